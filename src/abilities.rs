@@ -1,0 +1,408 @@
+//! What a model can do, as data, and how a wish is fitted to it.
+//!
+//! A wish that changes what the picture shows (seed, negative prompt, transparency, file format) is either met or the
+//! offer is unable, with a reason. A wish about effort (quality, style, compression) may be dropped, and is told.
+//! Nothing here knows a price or a provider's name.
+
+use std::fmt;
+
+use crate::image::{Format, Size};
+use crate::request::{Background, ImageRequest, Quality};
+
+/// What one model can do in one call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// Pictures per call, at least 1. A larger n is split over calls.
+    pub max_n: u8,
+    /// Longest prompt in characters.
+    pub prompt_chars: usize,
+    /// Which sizes it draws.
+    pub sizes: Sizes,
+    /// File formats that can be asked for; empty when the model takes no such wish.
+    pub formats: Vec<Format>,
+    /// Quality words it understands; others are dropped and told.
+    pub qualities: Vec<Quality>,
+    /// Takes a seed.
+    pub seed: bool,
+    /// Takes a negative prompt.
+    pub negative_prompt: bool,
+    /// Draws an alpha channel on request.
+    pub transparent: bool,
+    /// Takes a compression level.
+    pub compression: bool,
+    /// Takes DALL-E's style words.
+    pub style: bool,
+}
+
+/// The sizes a model draws.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sizes {
+    /// Whatever is asked is sent on.
+    Any,
+    /// Only these.
+    Listed(Vec<Size>),
+    /// Any size within bounds.
+    Stepped(Steps),
+    /// Only shapes, `(across, down)`; the model decides the pixels, about `pixels` of them.
+    Ratios {
+        /// The shapes.
+        shapes: Vec<(u32, u32)>,
+        /// Pixels of a picture, roughly.
+        pixels: u64,
+    },
+}
+
+/// Bounds of a model that draws free sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steps {
+    /// Both sides are multiples of this.
+    pub multiple_of: u32,
+    /// Shortest side.
+    pub min_side: u32,
+    /// Longest side.
+    pub max_side: u32,
+    /// Fewest pixels in all.
+    pub min_pixels: u64,
+    /// Most pixels in all.
+    pub max_pixels: u64,
+    /// Long side over short side, at most.
+    pub max_ratio: u32,
+}
+
+/// The size as a provider is asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// The model's own default.
+    Default,
+    /// These pixels.
+    Pixels(Size),
+    /// This shape, with the pixels that were wished for.
+    Ratio {
+        /// Parts across.
+        across: u32,
+        /// Parts down.
+        down: u32,
+        /// What the caller asked.
+        asked: Size,
+    },
+}
+
+impl Frame {
+    /// The size that prices the picture before it is drawn, where the frame tells one.
+    pub fn nominal(self) -> Option<Size> {
+        match self {
+            Frame::Default => None,
+            Frame::Pixels(size) | Frame::Ratio { asked: size, .. } => Some(size),
+        }
+    }
+}
+
+/// A wish that was changed to fit, told in `x-easel-adjusted`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Adjustment {
+    /// Asked for this, gets that.
+    Changed(&'static str, String, String),
+    /// Not taken by this model.
+    Dropped(&'static str),
+}
+
+impl fmt::Display for Adjustment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Adjustment::Changed(field, from, to) => write!(f, "{field} {from} -> {to}"),
+            Adjustment::Dropped(field) => write!(f, "{field} dropped"),
+        }
+    }
+}
+
+/// Why a model cannot draw a request. The word goes to log, metric and the caller's error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unable {
+    /// No size near enough.
+    Size,
+    /// The prompt is longer than the model reads.
+    PromptTooLong {
+        /// Characters it reads.
+        limit: usize,
+    },
+    /// Takes no seed.
+    Seed,
+    /// Takes no negative prompt.
+    NegativePrompt,
+    /// Draws no alpha channel.
+    Background,
+    /// Does not write this file format.
+    OutputFormat,
+}
+
+impl Unable {
+    /// The word for log and metric.
+    pub fn word(self) -> &'static str {
+        match self {
+            Unable::Size => "size",
+            Unable::PromptTooLong { .. } => "prompt_too_long",
+            Unable::Seed => "seed",
+            Unable::NegativePrompt => "negative_prompt",
+            Unable::Background => "background",
+            Unable::OutputFormat => "output_format",
+        }
+    }
+
+    /// The request field to name in an error.
+    pub fn param(self) -> &'static str {
+        match self {
+            Unable::PromptTooLong { .. } => "prompt",
+            Unable::Size => "size",
+            Unable::Seed => "seed",
+            Unable::NegativePrompt => "negative_prompt",
+            Unable::Background => "background",
+            Unable::OutputFormat => "output_format",
+        }
+    }
+}
+
+/// How far a size may be bent, from the route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bend {
+    /// Largest relative change of the shape, in parts per million (150 000 is 15%).
+    pub tolerance_ppm: u32,
+    /// No change at all.
+    pub strict: bool,
+}
+
+/// A request as one model will be asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fitted {
+    /// The size to ask for.
+    pub frame: Frame,
+    /// The quality to ask for.
+    pub quality: Option<Quality>,
+    /// What was changed.
+    pub adjusted: Vec<Adjustment>,
+}
+
+impl Abilities {
+    /// Fits `request` to this model, or says why it cannot be done.
+    pub fn fit(&self, request: &ImageRequest, bend: Bend) -> Result<Fitted, Unable> {
+        self.check_wishes(request)?;
+        let mut adjusted = Vec::new();
+        let frame = match request.size {
+            None => Frame::Default,
+            Some(asked) => {
+                let (frame, change) = self.sizes.fit(asked, bend)?;
+                adjusted.extend(change);
+                frame
+            }
+        };
+        let quality = request.quality.filter(|quality| self.qualities.contains(quality));
+        if quality != request.quality {
+            adjusted.push(Adjustment::Dropped("quality"));
+        }
+        if request.output_compression.is_some() && !self.compression {
+            adjusted.push(Adjustment::Dropped("output_compression"));
+        }
+        if request.style.is_some() && !self.style {
+            adjusted.push(Adjustment::Dropped("style"));
+        }
+        Ok(Fitted { frame, quality, adjusted })
+    }
+
+    fn check_wishes(&self, request: &ImageRequest) -> Result<(), Unable> {
+        if request.prompt.chars().count() > self.prompt_chars {
+            return Err(Unable::PromptTooLong { limit: self.prompt_chars });
+        }
+        if request.seed.is_some() && !self.seed {
+            return Err(Unable::Seed);
+        }
+        if request.negative_prompt.is_some() && !self.negative_prompt {
+            return Err(Unable::NegativePrompt);
+        }
+        if request.background == Some(Background::Transparent) && !self.transparent {
+            return Err(Unable::Background);
+        }
+        match request.output_format {
+            Some(format) if !self.formats.contains(&format) => Err(Unable::OutputFormat),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Sizes {
+    /// The frame nearest to `asked`, and what changed. The shape decides (PROVIDERS.md 14.1): the smallest |ln| of
+    /// the two ratios, within the tolerance; among equals the smallest size that covers what was asked.
+    pub fn fit(&self, asked: Size, bend: Bend) -> Result<(Frame, Option<Adjustment>), Unable> {
+        match self {
+            Sizes::Any => Ok((Frame::Pixels(asked), None)),
+            Sizes::Listed(sizes) => nearest(sizes, asked).ok_or(Unable::Size).and_then(|size| bent(asked, size, bend)),
+            Sizes::Stepped(steps) => steps.nearest(asked).ok_or(Unable::Size).and_then(|size| bent(asked, size, bend)),
+            Sizes::Ratios { shapes, pixels } => fit_ratio(shapes, *pixels, asked, bend),
+        }
+    }
+}
+
+/// `size` as the answer to `asked`, unless it bends the shape too far.
+fn bent(asked: Size, size: Size, bend: Bend) -> Result<(Frame, Option<Adjustment>), Unable> {
+    if size == asked {
+        return Ok((Frame::Pixels(size), None));
+    }
+    if bend.strict || !within(shape_error(asked, size.width, size.height), bend) {
+        return Err(Unable::Size);
+    }
+    let change = Adjustment::Changed("size", asked.to_string(), size.to_string());
+    Ok((Frame::Pixels(size), Some(change)))
+}
+
+fn fit_ratio(
+    shapes: &[(u32, u32)],
+    pixels: u64,
+    asked: Size,
+    bend: Bend,
+) -> Result<(Frame, Option<Adjustment>), Unable> {
+    let (across, down) = shapes
+        .iter()
+        .copied()
+        .min_by(|a, b| shape_error(asked, a.0, a.1).total_cmp(&shape_error(asked, b.0, b.1)))
+        .ok_or(Unable::Size)?;
+    let same_shape = u64::from(asked.width) * u64::from(down) == u64::from(asked.height) * u64::from(across);
+    let exact = same_shape && asked.pixels() == pixels;
+    if !exact && (bend.strict || !within(shape_error(asked, across, down), bend)) {
+        return Err(Unable::Size);
+    }
+    let change = (!exact).then(|| Adjustment::Changed("size", asked.to_string(), format!("{across}:{down}")));
+    Ok((Frame::Ratio { across, down, asked }, change))
+}
+
+/// The listed size nearest in shape; among equal shapes the smallest that covers `asked`, else the largest.
+fn nearest(sizes: &[Size], asked: Size) -> Option<Size> {
+    let covers = |size: &Size| size.width >= asked.width && size.height >= asked.height;
+    sizes.iter().copied().min_by(|a, b| {
+        let shape = shape_error(asked, a.width, a.height).total_cmp(&shape_error(asked, b.width, b.height));
+        let covered = covers(b).cmp(&covers(a));
+        let pixels = if covers(a) { a.pixels().cmp(&b.pixels()) } else { b.pixels().cmp(&a.pixels()) };
+        shape.then(covered).then(pixels)
+    })
+}
+
+impl Steps {
+    /// Whether `size` can be drawn as it is.
+    pub fn allows(&self, size: Size) -> bool {
+        let sides = [size.width, size.height];
+        let (long, short) = (size.width.max(size.height), size.width.min(size.height));
+        sides.iter().all(|side| side % self.multiple_of == 0 && (self.min_side..=self.max_side).contains(side))
+            && (self.min_pixels..=self.max_pixels).contains(&size.pixels())
+            && u64::from(long) <= u64::from(short) * u64::from(self.max_ratio)
+    }
+
+    /// The allowed size nearest to `asked`: scaled into the pixel bounds, then rounded to whole steps.
+    fn nearest(&self, asked: Size) -> Option<Size> {
+        if self.allows(asked) {
+            return Some(asked);
+        }
+        let wished = asked.pixels().clamp(self.min_pixels, self.max_pixels) as f64;
+        let scale = (wished / asked.pixels() as f64).sqrt();
+        let step = f64::from(self.multiple_of);
+        let side = |pixels: u32, up: bool| {
+            let steps = f64::from(pixels) * scale / step;
+            let steps = if up { steps.ceil() } else { steps.floor() };
+            ((steps * step) as u32).clamp(self.min_side, self.max_side)
+        };
+        let rounded = |up: bool| Size::new(side(asked.width, up), side(asked.height, up));
+        [rounded(false), rounded(true)].into_iter().find(|size| self.allows(*size))
+    }
+}
+
+/// |ln(asked ratio / offered ratio)|: 0 for the same shape, 0.15 for about 15% wider or narrower.
+fn shape_error(asked: Size, across: u32, down: u32) -> f64 {
+    let asked = f64::from(asked.width) / f64::from(asked.height);
+    (asked / (f64::from(across) / f64::from(down))).ln().abs()
+}
+
+fn within(error: f64, bend: Bend) -> bool {
+    error <= f64::from(bend.tolerance_ppm) / 1e6 + 1e-9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEND: Bend = Bend { tolerance_ppm: 150_000, strict: false };
+    const STRICT: Bend = Bend { tolerance_ppm: 150_000, strict: true };
+
+    fn stability() -> Sizes {
+        let shapes = vec![(21, 9), (16, 9), (3, 2), (5, 4), (1, 1), (4, 5), (2, 3), (9, 16), (9, 21)];
+        Sizes::Ratios { shapes, pixels: 1024 * 1024 }
+    }
+
+    fn frame(sizes: &Sizes, asked: &str, bend: Bend) -> Result<(Frame, Option<String>), Unable> {
+        sizes.fit(asked.parse().unwrap(), bend).map(|(frame, change)| (frame, change.map(|c| c.to_string())))
+    }
+
+    #[test]
+    fn a_size_becomes_the_nearest_shape_and_the_change_is_told() {
+        let (got, told) = frame(&stability(), "1792x1024", BEND).unwrap();
+        assert_eq!(got, Frame::Ratio { across: 16, down: 9, asked: Size::new(1792, 1024) });
+        assert_eq!(told.as_deref(), Some("size 1792x1024 -> 16:9"));
+        let (got, told) = frame(&stability(), "1024x1024", BEND).unwrap();
+        assert_eq!(got, Frame::Ratio { across: 1, down: 1, asked: Size::new(1024, 1024) });
+        assert_eq!(told, None);
+    }
+
+    #[test]
+    fn a_shape_beyond_the_tolerance_is_impossible() {
+        assert_eq!(frame(&stability(), "4096x512", BEND), Err(Unable::Size));
+        assert_eq!(frame(&stability(), "1792x1024", STRICT), Err(Unable::Size));
+    }
+
+    #[test]
+    fn a_list_prefers_the_shape_then_the_smallest_that_covers() {
+        let list = ["512x512", "1024x1024", "2048x2048", "1536x1024"].map(|s| s.parse().unwrap()).to_vec();
+        let list = Sizes::Listed(list);
+        assert_eq!(frame(&list, "1024x1024", STRICT), Ok((Frame::Pixels(Size::new(1024, 1024)), None)));
+        let told = |asked| frame(&list, asked, BEND).unwrap().1.unwrap();
+        assert_eq!(told("900x900"), "size 900x900 -> 1024x1024");
+        assert_eq!(told("4000x4000"), "size 4000x4000 -> 2048x2048");
+        assert_eq!(told("300x200"), "size 300x200 -> 1536x1024");
+        assert_eq!(frame(&list, "1024x1792", BEND), Err(Unable::Size));
+    }
+
+    #[test]
+    fn a_free_size_is_rounded_into_its_bounds() {
+        let steps = Sizes::Stepped(Steps {
+            multiple_of: 16,
+            min_side: 16,
+            max_side: 3840,
+            min_pixels: 655_360,
+            max_pixels: 8_294_400,
+            max_ratio: 3,
+        });
+        assert_eq!(frame(&steps, "1536x864", BEND), Ok((Frame::Pixels(Size::new(1536, 864)), None)));
+        assert_eq!(frame(&steps, "1000x1000", BEND).unwrap().1.as_deref(), Some("size 1000x1000 -> 992x992"));
+        assert_eq!(frame(&steps, "512x512", BEND).unwrap().1.as_deref(), Some("size 512x512 -> 816x816"));
+        assert_eq!(frame(&steps, "4096x512", BEND), Err(Unable::Size));
+    }
+
+    #[test]
+    fn wishes_that_change_the_picture_are_met_or_refused_and_others_are_told() {
+        let abilities = Abilities {
+            max_n: 1,
+            prompt_chars: 10,
+            sizes: Sizes::Any,
+            formats: vec![Format::Png],
+            qualities: vec![Quality::Low],
+            seed: false,
+            negative_prompt: false,
+            transparent: false,
+            compression: false,
+            style: false,
+        };
+        let fit = |body: &str| abilities.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), BEND);
+        assert_eq!(fit(r#"{"prompt":"a fox in a box"}"#), Err(Unable::PromptTooLong { limit: 10 }));
+        assert_eq!(fit(r#"{"prompt":"a fox","seed":1}"#), Err(Unable::Seed));
+        assert_eq!(fit(r#"{"prompt":"a fox","negative_prompt":"b"}"#), Err(Unable::NegativePrompt));
+        assert_eq!(fit(r#"{"prompt":"a fox","background":"transparent"}"#), Err(Unable::Background));
+        assert_eq!(fit(r#"{"prompt":"a fox","output_format":"webp"}"#), Err(Unable::OutputFormat));
+        let fitted = fit(r#"{"prompt":"a fox","quality":"high","style":"vivid","output_compression":3}"#).unwrap();
+        let told: Vec<String> = fitted.adjusted.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["quality dropped", "output_compression dropped", "style dropped"]);
+    }
+}

@@ -1,0 +1,197 @@
+//! The same meaning becomes the same bytes, and the bytes a key.
+//!
+//! A [`Canonical`] holds everything that decides which picture is right: tenant, route, prompt, size, quality and the
+//! rest. Provider and model are not in it unless the caller pinned them, so a picture drawn by one provider answers
+//! for another. How many pictures are wanted and how they are delivered (url or base64) are not part of the meaning.
+//!
+//! The key is XXH3-128 with a secret seed; it only finds candidates. XXH3 is not collision-resistant, so whoever finds
+//! an entry must compare the whole [`Canonical::bytes`] before serving it.
+
+use unicode_normalization::UnicodeNormalization;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use crate::request::ImageRequest;
+
+/// Layout version of the bytes; a change here makes old entries unreachable instead of wrong.
+const LAYOUT: u8 = 1;
+
+/// A request's meaning in bytes, and their hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canonical {
+    bytes: Box<[u8]>,
+    key: u128,
+}
+
+impl Canonical {
+    /// The canonical form of `request` for `tenant` on `route`. `pinned` is the one offer the caller insists on.
+    /// `seed` is the deployment's secret hash seed.
+    pub fn new(tenant: &str, route: &str, pinned: Option<&str>, request: &ImageRequest, seed: u64) -> Canonical {
+        // Destructured so that a new field breaks the build until it is decided whether it belongs to the meaning.
+        let ImageRequest {
+            prompt,
+            negative_prompt,
+            model: _,
+            n: _,
+            size,
+            quality,
+            response_format: _,
+            output_format,
+            output_compression,
+            background,
+            moderation,
+            style,
+            complexity,
+            seed: drawing_seed,
+            user: _,
+        } = request;
+        let mut bytes = Writer(vec![LAYOUT]);
+        bytes.field(Some(tenant));
+        bytes.field(Some(route));
+        bytes.field(pinned);
+        bytes.field(Some("generate"));
+        bytes.field(Some(&normalise(prompt)));
+        bytes.field(negative_prompt.as_deref().map(normalise).as_deref());
+        bytes.field(size.map(|size| size.to_string()).as_deref());
+        bytes.field(quality.map(|quality| quality.word()));
+        bytes.field(output_format.map(|format| format.word()));
+        bytes.field(output_compression.map(|percent| percent.to_string()).as_deref());
+        bytes.field(background.map(|background| background.word()));
+        bytes.field(moderation.map(|moderation| moderation.word()));
+        bytes.field(style.map(|style| style.word()));
+        bytes.field(complexity.map(|complexity| complexity.word()));
+        bytes.field(drawing_seed.map(|seed| seed.to_string()).as_deref());
+        let key = xxh3_128_with_seed(&bytes.0, seed);
+        Canonical { bytes: bytes.0.into_boxed_slice(), key }
+    }
+
+    /// The whole canonical form, to be compared on every hit.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Where to look.
+    pub fn key(&self) -> u128 {
+        self.key
+    }
+}
+
+/// The exact tier's prompt: Unicode NFKC (CACHE_QUALITY.md 2.3, L1) and nothing more. Case, spacing and word order
+/// stay, because they may change the picture.
+fn normalise(prompt: &str) -> String {
+    prompt.nfkc().collect()
+}
+
+/// Fields written with their length, so that no two different lists of fields make the same bytes.
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn field(&mut self, value: Option<&str>) {
+        match value {
+            None => self.0.push(0),
+            Some(text) => {
+                self.0.push(1);
+                self.0.extend_from_slice(&(text.len() as u64).to_le_bytes());
+                self.0.extend_from_slice(text.as_bytes());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    fn canonical(body: &Value) -> Canonical {
+        let request = ImageRequest::from_json(body.to_string().as_bytes()).unwrap();
+        Canonical::new("default", "mockups", None, &request, 7)
+    }
+
+    #[test]
+    fn spelling_of_the_same_unicode_does_not_matter_but_words_do() {
+        let composed = canonical(&json!({"prompt": "caf\u{e9} \u{fb01}sh"}));
+        let decomposed = canonical(&json!({"prompt": "cafe\u{301} fish"}));
+        assert_eq!(composed, decomposed);
+        for other in ["Caf\u{e9} fish", "caf\u{e9}  fish", "fish caf\u{e9}"] {
+            assert_ne!(composed.bytes(), canonical(&json!({"prompt": other})).bytes(), "{other}");
+        }
+    }
+
+    #[test]
+    fn delivery_count_and_user_are_not_part_of_the_meaning() {
+        let plain = canonical(&json!({"prompt": "x"}));
+        let dressed = canonical(&json!({"prompt": "x", "n": 4, "response_format": "url", "user": "u", "model": "any"}));
+        assert_eq!(plain, dressed);
+    }
+
+    #[test]
+    fn everything_that_changes_the_picture_changes_the_key() {
+        let plain = canonical(&json!({"prompt": "x"}));
+        let changes = json!({
+            "negative_prompt": "y", "size": "512x512", "quality": "high", "output_format": "webp",
+            "output_compression": 50, "background": "opaque", "moderation": "low", "style": "vivid",
+            "complexity": "low", "seed": 0,
+        });
+        for (field, value) in changes.as_object().unwrap() {
+            let mut body = Map::new();
+            body.insert("prompt".into(), json!("x"));
+            body.insert(field.clone(), value.clone());
+            let changed = canonical(&Value::Object(body));
+            assert_ne!(plain.bytes(), changed.bytes(), "{field}");
+            assert_ne!(plain.key(), changed.key(), "{field}");
+        }
+        let request = ImageRequest::from_json(br#"{"prompt":"x"}"#).unwrap();
+        for other in [
+            Canonical::new("other", "mockups", None, &request, 7),
+            Canonical::new("default", "drafts", None, &request, 7),
+            Canonical::new("default", "mockups", Some("stability/core"), &request, 7),
+        ] {
+            assert_ne!(plain.bytes(), other.bytes());
+        }
+    }
+
+    #[test]
+    fn another_secret_seed_gives_another_key_for_the_same_meaning() {
+        let request = ImageRequest::from_json(br#"{"prompt":"x"}"#).unwrap();
+        let (one, two) = (Canonical::new("t", "r", None, &request, 1), Canonical::new("t", "r", None, &request, 2));
+        assert_eq!(one.bytes(), two.bytes());
+        assert_ne!(one.key(), two.key());
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_keys_and_the_spacing_of_the_body_do_not_matter(
+            prompt in "[a-zA-Z ]{0,20}x", seed in any::<u32>(), rotate in 0usize..4,
+        ) {
+            let mut fields = [
+                format!("\"prompt\" :  {}", json!(prompt)),
+                format!("\"seed\":{seed}"),
+                "\"size\": \"512x512\"".to_owned(),
+                "\"quality\":null".to_owned(),
+            ];
+            let plain = ImageRequest::from_json(format!("{{{}}}", fields.join(",")).as_bytes()).unwrap();
+            fields.rotate_left(rotate);
+            let turned = ImageRequest::from_json(format!("{{ {} }}", fields.join(" , ")).as_bytes()).unwrap();
+            prop_assert_eq!(
+                Canonical::new("t", "r", None, &plain, 3),
+                Canonical::new("t", "r", None, &turned, 3)
+            );
+        }
+
+        #[test]
+        fn normalising_twice_changes_nothing(prompt in ".*") {
+            prop_assert_eq!(normalise(&normalise(&prompt)), normalise(&prompt));
+        }
+
+        #[test]
+        fn different_prompts_never_share_their_bytes(a in ".{1,30}", b in ".{1,30}") {
+            prop_assume!(normalise(&a) != normalise(&b) && !a.trim().is_empty() && !b.trim().is_empty());
+            prop_assert_ne!(
+                canonical(&json!({"prompt": a})).bytes().to_vec(),
+                canonical(&json!({"prompt": b})).bytes().to_vec()
+            );
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! From YAML text to a [`plan::Plan`], or to a list of everything that is wrong with it.
+pub mod plan;

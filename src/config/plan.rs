@@ -1,0 +1,330 @@
+//! The checked form of the config: what runs.
+//!
+//! Everything here is resolved: names exist, units are applied, secrets are read and hidden. It is built only by
+//! `config::load`, shared as one `Arc`, and replaced as a whole on reload.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use url::Url;
+
+use crate::abilities::{Bend, Sizes};
+use crate::image::{Format, Size};
+use crate::money::Usd;
+use crate::pricing::Price;
+use crate::request::Quality;
+use crate::secret::Secret;
+
+/// A whole config, ready to run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Addresses and limits of the server itself. Changing `listen`, `admin`, `tls` or `threads` needs a restart.
+    pub server: Server,
+    /// The cache's bounds.
+    pub cache: Cache,
+    /// Providers by name.
+    pub providers: BTreeMap<String, Arc<Provider>>,
+    /// Routes in the order they are tried.
+    pub routes: Vec<Arc<Route>>,
+}
+
+/// Addresses and limits of the server itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    /// Where clients connect, `host:port`.
+    pub listen: String,
+    /// TLS for `listen`.
+    pub tls: Option<Tls>,
+    /// Where metrics and health are served, `host:port`.
+    pub admin: String,
+    /// How clients reach picture files; no trailing slash. `None`: derived from the address actually bound.
+    pub public_url: Option<Url>,
+    /// Where everything that is not an image route goes: scheme, host and port.
+    pub passthrough: Option<Url>,
+    /// Worker threads; `None` is one a core.
+    pub threads: Option<usize>,
+    /// How long a stopping server waits for work in flight.
+    pub drain: Duration,
+    /// Size and count limits.
+    pub limits: Limits,
+    /// Signs picture links; `None` is a random secret, so that links die with the process.
+    pub link_secret: Option<Secret>,
+    /// How long a picture link is good.
+    pub link_ttl: Duration,
+}
+
+/// Certificate and key files, PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Certificate chain.
+    pub cert: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}
+
+/// Size and count limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest request body in bytes.
+    pub request_body: usize,
+    /// Largest provider reply or downloaded picture in bytes.
+    pub response_body: usize,
+    /// Image requests being served at once; one more is answered 429.
+    pub in_flight: usize,
+    /// How long a client may take to send its request body.
+    pub body_timeout: Duration,
+}
+
+/// The cache's bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// Bytes of pictures kept for reuse.
+    pub memory: u64,
+    /// Bytes of pictures held because a link to them was handed out.
+    pub links: u64,
+}
+
+/// One account at one vendor.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// The name in the config.
+    pub name: String,
+    /// Which wire format; one of the names `config::load` was given.
+    pub kind: &'static str,
+    /// What the wire format needs to reach and convince the vendor.
+    pub account: Account,
+    /// Longest wait for one call, polling included.
+    pub timeout: Duration,
+    /// Longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// Calls at once.
+    pub concurrency: Concurrency,
+    /// When to stop asking for a while.
+    pub breaker: Breaker,
+    /// Hosts besides the kind's own from which result links may be downloaded.
+    pub download_hosts: Vec<String>,
+    /// Models by name.
+    pub models: BTreeMap<String, Arc<Model>>,
+}
+
+/// What a wire format needs to reach and convince its vendor.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Scheme, host and path prefix; always ends with a slash, so that `join` appends.
+    pub base_url: Url,
+    /// The vendor's key.
+    pub api_key: Option<Secret>,
+    /// OpenAI's organisation header.
+    pub organization: Option<String>,
+    /// OpenAI's project header.
+    pub project: Option<String>,
+    /// How an OpenAI-compatible server differs from OpenAI; the default for every other kind.
+    pub dialect: Dialect,
+}
+
+/// Calls at once to one provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Concurrency {
+    /// Calls in flight, at most.
+    pub limit: usize,
+    /// Calls waiting for a slot, at most.
+    pub queue: usize,
+    /// Longest wait for a slot.
+    pub max_wait: Duration,
+}
+
+/// When to stop asking an offer for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breaker {
+    /// Failures within `window` that pause an offer.
+    pub failures: u32,
+    /// The time in which they count.
+    pub window: Duration,
+    /// How long the pause is.
+    pub pause: Duration,
+}
+
+/// One model of one provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// The name the vendor knows.
+    pub name: String,
+    /// What its pictures cost.
+    pub price: Price,
+    /// What the config says it can do, over the kind's own knowledge.
+    pub abilities: AbilityOverrides,
+    /// Sent with every call to this model, in the vendor's own words.
+    pub options: BTreeMap<String, Value>,
+}
+
+/// Abilities stated in the config; absent ones keep the kind's default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AbilityOverrides {
+    /// Pictures per call.
+    pub max_n: Option<u8>,
+    /// Sizes it draws.
+    pub sizes: Option<Sizes>,
+    /// File formats that can be asked for.
+    pub formats: Option<Vec<Format>>,
+    /// Longest prompt in characters.
+    pub prompt_chars: Option<usize>,
+    /// Takes a seed.
+    pub seed: Option<bool>,
+    /// Takes a negative prompt.
+    pub negative_prompt: Option<bool>,
+}
+
+/// How an OpenAI-compatible server differs from OpenAI (PROVIDERS.md 8.5).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dialect {
+    /// Path of the generation endpoint below `base_url`.
+    pub path: String,
+    /// Header that carries the key, and what stands before it (`authorization`, `Bearer `).
+    pub auth: (String, String),
+    /// Our field name -> theirs.
+    pub rename: BTreeMap<String, String>,
+    /// Fields never sent.
+    pub drop: BTreeSet<String>,
+    /// Fields always sent, in their words.
+    pub constants: BTreeMap<String, Value>,
+    /// How a size is written.
+    pub size: SizeFormat,
+    /// What `response_format: b64_json` is called there; `None` sends no such field.
+    pub response_format: Option<String>,
+    /// Where the list of pictures is in the answer, dots between keys (`data`, `output.results`).
+    pub list: String,
+    /// The key of base64 in a list item; an item that is a bare string is taken as it is.
+    pub base64: String,
+    /// The key of a link in a list item.
+    pub url: String,
+    /// Response header with the price of the call in dollars, such as `x-litellm-response-cost`.
+    pub cost_header: Option<String>,
+}
+
+impl Default for Dialect {
+    fn default() -> Dialect {
+        Dialect {
+            path: "images/generations".to_owned(),
+            auth: ("authorization".to_owned(), "Bearer ".to_owned()),
+            rename: BTreeMap::new(),
+            drop: BTreeSet::new(),
+            constants: BTreeMap::new(),
+            size: SizeFormat::WidthXHeight,
+            response_format: Some("b64_json".to_owned()),
+            list: "data".to_owned(),
+            base64: "b64_json".to_owned(),
+            url: "url".to_owned(),
+            cost_header: None,
+        }
+    }
+}
+
+/// How a vendor writes a size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SizeFormat {
+    /// `"size": "1024x1024"`.
+    WidthXHeight,
+    /// `"size": "1024*1024"`.
+    WidthStarHeight,
+    /// `"width": 1024, "height": 1024`.
+    TwoFields,
+    /// `"aspect_ratio": "1:1"`.
+    AspectRatio,
+    /// Not sent.
+    Omit,
+}
+
+/// Which requests go where, and under what conditions.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The name in the config; part of the cache key.
+    pub name: String,
+    /// Model names it answers to; empty answers to every name.
+    pub models: Vec<ModelPattern>,
+    /// Headers a request must carry, lower-case name and exact value.
+    pub headers: Vec<(String, String)>,
+    /// Who may draw, in order.
+    pub offers: Vec<Offer>,
+    /// No picture dearer than this.
+    pub max_usd_per_image: Option<Usd>,
+    /// No request dearer than this.
+    pub max_usd_per_request: Option<Usd>,
+    /// How long a client waits.
+    pub deadline: Duration,
+    /// What it gets when that is over.
+    pub on_deadline: OnDeadline,
+    /// Failed calls after which a request gives up.
+    pub max_failures: u32,
+    /// Failed calls after which a request stops asking the same offer.
+    pub max_failures_per_offer: u32,
+    /// A refusal goes to the next offer instead of back to the caller.
+    pub refusals_go_on: bool,
+    /// Filled in where the request is silent.
+    pub defaults: Defaults,
+    /// How far a size may be bent.
+    pub bend: Bend,
+    /// Reuse of pictures; `None` is off.
+    pub cache: Option<RouteCache>,
+}
+
+/// A model name a route answers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelPattern {
+    /// Exactly this name.
+    Exact(String),
+    /// Any name that begins so (`mockup-*`).
+    Prefix(String),
+}
+
+impl ModelPattern {
+    /// Whether `model` is meant.
+    pub fn matches(&self, model: &str) -> bool {
+        match self {
+            ModelPattern::Exact(name) => name == model,
+            ModelPattern::Prefix(prefix) => model.starts_with(prefix),
+        }
+    }
+}
+
+/// What a client gets when its deadline passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDeadline {
+    /// The pictures there are, if any.
+    Partial,
+    /// An error.
+    Fail,
+}
+
+/// One provider's model as a route offers it.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// The provider.
+    pub provider: Arc<Provider>,
+    /// The model.
+    pub model: Arc<Model>,
+    /// `provider/model`, the name in logs, metrics and headers.
+    pub name: String,
+    /// No picture of this offer dearer than this.
+    pub max_usd_per_image: Option<Usd>,
+}
+
+/// Filled in where the request is silent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Defaults {
+    /// Size.
+    pub size: Option<Size>,
+    /// Quality.
+    pub quality: Option<Quality>,
+    /// File format.
+    pub output_format: Option<Format>,
+}
+
+/// Reuse of pictures on one route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteCache {
+    /// How long a picture is reused.
+    pub ttl: Duration,
+}

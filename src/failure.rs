@@ -1,0 +1,113 @@
+//! How a provider's answer can fail, in the classes that decide what happens next (PROVIDERS.md section 17).
+//!
+//! Providers name the class, `gateway` and the cool-downs act on it. Nothing here retries or waits.
+
+use std::fmt;
+use std::time::Duration;
+
+/// What kind of failure a provider's answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// The caller's request is wrong for any provider; goes back at once.
+    CallerInvalid,
+    /// We sent something this provider does not take; another may.
+    AdapterBug,
+    /// The content was refused; goes back unless the route says `refusals: next`.
+    Policy,
+    /// Our credentials were not accepted.
+    Auth,
+    /// The account is out of money or quota; waiting does not help.
+    Quota,
+    /// Too many requests for now.
+    RateLimited,
+    /// Overload or a fault on the provider's side.
+    Server,
+    /// No connection: refused, unresolved, TLS. Nothing was sent, so nothing was billed.
+    Unreachable,
+    /// No answer in time after the request was sent; it may have been billed.
+    TimeoutAmbiguous,
+    /// An answer that is not what the API promises: garbage, an HTML page, a truncated picture, no pictures.
+    Malformed,
+    /// The model is not there (any more).
+    ModelGone,
+}
+
+impl Class {
+    /// Every class, for metrics and tables.
+    pub const ALL: [Class; 11] = [
+        Class::CallerInvalid,
+        Class::AdapterBug,
+        Class::Policy,
+        Class::Auth,
+        Class::Quota,
+        Class::RateLimited,
+        Class::Server,
+        Class::Unreachable,
+        Class::TimeoutAmbiguous,
+        Class::Malformed,
+        Class::ModelGone,
+    ];
+
+    /// The word for log and metric.
+    pub fn word(self) -> &'static str {
+        match self {
+            Class::CallerInvalid => "caller_invalid",
+            Class::AdapterBug => "adapter_bug",
+            Class::Policy => "refused",
+            Class::Auth => "auth",
+            Class::Quota => "quota",
+            Class::RateLimited => "rate_limited",
+            Class::Server => "server_error",
+            Class::Unreachable => "unreachable",
+            Class::TimeoutAmbiguous => "timeout",
+            Class::Malformed => "malformed",
+            Class::ModelGone => "model_gone",
+        }
+    }
+}
+
+/// One failed call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What kind.
+    pub class: Class,
+    /// The provider's words, for the operator's log. May name the account; never shown to a caller.
+    pub message: String,
+    /// The request field the provider blames, where it names one of ours.
+    pub param: Option<String>,
+    /// When the provider says to come back.
+    pub retry_after: Option<Duration>,
+    /// Pictures the provider charges for although it delivered none of them.
+    pub billed: u8,
+}
+
+impl Failure {
+    /// A failure nothing is billed for.
+    pub fn new(class: Class, message: impl Into<String>) -> Failure {
+        Failure { class, message: message.into(), param: None, retry_after: None, billed: 0 }
+    }
+
+    /// The same failure with the provider's waiting time.
+    pub fn with_retry_after(mut self, after: Option<Duration>) -> Failure {
+        self.retry_after = after;
+        self
+    }
+
+    /// The same failure naming the request field at fault.
+    pub fn with_param(mut self, param: Option<String>) -> Failure {
+        self.param = param;
+        self
+    }
+
+    /// The same failure with pictures that are charged all the same.
+    pub fn with_billed(mut self, billed: u8) -> Failure {
+        self.billed = billed;
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.class.word(), self.message)
+    }
+}

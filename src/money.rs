@@ -1,0 +1,202 @@
+//! Money: whole nano-dollars, parsed and printed exactly.
+//!
+//! Everything Easel says about cost goes through [`Usd`]. It refuses floating point on principle: a price of
+//! `0.009` is nine million nano-dollars, not the nearest binary fraction, and a sum that does not fit is an error,
+//! never zero.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// Nano-dollars in one US dollar.
+const NANOS_PER_USD: i64 = 1_000_000_000;
+
+/// Digits after the decimal point that a nano-dollar can hold.
+const FRACTION_DIGITS: i32 = 9;
+
+/// An amount of US dollars in whole nano-dollars (1e-9 USD). The range is about ±9.2 billion dollars.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Usd(i64);
+
+/// Why a text is not an amount of money.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum BadAmount {
+    /// Not a decimal number.
+    #[error("not a decimal number of dollars, write it like 0.009")]
+    NotANumber,
+    /// More precise than a nano-dollar; rounding it silently would make the ledger drift.
+    #[error("finer than a nano-dollar (nine digits after the point)")]
+    TooFine,
+    /// Does not fit in 64 bits of nano-dollars.
+    #[error("too large an amount")]
+    TooLarge,
+}
+
+impl Usd {
+    /// No money at all.
+    pub const ZERO: Usd = Usd(0);
+
+    /// An amount given in nano-dollars.
+    pub const fn from_nanos(nanos: i64) -> Usd {
+        Usd(nanos)
+    }
+
+    /// This amount in nano-dollars.
+    pub const fn nanos(self) -> i64 {
+        self.0
+    }
+
+    /// Sum, or `None` when it does not fit.
+    pub fn checked_add(self, other: Usd) -> Option<Usd> {
+        self.0.checked_add(other.0).map(Usd)
+    }
+
+    /// Difference, or `None` when it does not fit.
+    pub fn checked_sub(self, other: Usd) -> Option<Usd> {
+        self.0.checked_sub(other.0).map(Usd)
+    }
+
+    /// This amount `count` times, or `None` when it does not fit.
+    pub fn checked_mul(self, count: u32) -> Option<Usd> {
+        self.0.checked_mul(i64::from(count)).map(Usd)
+    }
+
+    /// Sum that stops at the largest amount. Only for figures shown to people, never for settlement.
+    pub fn saturating_add(self, other: Usd) -> Usd {
+        Usd(self.0.saturating_add(other.0))
+    }
+
+    /// This amount plus a markup of `ppm` parts per million, rounded half up to the nano-dollar.
+    /// `None` when it does not fit.
+    pub fn with_markup(self, ppm: u32) -> Option<Usd> {
+        let extra = (i128::from(self.0) * i128::from(ppm) + 500_000).div_euclid(1_000_000);
+        let extra = i64::try_from(extra).ok()?;
+        self.0.checked_add(extra).map(Usd)
+    }
+}
+
+/// Sums amounts; `None` when the sum does not fit.
+pub fn sum(amounts: impl IntoIterator<Item = Usd>) -> Option<Usd> {
+    amounts.into_iter().try_fold(Usd::ZERO, |total, amount| total.checked_add(amount))
+}
+
+impl FromStr for Usd {
+    type Err = BadAmount;
+
+    /// Reads a decimal number, scientific notation included (`3.45e-05`, as LiteLLM's cost header writes it).
+    fn from_str(text: &str) -> Result<Usd, BadAmount> {
+        let text = text.trim();
+        let (negative, text) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| BadAmount::NotANumber)?),
+            None => (text, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all_digits = whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
+        if !all_digits || (whole.is_empty() && fraction.is_empty()) {
+            return Err(BadAmount::NotANumber);
+        }
+        let fraction = fraction.trim_end_matches('0');
+        // The digits without their point, and how many places the point moves right to reach nano-dollars.
+        let digits = format!("{whole}{fraction}");
+        let scale = i32::try_from(fraction.len())
+            .ok()
+            .and_then(|places| FRACTION_DIGITS.checked_add(exponent)?.checked_sub(places))
+            .ok_or(BadAmount::TooLarge)?;
+        let nanos = shift(digits.trim_start_matches('0'), scale)?;
+        Ok(Usd(if negative { -nanos } else { nanos }))
+    }
+}
+
+/// `digits` times ten to the power of `scale`, exactly.
+fn shift(digits: &str, scale: i32) -> Result<i64, BadAmount> {
+    if digits.is_empty() {
+        return Ok(0);
+    }
+    let significant = digits.trim_end_matches('0');
+    let zeros = i32::try_from(digits.len() - significant.len()).map_err(|_| BadAmount::TooLarge)?;
+    let scale = scale.checked_add(zeros).ok_or(BadAmount::TooLarge)?;
+    let scale = u32::try_from(scale).map_err(|_| BadAmount::TooFine)?;
+    let value: i64 = significant.parse().map_err(|_| BadAmount::TooLarge)?;
+    10i64.checked_pow(scale).and_then(|power| value.checked_mul(power)).ok_or(BadAmount::TooLarge)
+}
+
+impl fmt::Display for Usd {
+    /// Prints every digit and no more: `0.009`, `12`, `-0.000000001`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let nanos = self.0.unsigned_abs();
+        let (whole, rest) = (nanos / NANOS_PER_USD.unsigned_abs(), nanos % NANOS_PER_USD.unsigned_abs());
+        if rest == 0 {
+            return write!(f, "{sign}{whole}");
+        }
+        let fraction = format!("{rest:09}");
+        write!(f, "{sign}{whole}.{}", fraction.trim_end_matches('0'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{BadAmount, Usd, sum};
+
+    #[test]
+    fn a_price_is_read_to_the_last_nano_dollar() {
+        assert_eq!("0.009".parse(), Ok(Usd::from_nanos(9_000_000)));
+        assert_eq!("12".parse(), Ok(Usd::from_nanos(12_000_000_000)));
+        assert_eq!(".5".parse(), Ok(Usd::from_nanos(500_000_000)));
+        assert_eq!("3.45e-05".parse(), Ok(Usd::from_nanos(34_500)));
+        assert_eq!("1E3".parse(), Ok(Usd::from_nanos(1_000_000_000_000)));
+        assert_eq!("-0.000000001".parse(), Ok(Usd::from_nanos(-1)));
+        assert_eq!("0.00000000100".parse(), Ok(Usd::from_nanos(1)));
+    }
+
+    #[test]
+    fn what_is_not_exact_money_is_refused() {
+        for text in ["", ".", "abc", "1,5", "0x10", "1e", "--1", "NaN", "1_000"] {
+            assert_eq!(text.parse::<Usd>(), Err(BadAmount::NotANumber), "{text:?}");
+        }
+        assert_eq!("0.0000000001".parse::<Usd>(), Err(BadAmount::TooFine));
+        assert_eq!("99999999999999".parse::<Usd>(), Err(BadAmount::TooLarge));
+        assert_eq!("1e99".parse::<Usd>(), Err(BadAmount::TooLarge));
+    }
+
+    #[test]
+    fn a_sum_that_does_not_fit_is_no_sum() {
+        assert_eq!(sum([Usd::from_nanos(i64::MAX), Usd::from_nanos(1)]), None);
+        assert_eq!(Usd::from_nanos(i64::MAX).checked_mul(2), None);
+        assert_eq!(Usd::from_nanos(i64::MAX).with_markup(1_000_000), None);
+    }
+
+    #[test]
+    fn a_markup_rounds_half_up_to_the_nano_dollar() {
+        assert_eq!(Usd::from_nanos(40_000_000).with_markup(55_000), Some(Usd::from_nanos(42_200_000)));
+        assert_eq!(Usd::from_nanos(5).with_markup(100_000), Some(Usd::from_nanos(6)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back_the_same(nanos in any::<i64>().prop_filter("i64::MIN has no positive twin", |n| *n != i64::MIN)) {
+            let amount = Usd::from_nanos(nanos);
+            prop_assert_eq!(amount.to_string().parse(), Ok(amount));
+        }
+
+        #[test]
+        fn a_sum_does_not_depend_on_the_order(mut amounts in proptest::collection::vec(-1_000_000_000_000i64..1_000_000_000_000, 0..40)) {
+            let forward = sum(amounts.iter().copied().map(Usd::from_nanos));
+            amounts.reverse();
+            prop_assert_eq!(forward, sum(amounts.into_iter().map(Usd::from_nanos)));
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in ".*") {
+            let read = text.parse::<Usd>();
+            prop_assert!(read.is_ok() || read.is_err());
+        }
+    }
+}

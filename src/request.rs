@@ -1,0 +1,442 @@
+//! What a caller may ask: OpenAI's image generation request, read and bounded.
+//!
+//! Every field of OpenAI's current Images API is known here, plus `seed` and `negative_prompt`. `null` means absent,
+//! an unknown field is an error that names it, and every bound is checked before anything is paid. Which provider
+//! can do what is not decided here.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::image::{Format, Size};
+
+/// The longest prompt any model reads, in characters (OpenAI's GPT image models; PROVIDERS.md 1.1).
+pub const PROMPT_MAX_CHARS: usize = 32_000;
+
+/// Pictures one request may ask for.
+pub const N_MAX: u8 = 10;
+
+/// A closed set of words, as the wire spells them.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$vdoc])* $variant),+ }
+
+        impl $name {
+            /// Every member, in the order error messages list them.
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+
+            /// The word on the wire.
+            pub fn word(self) -> &'static str {
+                match self { $($name::$variant => $word),+ }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ();
+            fn from_str(text: &str) -> Result<$name, ()> {
+                match text { $($word => Ok($name::$variant),)+ _ => Err(()) }
+            }
+        }
+    };
+}
+
+words! {
+    /// How much effort a picture gets. `auto` is expressed by absence.
+    Quality {
+        /// GPT image models' cheapest.
+        Low = "low",
+        /// GPT image models' middle.
+        Medium = "medium",
+        /// GPT image models' best of the classic three.
+        High = "high",
+        /// Added with gpt-image-2.5.
+        Xhigh = "xhigh",
+        /// Added with gpt-image-2.5.
+        Max = "max",
+        /// DALL-E's ordinary quality.
+        Standard = "standard",
+        /// DALL-E 3's better quality.
+        Hd = "hd",
+    }
+}
+
+words! {
+    /// What is behind the subject.
+    Background {
+        /// An alpha channel.
+        Transparent = "transparent",
+        /// No alpha channel.
+        Opaque = "opaque",
+    }
+}
+
+words! {
+    /// How strict the provider's own content filter is.
+    Moderation {
+        /// The provider's less restrictive filter.
+        Low = "low",
+    }
+}
+
+words! {
+    /// DALL-E 3's style.
+    Style {
+        /// Hyper-real and dramatic.
+        Vivid = "vivid",
+        /// Natural.
+        Natural = "natural",
+    }
+}
+
+words! {
+    /// gpt-image-2.6's scene complexity.
+    Complexity {
+        /// Few elements.
+        Low = "low",
+        /// Some elements.
+        Medium = "medium",
+        /// The model's default.
+        High = "high",
+    }
+}
+
+words! {
+    /// How the client wants its pictures.
+    ResponseFormat {
+        /// A signed link to Easel's own copy.
+        Url = "url",
+        /// Base64 in the answer.
+        B64Json = "b64_json",
+    }
+}
+
+/// One image generation request, bounded but not yet given to a route. `None` is "absent", "null" or "auto".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageRequest {
+    /// What to draw; 1 to [`PROMPT_MAX_CHARS`] characters, not blank.
+    pub prompt: String,
+    /// What the picture must not show (extension).
+    pub negative_prompt: Option<String>,
+    /// A route's model name, or `provider/model` to pin one offer.
+    pub model: Option<String>,
+    /// Pictures wanted, 1 to [`N_MAX`].
+    pub n: u8,
+    /// Pixels wanted.
+    pub size: Option<Size>,
+    /// Effort wanted.
+    pub quality: Option<Quality>,
+    /// Link or base64; base64 when absent, as GPT image models answer.
+    pub response_format: ResponseFormat,
+    /// File format wanted.
+    pub output_format: Option<Format>,
+    /// JPEG or WebP compression, 0 to 100.
+    pub output_compression: Option<u8>,
+    /// Background wanted.
+    pub background: Option<Background>,
+    /// Content filter wanted.
+    pub moderation: Option<Moderation>,
+    /// DALL-E 3 style.
+    pub style: Option<Style>,
+    /// gpt-image-2.6 complexity.
+    pub complexity: Option<Complexity>,
+    /// Draw the same again (extension); providers' ranges differ, 32 bits is common to all.
+    pub seed: Option<u32>,
+    /// The caller's own end-user name, handed to providers that take one.
+    pub user: Option<String>,
+}
+
+/// The fields a generation request may have.
+const FIELDS: [&str; 17] = [
+    "prompt",
+    "model",
+    "n",
+    "size",
+    "quality",
+    "response_format",
+    "output_format",
+    "output_compression",
+    "background",
+    "moderation",
+    "style",
+    "complexity",
+    "stream",
+    "partial_images",
+    "user",
+    "seed",
+    "negative_prompt",
+];
+
+impl ImageRequest {
+    /// Reads a JSON body. Errors are 400s that name the field and say what to send.
+    pub fn from_json(body: &[u8]) -> Result<ImageRequest, Error> {
+        let value: Value = serde_json::from_slice(body).map_err(|error| {
+            Error::new(crate::error::Kind::InvalidRequest, format!("The body is not valid JSON: {error}."))
+                .with_code("invalid_json")
+        })?;
+        let Value::Object(object) = value else {
+            return Err(Error::new(
+                crate::error::Kind::InvalidRequest,
+                "The body must be a JSON object like {\"prompt\": \"a red fox\"}.",
+            )
+            .with_code("invalid_json"));
+        };
+        Fields(object).read()
+    }
+}
+
+/// The object's fields, `null` counted as absent.
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn read(self) -> Result<ImageRequest, Error> {
+        self.refuse_unknown()?;
+        self.refuse_streaming()?;
+        Ok(ImageRequest {
+            prompt: self.prompt("prompt")?.ok_or_else(|| {
+                Error::invalid("prompt", "'prompt' is required: send a string that says what to draw.")
+                    .with_code("missing_required_parameter")
+            })?,
+            negative_prompt: self.prompt("negative_prompt")?,
+            model: self.name("model")?,
+            n: self.whole("n", 1, u64::from(N_MAX))?.map_or(1, |n| n as u8),
+            size: self.size()?,
+            quality: self.word_or_auto("quality", Quality::ALL, Quality::word)?,
+            response_format: self
+                .word("response_format", ResponseFormat::ALL, ResponseFormat::word)?
+                .unwrap_or(ResponseFormat::B64Json),
+            output_format: self.word("output_format", &Format::ALL, Format::word)?,
+            output_compression: self.whole("output_compression", 0, 100)?.map(|percent| percent as u8),
+            background: self.word_or_auto("background", Background::ALL, Background::word)?,
+            moderation: self.word_or_auto("moderation", Moderation::ALL, Moderation::word)?,
+            style: self.word("style", Style::ALL, Style::word)?,
+            complexity: self.word("complexity", Complexity::ALL, Complexity::word)?,
+            seed: self.whole("seed", 0, u64::from(u32::MAX))?.map(|seed| seed as u32),
+            user: self.name("user")?,
+        })
+    }
+
+    fn get(&self, field: &str) -> Option<&Value> {
+        self.0.get(field).filter(|value| !value.is_null())
+    }
+
+    fn refuse_unknown(&self) -> Result<(), Error> {
+        let Some(unknown) = self.0.keys().find(|key| !FIELDS.contains(&key.as_str())) else {
+            return Ok(());
+        };
+        let nearest = FIELDS
+            .iter()
+            .map(|field| (strsim::osa_distance(field, unknown), field))
+            .min()
+            .filter(|(distance, _)| *distance <= 3)
+            .map_or_else(|| "Remove it".to_owned(), |(_, field)| format!("Did you mean '{field}'?"));
+        let shown: String = unknown.chars().take(80).collect();
+        Err(Error::invalid(&shown, format!("Unknown parameter: '{shown}'. {nearest}")).with_code("unknown_parameter"))
+    }
+
+    /// Streaming answers are not built yet; saying so beats ignoring the wish.
+    fn refuse_streaming(&self) -> Result<(), Error> {
+        match self.get("stream") {
+            None | Some(Value::Bool(false)) => {}
+            Some(Value::Bool(true)) => {
+                return Err(Error::invalid("stream", "'stream' is not supported yet: send false or leave it out.")
+                    .with_code("unsupported_parameter"));
+            }
+            Some(other) => return Err(wrong_type("stream", "true or false", other)),
+        }
+        self.whole("partial_images", 0, 3).map(|_| ())
+    }
+
+    fn text(&self, field: &'static str) -> Result<Option<&str>, Error> {
+        match self.get(field) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(wrong_type(field, "a string", other)),
+        }
+    }
+
+    fn prompt(&self, field: &'static str) -> Result<Option<String>, Error> {
+        let Some(text) = self.text(field)? else { return Ok(None) };
+        if text.trim().is_empty() {
+            return Err(Error::invalid(field, format!("'{field}' is empty: say what to draw.")));
+        }
+        let chars = text.chars().count();
+        if chars > PROMPT_MAX_CHARS {
+            return Err(Error::invalid(
+                field,
+                format!("'{field}' has {chars} characters; at most {PROMPT_MAX_CHARS} are read."),
+            )
+            .with_code("string_above_max_length"));
+        }
+        Ok(Some(text.to_owned()))
+    }
+
+    fn name(&self, field: &'static str) -> Result<Option<String>, Error> {
+        let Some(text) = self.text(field)? else { return Ok(None) };
+        if text.is_empty() || text.len() > 256 || text.chars().any(char::is_control) {
+            return Err(Error::invalid(field, format!("'{field}' must be 1 to 256 printable characters.")));
+        }
+        Ok(Some(text.to_owned()))
+    }
+
+    fn whole(&self, field: &'static str, least: u64, most: u64) -> Result<Option<u64>, Error> {
+        let Some(value) = self.get(field) else { return Ok(None) };
+        let Value::Number(number) = value else {
+            return Err(wrong_type(field, "a whole number", value));
+        };
+        match number.as_u64().filter(|number| (least..=most).contains(number)) {
+            Some(number) => Ok(Some(number)),
+            None => Err(Error::invalid(
+                field,
+                format!("'{field}' must be a whole number from {least} to {most}, not {number}."),
+            )),
+        }
+    }
+
+    fn size(&self) -> Result<Option<Size>, Error> {
+        match self.text("size")? {
+            None | Some("auto") => Ok(None),
+            Some(text) => text.parse().map(Some).map_err(|why: crate::image::BadSize| {
+                let shown: String = text.chars().take(40).collect();
+                Error::invalid("size", format!("'size' is '{shown}': {why}, or 'auto'.")).with_code("invalid_size")
+            }),
+        }
+    }
+
+    fn word_or_auto<T: Copy + FromStr>(
+        &self,
+        field: &'static str,
+        all: &[T],
+        word: fn(T) -> &'static str,
+    ) -> Result<Option<T>, Error> {
+        match self.text(field)? {
+            Some("auto") => Ok(None),
+            _ => self.choose(field, all, word, ", 'auto'"),
+        }
+    }
+
+    fn word<T: Copy + FromStr>(
+        &self,
+        field: &'static str,
+        all: &[T],
+        word: fn(T) -> &'static str,
+    ) -> Result<Option<T>, Error> {
+        self.choose(field, all, word, "")
+    }
+
+    fn choose<T: Copy + FromStr>(
+        &self,
+        field: &'static str,
+        all: &[T],
+        word: fn(T) -> &'static str,
+        also: &str,
+    ) -> Result<Option<T>, Error> {
+        let Some(text) = self.text(field)? else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| {
+            let choices: Vec<String> = all.iter().map(|choice| format!("'{}'", word(*choice))).collect();
+            let shown: String = text.chars().take(40).collect();
+            Error::invalid(field, format!("'{field}' is '{shown}': send one of {}{also}.", choices.join(", ")))
+        })
+    }
+}
+
+/// A 400 that names the field, what it should be and what it was.
+fn wrong_type(field: &str, wanted: impl Display, got: &Value) -> Error {
+    let got = match got {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    };
+    Error::invalid(field, format!("'{field}' must be {wanted}, not {got}.")).with_code("invalid_type")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<ImageRequest, Error> {
+        ImageRequest::from_json(body.as_bytes())
+    }
+
+    #[test]
+    fn a_bare_prompt_is_a_whole_request() {
+        let request = read(r#"{"prompt":"a red fox"}"#).unwrap();
+        assert_eq!(request.prompt, "a red fox");
+        assert_eq!((request.n, request.size, request.response_format), (1, None, ResponseFormat::B64Json));
+    }
+
+    #[test]
+    fn null_and_auto_mean_absent() {
+        let plain = read(r#"{"prompt":"x"}"#).unwrap();
+        let spelled = read(
+            r#"{"prompt":"x","n":null,"size":"auto","quality":"auto","background":"auto","moderation":"auto",
+                "style":null,"seed":null,"stream":false,"partial_images":0,"user":null,"model":null}"#,
+        )
+        .unwrap();
+        assert_eq!(plain, spelled);
+    }
+
+    #[test]
+    fn every_parameter_is_read() {
+        let request = read(
+            r#"{"prompt":"x","negative_prompt":"text","model":"mockup","n":4,"size":"1536x1024","quality":"high",
+                "response_format":"url","output_format":"webp","output_compression":80,"background":"transparent",
+                "moderation":"low","style":"vivid","complexity":"low","seed":7,"user":"u-1"}"#,
+        )
+        .unwrap();
+        assert_eq!(request.negative_prompt.as_deref(), Some("text"));
+        assert_eq!((request.n, request.size), (4, Some(Size::new(1536, 1024))));
+        assert_eq!((request.quality, request.output_format), (Some(Quality::High), Some(Format::Webp)));
+        assert_eq!((request.output_compression, request.background), (Some(80), Some(Background::Transparent)));
+        assert_eq!((request.moderation, request.style), (Some(Moderation::Low), Some(Style::Vivid)));
+        assert_eq!((request.complexity, request.seed), (Some(Complexity::Low), Some(7)));
+        assert_eq!(request.response_format, ResponseFormat::Url);
+    }
+
+    #[test]
+    fn each_mistake_names_its_field() {
+        let long = format!(r#"{{"prompt":"{}"}}"#, "a".repeat(PROMPT_MAX_CHARS + 1));
+        for (body, param) in [
+            (r#"{}"#, "prompt"),
+            (r#"{"prompt":"  "}"#, "prompt"),
+            (r#"{"prompt":7}"#, "prompt"),
+            (long.as_str(), "prompt"),
+            (r#"{"prompt":"x","n":0}"#, "n"),
+            (r#"{"prompt":"x","n":11}"#, "n"),
+            (r#"{"prompt":"x","n":1.5}"#, "n"),
+            (r#"{"prompt":"x","n":"2"}"#, "n"),
+            (r#"{"prompt":"x","size":"0x0"}"#, "size"),
+            (r#"{"prompt":"x","size":"banana"}"#, "size"),
+            (r#"{"prompt":"x","quality":"best"}"#, "quality"),
+            (r#"{"prompt":"x","output_compression":101}"#, "output_compression"),
+            (r#"{"prompt":"x","seed":-1}"#, "seed"),
+            (r#"{"prompt":"x","stream":true}"#, "stream"),
+            (r#"{"prompt":"x","partial_images":4}"#, "partial_images"),
+            (r#"{"prompt":"x","model":""}"#, "model"),
+            (r#"{"prompt":"x","sise":"1x1"}"#, "sise"),
+        ] {
+            let error = read(body).unwrap_err();
+            assert_eq!((error.kind.status(), error.param.as_deref()), (400, Some(param)), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_is_named_with_the_nearest_known_one() {
+        let error = read(r#"{"prompt":"x","respnse_format":"url"}"#).unwrap_err();
+        assert_eq!(error.code(), "unknown_parameter");
+        assert_eq!(error.message, "Unknown parameter: 'respnse_format'. Did you mean 'response_format'?");
+    }
+
+    #[test]
+    fn what_is_not_a_json_object_is_told_so() {
+        for body in ["", "{", "[]", "\"x\"", "{\"prompt\":\"x\"", "\u{0}"] {
+            assert_eq!(read(body).unwrap_err().code(), "invalid_json", "{body:?}");
+        }
+    }
+}
