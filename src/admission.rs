@@ -1,0 +1,203 @@
+//! Who may call a provider now: concurrency caps, and the bounded, first-come-first-served queue before them.
+//!
+//! A [`Slot`] is held while a call runs and gives itself back when dropped, to the longest-waiting ticket if there is
+//! one. Nothing here waits: a [`Ticket`] is handed out, and `gateway` awaits it under its deadline. A ticket that is
+//! dropped loses nothing.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+/// A place in the queue: resolves to a slot when it is this ticket's turn.
+pub type Ticket = oneshot::Receiver<Slot>;
+
+/// The answer to "is there room?".
+#[derive(Debug)]
+pub enum Room {
+    /// Go ahead.
+    Slot(Slot),
+    /// Wait your turn.
+    Wait(Ticket),
+    /// The queue is full as well.
+    Full,
+}
+
+/// One provider's cap and queue.
+#[derive(Debug)]
+pub struct Lane {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    limit: usize,
+    queue: usize,
+    in_flight: usize,
+    waiting: VecDeque<oneshot::Sender<Slot>>,
+}
+
+impl Lane {
+    /// An idle lane with `limit` slots and room for `queue` waiters.
+    pub fn new(limit: usize, queue: usize) -> Arc<Lane> {
+        let state = State { limit, queue, in_flight: 0, waiting: VecDeque::new() };
+        Arc::new(Lane { state: Mutex::new(state) })
+    }
+
+    /// A slot if one is free. Those who wait have been here longer, so a newcomer never passes them.
+    pub fn try_slot(self: &Arc<Lane>) -> Option<Slot> {
+        let mut state = self.lock();
+        state.waiting.retain(|waiter| !waiter.is_closed());
+        if state.in_flight >= state.limit || !state.waiting.is_empty() {
+            return None;
+        }
+        state.in_flight += 1;
+        drop(state);
+        Some(Slot { lane: Some(self.clone()) })
+    }
+
+    /// A slot, or a place in the queue.
+    pub fn ask(self: &Arc<Lane>) -> Room {
+        if let Some(slot) = self.try_slot() {
+            return Room::Slot(slot);
+        }
+        let mut state = self.lock();
+        if state.waiting.len() >= state.queue {
+            return Room::Full;
+        }
+        let (waiter, ticket) = oneshot::channel();
+        state.waiting.push_back(waiter);
+        drop(state);
+        // A slot may have come back between the two locks; nobody else would hand it on.
+        self.hand_out();
+        Room::Wait(ticket)
+    }
+
+    /// Changes the bounds. More room is handed out at once; less room takes effect as calls end.
+    pub fn resize(self: &Arc<Lane>, limit: usize, queue: usize) {
+        let mut state = self.lock();
+        (state.limit, state.queue) = (limit, queue);
+        drop(state);
+        self.hand_out();
+    }
+
+    /// Slots taken.
+    pub fn in_flight(&self) -> usize {
+        self.lock().in_flight
+    }
+
+    /// Tickets waiting.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting.iter().filter(|waiter| !waiter.is_closed()).count()
+    }
+
+    /// Gives free slots to those who wait, longest first.
+    fn hand_out(self: &Arc<Lane>) {
+        loop {
+            let mut state = self.lock();
+            if state.in_flight >= state.limit {
+                return;
+            }
+            let Some(waiter) = state.waiting.pop_front() else { return };
+            state.in_flight += 1;
+            drop(state);
+            if let Err(mut unwanted) = waiter.send(Slot { lane: Some(self.clone()) }) {
+                unwanted.lane = None;
+                self.lock().in_flight -= 1;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock, and the counts are whole between statements.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to one call. Dropping it gives the slot back.
+#[derive(Debug)]
+pub struct Slot {
+    lane: Option<Arc<Lane>>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(lane) = self.lane.take() {
+            lane.lock().in_flight -= 1;
+            lane.hand_out();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(room: Room) -> Slot {
+        match room {
+            Room::Slot(slot) => slot,
+            other => panic!("no slot: {other:?}"),
+        }
+    }
+
+    fn ticket(room: Room) -> Ticket {
+        match room {
+            Room::Wait(ticket) => ticket,
+            other => panic!("no ticket: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_cap_holds_and_the_queue_is_first_come_first_served() {
+        let lane = Lane::new(1, 2);
+        let first = slot(lane.ask());
+        let (mut second, mut third) = (ticket(lane.ask()), ticket(lane.ask()));
+        assert!(matches!(lane.ask(), Room::Full));
+        assert_eq!((lane.in_flight(), lane.waiting()), (1, 2));
+        drop(first);
+        let second = second.try_recv().unwrap();
+        assert!(third.try_recv().is_err());
+        drop(second);
+        drop(third.try_recv().unwrap());
+        assert_eq!((lane.in_flight(), lane.waiting()), (0, 0));
+    }
+
+    #[test]
+    fn a_newcomer_does_not_pass_those_who_wait() {
+        let lane = Lane::new(1, 2);
+        let first = slot(lane.ask());
+        let mut waiting = ticket(lane.ask());
+        assert!(lane.try_slot().is_none());
+        drop(first);
+        assert!(lane.try_slot().is_none());
+        drop(waiting.try_recv().unwrap());
+        assert!(lane.try_slot().is_some());
+    }
+
+    #[test]
+    fn a_dropped_ticket_loses_no_slot_whenever_it_is_dropped() {
+        let lane = Lane::new(1, 3);
+        let first = slot(lane.ask());
+        let (gone_before, gone_after, mut stays) = (ticket(lane.ask()), ticket(lane.ask()), ticket(lane.ask()));
+        drop(gone_before);
+        drop(first);
+        drop(gone_after);
+        drop(stays.try_recv().unwrap());
+        assert_eq!(lane.in_flight(), 0);
+    }
+
+    #[test]
+    fn a_larger_cap_is_handed_out_at_once_and_a_smaller_one_waits_for_calls_to_end() {
+        let lane = Lane::new(1, 5);
+        let first = slot(lane.ask());
+        let (mut a, mut b) = (ticket(lane.ask()), ticket(lane.ask()));
+        lane.resize(3, 5);
+        let (a, b) = (a.try_recv().unwrap(), b.try_recv().unwrap());
+        lane.resize(1, 5);
+        drop(a);
+        drop(b);
+        assert!(lane.try_slot().is_none());
+        drop(first);
+        assert!(lane.try_slot().is_some());
+    }
+}

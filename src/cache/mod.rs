@@ -1,0 +1,38 @@
+//! Finished pictures and where they wait: for the next request of the same meaning ([`exact`]) and behind links that
+//! were handed out ([`links`]).
+//!
+//! Both are bounded in bytes and are handed the time. Neither decides whether a request may be answered from a cache;
+//! that is the route's and the caller's wish, weighed in `gateway`.
+
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use crate::image::{Encoded, Picture};
+use crate::money::Usd;
+
+pub mod exact;
+pub mod links;
+
+/// A finished picture with its name and who drew it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// 32 hex digits: XXH3-128 of the held bytes under the deployment's secret seed.
+    pub id: Arc<str>,
+    /// The picture.
+    pub picture: Picture,
+    /// `provider/model` of the offer that drew it.
+    pub drawn_by: Arc<str>,
+    /// What it cost, so that a hit can say what it saved.
+    pub usd: Usd,
+}
+
+impl Kept {
+    /// Names a picture by its bytes. `seed` is the deployment's secret hash seed, so that ids cannot be guessed from
+    /// a picture.
+    pub fn new(picture: Picture, drawn_by: Arc<str>, usd: Usd, seed: u64) -> Kept {
+        let (Encoded::Raw(bytes) | Encoded::Base64(bytes)) = &picture.encoded;
+        let id = format!("{:032x}", xxh3_128_with_seed(bytes, seed)).into();
+        Kept { id, picture, drawn_by, usd }
+    }
+}

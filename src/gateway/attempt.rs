@@ -1,0 +1,286 @@
+//! One try with one offer: ask, send, read, poll while there is more to do, fetch the pictures, settle the price.
+//!
+//! Polling, deadlines, downloads and cancelling exist only here; a provider merely says what to send next. An attempt
+//! never retries a paid call, and it charges the ledger for what the provider charges, delivered or not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep, timeout_at};
+use url::Url;
+
+use crate::cache::Kept;
+use crate::config::plan::Offer;
+use crate::failure::{Class, Failure};
+use crate::gateway::Shared;
+use crate::gateway::transport::{Bounds, Trouble};
+use crate::image::{Encoded, Picture};
+use crate::ledger::{Account, Kind};
+use crate::metrics::seconds;
+use crate::money::Usd;
+use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Source, Step, Usage};
+use crate::request::{ImageRequest, ResponseFormat};
+use crate::routing::Candidate;
+
+/// Tries for one picture file that is already paid for.
+const DOWNLOADS: u32 = 3;
+/// Redirects followed for one picture file.
+const REDIRECTS: u32 = 3;
+/// How long a cancel may take; nobody waits for it.
+const CANCEL: Duration = Duration::from_secs(5);
+
+/// One try, ready to run.
+pub struct Attempt {
+    /// Transport, ledger and the rest.
+    pub shared: Arc<Shared>,
+    /// The wire format.
+    pub provider: &'static dyn Provider,
+    /// Who is asked.
+    pub offer: Offer,
+    /// How the request fits this offer.
+    pub candidate: Candidate,
+    /// The request.
+    pub request: Arc<ImageRequest>,
+    /// Pictures asked of this call.
+    pub n: u8,
+    /// Largest reply.
+    pub body_limit: usize,
+}
+
+/// What one try brought.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Deliverable pictures.
+    pub pictures: Vec<Arc<Kept>>,
+    /// What the provider charges for the try.
+    pub cost: Usd,
+    /// Pictures withheld for their content.
+    pub refused: u8,
+    /// What went wrong, if pictures are missing because of it.
+    pub failure: Option<Failure>,
+}
+
+impl Attempt {
+    /// Runs the try to its end and books its cost.
+    pub async fn run(self) -> Report {
+        let began = Instant::now();
+        let report = match self.converse(began + self.offer.provider.timeout).await {
+            Ok(drawn) => self.gather(drawn).await,
+            Err(failure) => self.lost(failure),
+        };
+        let (provider, model) = (self.offer.provider.name.as_str(), self.offer.model.name.as_str());
+        let metrics = &self.shared.metrics;
+        let outcome = report.failure.as_ref().map_or("ok", |failure| failure.class.word());
+        metrics.attempts.with_label_values(&[provider, model, outcome]).inc();
+        metrics.attempt_seconds.with_label_values(&[provider, model]).observe(seconds(began.elapsed()));
+        report
+    }
+
+    /// Asks, and keeps polling until the provider is done.
+    async fn converse(&self, deadline: Instant) -> Result<Drawn, Failure> {
+        let mut call = self.provider.ask(&self.job(deadline))?;
+        let mut cancel: Option<Call> = None;
+        loop {
+            let reply = match self.send(&call, deadline).await {
+                Ok(reply) => reply,
+                Err(failure) => {
+                    self.cancel(cancel);
+                    return Err(failure);
+                }
+            };
+            match self.provider.read(&self.job(deadline), &reply) {
+                Step::Done(drawn) => return Ok(drawn),
+                Step::Failed(failure) => return Err(failure),
+                Step::Again { call: next, after, cancel: stop } => {
+                    (call, cancel) = (next, stop);
+                    if timeout_at(deadline, sleep(after)).await.is_err() {
+                        self.cancel(cancel);
+                        return Err(Failure::new(Class::TimeoutAmbiguous, "still drawing at the provider's timeout"));
+                    }
+                }
+            }
+        }
+    }
+
+    fn job(&self, deadline: Instant) -> Job<'_> {
+        Job {
+            account: &self.offer.provider.account,
+            model: &self.offer.model,
+            request: &self.request,
+            n: self.n,
+            frame: self.candidate.fitted.frame,
+            quality: self.candidate.fitted.quality,
+            time_left: deadline.saturating_duration_since(Instant::now()),
+        }
+    }
+
+    async fn send(&self, call: &Call, deadline: Instant) -> Result<Reply, Failure> {
+        let bounds = Bounds { deadline, connect: self.offer.provider.connect_timeout, body: self.body_limit };
+        self.shared.transport.send(call, bounds).await.map_err(|trouble| match trouble {
+            Trouble::Unreachable(why) => Failure::new(Class::Unreachable, why),
+            Trouble::TimedOut { sent: false } => Failure::new(Class::Unreachable, "no connection in time"),
+            Trouble::TimedOut { sent: true } => Failure::new(Class::TimeoutAmbiguous, "no reply in time"),
+            Trouble::Lost(why) => Failure::new(Class::TimeoutAmbiguous, format!("the connection was lost: {why}")),
+            Trouble::TooLarge => Failure::new(Class::Malformed, "the reply is larger than limits.response_body"),
+        })
+    }
+
+    /// Tells the provider to stop drawing, without waiting for it.
+    fn cancel(&self, call: Option<Call>) {
+        let Some(call) = call else { return };
+        let (shared, body) = (self.shared.clone(), self.body_limit);
+        let bounds = Bounds { deadline: Instant::now() + CANCEL, connect: CANCEL, body };
+        self.shared.work.spawn(async move {
+            if let Err(trouble) = shared.transport.send(&call, bounds).await {
+                log::warn!("cancel was not delivered to {}: {trouble:?}", call.url.host_str().unwrap_or("?"));
+            }
+        });
+    }
+
+    /// Fetches, checks and names the pictures, and books what they cost.
+    async fn gather(&self, drawn: Drawn) -> Report {
+        let Drawn { images, refused, refused_billed, usage } = drawn;
+        let fetched = join_all(images.into_iter().map(|found| self.fetch(found))).await;
+        let found = fetched.len();
+        let (mut pictures, mut failure) = (Vec::new(), None);
+        for result in fetched {
+            match result {
+                Ok(picture) => pictures.push(picture),
+                Err(why) => failure = Some(why),
+            }
+        }
+        let lost = found - pictures.len() + usize::from(refused_billed);
+        let (kept, cost) = self.settle(pictures, lost, &usage);
+        self.count("delivered", kept.len());
+        self.count("broken", found - kept.len());
+        self.count("refused", usize::from(refused));
+        if kept.is_empty() && failure.is_none() {
+            failure = Some(match refused {
+                0 => Failure::new(Class::Malformed, "a reply without pictures"),
+                _ => Failure::new(Class::Policy, "every picture was withheld"),
+            });
+        }
+        Report { pictures: kept, cost, refused, failure }
+    }
+
+    /// Prices what was billed and adds it to the ledger. Returns the deliverable pictures, each with its cost.
+    fn settle(&self, pictures: Vec<Picture>, lost: usize, usage: &Usage) -> (Vec<Arc<Kept>>, Usd) {
+        let reported = usage.reported_cost.as_deref().and_then(|text| text.parse::<Usd>().ok());
+        let billed = pictures.len() + lost;
+        let share = reported.map(|total| Usd::from_nanos(total.nanos() / i64::try_from(billed.max(1)).unwrap_or(1)));
+        let name: Arc<str> = self.offer.name.as_str().into();
+        let mut kept = Vec::with_capacity(pictures.len());
+        for picture in pictures {
+            let usd = share.unwrap_or_else(|| self.price(Some(&picture), usage));
+            kept.push(Arc::new(Kept::new(picture, name.clone(), usd, self.shared.hash_seed)));
+        }
+        let delivered = kept.iter().fold(Usd::ZERO, |total, kept| total.saturating_add(kept.usd));
+        let lost_usd = match reported {
+            // What the division above left over belongs somewhere, or the sum would not be what was reported.
+            Some(total) => Usd::from_nanos(total.nanos() - delivered.nanos()),
+            None => (0..lost).fold(Usd::ZERO, |total, _| total.saturating_add(self.price(None, usage))),
+        };
+        self.book(Kind::Delivered, kept.len(), delivered);
+        self.book(Kind::Lost, lost, lost_usd);
+        (kept, delivered.saturating_add(lost_usd))
+    }
+
+    /// The price of one picture as billed: by the size and quality the provider echoes, else as measured, else as
+    /// estimated before the call.
+    fn price(&self, picture: Option<&Picture>, usage: &Usage) -> Usd {
+        let price = &self.offer.model.price;
+        let quality = usage.quality.or(self.candidate.fitted.quality);
+        let sizes = [usage.size, picture.map(|picture| picture.size), self.candidate.fitted.frame.nominal()];
+        sizes
+            .into_iter()
+            .flatten()
+            .find_map(|size| price.per_picture(&self.request, Some(size), quality))
+            .unwrap_or(self.candidate.usd)
+    }
+
+    /// A failed try: nothing to deliver, but perhaps something to pay.
+    fn lost(&self, failure: Failure) -> Report {
+        let billed = usize::from(failure.billed);
+        let (_, cost) = self.settle(Vec::new(), billed, &Usage::default());
+        if failure.class == Class::Policy {
+            self.count("refused", usize::from(self.n));
+        }
+        Report { pictures: Vec::new(), cost, refused: 0, failure: Some(failure) }
+    }
+
+    fn book(&self, kind: Kind, pictures: usize, usd: Usd) {
+        if pictures == 0 && usd == Usd::ZERO {
+            return;
+        }
+        let (provider, model) = (self.offer.provider.name.clone(), self.offer.model.name.clone());
+        self.shared.ledger.paid(Account { provider, model, kind }, pictures as u64, usd);
+    }
+
+    fn count(&self, verdict: &str, pictures: usize) {
+        let labels = [self.offer.provider.name.as_str(), &self.offer.model.name, verdict];
+        if pictures > 0 {
+            self.shared.metrics.images.with_label_values(&labels).inc_by(pictures as u64);
+        }
+    }
+
+    /// A picture's bytes, checked, in the form the client will want.
+    async fn fetch(&self, found: Found) -> Result<Picture, Failure> {
+        let encoded = match found.source {
+            Source::Inline(encoded) => encoded,
+            Source::Link(url) => Encoded::Raw(self.download(url).await?),
+        };
+        let mut picture = Picture::inspect(encoded)
+            .map_err(|fault| Failure::new(Class::Malformed, format!("the picture is {fault}")))?;
+        picture.revised_prompt = found.revised_prompt;
+        // The next reader will most likely want what this one wants; encoding once here keeps hits free of it.
+        Ok(match self.request.response_format {
+            ResponseFormat::B64Json => picture.into_base64(),
+            ResponseFormat::Url => picture,
+        })
+    }
+
+    /// Downloads a picture that is already paid for, so it is tried more than once. No credentials are sent.
+    async fn download(&self, mut url: Url) -> Result<bytes::Bytes, Failure> {
+        let deadline = Instant::now() + self.offer.provider.timeout;
+        let (mut tries, mut hops) = (0, 0);
+        loop {
+            self.check_host(&url)?;
+            let failure = match self.send(&Call::get(url.clone(), http::HeaderMap::new()), deadline).await {
+                Ok(reply) if reply.status == 200 => return Ok(reply.body),
+                Ok(reply) if (300..400).contains(&reply.status) && hops < REDIRECTS => {
+                    let target = reply.header(&http::header::LOCATION).and_then(|to| url.join(to).ok());
+                    url = target.ok_or_else(|| Failure::new(Class::Malformed, "a redirect to nowhere"))?;
+                    hops += 1;
+                    continue;
+                }
+                Ok(reply) => Failure::new(Class::Malformed, format!("the picture link answered {}", reply.status)),
+                Err(failure) => failure,
+            };
+            tries += 1;
+            if tries >= DOWNLOADS || failure.class == Class::Malformed && Instant::now() >= deadline {
+                return Err(failure);
+            }
+            sleep(Duration::from_millis(100) * tries).await;
+        }
+    }
+
+    /// Links come from a provider's reply; only hosts that belong to it are fetched from.
+    fn check_host(&self, url: &Url) -> Result<(), Failure> {
+        let base = &self.offer.provider.account.base_url;
+        let own = url.host_str() == base.host_str() && url.port_or_known_default() == base.port_or_known_default();
+        let listed = |host: &str| {
+            let kinds = self.provider.download_hosts().iter().copied();
+            kinds.chain(self.offer.provider.download_hosts.iter().map(String::as_str)).any(|rule| match rule.strip_prefix('*') {
+                Some(suffix) => host.ends_with(suffix),
+                None => host == rule,
+            })
+        };
+        let secure = url.scheme() == "https" || (url.scheme() == "http" && base.scheme() == "http");
+        if secure && (own || url.host_str().is_some_and(listed)) {
+            return Ok(());
+        }
+        let host = url.host_str().unwrap_or("?");
+        Err(Failure::new(Class::Malformed, format!("a picture link to {}://{host} is not followed", url.scheme())))
+    }
+}

@@ -1,0 +1,129 @@
+//! Why a request got no picture, in words a caller can act on.
+//!
+//! Reads the obstacles that a drawing met and picks the one whose removal would help most. It names request fields,
+//! limits and waiting times; it never repeats a provider's account, key or address.
+
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Kind};
+use crate::failure::{Class, Failure};
+use crate::routing::Skip;
+
+/// What stood in a drawing's way.
+#[derive(Debug, Default)]
+pub struct Obstacles {
+    /// The latest failed call.
+    pub last_failure: Option<Failure>,
+    /// A provider refused the content and the route went on.
+    pub refused: bool,
+    /// Waited for a slot as long as allowed.
+    pub waited_in_vain: bool,
+    /// When the first paused offer may be asked again.
+    pub cool_at: Option<Instant>,
+}
+
+impl Obstacles {
+    /// Remembers when a paused offer may be asked again.
+    pub fn note_cooling(&mut self, until: Instant) {
+        self.cool_at = Some(self.cool_at.map_or(until, |known| known.min(until)));
+    }
+
+    /// The error for the caller. `late`: the route's deadline has passed.
+    pub fn explain(&self, skips: &[Skip], route: &str, late: bool, now: Instant) -> Error {
+        let come_back = self.cool_at.map(|at| at.saturating_duration_since(now).max(Duration::from_secs(1)));
+        if self.refused {
+            return refused(None);
+        }
+        if let Some(failure) = &self.last_failure {
+            return failed(failure, late, come_back);
+        }
+        if late {
+            return deadline();
+        }
+        if self.waited_in_vain || skips.contains(&Skip::AtCapacity) {
+            return Error::new(Kind::Busy, "Every provider that could draw this is at its limit of concurrent calls.")
+                .with_retry_after(Duration::from_secs(1));
+        }
+        if let Some(after) = come_back {
+            return Error::new(Kind::Unavailable, "Every provider that could draw this is paused after failures.")
+                .with_retry_after(after);
+        }
+        no_offer(skips, route)
+    }
+}
+
+/// The route's deadline passed without a picture.
+pub fn deadline() -> Error {
+    Error::new(Kind::DeadlineExceeded, "The route's deadline passed before a picture was ready.")
+}
+
+/// A provider refused the content.
+pub fn refused(param: Option<String>) -> Error {
+    let mut error = Error::new(
+        Kind::Refused,
+        "The request was refused by the image provider's safety system. Change the prompt and try again.",
+    );
+    error.param = param;
+    error
+}
+
+/// A provider says the request itself is wrong.
+pub fn caller_invalid(failure: &Failure) -> Error {
+    let mut error = Error::new(
+        Kind::InvalidRequest,
+        format!("The image provider does not accept the request: {}", failure.message),
+    );
+    error.param = failure.param.clone();
+    error.code = Some("invalid_value");
+    error
+}
+
+fn failed(failure: &Failure, late: bool, come_back: Option<Duration>) -> Error {
+    let error = match failure.class {
+        Class::RateLimited | Class::Quota => {
+            Error::new(Kind::Busy, "Every provider that could draw this is out of quota or rate limited.")
+        }
+        Class::TimeoutAmbiguous if late => deadline(),
+        _ => Error::new(Kind::UpstreamFailed, "No provider could draw this: every one that was asked failed."),
+    };
+    let after = failure.retry_after.or(come_back).filter(|_| error.kind != Kind::DeadlineExceeded);
+    let error = error.with_detail(failure.to_string());
+    match after {
+        Some(after) => error.with_retry_after(after),
+        None => error,
+    }
+}
+
+/// Nobody was asked, because nobody may be.
+fn no_offer(skips: &[Skip], route: &str) -> Error {
+    let cheapest = skips.iter().filter_map(|skip| match skip {
+        Skip::OverPrice { usd, limit } => Some((*usd, *limit)),
+        _ => None,
+    });
+    if let Some((usd, limit)) = cheapest.min() {
+        return Error::new(
+            Kind::PriceLimit,
+            format!("The cheapest able provider would cost {usd} USD, over the limit of {limit} USD of route '{route}'."),
+        );
+    }
+    let unable = skips.iter().find_map(|skip| match skip {
+        Skip::Unable(unable) => Some(*unable),
+        _ => None,
+    });
+    if let Some(unable) = unable {
+        let message = match unable {
+            crate::abilities::Unable::PromptTooLong { .. } => {
+                let limit = skips.iter().filter_map(|skip| match skip {
+                    Skip::Unable(crate::abilities::Unable::PromptTooLong { limit }) => Some(*limit),
+                    _ => None,
+                });
+                let limit = limit.max().unwrap_or_default();
+                format!("'prompt' is too long for route '{route}': its models read at most {limit} characters.")
+            }
+            other => format!("No provider of route '{route}' can draw this '{}'. Change or drop it.", other.param()),
+        };
+        return Error::invalid(unable.param(), message).with_code("unsupported_value");
+    }
+    Error::invalid("size", format!("No provider of route '{route}' has a price for this size and quality."))
+        .with_code("unsupported_value")
+}

@@ -1,0 +1,375 @@
+//! The only floor that waits: it asks the policies, acts on their answers, and owns every guard while it does.
+//!
+//! [`Gateway::serve`] is the life of a request on one screen. What outlives a config (cache, flights, slots, breakers,
+//! ledger) is in [`Shared`], keyed by name; what a config says is in [`Live`], swapped whole. Nothing here speaks HTTP
+//! to clients; that is `server`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::admission::Lane;
+use crate::breaker::Breakers;
+use crate::cache::Kept;
+use crate::cache::exact::{Exact, Look};
+use crate::cache::links::Links;
+use crate::canonical::Canonical;
+use crate::config::plan::{OnDeadline, Plan, Provider, Route};
+use crate::error::{Error, Kind};
+use crate::gateway::draw::Order;
+use crate::gateway::flight::{Flight, FlightKey, Flights, Lead, Seat};
+use crate::gateway::live::{Live, NotReady};
+use crate::gateway::outcome::{CacheUse, Outcome};
+use crate::gateway::transport::Transport;
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use crate::request::ImageRequest;
+use crate::routing::{self, Matched};
+use crate::secret::Secret;
+
+pub mod attempt;
+pub mod draw;
+pub mod explain;
+pub mod flight;
+pub mod live;
+pub mod outcome;
+pub mod reload;
+pub mod transport;
+
+/// Everything that outlives a config.
+pub struct Shared {
+    /// Pictures kept for reuse.
+    pub exact: Exact,
+    /// Pictures held behind links.
+    pub links: Links,
+    /// Requests being drawn.
+    pub flights: Arc<Flights>,
+    /// Circuit breakers by name.
+    pub breakers: Arc<Breakers>,
+    /// What was paid.
+    pub ledger: Arc<Ledger>,
+    /// What Prometheus scrapes.
+    pub metrics: Metrics,
+    /// The HTTP client.
+    pub transport: Transport,
+    /// Drawings that go on without their client; awaited when the server stops.
+    pub work: TaskTracker,
+    /// Secret seed of all hashes.
+    pub hash_seed: u64,
+    lanes: DashMap<String, Arc<Lane>>,
+}
+
+impl Shared {
+    /// The concurrency lane of a provider, made on first use.
+    pub fn lane(&self, provider: &Provider) -> Arc<Lane> {
+        if let Some(lane) = self.lanes.get(&provider.name) {
+            return lane.clone();
+        }
+        let concurrency = provider.concurrency;
+        let new = || Lane::new(concurrency.limit, concurrency.queue);
+        self.lanes.entry(provider.name.clone()).or_insert_with(new).clone()
+    }
+}
+
+/// What the caller wishes of the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheWish {
+    /// Use what is there, keep what is drawn.
+    Use,
+    /// Draw fresh pictures, keep them (`cache-control: no-cache`).
+    Fresh,
+    /// Draw fresh pictures, keep none (`cache-control: no-store`).
+    Skip,
+}
+
+/// A request as the server hands it over.
+pub struct Ask {
+    /// What is wanted.
+    pub request: ImageRequest,
+    /// Whose it is; nothing is shared between tenants.
+    pub tenant: String,
+    /// What the caller wishes of the cache.
+    pub cache: CacheWish,
+}
+
+/// Why a gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum NotStarted {
+    /// The plan cannot run.
+    #[error(transparent)]
+    Plan(#[from] NotReady),
+    /// The operating system gives no random numbers.
+    #[error("the operating system gave no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+    /// Two metrics share a name.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// The gateway: one per process, shared by every connection.
+pub struct Gateway {
+    live: ArcSwap<Live>,
+    versions: AtomicU64,
+    link_secret: Secret,
+    /// Everything that outlives a config.
+    pub shared: Arc<Shared>,
+}
+
+impl Gateway {
+    /// A gateway that serves `plan` as version 1.
+    pub fn new(plan: Plan) -> Result<Arc<Gateway>, NotStarted> {
+        let mut random = [0u8; 40];
+        getrandom::fill(&mut random)?;
+        let hex: String = random[8..].iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut seed = [0u8; 8];
+        seed.copy_from_slice(&random[..8]);
+        let ledger = Arc::new(Ledger::default());
+        let shared = Shared {
+            exact: Exact::new(plan.cache.memory),
+            links: Links::new(plan.cache.links),
+            flights: Arc::default(),
+            breakers: Breakers::new(),
+            metrics: Metrics::new(&ledger)?,
+            ledger,
+            transport: Transport::default(),
+            work: TaskTracker::new(),
+            hash_seed: u64::from_le_bytes(seed),
+            lanes: DashMap::new(),
+        };
+        let link_secret = Secret::new(hex);
+        let live = Live::new(1, plan, &link_secret)?;
+        let gateway = Gateway {
+            live: ArcSwap::from_pointee(live),
+            versions: AtomicU64::new(1),
+            link_secret,
+            shared: Arc::new(shared),
+        };
+        gateway.took(1);
+        Ok(Arc::new(gateway))
+    }
+
+    /// The config in force. A request takes it once and keeps it to its end.
+    pub fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    /// Puts a new plan in force, whole, and returns its version. Caches, slots and breakers follow its bounds.
+    pub fn replace(&self, plan: Plan) -> Result<u64, NotReady> {
+        let version = self.versions.load(Ordering::Acquire) + 1;
+        let live = Live::new(version, plan, &self.link_secret)?;
+        self.shared.exact.resize(live.plan.cache.memory);
+        self.shared.links.resize(live.plan.cache.links, std::time::Instant::now());
+        for provider in live.plan.providers.values() {
+            self.shared.lane(provider).resize(provider.concurrency.limit, provider.concurrency.queue);
+        }
+        self.live.store(Arc::new(live));
+        self.versions.store(version, Ordering::Release);
+        self.took(version);
+        Ok(version)
+    }
+
+    fn took(&self, version: u64) {
+        let metrics = &self.shared.metrics;
+        metrics.reload_success.set(1);
+        metrics.config_version.set(i64::try_from(version).unwrap_or(i64::MAX));
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        metrics.reload_timestamp.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    /// The life of a request. `header` looks up a request header by its lower-case name.
+    pub async fn serve<'a>(&self, live: &Arc<Live>, ask: Ask, header: impl Fn(&str) -> Option<&'a str>) -> Outcome {
+        let Ask { mut request, tenant, cache } = ask;
+        let Some(matched) = routing::find(&live.plan.routes, request.model.as_deref(), header) else {
+            return Outcome::failed(live.version, unknown_model(live, request.model.as_deref()));
+        };
+        let route = matched.route.clone();
+        fill_in(&mut request, &route);
+        let pinned = matched.pinned.as_deref();
+        let canonical = Canonical::new(&tenant, &route.name, pinned, &request, self.shared.hash_seed);
+        let (look, wish) = self.look(&route, &canonical, &request, cache);
+        let (have, mut used) = match look {
+            Look::Hit(pictures) => return self.hit(live, &route, &request, pictures),
+            Look::Part(pictures) => (pictures, CacheUse::Pool),
+            Look::Miss(_) if wish == CacheWish::Use => (Vec::new(), CacheUse::Miss),
+            Look::Miss(_) => (Vec::new(), CacheUse::Bypass),
+        };
+        let deadline = Instant::now() + route.deadline;
+        let (flight, led) = match self.board(&canonical, request.n, wish) {
+            Seat::Follow(flight) => {
+                used = CacheUse::Joined;
+                (flight, false)
+            }
+            Seat::Lead(lead) => {
+                let flight = lead.flight().clone();
+                // Landed between our look and our start? Then it is there now.
+                if let (true, Look::Hit(pictures)) = (
+                    wish == CacheWish::Use,
+                    self.shared.exact.look(&canonical, usize::from(request.n), std::time::Instant::now()),
+                ) {
+                    return self.hit(live, &route, &request, pictures);
+                }
+                self.take_off(lead, live, &matched, &request, canonical, have, wish, deadline);
+                (flight, true)
+            }
+        };
+        let late = tokio::time::timeout_at(deadline, flight.finished()).await.is_err();
+        self.landed(live, &route, &request, &flight, Landing { led, late, used })
+    }
+
+    /// Looks into the cache as far as route and caller want it.
+    fn look(&self, route: &Route, canonical: &Canonical, request: &ImageRequest, wish: CacheWish) -> (Look, CacheWish) {
+        let wish = if route.cache.is_none() { CacheWish::Skip } else { wish };
+        let look = match wish {
+            CacheWish::Use => {
+                self.shared.exact.look(canonical, usize::from(request.n), std::time::Instant::now())
+            }
+            CacheWish::Fresh | CacheWish::Skip => Look::Miss(crate::cache::exact::Miss::Absent),
+        };
+        let word = match (&look, wish) {
+            (_, CacheWish::Fresh | CacheWish::Skip) => CacheUse::Bypass.word(),
+            (Look::Hit(_), _) => CacheUse::Exact.word(),
+            (Look::Part(_), _) => CacheUse::Pool.word(),
+            (Look::Miss(miss), _) => miss.word(),
+        };
+        self.shared.metrics.cache_requests.with_label_values(&[route.name.as_str(), word]).inc();
+        (look, wish)
+    }
+
+    /// Joins an identical request in flight, unless the caller wants pictures of its own.
+    fn board(&self, canonical: &Canonical, n: u8, wish: CacheWish) -> Seat {
+        match wish {
+            CacheWish::Use => self.shared.flights.join(FlightKey { canonical: canonical.bytes().into(), n }),
+            CacheWish::Fresh | CacheWish::Skip => Seat::Lead(Flights::alone()),
+        }
+    }
+
+    /// Starts the drawing in a task of its own: it goes on if the client leaves.
+    #[expect(clippy::too_many_arguments, reason = "the one call that hands a request over to its flight")]
+    fn take_off(
+        &self,
+        lead: Lead,
+        live: &Arc<Live>,
+        matched: &Matched,
+        request: &ImageRequest,
+        canonical: Canonical,
+        have: Vec<Arc<Kept>>,
+        wish: CacheWish,
+        deadline: Instant,
+    ) {
+        let order = Order {
+            shared: self.shared.clone(),
+            live: live.clone(),
+            matched: matched.clone(),
+            request: Arc::new(request.clone()),
+            keep: (wish != CacheWish::Skip).then_some(canonical),
+            missing: request.n.saturating_sub(u8::try_from(have.len()).unwrap_or(u8::MAX)),
+            deadline,
+        };
+        lead.flight().update(|progress| progress.pictures = have);
+        self.shared.work.spawn(async move {
+            draw::draw(order, lead.flight().clone()).await;
+            drop(lead);
+        });
+    }
+
+    fn hit(&self, live: &Live, route: &Route, request: &ImageRequest, pictures: Vec<Arc<Kept>>) -> Outcome {
+        let saved = pictures.iter().fold(crate::money::Usd::ZERO, |total, kept| total.saturating_add(kept.usd));
+        self.shared.ledger.saved(saved);
+        Outcome {
+            route: Some(route.name.clone()),
+            cache: CacheUse::Exact,
+            wanted: request.n,
+            result: Ok(pictures),
+            ..Outcome::failed(live.version, explain::deadline())
+        }
+    }
+
+    /// The outcome of a flight for one of those who waited.
+    fn landed(&self, live: &Live, route: &Route, request: &ImageRequest, flight: &Flight, how: Landing) -> Outcome {
+        let mut progress = flight.progress();
+        progress.pictures.truncate(usize::from(request.n));
+        let complete = progress.pictures.len() == usize::from(request.n);
+        let partial_is_fine = !how.late || route.on_deadline == OnDeadline::Partial;
+        let result = if complete || (!progress.pictures.is_empty() && partial_is_fine) {
+            Ok(progress.pictures)
+        } else {
+            Err(progress.error.unwrap_or_else(explain::deadline))
+        };
+        if let Err(error) = &result
+            && let Some(detail) = &error.detail
+        {
+            log::warn!("route {}: {}: {detail}", route.name, error.code());
+        }
+        Outcome {
+            version: live.version,
+            route: Some(route.name.clone()),
+            cache: how.used,
+            cost: if how.led { progress.cost } else { crate::money::Usd::ZERO },
+            attempts: if how.led { progress.attempts } else { 0 },
+            skipped: progress.skipped,
+            adjusted: progress.adjusted,
+            wanted: request.n,
+            result,
+        }
+    }
+
+    /// Brings the gauges up to date and renders all metrics.
+    pub fn scrape(&self) -> Result<String, prometheus::Error> {
+        let (live, metrics, now) = (self.live(), &self.shared.metrics, std::time::Instant::now());
+        for provider in live.plan.providers.values() {
+            let lane = self.shared.lane(provider);
+            let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+            metrics.in_flight.with_label_values(&[&provider.name]).set(count(lane.in_flight()));
+            metrics.queue_depth.with_label_values(&[&provider.name]).set(count(lane.waiting()));
+            for model in provider.models.keys() {
+                let offer = format!("{}/{model}", provider.name);
+                let state = self.shared.breakers.state(&provider.name, &offer, now);
+                metrics.breaker_state.with_label_values(&[&provider.name, model]).set(state);
+            }
+        }
+        let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        metrics.cache_bytes.set(bytes(self.shared.exact.bytes()));
+        metrics.link_bytes.set(bytes(self.shared.links.bytes()));
+        metrics.links_given_up.set(bytes(self.shared.links.given_up()));
+        metrics.render()
+    }
+}
+
+/// How a waiting request met its flight's end.
+struct Landing {
+    led: bool,
+    late: bool,
+    used: CacheUse,
+}
+
+/// Route defaults where the request is silent.
+fn fill_in(request: &mut ImageRequest, route: &Route) {
+    let defaults = &route.defaults;
+    request.size = request.size.or(defaults.size);
+    request.quality = request.quality.or(defaults.quality);
+    request.output_format = request.output_format.or(defaults.output_format);
+}
+
+fn unknown_model(live: &Live, model: Option<&str>) -> Error {
+    let names = live.model_names();
+    let Some(model) = model else {
+        return Error::new(Kind::ModelNotFound, "No route takes a request without 'model' here. Name one.")
+            .with_param("model");
+    };
+    let nearest = names
+        .iter()
+        .map(|name| (strsim::osa_distance(name, model), name))
+        .min()
+        .filter(|(distance, name)| *distance <= name.len() / 2)
+        .map(|(_, name)| format!(" Did you mean '{name}'?"))
+        .unwrap_or_default();
+    Error::new(
+        Kind::ModelNotFound,
+        format!("The model '{model}' does not exist here.{nearest} GET /v1/models lists what does."),
+    )
+    .with_param("model")
+}

@@ -1,0 +1,94 @@
+//! What became of a request: everything the answer, the log line and the metrics need, and nothing of HTTP.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::cache::Kept;
+use crate::error::Error;
+use crate::money::Usd;
+
+/// How the cache took part. The word goes to log, metric and `x-easel-cache`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CacheUse {
+    /// All pictures came from the exact tier.
+    Exact,
+    /// Some came from the exact tier, the rest was bought.
+    Pool,
+    /// None was there.
+    Miss,
+    /// The caller or the route did not want it.
+    Bypass,
+    /// Somebody else's identical request was already being drawn.
+    Joined,
+}
+
+impl CacheUse {
+    /// The word for log, metric and header.
+    pub fn word(self) -> &'static str {
+        match self {
+            CacheUse::Exact => "exact",
+            CacheUse::Pool => "pool",
+            CacheUse::Miss => "miss",
+            CacheUse::Bypass => "bypass",
+            CacheUse::Joined => "joined",
+        }
+    }
+}
+
+/// What became of a request.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The config that served it.
+    pub version: u64,
+    /// The route, where one matched.
+    pub route: Option<String>,
+    /// How the cache took part.
+    pub cache: CacheUse,
+    /// What this request paid; a follower and a hit pay nothing.
+    pub cost: Usd,
+    /// Calls made for it.
+    pub attempts: u32,
+    /// Offers not asked, and why.
+    pub skipped: Vec<(String, &'static str)>,
+    /// Wishes that were changed.
+    pub adjusted: Vec<String>,
+    /// Pictures wanted.
+    pub wanted: u8,
+    /// The pictures, at least one, or why there is none.
+    pub result: Result<Vec<Arc<Kept>>, Error>,
+}
+
+impl Outcome {
+    /// An outcome before anything was tried.
+    pub fn failed(version: u64, error: Error) -> Outcome {
+        Outcome {
+            version,
+            route: None,
+            cache: CacheUse::Bypass,
+            cost: Usd::ZERO,
+            attempts: 0,
+            skipped: Vec::new(),
+            adjusted: Vec::new(),
+            wanted: 0,
+            result: Err(error),
+        }
+    }
+
+    /// Who drew how many of the delivered pictures, by name.
+    pub fn served_by(&self) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        for kept in self.result.iter().flatten() {
+            *counts.entry(&*kept.drawn_by).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The word for log and metric: `ok`, `partial`, or the error's.
+    pub fn word(&self) -> &'static str {
+        match &self.result {
+            Ok(pictures) if pictures.len() < usize::from(self.wanted) => "partial",
+            Ok(_) => "ok",
+            Err(error) => error.kind.word(),
+        }
+    }
+}

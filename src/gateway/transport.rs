@@ -1,0 +1,231 @@
+//! One HTTP exchange with a provider, over Pingora's own client connector.
+//!
+//! Pools connections, resolves names off the worker threads, bounds the reply's size and keeps one deadline over the
+//! whole exchange. It never replays a request: a connection that dies after the request was sent proves nothing about
+//! whether the provider drew and billed, so that decision belongs to whoever knows the price.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use dashmap::DashMap;
+use http::HeaderValue;
+use http::header;
+use pingora::connectors::ConnectorOptions;
+use pingora::connectors::http::Connector;
+use pingora::http::RequestHeader;
+use pingora::protocols::http::client::HttpSession;
+use pingora::upstreams::peer::HttpPeer;
+use tokio::time::{Instant, timeout_at};
+use url::{Host, Url};
+
+use crate::provider::{Call, Reply};
+
+/// How long a name's addresses are believed.
+const DNS_TTL: Duration = Duration::from_secs(30);
+/// Names remembered; link hosts are partly the provider's choice, so the table is bounded.
+const NAMES: usize = 1024;
+/// Addresses tried for one connection.
+const ADDRESSES: usize = 3;
+/// Idle connections are given up before a provider gives them up (nginx and most gateways wait 60 s or more), so that
+/// a paid request is rarely written into a closing connection.
+const IDLE: Duration = Duration::from_secs(15);
+/// Longest wait for a connection to the service behind the proxy; it is usually next door.
+const PASSTHROUGH_CONNECT: Duration = Duration::from_secs(5);
+/// Idle connections kept in all.
+const POOL: usize = 512;
+/// The body buffer grown in one step on the word of a `content-length`.
+const PREALLOCATE: usize = 8 * 1024 * 1024;
+
+/// Why there is no reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// No connection; nothing was sent.
+    Unreachable(String),
+    /// The connection died after the request was sent, before the reply was whole.
+    Lost(String),
+    /// The deadline passed. `sent`: the provider has the request.
+    TimedOut {
+        /// Whether the request had been sent.
+        sent: bool,
+    },
+    /// The reply is larger than allowed.
+    TooLarge,
+}
+
+/// Bounds of one exchange.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// When to give up.
+    pub deadline: Instant,
+    /// Longest wait for a connection.
+    pub connect: Duration,
+    /// Largest reply body in bytes.
+    pub body: usize,
+}
+
+/// The HTTP client shared by all providers.
+pub struct Transport {
+    connector: Connector,
+    names: DashMap<(String, u16), (Instant, Vec<SocketAddr>)>,
+}
+
+impl Default for Transport {
+    fn default() -> Transport {
+        Transport { connector: Connector::new(Some(ConnectorOptions::new(POOL))), names: DashMap::new() }
+    }
+}
+
+impl Transport {
+    /// Sends `call` and reads the whole reply.
+    pub async fn send(&self, call: &Call, bounds: Bounds) -> Result<Reply, Trouble> {
+        let mut sent = false;
+        match timeout_at(bounds.deadline, self.exchange(call, bounds, &mut sent)).await {
+            Ok(reply) => reply,
+            Err(_) => Err(Trouble::TimedOut { sent }),
+        }
+    }
+
+    async fn exchange(&self, call: &Call, bounds: Bounds, sent: &mut bool) -> Result<Reply, Trouble> {
+        let (mut session, peer) = self.connect(&call.url, bounds.connect).await?;
+        let lost = |error: Box<pingora::Error>| Trouble::Lost(error.to_string());
+        let head = request_head(call)?;
+        *sent = true;
+        session.write_request_header(Box::new(head)).await.map_err(lost)?;
+        if call.body.is_empty() {
+            session.finish_request_body().await.map_err(lost)?;
+        } else {
+            session.write_request_body(call.body.clone(), true).await.map_err(lost)?;
+            session.finish_request_body().await.map_err(lost)?;
+        }
+        session.read_response_header().await.map_err(lost)?;
+        while session.response_header().is_some_and(|head| head.status.is_informational()) {
+            session.read_response_header().await.map_err(lost)?;
+        }
+        let (status, headers) = match session.response_header() {
+            Some(head) => (head.status.as_u16(), head.headers.clone()),
+            None => return Err(Trouble::Lost("no response header".to_owned())),
+        };
+        let body = read_body(&mut session, &headers, bounds.body).await?;
+        self.connector.release_http_session(session, &peer, Some(IDLE)).await;
+        Ok(Reply { status, headers, body })
+    }
+
+    /// A connection to the URL's host, pooled or new, trying its addresses in turn.
+    async fn connect(&self, url: &Url, wait: Duration) -> Result<(HttpSession, HttpPeer), Trouble> {
+        let tls = url.scheme() == "https";
+        let sni = match url.host() {
+            Some(Host::Domain(name)) => name.to_owned(),
+            _ => String::new(),
+        };
+        let mut last = "the name has no address".to_owned();
+        for address in self.resolve(url).await?.into_iter().take(ADDRESSES) {
+            let mut peer = HttpPeer::new(address, tls, sni.clone());
+            peer.options.connection_timeout = Some(wait);
+            peer.options.total_connection_timeout = Some(wait);
+            peer.options.idle_timeout = Some(IDLE);
+            // Big bodies cost less CPU over HTTP/1.1, and a lost call costs one connection, not its neighbours.
+            peer.options.set_http_version(1, 1);
+            match self.connector.get_http_session(&peer).await {
+                Ok((session, _reused)) => return Ok((session, peer)),
+                Err(error) => last = error.to_string(),
+            }
+        }
+        Err(Trouble::Unreachable(last))
+    }
+
+    /// The peer of a service that requests are passed through to. Its timeouts are the service's own business.
+    pub async fn passthrough_peer(&self, url: &Url) -> Result<HttpPeer, Trouble> {
+        let unknown = || Trouble::Unreachable("the name has no address".to_owned());
+        let address = self.resolve(url).await?.first().copied().ok_or_else(unknown)?;
+        let mut peer = HttpPeer::new(address, url.scheme() == "https", url.host_str().unwrap_or_default().to_owned());
+        peer.options.connection_timeout = Some(PASSTHROUGH_CONNECT);
+        peer.options.total_connection_timeout = Some(PASSTHROUGH_CONNECT);
+        Ok(peer)
+    }
+
+    async fn resolve(&self, url: &Url) -> Result<Vec<SocketAddr>, Trouble> {
+        let port = url.port_or_known_default().unwrap_or(443);
+        let name = match url.host() {
+            Some(Host::Ipv4(ip)) => return Ok(vec![SocketAddr::new(IpAddr::V4(ip), port)]),
+            Some(Host::Ipv6(ip)) => return Ok(vec![SocketAddr::new(IpAddr::V6(ip), port)]),
+            Some(Host::Domain(name)) => name.to_owned(),
+            None => return Err(Trouble::Unreachable("the address names no host".to_owned())),
+        };
+        let key = (name, port);
+        if let Some(known) = self.names.get(&key)
+            && known.0 > Instant::now()
+        {
+            return Ok(known.1.clone());
+        }
+        let found = tokio::net::lookup_host((key.0.as_str(), port))
+            .await
+            .map_err(|error| Trouble::Unreachable(format!("{}: {error}", key.0)))?;
+        let found: Vec<SocketAddr> = found.collect();
+        if self.names.len() >= NAMES {
+            self.names.clear();
+        }
+        self.names.insert(key, (Instant::now() + DNS_TTL, found.clone()));
+        Ok(found)
+    }
+}
+
+/// The request line and headers, `host` and `content-length` added.
+fn request_head(call: &Call) -> Result<RequestHeader, Trouble> {
+    let bad = |error: Box<pingora::Error>| Trouble::Unreachable(format!("cannot build the request: {error}"));
+    let path = match call.url.query() {
+        Some(query) => format!("{}?{query}", call.url.path()),
+        None => call.url.path().to_owned(),
+    };
+    let mut head =
+        RequestHeader::build(call.method.clone(), path.as_bytes(), Some(call.headers.len() + 4)).map_err(bad)?;
+    let host = match (call.url.host_str(), call.url.port()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (Some(host), None) => host.to_owned(),
+        (None, _) => String::new(),
+    };
+    head.insert_header(header::HOST, host).map_err(bad)?;
+    head.insert_header(header::USER_AGENT, concat!("easel/", env!("CARGO_PKG_VERSION"))).map_err(bad)?;
+    for (name, value) in &call.headers {
+        head.insert_header(name.clone(), value.clone()).map_err(bad)?;
+    }
+    if !call.body.is_empty() || call.method == http::Method::POST {
+        head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(call.body.len())).map_err(bad)?;
+    }
+    Ok(head)
+}
+
+/// The whole body in one buffer. A body that came in one piece is not copied.
+async fn read_body(session: &mut HttpSession, headers: &http::HeaderMap, limit: usize) -> Result<Bytes, Trouble> {
+    let declared = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > limit) {
+        return Err(Trouble::TooLarge);
+    }
+    let mut first: Option<Bytes> = None;
+    let mut whole = BytesMut::new();
+    let mut length = 0;
+    loop {
+        let piece = session.read_response_body().await.map_err(|error| Trouble::Lost(error.to_string()))?;
+        let Some(piece) = piece else { break };
+        length += piece.len();
+        if length > limit {
+            return Err(Trouble::TooLarge);
+        }
+        match first.take() {
+            None if whole.is_empty() => first = Some(piece),
+            None => whole.extend_from_slice(&piece),
+            Some(head) => {
+                whole.reserve(declared.unwrap_or(0).clamp(length, PREALLOCATE.max(length)));
+                whole.extend_from_slice(&head);
+                whole.extend_from_slice(&piece);
+            }
+        }
+    }
+    if declared.is_some_and(|declared| declared != length) && session.as_http1().is_some() {
+        return Err(Trouble::Lost("the reply ended before its length".to_owned()));
+    }
+    Ok(first.unwrap_or_else(|| whole.freeze()))
+}

@@ -1,0 +1,223 @@
+//! What Prometheus scrapes: every counter and histogram, made once.
+//!
+//! Labels are closed enums or names from the config, never a caller's words, so their number is bounded. Money stays in
+//! whole nano-dollars in the ledger; only the scrape turns it into the floating point that Prometheus speaks.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{
+    Counter, CounterVec, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+use std::sync::Arc;
+
+use crate::ledger::Ledger;
+use crate::money::Usd;
+
+/// Buckets for requests and attempts, in seconds: a cache hit takes under a millisecond, a high-quality picture minutes.
+const SECONDS: [f64; 15] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.025, 0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 180.0];
+
+/// All metrics of one gateway.
+pub struct Metrics {
+    registry: Registry,
+    /// Requests answered.
+    pub requests: IntCounterVec,
+    /// Their duration.
+    pub request_seconds: HistogramVec,
+    /// Calls to providers.
+    pub attempts: IntCounterVec,
+    /// Their duration.
+    pub attempt_seconds: HistogramVec,
+    /// Pictures received, by what became of them.
+    pub images: IntCounterVec,
+    /// Offers not asked.
+    pub skipped: IntCounterVec,
+    /// Looks into the cache.
+    pub cache_requests: IntCounterVec,
+    /// Calls running now.
+    pub in_flight: IntGaugeVec,
+    /// Calls waiting for a slot.
+    pub queue_depth: IntGaugeVec,
+    /// 0 passing, 1 probing, 2 tripped.
+    pub breaker_state: IntGaugeVec,
+    /// Bytes held by the exact tier.
+    pub cache_bytes: IntGauge,
+    /// Bytes held behind links.
+    pub link_bytes: IntGauge,
+    /// Links given up early.
+    pub links_given_up: IntGauge,
+    /// Image requests being served.
+    pub requests_in_flight: IntGauge,
+    /// 1 when the last reload was taken, else 0.
+    pub reload_success: IntGauge,
+    /// When it was taken, in Unix seconds.
+    pub reload_timestamp: IntGauge,
+    /// The config's version.
+    pub config_version: IntGauge,
+    /// Access-log lines lost because the writer could not keep up.
+    pub log_dropped: IntCounter,
+}
+
+impl Metrics {
+    /// Fresh metrics in a registry of their own; `ledger` is read at every scrape.
+    ///
+    /// # Errors
+    /// When two metrics share a name, which a test rules out.
+    pub fn new(ledger: &Arc<Ledger>) -> Result<Metrics, prometheus::Error> {
+        let made = Maker(Registry::new());
+        let metrics = Metrics {
+            requests: made.counters("requests_total", "Requests answered.", &["route", "outcome"])?,
+            request_seconds: made.seconds("request_seconds", "Time to answer a request.", &["route", "cache"])?,
+            attempts: made.counters("attempts_total", "Calls to providers.", &["provider", "model", "outcome"])?,
+            attempt_seconds: made.seconds("attempt_seconds", "Time of a call, polling included.", &["provider", "model"])?,
+            images: made.counters("images_total", "Pictures received.", &["provider", "model", "verdict"])?,
+            skipped: made.counters("skipped_total", "Offers not asked.", &["provider", "reason"])?,
+            cache_requests: made.counters("cache_requests_total", "Looks into the cache.", &["route", "result"])?,
+            in_flight: made.gauges("in_flight", "Calls running.", &["provider"])?,
+            queue_depth: made.gauges("queue_depth", "Calls waiting for a slot.", &["provider"])?,
+            breaker_state: made.gauges(
+                "breaker_state",
+                "Circuit breaker: 0 passing, 1 probing, 2 tripped.",
+                &["provider", "model"],
+            )?,
+            cache_bytes: made.gauge("cache_bytes", "Bytes of pictures kept for reuse.")?,
+            link_bytes: made.gauge("link_bytes", "Bytes of pictures held behind links.")?,
+            links_given_up: made.gauge("links_given_up", "Links given up before their time for want of space.")?,
+            requests_in_flight: made.gauge("requests_in_flight", "Image requests being served.")?,
+            reload_success: made.gauge("config_reload_success", "1 when the last config reload was taken.")?,
+            reload_timestamp: made
+                .gauge("config_last_reload_timestamp_seconds", "When the config in force was taken.")?,
+            config_version: made.gauge("config_version", "Number of the config in force.")?,
+            log_dropped: made.counter("access_log_dropped_total", "Access-log lines lost.")?,
+            registry: made.0,
+        };
+        metrics.registry.register(Box::new(Spend::new(ledger.clone())?))?;
+        metrics.registry.register(Box::new(build_info()?))?;
+        Ok(metrics)
+    }
+
+    /// The text Prometheus reads.
+    ///
+    /// # Errors
+    /// When a metric cannot be encoded.
+    pub fn render(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+/// A duration as the floating-point seconds that histograms take.
+pub fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
+
+struct Maker(Registry);
+
+impl Maker {
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+        self.keep(IntCounterVec::new(opts(name, help), labels)?)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        self.keep(IntCounter::with_opts(opts(name, help))?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+        self.keep(IntGaugeVec::new(opts(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        self.keep(IntGauge::with_opts(opts(name, help))?)
+    }
+
+    fn seconds(&self, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {
+        let opts = HistogramOpts { common_opts: opts(name, help), buckets: SECONDS.to_vec() };
+        self.keep(HistogramVec::new(opts, labels)?)
+    }
+
+    fn keep<C: Collector + Clone + 'static>(&self, metric: C) -> Result<C, prometheus::Error> {
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+}
+
+fn opts(name: &str, help: &str) -> Opts {
+    Opts::new(format!("easel_{name}"), help)
+}
+
+fn build_info() -> Result<Gauge, prometheus::Error> {
+    let labels = HashMap::from([("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
+    let gauge = Gauge::with_opts(opts("build_info", "The running build.").const_labels(labels))?;
+    gauge.set(1.0);
+    Ok(gauge)
+}
+
+/// Reads the ledger at every scrape, so that the exact integers are what is reported.
+struct Spend {
+    ledger: Arc<Ledger>,
+    descriptions: Vec<Desc>,
+}
+
+impl Spend {
+    fn new(ledger: Arc<Ledger>) -> Result<Spend, prometheus::Error> {
+        let (spend, saved) = (spend_counters()?, saved_counter()?);
+        let descriptions = spend.desc().into_iter().chain(saved.desc()).cloned().collect();
+        Ok(Spend { ledger, descriptions })
+    }
+}
+
+fn spend_counters() -> Result<CounterVec, prometheus::Error> {
+    CounterVec::new(opts("spend_usd_total", "Dollars paid to providers."), &["provider", "model", "kind"])
+}
+
+fn saved_counter() -> Result<Counter, prometheus::Error> {
+    let labels = HashMap::from([("tier".to_owned(), "exact".to_owned())]);
+    Counter::with_opts(opts("saved_usd_total", "Dollars not spent thanks to the cache.").const_labels(labels))
+}
+
+impl Collector for Spend {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descriptions.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let (Ok(spend), Ok(saved)) = (spend_counters(), saved_counter()) else { return Vec::new() };
+        for (account, total) in self.ledger.totals() {
+            let labels = [account.provider.as_str(), &account.model, account.kind.word()];
+            spend.with_label_values(&labels).inc_by(dollars(total.usd));
+        }
+        saved.inc_by(dollars(self.ledger.total_saved()));
+        let mut families = saved.collect();
+        // A family without a single sample is not valid exposition text.
+        if !self.ledger.totals().is_empty() {
+            families.extend(spend.collect());
+        }
+        families
+    }
+}
+
+/// Dollars for Prometheus, which knows only floating point. Never read back.
+fn dollars(usd: Usd) -> f64 {
+    usd.nanos() as f64 / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Account, Kind};
+
+    #[test]
+    fn the_scrape_shows_the_ledger_in_dollars() {
+        let ledger = Arc::new(Ledger::default());
+        let metrics = Metrics::new(&ledger).unwrap();
+        let account = Account { provider: "p".into(), model: "m".into(), kind: Kind::Delivered };
+        ledger.paid(account, 1, "0.009".parse().unwrap());
+        let text = metrics.render().unwrap();
+        let line = "easel_spend_usd_total{kind=\"delivered\",model=\"m\",provider=\"p\"} 0.009";
+        assert!(text.lines().any(|got| got == line), "{text}");
+        assert!(text.contains("easel_build_info{version="), "{text}");
+    }
+}

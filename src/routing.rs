@@ -1,0 +1,161 @@
+//! Which route, and which of its offers in what order, and why not the others.
+//!
+//! Decisions only: the facts (abilities, prices, pauses, free slots) are handed in as small values, and every "no" is a
+//! [`Skip`] that the log, the metric and the caller's error name alike.
+
+use std::sync::Arc;
+
+use crate::abilities::{Abilities, Fitted, Unable};
+use crate::breaker::{Cooling, Pause};
+use crate::config::plan::{Offer, Route};
+use crate::money::Usd;
+use crate::request::ImageRequest;
+
+/// Why an offer was not asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Skip {
+    /// The model cannot draw this.
+    Unable(Unable),
+    /// The price table has no such picture.
+    Unpriced,
+    /// Dearer than a threshold allows.
+    OverPrice {
+        /// The price of one picture, or of the request where that is the limit.
+        usd: Usd,
+        /// The threshold.
+        limit: Usd,
+    },
+    /// Paused after trouble.
+    CoolingDown(Pause),
+    /// No slot free, and no room to wait.
+    AtCapacity,
+    /// Failed this request already.
+    Failed,
+}
+
+impl Skip {
+    /// The word for log, metric and header.
+    pub fn word(self) -> &'static str {
+        match self {
+            Skip::Unable(unable) => unable.word(),
+            Skip::Unpriced => "unpriced",
+            Skip::OverPrice { .. } => "over_price",
+            Skip::CoolingDown(pause) => pause.word(),
+            Skip::AtCapacity => "at_capacity",
+            Skip::Failed => "failed",
+        }
+    }
+}
+
+/// A request matched to a route.
+#[derive(Clone, Debug)]
+pub struct Matched {
+    /// The route.
+    pub route: Arc<Route>,
+    /// The one offer the caller insists on, `provider/model`.
+    pub pinned: Option<String>,
+    /// The route's place in the plan.
+    pub index: usize,
+}
+
+/// The first route that answers to `model` and whose headers are all there. `header` looks up a lower-case name.
+///
+/// `provider/model` of one of a route's offers pins that offer. No model at all goes to the first route whose headers
+/// match.
+pub fn find<'a>(
+    routes: &[Arc<Route>],
+    model: Option<&str>,
+    header: impl Fn(&str) -> Option<&'a str>,
+) -> Option<Matched> {
+    routes.iter().enumerate().find_map(|(index, route)| {
+        let told = |(name, value): &(String, String)| header(name) == Some(value.as_str());
+        if !route.headers.iter().all(told) {
+            return None;
+        }
+        let matched = |pinned: Option<String>| Some(Matched { route: route.clone(), pinned, index });
+        let Some(model) = model else { return matched(None) };
+        if route.offers.iter().any(|offer| offer.name == model) {
+            return matched(Some(model.to_owned()));
+        }
+        let answers = route.models.is_empty() || route.models.iter().any(|pattern| pattern.matches(model));
+        if answers { matched(None) } else { None }
+    })
+}
+
+/// An offer that could draw the request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// Its place among the route's offers.
+    pub offer: usize,
+    /// The request as it will be asked.
+    pub fitted: Fitted,
+    /// Pictures per call.
+    pub max_n: u8,
+    /// Estimated price of one picture.
+    pub usd: Usd,
+}
+
+/// What becomes of each of a route's offers before anyone is asked: able and affordable, or why not.
+pub fn appraise(
+    route: &Route,
+    abilities: &[Abilities],
+    request: &ImageRequest,
+    pinned: Option<&str>,
+) -> (Vec<Candidate>, Vec<(usize, Skip)>) {
+    let (mut able, mut skipped) = (Vec::new(), Vec::new());
+    for (index, (offer, abilities)) in route.offers.iter().zip(abilities).enumerate() {
+        if pinned.is_some_and(|name| name != offer.name) {
+            continue;
+        }
+        match candidate(route, offer, abilities, request) {
+            Ok((fitted, usd)) => able.push(Candidate { offer: index, fitted, max_n: abilities.max_n.max(1), usd }),
+            Err(skip) => skipped.push((index, skip)),
+        }
+    }
+    (able, skipped)
+}
+
+fn candidate(
+    route: &Route,
+    offer: &Offer,
+    abilities: &Abilities,
+    request: &ImageRequest,
+) -> Result<(Fitted, Usd), Skip> {
+    let fitted = abilities.fit(request, route.bend).map_err(Skip::Unable)?;
+    let price = &offer.model.price;
+    let usd = price.per_picture(request, fitted.frame.nominal(), fitted.quality).ok_or(Skip::Unpriced)?;
+    let limits = [route.max_usd_per_image, offer.max_usd_per_image];
+    match limits.into_iter().flatten().min() {
+        Some(limit) if usd > limit => Err(Skip::OverPrice { usd, limit }),
+        _ => Ok((fitted, usd)),
+    }
+}
+
+/// Whether `pictures` more at `usd` each keep the request within its threshold, `spent` being spent or promised.
+pub fn affordable(route: &Route, usd: Usd, pictures: u8, spent: Usd) -> Result<(), Skip> {
+    let Some(limit) = route.max_usd_per_request else { return Ok(()) };
+    let total = usd.checked_mul(u32::from(pictures)).and_then(|more| more.checked_add(spent));
+    match total {
+        Some(total) if total <= limit => Ok(()),
+        total => Err(Skip::OverPrice { usd: total.unwrap_or(usd), limit }),
+    }
+}
+
+/// What stands against asking an offer right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// It failed this request as often as the route allows.
+    pub failed: bool,
+    /// It is paused.
+    pub cooling: Option<Cooling>,
+}
+
+impl Standing {
+    /// The reason not to ask, if there is one.
+    pub fn skip(self) -> Option<Skip> {
+        if self.failed {
+            return Some(Skip::Failed);
+        }
+        self.cooling.map(|cooling| Skip::CoolingDown(cooling.pause))
+    }
+}

@@ -1,0 +1,62 @@
+//! Which requests are Easel's own, by method and path alone.
+//!
+//! The decision must fall before a byte of the body is read: once it is read, Pingora can no longer pass the request
+//! through untouched.
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+/// What a request is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `POST /v1/images/generations`.
+    Generate,
+    /// `GET /v1/models`.
+    Models,
+    /// `GET /v1/models/{id}`, the id decoded.
+    Model(String),
+    /// `GET /v1/images/files/{name}`, the name as it stands.
+    File(String),
+    /// A path of ours with a method that is not; the methods that are.
+    WrongMethod(&'static str),
+    /// Not ours.
+    Other,
+}
+
+/// Reads the target off method and path.
+pub fn target(method: &Method, path: &str) -> Target {
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    if path == "/v1/images/generations" {
+        return if *method == Method::POST { Target::Generate } else { Target::WrongMethod("POST") };
+    }
+    let found = if path == "/v1/models" {
+        Target::Models
+    } else if let Some(id) = path.strip_prefix("/v1/models/") {
+        Target::Model(percent_decode_str(id).decode_utf8_lossy().into_owned())
+    } else if let Some(name) = path.strip_prefix("/v1/images/files/") {
+        Target::File(name.to_owned())
+    } else {
+        return Target::Other;
+    };
+    if reads { found } else { Target::WrongMethod("GET, HEAD") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_ours_by_method_and_path() {
+        let get = |path: &str| target(&Method::GET, path);
+        assert_eq!(target(&Method::POST, "/v1/images/generations"), Target::Generate);
+        assert_eq!(get("/v1/models"), Target::Models);
+        assert_eq!(get("/v1/models/openai/dall-e-3"), Target::Model("openai/dall-e-3".into()));
+        assert_eq!(get("/v1/models/openai%2Fdall-e-3"), Target::Model("openai/dall-e-3".into()));
+        assert_eq!(get("/v1/images/files/../../etc/passwd"), Target::File("../../etc/passwd".into()));
+        assert_eq!(get("/v1/images/generations"), Target::WrongMethod("POST"));
+        assert_eq!(target(&Method::DELETE, "/v1/models"), Target::WrongMethod("GET, HEAD"));
+        for other in ["/", "/v1/chat/completions", "/v1/images/generations/", "/v1/images/edits", "/v1/modelsx"] {
+            assert_eq!(get(other), Target::Other, "{other}");
+        }
+    }
+}

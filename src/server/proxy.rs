@@ -1,0 +1,321 @@
+//! Easel as a Pingora proxy: image routes are read and answered here, everything else passes through.
+//!
+//! `request_filter` answers what is Easel's own and returns `true`; for all other paths it touches nothing and Pingora
+//! proxies the request to `passthrough`, streaming both ways, upgrades included. A client that leaves while its
+//! pictures are drawn is not watched for: the drawing goes on without it anyway (it is paid for), and its place among
+//! the requests in flight is freed at the route's deadline at the latest.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::prelude::HttpPeer;
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::{ErrorType, Result};
+
+use crate::error::{Error, Kind};
+use crate::gateway::live::Live;
+use crate::gateway::outcome::Outcome;
+use crate::gateway::{Ask, CacheWish, Gateway};
+use crate::metrics::seconds;
+use crate::request::{ImageRequest, ResponseFormat};
+use crate::server::access::{AccessLog, Image, Line};
+use crate::server::paths::{self, Target};
+use crate::server::respond::{self, Answer, Delivery};
+use crate::server::body;
+use crate::signing::BadLink;
+
+/// Every caller is this tenant until clients have keys of their own.
+const TENANT: &str = "default";
+
+/// Easel, to be mounted in a Pingora server as any other [`ProxyHttp`].
+pub struct Easel {
+    gateway: Arc<Gateway>,
+    log: AccessLog,
+    public_url: String,
+    draining: Arc<AtomicBool>,
+    in_flight: Arc<AtomicUsize>,
+}
+
+impl Easel {
+    /// Serves `gateway`. `public_url` is how clients reach picture files where the config names none.
+    pub fn new(gateway: Arc<Gateway>, log: AccessLog, public_url: String) -> Easel {
+        Easel { gateway, log, public_url, draining: Arc::default(), in_flight: Arc::default() }
+    }
+
+    /// Set to ask clients to leave after their present request.
+    pub fn draining(&self) -> Arc<AtomicBool> {
+        self.draining.clone()
+    }
+
+    /// Requests being served, passed-through ones included.
+    pub fn in_flight(&self) -> Arc<AtomicUsize> {
+        self.in_flight.clone()
+    }
+}
+
+/// One request's own state.
+pub struct Ctx {
+    began: Instant,
+    id: String,
+    live: Option<Arc<Live>>,
+    outcome: Option<Outcome>,
+    counted: Option<Counted>,
+}
+
+/// A place among the requests in flight, given back when dropped.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn take(count: &Arc<AtomicUsize>) -> (Counted, usize) {
+        let now = count.fetch_add(1, Ordering::AcqRel) + 1;
+        (Counted(count.clone()), now)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Easel {
+    type CTX = Ctx;
+
+    fn new_ctx(&self) -> Ctx {
+        let id = format!("{:016x}", fastrand::u64(..));
+        Ctx { began: Instant::now(), id, live: None, outcome: None, counted: None }
+    }
+
+    /// No response modules: pictures do not compress.
+    fn init_downstream_modules(&self, _modules: &mut pingora::modules::http::HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+        let (counted, in_flight) = Counted::take(&self.in_flight);
+        ctx.counted = Some(counted);
+        let live = self.gateway.live();
+        ctx.live = Some(live.clone());
+        let request = session.req_header();
+        let head_only = request.method == http::Method::HEAD;
+        let target = paths::target(&request.method, request.uri.path());
+        let elsewhere = live.passthrough().is_some();
+        if elsewhere && matches!(target, Target::Other | Target::WrongMethod(_)) {
+            return Ok(false);
+        }
+        let answer = match target {
+            Target::Generate if in_flight > live.plan.server.limits.in_flight => too_busy(),
+            Target::Generate => self.generate(session, ctx, &live).await,
+            Target::Models => respond::models(&live.model_names()),
+            Target::Model(name) => model(&live, &name),
+            Target::File(name) => self.file(session, &live, &name),
+            Target::WrongMethod(allowed) => {
+                let message = format!("This path takes {allowed} only.");
+                Answer::error(&Error::new(Kind::WrongMethod, message).with_detail(allowed))
+            }
+            Target::Other => Answer::error(&unknown_path(session)),
+        };
+        if self.draining.load(Ordering::Acquire) {
+            session.set_keepalive(None);
+        }
+        if let Err(error) = answer.write(session, head_only).await {
+            log::debug!("{}: the client left before its answer: {error}", ctx.id);
+        }
+        Ok(true)
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+        let missing = || pingora::Error::explain(ErrorType::InternalError, "no passthrough");
+        let url = ctx.live.as_ref().and_then(|live| live.passthrough()).ok_or_else(missing)?;
+        let peer = self.gateway.shared.transport.passthrough_peer(url).await;
+        peer.map(Box::new).map_err(|trouble| {
+            pingora::Error::explain(ErrorType::ConnectNoRoute, format!("passthrough: {trouble:?}"))
+                .into_up()
+        })
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &pingora::Error, ctx: &mut Ctx) -> FailToProxy {
+        let ours = matches!(error.esource(), pingora::ErrorSource::Downstream);
+        if ours || session.response_written().is_some() {
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        }
+        log::warn!("{}: passthrough failed: {error}", ctx.id);
+        let kind = match error.etype() {
+            ErrorType::ConnectTimedout | ErrorType::ReadTimedout => Kind::DeadlineExceeded,
+            _ => Kind::UpstreamFailed,
+        };
+        let answer = Answer::error(&Error::new(kind, "The service behind this proxy could not be reached."));
+        let error_code = answer.status;
+        session.set_keepalive(None);
+        if let Err(error) = answer.write(session, false).await {
+            log::debug!("{}: the client left before its answer: {error}", ctx.id);
+        }
+        FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, _error: Option<&pingora::Error>, ctx: &mut Ctx) {
+        let elapsed = ctx.began.elapsed();
+        if let Some(outcome) = &ctx.outcome {
+            self.measure(outcome, elapsed);
+        }
+        let request = session.req_header();
+        self.log.write(Line {
+            time: String::new(),
+            request_id: &ctx.id,
+            method: request.method.as_str(),
+            path: request.uri.path(),
+            status: session.response_written().map_or(0, |response| response.status.as_u16()),
+            duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            bytes: session.body_bytes_sent(),
+            config_version: ctx.live.as_ref().map_or(0, |live| live.version),
+            image: ctx.outcome.as_ref().map(image_line),
+        });
+        ctx.counted = None;
+    }
+}
+
+impl Easel {
+    /// Reads, serves and answers one image request.
+    async fn generate(&self, session: &mut Session, ctx: &mut Ctx, live: &Arc<Live>) -> Answer {
+        let asked = self.ask(session, live).await;
+        let (outcome, format) = match asked {
+            Err(error) => (Outcome::failed(live.version, error), ResponseFormat::B64Json),
+            Ok(ask) => {
+                let format = ask.request.response_format;
+                let headers = session.req_header().headers.clone();
+                let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+                (self.gateway.serve(live, ask, header).await, format)
+            }
+        };
+        let link = |name: &str| self.link(live, name);
+        let answer = respond::images(&outcome, &Delivery { format, link: &link, request_id: &ctx.id });
+        if format == ResponseFormat::Url {
+            for kept in outcome.result.iter().flatten() {
+                self.gateway.shared.links.hold(kept, live.plan.server.link_ttl, Instant::now());
+            }
+        }
+        ctx.outcome = Some(outcome);
+        answer
+    }
+
+    /// The request as the gateway takes it. The body is read before anything is refused, so that the connection stays
+    /// usable.
+    async fn ask(&self, session: &mut Session, live: &Live) -> Result<Ask, Error> {
+        let limits = &live.plan.server.limits;
+        let bytes: Bytes = body::read(session, limits.request_body, limits.body_timeout).await?;
+        check_media_type(session)?;
+        let request = ImageRequest::from_json(&bytes)?;
+        Ok(Ask { request, tenant: TENANT.to_owned(), cache: cache_wish(session) })
+    }
+
+    fn link(&self, live: &Live, name: &str) -> String {
+        let base = live.plan.server.public_url.as_ref().map_or(self.public_url.as_str(), |url| url.as_str());
+        let expires = respond::unix_seconds() + live.plan.server.link_ttl.as_secs();
+        format!("{}/v1/images/files/{name}?{}", base.trim_end_matches('/'), live.link_key.query(name, expires))
+    }
+
+    /// A picture file, for who holds a good link.
+    fn file(&self, session: &Session, live: &Live, name: &str) -> Answer {
+        let Some((id, format)) = respond::parse_file_name(name) else {
+            return Answer::error(&Error::new(Kind::FileNotFound, "There is no such picture."));
+        };
+        let query = session.req_header().uri.query().unwrap_or_default();
+        let now = respond::unix_seconds();
+        if let Err(bad) = live.link_key.check(name, query, now) {
+            let message = match bad {
+                BadLink::Signature => "This link is not signed by this server, or was changed.",
+                BadLink::Expired => "This link has expired. Repeat the image request for a fresh one.",
+            };
+            let code = match bad {
+                BadLink::Signature => "bad_signature",
+                BadLink::Expired => "link_expired",
+            };
+            return Answer::error(&Error::new(Kind::LinkRefused, message).with_code(code));
+        }
+        match self.gateway.shared.links.get(id, Instant::now()) {
+            Some(kept) if kept.picture.format == format => respond::file(&kept, live.plan.server.link_ttl),
+            _ => Answer::error(&Error::new(
+                Kind::FileNotFound,
+                "This picture is no longer held. Repeat the image request for a fresh link.",
+            )),
+        }
+    }
+
+    fn measure(&self, outcome: &Outcome, elapsed: Duration) {
+        let metrics = &self.gateway.shared.metrics;
+        let route = outcome.route.as_deref().unwrap_or("none");
+        metrics.requests.with_label_values(&[route, outcome.word()]).inc();
+        metrics.request_seconds.with_label_values(&[route, outcome.cache.word()]).observe(seconds(elapsed));
+    }
+}
+
+fn image_line(outcome: &Outcome) -> Image<'_> {
+    Image {
+        route: outcome.route.as_deref().unwrap_or("none"),
+        outcome: outcome.word(),
+        cache: outcome.cache.word(),
+        cost_usd: outcome.cost.to_string(),
+        attempts: outcome.attempts,
+        served_by: outcome.served_by(),
+        skipped: &outcome.skipped,
+        adjusted: &outcome.adjusted,
+    }
+}
+
+/// `cache-control` of the request; of several wishes the strictest counts.
+fn cache_wish(session: &Session) -> CacheWish {
+    let told = session.req_header().headers.get_all(http::header::CACHE_CONTROL);
+    let words: Vec<String> = told
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','))
+        .map(|word| word.trim().to_ascii_lowercase())
+        .collect();
+    if words.iter().any(|word| word == "no-store") {
+        CacheWish::Skip
+    } else if words.iter().any(|word| word == "no-cache" || word == "max-age=0") {
+        CacheWish::Fresh
+    } else {
+        CacheWish::Use
+    }
+}
+
+fn check_media_type(session: &Session) -> Result<(), Error> {
+    let told = session.get_header_bytes(http::header::CONTENT_TYPE);
+    let media_type = told.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    if !media_type.eq_ignore_ascii_case(b"application/json") {
+        return Err(Error::new(Kind::UnsupportedMedia, "Send 'content-type: application/json'.")
+            .with_param("content-type"));
+    }
+    let encoding = session.get_header_bytes(http::header::CONTENT_ENCODING);
+    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity") {
+        return Err(Error::new(Kind::UnsupportedMedia, "Compressed bodies are not read: send it as plain JSON.")
+            .with_param("content-encoding"));
+    }
+    Ok(())
+}
+
+fn model(live: &Live, name: &str) -> Answer {
+    if live.model_names().contains(&name) {
+        return Answer::json(200, &respond::model(name));
+    }
+    let shown: String = name.chars().take(80).collect();
+    let message = format!("The model '{shown}' does not exist here. GET /v1/models lists what does.");
+    Answer::error(&Error::new(Kind::ModelNotFound, message).with_param("model"))
+}
+
+fn too_busy() -> Answer {
+    Answer::error(
+        &Error::new(Kind::Busy, "This server is at its limit of requests in flight.")
+            .with_retry_after(Duration::from_secs(1)),
+    )
+}
+
+fn unknown_path(session: &Session) -> Error {
+    let request = session.req_header();
+    let path: String = request.uri.path().chars().take(120).collect();
+    let message = format!("Nothing answers {} {path} here, and no 'server.passthrough' is set.", request.method);
+    Error::new(Kind::UnknownPath, message)
+}

@@ -1,0 +1,323 @@
+//! The one place that speaks HTTP back: outcomes and errors become status, headers and body.
+//!
+//! Bodies are lists of pieces, so that a large base64 picture is written as it lies in the cache, never copied into a
+//! new string. Nothing here decides anything.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use serde_json::{Value, json};
+
+use crate::cache::Kept;
+use crate::error::{Error, Kind};
+use crate::gateway::outcome::Outcome;
+use crate::image::Format;
+use crate::request::ResponseFormat;
+
+/// Sizes that OpenAI's published `ImagesResponse` schema allows in `size`; any other is told in `x-easel-size` only.
+const SCHEMA_SIZES: [&str; 3] = ["1024x1024", "1024x1536", "1536x1024"];
+
+/// A whole answer, ready to be written.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers besides `content-length`.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body in pieces.
+    pub body: Vec<Bytes>,
+}
+
+impl Answer {
+    /// A JSON answer.
+    pub fn json(status: u16, value: &Value) -> Answer {
+        Answer {
+            status,
+            headers: vec![("content-type", "application/json".to_owned())],
+            body: vec![Bytes::from(value.to_string())],
+        }
+    }
+
+    /// An error in OpenAI's shape.
+    pub fn error(error: &Error) -> Answer {
+        let body = json!({"error": {
+            "message": error.message,
+            "type": error.kind.openai_type(),
+            "param": error.param,
+            "code": error.code(),
+        }});
+        let mut answer = Answer::json(error.kind.status(), &body);
+        if !error.kind.worth_retrying() {
+            // OpenAI's client would otherwise retry every 409 and 429.
+            answer.headers.push(("x-should-retry", "false".to_owned()));
+        }
+        if let Some(after) = error.retry_after {
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            answer.headers.push(("retry-after", seconds.to_string()));
+        }
+        if error.kind == Kind::WrongMethod {
+            answer.headers.push(("allow", error.detail.clone().unwrap_or_default()));
+        }
+        answer
+    }
+
+    /// Bytes in all.
+    pub fn length(&self) -> usize {
+        self.body.iter().map(Bytes::len).sum()
+    }
+
+    /// Writes the answer. `head_only`: headers as for GET, without the body.
+    pub async fn write(self, session: &mut Session, head_only: bool) -> pingora::Result<()> {
+        let mut header = ResponseHeader::build(self.status, Some(self.headers.len() + 1))?;
+        header.insert_header("content-length", self.length())?;
+        for (name, value) in self.headers {
+            header.insert_header(name, value)?;
+        }
+        let mut pieces = self.body.into_iter().filter(|piece| !piece.is_empty()).peekable();
+        let bare = head_only || pieces.peek().is_none();
+        session.write_response_header(Box::new(header), bare).await?;
+        if bare {
+            return session.write_response_body(None, true).await;
+        }
+        while let Some(piece) = pieces.next() {
+            session.write_response_body(Some(piece), pieces.peek().is_none()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// How pictures are handed out on one request.
+pub struct Delivery<'a> {
+    /// Link or base64.
+    pub format: ResponseFormat,
+    /// Makes the link of a picture file by its name, for [`ResponseFormat::Url`].
+    pub link: &'a dyn Fn(&str) -> String,
+    /// The request's own id.
+    pub request_id: &'a str,
+}
+
+/// The answer to an image request.
+pub fn images(outcome: &Outcome, delivery: &Delivery<'_>) -> Answer {
+    let mut answer = match &outcome.result {
+        Ok(pictures) => Answer {
+            status: 200,
+            headers: vec![("content-type", "application/json".to_owned())],
+            body: picture_list(pictures, delivery),
+        },
+        Err(error) => Answer::error(error),
+    };
+    explain(outcome, delivery.request_id, &mut answer.headers);
+    answer
+}
+
+/// The headers that say what happened.
+fn explain(outcome: &Outcome, request_id: &str, headers: &mut Vec<(&'static str, String)>) {
+    headers.push(("x-easel-request-id", request_id.to_owned()));
+    let Some(route) = &outcome.route else { return };
+    headers.push(("x-easel-route", header_text(route)));
+    headers.push(("x-easel-cache", outcome.cache.word().to_owned()));
+    headers.push(("x-easel-cost-usd", outcome.cost.to_string()));
+    headers.push(("x-easel-attempts", outcome.attempts.to_string()));
+    let skipped = join(outcome.skipped.iter().map(|(offer, reason)| format!("{offer}={reason}")));
+    let adjusted = join(outcome.adjusted.iter().cloned());
+    for (name, value) in [("x-easel-skipped", skipped), ("x-easel-adjusted", adjusted)] {
+        if !value.is_empty() {
+            headers.push((name, header_text(&value)));
+        }
+    }
+    let Ok(pictures) = &outcome.result else { return };
+    let served_by = join(outcome.served_by().into_iter().map(|(offer, count)| format!("{offer}={count}")));
+    headers.push(("x-easel-served-by", header_text(&served_by)));
+    headers.push(("x-easel-image-ids", join(pictures.iter().map(|kept| kept.id.to_string()))));
+    if let Some(size) = common(pictures.iter().map(|kept| kept.picture.size)) {
+        headers.push(("x-easel-size", size.to_string()));
+    }
+    if pictures.len() < usize::from(outcome.wanted) {
+        headers.push(("x-easel-partial", format!("{}/{}", pictures.len(), outcome.wanted)));
+    }
+}
+
+fn join(parts: impl IntoIterator<Item = String>) -> String {
+    parts.into_iter().collect::<Vec<_>>().join(",")
+}
+
+/// Names from the config may hold any character; a header value may not.
+fn header_text(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect()
+}
+
+fn common<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
+    let first = values.next()?;
+    values.all(|value| value == first).then_some(first)
+}
+
+/// OpenAI's `ImagesResponse`, the base64 spliced in between.
+fn picture_list(pictures: &[Arc<Kept>], delivery: &Delivery<'_>) -> Vec<Bytes> {
+    let mut pieces = Vec::with_capacity(pictures.len() * 2 + 1);
+    let mut text = format!("{{\"created\":{},\"data\":[", unix_seconds());
+    for (index, kept) in pictures.iter().enumerate() {
+        text.push_str(if index == 0 { "{" } else { ",{" });
+        match delivery.format {
+            ResponseFormat::B64Json => {
+                text.push_str("\"b64_json\":\"");
+                pieces.push(Bytes::from(std::mem::take(&mut text)));
+                pieces.push(kept.picture.base64());
+                text.push('"');
+            }
+            ResponseFormat::Url => {
+                let link = Value::String((delivery.link)(&file_name(kept)));
+                // Writing to a String cannot fail.
+                let _ = write!(text, "\"url\":{link}");
+            }
+        }
+        if let Some(revised) = &kept.picture.revised_prompt {
+            let _ = write!(text, ",\"revised_prompt\":{}", Value::String(revised.clone()));
+        }
+        text.push('}');
+    }
+    text.push(']');
+    if let Some(size) = common(pictures.iter().map(|kept| kept.picture.size.to_string()))
+        && SCHEMA_SIZES.contains(&size.as_str())
+    {
+        let _ = write!(text, ",\"size\":\"{size}\"");
+    }
+    if let Some(format) = common(pictures.iter().map(|kept| kept.picture.format)) {
+        let _ = write!(text, ",\"output_format\":\"{}\"", format.word());
+    }
+    text.push('}');
+    pieces.push(Bytes::from(text));
+    pieces
+}
+
+/// The file name behind a picture's link: its id and its real type.
+pub fn file_name(kept: &Kept) -> String {
+    format!("{}.{}", kept.id, kept.picture.format.word())
+}
+
+/// The answer with a picture's own bytes.
+pub fn file(kept: &Kept, good_for: Duration) -> Answer {
+    Answer {
+        status: 200,
+        headers: vec![
+            ("content-type", kept.picture.format.media_type().to_owned()),
+            ("cache-control", format!("private, max-age={}, immutable", good_for.as_secs())),
+            ("etag", format!("\"{}\"", kept.id)),
+            ("x-content-type-options", "nosniff".to_owned()),
+        ],
+        body: vec![kept.picture.raw()],
+    }
+}
+
+/// The list of models, OpenAI's shape.
+pub fn models(names: &[&str]) -> Answer {
+    let data: Vec<Value> = names.iter().map(|name| model(name)).collect();
+    Answer::json(200, &json!({"object": "list", "data": data}))
+}
+
+/// One model, OpenAI's shape.
+pub fn model(name: &str) -> Value {
+    json!({"id": name, "object": "model", "created": 0, "owned_by": "easel"})
+}
+
+/// Splits a picture file's name into id and format; anything else is no picture.
+pub fn parse_file_name(name: &str) -> Option<(&str, Format)> {
+    let (id, extension) = name.split_once('.')?;
+    let plain = id.len() == 32 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if plain { extension.parse().ok().map(|format| (id, format)) } else { None }
+}
+
+/// Seconds since 1970.
+pub fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::outcome::CacheUse;
+    use crate::image::{Encoded, Picture, Size};
+    use crate::money::Usd;
+
+    fn kept(size: Size, revised_prompt: Option<&str>) -> Arc<Kept> {
+        let picture = Picture {
+            encoded: Encoded::Base64(Bytes::from_static(b"QUJD")),
+            format: Format::Png,
+            size,
+            revised_prompt: revised_prompt.map(str::to_owned),
+        };
+        Arc::new(Kept::new(picture, "p/m".into(), Usd::ZERO, 1))
+    }
+
+    fn outcome(pictures: Vec<Arc<Kept>>, wanted: u8) -> Outcome {
+        Outcome {
+            version: 1,
+            route: Some("r".into()),
+            cache: CacheUse::Miss,
+            cost: "0.009".parse().unwrap(),
+            attempts: 2,
+            skipped: vec![("q/m".into(), "over_price")],
+            adjusted: vec!["size 1x1 -> 2x2".into()],
+            wanted,
+            result: Ok(pictures),
+        }
+    }
+
+    fn answer(outcome: &Outcome, format: ResponseFormat) -> (Answer, Value) {
+        let link = |name: &str| format!("http://e/{name}");
+        let answer = images(outcome, &Delivery { format, link: &link, request_id: "id" });
+        let body: Vec<u8> = answer.body.concat();
+        let value = serde_json::from_slice(&body).unwrap();
+        (answer, value)
+    }
+
+    #[test]
+    fn base64_is_spliced_and_revised_prompts_are_escaped() {
+        let pictures = vec![kept(Size::new(1024, 1024), Some("a \"fox\"\n")), kept(Size::new(1024, 1024), None)];
+        let (answer, value) = answer(&outcome(pictures.clone(), 3), ResponseFormat::B64Json);
+        assert_eq!(value["data"][0], json!({"b64_json": "QUJD", "revised_prompt": "a \"fox\"\n"}));
+        assert_eq!(value["data"][1], json!({"b64_json": "QUJD"}));
+        assert_eq!((&value["size"], &value["output_format"]), (&json!("1024x1024"), &json!("png")));
+        let shared = answer.body.iter().any(|piece| piece.as_ptr() == pictures[0].picture.base64().as_ptr());
+        assert!(shared, "the base64 must be the cached bytes themselves");
+        let header = |name| answer.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
+        assert_eq!(header("x-easel-partial"), Some("2/3"));
+        assert_eq!(header("x-easel-served-by"), Some("p/m=2"));
+        assert_eq!(header("x-easel-cost-usd"), Some("0.009"));
+        assert_eq!(header("x-easel-skipped"), Some("q/m=over_price"));
+        assert_eq!(header("x-easel-adjusted"), Some("size 1x1 -> 2x2"));
+    }
+
+    #[test]
+    fn a_link_names_the_picture_by_id_and_type_and_an_odd_size_stays_out_of_the_body() {
+        let picture = kept(Size::new(640, 384), None);
+        let (answer, value) = answer(&outcome(vec![picture.clone()], 1), ResponseFormat::Url);
+        assert_eq!(value["data"][0], json!({"url": format!("http://e/{}.png", picture.id)}));
+        assert_eq!(value.get("size"), None);
+        assert!(answer.headers.contains(&("x-easel-size", "640x384".to_owned())));
+    }
+
+    #[test]
+    fn every_error_has_openais_four_keys() {
+        let error = Error::invalid("size", "no").with_code("invalid_size");
+        let answer = Answer::error(&error);
+        let value: Value = serde_json::from_slice(&answer.body.concat()).unwrap();
+        let shape = json!({"message": "no", "type": "invalid_request_error", "param": "size", "code": "invalid_size"});
+        assert_eq!((answer.status, &value["error"]), (400, &shape));
+        assert!(answer.headers.contains(&("x-should-retry", "false".to_owned())));
+        let busy = Error::new(Kind::Busy, "x").with_retry_after(Duration::from_millis(1200));
+        assert!(Answer::error(&busy).headers.contains(&("retry-after", "2".to_owned())));
+    }
+
+    #[test]
+    fn only_a_plain_id_with_a_known_type_is_a_file_name() {
+        let id = "0123456789abcdef0123456789abcdef";
+        assert_eq!(parse_file_name(&format!("{id}.png")), Some((id, Format::Png)));
+        for name in [id.to_owned(), format!("{id}.exe"), format!("../{id}.png"), format!("{}.png", id.to_uppercase())] {
+            assert_eq!(parse_file_name(&name), None, "{name}");
+        }
+    }
+}
