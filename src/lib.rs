@@ -11,6 +11,7 @@ pub mod image;
 pub mod ledger;
 pub mod money;
 pub mod pricing;
+pub mod provider;
 pub mod request;
 pub mod routing;
 pub mod secret;

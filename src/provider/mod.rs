@@ -17,7 +17,12 @@ use crate::image::{Encoded, Format, Size};
 use crate::request::{ImageRequest, Quality};
 
 pub mod compatible;
+mod complaint;
+#[cfg(test)]
+mod fixture;
+mod json;
 pub mod openai;
+mod openai_reply;
 pub mod replicate;
 pub mod stability;
 mod wire;
@@ -38,6 +43,12 @@ pub trait Provider: Sync {
 
     /// Where the vendor lives, when the config gives no `base_url`; `None` when it must.
     fn default_base_url(&self) -> Option<&'static str>;
+
+    /// Whether a config without an `api_key` is a mistake.
+    fn needs_key(&self) -> bool;
+
+    /// Model names worth suggesting when a config misspells one. Others are allowed.
+    fn known_models(&self) -> &'static [&'static str];
 
     /// Hosts from which result links may be downloaded; `*.` in front means any host below.
     fn download_hosts(&self) -> &'static [&'static str];
@@ -122,6 +133,7 @@ pub struct Reply {
 
 /// What a reply means.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one exists per reply, and it is taken apart at once")]
 pub enum Step {
     /// The job is finished.
     Done(Drawn),
@@ -200,5 +212,111 @@ impl Reply {
     /// A header as text, where it is text.
     pub fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::provider::fixture::Desk;
+
+    /// One model for each way a provider reads a reply.
+    const MODELS: [(&str, &str); 5] = [
+        ("openai", "gpt-image-2"),
+        ("openai_compatible", "any"),
+        ("stability", "core"),
+        ("stability", "stable-diffusion-xl-1024-v1-0"),
+        ("replicate", "black-forest-labs/flux-schnell"),
+    ];
+
+    /// JSON built of the words that the providers look for.
+    fn plausible() -> impl Strategy<Value = String> {
+        let word = prop_oneof![
+            Just("\"\"".to_owned()),
+            Just("null".to_owned()),
+            Just("-1e308".to_owned()),
+            Just("\"QUJD\"".to_owned()),
+            Just("\"https://cdn/1.png\"".to_owned()),
+            Just("\"data:,\"".to_owned()),
+            Just("\"CONTENT_FILTERED\"".to_owned()),
+            Just("\"succeeded\"".to_owned()),
+            Just("\"starting\"".to_owned()),
+            Just("\"input.prompt: \\u00e9 resets in ~1e9s\"".to_owned()),
+        ];
+        let keys = [
+            "data",
+            "images",
+            "b64_json",
+            "url",
+            "artifacts",
+            "base64",
+            "finishReason",
+            "finish_reason",
+            "image",
+            "status",
+            "output",
+            "id",
+            "error",
+            "errors",
+            "detail",
+            "loc",
+            "code",
+            "message",
+            "retry_after",
+            "field",
+        ];
+        word.prop_recursive(4, 40, 6, move |inner| {
+            let member = (proptest::sample::select(keys.to_vec()), inner.clone())
+                .prop_map(|(key, value)| format!("\"{key}\":{value}"));
+            prop_oneof![
+                proptest::collection::vec(inner, 0..4).prop_map(|items| format!("[{}]", items.join(","))),
+                proptest::collection::vec(member, 0..6).prop_map(|members| format!("{{{}}}", members.join(","))),
+            ]
+        })
+    }
+
+    fn read_by_all(status: u16, body: &[u8]) {
+        for (kind, model) in MODELS {
+            let desk = Desk::new(kind, model, r#"{"prompt":"a red fox","n":2}"#);
+            let step = by_kind(kind).unwrap().read(&desk.job(), &desk.reply(status, body));
+            if let Step::Done(drawn) = &step {
+                assert!((1..=2).contains(&drawn.images.len()), "{kind}: {step:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_provider_panic(status in 0u16..1000, body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            read_by_all(status, &body);
+        }
+
+        #[test]
+        fn no_odd_json_makes_a_provider_panic(status in prop_oneof![Just(200u16), 400u16..600], body in plausible()) {
+            read_by_all(status, body.as_bytes());
+        }
+    }
+
+    #[test]
+    fn every_kind_is_found_by_its_name_and_its_address_ends_with_a_slash() {
+        for provider in ALL {
+            assert!(by_kind(provider.name()).is_some_and(|found| found.name() == provider.name()));
+            if let Some(base) = provider.default_base_url() {
+                assert!(base.parse::<Url>().is_ok() && base.ends_with('/'), "{base}");
+            }
+        }
+        assert!(by_kind("nobody").is_none());
+    }
+
+    #[test]
+    fn the_config_has_the_last_word_on_abilities() {
+        let mut desk = Desk::new("replicate", "owner/unknown", r#"{"prompt":"x"}"#);
+        desk.model.abilities.max_n = Some(4);
+        desk.model.abilities.negative_prompt = Some(true);
+        let provider = by_kind("replicate").unwrap();
+        let able = abilities(provider, &desk.account, &desk.model);
+        assert_eq!((able.max_n, able.negative_prompt, able.seed), (4, true, true));
     }
 }

@@ -1,0 +1,229 @@
+//! Servers that speak OpenAI's Images API with an accent, described in YAML instead of code (PROVIDERS.md 8.5).
+//!
+//! The dialect renames, drops and fixes fields, says how a size is written, and where the answer keeps its pictures.
+//! Nothing here knows a vendor: what only one of them needs belongs into its config. What a reply means is in
+//! `openai_reply.rs`.
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::abilities::{Abilities, Sizes};
+use crate::config::plan::{Account, SizeFormat};
+use crate::failure::Failure;
+use crate::image::{Format, Size};
+use crate::provider::{Call, Job, Provider, Reply, Step, openai, openai_reply, wire};
+use crate::request::{Background, Complexity, Moderation, PROMPT_MAX_CHARS, Quality, Style};
+
+/// Any server that is asked like OpenAI.
+pub struct Compatible;
+
+impl Provider for Compatible {
+    fn name(&self) -> &'static str {
+        "openai_compatible"
+    }
+
+    fn default_base_url(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn needs_key(&self) -> bool {
+        false
+    }
+
+    fn known_models(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn download_hosts(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// As little as possible is presumed of a server nobody has described; the config states the rest. A wish whose
+    /// field is dropped by the dialect cannot be met.
+    fn abilities(&self, account: &Account, model: &str) -> Abilities {
+        let takes = |field: &str| !account.dialect.drop.contains(field);
+        Abilities {
+            max_n: if takes("n") { 10 } else { 1 },
+            prompt_chars: PROMPT_MAX_CHARS,
+            sizes: Sizes::Any,
+            formats: Vec::new(),
+            qualities: if takes("quality") { Quality::ALL.to_vec() } else { Vec::new() },
+            seed: takes("seed"),
+            negative_prompt: takes("negative_prompt"),
+            transparent: openai::is_gpt_image(model) && takes("background"),
+            compression: takes("output_compression"),
+            style: takes("style"),
+        }
+    }
+
+    fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
+        let dialect = &job.account.dialect;
+        let headers = wire::headers(job.account, &dialect.auth.0, &dialect.auth.1)?;
+        let url = endpoint(&job.account.base_url, &dialect.path)?;
+        Ok(Call::post_json(url, headers, &Value::Object(body(job))))
+    }
+
+    fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
+        openai_reply::read(job, reply)
+    }
+}
+
+/// The dialect's path below `base`; what follows a question mark is added to the query.
+fn endpoint(base: &Url, path: &str) -> Result<Url, Failure> {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let mut url = wire::address(base, path.split('/'))?;
+    if !query.is_empty() {
+        let query = url.query().map_or(query.to_owned(), |first| format!("{first}&{query}"));
+        url.set_query(Some(&query));
+    }
+    Ok(url)
+}
+
+/// The body in the dialect's words: our fields, then its constants, then the model's options.
+fn body(job: &Job<'_>) -> Map<String, Value> {
+    let dialect = &job.account.dialect;
+    let mut body: Map<String, Value> = fields(job)
+        .into_iter()
+        .filter(|(ours, _)| !dialect.drop.contains(ours))
+        .map(|(ours, value)| (dialect.rename.get(&ours).cloned().unwrap_or(ours), value))
+        .collect();
+    let fixed = dialect.constants.iter().chain(&job.model.options);
+    body.extend(fixed.map(|(field, value)| (field.clone(), value.clone())));
+    body
+}
+
+/// Every field that says something, by our names.
+fn fields(job: &Job<'_>) -> Map<String, Value> {
+    let request = job.request;
+    let dialect = &job.account.dialect;
+    let mut fields = Map::new();
+    wire::put(&mut fields, "model", Some(job.model.name.as_str()));
+    wire::put(&mut fields, "prompt", Some(request.prompt.as_str()));
+    wire::put(&mut fields, "negative_prompt", request.negative_prompt.as_deref());
+    wire::put(&mut fields, "n", Some(job.n));
+    wire::put(&mut fields, "quality", job.quality.map(Quality::word));
+    wire::put(&mut fields, "style", request.style.map(Style::word));
+    wire::put(&mut fields, "output_format", request.output_format.map(Format::word));
+    wire::put(&mut fields, "output_compression", request.output_compression);
+    wire::put(&mut fields, "seed", request.seed);
+    wire::put(&mut fields, "user", request.user.as_deref());
+    wire::put(&mut fields, "response_format", dialect.response_format.as_deref());
+    put_size(&mut fields, job);
+    // Only OpenAI's own models know these words; other servers get them when the config has a name for them.
+    let gpt = openai::is_gpt_image(&job.model.name);
+    let mut put_known = |field: &str, word: Option<&'static str>| {
+        wire::put(&mut fields, field, word.filter(|_| gpt || dialect.rename.contains_key(field)));
+    };
+    put_known("background", request.background.map(Background::word));
+    put_known("moderation", request.moderation.map(Moderation::word));
+    put_known("complexity", request.complexity.map(Complexity::word));
+    fields
+}
+
+/// The size as the dialect writes it.
+fn put_size(fields: &mut Map<String, Value>, job: &Job<'_>) {
+    let Some(Size { width, height }) = job.frame.nominal() else { return };
+    match job.account.dialect.size {
+        SizeFormat::WidthXHeight => wire::put(fields, "size", Some(format!("{width}x{height}"))),
+        SizeFormat::WidthStarHeight => wire::put(fields, "size", Some(format!("{width}*{height}"))),
+        SizeFormat::TwoFields => {
+            wire::put(fields, "width", Some(width));
+            wire::put(fields, "height", Some(height));
+        }
+        SizeFormat::AspectRatio => wire::put(fields, "aspect_ratio", wire::ratio(job.frame)),
+        SizeFormat::Omit => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::failure::Class;
+    use crate::provider::fixture::Desk;
+
+    fn desk(request: &str) -> Desk {
+        Desk::new("openai_compatible", "janus-pro-7b", request)
+    }
+
+    #[test]
+    fn a_size_is_written_as_the_dialect_writes_it() {
+        for (format, written) in [
+            (SizeFormat::WidthXHeight, json!({"size":"1536x1024"})),
+            (SizeFormat::WidthStarHeight, json!({"size":"1536*1024"})),
+            (SizeFormat::TwoFields, json!({"width":1536,"height":1024})),
+            (SizeFormat::AspectRatio, json!({"aspect_ratio":"3:2"})),
+            (SizeFormat::Omit, json!({})),
+        ] {
+            let mut desk = desk(r#"{"prompt":"x","size":"1536x1024"}"#);
+            desk.account.dialect.size = format;
+            desk.account.dialect.drop = ["model", "prompt", "n", "response_format"].map(str::to_owned).into();
+            assert_eq!(desk.body(), written, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn fields_are_renamed_dropped_and_fixed_and_options_come_last() {
+        let mut desk = desk(r#"{"prompt":"x","n":2,"seed":7,"user":"u"}"#);
+        let dialect = &mut desk.account.dialect;
+        dialect.rename.insert("n".to_owned(), "batch_size".to_owned());
+        dialect.drop.insert("user".to_owned());
+        dialect.constants.insert("steps".to_owned(), json!(20));
+        dialect.response_format = None;
+        desk.model.options.insert("steps".to_owned(), json!(30));
+        let body = json!({"model":"janus-pro-7b","prompt":"x","batch_size":2,"seed":7,"steps":30});
+        assert_eq!(desk.body(), body);
+    }
+
+    #[test]
+    fn what_the_dialect_drops_the_model_cannot_do() {
+        let mut desk = desk(r#"{"prompt":"x"}"#);
+        desk.account.dialect.drop = ["n", "seed", "negative_prompt", "quality"].map(str::to_owned).into();
+        let able = Compatible.abilities(&desk.account, "any");
+        assert_eq!((able.max_n, able.seed, able.negative_prompt, able.qualities.len()), (1, false, false, 0));
+    }
+
+    #[test]
+    fn words_of_the_gpt_image_family_reach_only_servers_that_know_them() {
+        let wish = r#"{"prompt":"x","moderation":"low"}"#;
+        assert_eq!(desk(wish).body().get("moderation"), None);
+        assert_eq!(Desk::new("openai_compatible", "openai/gpt-image-2", wish).body()["moderation"], "low");
+        let mut renamed = desk(wish);
+        renamed.account.dialect.rename.insert("moderation".to_owned(), "filter".to_owned());
+        assert_eq!(renamed.body()["filter"], "low");
+    }
+
+    #[test]
+    fn the_key_goes_where_the_dialect_says_and_the_path_keeps_its_query() {
+        let mut desk = desk(r#"{"prompt":"x"}"#);
+        desk.account.dialect.auth = ("api-key".to_owned(), String::new());
+        desk.account.dialect.path = "/deployments/d/images/generations?api-version=1".to_owned();
+        let call = desk.call();
+        assert_eq!(call.headers["api-key"], desk.key());
+        assert!(!call.headers.contains_key("authorization"));
+        let address = "https://server.example/prefix/v1/deployments/d/images/generations?api-version=1";
+        assert_eq!(call.url.as_str(), address);
+        desk.account.api_key = None;
+        assert!(!desk.call().headers.contains_key("api-key"));
+    }
+
+    #[test]
+    fn a_blamed_field_is_told_by_our_name() {
+        for (format, theirs, ours) in [
+            (SizeFormat::TwoFields, "width", Some("size")),
+            (SizeFormat::AspectRatio, "aspect_ratio", Some("size")),
+            (SizeFormat::WidthXHeight, "batch_size", Some("n")),
+            (SizeFormat::WidthXHeight, "width", None),
+        ] {
+            let mut desk = desk(r#"{"prompt":"x","n":2,"size":"512x512"}"#);
+            desk.account.dialect.size = format;
+            desk.account.dialect.rename.insert("n".to_owned(), "batch_size".to_owned());
+            let body = format!(r#"{{"detail":[{{"loc":["body","{theirs}"],"msg":"bad","type":"value_error"}}]}}"#);
+            let Step::Failed(failure) = Compatible.read(&desk.job(), &desk.reply(422, &body)) else { panic!() };
+            assert_eq!(failure.param.as_deref(), ours, "{theirs}");
+            let class = if ours.is_some() { Class::CallerInvalid } else { Class::AdapterBug };
+            assert_eq!(failure.class, class, "{theirs}");
+        }
+    }
+}

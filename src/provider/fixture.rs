@@ -1,0 +1,100 @@
+//! An account, a model and a request on one desk, for the tests of this floor. Compiled for tests only.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+use url::Url;
+
+use crate::abilities::Bend;
+use crate::config::plan::{AbilityOverrides, Account, Dialect, Model};
+use crate::money::Usd;
+use crate::pricing::{Price, Table};
+use crate::provider::{Call, Job, Provider, Reply, abilities, by_kind};
+use crate::request::ImageRequest;
+use crate::secret::Secret;
+
+/// What a job refers to.
+pub struct Desk {
+    /// The provider under test.
+    pub provider: &'static dyn Provider,
+    /// Its account, with a key.
+    pub account: Account,
+    /// The model.
+    pub model: Model,
+    /// The caller's request.
+    pub request: ImageRequest,
+    /// Time left.
+    pub time_left: Duration,
+}
+
+impl Desk {
+    /// A desk for this kind and model, with an OpenAI request.
+    pub fn new(kind: &str, model: &str, request: &str) -> Desk {
+        let provider = by_kind(kind).unwrap();
+        let base = provider.default_base_url().unwrap_or("https://server.example/prefix/v1/");
+        Desk {
+            provider,
+            account: Account {
+                base_url: Url::parse(base).unwrap(),
+                api_key: Some(Secret::new("key-0123456789abcdef")),
+                organization: None,
+                project: None,
+                dialect: Dialect::default(),
+            },
+            model: Model {
+                name: model.to_owned(),
+                price: Price { table: Table::Flat(Usd::ZERO), addons: Vec::new(), markup_ppm: 0 },
+                abilities: AbilityOverrides::default(),
+                options: BTreeMap::new(),
+            },
+            request: ImageRequest::from_json(request.as_bytes()).unwrap(),
+            time_left: Duration::from_secs(120),
+        }
+    }
+
+    /// The key in the account.
+    pub fn key(&self) -> &str {
+        self.account.api_key.as_ref().map_or("", Secret::reveal)
+    }
+
+    /// The job, fitted to the model as the gateway does it.
+    pub fn job(&self) -> Job<'_> {
+        let bend = Bend { tolerance_ppm: 150_000, strict: false };
+        let fitted = abilities(self.provider, &self.account, &self.model).fit(&self.request, bend).unwrap();
+        Job {
+            account: &self.account,
+            model: &self.model,
+            request: &self.request,
+            n: self.request.n,
+            frame: fitted.frame,
+            quality: fitted.quality,
+            time_left: self.time_left,
+        }
+    }
+
+    /// The call this job starts with.
+    pub fn call(&self) -> Call {
+        self.provider.ask(&self.job()).unwrap()
+    }
+
+    /// The JSON body of that call.
+    pub fn body(&self) -> Value {
+        serde_json::from_slice(&self.call().body).unwrap()
+    }
+
+    /// A reply without headers.
+    pub fn reply(&self, status: u16, body: impl AsRef<[u8]>) -> Reply {
+        Reply { status, headers: HeaderMap::new(), body: Bytes::copy_from_slice(body.as_ref()) }
+    }
+}
+
+impl Reply {
+    /// The same reply with one more header.
+    pub fn with(mut self, name: &'static str, value: &str) -> Reply {
+        self.headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        self
+    }
+}

@@ -1,0 +1,181 @@
+//! A reply's JSON, read without copying its long strings.
+//!
+//! A picture in base64 is megabytes of one string; [`Json`] borrows it from the reply's body, so that it can be passed
+//! on as a slice. Strings with escapes are copied, because they have to be. It holds no schema and judges nothing, and
+//! it refuses bodies made of very many tiny values, whose tree would weigh a multiple of the body.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// Values one reply may hold; an image API's largest answer has a few hundred.
+const MAX_VALUES: u32 = 65_536;
+
+/// One JSON value whose strings lie in the reply's body wherever they can.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Json<'a> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool,
+    /// Any number. Never money: what a call cost is read from headers, as text.
+    Number(f64),
+    /// A string.
+    Text(Cow<'a, str>),
+    /// An array.
+    List(Vec<Json<'a>>),
+    /// An object in the order written.
+    Object(Vec<(Cow<'a, str>, Json<'a>)>),
+}
+
+impl<'a> Json<'a> {
+    /// Reads a whole body. Errors for anything but exactly one JSON value, and for more than [`MAX_VALUES`] in it.
+    pub fn read(body: &'a [u8]) -> Result<Json<'a>, serde_json::Error> {
+        let left = Cell::new(MAX_VALUES);
+        let mut reader = serde_json::Deserializer::from_slice(body);
+        let json = Tree { left: &left }.deserialize(&mut reader)?;
+        reader.end()?;
+        Ok(json)
+    }
+
+    /// The member of this object by that name; `null` counts as absent.
+    pub fn get(&self, key: &str) -> Option<&Json<'a>> {
+        let Json::Object(members) = self else { return None };
+        members.iter().find(|(name, _)| name == key).map(|(_, value)| value).filter(|value| **value != Json::Null)
+    }
+
+    /// The value at a path of member names with dots between; the empty path is this value itself.
+    pub fn at(&self, path: &str) -> Option<&Json<'a>> {
+        path.split('.').filter(|key| !key.is_empty()).try_fold(self, |value, key| value.get(key))
+    }
+
+    /// This string.
+    pub fn text(&self) -> Option<&Cow<'a, str>> {
+        match self {
+            Json::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The string member by that name.
+    pub fn text_at(&self, key: &str) -> Option<&Cow<'a, str>> {
+        self.get(key).and_then(Json::text)
+    }
+
+    /// The elements of this array; anything else is taken as an array of itself.
+    pub fn items(&self) -> &[Json<'a>] {
+        match self {
+            Json::List(items) => items,
+            Json::Null => &[],
+            single => std::slice::from_ref(single),
+        }
+    }
+}
+
+/// Builds the tree and counts its values down.
+#[derive(Clone, Copy)]
+struct Tree<'c> {
+    left: &'c Cell<u32>,
+}
+
+impl<'de> DeserializeSeed<'de> for Tree<'_> {
+    type Value = Json<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
+        let left = self.left.get().checked_sub(1).ok_or_else(|| D::Error::custom("too many values"))?;
+        self.left.set(left);
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tree<'_> {
+    type Value = Json<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Json<'de>, E> {
+        Ok(Json::Bool)
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(number as f64))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(number as f64))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(number))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Json<'de>, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element_seed(self)? {
+            items.push(item);
+        }
+        Ok(Json::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
+        let mut members = Vec::new();
+        while let Some(Key(name)) = map.next_key()? {
+            members.push((name, map.next_value_seed(self)?));
+        }
+        Ok(Json::Object(members))
+    }
+}
+
+/// A member's name. Serde borrows a `Cow` only where a field says so, and a map's key has no place to say it.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_string_is_borrowed_and_one_with_escapes_is_copied() {
+        let body = br#"{"data":[{"b64_json":"QUJD"},{"b64_json":"\/9j\/"}]}"#;
+        let json = Json::read(body).unwrap();
+        let [plain, escaped] = json.at("data").unwrap().items() else { panic!("two items") };
+        assert!(matches!(plain.text_at("b64_json"), Some(Cow::Borrowed("QUJD"))));
+        assert!(matches!(escaped.text_at("b64_json"), Some(Cow::Owned(text)) if text == "/9j/"));
+    }
+
+    #[test]
+    fn a_path_leads_down_and_null_counts_as_absent() {
+        let json = Json::read(br#"{"output":{"results":["x"],"error":null}}"#).unwrap();
+        assert_eq!(json.at("output.results").map(|list| list.items().len()), Some(1));
+        assert_eq!(json.at("output.error"), None);
+        assert_eq!(json.at("output.results.x"), None);
+        assert_eq!(json.at(""), Some(&json));
+    }
+
+    #[test]
+    fn what_is_not_one_json_value_is_refused() {
+        for body in ["", "<html>", "{\"a\":", "{} {}", "{\"a\":\"\\ud800\"}"] {
+            assert!(Json::read(body.as_bytes()).is_err(), "{body:?}");
+        }
+        let crowd = format!("[{}0]", "0,".repeat(70_000));
+        assert!(Json::read(crowd.as_bytes()).is_err());
+        assert!(Json::read("[".repeat(10_000).as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,298 @@
+//! What a reply in the shape of OpenAI's Images API means, from OpenAI itself or from a server like it.
+//!
+//! The account's dialect says where the list is and how its items are spelled; OpenAI's own account has the default
+//! one. Tolerant of what PROVIDERS.md 8.5 lists (`data:` prefixes, relative links, bare strings, no `created`, no
+//! `usage`), strict in one thing: a reply without a picture is a failure whatever its status.
+
+use url::Url;
+
+use crate::config::plan::{Account, Dialect, SizeFormat};
+use crate::failure::{Class, Failure};
+use crate::provider::complaint::{Complaint, malformed};
+use crate::provider::json::Json;
+use crate::provider::wire;
+use crate::provider::{Drawn, Found, Job, Reply, Source, Step, Usage};
+
+/// A vendor's words -> what they mean; earlier rows count first (PROVIDERS.md 1.6, 2, 8, 17).
+const WORDS: &[(&str, Class)] = &[
+    ("moderation_blocked", Class::Policy),
+    ("content_policy_violation", Class::Policy),
+    ("content_moderation", Class::Policy),
+    ("contentFilter", Class::Policy),
+    ("content_filter", Class::Policy),
+    ("ResponsibleAIPolicyViolation", Class::Policy),
+    ("data_inspection_failed", Class::Policy),
+    ("insufficient_quota", Class::Quota),
+    ("billing_hard_limit_reached", Class::Quota),
+    ("billing_not_active", Class::Quota),
+    ("budget_exceeded", Class::Quota),
+    ("insufficient_balance", Class::Quota),
+    ("invalid_api_key", Class::Auth),
+    ("authentication_error", Class::Auth),
+    ("unsupported_country_region_territory", Class::Auth),
+    ("rate_limit_exceeded", Class::RateLimited),
+    ("model_not_found", Class::ModelGone),
+    ("DeploymentNotFound", Class::ModelGone),
+    ("unknown_parameter", Class::AdapterBug),
+    ("unsupported_parameter", Class::AdapterBug),
+    ("unsupported_value", Class::AdapterBug),
+    ("missing_required_parameter", Class::AdapterBug),
+    ("extra_forbidden", Class::AdapterBug),
+    ("value_error.extra", Class::AdapterBug),
+    ("missing", Class::AdapterBug),
+    ("value_error.missing", Class::AdapterBug),
+    ("json_invalid", Class::AdapterBug),
+];
+
+/// Sentences that tell a refusal where no word does.
+const REFUSALS: &[&str] =
+    &["safety system", "content policy", "contentpolicyviolation", "content management policy", "nsfw"];
+
+/// What a reply to a generation call means.
+pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
+    if !(200..300).contains(&reply.status) {
+        return Step::Failed(failure(job, reply, &Complaint::read(&reply.body)));
+    }
+    let json = match Json::read(&reply.body) {
+        Ok(json) => json,
+        Err(error) => return Step::Failed(malformed(job, reply, &format!("is not JSON ({error})"))),
+    };
+    let images = pictures(job, reply, &json);
+    if images.is_empty() {
+        return Step::Failed(without_pictures(job, reply, &json));
+    }
+    Step::Done(Drawn { images, refused: 0, refused_billed: 0, usage: usage(job, reply, &json) })
+}
+
+/// A failure out of what the vendor says.
+fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
+    let by_word = complaint.class_by_word(WORDS);
+    let status = match complaint.status_word() {
+        Some(inner) if reply.status < 300 => inner,
+        _ => reply.status,
+    };
+    let class = by_word.unwrap_or_else(|| wire::class_of_status(status));
+    let may_be_refusal =
+        matches!(class, Class::CallerInvalid | Class::Malformed) || (status == 403 && by_word.is_none());
+    let class = match class {
+        _ if may_be_refusal && complaint.mentions(REFUSALS) => Class::Policy,
+        // "The model 'x' does not exist" is sometimes a 400 that blames this field.
+        Class::CallerInvalid if complaint.field.as_deref() == Some("model") => Class::ModelGone,
+        class => class,
+    };
+    complaint.failure(class, job, reply, |field| our_field(&job.account.dialect, field))
+}
+
+/// A 2xx without a picture: the error hidden in it, or none.
+fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
+    let complaint = Complaint::from_json(json);
+    if complaint.is_empty() {
+        return malformed(job, reply, "has no pictures");
+    }
+    failure(job, reply, &complaint)
+}
+
+/// Our name of a field as this dialect spells it.
+fn our_field(dialect: &Dialect, field: &str) -> Option<String> {
+    let last = field.rsplit('.').next().unwrap_or(field);
+    let renamed = dialect.rename.iter().find(|(_, theirs)| *theirs == last).map(|(ours, _)| ours.as_str());
+    let ours = match renamed.unwrap_or(last) {
+        "width" | "height" if dialect.size == SizeFormat::TwoFields => "size",
+        "aspect_ratio" if dialect.size == SizeFormat::AspectRatio => "size",
+        ours => ours,
+    };
+    Some(ours.to_owned())
+}
+
+/// The pictures of a reply, at most as many as asked.
+fn pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Vec<Found> {
+    let dialect = &job.account.dialect;
+    // Servers change between `data` and `images` from one version to the next (PROVIDERS.md 6).
+    [dialect.list.as_str(), "data", "images"]
+        .into_iter()
+        .filter_map(|path| json.at(path))
+        .map(|list| list.items().iter().filter_map(|item| found(job.account, reply, item)))
+        .map(|found| found.take(usize::from(job.n)).collect::<Vec<_>>())
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
+}
+
+/// The picture of one list item.
+fn found(account: &Account, reply: &Reply, item: &Json<'_>) -> Option<Found> {
+    let dialect = &account.dialect;
+    let source = match item {
+        Json::Text(text) => bare(reply, &account.base_url, text),
+        _ => item
+            .text_at(&dialect.base64)
+            .filter(|text| !text.is_empty())
+            .map(|text| wire::inline(&reply.body, text))
+            .or_else(|| {
+                let text = item.text_at(&dialect.url).filter(|text| !text.is_empty())?;
+                wire::link(&reply.body, &account.base_url, text)
+            }),
+    }?;
+    let revised_prompt = item.text_at("revised_prompt").filter(|text| !text.is_empty()).map(|text| text.to_string());
+    Some(Found { source, revised_prompt })
+}
+
+/// A list item that is a string by itself. Base64 has no dot and no colon, which every link has.
+fn bare(reply: &Reply, base: &Url, text: &str) -> Option<Source> {
+    const LONGEST_LINK: usize = 8 * 1024;
+    let is_link = text.starts_with("data:") || (text.len() <= LONGEST_LINK && text.contains(['.', ':']));
+    match text.is_empty() {
+        true => None,
+        false if is_link => wire::link(&reply.body, base, text),
+        false => Some(wire::inline(&reply.body, text)),
+    }
+}
+
+/// What the vendor says it drew and charged.
+fn usage(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Usage {
+    let echo = |key| json.text_at(key).map(|text| text.as_ref());
+    Usage {
+        size: echo("size").and_then(|text| text.parse().ok()),
+        quality: echo("quality").and_then(|text| text.parse().ok()),
+        format: echo("output_format").and_then(|text| text.parse().ok()),
+        reported_cost: reported_cost(&job.account.dialect, reply),
+    }
+}
+
+/// The price in the dialect's cost header. LiteLLM writes `None` when it knows none.
+fn reported_cost(dialect: &Dialect, reply: &Reply) -> Option<String> {
+    let name = dialect.cost_header.as_ref()?;
+    let cost = reply.headers.get(name.as_str())?.to_str().ok()?.trim();
+    let is_number = cost.parse::<f64>().is_ok_and(f64::is_finite);
+    is_number.then(|| cost.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::image::Encoded;
+    use crate::provider::fixture::Desk;
+
+    fn desk() -> Desk {
+        Desk::new("openai", "gpt-image-1", r#"{"prompt":"a red fox","size":"1024x1024","n":2}"#)
+    }
+
+    fn images(step: Step) -> Vec<Source> {
+        match step {
+            Step::Done(drawn) => drawn.images.into_iter().map(|found| found.source).collect(),
+            other => panic!("no pictures: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_error_has_its_class_and_names_our_field() {
+        let error = |kind: &str, code: &str, param: &str| {
+            format!(r#"{{"error":{{"message":"m","type":"{kind}","param":{param},"code":{code}}}}}"#)
+        };
+        let invalid = |code: &str, param: &str| error("invalid_request_error", code, param);
+        let refused = error("image_generation_user_error", "\"moderation_blocked\"", "null");
+        let old_refusal = r#"{"error":{"message":"Your request was rejected as a result of our safety system.",
+            "type":"invalid_request_error","param":null,"code":null}}"#;
+        let fastapi = |field: &str, kind: &str| {
+            format!(r#"{{"detail":[{{"loc":["body","{field}"],"msg":"bad","type":"{kind}"}}]}}"#)
+        };
+        for (status, body, class, param) in [
+            (400, invalid("\"invalid_value\"", "\"size\""), Class::CallerInvalid, Some("size")),
+            (400, invalid("null", "null"), Class::CallerInvalid, None),
+            (400, invalid("\"invalid_value\"", "\"style\""), Class::AdapterBug, None),
+            (400, invalid("\"unknown_parameter\"", "\"response_format\""), Class::AdapterBug, None),
+            (400, invalid("\"invalid_value\"", "\"model\""), Class::ModelGone, None),
+            (400, refused, Class::Policy, None),
+            (400, old_refusal.to_owned(), Class::Policy, None),
+            (403, invalid("\"content_moderation\"", "null"), Class::Policy, None),
+            (400, invalid("\"billing_hard_limit_reached\"", "null"), Class::Quota, None),
+            (401, invalid("\"invalid_api_key\"", "null"), Class::Auth, None),
+            (403, invalid("null", "null"), Class::Auth, None),
+            (402, r#"{"message":"no credit"}"#.to_owned(), Class::Quota, None),
+            (404, invalid("\"model_not_found\"", "null"), Class::ModelGone, None),
+            (408, String::new(), Class::Server, None),
+            (409, String::new(), Class::Server, None),
+            (413, r#"{"message":"too large"}"#.to_owned(), Class::CallerInvalid, None),
+            (415, "text".to_owned(), Class::AdapterBug, None),
+            (422, fastapi("size", "value_error"), Class::CallerInvalid, Some("size")),
+            (422, fastapi("user", "value_error"), Class::AdapterBug, None),
+            (422, fastapi("size", "extra_forbidden"), Class::AdapterBug, None),
+            (429, error("requests", "\"rate_limit_exceeded\"", "null"), Class::RateLimited, None),
+            (429, error("insufficient_quota", "\"insufficient_quota\"", "null"), Class::Quota, None),
+            (500, error("server_error", "null", "null"), Class::Server, None),
+            (502, "<html>Bad Gateway</html>".to_owned(), Class::Server, None),
+            (400, "<html>Bad Request</html>".to_owned(), Class::Malformed, None),
+            (400, "\"Invalid prompt\"".to_owned(), Class::CallerInvalid, None),
+            (302, String::new(), Class::Malformed, None),
+            (200, r#"{"error":{"code":429,"message":"slow down"}}"#.to_owned(), Class::RateLimited, None),
+            (200, r#"{"error":"out of memory"}"#.to_owned(), Class::Malformed, None),
+            (200, r#"{"created":1,"data":[]}"#.to_owned(), Class::Malformed, None),
+            (200, r#"{"data":[{"b64_json":null}]}"#.to_owned(), Class::Malformed, None),
+            (200, r#"{"data":[{"b64_json":"QUJ"#.to_owned(), Class::Malformed, None),
+            (200, "<html>Welcome</html>".to_owned(), Class::Malformed, None),
+        ] {
+            let desk = desk();
+            let Step::Failed(failure) = read(&desk.job(), &desk.reply(status, &body)) else {
+                panic!("{status} {body} is no failure");
+            };
+            assert_eq!((failure.class, failure.param.as_deref()), (class, param), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_waiting_time_is_kept_where_waiting_helps() {
+        let desk = desk();
+        let after = |body: &str| {
+            let reply = desk.reply(429, body).with("retry-after", "7");
+            match read(&desk.job(), &reply) {
+                Step::Failed(failure) => failure.retry_after,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(after(r#"{"error":"slow down"}"#), Some(Duration::from_secs(7)));
+        assert_eq!(after(r#"{"error":{"code":"insufficient_quota"}}"#), None);
+    }
+
+    #[test]
+    fn a_key_in_an_error_is_blotted_out_and_the_message_is_bounded() {
+        let desk = desk();
+        let body = format!(r#"{{"error":"the key {} is unknown {}"}}"#, desk.key(), "x".repeat(5_000));
+        let page = format!("<html>{} {}", " ".repeat(1_000), desk.key().repeat(60));
+        for (status, body) in [(401, &body), (200, &body), (400, &page), (200, &page)] {
+            let Step::Failed(failure) = read(&desk.job(), &desk.reply(status, body)) else { panic!("{status}") };
+            assert!(failure.message.chars().count() <= 501, "{}", failure.message.len());
+            assert!(!failure.message.contains(&desk.key()[..8]), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn base64_is_a_slice_of_the_reply_even_behind_a_data_prefix_and_survives_escapes() {
+        let desk = desk();
+        let body =
+            r#"{"data":[{"b64_json":"data:image\/png;base64,QUJD\nQUJD"},{"b64_json":"data:image/png;base64,QUJD"}]}"#;
+        let reply = desk.reply(200, body);
+        let found = images(read(&desk.job(), &reply));
+        let [Source::Inline(Encoded::Base64(copied)), Source::Inline(Encoded::Base64(shared))] = &found[..] else {
+            panic!("{found:?}");
+        };
+        assert_eq!((&copied[..], &shared[..]), (&b"QUJDQUJD"[..], &b"QUJD"[..]));
+        assert!(reply.body.as_ptr_range().contains(&shared.as_ptr()));
+        assert!(!reply.body.as_ptr_range().contains(&copied.as_ptr()));
+    }
+
+    #[test]
+    fn a_bare_string_is_a_link_when_it_looks_like_one() {
+        let desk = desk();
+        let jpeg = images(read(&desk.job(), &desk.reply(200, r#"{"data":["/9j/4AAQSkZJRg=="]}"#)));
+        assert!(matches!(&jpeg[..], [Source::Inline(_)]));
+        let link = images(read(&desk.job(), &desk.reply(200, r#"{"images":["/files/1.png","https://cdn/2"]}"#)));
+        assert!(matches!(&link[..], [Source::Link(_), Source::Link(_)]));
+    }
+
+    #[test]
+    fn no_more_pictures_are_taken_than_were_asked() {
+        let desk = desk();
+        let reply = desk.reply(200, r#"{"data":[{"b64_json":"AA=="},{"b64_json":"AA=="},{"b64_json":"AA=="}]}"#);
+        assert_eq!(images(read(&desk.job(), &reply)).len(), 2);
+    }
+}

@@ -1,0 +1,487 @@
+//! Replicate: predictions of official models or of versions, waited for, polled and cancelled (PROVIDERS.md section 5).
+//!
+//! Inputs differ from model to model; the table of families below knows the common ones and the model's `options`
+//! say the rest. Addresses for polling and cancelling are built from the prediction's id below the account's own base:
+//! the ones in the reply are not followed, because the key goes with them. A failed prediction comes with HTTP 200.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use crate::abilities::{Abilities, Frame, Sizes, Steps};
+use crate::config::plan::Account;
+use crate::failure::{Class, Failure};
+use crate::image::Format;
+use crate::provider::complaint::{Complaint, malformed, told};
+use crate::provider::json::Json;
+use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Step, Usage, wire};
+
+/// Replicate's own API.
+pub struct Replicate;
+
+/// How a family is told the size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SizeInput {
+    /// `aspect_ratio`; about a megapixel.
+    Ratio,
+    /// `aspect_ratio`, and `megapixels: "0.25"` for small ones.
+    RatioAndMegapixels,
+    /// `width` and `height` in whole steps.
+    Pixels,
+    /// `width` and `height`, unless the model's options speak of the size.
+    Unknown,
+}
+
+/// Models with the same inputs.
+#[derive(Debug)]
+struct Family {
+    /// How the part of the name behind the owner begins.
+    prefix: &'static str,
+    size: SizeInput,
+    /// Pictures by `num_outputs`; 1 where there is no such input.
+    max_n: u8,
+    /// What `output_format` takes; empty where there is no such input.
+    formats: &'static [Format],
+    output_quality: bool,
+    negative_prompt: bool,
+}
+
+/// A FLUX model with the fewest inputs; the others are written over it.
+const FLUX: Family = Family {
+    prefix: "flux",
+    size: SizeInput::Ratio,
+    max_n: 1,
+    formats: &[Format::Png, Format::Jpeg],
+    output_quality: false,
+    negative_prompt: false,
+};
+
+/// A FLUX model that draws several.
+const OPEN_FLUX: Family =
+    Family { size: SizeInput::RatioAndMegapixels, max_n: 4, formats: &Format::ALL, output_quality: true, ..FLUX };
+
+/// Every family; the first whose prefix fits counts, and the last fits everything.
+static FAMILIES: &[Family] = &[
+    Family { prefix: "flux-schnell", ..OPEN_FLUX },
+    // Same inputs as the model it steers, but a size in pixels.
+    Family { prefix: "flux-dev-controlnet", size: SizeInput::Pixels, output_quality: true, max_n: 4, ..UNKNOWN },
+    Family { prefix: "flux-dev", ..OPEN_FLUX },
+    Family { prefix: "flux-1.1-pro-ultra", ..FLUX },
+    Family { prefix: "flux-1.1-pro", formats: &Format::ALL, output_quality: true, ..FLUX },
+    FLUX,
+    Family { prefix: "sdxl", size: SizeInput::Pixels, max_n: 4, negative_prompt: true, ..UNKNOWN },
+    UNKNOWN,
+];
+
+/// A model nobody described: one picture, a size in pixels, no further wishes.
+const UNKNOWN: Family = Family {
+    prefix: "",
+    size: SizeInput::Unknown,
+    max_n: 1,
+    formats: &[],
+    output_quality: false,
+    negative_prompt: false,
+};
+
+/// The shapes of the FLUX models.
+const SHAPES: [(u32, u32); 11] =
+    [(1, 1), (16, 9), (21, 9), (3, 2), (2, 3), (4, 5), (5, 4), (3, 4), (4, 3), (9, 16), (9, 21)];
+
+/// Sizes of SDXL and of what is built on it.
+const PIXEL_STEPS: Steps =
+    Steps { multiple_of: 8, min_side: 256, max_side: 2048, min_pixels: 65_536, max_pixels: 4_194_304, max_ratio: 8 };
+
+/// Options by which a model's config says that it takes the size in its own way.
+const SIZE_OPTIONS: [&str; 6] = ["width", "height", "aspect_ratio", "size", "image_size", "resolution"];
+
+/// The longest `Prefer: wait`, in seconds.
+const LONGEST_WAIT: u64 = 60;
+
+/// The shortest `Cancel-After`, in seconds.
+const SHORTEST_LIFE: u64 = 5;
+
+/// Sentences by which a model refuses (PROVIDERS.md section 5).
+const REFUSALS: &[&str] = &["nsfw", "flagged as sensitive", "(e005)", "content policy", "content moderation"];
+
+/// The name behind the owner and before the version; a bare version has none.
+fn family(model: &str) -> &'static Family {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let name = name.split(':').next().unwrap_or(name);
+    let known = |family: &&Family| name.starts_with(family.prefix) && model.contains('/');
+    FAMILIES.iter().find(known).unwrap_or(&UNKNOWN)
+}
+
+/// The version in `owner/name:<version>` or in a bare version; `None` names an official model.
+fn version(model: &str) -> Option<&str> {
+    match model.split_once(':') {
+        Some((_, version)) => Some(version),
+        None if !model.contains('/') => Some(model),
+        None => None,
+    }
+}
+
+impl Provider for Replicate {
+    fn name(&self) -> &'static str {
+        "replicate"
+    }
+
+    fn default_base_url(&self) -> Option<&'static str> {
+        Some("https://api.replicate.com/v1/")
+    }
+
+    fn needs_key(&self) -> bool {
+        true
+    }
+
+    fn known_models(&self) -> &'static [&'static str] {
+        &[
+            "black-forest-labs/flux-schnell",
+            "black-forest-labs/flux-dev",
+            "black-forest-labs/flux-1.1-pro",
+            "black-forest-labs/flux-1.1-pro-ultra",
+            "black-forest-labs/flux-2-pro",
+            "stability-ai/sdxl",
+        ]
+    }
+
+    fn download_hosts(&self) -> &'static [&'static str] {
+        &["replicate.delivery", "*.replicate.delivery"]
+    }
+
+    fn abilities(&self, _: &Account, model: &str) -> Abilities {
+        let family = family(model);
+        Abilities {
+            max_n: family.max_n,
+            prompt_chars: 32_000,
+            sizes: match family.size {
+                SizeInput::Ratio | SizeInput::RatioAndMegapixels => {
+                    Sizes::Ratios { shapes: SHAPES.to_vec(), pixels: 1024 * 1024 }
+                }
+                SizeInput::Pixels => Sizes::Stepped(PIXEL_STEPS),
+                SizeInput::Unknown => Sizes::Any,
+            },
+            // SDXL takes no such wish, but what it draws is PNG.
+            formats: if family.prefix == "sdxl" { vec![Format::Png] } else { family.formats.to_vec() },
+            qualities: Vec::new(),
+            seed: true,
+            negative_prompt: family.negative_prompt,
+            transparent: false,
+            compression: family.output_quality,
+            style: false,
+        }
+    }
+
+    fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
+        let model = &job.model.name;
+        let base = &job.account.base_url;
+        let mut headers = wire::headers(job.account, "authorization", "Bearer ")?;
+        let left = job.time_left.as_secs();
+        // One second is kept back, so that the prediction's id arrives while there is time to cancel it.
+        let wait = left.saturating_sub(1).min(LONGEST_WAIT);
+        if wait > 0 {
+            wire::add_header(&mut headers, "prefer", &format!("wait={wait}"));
+        }
+        wire::add_header(&mut headers, "cancel-after", &format!("{}s", left.max(SHORTEST_LIFE)));
+        let input = Value::Object(input(job));
+        match version(model) {
+            Some(version) => {
+                let url = wire::address(base, ["predictions"])?;
+                Ok(Call::post_json(url, headers, &json!({"version": version, "input": input})))
+            }
+            None => {
+                let path = std::iter::once("models").chain(model.split('/')).chain(["predictions"]);
+                Ok(Call::post_json(wire::address(base, path)?, headers, &json!({"input": input})))
+            }
+        }
+    }
+
+    fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
+        if !(200..300).contains(&reply.status) {
+            return Step::Failed(failure(job, reply, &Complaint::read(&reply.body)));
+        }
+        let json = match Json::read(&reply.body) {
+            Ok(json) => json,
+            Err(error) => return Step::Failed(malformed(job, reply, &format!("is not JSON ({error})"))),
+        };
+        match json.text_at("status").map(|status| status.as_ref()) {
+            None => Step::Failed(malformed(job, reply, "is not a prediction")),
+            Some("succeeded") => succeeded(job, reply, &json),
+            Some("failed") => Step::Failed(failed(job, &json)),
+            Some(status @ ("canceled" | "aborted")) => {
+                Step::Failed(Failure::new(Class::Server, told(job, &format!("{status}: {}", error_text(&json)))))
+            }
+            // `starting`, `processing`, and whatever is added to them later.
+            Some(_) => poll(job, reply, &json).unwrap_or_else(Step::Failed),
+        }
+    }
+}
+
+/// The model's inputs: ours first, the config's options over them.
+fn input(job: &Job<'_>) -> Map<String, Value> {
+    let family = family(&job.model.name);
+    let request = job.request;
+    let mut input = Map::new();
+    wire::put(&mut input, "prompt", Some(request.prompt.as_str()));
+    wire::put(&mut input, "negative_prompt", request.negative_prompt.as_deref());
+    wire::put(&mut input, "seed", request.seed);
+    // A model without the input draws one; a config that raises `max_n` says that there is one.
+    wire::put(&mut input, "num_outputs", Some(job.n).filter(|n| family.max_n > 1 || *n > 1));
+    let takes_format = !family.formats.is_empty() || job.model.abilities.formats.is_some();
+    wire::put(&mut input, "output_format", request.output_format.filter(|_| takes_format).map(format_word));
+    wire::put(&mut input, "output_quality", request.output_compression.filter(|_| family.output_quality));
+    put_size(&mut input, job, family.size);
+    for (field, value) in &job.model.options {
+        input.insert(field.clone(), value.clone());
+    }
+    input
+}
+
+fn put_size(input: &mut Map<String, Value>, job: &Job<'_>, how: SizeInput) {
+    let in_pixels = |input: &mut Map<String, Value>| {
+        wire::put(input, "width", job.frame.nominal().map(|size| size.width));
+        wire::put(input, "height", job.frame.nominal().map(|size| size.height));
+    };
+    match how {
+        SizeInput::Ratio => wire::put(input, "aspect_ratio", wire::ratio(job.frame)),
+        SizeInput::RatioAndMegapixels => {
+            wire::put(input, "aspect_ratio", wire::ratio(job.frame));
+            let quarter = job.frame.nominal().filter(|size| size.pixels() <= 512 * 512);
+            wire::put(input, "megapixels", quarter.map(|_| "0.25"));
+        }
+        SizeInput::Pixels => in_pixels(input),
+        SizeInput::Unknown if SIZE_OPTIONS.iter().any(|option| job.model.options.contains_key(*option)) => {}
+        SizeInput::Unknown => match job.frame {
+            // Only a config that lists shapes makes such a frame, for a model that takes shapes.
+            Frame::Ratio { .. } => wire::put(input, "aspect_ratio", wire::ratio(job.frame)),
+            Frame::Pixels(_) | Frame::Default => in_pixels(input),
+        },
+    }
+}
+
+/// Replicate's word for a file format.
+fn format_word(format: Format) -> &'static str {
+    match format {
+        Format::Jpeg => "jpg",
+        Format::Png | Format::Webp => format.word(),
+    }
+}
+
+/// The next look at a prediction that is not finished, and how to stop it.
+fn poll(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Step, Failure> {
+    let plain =
+        |id: &str| !id.is_empty() && id.len() <= 128 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let id = json
+        .text_at("id")
+        .filter(|id| plain(id))
+        .ok_or_else(|| malformed(job, reply, "is an unfinished prediction without an id"))?;
+    let base = &job.account.base_url;
+    let headers = wire::headers(job.account, "authorization", "Bearer ")?;
+    let call = Call::get(wire::address(base, ["predictions", id])?, headers.clone());
+    let mut cancel = Call::get(wire::address(base, ["predictions", id, "cancel"])?, headers);
+    cancel.method = Method::POST;
+    // The answer to a poll is a plain 200; by then the picture is not one of the fast ones.
+    let after = Duration::from_millis(if reply.status == 200 { 1000 } else { 500 });
+    Ok(Step::Again { call, after, cancel: Some(cancel) })
+}
+
+/// The pictures of a finished prediction: a link, a `data:` URL, or a list of them.
+fn succeeded(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
+    let output = json.get("output").map(Json::items).unwrap_or_default();
+    let images: Vec<Found> = output
+        .iter()
+        .filter_map(Json::text)
+        // A model that writes text answers with strings too.
+        .filter(|text| ["https://", "http://", "data:"].iter().any(|scheme| text.starts_with(scheme)))
+        .filter_map(|text| wire::link(&reply.body, &job.account.base_url, text))
+        .map(|source| Found { source, revised_prompt: None })
+        .take(usize::from(job.n))
+        .collect();
+    if images.is_empty() {
+        return Step::Failed(malformed(job, reply, "succeeded without pictures"));
+    }
+    Step::Done(Drawn { images, refused: 0, refused_billed: 0, usage: Usage::default() })
+}
+
+/// A prediction that ran and failed; refusals say so only in their sentence.
+fn failed(job: &Job<'_>, json: &Json<'_>) -> Failure {
+    let complaint = Complaint { message: error_text(json), ..Complaint::default() };
+    let class = if complaint.mentions(REFUSALS) { Class::Policy } else { Class::Server };
+    Failure::new(class, told(job, &format!("failed: {}", complaint.message)))
+}
+
+fn error_text(json: &Json<'_>) -> String {
+    json.get("error").map(|error| Complaint::from_json(error).message).unwrap_or_default()
+}
+
+/// A failure out of an error reply.
+fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
+    let class = match wire::class_of_status(reply.status) {
+        Class::CallerInvalid if complaint.mentions(REFUSALS) => Class::Policy,
+        // The one 422 that is about the model: a version that is gone or was never ours to run.
+        Class::CallerInvalid if complaint.mentions(&["version does not exist"]) => Class::ModelGone,
+        class => class,
+    };
+    let mut complaint = complaint.clone();
+    complaint.retry_after = complaint.retry_after.or_else(|| resets_in(&complaint.message));
+    complaint.failure(class, job, reply, our_field)
+}
+
+/// `Your rate limit resets in ~30s.`
+fn resets_in(message: &str) -> Option<Duration> {
+    let (_, rest) = message.split_once("resets in ~")?;
+    let (number, _) = rest.split_once('s')?;
+    wire::seconds(number.trim().parse().ok()?)
+}
+
+/// Our name of a model's input.
+fn our_field(field: &str) -> Option<String> {
+    let ours = match field.strip_prefix("input.").unwrap_or(field) {
+        field @ ("prompt" | "negative_prompt" | "seed" | "output_format") => field,
+        "aspect_ratio" | "megapixels" | "width" | "height" => "size",
+        "num_outputs" => "n",
+        "output_quality" => "output_compression",
+        _ => return None,
+    };
+    Some(ours.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Encoded;
+    use crate::provider::Source;
+    use crate::provider::fixture::Desk;
+
+    const SCHNELL: &str = "black-forest-labs/flux-schnell";
+    const HASH: &str = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc";
+
+    fn desk() -> Desk {
+        Desk::new("replicate", SCHNELL, r#"{"prompt":"a red fox","size":"1024x1024","n":2}"#)
+    }
+
+    fn read(status: u16, body: &str) -> Step {
+        let desk = desk();
+        Replicate.read(&desk.job(), &desk.reply(status, body))
+    }
+
+    #[test]
+    fn every_error_has_its_class_and_names_our_field() {
+        let invalid = |field: &str| {
+            format!(
+                r#"{{"detail":"d","status":422,"title":"Input validation failed",
+                    "invalid_fields":[{{"type":"x","field":"{field}","description":"bad"}}]}}"#
+            )
+        };
+        let failed = |error: &str| format!(r#"{{"id":"p1","status":"failed","output":null,"error":"{error}"}}"#);
+        let nsfw = "NSFW content detected. Try running it again, or try a different prompt.";
+        let flagged = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)";
+        for (status, body, class, param) in [
+            (400, r#"{"detail":"bad"}"#.to_owned(), Class::CallerInvalid, None),
+            (401, r#"{"detail":"Unauthenticated"}"#.to_owned(), Class::Auth, None),
+            (402, r#"{"detail":"Insufficient credit"}"#.to_owned(), Class::Quota, None),
+            (404, r#"{"detail":"no such model"}"#.to_owned(), Class::ModelGone, None),
+            (422, invalid("input.prompt"), Class::CallerInvalid, Some("prompt")),
+            (422, invalid("input.num_outputs"), Class::CallerInvalid, Some("n")),
+            (422, invalid("input.aspect_ratio"), Class::CallerInvalid, Some("size")),
+            (422, invalid("input.seed"), Class::AdapterBug, None),
+            (422, invalid("input.go_fast"), Class::AdapterBug, None),
+            (422, r#"{"detail":"The specified version does not exist"}"#.to_owned(), Class::ModelGone, None),
+            (429, r#"{"detail":"throttled"}"#.to_owned(), Class::RateLimited, None),
+            (503, "upstream connect error".to_owned(), Class::Server, None),
+            (200, failed(nsfw), Class::Policy, None),
+            (201, failed(flagged), Class::Policy, None),
+            (200, failed("Prediction interrupted; please retry (code: PA)"), Class::Server, None),
+            (200, failed("Director: unexpected error handling prediction (E6716)"), Class::Server, None),
+            (200, failed("CUDA out of memory"), Class::Server, None),
+            (200, r#"{"id":"p1","status":"failed","error":null}"#.to_owned(), Class::Server, None),
+            (200, r#"{"id":"p1","status":"aborted","error":null}"#.to_owned(), Class::Server, None),
+            (200, r#"{"id":"p1","status":"canceled","error":"stopped"}"#.to_owned(), Class::Server, None),
+            (200, r#"{"id":"p1","status":"succeeded","output":null}"#.to_owned(), Class::Malformed, None),
+            (200, r#"{"id":"p1","status":"succeeded","output":["a fox"]}"#.to_owned(), Class::Malformed, None),
+            (201, r#"{"id":"../x","status":"starting"}"#.to_owned(), Class::Malformed, None),
+            (201, r#"{"status":"starting"}"#.to_owned(), Class::Malformed, None),
+            (200, r#"{"detail":"hello"}"#.to_owned(), Class::Malformed, None),
+            (200, "<html>".to_owned(), Class::Malformed, None),
+        ] {
+            let Step::Failed(failure) = read(status, &body) else { panic!("{status} {body} is no failure") };
+            assert_eq!((failure.class, failure.param.as_deref()), (class, param), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_sentence_may_hold_the_waiting_time() {
+        let body = r#"{"detail":"Request was throttled. Your rate limit resets in ~30s."}"#;
+        let Step::Failed(failure) = read(429, body) else { panic!("a failure") };
+        assert_eq!(failure.retry_after, Some(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn polling_and_cancelling_never_follow_an_address_from_the_reply() {
+        let body = r#"{"id":"gm3q","status":"processing",
+            "urls":{"get":"https://evil.example/p","cancel":"https://evil.example/c"}}"#;
+        for (status, millis) in [(201, 500), (202, 500), (200, 1000)] {
+            let Step::Again { call, after, cancel: Some(cancel) } = read(status, body) else { panic!("again") };
+            assert_eq!(call.url.as_str(), "https://api.replicate.com/v1/predictions/gm3q");
+            assert_eq!((call.method, after), (Method::GET, Duration::from_millis(millis)));
+            assert_eq!(cancel.url.as_str(), "https://api.replicate.com/v1/predictions/gm3q/cancel");
+            assert_eq!(cancel.method, Method::POST);
+            assert!(cancel.headers["authorization"].is_sensitive());
+        }
+    }
+
+    #[test]
+    fn an_output_may_be_one_link_a_list_or_the_picture_itself() {
+        let sources = |output: &str| match read(200, &format!(r#"{{"status":"succeeded","output":{output}}}"#)) {
+            Step::Done(drawn) => drawn.images.into_iter().map(|found| found.source).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        };
+        let link = |text: &str| Source::Link(text.parse().unwrap());
+        assert_eq!(sources(r#""https://replicate.delivery/1.webp""#), [link("https://replicate.delivery/1.webp")]);
+        let three = sources(r#"["https://a/1","https://a/2","https://a/3"]"#);
+        assert_eq!(three, [link("https://a/1"), link("https://a/2")], "two were asked");
+        let inside = Source::Inline(Encoded::Base64(bytes::Bytes::from_static(b"QUJD")));
+        assert_eq!(sources(r#"["data:image/webp;base64,QUJD"]"#), [inside]);
+    }
+
+    #[test]
+    fn the_models_name_decides_the_address() {
+        let call = |model: &str| {
+            let desk = Desk::new("replicate", model, r#"{"prompt":"x"}"#);
+            (desk.call().url.path().to_owned(), desk.body()["version"].clone())
+        };
+        assert_eq!(call(SCHNELL), (format!("/v1/models/{SCHNELL}/predictions"), Value::Null));
+        assert_eq!(call(&format!("stability-ai/sdxl:{HASH}")), ("/v1/predictions".to_owned(), json!(HASH)));
+        assert_eq!(call(HASH), ("/v1/predictions".to_owned(), json!(HASH)));
+    }
+
+    #[test]
+    fn waiting_and_life_are_bounded_by_the_time_left() {
+        for (left, prefer, life) in
+            [(120_000, Some("wait=60"), "120s"), (10_500, Some("wait=9"), "10s"), (900, None, "5s")]
+        {
+            let mut desk = desk();
+            desk.time_left = Duration::from_millis(left);
+            let headers = desk.call().headers;
+            assert_eq!(headers.get("prefer").map(|value| value.to_str().unwrap()), prefer, "{left}");
+            assert_eq!(headers["cancel-after"], life, "{left}");
+        }
+    }
+
+    #[test]
+    fn each_family_gets_the_size_its_own_way() {
+        let input = |model: &str, options: &[(&str, Value)]| {
+            let mut desk = Desk::new("replicate", model, r#"{"prompt":"x","size":"512x512"}"#);
+            desk.model.options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            desk.body()["input"].clone()
+        };
+        let flux = json!({"prompt":"x","num_outputs":1,"aspect_ratio":"1:1","megapixels":"0.25"});
+        assert_eq!(input(SCHNELL, &[]), flux);
+        assert_eq!(input("black-forest-labs/flux-2-pro", &[]), json!({"prompt":"x","aspect_ratio":"1:1"}));
+        let sdxl = json!({"prompt":"x","num_outputs":1,"width":512,"height":512});
+        assert_eq!(input(&format!("stability-ai/sdxl:{HASH}"), &[]), sdxl);
+        assert_eq!(input("acme/other", &[]), json!({"prompt":"x","width":512,"height":512}));
+        let own = [("resolution", json!("1K")), ("steps", json!(4))];
+        assert_eq!(input("acme/other", &own), json!({"prompt":"x","resolution":"1K","steps":4}));
+    }
+}

@@ -1,0 +1,287 @@
+//! What the wire formats share: addresses, credentials, waiting times, forms, and where a picture's bytes are.
+//!
+//! Small pure helpers without a vendor's name in them. An address is always built below the account's own base, so a
+//! key can go nowhere else, and every header that carries a key is marked sensitive.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, Method};
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::abilities::Frame;
+use crate::config::plan::Account;
+use crate::failure::{Class, Failure};
+use crate::image::{Encoded, Size, share, without_data_prefix};
+use crate::provider::{Call, Reply, Source};
+use crate::request::ImageRequest;
+use crate::secret::Secret;
+
+/// An address below `base`: its host, its whole path, then `segments`, each percent-encoded. Empty segments and dots
+/// are left out, so nothing climbs above the base.
+pub fn address<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>) -> Result<Url, Failure> {
+    let mut url = base.clone();
+    url.set_fragment(None);
+    let no_path = || Failure::new(Class::AdapterBug, "base_url is not an address that paths can be added to");
+    url.path_segments_mut()
+        .map_err(|()| no_path())?
+        .pop_if_empty()
+        .extend(segments.into_iter().filter(|segment| !segment.is_empty()));
+    Ok(url)
+}
+
+/// The headers of every call: JSON wanted back, and the account's key in `header` behind `prefix`.
+pub fn headers(account: &Account, header: &str, prefix: &str) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    if let Some(key) = &account.api_key {
+        let name = HeaderName::from_bytes(header.as_bytes())
+            .map_err(|_| Failure::new(Class::AdapterBug, format!("'{header}' cannot be the name of a header")))?;
+        let mut value = HeaderValue::from_str(&format!("{prefix}{}", key.reveal()))
+            .map_err(|_| Failure::new(Class::Auth, "the API key has characters that no header can carry"))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+/// Adds a header unless its value has characters that no header can carry.
+pub fn add_header(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+/// `text` with the account's key blotted out; a vendor may quote it in an error. Text that was cut off may end in the
+/// first part of a key, which is blotted out too.
+pub fn without_key(account: &Account, text: &str) -> String {
+    let Some(key) = account.api_key.as_ref().map(Secret::reveal).filter(|key| !key.is_empty()) else {
+        return text.to_owned();
+    };
+    let text = text.replace(key, "***");
+    let parts = key.char_indices().rev().map(|(end, _)| &key[..end]).filter(|part| part.len() >= 4);
+    match parts.filter_map(|part| text.strip_suffix(part)).next() {
+        Some(rest) => format!("{rest}***"),
+        None => text,
+    }
+}
+
+/// When the vendor says to come back: `retry-after-ms` over `retry-after` (seconds, fractions allowed), as OpenAI's
+/// own client reads them. A date is not read, since nothing here knows the time.
+pub fn retry_after(reply: &Reply) -> Option<Duration> {
+    let number = |name: &HeaderName| reply.header(name).and_then(|text| text.trim().parse::<f64>().ok());
+    number(&HeaderName::from_static("retry-after-ms"))
+        .and_then(|millis| seconds(millis / 1000.0))
+        .or_else(|| number(&RETRY_AFTER).and_then(seconds))
+}
+
+/// A vendor's number of seconds as a duration; nonsense is none, and no vendor is believed for longer than a day.
+pub fn seconds(seconds: f64) -> Option<Duration> {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    if !seconds.is_finite() {
+        return None;
+    }
+    Duration::try_from_secs_f64(seconds.min(DAY.as_secs_f64())).ok()
+}
+
+/// The class an HTTP status has by itself.
+pub fn class_of_status(status: u16) -> Class {
+    match status {
+        401 | 403 => Class::Auth,
+        402 => Class::Quota,
+        404 | 410 => Class::ModelGone,
+        405 | 406 | 411 | 415 => Class::AdapterBug,
+        408 | 409 | 425 | 500..=599 => Class::Server,
+        429 => Class::RateLimited,
+        400..=499 => Class::CallerInvalid,
+        // A redirect is not followed, and a success without pictures is no success.
+        _ => Class::Malformed,
+    }
+}
+
+/// Whether the caller's request has this field, by our name. What it never sent cannot be its mistake.
+pub fn caller_sent(request: &ImageRequest, field: &str) -> bool {
+    match field {
+        "prompt" => true,
+        "n" => request.n > 1,
+        "size" => request.size.is_some(),
+        "quality" => request.quality.is_some(),
+        "output_format" => request.output_format.is_some(),
+        "output_compression" => request.output_compression.is_some(),
+        "background" => request.background.is_some(),
+        "moderation" => request.moderation.is_some(),
+        "style" => request.style.is_some(),
+        "complexity" => request.complexity.is_some(),
+        "seed" => request.seed.is_some(),
+        "negative_prompt" => request.negative_prompt.is_some(),
+        "user" => request.user.is_some(),
+        _ => false,
+    }
+}
+
+/// The frame as `across:down`; pixels are reduced to their shape.
+pub fn ratio(frame: Frame) -> Option<String> {
+    let (across, down) = match frame {
+        Frame::Default => return None,
+        Frame::Ratio { across, down, .. } => (across, down),
+        Frame::Pixels(Size { width, height }) => {
+            let divisor = greatest_common_divisor(width, height).max(1);
+            (width / divisor, height / divisor)
+        }
+    };
+    Some(format!("{across}:{down}"))
+}
+
+fn greatest_common_divisor(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+/// A JSON field of a body, left out when there is nothing to say.
+pub fn put(body: &mut Map<String, Value>, field: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        body.insert(field.to_owned(), value.into());
+    }
+}
+
+/// A picture written as base64, with or without a `data:` prefix. Text that lies in `body` is shared, not copied; text
+/// that had escapes lies elsewhere and may have had line breaks, which are removed.
+pub fn inline(body: &Bytes, text: &str) -> Source {
+    let text = without_data_prefix(text);
+    let text = match body.as_ptr_range().contains(&text.as_ptr()) {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(text.split_ascii_whitespace().collect()),
+    };
+    Source::Inline(Encoded::Base64(share(body, text)))
+}
+
+/// A picture behind a link: absolute, relative to `base`, or a `data:` URL that is the picture itself. `None` for
+/// anything that is not HTTP.
+pub fn link(body: &Bytes, base: &Url, text: &str) -> Option<Source> {
+    if text.starts_with("data:") {
+        return Some(inline(body, text));
+    }
+    let url = base.join(text).ok()?;
+    matches!(url.scheme(), "http" | "https").then_some(Source::Link(url))
+}
+
+/// A POST of `multipart/form-data` with text fields only. The boundary occurs in no field.
+pub fn post_form(url: Url, mut headers: HeaderMap, fields: &[(String, String)]) -> Call {
+    let boundary = boundary(fields);
+    let mut body = String::new();
+    for (name, value) in fields {
+        // The three escapes that browsers use in names (WHATWG form-data encoding).
+        let name = name.replace('\r', "%0D").replace('\n', "%0A").replace('"', "%22");
+        body.push_str(&format!("--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"));
+    }
+    body.push_str(&format!("--{boundary}--\r\n"));
+    add_header(&mut headers, "content-type", &format!("multipart/form-data; boundary={boundary}"));
+    Call { method: Method::POST, url, headers, body: Bytes::from(body) }
+}
+
+/// The first of a row of boundaries that occurs in no field.
+fn boundary(fields: &[(String, String)]) -> String {
+    let mut number = 0u64;
+    loop {
+        let boundary = format!("easel-form-{number}");
+        // A name is looked at too: only its quotes and line breaks are escaped.
+        if !fields.iter().any(|(name, value)| name.contains(&boundary) || value.contains(&boundary)) {
+            return boundary;
+        }
+        number += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::plan::Dialect;
+
+    fn account(base: &str, key: &str) -> Account {
+        Account {
+            base_url: base.parse().unwrap(),
+            api_key: Some(Secret::new(key)),
+            organization: None,
+            project: None,
+            dialect: Dialect::default(),
+        }
+    }
+
+    fn reply(headers: &[(&'static str, &'static str)]) -> Reply {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        Reply { status: 429, headers, body: Bytes::new() }
+    }
+
+    #[test]
+    fn an_address_keeps_the_prefix_and_the_host() {
+        let base: Url = "https://host/deep/prefix/?api-version=1".parse().unwrap();
+        let at = |segments: &[&str]| address(&base, segments.iter().copied()).unwrap().to_string();
+        assert_eq!(at(&["images", "generations"]), "https://host/deep/prefix/images/generations?api-version=1");
+        assert_eq!(at(&["..", "", "a/b?c#d"]), "https://host/deep/prefix/a%2Fb%3Fc%23d?api-version=1");
+        let bare: Url = "https://host".parse().unwrap();
+        assert_eq!(address(&bare, ["x"]).unwrap().as_str(), "https://host/x");
+        assert_eq!(address(&"mailto:x@y".parse().unwrap(), ["x"]).unwrap_err().class, Class::AdapterBug);
+    }
+
+    #[test]
+    fn a_key_travels_in_a_header_that_no_debug_print_shows() {
+        let made = headers(&account("https://host/", "sk-live"), "authorization", "Bearer ").unwrap();
+        assert_eq!(made["authorization"], "Bearer sk-live");
+        assert!(!format!("{made:?}").contains("sk-live"));
+        let broken = headers(&account("https://host/", "sk\nlive"), "authorization", "Bearer ").unwrap_err();
+        assert_eq!(broken.class, Class::Auth);
+        assert!(!broken.to_string().contains("live"));
+        assert_eq!(without_key(&account("https://host/", "sk-live"), "bad key sk-live."), "bad key ***.");
+        assert_eq!(without_key(&account("https://host/", "sk-live"), "cut off: sk-li"), "cut off: ***");
+    }
+
+    #[test]
+    fn a_waiting_time_is_read_in_milliseconds_first_and_never_believed_beyond_a_day() {
+        let after = |headers: &[_]| retry_after(&reply(headers));
+        assert_eq!(after(&[("retry-after", "30")]), Some(Duration::from_secs(30)));
+        assert_eq!(after(&[("retry-after", "0.5")]), Some(Duration::from_millis(500)));
+        assert_eq!(after(&[("retry-after", "9"), ("retry-after-ms", "250")]), Some(Duration::from_millis(250)));
+        assert_eq!(after(&[("retry-after", "1e300")]), Some(Duration::from_secs(86_400)));
+        for nonsense in ["-1", "inf", "NaN", "soon", "Wed, 21 Oct 2026 07:28:00 GMT"] {
+            assert_eq!(after(&[("retry-after", nonsense)]), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn a_link_may_be_relative_or_the_picture_itself_but_never_a_file() {
+        let base: Url = "https://host/v1/".parse().unwrap();
+        let at = |text: &'static str| link(&Bytes::new(), &base, text);
+        assert_eq!(at("files/1.png"), Some(Source::Link("https://host/v1/files/1.png".parse().unwrap())));
+        assert_eq!(at("/files/1.png"), Some(Source::Link("https://host/files/1.png".parse().unwrap())));
+        assert_eq!(at("https://cdn/1.png"), Some(Source::Link("https://cdn/1.png".parse().unwrap())));
+        let inside = Source::Inline(Encoded::Base64(Bytes::from_static(b"QUJD")));
+        assert_eq!(at("data:image/png;base64,QUJD"), Some(inside));
+        assert_eq!(at("file:///etc/passwd"), None);
+    }
+
+    #[test]
+    fn a_form_keeps_fields_apart_whatever_they_hold() {
+        let nasty = "--easel-form-0\r\ncontent-disposition: form-data; name=\"x\"\r\n\r\nsmuggled".to_owned();
+        let fields = [("prompt".to_owned(), nasty.clone()), ("a\"b\r\n".to_owned(), "1".to_owned())];
+        let call = post_form("https://host/".parse().unwrap(), HeaderMap::new(), &fields);
+        assert_eq!(call.headers["content-type"], "multipart/form-data; boundary=easel-form-1");
+        let body = String::from_utf8(call.body.to_vec()).unwrap();
+        let parts: Vec<&str> = body.split("--easel-form-1").collect();
+        assert_eq!(parts.len(), 4, "two fields, nothing before, the end after");
+        assert_eq!(parts[1], format!("\r\ncontent-disposition: form-data; name=\"prompt\"\r\n\r\n{nasty}\r\n"));
+        assert!(parts[2].contains("name=\"a%22b%0D%0A\""));
+    }
+
+    #[test]
+    fn a_frame_is_told_as_a_shape() {
+        assert_eq!(ratio(Frame::Default), None);
+        assert_eq!(ratio(Frame::Pixels(Size::new(1536, 1024))).as_deref(), Some("3:2"));
+        let asked = Size::new(1792, 1024);
+        assert_eq!(ratio(Frame::Ratio { across: 16, down: 9, asked }).as_deref(), Some("16:9"));
+    }
+}
