@@ -1,1 +1,42 @@
-fn main() {}
+//! The `easel` command.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod cli;
+
+/// A sidecar reverse proxy for image generation: one YAML file decides who draws each picture, and at what price.
+#[derive(Parser)]
+#[command(name = "easel", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API as the config says, and follow its changes.
+    Serve(cli::serve::Args),
+    /// Say everything that is wrong with a config, or that nothing is.
+    Check(cli::check::Args),
+    /// Print the config's JSON Schema, for editors.
+    Schema,
+    /// Run local providers that speak the real wire formats and charge pretend money.
+    Sandbox(cli::sandbox::Args),
+    /// Show the whole story without any key: sandbox, gateway, a first picture, a cached one, a failing provider.
+    Demo(cli::demo::Args),
+}
+
+fn main() -> ExitCode {
+    let level = env_logger::Env::default().filter_or("EASEL_LOG", "info,pingora_core=warn,pingora_proxy=off");
+    env_logger::Builder::from_env(level).init();
+    let Cli { command } = Cli::parse();
+    match command {
+        Command::Serve(args) => cli::serve::run(args),
+        Command::Check(args) => cli::check::run(args),
+        Command::Schema => cli::schema::run(),
+        Command::Sandbox(args) => cli::sandbox::run(args),
+        Command::Demo(args) => cli::demo::run(args),
+    }
+}

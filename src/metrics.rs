@@ -18,8 +18,7 @@ use crate::ledger::Ledger;
 use crate::money::Usd;
 
 /// Buckets for requests and attempts, in seconds: a cache hit takes under a millisecond, a high-quality picture minutes.
-const SECONDS: [f64; 15] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.025, 0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 180.0];
+const SECONDS: [f64; 15] = [0.0005, 0.001, 0.0025, 0.005, 0.025, 0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 180.0];
 
 /// All metrics of one gateway.
 pub struct Metrics {
@@ -73,7 +72,11 @@ impl Metrics {
             requests: made.counters("requests_total", "Requests answered.", &["route", "outcome"])?,
             request_seconds: made.seconds("request_seconds", "Time to answer a request.", &["route", "cache"])?,
             attempts: made.counters("attempts_total", "Calls to providers.", &["provider", "model", "outcome"])?,
-            attempt_seconds: made.seconds("attempt_seconds", "Time of a call, polling included.", &["provider", "model"])?,
+            attempt_seconds: made.seconds(
+                "attempt_seconds",
+                "Time of a call, polling included.",
+                &["provider", "model"],
+            )?,
             images: made.counters("images_total", "Pictures received.", &["provider", "model", "verdict"])?,
             skipped: made.counters("skipped_total", "Offers not asked.", &["provider", "reason"])?,
             cache_requests: made.counters("cache_requests_total", "Looks into the cache.", &["route", "result"])?,

@@ -271,9 +271,11 @@ impl Attempt {
         let own = url.host_str() == base.host_str() && url.port_or_known_default() == base.port_or_known_default();
         let listed = |host: &str| {
             let kinds = self.provider.download_hosts().iter().copied();
-            kinds.chain(self.offer.provider.download_hosts.iter().map(String::as_str)).any(|rule| match rule.strip_prefix('*') {
-                Some(suffix) => host.ends_with(suffix),
-                None => host == rule,
+            kinds.chain(self.offer.provider.download_hosts.iter().map(String::as_str)).any(|rule| {
+                match rule.strip_prefix('*') {
+                    Some(suffix) => host.ends_with(suffix),
+                    None => host == rule,
+                }
             })
         };
         let secure = url.scheme() == "https" || (url.scheme() == "http" && base.scheme() == "http");

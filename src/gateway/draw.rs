@@ -241,7 +241,9 @@ impl Drawing {
         let adjusted = chosen.fitted.adjusted.iter().map(ToString::to_string).collect::<Vec<_>>();
         self.flight.update(|progress| {
             progress.attempts += 1;
-            progress.adjusted.extend(adjusted.into_iter().filter(|told| !progress.adjusted.contains(told)).collect::<Vec<_>>());
+            progress
+                .adjusted
+                .extend(adjusted.into_iter().filter(|told| !progress.adjusted.contains(told)).collect::<Vec<_>>());
         });
         let attempt = Attempt {
             shared: self.order.shared.clone(),
@@ -315,10 +317,16 @@ impl Drawing {
         }
         let hopeless = matches!(
             failure.class,
-            Class::Auth | Class::Quota | Class::RateLimited | Class::ModelGone | Class::AdapterBug | Class::TimeoutAmbiguous
+            Class::Auth
+                | Class::Quota
+                | Class::RateLimited
+                | Class::ModelGone
+                | Class::AdapterBug
+                | Class::TimeoutAmbiguous
         );
         let failures = &mut self.failures[candidate];
-        *failures = if hopeless { self.order.matched.route.max_failures_per_offer.max(*failures + 1) } else { *failures + 1 };
+        *failures =
+            if hopeless { self.order.matched.route.max_failures_per_offer.max(*failures + 1) } else { *failures + 1 };
         self.obstacles.last_failure = Some(failure);
     }
 

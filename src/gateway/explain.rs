@@ -103,7 +103,9 @@ fn no_offer(skips: &[Skip], route: &str) -> Error {
     if let Some((usd, limit)) = cheapest.min() {
         return Error::new(
             Kind::PriceLimit,
-            format!("The cheapest able provider would cost {usd} USD, over the limit of {limit} USD of route '{route}'."),
+            format!(
+                "The cheapest able provider would cost {usd} USD, over the limit of {limit} USD of route '{route}'."
+            ),
         );
     }
     let unable = skips.iter().find_map(|skip| match skip {

@@ -46,11 +46,7 @@ impl Live {
     pub fn new(version: u64, plan: Plan, own_secret: &Secret) -> Result<Live, NotReady> {
         let secret = plan.server.link_secret.as_ref().unwrap_or(own_secret);
         let link_key = LinkKey::new(secret).ok_or(NotReady::LinkSecret)?;
-        let routes = plan
-            .routes
-            .iter()
-            .map(|route| wire(&route.offers))
-            .collect::<Result<_, _>>()?;
+        let routes = plan.routes.iter().map(|route| wire(&route.offers)).collect::<Result<_, _>>()?;
         Ok(Live { version, plan, link_key, routes })
     }
 

@@ -224,9 +224,7 @@ impl Gateway {
     fn look(&self, route: &Route, canonical: &Canonical, request: &ImageRequest, wish: CacheWish) -> (Look, CacheWish) {
         let wish = if route.cache.is_none() { CacheWish::Skip } else { wish };
         let look = match wish {
-            CacheWish::Use => {
-                self.shared.exact.look(canonical, usize::from(request.n), std::time::Instant::now())
-            }
+            CacheWish::Use => self.shared.exact.look(canonical, usize::from(request.n), std::time::Instant::now()),
             CacheWish::Fresh | CacheWish::Skip => Look::Miss(crate::cache::exact::Miss::Absent),
         };
         let word = match (&look, wish) {

@@ -109,7 +109,12 @@ fn warn_of_restart(old: &Plan, new: &Plan) {
 
 /// Watches `path`, and the secret files it names, for as long as the process lives. A message on `now` (SIGHUP)
 /// reloads at once, changed or not.
-pub async fn watch(gateway: Arc<Gateway>, path: PathBuf, lookup: Arc<dyn Lookup + Send + Sync>, mut now: mpsc::Receiver<()>) {
+pub async fn watch(
+    gateway: Arc<Gateway>,
+    path: PathBuf,
+    lookup: Arc<dyn Lookup + Send + Sync>,
+    mut now: mpsc::Receiver<()>,
+) {
     let seen = Arc::new(Seen::new(lookup));
     let watched = path.clone();
     let mut in_force = seen.clone().fingerprint(&path, true).await;
@@ -128,9 +133,9 @@ pub async fn watch(gateway: Arc<Gateway>, path: PathBuf, lookup: Arc<dyn Lookup 
         let settled = print == last;
         last = print.clone();
         if asked || (settled && print != in_force) {
-            let (gateway, path, seen) = (gateway.clone(), path.clone(), seen.clone());
+            let (gateway, path, lookup) = (gateway.clone(), path.clone(), seen.clone());
             // Reading secret files may block.
-            let reloaded = tokio::task::spawn_blocking(move || reload(&gateway, &path, &*seen)).await;
+            let reloaded = tokio::task::spawn_blocking(move || reload(&gateway, &path, &*lookup)).await;
             if let Err(error) = reloaded {
                 log::error!("the reload ended unexpectedly: {error}");
             }

@@ -22,9 +22,9 @@ use crate::gateway::{Ask, CacheWish, Gateway};
 use crate::metrics::seconds;
 use crate::request::{ImageRequest, ResponseFormat};
 use crate::server::access::{AccessLog, Image, Line};
+use crate::server::body;
 use crate::server::paths::{self, Target};
 use crate::server::respond::{self, Answer, Delivery};
-use crate::server::body;
 use crate::signing::BadLink;
 
 /// Every caller is this tenant until clients have keys of their own.
@@ -131,8 +131,7 @@ impl ProxyHttp for Easel {
         let url = ctx.live.as_ref().and_then(|live| live.passthrough()).ok_or_else(missing)?;
         let peer = self.gateway.shared.transport.passthrough_peer(url).await;
         peer.map(Box::new).map_err(|trouble| {
-            pingora::Error::explain(ErrorType::ConnectNoRoute, format!("passthrough: {trouble:?}"))
-                .into_up()
+            pingora::Error::explain(ErrorType::ConnectNoRoute, format!("passthrough: {trouble:?}")).into_up()
         })
     }
 
@@ -286,8 +285,9 @@ fn check_media_type(session: &Session) -> Result<(), Error> {
     let told = session.get_header_bytes(http::header::CONTENT_TYPE);
     let media_type = told.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     if !media_type.eq_ignore_ascii_case(b"application/json") {
-        return Err(Error::new(Kind::UnsupportedMedia, "Send 'content-type: application/json'.")
-            .with_param("content-type"));
+        return Err(
+            Error::new(Kind::UnsupportedMedia, "Send 'content-type: application/json'.").with_param("content-type")
+        );
     }
     let encoding = session.get_header_bytes(http::header::CONTENT_ENCODING);
     if !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity") {

@@ -1,0 +1,91 @@
+//! `easel serve`: load, listen, follow changes of the config, drain on SIGTERM.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use easel::config::plan::Plan;
+use easel::gateway::Gateway;
+use easel::gateway::reload::{self, Os};
+use easel::server::access::AccessLog;
+use easel::server::{self, Running};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::cli;
+
+/// Arguments of `easel serve`.
+#[derive(Parser)]
+pub struct Args {
+    /// The config file.
+    #[arg(short, long, default_value = "easel.yaml")]
+    config: PathBuf,
+    /// Write no access log.
+    #[arg(long)]
+    no_access_log: bool,
+}
+
+/// Runs until told to stop.
+pub fn run(args: Args) -> ExitCode {
+    let plan = match reload::load(&args.config, &Os) {
+        Ok(plan) => plan,
+        Err(error) => return cli::problems(error),
+    };
+    let runtime = match cli::runtime(plan.server.threads) {
+        Ok(runtime) => runtime,
+        Err(error) => return cli::failed(format!("no runtime: {error}")),
+    };
+    runtime.block_on(serve(args, plan))
+}
+
+async fn serve(args: Args, plan: Plan) -> ExitCode {
+    let gateway = match Gateway::new(plan) {
+        Ok(gateway) => gateway,
+        Err(error) => return cli::failed(error),
+    };
+    let dropped = gateway.shared.metrics.log_dropped.clone();
+    let log = if args.no_access_log { Ok(AccessLog::off(dropped)) } else { AccessLog::to(std::io::stdout(), dropped) };
+    let running = match log.map_err(|error| error.to_string()).and_then(|log| {
+        server::start(gateway.clone(), log).map_err(|error| error.to_string())
+    }) {
+        Ok(running) => running,
+        Err(error) => return cli::failed(error),
+    };
+    log::info!("images on http://{}, metrics and health on http://{}", running.addr, running.admin);
+    match until_stopped(gateway, args.config, running).await {
+        Ok(code) => code,
+        Err(error) => cli::failed(format!("no signals: {error}")),
+    }
+}
+
+/// Follows SIGHUP and the file until SIGTERM or SIGINT, then drains; a second signal does not wait.
+async fn until_stopped(gateway: Arc<Gateway>, config: PathBuf, mut running: Running) -> std::io::Result<ExitCode> {
+    let (reload_now, asked) = mpsc::channel(1);
+    tokio::spawn(reload::watch(gateway, config, Arc::new(Os), asked));
+    let mut hup = signal(SignalKind::hangup())?;
+    let mut term = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    loop {
+        tokio::select! {
+            _ = hup.recv() => {
+                // A reload that already waits will read the same file.
+                let _ = reload_now.try_send(());
+            }
+            _ = term.recv() => break,
+            _ = interrupt.recv() => break,
+            () = running.failed() => return Ok(cli::failed("a listener ended")),
+        }
+    }
+    log::info!("stopping: no new connections, finishing what is in flight");
+    tokio::select! {
+        cut_off = running.drain() => {
+            if cut_off > 0 {
+                log::warn!("{cut_off} requests were cut off at the end of server.drain");
+            }
+        }
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
