@@ -1,1 +1,3 @@
-fn main() {}
+//! What can be seen from outside: wire formats against golden samples.
+
+mod golden;

@@ -1,0 +1,346 @@
+//! Golden wire samples: `tests/golden/<kind>/<case>.json` says what one provider is sent and what its reply means.
+//!
+//! No network and no provider's code is repeated here: a case is data, read by eye against PROVIDERS.md. Every case is
+//! run before anything is reported, so that one change shows all it touches. A form is taken apart by the reader the
+//! server uses, not by the writer's own ideas.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Multipart};
+use bytes::Bytes;
+use easel::abilities::Bend;
+use easel::config::plan::{AbilityOverrides, Account, Dialect, Model, SizeFormat};
+use easel::failure::Failure;
+use easel::image::{Encoded, Picture};
+use easel::money::Usd;
+use easel::pricing::{Price, Table};
+use easel::provider::{ALL, Call, Drawn, Job, Provider, Reply, Source, Step, abilities, by_kind};
+use easel::request::ImageRequest;
+use easel::secret::Secret;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+const KEY: &str = "key-0123456789abcdef";
+
+/// One case as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    /// What it shows, in a sentence.
+    about: String,
+    model: String,
+    #[serde(default)]
+    options: BTreeMap<String, Value>,
+    /// How a compatible server differs.
+    dialect: Option<Accent>,
+    /// File formats the config says the model writes.
+    formats: Option<Vec<String>>,
+    request: Value,
+    /// Pictures of this call; the request's own n when absent.
+    n: Option<u8>,
+    time_left_s: Option<u64>,
+    /// What must be sent; absent in cases that are about the reply alone.
+    call: Option<Sent>,
+    reply: Received,
+    outcome: Value,
+    /// Words the failure's message must hold.
+    says: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sent {
+    method: String,
+    url: String,
+    /// Headers that must be there; others may be.
+    headers: BTreeMap<String, String>,
+    body: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Received {
+    status: u16,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    /// JSON, or a string that is the body itself.
+    body: Value,
+}
+
+/// [`Dialect`] with what a case does not mention left at its default.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Accent {
+    path: Option<String>,
+    auth: Option<(String, String)>,
+    #[serde(default)]
+    rename: BTreeMap<String, String>,
+    #[serde(default)]
+    drop: BTreeSet<String>,
+    #[serde(default)]
+    constants: BTreeMap<String, Value>,
+    size: Option<String>,
+    /// The empty string sends no such field.
+    response_format: Option<String>,
+    list: Option<String>,
+    base64: Option<String>,
+    url: Option<String>,
+    cost_header: Option<String>,
+}
+
+impl Accent {
+    fn dialect(&self) -> Dialect {
+        let usual = Dialect::default();
+        let or = |mine: &Option<String>, usual: String| mine.clone().unwrap_or(usual);
+        Dialect {
+            path: or(&self.path, usual.path),
+            auth: self.auth.clone().unwrap_or(usual.auth),
+            rename: self.rename.clone(),
+            drop: self.drop.clone(),
+            constants: self.constants.clone(),
+            size: match self.size.as_deref() {
+                None => usual.size,
+                Some("width*height") => SizeFormat::WidthStarHeight,
+                Some("two_fields") => SizeFormat::TwoFields,
+                Some("aspect_ratio") => SizeFormat::AspectRatio,
+                Some("omit") => SizeFormat::Omit,
+                Some(other) => panic!("no size format {other}"),
+            },
+            response_format: match self.response_format.as_deref() {
+                None => usual.response_format,
+                Some("") => None,
+                Some(word) => Some(word.to_owned()),
+            },
+            list: or(&self.list, usual.list),
+            base64: or(&self.base64, usual.base64),
+            url: or(&self.url, usual.url),
+            cost_header: self.cost_header.clone(),
+        }
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn names_in(folder: &Path) -> BTreeSet<String> {
+    fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+#[test]
+fn every_provider_has_a_folder_of_samples_and_every_folder_a_provider() {
+    let kinds: BTreeSet<String> = ALL.iter().map(|provider| provider.name().to_owned()).collect();
+    assert_eq!(names_in(&folder()), kinds);
+    for kind in kinds {
+        assert!(names_in(&folder().join(&kind)).len() >= 8, "{kind} has too few samples to mean anything");
+    }
+}
+
+#[tokio::test]
+async fn every_sample_is_sent_and_read_as_written() {
+    let mut wrong = String::new();
+    for provider in ALL {
+        let folder = folder().join(provider.name());
+        for name in names_in(&folder) {
+            let text = fs::read_to_string(folder.join(&name)).unwrap();
+            let case: Case =
+                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}/{name}: {error}", provider.name()));
+            for (what, expected, actual) in case.differences(*provider).await {
+                wrong += &format!(
+                    "\n== {}/{name}: {what}\n   ({})\n-- expected\n{expected:#}\n-- but was\n{actual:#}\n",
+                    provider.name(),
+                    case.about
+                );
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+impl Case {
+    /// What this case expects and does not get.
+    async fn differences(&self, provider: &dyn Provider) -> Vec<(&'static str, Value, Value)> {
+        let account = self.account(provider);
+        let model = self.model();
+        let request = ImageRequest::from_json(self.request.to_string().as_bytes()).unwrap();
+        let bend = Bend { tolerance_ppm: 150_000, strict: false };
+        let fitted = abilities(provider, &account, &model).fit(&request, bend).unwrap();
+        let job = Job {
+            account: &account,
+            model: &model,
+            request: &request,
+            n: self.n.unwrap_or(request.n),
+            frame: fitted.frame,
+            quality: fitted.quality,
+            time_left: Duration::from_secs(self.time_left_s.unwrap_or(120)),
+        };
+        let mut differences = Vec::new();
+        if let Some(expected) = &self.call {
+            let sent = expected.as_value();
+            let actual = call_as_value(&provider.ask(&job).unwrap(), &expected.headers).await;
+            differences.push(("the call", sent, actual));
+        }
+        let step = by_kind(provider.name()).unwrap().read(&job, &self.reply());
+        if let (Some(words), Step::Failed(failure)) = (&self.says, &step) {
+            assert!(failure.message.contains(words), "{}: {failure}", self.about);
+        }
+        differences.push(("the outcome", self.outcome.clone(), outcome(&step)));
+        differences.retain(|(_, expected, actual)| expected != actual);
+        differences
+    }
+
+    fn account(&self, provider: &dyn Provider) -> Account {
+        let base = provider.default_base_url().unwrap_or("https://server.example/prefix/v1/");
+        Account {
+            base_url: base.parse().unwrap(),
+            api_key: Some(Secret::new(KEY)),
+            organization: None,
+            project: None,
+            dialect: self.dialect.as_ref().map_or_else(Dialect::default, Accent::dialect),
+        }
+    }
+
+    fn model(&self) -> Model {
+        let formats = self.formats.as_ref().map(|words| words.iter().map(|word| word.parse().unwrap()).collect());
+        Model {
+            name: self.model.clone(),
+            price: Price { table: Table::Flat(Usd::ZERO), addons: Vec::new(), markup_ppm: 0 },
+            abilities: AbilityOverrides { formats, ..AbilityOverrides::default() },
+            options: self.options.clone(),
+        }
+    }
+
+    fn reply(&self) -> Reply {
+        let body = match &self.reply.body {
+            Value::String(text) => text.replace("<key>", KEY),
+            json => json.to_string().replace("<key>", KEY),
+        };
+        let headers = self.reply.headers.iter();
+        let headers: HeaderMap = headers
+            .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap()))
+            .collect();
+        Reply { status: self.reply.status, headers, body: Bytes::from(body) }
+    }
+}
+
+impl Sent {
+    fn as_value(&self) -> Value {
+        json!({"method": self.method, "url": self.url, "headers": self.headers, "body": self.body})
+    }
+}
+
+/// A call as a case writes it, with the headers the case asks about.
+async fn call_as_value(call: &Call, asked: &BTreeMap<String, String>) -> Value {
+    let shown = |value: &HeaderValue| value.to_str().unwrap().replace(KEY, "<key>");
+    let mut headers: BTreeMap<&str, String> =
+        call.headers.iter().map(|(name, value)| (name.as_str(), shown(value))).collect();
+    headers.retain(|name, _| asked.contains_key(*name));
+    let leaked = call.url.as_str().contains(KEY) || String::from_utf8_lossy(&call.body).contains(KEY);
+    assert!(!leaked, "the key stands outside the headers");
+    assert!(call.headers.values().all(|value| !shown(value).contains("<key>") || value.is_sensitive()));
+    let kind = call.headers.get("content-type").map(|value| value.to_str().unwrap()).unwrap_or_default();
+    let body = match kind {
+        "application/json" => serde_json::from_slice(&call.body).unwrap(),
+        kind if kind.starts_with("multipart/form-data") => form(call).await,
+        _ => Value::Null,
+    };
+    // The boundary is the writer's own business.
+    if let Some(kind) = headers.get_mut("content-type") {
+        *kind = kind.split(';').next().unwrap().to_owned();
+    }
+    json!({"method": call.method.as_str(), "url": call.url.as_str(), "headers": headers, "body": body})
+}
+
+/// A form's fields in order, read by another implementation than wrote them.
+async fn form(call: &Call) -> Value {
+    let request = http::Request::builder()
+        .method(call.method.clone())
+        .header("content-type", call.headers["content-type"].clone())
+        .body(Body::from(call.body.clone()))
+        .unwrap();
+    let mut form = Multipart::from_request(request, &()).await.unwrap();
+    let mut fields = Vec::new();
+    while let Some(field) = form.next_field().await.unwrap() {
+        let name = field.name().unwrap().to_owned();
+        fields.push(json!([name, field.text().await.unwrap()]));
+    }
+    Value::Array(fields)
+}
+
+/// A step in a few words; what is empty or zero is left out.
+fn outcome(step: &Step) -> Value {
+    match step {
+        Step::Done(drawn) => done(drawn),
+        Step::Failed(failure) => failed(failure),
+        Step::Again { call, after, cancel } => json!({"again": {
+            "method": call.method.as_str(),
+            "url": call.url.as_str(),
+            "after_ms": after.as_millis() as u64,
+            "cancel": cancel.as_ref().map(|call| format!("{} {}", call.method, call.url)),
+        }}),
+    }
+}
+
+fn done(drawn: &Drawn) -> Value {
+    let mut told = Map::new();
+    let images: Vec<String> = drawn.images.iter().map(|found| source(&found.source)).collect();
+    told.insert("images".to_owned(), json!(images));
+    let prompts: Vec<&String> = drawn.images.iter().filter_map(|found| found.revised_prompt.as_ref()).collect();
+    if !prompts.is_empty() {
+        told.insert("revised_prompts".to_owned(), json!(prompts));
+    }
+    if drawn.refused > 0 {
+        told.insert("refused".to_owned(), json!([drawn.refused, drawn.refused_billed]));
+    }
+    let usage = &drawn.usage;
+    let said: Map<String, Value> = [
+        ("size", usage.size.map(|size| size.to_string())),
+        ("quality", usage.quality.map(|quality| quality.word().to_owned())),
+        ("format", usage.format.map(|format| format.word().to_owned())),
+        ("cost", usage.reported_cost.clone()),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), Value::String(value?))))
+    .collect();
+    if !said.is_empty() {
+        told.insert("usage".to_owned(), Value::Object(said));
+    }
+    Value::Object(told)
+}
+
+/// Where a picture is, and what it turns out to be.
+fn source(source: &Source) -> String {
+    match source {
+        Source::Link(url) => format!("link {url}"),
+        Source::Inline(encoded) => {
+            let form = if matches!(encoded, Encoded::Raw(_)) { "raw" } else { "base64" };
+            match Picture::inspect(encoded.clone()) {
+                Ok(picture) => format!("{form} {} {}", picture.format.word(), picture.size),
+                Err(fault) => format!("{form} {fault}"),
+            }
+        }
+    }
+}
+
+fn failed(failure: &Failure) -> Value {
+    assert!(!failure.message.contains(KEY), "{failure}");
+    let mut told = json!({"failed": failure.class.word()});
+    if let Some(param) = &failure.param {
+        told["param"] = json!(param);
+    }
+    if let Some(after) = failure.retry_after {
+        told["retry_after_ms"] = json!(after.as_millis() as u64);
+    }
+    if failure.billed > 0 {
+        told["billed"] = json!(failure.billed);
+    }
+    told
+}
