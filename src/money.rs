@@ -47,6 +47,15 @@ impl Usd {
         self.0
     }
 
+    /// Reads an amount that a vendor reports with more digits than it bills, such as LiteLLM's cost header, which is a
+    /// printed float: rounded half up to the nano-dollar. What is configured is never rounded; use [`str::parse`].
+    ///
+    /// # Errors
+    /// As for parsing, except that no amount is too fine.
+    pub fn rounded(text: &str) -> Result<Usd, BadAmount> {
+        Decimal::read(text)?.nanos(true).map(Usd)
+    }
+
     /// Sum, or `None` when it does not fit.
     pub fn checked_add(self, other: Usd) -> Option<Usd> {
         self.0.checked_add(other.0).map(Usd)
@@ -86,6 +95,20 @@ impl FromStr for Usd {
 
     /// Reads a decimal number, scientific notation included (`3.45e-05`, as LiteLLM's cost header writes it).
     fn from_str(text: &str) -> Result<Usd, BadAmount> {
+        Decimal::read(text)?.nanos(false).map(Usd)
+    }
+}
+
+/// A decimal number as written: sign, digits without leading or trailing zeros, and the power of ten that makes them
+/// nano-dollars.
+struct Decimal {
+    negative: bool,
+    digits: String,
+    scale: i32,
+}
+
+impl Decimal {
+    fn read(text: &str) -> Result<Decimal, BadAmount> {
         let text = text.trim();
         let (negative, text) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -100,29 +123,42 @@ impl FromStr for Usd {
         if !all_digits || (whole.is_empty() && fraction.is_empty()) {
             return Err(BadAmount::NotANumber);
         }
-        let fraction = fraction.trim_end_matches('0');
-        // The digits without their point, and how many places the point moves right to reach nano-dollars.
-        let digits = format!("{whole}{fraction}");
-        let scale = i32::try_from(fraction.len())
-            .ok()
-            .and_then(|places| FRACTION_DIGITS.checked_add(exponent)?.checked_sub(places))
+        let all = format!("{whole}{fraction}");
+        let significant = all.trim_end_matches('0');
+        let places = |count: usize| i32::try_from(count).map_err(|_| BadAmount::TooLarge);
+        let scale = FRACTION_DIGITS
+            .checked_add(exponent)
+            .and_then(|scale| scale.checked_sub(places(fraction.len()).ok()?))
+            .and_then(|scale| scale.checked_add(places(all.len() - significant.len()).ok()?))
             .ok_or(BadAmount::TooLarge)?;
-        let nanos = shift(digits.trim_start_matches('0'), scale)?;
-        Ok(Usd(if negative { -nanos } else { nanos }))
+        Ok(Decimal { negative, digits: significant.trim_start_matches('0').to_owned(), scale })
     }
-}
 
-/// `digits` times ten to the power of `scale`, exactly.
-fn shift(digits: &str, scale: i32) -> Result<i64, BadAmount> {
-    if digits.is_empty() {
-        return Ok(0);
+    /// The amount in nano-dollars; what is finer is rounded half up or refused.
+    fn nanos(&self, round: bool) -> Result<i64, BadAmount> {
+        if self.digits.is_empty() {
+            return Ok(0);
+        }
+        let nanos = match u32::try_from(self.scale) {
+            Ok(scale) => {
+                let value: i64 = self.digits.parse().map_err(|_| BadAmount::TooLarge)?;
+                10i64.checked_pow(scale).and_then(|power| value.checked_mul(power)).ok_or(BadAmount::TooLarge)?
+            }
+            Err(_) if round => self.cut()?,
+            Err(_) => return Err(BadAmount::TooFine),
+        };
+        Ok(if self.negative { -nanos } else { nanos })
     }
-    let significant = digits.trim_end_matches('0');
-    let zeros = i32::try_from(digits.len() - significant.len()).map_err(|_| BadAmount::TooLarge)?;
-    let scale = scale.checked_add(zeros).ok_or(BadAmount::TooLarge)?;
-    let scale = u32::try_from(scale).map_err(|_| BadAmount::TooFine)?;
-    let value: i64 = significant.parse().map_err(|_| BadAmount::TooLarge)?;
-    10i64.checked_pow(scale).and_then(|power| value.checked_mul(power)).ok_or(BadAmount::TooLarge)
+
+    /// The digits before nano-dollars, rounded by the first one after.
+    fn cut(&self) -> Result<i64, BadAmount> {
+        let finer = usize::try_from(self.scale.unsigned_abs()).map_err(|_| BadAmount::TooLarge)?;
+        let Some(kept) = self.digits.len().checked_sub(finer) else { return Ok(0) };
+        let (kept, rest) = self.digits.split_at(kept);
+        let value: i64 = if kept.is_empty() { 0 } else { kept.parse().map_err(|_| BadAmount::TooLarge)? };
+        let up = rest.as_bytes().first().is_some_and(|digit| *digit >= b'5');
+        value.checked_add(i64::from(up)).ok_or(BadAmount::TooLarge)
+    }
 }
 
 impl fmt::Display for Usd {
@@ -164,6 +200,23 @@ mod tests {
         assert_eq!("0.0000000001".parse::<Usd>(), Err(BadAmount::TooFine));
         assert_eq!("99999999999999".parse::<Usd>(), Err(BadAmount::TooLarge));
         assert_eq!("1e99".parse::<Usd>(), Err(BadAmount::TooLarge));
+    }
+
+    #[test]
+    fn a_reported_amount_is_rounded_to_the_nano_dollar() {
+        for (text, nanos) in [
+            ("0.0000345678915", 34_568),
+            ("0.0000000015", 2),
+            ("0.00000000149", 1),
+            ("4.9e-10", 0),
+            ("5e-10", 1),
+            ("1e-30", 0),
+            ("3.45e-05", 34_500),
+            ("-0.0000000015", -2),
+        ] {
+            assert_eq!(Usd::rounded(text), Ok(Usd::from_nanos(nanos)), "{text}");
+        }
+        assert_eq!(Usd::rounded("None"), Err(BadAmount::NotANumber));
     }
 
     #[test]

@@ -60,25 +60,27 @@ pub struct Matched {
 
 /// The first route that answers to `model` and whose headers are all there. `header` looks up a lower-case name.
 ///
-/// `provider/model` of one of a route's offers pins that offer. No model at all goes to the first route whose headers
-/// match.
+/// `provider/model` of one of a route's offers pins that offer. A request that names no model goes to the first route
+/// that names none either, else to the first whose headers match.
 pub fn find<'a>(
     routes: &[Arc<Route>],
     model: Option<&str>,
     header: impl Fn(&str) -> Option<&'a str>,
 ) -> Option<Matched> {
-    routes.iter().enumerate().find_map(|(index, route)| {
-        let told = |(name, value): &(String, String)| header(name) == Some(value.as_str());
-        if !route.headers.iter().all(told) {
-            return None;
-        }
-        let matched = |pinned: Option<String>| Some(Matched { route: route.clone(), pinned, index });
-        let Some(model) = model else { return matched(None) };
+    let told = |(name, value): &(String, String)| header(name) == Some(value.as_str());
+    let mut open = routes.iter().enumerate().filter(|(_, route)| route.headers.iter().all(told));
+    let matched = |(index, route): (usize, &Arc<Route>), pinned| Matched { route: route.clone(), pinned, index };
+    let Some(model) = model else {
+        let open: Vec<_> = open.collect();
+        let unnamed = open.iter().find(|(_, route)| route.models.is_empty());
+        return unnamed.or(open.first()).map(|found| matched(*found, None));
+    };
+    open.find_map(|(index, route)| {
         if route.offers.iter().any(|offer| offer.name == model) {
-            return matched(Some(model.to_owned()));
+            return Some(matched((index, route), Some(model.to_owned())));
         }
         let answers = route.models.is_empty() || route.models.iter().any(|pattern| pattern.matches(model));
-        if answers { matched(None) } else { None }
+        answers.then(|| matched((index, route), None))
     })
 }
 

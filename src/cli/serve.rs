@@ -46,9 +46,10 @@ async fn serve(args: Args, plan: Plan) -> ExitCode {
     };
     let dropped = gateway.shared.metrics.log_dropped.clone();
     let log = if args.no_access_log { Ok(AccessLog::off(dropped)) } else { AccessLog::to(std::io::stdout(), dropped) };
-    let running = match log.map_err(|error| error.to_string()).and_then(|log| {
-        server::start(gateway.clone(), log).map_err(|error| error.to_string())
-    }) {
+    let running = match log
+        .map_err(|error| error.to_string())
+        .and_then(|log| server::start(gateway.clone(), log).map_err(|error| error.to_string()))
+    {
         Ok(running) => running,
         Err(error) => return cli::failed(error),
     };

@@ -27,6 +27,10 @@ use crate::routing::Candidate;
 const DOWNLOADS: u32 = 3;
 /// Redirects followed for one picture file.
 const REDIRECTS: u32 = 3;
+/// Failed polls in a row after which an accepted job is given up.
+const POLL_STUMBLES: u32 = 8;
+/// Pause after the first failed poll; it grows with every one.
+const POLL_PAUSE: Duration = Duration::from_millis(250);
 /// How long a cancel may take; nobody waits for it.
 const CANCEL: Duration = Duration::from_secs(5);
 
@@ -61,6 +65,28 @@ pub struct Report {
     pub failure: Option<Failure>,
 }
 
+/// A job that was accepted and is being waited for.
+#[derive(Default)]
+struct Polling {
+    started: bool,
+    stumbles: u32,
+    cancel: Option<Call>,
+}
+
+impl Polling {
+    /// How long to wait before the same poll is sent again. Asking how a job stands costs nothing, and buying it anew
+    /// would cost it twice, so trouble on the way to the answer is no reason to give the job up.
+    fn try_again(&mut self, failure: &Failure) -> Option<Duration> {
+        let on_the_way = matches!(
+            failure.class,
+            Class::RateLimited | Class::Server | Class::ModelGone | Class::Unreachable | Class::TimeoutAmbiguous
+        );
+        self.stumbles += 1;
+        let again = self.started && on_the_way && self.stumbles <= POLL_STUMBLES;
+        again.then(|| failure.retry_after.unwrap_or(POLL_PAUSE * self.stumbles))
+    }
+}
+
 impl Attempt {
     /// Runs the try to its end and books its cost.
     pub async fn run(self) -> Report {
@@ -80,25 +106,30 @@ impl Attempt {
     /// Asks, and keeps polling until the provider is done.
     async fn converse(&self, deadline: Instant) -> Result<Drawn, Failure> {
         let mut call = self.provider.ask(&self.job(deadline))?;
-        let mut cancel: Option<Call> = None;
+        let mut polling = Polling::default();
         loop {
-            let reply = match self.send(&call, deadline).await {
-                Ok(reply) => reply,
-                Err(failure) => {
-                    self.cancel(cancel);
-                    return Err(failure);
+            let step = match self.send(&call, deadline).await {
+                Ok(reply) => self.provider.read(&self.job(deadline), &reply),
+                Err(failure) => Step::Failed(failure),
+            };
+            let pause = match step {
+                Step::Done(drawn) => return Ok(drawn),
+                Step::Failed(failure) => match polling.try_again(&failure) {
+                    Some(pause) => pause,
+                    None => {
+                        self.cancel(polling.cancel);
+                        return Err(failure);
+                    }
+                },
+                Step::Again { call: next, after, cancel } => {
+                    call = next;
+                    polling = Polling { started: true, stumbles: 0, cancel };
+                    after
                 }
             };
-            match self.provider.read(&self.job(deadline), &reply) {
-                Step::Done(drawn) => return Ok(drawn),
-                Step::Failed(failure) => return Err(failure),
-                Step::Again { call: next, after, cancel: stop } => {
-                    (call, cancel) = (next, stop);
-                    if timeout_at(deadline, sleep(after)).await.is_err() {
-                        self.cancel(cancel);
-                        return Err(Failure::new(Class::TimeoutAmbiguous, "still drawing at the provider's timeout"));
-                    }
-                }
+            if timeout_at(deadline, sleep(pause)).await.is_err() {
+                self.cancel(polling.cancel);
+                return Err(Failure::new(Class::TimeoutAmbiguous, "still drawing at the provider's timeout"));
             }
         }
     }
@@ -166,7 +197,7 @@ impl Attempt {
 
     /// Prices what was billed and adds it to the ledger. Returns the deliverable pictures, each with its cost.
     fn settle(&self, pictures: Vec<Picture>, lost: usize, usage: &Usage) -> (Vec<Arc<Kept>>, Usd) {
-        let reported = usage.reported_cost.as_deref().and_then(|text| text.parse::<Usd>().ok());
+        let reported = usage.reported_cost.as_deref().and_then(|text| Usd::rounded(text).ok());
         let billed = pictures.len() + lost;
         let share = reported.map(|total| Usd::from_nanos(total.nanos() / i64::try_from(billed.max(1)).unwrap_or(1)));
         let name: Arc<str> = self.offer.name.as_str().into();

@@ -67,10 +67,8 @@ async fn two_hundred_requests_over_a_cap_of_ten_never_put_eleven_in_flight() {
 
 #[tokio::test]
 async fn a_full_provider_spills_to_the_next_one() {
-    let config = route(&["stability/core", "openai/gpt-image-2"]).replace(
-        "base_url: ${SANDBOX}/stability/",
-        "base_url: ${SANDBOX}/stability/\n    concurrency: {limit: 1}",
-    );
+    let config = route(&["stability/core", "openai/gpt-image-2"])
+        .replace("base_url: ${SANDBOX}/stability/", "base_url: ${SANDBOX}/stability/\n    concurrency: {limit: 1}");
     let world = World::new(&config).await;
     world.set(Name::Stability, |vendor| vendor.mode = Mode::Hang);
     let mut first = world.client().await;

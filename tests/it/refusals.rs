@@ -27,7 +27,14 @@ async fn each_mistake_in_a_body_is_a_400_that_names_the_field_on_a_connection_th
         (r#"{"model":"m","prompt":"x","sparkle":1}"#, "unknown_parameter", "sparkle"),
         (r#"{"model":"m","prompt":"x","stream":true}"#, "unsupported_parameter", "stream"),
     ] {
-        client.send("POST", GENERATE, &[("content-type", "application/json"), ("content-length", &body.len().to_string())], body.as_bytes()).await;
+        client
+            .send(
+                "POST",
+                GENERATE,
+                &[("content-type", "application/json"), ("content-length", &body.len().to_string())],
+                body.as_bytes(),
+            )
+            .await;
         let answer = client.receive().await.unwrap();
         assert_eq!(answer.error(), (400, code.into(), param.into()), "{body}");
     }
@@ -62,7 +69,9 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
     assert_eq!((answer.error().0, answer.header("connection")), (413, "close"));
 
     let mut chunked = world.client().await;
-    chunked.send("POST", GENERATE, &[("content-type", "application/json"), ("transfer-encoding", "chunked")], b"").await;
+    chunked
+        .send("POST", GENERATE, &[("content-type", "application/json"), ("transfer-encoding", "chunked")], b"")
+        .await;
     chunked.raw(format!("800\r\n{}\r\n", "a".repeat(0x800)).as_bytes()).await;
     assert_eq!(chunked.receive().await.unwrap().error().0, 413);
 }

@@ -34,7 +34,8 @@ async fn every_wire_format_draws_what_was_asked_without_a_violation() {
     ] {
         let world = World::new(&route(&[offer])).await;
         let answer = world.draw(ask_with("two cats", json!({"n": 2, "output_format": "png"}))).await;
-        let answer = if answer.status == 400 { world.draw(ask_with("two cats", json!({"n": 2}))).await } else { answer };
+        let answer =
+            if answer.status == 400 { world.draw(ask_with("two cats", json!({"n": 2}))).await } else { answer };
         assert_eq!(answer.status, 200, "{offer}: {}", answer.text());
         assert_eq!(pictures(&answer).len(), 2, "{offer}");
         let bill = world.bill(vendor);
@@ -161,11 +162,8 @@ async fn a_body_announced_with_expect_continue_is_invited_and_the_connection_liv
     let world = World::new(&route(&["stability/core"])).await;
     let mut client: Client = world.client().await;
     let body = ask("a cat").to_string();
-    let headers = [
-        ("content-type", "application/json"),
-        ("expect", "100-continue"),
-        ("content-length", &body.len().to_string()),
-    ];
+    let headers =
+        [("content-type", "application/json"), ("expect", "100-continue"), ("content-length", &body.len().to_string())];
     client.send("POST", GENERATE, &headers, b"").await;
     assert_eq!(client.receive_any().await.unwrap().status, 100);
     client.raw(body.as_bytes()).await;

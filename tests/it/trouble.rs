@@ -1,0 +1,187 @@
+//! A provider's trouble is not the client's trouble.
+
+use std::time::Duration;
+
+use easel::money::Usd;
+use easel::sandbox::{Mode, Name, Vendor};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::world::{GENERATE, World, ask, ask_with, pictures, route, route_with};
+
+/// Five hundred requests, fifty at a time, while the first of two providers is in trouble.
+async fn five_hundred(world: &World, kind: &str) {
+    let mut running = JoinSet::new();
+    for worker in 0..50 {
+        let mut client = world.client().await;
+        let kind = kind.to_owned();
+        running.spawn(async move {
+            for number in 0..10 {
+                let answer = client.post(GENERATE, &ask(&format!("{kind} {worker} {number}"))).await;
+                assert_eq!(answer.status, 200, "{kind}: {}", answer.text());
+                assert_eq!(answer.header("x-easel-served-by"), "openai/gpt-image-2=1", "{kind}");
+            }
+        });
+    }
+    while let Some(done) = running.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(world.spent(), world.invoiced(), "{kind}");
+}
+
+fn two_providers() -> String {
+    let config = route(&["stability/core", "openai/gpt-image-2"]);
+    let impatient =
+        "base_url: ${SANDBOX}/stability/\n    timeout: 300ms\n    breaker: {failures: 5, window: 30s, pause: 60s}";
+    config
+        .replace(
+            "base_url: ${SANDBOX}/stability/\n    api_key: sk-test\n    timeout: 20s",
+            &format!("{impatient}\n    api_key: sk-test"),
+        )
+        .replace("base_url: ${SANDBOX}/openai/v1/", "base_url: ${SANDBOX}/openai/v1/\n    concurrency: {limit: 100}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_succeeds_while_the_first_provider_answers_500() {
+    let world = World::new(&two_providers()).await;
+    world.set(Name::Stability, |vendor| vendor.mode = Mode::Down500);
+    five_hundred(&world, "down").await;
+    assert!(world.bill(Name::Stability).calls < 60, "the breaker keeps away: {}", world.bill(Name::Stability).calls);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_succeeds_while_the_first_provider_says_slow_down() {
+    let world = World::new(&two_providers()).await;
+    let retry_after = Duration::from_secs(60);
+    world.set(Name::Stability, |vendor| vendor.mode = Mode::RateLimited { retry_after });
+    five_hundred(&world, "limited").await;
+    assert!(world.bill(Name::Stability).calls <= 50, "{}", world.bill(Name::Stability).calls);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_succeeds_while_the_first_provider_hangs() {
+    let world = World::new(&two_providers()).await;
+    world.set(Name::Stability, |vendor| vendor.mode = Mode::Hang);
+    five_hundred(&world, "hanging").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_succeeds_while_the_first_provider_answers_garbage() {
+    let world = World::new(&two_providers()).await;
+    world.set(Name::Stability, |vendor| vendor.mode = Mode::Garbage);
+    five_hundred(&world, "garbage").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_succeeds_while_the_first_provider_refuses_connections() {
+    // A port nobody listens on: bound, so that nobody else gets it, but never listening.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let dead = format!("http://{}/stability/", socket.local_addr().unwrap());
+    let world = World::new(&two_providers().replace("${SANDBOX}/stability/", &dead)).await;
+    five_hundred(&world, "refused").await;
+}
+
+#[tokio::test]
+async fn whatever_a_provider_answers_instead_of_pictures_the_next_one_takes_over() {
+    for mode in [Mode::NoPictures, Mode::Truncated, Mode::OutOfMoney, Mode::Garbage, Mode::Down500] {
+        for (offer, vendor) in [
+            ("stability/core", Name::Stability),
+            ("replicate/black-forest-labs/flux-schnell", Name::Replicate),
+            ("compatible/any-model", Name::Compatible),
+            ("openai/dall-e-3", Name::OpenAi),
+        ] {
+            let second = if vendor == Name::OpenAi { "stability/core" } else { "openai/gpt-image-2" };
+            let world = World::new(&route(&[offer, second])).await;
+            world.set(vendor, |vendor| vendor.mode = mode);
+            let answer = world.draw(ask("a fox")).await;
+            assert_eq!(answer.status, 200, "{mode:?} {offer}: {}", answer.text());
+            assert_eq!(answer.header("x-easel-served-by"), format!("{second}=1"), "{mode:?} {offer}");
+            assert_eq!(world.spent(), world.invoiced(), "{mode:?} {offer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reply_over_the_limit_is_the_providers_failure() {
+    let config =
+        format!("server: {{limits: {{response_body: 300KB}}}}\n{}", route(&["openai/gpt-image-2", "stability/core"]));
+    let world = World::new(&config).await;
+    world.set(Name::OpenAi, |vendor| vendor.min_bytes = 900_000);
+    let answer = world.draw(ask("a fox")).await;
+    assert_eq!(answer.header("x-easel-served-by"), "stability/core=1", "{}", answer.text());
+}
+
+#[tokio::test]
+async fn when_nobody_can_draw_the_client_gets_a_502_or_a_time_to_come_back() {
+    let world = World::new(&route(&["stability/core"])).await;
+    world.set(Name::Stability, |vendor| vendor.mode = Mode::Down500);
+    assert_eq!(world.draw(ask("a fox")).await.error(), (502, "upstream_failed".into(), String::new()));
+    let retry_after = Duration::from_secs(40);
+    world.set(Name::Stability, |vendor| vendor.mode = Mode::RateLimited { retry_after });
+    assert_eq!(world.draw(ask("a hen")).await.error().0, 429);
+    let paused = world.draw(ask("a cow")).await;
+    assert_eq!(paused.error(), (503, "providers_unavailable".into(), String::new()));
+    assert_eq!(paused.header("x-easel-skipped"), "stability/core=rate_limited");
+    let wait: u64 = paused.header("retry-after").parse().unwrap();
+    assert!((1..=600).contains(&wait), "{wait}");
+}
+
+#[tokio::test]
+async fn pictures_already_paid_for_are_kept_while_the_rest_is_bought_elsewhere() {
+    let world = World::new(&route(&["stability/core", "openai/gpt-image-2"])).await;
+    // Stability draws one at a time: two of four calls fail by the dice, whichever they are.
+    world.set(Name::Stability, |vendor: &mut Vendor| vendor.faults.error_rate = easel::sandbox::Rate::percent(50));
+    let answer = world.draw(ask_with("four foxes", json!({"n": 4}))).await;
+    assert_eq!(pictures(&answer).len(), 4, "{}", answer.text());
+    assert_eq!((world.bill(Name::Stability).pictures + world.bill(Name::OpenAi).pictures), 4);
+    assert_eq!(world.spent(), world.invoiced());
+}
+
+#[tokio::test]
+async fn a_client_killed_mid_request_leaves_the_finished_picture_in_the_cache() {
+    let world = World::new(&route(&["stability/core"])).await;
+    world.set(Name::Stability, |vendor| vendor.latency = Duration::from_millis(100));
+    let mut client = world.client().await;
+    client.send("POST", GENERATE, &[("content-type", "application/json")], ask("a fox").to_string().as_bytes()).await;
+    world.sandbox.until(Name::Stability, |bill| bill.in_flight == 1).await;
+    drop(client);
+    world.sandbox.until(Name::Stability, |bill| bill.pictures == 1 && bill.in_flight == 0).await;
+    let again = world.draw(ask("a fox")).await;
+    assert!(["exact", "joined"].contains(&again.header("x-easel-cache")), "{}", again.header("x-easel-cache"));
+    assert_eq!((again.header("x-easel-cost-usd"), world.bill(Name::Stability).pictures), ("0", 1));
+    assert_eq!(world.spent(), "0.04".parse().unwrap());
+}
+
+#[tokio::test]
+async fn a_deadline_gives_the_pictures_there_are_and_the_rest_still_lands_in_the_cache() {
+    let config = route_with(&["stability/core", "openai/gpt-image-2"], "    deadline: 400ms\n")
+        .replace("base_url: ${SANDBOX}/stability/", "base_url: ${SANDBOX}/stability/\n    concurrency: {limit: 1}");
+    let world = World::new(&config).await;
+    // One picture comes at once from the first provider, the other spills to a slow one.
+    world.set(Name::OpenAi, |vendor| vendor.latency = Duration::from_millis(800));
+    let answer = world.draw(ask_with("two foxes", json!({"n": 2}))).await;
+    assert_eq!((answer.status, answer.header("x-easel-partial")), (200, "1/2"), "{}", answer.text());
+    world.sandbox.until(Name::OpenAi, |bill| bill.pictures == 1 && bill.in_flight == 0).await;
+    let again = world.draw(ask_with("two foxes", json!({"n": 2}))).await;
+    assert_eq!(pictures(&again).len(), 2);
+    assert_eq!(world.invoiced(), "0.08".parse().unwrap());
+
+    let config = route_with(&["openai/gpt-image-2"], "    deadline: 100ms\n");
+    let world = World::new(&config).await;
+    world.set(Name::OpenAi, |vendor| vendor.latency = Duration::from_secs(2));
+    assert_eq!(world.draw(ask("slow fox")).await.error().0, 504);
+    assert_eq!(world.spent(), Usd::ZERO);
+}
+
+#[tokio::test]
+async fn a_predictions_poll_that_stumbles_is_asked_again_not_bought_again() {
+    let world = World::new(&route(&["replicate/black-forest-labs/flux-schnell"])).await;
+    world.set(Name::Replicate, |vendor| {
+        vendor.latency = Duration::from_millis(300);
+        vendor.faults.error_rate = easel::sandbox::Rate::percent(0);
+    });
+    let answer = world.draw(ask("a fox")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(world.bill(Name::Replicate).pictures, 1);
+}
