@@ -16,6 +16,7 @@ pub mod pricing;
 pub mod provider;
 pub mod request;
 pub mod routing;
+pub mod sandbox;
 pub mod secret;
 pub mod server;
 pub mod signing;

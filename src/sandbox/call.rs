@@ -1,0 +1,238 @@
+//! One call at a vendor: its place in flight, its luck, its work, its charge; and what an error answer is.
+//!
+//! The vendors' files read requests and word answers; what they have in common is here. Nothing here knows a wire
+//! format, except that a web page is garbage to all of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use serde_json::{Map, Value};
+
+use super::draw::Sketch;
+use super::faults::Mode;
+use super::settings::{Name, Vendor};
+use super::till::Seat;
+use super::{Desk, LARGEST_BODY, lock};
+use crate::image::Size;
+use crate::money::Usd;
+
+/// What a confused load balancer says.
+const PAGE: &str = "<!doctype html><html><head><title>502 Bad Gateway</title></head>\
+                    <body><h1>Bad Gateway</h1><p>The sandbox was told to answer garbage.</p></body></html>\n";
+
+/// How much of a refused request's answer goes on the invoice.
+const QUOTE: usize = 300;
+
+/// A call that asks for pictures.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub desk: Arc<Desk>,
+    pub name: Name,
+    /// The settings when the call came.
+    pub vendor: Arc<Vendor>,
+    /// What it meets.
+    pub fate: Mode,
+    /// Its own random number, for pictures, ids and seeds.
+    pub luck: u64,
+    /// How long its drawing takes.
+    pub time: Duration,
+    seat: Option<Seat>,
+}
+
+impl Call {
+    /// Counts the call and throws its dice, always the same throws in the same order, so that a run repeats.
+    pub(super) fn admit(desk: &Arc<Desk>, name: Name) -> Call {
+        let book = desk.book(name);
+        let vendor = desk.settings(name);
+        let (thrown, jitter, luck) = {
+            let mut dice = lock(&book.dice);
+            let most = u64::try_from(vendor.jitter.as_micros()).unwrap_or(u64::MAX);
+            (dice.u16(0..1000), Duration::from_micros(dice.u64(0..=most)), dice.u64(..))
+        };
+        let fate = if vendor.mode == Mode::Normal { vendor.faults.meet(thrown) } else { vendor.mode };
+        let time = vendor.latency.saturating_add(jitter);
+        Call { desk: Arc::clone(desk), name, fate, luck, time, seat: Some(book.till.sit()), vendor }
+    }
+
+    /// Whether the content is refused, by its word or by its fate.
+    pub(super) fn refuses(&self, prompt: &str) -> bool {
+        self.fate == Mode::Refusing || prompt.to_lowercase().contains("forbidden")
+    }
+
+    /// Waits as long as drawing takes.
+    pub(super) async fn work(&self) {
+        tokio::time::sleep(self.time).await;
+    }
+
+    /// Charges `count` pictures, `refused` of them withheld, and gives the amount.
+    pub(super) fn charge(
+        &self,
+        model: &str,
+        size: Size,
+        quality: Option<&str>,
+        count: u32,
+        refused: u32,
+    ) -> Result<Usd, No> {
+        let price = self.vendor.price_of(model, size, quality);
+        self.desk.book(self.name).till.charge(model, price, count, refused).ok_or_else(No::broken)
+    }
+
+    /// A sketch with this call's luck and its vendor's whims.
+    pub(super) fn sketch(&self, prompt: &str, seed: u64, index: u32, size: Size) -> Sketch {
+        let mut sketch = Sketch::new(prompt, seed, index, size);
+        sketch.min_bytes = self.vendor.min_bytes;
+        sketch.truncated = self.fate == Mode::Truncated;
+        sketch
+    }
+
+    /// The place in flight, for work that goes on when the call has been answered.
+    pub(super) fn take_seat(&mut self) -> Option<Seat> {
+        self.seat.take()
+    }
+
+    /// Leaves, with the answer.
+    pub(super) fn close(self, answer: Result<Response, No>) -> Response {
+        finish(&self.desk, self.name, answer)
+    }
+}
+
+/// Notes a violation and turns the outcome into an answer.
+pub(super) fn finish(desk: &Desk, name: Name, answer: Result<Response, No>) -> Response {
+    answer.unwrap_or_else(|no| {
+        if no.callers_fault {
+            desk.book(name).till.complain(no.quote());
+        }
+        no.into_response()
+    })
+}
+
+/// Acts out `fate` as far as it spoils a call before anything is drawn. `shape` has the vendor's words for a fault.
+pub(super) async fn act_out(fate: Mode, shape: fn(Mode) -> No) -> Result<(), No> {
+    match fate {
+        Mode::Normal | Mode::Refusing | Mode::NoPictures | Mode::Truncated => Ok(()),
+        Mode::Down500 | Mode::RateLimited { .. } | Mode::OutOfMoney => Err(shape(fate)),
+        Mode::Garbage => Err(No { page: true, ..No::fault(StatusCode::OK, Value::Null) }),
+        Mode::Hang => std::future::pending().await,
+    }
+}
+
+/// An answer other than the one that was hoped for, in the vendor's own shape.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct No {
+    pub status: StatusCode,
+    pub body: Value,
+    /// Sent as `retry-after`, in whole seconds.
+    retry_after: Option<Duration>,
+    /// The request was wrong; this goes on the invoice.
+    callers_fault: bool,
+    /// Garbage instead of `body`.
+    page: bool,
+}
+
+impl No {
+    /// The request is not one this vendor takes.
+    pub(super) fn violation(status: StatusCode, body: Value) -> No {
+        No { callers_fault: true, ..No::fault(status, body) }
+    }
+
+    /// Nothing wrong with the request: a fault, or a refusal of its content.
+    pub(super) fn fault(status: StatusCode, body: Value) -> No {
+        No { status, body, retry_after: None, callers_fault: false, page: false }
+    }
+
+    /// The sandbox itself failed. Not a vendor's shape on purpose: nobody should learn to expect it.
+    pub(super) fn broken() -> No {
+        No::fault(StatusCode::INTERNAL_SERVER_ERROR, Value::String("the sandbox itself failed".to_owned()))
+    }
+
+    /// The same, saying when to come back.
+    pub(super) fn with_retry_after(mut self, after: Duration) -> No {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// The same in other words.
+    pub(super) fn reworded(mut self, body: Value) -> No {
+        self.body = body;
+        self
+    }
+
+    fn quote(&self) -> String {
+        let words = format!("{} {}", self.status.as_u16(), self.body);
+        words.chars().take(QUOTE).collect()
+    }
+}
+
+impl IntoResponse for No {
+    fn into_response(self) -> Response {
+        if self.page {
+            return (self.status, Html(PAGE)).into_response();
+        }
+        let mut answer = (self.status, Json(self.body)).into_response();
+        if let Some(after) = self.retry_after {
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        answer
+    }
+}
+
+/// Why a body is not a JSON object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum BadBody {
+    /// The content type is this instead (empty when there is none).
+    ContentType(String),
+    /// Over the limit, or cut off.
+    TooLarge,
+    /// Not JSON; the parser's words.
+    NotJson(String),
+    /// JSON, but not an object.
+    NotAnObject,
+}
+
+/// The request's JSON object.
+pub(super) async fn read_json(headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, BadBody> {
+    let given = text(headers, &header::CONTENT_TYPE).unwrap_or_default();
+    if media_type(given) != "application/json" {
+        return Err(BadBody::ContentType(given.to_owned()));
+    }
+    let body = to_bytes(body, LARGEST_BODY).await.map_err(|_| BadBody::TooLarge)?;
+    match serde_json::from_slice(&body) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(BadBody::NotAnObject),
+        Err(why) => Err(BadBody::NotJson(why.to_string())),
+    }
+}
+
+/// A media type without its parameters, in lower case.
+pub(super) fn media_type(text: &str) -> String {
+    text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// A header as text.
+pub(super) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The key in `Authorization: Bearer KEY`.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    text(headers, &header::AUTHORIZATION)?.strip_prefix("Bearer ")
+}
+
+/// Draws off the threads that answer; in order.
+pub(super) async fn draw(sketches: Vec<Sketch>) -> Result<Vec<Bytes>, No> {
+    let drawing = tokio::task::spawn_blocking(move || sketches.iter().map(Sketch::file).collect::<Result<Vec<_>, _>>());
+    match drawing.await {
+        Ok(Ok(files)) => Ok(files),
+        Ok(Err(_)) | Err(_) => Err(No::broken()),
+    }
+}
+
+/// Seconds since 1970.
+pub(super) fn unix_time() -> u64 {
+    std::time::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs())
+}

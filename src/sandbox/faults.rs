@@ -1,0 +1,179 @@
+//! How a vendor misbehaves: always, by order (`Mode`), or now and then, by chance (`Faults`).
+//!
+//! Chance comes in as a number, so this file is as predictable as its caller's generator. It says what goes wrong; how
+//! that looks on the wire is the vendors' own business.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::de::{Deserializer, Error};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::settings::duration;
+
+/// What a call meets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// An honest answer.
+    #[default]
+    Normal,
+    /// 500.
+    Down500,
+    /// 429. Only a vendor that really says when to come back does so.
+    RateLimited {
+        /// When to come back.
+        #[serde(deserialize_with = "duration", serialize_with = "as_seconds")]
+        retry_after: Duration,
+    },
+    /// The account has no money left.
+    OutOfMoney,
+    /// Every prompt is refused, as if it were forbidden.
+    Refusing,
+    /// No answer until the client leaves.
+    Hang,
+    /// A web page with status 200.
+    Garbage,
+    /// A good answer without pictures.
+    NoPictures,
+    /// Pictures that end too soon.
+    Truncated,
+}
+
+fn as_seconds<S: serde::Serializer>(time: &Duration, out: S) -> Result<S::Ok, S::Error> {
+    out.collect_str(&humantime::format_duration(*time))
+}
+
+/// How often a call meets what. One throw of the dice decides, so the rates add up; past 100% in all, the later ones
+/// in this list never happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Faults {
+    /// 500.
+    pub error_rate: Rate,
+    /// 429.
+    pub rate_limit_rate: Rate,
+    /// When a 429 by chance says to come back.
+    #[serde(deserialize_with = "duration")]
+    pub retry_after: Duration,
+    /// The vendor's refusal.
+    pub refusal_rate: Rate,
+    /// A web page with status 200.
+    pub garbage_rate: Rate,
+    /// A picture that ends too soon; it is charged.
+    pub truncated_rate: Rate,
+    /// 200 without pictures.
+    pub empty_rate: Rate,
+    /// No answer until the client leaves.
+    pub hang_rate: Rate,
+}
+
+impl Default for Faults {
+    fn default() -> Faults {
+        Faults {
+            error_rate: Rate::default(),
+            rate_limit_rate: Rate::default(),
+            retry_after: Duration::from_secs(1),
+            refusal_rate: Rate::default(),
+            garbage_rate: Rate::default(),
+            truncated_rate: Rate::default(),
+            empty_rate: Rate::default(),
+            hang_rate: Rate::default(),
+        }
+    }
+}
+
+impl Faults {
+    /// What a throw of 0 to 999 means.
+    pub(super) fn meet(&self, thrown: u16) -> Mode {
+        let odds = [
+            (self.error_rate, Mode::Down500),
+            (self.rate_limit_rate, Mode::RateLimited { retry_after: self.retry_after }),
+            (self.refusal_rate, Mode::Refusing),
+            (self.garbage_rate, Mode::Garbage),
+            (self.truncated_rate, Mode::Truncated),
+            (self.empty_rate, Mode::NoPictures),
+            (self.hang_rate, Mode::Hang),
+        ];
+        let mut edge = 0;
+        for (rate, mode) in odds {
+            edge += rate.0;
+            if thrown < edge {
+                return mode;
+            }
+        }
+        Mode::Normal
+    }
+}
+
+/// A share in tenths of a percent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rate(u16);
+
+/// The text is not a share.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("a rate is a percentage from 0% to 100% with at most one digit after the point, like 10% or 2.5%")]
+pub struct BadRate;
+
+impl Rate {
+    /// `parts` in a thousand; more than a thousand counts as all.
+    pub const fn per_mille(parts: u16) -> Rate {
+        Rate(if parts > 1000 { 1000 } else { parts })
+    }
+
+    /// `parts` in a hundred; more than a hundred counts as all.
+    pub const fn percent(parts: u16) -> Rate {
+        Rate::per_mille(parts.saturating_mul(10))
+    }
+}
+
+impl FromStr for Rate {
+    type Err = BadRate;
+
+    fn from_str(text: &str) -> Result<Rate, BadRate> {
+        let number = text.trim().strip_suffix('%').ok_or(BadRate)?;
+        let (whole, tenth) = number.split_once('.').unwrap_or((number, "0"));
+        let all_digits = whole.bytes().chain(tenth.bytes()).all(|b| b.is_ascii_digit());
+        if !all_digits || tenth.len() != 1 {
+            return Err(BadRate);
+        }
+        let parts = format!("{whole}{tenth}").parse::<u16>().map_err(|_| BadRate)?;
+        if parts <= 1000 && !whole.is_empty() { Ok(Rate(parts)) } else { Err(BadRate) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Rate, D::Error> {
+        String::deserialize(input)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_percentage_with_at_most_one_decimal() {
+        assert_eq!("10%".parse(), Ok(Rate::percent(10)));
+        assert_eq!("2.5%".parse(), Ok(Rate::per_mille(25)));
+        assert_eq!("100%".parse(), Ok(Rate::percent(100)));
+        for text in ["10", "0.1", "101%", "2.55%", "-1%", "%", ".5%", "many%"] {
+            assert_eq!(text.parse::<Rate>(), Err(BadRate), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_fault_happens_exactly_as_often_as_its_rate_says() {
+        let faults = Faults {
+            error_rate: Rate::percent(10),
+            refusal_rate: Rate::per_mille(5),
+            hang_rate: Rate::percent(1),
+            ..Faults::default()
+        };
+        let met: Vec<Mode> = (0..1000).map(|thrown| faults.meet(thrown)).collect();
+        let count = |mode| met.iter().filter(|met| **met == mode).count();
+        assert_eq!([count(Mode::Down500), count(Mode::Refusing), count(Mode::Hang)], [100, 5, 10]);
+        assert_eq!(count(Mode::Normal), 885);
+    }
+}

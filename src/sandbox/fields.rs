@@ -1,0 +1,236 @@
+//! A strict reader of request fields: each field is taken once, by the type it must have; what is left is unknown.
+//!
+//! It says what is wrong in plain facts ([`Wrong`]); every vendor has its own words, status and shape for them.
+
+use std::ops::RangeInclusive;
+
+use serde_json::{Map, Value};
+
+/// One field that is not as it must be.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Wrong {
+    /// Which field.
+    pub field: String,
+    /// What is the matter.
+    pub why: Why,
+}
+
+/// What is the matter with a field.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Why {
+    /// Not there, but required.
+    Missing,
+    /// There, but not known.
+    Unknown,
+    /// Not of this type; the type it has instead.
+    NotA(&'static str, &'static str),
+    /// An empty text.
+    Empty,
+    /// A text of more characters than this; how many it has.
+    TooLong(usize, usize),
+    /// A number below this.
+    Below(String),
+    /// A number above this.
+    Above(String),
+    /// A text that is none of these.
+    NotOneOf(Vec<String>),
+    /// Wrong in another way.
+    Other(String),
+}
+
+impl Wrong {
+    pub(super) fn new(field: &str, why: Why) -> Wrong {
+        Wrong { field: field.to_owned(), why }
+    }
+
+    /// Wrong in a way that needs a sentence.
+    pub(super) fn other(field: &str, sentence: impl Into<String>) -> Wrong {
+        Wrong::new(field, Why::Other(sentence.into()))
+    }
+
+    /// A plain sentence, for vendors whose exact words are not known.
+    pub(super) fn sentence(&self) -> String {
+        match &self.why {
+            Why::Missing => "is required".to_owned(),
+            Why::Unknown => "is not a known field".to_owned(),
+            Why::NotA(wanted, got) => format!("must be of type {wanted}, not {got}"),
+            Why::Empty => "must not be empty".to_owned(),
+            Why::TooLong(most, got) => format!("must have at most {most} characters, not {got}"),
+            Why::Below(least) => format!("must be greater than or equal to {least}"),
+            Why::Above(most) => format!("must be less than or equal to {most}"),
+            Why::NotOneOf(words) => format!("must be one of: {}", words.join(", ")),
+            Why::Other(sentence) => sentence.clone(),
+        }
+    }
+}
+
+/// The fields of one request that nobody has taken yet.
+#[derive(Clone, Debug)]
+pub(super) struct Fields {
+    left: Map<String, Value>,
+    /// `null` means absent, as OpenAI has it.
+    null_is_absent: bool,
+    /// Numbers are written as texts, as a form has them.
+    form: bool,
+}
+
+impl Fields {
+    /// A JSON object in which `null` is a value like any other.
+    pub(super) fn json(object: Map<String, Value>) -> Fields {
+        Fields { left: object, null_is_absent: false, form: false }
+    }
+
+    /// A JSON object in which `null` means absent.
+    pub(super) fn nullable(object: Map<String, Value>) -> Fields {
+        Fields { left: object, null_is_absent: true, form: false }
+    }
+
+    /// The fields of a form.
+    pub(super) fn form(fields: Vec<(String, String)>) -> Fields {
+        let left = fields.into_iter().map(|(name, text)| (name, Value::String(text))).collect();
+        Fields { left, null_is_absent: false, form: true }
+    }
+
+    /// A field of any type.
+    pub(super) fn any(&mut self, name: &str) -> Option<Value> {
+        self.left.remove(name).filter(|value| !(self.null_is_absent && value.is_null()))
+    }
+
+    /// Whether the field is there.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.left.get(name).is_some_and(|value| !(self.null_is_absent && value.is_null()))
+    }
+
+    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Wrong> {
+        match self.any(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(Wrong::new(name, Why::NotA("string", kind(&other)))),
+        }
+    }
+
+    /// A text of 1 to `most` characters that must be there.
+    pub(super) fn prompt(&mut self, name: &str, most: usize) -> Result<String, Wrong> {
+        let text = self.bounded(name, most)?.ok_or_else(|| Wrong::new(name, Why::Missing))?;
+        if text.is_empty() { Err(Wrong::new(name, Why::Empty)) } else { Ok(text) }
+    }
+
+    /// A text of at most `most` characters.
+    pub(super) fn bounded(&mut self, name: &str, most: usize) -> Result<Option<String>, Wrong> {
+        let text = self.text(name)?;
+        match text.as_deref().map(|text| text.chars().count()) {
+            Some(length) if length > most => Err(Wrong::new(name, Why::TooLong(most, length))),
+            _ => Ok(text),
+        }
+    }
+
+    pub(super) fn whole(&mut self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, Wrong> {
+        let Some(value) = self.any(name) else { return Ok(None) };
+        let number = match &value {
+            Value::String(text) if self.form => text.parse().ok(),
+            Value::Number(number) => number.as_i64().or_else(|| number.as_u64().map(|_| i64::MAX)),
+            _ => None,
+        };
+        let number = number.ok_or_else(|| Wrong::new(name, Why::NotA("integer", kind(&value))))?;
+        if number < *range.start() {
+            Err(Wrong::new(name, Why::Below(range.start().to_string())))
+        } else if number > *range.end() {
+            Err(Wrong::new(name, Why::Above(range.end().to_string())))
+        } else {
+            Ok(Some(number))
+        }
+    }
+
+    pub(super) fn number(&mut self, name: &str, range: RangeInclusive<f64>) -> Result<Option<f64>, Wrong> {
+        let Some(value) = self.any(name) else { return Ok(None) };
+        let number = match &value {
+            Value::String(text) if self.form => text.parse().ok(),
+            other => other.as_f64(),
+        };
+        let number = number.ok_or_else(|| Wrong::new(name, Why::NotA("number", kind(&value))))?;
+        if range.contains(&number) {
+            Ok(Some(number))
+        } else if number > *range.end() {
+            Err(Wrong::new(name, Why::Above(range.end().to_string())))
+        } else {
+            Err(Wrong::new(name, Why::Below(range.start().to_string())))
+        }
+    }
+
+    pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, Wrong> {
+        match self.any(name) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
+            Some(other) => Err(Wrong::new(name, Why::NotA("boolean", kind(&other)))),
+        }
+    }
+
+    /// One of `words`.
+    pub(super) fn choice(&mut self, name: &str, words: &[&str]) -> Result<Option<String>, Wrong> {
+        match self.text(name)? {
+            Some(text) if !words.contains(&text.as_str()) => {
+                Err(Wrong::new(name, Why::NotOneOf(words.iter().map(|word| (*word).to_owned()).collect())))
+            }
+            text => Ok(text),
+        }
+    }
+
+    /// Nothing may be left.
+    pub(super) fn end(self) -> Result<(), Wrong> {
+        match self.left.keys().next() {
+            Some(name) => Err(Wrong::new(name, Why::Unknown)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A JSON type in words.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "decimal",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(value: Value) -> Fields {
+        Fields::json(value.as_object().cloned().unwrap())
+    }
+
+    #[test]
+    fn a_field_of_the_wrong_type_or_outside_its_range_is_told_apart() {
+        let mut fields = fields(json!({"a": "1", "b": 1.5, "c": 11, "d": -1, "e": 18446744073709551615u64, "f": null}));
+        let mut why = |name| fields.whole(name, 0..=10).map_err(|wrong| wrong.why);
+        assert_eq!(why("a"), Err(Why::NotA("integer", "string")));
+        assert_eq!(why("b"), Err(Why::NotA("integer", "decimal")));
+        assert_eq!(why("c"), Err(Why::Above("10".to_owned())));
+        assert_eq!(why("d"), Err(Why::Below("0".to_owned())));
+        assert_eq!(why("e"), Err(Why::Above("10".to_owned())));
+        assert_eq!(why("f"), Err(Why::NotA("integer", "null")));
+        assert_eq!(why("g"), Ok(None));
+    }
+
+    #[test]
+    fn what_nobody_took_is_unknown() {
+        let mut fields = fields(json!({"prompt": "x", "promt": "y"}));
+        assert_eq!(fields.prompt("prompt", 10), Ok("x".to_owned()));
+        assert_eq!(fields.end(), Err(Wrong::new("promt", Why::Unknown)));
+    }
+
+    #[test]
+    fn only_a_form_writes_numbers_as_texts() {
+        let mut form = Fields::form(vec![("seed".to_owned(), "7".to_owned()), ("cfg".to_owned(), "1.5".to_owned())]);
+        assert_eq!(form.whole("seed", 0..=9), Ok(Some(7)));
+        assert_eq!(form.number("cfg", 0.0..=9.0), Ok(Some(1.5)));
+    }
+}

@@ -1,0 +1,317 @@
+//! Local vendors that speak the real wire formats: strict about what they take, drawing real pictures, charging
+//! pretend money, misbehaving on request.
+//!
+//! `easel sandbox` and `easel demo` start one, tests and other people's CI do too. It is an independent reading of
+//! PROVIDERS.md and shares no code with `provider/`: what one of the two misreads, the other notices. It listens on
+//! plain HTTP, keeps nothing on disk, and is no place for real keys. Pictures go out as they were asked for; the
+//! invoice ([`Sandbox::invoice`]) says what they cost, to the nano-dollar.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::serve::ListenerExt;
+use axum::{Router, routing};
+use fastrand::Rng;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+mod call;
+#[cfg(test)]
+mod client;
+mod compatible;
+mod control;
+mod draw;
+mod faults;
+mod fields;
+mod openai;
+mod openai_errors;
+mod predictions;
+mod replicate;
+mod replicate_models;
+mod settings;
+mod shelf;
+mod stability;
+mod stable_image;
+mod till;
+
+pub use faults::{BadRate, Faults, Mode, Rate};
+pub use settings::{AnswerForm, Dialect, ErrorShape, Name, PerVendor, PriceRow, Settings, SizeStyle, Vendor, Vendors};
+pub use till::{Bill, Invoice, Line};
+
+use predictions::Predictions;
+use shelf::Shelf;
+use till::Till;
+
+/// The largest request body that any vendor takes; Stability documents this one, the others borrow it.
+const LARGEST_BODY: usize = 10 * 1024 * 1024;
+
+/// How long [`Sandbox::stop`] waits for answers that are being sent.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Running vendors. Dropping it stops them, [`Sandbox::stop`] also waits until they have.
+#[derive(Debug)]
+pub struct Sandbox {
+    desk: Arc<Desk>,
+    addr: SocketAddr,
+    closing: watch::Sender<bool>,
+    server: JoinHandle<io::Result<()>>,
+}
+
+impl Sandbox {
+    /// Listens on `addr` (port 0 picks a free one) and serves until stopped. Must be called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn start(addr: SocketAddr, settings: Settings) -> io::Result<Sandbox> {
+        let listener = TcpListener::bind(addr).await?;
+        let addr = listener.local_addr()?;
+        let desk = Arc::new(Desk::new(format!("http://{addr}"), settings));
+        let closing = watch::Sender::new(false);
+        let app = routes(Arc::clone(&desk), closing.subscribe());
+        // Answers must not wait for an acknowledgement; where the option is refused they are only slower.
+        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+        let stopped = closed(closing.subscribe());
+        let server = tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(stopped).await });
+        Ok(Sandbox { desk, addr, closing, server })
+    }
+
+    /// `http://127.0.0.1:PORT`; the vendors are below it, at `/openai/v1` and so on.
+    pub fn url(&self) -> String {
+        self.desk.url.clone()
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// What the vendors charge up to now.
+    pub fn invoice(&self) -> Invoice {
+        self.desk.invoice()
+    }
+
+    /// Waits until `vendor`'s bill is as `wanted`, and gives it.
+    pub async fn until(&self, vendor: Name, wanted: impl FnMut(&Bill) -> bool) -> Bill {
+        self.desk.book(vendor).till.until(wanted).await
+    }
+
+    /// Changes a vendor's settings from the next call on.
+    pub fn set(&self, vendor: Name, change: impl FnOnce(&mut Vendor)) {
+        self.desk.set(vendor, change);
+    }
+
+    /// An empty invoice, the settings and the generators as at the start. Calls in flight stay in flight.
+    pub fn reset(&self) {
+        self.desk.reset();
+    }
+
+    /// Stops listening, breaks off what hangs or still draws, and returns when everything is closed.
+    pub async fn stop(mut self) {
+        self.closing.send_replace(true);
+        self.desk.predictions.stop();
+        if tokio::time::timeout(LAST_WORDS, &mut self.server).await.is_err() {
+            self.server.abort();
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.closing.send_replace(true);
+        self.desk.predictions.stop();
+    }
+}
+
+/// Ends when the sandbox closes.
+async fn closed(mut closing: watch::Receiver<bool>) {
+    // An error means that the sandbox is gone, which is the same.
+    drop(closing.wait_for(|closing| *closing).await);
+}
+
+/// Every path.
+fn routes(desk: Arc<Desk>, closing: watch::Receiver<bool>) -> Router {
+    Router::new()
+        .route("/", routing::get(control::page))
+        .nest("/control", control::routes())
+        .nest("/openai", openai::routes())
+        .nest("/compatible", compatible::routes())
+        .nest("/stability", stability::routes())
+        .nest("/replicate", replicate::routes())
+        .layer(middleware::from_fn_with_state(closing, until_closed))
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .with_state(desk)
+}
+
+/// Breaks off a request, hanging or not, when the sandbox closes.
+async fn until_closed(State(closing): State<watch::Receiver<bool>>, request: Request, next: Next) -> Response {
+    tokio::select! {
+        answer = next.run(request) => answer,
+        () = closed(closing) => (StatusCode::SERVICE_UNAVAILABLE, "the sandbox is closing\n").into_response(),
+    }
+}
+
+/// What all requests share.
+#[derive(Debug)]
+struct Desk {
+    url: String,
+    start: Settings,
+    books: PerVendor<Book>,
+    shelf: Shelf,
+    predictions: Predictions,
+}
+
+/// One vendor's settings, dice and till.
+#[derive(Debug)]
+struct Book {
+    settings: Mutex<Arc<Vendor>>,
+    dice: Mutex<Rng>,
+    till: Till,
+}
+
+impl Desk {
+    fn new(url: String, start: Settings) -> Desk {
+        let book = |name, vendor: &Vendor| Book {
+            settings: Mutex::new(Arc::new(vendor.clone())),
+            dice: Mutex::new(dice(&start, name)),
+            till: Till::new(),
+        };
+        let books = start.vendors.map(book);
+        Desk { url, start, books, shelf: Shelf::default(), predictions: Predictions::default() }
+    }
+
+    fn book(&self, name: Name) -> &Book {
+        self.books.get(name)
+    }
+
+    fn settings(&self, name: Name) -> Arc<Vendor> {
+        Arc::clone(&lock(&self.book(name).settings))
+    }
+
+    fn set(&self, name: Name, change: impl FnOnce(&mut Vendor)) {
+        change(Arc::make_mut(&mut lock(&self.book(name).settings)));
+    }
+
+    fn invoice(&self) -> Invoice {
+        Invoice::of(self.books.map(|_, book| book.till.bill()))
+    }
+
+    fn reset(&self) {
+        for name in Name::ALL {
+            let book = self.book(name);
+            *lock(&book.settings) = Arc::new(self.start.vendors.get(name).clone());
+            *lock(&book.dice) = dice(&self.start, name);
+            book.till.reset();
+        }
+    }
+}
+
+/// A vendor's own generator, so that traffic at one vendor does not change another's luck.
+fn dice(settings: &Settings, name: Name) -> Rng {
+    let lane = name.word().bytes().fold(0u64, |lane, byte| lane.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    Rng::with_seed(settings.seed ^ lane)
+}
+
+/// Locks, also after a panic elsewhere: what these locks guard is replaced whole, never left half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tokio::io::AsyncReadExt;
+
+    use super::client::{get, post, sandbox, start};
+    use super::*;
+    use crate::money::{self, Usd};
+
+    const PATH: &str = "/openai/v1/images/generations";
+
+    fn wish() -> Value {
+        json!({"model": "dall-e-2", "prompt": "a red bicycle", "size": "256x256", "response_format": "b64_json"})
+    }
+
+    #[tokio::test]
+    async fn the_same_seed_gives_the_same_run_and_another_seed_another() {
+        let run = async |seed: u64| {
+            let faults = "{error_rate: 20%, refusal_rate: 20%, empty_rate: 10%}";
+            let sandbox = sandbox(&format!("{{seed: {seed}, vendors: {{openai: {{faults: {faults}}}}}}}")).await;
+            let mut answers = Vec::new();
+            for _ in 0..20 {
+                let reply = post(&sandbox, PATH, wish()).await;
+                answers.push((reply.status, reply.json()["data"].clone()));
+            }
+            (answers, sandbox.invoice())
+        };
+        let (first, second, other) = (run(1).await, run(1).await, run(2).await);
+        assert_eq!(first, second);
+        assert_ne!(first.0, other.0);
+        assert!([200, 400, 500].iter().all(|status| first.0.iter().any(|(met, _)| met == status)));
+    }
+
+    #[tokio::test]
+    async fn the_total_is_what_the_vendors_prices_add_up_to() {
+        let prices = "openai: {price: {dall-e-2: 0.016}}, compatible: {default_price: 0.000000003}, \
+                      stability: {default_price: 0.009}, replicate: {default_price: 0.003}";
+        let sandbox = sandbox(&format!("{{vendors: {{{prices}}}}}")).await;
+        post(&sandbox, PATH, wish()).await;
+        let body = json!({"model": "any", "prompt": "x", "n": 7, "size": "64x64"});
+        post(&sandbox, "/compatible/v1/images/generations", body).await;
+        let body = json!({"text_prompts": [{"text": "x"}], "width": 1024, "height": 1024, "samples": 2});
+        post(&sandbox, "/stability/v1/generation/stable-diffusion-xl-1024-v1-0/text-to-image", body).await;
+        let body = json!({"input": {"prompt": "x", "num_outputs": 4}});
+        post(&sandbox, "/replicate/v1/models/black-forest-labs/flux-schnell/predictions", body).await;
+        sandbox.until(Name::Replicate, |bill| bill.pictures == 4).await;
+        let invoice = sandbox.invoice();
+        let wanted = [16_000_000, 21, 18_000_000, 12_000_000].map(Usd::from_nanos);
+        assert_eq!(Name::ALL.map(|name| invoice.vendor(name).usd), wanted);
+        assert_eq!(invoice.total, money::sum(wanted));
+    }
+
+    #[tokio::test]
+    async fn calls_in_flight_are_counted_together_and_their_largest_number_kept() {
+        let sandbox = sandbox("{vendors: {openai: {latency: 1h}}}").await;
+        let headers = [("authorization", "Bearer any"), ("content-type", "application/json")];
+        let mut clients = Vec::new();
+        for _ in 0..20 {
+            clients.push(start(sandbox.addr(), "POST", PATH, &headers, wish().to_string().as_bytes()).await);
+        }
+        sandbox.until(Name::OpenAi, |bill| bill.in_flight == 20).await;
+        drop(clients);
+        let bill = sandbox.until(Name::OpenAi, |bill| bill.in_flight == 0).await;
+        assert_eq!((bill.max_in_flight, bill.usd), (20, Usd::ZERO), "what was not answered is not charged");
+    }
+
+    #[tokio::test]
+    async fn large_pictures_can_be_ordered_for_load() {
+        let sandbox = sandbox("{vendors: {openai: {min_bytes: 150000}}}").await;
+        let json = post(&sandbox, PATH, json!({"model": "dall-e-2", "prompt": "x", "size": "256x256"})).await.json();
+        let file = get(&sandbox, json["data"][0]["url"].as_str().unwrap()).await;
+        assert!(file.body.len() >= 150_000);
+    }
+
+    #[tokio::test]
+    async fn stopping_breaks_off_what_hangs_and_frees_the_port() {
+        let sandbox = sandbox("{vendors: {openai: {mode: hang}, replicate: {latency: 1h}}}").await;
+        let addr = sandbox.addr();
+        let headers = [("authorization", "Bearer any"), ("content-type", "application/json")];
+        let mut client = start(addr, "POST", PATH, &headers, wish().to_string().as_bytes()).await;
+        let body = json!({"input": {"prompt": "x"}});
+        post(&sandbox, "/replicate/v1/models/black-forest-labs/flux-schnell/predictions", body).await;
+        sandbox.until(Name::OpenAi, |bill| bill.in_flight == 1).await;
+        let desk = Arc::clone(&sandbox.desk);
+        sandbox.stop().await;
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert_eq!(Name::ALL.map(|name| desk.invoice().vendor(name).in_flight), [0; 4]);
+        assert!(TcpListener::bind(addr).await.is_ok());
+    }
+}

@@ -1,0 +1,590 @@
+//! The OpenAI Images API as PROVIDERS.md section 1 has it: generations and models.
+//!
+//! The GPT image models and the two DALL-E models each take only their own fields, and `null` is absent. The DALL-E
+//! models are gone at OpenAI but not in the programs that speak their shape, so they live on here. Not here: edits,
+//! variations, streaming. Wordings of errors that section 1.6 does not quote are from memory; status, type, param and
+//! code are what a client may rely on.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing;
+use base64_simd::STANDARD;
+use serde_json::{Value, json};
+
+use super::Desk;
+use super::call::{Call, No, act_out, draw, finish, read_json, unix_time};
+use super::draw::Sketch;
+use super::faults::Mode;
+use super::fields::{Fields, Why, Wrong};
+use super::openai_errors::{authorise, bad_body, bad_field, fault, invalid, no_such_model, refusal};
+use super::settings::{Name, Vendor};
+use super::shelf;
+use crate::image::{Format, Size};
+
+/// Models with the same fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Dalle2,
+    Dalle3,
+    /// Three sizes.
+    Gpt1,
+    /// Any size within bounds.
+    Gpt2,
+    /// And the qualities `xhigh` and `max`.
+    Gpt25,
+    /// And `complexity`.
+    Gpt26,
+}
+
+const MODELS: [(&str, Family); 15] = [
+    ("gpt-image-2.6-flare", Family::Gpt26),
+    ("gpt-image-2.6-sunburst", Family::Gpt26),
+    ("gpt-image-2.5-flare", Family::Gpt25),
+    ("gpt-image-2.5-flare-2026-09-08", Family::Gpt25),
+    ("gpt-image-2.5-sunburst", Family::Gpt25),
+    ("gpt-image-2.5-sunburst-2026-09-08", Family::Gpt25),
+    ("gpt-image-2", Family::Gpt2),
+    ("gpt-image-2-2026-04-21", Family::Gpt2),
+    ("gpt-image-1.5", Family::Gpt1),
+    ("gpt-image-1.5-2025-12-16", Family::Gpt1),
+    ("gpt-image-1-mini", Family::Gpt1),
+    ("gpt-image-1", Family::Gpt1),
+    ("chatgpt-image-latest", Family::Gpt1),
+    ("dall-e-3", Family::Dalle3),
+    ("dall-e-2", Family::Dalle2),
+];
+
+impl Family {
+    /// A model that only the settings know is taken for a `gpt-image-2`.
+    fn of(model: &str, vendor: &Vendor) -> Option<Family> {
+        let known = MODELS.iter().find(|(name, _)| *name == model).map(|(_, family)| *family);
+        known.or_else(|| vendor.price.contains_key(model).then_some(Family::Gpt2))
+    }
+
+    fn is_dalle(self) -> bool {
+        matches!(self, Family::Dalle2 | Family::Dalle3)
+    }
+
+    fn prompt_chars(self) -> usize {
+        match self {
+            Family::Dalle2 => 1000,
+            Family::Dalle3 => 4000,
+            Family::Gpt1 | Family::Gpt2 | Family::Gpt25 | Family::Gpt26 => 32_000,
+        }
+    }
+
+    /// The sizes that can be named; `None` is any within bounds.
+    fn sizes(self) -> Option<&'static [&'static str]> {
+        match self {
+            Family::Dalle2 => Some(&["256x256", "512x512", "1024x1024"]),
+            Family::Dalle3 => Some(&["1024x1024", "1792x1024", "1024x1792"]),
+            Family::Gpt1 => Some(&["1024x1024", "1024x1536", "1536x1024", "auto"]),
+            Family::Gpt2 | Family::Gpt25 | Family::Gpt26 => None,
+        }
+    }
+
+    fn qualities(self) -> &'static [&'static str] {
+        match self {
+            Family::Dalle2 => &["standard", "auto"],
+            Family::Dalle3 => &["standard", "hd", "auto"],
+            Family::Gpt1 | Family::Gpt2 => &["low", "medium", "high", "auto"],
+            Family::Gpt25 | Family::Gpt26 => &["low", "medium", "high", "xhigh", "max", "auto"],
+        }
+    }
+}
+
+pub(super) fn routes() -> Router<Arc<Desk>> {
+    Router::new()
+        .route("/v1/images/generations", routing::post(generate))
+        .route("/v1/models", routing::get(models))
+        .route("/files/{id}/{file}", routing::get(shelf::fetch))
+        .fallback(lost)
+        .method_not_allowed_fallback(lost)
+}
+
+async fn generate(State(desk): State<Arc<Desk>>, request: Request) -> Response {
+    let call = Call::admit(&desk, Name::OpenAi);
+    let answer = answer(&call, request).await.map(|answer| with_vendor_headers(answer, &call));
+    call.close(answer)
+}
+
+async fn answer(call: &Call, request: Request) -> Result<Response, No> {
+    let (parts, body) = request.into_parts();
+    authorise(&call.vendor, &parts.headers)?;
+    let object = read_json(&parts.headers, body).await.map_err(bad_body)?;
+    let order = Order::read(Fields::nullable(object), &call.vendor)?;
+    act_out(call.fate, fault).await?;
+    if call.refuses(&order.prompt) {
+        return Err(refusal(order.family.is_dalle(), &request_id(call.luck)));
+    }
+    call.work().await;
+    order.fill(call).await
+}
+
+/// The headers that section 1.6 observed.
+fn with_vendor_headers(mut answer: Response, call: &Call) -> Response {
+    let headers = answer.headers_mut();
+    headers.insert("openai-version", HeaderValue::from_static("2020-10-01"));
+    headers.insert("openai-processing-ms", HeaderValue::from(u64::try_from(call.time.as_millis()).unwrap_or(u64::MAX)));
+    if let Ok(id) = HeaderValue::from_str(&request_id(call.luck)) {
+        headers.insert("x-request-id", id);
+    }
+    answer
+}
+
+fn request_id(luck: u64) -> String {
+    format!("req_{luck:016x}")
+}
+
+/// `GET /openai/v1/models`.
+async fn models(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
+    let vendor = desk.settings(Name::OpenAi);
+    let answer = authorise(&vendor, &headers).map(|()| {
+        let own = vendor.price.keys().map(String::as_str).filter(|model| !MODELS.iter().any(|(name, _)| name == model));
+        let names = MODELS.iter().map(|(name, _)| *name).chain(own);
+        let list = names.map(|id| json!({"id": id, "object": "model", "created": 1_745_517_030, "owned_by": "system"}));
+        Json(json!({"object": "list", "data": list.collect::<Vec<_>>()})).into_response()
+    });
+    finish(&desk, Name::OpenAi, answer)
+}
+
+/// Any other path or method.
+async fn lost(State(desk): State<Arc<Desk>>, method: axum::http::Method, uri: Uri) -> Response {
+    let message = format!("Invalid URL ({method} {})", uri.path());
+    finish(&desk, Name::OpenAi, Err(No::violation(StatusCode::NOT_FOUND, invalid(&message, None, None))))
+}
+
+/// What is to be drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Order {
+    model: String,
+    family: Family,
+    prompt: String,
+    n: u32,
+    size: Size,
+    /// Never `auto`.
+    quality: String,
+    format: Format,
+    compression: u8,
+    transparent: bool,
+    /// Links instead of base64.
+    links: bool,
+}
+
+impl Order {
+    fn read(mut fields: Fields, vendor: &Vendor) -> Result<Order, No> {
+        let model = required(fields.text("model").map_err(bad_field)?, "model")?;
+        let family = Family::of(&model, vendor).ok_or_else(|| no_such_model(&model))?;
+        Order::read_fields(model, family, fields).map_err(bad_field)
+    }
+
+    fn read_fields(model: String, family: Family, mut fields: Fields) -> Result<Order, Wrong> {
+        let prompt = fields.prompt("prompt", family.prompt_chars())?;
+        let most = if family == Family::Dalle3 { 1 } else { 10 };
+        let n = fields.whole("n", 1..=most)?.and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
+        let size = size(family, &mut fields)?;
+        let quality = quality(family, fields.choice("quality", family.qualities())?);
+        fields.text("user")?;
+        let mut order = Order {
+            model,
+            family,
+            prompt,
+            n,
+            size,
+            quality,
+            format: Format::Png,
+            compression: 100,
+            transparent: false,
+            links: false,
+        };
+        if family.is_dalle() {
+            order.read_dalle(&mut fields)?
+        } else {
+            order.read_gpt(&mut fields)?
+        }
+        fields.end()?;
+        Ok(order)
+    }
+
+    /// Fields of the DALL-E models only.
+    fn read_dalle(&mut self, fields: &mut Fields) -> Result<(), Wrong> {
+        let form = fields.choice("response_format", &["url", "b64_json"])?;
+        self.links = form.as_deref() != Some("b64_json");
+        if self.family == Family::Dalle3 {
+            fields.choice("style", &["vivid", "natural"])?;
+        }
+        Ok(())
+    }
+
+    /// Fields of the GPT image models only.
+    fn read_gpt(&mut self, fields: &mut Fields) -> Result<(), Wrong> {
+        let format = fields.choice("output_format", &["png", "jpeg", "webp"])?;
+        self.format = format.and_then(|word| word.parse().ok()).unwrap_or(Format::Png);
+        let compression = fields.whole("output_compression", 0..=100)?;
+        self.compression = compression.and_then(|share| u8::try_from(share).ok()).unwrap_or(100);
+        if self.compression < 100 && self.format == Format::Png {
+            return Err(Wrong::other(
+                "output_compression",
+                "Compression less than 100 is not supported for PNG output format.",
+            ));
+        }
+        let background = fields.choice("background", &["transparent", "opaque", "auto"])?;
+        self.transparent = background.as_deref() == Some("transparent");
+        if self.transparent && self.format == Format::Jpeg {
+            return Err(Wrong::other("background", "Transparent background is not supported for JPEG output format."));
+        }
+        fields.choice("moderation", &["low", "auto"])?;
+        fields.whole("partial_images", 0..=3)?;
+        if fields.flag("stream")? == Some(true) {
+            return Err(Wrong::other("stream", "This sandbox does not stream."));
+        }
+        if self.family == Family::Gpt26 {
+            fields.choice("complexity", &["low", "medium", "high"])?;
+        }
+        Ok(())
+    }
+
+    /// Draws, charges and answers.
+    async fn fill(self, call: &Call) -> Result<Response, No> {
+        if call.fate == Mode::NoPictures {
+            return Ok(Json(json!({"created": unix_time(), "data": []})).into_response());
+        }
+        let sketches: Vec<Sketch> = (0..self.n).map(|index| self.sketch(call, index)).collect();
+        let data = if self.links {
+            let link =
+                |sketch| json!({"url": format!("{}{}", call.desk.url, call.desk.shelf.put(Name::OpenAi, sketch))});
+            sketches.into_iter().map(link).collect()
+        } else {
+            let files = draw(sketches).await?;
+            files.iter().map(|file| json!({"b64_json": STANDARD.encode_to_string(file)})).collect()
+        };
+        // Nothing is awaited from here on: what is charged is answered.
+        call.charge(&self.model, self.size, Some(&self.quality), self.n, 0)?;
+        Ok(Json(self.body(data)).into_response())
+    }
+
+    fn sketch(&self, call: &Call, index: u32) -> Sketch {
+        let sketch = call.sketch(&self.prompt, call.luck, index, self.size);
+        Sketch { format: self.format, transparent: self.transparent, quality: self.compression.min(85), ..sketch }
+    }
+
+    /// `ImagesResponse` (section 1.4): the GPT image models echo what they really used, DALL-E 3 its prompt.
+    fn body(&self, mut data: Vec<Value>) -> Value {
+        if self.family == Family::Dalle3 {
+            for item in &mut data {
+                item["revised_prompt"] = json!(format!("A detailed picture: {}", self.prompt));
+            }
+        }
+        let mut body = json!({"created": unix_time(), "data": data});
+        if !self.family.is_dalle() {
+            body["background"] = json!(if self.transparent { "transparent" } else { "opaque" });
+            body["output_format"] = json!(self.format.word());
+            body["size"] = json!(self.size.to_string());
+            body["quality"] = json!(self.quality);
+            body["usage"] = self.usage();
+        }
+        body
+    }
+
+    fn usage(&self) -> Value {
+        let input = u64::try_from(self.prompt.len()).unwrap_or(u64::MAX).div_ceil(4) + 7;
+        let output = tokens(self.size, &self.quality) * u64::from(self.n);
+        json!({
+            "input_tokens": input,
+            "output_tokens": output,
+            "total_tokens": input + output,
+            "input_tokens_details": {"text_tokens": input, "image_tokens": 0},
+            "output_tokens_details": {"image_tokens": output, "text_tokens": 0},
+        })
+    }
+}
+
+/// Output tokens of one picture: section 1.7's for the three classic sizes, in proportion to the pixels for others.
+fn tokens(size: Size, quality: &str) -> u64 {
+    let column = match quality {
+        "low" => 0,
+        "medium" => 1,
+        _ => 2,
+    };
+    let row = match (size.width, size.height) {
+        (1024, 1536) => [408, 1584, 6240],
+        (1536, 1024) => [400, 1568, 6208],
+        _ => [272, 1056, 4160].map(|square: u64| (square * size.pixels()).div_ceil(1024 * 1024)),
+    };
+    row[column]
+}
+
+fn required(value: Option<String>, name: &str) -> Result<String, No> {
+    value.ok_or_else(|| bad_field(Wrong::new(name, Why::Missing)))
+}
+
+/// What `auto`, or nothing, becomes.
+fn quality(family: Family, asked: Option<String>) -> String {
+    match asked.filter(|quality| quality != "auto") {
+        Some(quality) => quality,
+        None if family.is_dalle() => "standard".to_owned(),
+        None => "medium".to_owned(),
+    }
+}
+
+fn size(family: Family, fields: &mut Fields) -> Result<Size, Wrong> {
+    let text = match family.sizes() {
+        Some(sizes) => fields.choice("size", sizes)?,
+        None => fields.text("size")?,
+    };
+    let Some(text) = text.filter(|text| text != "auto") else { return Ok(Size::new(1024, 1024)) };
+    let size = text.parse().ok().filter(|size| family.sizes().is_some() || is_drawable(*size));
+    size.ok_or_else(|| Wrong::other("size", format!("Invalid size '{text}'. Width and height must be multiples of 16, with a ratio between 1:3 and 3:1, no edge over 3840 and 655360 to 8294400 pixels.")))
+}
+
+/// The bounds of gpt-image-2 and later.
+fn is_drawable(size: Size) -> bool {
+    let (long, short) = (size.width.max(size.height), size.width.min(size.height));
+    size.width.is_multiple_of(16)
+        && size.height.is_multiple_of(16)
+        && long <= 3840
+        && long <= 3 * short
+        && (655_360..=8_294_400).contains(&size.pixels())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::{get, post, sandbox, send, start};
+    use super::super::{Mode, Sandbox};
+    use super::*;
+    use crate::image::{Encoded, Fault, Picture};
+    use crate::money::Usd;
+
+    const PATH: &str = "/openai/v1/images/generations";
+
+    fn picture(item: &Value) -> Result<Picture, Fault> {
+        Picture::inspect(Encoded::Base64(item["b64_json"].as_str().unwrap().to_owned().into()))
+    }
+
+    fn with(extra: Value) -> Value {
+        let mut body = json!({"model": "gpt-image-1", "prompt": "a red bicycle"});
+        body.as_object_mut().unwrap().extend(extra.as_object().cloned().unwrap());
+        body
+    }
+
+    fn violations(sandbox: &Sandbox) -> u64 {
+        sandbox.invoice().vendor(Name::OpenAi).violations_total
+    }
+
+    #[tokio::test]
+    async fn a_gpt_image_comes_in_base64_and_tells_what_it_used() {
+        let sandbox = sandbox("{vendors: {openai: {price: {gpt-image-2: 0.005}}}}").await;
+        let body = with(json!({"model": "gpt-image-2", "n": 2, "size": "1536x1024", "quality": "low",
+            "output_format": "webp", "background": null, "user": "me", "moderation": "low"}));
+        let reply = post(&sandbox, PATH, body).await;
+        assert_eq!(reply.status, 200);
+        assert!(reply.header("x-request-id").is_some_and(|id| id.starts_with("req_")));
+        let json = reply.json();
+        assert_eq!(json["data"].as_array().unwrap().len(), 2);
+        for item in json["data"].as_array().unwrap() {
+            assert_eq!(item.as_object().unwrap().len(), 1, "no url and no revised prompt");
+            let picture = picture(item).unwrap();
+            assert_eq!((picture.format, picture.size), (Format::Webp, Size::new(1536, 1024)));
+        }
+        assert_ne!(json["data"][0], json["data"][1]);
+        for (key, value) in
+            [("size", "1536x1024"), ("quality", "low"), ("output_format", "webp"), ("background", "opaque")]
+        {
+            assert_eq!(json[key], value);
+        }
+        assert_eq!(json["usage"]["output_tokens"], 800);
+        let invoice = sandbox.invoice();
+        let bill = invoice.vendor(Name::OpenAi);
+        assert_eq!((bill.calls, bill.pictures, bill.usd), (1, 2, Usd::from_nanos(10_000_000)));
+        assert_eq!((bill.in_flight, bill.max_in_flight, bill.violations.len()), (0, 1, 0));
+    }
+
+    #[tokio::test]
+    async fn dall_e_gives_links_unless_base64_is_asked_and_its_third_tells_its_prompt() {
+        let sandbox = sandbox("{}").await;
+        let json = post(&sandbox, PATH, with(json!({"model": "dall-e-3", "size": "1792x1024"}))).await.json();
+        assert!(json["data"][0]["revised_prompt"].as_str().unwrap().contains("a red bicycle"));
+        assert_eq!((json.get("usage"), json.get("size")), (None, None));
+        let file = get(&sandbox, json["data"][0]["url"].as_str().unwrap()).await;
+        assert_eq!((file.status, file.header("content-type")), (200, Some("image/png")));
+        assert_eq!(Picture::inspect(Encoded::Raw(file.body.into())).unwrap().size, Size::new(1792, 1024));
+        let body = with(json!({"model": "dall-e-2", "size": "256x256", "n": 3, "response_format": "b64_json"}));
+        let json = post(&sandbox, PATH, body).await.json();
+        assert_eq!(picture(&json["data"][2]).unwrap().size, Size::new(256, 256));
+        assert_eq!(json["data"][2].get("revised_prompt"), None);
+    }
+
+    #[tokio::test]
+    async fn response_format_to_a_gpt_image_is_the_error_that_was_observed() {
+        let sandbox = sandbox("{}").await;
+        let reply = post(&sandbox, PATH, with(json!({"response_format": "b64_json"}))).await;
+        assert_eq!(reply.status, 400);
+        let message = "Unknown parameter: 'response_format'.";
+        assert_eq!(
+            reply.json(),
+            json!({"error": {"message": message, "type": "invalid_request_error",
+                "param": "response_format", "code": "unknown_parameter"}})
+        );
+        let invoice = sandbox.invoice();
+        let bill = invoice.vendor(Name::OpenAi);
+        assert_eq!((bill.usd, bill.violations_total), (Usd::ZERO, 1));
+        assert!(bill.violations[0].starts_with("400 ") && bill.violations[0].contains(message));
+    }
+
+    #[tokio::test]
+    async fn every_field_that_is_out_of_line_is_named_and_noted() {
+        let sandbox = sandbox("{}").await;
+        let cases = [
+            (json!({"prompt": null}), "prompt", "missing_required_parameter"),
+            (json!({"prompt": ""}), "prompt", "empty_string"),
+            (json!({"prompt": "x".repeat(32_001)}), "prompt", "string_above_max_length"),
+            (json!({"prompt": 7}), "prompt", "invalid_type"),
+            (json!({"model": null}), "model", "missing_required_parameter"),
+            (json!({"n": 0}), "n", "integer_below_min_value"),
+            (json!({"n": 11}), "n", "integer_above_max_value"),
+            (json!({"n": "1"}), "n", "invalid_type"),
+            (json!({"n": 1.5}), "n", "invalid_type"),
+            (json!({"model": "dall-e-3", "n": 2}), "n", "integer_above_max_value"),
+            (json!({"size": "1792x1024"}), "size", "invalid_value"),
+            (json!({"model": "gpt-image-2", "size": "1000x1000"}), "size", "invalid_size"),
+            (json!({"model": "gpt-image-2", "size": "3840x1024"}), "size", "invalid_size"),
+            (json!({"model": "gpt-image-2", "size": "512x512"}), "size", "invalid_size"),
+            (json!({"quality": "hd"}), "quality", "invalid_value"),
+            (json!({"quality": "xhigh"}), "quality", "invalid_value"),
+            (json!({"output_format": "gif"}), "output_format", "invalid_value"),
+            (
+                json!({"output_format": "jpeg", "output_compression": 101}),
+                "output_compression",
+                "integer_above_max_value",
+            ),
+            (json!({"output_compression": 50}), "output_compression", "invalid_value"),
+            (json!({"output_format": "jpeg", "background": "transparent"}), "background", "invalid_value"),
+            (json!({"style": "vivid"}), "style", "unknown_parameter"),
+            (json!({"model": "dall-e-2", "style": "vivid"}), "style", "unknown_parameter"),
+            (json!({"model": "dall-e-3", "output_format": "png"}), "output_format", "unknown_parameter"),
+            (json!({"model": "dall-e-3", "background": "auto"}), "background", "unknown_parameter"),
+            (json!({"model": "gpt-image-2", "complexity": "low"}), "complexity", "unknown_parameter"),
+            (json!({"seed": 7}), "seed", "unknown_parameter"),
+            (json!({"negative_prompt": "blurry"}), "negative_prompt", "unknown_parameter"),
+        ];
+        for (count, (extra, param, code)) in cases.iter().enumerate() {
+            let reply = post(&sandbox, PATH, with(extra.clone())).await;
+            let error = reply.json()["error"].clone();
+            assert_eq!((reply.status, &error["param"], &error["code"]), (400, &json!(param), &json!(code)), "{extra}");
+            assert_eq!(violations(&sandbox), count as u64 + 1);
+        }
+        let reply = post(&sandbox, PATH, with(json!({"model": "gpt-image-9"}))).await;
+        assert_eq!((reply.status, reply.json()["error"]["code"].as_str()), (404, Some("model_not_found")));
+        assert_eq!(sandbox.invoice().total, Some(Usd::ZERO));
+    }
+
+    #[tokio::test]
+    async fn the_newest_models_take_their_own_words() {
+        let sandbox = sandbox("{vendors: {openai: {price: {house-model: 1}}}}").await;
+        for extra in [
+            json!({"model": "gpt-image-2.6-flare", "quality": "max", "complexity": "low", "size": "1024x640"}),
+            json!({"model": "gpt-image-2.5-sunburst", "quality": "xhigh", "background": "transparent"}),
+            json!({"model": "house-model"}),
+        ] {
+            assert_eq!(post(&sandbox, PATH, with(extra.clone())).await.status, 200, "{extra}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_is_required_and_must_be_the_right_one() {
+        let sandbox = sandbox("{vendors: {openai: {key: sk-right}}}").await;
+        let body = with(json!({})).to_string();
+        for (key, code) in [(None, json!(null)), (Some("Bearer sk-wrong"), json!("invalid_api_key"))] {
+            let mut headers = vec![("content-type", "application/json")];
+            headers.extend(key.map(|key| ("authorization", key)));
+            let reply = send(sandbox.addr(), "POST", PATH, &headers, body.as_bytes()).await;
+            assert_eq!((reply.status, &reply.json()["error"]["code"]), (401, &code));
+        }
+        let headers = [("content-type", "application/json; charset=utf-8"), ("authorization", "Bearer sk-right")];
+        assert_eq!(send(sandbox.addr(), "POST", PATH, &headers, body.as_bytes()).await.status, 200);
+        assert_eq!(get(&sandbox, "/openai/v1/models").await.status, 401);
+        assert_eq!(violations(&sandbox), 3);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_not_a_json_object_and_a_path_that_is_not_there_are_violations() {
+        let sandbox = sandbox("{}").await;
+        let key = ("authorization", "Bearer any");
+        for (kind, body) in [("text/plain", "{}"), ("application/json", "{\"model\":"), ("application/json", "[]")] {
+            let reply = send(sandbox.addr(), "POST", PATH, &[key, ("content-type", kind)], body.as_bytes()).await;
+            assert_eq!((reply.status, reply.json()["error"]["type"].as_str()), (400, Some("invalid_request_error")));
+        }
+        assert_eq!(post(&sandbox, "/openai/v1/images/variations", json!({})).await.status, 404);
+        assert_eq!(get(&sandbox, PATH).await.json()["error"]["type"], "invalid_request_error");
+        assert_eq!(violations(&sandbox), 5);
+    }
+
+    #[tokio::test]
+    async fn forbidden_content_is_refused_in_each_models_way_and_costs_nothing() {
+        let sandbox = sandbox("{}").await;
+        let reply = post(&sandbox, PATH, with(json!({"prompt": "a FORBIDDEN bicycle"}))).await;
+        let error = &reply.json()["error"];
+        assert_eq!((reply.status, error["code"].as_str()), (400, Some("moderation_blocked")));
+        assert_eq!((error["type"].as_str(), &error["param"]), (Some("image_generation_user_error"), &json!(null)));
+        assert_eq!(error["moderation_details"]["moderation_stage"], "input");
+        let reply = post(&sandbox, PATH, with(json!({"model": "dall-e-3", "prompt": "forbidden"}))).await;
+        assert_eq!((reply.status, reply.json()["error"]["code"].as_str()), (400, Some("content_policy_violation")));
+        assert_eq!((sandbox.invoice().total, violations(&sandbox)), (Some(Usd::ZERO), 0));
+    }
+
+    #[tokio::test]
+    async fn each_fault_looks_as_it_does_at_the_vendor_and_only_pictures_cost() {
+        let sandbox = sandbox("{}").await;
+        let meet = async |mode| {
+            sandbox.set(Name::OpenAi, |vendor| vendor.mode = mode);
+            post(&sandbox, PATH, with(json!({}))).await
+        };
+        let reply = meet(Mode::Down500).await;
+        assert_eq!((reply.status, reply.json()["error"]["type"].as_str()), (500, Some("server_error")));
+        let reply = meet(Mode::RateLimited { retry_after: std::time::Duration::from_millis(1500) }).await;
+        assert_eq!((reply.status, reply.header("retry-after")), (429, Some("2")));
+        assert_eq!(reply.json()["error"]["code"], "rate_limit_exceeded");
+        let reply = meet(Mode::OutOfMoney).await;
+        assert_eq!((reply.status, reply.json()["error"]["code"].as_str()), (429, Some("insufficient_quota")));
+        let reply = meet(Mode::Garbage).await;
+        assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/html; charset=utf-8")));
+        let reply = meet(Mode::NoPictures).await;
+        assert_eq!((reply.status, &reply.json()["data"]), (200, &json!([])));
+        assert_eq!((sandbox.invoice().total, violations(&sandbox)), (Some(Usd::ZERO), 0));
+        let reply = meet(Mode::Truncated).await;
+        assert_eq!(picture(&reply.json()["data"][0]).err(), Some(Fault::Truncated));
+        assert_eq!(sandbox.invoice().total, Some(Usd::from_nanos(40_000_000)), "what was drawn is charged");
+    }
+
+    #[tokio::test]
+    async fn a_hanging_call_is_in_flight_until_its_client_leaves() {
+        let sandbox = sandbox("{vendors: {openai: {mode: hang}}}").await;
+        let headers = [("authorization", "Bearer any"), ("content-type", "application/json")];
+        let body = with(json!({})).to_string();
+        let mut clients = Vec::new();
+        for _ in 0..3 {
+            clients.push(start(sandbox.addr(), "POST", PATH, &headers, body.as_bytes()).await);
+        }
+        sandbox.until(Name::OpenAi, |bill| bill.in_flight == 3).await;
+        clients.pop();
+        sandbox.until(Name::OpenAi, |bill| bill.in_flight == 2).await;
+        drop(clients);
+        let bill = sandbox.until(Name::OpenAi, |bill| bill.in_flight == 0).await;
+        assert_eq!((bill.calls, bill.max_in_flight, bill.usd), (3, 3, Usd::ZERO));
+    }
+
+    #[tokio::test]
+    async fn the_models_are_listed_with_those_that_the_settings_name() {
+        let sandbox = sandbox("{vendors: {openai: {price: {gpt-image-2: 1, house-model: 1}}}}").await;
+        let json = get(&sandbox, "/openai/v1/models").await.json();
+        let ids: Vec<&str> =
+            json["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
+        assert_eq!(ids.iter().filter(|id| **id == "gpt-image-2").count(), 1);
+        assert!(ids.contains(&"house-model"));
+    }
+}

@@ -1,0 +1,410 @@
+//! What the sandbox's vendors charge, how long they take and how they misbehave.
+//!
+//! Everything has a default, so that an empty file is a working sandbox: any key, no delay, no fault, one price. A
+//! YAML file gives amounts, rates and durations as plain text (`0.04`, `2.5%`, `300ms`); none of them passes through
+//! floating point. Nothing here decides anything: `faults.rs` throws the dice, the vendors' files read the rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::de::{Deserializer, Error};
+use serde::{Deserialize, Serialize};
+
+use super::faults::{Faults, Mode};
+use crate::image::{Format, Size};
+use crate::money::Usd;
+
+/// One of the sandbox's vendors. The word is the first part of its path and its key in YAML and JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Name {
+    /// The OpenAI Images API.
+    OpenAi,
+    /// A server that resembles it, with a dialect of its own.
+    Compatible,
+    /// Stability AI, v1 and v2beta.
+    Stability,
+    /// Replicate predictions.
+    Replicate,
+}
+
+impl Name {
+    /// Every vendor, in the order invoices list them.
+    pub const ALL: [Name; 4] = [Name::OpenAi, Name::Compatible, Name::Stability, Name::Replicate];
+
+    /// `openai`, `compatible`, `stability`, `replicate`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Name::OpenAi => "openai",
+            Name::Compatible => "compatible",
+            Name::Stability => "stability",
+            Name::Replicate => "replicate",
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// One of something for each vendor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PerVendor<T> {
+    /// The OpenAI vendor's.
+    pub openai: T,
+    /// The OpenAI-compatible vendor's.
+    pub compatible: T,
+    /// Stability's.
+    pub stability: T,
+    /// Replicate's.
+    pub replicate: T,
+}
+
+impl<T> PerVendor<T> {
+    /// The one of `name`.
+    pub fn get(&self, name: Name) -> &T {
+        match name {
+            Name::OpenAi => &self.openai,
+            Name::Compatible => &self.compatible,
+            Name::Stability => &self.stability,
+            Name::Replicate => &self.replicate,
+        }
+    }
+
+    /// The one of `name`, to change.
+    pub fn get_mut(&mut self, name: Name) -> &mut T {
+        match name {
+            Name::OpenAi => &mut self.openai,
+            Name::Compatible => &mut self.compatible,
+            Name::Stability => &mut self.stability,
+            Name::Replicate => &mut self.replicate,
+        }
+    }
+
+    /// Something else for each vendor, made from its name and what it has here.
+    pub fn map<U>(&self, mut make: impl FnMut(Name, &T) -> U) -> PerVendor<U> {
+        PerVendor {
+            openai: make(Name::OpenAi, &self.openai),
+            compatible: make(Name::Compatible, &self.compatible),
+            stability: make(Name::Stability, &self.stability),
+            replicate: make(Name::Replicate, &self.replicate),
+        }
+    }
+}
+
+/// The settings of all vendors.
+pub type Vendors = PerVendor<Vendor>;
+
+/// A whole sandbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The vendors.
+    pub vendors: Vendors,
+    /// Where every random choice starts: the same seed and the same order of calls give the same run.
+    pub seed: u64,
+}
+
+/// One vendor.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Vendor {
+    /// The only key that is accepted; `None` accepts any key that is not empty.
+    pub key: Option<String>,
+    /// Price of one picture, by model. A model named here exists, whatever the vendor's own list says.
+    #[serde(deserialize_with = "amounts")]
+    pub price: BTreeMap<String, Usd>,
+    /// Finer prices; the first row that fits a picture wins over `price`.
+    pub price_table: Vec<PriceRow>,
+    /// Price of one picture of every other model.
+    #[serde(deserialize_with = "parsed")]
+    pub default_price: Usd,
+    /// How long drawing takes.
+    #[serde(deserialize_with = "duration")]
+    pub latency: Duration,
+    /// At most this much is added to `latency`, by chance.
+    #[serde(deserialize_with = "duration")]
+    pub jitter: Duration,
+    /// How often a call goes wrong, and how.
+    pub faults: Faults,
+    /// What every call meets, whatever the odds in `faults`.
+    #[serde(with = "serde_yaml::with::singleton_map")]
+    pub mode: Mode,
+    /// Makes PNG and WebP files at least this large by drawing noise, as far as the picture has pixels for it
+    /// (3 bytes each). Zero draws none.
+    pub min_bytes: usize,
+    /// How the compatible vendor differs from OpenAI. The others do not read it.
+    pub dialect: Dialect,
+}
+
+impl Default for Vendor {
+    fn default() -> Vendor {
+        Vendor {
+            key: None,
+            price: BTreeMap::new(),
+            price_table: Vec::new(),
+            default_price: Usd::from_nanos(40_000_000),
+            latency: Duration::ZERO,
+            jitter: Duration::ZERO,
+            faults: Faults::default(),
+            mode: Mode::Normal,
+            min_bytes: 0,
+            dialect: Dialect::default(),
+        }
+    }
+}
+
+impl Vendor {
+    /// What one picture costs. `quality` is the vendor's own word, where it has one.
+    pub fn price_of(&self, model: &str, size: Size, quality: Option<&str>) -> Usd {
+        let row = self.price_table.iter().find(|row| row.fits(model, size, quality));
+        row.map(|row| row.usd).or_else(|| self.price.get(model).copied()).unwrap_or(self.default_price)
+    }
+
+    /// Whether `key` opens the door.
+    pub(super) fn accepts(&self, key: Option<&str>) -> bool {
+        match (key, &self.key) {
+            (None | Some(""), _) => false,
+            (Some(_), None) => true,
+            (Some(given), Some(wanted)) => given == wanted,
+        }
+    }
+}
+
+/// A price for some pictures; an absent part fits any.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriceRow {
+    /// Exactly this model.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// Exactly this size.
+    #[serde(default, deserialize_with = "maybe_parsed")]
+    pub size: Option<Size>,
+    /// No more pixels than this size has.
+    #[serde(default, deserialize_with = "maybe_parsed")]
+    pub up_to: Option<Size>,
+    /// Exactly this quality, in the vendor's word.
+    #[serde(default)]
+    pub quality: Option<String>,
+    /// Price of one picture.
+    #[serde(deserialize_with = "parsed")]
+    pub usd: Usd,
+}
+
+impl PriceRow {
+    fn fits(&self, model: &str, size: Size, quality: Option<&str>) -> bool {
+        self.model.as_deref().is_none_or(|wanted| wanted == model)
+            && self.size.is_none_or(|wanted| wanted == size)
+            && self.up_to.is_none_or(|most| size.pixels() <= most.pixels())
+            && self.quality.as_deref().is_none_or(|wanted| Some(wanted) == quality)
+    }
+}
+
+/// How an OpenAI-compatible server speaks (PROVIDERS.md 8.3 and 8.5).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dialect {
+    /// Answers without a key too, as a server on one's own machine does.
+    pub open: bool,
+    /// The header that carries the key.
+    pub auth_header: String,
+    /// What stands before the key.
+    pub auth_prefix: String,
+    /// OpenAI's field name -> this server's. The OpenAI name is then unknown.
+    pub rename: BTreeMap<String, String>,
+    /// Fields taken besides OpenAI's, with any value.
+    pub extra: BTreeSet<String>,
+    /// How a size is written.
+    pub size: SizeStyle,
+    /// Pictures per call, at most.
+    pub max_n: u8,
+    /// What `response_format: b64_json` is called.
+    pub base64_word: String,
+    /// Whether pictures come as asked or always in one form.
+    pub answer: AnswerForm,
+    /// Where the list of pictures stands, dots between keys.
+    pub list: String,
+    /// The key of base64 in a list item.
+    pub base64: String,
+    /// The key of a link in a list item.
+    pub url: String,
+    /// List items are bare strings instead of objects.
+    pub bare_items: bool,
+    /// Links are paths without a host.
+    pub relative_urls: bool,
+    /// Answers have `created`.
+    pub created: bool,
+    /// How errors look.
+    pub errors: ErrorShape,
+    /// A response header with the exact price of the call, such as `x-litellm-response-cost`.
+    pub cost_header: Option<String>,
+    /// The file format drawn when the request names none.
+    #[serde(deserialize_with = "format")]
+    pub format: Format,
+    /// Models that exist; empty: every name does.
+    pub models: BTreeSet<String>,
+}
+
+impl Default for Dialect {
+    fn default() -> Dialect {
+        Dialect {
+            open: false,
+            auth_header: "authorization".to_owned(),
+            auth_prefix: "Bearer ".to_owned(),
+            rename: BTreeMap::new(),
+            extra: BTreeSet::new(),
+            size: SizeStyle::Any,
+            max_n: 10,
+            base64_word: "b64_json".to_owned(),
+            answer: AnswerForm::Asked,
+            list: "data".to_owned(),
+            base64: "b64_json".to_owned(),
+            url: "url".to_owned(),
+            bare_items: false,
+            relative_urls: false,
+            created: true,
+            errors: ErrorShape::OpenAi,
+            cost_header: None,
+            format: Format::Png,
+            models: BTreeSet::new(),
+        }
+    }
+}
+
+/// How a size is written in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SizeStyle {
+    /// `size` or `image_size` as `WxH`, or `width` and `height`.
+    Any,
+    /// `"size": "1024x1024"`.
+    WidthXHeight,
+    /// `"size": "1024*1024"`.
+    WidthStarHeight,
+    /// `"width": 1024, "height": 1024`.
+    TwoFields,
+    /// `"aspect_ratio": "16:9"`, drawn with about one million pixels.
+    AspectRatio,
+}
+
+/// The form pictures come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerForm {
+    /// As `response_format` says; links when it says nothing.
+    Asked,
+    /// Always base64.
+    Base64,
+    /// Always base64 with a `data:` prefix, under the key of base64.
+    DataUrl,
+    /// Always links.
+    Url,
+}
+
+/// How a server words its errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorShape {
+    /// `{"error":{"message","type","param","code"}}`.
+    #[serde(rename = "openai")]
+    OpenAi,
+    /// `{"detail":[{"loc","msg","type"}]}` with 422, as FastAPI does.
+    Fastapi,
+    /// `{"error":"text"}`.
+    Text,
+    /// `{"message":"text"}`.
+    Message,
+    /// `{"code":40001,"msg":"text"}`.
+    CodeMsg,
+}
+
+/// A value written as text that `T` can read. A YAML number is read by its digits, never as a float.
+pub(super) fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(input: D) -> Result<T, D::Error> {
+    String::deserialize(input)?.parse().map_err(D::Error::custom)
+}
+
+fn maybe_parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(input: D) -> Result<Option<T>, D::Error> {
+    Option::<String>::deserialize(input)?.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+}
+
+/// Amounts by name.
+pub(super) fn amounts<'de, D: Deserializer<'de>>(input: D) -> Result<BTreeMap<String, Usd>, D::Error> {
+    let texts = BTreeMap::<String, String>::deserialize(input)?;
+    let read = |(name, text): (String, String)| {
+        text.parse().map(|usd| (name.clone(), usd)).map_err(|why| D::Error::custom(format!("{name}: {why}")))
+    };
+    texts.into_iter().map(read).collect()
+}
+
+/// `300ms`, `2s`, `1m 30s`.
+pub(super) fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
+    humantime::parse_duration(&String::deserialize(input)?).map_err(D::Error::custom)
+}
+
+fn format<'de, D: Deserializer<'de>>(input: D) -> Result<Format, D::Error> {
+    String::deserialize(input)?.parse().map_err(|()| D::Error::custom("a file format is png, jpeg or webp"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::faults::Rate;
+
+    #[test]
+    fn an_empty_file_is_a_working_sandbox() {
+        assert_eq!(serde_yaml::from_str::<Settings>("{}").unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn a_file_gives_prices_rates_and_delays_as_plain_text() {
+        let settings: Settings = serde_yaml::from_str(
+            "seed: 7
+vendors:
+  openai:
+    key: sk-sandbox
+    price: {gpt-image-2: 0.053, dall-e-3: 0.000000001}
+    price_table:
+      - {model: gpt-image-2, size: 1536x1024, quality: high, usd: 0.165}
+      - {model: gpt-image-2, up_to: 512x512, usd: 0.006}
+    default_price: 1e-2
+    latency: 1s 500ms
+    faults: {error_rate: 10%, hang_rate: 2.5%}
+    mode: {rate_limited: {retry_after: 5s}}
+  stability: {mode: down500}
+",
+        )
+        .unwrap();
+        let openai = &settings.vendors.openai;
+        let price = |model, size, quality| openai.price_of(model, size, quality).to_string();
+        assert_eq!(price("gpt-image-2", Size::new(1024, 1024), Some("high")), "0.053");
+        assert_eq!(price("gpt-image-2", Size::new(1536, 1024), Some("high")), "0.165");
+        assert_eq!(price("gpt-image-2", Size::new(512, 256), None), "0.006");
+        assert_eq!(price("dall-e-3", Size::new(512, 256), None), "0.000000001");
+        assert_eq!(price("gpt-image-1", Size::new(1024, 1024), None), "0.01");
+        assert_eq!((openai.latency, settings.seed), (Duration::from_millis(1500), 7));
+        assert_eq!((openai.faults.error_rate, openai.faults.hang_rate), (Rate::percent(10), Rate::per_mille(25)));
+        assert_eq!(openai.mode, Mode::RateLimited { retry_after: Duration::from_secs(5) });
+        assert_eq!(settings.vendors.stability.mode, Mode::Down500);
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused() {
+        for text in ["vendors: {openia: {}}", "vendors: {openai: {lateny: 1s}}", "vendors: {openai: {mode: sulking}}"] {
+            assert!(serde_yaml::from_str::<Settings>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn without_a_key_of_its_own_a_vendor_takes_any_key_but_none() {
+        let open = Vendor::default();
+        assert_eq!([open.accepts(Some("x")), open.accepts(Some("")), open.accepts(None)], [true, false, false]);
+        let strict = Vendor { key: Some("right".to_owned()), ..Vendor::default() };
+        assert_eq!([strict.accepts(Some("right")), strict.accepts(Some("wrong"))], [true, false]);
+    }
+}

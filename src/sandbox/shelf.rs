@@ -1,0 +1,66 @@
+//! Pictures behind links: what to draw, not the drawn bytes, so that thousands of links weigh almost nothing.
+//!
+//! A link is good until [`CAPACITY`] newer ones were handed out; then it is 404, as a vendor's link is after its hour.
+//! Whoever has the link may fetch it, no key needed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::call::draw;
+use super::draw::Sketch;
+use super::settings::Name;
+use super::{Desk, lock};
+use crate::image::Format;
+
+/// Links that are good at once.
+const CAPACITY: usize = 10_000;
+
+/// The pictures that links lead to.
+#[derive(Debug, Default)]
+pub(super) struct Shelf(Mutex<Links>);
+
+#[derive(Debug, Default)]
+struct Links {
+    next: u64,
+    sketches: BTreeMap<u64, Sketch>,
+}
+
+impl Shelf {
+    /// Keeps `sketch` and gives its path at `vendor`. Replicate writes `jpg`, so the others' `jpeg` is not universal.
+    pub(super) fn put(&self, vendor: Name, sketch: Sketch) -> String {
+        let ending = match (sketch.format, vendor) {
+            (Format::Jpeg, Name::Replicate) => "jpg",
+            (format, _) => format.word(),
+        };
+        let index = sketch.index;
+        let mut links = lock(&self.0);
+        links.next += 1;
+        let id = links.next;
+        links.sketches.insert(id, sketch);
+        while links.sketches.len() > CAPACITY {
+            links.sketches.pop_first();
+        }
+        format!("/{vendor}/files/{id:08x}/out-{index}.{ending}")
+    }
+
+    fn get(&self, id: &str) -> Option<Sketch> {
+        let id = u64::from_str_radix(id, 16).ok()?;
+        lock(&self.0).sketches.get(&id).cloned()
+    }
+}
+
+/// `GET /{vendor}/files/{id}/{file}`.
+pub(super) async fn fetch(State(desk): State<Arc<Desk>>, Path((id, _)): Path<(String, String)>) -> Response {
+    let Some(sketch) = desk.shelf.get(&id) else {
+        return (StatusCode::NOT_FOUND, "no such file, or no longer\n").into_response();
+    };
+    let media_type = sketch.format.media_type();
+    match draw(vec![sketch]).await {
+        Ok(mut files) => ([(header::CONTENT_TYPE, media_type)], files.pop().unwrap_or_default()).into_response(),
+        Err(no) => no.into_response(),
+    }
+}

@@ -1,0 +1,364 @@
+//! Stability AI, version 2beta: Stable Image core, ultra and sd3 (PROVIDERS.md section 3.1).
+//!
+//! Forms only: a JSON body is refused, however right its fields. One picture a call, by aspect ratio, never by pixels.
+//! The sizes drawn are SD3's own for about one million pixels; core's are the same ratios at the 1.5 million its page
+//! promises, computed, for want of a published list. Not here: image to image.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::multipart::{Multipart, MultipartError};
+use axum::extract::{FromRequest, Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64_simd::STANDARD;
+use serde_json::{Value, json};
+
+use super::Desk;
+use super::call::{Call, No, act_out, bearer, draw, media_type, text};
+use super::draw::Sketch;
+use super::faults::Mode;
+use super::fields::{Fields, Wrong};
+use super::settings::{Name, Vendor};
+use super::stability::{STYLES, fault_words, is_blurred, seed_of, tell};
+use crate::image::{Format, Size};
+
+/// Ratios and what SD3 draws for them.
+const RATIOS: [(&str, Size); 9] = [
+    ("21:9", Size::new(1536, 640)),
+    ("16:9", Size::new(1344, 768)),
+    ("3:2", Size::new(1216, 832)),
+    ("5:4", Size::new(1088, 896)),
+    ("1:1", Size::new(1024, 1024)),
+    ("4:5", Size::new(896, 1088)),
+    ("2:3", Size::new(832, 1216)),
+    ("9:16", Size::new(768, 1344)),
+    ("9:21", Size::new(640, 1536)),
+];
+
+/// The models of the `sd3` service. The last is in the price list but not in the schema's enum; it is taken here.
+const SD3: [&str; 4] = ["sd3.5-large", "sd3.5-large-turbo", "sd3.5-medium", "sd3.5-flash"];
+
+/// Which endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Service {
+    Core,
+    Ultra,
+    Sd3,
+}
+
+/// `POST /stability/v2beta/stable-image/generate/{service}`.
+pub(super) async fn generate(State(desk): State<Arc<Desk>>, Path(service): Path<String>, request: Request) -> Response {
+    let call = Call::admit(&desk, Name::Stability);
+    let answer = answer(&call, &service, request).await;
+    call.close(answer)
+}
+
+async fn answer(call: &Call, service: &str, request: Request) -> Result<Response, No> {
+    authorise(&call.vendor, request.headers())?;
+    let service = match service {
+        "core" => Service::Core,
+        "ultra" => Service::Ultra,
+        "sd3" => Service::Sd3,
+        _ => return Err(wrong(StatusCode::NOT_FOUND, "not_found", "no such service: use core, ultra or sd3")),
+    };
+    let json = wants_json(request.headers())?;
+    let order = Order::read(service, Fields::form(read_form(request).await?)).map_err(|wrong| bad_field(&wrong))?;
+    act_out(call.fate, fault).await?;
+    if call.refuses(&order.prompt) {
+        let words = "Your request was flagged by our content moderation system, as a result your request was denied and you were not charged.";
+        return Err(No::fault(StatusCode::FORBIDDEN, error("content_moderation", words)));
+    }
+    call.work().await;
+    order.fill(call, json).await
+}
+
+/// The form's fields, each at most once.
+async fn read_form(request: Request) -> Result<Vec<(String, String)>, No> {
+    let given = text(request.headers(), &header::CONTENT_TYPE).unwrap_or_default().to_owned();
+    let not_a_form =
+        |_| bad_field(&Wrong::other("content-type", format!("must be multipart/form-data, not '{given}'")));
+    let mut form = Multipart::from_request(request, &()).await.map_err(not_a_form)?;
+    let mut fields: Vec<(String, String)> = Vec::new();
+    while let Some(field) = form.next_field().await.map_err(|why| bad_form(&why))? {
+        let name = field.name().unwrap_or_default().to_owned();
+        let text = field.text().await.map_err(|why| bad_form(&why))?;
+        // The vendor's own sample sends an empty file called `none` only to make its client write a form.
+        if name == "none" && text.is_empty() {
+            continue;
+        }
+        if fields.iter().any(|(known, _)| *known == name) {
+            return Err(bad_field(&Wrong::other(&name, "must be given once")));
+        }
+        fields.push((name, text));
+    }
+    Ok(fields)
+}
+
+fn bad_form(why: &MultipartError) -> No {
+    if why.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        wrong(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "body: must be at most 10MiB")
+    } else {
+        bad_field(&Wrong::other("body", why.body_text()))
+    }
+}
+
+/// What is to be drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Order {
+    model: String,
+    prompt: String,
+    size: Size,
+    format: Format,
+    seed: u32,
+}
+
+impl Order {
+    fn read(service: Service, mut fields: Fields) -> Result<Order, Wrong> {
+        let prompt = fields.prompt("prompt", 10_000)?;
+        fields.bounded("negative_prompt", 10_000)?;
+        let ratio = fields.choice("aspect_ratio", &RATIOS.map(|(name, _)| name))?;
+        let seed = fields.whole("seed", 0..=4_294_967_294)?;
+        let format = fields.choice("output_format", &["jpeg", "png", "webp"])?;
+        fields.choice("style_preset", &STYLES)?;
+        let model = match service {
+            Service::Core => "core".to_owned(),
+            Service::Ultra => "ultra".to_owned(),
+            Service::Sd3 => read_sd3(&mut fields)?,
+        };
+        fields.end()?;
+        Ok(Order {
+            model,
+            prompt,
+            size: size(service, ratio.as_deref().unwrap_or("1:1")),
+            format: format.and_then(|word| word.parse().ok()).unwrap_or(Format::Png),
+            seed: seed.and_then(|seed| u32::try_from(seed).ok()).unwrap_or(0),
+        })
+    }
+
+    /// Draws, charges and answers.
+    async fn fill(self, call: &Call, json: bool) -> Result<Response, No> {
+        let seed = seed_of(self.seed, call);
+        if call.fate == Mode::NoPictures {
+            let body = json!({"seed": seed, "finish_reason": "SUCCESS"});
+            return Ok(if json { Json(body).into_response() } else { ().into_response() });
+        }
+        let blurred = is_blurred(&self.prompt);
+        let reason = if blurred { "CONTENT_FILTERED" } else { "SUCCESS" };
+        let sketch = call.sketch(&self.prompt, u64::from(seed), 0, self.size);
+        let mut files = draw(vec![Sketch { blurred, format: self.format, ..sketch }]).await?;
+        let file = files.pop().unwrap_or_default();
+        // Nothing is awaited from here on: what is charged is answered.
+        call.charge(&self.model, self.size, None, 1, u32::from(blurred))?;
+        let media_type = self.format.media_type();
+        if json {
+            let body = json!({"image": STANDARD.encode_to_string(&file), "seed": seed, "finish_reason": reason});
+            let content_type = format!("application/json; type={media_type}");
+            return Ok(([(header::CONTENT_TYPE, content_type)], body.to_string()).into_response());
+        }
+        let mut answer = ([(header::CONTENT_TYPE, media_type)], file).into_response();
+        tell(&mut answer, reason, seed);
+        Ok(answer)
+    }
+}
+
+/// The fields of `sd3` alone, and its model.
+fn read_sd3(fields: &mut Fields) -> Result<String, Wrong> {
+    fields.choice("mode", &["text-to-image"])?;
+    fields.number("cfg_scale", 1.0..=10.0)?;
+    Ok(fields.choice("model", &SD3)?.unwrap_or_else(|| "sd3.5-large".to_owned()))
+}
+
+fn size(service: Service, ratio: &str) -> Size {
+    let (_, size) = RATIOS.iter().find(|(name, _)| *name == ratio).copied().unwrap_or(RATIOS[4]);
+    match service {
+        Service::Ultra | Service::Sd3 => size,
+        Service::Core => {
+            let side = |this: u32, other: u32| {
+                let exact = (1_500_000 * u64::from(this) / u64::from(other)).isqrt();
+                u32::try_from((exact + 8) / 16 * 16).unwrap_or(this)
+            };
+            Size::new(side(size.width, size.height), side(size.height, size.width))
+        }
+    }
+}
+
+fn wants_json(headers: &HeaderMap) -> Result<bool, No> {
+    match media_type(text(headers, &header::ACCEPT).unwrap_or_default()).as_str() {
+        "" | "*/*" | "image/*" => Ok(false),
+        "application/json" => Ok(true),
+        _ => Err(bad_field(&Wrong::other("accept", "must be image/* or application/json"))),
+    }
+}
+
+fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
+    match bearer(headers) {
+        key if vendor.accepts(key) => Ok(()),
+        None => Err(wrong(StatusCode::UNAUTHORIZED, "unauthorized", "authorization: is required")),
+        Some(_) => Err(wrong(StatusCode::UNAUTHORIZED, "unauthorized", "authorization: invalid API key")),
+    }
+}
+
+/// Version 2beta's envelope: a list of `errors`.
+fn error(name: &str, words: &str) -> Value {
+    json!({"id": "sandbox", "name": name, "errors": [words]})
+}
+
+fn wrong(status: StatusCode, name: &str, words: &str) -> No {
+    No::violation(status, error(name, words))
+}
+
+fn bad_field(field: &Wrong) -> No {
+    wrong(StatusCode::BAD_REQUEST, "bad_request", &format!("{}: {}", field.field, field.sentence()))
+}
+
+fn fault(mode: Mode) -> No {
+    let (status, name, words) = fault_words(mode);
+    No::fault(status, error(name, words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::{Reply, sandbox, send};
+    use super::super::{Mode, Sandbox};
+    use super::*;
+    use crate::image::{Encoded, Picture};
+    use crate::money::Usd;
+
+    /// A form by hand, with a key and this `accept`.
+    async fn form(sandbox: &Sandbox, service: &str, accept: &str, fields: &[(&str, &str)]) -> Reply {
+        let mut body = String::new();
+        for (name, value) in fields {
+            body += &format!("--cut\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        }
+        body += "--cut--\r\n";
+        let headers = [
+            ("authorization", "Bearer any"),
+            ("accept", accept),
+            ("content-type", "multipart/form-data; boundary=cut"),
+        ];
+        send(sandbox.addr(), "POST", &path(service), &headers, body.as_bytes()).await
+    }
+
+    fn path(service: &str) -> String {
+        format!("/stability/v2beta/stable-image/generate/{service}")
+    }
+
+    fn size(reply: Reply) -> Size {
+        Picture::inspect(Encoded::Raw(reply.body.into())).unwrap().size
+    }
+
+    #[tokio::test]
+    async fn a_picture_comes_as_bytes_with_its_seed_in_a_header() {
+        let sandbox = sandbox("{vendors: {stability: {price: {core: 0.03}}}}").await;
+        let fields = [("prompt", "a red bicycle"), ("seed", "7"), ("output_format", "jpeg"), ("none", "")];
+        let reply = form(&sandbox, "core", "image/*", &fields).await;
+        assert_eq!((reply.status, reply.header("content-type")), (200, Some("image/jpeg")));
+        assert_eq!((reply.header("seed"), reply.header("finish-reason")), (Some("7"), Some("SUCCESS")));
+        let again = form(&sandbox, "core", "*/*", &fields).await;
+        assert_eq!(reply.body, again.body, "the same seed draws the same picture");
+        assert_eq!(size(reply), Size::new(1232, 1232));
+        assert_eq!(sandbox.invoice().vendor(Name::Stability).usd, Usd::from_nanos(60_000_000));
+    }
+
+    #[tokio::test]
+    async fn json_has_a_content_type_with_a_parameter_and_no_seed_header() {
+        let sandbox = sandbox("{}").await;
+        let fields =
+            [("prompt", "a red bicycle"), ("aspect_ratio", "16:9"), ("model", "sd3.5-medium"), ("cfg_scale", "4.5")];
+        let reply = form(&sandbox, "sd3", "application/json", &fields).await;
+        assert_eq!(reply.header("content-type"), Some("application/json; type=image/png"));
+        assert_eq!((reply.header("seed"), reply.header("finish-reason")), (None, None));
+        let json = reply.json();
+        assert_eq!(json["finish_reason"], "SUCCESS");
+        assert!(json["seed"].as_u64().is_some_and(|seed| seed > 0));
+        let picture = Picture::inspect(Encoded::Base64(json["image"].as_str().unwrap().to_owned().into())).unwrap();
+        assert_eq!(picture.size, Size::new(1344, 768));
+        assert_eq!(sandbox.invoice().vendor(Name::Stability).by_model["sd3.5-medium"].pictures, 1);
+    }
+
+    #[tokio::test]
+    async fn only_a_form_will_do() {
+        let sandbox = sandbox("{}").await;
+        let headers = [("authorization", "Bearer any"), ("content-type", "application/json")];
+        let reply = send(sandbox.addr(), "POST", &path("ultra"), &headers, br#"{"prompt": "x"}"#).await;
+        assert_eq!((reply.status, reply.json()["name"].as_str()), (400, Some("bad_request")));
+        assert_eq!(
+            reply.json()["errors"],
+            json!(["content-type: must be multipart/form-data, not 'application/json'"])
+        );
+        let reply = send(sandbox.addr(), "POST", &path("ultra"), &headers[1..], b"{}").await;
+        assert_eq!((reply.status, reply.json()["name"].as_str()), (401, Some("unauthorized")));
+        assert_eq!(sandbox.invoice().vendor(Name::Stability).violations_total, 2);
+    }
+
+    #[tokio::test]
+    async fn every_field_that_is_out_of_line_is_named_and_noted() {
+        let sandbox = sandbox("{}").await;
+        let long = "x".repeat(10_001);
+        let cases: [(&str, &[(&str, &str)], &str); 13] = [
+            ("core", &[], "prompt: is required"),
+            ("core", &[("prompt", "")], "prompt: must not be empty"),
+            ("core", &[("prompt", &long)], "prompt: must have at most 10000 characters"),
+            ("core", &[("prompt", "x"), ("width", "1024")], "width: is not a known field"),
+            ("core", &[("prompt", "x"), ("n", "2")], "n: is not a known field"),
+            ("core", &[("prompt", "x"), ("aspect_ratio", "4:3")], "aspect_ratio: must be one of"),
+            ("core", &[("prompt", "x"), ("seed", "4294967295")], "seed: must be less than or equal to 4294967294"),
+            ("core", &[("prompt", "x"), ("seed", "many")], "seed: must be of type integer"),
+            ("core", &[("prompt", "x"), ("output_format", "jpg")], "output_format: must be one of"),
+            ("core", &[("prompt", "x"), ("model", "sd3.5-large")], "model: is not a known field"),
+            ("ultra", &[("prompt", "x"), ("cfg_scale", "4")], "cfg_scale: is not a known field"),
+            ("sd3", &[("prompt", "x"), ("model", "sd2")], "model: must be one of"),
+            ("sd3", &[("prompt", "x"), ("prompt", "y")], "prompt: must be given once"),
+        ];
+        for (count, (service, fields, words)) in cases.iter().enumerate() {
+            let reply = form(&sandbox, service, "image/*", fields).await;
+            let told = reply.json()["errors"][0].as_str().unwrap().to_owned();
+            assert_eq!(reply.status, 400, "{told}");
+            assert!(told.starts_with(words), "{told}");
+            assert_eq!(sandbox.invoice().vendor(Name::Stability).violations_total, count as u64 + 1);
+        }
+        assert_eq!(form(&sandbox, "core", "image/png", &[("prompt", "x")]).await.status, 400);
+        assert_eq!(form(&sandbox, "sdxl", "image/*", &[("prompt", "x")]).await.status, 404);
+    }
+
+    #[tokio::test]
+    async fn a_body_over_ten_mebibytes_is_too_large() {
+        let sandbox = sandbox("{}").await;
+        let reply = form(&sandbox, "core", "image/*", &[("prompt", &"x".repeat(10 << 20))]).await;
+        assert_eq!((reply.status, reply.json()["name"].as_str()), (413, Some("payload_too_large")));
+    }
+
+    #[tokio::test]
+    async fn forbidden_is_refused_free_of_charge_and_blurred_is_charged() {
+        let sandbox = sandbox("{}").await;
+        let reply = form(&sandbox, "ultra", "image/*", &[("prompt", "a forbidden bicycle")]).await;
+        assert_eq!((reply.status, reply.json()["name"].as_str()), (403, Some("content_moderation")));
+        assert_eq!(sandbox.invoice().total, Some(Usd::ZERO));
+        let reply = form(&sandbox, "ultra", "image/*", &[("prompt", "a blurred bicycle")]).await;
+        assert_eq!((reply.status, reply.header("finish-reason")), (200, Some("CONTENT_FILTERED")));
+        assert_eq!(size(reply), Size::new(1024, 1024));
+        let invoice = sandbox.invoice();
+        let bill = invoice.vendor(Name::Stability);
+        assert_eq!((bill.refused_billed, bill.pictures, bill.violations_total), (1, 1, 0));
+        assert_eq!(bill.usd, Usd::from_nanos(40_000_000));
+    }
+
+    #[tokio::test]
+    async fn each_fault_looks_as_it_does_at_the_vendor() {
+        let sandbox = sandbox("{}").await;
+        let meet = async |mode| {
+            sandbox.set(Name::Stability, |vendor| vendor.mode = mode);
+            form(&sandbox, "core", "application/json", &[("prompt", "x")]).await
+        };
+        let reply = meet(Mode::RateLimited { retry_after: std::time::Duration::from_secs(9) }).await;
+        assert_eq!((reply.status, reply.json()["name"].as_str()), (429, Some("rate_limit_exceeded")));
+        assert_eq!(reply.header("retry-after"), None, "this vendor does not say when to come back");
+        let reply = meet(Mode::OutOfMoney).await;
+        assert_eq!((reply.status, reply.json()["name"].as_str()), (402, Some("payment_required")));
+        let reply = meet(Mode::Down500).await;
+        assert_eq!((reply.status, reply.json()["errors"].as_array().map(Vec::len)), (500, Some(1)));
+        assert_eq!(meet(Mode::NoPictures).await.json().get("image"), None);
+        assert_eq!(sandbox.invoice().total, Some(Usd::ZERO));
+    }
+}
