@@ -31,6 +31,8 @@ const QUOTE: usize = 300;
 #[derive(Debug)]
 pub(super) struct Call {
     pub desk: Arc<Desk>,
+    /// Where its links lead.
+    pub origin: String,
     pub name: Name,
     /// The settings when the call came.
     pub vendor: Arc<Vendor>,
@@ -45,7 +47,7 @@ pub(super) struct Call {
 
 impl Call {
     /// Counts the call and throws its dice, always the same throws in the same order, so that a run repeats.
-    pub(super) fn admit(desk: &Arc<Desk>, name: Name) -> Call {
+    pub(super) fn admit(desk: &Arc<Desk>, name: Name, headers: &HeaderMap) -> Call {
         let book = desk.book(name);
         let vendor = desk.settings(name);
         let (thrown, jitter, luck) = {
@@ -55,7 +57,16 @@ impl Call {
         };
         let fate = if vendor.mode == Mode::Normal { vendor.faults.meet(thrown) } else { vendor.mode };
         let time = vendor.latency.saturating_add(jitter);
-        Call { desk: Arc::clone(desk), name, fate, luck, time, seat: Some(book.till.sit()), vendor }
+        Call {
+            desk: Arc::clone(desk),
+            origin: origin(headers, desk),
+            name,
+            fate,
+            luck,
+            time,
+            seat: Some(book.till.sit()),
+            vendor,
+        }
     }
 
     /// Whether the content is refused, by its word or by its fate.
@@ -216,6 +227,11 @@ pub(super) fn media_type(text: &str) -> String {
 /// A header as text.
 pub(super) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// `http://host:port` as the client knows it, which in containers is another name than ours.
+pub(super) fn origin(headers: &HeaderMap, desk: &Desk) -> String {
+    text(headers, &header::HOST).map_or_else(|| desk.url.clone(), |host| format!("http://{host}"))
 }
 
 /// The key in `Authorization: Bearer KEY`.

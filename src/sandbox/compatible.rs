@@ -16,10 +16,11 @@ use base64_simd::STANDARD;
 use serde_json::{Value, json};
 
 use super::call::{BadBody, Call, No, act_out, draw, finish, read_json, text, unix_time};
+use super::dialect::{AnswerForm, Dialect, ErrorShape, SizeStyle};
 use super::draw::Sketch;
 use super::faults::Mode;
 use super::fields::{Fields, Why, Wrong};
-use super::settings::{AnswerForm, Dialect, ErrorShape, Name, SizeStyle, Vendor};
+use super::settings::{Name, Vendor};
 use super::{Desk, openai_errors, shelf};
 use crate::image::{Format, Size};
 use crate::money::Usd;
@@ -39,7 +40,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
 }
 
 async fn generate(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let call = Call::admit(&desk, Name::Compatible);
+    let call = Call::admit(&desk, Name::Compatible, request.headers());
     let shape = call.vendor.dialect.errors;
     let answer = answer(&call, request).await.map_err(|no| no.told_as(shape));
     call.close(answer)
@@ -189,7 +190,7 @@ impl Order {
 
 fn link(call: &Call, sketch: Sketch) -> String {
     let path = call.desk.shelf.put(Name::Compatible, sketch);
-    if call.vendor.dialect.relative_urls { path } else { format!("{}{path}", call.desk.url) }
+    if call.vendor.dialect.relative_urls { path } else { format!("{}{path}", call.origin) }
 }
 
 /// Exact, in plain decimals.

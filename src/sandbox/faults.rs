@@ -6,14 +6,14 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde::de::{Deserializer, Error};
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::settings::duration;
 
 /// What a call meets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// An honest answer.
@@ -24,7 +24,7 @@ pub enum Mode {
     /// 429. Only a vendor that really says when to come back does so.
     RateLimited {
         /// When to come back.
-        #[serde(deserialize_with = "duration", serialize_with = "as_seconds")]
+        #[serde(deserialize_with = "duration")]
         retry_after: Duration,
     },
     /// The account has no money left.
@@ -39,10 +39,6 @@ pub enum Mode {
     NoPictures,
     /// Pictures that end too soon.
     Truncated,
-}
-
-fn as_seconds<S: serde::Serializer>(time: &Duration, out: S) -> Result<S::Ok, S::Error> {
-    out.collect_str(&humantime::format_duration(*time))
 }
 
 /// How often a call meets what. One throw of the dice decides, so the rates add up; past 100% in all, the later ones

@@ -7,7 +7,7 @@
 //! invoice ([`Sandbox::invoice`]) says what they cost, to the nano-dollar.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,11 +27,13 @@ mod call;
 mod client;
 mod compatible;
 mod control;
+mod dialect;
 mod draw;
 mod faults;
 mod fields;
 mod openai;
 mod openai_errors;
+mod openai_models;
 mod predictions;
 mod replicate;
 mod replicate_models;
@@ -41,8 +43,9 @@ mod stability;
 mod stable_image;
 mod till;
 
+pub use dialect::{AnswerForm, Dialect, ErrorShape, SizeStyle};
 pub use faults::{BadRate, Faults, Mode, Rate};
-pub use settings::{AnswerForm, Dialect, ErrorShape, Name, PerVendor, PriceRow, Settings, SizeStyle, Vendor, Vendors};
+pub use settings::{Name, PerVendor, PriceRow, Settings, Vendor, Vendors};
 pub use till::{Bill, Invoice, Line};
 
 use predictions::Predictions;
@@ -72,7 +75,7 @@ impl Sandbox {
     pub async fn start(addr: SocketAddr, settings: Settings) -> io::Result<Sandbox> {
         let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
-        let desk = Arc::new(Desk::new(format!("http://{addr}"), settings));
+        let desk = Arc::new(Desk::new(format!("http://{}", reachable(addr)), settings));
         let closing = watch::Sender::new(false);
         let app = routes(Arc::clone(&desk), closing.subscribe());
         // Answers must not wait for an acknowledgement; where the option is refused they are only slower.
@@ -126,6 +129,15 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         self.closing.send_replace(true);
         self.desk.predictions.stop();
+    }
+}
+
+/// `addr` as a client on this machine can write it.
+fn reachable(addr: SocketAddr) -> SocketAddr {
+    match addr {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, v4.port()).into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, v6.port()).into(),
+        addr => addr,
     }
 }
 
@@ -228,7 +240,7 @@ mod tests {
     use serde_json::{Value, json};
     use tokio::io::AsyncReadExt;
 
-    use super::client::{get, post, sandbox, start};
+    use super::client::{get, post, sandbox, send, start};
     use super::*;
     use crate::money::{self, Usd};
 
@@ -287,6 +299,17 @@ mod tests {
         drop(clients);
         let bill = sandbox.until(Name::OpenAi, |bill| bill.in_flight == 0).await;
         assert_eq!((bill.max_in_flight, bill.usd), (20, Usd::ZERO), "what was not answered is not charged");
+    }
+
+    #[tokio::test]
+    async fn links_lead_to_the_host_that_the_client_called() {
+        let sandbox = Sandbox::start((Ipv4Addr::UNSPECIFIED, 0).into(), Settings::default()).await.unwrap();
+        assert_eq!(sandbox.url(), format!("http://127.0.0.1:{}", sandbox.addr().port()));
+        let addr = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2), sandbox.addr().port()));
+        let headers = [("authorization", "Bearer any"), ("content-type", "application/json")];
+        let body = json!({"model": "dall-e-2", "prompt": "x", "size": "256x256"}).to_string();
+        let json = send(addr, "POST", PATH, &headers, body.as_bytes()).await.json();
+        assert!(json["data"][0]["url"].as_str().unwrap().starts_with(&format!("http://{addr}/openai/files/")));
     }
 
     #[tokio::test]

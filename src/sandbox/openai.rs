@@ -1,9 +1,8 @@
 //! The OpenAI Images API as PROVIDERS.md section 1 has it: generations and models.
 //!
-//! The GPT image models and the two DALL-E models each take only their own fields, and `null` is absent. The DALL-E
-//! models are gone at OpenAI but not in the programs that speak their shape, so they live on here. Not here: edits,
-//! variations, streaming. Wordings of errors that section 1.6 does not quote are from memory; status, type, param and
-//! code are what a client may rely on.
+//! The GPT image models and the two DALL-E models each take only their own fields, and `null` is absent. Models and
+//! their limits are in `openai_models.rs`, the wordings of errors in `openai_errors.rs`. Not here: edits, variations,
+//! streaming.
 
 use std::sync::Arc;
 
@@ -22,81 +21,10 @@ use super::draw::Sketch;
 use super::faults::Mode;
 use super::fields::{Fields, Why, Wrong};
 use super::openai_errors::{authorise, bad_body, bad_field, fault, invalid, no_such_model, refusal};
+use super::openai_models::{Family, MODELS, quality, size, tokens};
 use super::settings::{Name, Vendor};
 use super::shelf;
 use crate::image::{Format, Size};
-
-/// Models with the same fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Family {
-    Dalle2,
-    Dalle3,
-    /// Three sizes.
-    Gpt1,
-    /// Any size within bounds.
-    Gpt2,
-    /// And the qualities `xhigh` and `max`.
-    Gpt25,
-    /// And `complexity`.
-    Gpt26,
-}
-
-const MODELS: [(&str, Family); 15] = [
-    ("gpt-image-2.6-flare", Family::Gpt26),
-    ("gpt-image-2.6-sunburst", Family::Gpt26),
-    ("gpt-image-2.5-flare", Family::Gpt25),
-    ("gpt-image-2.5-flare-2026-09-08", Family::Gpt25),
-    ("gpt-image-2.5-sunburst", Family::Gpt25),
-    ("gpt-image-2.5-sunburst-2026-09-08", Family::Gpt25),
-    ("gpt-image-2", Family::Gpt2),
-    ("gpt-image-2-2026-04-21", Family::Gpt2),
-    ("gpt-image-1.5", Family::Gpt1),
-    ("gpt-image-1.5-2025-12-16", Family::Gpt1),
-    ("gpt-image-1-mini", Family::Gpt1),
-    ("gpt-image-1", Family::Gpt1),
-    ("chatgpt-image-latest", Family::Gpt1),
-    ("dall-e-3", Family::Dalle3),
-    ("dall-e-2", Family::Dalle2),
-];
-
-impl Family {
-    /// A model that only the settings know is taken for a `gpt-image-2`.
-    fn of(model: &str, vendor: &Vendor) -> Option<Family> {
-        let known = MODELS.iter().find(|(name, _)| *name == model).map(|(_, family)| *family);
-        known.or_else(|| vendor.price.contains_key(model).then_some(Family::Gpt2))
-    }
-
-    fn is_dalle(self) -> bool {
-        matches!(self, Family::Dalle2 | Family::Dalle3)
-    }
-
-    fn prompt_chars(self) -> usize {
-        match self {
-            Family::Dalle2 => 1000,
-            Family::Dalle3 => 4000,
-            Family::Gpt1 | Family::Gpt2 | Family::Gpt25 | Family::Gpt26 => 32_000,
-        }
-    }
-
-    /// The sizes that can be named; `None` is any within bounds.
-    fn sizes(self) -> Option<&'static [&'static str]> {
-        match self {
-            Family::Dalle2 => Some(&["256x256", "512x512", "1024x1024"]),
-            Family::Dalle3 => Some(&["1024x1024", "1792x1024", "1024x1792"]),
-            Family::Gpt1 => Some(&["1024x1024", "1024x1536", "1536x1024", "auto"]),
-            Family::Gpt2 | Family::Gpt25 | Family::Gpt26 => None,
-        }
-    }
-
-    fn qualities(self) -> &'static [&'static str] {
-        match self {
-            Family::Dalle2 => &["standard", "auto"],
-            Family::Dalle3 => &["standard", "hd", "auto"],
-            Family::Gpt1 | Family::Gpt2 => &["low", "medium", "high", "auto"],
-            Family::Gpt25 | Family::Gpt26 => &["low", "medium", "high", "xhigh", "max", "auto"],
-        }
-    }
-}
 
 pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()
@@ -108,7 +36,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
 }
 
 async fn generate(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let call = Call::admit(&desk, Name::OpenAi);
+    let call = Call::admit(&desk, Name::OpenAi, request.headers());
     let answer = answer(&call, request).await.map(|answer| with_vendor_headers(answer, &call));
     call.close(answer)
 }
@@ -256,8 +184,7 @@ impl Order {
         }
         let sketches: Vec<Sketch> = (0..self.n).map(|index| self.sketch(call, index)).collect();
         let data = if self.links {
-            let link =
-                |sketch| json!({"url": format!("{}{}", call.desk.url, call.desk.shelf.put(Name::OpenAi, sketch))});
+            let link = |sketch| json!({"url": format!("{}{}", call.origin, call.desk.shelf.put(Name::OpenAi, sketch))});
             sketches.into_iter().map(link).collect()
         } else {
             let files = draw(sketches).await?;
@@ -304,52 +231,8 @@ impl Order {
     }
 }
 
-/// Output tokens of one picture: section 1.7's for the three classic sizes, in proportion to the pixels for others.
-fn tokens(size: Size, quality: &str) -> u64 {
-    let column = match quality {
-        "low" => 0,
-        "medium" => 1,
-        _ => 2,
-    };
-    let row = match (size.width, size.height) {
-        (1024, 1536) => [408, 1584, 6240],
-        (1536, 1024) => [400, 1568, 6208],
-        _ => [272, 1056, 4160].map(|square: u64| (square * size.pixels()).div_ceil(1024 * 1024)),
-    };
-    row[column]
-}
-
 fn required(value: Option<String>, name: &str) -> Result<String, No> {
     value.ok_or_else(|| bad_field(Wrong::new(name, Why::Missing)))
-}
-
-/// What `auto`, or nothing, becomes.
-fn quality(family: Family, asked: Option<String>) -> String {
-    match asked.filter(|quality| quality != "auto") {
-        Some(quality) => quality,
-        None if family.is_dalle() => "standard".to_owned(),
-        None => "medium".to_owned(),
-    }
-}
-
-fn size(family: Family, fields: &mut Fields) -> Result<Size, Wrong> {
-    let text = match family.sizes() {
-        Some(sizes) => fields.choice("size", sizes)?,
-        None => fields.text("size")?,
-    };
-    let Some(text) = text.filter(|text| text != "auto") else { return Ok(Size::new(1024, 1024)) };
-    let size = text.parse().ok().filter(|size| family.sizes().is_some() || is_drawable(*size));
-    size.ok_or_else(|| Wrong::other("size", format!("Invalid size '{text}'. Width and height must be multiples of 16, with a ratio between 1:3 and 3:1, no edge over 3840 and 655360 to 8294400 pixels.")))
-}
-
-/// The bounds of gpt-image-2 and later.
-fn is_drawable(size: Size) -> bool {
-    let (long, short) = (size.width.max(size.height), size.width.min(size.height));
-    size.width.is_multiple_of(16)
-        && size.height.is_multiple_of(16)
-        && long <= 3840
-        && long <= 3 * short
-        && (655_360..=8_294_400).contains(&size.pixels())
 }
 
 #[cfg(test)]

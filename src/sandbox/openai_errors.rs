@@ -18,7 +18,8 @@ pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> 
     }
     let body = match key {
         None | Some("") => invalid(
-            "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).",
+            "You didn't provide an API key. You need to provide your API key in an Authorization header using \
+             Bearer auth (i.e. Authorization: Bearer YOUR_KEY).",
             None,
             None,
         ),
@@ -45,7 +46,9 @@ pub(super) fn bad_body(why: BadBody) -> No {
         BadBody::ContentType(given) => (
             StatusCode::BAD_REQUEST,
             format!(
-                "Unsupported content type: '{given}'. This API method only accepts 'application/json' requests, but you specified the header 'Content-Type: {given}'. Please try again with a supported content type."
+                "Unsupported content type: '{given}'. This API method only accepts \
+                 'application/json' requests, but you specified the header 'Content-Type: {given}'. Please try \
+                 again with a supported content type."
             ),
             Some("unsupported_content_type"),
         ),
@@ -70,13 +73,15 @@ pub(super) fn bad_field(wrong: Wrong) -> No {
         }
         Why::Empty => (
             format!(
-                "Invalid '{name}': empty string. Expected a string with minimum length 1, but got an empty string instead."
+                "Invalid '{name}': empty string. Expected a string with minimum length 1, but got an \
+                 empty string instead."
             ),
             "empty_string",
         ),
         Why::TooLong(most, got) => (
             format!(
-                "Invalid '{name}': string too long. Expected a string with maximum length {most}, but got a string with length {got} instead."
+                "Invalid '{name}': string too long. Expected a string with maximum length {most}, but got a \
+                 string with length {got} instead."
             ),
             "string_above_max_length",
         ),
@@ -119,7 +124,8 @@ pub(super) fn fault(mode: Mode) -> No {
 
 pub(super) fn refusal(is_dalle: bool, request_id: &str) -> No {
     let message = format!(
-        "Your request was rejected by the safety system. If you believe this is an error, contact us at help.openai.com and include the request ID {}. safety_violations=[violence].",
+        "Your request was rejected by the safety system. If you believe this is an error, contact us \
+         at help.openai.com and include the request ID {}. safety_violations=[violence].",
         request_id
     );
     let body = if is_dalle {

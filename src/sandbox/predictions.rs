@@ -122,7 +122,11 @@ impl Prediction {
             progress: watch::Sender::new(Progress::Running(seat)),
             worker: Mutex::new(None),
         });
-        let work = Work { desk: Arc::clone(&call.desk), outcome: Outcome::of(call, &prediction.model, picture) };
+        let work = Work {
+            desk: Arc::clone(&call.desk),
+            origin: call.origin.clone(),
+            outcome: Outcome::of(call, &prediction.model, picture),
+        };
         let worker = tokio::spawn(work.run(Arc::clone(&prediction), deadline));
         *lock(&prediction.worker) = Some(worker.abort_handle());
         prediction
@@ -154,8 +158,8 @@ impl Prediction {
         drop(self.progress.subscribe().wait_for(|progress| matches!(progress, Progress::Ended(_))).await);
     }
 
-    /// The prediction object. `url` is the sandbox's own.
-    pub(super) fn body(&self, url: &str) -> Value {
+    /// The prediction object. `origin` is the sandbox as the asker knows it.
+    pub(super) fn body(&self, origin: &str) -> Value {
         let (status, output, error) = match &*self.progress.borrow() {
             Progress::Running(_) => (phase(self.created.elapsed(), self.time), Value::Null, Value::Null),
             Progress::Ended(Ending::Succeeded(output)) => ("succeeded", output.clone(), Value::Null),
@@ -163,7 +167,7 @@ impl Prediction {
             Progress::Ended(Ending::Canceled) => ("canceled", Value::Null, Value::Null),
             Progress::Ended(Ending::Aborted) => ("aborted", Value::Null, Value::Null),
         };
-        let own = format!("{url}/replicate/v1/predictions/{}", self.id);
+        let own = format!("{origin}/replicate/v1/predictions/{}", self.id);
         let mut body = json!({
             "id": self.id,
             "model": self.model,
@@ -221,6 +225,8 @@ impl Outcome {
 #[derive(Debug)]
 struct Work {
     desk: Arc<Desk>,
+    /// Where the links lead.
+    origin: String,
     outcome: Outcome,
 }
 
@@ -250,7 +256,7 @@ impl Work {
         };
         let price = vendor.price_of(&model, picture.size, None);
         self.desk.book(Name::Replicate).till.charge(&model, price, picture.count, 0)?;
-        let put = |sketch| json!(format!("{}{}", self.desk.url, self.desk.shelf.put(Name::Replicate, sketch)));
+        let put = |sketch| json!(format!("{}{}", self.origin, self.desk.shelf.put(Name::Replicate, sketch)));
         let mut links: Vec<Value> = sketches.into_iter().map(put).collect();
         Some(Ending::Succeeded(if picture.single { links.pop().unwrap_or(Value::Null) } else { Value::Array(links) }))
     }
@@ -262,6 +268,8 @@ fn now() -> String {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderMap;
+
     use super::*;
     use crate::image::{Format, Size};
     use crate::money::Usd;
@@ -283,7 +291,11 @@ mod tests {
             single: false,
         };
         let order = Order { model: "owner/model".to_owned(), version: "hidden".to_owned(), input: Map::new(), picture };
-        Prediction::start(&mut Call::admit(desk, Name::Replicate), order, deadline.map(Duration::from_secs))
+        Prediction::start(
+            &mut Call::admit(desk, Name::Replicate, &HeaderMap::new()),
+            order,
+            deadline.map(Duration::from_secs),
+        )
     }
 
     fn status(prediction: &Prediction) -> String {

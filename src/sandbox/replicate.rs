@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing;
 use serde_json::{Value, json};
 
-use super::call::{BadBody, Call, No, act_out, bearer, finish, read_json};
+use super::call::{BadBody, Call, No, act_out, bearer, finish, origin, read_json};
 use super::faults::Mode;
 use super::fields::{Fields, Why, Wrong};
 use super::predictions::{Order, Prediction};
@@ -42,13 +42,13 @@ async fn create_by_model(
     Path((owner, name)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    let mut call = Call::admit(&desk, Name::Replicate);
+    let mut call = Call::admit(&desk, Name::Replicate, request.headers());
     let answer = create(&mut call, Some(format!("{owner}/{name}")), request).await;
     call.close(answer)
 }
 
 async fn create_by_version(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let mut call = Call::admit(&desk, Name::Replicate);
+    let mut call = Call::admit(&desk, Name::Replicate, request.headers());
     let answer = create(&mut call, None, request).await;
     call.close(answer)
 }
@@ -62,22 +62,23 @@ async fn create(call: &mut Call, model: Option<String>, request: Request) -> Res
     act_out(call.fate, fault).await?;
     let prediction = Prediction::start(call, order, deadline);
     let Some(wait) = wait else {
-        return Ok((StatusCode::CREATED, Json(prediction.body(&call.desk.url))).into_response());
+        return Ok((StatusCode::CREATED, Json(prediction.body(&call.origin))).into_response());
     };
     let ended = tokio::time::timeout(wait, prediction.ended()).await.is_ok();
     let status = if ended { StatusCode::CREATED } else { StatusCode::ACCEPTED };
-    Ok((status, Json(prediction.body(&call.desk.url))).into_response())
+    Ok((status, Json(prediction.body(&call.origin))).into_response())
 }
 
 async fn poll(State(desk): State<Arc<Desk>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let answer = find(&desk, &id, &headers).await.map(|found| Json(found.body(&desk.url)).into_response());
+    let answer =
+        find(&desk, &id, &headers).await.map(|found| Json(found.body(&origin(&headers, &desk))).into_response());
     finish(&desk, Name::Replicate, answer)
 }
 
 async fn cancel(State(desk): State<Arc<Desk>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     let answer = find(&desk, &id, &headers).await.map(|found| {
         found.cancel();
-        Json(found.body(&desk.url)).into_response()
+        Json(found.body(&origin(&headers, &desk))).into_response()
     });
     finish(&desk, Name::Replicate, answer)
 }

@@ -91,7 +91,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
 }
 
 async fn generate(State(desk): State<Arc<Desk>>, Path(engine): Path<String>, request: Request) -> Response {
-    let call = Call::admit(&desk, Name::Stability);
+    let call = Call::admit(&desk, Name::Stability, request.headers());
     let answer = answer(&call, engine, request).await;
     call.close(answer)
 }
@@ -324,7 +324,8 @@ pub(super) fn fault_words(mode: Mode) -> (StatusCode, &'static str, &'static str
         Mode::RateLimited { .. } => (
             StatusCode::TOO_MANY_REQUESTS,
             "rate_limit_exceeded",
-            "You have exceeded the rate limit of 150 requests within a 10 second period, and have been timed out for 60 seconds.",
+            "You have exceeded the rate limit of 150 requests within a 10 second period, and have been timed out \
+             for 60 seconds.",
         ),
         Mode::OutOfMoney => (
             StatusCode::PAYMENT_REQUIRED,

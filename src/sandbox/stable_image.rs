@@ -49,7 +49,7 @@ enum Service {
 
 /// `POST /stability/v2beta/stable-image/generate/{service}`.
 pub(super) async fn generate(State(desk): State<Arc<Desk>>, Path(service): Path<String>, request: Request) -> Response {
-    let call = Call::admit(&desk, Name::Stability);
+    let call = Call::admit(&desk, Name::Stability, request.headers());
     let answer = answer(&call, &service, request).await;
     call.close(answer)
 }
@@ -66,7 +66,8 @@ async fn answer(call: &Call, service: &str, request: Request) -> Result<Response
     let order = Order::read(service, Fields::form(read_form(request).await?)).map_err(|wrong| bad_field(&wrong))?;
     act_out(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
-        let words = "Your request was flagged by our content moderation system, as a result your request was denied and you were not charged.";
+        let words = "Your request was flagged by our content moderation system, as a result your request was denied \
+                     and you were not charged.";
         return Err(No::fault(StatusCode::FORBIDDEN, error("content_moderation", words)));
     }
     call.work().await;
@@ -225,8 +226,10 @@ mod tests {
     use crate::image::{Encoded, Picture};
     use crate::money::Usd;
 
+    type Form<'a> = &'a [(&'a str, &'a str)];
+
     /// A form by hand, with a key and this `accept`.
-    async fn form(sandbox: &Sandbox, service: &str, accept: &str, fields: &[(&str, &str)]) -> Reply {
+    async fn form(sandbox: &Sandbox, service: &str, accept: &str, fields: Form<'_>) -> Reply {
         let mut body = String::new();
         for (name, value) in fields {
             body += &format!("--cut\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
@@ -296,7 +299,7 @@ mod tests {
     async fn every_field_that_is_out_of_line_is_named_and_noted() {
         let sandbox = sandbox("{}").await;
         let long = "x".repeat(10_001);
-        let cases: [(&str, &[(&str, &str)], &str); 13] = [
+        let cases: [(&str, Form<'_>, &str); 13] = [
             ("core", &[], "prompt: is required"),
             ("core", &[("prompt", "")], "prompt: must not be empty"),
             ("core", &[("prompt", &long)], "prompt: must have at most 10000 characters"),

@@ -1,0 +1,133 @@
+//! The ways in which an OpenAI-compatible server can differ from OpenAI, as settings.
+//!
+//! The words are chosen here, not taken from Easel's own config: a test that states the difference twice notices when
+//! one of the two is misread. `compatible.rs` acts on them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+
+use crate::image::Format;
+
+/// How an OpenAI-compatible server speaks (PROVIDERS.md 8.3 and 8.5).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dialect {
+    /// Answers without a key too, as a server on one's own machine does.
+    pub open: bool,
+    /// The header that carries the key.
+    pub auth_header: String,
+    /// What stands before the key.
+    pub auth_prefix: String,
+    /// OpenAI's field name -> this server's. The OpenAI name is then unknown.
+    pub rename: BTreeMap<String, String>,
+    /// Fields taken besides OpenAI's, with any value.
+    pub extra: BTreeSet<String>,
+    /// How a size is written.
+    pub size: SizeStyle,
+    /// Pictures per call, at most.
+    pub max_n: u8,
+    /// What `response_format: b64_json` is called.
+    pub base64_word: String,
+    /// Whether pictures come as asked or always in one form.
+    pub answer: AnswerForm,
+    /// Where the list of pictures stands, dots between keys.
+    pub list: String,
+    /// The key of base64 in a list item.
+    pub base64: String,
+    /// The key of a link in a list item.
+    pub url: String,
+    /// List items are bare strings instead of objects.
+    pub bare_items: bool,
+    /// Links are paths without a host.
+    pub relative_urls: bool,
+    /// Answers have `created`.
+    pub created: bool,
+    /// How errors look.
+    pub errors: ErrorShape,
+    /// A response header with the exact price of the call, such as `x-litellm-response-cost`.
+    pub cost_header: Option<String>,
+    /// The file format drawn when the request names none.
+    #[serde(deserialize_with = "format")]
+    pub format: Format,
+    /// Models that exist; empty: every name does.
+    pub models: BTreeSet<String>,
+}
+
+impl Default for Dialect {
+    fn default() -> Dialect {
+        Dialect {
+            open: false,
+            auth_header: "authorization".to_owned(),
+            auth_prefix: "Bearer ".to_owned(),
+            rename: BTreeMap::new(),
+            extra: BTreeSet::new(),
+            size: SizeStyle::Any,
+            max_n: 10,
+            base64_word: "b64_json".to_owned(),
+            answer: AnswerForm::Asked,
+            list: "data".to_owned(),
+            base64: "b64_json".to_owned(),
+            url: "url".to_owned(),
+            bare_items: false,
+            relative_urls: false,
+            created: true,
+            errors: ErrorShape::OpenAi,
+            cost_header: None,
+            format: Format::Png,
+            models: BTreeSet::new(),
+        }
+    }
+}
+
+/// How a size is written in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SizeStyle {
+    /// `size` or `image_size` as `WxH`, or `width` and `height`.
+    Any,
+    /// `"size": "1024x1024"`.
+    WidthXHeight,
+    /// `"size": "1024*1024"`.
+    WidthStarHeight,
+    /// `"width": 1024, "height": 1024`.
+    TwoFields,
+    /// `"aspect_ratio": "16:9"`, drawn with about one million pixels.
+    AspectRatio,
+}
+
+/// The form pictures come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerForm {
+    /// As `response_format` says; links when it says nothing.
+    Asked,
+    /// Always base64.
+    Base64,
+    /// Always base64 with a `data:` prefix, under the key of base64.
+    DataUrl,
+    /// Always links.
+    Url,
+}
+
+/// How a server words its errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorShape {
+    /// `{"error":{"message","type","param","code"}}`.
+    #[serde(rename = "openai")]
+    OpenAi,
+    /// `{"detail":[{"loc","msg","type"}]}` with 422, as FastAPI does.
+    Fastapi,
+    /// `{"error":"text"}`.
+    Text,
+    /// `{"message":"text"}`.
+    Message,
+    /// `{"code":40001,"msg":"text"}`.
+    CodeMsg,
+}
+
+fn format<'de, D: Deserializer<'de>>(input: D) -> Result<Format, D::Error> {
+    String::deserialize(input)?.parse().map_err(|()| D::Error::custom("a file format is png, jpeg or webp"))
+}
