@@ -1,26 +1,96 @@
 //! From YAML text to a [`plan::Plan`], or to a list of everything that is wrong with it.
+//!
+//! The text passes through five rooms: `tree` reads YAML and remembers where everything stood, `expand` fills in
+//! `${NAME}`, `shape` compares it with the JSON Schema of `file` (the YAML exactly as written), `check` turns that into
+//! the plan, and `report` prints problems. Each room notes all it can find and leaves out what it could not read, so
+//! that the next one still sees the rest. Nothing here reads a file or the environment; both are handed in.
+
+use std::path::Path;
+
+mod check;
+mod expand;
+mod file;
+mod mask;
+mod place;
 pub mod plan;
+mod report;
+mod shape;
+mod suggest;
+mod tree;
+mod units;
+
+pub use report::{Problem, Problems};
+
+use plan::Plan;
+use report::{Finding, Findings};
+
+/// What the config may name without knowing the provider room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
+    /// The word after `kind:`.
     pub name: &'static str,
+    /// Where the vendor lives when the config does not say; `None` makes `base_url` required.
     pub default_base_url: Option<&'static str>,
+    /// Whether calls without an `api_key` are pointless.
     pub needs_key: bool,
+    /// Model names worth suggesting. Others are just as welcome.
     pub known_models: &'static [&'static str],
 }
+
+/// Environment and files, handed in so that this floor reads neither.
 pub trait Lookup {
+    /// The value of an environment variable, `None` when it is not set.
     fn var(&self, name: &str) -> Option<String>;
-    fn file(&self, path: &std::path::Path) -> Result<String, String>;
+
+    /// The text of a file, or in a few words why it cannot be read. The words are printed; they must not contain the
+    /// file's text.
+    fn file(&self, path: &Path) -> Result<String, String>;
 }
+
+/// A config file's name and text.
+#[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
+    /// The file's name as problems print it.
     pub name: &'a str,
+    /// Its text.
     pub text: &'a str,
 }
-#[derive(Debug)]
-pub struct Problems;
-impl std::fmt::Display for Problems {
-    fn fmt(&self, _f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        Ok(())
+
+/// Reads and checks a config; `kinds` are the providers this build knows.
+///
+/// Fails with every problem there is, not just the first.
+pub fn load(source: &Source<'_>, kinds: &[Kind], lookup: &dyn Lookup) -> Result<Plan, Problems> {
+    let mut findings = Findings::default();
+    let mut tree = match tree::read(source.text, &mut findings) {
+        Ok(tree) => tree,
+        Err(broken) => {
+            findings.add(broken);
+            return Err(findings.into_problems(source.name, mask::lines(source.text)));
+        }
+    };
+    // From here on only the masked text is quoted, so no later room can print a key that stands in the file.
+    let text = mask::values(source.text, &tree);
+    expand::expand(&mut tree, &text, lookup, &mut findings);
+    let plan = match shape::read(&mut tree, &text, &mut findings) {
+        Some(file) => check::check(&file, place::Place::root(&text, &tree), kinds, &mut findings),
+        None => None,
+    };
+    match plan {
+        Some(plan) if findings.is_empty() => Ok(plan),
+        _ => {
+            if findings.is_empty() {
+                // Every room notes why it gives up; should one forget, a bad file must still not pass as a good one.
+                findings.add(Finding::new(0..0, "this file cannot be read as a config", None));
+            }
+            Err(findings.into_problems(source.name, text))
+        }
     }
 }
-pub fn load(_s: &Source<'_>, _k: &[Kind], _l: &dyn Lookup) -> Result<plan::Plan, Problems> {
-    Err(Problems)
+
+/// The JSON Schema (draft 2020-12) of the config file, for editors and for `easel schema`.
+pub fn schema() -> serde_json::Value {
+    shape::SCHEMA.clone()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,353 @@
+//! `routes:`: every offer exists, and every route can be reached.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::abilities::Bend;
+use crate::config::Kind;
+use crate::config::check::Checker;
+use crate::config::file;
+use crate::config::place::Place;
+use crate::config::plan::{Defaults, ModelPattern, Offer, OnDeadline, Provider, Route, RouteCache};
+use crate::config::suggest::{instead, listed, nearest};
+
+const DEADLINE: Duration = Duration::from_secs(180);
+const MAX_FAILURES: u32 = 6;
+const MAX_FAILURES_PER_OFFER: u32 = 2;
+const TOLERANCE_PPM: u32 = 150_000;
+const CACHE_TTL: Duration = Duration::from_secs(30 * 86_400);
+
+/// Every route that could be read. `tree` is the whole file.
+pub(super) fn routes(
+    checker: &mut Checker<'_>,
+    routes: &[file::Route],
+    tree: Place<'_>,
+    providers: &BTreeMap<String, Arc<Provider>>,
+    kinds: &[Kind],
+) -> Vec<Arc<Route>> {
+    let at = tree.key("routes");
+    if routes.is_empty() && !at.lost_items() {
+        let help = "add `routes:` with a list like `- {name: all, offers: [provider/model]}`".to_owned();
+        checker.report(at, "there are no routes, so no request could be answered", help);
+    }
+    let known = Known { providers, at: tree.key("providers"), kinds };
+    let mut earlier: Vec<Seen<'_>> = Vec::new();
+    let mut read = Vec::new();
+    for (index, written) in routes.iter().enumerate() {
+        let place = at.item(index);
+        let route = route(checker, written, place, &known);
+        let seen = Seen { place, route: Arc::new(route), certain: is_certain(place) };
+        duplicate_name(checker, &seen, &earlier);
+        unreachable(checker, &seen, &earlier);
+        read.push(Arc::clone(&seen.route));
+        earlier.push(seen);
+    }
+    read
+}
+
+/// A route that was read, and where.
+struct Seen<'t> {
+    place: Place<'t>,
+    route: Arc<Route>,
+    /// What it matches was read without a problem.
+    certain: bool,
+}
+
+fn is_certain(route: Place<'_>) -> bool {
+    let matches = route.key("match");
+    let parts = [matches, matches.key("models"), matches.key("headers")];
+    let headers = matches.key("headers");
+    let no_header_lost = headers.keys().all(|name| !headers.key(name).is_bad());
+    parts.iter().all(|part| !part.is_bad() && !part.lost_items()) && no_header_lost
+}
+
+fn duplicate_name(checker: &mut Checker<'_>, seen: &Seen<'_>, earlier: &[Seen<'_>]) {
+    let name = &seen.route.name;
+    if let Some(first) = earlier.iter().find(|earlier| !name.is_empty() && earlier.route.name == *name) {
+        let place = seen.place.key("name");
+        let what = format!("another route is called {} (line {})", place.shown(), first.place.key("name").line());
+        checker.report(place, what, "give each route a name of its own".to_owned());
+    }
+}
+
+/// A route all of whose requests are taken by one earlier route is a mistake, most often a catch-all that stands too
+/// high.
+fn unreachable(checker: &mut Checker<'_>, seen: &Seen<'_>, earlier: &[Seen<'_>]) {
+    let covering = earlier.iter().find(|earlier| earlier.certain && covers(&earlier.route, &seen.route));
+    if let Some(first) = covering.filter(|_| seen.certain) {
+        let place = match seen.place.key("match") {
+            matches if matches.key("models").is_given() => matches.key("models"),
+            matches if matches.is_given() => matches,
+            _ => seen.place.key("name"),
+        };
+        let name = first.place.key("name");
+        let what = format!("no request gets here: route {} (line {}) takes them all", name.shown(), name.line());
+        checker.report(place, what, "put the more general route last".to_owned());
+    }
+}
+
+/// Whether every request `later` matches is matched by `earlier`.
+fn covers(earlier: &Route, later: &Route) -> bool {
+    let any = [ModelPattern::Prefix(String::new())];
+    let patterns = |route: &'_ Route| if route.models.is_empty() { any.to_vec() } else { route.models.clone() };
+    let earlier_patterns = patterns(earlier);
+    let covered = |pattern: &ModelPattern| {
+        earlier_patterns.iter().any(|wide| match (wide, pattern) {
+            (ModelPattern::Exact(wide), ModelPattern::Exact(name)) => wide == name,
+            (ModelPattern::Exact(_), ModelPattern::Prefix(_)) => false,
+            (ModelPattern::Prefix(wide), ModelPattern::Exact(text) | ModelPattern::Prefix(text)) => {
+                text.starts_with(wide)
+            }
+        })
+    };
+    earlier.headers.iter().all(|header| later.headers.contains(header)) && patterns(later).iter().all(covered)
+}
+
+fn route(checker: &mut Checker<'_>, route: &file::Route, at: Place<'_>, known: &Known<'_>) -> Route {
+    let file::Route {
+        name: written_name,
+        matches,
+        offers: written_offers,
+        price,
+        deadline: written_deadline,
+        attempts,
+        refusals,
+        defaults: written_defaults,
+        size,
+        cache: written_cache,
+    } = route;
+    let (deadline, on_deadline) = deadline(checker, written_deadline.as_ref(), at.key("deadline"));
+    let file::Limit { max_usd_per_image, max_usd_per_request } = price;
+    let limit = at.key("price");
+    let file::Attempts { max, per_offer } = attempts;
+    let file::Match { models, headers: written_headers } = matches;
+    Route {
+        name: name(checker, written_name.as_deref(), at.key("name")),
+        models: patterns(checker, models.as_deref(), at.key("match").key("models")),
+        headers: headers(checker, written_headers, at.key("match").key("headers")),
+        offers: offers(checker, written_offers, at.key("offers"), known),
+        max_usd_per_image: checker.read(limit.key("max_usd_per_image"), max_usd_per_image.as_ref()),
+        max_usd_per_request: checker.read(limit.key("max_usd_per_request"), max_usd_per_request.as_ref()),
+        deadline,
+        on_deadline,
+        max_failures: checker.count(at.key("attempts").key("max"), *max, 1, MAX_FAILURES),
+        max_failures_per_offer: checker.count(
+            at.key("attempts").key("per_offer"),
+            *per_offer,
+            1,
+            MAX_FAILURES_PER_OFFER,
+        ),
+        refusals_go_on: *refusals == Some(file::Refusals::Next),
+        defaults: defaults(checker, written_defaults, at.key("defaults")),
+        bend: bend(checker, size, at.key("size")),
+        cache: cache(checker, written_cache.as_ref(), at.key("cache")),
+    }
+}
+
+fn name(checker: &mut Checker<'_>, written: Option<&str>, at: Place<'_>) -> String {
+    match written {
+        None => {
+            checker.report(at, "this route has no name", "add `name:`, as logs and metrics will show it".to_owned())
+        }
+        Some(name) => {
+            checker.name(at, name);
+        }
+    }
+    written.unwrap_or_default().to_owned()
+}
+
+fn patterns(checker: &mut Checker<'_>, written: Option<&[String]>, at: Place<'_>) -> Vec<ModelPattern> {
+    let Some(written) = written else { return Vec::new() };
+    if written.is_empty() && !at.lost_items() {
+        let help = "name models, or leave `models` out to match every name".to_owned();
+        checker.report(at, "an empty list matches no request", help);
+    }
+    let mut patterns = Vec::new();
+    for (index, text) in written.iter().enumerate() {
+        let place = at.item(index);
+        let Some(text) = checker.text(place, Some(text)) else { continue };
+        let (prefix, is_prefix) = text.strip_suffix('*').map_or((text.as_str(), false), |prefix| (prefix, true));
+        if prefix.contains('*') {
+            let what = format!("{}: a `*` may stand only at the end", place.shown());
+            checker.report(place, what, None);
+        }
+        let prefix = prefix.to_owned();
+        patterns.push(if is_prefix { ModelPattern::Prefix(prefix) } else { ModelPattern::Exact(prefix) });
+    }
+    patterns
+}
+
+fn headers(checker: &mut Checker<'_>, written: &BTreeMap<String, String>, at: Place<'_>) -> Vec<(String, String)> {
+    let mut headers = Vec::new();
+    for (name, value) in written {
+        let name = checker.header_name(at.name(name), Some(name));
+        headers.extend(name.map(|name| (name, value.clone())));
+    }
+    headers
+}
+
+/// What an offer can name.
+struct Known<'a> {
+    providers: &'a BTreeMap<String, Arc<Provider>>,
+    /// Where the providers are written, those with problems included.
+    at: Place<'a>,
+    kinds: &'a [Kind],
+}
+
+fn offers(checker: &mut Checker<'_>, written: &[file::Offer], at: Place<'_>, known: &Known<'_>) -> Vec<Offer> {
+    if written.is_empty() && !at.lost_items() {
+        checker.report(at, "this route has no offers", "add `offers: [provider/model]`".to_owned());
+    }
+    let mut offers: Vec<Offer> = Vec::new();
+    for (index, offer) in written.iter().enumerate() {
+        let place = at.item(index);
+        let (name, name_at, limit) = match offer {
+            file::Offer::Name(name) => (Some(name), place, None),
+            file::Offer::Limited(file::LimitedOffer { offer, max_usd_per_image }) => {
+                let limit = checker.read(place.key("max_usd_per_image"), max_usd_per_image.as_ref());
+                (offer.as_ref(), place.key("offer"), limit)
+            }
+        };
+        let Some(name) = name else {
+            checker.report(name_at, "this offer names nobody", "add `offer: provider/model`".to_owned());
+            continue;
+        };
+        let Some((provider, model)) = known.offer(checker, name, name_at) else { continue };
+        let (provider, model) = (Arc::clone(provider), Arc::clone(model));
+        if offers.iter().any(|offer| offer.name == *name) {
+            let what = format!("{} is offered twice on this route", name_at.shown());
+            checker.report(
+                name_at,
+                what,
+                "delete one; `attempts: {per_offer: 2}` asks the same offer again".to_owned(),
+            );
+        }
+        offers.push(Offer { provider, model, name: name.clone(), max_usd_per_image: limit });
+    }
+    offers
+}
+
+impl Known<'_> {
+    /// The provider and model that `provider/model` names. The first slash divides: a model may have more of them.
+    fn offer(
+        &self,
+        checker: &mut Checker<'_>,
+        name: &str,
+        at: Place<'_>,
+    ) -> Option<(&Arc<Provider>, &Arc<crate::config::plan::Model>)> {
+        let Some((provider, model)) = name.split_once('/') else {
+            let help = self.complete(name, at);
+            checker.report(at, format!("{} is not provider/model", at.shown()), help);
+            return None;
+        };
+        if !self.at.keys().any(|key| key == provider) {
+            if !self.at.is_bad() {
+                let help = self.near_provider(provider, model, at);
+                checker.report(at, format!("{} names no provider of this file", at.shown()), help);
+            }
+            return None;
+        }
+        // A provider or model that is written but was not read has its own problem.
+        let models = self.at.key(provider).key("models");
+        if !models.keys().any(|key| key == model) {
+            if !models.is_bad() {
+                let help = self.near_model(provider, model, at);
+                checker.report(
+                    at,
+                    format!("{} is not among the models of `{}`", at.shown(), self.shown(provider)),
+                    help,
+                );
+            }
+            return None;
+        }
+        let provider = self.providers.get(provider)?;
+        Some((provider, provider.models.get(model)?))
+    }
+
+    /// A provider's name as the file has it; `provider` itself may come from outside, but this one is in the file.
+    fn shown<'n>(&'n self, provider: &'n str) -> &'n str {
+        self.at.keys().find(|key| *key == provider).unwrap_or_default()
+    }
+
+    /// `provider/model` for a text without a slash: a model's name alone, or a provider's.
+    fn complete(&self, name: &str, at: Place<'_>) -> String {
+        let offers: Vec<(String, &str)> = self
+            .at
+            .keys()
+            .flat_map(|provider| {
+                let models = self.at.key(provider).key("models").keys();
+                models.map(move |model| (format!("{provider}/{model}"), model))
+            })
+            .collect();
+        let exact = offers.iter().find(|(_, model)| *model == name);
+        match exact {
+            Some((offer, _)) if !at.is_expanded() => format!("did you mean `{offer}`?"),
+            _ => format!("the offers are: {}", listed(offers.iter().map(|(offer, _)| offer.as_str()))),
+        }
+    }
+
+    fn near_provider(&self, provider: &str, model: &str, at: Place<'_>) -> Option<String> {
+        if at.is_expanded() {
+            return None;
+        }
+        match nearest(provider, self.at.keys()) {
+            Some(near) => Some(format!("did you mean `{near}/{model}`?")),
+            None => instead(provider, self.at.keys(), "the providers are"),
+        }
+    }
+
+    fn near_model(&self, provider: &str, model: &str, at: Place<'_>) -> Option<String> {
+        if at.is_expanded() {
+            return None;
+        }
+        let models = self.at.key(provider).key("models").keys();
+        if let Some(near) = nearest(model, models.clone()) {
+            return Some(format!("did you mean `{provider}/{near}`?"));
+        }
+        let kind = self.providers.get(provider).map(|provider| provider.kind);
+        let known = self.kinds.iter().find(|known| Some(known.name) == kind).map_or(&[][..], |kind| kind.known_models);
+        match nearest(model, known.iter().copied()) {
+            Some(near) => Some(format!("add `{near}` with its price under `providers.{provider}.models`")),
+            None => instead(model, models, "its models are")
+                .or_else(|| Some(format!("add it with its price under `providers.{provider}.models`"))),
+        }
+    }
+}
+
+fn deadline(checker: &mut Checker<'_>, written: Option<&file::Deadline>, at: Place<'_>) -> (Duration, OnDeadline) {
+    let (after, then, place) = match written {
+        None => (None, None, at),
+        Some(file::Deadline::After(after)) => (Some(after), None, at),
+        Some(file::Deadline::Then(file::DeadlineThen { after, then })) => (after.as_ref(), *then, at.key("after")),
+    };
+    let then = match then {
+        None | Some(file::OnDeadline::Partial) => OnDeadline::Partial,
+        Some(file::OnDeadline::Fail) => OnDeadline::Fail,
+    };
+    (checker.some_time(place, after, DEADLINE), then)
+}
+
+fn defaults(checker: &mut Checker<'_>, written: &file::Defaults, at: Place<'_>) -> Defaults {
+    let file::Defaults { size, quality, output_format } = written;
+    Defaults {
+        size: checker.read(at.key("size"), size.as_ref()),
+        quality: checker.read(at.key("quality"), quality.as_ref()),
+        output_format: checker.read(at.key("output_format"), output_format.as_ref()),
+    }
+}
+
+fn bend(checker: &mut Checker<'_>, written: &file::Bend, at: Place<'_>) -> Bend {
+    let file::Bend { tolerance, strict } = written;
+    let tolerance_ppm = checker.read(at.key("tolerance"), tolerance.as_ref()).unwrap_or(TOLERANCE_PPM);
+    Bend { tolerance_ppm, strict: strict.unwrap_or(false) }
+}
+
+fn cache(checker: &mut Checker<'_>, written: Option<&file::RouteCache>, at: Place<'_>) -> Option<RouteCache> {
+    let ttl = match written {
+        Some(file::RouteCache::Switch(false)) => return None,
+        None | Some(file::RouteCache::Switch(true)) => None,
+        Some(file::RouteCache::On(file::RouteCacheOn { ttl })) => ttl.as_ref(),
+    };
+    Some(RouteCache { ttl: checker.some_time(at.key("ttl"), ttl, CACHE_TTL) })
+}

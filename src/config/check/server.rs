@@ -1,0 +1,138 @@
+//! `server:` and `cache:`: addresses, limits and bounds.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::config::check::Checker;
+use crate::config::file;
+use crate::config::place::Place;
+use crate::config::plan::{Cache, Limits, Server, Tls};
+use crate::secret::Secret;
+
+const LISTEN: &str = "127.0.0.1:8080";
+const ADMIN: &str = "127.0.0.1:9901";
+const DRAIN: Duration = Duration::from_secs(30);
+const LINK_TTL: Duration = Duration::from_secs(3600);
+const REQUEST_BODY: usize = 50 << 20;
+const RESPONSE_BODY: usize = 64 << 20;
+const IN_FLIGHT: usize = 1024;
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+const MEMORY: u64 = 512 << 20;
+const LINKS: u64 = 256 << 20;
+
+pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: Place<'_>) -> Server {
+    let file::Server {
+        listen,
+        admin,
+        tls,
+        public_url,
+        passthrough,
+        threads,
+        drain,
+        link_secret,
+        link_ttl,
+        limits: written_limits,
+    } = server;
+    let listen = address(checker, at.key("listen"), listen.as_deref(), LISTEN);
+    let admin = address(checker, at.key("admin"), admin.as_deref(), ADMIN);
+    if listen == admin && !listen.ends_with(":0") {
+        let place = if at.key("admin").is_given() { at.key("admin") } else { at.key("listen") };
+        let help = "give `listen` and `admin` different ports".to_owned();
+        checker.report(place, format!("clients and admin cannot share {}", place.shown()), help);
+    }
+    let secret = checker.text(at.key("link_secret"), link_secret.as_ref().map(|secret| secret.0.as_str()));
+    Server {
+        listen,
+        tls: tls.as_ref().and_then(|tls| self::tls(checker, tls, at.key("tls"))),
+        admin,
+        public_url: public_url.as_deref().and_then(|url| self::public_url(checker, at.key("public_url"), url)),
+        passthrough: passthrough.as_deref().and_then(|url| origin(checker, at.key("passthrough"), url)),
+        threads: threads.map(|threads| checker.count(at.key("threads"), Some(threads), 1, 1)),
+        drain: checker.time(at.key("drain"), drain.as_ref(), DRAIN),
+        limits: limits(checker, written_limits, at.key("limits")),
+        link_secret: secret.map(Secret::new),
+        link_ttl: checker.some_time(at.key("link_ttl"), link_ttl.as_ref(), LINK_TTL),
+    }
+}
+
+pub(super) fn cache(checker: &mut Checker<'_>, cache: &file::Cache, at: Place<'_>) -> Cache {
+    let file::Cache { memory, links } = cache;
+    let memory = bytes(checker, at.key("memory"), memory.as_ref(), MEMORY);
+    Cache { memory, links: bytes(checker, at.key("links"), links.as_ref(), LINKS) }
+}
+
+fn limits(checker: &mut Checker<'_>, limits: &file::Limits, at: Place<'_>) -> Limits {
+    let file::Limits { request_body, response_body, in_flight, body_timeout } = limits;
+    Limits {
+        request_body: bytes(checker, at.key("request_body"), request_body.as_ref(), REQUEST_BODY),
+        response_body: bytes(checker, at.key("response_body"), response_body.as_ref(), RESPONSE_BODY),
+        in_flight: checker.count(at.key("in_flight"), *in_flight, 1, IN_FLIGHT),
+        body_timeout: checker.some_time(at.key("body_timeout"), body_timeout.as_ref(), BODY_TIMEOUT),
+    }
+}
+
+/// Memory, at least one byte.
+fn bytes<T: TryFrom<u64>>(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&file::Bytes>, default: T) -> T {
+    let bytes = checker.read(at, written);
+    checker.count(at, bytes, 1, default)
+}
+
+/// `host:port`, where the host may be a name, an address or a bracketed IPv6 address.
+fn address(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&str>, default: &str) -> String {
+    let Some(text) = checker.text(at, written) else { return default.to_owned() };
+    let good = text.rsplit_once(':').is_some_and(|(host, port)| {
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let known = if bracketed {
+            host[1..host.len() - 1].parse::<std::net::Ipv6Addr>().is_ok()
+        } else {
+            !host.is_empty() && host.chars().all(plain)
+        };
+        known && digits && port.parse::<u16>().is_ok()
+    });
+    if !good {
+        let help = format!("write an address and a port, like {default}");
+        checker.report(at, format!("{} is not host:port", at.shown()), help);
+        return default.to_owned();
+    }
+    text
+}
+
+fn tls(checker: &mut Checker<'_>, tls: &file::Tls, at: Place<'_>) -> Option<Tls> {
+    let file::Tls { cert, key } = tls;
+    let mut file = |name: &str, written: Option<&str>| {
+        let place = at.key(name);
+        if written.is_none() {
+            checker.report(
+                place,
+                format!("`tls` needs `{name}` too"),
+                format!("add `{name}:` with the name of a PEM file"),
+            );
+        }
+        checker.text(place, written)
+    };
+    let (cert, key) = (file("cert", cert.as_deref()), file("key", key.as_deref()));
+    Some(Tls { cert: cert?.into(), key: key?.into() })
+}
+
+/// An address links are built on: its path, if any, without the slash at its end. (A URL without a path still prints
+/// one slash; that is the `url` crate's form of "no path".)
+fn public_url(checker: &mut Checker<'_>, at: Place<'_>, written: &str) -> Option<Url> {
+    let mut url = checker.url(at, Some(written))?;
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Some(url)
+}
+
+/// Scheme, host and port only: requests keep their own path.
+fn origin(checker: &mut Checker<'_>, at: Place<'_>, written: &str) -> Option<Url> {
+    let url = checker.url(at, Some(written))?;
+    if url.path() != "/" {
+        let help = (!at.is_expanded()).then(|| format!("write `{}`", url.origin().ascii_serialization()));
+        checker.report(at, "must not have a path: requests keep their own", help);
+        return None;
+    }
+    Some(url)
+}

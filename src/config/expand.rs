@@ -1,0 +1,180 @@
+//! `${NAME}`, `${file:/path}` and `$$` within the texts of a config.
+//!
+//! What comes from outside the file is kept out of every message: a problem names the variable, never its value. Only
+//! values are expanded, not keys, and what was filled in is not expanded again.
+
+use std::path::Path;
+
+use super::Lookup;
+use super::report::{Finding, Findings};
+use super::tree::{Form, Node, Scalar, Span};
+
+/// Fills in every reference in the tree. `text` is the file's, for positions.
+pub(super) fn expand(node: &mut Node, text: &str, lookup: &dyn Lookup, findings: &mut Findings) {
+    match &mut node.form {
+        Form::List(items) => items.iter_mut().for_each(|item| expand(item, text, lookup, findings)),
+        Form::Map(entries) => entries.iter_mut().for_each(|entry| expand(&mut entry.value, text, lookup, findings)),
+        Form::Scalar(scalar) if scalar.value.contains('$') => {
+            let mut filler = Filler { written: text.get(node.span.clone()).unwrap_or_default(), seen: 0, lookup };
+            match filler.fill(scalar) {
+                Ok(()) => {}
+                Err(wrong) => {
+                    for (at, what, help) in wrong {
+                        let span =
+                            at.map_or(node.span.clone(), |at| node.span.start + at.start..node.span.start + at.end);
+                        findings.add(Finding::new(span, what, Some(&help)));
+                    }
+                    node.bad = true;
+                }
+            }
+        }
+        Form::Scalar(_) => {}
+    }
+}
+
+/// Where within the scalar (where that is known), what is wrong, and what to write.
+type Wrong = (Option<Span>, String, String);
+
+struct Filler<'a> {
+    /// The scalar as the file has it, quotes included.
+    written: &'a str,
+    /// How much of `written` has been gone through.
+    seen: usize,
+    lookup: &'a dyn Lookup,
+}
+
+impl Filler<'_> {
+    fn fill(&mut self, scalar: &mut Scalar) -> Result<(), Vec<Wrong>> {
+        let (mut out, mut wrong, mut expanded) = (String::new(), Vec::new(), false);
+        let mut rest = scalar.value.as_str();
+        while let Some(at) = rest.find('$') {
+            out.push_str(&rest[..at]);
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix('$') {
+                self.find("$$");
+                out.push('$');
+                rest = after;
+            } else if let Some(after) = rest.strip_prefix('{') {
+                let Some(end) = after.find('}') else {
+                    let help = "close it with `}`, or write `$$` for a dollar sign".to_owned();
+                    wrong.push((self.find("${"), "`${` without its `}`".to_owned(), help));
+                    break;
+                };
+                let name = &after[..end];
+                let span = self.find(&format!("${{{name}}}"));
+                match self.resolve(name) {
+                    Ok(value) => out.push_str(&value),
+                    Err((what, help)) => wrong.push((span, what, help)),
+                }
+                expanded = true;
+                rest = &after[end + 1..];
+            } else {
+                self.find("$");
+                out.push('$');
+            }
+        }
+        out.push_str(rest);
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        scalar.value = out;
+        scalar.expanded = expanded;
+        Ok(())
+    }
+
+    /// Where the next `piece` stands in the file.
+    fn find(&mut self, piece: &str) -> Option<Span> {
+        let at = self.seen + self.written.get(self.seen..)?.find(piece)?;
+        self.seen = at + piece.len();
+        Some(at..self.seen)
+    }
+
+    /// The value of what stands between the braces, or what is wrong and what to do.
+    fn resolve(&self, name: &str) -> Result<String, (String, String)> {
+        if let Some(path) = name.strip_prefix("file:").filter(|path| !path.is_empty()) {
+            return match self.lookup.file(Path::new(path)) {
+                // A file of one secret usually ends with a line end that is not part of it.
+                Ok(text) => Ok(text.trim_end_matches(['\n', '\r']).to_owned()),
+                Err(why) => {
+                    Err((format!("cannot read the file {path}: {why}"), "check the path and its permissions".into()))
+                }
+            };
+        }
+        if !is_name(name) {
+            let help = "write `${NAME}` for a variable, `${file:/path}` for a file, or `$$` for a dollar sign";
+            return Err(("not the name of an environment variable".to_owned(), help.to_owned()));
+        }
+        self.lookup.var(name).ok_or_else(|| {
+            let help = format!("set {name} before Easel starts, or write `$${{{name}}}` to mean the text itself");
+            (format!("the environment variable {name} is not set"), help)
+        })
+    }
+}
+
+/// Whether `name` can be an environment variable: letters, digits and `_`, not beginning with a digit.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::report::Findings;
+    use super::super::tree;
+    use super::{Form, Lookup, expand};
+
+    struct World;
+
+    impl Lookup for World {
+        fn var(&self, name: &str) -> Option<String> {
+            (name == "KEY").then(|| "sk-${KEY}".to_owned())
+        }
+
+        fn file(&self, path: &Path) -> Result<String, String> {
+            if path == Path::new("/run/key") { Ok("from file\n".into()) } else { Err("no such file".into()) }
+        }
+    }
+
+    /// The first value of the mapping, or the printed problems.
+    fn expanded(text: &str) -> Result<String, String> {
+        let mut findings = Findings::default();
+        let mut node = tree::read(text, &mut findings).unwrap();
+        expand(&mut node, text, &World, &mut findings);
+        if !findings.is_empty() {
+            return Err(findings.into_problems("x.yaml", text.to_owned()).to_string());
+        }
+        let Form::Map(entries) = node.form else { unreachable!() };
+        match entries.into_iter().next().unwrap().value.form {
+            Form::Scalar(scalar) => Ok(scalar.value),
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn variables_and_files_are_filled_in_once_and_two_dollars_are_one() {
+        assert_eq!(expanded("a: x ${KEY} y").unwrap(), "x sk-${KEY} y");
+        assert_eq!(expanded("a: \"${file:/run/key}!\"").unwrap(), "from file!");
+        assert_eq!(expanded("a: $${KEY} $5 $").unwrap(), "${KEY} $5 $");
+    }
+
+    #[test]
+    fn what_is_missing_is_named_and_underlined() {
+        let printed = expanded("a: $${NOPE} ${NOPE}").unwrap_err();
+        assert!(printed.contains("the environment variable NOPE is not set"), "{printed}");
+        assert!(printed.contains("x.yaml:1:13"), "{printed}");
+        assert!(printed.contains("|             ^^^^^^^\n"), "{printed}");
+        let printed = expanded("a: ${file:/nope}").unwrap_err();
+        assert!(printed.contains("cannot read the file /nope: no such file"), "{printed}");
+    }
+
+    #[test]
+    fn a_half_written_reference_is_told() {
+        assert!(expanded("a: \"${KEY\"").unwrap_err().contains("`${` without its `}`"));
+        for text in ["a: ${}", "a: ${KEY:-x}", "a: ${1X}", "a: ${file:}"] {
+            assert!(expanded(text).unwrap_err().contains("not the name of an environment variable"), "{text}");
+        }
+    }
+}

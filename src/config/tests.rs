@@ -1,0 +1,776 @@
+//! The whole way from text to plan or problems. What one room does alone is tested in that room.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::plan::{ModelPattern, OnDeadline, Plan, RouteCache, SizeFormat};
+use super::{Kind, Lookup, Problems, Source, load, schema};
+use crate::abilities::Sizes;
+use crate::image::Size;
+use crate::money::Usd;
+use crate::pricing::{Addon, Table};
+use crate::request::Quality;
+
+const KINDS: [Kind; 4] = [
+    Kind {
+        name: "openai",
+        default_base_url: Some("https://api.openai.com/v1/"),
+        needs_key: true,
+        known_models: &["gpt-image-1", "gpt-image-2", "dall-e-3"],
+    },
+    Kind { name: "openai_compatible", default_base_url: None, needs_key: false, known_models: &[] },
+    Kind {
+        name: "stability",
+        default_base_url: Some("https://api.stability.ai"),
+        needs_key: true,
+        known_models: &["core", "ultra"],
+    },
+    Kind {
+        name: "replicate",
+        default_base_url: Some("https://api.replicate.com/v1"),
+        needs_key: true,
+        known_models: &[],
+    },
+];
+
+const REFERENCE: &str = include_str!("../../conf/easel.yaml");
+const DEMO: &str = include_str!("../../conf/demo.yaml");
+
+/// The value of every variable but the ones the tests name; no problem may print it.
+const SECRET: &str = "sk-live-5ec2e7";
+
+struct World;
+
+impl Lookup for World {
+    fn var(&self, name: &str) -> Option<String> {
+        match name {
+            "EASEL_SANDBOX_URL" => Some("http://127.0.0.1:4100".to_owned()),
+            "UNSET" => None,
+            "EMPTY" => Some(String::new()),
+            "LIMIT" => Some("7".to_owned()),
+            "TEN_SEC" => Some(format!("10 {SECRET}")),
+            _ => Some(SECRET.to_owned()),
+        }
+    }
+
+    fn file(&self, path: &Path) -> Result<String, String> {
+        if path == Path::new("/run/secrets/key") { Ok(format!("{SECRET}\n")) } else { Err("no such file".to_owned()) }
+    }
+}
+
+fn read(text: &str) -> Result<Plan, Problems> {
+    load(&Source { name: "easel.yaml", text }, &KINDS, &World)
+}
+
+fn plan(text: &str) -> Plan {
+    read(text).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// Every problem as `line:column what | suggestion`.
+fn problems(text: &str) -> Vec<String> {
+    let problems = read(text).map(|plan| panic!("this was accepted: {plan:?}")).unwrap_err();
+    problems
+        .iter()
+        .map(|p| format!("{}:{} {} | {}", p.line, p.column, p.what, p.suggestion.as_deref().unwrap_or("-")))
+        .collect()
+}
+
+/// A config that is right, with `provider` as more keys of its only provider and `route` as more of its only route.
+fn small(provider: &str, route: &str) -> String {
+    format!(
+        "providers:\n  a:\n    kind: openai\n    api_key: k\n    models: {{m: {{price: 0.009}}}}\n{provider}\
+         routes:\n  - name: all\n    offers: [a/m]\n{route}"
+    )
+}
+
+#[test]
+fn six_mistakes_are_six_problems_each_with_its_place_and_what_to_write() {
+    let text = "\
+server:
+  drian: 10s
+providers:
+  openai:
+    kind: opanai
+    api_key: ${UNSET}
+    timeout: 10 sec
+    models:
+      gpt-image-2: {max_n: 4}
+routes:
+  - name: mockups
+    offers: [opnai/gpt-image-2]
+";
+    assert_eq!(
+        problems(text),
+        [
+            "2:3 unknown key `drian` | did you mean `drain`?",
+            "5:11 unknown kind `opanai` | did you mean `openai`?",
+            "6:14 the environment variable UNSET is not set | set UNSET before Easel starts, or write `$${UNSET}` to mean the text itself",
+            "7:14 `10 sec` is not a time | write `10s`",
+            "9:7 this model has no price | add `price: 0.03`, the dollars a picture costs",
+            "12:14 `opnai/gpt-image-2` names no provider of this file | did you mean `openai/gpt-image-2`?",
+        ]
+    );
+    let printed = read(text).unwrap_err().to_string();
+    let first = "\
+error: unknown key `drian`
+ --> easel.yaml:2:3
+  |
+2 |   drian: 10s
+  |   ^^^^^
+  |
+  = help: did you mean `drain`?
+";
+    assert!(printed.starts_with(first), "{printed}");
+    assert!(printed.contains("   |              ^^^^^^^^^^^^^^^^^\n"), "{printed}");
+    assert!(printed.ends_with("\n\n6 problems in easel.yaml"), "{printed}");
+}
+
+#[test]
+fn the_annotated_reference_loads_and_means_what_its_comments_say() {
+    let plan = plan(REFERENCE);
+    let defaults = self::plan(&small("", ""));
+    assert_eq!(plan.cache, defaults.cache);
+    assert_eq!(plan.server.limits, defaults.server.limits);
+    assert_eq!(
+        (&plan.server.listen, &plan.server.admin, plan.server.drain, plan.server.link_ttl),
+        (&defaults.server.listen, &defaults.server.admin, defaults.server.drain, defaults.server.link_ttl)
+    );
+    let (openai, default) = (&plan.providers["openai"], &defaults.providers["a"]);
+    assert_eq!(openai.account.base_url, default.account.base_url);
+    assert_eq!(openai.concurrency, default.concurrency);
+    assert_eq!(openai.breaker, default.breaker);
+    assert_eq!((openai.timeout, openai.connect_timeout), (default.timeout, default.connect_timeout));
+    let (mockups, default) = (&plan.routes[0], &defaults.routes[0]);
+    assert_eq!((mockups.max_failures, mockups.max_failures_per_offer), (6, 2));
+    assert_eq!((default.max_failures, default.max_failures_per_offer), (6, 2));
+    assert_eq!((mockups.bend, mockups.cache), (default.bend, default.cache));
+    assert_eq!((default.deadline, default.on_deadline), (Duration::from_secs(180), OnDeadline::Partial));
+    assert!(!default.refusals_go_on && !mockups.refusals_go_on);
+}
+
+#[test]
+fn the_reference_shows_every_key_and_its_tls_line_loads_too() {
+    fn keys(schema: &serde_json::Value, found: &mut BTreeSet<String>) {
+        if let Some(properties) = schema.get("properties").and_then(|properties| properties.as_object()) {
+            found.extend(properties.keys().cloned());
+        }
+        match schema {
+            serde_json::Value::Object(object) => object.values().for_each(|below| keys(below, found)),
+            serde_json::Value::Array(items) => items.iter().for_each(|below| keys(below, found)),
+            _ => {}
+        }
+    }
+    let mut all = BTreeSet::new();
+    keys(&schema(), &mut all);
+    assert!(all.len() > 70, "{all:?}");
+    let missing: Vec<&String> = all.iter().filter(|key| !REFERENCE.contains(&format!("{key}:"))).collect();
+    assert!(missing.is_empty(), "conf/easel.yaml does not show {missing:?}");
+    let tls = plan(&REFERENCE.replace("# tls:", "tls:")).server.tls.unwrap();
+    assert_eq!(tls.key, Path::new("/etc/easel/key.pem"));
+}
+
+#[test]
+fn every_key_of_the_schema_says_what_it_is() {
+    fn undescribed(schema: &serde_json::Value, path: &str, found: &mut Vec<String>) {
+        if let Some(properties) = schema.get("properties").and_then(|properties| properties.as_object()) {
+            for (key, below) in properties {
+                let path = format!("{path}.{key}");
+                if below.get("description").is_none() {
+                    found.push(path.clone());
+                }
+                undescribed(below, &path, found);
+            }
+        }
+        for key in ["items", "additionalProperties"] {
+            if let Some(below) = schema.get(key) {
+                undescribed(below, path, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    undescribed(&schema(), "", &mut found);
+    assert!(found.is_empty(), "{found:?}");
+    assert_eq!(schema()["additionalProperties"], false);
+}
+
+#[test]
+fn the_keys_that_are_masked_are_the_keys_the_schema_calls_secret() {
+    fn secret(schema: &serde_json::Value, found: &mut BTreeSet<String>) {
+        if let Some(object) = schema.as_object() {
+            for (key, below) in object {
+                if below.to_string().contains("\"writeOnly\":true") && below.get("properties").is_none() {
+                    let leaf = below.get("writeOnly").is_some() || below.get("anyOf").is_some();
+                    found.extend(leaf.then(|| key.clone()));
+                }
+                secret(below, found);
+            }
+        }
+    }
+    let mut found = BTreeSet::new();
+    secret(&schema(), &mut found);
+    assert_eq!(found, super::mask::SECRET_KEYS.map(str::to_owned).into());
+}
+
+#[test]
+fn the_demo_loads_and_asks_the_cheapest_first() {
+    let plan = plan(DEMO);
+    let names: Vec<&str> = plan.routes[0].offers.iter().map(|offer| offer.name.as_str()).collect();
+    assert_eq!(names, ["replicate/black-forest-labs/flux-schnell", "stability/core", "openai/gpt-image-2"]);
+    let url = &plan.providers["replicate"].account.base_url;
+    assert_eq!(url.as_str(), "http://127.0.0.1:4100/replicate/v1/");
+    assert_eq!(plan.routes[0].offers[0].model.name, "black-forest-labs/flux-schnell");
+}
+
+#[test]
+fn a_price_is_the_digits_that_were_written() {
+    let plan = plan(&small("    markup: 5.5%\n", "    price: {max_usd_per_image: 0.1, max_usd_per_request: 1e-9}\n"));
+    let price = &plan.providers["a"].models["m"].price;
+    assert_eq!(price.table, Table::Flat(Usd::from_nanos(9_000_000)));
+    assert_eq!(price.markup_ppm, 55_000);
+    assert_eq!(plan.routes[0].max_usd_per_image, Some(Usd::from_nanos(100_000_000)));
+    assert_eq!(plan.routes[0].max_usd_per_request, Some(Usd::from_nanos(1)));
+}
+
+#[test]
+fn every_part_of_the_reference_arrives_in_the_plan() {
+    let plan = plan(REFERENCE);
+    let openai = &plan.providers["openai"];
+    assert_eq!(openai.account.api_key.as_ref().unwrap().reveal(), SECRET);
+    assert_eq!(openai.account.organization.as_deref(), Some("org-acme"));
+    assert_eq!(openai.account.project.as_deref(), Some("proj-mockups"));
+    let Table::Rows(rows) = &openai.models["gpt-image-2"].price.table else { panic!("not rows") };
+    assert_eq!((rows[0].size, rows[0].quality), (Some(Size::new(1024, 1024)), Some(Quality::Low)));
+    assert_eq!((rows[3].size, rows[3].usd), (None, Usd::from_nanos(5_000_000)));
+    let addon = (Addon::TransparentBackground, Usd::from_nanos(1_000_000));
+    assert_eq!(openai.models["gpt-image-2"].price.addons, [addon]);
+
+    let sdxl = &plan.providers["stability"].models["stable-diffusion-xl-1024-v1-0"];
+    assert_eq!(sdxl.abilities.max_n, Some(4));
+    assert_eq!(sdxl.abilities.prompt_chars, Some(2000));
+    assert_eq!((sdxl.abilities.seed, sdxl.abilities.negative_prompt), (Some(true), Some(true)));
+    assert_eq!(sdxl.options["steps"], 30);
+    assert!(matches!(&sdxl.abilities.sizes, Some(Sizes::Listed(sizes)) if sizes.len() == 3));
+
+    let Table::UpTo(tiers) = &plan.providers["replicate"].models["stability-ai/sdxl"].price.table else {
+        panic!("not tiers")
+    };
+    assert_eq!(tiers[0], (Size::new(512, 512), Usd::from_nanos(2_500_000)));
+
+    let janus = &plan.providers["janus"];
+    assert_eq!(janus.models["janus-pro-7b"].abilities.sizes, Some(Sizes::Any));
+    let dialect = &janus.account.dialect;
+    assert_eq!(dialect.auth, ("authorization".to_owned(), "Bearer ".to_owned()));
+    assert_eq!(dialect.rename["negative_prompt"], "negative");
+    assert_eq!(dialect.constants["guidance"], 4.5);
+    assert_eq!(dialect.size, SizeFormat::WidthXHeight);
+    assert_eq!(dialect.cost_header.as_deref(), Some("x-litellm-response-cost"));
+
+    let mockups = &plan.routes[0];
+    assert_eq!(mockups.models, [ModelPattern::Exact("mockup".into()), ModelPattern::Prefix("mockup-".into())]);
+    assert_eq!(mockups.headers, [("x-team".to_owned(), "marketing".to_owned())]);
+    assert_eq!(mockups.offers[2].max_usd_per_image, Some(Usd::from_nanos(60_000_000)));
+    assert_eq!(mockups.deadline, Duration::from_secs(10));
+    assert_eq!(mockups.cache, Some(RouteCache { ttl: Duration::from_secs(30 * 86_400) }));
+    assert_eq!(mockups.defaults.size, Some(Size::new(1024, 1024)));
+    assert_eq!((plan.routes[1].cache, plan.routes[1].deadline), (None, Duration::from_secs(60)));
+}
+
+#[test]
+fn addresses_end_the_way_they_are_joined() {
+    let text =
+        small("    base_url: https://proxy.example/openai/v1\n", "") + "server: {public_url: https://x.example/a/}\n";
+    let plan = plan(&text);
+    assert_eq!(plan.providers["a"].account.base_url.as_str(), "https://proxy.example/openai/v1/");
+    assert_eq!(plan.server.public_url.unwrap().as_str(), "https://x.example/a");
+}
+
+#[test]
+fn a_value_from_outside_may_be_a_number_and_quotes_do_not_matter() {
+    let plan = plan(&small("    concurrency: {limit: \"${LIMIT}\", queue: 7}\n", ""));
+    assert_eq!((plan.providers["a"].concurrency.limit, plan.providers["a"].concurrency.queue), (7, 7));
+}
+
+#[test]
+fn anchors_and_merge_keys_share_what_is_alike() {
+    let text = "\
+providers:
+  a: &base
+    kind: openai
+    api_key: k
+    timeout: 7s
+    models: &models {m: {price: 0.01}}
+  b:
+    <<: *base
+    timeout: 9s
+  c: {kind: openai, api_key: k, models: *models}
+routes: [{name: all, offers: [a/m, b/m, c/m]}]
+";
+    let plan = plan(text);
+    assert_eq!(plan.providers["b"].timeout, Duration::from_secs(9));
+    assert_eq!(plan.providers["b"].models, plan.providers["a"].models);
+    assert_eq!(plan.providers["c"].models, plan.providers["a"].models);
+}
+
+#[test]
+fn a_mistake_in_a_shared_part_is_told_once_where_it_stands() {
+    let text = "\
+providers:
+  a: &base {kind: openai, api_key: k, timeout: 7 s, models: {m: {price: 1}}}
+  b: {<<: *base}
+routes: [{name: all, offers: [a/m, b/m]}]
+";
+    assert_eq!(problems(text), ["2:48 `7 s` is not a time | write `7s`"]);
+}
+
+/// More keys of the provider, of the route, and the problems they make.
+fn check_problems(cases: &[(&str, &str, &[&str])]) {
+    for (provider, route, expected) in cases {
+        let text = small(provider, route);
+        let found: Vec<String> = problems(&text)
+            .into_iter()
+            .map(|problem| problem.split_once(' ').map(|(_, what)| what.to_owned()).unwrap())
+            .collect();
+        assert_eq!(found, *expected, "{text}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_provider_is_told() {
+    let time = "write a number and a unit: 500ms, 10s, 2m, 1h or 30d";
+    check_problems(&[
+        ("    timeout: 0s\n", "", &[&format!("must be longer than nothing | {time}")]),
+        ("    timeout: soon\n", "", &[&format!("`soon` is not a time | {time}")]),
+        ("    timeout: 10w\n", "", &["`10w` has an unknown unit of time | write `10s`"]),
+        ("    concurrency: {limit: 0}\n", "", &["must be at least 1 | -"]),
+        ("    concurrency: {limit: -1}\n", "", &["expected a whole number, found `-1` | -"]),
+        ("    breaker: {failures: 5000000000}\n", "", &["is too large a number | -"]),
+        (
+            "    base_url: api.openai.com/v1\n",
+            "",
+            &["`api.openai.com/v1` is not a URL | write it like https://api.example.com/v1/"],
+        ),
+        (
+            "    base_url: localhost:8000\n",
+            "",
+            &["`localhost:8000` is neither http nor https | write `http://localhost:8000` or `https://localhost:8000`"],
+        ),
+        ("    base_url: https://api.example/v1?key=x\n", "", &["this URL must not have a query | -"]),
+        ("    base_url: https://me:pw@api.example/\n", "", &["this URL must not have a user name or password | -"]),
+        ("    markup: 10\n", "", &["`10` is not a percentage | write `10%`"]),
+        (
+            "    download_hosts: [\"https://cdn.example\"]\n",
+            "",
+            &["`\"https://cdn.example\"` is not a host | write the host alone, like cdn.example.com or *.example.com"],
+        ),
+        (
+            "    dialect: {size: WxH}\n",
+            "",
+            &["`dialect` means nothing to this kind of provider | delete it, or use kind openai_compatible"],
+        ),
+        ("    modles: {}\n", "", &["unknown key `modles` | did you mean `models`?"]),
+        (
+            "    retries: 3\n",
+            "",
+            &[
+                "unknown key `retries` | the keys here are: api_key, base_url, breaker, concurrency, connect_timeout, dialect, download_hosts, kind, markup, models, organization, project, ...",
+            ],
+        ),
+        ("    breaker: 5\n", "", &["expected a mapping, found `5` | -"]),
+        ("    timeout: [1s]\n", "", &["expected a time, found a list | write it like 500ms, 10s, 2m, 1h, 30d"]),
+    ]);
+}
+
+#[test]
+fn what_is_wrong_with_a_route_is_told() {
+    check_problems(&[
+        (
+            "",
+            "    deadline: {after: 10s, then: parital}\n",
+            &["expected `partial`, `fail`, found `parital` | did you mean `partial`?"],
+        ),
+        ("", "    size: {strict: yes}\n", &["expected true or false, found `yes` | write `true`"]),
+        ("", "    size: {tolerance: 0.15}\n", &["`0.15` is not a percentage | write `0.15%`"]),
+        (
+            "",
+            "    defaults: {size: 1024, quality: good, output_format: jpg}\n",
+            &[
+                "`1024` is not a size | write `1024x1024`",
+                "expected `low`, `medium`, `high`, `xhigh`, `max`, `standard`, `hd`, found `good` | the words here are: low, medium, high, xhigh, max, standard, hd",
+                "expected `png`, `jpeg`, `webp`, found `jpg` | did you mean `jpeg`?",
+            ],
+        ),
+        ("", "    attempts: {max: 0}\n", &["must be at least 1 | -"]),
+        ("", "    cache: maybe\n", &["expected true or false or a mapping, found `maybe` | -"]),
+        (
+            "",
+            "    match: {models: []}\n",
+            &["an empty list matches no request | name models, or leave `models` out to match every name"],
+        ),
+        ("", "    match: {models: [\"a*b\"]}\n", &["`\"a*b\"`: a `*` may stand only at the end | -"]),
+        ("", "    match: {headers: {\"x team\": y}}\n", &["`\"x team\"` is not the name of a header | -"]),
+        (
+            "",
+            "    price: {max_usd_per_image: -1}\n",
+            &["`-1` is less than nothing | write dollars as a plain number, like 0.009"],
+        ),
+        ("", "    name: again\n", &["the key `name` is given twice | keep one of the two; the first stands above"]),
+    ]);
+}
+
+/// The problems of a route with these offers, with two providers of which `b` has two models.
+fn offer_problems(offers: &str) -> Vec<String> {
+    let text = format!(
+        "providers:\n  a: {{kind: openai, api_key: k, models: {{m: {{price: 1}}}}}}\n  \
+         bee: {{kind: stability, api_key: k, models: {{core: {{price: 1}}, x/y: {{price: 1}}}}}}\n\
+         routes: [{{name: r, offers: {offers}}}]\n"
+    );
+    match read(&text) {
+        Ok(_) => Vec::new(),
+        Err(_) => problems(&text),
+    }
+}
+
+#[test]
+fn an_offer_names_a_provider_and_one_of_its_models() {
+    assert!(offer_problems("[bee/x/y, bee/core, {offer: a/m}]").is_empty());
+    assert_eq!(
+        offer_problems("[bee/cor]"),
+        ["4:29 `bee/cor` is not among the models of `bee` | did you mean `bee/core`?",]
+    );
+    assert_eq!(
+        offer_problems("[bee/ultra]"),
+        ["4:29 `bee/ultra` is not among the models of `bee` | add `ultra` with its price under `providers.bee.models`",]
+    );
+    assert_eq!(
+        offer_problems("[a/gpt-image-2]"),
+        [
+            "4:29 `a/gpt-image-2` is not among the models of `a` | add `gpt-image-2` with its price under `providers.a.models`",
+        ]
+    );
+    assert_eq!(
+        offer_problems("[be/core]"),
+        ["4:29 `be/core` names no provider of this file | did you mean `bee/core`?",]
+    );
+    assert_eq!(offer_problems("[core]"), ["4:29 `core` is not provider/model | did you mean `bee/core`?"]);
+    assert_eq!(
+        offer_problems("[{max_usd_per_image: 1}]"),
+        ["4:30 this offer names nobody | add `offer: provider/model`",]
+    );
+    assert_eq!(
+        offer_problems("[a/m, a/m]"),
+        [
+            "4:34 `a/m` is offered twice on this route | delete one; `attempts: {per_offer: 2}` asks the same offer again",
+        ]
+    );
+    assert_eq!(offer_problems("[]"), ["4:20 this route has no offers | add `offers: [provider/model]`"]);
+}
+
+#[test]
+fn what_is_missing_is_told_at_what_lacks_it() {
+    assert_eq!(
+        problems(""),
+        [
+            "1:1 there are no routes, so no request could be answered | add `routes:` with a list like `- {name: all, offers: [provider/model]}`",
+        ]
+    );
+    let text =
+        "providers:\n  a: {models: {m: {}}}\n  b: {kind: openai_compatible}\n  c-d: {kind: openai}\nroutes:\n  - {}\n";
+    assert_eq!(
+        problems(text),
+        [
+            "2:3 this provider has no kind | add `kind:` with one of openai, openai_compatible, stability, replicate",
+            "2:16 this model has no price | add `price: 0.03`, the dollars a picture costs",
+            "3:3 kind openai_compatible needs a `base_url` | add `base_url: https://host/v1/`",
+            "4:3 kind openai needs an `api_key` | add `api_key: ${C_D_API_KEY}`",
+            "6:5 this route has no name | add `name:`, as logs and metrics will show it",
+            "6:5 this route has no offers | add `offers: [provider/model]`",
+        ]
+    );
+}
+
+#[test]
+fn a_price_table_is_of_one_sort_and_every_row_counts() {
+    let price = |price: &str| {
+        let text = format!(
+            "providers:\n  a: {{kind: openai, api_key: k, models: {{m: {{price: {price}}}}}}}\nroutes: [{{name: r, offers: [a/m]}}]\n"
+        );
+        problems(&text).into_iter().map(|problem| problem.split_once(' ').unwrap().1.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(price("[]"), ["a price needs at least one row | add `- {size: 1024x1024, usd: 0.03}`"]);
+    assert_eq!(price("[{size: 1x1}]"), ["this row has no price | add `usd: 0.03`"]);
+    assert_eq!(
+        price("[{up_to: 1x1, usd: 1}, {size: 2x2, usd: 2}]"),
+        ["`up_to` cannot be mixed with other rows | use either `up_to` in every row, or `size` and `quality`",]
+    );
+    assert_eq!(
+        price("[{up_to: 2x2, usd: 1}, {up_to: 4x1, usd: 2}]"),
+        ["another row has as many pixels | delete one of the two",]
+    );
+    assert_eq!(
+        price("[{quality: low, usd: 1}, {size: 2x2, quality: low, usd: 2}]"),
+        [
+            "this row is never reached: the row on line 2 comes first and covers it | put the general row last, or delete one",
+        ]
+    );
+    assert_eq!(price("$0.03"), ["`$0.03` is not a decimal number of dollars, write it like 0.009 | write `0.03`"]);
+    assert_eq!(
+        price("0.0000000001"),
+        [
+            "`0.0000000001` is finer than a nano-dollar (nine digits after the point) | write dollars as a plain number, like 0.009",
+        ]
+    );
+    assert_eq!(price("{usd: 1}"), ["expected an amount of dollars or a list, found a mapping | write it like 0.009",]);
+}
+
+#[test]
+fn a_route_that_no_request_reaches_is_told_and_one_with_a_narrower_match_is_not() {
+    let routes = |routes: &str| {
+        let text =
+            format!("providers:\n  a: {{kind: openai, api_key: k, models: {{m: {{price: 1}}}}}}\nroutes:\n{routes}");
+        match read(&text) {
+            Ok(_) => Vec::new(),
+            Err(_) => problems(&text),
+        }
+    };
+    let help = "put the more general route last";
+    assert_eq!(
+        routes("- {name: all, offers: [a/m]}\n- {name: x, match: {models: [x]}, offers: [a/m]}\n"),
+        [format!("5:21 no request gets here: route `all` (line 4) takes them all | {help}")]
+    );
+    assert_eq!(
+        routes(
+            "- {name: p, match: {models: [\"m-*\"]}, offers: [a/m]}\n- {name: q, match: {models: [m-1, \"m-2*\"]}, offers: [a/m]}\n"
+        ),
+        [format!("5:21 no request gets here: route `p` (line 4) takes them all | {help}")]
+    );
+    let fine = "\
+- {name: team, match: {headers: {x-team: a}}, offers: [a/m]}
+- {name: exact, match: {models: [x]}, offers: [a/m]}
+- {name: prefix, match: {models: [\"x*\", y]}, offers: [a/m]}
+- {name: rest, offers: [a/m]}
+";
+    assert!(routes(fine).is_empty(), "{:?}", routes(fine));
+    assert_eq!(
+        routes("- {name: r, match: {models: [x]}, offers: [a/m]}\n- {name: r, match: {models: [y]}, offers: [a/m]}\n"),
+        ["5:10 another route is called `r` (line 4) | give each route a name of its own"]
+    );
+    // What a misspelt key meant is not known, so it is not held against the next route.
+    let misspelt = routes(
+        "- {name: all, mtach: {models: [x]}, offers: [a/m]}\n- {name: x, match: {models: [y]}, offers: [a/m]}\n",
+    );
+    assert_eq!(misspelt, ["4:15 unknown key `mtach` | did you mean `match`?"]);
+}
+
+#[test]
+fn names_are_fit_for_metrics_and_offers() {
+    let text = "providers:\n  My AI: {kind: openai, api_key: k, models: {m: {price: 1}}}\nroutes: [{name: A, offers: [My AI/m]}]\n";
+    let help = "use lower-case letters, digits, `-` and `_`, beginning with a letter or a digit";
+    assert_eq!(
+        problems(text),
+        [format!("2:3 `My AI` is not a usable name | {help}"), format!("3:17 `A` is not a usable name | {help}"),]
+    );
+}
+
+#[test]
+fn addresses_of_the_server_are_checked() {
+    let server = |server: &str| {
+        let text = small("", "") + &format!("server: {{{server}}}\n");
+        problems(&text).into_iter().map(|problem| problem.split_once(' ').unwrap().1.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        server("listen: \"8080\""),
+        ["`\"8080\"` is not host:port | write an address and a port, like 127.0.0.1:8080",]
+    );
+    assert_eq!(
+        server("admin: \"0.0.0.0:99999\""),
+        ["`\"0.0.0.0:99999\"` is not host:port | write an address and a port, like 127.0.0.1:9901",]
+    );
+    assert_eq!(
+        server("admin: 127.0.0.1:8080"),
+        ["clients and admin cannot share `127.0.0.1:8080` | give `listen` and `admin` different ports",]
+    );
+    assert_eq!(server("tls: {cert: a.pem}"), ["`tls` needs `key` too | add `key:` with the name of a PEM file"]);
+    assert_eq!(
+        server("passthrough: http://a.example/x"),
+        ["must not have a path: requests keep their own | write `http://a.example`",]
+    );
+    assert_eq!(server("threads: 0"), ["must be at least 1 | -"]);
+    assert_eq!(server("limits: {request_body: 50 MB}"), ["`50 MB` is not an amount of memory | write `50MB`"]);
+    assert_eq!(server("limits: {request_body: 50MX}"), ["`50MX` has an unknown unit of memory | write `50MB`"]);
+    plan(&(small("", "") + "server: {listen: \"[::1]:0\", admin: localhost:0}\n"));
+}
+
+#[test]
+fn a_dialect_is_checked_word_by_word() {
+    let dialect = |dialect: &str| {
+        let text = format!(
+            "providers:\n  a: {{kind: openai_compatible, base_url: https://a.example/v1, models: {{m: {{price: 1}}}}, dialect: {{{dialect}}}}}\nroutes: [{{name: r, offers: [a/m]}}]\n"
+        );
+        read(&text)
+    };
+    let wrong = |text: &str| {
+        let problems = dialect(text).unwrap_err();
+        problems.iter().map(|problem| problem.what.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(wrong("path: https://evil.example/"), ["`https://evil.example/` is not a path below `base_url`"]);
+    assert_eq!(wrong("path: ../other"), ["`../other` is not a path below `base_url`"]);
+    assert_eq!(wrong("rename: {promt: text}"), ["Easel sends no field `promt`"]);
+    assert_eq!(wrong("drop: [n, stile]"), ["Easel sends no field `stile`"]);
+    assert_eq!(wrong("auth_header: \"x key\""), ["`\"x key\"` is not the name of a header"]);
+    let read = |text: &str| dialect(text).unwrap().providers["a"].account.dialect.clone();
+    assert_eq!(read("auth_header: X-Key").auth, ("x-key".to_owned(), String::new()));
+    assert_eq!(read("auth_header: authorization, auth_prefix: Key").auth.1, "Key ");
+    assert_eq!(read("response_format: none").response_format, None);
+    assert_eq!(read("path: /generate, size: W*H").path, "generate");
+}
+
+#[test]
+fn a_secret_never_appears_in_any_problem() {
+    // Each text names a secret in one way or another and has at least one problem on the same line.
+    let written_out = [
+        format!("providers: {{a: {{kind: opnai, api_key: {SECRET}}}}}"),
+        format!("providers: {{a: {{kind: openai, api_kye: {SECRET}}}}}"),
+        format!("providers: {{a: {{kind: openai, api_key: [{SECRET}]}}}}"),
+        format!("providers: {{a: {{kind: openai, api_key: {{x: {SECRET}}}}}}}"),
+        format!("providers: {{a: {{kind: openai, api_key: ${{{SECRET}}}}}}}"),
+        format!("providers: {{a: {{kind: openai, api_key: \"{SECRET}\\u0007\"}}}}"),
+        format!("providers: {{a: {{kind: openai, api_key: x, api_key: {SECRET}}}}}"),
+        format!("providers: {{a: {{kind: openai, api_key: {SECRET}"),
+        format!("providers:\n  a:\n    api_key:\n      \"{SECRET}\n"),
+        format!("providers: {{a: {{kind: openai, base_url: \"ftp://me:{SECRET}@host/\"}}}}"),
+        format!("providers: {{a: {{kind: opnai, api_key: x, <<: {{api_key: {SECRET}}}}}}}"),
+        format!("sever: {{link_secret: {SECRET}}}"),
+        format!("server: {{link_secrets: {SECRET}}}"),
+    ];
+    let from_outside = [
+        "providers: {a: {kind: \"${KIND}\", api_key: \"${KEY}\"}}",
+        "providers: {a: {kind: openai, base_url: \"${URL}\", timeout: \"${TEN_SEC}\", markup: \"${M}\"}}",
+        "providers: {a: {kind: openai, concurrency: {limit: \"${L}\"}, breaker: \"${B}\"}}",
+        "providers: {a: {kind: openai, api_key: \"${KEY}\\u0007\", base_url: \"${KEY}://x\", download_hosts: [\"${K}/\"]}}",
+        "providers: {a: {kind: openai, models: {m: {price: \"${P}\", sizes: [\"${S}\"], formats: [\"${F}\"]}}}}",
+        "server: {listen: \"${A}\", public_url: \"${U}\", limits: {request_body: \"${file:/run/secrets/key}\"}}",
+        "routes: [{name: \"${N} x\", offers: [\"${O}\", \"a/${O}\", \"${O}/m\"], refusals: \"${R}\", size: {strict: \"${S}\"}}]",
+        "routes: [{name: n, match: {models: [\"${M}*x\"]}, deadline: \"${D}\", defaults: {size: \"${S}\", quality: \"${Q}\"}}]",
+    ];
+    for text in written_out.iter().map(String::as_str).chain(from_outside) {
+        let problems = read(text).unwrap_err();
+        let printed = format!("{problems}\n{problems:?}");
+        assert!(!printed.contains(SECRET), "{text}\n{printed}");
+        assert!(problems.iter().all(|problem| !format!("{problem:?}").contains(SECRET)), "{text}");
+    }
+    assert!(!format!("{:?}", plan(REFERENCE).providers).contains(SECRET));
+}
+
+#[test]
+fn an_empty_secret_is_a_problem_and_a_file_may_hold_one() {
+    assert_eq!(
+        problems(&small("", "").replace("api_key: k", "api_key: ${EMPTY}")),
+        ["4:14 what this refers to is empty | -",]
+    );
+    let plan = plan(&small("", "").replace("api_key: k", "api_key: ${file:/run/secrets/key}"));
+    assert_eq!(plan.providers["a"].account.api_key.as_ref().unwrap().reveal(), SECRET);
+}
+
+#[test]
+fn text_that_is_no_yaml_is_told_where_it_breaks() {
+    for (text, place) in [
+        ("server: [", "1:10"),
+        ("server:\n\tlisten: x\n", "2:2"),
+        ("server: {}\n---\nserver: {}\n", "2:1"),
+        ("a: *nope\n", "1:4"),
+        ("a: \"x\u{0}\"\n", "1:6"),
+        ("a: \"unterminated\n", "1:4"),
+    ] {
+        let found = problems(text);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with(place), "{text:?} {found:?}");
+    }
+    let unquoted = problems("server: {listen: ${A}}\n");
+    assert!(unquoted[0].ends_with("write \"${NAME}\" in quotes"), "{unquoted:?}");
+    assert!(problems("- a\n")[0].starts_with("1:3 expected a mapping, found a list"));
+    assert!(problems("? [a]\n: b\n")[0].starts_with("1:4 a key is a plain word"));
+    assert!(problems("server: !x {}\n").iter().any(|problem| problem.contains("tags mean nothing")));
+}
+
+#[test]
+fn aliases_of_aliases_are_bounded() {
+    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let below = format!("*a{}", level - 1);
+        text += &format!("a{level}: &a{level} [{}]\n", vec![below; 10].join(", "));
+    }
+    assert!(problems(&text)[0].contains("more than 100000 values"));
+    assert!(problems(&"[".repeat(100))[0].contains("levels deep"));
+    assert!(problems("a: &a [*a]\n")[0].contains("inside the very thing"));
+}
+
+#[test]
+fn windows_line_ends_and_a_byte_order_mark_change_nothing() {
+    let windows = REFERENCE.replace('\n', "\r\n");
+    assert_eq!(plan(&windows).server, plan(REFERENCE).server);
+    let found = problems("\u{feff}server:\r\n  drian: 10s\r\n");
+    assert!(found[0].contains("2:3 unknown key `drian`") || found[1].contains("2:3 unknown key `drian`"), "{found:?}");
+}
+
+/// One change to a text: something put in, taken out or doubled.
+fn mutated(text: &str, at: prop::sample::Index, end: prop::sample::Index, put: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let start = at.index(chars.len());
+    let length = end.index(20).min(chars.len() - start);
+    let mut out: String = chars[..start].iter().collect();
+    out.push_str(put);
+    out.extend(&chars[start + length..]);
+    out
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "(?s).{0,200}") {
+        if let Err(problems) = read(&text) {
+            prop_assert!(problems.len() > 0 && !problems.to_string().is_empty());
+        }
+    }
+
+    #[test]
+    fn no_text_of_yaml_signs_makes_the_reader_panic(text in "[\\[\\]{}:,*&!|>'\"%@`#?~<$ \n\r\tab0-]{0,80}") {
+        if let Err(problems) = read(&text) {
+            prop_assert!(!problems.to_string().is_empty());
+        }
+    }
+
+    #[test]
+    fn one_wrong_character_does_not_show_a_key_that_is_written_out(
+        at in any::<prop::sample::Index>(), put in "([\\[\\]{}:,*&!|>'\"%#?~<$ \n\t-]|x)?",
+    ) {
+        let text = "providers:\n  a: {kind: opnai, timeout: 1, api_key: SECRET, markup: 2}\n  b:\n    kind: nope\n    \
+                    api_key: SECRET\n  c: {api_key: \"SECRET\"}\nserver:\n  link_secret: 'SECRET'\n  x: 1\n";
+        let text = text.replace("SECRET", SECRET);
+        let at = at.index(text.len());
+        // A sign that cuts the key's name in two leaves nothing to know it by.
+        let within = |name: &str| text.match_indices(name).find(|(start, _)| (start + 1..start + name.len()).contains(&at));
+        let at = within("api_key").or(within("link_secret")).map_or(at, |(start, _)| start);
+        for skipped in 0..2 {
+            let changed = format!("{}{put}{}", &text[..at], text.get(at + skipped..).unwrap_or_default());
+            let printed = read(&changed).unwrap_err().to_string();
+            prop_assert!(!printed.contains(SECRET), "{}\n{}", changed, printed);
+        }
+    }
+
+    #[test]
+    fn no_change_to_the_reference_makes_the_reader_panic_or_print_a_secret(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(),
+            "([\\[\\]{}:,*&!|>'\"%#?~<$ \n-]|null|0|-1|\\$\\{KEY\\}|key: )?"), 1..4),
+    ) {
+        let text = edits.iter().fold(REFERENCE.to_owned(), |text, (at, end, put)| mutated(&text, *at, *end, put));
+        if let Err(problems) = read(&text) {
+            let printed = problems.to_string();
+            prop_assert!(!printed.contains(SECRET), "{}", printed);
+            prop_assert!(!printed.contains("cannot be read"), "{}", printed);
+        }
+    }
+}
