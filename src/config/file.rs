@@ -136,9 +136,9 @@ pub(super) struct Provider {
     pub(super) base_url: Option<String>,
     /// The vendor's key, sent to this provider's hosts and nowhere else.
     pub(super) api_key: Option<Hidden>,
-    /// OpenAI's organisation header.
+    /// OpenAI's organisation header; only for kind openai.
     pub(super) organization: Option<String>,
-    /// OpenAI's project header.
+    /// OpenAI's project header; only for kind openai.
     pub(super) project: Option<String>,
     /// Longest wait for one call, polling included. Default 120s.
     pub(super) timeout: Option<Time>,

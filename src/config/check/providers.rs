@@ -23,8 +23,8 @@ const BREAKER: Breaker = Breaker { failures: 5, window: Duration::from_secs(30),
 /// The kind whose differences from OpenAI are written in the config.
 const COMPATIBLE: &str = "openai_compatible";
 
-/// The kinds that know OpenAI's organisation and project headers.
-const OPENAI_LIKE: [&str; 2] = ["openai", COMPATIBLE];
+/// The kind that sends OpenAI's organisation and project headers.
+const OPENAI: &str = "openai";
 
 /// Every provider that could be read.
 pub(super) fn providers(
@@ -72,8 +72,8 @@ fn provider(
         (base_url, Some(dialect)) => dialect::dialect(checker, dialect, at.key("dialect"), base_url.as_ref()),
     };
     only_for(checker, at.key("dialect"), kind, &[COMPATIBLE], "`dialect`");
-    only_for(checker, at.key("organization"), kind, &OPENAI_LIKE, "`organization`");
-    only_for(checker, at.key("project"), kind, &OPENAI_LIKE, "`project`");
+    only_for(checker, at.key("organization"), kind, &[OPENAI], "`organization`");
+    only_for(checker, at.key("project"), kind, &[OPENAI], "`project`");
     let api_key = self::api_key(checker, name, at, api_key.as_ref(), kind);
     let organization = checker.header_value(at.key("organization"), organization.as_deref());
     let project = checker.header_value(at.key("project"), project.as_deref());
