@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Parser;
 use easel::config::plan::Plan;
 use easel::gateway::Gateway;
-use easel::gateway::reload::{self, Os};
+use easel::gateway::reload::{LOOK, Os, Watch};
 use easel::server::access::AccessLog;
 use easel::server::{self, Running};
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,7 +28,8 @@ pub struct Args {
 
 /// Runs until told to stop.
 pub fn run(args: Args) -> ExitCode {
-    let plan = match reload::load(&args.config, &Os) {
+    let (watch, loaded) = Watch::open(args.config, Arc::new(Os));
+    let plan = match loaded {
         Ok(plan) => plan,
         Err(error) => return cli::problems(error),
     };
@@ -36,16 +37,16 @@ pub fn run(args: Args) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return cli::failed(format!("no runtime: {error}")),
     };
-    runtime.block_on(serve(args, plan))
+    runtime.block_on(serve(watch, plan, !args.no_access_log))
 }
 
-async fn serve(args: Args, plan: Plan) -> ExitCode {
+async fn serve(watch: Watch, plan: Plan, access_log: bool) -> ExitCode {
     let gateway = match Gateway::new(plan) {
         Ok(gateway) => gateway,
         Err(error) => return cli::failed(error),
     };
     let dropped = gateway.shared.metrics.log_dropped.clone();
-    let log = if args.no_access_log { Ok(AccessLog::off(dropped)) } else { AccessLog::to(std::io::stdout(), dropped) };
+    let log = if access_log { AccessLog::to(std::io::stdout(), dropped) } else { Ok(AccessLog::off(dropped)) };
     let running = match log
         .map_err(|error| error.to_string())
         .and_then(|log| server::start(gateway.clone(), log).map_err(|error| error.to_string()))
@@ -54,16 +55,16 @@ async fn serve(args: Args, plan: Plan) -> ExitCode {
         Err(error) => return cli::failed(error),
     };
     log::info!("images on http://{}, metrics and health on http://{}", running.addr, running.admin);
-    match until_stopped(gateway, args.config, running).await {
+    match until_stopped(gateway, watch, running).await {
         Ok(code) => code,
         Err(error) => cli::failed(format!("no signals: {error}")),
     }
 }
 
 /// Follows SIGHUP and the file until SIGTERM or SIGINT, then drains; a second signal does not wait.
-async fn until_stopped(gateway: Arc<Gateway>, config: PathBuf, mut running: Running) -> std::io::Result<ExitCode> {
+async fn until_stopped(gateway: Arc<Gateway>, watch: Watch, mut running: Running) -> std::io::Result<ExitCode> {
     let (reload_now, asked) = mpsc::channel(1);
-    tokio::spawn(reload::watch(gateway, config, Arc::new(Os), asked));
+    tokio::spawn(watch.follow(gateway, LOOK, asked));
     let mut hup = signal(SignalKind::hangup())?;
     let mut term = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -16,8 +16,8 @@ use crate::config::{self, Kind, Lookup, Problems, Source};
 use crate::gateway::Gateway;
 use crate::provider;
 
-/// Time between two looks at the file.
-const LOOK: Duration = Duration::from_millis(250);
+/// Time between two looks at the file that a person editing it does not notice.
+pub const LOOK: Duration = Duration::from_millis(250);
 
 /// Why a config file was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -74,10 +74,10 @@ pub fn check(name: &str, text: &str, lookup: &dyn Lookup) -> Result<Plan, NotLoa
     config::load(&Source { name, text }, &kinds(), lookup).map_err(NotLoaded::Problems)
 }
 
-/// Loads the file anew and puts it in force, or reports why not.
-pub fn reload(gateway: &Gateway, path: &Path, lookup: &dyn Lookup) {
+/// Puts a new plan in force, or reports why not.
+fn take(gateway: &Gateway, loaded: Result<Plan, NotLoaded>) {
     let before = gateway.live();
-    let taken = match load(path, lookup) {
+    let taken = match loaded {
         Ok(plan) => {
             warn_of_restart(&before.plan, &plan);
             gateway.replace(plan).map_err(|error| error.to_string())
@@ -107,90 +107,99 @@ fn warn_of_restart(old: &Plan, new: &Plan) {
     }
 }
 
-/// Watches `path`, and the secret files it names, for as long as the process lives. A message on `now` (SIGHUP)
-/// reloads at once, changed or not.
-pub async fn watch(
-    gateway: Arc<Gateway>,
+/// A config file that is followed: what it held when it was last read, the secret files it names included.
+pub struct Watch {
     path: PathBuf,
     lookup: Arc<dyn Lookup + Send + Sync>,
-    mut now: mpsc::Receiver<()>,
-) {
-    let seen = Arc::new(Seen::new(lookup));
-    let watched = path.clone();
-    let mut in_force = seen.clone().fingerprint(&path, true).await;
-    let mut last = in_force.clone();
-    loop {
-        let asked = tokio::select! {
-            asked = now.recv() => {
-                if asked.is_none() {
+    read: Prints,
+}
+
+/// What files held, hashed; `None` where one could not be read.
+type Prints = BTreeMap<PathBuf, Option<u128>>;
+
+impl Watch {
+    /// Reads and checks the file, and remembers exactly what was read: a change from then on is a change.
+    pub fn open(path: PathBuf, lookup: Arc<dyn Lookup + Send + Sync>) -> (Watch, Result<Plan, NotLoaded>) {
+        let mut watch = Watch { path, lookup, read: Prints::new() };
+        let loaded = watch.load();
+        (watch, loaded)
+    }
+
+    /// Follows the file for as long as `now` has a sender, looking at it `every` so often. A message on `now` (SIGHUP)
+    /// reloads at once, changed or not.
+    pub async fn follow(mut self, gateway: Arc<Gateway>, every: Duration, mut now: mpsc::Receiver<()>) {
+        let mut last: Option<Prints> = None;
+        loop {
+            let asked = tokio::select! {
+                asked = now.recv() => match asked {
+                    Some(()) => true,
+                    None => return,
+                },
+                () = tokio::time::sleep(every) => false,
+            };
+            let (gateway, before) = (gateway.clone(), last.take());
+            // Files may be on a slow disk.
+            let look = tokio::task::spawn_blocking(move || {
+                let seen = self.look();
+                let settled = before.as_ref() == Some(&seen);
+                if asked || (settled && seen != self.read) {
+                    let loaded = self.load();
+                    take(&gateway, loaded);
+                }
+                (self, seen)
+            });
+            match look.await {
+                Ok((watch, seen)) => (self, last) = (watch, Some(seen)),
+                Err(error) => {
+                    log::error!("the config is not followed any more: {error}");
                     return;
                 }
-                true
             }
-            () = tokio::time::sleep(LOOK) => false,
-        };
-        let print = seen.clone().fingerprint(&path, false).await;
-        let settled = print == last;
-        last = print.clone();
-        if asked || (settled && print != in_force) {
-            let (gateway, path, lookup) = (gateway.clone(), path.clone(), seen.clone());
-            // Reading secret files may block.
-            let reloaded = tokio::task::spawn_blocking(move || reload(&gateway, &path, &*lookup)).await;
-            if let Err(error) = reloaded {
-                log::error!("the reload ended unexpectedly: {error}");
-            }
-            // The new config may name other secret files; its own text counts as it was when it was read.
-            in_force = seen.clone().fingerprint(&watched, false).await;
-            in_force.insert(watched.clone(), print.get(&watched).copied().flatten());
-            last = in_force.clone();
         }
     }
-}
 
-/// What the config and its secret files hold, hashed.
-type Fingerprint = BTreeMap<PathBuf, Option<u128>>;
-
-/// A lookup that remembers which files were asked for, so that they are watched too.
-struct Seen {
-    lookup: Arc<dyn Lookup + Send + Sync>,
-    files: Mutex<Vec<PathBuf>>,
-}
-
-impl Seen {
-    fn new(lookup: Arc<dyn Lookup + Send + Sync>) -> Seen {
-        Seen { lookup, files: Mutex::new(Vec::new()) }
+    /// Reads and checks the file, remembering what was read.
+    fn load(&mut self) -> Result<Plan, NotLoaded> {
+        let name = self.path.display().to_string();
+        let text = std::fs::read_to_string(&self.path);
+        self.read = Prints::from([(self.path.clone(), text.as_ref().ok().map(|text| print(text)))]);
+        let text = text.map_err(|error| NotLoaded::Unreadable { path: name.clone(), why: error.to_string() })?;
+        let recorder = Recorder { lookup: &*self.lookup, read: Mutex::default() };
+        let plan = check(&name, &text, &recorder);
+        self.read.extend(recorder.read.into_inner().unwrap_or_else(PoisonError::into_inner));
+        plan
     }
 
-    /// Hashes the config and every secret file seen so far; `first` reads the config once to see them.
-    async fn fingerprint(self: Arc<Seen>, path: &Path, first: bool) -> Fingerprint {
-        let path = path.to_owned();
-        let read = move || {
-            if first {
-                // Only for the files it names; what is in force was loaded and reported by the caller.
-                let _ = load(&path, &*self);
-            }
-            let files = self.files.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let hash = |path: PathBuf| {
-                let print = std::fs::read(&path).ok().map(|bytes| xxhash_rust::xxh3::xxh3_128(&bytes));
-                (path, print)
-            };
-            files.into_iter().chain([path]).map(hash).collect()
+    /// What the same files hold now.
+    fn look(&self) -> Prints {
+        let held = |path: &PathBuf| {
+            let secret = *path != self.path;
+            let text = if secret { self.lookup.file(path).ok() } else { std::fs::read_to_string(path).ok() };
+            (path.clone(), text.map(|text| print(&text)))
         };
-        tokio::task::spawn_blocking(read).await.unwrap_or_default()
+        self.read.keys().map(held).collect()
     }
 }
 
-impl Lookup for Seen {
+fn print(text: &str) -> u128 {
+    xxhash_rust::xxh3::xxh3_128(text.as_bytes())
+}
+
+/// A lookup that remembers which files were read, and what they held.
+struct Recorder<'a> {
+    lookup: &'a dyn Lookup,
+    read: Mutex<Prints>,
+}
+
+impl Lookup for Recorder<'_> {
     fn var(&self, name: &str) -> Option<String> {
         self.lookup.var(name)
     }
 
     fn file(&self, path: &Path) -> Result<String, String> {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if !files.iter().any(|known| known == path) {
-            files.push(path.to_owned());
-        }
-        drop(files);
-        self.lookup.file(path)
+        let text = self.lookup.file(path);
+        let held = text.as_ref().ok().map(|text| print(text));
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), held);
+        text
     }
 }

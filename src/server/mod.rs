@@ -60,6 +60,7 @@ pub struct Running {
     draining: Arc<AtomicBool>,
     in_flight: Arc<AtomicUsize>,
     stop: watch::Sender<bool>,
+    stop_admin: watch::Sender<bool>,
     services: Vec<JoinHandle<()>>,
 }
 
@@ -89,11 +90,14 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListen
     let mut health = Service::new("easel admin".to_owned(), app);
     health.add_tcp(&server.admin);
     let (stop, stopping) = watch::channel(false);
-    let (proxy_stop, fds) = (stopping.clone(), inherit(&server.listen, clients));
-    let proxy = tokio::spawn(async move { proxy.start_service(Some(fds), proxy_stop, 1).await });
+    let fds = inherit(&server.listen, clients);
+    let proxy = tokio::spawn(async move { proxy.start_service(Some(fds), stopping, 1).await });
+    // Health is told until the very end: a draining server is alive, but not ready.
+    let (stop_admin, stopping) = watch::channel(false);
     let fds = inherit(&server.admin, operators);
     let health = tokio::spawn(async move { health.start_service(Some(fds), stopping, 1).await });
-    Ok(Running { addr, admin, gateway, draining, in_flight, stop, services: vec![proxy, health] })
+    let services = vec![proxy, health];
+    Ok(Running { addr, admin, gateway, draining, in_flight, stop, stop_admin, services })
 }
 
 fn bind(address: &str) -> Result<(TcpListener, SocketAddr), NotListening> {
@@ -159,6 +163,7 @@ impl Running {
             self.gateway.shared.work.wait().await;
         };
         let late = tokio::time::timeout(patience, idle).await.is_err();
+        self.stop_admin.send_replace(true);
         for service in &self.services {
             service.abort();
         }

@@ -153,7 +153,7 @@ impl Client {
         }
         let length: usize = match headers.get("content-length") {
             Some(length) => length.parse().unwrap(),
-            None => return Some(self.to_end().await),
+            None => return Some(self.until_closed().await),
         };
         while self.buffer.len() < length {
             self.fill().await?;
@@ -183,7 +183,7 @@ impl Client {
     }
 
     /// Everything until the peer closes.
-    pub async fn to_end(&mut self) -> Vec<u8> {
+    pub async fn until_closed(&mut self) -> Vec<u8> {
         while self.fill().await.is_some() {}
         std::mem::take(&mut self.buffer)
     }

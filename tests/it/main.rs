@@ -2,12 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so")]
 
 mod client;
+mod commands; // the easel command: check, schema, demo, serve and its signals
 mod crowd; // single flight, concurrency caps, the queue
 mod golden; // wire formats against golden samples, no network
 mod h2;
 mod money; // invoice and ledger
+mod papers; // YAML that loads, floors that hold
 mod passthrough; // what is not Easel's
-mod refusals; // bad input
+mod refusals;
+mod reload; // config changes under traffic
+// bad input
 mod serve; // requests that work
+mod tools; // the official OpenAI package, promtool
 mod trouble; // failing providers, leaving clients, deadlines
 mod world;

@@ -105,9 +105,9 @@ async fn whatever_a_provider_answers_instead_of_pictures_the_next_one_takes_over
 #[tokio::test]
 async fn a_reply_over_the_limit_is_the_providers_failure() {
     let config =
-        format!("server: {{limits: {{response_body: 300KB}}}}\n{}", route(&["openai/gpt-image-2", "stability/core"]));
+        format!("server: {{limits: {{response_body: 2MB}}}}\n{}", route(&["openai/gpt-image-2", "stability/core"]));
     let world = World::new(&config).await;
-    world.set(Name::OpenAi, |vendor| vendor.min_bytes = 900_000);
+    world.set(Name::OpenAi, |vendor| vendor.min_bytes = 3_000_000);
     let answer = world.draw(ask("a fox")).await;
     assert_eq!(answer.header("x-easel-served-by"), "stability/core=1", "{}", answer.text());
 }

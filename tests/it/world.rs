@@ -36,7 +36,7 @@ impl Lookup for Env {
 pub struct World {
     pub sandbox: Sandbox,
     pub gateway: Arc<Gateway>,
-    pub running: Running,
+    _running: Running,
     pub addr: SocketAddr,
     pub admin: SocketAddr,
 }
@@ -55,7 +55,7 @@ impl World {
         let log = AccessLog::off(gateway.shared.metrics.log_dropped.clone());
         let running = server::start(gateway.clone(), log).unwrap();
         let (addr, admin) = (running.addr, running.admin);
-        World { sandbox, gateway, running, addr, admin }
+        World { sandbox, gateway, _running: running, addr, admin }
     }
 
     /// A fresh connection.
@@ -96,13 +96,6 @@ impl World {
     /// The metrics page.
     pub async fn metrics(&self) -> String {
         Client::connect(self.admin).await.get("/metrics").await.text()
-    }
-
-    /// Lets everything in flight finish.
-    pub async fn finish(self) -> usize {
-        let cut_off = self.running.drain().await;
-        self.sandbox.stop().await;
-        cut_off
     }
 }
 

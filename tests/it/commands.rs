@@ -1,0 +1,211 @@
+//! The `easel` command as a person or a supervisor meets it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use easel::sandbox::{Name, Sandbox, Settings};
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::world::{GENERATE, ask, route};
+
+fn easel() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_easel"))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const SIX_MISTAKES: &str = "server:
+  listen: 127.0.0.1:8080
+  pasthrough: http://127.0.0.1:3000
+providers:
+  stability:
+    kind: stabilty
+    api_key: ${NO_SUCH_KEY_HERE}
+    timeout: 10 sec
+    models: {core: {}}
+  openai:
+    kind: openai
+    api_key: sk-live-very-secret
+    models: {gpt-image-2: {price: 0.04}}
+routes:
+  - name: r
+    offers: [openai/gpt-image-1]
+";
+
+#[test]
+fn check_prints_six_problems_of_six_mistakes_each_with_its_place_and_a_suggestion() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("easel.yaml");
+    std::fs::write(&path, SIX_MISTAKES).unwrap();
+    let output = easel().arg("check").arg(&path).output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for (place, word) in [
+        (":3:3", "passthrough"),
+        (":6:11", "stability"),
+        (":7:14", "NO_SUCH_KEY_HERE"),
+        (":8:14", "10s"),
+        (":9:", "price"),
+        (":16:14", "gpt-image-2"),
+    ] {
+        assert!(said.contains(place) && said.contains(word), "{place} {word} not in:\n{said}");
+    }
+    assert!(said.trim_end().ends_with(&format!("6 problems in {}", path.display())), "{said}");
+    assert!(!said.contains("sk-live-very-secret"), "{said}");
+}
+
+#[test]
+fn check_is_content_with_a_good_file_and_schema_prints_json() {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/demo.yaml");
+    let output = easel().arg("check").arg(&config).env("EASEL_SANDBOX_URL", "http://127.0.0.1:1").output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("is fine"), "{}", text(&output.stdout));
+    let schema = easel().arg("schema").output().unwrap();
+    let schema: Value = serde_json::from_slice(&schema.stdout).unwrap();
+    assert!(schema["properties"]["routes"].is_object(), "{schema}");
+}
+
+#[test]
+fn the_demo_tells_its_story_saves_pictures_that_open_and_exits_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = easel().args(["demo", "--exit", "--out"]).arg(folder.path()).output().unwrap();
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", text(&output.stderr));
+    for word in ["cache      miss", "cache      exact", "cost       0\n", "attempts   2", "stability/core=1"] {
+        assert!(said.contains(word), "{word} not in:\n{said}");
+    }
+    let pictures: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(pictures.len(), 2);
+    for picture in pictures {
+        assert!(image::open(&picture).unwrap().width() >= 512, "{picture:?}");
+    }
+}
+
+/// A running `easel serve`, killed when the test ends.
+struct Served {
+    child: Child,
+    addr: std::net::SocketAddr,
+    admin: std::net::SocketAddr,
+    errors: BufReader<std::process::ChildStderr>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Served {
+    /// Starts it on free ports and waits until it says where it listens.
+    fn start(config: &Path, sandbox: &str, extra: &[(&str, &str)]) -> Served {
+        let mut command = easel();
+        command.args(["serve", "--config"]).arg(config).env("SANDBOX", sandbox).env("EASEL_LOG", "info");
+        command.envs(extra.iter().copied());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut errors = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("images on ") {
+            line.clear();
+            assert!(errors.read_line(&mut line).unwrap() > 0, "it ended before it listened");
+        }
+        let mut found = line.split("http://").skip(1).map(|part| {
+            let end = part.find([',', '\n', ' ']).unwrap_or(part.len());
+            part[..end].parse().unwrap()
+        });
+        let (addr, admin) = (found.next().unwrap(), found.next().unwrap());
+        Served { child, addr, admin, errors }
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
+        assert!(sent.success());
+    }
+
+    fn end(mut self) -> (Output, String) {
+        let mut log = String::new();
+        self.errors.read_to_string(&mut log).unwrap();
+        let mut lines = Vec::new();
+        self.child.stdout.take().unwrap().read_to_end(&mut lines).unwrap();
+        let status = self.child.wait().unwrap();
+        (Output { status, stdout: lines, stderr: Vec::new() }, log)
+    }
+}
+
+fn config(folder: &Path, text: &str) -> std::path::PathBuf {
+    let path = folder.join("easel.yaml");
+    std::fs::write(&path, format!("server: {{listen: 127.0.0.1:0, admin: 127.0.0.1:0}}\n{text}")).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn sigterm_lets_what_is_in_flight_finish_and_then_ends_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
+    sandbox.set(Name::Stability, |vendor| vendor.latency = Duration::from_millis(500));
+    let served = Served::start(&config(folder.path(), &route(&["stability/core"])), &sandbox.url(), &[]);
+    let mut client = Client::connect(served.addr).await;
+    client.send("POST", GENERATE, &[("content-type", "application/json")], ask("x").to_string().as_bytes()).await;
+    sandbox.until(Name::Stability, |bill| bill.in_flight == 1).await;
+    served.signal("TERM");
+    let mut ready = 200;
+    while ready == 200 {
+        ready = Client::connect(served.admin).await.get("/readyz").await.status;
+    }
+    assert_eq!(ready, 503);
+    let answer = client.receive().await.unwrap();
+    assert_eq!((answer.status, answer.header("connection")), (200, "close"));
+    let (output, log) = tokio::task::spawn_blocking(|| served.end()).await.unwrap();
+    assert!(output.status.success(), "{log}");
+    let line: Value = serde_json::from_str(text(&output.stdout).lines().next().unwrap()).unwrap();
+    assert_eq!((line["status"].as_u64(), line["config_version"].as_u64()), (Some(200), Some(1)));
+    assert_eq!((&line["image"]["cost_usd"], &line["image"]["route"]), (&"0.04".into(), &"r".into()));
+    assert!(!text(&output.stdout).contains("sk-test"));
+}
+
+#[tokio::test]
+async fn sighup_reloads_and_a_bad_file_is_reported_like_check_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
+    let path = config(folder.path(), &route(&["stability/core"]));
+    let mut served = Served::start(&path, &sandbox.url(), &[]);
+    config(folder.path(), &route(&["stability/croe"]));
+    served.signal("HUP");
+    let mut log = String::new();
+    while !log.contains("problem") {
+        assert!(served.errors.read_line(&mut log).unwrap() > 0, "{log}");
+    }
+    assert!(log.contains("version 1 stays in force"), "{log}");
+    let mut all = log.clone();
+    while !all.contains("1 problem in") {
+        assert!(served.errors.read_line(&mut all).unwrap() > 0, "{all}");
+    }
+    assert!(all.contains("core"), "{all}");
+    assert_eq!(Client::connect(served.addr).await.post(GENERATE, &ask("x")).await.status, 200);
+    let page = Client::connect(served.admin).await.get("/metrics").await.text();
+    assert!(page.contains("easel_config_reload_success 0"), "{page}");
+}
+
+#[test]
+fn an_address_in_use_and_a_missing_file_are_told_plainly() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("easel.yaml");
+    let listen = taken.local_addr().unwrap();
+    std::fs::write(
+        &path,
+        format!("server: {{listen: \"{listen}\", admin: 127.0.0.1:0}}\n{}", route(&["stability/core"])),
+    )
+    .unwrap();
+    let output = easel().args(["serve", "--config"]).arg(&path).env("SANDBOX", "http://127.0.0.1:1").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains(&format!("cannot listen on {listen}")), "{}", text(&output.stderr));
+    let output = easel().args(["serve", "--config", "/nowhere/easel.yaml"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("/nowhere/easel.yaml"), "{}", text(&output.stderr));
+}

@@ -1,0 +1,181 @@
+//! Every YAML we hand out loads, and the code keeps the shape the design draws.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use easel::config::Lookup;
+use easel::gateway::reload;
+use easel::sandbox::Settings;
+
+/// Answers every variable and every file.
+struct Anything;
+
+impl Lookup for Anything {
+    fn var(&self, name: &str) -> Option<String> {
+        Some(if name.ends_with("_URL") { "http://127.0.0.1:9".to_owned() } else { "x".to_owned() })
+    }
+
+    fn file(&self, _path: &Path) -> Result<String, String> {
+        Ok("x".to_owned())
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|ending| ending == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn every_yaml_in_conf_and_examples_and_every_whole_config_in_the_readme_loads() {
+    let mut papers: Vec<(String, String)> = Vec::new();
+    for path in files(&root().join("conf"), "yaml").into_iter().chain(files(&root().join("examples"), "yaml")) {
+        papers.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
+    }
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    for (number, block) in readme.split("```yaml\n").skip(1).enumerate() {
+        let text = block.split("```").next().unwrap().to_owned();
+        papers.push((format!("README.md, YAML block {}", number + 1), text));
+    }
+    assert!(papers.iter().any(|(name, _)| name.starts_with("README")), "the README shows a config");
+    assert!(papers.len() >= 4, "{papers:?}");
+    let mut problems = Vec::new();
+    for (name, text) in papers {
+        if name.contains("sandbox") {
+            if let Err(error) = serde_yaml::from_str::<Settings>(&text) {
+                problems.push(format!("{name}: {error}"));
+            }
+        } else if let Err(error) = reload::check(&name, &text, &Anything) {
+            problems.push(error.to_string());
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// The floors of DESIGN.md section 4: a module may use those of its own floor's number and below.
+const FLOORS: &[(u8, &[&str])] = &[
+    (
+        0,
+        &[
+            "abilities",
+            "canonical",
+            "config",
+            "error",
+            "failure",
+            "image",
+            "money",
+            "pricing",
+            "request",
+            "secret",
+            "signing",
+        ],
+    ),
+    (1, &["admission", "breaker", "cache", "ledger", "metrics", "routing"]),
+    (2, &["provider"]),
+    (3, &["gateway", "sandbox"]),
+    (4, &["server"]),
+];
+
+fn floor_of(module: &str) -> u8 {
+    let found = FLOORS.iter().find(|(_, modules)| modules.contains(&module));
+    found.unwrap_or_else(|| panic!("module '{module}' has no floor: give it one here and in DESIGN")).0
+}
+
+/// Code files of floors 0 to 4 with the top-level module they belong to; modules that exist only for tests are left
+/// out, and so are the tests inside the others.
+fn code() -> Vec<(PathBuf, String, String)> {
+    let src = root().join("src");
+    let texts: Vec<(PathBuf, String)> =
+        files(&src, "rs").into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect();
+    let only_tests: BTreeSet<String> = texts
+        .iter()
+        .flat_map(|(_, text)| text.split("#[cfg(test)]\nmod ").skip(1))
+        .filter_map(|rest| rest.split_once(';').map(|(name, _)| name.to_owned()))
+        .filter(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
+        .collect();
+    let mut code = Vec::new();
+    for (path, text) in texts {
+        let inside = path.strip_prefix(&src).unwrap();
+        let room = inside.components().next().unwrap().as_os_str().to_string_lossy().replace(".rs", "");
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if ["lib", "main", "cli"].contains(&room.as_str()) || only_tests.contains(&name) {
+            continue;
+        }
+        let tested = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let lines = tested.lines().filter(|line| !line.trim_start().starts_with("//"));
+        code.push((path.clone(), room, lines.collect::<Vec<_>>().join("\n")));
+    }
+    code
+}
+
+/// Which top-level modules each top-level module uses outside its tests.
+fn arrows() -> BTreeMap<String, BTreeSet<String>> {
+    let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (_, room, text) in code() {
+        let targets = arrows.entry(room.clone()).or_default();
+        for used in text.split("crate::").skip(1) {
+            let module: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if module != room && !module.is_empty() {
+                targets.insert(module);
+            }
+        }
+    }
+    arrows
+}
+
+#[test]
+fn arrows_between_modules_point_down_and_never_in_a_circle() {
+    let arrows = arrows();
+    let mut up = Vec::new();
+    for (from, targets) in &arrows {
+        up.extend(targets.iter().filter(|to| floor_of(to) > floor_of(from)).map(|to| format!("{from} -> {to}")));
+    }
+    assert!(up.is_empty(), "arrows that point up: {up:?}");
+    let mut left = arrows.clone();
+    // Modules that use nobody still standing are taken away; what cannot be taken away stands in a circle.
+    loop {
+        let free: Vec<String> = left
+            .iter()
+            .filter(|(_, uses)| !uses.iter().any(|to| left.contains_key(to)))
+            .map(|(name, _)| name.clone())
+            .collect();
+        if free.is_empty() {
+            break;
+        }
+        left.retain(|name, _| !free.contains(name));
+    }
+    assert!(left.is_empty(), "a circle among {:?}", left.keys());
+    assert!(!arrows["config"].contains("provider"), "config is given provider names, it does not ask");
+    assert!(arrows["provider"].iter().all(|to| !["routing", "cache", "money", "ledger"].contains(&to.as_str())));
+    assert!(arrows["sandbox"].iter().all(|to| floor_of(to) == 0), "the sandbox is an independent reading: {arrows:?}");
+}
+
+#[test]
+fn floors_below_three_open_no_socket_or_file_read_no_clock_and_wait_for_nothing() {
+    const WORDS: [&str; 7] = [
+        "std::fs::",
+        "std::net::Tcp",
+        "std::net::Udp",
+        "Instant::now()",
+        "SystemTime::now()",
+        "tokio::spawn",
+        ".await",
+    ];
+    for (path, _, text) in code().into_iter().filter(|(_, room, _)| floor_of(room) <= 2) {
+        for word in WORDS {
+            assert!(!text.contains(word), "{} uses {word}", path.display());
+        }
+    }
+}
