@@ -134,7 +134,8 @@ impl Breakers {
         })
     }
 
-    /// Asks to call `offer` now. The pass must be [`Pass::report`]ed; dropped without, it only gives back the probe.
+    /// Asks to call `offer` now. The pass must be told how the call went ([`Pass::succeeded`], [`Pass::failed`]);
+    /// dropped without, it only gives back the probe.
     pub fn pass(self: &Arc<Breakers>, provider: &str, offer: &str, now: Instant) -> Result<Pass, Cooling> {
         let mut by_name = self.lock();
         let verdict = |by_name: &HashMap<String, Breaker>, name: &str| {

@@ -1,22 +1,97 @@
-//! Easel, a sidecar reverse proxy for image generation.
+//! Easel is a reverse proxy for image generation. An application keeps its OpenAI client and changes one base URL;
+//! Easel, running beside it, decides by one YAML file who draws each picture, at what price, and what is reused.
+//!
+//! README.md is for who runs it. This page is for who reads or embeds it.
+//!
+//! # Floors
+//!
+//! The modules below are floors of a house, and arrows between them point down only. A floor may use any floor below it.
+//!
+//! ```text
+//! 5  main.rs  cli/     the command line: serve check schema sandbox demo
+//! 4  server/           Pingora: listen, answer, admin, access log
+//! 3  gateway/          the only floor that waits: calls to providers, queues, deadlines, reload
+//!    sandbox/          beside it: pretend vendors for trying and testing; shares no code with provider/
+//! 2  provider/         each image API as two pure functions
+//! 1  cache/ admission breaker ledger metrics routing signing
+//!                      decisions and records; the time comes in as an argument
+//! 0  error failure money secret image request canonical abilities pricing config/
+//!                      words that everyone shares
+//! ```
+//!
+//! Floors 0 to 2 are synchronous: no socket, no file, no clock, no spawned task. [`config`] never imports [`provider`],
+//! it is given the names. Providers never see routing, caches or the ledger; policies never wait. [`gateway`] hands each
+//! the small facts it needs and holds every guard while it does.
+//!
+//! # Follow one request in five files
+//!
+//! 1. `server/proxy.rs`: is it an image request? Read its body, bounded.
+//! 2. `gateway/mod.rs`: [`Gateway::serve`](gateway::Gateway::serve), the life of a request on one screen: route, cache,
+//!    join the same request in flight or lead it.
+//! 3. `gateway/draw.rs`: which offer is asked next, why not the others, what is still missing.
+//! 4. `gateway/attempt.rs`: one call with one offer: send, poll, download, settle what it cost.
+//! 5. `provider/<kind>.rs`: [`ask`](provider::Provider::ask) turns the request into a vendor's words,
+//!    [`read`](provider::Provider::read) turns the reply into pictures or into what to do next.
+//!
+//! The answer leaves through `server/respond.rs`, the one place that speaks HTTP back. Each step of `serve` is one call
+//! into one file of floor 1, to be opened only by who cares about that step.
+//!
+//! # Embedding
+//!
+//! [`server::start`] runs Easel as the command line does. [`server::proxy::Easel`] is a Pingora
+//! [`ProxyHttp`](pingora::proxy::ProxyHttp) to be mounted in a server of your own: `examples/embed.rs` shows all of it.
+//! A [`gateway::Gateway`] answers requests without any HTTP server:
+//!
+//! ```
+//! use easel::gateway::reload::{self, Os};
+//! use easel::gateway::{Ask, CacheWish, Gateway};
+//! use easel::request::ImageRequest;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let config = "
+//! providers:
+//!   home: {kind: openai_compatible, base_url: http://127.0.0.1:1/v1/, models: {flux: {price: 0.002}}}
+//! routes:
+//!   - {name: all, offers: [home/flux], price: {max_usd_per_image: 0.001}}
+//! ";
+//! let gateway = Gateway::new(reload::check("easel.yaml", config, &Os)?)?;
+//! let request = ImageRequest::from_json(br#"{"prompt": "a red fox"}"#)?;
+//! let ask = Ask { request, tenant: "default".to_owned(), cache: CacheWish::Use };
+//! let outcome = gateway.serve(&gateway.live(), ask, |_header| None).await;
+//! assert_eq!(outcome.word(), "price_limit");
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+
+// Floor 0: words that everyone shares.
 pub mod abilities;
-pub mod admission;
-pub mod breaker;
-pub mod cache;
 pub mod canonical;
 pub mod config;
 pub mod error;
 pub mod failure;
-pub mod gateway;
 pub mod image;
-pub mod ledger;
-pub mod metrics;
 pub mod money;
 pub mod pricing;
-pub mod provider;
 pub mod request;
-pub mod routing;
-pub mod sandbox;
 pub mod secret;
-pub mod server;
+
+// Floor 1: decisions and records; the time comes in as an argument.
+pub mod admission;
+pub mod breaker;
+pub mod cache;
+pub mod ledger;
+pub mod metrics;
+pub mod routing;
 pub mod signing;
+
+// Floor 2: each image API as two pure functions.
+pub mod provider;
+
+// Floor 3: what waits, and the pretend vendors beside it.
+pub mod gateway;
+pub mod sandbox;
+
+// Floor 4: HTTP with clients and operators.
+pub mod server;
