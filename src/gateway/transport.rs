@@ -34,7 +34,7 @@ const IDLE: Duration = Duration::from_secs(15);
 const PASSTHROUGH_CONNECT: Duration = Duration::from_secs(5);
 /// Idle connections kept in all.
 const POOL: usize = 512;
-/// The body buffer grown in one step on the word of a `content-length`.
+/// The largest body buffer made at once on the word of a `content-length`.
 const PREALLOCATE: usize = 8 * 1024 * 1024;
 
 /// Why there is no reply.
@@ -195,7 +195,7 @@ fn request_head(call: &Call) -> Result<RequestHeader, Trouble> {
     Ok(head)
 }
 
-/// The whole body in one buffer. A body that came in one piece is not copied.
+/// The whole body in one buffer, each byte copied once.
 async fn read_body(session: &mut HttpSession, headers: &http::HeaderMap, limit: usize) -> Result<Bytes, Trouble> {
     let declared = headers
         .get(header::CONTENT_LENGTH)
@@ -204,28 +204,29 @@ async fn read_body(session: &mut HttpSession, headers: &http::HeaderMap, limit: 
     if declared.is_some_and(|length| length > limit) {
         return Err(Trouble::TooLarge);
     }
-    let mut first: Option<Bytes> = None;
-    let mut whole = BytesMut::new();
-    let mut length = 0;
-    loop {
-        let piece = session.read_response_body().await.map_err(|error| Trouble::Lost(error.to_string()))?;
-        let Some(piece) = piece else { break };
-        length += piece.len();
-        if length > limit {
+    let mut whole = BytesMut::with_capacity(declared.unwrap_or(0).min(PREALLOCATE));
+    while read_piece(session, &mut whole).await.map_err(|error| Trouble::Lost(error.to_string()))? {
+        if whole.len() > limit {
             return Err(Trouble::TooLarge);
         }
-        match first.take() {
-            None if whole.is_empty() => first = Some(piece),
-            None => whole.extend_from_slice(&piece),
-            Some(head) => {
-                whole.reserve(declared.unwrap_or(0).clamp(length, PREALLOCATE.max(length)));
-                whole.extend_from_slice(&head);
-                whole.extend_from_slice(&piece);
-            }
-        }
     }
-    if declared.is_some_and(|declared| declared != length) && session.as_http1().is_some() {
+    if declared.is_some_and(|declared| declared != whole.len()) && session.as_http1().is_some() {
         return Err(Trouble::Lost("the reply ended before its length".to_owned()));
     }
-    Ok(first.unwrap_or_else(|| whole.freeze()))
+    Ok(whole.freeze())
+}
+
+/// Adds the next piece of the body to `whole`; `false` at its end.
+async fn read_piece(session: &mut HttpSession, whole: &mut BytesMut) -> pingora::Result<bool> {
+    let piece = match session {
+        // Pingora's own method for all versions would copy the piece out of its buffer first.
+        HttpSession::H1(session) => session.read_body_ref().await?,
+        other => {
+            let piece = other.read_response_body().await?;
+            whole.extend_from_slice(piece.as_deref().unwrap_or_default());
+            return Ok(piece.is_some());
+        }
+    };
+    whole.extend_from_slice(piece.unwrap_or_default());
+    Ok(piece.is_some())
 }

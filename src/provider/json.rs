@@ -11,6 +11,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use crate::provider::abridged::Abridged;
+
 /// Values one reply may hold; an image API's largest answer has a few hundred.
 const MAX_VALUES: u32 = 65_536;
 
@@ -34,9 +36,9 @@ pub enum Json<'a> {
 impl<'a> Json<'a> {
     /// Reads a whole body. Errors for anything but exactly one JSON value, and for more than [`MAX_VALUES`] in it.
     pub fn read(body: &'a [u8]) -> Result<Json<'a>, serde_json::Error> {
-        let left = Cell::new(MAX_VALUES);
-        let mut reader = serde_json::Deserializer::from_slice(body);
-        let json = Tree { left: &left }.deserialize(&mut reader)?;
+        let (left, abridged) = (Cell::new(MAX_VALUES), Abridged::of(body));
+        let mut reader = serde_json::Deserializer::from_slice(abridged.short());
+        let json = Tree { left: &left, abridged: &abridged }.deserialize(&mut reader)?;
         reader.end()?;
         Ok(json)
     }
@@ -77,56 +79,65 @@ impl<'a> Json<'a> {
 
 /// Builds the tree and counts its values down.
 #[derive(Clone, Copy)]
-struct Tree<'c> {
-    left: &'c Cell<u32>,
+struct Tree<'t, 'a> {
+    left: &'t Cell<u32>,
+    abridged: &'t Abridged<'a>,
 }
 
-impl<'de> DeserializeSeed<'de> for Tree<'_> {
-    type Value = Json<'de>;
+impl<'a> Tree<'_, 'a> {
+    /// The string of the body that was read as `text`.
+    fn whole<E: Error>(self, text: &str) -> Result<Cow<'a, str>, E> {
+        let bytes = self.abridged.whole(text).ok_or_else(|| E::custom("a string from nowhere"))?;
+        str::from_utf8(bytes).map(Cow::Borrowed).map_err(E::custom)
+    }
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
+impl<'t, 'a> DeserializeSeed<'t> for Tree<'t, 'a> {
+    type Value = Json<'a>;
+
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Json<'a>, D::Error> {
         let left = self.left.get().checked_sub(1).ok_or_else(|| D::Error::custom("too many values"))?;
         self.left.set(left);
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Tree<'_> {
-    type Value = Json<'de>;
+impl<'t, 'a> Visitor<'t> for Tree<'t, 'a> {
+    type Value = Json<'a>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
+    fn visit_unit<E>(self) -> Result<Json<'a>, E> {
         Ok(Json::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Json<'de>, E> {
+    fn visit_bool<E>(self, _: bool) -> Result<Json<'a>, E> {
         Ok(Json::Bool)
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Json<'de>, E> {
+    fn visit_u64<E>(self, number: u64) -> Result<Json<'a>, E> {
         Ok(Json::Number(number as f64))
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Json<'de>, E> {
+    fn visit_i64<E>(self, number: i64) -> Result<Json<'a>, E> {
         Ok(Json::Number(number as f64))
     }
 
-    fn visit_f64<E>(self, number: f64) -> Result<Json<'de>, E> {
+    fn visit_f64<E>(self, number: f64) -> Result<Json<'a>, E> {
         Ok(Json::Number(number))
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
-        Ok(Json::Text(Cow::Borrowed(text)))
+    fn visit_borrowed_str<E: Error>(self, text: &'t str) -> Result<Json<'a>, E> {
+        self.whole(text).map(Json::Text)
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
+    fn visit_str<E>(self, text: &str) -> Result<Json<'a>, E> {
         Ok(Json::Text(Cow::Owned(text.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Json<'de>, A::Error> {
+    fn visit_seq<A: SeqAccess<'t>>(self, mut list: A) -> Result<Json<'a>, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = list.next_element_seed(self)? {
             items.push(item);
@@ -134,9 +145,13 @@ impl<'de> Visitor<'de> for Tree<'_> {
         Ok(Json::List(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
+    fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<Json<'a>, A::Error> {
         let mut members = Vec::new();
         while let Some(Key(name)) = map.next_key()? {
+            let name = match name {
+                Cow::Borrowed(name) => self.whole(name)?,
+                Cow::Owned(name) => Cow::Owned(name),
+            };
             members.push((name, map.next_value_seed(self)?));
         }
         Ok(Json::Object(members))
@@ -158,6 +173,22 @@ mod tests {
         let [plain, escaped] = json.at("data").unwrap().items() else { panic!("two items") };
         assert!(matches!(plain.text_at("b64_json"), Some(Cow::Borrowed("QUJD"))));
         assert!(matches!(escaped.text_at("b64_json"), Some(Cow::Owned(text)) if text == "/9j/"));
+    }
+
+    #[test]
+    fn a_very_long_string_is_borrowed_whole_and_must_be_text() {
+        let picture = "QUJD".repeat(5_000);
+        let body = format!(r#"{{"data":[{{"b64_json":"{picture}"}},{{"b64_json":"QUJD"}}],"{picture}":1}}"#);
+        let json = Json::read(body.as_bytes()).unwrap();
+        let [long, short] = json.at("data").unwrap().items() else { panic!("two items") };
+        for (item, text) in [(long, &*picture), (short, "QUJD")] {
+            let Some(Cow::Borrowed(found)) = item.text_at("b64_json") else { panic!("not borrowed") };
+            assert!(*found == text && body.as_bytes().as_ptr_range().contains(&found.as_ptr()));
+        }
+        assert_eq!(json.get(&picture), Some(&Json::Number(1.0)));
+        let mut broken = body.into_bytes();
+        broken[10_000] = 0xff;
+        assert!(Json::read(&broken).is_err());
     }
 
     #[test]

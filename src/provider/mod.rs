@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::image::{Encoded, Format, Size};
 use crate::request::{ImageRequest, Quality};
 
+mod abridged;
 pub mod compatible;
 mod complaint;
 #[cfg(test)]
