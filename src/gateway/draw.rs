@@ -9,7 +9,6 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::admission::{Room, Slot};
@@ -62,7 +61,7 @@ struct Drawing {
     failures: Vec<u32>,
     skips: Vec<Option<Skip>>,
     obstacles: Obstacles,
-    running: JoinSet<Running>,
+    running: FuturesUnordered<BoxFuture<'static, Running>>,
     waiting: Waiting,
     give_up_waiting: Option<Instant>,
     missing: u8,
@@ -85,7 +84,7 @@ pub async fn draw(order: Order, flight: Arc<Flight>) {
         failures: vec![0; count],
         skips: vec![None; route.offers.len()],
         obstacles: Obstacles::default(),
-        running: JoinSet::new(),
+        running: FuturesUnordered::new(),
         waiting: FuturesUnordered::new(),
         give_up_waiting: None,
         missing,
@@ -107,13 +106,7 @@ impl Drawing {
             }
             let give_up = self.give_up_waiting.unwrap_or(self.order.deadline).min(self.order.deadline);
             tokio::select! {
-                Some(done) = self.running.join_next(), if !self.running.is_empty() => match done {
-                    Ok(done) => self.land(done),
-                    Err(error) => {
-                        log::error!("an attempt ended unexpectedly: {error}");
-                        break;
-                    }
-                },
+                Some(done) = self.running.next(), if !self.running.is_empty() => self.land(done),
                 Some((candidate, slot)) = self.waiting.next(), if !self.waiting.is_empty() => {
                     if let Some(slot) = slot {
                         self.take_turn(candidate, slot);
@@ -254,11 +247,11 @@ impl Drawing {
             n,
             body_limit: self.order.live.plan.server.limits.response_body,
         };
-        self.running.spawn(async move {
+        self.running.push(Box::pin(async move {
             let report = attempt.run().await;
             drop(slot);
             Running { candidate, n, report, pass }
-        });
+        }));
     }
 
     /// Takes in what a call brought.

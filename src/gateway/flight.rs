@@ -1,8 +1,8 @@
 //! Single flight: identical requests in flight are drawn once.
 //!
-//! Whoever comes first leads; the drawing runs in a task of its own, so that a client who leaves takes nothing with it.
-//! Everybody, the leader included, waits on the same [`Flight`] and reads its [`Progress`]. A leader that ends in any
-//! way, a panic included, ends the flight: nobody waits for ever.
+//! Whoever comes first leads and draws; everybody else waits on the same [`Flight`], and all read its [`Progress`]. A
+//! client who leaves takes nothing with it, because the drawing outlives it (`gateway/outlive.rs`). A leader that ends
+//! in any way, a panic included, ends the flight: nobody waits for ever.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Lane;
@@ -24,6 +24,7 @@ use crate::gateway::draw::Order;
 use crate::gateway::flight::{Flight, FlightKey, Flights, Lead, Seat};
 use crate::gateway::live::{Live, NotReady};
 use crate::gateway::outcome::{CacheUse, Outcome};
+use crate::gateway::outlive::Outlive;
 use crate::gateway::transport::Transport;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
@@ -37,6 +38,7 @@ pub mod explain;
 pub mod flight;
 pub mod live;
 pub mod outcome;
+mod outlive;
 pub mod reload;
 pub mod transport;
 
@@ -198,10 +200,11 @@ impl Gateway {
             Look::Miss(_) => (Vec::new(), CacheUse::Bypass),
         };
         let deadline = Instant::now() + route.deadline;
-        let (flight, led) = match self.board(&canonical, request.n, wish) {
+        let (flight, led, late) = match self.board(&canonical, request.n, wish) {
             Seat::Follow(flight) => {
                 used = CacheUse::Joined;
-                (flight, false)
+                let late = timeout_at(deadline, flight.finished()).await.is_err();
+                (flight, false, late)
             }
             Seat::Lead(lead) => {
                 let flight = lead.flight().clone();
@@ -212,11 +215,11 @@ impl Gateway {
                 ) {
                     return self.hit(live, &route, &request, pictures);
                 }
-                self.take_off(lead, live, &matched, &request, canonical, have, wish, deadline);
-                (flight, true)
+                let drawing = self.take_off(lead, live, &matched, &request, canonical, have, wish, deadline);
+                let late = timeout_at(deadline, drawing).await.is_err();
+                (flight, true, late)
             }
         };
-        let late = tokio::time::timeout_at(deadline, flight.finished()).await.is_err();
         self.landed(live, &route, &request, &flight, Landing { led, late, used })
     }
 
@@ -245,7 +248,7 @@ impl Gateway {
         }
     }
 
-    /// Starts the drawing in a task of its own: it goes on if the client leaves.
+    /// The drawing, which goes on if the client leaves.
     #[expect(clippy::too_many_arguments, reason = "the one call that hands a request over to its flight")]
     fn take_off(
         &self,
@@ -257,7 +260,7 @@ impl Gateway {
         have: Vec<Arc<Kept>>,
         wish: CacheWish,
         deadline: Instant,
-    ) {
+    ) -> Outlive {
         let order = Order {
             shared: self.shared.clone(),
             live: live.clone(),
@@ -268,10 +271,11 @@ impl Gateway {
             deadline,
         };
         lead.flight().update(|progress| progress.pictures = have);
-        self.shared.work.spawn(async move {
+        let drawing = async move {
             draw::draw(order, lead.flight().clone()).await;
             drop(lead);
-        });
+        };
+        Outlive::new(drawing, self.shared.work.clone())
     }
 
     fn hit(&self, live: &Live, route: &Route, request: &ImageRequest, pictures: Vec<Arc<Kept>>) -> Outcome {
