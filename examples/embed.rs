@@ -15,13 +15,13 @@ use std::error::Error;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
 use async_trait::async_trait;
 use easel::gateway::Gateway;
-use easel::gateway::reload::{self, Os};
+use easel::gateway::reload::{LOOK, Os, Watch};
 use easel::server::access::AccessLog;
 use easel::server::admin::Admin;
 use easel::server::proxy::Easel;
@@ -56,7 +56,8 @@ fn main() -> ExitCode {
 
 /// One Pingora server with everything in it. No tokio runtime is needed yet: Pingora makes one for each service.
 fn assemble(config: PathBuf) -> Result<Server, Box<dyn Error>> {
-    let plan = reload::load(&config, &Os)?;
+    let (watch, plan) = Watch::open(config, Arc::new(Os));
+    let plan = plan?;
     if plan.server.tls.is_some() {
         return Err("this example serves plain HTTP: add TLS to the Pingora service, not to the config".into());
     }
@@ -91,7 +92,8 @@ fn assemble(config: PathBuf) -> Result<Server, Box<dyn Error>> {
     greeting.add_tcp(GREETING);
     server.add_service(greeting);
 
-    server.add_service(background_service("easel config", Keeper { gateway, config, draining }));
+    server
+        .add_service(background_service("easel config", Keeper { gateway, watch: Mutex::new(Some(watch)), draining }));
     log::info!("pictures on http://{listen}, metrics on http://{admin}, a greeting on http://{GREETING}");
     Ok(server)
 }
@@ -99,7 +101,8 @@ fn assemble(config: PathBuf) -> Result<Server, Box<dyn Error>> {
 /// Follows the config file, and tells Easel when the server stops.
 struct Keeper {
     gateway: Arc<Gateway>,
-    config: PathBuf,
+    /// Taken when the service starts.
+    watch: Mutex<Option<Watch>>,
     draining: Arc<AtomicBool>,
 }
 
@@ -108,8 +111,9 @@ impl BackgroundService for Keeper {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         // A message on `reload_now` reloads at once; connect it to SIGHUP or to an endpoint of your own.
         let (_reload_now, asked) = mpsc::channel(1);
+        let Some(watch) = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         tokio::select! {
-            () = reload::watch(self.gateway.clone(), self.config.clone(), Arc::new(Os), asked) => {}
+            () = watch.follow(self.gateway.clone(), LOOK, asked) => {}
             // An error means that the server is gone, which is the same.
             _ = shutdown.changed() => {}
         }

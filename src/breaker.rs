@@ -84,6 +84,8 @@ impl Breaker {
         match self.paused {
             None => Verdict::Pass,
             Some(cooling) if cooling.until > now => Verdict::Paused(cooling),
+            // A rate limit that has run out needs no proof.
+            Some(cooling) if cooling.pause == Pause::RateLimited => Verdict::Pass,
             Some(_) if self.probe_out => Verdict::Paused(Cooling { pause: Pause::Probing, until: now }),
             Some(_) => Verdict::Probe,
         }
@@ -155,6 +157,11 @@ impl Breakers {
             }
         }
         Ok(Pass { breakers: self.clone(), names: [provider.to_owned(), offer.to_owned()], probes, reported: false })
+    }
+
+    /// Forgets everything held against a provider's account.
+    pub fn forgive(&self, provider: &str) {
+        self.lock().remove(provider);
     }
 
     /// 0 passing, 1 probing, 2 tripped: the value of `easel_breaker_state`.
@@ -359,11 +366,25 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_is_given_up_lets_another_go() {
+    fn a_rate_limit_that_has_run_out_lets_everybody_through_and_a_new_key_is_tried_at_once() {
         let mut story = Story::new();
         story.fail("m", Class::RateLimited);
+        story.later(2);
+        let (one, two) = (story.pass("m"), story.pass("m"));
+        assert!(one.is_ok() && two.is_ok());
+        story.fail("m", Class::Auth);
+        story.breakers.forgive("p");
+        assert_eq!(story.pause("m"), None);
+    }
+
+    #[test]
+    fn a_probe_that_is_given_up_lets_another_go() {
+        let mut story = Story::new();
+        story.fail("m", Class::Auth);
         story.later(60);
-        drop(story.pass("m").unwrap());
+        let probe = story.pass("m").unwrap();
+        assert_eq!(story.pass("m").unwrap_err().pause, Pause::Probing);
+        drop(probe);
         assert!(story.pass("m").is_ok());
     }
 

@@ -15,6 +15,9 @@ pub enum Kind {
     Delivered,
     /// Pictures that were charged and cannot be delivered: refused after drawing, truncated, lost on the way.
     Lost,
+    /// Pictures of calls that were sent and never answered: nobody knows whether they were drawn and charged. Not part
+    /// of what was spent.
+    Uncertain,
 }
 
 impl Kind {
@@ -23,6 +26,7 @@ impl Kind {
         match self {
             Kind::Delivered => "delivered",
             Kind::Lost => "lost",
+            Kind::Uncertain => "uncertain",
         }
     }
 }
@@ -84,13 +88,15 @@ impl Ledger {
         self.lock().paid.iter().map(|(account, total)| (account.clone(), *total)).collect()
     }
 
-    /// Everything paid. `None` when the sum does not fit.
+    /// Everything paid, uncertain amounts left out. `None` when the sum does not fit.
     pub fn spent(&self) -> Option<Usd> {
         let state = self.lock();
         if state.overflowed > 0 {
             return None;
         }
-        crate::money::sum(state.paid.values().map(|total| total.usd))
+        crate::money::sum(
+            state.paid.iter().filter(|(account, _)| account.kind != Kind::Uncertain).map(|(_, total)| total.usd),
+        )
     }
 
     /// What the cache saved.
@@ -118,6 +124,7 @@ mod tests {
         ledger.paid(account(Kind::Delivered), 3, Usd::from_nanos(27));
         ledger.paid(account(Kind::Delivered), 1, Usd::from_nanos(9));
         ledger.paid(account(Kind::Lost), 1, Usd::from_nanos(9));
+        ledger.paid(account(Kind::Uncertain), 1, Usd::from_nanos(1000));
         assert_eq!(ledger.spent(), Some(Usd::from_nanos(45)));
         let delivered = Total { pictures: 4, usd: Usd::from_nanos(36) };
         assert_eq!(ledger.totals()[0], (account(Kind::Delivered), delivered));

@@ -14,7 +14,7 @@ use prometheus::{
 };
 use std::sync::Arc;
 
-use crate::ledger::Ledger;
+use crate::ledger::{Kind, Ledger};
 use crate::money::Usd;
 
 /// Buckets for requests and attempts, in seconds: a cache hit takes under a millisecond, a high-quality picture minutes.
@@ -166,14 +166,19 @@ struct Spend {
 
 impl Spend {
     fn new(ledger: Arc<Ledger>) -> Result<Spend, prometheus::Error> {
-        let (spend, saved) = (spend_counters()?, saved_counter()?);
-        let descriptions = spend.desc().into_iter().chain(saved.desc()).cloned().collect();
+        let (spend, unsure, saved) = (spend_counters()?, unsure_counters()?, saved_counter()?);
+        let descriptions = spend.desc().into_iter().chain(unsure.desc()).chain(saved.desc()).cloned().collect();
         Ok(Spend { ledger, descriptions })
     }
 }
 
 fn spend_counters() -> Result<CounterVec, prometheus::Error> {
     CounterVec::new(opts("spend_usd_total", "Dollars paid to providers."), &["provider", "model", "kind"])
+}
+
+fn unsure_counters() -> Result<CounterVec, prometheus::Error> {
+    let help = "Estimated dollars of calls that were sent and never answered.";
+    CounterVec::new(opts("possibly_billed_usd_total", help), &["provider", "model"])
 }
 
 fn saved_counter() -> Result<Counter, prometheus::Error> {
@@ -187,18 +192,20 @@ impl Collector for Spend {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let (Ok(spend), Ok(saved)) = (spend_counters(), saved_counter()) else { return Vec::new() };
+        let (Ok(spend), Ok(unsure), Ok(saved)) = (spend_counters(), unsure_counters(), saved_counter()) else {
+            return Vec::new();
+        };
         for (account, total) in self.ledger.totals() {
-            let labels = [account.provider.as_str(), &account.model, account.kind.word()];
-            spend.with_label_values(&labels).inc_by(dollars(total.usd));
+            let (provider, model) = (account.provider.as_str(), account.model.as_str());
+            match account.kind {
+                Kind::Uncertain => unsure.with_label_values(&[provider, model]).inc_by(dollars(total.usd)),
+                kind => spend.with_label_values(&[provider, model, kind.word()]).inc_by(dollars(total.usd)),
+            }
         }
         saved.inc_by(dollars(self.ledger.total_saved()));
-        let mut families = saved.collect();
         // A family without a single sample is not valid exposition text.
-        if !self.ledger.totals().is_empty() {
-            families.extend(spend.collect());
-        }
-        families
+        let families = saved.collect().into_iter().chain(spend.collect()).chain(unsure.collect());
+        families.filter(|family| !family.get_metric().is_empty()).collect()
     }
 }
 
@@ -210,7 +217,7 @@ fn dollars(usd: Usd) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{Account, Kind};
+    use crate::ledger::Account;
 
     #[test]
     fn the_scrape_shows_the_ledger_in_dollars() {

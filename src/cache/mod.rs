@@ -25,6 +25,8 @@ pub struct Kept {
     pub drawn_by: Arc<str>,
     /// What it cost, so that a hit can say what it saved.
     pub usd: Usd,
+    /// What was changed of the wishes it was drawn for, so that a hit can tell it as well.
+    pub adjusted: Arc<[String]>,
 }
 
 impl Kept {
@@ -33,6 +35,6 @@ impl Kept {
     pub fn new(picture: Picture, drawn_by: Arc<str>, usd: Usd, seed: u64) -> Kept {
         let (Encoded::Raw(bytes) | Encoded::Base64(bytes)) = &picture.encoded;
         let id = format!("{:032x}", xxh3_128_with_seed(bytes, seed)).into();
-        Kept { id, picture, drawn_by, usd }
+        Kept { id, picture, drawn_by, usd, adjusted: Arc::new([]) }
     }
 }

@@ -54,7 +54,7 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool) -> ExitCode {
         Ok(running) => running,
         Err(error) => return cli::failed(error),
     };
-    log::info!("images on http://{}, metrics and health on http://{}", running.addr, running.admin);
+    log::info!("images on {}://{}, metrics and health on http://{}", running.scheme, running.addr, running.admin);
     match until_stopped(gateway, watch, running).await {
         Ok(code) => code,
         Err(error) => cli::failed(format!("no signals: {error}")),

@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
+use crate::abilities::Adjustment;
 use crate::cache::Kept;
 use crate::config::plan::Offer;
 use crate::failure::{Class, Failure};
@@ -59,6 +60,8 @@ pub struct Report {
     pub pictures: Vec<Arc<Kept>>,
     /// What the provider charges for the try.
     pub cost: Usd,
+    /// What it may charge: the estimate of a call whose answer never came.
+    pub uncertain: Usd,
     /// Pictures withheld for their content.
     pub refused: u8,
     /// What went wrong, if pictures are missing because of it.
@@ -108,12 +111,14 @@ impl Attempt {
         let mut call = self.provider.ask(&self.job(deadline))?;
         let mut polling = Polling::default();
         loop {
-            let step = match self.send(&call, deadline).await {
-                Ok(reply) => self.provider.read(&self.job(deadline), &reply),
-                Err(failure) => Step::Failed(failure),
+            let (step, answered) = match self.send(&call, deadline).await {
+                Ok(reply) => (self.provider.read(&self.job(deadline), &reply), (200..300).contains(&reply.status)),
+                Err(failure) => (Step::Failed(failure), false),
             };
             let pause = match step {
                 Step::Done(drawn) => return Ok(drawn),
+                // An answer that the job has failed is the last word on it; there is nothing to cancel either.
+                Step::Failed(failure) if answered => return Err(failure),
                 Step::Failed(failure) => match polling.try_again(&failure) {
                     Some(pause) => pause,
                     None => {
@@ -192,19 +197,22 @@ impl Attempt {
                 _ => Failure::new(Class::Policy, "every picture was withheld"),
             });
         }
-        Report { pictures: kept, cost, refused, failure }
+        Report { pictures: kept, cost, uncertain: Usd::ZERO, refused, failure }
     }
 
     /// Prices what was billed and adds it to the ledger. Returns the deliverable pictures, each with its cost.
     fn settle(&self, pictures: Vec<Picture>, lost: usize, usage: &Usage) -> (Vec<Arc<Kept>>, Usd) {
-        let reported = usage.reported_cost.as_deref().and_then(|text| Usd::rounded(text).ok());
+        let reported =
+            usage.reported_cost.as_deref().and_then(|text| Usd::rounded(text).ok()).filter(|usd| *usd >= Usd::ZERO);
         let billed = pictures.len() + lost;
         let share = reported.map(|total| Usd::from_nanos(total.nanos() / i64::try_from(billed.max(1)).unwrap_or(1)));
         let name: Arc<str> = self.offer.name.as_str().into();
         let mut kept = Vec::with_capacity(pictures.len());
         for picture in pictures {
             let usd = share.unwrap_or_else(|| self.price(Some(&picture), usage));
-            kept.push(Arc::new(Kept::new(picture, name.clone(), usd, self.shared.hash_seed)));
+            let adjusted = self.adjusted(&picture);
+            let new = Kept::new(picture, name.clone(), usd, self.shared.hash_seed);
+            kept.push(Arc::new(Kept { adjusted, ..new }));
         }
         let delivered = kept.iter().fold(Usd::ZERO, |total, kept| total.saturating_add(kept.usd));
         let lost_usd = match reported {
@@ -215,6 +223,15 @@ impl Attempt {
         self.book(Kind::Delivered, kept.len(), delivered);
         self.book(Kind::Lost, lost, lost_usd);
         (kept, delivered.saturating_add(lost_usd))
+    }
+
+    /// What was changed of the request's wishes, a file format that came out otherwise included.
+    fn adjusted(&self, picture: &Picture) -> Arc<[String]> {
+        let wished = self.request.output_format.filter(|wished| *wished != picture.format);
+        let format = wished.map(|wished| {
+            Adjustment::Changed("output_format", wished.word().to_owned(), picture.format.word().to_owned())
+        });
+        self.candidate.fitted.adjusted.iter().chain(&format).map(ToString::to_string).collect()
     }
 
     /// The price of one picture as billed: by the size and quality the provider echoes, else as measured, else as
@@ -237,7 +254,18 @@ impl Attempt {
         if failure.class == Class::Policy {
             self.count("refused", usize::from(self.n));
         }
-        Report { pictures: Vec::new(), cost, refused: 0, failure: Some(failure) }
+        let uncertain = self.uncertain(&failure);
+        Report { pictures: Vec::new(), cost, uncertain, refused: 0, failure: Some(failure) }
+    }
+
+    /// A call that was sent and never answered may have been drawn and billed: it is recorded apart at its estimate.
+    fn uncertain(&self, failure: &Failure) -> Usd {
+        if failure.class != Class::TimeoutAmbiguous {
+            return Usd::ZERO;
+        }
+        let usd = self.candidate.usd.checked_mul(u32::from(self.n)).unwrap_or(Usd::ZERO);
+        self.book(Kind::Uncertain, usize::from(self.n), usd);
+        usd
     }
 
     fn book(&self, kind: Kind, pictures: usize, usd: Usd) {

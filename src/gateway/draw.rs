@@ -2,20 +2,24 @@
 //!
 //! Pictures are bought in calls of at most what an offer draws at once, several calls side by side. Offers are asked in
 //! the route's order, those that failed this request after those that did not; a full provider spills to the next, and
-//! only when every able one is full does the request wait. What was paid for is kept whatever happens to the rest.
+//! only when every able one is full does the request wait. A call that takes so long that the deadline is in danger is
+//! not waited for while somebody else may be asked, but it is never cut off: what was paid for is recorded and kept,
+//! whoever has left meanwhile.
 
+use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep_until};
 
 use crate::admission::{Room, Slot};
 use crate::breaker::Pass;
 use crate::canonical::Canonical;
-use crate::config::plan::{Offer, Route};
-use crate::error::Error;
+use crate::config::plan::Offer;
+use crate::error::{Error, Kind};
 use crate::failure::{Class, Failure};
 use crate::gateway::Shared;
 use crate::gateway::attempt::{Attempt, Report};
@@ -38,18 +42,36 @@ pub struct Order {
     pub request: Arc<ImageRequest>,
     /// Where finished pictures are kept; `None` keeps nothing.
     pub keep: Option<Canonical>,
-    /// Pictures still to be bought.
-    pub missing: u8,
+    /// Pictures that are there already; the rest is to be bought.
+    pub have: u8,
     /// No new call starts after this.
     pub deadline: Instant,
 }
 
-/// A call on its way: which candidate, how many pictures.
-struct Running {
-    candidate: usize,
-    n: u8,
+/// A call that has ended.
+struct Landed {
+    call: u32,
     report: Report,
     pass: Pass,
+}
+
+/// What is remembered of a call while it runs.
+struct Aloft {
+    call: u32,
+    candidate: usize,
+    n: u8,
+    /// Which of the wanted pictures it draws.
+    places: Vec<u8>,
+    /// When it is not waited for any more, if somebody else may be asked; `None` once that has happened.
+    slow_at: Option<Instant>,
+}
+
+/// How a candidate did for this request.
+#[derive(Clone, Copy, Default)]
+struct Tried {
+    failures: u32,
+    /// Asking again is pointless, however many failures the route allows.
+    out: bool,
 }
 
 type Waiting = FuturesUnordered<BoxFuture<'static, (usize, Option<Slot>)>>;
@@ -58,36 +80,39 @@ struct Drawing {
     order: Order,
     flight: Arc<Flight>,
     candidates: Vec<Candidate>,
-    failures: Vec<u32>,
+    tried: Vec<Tried>,
     skips: Vec<Option<Skip>>,
     obstacles: Obstacles,
-    running: FuturesUnordered<BoxFuture<'static, Running>>,
+    running: FuturesUnordered<BoxFuture<'static, Landed>>,
+    aloft: Vec<Aloft>,
+    calls: u32,
     waiting: Waiting,
     give_up_waiting: Option<Instant>,
-    missing: u8,
+    /// Places among the wanted pictures that nobody draws yet.
+    open: BTreeSet<u8>,
     promised: Usd,
     stop: Option<Error>,
 }
 
-/// Draws `order` and reports to `flight`.
+/// Draws `order` and reports to `flight`. Returns when nothing more will come for those who wait; calls that nobody
+/// waits for any more end in a task of their own.
 pub async fn draw(order: Order, flight: Arc<Flight>) {
     let route = order.matched.route.clone();
     let abilities = order.live.abilities(order.matched.index);
-    let pinned = order.matched.pinned.as_deref();
-    let (candidates, refused) = routing::appraise(&route, abilities, &order.request, pinned);
-    let count = candidates.len();
-    let missing = order.missing;
+    let (candidates, refused) = routing::appraise(&route, abilities, &order.request, order.matched.pinned.as_deref());
     let mut drawing = Drawing {
+        open: (order.have..order.request.n).collect(),
         order,
         flight,
+        tried: vec![Tried::default(); candidates.len()],
         candidates,
-        failures: vec![0; count],
         skips: vec![None; route.offers.len()],
         obstacles: Obstacles::default(),
         running: FuturesUnordered::new(),
+        aloft: Vec::new(),
+        calls: 0,
         waiting: FuturesUnordered::new(),
         give_up_waiting: None,
-        missing,
         promised: Usd::ZERO,
         stop: None,
     };
@@ -95,80 +120,105 @@ pub async fn draw(order: Order, flight: Arc<Flight>) {
         drawing.note_skip(offer, skip);
     }
     drawing.run().await;
+    drawing.leave();
 }
 
 impl Drawing {
-    async fn run(mut self) {
+    async fn run(&mut self) {
         loop {
             self.launch();
-            if self.running.is_empty() && self.waiting.is_empty() {
+            if self.is_over() {
                 break;
             }
+            let slow_at = self.aloft.iter().filter_map(|aloft| aloft.slow_at).min();
             let give_up = self.give_up_waiting.unwrap_or(self.order.deadline).min(self.order.deadline);
             tokio::select! {
-                Some(done) = self.running.next(), if !self.running.is_empty() => self.land(done),
+                biased;
+                Some(landed) = self.running.next(), if !self.running.is_empty() => self.land(landed),
                 Some((candidate, slot)) = self.waiting.next(), if !self.waiting.is_empty() => {
                     if let Some(slot) = slot {
                         self.take_turn(candidate, slot);
                     }
                 }
+                () = sleep_until(slow_at.unwrap_or(self.order.deadline)), if slow_at.is_some() => self.lose_patience(),
                 () = sleep_until(give_up), if !self.waiting.is_empty() => {
                     self.waiting.clear();
                     self.obstacles.waited_in_vain = true;
                 }
             }
         }
-        let error = (self.missing > 0).then(|| self.explain());
-        self.flight.update(|progress| progress.error = error);
+        let missing = self.flight.progress().pictures.len() < usize::from(self.order.request.n);
+        let error = missing.then(|| self.explain());
+        let late = Instant::now() >= self.order.deadline;
+        self.flight.update(|progress| (progress.error, progress.out_of_time) = (error, late));
     }
 
-    fn route(&self) -> Arc<Route> {
-        self.order.matched.route.clone()
+    /// Whether nothing more will come for those who wait.
+    fn is_over(&self) -> bool {
+        let there = self.flight.progress().pictures.len();
+        let complete = there >= usize::from(self.order.request.n);
+        let idle = self.running.is_empty() && self.waiting.is_empty();
+        // A refusal goes back at once; pictures that are there are worth waiting for their sisters.
+        complete || idle || (self.stop.is_some() && there == 0)
     }
 
-    fn offer(&self, candidate: usize) -> Option<Offer> {
+    /// Lets calls nobody waits for any more end by themselves, with all they bring.
+    fn leave(mut self) {
+        if self.running.is_empty() {
+            return;
+        }
+        self.waiting.clear();
+        let work = self.order.shared.work.clone();
+        work.spawn(async move {
+            while let Some(landed) = self.running.next().await {
+                let (pictures, cost) = (landed.report.pictures.len(), landed.report.cost);
+                self.land(landed);
+                log::info!("a call nobody waited for brought {pictures} pictures for {cost} USD");
+            }
+        });
+    }
+
+    fn offer(&self, candidate: usize) -> Option<&Offer> {
         let index = self.candidates.get(candidate)?.offer;
-        self.order.matched.route.offers.get(index).cloned()
+        self.order.matched.route.offers.get(index)
     }
 
     /// Starts as many calls as are wanted and possible now.
     fn launch(&mut self) {
-        while self.missing > 0 && self.may_start() {
+        while !self.open.is_empty() && self.may_start() {
             let Some((candidate, slot, pass)) = self.choose() else {
                 self.queue_up();
                 return;
             };
             self.start(candidate, slot, pass);
         }
-        if self.missing == 0 {
-            self.waiting.clear();
-        }
+        self.waiting.clear();
     }
 
+    /// Several failures of one offer at once are one piece of news, so each offer's count is bounded.
     fn may_start(&self) -> bool {
-        self.stop.is_none()
-            && Instant::now() < self.order.deadline
-            && self.failures.iter().sum::<u32>() < self.order.matched.route.max_failures
+        let route = &self.order.matched.route;
+        let failures: u32 = self.tried.iter().map(|tried| tried.failures.min(route.max_failures_per_offer)).sum();
+        self.stop.is_none() && Instant::now() < self.order.deadline && failures < route.max_failures
     }
 
     /// The first candidate that may be called now; why the others may not is noted.
     fn choose(&mut self) -> Option<(usize, Slot, Pass)> {
         let mut order: Vec<usize> = (0..self.candidates.len()).collect();
-        order.sort_by_key(|candidate| self.failures.get(*candidate).copied().unwrap_or(u32::MAX));
+        order.sort_by_key(|candidate| self.tried[*candidate].failures);
         for candidate in order {
-            let Some(offer) = self.offer(candidate) else { continue };
-            if let Some(skip) = self.against(candidate, &offer) {
-                self.note_skip(self.candidates[candidate].offer, skip);
-                continue;
-            }
-            let Some(slot) = self.order.shared.lane(&offer.provider).try_slot() else {
-                self.note_skip(self.candidates[candidate].offer, Skip::AtCapacity);
-                continue;
+            let Some(offer) = self.offer(candidate).cloned() else { continue };
+            let skip = match self.against(candidate, &offer) {
+                Some(skip) => skip,
+                None => match self.order.shared.lane(&offer.provider).try_slot() {
+                    None => Skip::AtCapacity,
+                    Some(slot) => match self.order.shared.breakers.pass(&offer.provider.name, &offer.name, now()) {
+                        Ok(pass) => return Some((candidate, slot, pass)),
+                        Err(cooling) => Skip::CoolingDown(cooling.pause),
+                    },
+                },
             };
-            match self.order.shared.breakers.pass(&offer.provider.name, &offer.name, now()) {
-                Ok(pass) => return Some((candidate, slot, pass)),
-                Err(cooling) => self.note_skip(self.candidates[candidate].offer, Skip::CoolingDown(cooling.pause)),
-            }
+            self.note_skip(self.candidates[candidate].offer, skip);
         }
         None
     }
@@ -179,12 +229,16 @@ impl Drawing {
         if let Some(cooling) = cooling {
             self.obstacles.note_cooling(cooling.until);
         }
-        let failed = self.failures[candidate] >= self.order.matched.route.max_failures_per_offer;
-        if let Some(skip) = (Standing { failed, cooling }).skip() {
+        if let Some(skip) = (Standing { failed: self.is_out(candidate), cooling }).skip() {
             return Some(skip);
         }
-        let usd = self.candidates[candidate].usd;
-        routing::affordable(&self.order.matched.route, usd, self.missing, self.promised).err()
+        let wanted = u8::try_from(self.open.len()).unwrap_or(u8::MAX);
+        routing::affordable(&self.order.matched.route, self.candidates[candidate].usd, wanted, self.promised).err()
+    }
+
+    fn is_out(&self, candidate: usize) -> bool {
+        let tried = self.tried[candidate];
+        tried.out || tried.failures >= self.order.matched.route.max_failures_per_offer
     }
 
     /// Nobody is free: waits at every able provider that has room in its queue, unless it waits already.
@@ -194,7 +248,7 @@ impl Drawing {
         }
         let mut longest = std::time::Duration::ZERO;
         for candidate in 0..self.candidates.len() {
-            let Some(offer) = self.offer(candidate) else { continue };
+            let Some(offer) = self.offer(candidate).cloned() else { continue };
             if self.against(candidate, &offer).is_some() {
                 continue;
             }
@@ -214,8 +268,8 @@ impl Drawing {
 
     /// A slot came for a candidate that waited.
     fn take_turn(&mut self, candidate: usize, slot: Slot) {
-        let Some(offer) = self.offer(candidate) else { return };
-        if self.missing == 0 || !self.may_start() || self.against(candidate, &offer).is_some() {
+        let Some(offer) = self.offer(candidate).cloned() else { return };
+        if self.open.is_empty() || !self.may_start() || self.against(candidate, &offer).is_some() {
             return;
         }
         if let Ok(pass) = self.order.shared.breakers.pass(&offer.provider.name, &offer.name, now()) {
@@ -224,49 +278,96 @@ impl Drawing {
     }
 
     fn start(&mut self, candidate: usize, slot: Slot, pass: Pass) {
-        let Some(offer) = self.offer(candidate) else { return };
         let chosen = self.candidates[candidate].clone();
+        let Some(offer) = self.offer(candidate).cloned() else { return };
         let Some(provider) = self.order.live.provider(self.order.matched.index, chosen.offer) else { return };
-        let n = self.missing.min(chosen.max_n);
-        self.missing -= n;
+        let places: Vec<u8> = self.open.iter().copied().take(usize::from(chosen.max_n)).collect();
+        self.open.retain(|place| !places.contains(place));
+        let n = u8::try_from(places.len()).unwrap_or(u8::MAX);
         self.promised = self.promised.saturating_add(chosen.usd.checked_mul(u32::from(n)).unwrap_or(Usd::ZERO));
         self.skips[chosen.offer] = None;
-        let adjusted = chosen.fitted.adjusted.iter().map(ToString::to_string).collect::<Vec<_>>();
         self.flight.update(|progress| {
             progress.attempts += 1;
-            progress
-                .adjusted
-                .extend(adjusted.into_iter().filter(|told| !progress.adjusted.contains(told)).collect::<Vec<_>>());
+            progress.skipped.retain(|(name, _)| *name != offer.name);
         });
         let attempt = Attempt {
             shared: self.order.shared.clone(),
             provider,
+            request: self.request_for(&places),
             offer,
             candidate: chosen,
-            request: self.order.request.clone(),
             n,
             body_limit: self.order.live.plan.server.limits.response_body,
         };
+        self.calls += 1;
+        let call = self.calls;
+        let slow_at = Some(Instant::now() + self.patience());
+        self.aloft.push(Aloft { call, candidate, n, places, slow_at });
         self.running.push(Box::pin(async move {
-            let report = attempt.run().await;
+            let ended = AssertUnwindSafe(attempt.run()).catch_unwind().await;
             drop(slot);
-            Running { candidate, n, report, pass }
+            let report = ended.unwrap_or_else(|_| {
+                let failure = Failure::new(Class::AdapterBug, "the attempt panicked");
+                Report { failure: Some(failure), ..Report::default() }
+            });
+            Landed { call, report, pass }
         }));
     }
 
+    /// The request for the pictures at `places`. The same seed would draw the same picture for each of them, so the
+    /// seed counts up with the place.
+    fn request_for(&self, places: &[u8]) -> Arc<ImageRequest> {
+        let first = places.first().copied().unwrap_or(0);
+        match self.order.request.seed {
+            Some(seed) if first > 0 => {
+                let seed = Some(seed.wrapping_add(u32::from(first)));
+                Arc::new(ImageRequest { seed, ..(*self.order.request).clone() })
+            }
+            _ => self.order.request.clone(),
+        }
+    }
+
+    /// How long a call is waited for while somebody else may be asked: half of the time that is left, so that the next
+    /// one has a fair chance too.
+    fn patience(&self) -> std::time::Duration {
+        self.order.deadline.saturating_duration_since(Instant::now()) / 2
+    }
+
+    /// Calls that take too long are not waited for any more, if there is somebody else to ask. They go on.
+    fn lose_patience(&mut self) {
+        let now_ = Instant::now();
+        for index in 0..self.aloft.len() {
+            if self.aloft[index].slow_at.is_none_or(|slow_at| slow_at > now_) {
+                continue;
+            }
+            self.aloft[index].slow_at = None;
+            let slow = self.aloft[index].candidate;
+            let others = (0..self.candidates.len()).any(|candidate| candidate != slow && !self.is_out(candidate));
+            if !others || !self.may_start() {
+                continue;
+            }
+            let places = std::mem::take(&mut self.aloft[index].places);
+            self.open.extend(places);
+            self.tried[slow].failures += 1;
+            self.tried[slow].out = true;
+            let name = self.offer(slow).map(|offer| offer.name.clone()).unwrap_or_default();
+            log::warn!("{name} is slow: not waited for any more, asking the next");
+            self.obstacles.last_failure = Some(Failure::new(Class::TimeoutAmbiguous, "no reply in half the time left"));
+        }
+    }
+
     /// Takes in what a call brought.
-    fn land(&mut self, done: Running) {
-        let Running { candidate, n, report, pass } = done;
+    fn land(&mut self, landed: Landed) {
+        let Landed { call, report, pass } = landed;
+        let Some(index) = self.aloft.iter().position(|aloft| aloft.call == call) else { return };
+        let Aloft { candidate, n, places, .. } = self.aloft.swap_remove(index);
         let limits = self.offer(candidate).map(|offer| offer.provider.breaker);
         match (&report.failure, limits) {
             (Some(failure), Some(limits)) => pass.failed(failure, limits, now()),
             _ => pass.succeeded(),
         }
-        let got = u8::try_from(report.pictures.len()).unwrap_or(u8::MAX).min(n);
-        self.missing += n - got;
-        let estimate = self.candidates[candidate].usd.checked_mul(u32::from(n)).unwrap_or(Usd::ZERO);
-        let settled = self.promised.checked_sub(estimate).and_then(|rest| rest.checked_add(report.cost));
-        self.promised = settled.unwrap_or(self.promised);
+        self.settle(candidate, &report, n);
+        self.fill(&places, report.pictures.len());
         self.keep(&report);
         if report.refused > 0 || report.failure.as_ref().is_some_and(|failure| failure.class == Class::Policy) {
             self.refused(candidate, report.failure.as_ref());
@@ -275,15 +376,30 @@ impl Drawing {
         }
     }
 
+    /// Gives back the places a call left empty. Pictures beyond its own places (it drew more than asked, or was given
+    /// up and came after all) take places that are open.
+    fn fill(&mut self, places: &[u8], pictures: usize) {
+        self.open.extend(places.iter().skip(pictures));
+        for _ in places.len()..pictures {
+            self.open.pop_first();
+        }
+    }
+
+    /// Puts what a call cost, or may have cost, in place of what was promised for it.
+    fn settle(&mut self, candidate: usize, report: &Report, n: u8) {
+        let estimate = self.candidates[candidate].usd.checked_mul(u32::from(n)).unwrap_or(Usd::ZERO);
+        let paid = report.cost.saturating_add(report.uncertain);
+        let settled = self.promised.checked_sub(estimate).and_then(|rest| rest.checked_add(paid));
+        self.promised = settled.unwrap_or(self.promised);
+    }
+
     /// Delivers and caches at once, so that whatever happens later these pictures are not lost.
     fn keep(&mut self, report: &Report) {
-        if let (Some(canonical), Some(cache), false) =
-            (&self.order.keep, self.order.matched.route.cache, report.pictures.is_empty())
+        let route = &self.order.matched.route;
+        if let (Some(canonical), Some(cache), false) = (&self.order.keep, route.cache, report.pictures.is_empty())
+            && !self.order.shared.exact.keep(canonical, &report.pictures, cache.ttl, now())
         {
-            let kept = self.order.shared.exact.keep(canonical, &report.pictures, cache.ttl, now());
-            if !kept {
-                log::warn!("pictures of route {} are larger than the cache's share", self.order.matched.route.name);
-            }
+            log::warn!("pictures of route {} are larger than the cache's share", route.name);
         }
         self.flight.update(|progress| {
             progress.pictures.extend(report.pictures.iter().cloned());
@@ -292,23 +408,25 @@ impl Drawing {
     }
 
     fn refused(&mut self, candidate: usize, failure: Option<&Failure>) {
-        if self.route().refusals_go_on {
-            self.failures[candidate] = self.order.matched.route.max_failures_per_offer;
+        self.tried[candidate].failures += 1;
+        self.tried[candidate].out = true;
+        if self.order.matched.route.refusals_go_on {
             self.obstacles.refused = true;
             return;
         }
         let param = failure.and_then(|failure| failure.param.clone());
-        self.stop = Some(explain::refused(param));
+        self.stop.get_or_insert_with(|| explain::refused(param));
     }
 
     fn failed(&mut self, candidate: usize, failure: Failure) {
-        let name = self.offer(candidate).map(|offer| offer.name).unwrap_or_default();
+        let name = self.offer(candidate).map(|offer| offer.name.clone()).unwrap_or_default();
         log::warn!("{name} failed: {failure}");
         if failure.class == Class::CallerInvalid {
-            self.stop = Some(explain::caller_invalid(&failure));
+            self.stop.get_or_insert_with(|| explain::caller_invalid(&failure));
             return;
         }
-        let hopeless = matches!(
+        self.tried[candidate].failures += 1;
+        self.tried[candidate].out |= matches!(
             failure.class,
             Class::Auth
                 | Class::Quota
@@ -317,15 +435,12 @@ impl Drawing {
                 | Class::AdapterBug
                 | Class::TimeoutAmbiguous
         );
-        let failures = &mut self.failures[candidate];
-        *failures =
-            if hopeless { self.order.matched.route.max_failures_per_offer.max(*failures + 1) } else { *failures + 1 };
         self.obstacles.last_failure = Some(failure);
     }
 
     /// Counts a reason once per request and offer, and remembers the latest for the answer.
     fn note_skip(&mut self, offer: usize, skip: Skip) {
-        let route = self.route();
+        let route = self.order.matched.route.clone();
         let Some(known) = route.offers.get(offer) else { return };
         if self.skips[offer].map(Skip::word) != Some(skip.word()) {
             self.order.shared.metrics.skipped.with_label_values(&[known.provider.name.as_str(), skip.word()]).inc();
@@ -338,14 +453,16 @@ impl Drawing {
     }
 
     fn explain(&mut self) -> Error {
-        match self.stop.take() {
-            Some(error) => error,
-            None => {
-                let skips: Vec<Skip> = self.skips.iter().copied().flatten().collect();
-                let late = Instant::now() >= self.order.deadline;
-                self.obstacles.explain(&skips, &self.order.matched.route.name, late, now())
-            }
+        if let Some(error) = self.stop.take() {
+            return error;
         }
+        let skips: Vec<Skip> = self.skips.iter().copied().flatten().collect();
+        let late = Instant::now() >= self.order.deadline;
+        let error = self.obstacles.explain(&skips, &self.order.matched.route.name, late, now());
+        if error.kind == Kind::Internal {
+            log::error!("a drawing ended without a reason");
+        }
+        error
     }
 }
 

@@ -69,13 +69,14 @@ pub fn refused(param: Option<String>) -> Error {
 
 /// A provider says the request itself is wrong.
 pub fn caller_invalid(failure: &Failure) -> Error {
-    let mut error = Error::new(
-        Kind::InvalidRequest,
-        format!("The image provider does not accept the request: {}", failure.message),
-    );
+    // The provider's own words may name its account; they go to the log only.
+    let message = match &failure.param {
+        Some(param) => format!("The image provider does not accept this '{param}'. Change it and try again."),
+        None => "The image provider does not accept this request. Change it and try again.".to_owned(),
+    };
+    let mut error = Error::new(Kind::InvalidRequest, message).with_code("invalid_value");
     error.param = failure.param.clone();
-    error.code = Some("invalid_value");
-    error
+    error.with_detail(failure.to_string())
 }
 
 fn failed(failure: &Failure, late: bool, come_back: Option<Duration>) -> Error {

@@ -17,6 +17,8 @@ use crate::money::Usd;
 /// What is the same for two requests that may share a flight: the whole canonical form, and how many pictures.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FlightKey {
+    /// The config in force: a request is served by one version alone.
+    pub version: u64,
     /// The canonical form, compared whole.
     pub canonical: Box<[u8]>,
     /// Pictures wanted.
@@ -34,8 +36,8 @@ pub struct Progress {
     pub attempts: u32,
     /// Offers not asked, and why.
     pub skipped: Vec<(String, &'static str)>,
-    /// Wishes that were changed.
-    pub adjusted: Vec<String>,
+    /// The leader's deadline ended it, not the providers.
+    pub out_of_time: bool,
     /// Why there are not more pictures.
     pub error: Option<Error>,
 }
@@ -148,7 +150,7 @@ mod tests {
     use super::*;
 
     fn key(n: u8) -> FlightKey {
-        FlightKey { canonical: b"fox".as_slice().into(), n }
+        FlightKey { version: 1, canonical: b"fox".as_slice().into(), n }
     }
 
     #[tokio::test]

@@ -4,32 +4,29 @@
 //! ledger) is in [`Shared`], keyed by name; what a config says is in [`Live`], swapped whole. Nothing here speaks HTTP
 //! to clients; that is `server`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Lane;
 use crate::breaker::Breakers;
-use crate::cache::Kept;
-use crate::cache::exact::{Exact, Look};
+use crate::cache::exact::Exact;
 use crate::cache::links::Links;
 use crate::canonical::Canonical;
-use crate::config::plan::{OnDeadline, Plan, Provider, Route};
+use crate::config::plan::{Plan, Provider, Route};
 use crate::error::{Error, Kind};
-use crate::gateway::draw::Order;
-use crate::gateway::flight::{Flight, FlightKey, Flights, Lead, Seat};
+use crate::gateway::flight::Flights;
 use crate::gateway::live::{Live, NotReady};
-use crate::gateway::outcome::{CacheUse, Outcome};
-use crate::gateway::outlive::Outlive;
+use crate::gateway::outcome::Outcome;
 use crate::gateway::transport::Transport;
+use crate::gateway::visit::Visit;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::request::ImageRequest;
-use crate::routing::{self, Matched};
+use crate::routing;
 use crate::secret::Secret;
 
 pub mod attempt;
@@ -41,6 +38,7 @@ pub mod outcome;
 mod outlive;
 pub mod reload;
 pub mod transport;
+mod visit;
 
 /// Everything that outlives a config.
 pub struct Shared {
@@ -115,7 +113,8 @@ pub enum NotStarted {
 /// The gateway: one per process, shared by every connection.
 pub struct Gateway {
     live: ArcSwap<Live>,
-    versions: AtomicU64,
+    /// One change at a time, so that versions count up without a gap.
+    changing: Mutex<()>,
     link_secret: Secret,
     /// Everything that outlives a config.
     pub shared: Arc<Shared>,
@@ -146,7 +145,7 @@ impl Gateway {
         let live = Live::new(1, plan, &link_secret)?;
         let gateway = Gateway {
             live: ArcSwap::from_pointee(live),
-            versions: AtomicU64::new(1),
+            changing: Mutex::default(),
             link_secret,
             shared: Arc::new(shared),
         };
@@ -161,15 +160,21 @@ impl Gateway {
 
     /// Puts a new plan in force, whole, and returns its version. Caches, slots and breakers follow its bounds.
     pub fn replace(&self, plan: Plan) -> Result<u64, NotReady> {
-        let version = self.versions.load(Ordering::Acquire) + 1;
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.live();
+        let version = before.version + 1;
         let live = Live::new(version, plan, &self.link_secret)?;
         self.shared.exact.resize(live.plan.cache.memory);
         self.shared.links.resize(live.plan.cache.links, std::time::Instant::now());
         for provider in live.plan.providers.values() {
             self.shared.lane(provider).resize(provider.concurrency.limit, provider.concurrency.queue);
+            let old = before.plan.providers.get(&provider.name);
+            if old.is_some_and(|old| old.account.api_key != provider.account.api_key) {
+                // A new key deserves a new trial; it is how a refused one is mended.
+                self.shared.breakers.forgive(&provider.name);
+            }
         }
         self.live.store(Arc::new(live));
-        self.versions.store(version, Ordering::Release);
         self.took(version);
         Ok(version)
     }
@@ -192,136 +197,25 @@ impl Gateway {
         fill_in(&mut request, &route);
         let pinned = matched.pinned.as_deref();
         let canonical = Canonical::new(&tenant, &route.name, pinned, &request, self.shared.hash_seed);
-        let (look, wish) = self.look(&route, &canonical, &request, cache);
-        let (have, mut used) = match look {
-            Look::Hit(pictures) => return self.hit(live, &route, &request, pictures),
-            Look::Part(pictures) => (pictures, CacheUse::Pool),
-            Look::Miss(_) if wish == CacheWish::Use => (Vec::new(), CacheUse::Miss),
-            Look::Miss(_) => (Vec::new(), CacheUse::Bypass),
+        let visit = Visit {
+            shared: &self.shared,
+            live,
+            matched,
+            request: Arc::new(request),
+            canonical,
+            wish: if route.cache.is_none() { CacheWish::Skip } else { cache },
+            deadline: Instant::now() + route.deadline,
         };
-        let deadline = Instant::now() + route.deadline;
-        let (flight, led, late) = match self.board(&canonical, request.n, wish) {
-            Seat::Follow(flight) => {
-                used = CacheUse::Joined;
-                let late = timeout_at(deadline, flight.finished()).await.is_err();
-                (flight, false, late)
-            }
-            Seat::Lead(lead) => {
-                let flight = lead.flight().clone();
-                // Landed between our look and our start? Then it is there now.
-                if let (true, Look::Hit(pictures)) = (
-                    wish == CacheWish::Use,
-                    self.shared.exact.look(&canonical, usize::from(request.n), std::time::Instant::now()),
-                ) {
-                    return self.hit(live, &route, &request, pictures);
-                }
-                let drawing = self.take_off(lead, live, &matched, &request, canonical, have, wish, deadline);
-                let late = timeout_at(deadline, drawing).await.is_err();
-                (flight, true, late)
-            }
-        };
-        self.landed(live, &route, &request, &flight, Landing { led, late, used })
-    }
-
-    /// Looks into the cache as far as route and caller want it.
-    fn look(&self, route: &Route, canonical: &Canonical, request: &ImageRequest, wish: CacheWish) -> (Look, CacheWish) {
-        let wish = if route.cache.is_none() { CacheWish::Skip } else { wish };
-        let look = match wish {
-            CacheWish::Use => self.shared.exact.look(canonical, usize::from(request.n), std::time::Instant::now()),
-            CacheWish::Fresh | CacheWish::Skip => Look::Miss(crate::cache::exact::Miss::Absent),
-        };
-        let word = match (&look, wish) {
-            (_, CacheWish::Fresh | CacheWish::Skip) => CacheUse::Bypass.word(),
-            (Look::Hit(_), _) => CacheUse::Exact.word(),
-            (Look::Part(_), _) => CacheUse::Pool.word(),
-            (Look::Miss(miss), _) => miss.word(),
-        };
-        self.shared.metrics.cache_requests.with_label_values(&[route.name.as_str(), word]).inc();
-        (look, wish)
-    }
-
-    /// Joins an identical request in flight, unless the caller wants pictures of its own.
-    fn board(&self, canonical: &Canonical, n: u8, wish: CacheWish) -> Seat {
-        match wish {
-            CacheWish::Use => self.shared.flights.join(FlightKey { canonical: canonical.bytes().into(), n }),
-            CacheWish::Fresh | CacheWish::Skip => Seat::Lead(Flights::alone()),
-        }
-    }
-
-    /// The drawing, which goes on if the client leaves.
-    #[expect(clippy::too_many_arguments, reason = "the one call that hands a request over to its flight")]
-    fn take_off(
-        &self,
-        lead: Lead,
-        live: &Arc<Live>,
-        matched: &Matched,
-        request: &ImageRequest,
-        canonical: Canonical,
-        have: Vec<Arc<Kept>>,
-        wish: CacheWish,
-        deadline: Instant,
-    ) -> Outlive {
-        let order = Order {
-            shared: self.shared.clone(),
-            live: live.clone(),
-            matched: matched.clone(),
-            request: Arc::new(request.clone()),
-            keep: (wish != CacheWish::Skip).then_some(canonical),
-            missing: request.n.saturating_sub(u8::try_from(have.len()).unwrap_or(u8::MAX)),
-            deadline,
-        };
-        lead.flight().update(|progress| progress.pictures = have);
-        let drawing = async move {
-            draw::draw(order, lead.flight().clone()).await;
-            drop(lead);
-        };
-        Outlive::new(drawing, self.shared.work.clone())
-    }
-
-    fn hit(&self, live: &Live, route: &Route, request: &ImageRequest, pictures: Vec<Arc<Kept>>) -> Outcome {
-        let saved = pictures.iter().fold(crate::money::Usd::ZERO, |total, kept| total.saturating_add(kept.usd));
-        self.shared.ledger.saved(saved);
-        Outcome {
-            route: Some(route.name.clone()),
-            cache: CacheUse::Exact,
-            wanted: request.n,
-            result: Ok(pictures),
-            ..Outcome::failed(live.version, explain::deadline())
-        }
-    }
-
-    /// The outcome of a flight for one of those who waited.
-    fn landed(&self, live: &Live, route: &Route, request: &ImageRequest, flight: &Flight, how: Landing) -> Outcome {
-        let mut progress = flight.progress();
-        progress.pictures.truncate(usize::from(request.n));
-        let complete = progress.pictures.len() == usize::from(request.n);
-        let partial_is_fine = !how.late || route.on_deadline == OnDeadline::Partial;
-        let result = if complete || (!progress.pictures.is_empty() && partial_is_fine) {
-            Ok(progress.pictures)
-        } else {
-            Err(progress.error.unwrap_or_else(explain::deadline))
-        };
-        if let Err(error) = &result
-            && let Some(detail) = &error.detail
-        {
-            log::warn!("route {}: {}: {detail}", route.name, error.code());
-        }
-        Outcome {
-            version: live.version,
-            route: Some(route.name.clone()),
-            cache: how.used,
-            cost: if how.led { progress.cost } else { crate::money::Usd::ZERO },
-            attempts: if how.led { progress.attempts } else { 0 },
-            skipped: progress.skipped,
-            adjusted: progress.adjusted,
-            wanted: request.n,
-            result,
-        }
+        visit.go().await
     }
 
     /// Brings the gauges up to date and renders all metrics.
     pub fn scrape(&self) -> Result<String, prometheus::Error> {
         let (live, metrics, now) = (self.live(), &self.shared.metrics, std::time::Instant::now());
+        // Providers that are gone from the config must not keep their last figures.
+        for gauges in [&metrics.in_flight, &metrics.queue_depth, &metrics.breaker_state] {
+            gauges.reset();
+        }
         for provider in live.plan.providers.values() {
             let lane = self.shared.lane(provider);
             let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
@@ -339,13 +233,6 @@ impl Gateway {
         metrics.links_given_up.set(bytes(self.shared.links.given_up()));
         metrics.render()
     }
-}
-
-/// How a waiting request met its flight's end.
-struct Landing {
-    led: bool,
-    late: bool,
-    used: CacheUse,
 }
 
 /// Route defaults where the request is silent.

@@ -50,8 +50,6 @@ pub struct Outcome {
     pub attempts: u32,
     /// Offers not asked, and why.
     pub skipped: Vec<(String, &'static str)>,
-    /// Wishes that were changed.
-    pub adjusted: Vec<String>,
     /// Pictures wanted.
     pub wanted: u8,
     /// The pictures, at least one, or why there is none.
@@ -68,7 +66,6 @@ impl Outcome {
             cost: Usd::ZERO,
             attempts: 0,
             skipped: Vec::new(),
-            adjusted: Vec::new(),
             wanted: 0,
             result: Err(error),
         }
@@ -81,6 +78,17 @@ impl Outcome {
             *counts.entry(&*kept.drawn_by).or_default() += 1;
         }
         counts
+    }
+
+    /// Wishes that were changed for the delivered pictures, each once.
+    pub fn adjusted(&self) -> Vec<&str> {
+        let mut told: Vec<&str> = Vec::new();
+        for change in self.result.iter().flatten().flat_map(|kept| kept.adjusted.iter()) {
+            if !told.contains(&change.as_str()) {
+                told.push(change);
+            }
+        }
+        told
     }
 
     /// The word for log and metric: `ok`, `partial`, or the error's.

@@ -16,7 +16,7 @@ use pingora::connectors::http::Connector;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use url::{Host, Url};
 
 use crate::provider::{Call, Reply};
@@ -119,7 +119,9 @@ impl Transport {
             _ => String::new(),
         };
         let mut last = "the name has no address".to_owned();
-        for address in self.resolve(url).await?.into_iter().take(ADDRESSES) {
+        let slow = |_| Trouble::Unreachable("the name was not resolved in time".to_owned());
+        let addresses = timeout(wait, self.resolve(url)).await.map_err(slow)??;
+        for address in addresses.into_iter().take(ADDRESSES) {
             let mut peer = HttpPeer::new(address, tls, sni.clone());
             peer.options.connection_timeout = Some(wait);
             peer.options.total_connection_timeout = Some(wait);
@@ -137,7 +139,10 @@ impl Transport {
     /// The peer of a service that requests are passed through to. Its timeouts are the service's own business.
     pub async fn passthrough_peer(&self, url: &Url) -> Result<HttpPeer, Trouble> {
         let unknown = || Trouble::Unreachable("the name has no address".to_owned());
-        let address = self.resolve(url).await?.first().copied().ok_or_else(unknown)?;
+        let addresses = self.resolve(url).await?;
+        // Pingora's proxy tries one address; what listens next door more often listens on IPv4.
+        let address = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+        let address = address.copied().ok_or_else(unknown)?;
         let mut peer = HttpPeer::new(address, url.scheme() == "https", url.host_str().unwrap_or_default().to_owned());
         peer.options.connection_timeout = Some(PASSTHROUGH_CONNECT);
         peer.options.total_connection_timeout = Some(PASSTHROUGH_CONNECT);

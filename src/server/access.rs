@@ -55,7 +55,7 @@ pub struct Image<'a> {
     /// Offers not asked, and why.
     pub skipped: &'a [(String, &'static str)],
     /// Wishes that were changed.
-    pub adjusted: &'a [String],
+    pub adjusted: Vec<&'a str>,
 }
 
 /// The way to the writer.

@@ -11,9 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use pingora::apps::HttpServerOptions;
 use pingora::listeners::tls::TlsSettings;
-use pingora::proxy::ProxyServiceBuilder;
+use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{Fds, ListenFds};
 use pingora::services::Service as _;
@@ -25,11 +24,13 @@ use crate::config::plan::Tls;
 use crate::gateway::Gateway;
 use crate::server::access::AccessLog;
 use crate::server::admin::Admin;
+use crate::server::front::Front;
 use crate::server::proxy::Easel;
 
 pub mod access;
 pub mod admin;
 mod body;
+mod front;
 pub mod paths;
 pub mod proxy;
 pub mod respond;
@@ -54,6 +55,8 @@ pub enum NotListening {
 pub struct Running {
     /// Where clients connect; the real port where the config said 0.
     pub addr: SocketAddr,
+    /// `http` or `https`, as clients must speak.
+    pub scheme: &'static str,
     /// Where metrics and health are served.
     pub admin: SocketAddr,
     gateway: Arc<Gateway>,
@@ -78,9 +81,9 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListen
     let easel = Easel::new(gateway.clone(), log, format!("{scheme}://{}", reachable(addr)));
     let (draining, in_flight) = (easel.draining(), easel.in_flight());
     let conf = Arc::new(ServerConf::default());
-    let mut options = HttpServerOptions::default();
-    options.h2c = true;
-    let mut proxy = ProxyServiceBuilder::new(&conf, easel).name("easel").server_options(options).build();
+    let mut proxy = HttpProxy::new(easel, conf);
+    proxy.handle_init_modules();
+    let mut proxy = Service::new("easel".to_owned(), Front::new(proxy));
     match tls {
         Some(tls) => proxy.add_tls_with_settings(&server.listen, None, tls),
         None => proxy.add_tcp(&server.listen),
@@ -97,7 +100,7 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListen
     let fds = inherit(&server.admin, operators);
     let health = tokio::spawn(async move { health.start_service(Some(fds), stopping, 1).await });
     let services = vec![proxy, health];
-    Ok(Running { addr, admin, gateway, draining, in_flight, stop, stop_admin, services })
+    Ok(Running { addr, scheme, admin, gateway, draining, in_flight, stop, stop_admin, services })
 }
 
 fn bind(address: &str) -> Result<(TcpListener, SocketAddr), NotListening> {

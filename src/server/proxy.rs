@@ -3,7 +3,7 @@
 //! `request_filter` answers what is Easel's own and returns `true`; for all other paths it touches nothing and Pingora
 //! proxies the request to `passthrough`, streaming both ways, upgrades included. A client that leaves while its
 //! pictures are drawn is not watched for: the drawing goes on without it anyway (it is paid for), and its place among
-//! the requests in flight is freed at the route's deadline at the latest.
+//! the image requests in flight is freed at the route's deadline at the latest.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,6 +30,11 @@ use crate::signing::BadLink;
 /// Every caller is this tenant until clients have keys of their own.
 const TENANT: &str = "default";
 
+/// How long a write to a client may stand still.
+const STALLED: Duration = Duration::from_secs(30);
+/// A client that takes fewer bytes a second than this is not waited for.
+const SLOWEST: usize = 8 * 1024;
+
 /// Easel, to be mounted in a Pingora server as any other [`ProxyHttp`].
 pub struct Easel {
     gateway: Arc<Gateway>,
@@ -37,12 +42,13 @@ pub struct Easel {
     public_url: String,
     draining: Arc<AtomicBool>,
     in_flight: Arc<AtomicUsize>,
+    drawing: Arc<AtomicUsize>,
 }
 
 impl Easel {
     /// Serves `gateway`. `public_url` is how clients reach picture files where the config names none.
     pub fn new(gateway: Arc<Gateway>, log: AccessLog, public_url: String) -> Easel {
-        Easel { gateway, log, public_url, draining: Arc::default(), in_flight: Arc::default() }
+        Easel { gateway, log, public_url, draining: Arc::default(), in_flight: Arc::default(), drawing: Arc::default() }
     }
 
     /// Set to ask clients to leave after their present request.
@@ -65,7 +71,7 @@ pub struct Ctx {
     counted: Option<Counted>,
 }
 
-/// A place among the requests in flight, given back when dropped.
+/// A place among those who are counted, given back when dropped.
 struct Counted(Arc<AtomicUsize>);
 
 impl Counted {
@@ -78,6 +84,15 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A gauge that goes down again when this is dropped.
+struct Lowered(prometheus::IntGauge);
+
+impl Drop for Lowered {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
@@ -94,8 +109,7 @@ impl ProxyHttp for Easel {
     fn init_downstream_modules(&self, _modules: &mut pingora::modules::http::HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
-        let (counted, in_flight) = Counted::take(&self.in_flight);
-        ctx.counted = Some(counted);
+        ctx.counted = Some(Counted::take(&self.in_flight).0);
         let live = self.gateway.live();
         ctx.live = Some(live.clone());
         let request = session.req_header();
@@ -106,7 +120,6 @@ impl ProxyHttp for Easel {
             return Ok(false);
         }
         let answer = match target {
-            Target::Generate if in_flight > live.plan.server.limits.in_flight => too_busy(),
             Target::Generate => self.generate(session, ctx, &live).await,
             Target::Models => respond::models(&live.model_names()),
             Target::Model(name) => model(&live, &name),
@@ -120,6 +133,9 @@ impl ProxyHttp for Easel {
         if self.draining.load(Ordering::Acquire) {
             session.set_keepalive(None);
         }
+        // A client that takes nothing must not hold its pictures for ever.
+        session.set_write_timeout(Some(STALLED));
+        session.set_min_send_rate(Some(SLOWEST));
         if let Err(error) = answer.write(session, head_only).await {
             log::debug!("{}: the client left before its answer: {error}", ctx.id);
         }
@@ -178,7 +194,12 @@ impl ProxyHttp for Easel {
 impl Easel {
     /// Reads, serves and answers one image request.
     async fn generate(&self, session: &mut Session, ctx: &mut Ctx, live: &Arc<Live>) -> Answer {
-        let asked = self.ask(session, live).await;
+        let (_place, drawing) = Counted::take(&self.drawing);
+        let gauge = self.gateway.shared.metrics.requests_in_flight.clone();
+        gauge.inc();
+        let _gauge = Lowered(gauge);
+        let asked =
+            if drawing > live.plan.server.limits.in_flight { Err(too_busy()) } else { self.ask(session, live).await };
         let (outcome, format) = match asked {
             Err(error) => (Outcome::failed(live.version, error), ResponseFormat::B64Json),
             Ok(ask) => {
@@ -259,7 +280,7 @@ fn image_line(outcome: &Outcome) -> Image<'_> {
         attempts: outcome.attempts,
         served_by: outcome.served_by(),
         skipped: &outcome.skipped,
-        adjusted: &outcome.adjusted,
+        adjusted: outcome.adjusted(),
     }
 }
 
@@ -306,11 +327,9 @@ fn model(live: &Live, name: &str) -> Answer {
     Answer::error(&Error::new(Kind::ModelNotFound, message).with_param("model"))
 }
 
-fn too_busy() -> Answer {
-    Answer::error(
-        &Error::new(Kind::Busy, "This server is at its limit of requests in flight.")
-            .with_retry_after(Duration::from_secs(1)),
-    )
+fn too_busy() -> Error {
+    Error::new(Kind::Busy, "This server is at its limit of image requests in flight.")
+        .with_retry_after(Duration::from_secs(1))
 }
 
 fn unknown_path(session: &Session) -> Error {

@@ -123,7 +123,7 @@ fn explain(outcome: &Outcome, request_id: &str, headers: &mut Vec<(&'static str,
     headers.push(("x-easel-cost-usd", outcome.cost.to_string()));
     headers.push(("x-easel-attempts", outcome.attempts.to_string()));
     let skipped = join(outcome.skipped.iter().map(|(offer, reason)| format!("{offer}={reason}")));
-    let adjusted = join(outcome.adjusted.iter().cloned());
+    let adjusted = join(outcome.adjusted().into_iter().map(str::to_owned));
     for (name, value) in [("x-easel-skipped", skipped), ("x-easel-adjusted", adjusted)] {
         if !value.is_empty() {
             headers.push((name, header_text(&value)));
@@ -249,7 +249,8 @@ mod tests {
             size,
             revised_prompt: revised_prompt.map(str::to_owned),
         };
-        Arc::new(Kept::new(picture, "p/m".into(), Usd::ZERO, 1))
+        let adjusted = Arc::new(["size 1x1 -> 2x2".to_owned()]);
+        Arc::new(Kept { adjusted, ..Kept::new(picture, "p/m".into(), Usd::ZERO, 1) })
     }
 
     fn outcome(pictures: Vec<Arc<Kept>>, wanted: u8) -> Outcome {
@@ -260,7 +261,6 @@ mod tests {
             cost: "0.009".parse().unwrap(),
             attempts: 2,
             skipped: vec![("q/m".into(), "over_price")],
-            adjusted: vec!["size 1x1 -> 2x2".into()],
             wanted,
             result: Ok(pictures),
         }

@@ -114,7 +114,7 @@ impl Served {
             line.clear();
             assert!(errors.read_line(&mut line).unwrap() > 0, "it ended before it listened");
         }
-        let mut found = line.split("http://").skip(1).map(|part| {
+        let mut found = line.split("://").skip(1).map(|part| {
             let end = part.find([',', '\n', ' ']).unwrap_or(part.len());
             part[..end].parse().unwrap()
         });

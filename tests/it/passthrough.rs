@@ -131,3 +131,18 @@ async fn a_dead_service_is_a_502_in_openais_shape_and_images_go_on() {
     assert_eq!(client.get("/v1/chat/completions").await.error(), (502, "upstream_failed".into(), String::new()));
     assert_eq!(world.draw(ask("a fox")).await.status, 200);
 }
+
+#[tokio::test]
+async fn passed_through_requests_take_no_place_of_an_image_request() {
+    let url = service(|mut stream| async move {
+        head(&mut stream).await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let limits =
+        format!("server: {{passthrough: \"{url}\", limits: {{in_flight: 1}}}}\n{}", route(&["stability/core"]));
+    let world = World::new(&limits).await;
+    let mut held = world.client().await;
+    held.send("GET", "/events", &[], b"").await;
+    assert_eq!(world.draw(ask("a fox")).await.status, 200);
+}

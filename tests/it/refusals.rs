@@ -189,3 +189,28 @@ async fn one_request_too_many_in_flight_is_told_to_come_back() {
     let answer = Client::connect(world.addr).await.post(GENERATE, &ask("second")).await;
     assert_eq!((answer.error().0, answer.header("retry-after")), (429, "1"));
 }
+
+#[tokio::test]
+async fn a_short_request_of_an_old_client_is_answered() {
+    let world = World::new(&route(&["stability/core"])).await;
+    let mut client = world.client().await;
+    client.raw(b"GET / HTTP/1.0\r\n\r\n").await;
+    assert_eq!(client.receive().await.unwrap().error().0, 404);
+}
+
+#[tokio::test]
+async fn too_busy_is_counted_and_told_like_any_other_answer() {
+    let config = format!("server: {{limits: {{in_flight: 1}}}}\n{}", route(&["stability/core"]));
+    let world = World::new(&config).await;
+    world.set(Name::Stability, |vendor| vendor.mode = easel::sandbox::Mode::Hang);
+    let mut first = world.client().await;
+    first.send("POST", GENERATE, &[("content-type", "application/json")], ask("slow").to_string().as_bytes()).await;
+    world.sandbox.until(Name::Stability, |bill| bill.in_flight == 1).await;
+    let answer = world.draw(ask("second")).await;
+    assert_eq!((answer.status, answer.header("x-easel-request-id").len()), (429, 16));
+    let page = world.metrics().await;
+    for line in ["easel_requests_in_flight 1", "easel_requests_total{outcome=\"rate_limit_exceeded\",route=\"none\"} 1"]
+    {
+        assert!(page.contains(line), "{line} not in {page}");
+    }
+}

@@ -158,3 +158,26 @@ async fn cache_ledger_pauses_and_slots_survive_a_change() {
     assert!(page.contains("easel_breaker_state{model=\"core\",provider=\"stability\"} 2"), "{page}");
     assert!(page.contains("easel_config_version 2"), "{page}");
 }
+
+#[tokio::test]
+async fn a_request_after_a_change_does_not_join_a_flight_of_the_old_config() {
+    let world = World::new(&route(&["stability/core"])).await;
+    world.set(Name::Stability, |vendor| vendor.mode = Mode::Hang);
+    let mut old = world.client().await;
+    old.send("POST", GENERATE, &[("content-type", "application/json")], ask("a fox").to_string().as_bytes()).await;
+    world.sandbox.until(Name::Stability, |bill| bill.in_flight == 1).await;
+    world.gateway.replace(crate::world::plan(&route(&["openai/gpt-image-2"]), &world.sandbox.url())).unwrap();
+    let answer = world.draw(ask("a fox")).await;
+    assert_eq!(answer.header("x-easel-served-by"), "openai/gpt-image-2=1", "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_new_key_is_tried_at_once() {
+    let config = route(&["stability/core"]);
+    let world = World::new(&config).await;
+    world.set(Name::Stability, |vendor| vendor.key = Some("sk-better".to_owned()));
+    assert_eq!(world.draw(ask("a fox")).await.status, 502);
+    let better = config.replace("sk-test", "sk-better");
+    world.gateway.replace(crate::world::plan(&better, &world.sandbox.url())).unwrap();
+    assert_eq!(world.draw(ask("a fox")).await.status, 200);
+}

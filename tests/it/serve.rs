@@ -80,6 +80,8 @@ async fn a_size_the_model_cannot_draw_is_bent_and_told_or_the_offer_is_skipped_w
     let world = World::new(&route(&["stability/core"])).await;
     let answer = world.draw(ask_with("wide", json!({"size": "1792x1024"}))).await;
     assert_eq!(answer.header("x-easel-adjusted"), "size 1792x1024 -> 16:9");
+    let again = world.draw(ask_with("wide", json!({"size": "1792x1024"}))).await;
+    assert_eq!((again.header("x-easel-cache"), again.header("x-easel-adjusted")), ("exact", "size 1792x1024 -> 16:9"));
     let (width, height) = pictures(&answer)[0];
     assert_eq!(answer.header("x-easel-size"), format!("{width}x{height}"));
     let answer = world.draw(ask_with("ribbon", json!({"size": "4096x512"}))).await;

@@ -185,3 +185,89 @@ async fn a_predictions_poll_that_stumbles_is_asked_again_not_bought_again() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(world.bill(Name::Replicate).pictures, 1);
 }
+
+#[tokio::test]
+async fn three_limited_providers_do_not_use_up_the_patience_for_a_healthy_fourth() {
+    let offers =
+        ["stability/core", "replicate/black-forest-labs/flux-schnell", "compatible/any-model", "openai/gpt-image-2"];
+    let world = World::new(&route(&offers)).await;
+    let retry_after = Duration::from_secs(30);
+    for vendor in [Name::Stability, Name::Replicate, Name::Compatible] {
+        world.set(vendor, |vendor| vendor.mode = Mode::RateLimited { retry_after });
+    }
+    let answer = world.draw(ask("a fox")).await;
+    assert_eq!(answer.header("x-easel-served-by"), "openai/gpt-image-2=1", "{}", answer.text());
+}
+
+#[tokio::test]
+async fn many_failures_of_one_offer_at_once_are_one_piece_of_news() {
+    let world = World::new(&route(&["stability/core", "openai/gpt-image-2"])).await;
+    world.set(Name::Stability, |vendor| {
+        vendor.mode = Mode::Down500;
+        vendor.latency = Duration::from_millis(50);
+    });
+    let answer = world.draw(ask_with("ten foxes", json!({"n": 10}))).await;
+    assert_eq!((pictures(&answer).len(), answer.header("x-easel-partial")), (10, ""), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_hanging_provider_does_not_eat_the_deadline_of_the_next_one() {
+    let world = World::new(&route_with(&["stability/core", "openai/gpt-image-2"], "    deadline: 1s\n")).await;
+    world.set(Name::Stability, |vendor| vendor.mode = Mode::Hang);
+    let answer = world.draw(ask("a fox")).await;
+    assert_eq!(answer.header("x-easel-served-by"), "openai/gpt-image-2=1", "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_slow_call_that_is_not_waited_for_is_still_recorded_and_its_picture_kept() {
+    let world = World::new(&route_with(&["stability/core", "openai/gpt-image-2"], "    deadline: 400ms\n")).await;
+    world.set(Name::Stability, |vendor| vendor.latency = Duration::from_millis(700));
+    let answer = world.draw(ask("a fox")).await;
+    assert_eq!(answer.header("x-easel-served-by"), "openai/gpt-image-2=1", "{}", answer.text());
+    world.sandbox.until(Name::Stability, |bill| bill.pictures == 1 && bill.in_flight == 0).await;
+    world.gateway.shared.work.close();
+    world.gateway.shared.work.wait().await;
+    assert_eq!((world.spent(), world.invoiced()), ("0.08".parse().unwrap(), "0.08".parse().unwrap()));
+    let two = world.draw(ask_with("a fox", json!({"n": 2}))).await;
+    assert_eq!((two.header("x-easel-cache"), pictures(&two).len()), ("exact", 2));
+}
+
+#[tokio::test]
+async fn a_refusal_goes_back_at_once_though_a_sister_call_hangs() {
+    let world = World::new(&route_with(&["stability/core"], "    deadline: 20s\n")).await;
+    world.set(Name::Stability, |vendor| vendor.mode = Mode::Hang);
+    let body = ask_with("something forbidden", json!({"n": 2}));
+    let mut client = world.client().await;
+    client.send("POST", GENERATE, &[("content-type", "application/json")], body.to_string().as_bytes()).await;
+    world.sandbox.until(Name::Stability, |bill| bill.in_flight == 2).await;
+    // One of the two goes on hanging; the third call of another request is answered and refused.
+    world.set(Name::Stability, |vendor| vendor.mode = Mode::Refusing);
+    assert_eq!(world.draw(ask("another")).await.error().1, "moderation_blocked");
+}
+
+#[tokio::test]
+async fn a_follower_outlives_its_leaders_deadline() {
+    let more = "    deadline: 1s\n    attempts: {max: 1}\n";
+    let world = World::new(&route_with(&["stability/core"], more)).await;
+    world.set(Name::Stability, |vendor| vendor.latency = Duration::from_millis(1300));
+    let mut leader = world.client().await;
+    leader.send("POST", GENERATE, &[("content-type", "application/json")], ask("a fox").to_string().as_bytes()).await;
+    world.sandbox.until(Name::Stability, |bill| bill.in_flight == 1).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let follower = world.draw(ask("a fox")).await;
+    assert_eq!(follower.status, 200, "{}", follower.text());
+    assert_eq!(leader.receive().await.unwrap().error().0, 504);
+    assert_eq!(world.bill(Name::Stability).calls, 1);
+}
+
+#[tokio::test]
+async fn a_seed_counts_up_so_that_several_pictures_differ_and_are_found_again() {
+    let world = World::new(&route(&["stability/core"])).await;
+    let body = ask_with("a fox", json!({"n": 3, "seed": 7}));
+    let answer = world.draw(body.clone()).await;
+    let ids: std::collections::BTreeSet<&str> = answer.header("x-easel-image-ids").split(',').collect();
+    assert_eq!(ids.len(), 3, "{ids:?}");
+    assert_eq!(world.draw(body).await.header("x-easel-cache"), "exact");
+    let first = world.draw(ask_with("a fox", json!({"seed": 7, "n": 1}))).await;
+    assert_eq!((first.header("x-easel-cache"), world.bill(Name::Stability).calls), ("exact", 3));
+}

@@ -1,0 +1,165 @@
+//! One request's way through the gateway: look, board, wait, answer.
+//!
+//! A [`Visit`] is what a request is after its route is known. It decides nothing about offers (that is `draw.rs`) and
+//! speaks no HTTP. A follower whose leader ran out of its own, earlier deadline looks and boards again.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::cache::Kept;
+use crate::cache::exact::{Look, Miss};
+use crate::canonical::Canonical;
+use crate::config::plan::OnDeadline;
+use crate::gateway::draw::{self, Order};
+use crate::gateway::flight::{Flight, FlightKey, Flights, Lead, Progress, Seat};
+use crate::gateway::live::Live;
+use crate::gateway::outcome::{CacheUse, Outcome};
+use crate::gateway::outlive::Outlive;
+use crate::gateway::{CacheWish, Shared, explain};
+use crate::money::Usd;
+use crate::request::ImageRequest;
+use crate::routing::Matched;
+
+/// One request on its way.
+pub struct Visit<'a> {
+    /// Everything that outlives a config.
+    pub shared: &'a Arc<Shared>,
+    /// The config in force when it came.
+    pub live: &'a Arc<Live>,
+    /// Its route and pinned offer.
+    pub matched: Matched,
+    /// The request, route defaults filled in.
+    pub request: Arc<ImageRequest>,
+    /// Its meaning.
+    pub canonical: Canonical,
+    /// What caller and route wish of the cache.
+    pub wish: CacheWish,
+    /// When the client stops waiting.
+    pub deadline: Instant,
+}
+
+impl Visit<'_> {
+    /// Goes the way to its end.
+    pub async fn go(self) -> Outcome {
+        loop {
+            let (have, used) = match self.look() {
+                Look::Hit(pictures) => return self.hit(pictures),
+                Look::Part(pictures) => (pictures, CacheUse::Pool),
+                Look::Miss(_) if self.wish == CacheWish::Use => (Vec::new(), CacheUse::Miss),
+                Look::Miss(_) => (Vec::new(), CacheUse::Bypass),
+            };
+            match self.board() {
+                Seat::Lead(lead) => return self.lead(lead, have, used).await,
+                Seat::Follow(flight) => {
+                    let late = timeout_at(self.deadline, flight.finished()).await.is_err();
+                    let progress = flight.progress();
+                    let their_deadline = progress.out_of_time && progress.pictures.len() < self.wanted();
+                    if late || !their_deadline {
+                        return self.landed(progress, CacheUse::Joined, late);
+                    }
+                }
+            }
+        }
+    }
+
+    fn wanted(&self) -> usize {
+        usize::from(self.request.n)
+    }
+
+    /// Looks into the cache as far as it is wanted, and counts the look.
+    fn look(&self) -> Look {
+        let look = match self.wish {
+            CacheWish::Use => self.peek(),
+            CacheWish::Fresh | CacheWish::Skip => Look::Miss(Miss::Absent),
+        };
+        let word = match (&look, self.wish) {
+            (_, CacheWish::Fresh | CacheWish::Skip) => CacheUse::Bypass.word(),
+            (Look::Hit(_), _) => CacheUse::Exact.word(),
+            (Look::Part(_), _) => CacheUse::Pool.word(),
+            (Look::Miss(miss), _) => miss.word(),
+        };
+        let route = self.matched.route.name.as_str();
+        self.shared.metrics.cache_requests.with_label_values(&[route, word]).inc();
+        look
+    }
+
+    fn peek(&self) -> Look {
+        self.shared.exact.look(&self.canonical, self.wanted(), std::time::Instant::now())
+    }
+
+    /// Joins an identical request in flight, unless the caller wants pictures of its own.
+    fn board(&self) -> Seat {
+        let key =
+            || FlightKey { version: self.live.version, canonical: self.canonical.bytes().into(), n: self.request.n };
+        match self.wish {
+            CacheWish::Use => self.shared.flights.join(key()),
+            CacheWish::Fresh | CacheWish::Skip => Seat::Lead(Flights::alone()),
+        }
+    }
+
+    async fn lead(&self, lead: Lead, have: Vec<Arc<Kept>>, used: CacheUse) -> Outcome {
+        let flight = lead.flight().clone();
+        // Landed between our look and our start? Then it is there now, for those who have joined us since as well.
+        if let (CacheWish::Use, Look::Hit(pictures)) = (self.wish, self.peek()) {
+            flight.update(|progress| progress.pictures.clone_from(&pictures));
+            return self.hit(pictures);
+        }
+        let late = timeout_at(self.deadline, self.drawing(lead, have)).await.is_err();
+        self.landed(flight.progress(), used, late)
+    }
+
+    /// The drawing, which goes on if the client leaves.
+    fn drawing(&self, lead: Lead, have: Vec<Arc<Kept>>) -> Outlive {
+        let order = Order {
+            shared: self.shared.clone(),
+            live: self.live.clone(),
+            matched: self.matched.clone(),
+            request: self.request.clone(),
+            keep: (self.wish != CacheWish::Skip).then(|| self.canonical.clone()),
+            have: u8::try_from(have.len()).unwrap_or(u8::MAX),
+            deadline: self.deadline,
+        };
+        let flight: Arc<Flight> = lead.flight().clone();
+        flight.update(|progress| progress.pictures = have);
+        let drawing = async move {
+            draw::draw(order, flight).await;
+            drop(lead);
+        };
+        Outlive::new(drawing, self.shared.work.clone())
+    }
+
+    fn hit(&self, pictures: Vec<Arc<Kept>>) -> Outcome {
+        let saved = pictures.iter().fold(Usd::ZERO, |total, kept| total.saturating_add(kept.usd));
+        self.shared.ledger.saved(saved);
+        self.landed(Progress { pictures, ..Progress::default() }, CacheUse::Exact, false)
+    }
+
+    /// The outcome of what there is. A follower and a hit pay nothing.
+    fn landed(&self, mut progress: Progress, cache: CacheUse, late: bool) -> Outcome {
+        progress.pictures.truncate(self.wanted());
+        let complete = progress.pictures.len() == self.wanted();
+        let partial_is_fine = !late || self.matched.route.on_deadline == OnDeadline::Partial;
+        let result = if complete || (!progress.pictures.is_empty() && partial_is_fine) {
+            Ok(progress.pictures)
+        } else {
+            Err(progress.error.unwrap_or_else(explain::deadline))
+        };
+        if let Err(error) = &result
+            && let Some(detail) = &error.detail
+        {
+            log::warn!("route {}: {}: {detail}", self.matched.route.name, error.code());
+        }
+        let led = cache != CacheUse::Joined;
+        Outcome {
+            version: self.live.version,
+            route: Some(self.matched.route.name.clone()),
+            cache,
+            cost: if led { progress.cost } else { Usd::ZERO },
+            attempts: if led { progress.attempts } else { 0 },
+            skipped: progress.skipped,
+            wanted: self.request.n,
+            result,
+        }
+    }
+}
