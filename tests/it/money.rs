@@ -128,6 +128,7 @@ async fn a_thousand_mixed_requests_with_a_tenth_failing_are_recorded_to_the_nano
         });
     }
     let told = easel::money::sum(running.join_all().await).unwrap();
+    world.settled().await;
     let invoice = world.sandbox.invoice();
     for name in Name::ALL {
         assert_eq!(invoice.vendor(name).violations, Vec::<String>::new(), "{name}");
@@ -136,6 +137,8 @@ async fn a_thousand_mixed_requests_with_a_tenth_failing_are_recorded_to_the_nano
         let recorded = easel::money::sum(recorded.map(|(_, total)| total.usd)).unwrap();
         assert_eq!(recorded, invoice.vendor(name).usd, "{name}");
     }
-    assert_eq!((world.spent(), told), (world.invoiced(), world.invoiced()));
+    assert_eq!(world.spent(), world.invoiced());
+    // A refusal goes back before the calls beside it have ended, so an answer may know less than the ledger.
+    assert!(told <= world.invoiced() && told > usd("10"), "{told}");
     assert!(world.invoiced() > usd("10"), "most of it was drawn: {}", world.invoiced());
 }

@@ -53,7 +53,7 @@ fn every_yaml_in_conf_and_examples_and_every_whole_config_in_the_readme_loads() 
     assert!(papers.len() >= 4, "{papers:?}");
     let mut problems = Vec::new();
     for (name, text) in papers {
-        if name.contains("sandbox") {
+        if name.ends_with("conf/demo-sandbox.yaml") {
             if let Err(error) = serde_yaml::from_str::<Settings>(&text) {
                 problems.push(format!("{name}: {error}"));
             }

@@ -93,6 +93,13 @@ impl World {
         self.sandbox.invoice().total.unwrap()
     }
 
+    /// Waits until no drawing goes on behind its client's back.
+    pub async fn settled(&self) {
+        let work = &self.gateway.shared.work;
+        work.close();
+        work.wait().await;
+    }
+
     /// The metrics page.
     pub async fn metrics(&self) -> String {
         Client::connect(self.admin).await.get("/metrics").await.text()
