@@ -6,6 +6,11 @@ use clap::{Parser, Subcommand};
 
 mod cli;
 
+/// Pictures come and go by the megabyte. The system's allocator gives such blocks back to the kernel and has each page
+/// of the next one mapped and cleared again, which is a third of what a miss of 1.5 MB costs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A sidecar reverse proxy for image generation: one YAML file decides who draws each picture, and at what price.
 #[derive(Parser)]
 #[command(name = "easel", version, about)]

@@ -21,6 +21,10 @@ mod duel;
 mod picture;
 mod system;
 
+/// What `easel` has, for all systems alike.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Whatever ends the run; there is nobody to tell errors apart.
 pub type Failed = Box<dyn Error + Send + Sync>;
 
