@@ -63,10 +63,10 @@ pub fn run(options: Options) -> Result<(), Failed> {
 
 async fn measure(body: Body, options: Options) -> Result<Vec<Row>, Failed> {
     let (rounds, requests) = match (options.quick, body) {
-        (true, Body::Small) => (3, 1_000),
-        (true, Body::Big) => (3, 100),
-        (false, Body::Small) => (9, 4_000),
-        (false, Body::Big) => (9, 400),
+        (true, Body::Small) => (5, 1_000),
+        (true, Body::Big) => (5, 100),
+        (false, Body::Small) => (21, 2_000),
+        (false, Body::Big) => (21, 200),
     };
     let origin = System::start(Kind::Origin, body, None, options)?;
     let start = |kind| System::start(kind, body, Some(&origin), options);

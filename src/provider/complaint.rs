@@ -112,7 +112,7 @@ impl Complaint {
 
     fn gather(&mut self, json: &Json<'_>) {
         match json {
-            Json::Text(text) => self.say(text),
+            Json::Text(_) | Json::Long(_) => self.say(json.text().unwrap_or_default()),
             Json::List(items) => items.iter().take(LIST_ITEMS).for_each(|item| self.gather(item)),
             Json::Object(members) => members.iter().for_each(|(name, value)| self.gather_member(name, value)),
             Json::Null | Json::Bool | Json::Number(_) => {}
@@ -126,7 +126,7 @@ impl Complaint {
             ("param" | "field", Json::Text(field)) => self.blame(field.to_string()),
             ("loc", Json::List(parts)) => self.blame_location(parts),
             ("retry_after", Json::Number(seconds)) => self.retry_after = wire::seconds(*seconds),
-            ("message" | "msg" | "description" | "title", Json::Text(text)) => self.say(text),
+            ("message" | "msg" | "description" | "title", text) => self.say(text.text().unwrap_or_default()),
             ("error" | "errors" | "detail" | "inner_error" | "innererror" | "invalid_fields", inner) => {
                 self.gather(inner);
             }
@@ -150,7 +150,7 @@ impl Complaint {
 
     /// FastAPI's place of an error: `["body", "size"]`, numbers for list elements.
     fn blame_location(&mut self, parts: &[Json<'_>]) {
-        let names: Vec<&str> = parts.iter().filter_map(|part| part.text().map(AsRef::as_ref)).collect();
+        let names: Vec<&str> = parts.iter().filter_map(Json::text).collect();
         let names = names.strip_prefix(&["body"]).unwrap_or(&names);
         if !names.is_empty() {
             self.blame(names.join("."));

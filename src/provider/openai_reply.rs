@@ -121,9 +121,9 @@ fn pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Vec<Found> {
 fn found(account: &Account, reply: &Reply, item: &Json<'_>) -> Option<Found> {
     let dialect = &account.dialect;
     let source = match item {
-        Json::Text(text) => bare(reply, &account.base_url, text),
+        Json::Text(_) | Json::Long(_) => bare(reply, &account.base_url, item.bytes()?),
         _ => item
-            .text_at(&dialect.base64)
+            .bytes_at(&dialect.base64)
             .filter(|text| !text.is_empty())
             .map(|text| wire::inline(&reply.body, text))
             .or_else(|| {
@@ -131,24 +131,25 @@ fn found(account: &Account, reply: &Reply, item: &Json<'_>) -> Option<Found> {
                 wire::link(&reply.body, &account.base_url, text)
             }),
     }?;
-    let revised_prompt = item.text_at("revised_prompt").filter(|text| !text.is_empty()).map(|text| text.to_string());
+    let revised_prompt = item.text_at("revised_prompt").filter(|text| !text.is_empty()).map(str::to_owned);
     Some(Found { source, revised_prompt })
 }
 
 /// A list item that is a string by itself. Base64 has no dot and no colon, which every link has.
-fn bare(reply: &Reply, base: &Url, text: &str) -> Option<Source> {
+fn bare(reply: &Reply, base: &Url, text: &[u8]) -> Option<Source> {
     const LONGEST_LINK: usize = 8 * 1024;
-    let is_link = text.starts_with("data:") || (text.len() <= LONGEST_LINK && text.contains(['.', ':']));
+    let is_link =
+        text.starts_with(b"data:") || (text.len() <= LONGEST_LINK && text.iter().any(|b| matches!(b, b'.' | b':')));
     match text.is_empty() {
         true => None,
-        false if is_link => wire::link(&reply.body, base, text),
+        false if is_link => wire::link(&reply.body, base, str::from_utf8(text).ok()?),
         false => Some(wire::inline(&reply.body, text)),
     }
 }
 
 /// What the vendor says it drew and charged.
 fn usage(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Usage {
-    let echo = |key| json.text_at(key).map(|text| text.as_ref());
+    let echo = |key| json.text_at(key);
     Usage {
         size: echo("size").and_then(|text| text.parse().ok()),
         quality: echo("quality").and_then(|text| text.parse().ok()),

@@ -204,7 +204,7 @@ impl Provider for Replicate {
             Ok(json) => json,
             Err(error) => return Step::Failed(malformed(job, reply, &format!("is not JSON ({error})"))),
         };
-        match json.text_at("status").map(|status| status.as_ref()) {
+        match json.text_at("status") {
             None => Step::Failed(malformed(job, reply, "is not a prediction")),
             Some("succeeded") => succeeded(job, reply, &json),
             Some("failed") => Step::Failed(failed(job, &json)),

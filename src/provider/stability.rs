@@ -239,7 +239,7 @@ fn read_v1(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     let images: Vec<Found> = artifacts
         .iter()
         .filter(|artifact| matches!(verdict(artifact).as_deref(), None | Some("SUCCESS")))
-        .filter_map(|artifact| artifact.text_at("base64"))
+        .filter_map(|artifact| artifact.bytes_at("base64"))
         .filter(|text| !text.is_empty())
         .map(|text| Found { source: wire::inline(&reply.body, text), revised_prompt: None })
         .take(usize::from(job.n - refused))
@@ -258,7 +258,7 @@ fn read_v2(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     if finish.is_some_and(|word| word == "CONTENT_FILTERED") {
         return Step::Failed(blurred(1));
     }
-    match json.text_at("image").filter(|text| !text.is_empty()) {
+    match json.bytes_at("image").filter(|text| !text.is_empty()) {
         Some(text) => done(wire::inline(&reply.body, text)),
         None => Step::Failed(without_pictures(job, reply, json)),
     }

@@ -3,7 +3,6 @@
 //! Small pure helpers without a vendor's name in them. An address is always built below the account's own base, so a
 //! key can go nowhere else, and every header that carries a key is marked sensitive.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +14,7 @@ use url::Url;
 use crate::abilities::Frame;
 use crate::config::plan::Account;
 use crate::failure::{Class, Failure};
-use crate::image::{Encoded, Size, share, without_data_prefix};
+use crate::image::{Encoded, Size, without_data_prefix};
 use crate::provider::{Call, Reply, Source};
 use crate::request::ImageRequest;
 use crate::secret::Secret;
@@ -148,20 +147,20 @@ pub fn put(body: &mut Map<String, Value>, field: &str, value: Option<impl Into<V
 
 /// A picture written as base64, with or without a `data:` prefix. Text that lies in `body` is shared, not copied; text
 /// that had escapes lies elsewhere and may have had line breaks, which are removed.
-pub fn inline(body: &Bytes, text: &str) -> Source {
+pub fn inline(body: &Bytes, text: &[u8]) -> Source {
     let text = without_data_prefix(text);
-    let text = match body.as_ptr_range().contains(&text.as_ptr()) {
-        true => Cow::Borrowed(text),
-        false => Cow::Owned(text.split_ascii_whitespace().collect()),
-    };
-    Source::Inline(Encoded::Base64(share(body, text)))
+    let shared = body.as_ptr_range().contains(&text.as_ptr());
+    Source::Inline(Encoded::Base64(match shared {
+        true => body.slice_ref(text),
+        false => text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect(),
+    }))
 }
 
 /// A picture behind a link: absolute, relative to `base`, or a `data:` URL that is the picture itself. `None` for
 /// anything that is not HTTP.
 pub fn link(body: &Bytes, base: &Url, text: &str) -> Option<Source> {
     if text.starts_with("data:") {
-        return Some(inline(body, text));
+        return Some(inline(body, text.as_bytes()));
     }
     let url = base.join(text).ok()?;
     matches!(url.scheme(), "http" | "https").then_some(Source::Link(url))
