@@ -402,7 +402,7 @@ mod tests {
         let json = post(&sandbox, PATH, with(json!({"size": "64x64"}))).await.json();
         let text = json["output"]["images"][0].as_str().unwrap().to_owned();
         assert!(text.starts_with("data:image/jpeg;base64,"));
-        let file = Encoded::Base64(without_data_prefix(&text).to_owned().into());
+        let file = Encoded::Base64(without_data_prefix(text.as_bytes()).to_vec().into());
         assert_eq!(Picture::inspect(file).unwrap().format, Format::Jpeg);
         assert_eq!(json.get("created"), None);
     }

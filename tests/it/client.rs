@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Headers an answer may have; a provider's own would be a leak.
@@ -57,9 +57,14 @@ impl Answer {
     }
 }
 
+/// Whatever bytes go over.
+trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
 /// One connection, kept open.
 pub struct Client {
-    pub stream: TcpStream,
+    stream: Box<dyn Io>,
     buffer: Vec<u8>,
     strict: bool,
 }
@@ -68,7 +73,12 @@ impl Client {
     pub async fn connect(addr: SocketAddr) -> Client {
         let stream = TcpStream::connect(addr).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Client { stream, buffer: Vec::new(), strict: true }
+        Client::over(stream)
+    }
+
+    /// Speaks over a connection that is there already.
+    pub fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Client {
+        Client { stream: Box::new(stream), buffer: Vec::new(), strict: true }
     }
 
     /// Answers of something that is not Easel may have any header.

@@ -87,9 +87,9 @@ fn the_demo_tells_its_story_saves_pictures_that_open_and_exits_well() {
 }
 
 /// A running `easel serve`, killed when the test ends.
-struct Served {
+pub struct Served {
     child: Child,
-    addr: std::net::SocketAddr,
+    pub addr: std::net::SocketAddr,
     admin: std::net::SocketAddr,
     errors: BufReader<std::process::ChildStderr>,
 }
@@ -103,11 +103,11 @@ impl Drop for Served {
 
 impl Served {
     /// Starts it on free ports and waits until it says where it listens.
-    fn start(config: &Path, sandbox: &str, extra: &[(&str, &str)]) -> Served {
+    pub fn start(config: &Path, sandbox: &str, extra: &[(&str, &str)], log: Stdio) -> Served {
         let mut command = easel();
         command.args(["serve", "--config"]).arg(config).env("SANDBOX", sandbox).env("EASEL_LOG", "info");
         command.envs(extra.iter().copied());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdout(log).stderr(Stdio::piped()).spawn().unwrap();
         let mut errors = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         while !line.contains("images on ") {
@@ -137,7 +137,7 @@ impl Served {
     }
 }
 
-fn config(folder: &Path, text: &str) -> std::path::PathBuf {
+pub fn config(folder: &Path, text: &str) -> std::path::PathBuf {
     let path = folder.join("easel.yaml");
     std::fs::write(&path, format!("server: {{listen: 127.0.0.1:0, admin: 127.0.0.1:0}}\n{text}")).unwrap();
     path
@@ -148,7 +148,8 @@ async fn sigterm_lets_what_is_in_flight_finish_and_then_ends_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
     sandbox.set(Name::Stability, |vendor| vendor.latency = Duration::from_millis(500));
-    let served = Served::start(&config(folder.path(), &route(&["stability/core"])), &sandbox.url(), &[]);
+    let served =
+        Served::start(&config(folder.path(), &route(&["stability/core"])), &sandbox.url(), &[], Stdio::piped());
     let mut client = Client::connect(served.addr).await;
     client.send("POST", GENERATE, &[("content-type", "application/json")], ask("x").to_string().as_bytes()).await;
     sandbox.until(Name::Stability, |bill| bill.in_flight == 1).await;
@@ -173,7 +174,7 @@ async fn sighup_reloads_and_a_bad_file_is_reported_like_check_does() {
     let folder = tempfile::tempdir().unwrap();
     let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
     let path = config(folder.path(), &route(&["stability/core"]));
-    let mut served = Served::start(&path, &sandbox.url(), &[]);
+    let mut served = Served::start(&path, &sandbox.url(), &[], Stdio::piped());
     config(folder.path(), &route(&["stability/croe"]));
     served.signal("HUP");
     let mut log = String::new();

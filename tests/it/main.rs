@@ -13,6 +13,7 @@ mod refusals;
 mod reload; // config changes under traffic
 // bad input
 mod serve; // requests that work
+mod tls; // real TLS, to providers and from clients
 mod tools; // the official OpenAI package, promtool
 mod trouble; // failing providers, leaving clients, deadlines
 mod world;

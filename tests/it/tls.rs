@@ -1,0 +1,93 @@
+//! Real TLS, both ways: to a provider whose certificate is checked, and from a client.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use easel::sandbox::{Name, Sandbox, Settings};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::client::Client;
+use crate::commands::Served;
+use crate::world::{GENERATE, World, ask, pictures, route};
+
+fn certificate() -> CertifiedKey<rcgen::KeyPair> {
+    generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap()
+}
+
+/// Puts TLS in front of a plain service; gives the port.
+async fn in_front_of(plain: std::net::SocketAddr, own: &CertifiedKey<rcgen::KeyPair>) -> u16 {
+    let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+    let config =
+        ServerConfig::builder().with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut outside) = acceptor.accept(stream).await else { return };
+                let mut inside = TcpStream::connect(plain).await.unwrap();
+                let _ = copy_bidirectional(&mut outside, &mut inside).await;
+            });
+        }
+    });
+    port
+}
+
+async fn draw_over_tls(trusted: &Path, port: u16) -> (u16, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let config =
+        route(&["stability/core"]).replace("${SANDBOX}/stability/", &format!("https://localhost:{port}/stability/"));
+    let path = crate::commands::config(folder.path(), &config);
+    let served =
+        Served::start(&path, "http://127.0.0.1:1", &[("SSL_CERT_FILE", trusted.to_str().unwrap())], Stdio::null());
+    let answer = Client::connect(served.addr).await.post(GENERATE, &ask("a fox")).await;
+    (answer.status, answer.text())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_is_called_over_tls_and_only_if_its_certificate_is_trusted() {
+    let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
+    let (own, other) = (certificate(), certificate());
+    let port = in_front_of(sandbox.addr(), &own).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (good, bad) = (folder.path().join("good.pem"), folder.path().join("bad.pem"));
+    std::fs::write(&good, own.cert.pem()).unwrap();
+    std::fs::write(&bad, other.cert.pem()).unwrap();
+    let (status, text) = draw_over_tls(&good, port).await;
+    assert_eq!(status, 200, "{text}");
+    let (status, text) = draw_over_tls(&bad, port).await;
+    assert_eq!(status, 502, "{text}");
+    assert_eq!(sandbox.invoice().vendor(Name::Stability).calls, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_are_served_over_tls_and_links_say_so() {
+    let own = certificate();
+    let folder = tempfile::tempdir().unwrap();
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&cert, own.cert.pem()).unwrap();
+    std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+    let tls = format!("server: {{tls: {{cert: {}, key: {}}}}}\n", cert.display(), key.display());
+    let world = World::new(&format!("{tls}{}", route(&["stability/core"]))).await;
+    let mut roots = RootCertStore::empty();
+    roots.add(own.cert.der().clone()).unwrap();
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let connector = TlsConnector::from(Arc::new(config));
+    let stream = TcpStream::connect(world.addr).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut client = Client::over(connector.connect(name, stream).await.unwrap());
+    let answer = client.post(GENERATE, &ask("a fox")).await;
+    assert_eq!(pictures(&answer).len(), 1);
+    let linked =
+        client.post(GENERATE, &crate::world::ask_with("a fox", serde_json::json!({"response_format": "url"}))).await;
+    let link = linked.json()["data"][0]["url"].as_str().unwrap().to_owned();
+    assert!(link.starts_with(&format!("https://{}/", world.addr)), "{link}");
+}
