@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -22,6 +23,7 @@ use crate::config::plan::Offer;
 use crate::error::{Error, Kind};
 use crate::failure::{Class, Failure};
 use crate::gateway::Shared;
+use crate::gateway::aloft::Aloft;
 use crate::gateway::attempt::{Attempt, Report};
 use crate::gateway::explain::{self, Obstacles};
 use crate::gateway::flight::Flight;
@@ -55,23 +57,14 @@ struct Landed {
     pass: Pass,
 }
 
-/// What is remembered of a call while it runs.
-struct Aloft {
-    call: u32,
-    candidate: usize,
-    n: u8,
-    /// Which of the wanted pictures it draws.
-    places: Vec<u8>,
-    /// When it is not waited for any more, if somebody else may be asked; `None` once that has happened.
-    slow_at: Option<Instant>,
-}
-
 /// How a candidate did for this request.
 #[derive(Clone, Copy, Default)]
 struct Tried {
     failures: u32,
     /// Asking again is pointless, however many failures the route allows.
     out: bool,
+    /// How long its last call took.
+    took: Duration,
 }
 
 type Waiting = FuturesUnordered<BoxFuture<'static, (usize, Option<Slot>)>>;
@@ -84,8 +77,7 @@ struct Drawing {
     skips: Vec<Option<Skip>>,
     obstacles: Obstacles,
     running: FuturesUnordered<BoxFuture<'static, Landed>>,
-    aloft: Vec<Aloft>,
-    calls: u32,
+    aloft: Aloft,
     waiting: Waiting,
     give_up_waiting: Option<Instant>,
     /// Places among the wanted pictures that nobody draws yet.
@@ -109,8 +101,7 @@ pub async fn draw(order: Order, flight: Arc<Flight>) {
         skips: vec![None; route.offers.len()],
         obstacles: Obstacles::default(),
         running: FuturesUnordered::new(),
-        aloft: Vec::new(),
-        calls: 0,
+        aloft: Aloft::default(),
         waiting: FuturesUnordered::new(),
         give_up_waiting: None,
         promised: Usd::ZERO,
@@ -126,11 +117,12 @@ pub async fn draw(order: Order, flight: Arc<Flight>) {
 impl Drawing {
     async fn run(&mut self) {
         loop {
+            self.lose_patience();
             self.launch();
             if self.is_over() {
                 break;
             }
-            let slow_at = self.aloft.iter().filter_map(|aloft| aloft.slow_at).min();
+            let overdue = self.aloft.next_overdue(Instant::now());
             let give_up = self.give_up_waiting.unwrap_or(self.order.deadline).min(self.order.deadline);
             tokio::select! {
                 biased;
@@ -140,7 +132,7 @@ impl Drawing {
                         self.take_turn(candidate, slot);
                     }
                 }
-                () = sleep_until(slow_at.unwrap_or(self.order.deadline)), if slow_at.is_some() => self.lose_patience(),
+                () = sleep_until(overdue.unwrap_or(self.order.deadline)), if overdue.is_some() => {}
                 () = sleep_until(give_up), if !self.waiting.is_empty() => {
                     self.waiting.clear();
                     self.obstacles.waited_in_vain = true;
@@ -246,7 +238,7 @@ impl Drawing {
         if !self.waiting.is_empty() || self.obstacles.waited_in_vain {
             return;
         }
-        let mut longest = std::time::Duration::ZERO;
+        let mut longest = Duration::ZERO;
         for candidate in 0..self.candidates.len() {
             let Some(offer) = self.offer(candidate).cloned() else { continue };
             if self.against(candidate, &offer).is_some() {
@@ -299,10 +291,7 @@ impl Drawing {
             n,
             body_limit: self.order.live.plan.server.limits.response_body,
         };
-        self.calls += 1;
-        let call = self.calls;
-        let slow_at = Some(Instant::now() + self.patience());
-        self.aloft.push(Aloft { call, candidate, n, places, slow_at });
+        let call = self.aloft.begin(candidate, places, Instant::now(), self.order.deadline);
         self.running.push(Box::pin(async move {
             let ended = AssertUnwindSafe(attempt.run()).catch_unwind().await;
             drop(slot);
@@ -327,26 +316,13 @@ impl Drawing {
         }
     }
 
-    /// How long a call is waited for while somebody else may be asked: half of the time that is left, so that the next
-    /// one has a fair chance too.
-    fn patience(&self) -> std::time::Duration {
-        self.order.deadline.saturating_duration_since(Instant::now()) / 2
-    }
-
-    /// Calls that take too long are not waited for any more, if there is somebody else to ask. They go on.
+    /// Calls that are overdue are not waited for any more, if there is somebody else to ask. They go on.
     fn lose_patience(&mut self) {
-        let now_ = Instant::now();
-        for index in 0..self.aloft.len() {
-            if self.aloft[index].slow_at.is_none_or(|slow_at| slow_at > now_) {
+        for (call, slow) in self.aloft.overdue(Instant::now()) {
+            if !self.may_start() || !(0..self.candidates.len()).any(|other| other != slow && self.is_hopeful(other)) {
                 continue;
             }
-            self.aloft[index].slow_at = None;
-            let slow = self.aloft[index].candidate;
-            let others = (0..self.candidates.len()).any(|candidate| candidate != slow && !self.is_out(candidate));
-            if !others || !self.may_start() {
-                continue;
-            }
-            let places = std::mem::take(&mut self.aloft[index].places);
+            let places = self.aloft.give_up(call);
             self.open.extend(places);
             self.tried[slow].failures += 1;
             self.tried[slow].out = true;
@@ -356,18 +332,26 @@ impl Drawing {
         }
     }
 
+    /// Whether asking this one in place of a slow one is worth its price: it is not being waited for itself, and was
+    /// not too slow before.
+    fn is_hopeful(&self, candidate: usize) -> bool {
+        let left = self.order.deadline.saturating_duration_since(Instant::now());
+        !self.is_out(candidate) && !self.aloft.asks(candidate) && self.tried[candidate].took < left
+    }
+
     /// Takes in what a call brought.
     fn land(&mut self, landed: Landed) {
         let Landed { call, report, pass } = landed;
-        let Some(index) = self.aloft.iter().position(|aloft| aloft.call == call) else { return };
-        let Aloft { candidate, n, places, .. } = self.aloft.swap_remove(index);
+        let Some(ended) = self.aloft.end(call) else { return };
+        let candidate = ended.candidate;
+        self.tried[candidate].took = ended.took(Instant::now());
         let limits = self.offer(candidate).map(|offer| offer.provider.breaker);
         match (&report.failure, limits) {
             (Some(failure), Some(limits)) => pass.failed(failure, limits, now()),
             _ => pass.succeeded(),
         }
-        self.settle(candidate, &report, n);
-        self.fill(&places, report.pictures.len());
+        self.settle(candidate, &report, ended.n);
+        self.fill(&ended.places, report.pictures.len());
         self.keep(&report);
         if report.refused > 0 || report.failure.as_ref().is_some_and(|failure| failure.class == Class::Policy) {
             self.refused(candidate, report.failure.as_ref());

@@ -1,0 +1,103 @@
+//! The calls of one drawing that are in the air, and how long each is waited for.
+//!
+//! A call that takes more than half of the time that was left when it began is overdue: whoever draws may stop waiting
+//! for it and ask somebody else, who then has the other half. Nothing here cuts a call off or decides whom to ask;
+//! the time comes in as an argument.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// One call in the air.
+pub struct Call {
+    id: u32,
+    /// Who was asked, as a place among the candidates.
+    pub candidate: usize,
+    /// Pictures asked for.
+    pub n: u8,
+    /// Which of the wanted pictures it draws; none once it is given up.
+    pub places: Vec<u8>,
+    began: Instant,
+    overdue_at: Instant,
+    given_up: bool,
+}
+
+impl Call {
+    /// How long it has been in the air.
+    pub fn took(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.began)
+    }
+}
+
+/// All calls of one drawing that are in the air.
+#[derive(Default)]
+pub struct Aloft {
+    calls: Vec<Call>,
+    last: u32,
+}
+
+impl Aloft {
+    /// Notes a call to `candidate` for `places` that begins now, and gives it a number.
+    pub fn begin(&mut self, candidate: usize, places: Vec<u8>, now: Instant, deadline: Instant) -> u32 {
+        self.last += 1;
+        let overdue_at = now + deadline.saturating_duration_since(now) / 2;
+        let n = u8::try_from(places.len()).unwrap_or(u8::MAX);
+        self.calls.push(Call { id: self.last, candidate, n, places, began: now, overdue_at, given_up: false });
+        self.last
+    }
+
+    /// Takes out a call that has ended.
+    pub fn end(&mut self, id: u32) -> Option<Call> {
+        let index = self.calls.iter().position(|call| call.id == id)?;
+        Some(self.calls.swap_remove(index))
+    }
+
+    /// Whether a call to `candidate` is in the air.
+    pub fn asks(&self, candidate: usize) -> bool {
+        self.calls.iter().any(|call| call.candidate == candidate)
+    }
+
+    /// Calls that are overdue and still waited for, with whom they ask.
+    pub fn overdue(&self, now: Instant) -> Vec<(u32, usize)> {
+        let overdue = self.calls.iter().filter(|call| !call.given_up && call.overdue_at <= now);
+        overdue.map(|call| (call.id, call.candidate)).collect()
+    }
+
+    /// When the next call will be overdue.
+    pub fn next_overdue(&self, now: Instant) -> Option<Instant> {
+        self.calls.iter().map(|call| call.overdue_at).filter(|at| *at > now).min()
+    }
+
+    /// Stops waiting for a call and gives back its places.
+    pub fn give_up(&mut self, id: u32) -> Vec<u8> {
+        let Some(call) = self.calls.iter_mut().find(|call| call.id == id) else { return Vec::new() };
+        call.given_up = true;
+        std::mem::take(&mut call.places)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_is_overdue_after_half_the_time_left_and_given_up_once() {
+        let (mut aloft, now) = (Aloft::default(), Instant::now());
+        let first = aloft.begin(3, vec![0, 1], now, now + 10 * SECOND);
+        let second = aloft.begin(4, vec![2], now + 4 * SECOND, now + 10 * SECOND);
+        assert_eq!(aloft.overdue(now + 4 * SECOND), []);
+        assert_eq!(aloft.next_overdue(now), Some(now + 5 * SECOND));
+        assert_eq!(aloft.overdue(now + 5 * SECOND), [(first, 3)]);
+        assert_eq!(aloft.next_overdue(now + 5 * SECOND), Some(now + 7 * SECOND));
+        assert_eq!(aloft.give_up(first), [0, 1]);
+        assert_eq!(aloft.overdue(now + 7 * SECOND), [(second, 4)]);
+        assert_eq!(aloft.next_overdue(now + 7 * SECOND), None);
+        assert!(aloft.asks(3) && aloft.asks(4));
+        let call = aloft.end(first).unwrap();
+        assert_eq!((call.candidate, call.n, call.places.len()), (3, 2, 0));
+        assert_eq!(call.took(now + 9 * SECOND), 9 * SECOND);
+        assert!(!aloft.asks(3) && aloft.end(first).is_none());
+    }
+}
