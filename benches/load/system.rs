@@ -4,7 +4,7 @@
 //! prints it, and ends when its standard input does, so none is left behind. All run on the same runtime with the same
 //! number of threads, the one `easel serve` builds.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd;
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use easel::gateway::Gateway;
-use easel::gateway::reload::{self, Os};
+use easel::gateway::reload::{LOOK, Os, Watch};
 use easel::server::access::AccessLog;
 use pingora::Result;
 use pingora::http::ResponseHeader;
@@ -23,7 +23,7 @@ use pingora::proxy::{ProxyHttp, ProxyServiceBuilder, Session};
 use pingora::server::configuration::ServerConf;
 use pingora::server::{Fds, ListenFds};
 use pingora::services::Service as _;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::picture::Body;
 use crate::{Failed, Options, say};
@@ -146,7 +146,8 @@ where
     Ok(addr)
 }
 
-/// Easel as `easel serve --no-access-log` runs it.
+/// Easel as `easel serve --no-access-log` runs it, following its file included. That is part of the cost, and of the
+/// saving: with a timer that is always due soon, tokio need not be woken for every deadline a request sets.
 fn easel(origin: &str) -> Result<SocketAddr, Failed> {
     // The cache is small enough that the big misses of the warm-up fill it: what is measured is a full cache, every
     // new picture taking the place of an old one.
@@ -165,13 +166,19 @@ fn easel(origin: &str) -> Result<SocketAddr, Failed> {
              match: {{models: [picture]}}\n    \
              offers: [origin/gpt-image-1]\n"
     );
-    let plan = reload::check("load.yaml", &yaml, &Os)?;
-    let gateway = Gateway::new(plan)?;
+    let mut file = tempfile::Builder::new().suffix(".yaml").tempfile()?;
+    file.write_all(yaml.as_bytes())?;
+    let (watch, loaded) = Watch::open(file.path().to_owned(), Arc::new(Os));
+    let gateway = Gateway::new(loaded?)?;
     let log = AccessLog::off(gateway.shared.metrics.log_dropped.clone());
-    let running = easel::server::start(gateway, log)?;
+    let running = easel::server::start(gateway.clone(), log)?;
     let addr = running.addr;
-    // Dropping it would stop the listeners.
-    std::mem::forget(running);
+    tokio::spawn(async move {
+        let (_reload_now, asked) = mpsc::channel(1);
+        watch.follow(gateway, LOOK, asked).await;
+        // Dropping these would stop the listeners and take the file away.
+        drop((running, file));
+    });
     Ok(addr)
 }
 
