@@ -11,9 +11,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until};
 
 use crate::admission::{Room, Slot};
@@ -28,6 +26,7 @@ use crate::gateway::attempt::{Attempt, Report};
 use crate::gateway::explain::{self, Obstacles};
 use crate::gateway::flight::Flight;
 use crate::gateway::live::Live;
+use crate::gateway::together::Together;
 use crate::money::Usd;
 use crate::request::ImageRequest;
 use crate::routing::{self, Candidate, Matched, Skip, Standing};
@@ -67,8 +66,6 @@ struct Tried {
     took: Duration,
 }
 
-type Waiting = FuturesUnordered<BoxFuture<'static, (usize, Option<Slot>)>>;
-
 struct Drawing {
     order: Order,
     flight: Arc<Flight>,
@@ -76,9 +73,9 @@ struct Drawing {
     tried: Vec<Tried>,
     skips: Vec<Option<Skip>>,
     obstacles: Obstacles,
-    running: FuturesUnordered<BoxFuture<'static, Landed>>,
+    running: Together<Landed>,
     aloft: Aloft,
-    waiting: Waiting,
+    waiting: Together<(usize, Option<Slot>)>,
     give_up_waiting: Option<Instant>,
     /// Places among the wanted pictures that nobody draws yet.
     open: BTreeSet<u8>,
@@ -100,9 +97,9 @@ pub async fn draw(order: Order, flight: Arc<Flight>) {
         candidates,
         skips: vec![None; route.offers.len()],
         obstacles: Obstacles::default(),
-        running: FuturesUnordered::new(),
+        running: Together::new(),
         aloft: Aloft::default(),
-        waiting: FuturesUnordered::new(),
+        waiting: Together::new(),
         give_up_waiting: None,
         promised: Usd::ZERO,
         stop: None,
@@ -126,8 +123,8 @@ impl Drawing {
             let give_up = self.give_up_waiting.unwrap_or(self.order.deadline).min(self.order.deadline);
             tokio::select! {
                 biased;
-                Some(landed) = self.running.next(), if !self.running.is_empty() => self.land(landed),
-                Some((candidate, slot)) = self.waiting.next(), if !self.waiting.is_empty() => {
+                landed = self.running.next() => self.land(landed),
+                (candidate, slot) = self.waiting.next() => {
                     if let Some(slot) = slot {
                         self.take_turn(candidate, slot);
                     }
@@ -162,7 +159,8 @@ impl Drawing {
         self.waiting.clear();
         let work = self.order.shared.work.clone();
         work.spawn(async move {
-            while let Some(landed) = self.running.next().await {
+            while !self.running.is_empty() {
+                let landed = self.running.next().await;
                 let (pictures, cost) = (landed.report.pictures.len(), landed.report.cost);
                 self.land(landed);
                 log::info!("a call nobody waited for brought {pictures} pictures for {cost} USD");
@@ -247,11 +245,11 @@ impl Drawing {
             match self.order.shared.lane(&offer.provider).ask() {
                 Room::Full => {}
                 Room::Slot(slot) => {
-                    self.waiting.push(Box::pin(std::future::ready((candidate, Some(slot)))));
+                    self.waiting.push(std::future::ready((candidate, Some(slot))));
                 }
                 Room::Wait(ticket) => {
                     longest = longest.max(offer.provider.concurrency.max_wait);
-                    self.waiting.push(Box::pin(async move { (candidate, ticket.await.ok()) }));
+                    self.waiting.push(async move { (candidate, ticket.await.ok()) });
                 }
             }
         }
@@ -292,7 +290,7 @@ impl Drawing {
             body_limit: self.order.live.plan.server.limits.response_body,
         };
         let call = self.aloft.begin(candidate, places, Instant::now(), self.order.deadline);
-        self.running.push(Box::pin(async move {
+        self.running.push(async move {
             let ended = AssertUnwindSafe(attempt.run()).catch_unwind().await;
             drop(slot);
             let report = ended.unwrap_or_else(|_| {
@@ -300,7 +298,7 @@ impl Drawing {
                 Report { failure: Some(failure), ..Report::default() }
             });
             Landed { call, report, pass }
-        }));
+        });
     }
 
     /// The request for the pictures at `places`. The same seed would draw the same picture for each of them, so the

@@ -38,6 +38,7 @@ pub mod live;
 pub mod outcome;
 mod outlive;
 pub mod reload;
+mod together;
 pub mod transport;
 mod visit;
 
