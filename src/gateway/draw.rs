@@ -23,13 +23,15 @@ use crate::failure::{Class, Failure};
 use crate::gateway::Shared;
 use crate::gateway::aloft::Aloft;
 use crate::gateway::attempt::{Attempt, Report};
-use crate::gateway::explain::{self, Obstacles};
+use crate::gateway::explain::Obstacles;
 use crate::gateway::flight::Flight;
 use crate::gateway::live::Live;
 use crate::gateway::together::Together;
 use crate::money::Usd;
 use crate::request::ImageRequest;
 use crate::routing::{self, Candidate, Matched, Skip, Standing};
+
+mod landing;
 
 /// What is to be drawn, and for whom.
 pub struct Order {
@@ -335,89 +337,6 @@ impl Drawing {
     fn is_hopeful(&self, candidate: usize) -> bool {
         let left = self.order.deadline.saturating_duration_since(Instant::now());
         !self.is_out(candidate) && !self.aloft.asks(candidate) && self.tried[candidate].took < left
-    }
-
-    /// Takes in what a call brought.
-    fn land(&mut self, landed: Landed) {
-        let Landed { call, report, pass } = landed;
-        let Some(ended) = self.aloft.end(call) else { return };
-        let candidate = ended.candidate;
-        self.tried[candidate].took = ended.took(Instant::now());
-        let limits = self.offer(candidate).map(|offer| offer.provider.breaker);
-        match (&report.failure, limits) {
-            (Some(failure), Some(limits)) => pass.failed(failure, limits, now()),
-            _ => pass.succeeded(),
-        }
-        self.settle(candidate, &report, ended.n);
-        self.fill(&ended.places, report.pictures.len());
-        self.keep(&report);
-        if report.refused > 0 || report.failure.as_ref().is_some_and(|failure| failure.class == Class::Policy) {
-            self.refused(candidate, report.failure.as_ref());
-        } else if let Some(failure) = report.failure {
-            self.failed(candidate, failure);
-        }
-    }
-
-    /// Gives back the places a call left empty. Pictures beyond its own places (it drew more than asked, or was given
-    /// up and came after all) take places that are open.
-    fn fill(&mut self, places: &[u8], pictures: usize) {
-        self.open.extend(places.iter().skip(pictures));
-        for _ in places.len()..pictures {
-            self.open.pop_first();
-        }
-    }
-
-    /// Puts what a call cost, or may have cost, in place of what was promised for it.
-    fn settle(&mut self, candidate: usize, report: &Report, n: u8) {
-        let estimate = self.candidates[candidate].usd.checked_mul(u32::from(n)).unwrap_or(Usd::ZERO);
-        let paid = report.cost.saturating_add(report.uncertain);
-        let settled = self.promised.checked_sub(estimate).and_then(|rest| rest.checked_add(paid));
-        self.promised = settled.unwrap_or(self.promised);
-    }
-
-    /// Delivers and caches at once, so that whatever happens later these pictures are not lost.
-    fn keep(&mut self, report: &Report) {
-        let route = &self.order.matched.route;
-        if let (Some(canonical), Some(cache), false) = (&self.order.keep, route.cache, report.pictures.is_empty())
-            && !self.order.shared.exact.keep(canonical, &report.pictures, cache.ttl, now())
-        {
-            log::warn!("pictures of route {} are larger than the cache's share", route.name);
-        }
-        self.flight.update(|progress| {
-            progress.pictures.extend(report.pictures.iter().cloned());
-            progress.cost = progress.cost.saturating_add(report.cost);
-        });
-    }
-
-    fn refused(&mut self, candidate: usize, failure: Option<&Failure>) {
-        self.tried[candidate].failures += 1;
-        self.tried[candidate].out = true;
-        if self.order.matched.route.refusals_go_on {
-            self.obstacles.refused = true;
-            return;
-        }
-        let param = failure.and_then(|failure| failure.param.clone());
-        self.stop.get_or_insert_with(|| explain::refused(param));
-    }
-
-    fn failed(&mut self, candidate: usize, failure: Failure) {
-        let name = self.offer(candidate).map(|offer| offer.name.clone()).unwrap_or_default();
-        log::warn!("{name} failed: {failure}");
-        if failure.class == Class::CallerInvalid {
-            self.stop.get_or_insert_with(|| explain::caller_invalid(&failure));
-            return;
-        }
-        self.tried[candidate].failures += 1;
-        self.tried[candidate].out |= matches!(
-            failure.class,
-            Class::Auth
-                | Class::Quota
-                | Class::RateLimited
-                | Class::ModelGone
-                | Class::AdapterBug
-                | Class::TimeoutAmbiguous
-        );
-        self.obstacles.last_failure = Some(failure);
     }
 
     /// Counts a reason once per request and offer, and remembers the latest for the answer.
