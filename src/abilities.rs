@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::image::{Format, Size};
-use crate::request::{Background, ImageRequest, Quality};
+use crate::request::{Background, Edit, ImageRequest, Quality};
 
 /// What one model can do in one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,19 @@ pub struct Abilities {
     pub compression: bool,
     /// Takes DALL-E's style words.
     pub style: bool,
+    /// Draws from a prompt alone.
+    pub generate: bool,
+    /// Changes pictures it is given; `None` cannot.
+    pub edit: Option<Edits>,
+}
+
+/// What a model that changes pictures can be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edits {
+    /// Pictures at once, at least 1.
+    pub images: u8,
+    /// Takes a mask.
+    pub mask: bool,
 }
 
 /// The sizes a model draws.
@@ -133,6 +146,17 @@ pub enum Unable {
     Background,
     /// Does not write this file format.
     OutputFormat,
+    /// Draws nothing without a picture to start from.
+    Generate,
+    /// Changes no pictures.
+    Edit,
+    /// Takes fewer pictures at once.
+    Images {
+        /// Pictures it takes.
+        limit: u8,
+    },
+    /// Takes no mask.
+    Mask,
 }
 
 impl Unable {
@@ -145,6 +169,10 @@ impl Unable {
             Unable::NegativePrompt => "negative_prompt",
             Unable::Background => "background",
             Unable::OutputFormat => "output_format",
+            Unable::Generate => "generate",
+            Unable::Edit => "edit",
+            Unable::Images { .. } => "too_many_images",
+            Unable::Mask => "mask",
         }
     }
 
@@ -157,6 +185,9 @@ impl Unable {
             Unable::NegativePrompt => "negative_prompt",
             Unable::Background => "background",
             Unable::OutputFormat => "output_format",
+            Unable::Generate | Unable::Edit => "model",
+            Unable::Images { .. } => "image",
+            Unable::Mask => "mask",
         }
     }
 }
@@ -207,7 +238,19 @@ impl Abilities {
         Ok(Fitted { frame, quality, adjusted })
     }
 
+    fn check_operation(&self, edit: Option<&Edit>) -> Result<(), Unable> {
+        let Some(edit) = edit else {
+            return if self.generate { Ok(()) } else { Err(Unable::Generate) };
+        };
+        let able = self.edit.ok_or(Unable::Edit)?;
+        if edit.images.len() > usize::from(able.images) {
+            return Err(Unable::Images { limit: able.images });
+        }
+        if edit.mask.is_some() && !able.mask { Err(Unable::Mask) } else { Ok(()) }
+    }
+
     fn check_wishes(&self, request: &ImageRequest) -> Result<(), Unable> {
+        self.check_operation(request.edit.as_ref())?;
         if request.prompt.chars().count() > self.prompt_chars {
             return Err(Unable::PromptTooLong { limit: self.prompt_chars });
         }
@@ -394,6 +437,8 @@ mod tests {
             transparent: false,
             compression: false,
             style: false,
+            generate: true,
+            edit: None,
         };
         let fit = |body: &str| abilities.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), BEND);
         assert_eq!(fit(r#"{"prompt":"a fox in a box"}"#), Err(Unable::PromptTooLong { limit: 10 }));

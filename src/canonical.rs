@@ -7,10 +7,11 @@
 //! The key is XXH3-128 with a secret seed; it only finds candidates. XXH3 is not collision-resistant, so whoever finds
 //! an entry must compare the whole [`Canonical::bytes`] before serving it.
 
+use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use crate::request::ImageRequest;
+use crate::request::{Edit, ImageRequest};
 
 /// Layout version of the bytes; a change here makes old entries unreachable instead of wrong.
 const LAYOUT: u8 = 1;
@@ -43,12 +44,13 @@ impl Canonical {
             complexity,
             seed: drawing_seed,
             user: _,
+            edit,
         } = request;
         let mut bytes = Writer(vec![LAYOUT]);
         bytes.field(Some(tenant));
         bytes.field(Some(route));
         bytes.field(pinned);
-        bytes.field(Some("generate"));
+        bytes.field(Some(if edit.is_some() { "edit" } else { "generate" }));
         bytes.field(Some(&normalise(prompt)));
         bytes.field(negative_prompt.as_deref().map(normalise).as_deref());
         bytes.field(size.map(|size| size.to_string()).as_deref());
@@ -60,6 +62,7 @@ impl Canonical {
         bytes.field(style.map(|style| style.word()));
         bytes.field(complexity.map(|complexity| complexity.word()));
         bytes.field(drawing_seed.map(|seed| seed.to_string()).as_deref());
+        bytes.edit(edit.as_ref());
         let key = xxh3_128_with_seed(&bytes.0, seed);
         Canonical { bytes: bytes.0.into_boxed_slice(), key }
     }
@@ -85,6 +88,18 @@ fn normalise(prompt: &str) -> String {
 struct Writer(Vec<u8>);
 
 impl Writer {
+    /// Input pictures count by SHA-256 of their bytes: the form stays small, and unlike XXH3 nobody can make two
+    /// pictures with the same one.
+    fn edit(&mut self, edit: Option<&Edit>) {
+        let Some(Edit { images, mask, fidelity }) = edit else { return };
+        self.field(Some(&images.len().to_string()));
+        for image in images.iter().chain(mask.iter().map(|mask| &mask.clear)) {
+            let hash: String = Sha256::digest(&image.bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            self.field(Some(&hash));
+        }
+        self.field(fidelity.map(|fidelity| fidelity.word()));
+    }
+
     fn field(&mut self, value: Option<&str>) {
         match value {
             None => self.0.push(0),

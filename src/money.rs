@@ -56,6 +56,26 @@ impl Usd {
         Decimal::read(text)?.nanos(true).map(Usd)
     }
 
+    /// Reads an amount of cents, such as a vendor's credits of a cent each; rounded as by [`Usd::rounded`].
+    ///
+    /// # Errors
+    /// As for [`Usd::rounded`].
+    pub fn rounded_cents(text: &str) -> Result<Usd, BadAmount> {
+        let mut decimal = Decimal::read(text)?;
+        decimal.scale = decimal.scale.checked_sub(2).ok_or(BadAmount::TooLarge)?;
+        decimal.nanos(true).map(Usd)
+    }
+
+    /// This amount times a decimal number of units as a vendor writes it (`1.5`), rounded half up to the nano-dollar.
+    /// `None` when `units` is no such number or the product does not fit.
+    pub fn times(self, units: &str) -> Option<Usd> {
+        // Billionths of a unit: what is finer moves no nano-dollar of a price below a dollar.
+        let billionths = i128::from(Usd::rounded(units).ok()?.0);
+        let nanos =
+            (i128::from(self.0) * billionths + i128::from(NANOS_PER_USD / 2)).div_euclid(i128::from(NANOS_PER_USD));
+        i64::try_from(nanos).ok().map(Usd)
+    }
+
     /// Sum, or `None` when it does not fit.
     pub fn checked_add(self, other: Usd) -> Option<Usd> {
         self.0.checked_add(other.0).map(Usd)
@@ -251,5 +271,16 @@ mod tests {
             let read = text.parse::<Usd>();
             prop_assert!(read.is_ok() || read.is_err());
         }
+    }
+
+    #[test]
+    fn credits_of_a_cent_and_units_of_a_price_are_counted_exactly() {
+        for (text, nanos) in [("3", 30_000_000), ("6.5", 65_000_000), ("0.00000004", 0), ("1e2", 1_000_000_000)] {
+            assert_eq!(Usd::rounded_cents(text), Ok(Usd::from_nanos(nanos)), "{text}");
+        }
+        let price = Usd::from_nanos(3_000_000);
+        let times = |units: &str| price.times(units).map(Usd::nanos);
+        assert_eq!([times("1"), times("1.5"), times("0.0000001")], [Some(3_000_000), Some(4_500_000), Some(0)]);
+        assert_eq!([times("many"), Usd::from_nanos(i64::MAX).times("2").map(Usd::nanos)], [None, None]);
     }
 }

@@ -76,12 +76,14 @@ pub struct Price {
     pub addons: Vec<(Addon, Usd)>,
     /// Parts per million on top of table and add-ons (55 000 is 5.5%).
     pub markup_ppm: u32,
+    /// What one of the vendor's own units costs, where it reports how many a call took.
+    pub per_unit: Option<Usd>,
 }
 
 impl Price {
     /// A price with nothing added.
     pub fn flat(usd: Usd) -> Price {
-        Price { table: Table::Flat(usd), addons: Vec::new(), markup_ppm: 0 }
+        Price { table: Table::Flat(usd), addons: Vec::new(), markup_ppm: 0, per_unit: None }
     }
 
     /// The price of one picture of `size` and `quality` for `request`.
@@ -146,7 +148,7 @@ mod tests {
             row("1024x1024", Quality::Hd, "0.08"),
             row("1792x1024", Quality::Hd, "0.12"),
         ];
-        Price { table: Table::Rows(rows), addons: Vec::new(), markup_ppm: 0 }
+        Price { table: Table::Rows(rows), addons: Vec::new(), markup_ppm: 0, per_unit: None }
     }
 
     #[test]
@@ -168,7 +170,7 @@ mod tests {
     #[test]
     fn a_tier_covers_every_picture_up_to_its_pixels() {
         let tiers = vec![(Size::new(512, 512), usd("0.0025")), (Size::new(1024, 1024), usd("0.01"))];
-        let price = Price { table: Table::UpTo(tiers), addons: Vec::new(), markup_ppm: 0 };
+        let price = Price { table: Table::UpTo(tiers), addons: Vec::new(), markup_ppm: 0, per_unit: None };
         let at = |width, height| price.per_picture(&request(""), Some(Size::new(width, height)), None);
         assert_eq!(at(512, 512), Some(usd("0.0025")));
         assert_eq!(at(513, 512), Some(usd("0.01")));
@@ -183,6 +185,7 @@ mod tests {
             table: Table::Flat(usd("0.01")),
             addons: vec![(Addon::NegativePrompt, usd("0.003"))],
             markup_ppm: 100_000,
+            per_unit: None,
         };
         assert_eq!(price.per_picture(&request(""), None, None), Some(usd("0.011")));
         let with = request(r#","negative_prompt":"text""#);

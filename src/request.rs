@@ -7,6 +7,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
@@ -114,7 +115,48 @@ words! {
     }
 }
 
-/// One image generation request, bounded but not yet given to a route. `None` is "absent", "null" or "auto".
+words! {
+    /// How closely an edit keeps to its input pictures.
+    Fidelity {
+        /// Faces and marks are kept.
+        High = "high",
+        /// The model's ordinary effort.
+        Low = "low",
+    }
+}
+
+/// A picture the caller sent, checked: its bytes are a whole PNG, JPEG or WebP file of this size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// The file, untouched.
+    pub bytes: Bytes,
+    /// Sniffed from the bytes.
+    pub format: Format,
+    /// Measured from the bytes.
+    pub size: Size,
+}
+
+/// Which part of the first input picture is to change, in both polarities that vendors know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mask {
+    /// As the caller sent it, OpenAI's way: a PNG whose transparent pixels are the ones to change.
+    pub clear: Input,
+    /// The same as a greyscale PNG: white is to change, black is to stay.
+    pub white: Bytes,
+}
+
+/// What an edit starts from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// At least one picture, in the caller's order.
+    pub images: Vec<Input>,
+    /// The part to change; `None` leaves it to the model.
+    pub mask: Option<Mask>,
+    /// How closely to keep to the pictures.
+    pub fidelity: Option<Fidelity>,
+}
+
+/// One image request, bounded but not yet given to a route. `None` is "absent", "null" or "auto".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageRequest {
     /// What to draw; 1 to [`PROMPT_MAX_CHARS`] characters, not blank.
@@ -147,6 +189,8 @@ pub struct ImageRequest {
     pub seed: Option<u32>,
     /// The caller's own end-user name, handed to providers that take one.
     pub user: Option<String>,
+    /// What an edit starts from; `None` draws from the prompt alone.
+    pub edit: Option<Edit>,
 }
 
 /// The fields a generation request may have.
@@ -216,6 +260,7 @@ impl Fields {
             complexity: self.word("complexity", Complexity::ALL, Complexity::word)?,
             seed: self.whole("seed", 0, u64::from(u32::MAX))?.map(|seed| seed as u32),
             user: self.name("user")?,
+            edit: None,
         })
     }
 

@@ -190,6 +190,8 @@ pub(super) struct Model {
     pub(super) price: Option<Price>,
     /// Charged on top for each picture whose request uses them.
     pub(super) addons: Addons,
+    /// Dollars for one of the vendor's own billing units, where its answers say how many a call took (fal).
+    pub(super) unit_price: Option<Dollars>,
     /// Pictures one call can draw.
     pub(super) max_n: Option<u64>,
     /// Sizes it draws: a list, or `any` to send on whatever is asked.

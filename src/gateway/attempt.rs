@@ -20,7 +20,7 @@ use crate::image::{Encoded, Picture};
 use crate::ledger::{Account, Kind};
 use crate::metrics::seconds;
 use crate::money::Usd;
-use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Source, Step, Usage};
+use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Reported, Source, Step, Usage};
 use crate::request::{ImageRequest, ResponseFormat};
 use crate::routing::Candidate;
 
@@ -202,8 +202,7 @@ impl Attempt {
 
     /// Prices what was billed and adds it to the ledger. Returns the deliverable pictures, each with its cost.
     fn settle(&self, pictures: Vec<Picture>, lost: usize, usage: &Usage) -> (Vec<Arc<Kept>>, Usd) {
-        let reported =
-            usage.reported_cost.as_deref().and_then(|text| Usd::rounded(text).ok()).filter(|usd| *usd >= Usd::ZERO);
+        let reported = usage.reported.as_ref().and_then(|reported| self.reported(reported));
         let billed = pictures.len() + lost;
         let share = reported.map(|total| Usd::from_nanos(total.nanos() / i64::try_from(billed.max(1)).unwrap_or(1)));
         let name: Arc<str> = self.offer.name.as_str().into();
@@ -223,6 +222,17 @@ impl Attempt {
         self.book(Kind::Delivered, kept.len(), delivered);
         self.book(Kind::Lost, lost, lost_usd);
         (kept, delivered.saturating_add(lost_usd))
+    }
+
+    /// What the provider says the call costs, in dollars; nonsense is nothing.
+    fn reported(&self, reported: &Reported) -> Option<Usd> {
+        let price = &self.offer.model.price;
+        let usd = match reported {
+            Reported::Dollars(text) => Usd::rounded(text).ok()?,
+            Reported::Cents(text) => Usd::rounded_cents(text).ok()?,
+            Reported::Units(text) => price.per_unit?.times(text)?,
+        };
+        Some(usd).filter(|usd| *usd >= Usd::ZERO)
     }
 
     /// What was changed of the request's wishes, a file format that came out otherwise included.

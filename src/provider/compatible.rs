@@ -53,6 +53,8 @@ impl Provider for Compatible {
             transparent: openai::is_gpt_image(model) && takes("background"),
             compression: takes("output_compression"),
             style: takes("style"),
+            generate: true,
+            edit: None,
         }
     }
 

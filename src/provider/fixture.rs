@@ -10,10 +10,11 @@ use url::Url;
 
 use crate::abilities::Bend;
 use crate::config::plan::{AbilityOverrides, Account, Dialect, Model};
+use crate::image::{Format, Size};
 use crate::money::Usd;
-use crate::pricing::{Price, Table};
+use crate::pricing::Price;
 use crate::provider::{Call, Job, Provider, Reply, abilities, by_kind};
-use crate::request::ImageRequest;
+use crate::request::{Edit, ImageRequest, Input, Mask};
 use crate::secret::Secret;
 
 /// What a job refers to.
@@ -46,13 +47,26 @@ impl Desk {
             },
             model: Model {
                 name: model.to_owned(),
-                price: Price { table: Table::Flat(Usd::ZERO), addons: Vec::new(), markup_ppm: 0 },
+                price: Price::flat(Usd::ZERO),
                 abilities: AbilityOverrides::default(),
                 options: BTreeMap::new(),
             },
             request: ImageRequest::from_json(request.as_bytes()).unwrap(),
             time_left: Duration::from_secs(120),
         }
+    }
+
+    /// The same desk with an edit of so many pictures, with or without a mask.
+    pub fn editing(mut self, images: usize, mask: bool) -> Desk {
+        let input = |bytes: &str| Input {
+            bytes: Bytes::copy_from_slice(bytes.as_bytes()),
+            format: Format::Png,
+            size: Size::new(1024, 1024),
+        };
+        let images = (0..images).map(|number| input(&format!("image {number}"))).collect();
+        let mask = mask.then(|| Mask { clear: input("mask clear"), white: Bytes::from_static(b"mask white") });
+        self.request.edit = Some(Edit { images, mask, fidelity: None });
+        self
     }
 
     /// The key in the account.

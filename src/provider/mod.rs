@@ -21,6 +21,7 @@ pub mod compatible;
 mod complaint;
 #[cfg(test)]
 mod fixture;
+mod form;
 mod json;
 pub mod openai;
 mod openai_reply;
@@ -191,8 +192,19 @@ pub struct Usage {
     pub quality: Option<Quality>,
     /// The file format, where echoed.
     pub format: Option<Format>,
-    /// The price of the call in dollars, as the vendor wrote it.
-    pub reported_cost: Option<String>,
+    /// What the vendor says the call costs.
+    pub reported: Option<Reported>,
+}
+
+/// What a vendor says a call costs, as it wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reported {
+    /// In dollars.
+    Dollars(String),
+    /// In cents; Stability and Black Forest Labs call them credits.
+    Cents(String),
+    /// In units of the model's own, whose price the config knows.
+    Units(String),
 }
 
 impl Call {

@@ -163,6 +163,8 @@ impl Provider for OpenAi {
             transparent: gpt,
             compression: gpt,
             style: family.style,
+            generate: true,
+            edit: None,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::failure::{Class, Failure};
 use crate::provider::complaint::{Complaint, malformed};
 use crate::provider::json::Json;
 use crate::provider::wire;
-use crate::provider::{Drawn, Found, Job, Reply, Source, Step, Usage};
+use crate::provider::{Drawn, Found, Job, Reply, Reported, Source, Step, Usage};
 
 /// A vendor's words -> what they mean; earlier rows count first (PROVIDERS.md 1.6, 2, 8, 17).
 const WORDS: &[(&str, Class)] = &[
@@ -154,7 +154,7 @@ fn usage(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Usage {
         size: echo("size").and_then(|text| text.parse().ok()),
         quality: echo("quality").and_then(|text| text.parse().ok()),
         format: echo("output_format").and_then(|text| text.parse().ok()),
-        reported_cost: reported_cost(&job.account.dialect, reply),
+        reported: reported_cost(&job.account.dialect, reply).map(Reported::Dollars),
     }
 }
 

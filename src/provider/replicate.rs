@@ -169,6 +169,8 @@ impl Provider for Replicate {
             transparent: false,
             compression: family.output_quality,
             style: false,
+            generate: true,
+            edit: None,
         }
     }
 

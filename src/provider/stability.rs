@@ -15,6 +15,7 @@ use crate::config::plan::Account;
 use crate::failure::{Class, Failure};
 use crate::image::{Encoded, Format, Size};
 use crate::provider::complaint::{Complaint, malformed};
+use crate::provider::form::Form;
 use crate::provider::json::Json;
 use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Source, Step, Usage, wire};
 
@@ -133,6 +134,8 @@ impl Provider for Stability {
             transparent: false,
             compression: false,
             style: false,
+            generate: true,
+            edit: None,
         }
     }
 
@@ -206,7 +209,7 @@ fn ask_v2(job: &Job<'_>, service: &str, model: Option<&str>, headers: HeaderMap)
         .filter_map(|(name, value)| Some((name.to_owned(), value?)))
         .collect();
     fields.extend(options.iter().map(|(name, value)| (name.clone(), form_text(value))));
-    Ok(wire::post_form(url, headers, &fields))
+    Ok(Form::of(fields).post(url, headers))
 }
 
 /// An option as a form writes it: strings without quotes.

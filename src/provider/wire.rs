@@ -1,13 +1,14 @@
-//! What the wire formats share: addresses, credentials, waiting times, forms, and where a picture's bytes are.
+//! What the wire formats share: addresses, credentials, waiting times, and where a picture's bytes are.
 //!
 //! Small pure helpers without a vendor's name in them. An address is always built below the account's own base, so a
 //! key can go nowhere else, and every header that carries a key is marked sensitive.
 
 use std::time::Duration;
 
+use base64_simd::STANDARD;
 use bytes::Bytes;
+use http::HeaderMap;
 use http::header::{ACCEPT, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{HeaderMap, Method};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -15,7 +16,7 @@ use crate::abilities::Frame;
 use crate::config::plan::Account;
 use crate::failure::{Class, Failure};
 use crate::image::{Encoded, Size, without_data_prefix};
-use crate::provider::{Call, Reply, Source};
+use crate::provider::{Reply, Source};
 use crate::request::ImageRequest;
 use crate::secret::Secret;
 
@@ -166,31 +167,14 @@ pub fn link(body: &Bytes, base: &Url, text: &str) -> Option<Source> {
     matches!(url.scheme(), "http" | "https").then_some(Source::Link(url))
 }
 
-/// A POST of `multipart/form-data` with text fields only. The boundary occurs in no field.
-pub fn post_form(url: Url, mut headers: HeaderMap, fields: &[(String, String)]) -> Call {
-    let boundary = boundary(fields);
-    let mut body = String::new();
-    for (name, value) in fields {
-        // The three escapes that browsers use in names (WHATWG form-data encoding).
-        let name = name.replace('\r', "%0D").replace('\n', "%0A").replace('"', "%22");
-        body.push_str(&format!("--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"));
-    }
-    body.push_str(&format!("--{boundary}--\r\n"));
-    add_header(&mut headers, "content-type", &format!("multipart/form-data; boundary={boundary}"));
-    Call { method: Method::POST, url, headers, body: Bytes::from(body) }
+/// A picture as a `data:` URL.
+pub fn data_url(media_type: &str, bytes: &[u8]) -> String {
+    format!("data:{media_type};base64,{}", base64(bytes))
 }
 
-/// The first of a row of boundaries that occurs in no field.
-fn boundary(fields: &[(String, String)]) -> String {
-    let mut number = 0u64;
-    loop {
-        let boundary = format!("easel-form-{number}");
-        // A name is looked at too: only its quotes and line breaks are escaped.
-        if !fields.iter().any(|(name, value)| name.contains(&boundary) || value.contains(&boundary)) {
-            return boundary;
-        }
-        number += 1;
-    }
+/// Bytes in standard padded base64.
+pub fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode_to_string(bytes)
 }
 
 #[cfg(test)]
@@ -261,19 +245,6 @@ mod tests {
         let inside = Source::Inline(Encoded::Base64(Bytes::from_static(b"QUJD")));
         assert_eq!(at("data:image/png;base64,QUJD"), Some(inside));
         assert_eq!(at("file:///etc/passwd"), None);
-    }
-
-    #[test]
-    fn a_form_keeps_fields_apart_whatever_they_hold() {
-        let nasty = "--easel-form-0\r\ncontent-disposition: form-data; name=\"x\"\r\n\r\nsmuggled".to_owned();
-        let fields = [("prompt".to_owned(), nasty.clone()), ("a\"b\r\n".to_owned(), "1".to_owned())];
-        let call = post_form("https://host/".parse().unwrap(), HeaderMap::new(), &fields);
-        assert_eq!(call.headers["content-type"], "multipart/form-data; boundary=easel-form-1");
-        let body = String::from_utf8(call.body.to_vec()).unwrap();
-        let parts: Vec<&str> = body.split("--easel-form-1").collect();
-        assert_eq!(parts.len(), 4, "two fields, nothing before, the end after");
-        assert_eq!(parts[1], format!("\r\ncontent-disposition: form-data; name=\"prompt\"\r\n\r\n{nasty}\r\n"));
-        assert!(parts[2].contains("name=\"a%22b%0D%0A\""));
     }
 
     #[test]

@@ -41,6 +41,7 @@ mod settings;
 mod shelf;
 mod stability;
 mod stable_image;
+mod tasks;
 mod till;
 
 pub use dialect::{AnswerForm, Dialect, ErrorShape, SizeStyle};
@@ -50,6 +51,7 @@ pub use till::{Bill, Invoice, Line};
 
 use predictions::Predictions;
 use shelf::Shelf;
+use tasks::Tasks;
 use till::Till;
 
 /// The largest request body that any vendor takes; Stability documents this one, the others borrow it.
@@ -118,7 +120,7 @@ impl Sandbox {
     /// Stops listening, breaks off what hangs or still draws, and returns when everything is closed.
     pub async fn stop(mut self) {
         self.closing.send_replace(true);
-        self.desk.predictions.stop();
+        self.desk.stop();
         if tokio::time::timeout(LAST_WORDS, &mut self.server).await.is_err() {
             self.server.abort();
         }
@@ -128,7 +130,7 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.closing.send_replace(true);
-        self.desk.predictions.stop();
+        self.desk.stop();
     }
 }
 
@@ -185,6 +187,7 @@ struct Book {
     settings: Mutex<Arc<Vendor>>,
     dice: Mutex<Rng>,
     till: Till,
+    tasks: Tasks,
 }
 
 impl Desk {
@@ -193,6 +196,7 @@ impl Desk {
             settings: Mutex::new(Arc::new(vendor.clone())),
             dice: Mutex::new(dice(&start, name)),
             till: Till::new(),
+            tasks: Tasks::default(),
         };
         let books = start.vendors.map(book);
         Desk { url, start, books, shelf: Shelf::default(), predictions: Predictions::default() }
@@ -208,6 +212,14 @@ impl Desk {
 
     fn set(&self, name: Name, change: impl FnOnce(&mut Vendor)) {
         change(Arc::make_mut(&mut lock(&self.book(name).settings)));
+    }
+
+    /// Ends all work that was taken on, uncharged.
+    fn stop(&self) {
+        self.predictions.stop();
+        for name in Name::ALL {
+            self.book(name).tasks.stop();
+        }
     }
 
     fn invoice(&self) -> Invoice {

@@ -17,84 +17,63 @@ use super::faults::{Faults, Mode};
 use crate::image::Size;
 use crate::money::Usd;
 
-/// One of the sandbox's vendors. The word is the first part of its path and its key in YAML and JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Name {
-    /// The OpenAI Images API.
-    OpenAi,
-    /// A server that resembles it, with a dialect of its own.
-    Compatible,
-    /// Stability AI, v1 and v2beta.
-    Stability,
-    /// Replicate predictions.
-    Replicate,
+/// The vendors, each on one line: its documentation, its variant, and its word, which is the first part of its path and
+/// its key in YAML and JSON.
+macro_rules! vendors {
+    ($($(#[$doc:meta])* $variant:ident $field:ident,)+) => {
+        /// One of the sandbox's vendors. The word is the first part of its path and its key in YAML and JSON.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+        #[serde(rename_all = "lowercase")]
+        pub enum Name { $($(#[$doc])* $variant,)+ }
+
+        impl Name {
+            /// Every vendor, in the order invoices list them.
+            pub const ALL: [Name; [$(Name::$variant),+].len()] = [$(Name::$variant),+];
+
+            /// `openai`, `compatible` and so on.
+            pub fn word(self) -> &'static str {
+                match self { $(Name::$variant => stringify!($field),)+ }
+            }
+        }
+
+        /// One of something for each vendor.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct PerVendor<T> { $($(#[$doc])* pub $field: T,)+ }
+
+        impl<T> PerVendor<T> {
+            /// The one of `name`.
+            pub fn get(&self, name: Name) -> &T {
+                match name { $(Name::$variant => &self.$field,)+ }
+            }
+
+            /// The one of `name`, to change.
+            pub fn get_mut(&mut self, name: Name) -> &mut T {
+                match name { $(Name::$variant => &mut self.$field,)+ }
+            }
+
+            /// Something else for each vendor, made from its name and what it has here.
+            pub fn map<U>(&self, mut make: impl FnMut(Name, &T) -> U) -> PerVendor<U> {
+                PerVendor { $($field: make(Name::$variant, &self.$field),)+ }
+            }
+        }
+    };
 }
 
-impl Name {
-    /// Every vendor, in the order invoices list them.
-    pub const ALL: [Name; 4] = [Name::OpenAi, Name::Compatible, Name::Stability, Name::Replicate];
-
-    /// `openai`, `compatible`, `stability`, `replicate`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Name::OpenAi => "openai",
-            Name::Compatible => "compatible",
-            Name::Stability => "stability",
-            Name::Replicate => "replicate",
-        }
-    }
+vendors! {
+    /// The OpenAI Images API.
+    OpenAi openai,
+    /// A server that resembles it, with a dialect of its own.
+    Compatible compatible,
+    /// Stability AI, v1 and v2beta.
+    Stability stability,
+    /// Replicate predictions.
+    Replicate replicate,
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
-    }
-}
-
-/// One of something for each vendor.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PerVendor<T> {
-    /// The OpenAI vendor's.
-    pub openai: T,
-    /// The OpenAI-compatible vendor's.
-    pub compatible: T,
-    /// Stability's.
-    pub stability: T,
-    /// Replicate's.
-    pub replicate: T,
-}
-
-impl<T> PerVendor<T> {
-    /// The one of `name`.
-    pub fn get(&self, name: Name) -> &T {
-        match name {
-            Name::OpenAi => &self.openai,
-            Name::Compatible => &self.compatible,
-            Name::Stability => &self.stability,
-            Name::Replicate => &self.replicate,
-        }
-    }
-
-    /// The one of `name`, to change.
-    pub fn get_mut(&mut self, name: Name) -> &mut T {
-        match name {
-            Name::OpenAi => &mut self.openai,
-            Name::Compatible => &mut self.compatible,
-            Name::Stability => &mut self.stability,
-            Name::Replicate => &mut self.replicate,
-        }
-    }
-
-    /// Something else for each vendor, made from its name and what it has here.
-    pub fn map<U>(&self, mut make: impl FnMut(Name, &T) -> U) -> PerVendor<U> {
-        PerVendor {
-            openai: make(Name::OpenAi, &self.openai),
-            compatible: make(Name::Compatible, &self.compatible),
-            stability: make(Name::Stability, &self.stability),
-            replicate: make(Name::Replicate, &self.replicate),
-        }
     }
 }
 

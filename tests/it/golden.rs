@@ -15,11 +15,11 @@ use bytes::Bytes;
 use easel::abilities::Bend;
 use easel::config::plan::{AbilityOverrides, Account, Dialect, Model, SizeFormat};
 use easel::failure::Failure;
-use easel::image::{Encoded, Picture};
+use easel::image::{Encoded, Format, Picture, Size};
 use easel::money::Usd;
-use easel::pricing::{Price, Table};
-use easel::provider::{ALL, Call, Drawn, Job, Provider, Reply, Source, Step, abilities, by_kind};
-use easel::request::ImageRequest;
+use easel::pricing::Price;
+use easel::provider::{ALL, Call, Drawn, Job, Provider, Reply, Reported, Source, Step, abilities, by_kind};
+use easel::request::{Edit, ImageRequest, Input, Mask};
 use easel::secret::Secret;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
@@ -41,6 +41,9 @@ struct Case {
     /// File formats the config says the model writes.
     formats: Option<Vec<String>>,
     request: Value,
+    /// What an edit starts from. Its pictures are written `<image 0>` and so on in the call, its mask `<mask clear>`
+    /// where transparent is to change and `<mask white>` where white is.
+    edit: Option<Start>,
     /// Pictures of this call; the request's own n when absent.
     n: Option<u8>,
     time_left_s: Option<u64>,
@@ -50,6 +53,38 @@ struct Case {
     outcome: Value,
     /// Words the failure's message must hold.
     says: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Start {
+    images: usize,
+    #[serde(default)]
+    mask: bool,
+    fidelity: Option<String>,
+}
+
+impl Start {
+    fn edit(&self) -> Edit {
+        let input =
+            |stand_in: String| Input { bytes: Bytes::from(stand_in), format: Format::Png, size: Size::new(1024, 1024) };
+        Edit {
+            images: (0..self.images).map(|number| input(format!("<image {number}>"))).collect(),
+            mask: self
+                .mask
+                .then(|| Mask { clear: input("<mask clear>".to_owned()), white: Bytes::from_static(b"<mask white>") }),
+            fidelity: self.fidelity.as_ref().map(|word| word.parse().unwrap()),
+        }
+    }
+}
+
+/// A text with the base64 of the stand-ins for pictures replaced by the stand-ins themselves.
+fn with_stand_ins(text: &str) -> String {
+    let numbered = (0..20).map(|number| format!("<image {number}>"));
+    let stand_ins = numbered.chain(["<mask clear>".to_owned(), "<mask white>".to_owned()]);
+    stand_ins.fold(text.to_owned(), |text, stand_in| {
+        text.replace(&base64_simd::STANDARD.encode_to_string(&stand_in), &stand_in)
+    })
 }
 
 #[derive(Deserialize)]
@@ -170,7 +205,8 @@ impl Case {
     async fn differences(&self, provider: &dyn Provider) -> Vec<(&'static str, Value, Value)> {
         let account = self.account(provider);
         let model = self.model();
-        let request = ImageRequest::from_json(self.request.to_string().as_bytes()).unwrap();
+        let mut request = ImageRequest::from_json(self.request.to_string().as_bytes()).unwrap();
+        request.edit = self.edit.as_ref().map(Start::edit);
         let bend = Bend { tolerance_ppm: 150_000, strict: false };
         let fitted = abilities(provider, &account, &model).fit(&request, bend).unwrap();
         let job = Job {
@@ -212,7 +248,7 @@ impl Case {
         let formats = self.formats.as_ref().map(|words| words.iter().map(|word| word.parse().unwrap()).collect());
         Model {
             name: self.model.clone(),
-            price: Price { table: Table::Flat(Usd::ZERO), addons: Vec::new(), markup_ppm: 0 },
+            price: Price::flat(Usd::ZERO),
             abilities: AbilityOverrides { formats, ..AbilityOverrides::default() },
             options: self.options.clone(),
         }
@@ -248,7 +284,7 @@ async fn call_as_value(call: &Call, asked: &BTreeMap<String, String>) -> Value {
     assert!(call.headers.values().all(|value| !shown(value).contains("<key>") || value.is_sensitive()));
     let kind = call.headers.get("content-type").map(|value| value.to_str().unwrap()).unwrap_or_default();
     let body = match kind {
-        "application/json" => serde_json::from_slice(&call.body).unwrap(),
+        "application/json" => serde_json::from_str(&with_stand_ins(str::from_utf8(&call.body).unwrap())).unwrap(),
         kind if kind.starts_with("multipart/form-data") => form(call).await,
         _ => Value::Null,
     };
@@ -270,7 +306,13 @@ async fn form(call: &Call) -> Value {
     let mut fields = Vec::new();
     while let Some(field) = form.next_field().await.unwrap() {
         let name = field.name().unwrap().to_owned();
-        fields.push(json!([name, field.text().await.unwrap()]));
+        // A file is shown with its name and type, a text alone.
+        let file = field.file_name().map(|file| format!("{file} {}", field.content_type().unwrap_or("untyped")));
+        let text = field.text().await.unwrap();
+        fields.push(match file {
+            Some(file) => json!([name, file, text]),
+            None => json!([name, text]),
+        });
     }
     Value::Array(fields)
 }
@@ -305,7 +347,14 @@ fn done(drawn: &Drawn) -> Value {
         ("size", usage.size.map(|size| size.to_string())),
         ("quality", usage.quality.map(|quality| quality.word().to_owned())),
         ("format", usage.format.map(|format| format.word().to_owned())),
-        ("cost", usage.reported_cost.clone()),
+        (
+            "cost",
+            usage.reported.as_ref().map(|reported| match reported {
+                Reported::Dollars(text) => text.clone(),
+                Reported::Cents(text) => format!("{text} cents"),
+                Reported::Units(text) => format!("{text} units"),
+            }),
+        ),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name.to_owned(), Value::String(value?))))

@@ -20,7 +20,8 @@ pub(super) fn price(checker: &mut Checker<'_>, model: &file::Model, at: Place<'_
         Some(file::Price::Rows(rows)) => table(checker, rows, place),
     };
     let addons = addons(checker, &model.addons, at.key("addons"));
-    Some(Price { table: table?, addons, markup_ppm })
+    let per_unit = checker.read(at.key("unit_price"), model.unit_price.as_ref());
+    Some(Price { table: table?, addons, markup_ppm, per_unit })
 }
 
 fn table(checker: &mut Checker<'_>, rows: &[file::PriceRow], at: Place<'_>) -> Option<Table> {

@@ -216,6 +216,7 @@ fn abilities(checker: &mut Checker<'_>, model: &file::Model, at: Place<'_>) -> A
     let file::Model {
         price: _,
         addons: _,
+        unit_price: _,
         max_n,
         sizes: written_sizes,
         formats,
