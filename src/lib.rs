@@ -15,7 +15,7 @@
 //! 2  provider/         each image API as two pure functions
 //! 1  cache/ admission breaker ledger metrics routing signing
 //!                      decisions and records; the time comes in as an argument
-//! 0  error failure money secret image request canonical abilities pricing config/
+//! 0  error failure money secret image mask request canonical abilities pricing config/
 //!                      words that everyone shares
 //! ```
 //!
@@ -72,6 +72,7 @@ pub mod config;
 pub mod error;
 pub mod failure;
 pub mod image;
+pub mod mask;
 pub mod money;
 pub mod pricing;
 pub mod request;

@@ -10,8 +10,12 @@ use std::str::FromStr;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::image::{Format, Size};
+
+mod edit;
+
+pub use edit::FormField;
 
 /// The longest prompt any model reads, in characters (OpenAI's GPT image models; PROVIDERS.md 1.1).
 pub const PROMPT_MAX_CHARS: usize = 32_000;
@@ -217,18 +221,17 @@ const FIELDS: [&str; 17] = [
 impl ImageRequest {
     /// Reads a JSON body. Errors are 400s that name the field and say what to send.
     pub fn from_json(body: &[u8]) -> Result<ImageRequest, Error> {
-        let value: Value = serde_json::from_slice(body).map_err(|error| {
-            Error::new(crate::error::Kind::InvalidRequest, format!("The body is not valid JSON: {error}."))
-                .with_code("invalid_json")
-        })?;
-        let Value::Object(object) = value else {
-            return Err(Error::new(
-                crate::error::Kind::InvalidRequest,
-                "The body must be a JSON object like {\"prompt\": \"a red fox\"}.",
-            )
-            .with_code("invalid_json"));
-        };
-        Fields(object).read()
+        Fields(object(body)?).read(&FIELDS)
+    }
+}
+
+/// The body's JSON object.
+fn object(body: &[u8]) -> Result<Map<String, Value>, Error> {
+    let broken = |message: String| Error::new(Kind::InvalidRequest, message).with_code("invalid_json");
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(broken("The body must be a JSON object like {\"prompt\": \"a red fox\"}.".to_owned())),
+        Err(error) => Err(broken(format!("The body is not valid JSON: {error}."))),
     }
 }
 
@@ -236,14 +239,14 @@ impl ImageRequest {
 struct Fields(Map<String, Value>);
 
 impl Fields {
-    fn read(self) -> Result<ImageRequest, Error> {
-        self.refuse_unknown()?;
+    /// The request without pictures; `known` are the fields there may be.
+    fn read(self, known: &[&str]) -> Result<ImageRequest, Error> {
+        if let Some(stranger) = self.0.keys().find(|key| !known.contains(&key.as_str())) {
+            return Err(unknown(stranger, known));
+        }
         self.refuse_streaming()?;
         Ok(ImageRequest {
-            prompt: self.prompt("prompt")?.ok_or_else(|| {
-                Error::invalid("prompt", "'prompt' is required: send a string that says what to draw.")
-                    .with_code("missing_required_parameter")
-            })?,
+            prompt: self.prompt("prompt")?.ok_or_else(|| missing("prompt", "send a string that says what to draw"))?,
             negative_prompt: self.prompt("negative_prompt")?,
             model: self.name("model")?,
             n: self.whole("n", 1, u64::from(N_MAX))?.map_or(1, |n| n as u8),
@@ -266,20 +269,6 @@ impl Fields {
 
     fn get(&self, field: &str) -> Option<&Value> {
         self.0.get(field).filter(|value| !value.is_null())
-    }
-
-    fn refuse_unknown(&self) -> Result<(), Error> {
-        let Some(unknown) = self.0.keys().find(|key| !FIELDS.contains(&key.as_str())) else {
-            return Ok(());
-        };
-        let nearest = FIELDS
-            .iter()
-            .map(|field| (strsim::osa_distance(field, unknown), field))
-            .min()
-            .filter(|(distance, _)| *distance <= 3)
-            .map_or_else(|| "Remove it".to_owned(), |(_, field)| format!("Did you mean '{field}'?"));
-        let shown: String = unknown.chars().take(80).collect();
-        Err(Error::invalid(&shown, format!("Unknown parameter: '{shown}'. {nearest}")).with_code("unknown_parameter"))
     }
 
     /// Streaming answers are not built yet; saying so beats ignoring the wish.
@@ -386,6 +375,23 @@ impl Fields {
             Error::invalid(field, format!("'{field}' is '{shown}': send one of {}{also}.", choices.join(", ")))
         })
     }
+}
+
+/// A 400 for a field that must be there.
+fn missing(field: &str, what_to_do: &str) -> Error {
+    Error::invalid(field, format!("'{field}' is required: {what_to_do}.")).with_code("missing_required_parameter")
+}
+
+/// A 400 for a field that is none of `known`, with the nearest that is.
+fn unknown(field: &str, known: &[&str]) -> Error {
+    let nearest = known
+        .iter()
+        .map(|name| (strsim::osa_distance(name, field), name))
+        .min()
+        .filter(|(distance, _)| *distance <= 3)
+        .map_or_else(|| "Remove it".to_owned(), |(_, name)| format!("Did you mean '{name}'?"));
+    let shown: String = field.chars().take(80).collect();
+    Error::invalid(&shown, format!("Unknown parameter: '{shown}'. {nearest}")).with_code("unknown_parameter")
 }
 
 /// A 400 that names the field, what it should be and what it was.

@@ -75,6 +75,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "error",
             "failure",
             "image",
+            "mask",
             "money",
             "pricing",
             "request",

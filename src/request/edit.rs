@@ -1,0 +1,309 @@
+//! Reading an edit: OpenAI's form or its JSON, the pictures in it checked before anything is paid.
+//!
+//! A picture must be a whole PNG, JPEG or WebP file; a mask a PNG with an alpha channel as large as the first picture.
+//! Pictures come in the request itself: no address a caller names is ever fetched, and no file id is known here.
+//! A variation is an edit with words of our own. Decoding a mask takes time, so whoever serves connections calls this
+//! elsewhere.
+
+use base64_simd::STANDARD;
+use bytes::Bytes;
+use serde_json::{Map, Number, Value};
+
+use super::{Edit, Fidelity, Fields, ImageRequest, Input, Mask, missing};
+use crate::error::Error;
+use crate::image::{Encoded, Fault, Format, Picture, without_data_prefix};
+use crate::mask;
+
+/// Pictures an edit may start from (OpenAI's bound; PROVIDERS.md 1.2).
+const MAX_IMAGES: usize = 16;
+
+/// What a variation asks of a model that takes words.
+const VARIATION: &str = "Make a variation of this picture: keep its subject, style and mood, and vary the details.";
+
+/// The fields an edit may have besides its pictures.
+const EDIT_FIELDS: [&str; 16] = [
+    "prompt",
+    "model",
+    "n",
+    "size",
+    "quality",
+    "response_format",
+    "output_format",
+    "output_compression",
+    "background",
+    "moderation",
+    "input_fidelity",
+    "stream",
+    "partial_images",
+    "user",
+    "seed",
+    "negative_prompt",
+];
+
+/// The fields a variation may have besides its picture.
+const VARIATION_FIELDS: [&str; 5] = ["model", "n", "size", "response_format", "user"];
+
+/// Fields whose text in a form is a number.
+const NUMBERS: [&str; 4] = ["n", "output_compression", "partial_images", "seed"];
+
+/// One field of a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormField {
+    /// Its name.
+    pub name: String,
+    /// It was sent as a file.
+    pub is_file: bool,
+    /// Its value.
+    pub bytes: Bytes,
+}
+
+impl ImageRequest {
+    /// Reads `POST /v1/images/edits` sent as a form. Errors are 400s that name the field and say what to send.
+    pub fn from_edit_form(form: Vec<FormField>) -> Result<ImageRequest, Error> {
+        let Form { texts, images, mask } = Form::read(form)?;
+        request(Fields(texts), images, mask, "image")
+    }
+
+    /// Reads `POST /v1/images/variations`, which is always a form.
+    pub fn from_variation_form(form: Vec<FormField>) -> Result<ImageRequest, Error> {
+        let Form { mut texts, images, mask } = Form::read(form)?;
+        if let Some(unknown) = texts.keys().find(|name| !VARIATION_FIELDS.contains(&name.as_str())) {
+            return Err(super::unknown(unknown, &VARIATION_FIELDS));
+        }
+        if mask.is_some() {
+            return Err(super::unknown("mask", &VARIATION_FIELDS));
+        }
+        if images.len() > 1 {
+            return Err(Error::invalid("image", "A variation starts from one 'image'; send one."));
+        }
+        texts.insert("prompt".to_owned(), Value::from(VARIATION));
+        request(Fields(texts), images, None, "image")
+    }
+
+    /// Reads `POST /v1/images/edits` sent as JSON: `images` and `mask` hold `data:` URLs.
+    pub fn from_edit_json(body: &[u8]) -> Result<ImageRequest, Error> {
+        let mut object = super::object(body)?;
+        let mut take = |name: &str| object.remove(name).filter(|value| !value.is_null());
+        let images = match take("images") {
+            None => Vec::new(),
+            Some(Value::Array(items)) => {
+                let items = items.iter().enumerate();
+                items.map(|(index, item)| referred(&format!("images[{index}]"), item)).collect::<Result<_, _>>()?
+            }
+            Some(other) => return Err(super::wrong_type("images", "an array", &other)),
+        };
+        let mask = take("mask").map(|mask| referred("mask", &mask)).transpose()?;
+        request(Fields(object), images, mask, "images")
+    }
+}
+
+/// A form taken apart.
+#[derive(Default)]
+struct Form {
+    texts: Map<String, Value>,
+    images: Vec<Bytes>,
+    mask: Option<Bytes>,
+}
+
+impl Form {
+    fn read(fields: Vec<FormField>) -> Result<Form, Error> {
+        let mut form = Form::default();
+        for FormField { name, is_file, bytes } in fields {
+            match name.as_str() {
+                "image" | "image[]" => form.images.push(bytes),
+                "mask" if form.mask.is_some() => return Err(Error::invalid("mask", "'mask' is sent twice; send one.")),
+                "mask" => form.mask = Some(bytes),
+                _ if is_file => {
+                    let message = format!("'{name}' is sent as a file; only 'image', 'image[]' and 'mask' are files.");
+                    return Err(Error::invalid(&name, message).with_code("invalid_type"));
+                }
+                _ if form.texts.contains_key(&name) => {
+                    return Err(Error::invalid(&name, format!("'{name}' is sent twice; send it once.")));
+                }
+                _ => {
+                    let value = value(&name, &bytes)?;
+                    form.texts.insert(name, value);
+                }
+            }
+        }
+        Ok(form)
+    }
+}
+
+/// A text of a form as the JSON value it stands for; a number or flag that is none stays text, and is told later.
+fn value(name: &str, bytes: &[u8]) -> Result<Value, Error> {
+    let text = str::from_utf8(bytes).map_err(|_| Error::invalid(name, format!("'{name}' is not UTF-8 text.")))?;
+    Ok(match text {
+        "true" if name == "stream" => Value::Bool(true),
+        "false" if name == "stream" => Value::Bool(false),
+        _ if NUMBERS.contains(&name) => text.trim().parse::<Number>().map_or_else(|_| Value::from(text), Value::Number),
+        _ => Value::from(text),
+    })
+}
+
+/// The bytes behind `{"image_url": "data:..."}`.
+fn referred(field: &str, reference: &Value) -> Result<Bytes, Error> {
+    let how = "send {\"image_url\": \"data:image/png;base64,...\"}";
+    let Value::Object(reference) = reference else {
+        return Err(Error::invalid(field, format!("'{field}' must be an object: {how}.")).with_code("invalid_type"));
+    };
+    match (reference.len(), reference.get("image_url"), reference.contains_key("file_id")) {
+        (1, Some(Value::String(url)), _) if url.starts_with("data:") => {
+            let text = without_data_prefix(url.as_bytes());
+            let bytes = STANDARD.decode_to_vec(text);
+            bytes.map(Bytes::from).map_err(|_| Error::invalid(field, format!("'{field}' is not valid base64.")))
+        }
+        (1, Some(Value::String(_)), _) => {
+            let message = format!("'{field}' is an address; Easel fetches no pictures from elsewhere: {how}.");
+            Err(Error::invalid(field, message).with_code("unsupported_value"))
+        }
+        (1, None, true) => {
+            let message = format!("'{field}' is a file id; no files are stored here: {how}.");
+            Err(Error::invalid(field, message).with_code("unsupported_value"))
+        }
+        _ => Err(Error::invalid(field, format!("'{field}' has other keys than 'image_url': {how}."))),
+    }
+}
+
+/// The request with its pictures, checked. `field` is what the caller knows them by.
+fn request(fields: Fields, images: Vec<Bytes>, mask: Option<Bytes>, field: &str) -> Result<ImageRequest, Error> {
+    let fidelity = fields.word("input_fidelity", Fidelity::ALL, Fidelity::word)?;
+    let request = fields.read(&EDIT_FIELDS)?;
+    if images.is_empty() {
+        return Err(missing(field, "send at least one PNG, JPEG or WebP picture"));
+    }
+    if images.len() > MAX_IMAGES {
+        let message = format!("'{field}' holds {} pictures; at most {MAX_IMAGES} are taken.", images.len());
+        return Err(Error::invalid(field, message));
+    }
+    let images = images.into_iter().map(|bytes| input(field, bytes)).collect::<Result<Vec<_>, _>>()?;
+    let mask = mask.map(|bytes| read_mask(bytes, &images[0])).transpose()?;
+    Ok(ImageRequest { edit: Some(Edit { images, mask, fidelity }), ..request })
+}
+
+fn input(field: &str, bytes: Bytes) -> Result<Input, Error> {
+    let picture = Picture::inspect(Encoded::Raw(bytes.clone())).map_err(|fault| {
+        let what = match fault {
+            Fault::Truncated => "ends before its format says it does: send the whole file",
+            Fault::NotAPicture | Fault::BadBase64 => "is not a PNG, JPEG or WebP file",
+        };
+        Error::invalid(field, format!("The picture in '{field}' {what}."))
+    })?;
+    Ok(Input { bytes, format: picture.format, size: picture.size })
+}
+
+fn read_mask(bytes: Bytes, first: &Input) -> Result<Mask, Error> {
+    let clear = input("mask", bytes)?;
+    if clear.format != Format::Png {
+        return Err(Error::invalid("mask", "The 'mask' must be a PNG file."));
+    }
+    if clear.size != first.size {
+        let (mask, image) = (clear.size, first.size);
+        return Err(Error::invalid(
+            "mask",
+            format!("The 'mask' is {mask} and the first picture {image}; both must be of one size."),
+        ));
+    }
+    let white = mask::white(&clear.bytes).map_err(|why| Error::invalid("mask", format!("The 'mask' {why}.")))?;
+    Ok(Mask { clear, white })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use ::image::{DynamicImage, ImageFormat, Rgba, RgbaImage};
+    use serde_json::json;
+
+    use super::*;
+
+    fn png(side: u32, alpha: u8) -> Bytes {
+        let mut file = Cursor::new(Vec::new());
+        let picture = RgbaImage::from_pixel(side, side, Rgba([1, 2, 3, alpha]));
+        DynamicImage::from(picture).write_to(&mut file, ImageFormat::Png).unwrap();
+        Bytes::from(file.into_inner())
+    }
+
+    fn text(name: &str, value: &str) -> FormField {
+        FormField { name: name.to_owned(), is_file: false, bytes: Bytes::copy_from_slice(value.as_bytes()) }
+    }
+
+    fn file(name: &str, bytes: Bytes) -> FormField {
+        FormField { name: name.to_owned(), is_file: true, bytes }
+    }
+
+    fn url(bytes: &Bytes) -> serde_json::Value {
+        json!({"image_url": format!("data:image/png;base64,{}", STANDARD.encode_to_string(bytes))})
+    }
+
+    #[test]
+    fn a_form_and_json_with_the_same_wishes_are_the_same_request() {
+        let form = ImageRequest::from_edit_form(vec![
+            text("prompt", "a red hat"),
+            text("n", "2"),
+            text("input_fidelity", "high"),
+            text("seed", "7"),
+            file("image[]", png(8, 255)),
+            file("image[]", png(4, 255)),
+            file("mask", png(8, 0)),
+        ])
+        .unwrap();
+        let body = json!({"prompt": "a red hat", "n": 2, "input_fidelity": "high", "seed": 7,
+            "images": [url(&png(8, 255)), url(&png(4, 255))], "mask": url(&png(8, 0)), "user": null});
+        assert_eq!(form, ImageRequest::from_edit_json(body.to_string().as_bytes()).unwrap());
+        let edit = form.edit.unwrap();
+        assert_eq!((form.n, edit.images.len(), edit.fidelity), (2, 2, Some(Fidelity::High)));
+        let white = ::image::load_from_memory(&edit.mask.unwrap().white).unwrap().into_luma8();
+        assert!(white.pixels().all(|pixel| pixel.0 == [255]));
+    }
+
+    #[test]
+    fn each_mistake_in_a_form_names_its_field() {
+        let picture = || file("image", png(8, 255));
+        let cut = png(8, 255);
+        for (form, field) in [
+            (vec![text("prompt", "x")], "image"),
+            (vec![picture()], "prompt"),
+            (vec![text("prompt", "x"), text("prompt", "y"), picture()], "prompt"),
+            (vec![text("prompt", "x"), text("n", "many"), picture()], "n"),
+            (vec![text("prompt", "x"), text("n", "1.5"), picture()], "n"),
+            (vec![text("prompt", "x"), text("style", "vivid"), picture()], "style"),
+            (vec![text("prompt", "x"), file("size", png(8, 255)), picture()], "size"),
+            (vec![text("prompt", "x"), file("image", Bytes::from_static(b"GIF89a"))], "image"),
+            (vec![text("prompt", "x"), file("image", cut.slice(..cut.len() - 9))], "image"),
+            (vec![text("prompt", "x"), picture(), file("mask", png(4, 0))], "mask"),
+            (vec![text("prompt", "x"), picture(), file("mask", png(8, 0)), file("mask", png(8, 0))], "mask"),
+            ([vec![text("prompt", "x")], vec![picture(); 17]].concat(), "image"),
+        ] {
+            let error = ImageRequest::from_edit_form(form).unwrap_err();
+            assert_eq!((error.param.as_deref(), error.kind.status()), (Some(field), 400), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn no_address_or_file_id_of_a_caller_is_followed() {
+        for (reference, says) in [
+            (json!({"image_url": "http://169.254.169.254/latest"}), "fetches no pictures"),
+            (json!({"file_id": "file-1"}), "no files are stored"),
+            (json!({"image_url": "data:image/png;base64,!!"}), "base64"),
+            (json!({"image_url": "data:,", "file_id": "x"}), "other keys"),
+            (json!("data:,"), "must be an object"),
+        ] {
+            let body = json!({"prompt": "x", "images": [reference]});
+            let error = ImageRequest::from_edit_json(body.to_string().as_bytes()).unwrap_err();
+            assert_eq!(error.param.as_deref(), Some("images[0]"));
+            assert!(error.message.contains(says), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn a_variation_is_an_edit_in_our_own_words_and_takes_no_others() {
+        let request = ImageRequest::from_variation_form(vec![file("image", png(8, 255)), text("n", "3")]).unwrap();
+        assert_eq!((request.prompt.as_str(), request.n, request.edit.unwrap().images.len()), (VARIATION, 3, 1));
+        for extra in [text("prompt", "x"), file("mask", png(8, 0)), text("quality", "high")] {
+            let form = vec![file("image", png(8, 255)), extra.clone()];
+            let error = ImageRequest::from_variation_form(form).unwrap_err();
+            assert_eq!(error.param, Some(extra.name));
+        }
+    }
+}
