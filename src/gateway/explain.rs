@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::abilities::Unable;
 use crate::error::{Error, Kind};
 use crate::failure::{Class, Failure};
 use crate::routing::Skip;
@@ -109,24 +110,42 @@ fn no_offer(skips: &[Skip], route: &str) -> Error {
             ),
         );
     }
-    let unable = skips.iter().find_map(|skip| match skip {
+    let unable = skips.iter().filter_map(|skip| match skip {
         Skip::Unable(unable) => Some(*unable),
         _ => None,
     });
-    if let Some(unable) = unable {
-        let message = match unable {
-            crate::abilities::Unable::PromptTooLong { .. } => {
-                let limit = skips.iter().filter_map(|skip| match skip {
-                    Skip::Unable(crate::abilities::Unable::PromptTooLong { limit }) => Some(*limit),
-                    _ => None,
-                });
-                let limit = limit.max().unwrap_or_default();
-                format!("'prompt' is too long for route '{route}': its models read at most {limit} characters.")
-            }
-            other => format!("No provider of route '{route}' can draw this '{}'. Change or drop it.", other.param()),
-        };
-        return Error::invalid(unable.param(), message).with_code("unsupported_value");
+    if let Some(nearest) = unable.max_by_key(|unable| nearness(*unable)) {
+        return cannot(nearest, route);
     }
     Error::invalid("size", format!("No provider of route '{route}' has a price for this size and quality."))
         .with_code("unsupported_value")
+}
+
+/// Of several offers that cannot, the one that comes nearest says what to change.
+fn nearness(unable: Unable) -> usize {
+    match unable {
+        Unable::Edit | Unable::Generate => 0,
+        Unable::PromptTooLong { limit } => 2 + limit,
+        Unable::Images { limit } => 2 + usize::from(limit),
+        _ => 1,
+    }
+}
+
+fn cannot(unable: Unable, route: &str) -> Error {
+    let message = match unable {
+        Unable::PromptTooLong { limit } => {
+            format!("'prompt' is too long for route '{route}': its models read at most {limit} characters.")
+        }
+        Unable::Images { limit } => format!("The models of route '{route}' start from at most {limit} pictures."),
+        Unable::Mask => {
+            format!("No model of route '{route}' takes a 'mask'. Leave it out and say in the prompt what to change.")
+        }
+        Unable::Edit | Unable::Generate => {
+            let what =
+                if unable == Unable::Edit { "changes pictures" } else { "draws without a picture to start from" };
+            return Error::new(Kind::ModelNotFound, format!("No model of route '{route}' {what}.")).with_param("model");
+        }
+        other => format!("No provider of route '{route}' can draw this '{}'. Change or drop it.", other.param()),
+    };
+    Error::invalid(unable.param(), message).with_code("unsupported_value")
 }

@@ -29,7 +29,9 @@ use crate::server::proxy::Easel;
 
 pub mod access;
 pub mod admin;
+mod ask;
 mod body;
+mod form;
 mod front;
 pub mod paths;
 pub mod proxy;

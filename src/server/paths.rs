@@ -6,11 +6,22 @@
 use http::Method;
 use percent_encoding::percent_decode_str;
 
+/// How pictures are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// `POST /v1/images/generations`.
+    Generate,
+    /// `POST /v1/images/edits`.
+    Edit,
+    /// `POST /v1/images/variations`.
+    Vary,
+}
+
 /// What a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// `POST /v1/images/generations`.
-    Generate,
+    /// A request for pictures.
+    Draw(Operation),
     /// `GET /v1/models`.
     Models,
     /// `GET /v1/models/{id}`, the id decoded.
@@ -26,8 +37,14 @@ pub enum Target {
 /// Reads the target off method and path.
 pub fn target(method: &Method, path: &str) -> Target {
     let reads = matches!(*method, Method::GET | Method::HEAD);
-    if path == "/v1/images/generations" {
-        return if *method == Method::POST { Target::Generate } else { Target::WrongMethod("POST") };
+    let operation = match path {
+        "/v1/images/generations" => Some(Operation::Generate),
+        "/v1/images/edits" => Some(Operation::Edit),
+        "/v1/images/variations" => Some(Operation::Vary),
+        _ => None,
+    };
+    if let Some(operation) = operation {
+        return if *method == Method::POST { Target::Draw(operation) } else { Target::WrongMethod("POST") };
     }
     let found = if path == "/v1/models" {
         Target::Models
@@ -48,14 +65,17 @@ mod tests {
     #[test]
     fn a_request_is_ours_by_method_and_path() {
         let get = |path: &str| target(&Method::GET, path);
-        assert_eq!(target(&Method::POST, "/v1/images/generations"), Target::Generate);
+        let post = |path: &str| target(&Method::POST, path);
+        assert_eq!(post("/v1/images/generations"), Target::Draw(Operation::Generate));
+        assert_eq!(post("/v1/images/edits"), Target::Draw(Operation::Edit));
+        assert_eq!(post("/v1/images/variations"), Target::Draw(Operation::Vary));
         assert_eq!(get("/v1/models"), Target::Models);
         assert_eq!(get("/v1/models/openai/dall-e-3"), Target::Model("openai/dall-e-3".into()));
         assert_eq!(get("/v1/models/openai%2Fdall-e-3"), Target::Model("openai/dall-e-3".into()));
         assert_eq!(get("/v1/images/files/../../etc/passwd"), Target::File("../../etc/passwd".into()));
         assert_eq!(get("/v1/images/generations"), Target::WrongMethod("POST"));
         assert_eq!(target(&Method::DELETE, "/v1/models"), Target::WrongMethod("GET, HEAD"));
-        for other in ["/", "/v1/chat/completions", "/v1/images/generations/", "/v1/images/edits", "/v1/modelsx"] {
+        for other in ["/", "/v1/chat/completions", "/v1/images/generations/", "/v1/images/edit", "/v1/modelsx"] {
             assert_eq!(get(other), Target::Other, "{other}");
         }
     }

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::{ErrorType, Result};
@@ -20,11 +19,11 @@ use crate::gateway::live::Live;
 use crate::gateway::outcome::Outcome;
 use crate::gateway::{Ask, CacheWish, Gateway};
 use crate::metrics::seconds;
-use crate::request::{ImageRequest, ResponseFormat};
+use crate::request::ResponseFormat;
 use crate::server::access::{AccessLog, Image, Line};
-use crate::server::body;
-use crate::server::paths::{self, Target};
+use crate::server::paths::{self, Operation, Target};
 use crate::server::respond::{self, Answer, Delivery};
+use crate::server::{ask, body};
 use crate::signing::BadLink;
 
 /// Every caller is this tenant until clients have keys of their own.
@@ -120,7 +119,7 @@ impl ProxyHttp for Easel {
             return Ok(false);
         }
         let answer = match target {
-            Target::Generate => self.generate(session, ctx, &live).await,
+            Target::Draw(operation) => self.draw(session, ctx, &live, operation).await,
             Target::Models => respond::models(&live.model_names()),
             Target::Model(name) => model(&live, &name),
             Target::File(name) => self.file(session, &live, &name),
@@ -193,13 +192,15 @@ impl ProxyHttp for Easel {
 
 impl Easel {
     /// Reads, serves and answers one image request.
-    async fn generate(&self, session: &mut Session, ctx: &mut Ctx, live: &Arc<Live>) -> Answer {
+    async fn draw(&self, session: &mut Session, ctx: &mut Ctx, live: &Arc<Live>, operation: Operation) -> Answer {
         let (_place, drawing) = Counted::take(&self.drawing);
         let gauge = self.gateway.shared.metrics.requests_in_flight.clone();
         gauge.inc();
         let _gauge = Lowered(gauge);
-        let asked =
-            if drawing > live.plan.server.limits.in_flight { Err(too_busy()) } else { self.ask(session, live).await };
+        let asked = match drawing > live.plan.server.limits.in_flight {
+            true => Err(too_busy()),
+            false => self.ask(session, live, operation).await,
+        };
         let (outcome, format) = match asked {
             Err(error) => (Outcome::failed(live.version, error), ResponseFormat::B64Json),
             Ok(ask) => {
@@ -222,11 +223,10 @@ impl Easel {
 
     /// The request as the gateway takes it. The body is read before anything is refused, so that the connection stays
     /// usable.
-    async fn ask(&self, session: &mut Session, live: &Live) -> Result<Ask, Error> {
+    async fn ask(&self, session: &mut Session, live: &Live, operation: Operation) -> Result<Ask, Error> {
         let limits = &live.plan.server.limits;
-        let bytes: Bytes = body::read(session, limits.request_body, limits.body_timeout).await?;
-        check_media_type(session)?;
-        let request = ImageRequest::from_json(&bytes)?;
+        let body = body::read(session, limits.request_body, limits.body_timeout).await?;
+        let request = ask::request(session, operation, body).await?;
         Ok(Ask { request, tenant: TENANT.to_owned(), cache: cache_wish(session) })
     }
 
@@ -300,22 +300,6 @@ fn cache_wish(session: &Session) -> CacheWish {
     } else {
         CacheWish::Use
     }
-}
-
-fn check_media_type(session: &Session) -> Result<(), Error> {
-    let told = session.get_header_bytes(http::header::CONTENT_TYPE);
-    let media_type = told.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    if !media_type.eq_ignore_ascii_case(b"application/json") {
-        return Err(
-            Error::new(Kind::UnsupportedMedia, "Send 'content-type: application/json'.").with_param("content-type")
-        );
-    }
-    let encoding = session.get_header_bytes(http::header::CONTENT_ENCODING);
-    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity") {
-        return Err(Error::new(Kind::UnsupportedMedia, "Compressed bodies are not read: send it as plain JSON.")
-            .with_param("content-encoding"));
-    }
-    Ok(())
 }
 
 fn model(live: &Live, name: &str) -> Answer {
