@@ -73,7 +73,6 @@ impl Provider for OpenAi {
 mod tests {
     use serde_json::json;
 
-    use super::*;
     use crate::provider::fixture::Desk;
 
     #[test]
