@@ -668,6 +668,11 @@ fn azure_has_a_version_and_the_model_behind_each_deployment() {
         );
         assert!(matches!(&wrong(version)[..], [problem] if problem.ends_with(&what)), "{:?}", wrong(version));
     }
+    for path in ["openai", "openai/v1/", "openai/deployments/d"] {
+        let told = problems(&one("azure", &format!("base_url: https://r.openai.azure.com/{path}, "), ""));
+        let what = "Easel adds `/openai/...` to this address by itself | write `https://r.openai.azure.com/`";
+        assert!(matches!(&told[..], [problem] if problem.ends_with(what)), "{told:?}");
+    }
     let missing = problems(&one("azure", "", ""));
     let told = "kind azure needs a `base_url` | add `base_url: https://RESOURCE.openai.azure.com/`";
     assert!(missing[0].ends_with(told), "{missing:?}");

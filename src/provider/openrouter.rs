@@ -132,8 +132,8 @@ fn images_body(job: &Job<'_>) -> Map<String, Value> {
         }
     }
     wire::put(&mut body, "quality", job.quality.map(Quality::word));
-    let transparent = request.background.filter(|_| takes(job).transparent);
-    wire::put(&mut body, "background", transparent.map(Background::word));
+    let background = request.background.filter(|_| takes(job).transparent);
+    wire::put(&mut body, "background", background.map(Background::word));
     wire::put(&mut body, "output_format", request.output_format.map(Format::word));
     let lossy = matches!(request.output_format, Some(Format::Jpeg | Format::Webp));
     wire::put(&mut body, "output_compression", request.output_compression.filter(|_| lossy));
@@ -251,7 +251,9 @@ fn failure(job: &Job<'_>, reply: &Reply, json: Option<&Json<'_>>) -> Failure {
     let flagged = metadata.is_some_and(|said| said.get("reasons").is_some() || said.get("flagged_input").is_some());
     let class = match wire::class_of_status(status) {
         _ if flagged || complaint.class_by_word(REFUSALS).is_some() => Class::Policy,
-        Class::CallerInvalid | Class::Auth if status != 401 && complaint.mentions(REFUSING) => Class::Policy,
+        Class::CallerInvalid | Class::Auth | Class::Malformed if status != 401 && complaint.mentions(REFUSING) => {
+            Class::Policy
+        }
         Class::CallerInvalid if complaint.mentions(&["not a valid model"]) => Class::ModelGone,
         class => class,
     };
@@ -354,7 +356,10 @@ mod tests {
             )
         };
         let moderation = r#"{"reasons":["violence"],"flagged_input":"a…","provider_name":"OpenAI","model_slug":"m"}"#;
-        let raw = r#"{"provider_name":"OpenAI","raw":"{\"error\":{\"message\":\"Your request was rejected by the safety system.\",\"code\":\"moderation_blocked\"}}"}"#;
+        let raw = r#"{"provider_name":"OpenAI","raw":"{\"error\":{\"message\":
+            \"Your request was rejected by the safety system.\",\"code\":\"moderation_blocked\"}}"}"#
+            .replace("\n", "");
+        let raw = raw.as_str();
         let raw_status =
             r#"{"provider_name":"Google","raw":{"error":{"code":400,"message":"bad","status":"INVALID"}}}"#;
         for (status, body, class) in [
@@ -378,7 +383,7 @@ mod tests {
             (200, error(402, "ran dry"), Class::Quota),
             (
                 200,
-                format!(r#"{{"choices":[{{"error":{{"code":502,"message":"m"}},"finish_reason":"error"}}]}}"#),
+                r#"{"choices":[{"error":{"code":502,"message":"m"},"finish_reason":"error"}]}"#.to_owned(),
                 Class::Server,
             ),
         ] {

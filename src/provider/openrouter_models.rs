@@ -197,7 +197,7 @@ impl Draws {
         let Draws::Shapes(_, tiers) = self else { return None };
         let side = asked.width.max(asked.height);
         let known = || tiers.iter().copied().filter(|tier| via == Via::Images || *tier != TINY);
-        known().find(|tier| tier.1 >= side).or_else(|| known().last())
+        known().find(|tier| tier.1 >= side).or_else(|| known().next_back())
     }
 }
 

@@ -151,6 +151,7 @@ mod tests {
     const PATH: &str = "/openai/v1/images/edits";
 
     type Files<'a> = &'a [(&'a str, &'a Bytes)];
+    type Texts = Vec<(&'static str, &'static str)>;
 
     async fn edit(sandbox: &Sandbox, texts: &[(&str, &str)], files: Files<'_>) -> Reply {
         let headers = [("authorization", "Bearer any"), ("content-type", FORM)];
@@ -193,7 +194,7 @@ mod tests {
         let seventeen = vec![("image[]", &png); 17];
         let dalle = [("model", "dall-e-2"), ("prompt", "x")];
         let with = |more: &'static [(&str, &str)]| [GPT, more].concat();
-        let cases: [(Vec<(&str, &str)>, Files<'_>, &str); 16] = [
+        let cases: [(Texts, Files<'_>, &str); 16] = [
             (with(&[]), &[], "image"),
             (with(&[]), &[("image", &junk)], "image"),
             (with(&[]), &[("image", &png), ("image", &png)], "image"),

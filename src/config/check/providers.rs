@@ -87,7 +87,7 @@ fn provider(
     let project = checker.header_value(at.key("project"), project.as_deref());
     let api_version = self::api_version(checker, at.key("api_version"), api_version.as_deref());
     let markup_ppm = checker.read(at.key("markup"), markup.as_ref()).unwrap_or(0);
-    for (name, _) in written_models {
+    for name in written_models.keys() {
         let at = at.key("models").key(name);
         only_for(checker, at.key("via"), kind, &[OPENROUTER], "`via`");
         only_for(checker, at.key("model_family"), kind, &[AZURE], "`model_family`");
@@ -144,11 +144,27 @@ fn base_url(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&str>, kin
         },
         (None, None) => return None,
     };
+    if kind.is_some_and(|kind| kind.name == AZURE) {
+        stops_before_openai(checker, place, &url);
+    }
     if !url.path().ends_with('/') {
         let path = format!("{}/", url.path());
         url.set_path(&path);
     }
     Some(url)
+}
+
+/// Azure's own pages show addresses with the path that Easel adds by itself.
+fn stops_before_openai(checker: &mut Checker<'_>, place: Place<'_>, url: &Url) {
+    let path = format!("{}/", url.path());
+    let Some((prefix, _)) = path.split_once("/openai/") else { return };
+    let mut short = url.clone();
+    short.set_path(&format!("{prefix}/"));
+    let help = match place.is_expanded() {
+        true => "leave out `/openai` and what follows".to_owned(),
+        false => format!("write `{short}`"),
+    };
+    checker.report(place, "Easel adds `/openai/...` to this address by itself", help);
 }
 
 fn api_key(
