@@ -130,7 +130,8 @@ pub(super) struct Cache {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Provider {
-    /// The vendor's wire format: openai, openai_compatible, stability or replicate.
+    /// The vendor's wire format: openai, openai_compatible, stability, replicate,
+    /// azure or openrouter.
     pub(super) kind: Option<String>,
     /// Scheme, host and path prefix of the API. Default: the vendor's own, where the kind has one.
     pub(super) base_url: Option<String>,
@@ -140,6 +141,8 @@ pub(super) struct Provider {
     pub(super) organization: Option<String>,
     /// OpenAI's project header; only for kind openai.
     pub(super) project: Option<String>,
+    /// Azure's api-version, or v1 for its newer surface; only for kind azure. Default 2025-04-01-preview.
+    pub(super) api_version: Option<String>,
     /// Longest wait for one call, polling included. Default 120s.
     pub(super) timeout: Option<Time>,
     /// Longest wait for a connection. Default 5s.
@@ -206,6 +209,22 @@ pub(super) struct Model {
     pub(super) negative_prompt: Option<bool>,
     /// Sent with every call, in the vendor's own words.
     pub(super) options: BTreeMap<String, serde_json::Value>,
+    /// Asked through OpenRouter's image API, or through a chat that answers with pictures; only for kind openrouter.
+    /// Default images.
+    pub(super) via: Option<Via>,
+    /// The OpenAI model behind an Azure deployment, like gpt-image-1: it decides what can be asked; only for kind
+    /// azure. Default: the deployment's own name.
+    pub(super) model_family: Option<String>,
+}
+
+/// OpenRouter's two ways to ask for pictures.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Via {
+    /// The image API.
+    Images,
+    /// A chat completion that answers with pictures.
+    Chat,
 }
 
 /// Dollars a picture.
@@ -270,6 +289,8 @@ pub(super) enum AnySize {
 pub(super) struct Dialect {
     /// The generation endpoint below base_url. Default images/generations.
     pub(super) path: Option<String>,
+    /// The endpoint that changes pictures, below base_url, like images/edits. Default: the server has none.
+    pub(super) edit_path: Option<String>,
     /// The header that carries the key. Default authorization.
     pub(super) auth_header: Option<String>,
     /// The word before the key. Default `Bearer` in the authorization header, nothing in any other.

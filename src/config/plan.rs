@@ -121,6 +121,8 @@ pub struct Account {
     pub organization: Option<String>,
     /// OpenAI's project header.
     pub project: Option<String>,
+    /// Azure's `api-version`, or `v1` for its newer surface; `None` is the kind's default.
+    pub api_version: Option<String>,
     /// How an OpenAI-compatible server differs from OpenAI; the default for every other kind.
     pub dialect: Dialect,
 }
@@ -158,6 +160,20 @@ pub struct Model {
     pub abilities: AbilityOverrides,
     /// Sent with every call to this model, in the vendor's own words.
     pub options: BTreeMap<String, Value>,
+    /// Which of OpenRouter's two ways it is asked.
+    pub via: Via,
+    /// The model behind an Azure deployment; `None` where the deployment has the model's name.
+    pub family: Option<String>,
+}
+
+/// OpenRouter's two ways to ask for pictures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Via {
+    /// The image API.
+    #[default]
+    Images,
+    /// A chat completion that answers with pictures.
+    Chat,
 }
 
 /// Abilities stated in the config; absent ones keep the kind's default.
@@ -182,6 +198,8 @@ pub struct AbilityOverrides {
 pub struct Dialect {
     /// Path of the generation endpoint below `base_url`.
     pub path: String,
+    /// Path of the endpoint that changes pictures; `None` when the server has none.
+    pub edit_path: Option<String>,
     /// Header that carries the key, and what stands before it (`authorization`, `Bearer `).
     pub auth: (String, String),
     /// Our field name -> theirs.
@@ -208,6 +226,7 @@ impl Default for Dialect {
     fn default() -> Dialect {
         Dialect {
             path: "images/generations".to_owned(),
+            edit_path: None,
             auth: ("authorization".to_owned(), "Bearer ".to_owned()),
             rename: BTreeMap::new(),
             drop: BTreeSet::new(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::plan::{ModelPattern, OnDeadline, Plan, RouteCache, SizeFormat};
+use super::plan::{ModelPattern, OnDeadline, Plan, RouteCache, SizeFormat, Via};
 use super::{Kind, Lookup, Problems, Source, load, schema};
 use crate::abilities::Sizes;
 use crate::image::Size;
@@ -14,7 +14,7 @@ use crate::money::Usd;
 use crate::pricing::{Addon, Table};
 use crate::request::Quality;
 
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 6] = [
     Kind {
         name: "openai",
         default_base_url: Some("https://api.openai.com/v1/"),
@@ -31,6 +31,13 @@ const KINDS: [Kind; 4] = [
     Kind {
         name: "replicate",
         default_base_url: Some("https://api.replicate.com/v1"),
+        needs_key: true,
+        known_models: &[],
+    },
+    Kind { name: "azure", default_base_url: None, needs_key: true, known_models: &[] },
+    Kind {
+        name: "openrouter",
+        default_base_url: Some("https://openrouter.ai/api/v1/"),
         needs_key: true,
         known_models: &[],
     },
@@ -370,12 +377,17 @@ fn what_is_wrong_with_a_provider_is_told() {
             "",
             &["`dialect` means nothing to this kind of provider | delete it, or use kind openai_compatible"],
         ),
+        (
+            "    api_version: v1\n",
+            "",
+            &["`api_version` means nothing to this kind of provider | delete it, or use kind azure"],
+        ),
         ("    modles: {}\n", "", &["unknown key `modles` | did you mean `models`?"]),
         (
             "    retries: 3\n",
             "",
             &[
-                "unknown key `retries` | the keys here are: api_key, base_url, breaker, concurrency, connect_timeout, dialect, download_hosts, kind, markup, models, organization, project, ...",
+                "unknown key `retries` | the keys here are: api_key, api_version, base_url, breaker, concurrency, connect_timeout, dialect, download_hosts, kind, markup, models, organization, ...",
             ],
         ),
         ("    breaker: 5\n", "", &["expected a mapping, found `5` | -"]),
@@ -478,10 +490,11 @@ fn what_is_missing_is_told_at_what_lacks_it() {
     );
     let text =
         "providers:\n  a: {models: {m: {}}}\n  b: {kind: openai_compatible}\n  c-d: {kind: openai}\nroutes:\n  - {}\n";
+    let kinds = KINDS.map(|kind| kind.name).join(", ");
     assert_eq!(
         problems(text),
         [
-            "2:3 this provider has no kind | add `kind:` with one of openai, openai_compatible, stability, replicate",
+            &*format!("2:3 this provider has no kind | add `kind:` with one of {kinds}"),
             "2:16 this model has no price | add `price: 0.03`, the dollars a picture costs",
             "3:3 kind openai_compatible needs a `base_url` | add `base_url: https://host/v1/`",
             "4:3 kind openai needs an `api_key` | add `api_key: ${C_D_API_KEY}`",
@@ -617,6 +630,7 @@ fn a_dialect_is_checked_word_by_word() {
     };
     assert_eq!(wrong("path: https://evil.example/"), ["`https://evil.example/` is not a path below `base_url`"]);
     assert_eq!(wrong("path: ../other"), ["`../other` is not a path below `base_url`"]);
+    assert_eq!(wrong("edit_path: ../other"), ["`../other` is not a path below `base_url`"]);
     assert_eq!(wrong("rename: {promt: text}"), ["Easel sends no field `promt`"]);
     assert_eq!(wrong("drop: [n, stile]"), ["Easel sends no field `stile`"]);
     assert_eq!(wrong("auth_header: \"x key\""), ["`\"x key\"` is not the name of a header"]);
@@ -625,6 +639,62 @@ fn a_dialect_is_checked_word_by_word() {
     assert_eq!(read("auth_header: authorization, auth_prefix: Key").auth.1, "Key ");
     assert_eq!(read("response_format: none").response_format, None);
     assert_eq!(read("path: /generate, size: W*H").path, "generate");
+    assert_eq!(read("edit_path: /edit, rename: {image: input}").edit_path.as_deref(), Some("edit"));
+    assert_eq!(read("size: W*H").edit_path, None);
+}
+
+/// A config with one provider of this kind and one model.
+fn one(kind: &str, provider: &str, model: &str) -> String {
+    let provider = format!("kind: {kind}, api_key: k, {provider}models: {{m: {{price: 1{model}}}}}");
+    format!("providers:\n  a: {{{provider}}}\nroutes: [{{name: r, offers: [a/m]}}]\n")
+}
+
+#[test]
+fn azure_has_a_version_and_the_model_behind_each_deployment() {
+    let base = "base_url: https://r.openai.azure.com/, ";
+    let read = |more: &str, model: &str| plan(&one("azure", &format!("{base}{more}"), model)).providers["a"].clone();
+    let provider = read("", "");
+    assert_eq!((provider.account.api_version.clone(), provider.models["m"].family.clone()), (None, None));
+    let provider = read("api_version: 2024-02-01, ", ", model_family: dall-e-3");
+    assert_eq!(provider.account.api_version.as_deref(), Some("2024-02-01"));
+    assert_eq!(provider.models["m"].family.as_deref(), Some("dall-e-3"));
+    for version in ["v1", "2025-04-01-preview"] {
+        assert_eq!(read(&format!("api_version: {version}, "), "").account.api_version.as_deref(), Some(version));
+    }
+    let wrong = |version: &str| problems(&one("azure", &format!("{base}api_version: {version}, "), ""));
+    for version in ["2025-4-1", "preview", "v2", "2025-04-01-beta"] {
+        let what = format!(
+            "`{version}` is not an api-version | write it like 2025-04-01-preview, or `v1` for addresses without a version"
+        );
+        assert!(matches!(&wrong(version)[..], [problem] if problem.ends_with(&what)), "{:?}", wrong(version));
+    }
+    for path in ["openai", "openai/v1/", "openai/deployments/d"] {
+        let told = problems(&one("azure", &format!("base_url: https://r.openai.azure.com/{path}, "), ""));
+        let what = "Easel adds `/openai/...` to this address by itself | write `https://r.openai.azure.com/`";
+        assert!(matches!(&told[..], [problem] if problem.ends_with(what)), "{told:?}");
+    }
+    let missing = problems(&one("azure", "", ""));
+    let told = "kind azure needs a `base_url` | add `base_url: https://RESOURCE.openai.azure.com/`";
+    assert!(missing[0].ends_with(told), "{missing:?}");
+}
+
+#[test]
+fn a_model_of_openrouter_is_asked_in_one_of_two_ways() {
+    let via = |model: &str| plan(&one("openrouter", "", model)).providers["a"].models["m"].via;
+    assert_eq!((via(""), via(", via: images"), via(", via: chat")), (Via::Images, Via::Images, Via::Chat));
+    let told = |kind: &str, model: &str| {
+        let found = problems(&one(kind, "", model));
+        found.into_iter().map(|problem| problem.split_once(' ').unwrap().1.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told("openrouter", ", via: post"),
+        ["expected `images`, `chat`, found `post` | the words here are: images, chat"]
+    );
+    let means_nothing = |key: &str, kind: &str| {
+        vec![format!("`{key}` means nothing to this kind of provider | delete it, or use kind {kind}")]
+    };
+    assert_eq!(told("openai", ", via: chat"), means_nothing("via", "openrouter"));
+    assert_eq!(told("openai", ", model_family: dall-e-3"), means_nothing("model_family", "azure"));
 }
 
 #[test]

@@ -7,12 +7,12 @@
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::abilities::{Abilities, Sizes};
+use crate::abilities::{Abilities, Edits, Sizes};
 use crate::config::plan::{Account, SizeFormat};
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::image::{Format, Size};
-use crate::provider::{Call, Job, Provider, Reply, Step, openai, openai_reply, wire};
-use crate::request::{Background, Complexity, Moderation, PROMPT_MAX_CHARS, Quality, Style};
+use crate::provider::{Call, Job, Provider, Reply, Step, openai_body, openai_models, openai_reply, wire};
+use crate::request::{Background, Complexity, Fidelity, Moderation, PROMPT_MAX_CHARS, Quality, Style};
 
 /// Any server that is asked like OpenAI.
 pub struct Compatible;
@@ -41,7 +41,8 @@ impl Provider for Compatible {
     /// As little as possible is presumed of a server nobody has described; the config states the rest. A wish whose
     /// field is dropped by the dialect cannot be met.
     fn abilities(&self, account: &Account, model: &str) -> Abilities {
-        let takes = |field: &str| !account.dialect.drop.contains(field);
+        let dialect = &account.dialect;
+        let takes = |field: &str| !dialect.drop.contains(field);
         Abilities {
             max_n: if takes("n") { 10 } else { 1 },
             prompt_chars: PROMPT_MAX_CHARS,
@@ -50,19 +51,30 @@ impl Provider for Compatible {
             qualities: if takes("quality") { Quality::ALL.to_vec() } else { Vec::new() },
             seed: takes("seed"),
             negative_prompt: takes("negative_prompt"),
-            transparent: openai::is_gpt_image(model) && takes("background"),
+            transparent: openai_models::is_gpt_image(model) && takes("background"),
             compression: takes("output_compression"),
             style: takes("style"),
             generate: true,
-            edit: None,
+            edit: (dialect.edit_path.is_some() && takes("image")).then_some(Edits { images: 16, mask: takes("mask") }),
         }
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
         let dialect = &job.account.dialect;
         let headers = wire::headers(job.account, &dialect.auth.0, &dialect.auth.1)?;
-        let url = endpoint(&job.account.base_url, &dialect.path)?;
-        Ok(Call::post_json(url, headers, &Value::Object(body(job))))
+        let base = &job.account.base_url;
+        let Some(edit) = &job.request.edit else {
+            let url = endpoint(base, &dialect.path)?;
+            return Ok(Call::post_json(url, headers, &Value::Object(body(job))));
+        };
+        let Some(path) = &dialect.edit_path else {
+            return Err(Failure::new(Class::AdapterBug, "this server has no endpoint that changes pictures"));
+        };
+        let called = |ours: &str, usual: &'static str| dialect.rename.get(ours).map_or(usual, String::as_str);
+        // As OpenAI's own client does it: one picture under the plain name, several under that of a list.
+        let image = called("image", if edit.images.len() > 1 { "image[]" } else { "image" });
+        let form = openai_body::form(body(job), edit, image, called("mask", "mask"));
+        Ok(form.post(endpoint(base, path)?, headers))
     }
 
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
@@ -104,7 +116,6 @@ fn fields(job: &Job<'_>) -> Map<String, Value> {
     wire::put(&mut fields, "negative_prompt", request.negative_prompt.as_deref());
     wire::put(&mut fields, "n", Some(job.n));
     wire::put(&mut fields, "quality", job.quality.map(Quality::word));
-    wire::put(&mut fields, "style", request.style.map(Style::word));
     wire::put(&mut fields, "output_format", request.output_format.map(Format::word));
     wire::put(&mut fields, "output_compression", request.output_compression);
     wire::put(&mut fields, "seed", request.seed);
@@ -112,13 +123,20 @@ fn fields(job: &Job<'_>) -> Map<String, Value> {
     wire::put(&mut fields, "response_format", dialect.response_format.as_deref());
     put_size(&mut fields, job);
     // Only OpenAI's own models know these words; other servers get them when the config has a name for them.
-    let gpt = openai::is_gpt_image(&job.model.name);
+    let gpt = openai_models::is_gpt_image(&job.model.name);
     let mut put_known = |field: &str, word: Option<&'static str>| {
         wire::put(&mut fields, field, word.filter(|_| gpt || dialect.rename.contains_key(field)));
     };
     put_known("background", request.background.map(Background::word));
-    put_known("moderation", request.moderation.map(Moderation::word));
-    put_known("complexity", request.complexity.map(Complexity::word));
+    match &request.edit {
+        Some(edit) => put_known("input_fidelity", edit.fidelity.map(Fidelity::word)),
+        // OpenAI's edits know none of these.
+        None => {
+            put_known("moderation", request.moderation.map(Moderation::word));
+            put_known("complexity", request.complexity.map(Complexity::word));
+            wire::put(&mut fields, "style", request.style.map(Style::word));
+        }
+    }
     fields
 }
 
@@ -142,7 +160,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::failure::Class;
     use crate::provider::fixture::Desk;
 
     fn desk(request: &str) -> Desk {
@@ -208,6 +225,35 @@ mod tests {
         assert_eq!(call.url.as_str(), address);
         desk.account.api_key = None;
         assert!(!desk.call().headers.contains_key("api-key"));
+    }
+
+    #[test]
+    fn only_a_server_with_an_endpoint_for_it_changes_pictures() {
+        let mut desk = desk(r#"{"prompt":"x"}"#);
+        let edits = |desk: &Desk| Compatible.abilities(&desk.account, "any").edit;
+        assert_eq!(edits(&desk), None);
+        desk.account.dialect.edit_path = Some("images/edits".to_owned());
+        assert_eq!(edits(&desk), Some(Edits { images: 16, mask: true }));
+        desk.account.dialect.drop.insert("mask".to_owned());
+        assert_eq!(edits(&desk), Some(Edits { images: 16, mask: false }));
+        desk.account.dialect.drop.insert("image".to_owned());
+        assert_eq!(edits(&desk), None);
+    }
+
+    #[test]
+    fn an_edits_pictures_go_under_the_name_the_server_has_for_them() {
+        let named = |images, rename: Option<&str>| {
+            let mut desk = desk(r#"{"prompt":"x"}"#);
+            desk.account.dialect.edit_path = Some("images/edits".to_owned());
+            desk.account.dialect.rename.extend(rename.map(|theirs| ("image".to_owned(), theirs.to_owned())));
+            let desk = desk.editing(images, false);
+            let body = String::from_utf8_lossy(&desk.call().body).into_owned();
+            let names = body.lines().filter(|line| line.contains("filename="));
+            names.map(|line| line.split('"').nth(1).unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(named(1, None), ["image"]);
+        assert_eq!(named(2, None), ["image[]", "image[]"]);
+        assert_eq!(named(2, Some("input")), ["input", "input"]);
     }
 
     #[test]

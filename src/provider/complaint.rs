@@ -145,7 +145,9 @@ impl Complaint {
     }
 
     fn blame(&mut self, field: String) {
-        self.field.get_or_insert(field);
+        if !field.is_empty() {
+            self.field.get_or_insert(field);
+        }
     }
 
     /// FastAPI's place of an error: `["body", "size"]`, numbers for list elements.

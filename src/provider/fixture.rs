@@ -9,7 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::abilities::Bend;
-use crate::config::plan::{AbilityOverrides, Account, Dialect, Model};
+use crate::config::plan::{AbilityOverrides, Account, Dialect, Model, Via};
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::pricing::Price;
@@ -43,6 +43,7 @@ impl Desk {
                 api_key: Some(Secret::new("key-0123456789abcdef")),
                 organization: None,
                 project: None,
+                api_version: None,
                 dialect: Dialect::default(),
             },
             model: Model {
@@ -50,6 +51,8 @@ impl Desk {
                 price: Price::flat(Usd::ZERO),
                 abilities: AbilityOverrides::default(),
                 options: BTreeMap::new(),
+                via: Via::default(),
+                family: None,
             },
             request: ImageRequest::from_json(request.as_bytes()).unwrap(),
             time_left: Duration::from_secs(120),

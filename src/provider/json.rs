@@ -6,10 +6,12 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::provider::abridged::Abridged;
 
@@ -23,7 +25,7 @@ pub enum Json<'a> {
     Null,
     /// `true` or `false`.
     Bool,
-    /// Any number. Never money: what a call cost is read from headers, as text.
+    /// Any number. Never money, whose digits it may have lost: [`number_at`] has them as written.
     Number(f64),
     /// A string.
     Text(Cow<'a, str>),
@@ -92,6 +94,19 @@ impl<'a> Json<'a> {
             single => std::slice::from_ref(single),
         }
     }
+}
+
+/// The number at a path of member names with dots between, digit for digit as the body writes it. For bodies that
+/// [`Json::read`] has found good.
+pub fn number_at(body: &[u8], path: &str) -> Option<String> {
+    // No number lies inside a string, so the short form has them all.
+    let abridged = Abridged::of(body);
+    let mut value = str::from_utf8(abridged.short()).ok()?;
+    for key in path.split('.') {
+        let mut members: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(value).ok()?;
+        value = members.remove(key)?.get();
+    }
+    value.starts_with(|first: char| first == '-' || first.is_ascii_digit()).then(|| value.to_owned())
 }
 
 /// Builds the tree and counts its values down.
@@ -223,6 +238,19 @@ mod tests {
         assert_eq!(json.at("output.error"), None);
         assert_eq!(json.at("output.results.x"), None);
         assert_eq!(json.at(""), Some(&json));
+    }
+
+    #[test]
+    fn a_number_keeps_the_digits_it_was_written_with() {
+        let picture = "QUJD".repeat(5_000);
+        for digits in ["0.0000012", "1e-7", "0.1", "0.30000000000000004", "12345678901234567890.5", "-0", "4E+2"] {
+            let body = format!(r#"{{"data":[{{"b64_json":"{picture}"}}],"usage":{{"n":9,"c\u006fst": {digits} }}}}"#);
+            assert!(Json::read(body.as_bytes()).is_ok());
+            assert_eq!(number_at(body.as_bytes(), "usage.cost").as_deref(), Some(digits));
+        }
+        for body in [r#"{"usage":{"cost":"0.1"}}"#, r#"{"usage":{"cost":null}}"#, r#"{"usage":[0.1]}"#, "{}", "0.1"] {
+            assert_eq!(number_at(body.as_bytes(), "usage.cost"), None, "{body}");
+        }
     }
 
     #[test]

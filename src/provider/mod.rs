@@ -17,6 +17,7 @@ use crate::image::{Encoded, Format, Size};
 use crate::request::{ImageRequest, Quality};
 
 mod abridged;
+pub mod azure;
 pub mod compatible;
 mod complaint;
 #[cfg(test)]
@@ -24,14 +25,24 @@ mod fixture;
 mod form;
 mod json;
 pub mod openai;
+mod openai_body;
+mod openai_models;
 mod openai_reply;
+pub mod openrouter;
+mod openrouter_models;
 pub mod replicate;
 pub mod stability;
 mod wire;
 
 /// Every wire format, by the `kind` the config uses.
-pub static ALL: &[&dyn Provider] =
-    &[&openai::OpenAi, &compatible::Compatible, &stability::Stability, &replicate::Replicate];
+pub static ALL: &[&dyn Provider] = &[
+    &openai::OpenAi,
+    &compatible::Compatible,
+    &stability::Stability,
+    &replicate::Replicate,
+    &azure::Azure,
+    &openrouter::OpenRouter,
+];
 
 /// The provider of this `kind`.
 pub fn by_kind(kind: &str) -> Option<&'static dyn Provider> {
@@ -58,6 +69,11 @@ pub trait Provider: Sync {
     /// What `model` can do, before the config's overrides.
     fn abilities(&self, account: &Account, model: &str) -> Abilities;
 
+    /// The same by all that the config says of the model, for kinds to which its name alone does not say enough.
+    fn abilities_of(&self, account: &Account, model: &Model) -> Abilities {
+        self.abilities(account, &model.name)
+    }
+
     /// The call that starts `job`.
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure>;
 
@@ -67,7 +83,7 @@ pub trait Provider: Sync {
 
 /// What a model can do, with the config's overrides applied.
 pub fn abilities(provider: &dyn Provider, account: &Account, model: &Model) -> Abilities {
-    let mut abilities = provider.abilities(account, &model.name);
+    let mut abilities = provider.abilities_of(account, model);
     let over = &model.abilities;
     if let Some(max_n) = over.max_n {
         abilities.max_n = max_n;
@@ -233,15 +249,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::plan::Via;
     use crate::provider::fixture::Desk;
 
     /// One model for each way a provider reads a reply.
-    const MODELS: [(&str, &str); 5] = [
+    const MODELS: [(&str, &str); 7] = [
         ("openai", "gpt-image-2"),
         ("openai_compatible", "any"),
         ("stability", "core"),
         ("stability", "stable-diffusion-xl-1024-v1-0"),
         ("replicate", "black-forest-labs/flux-schnell"),
+        ("azure", "gpt-image-1"),
+        ("openrouter", "openai/gpt-image-2"),
     ];
 
     /// JSON built of the words that the providers look for.
@@ -279,6 +298,13 @@ mod tests {
             "message",
             "retry_after",
             "field",
+            "choices",
+            "native_finish_reason",
+            "image_url",
+            "metadata",
+            "raw",
+            "usage",
+            "cost",
         ];
         word.prop_recursive(4, 40, 6, move |inner| {
             let member = (proptest::sample::select(keys.to_vec()), inner.clone())
@@ -292,10 +318,15 @@ mod tests {
 
     fn read_by_all(status: u16, body: &[u8]) {
         for (kind, model) in MODELS {
-            let desk = Desk::new(kind, model, r#"{"prompt":"a red fox","n":2}"#);
-            let step = by_kind(kind).unwrap().read(&desk.job(), &desk.reply(status, body));
-            if let Step::Done(drawn) = &step {
-                assert!((1..=2).contains(&drawn.images.len()), "{kind}: {step:?}");
+            let mut desk = Desk::new(kind, model, r#"{"prompt":"a red fox","n":2}"#);
+            for via in [Via::Images, Via::Chat] {
+                desk.model.via = via;
+                let step = by_kind(kind).unwrap().read(&desk.job(), &desk.reply(status, body));
+                if let Step::Done(drawn) = &step {
+                    // What was charged is settled, also when it brought nothing.
+                    let settled = usize::from(drawn.usage.reported.is_some());
+                    assert!((1..=2).contains(&drawn.images.len().max(settled)), "{kind}: {step:?}");
+                }
             }
         }
     }

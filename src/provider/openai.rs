@@ -1,114 +1,16 @@
 //! OpenAI's Images API: the GPT image family and the classic DALL-E shape (PROVIDERS.md section 1).
 //!
-//! OpenAI answers an unknown parameter with an error, so a call holds only what its model takes, by the table below.
-//! GPT image models always answer base64 and must not be sent `response_format`; DALL-E is always asked for base64.
-//! What a reply means is shared with servers like OpenAI's and is in `openai_reply.rs`.
+//! Addresses and headers are here; which parameters a model takes is in `openai_models.rs`, the bodies are in
+//! `openai_body.rs`, and what a reply means is shared with servers like OpenAI's and is in `openai_reply.rs`.
 
-use serde_json::{Map, Value};
-
-use crate::abilities::{Abilities, Sizes, Steps};
+use crate::abilities::Abilities;
 use crate::config::plan::Account;
 use crate::failure::Failure;
-use crate::image::{Format, Size};
-use crate::provider::{Call, Job, Provider, Reply, Step, openai_reply, wire};
-use crate::request::{Background, Complexity, Moderation, Quality, Style};
+use crate::provider::openai_models::family;
+use crate::provider::{Call, Job, Provider, Reply, Step, openai_body, openai_reply, wire};
 
 /// OpenAI itself, or an address that speaks exactly its language.
 pub struct OpenAi;
-
-/// Which parameters a model takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
-    /// `response_format`, and no word on the file.
-    Classic,
-    /// `background`, `moderation`, `output_format`, `output_compression`; base64 only.
-    Gpt,
-}
-
-/// The sizes of a family.
-#[derive(Clone, Copy, Debug)]
-enum Draws {
-    Listed(&'static [Size]),
-    Free,
-}
-
-/// Models that take the same parameters.
-#[derive(Debug)]
-struct Family {
-    /// How the names of its models begin.
-    prefix: &'static str,
-    shape: Shape,
-    max_n: u8,
-    prompt_chars: usize,
-    draws: Draws,
-    qualities: &'static [Quality],
-    style: bool,
-    complexity: bool,
-}
-
-const SQUARE: Size = Size::new(1024, 1024);
-const GPT_1_SIZES: &[Size] = &[SQUARE, Size::new(1536, 1024), Size::new(1024, 1536)];
-const DALL_E_2_SIZES: &[Size] = &[Size::new(256, 256), Size::new(512, 512), SQUARE];
-const DALL_E_3_SIZES: &[Size] = &[SQUARE, Size::new(1792, 1024), Size::new(1024, 1792)];
-
-/// The free sizes of gpt-image-2 and later (PROVIDERS.md 1.1).
-const FREE: Steps =
-    Steps { multiple_of: 16, min_side: 16, max_side: 3840, min_pixels: 655_360, max_pixels: 8_294_400, max_ratio: 3 };
-
-const THREE: &[Quality] = &[Quality::Low, Quality::Medium, Quality::High];
-const FIVE: &[Quality] = &[Quality::Low, Quality::Medium, Quality::High, Quality::Xhigh, Quality::Max];
-
-/// A family of GPT image models; the exceptions are written over it.
-const GPT: Family = Family {
-    prefix: "",
-    shape: Shape::Gpt,
-    max_n: 10,
-    prompt_chars: 32_000,
-    draws: Draws::Free,
-    qualities: THREE,
-    style: false,
-    complexity: false,
-};
-
-/// Every family; the first whose prefix fits counts. The last fits everything: a model newer than this table is taken
-/// to be like gpt-image-2.
-static FAMILIES: &[Family] = &[
-    Family {
-        prefix: "dall-e-3",
-        shape: Shape::Classic,
-        max_n: 1,
-        prompt_chars: 4_000,
-        draws: Draws::Listed(DALL_E_3_SIZES),
-        qualities: &[Quality::Standard, Quality::Hd],
-        style: true,
-        complexity: false,
-    },
-    Family {
-        prefix: "dall-e-2",
-        shape: Shape::Classic,
-        max_n: 10,
-        prompt_chars: 1_000,
-        draws: Draws::Listed(DALL_E_2_SIZES),
-        qualities: &[Quality::Standard],
-        style: false,
-        complexity: false,
-    },
-    Family { prefix: "gpt-image-1", draws: Draws::Listed(GPT_1_SIZES), ..GPT },
-    Family { prefix: "chatgpt-image", draws: Draws::Listed(GPT_1_SIZES), ..GPT },
-    Family { prefix: "gpt-image-2.5", qualities: FIVE, ..GPT },
-    Family { prefix: "gpt-image-2.6", qualities: FIVE, complexity: true, ..GPT },
-    GPT,
-];
-
-fn family(model: &str) -> &'static Family {
-    FAMILIES.iter().find(|family| model.starts_with(family.prefix)).unwrap_or(&GPT)
-}
-
-/// Whether this is the name of a GPT image model, perhaps behind a reseller's prefix such as `openai/`.
-pub(super) fn is_gpt_image(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    name.starts_with("gpt-image") || name.starts_with("chatgpt-image")
-}
 
 impl Provider for OpenAi {
     fn name(&self) -> &'static str {
@@ -146,26 +48,7 @@ impl Provider for OpenAi {
     }
 
     fn abilities(&self, _: &Account, model: &str) -> Abilities {
-        let family = family(model);
-        let gpt = family.shape == Shape::Gpt;
-        Abilities {
-            max_n: family.max_n,
-            prompt_chars: family.prompt_chars,
-            sizes: match family.draws {
-                Draws::Listed(sizes) => Sizes::Listed(sizes.to_vec()),
-                Draws::Free => Sizes::Stepped(FREE),
-            },
-            // DALL-E takes no such wish, but what it draws is PNG.
-            formats: if gpt { Format::ALL.to_vec() } else { vec![Format::Png] },
-            qualities: family.qualities.to_vec(),
-            seed: false,
-            negative_prompt: false,
-            transparent: gpt,
-            compression: gpt,
-            style: family.style,
-            generate: true,
-            edit: None,
-        }
+        family(model).abilities()
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
@@ -176,8 +59,9 @@ impl Provider for OpenAi {
         if let Some(project) = &job.account.project {
             wire::add_header(&mut headers, "openai-project", project);
         }
-        let url = wire::address(&job.account.base_url, ["images", "generations"])?;
-        Ok(Call::post_json(url, headers, &Value::Object(body(job))))
+        let model = job.model.name.as_str();
+        let images = |end: &str| wire::address(&job.account.base_url, ["images", end]);
+        openai_body::call(job, family(model), Some(model), headers, images)
     }
 
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
@@ -185,45 +69,10 @@ impl Provider for OpenAi {
     }
 }
 
-/// The body, with only what the model takes.
-fn body(job: &Job<'_>) -> Map<String, Value> {
-    let family = family(&job.model.name);
-    let request = job.request;
-    let mut body = Map::new();
-    wire::put(&mut body, "model", Some(job.model.name.as_str()));
-    wire::put(&mut body, "prompt", Some(request.prompt.as_str()));
-    wire::put(&mut body, "n", Some(job.n));
-    wire::put(&mut body, "size", job.frame.nominal().map(|size| size.to_string()));
-    wire::put(&mut body, "quality", job.quality.map(Quality::word));
-    wire::put(&mut body, "user", request.user.as_deref());
-    if family.style {
-        wire::put(&mut body, "style", request.style.map(Style::word));
-    }
-    if family.complexity {
-        wire::put(&mut body, "complexity", request.complexity.map(Complexity::word));
-    }
-    match family.shape {
-        Shape::Classic => wire::put(&mut body, "response_format", Some("b64_json")),
-        Shape::Gpt => {
-            wire::put(&mut body, "background", request.background.map(Background::word));
-            wire::put(&mut body, "moderation", request.moderation.map(Moderation::word));
-            wire::put(&mut body, "output_format", request.output_format.map(Format::word));
-            // Only these formats take a level; sending one with PNG is an error.
-            let lossy = matches!(request.output_format, Some(Format::Jpeg | Format::Webp));
-            wire::put(&mut body, "output_compression", request.output_compression.filter(|_| lossy));
-        }
-    }
-    for (field, value) in &job.model.options {
-        body.insert(field.clone(), value.clone());
-    }
-    body
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::*;
     use crate::provider::fixture::Desk;
 
     #[test]
@@ -257,23 +106,6 @@ mod tests {
         let mut desk = Desk::new("openai", "gpt-image-1", r#"{"prompt":"x","moderation":"low"}"#);
         desk.model.options.insert("moderation".to_owned(), json!("auto"));
         assert_eq!(desk.body()["moderation"], "auto");
-    }
-
-    #[test]
-    fn every_family_has_its_own_sizes_counts_and_qualities() {
-        let able = |model: &str| {
-            let desk = Desk::new("openai", model, r#"{"prompt":"x"}"#);
-            OpenAi.abilities(&desk.account, model)
-        };
-        assert_eq!((able("dall-e-3").max_n, able("dall-e-2").max_n, able("gpt-image-1").max_n), (1, 10, 10));
-        assert_eq!(able("gpt-image-1.5").sizes, Sizes::Listed(GPT_1_SIZES.to_vec()));
-        assert_eq!(able("chatgpt-image-latest").sizes, Sizes::Listed(GPT_1_SIZES.to_vec()));
-        for model in ["gpt-image-2", "gpt-image-2-2026-04-21", "gpt-image-2.5-flare", "gpt-image-7"] {
-            assert_eq!(able(model).sizes, Sizes::Stepped(FREE), "{model}");
-        }
-        assert!(able("gpt-image-2.6-sunburst").qualities.contains(&Quality::Max));
-        assert!(!able("gpt-image-2").qualities.contains(&Quality::Max));
-        assert!(OpenAi.known_models().iter().all(|model| !family(model).prefix.is_empty() || model.contains("-2")));
     }
 
     #[test]

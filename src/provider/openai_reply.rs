@@ -4,6 +4,8 @@
 //! one. Tolerant of what PROVIDERS.md 8.5 lists (`data:` prefixes, relative links, bare strings, no `created`, no
 //! `usage`), strict in one thing: a reply without a picture is a failure whatever its status.
 
+use std::time::Duration;
+
 use url::Url;
 
 use crate::config::plan::{Account, Dialect, SizeFormat};
@@ -33,6 +35,8 @@ const WORDS: &[(&str, Class)] = &[
     ("rate_limit_exceeded", Class::RateLimited),
     ("model_not_found", Class::ModelGone),
     ("DeploymentNotFound", Class::ModelGone),
+    // The deployment is there, but not of an image model.
+    ("OperationNotSupported", Class::ModelGone),
     ("unknown_parameter", Class::AdapterBug),
     ("unsupported_parameter", Class::AdapterBug),
     ("unsupported_value", Class::AdapterBug),
@@ -80,7 +84,20 @@ fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
         Class::CallerInvalid if complaint.field.as_deref() == Some("model") => Class::ModelGone,
         class => class,
     };
-    complaint.failure(class, job, reply, |field| our_field(&job.account.dialect, field))
+    let failure = complaint.failure(class, job, reply, |field| our_field(&job.account.dialect, field));
+    match failure.class {
+        Class::RateLimited if failure.retry_after.is_none() => {
+            failure.with_retry_after(told_waiting_time(&complaint.message))
+        }
+        _ => failure,
+    }
+}
+
+/// `Please retry after 26 seconds.`, as Azure says it, also where it sends no header.
+fn told_waiting_time(message: &str) -> Option<Duration> {
+    let (_, rest) = message.split_once("retry after ")?;
+    let (number, unit) = rest.split_once(' ')?;
+    if unit.starts_with("second") { wire::seconds(number.parse().ok()?) } else { None }
 }
 
 /// A 2xx without a picture: the error hidden in it, or none.
@@ -99,6 +116,7 @@ fn our_field(dialect: &Dialect, field: &str) -> Option<String> {
     let ours = match renamed.unwrap_or(last) {
         "width" | "height" if dialect.size == SizeFormat::TwoFields => "size",
         "aspect_ratio" if dialect.size == SizeFormat::AspectRatio => "size",
+        "image[]" => "image",
         ours => ours,
     };
     Some(ours.to_owned())
@@ -168,8 +186,6 @@ fn reported_cost(dialect: &Dialect, reply: &Reply) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::image::Encoded;
     use crate::provider::fixture::Desk;

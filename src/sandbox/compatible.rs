@@ -21,7 +21,7 @@ use super::draw::Sketch;
 use super::faults::Mode;
 use super::fields::{Fields, Why, Wrong};
 use super::settings::{Name, Vendor};
-use super::{Desk, openai_errors, shelf};
+use super::{Desk, compatible_edits, openai_errors, shelf};
 use crate::image::{Format, Size};
 use crate::money::Usd;
 
@@ -33,6 +33,7 @@ const TAKEN: [&str; 8] =
 pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()
         .route("/v1/images/generations", routing::post(generate))
+        .route("/v1/images/edits", routing::post(compatible_edits::edit))
         .route("/v1/models", routing::get(models))
         .route("/files/{id}/{file}", routing::get(shelf::fetch))
         .fallback(lost)
@@ -51,6 +52,10 @@ async fn answer(call: &Call, request: Request) -> Result<Response, Trouble> {
     authorise(&call.vendor, &parts.headers)?;
     let object = read_json(&parts.headers, body).await?;
     let order = Order::read(Fields::nullable(object), &call.vendor)?;
+    drawn(call, order).await
+}
+
+pub(super) async fn drawn(call: &Call, order: Order) -> Result<Response, Trouble> {
     act_out(call.fate, openai_errors::fault).await.map_err(Trouble::Fault)?;
     if call.refuses(&order.prompt) {
         return Err(Trouble::Refused);
@@ -75,7 +80,7 @@ async fn lost(State(desk): State<Arc<Desk>>, method: Method, uri: Uri) -> Respon
     finish(&desk, Name::Compatible, Err(trouble.told_as(vendor.dialect.errors)))
 }
 
-fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), Trouble> {
+pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), Trouble> {
     let dialect = &vendor.dialect;
     let key = HeaderName::try_from(dialect.auth_header.as_str())
         .ok()
@@ -89,7 +94,7 @@ fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), Trouble> {
 
 /// What is to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Order {
+pub(super) struct Order {
     model: String,
     prompt: String,
     n: u32,
@@ -98,10 +103,12 @@ struct Order {
     format: Format,
     seed: Option<i64>,
     links: bool,
+    /// Stands for the pictures an edit starts from; 0 when there are none.
+    pub mark: u64,
 }
 
 impl Order {
-    fn read(mut fields: Fields, vendor: &Vendor) -> Result<Order, Trouble> {
+    pub(super) fn read(mut fields: Fields, vendor: &Vendor) -> Result<Order, Trouble> {
         let dialect = &vendor.dialect;
         let order = Order::read_fields(&mut fields, dialect)?;
         fields.end()?;
@@ -140,6 +147,7 @@ impl Order {
             format: format.and_then(|word| word.parse().ok()).unwrap_or(dialect.format),
             seed,
             links,
+            mark: 0,
         })
     }
 
@@ -169,7 +177,7 @@ impl Order {
 
     fn sketch(&self, call: &Call, index: u32) -> Sketch {
         let seed = self.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.luck);
-        Sketch { format: self.format, ..call.sketch(&self.prompt, seed, index, self.size) }
+        Sketch { format: self.format, ..call.sketch(&self.prompt, seed ^ self.mark, index, self.size) }
     }
 
     /// The list of pictures where the dialect has it.
@@ -252,7 +260,7 @@ fn ratio(fields: &mut Fields, name: &str) -> Result<Option<Size>, Wrong> {
 
 /// What went wrong, before it is put in the dialect's shape.
 #[derive(Clone, Debug, PartialEq)]
-enum Trouble {
+pub(super) enum Trouble {
     /// A request this server does not take: status, field, sentence.
     Wrong(StatusCode, Option<String>, String),
     /// The content is refused.
@@ -286,7 +294,7 @@ impl From<BadBody> for Trouble {
 }
 
 impl Trouble {
-    fn told_as(self, shape: ErrorShape) -> No {
+    pub(super) fn told_as(self, shape: ErrorShape) -> No {
         match self {
             Trouble::Wrong(status, field, sentence) => {
                 let fastapi = shape == ErrorShape::Fastapi && status == StatusCode::BAD_REQUEST;

@@ -1,8 +1,8 @@
-//! The OpenAI Images API as PROVIDERS.md section 1 has it: generations and models.
+//! The OpenAI Images API as PROVIDERS.md section 1 has it: generations, edits and models.
 //!
-//! The GPT image models and the two DALL-E models each take only their own fields, and `null` is absent. Models and
-//! their limits are in `openai_models.rs`, the wordings of errors in `openai_errors.rs`. Not here: edits, variations,
-//! streaming.
+//! In JSON `null` is absent. What an order may say is in `openai_orders.rs`, models and their limits are in
+//! `openai_models.rs`, the wordings of errors in `openai_errors.rs`. An edit comes as a form or as JSON with `data:`
+//! URLs; a link to a picture is refused, because nothing is fetched here. Not here: variations, streaming.
 
 use std::sync::Arc;
 
@@ -12,23 +12,22 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing;
-use base64_simd::STANDARD;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Desk;
-use super::call::{Call, No, act_out, draw, finish, read_json, unix_time};
-use super::draw::Sketch;
-use super::faults::Mode;
+use super::call::{Call, No, act_out, finish, read_json};
 use super::fields::{Fields, Why, Wrong};
+use super::openai_edits::Edit;
 use super::openai_errors::{authorise, bad_body, bad_field, fault, invalid, no_such_model, refusal};
-use super::openai_models::{Family, MODELS, quality, size, tokens};
+use super::openai_models::{Family, MODELS};
+use super::openai_orders::{Order, Way};
 use super::settings::{Name, Vendor};
 use super::shelf;
-use crate::image::{Format, Size};
 
 pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()
         .route("/v1/images/generations", routing::post(generate))
+        .route("/v1/images/edits", routing::post(edit))
         .route("/v1/models", routing::get(models))
         .route("/files/{id}/{file}", routing::get(shelf::fetch))
         .fallback(lost)
@@ -45,13 +44,38 @@ async fn answer(call: &Call, request: Request) -> Result<Response, No> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let object = read_json(&parts.headers, body).await.map_err(bad_body)?;
-    let order = Order::read(Fields::nullable(object), &call.vendor)?;
+    let order = order(Fields::nullable(object), &call.vendor, Way::Generation)?;
+    drawn(call, order).await
+}
+
+async fn edit(State(desk): State<Arc<Desk>>, request: Request) -> Response {
+    let call = Call::admit(&desk, Name::OpenAi, request.headers());
+    let answer = edited(&call, request).await.map(|answer| with_vendor_headers(answer, &call));
+    call.close(answer)
+}
+
+async fn edited(call: &Call, request: Request) -> Result<Response, No> {
+    authorise(&call.vendor, request.headers())?;
+    let Edit { fields, start, way } = Edit::read(request).await?;
+    let mut order = order(fields, &call.vendor, way)?;
+    order.mark = start.check(order.family).await.map_err(bad_field)?;
+    drawn(call, order).await
+}
+
+/// The order in `fields`, its model included.
+fn order(mut fields: Fields, vendor: &Vendor, way: Way) -> Result<Order, No> {
+    let model = required(fields.text("model").map_err(bad_field)?, "model")?;
+    let family = Family::of(&model, vendor).ok_or_else(|| no_such_model(&model))?;
+    Order::read(model, family, fields, way).map_err(bad_field)
+}
+
+async fn drawn(call: &Call, order: Order) -> Result<Response, No> {
     act_out(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
         return Err(refusal(order.family.is_dalle(), &request_id(call.luck)));
     }
     call.work().await;
-    order.fill(call).await
+    Ok(Json(order.fill(call).await?).into_response())
 }
 
 /// The headers that section 1.6 observed.
@@ -87,150 +111,6 @@ async fn lost(State(desk): State<Arc<Desk>>, method: axum::http::Method, uri: Ur
     finish(&desk, Name::OpenAi, Err(No::violation(StatusCode::NOT_FOUND, invalid(&message, None, None))))
 }
 
-/// What is to be drawn.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Order {
-    model: String,
-    family: Family,
-    prompt: String,
-    n: u32,
-    size: Size,
-    /// Never `auto`.
-    quality: String,
-    format: Format,
-    compression: u8,
-    transparent: bool,
-    /// Links instead of base64.
-    links: bool,
-}
-
-impl Order {
-    fn read(mut fields: Fields, vendor: &Vendor) -> Result<Order, No> {
-        let model = required(fields.text("model").map_err(bad_field)?, "model")?;
-        let family = Family::of(&model, vendor).ok_or_else(|| no_such_model(&model))?;
-        Order::read_fields(model, family, fields).map_err(bad_field)
-    }
-
-    fn read_fields(model: String, family: Family, mut fields: Fields) -> Result<Order, Wrong> {
-        let prompt = fields.prompt("prompt", family.prompt_chars())?;
-        let most = if family == Family::Dalle3 { 1 } else { 10 };
-        let n = fields.whole("n", 1..=most)?.and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
-        let size = size(family, &mut fields)?;
-        let quality = quality(family, fields.choice("quality", family.qualities())?);
-        fields.text("user")?;
-        let mut order = Order {
-            model,
-            family,
-            prompt,
-            n,
-            size,
-            quality,
-            format: Format::Png,
-            compression: 100,
-            transparent: false,
-            links: false,
-        };
-        if family.is_dalle() {
-            order.read_dalle(&mut fields)?
-        } else {
-            order.read_gpt(&mut fields)?
-        }
-        fields.end()?;
-        Ok(order)
-    }
-
-    /// Fields of the DALL-E models only.
-    fn read_dalle(&mut self, fields: &mut Fields) -> Result<(), Wrong> {
-        let form = fields.choice("response_format", &["url", "b64_json"])?;
-        self.links = form.as_deref() != Some("b64_json");
-        if self.family == Family::Dalle3 {
-            fields.choice("style", &["vivid", "natural"])?;
-        }
-        Ok(())
-    }
-
-    /// Fields of the GPT image models only.
-    fn read_gpt(&mut self, fields: &mut Fields) -> Result<(), Wrong> {
-        let format = fields.choice("output_format", &["png", "jpeg", "webp"])?;
-        self.format = format.and_then(|word| word.parse().ok()).unwrap_or(Format::Png);
-        let compression = fields.whole("output_compression", 0..=100)?;
-        self.compression = compression.and_then(|share| u8::try_from(share).ok()).unwrap_or(100);
-        if self.compression < 100 && self.format == Format::Png {
-            return Err(Wrong::other(
-                "output_compression",
-                "Compression less than 100 is not supported for PNG output format.",
-            ));
-        }
-        let background = fields.choice("background", &["transparent", "opaque", "auto"])?;
-        self.transparent = background.as_deref() == Some("transparent");
-        if self.transparent && self.format == Format::Jpeg {
-            return Err(Wrong::other("background", "Transparent background is not supported for JPEG output format."));
-        }
-        fields.choice("moderation", &["low", "auto"])?;
-        fields.whole("partial_images", 0..=3)?;
-        if fields.flag("stream")? == Some(true) {
-            return Err(Wrong::other("stream", "This sandbox does not stream."));
-        }
-        if self.family == Family::Gpt26 {
-            fields.choice("complexity", &["low", "medium", "high"])?;
-        }
-        Ok(())
-    }
-
-    /// Draws, charges and answers.
-    async fn fill(self, call: &Call) -> Result<Response, No> {
-        if call.fate == Mode::NoPictures {
-            return Ok(Json(json!({"created": unix_time(), "data": []})).into_response());
-        }
-        let sketches: Vec<Sketch> = (0..self.n).map(|index| self.sketch(call, index)).collect();
-        let data = if self.links {
-            let link = |sketch| json!({"url": format!("{}{}", call.origin, call.desk.shelf.put(Name::OpenAi, sketch))});
-            sketches.into_iter().map(link).collect()
-        } else {
-            let files = draw(sketches).await?;
-            files.iter().map(|file| json!({"b64_json": STANDARD.encode_to_string(file)})).collect()
-        };
-        // Nothing is awaited from here on: what is charged is answered.
-        call.charge(&self.model, self.size, Some(&self.quality), self.n, 0)?;
-        Ok(Json(self.body(data)).into_response())
-    }
-
-    fn sketch(&self, call: &Call, index: u32) -> Sketch {
-        let sketch = call.sketch(&self.prompt, call.luck, index, self.size);
-        Sketch { format: self.format, transparent: self.transparent, quality: self.compression.min(85), ..sketch }
-    }
-
-    /// `ImagesResponse` (section 1.4): the GPT image models echo what they really used, DALL-E 3 its prompt.
-    fn body(&self, mut data: Vec<Value>) -> Value {
-        if self.family == Family::Dalle3 {
-            for item in &mut data {
-                item["revised_prompt"] = json!(format!("A detailed picture: {}", self.prompt));
-            }
-        }
-        let mut body = json!({"created": unix_time(), "data": data});
-        if !self.family.is_dalle() {
-            body["background"] = json!(if self.transparent { "transparent" } else { "opaque" });
-            body["output_format"] = json!(self.format.word());
-            body["size"] = json!(self.size.to_string());
-            body["quality"] = json!(self.quality);
-            body["usage"] = self.usage();
-        }
-        body
-    }
-
-    fn usage(&self) -> Value {
-        let input = u64::try_from(self.prompt.len()).unwrap_or(u64::MAX).div_ceil(4) + 7;
-        let output = tokens(self.size, &self.quality) * u64::from(self.n);
-        json!({
-            "input_tokens": input,
-            "output_tokens": output,
-            "total_tokens": input + output,
-            "input_tokens_details": {"text_tokens": input, "image_tokens": 0},
-            "output_tokens_details": {"image_tokens": output, "text_tokens": 0},
-        })
-    }
-}
-
 fn required(value: Option<String>, name: &str) -> Result<String, No> {
     value.ok_or_else(|| bad_field(Wrong::new(name, Why::Missing)))
 }
@@ -239,8 +119,10 @@ fn required(value: Option<String>, name: &str) -> Result<String, No> {
 mod tests {
     use super::super::client::{get, post, sandbox, send, start};
     use super::super::{Mode, Sandbox};
+    use serde_json::Value;
+
     use super::*;
-    use crate::image::{Encoded, Fault, Picture};
+    use crate::image::{Encoded, Fault, Format, Picture, Size};
     use crate::money::Usd;
 
     const PATH: &str = "/openai/v1/images/generations";

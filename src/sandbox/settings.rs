@@ -69,6 +69,10 @@ vendors! {
     Stability stability,
     /// Replicate predictions.
     Replicate replicate,
+    /// Azure OpenAI, classic and v1.
+    Azure azure,
+    /// OpenRouter, its image API and its chat.
+    OpenRouter openrouter,
 }
 
 impl fmt::Display for Name {

@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Multipart};
 use bytes::Bytes;
 use easel::abilities::Bend;
-use easel::config::plan::{AbilityOverrides, Account, Dialect, Model, SizeFormat};
+use easel::config::plan::{AbilityOverrides, Account, Dialect, Model, SizeFormat, Via};
 use easel::failure::Failure;
 use easel::image::{Encoded, Format, Picture, Size};
 use easel::money::Usd;
@@ -36,6 +36,12 @@ struct Case {
     model: String,
     #[serde(default)]
     options: BTreeMap<String, Value>,
+    /// The model behind an Azure deployment.
+    family: Option<String>,
+    api_version: Option<String>,
+    /// OpenRouter: asked through a chat.
+    #[serde(default)]
+    chat: bool,
     /// How a compatible server differs.
     dialect: Option<Accent>,
     /// File formats the config says the model writes.
@@ -112,6 +118,7 @@ struct Received {
 #[serde(deny_unknown_fields)]
 struct Accent {
     path: Option<String>,
+    edit_path: Option<String>,
     auth: Option<(String, String)>,
     #[serde(default)]
     rename: BTreeMap<String, String>,
@@ -134,6 +141,7 @@ impl Accent {
         let or = |mine: &Option<String>, usual: String| mine.clone().unwrap_or(usual);
         Dialect {
             path: or(&self.path, usual.path),
+            edit_path: self.edit_path.clone(),
             auth: self.auth.clone().unwrap_or(usual.auth),
             rename: self.rename.clone(),
             drop: self.drop.clone(),
@@ -240,6 +248,7 @@ impl Case {
             api_key: Some(Secret::new(KEY)),
             organization: None,
             project: None,
+            api_version: self.api_version.clone(),
             dialect: self.dialect.as_ref().map_or_else(Dialect::default, Accent::dialect),
         }
     }
@@ -251,6 +260,8 @@ impl Case {
             price: Price::flat(Usd::ZERO),
             abilities: AbilityOverrides { formats, ..AbilityOverrides::default() },
             options: self.options.clone(),
+            via: if self.chat { Via::Chat } else { Via::Images },
+            family: self.family.clone(),
         }
     }
 

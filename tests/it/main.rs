@@ -16,4 +16,5 @@ mod serve; // requests that work
 mod tls; // real TLS, to providers and from clients
 mod tools; // the official OpenAI package, promtool
 mod trouble; // failing providers, leaving clients, deadlines
+mod vendors; // what a provider sends, against its strict sandbox
 mod world;

@@ -8,9 +8,9 @@ use crate::config::place::Place;
 use crate::config::plan::{Dialect, SizeFormat};
 use crate::config::suggest::instead;
 
-/// The names Easel sends fields under before `rename` and `drop`: OpenAI's, its own two extensions, and the three a
-/// size may be written as.
-const FIELDS: [&str; 18] = [
+/// The names Easel sends fields under before `rename` and `drop`: OpenAI's, its own two extensions, the three a
+/// size may be written as, and the three of an edit.
+const FIELDS: [&str; 21] = [
     "prompt",
     "model",
     "n",
@@ -29,6 +29,9 @@ const FIELDS: [&str; 18] = [
     "seed",
     "negative_prompt",
     "user",
+    "image",
+    "mask",
+    "input_fidelity",
 ];
 
 pub(super) fn dialect(
@@ -39,6 +42,7 @@ pub(super) fn dialect(
 ) -> Dialect {
     let file::Dialect {
         path,
+        edit_path,
         auth_header,
         auth_prefix,
         rename,
@@ -60,6 +64,7 @@ pub(super) fn dialect(
         known_field(checker, at.key("drop").item(index), field);
     }
     let path = path.as_deref().and_then(|path| self::path(checker, at.key("path"), path, base_url));
+    let edit_path = edit_path.as_deref().and_then(|path| self::path(checker, at.key("edit_path"), path, base_url));
     let mut word = |key: &str, written: Option<&str>, default: String| {
         checker.text(at.key(key), written).map_or(default, |text| text.trim_matches('.').to_owned())
     };
@@ -74,6 +79,7 @@ pub(super) fn dialect(
     };
     Dialect {
         path: path.unwrap_or(default.path),
+        edit_path,
         auth: auth(checker, auth_header.as_deref(), auth_prefix.as_deref(), at),
         rename: rename.clone(),
         drop: drop.iter().cloned().collect(),

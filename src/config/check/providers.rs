@@ -11,7 +11,7 @@ use crate::config::Kind;
 use crate::config::check::{Checker, dialect, prices};
 use crate::config::file;
 use crate::config::place::Place;
-use crate::config::plan::{AbilityOverrides, Account, Breaker, Concurrency, Model, Provider};
+use crate::config::plan::{AbilityOverrides, Account, Breaker, Concurrency, Model, Provider, Via};
 use crate::config::suggest::instead;
 use crate::secret::Secret;
 
@@ -25,6 +25,12 @@ const COMPATIBLE: &str = "openai_compatible";
 
 /// The kind that sends OpenAI's organisation and project headers.
 const OPENAI: &str = "openai";
+
+/// The kind whose models are deployments with names of their own.
+const AZURE: &str = "azure";
+
+/// The kind that can be asked in two ways.
+const OPENROUTER: &str = "openrouter";
 
 /// Every provider that could be read.
 pub(super) fn providers(
@@ -56,6 +62,7 @@ fn provider(
         api_key,
         organization,
         project,
+        api_version,
         timeout,
         connect_timeout,
         concurrency: written_concurrency,
@@ -74,10 +81,17 @@ fn provider(
     only_for(checker, at.key("dialect"), kind, &[COMPATIBLE], "`dialect`");
     only_for(checker, at.key("organization"), kind, &[OPENAI], "`organization`");
     only_for(checker, at.key("project"), kind, &[OPENAI], "`project`");
+    only_for(checker, at.key("api_version"), kind, &[AZURE], "`api_version`");
     let api_key = self::api_key(checker, name, at, api_key.as_ref(), kind);
     let organization = checker.header_value(at.key("organization"), organization.as_deref());
     let project = checker.header_value(at.key("project"), project.as_deref());
+    let api_version = self::api_version(checker, at.key("api_version"), api_version.as_deref());
     let markup_ppm = checker.read(at.key("markup"), markup.as_ref()).unwrap_or(0);
+    for name in written_models.keys() {
+        let at = at.key("models").key(name);
+        only_for(checker, at.key("via"), kind, &[OPENROUTER], "`via`");
+        only_for(checker, at.key("model_family"), kind, &[AZURE], "`model_family`");
+    }
     let models = models(checker, written_models, at.key("models"), markup_ppm);
     let timeout = checker.some_time(at.key("timeout"), timeout.as_ref(), TIMEOUT);
     let connect_timeout = checker.some_time(at.key("connect_timeout"), connect_timeout.as_ref(), CONNECT_TIMEOUT);
@@ -87,7 +101,7 @@ fn provider(
     Some(Provider {
         name: name.to_owned(),
         kind: kind?.name,
-        account: Account { base_url: base_url?, api_key, organization, project, dialect },
+        account: Account { base_url: base_url?, api_key, organization, project, api_version, dialect },
         timeout,
         connect_timeout,
         concurrency,
@@ -121,18 +135,36 @@ fn base_url(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&str>, kin
         (None, Some(kind)) => match kind.default_base_url.map(Url::parse) {
             Some(Ok(url)) => url,
             Some(Err(_)) | None => {
-                let help = "add `base_url: https://host/v1/`".to_owned();
+                let example =
+                    if kind.name == AZURE { "https://RESOURCE.openai.azure.com/" } else { "https://host/v1/" };
+                let help = format!("add `base_url: {example}`");
                 checker.report(place, format!("kind {} needs a `base_url`", kind.name), help);
                 return None;
             }
         },
         (None, None) => return None,
     };
+    if kind.is_some_and(|kind| kind.name == AZURE) {
+        stops_before_openai(checker, place, &url);
+    }
     if !url.path().ends_with('/') {
         let path = format!("{}/", url.path());
         url.set_path(&path);
     }
     Some(url)
+}
+
+/// Azure's own pages show addresses with the path that Easel adds by itself.
+fn stops_before_openai(checker: &mut Checker<'_>, place: Place<'_>, url: &Url) {
+    let path = format!("{}/", url.path());
+    let Some((prefix, _)) = path.split_once("/openai/") else { return };
+    let mut short = url.clone();
+    short.set_path(&format!("{prefix}/"));
+    let help = match place.is_expanded() {
+        true => "leave out `/openai` and what follows".to_owned(),
+        false => format!("write `{short}`"),
+    };
+    checker.report(place, "Easel adds `/openai/...` to this address by itself", help);
 }
 
 fn api_key(
@@ -151,6 +183,21 @@ fn api_key(
         checker.report(place, format!("kind {} needs an `api_key`", kind.name), help);
     }
     checker.header_value(place, written.map(|key| key.0.as_str())).map(Secret::new)
+}
+
+/// A date, with or without `-preview`, or one of Azure's words.
+fn api_version(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&str>) -> Option<String> {
+    let version = checker.text(at, written)?;
+    let date = version.strip_suffix("-preview").unwrap_or(&version);
+    let is_digit_or_dash =
+        |(at, byte): (usize, u8)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
+    let is_date = date.len() == 10 && date.bytes().enumerate().all(is_digit_or_dash);
+    if !is_date && version != "v1" {
+        let help = "write it like 2025-04-01-preview, or `v1` for addresses without a version".to_owned();
+        checker.report(at, format!("{} is not an api-version", at.shown()), help);
+        return None;
+    }
+    Some(version)
 }
 
 fn only_for(checker: &mut Checker<'_>, place: Place<'_>, kind: Option<&Kind>, kinds: &[&str], what: &str) {
@@ -205,11 +252,20 @@ fn models(
         }
         let abilities = abilities(checker, model, place);
         if let Some(price) = prices::price(checker, model, place, markup_ppm) {
-            let model = Model { name: name.clone(), price, abilities, options: model.options.clone() };
+            let family = checker.text(place.key("model_family"), model.model_family.as_deref());
+            let via = model.via.map_or(Via::default(), via);
+            let model = Model { name: name.clone(), price, abilities, options: model.options.clone(), via, family };
             read.insert(name.clone(), Arc::new(model));
         }
     }
     read
+}
+
+fn via(written: file::Via) -> Via {
+    match written {
+        file::Via::Images => Via::Images,
+        file::Via::Chat => Via::Chat,
+    }
 }
 
 fn abilities(checker: &mut Checker<'_>, model: &file::Model, at: Place<'_>) -> AbilityOverrides {
@@ -224,6 +280,8 @@ fn abilities(checker: &mut Checker<'_>, model: &file::Model, at: Place<'_>) -> A
         seed,
         negative_prompt,
         options: _,
+        via: _,
+        model_family: _,
     } = model;
     let formats = formats.as_ref().map(|formats| {
         let place = at.key("formats");

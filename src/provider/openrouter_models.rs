@@ -1,0 +1,271 @@
+//! OpenRouter's image models: how each maker's models are told a size, and what else they take (PROVIDERS.md
+//! section 7; what single models take beyond it is from their makers' documents).
+//!
+//! Data, and the two ways to write a size. Makers are told apart by the first part of a model's name. A maker nobody
+//! has described draws one picture a call from a prompt, and takes nothing that would change the picture.
+
+use crate::abilities::{Abilities, Bend, Edits, Frame, Sizes};
+use crate::config::plan::Via;
+use crate::image::{Format, Size};
+use crate::provider::openai_models;
+use crate::request::{PROMPT_MAX_CHARS, Quality};
+
+/// Models that take the same.
+#[derive(Debug)]
+pub struct Family {
+    /// How their names begin.
+    prefix: &'static str,
+    draws: Draws,
+    max_n: u8,
+    qualities: &'static [Quality],
+    formats: &'static [Format],
+    transparent: bool,
+    seed: bool,
+    /// Pictures they can be given at once; 0 changes none.
+    references: u8,
+    /// Answer a chat in words too.
+    pub talks: bool,
+}
+
+/// How a size is told.
+#[derive(Clone, Copy, Debug)]
+enum Draws {
+    /// In pixels, those of the OpenAI model by the rest of the name.
+    Pixels,
+    /// As a shape and, where there are any, one of these tiers.
+    Shapes(&'static [(u32, u32)], &'static [Tier]),
+}
+
+/// A resolution, by the word for it and the longest side it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tier(pub &'static str, u32);
+
+const TINY: Tier = Tier("512", 512);
+const ONE: Tier = Tier("1K", 1024);
+const TWO: Tier = Tier("2K", 2048);
+const FOUR: Tier = Tier("4K", 4096);
+
+/// The shapes that nearly every maker's models draw.
+const SHAPES: &[(u32, u32)] =
+    &[(1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (4, 5), (5, 4), (9, 16), (16, 9), (9, 21), (21, 9)];
+/// And the very long ones.
+const LONG_SHAPES: &[(u32, u32)] = &[
+    (1, 1),
+    (2, 3),
+    (3, 2),
+    (3, 4),
+    (4, 3),
+    (4, 5),
+    (5, 4),
+    (9, 16),
+    (16, 9),
+    (21, 9),
+    (1, 4),
+    (4, 1),
+    (1, 8),
+    (8, 1),
+];
+const GEMINI_SHAPES: &[(u32, u32)] =
+    &[(1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (4, 5), (5, 4), (9, 16), (16, 9), (21, 9)];
+const GPT_SHAPES: &[(u32, u32)] = &[(1, 1), (3, 2), (2, 3)];
+
+/// About what a picture of the tier 1K has.
+const PIXELS: u64 = 1024 * 1024;
+
+/// The maker nobody has described; the others are written over it.
+const ANY: Family = Family {
+    prefix: "",
+    draws: Draws::Shapes(SHAPES, &[ONE, TWO, FOUR]),
+    max_n: 1,
+    qualities: &[],
+    formats: &[],
+    transparent: false,
+    seed: false,
+    references: 0,
+    talks: false,
+};
+
+/// The first whose prefix fits counts; the last fits everything.
+static FAMILIES: &[Family] = &[
+    Family { prefix: "openai/gpt-5", draws: Draws::Shapes(GPT_SHAPES, &[]), references: 16, talks: true, ..ANY },
+    Family {
+        prefix: "openai/",
+        draws: Draws::Pixels,
+        max_n: 10,
+        qualities: &[Quality::Low, Quality::Medium, Quality::High],
+        formats: &Format::ALL,
+        transparent: true,
+        references: 16,
+        ..ANY
+    },
+    Family {
+        prefix: "google/gemini-2.5",
+        draws: Draws::Shapes(GEMINI_SHAPES, &[]),
+        seed: true,
+        references: 3,
+        talks: true,
+        ..ANY
+    },
+    Family {
+        prefix: "google/gemini-3.1-flash",
+        draws: Draws::Shapes(LONG_SHAPES, &[TINY, ONE, TWO, FOUR]),
+        seed: true,
+        references: 14,
+        talks: true,
+        ..ANY
+    },
+    Family {
+        prefix: "google/",
+        draws: Draws::Shapes(GEMINI_SHAPES, &[ONE, TWO, FOUR]),
+        seed: true,
+        references: 14,
+        talks: true,
+        ..ANY
+    },
+    Family {
+        prefix: "black-forest-labs/",
+        draws: Draws::Shapes(SHAPES, &[ONE, TWO]),
+        formats: &[Format::Png, Format::Jpeg],
+        seed: true,
+        references: 8,
+        ..ANY
+    },
+    Family { prefix: "bytedance-seed/", draws: Draws::Shapes(SHAPES, &[TWO, FOUR]), seed: true, references: 10, ..ANY },
+    ANY,
+];
+
+/// The family of the model by this name.
+pub fn family(model: &str) -> &'static Family {
+    FAMILIES.iter().find(|family| model.starts_with(family.prefix)).unwrap_or(&ANY)
+}
+
+/// A size as it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// In pixels.
+    Pixels(Size),
+    /// As a shape, `(across, down)`, and a tier.
+    Shape((u32, u32), Option<Tier>),
+}
+
+impl Family {
+    /// What `model`, which is of this family, can do by this way. A chat is told a shape and a seed and nothing else.
+    pub fn abilities(&self, model: &str, via: Via) -> Abilities {
+        let images = via == Via::Images;
+        Abilities {
+            max_n: if images { self.max_n } else { 1 },
+            prompt_chars: PROMPT_MAX_CHARS,
+            sizes: match self.draws {
+                Draws::Pixels if images => of_openai(model).sizes,
+                draws => Sizes::Ratios { shapes: draws.shapes().to_vec(), pixels: PIXELS },
+            },
+            formats: if images { self.formats.to_vec() } else { Vec::new() },
+            qualities: if images { self.qualities.to_vec() } else { Vec::new() },
+            seed: self.seed,
+            negative_prompt: false,
+            transparent: images && self.transparent,
+            compression: images && !self.formats.is_empty(),
+            style: false,
+            generate: true,
+            edit: (self.references > 0).then_some(Edits { images: self.references, mask: false }),
+        }
+    }
+
+    /// How `frame` is told by this way.
+    pub fn told(&self, frame: Frame, via: Via) -> Option<Told> {
+        let asked = frame.nominal()?;
+        let shape = match (self.draws, frame) {
+            (Draws::Pixels, _) if via == Via::Images => return Some(Told::Pixels(asked)),
+            (_, Frame::Ratio { across, down, .. }) => (across, down),
+            // The config lists sizes of its own: the nearest shape stands for each.
+            (draws, _) => nearest(draws.shapes(), asked)?,
+        };
+        Some(Told::Shape(shape, self.draws.tier(asked, via)))
+    }
+}
+
+impl Draws {
+    fn shapes(self) -> &'static [(u32, u32)] {
+        match self {
+            Draws::Pixels => GPT_SHAPES,
+            Draws::Shapes(shapes, _) => shapes,
+        }
+    }
+
+    /// The smallest tier that covers `asked`, else the largest. No document says that a chat knows the tiniest.
+    fn tier(self, asked: Size, via: Via) -> Option<Tier> {
+        let Draws::Shapes(_, tiers) = self else { return None };
+        let side = asked.width.max(asked.height);
+        let known = || tiers.iter().copied().filter(|tier| via == Via::Images || *tier != TINY);
+        known().find(|tier| tier.1 >= side).or_else(|| known().next_back())
+    }
+}
+
+/// What OpenAI's own model behind `openai/NAME` can do.
+fn of_openai(model: &str) -> Abilities {
+    openai_models::family(model.strip_prefix("openai/").unwrap_or(model)).abilities()
+}
+
+fn nearest(shapes: &[(u32, u32)], asked: Size) -> Option<(u32, u32)> {
+    let anything = Bend { tolerance_ppm: u32::MAX, strict: false };
+    match (Sizes::Ratios { shapes: shapes.to_vec(), pixels: PIXELS }).fit(asked, anything) {
+        Ok((Frame::Ratio { across, down, .. }, _)) => Some((across, down)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tier(model: &str, size: &str, via: Via) -> Option<&'static str> {
+        match family(model).told(Frame::Pixels(size.parse().unwrap()), via) {
+            Some(Told::Shape(_, tier)) => tier.map(|tier| tier.0),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_wish_becomes_the_smallest_tier_that_covers_it_and_no_tier_where_there_is_none() {
+        for (model, size, told) in [
+            ("google/gemini-3.1-flash-image", "512x512", Some("512")),
+            ("google/gemini-3.1-flash-image", "513x512", Some("1K")),
+            ("google/gemini-3-pro-image", "512x512", Some("1K")),
+            ("google/gemini-3-pro-image", "1536x1024", Some("2K")),
+            ("google/gemini-3-pro-image", "4096x4096", Some("4K")),
+            ("google/gemini-2.5-flash-image", "1024x1024", None),
+            ("black-forest-labs/flux.2-pro", "4096x4096", Some("2K")),
+            ("bytedance-seed/seedream-4.5", "1024x1024", Some("2K")),
+            ("somebody/new", "2048x1024", Some("2K")),
+        ] {
+            assert_eq!(tier(model, size, Via::Images), told, "{model} {size}");
+        }
+        assert_eq!(tier("google/gemini-3.1-flash-image", "512x512", Via::Chat), Some("1K"));
+    }
+
+    #[test]
+    fn only_openais_models_are_told_pixels_and_only_by_the_image_api() {
+        let frame = Frame::Pixels(Size::new(1536, 1024));
+        let model = family("openai/gpt-image-2");
+        assert_eq!(model.told(frame, Via::Images), Some(Told::Pixels(Size::new(1536, 1024))));
+        assert_eq!(model.told(frame, Via::Chat), Some(Told::Shape((3, 2), None)));
+        assert_eq!(model.told(Frame::Default, Via::Images), None);
+        let odd = Frame::Pixels(Size::new(1344, 768));
+        let told = family("google/gemini-2.5-flash-image").told(odd, Via::Images);
+        assert_eq!(told, Some(Told::Shape((16, 9), None)), "a size from the config is told as a shape too");
+    }
+
+    #[test]
+    fn a_chat_can_do_less_and_an_unknown_maker_least() {
+        let model = "openai/gpt-image-2";
+        let images = family(model).abilities(model, Via::Images);
+        let chat = family(model).abilities(model, Via::Chat);
+        assert_eq!((images.max_n, images.transparent, images.formats.len(), images.qualities.len()), (10, true, 3, 3));
+        assert_eq!((chat.max_n, chat.transparent, chat.formats.len(), chat.qualities.len()), (1, false, 0, 0));
+        assert_eq!(images.sizes, of_openai(model).sizes);
+        let unknown = family("somebody/new").abilities("somebody/new", Via::Images);
+        assert_eq!((unknown.max_n, unknown.seed, unknown.transparent, unknown.edit), (1, false, false, None));
+        let flux = family("black-forest-labs/flux.2-pro").abilities("black-forest-labs/flux.2-pro", Via::Images);
+        assert_eq!((flux.max_n, flux.seed, flux.edit), (1, true, Some(Edits { images: 8, mask: false })));
+    }
+}

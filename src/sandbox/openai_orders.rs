@@ -1,0 +1,173 @@
+//! An order at OpenAI: what its fields say is to be drawn, and the drawing (PROVIDERS.md 1.1, 1.2 and 1.4).
+//!
+//! The GPT image models and the two DALL-E models each take only their own fields, and an edit takes others than a
+//! generation. Azure serves the same models and reads its orders here too. Words for what is wrong are elsewhere.
+
+use base64_simd::STANDARD;
+use serde_json::{Value, json};
+
+use super::call::{Call, No, draw, unix_time};
+use super::draw::Sketch;
+use super::faults::Mode;
+use super::fields::{Fields, Wrong};
+use super::openai_models::{Family, quality, size, tokens};
+use crate::image::{Format, Size};
+
+/// How an order comes in; each way knows fields of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// A prompt alone.
+    Generation,
+    /// Pictures in a form.
+    FormEdit,
+    /// Pictures in JSON.
+    JsonEdit,
+}
+
+/// What is to be drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Order {
+    model: String,
+    pub family: Family,
+    pub prompt: String,
+    n: u32,
+    size: Size,
+    /// Never `auto`.
+    quality: String,
+    format: Format,
+    compression: u8,
+    transparent: bool,
+    /// Links instead of base64.
+    links: bool,
+    /// Stands for the pictures an edit starts from; 0 when there are none.
+    pub mark: u64,
+}
+
+impl Order {
+    /// The order in `fields`, from which the model has been taken.
+    pub(super) fn read(model: String, family: Family, mut fields: Fields, way: Way) -> Result<Order, Wrong> {
+        let prompt = fields.prompt("prompt", family.prompt_chars())?;
+        let most = if family == Family::Dalle3 { 1 } else { 10 };
+        let n = fields.whole("n", 1..=most)?.and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
+        let size = size(family, &mut fields)?;
+        let quality = quality(family, fields.choice("quality", family.qualities())?);
+        fields.text("user")?;
+        let mut order = Order {
+            model,
+            family,
+            prompt,
+            n,
+            size,
+            quality,
+            format: Format::Png,
+            compression: 100,
+            transparent: false,
+            links: false,
+            mark: 0,
+        };
+        if family.is_dalle() {
+            order.read_dalle(&mut fields, way)?
+        } else {
+            order.read_gpt(&mut fields, way)?
+        }
+        fields.end()?;
+        Ok(order)
+    }
+
+    /// Fields of the DALL-E models only.
+    fn read_dalle(&mut self, fields: &mut Fields, way: Way) -> Result<(), Wrong> {
+        let form = fields.choice("response_format", &["url", "b64_json"])?;
+        self.links = form.as_deref() != Some("b64_json");
+        if self.family == Family::Dalle3 && way == Way::Generation {
+            fields.choice("style", &["vivid", "natural"])?;
+        }
+        Ok(())
+    }
+
+    /// Fields of the GPT image models only.
+    fn read_gpt(&mut self, fields: &mut Fields, way: Way) -> Result<(), Wrong> {
+        let format = fields.choice("output_format", &["png", "jpeg", "webp"])?;
+        self.format = format.and_then(|word| word.parse().ok()).unwrap_or(Format::Png);
+        let compression = fields.whole("output_compression", 0..=100)?;
+        self.compression = compression.and_then(|share| u8::try_from(share).ok()).unwrap_or(100);
+        if self.compression < 100 && self.format == Format::Png {
+            return Err(Wrong::other(
+                "output_compression",
+                "Compression less than 100 is not supported for PNG output format.",
+            ));
+        }
+        let background = fields.choice("background", &["transparent", "opaque", "auto"])?;
+        self.transparent = background.as_deref() == Some("transparent");
+        if self.transparent && self.format == Format::Jpeg {
+            return Err(Wrong::other("background", "Transparent background is not supported for JPEG output format."));
+        }
+        if way != Way::FormEdit {
+            fields.choice("moderation", &["low", "auto"])?;
+        }
+        let fidelity = if way == Way::Generation { None } else { fields.choice("input_fidelity", &["high", "low"])? };
+        if fidelity.is_some() && self.model.contains("mini") {
+            return Err(Wrong::other("input_fidelity", "This model does not support the 'input_fidelity' parameter."));
+        }
+        fields.whole("partial_images", 0..=3)?;
+        if fields.flag("stream")? == Some(true) {
+            return Err(Wrong::other("stream", "This sandbox does not stream."));
+        }
+        if self.family == Family::Gpt26 && way == Way::Generation {
+            fields.choice("complexity", &["low", "medium", "high"])?;
+        }
+        Ok(())
+    }
+
+    /// Draws, charges and answers.
+    pub(super) async fn fill(self, call: &Call) -> Result<Value, No> {
+        if call.fate == Mode::NoPictures {
+            return Ok(json!({"created": unix_time(), "data": []}));
+        }
+        let sketches: Vec<Sketch> = (0..self.n).map(|index| self.sketch(call, index)).collect();
+        let data = if self.links {
+            let link = |sketch| json!({"url": format!("{}{}", call.origin, call.desk.shelf.put(call.name, sketch))});
+            sketches.into_iter().map(link).collect()
+        } else {
+            let files = draw(sketches).await?;
+            files.iter().map(|file| json!({"b64_json": STANDARD.encode_to_string(file)})).collect()
+        };
+        // Nothing is awaited from here on: what is charged is answered.
+        call.charge(&self.model, self.size, Some(&self.quality), self.n, 0)?;
+        Ok(self.body(data))
+    }
+
+    fn sketch(&self, call: &Call, index: u32) -> Sketch {
+        let sketch = call.sketch(&self.prompt, call.luck ^ self.mark, index, self.size);
+        Sketch { format: self.format, transparent: self.transparent, quality: self.compression.min(85), ..sketch }
+    }
+
+    /// `ImagesResponse` (section 1.4): the GPT image models echo what they really used, DALL-E 3 its prompt.
+    fn body(&self, mut data: Vec<Value>) -> Value {
+        if self.family == Family::Dalle3 {
+            for item in &mut data {
+                item["revised_prompt"] = json!(format!("A detailed picture: {}", self.prompt));
+            }
+        }
+        let mut body = json!({"created": unix_time(), "data": data});
+        if !self.family.is_dalle() {
+            body["background"] = json!(if self.transparent { "transparent" } else { "opaque" });
+            body["output_format"] = json!(self.format.word());
+            body["size"] = json!(self.size.to_string());
+            body["quality"] = json!(self.quality);
+            body["usage"] = self.usage();
+        }
+        body
+    }
+
+    fn usage(&self) -> Value {
+        let input = u64::try_from(self.prompt.len()).unwrap_or(u64::MAX).div_ceil(4) + 7;
+        let output = tokens(self.size, &self.quality) * u64::from(self.n);
+        json!({
+            "input_tokens": input,
+            "output_tokens": output,
+            "total_tokens": input + output,
+            "input_tokens_details": {"text_tokens": input, "image_tokens": 0},
+            "output_tokens_details": {"image_tokens": output, "text_tokens": 0},
+        })
+    }
+}

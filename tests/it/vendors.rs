@@ -1,0 +1,222 @@
+//! What a provider sends, taken by the sandbox that reads the same documents with other eyes; and its price, told and
+//! charged alike.
+//!
+//! The provider's own two functions are used, without the gateway: what the sandbox refuses here, the vendor would.
+
+use bytes::Bytes;
+use easel::abilities::{Bend, Unable};
+use easel::config::plan::{Plan, Provider};
+use easel::image::{Format, Picture, Size};
+use easel::money::Usd;
+use easel::provider::{Drawn, Job, Reply, Reported, Source, Step, abilities, by_kind};
+use easel::request::{Edit, Fidelity, ImageRequest, Input, Mask};
+use easel::sandbox::{Name, Sandbox, Settings};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use image::{DynamicImage, ImageFormat, RgbaImage};
+use serde_json::{Value, json};
+use std::io::Cursor;
+use std::time::Duration;
+
+use crate::client::Client;
+use crate::world::{World, ask_with, plan};
+
+const CONFIG: &str = "
+providers:
+  openai:
+    kind: openai
+    base_url: ${SANDBOX}/openai/v1/
+    api_key: sk-test
+    models: {gpt-image-2.6-flare: {price: 0.04}, gpt-image-1-mini: {price: 0.04}, dall-e-2: {price: 0.04}}
+  compatible:
+    kind: openai_compatible
+    base_url: ${SANDBOX}/compatible/v1/
+    api_key: sk-test
+    dialect: {edit_path: images/edits}
+    models: {any-model: {price: 0.04}}
+  azure:
+    kind: azure
+    base_url: ${SANDBOX}/azure/
+    api_key: az-test
+    models: {pictures-gpt-image-1: {price: 0.04, model_family: gpt-image-1}}
+  azure-v1:
+    kind: azure
+    base_url: ${SANDBOX}/azure/
+    api_key: az-test
+    api_version: v1
+    models: {gpt-image-1: {price: 0.04}}
+  openrouter:
+    kind: openrouter
+    base_url: ${SANDBOX}/openrouter/api/v1/
+    api_key: sk-or-test
+    models:
+      openai/gpt-image-2: {price: 0.04}
+      google/gemini-3.1-flash-image: {price: 0.04}
+      black-forest-labs/flux.2-pro: {price: 0.04, via: chat}
+routes:
+  - {name: azure, match: {models: [azure]}, offers: [azure/pictures-gpt-image-1]}
+  - {name: openrouter, match: {models: [openrouter]}, offers: [openrouter/openai/gpt-image-2]}
+  - {name: chat, match: {models: [chat]}, offers: [openrouter/black-forest-labs/flux.2-pro]}
+";
+
+async fn sandbox(settings: &str) -> (Sandbox, Plan) {
+    let settings: Settings = serde_yaml::from_str(settings).unwrap();
+    let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), settings).await.unwrap();
+    let plan = plan(CONFIG, &sandbox.url());
+    (sandbox, plan)
+}
+
+/// A real PNG whose left half is opaque.
+fn input(side: u32) -> Input {
+    let pixels =
+        RgbaImage::from_fn(side, side, |x, y| image::Rgba([x as u8, y as u8, 9, if 2 * x < side { 255 } else { 0 }]));
+    let mut bytes = Vec::new();
+    DynamicImage::ImageRgba8(pixels).write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).unwrap();
+    Input { bytes: bytes.into(), format: Format::Png, size: Size::new(side, side) }
+}
+
+fn edit(images: usize, mask: bool) -> Edit {
+    let mask = mask.then(|| Mask { clear: input(64), white: Bytes::new() });
+    Edit { images: vec![input(64); images], mask, fidelity: Some(Fidelity::High) }
+}
+
+/// Asks a provider's model as the gateway would, sends it, and reads the answer.
+async fn draw(sandbox: &Sandbox, provider: &Provider, model: &str, wish: &Value, edit: Option<Edit>) -> Drawn {
+    let kind = by_kind(provider.kind).unwrap();
+    let model = &provider.models[model];
+    let mut request = ImageRequest::from_json(wish.to_string().as_bytes()).unwrap();
+    request.edit = edit;
+    let bend = Bend { tolerance_ppm: 150_000, strict: false };
+    let fitted = abilities(kind, &provider.account, model).fit(&request, bend).unwrap();
+    let job = Job {
+        account: &provider.account,
+        model,
+        request: &request,
+        n: request.n,
+        frame: fitted.frame,
+        quality: fitted.quality,
+        time_left: Duration::from_secs(20),
+    };
+    let call = kind.ask(&job).unwrap();
+    let headers: Vec<(&str, &str)> =
+        call.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    let mut client = Client::connect(sandbox.addr()).await.lenient();
+    let path = &call.url[url::Position::BeforePath..];
+    client.send(call.method.as_str(), path, &headers, &call.body).await;
+    let answer = client.receive().await.unwrap();
+    let told = answer.text();
+    let header = |(name, value): (&String, &String)| {
+        (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())
+    };
+    let headers: HeaderMap = answer.headers.iter().map(header).collect();
+    match kind.read(&job, &Reply { status: answer.status, headers, body: answer.body.into() }) {
+        Step::Done(drawn) => drawn,
+        other => panic!("{} {}: {other:?}: {}", provider.name, model.name, &told[..told.len().min(500)]),
+    }
+}
+
+fn sizes(drawn: &Drawn) -> Vec<String> {
+    let size = |source: &Source| match source {
+        Source::Inline(encoded) => Picture::inspect(encoded.clone()).unwrap().size.to_string(),
+        Source::Link(url) => panic!("a link: {url}"),
+    };
+    drawn.images.iter().map(|found| size(&found.source)).collect()
+}
+
+/// Everything a caller may wish of each model that takes it.
+fn wishes() -> Vec<(&'static str, &'static str, Value, &'static str)> {
+    let gpt = json!({"prompt": "a red fox", "n": 2, "quality": "low", "output_format": "webp", "output_compression": 80,
+        "background": "transparent", "moderation": "low", "style": "vivid", "complexity": "low", "user": "u",
+        "size": "1536x1024"});
+    let shape = json!({"prompt": "a red fox", "size": "1280x1280", "seed": 7, "quality": "low", "style": "vivid"});
+    vec![
+        ("openai", "gpt-image-2.6-flare", gpt.clone(), "1536x1024"),
+        ("openai", "gpt-image-1-mini", gpt.clone(), "1536x1024"),
+        ("openai", "dall-e-2", json!({"prompt": "x", "n": 2, "size": "512x512", "user": "u"}), "512x512"),
+        ("compatible", "any-model", json!({"prompt": "x", "n": 2, "size": "320x256", "user": "u"}), "320x256"),
+        ("azure", "pictures-gpt-image-1", gpt.clone(), "1536x1024"),
+        ("azure-v1", "gpt-image-1", gpt.clone(), "1536x1024"),
+        ("openrouter", "openai/gpt-image-2", gpt, "1536x1024"),
+        ("openrouter", "google/gemini-3.1-flash-image", shape.clone(), "2048x2048"),
+        ("openrouter", "black-forest-labs/flux.2-pro", shape, "2048x2048"),
+    ]
+}
+
+fn name(provider: &str) -> Name {
+    match provider {
+        "openai" => Name::OpenAi,
+        "compatible" => Name::Compatible,
+        "openrouter" => Name::OpenRouter,
+        _ => Name::Azure,
+    }
+}
+
+#[tokio::test]
+async fn every_wish_is_sent_in_a_form_that_the_strict_vendor_takes_and_is_charged_as_told() {
+    let (sandbox, plan) = sandbox("{vendors: {openrouter: {default_price: 0.000000301}}}").await;
+    for (provider, model, wish, size) in wishes() {
+        sandbox.reset();
+        let drawn = draw(&sandbox, &plan.providers[provider], model, &wish, None).await;
+        let pictures = wish["n"].as_u64().unwrap_or(1);
+        assert_eq!(sizes(&drawn), vec![size; pictures as usize], "{provider}/{model}");
+        let bill = sandbox.invoice().vendor(name(provider)).clone();
+        assert_eq!((bill.pictures, &bill.violations[..]), (pictures, &[][..]), "{provider}/{model}");
+        let reported = drawn.usage.reported.map(|reported| match reported {
+            Reported::Dollars(text) => Usd::rounded(&text).unwrap(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(reported, (provider == "openrouter").then_some(bill.usd), "{provider}/{model}");
+    }
+}
+
+#[tokio::test]
+async fn every_edit_is_sent_in_a_form_that_the_strict_vendor_takes() {
+    let (sandbox, plan) = sandbox("{}").await;
+    for (provider, model, mut wish, size) in wishes() {
+        let provider = &plan.providers[provider];
+        let able = abilities(by_kind(provider.kind).unwrap(), &provider.account, &provider.models[model]).edit.unwrap();
+        // JPEG and WebP are none the worse for a transparent background that nobody asked for.
+        wish.as_object_mut().unwrap().remove("background");
+        for (images, mask) in [(1, false), (usize::from(able.images), false), (1, true)] {
+            if mask && !able.mask {
+                continue;
+            }
+            sandbox.reset();
+            let drawn = draw(&sandbox, provider, model, &wish, Some(edit(images, mask))).await;
+            assert_eq!(sizes(&drawn)[0], size, "{}/{model}", provider.name);
+            let bill = sandbox.invoice().vendor(name(&provider.name)).clone();
+            assert_eq!(bill.violations, [""; 0], "{}/{model}", provider.name);
+            assert_eq!(bill.pictures, wish["n"].as_u64().unwrap_or(1), "{}/{model}", provider.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_takes_no_mask_is_not_asked_with_one() {
+    let (_sandbox, plan) = sandbox("{}").await;
+    let provider = &plan.providers["openrouter"];
+    let mut request = ImageRequest::from_json(br#"{"prompt":"x"}"#).unwrap();
+    request.edit = Some(edit(1, true));
+    for model in provider.models.values() {
+        let able = abilities(by_kind("openrouter").unwrap(), &provider.account, model);
+        assert_eq!(able.fit(&request, Bend { tolerance_ppm: 0, strict: false }), Err(Unable::Mask), "{}", model.name);
+    }
+}
+
+#[tokio::test]
+async fn what_azure_and_openrouter_charge_is_what_the_ledger_says() {
+    let settings =
+        serde_yaml::from_str("{vendors: {azure: {default_price: 0.04}, openrouter: {default_price: 0.000000301}}}");
+    let world = World::with(CONFIG, settings.unwrap()).await;
+    for model in ["azure", "openrouter", "chat"] {
+        let answer = world.draw(ask_with("a red fox", json!({"model": model, "n": 3}))).await;
+        assert_eq!((answer.status, answer.json()["data"].as_array().map(Vec::len)), (200, Some(3)), "{model}");
+        assert_eq!(world.spent(), world.invoiced(), "{model}");
+    }
+    // Three at Azure's price, six at a price that only OpenRouter's answers tell.
+    assert_eq!(world.spent(), Usd::from_nanos(120_000_000 + 6 * 301));
+    let refused = world.draw(ask_with("forbidden", json!({"model": "openrouter"}))).await;
+    assert_eq!(refused.error(), (400, "moderation_blocked".to_owned(), String::new()));
+    let refused = world.draw(ask_with("forbidden too", json!({"model": "chat"}))).await;
+    assert_eq!(refused.error(), (400, "moderation_blocked".to_owned(), String::new()));
+    assert_eq!(world.spent(), world.invoiced());
+}
