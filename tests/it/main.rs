@@ -3,7 +3,8 @@
 
 mod client;
 mod commands; // the easel command: check, schema, demo, serve and its signals
-mod crowd; // single flight, concurrency caps, the queue
+mod crowd;
+mod edits; // single flight, concurrency caps, the queue
 mod golden; // wire formats against golden samples, no network
 mod h2;
 mod money; // invoice and ledger
