@@ -45,6 +45,8 @@ pub struct Edits {
     pub images: u8,
     /// Takes a mask.
     pub mask: bool,
+    /// Draws in the first picture's own size, whatever is asked.
+    pub keeps_size: bool,
 }
 
 /// The sizes a model draws.
@@ -217,14 +219,8 @@ impl Abilities {
     pub fn fit(&self, request: &ImageRequest, bend: Bend) -> Result<Fitted, Unable> {
         self.check_wishes(request)?;
         let mut adjusted = Vec::new();
-        let frame = match request.size {
-            None => Frame::Default,
-            Some(asked) => {
-                let (frame, change) = self.sizes.fit(asked, bend)?;
-                adjusted.extend(change);
-                frame
-            }
-        };
+        let (frame, change) = self.frame(request, bend)?;
+        adjusted.extend(change);
         let quality = request.quality.filter(|quality| self.qualities.contains(quality));
         if quality != request.quality {
             adjusted.push(Adjustment::Dropped("quality"));
@@ -236,6 +232,22 @@ impl Abilities {
             adjusted.push(Adjustment::Dropped("style"));
         }
         Ok(Fitted { frame, quality, adjusted })
+    }
+
+    /// The size to ask for, and what changed.
+    fn frame(&self, request: &ImageRequest, bend: Bend) -> Result<(Frame, Option<Adjustment>), Unable> {
+        let own = request.edit.as_ref().filter(|_| self.edit.is_some_and(|edit| edit.keeps_size));
+        match (own.and_then(|edit| edit.images.first()), request.size) {
+            (Some(first), Some(asked)) if asked != first.size && bend.strict => Err(Unable::Size),
+            (Some(first), asked) => {
+                let changed = asked.filter(|asked| *asked != first.size);
+                let change =
+                    changed.map(|asked| Adjustment::Changed("size", asked.to_string(), first.size.to_string()));
+                Ok((Frame::Pixels(first.size), change))
+            }
+            (None, None) => Ok((Frame::Default, None)),
+            (None, Some(asked)) => self.sizes.fit(asked, bend),
+        }
     }
 
     fn check_operation(&self, edit: Option<&Edit>) -> Result<(), Unable> {
@@ -449,5 +461,39 @@ mod tests {
         let fitted = fit(r#"{"prompt":"a fox","quality":"high","style":"vivid","output_compression":3}"#).unwrap();
         let told: Vec<String> = fitted.adjusted.iter().map(ToString::to_string).collect();
         assert_eq!(told, ["quality dropped", "output_compression dropped", "style dropped"]);
+    }
+
+    #[test]
+    fn an_edit_goes_only_to_a_model_that_takes_its_pictures_and_may_keep_their_size() {
+        use crate::request::{Input, Mask};
+        let input = |side| Input { bytes: Default::default(), format: Format::Png, size: Size::new(side, side) };
+        let mut able = Abilities {
+            max_n: 1,
+            prompt_chars: 10,
+            sizes: Sizes::Any,
+            formats: Vec::new(),
+            qualities: Vec::new(),
+            seed: false,
+            negative_prompt: false,
+            transparent: false,
+            compression: false,
+            style: false,
+            generate: false,
+            edit: None,
+        };
+        let mut request = ImageRequest::from_json(br#"{"prompt":"a hat","size":"512x512"}"#).unwrap();
+        assert_eq!(able.fit(&request, BEND), Err(Unable::Generate));
+        let mask = Mask { clear: input(64), white: Default::default() };
+        request.edit = Some(Edit { images: vec![input(64), input(32)], mask: Some(mask), fidelity: None });
+        assert_eq!(able.fit(&request, BEND), Err(Unable::Edit));
+        able.edit = Some(Edits { images: 1, mask: false, keeps_size: true });
+        assert_eq!(able.fit(&request, BEND), Err(Unable::Images { limit: 1 }));
+        able.edit = Some(Edits { images: 2, mask: false, keeps_size: true });
+        assert_eq!(able.fit(&request, BEND), Err(Unable::Mask));
+        able.edit = Some(Edits { images: 2, mask: true, keeps_size: true });
+        let fitted = able.fit(&request, BEND).unwrap();
+        assert_eq!(fitted.frame, Frame::Pixels(Size::new(64, 64)));
+        assert_eq!(fitted.adjusted[0].to_string(), "size 512x512 -> 64x64");
+        assert_eq!(able.fit(&request, STRICT), Err(Unable::Size));
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::abilities::{Abilities, Frame, Sizes, Steps};
+use crate::abilities::{Abilities, Edits, Frame, Sizes, Steps};
 use crate::config::plan::Account;
 use crate::failure::{Class, Failure};
 use crate::image::Format;
@@ -45,7 +45,25 @@ struct Family {
     formats: &'static [Format],
     output_quality: bool,
     negative_prompt: bool,
+    generate: bool,
+    edit: Option<EditInput>,
 }
+
+/// How a family is given pictures.
+#[derive(Clone, Copy, Debug)]
+struct EditInput {
+    /// The input's name.
+    image: &'static str,
+    /// It takes a list of so many; 1 takes a single text.
+    images: u8,
+    /// Takes a `mask`, white where it may change.
+    mask: bool,
+    /// Draws in the picture's own size.
+    keeps_size: bool,
+}
+
+/// A picture to start from, its size kept.
+const FROM_IMAGE: EditInput = EditInput { image: "image", images: 1, mask: false, keeps_size: true };
 
 /// A FLUX model with the fewest inputs; the others are written over it.
 const FLUX: Family = Family {
@@ -55,6 +73,8 @@ const FLUX: Family = Family {
     formats: &[Format::Png, Format::Jpeg],
     output_quality: false,
     negative_prompt: false,
+    generate: true,
+    edit: None,
 };
 
 /// A FLUX model that draws several.
@@ -66,11 +86,29 @@ static FAMILIES: &[Family] = &[
     Family { prefix: "flux-schnell", ..OPEN_FLUX },
     // Same inputs as the model it steers, but a size in pixels.
     Family { prefix: "flux-dev-controlnet", size: SizeInput::Pixels, output_quality: true, max_n: 4, ..UNKNOWN },
-    Family { prefix: "flux-dev", ..OPEN_FLUX },
+    Family { prefix: "flux-dev", edit: Some(FROM_IMAGE), ..OPEN_FLUX },
     Family { prefix: "flux-1.1-pro-ultra", ..FLUX },
     Family { prefix: "flux-1.1-pro", formats: &Format::ALL, output_quality: true, ..FLUX },
+    Family {
+        prefix: "flux-kontext",
+        edit: Some(EditInput { image: "input_image", keeps_size: false, ..FROM_IMAGE }),
+        ..FLUX
+    },
+    Family { prefix: "flux-fill", generate: false, edit: Some(EditInput { mask: true, ..FROM_IMAGE }), ..FLUX },
+    Family {
+        prefix: "flux-2",
+        edit: Some(EditInput { image: "input_images", images: 8, mask: false, keeps_size: false }),
+        ..FLUX
+    },
     FLUX,
-    Family { prefix: "sdxl", size: SizeInput::Pixels, max_n: 4, negative_prompt: true, ..UNKNOWN },
+    Family {
+        prefix: "sdxl",
+        size: SizeInput::Pixels,
+        max_n: 4,
+        negative_prompt: true,
+        edit: Some(EditInput { mask: true, ..FROM_IMAGE }),
+        ..UNKNOWN
+    },
     UNKNOWN,
 ];
 
@@ -82,6 +120,8 @@ const UNKNOWN: Family = Family {
     formats: &[],
     output_quality: false,
     negative_prompt: false,
+    generate: true,
+    edit: None,
 };
 
 /// The shapes of the FLUX models.
@@ -141,6 +181,8 @@ impl Provider for Replicate {
             "black-forest-labs/flux-1.1-pro",
             "black-forest-labs/flux-1.1-pro-ultra",
             "black-forest-labs/flux-2-pro",
+            "black-forest-labs/flux-kontext-pro",
+            "black-forest-labs/flux-fill-pro",
             "stability-ai/sdxl",
         ]
     }
@@ -169,8 +211,8 @@ impl Provider for Replicate {
             transparent: false,
             compression: family.output_quality,
             style: false,
-            generate: true,
-            edit: None,
+            generate: family.generate,
+            edit: family.edit.map(|edit| Edits { images: edit.images, mask: edit.mask, keeps_size: edit.keeps_size }),
         }
     }
 
@@ -232,11 +274,27 @@ fn input(job: &Job<'_>) -> Map<String, Value> {
     let takes_format = !family.formats.is_empty() || job.model.abilities.formats.is_some();
     wire::put(&mut input, "output_format", request.output_format.filter(|_| takes_format).map(format_word));
     wire::put(&mut input, "output_quality", request.output_compression.filter(|_| family.output_quality));
-    put_size(&mut input, job, family.size);
+    let own_size = put_pictures(&mut input, job, family.edit);
+    if !own_size {
+        put_size(&mut input, job, family.size);
+    }
     for (field, value) in &job.model.options {
         input.insert(field.clone(), value.clone());
     }
     input
+}
+
+/// The pictures of an edit as `data:` URLs, and whether the model draws in their size.
+fn put_pictures(input: &mut Map<String, Value>, job: &Job<'_>, how: Option<EditInput>) -> bool {
+    let (Some(edit), Some(how)) = (&job.request.edit, how) else { return false };
+    let mut urls = edit.images.iter().map(|image| wire::data_url(image.format.media_type(), &image.bytes));
+    match how.images {
+        1 => wire::put(input, how.image, urls.next()),
+        _ => wire::put(input, how.image, Some(urls.collect::<Vec<_>>())),
+    }
+    let mask = edit.mask.as_ref().map(|mask| wire::data_url(Format::Png.media_type(), &mask.white));
+    wire::put(input, "mask", mask);
+    how.keeps_size
 }
 
 fn put_size(input: &mut Map<String, Value>, job: &Job<'_>, how: SizeInput) {
