@@ -19,6 +19,9 @@ use crate::request::{ImageRequest, Quality};
 mod abridged;
 pub mod compatible;
 mod complaint;
+pub mod dashscope;
+mod dashscope_models;
+mod dashscope_reply;
 #[cfg(test)]
 mod fixture;
 mod form;
@@ -31,7 +34,7 @@ mod wire;
 
 /// Every wire format, by the `kind` the config uses.
 pub static ALL: &[&dyn Provider] =
-    &[&openai::OpenAi, &compatible::Compatible, &stability::Stability, &replicate::Replicate];
+    &[&openai::OpenAi, &compatible::Compatible, &stability::Stability, &replicate::Replicate, &dashscope::DashScope];
 
 /// The provider of this `kind`.
 pub fn by_kind(kind: &str) -> Option<&'static dyn Provider> {
@@ -236,12 +239,14 @@ mod tests {
     use crate::provider::fixture::Desk;
 
     /// One model for each way a provider reads a reply.
-    const MODELS: [(&str, &str); 5] = [
+    const MODELS: [(&str, &str); 7] = [
         ("openai", "gpt-image-2"),
         ("openai_compatible", "any"),
         ("stability", "core"),
         ("stability", "stable-diffusion-xl-1024-v1-0"),
         ("replicate", "black-forest-labs/flux-schnell"),
+        ("dashscope", "qwen-image-2.0"),
+        ("dashscope", "wan2.2-t2i-flash"),
     ];
 
     /// JSON built of the words that the providers look for.
