@@ -23,6 +23,9 @@ const ROOT: [&str; 2] = ["api", "v1"];
 /// Seeds are from 0 to this.
 const LARGEST_SEED: u32 = i32::MAX as u32;
 
+/// The largest file that may be changed.
+const LARGEST_INPUT: usize = 10 * 1024 * 1024;
+
 /// What is cut off a longer one, without a word.
 const NEGATIVE_PROMPT_CHARS: usize = 500;
 
@@ -53,10 +56,7 @@ impl Provider for DashScope {
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
-        if job.request.negative_prompt.as_ref().is_some_and(|text| text.chars().count() > NEGATIVE_PROMPT_CHARS) {
-            let why = format!("a negative_prompt of more than {NEGATIVE_PROMPT_CHARS} characters would be cut off");
-            return Err(Failure::new(Class::AdapterBug, why));
-        }
+        check(job)?;
         let mut headers = wire::headers(job.account, "authorization", "Bearer ")?;
         let (path, input) = match family(&job.model.name).surface {
             Surface::Messages => (["multimodal-generation", "generation"], messages(job)),
@@ -73,6 +73,22 @@ impl Provider for DashScope {
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
         dashscope_reply::read(job, reply)
     }
+}
+
+/// Refuses what this vendor would, or would cut off without a word; another vendor may take it.
+fn check(job: &Job<'_>) -> Result<(), Failure> {
+    let family = family(&job.model.name);
+    if job.request.negative_prompt.as_ref().is_some_and(|text| text.chars().count() > NEGATIVE_PROMPT_CHARS) {
+        let why = format!("a negative_prompt of more than {NEGATIVE_PROMPT_CHARS} characters would be cut off");
+        return Err(Failure::new(Class::AdapterBug, why));
+    }
+    for input in job.request.edit.iter().flat_map(|edit| &edit.images) {
+        if input.bytes.len() > LARGEST_INPUT || !family.takes_input(input.size) {
+            let why = format!("an input picture of {} with {} bytes is not taken", input.size, input.bytes.len());
+            return Err(Failure::new(Class::AdapterBug, why));
+        }
+    }
+    Ok(())
 }
 
 /// An address below the account's own, whether or not that already ends in [`ROOT`].
@@ -119,6 +135,7 @@ fn parameters(job: &Job<'_>) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Size;
     use crate::provider::fixture::Desk;
 
     #[test]
@@ -174,6 +191,22 @@ mod tests {
         let mut desk = Desk::new("dashscope", "wan2.6-t2i", r#"{"prompt":"x"}"#);
         desk.model.options.insert("prompt_extend".to_owned(), json!(true));
         assert_eq!(desk.body()["parameters"], json!({"n": 1, "prompt_extend": true, "watermark": false}));
+    }
+
+    #[test]
+    fn an_input_picture_that_the_vendor_does_not_take_goes_to_another_vendor() {
+        let ask = |model: &str, side: u32, bytes: usize| {
+            let mut desk = Desk::new("dashscope", model, r#"{"prompt":"x"}"#).editing(1, false);
+            let input = &mut desk.request.edit.as_mut().unwrap().images[0];
+            input.size = Size::new(1024, side);
+            input.bytes = vec![0; bytes].into();
+            DashScope.ask(&desk.job()).map(|_| ()).map_err(|failure| failure.class)
+        };
+        assert_eq!(ask("qwen-image-edit", 3072, 9), Ok(()));
+        assert_eq!(ask("qwen-image-edit", 3073, 9), Err(Class::AdapterBug));
+        assert_eq!(ask("wan2.6-image", 3073, 9), Ok(()));
+        assert_eq!(ask("wan2.6-image", 239, 9), Err(Class::AdapterBug));
+        assert_eq!(ask("wan2.6-image", 1024, LARGEST_INPUT + 1), Err(Class::AdapterBug));
     }
 
     #[test]

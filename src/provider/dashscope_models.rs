@@ -40,6 +40,8 @@ pub struct Family {
     generate: bool,
     /// Pictures it can be given; 0 changes none.
     edits: u8,
+    /// Shortest and longest side of those.
+    input_sides: (u32, u32),
 }
 
 /// Models that a config is likely to name.
@@ -110,6 +112,7 @@ const QWEN: Family = Family {
     negative_prompt: true,
     generate: true,
     edits: 0,
+    input_sides: (384, 3072),
 };
 
 /// Qwen-Image that also changes pictures.
@@ -129,6 +132,7 @@ const WAN_2_6: Family = Family {
     negative_prompt: true,
     generate: true,
     edits: 0,
+    input_sides: (240, 8000),
 };
 
 /// Wan on the older surface.
@@ -181,6 +185,12 @@ pub fn family(model: &str) -> &'static Family {
 }
 
 impl Family {
+    /// Whether its models look at a picture of this size.
+    pub fn takes_input(&self, size: Size) -> bool {
+        let (shortest, longest) = self.input_sides;
+        [size.width, size.height].iter().all(|side| (shortest..=longest).contains(side))
+    }
+
     /// What its models can do.
     pub fn abilities(&self) -> Abilities {
         Abilities {

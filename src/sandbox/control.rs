@@ -36,6 +36,7 @@ pub(super) async fn page(State(desk): State<Arc<Desk>>) -> String {
   {url}/compatible/v1       something like it
   {url}/stability           Stability AI, v1 and v2beta
   {url}/replicate/v1        Replicate predictions
+  {url}/dashscope/api/v1    Alibaba's DashScope
 
   GET  {url}/control/invoice   what was drawn and what it costs
   POST {url}/control/faults    {{\"vendor\": \"openai\", \"mode\": \"down500\"}}

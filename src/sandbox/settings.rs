@@ -69,6 +69,8 @@ vendors! {
     Stability stability,
     /// Replicate predictions.
     Replicate replicate,
+    /// Alibaba's DashScope.
+    DashScope dashscope,
 }
 
 impl fmt::Display for Name {
