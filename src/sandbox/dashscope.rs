@@ -165,7 +165,7 @@ mod tests {
 
     use super::super::client::{Reply, get, post, sandbox, send};
     use super::super::draw::Sketch;
-    use super::super::{Mode, Sandbox};
+    use super::super::{Mode, Sandbox, Settings};
     use super::*;
     use crate::image::{Encoded, Fault, Format, Picture, Size};
     use crate::money::Usd;
@@ -300,6 +300,28 @@ mod tests {
         assert_eq!(bill(&sandbox), (0, Usd::ZERO, 0));
         let unknown = get(&sandbox, "/dashscope/api/v1/tasks/00000000-0000-4000-ffff-ffffffffffff").await;
         assert_eq!((unknown.status, &unknown.json()["output"]["task_status"]), (200, &json!("UNKNOWN")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_has_been_begun_is_not_stopped_and_goes_on_to_be_charged() {
+        let mut settings = Settings::default();
+        settings.vendors.dashscope.latency = Duration::from_secs(10);
+        let desk = Arc::new(Desk::new("http://sandbox".to_owned(), settings));
+        let kept = Arc::clone(&desk);
+        let mut call = Call::admit(&desk, Name::DashScope, &HeaderMap::new());
+        let task = desk.book(Name::DashScope).tasks.start(&mut call, move |_| {
+            kept.book(Name::DashScope).till.charge("wan2.2-t2i-flash", Usd::from_nanos(7), 1, 0);
+            json!({"output": {"task_status": "SUCCEEDED"}})
+        });
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(standing(&task).0["task_status"], "RUNNING");
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", "Bearer any".parse().unwrap());
+        let answer = cancel(State(Arc::clone(&desk)), Path(long(&task.id)), headers).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        assert_eq!(standing(&task).0["task_status"], "SUCCEEDED");
+        assert_eq!(desk.invoice().total, Some(Usd::from_nanos(7)));
     }
 
     #[tokio::test]
