@@ -20,6 +20,9 @@ mod abridged;
 pub mod azure;
 pub mod compatible;
 mod complaint;
+pub mod dashscope;
+mod dashscope_models;
+mod dashscope_reply;
 #[cfg(test)]
 mod fixture;
 mod form;
@@ -37,11 +40,12 @@ mod wire;
 /// Every wire format, by the `kind` the config uses.
 pub static ALL: &[&dyn Provider] = &[
     &openai::OpenAi,
+    &azure::Azure,
     &compatible::Compatible,
     &stability::Stability,
     &replicate::Replicate,
-    &azure::Azure,
     &openrouter::OpenRouter,
+    &dashscope::DashScope,
 ];
 
 /// The provider of this `kind`.
@@ -253,7 +257,7 @@ mod tests {
     use crate::provider::fixture::Desk;
 
     /// One model for each way a provider reads a reply.
-    const MODELS: [(&str, &str); 7] = [
+    const MODELS: &[(&str, &str)] = &[
         ("openai", "gpt-image-2"),
         ("openai_compatible", "any"),
         ("stability", "core"),
@@ -261,6 +265,8 @@ mod tests {
         ("replicate", "black-forest-labs/flux-schnell"),
         ("azure", "gpt-image-1"),
         ("openrouter", "openai/gpt-image-2"),
+        ("dashscope", "qwen-image-2.0"),
+        ("dashscope", "wan2.2-t2i-flash"),
     ];
 
     /// JSON built of the words that the providers look for.
@@ -317,7 +323,7 @@ mod tests {
     }
 
     fn read_by_all(status: u16, body: &[u8]) {
-        for (kind, model) in MODELS {
+        for &(kind, model) in MODELS {
             let mut desk = Desk::new(kind, model, r#"{"prompt":"a red fox","n":2}"#);
             for via in [Via::Images, Via::Chat] {
                 desk.model.via = via;

@@ -29,6 +29,10 @@ mod client;
 mod compatible;
 mod compatible_edits;
 mod control;
+mod dashscope;
+mod dashscope_errors;
+mod dashscope_models;
+mod dashscope_orders;
 mod dialect;
 mod draw;
 mod edits;
@@ -168,6 +172,7 @@ fn routes(desk: Arc<Desk>, closing: watch::Receiver<bool>) -> Router {
         .nest("/replicate", replicate::routes())
         .nest("/azure", azure::routes())
         .nest("/openrouter", openrouter::routes())
+        .nest("/dashscope", dashscope::routes())
         .layer(middleware::from_fn_with_state(closing, until_closed))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(desk)

@@ -73,6 +73,8 @@ vendors! {
     Azure azure,
     /// OpenRouter, its image API and its chat.
     OpenRouter openrouter,
+    /// Alibaba's DashScope.
+    DashScope dashscope,
 }
 
 impl fmt::Display for Name {

@@ -3,16 +3,16 @@
 
 mod client;
 mod commands; // the easel command: check, schema, demo, serve and its signals
-mod crowd;
-mod edits; // single flight, concurrency caps, the queue
+mod crowd; // single flight, concurrency caps, the queue
+mod dashscope; // a provider and its strict sandbox, both surfaces
+mod edits; // edits and variations, forms and JSON
 mod golden; // wire formats against golden samples, no network
 mod h2;
 mod money; // invoice and ledger
 mod papers; // YAML that loads, floors that hold
 mod passthrough; // what is not Easel's
-mod refusals;
+mod refusals; // bad input
 mod reload; // config changes under traffic
-// bad input
 mod serve; // requests that work
 mod tls; // real TLS, to providers and from clients
 mod tools; // the official OpenAI package, promtool
