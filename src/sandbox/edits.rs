@@ -121,7 +121,8 @@ pub(super) async fn look(image: &str, images: Vec<Bytes>, mask: Option<Bytes>) -
     flaw.map_or(Ok(seen.clone()), |flaw| Err(Wrong::other("mask", flaw)))
 }
 
-fn decode(bytes: &[u8]) -> Option<Seen> {
+/// Decodes one picture to its last pixel.
+pub(super) fn decode(bytes: &[u8]) -> Option<Seen> {
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok()?;
     let format = match reader.format()? {
         image::ImageFormat::Png => Format::Png,

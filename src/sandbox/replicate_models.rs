@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::edits::{self, Seen};
 use super::fields::{Fields, Why, Wrong};
 use super::settings::Vendor;
 use crate::image::{Format, Size};
@@ -17,6 +18,10 @@ enum Kind {
     Number(f64, f64),
     Flag,
     OneOf(&'static [&'static str]),
+    /// A picture as a `data:` URL; addresses of other hosts are not fetched here.
+    Picture,
+    /// At most so many pictures.
+    Pictures(usize),
 }
 
 /// One model.
@@ -54,6 +59,62 @@ const FLUX_SCHNELL: &[(&str, Kind)] = &[("num_inference_steps", Kind::Whole(1, 4
 
 const FLUX_DEV: &[(&str, Kind)] = &[("num_inference_steps", Kind::Whole(1, 50)), ("guidance", Kind::Number(0.0, 10.0))];
 
+/// Starting from a picture, in its size.
+const FROM_IMAGE: &[(&str, Kind)] = &[("image", Kind::Picture), ("prompt_strength", Kind::Number(0.0, 1.0))];
+
+const KONTEXT: &[(&str, Kind)] = &[
+    SEED,
+    ("input_image", Kind::Picture),
+    (
+        "aspect_ratio",
+        Kind::OneOf(&[
+            "match_input_image",
+            "1:1",
+            "16:9",
+            "21:9",
+            "3:2",
+            "2:3",
+            "4:5",
+            "5:4",
+            "3:4",
+            "4:3",
+            "9:16",
+            "9:21",
+        ]),
+    ),
+    ("output_format", Kind::OneOf(&["jpg", "png"])),
+    ("safety_tolerance", Kind::Whole(0, 6)),
+    ("prompt_upsampling", Kind::Flag),
+];
+
+const FLUX_2: &[(&str, Kind)] = &[
+    SEED,
+    ("input_images", Kind::Pictures(8)),
+    (
+        "aspect_ratio",
+        Kind::OneOf(&[
+            "match_input_image",
+            "1:1",
+            "16:9",
+            "21:9",
+            "3:2",
+            "2:3",
+            "4:5",
+            "5:4",
+            "3:4",
+            "4:3",
+            "9:16",
+            "9:21",
+        ]),
+    ),
+    ("output_format", Kind::OneOf(FORMATS)),
+];
+
+const FILL: &[(&str, Kind)] =
+    &[SEED, ("image", Kind::Picture), ("mask", Kind::Picture), ("output_format", Kind::OneOf(&["jpg", "png"]))];
+
+const MASK: &[(&str, Kind)] = &[("mask", Kind::Picture)];
+
 const FLUX_PRO: &[(&str, Kind)] = &[
     SEED,
     (
@@ -87,7 +148,7 @@ const SDXL: &[(&str, Kind)] = &[
     ("disable_safety_checker", Kind::Flag),
 ];
 
-const MODELS: [Model; 4] = [
+const MODELS: [Model; 7] = [
     Model {
         name: "black-forest-labs/flux-schnell",
         official: true,
@@ -100,7 +161,7 @@ const MODELS: [Model; 4] = [
         official: true,
         single: false,
         format: Format::Webp,
-        inputs: &[FLUX, FLUX_DEV],
+        inputs: &[FLUX, FLUX_DEV, FROM_IMAGE],
     },
     Model {
         name: "black-forest-labs/flux-1.1-pro",
@@ -109,14 +170,46 @@ const MODELS: [Model; 4] = [
         format: Format::Webp,
         inputs: &[FLUX_PRO],
     },
-    Model { name: SDXL_NAME, official: false, single: false, format: Format::Png, inputs: &[SDXL] },
+    Model {
+        name: "black-forest-labs/flux-kontext-pro",
+        official: true,
+        single: true,
+        format: Format::Png,
+        inputs: &[KONTEXT],
+    },
+    Model {
+        name: "black-forest-labs/flux-2-pro",
+        official: true,
+        single: true,
+        format: Format::Webp,
+        inputs: &[FLUX_2],
+    },
+    Model {
+        name: "black-forest-labs/flux-fill-pro",
+        official: true,
+        single: true,
+        format: Format::Jpeg,
+        inputs: &[FILL],
+    },
+    Model {
+        name: SDXL_NAME,
+        official: false,
+        single: false,
+        format: Format::Png,
+        inputs: &[SDXL, &[("image", Kind::Picture)], MASK],
+    },
 ];
 
 const SDXL_NAME: &str = "stability-ai/sdxl";
 
 /// Stands for any model that only the settings name. Inputs are looked for in the order written here.
-const OTHER: Model =
-    Model { name: "", official: true, single: false, format: Format::Png, inputs: &[SDXL, FLUX, FLUX_DEV] };
+const OTHER: Model = Model {
+    name: "",
+    official: true,
+    single: false,
+    format: Format::Png,
+    inputs: &[SDXL, FLUX, FLUX_DEV, FROM_IMAGE, MASK],
+};
 
 /// What is to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,6 +289,8 @@ struct Read {
     ratio: Option<String>,
     quarter: bool,
     format: Option<Format>,
+    /// Input pictures by their input's name.
+    pictures: Vec<(String, Seen)>,
 }
 
 impl Read {
@@ -214,6 +309,18 @@ impl Read {
                     _ => {}
                 }
             }
+            Kind::Picture => self.see(name, &fields.text(name)?.unwrap_or_default())?,
+            Kind::Pictures(most) => {
+                let Some(Value::Array(items)) = fields.any(name) else {
+                    return Err(Wrong::other(name, "must be a list of pictures"));
+                };
+                if items.len() > most {
+                    return Err(Wrong::new(name, Why::Above(most.to_string())));
+                }
+                for item in items {
+                    self.see(name, item.as_str().unwrap_or_default())?;
+                }
+            }
             Kind::OneOf(words) => {
                 let word = fields.choice(name, words)?;
                 match name {
@@ -227,7 +334,28 @@ impl Read {
         Ok(())
     }
 
+    /// Looks at an input picture.
+    fn see(&mut self, name: &str, url: &str) -> Result<(), Wrong> {
+        let seen = edits::data_url(url).and_then(|bytes| edits::decode(&bytes));
+        let seen = seen.ok_or_else(|| Wrong::other(name, "must be a data: URL of a PNG, JPEG or WebP picture"))?;
+        self.pictures.push((name.to_owned(), seen));
+        Ok(())
+    }
+
+    /// The size of the picture to start from, where the model keeps it. A mask must have that size too.
+    fn own_size(&self) -> Result<Option<Size>, Wrong> {
+        let size = |wanted: &str| self.pictures.iter().find(|(name, _)| name == wanted).map(|(_, seen)| seen.size);
+        match (size("image"), size("mask")) {
+            (Some(image), Some(mask)) if image != mask => Err(Wrong::other("mask", "must have the image's size")),
+            (None, Some(_)) => Err(Wrong::new("image", Why::Missing)),
+            (image, _) => Ok(image),
+        }
+    }
+
     fn size(&self) -> Result<Size, Wrong> {
+        if let Some(own) = self.own_size()? {
+            return Ok(own);
+        }
         let by_sides = self.ratio.as_deref().is_none_or(|ratio| ratio == "custom");
         if by_sides && (self.width.is_some() || self.height.is_some()) {
             let side = |name, side: Option<u32>| {

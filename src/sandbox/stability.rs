@@ -86,6 +86,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .route("/v1/engines/list", routing::get(engines))
         .route("/v1/user/balance", routing::get(balance))
         .route("/v2beta/stable-image/generate/{service}", routing::post(stable_image::generate))
+        .route("/v2beta/stable-image/edit/{service}", routing::post(stable_image::edit))
         .fallback(lost)
         .method_not_allowed_fallback(lost)
 }

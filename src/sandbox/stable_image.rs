@@ -2,13 +2,13 @@
 //!
 //! Forms only: a JSON body is refused, however right its fields. One picture a call, by aspect ratio, never by pixels.
 //! The sizes drawn are SD3's own for about one million pixels; core's are the same ratios at the 1.5 million its page
-//! promises, computed, for want of a published list. Not here: image to image.
+//! promises, computed, for want of a published list. `ultra` and `sd3` also start from a picture, `inpaint` changes part of
+//! one, white where its mask allows it; what starts from a picture is drawn in its size. Not here: the other edits.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::multipart::{Multipart, MultipartError};
-use axum::extract::{FromRequest, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64_simd::STANDARD;
@@ -17,8 +17,9 @@ use serde_json::{Value, json};
 use super::Desk;
 use super::call::{Call, No, act_out, bearer, draw, media_type, text};
 use super::draw::Sketch;
+use super::edits::{self, BadForm, Form, mark};
 use super::faults::Mode;
-use super::fields::{Fields, Wrong};
+use super::fields::{Fields, Why, Wrong};
 use super::settings::{Name, Vendor};
 use super::stability::{STYLES, fault_words, is_blurred, seed_of, tell};
 use crate::image::{Format, Size};
@@ -45,25 +46,39 @@ enum Service {
     Core,
     Ultra,
     Sd3,
+    Inpaint,
 }
 
 /// `POST /stability/v2beta/stable-image/generate/{service}`.
 pub(super) async fn generate(State(desk): State<Arc<Desk>>, Path(service): Path<String>, request: Request) -> Response {
-    let call = Call::admit(&desk, Name::Stability, request.headers());
-    let answer = answer(&call, &service, request).await;
+    let service = match service.as_str() {
+        "core" => Some(Service::Core),
+        "ultra" => Some(Service::Ultra),
+        "sd3" => Some(Service::Sd3),
+        _ => None,
+    };
+    serve(&desk, service, request).await
+}
+
+/// `POST /stability/v2beta/stable-image/edit/{service}`.
+pub(super) async fn edit(State(desk): State<Arc<Desk>>, Path(service): Path<String>, request: Request) -> Response {
+    serve(&desk, (service == "inpaint").then_some(Service::Inpaint), request).await
+}
+
+async fn serve(desk: &Arc<Desk>, service: Option<Service>, request: Request) -> Response {
+    let call = Call::admit(desk, Name::Stability, request.headers());
+    let answer = answer(&call, service, request).await;
     call.close(answer)
 }
 
-async fn answer(call: &Call, service: &str, request: Request) -> Result<Response, No> {
+async fn answer(call: &Call, service: Option<Service>, request: Request) -> Result<Response, No> {
     authorise(&call.vendor, request.headers())?;
-    let service = match service {
-        "core" => Service::Core,
-        "ultra" => Service::Ultra,
-        "sd3" => Service::Sd3,
-        _ => return Err(wrong(StatusCode::NOT_FOUND, "not_found", "no such service: use core, ultra or sd3")),
-    };
+    let missing = || wrong(StatusCode::NOT_FOUND, "not_found", "no such service: use core, ultra, sd3 or inpaint");
+    let service = service.ok_or_else(missing)?;
     let json = wants_json(request.headers())?;
-    let order = Order::read(service, Fields::form(read_form(request).await?)).map_err(|wrong| bad_field(&wrong))?;
+    let given = text(request.headers(), &header::CONTENT_TYPE).unwrap_or_default().to_owned();
+    let form = Form::read(request).await.map_err(|bad| bad_form(bad, &given))?;
+    let order = read(service, form).await.map_err(|wrong| bad_field(&wrong))?;
     act_out(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
         let words = "Your request was flagged by our content moderation system, as a result your request was denied \
@@ -74,33 +89,38 @@ async fn answer(call: &Call, service: &str, request: Request) -> Result<Response
     order.fill(call, json).await
 }
 
-/// The form's fields, each at most once.
-async fn read_form(request: Request) -> Result<Vec<(String, String)>, No> {
-    let given = text(request.headers(), &header::CONTENT_TYPE).unwrap_or_default().to_owned();
-    let not_a_form =
-        |_| bad_field(&Wrong::other("content-type", format!("must be multipart/form-data, not '{given}'")));
-    let mut form = Multipart::from_request(request, &()).await.map_err(not_a_form)?;
-    let mut fields: Vec<(String, String)> = Vec::new();
-    while let Some(field) = form.next_field().await.map_err(|why| bad_form(&why))? {
-        let name = field.name().unwrap_or_default().to_owned();
-        let text = field.text().await.map_err(|why| bad_form(&why))?;
-        // The vendor's own sample sends an empty file called `none` only to make its client write a form.
-        if name == "none" && text.is_empty() {
-            continue;
-        }
-        if fields.iter().any(|(known, _)| *known == name) {
-            return Err(bad_field(&Wrong::other(&name, "must be given once")));
-        }
-        fields.push((name, text));
+/// The order, its pictures looked at.
+async fn read(service: Service, mut form: Form) -> Result<Order, Wrong> {
+    // The vendor's own sample sends an empty file called `none` only to make its client write a form.
+    form.take("none");
+    let texts = form.texts.iter().filter(|(name, text)| name != "none" || !text.is_empty()).cloned().collect();
+    let (image, mask) = (form.take_one("image")?, form.take_one("mask")?);
+    form.end()?;
+    let order = Order::read(service, Fields::form(texts), image.is_some())?;
+    if mask.is_some() && service != Service::Inpaint {
+        return Err(Wrong::new("mask", Why::Unknown));
     }
-    Ok(fields)
+    let Some(image) = image else { return Ok(order) };
+    let mark = mark(std::slice::from_ref(&image), mask.as_ref());
+    let seen = edits::look("image", vec![image], None).await?.remove(0);
+    if let Some(mask) = mask {
+        let masked = edits::look("mask", vec![mask], None).await?.remove(0);
+        if masked.size != seen.size {
+            return Err(Wrong::other("mask", "must be of the same size as the image"));
+        }
+    }
+    let size = if service == Service::Ultra { order.size } else { seen.size };
+    Ok(Order { size, mark, ..order })
 }
 
-fn bad_form(why: &MultipartError) -> No {
-    if why.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        wrong(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "body: must be at most 10MiB")
-    } else {
-        bad_field(&Wrong::other("body", why.body_text()))
+fn bad_form(bad: BadForm, given: &str) -> No {
+    match bad {
+        BadForm::TooLarge => wrong(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "body: must be at most 10MiB"),
+        BadForm::ContentType(_) => {
+            bad_field(&Wrong::other("content-type", format!("must be multipart/form-data, not '{given}'")))
+        }
+        BadForm::Broken(words) => bad_field(&Wrong::other("body", words)),
+        BadForm::Twice(name) => bad_field(&Wrong::other(&name, "must be given once")),
     }
 }
 
@@ -112,21 +132,33 @@ struct Order {
     size: Size,
     format: Format,
     seed: u32,
+    /// Another for other input pictures.
+    mark: u64,
 }
 
 impl Order {
-    fn read(service: Service, mut fields: Fields) -> Result<Order, Wrong> {
+    /// `pictured`: the form brings a picture along.
+    fn read(service: Service, mut fields: Fields, pictured: bool) -> Result<Order, Wrong> {
         let prompt = fields.prompt("prompt", 10_000)?;
         fields.bounded("negative_prompt", 10_000)?;
-        let ratio = fields.choice("aspect_ratio", &RATIOS.map(|(name, _)| name))?;
+        let shaped = service == Service::Ultra || !(pictured || service == Service::Inpaint);
+        let ratio = if shaped { fields.choice("aspect_ratio", &RATIOS.map(|(name, _)| name))? } else { None };
         let seed = fields.whole("seed", 0..=4_294_967_294)?;
         let format = fields.choice("output_format", &["jpeg", "png", "webp"])?;
         fields.choice("style_preset", &STYLES)?;
         let model = match service {
             Service::Core => "core".to_owned(),
             Service::Ultra => "ultra".to_owned(),
-            Service::Sd3 => read_sd3(&mut fields)?,
+            Service::Sd3 => read_sd3(&mut fields, pictured)?,
+            Service::Inpaint if !pictured => return Err(Wrong::new("image", Why::Missing)),
+            Service::Inpaint => "inpaint".to_owned(),
         };
+        if pictured && matches!(service, Service::Ultra | Service::Sd3) {
+            fields.number("strength", 0.0..=1.0)?.ok_or_else(|| Wrong::new("strength", Why::Missing))?;
+        }
+        if pictured && service == Service::Core {
+            return Err(Wrong::new("image", Why::Unknown));
+        }
         fields.end()?;
         Ok(Order {
             model,
@@ -134,6 +166,7 @@ impl Order {
             size: size(service, ratio.as_deref().unwrap_or("1:1")),
             format: format.and_then(|word| word.parse().ok()).unwrap_or(Format::Png),
             seed: seed.and_then(|seed| u32::try_from(seed).ok()).unwrap_or(0),
+            mark: 0,
         })
     }
 
@@ -146,7 +179,7 @@ impl Order {
         }
         let blurred = is_blurred(&self.prompt);
         let reason = if blurred { "CONTENT_FILTERED" } else { "SUCCESS" };
-        let sketch = call.sketch(&self.prompt, u64::from(seed), 0, self.size);
+        let sketch = call.sketch(&self.prompt, u64::from(seed) ^ self.mark, 0, self.size);
         let mut files = draw(vec![Sketch { blurred, format: self.format, ..sketch }]).await?;
         let file = files.pop().unwrap_or_default();
         // Nothing is awaited from here on: what is charged is answered.
@@ -164,8 +197,11 @@ impl Order {
 }
 
 /// The fields of `sd3` alone, and its model.
-fn read_sd3(fields: &mut Fields) -> Result<String, Wrong> {
-    fields.choice("mode", &["text-to-image"])?;
+fn read_sd3(fields: &mut Fields, pictured: bool) -> Result<String, Wrong> {
+    let mode = fields.choice("mode", &["text-to-image", "image-to-image"])?;
+    if (mode.as_deref() == Some("image-to-image")) != pictured {
+        return Err(Wrong::other("mode", "must be image-to-image with an image, and only then"));
+    }
     fields.number("cfg_scale", 1.0..=10.0)?;
     Ok(fields.choice("model", &SD3)?.unwrap_or_else(|| "sd3.5-large".to_owned()))
 }
@@ -173,7 +209,7 @@ fn read_sd3(fields: &mut Fields) -> Result<String, Wrong> {
 fn size(service: Service, ratio: &str) -> Size {
     let (_, size) = RATIOS.iter().find(|(name, _)| *name == ratio).copied().unwrap_or(RATIOS[4]);
     match service {
-        Service::Ultra | Service::Sd3 => size,
+        Service::Ultra | Service::Sd3 | Service::Inpaint => size,
         Service::Core => {
             let side = |this: u32, other: u32| {
                 let exact = (1_500_000 * u64::from(this) / u64::from(other)).isqrt();
@@ -226,10 +262,10 @@ mod tests {
     use crate::image::{Encoded, Picture};
     use crate::money::Usd;
 
-    type Form<'a> = &'a [(&'a str, &'a str)];
+    type Texts<'a> = &'a [(&'a str, &'a str)];
 
     /// A form by hand, with a key and this `accept`.
-    async fn form(sandbox: &Sandbox, service: &str, accept: &str, fields: Form<'_>) -> Reply {
+    async fn form(sandbox: &Sandbox, service: &str, accept: &str, fields: Texts<'_>) -> Reply {
         let mut body = String::new();
         for (name, value) in fields {
             body += &format!("--cut\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
@@ -299,7 +335,7 @@ mod tests {
     async fn every_field_that_is_out_of_line_is_named_and_noted() {
         let sandbox = sandbox("{}").await;
         let long = "x".repeat(10_001);
-        let cases: [(&str, Form<'_>, &str); 13] = [
+        let cases: [(&str, Texts<'_>, &str); 13] = [
             ("core", &[], "prompt: is required"),
             ("core", &[("prompt", "")], "prompt: must not be empty"),
             ("core", &[("prompt", &long)], "prompt: must have at most 10000 characters"),
@@ -363,5 +399,54 @@ mod tests {
         assert_eq!((reply.status, reply.json()["errors"].as_array().map(Vec::len)), (500, Some(1)));
         assert_eq!(meet(Mode::NoPictures).await.json().get("image"), None);
         assert_eq!(sandbox.invoice().total, Some(Usd::ZERO));
+    }
+
+    #[tokio::test]
+    async fn what_starts_from_a_picture_is_checked_and_drawn_in_its_size() {
+        let sandbox = sandbox("{}").await;
+        let png = |side: u32| {
+            let mut file = std::io::Cursor::new(Vec::new());
+            image::RgbImage::new(side, side).write_to(&mut file, image::ImageFormat::Png).unwrap();
+            file.into_inner()
+        };
+        let edit = async |path: &str, texts: Texts<'_>, files: &[(&str, Vec<u8>)]| {
+            let mut body = Vec::new();
+            for (name, text) in texts {
+                body.extend(
+                    format!("--cut\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n").into_bytes(),
+                );
+            }
+            for (name, bytes) in files {
+                let head =
+                    format!("--cut\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"a.png\"\r\n\r\n");
+                body.extend([head.as_bytes(), bytes, b"\r\n"].concat());
+            }
+            body.extend(b"--cut--\r\n");
+            let headers = [("authorization", "Bearer any"), ("content-type", "multipart/form-data; boundary=cut")];
+            let path = format!("/stability/v2beta/stable-image/{path}");
+            send(sandbox.addr(), "POST", &path, &headers, &body).await
+        };
+        let (prompt, strength) = (("prompt", "a hat"), ("strength", "0.5"));
+        let image = |side| ("image", png(side));
+        let drawn = edit("edit/inpaint", &[prompt], &[image(96), ("mask", png(96))]).await;
+        assert_eq!(size(drawn), Size::new(96, 96));
+        let drawn = edit("generate/sd3", &[prompt, strength, ("mode", "image-to-image")], &[image(80)]).await;
+        assert_eq!(size(drawn), Size::new(80, 80));
+        let drawn = edit("generate/ultra", &[prompt, strength, ("aspect_ratio", "3:2")], &[image(80)]).await;
+        assert_eq!(size(drawn), Size::new(1216, 832));
+        assert_eq!(sandbox.invoice().vendor(Name::Stability).violations_total, 0);
+        for (path, texts, files) in [
+            ("edit/inpaint", vec![prompt], vec![]),
+            ("edit/inpaint", vec![prompt], vec![image(96), ("mask", png(64))]),
+            ("edit/inpaint", vec![prompt], vec![("image", b"no picture".to_vec())]),
+            ("edit/inpaint", vec![prompt, ("aspect_ratio", "1:1")], vec![image(96)]),
+            ("generate/ultra", vec![prompt], vec![image(96)]),
+            ("generate/ultra", vec![prompt, strength], vec![]),
+            ("generate/sd3", vec![prompt, strength], vec![image(96)]),
+            ("generate/core", vec![prompt, strength], vec![image(96)]),
+        ] {
+            assert_eq!(edit(path, &texts, &files).await.status, 400, "{path} {texts:?}");
+        }
+        assert_eq!(sandbox.invoice().vendor(Name::Stability).pictures, 3);
     }
 }
