@@ -1,0 +1,230 @@
+//! Every provider through the whole of Easel, over HTTP, against a vendor that is strict about what it takes.
+//!
+//! One table names the offers; each test walks through all of it, so that a new provider is held to everything by one
+//! line. What one provider does differently is tested beside it.
+
+use std::io::Cursor;
+
+use base64_simd::STANDARD;
+use easel::money::Usd;
+use easel::sandbox::{Name, Rate, Settings};
+use image::{DynamicImage, ImageFormat, Rgba, RgbaImage};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::client::Answer;
+use crate::world::{GENERATE, World};
+
+const EDIT: &str = "/v1/images/edits";
+
+const CONFIG: &str = "
+providers:
+  openai: {kind: openai, base_url: '${SANDBOX}/openai/v1/', api_key: k, breaker: {failures: 1000, pause: 1ms},
+    models: {gpt-image-2: {price: 0.04}, dall-e-3: {price: 0.04}}}
+  azure: {kind: azure, base_url: '${SANDBOX}/azure/', api_key: k, breaker: {failures: 1000, pause: 1ms},
+    models: {pictures-gpt-image-1: {price: 0.04, model_family: gpt-image-1}}}
+  compatible: {kind: openai_compatible, base_url: '${SANDBOX}/compatible/v1/', api_key: k,
+    breaker: {failures: 1000, pause: 1ms}, dialect: {edit_path: images/edits},
+    models: {any-model: {price: 0.04, formats: [png, jpeg, webp]}}}
+  stability: {kind: stability, base_url: '${SANDBOX}/stability/', api_key: k, breaker: {failures: 1000, pause: 1ms},
+    models: {core: {price: 0.04}, ultra: {price: 0.04}, sd3.5-medium: {price: 0.04}, inpaint: {price: 0.04},
+      stable-diffusion-xl-1024-v1-0: {price: 0.04}}}
+  replicate: {kind: replicate, base_url: '${SANDBOX}/replicate/v1/', api_key: k, breaker: {failures: 1000, pause: 1ms},
+    models: {black-forest-labs/flux-schnell: {price: 0.04}, black-forest-labs/flux-dev: {price: 0.04},
+      black-forest-labs/flux-kontext-pro: {price: 0.04}, black-forest-labs/flux-2-pro: {price: 0.04},
+      black-forest-labs/flux-fill-pro: {price: 0.04},
+      'stability-ai/sdxl:7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc': {price: 0.04}}}
+  openrouter: {kind: openrouter, base_url: '${SANDBOX}/openrouter/api/v1/', api_key: k,
+    breaker: {failures: 1000, pause: 1ms},
+    models: {openai/gpt-image-2: {price: 0.04}, google/gemini-3.1-flash-image: {price: 0.04},
+      black-forest-labs/flux.2-pro: {price: 0.04, via: chat}}}
+  dashscope: {kind: dashscope, base_url: '${SANDBOX}/dashscope/', api_key: k, breaker: {failures: 1000, pause: 1ms},
+    models: {qwen-image-2.0: {price: 0.04}, wan2.2-t2i-flash: {price: 0.04}, qwen-image-edit-plus: {price: 0.04}}}
+";
+
+/// An offer, its vendor, and what it can do: draw from words, change a picture, change part of one.
+struct Line {
+    offer: &'static str,
+    vendor: Name,
+    generate: bool,
+    edit: bool,
+    mask: bool,
+}
+
+const fn line(offer: &'static str, vendor: Name, does: [bool; 3]) -> Line {
+    let [generate, edit, mask] = does;
+    Line { offer, vendor, generate, edit, mask }
+}
+
+const ALL: [Line; 21] = [
+    line("openai/gpt-image-2", Name::OpenAi, [true, true, true]),
+    line("openai/dall-e-3", Name::OpenAi, [true, false, false]),
+    line("azure/pictures-gpt-image-1", Name::Azure, [true, true, true]),
+    line("compatible/any-model", Name::Compatible, [true, true, true]),
+    line("stability/core", Name::Stability, [true, false, false]),
+    line("stability/ultra", Name::Stability, [true, true, false]),
+    line("stability/sd3.5-medium", Name::Stability, [true, true, false]),
+    line("stability/inpaint", Name::Stability, [false, true, true]),
+    line("stability/stable-diffusion-xl-1024-v1-0", Name::Stability, [true, false, false]),
+    line("replicate/black-forest-labs/flux-schnell", Name::Replicate, [true, false, false]),
+    line("replicate/black-forest-labs/flux-dev", Name::Replicate, [true, true, false]),
+    line("replicate/black-forest-labs/flux-kontext-pro", Name::Replicate, [true, true, false]),
+    line("replicate/black-forest-labs/flux-2-pro", Name::Replicate, [true, true, false]),
+    line("replicate/black-forest-labs/flux-fill-pro", Name::Replicate, [false, true, true]),
+    line(
+        "replicate/stability-ai/sdxl:7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc",
+        Name::Replicate,
+        [true, true, true],
+    ),
+    line("openrouter/openai/gpt-image-2", Name::OpenRouter, [true, true, false]),
+    line("openrouter/google/gemini-3.1-flash-image", Name::OpenRouter, [true, true, false]),
+    line("openrouter/black-forest-labs/flux.2-pro", Name::OpenRouter, [true, true, false]),
+    line("dashscope/qwen-image-2.0", Name::DashScope, [true, true, false]),
+    line("dashscope/wan2.2-t2i-flash", Name::DashScope, [true, false, false]),
+    line("dashscope/qwen-image-edit-plus", Name::DashScope, [false, true, false]),
+];
+
+fn config() -> String {
+    let offers: Vec<&str> = ALL.iter().map(|line| line.offer).collect();
+    format!("{CONFIG}\nroutes:\n  - {{name: all, offers: {}, cache: false, size: {{tolerance: 60%}}}}\n", json!(offers))
+}
+
+/// A PNG as a `data:` URL.
+fn picture(side: u32, alpha: u8) -> Value {
+    let mut file = Cursor::new(Vec::new());
+    let pixels = RgbaImage::from_fn(side, side, |x, y| Rgba([x as u8, y as u8, 90, alpha]));
+    DynamicImage::from(pixels).write_to(&mut file, ImageFormat::Png).unwrap();
+    json!({"image_url": format!("data:image/png;base64,{}", STANDARD.encode_to_string(file.into_inner()))})
+}
+
+/// The same twelve requests for everybody: sizes, qualities, n, formats, an edit, one with a mask, a seed, a link.
+fn twelve() -> [(&'static str, Value); 12] {
+    let edit = |more: Value| {
+        let mut body = json!({"images": [picture(512, 255)]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    [
+        (GENERATE, json!({})),
+        (GENERATE, json!({"size": "1024x1024"})),
+        (GENERATE, json!({"size": "1536x1024"})),
+        (GENERATE, json!({"quality": "low", "n": 2})),
+        (GENERATE, json!({"quality": "high", "style": "vivid"})),
+        (GENERATE, json!({"n": 4})),
+        (GENERATE, json!({"output_format": "png", "user": "u-1"})),
+        (GENERATE, json!({"output_format": "jpeg", "output_compression": 80})),
+        (GENERATE, json!({"seed": 7, "moderation": "low"})),
+        (GENERATE, json!({"response_format": "url", "negative_prompt": "text"})),
+        (EDIT, edit(json!({"n": 2}))),
+        (EDIT, edit(json!({"mask": picture(512, 0)}))),
+    ]
+}
+
+/// Every picture of an answer, decoded.
+async fn decoded(world: &World, answer: &Answer) -> usize {
+    let body = answer.json();
+    let data = body["data"].as_array().unwrap();
+    for item in data {
+        let bytes = match (item["b64_json"].as_str(), item["url"].as_str()) {
+            (Some(base64), None) => STANDARD.decode_to_vec(base64).unwrap(),
+            (None, Some(url)) => {
+                let (_, path) = url.split_once("/v1/").unwrap();
+                world.client().await.get(&format!("/v1/{path}")).await.body
+            }
+            other => panic!("{other:?}"),
+        };
+        image::load_from_memory(&bytes).unwrap();
+    }
+    data.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_twelve_requests_break_no_vendors_rules_and_every_picture_decodes() {
+    let world = World::new(&config()).await;
+    for line in &ALL {
+        for (path, mut body) in twelve() {
+            let case = format!("{} {path} {}", line.offer, body.to_string().chars().take(60).collect::<String>());
+            body["model"] = json!(line.offer);
+            body["prompt"] = json!("a red fox in the snow");
+            let n = body["n"].as_u64().unwrap_or(1) as usize;
+            let able = match (path, body.get("mask")) {
+                (GENERATE, _) => line.generate,
+                (_, None) => line.edit,
+                (_, Some(_)) => line.mask,
+            };
+            let answer = world.client().await.post(path, &body).await;
+            let (told, plain) = (answer.status, body.get("seed").or(body.get("negative_prompt")).is_none());
+            match told {
+                200 => assert_eq!((able, decoded(&world, &answer).await), (true, n), "{case}"),
+                400 | 404 => {
+                    let (_, code, param) = answer.error();
+                    assert!(
+                        ["unsupported_value", "model_not_found"].contains(&code.as_str()),
+                        "{case}: {code} {param}"
+                    );
+                    assert!(!able || !plain || param == "output_format", "{case}: {}", answer.text());
+                }
+                _ => panic!("{case}: {}", answer.text()),
+            }
+            let bill = world.bill(line.vendor);
+            assert_eq!(bill.violations, Vec::<String>::new(), "{case}");
+        }
+    }
+    world.settled().await;
+    assert_eq!(world.spent(), world.invoiced());
+}
+
+/// Vendors that fail one call in ten, and refuse some. None says to come back later: with nobody else to ask, the
+/// second that one of them pauses would be most of the run.
+fn faulty() -> Settings {
+    let mut settings = Settings { seed: 5, ..Settings::default() };
+    for name in Name::ALL {
+        let faults = &mut settings.vendors.get_mut(name).faults;
+        faults.error_rate = Rate::percent(5);
+        faults.garbage_rate = Rate::percent(2);
+        faults.truncated_rate = Rate::percent(2);
+        faults.empty_rate = Rate::percent(1);
+        faults.refusal_rate = Rate::percent(2);
+    }
+    settings
+}
+
+/// One offer of each vendor that draws from words, asked often.
+async fn five_hundred(world: &World, offers: Vec<&'static str>) {
+    let mut running = JoinSet::new();
+    for worker in 0..10usize {
+        let (mut client, offers) = (world.client().await, offers.clone());
+        running.spawn(async move {
+            for number in 0..50usize {
+                let turn = worker * 50 + number;
+                let (n, size) = ([1, 1, 2, 1, 3][turn % 5], ["1024x1024", "1536x1024"][turn % 2]);
+                let offer = offers[turn % offers.len()];
+                let body = json!({"model": offer, "prompt": format!("picture {turn}"), "n": n, "size": size});
+                let answer = client.post(GENERATE, &body).await;
+                assert!([200, 400, 429, 502, 503].contains(&answer.status), "{}", answer.text());
+            }
+        });
+    }
+    running.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_mixed_requests_of_each_provider_cost_what_its_invoice_says() {
+    let world = World::with(&config(), faulty()).await;
+    for vendor in Name::ALL {
+        let offers: Vec<&str> =
+            ALL.iter().filter(|line| line.vendor == vendor && line.generate).map(|line| line.offer).collect();
+        assert!(!offers.is_empty(), "{vendor} is in no line of the table");
+        five_hundred(&world, offers).await;
+    }
+    world.settled().await;
+    for vendor in Name::ALL {
+        let recorded = world.gateway.shared.ledger.totals();
+        let recorded = recorded.into_iter().filter(|(account, _)| account.provider == vendor.word());
+        let recorded = easel::money::sum(recorded.map(|(_, total)| total.usd)).unwrap();
+        let bill = world.bill(vendor);
+        assert_eq!(bill.violations, Vec::<String>::new(), "{vendor}");
+        assert_eq!(recorded, bill.usd, "{vendor}");
+        assert!(bill.usd > Usd::from_nanos(10_000_000_000), "{vendor} drew most of it: {}", bill.usd);
+    }
+}
