@@ -15,7 +15,7 @@ use crate::cache::Kept;
 use crate::config::plan::Offer;
 use crate::failure::{Class, Failure};
 use crate::gateway::Shared;
-use crate::gateway::transport::{Bounds, Trouble};
+use crate::gateway::transport::{Bounds, Reach, Trouble};
 use crate::image::{Encoded, Picture};
 use crate::ledger::{Account, Kind};
 use crate::metrics::seconds;
@@ -111,7 +111,7 @@ impl Attempt {
         let mut call = self.provider.ask(&self.job(deadline))?;
         let mut polling = Polling::default();
         loop {
-            let (step, answered) = match self.send(&call, deadline).await {
+            let (step, answered) = match self.send(&call, deadline, Reach::Anywhere).await {
                 Ok(reply) => (self.provider.read(&self.job(deadline), &reply), (200..300).contains(&reply.status)),
                 Err(failure) => (Step::Failed(failure), false),
             };
@@ -151,13 +151,14 @@ impl Attempt {
         }
     }
 
-    async fn send(&self, call: &Call, deadline: Instant) -> Result<Reply, Failure> {
-        let bounds = Bounds { deadline, connect: self.offer.provider.connect_timeout, body: self.body_limit };
+    async fn send(&self, call: &Call, deadline: Instant, reach: Reach) -> Result<Reply, Failure> {
+        let bounds = Bounds { deadline, connect: self.offer.provider.connect_timeout, body: self.body_limit, reach };
         self.shared.transport.send(call, bounds).await.map_err(|trouble| match trouble {
             Trouble::Unreachable(why) => Failure::new(Class::Unreachable, why),
             Trouble::TimedOut { sent: false } => Failure::new(Class::Unreachable, "no connection in time"),
             Trouble::TimedOut { sent: true } => Failure::new(Class::TimeoutAmbiguous, "no reply in time"),
             Trouble::Lost(why) => Failure::new(Class::TimeoutAmbiguous, format!("the connection was lost: {why}")),
+            Trouble::Private => Failure::new(Class::Malformed, "a picture link leads into a private network"),
             Trouble::TooLarge => Failure::new(Class::Malformed, "the reply is larger than limits.response_body"),
         })
     }
@@ -166,7 +167,7 @@ impl Attempt {
     fn cancel(&self, call: Option<Call>) {
         let Some(call) = call else { return };
         let (shared, body) = (self.shared.clone(), self.body_limit);
-        let bounds = Bounds { deadline: Instant::now() + CANCEL, connect: CANCEL, body };
+        let bounds = Bounds { deadline: Instant::now() + CANCEL, connect: CANCEL, body, reach: Reach::Anywhere };
         self.shared.work.spawn(async move {
             if let Err(trouble) = shared.transport.send(&call, bounds).await {
                 log::warn!("cancel was not delivered to {}: {trouble:?}", call.url.host_str().unwrap_or("?"));
@@ -315,7 +316,8 @@ impl Attempt {
         let (mut tries, mut hops) = (0, 0);
         loop {
             self.check_host(&url)?;
-            let failure = match self.send(&Call::get(url.clone(), http::HeaderMap::new()), deadline).await {
+            let reach = self.reach(&url).await;
+            let failure = match self.send(&Call::get(url.clone(), http::HeaderMap::new()), deadline, reach).await {
                 Ok(reply) if reply.status == 200 => return Ok(reply.body),
                 Ok(reply) if (300..400).contains(&reply.status) && hops < REDIRECTS => {
                     let target = reply.header(&http::header::LOCATION).and_then(|to| url.join(to).ok());
@@ -334,10 +336,25 @@ impl Attempt {
         }
     }
 
+    /// Whether `url` is at the provider's own address.
+    fn is_own(&self, url: &Url) -> bool {
+        let base = &self.offer.provider.account.base_url;
+        url.host_str() == base.host_str() && url.port_or_known_default() == base.port_or_known_default()
+    }
+
+    /// A link may lead into a private network only where the provider itself is in one.
+    async fn reach(&self, url: &Url) -> Reach {
+        let base = &self.offer.provider.account.base_url;
+        match self.is_own(url) || self.shared.transport.is_private(base).await {
+            true => Reach::Anywhere,
+            false => Reach::Open,
+        }
+    }
+
     /// Links come from a provider's reply; only hosts that belong to it are fetched from.
     fn check_host(&self, url: &Url) -> Result<(), Failure> {
         let base = &self.offer.provider.account.base_url;
-        let own = url.host_str() == base.host_str() && url.port_or_known_default() == base.port_or_known_default();
+        let own = self.is_own(url);
         let listed = |host: &str| {
             let kinds = self.provider.download_hosts().iter().copied();
             kinds.chain(self.offer.provider.download_hosts.iter().map(String::as_str)).any(|rule| {

@@ -29,6 +29,7 @@ use crate::request::ImageRequest;
 use crate::routing;
 use crate::secret::Secret;
 
+mod address;
 mod aloft;
 pub mod attempt;
 pub mod draw;

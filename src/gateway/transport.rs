@@ -19,6 +19,7 @@ use pingora::upstreams::peer::HttpPeer;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::{Host, Url};
 
+use crate::gateway::address::is_private;
 use crate::provider::{Call, Reply};
 
 /// How long a name's addresses are believed.
@@ -51,6 +52,8 @@ pub enum Trouble {
     },
     /// The reply is larger than allowed.
     TooLarge,
+    /// The name leads to an address that is not of the open internet; nothing was sent.
+    Private,
 }
 
 /// Bounds of one exchange.
@@ -62,6 +65,17 @@ pub struct Bounds {
     pub connect: Duration,
     /// Largest reply body in bytes.
     pub body: usize,
+    /// Whether addresses outside the open internet may be connected to.
+    pub reach: Reach,
+}
+
+/// Where a call may lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Anywhere: the operator wrote the address.
+    Anywhere,
+    /// To addresses of the open internet only: a reply named it.
+    Open,
 }
 
 /// The HTTP client shared by all providers.
@@ -87,7 +101,7 @@ impl Transport {
     }
 
     async fn exchange(&self, call: &Call, bounds: Bounds, sent: &mut bool) -> Result<Reply, Trouble> {
-        let (mut session, peer) = self.connect(&call.url, bounds.connect).await?;
+        let (mut session, peer) = self.connect(&call.url, bounds).await?;
         let lost = |error: Box<pingora::Error>| Trouble::Lost(error.to_string());
         let head = request_head(call)?;
         *sent = true;
@@ -112,7 +126,8 @@ impl Transport {
     }
 
     /// A connection to the URL's host, pooled or new, trying its addresses in turn.
-    async fn connect(&self, url: &Url, wait: Duration) -> Result<(HttpSession, HttpPeer), Trouble> {
+    async fn connect(&self, url: &Url, bounds: Bounds) -> Result<(HttpSession, HttpPeer), Trouble> {
+        let wait = bounds.connect;
         let tls = url.scheme() == "https";
         let sni = match url.host() {
             Some(Host::Domain(name)) => name.to_owned(),
@@ -121,6 +136,10 @@ impl Transport {
         let mut last = "the name has no address".to_owned();
         let slow = |_| Trouble::Unreachable("the name was not resolved in time".to_owned());
         let addresses = timeout(wait, self.resolve(url)).await.map_err(slow)??;
+        // One such address among open ones is as suspicious as one alone.
+        if bounds.reach == Reach::Open && addresses.iter().any(|address| is_private(address.ip())) {
+            return Err(Trouble::Private);
+        }
         for address in addresses.into_iter().take(ADDRESSES) {
             let mut peer = HttpPeer::new(address, tls, sni.clone());
             peer.options.connection_timeout = Some(wait);
@@ -134,6 +153,12 @@ impl Transport {
             }
         }
         Err(Trouble::Unreachable(last))
+    }
+
+    /// Whether the URL's host has an address outside the open internet; no answer in time counts as none.
+    pub async fn is_private(&self, url: &Url) -> bool {
+        let found = timeout(PASSTHROUGH_CONNECT, self.resolve(url)).await;
+        matches!(found, Ok(Ok(addresses)) if addresses.iter().any(|address| is_private(address.ip())))
     }
 
     /// The peer of a service that requests are passed through to. Its timeouts are the service's own business.
@@ -234,4 +259,27 @@ async fn read_piece(session: &mut HttpSession, whole: &mut BytesMut) -> pingora:
     };
     whole.extend_from_slice(piece.unwrap_or_default());
     Ok(piece.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_that_leads_into_a_private_network_is_refused_before_anything_is_sent() {
+        let transport = Transport::default();
+        let send = async |url: &str, reach: Reach| {
+            let deadline = Instant::now() + Duration::from_secs(20);
+            let bounds = Bounds { deadline, connect: Duration::from_secs(10), body: 1, reach };
+            transport.send(&Call::get(url.parse().unwrap(), HeaderMap::new()), bounds).await.unwrap_err()
+        };
+        for url in
+            ["http://localhost:1/a.png", "http://127.0.0.1:1/", "http://[::1]:1/", "http://[::ffff:127.0.0.1]:1/"]
+        {
+            assert_eq!(send(url, Reach::Open).await, Trouble::Private, "{url}");
+        }
+        assert!(matches!(send("http://127.0.0.1:1/", Reach::Anywhere).await, Trouble::Unreachable(_)));
+    }
 }
