@@ -22,7 +22,7 @@ pub enum Json<'a> {
     /// `null`.
     Null,
     /// `true` or `false`.
-    Bool,
+    Bool(bool),
     /// Any number. Never money: what a call cost is read from headers, as text.
     Number(f64),
     /// A string.
@@ -133,8 +133,8 @@ impl<'t, 'a> Visitor<'t> for Tree<'t, 'a> {
         Ok(Json::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Json<'a>, E> {
-        Ok(Json::Bool)
+    fn visit_bool<E>(self, flag: bool) -> Result<Json<'a>, E> {
+        Ok(Json::Bool(flag))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Json<'a>, E> {

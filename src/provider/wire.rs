@@ -118,6 +118,9 @@ pub fn caller_sent(request: &ImageRequest, field: &str) -> bool {
         "seed" => request.seed.is_some(),
         "negative_prompt" => request.negative_prompt.is_some(),
         "user" => request.user.is_some(),
+        "image" => request.edit.is_some(),
+        "mask" => request.edit.as_ref().is_some_and(|edit| edit.mask.is_some()),
+        "input_fidelity" => request.edit.as_ref().is_some_and(|edit| edit.fidelity.is_some()),
         _ => false,
     }
 }
