@@ -36,6 +36,10 @@ mod dashscope_orders;
 mod dialect;
 mod draw;
 mod edits;
+mod fal;
+mod fal_errors;
+mod fal_models;
+mod fal_orders;
 mod faults;
 mod fields;
 mod openai;
@@ -173,6 +177,7 @@ fn routes(desk: Arc<Desk>, closing: watch::Receiver<bool>) -> Router {
         .nest("/azure", azure::routes())
         .nest("/openrouter", openrouter::routes())
         .nest("/dashscope", dashscope::routes())
+        .nest("/fal", fal::routes())
         .layer(middleware::from_fn_with_state(closing, until_closed))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(desk)

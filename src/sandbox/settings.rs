@@ -75,6 +75,8 @@ vendors! {
     OpenRouter openrouter,
     /// Alibaba's DashScope.
     DashScope dashscope,
+    /// fal.ai's queue.
+    Fal fal,
 }
 
 impl fmt::Display for Name {

@@ -1,0 +1,158 @@
+//! fal.ai as a provider against the sandbox that reads the same documents with other eyes: what is sent is taken, the
+//! queue is followed to its end, and what its units say is what is charged.
+
+use std::io::Cursor;
+use std::time::Duration;
+
+use bytes::Bytes;
+use easel::abilities::Bend;
+use easel::config::plan::{Model, Provider};
+use easel::image::{Format, Size};
+use easel::money::Usd;
+use easel::provider::{Drawn, Job, Reply, Reported, Step, abilities, by_kind};
+use easel::request::{Edit, Fidelity, ImageRequest, Input, Mask};
+use easel::sandbox::{Name, Sandbox, Settings};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
+use serde_json::json;
+
+use crate::client::Client;
+use crate::world::{World, ask_with, plan};
+
+fn png(picture: DynamicImage) -> Bytes {
+    let mut bytes = Vec::new();
+    picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).unwrap();
+    bytes.into()
+}
+
+fn input(width: u32, height: u32) -> Input {
+    let pixels = RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 9]));
+    Input { bytes: png(pixels.into()), format: Format::Png, size: Size::new(width, height) }
+}
+
+fn edit(images: usize, mask: bool) -> Edit {
+    let white = png(GrayImage::from_pixel(400, 500, image::Luma([255])).into());
+    let mask = mask.then(|| Mask { clear: input(400, 500), white });
+    Edit { images: vec![input(400, 500); images], mask, fidelity: Some(Fidelity::High) }
+}
+
+/// Asks as the gateway would and follows every step to its end.
+async fn draw(sandbox: &Sandbox, provider: &Provider, model: &Model, request: &ImageRequest) -> Drawn {
+    let kind = by_kind("fal").unwrap();
+    let bend = Bend { tolerance_ppm: 150_000, strict: false };
+    let fitted = abilities(kind, &provider.account, model).fit(request, bend).unwrap();
+    let job = Job {
+        account: &provider.account,
+        model,
+        request,
+        n: request.n,
+        frame: fitted.frame,
+        quality: fitted.quality,
+        time_left: Duration::from_secs(20),
+    };
+    let mut call = kind.ask(&job).unwrap();
+    for _ in 0..3 {
+        let headers: Vec<(&str, &str)> =
+            call.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        let mut client = Client::connect(sandbox.addr()).await.lenient();
+        client.send(call.method.as_str(), call.url.path(), &headers, &call.body).await;
+        let answer = client.receive().await.unwrap();
+        let header = |(name, value): (&String, &String)| {
+            (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())
+        };
+        let headers: HeaderMap = answer.headers.iter().map(header).collect();
+        match kind.read(&job, &Reply { status: answer.status, headers, body: answer.body.into() }) {
+            Step::Done(drawn) => return drawn,
+            Step::Failed(failure) => panic!("{}: {failure}", model.name),
+            Step::Again { call: next, .. } => call = next,
+        }
+        sandbox.until(Name::Fal, |bill| bill.in_flight == 0).await;
+    }
+    panic!("{}: submitted, looked at and fetched, and still not done", model.name)
+}
+
+#[tokio::test]
+async fn every_model_is_asked_in_a_form_that_the_strict_vendor_takes() {
+    let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
+    let kind = by_kind("fal").unwrap();
+    let models: Vec<String> = kind.known_models().iter().map(|name| format!("{name}: {{price: 0.04}}")).collect();
+    let config = format!(
+        "providers: {{fal: {{kind: fal, base_url: \"${{SANDBOX}}/fal/\", api_key: k, models: {{{}}}}}}}\n\
+         routes: [{{name: any, match: {{models: [any]}}, offers: [fal/fal-ai/flux/schnell]}}]\n",
+        models.join(", ")
+    );
+    let plan = plan(&config, &sandbox.url());
+    let provider = &plan.providers["fal"];
+    for model in provider.models.values() {
+        let able = abilities(kind, &provider.account, model);
+        let mut wish = json!({"prompt": "a red fox", "n": able.max_n, "size": "1000x1000", "quality": "high",
+            "style": "vivid", "user": "u", "background": "opaque", "moderation": "low", "output_compression": 80});
+        if able.seed {
+            wish["seed"] = json!(u32::MAX);
+        }
+        if able.negative_prompt {
+            wish["negative_prompt"] = json!("text");
+        }
+        let most = able.edit.map_or(0, |edit| usize::from(edit.images));
+        let masks = able.edit.map_or(vec![false], |edit| if edit.mask { vec![true] } else { vec![false] });
+        for (images, mask) in [most.min(1), most].into_iter().flat_map(|n| masks.iter().map(move |mask| (n, *mask))) {
+            for format in able.formats.iter().map(|format| Some(*format)).chain([None]) {
+                let mut request = ImageRequest::from_json(wish.to_string().as_bytes()).unwrap();
+                request.output_format = format;
+                request.edit = (images > 0).then(|| edit(images, mask));
+                let drawn = draw(&sandbox, provider, model, &request).await;
+                assert_eq!(drawn.images.len(), usize::from(able.max_n), "{}", model.name);
+                assert_eq!(drawn.usage.reported, Some(Reported::Units(able.max_n.to_string())), "{}", model.name);
+                assert!(format.is_none_or(|format| drawn.usage.format == Some(format)), "{}", model.name);
+            }
+        }
+    }
+    assert_eq!(sandbox.invoice().vendor(Name::Fal).violations, [""; 0]);
+}
+
+const CONFIG: &str = "
+providers:
+  fal:
+    kind: fal
+    base_url: ${SANDBOX}/fal/
+    api_key: fal-test
+    timeout: 20s
+    models:
+      fal-ai/flux/schnell: {price: 0.005, unit_price: 0.003}
+      openai/gpt-image-2: {price: 0.04}
+routes:
+  - {name: flux, match: {models: [flux]}, offers: [fal/fal-ai/flux/schnell]}
+  - {name: gpt, match: {models: [gpt]}, offers: [fal/openai/gpt-image-2]}
+";
+
+fn prices() -> Settings {
+    let prices = "{fal-ai/flux/schnell: 0.003, openai/gpt-image-2: 0.04}";
+    serde_yaml::from_str(&format!("{{vendors: {{fal: {{price: {prices}}}}}}}")).unwrap()
+}
+
+#[tokio::test]
+async fn units_settle_the_price_that_was_only_estimated() {
+    let world = World::with(CONFIG, prices()).await;
+    for (model, count) in [("flux", 4), ("gpt", 2)] {
+        let answer = world.draw(ask_with("a red fox", json!({"model": model, "n": count, "size": "1024x1024"}))).await;
+        assert_eq!((answer.status, answer.json()["data"].as_array().map(Vec::len)), (200, Some(count)), "{model}");
+        assert_eq!(world.spent(), world.invoiced(), "{model}");
+    }
+    // Four at the price of a unit, not at the price that was estimated, and two at the list's price.
+    assert_eq!(world.spent(), Usd::from_nanos(4 * 3_000_000 + 2 * 40_000_000));
+    assert_eq!(world.bill(Name::Fal).violations, [""; 0]);
+    let refused = world.draw(ask_with("a forbidden fox", json!({"model": "flux"}))).await;
+    assert_eq!(refused.error(), (400, "moderation_blocked".to_owned(), String::new()));
+    assert_eq!(world.spent(), world.invoiced());
+}
+
+#[tokio::test]
+async fn pictures_that_were_blacked_out_are_paid_and_not_delivered() {
+    let world = World::with(CONFIG, prices()).await;
+    let refused = world.draw(ask_with("withheld", json!({"model": "flux"}))).await;
+    assert_eq!(refused.error(), (400, "moderation_blocked".to_owned(), String::new()));
+    assert_eq!((world.spent(), world.invoiced()), (Usd::from_nanos(3_000_000), Usd::from_nanos(3_000_000)));
+    let partly = world.draw(ask_with("withheld too", json!({"model": "flux", "n": 3}))).await;
+    assert_eq!(partly.json()["data"].as_array().map(Vec::len), Some(2));
+    assert_eq!(world.spent(), world.invoiced());
+}
