@@ -131,7 +131,7 @@ pub(super) struct Cache {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Provider {
     /// The vendor's wire format: openai, openai_compatible, stability, replicate,
-    /// azure or openrouter.
+    /// azure, openrouter or google.
     pub(super) kind: Option<String>,
     /// Scheme, host and path prefix of the API. Default: the vendor's own, where the kind has one.
     pub(super) base_url: Option<String>,

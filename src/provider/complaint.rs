@@ -115,7 +115,7 @@ impl Complaint {
             Json::Text(_) | Json::Long(_) => self.say(json.text().unwrap_or_default()),
             Json::List(items) => items.iter().take(LIST_ITEMS).for_each(|item| self.gather(item)),
             Json::Object(members) => members.iter().for_each(|(name, value)| self.gather_member(name, value)),
-            Json::Null | Json::Bool | Json::Number(_) => {}
+            Json::Null | Json::Bool(_) | Json::Number(_) => {}
         }
     }
 

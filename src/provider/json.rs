@@ -24,7 +24,7 @@ pub enum Json<'a> {
     /// `null`.
     Null,
     /// `true` or `false`.
-    Bool,
+    Bool(bool),
     /// Any number. Never money, whose digits it may have lost: [`number_at`] has them as written.
     Number(f64),
     /// A string.
@@ -148,8 +148,8 @@ impl<'t, 'a> Visitor<'t> for Tree<'t, 'a> {
         Ok(Json::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Json<'a>, E> {
-        Ok(Json::Bool)
+    fn visit_bool<E>(self, flag: bool) -> Result<Json<'a>, E> {
+        Ok(Json::Bool(flag))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Json<'a>, E> {

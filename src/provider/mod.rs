@@ -23,6 +23,9 @@ mod complaint;
 #[cfg(test)]
 mod fixture;
 mod form;
+pub mod google;
+mod google_models;
+mod google_reply;
 mod json;
 pub mod openai;
 mod openai_body;
@@ -42,6 +45,7 @@ pub static ALL: &[&dyn Provider] = &[
     &replicate::Replicate,
     &azure::Azure,
     &openrouter::OpenRouter,
+    &google::Google,
 ];
 
 /// The provider of this `kind`.
@@ -253,7 +257,7 @@ mod tests {
     use crate::provider::fixture::Desk;
 
     /// One model for each way a provider reads a reply.
-    const MODELS: [(&str, &str); 7] = [
+    const MODELS: [(&str, &str); 9] = [
         ("openai", "gpt-image-2"),
         ("openai_compatible", "any"),
         ("stability", "core"),
@@ -261,6 +265,8 @@ mod tests {
         ("replicate", "black-forest-labs/flux-schnell"),
         ("azure", "gpt-image-1"),
         ("openrouter", "openai/gpt-image-2"),
+        ("google", "gemini-3-pro-image"),
+        ("google", "imagen-4.0-generate-001"),
     ];
 
     /// JSON built of the words that the providers look for.
@@ -305,6 +311,13 @@ mod tests {
             "raw",
             "usage",
             "cost",
+            "candidates",
+            "content",
+            "parts",
+            "inlineData",
+            "predictions",
+            "bytesBase64Encoded",
+            "details",
         ];
         word.prop_recursive(4, 40, 6, move |inner| {
             let member = (proptest::sample::select(keys.to_vec()), inner.clone())
