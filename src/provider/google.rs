@@ -3,13 +3,16 @@
 //! What the models take is in `google_models.rs`, what an answer means in `google_reply.rs`. A key goes in a header,
 //! never into an address, where logs would keep it. No price is told in an answer: tokens are not dollars.
 
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use crate::abilities::Abilities;
-use crate::config::plan::Account;
-use crate::failure::Failure;
+use crate::config::plan::{Account, Credentials};
+use crate::failure::{Class, Failure};
 use crate::image::Format;
 use crate::provider::google_models::{Method, family};
+use crate::provider::token::TokenSource;
 use crate::provider::{Call, Job, Provider, Reply, Step, google_reply, wire};
 use crate::request::Moderation;
 
@@ -23,6 +26,12 @@ const HARMS: [&str; 4] = [
     "HARM_CATEGORY_SEXUALLY_EXPLICIT",
     "HARM_CATEGORY_DANGEROUS_CONTENT",
 ];
+
+/// What a service account's token is to open.
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+/// Where a machine in Google's cloud gets its own token.
+const METADATA: &str = "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/token";
 
 /// How far.
 const LOOSE: &str = "BLOCK_ONLY_HIGH";
@@ -40,7 +49,8 @@ impl Provider for Google {
     }
 
     fn needs_key(&self) -> bool {
-        true
+        // A key, or credentials: the config's check knows which of the two is missing.
+        false
     }
 
     fn known_models(&self) -> &'static [&'static str] {
@@ -56,6 +66,15 @@ impl Provider for Google {
         family(model).abilities(is_vertex(account))
     }
 
+    fn token(&self, account: &Account) -> Option<TokenSource> {
+        Some(match account.credentials.clone()? {
+            Credentials::ServiceAccount { client_email, private_key, key_id, token_uri } => {
+                TokenSource::ServiceAccount { client_email, private_key, key_id, token_uri, scope: SCOPE.to_owned() }
+            }
+            Credentials::Metadata => TokenSource::Metadata { url: Url::parse(METADATA).ok()? },
+        })
+    }
+
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
         let method = family(&job.model.name).method;
         let mut body = match method {
@@ -65,9 +84,9 @@ impl Provider for Google {
         for (field, value) in &job.model.options {
             merge(body.entry(field.as_str()).or_insert(Value::Null), value);
         }
-        let headers = wire::headers(job.account, "x-goog-api-key", "")?;
+        let headers = headers(job)?;
         let target = format!("{}:{}", job.model.name, method.word());
-        let url = wire::address(&job.account.base_url, ["models", &target])?;
+        let url = address(job.account, &target)?;
         Ok(Call::post_json(url, headers, &Value::Object(body)))
     }
 
@@ -76,8 +95,41 @@ impl Provider for Google {
     }
 }
 
-fn is_vertex(_: &Account) -> bool {
-    false
+/// Whether the account is one of Vertex AI's, which has credentials instead of a key.
+fn is_vertex(account: &Account) -> bool {
+    account.credentials.is_some()
+}
+
+/// The headers, with the key or with the token.
+fn headers(job: &Job<'_>) -> Result<HeaderMap, Failure> {
+    let mut headers = wire::headers(job.account, "x-goog-api-key", "")?;
+    if let Some(token) = job.bearer {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal()))
+            .map_err(|_| Failure::new(Class::Auth, "the access token has characters that no header can carry"))?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    Ok(headers)
+}
+
+/// Where `model:method` is asked.
+fn address(account: &Account, target: &str) -> Result<Url, Failure> {
+    let base = &account.base_url;
+    if !is_vertex(account) {
+        return wire::address(base, ["models", target]);
+    }
+    let missing = || Failure::new(Class::AdapterBug, "Vertex AI needs a project and a location");
+    let project = account.project.as_deref().ok_or_else(missing)?;
+    let location = account.location.as_deref().ok_or_else(missing)?;
+    let path = ["v1", "projects", project, "locations", location, "publishers", "google", "models", target];
+    wire::address(base, path)
+}
+
+/// The caller's name for its own user, where it can be a label; Vertex AI lists costs by them.
+fn labels(job: &Job<'_>) -> Option<Value> {
+    let user = job.request.user.as_deref().filter(|_| is_vertex(job.account))?;
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+    (user.len() <= 63 && user.bytes().all(fits)).then(|| json!({"user": user}))
 }
 
 /// A conversation of one message that is to be answered with one picture.
@@ -105,6 +157,7 @@ fn content_body(job: &Job<'_>) -> Map<String, Value> {
         let loose = HARMS.map(|harm| json!({"category": harm, "threshold": LOOSE}));
         wire::put(&mut body, "safetySettings", Some(loose.to_vec()));
     }
+    wire::put(&mut body, "labels", labels(job));
     body
 }
 
@@ -131,6 +184,7 @@ fn predict_body(job: &Job<'_>) -> Map<String, Value> {
     let mut body = Map::new();
     wire::put(&mut body, "instances", Some(json!([{"prompt": request.prompt}])));
     wire::put(&mut body, "parameters", Some(parameters));
+    wire::put(&mut body, "labels", labels(job));
     body
 }
 
@@ -205,6 +259,47 @@ mod tests {
             "data": wire::base64(format!("image {number}").as_bytes())}})
         };
         assert_eq!(desk.body()["contents"][0]["parts"], json!([{"text": "x"}, picture(0), picture(1)]));
+    }
+
+    fn vertex(model: &str, wish: &str) -> Desk {
+        let mut desk = Desk::new("google", model, wish);
+        desk.account.base_url = "https://aiplatform.googleapis.com/".parse().unwrap();
+        desk.account.api_key = None;
+        desk.account.credentials = Some(Credentials::Metadata);
+        desk.account.project = Some("p1".to_owned());
+        desk.account.location = Some("global".to_owned());
+        desk.bearer = Some(crate::secret::Secret::new("ya29.secret"));
+        desk
+    }
+
+    #[test]
+    fn vertex_is_asked_at_its_own_address_with_a_token_that_no_debug_print_shows() {
+        let desk = vertex("gemini-3-pro-image", r#"{"prompt":"x"}"#);
+        let call = desk.call();
+        let path = "v1/projects/p1/locations/global/publishers/google/models/gemini-3-pro-image:generateContent";
+        assert_eq!(call.url.as_str(), format!("https://aiplatform.googleapis.com/{path}"));
+        assert_eq!(call.headers["authorization"], "Bearer ya29.secret");
+        assert!(!call.headers.contains_key("x-goog-api-key"));
+        assert!(!format!("{call:?} {:?}", desk.job()).contains("ya29"));
+        let said = r#"{"error":{"status":"UNAUTHENTICATED","message":"bad token ya29.secret"}}"#;
+        let Step::Failed(failure) = Google.read(&desk.job(), &desk.reply(401, said)) else { panic!("no failure") };
+        assert!(!failure.message.contains("ya29"), "{failure}");
+    }
+
+    #[test]
+    fn vertex_takes_a_file_format_and_labels_and_imagens_seed_goes_without_a_watermark() {
+        let wish = r#"{"prompt":"x","output_format":"jpeg","output_compression":70,"user":"team-1","seed":7}"#;
+        let body = vertex("gemini-3-pro-image", wish).body();
+        let output = json!({"mimeType": "image/jpeg", "compressionQuality": 70});
+        assert_eq!(body["generationConfig"]["imageConfig"], json!({"imageOutputOptions": output}));
+        assert_eq!((&body["labels"], &body["generationConfig"]["seed"]), (&json!({"user": "team-1"}), &json!(7)));
+        let body = vertex("imagen-4.0-generate-001", wish).body();
+        let wanted = json!({"sampleCount": 1, "seed": 7, "addWatermark": false, "includeRaiReason": true,
+            "outputOptions": output});
+        assert_eq!(body["parameters"], wanted);
+        let old = r#"{"prompt":"x","negative_prompt":"dogs","user":"Mr. Fox"}"#;
+        let body = vertex("imagen-3.0-generate-001", old).body();
+        assert_eq!((&body["parameters"]["negativePrompt"], body.get("labels")), (&json!("dogs"), None));
     }
 
     #[test]

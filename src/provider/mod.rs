@@ -15,6 +15,7 @@ use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
 use crate::image::{Encoded, Format, Size};
 use crate::request::{ImageRequest, Quality};
+use crate::secret::Secret;
 
 mod abridged;
 pub mod azure;
@@ -35,6 +36,7 @@ pub mod openrouter;
 mod openrouter_models;
 pub mod replicate;
 pub mod stability;
+pub mod token;
 mod wire;
 
 /// Every wire format, by the `kind` the config uses.
@@ -78,6 +80,11 @@ pub trait Provider: Sync {
         self.abilities(account, &model.name)
     }
 
+    /// Where a token comes from that goes with every call; `None` where the key itself does.
+    fn token(&self, _account: &Account) -> Option<token::TokenSource> {
+        None
+    }
+
     /// The call that starts `job`.
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure>;
 
@@ -117,6 +124,8 @@ pub struct Job<'a> {
     pub account: &'a Account,
     /// The model and its fixed options.
     pub model: &'a Model,
+    /// The short-lived token for vendors that take one instead of a key.
+    pub bearer: Option<&'a Secret>,
     /// The caller's request; size, quality and n below take precedence.
     pub request: &'a ImageRequest,
     /// Pictures of this call, at most the model's `max_n`.
