@@ -130,7 +130,7 @@ pub(super) struct Cache {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Provider {
-    /// The vendor's wire format: openai, azure, openai_compatible, stability, replicate, openrouter,
+    /// The vendor's wire format: openai, azure, openai_compatible, stability, google, replicate, openrouter, bfl,
     /// dashscope or fal.
     pub(super) kind: Option<String>,
     /// Scheme, host and path prefix of the API. Default: the vendor's own, where the kind has one.
@@ -139,8 +139,13 @@ pub(super) struct Provider {
     pub(super) api_key: Option<Hidden>,
     /// OpenAI's organisation header; only for kind openai.
     pub(super) organization: Option<String>,
-    /// OpenAI's project header; only for kind openai.
+    /// OpenAI's project header, or Vertex AI's project; only for kinds openai and google.
     pub(super) project: Option<String>,
+    /// Vertex AI's location: a region, global, us or eu; only for kind google.
+    pub(super) location: Option<String>,
+    /// Vertex AI's credentials: the text of a service account's JSON, or the word metadata for the machine's own
+    /// identity; only for kind google.
+    pub(super) credentials: Option<Hidden>,
     /// Azure's api-version, or v1 for its newer surface; only for kind azure. Default 2025-04-01-preview.
     pub(super) api_version: Option<String>,
     /// Longest wait for one call, polling included. Default 120s.

@@ -119,12 +119,34 @@ pub struct Account {
     pub api_key: Option<Secret>,
     /// OpenAI's organisation header.
     pub organization: Option<String>,
-    /// OpenAI's project header.
+    /// OpenAI's project header, or Vertex AI's project.
     pub project: Option<String>,
+    /// Vertex AI's location.
+    pub location: Option<String>,
+    /// Where Vertex AI's tokens come from; `None` at every other vendor.
+    pub credentials: Option<Credentials>,
     /// Azure's `api-version`, or `v1` for its newer surface; `None` is the kind's default.
     pub api_version: Option<String>,
     /// How an OpenAI-compatible server differs from OpenAI; the default for every other kind.
     pub dialect: Dialect,
+}
+
+/// What short-lived tokens are got with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// A service account's own key.
+    ServiceAccount {
+        /// Who asks.
+        client_email: String,
+        /// PKCS#8, PEM.
+        private_key: Secret,
+        /// Which of the account's keys it is.
+        key_id: Option<String>,
+        /// Whom to ask.
+        token_uri: Url,
+    },
+    /// The machine's own identity.
+    Metadata,
 }
 
 /// Calls at once to one provider.

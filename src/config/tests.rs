@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::plan::{ModelPattern, OnDeadline, Plan, RouteCache, SizeFormat, Via};
+use super::plan::{Credentials, ModelPattern, OnDeadline, Plan, RouteCache, SizeFormat, Via};
 use super::{Kind, Lookup, Problems, Source, load, schema};
 use crate::abilities::Sizes;
 use crate::image::Size;
@@ -14,7 +14,7 @@ use crate::money::Usd;
 use crate::pricing::{Addon, Table};
 use crate::request::Quality;
 
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 7] = [
     Kind {
         name: "openai",
         default_base_url: Some("https://api.openai.com/v1/"),
@@ -39,6 +39,12 @@ const KINDS: [Kind; 6] = [
         name: "openrouter",
         default_base_url: Some("https://openrouter.ai/api/v1/"),
         needs_key: true,
+        known_models: &[],
+    },
+    Kind {
+        name: "google",
+        default_base_url: Some("https://generativelanguage.googleapis.com/v1beta/"),
+        needs_key: false,
         known_models: &[],
     },
 ];
@@ -387,7 +393,7 @@ fn what_is_wrong_with_a_provider_is_told() {
             "    retries: 3\n",
             "",
             &[
-                "unknown key `retries` | the keys here are: api_key, api_version, base_url, breaker, concurrency, connect_timeout, dialect, download_hosts, kind, markup, models, organization, ...",
+                "unknown key `retries` | the keys here are: api_key, api_version, base_url, breaker, concurrency, connect_timeout, credentials, dialect, download_hosts, kind, location, markup, ...",
             ],
         ),
         ("    breaker: 5\n", "", &["expected a mapping, found `5` | -"]),
@@ -676,6 +682,78 @@ fn azure_has_a_version_and_the_model_behind_each_deployment() {
     let missing = problems(&one("azure", "", ""));
     let told = "kind azure needs a `base_url` | add `base_url: https://RESOURCE.openai.azure.com/`";
     assert!(missing[0].ends_with(told), "{missing:?}");
+}
+
+/// A config with a provider of Google's.
+fn google(keys: &str) -> String {
+    format!(
+        "providers:\n  a: {{kind: google, {keys}, models: {{m: {{price: 1}}}}}}\nroutes: [{{name: r, offers: [a/m]}}]\n"
+    )
+}
+
+/// A service account's JSON, quoted for YAML, with one member replaced.
+fn service_account(member: &str, value: &str) -> String {
+    let mut json = serde_json::json!({"type": "service_account", "client_email": "e@p", "private_key_id": "k1",
+        "private_key": format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----\n"),
+        "token_uri": "https://oauth2.googleapis.com/token"});
+    json[member] = value.into();
+    format!("'{json}'")
+}
+
+#[test]
+fn google_has_two_ways_in_and_the_location_decides_the_host() {
+    let account = |keys: &str| plan(&google(keys)).providers["a"].account.clone();
+    assert_eq!(account("api_key: k").base_url.as_str(), "https://generativelanguage.googleapis.com/v1beta/");
+    for (location, host) in [
+        ("europe-west4", "https://europe-west4-aiplatform.googleapis.com/"),
+        ("global", "https://aiplatform.googleapis.com/"),
+        ("eu", "https://aiplatform.eu.rep.googleapis.com/"),
+    ] {
+        let keys = format!("credentials: metadata, project: p, location: {location}");
+        let account = account(&keys);
+        assert_eq!((account.base_url.as_str(), account.credentials), (host, Some(Credentials::Metadata)));
+    }
+    let keys = format!(
+        "credentials: {}, project: p, location: us, base_url: 'http://h/x'",
+        service_account("private_key_id", "k2")
+    );
+    let account = account(&keys);
+    assert_eq!(account.base_url.as_str(), "http://h/x/");
+    let Some(Credentials::ServiceAccount { key_id, private_key, .. }) = account.credentials else { panic!("none") };
+    assert_eq!(key_id.as_deref(), Some("k2"));
+    assert!(private_key.reveal().contains(SECRET));
+}
+
+#[test]
+fn half_a_way_in_to_google_is_told_and_credentials_are_never_shown() {
+    let told = |keys: &str| {
+        let told = problems(&google(keys)).join("\n");
+        assert!(!read(&google(keys)).unwrap_err().to_string().contains(SECRET), "{keys}");
+        told
+    };
+    for (keys, what) in [
+        ("timeout: 1s", "kind google needs an `api_key` or `credentials`"),
+        ("api_key: k, location: us, project: p", "`api_key` is for the Gemini API"),
+        ("credentials: metadata, location: us", "`credentials` is of no use without `project`"),
+        ("credentials: metadata, project: p", "`credentials` is of no use without `location`"),
+        ("project: p, location: us", "`project` is of no use without `credentials`"),
+        ("credentials: metadata, project: p, location: 'a.b/c'", "is not a location | write a region like"),
+        ("credentials: nonsense, project: p, location: us", "this is not a service account's JSON"),
+    ] {
+        assert!(told(keys).contains(what), "{keys}: {}", told(keys));
+    }
+    for (member, value, what) in [
+        ("type", "authorized_user", "does not say `\"type\": \"service_account\"`"),
+        ("client_email", "", "has no `client_email`"),
+        ("private_key", "", "has no `private_key`"),
+        ("private_key", SECRET, "is not PEM"),
+        ("token_uri", "file:///etc/passwd", "is not a URL"),
+    ] {
+        let keys = format!("credentials: {}, project: p, location: us", service_account(member, value));
+        assert!(told(&keys).contains(what), "{member}: {}", told(&keys));
+    }
+    let other = problems(&one("openai", "location: us, ", "")).join("\n");
+    assert!(other.contains("`location` means nothing to this kind of provider"), "{other}");
 }
 
 #[test]

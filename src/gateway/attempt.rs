@@ -20,9 +20,11 @@ use crate::image::{Encoded, Picture};
 use crate::ledger::{Account, Kind};
 use crate::metrics::seconds;
 use crate::money::Usd;
+use crate::provider::token::TokenSource;
 use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Reported, Source, Step, Usage};
 use crate::request::{ImageRequest, ResponseFormat};
 use crate::routing::Candidate;
+use crate::secret::Secret;
 
 /// Tries for one picture file that is already paid for.
 const DOWNLOADS: u32 = 3;
@@ -68,6 +70,9 @@ pub struct Report {
     pub failure: Option<Failure>,
 }
 
+/// A token and where it came from.
+type Pass = Option<(TokenSource, Arc<Secret>)>;
+
 /// A job that was accepted and is being waited for.
 #[derive(Default)]
 struct Polling {
@@ -108,11 +113,21 @@ impl Attempt {
 
     /// Asks, and keeps polling until the provider is done.
     async fn converse(&self, deadline: Instant) -> Result<Drawn, Failure> {
-        let mut call = self.provider.ask(&self.job(deadline))?;
-        let mut polling = Polling::default();
+        let mut pass = self.pass(deadline).await?;
+        let mut call = self.provider.ask(&self.job(deadline, &pass))?;
+        let (mut polling, mut renewed) = (Polling::default(), false);
         loop {
             let (step, answered) = match self.send(&call, deadline, Reach::Anywhere).await {
-                Ok(reply) => (self.provider.read(&self.job(deadline), &reply), (200..300).contains(&reply.status)),
+                Ok(reply) if reply.status == 401 && self.lapsed(&pass) && !renewed && !polling.started => {
+                    // Refused at the door, so nothing was drawn: this is no second purchase.
+                    renewed = true;
+                    pass = self.pass(deadline).await?;
+                    call = self.provider.ask(&self.job(deadline, &pass))?;
+                    continue;
+                }
+                Ok(reply) => {
+                    (self.provider.read(&self.job(deadline, &pass), &reply), (200..300).contains(&reply.status))
+                }
                 Err(failure) => (Step::Failed(failure), false),
             };
             let pause = match step {
@@ -139,10 +154,27 @@ impl Attempt {
         }
     }
 
-    fn job(&self, deadline: Instant) -> Job<'_> {
+    /// The token to go with the calls, where the provider takes one.
+    async fn pass(&self, deadline: Instant) -> Result<Pass, Failure> {
+        let Some(source) = self.provider.token(&self.offer.provider.account) else { return Ok(None) };
+        let connect = self.offer.provider.connect_timeout;
+        let token = self.shared.tokens.get(&self.shared.transport, &source, deadline, connect).await?;
+        Ok(Some((source, token)))
+    }
+
+    /// Forgets a token that was not accepted; whether there was one.
+    fn lapsed(&self, pass: &Pass) -> bool {
+        if let Some((source, token)) = pass {
+            self.shared.tokens.forget(source, token);
+        }
+        pass.is_some()
+    }
+
+    fn job<'a>(&'a self, deadline: Instant, pass: &'a Pass) -> Job<'a> {
         Job {
             account: &self.offer.provider.account,
             model: &self.offer.model,
+            bearer: pass.as_ref().map(|(_, token)| &**token),
             request: &self.request,
             n: self.n,
             frame: self.candidate.fitted.frame,

@@ -21,6 +21,7 @@ use crate::error::{Error, Kind};
 use crate::gateway::flight::Flights;
 use crate::gateway::live::{Live, NotReady};
 use crate::gateway::outcome::Outcome;
+use crate::gateway::token::Tokens;
 use crate::gateway::transport::Transport;
 use crate::gateway::visit::Visit;
 use crate::ledger::Ledger;
@@ -40,6 +41,7 @@ pub mod outcome;
 mod outlive;
 pub mod reload;
 mod together;
+pub mod token;
 pub mod transport;
 mod visit;
 
@@ -59,6 +61,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// The HTTP client.
     pub transport: Transport,
+    /// Access tokens by their credentials.
+    pub tokens: Tokens,
     /// Drawings that go on without their client; awaited when the server stops.
     pub work: TaskTracker,
     /// Secret seed of all hashes.
@@ -140,6 +144,7 @@ impl Gateway {
             metrics: Metrics::new(&ledger)?,
             ledger,
             transport: Transport::default(),
+            tokens: Tokens::default(),
             work: TaskTracker::new(),
             hash_seed: u64::from_le_bytes(seed),
             lanes: DashMap::new(),
@@ -172,7 +177,8 @@ impl Gateway {
         for provider in live.plan.providers.values() {
             self.shared.lane(provider).resize(provider.concurrency.limit, provider.concurrency.queue);
             let old = before.plan.providers.get(&provider.name);
-            if old.is_some_and(|old| old.account.api_key != provider.account.api_key) {
+            let key = |provider: &Provider| (provider.account.api_key.clone(), provider.account.credentials.clone());
+            if old.is_some_and(|old| key(old) != key(provider)) {
                 // A new key deserves a new trial; it is how a refused one is mended.
                 self.shared.breakers.forgive(&provider.name);
             }

@@ -25,6 +25,8 @@ pub struct Desk {
     pub account: Account,
     /// The model.
     pub model: Model,
+    /// Its token, for vendors that take one.
+    pub bearer: Option<Secret>,
     /// The caller's request.
     pub request: ImageRequest,
     /// Time left.
@@ -43,6 +45,8 @@ impl Desk {
                 api_key: Some(Secret::new("key-0123456789abcdef")),
                 organization: None,
                 project: None,
+                location: None,
+                credentials: None,
                 api_version: None,
                 dialect: Dialect::default(),
             },
@@ -54,6 +58,7 @@ impl Desk {
                 via: Via::default(),
                 family: None,
             },
+            bearer: None,
             request: ImageRequest::from_json(request.as_bytes()).unwrap(),
             time_left: Duration::from_secs(120),
         }
@@ -84,6 +89,7 @@ impl Desk {
         Job {
             account: &self.account,
             model: &self.model,
+            bearer: self.bearer.as_ref(),
             request: &self.request,
             n: self.request.n,
             frame: fitted.frame,

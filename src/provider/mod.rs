@@ -15,6 +15,7 @@ use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
 use crate::image::{Encoded, Format, Size};
 use crate::request::{ImageRequest, Quality};
+use crate::secret::Secret;
 
 mod abridged;
 pub mod azure;
@@ -29,6 +30,9 @@ mod fal_reply;
 #[cfg(test)]
 mod fixture;
 mod form;
+pub mod google;
+mod google_models;
+mod google_reply;
 mod json;
 pub mod openai;
 mod openai_body;
@@ -38,6 +42,7 @@ pub mod openrouter;
 mod openrouter_models;
 pub mod replicate;
 pub mod stability;
+pub mod token;
 mod wire;
 
 /// Every wire format, by the `kind` the config uses.
@@ -50,6 +55,7 @@ pub static ALL: &[&dyn Provider] = &[
     &openrouter::OpenRouter,
     &dashscope::DashScope,
     &fal::Fal,
+    &google::Google,
 ];
 
 /// The provider of this `kind`.
@@ -80,6 +86,11 @@ pub trait Provider: Sync {
     /// The same by all that the config says of the model, for kinds to which its name alone does not say enough.
     fn abilities_of(&self, account: &Account, model: &Model) -> Abilities {
         self.abilities(account, &model.name)
+    }
+
+    /// Where a token comes from that goes with every call; `None` where the key itself does.
+    fn token(&self, _account: &Account) -> Option<token::TokenSource> {
+        None
     }
 
     /// The call that starts `job`.
@@ -121,6 +132,8 @@ pub struct Job<'a> {
     pub account: &'a Account,
     /// The model and its fixed options.
     pub model: &'a Model,
+    /// The short-lived token for vendors that take one instead of a key.
+    pub bearer: Option<&'a Secret>,
     /// The caller's request; size, quality and n below take precedence.
     pub request: &'a ImageRequest,
     /// Pictures of this call, at most the model's `max_n`.
@@ -272,6 +285,8 @@ mod tests {
         ("dashscope", "qwen-image-2.0"),
         ("dashscope", "wan2.2-t2i-flash"),
         ("fal", "fal-ai/flux/schnell"),
+        ("google", "gemini-3-pro-image"),
+        ("google", "imagen-4.0-generate-001"),
     ];
 
     /// JSON built of the words that the providers look for.
@@ -321,6 +336,13 @@ mod tests {
             "response_url",
             "usage",
             "cost",
+            "candidates",
+            "content",
+            "parts",
+            "inlineData",
+            "predictions",
+            "bytesBase64Encoded",
+            "details",
         ];
         word.prop_recursive(4, 40, 6, move |inner| {
             let member = (proptest::sample::select(keys.to_vec()), inner.clone())

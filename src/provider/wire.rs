@@ -191,6 +191,8 @@ mod tests {
             api_key: Some(Secret::new(key)),
             organization: None,
             project: None,
+            location: None,
+            credentials: None,
             api_version: None,
             dialect: Dialect::default(),
         }

@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Multipart};
 use bytes::Bytes;
 use easel::abilities::Bend;
-use easel::config::plan::{AbilityOverrides, Account, Dialect, Model, SizeFormat, Via};
+use easel::config::plan::{AbilityOverrides, Account, Credentials, Dialect, Model, SizeFormat, Via};
 use easel::failure::Failure;
 use easel::image::{Encoded, Format, Picture, Size};
 use easel::money::Usd;
@@ -39,6 +39,9 @@ struct Case {
     /// The model behind an Azure deployment.
     family: Option<String>,
     api_version: Option<String>,
+    /// Google: asked through Vertex AI, with a token.
+    #[serde(default)]
+    vertex: bool,
     /// OpenRouter: asked through a chat.
     #[serde(default)]
     chat: bool,
@@ -212,7 +215,7 @@ impl Case {
     /// What this case expects and does not get.
     async fn differences(&self, provider: &dyn Provider) -> Vec<(&'static str, Value, Value)> {
         let account = self.account(provider);
-        let model = self.model();
+        let (model, token) = (self.model(), Secret::new(KEY));
         let mut request = ImageRequest::from_json(self.request.to_string().as_bytes()).unwrap();
         request.edit = self.edit.as_ref().map(Start::edit);
         let bend = Bend { tolerance_ppm: 150_000, strict: false };
@@ -220,6 +223,7 @@ impl Case {
         let job = Job {
             account: &account,
             model: &model,
+            bearer: self.vertex.then_some(&token),
             request: &request,
             n: self.n.unwrap_or(request.n),
             frame: fitted.frame,
@@ -243,11 +247,15 @@ impl Case {
 
     fn account(&self, provider: &dyn Provider) -> Account {
         let base = provider.default_base_url().unwrap_or("https://server.example/prefix/v1/");
+        let base = if self.vertex { "https://aiplatform.googleapis.com/" } else { base };
+        let vertex = |word: &str| self.vertex.then(|| word.to_owned());
         Account {
             base_url: base.parse().unwrap(),
-            api_key: Some(Secret::new(KEY)),
+            api_key: (!self.vertex).then(|| Secret::new(KEY)),
             organization: None,
-            project: None,
+            project: vertex("p1"),
+            location: vertex("global"),
+            credentials: self.vertex.then_some(Credentials::Metadata),
             api_version: self.api_version.clone(),
             dialect: self.dialect.as_ref().map_or_else(Dialect::default, Accent::dialect),
         }

@@ -90,6 +90,7 @@ async fn draw(sandbox: &Sandbox, provider: &Provider, model: &str, wish: &Value,
     let job = Job {
         account: &provider.account,
         model,
+        bearer: None,
         request: &request,
         n: request.n,
         frame: fitted.frame,

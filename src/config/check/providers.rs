@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::abilities::Sizes;
 use crate::config::Kind;
+use crate::config::check::google::{self, GOOGLE};
 use crate::config::check::{Checker, dialect, prices};
 use crate::config::file;
 use crate::config::place::Place;
@@ -62,6 +63,8 @@ fn provider(
         api_key,
         organization,
         project,
+        location,
+        credentials,
         api_version,
         timeout,
         connect_timeout,
@@ -73,18 +76,23 @@ fn provider(
         dialect,
     } = provider;
     let kind = self::kind(checker, at, kind.as_deref(), kinds);
-    let base_url = self::base_url(checker, at, base_url.as_deref(), kind);
+    let location = google::location(checker, at.key("location"), location.as_deref());
+    let base_url = self::base_url(checker, at, base_url.as_deref(), kind, location.as_deref());
     let dialect = match (&base_url, dialect) {
         (_, None) => Default::default(),
         (base_url, Some(dialect)) => dialect::dialect(checker, dialect, at.key("dialect"), base_url.as_ref()),
     };
     only_for(checker, at.key("dialect"), kind, &[COMPATIBLE], "`dialect`");
     only_for(checker, at.key("organization"), kind, &[OPENAI], "`organization`");
-    only_for(checker, at.key("project"), kind, &[OPENAI], "`project`");
+    only_for(checker, at.key("project"), kind, &[OPENAI, GOOGLE], "`project`");
+    only_for(checker, at.key("location"), kind, &[GOOGLE], "`location`");
+    only_for(checker, at.key("credentials"), kind, &[GOOGLE], "`credentials`");
+    google::way_in(checker, at, kind);
     only_for(checker, at.key("api_version"), kind, &[AZURE], "`api_version`");
     let api_key = self::api_key(checker, name, at, api_key.as_ref(), kind);
     let organization = checker.header_value(at.key("organization"), organization.as_deref());
     let project = checker.header_value(at.key("project"), project.as_deref());
+    let credentials = google::credentials(checker, at.key("credentials"), credentials.as_ref());
     let api_version = self::api_version(checker, at.key("api_version"), api_version.as_deref());
     let markup_ppm = checker.read(at.key("markup"), markup.as_ref()).unwrap_or(0);
     for name in written_models.keys() {
@@ -101,7 +109,16 @@ fn provider(
     Some(Provider {
         name: name.to_owned(),
         kind: kind?.name,
-        account: Account { base_url: base_url?, api_key, organization, project, api_version, dialect },
+        account: Account {
+            base_url: base_url?,
+            api_key,
+            organization,
+            project,
+            location,
+            credentials,
+            api_version,
+            dialect,
+        },
         timeout,
         connect_timeout,
         concurrency,
@@ -128,10 +145,17 @@ fn kind<'k>(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&str>, kin
 }
 
 /// The account's address, with a slash at its end so that joining a path appends it.
-fn base_url(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&str>, kind: Option<&Kind>) -> Option<Url> {
+fn base_url(
+    checker: &mut Checker<'_>,
+    at: Place<'_>,
+    written: Option<&str>,
+    kind: Option<&Kind>,
+    location: Option<&str>,
+) -> Option<Url> {
     let place = at.key("base_url");
     let mut url = match (written, kind) {
         (Some(written), _) => checker.url(place, Some(written))?,
+        (None, Some(kind)) if kind.name == GOOGLE && location.is_some() => google::host(location?)?,
         (None, Some(kind)) => match kind.default_base_url.map(Url::parse) {
             Some(Ok(url)) => url,
             Some(Err(_)) | None => {

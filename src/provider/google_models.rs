@@ -1,0 +1,195 @@
+//! Google's image models: by which of two methods each is asked, and what it takes (PROVIDERS.md 4.2, 4.3).
+//!
+//! Data, and the two words a size becomes. Models are told apart by how their names begin; one that nobody has
+//! described is asked like Gemini for one picture, and told nothing but a shape. Neither way in takes a mask.
+
+use crate::abilities::{Abilities, Bend, Edits, Frame, Sizes};
+use crate::image::{Format, Size};
+use crate::request::PROMPT_MAX_CHARS;
+
+/// Models that take the same.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Family {
+    /// How their names begin.
+    prefix: &'static str,
+    /// How they are asked.
+    pub method: Method,
+    shapes: &'static [(u32, u32)],
+    tiers: &'static [Tier],
+    max_n: u8,
+    seed: bool,
+    negative_prompt: bool,
+    /// Pictures they can be given at once; 0 changes none.
+    inputs: u8,
+}
+
+/// The two ways to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Gemini: a conversation that answers with a picture.
+    GenerateContent,
+    /// Imagen: instances and parameters.
+    Predict,
+}
+
+impl Method {
+    /// What follows the model's name in the address.
+    pub fn word(self) -> &'static str {
+        match self {
+            Method::GenerateContent => "generateContent",
+            Method::Predict => "predict",
+        }
+    }
+}
+
+/// A resolution, by the word for it and the longest side it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tier(pub &'static str, u32);
+
+const TINY: Tier = Tier("512", 512);
+const ONE: Tier = Tier("1K", 1024);
+const TWO: Tier = Tier("2K", 2048);
+const FOUR: Tier = Tier("4K", 4096);
+
+const GEMINI_SHAPES: &[(u32, u32)] =
+    &[(1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (4, 5), (5, 4), (9, 16), (16, 9), (21, 9)];
+const LONG_SHAPES: &[(u32, u32)] = &[
+    (1, 1),
+    (2, 3),
+    (3, 2),
+    (3, 4),
+    (4, 3),
+    (4, 5),
+    (5, 4),
+    (9, 16),
+    (16, 9),
+    (21, 9),
+    (1, 4),
+    (4, 1),
+    (1, 8),
+    (8, 1),
+];
+const IMAGEN_SHAPES: &[(u32, u32)] = &[(1, 1), (3, 4), (4, 3), (9, 16), (16, 9)];
+
+/// About what a picture of the tier 1K has.
+const PIXELS: u64 = 1024 * 1024;
+
+/// The model nobody has described; the others are written over it.
+const ANY: Family = Family {
+    prefix: "",
+    method: Method::GenerateContent,
+    shapes: GEMINI_SHAPES,
+    tiers: &[],
+    max_n: 1,
+    seed: false,
+    negative_prompt: false,
+    inputs: 0,
+};
+const GEMINI: Family = Family { prefix: "gemini-", seed: true, inputs: 3, ..ANY };
+const IMAGEN: Family =
+    Family { prefix: "imagen", method: Method::Predict, shapes: IMAGEN_SHAPES, max_n: 4, seed: true, ..ANY };
+
+/// The first whose prefix fits counts; the last fits everything.
+static FAMILIES: &[Family] = &[
+    Family { prefix: "gemini-3.1-flash", shapes: LONG_SHAPES, tiers: &[TINY, ONE, TWO, FOUR], inputs: 14, ..GEMINI },
+    Family { prefix: "gemini-3", tiers: &[ONE, TWO, FOUR], inputs: 14, ..GEMINI },
+    GEMINI,
+    // From memory: the fast model draws one resolution.
+    Family { prefix: "imagen-4.0-fast", ..IMAGEN },
+    Family { prefix: "imagen-4", tiers: &[ONE, TWO], ..IMAGEN },
+    // From memory: the last that take a negative prompt.
+    Family { prefix: "imagen-3.0-generate-001", negative_prompt: true, ..IMAGEN },
+    Family { prefix: "imagen-3.0-fast-generate-001", negative_prompt: true, ..IMAGEN },
+    Family { prefix: "imagegeneration", negative_prompt: true, ..IMAGEN },
+    IMAGEN,
+    ANY,
+];
+
+/// The family of the model by this name.
+pub fn family(model: &str) -> &'static Family {
+    FAMILIES.iter().find(|family| model.starts_with(family.prefix)).unwrap_or(&ANY)
+}
+
+impl Family {
+    /// What they can do. The Gemini API takes fewer wishes than Vertex AI does.
+    pub fn abilities(&self, vertex: bool) -> Abilities {
+        let predict = self.method == Method::Predict;
+        // Google's own client refuses to send these to the Gemini API.
+        let formats = if predict || vertex { vec![Format::Png, Format::Jpeg] } else { Vec::new() };
+        Abilities {
+            max_n: self.max_n,
+            prompt_chars: PROMPT_MAX_CHARS,
+            sizes: Sizes::Ratios { shapes: self.shapes.to_vec(), pixels: PIXELS },
+            compression: !formats.is_empty(),
+            formats,
+            qualities: Vec::new(),
+            seed: self.seed && (vertex || !predict),
+            negative_prompt: self.negative_prompt && vertex,
+            transparent: false,
+            style: false,
+            generate: true,
+            edit: (self.inputs > 0).then_some(Edits { images: self.inputs, mask: false, keeps_size: false }),
+        }
+    }
+
+    /// How `frame` is told: a shape `(across, down)` and, where there are any, a tier.
+    pub fn told(&self, frame: Frame) -> Option<((u32, u32), Option<Tier>)> {
+        let asked = frame.nominal()?;
+        let shape = match frame {
+            Frame::Ratio { across, down, .. } => (across, down),
+            // The config lists sizes of its own: the nearest shape stands for each.
+            _ => nearest(self.shapes, asked)?,
+        };
+        let side = asked.width.max(asked.height);
+        let covering = self.tiers.iter().find(|tier| tier.1 >= side).or(self.tiers.last());
+        Some((shape, covering.copied()))
+    }
+}
+
+fn nearest(shapes: &[(u32, u32)], asked: Size) -> Option<(u32, u32)> {
+    let anything = Bend { tolerance_ppm: u32::MAX, strict: false };
+    match (Sizes::Ratios { shapes: shapes.to_vec(), pixels: PIXELS }).fit(asked, anything) {
+        Ok((Frame::Ratio { across, down, .. }, _)) => Some((across, down)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_becomes_the_smallest_tier_that_covers_it_and_no_tier_where_there_is_none() {
+        for (model, size, shape, tier) in [
+            ("gemini-3.1-flash-image", "512x512", (1, 1), Some("512")),
+            ("gemini-3.1-flash-image", "513x512", (1, 1), Some("1K")),
+            ("gemini-3-pro-image", "512x512", (1, 1), Some("1K")),
+            ("gemini-3-pro-image", "1536x1024", (3, 2), Some("2K")),
+            ("gemini-3-pro-image", "8192x8192", (1, 1), Some("4K")),
+            ("gemini-2.5-flash-image", "1024x1024", (1, 1), None),
+            ("imagen-4.0-generate-001", "4096x4096", (1, 1), Some("2K")),
+            ("imagen-4.0-fast-generate-001", "1408x768", (16, 9), None),
+            ("imagen-3.0-generate-002", "1024x1024", (1, 1), None),
+            ("somebody-new", "1344x768", (16, 9), None),
+        ] {
+            let told = family(model).told(Frame::Pixels(size.parse().unwrap())).unwrap();
+            assert_eq!((told.0, told.1.map(|tier| tier.0)), (shape, tier), "{model} {size}");
+        }
+        assert_eq!(family("gemini-3-pro-image").told(Frame::Default), None);
+    }
+
+    #[test]
+    fn the_gemini_api_takes_less_than_vertex_and_an_unknown_model_least() {
+        let able = |model: &str, vertex| {
+            let able = family(model).abilities(vertex);
+            (able.max_n, able.seed, able.negative_prompt, able.formats.len(), able.edit.map_or(0, |edit| edit.images))
+        };
+        assert_eq!(able("gemini-3-pro-image", false), (1, true, false, 0, 14));
+        assert_eq!(able("gemini-3-pro-image", true), (1, true, false, 2, 14));
+        assert_eq!(able("imagen-4.0-generate-001", false), (4, false, false, 2, 0));
+        assert_eq!(able("imagen-4.0-generate-001", true), (4, true, false, 2, 0));
+        assert_eq!(able("imagen-3.0-generate-001", true), (4, true, true, 2, 0));
+        assert_eq!(able("imagen-3.0-generate-001", false), (4, false, false, 2, 0));
+        assert_eq!(able("somebody-new", false), (1, false, false, 0, 0));
+    }
+}
