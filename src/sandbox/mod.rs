@@ -42,6 +42,8 @@ mod fal_models;
 mod fal_orders;
 mod faults;
 mod fields;
+mod google;
+mod google_token;
 mod openai;
 mod openai_edits;
 mod openai_errors;
@@ -133,6 +135,16 @@ impl Sandbox {
         self.desk.reset();
     }
 
+    /// Access tokens that Google has given.
+    pub fn tokens(&self) -> u64 {
+        self.desk.google.count()
+    }
+
+    /// Takes Google's access tokens back before their time.
+    pub fn revoke_tokens(&self) {
+        self.desk.google.revoke();
+    }
+
     /// Stops listening, breaks off what hangs or still draws, and returns when everything is closed.
     pub async fn stop(mut self) {
         self.closing.send_replace(true);
@@ -178,6 +190,7 @@ fn routes(desk: Arc<Desk>, closing: watch::Receiver<bool>) -> Router {
         .nest("/openrouter", openrouter::routes())
         .nest("/dashscope", dashscope::routes())
         .nest("/fal", fal::routes())
+        .nest("/google", google::routes())
         .layer(middleware::from_fn_with_state(closing, until_closed))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(desk)
@@ -198,6 +211,7 @@ struct Desk {
     start: Settings,
     books: PerVendor<Book>,
     shelf: Shelf,
+    google: google_token::Given,
     predictions: Predictions,
 }
 
@@ -219,7 +233,14 @@ impl Desk {
             tasks: Tasks::default(),
         };
         let books = start.vendors.map(book);
-        Desk { url, start, books, shelf: Shelf::default(), predictions: Predictions::default() }
+        Desk {
+            url,
+            start,
+            books,
+            shelf: Shelf::default(),
+            google: Default::default(),
+            predictions: Predictions::default(),
+        }
     }
 
     fn book(&self, name: Name) -> &Book {

@@ -77,6 +77,8 @@ vendors! {
     DashScope dashscope,
     /// fal.ai's queue.
     Fal fal,
+    /// Google, the Gemini API and Vertex AI.
+    Google google,
 }
 
 impl fmt::Display for Name {
@@ -126,6 +128,11 @@ pub struct Vendor {
     /// Makes PNG and WebP files at least this large by drawing noise, as far as the picture has pixels for it
     /// (3 bytes each). Zero draws none.
     pub min_bytes: usize,
+    /// How long Google's access tokens are good. The others do not read it.
+    #[serde(deserialize_with = "duration")]
+    pub token_life: Duration,
+    /// Checks what Google's tokens are asked with: an RSA PUBLIC KEY in PEM; `None` takes any signature.
+    pub token_key: Option<String>,
     /// How the compatible vendor differs from OpenAI. The others do not read it.
     pub dialect: Dialect,
 }
@@ -142,6 +149,8 @@ impl Default for Vendor {
             faults: Faults::default(),
             mode: Mode::Normal,
             min_bytes: 0,
+            token_life: Duration::from_secs(3599),
+            token_key: None,
             dialect: Dialect::default(),
         }
     }

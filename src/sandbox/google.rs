@@ -1,0 +1,414 @@
+//! Google's image methods as PROVIDERS.md section 4 has them: the Gemini API with a key, Vertex AI with a token from
+//! `google_token.rs`.
+//!
+//! Strict where Google's own client is: what Vertex AI takes and the Gemini API does not is refused here too, and so is
+//! every member that is not in the schema. Models are data; one that only the settings know is asked like Gemini.
+//! Not here: streaming, files by address, editing with Imagen.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing;
+use base64_simd::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::Desk;
+use super::call::{BadBody, Call, No, act_out, bearer, draw, finish, read_json, text};
+use super::draw::Sketch;
+use super::edits::{look, mark};
+use super::faults::Mode;
+use super::fields::{Fields, Why, Wrong, kind};
+use super::google_token;
+use super::settings::{Name, Vendor};
+use crate::image::{Format, Size};
+
+/// What one model takes.
+#[derive(Clone, Copy, Debug)]
+struct Model {
+    name: &'static str,
+    predict: bool,
+    shapes: &'static [&'static str],
+    tiers: &'static [&'static str],
+    inputs: usize,
+    negative: bool,
+}
+
+const SHAPES: [&str; 14] =
+    ["1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "1:4", "4:1", "1:8", "8:1"];
+
+const GEMINI: Model =
+    Model { name: "", predict: false, shapes: SHAPES.split_at(10).0, tiers: &[], inputs: 3, negative: false };
+const IMAGEN: Model = Model { predict: true, shapes: &["1:1", "3:4", "4:3", "9:16", "16:9"], inputs: 0, ..GEMINI };
+
+const MODELS: [Model; 8] = [
+    Model { name: "gemini-3.1-flash-image", shapes: &SHAPES, tiers: &["512", "1K", "2K", "4K"], inputs: 14, ..GEMINI },
+    Model { name: "gemini-3-pro-image", tiers: &["1K", "2K", "4K"], inputs: 14, ..GEMINI },
+    Model { name: "gemini-2.5-flash-image", ..GEMINI },
+    Model { name: "imagen-4.0-generate-001", tiers: &["1K", "2K"], ..IMAGEN },
+    Model { name: "imagen-4.0-ultra-generate-001", tiers: &["1K", "2K"], ..IMAGEN },
+    Model { name: "imagen-4.0-fast-generate-001", ..IMAGEN },
+    Model { name: "imagen-3.0-generate-002", ..IMAGEN },
+    Model { name: "imagen-3.0-generate-001", negative: true, ..IMAGEN },
+];
+
+const THRESHOLDS: [&str; 5] = ["BLOCK_LOW_AND_ABOVE", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_ONLY_HIGH", "BLOCK_NONE", "OFF"];
+
+pub(super) fn routes() -> Router<Arc<Desk>> {
+    Router::new()
+        .route("/v1beta/models/{target}", routing::post(gemini))
+        .route("/v1/projects/{project}/locations/{location}/publishers/google/models/{target}", routing::post(vertex))
+        .route("/token", routing::post(google_token::grant))
+        .route("/metadata/token", routing::get(google_token::metadata))
+        .fallback(lost)
+        .method_not_allowed_fallback(lost)
+}
+
+async fn gemini(State(desk): State<Arc<Desk>>, Path(target): Path<String>, request: Request) -> Response {
+    let call = Call::admit(&desk, Name::Google, request.headers());
+    let answer = match key(&call.vendor, request.headers()) {
+        Ok(()) => answer(&call, &target, false, request).await,
+        Err(no) => Err(no),
+    };
+    call.close(answer)
+}
+
+async fn vertex(
+    State(desk): State<Arc<Desk>>,
+    Path((_, _, target)): Path<(String, String, String)>,
+    request: Request,
+) -> Response {
+    let call = Call::admit(&desk, Name::Google, request.headers());
+    let known = bearer(request.headers()).is_some_and(|token| desk.google.knows(token));
+    let answer = match known {
+        true => answer(&call, &target, true, request).await,
+        false => {
+            let message = "Request had invalid authentication credentials. Expected OAuth 2 access token.";
+            Err(violation(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message))
+        }
+    };
+    call.close(answer)
+}
+
+async fn lost(State(desk): State<Arc<Desk>>, method: Method, uri: Uri) -> Response {
+    let message = format!("no such path: {method} {}", uri.path());
+    finish(&desk, Name::Google, Err(violation(StatusCode::NOT_FOUND, "NOT_FOUND", &message)))
+}
+
+fn key(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
+    match text(headers, &axum::http::HeaderName::from_static("x-goog-api-key")) {
+        key if vendor.accepts(key) => Ok(()),
+        None | Some("") => {
+            let message = "Method doesn't allow unregistered callers. Please use API Key.";
+            Err(violation(StatusCode::FORBIDDEN, "PERMISSION_DENIED", message))
+        }
+        Some(_) => {
+            let message = "API key not valid. Please pass a valid API key.";
+            let mut body = error(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", message);
+            body["error"]["details"] = json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "API_KEY_INVALID", "domain": "googleapis.com"}]);
+            Err(No::violation(StatusCode::BAD_REQUEST, body))
+        }
+    }
+}
+
+async fn answer(call: &Call, target: &str, vertex: bool, request: Request) -> Result<Response, No> {
+    let (name, method) = target.split_once(':').unwrap_or((target, ""));
+    let (parts, body) = request.into_parts();
+    let model = MODELS.iter().find(|model| model.name == name).copied();
+    let model = model.or_else(|| call.vendor.price.contains_key(name).then_some(GEMINI));
+    let method_of = |model: &Model| if model.predict { "predict" } else { "generateContent" };
+    let Some(model) = model.filter(|model| method_of(model) == method) else {
+        let message = format!("models/{name} is not found, or is not supported for {method}.");
+        return Err(violation(StatusCode::NOT_FOUND, "NOT_FOUND", &message));
+    };
+    let fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
+    let (mut order, inputs) = match model.predict {
+        true => (predict(fields, name, &model, vertex).map_err(bad_field)?, Vec::new()),
+        false => content(fields, name, &model, vertex).map_err(bad_field)?,
+    };
+    if !inputs.is_empty() {
+        order.mark = mark(&inputs, None);
+        look("contents", inputs, None).await.map_err(bad_field)?;
+    }
+    act_out(call.fate, fault).await?;
+    if call.refuses(&order.prompt) {
+        return Ok(Json(refusal(model.predict)).into_response());
+    }
+    call.work().await;
+    order.fill(call, model.predict).await
+}
+
+/// What is to be drawn.
+#[derive(Clone, Debug)]
+struct Order {
+    model: String,
+    prompt: String,
+    n: u32,
+    size: Size,
+    format: Format,
+    seed: Option<i64>,
+    /// Stands for the input pictures; 0 when there are none.
+    mark: u64,
+}
+
+/// Gemini's body: one message, and how to answer it.
+fn content(mut fields: Fields, name: &str, model: &Model, vertex: bool) -> Result<(Order, Vec<Bytes>), Wrong> {
+    let (prompt, inputs) = message(fields.any("contents"), model)?;
+    let mut config =
+        object(&mut fields, "generationConfig")?.ok_or_else(|| Wrong::new("generationConfig", Why::Missing))?;
+    if config
+        .any("responseModalities")
+        .is_none_or(|words| words != json!(["IMAGE"]) && words != json!(["TEXT", "IMAGE"]))
+    {
+        return Err(Wrong::other("generationConfig.responseModalities", "must name IMAGE"));
+    }
+    let seed = config.whole("seed", 0..=i64::from(i32::MAX))?;
+    config.number("temperature", 0.0..=2.0)?;
+    let mut image = object(&mut config, "imageConfig")?.unwrap_or_else(|| Fields::json(Map::new()));
+    let size = size(&mut image, model, "imageSize")?;
+    let format = match object(&mut image, "imageOutputOptions")? {
+        Some(_) if !vertex => return Err(Wrong::new("imageOutputOptions", Why::Unknown)),
+        Some(output) => output_of(output)?,
+        None => Format::Png,
+    };
+    image.end()?;
+    config.end()?;
+    for setting in list(&mut fields, "safetySettings")? {
+        let mut setting = members("safetySettings", setting)?;
+        let category = setting.prompt("category", 100)?;
+        if !category.starts_with("HARM_CATEGORY_") {
+            return Err(Wrong::other("safetySettings.category", "is not a category"));
+        }
+        setting.choice("threshold", &THRESHOLDS)?;
+        setting.end()?;
+    }
+    labels(&mut fields, vertex)?;
+    fields.end()?;
+    Ok((Order { model: name.to_owned(), prompt, n: 1, size, format, seed, mark: 0 }, inputs))
+}
+
+/// The words and pictures of the only message.
+fn message(contents: Option<Value>, model: &Model) -> Result<(String, Vec<Bytes>), Wrong> {
+    let Some(Value::Array(mut contents)) = contents else { return Err(Wrong::new("contents", Why::Missing)) };
+    let (Some(content), true) = (contents.pop(), contents.is_empty()) else {
+        return Err(Wrong::other("contents", "this sandbox takes one message"));
+    };
+    let mut content = members("contents", content)?;
+    content.choice("role", &["user"])?;
+    let parts = list(&mut content, "parts")?;
+    content.end()?;
+    let (mut prompt, mut inputs) = (String::new(), Vec::new());
+    for part in parts {
+        let mut part = members("contents.parts", part)?;
+        match object(&mut part, "inlineData")? {
+            Some(mut data) => {
+                data.choice("mimeType", &["image/png", "image/jpeg", "image/webp"])?
+                    .ok_or_else(|| Wrong::new("mimeType", Why::Missing))?;
+                let base64 = data.prompt("data", usize::MAX)?;
+                data.end()?;
+                let bytes =
+                    STANDARD.decode_to_vec(base64).map_err(|_| Wrong::other("data", "Base64 decoding failed"))?;
+                inputs.push(Bytes::from(bytes));
+            }
+            None => prompt += &part.prompt("text", usize::MAX)?,
+        }
+        part.end()?;
+    }
+    if inputs.len() > model.inputs {
+        return Err(Wrong::other("contents", format!("this model takes at most {} pictures", model.inputs)));
+    }
+    if prompt.is_empty() { Err(Wrong::new("contents", Why::Empty)) } else { Ok((prompt, inputs)) }
+}
+
+/// Imagen's body: one instance and its parameters.
+fn predict(mut fields: Fields, name: &str, model: &Model, vertex: bool) -> Result<Order, Wrong> {
+    let mut instances = list(&mut fields, "instances")?;
+    let (Some(instance), true) = (instances.pop(), instances.is_empty()) else {
+        return Err(Wrong::other("instances", "must be one"));
+    };
+    let mut instance = members("instances", instance)?;
+    let prompt = instance.prompt("prompt", usize::MAX)?;
+    instance.end()?;
+    let mut with = object(&mut fields, "parameters")?.unwrap_or_else(|| Fields::json(Map::new()));
+    if !vertex
+        && let Some(field) =
+            ["negativePrompt", "seed", "addWatermark", "enhancePrompt"].into_iter().find(|field| with.has(field))
+    {
+        return Err(Wrong::other(field, "is not supported by the Gemini API"));
+    }
+    let n = with.whole("sampleCount", 1..=4)?.unwrap_or(4);
+    let size = size(&mut with, model, "sampleImageSize")?;
+    if with.text("negativePrompt")?.is_some() && !model.negative {
+        return Err(Wrong::other("negativePrompt", "is not supported by this model"));
+    }
+    let seed = with.whole("seed", 1..=i64::from(i32::MAX))?;
+    if with.flag("addWatermark")?.unwrap_or(true) && seed.is_some() {
+        return Err(Wrong::other("seed", "is not supported when watermark is enabled"));
+    }
+    with.number("guidanceScale", 0.0..=100.0)?;
+    with.flag("enhancePrompt")?;
+    with.flag("includeRaiReason")?;
+    with.choice("safetySetting", &THRESHOLDS)?;
+    with.choice("personGeneration", &["DONT_ALLOW", "ALLOW_ADULT", "ALLOW_ALL"])?;
+    let format = object(&mut with, "outputOptions")?.map_or(Ok(Format::Png), output_of)?;
+    with.end()?;
+    labels(&mut fields, vertex)?;
+    fields.end()?;
+    let n = u32::try_from(n).unwrap_or(1);
+    Ok(Order { model: name.to_owned(), prompt, n, size, format, seed, mark: 0 })
+}
+
+/// The pixels that a shape and a tier stand for.
+fn size(fields: &mut Fields, model: &Model, tier: &str) -> Result<Size, Wrong> {
+    let shape = fields.choice("aspectRatio", model.shapes)?;
+    if model.tiers.is_empty() && fields.has(tier) {
+        return Err(Wrong::other(tier, "is not supported by this model"));
+    }
+    let edge: u64 = match fields.choice(tier, model.tiers)?.as_deref() {
+        Some("512") => 512,
+        Some("2K") => 2048,
+        Some("4K") => 4096,
+        _ => 1024,
+    };
+    let (across, down) = shape.as_deref().unwrap_or("1:1").split_once(':').unwrap_or(("1", "1"));
+    let (across, down) = (across.parse().unwrap_or(1), down.parse().unwrap_or(1));
+    let side =
+        |this: u64, other: u64| u32::try_from(((edge * edge * this / other).isqrt() + 8) / 16 * 16).unwrap_or(1024);
+    Ok(Size::new(side(across, down), side(down, across)))
+}
+
+fn output_of(mut output: Fields) -> Result<Format, Wrong> {
+    let word = output.choice("mimeType", &["image/png", "image/jpeg"])?;
+    let jpeg = word.as_deref() == Some("image/jpeg");
+    if output.whole("compressionQuality", 0..=100)?.is_some() && !jpeg {
+        return Err(Wrong::other("compressionQuality", "is for image/jpeg only"));
+    }
+    output.end()?;
+    Ok(if jpeg { Format::Jpeg } else { Format::Png })
+}
+
+/// Vertex AI's labels, in the letters it allows.
+fn labels(fields: &mut Fields, vertex: bool) -> Result<(), Wrong> {
+    match fields.any("labels") {
+        None => Ok(()),
+        Some(Value::Object(labels)) if vertex => {
+            let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+            let bad = |text: &str| text.is_empty() || text.len() > 63 || !text.chars().all(good);
+            let wrong = labels.iter().any(|(name, value)| bad(name) || value.as_str().is_none_or(bad));
+            if wrong { Err(Wrong::other("labels", "has a name or a value that is no label")) } else { Ok(()) }
+        }
+        Some(_) => Err(Wrong::new("labels", Why::Unknown)),
+    }
+}
+
+fn object(fields: &mut Fields, name: &str) -> Result<Option<Fields>, Wrong> {
+    fields.any(name).map(|value| members(name, value)).transpose()
+}
+
+fn members(name: &str, value: Value) -> Result<Fields, Wrong> {
+    match value {
+        Value::Object(object) => Ok(Fields::json(object)),
+        other => Err(Wrong::new(name, Why::NotA("object", kind(&other)))),
+    }
+}
+
+fn list(fields: &mut Fields, name: &str) -> Result<Vec<Value>, Wrong> {
+    match fields.any(name) {
+        None => Ok(Vec::new()),
+        Some(Value::Array(list)) => Ok(list),
+        Some(other) => Err(Wrong::new(name, Why::NotA("array", kind(&other)))),
+    }
+}
+
+impl Order {
+    /// Draws, charges and answers.
+    async fn fill(self, call: &Call, predict: bool) -> Result<Response, No> {
+        if call.fate == Mode::NoPictures {
+            let empty = if predict { json!({"predictions": [{}]}) } else { json!({"candidates": []}) };
+            return Ok(Json(empty).into_response());
+        }
+        let seed = self.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.luck) ^ self.mark;
+        let sketch = |index| Sketch { format: self.format, ..call.sketch(&self.prompt, seed, index, self.size) };
+        let files = draw((0..self.n).map(sketch).collect()).await?;
+        // Nothing is awaited from here on: what is charged is answered.
+        call.charge(&self.model, self.size, None, self.n, 0)?;
+        let media_type = self.format.media_type();
+        let texts: Vec<String> = files.iter().map(|file| STANDARD.encode_to_string(file)).collect();
+        if predict {
+            let item = |text| json!({"bytesBase64Encoded": text, "mimeType": media_type});
+            return Ok(Json(json!({"predictions": texts.iter().map(item).collect::<Vec<_>>()})).into_response());
+        }
+        let part = |text| json!({"inlineData": {"mimeType": media_type, "data": text}, "thoughtSignature": "c2ln"});
+        let mut parts = vec![json!({"text": "Let me think.", "thought": true})];
+        parts.extend(texts.iter().map(part));
+        Ok(Json(json!({
+            "candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}],
+            "usageMetadata": {"promptTokenCount": 8, "candidatesTokenCount": 1290, "totalTokenCount": 1298},
+            "modelVersion": self.model,
+            "responseId": format!("{:x}", call.luck),
+        }))
+        .into_response())
+    }
+}
+
+/// A 200 without a picture.
+fn refusal(predict: bool) -> Value {
+    match predict {
+        true => json!({"predictions": [{"raiFilteredReason": "Unable to show generated images. 58061214"}]}),
+        false => json!({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
+            "usageMetadata": {"promptTokenCount": 8, "totalTokenCount": 8}}),
+    }
+}
+
+fn error(status: StatusCode, word: &str, message: &str) -> Value {
+    json!({"error": {"code": status.as_u16(), "message": message, "status": word}})
+}
+
+fn violation(status: StatusCode, word: &str, message: &str) -> No {
+    No::violation(status, error(status, word, message))
+}
+
+fn bad_field(wrong: Wrong) -> No {
+    let message = match wrong.why {
+        Why::Unknown => {
+            format!("Invalid JSON payload received. Unknown name \"{}\": Cannot find field.", wrong.field)
+        }
+        _ => format!("{}: {}", wrong.field, wrong.sentence()),
+    };
+    violation(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", &message)
+}
+
+fn bad_body(why: BadBody) -> No {
+    let message = match why {
+        BadBody::ContentType(given) => format!("content type must be application/json, not '{given}'"),
+        BadBody::TooLarge => "Request payload size exceeds the limit".to_owned(),
+        BadBody::NotJson(why) => format!("Invalid JSON payload received. {why}"),
+        BadBody::NotAnObject => "Invalid JSON payload received. Expected an object.".to_owned(),
+    };
+    violation(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", &message)
+}
+
+fn fault(mode: Mode) -> No {
+    let fault = |status, word, message| No::fault(status, error(status, word, message));
+    match mode {
+        Mode::RateLimited { retry_after } => {
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            let mut body = error(status, "RESOURCE_EXHAUSTED", "You exceeded your current quota.");
+            body["error"]["details"] = json!([{"@type": "type.googleapis.com/google.rpc.RetryInfo",
+                "retryDelay": format!("{}s", retry_after.as_secs_f32())}]);
+            No::fault(status, body)
+        }
+        Mode::OutOfMoney => {
+            fault(StatusCode::FORBIDDEN, "PERMISSION_DENIED", "This API method requires billing to be enabled.")
+                .reworded(json!({"error": {"code": 403, "status": "PERMISSION_DENIED",
+            "message": "This API method requires billing to be enabled.",
+            "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "BILLING_DISABLED"}]}}))
+        }
+        _ => fault(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "An internal error has occurred."),
+    }
+}
