@@ -74,6 +74,7 @@ struct Polling {
     started: bool,
     stumbles: u32,
     cancel: Option<Call>,
+    noted: Option<Reported>,
 }
 
 impl Polling {
@@ -112,7 +113,11 @@ impl Attempt {
         let mut polling = Polling::default();
         loop {
             let (step, answered) = match self.send(&call, deadline).await {
-                Ok(reply) => (self.provider.read(&self.job(deadline), &reply), (200..300).contains(&reply.status)),
+                Ok(reply) => {
+                    let polled = polling.started.then_some(&call.url);
+                    let job = Job { noted: polling.noted.as_ref(), polled, ..self.job(deadline) };
+                    (self.provider.read(&job, &reply), (200..300).contains(&reply.status))
+                }
                 Err(failure) => (Step::Failed(failure), false),
             };
             let pause = match step {
@@ -126,9 +131,9 @@ impl Attempt {
                         return Err(failure);
                     }
                 },
-                Step::Again { call: next, after, cancel } => {
+                Step::Again { call: next, after, cancel, noted } => {
                     call = next;
-                    polling = Polling { started: true, stumbles: 0, cancel };
+                    polling = Polling { started: true, stumbles: 0, cancel, noted };
                     after
                 }
             };
@@ -148,6 +153,8 @@ impl Attempt {
             frame: self.candidate.fitted.frame,
             quality: self.candidate.fitted.quality,
             time_left: deadline.saturating_duration_since(Instant::now()),
+            noted: None,
+            polled: None,
         }
     }
 

@@ -127,6 +127,10 @@ pub struct Job<'a> {
     pub quality: Option<Quality>,
     /// Time left for the whole job, for vendors that can bound it on their side.
     pub time_left: Duration,
+    /// What the latest [`Step::Again`] noted.
+    pub noted: Option<&'a Reported>,
+    /// Where that step's call went; `None` until there was one.
+    pub polled: Option<&'a Url>,
 }
 
 /// What to send.
@@ -167,6 +171,8 @@ pub enum Step {
         after: Duration,
         /// What to send when nobody waits any more.
         cancel: Option<Call>,
+        /// What the vendor said of the cost and will not say again; the job has it when the next reply is read.
+        noted: Option<Reported>,
     },
     /// No pictures.
     Failed(Failure),

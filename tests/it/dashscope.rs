@@ -86,6 +86,8 @@ async fn every_model_is_asked_in_a_form_that_the_strict_vendor_takes() {
                 frame: fitted.frame,
                 quality: fitted.quality,
                 time_left: Duration::from_secs(20),
+                noted: None,
+                polled: None,
             };
             let call = kind.ask(&job).unwrap();
             let headers: Vec<(&str, &str)> =
