@@ -130,7 +130,8 @@ pub(super) struct Cache {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Provider {
-    /// The vendor's wire format: openai, azure, openai_compatible, stability, replicate, openrouter or dashscope.
+    /// The vendor's wire format: openai, azure, openai_compatible, stability, replicate, openrouter,
+    /// dashscope or bfl.
     pub(super) kind: Option<String>,
     /// Scheme, host and path prefix of the API. Default: the vendor's own, where the kind has one.
     pub(super) base_url: Option<String>,

@@ -18,6 +18,8 @@ use crate::request::{ImageRequest, Quality};
 
 mod abridged;
 pub mod azure;
+pub mod bfl;
+mod bfl_models;
 pub mod compatible;
 mod complaint;
 pub mod dashscope;
@@ -46,6 +48,7 @@ pub static ALL: &[&dyn Provider] = &[
     &replicate::Replicate,
     &openrouter::OpenRouter,
     &dashscope::DashScope,
+    &bfl::Bfl,
 ];
 
 /// The provider of this `kind`.
@@ -273,6 +276,7 @@ mod tests {
         ("openrouter", "openai/gpt-image-2"),
         ("dashscope", "qwen-image-2.0"),
         ("dashscope", "wan2.2-t2i-flash"),
+        ("bfl", "flux-2-pro"),
     ];
 
     /// JSON built of the words that the providers look for.
@@ -287,6 +291,7 @@ mod tests {
             Just("\"CONTENT_FILTERED\"".to_owned()),
             Just("\"succeeded\"".to_owned()),
             Just("\"starting\"".to_owned()),
+            Just("\"Ready\"".to_owned()),
             Just("\"input.prompt: \\u00e9 resets in ~1e9s\"".to_owned()),
         ];
         let keys = [
@@ -317,6 +322,10 @@ mod tests {
             "raw",
             "usage",
             "cost",
+            "polling_url",
+            "result",
+            "sample",
+            "details",
         ];
         word.prop_recursive(4, 40, 6, move |inner| {
             let member = (proptest::sample::select(keys.to_vec()), inner.clone())
@@ -333,6 +342,7 @@ mod tests {
             let mut desk = Desk::new(kind, model, r#"{"prompt":"a red fox","n":2}"#);
             for via in [Via::Images, Via::Chat] {
                 desk.model.via = via;
+                desk.polled = (via == Via::Chat).then(|| desk.account.base_url.clone());
                 let step = by_kind(kind).unwrap().read(&desk.job(), &desk.reply(status, body));
                 if let Step::Done(drawn) = &step {
                     // What was charged is settled, also when it brought nothing.
