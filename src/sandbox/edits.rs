@@ -94,7 +94,7 @@ pub(super) fn data_url(url: &str) -> Option<Bytes> {
 pub(super) struct Seen {
     pub format: Format,
     pub size: Size,
-    alpha: bool,
+    pub alpha: bool,
 }
 
 /// Looks at the pictures of field `image`, then at the mask: a PNG with an alpha channel, as large as the first.

@@ -75,6 +75,8 @@ vendors! {
     OpenRouter openrouter,
     /// Alibaba's DashScope.
     DashScope dashscope,
+    /// Black Forest Labs.
+    Bfl bfl,
 }
 
 impl fmt::Display for Name {
