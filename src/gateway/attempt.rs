@@ -79,6 +79,7 @@ struct Polling {
     started: bool,
     stumbles: u32,
     cancel: Option<Call>,
+    noted: Option<Reported>,
 }
 
 impl Polling {
@@ -126,7 +127,9 @@ impl Attempt {
                     continue;
                 }
                 Ok(reply) => {
-                    (self.provider.read(&self.job(deadline, &pass), &reply), (200..300).contains(&reply.status))
+                    let polled = polling.started.then_some(&call.url);
+                    let job = Job { noted: polling.noted.as_ref(), polled, ..self.job(deadline, &pass) };
+                    (self.provider.read(&job, &reply), (200..300).contains(&reply.status))
                 }
                 Err(failure) => (Step::Failed(failure), false),
             };
@@ -141,9 +144,9 @@ impl Attempt {
                         return Err(failure);
                     }
                 },
-                Step::Again { call: next, after, cancel } => {
+                Step::Again { call: next, after, cancel, noted } => {
                     call = next;
-                    polling = Polling { started: true, stumbles: 0, cancel };
+                    polling = Polling { started: true, stumbles: 0, cancel, noted };
                     after
                 }
             };
@@ -180,6 +183,8 @@ impl Attempt {
             frame: self.candidate.fitted.frame,
             quality: self.candidate.fitted.quality,
             time_left: deadline.saturating_duration_since(Instant::now()),
+            noted: None,
+            polled: None,
         }
     }
 

@@ -103,7 +103,7 @@ fn poll(job: &Job<'_>, reply: &Reply, output: &Json<'_>, status: &str) -> Result
     let cancel = Call::get(address(job.account, ["tasks", id, "cancel"])?, headers.clone());
     let cancel = (status == "PENDING").then_some(Call { method: Method::POST, ..cancel });
     let call = Call::get(address(job.account, ["tasks", id])?, headers);
-    Ok(Step::Again { call, after: POLL_EVERY, cancel })
+    Ok(Step::Again { call, after: POLL_EVERY, cancel, noted: None })
 }
 
 /// The pictures of a finished job: `results` of a task, `choices` of an answer to messages, or of both surfaces' newer
@@ -330,7 +330,9 @@ mod tests {
         for (status, stoppable) in [("PENDING", true), ("RUNNING", false), ("SUSPENDED", false)] {
             let output = json!({"task_id": "86ecf553-d340", "task_status": status, "url": "https://evil.example/"});
             let body = json!({"output": output}).to_string();
-            let Step::Again { call, after, cancel } = read_as("wan2.2-t2i-flash", 200, &body) else { panic!("again") };
+            let Step::Again { call, after, cancel, .. } = read_as("wan2.2-t2i-flash", 200, &body) else {
+                panic!("again")
+            };
             assert_eq!((call.method, after), (Method::GET, Duration::from_secs(2)));
             assert_eq!(call.url.as_str(), "https://dashscope-intl.aliyuncs.com/api/v1/tasks/86ecf553-d340");
             assert!(call.headers["authorization"].is_sensitive());

@@ -96,7 +96,7 @@ fn waiting(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Step, Failur
     cancel.method = Method::PUT;
     // Accepting is answered with 200, a look at unfinished work with 202.
     let after = if reply.status == 202 { NEXT_LOOK } else { FIRST_LOOK };
-    Ok(Step::Again { call, after, cancel: Some(cancel) })
+    Ok(Step::Again { call, after, cancel: Some(cancel), noted: None })
 }
 
 /// The result is there: it is fetched, unless the queue says already that its own machinery failed. What a model
@@ -107,7 +107,7 @@ fn completed(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Step, Fail
     }
     let headers = wire::headers(job.account, "authorization", "Key ")?;
     let call = Call::get(address(job, reply, json, "response_url", &[])?, headers);
-    Ok(Step::Again { call, after: Duration::ZERO, cancel: None })
+    Ok(Step::Again { call, after: Duration::ZERO, cancel: None, noted: None })
 }
 
 /// The address that the reply gives as `field`, or the one that fal's document describes: the first two parts of the
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn a_request_is_looked_at_where_the_queue_says_and_can_be_stopped() {
         for (http, word, millis) in [(200, "IN_QUEUE", 500), (202, "IN_PROGRESS", 1000), (202, "THINKING", 1000)] {
-            let Step::Again { call, after, cancel: Some(cancel) } = read(http, &status(word, ROOT)) else {
+            let Step::Again { call, after, cancel: Some(cancel), .. } = read(http, &status(word, ROOT)) else {
                 panic!("{word}")
             };
             assert_eq!((call.method, call.url.as_str()), (Method::GET, format!("{ROOT}/status").as_str()));
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_completed_request_is_fetched_at_once_and_there_is_nothing_to_cancel() {
-        let Step::Again { call, after, cancel } = read(200, &status("COMPLETED", ROOT)) else { panic!("again") };
+        let Step::Again { call, after, cancel, .. } = read(200, &status("COMPLETED", ROOT)) else { panic!("again") };
         assert_eq!((call.url.as_str(), after, cancel), (ROOT, Duration::ZERO, None));
     }
 

@@ -13,7 +13,7 @@ use crate::config::plan::{AbilityOverrides, Account, Dialect, Model, Via};
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::pricing::Price;
-use crate::provider::{Call, Job, Provider, Reply, abilities, by_kind};
+use crate::provider::{Call, Job, Provider, Reply, Reported, abilities, by_kind};
 use crate::request::{Edit, ImageRequest, Input, Mask};
 use crate::secret::Secret;
 
@@ -31,6 +31,10 @@ pub struct Desk {
     pub request: ImageRequest,
     /// Time left.
     pub time_left: Duration,
+    /// What the latest step noted.
+    pub noted: Option<Reported>,
+    /// Where the latest poll went.
+    pub polled: Option<Url>,
 }
 
 impl Desk {
@@ -61,6 +65,8 @@ impl Desk {
             bearer: None,
             request: ImageRequest::from_json(request.as_bytes()).unwrap(),
             time_left: Duration::from_secs(120),
+            noted: None,
+            polled: None,
         }
     }
 
@@ -95,6 +101,8 @@ impl Desk {
             frame: fitted.frame,
             quality: fitted.quality,
             time_left: self.time_left,
+            noted: self.noted.as_ref(),
+            polled: self.polled.as_ref(),
         }
     }
 

@@ -19,6 +19,8 @@ use crate::secret::Secret;
 
 mod abridged;
 pub mod azure;
+pub mod bfl;
+mod bfl_models;
 pub mod compatible;
 mod complaint;
 pub mod dashscope;
@@ -56,6 +58,7 @@ pub static ALL: &[&dyn Provider] = &[
     &dashscope::DashScope,
     &fal::Fal,
     &google::Google,
+    &bfl::Bfl,
 ];
 
 /// The provider of this `kind`.
@@ -144,6 +147,10 @@ pub struct Job<'a> {
     pub quality: Option<Quality>,
     /// Time left for the whole job, for vendors that can bound it on their side.
     pub time_left: Duration,
+    /// What the latest [`Step::Again`] noted.
+    pub noted: Option<&'a Reported>,
+    /// Where that step's call went; `None` until there was one.
+    pub polled: Option<&'a Url>,
 }
 
 /// What to send.
@@ -184,6 +191,8 @@ pub enum Step {
         after: Duration,
         /// What to send when nobody waits any more.
         cancel: Option<Call>,
+        /// What the vendor said of the cost and will not say again; the job has it when the next reply is read.
+        noted: Option<Reported>,
     },
     /// No pictures.
     Failed(Failure),
@@ -287,6 +296,7 @@ mod tests {
         ("fal", "fal-ai/flux/schnell"),
         ("google", "gemini-3-pro-image"),
         ("google", "imagen-4.0-generate-001"),
+        ("bfl", "flux-2-pro"),
     ];
 
     /// JSON built of the words that the providers look for.
@@ -303,6 +313,7 @@ mod tests {
             Just("\"starting\"".to_owned()),
             Just("\"COMPLETED\"".to_owned()),
             Just("true".to_owned()),
+            Just("\"Ready\"".to_owned()),
             Just("\"input.prompt: \\u00e9 resets in ~1e9s\"".to_owned()),
         ];
         let keys = [
@@ -342,6 +353,9 @@ mod tests {
             "inlineData",
             "predictions",
             "bytesBase64Encoded",
+            "polling_url",
+            "result",
+            "sample",
             "details",
         ];
         word.prop_recursive(4, 40, 6, move |inner| {
@@ -359,6 +373,7 @@ mod tests {
             let mut desk = Desk::new(kind, model, r#"{"prompt":"a red fox","n":2}"#);
             for via in [Via::Images, Via::Chat] {
                 desk.model.via = via;
+                desk.polled = (via == Via::Chat).then(|| desk.account.base_url.clone());
                 let step = by_kind(kind).unwrap().read(&desk.job(), &desk.reply(status, body));
                 if let Step::Done(drawn) = &step {
                     // What was charged is settled, also when it brought nothing.

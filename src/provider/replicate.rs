@@ -342,7 +342,7 @@ fn poll(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Step, Failure> 
     cancel.method = Method::POST;
     // The answer to a poll is a plain 200; by then the picture is not one of the fast ones.
     let after = Duration::from_millis(if reply.status == 200 { 1000 } else { 500 });
-    Ok(Step::Again { call, after, cancel: Some(cancel) })
+    Ok(Step::Again { call, after, cancel: Some(cancel), noted: None })
 }
 
 /// The pictures of a finished prediction: a link, a `data:` URL, or a list of them.
@@ -481,7 +481,7 @@ mod tests {
         let body = r#"{"id":"gm3q","status":"processing",
             "urls":{"get":"https://evil.example/p","cancel":"https://evil.example/c"}}"#;
         for (status, millis) in [(201, 500), (202, 500), (200, 1000)] {
-            let Step::Again { call, after, cancel: Some(cancel) } = read(status, body) else { panic!("again") };
+            let Step::Again { call, after, cancel: Some(cancel), .. } = read(status, body) else { panic!("again") };
             assert_eq!(call.url.as_str(), "https://api.replicate.com/v1/predictions/gm3q");
             assert_eq!((call.method, after), (Method::GET, Duration::from_millis(millis)));
             assert_eq!(cancel.url.as_str(), "https://api.replicate.com/v1/predictions/gm3q/cancel");

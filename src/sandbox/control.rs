@@ -40,6 +40,7 @@ pub(super) async fn page(State(desk): State<Arc<Desk>>) -> String {
   {url}/openrouter/api/v1   OpenRouter, images and chat
   {url}/dashscope/api/v1    Alibaba's DashScope
   {url}/fal                 fal.ai's queue
+  {url}/bfl                 Black Forest Labs
 
   GET  {url}/control/invoice   what was drawn and what it costs
   POST {url}/control/faults    {{\"vendor\": \"openai\", \"mode\": \"down500\"}}

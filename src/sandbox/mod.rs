@@ -23,6 +23,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 mod azure;
+mod bfl;
+mod bfl_models;
 mod call;
 #[cfg(test)]
 mod client;
@@ -191,6 +193,7 @@ fn routes(desk: Arc<Desk>, closing: watch::Receiver<bool>) -> Router {
         .nest("/dashscope", dashscope::routes())
         .nest("/fal", fal::routes())
         .nest("/google", google::routes())
+        .nest("/bfl", bfl::routes())
         .layer(middleware::from_fn_with_state(closing, until_closed))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(desk)

@@ -79,6 +79,8 @@ vendors! {
     Fal fal,
     /// Google, the Gemini API and Vertex AI.
     Google google,
+    /// Black Forest Labs.
+    Bfl bfl,
 }
 
 impl fmt::Display for Name {

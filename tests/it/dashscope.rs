@@ -85,7 +85,10 @@ async fn every_model_is_asked_in_a_form_that_the_strict_vendor_takes() {
                 n: request.n,
                 frame: fitted.frame,
                 quality: fitted.quality,
+                bearer: None,
                 time_left: Duration::from_secs(20),
+                noted: None,
+                polled: None,
             };
             let call = kind.ask(&job).unwrap();
             let headers: Vec<(&str, &str)> =

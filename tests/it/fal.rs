@@ -48,6 +48,9 @@ async fn draw(sandbox: &Sandbox, provider: &Provider, model: &Model, request: &I
         n: request.n,
         frame: fitted.frame,
         quality: fitted.quality,
+        bearer: None,
+        noted: None,
+        polled: None,
         time_left: Duration::from_secs(20),
     };
     let mut call = kind.ask(&job).unwrap();

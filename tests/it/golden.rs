@@ -56,6 +56,10 @@ struct Case {
     /// Pictures of this call; the request's own n when absent.
     n: Option<u8>,
     time_left_s: Option<u64>,
+    /// The reply is to a poll of this address.
+    polled: Option<String>,
+    /// The cents that the reply before noted.
+    noted_cents: Option<String>,
     /// What must be sent; absent in cases that are about the reply alone.
     call: Option<Sent>,
     reply: Received,
@@ -220,6 +224,8 @@ impl Case {
         request.edit = self.edit.as_ref().map(Start::edit);
         let bend = Bend { tolerance_ppm: 150_000, strict: false };
         let fitted = abilities(provider, &account, &model).fit(&request, bend).unwrap();
+        let noted = self.noted_cents.clone().map(Reported::Cents);
+        let polled = self.polled.as_ref().map(|address| address.parse().unwrap());
         let job = Job {
             account: &account,
             model: &model,
@@ -229,6 +235,8 @@ impl Case {
             frame: fitted.frame,
             quality: fitted.quality,
             time_left: Duration::from_secs(self.time_left_s.unwrap_or(120)),
+            noted: noted.as_ref(),
+            polled: polled.as_ref(),
         };
         let mut differences = Vec::new();
         if let Some(expected) = &self.call {
@@ -341,12 +349,26 @@ fn outcome(step: &Step) -> Value {
     match step {
         Step::Done(drawn) => done(drawn),
         Step::Failed(failure) => failed(failure),
-        Step::Again { call, after, cancel } => json!({"again": {
-            "method": call.method.as_str(),
-            "url": call.url.as_str(),
-            "after_ms": after.as_millis() as u64,
-            "cancel": cancel.as_ref().map(|call| format!("{} {}", call.method, call.url)),
-        }}),
+        Step::Again { call, after, cancel, noted } => {
+            let mut told = json!({"again": {
+                "method": call.method.as_str(),
+                "url": call.url.as_str(),
+                "after_ms": after.as_millis() as u64,
+                "cancel": cancel.as_ref().map(|call| format!("{} {}", call.method, call.url)),
+            }});
+            if let Some(noted) = noted {
+                told["again"]["noted"] = json!(reported(noted));
+            }
+            told
+        }
+    }
+}
+
+fn reported(reported: &Reported) -> String {
+    match reported {
+        Reported::Dollars(text) => text.clone(),
+        Reported::Cents(text) => format!("{text} cents"),
+        Reported::Units(text) => format!("{text} units"),
     }
 }
 
@@ -366,14 +388,7 @@ fn done(drawn: &Drawn) -> Value {
         ("size", usage.size.map(|size| size.to_string())),
         ("quality", usage.quality.map(|quality| quality.word().to_owned())),
         ("format", usage.format.map(|format| format.word().to_owned())),
-        (
-            "cost",
-            usage.reported.as_ref().map(|reported| match reported {
-                Reported::Dollars(text) => text.clone(),
-                Reported::Cents(text) => format!("{text} cents"),
-                Reported::Units(text) => format!("{text} units"),
-            }),
-        ),
+        ("cost", usage.reported.as_ref().map(reported)),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name.to_owned(), Value::String(value?))))

@@ -96,6 +96,8 @@ async fn draw(sandbox: &Sandbox, provider: &Provider, model: &str, wish: &Value,
         frame: fitted.frame,
         quality: fitted.quality,
         time_left: Duration::from_secs(20),
+        noted: None,
+        polled: None,
     };
     let call = kind.ask(&job).unwrap();
     let headers: Vec<(&str, &str)> =

@@ -1,0 +1,418 @@
+//! Black Forest Labs: tasks that are submitted, asked about at the address they are given, and fetched (PROVIDERS.md
+//! 9.1).
+//!
+//! What its models take is in `bfl_models.rs`. The address for asking stands in the reply and its host may be another
+//! one of theirs; the key goes there only when the host is known to be theirs or the account's own. What a task costs
+//! is told once, when it is taken on, and carried along as a note. A task cannot be cancelled. Filters are left as
+//! strict as the vendor or the config has them, so a wish for `moderation: low` is not passed on.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::abilities::{Abilities, Frame};
+use crate::config::plan::Account;
+use crate::failure::{Class, Failure};
+use crate::image::Format;
+use crate::provider::bfl_models::{KNOWN, Pictures, SizeInput, family};
+use crate::provider::complaint::{Complaint, malformed, told};
+use crate::provider::json::{Json, number_at};
+use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Reported, Source, Step, Usage, wire};
+use crate::request::Edit;
+
+/// Black Forest Labs' own API.
+pub struct Bfl;
+
+/// Between two looks at a task.
+const POLL_EVERY: Duration = Duration::from_millis(500);
+
+/// What a task's status means; any other is one more way of not being finished.
+const STATUSES: &[(&str, Means)] = &[
+    ("Ready", Means::Ready),
+    ("Request Moderated", Means::Failed(Class::Policy)),
+    ("Content Moderated", Means::Failed(Class::Policy)),
+    ("Error", Means::Failed(Class::Server)),
+    ("Failed", Means::Failed(Class::Server)),
+    // `Task not found` is not here on purpose. It is also said right after a task was taken on, when another of the
+    // vendor's machines is asked, and a task given up is paid all the same; the provider's timeout bounds the asking.
+];
+
+#[derive(Clone, Copy, Debug)]
+enum Means {
+    Ready,
+    Failed(Class),
+}
+
+/// Words by which a request is refused before it is a task.
+const REFUSALS: &[&str] = &["moderated", "moderation", "content policy"];
+
+impl Provider for Bfl {
+    fn name(&self) -> &'static str {
+        "bfl"
+    }
+
+    fn default_base_url(&self) -> Option<&'static str> {
+        Some("https://api.bfl.ai/")
+    }
+
+    fn needs_key(&self) -> bool {
+        true
+    }
+
+    fn known_models(&self) -> &'static [&'static str] {
+        KNOWN
+    }
+
+    fn download_hosts(&self) -> &'static [&'static str] {
+        &["*.bfl.ai", "*.blob.core.windows.net"]
+    }
+
+    fn abilities(&self, _: &Account, model: &str) -> Abilities {
+        family(model).abilities()
+    }
+
+    fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
+        let headers = headers(job.account)?;
+        let url = wire::address(&job.account.base_url, ["v1", &job.model.name])?;
+        Ok(Call::post_json(url, headers, &Value::Object(body(job))))
+    }
+
+    fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
+        let read = Json::read(&reply.body);
+        let status = read.as_ref().ok().and_then(status);
+        // A task that is not known (yet) may be told with 404.
+        let standing = reply.status == 404 && job.polled.is_some() && status.is_some();
+        if !standing && !(200..300).contains(&reply.status) {
+            return Step::Failed(failure(job, reply));
+        }
+        let step = match (&read, job.polled, status) {
+            (Err(error), _, _) => Err(malformed(job, reply, &format!("is not JSON ({error})"))),
+            (Ok(json), None, _) => taken_on(job, reply, json),
+            (Ok(_), Some(_), None) => Err(malformed(job, reply, "does not say how the task stands")),
+            (Ok(json), Some(url), Some(status)) => stands(job, reply, json, status, url),
+        };
+        step.unwrap_or_else(Step::Failed)
+    }
+}
+
+fn headers(account: &Account) -> Result<http::HeaderMap, Failure> {
+    wire::headers(account, "x-key", "")
+}
+
+/// The task's inputs: ours first, the config's options over them.
+fn body(job: &Job<'_>) -> Map<String, Value> {
+    let request = job.request;
+    let mut body = Map::new();
+    wire::put(&mut body, "prompt", Some(request.prompt.as_str()));
+    put_size(&mut body, job);
+    wire::put(&mut body, "seed", request.seed);
+    wire::put(&mut body, "output_format", request.output_format.map(Format::word));
+    if let Some(edit) = &request.edit {
+        put_pictures(&mut body, edit, family(&job.model.name).pictures);
+    }
+    body.extend(job.model.options.iter().map(|(field, value)| (field.clone(), value.clone())));
+    body
+}
+
+fn put_size(body: &mut Map<String, Value>, job: &Job<'_>) {
+    match (family(&job.model.name).size, job.frame) {
+        (SizeInput::Same, _) | (_, Frame::Default) => {}
+        (SizeInput::Pixels(_), Frame::Pixels(size)) => {
+            wire::put(body, "width", Some(size.width));
+            wire::put(body, "height", Some(size.height));
+        }
+        // A config that lists shapes says that the model takes them.
+        (SizeInput::Ratio(_), _) | (_, Frame::Ratio { .. }) => wire::put(body, "aspect_ratio", wire::ratio(job.frame)),
+    }
+}
+
+fn put_pictures(body: &mut Map<String, Value>, edit: &Edit, pictures: Pictures) {
+    let first = match pictures {
+        Pictures::None => return,
+        Pictures::Numbered(_) => "input_image",
+        Pictures::Masked => "image",
+    };
+    for (number, image) in (1..).zip(&edit.images) {
+        let field = if number == 1 { first.to_owned() } else { format!("input_image_{number}") };
+        wire::put(body, &field, Some(wire::base64(&image.bytes)));
+    }
+    let mask = edit.mask.as_ref().filter(|_| pictures == Pictures::Masked);
+    wire::put(body, "mask", mask.map(|mask| wire::base64(&mask.white)));
+}
+
+/// How a task stands; some of the vendor's answers call it `state`.
+fn status<'j>(json: &'j Json<'_>) -> Option<&'j str> {
+    json.text_at("status").or_else(|| json.text_at("state"))
+}
+
+/// A new task: where to ask about it, and what it costs.
+fn taken_on(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Step, Failure> {
+    let address = json.text_at("polling_url").ok_or_else(|| malformed(job, reply, "has no polling_url"))?;
+    let url = Url::parse(address).map_err(|_| malformed(job, reply, "has a polling_url that is no address"))?;
+    let noted = number_at(&reply.body, "cost").filter(|cost| !cost.starts_with('-')).map(Reported::Cents);
+    look_again(job, reply, &url, noted)
+}
+
+/// Asks again at the same address.
+fn look_again(job: &Job<'_>, reply: &Reply, url: &Url, noted: Option<Reported>) -> Result<Step, Failure> {
+    if !may_have_the_key(&job.account.base_url, url) {
+        return Err(malformed(job, reply, "has a polling_url at a host that must not get the key"));
+    }
+    let call = Call::get(url.clone(), headers(job.account)?);
+    Ok(Step::Again { call, after: POLL_EVERY, cancel: None, noted })
+}
+
+/// The vendor's own hosts, over TLS, and where the account's calls go anyway.
+fn may_have_the_key(base: &Url, url: &Url) -> bool {
+    let own = url.scheme() == base.scheme()
+        && url.host_str() == base.host_str()
+        && url.port_or_known_default() == base.port_or_known_default();
+    let theirs = |host: &str| host == "bfl.ai" || host.ends_with(".bfl.ai");
+    own || (url.scheme() == "https" && url.host_str().is_some_and(theirs))
+}
+
+/// A task that was asked about.
+fn stands(job: &Job<'_>, reply: &Reply, json: &Json<'_>, status: &str, url: &Url) -> Result<Step, Failure> {
+    match STATUSES.iter().find(|(word, _)| *word == status).map(|(_, means)| *means) {
+        None => look_again(job, reply, url, job.noted.cloned()),
+        Some(Means::Failed(class)) => Err(Failure::new(class, told(job, &format!("{status}: {}", reasons(json))))),
+        Some(Means::Ready) => {
+            let sample = json.at("result.sample").and_then(Json::text);
+            let link = sample.and_then(|text| wire::link(&reply.body, &job.account.base_url, text));
+            // Nothing but a link was promised.
+            let Some(source @ Source::Link(_)) = link else {
+                return Err(malformed(job, reply, "is ready without a picture"));
+            };
+            let images = vec![Found { source, revised_prompt: None }];
+            let usage = Usage { reported: job.noted.cloned(), ..Usage::default() };
+            Ok(Step::Done(Drawn { images, usage, ..Drawn::default() }))
+        }
+    }
+}
+
+/// Why a task failed, in as many of the vendor's words as there are.
+fn reasons(json: &Json<'_>) -> String {
+    let details = json.get("details");
+    let said = [Some(json), details].into_iter().flatten().map(|json| Complaint::from_json(json).message);
+    let listed = details.and_then(|details| details.get("Moderation Reasons")).map(Json::items).unwrap_or_default();
+    let listed = listed.iter().filter_map(Json::text).map(str::to_owned);
+    said.chain(listed).filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// A failure out of an error reply.
+fn failure(job: &Job<'_>, reply: &Reply) -> Failure {
+    let complaint = Complaint::read(&reply.body);
+    let class = match wire::class_of_status(reply.status) {
+        Class::CallerInvalid if complaint.structured && complaint.mentions(REFUSALS) => Class::Policy,
+        class => class,
+    };
+    complaint.failure(class, job, reply, our_field)
+}
+
+/// Our name of a model's input.
+fn our_field(field: &str) -> Option<String> {
+    // Where a model's inputs have a name, it stands before the field.
+    let ours = match field.rsplit('.').next().unwrap_or(field) {
+        field @ ("prompt" | "seed" | "output_format" | "mask") => field,
+        "width" | "height" | "aspect_ratio" => "size",
+        "image" | "image_prompt" => "image",
+        field if field.starts_with("input_image") => "image",
+        _ => return None,
+    };
+    Some(ours.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::provider::fixture::Desk;
+
+    const POLL: &str = "https://api.us1.bfl.ai/v1/get_result?id=t1";
+
+    fn desk() -> Desk {
+        Desk::new("bfl", "flux-2-pro", r#"{"prompt":"a red fox","size":"1024x1024"}"#)
+    }
+
+    fn read(status: u16, body: &str) -> Step {
+        let desk = desk();
+        Bfl.read(&desk.job(), &desk.reply(status, body))
+    }
+
+    /// The same of a task that has been asked about.
+    fn polled(status: u16, body: &str) -> Step {
+        let mut desk = desk();
+        desk.polled = Some(POLL.parse().unwrap());
+        desk.noted = Some(Reported::Cents("3.0".to_owned()));
+        Bfl.read(&desk.job(), &desk.reply(status, body))
+    }
+
+    fn failed(step: Step) -> Failure {
+        match step {
+            Step::Failed(failure) => failure,
+            other => panic!("{other:?} is no failure"),
+        }
+    }
+
+    #[test]
+    fn every_error_has_its_class_and_names_our_field() {
+        let invalid = |loc: &str| format!(r#"{{"detail":[{{"loc":{loc},"msg":"bad","type":"value_error"}}]}}"#);
+        for (status, body, class, param) in [
+            (400, r#"{"detail":"bad"}"#.to_owned(), Class::CallerInvalid, None),
+            (400, r#"{"detail":"Request Moderated"}"#.to_owned(), Class::Policy, None),
+            (401, r#"{"detail":"Not authenticated"}"#.to_owned(), Class::Auth, None),
+            (403, r#"{"detail":"Not authenticated"}"#.to_owned(), Class::Auth, None),
+            (402, r#"{"detail":"Insufficient credits"}"#.to_owned(), Class::Quota, None),
+            (404, r#"{"detail":"Not Found"}"#.to_owned(), Class::ModelGone, None),
+            (404, r#"{"status":"Task not found"}"#.to_owned(), Class::ModelGone, None),
+            (422, invalid(r#"["body","prompt"]"#), Class::CallerInvalid, Some("prompt")),
+            (422, invalid(r#"["body","Flux2ProInputs","width"]"#), Class::CallerInvalid, Some("size")),
+            (422, invalid(r#"["body","input_image_2"]"#), Class::AdapterBug, None),
+            (422, invalid(r#"["body","seed"]"#), Class::AdapterBug, None),
+            (422, invalid(r#"["body","safety_tolerance"]"#), Class::AdapterBug, None),
+            (429, r#"{"error":"rate_limit_exceeded","message":"slow"}"#.to_owned(), Class::RateLimited, None),
+            (500, "Internal Server Error".to_owned(), Class::Server, None),
+            (503, "upstream connect error".to_owned(), Class::Server, None),
+            (422, "<html>".to_owned(), Class::Malformed, None),
+            (200, "<html>".to_owned(), Class::Malformed, None),
+            (200, r#"{"id":"t1","status":"Pending"}"#.to_owned(), Class::Malformed, None),
+            (200, r#"{"id":"t1","polling_url":"get_result"}"#.to_owned(), Class::Malformed, None),
+        ] {
+            let failure = failed(read(status, &body));
+            assert_eq!((failure.class, failure.param.as_deref()), (class, param), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn every_status_of_a_task_has_its_meaning_and_an_unknown_one_is_asked_about_again() {
+        for status in ["Pending", "Reasoning", "Generating", "Task not found", "Dreaming", ""] {
+            for (http, key) in [(200, "status"), (200, "state"), (404, "status")] {
+                let step = polled(http, &json!({"id": "t1", key: status}).to_string());
+                let Step::Again { call, after, cancel, noted } = step else { panic!("{status}: {step:?}") };
+                assert_eq!((call.url.as_str(), after, cancel), (POLL, Duration::from_millis(500), None), "{status}");
+                assert_eq!(noted, Some(Reported::Cents("3.0".to_owned())), "{status}");
+                assert!(call.headers["x-key"].is_sensitive());
+            }
+        }
+        for (status, class) in [
+            ("Request Moderated", Class::Policy),
+            ("Content Moderated", Class::Policy),
+            ("Error", Class::Server),
+            ("Failed", Class::Server),
+            ("Ready", Class::Malformed),
+        ] {
+            let details = json!({"Moderation Reasons": ["Violence", "Gore"]});
+            let failure = failed(polled(200, &json!({"status": status, "details": details}).to_string()));
+            assert_eq!((failure.class, failure.billed), (class, 0), "{status}");
+            assert!(failure.message.contains("Violence"), "{failure}");
+        }
+        for body in ["{}", "[]", r#"{"status":1}"#, r#"{"status":"Ready","result":{"sample":"data:image/png,A"}}"#] {
+            assert_eq!(failed(polled(200, body)).class, Class::Malformed, "{body}");
+        }
+        assert_eq!(failed(polled(500, r#"{"detail":"oops"}"#)).class, Class::Server);
+        assert_eq!(failed(polled(404, r#"{"detail":"Not Found"}"#)).class, Class::ModelGone);
+    }
+
+    #[test]
+    fn the_key_goes_to_the_vendors_hosts_and_the_accounts_own_and_nowhere_else() {
+        let ask = |base: &str, poll: &str| {
+            let mut desk = desk();
+            desk.account.base_url = base.parse().unwrap();
+            let body = json!({"id": "t1", "polling_url": poll, "cost": 3}).to_string();
+            match Bfl.read(&desk.job(), &desk.reply(200, body)) {
+                Step::Again { call, .. } => {
+                    assert_eq!((call.url.as_str(), &call.headers["x-key"] == desk.key()), (poll, true));
+                    None
+                }
+                other => Some(failed(other).class),
+            }
+        };
+        let (vendor, own) = ("https://api.bfl.ai/", "http://proxy.local:8080/bfl/");
+        for (base, poll) in [
+            (vendor, "https://api.bfl.ai/v1/get_result?id=1"),
+            (vendor, "https://api.us1.bfl.ai/v1/get_result?id=1"),
+            (vendor, "https://bfl.ai/x"),
+            (own, "http://proxy.local:8080/v1/get_result?id=1"),
+            (own, "https://api.eu.bfl.ai/v1/get_result?id=1"),
+        ] {
+            assert_eq!(ask(base, poll), None, "{base} {poll}");
+        }
+        for (base, poll) in [
+            (vendor, "http://api.bfl.ai/v1/get_result?id=1"),
+            (vendor, "https://evil.example/v1/get_result?id=1"),
+            (vendor, "https://evilbfl.ai/x"),
+            (vendor, "https://api.bfl.ai.evil.example/x"),
+            (vendor, "https://api.bfl.ai@evil.example/x"),
+            (own, "https://proxy.local:8080/v1/get_result?id=1"),
+            (own, "http://proxy.local/v1/get_result?id=1"),
+            (own, "http://proxy.local:8081/v1/get_result?id=1"),
+            (own, "file:///etc/passwd"),
+        ] {
+            assert_eq!(ask(base, poll), Some(Class::Malformed), "{base} {poll}");
+        }
+        let mut moved = desk();
+        moved.polled = Some("https://evil.example/x".parse().unwrap());
+        let step = Bfl.read(&moved.job(), &moved.reply(200, r#"{"status":"Pending"}"#));
+        assert_eq!(failed(step).class, Class::Malformed, "wherever the address comes from");
+    }
+
+    #[test]
+    fn the_cost_is_noted_digit_for_digit_where_it_is_told() {
+        for (cost, noted) in [
+            ("3.0", Some("3.0")),
+            ("0.1000000001", Some("0.1000000001")),
+            ("null", None),
+            ("-1", None),
+            ("\"3\"", None),
+        ] {
+            let step = read(200, &format!(r#"{{"id":"t1","polling_url":"{POLL}","cost":{cost},"output_mp":1.05}}"#));
+            let Step::Again { noted: found, .. } = step else { panic!("{step:?}") };
+            assert_eq!(found, noted.map(|text| Reported::Cents(text.to_owned())), "{cost}");
+        }
+    }
+
+    #[test]
+    fn each_model_is_sent_only_what_it_takes() {
+        let wish = r#"{"prompt":"a fox","size":"1024x1024","seed":7,"quality":"high","output_format":"jpeg","user":"u",
+            "output_compression":80,"background":"opaque","moderation":"low","style":"vivid","complexity":"low"}"#;
+        let common = json!({"prompt": "a fox", "seed": 7, "output_format": "jpeg"});
+        let with = |more: Value| {
+            let mut body = common.clone();
+            body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+            body
+        };
+        for (model, more) in [
+            ("flux-2-pro", json!({"width": 1024, "height": 1024})),
+            ("flux-pro-1.1", json!({"width": 1024, "height": 1024})),
+            ("flux-dev", json!({"width": 1024, "height": 1024})),
+            ("something-new", json!({"width": 1024, "height": 1024})),
+            ("flux-pro-1.1-ultra", json!({"aspect_ratio": "1:1"})),
+            ("flux-kontext-pro", json!({"aspect_ratio": "1:1"})),
+        ] {
+            assert_eq!(Desk::new("bfl", model, wish).body(), with(more), "{model}");
+        }
+        let [one, two] = ["image 0", "image 1"].map(|bytes| wire::base64(bytes.as_bytes()));
+        let body = Desk::new("bfl", "flux-2-max", wish).editing(2, false).body();
+        let pictures = json!({"width": 1024, "height": 1024, "input_image": one, "input_image_2": two});
+        assert_eq!(body, with(pictures));
+        let body = Desk::new("bfl", "flux-kontext-max", wish).editing(1, false).body();
+        assert_eq!(body, with(json!({"aspect_ratio": "1:1", "input_image": one})));
+        let fill = Desk::new("bfl", "flux-pro-1.0-fill", wish).editing(1, true).body();
+        assert_eq!(fill, with(json!({"image": one, "mask": wire::base64(b"mask white")})));
+        let fill = Desk::new("bfl", "flux-pro-1.0-fill", wish).editing(1, false).body();
+        assert_eq!(fill, with(json!({"image": one})), "the vendor looks for transparency in the picture");
+    }
+
+    #[test]
+    fn the_configs_options_have_the_last_word() {
+        let mut desk = desk();
+        desk.model.options = [("disable_pup", json!(true)), ("width", json!(512))]
+            .into_iter()
+            .map(|(field, value)| (field.to_owned(), value))
+            .collect();
+        let wanted = json!({"prompt": "a red fox", "width": 512, "height": 1024, "disable_pup": true});
+        assert_eq!(desk.body(), wanted);
+    }
+}
