@@ -5,6 +5,7 @@ mod client;
 mod commands; // the easel command: check, schema, demo, serve and its signals
 mod crowd; // single flight, concurrency caps, the queue
 mod golden; // wire formats against golden samples, no network
+mod google; // Vertex AI's tokens
 mod h2;
 mod money; // invoice and ledger
 mod papers; // YAML that loads, floors that hold
