@@ -9,6 +9,7 @@ mod dashscope; // a provider and its strict sandbox, both surfaces
 mod edits; // edits and variations, forms and JSON
 mod fal; // a provider and its strict sandbox, the queue
 mod golden; // wire formats against golden samples, no network
+mod google; // Vertex AI's tokens
 mod h2;
 mod money; // invoice and ledger
 mod papers; // YAML that loads, floors that hold

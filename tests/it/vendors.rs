@@ -52,6 +52,13 @@ providers:
       openai/gpt-image-2: {price: 0.04}
       google/gemini-3.1-flash-image: {price: 0.04}
       black-forest-labs/flux.2-pro: {price: 0.04, via: chat}
+  google:
+    kind: google
+    base_url: ${SANDBOX}/google/v1beta/
+    api_key: AIza-test
+    models:
+      gemini-3.1-flash-image: {price: 0.04}
+      gemini-2.5-flash-image: {price: 0.04}
 routes:
   - {name: azure, match: {models: [azure]}, offers: [azure/pictures-gpt-image-1]}
   - {name: openrouter, match: {models: [openrouter]}, offers: [openrouter/openai/gpt-image-2]}
@@ -140,7 +147,9 @@ fn wishes() -> Vec<(&'static str, &'static str, Value, &'static str)> {
         ("azure-v1", "gpt-image-1", gpt.clone(), "1536x1024"),
         ("openrouter", "openai/gpt-image-2", gpt, "1536x1024"),
         ("openrouter", "google/gemini-3.1-flash-image", shape.clone(), "2048x2048"),
-        ("openrouter", "black-forest-labs/flux.2-pro", shape, "2048x2048"),
+        ("openrouter", "black-forest-labs/flux.2-pro", shape.clone(), "2048x2048"),
+        ("google", "gemini-3.1-flash-image", shape.clone(), "2048x2048"),
+        ("google", "gemini-2.5-flash-image", shape, "1024x1024"),
     ]
 }
 
@@ -149,6 +158,7 @@ fn name(provider: &str) -> Name {
         "openai" => Name::OpenAi,
         "compatible" => Name::Compatible,
         "openrouter" => Name::OpenRouter,
+        "google" => Name::Google,
         _ => Name::Azure,
     }
 }
