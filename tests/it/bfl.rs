@@ -94,8 +94,11 @@ async fn every_model_is_asked_in_a_form_that_the_strict_vendor_takes() {
                     polled: None,
                 };
                 let call = kind.ask(&job).unwrap();
-                let headers: Vec<(&str, &str)> =
+                let host = sandbox.addr().to_string();
+                let mut headers: Vec<(&str, &str)> =
                     call.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+                // Links of the vendor lead to where it was called.
+                headers.push(("host", &host));
                 let mut client = Client::connect(sandbox.addr()).await;
                 client.send(call.method.as_str(), call.url.path(), &headers, &call.body).await;
                 let answer = client.receive().await.unwrap();
@@ -138,5 +141,6 @@ async fn a_refused_task_is_the_callers_and_costs_nothing_and_a_broken_picture_is
     world.set(Name::Bfl, |vendor| vendor.mode = Mode::Truncated);
     let broken = world.draw(ask_with("another fox", json!({"model": "two"}))).await;
     assert_eq!(broken.status, 502);
-    assert_eq!((world.spent(), world.invoiced()), (Usd::from_nanos(40_000_000), Usd::from_nanos(40_000_000)));
+    // Asked twice, as often as the route allows, and charged both times.
+    assert_eq!((world.spent(), world.invoiced()), (Usd::from_nanos(80_000_000), Usd::from_nanos(80_000_000)));
 }

@@ -55,8 +55,11 @@ async fn draw(sandbox: &Sandbox, provider: &Provider, model: &Model, request: &I
     };
     let mut call = kind.ask(&job).unwrap();
     for _ in 0..3 {
-        let headers: Vec<(&str, &str)> =
+        let host = sandbox.addr().to_string();
+        let mut headers: Vec<(&str, &str)> =
             call.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        // Links of the vendor lead to where it was called.
+        headers.push(("host", &host));
         let mut client = Client::connect(sandbox.addr()).await.lenient();
         client.send(call.method.as_str(), call.url.path(), &headers, &call.body).await;
         let answer = client.receive().await.unwrap();

@@ -40,6 +40,12 @@ providers:
       black-forest-labs/flux.2-pro: {price: 0.04, via: chat}}}
   dashscope: {kind: dashscope, base_url: '${SANDBOX}/dashscope/', api_key: k, breaker: {failures: 1000, pause: 1ms},
     models: {qwen-image-2.0: {price: 0.04}, wan2.2-t2i-flash: {price: 0.04}, qwen-image-edit-plus: {price: 0.04}}}
+  bfl: {kind: bfl, base_url: '${SANDBOX}/bfl/', api_key: k, breaker: {failures: 1000, pause: 1ms},
+    models: {flux-2-pro: {price: 0.04}, flux-pro-1.1: {price: 0.04}}}
+  fal: {kind: fal, base_url: '${SANDBOX}/fal/', api_key: k, breaker: {failures: 1000, pause: 1ms},
+    models: {fal-ai/flux/schnell: {price: 0.04, unit_price: 0.04}}}
+  google: {kind: google, base_url: '${SANDBOX}/google/v1beta/', api_key: k, breaker: {failures: 1000, pause: 1ms},
+    models: {gemini-3.1-flash-image: {price: 0.04}}}
 ";
 
 /// An offer, its vendor, and what it can do: draw from words, change a picture, change part of one.
@@ -56,7 +62,7 @@ const fn line(offer: &'static str, vendor: Name, does: [bool; 3]) -> Line {
     Line { offer, vendor, generate, edit, mask }
 }
 
-const ALL: [Line; 21] = [
+const ALL: [Line; 25] = [
     line("openai/gpt-image-2", Name::OpenAi, [true, true, true]),
     line("openai/dall-e-3", Name::OpenAi, [true, false, false]),
     line("azure/pictures-gpt-image-1", Name::Azure, [true, true, true]),
@@ -82,6 +88,10 @@ const ALL: [Line; 21] = [
     line("dashscope/qwen-image-2.0", Name::DashScope, [true, true, false]),
     line("dashscope/wan2.2-t2i-flash", Name::DashScope, [true, false, false]),
     line("dashscope/qwen-image-edit-plus", Name::DashScope, [false, true, false]),
+    line("bfl/flux-2-pro", Name::Bfl, [true, true, false]),
+    line("bfl/flux-pro-1.1", Name::Bfl, [true, false, false]),
+    line("fal/fal-ai/flux/schnell", Name::Fal, [true, false, false]),
+    line("google/gemini-3.1-flash-image", Name::Google, [true, true, false]),
 ];
 
 fn config() -> String {
