@@ -323,7 +323,7 @@ mod tests {
             let body = json!({"id": "t1", "polling_url": poll, "cost": 3}).to_string();
             match Bfl.read(&desk.job(), &desk.reply(200, body)) {
                 Step::Again { call, .. } => {
-                    assert_eq!((call.url.as_str(), &call.headers["x-key"] == desk.key()), (poll, true));
+                    assert_eq!((call.url.as_str(), call.headers["x-key"] == desk.key()), (poll, true));
                     None
                 }
                 other => Some(failed(other).class),

@@ -465,7 +465,8 @@ mod tests {
         labelled["labels"] = json!({"user": "u"});
         let png = STANDARD.encode_to_string(picture(32, Format::Png, false).slice(..60));
         let mut broken = content("x", json!({}));
-        broken["contents"][0]["parts"][1] = json!({"inlineData": {"mimeType": "image/png", "data": png}});
+        let part = json!({"inlineData": {"mimeType": "image/png", "data": png}});
+        broken["contents"][0]["parts"].as_array_mut().unwrap().push(part);
         let cases = [
             (FLASH, content("x", json!({"imageSize": "3K"}))),
             (FLASH, content("x", json!({"aspectRatio": "7:4"}))),
