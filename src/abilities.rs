@@ -392,6 +392,24 @@ mod tests {
         sizes.fit(asked.parse().unwrap(), bend).map(|(frame, change)| (frame, change.map(|c| c.to_string())))
     }
 
+    /// A model that draws from a prompt and takes no wish.
+    fn plain() -> Abilities {
+        Abilities {
+            max_n: 1,
+            prompt_chars: 10,
+            sizes: Sizes::Any,
+            formats: Vec::new(),
+            qualities: Vec::new(),
+            seed: false,
+            negative_prompt: false,
+            transparent: false,
+            compression: false,
+            style: false,
+            generate: true,
+            edit: None,
+        }
+    }
+
     #[test]
     fn a_size_becomes_the_nearest_shape_and_the_change_is_told() {
         let (got, told) = frame(&stability(), "1792x1024", BEND).unwrap();
@@ -438,20 +456,7 @@ mod tests {
 
     #[test]
     fn wishes_that_change_the_picture_are_met_or_refused_and_others_are_told() {
-        let abilities = Abilities {
-            max_n: 1,
-            prompt_chars: 10,
-            sizes: Sizes::Any,
-            formats: vec![Format::Png],
-            qualities: vec![Quality::Low],
-            seed: false,
-            negative_prompt: false,
-            transparent: false,
-            compression: false,
-            style: false,
-            generate: true,
-            edit: None,
-        };
+        let abilities = Abilities { formats: vec![Format::Png], qualities: vec![Quality::Low], ..plain() };
         let fit = |body: &str| abilities.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), BEND);
         assert_eq!(fit(r#"{"prompt":"a fox in a box"}"#), Err(Unable::PromptTooLong { limit: 10 }));
         assert_eq!(fit(r#"{"prompt":"a fox","seed":1}"#), Err(Unable::Seed));
@@ -466,21 +471,8 @@ mod tests {
     #[test]
     fn an_edit_goes_only_to_a_model_that_takes_its_pictures_and_may_keep_their_size() {
         use crate::request::{Input, Mask};
-        let input = |side| Input { bytes: Default::default(), format: Format::Png, size: Size::new(side, side) };
-        let mut able = Abilities {
-            max_n: 1,
-            prompt_chars: 10,
-            sizes: Sizes::Any,
-            formats: Vec::new(),
-            qualities: Vec::new(),
-            seed: false,
-            negative_prompt: false,
-            transparent: false,
-            compression: false,
-            style: false,
-            generate: false,
-            edit: None,
-        };
+        let input = |side| Input::new(Default::default(), Format::Png, Size::new(side, side));
+        let mut able = Abilities { generate: false, ..plain() };
         let mut request = ImageRequest::from_json(br#"{"prompt":"a hat","size":"512x512"}"#).unwrap();
         assert_eq!(able.fit(&request, BEND), Err(Unable::Generate));
         let mask = Mask { clear: input(64), white: Default::default() };

@@ -7,7 +7,6 @@
 //! The key is XXH3-128 with a secret seed; it only finds candidates. XXH3 is not collision-resistant, so whoever finds
 //! an entry must compare the whole [`Canonical::bytes`] before serving it.
 
-use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
@@ -88,14 +87,13 @@ fn normalise(prompt: &str) -> String {
 struct Writer(Vec<u8>);
 
 impl Writer {
-    /// Input pictures count by SHA-256 of their bytes: the form stays small, and unlike XXH3 nobody can make two
-    /// pictures with the same one.
+    /// Input pictures count by their hashes, so that the form stays small.
     fn edit(&mut self, edit: Option<&Edit>) {
         let Some(Edit { images, mask, fidelity }) = edit else { return };
         self.field(Some(&images.len().to_string()));
+        self.field(mask.as_ref().map(|_| "mask"));
         for image in images.iter().chain(mask.iter().map(|mask| &mask.clear)) {
-            let hash: String = Sha256::digest(&image.bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-            self.field(Some(&hash));
+            self.0.extend_from_slice(&image.hash);
         }
         self.field(fidelity.map(|fidelity| fidelity.word()));
     }
@@ -139,6 +137,28 @@ mod tests {
         let plain = canonical(&json!({"prompt": "x"}));
         let dressed = canonical(&json!({"prompt": "x", "n": 4, "response_format": "url", "user": "u", "model": "any"}));
         assert_eq!(plain, dressed);
+    }
+
+    #[test]
+    fn input_pictures_their_order_the_mask_and_the_fidelity_are_part_of_the_meaning() {
+        use crate::image::{Format, Size};
+        use crate::request::{Fidelity, Input, Mask};
+        let input = |text: &'static str| Input::new(text.into(), Format::Png, Size::new(1, 1));
+        let masked = |text| Mask { clear: input(text), white: Default::default() };
+        let edits = [
+            None,
+            Some(Edit { images: vec![input("a")], mask: None, fidelity: None }),
+            Some(Edit { images: vec![input("a"), input("b")], mask: None, fidelity: None }),
+            Some(Edit { images: vec![input("b"), input("a")], mask: None, fidelity: None }),
+            Some(Edit { images: vec![input("a")], mask: Some(masked("b")), fidelity: None }),
+            Some(Edit { images: vec![input("a")], mask: Some(masked("c")), fidelity: None }),
+            Some(Edit { images: vec![input("a")], mask: None, fidelity: Some(Fidelity::High) }),
+        ];
+        let forms = edits.map(|edit| {
+            let request = ImageRequest { edit, ..ImageRequest::from_json(br#"{"prompt":"x"}"#).unwrap() };
+            Canonical::new("default", "mockups", None, &request, 7).bytes().to_vec()
+        });
+        assert_eq!(forms.iter().collect::<std::collections::HashSet<_>>().len(), forms.len());
     }
 
     #[test]

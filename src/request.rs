@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Kind};
 use crate::image::{Format, Size};
@@ -138,6 +139,17 @@ pub struct Input {
     pub format: Format,
     /// Measured from the bytes.
     pub size: Size,
+    /// SHA-256 of the bytes, which stands for them in the cache's key: unlike XXH3's, nobody can make two files with
+    /// the same one. Hashing takes longer than a connection should wait, so it is done here, where pictures are read.
+    pub hash: [u8; 32],
+}
+
+impl Input {
+    /// A picture that was checked already.
+    pub fn new(bytes: Bytes, format: Format, size: Size) -> Input {
+        let hash = Sha256::digest(&bytes).into();
+        Input { bytes, format, size, hash }
+    }
 }
 
 /// Which part of the first input picture is to change, in both polarities that vendors know.

@@ -198,7 +198,7 @@ pub(super) struct Model {
     pub(super) price: Option<Price>,
     /// Charged on top for each picture whose request uses them.
     pub(super) addons: Addons,
-    /// Dollars for one of the vendor's own billing units, where its answers say how many a call took (fal).
+    /// Dollars for one of the vendor's own billing units, where its answers say how many a call took (fal, dashscope).
     pub(super) unit_price: Option<Dollars>,
     /// Pictures one call can draw.
     pub(super) max_n: Option<u64>,

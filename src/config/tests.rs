@@ -14,7 +14,7 @@ use crate::money::Usd;
 use crate::pricing::{Addon, Table};
 use crate::request::Quality;
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 8] = [
     Kind {
         name: "openai",
         default_base_url: Some("https://api.openai.com/v1/"),
@@ -47,6 +47,7 @@ const KINDS: [Kind; 7] = [
         needs_key: false,
         known_models: &[],
     },
+    Kind { name: "fal", default_base_url: Some("https://queue.fal.run/"), needs_key: true, known_models: &[] },
 ];
 
 const REFERENCE: &str = include_str!("../../conf/easel.yaml");

@@ -174,18 +174,9 @@ impl Attempt {
     }
 
     fn job<'a>(&'a self, deadline: Instant, pass: &'a Pass) -> Job<'a> {
-        Job {
-            account: &self.offer.provider.account,
-            model: &self.offer.model,
-            bearer: pass.as_ref().map(|(_, token)| &**token),
-            request: &self.request,
-            n: self.n,
-            frame: self.candidate.fitted.frame,
-            quality: self.candidate.fitted.quality,
-            time_left: deadline.saturating_duration_since(Instant::now()),
-            noted: None,
-            polled: None,
-        }
+        let (offer, left) = (&self.offer, deadline.saturating_duration_since(Instant::now()));
+        let job = Job::new(&offer.provider.account, &offer.model, &self.request, &self.candidate.fitted, self.n, left);
+        Job { bearer: pass.as_ref().map(|(_, token)| &**token), ..job }
     }
 
     async fn send(&self, call: &Call, deadline: Instant, reach: Reach) -> Result<Reply, Failure> {

@@ -24,6 +24,9 @@ use crate::request::Edit;
 /// Black Forest Labs' own API.
 pub struct Bfl;
 
+/// Where the vendor's hosts are that the key may go to.
+const DOMAIN: &str = "bfl.ai";
+
 /// Between two looks at a task.
 const POLL_EVERY: Duration = Duration::from_millis(500);
 
@@ -156,20 +159,11 @@ fn taken_on(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Step, Failu
 
 /// Asks again at the same address.
 fn look_again(job: &Job<'_>, reply: &Reply, url: &Url, noted: Option<Reported>) -> Result<Step, Failure> {
-    if !may_have_the_key(&job.account.base_url, url) {
+    if !wire::may_have_the_key(job.account, url, DOMAIN) {
         return Err(malformed(job, reply, "has a polling_url at a host that must not get the key"));
     }
     let call = Call::get(url.clone(), headers(job.account)?);
     Ok(Step::Again { call, after: POLL_EVERY, cancel: None, noted })
-}
-
-/// The vendor's own hosts, over TLS, and where the account's calls go anyway.
-fn may_have_the_key(base: &Url, url: &Url) -> bool {
-    let own = url.scheme() == base.scheme()
-        && url.host_str() == base.host_str()
-        && url.port_or_known_default() == base.port_or_known_default();
-    let theirs = |host: &str| host == "bfl.ai" || host.ends_with(".bfl.ai");
-    own || (url.scheme() == "https" && url.host_str().is_some_and(theirs))
 }
 
 /// A task that was asked about.

@@ -169,8 +169,10 @@ pub fn malformed(job: &Job<'_>, reply: &Reply, what: &str) -> Failure {
 
 /// Words for the operator's log: the key blotted out before anything is cut, no line breaks, bounded.
 pub fn told(job: &Job<'_>, words: &str) -> String {
-    let words = wire::without_key(job.account, words);
-    let words = job.bearer.map_or_else(|| words.clone(), |token| words.replace(token.reveal(), "***"));
+    let mut words = wire::without_key(job.account, words);
+    if let Some(token) = job.bearer {
+        words = words.replace(token.reveal(), "***");
+    }
     let one_line: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut told = one_line.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((end, _)) = told.char_indices().nth(MESSAGE_CHARS) {

@@ -93,11 +93,9 @@ fn without_output(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
 /// The next look at a task that is not finished, and how to stop it while it waits for its turn; after that the vendor
 /// stops nothing.
 fn poll(job: &Job<'_>, reply: &Reply, output: &Json<'_>, status: &str) -> Result<Step, Failure> {
-    let plain =
-        |id: &str| !id.is_empty() && id.len() <= 128 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     let id = output
         .text_at("task_id")
-        .filter(|id| plain(id))
+        .filter(|id| wire::is_plain_id(id))
         .ok_or_else(|| malformed(job, reply, "is an unfinished task without an id"))?;
     let headers = wire::headers(job.account, "authorization", "Bearer ")?;
     let cancel = Call::get(address(job.account, ["tasks", id, "cancel"])?, headers.clone());

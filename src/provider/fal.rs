@@ -22,8 +22,8 @@ use crate::provider::{Call, Job, Provider, Reply, Step, fal_models, fal_reply, w
 /// fal.ai's own queue.
 pub struct Fal;
 
-/// What is behind every host of fal's that the key may go to.
-const FAL_HOSTS: &str = ".fal.run";
+/// Where fal's hosts are that the key may go to.
+const FAL_DOMAIN: &str = "fal.run";
 
 /// How long to wait before the first look, and before every further one.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
@@ -115,25 +115,17 @@ fn completed(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Step, Fail
 fn address(job: &Job<'_>, reply: &Reply, json: &Json<'_>, field: &str, tail: &[&str]) -> Result<Url, Failure> {
     if let Some(text) = json.text_at(field) {
         let elsewhere = || malformed(job, reply, &format!("has a {field} that the key must not go to"));
-        return Url::parse(text).ok().filter(|url| may_have_the_key(job.account, url)).ok_or_else(elsewhere);
+        return Url::parse(text)
+            .ok()
+            .filter(|url| wire::may_have_the_key(job.account, url, FAL_DOMAIN))
+            .ok_or_else(elsewhere);
     }
-    let plain =
-        |id: &str| !id.is_empty() && id.len() <= 128 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     let id = json
         .text_at("request_id")
-        .filter(|id| plain(id))
+        .filter(|id| wire::is_plain_id(id))
         .ok_or_else(|| malformed(job, reply, &format!("has neither a {field} nor a request_id")))?;
     let path = job.model.name.split('/').take(2).chain(["requests", id]).chain(tail.iter().copied());
     wire::address(&job.account.base_url, path)
-}
-
-/// Whether the account's key may be sent there: to its own host, or to fal's over TLS.
-fn may_have_the_key(account: &Account, url: &Url) -> bool {
-    let own = url.origin() == account.base_url.origin();
-    let fals = url.scheme() == "https"
-        && url.port_or_known_default() == Some(443)
-        && url.host_str().is_some_and(|host| host.ends_with(FAL_HOSTS));
-    own || fals
 }
 
 #[cfg(test)]

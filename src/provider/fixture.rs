@@ -72,11 +72,8 @@ impl Desk {
 
     /// The same desk with an edit of so many pictures, with or without a mask.
     pub fn editing(mut self, images: usize, mask: bool) -> Desk {
-        let input = |bytes: &str| Input {
-            bytes: Bytes::copy_from_slice(bytes.as_bytes()),
-            format: Format::Png,
-            size: Size::new(1024, 1024),
-        };
+        let input =
+            |bytes: &str| Input::new(Bytes::copy_from_slice(bytes.as_bytes()), Format::Png, Size::new(1024, 1024));
         let images = (0..images).map(|number| input(&format!("image {number}"))).collect();
         let mask = mask.then(|| Mask { clear: input("mask clear"), white: Bytes::from_static(b"mask white") });
         self.request.edit = Some(Edit { images, mask, fidelity: None });
@@ -92,18 +89,8 @@ impl Desk {
     pub fn job(&self) -> Job<'_> {
         let bend = Bend { tolerance_ppm: 150_000, strict: false };
         let fitted = abilities(self.provider, &self.account, &self.model).fit(&self.request, bend).unwrap();
-        Job {
-            account: &self.account,
-            model: &self.model,
-            bearer: self.bearer.as_ref(),
-            request: &self.request,
-            n: self.request.n,
-            frame: fitted.frame,
-            quality: fitted.quality,
-            time_left: self.time_left,
-            noted: self.noted.as_ref(),
-            polled: self.polled.as_ref(),
-        }
+        let job = Job::new(&self.account, &self.model, &self.request, &fitted, self.request.n, self.time_left);
+        Job { bearer: self.bearer.as_ref(), noted: self.noted.as_ref(), polled: self.polled.as_ref(), ..job }
     }
 
     /// The call this job starts with.

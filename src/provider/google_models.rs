@@ -3,8 +3,9 @@
 //! Data, and the two words a size becomes. Models are told apart by how their names begin; one that nobody has
 //! described is asked like Gemini for one picture, and told nothing but a shape. Neither way in takes a mask.
 
-use crate::abilities::{Abilities, Bend, Edits, Frame, Sizes};
-use crate::image::{Format, Size};
+use crate::abilities::{Abilities, Edits, Frame, Sizes};
+use crate::image::Format;
+use crate::provider::tiers::{self, FOUR, GEMINI_SHAPES, LONG_SHAPES, ONE, PIXELS, TINY, TWO, Tier};
 use crate::request::PROMPT_MAX_CHARS;
 
 /// Models that take the same.
@@ -42,37 +43,7 @@ impl Method {
     }
 }
 
-/// A resolution, by the word for it and the longest side it stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tier(pub &'static str, u32);
-
-const TINY: Tier = Tier("512", 512);
-const ONE: Tier = Tier("1K", 1024);
-const TWO: Tier = Tier("2K", 2048);
-const FOUR: Tier = Tier("4K", 4096);
-
-const GEMINI_SHAPES: &[(u32, u32)] =
-    &[(1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (4, 5), (5, 4), (9, 16), (16, 9), (21, 9)];
-const LONG_SHAPES: &[(u32, u32)] = &[
-    (1, 1),
-    (2, 3),
-    (3, 2),
-    (3, 4),
-    (4, 3),
-    (4, 5),
-    (5, 4),
-    (9, 16),
-    (16, 9),
-    (21, 9),
-    (1, 4),
-    (4, 1),
-    (1, 8),
-    (8, 1),
-];
 const IMAGEN_SHAPES: &[(u32, u32)] = &[(1, 1), (3, 4), (4, 3), (9, 16), (16, 9)];
-
-/// About what a picture of the tier 1K has.
-const PIXELS: u64 = 1024 * 1024;
 
 /// The model nobody has described; the others are written over it.
 const ANY: Family = Family {
@@ -135,22 +106,7 @@ impl Family {
     /// How `frame` is told: a shape `(across, down)` and, where there are any, a tier.
     pub fn told(&self, frame: Frame) -> Option<((u32, u32), Option<Tier>)> {
         let asked = frame.nominal()?;
-        let shape = match frame {
-            Frame::Ratio { across, down, .. } => (across, down),
-            // The config lists sizes of its own: the nearest shape stands for each.
-            _ => nearest(self.shapes, asked)?,
-        };
-        let side = asked.width.max(asked.height);
-        let covering = self.tiers.iter().find(|tier| tier.1 >= side).or(self.tiers.last());
-        Some((shape, covering.copied()))
-    }
-}
-
-fn nearest(shapes: &[(u32, u32)], asked: Size) -> Option<(u32, u32)> {
-    let anything = Bend { tolerance_ppm: u32::MAX, strict: false };
-    match (Sizes::Ratios { shapes: shapes.to_vec(), pixels: PIXELS }).fit(asked, anything) {
-        Ok((Frame::Ratio { across, down, .. }, _)) => Some((across, down)),
-        _ => None,
+        Some((tiers::shape(self.shapes, frame)?, tiers::covering(self.tiers.iter().copied(), asked)))
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
-use crate::abilities::{Abilities, Frame};
+use crate::abilities::{Abilities, Fitted, Frame};
 use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
 use crate::image::{Encoded, Format, Size};
@@ -43,7 +43,9 @@ mod openai_reply;
 pub mod openrouter;
 mod openrouter_models;
 pub mod replicate;
+mod replicate_models;
 pub mod stability;
+mod tiers;
 pub mod token;
 mod wire;
 
@@ -151,6 +153,22 @@ pub struct Job<'a> {
     pub noted: Option<&'a Reported>,
     /// Where that step's call went; `None` until there was one.
     pub polled: Option<&'a Url>,
+}
+
+impl<'a> Job<'a> {
+    /// `n` pictures of `request`, as it was fitted to `model`; nothing was sent for it yet.
+    pub fn new(
+        account: &'a Account,
+        model: &'a Model,
+        request: &'a ImageRequest,
+        fitted: &Fitted,
+        n: u8,
+        time_left: Duration,
+    ) -> Job<'a> {
+        let Fitted { frame, quality, adjusted: _ } = fitted;
+        let (frame, quality) = (*frame, *quality);
+        Job { account, model, bearer: None, request, n, frame, quality, time_left, noted: None, polled: None }
+    }
 }
 
 /// What to send.

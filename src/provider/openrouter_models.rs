@@ -4,10 +4,11 @@
 //! Data, and the two ways to write a size. Makers are told apart by the first part of a model's name. A maker nobody
 //! has described draws one picture a call from a prompt, and takes nothing that would change the picture.
 
-use crate::abilities::{Abilities, Bend, Edits, Frame, Sizes};
+use crate::abilities::{Abilities, Edits, Frame, Sizes};
 use crate::config::plan::Via;
 use crate::image::{Format, Size};
 use crate::provider::openai_models;
+use crate::provider::tiers::{self, FOUR, GEMINI_SHAPES, LONG_SHAPES, ONE, PIXELS, TINY, TWO, Tier};
 use crate::request::{PROMPT_MAX_CHARS, Quality};
 
 /// Models that take the same.
@@ -36,41 +37,10 @@ enum Draws {
     Shapes(&'static [(u32, u32)], &'static [Tier]),
 }
 
-/// A resolution, by the word for it and the longest side it stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tier(pub &'static str, u32);
-
-const TINY: Tier = Tier("512", 512);
-const ONE: Tier = Tier("1K", 1024);
-const TWO: Tier = Tier("2K", 2048);
-const FOUR: Tier = Tier("4K", 4096);
-
 /// The shapes that nearly every maker's models draw.
 const SHAPES: &[(u32, u32)] =
     &[(1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (4, 5), (5, 4), (9, 16), (16, 9), (9, 21), (21, 9)];
-/// And the very long ones.
-const LONG_SHAPES: &[(u32, u32)] = &[
-    (1, 1),
-    (2, 3),
-    (3, 2),
-    (3, 4),
-    (4, 3),
-    (4, 5),
-    (5, 4),
-    (9, 16),
-    (16, 9),
-    (21, 9),
-    (1, 4),
-    (4, 1),
-    (1, 8),
-    (8, 1),
-];
-const GEMINI_SHAPES: &[(u32, u32)] =
-    &[(1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (4, 5), (5, 4), (9, 16), (16, 9), (21, 9)];
 const GPT_SHAPES: &[(u32, u32)] = &[(1, 1), (3, 2), (2, 3)];
-
-/// About what a picture of the tier 1K has.
-const PIXELS: u64 = 1024 * 1024;
 
 /// The maker nobody has described; the others are written over it.
 const ANY: Family = Family {
@@ -174,13 +144,10 @@ impl Family {
     /// How `frame` is told by this way.
     pub fn told(&self, frame: Frame, via: Via) -> Option<Told> {
         let asked = frame.nominal()?;
-        let shape = match (self.draws, frame) {
-            (Draws::Pixels, _) if via == Via::Images => return Some(Told::Pixels(asked)),
-            (_, Frame::Ratio { across, down, .. }) => (across, down),
-            // The config lists sizes of its own: the nearest shape stands for each.
-            (draws, _) => nearest(draws.shapes(), asked)?,
-        };
-        Some(Told::Shape(shape, self.draws.tier(asked, via)))
+        if matches!(self.draws, Draws::Pixels) && via == Via::Images {
+            return Some(Told::Pixels(asked));
+        }
+        Some(Told::Shape(tiers::shape(self.draws.shapes(), frame)?, self.draws.tier(asked, via)))
     }
 }
 
@@ -195,23 +162,14 @@ impl Draws {
     /// The smallest tier that covers `asked`, else the largest. No document says that a chat knows the tiniest.
     fn tier(self, asked: Size, via: Via) -> Option<Tier> {
         let Draws::Shapes(_, tiers) = self else { return None };
-        let side = asked.width.max(asked.height);
-        let known = || tiers.iter().copied().filter(|tier| via == Via::Images || *tier != TINY);
-        known().find(|tier| tier.1 >= side).or_else(|| known().next_back())
+        let known = tiers.iter().copied().filter(|tier| via == Via::Images || *tier != TINY);
+        tiers::covering(known, asked)
     }
 }
 
 /// What OpenAI's own model behind `openai/NAME` can do.
 fn of_openai(model: &str) -> Abilities {
     openai_models::family(model.strip_prefix("openai/").unwrap_or(model)).abilities()
-}
-
-fn nearest(shapes: &[(u32, u32)], asked: Size) -> Option<(u32, u32)> {
-    let anything = Bend { tolerance_ppm: u32::MAX, strict: false };
-    match (Sizes::Ratios { shapes: shapes.to_vec(), pixels: PIXELS }).fit(asked, anything) {
-        Ok((Frame::Ratio { across, down, .. }, _)) => Some((across, down)),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Replicate: predictions of official models or of versions, waited for, polled and cancelled (PROVIDERS.md section 5).
 //!
-//! Inputs differ from model to model; the table of families below knows the common ones and the model's `options`
-//! say the rest. Addresses for polling and cancelling are built from the prediction's id below the account's own base:
+//! Inputs differ from model to model: `replicate_models.rs` knows the common ones and the model's `options` say the
+//! rest. Addresses for polling and cancelling are built from the prediction's id below the account's own base:
 //! the ones in the reply are not followed, because the key goes with them. A failed prediction comes with HTTP 200.
 
 use std::time::Duration;
@@ -9,128 +9,17 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::abilities::{Abilities, Edits, Frame, Sizes, Steps};
+use crate::abilities::{Abilities, Frame};
 use crate::config::plan::Account;
 use crate::failure::{Class, Failure};
 use crate::image::Format;
 use crate::provider::complaint::{Complaint, malformed, told};
 use crate::provider::json::Json;
+use crate::provider::replicate_models::{EditInput, SizeInput, family};
 use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Step, Usage, wire};
 
 /// Replicate's own API.
 pub struct Replicate;
-
-/// How a family is told the size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SizeInput {
-    /// `aspect_ratio`; about a megapixel.
-    Ratio,
-    /// `aspect_ratio`, and `megapixels: "0.25"` for small ones.
-    RatioAndMegapixels,
-    /// `width` and `height` in whole steps.
-    Pixels,
-    /// `width` and `height`, unless the model's options speak of the size.
-    Unknown,
-}
-
-/// Models with the same inputs.
-#[derive(Debug)]
-struct Family {
-    /// How the part of the name behind the owner begins.
-    prefix: &'static str,
-    size: SizeInput,
-    /// Pictures by `num_outputs`; 1 where there is no such input.
-    max_n: u8,
-    /// What `output_format` takes; empty where there is no such input.
-    formats: &'static [Format],
-    output_quality: bool,
-    negative_prompt: bool,
-    generate: bool,
-    edit: Option<EditInput>,
-}
-
-/// How a family is given pictures.
-#[derive(Clone, Copy, Debug)]
-struct EditInput {
-    /// The input's name.
-    image: &'static str,
-    /// It takes a list of so many; 1 takes a single text.
-    images: u8,
-    /// Takes a `mask`, white where it may change.
-    mask: bool,
-    /// Draws in the picture's own size.
-    keeps_size: bool,
-}
-
-/// A picture to start from, its size kept.
-const FROM_IMAGE: EditInput = EditInput { image: "image", images: 1, mask: false, keeps_size: true };
-
-/// A FLUX model with the fewest inputs; the others are written over it.
-const FLUX: Family = Family {
-    prefix: "flux",
-    size: SizeInput::Ratio,
-    max_n: 1,
-    formats: &[Format::Png, Format::Jpeg],
-    output_quality: false,
-    negative_prompt: false,
-    generate: true,
-    edit: None,
-};
-
-/// A FLUX model that draws several.
-const OPEN_FLUX: Family =
-    Family { size: SizeInput::RatioAndMegapixels, max_n: 4, formats: &Format::ALL, output_quality: true, ..FLUX };
-
-/// Every family; the first whose prefix fits counts, and the last fits everything.
-static FAMILIES: &[Family] = &[
-    Family { prefix: "flux-schnell", ..OPEN_FLUX },
-    // Same inputs as the model it steers, but a size in pixels.
-    Family { prefix: "flux-dev-controlnet", size: SizeInput::Pixels, output_quality: true, max_n: 4, ..UNKNOWN },
-    Family { prefix: "flux-dev", edit: Some(FROM_IMAGE), ..OPEN_FLUX },
-    Family { prefix: "flux-1.1-pro-ultra", ..FLUX },
-    Family { prefix: "flux-1.1-pro", formats: &Format::ALL, output_quality: true, ..FLUX },
-    Family {
-        prefix: "flux-kontext",
-        edit: Some(EditInput { image: "input_image", keeps_size: false, ..FROM_IMAGE }),
-        ..FLUX
-    },
-    Family { prefix: "flux-fill", generate: false, edit: Some(EditInput { mask: true, ..FROM_IMAGE }), ..FLUX },
-    Family {
-        prefix: "flux-2",
-        edit: Some(EditInput { image: "input_images", images: 8, mask: false, keeps_size: false }),
-        ..FLUX
-    },
-    FLUX,
-    Family {
-        prefix: "sdxl",
-        size: SizeInput::Pixels,
-        max_n: 4,
-        negative_prompt: true,
-        edit: Some(EditInput { mask: true, ..FROM_IMAGE }),
-        ..UNKNOWN
-    },
-    UNKNOWN,
-];
-
-/// A model nobody described: one picture, a size in pixels, no further wishes.
-const UNKNOWN: Family = Family {
-    prefix: "",
-    size: SizeInput::Unknown,
-    max_n: 1,
-    formats: &[],
-    output_quality: false,
-    negative_prompt: false,
-    generate: true,
-    edit: None,
-};
-
-/// The shapes of the FLUX models.
-const SHAPES: [(u32, u32); 11] =
-    [(1, 1), (16, 9), (21, 9), (3, 2), (2, 3), (4, 5), (5, 4), (3, 4), (4, 3), (9, 16), (9, 21)];
-
-/// Sizes of SDXL and of what is built on it.
-const PIXEL_STEPS: Steps =
-    Steps { multiple_of: 8, min_side: 256, max_side: 2048, min_pixels: 65_536, max_pixels: 4_194_304, max_ratio: 8 };
 
 /// Options by which a model's config says that it takes the size in its own way.
 const SIZE_OPTIONS: [&str; 6] = ["width", "height", "aspect_ratio", "size", "image_size", "resolution"];
@@ -143,14 +32,6 @@ const SHORTEST_LIFE: u64 = 5;
 
 /// Sentences by which a model refuses (PROVIDERS.md section 5).
 const REFUSALS: &[&str] = &["nsfw", "flagged as sensitive", "(e005)", "content policy", "content moderation"];
-
-/// The name behind the owner and before the version; a bare version has none.
-fn family(model: &str) -> &'static Family {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    let name = name.split(':').next().unwrap_or(name);
-    let known = |family: &&Family| name.starts_with(family.prefix) && model.contains('/');
-    FAMILIES.iter().find(known).unwrap_or(&UNKNOWN)
-}
 
 /// The version in `owner/name:<version>` or in a bare version; `None` names an official model.
 fn version(model: &str) -> Option<&str> {
@@ -192,28 +73,7 @@ impl Provider for Replicate {
     }
 
     fn abilities(&self, _: &Account, model: &str) -> Abilities {
-        let family = family(model);
-        Abilities {
-            max_n: family.max_n,
-            prompt_chars: 32_000,
-            sizes: match family.size {
-                SizeInput::Ratio | SizeInput::RatioAndMegapixels => {
-                    Sizes::Ratios { shapes: SHAPES.to_vec(), pixels: 1024 * 1024 }
-                }
-                SizeInput::Pixels => Sizes::Stepped(PIXEL_STEPS),
-                SizeInput::Unknown => Sizes::Any,
-            },
-            // SDXL takes no such wish, but what it draws is PNG.
-            formats: if family.prefix == "sdxl" { vec![Format::Png] } else { family.formats.to_vec() },
-            qualities: Vec::new(),
-            seed: true,
-            negative_prompt: family.negative_prompt,
-            transparent: false,
-            compression: family.output_quality,
-            style: false,
-            generate: family.generate,
-            edit: family.edit.map(|edit| Edits { images: edit.images, mask: edit.mask, keeps_size: edit.keeps_size }),
-        }
+        family(model).abilities()
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
@@ -288,13 +148,13 @@ fn input(job: &Job<'_>) -> Map<String, Value> {
 fn put_pictures(input: &mut Map<String, Value>, job: &Job<'_>, how: Option<EditInput>) -> bool {
     let (Some(edit), Some(how)) = (&job.request.edit, how) else { return false };
     let mut urls = edit.images.iter().map(|image| wire::data_url(image.format.media_type(), &image.bytes));
-    match how.images {
+    match how.takes.images {
         1 => wire::put(input, how.image, urls.next()),
         _ => wire::put(input, how.image, Some(urls.collect::<Vec<_>>())),
     }
     let mask = edit.mask.as_ref().map(|mask| wire::data_url(Format::Png.media_type(), &mask.white));
     wire::put(input, "mask", mask);
-    how.keeps_size
+    how.takes.keeps_size
 }
 
 fn put_size(input: &mut Map<String, Value>, job: &Job<'_>, how: SizeInput) {
@@ -329,11 +189,9 @@ fn format_word(format: Format) -> &'static str {
 
 /// The next look at a prediction that is not finished, and how to stop it.
 fn poll(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Step, Failure> {
-    let plain =
-        |id: &str| !id.is_empty() && id.len() <= 128 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     let id = json
         .text_at("id")
-        .filter(|id| plain(id))
+        .filter(|id| wire::is_plain_id(id))
         .ok_or_else(|| malformed(job, reply, "is an unfinished prediction without an id"))?;
     let base = &job.account.base_url;
     let headers = wire::headers(job.account, "authorization", "Bearer ")?;

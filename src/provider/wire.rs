@@ -33,6 +33,19 @@ pub fn address<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>) -> R
     Ok(url)
 }
 
+/// Whether the account's key may be sent to an address that a reply gives: at the account's own origin, or at
+/// `domain` and below over TLS.
+pub fn may_have_the_key(account: &Account, url: &Url, domain: &str) -> bool {
+    let below = |host: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let theirs = url.scheme() == "https" && url.port().is_none() && url.host_str().is_some_and(below);
+    url.origin() == account.base_url.origin() || theirs
+}
+
+/// Whether a job's id from a reply may become part of an address.
+pub fn is_plain_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 /// The headers of every call: JSON wanted back, and the account's key in `header` behind `prefix`.
 pub fn headers(account: &Account, header: &str, prefix: &str) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::new();
@@ -215,6 +228,25 @@ mod tests {
         let bare: Url = "https://host".parse().unwrap();
         assert_eq!(address(&bare, ["x"]).unwrap().as_str(), "https://host/x");
         assert_eq!(address(&"mailto:x@y".parse().unwrap(), ["x"]).unwrap_err().class, Class::AdapterBug);
+    }
+
+    #[test]
+    fn the_key_goes_to_the_accounts_own_origin_and_to_the_vendors_hosts_over_tls() {
+        let account = account("http://127.0.0.1:9/bfl/", "sk-live");
+        for (url, may) in [
+            ("http://127.0.0.1:9/poll", true),
+            ("https://vendor.example/x", true),
+            ("https://api.us1.vendor.example/x", true),
+            ("http://127.0.0.1:8/poll", false),
+            ("https://127.0.0.1:9/poll", false),
+            ("http://api.vendor.example/x", false),
+            ("https://api.vendor.example:8443/x", false),
+            ("https://evilvendor.example/x", false),
+            ("https://vendor.example.evil.example/x", false),
+        ] {
+            assert_eq!(may_have_the_key(&account, &url.parse().unwrap(), "vendor.example"), may, "{url}");
+        }
+        assert!(is_plain_id("gm3q-7") && !is_plain_id("") && !is_plain_id("a/b") && !is_plain_id(&"a".repeat(129)));
     }
 
     #[test]

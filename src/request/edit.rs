@@ -189,7 +189,7 @@ fn input(field: &str, bytes: Bytes) -> Result<Input, Error> {
         };
         Error::invalid(field, format!("The picture in '{field}' {what}."))
     })?;
-    Ok(Input { bytes, format: picture.format, size: picture.size })
+    Ok(Input::new(bytes, picture.format, picture.size))
 }
 
 fn read_mask(bytes: Bytes, first: &Input) -> Result<Mask, Error> {

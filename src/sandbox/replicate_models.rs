@@ -37,6 +37,9 @@ struct Model {
 }
 
 const RATIOS: &[&str] = &["1:1", "16:9", "21:9", "3:2", "2:3", "4:5", "5:4", "3:4", "4:3", "9:16", "9:21"];
+/// The same for models that may keep the input picture's shape.
+const RATIOS_OR_OWN: &[&str] =
+    &["match_input_image", "1:1", "16:9", "21:9", "3:2", "2:3", "4:5", "5:4", "3:4", "4:3", "9:16", "9:21"];
 const FORMATS: &[&str] = &["webp", "jpg", "png"];
 const SCHEDULERS: &[&str] =
     &["DDIM", "DPMSolverMultistep", "HeunDiscrete", "KarrasDPM", "K_EULER_ANCESTRAL", "K_EULER", "PNDM"];
@@ -65,23 +68,7 @@ const FROM_IMAGE: &[(&str, Kind)] = &[("image", Kind::Picture), ("prompt_strengt
 const KONTEXT: &[(&str, Kind)] = &[
     SEED,
     ("input_image", Kind::Picture),
-    (
-        "aspect_ratio",
-        Kind::OneOf(&[
-            "match_input_image",
-            "1:1",
-            "16:9",
-            "21:9",
-            "3:2",
-            "2:3",
-            "4:5",
-            "5:4",
-            "3:4",
-            "4:3",
-            "9:16",
-            "9:21",
-        ]),
-    ),
+    ("aspect_ratio", Kind::OneOf(RATIOS_OR_OWN)),
     ("output_format", Kind::OneOf(&["jpg", "png"])),
     ("safety_tolerance", Kind::Whole(0, 6)),
     ("prompt_upsampling", Kind::Flag),
@@ -90,23 +77,7 @@ const KONTEXT: &[(&str, Kind)] = &[
 const FLUX_2: &[(&str, Kind)] = &[
     SEED,
     ("input_images", Kind::Pictures(8)),
-    (
-        "aspect_ratio",
-        Kind::OneOf(&[
-            "match_input_image",
-            "1:1",
-            "16:9",
-            "21:9",
-            "3:2",
-            "2:3",
-            "4:5",
-            "5:4",
-            "3:4",
-            "4:3",
-            "9:16",
-            "9:21",
-        ]),
-    ),
+    ("aspect_ratio", Kind::OneOf(RATIOS_OR_OWN)),
     ("output_format", Kind::OneOf(FORMATS)),
 ];
 

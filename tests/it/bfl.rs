@@ -1,22 +1,14 @@
 //! Black Forest Labs as a provider against the sandbox that reads the same documents with other eyes: what is sent is
 //! taken, what is told once is recorded.
 
-use std::io::Cursor;
-use std::time::Duration;
-
-use bytes::Bytes;
-use easel::abilities::Bend;
-use easel::image::{Format, Size};
 use easel::mask;
 use easel::money::Usd;
-use easel::provider::{Job, Reply, Reported, Step, abilities, by_kind};
-use easel::request::{Edit, ImageRequest, Input, Mask};
+use easel::provider::{Reported, Step, abilities, by_kind};
+use easel::request::{Edit, ImageRequest, Mask};
 use easel::sandbox::{Mode, Name, Sandbox, Settings};
-use http::HeaderMap;
-use image::{DynamicImage, ImageFormat, RgbaImage};
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::exchange::{exchange, half_clear, job};
 use crate::world::{World, ask_with, pictures, plan};
 
 const CONFIG: &str = "
@@ -43,19 +35,10 @@ routes:
   - {name: ultra, match: {models: [ultra]}, offers: [bfl/flux-pro-1.1-ultra]}
 ";
 
-/// A real PNG whose left half is opaque.
-fn input(width: u32, height: u32) -> Input {
-    let half = |x| if 2 * x < width { 255 } else { 0 };
-    let pixels = RgbaImage::from_fn(width, height, |x, y| image::Rgba([x as u8, y as u8, 9, half(x)]));
-    let mut bytes = Vec::new();
-    DynamicImage::ImageRgba8(pixels).write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).unwrap();
-    Input { bytes: Bytes::from(bytes), format: Format::Png, size: Size::new(width, height) }
-}
-
 fn edit(images: usize, masked: bool) -> Edit {
-    let clear = input(400, 500);
+    let clear = half_clear(400, 500);
     let mask = masked.then(|| Mask { white: mask::white(&clear.bytes).unwrap(), clear });
-    Edit { images: vec![input(400, 500); images], mask, fidelity: None }
+    Edit { images: vec![half_clear(400, 500); images], mask, fidelity: None }
 }
 
 #[tokio::test]
@@ -64,7 +47,6 @@ async fn every_model_is_asked_in_a_form_that_the_strict_vendor_takes() {
     let plan = plan(CONFIG, &sandbox.url());
     let provider = &plan.providers["bfl"];
     let kind = by_kind(provider.kind).unwrap();
-    let bend = Bend { tolerance_ppm: 150_000, strict: false };
     for model in provider.models.values() {
         let able = abilities(kind, &provider.account, model);
         let most = able.edit.map_or(0, |edit| usize::from(edit.images));
@@ -80,29 +62,8 @@ async fn every_model_is_asked_in_a_form_that_the_strict_vendor_takes() {
                     "output_format": format.word(), "background": "opaque", "moderation": "low", "user": "u"});
                 let mut request = ImageRequest::from_json(wish.to_string().as_bytes()).unwrap();
                 request.edit = (images > 0).then(|| edit(images, masked));
-                let fitted = able.fit(&request, bend).unwrap();
-                let job = Job {
-                    account: &provider.account,
-                    model,
-                    request: &request,
-                    n: 1,
-                    frame: fitted.frame,
-                    quality: fitted.quality,
-                    bearer: None,
-                    time_left: Duration::from_secs(20),
-                    noted: None,
-                    polled: None,
-                };
-                let call = kind.ask(&job).unwrap();
-                let host = sandbox.addr().to_string();
-                let mut headers: Vec<(&str, &str)> =
-                    call.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
-                // Links of the vendor lead to where it was called.
-                headers.push(("host", &host));
-                let mut client = Client::connect(sandbox.addr()).await;
-                client.send(call.method.as_str(), call.url.path(), &headers, &call.body).await;
-                let answer = client.receive().await.unwrap();
-                let reply = Reply { status: answer.status, headers: HeaderMap::new(), body: answer.body.into() };
+                let job = job(provider, model, &request);
+                let reply = exchange(&sandbox, &kind.ask(&job).unwrap()).await;
                 let step = kind.read(&job, &reply);
                 let Step::Again { noted, .. } = step else { panic!("{} {images} {masked}: {step:?}", model.name) };
                 assert_eq!(noted, Some(Reported::Cents("4.0".to_owned())), "{}", model.name);

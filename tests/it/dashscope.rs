@@ -1,21 +1,13 @@
 //! DashScope as a provider against the sandbox that reads the same documents with other eyes: what is sent is taken,
 //! what is charged is recorded, on both of its surfaces.
 
-use std::io::Cursor;
-use std::time::Duration;
-
-use bytes::Bytes;
-use easel::abilities::Bend;
-use easel::image::{Format, Size};
 use easel::money::Usd;
-use easel::provider::{Job, Reply, Step, abilities, by_kind};
-use easel::request::{Edit, ImageRequest, Input};
+use easel::provider::{Step, abilities, by_kind};
+use easel::request::{Edit, ImageRequest};
 use easel::sandbox::{Name, Sandbox, Settings};
-use http::HeaderMap;
-use image::{DynamicImage, ImageFormat, RgbImage};
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::exchange::{exchange, input, job};
 use crate::world::{World, ask_with, pictures, plan};
 
 const CONFIG: &str = "
@@ -47,20 +39,12 @@ routes:
   - {name: wan, match: {models: [wan]}, offers: [dashscope/wan2.2-t2i-flash]}
 ";
 
-fn input(width: u32, height: u32) -> Input {
-    let pixels = RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 9]));
-    let mut bytes = Vec::new();
-    DynamicImage::ImageRgb8(pixels).write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).unwrap();
-    Input { bytes: Bytes::from(bytes), format: Format::Png, size: Size::new(width, height) }
-}
-
 #[tokio::test]
 async fn every_model_is_asked_in_a_form_that_the_strict_vendor_takes() {
     let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
     let plan = plan(CONFIG, &sandbox.url());
     let provider = &plan.providers["dashscope"];
     let kind = by_kind(provider.kind).unwrap();
-    let bend = Bend { tolerance_ppm: 150_000, strict: false };
     for model in provider.models.values() {
         let able = abilities(kind, &provider.account, model);
         let mut wish = json!({"prompt": "a red fox", "n": able.max_n, "seed": u32::MAX, "quality": "high",
@@ -77,27 +61,9 @@ async fn every_model_is_asked_in_a_form_that_the_strict_vendor_takes() {
             let mut request = ImageRequest::from_json(wish.to_string().as_bytes()).unwrap();
             let images = vec![input(400, 500); images];
             request.edit = (!images.is_empty()).then_some(Edit { images, mask: None, fidelity: None });
-            let fitted = able.fit(&request, bend).unwrap();
-            let job = Job {
-                account: &provider.account,
-                model,
-                request: &request,
-                n: request.n,
-                frame: fitted.frame,
-                quality: fitted.quality,
-                bearer: None,
-                time_left: Duration::from_secs(20),
-                noted: None,
-                polled: None,
-            };
-            let call = kind.ask(&job).unwrap();
-            let headers: Vec<(&str, &str)> =
-                call.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
-            let mut client = Client::connect(sandbox.addr()).await;
-            client.send(call.method.as_str(), call.url.path(), &headers, &call.body).await;
-            let answer = client.receive().await.unwrap();
-            let told = answer.text();
-            let reply = Reply { status: answer.status, headers: HeaderMap::new(), body: answer.body.into() };
+            let job = job(provider, model, &request);
+            let reply = exchange(&sandbox, &kind.ask(&job).unwrap()).await;
+            let told = String::from_utf8_lossy(&reply.body);
             match kind.read(&job, &reply) {
                 Step::Done(drawn) => assert_eq!(drawn.images.len(), usize::from(able.max_n), "{}", model.name),
                 Step::Again { .. } => assert!(model.name.contains("-t2i-"), "{}: {told}", model.name),

@@ -1,14 +1,13 @@
 //! Edits and variations, over real sockets: what a client sends as a form or as JSON, and what the provider gets.
 
-use std::io::Cursor;
-
 use base64_simd::STANDARD;
 use easel::money::Usd;
 use easel::sandbox::Name;
-use image::{DynamicImage, ImageFormat, Rgba, RgbaImage};
+use image::{Rgba, RgbaImage};
 use serde_json::{Value, json};
 
 use crate::client::Answer;
+use crate::exchange;
 use crate::world::{World, pictures};
 
 const EDIT: &str = "/v1/images/edits";
@@ -33,10 +32,7 @@ routes:
 
 /// A PNG of one colour and one alpha.
 fn png(side: u32, alpha: u8) -> Vec<u8> {
-    let mut file = Cursor::new(Vec::new());
-    let picture = RgbaImage::from_pixel(side, side, Rgba([200, 30, 30, alpha]));
-    DynamicImage::from(picture).write_to(&mut file, ImageFormat::Png).unwrap();
-    file.into_inner()
+    exchange::png(RgbaImage::from_pixel(side, side, Rgba([200, 30, 30, alpha]))).into()
 }
 
 enum Field<'a> {

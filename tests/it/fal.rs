@@ -1,37 +1,19 @@
 //! fal.ai as a provider against the sandbox that reads the same documents with other eyes: what is sent is taken, the
 //! queue is followed to its end, and what its units say is what is charged.
 
-use std::io::Cursor;
-use std::time::Duration;
-
-use bytes::Bytes;
-use easel::abilities::Bend;
 use easel::config::plan::{Model, Provider};
-use easel::image::{Format, Size};
 use easel::money::Usd;
-use easel::provider::{Drawn, Job, Reply, Reported, Step, abilities, by_kind};
-use easel::request::{Edit, Fidelity, ImageRequest, Input, Mask};
+use easel::provider::{Drawn, Reported, Step, abilities, by_kind};
+use easel::request::{Edit, Fidelity, ImageRequest, Mask};
 use easel::sandbox::{Name, Sandbox, Settings};
-use http::{HeaderMap, HeaderName, HeaderValue};
-use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
+use image::GrayImage;
 use serde_json::json;
 
-use crate::client::Client;
+use crate::exchange::{exchange, input, job, png};
 use crate::world::{World, ask_with, plan};
 
-fn png(picture: DynamicImage) -> Bytes {
-    let mut bytes = Vec::new();
-    picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).unwrap();
-    bytes.into()
-}
-
-fn input(width: u32, height: u32) -> Input {
-    let pixels = RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 9]));
-    Input { bytes: png(pixels.into()), format: Format::Png, size: Size::new(width, height) }
-}
-
 fn edit(images: usize, mask: bool) -> Edit {
-    let white = png(GrayImage::from_pixel(400, 500, image::Luma([255])).into());
+    let white = png(GrayImage::from_pixel(400, 500, image::Luma([255])));
     let mask = mask.then(|| Mask { clear: input(400, 500), white });
     Edit { images: vec![input(400, 500); images], mask, fidelity: Some(Fidelity::High) }
 }
@@ -39,35 +21,10 @@ fn edit(images: usize, mask: bool) -> Edit {
 /// Asks as the gateway would and follows every step to its end.
 async fn draw(sandbox: &Sandbox, provider: &Provider, model: &Model, request: &ImageRequest) -> Drawn {
     let kind = by_kind("fal").unwrap();
-    let bend = Bend { tolerance_ppm: 150_000, strict: false };
-    let fitted = abilities(kind, &provider.account, model).fit(request, bend).unwrap();
-    let job = Job {
-        account: &provider.account,
-        model,
-        request,
-        n: request.n,
-        frame: fitted.frame,
-        quality: fitted.quality,
-        bearer: None,
-        noted: None,
-        polled: None,
-        time_left: Duration::from_secs(20),
-    };
+    let job = job(provider, model, request);
     let mut call = kind.ask(&job).unwrap();
     for _ in 0..3 {
-        let host = sandbox.addr().to_string();
-        let mut headers: Vec<(&str, &str)> =
-            call.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
-        // Links of the vendor lead to where it was called.
-        headers.push(("host", &host));
-        let mut client = Client::connect(sandbox.addr()).await.lenient();
-        client.send(call.method.as_str(), call.url.path(), &headers, &call.body).await;
-        let answer = client.receive().await.unwrap();
-        let header = |(name, value): (&String, &String)| {
-            (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())
-        };
-        let headers: HeaderMap = answer.headers.iter().map(header).collect();
-        match kind.read(&job, &Reply { status: answer.status, headers, body: answer.body.into() }) {
+        match kind.read(&job, &exchange(sandbox, &call).await) {
             Step::Done(drawn) => return drawn,
             Step::Failed(failure) => panic!("{}: {failure}", model.name),
             Step::Again { call: next, .. } => call = next,

@@ -79,8 +79,7 @@ struct Start {
 
 impl Start {
     fn edit(&self) -> Edit {
-        let input =
-            |stand_in: String| Input { bytes: Bytes::from(stand_in), format: Format::Png, size: Size::new(1024, 1024) };
+        let input = |stand_in: String| Input::new(Bytes::from(stand_in), Format::Png, Size::new(1024, 1024));
         Edit {
             images: (0..self.images).map(|number| input(format!("<image {number}>"))).collect(),
             mask: self
@@ -226,17 +225,12 @@ impl Case {
         let fitted = abilities(provider, &account, &model).fit(&request, bend).unwrap();
         let noted = self.noted_cents.clone().map(Reported::Cents);
         let polled = self.polled.as_ref().map(|address| address.parse().unwrap());
+        let (n, left) = (self.n.unwrap_or(request.n), Duration::from_secs(self.time_left_s.unwrap_or(120)));
         let job = Job {
-            account: &account,
-            model: &model,
             bearer: self.vertex.then_some(&token),
-            request: &request,
-            n: self.n.unwrap_or(request.n),
-            frame: fitted.frame,
-            quality: fitted.quality,
-            time_left: Duration::from_secs(self.time_left_s.unwrap_or(120)),
             noted: noted.as_ref(),
             polled: polled.as_ref(),
+            ..Job::new(&account, &model, &request, &fitted, n, left)
         };
         let mut differences = Vec::new();
         if let Some(expected) = &self.call {

@@ -3,16 +3,15 @@
 //! One table names the offers; each test walks through all of it, so that a new provider is held to everything by one
 //! line. What one provider does differently is tested beside it.
 
-use std::io::Cursor;
-
 use base64_simd::STANDARD;
 use easel::money::Usd;
 use easel::sandbox::{Name, Rate, Settings};
-use image::{DynamicImage, ImageFormat, Rgba, RgbaImage};
+use image::{Rgba, RgbaImage};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::client::Answer;
+use crate::exchange::png;
 use crate::world::{GENERATE, World};
 
 const EDIT: &str = "/v1/images/edits";
@@ -101,10 +100,8 @@ fn config() -> String {
 
 /// A PNG as a `data:` URL.
 fn picture(side: u32, alpha: u8) -> Value {
-    let mut file = Cursor::new(Vec::new());
-    let pixels = RgbaImage::from_fn(side, side, |x, y| Rgba([x as u8, y as u8, 90, alpha]));
-    DynamicImage::from(pixels).write_to(&mut file, ImageFormat::Png).unwrap();
-    json!({"image_url": format!("data:image/png;base64,{}", STANDARD.encode_to_string(file.into_inner()))})
+    let file = png(RgbaImage::from_fn(side, side, |x, y| Rgba([x as u8, y as u8, 90, alpha])));
+    json!({"image_url": format!("data:image/png;base64,{}", STANDARD.encode_to_string(file))})
 }
 
 /// The same twelve requests for everybody: sizes, qualities, n, formats, an edit, one with a mask, a seed, a link.

@@ -6,18 +6,14 @@
 use bytes::Bytes;
 use easel::abilities::{Bend, Unable};
 use easel::config::plan::{Plan, Provider};
-use easel::image::{Format, Picture, Size};
+use easel::image::Picture;
 use easel::money::Usd;
-use easel::provider::{Drawn, Job, Reply, Reported, Source, Step, abilities, by_kind};
-use easel::request::{Edit, Fidelity, ImageRequest, Input, Mask};
+use easel::provider::{Drawn, Reported, Source, Step, abilities, by_kind};
+use easel::request::{Edit, Fidelity, ImageRequest, Mask};
 use easel::sandbox::{Name, Sandbox, Settings};
-use http::{HeaderMap, HeaderName, HeaderValue};
-use image::{DynamicImage, ImageFormat, RgbaImage};
 use serde_json::{Value, json};
-use std::io::Cursor;
-use std::time::Duration;
 
-use crate::client::Client;
+use crate::exchange::{exchange, half_clear, job};
 use crate::world::{World, ask_with, plan};
 
 const CONFIG: &str = "
@@ -72,18 +68,9 @@ async fn sandbox(settings: &str) -> (Sandbox, Plan) {
     (sandbox, plan)
 }
 
-/// A real PNG whose left half is opaque.
-fn input(side: u32) -> Input {
-    let pixels =
-        RgbaImage::from_fn(side, side, |x, y| image::Rgba([x as u8, y as u8, 9, if 2 * x < side { 255 } else { 0 }]));
-    let mut bytes = Vec::new();
-    DynamicImage::ImageRgba8(pixels).write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).unwrap();
-    Input { bytes: bytes.into(), format: Format::Png, size: Size::new(side, side) }
-}
-
 fn edit(images: usize, mask: bool) -> Edit {
-    let mask = mask.then(|| Mask { clear: input(64), white: Bytes::new() });
-    Edit { images: vec![input(64); images], mask, fidelity: Some(Fidelity::High) }
+    let mask = mask.then(|| Mask { clear: half_clear(64, 64), white: Bytes::new() });
+    Edit { images: vec![half_clear(64, 64); images], mask, fidelity: Some(Fidelity::High) }
 }
 
 /// Asks a provider's model as the gateway would, sends it, and reads the answer.
@@ -92,33 +79,10 @@ async fn draw(sandbox: &Sandbox, provider: &Provider, model: &str, wish: &Value,
     let model = &provider.models[model];
     let mut request = ImageRequest::from_json(wish.to_string().as_bytes()).unwrap();
     request.edit = edit;
-    let bend = Bend { tolerance_ppm: 150_000, strict: false };
-    let fitted = abilities(kind, &provider.account, model).fit(&request, bend).unwrap();
-    let job = Job {
-        account: &provider.account,
-        model,
-        bearer: None,
-        request: &request,
-        n: request.n,
-        frame: fitted.frame,
-        quality: fitted.quality,
-        time_left: Duration::from_secs(20),
-        noted: None,
-        polled: None,
-    };
-    let call = kind.ask(&job).unwrap();
-    let headers: Vec<(&str, &str)> =
-        call.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
-    let mut client = Client::connect(sandbox.addr()).await.lenient();
-    let path = &call.url[url::Position::BeforePath..];
-    client.send(call.method.as_str(), path, &headers, &call.body).await;
-    let answer = client.receive().await.unwrap();
-    let told = answer.text();
-    let header = |(name, value): (&String, &String)| {
-        (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())
-    };
-    let headers: HeaderMap = answer.headers.iter().map(header).collect();
-    match kind.read(&job, &Reply { status: answer.status, headers, body: answer.body.into() }) {
+    let job = job(provider, model, &request);
+    let reply = exchange(sandbox, &kind.ask(&job).unwrap()).await;
+    let told = String::from_utf8_lossy(&reply.body).into_owned();
+    match kind.read(&job, &reply) {
         Step::Done(drawn) => drawn,
         other => panic!("{} {}: {other:?}: {}", provider.name, model.name, &told[..told.len().min(500)]),
     }
