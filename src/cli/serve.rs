@@ -10,7 +10,7 @@ use easel::gateway::Gateway;
 use easel::gateway::reload::{LOOK, Os, Watch};
 use easel::server::access::AccessLog;
 use easel::server::{self, Running};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::cli;
@@ -41,6 +41,11 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 async fn serve(watch: Watch, plan: Plan, access_log: bool) -> ExitCode {
+    // Before anything is served: until then a signal would end the process at once, requests and all.
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return cli::failed(format!("no signals: {error}")),
+    };
     let gateway = match Gateway::new(plan) {
         Ok(gateway) => gateway,
         Err(error) => return cli::failed(error),
@@ -55,19 +60,32 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool) -> ExitCode {
         Err(error) => return cli::failed(error),
     };
     log::info!("images on {}://{}, metrics and health on http://{}", running.scheme, running.addr, running.admin);
-    match until_stopped(gateway, watch, running).await {
-        Ok(code) => code,
-        Err(error) => cli::failed(format!("no signals: {error}")),
+    until_stopped(gateway, watch, running, signals).await
+}
+
+/// The signals that mean something here.
+struct Signals {
+    hup: Signal,
+    term: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on they do nothing by themselves.
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            hup: signal(SignalKind::hangup())?,
+            term: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 }
 
 /// Follows SIGHUP and the file until SIGTERM or SIGINT, then drains; a second signal does not wait.
-async fn until_stopped(gateway: Arc<Gateway>, watch: Watch, mut running: Running) -> std::io::Result<ExitCode> {
+async fn until_stopped(gateway: Arc<Gateway>, watch: Watch, mut running: Running, signals: Signals) -> ExitCode {
+    let Signals { mut hup, mut term, mut interrupt } = signals;
     let (reload_now, asked) = mpsc::channel(1);
     tokio::spawn(watch.follow(gateway, LOOK, asked));
-    let mut hup = signal(SignalKind::hangup())?;
-    let mut term = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     loop {
         tokio::select! {
             _ = hup.recv() => {
@@ -76,7 +94,7 @@ async fn until_stopped(gateway: Arc<Gateway>, watch: Watch, mut running: Running
             }
             _ = term.recv() => break,
             _ = interrupt.recv() => break,
-            () = running.failed() => return Ok(cli::failed("a listener ended")),
+            () = running.failed() => return cli::failed("a listener ended"),
         }
     }
     log::info!("stopping: no new connections, finishing what is in flight");
@@ -89,5 +107,5 @@ async fn until_stopped(gateway: Arc<Gateway>, watch: Watch, mut running: Running
         _ = term.recv() => {}
         _ = interrupt.recv() => {}
     }
-    Ok(ExitCode::SUCCESS)
+    ExitCode::SUCCESS
 }

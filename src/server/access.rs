@@ -1,14 +1,17 @@
 //! One JSON line a request, written by a thread of its own.
 //!
 //! The channel to the writer is bounded: when it is full the line is dropped and counted, because a slow terminal must
-//! not slow the proxy. Prompts and keys are never written.
+//! not slow the proxy. Who stops waits for the lines that are on their way, but not for a writer that is stuck.
+//! Prompts and keys are never written.
 
 use std::io::Write;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use prometheus::IntCounter;
 use serde::Serialize;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 /// Lines that may wait for the writer.
 const BACKLOG: usize = 4096;
@@ -58,17 +61,25 @@ pub struct Image<'a> {
     pub adjusted: Vec<&'a str>,
 }
 
+/// What goes to the writer.
+enum Entry {
+    /// A line to write.
+    Line(String),
+    /// Told when everything before it is written.
+    Mark(oneshot::Sender<()>),
+}
+
 /// The way to the writer.
 #[derive(Clone)]
 pub struct AccessLog {
-    lines: Option<SyncSender<String>>,
+    entries: Option<SyncSender<Entry>>,
     dropped: IntCounter,
 }
 
 impl AccessLog {
     /// A log that writes nowhere.
     pub fn off(dropped: IntCounter) -> AccessLog {
-        AccessLog { lines: None, dropped }
+        AccessLog { entries: None, dropped }
     }
 
     /// Starts the writer. It ends when the last log handle is gone.
@@ -76,22 +87,34 @@ impl AccessLog {
     /// # Errors
     /// When the thread cannot be started.
     pub fn to(mut out: impl Write + Send + 'static, dropped: IntCounter) -> std::io::Result<AccessLog> {
-        let (lines, inbox) = sync_channel::<String>(BACKLOG);
+        let (entries, inbox) = sync_channel(BACKLOG);
         std::thread::Builder::new().name("access-log".to_owned()).spawn(move || {
-            while let Ok(line) = inbox.recv() {
-                // A closed pipe must not end the proxy; the next line tries again.
-                let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+            while let Ok(entry) = inbox.recv() {
+                // A closed pipe must not end the proxy, nor somebody who waits no longer; the next line tries again.
+                match entry {
+                    Entry::Line(line) => drop(writeln!(out, "{line}").and_then(|()| out.flush())),
+                    Entry::Mark(written) => drop(written.send(())),
+                }
             }
         })?;
-        Ok(AccessLog { lines: Some(lines), dropped })
+        Ok(AccessLog { entries: Some(entries), dropped })
+    }
+
+    /// Waits until every line so far is written, at most `patience`; whether they are.
+    pub async fn written(&self, patience: Duration) -> bool {
+        let Some(entries) = self.entries.clone() else { return true };
+        let (mark, reached) = oneshot::channel();
+        // A full channel makes this wait, which only a thread of its own may do; a stuck writer keeps that alone.
+        std::thread::spawn(move || drop(entries.send(Entry::Mark(mark))));
+        matches!(timeout(patience, reached).await, Ok(Ok(())))
     }
 
     /// Writes a line, stamped with the present time, or drops and counts it.
     pub fn write(&self, mut line: Line<'_>) {
-        let Some(lines) = &self.lines else { return };
+        let Some(entries) = &self.entries else { return };
         line.time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
         let Ok(text) = serde_json::to_string(&line) else { return };
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = lines.try_send(text) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = entries.try_send(Entry::Line(text)) {
             self.dropped.inc();
         }
     }
@@ -134,5 +157,33 @@ mod tests {
         go.send(()).unwrap();
         let first = String::from_utf8(lines.recv().unwrap()).unwrap();
         assert!(first.starts_with("{\"time\":\"2"), "{first}");
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_the_lines_goes_on_when_the_last_is_written() {
+        let (seen, lines) = channel();
+        let (go, gate) = channel();
+        let log = AccessLog::to(Slow { seen, go: gate }, IntCounter::new("dropped", "x").unwrap()).unwrap();
+        log.write(Line { request_id: "r1", ..Line::default() });
+        let waiting = tokio::spawn({
+            let log = log.clone();
+            async move { log.written(Duration::from_secs(60)).await }
+        });
+        // A line is written in two pieces, itself and its end.
+        go.send(()).unwrap();
+        assert!(lines.recv().unwrap().starts_with(b"{") && !waiting.is_finished());
+        go.send(()).unwrap();
+        assert!(waiting.await.unwrap());
+        assert_eq!(lines.try_recv().unwrap(), b"\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_a_writer_that_is_stuck_for_longer_than_he_said() {
+        let (seen, _lines) = channel();
+        let (_go, gate) = channel();
+        let log = AccessLog::to(Slow { seen, go: gate }, IntCounter::new("dropped", "x").unwrap()).unwrap();
+        log.write(Line { request_id: "r1", ..Line::default() });
+        assert!(!log.written(Duration::from_secs(1)).await);
+        assert!(AccessLog::off(IntCounter::new("dropped", "x").unwrap()).written(Duration::ZERO).await);
     }
 }

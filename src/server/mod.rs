@@ -37,6 +37,9 @@ pub mod paths;
 pub mod proxy;
 pub mod respond;
 
+/// How long a server that has finished waits for its access log.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum NotListening {
@@ -62,6 +65,7 @@ pub struct Running {
     /// Where metrics and health are served.
     pub admin: SocketAddr,
     gateway: Arc<Gateway>,
+    log: AccessLog,
     draining: Arc<AtomicBool>,
     in_flight: Arc<AtomicUsize>,
     stop: watch::Sender<bool>,
@@ -80,7 +84,7 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListen
     let (operators, admin) = bind(&server.admin)?;
     let tls = server.tls.as_ref().map(tls_settings).transpose()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let easel = Easel::new(gateway.clone(), log, format!("{scheme}://{}", reachable(addr)));
+    let easel = Easel::new(gateway.clone(), log.clone(), format!("{scheme}://{}", reachable(addr)));
     let (draining, in_flight) = (easel.draining(), easel.in_flight());
     let conf = Arc::new(ServerConf::default());
     let mut proxy = HttpProxy::new(easel, conf);
@@ -102,7 +106,7 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListen
     let fds = inherit(&server.admin, operators);
     let health = tokio::spawn(async move { health.start_service(Some(fds), stopping, 1).await });
     let services = vec![proxy, health];
-    Ok(Running { addr, scheme, admin, gateway, draining, in_flight, stop, stop_admin, services })
+    Ok(Running { addr, scheme, admin, gateway, log, draining, in_flight, stop, stop_admin, services })
 }
 
 fn bind(address: &str) -> Result<(TcpListener, SocketAddr), NotListening> {
@@ -171,6 +175,9 @@ impl Running {
         self.stop_admin.send_replace(true);
         for service in &self.services {
             service.abort();
+        }
+        if !self.log.written(LAST_LINES).await {
+            log::warn!("the last lines of the access log were not written in time");
         }
         if late { self.in_flight.load(Ordering::Acquire).max(1) } else { 0 }
     }
