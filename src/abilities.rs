@@ -18,6 +18,8 @@ pub struct Abilities {
     pub prompt_chars: usize,
     /// Which sizes it draws.
     pub sizes: Sizes,
+    /// Resolutions that are asked for by a word and charged by it, sorted by size; empty where there are none.
+    pub tiers: Vec<Tier>,
     /// File formats that can be asked for; empty when the model takes no such wish.
     pub formats: Vec<Format>,
     /// Quality words it understands; others are dropped and told.
@@ -65,6 +67,30 @@ pub enum Sizes {
         /// Pixels of a picture, roughly.
         pixels: u64,
     },
+}
+
+/// A resolution by its vendor's word for it.
+///
+/// Pictures of every shape have about as many pixels as the square has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tier {
+    /// The word.
+    pub word: &'static str,
+    /// The side of the square.
+    pub side: u32,
+}
+
+impl Tier {
+    /// The square, which stands for the tier in a price table.
+    pub fn square(self) -> Size {
+        Size::new(self.side, self.side)
+    }
+
+    /// Whether a picture of this tier has the pixels of `asked`. Google draws up to 2.6% more than the square has
+    /// (1K in 4:3 is 1200x896), so that much more is still the same tier.
+    fn covers(self, asked: Size) -> bool {
+        asked.pixels().saturating_mul(100) <= self.square().pixels().saturating_mul(103)
+    }
 }
 
 /// Bounds of a model that draws free sizes.
@@ -203,15 +229,27 @@ pub struct Bend {
     pub strict: bool,
 }
 
+/// What a model with tiers draws when it is told none: 1K, or the smallest that is not smaller (PROVIDERS.md 4.2).
+const USUAL: Size = Size::new(1024, 1024);
+
 /// A request as one model will be asked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fitted {
     /// The size to ask for.
     pub frame: Frame,
+    /// The resolution to ask for, where the model has tiers; its usual one when no size was asked.
+    pub tier: Option<Tier>,
     /// The quality to ask for.
     pub quality: Option<Quality>,
     /// What was changed.
     pub adjusted: Vec<Adjustment>,
+}
+
+impl Fitted {
+    /// The size that prices the picture before it is drawn; `None` when only the model knows.
+    pub fn priced(&self) -> Option<Size> {
+        self.tier.map(Tier::square).or_else(|| self.frame.nominal())
+    }
 }
 
 impl Abilities {
@@ -231,7 +269,13 @@ impl Abilities {
         if request.style.is_some() && !self.style {
             adjusted.push(Adjustment::Dropped("style"));
         }
-        Ok(Fitted { frame, quality, adjusted })
+        let tier = self.covering(frame.nominal().unwrap_or(USUAL));
+        Ok(Fitted { frame, tier, quality, adjusted })
+    }
+
+    /// The smallest tier that covers `asked`, else the largest.
+    fn covering(&self, asked: Size) -> Option<Tier> {
+        self.tiers.iter().find(|tier| tier.covers(asked)).or_else(|| self.tiers.last()).copied()
     }
 
     /// The size to ask for, and what changed.
@@ -392,9 +436,33 @@ mod tests {
         sizes.fit(asked.parse().unwrap(), bend).map(|(frame, change)| (frame, change.map(|c| c.to_string())))
     }
 
+    #[test]
+    fn the_smallest_tier_with_the_pixels_is_asked_for_and_its_square_prices_the_picture() {
+        let tier = |word, side| Tier { word, side };
+        let able = Abilities { tiers: vec![tier("1K", 1024), tier("2K", 2048)], ..plain() };
+        let fit = |body: &str| able.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), BEND).unwrap();
+        for (size, word, priced) in [
+            ("512x512", "1K", 1024),
+            ("1280x720", "1K", 1024),
+            ("1376x768", "1K", 1024),
+            ("1584x672", "1K", 1024),
+            ("1056x1056", "2K", 2048),
+            ("1536x1024", "2K", 2048),
+            ("8192x8192", "2K", 2048),
+            ("auto", "1K", 1024),
+        ] {
+            let fitted = fit(&format!(r#"{{"prompt":"x","size":"{size}"}}"#));
+            assert_eq!(fitted.tier.map(|tier| tier.word), Some(word), "{size}");
+            assert_eq!(fitted.priced(), Some(Size::new(priced, priced)), "{size}");
+        }
+        let without = plain().fit(&ImageRequest::from_json(br#"{"prompt":"x","size":"1280x720"}"#).unwrap(), BEND);
+        assert_eq!(without.unwrap().priced(), Some(Size::new(1280, 720)));
+    }
+
     /// A model that draws from a prompt and takes no wish.
     fn plain() -> Abilities {
         Abilities {
+            tiers: Vec::new(),
             max_n: 1,
             prompt_chars: 10,
             sizes: Sizes::Any,

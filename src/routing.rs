@@ -125,7 +125,7 @@ fn candidate(
 ) -> Result<(Fitted, Usd), Skip> {
     let fitted = abilities.fit(request, route.bend).map_err(Skip::Unable)?;
     let price = &offer.model.price;
-    let usd = price.per_picture(request, fitted.frame.nominal(), fitted.quality).ok_or(Skip::Unpriced)?;
+    let usd = price.per_picture(request, fitted.priced(), fitted.quality).ok_or(Skip::Unpriced)?;
     let limits = [route.max_usd_per_image, offer.max_usd_per_image];
     match limits.into_iter().flatten().min() {
         Some(limit) if usd > limit => Err(Skip::OverPrice { usd, limit }),

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
-use crate::abilities::Adjustment;
+use crate::abilities::{Adjustment, Tier};
 use crate::cache::Kept;
 use crate::config::plan::Offer;
 use crate::failure::{Class, Failure};
@@ -273,12 +273,14 @@ impl Attempt {
         self.candidate.fitted.adjusted.iter().chain(&format).map(ToString::to_string).collect()
     }
 
-    /// The price of one picture as billed: by the size and quality the provider echoes, else as measured, else as
-    /// estimated before the call.
+    /// The price of one picture as billed: by the size and quality the provider echoes, else by the tier that was
+    /// asked for, else as measured, else as estimated before the call.
     fn price(&self, picture: Option<&Picture>, usage: &Usage) -> Usd {
         let price = &self.offer.model.price;
         let quality = usage.quality.or(self.candidate.fitted.quality);
-        let sizes = [usage.size, picture.map(|picture| picture.size), self.candidate.fitted.frame.nominal()];
+        let fitted = &self.candidate.fitted;
+        let tier = fitted.tier.map(Tier::square);
+        let sizes = [usage.size, tier, picture.map(|picture| picture.size), fitted.frame.nominal()];
         sizes
             .into_iter()
             .flatten()

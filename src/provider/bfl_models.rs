@@ -115,6 +115,7 @@ impl Family {
     /// What its models can do. A task draws one picture; more are more tasks.
     pub fn abilities(&self) -> Abilities {
         Abilities {
+            tiers: Vec::new(),
             max_n: 1,
             prompt_chars: PROMPT_MAX_CHARS,
             sizes: match self.size {

@@ -44,6 +44,7 @@ impl Provider for Compatible {
         let dialect = &account.dialect;
         let takes = |field: &str| !dialect.drop.contains(field);
         Abilities {
+            tiers: Vec::new(),
             max_n: if takes("n") { 10 } else { 1 },
             prompt_chars: PROMPT_MAX_CHARS,
             sizes: Sizes::Any,

@@ -194,6 +194,7 @@ impl Family {
     /// What its models can do.
     pub fn abilities(&self) -> Abilities {
         Abilities {
+            tiers: Vec::new(),
             max_n: self.max_n,
             prompt_chars: self.prompt_chars,
             sizes: match self.draws {

@@ -254,6 +254,7 @@ pub fn abilities(name: &str) -> Abilities {
     };
     let mask = !matches!(model.mask, Masking::None);
     Abilities {
+        tiers: Vec::new(),
         max_n: model.max_n,
         prompt_chars: PROMPT_CHARS,
         sizes: match model.size {

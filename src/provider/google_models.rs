@@ -3,9 +3,9 @@
 //! Data, and the two words a size becomes. Models are told apart by how their names begin; one that nobody has
 //! described is asked like Gemini for one picture, and told nothing but a shape. Neither way in takes a mask.
 
-use crate::abilities::{Abilities, Edits, Frame, Sizes};
+use crate::abilities::{Abilities, Edits, Frame, Sizes, Tier};
 use crate::image::Format;
-use crate::provider::tiers::{self, FOUR, GEMINI_SHAPES, LONG_SHAPES, ONE, PIXELS, TINY, TWO, Tier};
+use crate::provider::tiers::{self, FOUR, GEMINI_SHAPES, LONG_SHAPES, ONE, PIXELS, TINY, TWO};
 use crate::request::PROMPT_MAX_CHARS;
 
 /// Models that take the same.
@@ -91,6 +91,7 @@ impl Family {
             max_n: self.max_n,
             prompt_chars: PROMPT_MAX_CHARS,
             sizes: Sizes::Ratios { shapes: self.shapes.to_vec(), pixels: PIXELS },
+            tiers: self.tiers.to_vec(),
             compression: !formats.is_empty(),
             formats,
             qualities: Vec::new(),
@@ -103,23 +104,31 @@ impl Family {
         }
     }
 
-    /// How `frame` is told: a shape `(across, down)` and, where there are any, a tier.
-    pub fn told(&self, frame: Frame) -> Option<((u32, u32), Option<Tier>)> {
-        let asked = frame.nominal()?;
-        Some((tiers::shape(self.shapes, frame)?, tiers::covering(self.tiers.iter().copied(), asked)))
+    /// The shape `(across, down)` of `frame`.
+    pub fn shape(&self, frame: Frame) -> Option<(u32, u32)> {
+        tiers::shape(self.shapes, frame)
+    }
+
+    /// The tier by this word, whether these models have it or not: an option may name any.
+    pub fn tier(word: &str) -> Option<Tier> {
+        [TINY, ONE, TWO, FOUR].into_iter().find(|tier| tier.word == word)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::fixture::Desk;
 
     #[test]
     fn a_wish_becomes_the_smallest_tier_that_covers_it_and_no_tier_where_there_is_none() {
         for (model, size, shape, tier) in [
             ("gemini-3.1-flash-image", "512x512", (1, 1), Some("512")),
-            ("gemini-3.1-flash-image", "513x512", (1, 1), Some("1K")),
+            ("gemini-3.1-flash-image", "768x512", (3, 2), Some("1K")),
             ("gemini-3-pro-image", "512x512", (1, 1), Some("1K")),
+            ("gemini-3-pro-image", "1280x720", (16, 9), Some("1K")),
+            ("gemini-3-pro-image", "1376x768", (16, 9), Some("1K")),
+            ("gemini-3-pro-image", "1200x896", (4, 3), Some("1K")),
             ("gemini-3-pro-image", "1536x1024", (3, 2), Some("2K")),
             ("gemini-3-pro-image", "8192x8192", (1, 1), Some("4K")),
             ("gemini-2.5-flash-image", "1024x1024", (1, 1), None),
@@ -128,10 +137,12 @@ mod tests {
             ("imagen-3.0-generate-002", "1024x1024", (1, 1), None),
             ("somebody-new", "1344x768", (16, 9), None),
         ] {
-            let told = family(model).told(Frame::Pixels(size.parse().unwrap())).unwrap();
-            assert_eq!((told.0, told.1.map(|tier| tier.0)), (shape, tier), "{model} {size}");
+            let desk = Desk::new("google", model, &format!(r#"{{"prompt":"x","size":"{size}"}}"#));
+            let job = desk.job();
+            let told = (family(model).shape(job.frame), job.tier.map(|tier| tier.word));
+            assert_eq!(told, (Some(shape), tier), "{model} {size}");
         }
-        assert_eq!(family("gemini-3-pro-image").told(Frame::Default), None);
+        assert_eq!(family("gemini-3-pro-image").shape(Frame::Default), None);
     }
 
     #[test]

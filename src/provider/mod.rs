@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
-use crate::abilities::{Abilities, Fitted, Frame};
+use crate::abilities::{Abilities, Fitted, Frame, Tier};
 use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
 use crate::image::{Encoded, Format, Size};
@@ -145,6 +145,8 @@ pub struct Job<'a> {
     pub n: u8,
     /// The size to ask for.
     pub frame: Frame,
+    /// The resolution to ask for, where the model has tiers.
+    pub tier: Option<Tier>,
     /// The quality to ask for; `None` sends no such wish.
     pub quality: Option<Quality>,
     /// Time left for the whole job, for vendors that can bound it on their side.
@@ -165,9 +167,9 @@ impl<'a> Job<'a> {
         n: u8,
         time_left: Duration,
     ) -> Job<'a> {
-        let Fitted { frame, quality, adjusted: _ } = fitted;
-        let (frame, quality) = (*frame, *quality);
-        Job { account, model, bearer: None, request, n, frame, quality, time_left, noted: None, polled: None }
+        let Fitted { frame, tier, quality, adjusted: _ } = fitted;
+        let (frame, tier, quality) = (*frame, *tier, *quality);
+        Job { account, model, bearer: None, request, n, frame, tier, quality, time_left, noted: None, polled: None }
     }
 }
 

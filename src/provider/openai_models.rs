@@ -123,6 +123,7 @@ impl Family {
     pub fn abilities(&self) -> Abilities {
         let gpt = self.shape == Shape::Gpt;
         Abilities {
+            tiers: Vec::new(),
             max_n: self.max_n,
             prompt_chars: self.prompt_chars,
             sizes: match self.draws {

@@ -122,6 +122,7 @@ impl Family {
     /// What its models can do.
     pub fn abilities(&self) -> Abilities {
         Abilities {
+            tiers: Vec::new(),
             max_n: self.max_n,
             prompt_chars: 32_000,
             sizes: match self.size {

@@ -133,6 +133,7 @@ impl Provider for Stability {
             Api::V2 { .. } => Sizes::Ratios { shapes: SHAPES.to_vec(), pixels: 1024 * 1024 },
         };
         Abilities {
+            tiers: Vec::new(),
             max_n,
             prompt_chars,
             sizes,
