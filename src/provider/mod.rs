@@ -262,6 +262,17 @@ pub struct Usage {
     pub reported: Option<Reported>,
 }
 
+/// An unfinished picture that a vendor shows while it draws.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partial {
+    /// The file, in base64.
+    pub base64: Bytes,
+    /// Which one of its picture's, from 0.
+    pub index: u8,
+    /// Its file format's word, where told.
+    pub format: Option<&'static str>,
+}
+
 /// What a vendor says a call costs, as it wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reported {
