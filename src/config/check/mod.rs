@@ -6,6 +6,7 @@
 
 mod dialect;
 mod google;
+mod models;
 mod prices;
 mod providers;
 mod routes;
