@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
+use super::presets;
 use crate::image::Format;
 use crate::request::Quality as QualityWord;
 
@@ -17,8 +18,11 @@ mod dialect;
 mod provider;
 mod route;
 
-pub(super) use dialect::{Dialect, SizeFormat};
-pub(super) use provider::{Addons, AnySize, Breaker, Concurrency, Model, Price, PriceRow, Provider, Sizes, Via};
+pub(super) use dialect::{CostUnit, Dialect, Poll, SizeFormat};
+pub(super) use provider::{
+    Abilities, Addons, AnySize, Breaker, Concurrency, Edit, EditBounds, Model, Price, PriceRow, Provider, SizeRules,
+    Sizes, Via,
+};
 pub(super) use route::{
     Attempts, Bend, Deadline, DeadlineThen, Defaults, Limit, LimitedOffer, Match, Offer, OnDeadline, Refusals, Route,
     RouteCache, RouteCacheOn,
@@ -53,12 +57,16 @@ written! {
     Dollars = {"type": ["string", "number"], "format": "usd", "examples": [0.009]};
     /// Pixels across and down.
     Pixels = {"type": "string", "format": "size", "examples": ["1024x1024"]};
+    /// A shape, across to down.
+    Ratio = {"type": "string", "format": "ratio", "examples": ["16:9"]};
     /// A share.
     Percent = {"type": "string", "format": "percent", "examples": ["10%"]};
     /// A text that no message shows; best written as a reference to the outside.
     Hidden = {"type": "string", "writeOnly": true, "examples": ["${OPENAI_API_KEY}", "${file:/run/secrets/key}"]};
     /// How much effort a picture gets.
     Quality = {"type": "string", "enum": (QualityWord::ALL.iter().map(|quality| quality.word()).collect::<Vec<_>>())};
+    /// What is known of a vendor.
+    Preset = {"type": "string", "enum": (presets::ALL.map(|(name, _)| name))};
     /// A file format.
     FileFormat = {"type": "string", "enum": (Format::ALL.map(Format::word))};
 }

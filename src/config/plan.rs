@@ -20,7 +20,7 @@ use crate::secret::Secret;
 
 mod dialect;
 
-pub use dialect::{Dialect, SizeFormat};
+pub use dialect::{AskAt, CostUnit, Dialect, Poll, SizeFormat};
 
 /// A whole config, ready to run.
 #[derive(Clone, Debug)]
@@ -217,6 +217,35 @@ pub struct AbilityOverrides {
     pub seed: Option<bool>,
     /// Takes a negative prompt.
     pub negative_prompt: Option<bool>,
+    /// Qualities it knows.
+    pub qualities: Option<Vec<Quality>>,
+    /// Draws an alpha channel on request.
+    pub transparent: Option<bool>,
+    /// Takes a compression level.
+    pub compression: Option<bool>,
+    /// Takes a style.
+    pub style: Option<bool>,
+    /// Draws from a prompt alone.
+    pub generate: Option<bool>,
+    /// Changes pictures.
+    pub edit: Option<EditOverride>,
+}
+
+/// What the config says of a model's way to change pictures. It can only take away: pictures that a kind has no way to
+/// send would be left out unnoticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EditOverride {
+    /// It changes none.
+    Never,
+    /// It does, within these bounds; absent ones keep the kind's.
+    Within {
+        /// Pictures at once.
+        images: Option<u8>,
+        /// Takes a mask.
+        mask: Option<bool>,
+        /// Draws in the first picture's own size.
+        keeps_size: Option<bool>,
+    },
 }
 
 /// Which requests go where, and under what conditions.

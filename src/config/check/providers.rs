@@ -58,6 +58,7 @@ fn provider(
 ) -> Option<Provider> {
     let file::Provider {
         kind,
+        preset,
         base_url,
         api_key,
         organization,
@@ -71,6 +72,7 @@ fn provider(
         breaker: written_breaker,
         markup,
         download_hosts,
+        model_defaults,
         models: written_models,
         dialect,
     } = provider;
@@ -81,6 +83,7 @@ fn provider(
         (_, None) => Default::default(),
         (base_url, Some(dialect)) => dialect::dialect(checker, dialect, at.key("dialect"), base_url.as_ref()),
     };
+    only_for(checker, at.key("preset"), kind, &[COMPATIBLE], "`preset`");
     only_for(checker, at.key("dialect"), kind, &[COMPATIBLE], "`dialect`");
     only_for(checker, at.key("organization"), kind, &[OPENAI], "`organization`");
     only_for(checker, at.key("project"), kind, &[OPENAI, GOOGLE], "`project`");
@@ -88,7 +91,12 @@ fn provider(
     only_for(checker, at.key("credentials"), kind, &[GOOGLE], "`credentials`");
     google::way_in(checker, at, kind);
     only_for(checker, at.key("api_version"), kind, &[AZURE], "`api_version`");
-    let api_key = self::api_key(checker, name, at, api_key.as_ref(), kind);
+    let who = match (kind, preset) {
+        (Some(kind), _) if kind.needs_key => Some(format!("kind {}", kind.name)),
+        (_, Some(preset)) if is_of_preset(at, "base_url") => Some(format!("preset {}", preset.0)),
+        _ => None,
+    };
+    let api_key = self::api_key(checker, name, at, api_key.as_ref(), who);
     let organization = checker.header_value(at.key("organization"), organization.as_deref());
     let project = checker.header_value(at.key("project"), project.as_deref());
     let credentials = google::credentials(checker, at.key("credentials"), credentials.as_ref());
@@ -99,7 +107,14 @@ fn provider(
         only_for(checker, at.key("via"), kind, &[OPENROUTER], "`via`");
         only_for(checker, at.key("model_family"), kind, &[AZURE], "`model_family`");
     }
+    // Each model has them already; here they are checked where no model is.
+    models::abilities(checker, model_defaults, at.key("model_defaults"));
     let models = models::models(checker, written_models, at.key("models"), markup_ppm);
+    if kind.is_some_and(|kind| kind.name == COMPATIBLE) {
+        for (name, model) in &models {
+            dialect::promises(checker, &dialect, &model.abilities, at.key("models").key(name));
+        }
+    }
     let timeout = checker.some_time(at.key("timeout"), timeout.as_ref(), TIMEOUT);
     let connect_timeout = checker.some_time(at.key("connect_timeout"), connect_timeout.as_ref(), CONNECT_TIMEOUT);
     let concurrency = concurrency(checker, written_concurrency, at.key("concurrency"));
@@ -190,20 +205,26 @@ fn stops_before_openai(checker: &mut Checker<'_>, place: Place<'_>, url: &Url) {
     checker.report(place, "Easel adds `/openai/...` to this address by itself", help);
 }
 
+/// Whether what stands under `key` was filled in by the preset. A vendor that is reached at the address its preset
+/// knows wants a key.
+fn is_of_preset(at: Place<'_>, key: &str) -> bool {
+    at.key(key).is_given() && at.key(key).span() == at.key("preset").span()
+}
+
+/// The vendor's key; `who` is told where there must be one.
 fn api_key(
     checker: &mut Checker<'_>,
     name: &str,
     at: Place<'_>,
     written: Option<&file::Hidden>,
-    kind: Option<&Kind>,
+    who: Option<String>,
 ) -> Option<Secret> {
     let place = at.key("api_key");
     if written.is_none()
-        && let Some(kind) = kind.filter(|kind| kind.needs_key)
+        && let Some(who) = who
     {
         let variable = name.to_uppercase().replace('-', "_");
-        let help = format!("add `api_key: ${{{variable}_API_KEY}}`");
-        checker.report(place, format!("kind {} needs an `api_key`", kind.name), help);
+        checker.report(place, format!("{who} needs an `api_key`"), format!("add `api_key: ${{{variable}_API_KEY}}`"));
     }
     checker.header_value(place, written.map(|key| key.0.as_str())).map(Secret::new)
 }
@@ -248,7 +269,8 @@ fn breaker(checker: &mut Checker<'_>, written: &file::Breaker, at: Place<'_>) ->
     }
 }
 
-fn hosts(checker: &mut Checker<'_>, hosts: &[String], at: Place<'_>) -> Vec<String> {
+/// Names of hosts, `*.` in front of those that stand for any below.
+pub(super) fn hosts(checker: &mut Checker<'_>, hosts: &[String], at: Place<'_>) -> Vec<String> {
     for (index, host) in hosts.iter().enumerate() {
         let name = host.strip_prefix("*.").unwrap_or(host);
         let good = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Dialect, Dollars, FileFormat, Hidden, Percent, Pixels, Quality, Time};
+use super::{Dialect, Dollars, FileFormat, Hidden, Percent, Pixels, Preset, Quality, Ratio, Time};
 
 /// One account at one vendor.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -14,6 +14,9 @@ pub(in crate::config) struct Provider {
     /// The vendor's wire format: openai, azure, openai_compatible, stability, google, replicate, openrouter, bfl,
     /// dashscope or fal.
     pub(in crate::config) kind: Option<String>,
+    /// What Easel knows of an OpenAI-compatible vendor, filled in below what is written here; only for kind
+    /// openai_compatible. `easel schema --preset NAME` prints it.
+    pub(in crate::config) preset: Option<Preset>,
     /// Scheme, host and path prefix of the API. Default: the vendor's own, where the kind has one.
     pub(in crate::config) base_url: Option<String>,
     /// The vendor's key, sent to this provider's hosts and nowhere else.
@@ -41,6 +44,8 @@ pub(in crate::config) struct Provider {
     pub(in crate::config) markup: Option<Percent>,
     /// Hosts besides the vendor's own from which pictures may be downloaded; `*.` in front means any host below.
     pub(in crate::config) download_hosts: Vec<String>,
+    /// What every model here can do, where its own entry does not say otherwise.
+    pub(in crate::config) model_defaults: Abilities,
     /// The models that may be asked, each with its price.
     pub(in crate::config) models: BTreeMap<String, Model>,
     /// How an OpenAI-compatible server differs from OpenAI; only for kind openai_compatible.
@@ -81,18 +86,9 @@ pub(in crate::config) struct Model {
     pub(in crate::config) addons: Addons,
     /// Dollars for one of the vendor's own billing units, where its answers say how many a call took (fal, dashscope).
     pub(in crate::config) unit_price: Option<Dollars>,
-    /// Pictures one call can draw.
-    pub(in crate::config) max_n: Option<u64>,
-    /// Sizes it draws: a list, or `any` to send on whatever is asked.
-    pub(in crate::config) sizes: Option<Sizes>,
-    /// File formats that can be asked for.
-    pub(in crate::config) formats: Option<Vec<FileFormat>>,
-    /// Longest prompt in characters.
-    pub(in crate::config) prompt_chars: Option<u64>,
-    /// Whether it takes a seed.
-    pub(in crate::config) seed: Option<bool>,
-    /// Whether it takes a negative prompt.
-    pub(in crate::config) negative_prompt: Option<bool>,
+    /// What it can do, where Easel does not know or knows it wrong.
+    #[serde(flatten)]
+    pub(in crate::config) abilities: Abilities,
     /// Sent with every call, in the vendor's own words.
     pub(in crate::config) options: BTreeMap<String, serde_json::Value>,
     /// Asked through OpenRouter's image API, or through a chat that answers with pictures; only for kind openrouter.
@@ -101,6 +97,58 @@ pub(in crate::config) struct Model {
     /// The OpenAI model behind an Azure deployment, like gpt-image-1: it decides what can be asked; only for kind
     /// azure. Default: the deployment's own name.
     pub(in crate::config) model_family: Option<String>,
+}
+
+/// What a model can do.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(in crate::config) struct Abilities {
+    /// Whether it draws from a prompt alone.
+    pub(in crate::config) generate: Option<bool>,
+    /// Whether it changes pictures, or what of it; only ever less than Easel could send.
+    pub(in crate::config) edit: Option<Edit>,
+    /// Pictures one call can draw.
+    pub(in crate::config) max_n: Option<u64>,
+    /// Sizes it draws: a list, shapes, a grid, or `any` to send on whatever is asked.
+    pub(in crate::config) sizes: Option<Sizes>,
+    /// File formats that can be asked for.
+    pub(in crate::config) formats: Option<Vec<FileFormat>>,
+    /// Qualities it knows; a wish for another is dropped and told.
+    pub(in crate::config) qualities: Option<Vec<Quality>>,
+    /// Longest prompt in characters.
+    pub(in crate::config) prompt_chars: Option<u64>,
+    /// Whether it takes a seed.
+    pub(in crate::config) seed: Option<bool>,
+    /// Whether it takes a negative prompt.
+    pub(in crate::config) negative_prompt: Option<bool>,
+    /// Whether it draws a transparent background on request.
+    pub(in crate::config) transparent: Option<bool>,
+    /// Whether it takes a compression level.
+    pub(in crate::config) compression: Option<bool>,
+    /// Whether it takes a style.
+    pub(in crate::config) style: Option<bool>,
+}
+
+/// Whether a model changes pictures.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::config) enum Edit {
+    /// It does, or it does not.
+    Switch(bool),
+    /// It does, within these bounds.
+    Within(EditBounds),
+}
+
+/// What a model that changes pictures can be given.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct EditBounds {
+    /// Pictures at once.
+    pub(in crate::config) images: Option<u64>,
+    /// Whether it takes a mask.
+    pub(in crate::config) mask: Option<bool>,
+    /// Whether it draws in the first picture's own size, whatever is asked.
+    pub(in crate::config) keeps_size: Option<bool>,
 }
 
 /// OpenRouter's two ways to ask for pictures.
@@ -159,6 +207,30 @@ pub(in crate::config) enum Sizes {
     Word(AnySize),
     /// Only these.
     Listed(Vec<Pixels>),
+    /// Shapes or a grid.
+    Ruled(SizeRules),
+}
+
+/// Sizes by a rule: either shapes, or every size on a grid within bounds.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct SizeRules {
+    /// The shapes it draws, like 16:9; the model decides the pixels.
+    pub(in crate::config) ratios: Option<Vec<Ratio>>,
+    /// About how large such a picture is. Default 1024x1024.
+    pub(in crate::config) pixels: Option<Pixels>,
+    /// Both sides are multiples of this. Default 1.
+    pub(in crate::config) multiple_of: Option<u64>,
+    /// Shortest side. Default 1.
+    pub(in crate::config) min_side: Option<u64>,
+    /// Longest side.
+    pub(in crate::config) max_side: Option<u64>,
+    /// No fewer pixels in all than this size has.
+    pub(in crate::config) min_pixels: Option<Pixels>,
+    /// No more pixels in all than this size has.
+    pub(in crate::config) max_pixels: Option<Pixels>,
+    /// The long side over the short one, at most.
+    pub(in crate::config) max_ratio: Option<u64>,
 }
 
 /// The word for "whatever is asked".
