@@ -96,6 +96,11 @@ impl Polling {
     }
 }
 
+/// A job that was accepted and cannot be asked about any more: it may well be drawn and billed all the same.
+fn taken_on_and_lost(failure: Failure) -> Failure {
+    Failure { class: Class::TimeoutAmbiguous, message: format!("taken on and lost: {failure}"), ..failure }
+}
+
 impl Attempt {
     /// Runs the try to its end and books its cost.
     pub async fn run(self) -> Report {
@@ -141,7 +146,7 @@ impl Attempt {
                     Some(pause) => pause,
                     None => {
                         self.cancel(polling.cancel);
-                        return Err(failure);
+                        return Err(if polling.started { taken_on_and_lost(failure) } else { failure });
                     }
                 },
                 Step::Again { call: next, after, cancel, noted } => {

@@ -41,9 +41,22 @@ pub fn may_have_the_key(account: &Account, url: &Url, domain: &str) -> bool {
     url.origin() == account.base_url.origin() || theirs
 }
 
+/// The same by the hosts that the config names, `*.` in front of those that stand for any below.
+pub fn may_be_asked(account: &Account, url: &Url, hosts: &[String]) -> bool {
+    let named = |host: &str| {
+        hosts.iter().any(|allowed| match allowed.strip_prefix("*.") {
+            Some(domain) => host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')),
+            None => host == allowed,
+        })
+    };
+    let theirs = url.scheme() == "https" && url.port().is_none() && url.host_str().is_some_and(named);
+    url.origin() == account.base_url.origin() || theirs
+}
+
 /// Whether a job's id from a reply may become part of an address.
 pub fn is_plain_id(id: &str) -> bool {
-    !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !id.is_empty() && id.len() <= 128 && id.bytes().all(plain)
 }
 
 /// The headers of every call: JSON wanted back, and the account's key in `header` behind `prefix`.

@@ -29,7 +29,11 @@ mod call;
 #[cfg(test)]
 mod client;
 mod compatible;
+mod compatible_answers;
 mod compatible_edits;
+mod compatible_errors;
+mod compatible_jobs;
+mod compatible_sizes;
 mod control;
 mod dashscope;
 mod dashscope_errors;
@@ -64,7 +68,7 @@ mod stable_image;
 mod tasks;
 mod till;
 
-pub use dialect::{AnswerForm, Dialect, ErrorShape, SizeStyle};
+pub use dialect::{AnswerForm, CostStyle, Dialect, ErrorShape, Jobs, SizeStyle};
 pub use faults::{BadRate, Faults, Mode, Rate};
 pub use settings::{Name, PerVendor, PriceRow, Settings, Vendor, Vendors};
 pub use till::{Bill, Invoice, Line};

@@ -1,6 +1,7 @@
 //! What can be seen from outside, one binary for all of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so")]
 
+mod acme; // a vendor that is YAML only, from examples/acme.yaml
 mod bfl; // a provider and its strict sandbox: tasks, costs told once
 mod client;
 mod commands; // the easel command: check, schema, demo, serve and its signals

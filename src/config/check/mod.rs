@@ -6,10 +6,13 @@
 
 mod dialect;
 mod google;
+mod models;
+mod poll;
 mod prices;
 mod providers;
 mod routes;
 mod server;
+mod sizes;
 
 use std::time::Duration;
 
