@@ -212,8 +212,16 @@ pub enum Step {
         /// What the vendor said of the cost and will not say again; the job has it when the next reply is read.
         noted: Option<Reported>,
     },
-    /// No pictures.
+    /// No pictures. In the middle of a job it is only the end of it where the failure says so; else the job is asked
+    /// about again, or given up as lost.
     Failed(Failure),
+    /// The job was taken on, but can't be followed to its end: it may be drawn and charged.
+    Lost {
+        /// Why not.
+        failure: Failure,
+        /// What the vendor said of the cost.
+        noted: Option<Reported>,
+    },
 }
 
 /// The result of a finished job.

@@ -26,7 +26,7 @@ async fn draw(sandbox: &Sandbox, provider: &Provider, model: &Model, request: &I
     for _ in 0..3 {
         match kind.read(&job, &exchange(sandbox, &call).await) {
             Step::Done(drawn) => return drawn,
-            Step::Failed(failure) => panic!("{}: {failure}", model.name),
+            Step::Failed(failure) | Step::Lost { failure, .. } => panic!("{}: {failure}", model.name),
             Step::Again { call: next, .. } => call = next,
         }
         sandbox.until(Name::Fal, |bill| bill.in_flight == 0).await;
