@@ -47,8 +47,19 @@ pub struct Edits {
     pub images: u8,
     /// Takes a mask.
     pub mask: bool,
+    /// Changes nothing without one.
+    pub needs_mask: bool,
     /// Draws in the first picture's own size, whatever is asked.
     pub keeps_size: bool,
+    /// Bytes of all the pictures together.
+    pub bytes: usize,
+}
+
+impl Edits {
+    /// So many pictures of any weight, without a mask, for a picture of any size.
+    pub const fn up_to(images: u8) -> Edits {
+        Edits { images, mask: false, needs_mask: false, keeps_size: false, bytes: usize::MAX }
+    }
 }
 
 /// The sizes a model draws.
@@ -183,8 +194,15 @@ pub enum Unable {
         /// Pictures it takes.
         limit: u8,
     },
+    /// Takes fewer bytes of pictures at once.
+    ImageBytes {
+        /// Bytes it takes.
+        limit: usize,
+    },
     /// Takes no mask.
     Mask,
+    /// Changes nothing without a mask.
+    MaskMissing,
 }
 
 impl Unable {
@@ -200,7 +218,9 @@ impl Unable {
             Unable::Generate => "generate",
             Unable::Edit => "edit",
             Unable::Images { .. } => "too_many_images",
+            Unable::ImageBytes { .. } => "images_too_large",
             Unable::Mask => "mask",
+            Unable::MaskMissing => "mask_missing",
         }
     }
 
@@ -214,8 +234,8 @@ impl Unable {
             Unable::Background => "background",
             Unable::OutputFormat => "output_format",
             Unable::Generate | Unable::Edit => "model",
-            Unable::Images { .. } => "image",
-            Unable::Mask => "mask",
+            Unable::Images { .. } | Unable::ImageBytes { .. } => "image",
+            Unable::Mask | Unable::MaskMissing => "mask",
         }
     }
 }
@@ -302,7 +322,13 @@ impl Abilities {
         if edit.images.len() > usize::from(able.images) {
             return Err(Unable::Images { limit: able.images });
         }
-        if edit.mask.is_some() && !able.mask { Err(Unable::Mask) } else { Ok(()) }
+        let bytes = edit.images.iter().fold(0, |sum: usize, image| sum.saturating_add(image.bytes.len()));
+        match edit.mask {
+            _ if bytes > able.bytes => Err(Unable::ImageBytes { limit: able.bytes }),
+            Some(_) if !able.mask => Err(Unable::Mask),
+            None if able.needs_mask => Err(Unable::MaskMissing),
+            _ => Ok(()),
+        }
     }
 
     fn check_wishes(&self, request: &ImageRequest) -> Result<(), Unable> {
@@ -546,14 +572,31 @@ mod tests {
         let mask = Mask { clear: input(64), white: Default::default() };
         request.edit = Some(Edit { images: vec![input(64), input(32)], mask: Some(mask), fidelity: None });
         assert_eq!(able.fit(&request, BEND), Err(Unable::Edit));
-        able.edit = Some(Edits { images: 1, mask: false, keeps_size: true });
+        able.edit = Some(Edits { keeps_size: true, ..Edits::up_to(1) });
         assert_eq!(able.fit(&request, BEND), Err(Unable::Images { limit: 1 }));
-        able.edit = Some(Edits { images: 2, mask: false, keeps_size: true });
+        able.edit = Some(Edits { keeps_size: true, ..Edits::up_to(2) });
         assert_eq!(able.fit(&request, BEND), Err(Unable::Mask));
-        able.edit = Some(Edits { images: 2, mask: true, keeps_size: true });
+        able.edit = Some(Edits { mask: true, keeps_size: true, ..Edits::up_to(2) });
         let fitted = able.fit(&request, BEND).unwrap();
         assert_eq!(fitted.frame, Frame::Pixels(Size::new(64, 64)));
         assert_eq!(fitted.adjusted[0].to_string(), "size 512x512 -> 64x64");
         assert_eq!(able.fit(&request, STRICT), Err(Unable::Size));
+    }
+
+    #[test]
+    fn a_model_that_needs_a_mask_is_unable_without_one_and_pictures_have_a_weight_in_all() {
+        use crate::request::{Input, Mask};
+        let input = |bytes: usize| Input::new(vec![0; bytes].into(), Format::Png, Size::new(64, 64));
+        let edits = Edits { mask: true, needs_mask: true, bytes: 10, ..Edits::up_to(2) };
+        let able = Abilities { edit: Some(edits), ..plain() };
+        let mut request = ImageRequest::from_json(br#"{"prompt":"a hat"}"#).unwrap();
+        assert!(able.fit(&request, BEND).is_ok(), "drawn from words, there is nothing to mask");
+        request.edit = Some(Edit { images: vec![input(5), input(5)], mask: None, fidelity: None });
+        assert_eq!(able.fit(&request, BEND), Err(Unable::MaskMissing));
+        let mask = Some(Mask { clear: input(64), white: Default::default() });
+        request.edit = Some(Edit { images: vec![input(5), input(5)], mask: mask.clone(), fidelity: None });
+        assert!(able.fit(&request, BEND).is_ok());
+        request.edit = Some(Edit { images: vec![input(5), input(6)], mask, fidelity: None });
+        assert_eq!(able.fit(&request, BEND), Err(Unable::ImageBytes { limit: 10 }));
     }
 }

@@ -133,8 +133,8 @@ impl Family {
             generate: self.pictures != Pictures::Masked,
             edit: match self.pictures {
                 Pictures::None => None,
-                Pictures::Numbered(images) => Some(Edits { images, mask: false, keeps_size: false }),
-                Pictures::Masked => Some(Edits { images: 1, mask: true, keeps_size: true }),
+                Pictures::Numbered(images) => Some(Edits::up_to(images)),
+                Pictures::Masked => Some(Edits { mask: true, keeps_size: true, ..Edits::up_to(1) }),
             },
         }
     }

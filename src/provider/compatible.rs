@@ -59,11 +59,8 @@ impl Provider for Compatible {
             compression: takes("output_compression"),
             style: takes("style"),
             generate: true,
-            edit: (dialect.edit_path.is_some() && takes("image")).then_some(Edits {
-                images: 16,
-                mask: takes("mask"),
-                keeps_size: false,
-            }),
+            edit: (dialect.edit_path.is_some() && takes("image"))
+                .then_some(Edits { mask: takes("mask"), ..Edits::up_to(16) }),
         }
     }
 
@@ -317,9 +314,9 @@ mod tests {
         let edits = |desk: &Desk| Compatible.abilities(&desk.account, "any").edit;
         assert_eq!(edits(&desk), None);
         desk.account.dialect.edit_path = Some("images/edits".to_owned());
-        assert_eq!(edits(&desk), Some(Edits { images: 16, mask: true, keeps_size: false }));
+        assert_eq!(edits(&desk), Some(Edits { mask: true, ..Edits::up_to(16) }));
         desk.account.dialect.drop.insert("mask".to_owned());
-        assert_eq!(edits(&desk), Some(Edits { images: 16, mask: false, keeps_size: false }));
+        assert_eq!(edits(&desk), Some(Edits::up_to(16)));
         desk.account.dialect.drop.insert("image".to_owned());
         assert_eq!(edits(&desk), None);
     }

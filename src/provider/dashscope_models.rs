@@ -211,7 +211,7 @@ impl Family {
             compression: false,
             style: false,
             generate: self.generate,
-            edit: (self.edits > 0).then_some(Edits { images: self.edits, mask: false, keeps_size: false }),
+            edit: (self.edits > 0).then_some(Edits::up_to(self.edits)),
         }
     }
 }

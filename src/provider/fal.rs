@@ -3,8 +3,8 @@
 //! The queue answers with the addresses to go on with, whose paths are not the ones that were posted to. They are
 //! followed only on the account's own host or on fal's, because the key goes with them; anything else is a malformed
 //! reply. Which of its replies is being read is seen by its content: a queue's has a `status`, a result has pictures.
-//! `COMPLETED` only says that there is a result, which may be an error. Inputs are in `fal_models.rs`, results and
-//! errors in `fal_reply.rs`.
+//! `COMPLETED` only says that there is a result, which may be an error; the model's error is the end of a request, an
+//! error in getting at it is not. Inputs are in `fal_models.rs`, results and errors in `fal_reply.rs`.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ impl Provider for Fal {
         // What has not been started by the time nobody waits any more is not started, and not charged.
         let left = job.time_left.as_secs().max(1);
         wire::add_header(&mut headers, "x-fal-request-timeout", &left.to_string());
-        Ok(Call::post_json(url, headers, &Value::Object(fal_models::input(job)?)))
+        Ok(Call::post_json(url, headers, &Value::Object(fal_models::input(job))))
     }
 
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
@@ -79,7 +79,7 @@ impl Provider for Fal {
             Some("COMPLETED") => completed(job, reply, &json).unwrap_or_else(Step::Failed),
             Some(status @ ("CANCELLED" | "FAILED" | "ERROR")) => {
                 let said = Complaint::from_json(&json).message;
-                Step::Failed(Failure::new(Class::Server, told(job, &format!("{status}: {said}"))))
+                Step::Failed(Failure::new(Class::Server, told(job, &format!("{status}: {said}"))).at_the_end())
             }
             // `IN_QUEUE`, `IN_PROGRESS`, and whatever is added to them later.
             Some(_) => waiting(job, reply, &json).unwrap_or_else(Step::Failed),

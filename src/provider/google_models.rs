@@ -100,7 +100,7 @@ impl Family {
             transparent: false,
             style: false,
             generate: true,
-            edit: (self.inputs > 0).then_some(Edits { images: self.inputs, mask: false, keeps_size: false }),
+            edit: (self.inputs > 0).then_some(Edits::up_to(self.inputs)),
         }
     }
 

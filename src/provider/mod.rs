@@ -141,6 +141,7 @@ pub fn abilities(provider: &dyn Provider, account: &Account, model: &Model) -> A
             images: images.map_or(own.images, |images| images.min(own.images)),
             mask: own.mask && mask != Some(false),
             keeps_size: keeps_size.unwrap_or(own.keeps_size),
+            ..own
         }),
     };
     abilities
@@ -236,8 +237,16 @@ pub enum Step {
         /// What the vendor said of the cost and will not say again; the job has it when the next reply is read.
         noted: Option<Reported>,
     },
-    /// No pictures.
+    /// No pictures. In the middle of a job it is only the end of it where the failure says so; else the job is asked
+    /// about again, or given up as lost.
     Failed(Failure),
+    /// The job was taken on, but can't be followed to its end: it may be drawn and charged.
+    Lost {
+        /// Why not.
+        failure: Failure,
+        /// What the vendor said of the cost.
+        noted: Option<Reported>,
+    },
 }
 
 /// The result of a finished job.
@@ -479,7 +488,7 @@ mod tests {
             abilities(by_kind(kind).unwrap(), &desk.account, &desk.model).edit
         };
         let within = |images, mask, keeps_size| EditOverride::Within { images, mask, keeps_size };
-        let takes = |images, mask, keeps_size| Some(Edits { images, mask, keeps_size });
+        let takes = |images, mask, keeps_size| Some(Edits { mask, keeps_size, ..Edits::up_to(images) });
         assert_eq!(edit("openai", "gpt-image-2", EditOverride::Never), None);
         assert_eq!(edit("openai", "gpt-image-2", within(None, None, None)), takes(16, true, false));
         assert_eq!(edit("openai", "gpt-image-2", within(Some(2), Some(false), Some(true))), takes(2, false, true));

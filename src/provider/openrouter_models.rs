@@ -138,7 +138,7 @@ impl Family {
             compression: images && !self.formats.is_empty(),
             style: false,
             generate: true,
-            edit: (self.references > 0).then_some(Edits { images: self.references, mask: false, keeps_size: false }),
+            edit: (self.references > 0).then_some(Edits::up_to(self.references)),
         }
     }
 
@@ -232,9 +232,6 @@ mod tests {
         let unknown = family("somebody/new").abilities("somebody/new", Via::Images);
         assert_eq!((unknown.max_n, unknown.seed, unknown.transparent, unknown.edit), (1, false, false, None));
         let flux = family("black-forest-labs/flux.2-pro").abilities("black-forest-labs/flux.2-pro", Via::Images);
-        assert_eq!(
-            (flux.max_n, flux.seed, flux.edit),
-            (1, true, Some(Edits { images: 8, mask: false, keeps_size: false }))
-        );
+        assert_eq!((flux.max_n, flux.seed, flux.edit), (1, true, Some(Edits::up_to(8))));
     }
 }
