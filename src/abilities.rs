@@ -34,6 +34,8 @@ pub struct Abilities {
     pub compression: bool,
     /// Takes DALL-E's style words.
     pub style: bool,
+    /// Shows unfinished pictures while it draws.
+    pub partials: bool,
     /// Draws from a prompt alone.
     pub generate: bool,
     /// Changes pictures it is given; `None` cannot.
@@ -261,6 +263,8 @@ pub struct Fitted {
     pub tier: Option<Tier>,
     /// The quality to ask for.
     pub quality: Option<Quality>,
+    /// Unfinished pictures to ask for. Fewer than wished are no change worth telling: there may always be fewer.
+    pub partials: u8,
     /// What was changed.
     pub adjusted: Vec<Adjustment>,
 }
@@ -290,7 +294,8 @@ impl Abilities {
             adjusted.push(Adjustment::Dropped("style"));
         }
         let tier = self.covering(frame.nominal().unwrap_or(USUAL));
-        Ok(Fitted { frame, tier, quality, adjusted })
+        let partials = if self.partials { request.partial_images } else { 0 };
+        Ok(Fitted { frame, tier, quality, partials, adjusted })
     }
 
     /// The smallest tier that covers `asked`, else the largest.
@@ -489,6 +494,7 @@ mod tests {
     fn plain() -> Abilities {
         Abilities {
             tiers: Vec::new(),
+            partials: false,
             max_n: 1,
             prompt_chars: 10,
             sizes: Sizes::Any,

@@ -110,7 +110,11 @@ pub fn appraise(
             continue;
         }
         match candidate(route, offer, abilities, request) {
-            Ok((fitted, usd)) => able.push(Candidate { offer: index, fitted, max_n: abilities.max_n.max(1), usd }),
+            Ok((fitted, usd)) => {
+                // No document says which of several pictures an unfinished one belongs to.
+                let max_n = if fitted.partials > 0 { 1 } else { abilities.max_n.max(1) };
+                able.push(Candidate { offer: index, fitted, max_n, usd });
+            }
             Err(skip) => skipped.push((index, skip)),
         }
     }

@@ -15,7 +15,8 @@ use crate::cache::Kept;
 use crate::config::plan::Offer;
 use crate::failure::{Class, Failure};
 use crate::gateway::Shared;
-use crate::gateway::transport::{Bounds, Reach, Trouble};
+use crate::gateway::flight::Flight;
+use crate::gateway::transport::{Bounds, Reach, Trouble, Watcher};
 use crate::image::{Encoded, Picture};
 use crate::ledger::{Account, Kind};
 use crate::metrics::seconds;
@@ -53,6 +54,8 @@ pub struct Attempt {
     pub n: u8,
     /// Largest reply.
     pub body_limit: usize,
+    /// Where unfinished pictures are shown.
+    pub flight: Arc<Flight>,
 }
 
 /// What one try brought.
@@ -147,7 +150,7 @@ impl Attempt {
         let mut call = self.provider.ask(&self.job(deadline, &pass))?;
         let (mut polling, mut renewed) = (Polling::default(), false);
         loop {
-            let (step, answered) = match self.send(&call, deadline, Reach::Anywhere).await {
+            let (step, answered) = match self.send_watched(&call, deadline).await {
                 Ok(reply) if reply.status == 401 && self.lapsed(&pass) && !renewed && !polling.started => {
                     // Refused at the door, so nothing was drawn: this is no second purchase.
                     renewed = true;
@@ -218,9 +221,31 @@ impl Attempt {
         Job { bearer: pass.as_ref().map(|(_, token)| &**token), ..job }
     }
 
+    /// Sends a call of the conversation. Unfinished pictures in its reply are shown at once.
+    async fn send_watched(&self, call: &Call, deadline: Instant) -> Result<Reply, Failure> {
+        let watch = |event: &str| {
+            let partial = self.provider.partial(event);
+            let shown = partial.is_some();
+            self.flight.update(|progress| progress.partials.extend(partial));
+            shown
+        };
+        let watcher: Option<&Watcher<'_>> = if self.candidate.fitted.partials > 0 { Some(&watch) } else { None };
+        self.exchange(call, deadline, Reach::Anywhere, watcher).await
+    }
+
     async fn send(&self, call: &Call, deadline: Instant, reach: Reach) -> Result<Reply, Failure> {
+        self.exchange(call, deadline, reach, None).await
+    }
+
+    async fn exchange(
+        &self,
+        call: &Call,
+        deadline: Instant,
+        reach: Reach,
+        watcher: Option<&Watcher<'_>>,
+    ) -> Result<Reply, Failure> {
         let bounds = Bounds { deadline, connect: self.offer.provider.connect_timeout, body: self.body_limit, reach };
-        self.shared.transport.send(call, bounds).await.map_err(|trouble| match trouble {
+        self.shared.transport.send_watched(call, bounds, watcher).await.map_err(|trouble| match trouble {
             Trouble::Unreachable(why) => Failure::new(Class::Unreachable, why),
             Trouble::TimedOut { sent: false } => Failure::new(Class::Unreachable, "no connection in time"),
             Trouble::TimedOut { sent: true } => Failure::new(Class::TimeoutAmbiguous, "no reply in time"),

@@ -116,6 +116,7 @@ impl Family {
     pub fn abilities(&self) -> Abilities {
         Abilities {
             tiers: Vec::new(),
+            partials: false,
             max_n: 1,
             prompt_chars: PROMPT_MAX_CHARS,
             sizes: match self.size {

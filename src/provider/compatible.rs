@@ -13,7 +13,8 @@ use crate::config::plan::{Account, SizeFormat};
 use crate::failure::{Class, Failure};
 use crate::image::{Format, Size};
 use crate::provider::{
-    Call, Job, Provider, Reply, Step, compatible_poll, openai_body, openai_models, openai_reply, wire,
+    Call, Job, Partial, Provider, Reply, Step, compatible_poll, openai_body, openai_models, openai_reply,
+    openai_stream, wire,
 };
 use crate::request::{Background, Complexity, Fidelity, Moderation, PROMPT_MAX_CHARS, Quality, Style};
 
@@ -48,6 +49,7 @@ impl Provider for Compatible {
         let takes = |field: &str| !dialect.drop.contains(field);
         Abilities {
             tiers: Vec::new(),
+            partials: false,
             max_n: if takes("n") { 10 } else { 1 },
             prompt_chars: PROMPT_MAX_CHARS,
             sizes: Sizes::Any,
@@ -80,6 +82,10 @@ impl Provider for Compatible {
         let image = called("image", if edit.images.len() > 1 { "image[]" } else { "image" });
         let form = openai_body::form(body(job), edit, image, called("mask", "mask"));
         Ok(form.post(endpoint(base, path)?, headers))
+    }
+
+    fn partial(&self, event: &str) -> Option<Partial> {
+        openai_stream::partial(event)
     }
 
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
@@ -170,6 +176,7 @@ fn fields(job: &Job<'_>) -> Map<String, Value> {
     wire::put(&mut fields, "seed", request.seed);
     wire::put(&mut fields, "user", request.user.as_deref());
     wire::put(&mut fields, "response_format", dialect.response_format.as_deref());
+    openai_body::put_stream(&mut fields, job);
     put_size(&mut fields, job);
     // Only OpenAI's own models know these words; other servers get them when the config has a name for them.
     let gpt = openai_models::is_gpt_image(&job.model.name);

@@ -195,6 +195,7 @@ impl Family {
     pub fn abilities(&self) -> Abilities {
         Abilities {
             tiers: Vec::new(),
+            partials: false,
             max_n: self.max_n,
             prompt_chars: self.prompt_chars,
             sizes: match self.draws {

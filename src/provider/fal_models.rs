@@ -259,6 +259,7 @@ pub fn abilities(name: &str) -> Abilities {
     };
     Abilities {
         tiers: Vec::new(),
+        partials: false,
         max_n: model.max_n,
         prompt_chars: PROMPT_CHARS,
         sizes: match model.size {

@@ -92,6 +92,7 @@ impl Family {
             prompt_chars: PROMPT_MAX_CHARS,
             sizes: Sizes::Ratios { shapes: self.shapes.to_vec(), pixels: PIXELS },
             tiers: self.tiers.to_vec(),
+            partials: false,
             compression: !formats.is_empty(),
             formats,
             qualities: Vec::new(),

@@ -41,6 +41,7 @@ pub mod openai;
 mod openai_body;
 mod openai_models;
 mod openai_reply;
+mod openai_stream;
 pub mod openrouter;
 mod openrouter_models;
 pub mod replicate;
@@ -49,6 +50,8 @@ pub mod stability;
 mod tiers;
 pub mod token;
 mod wire;
+
+pub use wire::is_event_stream;
 
 /// Every wire format, by the `kind` the config uses.
 pub static ALL: &[&dyn Provider] = &[
@@ -101,6 +104,11 @@ pub trait Provider: Sync {
 
     /// The call that starts `job`.
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure>;
+
+    /// The unfinished picture in an event of a reply that is a stream; `None` for any other event.
+    fn partial(&self, _event: &str) -> Option<Partial> {
+        None
+    }
 
     /// What `reply` to the job's latest call means.
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step;
@@ -172,6 +180,8 @@ pub struct Job<'a> {
     pub tier: Option<Tier>,
     /// The quality to ask for; `None` sends no such wish.
     pub quality: Option<Quality>,
+    /// Unfinished pictures to ask for; 0 asks for none, and for no stream.
+    pub partials: u8,
     /// Time left for the whole job, for vendors that can bound it on their side.
     pub time_left: Duration,
     /// What the latest [`Step::Again`] noted.
@@ -190,9 +200,21 @@ impl<'a> Job<'a> {
         n: u8,
         time_left: Duration,
     ) -> Job<'a> {
-        let Fitted { frame, tier, quality, adjusted: _ } = fitted;
-        let (frame, tier, quality) = (*frame, *tier, *quality);
-        Job { account, model, bearer: None, request, n, frame, tier, quality, time_left, noted: None, polled: None }
+        let Fitted { frame, tier, quality, partials, adjusted: _ } = fitted;
+        Job {
+            account,
+            model,
+            bearer: None,
+            request,
+            n,
+            frame: *frame,
+            tier: *tier,
+            quality: *quality,
+            partials: *partials,
+            time_left,
+            noted: None,
+            polled: None,
+        }
     }
 }
 
@@ -216,7 +238,7 @@ pub struct Reply {
     pub status: u16,
     /// Response headers.
     pub headers: HeaderMap,
-    /// The whole body, bounded.
+    /// The whole body, bounded. Of a stream of events, their data, one after the other, without unfinished pictures.
     pub body: Bytes,
 }
 

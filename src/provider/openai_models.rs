@@ -124,6 +124,7 @@ impl Family {
         let gpt = self.shape == Shape::Gpt;
         Abilities {
             tiers: Vec::new(),
+            partials: gpt,
             max_n: self.max_n,
             prompt_chars: self.prompt_chars,
             sizes: match self.draws {

@@ -130,6 +130,7 @@ impl Family {
                 draws => Sizes::Ratios { shapes: draws.shapes().to_vec(), pixels: PIXELS },
             },
             tiers: self.draws.tiers(via),
+            partials: false,
             formats: if images { self.formats.to_vec() } else { Vec::new() },
             qualities: if images { self.qualities.to_vec() } else { Vec::new() },
             seed: self.seed,

@@ -115,6 +115,7 @@ impl Family {
     pub fn abilities(&self) -> Abilities {
         Abilities {
             tiers: Vec::new(),
+            partials: false,
             max_n: self.max_n,
             prompt_chars: 32_000,
             sizes: match self.size {

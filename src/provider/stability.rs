@@ -134,6 +134,7 @@ impl Provider for Stability {
         };
         Abilities {
             tiers: Vec::new(),
+            partials: false,
             max_n,
             prompt_chars,
             sizes,

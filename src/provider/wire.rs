@@ -189,6 +189,12 @@ pub fn inline(body: &Bytes, text: &[u8]) -> Source {
     }))
 }
 
+/// Whether a reply's body is a stream of events.
+pub fn is_event_stream(headers: &HeaderMap) -> bool {
+    let told = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    told.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
+}
+
 /// A picture behind a link: absolute, relative to `base`, or a `data:` URL that is the picture itself. `None` for
 /// anything that is not HTTP.
 pub fn link(body: &Bytes, base: &Url, text: &str) -> Option<Source> {
