@@ -15,7 +15,7 @@
 //! 2  provider/         each image API as two pure functions
 //! 1  cache/ admission breaker ledger metrics routing signing
 //!                      decisions and records; the time comes in as an argument
-//! 0  error failure money secret image mask request canonical abilities pricing config/
+//! 0  error failure money secret pem image mask request canonical abilities pricing config/
 //!                      words that everyone shares
 //! ```
 //!
@@ -74,6 +74,7 @@ pub mod failure;
 pub mod image;
 pub mod mask;
 pub mod money;
+pub mod pem;
 pub mod pricing;
 pub mod request;
 pub mod secret;

@@ -175,7 +175,8 @@ fn predict_body(job: &Job<'_>) -> Map<String, Value> {
     wire::put(&mut parameters, "negativePrompt", request.negative_prompt.as_deref());
     if let Some(seed) = request.seed {
         // A watermark, which is the default, would make every picture another.
-        wire::put(&mut parameters, "seed", Some(seed & SEEDS));
+        // It counts from one, so that zero becomes the last.
+        wire::put(&mut parameters, "seed", Some(Some(seed & SEEDS).filter(|seed| *seed > 0).unwrap_or(SEEDS)));
         wire::put(&mut parameters, "addWatermark", Some(false));
     }
     // Otherwise a picture that was withheld is silently missing.
@@ -258,7 +259,16 @@ mod tests {
             let wish = format!(r#"{{"prompt":"x","seed":{seed}}}"#);
             Desk::new("google", "gemini-3-pro-image", &wish).body()["generationConfig"]["seed"].clone()
         };
-        assert_eq!((seed(7), seed(u32::MAX)), (json!(7), json!(i32::MAX)));
+        assert_eq!((seed(0), seed(7), seed(u32::MAX)), (json!(0), json!(7), json!(i32::MAX)));
+        let imagens = |seed: u32| {
+            let wish = format!(r#"{{"prompt":"x","seed":{seed}}}"#);
+            vertex("imagen-4.0-generate-001", &wish).body()["parameters"]["seed"].clone()
+        };
+        let last = json!(i32::MAX);
+        assert_eq!(
+            [imagens(1), imagens(0), imagens(1 << 31), imagens(u32::MAX)],
+            [json!(1), last.clone(), last.clone(), last]
+        );
     }
 
     #[test]

@@ -43,6 +43,9 @@ impl Method {
     }
 }
 
+/// A request may weigh 20 MB in all. Pictures travel in it as base64, which is a third heavier than they are.
+const INPUT_BYTES: usize = 20_000_000 / 4 * 3;
+
 const IMAGEN_SHAPES: &[(u32, u32)] = &[(1, 1), (3, 4), (4, 3), (9, 16), (16, 9)];
 
 /// The model nobody has described; the others are written over it.
@@ -101,7 +104,7 @@ impl Family {
             transparent: false,
             style: false,
             generate: true,
-            edit: (self.inputs > 0).then_some(Edits::up_to(self.inputs)),
+            edit: (self.inputs > 0).then_some(Edits { bytes: INPUT_BYTES, ..Edits::up_to(self.inputs) }),
         }
     }
 
@@ -159,5 +162,20 @@ mod tests {
         assert_eq!(able("imagen-3.0-generate-001", true), (4, true, true, 2, 0));
         assert_eq!(able("imagen-3.0-generate-001", false), (4, false, false, 2, 0));
         assert_eq!(able("somebody-new", false), (1, false, false, 0, 0));
+    }
+
+    #[test]
+    fn pictures_that_a_request_cannot_carry_are_not_sent() {
+        use crate::abilities::{Bend, Unable};
+        use crate::provider::fixture::Desk;
+        let able = family("gemini-3-pro-image").abilities(false);
+        let mut request = Desk::new("google", "gemini-3-pro-image", r#"{"prompt":"x"}"#).editing(2, false).request;
+        let mut weigh = |bytes: usize| {
+            let edit = request.edit.as_mut().unwrap();
+            edit.images[1].bytes = vec![0; bytes - edit.images[0].bytes.len()].into();
+            able.fit(&request, Bend { tolerance_ppm: 0, strict: false }).err()
+        };
+        assert_eq!(weigh(15_000_000), None);
+        assert_eq!(weigh(15_000_001), Some(Unable::ImageBytes { limit: 15_000_000 }));
     }
 }

@@ -1,10 +1,10 @@
 //! fal.ai's queue (PROVIDERS.md section 9.2): submit, look, fetch the result, cancel.
 //!
 //! A request is taken on whatever its input says, as at the vendor: what the model refuses is told by its result, on a
-//! request that is COMPLETED all the same. Whom the queue serves, where, and in which JSON, it checks at once. A request
-//! that waits for its turn longer than it says it may is never begun. What an endpoint takes is in `fal_models.rs`, its
-//! results in `fal_orders.rs`. A prompt with the word "withheld" has its last picture blacked out, which is charged like
-//! any other. Not here: webhooks, logs, streaming, files by URL, and the vendor's own retries.
+//! request that is COMPLETED all the same. Whom the queue serves, where, and in which JSON, it checks at once. What
+//! waits for its turn longer than it says it may is never begun. What an endpoint takes is in `fal_models.rs`, its
+//! results in `fal_orders.rs`. A prompt with the word "withheld" has its last picture blacked out, which is charged
+//! like any other. Not here: webhooks, logs, streaming, files by URL, and the vendor's own retries.
 
 use std::sync::Arc;
 use std::time::Duration;
