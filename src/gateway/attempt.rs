@@ -86,19 +86,29 @@ impl Polling {
     /// How long to wait before the same poll is sent again. Asking how a job stands costs nothing, and buying it anew
     /// would cost it twice, so trouble on the way to the answer is no reason to give the job up.
     fn try_again(&mut self, failure: &Failure) -> Option<Duration> {
-        let on_the_way = matches!(
-            failure.class,
-            Class::RateLimited | Class::Server | Class::ModelGone | Class::Unreachable | Class::TimeoutAmbiguous
-        );
         self.stumbles += 1;
-        let again = self.started && on_the_way && self.stumbles <= POLL_STUMBLES;
+        let again = self.started && is_on_the_way(failure.class) && self.stumbles <= POLL_STUMBLES;
         again.then(|| failure.retry_after.unwrap_or(POLL_PAUSE * self.stumbles))
     }
 }
 
-/// A job that was accepted and cannot be asked about any more: it may well be drawn and billed all the same.
-fn taken_on_and_lost(failure: Failure) -> Failure {
-    Failure { class: Class::TimeoutAmbiguous, message: format!("taken on and lost: {failure}"), ..failure }
+/// Whether a failed poll says nothing about the job itself, only about the way to its answer.
+fn is_on_the_way(class: Class) -> bool {
+    matches!(
+        class,
+        Class::RateLimited | Class::Server | Class::ModelGone | Class::Unreachable | Class::TimeoutAmbiguous
+    )
+}
+
+/// Why an accepted job is given up. One that cannot be asked about any more may be drawn and billed all the same; what
+/// the provider says of the job itself stands.
+fn given_up(failure: Failure) -> Failure {
+    match failure.class {
+        class if is_on_the_way(class) || class == Class::Auth => {
+            Failure { class: Class::TimeoutAmbiguous, message: format!("taken on and lost: {failure}"), ..failure }
+        }
+        _ => failure,
+    }
 }
 
 impl Attempt {
@@ -146,7 +156,7 @@ impl Attempt {
                     Some(pause) => pause,
                     None => {
                         self.cancel(polling.cancel);
-                        return Err(if polling.started { taken_on_and_lost(failure) } else { failure });
+                        return Err(if polling.started { given_up(failure) } else { failure });
                     }
                 },
                 Step::Again { call: next, after, cancel, noted } => {

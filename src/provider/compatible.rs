@@ -97,9 +97,9 @@ pub fn headers(account: &Account) -> Result<HeaderMap, Failure> {
     let dialect = &account.dialect;
     let mut headers = wire::headers(account, &dialect.auth.0, &dialect.auth.1)?;
     for (name, value) in &dialect.headers {
-        let unsendable = |_| Failure::new(Class::AdapterBug, format!("the header '{name}' cannot be sent"));
-        let read = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsendable(()))?;
-        let mut value = HeaderValue::from_str(value.reveal()).map_err(|_| unsendable(()))?;
+        let unsendable = || Failure::new(Class::AdapterBug, format!("the header '{name}' cannot be sent"));
+        let read = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsendable())?;
+        let mut value = HeaderValue::from_str(value.reveal()).map_err(|_| unsendable())?;
         value.set_sensitive(true);
         headers.insert(read, value);
     }
