@@ -31,9 +31,11 @@ providers:
   litellm: {kind: openai_compatible, preset: litellm, base_url: '${SANDBOX}/compatible/v1/', api_key: k,
     breaker: {failures: 1000, pause: 1ms}, models: {any-model: {price: 0.05}}}
   together: {kind: openai_compatible, preset: together, base_url: '${SANDBOX}/compatible/v1/', api_key: k,
-    breaker: {failures: 1000, pause: 1ms}, models: {black-forest-labs/FLUX.1-schnell: {price: 0.04}}}
+    breaker: {failures: 1000, pause: 1ms}, models: {black-forest-labs/FLUX.1-schnell: {price: 0.04},
+      black-forest-labs/FLUX.1-kontext-pro: {price: 0.04, edit: true}}}
   siliconflow: {kind: openai_compatible, preset: siliconflow, base_url: '${SANDBOX}/compatible/v1/', api_key: k,
-    breaker: {failures: 1000, pause: 1ms}, models: {Kwai-Kolors/Kolors: {price: 0.04}}}
+    breaker: {failures: 1000, pause: 1ms}, models: {Kwai-Kolors/Kolors: {price: 0.04},
+      Qwen/Qwen-Image-Edit: {price: 0.04, edit: true}}}
   janus: {kind: openai_compatible, preset: janus, base_url: '${SANDBOX}/compatible/v1/', api_key: k,
     breaker: {failures: 1000, pause: 1ms}, models: {janus-pro-7b: {price: 0.04}}}
   janus-hosted: {kind: openai_compatible, preset: janus_hosted, base_url: '${SANDBOX}/compatible/v1/', api_key: k,
@@ -89,12 +91,12 @@ const ACCENTS: [(&str, &str); 8] = [
     (
         "together",
         "{knows: [n, seed, negative_prompt, output_format, response_format], size: two_fields, size_step: 16, max_n: 4,
-          extra: [steps, guidance_scale, image_url, reference_images, image_loras, disable_safety_checker],
+          edits: url, rename: {image: image_url}, extra: [steps, guidance_scale, reference_images, image_loras, disable_safety_checker],
           base64_word: base64, formats: [jpeg, png], format: jpeg, created: false}",
     ),
     (
         "siliconflow",
-        "{knows: [n, seed, negative_prompt], extra: [num_inference_steps, guidance_scale, image], max_n: 4,
+        "{knows: [n, seed, negative_prompt], extra: [num_inference_steps, guidance_scale], max_n: 4, edits: url,
           rename: {n: batch_size, size: image_size}, size: width_x_height,
           sizes: [1024x1024, 960x1280, 768x1024, 720x1440, 720x1280], answer: url, list: images, errors: code_message}",
     ),
@@ -132,7 +134,7 @@ const fn line(offer: &'static str, vendor: Name, does: [bool; 3]) -> Line {
     Line { offer, vendor, generate, edit, mask }
 }
 
-const ALL: [Line; 33] = [
+const ALL: [Line; 35] = [
     line("openai/gpt-image-2", Name::OpenAi, [true, true, true]),
     line("openai/dall-e-3", Name::OpenAi, [true, false, false]),
     line("azure/pictures-gpt-image-1", Name::Azure, [true, true, true]),
@@ -140,7 +142,9 @@ const ALL: [Line; 33] = [
     line("tokenmix/any-model", Name::Compatible, [true, false, false]),
     line("litellm/any-model", Name::Compatible, [true, true, true]),
     line("together/black-forest-labs/FLUX.1-schnell", Name::Compatible, [true, false, false]),
+    line("together/black-forest-labs/FLUX.1-kontext-pro", Name::Compatible, [true, true, false]),
     line("siliconflow/Kwai-Kolors/Kolors", Name::Compatible, [true, false, false]),
+    line("siliconflow/Qwen/Qwen-Image-Edit", Name::Compatible, [true, true, false]),
     line("janus/janus-pro-7b", Name::Compatible, [true, false, false]),
     line("janus-hosted/deepseek-ai/Janus-Pro-7B", Name::Compatible, [true, false, false]),
     line("vllm/Qwen/Qwen-Image", Name::Compatible, [true, true, false]),
