@@ -69,7 +69,7 @@ mod stable_image;
 mod tasks;
 mod till;
 
-pub use dialect::{AnswerForm, CostStyle, Dialect, ErrorShape, Jobs, SizeStyle};
+pub use dialect::{AnswerForm, CostStyle, Dialect, EditStyle, ErrorShape, Jobs, SizeStyle};
 pub use faults::{BadRate, Faults, Mode, Rate};
 pub use settings::{Name, PerVendor, PriceRow, Settings, Vendor, Vendors};
 pub use till::{Bill, Invoice, Line};
