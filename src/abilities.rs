@@ -205,6 +205,8 @@ pub enum Unable {
     Mask,
     /// Changes nothing without a mask.
     MaskMissing,
+    /// Would drop this wish, and the route does not want that.
+    Dropped(&'static str),
 }
 
 impl Unable {
@@ -223,6 +225,7 @@ impl Unable {
             Unable::ImageBytes { .. } => "images_too_large",
             Unable::Mask => "mask",
             Unable::MaskMissing => "mask_missing",
+            Unable::Dropped(field) => field,
         }
     }
 
@@ -238,6 +241,7 @@ impl Unable {
             Unable::Generate | Unable::Edit => "model",
             Unable::Images { .. } | Unable::ImageBytes { .. } => "image",
             Unable::Mask | Unable::MaskMissing => "mask",
+            Unable::Dropped(field) => field,
         }
     }
 }
@@ -270,6 +274,14 @@ pub struct Fitted {
 }
 
 impl Fitted {
+    /// The first wish that is dropped. A file's compression and a picture's style are wishes too.
+    pub fn dropped(&self) -> Option<&'static str> {
+        self.adjusted.iter().find_map(|adjusted| match adjusted {
+            Adjustment::Dropped(field) => Some(*field),
+            Adjustment::Changed(..) => None,
+        })
+    }
+
     /// The size that prices the picture before it is drawn; `None` when only the model knows.
     pub fn priced(&self) -> Option<Size> {
         self.tier.map(Tier::square).or_else(|| self.frame.nominal())

@@ -128,6 +128,9 @@ fn candidate(
     request: &ImageRequest,
 ) -> Result<(Fitted, Usd), Skip> {
     let fitted = abilities.fit(request, route.bend).map_err(Skip::Unable)?;
+    if let (true, Some(field)) = (route.strict, fitted.dropped()) {
+        return Err(Skip::Unable(Unable::Dropped(field)));
+    }
     let price = &offer.model.price;
     let usd = price.per_picture(request, fitted.priced(), fitted.quality).ok_or(Skip::Unpriced)?;
     let limits = [route.max_usd_per_image, offer.max_usd_per_image];

@@ -221,6 +221,8 @@ pub struct AbilityOverrides {
     pub negative_prompt: Option<bool>,
     /// Qualities it knows.
     pub qualities: Option<Vec<Quality>>,
+    /// Shows unfinished pictures in a stream.
+    pub partials: Option<bool>,
     /// Draws an alpha channel on request.
     pub transparent: Option<bool>,
     /// Takes a compression level.
@@ -279,6 +281,8 @@ pub struct Route {
     pub defaults: Defaults,
     /// How far a size may be bent.
     pub bend: Bend,
+    /// Offers that would drop a wish are skipped.
+    pub strict: bool,
     /// Reuse of pictures; `None` is off.
     pub cache: Option<RouteCache>,
 }

@@ -761,8 +761,8 @@ fn an_unknown_preset_is_told_with_the_one_that_was_meant_and_a_hosted_one_wants_
 #[test]
 fn everything_a_model_can_do_may_be_stated_and_stated_for_all() {
     let all = ", generate: true, edit: {images: 3, mask: false, keeps_size: true}, max_n: 2, formats: [png], \
-               qualities: [low, hd], prompt_chars: 9, seed: true, negative_prompt: false, transparent: true, \
-               compression: true, style: false, sizes: {ratios: [16:9, '1:1'], pixels: 512x512}";
+               qualities: [low, hd], prompt_chars: 9, seed: true, negative_prompt: false, partials: true, \
+               transparent: true, compression: true, style: false, sizes: {ratios: [16:9, '1:1'], pixels: 512x512}";
     let dialect = "base_url: https://a.example, dialect: {edit_path: edits}";
     let able =
         |provider: &str, model: &str| plan(&compatible(provider, model)).providers["a"].models["m"].abilities.clone();
@@ -776,6 +776,7 @@ fn everything_a_model_can_do_may_be_stated_and_stated_for_all() {
         prompt_chars: Some(9),
         seed: Some(true),
         negative_prompt: Some(false),
+        partials: Some(true),
         transparent: Some(true),
         compression: Some(true),
         style: Some(false),
@@ -956,6 +957,8 @@ fn a_model_of_openrouter_is_asked_in_one_of_two_ways() {
     };
     assert_eq!(told("openai", ", via: chat"), means_nothing("via", "openrouter"));
     assert_eq!(told("openai", ", model_family: dall-e-3"), means_nothing("model_family", "azure"));
+    let streaming = means_nothing("partials", "openai or azure or openai_compatible");
+    assert_eq!(told("stability", ", partials: true"), streaming);
 }
 
 #[test]

@@ -317,7 +317,7 @@ impl Attempt {
         (kept, delivered.saturating_add(lost_usd))
     }
 
-    /// What the provider says the call costs, in dollars; nonsense is nothing.
+    /// What the provider says the call costs, in dollars, with what a reseller adds; nonsense is nothing.
     fn reported(&self, reported: &Reported) -> Option<Usd> {
         let price = &self.offer.model.price;
         let usd = match reported {
@@ -325,7 +325,7 @@ impl Attempt {
             Reported::Cents(text) => Usd::rounded_cents(text).ok()?,
             Reported::Units(text) => price.per_unit?.times(text)?,
         };
-        Some(usd).filter(|usd| *usd >= Usd::ZERO)
+        usd.with_markup(price.markup_ppm).filter(|usd| *usd >= Usd::ZERO)
     }
 
     /// What was changed of the request's wishes, a file format that came out otherwise included.

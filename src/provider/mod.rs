@@ -125,6 +125,7 @@ pub fn abilities(provider: &dyn Provider, account: &Account, model: &Model) -> A
         seed,
         negative_prompt,
         qualities,
+        partials,
         transparent,
         compression,
         style,
@@ -138,6 +139,7 @@ pub fn abilities(provider: &dyn Provider, account: &Account, model: &Model) -> A
     put_over(&mut abilities.seed, seed);
     put_over(&mut abilities.negative_prompt, negative_prompt);
     put_over(&mut abilities.qualities, qualities);
+    put_over(&mut abilities.partials, partials);
     put_over(&mut abilities.transparent, transparent);
     put_over(&mut abilities.compression, compression);
     put_over(&mut abilities.style, style);

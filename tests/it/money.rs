@@ -31,7 +31,6 @@ providers:
     base_url: ${SANDBOX}/compatible/v1/
     api_key: sk-test
     timeout: 20s
-    markup: 5.5%
     breaker: {failures: 1000, pause: 1ms}
     dialect: {cost_header: x-litellm-response-cost}
     models: {any-model: {price: 0.9, formats: [png]}}
@@ -141,4 +140,17 @@ async fn a_thousand_mixed_requests_with_a_tenth_failing_are_recorded_to_the_nano
     // A refusal goes back before the calls beside it have ended, so an answer may know less than the ledger.
     assert!(told <= world.invoiced() && told > usd("10"), "{told}");
     assert!(world.invoiced() > usd("10"), "most of it was drawn: {}", world.invoiced());
+}
+
+#[tokio::test]
+async fn a_resellers_markup_is_on_a_price_that_is_reported_too() {
+    let config = CONFIG.replace("    dialect: {cost_header", "    markup: 5.5%\n    dialect: {cost_header");
+    let mut settings = Settings::default();
+    settings.vendors.compatible.default_price = usd("0.006000007");
+    settings.vendors.compatible.dialect.cost_header = Some("x-litellm-response-cost".to_owned());
+    let world = World::with(&config, settings).await;
+    let answer = world.draw(ask_with("a fox", json!({"model": "d"}))).await;
+    // 0.006000007 and 5.5% of it, rounded to the nano-dollar.
+    assert_eq!(answer.header("x-easel-cost-usd"), "0.006330007", "{}", answer.text());
+    assert_eq!((world.spent(), world.invoiced()), (usd("0.006330007"), usd("0.006000007")));
 }

@@ -172,3 +172,18 @@ async fn a_body_announced_with_expect_continue_is_invited_and_the_connection_liv
     assert_eq!(client.receive().await.unwrap().status, 200);
     assert_eq!(client.get("/v1/models").await.status, 200);
 }
+
+#[tokio::test]
+async fn a_strict_route_asks_only_who_meets_every_wish() {
+    let world = World::new(&route_with(&["stability/core", "openai/gpt-image-2"], "    strict: true\n")).await;
+    let met = world.draw(ask_with("a fox", json!({"quality": "low", "size": "1024x1024"}))).await;
+    assert_eq!(met.header("x-easel-served-by"), "openai/gpt-image-2=1", "{}", met.text());
+    assert_eq!(met.header("x-easel-skipped"), "stability/core=size");
+    for (wish, word) in [("quality", "hd"), ("style", "vivid")] {
+        let unmet = world.draw(ask_with("a fox", json!({"size": "1024x1024", wish: word}))).await;
+        assert_eq!(unmet.error(), (400, "unsupported_value".to_owned(), wish.to_owned()), "{}", unmet.text());
+    }
+    let lax = World::new(&route(&["stability/core"])).await;
+    let dropped = lax.draw(ask_with("a fox", json!({"quality": "low", "size": "1024x1024"}))).await;
+    assert_eq!(dropped.header("x-easel-adjusted"), "size 1024x1024 -> 1:1,quality dropped");
+}

@@ -176,6 +176,10 @@ pub(super) fn promises(checker: &mut Checker<'_>, dialect: &Dialect, able: &Abil
             checker.report(at.key(key), format!("the dialect drops `{field}`, so it cannot be asked for"), help);
         }
     }
+    if able.partials == Some(true) && dialect.poll.is_some() {
+        let help = "delete one of the two".to_owned();
+        checker.report(at.key("partials"), "a job that is polled has no stream to show unfinished pictures in", help);
+    }
     if matches!(able.edit, Some(EditOverride::Within { .. })) && dialect.edit_path.is_none() {
         let help = "add `edit_path: images/edits` to the dialect, or delete this".to_owned();
         checker.report(at.key("edit"), "the dialect has no `edit_path`, so no picture can be changed", help);

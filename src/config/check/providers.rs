@@ -32,6 +32,9 @@ const AZURE: &str = "azure";
 /// The kind that can be asked in two ways.
 const OPENROUTER: &str = "openrouter";
 
+/// The kinds whose vendors can be asked for a stream.
+const STREAMING: &[&str] = &[OPENAI, AZURE, COMPATIBLE];
+
 /// Every provider that could be read.
 pub(super) fn providers(
     checker: &mut Checker<'_>,
@@ -106,7 +109,9 @@ fn provider(
         let at = at.key("models").key(name);
         only_for(checker, at.key("via"), kind, &[OPENROUTER], "`via`");
         only_for(checker, at.key("model_family"), kind, &[AZURE], "`model_family`");
+        only_for(checker, at.key("partials"), kind, STREAMING, "`partials`");
     }
+    only_for(checker, at.key("model_defaults").key("partials"), kind, STREAMING, "`partials`");
     // Each model has them already; here they are checked where no model is.
     models::abilities(checker, model_defaults, at.key("model_defaults"));
     let models = models::models(checker, written_models, at.key("models"), markup_ppm);

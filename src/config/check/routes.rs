@@ -115,6 +115,7 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: Place<'_>, known: &
         refusals,
         defaults: written_defaults,
         size,
+        strict,
         cache: written_cache,
     } = route;
     let (deadline, on_deadline) = deadline(checker, written_deadline.as_ref(), at.key("deadline"));
@@ -140,7 +141,8 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: Place<'_>, known: &
         ),
         refusals_go_on: *refusals == Some(file::Refusals::Next),
         defaults: defaults(checker, written_defaults, at.key("defaults")),
-        bend: bend(checker, size, at.key("size")),
+        bend: bend(checker, size, at.key("size"), strict.unwrap_or(false)),
+        strict: strict.unwrap_or(false),
         cache: cache(checker, written_cache.as_ref(), at.key("cache")),
     }
 }
@@ -337,10 +339,10 @@ fn defaults(checker: &mut Checker<'_>, written: &file::Defaults, at: Place<'_>) 
     }
 }
 
-fn bend(checker: &mut Checker<'_>, written: &file::Bend, at: Place<'_>) -> Bend {
+fn bend(checker: &mut Checker<'_>, written: &file::Bend, at: Place<'_>, strictest: bool) -> Bend {
     let file::Bend { tolerance, strict } = written;
     let tolerance_ppm = checker.read(at.key("tolerance"), tolerance.as_ref()).unwrap_or(TOLERANCE_PPM);
-    Bend { tolerance_ppm, strict: strict.unwrap_or(false) }
+    Bend { tolerance_ppm, strict: strictest || strict.unwrap_or(false) }
 }
 
 fn cache(checker: &mut Checker<'_>, written: Option<&file::RouteCache>, at: Place<'_>) -> Option<RouteCache> {

@@ -121,6 +121,8 @@ pub(in crate::config) struct Abilities {
     pub(in crate::config) seed: Option<bool>,
     /// Whether it takes a negative prompt.
     pub(in crate::config) negative_prompt: Option<bool>,
+    /// Whether it shows unfinished pictures in a stream, as OpenAI's GPT image models do.
+    pub(in crate::config) partials: Option<bool>,
     /// Whether it draws a transparent background on request.
     pub(in crate::config) transparent: Option<bool>,
     /// Whether it takes a compression level.

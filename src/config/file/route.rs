@@ -30,6 +30,8 @@ pub(in crate::config) struct Route {
     pub(in crate::config) defaults: Defaults,
     /// How far a size may be bent to what a model draws.
     pub(in crate::config) size: Bend,
+    /// Skip offers that would bend a size or drop a wish (quality, style, output_compression). Default false.
+    pub(in crate::config) strict: Option<bool>,
     /// Reuse of pictures; `false` turns it off. Default on, for 30d.
     pub(in crate::config) cache: Option<RouteCache>,
 }
