@@ -15,8 +15,8 @@ pub enum Kind {
     Delivered,
     /// Pictures that were charged and cannot be delivered: refused after drawing, truncated, lost on the way.
     Lost,
-    /// Pictures of calls that were sent and never answered: nobody knows whether they were drawn and charged. Not part
-    /// of what was spent.
+    /// Pictures of calls that were sent and never answered, and of jobs that were taken on and lost: nobody knows
+    /// whether they were drawn and charged. Not part of what was spent.
     Uncertain,
 }
 

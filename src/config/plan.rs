@@ -80,6 +80,8 @@ pub struct Limits {
     pub in_flight: usize,
     /// How long a client may take to send its request body.
     pub body_timeout: Duration,
+    /// After so long a silence a streamed answer sends a comment, so that nobody on the way gives it up.
+    pub heartbeat: Duration,
 }
 
 /// The cache's bounds.

@@ -861,10 +861,13 @@ fn google(keys: &str) -> String {
     )
 }
 
+/// A key that signs tokens in tests and opens nothing.
+const KEY: &str = include_str!("../../tests/it/google_key.pem");
+
 /// A service account's JSON, quoted for YAML, with one member replaced.
 fn service_account(member: &str, value: &str) -> String {
     let mut json = serde_json::json!({"type": "service_account", "client_email": "e@p", "private_key_id": "k1",
-        "private_key": format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----\n"),
+        "private_key": KEY,
         "token_uri": "https://oauth2.googleapis.com/token"});
     json[member] = value.into();
     format!("'{json}'")
@@ -891,7 +894,7 @@ fn google_has_two_ways_in_and_the_location_decides_the_host() {
     assert_eq!(account.base_url.as_str(), "http://h/x/");
     let Some(Credentials::ServiceAccount { key_id, private_key, .. }) = account.credentials else { panic!("none") };
     assert_eq!(key_id.as_deref(), Some("k2"));
-    assert!(private_key.reveal().contains(SECRET));
+    assert_eq!(private_key.reveal(), KEY);
 }
 
 #[test]
@@ -917,11 +920,21 @@ fn half_a_way_in_to_google_is_told_and_credentials_are_never_shown() {
         ("client_email", "", "has no `client_email`"),
         ("private_key", "", "has no `private_key`"),
         ("private_key", SECRET, "is not PEM"),
+        ("private_key", &format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----\n"), "is not PEM"),
+        ("private_key", &KEY[..KEY.len() / 2 / 65 * 65], "`private_key` of this service account is"),
         ("token_uri", "file:///etc/passwd", "is not a URL"),
+        ("token_uri", "http://oauth2.googleapis.com/token", "is plain http"),
     ] {
         let keys = format!("credentials: {}, project: p, location: us", service_account(member, value));
         assert!(told(&keys).contains(what), "{member}: {}", told(&keys));
+        assert!(KEY.lines().skip(2).all(|line| !told(&keys).contains(line)), "{member}");
     }
+    let plain = service_account("token_uri", "http://token.local/token");
+    let at_home = format!("credentials: {plain}, project: p, location: us, base_url: 'http://vertex.local/'");
+    assert!(plan(&google(&at_home)).providers["a"].account.credentials.is_some());
+    let abroad = format!("credentials: {plain}, project: p, location: us, base_url: 'https://vertex.example/'");
+    let told = problems(&google(&abroad)).join("\n");
+    assert!(told.contains("let the file say `https://oauth2.googleapis.com/token`"), "{told}");
     let other = problems(&one("openai", "location: us, ", "")).join("\n");
     assert!(other.contains("`location` means nothing to this kind of provider"), "{other}");
 }

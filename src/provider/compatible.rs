@@ -13,7 +13,8 @@ use crate::config::plan::{Account, EditAs, SizeFormat};
 use crate::failure::{Class, Failure};
 use crate::image::{Format, Size};
 use crate::provider::{
-    Call, Job, Provider, Reply, Step, compatible_poll, openai_body, openai_models, openai_reply, wire,
+    Call, Job, Partial, Provider, Reply, Step, compatible_poll, openai_body, openai_models, openai_reply,
+    openai_stream, wire,
 };
 use crate::request::{Background, Complexity, Edit, Fidelity, Input, Moderation, PROMPT_MAX_CHARS, Quality, Style};
 
@@ -47,6 +48,8 @@ impl Provider for Compatible {
         let dialect = &account.dialect;
         let takes = |field: &str| !dialect.drop.contains(field);
         Abilities {
+            tiers: Vec::new(),
+            partials: false,
             max_n: if takes("n") { 10 } else { 1 },
             prompt_chars: PROMPT_MAX_CHARS,
             sizes: Sizes::Any,
@@ -59,9 +62,8 @@ impl Provider for Compatible {
             style: takes("style"),
             generate: true,
             edit: (dialect.edit_path.is_some() && takes("image")).then_some(Edits {
-                images: if dialect.edit_as == EditAs::Json { 1 } else { 16 },
                 mask: takes("mask"),
-                keeps_size: false,
+                ..Edits::up_to(if dialect.edit_as == EditAs::Json { 1 } else { 16 })
             }),
         }
     }
@@ -87,6 +89,10 @@ impl Provider for Compatible {
         let image = called("image", if edit.images.len() > 1 { "image[]" } else { "image" });
         let form = openai_body::form(body(job), edit, image, called("mask", "mask"));
         Ok(form.post(endpoint(base, path)?, headers))
+    }
+
+    fn partial(&self, event: &str) -> Option<Partial> {
+        openai_stream::partial(event)
     }
 
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
@@ -189,6 +195,7 @@ fn fields(job: &Job<'_>) -> Map<String, Value> {
     wire::put(&mut fields, "seed", request.seed);
     wire::put(&mut fields, "user", request.user.as_deref());
     wire::put(&mut fields, "response_format", dialect.response_format.as_deref());
+    openai_body::put_stream(&mut fields, job);
     put_size(&mut fields, job);
     // Only OpenAI's own models know these words; other servers get them when the config has a name for them.
     let gpt = openai_models::is_gpt_image(&job.model.name);
@@ -333,9 +340,9 @@ mod tests {
         let edits = |desk: &Desk| Compatible.abilities(&desk.account, "any").edit;
         assert_eq!(edits(&desk), None);
         desk.account.dialect.edit_path = Some("images/edits".to_owned());
-        assert_eq!(edits(&desk), Some(Edits { images: 16, mask: true, keeps_size: false }));
+        assert_eq!(edits(&desk), Some(Edits { mask: true, ..Edits::up_to(16) }));
         desk.account.dialect.drop.insert("mask".to_owned());
-        assert_eq!(edits(&desk), Some(Edits { images: 16, mask: false, keeps_size: false }));
+        assert_eq!(edits(&desk), Some(Edits::up_to(16)));
         desk.account.dialect.drop.insert("image".to_owned());
         assert_eq!(edits(&desk), None);
     }

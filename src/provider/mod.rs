@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
-use crate::abilities::{Abilities, Edits, Fitted, Frame};
+use crate::abilities::{Abilities, Edits, Fitted, Frame, Tier};
 use crate::config::plan::{AbilityOverrides, Account, EditOverride, Model};
 use crate::failure::Failure;
 use crate::image::{Encoded, Format, Size};
@@ -41,6 +41,7 @@ pub mod openai;
 mod openai_body;
 mod openai_models;
 mod openai_reply;
+mod openai_stream;
 pub mod openrouter;
 mod openrouter_models;
 pub mod replicate;
@@ -49,6 +50,8 @@ pub mod stability;
 mod tiers;
 pub mod token;
 mod wire;
+
+pub use wire::is_event_stream;
 
 /// Every wire format, by the `kind` the config uses.
 pub static ALL: &[&dyn Provider] = &[
@@ -102,6 +105,11 @@ pub trait Provider: Sync {
     /// The call that starts `job`.
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure>;
 
+    /// The unfinished picture in an event of a reply that is a stream; `None` for any other event.
+    fn partial(&self, _event: &str) -> Option<Partial> {
+        None
+    }
+
     /// What `reply` to the job's latest call means.
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step;
 }
@@ -141,6 +149,7 @@ pub fn abilities(provider: &dyn Provider, account: &Account, model: &Model) -> A
             images: images.map_or(own.images, |images| images.min(own.images)),
             mask: own.mask && mask != Some(false),
             keeps_size: keeps_size.unwrap_or(own.keeps_size),
+            ..own
         }),
     };
     abilities
@@ -167,8 +176,12 @@ pub struct Job<'a> {
     pub n: u8,
     /// The size to ask for.
     pub frame: Frame,
+    /// The resolution to ask for, where the model has tiers.
+    pub tier: Option<Tier>,
     /// The quality to ask for; `None` sends no such wish.
     pub quality: Option<Quality>,
+    /// Unfinished pictures to ask for; 0 asks for none, and for no stream.
+    pub partials: u8,
     /// Time left for the whole job, for vendors that can bound it on their side.
     pub time_left: Duration,
     /// What the latest [`Step::Again`] noted.
@@ -187,9 +200,21 @@ impl<'a> Job<'a> {
         n: u8,
         time_left: Duration,
     ) -> Job<'a> {
-        let Fitted { frame, quality, adjusted: _ } = fitted;
-        let (frame, quality) = (*frame, *quality);
-        Job { account, model, bearer: None, request, n, frame, quality, time_left, noted: None, polled: None }
+        let Fitted { frame, tier, quality, partials, adjusted: _ } = fitted;
+        Job {
+            account,
+            model,
+            bearer: None,
+            request,
+            n,
+            frame: *frame,
+            tier: *tier,
+            quality: *quality,
+            partials: *partials,
+            time_left,
+            noted: None,
+            polled: None,
+        }
     }
 }
 
@@ -213,7 +238,7 @@ pub struct Reply {
     pub status: u16,
     /// Response headers.
     pub headers: HeaderMap,
-    /// The whole body, bounded.
+    /// The whole body, bounded. Of a stream of events, their data, one after the other, without unfinished pictures.
     pub body: Bytes,
 }
 
@@ -234,8 +259,16 @@ pub enum Step {
         /// What the vendor said of the cost and will not say again; the job has it when the next reply is read.
         noted: Option<Reported>,
     },
-    /// No pictures.
+    /// No pictures. In the middle of a job it is only the end of it where the failure says so; else the job is asked
+    /// about again, or given up as lost.
     Failed(Failure),
+    /// The job was taken on, but can't be followed to its end: it may be drawn and charged.
+    Lost {
+        /// Why not.
+        failure: Failure,
+        /// What the vendor said of the cost.
+        noted: Option<Reported>,
+    },
 }
 
 /// The result of a finished job.
@@ -280,6 +313,17 @@ pub struct Usage {
     pub format: Option<Format>,
     /// What the vendor says the call costs.
     pub reported: Option<Reported>,
+}
+
+/// An unfinished picture that a vendor shows while it draws.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partial {
+    /// The file, in base64.
+    pub base64: Bytes,
+    /// Which one of its picture's, from 0.
+    pub index: u8,
+    /// Its file format's word, where told.
+    pub format: Option<&'static str>,
 }
 
 /// What a vendor says a call costs, as it wrote it.
@@ -466,7 +510,7 @@ mod tests {
             abilities(by_kind(kind).unwrap(), &desk.account, &desk.model).edit
         };
         let within = |images, mask, keeps_size| EditOverride::Within { images, mask, keeps_size };
-        let takes = |images, mask, keeps_size| Some(Edits { images, mask, keeps_size });
+        let takes = |images, mask, keeps_size| Some(Edits { mask, keeps_size, ..Edits::up_to(images) });
         assert_eq!(edit("openai", "gpt-image-2", EditOverride::Never), None);
         assert_eq!(edit("openai", "gpt-image-2", within(None, None, None)), takes(16, true, false));
         assert_eq!(edit("openai", "gpt-image-2", within(Some(2), Some(false), Some(true))), takes(2, false, true));

@@ -12,8 +12,7 @@ use crate::config::plan::{Account, CostUnit, Dialect, SizeFormat};
 use crate::failure::{Class, Failure};
 use crate::provider::complaint::{Complaint, malformed};
 use crate::provider::json::{Json, number_at};
-use crate::provider::wire;
-use crate::provider::{Drawn, Found, Job, Reply, Reported, Source, Step, Usage};
+use crate::provider::{Drawn, Found, Job, Reply, Reported, Source, Step, Usage, openai_stream, wire};
 
 /// A vendor's words -> what they mean; earlier rows count first (PROVIDERS.md 1.6, 2, 8, 17).
 const WORDS: &[(&str, Class)] = &[
@@ -57,6 +56,9 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
     if !(200..300).contains(&reply.status) {
         return Step::Failed(failure(job, reply, &Complaint::read(&reply.body)));
     }
+    if wire::is_event_stream(&reply.headers) {
+        return openai_stream::read(job, reply);
+    }
     let json = match Json::read(&reply.body) {
         Ok(json) => json,
         Err(error) => return Step::Failed(malformed(job, reply, &format!("is not JSON ({error})"))),
@@ -80,7 +82,7 @@ pub fn class_of_words(complaint: &Complaint) -> Option<Class> {
 }
 
 /// A failure out of what the vendor says.
-fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
+pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
     let by_word = complaint.class_by_word(WORDS);
     let status = match complaint.status_word() {
         Some(inner) if reply.status < 300 => inner,
@@ -179,7 +181,7 @@ fn bare(reply: &Reply, base: &Url, text: &[u8]) -> Option<Source> {
 }
 
 /// What the vendor says it drew and charged.
-fn usage(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Usage {
+pub fn usage(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Usage {
     let echo = |key| json.text_at(key);
     Usage {
         size: echo("size").and_then(|text| text.parse().ok()),

@@ -34,8 +34,11 @@ pub fn address<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>) -> R
 }
 
 /// Whether the account's key may be sent to an address that a reply gives: at the account's own origin, or at
-/// `domain` and below over TLS.
+/// `domain` and below over TLS. An address that names a user of its own is nobody's.
 pub fn may_have_the_key(account: &Account, url: &Url, domain: &str) -> bool {
+    if !url.username().is_empty() || url.password().is_some() {
+        return false;
+    }
     let below = |host: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     let theirs = url.scheme() == "https" && url.port().is_none() && url.host_str().is_some_and(below);
     url.origin() == account.base_url.origin() || theirs
@@ -192,6 +195,12 @@ pub fn inline(body: &Bytes, text: &[u8]) -> Source {
     }))
 }
 
+/// Whether a reply's body is a stream of events.
+pub fn is_event_stream(headers: &HeaderMap) -> bool {
+    let told = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    told.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
+}
+
 /// A picture behind a link: absolute, relative to `base`, or a `data:` URL that is the picture itself. `None` for
 /// anything that is not HTTP.
 pub fn link(body: &Bytes, base: &Url, text: &str) -> Option<Source> {
@@ -262,6 +271,9 @@ mod tests {
             ("https://api.vendor.example:8443/x", false),
             ("https://evilvendor.example/x", false),
             ("https://vendor.example.evil.example/x", false),
+            ("https://user@vendor.example/x", false),
+            ("https://:password@vendor.example/x", false),
+            ("http://user:password@127.0.0.1:9/poll", false),
         ] {
             assert_eq!(may_have_the_key(&account, &url.parse().unwrap(), "vendor.example"), may, "{url}");
         }

@@ -250,7 +250,7 @@ impl Case {
             differences.push(("the call", sent, actual));
         }
         let step = by_kind(provider.name()).unwrap().read(&job, &self.reply());
-        if let (Some(words), Step::Failed(failure)) = (&self.says, &step) {
+        if let (Some(words), Step::Failed(failure) | Step::Lost { failure, .. }) = (&self.says, &step) {
             assert!(failure.message.contains(words), "{}: {failure}", self.about);
         }
         differences.push(("the outcome", self.outcome.clone(), outcome(&step)));
@@ -371,6 +371,7 @@ fn outcome(step: &Step) -> Value {
     match step {
         Step::Done(drawn) => done(drawn),
         Step::Failed(failure) => failed(failure),
+        Step::Lost { failure, noted } => json!({"lost": failure.class.word(), "noted": noted.as_ref().map(reported)}),
         Step::Again { call, after, cancel, noted } => {
             let mut told = json!({"again": {
                 "method": call.method.as_str(),

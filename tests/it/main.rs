@@ -20,6 +20,7 @@ mod providers; // every provider, against its strict vendor
 mod refusals; // bad input
 mod reload; // config changes under traffic
 mod serve; // requests that work
+mod stream; // answers as server-sent events
 mod tls; // real TLS, to providers and from clients
 mod tools; // the official OpenAI package, promtool
 mod trouble; // failing providers, leaving clients, deadlines

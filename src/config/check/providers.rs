@@ -99,7 +99,7 @@ fn provider(
     let api_key = self::api_key(checker, name, at, api_key.as_ref(), who);
     let organization = checker.header_value(at.key("organization"), organization.as_deref());
     let project = checker.header_value(at.key("project"), project.as_deref());
-    let credentials = google::credentials(checker, at.key("credentials"), credentials.as_ref());
+    let credentials = google::credentials(checker, at.key("credentials"), credentials.as_ref(), base_url.as_ref());
     let api_version = self::api_version(checker, at.key("api_version"), api_version.as_deref());
     let markup_ppm = checker.read(at.key("markup"), markup.as_ref()).unwrap_or(0);
     for name in written_models.keys() {
