@@ -55,6 +55,7 @@ mod openai_edits;
 mod openai_errors;
 mod openai_models;
 mod openai_orders;
+mod openai_stream;
 mod openrouter;
 mod openrouter_chat;
 mod openrouter_models;
