@@ -2,15 +2,15 @@
 //!
 //! Which words mean what is the dialect's `poll`; a state in none of its lists means asking again, and the provider's
 //! timeout bounds the asking. The key goes with every question, so an address out of an answer is followed only to the
-//! account's own origin and to the hosts that the config names. A job that was taken on and of which nothing clear is
-//! heard any more counts as possibly billed.
+//! account's own origin and to the hosts that the config names. Only a job's own state ends it: one that was taken on and
+//! cannot be followed is lost, and may be billed.
 
 use crate::config::plan::{AskAt, Poll};
 use crate::failure::{Class, Failure};
 use crate::provider::compatible::{endpoint, headers};
 use crate::provider::complaint::{Complaint, malformed, told};
 use crate::provider::json::Json;
-use crate::provider::{Call, Job, Reply, Step, openai_reply, wire};
+use crate::provider::{Call, Job, Reply, Reported, Step, openai_reply, wire};
 
 /// What stands for the job's id in a path.
 const ID: &str = "{id}";
@@ -22,7 +22,7 @@ pub fn read(job: &Job<'_>, reply: &Reply, poll: &Poll) -> Step {
     }
     let json = match Json::read(&reply.body) {
         Ok(json) => json,
-        Err(error) => return Step::Failed(unclear(job, reply, &format!("is not JSON ({error})"))),
+        Err(error) => return Step::Failed(malformed(job, reply, &format!("is not JSON ({error})"))),
     };
     let state = json.at(&poll.status).and_then(word);
     let is_in = |words: &[String]| state.as_ref().is_some_and(|state| words.contains(state));
@@ -33,18 +33,30 @@ pub fn read(job: &Job<'_>, reply: &Reply, poll: &Poll) -> Step {
         return Step::Failed(ended(job, &json, poll, is_in(&poll.refused), &state.unwrap_or_default()));
     }
     match state {
-        Some(_) => again(job, reply, &json, poll).unwrap_or_else(Step::Failed),
+        // What says how it stands was taken on, whether or not it can be followed.
+        Some(_) => again(job, reply, &json, poll).unwrap_or_else(|failure| lost(job, reply, &json, failure)),
         None => stateless(job, reply, &json, poll),
     }
+}
+
+/// A job that may be drawn and billed, and is not heard of again.
+fn lost(job: &Job<'_>, reply: &Reply, json: &Json<'_>, failure: Failure) -> Step {
+    Step::Lost { failure, noted: told_cost(job, reply, json) }
+}
+
+/// What the vendor said of the cost, now or before.
+fn told_cost(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Option<Reported> {
+    openai_reply::reported_cost(&job.account.dialect, reply, json).or_else(|| job.noted.cloned())
 }
 
 /// The pictures; what the vendor said of the cost before counts where it says nothing now.
 fn done(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     match openai_reply::drawn(job, reply, json) {
         Ok(mut drawn) => {
-            drawn.usage.reported = drawn.usage.reported.or_else(|| job.noted.cloned());
+            drawn.usage.reported = told_cost(job, reply, json);
             Step::Done(drawn)
         }
+        Err(failure) if job.polled.is_some() => lost(job, reply, json, failure),
         Err(failure) => Step::Failed(failure),
     }
 }
@@ -52,10 +64,8 @@ fn done(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
 /// An answer without a state: the pictures at once, a job that does not say how it stands, or an error.
 fn stateless(job: &Job<'_>, reply: &Reply, json: &Json<'_>, poll: &Poll) -> Step {
     match done(job, reply, json) {
-        Step::Failed(failure) => match job.polled {
-            Some(_) => Step::Failed(unclear(job, reply, "does not say how the job stands")),
-            None => again(job, reply, json, poll).unwrap_or(Step::Failed(failure)),
-        },
+        Step::Failed(failure) => again(job, reply, json, poll).unwrap_or(Step::Failed(failure)),
+        Step::Lost { .. } => Step::Failed(malformed(job, reply, "does not say how the job stands")),
         drawn => drawn,
     }
 }
@@ -68,8 +78,8 @@ fn ended(job: &Job<'_>, json: &Json<'_>, poll: &Poll, refused: bool, state: &str
         true => Class::Policy,
         false => openai_reply::class_of_words(&complaint).unwrap_or(Class::Server),
     };
-    Failure::new(class, told(job, &format!("{state}: {} {}", complaint.words.join(" "), complaint.message)))
-        .at_the_end()
+    let words = format!("{state}: {} {}", complaint.words.join(" "), complaint.message);
+    Failure::new(class, told(job, &words)).at_the_end()
 }
 
 /// The next question.
@@ -93,14 +103,7 @@ fn again(job: &Job<'_>, reply: &Reply, json: &Json<'_>, poll: &Poll) -> Result<S
         }
     };
     let call = Call::get(url, headers(job.account)?);
-    let noted = openai_reply::reported_cost(&job.account.dialect, reply, json).or_else(|| job.noted.cloned());
-    Ok(Step::Again { call, after: poll.every, cancel: None, noted })
-}
-
-/// A reply that says nothing clear. Before there was a job nothing was taken on; afterwards it may have been drawn.
-fn unclear(job: &Job<'_>, reply: &Reply, what: &str) -> Failure {
-    let failure = malformed(job, reply, what);
-    if job.polled.is_some() { Failure { class: Class::TimeoutAmbiguous, ..failure } } else { failure }
+    Ok(Step::Again { call, after: poll.every, cancel: None, noted: told_cost(job, reply, json) })
 }
 
 /// A word as a vendor may write it: some states and ids are numbers.
@@ -118,7 +121,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::provider::Reported;
     use crate::provider::fixture::Desk;
 
     fn poll(at: AskAt) -> Poll {
@@ -173,8 +175,10 @@ mod tests {
     }
 
     fn class(step: Step) -> Class {
-        let Step::Failed(failure) = step else { panic!("{step:?}") };
-        failure.class
+        match step {
+            Step::Failed(failure) | Step::Lost { failure, .. } => failure.class,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -261,7 +265,8 @@ mod tests {
         ] {
             let body = format!(r#"{{"job":{{"id":"j","state":"{state}"}},"error":{error}}}"#);
             for desk in [by_id(), polled(by_id())] {
-                assert_eq!(class(read(&desk, 200, &body)), wanted, "{body}");
+                let Step::Failed(failure) = read(&desk, 200, &body) else { panic!("{body}") };
+                assert_eq!((failure.class, failure.ended), (wanted, true), "{body}");
             }
         }
         let mut desk = polled(by_id());
@@ -271,10 +276,20 @@ mod tests {
     }
 
     #[test]
-    fn nothing_clear_of_a_job_that_was_taken_on_may_have_been_billed_and_before_it_was_not() {
-        for body in ["<html>", "{}", r#"{"job":{}}"#] {
-            assert_eq!(class(read(&by_id(), 200, body)), Class::Malformed, "{body}");
-            assert_eq!(class(read(&polled(by_id()), 200, body)), Class::TimeoutAmbiguous, "{body}");
+    fn what_was_taken_on_and_cannot_be_followed_is_lost_and_what_says_nothing_is_no_end_of_a_job() {
+        let noted = |step| match step {
+            Step::Lost { noted, .. } => noted,
+            other => panic!("{other:?}"),
+        };
+        let told = Some(Reported::Dollars("0.03".to_owned()));
+        assert_eq!(noted(read(&by_id(), 202, r#"{"job":{"state":"queued"},"cost":0.03}"#)), told);
+        let ready = r#"{"job":{"state":"succeeded"},"cost":0.03,"output":{"images":[]}}"#;
+        assert_eq!(noted(read(&polled(by_id()), 200, ready)), told);
+        for body in ["<html>", r#"{"job":{}}"#] {
+            for desk in [by_id(), polled(by_id())] {
+                let Step::Failed(failure) = read(&desk, 200, body) else { panic!("{body}") };
+                assert_eq!((failure.class, failure.ended), (Class::Malformed, false), "{body}");
+            }
         }
         assert_eq!(class(read(&by_id(), 200, r#"{"error":{"code":"insufficient_quota"}}"#)), Class::Quota);
         assert_eq!(class(read(&by_id(), 429, "{}")), Class::RateLimited);

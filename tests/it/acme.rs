@@ -98,6 +98,8 @@ async fn a_vendor_known_by_yaml_alone_draws_changes_refuses_and_fails_and_its_in
     world.settled().await;
     assert_eq!(world.bill(Name::Compatible).violations, [""; 0]);
     assert_eq!(world.spent(), world.invoiced());
+    let totals = world.gateway.shared.ledger.totals();
+    assert!(totals.iter().all(|(account, _)| account.kind != Kind::Uncertain), "an ended job is no open question");
     assert_eq!(world.spent(), Usd::from_nanos((3 + 2 + 4) * 17_000_000));
 }
 
