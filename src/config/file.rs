@@ -124,6 +124,8 @@ pub(super) struct Cache {
     pub(super) memory: Option<Bytes>,
     /// Pictures held because a link to them was handed out. Default 256MiB.
     pub(super) links: Option<Bytes>,
+    /// Prompts as language models rewrote them. Default 16MiB.
+    pub(super) prompts: Option<Bytes>,
 }
 
 /// One account at one vendor.
@@ -131,7 +133,7 @@ pub(super) struct Cache {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Provider {
     /// The vendor's wire format: openai, azure, openai_compatible, stability, google, replicate, openrouter, bfl,
-    /// dashscope or fal.
+    /// dashscope or fal; or anthropic, which draws nothing but rewrites prompts.
     pub(super) kind: Option<String>,
     /// Scheme, host and path prefix of the API. Default: the vendor's own, where the kind has one.
     pub(super) base_url: Option<String>,
@@ -194,7 +196,8 @@ pub(super) struct Breaker {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Model {
-    /// Dollars a picture: one number, rows by size and quality, or steps by resolution. Required.
+    /// Dollars a picture: one number, rows by size and quality, or steps by resolution. For a model that writes, dollars
+    /// by the token. Required.
     pub(super) price: Option<Price>,
     /// Charged on top for each picture whose request uses them.
     pub(super) addons: Addons,
@@ -232,7 +235,7 @@ pub(super) enum Via {
     Chat,
 }
 
-/// Dollars a picture.
+/// What a model costs.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum Price {
@@ -240,6 +243,26 @@ pub(super) enum Price {
     Flat(Dollars),
     /// By size and quality, or by resolution.
     Rows(Vec<PriceRow>),
+    /// By the token, for a model that writes.
+    Tokens(TokenPrices),
+}
+
+/// Dollars by the token.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TokenPrices {
+    /// Dollars for a million tokens.
+    pub(super) tokens_per_million: TokensPerMillion,
+}
+
+/// Dollars for a million tokens.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TokensPerMillion {
+    /// Tokens that the model reads. Required.
+    pub(super) text_in: Option<Dollars>,
+    /// Tokens that it writes. Required.
+    pub(super) text_out: Option<Dollars>,
 }
 
 /// One row of a price table: either size and quality, or up_to.
@@ -359,6 +382,8 @@ pub(super) struct Route {
     pub(super) attempts: Attempts,
     /// What happens when a provider refuses the prompt for its content. Default fail.
     pub(super) refusals: Option<Refusals>,
+    /// What becomes of the prompt before it is drawn.
+    pub(super) prompt: Prompt,
     /// Filled in where a request is silent.
     pub(super) defaults: Defaults,
     /// How far a size may be bent to what a model draws.
@@ -455,6 +480,34 @@ pub(super) enum Refusals {
     Fail,
     /// The next offer is asked.
     Next,
+}
+
+/// What becomes of the prompt before it is drawn.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Prompt {
+    /// Put before the prompt as it is, the space at its end included.
+    pub(super) prefix: Option<String>,
+    /// Put after the prompt, likewise.
+    pub(super) suffix: Option<String>,
+    /// A language model rewrites the caller's prompt. Where it cannot, the caller's own words are drawn.
+    pub(super) enrich: Option<Enrich>,
+}
+
+/// Who rewrites prompts, and how.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Enrich {
+    /// provider/model, the provider being of kind anthropic. Required.
+    pub(super) offer: Option<String>,
+    /// What the model is told to do with a prompt. Required.
+    pub(super) system: Option<String>,
+    /// Longest wait for it; never more than half of the time that is left. Default 3s.
+    pub(super) timeout: Option<Time>,
+    /// Its longest answer, in tokens. A longer one is cut off by the vendor and not used. Default 400.
+    pub(super) max_tokens: Option<u64>,
+    /// Whether what it wrote is kept for the same prompt, as long as the route's pictures. Default true.
+    pub(super) cache: Option<bool>,
 }
 
 /// Filled in where a request is silent.

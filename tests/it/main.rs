@@ -10,6 +10,7 @@ mod edits; // edits and variations, forms and JSON
 mod exchange; // a provider's own functions against a strict vendor
 mod fal; // a provider and its strict sandbox, the queue
 mod golden; // wire formats against golden samples, no network
+mod golden_words; // the same for words
 mod google; // Vertex AI's tokens
 mod h2;
 mod money; // invoice and ledger

@@ -7,9 +7,11 @@
 mod dialect;
 mod google;
 mod prices;
+mod prompt;
 mod providers;
 mod routes;
 mod server;
+mod writers;
 
 use std::time::Duration;
 

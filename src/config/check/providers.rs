@@ -9,6 +9,7 @@ use url::Url;
 use crate::abilities::Sizes;
 use crate::config::Kind;
 use crate::config::check::google::{self, GOOGLE};
+use crate::config::check::writers::{self, ANTHROPIC};
 use crate::config::check::{Checker, dialect, prices};
 use crate::config::file;
 use crate::config::place::Place;
@@ -100,7 +101,11 @@ fn provider(
         only_for(checker, at.key("via"), kind, &[OPENROUTER], "`via`");
         only_for(checker, at.key("model_family"), kind, &[AZURE], "`model_family`");
     }
-    let models = models(checker, written_models, at.key("models"), markup_ppm);
+    let writes = kind.is_some_and(|kind| kind.name == ANTHROPIC);
+    let (models, writers) = match writes {
+        true => (BTreeMap::new(), writers::writers(checker, written_models, at.key("models"), markup_ppm)),
+        false => (models(checker, written_models, at.key("models"), markup_ppm), BTreeMap::new()),
+    };
     let timeout = checker.some_time(at.key("timeout"), timeout.as_ref(), TIMEOUT);
     let connect_timeout = checker.some_time(at.key("connect_timeout"), connect_timeout.as_ref(), CONNECT_TIMEOUT);
     let concurrency = concurrency(checker, written_concurrency, at.key("concurrency"));
@@ -125,6 +130,7 @@ fn provider(
         breaker,
         download_hosts,
         models,
+        writers,
     })
 }
 
@@ -271,9 +277,7 @@ fn models(
     let mut read = BTreeMap::new();
     for (name, model) in models {
         let place = at.key(name);
-        if name.trim().is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            checker.report(at.name(name), "a model's name has no spaces and is not empty", None);
-        }
+        model_name(checker, name, at);
         let abilities = abilities(checker, model, place);
         if let Some(price) = prices::price(checker, model, place, markup_ppm) {
             let family = checker.text(place.key("model_family"), model.model_family.as_deref());
@@ -283,6 +287,13 @@ fn models(
         }
     }
     read
+}
+
+/// Notes a name that no vendor's model can have. `at` is where the models are.
+pub(super) fn model_name(checker: &mut Checker<'_>, name: &str, at: Place<'_>) {
+    if name.trim().is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        checker.report(at.name(name), "a model's name has no spaces and is not empty", None);
+    }
 }
 
 fn via(written: file::Via) -> Via {
