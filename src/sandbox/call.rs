@@ -92,6 +92,11 @@ impl Call {
         self.desk.book(self.name).till.charge(model, price, count, refused).ok_or_else(No::broken)
     }
 
+    /// Charges words of `model`.
+    pub(super) fn charge_words(&self, model: &str, usd: Usd) -> Result<(), No> {
+        self.desk.book(self.name).till.charge_words(model, usd).ok_or_else(No::broken)
+    }
+
     /// A sketch with this call's luck and its vendor's whims.
     pub(super) fn sketch(&self, prompt: &str, seed: u64, index: u32, size: Size) -> Sketch {
         let mut sketch = Sketch::new(prompt, seed, index, size);
@@ -125,7 +130,7 @@ pub(super) fn finish(desk: &Desk, name: Name, answer: Result<Response, No>) -> R
 pub(super) async fn act_out(fate: Mode, shape: fn(Mode) -> No) -> Result<(), No> {
     match fate {
         Mode::Normal | Mode::Refusing | Mode::NoPictures | Mode::Truncated => Ok(()),
-        Mode::Down500 | Mode::RateLimited { .. } | Mode::OutOfMoney => Err(shape(fate)),
+        Mode::Down500 | Mode::RateLimited { .. } | Mode::OutOfMoney | Mode::Overloaded => Err(shape(fate)),
         Mode::Garbage => Err(No { page: true, ..No::fault(StatusCode::OK, Value::Null) }),
         Mode::Hang => std::future::pending().await,
     }

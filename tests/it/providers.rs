@@ -218,14 +218,16 @@ async fn five_hundred(world: &World, offers: Vec<&'static str>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn five_hundred_mixed_requests_of_each_provider_cost_what_its_invoice_says() {
     let world = World::with(&config(), faulty()).await;
-    for vendor in Name::ALL {
+    // One vendor draws nothing; `enrich.rs` is about that one.
+    let drawing = || Name::ALL.into_iter().filter(|vendor| *vendor != Name::Anthropic);
+    for vendor in drawing() {
         let offers: Vec<&str> =
             ALL.iter().filter(|line| line.vendor == vendor && line.generate).map(|line| line.offer).collect();
         assert!(!offers.is_empty(), "{vendor} is in no line of the table");
         five_hundred(&world, offers).await;
     }
     world.settled().await;
-    for vendor in Name::ALL {
+    for vendor in drawing() {
         let recorded = world.gateway.shared.ledger.totals();
         let recorded = recorded.into_iter().filter(|(account, _)| account.provider == vendor.word());
         let recorded = easel::money::sum(recorded.map(|(_, total)| total.usd)).unwrap();
