@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::breaker::Pause;
-use crate::config::plan::Prompt;
+use crate::config::plan::{Offer, Prompt};
 use crate::failure::Class;
 use crate::gateway::draw::Order;
 use crate::gateway::flight::Flight;
@@ -127,9 +127,7 @@ impl Leeway {
         let (route, abilities) = (&matched.route, live.abilities(matched.index));
         let (able, _) = routing::appraise(route, abilities, request, matched.pinned.as_deref());
         let now = tokio::time::Instant::now().into_std();
-        let is_paused = |offer: &crate::config::plan::Offer| {
-            shared.breakers.cooling(&offer.provider.name, &offer.name, now).is_some()
-        };
+        let is_paused = |offer: &Offer| shared.breakers.cooling(&offer.provider.name, &offer.name, now).is_some();
         let mut offers = able.iter().filter_map(|candidate| route.offers.get(candidate.offer));
         if offers.all(is_paused) {
             return None;

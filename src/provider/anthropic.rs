@@ -245,7 +245,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_the_reader_panic(status in 0u16..1000, body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn no_bytes_make_the_reader_panic(
+            status in 0u16..1000, body in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
             let reply = Reply { status, headers: HeaderMap::new(), body: Bytes::from(body) };
             let read = with_wish(|wish| read(wish, &reply));
             prop_assert!(read.is_ok() || read.is_err());

@@ -169,6 +169,13 @@ async fn what_is_not_kept_is_written_again() {
 }
 
 #[tokio::test]
+async fn words_are_kept_on_a_route_that_keeps_no_pictures() {
+    let world = world(&["stability/core"], "", "    cache: false\n").await;
+    assert_eq!([word(&world.draw(ask("a fox")).await), word(&world.draw(ask("a fox")).await)], ["written", "cached"]);
+    assert_eq!((world.bill(Name::Anthropic).calls, world.bill(Name::Stability).calls), (1, 2));
+}
+
+#[tokio::test]
 async fn who_wants_nothing_stored_leaves_no_words_behind_and_takes_none() {
     let world = world(&["stability/core"], "", "").await;
     let private = [("cache-control", "no-store")];
@@ -224,6 +231,32 @@ async fn a_threshold_that_words_and_picture_do_not_fit_under_keeps_the_picture()
     let answer = wide.draw(ask_with("a red fox", json!({"n": 2}))).await;
     assert_eq!((word(&answer), wide.bill(Name::Stability).pictures), ("written", 2));
     assert!(cost(&answer) < "0.083".parse().unwrap() && cost(&answer) == wide.invoiced());
+}
+
+#[tokio::test]
+async fn words_do_not_push_a_dearer_offer_out_of_its_place() {
+    let limit = "    price: {max_usd_per_request: 0.061}\n";
+    let config = config(&["openai/gpt-image-2", "stability/core"], "", limit)
+        .replace("gpt-image-2: {price: 0.04}", "gpt-image-2: {price: 0.06}");
+    let world = World::new(&config).await;
+    let answer = world.draw(ask("a red fox")).await;
+    assert_eq!((word(&answer), answer.header("x-easel-served-by")), ("over_price", "openai/gpt-image-2=1"));
+    // Where only the cheaper one can draw, the limit leaves room enough.
+    let seeded = world.draw(ask_with("a red fox", json!({"seed": 7}))).await;
+    assert_eq!((word(&seeded), seeded.header("x-easel-served-by")), ("written", "stability/core=1"));
+}
+
+#[tokio::test]
+async fn what_the_words_cost_counts_when_a_lost_picture_is_to_be_bought_again() {
+    let world = world(&["stability/core"], "", "    price: {max_usd_per_request: 0.08}\n").await;
+    world.set(Name::Stability, |vendor| vendor.mode = Mode::Truncated);
+    let answer = world.draw(ask("a red fox")).await;
+    assert_eq!((word(&answer), answer.header("x-easel-attempts")), ("written", "1"), "{}", answer.text());
+    assert!(world.invoiced() < "0.08".parse().unwrap() && world.spent() == world.invoiced());
+    // Without the words the second picture is within the limit.
+    world.set(Name::Anthropic, |vendor| vendor.mode = Mode::Down500);
+    let answer = world.draw(ask("a red hen")).await;
+    assert_eq!((word(&answer), answer.header("x-easel-attempts")), ("server_error", "2"), "{}", answer.text());
 }
 
 #[tokio::test]

@@ -102,6 +102,10 @@ fn provider(
         only_for(checker, at.key("model_family"), kind, &[AZURE], "`model_family`");
     }
     let writes = kind.is_some_and(|kind| kind.name == ANTHROPIC);
+    if writes && at.key("download_hosts").is_given() {
+        let what = "`download_hosts` means nothing to a provider that draws nothing";
+        checker.report(at.key("download_hosts"), what, "delete it".to_owned());
+    }
     let (models, writers) = match writes {
         true => (BTreeMap::new(), writers::writers(checker, written_models, at.key("models"), markup_ppm)),
         false => (models(checker, written_models, at.key("models"), markup_ppm), BTreeMap::new()),

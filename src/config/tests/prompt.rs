@@ -129,4 +129,8 @@ fn what_only_pictures_have_is_no_part_of_a_model_that_writes() {
     let told = told(&model, "    offers: [a/m]\n");
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].ends_with("`max_n` means nothing to a model that draws nothing | delete it"), "{told:?}");
+    let text =
+        config(PRICED, "    offers: [a/m]\n").replace("kind: anthropic", "kind: anthropic, download_hosts: [x.y]");
+    let told = problems(&text);
+    assert!(told[0].contains("`download_hosts` means nothing to a provider that draws nothing"), "{told:?}");
 }
