@@ -73,9 +73,8 @@ impl Words {
         key: &'w Key,
         now: Instant,
     ) -> impl Future<Output = Result<Arc<str>, Turn<'w>>> + use<'w> {
-        if self.entries.peek(key).is_some_and(|entry| entry.expires <= now) {
-            self.entries.remove(key);
-        }
+        // In one step, or somebody else's turn could be taken away in between.
+        self.entries.remove_if(key, |entry| entry.expires <= now);
         let found = self.entries.get_value_or_guard_async(key);
         found.map(|found| found.map(|entry| entry.words).map_err(Turn))
     }
