@@ -18,6 +18,8 @@ pub struct Abilities {
     pub prompt_chars: usize,
     /// Which sizes it draws.
     pub sizes: Sizes,
+    /// Resolutions that are asked for by a word and charged by it, sorted by size; empty where there are none.
+    pub tiers: Vec<Tier>,
     /// File formats that can be asked for; empty when the model takes no such wish.
     pub formats: Vec<Format>,
     /// Quality words it understands; others are dropped and told.
@@ -32,6 +34,8 @@ pub struct Abilities {
     pub compression: bool,
     /// Takes DALL-E's style words.
     pub style: bool,
+    /// Shows unfinished pictures while it draws.
+    pub partials: bool,
     /// Draws from a prompt alone.
     pub generate: bool,
     /// Changes pictures it is given; `None` cannot.
@@ -45,8 +49,19 @@ pub struct Edits {
     pub images: u8,
     /// Takes a mask.
     pub mask: bool,
+    /// Changes nothing without one.
+    pub needs_mask: bool,
     /// Draws in the first picture's own size, whatever is asked.
     pub keeps_size: bool,
+    /// Bytes of all the pictures together.
+    pub bytes: usize,
+}
+
+impl Edits {
+    /// So many pictures of any weight, without a mask, for a picture of any size.
+    pub const fn up_to(images: u8) -> Edits {
+        Edits { images, mask: false, needs_mask: false, keeps_size: false, bytes: usize::MAX }
+    }
 }
 
 /// The sizes a model draws.
@@ -65,6 +80,30 @@ pub enum Sizes {
         /// Pixels of a picture, roughly.
         pixels: u64,
     },
+}
+
+/// A resolution by its vendor's word for it.
+///
+/// Pictures of every shape have about as many pixels as the square has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tier {
+    /// The word.
+    pub word: &'static str,
+    /// The side of the square.
+    pub side: u32,
+}
+
+impl Tier {
+    /// The square, which stands for the tier in a price table.
+    pub fn square(self) -> Size {
+        Size::new(self.side, self.side)
+    }
+
+    /// Whether a picture of this tier has the pixels of `asked`. Google draws up to 2.6% more than the square has
+    /// (1K in 4:3 is 1200x896), so that much more is still the same tier.
+    fn covers(self, asked: Size) -> bool {
+        asked.pixels().saturating_mul(100) <= self.square().pixels().saturating_mul(103)
+    }
 }
 
 /// Bounds of a model that draws free sizes.
@@ -157,8 +196,15 @@ pub enum Unable {
         /// Pictures it takes.
         limit: u8,
     },
+    /// Takes fewer bytes of pictures at once.
+    ImageBytes {
+        /// Bytes it takes.
+        limit: usize,
+    },
     /// Takes no mask.
     Mask,
+    /// Changes nothing without a mask.
+    MaskMissing,
 }
 
 impl Unable {
@@ -174,7 +220,9 @@ impl Unable {
             Unable::Generate => "generate",
             Unable::Edit => "edit",
             Unable::Images { .. } => "too_many_images",
+            Unable::ImageBytes { .. } => "images_too_large",
             Unable::Mask => "mask",
+            Unable::MaskMissing => "mask_missing",
         }
     }
 
@@ -188,8 +236,8 @@ impl Unable {
             Unable::Background => "background",
             Unable::OutputFormat => "output_format",
             Unable::Generate | Unable::Edit => "model",
-            Unable::Images { .. } => "image",
-            Unable::Mask => "mask",
+            Unable::Images { .. } | Unable::ImageBytes { .. } => "image",
+            Unable::Mask | Unable::MaskMissing => "mask",
         }
     }
 }
@@ -203,15 +251,29 @@ pub struct Bend {
     pub strict: bool,
 }
 
+/// What a model with tiers draws when it is told none: 1K, or the smallest that is not smaller (PROVIDERS.md 4.2).
+const USUAL: Size = Size::new(1024, 1024);
+
 /// A request as one model will be asked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fitted {
     /// The size to ask for.
     pub frame: Frame,
+    /// The resolution to ask for, where the model has tiers; its usual one when no size was asked.
+    pub tier: Option<Tier>,
     /// The quality to ask for.
     pub quality: Option<Quality>,
+    /// Unfinished pictures to ask for. Fewer than wished are no change worth telling: there may always be fewer.
+    pub partials: u8,
     /// What was changed.
     pub adjusted: Vec<Adjustment>,
+}
+
+impl Fitted {
+    /// The size that prices the picture before it is drawn; `None` when only the model knows.
+    pub fn priced(&self) -> Option<Size> {
+        self.tier.map(Tier::square).or_else(|| self.frame.nominal())
+    }
 }
 
 impl Abilities {
@@ -231,7 +293,14 @@ impl Abilities {
         if request.style.is_some() && !self.style {
             adjusted.push(Adjustment::Dropped("style"));
         }
-        Ok(Fitted { frame, quality, adjusted })
+        let tier = self.covering(frame.nominal().unwrap_or(USUAL));
+        let partials = if self.partials { request.partial_images } else { 0 };
+        Ok(Fitted { frame, tier, quality, partials, adjusted })
+    }
+
+    /// The smallest tier that covers `asked`, else the largest.
+    fn covering(&self, asked: Size) -> Option<Tier> {
+        self.tiers.iter().find(|tier| tier.covers(asked)).or_else(|| self.tiers.last()).copied()
     }
 
     /// The size to ask for, and what changed.
@@ -258,7 +327,13 @@ impl Abilities {
         if edit.images.len() > usize::from(able.images) {
             return Err(Unable::Images { limit: able.images });
         }
-        if edit.mask.is_some() && !able.mask { Err(Unable::Mask) } else { Ok(()) }
+        let bytes = edit.images.iter().fold(0, |sum: usize, image| sum.saturating_add(image.bytes.len()));
+        match edit.mask {
+            _ if bytes > able.bytes => Err(Unable::ImageBytes { limit: able.bytes }),
+            Some(_) if !able.mask => Err(Unable::Mask),
+            None if able.needs_mask => Err(Unable::MaskMissing),
+            _ => Ok(()),
+        }
     }
 
     fn check_wishes(&self, request: &ImageRequest) -> Result<(), Unable> {
@@ -392,9 +467,34 @@ mod tests {
         sizes.fit(asked.parse().unwrap(), bend).map(|(frame, change)| (frame, change.map(|c| c.to_string())))
     }
 
+    #[test]
+    fn the_smallest_tier_with_the_pixels_is_asked_for_and_its_square_prices_the_picture() {
+        let tier = |word, side| Tier { word, side };
+        let able = Abilities { tiers: vec![tier("1K", 1024), tier("2K", 2048)], ..plain() };
+        let fit = |body: &str| able.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), BEND).unwrap();
+        for (size, word, priced) in [
+            ("512x512", "1K", 1024),
+            ("1280x720", "1K", 1024),
+            ("1376x768", "1K", 1024),
+            ("1584x672", "1K", 1024),
+            ("1056x1056", "2K", 2048),
+            ("1536x1024", "2K", 2048),
+            ("8192x8192", "2K", 2048),
+            ("auto", "1K", 1024),
+        ] {
+            let fitted = fit(&format!(r#"{{"prompt":"x","size":"{size}"}}"#));
+            assert_eq!(fitted.tier.map(|tier| tier.word), Some(word), "{size}");
+            assert_eq!(fitted.priced(), Some(Size::new(priced, priced)), "{size}");
+        }
+        let without = plain().fit(&ImageRequest::from_json(br#"{"prompt":"x","size":"1280x720"}"#).unwrap(), BEND);
+        assert_eq!(without.unwrap().priced(), Some(Size::new(1280, 720)));
+    }
+
     /// A model that draws from a prompt and takes no wish.
     fn plain() -> Abilities {
         Abilities {
+            tiers: Vec::new(),
+            partials: false,
             max_n: 1,
             prompt_chars: 10,
             sizes: Sizes::Any,
@@ -478,14 +578,31 @@ mod tests {
         let mask = Mask { clear: input(64), white: Default::default() };
         request.edit = Some(Edit { images: vec![input(64), input(32)], mask: Some(mask), fidelity: None });
         assert_eq!(able.fit(&request, BEND), Err(Unable::Edit));
-        able.edit = Some(Edits { images: 1, mask: false, keeps_size: true });
+        able.edit = Some(Edits { keeps_size: true, ..Edits::up_to(1) });
         assert_eq!(able.fit(&request, BEND), Err(Unable::Images { limit: 1 }));
-        able.edit = Some(Edits { images: 2, mask: false, keeps_size: true });
+        able.edit = Some(Edits { keeps_size: true, ..Edits::up_to(2) });
         assert_eq!(able.fit(&request, BEND), Err(Unable::Mask));
-        able.edit = Some(Edits { images: 2, mask: true, keeps_size: true });
+        able.edit = Some(Edits { mask: true, keeps_size: true, ..Edits::up_to(2) });
         let fitted = able.fit(&request, BEND).unwrap();
         assert_eq!(fitted.frame, Frame::Pixels(Size::new(64, 64)));
         assert_eq!(fitted.adjusted[0].to_string(), "size 512x512 -> 64x64");
         assert_eq!(able.fit(&request, STRICT), Err(Unable::Size));
+    }
+
+    #[test]
+    fn a_model_that_needs_a_mask_is_unable_without_one_and_pictures_have_a_weight_in_all() {
+        use crate::request::{Input, Mask};
+        let input = |bytes: usize| Input::new(vec![0; bytes].into(), Format::Png, Size::new(64, 64));
+        let edits = Edits { mask: true, needs_mask: true, bytes: 10, ..Edits::up_to(2) };
+        let able = Abilities { edit: Some(edits), ..plain() };
+        let mut request = ImageRequest::from_json(br#"{"prompt":"a hat"}"#).unwrap();
+        assert!(able.fit(&request, BEND).is_ok(), "drawn from words, there is nothing to mask");
+        request.edit = Some(Edit { images: vec![input(5), input(5)], mask: None, fidelity: None });
+        assert_eq!(able.fit(&request, BEND), Err(Unable::MaskMissing));
+        let mask = Some(Mask { clear: input(64), white: Default::default() });
+        request.edit = Some(Edit { images: vec![input(5), input(5)], mask: mask.clone(), fidelity: None });
+        assert!(able.fit(&request, BEND).is_ok());
+        request.edit = Some(Edit { images: vec![input(5), input(6)], mask, fidelity: None });
+        assert_eq!(able.fit(&request, BEND), Err(Unable::ImageBytes { limit: 10 }));
     }
 }

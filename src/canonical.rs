@@ -2,7 +2,7 @@
 //!
 //! A [`Canonical`] holds everything that decides which picture is right: tenant, route, prompt, size, quality and the
 //! rest. Provider and model are not in it unless the caller pinned them, so a picture drawn by one provider answers
-//! for another. How many pictures are wanted and how they are delivered (url or base64) are not part of the meaning.
+//! for another. How many pictures are wanted and how they are delivered (url, base64, stream) are not part of the meaning.
 //!
 //! The key is XXH3-128 with a secret seed; it only finds candidates. XXH3 is not collision-resistant, so whoever finds
 //! an entry must compare the whole [`Canonical::bytes`] before serving it.
@@ -56,6 +56,8 @@ impl Canonical {
             complexity,
             seed: drawing_seed,
             user: _,
+            stream: _,
+            partial_images: _,
             edit,
         } = request;
         let mut bytes = Writer(vec![LAYOUT]);

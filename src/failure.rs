@@ -79,12 +79,15 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// Pictures the provider charges for although it delivered none of them.
     pub billed: u8,
+    /// The vendor's own word on how a job it had taken on came to its end. Asking again would change nothing, and
+    /// `billed` is all that it costs.
+    pub ended: bool,
 }
 
 impl Failure {
     /// A failure nothing is billed for.
     pub fn new(class: Class, message: impl Into<String>) -> Failure {
-        Failure { class, message: message.into(), param: None, retry_after: None, billed: 0 }
+        Failure { class, message: message.into(), param: None, retry_after: None, billed: 0, ended: false }
     }
 
     /// The same failure with the provider's waiting time.
@@ -102,6 +105,12 @@ impl Failure {
     /// The same failure with pictures that are charged all the same.
     pub fn with_billed(mut self, billed: u8) -> Failure {
         self.billed = billed;
+        self
+    }
+
+    /// The same failure as the end of a job.
+    pub fn at_the_end(mut self) -> Failure {
+        self.ended = true;
         self
     }
 }

@@ -17,8 +17,8 @@ pub enum Kind {
     Lost,
     /// Prompts rewritten before they were drawn, those that came to nothing included. No pictures.
     Enrichment,
-    /// Calls that were sent and never answered: nobody knows whether they were carried out and charged. Not part of
-    /// what was spent.
+    /// Calls that were sent and never answered, and jobs that were taken on and lost: nobody knows whether they were
+    /// carried out and charged. Not part of what was spent.
     Uncertain,
 }
 

@@ -15,7 +15,7 @@
 //! 2  provider/         each image API as two pure functions
 //! 1  cache/ admission breaker ledger metrics routing signing
 //!                      decisions and records; the time comes in as an argument
-//! 0  error failure money secret image mask request canonical abilities pricing config/
+//! 0  error failure money secret pem image mask request canonical abilities pricing config/
 //!                      words that everyone shares
 //! ```
 //!
@@ -57,7 +57,7 @@
 //! ";
 //! let gateway = Gateway::new(reload::check("easel.yaml", config, &Os)?)?;
 //! let request = ImageRequest::from_json(br#"{"prompt": "a red fox"}"#)?;
-//! let ask = Ask { request, tenant: "default".to_owned(), cache: CacheWish::Use };
+//! let ask = Ask { request, tenant: "default".to_owned(), cache: CacheWish::Use, stage: None };
 //! let outcome = gateway.serve(&gateway.live(), ask, |_header| None).await;
 //! assert_eq!(outcome.word(), "price_limit");
 //! # Ok(())
@@ -74,6 +74,7 @@ pub mod failure;
 pub mod image;
 pub mod mask;
 pub mod money;
+pub mod pem;
 pub mod pricing;
 pub mod request;
 pub mod secret;

@@ -25,8 +25,8 @@ enum Command {
     Serve(cli::serve::Args),
     /// Say everything that is wrong with a config, or that nothing is.
     Check(cli::check::Args),
-    /// Print the config's JSON Schema, for editors.
-    Schema,
+    /// Print the config's JSON Schema, for editors, or a preset.
+    Schema(cli::schema::Args),
     /// Run local providers that speak the real wire formats and charge pretend money.
     Sandbox(cli::sandbox::Args),
     /// Show the whole story without any key: sandbox, gateway, a first picture, a cached one, a failing provider.
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     match command {
         Command::Serve(args) => cli::serve::run(args),
         Command::Check(args) => cli::check::run(args),
-        Command::Schema => cli::schema::run(),
+        Command::Schema(args) => cli::schema::run(args),
         Command::Sandbox(args) => cli::sandbox::run(args),
         Command::Demo(args) => cli::demo::run(args),
     }

@@ -187,7 +187,7 @@ fn spend_counters() -> Result<CounterVec, prometheus::Error> {
 }
 
 fn unsure_counters() -> Result<CounterVec, prometheus::Error> {
-    let help = "Estimated dollars of calls that were sent and never answered.";
+    let help = "Dollars, as noted or estimated, of calls that were never answered and jobs that were lost.";
     CounterVec::new(opts("possibly_billed_usd_total", help), &["provider", "model"])
 }
 

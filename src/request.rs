@@ -15,120 +15,16 @@ use crate::error::{Error, Kind};
 use crate::image::{Format, Size};
 
 mod edit;
+mod words;
 
 pub use edit::FormField;
+pub use words::{Background, Complexity, Fidelity, Moderation, Quality, ResponseFormat, Style};
 
 /// The longest prompt any model reads, in characters (OpenAI's GPT image models; PROVIDERS.md 1.1).
 pub const PROMPT_MAX_CHARS: usize = 32_000;
 
 /// Pictures one request may ask for.
 pub const N_MAX: u8 = 10;
-
-/// A closed set of words, as the wire spells them.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$vdoc])* $variant),+ }
-
-        impl $name {
-            /// Every member, in the order error messages list them.
-            pub const ALL: &'static [$name] = &[$($name::$variant),+];
-
-            /// The word on the wire.
-            pub fn word(self) -> &'static str {
-                match self { $($name::$variant => $word),+ }
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = ();
-            fn from_str(text: &str) -> Result<$name, ()> {
-                match text { $($word => Ok($name::$variant),)+ _ => Err(()) }
-            }
-        }
-    };
-}
-
-words! {
-    /// How much effort a picture gets. `auto` is expressed by absence.
-    Quality {
-        /// GPT image models' cheapest.
-        Low = "low",
-        /// GPT image models' middle.
-        Medium = "medium",
-        /// GPT image models' best of the classic three.
-        High = "high",
-        /// Added with gpt-image-2.5.
-        Xhigh = "xhigh",
-        /// Added with gpt-image-2.5.
-        Max = "max",
-        /// DALL-E's ordinary quality.
-        Standard = "standard",
-        /// DALL-E 3's better quality.
-        Hd = "hd",
-    }
-}
-
-words! {
-    /// What is behind the subject.
-    Background {
-        /// An alpha channel.
-        Transparent = "transparent",
-        /// No alpha channel.
-        Opaque = "opaque",
-    }
-}
-
-words! {
-    /// How strict the provider's own content filter is.
-    Moderation {
-        /// The provider's less restrictive filter.
-        Low = "low",
-    }
-}
-
-words! {
-    /// DALL-E 3's style.
-    Style {
-        /// Hyper-real and dramatic.
-        Vivid = "vivid",
-        /// Natural.
-        Natural = "natural",
-    }
-}
-
-words! {
-    /// gpt-image-2.6's scene complexity.
-    Complexity {
-        /// Few elements.
-        Low = "low",
-        /// Some elements.
-        Medium = "medium",
-        /// The model's default.
-        High = "high",
-    }
-}
-
-words! {
-    /// How the client wants its pictures.
-    ResponseFormat {
-        /// A signed link to Easel's own copy.
-        Url = "url",
-        /// Base64 in the answer.
-        B64Json = "b64_json",
-    }
-}
-
-words! {
-    /// How closely an edit keeps to its input pictures.
-    Fidelity {
-        /// Faces and marks are kept.
-        High = "high",
-        /// The model's ordinary effort.
-        Low = "low",
-    }
-}
 
 /// A picture the caller sent, checked: its bytes are a whole PNG, JPEG or WebP file of this size.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,6 +101,10 @@ pub struct ImageRequest {
     pub seed: Option<u32>,
     /// The caller's own end-user name, handed to providers that take one.
     pub user: Option<String>,
+    /// The answer as a stream of events.
+    pub stream: bool,
+    /// Unfinished versions of each picture to be shown in the stream, 0 to 3; 0 without a stream.
+    pub partial_images: u8,
     /// What an edit starts from; `None` draws from the prompt alone.
     pub edit: Option<Edit>,
 }
@@ -256,7 +156,7 @@ impl Fields {
         if let Some(stranger) = self.0.keys().find(|key| !known.contains(&key.as_str())) {
             return Err(unknown(stranger, known));
         }
-        self.refuse_streaming()?;
+        let (stream, partial_images) = self.stream()?;
         Ok(ImageRequest {
             prompt: self.prompt("prompt")?.ok_or_else(|| missing("prompt", "send a string that says what to draw"))?,
             negative_prompt: self.prompt("negative_prompt")?,
@@ -275,6 +175,8 @@ impl Fields {
             complexity: self.word("complexity", Complexity::ALL, Complexity::word)?,
             seed: self.whole("seed", 0, u64::from(u32::MAX))?.map(|seed| seed as u32),
             user: self.name("user")?,
+            stream,
+            partial_images,
             edit: None,
         })
     }
@@ -283,17 +185,20 @@ impl Fields {
         self.0.get(field).filter(|value| !value.is_null())
     }
 
-    /// Streaming answers are not built yet; saying so beats ignoring the wish.
-    fn refuse_streaming(&self) -> Result<(), Error> {
-        match self.get("stream") {
-            None | Some(Value::Bool(false)) => {}
-            Some(Value::Bool(true)) => {
-                return Err(Error::invalid("stream", "'stream' is not supported yet: send false or leave it out.")
-                    .with_code("unsupported_parameter"));
-            }
+    /// Whether the answer is to be streamed, and with how many partial pictures. A stream carries base64 alone.
+    fn stream(&self) -> Result<(bool, u8), Error> {
+        let stream = match self.get("stream") {
+            None => false,
+            Some(Value::Bool(stream)) => *stream,
             Some(other) => return Err(wrong_type("stream", "true or false", other)),
+        };
+        let partial_images = self.whole("partial_images", 0, 3)?.map_or(0, |count| count as u8);
+        if stream && self.text("response_format")? == Some("url") {
+            let message = "A stream carries base64: leave 'response_format' out, or 'stream'.";
+            return Err(Error::invalid("response_format", message).with_code("unsupported_value"));
         }
-        self.whole("partial_images", 0, 3).map(|_| ())
+        // OpenAI's schema allows the number without a stream, where it means nothing.
+        Ok((stream, if stream { partial_images } else { 0 }))
     }
 
     fn text(&self, field: &'static str) -> Result<Option<&str>, Error> {
@@ -479,7 +384,9 @@ mod tests {
             (r#"{"prompt":"x","quality":"best"}"#, "quality"),
             (r#"{"prompt":"x","output_compression":101}"#, "output_compression"),
             (r#"{"prompt":"x","seed":-1}"#, "seed"),
-            (r#"{"prompt":"x","stream":true}"#, "stream"),
+            (r#"{"prompt":"x","stream":1}"#, "stream"),
+            (r#"{"prompt":"x","stream":true,"partial_images":4}"#, "partial_images"),
+            (r#"{"prompt":"x","stream":true,"response_format":"url"}"#, "response_format"),
             (r#"{"prompt":"x","partial_images":4}"#, "partial_images"),
             (r#"{"prompt":"x","model":""}"#, "model"),
             (r#"{"prompt":"x","sise":"1x1"}"#, "sise"),

@@ -110,7 +110,11 @@ pub fn appraise(
             continue;
         }
         match candidate(route, offer, abilities, request) {
-            Ok((fitted, usd)) => able.push(Candidate { offer: index, fitted, max_n: abilities.max_n.max(1), usd }),
+            Ok((fitted, usd)) => {
+                // No document says which of several pictures an unfinished one belongs to.
+                let max_n = if fitted.partials > 0 { 1 } else { abilities.max_n.max(1) };
+                able.push(Candidate { offer: index, fitted, max_n, usd });
+            }
             Err(skip) => skipped.push((index, skip)),
         }
     }
@@ -125,7 +129,7 @@ fn candidate(
 ) -> Result<(Fitted, Usd), Skip> {
     let fitted = abilities.fit(request, route.bend).map_err(Skip::Unable)?;
     let price = &offer.model.price;
-    let usd = price.per_picture(request, fitted.frame.nominal(), fitted.quality).ok_or(Skip::Unpriced)?;
+    let usd = price.per_picture(request, fitted.priced(), fitted.quality).ok_or(Skip::Unpriced)?;
     let limits = [route.max_usd_per_image, offer.max_usd_per_image];
     match limits.into_iter().flatten().min() {
         Some(limit) if usd > limit => Err(Skip::OverPrice { usd, limit }),

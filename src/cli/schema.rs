@@ -1,11 +1,25 @@
-//! `easel schema`: the config's JSON Schema, for editors.
+//! `easel schema`: the config's JSON Schema, for editors; or what a preset stands for, to read or to copy.
 
 use std::process::ExitCode;
 
+use clap::Parser;
+use easel::config;
+
 use crate::cli;
 
-/// Prints the schema.
-pub fn run() -> ExitCode {
-    cli::say(format!("{:#}", easel::config::schema()));
+/// Arguments of `easel schema`.
+#[derive(Parser)]
+pub struct Args {
+    /// Print this preset of `kind: openai_compatible` as YAML instead.
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(config::presets()))]
+    preset: Option<String>,
+}
+
+/// Prints the schema or the preset.
+pub fn run(args: Args) -> ExitCode {
+    match args.preset.as_deref().and_then(config::preset) {
+        Some(yaml) => cli::say(yaml.trim_end()),
+        None => cli::say(format!("{:#}", config::schema())),
+    }
     ExitCode::SUCCESS
 }

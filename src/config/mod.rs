@@ -1,7 +1,7 @@
 //! From YAML text to a [`plan::Plan`], or to a list of everything that is wrong with it.
 //!
-//! The text passes through five rooms: `tree` reads YAML and remembers where everything stood, `expand` fills in
-//! `${NAME}`, `shape` compares it with the JSON Schema of `file` (the YAML exactly as written), `check` turns that into
+//! The text passes through six rooms: `tree` reads YAML and remembers where everything stood, `expand` fills in
+//! `${NAME}`, `fill` adds presets and defaults, `shape` compares it with the JSON Schema of `file` (the YAML exactly as written), `check` turns that into
 //! the plan, and `report` prints problems. Each room notes all it can find and leaves out what it could not read, so
 //! that the next one still sees the rest. Nothing here reads a file or the environment; both are handed in.
 
@@ -10,9 +10,11 @@ use std::path::Path;
 mod check;
 mod expand;
 mod file;
+mod fill;
 mod mask;
 mod place;
 pub mod plan;
+mod presets;
 mod report;
 mod shape;
 mod suggest;
@@ -71,6 +73,7 @@ pub fn load(source: &Source<'_>, kinds: &[Kind], lookup: &dyn Lookup) -> Result<
     // From here on only the masked text is quoted, so no later room can print a key that stands in the file.
     let text = mask::values(source.text, &tree);
     expand::expand(&mut tree, &text, lookup, &mut findings);
+    fill::fill(&mut tree);
     let plan = match shape::read(&mut tree, &text, &mut findings) {
         Some(file) => check::check(&file, place::Place::root(&text, &tree), kinds, &mut findings),
         None => None,
@@ -90,6 +93,16 @@ pub fn load(source: &Source<'_>, kinds: &[Kind], lookup: &dyn Lookup) -> Result<
 /// The JSON Schema (draft 2020-12) of the config file, for editors and for `easel schema`.
 pub fn schema() -> serde_json::Value {
     shape::SCHEMA.clone()
+}
+
+/// The names of the presets.
+pub fn presets() -> impl Iterator<Item = &'static str> {
+    presets::ALL.iter().map(|(name, _)| *name)
+}
+
+/// A preset as YAML, for `easel schema --preset`.
+pub fn preset(name: &str) -> Option<&'static str> {
+    presets::text(name)
 }
 
 #[cfg(test)]

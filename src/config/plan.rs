@@ -3,7 +3,7 @@
 //! Everything here is resolved: names exist, units are applied, secrets are read and hidden. It is built only by
 //! `config::load`, shared as one `Arc`, and replaced as a whole on reload.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,10 @@ use crate::money::Usd;
 use crate::pricing::{Price, TokenPrice};
 use crate::request::Quality;
 use crate::secret::Secret;
+
+mod dialect;
+
+pub use dialect::{AskAt, CostUnit, Dialect, Poll, SizeFormat};
 
 /// A whole config, ready to run.
 #[derive(Clone, Debug)]
@@ -76,6 +80,8 @@ pub struct Limits {
     pub in_flight: usize,
     /// How long a client may take to send its request body.
     pub body_timeout: Duration,
+    /// After so long a silence a streamed answer sends a comment, so that nobody on the way gives it up.
+    pub heartbeat: Duration,
 }
 
 /// The cache's bounds.
@@ -228,69 +234,35 @@ pub struct AbilityOverrides {
     pub seed: Option<bool>,
     /// Takes a negative prompt.
     pub negative_prompt: Option<bool>,
+    /// Qualities it knows.
+    pub qualities: Option<Vec<Quality>>,
+    /// Draws an alpha channel on request.
+    pub transparent: Option<bool>,
+    /// Takes a compression level.
+    pub compression: Option<bool>,
+    /// Takes a style.
+    pub style: Option<bool>,
+    /// Draws from a prompt alone.
+    pub generate: Option<bool>,
+    /// Changes pictures.
+    pub edit: Option<EditOverride>,
 }
 
-/// How an OpenAI-compatible server differs from OpenAI (PROVIDERS.md 8.5).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Dialect {
-    /// Path of the generation endpoint below `base_url`.
-    pub path: String,
-    /// Path of the endpoint that changes pictures; `None` when the server has none.
-    pub edit_path: Option<String>,
-    /// Header that carries the key, and what stands before it (`authorization`, `Bearer `).
-    pub auth: (String, String),
-    /// Our field name -> theirs.
-    pub rename: BTreeMap<String, String>,
-    /// Fields never sent.
-    pub drop: BTreeSet<String>,
-    /// Fields always sent, in their words.
-    pub constants: BTreeMap<String, Value>,
-    /// How a size is written.
-    pub size: SizeFormat,
-    /// What `response_format: b64_json` is called there; `None` sends no such field.
-    pub response_format: Option<String>,
-    /// Where the list of pictures is in the answer, dots between keys (`data`, `output.results`).
-    pub list: String,
-    /// The key of base64 in a list item; an item that is a bare string is taken as it is.
-    pub base64: String,
-    /// The key of a link in a list item.
-    pub url: String,
-    /// Response header with the price of the call in dollars, such as `x-litellm-response-cost`.
-    pub cost_header: Option<String>,
-}
-
-impl Default for Dialect {
-    fn default() -> Dialect {
-        Dialect {
-            path: "images/generations".to_owned(),
-            edit_path: None,
-            auth: ("authorization".to_owned(), "Bearer ".to_owned()),
-            rename: BTreeMap::new(),
-            drop: BTreeSet::new(),
-            constants: BTreeMap::new(),
-            size: SizeFormat::WidthXHeight,
-            response_format: Some("b64_json".to_owned()),
-            list: "data".to_owned(),
-            base64: "b64_json".to_owned(),
-            url: "url".to_owned(),
-            cost_header: None,
-        }
-    }
-}
-
-/// How a vendor writes a size.
+/// What the config says of a model's way to change pictures. It can only take away: pictures that a kind has no way to
+/// send would be left out unnoticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SizeFormat {
-    /// `"size": "1024x1024"`.
-    WidthXHeight,
-    /// `"size": "1024*1024"`.
-    WidthStarHeight,
-    /// `"width": 1024, "height": 1024`.
-    TwoFields,
-    /// `"aspect_ratio": "1:1"`.
-    AspectRatio,
-    /// Not sent.
-    Omit,
+pub enum EditOverride {
+    /// It changes none.
+    Never,
+    /// It does, within these bounds; absent ones keep the kind's.
+    Within {
+        /// Pictures at once.
+        images: Option<u8>,
+        /// Takes a mask.
+        mask: Option<bool>,
+        /// Draws in the first picture's own size.
+        keeps_size: Option<bool>,
+    },
 }
 
 /// Which requests go where, and under what conditions.

@@ -245,6 +245,7 @@ impl<'s> Wanted<'s> {
             Some("usd") => "an amount of dollars",
             Some("size") => "a size",
             Some("percent") => "a percentage",
+            Some("ratio") => "a shape",
             _ => "a text",
         };
         let choice = self.choice.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");

@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::plan::{Credentials, ModelPattern, OnDeadline, Plan, RouteCache, SizeFormat, Via};
-use super::{Kind, Lookup, Problems, Source, load, schema};
+use super::plan::{
+    AbilityOverrides, AskAt, CostUnit, Credentials, EditOverride, ModelPattern, OnDeadline, Plan, RouteCache,
+    SizeFormat, Via,
+};
+use super::{Kind, Lookup, Problems, Source, load, preset, presets, schema};
 use crate::abilities::Sizes;
-use crate::image::Size;
+use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::pricing::{Addon, Table, TokenPrice};
 use crate::request::Quality;
+use crate::secret::Secret;
 
 mod prompt;
 
@@ -285,7 +289,7 @@ fn every_part_of_the_reference_arrives_in_the_plan() {
     assert_eq!(janus.models["janus-pro-7b"].abilities.sizes, Some(Sizes::Any));
     let dialect = &janus.account.dialect;
     assert_eq!(dialect.auth, ("authorization".to_owned(), "Bearer ".to_owned()));
-    assert_eq!(dialect.rename["negative_prompt"], "negative");
+    assert_eq!(dialect.rename["negative_prompt"], "input.negative");
     assert_eq!(dialect.constants["guidance"], 4.5);
     assert_eq!(dialect.size, SizeFormat::WidthXHeight);
     assert_eq!(dialect.cost_header.as_deref(), Some("x-litellm-response-cost"));
@@ -673,6 +677,169 @@ fn a_dialect_is_checked_word_by_word() {
     assert_eq!(read("path: /generate, size: W*H").path, "generate");
     assert_eq!(read("edit_path: /edit, rename: {image: input}").edit_path.as_deref(), Some("edit"));
     assert_eq!(read("size: W*H").edit_path, None);
+    assert_eq!(wrong("headers: {authorization: x}"), ["Easel writes the header authorization by itself"]);
+    assert_eq!(wrong("auth_header: x-key, headers: {X-Key: x}"), ["Easel writes the header x-key by itself"]);
+    assert_eq!(wrong("headers: {x y: x}"), ["`x y` is not the name of a header"]);
+    assert_eq!(read("headers: {X-Project: p}").headers, [("x-project".to_owned(), Secret::new("p"))]);
+    assert_eq!(wrong("cost_unit: cents"), ["nothing says where the price of a call is told"]);
+    let cost = read("cost_at: usage.cost., cost_unit: cents");
+    assert_eq!((cost.cost_at.as_deref(), cost.cost_unit), (Some("usage.cost"), CostUnit::Cents));
+}
+
+#[test]
+fn a_job_is_asked_about_by_its_id_or_at_its_address() {
+    let base = "base_url: https://a.example/v1";
+    let poll = |poll: &str| read(&compatible(&format!("{base}, dialect: {{poll: {{{poll}}}}}"), ""));
+    let good = |text: &str| poll(text).unwrap().providers["a"].account.dialect.poll.clone().unwrap();
+    let by_id = good("id: job.id, path: '/jobs/{id}', done: [ok]");
+    assert_eq!(by_id.at, AskAt::Path { id: "job.id".to_owned(), path: "jobs/{id}".to_owned() });
+    assert_eq!((by_id.status.as_str(), by_id.every), ("status", Duration::from_secs(1)));
+    let by_url = good("url: urls.get, hosts: ['*.A.example'], status: state, done: [ok], failed: [no], every: 250ms");
+    assert_eq!(by_url.at, AskAt::Url { url: "urls.get".to_owned(), hosts: vec!["*.a.example".to_owned()] });
+    assert_eq!((by_url.status.as_str(), by_url.every), ("state", Duration::from_millis(250)));
+    for (text, what) in [
+        ("id: job.id, path: 'jobs/{id}'", "nothing says when a job is done"),
+        ("id: job.id, done: [ok]", "this does not say where to ask about a job"),
+        ("path: 'jobs/{id}', url: u, done: [ok]", "this does not say where to ask about a job"),
+        ("id: job.id, path: jobs, done: [ok]", "`jobs` has no {id}"),
+        (
+            "id: job.id, path: 'https://evil.example/{id}', done: [ok]",
+            "`'https://evil.example/{id}'` is not a path below",
+        ),
+        ("id: job.id, path: 'jobs/{id}', hosts: [b.example], done: [ok]", "`hosts` means nothing without `url`"),
+        ("url: u, hosts: ['https://b.example'], done: [ok]", "`'https://b.example'` is not a host"),
+        ("url: u, done: [ok], failed: [ok]", "`ok` stands in two of the lists"),
+        ("url: u, done: [ok], every: 0s", "must be longer than nothing"),
+        ("url: u, done: [ok], evry: 1s", "unknown key `evry`"),
+    ] {
+        let problems = poll(text).unwrap_err();
+        let told: Vec<&str> = problems.iter().map(|problem| problem.what.as_str()).collect();
+        assert!(told.len() == 1 && told[0].starts_with(what), "{text}: {told:?}");
+    }
+}
+
+/// A config with the provider `a` of an OpenAI-compatible server, and its model `m`.
+fn compatible(provider: &str, model: &str) -> String {
+    format!(
+        "providers:\n  a: {{kind: openai_compatible, {provider}, models: {{m: {{price: 1{model}}}}}}}\n\
+         routes: [{{name: r, offers: [a/m]}}]\n"
+    )
+}
+
+#[test]
+fn a_preset_means_what_it_would_mean_written_out() {
+    for name in presets() {
+        let written = preset(name).unwrap();
+        let indented: String = written.lines().map(|line| format!("    {line}\n")).collect();
+        let key = "api_key: k, base_url: https://own.example/v1";
+        let by_name = plan(&compatible(&format!("preset: {name}, {key}"), ""));
+        // Below the base URL and the key of the user's own, which win.
+        let text = format!(
+            "providers:\n  a:\n{}    api_key: k\n    base_url: https://own.example/v1\n    models: {{m: {{price: 1}}}}\n\
+             routes: [{{name: r, offers: [a/m]}}]\n",
+            indented.replace("    base_url:", "    # base_url:")
+        );
+        let in_full = plan(&text);
+        assert_eq!(format!("{:?}", by_name.providers), format!("{:?}", in_full.providers), "{name}");
+        assert!(written.starts_with("# "), "{name} says where its facts are from");
+        assert!(written.contains("\nkind: openai_compatible\n"), "{name}");
+    }
+}
+
+#[test]
+fn what_is_written_beside_a_preset_wins_key_by_key() {
+    let provider = |provider: &str, model: &str| plan(&compatible(provider, model)).providers["a"].clone();
+    let plain = provider("preset: together, api_key: k", "");
+    assert_eq!(plain.account.base_url.as_str(), "https://api.together.ai/v1/");
+    assert_eq!(plain.account.dialect.size, SizeFormat::TwoFields);
+    assert_eq!(plain.models["m"].abilities.max_n, Some(4));
+    let own = provider("preset: together, api_key: k, dialect: {response_format: url, drop: []}", ", max_n: 2");
+    let dialect = &own.account.dialect;
+    assert_eq!((dialect.size, dialect.response_format.as_deref()), (SizeFormat::TwoFields, Some("url")));
+    assert!(dialect.drop.is_empty());
+    assert_eq!((own.models["m"].abilities.max_n, own.models["m"].abilities.seed), (Some(2), Some(true)));
+}
+
+#[test]
+fn an_unknown_preset_is_told_with_the_one_that_was_meant_and_a_hosted_one_wants_a_key() {
+    let told = problems(&compatible("preset: togehter, base_url: https://a.example", ""));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("found `togehter` | did you mean `together`?"), "{told:?}");
+    let told = problems(&compatible("preset: together", ""));
+    assert_eq!(told, ["2:3 preset together needs an `api_key` | add `api_key: ${A_API_KEY}`"]);
+    assert!(read(&compatible("preset: together, base_url: https://own.example", "")).is_ok());
+    let told = problems(&compatible("preset: vllm", ""));
+    assert_eq!(told, ["2:3 kind openai_compatible needs a `base_url` | add `base_url: https://host/v1/`"]);
+    let told = problems(&small("    preset: together\n", ""));
+    assert_eq!(
+        told,
+        ["6:13 `preset` means nothing to this kind of provider | delete it, or use kind openai_compatible"]
+    );
+    let schema = schema();
+    let words = &schema["properties"]["providers"]["additionalProperties"]["properties"]["preset"]["enum"];
+    let words: Vec<&str> = words.as_array().unwrap().iter().filter_map(|word| word.as_str()).collect();
+    assert_eq!(words, presets().collect::<Vec<_>>());
+}
+
+#[test]
+fn everything_a_model_can_do_may_be_stated_and_stated_for_all() {
+    let all = ", generate: true, edit: {images: 3, mask: false, keeps_size: true}, max_n: 2, formats: [png], \
+               qualities: [low, hd], prompt_chars: 9, seed: true, negative_prompt: false, transparent: true, \
+               compression: true, style: false, sizes: {ratios: [16:9, '1:1'], pixels: 512x512}";
+    let dialect = "base_url: https://a.example, dialect: {edit_path: edits}";
+    let able =
+        |provider: &str, model: &str| plan(&compatible(provider, model)).providers["a"].models["m"].abilities.clone();
+    let stated = able(dialect, all);
+    let wanted = AbilityOverrides {
+        generate: Some(true),
+        edit: Some(EditOverride::Within { images: Some(3), mask: Some(false), keeps_size: Some(true) }),
+        max_n: Some(2),
+        formats: Some(vec![Format::Png]),
+        qualities: Some(vec![Quality::Low, Quality::Hd]),
+        prompt_chars: Some(9),
+        seed: Some(true),
+        negative_prompt: Some(false),
+        transparent: Some(true),
+        compression: Some(true),
+        style: Some(false),
+        sizes: Some(Sizes::Ratios { shapes: vec![(16, 9), (1, 1)], pixels: 512 * 512 }),
+    };
+    assert_eq!(stated, wanted);
+    let defaults = format!("{dialect}, model_defaults: {{{}}}", &all[2..]);
+    assert_eq!(able(&defaults, ", edit: false"), AbilityOverrides { edit: Some(EditOverride::Never), ..wanted });
+    let Some(Sizes::Stepped(steps)) =
+        able(dialect, ", sizes: {multiple_of: 16, max_side: 1024, max_pixels: 512x512}").sizes
+    else {
+        panic!("no grid")
+    };
+    assert_eq!((steps.multiple_of, steps.min_side, steps.max_side, steps.max_pixels), (16, 16, 1024, 512 * 512));
+}
+
+#[test]
+fn abilities_that_make_no_sense_are_told() {
+    let told = |provider: &str, model: &str| {
+        let provider = format!("base_url: https://a.example, {provider}");
+        let problems = read(&compatible(&provider, model)).unwrap_err();
+        problems.iter().map(|problem| problem.what.clone()).collect::<Vec<_>>()
+    };
+    for (provider, model, what) in [
+        ("dialect: {}", ", edit: {images: 1}", "the dialect has no `edit_path`, so no picture can be changed"),
+        ("dialect: {drop: [seed]}", ", seed: true", "the dialect drops `seed`, so it cannot be asked for"),
+        ("dialect: {drop: [n]}", ", max_n: 2", "the dialect drops `n`, so it cannot be asked for"),
+        ("dialect: {}", ", generate: false, edit: false", "a model that neither draws nor changes pictures is no use"),
+        ("dialect: {edit_path: e}", ", edit: {images: 0}", "must be at least 1"),
+        ("dialect: {}", ", sizes: {ratios: []}", "a model that draws no shape is no use"),
+        ("dialect: {}", ", sizes: {ratios: [16/9]}", "`16/9` is not a shape"),
+        ("dialect: {}", ", sizes: {ratios: [1:1], max_side: 9}", "`max_side` means nothing beside `ratios`"),
+        ("dialect: {}", ", sizes: {pixels: 1x1}", "`pixels` means nothing without `ratios`"),
+        ("dialect: {}", ", sizes: {min_side: 900, max_side: 800}", "no size is within these bounds"),
+        ("dialect: {}", ", qualities: [lo]", "expected `low`"),
+        ("model_defaults: {sizes: []}", "", "a model that draws no size is no use"),
+        ("model_defaults: {price: 1}", "", "unknown key `price`"),
+    ] {
+        let told = told(provider, model);
+        assert!(told.len() == 1 && told[0].starts_with(what), "{provider}{model}: {told:?}");
+    }
 }
 
 /// A config with one provider of this kind and one model.
@@ -717,10 +884,13 @@ fn google(keys: &str) -> String {
     )
 }
 
+/// A key that signs tokens in tests and opens nothing.
+const KEY: &str = include_str!("../../tests/it/google_key.pem");
+
 /// A service account's JSON, quoted for YAML, with one member replaced.
 fn service_account(member: &str, value: &str) -> String {
     let mut json = serde_json::json!({"type": "service_account", "client_email": "e@p", "private_key_id": "k1",
-        "private_key": format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----\n"),
+        "private_key": KEY,
         "token_uri": "https://oauth2.googleapis.com/token"});
     json[member] = value.into();
     format!("'{json}'")
@@ -747,7 +917,7 @@ fn google_has_two_ways_in_and_the_location_decides_the_host() {
     assert_eq!(account.base_url.as_str(), "http://h/x/");
     let Some(Credentials::ServiceAccount { key_id, private_key, .. }) = account.credentials else { panic!("none") };
     assert_eq!(key_id.as_deref(), Some("k2"));
-    assert!(private_key.reveal().contains(SECRET));
+    assert_eq!(private_key.reveal(), KEY);
 }
 
 #[test]
@@ -773,11 +943,21 @@ fn half_a_way_in_to_google_is_told_and_credentials_are_never_shown() {
         ("client_email", "", "has no `client_email`"),
         ("private_key", "", "has no `private_key`"),
         ("private_key", SECRET, "is not PEM"),
+        ("private_key", &format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----\n"), "is not PEM"),
+        ("private_key", &KEY[..KEY.len() / 2 / 65 * 65], "`private_key` of this service account is"),
         ("token_uri", "file:///etc/passwd", "is not a URL"),
+        ("token_uri", "http://oauth2.googleapis.com/token", "is plain http"),
     ] {
         let keys = format!("credentials: {}, project: p, location: us", service_account(member, value));
         assert!(told(&keys).contains(what), "{member}: {}", told(&keys));
+        assert!(KEY.lines().skip(2).all(|line| !told(&keys).contains(line)), "{member}");
     }
+    let plain = service_account("token_uri", "http://token.local/token");
+    let at_home = format!("credentials: {plain}, project: p, location: us, base_url: 'http://vertex.local/'");
+    assert!(plan(&google(&at_home)).providers["a"].account.credentials.is_some());
+    let abroad = format!("credentials: {plain}, project: p, location: us, base_url: 'https://vertex.example/'");
+    let told = problems(&google(&abroad)).join("\n");
+    assert!(told.contains("let the file say `https://oauth2.googleapis.com/token`"), "{told}");
     let other = problems(&one("openai", "location: us, ", "")).join("\n");
     assert!(other.contains("`location` means nothing to this kind of provider"), "{other}");
 }

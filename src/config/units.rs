@@ -119,6 +119,18 @@ impl Written for file::Bytes {
     }
 }
 
+impl Written for file::Ratio {
+    type Value = (u32, u32);
+    const RULE: &'static str = "write a shape as across:down, like 16:9";
+
+    fn read(&self) -> Result<(u32, u32), Wrong> {
+        let part = |text: &str| text.parse::<u32>().ok().filter(|part| (1..=1000).contains(part));
+        let split = |sign: char| self.0.split_once(sign).and_then(|(w, h)| Some((part(w.trim())?, part(h.trim())?)));
+        let instead = ['/', 'x', '\u{d7}'].into_iter().find_map(split).map(|(w, h)| format!("{w}:{h}"));
+        split(':').ok_or_else(|| Wrong::new("is not a shape", instead))
+    }
+}
+
 impl Written for file::Dollars {
     type Value = Usd;
     const RULE: &'static str = "write dollars as a plain number, like 0.009";

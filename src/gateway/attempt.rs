@@ -10,12 +10,13 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
-use crate::abilities::Adjustment;
+use crate::abilities::{Adjustment, Tier};
 use crate::cache::Kept;
 use crate::config::plan::Offer;
 use crate::failure::{Class, Failure};
 use crate::gateway::Shared;
-use crate::gateway::transport::{Bounds, Reach, Trouble};
+use crate::gateway::flight::Flight;
+use crate::gateway::transport::{Bounds, Reach, Trouble, Watcher};
 use crate::image::{Encoded, Picture};
 use crate::ledger::{Account, Kind};
 use crate::metrics::seconds;
@@ -55,6 +56,8 @@ pub struct Attempt {
     pub n: u8,
     /// Largest reply.
     pub body_limit: usize,
+    /// Where unfinished pictures are shown.
+    pub flight: Arc<Flight>,
 }
 
 /// What one try brought.
@@ -64,7 +67,7 @@ pub struct Report {
     pub pictures: Vec<Arc<Kept>>,
     /// What the provider charges for the try.
     pub cost: Usd,
-    /// What it may charge: the estimate of a call whose answer never came.
+    /// What it may charge, as it noted or as estimated: for a call whose answer never came, or a job that was lost.
     pub uncertain: Usd,
     /// Pictures withheld for their content.
     pub refused: u8,
@@ -84,10 +87,39 @@ struct Polling {
     noted: Option<Reported>,
 }
 
+/// How a try ended without pictures.
+struct Loss {
+    failure: Failure,
+    /// Whether nobody knows if it is drawn and charged.
+    open: bool,
+    /// What the vendor said that it costs.
+    noted: Option<Reported>,
+}
+
+impl From<Failure> for Loss {
+    fn from(failure: Failure) -> Loss {
+        Loss { open: failure.class == Class::TimeoutAmbiguous, failure, noted: None }
+    }
+}
+
+impl Loss {
+    /// A job that was taken on and whose end is not known.
+    fn of_a_job(mut failure: Failure, noted: Option<Reported>) -> Loss {
+        // The request and the model were good enough for the job to be taken on; it is only not found any more.
+        if matches!(failure.class, Class::CallerInvalid | Class::ModelGone) {
+            failure.class = Class::TimeoutAmbiguous;
+        }
+        Loss { failure, open: true, noted }
+    }
+}
+
 impl Polling {
     /// How long to wait before the same poll is sent again. Asking how a job stands costs nothing, and buying it anew
     /// would cost it twice, so trouble on the way to the answer is no reason to give the job up.
     fn try_again(&mut self, failure: &Failure) -> Option<Duration> {
+        if failure.ended {
+            return None;
+        }
         let on_the_way = matches!(
             failure.class,
             Class::RateLimited | Class::Server | Class::ModelGone | Class::Unreachable | Class::TimeoutAmbiguous
@@ -104,7 +136,7 @@ impl Attempt {
         let began = Instant::now();
         let report = match self.converse(began + self.offer.provider.timeout).await {
             Ok(drawn) => self.gather(drawn).await,
-            Err(failure) => self.lost(failure),
+            Err(loss) => self.lost(loss),
         };
         let (provider, model) = (self.offer.provider.name.as_str(), self.offer.model.name.as_str());
         let metrics = &self.shared.metrics;
@@ -115,12 +147,12 @@ impl Attempt {
     }
 
     /// Asks, and keeps polling until the provider is done.
-    async fn converse(&self, deadline: Instant) -> Result<Drawn, Failure> {
+    async fn converse(&self, deadline: Instant) -> Result<Drawn, Loss> {
         let mut pass = self.pass(deadline).await?;
         let mut call = self.provider.ask(&self.job(deadline, &pass))?;
         let (mut polling, mut renewed) = (Polling::default(), false);
         loop {
-            let (step, answered) = match self.send(&call, deadline, Reach::Anywhere).await {
+            let (step, answered) = match self.send_watched(&call, deadline).await {
                 Ok(reply) if reply.status == 401 && self.lapsed(&pass) && !renewed && !polling.started => {
                     // Refused at the door, so nothing was drawn: this is no second purchase.
                     renewed = true;
@@ -137,14 +169,14 @@ impl Attempt {
             };
             let pause = match step {
                 Step::Done(drawn) => return Ok(drawn),
-                // An answer that the job has failed is the last word on it; there is nothing to cancel either.
-                Step::Failed(failure) if answered => return Err(failure),
+                Step::Lost { failure, noted } => {
+                    return Err(self.give_up(Polling { started: true, noted, ..polling }, failure));
+                }
+                // A good answer that makes no sense would make no more of it the next time.
+                Step::Failed(failure) if answered => return Err(self.give_up(polling, failure)),
                 Step::Failed(failure) => match polling.try_again(&failure) {
                     Some(pause) => pause,
-                    None => {
-                        self.cancel(polling.cancel);
-                        return Err(failure);
-                    }
+                    None => return Err(self.give_up(polling, failure)),
                 },
                 Step::Again { call: next, after, cancel, noted } => {
                     call = next;
@@ -153,10 +185,20 @@ impl Attempt {
                 }
             };
             if timeout_at(deadline, sleep(pause)).await.is_err() {
-                self.cancel(polling.cancel);
-                return Err(Failure::new(Class::TimeoutAmbiguous, "still drawing at the provider's timeout"));
+                let late = Failure::new(Class::TimeoutAmbiguous, "still drawing at the provider's timeout");
+                return Err(self.give_up(polling, late));
             }
         }
+    }
+
+    /// Ends a try without pictures. A job that goes on is stopped where that can be done; what it costs then, nobody
+    /// knows.
+    fn give_up(&self, polling: Polling, failure: Failure) -> Loss {
+        if !polling.started || failure.ended {
+            return Loss::from(failure);
+        }
+        self.cancel(polling.cancel);
+        Loss::of_a_job(failure, polling.noted)
     }
 
     /// The token to go with the calls, where the provider takes one.
@@ -181,9 +223,31 @@ impl Attempt {
         Job { bearer: pass.as_ref().map(|(_, token)| &**token), ..job }
     }
 
+    /// Sends a call of the conversation. Unfinished pictures in its reply are shown at once.
+    async fn send_watched(&self, call: &Call, deadline: Instant) -> Result<Reply, Failure> {
+        let watch = |event: &str| {
+            let partial = self.provider.partial(event);
+            let shown = partial.is_some();
+            self.flight.update(|progress| progress.partials.extend(partial));
+            shown
+        };
+        let watcher: Option<&Watcher<'_>> = if self.candidate.fitted.partials > 0 { Some(&watch) } else { None };
+        self.exchange(call, deadline, Reach::Anywhere, watcher).await
+    }
+
     async fn send(&self, call: &Call, deadline: Instant, reach: Reach) -> Result<Reply, Failure> {
+        self.exchange(call, deadline, reach, None).await
+    }
+
+    async fn exchange(
+        &self,
+        call: &Call,
+        deadline: Instant,
+        reach: Reach,
+        watcher: Option<&Watcher<'_>>,
+    ) -> Result<Reply, Failure> {
         let bounds = Bounds { deadline, connect: self.offer.provider.connect_timeout, body: self.body_limit, reach };
-        self.shared.transport.send(call, bounds).await.map_err(Trouble::failure)
+        self.shared.transport.send_watched(call, bounds, watcher).await.map_err(Trouble::failure)
     }
 
     /// Tells the provider to stop drawing, without waiting for it.
@@ -268,12 +332,14 @@ impl Attempt {
         self.candidate.fitted.adjusted.iter().chain(&format).map(ToString::to_string).collect()
     }
 
-    /// The price of one picture as billed: by the size and quality the provider echoes, else as measured, else as
-    /// estimated before the call.
+    /// The price of one picture as billed: by the size and quality the provider echoes, else by the tier that was
+    /// asked for, else as measured, else as estimated before the call.
     fn price(&self, picture: Option<&Picture>, usage: &Usage) -> Usd {
         let price = &self.offer.model.price;
         let quality = usage.quality.or(self.candidate.fitted.quality);
-        let sizes = [usage.size, picture.map(|picture| picture.size), self.candidate.fitted.frame.nominal()];
+        let fitted = &self.candidate.fitted;
+        let tier = fitted.tier.map(Tier::square);
+        let sizes = [usage.size, tier, picture.map(|picture| picture.size), fitted.frame.nominal()];
         sizes
             .into_iter()
             .flatten()
@@ -282,22 +348,21 @@ impl Attempt {
     }
 
     /// A failed try: nothing to deliver, but perhaps something to pay.
-    fn lost(&self, failure: Failure) -> Report {
+    fn lost(&self, Loss { failure, open, noted }: Loss) -> Report {
         let billed = usize::from(failure.billed);
         let (_, cost) = self.settle(Vec::new(), billed, &Usage::default());
         if failure.class == Class::Policy {
             self.count("refused", usize::from(self.n));
         }
-        let uncertain = self.uncertain(&failure);
+        let uncertain = if open { self.uncertain(noted) } else { Usd::ZERO };
         Report { pictures: Vec::new(), cost, uncertain, refused: 0, failure: Some(failure) }
     }
 
-    /// A call that was sent and never answered may have been drawn and billed: it is recorded apart at its estimate.
-    fn uncertain(&self, failure: &Failure) -> Usd {
-        if failure.class != Class::TimeoutAmbiguous {
-            return Usd::ZERO;
-        }
-        let usd = self.candidate.usd.checked_mul(u32::from(self.n)).unwrap_or(Usd::ZERO);
+    /// A call that was sent and never answered, and a job that was lost, may have been drawn and billed: they are
+    /// recorded apart, at what the vendor noted or else at their estimate.
+    fn uncertain(&self, noted: Option<Reported>) -> Usd {
+        let estimate = || self.candidate.usd.checked_mul(u32::from(self.n)).unwrap_or(Usd::ZERO);
+        let usd = noted.and_then(|noted| self.reported(&noted)).unwrap_or_else(estimate);
         self.book(Kind::Uncertain, usize::from(self.n), usd);
         usd
     }
@@ -393,5 +458,32 @@ impl Attempt {
         }
         let host = url.host_str().unwrap_or("?");
         Err(Failure::new(Class::Malformed, format!("a picture link to {}://{host} is not followed", url.scheme())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_is_not_found_any_more_says_nothing_of_its_model_and_may_be_charged() {
+        for (class, told) in [
+            (Class::ModelGone, Class::TimeoutAmbiguous),
+            (Class::CallerInvalid, Class::TimeoutAmbiguous),
+            (Class::Auth, Class::Auth),
+            (Class::Malformed, Class::Malformed),
+        ] {
+            let noted = Some(Reported::Cents("3.0".to_owned()));
+            let loss = Loss::of_a_job(Failure::new(class, "gone"), noted.clone());
+            assert_eq!((loss.failure.class, loss.open, loss.noted), (told, true, noted));
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_job_is_not_asked_about_again() {
+        let mut polling = Polling { started: true, ..Polling::default() };
+        let failure = Failure::new(Class::Server, "down");
+        assert_eq!(polling.try_again(&failure), Some(POLL_PAUSE));
+        assert_eq!(polling.try_again(&failure.at_the_end()), None);
     }
 }

@@ -295,6 +295,7 @@ impl Drawing {
             candidate: chosen,
             n,
             body_limit: self.order.live.plan.server.limits.response_body,
+            flight: self.flight.clone(),
         };
         let call = self.aloft.begin(candidate, places, Instant::now(), self.order.deadline);
         self.running.push(async move {

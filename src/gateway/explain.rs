@@ -137,6 +137,12 @@ fn cannot(unable: Unable, route: &str) -> Error {
             format!("'prompt' is too long for route '{route}': its models read at most {limit} characters.")
         }
         Unable::Images { limit } => format!("The models of route '{route}' start from at most {limit} pictures."),
+        Unable::ImageBytes { limit } => {
+            format!("The models of route '{route}' start from at most {limit} bytes of pictures in all.")
+        }
+        Unable::MaskMissing => {
+            format!("The models of route '{route}' change only what a 'mask' shows. Add one.")
+        }
         Unable::Mask => {
             format!("No model of route '{route}' takes a 'mask'. Leave it out and say in the prompt what to change.")
         }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::cache::Kept;
 use crate::error::{Error, Kind};
 use crate::money::Usd;
+use crate::provider::Partial;
 
 /// What is the same for two requests that may share a flight: the whole canonical form, and how many pictures.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +31,8 @@ pub struct FlightKey {
 pub struct Progress {
     /// Pictures there are.
     pub pictures: Vec<Arc<Kept>>,
+    /// Unfinished pictures, for those who watch; drawn only if the leader asked for them.
+    pub partials: Vec<Partial>,
     /// Money settled.
     pub cost: Usd,
     /// Calls made.
@@ -48,11 +51,17 @@ pub struct Progress {
 pub struct Flight {
     progress: Mutex<Progress>,
     done: watch::Sender<bool>,
+    /// Tells of every change. Apart from `done`, so that who only waits for the end is not woken by it.
+    news: watch::Sender<()>,
 }
 
 impl Flight {
     fn new() -> Arc<Flight> {
-        Arc::new(Flight { progress: Mutex::new(Progress::default()), done: watch::Sender::new(false) })
+        Arc::new(Flight {
+            progress: Mutex::new(Progress::default()),
+            done: watch::Sender::new(false),
+            news: watch::Sender::new(()),
+        })
     }
 
     /// Waits until nothing more will come.
@@ -66,9 +75,20 @@ impl Flight {
         self.lock().clone()
     }
 
+    /// Looks at what there is.
+    pub fn glance<T>(&self, look: impl FnOnce(&Progress) -> T) -> T {
+        look(&self.lock())
+    }
+
     /// Adds to what there is.
     pub fn update(&self, change: impl FnOnce(&mut Progress)) {
         change(&mut self.lock());
+        self.news.send_replace(());
+    }
+
+    /// Tells of every later change.
+    pub fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
     }
 
     fn lock(&self) -> MutexGuard<'_, Progress> {

@@ -25,6 +25,7 @@ use crate::gateway::live::{Live, NotReady};
 use crate::gateway::outcome::Outcome;
 use crate::gateway::token::Tokens;
 use crate::gateway::transport::Transport;
+use crate::gateway::viewer::Stage;
 use crate::gateway::visit::Visit;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
@@ -46,6 +47,7 @@ pub mod reload;
 mod together;
 pub mod token;
 pub mod transport;
+pub mod viewer;
 mod visit;
 
 /// Everything that outlives a config.
@@ -106,6 +108,8 @@ pub struct Ask {
     pub tenant: String,
     /// What the caller wishes of the cache.
     pub cache: CacheWish,
+    /// Where it is watched from, if it is.
+    pub stage: Option<Stage>,
 }
 
 /// Why a gateway cannot start.
@@ -205,7 +209,7 @@ impl Gateway {
 
     /// The life of a request. `header` looks up a request header by its lower-case name.
     pub async fn serve<'a>(&self, live: &Arc<Live>, ask: Ask, header: impl Fn(&str) -> Option<&'a str>) -> Outcome {
-        let Ask { mut request, tenant, cache } = ask;
+        let Ask { mut request, tenant, cache, stage } = ask;
         let Some(matched) = routing::find(&live.plan.routes, request.model.as_deref(), header) else {
             return Outcome::failed(live.version, unknown_model(live, request.model.as_deref()));
         };
@@ -222,6 +226,7 @@ impl Gateway {
             canonical,
             wish: if route.cache.is_none() { CacheWish::Skip } else { cache },
             author: Author { tenant, remember: cache != CacheWish::Skip },
+            stage,
             deadline: Instant::now() + route.deadline,
         };
         visit.go().await

@@ -2,17 +2,18 @@
 //!
 //! However many calls wait for a token, one of them fetches it; and when that fails, those who waited fail with it
 //! instead of asking one after another. Tokens outlive a config, since they go by the credentials and not by a
-//! provider's name. Nothing here logs, and no failure quotes more than the words OAuth has for it.
+//! provider's name. Nothing here logs, and no failure quotes more than the words OAuth has for it, nor anything of what
+//! was sent as a secret.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use base64_simd::{STANDARD, URL_SAFE_NO_PAD};
+use base64_simd::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use ring::rand::SystemRandom;
-use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use ring::signature::RSA_PKCS1_SHA256;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
@@ -20,6 +21,7 @@ use url::Url;
 
 use crate::failure::{Class, Failure};
 use crate::gateway::transport::{Bounds, Reach, Transport, Trouble};
+use crate::pem::{BadKey, rsa_key};
 use crate::provider::token::TokenSource;
 use crate::provider::{Call, Reply};
 use crate::secret::Secret;
@@ -36,6 +38,10 @@ const STATEMENT: u64 = 3600;
 const SOURCES: usize = 64;
 /// Characters of an endpoint's own words that are told.
 const WORDS: usize = 200;
+/// So many bytes of a secret in a word of an endpoint's are no accident.
+const SHARED: usize = 6;
+/// The fields of a request for a token that are secret.
+const SECRET_FIELDS: [&str; 2] = ["assertion", "client_secret"];
 
 /// The tokens of all sources.
 #[derive(Default)]
@@ -169,7 +175,29 @@ async fn fetch(transport: &Transport, source: &TokenSource, bounds: Bounds) -> R
         let host = call.url.host_str().unwrap_or("?");
         Failure::new(Class::Unreachable, format!("no access token from {host}: {why}"))
     })?;
-    read(&reply, asked)
+    read(&reply, asked, &secrets(&call))
+}
+
+/// What no failure may repeat of a request, as it is and as it was written.
+fn secrets(call: &Call) -> Vec<String> {
+    let fields = url::form_urlencoded::parse(&call.body).filter(|(name, _)| SECRET_FIELDS.contains(&&**name));
+    fields
+        .flat_map(|(_, value)| {
+            let written = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+            [value.into_owned(), written]
+        })
+        .filter(|secret| !secret.is_empty())
+        .collect()
+}
+
+/// An endpoint's words without anything of a secret that it echoes, be it a part of one.
+fn without(secrets: &[String], words: &str) -> String {
+    let words = secrets.iter().fold(words.to_owned(), |words, secret| words.replace(secret.as_str(), "***"));
+    let of_a_secret =
+        |part: &[u8]| secrets.iter().any(|secret| secret.as_bytes().windows(SHARED).any(|own| own == part));
+    let echoes = |word: &str| word.as_bytes().windows(SHARED).any(of_a_secret);
+    let words = words.split_whitespace().map(|word| if echoes(word) { "***" } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// The request for a token.
@@ -214,23 +242,14 @@ fn form(url: &Url, fields: &[(&str, &str)]) -> Call {
 
 /// A JSON Web Token, RS256.
 fn signed(header: &Value, claims: &Value, key: &Secret) -> Result<String, Failure> {
-    let unusable = |_| Failure::new(Class::Auth, "the service account's private key cannot be used");
+    let unusable = |why: BadKey| Failure::new(Class::Auth, format!("the service account's private key {why}"));
     let part = |value: &Value| URL_SAFE_NO_PAD.encode_to_string(value.to_string());
     let text = format!("{}.{}", part(header), part(claims));
-    let pair = RsaKeyPair::from_pkcs8(&der(key)?).map_err(unusable)?;
+    let pair = rsa_key(key).map_err(unusable)?;
     let mut signature = vec![0; pair.public().modulus_len()];
     pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature)
         .map_err(|_| Failure::new(Class::Auth, "the service account's private key does not sign"))?;
     Ok(format!("{text}.{}", URL_SAFE_NO_PAD.encode_to_string(signature)))
-}
-
-/// The bytes within PEM.
-fn der(pem: &Secret) -> Result<Vec<u8>, Failure> {
-    let lines = pem.reveal().lines().map(str::trim).skip_while(|line| !line.starts_with("-----BEGIN")).skip(1);
-    let inside = lines.take_while(|line| !line.starts_with("-----"));
-    STANDARD
-        .decode_to_vec(inside.collect::<String>())
-        .map_err(|_| Failure::new(Class::Auth, "the service account's private key is not PEM"))
 }
 
 /// An endpoint's good answer.
@@ -248,7 +267,7 @@ struct Refused {
     error_description: String,
 }
 
-fn read(reply: &Reply, asked: Instant) -> Result<Token, Failure> {
+fn read(reply: &Reply, asked: Instant, secrets: &[String]) -> Result<Token, Failure> {
     if reply.status >= 500 || matches!(reply.status, 408 | 429) {
         let what = format!("no access token: HTTP {} from the token endpoint", reply.status);
         return Err(Failure::new(Class::Unreachable, what));
@@ -256,7 +275,13 @@ fn read(reply: &Reply, asked: Instant) -> Result<Token, Failure> {
     if reply.status != 200 {
         let Refused { error, error_description } = serde_json::from_slice(&reply.body).unwrap_or_default();
         let words = format!("no access token: HTTP {} {error}: {error_description}", reply.status);
-        let words = words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS).collect::<String>();
+        // More than is told, so that what is blotted out leaves enough.
+        let words = words.chars().take(32 * WORDS).collect::<String>();
+        let words = without(secrets, &words)
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(WORDS)
+            .collect::<String>();
         return Err(Failure::new(Class::Auth, words));
     }
     let granted: Option<Granted> = serde_json::from_slice(&reply.body).ok();
@@ -311,7 +336,7 @@ mod tests {
         let claims = json!({"iss": "easel@p.iam.gserviceaccount.com", "iat": 1_000, "exp": 4_600,
             "scope": "https://www.googleapis.com/auth/cloud-platform", "aud": "https://oauth2.googleapis.com/token"});
         assert_eq!(parts[1], claims);
-        let pair = RsaKeyPair::from_pkcs8(&der(&Secret::new(KEY)).unwrap()).unwrap();
+        let pair = rsa_key(&Secret::new(KEY)).unwrap();
         let public = ring::signature::UnparsedPublicKey::new(
             &ring::signature::RSA_PKCS1_2048_8192_SHA256,
             pair.public().as_ref(),
@@ -348,7 +373,7 @@ mod tests {
 
     #[test]
     fn a_refusal_of_credentials_is_told_from_trouble_on_the_way() {
-        let class = |status, body| read(&reply(status, body), Instant::now()).map(|_| ()).unwrap_err();
+        let class = |status, body| read(&reply(status, body), Instant::now(), &[]).map(|_| ()).unwrap_err();
         let invalid = class(400, r#"{"error":"invalid_grant","error_description":"Invalid JWT"}"#);
         assert_eq!(invalid.class, Class::Auth);
         assert!(invalid.message.contains("invalid_grant: Invalid JWT"));
@@ -360,11 +385,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_endpoint_that_echoes_what_it_was_sent_is_not_quoted_with_it() {
+        let client = |secret: &str| TokenSource::ClientCredentials {
+            url: "https://login.example/token".parse().unwrap(),
+            client_id: "id".to_owned(),
+            client_secret: Secret::new(secret),
+            scope: "https://a/.default".to_owned(),
+        };
+        for source in [client("s3cret&value"), client("s e c"), source(KEY)] {
+            let secrets = secrets(&request(&source, 1_000).unwrap());
+            let long = &secrets[0];
+            for echo in [long.clone(), secrets[1].clone(), long[..long.len() - 1].to_owned(), long.repeat(3)] {
+                if echo.len() < SHARED && echo != *long {
+                    continue;
+                }
+                let echo = format!("Invalid value ({echo}) of assertion");
+                let body = json!({"error": "invalid_client", "error_description": echo}).to_string();
+                let failure = read(&reply(400, &body), Instant::now(), &secrets).map(|_| ()).unwrap_err();
+                assert!(failure.message.contains("invalid_client: Invalid value"), "{failure}");
+                assert!(failure.message.ends_with("of assertion"), "{failure}");
+                let shown = |part: &[u8]| failure.message.as_bytes().windows(SHARED).any(|own| own == part);
+                assert!(!failure.message.contains(long.as_str()), "{failure}");
+                assert!(!long.as_bytes().windows(SHARED).any(shown), "{failure}");
+            }
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_token_is_replaced_five_minutes_before_its_end_and_serves_to_its_end_when_none_follows() {
         let tokens = Tokens::default();
         let slot = tokens.slot(&source(KEY));
-        let granted = read(&reply(200, r#"{"access_token":"ya29.a","expires_in":3600}"#), Instant::now());
+        let granted = read(&reply(200, r#"{"access_token":"ya29.a","expires_in":3600}"#), Instant::now(), &[]);
         slot.keep(granted).unwrap();
         tokio::time::advance(Duration::from_secs(3299)).await;
         assert!(slot.fresh().is_some());
@@ -380,7 +432,7 @@ mod tests {
     fn only_the_token_that_was_refused_is_forgotten() {
         let tokens = Tokens::default();
         let slot = tokens.slot(&source(KEY));
-        slot.keep(read(&reply(200, r#"{"access_token":"new","expires_in":3600}"#), Instant::now())).unwrap();
+        slot.keep(read(&reply(200, r#"{"access_token":"new","expires_in":3600}"#), Instant::now(), &[])).unwrap();
         tokens.forget(&source(KEY), &Secret::new("old"));
         assert!(slot.fresh().is_some(), "another call has replaced it already");
         tokens.forget(&source(KEY), &Secret::new("new"));

@@ -5,10 +5,12 @@
 //! whether the provider drew and billed, so that decision belongs to whoever knows the price.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use dashmap::DashMap;
+use futures_util::stream::{self, BoxStream, StreamExt};
 use http::HeaderValue;
 use http::header;
 use pingora::connectors::ConnectorOptions;
@@ -16,12 +18,13 @@ use pingora::connectors::http::Connector;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
+use sse_stream::{Sse, SseByteStream};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::{Host, Url};
 
 use crate::failure::{Class, Failure};
 use crate::gateway::address::is_private;
-use crate::provider::{Call, Reply};
+use crate::provider::{Call, Reply, is_event_stream};
 
 /// How long a name's addresses are believed.
 const DNS_TTL: Duration = Duration::from_secs(30);
@@ -93,6 +96,9 @@ pub enum Reach {
     Open,
 }
 
+/// Is shown the data of an event; whether that was all it was good for.
+pub type Watcher<'w> = dyn Fn(&str) -> bool + Sync + 'w;
+
 /// The HTTP client shared by all providers.
 pub struct Transport {
     connector: Connector,
@@ -108,14 +114,30 @@ impl Default for Transport {
 impl Transport {
     /// Sends `call` and reads the whole reply.
     pub async fn send(&self, call: &Call, bounds: Bounds) -> Result<Reply, Trouble> {
+        self.send_watched(call, bounds, None).await
+    }
+
+    /// The same; each event of a reply that is a stream is shown to `watcher` as soon as it is there.
+    pub async fn send_watched(
+        &self,
+        call: &Call,
+        bounds: Bounds,
+        watcher: Option<&Watcher<'_>>,
+    ) -> Result<Reply, Trouble> {
         let mut sent = false;
-        match timeout_at(bounds.deadline, self.exchange(call, bounds, &mut sent)).await {
+        match timeout_at(bounds.deadline, self.exchange(call, bounds, watcher, &mut sent)).await {
             Ok(reply) => reply,
             Err(_) => Err(Trouble::TimedOut { sent }),
         }
     }
 
-    async fn exchange(&self, call: &Call, bounds: Bounds, sent: &mut bool) -> Result<Reply, Trouble> {
+    async fn exchange(
+        &self,
+        call: &Call,
+        bounds: Bounds,
+        watcher: Option<&Watcher<'_>>,
+        sent: &mut bool,
+    ) -> Result<Reply, Trouble> {
         let (mut session, peer) = self.connect(&call.url, bounds).await?;
         let lost = |error: Box<pingora::Error>| Trouble::Lost(error.to_string());
         let head = request_head(call)?;
@@ -135,7 +157,10 @@ impl Transport {
             Some(head) => (head.status.as_u16(), head.headers.clone()),
             None => return Err(Trouble::Lost("no response header".to_owned())),
         };
-        let body = read_body(&mut session, &headers, bounds.body).await?;
+        let body = match watcher.filter(|_| is_event_stream(&headers)) {
+            Some(watcher) => read_events(&mut session, bounds.body, watcher).await?,
+            None => read_body(&mut session, &headers, bounds.body).await?,
+        };
         self.connector.release_http_session(session, &peer, Some(IDLE)).await;
         Ok(Reply { status, headers, body })
     }
@@ -259,6 +284,47 @@ async fn read_body(session: &mut HttpSession, headers: &http::HeaderMap, limit: 
         return Err(Trouble::Lost("the reply ended before its length".to_owned()));
     }
     Ok(whole.freeze())
+}
+
+/// The data of a stream's events, one after the other, without those that were good only for the watcher.
+async fn read_events(session: &mut HttpSession, limit: usize, watcher: &Watcher<'_>) -> Result<Bytes, Trouble> {
+    let mut events = pin!(SseByteStream::new(pieces(session, limit)));
+    let mut whole = BytesMut::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Sse { data: Some(data), .. }) if !watcher(&data) => {
+                whole.extend_from_slice(data.as_bytes());
+                whole.extend_from_slice(b"\n");
+            }
+            Ok(_) => {}
+            Err(sse_stream::Error::Body(error)) if is_too_large(&*error) => return Err(Trouble::TooLarge),
+            Err(error) => return Err(Trouble::Lost(error.to_string())),
+        }
+    }
+    Ok(whole.freeze())
+}
+
+/// The body in pieces. Boxed, because the compiler cannot see through it that it may move to another thread.
+fn pieces(session: &mut HttpSession, limit: usize) -> BoxStream<'_, std::io::Result<Bytes>> {
+    Box::pin(stream::try_unfold((session, limit), next_piece))
+}
+
+/// A body being read, and how much of it may still come.
+type Pieces<'a> = (&'a mut HttpSession, usize);
+
+/// The next piece of the body, as long as all of them are within the limit.
+async fn next_piece<'a>((session, left): Pieces<'a>) -> std::io::Result<Option<(Bytes, Pieces<'a>)>> {
+    let mut piece = BytesMut::new();
+    let more = read_piece(session, &mut piece).await.map_err(std::io::Error::other)?;
+    match left.checked_sub(piece.len()) {
+        Some(left) => Ok(more.then(|| (piece.freeze(), (session, left)))),
+        None => Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge)),
+    }
+}
+
+fn is_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::FileTooLarge)
 }
 
 /// Adds the next piece of the body to `whole`; `false` at its end.

@@ -17,6 +17,7 @@ use crate::gateway::flight::{Flight, FlightKey, Flights, Lead, Progress, Seat};
 use crate::gateway::live::Live;
 use crate::gateway::outcome::{CacheUse, Outcome};
 use crate::gateway::outlive::Outlive;
+use crate::gateway::viewer::Stage;
 use crate::gateway::{CacheWish, Shared, explain};
 use crate::money::Usd;
 use crate::request::ImageRequest;
@@ -38,6 +39,8 @@ pub struct Visit<'a> {
     pub wish: CacheWish,
     /// Whose words its prompt is.
     pub author: Author,
+    /// Where it is watched from, if it is.
+    pub stage: Option<Stage>,
     /// When the client stops waiting.
     pub deadline: Instant,
 }
@@ -55,6 +58,7 @@ impl Visit<'_> {
             match self.board() {
                 Seat::Lead(lead) => return self.lead(lead, have, used).await,
                 Seat::Follow(flight) => {
+                    self.boards(&flight);
                     let late = timeout_at(self.deadline, flight.finished()).await.is_err();
                     let progress = flight.progress();
                     let their_deadline = progress.out_of_time && progress.pictures.len() < self.wanted();
@@ -103,6 +107,7 @@ impl Visit<'_> {
 
     async fn lead(&self, lead: Lead, have: Vec<Arc<Kept>>, used: CacheUse) -> Outcome {
         let flight = lead.flight().clone();
+        self.boards(&flight);
         // Landed between our look and our start? Then it is there now, for those who have joined us since as well.
         if let (CacheWish::Use, Look::Hit(pictures)) = (self.wish, self.peek()) {
             flight.update(|progress| progress.pictures.clone_from(&pictures));
@@ -110,6 +115,12 @@ impl Visit<'_> {
         }
         let late = timeout_at(self.deadline, self.drawing(lead, have)).await.is_err();
         self.landed(flight.progress(), used, late)
+    }
+
+    fn boards(&self, flight: &Arc<Flight>) {
+        if let Some(stage) = &self.stage {
+            stage.boards(flight);
+        }
     }
 
     /// The drawing, which goes on if the client leaves.

@@ -11,7 +11,7 @@ use crate::abilities::Abilities;
 use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
 use crate::provider::openai_models::{Family, family};
-use crate::provider::{Call, Job, Provider, Reply, Step, openai_body, openai_reply, wire};
+use crate::provider::{Call, Job, Partial, Provider, Reply, Step, openai_body, openai_reply, openai_stream, wire};
 
 /// A resource of Azure OpenAI.
 pub struct Azure;
@@ -61,6 +61,10 @@ impl Provider for Azure {
         openai_body::call(job, family_of(job.model), named_in_body, headers, |end| {
             address(&job.account.base_url, version, deployment, end)
         })
+    }
+
+    fn partial(&self, event: &str) -> Option<Partial> {
+        openai_stream::partial(event)
     }
 
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {

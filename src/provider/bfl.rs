@@ -3,7 +3,8 @@
 //!
 //! What its models take is in `bfl_models.rs`. The address for asking stands in the reply and its host may be another
 //! one of theirs; the key goes there only when the host is known to be theirs or the account's own. What a task costs
-//! is told once, when it is taken on, and carried along as a note. A task cannot be cancelled. Filters are left as
+//! is told when it is taken on, and carried along as a note; a task that can't be asked about any more is lost, not
+//! free, and only the vendor's own word that it failed makes it so. A task cannot be cancelled. Filters are left as
 //! strict as the vendor or the config has them, so a wish for `moderation: low` is not passed on.
 
 use std::time::Duration;
@@ -50,6 +51,19 @@ enum Means {
 /// Words by which a request is refused before it is a task.
 const REFUSALS: &[&str] = &["moderated", "moderation", "content policy"];
 
+/// Words by which a key is refused before anybody looks whose it is, with the status of a bad input.
+const KEY_WORDS: &[&str] = &["api key", "api_key", "api-key", "apikey", "x-key"];
+
+/// The checker's words for a body that is not built as it should be, which is our doing.
+const OURS: &[(&str, Class)] = &[
+    ("missing", Class::AdapterBug),
+    ("value_error.missing", Class::AdapterBug),
+    ("extra_forbidden", Class::AdapterBug),
+    ("value_error.extra", Class::AdapterBug),
+    ("json_invalid", Class::AdapterBug),
+    ("value_error.jsondecode", Class::AdapterBug),
+];
+
 impl Provider for Bfl {
     fn name(&self) -> &'static str {
         "bfl"
@@ -77,7 +91,7 @@ impl Provider for Bfl {
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
         let headers = headers(job.account)?;
-        let url = wire::address(&job.account.base_url, ["v1", &job.model.name])?;
+        let url = address(job.account, &job.model.name)?;
         Ok(Call::post_json(url, headers, &Value::Object(body(job))))
     }
 
@@ -89,14 +103,20 @@ impl Provider for Bfl {
         if !standing && !(200..300).contains(&reply.status) {
             return Step::Failed(failure(job, reply));
         }
-        let step = match (&read, job.polled, status) {
-            (Err(error), _, _) => Err(malformed(job, reply, &format!("is not JSON ({error})"))),
+        match (&read, job.polled, status) {
+            (Err(error), _, _) => Step::Failed(malformed(job, reply, &format!("is not JSON ({error})"))),
             (Ok(json), None, _) => taken_on(job, reply, json),
-            (Ok(_), Some(_), None) => Err(malformed(job, reply, "does not say how the task stands")),
+            (Ok(_), Some(_), None) => Step::Failed(malformed(job, reply, "does not say how the task stands")),
             (Ok(json), Some(url), Some(status)) => stands(job, reply, json, status, url),
-        };
-        step.unwrap_or_else(Step::Failed)
+        }
     }
+}
+
+/// An address of the API; the base may end with its version or not.
+fn address(account: &Account, name: &str) -> Result<Url, Failure> {
+    let last = account.base_url.path_segments().and_then(|mut parts| parts.rfind(|part| !part.is_empty()));
+    let version = (last != Some("v1")).then_some("v1");
+    wire::address(&account.base_url, version.into_iter().chain([name]))
 }
 
 fn headers(account: &Account) -> Result<http::HeaderMap, Failure> {
@@ -149,12 +169,33 @@ fn status<'j>(json: &'j Json<'_>) -> Option<&'j str> {
     json.text_at("status").or_else(|| json.text_at("state"))
 }
 
-/// A new task: where to ask about it, and what it costs.
-fn taken_on(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Step, Failure> {
-    let address = json.text_at("polling_url").ok_or_else(|| malformed(job, reply, "has no polling_url"))?;
-    let url = Url::parse(address).map_err(|_| malformed(job, reply, "has a polling_url that is no address"))?;
-    let noted = number_at(&reply.body, "cost").filter(|cost| !cost.starts_with('-')).map(Reported::Cents);
-    look_again(job, reply, &url, noted)
+/// A new task: where to ask about it, and what it costs. From here on it is drawn and charged, asked about or not.
+fn taken_on(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
+    let (address, id) = (json.text_at("polling_url"), json.text_at("id"));
+    if address.or(id).is_none() {
+        return Step::Failed(malformed(job, reply, "is no task: it has neither an id nor a polling_url"));
+    }
+    let noted = cost(reply);
+    let url = match (address, id.filter(|id| wire::is_plain_id(id))) {
+        (Some(text), _) => Url::parse(text).map_err(|_| malformed(job, reply, "has a polling_url that is no address")),
+        // With a webhook, which an option may have set, the vendor gives no address.
+        (None, Some(id)) => result_address(job.account, id),
+        (None, None) => Err(malformed(job, reply, "has no polling_url, and an id that is none")),
+    };
+    let step = url.and_then(|url| look_again(job, reply, &url, noted.clone()));
+    step.unwrap_or_else(|failure| Step::Lost { failure, noted })
+}
+
+/// Where every task can be asked about that the account's own host has taken on.
+fn result_address(account: &Account, id: &str) -> Result<Url, Failure> {
+    let mut url = address(account, "get_result")?;
+    url.query_pairs_mut().append_pair("id", id);
+    Ok(url)
+}
+
+/// What a reply says that the task costs.
+fn cost(reply: &Reply) -> Option<Reported> {
+    number_at(&reply.body, "cost").filter(|cost| !cost.starts_with('-')).map(Reported::Cents)
 }
 
 /// Asks again at the same address.
@@ -166,23 +207,31 @@ fn look_again(job: &Job<'_>, reply: &Reply, url: &Url, noted: Option<Reported>) 
     Ok(Step::Again { call, after: POLL_EVERY, cancel: None, noted })
 }
 
-/// A task that was asked about.
-fn stands(job: &Job<'_>, reply: &Reply, json: &Json<'_>, status: &str, url: &Url) -> Result<Step, Failure> {
+/// A task that was asked about. What it costs now counts before what it was to cost.
+fn stands(job: &Job<'_>, reply: &Reply, json: &Json<'_>, status: &str, url: &Url) -> Step {
+    let noted = cost(reply).or_else(|| job.noted.cloned());
     match STATUSES.iter().find(|(word, _)| *word == status).map(|(_, means)| *means) {
-        None => look_again(job, reply, url, job.noted.cloned()),
-        Some(Means::Failed(class)) => Err(Failure::new(class, told(job, &format!("{status}: {}", reasons(json))))),
-        Some(Means::Ready) => {
-            let sample = json.at("result.sample").and_then(Json::text);
-            let link = sample.and_then(|text| wire::link(&reply.body, &job.account.base_url, text));
-            // Nothing but a link was promised.
-            let Some(source @ Source::Link(_)) = link else {
-                return Err(malformed(job, reply, "is ready without a picture"));
-            };
-            let images = vec![Found { source, revised_prompt: None }];
-            let usage = Usage { reported: job.noted.cloned(), ..Usage::default() };
-            Ok(Step::Done(Drawn { images, usage, ..Drawn::default() }))
+        None => look_again(job, reply, url, noted).unwrap_or_else(Step::Failed),
+        Some(Means::Failed(class)) => {
+            let words = told(job, &format!("{status}: {}", reasons(json)));
+            Step::Failed(Failure::new(class, words).at_the_end())
         }
+        Some(Means::Ready) => ready(job, reply, json, noted),
     }
+}
+
+/// The picture of a finished task.
+fn ready(job: &Job<'_>, reply: &Reply, json: &Json<'_>, noted: Option<Reported>) -> Step {
+    let sample = json.at("result.sample").and_then(Json::text);
+    let link = sample.and_then(|text| wire::link(&reply.body, &job.account.base_url, text));
+    // Nothing but a link was promised.
+    let Some(source @ Source::Link(_)) = link else {
+        return Step::Lost { failure: malformed(job, reply, "is ready without a picture"), noted };
+    };
+    let prompt = json.at("result.prompt").and_then(Json::text);
+    let revised_prompt = prompt.filter(|text| !text.is_empty() && *text != job.request.prompt).map(str::to_owned);
+    let usage = Usage { reported: noted, ..Usage::default() };
+    Step::Done(Drawn { images: vec![Found { source, revised_prompt }], usage, ..Drawn::default() })
 }
 
 /// Why a task failed, in as many of the vendor's words as there are.
@@ -199,9 +248,16 @@ fn failure(job: &Job<'_>, reply: &Reply) -> Failure {
     let complaint = Complaint::read(&reply.body);
     let class = match wire::class_of_status(reply.status) {
         Class::CallerInvalid if complaint.structured && complaint.mentions(REFUSALS) => Class::Policy,
+        Class::CallerInvalid if complaint.structured && is_about_the_key(&complaint) => Class::Auth,
+        Class::CallerInvalid => complaint.class_by_word(OURS).unwrap_or(Class::CallerInvalid),
         class => class,
     };
     complaint.failure(class, job, reply, our_field)
+}
+
+/// Whether it is the key that has the wrong form; it stands in a header, which the checker names as a field.
+fn is_about_the_key(complaint: &Complaint) -> bool {
+    complaint.mentions(KEY_WORDS) || complaint.field.as_deref().is_some_and(|field| field.ends_with("x-key"))
 }
 
 /// Our name of a model's input.
@@ -250,6 +306,18 @@ mod tests {
         }
     }
 
+    /// The class and the note of a task that was taken on and lost.
+    fn lost(step: Step) -> (Class, Option<Reported>) {
+        match step {
+            Step::Lost { failure, noted } => (failure.class, noted),
+            other => panic!("{other:?} is not lost"),
+        }
+    }
+
+    fn cents(text: &str) -> Option<Reported> {
+        Some(Reported::Cents(text.to_owned()))
+    }
+
     #[test]
     fn every_error_has_its_class_and_names_our_field() {
         let invalid = |loc: &str| format!(r#"{{"detail":[{{"loc":{loc},"msg":"bad","type":"value_error"}}]}}"#);
@@ -270,9 +338,18 @@ mod tests {
             (500, "Internal Server Error".to_owned(), Class::Server, None),
             (503, "upstream connect error".to_owned(), Class::Server, None),
             (422, "<html>".to_owned(), Class::Malformed, None),
+            (422, r#"{"detail":"The API key is malformed"}"#.to_owned(), Class::Auth, None),
+            (
+                422,
+                r#"{"detail":[{"loc":["header","x-key"],"msg":"bad","type":"uuid_parsing"}]}"#.to_owned(),
+                Class::Auth,
+                None,
+            ),
+            (422, invalid(r#"["body","prompt"]"#).replace("value_error", "missing"), Class::AdapterBug, None),
+            (422, invalid(r#"["body","prompt"]"#).replace("value_error", "extra_forbidden"), Class::AdapterBug, None),
+            (422, invalid(r#"["body"]"#).replace("value_error", "json_invalid"), Class::AdapterBug, None),
             (200, "<html>".to_owned(), Class::Malformed, None),
-            (200, r#"{"id":"t1","status":"Pending"}"#.to_owned(), Class::Malformed, None),
-            (200, r#"{"id":"t1","polling_url":"get_result"}"#.to_owned(), Class::Malformed, None),
+            (200, r#"{"status":"Pending","cost":3.0}"#.to_owned(), Class::Malformed, None),
         ] {
             let failure = failed(read(status, &body));
             assert_eq!((failure.class, failure.param.as_deref()), (class, param), "{status} {body}");
@@ -295,18 +372,68 @@ mod tests {
             ("Content Moderated", Class::Policy),
             ("Error", Class::Server),
             ("Failed", Class::Server),
-            ("Ready", Class::Malformed),
         ] {
             let details = json!({"Moderation Reasons": ["Violence", "Gore"]});
             let failure = failed(polled(200, &json!({"status": status, "details": details}).to_string()));
-            assert_eq!((failure.class, failure.billed), (class, 0), "{status}");
+            assert_eq!((failure.class, failure.billed, failure.ended), (class, 0, true), "{status}");
             assert!(failure.message.contains("Violence"), "{failure}");
         }
-        for body in ["{}", "[]", r#"{"status":1}"#, r#"{"status":"Ready","result":{"sample":"data:image/png,A"}}"#] {
-            assert_eq!(failed(polled(200, body)).class, Class::Malformed, "{body}");
+        for (http, body) in [
+            (200, "{}"),
+            (200, "[]"),
+            (200, r#"{"status":1}"#),
+            (200, r#"{"id":"t1","status":"Rea"#),
+            (200, "<html>"),
+            (404, r#"{"detail":"Not Found"}"#),
+            (500, r#"{"detail":"oops"}"#),
+        ] {
+            assert!(!failed(polled(http, body)).ended, "{body} is nobody's word on the task");
         }
-        assert_eq!(failed(polled(500, r#"{"detail":"oops"}"#)).class, Class::Server);
-        assert_eq!(failed(polled(404, r#"{"detail":"Not Found"}"#)).class, Class::ModelGone);
+    }
+
+    #[test]
+    fn a_task_that_was_taken_on_and_cannot_be_followed_is_lost_at_the_cost_it_told() {
+        for (told, noted) in [
+            (r#""polling_url":"get_result","cost":3.0"#, cents("3.0")),
+            (r#""polling_url":"https://evil.example/x","cost":7"#, cents("7")),
+            (r#""polling_url":"https://user@api.bfl.ai/v1/get_result?id=t1""#, None),
+            (r#""polling_url":"https://:secret@api.bfl.ai/v1/get_result?id=t1""#, None),
+        ] {
+            assert_eq!(lost(read(200, &format!(r#"{{"id":"t1",{told}}}"#))), (Class::Malformed, noted), "{told}");
+        }
+        assert_eq!(lost(read(200, r#"{"id":"../t1","cost":3.0}"#)), (Class::Malformed, cents("3.0")));
+        let empty = json!({"status": "Ready", "result": {"sample": "data:image/png,A"}}).to_string();
+        assert_eq!(lost(polled(200, &empty)), (Class::Malformed, cents("3.0")));
+        assert_eq!(lost(polled(200, r#"{"status":"Ready","cost":4.5}"#)), (Class::Malformed, cents("4.5")));
+    }
+
+    #[test]
+    fn the_cost_a_finished_task_tells_counts_before_the_one_it_was_to_have() {
+        let done = |more: &str| {
+            let body = format!(r#"{{"status":"Ready","result":{{"sample":"https://d.bfl.ai/1"{more}"#);
+            let Step::Done(drawn) = polled(200, &body) else { panic!("{body}") };
+            (drawn.usage.reported, drawn.images[0].revised_prompt.clone())
+        };
+        assert_eq!(done("}}"), (cents("3.0"), None));
+        assert_eq!(done(r#"},"cost":4.50}"#), (cents("4.50"), None));
+        assert_eq!(done(r#"},"cost":null}"#), (cents("3.0"), None));
+        assert_eq!(done(r#","prompt":"a red fox"}}"#), (cents("3.0"), None));
+        assert_eq!(done(r#","prompt":"a red fox, oil on canvas"}}"#).1.as_deref(), Some("a red fox, oil on canvas"));
+        let Step::Again { noted, .. } = polled(200, r#"{"status":"Pending","cost":4}"#) else { panic!("again") };
+        assert_eq!(noted, cents("4"));
+    }
+
+    #[test]
+    fn a_base_may_end_with_the_version_and_a_task_without_an_address_is_asked_about_there() {
+        for base in ["https://api.bfl.ai", "https://api.bfl.ai/", "https://api.bfl.ai/v1", "https://api.bfl.ai/v1/"] {
+            let mut desk = desk();
+            desk.account.base_url = base.parse().unwrap();
+            assert_eq!(desk.call().url.as_str(), "https://api.bfl.ai/v1/flux-2-pro", "{base}");
+            let reply = desk.reply(200, r#"{"id":"t-1","status":"Pending","webhook_url":"https://hook","cost":3}"#);
+            let Step::Again { call, noted, .. } = Bfl.read(&desk.job(), &reply) else { panic!("{base}") };
+            assert_eq!(call.url.as_str(), "https://api.bfl.ai/v1/get_result?id=t-1", "{base}");
+            assert_eq!(noted, cents("3"));
+        }
     }
 
     #[test]
@@ -320,7 +447,7 @@ mod tests {
                     assert_eq!((call.url.as_str(), call.headers["x-key"] == desk.key()), (poll, true));
                     None
                 }
-                other => Some(failed(other).class),
+                other => Some(lost(other).0),
             }
         };
         let (vendor, own) = ("https://api.bfl.ai/", "http://proxy.local:8080/bfl/");

@@ -115,6 +115,8 @@ impl Family {
     /// What its models can do. A task draws one picture; more are more tasks.
     pub fn abilities(&self) -> Abilities {
         Abilities {
+            tiers: Vec::new(),
+            partials: false,
             max_n: 1,
             prompt_chars: PROMPT_MAX_CHARS,
             sizes: match self.size {
@@ -132,8 +134,8 @@ impl Family {
             generate: self.pictures != Pictures::Masked,
             edit: match self.pictures {
                 Pictures::None => None,
-                Pictures::Numbered(images) => Some(Edits { images, mask: false, keeps_size: false }),
-                Pictures::Masked => Some(Edits { images: 1, mask: true, keeps_size: true }),
+                Pictures::Numbered(images) => Some(Edits::up_to(images)),
+                Pictures::Masked => Some(Edits { mask: true, keeps_size: true, ..Edits::up_to(1) }),
             },
         }
     }

@@ -1,9 +1,10 @@
 //! Servers that speak OpenAI's Images API with an accent, described in YAML instead of code (PROVIDERS.md 8.5).
 //!
 //! The dialect renames, drops and fixes fields, says how a size is written, and where the answer keeps its pictures.
-//! Nothing here knows a vendor: what only one of them needs belongs into its config. What a reply means is in
-//! `openai_reply.rs`.
+//! Nothing here knows a vendor: what only one of them needs belongs into its config, or into a preset of the config.
+//! What a reply means is in `openai_reply.rs`, and what one about a job means in `compatible_poll.rs`.
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -11,7 +12,10 @@ use crate::abilities::{Abilities, Edits, Sizes};
 use crate::config::plan::{Account, SizeFormat};
 use crate::failure::{Class, Failure};
 use crate::image::{Format, Size};
-use crate::provider::{Call, Job, Provider, Reply, Step, openai_body, openai_models, openai_reply, wire};
+use crate::provider::{
+    Call, Job, Partial, Provider, Reply, Step, compatible_poll, openai_body, openai_models, openai_reply,
+    openai_stream, wire,
+};
 use crate::request::{Background, Complexity, Fidelity, Moderation, PROMPT_MAX_CHARS, Quality, Style};
 
 /// Any server that is asked like OpenAI.
@@ -44,6 +48,8 @@ impl Provider for Compatible {
         let dialect = &account.dialect;
         let takes = |field: &str| !dialect.drop.contains(field);
         Abilities {
+            tiers: Vec::new(),
+            partials: false,
             max_n: if takes("n") { 10 } else { 1 },
             prompt_chars: PROMPT_MAX_CHARS,
             sizes: Sizes::Any,
@@ -55,21 +61,18 @@ impl Provider for Compatible {
             compression: takes("output_compression"),
             style: takes("style"),
             generate: true,
-            edit: (dialect.edit_path.is_some() && takes("image")).then_some(Edits {
-                images: 16,
-                mask: takes("mask"),
-                keeps_size: false,
-            }),
+            edit: (dialect.edit_path.is_some() && takes("image"))
+                .then_some(Edits { mask: takes("mask"), ..Edits::up_to(16) }),
         }
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
         let dialect = &job.account.dialect;
-        let headers = wire::headers(job.account, &dialect.auth.0, &dialect.auth.1)?;
+        let headers = headers(job.account)?;
         let base = &job.account.base_url;
         let Some(edit) = &job.request.edit else {
             let url = endpoint(base, &dialect.path)?;
-            return Ok(Call::post_json(url, headers, &Value::Object(body(job))));
+            return Ok(Call::post_json(url, headers, &Value::Object(nested(body(job)))));
         };
         let Some(path) = &dialect.edit_path else {
             return Err(Failure::new(Class::AdapterBug, "this server has no endpoint that changes pictures"));
@@ -81,13 +84,34 @@ impl Provider for Compatible {
         Ok(form.post(endpoint(base, path)?, headers))
     }
 
+    fn partial(&self, event: &str) -> Option<Partial> {
+        openai_stream::partial(event)
+    }
+
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
-        openai_reply::read(job, reply)
+        match &job.account.dialect.poll {
+            None => openai_reply::read(job, reply),
+            Some(poll) => compatible_poll::read(job, reply, poll),
+        }
     }
 }
 
+/// The headers of every call: the key, and what the dialect adds. Any of them may be a secret.
+pub fn headers(account: &Account) -> Result<HeaderMap, Failure> {
+    let dialect = &account.dialect;
+    let mut headers = wire::headers(account, &dialect.auth.0, &dialect.auth.1)?;
+    for (name, value) in &dialect.headers {
+        let unsendable = |_| Failure::new(Class::AdapterBug, format!("the header '{name}' cannot be sent"));
+        let read = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsendable(()))?;
+        let mut value = HeaderValue::from_str(value.reveal()).map_err(|_| unsendable(()))?;
+        value.set_sensitive(true);
+        headers.insert(read, value);
+    }
+    Ok(headers)
+}
+
 /// The dialect's path below `base`; what follows a question mark is added to the query.
-fn endpoint(base: &Url, path: &str) -> Result<Url, Failure> {
+pub fn endpoint(base: &Url, path: &str) -> Result<Url, Failure> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let mut url = wire::address(base, path.split('/'))?;
     if !query.is_empty() {
@@ -110,6 +134,33 @@ fn body(job: &Job<'_>) -> Map<String, Value> {
     body
 }
 
+/// The fields as an object: `input.prompt` is the prompt within `input`. A form has no objects, its names stay whole.
+fn nested(fields: Map<String, Value>) -> Map<String, Value> {
+    let mut body = Map::new();
+    for (name, value) in fields {
+        put_in(&mut body, &name, value);
+    }
+    body
+}
+
+fn put_in(body: &mut Map<String, Value>, name: &str, value: Value) {
+    match (name.split_once('.'), body.get_mut(name), value) {
+        (Some((outer, inner)), _, value) => {
+            let below = body.entry(outer).or_insert(Value::Null);
+            if !below.is_object() {
+                *below = Value::Object(Map::new());
+            }
+            if let Value::Object(below) = below {
+                put_in(below, inner, value);
+            }
+        }
+        (None, Some(Value::Object(own)), Value::Object(more)) => own.extend(more),
+        (None, _, value) => {
+            body.insert(name.to_owned(), value);
+        }
+    }
+}
+
 /// Every field that says something, by our names.
 fn fields(job: &Job<'_>) -> Map<String, Value> {
     let request = job.request;
@@ -125,11 +176,14 @@ fn fields(job: &Job<'_>) -> Map<String, Value> {
     wire::put(&mut fields, "seed", request.seed);
     wire::put(&mut fields, "user", request.user.as_deref());
     wire::put(&mut fields, "response_format", dialect.response_format.as_deref());
+    openai_body::put_stream(&mut fields, job);
     put_size(&mut fields, job);
     // Only OpenAI's own models know these words; other servers get them when the config has a name for them.
     let gpt = openai_models::is_gpt_image(&job.model.name);
+    let transparent = job.model.abilities.transparent == Some(true);
     let mut put_known = |field: &str, word: Option<&'static str>| {
-        wire::put(&mut fields, field, word.filter(|_| gpt || dialect.rename.contains_key(field)));
+        let known = gpt || dialect.rename.contains_key(field) || (field == "background" && transparent);
+        wire::put(&mut fields, field, word.filter(|_| known));
     };
     put_known("background", request.background.map(Background::word));
     match &request.edit {
@@ -200,6 +254,36 @@ mod tests {
     }
 
     #[test]
+    fn a_dotted_name_leads_into_an_object_and_headers_are_added() {
+        let mut desk = desk(r#"{"prompt":"x","seed":7}"#);
+        let dialect = &mut desk.account.dialect;
+        for (ours, theirs) in [("prompt", "input.prompt"), ("seed", "input.settings.seed"), ("model", "engine")] {
+            dialect.rename.insert(ours.to_owned(), theirs.to_owned());
+        }
+        dialect.constants.insert("input".to_owned(), json!({"steps": 20}));
+        dialect.constants.insert("input.settings.fast".to_owned(), json!(true));
+        dialect.headers.push(("x-project".to_owned(), crate::secret::Secret::new("p-1")));
+        dialect.response_format = None;
+        let input = json!({"prompt":"x","steps":20,"settings":{"seed":7,"fast":true}});
+        assert_eq!(desk.body(), json!({"engine":"janus-pro-7b","n":1,"input":input}));
+        let headers = desk.call().headers;
+        assert!(headers["x-project"] == "p-1" && headers["x-project"].is_sensitive());
+        let reply =
+            desk.reply(422, r#"{"detail":[{"loc":["body","input","prompt"],"msg":"bad","type":"value_error"}]}"#);
+        let Step::Failed(failure) = Compatible.read(&desk.job(), &reply) else { panic!() };
+        assert_eq!((failure.class, failure.param.as_deref()), (Class::CallerInvalid, Some("prompt")));
+    }
+
+    #[test]
+    fn a_transparent_background_is_asked_of_a_model_that_is_said_to_draw_it() {
+        let mut desk = Desk::new("openai_compatible", "gpt-image-2", r#"{"prompt":"x","background":"transparent"}"#);
+        assert_eq!(desk.body()["background"], "transparent");
+        desk.model.name = "other".to_owned();
+        desk.model.abilities.transparent = Some(true);
+        assert_eq!(desk.body()["background"], "transparent");
+    }
+
+    #[test]
     fn what_the_dialect_drops_the_model_cannot_do() {
         let mut desk = desk(r#"{"prompt":"x"}"#);
         desk.account.dialect.drop = ["n", "seed", "negative_prompt", "quality"].map(str::to_owned).into();
@@ -237,9 +321,9 @@ mod tests {
         let edits = |desk: &Desk| Compatible.abilities(&desk.account, "any").edit;
         assert_eq!(edits(&desk), None);
         desk.account.dialect.edit_path = Some("images/edits".to_owned());
-        assert_eq!(edits(&desk), Some(Edits { images: 16, mask: true, keeps_size: false }));
+        assert_eq!(edits(&desk), Some(Edits { mask: true, ..Edits::up_to(16) }));
         desk.account.dialect.drop.insert("mask".to_owned());
-        assert_eq!(edits(&desk), Some(Edits { images: 16, mask: false, keeps_size: false }));
+        assert_eq!(edits(&desk), Some(Edits::up_to(16)));
         desk.account.dialect.drop.insert("image".to_owned());
         assert_eq!(edits(&desk), None);
     }

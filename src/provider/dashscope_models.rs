@@ -194,6 +194,8 @@ impl Family {
     /// What its models can do.
     pub fn abilities(&self) -> Abilities {
         Abilities {
+            tiers: Vec::new(),
+            partials: false,
             max_n: self.max_n,
             prompt_chars: self.prompt_chars,
             sizes: match self.draws {
@@ -210,7 +212,7 @@ impl Family {
             compression: false,
             style: false,
             generate: self.generate,
-            edit: (self.edits > 0).then_some(Edits { images: self.edits, mask: false, keeps_size: false }),
+            edit: (self.edits > 0).then_some(Edits::up_to(self.edits)),
         }
     }
 }

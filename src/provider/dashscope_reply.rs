@@ -73,8 +73,8 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
     };
     match output.text_at("task_status") {
         None | Some("SUCCEEDED") => finished(job, reply, &json, output),
-        Some("FAILED") => Step::Failed(failure(job, reply, Complaint::from_json(output), Class::Server)),
-        Some("CANCELED") => Step::Failed(Failure::new(Class::Server, "the task was canceled")),
+        Some("FAILED") => Step::Failed(failure(job, reply, Complaint::from_json(output), Class::Server).at_the_end()),
+        Some("CANCELED") => Step::Failed(Failure::new(Class::Server, "the task was canceled").at_the_end()),
         // Forgotten, or never known. It may have been drawn, and what was drawn is charged.
         Some("UNKNOWN") => Step::Failed(Failure::new(Class::TimeoutAmbiguous, "the vendor does not know the task")),
         // `PENDING`, `RUNNING`, and whatever is added to them later.
@@ -119,7 +119,7 @@ fn finished(job: &Job<'_>, reply: &Reply, json: &Json<'_>, output: &Json<'_>) ->
             Some(error) => failure(job, reply, error, Class::Server),
             None => malformed(job, reply, "has no pictures"),
         };
-        return Step::Failed(failure.with_billed(billed.min(job.n)));
+        return Step::Failed(failure.with_billed(billed.min(job.n)).at_the_end());
     }
     let drawn = u8::try_from(images.len()).unwrap_or(job.n);
     let refused = errors.iter().filter(|error| class(error, Class::Server) == Class::Policy).count();

@@ -3,8 +3,8 @@
 //! The queue answers with the addresses to go on with, whose paths are not the ones that were posted to. They are
 //! followed only on the account's own host or on fal's, because the key goes with them; anything else is a malformed
 //! reply. Which of its replies is being read is seen by its content: a queue's has a `status`, a result has pictures.
-//! `COMPLETED` only says that there is a result, which may be an error. Inputs are in `fal_models.rs`, results and
-//! errors in `fal_reply.rs`.
+//! `COMPLETED` only says that there is a result, which may be an error; the model's error is the end of a request, an
+//! error in getting at it is not. Inputs are in `fal_models.rs`, results and errors in `fal_reply.rs`.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ impl Provider for Fal {
         // What has not been started by the time nobody waits any more is not started, and not charged.
         let left = job.time_left.as_secs().max(1);
         wire::add_header(&mut headers, "x-fal-request-timeout", &left.to_string());
-        Ok(Call::post_json(url, headers, &Value::Object(fal_models::input(job)?)))
+        Ok(Call::post_json(url, headers, &Value::Object(fal_models::input(job))))
     }
 
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
@@ -76,15 +76,21 @@ impl Provider for Fal {
         let has_pictures = json.get("images").or_else(|| json.get("image")).is_some();
         match json.text_at("status").filter(|_| !has_pictures) {
             None => fal_reply::result(job, reply, &json),
-            Some("COMPLETED") => completed(job, reply, &json).unwrap_or_else(Step::Failed),
+            Some("COMPLETED") => completed(job, reply, &json).unwrap_or_else(|why| astray(&json, why)),
             Some(status @ ("CANCELLED" | "FAILED" | "ERROR")) => {
                 let said = Complaint::from_json(&json).message;
-                Step::Failed(Failure::new(Class::Server, told(job, &format!("{status}: {said}"))))
+                Step::Failed(Failure::new(Class::Server, told(job, &format!("{status}: {said}"))).at_the_end())
             }
             // `IN_QUEUE`, `IN_PROGRESS`, and whatever is added to them later.
-            Some(_) => waiting(job, reply, &json).unwrap_or_else(Step::Failed),
+            Some(_) => waiting(job, reply, &json).unwrap_or_else(|why| astray(&json, why)),
         }
     }
+}
+
+/// A request that can't be followed: the queue has it and may draw it, unless that is the queue's own word on its end.
+fn astray(json: &Json<'_>, failure: Failure) -> Step {
+    let taken_on = json.text_at("request_id").or_else(|| json.text_at("status_url")).is_some();
+    if failure.ended || !taken_on { Step::Failed(failure) } else { Step::Lost { failure, noted: None } }
 }
 
 /// The next look at a request that is not finished, and how to stop it.
@@ -205,10 +211,14 @@ mod tests {
             panic!("again")
         };
         assert_eq!(call.url.as_str(), "http://127.0.0.1:4100/fal/fal-ai/flux/requests/7a1f");
-        for body in [r#"{"status":"IN_QUEUE"}"#, r#"{"status":"COMPLETED","request_id":"../x"}"#] {
-            let Step::Failed(failure) = read(200, body) else { panic!("{body}") };
-            assert_eq!(failure.class, Class::Malformed, "{body}");
-        }
+        let Step::Failed(failure) = read(200, r#"{"status":"IN_QUEUE"}"#) else {
+            panic!("nothing says that it has it")
+        };
+        assert_eq!(failure.class, Class::Malformed);
+        let Step::Lost { failure, noted: None } = read(200, r#"{"status":"COMPLETED","request_id":"../x"}"#) else {
+            panic!("lost")
+        };
+        assert_eq!(failure.class, Class::Malformed);
     }
 
     #[test]
@@ -230,7 +240,8 @@ mod tests {
             for word in ["IN_QUEUE", "COMPLETED"] {
                 let step = read_at(base, 200, &status(word, root));
                 assert_eq!(matches!(step, Step::Again { .. }), allowed, "{root}: {step:?}");
-                if let Step::Failed(failure) = step {
+                if !allowed {
+                    let Step::Lost { failure, .. } = step else { panic!("{root}: the queue has it all the same") };
                     assert_eq!(failure.class, Class::Malformed, "{root}");
                 }
             }
@@ -245,7 +256,7 @@ mod tests {
             r#"{"status":"FAILED","request_id":"7a1f","error":"lost"}"#,
         ] {
             let Step::Failed(failure) = read(200, body) else { panic!("{body}") };
-            assert_eq!(failure.class, Class::Server, "{body}");
+            assert_eq!((failure.class, failure.ended), (Class::Server, true), "{body}");
         }
         let refused =
             r#"{"status":"COMPLETED","request_id":"7a1f","error":"flagged","error_type":"content_policy_violation"}"#;

@@ -7,7 +7,6 @@
 use serde_json::{Map, Value, json};
 
 use crate::abilities::{Abilities, Edits, Frame, Sizes, Steps};
-use crate::failure::{Class, Failure};
 use crate::image::{Format, Size};
 use crate::provider::{Job, wire};
 use crate::request::{Edit, Quality};
@@ -252,8 +251,15 @@ pub fn abilities(name: &str) -> Abilities {
         Pictures::One => Some(1),
         Pictures::Many(most) => Some(most),
     };
-    let mask = !matches!(model.mask, Masking::None);
+    let edits = |images| Edits {
+        mask: !matches!(model.mask, Masking::None),
+        needs_mask: matches!(model.mask, Masking::Must(_)),
+        keeps_size: matches!(model.size, SizeInput::OfInput),
+        ..Edits::up_to(images)
+    };
     Abilities {
+        tiers: Vec::new(),
+        partials: false,
         max_n: model.max_n,
         prompt_chars: PROMPT_CHARS,
         sizes: match model.size {
@@ -270,12 +276,12 @@ pub fn abilities(name: &str) -> Abilities {
         compression: false,
         style: false,
         generate: images.is_none(),
-        edit: images.map(|images| Edits { images, mask, keeps_size: matches!(model.size, SizeInput::OfInput) }),
+        edit: images.map(edits),
     }
 }
 
-/// The endpoint's inputs: ours first, the config's options over them. Fails for what abilities have no word for.
-pub fn input(job: &Job<'_>) -> Result<Map<String, Value>, Failure> {
+/// The endpoint's inputs: ours first, the config's options over them.
+pub fn input(job: &Job<'_>) -> Map<String, Value> {
     let model = model(&job.model.name);
     let request = job.request;
     let mut input = Map::new();
@@ -290,17 +296,17 @@ pub fn input(job: &Job<'_>) -> Result<Map<String, Value>, Failure> {
     let background = request.background.filter(|_| model.background);
     wire::put(&mut input, "background", background.map(|background| background.word()));
     if let Some(edit) = &request.edit {
-        put_edit(&mut input, model, edit)?;
+        put_edit(&mut input, model, edit);
     }
     put_size(&mut input, job, model);
     for (field, value) in &job.model.options {
         input.insert(field.clone(), value.clone());
     }
-    Ok(input)
+    input
 }
 
 /// The pictures to change and the mask, as `data:` URLs.
-fn put_edit(input: &mut Map<String, Value>, model: &Model, edit: &Edit) -> Result<(), Failure> {
+fn put_edit(input: &mut Map<String, Value>, model: &Model, edit: &Edit) {
     let mut urls = edit.images.iter().map(|image| wire::data_url(image.format.media_type(), &image.bytes));
     match model.pictures {
         Pictures::None => {}
@@ -308,17 +314,12 @@ fn put_edit(input: &mut Map<String, Value>, model: &Model, edit: &Edit) -> Resul
         Pictures::Many(_) => wire::put(input, "image_urls", Some(urls.collect::<Vec<_>>())),
     }
     let white = edit.mask.as_ref().map(|mask| wire::data_url(Format::Png.media_type(), &mask.white));
-    match (model.mask, white) {
-        (Masking::Must(_), None) => {
-            let words = "this model changes only what a mask shows, and the request has none";
-            return Err(Failure::new(Class::AdapterBug, words));
-        }
-        (Masking::Must(field) | Masking::May(field), white) => wire::put(input, field, white),
-        (Masking::None, _) => {}
+    match model.mask {
+        Masking::Must(field) | Masking::May(field) => wire::put(input, field, white),
+        Masking::None => {}
     }
     let fidelity = edit.fidelity.filter(|_| model.background);
     wire::put(input, "input_fidelity", fidelity.map(|fidelity| fidelity.word()));
-    Ok(())
 }
 
 fn put_size(input: &mut Map<String, Value>, job: &Job<'_>, model: &Model) {
@@ -342,8 +343,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::provider::Provider;
-    use crate::provider::fal::Fal;
+    use crate::abilities::{Bend, Unable};
     use crate::provider::fixture::Desk;
 
     fn body(model: &str, request: &str) -> Value {
@@ -425,10 +425,12 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_changes_what_a_mask_shows_is_not_asked_without_one() {
+    fn a_model_that_changes_what_a_mask_shows_is_unable_without_one_and_the_others_are_not() {
+        let request = Desk::new("fal", FLUX.name, r#"{"prompt":"x"}"#).editing(1, false).request;
+        let bend = Bend { tolerance_ppm: 0, strict: false };
+        assert!(abilities("openai/gpt-image-2/edit").fit(&request, bend).is_ok());
         for model in ["fal-ai/flux-pro/v1/fill", "fal-ai/flux-general/inpainting", "fal-ai/fast-sdxl/inpainting"] {
-            let desk = Desk::new("fal", model, r#"{"prompt":"x"}"#).editing(1, false);
-            assert_eq!(Fal.ask(&desk.job()).unwrap_err().class, Class::AdapterBug, "{model}");
+            assert_eq!(abilities(model).fit(&request, bend), Err(Unable::MaskMissing), "{model}");
         }
     }
 

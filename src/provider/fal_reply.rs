@@ -84,6 +84,18 @@ pub fn result(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     Step::Done(Drawn { images, refused, refused_billed: refused, usage: usage(reply, listed) })
 }
 
+/// Whether the reply is to the last question about a request, for its result. The ones before it end in `status`.
+fn at_result(job: &Job<'_>) -> bool {
+    job.polled.is_some_and(|url| !url.path().trim_end_matches('/').ends_with("/status"))
+}
+
+/// Whether an answer in place of a result is the model's own, and as good as it gets. What a proxy or the queue says
+/// of getting at the result is not.
+fn is_the_models(complaint: &Complaint, class: Class) -> bool {
+    let its_kind = matches!(class, Class::Server | Class::Policy | Class::CallerInvalid | Class::AdapterBug);
+    complaint.structured && its_kind && !complaint.mentions(TOO_EARLY)
+}
+
 /// A failure out of an error reply.
 pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
     let mut complaint = complaint.clone();
@@ -96,7 +108,8 @@ pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
         Class::CallerInvalid if by_word.is_none() && is_retryable(reply) => Class::Server,
         class => class,
     };
-    complaint.failure(class, job, reply, our_field).with_billed(billed(job, reply, class))
+    let failure = complaint.failure(class, job, reply, our_field).with_billed(billed(job, reply, class));
+    if at_result(job) && is_the_models(&complaint, class) { failure.at_the_end() } else { failure }
 }
 
 /// A failure of fal's own machinery, told by the queue. The error of a model is not read from here.
@@ -104,7 +117,7 @@ pub fn failed_machinery(job: &Job<'_>, status: &Json<'_>) -> Option<Failure> {
     let complaint = Complaint::from_json(status);
     let class = complaint.class_by_word(WORDS).filter(|class| *class == Class::Server)?;
     let words = format!("COMPLETED {}: {}", complaint.words.join(" "), complaint.message);
-    Some(Failure::new(class, told(job, &words)))
+    Some(Failure::new(class, told(job, &words)).at_the_end())
 }
 
 fn is_retryable(reply: &Reply) -> bool {
@@ -114,7 +127,11 @@ fn is_retryable(reply: &Reply) -> bool {
 /// A result without a picture: the error hidden in it, or none.
 fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
     let complaint = Complaint::from_json(json);
-    if complaint.is_empty() { malformed(job, reply, "has no pictures") } else { failure(job, reply, &complaint) }
+    if !complaint.is_empty() {
+        return failure(job, reply, &complaint);
+    }
+    let failure = malformed(job, reply, "has no pictures").with_billed(billed(job, reply, Class::Malformed));
+    if at_result(job) { failure.at_the_end() } else { failure }
 }
 
 /// Pictures that a failed request is charged for. Server errors never are; a refusal or a bad input may be when the
@@ -244,6 +261,36 @@ mod tests {
     }
 
     #[test]
+    fn the_models_own_error_is_the_end_of_a_request_and_trouble_in_getting_at_it_is_not() {
+        let ended = |polled: &str, status: u16, body: &str| {
+            let mut desk = desk();
+            desk.polled = Some(format!("https://queue.fal.run/fal-ai/flux/requests/7a1f{polled}").parse().unwrap());
+            let Step::Failed(failure) = Fal.read(&desk.job(), &desk.reply(status, body)) else { panic!("{body}") };
+            failure.ended
+        };
+        let error = |kind: &str| model_error("prompt", kind);
+        for (status, body, last) in [
+            (500, error("internal_server_error"), true),
+            (504, error("generation_timeout"), true),
+            (400, error("downstream_service_error"), true),
+            (503, r#"{"detail":"lost","error_type":"runner_disconnected"}"#.to_owned(), true),
+            (422, error("content_policy_violation"), true),
+            (422, error("value_error"), true),
+            (200, r#"{"images":[]}"#.to_owned(), true),
+            (502, "<html>Bad Gateway</html>".to_owned(), false),
+            (200, "<html>".to_owned(), false),
+            (400, r#"{"detail":"Request is still in progress"}"#.to_owned(), false),
+            (401, r#"{"detail":"No user found for Key ID and Secret"}"#.to_owned(), false),
+            (404, r#"{"detail":"Request not found"}"#.to_owned(), false),
+            (429, r#"{"detail":"slow down"}"#.to_owned(), false),
+        ] {
+            assert_eq!(ended("", status, &body), last, "{status} {body}");
+            assert_eq!(ended("/response", status, &body), last, "{status} {body}");
+            assert!(!ended("/status", status, &body), "{status} {body}");
+        }
+    }
+
+    #[test]
     fn headers_say_what_a_body_does_not() {
         let plain = r#"{"detail":"oops"}"#;
         assert_eq!(failed(422, &[("x-fal-error-type", "content_policy_violation")], plain).class, Class::Policy);
@@ -273,6 +320,7 @@ mod tests {
         assert_eq!(failed(422, &[("x-fal-billable-units", "99")], &refusal).billed, 3, "three were asked");
         let server = model_error("prompt", "internal_server_error");
         assert_eq!(failed(500, &[("x-fal-billable-units", "1")], &server).billed, 0);
+        assert_eq!(failed(200, &[("x-fal-billable-units", "2")], r#"{"images":[]}"#).billed, 2);
     }
 
     #[test]

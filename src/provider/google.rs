@@ -7,11 +7,11 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::abilities::Abilities;
-use crate::config::plan::{Account, Credentials};
+use crate::abilities::{Abilities, Tier};
+use crate::config::plan::{Account, Credentials, Model};
 use crate::failure::{Class, Failure};
 use crate::image::Format;
-use crate::provider::google_models::{Method, family};
+use crate::provider::google_models::{Family, Method, family};
 use crate::provider::token::TokenSource;
 use crate::provider::{Call, Job, Provider, Reply, Step, google_reply, wire};
 use crate::request::Moderation;
@@ -64,6 +64,14 @@ impl Provider for Google {
 
     fn abilities(&self, account: &Account, model: &str) -> Abilities {
         family(model).abilities(is_vertex(account))
+    }
+
+    fn abilities_of(&self, account: &Account, model: &Model) -> Abilities {
+        let able = self.abilities(account, &model.name);
+        match fixed_tier(model) {
+            Some(tier) => Abilities { tiers: vec![tier], ..able },
+            None => able,
+        }
     }
 
     fn token(&self, account: &Account) -> Option<TokenSource> {
@@ -141,10 +149,7 @@ fn content_body(job: &Job<'_>) -> Map<String, Value> {
         parts.push(json!({"inlineData": {"mimeType": input.format.media_type(), "data": data}}));
     }
     let mut image = Map::new();
-    if let Some(((across, down), tier)) = family(&job.model.name).told(job.frame) {
-        wire::put(&mut image, "aspectRatio", Some(format!("{across}:{down}")));
-        wire::put(&mut image, "imageSize", tier.map(|tier| tier.0));
-    }
+    put_size(&mut image, "imageSize", job);
     wire::put(&mut image, "imageOutputOptions", output(job).filter(|_| is_vertex(job.account)));
     let mut config = Map::new();
     wire::put(&mut config, "responseModalities", Some(json!(["IMAGE"])));
@@ -166,14 +171,12 @@ fn predict_body(job: &Job<'_>) -> Map<String, Value> {
     let request = job.request;
     let mut parameters = Map::new();
     wire::put(&mut parameters, "sampleCount", Some(job.n));
-    if let Some(((across, down), tier)) = family(&job.model.name).told(job.frame) {
-        wire::put(&mut parameters, "aspectRatio", Some(format!("{across}:{down}")));
-        wire::put(&mut parameters, "sampleImageSize", tier.map(|tier| tier.0));
-    }
+    put_size(&mut parameters, "sampleImageSize", job);
     wire::put(&mut parameters, "negativePrompt", request.negative_prompt.as_deref());
     if let Some(seed) = request.seed {
         // A watermark, which is the default, would make every picture another.
-        wire::put(&mut parameters, "seed", Some(seed & SEEDS));
+        // It counts from one, so that zero becomes the last.
+        wire::put(&mut parameters, "seed", Some(Some(seed & SEEDS).filter(|seed| *seed > 0).unwrap_or(SEEDS)));
         wire::put(&mut parameters, "addWatermark", Some(false));
     }
     // Otherwise a picture that was withheld is silently missing.
@@ -186,6 +189,24 @@ fn predict_body(job: &Job<'_>) -> Map<String, Value> {
     wire::put(&mut body, "parameters", Some(parameters));
     wire::put(&mut body, "labels", labels(job));
     body
+}
+
+/// The size as a shape and, under the method's own name for it, a tier.
+fn put_size(fields: &mut Map<String, Value>, tier: &str, job: &Job<'_>) {
+    if let Some((across, down)) = family(&job.model.name).shape(job.frame) {
+        wire::put(fields, "aspectRatio", Some(format!("{across}:{down}")));
+        wire::put(fields, tier, job.tier.map(|tier| tier.word));
+    }
+}
+
+/// The tier that the model's options name, whatever is asked.
+fn fixed_tier(model: &Model) -> Option<Tier> {
+    let (field, path): (&str, &[&str]) = match family(&model.name).method {
+        Method::GenerateContent => ("generationConfig", &["imageConfig", "imageSize"]),
+        Method::Predict => ("parameters", &["sampleImageSize"]),
+    };
+    let named = path.iter().try_fold(model.options.get(field)?, |value, name| value.get(name))?;
+    Family::tier(named.as_str()?)
 }
 
 /// The file format that was asked for; only JPEG is compressed.
@@ -238,7 +259,16 @@ mod tests {
             let wish = format!(r#"{{"prompt":"x","seed":{seed}}}"#);
             Desk::new("google", "gemini-3-pro-image", &wish).body()["generationConfig"]["seed"].clone()
         };
-        assert_eq!((seed(7), seed(u32::MAX)), (json!(7), json!(i32::MAX)));
+        assert_eq!((seed(0), seed(7), seed(u32::MAX)), (json!(0), json!(7), json!(i32::MAX)));
+        let imagens = |seed: u32| {
+            let wish = format!(r#"{{"prompt":"x","seed":{seed}}}"#);
+            vertex("imagen-4.0-generate-001", &wish).body()["parameters"]["seed"].clone()
+        };
+        let last = json!(i32::MAX);
+        assert_eq!(
+            [imagens(1), imagens(0), imagens(1 << 31), imagens(u32::MAX)],
+            [json!(1), last.clone(), last.clone(), last]
+        );
     }
 
     #[test]

@@ -3,9 +3,9 @@
 //! Data, and the two words a size becomes. Models are told apart by how their names begin; one that nobody has
 //! described is asked like Gemini for one picture, and told nothing but a shape. Neither way in takes a mask.
 
-use crate::abilities::{Abilities, Edits, Frame, Sizes};
+use crate::abilities::{Abilities, Edits, Frame, Sizes, Tier};
 use crate::image::Format;
-use crate::provider::tiers::{self, FOUR, GEMINI_SHAPES, LONG_SHAPES, ONE, PIXELS, TINY, TWO, Tier};
+use crate::provider::tiers::{self, FOUR, GEMINI_SHAPES, LONG_SHAPES, ONE, PIXELS, TINY, TWO};
 use crate::request::PROMPT_MAX_CHARS;
 
 /// Models that take the same.
@@ -42,6 +42,9 @@ impl Method {
         }
     }
 }
+
+/// A request may weigh 20 MB in all. Pictures travel in it as base64, which is a third heavier than they are.
+const INPUT_BYTES: usize = 20_000_000 / 4 * 3;
 
 const IMAGEN_SHAPES: &[(u32, u32)] = &[(1, 1), (3, 4), (4, 3), (9, 16), (16, 9)];
 
@@ -91,6 +94,8 @@ impl Family {
             max_n: self.max_n,
             prompt_chars: PROMPT_MAX_CHARS,
             sizes: Sizes::Ratios { shapes: self.shapes.to_vec(), pixels: PIXELS },
+            tiers: self.tiers.to_vec(),
+            partials: false,
             compression: !formats.is_empty(),
             formats,
             qualities: Vec::new(),
@@ -99,27 +104,35 @@ impl Family {
             transparent: false,
             style: false,
             generate: true,
-            edit: (self.inputs > 0).then_some(Edits { images: self.inputs, mask: false, keeps_size: false }),
+            edit: (self.inputs > 0).then_some(Edits { bytes: INPUT_BYTES, ..Edits::up_to(self.inputs) }),
         }
     }
 
-    /// How `frame` is told: a shape `(across, down)` and, where there are any, a tier.
-    pub fn told(&self, frame: Frame) -> Option<((u32, u32), Option<Tier>)> {
-        let asked = frame.nominal()?;
-        Some((tiers::shape(self.shapes, frame)?, tiers::covering(self.tiers.iter().copied(), asked)))
+    /// The shape `(across, down)` of `frame`.
+    pub fn shape(&self, frame: Frame) -> Option<(u32, u32)> {
+        tiers::shape(self.shapes, frame)
+    }
+
+    /// The tier by this word, whether these models have it or not: an option may name any.
+    pub fn tier(word: &str) -> Option<Tier> {
+        [TINY, ONE, TWO, FOUR].into_iter().find(|tier| tier.word == word)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::fixture::Desk;
 
     #[test]
     fn a_wish_becomes_the_smallest_tier_that_covers_it_and_no_tier_where_there_is_none() {
         for (model, size, shape, tier) in [
             ("gemini-3.1-flash-image", "512x512", (1, 1), Some("512")),
-            ("gemini-3.1-flash-image", "513x512", (1, 1), Some("1K")),
+            ("gemini-3.1-flash-image", "768x512", (3, 2), Some("1K")),
             ("gemini-3-pro-image", "512x512", (1, 1), Some("1K")),
+            ("gemini-3-pro-image", "1280x720", (16, 9), Some("1K")),
+            ("gemini-3-pro-image", "1376x768", (16, 9), Some("1K")),
+            ("gemini-3-pro-image", "1200x896", (4, 3), Some("1K")),
             ("gemini-3-pro-image", "1536x1024", (3, 2), Some("2K")),
             ("gemini-3-pro-image", "8192x8192", (1, 1), Some("4K")),
             ("gemini-2.5-flash-image", "1024x1024", (1, 1), None),
@@ -128,10 +141,12 @@ mod tests {
             ("imagen-3.0-generate-002", "1024x1024", (1, 1), None),
             ("somebody-new", "1344x768", (16, 9), None),
         ] {
-            let told = family(model).told(Frame::Pixels(size.parse().unwrap())).unwrap();
-            assert_eq!((told.0, told.1.map(|tier| tier.0)), (shape, tier), "{model} {size}");
+            let desk = Desk::new("google", model, &format!(r#"{{"prompt":"x","size":"{size}"}}"#));
+            let job = desk.job();
+            let told = (family(model).shape(job.frame), job.tier.map(|tier| tier.word));
+            assert_eq!(told, (Some(shape), tier), "{model} {size}");
         }
-        assert_eq!(family("gemini-3-pro-image").told(Frame::Default), None);
+        assert_eq!(family("gemini-3-pro-image").shape(Frame::Default), None);
     }
 
     #[test]
@@ -147,5 +162,20 @@ mod tests {
         assert_eq!(able("imagen-3.0-generate-001", true), (4, true, true, 2, 0));
         assert_eq!(able("imagen-3.0-generate-001", false), (4, false, false, 2, 0));
         assert_eq!(able("somebody-new", false), (1, false, false, 0, 0));
+    }
+
+    #[test]
+    fn pictures_that_a_request_cannot_carry_are_not_sent() {
+        use crate::abilities::{Bend, Unable};
+        use crate::provider::fixture::Desk;
+        let able = family("gemini-3-pro-image").abilities(false);
+        let mut request = Desk::new("google", "gemini-3-pro-image", r#"{"prompt":"x"}"#).editing(2, false).request;
+        let mut weigh = |bytes: usize| {
+            let edit = request.edit.as_mut().unwrap();
+            edit.images[1].bytes = vec![0; bytes - edit.images[0].bytes.len()].into();
+            able.fit(&request, Bend { tolerance_ppm: 0, strict: false }).err()
+        };
+        assert_eq!(weigh(15_000_000), None);
+        assert_eq!(weigh(15_000_001), Some(Unable::ImageBytes { limit: 15_000_000 }));
     }
 }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
-use crate::abilities::{Abilities, Fitted, Frame};
-use crate::config::plan::{Account, Model};
+use crate::abilities::{Abilities, Edits, Fitted, Frame, Tier};
+use crate::config::plan::{AbilityOverrides, Account, EditOverride, Model};
 use crate::failure::Failure;
 use crate::image::{Encoded, Format, Size};
 use crate::request::{ImageRequest, Quality};
@@ -23,6 +23,7 @@ pub mod azure;
 pub mod bfl;
 mod bfl_models;
 pub mod compatible;
+mod compatible_poll;
 mod complaint;
 pub mod dashscope;
 mod dashscope_models;
@@ -41,6 +42,7 @@ pub mod openai;
 mod openai_body;
 mod openai_models;
 mod openai_reply;
+mod openai_stream;
 pub mod openrouter;
 mod openrouter_models;
 pub mod replicate;
@@ -49,6 +51,8 @@ pub mod stability;
 mod tiers;
 pub mod token;
 mod wire;
+
+pub use wire::is_event_stream;
 
 /// Every wire format, by the `kind` the config uses.
 pub static ALL: &[&dyn Provider] = &[
@@ -102,6 +106,11 @@ pub trait Provider: Sync {
     /// The call that starts `job`.
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure>;
 
+    /// The unfinished picture in an event of a reply that is a stream; `None` for any other event.
+    fn partial(&self, _event: &str) -> Option<Partial> {
+        None
+    }
+
     /// What `reply` to the job's latest call means.
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step;
 }
@@ -109,26 +118,48 @@ pub trait Provider: Sync {
 /// What a model can do, with the config's overrides applied.
 pub fn abilities(provider: &dyn Provider, account: &Account, model: &Model) -> Abilities {
     let mut abilities = provider.abilities_of(account, model);
-    let over = &model.abilities;
-    if let Some(max_n) = over.max_n {
-        abilities.max_n = max_n;
-    }
-    if let Some(sizes) = &over.sizes {
-        abilities.sizes = sizes.clone();
-    }
-    if let Some(formats) = &over.formats {
-        abilities.formats = formats.clone();
-    }
-    if let Some(chars) = over.prompt_chars {
-        abilities.prompt_chars = chars;
-    }
-    if let Some(seed) = over.seed {
-        abilities.seed = seed;
-    }
-    if let Some(negative_prompt) = over.negative_prompt {
-        abilities.negative_prompt = negative_prompt;
-    }
+    let AbilityOverrides {
+        max_n,
+        sizes,
+        formats,
+        prompt_chars,
+        seed,
+        negative_prompt,
+        qualities,
+        transparent,
+        compression,
+        style,
+        generate,
+        edit,
+    } = &model.abilities;
+    put_over(&mut abilities.max_n, max_n);
+    put_over(&mut abilities.sizes, sizes);
+    put_over(&mut abilities.formats, formats);
+    put_over(&mut abilities.prompt_chars, prompt_chars);
+    put_over(&mut abilities.seed, seed);
+    put_over(&mut abilities.negative_prompt, negative_prompt);
+    put_over(&mut abilities.qualities, qualities);
+    put_over(&mut abilities.transparent, transparent);
+    put_over(&mut abilities.compression, compression);
+    put_over(&mut abilities.style, style);
+    put_over(&mut abilities.generate, generate);
+    abilities.edit = match (abilities.edit, *edit) {
+        (edit, None) => edit,
+        (None, _) | (_, Some(EditOverride::Never)) => None,
+        (Some(own), Some(EditOverride::Within { images, mask, keeps_size })) => Some(Edits {
+            images: images.map_or(own.images, |images| images.min(own.images)),
+            mask: own.mask && mask != Some(false),
+            keeps_size: keeps_size.unwrap_or(own.keeps_size),
+            ..own
+        }),
+    };
     abilities
+}
+
+fn put_over<T: Clone>(own: &mut T, stated: &Option<T>) {
+    if let Some(stated) = stated {
+        own.clone_from(stated);
+    }
 }
 
 /// One call's worth of work, already fitted to the model's abilities.
@@ -146,8 +177,12 @@ pub struct Job<'a> {
     pub n: u8,
     /// The size to ask for.
     pub frame: Frame,
+    /// The resolution to ask for, where the model has tiers.
+    pub tier: Option<Tier>,
     /// The quality to ask for; `None` sends no such wish.
     pub quality: Option<Quality>,
+    /// Unfinished pictures to ask for; 0 asks for none, and for no stream.
+    pub partials: u8,
     /// Time left for the whole job, for vendors that can bound it on their side.
     pub time_left: Duration,
     /// What the latest [`Step::Again`] noted.
@@ -166,9 +201,21 @@ impl<'a> Job<'a> {
         n: u8,
         time_left: Duration,
     ) -> Job<'a> {
-        let Fitted { frame, quality, adjusted: _ } = fitted;
-        let (frame, quality) = (*frame, *quality);
-        Job { account, model, bearer: None, request, n, frame, quality, time_left, noted: None, polled: None }
+        let Fitted { frame, tier, quality, partials, adjusted: _ } = fitted;
+        Job {
+            account,
+            model,
+            bearer: None,
+            request,
+            n,
+            frame: *frame,
+            tier: *tier,
+            quality: *quality,
+            partials: *partials,
+            time_left,
+            noted: None,
+            polled: None,
+        }
     }
 }
 
@@ -192,7 +239,7 @@ pub struct Reply {
     pub status: u16,
     /// Response headers.
     pub headers: HeaderMap,
-    /// The whole body, bounded.
+    /// The whole body, bounded. Of a stream of events, their data, one after the other, without unfinished pictures.
     pub body: Bytes,
 }
 
@@ -213,8 +260,16 @@ pub enum Step {
         /// What the vendor said of the cost and will not say again; the job has it when the next reply is read.
         noted: Option<Reported>,
     },
-    /// No pictures.
+    /// No pictures. In the middle of a job it is only the end of it where the failure says so; else the job is asked
+    /// about again, or given up as lost.
     Failed(Failure),
+    /// The job was taken on, but can't be followed to its end: it may be drawn and charged.
+    Lost {
+        /// Why not.
+        failure: Failure,
+        /// What the vendor said of the cost.
+        noted: Option<Reported>,
+    },
 }
 
 /// The result of a finished job.
@@ -259,6 +314,17 @@ pub struct Usage {
     pub format: Option<Format>,
     /// What the vendor says the call costs.
     pub reported: Option<Reported>,
+}
+
+/// An unfinished picture that a vendor shows while it draws.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partial {
+    /// The file, in base64.
+    pub base64: Bytes,
+    /// Which one of its picture's, from 0.
+    pub index: u8,
+    /// Its file format's word, where told.
+    pub format: Option<&'static str>,
 }
 
 /// What a vendor says a call costs, as it wrote it.
@@ -435,5 +501,37 @@ mod tests {
         let provider = by_kind("replicate").unwrap();
         let able = abilities(provider, &desk.account, &desk.model);
         assert_eq!((able.max_n, able.negative_prompt, able.seed), (4, true, true));
+    }
+
+    #[test]
+    fn the_config_may_take_from_what_a_model_can_change_but_not_add_to_it() {
+        let edit = |kind: &str, model: &str, edit: EditOverride| {
+            let mut desk = Desk::new(kind, model, r#"{"prompt":"x"}"#);
+            desk.model.abilities.edit = Some(edit);
+            abilities(by_kind(kind).unwrap(), &desk.account, &desk.model).edit
+        };
+        let within = |images, mask, keeps_size| EditOverride::Within { images, mask, keeps_size };
+        let takes = |images, mask, keeps_size| Some(Edits { mask, keeps_size, ..Edits::up_to(images) });
+        assert_eq!(edit("openai", "gpt-image-2", EditOverride::Never), None);
+        assert_eq!(edit("openai", "gpt-image-2", within(None, None, None)), takes(16, true, false));
+        assert_eq!(edit("openai", "gpt-image-2", within(Some(2), Some(false), Some(true))), takes(2, false, true));
+        assert_eq!(edit("openai", "gpt-image-2", within(Some(99), Some(true), None)), takes(16, true, false));
+        assert_eq!(edit("openai", "dall-e-3", within(Some(1), None, None)), None);
+    }
+
+    #[test]
+    fn every_other_ability_is_as_the_config_states_it() {
+        let mut desk = Desk::new("openai_compatible", "m", r#"{"prompt":"x"}"#);
+        desk.model.abilities = AbilityOverrides {
+            qualities: Some(vec![Quality::Hd]),
+            transparent: Some(true),
+            compression: Some(false),
+            style: Some(false),
+            generate: Some(false),
+            ..AbilityOverrides::default()
+        };
+        let able = abilities(by_kind("openai_compatible").unwrap(), &desk.account, &desk.model);
+        assert_eq!(able.qualities, [Quality::Hd]);
+        assert_eq!((able.transparent, able.compression, able.style, able.generate), (true, false, false, false));
     }
 }

@@ -7,7 +7,7 @@ use crate::abilities::Abilities;
 use crate::config::plan::Account;
 use crate::failure::Failure;
 use crate::provider::openai_models::family;
-use crate::provider::{Call, Job, Provider, Reply, Step, openai_body, openai_reply, wire};
+use crate::provider::{Call, Job, Partial, Provider, Reply, Step, openai_body, openai_reply, openai_stream, wire};
 
 /// OpenAI itself, or an address that speaks exactly its language.
 pub struct OpenAi;
@@ -62,6 +62,10 @@ impl Provider for OpenAi {
         let model = job.model.name.as_str();
         let images = |end: &str| wire::address(&job.account.base_url, ["images", end]);
         openai_body::call(job, family(model), Some(model), headers, images)
+    }
+
+    fn partial(&self, event: &str) -> Option<Partial> {
+        openai_stream::partial(event)
     }
 
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {

@@ -76,7 +76,10 @@ fn fields(job: &Job<'_>, family: &Family, model: Option<&str>) -> Map<String, Va
     wire::put(&mut body, "user", request.user.as_deref());
     match family.shape {
         Shape::Classic => wire::put(&mut body, "response_format", Some("b64_json")),
-        Shape::Gpt => put_file(&mut body, job),
+        Shape::Gpt => {
+            put_file(&mut body, job);
+            put_stream(&mut body, job);
+        }
     }
     let edit = request.edit.as_ref();
     match edit {
@@ -98,6 +101,14 @@ fn put_file(body: &mut Map<String, Value>, job: &Job<'_>) {
     // Only these formats take a level; sending one with PNG is an error.
     let lossy = matches!(request.output_format, Some(Format::Jpeg | Format::Webp));
     wire::put(body, "output_compression", request.output_compression.filter(|_| lossy));
+}
+
+/// A stream is asked for only where somebody watches for unfinished pictures: what is whole can be read in one piece.
+pub fn put_stream(body: &mut Map<String, Value>, job: &Job<'_>) {
+    if job.partials > 0 {
+        wire::put(body, "stream", Some(true));
+        wire::put(body, "partial_images", Some(job.partials));
+    }
 }
 
 /// What only drawing from a prompt takes.

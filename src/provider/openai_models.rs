@@ -68,7 +68,7 @@ const GPT: Family = Family {
     qualities: THREE,
     style: false,
     complexity: false,
-    edit: Some(Edits { images: 16, mask: true, keeps_size: false }),
+    edit: Some(Edits { mask: true, ..Edits::up_to(16) }),
     fidelity: true,
 };
 
@@ -96,7 +96,7 @@ static FAMILIES: &[Family] = &[
         qualities: &[Quality::Standard],
         style: false,
         complexity: false,
-        edit: Some(Edits { images: 1, mask: true, keeps_size: false }),
+        edit: Some(Edits { mask: true, ..Edits::up_to(1) }),
         fidelity: false,
     },
     Family { prefix: "gpt-image-1-mini", draws: Draws::Listed(GPT_1_SIZES), fidelity: false, ..GPT },
@@ -123,6 +123,8 @@ impl Family {
     pub fn abilities(&self) -> Abilities {
         let gpt = self.shape == Shape::Gpt;
         Abilities {
+            tiers: Vec::new(),
+            partials: gpt,
             max_n: self.max_n,
             prompt_chars: self.prompt_chars,
             sizes: match self.draws {

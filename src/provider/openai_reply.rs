@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::config::plan::{Account, Dialect, SizeFormat};
+use crate::config::plan::{Account, CostUnit, Dialect, SizeFormat};
 use crate::failure::{Class, Failure};
 use crate::provider::complaint::{Complaint, malformed};
-use crate::provider::json::Json;
-use crate::provider::wire;
-use crate::provider::{Drawn, Found, Job, Reply, Reported, Source, Step, Usage};
+use crate::provider::json::{Json, number_at};
+use crate::provider::{Drawn, Found, Job, Reply, Reported, Source, Step, Usage, openai_stream, wire};
 
 /// A vendor's words -> what they mean; earlier rows count first (PROVIDERS.md 1.6, 2, 8, 17).
 const WORDS: &[(&str, Class)] = &[
@@ -57,19 +56,33 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
     if !(200..300).contains(&reply.status) {
         return Step::Failed(failure(job, reply, &Complaint::read(&reply.body)));
     }
+    if wire::is_event_stream(&reply.headers) {
+        return openai_stream::read(job, reply);
+    }
     let json = match Json::read(&reply.body) {
         Ok(json) => json,
         Err(error) => return Step::Failed(malformed(job, reply, &format!("is not JSON ({error})"))),
     };
-    let images = pictures(job, reply, &json);
+    drawn(job, reply, &json).map_or_else(Step::Failed, Step::Done)
+}
+
+/// The pictures of a good reply, or what it says instead.
+pub fn drawn(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Drawn, Failure> {
+    let images = pictures(job, reply, json);
     if images.is_empty() {
-        return Step::Failed(without_pictures(job, reply, &json));
+        return Err(without_pictures(job, reply, json));
     }
-    Step::Done(Drawn { images, refused: 0, refused_billed: 0, usage: usage(job, reply, &json) })
+    Ok(Drawn { images, refused: 0, refused_billed: 0, usage: usage(job, reply, json) })
+}
+
+/// What a vendor's words or sentences say by themselves, whatever the status they come with.
+pub fn class_of_words(complaint: &Complaint) -> Option<Class> {
+    let refused = complaint.mentions(REFUSALS).then_some(Class::Policy);
+    complaint.class_by_word(WORDS).or(refused)
 }
 
 /// A failure out of what the vendor says.
-fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
+pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
     let by_word = complaint.class_by_word(WORDS);
     let status = match complaint.status_word() {
         Some(inner) if reply.status < 300 => inner,
@@ -112,7 +125,8 @@ fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
 /// Our name of a field as this dialect spells it.
 fn our_field(dialect: &Dialect, field: &str) -> Option<String> {
     let last = field.rsplit('.').next().unwrap_or(field);
-    let renamed = dialect.rename.iter().find(|(_, theirs)| *theirs == last).map(|(ours, _)| ours.as_str());
+    let is_theirs = |theirs: &str| theirs == field || theirs.rsplit('.').next() == Some(last);
+    let renamed = dialect.rename.iter().find(|(_, theirs)| is_theirs(theirs)).map(|(ours, _)| ours.as_str());
     let ours = match renamed.unwrap_or(last) {
         "width" | "height" if dialect.size == SizeFormat::TwoFields => "size",
         "aspect_ratio" if dialect.size == SizeFormat::AspectRatio => "size",
@@ -141,11 +155,12 @@ fn found(account: &Account, reply: &Reply, item: &Json<'_>) -> Option<Found> {
     let source = match item {
         Json::Text(_) | Json::Long(_) => bare(reply, &account.base_url, item.bytes()?),
         _ => item
-            .bytes_at(&dialect.base64)
+            .at(&dialect.base64)
+            .and_then(Json::bytes)
             .filter(|text| !text.is_empty())
             .map(|text| wire::inline(&reply.body, text))
             .or_else(|| {
-                let text = item.text_at(&dialect.url).filter(|text| !text.is_empty())?;
+                let text = item.at(&dialect.url).and_then(Json::text).filter(|text| !text.is_empty())?;
                 wire::link(&reply.body, &account.base_url, text)
             }),
     }?;
@@ -166,22 +181,39 @@ fn bare(reply: &Reply, base: &Url, text: &[u8]) -> Option<Source> {
 }
 
 /// What the vendor says it drew and charged.
-fn usage(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Usage {
+pub fn usage(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Usage {
     let echo = |key| json.text_at(key);
     Usage {
         size: echo("size").and_then(|text| text.parse().ok()),
         quality: echo("quality").and_then(|text| text.parse().ok()),
         format: echo("output_format").and_then(|text| text.parse().ok()),
-        reported: reported_cost(&job.account.dialect, reply).map(Reported::Dollars),
+        reported: reported_cost(&job.account.dialect, reply, json),
     }
 }
 
-/// The price in the dialect's cost header. LiteLLM writes `None` when it knows none.
-fn reported_cost(dialect: &Dialect, reply: &Reply) -> Option<String> {
-    let name = dialect.cost_header.as_ref()?;
-    let cost = reply.headers.get(name.as_str())?.to_str().ok()?.trim();
-    let is_number = cost.parse::<f64>().is_ok_and(f64::is_finite);
-    is_number.then(|| cost.to_owned())
+/// What the call costs, where the dialect says that it is told: in a header, or in the answer. LiteLLM writes `None`
+/// when it knows no price.
+pub fn reported_cost(dialect: &Dialect, reply: &Reply, json: &Json<'_>) -> Option<Reported> {
+    let header = dialect.cost_header.as_ref().and_then(|name| reply.headers.get(name.as_str())?.to_str().ok());
+    let in_body = || {
+        let path = dialect.cost_at.as_ref()?;
+        let text = json.at(path).and_then(Json::text).map(str::to_owned);
+        text.or_else(|| number_at(&reply.body, path))
+    };
+    let told = header.map(|text| text.trim().to_owned()).filter(|text| is_amount(text));
+    let told = told.or_else(|| in_body().filter(|text| is_amount(text)))?;
+    Some(match dialect.cost_unit {
+        CostUnit::Usd => Reported::Dollars(told),
+        CostUnit::Cents => Reported::Cents(told),
+        CostUnit::Units => Reported::Units(told),
+    })
+}
+
+/// Whether a text looks like an amount, by its signs alone: the exact reading is done where money is known. Nothing
+/// negative is believed.
+fn is_amount(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_digit() || first == '.')
+        && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'))
 }
 
 #[cfg(test)]
@@ -295,6 +327,41 @@ mod tests {
         assert_eq!((&copied[..], &shared[..]), (&b"QUJDQUJD"[..], &b"QUJD"[..]));
         assert!(reply.body.as_ptr_range().contains(&shared.as_ptr()));
         assert!(!reply.body.as_ptr_range().contains(&copied.as_ptr()));
+    }
+
+    #[test]
+    fn a_price_is_told_in_a_header_or_in_the_answer_digit_for_digit() {
+        let mut desk = desk();
+        desk.account.dialect.cost_header = Some("x-cost".to_owned());
+        desk.account.dialect.cost_at = Some("usage.cost".to_owned());
+        let cost = |desk: &Desk, header: &str, cost: &str| {
+            let body = format!(r#"{{"data":[{{"url":"https://cdn/1.png"}}],"usage":{{"cost":{cost}}}}}"#);
+            match read(&desk.job(), &desk.reply(200, body).with("x-cost", header)) {
+                Step::Done(drawn) => drawn.usage.reported,
+                other => panic!("{other:?}"),
+            }
+        };
+        let usd = |text: &str| Some(Reported::Dollars(text.to_owned()));
+        assert_eq!(cost(&desk, "3.45e-05", "1"), usd("3.45e-05"));
+        assert_eq!(cost(&desk, "None", "0.0300000000000000001"), usd("0.0300000000000000001"));
+        assert_eq!(cost(&desk, "inf", r#""0.04""#), usd("0.04"));
+        for nothing in ["null", "-1", r#""free""#, "{}"] {
+            assert_eq!(cost(&desk, "NaN", nothing), None, "{nothing}");
+        }
+        desk.account.dialect.cost_unit = CostUnit::Cents;
+        assert_eq!(cost(&desk, "4", "1"), Some(Reported::Cents("4".to_owned())));
+        desk.account.dialect.cost_unit = CostUnit::Units;
+        assert_eq!(cost(&desk, "4", "1"), Some(Reported::Units("4".to_owned())));
+    }
+
+    #[test]
+    fn a_picture_may_lie_deeper_in_its_item() {
+        let mut desk = desk();
+        desk.account.dialect.list = "output.images".to_owned();
+        desk.account.dialect.base64 = "file.data".to_owned();
+        let reply = desk.reply(200, r#"{"output":{"images":[{"file":{"data":"QUJD"}},"QUJD"]}}"#);
+        let found = images(read(&desk.job(), &reply));
+        assert!(matches!(&found[..], [Source::Inline(_), Source::Inline(_)]), "{found:?}");
     }
 
     #[test]

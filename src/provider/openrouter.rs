@@ -123,12 +123,12 @@ fn images_body(job: &Job<'_>) -> Map<String, Value> {
     wire::put(&mut body, "prompt", Some(request.prompt.as_str()));
     // Models of one picture a call may refuse the field.
     wire::put(&mut body, "n", Some(job.n).filter(|n| *n > 1));
-    match family(&job.model.name).told(job.frame, Via::Images) {
+    match family(&job.model.name).told(job, Via::Images) {
         None => {}
         Some(Told::Pixels(size)) => wire::put(&mut body, "size", Some(size.to_string())),
         Some(Told::Shape((across, down), tier)) => {
             wire::put(&mut body, "aspect_ratio", Some(format!("{across}:{down}")));
-            wire::put(&mut body, "resolution", tier.map(|tier| tier.0));
+            wire::put(&mut body, "resolution", tier.map(|tier| tier.word));
         }
     }
     wire::put(&mut body, "quality", job.quality.map(Quality::word));
@@ -160,10 +160,10 @@ fn chat_body(job: &Job<'_>) -> Map<String, Value> {
     wire::put(&mut body, "model", Some(job.model.name.as_str()));
     wire::put(&mut body, "messages", Some(json!([{"role": "user", "content": content}])));
     wire::put(&mut body, "modalities", Some(if family.talks { json!(["image", "text"]) } else { json!(["image"]) }));
-    if let Some(Told::Shape((across, down), tier)) = family.told(job.frame, Via::Chat) {
+    if let Some(Told::Shape((across, down), tier)) = family.told(job, Via::Chat) {
         let mut config = Map::new();
         wire::put(&mut config, "aspect_ratio", Some(format!("{across}:{down}")));
-        wire::put(&mut config, "image_size", tier.map(|tier| tier.0));
+        wire::put(&mut config, "image_size", tier.map(|tier| tier.word));
         wire::put(&mut body, "image_config", Some(config));
     }
     wire::put(&mut body, "seed", job.request.seed);

@@ -4,11 +4,11 @@
 //! Data, and the two ways to write a size. Makers are told apart by the first part of a model's name. A maker nobody
 //! has described draws one picture a call from a prompt, and takes nothing that would change the picture.
 
-use crate::abilities::{Abilities, Edits, Frame, Sizes};
+use crate::abilities::{Abilities, Edits, Sizes, Tier};
 use crate::config::plan::Via;
 use crate::image::{Format, Size};
-use crate::provider::openai_models;
-use crate::provider::tiers::{self, FOUR, GEMINI_SHAPES, LONG_SHAPES, ONE, PIXELS, TINY, TWO, Tier};
+use crate::provider::tiers::{self, FOUR, GEMINI_SHAPES, LONG_SHAPES, ONE, PIXELS, TINY, TWO};
+use crate::provider::{Job, openai_models};
 use crate::request::{PROMPT_MAX_CHARS, Quality};
 
 /// Models that take the same.
@@ -129,6 +129,8 @@ impl Family {
                 Draws::Pixels if images => of_openai(model).sizes,
                 draws => Sizes::Ratios { shapes: draws.shapes().to_vec(), pixels: PIXELS },
             },
+            tiers: self.draws.tiers(via),
+            partials: false,
             formats: if images { self.formats.to_vec() } else { Vec::new() },
             qualities: if images { self.qualities.to_vec() } else { Vec::new() },
             seed: self.seed,
@@ -137,17 +139,17 @@ impl Family {
             compression: images && !self.formats.is_empty(),
             style: false,
             generate: true,
-            edit: (self.references > 0).then_some(Edits { images: self.references, mask: false, keeps_size: false }),
+            edit: (self.references > 0).then_some(Edits::up_to(self.references)),
         }
     }
 
-    /// How `frame` is told by this way.
-    pub fn told(&self, frame: Frame, via: Via) -> Option<Told> {
-        let asked = frame.nominal()?;
+    /// How the job's size is told by this way.
+    pub fn told(&self, job: &Job<'_>, via: Via) -> Option<Told> {
+        let asked = job.frame.nominal()?;
         if matches!(self.draws, Draws::Pixels) && via == Via::Images {
             return Some(Told::Pixels(asked));
         }
-        Some(Told::Shape(tiers::shape(self.draws.shapes(), frame)?, self.draws.tier(asked, via)))
+        Some(Told::Shape(tiers::shape(self.draws.shapes(), job.frame)?, job.tier))
     }
 }
 
@@ -159,11 +161,10 @@ impl Draws {
         }
     }
 
-    /// The smallest tier that covers `asked`, else the largest. No document says that a chat knows the tiniest.
-    fn tier(self, asked: Size, via: Via) -> Option<Tier> {
-        let Draws::Shapes(_, tiers) = self else { return None };
-        let known = tiers.iter().copied().filter(|tier| via == Via::Images || *tier != TINY);
-        tiers::covering(known, asked)
+    /// The tiers that this way can be told. No document says that a chat knows the tiniest.
+    fn tiers(self, via: Via) -> Vec<Tier> {
+        let Draws::Shapes(_, tiers) = self else { return Vec::new() };
+        tiers.iter().copied().filter(|tier| via == Via::Images || *tier != TINY).collect()
     }
 }
 
@@ -175,10 +176,17 @@ fn of_openai(model: &str) -> Abilities {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::fixture::Desk;
+
+    fn told(model: &str, size: &str, via: Via) -> Option<Told> {
+        let mut desk = Desk::new("openrouter", model, &format!(r#"{{"prompt":"x","size":"{size}"}}"#));
+        desk.model.via = via;
+        family(model).told(&desk.job(), via)
+    }
 
     fn tier(model: &str, size: &str, via: Via) -> Option<&'static str> {
-        match family(model).told(Frame::Pixels(size.parse().unwrap()), via) {
-            Some(Told::Shape(_, tier)) => tier.map(|tier| tier.0),
+        match told(model, size, via) {
+            Some(Told::Shape(_, tier)) => tier.map(|tier| tier.word),
             other => panic!("{other:?}"),
         }
     }
@@ -187,14 +195,15 @@ mod tests {
     fn a_wish_becomes_the_smallest_tier_that_covers_it_and_no_tier_where_there_is_none() {
         for (model, size, told) in [
             ("google/gemini-3.1-flash-image", "512x512", Some("512")),
-            ("google/gemini-3.1-flash-image", "513x512", Some("1K")),
+            ("google/gemini-3.1-flash-image", "768x512", Some("1K")),
             ("google/gemini-3-pro-image", "512x512", Some("1K")),
+            ("google/gemini-3-pro-image", "1376x768", Some("1K")),
             ("google/gemini-3-pro-image", "1536x1024", Some("2K")),
             ("google/gemini-3-pro-image", "4096x4096", Some("4K")),
             ("google/gemini-2.5-flash-image", "1024x1024", None),
             ("black-forest-labs/flux.2-pro", "4096x4096", Some("2K")),
             ("bytedance-seed/seedream-4.5", "1024x1024", Some("2K")),
-            ("somebody/new", "2048x1024", Some("2K")),
+            ("somebody/new", "1920x1080", Some("2K")),
         ] {
             assert_eq!(tier(model, size, Via::Images), told, "{model} {size}");
         }
@@ -203,13 +212,13 @@ mod tests {
 
     #[test]
     fn only_openais_models_are_told_pixels_and_only_by_the_image_api() {
-        let frame = Frame::Pixels(Size::new(1536, 1024));
-        let model = family("openai/gpt-image-2");
-        assert_eq!(model.told(frame, Via::Images), Some(Told::Pixels(Size::new(1536, 1024))));
-        assert_eq!(model.told(frame, Via::Chat), Some(Told::Shape((3, 2), None)));
-        assert_eq!(model.told(Frame::Default, Via::Images), None);
-        let odd = Frame::Pixels(Size::new(1344, 768));
-        let told = family("google/gemini-2.5-flash-image").told(odd, Via::Images);
+        let gpt = "openai/gpt-image-2";
+        assert_eq!(told(gpt, "1536x1024", Via::Images), Some(Told::Pixels(Size::new(1536, 1024))));
+        assert_eq!(told(gpt, "1536x1024", Via::Chat), Some(Told::Shape((3, 2), None)));
+        assert_eq!(told(gpt, "auto", Via::Images), None);
+        let mut desk = Desk::new("openrouter", "google/gemini-2.5-flash-image", r#"{"prompt":"x","size":"1344x768"}"#);
+        desk.model.abilities.sizes = Some(Sizes::Listed(vec![Size::new(1344, 768)]));
+        let told = family(&desk.model.name).told(&desk.job(), Via::Images);
         assert_eq!(told, Some(Told::Shape((16, 9), None)), "a size from the config is told as a shape too");
     }
 
@@ -224,9 +233,6 @@ mod tests {
         let unknown = family("somebody/new").abilities("somebody/new", Via::Images);
         assert_eq!((unknown.max_n, unknown.seed, unknown.transparent, unknown.edit), (1, false, false, None));
         let flux = family("black-forest-labs/flux.2-pro").abilities("black-forest-labs/flux.2-pro", Via::Images);
-        assert_eq!(
-            (flux.max_n, flux.seed, flux.edit),
-            (1, true, Some(Edits { images: 8, mask: false, keeps_size: false }))
-        );
+        assert_eq!((flux.max_n, flux.seed, flux.edit), (1, true, Some(Edits::up_to(8))));
     }
 }

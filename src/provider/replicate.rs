@@ -113,7 +113,8 @@ impl Provider for Replicate {
             Some("succeeded") => succeeded(job, reply, &json),
             Some("failed") => Step::Failed(failed(job, &json)),
             Some(status @ ("canceled" | "aborted")) => {
-                Step::Failed(Failure::new(Class::Server, told(job, &format!("{status}: {}", error_text(&json)))))
+                let words = told(job, &format!("{status}: {}", error_text(&json)));
+                Step::Failed(Failure::new(Class::Server, words).at_the_end())
             }
             // `starting`, `processing`, and whatever is added to them later.
             Some(_) => poll(job, reply, &json).unwrap_or_else(Step::Failed),
@@ -216,7 +217,7 @@ fn succeeded(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
         .take(usize::from(job.n))
         .collect();
     if images.is_empty() {
-        return Step::Failed(malformed(job, reply, "succeeded without pictures"));
+        return Step::Failed(malformed(job, reply, "succeeded without pictures").at_the_end());
     }
     Step::Done(Drawn { images, refused: 0, refused_billed: 0, usage: Usage::default() })
 }
@@ -225,7 +226,7 @@ fn succeeded(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
 fn failed(job: &Job<'_>, json: &Json<'_>) -> Failure {
     let complaint = Complaint { message: error_text(json), ..Complaint::default() };
     let class = if complaint.mentions(REFUSALS) { Class::Policy } else { Class::Server };
-    Failure::new(class, told(job, &format!("failed: {}", complaint.message)))
+    Failure::new(class, told(job, &format!("failed: {}", complaint.message))).at_the_end()
 }
 
 fn error_text(json: &Json<'_>) -> String {

@@ -45,7 +45,7 @@ pub struct EditInput {
 }
 
 /// A picture to start from, its size kept.
-const FROM_IMAGE: EditInput = EditInput { image: "image", takes: Edits { images: 1, mask: false, keeps_size: true } };
+const FROM_IMAGE: EditInput = EditInput { image: "image", takes: Edits { keeps_size: true, ..Edits::up_to(1) } };
 
 /// The same with a mask.
 const MASKED: EditInput = EditInput { takes: Edits { mask: true, ..FROM_IMAGE.takes }, ..FROM_IMAGE };
@@ -74,17 +74,9 @@ static FAMILIES: &[Family] = &[
     Family { prefix: "flux-dev", edit: Some(FROM_IMAGE), ..OPEN_FLUX },
     Family { prefix: "flux-1.1-pro-ultra", ..FLUX },
     Family { prefix: "flux-1.1-pro", formats: &Format::ALL, output_quality: true, ..FLUX },
-    Family {
-        prefix: "flux-kontext",
-        edit: Some(EditInput { image: "input_image", takes: Edits { keeps_size: false, ..FROM_IMAGE.takes } }),
-        ..FLUX
-    },
+    Family { prefix: "flux-kontext", edit: Some(EditInput { image: "input_image", takes: Edits::up_to(1) }), ..FLUX },
     Family { prefix: "flux-fill", generate: false, edit: Some(MASKED), ..FLUX },
-    Family {
-        prefix: "flux-2",
-        edit: Some(EditInput { image: "input_images", takes: Edits { images: 8, mask: false, keeps_size: false } }),
-        ..FLUX
-    },
+    Family { prefix: "flux-2", edit: Some(EditInput { image: "input_images", takes: Edits::up_to(8) }), ..FLUX },
     FLUX,
     Family { prefix: "sdxl", size: SizeInput::Pixels, max_n: 4, negative_prompt: true, edit: Some(MASKED), ..UNKNOWN },
     UNKNOWN,
@@ -122,6 +114,8 @@ impl Family {
     /// What its models can do.
     pub fn abilities(&self) -> Abilities {
         Abilities {
+            tiers: Vec::new(),
+            partials: false,
             max_n: self.max_n,
             prompt_chars: 32_000,
             sizes: match self.size {

@@ -133,6 +133,8 @@ impl Provider for Stability {
             Api::V2 { .. } => Sizes::Ratios { shapes: SHAPES.to_vec(), pixels: 1024 * 1024 },
         };
         Abilities {
+            tiers: Vec::new(),
+            partials: false,
             max_n,
             prompt_chars,
             sizes,
@@ -145,9 +147,9 @@ impl Provider for Stability {
             style: false,
             generate: !matches!(api, Api::V2 { service: INPAINT, .. }),
             edit: match api {
-                Api::V2 { service: "ultra", .. } => Some(Edits { images: 1, mask: false, keeps_size: false }),
-                Api::V2 { service: "sd3", .. } => Some(Edits { images: 1, mask: false, keeps_size: true }),
-                Api::V2 { service: INPAINT, .. } => Some(Edits { images: 1, mask: true, keeps_size: true }),
+                Api::V2 { service: "ultra", .. } => Some(Edits::up_to(1)),
+                Api::V2 { service: "sd3", .. } => Some(Edits { keeps_size: true, ..Edits::up_to(1) }),
+                Api::V2 { service: INPAINT, .. } => Some(Edits { mask: true, keeps_size: true, ..Edits::up_to(1) }),
                 Api::V1 { .. } | Api::V2 { .. } => None,
             },
         }

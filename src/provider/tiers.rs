@@ -1,23 +1,18 @@
 //! Shapes and tiers: how makers whose models take no pixels are told a size (PROVIDERS.md 4.2, 7 and 14.1).
 //!
 //! A wish becomes the nearest shape and the word for a resolution. Which shapes and tiers a model has is its own
-//! vendor's data.
+//! vendor's data; which tier a wish falls into is decided in `abilities.rs`, where its price is asked for too.
 
-use crate::abilities::{Bend, Frame, Sizes};
-use crate::image::Size;
-
-/// A resolution, by the word for it and the longest side it stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tier(pub &'static str, u32);
+use crate::abilities::{Bend, Frame, Sizes, Tier};
 
 /// The smallest, which few models have.
-pub const TINY: Tier = Tier("512", 512);
+pub const TINY: Tier = Tier { word: "512", side: 512 };
 /// The usual one.
-pub const ONE: Tier = Tier("1K", 1024);
+pub const ONE: Tier = Tier { word: "1K", side: 1024 };
 /// Twice the sides.
-pub const TWO: Tier = Tier("2K", 2048);
+pub const TWO: Tier = Tier { word: "2K", side: 2048 };
 /// Four times the sides.
-pub const FOUR: Tier = Tier("4K", 4096);
+pub const FOUR: Tier = Tier { word: "4K", side: 4096 };
 
 /// What Gemini's models draw.
 pub const GEMINI_SHAPES: &[(u32, u32)] =
@@ -42,12 +37,6 @@ pub const LONG_SHAPES: &[(u32, u32)] = &[
 
 /// About what a picture of the tier 1K has.
 pub const PIXELS: u64 = 1024 * 1024;
-
-/// The first of `tiers`, sorted by size, that covers `asked`, else the last.
-pub fn covering(tiers: impl Iterator<Item = Tier> + Clone, asked: Size) -> Option<Tier> {
-    let side = asked.width.max(asked.height);
-    tiers.clone().find(|tier| tier.1 >= side).or_else(|| tiers.last())
-}
 
 /// The shape of `frame`: its own, or where a config lists sizes of its own the nearest of `shapes`.
 pub fn shape(shapes: &[(u32, u32)], frame: Frame) -> Option<(u32, u32)> {

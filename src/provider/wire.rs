@@ -34,16 +34,32 @@ pub fn address<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>) -> R
 }
 
 /// Whether the account's key may be sent to an address that a reply gives: at the account's own origin, or at
-/// `domain` and below over TLS.
+/// `domain` and below over TLS. An address that names a user of its own is nobody's.
 pub fn may_have_the_key(account: &Account, url: &Url, domain: &str) -> bool {
+    if !url.username().is_empty() || url.password().is_some() {
+        return false;
+    }
     let below = |host: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     let theirs = url.scheme() == "https" && url.port().is_none() && url.host_str().is_some_and(below);
     url.origin() == account.base_url.origin() || theirs
 }
 
+/// The same by the hosts that the config names, `*.` in front of those that stand for any below.
+pub fn may_be_asked(account: &Account, url: &Url, hosts: &[String]) -> bool {
+    let named = |host: &str| {
+        hosts.iter().any(|allowed| match allowed.strip_prefix("*.") {
+            Some(domain) => host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')),
+            None => host == allowed,
+        })
+    };
+    let theirs = url.scheme() == "https" && url.port().is_none() && url.host_str().is_some_and(named);
+    url.origin() == account.base_url.origin() || theirs
+}
+
 /// Whether a job's id from a reply may become part of an address.
 pub fn is_plain_id(id: &str) -> bool {
-    !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !id.is_empty() && id.len() <= 128 && id.bytes().all(plain)
 }
 
 /// The headers of every call: JSON wanted back, and the account's key in `header` behind `prefix`.
@@ -173,6 +189,12 @@ pub fn inline(body: &Bytes, text: &[u8]) -> Source {
     }))
 }
 
+/// Whether a reply's body is a stream of events.
+pub fn is_event_stream(headers: &HeaderMap) -> bool {
+    let told = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    told.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
+}
+
 /// A picture behind a link: absolute, relative to `base`, or a `data:` URL that is the picture itself. `None` for
 /// anything that is not HTTP.
 pub fn link(body: &Bytes, base: &Url, text: &str) -> Option<Source> {
@@ -243,6 +265,9 @@ mod tests {
             ("https://api.vendor.example:8443/x", false),
             ("https://evilvendor.example/x", false),
             ("https://vendor.example.evil.example/x", false),
+            ("https://user@vendor.example/x", false),
+            ("https://:password@vendor.example/x", false),
+            ("http://user:password@127.0.0.1:9/poll", false),
         ] {
             assert_eq!(may_have_the_key(&account, &url.parse().unwrap(), "vendor.example"), may, "{url}");
         }

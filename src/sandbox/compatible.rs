@@ -9,24 +9,21 @@ use std::sync::Arc;
 use axum::Json;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing;
-use base64_simd::STANDARD;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::call::{BadBody, Call, No, act_out, draw, finish, read_json, text, unix_time};
-use super::dialect::{AnswerForm, Dialect, ErrorShape, SizeStyle};
-use super::draw::Sketch;
-use super::faults::Mode;
-use super::fields::{Fields, Why, Wrong};
+use super::call::{Call, act_out, finish, read_json, text};
+use super::compatible_errors::Trouble;
+use super::dialect::{AnswerForm, Dialect};
+use super::fields::{Fields, Wrong};
 use super::settings::{Name, Vendor};
-use super::{Desk, compatible_edits, openai_errors, shelf};
+use super::{Desk, compatible_answers, compatible_edits, compatible_jobs, compatible_sizes, openai_errors, shelf};
 use crate::image::{Format, Size};
-use crate::money::Usd;
 
 /// OpenAI's names of the fields a server may know besides `model`, `prompt`, `n`, the size and `response_format`.
-/// Their values change nothing in the picture, except `seed` and `output_format`.
+/// A dialect may know fewer. Their values change nothing in the picture, except `seed` and `output_format`.
 const TAKEN: [&str; 8] =
     ["quality", "style", "user", "background", "moderation", "output_compression", "steps", "guidance_scale"];
 
@@ -34,6 +31,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()
         .route("/v1/images/generations", routing::post(generate))
         .route("/v1/images/edits", routing::post(compatible_edits::edit))
+        .route("/v1/jobs/{id}", routing::get(compatible_jobs::look))
         .route("/v1/models", routing::get(models))
         .route("/files/{id}/{file}", routing::get(shelf::fetch))
         .fallback(lost)
@@ -41,27 +39,49 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
 }
 
 async fn generate(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let call = Call::admit(&desk, Name::Compatible, request.headers());
+    let mut call = Call::admit(&desk, Name::Compatible, request.headers());
     let shape = call.vendor.dialect.errors;
-    let answer = answer(&call, request).await.map_err(|no| no.told_as(shape));
+    let answer = answer(&mut call, request).await.map_err(|no| no.told_as(shape));
     call.close(answer)
 }
 
-async fn answer(call: &Call, request: Request) -> Result<Response, Trouble> {
+async fn answer(call: &mut Call, request: Request) -> Result<Response, Trouble> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let object = read_json(&parts.headers, body).await?;
+    let object = if call.vendor.dialect.nested { flat(object) } else { object };
     let order = Order::read(Fields::nullable(object), &call.vendor)?;
     drawn(call, order).await
 }
 
-pub(super) async fn drawn(call: &Call, order: Order) -> Result<Response, Trouble> {
+/// An object's fields by their whole names, dots between the keys: `input.prompt`.
+fn flat(object: Map<String, Value>) -> Map<String, Value> {
+    let mut fields = Map::new();
+    for (key, value) in object {
+        match value {
+            Value::Object(inner) => {
+                fields.extend(flat(inner).into_iter().map(|(below, value)| (format!("{key}.{below}"), value)));
+            }
+            value => {
+                fields.insert(key, value);
+            }
+        }
+    }
+    fields
+}
+
+/// Draws an order that was understood, at once or as a job.
+pub(super) async fn drawn(call: &mut Call, order: Order) -> Result<Response, Trouble> {
     act_out(call.fate, openai_errors::fault).await.map_err(Trouble::Fault)?;
+    let vendor = Arc::clone(&call.vendor);
+    if let Some(jobs) = &vendor.dialect.jobs {
+        return compatible_jobs::take_on(call, order, jobs).await.map_err(Trouble::Fault);
+    }
     if call.refuses(&order.prompt) {
         return Err(Trouble::Refused);
     }
     call.work().await;
-    order.fill(call).await.map_err(Trouble::Fault)
+    compatible_answers::fill(call, order).await.map_err(Trouble::Fault)
 }
 
 async fn models(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
@@ -82,6 +102,11 @@ async fn lost(State(desk): State<Arc<Desk>>, method: Method, uri: Uri) -> Respon
 
 pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), Trouble> {
     let dialect = &vendor.dialect;
+    for (name, wanted) in &dialect.headers {
+        if headers.get(name.as_str()).is_none_or(|value| value != wanted.as_str()) {
+            return Err(Trouble::Wrong(StatusCode::BAD_REQUEST, None, format!("the header {name} must be {wanted}")));
+        }
+    }
     let key = HeaderName::try_from(dialect.auth_header.as_str())
         .ok()
         .and_then(|name| text(headers, &name)?.strip_prefix(dialect.auth_prefix.as_str()));
@@ -95,14 +120,14 @@ pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), Trou
 /// What is to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Order {
-    model: String,
-    prompt: String,
-    n: u32,
-    size: Size,
-    quality: Option<String>,
-    format: Format,
-    seed: Option<i64>,
-    links: bool,
+    pub model: String,
+    pub prompt: String,
+    pub n: u32,
+    pub size: Size,
+    pub quality: Option<String>,
+    pub format: Format,
+    pub seed: Option<i64>,
+    pub links: bool,
     /// Stands for the pictures an edit starts from; 0 when there are none.
     pub mark: u64,
 }
@@ -121,16 +146,34 @@ impl Order {
 
     fn read_fields(fields: &mut Fields, dialect: &Dialect) -> Result<Order, Wrong> {
         let theirs = |name| dialect.rename.get(name).map_or(name, String::as_str);
+        // What the dialect does not know is left, and refused as unknown.
+        let known = |name: &str| dialect.knows.as_ref().is_none_or(|knows| knows.contains(name));
         let model = fields.prompt(theirs("model"), 200)?;
         let prompt = fields.prompt(theirs("prompt"), 32_000)?;
-        let n = fields.whole(theirs("n"), 1..=i64::from(dialect.max_n))?;
-        let format = fields.choice(theirs("output_format"), &["png", "jpeg", "jpg", "webp"])?;
-        let form = fields.choice(theirs("response_format"), &["url", &dialect.base64_word])?;
-        let size = size(fields, dialect)?;
-        let seed = fields.whole(theirs("seed"), 0..=i64::MAX)?;
-        fields.text(theirs("negative_prompt"))?;
-        let quality = fields.any(theirs("quality")).and_then(|value| value.as_str().map(str::to_owned));
-        for name in TAKEN.map(theirs).into_iter().chain(dialect.extra.iter().map(String::as_str)) {
+        let n = match known("n") {
+            true => fields.whole(theirs("n"), 1..=i64::from(dialect.max_n))?,
+            false => None,
+        };
+        let formats: Vec<&str> = dialect.formats.iter().map(String::as_str).collect();
+        let format = match known("output_format") {
+            true => fields.choice(theirs("output_format"), &formats)?,
+            false => None,
+        };
+        let form = match known("response_format") {
+            true => fields.choice(theirs("response_format"), &["url", &dialect.base64_word])?,
+            false => None,
+        };
+        let size = compatible_sizes::size(fields, dialect)?;
+        let seed = if known("seed") { fields.whole(theirs("seed"), 0..=i64::MAX)? } else { None };
+        if known("negative_prompt") {
+            fields.text(theirs("negative_prompt"))?;
+        }
+        let quality = match known("quality") {
+            true => fields.any(theirs("quality")).and_then(|value| value.as_str().map(str::to_owned)),
+            false => None,
+        };
+        let taken = TAKEN.into_iter().filter(|name| known(name)).map(theirs);
+        for name in taken.chain(dialect.extra.iter().map(String::as_str)) {
             fields.any(name);
         }
         let links = match dialect.answer {
@@ -150,204 +193,17 @@ impl Order {
             mark: 0,
         })
     }
-
-    /// Draws, charges and answers.
-    async fn fill(self, call: &Call) -> Result<Response, No> {
-        let dialect = &call.vendor.dialect;
-        if call.fate == Mode::NoPictures {
-            return Ok(Json(self.body(dialect, Vec::new())).into_response());
-        }
-        let sketches: Vec<Sketch> = (0..self.n).map(|index| self.sketch(call, index)).collect();
-        let pictures = if self.links {
-            sketches.into_iter().map(|sketch| link(call, sketch)).collect()
-        } else {
-            let prefix = match dialect.answer {
-                AnswerForm::DataUrl => format!("data:{};base64,", self.format.media_type()),
-                AnswerForm::Asked | AnswerForm::Base64 | AnswerForm::Url => String::new(),
-            };
-            let files = draw(sketches).await?;
-            files.iter().map(|file| STANDARD.encode_type::<String>(file)).map(|text| prefix.clone() + &text).collect()
-        };
-        // Nothing is awaited from here on: what is charged is answered.
-        let charged = call.charge(&self.model, self.size, self.quality.as_deref(), self.n, 0)?;
-        let mut answer = Json(self.body(dialect, pictures)).into_response();
-        tell_cost(&mut answer, dialect, charged);
-        Ok(answer)
-    }
-
-    fn sketch(&self, call: &Call, index: u32) -> Sketch {
-        let seed = self.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.luck);
-        Sketch { format: self.format, ..call.sketch(&self.prompt, seed ^ self.mark, index, self.size) }
-    }
-
-    /// The list of pictures where the dialect has it.
-    fn body(&self, dialect: &Dialect, pictures: Vec<String>) -> Value {
-        let key = if self.links { &dialect.url } else { &dialect.base64 };
-        let item = |picture: String| {
-            if dialect.bare_items { Value::String(picture) } else { json!({ (key.as_str()): picture }) }
-        };
-        let list = Value::Array(pictures.into_iter().map(item).collect());
-        let nest = |inner: Value, key: &str| json!({ (key): inner });
-        let mut body = dialect.list.rsplit('.').fold(list, nest);
-        if dialect.created {
-            body["created"] = json!(unix_time());
-        }
-        body
-    }
-}
-
-fn link(call: &Call, sketch: Sketch) -> String {
-    let path = call.desk.shelf.put(Name::Compatible, sketch);
-    if call.vendor.dialect.relative_urls { path } else { format!("{}{path}", call.origin) }
-}
-
-/// Exact, in plain decimals.
-fn tell_cost(answer: &mut Response, dialect: &Dialect, charged: Usd) {
-    let name = dialect.cost_header.as_deref().and_then(|name| HeaderName::try_from(name).ok());
-    if let (Some(name), Ok(value)) = (name, HeaderValue::from_str(&charged.to_string())) {
-        answer.headers_mut().insert(name, value);
-    }
-}
-
-/// The size in the dialect's words; 1024x1024 when nothing is said.
-fn size(fields: &mut Fields, dialect: &Dialect) -> Result<Size, Wrong> {
-    let theirs = |name| dialect.rename.get(name).map_or(name, String::as_str);
-    let default = Size::new(1024, 1024);
-    match dialect.size {
-        SizeStyle::WidthXHeight => Ok(written(fields, theirs("size"), 'x')?.unwrap_or(default)),
-        SizeStyle::WidthStarHeight => Ok(written(fields, theirs("size"), '*')?.unwrap_or(default)),
-        SizeStyle::TwoFields => Ok(sides(fields, dialect)?.unwrap_or(default)),
-        SizeStyle::AspectRatio => Ok(ratio(fields, theirs("aspect_ratio"))?.unwrap_or(default)),
-        SizeStyle::Any => {
-            let given =
-                [written(fields, theirs("size"), 'x')?, written(fields, "image_size", 'x')?, sides(fields, dialect)?];
-            Ok(given.into_iter().flatten().next().unwrap_or(default))
-        }
-    }
-}
-
-/// The largest side drawn here.
-const MAX_SIDE: u32 = 4096;
-
-fn written(fields: &mut Fields, name: &str, sign: char) -> Result<Option<Size>, Wrong> {
-    let Some(text) = fields.text(name)? else { return Ok(None) };
-    let size = text.split_once(sign).and_then(|(width, height)| format!("{width}x{height}").parse::<Size>().ok());
-    let size = size.filter(|size| size.width <= MAX_SIDE && size.height <= MAX_SIDE);
-    size.map(Some)
-        .ok_or_else(|| Wrong::other(name, format!("must be a size like 1024{sign}1024, sides up to {MAX_SIDE}")))
-}
-
-fn sides(fields: &mut Fields, dialect: &Dialect) -> Result<Option<Size>, Wrong> {
-    let theirs = |name| dialect.rename.get(name).map_or(name, String::as_str);
-    let mut side = |name| fields.whole(theirs(name), 1..=i64::from(MAX_SIDE));
-    let (width, height) = (side("width")?, side("height")?);
-    let side = |side: Option<i64>| side.and_then(|side| u32::try_from(side).ok()).unwrap_or(1024);
-    Ok((width.is_some() || height.is_some()).then(|| Size::new(side(width), side(height))))
-}
-
-/// About a million pixels in this ratio, sides in multiples of 16.
-fn ratio(fields: &mut Fields, name: &str) -> Result<Option<Size>, Wrong> {
-    let Some(text) = fields.text(name)? else { return Ok(None) };
-    let parts = text.split_once(':').and_then(|(w, h)| Some((w.parse::<u64>().ok()?, h.parse::<u64>().ok()?)));
-    let parts = parts.filter(|(w, h)| (1..=64).contains(w) && (1..=64).contains(h));
-    let (w, h) = parts.ok_or_else(|| Wrong::other(name, "must be a ratio like 16:9"))?;
-    let side = |this: u64, other: u64| {
-        let exact = (1024 * 1024 * this / other).isqrt();
-        u32::try_from((exact + 8) / 16 * 16).unwrap_or(1024).clamp(16, MAX_SIDE)
-    };
-    Ok(Some(Size::new(side(w, h), side(h, w))))
-}
-
-/// What went wrong, before it is put in the dialect's shape.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Trouble {
-    /// A request this server does not take: status, field, sentence.
-    Wrong(StatusCode, Option<String>, String),
-    /// The content is refused.
-    Refused,
-    /// A fault, in OpenAI's shape.
-    Fault(No),
-}
-
-impl From<Wrong> for Trouble {
-    fn from(wrong: Wrong) -> Trouble {
-        let sentence = match &wrong.why {
-            Why::Unknown => format!("Unknown parameter: '{}'.", wrong.field),
-            _ => format!("{} {}", wrong.field, wrong.sentence()),
-        };
-        Trouble::Wrong(StatusCode::BAD_REQUEST, Some(wrong.field), sentence)
-    }
-}
-
-impl From<BadBody> for Trouble {
-    fn from(why: BadBody) -> Trouble {
-        let (status, sentence) = match why {
-            BadBody::ContentType(given) => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("expected application/json, not '{given}'"))
-            }
-            BadBody::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "request body too large".to_owned()),
-            BadBody::NotJson(why) => (StatusCode::BAD_REQUEST, format!("not JSON: {why}")),
-            BadBody::NotAnObject => (StatusCode::BAD_REQUEST, "the body must be an object".to_owned()),
-        };
-        Trouble::Wrong(status, None, sentence)
-    }
-}
-
-impl Trouble {
-    pub(super) fn told_as(self, shape: ErrorShape) -> No {
-        match self {
-            Trouble::Wrong(status, field, sentence) => {
-                let fastapi = shape == ErrorShape::Fastapi && status == StatusCode::BAD_REQUEST;
-                let status = if fastapi { StatusCode::UNPROCESSABLE_ENTITY } else { status };
-                No::violation(status, worded(shape, status, field.as_deref(), &sentence, "invalid_request_error", None))
-            }
-            Trouble::Refused => {
-                let sentence = "Your request was rejected as a result of our safety system: content_policy_violation";
-                let code = Some("content_policy_violation");
-                let status = StatusCode::BAD_REQUEST;
-                No::fault(status, worded(shape, status, None, sentence, "invalid_request_error", code))
-            }
-            Trouble::Fault(no) if shape == ErrorShape::OpenAi || no.body.is_null() => no,
-            Trouble::Fault(no) => {
-                let sentence = no.body["error"]["message"].as_str().unwrap_or("the server failed").to_owned();
-                let body = worded(shape, no.status, None, &sentence, "server_error", None);
-                no.reworded(body)
-            }
-        }
-    }
-}
-
-/// One error in the shape of this server.
-fn worded(
-    shape: ErrorShape,
-    status: StatusCode,
-    field: Option<&str>,
-    sentence: &str,
-    kind: &str,
-    code: Option<&str>,
-) -> Value {
-    match shape {
-        ErrorShape::OpenAi => {
-            let unknown = sentence.starts_with("Unknown parameter").then_some("unknown_parameter");
-            json!({"error": {"message": sentence, "type": kind, "param": field, "code": code.or(unknown)}})
-        }
-        ErrorShape::Fastapi => {
-            let mut place = vec!["body"];
-            place.extend(field);
-            json!({"detail": [{"loc": place, "msg": sentence, "type": "value_error"}]})
-        }
-        ErrorShape::Text => json!({"error": sentence}),
-        ErrorShape::Message => json!({"message": sentence}),
-        ErrorShape::CodeMsg => json!({"code": u32::from(status.as_u16()) * 100 + 1, "msg": sentence}),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Sandbox;
     use super::super::client::{get, post, sandbox, send};
+    use super::super::dialect::CostStyle;
+    use super::super::faults::Mode;
     use super::*;
     use crate::image::{Encoded, Picture, without_data_prefix};
+    use crate::money::Usd;
 
     const PATH: &str = "/compatible/v1/images/generations";
 
@@ -430,6 +286,11 @@ mod tests {
         let sandbox = speaking("{cost_header: x-litellm-response-cost}").await;
         let reply = post(&sandbox, PATH, with(json!({"n": 3, "size": "64x64"}))).await;
         assert_eq!(reply.header("x-litellm-response-cost"), Some("0.018"));
+        for (style, told) in [(CostStyle::Scientific, "18000000e-09"), (CostStyle::None, "None")] {
+            sandbox.set(Name::Compatible, |vendor| vendor.dialect.cost_style = style);
+            let reply = post(&sandbox, PATH, with(json!({"n": 3, "size": "64x64"}))).await;
+            assert_eq!(reply.header("x-litellm-response-cost"), Some(told));
+        }
     }
 
     #[tokio::test]
@@ -452,8 +313,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_dialect_may_know_few_fields_and_few_sizes_and_lead_into_objects() {
+        let dialect = "{knows: [n, seed], size: width_x_height, sizes: [64x64], size_step: 32, nested: true, \
+                       rename: {prompt: input.prompt, size: image_size}, cost_at: usage.cost, answer: base64}";
+        let sandbox = speaking(dialect).await;
+        let with = |more: Value| {
+            let mut body = json!({"model": "janus-pro-7b", "input": {"prompt": "x"}, "image_size": "64x64"});
+            body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+            body
+        };
+        let reply = post(&sandbox, PATH, with(json!({"n": 2, "seed": 1}))).await;
+        assert_eq!((reply.status, reply.json()["usage"]["cost"].to_string()), (200, "0.012".to_owned()));
+        for (more, param) in [
+            (json!({"size": "64x64"}), "size"),
+            (json!({"quality": "low"}), "quality"),
+            (json!({"response_format": "b64_json"}), "response_format"),
+            (json!({"image_size": "128x128"}), "image_size"),
+            (json!({"image_size": "65x64"}), "image_size"),
+            (json!({"input": {"prompt": "x", "seed": 1}}), "input.seed"),
+        ] {
+            assert_eq!(post(&sandbox, PATH, with(more)).await.json()["error"]["param"], param);
+        }
+        let native = speaking("{size: none, default_size: 384x384, answer: url}").await;
+        let json = post(&native, PATH, json!({"model": "janus-pro-7b", "prompt": "x"})).await.json();
+        assert_eq!(size_of(&native, &json["data"][0]["url"]).await, Size::new(384, 384));
+    }
+
+    #[tokio::test]
     async fn errors_come_in_the_shape_of_the_dialect() {
         let cases = [
+            ("code_message", 400, "/code", json!(20400)),
             ("openai", 400, "/error/param", json!("lora")),
             ("fastapi", 422, "/detail/0/loc/1", json!("lora")),
             ("text", 400, "/error", json!("Unknown parameter: 'lora'.")),
@@ -488,6 +377,11 @@ mod tests {
             (vec![("x-key", "any")], 415),
         ] {
             assert_eq!(send(closed.addr(), "POST", PATH, &headers, body.as_bytes()).await.status, status);
+        }
+        let strict = speaking("{open: true, headers: {x-version: '2'}}").await;
+        for (version, status) in [("1", 400), ("2", 200)] {
+            let headers = [json, ("x-version", version)];
+            assert_eq!(send(strict.addr(), "POST", PATH, &headers, body.as_bytes()).await.status, status);
         }
         let open = speaking("{open: true}").await;
         assert_eq!(send(open.addr(), "POST", PATH, &[json], body.as_bytes()).await.status, 200);

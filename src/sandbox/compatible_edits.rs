@@ -10,7 +10,8 @@ use axum::response::Response;
 
 use super::Desk;
 use super::call::Call;
-use super::compatible::{Order, Trouble, authorise, drawn};
+use super::compatible::{Order, authorise, drawn};
+use super::compatible_errors::Trouble;
 use super::edits::{BadForm, Form, look, mark};
 use super::fields::{Fields, Wrong};
 use super::settings::Name;
@@ -20,13 +21,13 @@ const MOST: usize = 16;
 
 /// `POST /compatible/v1/images/edits`.
 pub(super) async fn edit(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let call = Call::admit(&desk, Name::Compatible, request.headers());
+    let mut call = Call::admit(&desk, Name::Compatible, request.headers());
     let shape = call.vendor.dialect.errors;
-    let answer = answer(&call, request).await.map_err(|trouble| trouble.told_as(shape));
+    let answer = answer(&mut call, request).await.map_err(|trouble| trouble.told_as(shape));
     call.close(answer)
 }
 
-async fn answer(call: &Call, request: Request) -> Result<Response, Trouble> {
+async fn answer(call: &mut Call, request: Request) -> Result<Response, Trouble> {
     authorise(&call.vendor, request.headers())?;
     let mut form = Form::read(request).await?;
     let rename = &call.vendor.dialect.rename;

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
-use crate::image::Format;
+use super::settings::parsed;
+use crate::image::{Format, Size};
 
 /// How an OpenAI-compatible server speaks (PROVIDERS.md 8.3 and 8.5).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -20,12 +21,25 @@ pub struct Dialect {
     pub auth_header: String,
     /// What stands before the key.
     pub auth_prefix: String,
+    /// Headers that must be there besides the key, with exactly these values.
+    pub headers: BTreeMap<String, String>,
     /// OpenAI's field name -> this server's. The OpenAI name is then unknown.
     pub rename: BTreeMap<String, String>,
-    /// Fields taken besides OpenAI's, with any value.
+    /// Names with dots lead into objects: `input.prompt` is the prompt within `input`.
+    pub nested: bool,
+    /// The fields it knows besides the model, the prompt and the size, by OpenAI's names; `None` knows OpenAI's.
+    pub knows: Option<BTreeSet<String>>,
+    /// Fields taken besides these, with any value.
     pub extra: BTreeSet<String>,
     /// How a size is written.
     pub size: SizeStyle,
+    /// The only sizes it draws; empty: every size.
+    pub sizes: BTreeSet<String>,
+    /// Both sides are multiples of this.
+    pub size_step: u32,
+    /// The size drawn when the request names none.
+    #[serde(deserialize_with = "parsed")]
+    pub default_size: Size,
     /// Pictures per call, at most.
     pub max_n: u8,
     /// What `response_format: b64_json` is called.
@@ -48,6 +62,14 @@ pub struct Dialect {
     pub errors: ErrorShape,
     /// A response header with the exact price of the call, such as `x-litellm-response-cost`.
     pub cost_header: Option<String>,
+    /// How that price is written.
+    pub cost_style: CostStyle,
+    /// Where the exact price of the call stands in the answer, dots between keys.
+    pub cost_at: Option<String>,
+    /// The words of `output_format` it knows.
+    pub formats: Vec<String>,
+    /// The answer names a job, which has the pictures later.
+    pub jobs: Option<Jobs>,
     /// The file format drawn when the request names none.
     #[serde(deserialize_with = "format")]
     pub format: Format,
@@ -61,9 +83,15 @@ impl Default for Dialect {
             open: false,
             auth_header: "authorization".to_owned(),
             auth_prefix: "Bearer ".to_owned(),
+            headers: BTreeMap::new(),
             rename: BTreeMap::new(),
+            nested: false,
+            knows: None,
             extra: BTreeSet::new(),
             size: SizeStyle::Any,
+            sizes: BTreeSet::new(),
+            size_step: 1,
+            default_size: Size::new(1024, 1024),
             max_n: 10,
             base64_word: "b64_json".to_owned(),
             answer: AnswerForm::Asked,
@@ -75,6 +103,10 @@ impl Default for Dialect {
             created: true,
             errors: ErrorShape::OpenAi,
             cost_header: None,
+            cost_style: CostStyle::Plain,
+            cost_at: None,
+            formats: ["png", "jpeg", "jpg", "webp"].map(str::to_owned).into(),
+            jobs: None,
             format: Format::Png,
             models: BTreeSet::new(),
         }
@@ -95,6 +127,57 @@ pub enum SizeStyle {
     TwoFields,
     /// `"aspect_ratio": "16:9"`, drawn with about one million pixels.
     AspectRatio,
+    /// No word for it: every picture has the default size.
+    None,
+}
+
+/// How the price of a call is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CostStyle {
+    /// `0.018`.
+    Plain,
+    /// `18000000e-09`.
+    Scientific,
+    /// The word `None`, as a proxy says that knows no price.
+    None,
+}
+
+/// Where a job's names stand, dots between keys, and the words for its state.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Jobs {
+    /// Its id, in every answer.
+    pub id: String,
+    /// Its state, in every answer.
+    pub state: String,
+    /// The address to ask at, in every answer; `None` tells none.
+    pub address: Option<String>,
+    /// The state of a job that is being drawn.
+    pub running: String,
+    /// The state of one whose pictures are there.
+    pub done: String,
+    /// The state of one that failed.
+    pub failed: String,
+    /// The state of one that was refused for its content; `None`: as if it had failed.
+    pub refused: Option<String>,
+    /// Why it failed.
+    pub reason: String,
+}
+
+impl Default for Jobs {
+    fn default() -> Jobs {
+        Jobs {
+            id: "id".to_owned(),
+            state: "status".to_owned(),
+            address: None,
+            running: "running".to_owned(),
+            done: "succeeded".to_owned(),
+            failed: "failed".to_owned(),
+            refused: None,
+            reason: "error".to_owned(),
+        }
+    }
 }
 
 /// The form pictures come in.
@@ -126,6 +209,8 @@ pub enum ErrorShape {
     Message,
     /// `{"code":40001,"msg":"text"}`.
     CodeMsg,
+    /// `{"code":20400,"message":"text","data":null}`, but a bare string for a wrong key or path.
+    CodeMessage,
 }
 
 fn format<'de, D: Deserializer<'de>>(input: D) -> Result<Format, D::Error> {

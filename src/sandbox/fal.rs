@@ -1,11 +1,13 @@
 //! fal.ai's queue (PROVIDERS.md section 9.2): submit, look, fetch the result, cancel.
 //!
 //! A request is taken on whatever its input says, as at the vendor: what the model refuses is told by its result, on a
-//! request that is COMPLETED all the same. Whom the queue serves, where, and in which JSON, it checks at once. What an
-//! endpoint takes is in `fal_models.rs`, its results in `fal_orders.rs`. A prompt with the word "withheld" has its last picture blacked out, which is
-//! charged like any other. Not here: webhooks, logs, streaming, files by URL, and the vendor's own retries.
+//! request that is COMPLETED all the same. Whom the queue serves, where, and in which JSON, it checks at once. What
+//! waits for its turn longer than it says it may is never begun. What an endpoint takes is in `fal_models.rs`, its
+//! results in `fal_orders.rs`. A prompt with the word "withheld" has its last picture blacked out, which is charged
+//! like any other. Not here: webhooks, logs, streaming, files by URL, and the vendor's own retries.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
@@ -18,7 +20,7 @@ use serde_json::{Value, json};
 use super::call::{Call, No, act_out, finish, origin, read_json};
 use super::fal_errors::{authorise, bad_body, fault, kind_of, model_error, start_timeout, wrong};
 use super::fal_models::Model;
-use super::fal_orders::{Ending, Work, end, told};
+use super::fal_orders::{Ending, Work, add_error, end, told};
 use super::fields::Fields;
 use super::settings::Name;
 use super::tasks::Task;
@@ -63,7 +65,7 @@ async fn submit(call: &mut Call, name: &str, request: Request) -> Result<Respons
     authorise(&call.vendor, &parts.headers)?;
     let unknown = || wrong(StatusCode::NOT_FOUND, &format!("Application '{name}' not found"), "not_found");
     let model = Model::of(name, &call.vendor).ok_or_else(unknown)?;
-    start_timeout(&parts.headers)?;
+    let patience = start_timeout(&parts.headers)?;
     let fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
     let reading = tokio::task::spawn_blocking(move || model.read(fields));
     let asked = reading.await.map_err(|_| No::broken())?;
@@ -83,6 +85,9 @@ async fn submit(call: &mut Call, name: &str, request: Request) -> Result<Respons
     };
     let desk = Arc::clone(&call.desk);
     let task = desk.book(Name::Fal).tasks.start(call, move |_| ending.finish());
+    if let Some(patience) = patience.filter(|patience| *patience < turn(&task)) {
+        give_up_after(patience, Arc::clone(&task));
+    }
     let mut body = addresses(&call.origin, &app(name), &task);
     body["status"] = json!("IN_QUEUE");
     body["queue_position"] = json!(0);
@@ -103,8 +108,9 @@ async fn look(desk: &Desk, app: &str, id: &str, headers: &HeaderMap) -> Response
             "IN_QUEUE" => body["queue_position"] = json!(0),
             _ => body["logs"] = Value::Null,
         }
-        if status == StatusCode::OK {
+        if let Some(ended) = task.ended_with() {
             body["metrics"] = json!({"inference_time": task.time.as_secs_f64()});
+            add_error(&mut body, &ended);
         }
         (status, Json(body)).into_response()
     });
@@ -145,8 +151,22 @@ async fn find(desk: &Desk, id: &str, headers: &HeaderMap) -> Result<Arc<Task>, N
 }
 
 /// The first fifth of the time is spent waiting for a runner.
+fn turn(task: &Task) -> Duration {
+    task.time / 5
+}
+
 fn is_queued(task: &Task) -> bool {
-    task.ended_with().is_none() && task.created.elapsed() < task.time / 5
+    task.ended_with().is_none() && task.created.elapsed() < turn(task)
+}
+
+/// Ends a request whose turn comes later than the client would wait; it is never begun, nor charged.
+fn give_up_after(patience: Duration, task: Arc<Task>) {
+    tokio::spawn(async move {
+        tokio::time::sleep_until(task.created + patience).await;
+        let words = "Request timed out before a runner started on it";
+        let body = json!({"detail": words, "error_type": "startup_timeout"});
+        task.end(|| end(504, None, "startup_timeout", body));
+    });
 }
 
 /// The vendor's ids look like this.
@@ -169,8 +189,6 @@ fn addresses(origin: &str, app: &str, task: &Task) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::Settings;
     use super::super::client::{Reply, sandbox, send};
     use super::super::edits::tests::{as_url, picture};
@@ -265,6 +283,34 @@ mod tests {
         assert_eq!(cancel(&desk, &long(&task.id), &headers).await.status(), StatusCode::ACCEPTED);
         tokio::time::sleep(Duration::from_secs(8)).await;
         assert_eq!((task.ended_with().unwrap()["status"].as_u64(), bill_of(&desk)), (Some(200), Usd::from_nanos(7)));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_not_begun_in_the_time_it_gives_is_never_begun_and_its_status_says_so() {
+        let sandbox = sandbox("{vendors: {fal: {latency: 1h}}}").await;
+        let ask = async |patience: &str| {
+            let headers = [
+                ("authorization", "Key any"),
+                ("content-type", "application/json"),
+                ("x-fal-request-timeout", patience),
+            ];
+            let path = format!("/fal/{SCHNELL}");
+            send(sandbox.addr(), "POST", &path, &headers, b"{\"prompt\":\"x\"}").await.json()
+        };
+        let late = ask("0.2").await;
+        sandbox.until(Name::Fal, |bill| bill.in_flight == 0).await;
+        let status = call(&sandbox, "GET", late["status_url"].as_str().unwrap(), "").await;
+        let told = status.json();
+        assert_eq!((status.status, &told["status"]), (200, &json!("COMPLETED")));
+        assert_eq!(told["error_type"], "startup_timeout");
+        assert!(told["error"].as_str().unwrap().contains("timed out"), "{told}");
+        let result = call(&sandbox, "GET", late["response_url"].as_str().unwrap(), "").await;
+        assert_eq!((result.status, result.header("x-fal-error-type")), (504, Some("startup_timeout")));
+        assert_eq!(result.header("x-fal-request-timeout-type"), Some("user"));
+        let patient = ask("3600").await;
+        let status = call(&sandbox, "GET", patient["status_url"].as_str().unwrap(), "").await;
+        assert_eq!((status.status, status.json().get("error_type").cloned()), (202, None));
+        assert_eq!(bill(&sandbox), (0, Usd::ZERO, 0));
     }
 
     fn bill_of(desk: &Desk) -> Usd {

@@ -3,6 +3,8 @@
 //! PROVIDERS.md section 9.2 has the types and statuses; some sentences are from memory. Nothing here decides whether
 //! there is an error, except about the key and the one header that is read.
 
+use std::time::Duration;
+
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -26,12 +28,12 @@ pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> 
     }
 }
 
-/// Seconds, more than a tenth.
-pub(super) fn start_timeout(headers: &HeaderMap) -> Result<(), No> {
-    let Some(value) = headers.get(&START_TIMEOUT) else { return Ok(()) };
-    let seconds = value.to_str().ok().and_then(|text| text.parse::<f64>().ok());
-    match seconds {
-        Some(seconds) if seconds > 0.1 => Ok(()),
+/// How long a request may wait for its beginning: seconds, more than a tenth.
+pub(super) fn start_timeout(headers: &HeaderMap) -> Result<Option<Duration>, No> {
+    let Some(value) = headers.get(&START_TIMEOUT) else { return Ok(None) };
+    let seconds = value.to_str().ok().and_then(|text| text.parse::<f64>().ok()).filter(|seconds| *seconds > 0.1);
+    match seconds.map(Duration::try_from_secs_f64) {
+        Some(Ok(patience)) => Ok(Some(patience)),
         _ => Err(wrong(StatusCode::BAD_REQUEST, "X-Fal-Request-Timeout must be above 0.1 seconds", "bad_request")),
     }
 }

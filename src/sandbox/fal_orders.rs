@@ -22,6 +22,7 @@ use crate::image::Format;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-fal-request-id");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-fal-error-type");
 const RETRYABLE: HeaderName = HeaderName::from_static("x-fal-retryable");
+const TIMEOUT_TYPE: HeaderName = HeaderName::from_static("x-fal-request-timeout-type");
 const UNITS: HeaderName = HeaderName::from_static("x-fal-billable-units");
 
 /// How a request ends.
@@ -130,6 +131,16 @@ pub(super) fn end(status: u16, units: Option<u32>, error_type: &str, body: Value
     json!({"status": status, "units": units, "error_type": error_type, "body": body})
 }
 
+/// What went wrong, on the status of a request that ended without pictures.
+pub(super) fn add_error(status: &mut Value, end: &Value) {
+    if end["status"] == 200 {
+        return;
+    }
+    let detail = &end["body"]["detail"];
+    status["error"] = if detail.is_string() { detail.clone() } else { detail[0]["msg"].clone() };
+    status["error_type"] = end["error_type"].clone();
+}
+
 /// A result that was kept, as an answer.
 pub(super) fn told(id: &str, end: &Value) -> Response {
     let status = end["status"].as_u64().and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
@@ -148,6 +159,9 @@ pub(super) fn told(id: &str, end: &Value) -> Response {
     if let Some(kind) = end["error_type"].as_str().filter(|kind| !kind.is_empty()) {
         add(&ERROR_TYPE, kind);
         add(&RETRYABLE, if status.is_server_error() { "true" } else { "false" });
+        if kind == "startup_timeout" {
+            add(&TIMEOUT_TYPE, "user");
+        }
     }
     answer
 }

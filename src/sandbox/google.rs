@@ -149,7 +149,8 @@ struct Order {
     model: String,
     prompt: String,
     n: u32,
-    size: Size,
+    /// The pixels to draw, and those that are charged: a tier costs the same in every shape.
+    size: (Size, Size),
     format: Format,
     seed: Option<i64>,
     /// Stands for the input pictures; 0 when there are none.
@@ -263,13 +264,13 @@ fn predict(mut fields: Fields, name: &str, model: &Model, vertex: bool) -> Resul
     Ok(Order { model: name.to_owned(), prompt, n, size, format, seed, mark: 0 })
 }
 
-/// The pixels that a shape and a tier stand for.
-fn size(fields: &mut Fields, model: &Model, tier: &str) -> Result<Size, Wrong> {
+/// The pixels that a shape and a tier stand for, and those that are charged.
+fn size(fields: &mut Fields, model: &Model, tier: &str) -> Result<(Size, Size), Wrong> {
     let shape = fields.choice("aspectRatio", model.shapes)?;
     if model.tiers.is_empty() && fields.has(tier) {
         return Err(Wrong::other(tier, "is not supported by this model"));
     }
-    let edge: u64 = match fields.choice(tier, model.tiers)?.as_deref() {
+    let edge: u32 = match fields.choice(tier, model.tiers)?.as_deref() {
         Some("512") => 512,
         Some("2K") => 2048,
         Some("4K") => 4096,
@@ -277,9 +278,10 @@ fn size(fields: &mut Fields, model: &Model, tier: &str) -> Result<Size, Wrong> {
     };
     let (across, down) = shape.as_deref().unwrap_or("1:1").split_once(':').unwrap_or(("1", "1"));
     let (across, down) = (across.parse().unwrap_or(1), down.parse().unwrap_or(1));
-    let side =
-        |this: u64, other: u64| u32::try_from(((edge * edge * this / other).isqrt() + 8) / 16 * 16).unwrap_or(1024);
-    Ok(Size::new(side(across, down), side(down, across)))
+    let area = u64::from(edge) * u64::from(edge);
+    let side = |this: u64, other: u64| u32::try_from(((area * this / other).isqrt() + 8) / 16 * 16).unwrap_or(1024);
+    let drawn = Size::new(side(across, down), side(down, across));
+    Ok((drawn, if model.tiers.is_empty() { drawn } else { Size::new(edge, edge) }))
 }
 
 fn output_of(mut output: Fields) -> Result<Format, Wrong> {
@@ -333,10 +335,10 @@ impl Order {
             return Ok(Json(empty).into_response());
         }
         let seed = self.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.luck) ^ self.mark;
-        let sketch = |index| Sketch { format: self.format, ..call.sketch(&self.prompt, seed, index, self.size) };
+        let sketch = |index| Sketch { format: self.format, ..call.sketch(&self.prompt, seed, index, self.size.0) };
         let files = draw((0..self.n).map(sketch).collect()).await?;
         // Nothing is awaited from here on: what is charged is answered.
-        call.charge(&self.model, self.size, None, self.n, 0)?;
+        call.charge(&self.model, self.size.1, None, self.n, 0)?;
         let media_type = self.format.media_type();
         let texts: Vec<String> = files.iter().map(|file| STANDARD.encode_to_string(file)).collect();
         if predict {

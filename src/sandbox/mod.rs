@@ -31,7 +31,11 @@ mod call;
 #[cfg(test)]
 mod client;
 mod compatible;
+mod compatible_answers;
 mod compatible_edits;
+mod compatible_errors;
+mod compatible_jobs;
+mod compatible_sizes;
 mod control;
 mod dashscope;
 mod dashscope_errors;
@@ -66,7 +70,7 @@ mod stable_image;
 mod tasks;
 mod till;
 
-pub use dialect::{AnswerForm, Dialect, ErrorShape, SizeStyle};
+pub use dialect::{AnswerForm, CostStyle, Dialect, ErrorShape, Jobs, SizeStyle};
 pub use faults::{BadRate, Faults, Mode, Rate};
 pub use settings::{Name, PerVendor, PriceRow, Settings, TokenPrice, Vendor, Vendors};
 pub use till::{Bill, Invoice, Line};

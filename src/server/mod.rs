@@ -36,6 +36,7 @@ mod front;
 pub mod paths;
 pub mod proxy;
 pub mod respond;
+mod stream;
 
 /// How long a server that has finished waits for its access log.
 const LAST_LINES: Duration = Duration::from_secs(2);

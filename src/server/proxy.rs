@@ -17,12 +17,13 @@ use pingora::{ErrorType, Result};
 use crate::error::{Error, Kind};
 use crate::gateway::live::Live;
 use crate::gateway::outcome::Outcome;
-use crate::gateway::{Ask, CacheWish, Gateway};
+use crate::gateway::{Ask, CacheWish, Gateway, viewer};
 use crate::metrics::seconds;
 use crate::request::ResponseFormat;
 use crate::server::access::{AccessLog, Image, Line};
 use crate::server::paths::{self, Operation, Target};
 use crate::server::respond::{self, Answer, Delivery};
+use crate::server::stream::{Events, Stream};
 use crate::server::{ask, body};
 use crate::signing::BadLink;
 
@@ -118,8 +119,14 @@ impl ProxyHttp for Easel {
         if elsewhere && matches!(target, Target::Other | Target::WrongMethod(_)) {
             return Ok(false);
         }
+        // A client that takes nothing must not hold its pictures for ever.
+        session.set_write_timeout(Some(STALLED));
+        session.set_min_send_rate(Some(SLOWEST));
         let answer = match target {
-            Target::Draw(operation) => self.draw(session, ctx, &live, operation).await,
+            Target::Draw(operation) => match self.draw(session, ctx, &live, operation).await {
+                Some(answer) => answer,
+                None => return Ok(true),
+            },
             Target::Models => respond::models(&live.model_names()),
             Target::Model(name) => model(&live, &name),
             Target::File(name) => self.file(session, &live, &name),
@@ -132,9 +139,6 @@ impl ProxyHttp for Easel {
         if self.draining.load(Ordering::Acquire) {
             session.set_keepalive(None);
         }
-        // A client that takes nothing must not hold its pictures for ever.
-        session.set_write_timeout(Some(STALLED));
-        session.set_min_send_rate(Some(SLOWEST));
         if let Err(error) = answer.write(session, head_only).await {
             log::debug!("{}: the client left before its answer: {error}", ctx.id);
         }
@@ -191,8 +195,14 @@ impl ProxyHttp for Easel {
 }
 
 impl Easel {
-    /// Reads, serves and answers one image request.
-    async fn draw(&self, session: &mut Session, ctx: &mut Ctx, live: &Arc<Live>, operation: Operation) -> Answer {
+    /// Reads and serves one image request. `None` when the answer was streamed.
+    async fn draw(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+        live: &Arc<Live>,
+        operation: Operation,
+    ) -> Option<Answer> {
         let (_place, drawing) = Counted::take(&self.drawing);
         let gauge = self.gateway.shared.metrics.requests_in_flight.clone();
         gauge.inc();
@@ -201,15 +211,34 @@ impl Easel {
             true => Err(too_busy()),
             false => self.ask(session, live, operation).await,
         };
-        let (outcome, format) = match asked {
-            Err(error) => (Outcome::failed(live.version, error), ResponseFormat::B64Json),
-            Ok(ask) => {
-                let format = ask.request.response_format;
-                let headers = session.req_header().headers.clone();
-                let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-                (self.gateway.serve(live, ask, header).await, format)
+        let ask = match asked {
+            Ok(ask) => ask,
+            Err(error) => {
+                let outcome = Outcome::failed(live.version, error);
+                return Some(self.answer(ctx, live, outcome, ResponseFormat::B64Json));
             }
         };
+        let (format, streamed) = (ask.request.response_format, ask.request.stream);
+        let headers = session.req_header().headers.clone();
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        if !streamed {
+            let outcome = self.gateway.serve(live, ask, header).await;
+            return Some(self.answer(ctx, live, outcome, format));
+        }
+        if self.draining.load(Ordering::Acquire) {
+            session.set_keepalive(None);
+        }
+        let events = Events::new(&ask.request);
+        let (stage, viewer) = viewer::stage(ask.request.n);
+        let serving = self.gateway.serve(live, Ask { stage: Some(stage), ..ask }, header);
+        let stream = Stream { events, request_id: &ctx.id, heartbeat: live.plan.server.limits.heartbeat };
+        let (outcome, answer) = stream.run(session, serving, viewer).await;
+        ctx.outcome = Some(outcome);
+        answer
+    }
+
+    /// The answer in one piece; links in it are good from now on.
+    fn answer(&self, ctx: &mut Ctx, live: &Live, outcome: Outcome, format: ResponseFormat) -> Answer {
         let link = |name: &str| self.link(live, name);
         let answer = respond::images(&outcome, &Delivery { format, link: &link, request_id: &ctx.id });
         if format == ResponseFormat::Url {
@@ -227,7 +256,7 @@ impl Easel {
         let limits = &live.plan.server.limits;
         let body = body::read(session, limits.request_body, limits.body_timeout).await?;
         let request = ask::request(session, operation, body).await?;
-        Ok(Ask { request, tenant: TENANT.to_owned(), cache: cache_wish(session) })
+        Ok(Ask { request, tenant: TENANT.to_owned(), cache: cache_wish(session), stage: None })
     }
 
     fn link(&self, live: &Live, name: &str) -> String {

@@ -44,13 +44,7 @@ impl Answer {
 
     /// An error in OpenAI's shape.
     pub fn error(error: &Error) -> Answer {
-        let body = json!({"error": {
-            "message": error.message,
-            "type": error.kind.openai_type(),
-            "param": error.param,
-            "code": error.code(),
-        }});
-        let mut answer = Answer::json(error.kind.status(), &body);
+        let mut answer = Answer::json(error.kind.status(), &json!({"error": error_object(error)}));
         if !error.kind.worth_retrying() {
             // OpenAI's client would otherwise retry every 409 and 429.
             answer.headers.push(("x-should-retry", "false".to_owned()));
@@ -90,6 +84,16 @@ impl Answer {
     }
 }
 
+/// What OpenAI says of an error, all four keys always there.
+pub fn error_object(error: &Error) -> Value {
+    json!({
+        "message": error.message,
+        "type": error.kind.openai_type(),
+        "param": error.param,
+        "code": error.code(),
+    })
+}
+
 /// How pictures are handed out on one request.
 pub struct Delivery<'a> {
     /// Link or base64.
@@ -115,7 +119,7 @@ pub fn images(outcome: &Outcome, delivery: &Delivery<'_>) -> Answer {
 }
 
 /// The headers that say what happened.
-fn explain(outcome: &Outcome, request_id: &str, headers: &mut Vec<(&'static str, String)>) {
+pub fn explain(outcome: &Outcome, request_id: &str, headers: &mut Vec<(&'static str, String)>) {
     headers.push(("x-easel-request-id", request_id.to_owned()));
     let Some(route) = &outcome.route else { return };
     headers.push(("x-easel-route", header_text(route)));

@@ -1,6 +1,12 @@
 //! Black Forest Labs as a provider against the sandbox that reads the same documents with other eyes: what is sent is
 //! taken, what is told once is recorded.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::http::StatusCode;
+use axum::{Router, routing};
+use easel::ledger::Kind;
 use easel::mask;
 use easel::money::Usd;
 use easel::provider::{Reported, Step, abilities, by_kind};
@@ -104,4 +110,85 @@ async fn a_refused_task_is_the_callers_and_costs_nothing_and_a_broken_picture_is
     assert_eq!(broken.status, 502);
     // Asked twice, as often as the route allows, and charged both times.
     assert_eq!((world.spent(), world.invoiced()), (Usd::from_nanos(80_000_000), Usd::from_nanos(80_000_000)));
+}
+
+/// A vendor that takes every task on and answers every look at it in the same words. `ADDRESS` in what it says is its
+/// own. Gives its address, and how many tasks it has taken on.
+async fn scripted(taken: &str, looked_at: (u16, &'static str)) -> (String, Arc<AtomicU64>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/", listener.local_addr().unwrap());
+    let (taken, tasks) = (taken.replace("ADDRESS", &base), Arc::new(AtomicU64::new(0)));
+    let counted = tasks.clone();
+    let take_on = move || async move {
+        counted.fetch_add(1, Ordering::Relaxed);
+        taken
+    };
+    // The last header keeps the tries of a look that fails short.
+    let looked_at =
+        move || async move { (StatusCode::from_u16(looked_at.0).unwrap(), [("retry-after-ms", "1")], looked_at.1) };
+    let router =
+        Router::new().route("/v1/get_result", routing::get(looked_at)).route("/v1/{model}", routing::post(take_on));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (base, tasks)
+}
+
+/// What Easel recorded as perhaps charged.
+fn uncertain(world: &World) -> (u64, Usd) {
+    let totals = world.gateway.shared.ledger.totals();
+    let open = totals.into_iter().filter(|(account, _)| account.kind == Kind::Uncertain);
+    open.fold((0, Usd::ZERO), |(pictures, usd), (_, total)| (pictures + total.pictures, usd.saturating_add(total.usd)))
+}
+
+#[tokio::test]
+async fn a_task_that_was_taken_on_and_lost_is_recorded_as_perhaps_charged_and_not_bought_again() {
+    const GOOD: &str = r#"{"id":"t1","polling_url":"ADDRESSv1/get_result?id=t1","cost":7.0}"#;
+    let pending = (200, r#"{"id":"t1","status":"Pending"}"#);
+    for (taken, looked_at) in [
+        (GOOD, (200, "<html>Bad Gateway</html>")),
+        (GOOD, (200, r#"{"id":"t1","status":"Rea"#)),
+        (GOOD, (200, r#"{"id":"t1","status":"Ready","result":{}}"#)),
+        (GOOD, (400, r#"{"detail":"bad"}"#)),
+        (GOOD, (401, r#"{"detail":"Not authenticated"}"#)),
+        (GOOD, (403, r#"{"detail":"Not authenticated"}"#)),
+        (GOOD, (422, r#"{"detail":[{"loc":["query","id"],"msg":"bad","type":"value_error"}]}"#)),
+        (GOOD, (503, r#"{"detail":"Service Unavailable"}"#)),
+        (r#"{"id":"t1","polling_url":"get_result?id=t1","cost":7.0}"#, pending),
+        (r#"{"id":"t1","polling_url":"https://elsewhere.example/","cost":7.0}"#, pending),
+    ] {
+        let (base, tasks) = scripted(taken, looked_at).await;
+        let world = World::new(&CONFIG.replace("${SANDBOX}/bfl/", &base)).await;
+        let answer = world.draw(ask_with("a red fox", json!({"model": "two"}))).await;
+        assert_eq!(answer.status, 502, "{taken} {looked_at:?}: {}", answer.text());
+        assert_eq!(uncertain(&world), (1, Usd::from_nanos(70_000_000)), "{taken} {looked_at:?}");
+        assert_eq!((world.spent(), tasks.load(Ordering::Relaxed)), (Usd::ZERO, 1), "{taken} {looked_at:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_the_vendor_itself_calls_failed_is_free() {
+    let taken = r#"{"id":"t1","polling_url":"ADDRESSv1/get_result?id=t1","cost":7.0}"#;
+    for (looked_at, status) in [
+        (r#"{"id":"t1","status":"Error","result":null,"cost":7.0}"#, 502),
+        (r#"{"id":"t1","status":"Failed","result":null}"#, 502),
+        (r#"{"id":"t1","status":"Content Moderated","result":null}"#, 400),
+    ] {
+        let (base, _) = scripted(taken, (200, looked_at)).await;
+        let world = World::new(&CONFIG.replace("${SANDBOX}/bfl/", &base)).await;
+        let answer = world.draw(ask_with("a red fox", json!({"model": "two"}))).await;
+        assert_eq!(
+            (answer.status, uncertain(&world), world.spent()),
+            (status, (0, Usd::ZERO), Usd::ZERO),
+            "{looked_at}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_task_with_a_webhook_is_followed_by_its_id_and_the_base_may_end_with_the_version() {
+    let options = "price: 0.03, options: {webhook_url: 'https://hook.example/'}";
+    let config = CONFIG.replace("flux-2-pro: {price: 0.03}", &format!("flux-2-pro: {{{options}}}"));
+    let world = World::new(&config.replace("${SANDBOX}/bfl/", "${SANDBOX}/bfl/v1")).await;
+    assert_eq!(draw(&world, "a red fox", json!({"model": "two"})).await, [(1024, 1024)]);
+    assert_eq!(world.bill(Name::Bfl).violations, [""; 0]);
+    assert_eq!((world.spent(), world.invoiced()), (Usd::from_nanos(40_000_000), Usd::from_nanos(40_000_000)));
 }

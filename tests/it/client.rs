@@ -195,6 +195,18 @@ impl Client {
         }
     }
 
+    /// What comes in until `mark` is among it, as it comes over the wire. Panics when the peer closes before.
+    pub async fn read_until(&mut self, mark: &str) -> String {
+        loop {
+            let text = String::from_utf8_lossy(&self.buffer).into_owned();
+            if text.contains(mark) {
+                self.buffer.clear();
+                return text;
+            }
+            assert!(self.fill().await.is_some(), "closed before {mark:?}: {text}");
+        }
+    }
+
     /// Everything until the peer closes.
     pub async fn until_closed(&mut self) -> Vec<u8> {
         while self.fill().await.is_some() {}

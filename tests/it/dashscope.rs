@@ -67,7 +67,7 @@ async fn every_model_is_asked_in_a_form_that_the_strict_vendor_takes() {
             match kind.read(&job, &reply) {
                 Step::Done(drawn) => assert_eq!(drawn.images.len(), usize::from(able.max_n), "{}", model.name),
                 Step::Again { .. } => assert!(model.name.contains("-t2i-"), "{}: {told}", model.name),
-                Step::Failed(failure) => panic!("{}: {failure}", model.name),
+                Step::Failed(failure) | Step::Lost { failure, .. } => panic!("{}: {failure}", model.name),
             }
         }
     }

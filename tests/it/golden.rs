@@ -25,6 +25,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::world::plan;
+
 const KEY: &str = "key-0123456789abcdef";
 
 /// One case as written.
@@ -47,6 +49,8 @@ struct Case {
     chat: bool,
     /// How a compatible server differs.
     dialect: Option<Accent>,
+    /// The provider's entry in the config, read as a user's is; its model has whatever that says. Instead of `dialect`.
+    provider: Option<Map<String, Value>>,
     /// File formats the config says the model writes.
     formats: Option<Vec<String>>,
     request: Value,
@@ -144,11 +148,11 @@ struct Accent {
 impl Accent {
     fn dialect(&self) -> Dialect {
         let usual = Dialect::default();
-        let or = |mine: &Option<String>, usual: String| mine.clone().unwrap_or(usual);
+        let or = |mine: &Option<String>, usual: &String| mine.as_ref().unwrap_or(usual).clone();
         Dialect {
-            path: or(&self.path, usual.path),
+            path: or(&self.path, &usual.path),
             edit_path: self.edit_path.clone(),
-            auth: self.auth.clone().unwrap_or(usual.auth),
+            auth: self.auth.clone().unwrap_or_else(|| usual.auth.clone()),
             rename: self.rename.clone(),
             drop: self.drop.clone(),
             constants: self.constants.clone(),
@@ -161,16 +165,23 @@ impl Accent {
                 Some(other) => panic!("no size format {other}"),
             },
             response_format: match self.response_format.as_deref() {
-                None => usual.response_format,
+                None => usual.response_format.clone(),
                 Some("") => None,
                 Some(word) => Some(word.to_owned()),
             },
-            list: or(&self.list, usual.list),
-            base64: or(&self.base64, usual.base64),
-            url: or(&self.url, usual.url),
+            list: or(&self.list, &usual.list),
+            base64: or(&self.base64, &usual.base64),
+            url: or(&self.url, &usual.url),
             cost_header: self.cost_header.clone(),
+            ..usual
         }
     }
+}
+
+/// Whether a preset knows the address, or the case itself.
+fn has_address(entry: &Map<String, Value>) -> bool {
+    let preset = entry.get("preset").and_then(Value::as_str).and_then(easel::config::preset);
+    entry.contains_key("base_url") || preset.is_some_and(|text| text.contains("\nbase_url:"))
 }
 
 fn folder() -> PathBuf {
@@ -220,8 +231,8 @@ async fn every_sample_is_sent_and_read_as_written() {
 impl Case {
     /// What this case expects and does not get.
     async fn differences(&self, provider: &dyn Provider) -> Vec<(&'static str, Value, Value)> {
-        let account = self.account(provider);
-        let (model, token) = (self.model(), Secret::new(KEY));
+        let (account, model) = self.configured().unwrap_or_else(|| (self.account(provider), self.model()));
+        let token = Secret::new(KEY);
         let mut request = ImageRequest::from_json(self.request.to_string().as_bytes()).unwrap();
         request.edit = self.edit.as_ref().map(Start::edit);
         let bend = Bend { tolerance_ppm: 150_000, strict: false };
@@ -242,12 +253,29 @@ impl Case {
             differences.push(("the call", sent, actual));
         }
         let step = by_kind(provider.name()).unwrap().read(&job, &self.reply());
-        if let (Some(words), Step::Failed(failure)) = (&self.says, &step) {
+        if let (Some(words), Step::Failed(failure) | Step::Lost { failure, .. }) = (&self.says, &step) {
             assert!(failure.message.contains(words), "{}: {failure}", self.about);
         }
         differences.push(("the outcome", self.outcome.clone(), outcome(&step)));
         differences.retain(|(_, expected, actual)| expected != actual);
         differences
+    }
+
+    /// The provider and its model as the config makes them.
+    fn configured(&self) -> Option<(Account, Model)> {
+        let mut entry = self.provider.clone()?;
+        entry.insert("kind".to_owned(), json!("openai_compatible"));
+        entry.insert("api_key".to_owned(), json!(KEY));
+        entry.insert("models".to_owned(), json!({ (self.model.as_str()): {"price": 1, "options": self.options} }));
+        if !has_address(&entry) {
+            entry.insert("base_url".to_owned(), json!("https://server.example/prefix/v1/"));
+        }
+        let offer = format!("p/{}", self.model);
+        // JSON is YAML.
+        let config = json!({"providers": {"p": entry}, "routes": [{"name": "r", "offers": [offer]}]}).to_string();
+        let plan = plan(&config, "");
+        let provider = &plan.providers["p"];
+        Some((provider.account.clone(), Model::clone(&provider.models[&self.model])))
     }
 
     fn account(&self, provider: &dyn Provider) -> Account {
@@ -346,6 +374,7 @@ fn outcome(step: &Step) -> Value {
     match step {
         Step::Done(drawn) => done(drawn),
         Step::Failed(failure) => failed(failure),
+        Step::Lost { failure, noted } => json!({"lost": failure.class.word(), "noted": noted.as_ref().map(reported)}),
         Step::Again { call, after, cancel, noted } => {
             let mut told = json!({"again": {
                 "method": call.method.as_str(),

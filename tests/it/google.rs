@@ -96,3 +96,46 @@ async fn the_gemini_api_is_asked_with_a_key_that_no_answer_shows() {
     assert!(answer.status >= 500 && !answer.text().contains("AIza"), "{}", answer.text());
     assert_eq!(world.spent(), world.invoiced());
 }
+
+#[tokio::test]
+async fn a_picture_costs_what_its_tier_costs_in_every_shape() {
+    let rows = [("512x512", "0.045"), ("1024x1024", "0.067"), ("2048x2048", "0.101"), ("4096x4096", "0.151")];
+    let rows = |key: &str| rows.map(|(size, usd)| format!("{{{key}: {size}, usd: {usd}}}")).join(", ");
+    let config = format!(
+        "
+providers:
+  gemini:
+    kind: google
+    base_url: ${{SANDBOX}}/google/v1beta/
+    api_key: AIza-test-key
+    models: {{gemini-3.1-flash-image: {{price: [{}]}}}}
+routes:
+  - {{name: all, match: {{models: [m]}}, offers: [gemini/gemini-3.1-flash-image]}}
+  - name: cheap
+    match: {{models: [cheap]}}
+    offers: [gemini/gemini-3.1-flash-image]
+    price: {{max_usd_per_image: 0.067}}
+",
+        rows("up_to")
+    );
+    let settings = format!("{{vendors: {{google: {{price_table: [{}]}}}}}}", rows("size"));
+    let world = World::with(&config, serde_yaml::from_str(&settings).unwrap()).await;
+    for (size, usd) in [
+        ("512x512", "0.045"),
+        ("1024x1024", "0.067"),
+        ("1280x720", "0.067"),
+        ("1376x768", "0.067"),
+        ("1200x896", "0.067"),
+        ("1536x1024", "0.101"),
+        ("3840x2160", "0.151"),
+        ("auto", "0.067"),
+    ] {
+        let answer = world.draw(ask_with("a fox", json!({"size": size}))).await;
+        assert_eq!((answer.status, answer.header("x-easel-cost-usd")), (200, usd), "{size}: {}", answer.text());
+        let capped = world.draw(ask_with("a hen", json!({"size": size, "model": "cheap"}))).await;
+        let status = if usd <= "0.067" { 200 } else { 400 };
+        assert_eq!(capped.status, status, "{size} under a threshold of $0.067: {}", capped.text());
+    }
+    assert_eq!(world.bill(Name::Google).violations, [""; 0]);
+    assert_eq!(world.spent(), world.invoiced());
+}

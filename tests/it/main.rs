@@ -1,6 +1,7 @@
 //! What can be seen from outside, one binary for all of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so")]
 
+mod acme; // a vendor that is YAML only, from examples/acme.yaml
 mod bfl; // a provider and its strict sandbox: tasks, costs told once
 mod client;
 mod commands; // the easel command: check, schema, demo, serve and its signals
@@ -21,6 +22,7 @@ mod providers; // every provider, against its strict vendor
 mod refusals; // bad input
 mod reload; // config changes under traffic
 mod serve; // requests that work
+mod stream; // answers as server-sent events
 mod tls; // real TLS, to providers and from clients
 mod tools; // the official OpenAI package, promtool
 mod trouble; // failing providers, leaving clients, deadlines

@@ -1,6 +1,7 @@
 """What an application does, with the official package. Run by tools.rs with the base URL as its argument."""
 
 import base64
+import re
 import sys
 import urllib.request
 
@@ -28,6 +29,12 @@ for picture in linked.data:
 raw = client.images.with_raw_response.generate(model="m", prompt="four hens", n=4, size="1024x1024")
 assert raw.headers["x-easel-cache"] == "exact", raw.headers
 assert raw.headers["x-easel-cost-usd"] == "0"
+
+stream = client.images.generate(model="m", prompt="four streamed hens", n=4, size="1024x1024", stream=True)
+streamed = list(stream)
+assert [event.type for event in streamed] == ["image_generation.completed"] * 4, streamed
+for event in streamed:
+    assert is_picture(base64.b64decode(event.b64_json)) and re.fullmatch(r"\d+x\d+", event.size), event.size
 
 names = [model.id for model in client.models.list()]
 assert names == ["m", "stability/core", "openai/gpt-image-2"], names

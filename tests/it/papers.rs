@@ -77,6 +77,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "image",
             "mask",
             "money",
+            "pem",
             "pricing",
             "request",
             "secret",

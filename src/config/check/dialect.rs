@@ -1,12 +1,15 @@
 //! `dialect:`: how an OpenAI-compatible server differs from OpenAI (PROVIDERS.md 8.5).
 
+use std::collections::BTreeMap;
+
 use url::Url;
 
-use crate::config::check::Checker;
+use crate::config::check::{Checker, poll};
 use crate::config::file;
 use crate::config::place::Place;
-use crate::config::plan::{Dialect, SizeFormat};
+use crate::config::plan::{AbilityOverrides, CostUnit, Dialect, EditOverride, SizeFormat};
 use crate::config::suggest::instead;
+use crate::secret::Secret;
 
 /// The names Easel sends fields under before `rename` and `drop`: OpenAI's, its own two extensions, the three a
 /// size may be written as, and the three of an edit.
@@ -45,6 +48,7 @@ pub(super) fn dialect(
         edit_path,
         auth_header,
         auth_prefix,
+        headers,
         rename,
         drop,
         constants,
@@ -54,6 +58,9 @@ pub(super) fn dialect(
         base64,
         url,
         cost_header,
+        cost_at,
+        cost_unit,
+        poll,
     } = dialect;
     let default = Dialect::default();
     for (field, theirs) in rename {
@@ -65,22 +72,27 @@ pub(super) fn dialect(
     }
     let path = path.as_deref().and_then(|path| self::path(checker, at.key("path"), path, base_url));
     let edit_path = edit_path.as_deref().and_then(|path| self::path(checker, at.key("edit_path"), path, base_url));
-    let mut word = |key: &str, written: Option<&str>, default: String| {
-        checker.text(at.key(key), written).map_or(default, |text| text.trim_matches('.').to_owned())
-    };
+    let mut word =
+        |key: &str, written: Option<&str>, default: String| place_in(checker, at.key(key), written).unwrap_or(default);
     let (list, base64, url) = (
         word("list", list.as_deref(), default.list),
         word("base64", base64.as_deref(), default.base64),
         word("url", url.as_deref(), default.url),
     );
+    if cost_unit.is_some() && cost_header.is_none() && cost_at.is_none() {
+        let help = "add `cost_at` or `cost_header`".to_owned();
+        checker.report(at.key("cost_unit"), "nothing says where the price of a call is told", help);
+    }
     let response_format = match response_format.as_deref() {
         Some("none") => None,
         written => checker.text(at.key("response_format"), written).or(default.response_format),
     };
+    let auth = auth(checker, auth_header.as_deref(), auth_prefix.as_deref(), at);
     Dialect {
         path: path.unwrap_or(default.path),
         edit_path,
-        auth: auth(checker, auth_header.as_deref(), auth_prefix.as_deref(), at),
+        headers: self::headers(checker, headers, &auth.0, at.key("headers")),
+        auth,
         rename: rename.clone(),
         drop: drop.iter().cloned().collect(),
         constants: constants.clone(),
@@ -90,6 +102,69 @@ pub(super) fn dialect(
         base64,
         url,
         cost_header: checker.header_name(at.key("cost_header"), cost_header.as_deref()),
+        cost_at: place_in(checker, at.key("cost_at"), cost_at.as_deref()),
+        cost_unit: cost_unit.map_or(default.cost_unit, self::cost_unit),
+        poll: poll.as_ref().and_then(|poll| poll::poll(checker, poll, at.key("poll"), base_url)),
+    }
+}
+
+/// A place in an answer: keys with dots between.
+pub(super) fn place_in(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&str>) -> Option<String> {
+    checker.text(at, written).map(|text| text.trim_matches('.').to_owned())
+}
+
+/// Headers that a vendor wants besides the key. Those that carry the request are written by who sends it.
+fn headers(
+    checker: &mut Checker<'_>,
+    headers: &BTreeMap<String, String>,
+    auth: &str,
+    at: Place<'_>,
+) -> Vec<(String, Secret)> {
+    const TAKEN: [&str; 7] =
+        ["accept", "connection", "content-length", "content-type", "host", "transfer-encoding", "user-agent"];
+    let mut read = Vec::new();
+    for (name, value) in headers {
+        let known = checker.header_name(at.name(name), Some(name));
+        if let Some(known) = known.as_deref().filter(|known| TAKEN.contains(known) || *known == auth) {
+            let help = if known == auth { "write `api_key`, `auth_header` and `auth_prefix`" } else { "delete it" };
+            checker.report(at.name(name), format!("Easel writes the header {known} by itself"), help.to_owned());
+        }
+        let value = checker.header_value(at.key(name), Some(value)).map(Secret::new);
+        read.extend(known.zip(value));
+    }
+    read
+}
+
+fn cost_unit(written: file::CostUnit) -> CostUnit {
+    match written {
+        file::CostUnit::Usd => CostUnit::Usd,
+        file::CostUnit::Cents => CostUnit::Cents,
+        file::CostUnit::Units => CostUnit::Units,
+    }
+}
+
+/// What is said of a model must be something that this dialect can ask for.
+pub(super) fn promises(checker: &mut Checker<'_>, dialect: &Dialect, able: &AbilityOverrides, at: Place<'_>) {
+    let some = |list: Option<bool>| list == Some(true);
+    let stated = [
+        ("seed", some(able.seed), "seed"),
+        ("negative_prompt", some(able.negative_prompt), "negative_prompt"),
+        ("style", some(able.style), "style"),
+        ("compression", some(able.compression), "output_compression"),
+        ("transparent", some(able.transparent), "background"),
+        ("max_n", able.max_n.is_some_and(|n| n > 1), "n"),
+        ("formats", able.formats.as_ref().is_some_and(|formats| !formats.is_empty()), "output_format"),
+        ("qualities", able.qualities.as_ref().is_some_and(|words| !words.is_empty()), "quality"),
+    ];
+    for (key, promised, field) in stated {
+        if promised && dialect.drop.contains(field) {
+            let help = format!("take `{field}` out of the dialect's `drop`, or delete this");
+            checker.report(at.key(key), format!("the dialect drops `{field}`, so it cannot be asked for"), help);
+        }
+    }
+    if matches!(able.edit, Some(EditOverride::Within { .. })) && dialect.edit_path.is_none() {
+        let help = "add `edit_path: images/edits` to the dialect, or delete this".to_owned();
+        checker.report(at.key("edit"), "the dialect has no `edit_path`, so no picture can be changed", help);
     }
 }
 
@@ -111,7 +186,7 @@ fn known_field(checker: &mut Checker<'_>, place: Place<'_>, field: &str) {
 }
 
 /// A path below `base_url`, without a slash in front. The key must not travel to another host through it.
-fn path(checker: &mut Checker<'_>, at: Place<'_>, written: &str, base_url: Option<&Url>) -> Option<String> {
+pub(super) fn path(checker: &mut Checker<'_>, at: Place<'_>, written: &str, base_url: Option<&Url>) -> Option<String> {
     let path = checker.text(at, Some(written))?.trim_start_matches('/').to_owned();
     let below = |base: &Url| base.join(&path).is_ok_and(|url| url.as_str().starts_with(base.as_str()));
     if path.is_empty() || base_url.is_some_and(|base| !below(base)) {

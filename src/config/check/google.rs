@@ -1,7 +1,7 @@
 //! Google's two ways in: an API key for the Gemini API, or credentials with project and location for Vertex AI.
 //!
-//! A service account's JSON is taken apart here, so that what is missing in it is told before the first call. What it
-//! holds is never repeated.
+//! A service account's JSON is taken apart here, down to its key, so that what is wrong with it is told before the
+//! first call. What it holds is never repeated.
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -11,6 +11,7 @@ use crate::config::Kind;
 use crate::config::file;
 use crate::config::place::Place;
 use crate::config::plan::Credentials;
+use crate::pem::rsa_key;
 use crate::secret::Secret;
 
 /// The kind that may be either.
@@ -18,6 +19,10 @@ pub(super) const GOOGLE: &str = "google";
 
 /// The word for the machine's own identity.
 const METADATA: &str = "metadata";
+
+/// What to give in place of credentials that are none.
+const HELP: &str = "give the JSON file that Google Cloud made for a service account, like \
+                    ${file:/run/secrets/service-account.json}, or the word metadata";
 
 /// Where a service account asks for tokens when its JSON does not say.
 const TOKEN_URI: &str = "https://oauth2.googleapis.com/token";
@@ -76,25 +81,37 @@ pub(super) fn host(location: &str) -> Option<Url> {
     Url::parse(&format!("https://{host}/")).ok()
 }
 
-/// The word `metadata`, or a service account's JSON.
+/// The word `metadata`, or a service account's JSON. `base_url` is where the pictures are asked for.
 pub(super) fn credentials(
     checker: &mut Checker<'_>,
     at: Place<'_>,
     written: Option<&file::Hidden>,
+    base_url: Option<&Url>,
 ) -> Option<Credentials> {
     let text = checker.text(at, written.map(|written| written.0.as_str()))?;
     if text.trim() == METADATA {
         return Some(Credentials::Metadata);
     }
     match service_account(&text) {
+        Ok(Credentials::ServiceAccount { token_uri, .. }) if !may_be_asked(&token_uri, base_url) => {
+            let what =
+                "the `token_uri` of this service account is plain http, and what is sent there opens the account";
+            let help = format!("let the file say `{TOKEN_URI}`; http is for a `base_url` that is http itself");
+            checker.report(at, what, help);
+            None
+        }
         Ok(account) => Some(account),
         Err(what) => {
-            let help = "give the JSON file that Google Cloud made for a service account, like \
-                        ${file:/run/secrets/service-account.json}, or the word metadata";
-            checker.report(at, what, help.to_owned());
+            checker.report(at, what, HELP.to_owned());
             None
         }
     }
+}
+
+/// Whether a signed statement may be sent to `token_uri`: where the pictures themselves go over plain http, nothing is
+/// lost by it.
+fn may_be_asked(token_uri: &Url, base_url: Option<&Url>) -> bool {
+    token_uri.scheme() == "https" || base_url.is_some_and(|url| url.scheme() == "http")
 }
 
 fn service_account(text: &str) -> Result<Credentials, String> {
@@ -106,15 +123,13 @@ fn service_account(text: &str) -> Result<Credentials, String> {
         return Err("this JSON does not say `\"type\": \"service_account\"`".to_owned());
     }
     let needed = |key: &str| member(key).ok_or_else(|| format!("this service account's JSON has no `{key}`"));
-    let private_key = needed("private_key")?;
-    if !private_key.contains("-----BEGIN PRIVATE KEY-----") {
-        return Err("the `private_key` of this service account is not PEM".to_owned());
-    }
+    let private_key = Secret::new(needed("private_key")?);
+    rsa_key(&private_key).map_err(|why| format!("the `private_key` of this service account {why}"))?;
     let token_uri = Url::parse(member("token_uri").unwrap_or(TOKEN_URI)).ok();
     let token_uri = token_uri.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     Ok(Credentials::ServiceAccount {
         client_email: needed("client_email")?.to_owned(),
-        private_key: Secret::new(private_key),
+        private_key,
         key_id: member("private_key_id").map(str::to_owned),
         token_uri: token_uri.ok_or("the `token_uri` of this service account is not a URL")?,
     })

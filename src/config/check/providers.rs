@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::abilities::Sizes;
 use crate::config::Kind;
 use crate::config::check::google::{self, GOOGLE};
 use crate::config::check::writers::{self, ANTHROPIC};
-use crate::config::check::{Checker, dialect, prices};
+use crate::config::check::{Checker, dialect, models};
 use crate::config::file;
 use crate::config::place::Place;
-use crate::config::plan::{AbilityOverrides, Account, Breaker, Concurrency, Model, Provider, Via};
+use crate::config::plan::{Account, Breaker, Concurrency, Provider};
 use crate::config::suggest::instead;
 use crate::secret::Secret;
 
@@ -60,6 +59,7 @@ fn provider(
 ) -> Option<Provider> {
     let file::Provider {
         kind,
+        preset,
         base_url,
         api_key,
         organization,
@@ -73,6 +73,7 @@ fn provider(
         breaker: written_breaker,
         markup,
         download_hosts,
+        model_defaults,
         models: written_models,
         dialect,
     } = provider;
@@ -83,6 +84,7 @@ fn provider(
         (_, None) => Default::default(),
         (base_url, Some(dialect)) => dialect::dialect(checker, dialect, at.key("dialect"), base_url.as_ref()),
     };
+    only_for(checker, at.key("preset"), kind, &[COMPATIBLE], "`preset`");
     only_for(checker, at.key("dialect"), kind, &[COMPATIBLE], "`dialect`");
     only_for(checker, at.key("organization"), kind, &[OPENAI], "`organization`");
     only_for(checker, at.key("project"), kind, &[OPENAI, GOOGLE], "`project`");
@@ -90,10 +92,15 @@ fn provider(
     only_for(checker, at.key("credentials"), kind, &[GOOGLE], "`credentials`");
     google::way_in(checker, at, kind);
     only_for(checker, at.key("api_version"), kind, &[AZURE], "`api_version`");
-    let api_key = self::api_key(checker, name, at, api_key.as_ref(), kind);
+    let who = match (kind, preset) {
+        (Some(kind), _) if kind.needs_key => Some(format!("kind {}", kind.name)),
+        (_, Some(preset)) if is_of_preset(at, "base_url") => Some(format!("preset {}", preset.0)),
+        _ => None,
+    };
+    let api_key = self::api_key(checker, name, at, api_key.as_ref(), who);
     let organization = checker.header_value(at.key("organization"), organization.as_deref());
     let project = checker.header_value(at.key("project"), project.as_deref());
-    let credentials = google::credentials(checker, at.key("credentials"), credentials.as_ref());
+    let credentials = google::credentials(checker, at.key("credentials"), credentials.as_ref(), base_url.as_ref());
     let api_version = self::api_version(checker, at.key("api_version"), api_version.as_deref());
     let markup_ppm = checker.read(at.key("markup"), markup.as_ref()).unwrap_or(0);
     for name in written_models.keys() {
@@ -101,15 +108,18 @@ fn provider(
         only_for(checker, at.key("via"), kind, &[OPENROUTER], "`via`");
         only_for(checker, at.key("model_family"), kind, &[AZURE], "`model_family`");
     }
+    // Each model has them already; here they are checked where no model is.
+    models::abilities(checker, model_defaults, at.key("model_defaults"));
     let writes = kind.is_some_and(|kind| kind.name == ANTHROPIC);
-    if writes && at.key("download_hosts").is_given() {
-        let what = "`download_hosts` means nothing to a provider that draws nothing";
-        checker.report(at.key("download_hosts"), what, "delete it".to_owned());
-    }
     let (models, writers) = match writes {
-        true => (BTreeMap::new(), writers::writers(checker, written_models, at.key("models"), markup_ppm)),
-        false => (models(checker, written_models, at.key("models"), markup_ppm), BTreeMap::new()),
+        true => (BTreeMap::new(), writers::writers(checker, written_models, at, markup_ppm)),
+        false => (models::models(checker, written_models, at.key("models"), markup_ppm), BTreeMap::new()),
     };
+    if kind.is_some_and(|kind| kind.name == COMPATIBLE) {
+        for (name, model) in &models {
+            dialect::promises(checker, &dialect, &model.abilities, at.key("models").key(name));
+        }
+    }
     let timeout = checker.some_time(at.key("timeout"), timeout.as_ref(), TIMEOUT);
     let connect_timeout = checker.some_time(at.key("connect_timeout"), connect_timeout.as_ref(), CONNECT_TIMEOUT);
     let concurrency = concurrency(checker, written_concurrency, at.key("concurrency"));
@@ -201,20 +211,26 @@ fn stops_before_openai(checker: &mut Checker<'_>, place: Place<'_>, url: &Url) {
     checker.report(place, "Easel adds `/openai/...` to this address by itself", help);
 }
 
+/// Whether what stands under `key` was filled in by the preset. A vendor that is reached at the address its preset
+/// knows wants a key.
+fn is_of_preset(at: Place<'_>, key: &str) -> bool {
+    at.key(key).is_given() && at.key(key).span() == at.key("preset").span()
+}
+
+/// The vendor's key; `who` is told where there must be one.
 fn api_key(
     checker: &mut Checker<'_>,
     name: &str,
     at: Place<'_>,
     written: Option<&file::Hidden>,
-    kind: Option<&Kind>,
+    who: Option<String>,
 ) -> Option<Secret> {
     let place = at.key("api_key");
     if written.is_none()
-        && let Some(kind) = kind.filter(|kind| kind.needs_key)
+        && let Some(who) = who
     {
         let variable = name.to_uppercase().replace('-', "_");
-        let help = format!("add `api_key: ${{{variable}_API_KEY}}`");
-        checker.report(place, format!("kind {} needs an `api_key`", kind.name), help);
+        checker.report(place, format!("{who} needs an `api_key`"), format!("add `api_key: ${{{variable}_API_KEY}}`"));
     }
     checker.header_value(place, written.map(|key| key.0.as_str())).map(Secret::new)
 }
@@ -259,7 +275,8 @@ fn breaker(checker: &mut Checker<'_>, written: &file::Breaker, at: Place<'_>) ->
     }
 }
 
-fn hosts(checker: &mut Checker<'_>, hosts: &[String], at: Place<'_>) -> Vec<String> {
+/// Names of hosts, `*.` in front of those that stand for any below.
+pub(super) fn hosts(checker: &mut Checker<'_>, hosts: &[String], at: Place<'_>) -> Vec<String> {
     for (index, host) in hosts.iter().enumerate() {
         let name = host.strip_prefix("*.").unwrap_or(host);
         let good = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
@@ -270,82 +287,4 @@ fn hosts(checker: &mut Checker<'_>, hosts: &[String], at: Place<'_>) -> Vec<Stri
         }
     }
     hosts.iter().map(|host| host.to_lowercase()).collect()
-}
-
-fn models(
-    checker: &mut Checker<'_>,
-    models: &BTreeMap<String, file::Model>,
-    at: Place<'_>,
-    markup_ppm: u32,
-) -> BTreeMap<String, Arc<Model>> {
-    let mut read = BTreeMap::new();
-    for (name, model) in models {
-        let place = at.key(name);
-        model_name(checker, name, at);
-        let abilities = abilities(checker, model, place);
-        if let Some(price) = prices::price(checker, model, place, markup_ppm) {
-            let family = checker.text(place.key("model_family"), model.model_family.as_deref());
-            let via = model.via.map_or(Via::default(), via);
-            let model = Model { name: name.clone(), price, abilities, options: model.options.clone(), via, family };
-            read.insert(name.clone(), Arc::new(model));
-        }
-    }
-    read
-}
-
-/// Notes a name that no vendor's model can have. `at` is where the models are.
-pub(super) fn model_name(checker: &mut Checker<'_>, name: &str, at: Place<'_>) {
-    if name.trim().is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        checker.report(at.name(name), "a model's name has no spaces and is not empty", None);
-    }
-}
-
-fn via(written: file::Via) -> Via {
-    match written {
-        file::Via::Images => Via::Images,
-        file::Via::Chat => Via::Chat,
-    }
-}
-
-fn abilities(checker: &mut Checker<'_>, model: &file::Model, at: Place<'_>) -> AbilityOverrides {
-    let file::Model {
-        price: _,
-        addons: _,
-        unit_price: _,
-        max_n,
-        sizes: written_sizes,
-        formats,
-        prompt_chars,
-        seed,
-        negative_prompt,
-        options: _,
-        via: _,
-        model_family: _,
-    } = model;
-    let formats = formats.as_ref().map(|formats| {
-        let place = at.key("formats");
-        let read = formats.iter().enumerate();
-        read.filter_map(|(index, format)| checker.read(place.item(index), Some(format))).collect()
-    });
-    AbilityOverrides {
-        max_n: max_n.map(|n| checker.count(at.key("max_n"), Some(n), 1, 1)),
-        sizes: written_sizes.as_ref().map(|written| sizes(checker, written, at.key("sizes"))),
-        formats,
-        prompt_chars: prompt_chars.map(|chars| checker.count(at.key("prompt_chars"), Some(chars), 1, 1)),
-        seed: *seed,
-        negative_prompt: *negative_prompt,
-    }
-}
-
-fn sizes(checker: &mut Checker<'_>, sizes: &file::Sizes, at: Place<'_>) -> Sizes {
-    match sizes {
-        file::Sizes::Word(file::AnySize::Any) => Sizes::Any,
-        file::Sizes::Listed(listed) => {
-            if listed.is_empty() && !at.lost_items() {
-                checker.report(at, "a model that draws no size is no use", "list sizes, or write `any`".to_owned());
-            }
-            let read = listed.iter().enumerate();
-            Sizes::Listed(read.filter_map(|(index, size)| checker.read(at.item(index), Some(size))).collect())
-        }
-    }
 }

@@ -18,6 +18,7 @@ const REQUEST_BODY: usize = 50 << 20;
 const RESPONSE_BODY: usize = 64 << 20;
 const IN_FLIGHT: usize = 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+const HEARTBEAT: Duration = Duration::from_secs(10);
 const MEMORY: u64 = 512 << 20;
 const LINKS: u64 = 256 << 20;
 const PROMPTS: u64 = 16 << 20;
@@ -67,12 +68,13 @@ pub(super) fn cache(checker: &mut Checker<'_>, cache: &file::Cache, at: Place<'_
 }
 
 fn limits(checker: &mut Checker<'_>, limits: &file::Limits, at: Place<'_>) -> Limits {
-    let file::Limits { request_body, response_body, in_flight, body_timeout } = limits;
+    let file::Limits { request_body, response_body, in_flight, body_timeout, heartbeat } = limits;
     Limits {
         request_body: bytes(checker, at.key("request_body"), request_body.as_ref(), REQUEST_BODY),
         response_body: bytes(checker, at.key("response_body"), response_body.as_ref(), RESPONSE_BODY),
         in_flight: checker.count(at.key("in_flight"), *in_flight, 1, IN_FLIGHT),
         body_timeout: checker.some_time(at.key("body_timeout"), body_timeout.as_ref(), BODY_TIMEOUT),
+        heartbeat: checker.some_time(at.key("heartbeat"), heartbeat.as_ref(), HEARTBEAT),
     }
 }
 

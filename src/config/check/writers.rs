@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::check::{Checker, providers};
+use crate::config::check::{Checker, models};
 use crate::config::file;
 use crate::config::place::Place;
 use crate::config::plan::Writer;
@@ -15,50 +15,52 @@ pub(super) const ANTHROPIC: &str = "anthropic";
 /// What to write for a price.
 const EXAMPLE: &str = "`price: {tokens_per_million: {text_in: 1.00, text_out: 5.00}}`";
 
-/// Every model that could be read.
+/// What only models that draw have. (`via` and `model_family` belong to one kind each and are noted as such.)
+const OF_PICTURES: [&str; 14] = [
+    "addons",
+    "unit_price",
+    "generate",
+    "edit",
+    "max_n",
+    "sizes",
+    "formats",
+    "qualities",
+    "prompt_chars",
+    "seed",
+    "negative_prompt",
+    "transparent",
+    "compression",
+    "style",
+];
+
+/// Every model that could be read of the provider at `at`.
 pub(super) fn writers(
     checker: &mut Checker<'_>,
     models: &BTreeMap<String, file::Model>,
     at: Place<'_>,
     markup_ppm: u32,
 ) -> BTreeMap<String, Arc<Writer>> {
+    for key in ["download_hosts", "model_defaults"] {
+        if at.key(key).is_given() {
+            let what = format!("`{key}` means nothing to a provider that draws nothing");
+            checker.report(at.key(key), what, "delete it".to_owned());
+        }
+    }
+    let at = at.key("models");
     let mut read = BTreeMap::new();
     for (name, model) in models {
         let place = at.key(name);
-        providers::model_name(checker, name, at);
-        nothing_of_pictures(checker, model, place);
+        models::name(checker, name, at);
+        for key in OF_PICTURES.into_iter().filter(|key| place.key(key).is_given()) {
+            let what = format!("`{key}` means nothing to a model that draws nothing");
+            checker.report(place.key(key), what, "delete it".to_owned());
+        }
         if let Some(price) = price(checker, model.price.as_ref(), place.key("price"), markup_ppm) {
             let writer = Writer { name: name.clone(), price, options: model.options.clone() };
             read.insert(name.clone(), Arc::new(writer));
         }
     }
     read
-}
-
-/// Notes every key that means something to models that draw only. (`via` and `model_family` belong to one kind each and
-/// are noted as such.)
-fn nothing_of_pictures(checker: &mut Checker<'_>, model: &file::Model, at: Place<'_>) {
-    // Destructured so that a new key breaks the build until it is decided whether a writer has it.
-    let file::Model {
-        price: _,
-        addons: _,
-        unit_price: _,
-        max_n: _,
-        sizes: _,
-        formats: _,
-        prompt_chars: _,
-        seed: _,
-        negative_prompt: _,
-        options: _,
-        via: _,
-        model_family: _,
-    } = model;
-    for key in ["addons", "unit_price", "max_n", "sizes", "formats", "prompt_chars", "seed", "negative_prompt"] {
-        if at.key(key).is_given() {
-            let what = format!("`{key}` means nothing to a model that draws nothing");
-            checker.report(at.key(key), what, "delete it".to_owned());
-        }
-    }
 }
 
 fn price(

@@ -28,7 +28,7 @@ impl Drawing {
         if report.refused > 0 || report.failure.as_ref().is_some_and(|failure| failure.class == Class::Policy) {
             self.refused(candidate, report.failure.as_ref());
         } else if let Some(failure) = report.failure {
-            self.failed(candidate, failure);
+            self.failed(candidate, failure, report.uncertain > Usd::ZERO);
         }
     }
 
@@ -74,7 +74,8 @@ impl Drawing {
         self.stop.get_or_insert_with(|| explain::refused(param));
     }
 
-    fn failed(&mut self, candidate: usize, failure: Failure) {
+    /// Nobody is asked again who may be drawing it already (`open`), or whose answer would be the same.
+    fn failed(&mut self, candidate: usize, failure: Failure, open: bool) {
         let name = self.offer(candidate).map(|offer| offer.name.clone()).unwrap_or_default();
         log::warn!("{name} failed: {failure}");
         if failure.class == Class::CallerInvalid {
@@ -82,7 +83,7 @@ impl Drawing {
             return;
         }
         self.tried[candidate].failures += 1;
-        self.tried[candidate].out |= matches!(
+        let same_again = matches!(
             failure.class,
             Class::Auth
                 | Class::Quota
@@ -91,6 +92,7 @@ impl Drawing {
                 | Class::AdapterBug
                 | Class::TimeoutAmbiguous
         );
+        self.tried[candidate].out |= open || same_again;
         self.obstacles.last_failure = Some(failure);
     }
 }

@@ -1,0 +1,263 @@
+//! `providers:` as written: accounts, their models, what those cost and can do.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Dialect, Dollars, FileFormat, Hidden, Percent, Pixels, Preset, Quality, Ratio, Time};
+
+/// One account at one vendor.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Provider {
+    /// The vendor's wire format: openai, azure, openai_compatible, stability, google, replicate, openrouter, bfl,
+    /// dashscope or fal; or anthropic, which draws nothing but rewrites prompts.
+    pub(in crate::config) kind: Option<String>,
+    /// What Easel knows of an OpenAI-compatible vendor, filled in below what is written here; only for kind
+    /// openai_compatible. `easel schema --preset NAME` prints it.
+    pub(in crate::config) preset: Option<Preset>,
+    /// Scheme, host and path prefix of the API. Default: the vendor's own, where the kind has one.
+    pub(in crate::config) base_url: Option<String>,
+    /// The vendor's key, sent to this provider's hosts and nowhere else.
+    pub(in crate::config) api_key: Option<Hidden>,
+    /// OpenAI's organisation header; only for kind openai.
+    pub(in crate::config) organization: Option<String>,
+    /// OpenAI's project header, or Vertex AI's project; only for kinds openai and google.
+    pub(in crate::config) project: Option<String>,
+    /// Vertex AI's location: a region, global, us or eu; only for kind google.
+    pub(in crate::config) location: Option<String>,
+    /// Vertex AI's credentials: the text of a service account's JSON, or the word metadata for the machine's own
+    /// identity; only for kind google.
+    pub(in crate::config) credentials: Option<Hidden>,
+    /// Azure's api-version, or v1 for its newer surface; only for kind azure. Default 2025-04-01-preview.
+    pub(in crate::config) api_version: Option<String>,
+    /// Longest wait for one call, polling included. Default 120s.
+    pub(in crate::config) timeout: Option<Time>,
+    /// Longest wait for a connection. Default 5s.
+    pub(in crate::config) connect_timeout: Option<Time>,
+    /// Calls at once.
+    pub(in crate::config) concurrency: Concurrency,
+    /// When to stop asking for a while.
+    pub(in crate::config) breaker: Breaker,
+    /// Added to every price of this provider, for resellers.
+    pub(in crate::config) markup: Option<Percent>,
+    /// Hosts besides the vendor's own from which pictures may be downloaded; `*.` in front means any host below.
+    pub(in crate::config) download_hosts: Vec<String>,
+    /// What every model here can do, where its own entry does not say otherwise.
+    pub(in crate::config) model_defaults: Abilities,
+    /// The models that may be asked, each with its price.
+    pub(in crate::config) models: BTreeMap<String, Model>,
+    /// How an OpenAI-compatible server differs from OpenAI; only for kind openai_compatible.
+    pub(in crate::config) dialect: Option<Dialect>,
+}
+
+/// Calls at once.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Concurrency {
+    /// Calls in flight, at most. Default 32.
+    pub(in crate::config) limit: Option<u64>,
+    /// Calls waiting for a slot, at most. Default 256.
+    pub(in crate::config) queue: Option<u64>,
+    /// Longest wait for a slot. Default 10s.
+    pub(in crate::config) max_wait: Option<Time>,
+}
+
+/// When to stop asking for a while.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Breaker {
+    /// Failures within the window that pause an offer. Default 5.
+    pub(in crate::config) failures: Option<u64>,
+    /// The time in which they count. Default 30s.
+    pub(in crate::config) window: Option<Time>,
+    /// How long the pause is. Default 20s.
+    pub(in crate::config) pause: Option<Time>,
+}
+
+/// One model: its price, and what it can do where Easel does not know.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Model {
+    /// Dollars a picture: one number, rows by size and quality, or steps by resolution. For a model that writes, dollars
+    /// by the token. Required.
+    pub(in crate::config) price: Option<Price>,
+    /// Charged on top for each picture whose request uses them.
+    pub(in crate::config) addons: Addons,
+    /// Dollars for one of the vendor's own billing units, where its answers say how many a call took (fal, dashscope).
+    pub(in crate::config) unit_price: Option<Dollars>,
+    /// What it can do, where Easel does not know or knows it wrong.
+    #[serde(flatten)]
+    pub(in crate::config) abilities: Abilities,
+    /// Sent with every call, in the vendor's own words.
+    pub(in crate::config) options: BTreeMap<String, serde_json::Value>,
+    /// Asked through OpenRouter's image API, or through a chat that answers with pictures; only for kind openrouter.
+    /// Default images.
+    pub(in crate::config) via: Option<Via>,
+    /// The OpenAI model behind an Azure deployment, like gpt-image-1: it decides what can be asked; only for kind
+    /// azure. Default: the deployment's own name.
+    pub(in crate::config) model_family: Option<String>,
+}
+
+/// What a model can do.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(in crate::config) struct Abilities {
+    /// Whether it draws from a prompt alone.
+    pub(in crate::config) generate: Option<bool>,
+    /// Whether it changes pictures, or what of it; only ever less than Easel could send.
+    pub(in crate::config) edit: Option<Edit>,
+    /// Pictures one call can draw.
+    pub(in crate::config) max_n: Option<u64>,
+    /// Sizes it draws: a list, shapes, a grid, or `any` to send on whatever is asked.
+    pub(in crate::config) sizes: Option<Sizes>,
+    /// File formats that can be asked for.
+    pub(in crate::config) formats: Option<Vec<FileFormat>>,
+    /// Qualities it knows; a wish for another is dropped and told.
+    pub(in crate::config) qualities: Option<Vec<Quality>>,
+    /// Longest prompt in characters.
+    pub(in crate::config) prompt_chars: Option<u64>,
+    /// Whether it takes a seed.
+    pub(in crate::config) seed: Option<bool>,
+    /// Whether it takes a negative prompt.
+    pub(in crate::config) negative_prompt: Option<bool>,
+    /// Whether it draws a transparent background on request.
+    pub(in crate::config) transparent: Option<bool>,
+    /// Whether it takes a compression level.
+    pub(in crate::config) compression: Option<bool>,
+    /// Whether it takes a style.
+    pub(in crate::config) style: Option<bool>,
+}
+
+/// Whether a model changes pictures.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::config) enum Edit {
+    /// It does, or it does not.
+    Switch(bool),
+    /// It does, within these bounds.
+    Within(EditBounds),
+}
+
+/// What a model that changes pictures can be given.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct EditBounds {
+    /// Pictures at once.
+    pub(in crate::config) images: Option<u64>,
+    /// Whether it takes a mask.
+    pub(in crate::config) mask: Option<bool>,
+    /// Whether it draws in the first picture's own size, whatever is asked.
+    pub(in crate::config) keeps_size: Option<bool>,
+}
+
+/// OpenRouter's two ways to ask for pictures.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Via {
+    /// The image API.
+    Images,
+    /// A chat completion that answers with pictures.
+    Chat,
+}
+
+/// What a model costs.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::config) enum Price {
+    /// Every picture costs the same.
+    Flat(Dollars),
+    /// By size and quality, or by resolution.
+    Rows(Vec<PriceRow>),
+    /// By the token, for a model that writes.
+    Tokens(TokenPrices),
+}
+
+/// Dollars by the token.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct TokenPrices {
+    /// Dollars for a million tokens.
+    pub(in crate::config) tokens_per_million: TokensPerMillion,
+}
+
+/// Dollars for a million tokens.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct TokensPerMillion {
+    /// Tokens that the model reads. Required.
+    pub(in crate::config) text_in: Option<Dollars>,
+    /// Tokens that it writes. Required.
+    pub(in crate::config) text_out: Option<Dollars>,
+}
+
+/// One row of a price table: either size and quality, or up_to.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct PriceRow {
+    /// Exactly this size; absent means any.
+    pub(in crate::config) size: Option<Pixels>,
+    /// Exactly this quality; absent means any.
+    pub(in crate::config) quality: Option<Quality>,
+    /// Every picture of at most as many pixels as this size.
+    pub(in crate::config) up_to: Option<Pixels>,
+    /// Dollars a picture.
+    pub(in crate::config) usd: Option<Dollars>,
+}
+
+/// Dollars a picture on top of its price.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Addons {
+    /// The request has a negative prompt.
+    pub(in crate::config) negative_prompt: Option<Dollars>,
+    /// The request asks for an alpha channel.
+    pub(in crate::config) transparent_background: Option<Dollars>,
+    /// The request names a style.
+    pub(in crate::config) style: Option<Dollars>,
+    /// The request fixes the seed.
+    pub(in crate::config) seed: Option<Dollars>,
+}
+
+/// The sizes a model draws.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::config) enum Sizes {
+    /// Whatever is asked.
+    Word(AnySize),
+    /// Only these.
+    Listed(Vec<Pixels>),
+    /// Shapes or a grid.
+    Ruled(SizeRules),
+}
+
+/// Sizes by a rule: either shapes, or every size on a grid within bounds.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct SizeRules {
+    /// The shapes it draws, like 16:9; the model decides the pixels.
+    pub(in crate::config) ratios: Option<Vec<Ratio>>,
+    /// About how large such a picture is. Default 1024x1024.
+    pub(in crate::config) pixels: Option<Pixels>,
+    /// Both sides are multiples of this. Default 1.
+    pub(in crate::config) multiple_of: Option<u64>,
+    /// Shortest side. Default 1.
+    pub(in crate::config) min_side: Option<u64>,
+    /// Longest side.
+    pub(in crate::config) max_side: Option<u64>,
+    /// No fewer pixels in all than this size has.
+    pub(in crate::config) min_pixels: Option<Pixels>,
+    /// No more pixels in all than this size has.
+    pub(in crate::config) max_pixels: Option<Pixels>,
+    /// The long side over the short one, at most.
+    pub(in crate::config) max_ratio: Option<u64>,
+}
+
+/// The word for "whatever is asked".
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum AnySize {
+    /// Whatever is asked is sent on.
+    Any,
+}

@@ -1,0 +1,195 @@
+//! `routes:` as written: which request goes to whom, and under what conditions.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Dollars, FileFormat, Percent, Pixels, Quality, Time};
+
+/// Which requests go to whom, and under what conditions.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Route {
+    /// The route's name in logs, metrics and headers. Required.
+    pub(in crate::config) name: Option<String>,
+    /// Which requests are meant. Default: all.
+    #[serde(rename = "match")]
+    pub(in crate::config) matches: Match,
+    /// Who may draw, in the order they are asked. Required.
+    pub(in crate::config) offers: Vec<Offer>,
+    /// What a picture and a request may cost.
+    pub(in crate::config) price: Limit,
+    /// How long a client waits: a time, or a time and what happens then. Default 180s, partial.
+    pub(in crate::config) deadline: Option<Deadline>,
+    /// How often it is tried.
+    pub(in crate::config) attempts: Attempts,
+    /// What happens when a provider refuses the prompt for its content. Default fail.
+    pub(in crate::config) refusals: Option<Refusals>,
+    /// What becomes of the prompt before it is drawn.
+    pub(in crate::config) prompt: Prompt,
+    /// Filled in where a request is silent.
+    pub(in crate::config) defaults: Defaults,
+    /// How far a size may be bent to what a model draws.
+    pub(in crate::config) size: Bend,
+    /// Reuse of pictures; `false` turns it off. Default on, for 30d.
+    pub(in crate::config) cache: Option<RouteCache>,
+}
+
+/// Which requests are meant; all conditions must hold.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Match {
+    /// Model names a client may send; a `*` at the end stands for anything. Default: every name.
+    pub(in crate::config) models: Option<Vec<String>>,
+    /// Headers a request must carry, with exactly these values.
+    pub(in crate::config) headers: BTreeMap<String, String>,
+}
+
+/// provider/model, alone or with conditions.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::config) enum Offer {
+    /// provider/model.
+    Name(String),
+    /// provider/model with conditions.
+    Limited(LimitedOffer),
+}
+
+/// provider/model with conditions.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct LimitedOffer {
+    /// provider/model. Required.
+    pub(in crate::config) offer: Option<String>,
+    /// No picture of this offer dearer than this.
+    pub(in crate::config) max_usd_per_image: Option<Dollars>,
+}
+
+/// What a picture and a request may cost.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Limit {
+    /// No picture dearer than this.
+    pub(in crate::config) max_usd_per_image: Option<Dollars>,
+    /// No request dearer than this.
+    pub(in crate::config) max_usd_per_request: Option<Dollars>,
+}
+
+/// How long a client waits.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::config) enum Deadline {
+    /// This long.
+    After(Time),
+    /// This long, and what happens then.
+    Then(DeadlineThen),
+}
+
+/// How long a client waits, and what happens then.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct DeadlineThen {
+    /// How long. Default 180s.
+    pub(in crate::config) after: Option<Time>,
+    /// What the client gets then. Default partial.
+    pub(in crate::config) then: Option<OnDeadline>,
+}
+
+/// What a client gets when its deadline passes.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum OnDeadline {
+    /// The pictures there are, if any.
+    Partial,
+    /// An error.
+    Fail,
+}
+
+/// How often it is tried.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Attempts {
+    /// Failed calls after which a request gives up. Default 6.
+    pub(in crate::config) max: Option<u64>,
+    /// Failed calls after which a request stops asking the same offer. Default 2.
+    pub(in crate::config) per_offer: Option<u64>,
+}
+
+/// What happens when a provider refuses the prompt for its content.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Refusals {
+    /// The refusal goes back to the caller.
+    Fail,
+    /// The next offer is asked.
+    Next,
+}
+
+/// What becomes of the prompt before it is drawn.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Prompt {
+    /// Put before the prompt as it is, the space at its end included.
+    pub(in crate::config) prefix: Option<String>,
+    /// Put after the prompt, likewise.
+    pub(in crate::config) suffix: Option<String>,
+    /// A language model rewrites the caller's prompt. Where it cannot, the caller's own words are drawn.
+    pub(in crate::config) enrich: Option<Enrich>,
+}
+
+/// Who rewrites prompts, and how.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Enrich {
+    /// provider/model, the provider being of kind anthropic. Required.
+    pub(in crate::config) offer: Option<String>,
+    /// What the model is told to do with a prompt. Required.
+    pub(in crate::config) system: Option<String>,
+    /// Longest wait for it; never more than half of the time that is left. Default 3s.
+    pub(in crate::config) timeout: Option<Time>,
+    /// Its longest answer, in tokens. A longer one is cut off by the vendor and not used. Default 400.
+    pub(in crate::config) max_tokens: Option<u64>,
+    /// Whether what it wrote is kept for the same prompt, as long as the route's pictures. Default true.
+    pub(in crate::config) cache: Option<bool>,
+}
+
+/// Filled in where a request is silent.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Defaults {
+    /// Pixels across and down.
+    pub(in crate::config) size: Option<Pixels>,
+    /// How much effort.
+    pub(in crate::config) quality: Option<Quality>,
+    /// File format.
+    pub(in crate::config) output_format: Option<FileFormat>,
+}
+
+/// How far a size may be bent to what a model draws.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Bend {
+    /// Largest change of the shape. Default 15%.
+    pub(in crate::config) tolerance: Option<Percent>,
+    /// Refuse instead of bending. Default false.
+    pub(in crate::config) strict: Option<bool>,
+}
+
+/// Reuse of pictures.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::config) enum RouteCache {
+    /// On or off.
+    Switch(bool),
+    /// On, with conditions.
+    On(RouteCacheOn),
+}
+
+/// Reuse of pictures, with conditions.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct RouteCacheOn {
+    /// How long a picture is reused. Default 30d.
+    pub(in crate::config) ttl: Option<Time>,
+}

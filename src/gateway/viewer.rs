@@ -1,0 +1,113 @@
+//! Watching a request being drawn: each picture as soon as it is there, unfinished ones before it.
+//!
+//! A [`Stage`] goes with the request and is told which flight it is on; a [`Viewer`] stays with whoever answers the
+//! client and is shown what is new there. A viewer holds nothing up: who looks late sees all that is there by then.
+//! What the request comes to in the end is in its outcome, not here.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::cache::Kept;
+use crate::gateway::flight::Flight;
+use crate::provider::Partial;
+
+/// What a request tells its viewer.
+pub struct Stage {
+    flight: watch::Sender<Option<Arc<Flight>>>,
+}
+
+/// One who watches.
+pub struct Viewer {
+    flight: watch::Receiver<Option<Arc<Flight>>>,
+    on: Option<(Arc<Flight>, watch::Receiver<()>)>,
+    wanted: usize,
+    partials: usize,
+    /// Ids of the pictures that were shown, in order.
+    shown: Vec<Arc<str>>,
+}
+
+/// Something new.
+#[derive(Clone, Debug)]
+pub enum Sight {
+    /// An unfinished picture.
+    Partial(Partial),
+    /// A picture as it will be delivered.
+    Picture(Arc<Kept>),
+}
+
+/// A stage and the viewer of it, for a request for `wanted` pictures.
+pub fn stage(wanted: u8) -> (Stage, Viewer) {
+    let (sender, receiver) = watch::channel(None);
+    let wanted = usize::from(wanted);
+    (Stage { flight: sender }, Viewer { flight: receiver, on: None, wanted, partials: 0, shown: Vec::new() })
+}
+
+impl Stage {
+    /// The request is on this flight now.
+    pub fn boards(&self, flight: &Arc<Flight>) {
+        self.flight.send_replace(Some(flight.clone()));
+    }
+}
+
+impl Viewer {
+    /// Waits for something new. Waits for ever when nothing more comes; the outcome tells that. May be dropped and
+    /// called again without missing anything.
+    pub async fn next(&mut self) -> Sight {
+        loop {
+            if let Some(sight) = self.look() {
+                return sight;
+            }
+            let news = self.on.as_mut().map(|(_, news)| news);
+            let changed = async {
+                match news {
+                    // The flight is held here, so its news cannot end.
+                    Some(news) => drop(news.changed().await),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = changed => {}
+                boarded = self.flight.changed() => match boarded {
+                    Ok(()) => self.board(),
+                    // The request has ended; whatever it brought is in its outcome.
+                    Err(_) => std::future::pending().await,
+                },
+            }
+        }
+    }
+
+    /// What of `delivered` was not shown.
+    pub fn unseen(&self, delivered: &[Arc<Kept>]) -> Vec<Arc<Kept>> {
+        let mut shown = self.shown.clone();
+        let new = delivered.iter().filter(|kept| {
+            let seen = shown.iter().position(|id| *id == kept.id);
+            seen.map(|at| shown.swap_remove(at)).is_none()
+        });
+        new.cloned().collect()
+    }
+
+    fn board(&mut self) {
+        let flight = self.flight.borrow_and_update().clone();
+        self.on = flight.map(|flight| {
+            let news = flight.news();
+            (flight, news)
+        });
+        self.partials = 0;
+    }
+
+    fn look(&mut self) -> Option<Sight> {
+        let (flight, _) = self.on.as_ref()?;
+        let partial = flight.glance(|progress| progress.partials.get(self.partials).cloned());
+        if let Some(partial) = partial {
+            self.partials += 1;
+            return Some(Sight::Partial(partial));
+        }
+        // Another flight, boarded when the first ran out of time, begins with the pictures that the first one brought.
+        let pictures =
+            flight.glance(|progress| progress.pictures.iter().take(self.wanted).cloned().collect::<Vec<_>>());
+        let next = self.unseen(&pictures).into_iter().next()?;
+        self.shown.push(next.id.clone());
+        Some(Sight::Picture(next))
+    }
+}

@@ -1,0 +1,255 @@
+//! The answer as a stream of server-sent events, in OpenAI's words (PROVIDERS.md 1.5).
+//!
+//! Each picture goes out as soon as it is there, whoever drew it and whether or not he can stream; comments fill long
+//! silences. Nothing is sent before the first of these, so that a request which fails at once is still answered with
+//! its own status, and one that is served at once with all its headers. An answer begun earlier tells the rest in
+//! comments at its end. No `usage` is made up for pictures whose tokens nobody told.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Version;
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::cache::Kept;
+use crate::error::Error;
+use crate::gateway::outcome::Outcome;
+use crate::gateway::viewer::{Sight, Viewer};
+use crate::provider::Partial;
+use crate::request::{Background, ImageRequest, Quality};
+use crate::server::respond::{self, Answer};
+
+/// What is between an event and the next.
+const END: &[u8] = b"\n\n";
+
+/// A streamed answer.
+pub struct Stream<'a> {
+    /// How events are worded.
+    pub events: Events,
+    /// The request's own id.
+    pub request_id: &'a str,
+    /// The longest silence.
+    pub heartbeat: Duration,
+}
+
+impl Stream<'_> {
+    /// Streams what `serving` draws. The answer is given back where nothing was sent before the outcome was there.
+    pub async fn run(
+        &self,
+        session: &mut Session,
+        serving: impl Future<Output = Outcome>,
+        mut viewer: Viewer,
+    ) -> (Outcome, Option<Answer>) {
+        let mut serving = pin!(serving);
+        let mut begun = false;
+        loop {
+            let pieces = tokio::select! {
+                biased;
+                outcome = &mut serving => {
+                    let answer = if begun { self.end(session, &outcome, &viewer).await } else { Some(self.whole(&outcome)) };
+                    return (outcome, answer);
+                }
+                sight = viewer.next() => self.events.sight(&sight),
+                () = sleep(self.heartbeat) => vec![Bytes::from_static(b": still drawing\n\n")],
+            };
+            let sent = async {
+                if !begun {
+                    self.begin(session).await?;
+                }
+                send(session, pieces, false).await
+            };
+            if let Err(error) = sent.await {
+                log::debug!("{}: the client left its stream: {error}", self.request_id);
+                // It is drawn to its end all the same, and its outcome is logged and counted.
+                return (serving.await, None);
+            }
+            begun = true;
+        }
+    }
+
+    /// The answer to what was served at once.
+    fn whole(&self, outcome: &Outcome) -> Answer {
+        let mut answer = match &outcome.result {
+            Ok(pictures) => Answer {
+                status: 200,
+                headers: vec![
+                    ("content-type", "text/event-stream".to_owned()),
+                    ("cache-control", "no-store".to_owned()),
+                ],
+                body: pictures.iter().flat_map(|kept| self.events.completed(kept)).collect(),
+            },
+            Err(error) => Answer::error(error),
+        };
+        respond::explain(outcome, self.request_id, &mut answer.headers);
+        answer
+    }
+
+    async fn begin(&self, session: &mut Session) -> pingora::Result<()> {
+        let mut header = ResponseHeader::build(200, Some(5))?;
+        header.insert_header("content-type", "text/event-stream")?;
+        header.insert_header("cache-control", "no-store")?;
+        header.insert_header("x-easel-request-id", self.request_id)?;
+        match session.req_header().version {
+            Version::HTTP_11 => header.insert_header("transfer-encoding", "chunked")?,
+            // Without chunks only the end of the connection can end the answer.
+            Version::HTTP_10 => session.set_keepalive(None),
+            _ => {}
+        }
+        session.write_response_header(Box::new(header), false).await
+    }
+
+    /// What was not shown yet, and the rest of what there is to say.
+    async fn end(&self, session: &mut Session, outcome: &Outcome, viewer: &Viewer) -> Option<Answer> {
+        let mut pieces: Vec<Bytes> = match &outcome.result {
+            Ok(pictures) => viewer.unseen(pictures).iter().flat_map(|kept| self.events.completed(kept)).collect(),
+            Err(error) => vec![failed(error)],
+        };
+        let mut headers = Vec::new();
+        respond::explain(outcome, self.request_id, &mut headers);
+        let lines: String = headers.iter().map(|(name, value)| format!(": {name}: {value}\n")).collect();
+        pieces.push(Bytes::from(lines + "\n"));
+        if let Err(error) = send(session, pieces, true).await {
+            log::debug!("{}: the client left its stream: {error}", self.request_id);
+        }
+        None
+    }
+}
+
+async fn send(session: &mut Session, pieces: Vec<Bytes>, last: bool) -> pingora::Result<()> {
+    for piece in pieces {
+        session.write_response_body(Some(piece), false).await?;
+    }
+    if last { session.write_response_body(None, true).await } else { Ok(()) }
+}
+
+/// How the events of one request are worded.
+pub struct Events {
+    operation: &'static str,
+    size: String,
+    quality: &'static str,
+    background: &'static str,
+}
+
+impl Events {
+    /// Events that echo what `request` asks; what it leaves open is `auto`.
+    pub fn new(request: &ImageRequest) -> Events {
+        Events {
+            operation: if request.edit.is_some() { "image_edit" } else { "image_generation" },
+            size: request.size.map_or("auto".to_owned(), |size| size.to_string()),
+            quality: request.quality.map_or("auto", Quality::word),
+            background: request.background.map_or("auto", Background::word),
+        }
+    }
+
+    fn sight(&self, sight: &Sight) -> Vec<Bytes> {
+        match sight {
+            Sight::Picture(kept) => self.completed(kept),
+            Sight::Partial(partial) => self.partial(partial),
+        }
+    }
+
+    /// A finished picture, the base64 spliced in as it lies in the cache.
+    fn completed(&self, kept: &Arc<Kept>) -> Vec<Bytes> {
+        let picture = &kept.picture;
+        let mut rest = self.told(&picture.size.to_string(), Some(picture.format.word()));
+        if let Some(revised) = &picture.revised_prompt {
+            rest["revised_prompt"] = Value::from(revised.as_str());
+        }
+        self.event("completed", picture.base64(), &rest)
+    }
+
+    fn partial(&self, partial: &Partial) -> Vec<Bytes> {
+        let mut rest = self.told(&self.size, partial.format);
+        rest["partial_image_index"] = Value::from(partial.index);
+        self.event("partial_image", partial.base64.clone(), &rest)
+    }
+
+    fn told(&self, size: &str, format: Option<&str>) -> Value {
+        json!({
+            "created_at": respond::unix_seconds(),
+            "size": size,
+            "quality": self.quality,
+            "background": self.background,
+            "output_format": format.unwrap_or("png"),
+        })
+    }
+
+    /// `rest` is an object with something in it.
+    fn event(&self, what: &str, base64: Bytes, rest: &Value) -> Vec<Bytes> {
+        let name = format!("{}.{what}", self.operation);
+        let head = format!("event: {name}\ndata: {{\"type\":\"{name}\",\"b64_json\":\"");
+        let rest = rest.to_string();
+        let tail = format!("\",{}", rest.trim_start_matches('{'));
+        vec![Bytes::from(head), base64, Bytes::from(tail), Bytes::from_static(END)]
+    }
+}
+
+/// An error in a stream: OpenAI's event has its four keys; OpenAI's own client looks for them below `error`.
+fn failed(error: &Error) -> Bytes {
+    let object = respond::error_object(error);
+    let mut data = object.clone();
+    data["error"] = object;
+    Bytes::from(format!("event: error\ndata: {data}\n\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+    use crate::image::{Encoded, Format, Picture, Size};
+    use crate::money::Usd;
+
+    fn events(body: &str) -> Events {
+        Events::new(&ImageRequest::from_json(body.as_bytes()).unwrap())
+    }
+
+    /// The event's name and its data.
+    fn read(pieces: Vec<Bytes>) -> (String, Value) {
+        let text = String::from_utf8(pieces.concat()).unwrap();
+        let (name, data) = text.strip_suffix("\n\n").unwrap().split_once('\n').unwrap();
+        let data = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+        (name.strip_prefix("event: ").unwrap().to_owned(), data)
+    }
+
+    #[test]
+    fn a_finished_picture_is_told_as_openai_tells_it() {
+        let picture = Picture {
+            encoded: Encoded::Base64(Bytes::from_static(b"QUJD")),
+            format: Format::Webp,
+            size: Size::new(640, 384),
+            revised_prompt: Some("a \"fox\"\n".to_owned()),
+        };
+        let kept = Arc::new(Kept::new(picture, "p/m".into(), Usd::ZERO, 1));
+        let pieces = events(r#"{"prompt":"x","size":"1024x1024","quality":"low"}"#).completed(&kept);
+        let shared = pieces.iter().any(|piece| piece.as_ptr() == kept.picture.base64().as_ptr());
+        assert!(shared, "the base64 must be the cached bytes themselves");
+        let (name, mut data) = read(pieces);
+        assert!(data["created_at"].take().is_u64());
+        let told = json!({"type": "image_generation.completed", "b64_json": "QUJD", "created_at": null,
+            "size": "640x384", "quality": "low", "background": "auto", "output_format": "webp",
+            "revised_prompt": "a \"fox\"\n"});
+        assert_eq!((name.as_str(), data), ("image_generation.completed", told));
+    }
+
+    #[test]
+    fn an_unfinished_picture_has_its_index() {
+        let partial = Partial { base64: Bytes::from_static(b"QUJD"), index: 2, format: Some("jpeg") };
+        let (name, data) = read(events(r#"{"prompt":"x","background":"opaque"}"#).partial(&partial));
+        assert_eq!(name, "image_generation.partial_image");
+        assert_eq!((&data["partial_image_index"], &data["background"]), (&json!(2), &json!("opaque")));
+        assert_eq!((&data["size"], &data["output_format"]), (&json!("auto"), &json!("jpeg")));
+    }
+
+    #[test]
+    fn an_error_has_its_keys_where_the_document_and_where_the_client_look_for_them() {
+        let (name, data) = read(vec![failed(&Error::new(Kind::DeadlineExceeded, "late"))]);
+        assert_eq!((name.as_str(), &data["message"]), ("error", &json!("late")));
+        assert_eq!(data["error"]["code"], data["code"]);
+    }
+}

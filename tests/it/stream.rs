@@ -1,0 +1,121 @@
+//! Streamed answers over HTTP: every picture as soon as it is there, comments in between, and what happened at the end.
+
+use std::time::Duration;
+
+use easel::image::{Encoded, Picture};
+use easel::money::Usd;
+use easel::sandbox::{Mode, Name};
+use serde_json::{Value, json};
+
+use crate::client::Answer;
+use crate::world::{GENERATE, World, ask_with, route, route_with};
+
+const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
+
+fn streamed(prompt: &str, n: u8) -> Value {
+    ask_with(prompt, json!({"stream": true, "n": n}))
+}
+
+/// The named events of a stream, with their data.
+pub fn events(text: &str) -> Vec<(String, Value)> {
+    let blocks = text.split("\n\n").filter_map(|block| block.strip_prefix("event: ")?.split_once("\ndata: "));
+    blocks.map(|(name, data)| (name.to_owned(), serde_json::from_str(data).unwrap())).collect()
+}
+
+/// What the comments at the end say.
+fn told<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(": ")?.strip_prefix(name)?.strip_prefix(": "))
+}
+
+fn picture(event: &Value) -> Picture {
+    Picture::inspect(Encoded::Base64(event["b64_json"].as_str().unwrap().to_owned().into())).unwrap()
+}
+
+fn completed(answer: &Answer) -> usize {
+    let events = events(&answer.text());
+    assert!(events.iter().all(|(name, _)| name == "image_generation.completed"), "{events:?}");
+    let pictures: Vec<Picture> = events.iter().map(|(_, data)| picture(data)).collect();
+    pictures.len()
+}
+
+#[tokio::test]
+async fn who_cannot_stream_is_streamed_all_the_same_and_a_hit_too() {
+    let world = World::new(&route(&["stability/core"])).await;
+    let drawn = world.draw(streamed("a fox", 1)).await;
+    assert_eq!((drawn.status, drawn.header("content-type")), (200, "text/event-stream"), "{}", drawn.text());
+    assert_eq!((drawn.header("x-easel-cache"), drawn.header("x-easel-cost-usd")), ("miss", "0.04"));
+    assert_eq!(completed(&drawn), 1);
+    let data = &events(&drawn.text())[0].1;
+    assert_eq!((&data["output_format"], &data["quality"]), (&json!("png"), &json!("auto")));
+    assert_eq!(data["size"], json!(picture(data).size.to_string()));
+    let hit = world.draw(streamed("a fox", 1)).await;
+    assert_eq!((hit.header("x-easel-cache"), hit.header("x-easel-cost-usd")), ("exact", "0"));
+    assert_eq!(events(&hit.text())[0].1["b64_json"], data["b64_json"]);
+    // How an answer is delivered is no part of its meaning.
+    assert_eq!(world.draw(ask_with("a fox", json!({}))).await.header("x-easel-cache"), "exact");
+    assert_eq!(world.spent(), world.invoiced());
+}
+
+#[tokio::test]
+async fn each_picture_goes_out_as_soon_as_it_is_there_and_the_end_tells_the_rest() {
+    let config = route_with(&["stability/core", "openai/gpt-image-2"], "    deadline: {after: 2s, then: partial}\n")
+        .replace("base_url: ${SANDBOX}/stability/", "base_url: ${SANDBOX}/stability/\n    concurrency: {limit: 1}");
+    let world = World::new(&format!("server: {{limits: {{heartbeat: 20ms}}}}\n{config}")).await;
+    world.set(Name::OpenAi, |vendor| vendor.mode = Mode::Hang);
+    let mut client = world.client().await;
+    client.send("POST", GENERATE, JSON, streamed("two foxes", 2).to_string().as_bytes()).await;
+    let first = client.read_until("event: image_generation.completed").await;
+    assert!(first.contains("200 OK"), "{first}");
+    client.read_until(": still drawing").await;
+    // At half its time the silent one is given up, and the other asked for the second picture too.
+    let rest = client.read_until("\r\n0\r\n").await;
+    assert_eq!(rest.matches("event: image_generation.completed").count(), 1, "no picture is shown twice");
+    assert_eq!(told(&rest, "x-easel-served-by"), Some("stability/core=2"));
+    assert_eq!(told(&rest, "x-easel-cost-usd"), Some("0.08"));
+    assert_eq!(world.spent(), world.invoiced());
+}
+
+#[tokio::test]
+async fn a_failure_has_its_status_at_once_and_an_event_later() {
+    let config = route_with(&["openai/gpt-image-2"], "    deadline: 300ms\n");
+    let world = World::new(&format!("server: {{limits: {{heartbeat: 20ms}}}}\n{config}")).await;
+    let refused = world.draw(streamed("forbidden", 1)).await;
+    assert_eq!(refused.error(), (400, "moderation_blocked".to_owned(), String::new()));
+    let wrong = world.draw(ask_with("x", json!({"stream": true, "response_format": "url"}))).await;
+    assert_eq!((wrong.error().0, wrong.error().2.as_str()), (400, "response_format"));
+    world.set(Name::OpenAi, |vendor| vendor.mode = Mode::Hang);
+    let late = world.draw(streamed("a fox", 1)).await;
+    assert_eq!(late.status, 200);
+    let events = events(&late.text());
+    assert_eq!((events.len(), events[0].0.as_str()), (1, "error"), "{}", late.text());
+    assert_eq!(
+        (&events[0].1["code"], &events[0].1["error"]["code"]),
+        (&json!("deadline_exceeded"), &events[0].1["code"])
+    );
+    assert!(late.text().starts_with(": still drawing\n\n"), "{}", late.text());
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_its_stream_loses_nothing() {
+    let world = World::new(&format!("server: {{limits: {{heartbeat: 5ms}}}}\n{}", route(&["stability/core"]))).await;
+    world.set(Name::Stability, |vendor| vendor.latency = Duration::from_millis(200));
+    let mut client = world.client().await;
+    client.send("POST", GENERATE, JSON, streamed("a fox", 2).to_string().as_bytes()).await;
+    client.read_until("still drawing").await;
+    drop(client);
+    world.sandbox.until(Name::Stability, |bill| bill.pictures == 2 && bill.in_flight == 0).await;
+    world.settled().await;
+    let again = world.draw(streamed("a fox", 2)).await;
+    assert_eq!((completed(&again), again.header("x-easel-cache")), (2, "exact"));
+    assert_eq!((world.spent(), world.bill(Name::Stability).pictures), (world.invoiced(), 2));
+}
+
+#[tokio::test]
+async fn the_same_stream_twice_at_once_is_drawn_once() {
+    let world = World::new(&route(&["stability/core"])).await;
+    world.set(Name::Stability, |vendor| vendor.latency = Duration::from_millis(100));
+    let (one, two) = tokio::join!(world.draw(streamed("a fox", 2)), world.draw(streamed("a fox", 2)));
+    assert_eq!((completed(&one), completed(&two)), (2, 2));
+    assert_eq!(world.bill(Name::Stability).pictures, 2);
+    assert_eq!(world.spent(), Usd::from_nanos(80_000_000));
+}
