@@ -18,7 +18,7 @@ mod dialect;
 mod provider;
 mod route;
 
-pub(super) use dialect::{CostUnit, Dialect, Poll, SizeFormat};
+pub(super) use dialect::{CostUnit, Dialect, EditAs, Poll, SizeFormat};
 pub(super) use provider::{
     Abilities, Addons, AnySize, Breaker, Concurrency, Edit, EditBounds, Model, Price, PriceRow, Provider, SizeRules,
     Sizes, TokenPrices, TokensPerMillion, Via,

@@ -5,18 +5,18 @@
 //! nothing else to underline. An unknown preset is left to `shape`, whose schema knows the names.
 
 use super::presets;
-use super::report::Findings;
-use super::tree::{self, Entry, Form, Node, Span};
+use super::report::{Finding, Findings};
+use super::tree::{self, Entry, Form, MAX_NODES, Node, Span};
 
 /// The kind that presets are for.
 const COMPATIBLE: &str = "openai_compatible";
 
 /// Fills in every provider of the file.
-pub(super) fn fill(root: &mut Node) {
+pub(super) fn fill(root: &mut Node, findings: &mut Findings) {
     let Some(Form::Map(providers)) = entry(root, "providers").map(|providers| &mut providers.form) else { return };
     for provider in providers {
         preset(&mut provider.value, presets::text);
-        model_defaults(&mut provider.value);
+        model_defaults(&mut provider.value, findings);
     }
 }
 
@@ -35,10 +35,15 @@ fn preset(provider: &mut Node, text: impl Fn(&str) -> Option<&'static str>) {
     }
 }
 
-/// What is said of all models, in each of them.
-fn model_defaults(provider: &mut Node) {
+/// What is said of all models, in each of them, as long as the whole does not outgrow what a file may hold.
+fn model_defaults(provider: &mut Node, findings: &mut Findings) {
     let Some(defaults) = entry(provider, "model_defaults").cloned() else { return };
     let Some(Form::Map(models)) = entry(provider, "models").map(|models| &mut models.form) else { return };
+    if defaults.count().saturating_mul(models.len()) > MAX_NODES {
+        let what = format!("more than {MAX_NODES} values, counted in every model");
+        findings.add(Finding::new(defaults.span, what, None));
+        return;
+    }
     for model in models {
         add(&mut model.value, &defaults);
     }
@@ -101,7 +106,7 @@ mod tests {
             preset(&mut provider.value, |name| {
                 (name == "acme").then_some("base_url: https://acme.example/\ndialect: {list: images, drop: [n, seed]}")
             });
-            model_defaults(&mut provider.value);
+            model_defaults(&mut provider.value, &mut Findings::default());
         }
         shown(&root)
     }
@@ -144,10 +149,19 @@ mod tests {
     }
 
     #[test]
+    fn defaults_are_not_copied_without_end() {
+        let (seeds, models) = ("1, ".repeat(400), (0..400).map(|n| format!("m{n}: {{}}, ")).collect::<String>());
+        let text = format!("providers: {{a: {{model_defaults: {{formats: [{seeds}]}}, models: {{{models}}}}}}}");
+        let (mut root, mut findings) = (tree::read(&text, &mut Findings::default()).unwrap(), Findings::default());
+        fill(&mut root, &mut findings);
+        assert!(!findings.is_empty() && root.count() < 2_000);
+    }
+
+    #[test]
     fn what_comes_from_a_preset_points_at_its_name() {
         let text = "providers: {a: {preset: together}}";
         let mut root = tree::read(text, &mut Findings::default()).unwrap();
-        fill(&mut root);
+        fill(&mut root, &mut Findings::default());
         let Form::Map(providers) = &mut entry(&mut root, "providers").unwrap().form else { panic!() };
         let dialect = entry(&mut providers[0].value, "dialect").unwrap();
         assert_eq!(&text[dialect.span.clone()], "together");

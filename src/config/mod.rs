@@ -73,7 +73,7 @@ pub fn load(source: &Source<'_>, kinds: &[Kind], lookup: &dyn Lookup) -> Result<
     // From here on only the masked text is quoted, so no later room can print a key that stands in the file.
     let text = mask::values(source.text, &tree);
     expand::expand(&mut tree, &text, lookup, &mut findings);
-    fill::fill(&mut tree);
+    fill::fill(&mut tree, &mut findings);
     let plan = match shape::read(&mut tree, &text, &mut findings) {
         Some(file) => check::check(&file, place::Place::root(&text, &tree), kinds, &mut findings),
         None => None,

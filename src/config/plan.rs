@@ -20,7 +20,7 @@ use crate::secret::Secret;
 
 mod dialect;
 
-pub use dialect::{AskAt, CostUnit, Dialect, Poll, SizeFormat};
+pub use dialect::{AskAt, CostUnit, Dialect, EditAs, Poll, SizeFormat};
 
 /// A whole config, ready to run.
 #[derive(Clone, Debug)]

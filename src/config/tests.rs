@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::plan::{
-    AbilityOverrides, AskAt, CostUnit, Credentials, EditOverride, ModelPattern, OnDeadline, Plan, RouteCache,
+    AbilityOverrides, AskAt, CostUnit, Credentials, EditAs, EditOverride, ModelPattern, OnDeadline, Plan, RouteCache,
     SizeFormat, Via,
 };
 use super::{Kind, Lookup, Problems, Source, load, preset, presets, schema};
@@ -681,6 +681,8 @@ fn a_dialect_is_checked_word_by_word() {
     assert_eq!(wrong("auth_header: x-key, headers: {X-Key: x}"), ["Easel writes the header x-key by itself"]);
     assert_eq!(wrong("headers: {x y: x}"), ["`x y` is not the name of a header"]);
     assert_eq!(read("headers: {X-Project: p}").headers, [("x-project".to_owned(), Secret::new("p"))]);
+    assert_eq!(wrong("edit_as: json"), ["nothing says where pictures are changed"]);
+    assert_eq!(read("edit_path: e, edit_as: json_list").edit_as, EditAs::JsonList);
     assert_eq!(wrong("cost_unit: cents"), ["nothing says where the price of a call is told"]);
     let cost = read("cost_at: usage.cost., cost_unit: cents");
     assert_eq!((cost.cost_at.as_deref(), cost.cost_unit), (Some("usage.cost"), CostUnit::Cents));

@@ -20,7 +20,7 @@ pub(super) type Span = Range<usize>;
 const MAX_DEPTH: usize = 64;
 
 /// Nodes in all, aliases counted as often as they are used.
-const MAX_NODES: usize = 100_000;
+pub(super) const MAX_NODES: usize = 100_000;
 
 /// A value and where it was written.
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ impl Node {
     }
 
     /// Nodes in this tree.
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         match &self.form {
             Form::Scalar(_) => 1,
             Form::List(items) => 1 + items.iter().map(Node::count).sum::<usize>(),

@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::abilities::{Abilities, Edits, Sizes};
-use crate::config::plan::{Account, SizeFormat};
+use crate::config::plan::{Account, EditAs, SizeFormat};
 use crate::failure::{Class, Failure};
 use crate::image::{Format, Size};
 use crate::provider::{
     Call, Job, Partial, Provider, Reply, Step, compatible_poll, openai_body, openai_models, openai_reply,
     openai_stream, wire,
 };
-use crate::request::{Background, Complexity, Fidelity, Moderation, PROMPT_MAX_CHARS, Quality, Style};
+use crate::request::{Background, Complexity, Edit, Fidelity, Input, Moderation, PROMPT_MAX_CHARS, Quality, Style};
 
 /// Any server that is asked like OpenAI.
 pub struct Compatible;
@@ -61,8 +61,10 @@ impl Provider for Compatible {
             compression: takes("output_compression"),
             style: takes("style"),
             generate: true,
-            edit: (dialect.edit_path.is_some() && takes("image"))
-                .then_some(Edits { mask: takes("mask"), ..Edits::up_to(16) }),
+            edit: (dialect.edit_path.is_some() && takes("image")).then_some(Edits {
+                mask: takes("mask"),
+                ..Edits::up_to(if dialect.edit_as == EditAs::Json { 1 } else { 16 })
+            }),
         }
     }
 
@@ -78,6 +80,11 @@ impl Provider for Compatible {
             return Err(Failure::new(Class::AdapterBug, "this server has no endpoint that changes pictures"));
         };
         let called = |ours: &str, usual: &'static str| dialect.rename.get(ours).map_or(usual, String::as_str);
+        if dialect.edit_as != EditAs::Form {
+            let mut body = body(job);
+            put_pictures(&mut body, edit, dialect.edit_as, called("image", "image"), called("mask", "mask"));
+            return Ok(Call::post_json(endpoint(base, path)?, headers, &Value::Object(nested(body))));
+        }
         // As OpenAI's own client does it: one picture under the plain name, several under that of a list.
         let image = called("image", if edit.images.len() > 1 { "image[]" } else { "image" });
         let form = openai_body::form(body(job), edit, image, called("mask", "mask"));
@@ -101,9 +108,9 @@ pub fn headers(account: &Account) -> Result<HeaderMap, Failure> {
     let dialect = &account.dialect;
     let mut headers = wire::headers(account, &dialect.auth.0, &dialect.auth.1)?;
     for (name, value) in &dialect.headers {
-        let unsendable = |_| Failure::new(Class::AdapterBug, format!("the header '{name}' cannot be sent"));
-        let read = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsendable(()))?;
-        let mut value = HeaderValue::from_str(value.reveal()).map_err(|_| unsendable(()))?;
+        let unsendable = || Failure::new(Class::AdapterBug, format!("the header '{name}' cannot be sent"));
+        let read = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsendable())?;
+        let mut value = HeaderValue::from_str(value.reveal()).map_err(|_| unsendable())?;
         value.set_sensitive(true);
         headers.insert(read, value);
     }
@@ -132,6 +139,18 @@ fn body(job: &Job<'_>) -> Map<String, Value> {
     let fixed = dialect.constants.iter().chain(&job.model.options);
     body.extend(fixed.map(|(field, value)| (field.clone(), value.clone())));
     body
+}
+
+/// The pictures of an edit as `data:` URLs, and the mask, where transparent is to change.
+fn put_pictures(body: &mut Map<String, Value>, edit: &Edit, how: EditAs, image: &str, mask: &str) {
+    let url = |input: &Input| wire::data_url(input.format.media_type(), &input.bytes);
+    let mut urls = edit.images.iter().map(url);
+    match how {
+        EditAs::Form => {}
+        EditAs::Json => wire::put(body, image, urls.next()),
+        EditAs::JsonList => wire::put(body, image, Some(urls.collect::<Vec<_>>())),
+    }
+    wire::put(body, mask, edit.mask.as_ref().map(|mask| url(&mask.clear)));
 }
 
 /// The fields as an object: `input.prompt` is the prompt within `input`. A form has no objects, its names stay whole.
@@ -342,6 +361,26 @@ mod tests {
         assert_eq!(named(1, None), ["image"]);
         assert_eq!(named(2, None), ["image[]", "image[]"]);
         assert_eq!(named(2, Some("input")), ["input", "input"]);
+    }
+
+    #[test]
+    fn an_edits_pictures_may_be_texts_in_the_body() {
+        let sent = |edit_as, images, mask| {
+            let mut desk = desk(r#"{"prompt":"x"}"#);
+            desk.account.dialect.edit_path = Some("images/generations".to_owned());
+            desk.account.dialect.edit_as = edit_as;
+            desk.account.dialect.rename.insert("image".to_owned(), "input.image".to_owned());
+            let body = desk.editing(images, mask).body();
+            (body["input"]["image"].clone(), body["mask"].clone())
+        };
+        let url = |text: &str| json!(wire::data_url("image/png", text.as_bytes()));
+        assert_eq!(sent(EditAs::Json, 1, true), (url("image 0"), url("mask clear")));
+        let both = json!([url("image 0"), url("image 1")]);
+        assert_eq!(sent(EditAs::JsonList, 2, false), (both, Value::Null));
+        let mut desk = desk(r#"{"prompt":"x"}"#);
+        desk.account.dialect.edit_path = Some("images/edits".to_owned());
+        desk.account.dialect.edit_as = EditAs::Json;
+        assert_eq!(Compatible.abilities(&desk.account, "any").edit.map(|edit| edit.images), Some(1));
     }
 
     #[test]

@@ -69,6 +69,7 @@ fn ended(job: &Job<'_>, json: &Json<'_>, poll: &Poll, refused: bool, state: &str
         false => openai_reply::class_of_words(&complaint).unwrap_or(Class::Server),
     };
     Failure::new(class, told(job, &format!("{state}: {} {}", complaint.words.join(" "), complaint.message)))
+        .at_the_end()
 }
 
 /// The next question.

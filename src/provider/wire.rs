@@ -84,9 +84,15 @@ pub fn add_header(headers: &mut HeaderMap, name: &'static str, value: &str) {
     }
 }
 
-/// `text` with the account's key blotted out; a vendor may quote it in an error. Text that was cut off may end in the
-/// first part of a key, which is blotted out too.
+/// A header's value shorter than this is a word, not a secret, and blotting it out would make messages unreadable.
+const SHORTEST_SECRET: usize = 8;
+
+/// `text` with the account's key blotted out, and what else might be secret of its headers; a vendor may quote it in an
+/// error. Text that was cut off may end in the first part of a key, which is blotted out too.
 pub fn without_key(account: &Account, text: &str) -> String {
+    let values = account.dialect.headers.iter().map(|(_, value)| value.reveal());
+    let secrets = values.filter(|value| value.len() >= SHORTEST_SECRET);
+    let text = &secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"));
     let Some(key) = account.api_key.as_ref().map(Secret::reveal).filter(|key| !key.is_empty()) else {
         return text.to_owned();
     };
@@ -284,6 +290,11 @@ mod tests {
         assert!(!broken.to_string().contains("live"));
         assert_eq!(without_key(&account("https://host/", "sk-live"), "bad key sk-live."), "bad key ***.");
         assert_eq!(without_key(&account("https://host/", "sk-live"), "cut off: sk-li"), "cut off: ***");
+        let mut account = account("https://host/", "sk-live");
+        for value in ["2", "tenant-secret"] {
+            account.dialect.headers.push(("x-of-theirs".to_owned(), Secret::new(value)));
+        }
+        assert_eq!(without_key(&account, "version 2 of tenant-secret"), "version 2 of ***");
     }
 
     #[test]

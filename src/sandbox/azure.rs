@@ -2,7 +2,7 @@
 //!
 //! A deployment is named as its owner likes, so here the model behind one is the model whose name its name contains,
 //! or a `gpt-image-2` where only the settings know it. The classic surface wants an `api-version` new enough for the
-//! model and ignores `model` in the body; the v1 surface reads the deployment there. Not here: Entra tokens, streaming.
+//! model and ignores `model` in the body; the v1 surface reads the deployment there. Not here: Entra tokens.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::openai_edits::Edit;
 use super::openai_models::{Family, MODELS};
 use super::openai_orders::{Order, Way};
 use super::settings::{Name, Vendor};
-use super::{Desk, openai_errors, shelf};
+use super::{Desk, openai_errors, openai_stream, shelf};
 
 const DEPLOYMENT: &str = "/openai/deployments/{deployment}/images";
 const V1: &str = "/openai/v1/images";
@@ -60,8 +60,8 @@ async fn lost(State(desk): State<Arc<Desk>>, method: Method, uri: Uri) -> Respon
 
 /// Answers a call to the deployment in the path, or in the body where the path has none.
 async fn serve(State(desk): State<Arc<Desk>>, request: Request, deployment: Option<String>, edits: bool) -> Response {
-    let call = Call::admit(&desk, Name::Azure, request.headers());
-    let mut answer = answer(&call, request, deployment, edits).await;
+    let mut call = Call::admit(&desk, Name::Azure, request.headers());
+    let mut answer = answer(&mut call, request, deployment, edits).await;
     if let Ok(answer) = &mut answer
         && let Ok(id) = HeaderValue::from_str(&format!("{:032x}", call.luck))
     {
@@ -70,7 +70,7 @@ async fn serve(State(desk): State<Arc<Desk>>, request: Request, deployment: Opti
     call.close(answer)
 }
 
-async fn answer(call: &Call, request: Request, deployment: Option<String>, edits: bool) -> Result<Response, No> {
+async fn answer(call: &mut Call, request: Request, deployment: Option<String>, edits: bool) -> Result<Response, No> {
     authorise(&call.vendor, request.headers())?;
     let version = version(request.uri());
     let (mut fields, start, way) = if edits {
@@ -94,6 +94,10 @@ async fn answer(call: &Call, request: Request, deployment: Option<String>, edits
     act_out(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
         return Err(refusal(family));
+    }
+    if order.stream.is_some() {
+        let what = if edits { "image_edit" } else { "image_generation" };
+        return openai_stream::answer(call, order, what).await;
     }
     call.work().await;
     let mut body = order.fill(call).await?;

@@ -97,6 +97,12 @@ impl Call {
         self.desk.book(self.name).till.charge_words(model, usd).ok_or_else(No::broken)
     }
 
+    /// The same charge, to be made later.
+    pub(super) fn tab(&self, model: &str, size: Size, quality: Option<&str>, count: u32) -> Tab {
+        let price = self.vendor.price_of(model, size, quality);
+        Tab { desk: Arc::clone(&self.desk), name: self.name, model: model.to_owned(), price, count }
+    }
+
     /// A sketch with this call's luck and its vendor's whims.
     pub(super) fn sketch(&self, prompt: &str, seed: u64, index: u32, size: Size) -> Sketch {
         let mut sketch = Sketch::new(prompt, seed, index, size);
@@ -113,6 +119,24 @@ impl Call {
     /// Leaves, with the answer.
     pub(super) fn close(self, answer: Result<Response, No>) -> Response {
         finish(&self.desk, self.name, answer)
+    }
+}
+
+/// What a call will be charged when it is done.
+#[derive(Debug)]
+pub(super) struct Tab {
+    desk: Arc<Desk>,
+    name: Name,
+    model: String,
+    price: Usd,
+    count: u32,
+}
+
+impl Tab {
+    /// Charges it.
+    pub(super) fn charge(&self) {
+        // A sum that does not fit is told by the invoice.
+        self.desk.book(self.name).till.charge(&self.model, self.price, self.count, 0);
     }
 }
 

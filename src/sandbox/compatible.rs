@@ -50,7 +50,10 @@ async fn answer(call: &mut Call, request: Request) -> Result<Response, Trouble> 
     authorise(&call.vendor, &parts.headers)?;
     let object = read_json(&parts.headers, body).await?;
     let object = if call.vendor.dialect.nested { flat(object) } else { object };
-    let order = Order::read(Fields::nullable(object), &call.vendor)?;
+    let mut fields = Fields::nullable(object);
+    let mark = compatible_edits::in_body(&mut fields, &call.vendor.dialect).await?;
+    let mut order = Order::read(fields, &call.vendor)?;
+    order.mark = mark;
     drawn(call, order).await
 }
 

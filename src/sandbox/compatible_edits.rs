@@ -1,23 +1,46 @@
 //! Edits at the server that resembles OpenAI: its form, with the pictures under the dialect's own names.
 //!
-//! Everything else is as in `compatible.rs`. JSON is refused here: only OpenAI itself takes edits that way.
+//! Everything else is as in `compatible.rs`. JSON is refused at their path; a dialect may have the pictures among the
+//! fields of any order instead, as `data:` URLs.
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde_json::Value;
 
 use super::Desk;
 use super::call::Call;
 use super::compatible::{Order, authorise, drawn};
 use super::compatible_errors::Trouble;
-use super::edits::{BadForm, Form, look, mark};
+use super::dialect::{Dialect, EditStyle};
+use super::edits::{BadForm, Form, data_url, look, mark};
 use super::fields::{Fields, Wrong};
 use super::settings::Name;
 
 /// Pictures at once.
 const MOST: usize = 16;
+
+/// The pictures among the fields of an order, where the dialect has them there; 0 where there are none.
+pub(super) async fn in_body(fields: &mut Fields, dialect: &Dialect) -> Result<u64, Wrong> {
+    let name = dialect.rename.get("image").map_or("image", String::as_str);
+    let given = match dialect.edits {
+        EditStyle::Form => return Ok(0),
+        EditStyle::Url | EditStyle::Urls => fields.any(name),
+    };
+    let urls = match (given, dialect.edits) {
+        (None, _) => return Ok(0),
+        (Some(Value::String(url)), EditStyle::Url) => vec![Value::String(url)],
+        (Some(Value::Array(urls)), EditStyle::Urls) => urls,
+        (Some(_), _) => return Err(Wrong::other(name, "must be written in the other way")),
+    };
+    let images = urls.iter().map(|url| data_url(url.as_str()?)).collect::<Option<Vec<_>>>();
+    let images = images.ok_or_else(|| Wrong::other(name, "must be a data: URL of a picture"))?;
+    let marked = mark(&images, None);
+    look(name, images, None).await?;
+    Ok(marked)
+}
 
 /// `POST /compatible/v1/images/edits`.
 pub(super) async fn edit(State(desk): State<Arc<Desk>>, request: Request) -> Response {
@@ -70,8 +93,10 @@ mod tests {
     use axum::body::Bytes;
 
     use super::super::Sandbox;
-    use super::super::client::{Reply, sandbox, send};
-    use super::super::edits::tests::{FORM, form, picture};
+    use serde_json::json;
+
+    use super::super::client::{Reply, post, sandbox, send};
+    use super::super::edits::tests::{FORM, as_url, form, picture};
     use super::*;
     use crate::image::{Encoded, Format, Picture, Size};
     use crate::money::Usd;
@@ -101,6 +126,24 @@ mod tests {
         });
         assert_eq!(edit(&sandbox, TEXTS, &[("input", &png), ("input", &png)]).await.status, 200);
         assert_eq!(edit(&sandbox, TEXTS, &[("image", &png)]).await.status, 400);
+    }
+
+    #[tokio::test]
+    async fn a_dialect_may_have_the_pictures_among_the_fields() {
+        let dialect = "{edits: url, rename: {image: image_url}, answer: base64}";
+        let sandbox = sandbox(&format!("{{vendors: {{compatible: {{dialect: {dialect}}}}}}}")).await;
+        let url = as_url(&picture(64, Format::Png, false));
+        let ask = async |image: Value| {
+            let body = json!({"model": "m", "prompt": "x", "size": "64x64", "seed": 1, "image_url": image});
+            post(&sandbox, "/compatible/v1/images/generations", body).await
+        };
+        let (plain, changed) = (ask(Value::Null).await.json(), ask(json!(url)).await.json());
+        assert!(plain["data"].is_array() && changed["data"].is_array() && plain["data"] != changed["data"]);
+        for wrong in [json!([url]), json!("https://host/1.png"), json!("data:image/png;base64,QUJD")] {
+            assert_eq!(ask(wrong).await.json()["error"]["param"], "image_url");
+        }
+        sandbox.set(Name::Compatible, |vendor| vendor.dialect.edits = EditStyle::Urls);
+        assert_eq!(ask(json!([url, url])).await.status, 200);
     }
 
     #[tokio::test]

@@ -31,6 +31,8 @@ pub struct Dialect {
     pub knows: Option<BTreeSet<String>>,
     /// Fields taken besides these, with any value.
     pub extra: BTreeSet<String>,
+    /// How the pictures of an edit come.
+    pub edits: EditStyle,
     /// How a size is written.
     pub size: SizeStyle,
     /// The only sizes it draws; empty: every size.
@@ -88,6 +90,7 @@ impl Default for Dialect {
             nested: false,
             knows: None,
             extra: BTreeSet::new(),
+            edits: EditStyle::Form,
             size: SizeStyle::Any,
             sizes: BTreeSet::new(),
             size_step: 1,
@@ -129,6 +132,18 @@ pub enum SizeStyle {
     AspectRatio,
     /// No word for it: every picture has the default size.
     None,
+}
+
+/// How the pictures of an edit come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EditStyle {
+    /// As files of a form, to a path of their own.
+    Form,
+    /// As one `data:` URL among the fields of any order.
+    Url,
+    /// As a list of them.
+    Urls,
 }
 
 /// How the price of a call is written.

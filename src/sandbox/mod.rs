@@ -57,6 +57,7 @@ mod openai_edits;
 mod openai_errors;
 mod openai_models;
 mod openai_orders;
+mod openai_stream;
 mod openrouter;
 mod openrouter_chat;
 mod openrouter_models;
@@ -70,7 +71,7 @@ mod stable_image;
 mod tasks;
 mod till;
 
-pub use dialect::{AnswerForm, CostStyle, Dialect, ErrorShape, Jobs, SizeStyle};
+pub use dialect::{AnswerForm, CostStyle, Dialect, EditStyle, ErrorShape, Jobs, SizeStyle};
 pub use faults::{BadRate, Faults, Mode, Rate};
 pub use settings::{Name, PerVendor, PriceRow, Settings, TokenPrice, Vendor, Vendors};
 pub use till::{Bill, Invoice, Line};

@@ -2,7 +2,8 @@
 //!
 //! In JSON `null` is absent. What an order may say is in `openai_orders.rs`, models and their limits are in
 //! `openai_models.rs`, the wordings of errors in `openai_errors.rs`. An edit comes as a form or as JSON with `data:`
-//! URLs; a link to a picture is refused, because nothing is fetched here. Not here: variations, streaming.
+//! URLs; a link to a picture is refused, because nothing is fetched here. `openai_stream.rs` has the
+//! answers that are streamed. Not here: variations.
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use super::openai_errors::{authorise, bad_body, bad_field, fault, invalid, no_su
 use super::openai_models::{Family, MODELS};
 use super::openai_orders::{Order, Way};
 use super::settings::{Name, Vendor};
-use super::shelf;
+use super::{openai_stream, shelf};
 
 pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()
@@ -35,31 +36,31 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
 }
 
 async fn generate(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let call = Call::admit(&desk, Name::OpenAi, request.headers());
-    let answer = answer(&call, request).await.map(|answer| with_vendor_headers(answer, &call));
+    let mut call = Call::admit(&desk, Name::OpenAi, request.headers());
+    let answer = answer(&mut call, request).await.map(|answer| with_vendor_headers(answer, &call));
     call.close(answer)
 }
 
-async fn answer(call: &Call, request: Request) -> Result<Response, No> {
+async fn answer(call: &mut Call, request: Request) -> Result<Response, No> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let object = read_json(&parts.headers, body).await.map_err(bad_body)?;
     let order = order(Fields::nullable(object), &call.vendor, Way::Generation)?;
-    drawn(call, order).await
+    drawn(call, order, "image_generation").await
 }
 
 async fn edit(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let call = Call::admit(&desk, Name::OpenAi, request.headers());
-    let answer = edited(&call, request).await.map(|answer| with_vendor_headers(answer, &call));
+    let mut call = Call::admit(&desk, Name::OpenAi, request.headers());
+    let answer = edited(&mut call, request).await.map(|answer| with_vendor_headers(answer, &call));
     call.close(answer)
 }
 
-async fn edited(call: &Call, request: Request) -> Result<Response, No> {
+async fn edited(call: &mut Call, request: Request) -> Result<Response, No> {
     authorise(&call.vendor, request.headers())?;
     let Edit { fields, start, way } = Edit::read(request).await?;
     let mut order = order(fields, &call.vendor, way)?;
     order.mark = start.check(order.family).await.map_err(bad_field)?;
-    drawn(call, order).await
+    drawn(call, order, "image_edit").await
 }
 
 /// The order in `fields`, its model included.
@@ -69,10 +70,13 @@ fn order(mut fields: Fields, vendor: &Vendor, way: Way) -> Result<Order, No> {
     Order::read(model, family, fields, way).map_err(bad_field)
 }
 
-async fn drawn(call: &Call, order: Order) -> Result<Response, No> {
+async fn drawn(call: &mut Call, order: Order, what: &'static str) -> Result<Response, No> {
     act_out(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
         return Err(refusal(order.family.is_dalle(), &request_id(call.luck)));
+    }
+    if order.stream.is_some() {
+        return openai_stream::answer(call, order, what).await;
     }
     call.work().await;
     Ok(Json(order.fill(call).await?).into_response())

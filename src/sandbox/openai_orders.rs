@@ -3,10 +3,11 @@
 //! The GPT image models and the two DALL-E models each take only their own fields, and an edit takes others than a
 //! generation. Azure serves the same models and reads its orders here too. Words for what is wrong are elsewhere.
 
+use axum::body::Bytes;
 use base64_simd::STANDARD;
 use serde_json::{Value, json};
 
-use super::call::{Call, No, draw, unix_time};
+use super::call::{Call, No, Tab, draw, unix_time};
 use super::draw::Sketch;
 use super::faults::Mode;
 use super::fields::{Fields, Wrong};
@@ -41,6 +42,8 @@ pub(super) struct Order {
     links: bool,
     /// Stands for the pictures an edit starts from; 0 when there are none.
     pub mark: u64,
+    /// Unfinished pictures to show in a stream; `None` answers in one piece.
+    pub stream: Option<u32>,
 }
 
 impl Order {
@@ -64,6 +67,7 @@ impl Order {
             transparent: false,
             links: false,
             mark: 0,
+            stream: None,
         };
         if family.is_dalle() {
             order.read_dalle(&mut fields, way)?
@@ -108,10 +112,8 @@ impl Order {
         if fidelity.is_some() && self.model.contains("mini") {
             return Err(Wrong::other("input_fidelity", "This model does not support the 'input_fidelity' parameter."));
         }
-        fields.whole("partial_images", 0..=3)?;
-        if fields.flag("stream")? == Some(true) {
-            return Err(Wrong::other("stream", "This sandbox does not stream."));
-        }
+        let partials = fields.whole("partial_images", 0..=3)?.and_then(|count| u32::try_from(count).ok());
+        self.stream = fields.flag("stream")?.filter(|stream| *stream).map(|_| partials.unwrap_or(0));
         if self.family == Family::Gpt26 && way == Way::Generation {
             fields.choice("complexity", &["low", "medium", "high"])?;
         }
@@ -134,6 +136,42 @@ impl Order {
         // Nothing is awaited from here on: what is charged is answered.
         call.charge(&self.model, self.size, Some(&self.quality), self.n, 0)?;
         Ok(self.body(data))
+    }
+
+    /// The events of a stream, each as its JSON (section 1.5): unfinished pictures, then, for each picture, the end.
+    pub(super) async fn events(&self, call: &Call, what: &str) -> Result<(Vec<Value>, Vec<Value>), No> {
+        let partials = self.stream.unwrap_or(0);
+        // An unfinished picture is another one, and of less effort.
+        let unfinished = |index| Sketch { blurred: true, truncated: false, ..self.sketch(call, 100 + index) };
+        let sketches = (0..partials).map(unfinished).chain((0..self.n).map(|index| self.sketch(call, index)));
+        let files = draw(sketches.collect()).await?;
+        let told = |kind: &str, file: &Bytes| {
+            let mut event = self.body(Vec::new());
+            event["type"] = json!(format!("{what}.{kind}"));
+            event["b64_json"] = json!(STANDARD.encode_to_string(file));
+            if let Some(event) = event.as_object_mut() {
+                event.remove("data");
+                let created = event.remove("created");
+                event.extend(created.map(|created| ("created_at".to_owned(), created)));
+            }
+            event
+        };
+        let (unfinished, finished) = files.split_at(usize::try_from(partials).unwrap_or(0));
+        let partial = |(index, file): (usize, &Bytes)| {
+            let mut event = told("partial_image", file);
+            event["partial_image_index"] = json!(index);
+            if let Some(event) = event.as_object_mut() {
+                event.remove("usage");
+            }
+            event
+        };
+        let partials = unfinished.iter().enumerate().map(partial).collect();
+        Ok((partials, finished.iter().map(|file| told("completed", file)).collect()))
+    }
+
+    /// What the order is charged, for when its stream ends.
+    pub(super) fn tab(&self, call: &Call) -> Tab {
+        call.tab(&self.model, self.size, Some(&self.quality), self.n)
     }
 
     fn sketch(&self, call: &Call, index: u32) -> Sketch {

@@ -71,6 +71,15 @@ fn check_is_content_with_a_good_file_and_schema_prints_json() {
 }
 
 #[test]
+fn schema_prints_a_preset_and_knows_the_others() {
+    let output = easel().args(["schema", "--preset", "together"]).output().unwrap();
+    assert!(text(&output.stdout).contains("\nbase_url: https://api.together.ai/v1/\n"), "{output:?}");
+    let output = easel().args(["schema", "--preset", "togehter"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("siliconflow"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn the_demo_tells_its_story_saves_pictures_that_open_and_exits_well() {
     let folder = tempfile::tempdir().unwrap();
     let output = easel().args(["demo", "--exit", "--out"]).arg(folder.path()).output().unwrap();

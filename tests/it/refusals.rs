@@ -25,7 +25,7 @@ async fn each_mistake_in_a_body_is_a_400_that_names_the_field_on_a_connection_th
         (r#"{"model":"m","prompt":"x","size":"0x0"}"#, "invalid_size", "size"),
         (r#"{"model":"m","prompt":"x","size":"banana"}"#, "invalid_size", "size"),
         (r#"{"model":"m","prompt":"x","sparkle":1}"#, "unknown_parameter", "sparkle"),
-        (r#"{"model":"m","prompt":"x","stream":true}"#, "unsupported_parameter", "stream"),
+        (r#"{"model":"m","prompt":"x","stream":true,"response_format":"url"}"#, "unsupported_value", "response_format"),
     ] {
         client
             .send(

@@ -119,3 +119,64 @@ async fn the_same_stream_twice_at_once_is_drawn_once() {
     assert_eq!(world.bill(Name::Stability).pictures, 2);
     assert_eq!(world.spent(), Usd::from_nanos(80_000_000));
 }
+
+#[tokio::test]
+async fn unfinished_pictures_are_shown_while_the_vendor_draws() {
+    let world = World::new(&route(&["openai/gpt-image-2"])).await;
+    world.set(Name::OpenAi, |vendor| vendor.latency = Duration::from_secs(3600));
+    let mut client = world.client().await;
+    let body = ask_with("a fox", json!({"stream": true, "partial_images": 2, "size": "1024x1024"}));
+    client.send("POST", GENERATE, JSON, body.to_string().as_bytes()).await;
+    client.read_until("\"partial_image_index\":0").await;
+    client.read_until("\"partial_image_index\":1").await;
+    assert_eq!(world.bill(Name::OpenAi).pictures, 0, "it is still being drawn");
+}
+
+#[tokio::test]
+async fn unfinished_pictures_come_before_theirs_and_are_never_kept() {
+    let world = World::new(&route(&["openai/gpt-image-2"])).await;
+    let ask = |n| ask_with("a fox", json!({"stream": true, "partial_images": 2, "n": n, "size": "1024x1024"}));
+    // Longer than the first events take, so that the answer begins with them.
+    world.set(Name::OpenAi, |vendor| vendor.latency = Duration::from_millis(200));
+    let drawn = world.draw(ask(2)).await;
+    let shown = events(&drawn.text());
+    let names: Vec<&str> = shown.iter().filter_map(|(name, _)| name.strip_prefix("image_generation.")).collect();
+    assert_eq!(names.iter().filter(|name| **name == "completed").count(), 2, "{names:?}");
+    assert_eq!(names.iter().filter(|name| **name == "partial_image").count(), 4, "{names:?}");
+    assert_eq!(names[0], "partial_image");
+    let pictures: Vec<&Value> = shown.iter().map(|(_, data)| &data["b64_json"]).collect();
+    for (at, (_, data)) in shown.iter().enumerate() {
+        assert_eq!(picture(data).size.to_string(), "1024x1024");
+        assert!(!pictures[..at].contains(&pictures[at]), "every event shows another picture");
+    }
+    // One call a picture, because no event says which of several it belongs to.
+    assert_eq!(world.bill(Name::OpenAi).calls, 2);
+    let hit = world.draw(ask(2)).await;
+    assert_eq!((completed(&hit), hit.header("x-easel-cache")), (2, "exact"));
+    assert_eq!(world.bill(Name::OpenAi).violations, [""; 0]);
+    assert_eq!(world.spent(), world.invoiced());
+}
+
+#[tokio::test]
+async fn a_model_without_unfinished_pictures_is_asked_in_one_piece() {
+    let world = World::new(&route(&["openai/dall-e-3"])).await;
+    let drawn = world.draw(ask_with("a fox", json!({"stream": true, "partial_images": 3}))).await;
+    assert_eq!(completed(&drawn), 1);
+    assert_eq!(world.bill(Name::OpenAi).violations, [""; 0]);
+    assert_eq!(world.spent(), world.invoiced());
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_after_it_began_goes_on_with_the_next_offer() {
+    let world = World::new(&route(&["openai/gpt-image-2", "stability/core"])).await;
+    world.set(Name::OpenAi, |vendor| {
+        vendor.mode = Mode::NoPictures;
+        vendor.latency = Duration::from_millis(100);
+    });
+    let drawn = world.draw(ask_with("a fox", json!({"stream": true, "partial_images": 1}))).await;
+    let shown = events(&drawn.text());
+    let names: Vec<&str> = shown.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["image_generation.partial_image", "image_generation.completed"]);
+    assert_eq!(told(&drawn.text(), "x-easel-served-by"), Some("stability/core=1"));
+    assert_eq!(world.spent(), world.invoiced());
+}

@@ -7,7 +7,7 @@ use url::Url;
 use crate::config::check::{Checker, poll};
 use crate::config::file;
 use crate::config::place::Place;
-use crate::config::plan::{AbilityOverrides, CostUnit, Dialect, EditOverride, SizeFormat};
+use crate::config::plan::{AbilityOverrides, CostUnit, Dialect, EditAs, EditOverride, SizeFormat};
 use crate::config::suggest::instead;
 use crate::secret::Secret;
 
@@ -46,6 +46,7 @@ pub(super) fn dialect(
     let file::Dialect {
         path,
         edit_path,
+        edit_as,
         auth_header,
         auth_prefix,
         headers,
@@ -79,6 +80,10 @@ pub(super) fn dialect(
         word("base64", base64.as_deref(), default.base64),
         word("url", url.as_deref(), default.url),
     );
+    if edit_as.is_some() && edit_path.is_none() {
+        let help = "add `edit_path`, the endpoint below base_url".to_owned();
+        checker.report(at.key("edit_as"), "nothing says where pictures are changed", help);
+    }
     if cost_unit.is_some() && cost_header.is_none() && cost_at.is_none() {
         let help = "add `cost_at` or `cost_header`".to_owned();
         checker.report(at.key("cost_unit"), "nothing says where the price of a call is told", help);
@@ -91,6 +96,7 @@ pub(super) fn dialect(
     Dialect {
         path: path.unwrap_or(default.path),
         edit_path,
+        edit_as: edit_as.map_or(default.edit_as, self::edit_as),
         headers: self::headers(checker, headers, &auth.0, at.key("headers")),
         auth,
         rename: rename.clone(),
@@ -133,6 +139,14 @@ fn headers(
         read.extend(known.zip(value));
     }
     read
+}
+
+fn edit_as(written: file::EditAs) -> EditAs {
+    match written {
+        file::EditAs::Form => EditAs::Form,
+        file::EditAs::Json => EditAs::Json,
+        file::EditAs::JsonList => EditAs::JsonList,
+    }
 }
 
 fn cost_unit(written: file::CostUnit) -> CostUnit {

@@ -15,6 +15,8 @@ pub(in crate::config) struct Dialect {
     pub(in crate::config) path: Option<String>,
     /// The endpoint that changes pictures, below base_url, like images/edits. Default: the server has none.
     pub(in crate::config) edit_path: Option<String>,
+    /// How the pictures of an edit are sent: as a form, as one `data:` URL, or as a list of them. Default form.
+    pub(in crate::config) edit_as: Option<EditAs>,
     /// The header that carries the key. Default authorization.
     pub(in crate::config) auth_header: Option<String>,
     /// The word before the key. Default `Bearer` in the authorization header, nothing in any other.
@@ -45,6 +47,18 @@ pub(in crate::config) struct Dialect {
     pub(in crate::config) cost_unit: Option<CostUnit>,
     /// How to ask for the pictures later, where the first answer only names a job.
     pub(in crate::config) poll: Option<Poll>,
+}
+
+/// How the pictures of an edit are sent.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum EditAs {
+    /// As files of a form, as OpenAI does.
+    Form,
+    /// As a text of the JSON body, one picture a call.
+    Json,
+    /// As a list in the JSON body.
+    JsonList,
 }
 
 /// What a told price is counted in.

@@ -14,6 +14,8 @@ pub struct Dialect {
     pub path: String,
     /// Path of the endpoint that changes pictures; `None` when the server has none.
     pub edit_path: Option<String>,
+    /// How the pictures of an edit are sent.
+    pub edit_as: EditAs,
     /// Header that carries the key, and what stands before it (`authorization`, `Bearer `).
     pub auth: (String, String),
     /// Sent with every call, lower-case name and value.
@@ -42,6 +44,17 @@ pub struct Dialect {
     pub cost_unit: CostUnit,
     /// How to ask for the pictures later; `None` where the first answer has them.
     pub poll: Option<Poll>,
+}
+
+/// How the pictures of an edit are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EditAs {
+    /// As files of a form.
+    Form,
+    /// As a `data:` URL in the JSON body, one picture a call.
+    Json,
+    /// As a list of `data:` URLs in the JSON body.
+    JsonList,
 }
 
 /// What a told price is counted in.
@@ -98,6 +111,7 @@ impl Default for Dialect {
         Dialect {
             path: "images/generations".to_owned(),
             edit_path: None,
+            edit_as: EditAs::Form,
             auth: ("authorization".to_owned(), "Bearer ".to_owned()),
             headers: Vec::new(),
             rename: BTreeMap::new(),
