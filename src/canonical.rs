@@ -26,6 +26,19 @@ impl Canonical {
     /// The canonical form of `request` for `tenant` on `route`. `pinned` is the one offer the caller insists on.
     /// `seed` is the deployment's secret hash seed.
     pub fn new(tenant: &str, route: &str, pinned: Option<&str>, request: &ImageRequest, seed: u64) -> Canonical {
+        Canonical::worded(tenant, route, pinned, request, &[], seed)
+    }
+
+    /// The same on a route that changes prompts. The prompt in the form is the caller's own, so that a hit needs no
+    /// rewriting; `words` are all that decides what becomes of it.
+    pub fn worded(
+        tenant: &str,
+        route: &str,
+        pinned: Option<&str>,
+        request: &ImageRequest,
+        words: &[String],
+        seed: u64,
+    ) -> Canonical {
         // Destructured so that a new field breaks the build until it is decided whether it belongs to the meaning.
         let ImageRequest {
             prompt,
@@ -64,6 +77,7 @@ impl Canonical {
         bytes.field(complexity.map(|complexity| complexity.word()));
         bytes.field(drawing_seed.map(|seed| seed.to_string()).as_deref());
         bytes.edit(edit.as_ref());
+        words.iter().for_each(|words| bytes.field(Some(words)));
         let key = xxh3_128_with_seed(&bytes.0, seed);
         Canonical { bytes: bytes.0.into_boxed_slice(), key }
     }
@@ -187,6 +201,19 @@ mod tests {
         ] {
             assert_ne!(plain.bytes(), other.bytes());
         }
+    }
+
+    #[test]
+    fn what_a_route_does_to_prompts_is_part_of_the_meaning() {
+        let request = ImageRequest::from_json(br#"{"prompt":"x"}"#).unwrap();
+        let worded = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|words| (*words).to_owned()).collect();
+            Canonical::worded("t", "r", None, &request, &words, 7).bytes().to_vec()
+        };
+        assert_eq!(worded(&[]), Canonical::new("t", "r", None, &request, 7).bytes());
+        let all = [vec![], vec!["a", ""], vec!["", "a"], vec!["a", "", "claude/haiku", "s", "400"]];
+        let forms: std::collections::HashSet<_> = all.iter().map(|words| worded(words)).collect();
+        assert_eq!(forms.len(), all.len());
     }
 
     #[test]

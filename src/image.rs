@@ -191,9 +191,8 @@ impl Picture {
 
     /// Bytes of memory held.
     pub fn weight(&self) -> usize {
-        match &self.encoded {
-            Encoded::Raw(bytes) | Encoded::Base64(bytes) => bytes.len(),
-        }
+        let (Encoded::Raw(bytes) | Encoded::Base64(bytes)) = &self.encoded;
+        bytes.len() + self.revised_prompt.as_ref().map_or(0, String::len)
     }
 }
 

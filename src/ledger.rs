@@ -15,8 +15,10 @@ pub enum Kind {
     Delivered,
     /// Pictures that were charged and cannot be delivered: refused after drawing, truncated, lost on the way.
     Lost,
-    /// Pictures of calls that were sent and never answered, and of jobs that were taken on and lost: nobody knows
-    /// whether they were drawn and charged. Not part of what was spent.
+    /// Prompts rewritten before they were drawn, those that came to nothing included. No pictures.
+    Enrichment,
+    /// Calls that were sent and never answered, and jobs that were taken on and lost: nobody knows whether they were
+    /// carried out and charged. Not part of what was spent.
     Uncertain,
 }
 
@@ -26,6 +28,7 @@ impl Kind {
         match self {
             Kind::Delivered => "delivered",
             Kind::Lost => "lost",
+            Kind::Enrichment => "enrichment",
             Kind::Uncertain => "uncertain",
         }
     }

@@ -37,6 +37,8 @@ pub struct Metrics {
     pub skipped: IntCounterVec,
     /// Looks into the cache.
     pub cache_requests: IntCounterVec,
+    /// Prompts that were to be rewritten, by what became of it.
+    pub enrichments: IntCounterVec,
     /// Calls running now.
     pub in_flight: IntGaugeVec,
     /// Calls waiting for a slot.
@@ -47,6 +49,8 @@ pub struct Metrics {
     pub cache_bytes: IntGauge,
     /// Bytes held behind links.
     pub link_bytes: IntGauge,
+    /// Bytes of rewritten prompts.
+    pub prompt_bytes: IntGauge,
     /// Links given up early.
     pub links_given_up: IntGauge,
     /// Image requests being served.
@@ -80,6 +84,11 @@ impl Metrics {
             images: made.counters("images_total", "Pictures received.", &["provider", "model", "verdict"])?,
             skipped: made.counters("skipped_total", "Offers not asked.", &["provider", "reason"])?,
             cache_requests: made.counters("cache_requests_total", "Looks into the cache.", &["route", "result"])?,
+            enrichments: made.counters(
+                "enrichments_total",
+                "Prompts that were to be rewritten, by what became of it.",
+                &["route", "outcome"],
+            )?,
             in_flight: made.gauges("in_flight", "Calls running.", &["provider"])?,
             queue_depth: made.gauges("queue_depth", "Calls waiting for a slot.", &["provider"])?,
             breaker_state: made.gauges(
@@ -89,6 +98,7 @@ impl Metrics {
             )?,
             cache_bytes: made.gauge("cache_bytes", "Bytes of pictures kept for reuse.")?,
             link_bytes: made.gauge("link_bytes", "Bytes of pictures held behind links.")?,
+            prompt_bytes: made.gauge("prompt_cache_bytes", "Bytes of rewritten prompts kept for reuse.")?,
             links_given_up: made.gauge("links_given_up", "Links given up before their time for want of space.")?,
             requests_in_flight: made.gauge("requests_in_flight", "Image requests being served.")?,
             reload_success: made.gauge("config_reload_success", "1 when the last config reload was taken.")?,

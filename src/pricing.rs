@@ -7,6 +7,10 @@ use crate::image::Size;
 use crate::money::Usd;
 use crate::request::{Background, ImageRequest, Quality};
 
+mod tokens;
+
+pub use tokens::{TokenPrice, Tokens};
+
 /// Extras that a vendor charges on top of the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Addon {

@@ -150,6 +150,16 @@ pub fn affordable(route: &Route, usd: Usd, pictures: u8, spent: Usd) -> Result<(
     }
 }
 
+/// What may be spent on other things than pictures so that every candidate that could draw `pictures` within the
+/// route's threshold still can. `None` where there is no threshold.
+pub fn spare(route: &Route, candidates: &[Candidate], pictures: u8) -> Option<Usd> {
+    let limit = route.max_usd_per_request?;
+    let prices = candidates.iter().filter_map(|candidate| candidate.usd.checked_mul(u32::from(pictures)));
+    let dearest = prices.filter(|usd| *usd <= limit).max();
+    // With nobody who could draw, there is no picture to spend anything on.
+    Some(dearest.and_then(|usd| limit.checked_sub(usd)).unwrap_or(Usd::ZERO))
+}
+
 /// What stands against asking an offer right now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Standing {

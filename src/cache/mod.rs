@@ -1,7 +1,7 @@
 //! Finished pictures and where they wait: for the next request of the same meaning ([`exact`]) and behind links that
-//! were handed out ([`links`]).
+//! were handed out ([`links`]). Rewritten prompts wait for the next request with the same prompt ([`words`]).
 //!
-//! Both are bounded in bytes and are handed the time. Neither decides whether a request may be answered from a cache;
+//! All are bounded in bytes and are handed the time. None decides whether a request may be answered from a cache;
 //! that is the route's and the caller's wish, weighed in `gateway`.
 
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use crate::money::Usd;
 
 pub mod exact;
 pub mod links;
+pub mod words;
 
 /// A finished picture with its name and who drew it.
 #[derive(Clone, Debug, PartialEq, Eq)]

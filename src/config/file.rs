@@ -21,11 +21,11 @@ mod route;
 pub(super) use dialect::{CostUnit, Dialect, EditAs, Poll, SizeFormat};
 pub(super) use provider::{
     Abilities, Addons, AnySize, Breaker, Concurrency, Edit, EditBounds, Model, Price, PriceRow, Provider, SizeRules,
-    Sizes, Via,
+    Sizes, TokenPrices, TokensPerMillion, Via,
 };
 pub(super) use route::{
-    Attempts, Bend, Deadline, DeadlineThen, Defaults, Limit, LimitedOffer, Match, Offer, OnDeadline, Refusals, Route,
-    RouteCache, RouteCacheOn,
+    Attempts, Bend, Deadline, DeadlineThen, Defaults, Enrich, Limit, LimitedOffer, Match, Offer, OnDeadline, Prompt,
+    Refusals, Route, RouteCache, RouteCacheOn,
 };
 
 /// A text that stands for something else, with the JSON Schema that describes it.
@@ -145,4 +145,6 @@ pub(super) struct Cache {
     pub(super) memory: Option<Bytes>,
     /// Pictures held because a link to them was handed out. Default 256MiB.
     pub(super) links: Option<Bytes>,
+    /// Prompts as language models rewrote them. Default 16MiB.
+    pub(super) prompts: Option<Bytes>,
 }

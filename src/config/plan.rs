@@ -14,7 +14,7 @@ use url::Url;
 use crate::abilities::{Bend, Sizes};
 use crate::image::{Format, Size};
 use crate::money::Usd;
-use crate::pricing::Price;
+use crate::pricing::{Price, TokenPrice};
 use crate::request::Quality;
 use crate::secret::Secret;
 
@@ -91,6 +91,8 @@ pub struct Cache {
     pub memory: u64,
     /// Bytes of pictures held because a link to them was handed out.
     pub links: u64,
+    /// Bytes of prompts as language models rewrote them.
+    pub prompts: u64,
 }
 
 /// One account at one vendor.
@@ -114,6 +116,8 @@ pub struct Provider {
     pub download_hosts: Vec<String>,
     /// Models by name.
     pub models: BTreeMap<String, Arc<Model>>,
+    /// Models that write prompts instead of drawing; a provider has the one sort or the other.
+    pub writers: BTreeMap<String, Arc<Writer>>,
 }
 
 /// What a wire format needs to reach and convince its vendor.
@@ -192,6 +196,17 @@ pub struct Model {
     pub via: Via,
     /// The model behind an Azure deployment; `None` where the deployment has the model's name.
     pub family: Option<String>,
+}
+
+/// One language model of one provider. It draws nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Writer {
+    /// The name the vendor knows.
+    pub name: String,
+    /// What its tokens cost.
+    pub price: TokenPrice,
+    /// Sent with every call to this model, in the vendor's own words.
+    pub options: BTreeMap<String, Value>,
 }
 
 /// OpenRouter's two ways to ask for pictures.
@@ -277,6 +292,8 @@ pub struct Route {
     pub max_failures_per_offer: u32,
     /// A refusal goes to the next offer instead of back to the caller.
     pub refusals_go_on: bool,
+    /// What becomes of the prompt before it is drawn.
+    pub prompt: Prompt,
     /// Filled in where the request is silent.
     pub defaults: Defaults,
     /// How far a size may be bent.
@@ -326,6 +343,56 @@ pub struct Offer {
     pub name: String,
     /// No picture of this offer dearer than this.
     pub max_usd_per_image: Option<Usd>,
+}
+
+/// What becomes of the prompt before it is drawn.
+#[derive(Clone, Debug, Default)]
+pub struct Prompt {
+    /// Put before it.
+    pub prefix: String,
+    /// Put after it.
+    pub suffix: String,
+    /// Who rewrites it; `None` is nobody.
+    pub enrich: Option<Enrich>,
+}
+
+impl Prompt {
+    /// All of it that decides which picture is right: the pictures of other words are other pictures. What a rewriting
+    /// costs, how long it may take and whether it is kept is not among it.
+    pub fn meaning(&self) -> Vec<String> {
+        let Prompt { prefix, suffix, enrich } = self;
+        if prefix.is_empty() && suffix.is_empty() && enrich.is_none() {
+            return Vec::new();
+        }
+        let enrich = enrich.iter().flat_map(Enrich::meaning);
+        [prefix.clone(), suffix.clone()].into_iter().chain(enrich).collect()
+    }
+}
+
+/// Who rewrites prompts, and how.
+#[derive(Clone, Debug)]
+pub struct Enrich {
+    /// The provider.
+    pub provider: Arc<Provider>,
+    /// The model.
+    pub writer: Arc<Writer>,
+    /// `provider/model`, the name in logs, metrics and headers.
+    pub name: String,
+    /// What the model is told to do.
+    pub system: String,
+    /// Longest wait for it.
+    pub timeout: Duration,
+    /// Its longest answer.
+    pub max_tokens: u32,
+    /// How long what it wrote is kept; `None` is not at all.
+    pub keep: Option<Duration>,
+}
+
+impl Enrich {
+    /// All of it that decides what is written.
+    pub fn meaning(&self) -> [String; 3] {
+        [self.name.clone(), self.system.clone(), self.max_tokens.to_string()]
+    }
 }
 
 /// Filled in where the request is silent.

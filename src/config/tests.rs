@@ -14,11 +14,13 @@ use super::{Kind, Lookup, Problems, Source, load, preset, presets, schema};
 use crate::abilities::Sizes;
 use crate::image::{Format, Size};
 use crate::money::Usd;
-use crate::pricing::{Addon, Table};
+use crate::pricing::{Addon, Table, TokenPrice};
 use crate::request::Quality;
 use crate::secret::Secret;
 
-const KINDS: [Kind; 8] = [
+mod prompt;
+
+const KINDS: [Kind; 9] = [
     Kind {
         name: "openai",
         default_base_url: Some("https://api.openai.com/v1/"),
@@ -52,6 +54,12 @@ const KINDS: [Kind; 8] = [
         known_models: &[],
     },
     Kind { name: "fal", default_base_url: Some("https://queue.fal.run/"), needs_key: true, known_models: &[] },
+    Kind {
+        name: "anthropic",
+        default_base_url: Some("https://api.anthropic.com/v1/"),
+        needs_key: true,
+        known_models: &["claude-haiku-4-5"],
+    },
 ];
 
 const REFERENCE: &str = include_str!("../../conf/easel.yaml");
@@ -286,7 +294,18 @@ fn every_part_of_the_reference_arrives_in_the_plan() {
     assert_eq!(dialect.size, SizeFormat::WidthXHeight);
     assert_eq!(dialect.cost_header.as_deref(), Some("x-litellm-response-cost"));
 
+    let claude = &plan.providers["claude"];
+    assert!(claude.models.is_empty());
+    let writer = &claude.writers["claude-haiku-4-5"];
+    let usd = |dollars: i64| Usd::from_nanos(dollars * 1_000_000_000);
+    assert_eq!(writer.price, TokenPrice { text_in: usd(1), text_out: usd(5), markup_ppm: 0 });
+    assert_eq!(writer.options["temperature"], 0.7);
+
     let mockups = &plan.routes[0];
+    assert_eq!(
+        (mockups.prompt.prefix.as_str(), mockups.prompt.suffix.as_str()),
+        ("Studio product photo. ", " No text.")
+    );
     assert_eq!(mockups.models, [ModelPattern::Exact("mockup".into()), ModelPattern::Prefix("mockup-".into())]);
     assert_eq!(mockups.headers, [("x-team".to_owned(), "marketing".to_owned())]);
     assert_eq!(mockups.offers[2].max_usd_per_image, Some(Usd::from_nanos(60_000_000)));
@@ -546,7 +565,13 @@ fn a_price_table_is_of_one_sort_and_every_row_counts() {
             "`0.0000000001` is finer than a nano-dollar (nine digits after the point) | write dollars as a plain number, like 0.009",
         ]
     );
-    assert_eq!(price("{usd: 1}"), ["expected an amount of dollars or a list, found a mapping | write it like 0.009",]);
+    assert_eq!(
+        price("{usd: 1}"),
+        [
+            "a picture is priced by a number or by rows | write `price: 0.03`, the dollars a picture costs",
+            "unknown key `usd` | the keys here are: tokens_per_million",
+        ]
+    );
 }
 
 #[test]

@@ -50,6 +50,8 @@ pub struct Attempt {
     pub candidate: Candidate,
     /// The request.
     pub request: Arc<ImageRequest>,
+    /// The prompt, where it is not the caller's own any more; told with pictures of providers that tell none.
+    pub revised_prompt: Option<Arc<str>>,
     /// Pictures asked of this call.
     pub n: u8,
     /// Largest reply.
@@ -245,14 +247,7 @@ impl Attempt {
         watcher: Option<&Watcher<'_>>,
     ) -> Result<Reply, Failure> {
         let bounds = Bounds { deadline, connect: self.offer.provider.connect_timeout, body: self.body_limit, reach };
-        self.shared.transport.send_watched(call, bounds, watcher).await.map_err(|trouble| match trouble {
-            Trouble::Unreachable(why) => Failure::new(Class::Unreachable, why),
-            Trouble::TimedOut { sent: false } => Failure::new(Class::Unreachable, "no connection in time"),
-            Trouble::TimedOut { sent: true } => Failure::new(Class::TimeoutAmbiguous, "no reply in time"),
-            Trouble::Lost(why) => Failure::new(Class::TimeoutAmbiguous, format!("the connection was lost: {why}")),
-            Trouble::Private => Failure::new(Class::Malformed, "a picture link leads into a private network"),
-            Trouble::TooLarge => Failure::new(Class::Malformed, "the reply is larger than limits.response_body"),
-        })
+        self.shared.transport.send_watched(call, bounds, watcher).await.map_err(Trouble::failure)
     }
 
     /// Tells the provider to stop drawing, without waiting for it.
@@ -395,7 +390,7 @@ impl Attempt {
         };
         let mut picture = Picture::inspect(encoded)
             .map_err(|fault| Failure::new(Class::Malformed, format!("the picture is {fault}")))?;
-        picture.revised_prompt = found.revised_prompt;
+        picture.revised_prompt = found.revised_prompt.or_else(|| self.revised_prompt.as_deref().map(str::to_owned));
         // The next reader will most likely want what this one wants; encoding once here keeps hits free of it.
         Ok(match self.request.response_format {
             ResponseFormat::B64Json => picture.into_base64(),

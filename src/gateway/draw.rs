@@ -45,6 +45,10 @@ pub struct Order {
     pub request: Arc<ImageRequest>,
     /// Where finished pictures are kept; `None` keeps nothing.
     pub keep: Option<Canonical>,
+    /// The prompt, where it is not the caller's own any more.
+    pub revised_prompt: Option<Arc<str>>,
+    /// What was paid for it, or may have been.
+    pub spent: Usd,
     /// Pictures that are there already; the rest is to be bought.
     pub have: u8,
     /// No new call starts after this.
@@ -93,6 +97,7 @@ pub async fn draw(order: Order, flight: Arc<Flight>) {
     let (candidates, refused) = routing::appraise(&route, abilities, &order.request, order.matched.pinned.as_deref());
     let mut drawing = Drawing {
         open: (order.have..order.request.n).collect(),
+        promised: order.spent,
         order,
         flight,
         tried: vec![Tried::default(); candidates.len()],
@@ -103,7 +108,6 @@ pub async fn draw(order: Order, flight: Arc<Flight>) {
         aloft: Aloft::default(),
         waiting: Together::new(),
         give_up_waiting: None,
-        promised: Usd::ZERO,
         stop: None,
     };
     for (offer, skip) in refused {
@@ -286,6 +290,7 @@ impl Drawing {
             shared: self.order.shared.clone(),
             provider,
             request: self.request_for(&places),
+            revised_prompt: self.order.revised_prompt.clone(),
             offer,
             candidate: chosen,
             n,

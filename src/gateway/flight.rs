@@ -39,6 +39,8 @@ pub struct Progress {
     pub attempts: u32,
     /// Offers not asked, and why.
     pub skipped: Vec<(String, &'static str)>,
+    /// Who was to rewrite the prompt, and what became of it.
+    pub enriched: Option<(String, &'static str)>,
     /// The leader's deadline ended it, not the providers.
     pub out_of_time: bool,
     /// Why there are not more pictures.

@@ -15,9 +15,11 @@ use crate::admission::Lane;
 use crate::breaker::Breakers;
 use crate::cache::exact::Exact;
 use crate::cache::links::Links;
+use crate::cache::words::Words;
 use crate::canonical::Canonical;
 use crate::config::plan::{Plan, Provider, Route};
 use crate::error::{Error, Kind};
+use crate::gateway::enrich::Author;
 use crate::gateway::flight::Flights;
 use crate::gateway::live::{Live, NotReady};
 use crate::gateway::outcome::Outcome;
@@ -35,6 +37,7 @@ mod address;
 mod aloft;
 pub mod attempt;
 pub mod draw;
+pub mod enrich;
 pub mod explain;
 pub mod flight;
 pub mod live;
@@ -53,6 +56,8 @@ pub struct Shared {
     pub exact: Exact,
     /// Pictures held behind links.
     pub links: Links,
+    /// Prompts as they were rewritten.
+    pub words: Words,
     /// Requests being drawn.
     pub flights: Arc<Flights>,
     /// Circuit breakers by name.
@@ -143,6 +148,7 @@ impl Gateway {
         let shared = Shared {
             exact: Exact::new(plan.cache.memory),
             links: Links::new(plan.cache.links),
+            words: Words::new(plan.cache.prompts),
             flights: Arc::default(),
             breakers: Breakers::new(),
             metrics: Metrics::new(&ledger)?,
@@ -178,6 +184,7 @@ impl Gateway {
         let live = Live::new(version, plan, &self.link_secret)?;
         self.shared.exact.resize(live.plan.cache.memory);
         self.shared.links.resize(live.plan.cache.links, std::time::Instant::now());
+        self.shared.words.resize(live.plan.cache.prompts);
         for provider in live.plan.providers.values() {
             self.shared.lane(provider).resize(provider.concurrency.limit, provider.concurrency.queue);
             let old = before.plan.providers.get(&provider.name);
@@ -209,7 +216,8 @@ impl Gateway {
         let route = matched.route.clone();
         fill_in(&mut request, &route);
         let pinned = matched.pinned.as_deref();
-        let canonical = Canonical::new(&tenant, &route.name, pinned, &request, self.shared.hash_seed);
+        let (words, seed) = (route.prompt.meaning(), self.shared.hash_seed);
+        let canonical = Canonical::worded(&tenant, &route.name, pinned, &request, &words, seed);
         let visit = Visit {
             shared: &self.shared,
             live,
@@ -217,6 +225,7 @@ impl Gateway {
             request: Arc::new(request),
             canonical,
             wish: if route.cache.is_none() { CacheWish::Skip } else { cache },
+            author: Author { tenant, remember: cache != CacheWish::Skip },
             stage,
             deadline: Instant::now() + route.deadline,
         };
@@ -235,7 +244,7 @@ impl Gateway {
             let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
             metrics.in_flight.with_label_values(&[&provider.name]).set(count(lane.in_flight()));
             metrics.queue_depth.with_label_values(&[&provider.name]).set(count(lane.waiting()));
-            for model in provider.models.keys() {
+            for model in provider.models.keys().chain(provider.writers.keys()) {
                 let offer = format!("{}/{model}", provider.name);
                 let state = self.shared.breakers.state(&provider.name, &offer, now);
                 metrics.breaker_state.with_label_values(&[&provider.name, model]).set(state);
@@ -244,6 +253,7 @@ impl Gateway {
         let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
         metrics.cache_bytes.set(bytes(self.shared.exact.bytes()));
         metrics.link_bytes.set(bytes(self.shared.links.bytes()));
+        metrics.prompt_bytes.set(bytes(self.shared.words.bytes()));
         metrics.links_given_up.set(bytes(self.shared.links.given_up()));
         metrics.render()
     }

@@ -50,6 +50,8 @@ pub struct Outcome {
     pub attempts: u32,
     /// Offers not asked, and why.
     pub skipped: Vec<(String, &'static str)>,
+    /// Who was to rewrite the prompt, and what became of it. `None` where nobody was, and where nothing was drawn.
+    pub enriched: Option<(String, &'static str)>,
     /// Pictures wanted.
     pub wanted: u8,
     /// The pictures, at least one, or why there is none.
@@ -66,6 +68,7 @@ impl Outcome {
             cost: Usd::ZERO,
             attempts: 0,
             skipped: Vec::new(),
+            enriched: None,
             wanted: 0,
             result: Err(error),
         }

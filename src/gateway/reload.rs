@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::config::plan::Plan;
 use crate::config::{self, Kind, Lookup, Problems, Source};
 use crate::gateway::Gateway;
-use crate::provider;
+use crate::provider::{self, anthropic};
 
 /// Time between two looks at the file that a person editing it does not notice.
 pub const LOOK: Duration = Duration::from_millis(250);
@@ -50,15 +50,19 @@ impl Lookup for Os {
 
 /// The wire formats a config may name.
 pub fn kinds() -> Vec<Kind> {
-    provider::ALL
-        .iter()
-        .map(|provider| Kind {
-            name: provider.name(),
-            default_base_url: provider.default_base_url(),
-            needs_key: provider.needs_key(),
-            known_models: provider.known_models(),
-        })
-        .collect()
+    let draws = provider::ALL.iter().map(|provider| Kind {
+        name: provider.name(),
+        default_base_url: provider.default_base_url(),
+        needs_key: provider.needs_key(),
+        known_models: provider.known_models(),
+    });
+    let writes = Kind {
+        name: anthropic::NAME,
+        default_base_url: Some(anthropic::DEFAULT_BASE_URL),
+        needs_key: true,
+        known_models: anthropic::KNOWN_MODELS,
+    };
+    draws.chain([writes]).collect()
 }
 
 /// Reads and checks a config file.

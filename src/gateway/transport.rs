@@ -22,6 +22,7 @@ use sse_stream::{Sse, SseByteStream};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::{Host, Url};
 
+use crate::failure::{Class, Failure};
 use crate::gateway::address::is_private;
 use crate::provider::{Call, Reply, is_event_stream};
 
@@ -57,6 +58,20 @@ pub enum Trouble {
     TooLarge,
     /// The name leads to an address that is not of the open internet; nothing was sent.
     Private,
+}
+
+impl Trouble {
+    /// What it means for the call.
+    pub fn failure(self) -> Failure {
+        match self {
+            Trouble::Unreachable(why) => Failure::new(Class::Unreachable, why),
+            Trouble::TimedOut { sent: false } => Failure::new(Class::Unreachable, "no connection in time"),
+            Trouble::TimedOut { sent: true } => Failure::new(Class::TimeoutAmbiguous, "no reply in time"),
+            Trouble::Lost(why) => Failure::new(Class::TimeoutAmbiguous, format!("the connection was lost: {why}")),
+            Trouble::Private => Failure::new(Class::Malformed, "a picture link leads into a private network"),
+            Trouble::TooLarge => Failure::new(Class::Malformed, "the reply is larger than limits.response_body"),
+        }
+    }
 }
 
 /// Bounds of one exchange.

@@ -12,6 +12,7 @@ use crate::cache::exact::{Look, Miss};
 use crate::canonical::Canonical;
 use crate::config::plan::OnDeadline;
 use crate::gateway::draw::{self, Order};
+use crate::gateway::enrich::{self, Author};
 use crate::gateway::flight::{Flight, FlightKey, Flights, Lead, Progress, Seat};
 use crate::gateway::live::Live;
 use crate::gateway::outcome::{CacheUse, Outcome};
@@ -36,6 +37,8 @@ pub struct Visit<'a> {
     pub canonical: Canonical,
     /// What caller and route wish of the cache.
     pub wish: CacheWish,
+    /// Whose words its prompt is.
+    pub author: Author,
     /// Where it is watched from, if it is.
     pub stage: Option<Stage>,
     /// When the client stops waiting.
@@ -128,12 +131,16 @@ impl Visit<'_> {
             matched: self.matched.clone(),
             request: self.request.clone(),
             keep: (self.wish != CacheWish::Skip).then(|| self.canonical.clone()),
+            revised_prompt: None,
+            spent: Usd::ZERO,
             have: u8::try_from(have.len()).unwrap_or(u8::MAX),
             deadline: self.deadline,
         };
         let flight: Arc<Flight> = lead.flight().clone();
         flight.update(|progress| progress.pictures = have);
+        let author = self.author.clone();
         let drawing = async move {
+            let order = enrich::prepare(order, &author, &flight).await;
             draw::draw(order, flight).await;
             drop(lead);
         };
@@ -169,6 +176,7 @@ impl Visit<'_> {
             cost: if led { progress.cost } else { Usd::ZERO },
             attempts: if led { progress.attempts } else { 0 },
             skipped: progress.skipped,
+            enriched: progress.enriched,
             wanted: self.request.n,
             result,
         }

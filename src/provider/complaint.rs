@@ -173,6 +173,11 @@ pub fn told(job: &Job<'_>, words: &str) -> String {
     if let Some(token) = job.bearer {
         words = words.replace(token.reveal(), "***");
     }
+    short(&words)
+}
+
+/// Words on one line, bounded. Keys must have been blotted out before, or the cut may leave the first part of one.
+pub fn short(words: &str) -> String {
     let one_line: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut told = one_line.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((end, _)) = told.char_indices().nth(MESSAGE_CHARS) {

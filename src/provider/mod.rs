@@ -18,6 +18,7 @@ use crate::request::{ImageRequest, Quality};
 use crate::secret::Secret;
 
 mod abridged;
+pub mod anthropic;
 pub mod azure;
 pub mod bfl;
 mod bfl_models;

@@ -80,6 +80,11 @@ impl ImageRequest {
         request(Fields(texts), images, None, "image")
     }
 
+    /// Whether the prompt is our own words and not the caller's.
+    pub fn is_variation(&self) -> bool {
+        self.edit.is_some() && self.prompt == VARIATION
+    }
+
     /// Reads `POST /v1/images/edits` sent as JSON: `images` and `mask` hold `data:` URLs.
     pub fn from_edit_json(body: &[u8]) -> Result<ImageRequest, Error> {
         let mut object = super::object(body)?;

@@ -92,6 +92,11 @@ impl Call {
         self.desk.book(self.name).till.charge(model, price, count, refused).ok_or_else(No::broken)
     }
 
+    /// Charges words of `model`.
+    pub(super) fn charge_words(&self, model: &str, usd: Usd) -> Result<(), No> {
+        self.desk.book(self.name).till.charge_words(model, usd).ok_or_else(No::broken)
+    }
+
     /// The same charge, to be made later.
     pub(super) fn tab(&self, model: &str, size: Size, quality: Option<&str>, count: u32) -> Tab {
         let price = self.vendor.price_of(model, size, quality);
@@ -149,7 +154,7 @@ pub(super) fn finish(desk: &Desk, name: Name, answer: Result<Response, No>) -> R
 pub(super) async fn act_out(fate: Mode, shape: fn(Mode) -> No) -> Result<(), No> {
     match fate {
         Mode::Normal | Mode::Refusing | Mode::NoPictures | Mode::Truncated => Ok(()),
-        Mode::Down500 | Mode::RateLimited { .. } | Mode::OutOfMoney => Err(shape(fate)),
+        Mode::Down500 | Mode::RateLimited { .. } | Mode::OutOfMoney | Mode::Overloaded => Err(shape(fate)),
         Mode::Garbage => Err(No { page: true, ..No::fault(StatusCode::OK, Value::Null) }),
         Mode::Hang => std::future::pending().await,
     }

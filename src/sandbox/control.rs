@@ -41,12 +41,14 @@ pub(super) async fn page(State(desk): State<Arc<Desk>>) -> String {
   {url}/dashscope/api/v1    Alibaba's DashScope
   {url}/fal                 fal.ai's queue
   {url}/bfl                 Black Forest Labs
+  {url}/anthropic/v1        Anthropic's messages, which draw nothing
 
   GET  {url}/control/invoice   what was drawn and what it costs
   POST {url}/control/faults    {{\"vendor\": \"openai\", \"mode\": \"down500\"}}
   POST {url}/control/reset     an empty invoice and the first settings
 
-A prompt with the word \"forbidden\" is refused; Stability blurs what is \"blurred\".
+A prompt with the word \"forbidden\" is refused; Stability blurs what is \"blurred\"; Anthropic reads most of what is
+\"cached\" from a cache of its own.
 "
     )
 }

@@ -37,8 +37,10 @@ pub enum Mode {
     Garbage,
     /// A good answer without pictures.
     NoPictures,
-    /// Pictures that end too soon.
+    /// Pictures that end too soon; words that reach the longest answer.
     Truncated,
+    /// 529, which only Anthropic has; 500 elsewhere.
+    Overloaded,
 }
 
 /// How often a call meets what. One throw of the dice decides, so the rates add up; past 100% in all, the later ones
@@ -63,6 +65,8 @@ pub struct Faults {
     pub empty_rate: Rate,
     /// No answer until the client leaves.
     pub hang_rate: Rate,
+    /// 529, or 500 where there is no such status.
+    pub overload_rate: Rate,
 }
 
 impl Default for Faults {
@@ -76,6 +80,7 @@ impl Default for Faults {
             truncated_rate: Rate::default(),
             empty_rate: Rate::default(),
             hang_rate: Rate::default(),
+            overload_rate: Rate::default(),
         }
     }
 }
@@ -91,6 +96,7 @@ impl Faults {
             (self.truncated_rate, Mode::Truncated),
             (self.empty_rate, Mode::NoPictures),
             (self.hang_rate, Mode::Hang),
+            (self.overload_rate, Mode::Overloaded),
         ];
         let mut edge = 0;
         for (rate, mode) in odds {

@@ -22,6 +22,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+mod anthropic;
+mod anthropic_orders;
 mod azure;
 mod bfl;
 mod bfl_models;
@@ -71,7 +73,7 @@ mod till;
 
 pub use dialect::{AnswerForm, CostStyle, Dialect, EditStyle, ErrorShape, Jobs, SizeStyle};
 pub use faults::{BadRate, Faults, Mode, Rate};
-pub use settings::{Name, PerVendor, PriceRow, Settings, Vendor, Vendors};
+pub use settings::{Name, PerVendor, PriceRow, Settings, TokenPrice, Vendor, Vendors};
 pub use till::{Bill, Invoice, Line};
 
 use predictions::Predictions;
@@ -199,6 +201,7 @@ fn routes(desk: Arc<Desk>, closing: watch::Receiver<bool>) -> Router {
         .nest("/fal", fal::routes())
         .nest("/google", google::routes())
         .nest("/bfl", bfl::routes())
+        .nest("/anthropic", anthropic::routes())
         .layer(middleware::from_fn_with_state(closing, until_closed))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(desk)

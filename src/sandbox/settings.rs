@@ -81,6 +81,8 @@ vendors! {
     Google google,
     /// Black Forest Labs.
     Bfl bfl,
+    /// Anthropic's Messages API. It draws nothing.
+    Anthropic anthropic,
 }
 
 impl fmt::Display for Name {
@@ -137,6 +139,27 @@ pub struct Vendor {
     pub token_key: Option<String>,
     /// How the compatible vendor differs from OpenAI. The others do not read it.
     pub dialect: Dialect,
+    /// What Anthropic's models cost by the token; a model named here exists. The others do not read it.
+    pub token_price: BTreeMap<String, TokenPrice>,
+}
+
+/// What a million of a model's tokens cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenPrice {
+    /// Of those it reads.
+    #[serde(deserialize_with = "parsed")]
+    pub text_in: Usd,
+    /// Of those it writes.
+    #[serde(deserialize_with = "parsed")]
+    pub text_out: Usd,
+}
+
+impl Default for TokenPrice {
+    /// Of every model without a price of its own.
+    fn default() -> TokenPrice {
+        TokenPrice { text_in: Usd::from_nanos(1_000_000_000), text_out: Usd::from_nanos(5_000_000_000) }
+    }
 }
 
 impl Default for Vendor {
@@ -154,6 +177,7 @@ impl Default for Vendor {
             token_life: Duration::from_secs(3599),
             token_key: None,
             dialect: Dialect::default(),
+            token_price: BTreeMap::new(),
         }
     }
 }

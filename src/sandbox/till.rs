@@ -18,7 +18,8 @@ const SPELLED_OUT: usize = 200;
 /// What one vendor did and charges.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Bill {
-    /// Calls that ask for pictures, whatever became of them. Polls, lists and downloads are not among them.
+    /// Calls that ask for pictures (for words, at Anthropic), whatever became of them. Polls, lists and downloads are
+    /// not among them.
     pub calls: u64,
     /// Pictures drawn, answered and charged.
     pub pictures: u64,
@@ -132,6 +133,18 @@ impl Till {
         charged
     }
 
+    /// Charges words of `model`, which are no pictures. `None` when the sum does not fit, as with pictures.
+    pub(super) fn charge_words(&self, model: &str, usd: Usd) -> Option<()> {
+        let mut charged = None;
+        self.0.send_modify(|bill| {
+            charged = bill.add_amount(model, usd, 0);
+            if charged.is_none() {
+                bill.complain("the bill does not fit; this sandbox charges no more".to_owned());
+            }
+        });
+        charged
+    }
+
     /// Notes a request that this vendor does not take.
     pub(super) fn complain(&self, violation: String) {
         self.0.send_modify(|bill| bill.complain(violation));
@@ -149,13 +162,18 @@ impl Till {
 impl Bill {
     fn add(&mut self, model: &str, price: Usd, count: u32) -> Option<Usd> {
         let amount = price.checked_mul(count)?;
+        self.add_amount(model, amount, count)?;
+        Some(amount)
+    }
+
+    fn add_amount(&mut self, model: &str, amount: Usd, count: u32) -> Option<()> {
         let sum = self.usd.checked_add(amount)?;
         let line = self.by_model.entry(model.to_owned()).or_default();
         line.usd = line.usd.checked_add(amount)?;
         line.pictures += u64::from(count);
         self.usd = sum;
         self.pictures += u64::from(count);
-        Some(amount)
+        Some(())
     }
 
     fn complain(&mut self, violation: String) {

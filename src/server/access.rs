@@ -57,6 +57,9 @@ pub struct Image<'a> {
     pub served_by: std::collections::BTreeMap<&'a str, usize>,
     /// Offers not asked, and why.
     pub skipped: &'a [(String, &'static str)],
+    /// Who was to rewrite the prompt, and what became of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enriched: Option<&'a (String, &'static str)>,
     /// Wishes that were changed.
     pub adjusted: Vec<&'a str>,
 }

@@ -309,6 +309,7 @@ fn image_line(outcome: &Outcome) -> Image<'_> {
         attempts: outcome.attempts,
         served_by: outcome.served_by(),
         skipped: &outcome.skipped,
+        enriched: outcome.enriched.as_ref(),
         adjusted: outcome.adjusted(),
     }
 }

@@ -126,6 +126,9 @@ pub fn explain(outcome: &Outcome, request_id: &str, headers: &mut Vec<(&'static 
     headers.push(("x-easel-cache", outcome.cache.word().to_owned()));
     headers.push(("x-easel-cost-usd", outcome.cost.to_string()));
     headers.push(("x-easel-attempts", outcome.attempts.to_string()));
+    if let Some((offer, word)) = &outcome.enriched {
+        headers.push(("x-easel-enriched", header_text(&format!("{offer}={word}"))));
+    }
     let skipped = join(outcome.skipped.iter().map(|(offer, reason)| format!("{offer}={reason}")));
     let adjusted = join(outcome.adjusted().into_iter().map(str::to_owned));
     for (name, value) in [("x-easel-skipped", skipped), ("x-easel-adjusted", adjusted)] {
@@ -265,6 +268,7 @@ mod tests {
             cost: "0.009".parse().unwrap(),
             attempts: 2,
             skipped: vec![("q/m".into(), "over_price")],
+            enriched: Some(("c/h".into(), "timeout")),
             wanted,
             result: Ok(pictures),
         }
@@ -292,6 +296,7 @@ mod tests {
         assert_eq!(header("x-easel-served-by"), Some("p/m=2"));
         assert_eq!(header("x-easel-cost-usd"), Some("0.009"));
         assert_eq!(header("x-easel-skipped"), Some("q/m=over_price"));
+        assert_eq!(header("x-easel-enriched"), Some("c/h=timeout"));
         assert_eq!(header("x-easel-adjusted"), Some("size 1x1 -> 2x2"));
     }
 

@@ -198,7 +198,10 @@ fn names_in(folder: &Path) -> BTreeSet<String> {
 #[test]
 fn every_provider_has_a_folder_of_samples_and_every_folder_a_provider() {
     let kinds: BTreeSet<String> = ALL.iter().map(|provider| provider.name().to_owned()).collect();
-    assert_eq!(names_in(&folder()), kinds);
+    // The kind that writes instead of drawing has samples of another form, which `golden_words.rs` reads.
+    let mut folders = names_in(&folder());
+    assert!(folders.remove(easel::provider::anthropic::NAME));
+    assert_eq!(folders, kinds);
     for kind in kinds {
         assert!(names_in(&folder().join(&kind)).len() >= 8, "{kind} has too few samples to mean anything");
     }

@@ -8,9 +8,11 @@ mod commands; // the easel command: check, schema, demo, serve and its signals
 mod crowd; // single flight, concurrency caps, the queue
 mod dashscope; // a provider and its strict sandbox, both surfaces
 mod edits; // edits and variations, forms and JSON
+mod enrich; // prompts rewritten before they are drawn
 mod exchange; // a provider's own functions against a strict vendor
 mod fal; // a provider and its strict sandbox, the queue
 mod golden; // wire formats against golden samples, no network
+mod golden_words; // the same for words
 mod google; // Vertex AI's tokens
 mod h2;
 mod money; // invoice and ledger

@@ -327,7 +327,8 @@ async fn hold_to_its_invoice(world: &World, provider: &str, vendor: Name, sizes:
 #[tokio::test(flavor = "multi_thread")]
 async fn five_hundred_mixed_requests_of_each_provider_cost_what_its_invoice_says() {
     let world = World::with(&config(), faulty()).await;
-    for vendor in Name::ALL {
+    // One vendor draws nothing; `enrich.rs` is about that one.
+    for vendor in Name::ALL.into_iter().filter(|vendor| *vendor != Name::Anthropic) {
         hold_to_its_invoice(&world, vendor.word(), vendor, ["1024x1024", "1536x1024"]).await;
     }
 }

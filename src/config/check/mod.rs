@@ -9,10 +9,12 @@ mod google;
 mod models;
 mod poll;
 mod prices;
+mod prompt;
 mod providers;
 mod routes;
 mod server;
 mod sizes;
+mod writers;
 
 use std::time::Duration;
 

@@ -19,9 +19,7 @@ pub(super) fn models(
     let mut read = BTreeMap::new();
     for (name, model) in models {
         let place = at.key(name);
-        if name.trim().is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            checker.report(at.name(name), "a model's name has no spaces and is not empty", None);
-        }
+        self::name(checker, name, at);
         let abilities = abilities(checker, &model.abilities, place);
         if let Some(price) = prices::price(checker, model, place, markup_ppm) {
             let family = checker.text(place.key("model_family"), model.model_family.as_deref());
@@ -31,6 +29,13 @@ pub(super) fn models(
         }
     }
     read
+}
+
+/// Notes a name that no vendor's model can have. `at` is where the models are.
+pub(super) fn name(checker: &mut Checker<'_>, name: &str, at: Place<'_>) {
+    if name.trim().is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        checker.report(at.name(name), "a model's name has no spaces and is not empty", None);
+    }
 }
 
 fn via(written: file::Via) -> Via {

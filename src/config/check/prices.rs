@@ -18,6 +18,11 @@ pub(super) fn price(checker: &mut Checker<'_>, model: &file::Model, at: Place<'_
         }
         Some(file::Price::Flat(usd)) => checker.read(place, Some(usd)).map(Table::Flat),
         Some(file::Price::Rows(rows)) => table(checker, rows, place),
+        Some(file::Price::Tokens(_)) => {
+            let help = "write `price: 0.03`, the dollars a picture costs".to_owned();
+            checker.report(place, "a picture is priced by a number or by rows", help);
+            None
+        }
     };
     let addons = addons(checker, &model.addons, at.key("addons"));
     let per_unit = checker.read(at.key("unit_price"), model.unit_price.as_ref());

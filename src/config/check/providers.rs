@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::config::Kind;
 use crate::config::check::google::{self, GOOGLE};
+use crate::config::check::writers::{self, ANTHROPIC};
 use crate::config::check::{Checker, dialect, models};
 use crate::config::file;
 use crate::config::place::Place;
@@ -114,7 +115,11 @@ fn provider(
     only_for(checker, at.key("model_defaults").key("partials"), kind, STREAMING, "`partials`");
     // Each model has them already; here they are checked where no model is.
     models::abilities(checker, model_defaults, at.key("model_defaults"));
-    let models = models::models(checker, written_models, at.key("models"), markup_ppm);
+    let writes = kind.is_some_and(|kind| kind.name == ANTHROPIC);
+    let (models, writers) = match writes {
+        true => (BTreeMap::new(), writers::writers(checker, written_models, at, markup_ppm)),
+        false => (models::models(checker, written_models, at.key("models"), markup_ppm), BTreeMap::new()),
+    };
     if kind.is_some_and(|kind| kind.name == COMPATIBLE) {
         for (name, model) in &models {
             dialect::promises(checker, &dialect, &model.abilities, at.key("models").key(name));
@@ -144,6 +149,7 @@ fn provider(
         breaker,
         download_hosts,
         models,
+        writers,
     })
 }
 

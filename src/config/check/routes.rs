@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crate::abilities::Bend;
 use crate::config::Kind;
-use crate::config::check::Checker;
+use crate::config::check::writers::ANTHROPIC;
+use crate::config::check::{Checker, prompt};
 use crate::config::file;
 use crate::config::place::Place;
-use crate::config::plan::{Defaults, ModelPattern, Offer, OnDeadline, Provider, Route, RouteCache};
+use crate::config::plan::{Defaults, Model, ModelPattern, Offer, OnDeadline, Provider, Route, RouteCache, Writer};
 use crate::config::suggest::{instead, listed, nearest};
 
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -113,6 +114,7 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: Place<'_>, known: &
         deadline: written_deadline,
         attempts,
         refusals,
+        prompt: written_prompt,
         defaults: written_defaults,
         size,
         strict,
@@ -123,6 +125,8 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: Place<'_>, known: &
     let limit = at.key("price");
     let file::Attempts { max, per_offer } = attempts;
     let file::Match { models, headers: written_headers } = matches;
+    let cache = cache(checker, written_cache.as_ref(), at.key("cache"));
+    let ttl = cache.map_or(CACHE_TTL, |cache| cache.ttl);
     Route {
         name: name(checker, written_name.as_deref(), at.key("name")),
         models: patterns(checker, models.as_deref(), at.key("match").key("models")),
@@ -140,10 +144,11 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: Place<'_>, known: &
             MAX_FAILURES_PER_OFFER,
         ),
         refusals_go_on: *refusals == Some(file::Refusals::Next),
+        prompt: prompt::prompt(checker, written_prompt, at.key("prompt"), known, ttl),
         defaults: defaults(checker, written_defaults, at.key("defaults")),
         bend: bend(checker, size, at.key("size"), strict.unwrap_or(false)),
         strict: strict.unwrap_or(false),
-        cache: cache(checker, written_cache.as_ref(), at.key("cache")),
+        cache,
     }
 }
 
@@ -190,7 +195,7 @@ fn headers(checker: &mut Checker<'_>, written: &BTreeMap<String, String>, at: Pl
 }
 
 /// What an offer can name.
-struct Known<'a> {
+pub(super) struct Known<'a> {
     providers: &'a BTreeMap<String, Arc<Provider>>,
     /// Where the providers are written, those with problems included.
     at: Place<'a>,
@@ -231,13 +236,40 @@ fn offers(checker: &mut Checker<'_>, written: &[file::Offer], at: Place<'_>, kno
 }
 
 impl Known<'_> {
-    /// The provider and model that `provider/model` names. The first slash divides: a model may have more of them.
-    fn offer(
+    /// The provider and the model that draws, which `provider/model` names.
+    fn offer(&self, checker: &mut Checker<'_>, name: &str, at: Place<'_>) -> Option<(&Arc<Provider>, &Arc<Model>)> {
+        let (provider, model) = self.named(checker, name, at)?;
+        if provider.kind == ANTHROPIC {
+            let what = format!("{} draws nothing: kind {ANTHROPIC} only rewrites prompts", at.shown());
+            let help = match at.is_expanded() {
+                true => "name it under this route's `prompt.enrich` instead".to_owned(),
+                false => {
+                    format!("write `prompt: {{enrich: {{offer: {name}, system: \"...\"}}}}` on this route instead")
+                }
+            };
+            checker.report(at, what, help);
+        }
+        Some((provider, provider.models.get(model)?))
+    }
+
+    /// The provider and the model that writes, which `provider/model` names.
+    pub(super) fn writer(
         &self,
         checker: &mut Checker<'_>,
         name: &str,
         at: Place<'_>,
-    ) -> Option<(&Arc<Provider>, &Arc<crate::config::plan::Model>)> {
+    ) -> Option<(&Arc<Provider>, &Arc<Writer>)> {
+        let (provider, model) = self.named(checker, name, at)?;
+        if provider.kind != ANTHROPIC {
+            let what = format!("{} draws pictures and rewrites no prompts", at.shown());
+            checker.report(at, what, format!("name a model of a provider of kind {ANTHROPIC}"));
+        }
+        Some((provider, provider.writers.get(model)?))
+    }
+
+    /// The provider that `provider/model` names, and its model's name, which is written among its models. The first
+    /// slash divides: a model may have more of them.
+    fn named<'n>(&self, checker: &mut Checker<'_>, name: &'n str, at: Place<'_>) -> Option<(&Arc<Provider>, &'n str)> {
         let Some((provider, model)) = name.split_once('/') else {
             let help = self.complete(name, at);
             checker.report(at, format!("{} is not provider/model", at.shown()), help);
@@ -263,8 +295,7 @@ impl Known<'_> {
             }
             return None;
         }
-        let provider = self.providers.get(provider)?;
-        Some((provider, provider.models.get(model)?))
+        Some((self.providers.get(provider)?, model))
     }
 
     /// A provider's name as the file has it; `provider` itself may come from outside, but this one is in the file.

@@ -21,6 +21,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(10);
 const MEMORY: u64 = 512 << 20;
 const LINKS: u64 = 256 << 20;
+const PROMPTS: u64 = 16 << 20;
 
 pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: Place<'_>) -> Server {
     let file::Server {
@@ -58,9 +59,12 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: Place
 }
 
 pub(super) fn cache(checker: &mut Checker<'_>, cache: &file::Cache, at: Place<'_>) -> Cache {
-    let file::Cache { memory, links } = cache;
-    let memory = bytes(checker, at.key("memory"), memory.as_ref(), MEMORY);
-    Cache { memory, links: bytes(checker, at.key("links"), links.as_ref(), LINKS) }
+    let file::Cache { memory, links, prompts } = cache;
+    Cache {
+        memory: bytes(checker, at.key("memory"), memory.as_ref(), MEMORY),
+        links: bytes(checker, at.key("links"), links.as_ref(), LINKS),
+        prompts: bytes(checker, at.key("prompts"), prompts.as_ref(), PROMPTS),
+    }
 }
 
 fn limits(checker: &mut Checker<'_>, limits: &file::Limits, at: Place<'_>) -> Limits {

@@ -12,7 +12,7 @@ use super::{Dialect, Dollars, FileFormat, Hidden, Percent, Pixels, Preset, Quali
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Provider {
     /// The vendor's wire format: openai, azure, openai_compatible, stability, google, replicate, openrouter, bfl,
-    /// dashscope or fal.
+    /// dashscope or fal; or anthropic, which draws nothing but rewrites prompts.
     pub(in crate::config) kind: Option<String>,
     /// What Easel knows of an OpenAI-compatible vendor, filled in below what is written here; only for kind
     /// openai_compatible. `easel schema --preset NAME` prints it.
@@ -80,7 +80,8 @@ pub(in crate::config) struct Breaker {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Model {
-    /// Dollars a picture: one number, rows by size and quality, or steps by resolution. Required.
+    /// Dollars a picture: one number, rows by size and quality, or steps by resolution. For a model that writes, dollars
+    /// by the token. Required.
     pub(in crate::config) price: Option<Price>,
     /// Charged on top for each picture whose request uses them.
     pub(in crate::config) addons: Addons,
@@ -163,7 +164,7 @@ pub(in crate::config) enum Via {
     Chat,
 }
 
-/// Dollars a picture.
+/// What a model costs.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(in crate::config) enum Price {
@@ -171,6 +172,26 @@ pub(in crate::config) enum Price {
     Flat(Dollars),
     /// By size and quality, or by resolution.
     Rows(Vec<PriceRow>),
+    /// By the token, for a model that writes.
+    Tokens(TokenPrices),
+}
+
+/// Dollars by the token.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct TokenPrices {
+    /// Dollars for a million tokens.
+    pub(in crate::config) tokens_per_million: TokensPerMillion,
+}
+
+/// Dollars for a million tokens.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct TokensPerMillion {
+    /// Tokens that the model reads. Required.
+    pub(in crate::config) text_in: Option<Dollars>,
+    /// Tokens that it writes. Required.
+    pub(in crate::config) text_out: Option<Dollars>,
 }
 
 /// One row of a price table: either size and quality, or up_to.

@@ -26,6 +26,8 @@ pub(in crate::config) struct Route {
     pub(in crate::config) attempts: Attempts,
     /// What happens when a provider refuses the prompt for its content. Default fail.
     pub(in crate::config) refusals: Option<Refusals>,
+    /// What becomes of the prompt before it is drawn.
+    pub(in crate::config) prompt: Prompt,
     /// Filled in where a request is silent.
     pub(in crate::config) defaults: Defaults,
     /// How far a size may be bent to what a model draws.
@@ -124,6 +126,34 @@ pub(in crate::config) enum Refusals {
     Fail,
     /// The next offer is asked.
     Next,
+}
+
+/// What becomes of the prompt before it is drawn.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Prompt {
+    /// Put before the prompt as it is, the space at its end included.
+    pub(in crate::config) prefix: Option<String>,
+    /// Put after the prompt, likewise.
+    pub(in crate::config) suffix: Option<String>,
+    /// A language model rewrites the caller's prompt. Where it cannot, the caller's own words are drawn.
+    pub(in crate::config) enrich: Option<Enrich>,
+}
+
+/// Who rewrites prompts, and how.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Enrich {
+    /// provider/model, the provider being of kind anthropic. Required.
+    pub(in crate::config) offer: Option<String>,
+    /// What the model is told to do with a prompt. Required.
+    pub(in crate::config) system: Option<String>,
+    /// Longest wait for it; never more than half of the time that is left. Default 3s.
+    pub(in crate::config) timeout: Option<Time>,
+    /// Its longest answer, in tokens. A longer one is cut off by the vendor and not used. Default 400.
+    pub(in crate::config) max_tokens: Option<u64>,
+    /// Whether what it wrote is kept for the same prompt, as long as the route's pictures. Default true.
+    pub(in crate::config) cache: Option<bool>,
 }
 
 /// Filled in where a request is silent.

@@ -1,0 +1,152 @@
+//! Rewritten prompts: the same prompt for the same model, told the same, finds what was written for it.
+//!
+//! The whole key is compared, so that nobody is ever given the words of another. Memory is bounded in bytes by
+//! quick_cache (S3-FIFO); time-to-live is checked on every look. Of several who want the same words at once one has the
+//! turn to get them ([`Turn`]); the waiting itself is the gateway's.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use quick_cache::sync::{Cache, DefaultLifecycle, PlaceholderGuard};
+use quick_cache::{DefaultHashBuilder, Weighter};
+
+/// What an entry weighs besides its words: the table slot, the boxes.
+const OVERHEAD: usize = 128;
+
+/// What was asked of whom, as bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key(Box<[u8]>);
+
+impl Key {
+    /// All that decides what is written, each part with its length, so that no two lists make the same key.
+    pub fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Key {
+        let mut bytes = Vec::new();
+        for part in parts {
+            bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        Key(bytes.into_boxed_slice())
+    }
+}
+
+#[derive(Clone)]
+struct Entry {
+    words: Arc<str>,
+    expires: Instant,
+}
+
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<Key, Entry> for Bytes {
+    fn weight(&self, key: &Key, entry: &Entry) -> u64 {
+        (key.0.len() + entry.words.len() + OVERHEAD) as u64
+    }
+}
+
+/// The turn to get the words that several may want. Dropped without any, it passes to the next who waits.
+pub struct Turn<'w>(PlaceholderGuard<'w, Key, Entry, Bytes, DefaultHashBuilder, DefaultLifecycle<Key, Entry>>);
+
+impl Turn<'_> {
+    /// Keeps `words`, for those who wait as well.
+    pub fn keep(self, words: Arc<str>, ttl: Duration, now: Instant) {
+        // Refused only when the entry was removed meanwhile; then nobody wants it kept.
+        drop(self.0.insert(Entry { words, expires: now + ttl }));
+    }
+}
+
+/// Rewritten prompts, bounded in bytes.
+pub struct Words {
+    entries: Cache<Key, Entry, Bytes>,
+}
+
+impl Words {
+    /// An empty cache of at most `memory` bytes.
+    pub fn new(memory: u64) -> Words {
+        Words { entries: Cache::with_weighter(1024, memory, Bytes) }
+    }
+
+    /// What was written for `key`, or the turn to have it written. Somebody else's turn is waited for.
+    pub fn look<'w>(
+        &'w self,
+        key: &'w Key,
+        now: Instant,
+    ) -> impl Future<Output = Result<Arc<str>, Turn<'w>>> + use<'w> {
+        // In one step, or somebody else's turn could be taken away in between.
+        self.entries.remove_if(key, |entry| entry.expires <= now);
+        let found = self.entries.get_value_or_guard_async(key);
+        found.map(|found| found.map(|entry| entry.words).map_err(Turn))
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> u64 {
+        self.entries.weight()
+    }
+
+    /// Changes the bound; evicts at once when it shrinks.
+    pub fn resize(&self, memory: u64) {
+        if self.entries.capacity() != memory {
+            self.entries.set_capacity(memory);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// What is there without waiting; the turn is taken and given back.
+    fn look(words: &Words, key: &Key, now: Instant) -> Option<Arc<str>> {
+        words.look(key, now).now_or_never().unwrap().ok()
+    }
+
+    fn keep(words: &Words, key: &Key, text: &str, now: Instant) {
+        words.look(key, now).now_or_never().unwrap().err().unwrap().keep(text.into(), HOUR, now);
+    }
+
+    #[test]
+    fn what_was_written_is_found_for_the_same_parts_until_its_time_is_over() {
+        let (words, now) = (Words::new(1 << 20), Instant::now());
+        let key = Key::of(["t", "claude/haiku", "s", "400", "a fox"]);
+        assert_eq!(look(&words, &key, now), None);
+        keep(&words, &key, "a red fox", now);
+        assert_eq!(look(&words, &key, now).as_deref(), Some("a red fox"));
+        for other in [["t2", "claude/haiku", "s", "400", "a fox"], ["t", "claude/haiku", "s4", "00", "a fox"]] {
+            assert_eq!(look(&words, &Key::of(other), now), None, "{other:?}");
+        }
+        assert_eq!(look(&words, &key, now + HOUR), None);
+        assert_eq!(look(&words, &key, now), None);
+    }
+
+    #[test]
+    fn one_has_the_turn_and_the_others_wait_for_what_it_brings() {
+        let (words, now) = (Words::new(1 << 20), Instant::now());
+        let key = Key::of(["a fox"]);
+        let first = words.look(&key, now).now_or_never().unwrap().err().unwrap();
+        let mut waiting = [Box::pin(words.look(&key, now)), Box::pin(words.look(&key, now))];
+        assert!(waiting.each_mut().map(|waiter| waiter.now_or_never().is_none()).iter().all(|waits| *waits));
+        drop(first);
+        let mut turns: Vec<_> = waiting.each_mut().into_iter().map(|waiter| waiter.now_or_never()).collect();
+        let (mine, other) = if turns[0].is_some() { (0, 1) } else { (1, 0) };
+        let turn = turns.swap_remove(mine).unwrap().err().unwrap();
+        assert!(turns[0].is_none(), "one alone has the turn");
+        turn.keep("a red fox".into(), HOUR, now);
+        let found = waiting.each_mut().into_iter().nth(other).unwrap().now_or_never().unwrap();
+        assert_eq!(found.ok().as_deref(), Some("a red fox"));
+    }
+
+    #[test]
+    fn memory_never_passes_its_bound_and_follows_it_down() {
+        let (words, now) = (Words::new(100_000), Instant::now());
+        for number in 0..500 {
+            keep(&words, &Key::of([format!("fox {number}").as_str()]), &"x".repeat(1000), now);
+            assert!(words.bytes() <= 100_000);
+        }
+        assert!(words.bytes() > 50_000, "the space is used: {}", words.bytes());
+        words.resize(10_000);
+        assert!(words.bytes() <= 10_000);
+    }
+}

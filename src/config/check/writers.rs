@@ -1,0 +1,90 @@
+//! Models of a provider that writes instead of drawing: priced by the token, and with nothing that only pictures have.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::check::{Checker, models};
+use crate::config::file;
+use crate::config::place::Place;
+use crate::config::plan::Writer;
+use crate::pricing::TokenPrice;
+
+/// The kind that draws nothing.
+pub(super) const ANTHROPIC: &str = "anthropic";
+
+/// What to write for a price.
+const EXAMPLE: &str = "`price: {tokens_per_million: {text_in: 1.00, text_out: 5.00}}`";
+
+/// What only models that draw have. (`via` and `model_family` belong to one kind each and are noted as such.)
+const OF_PICTURES: [&str; 14] = [
+    "addons",
+    "unit_price",
+    "generate",
+    "edit",
+    "max_n",
+    "sizes",
+    "formats",
+    "qualities",
+    "prompt_chars",
+    "seed",
+    "negative_prompt",
+    "transparent",
+    "compression",
+    "style",
+];
+
+/// Every model that could be read of the provider at `at`.
+pub(super) fn writers(
+    checker: &mut Checker<'_>,
+    models: &BTreeMap<String, file::Model>,
+    at: Place<'_>,
+    markup_ppm: u32,
+) -> BTreeMap<String, Arc<Writer>> {
+    for key in ["download_hosts", "model_defaults"] {
+        if at.key(key).is_given() {
+            let what = format!("`{key}` means nothing to a provider that draws nothing");
+            checker.report(at.key(key), what, "delete it".to_owned());
+        }
+    }
+    let at = at.key("models");
+    let mut read = BTreeMap::new();
+    for (name, model) in models {
+        let place = at.key(name);
+        models::name(checker, name, at);
+        for key in OF_PICTURES.into_iter().filter(|key| place.key(key).is_given()) {
+            let what = format!("`{key}` means nothing to a model that draws nothing");
+            checker.report(place.key(key), what, "delete it".to_owned());
+        }
+        if let Some(price) = price(checker, model.price.as_ref(), place.key("price"), markup_ppm) {
+            let writer = Writer { name: name.clone(), price, options: model.options.clone() };
+            read.insert(name.clone(), Arc::new(writer));
+        }
+    }
+    read
+}
+
+fn price(
+    checker: &mut Checker<'_>,
+    written: Option<&file::Price>,
+    at: Place<'_>,
+    markup_ppm: u32,
+) -> Option<TokenPrice> {
+    let Some(written) = written else {
+        checker.report(at, "this model has no price", format!("add {EXAMPLE}"));
+        return None;
+    };
+    let file::Price::Tokens(file::TokenPrices { tokens_per_million }) = written else {
+        checker.report(at, "this model draws nothing, so it has no price by the picture", format!("write {EXAMPLE}"));
+        return None;
+    };
+    let file::TokensPerMillion { text_in, text_out } = tokens_per_million;
+    let at = at.key("tokens_per_million");
+    let mut amount = |key: &str, usd: Option<&file::Dollars>| {
+        if usd.is_none() {
+            checker.report(at.key(key), format!("this price has no `{key}`"), format!("write {EXAMPLE}"));
+        }
+        checker.read(at.key(key), usd)
+    };
+    let (text_in, text_out) = (amount("text_in", text_in.as_ref()), amount("text_out", text_out.as_ref()));
+    Some(TokenPrice { text_in: text_in?, text_out: text_out?, markup_ppm })
+}

@@ -1,0 +1,214 @@
+//! One prompt, rewritten: looked up, or asked for under the provider's own limits, and paid for.
+//!
+//! It waits no longer than the config says, and never more than half of the time that is left, so that the other half
+//! is there to draw in. A call is made once: there is no second try for something that can be done without.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{Author, Enriched, Leeway, dressed};
+use crate::admission::{Room, Slot};
+use crate::cache::words::{Key, Turn};
+use crate::config::plan::Enrich;
+use crate::failure::{Class, Failure};
+use crate::gateway::draw::Order;
+use crate::gateway::transport::{Bounds, Reach, Trouble};
+use crate::ledger::{Account, Kind};
+use crate::metrics::seconds;
+use crate::money::Usd;
+use crate::pricing::Tokens;
+use crate::provider::Call;
+use crate::provider::anthropic::{self, Wish, Written};
+
+/// A prompt that is to be rewritten.
+pub(super) struct Rewriting<'a> {
+    /// The order with the caller's own words, dressed.
+    pub(super) order: &'a Order,
+    pub(super) enrich: &'a Enrich,
+    pub(super) author: &'a Author,
+    /// The caller's own words.
+    pub(super) caller: &'a str,
+    pub(super) leeway: Leeway,
+}
+
+/// What came of it.
+pub(super) struct Rewritten {
+    pub(super) enriched: Enriched,
+    /// The new words, where there are any to use.
+    pub(super) words: Option<Arc<str>>,
+    /// What was paid.
+    pub(super) cost: Usd,
+    /// What may have been paid.
+    pub(super) uncertain: Usd,
+}
+
+impl Rewritten {
+    /// Nothing was sent.
+    fn not(enriched: Enriched) -> Rewritten {
+        Rewritten { enriched, words: None, cost: Usd::ZERO, uncertain: Usd::ZERO }
+    }
+}
+
+impl Rewriting<'_> {
+    pub(super) async fn run(&self) -> Rewritten {
+        let deadline = self.deadline();
+        let (key, keep) = (self.key(), self.enrich.keep.filter(|_| self.author.remember));
+        let Some(keep) = keep else { return self.ask(None, deadline).await };
+        let words = &self.order.shared.words;
+        match timeout_at(deadline, words.look(&key, now())).await {
+            Ok(Ok(words)) => self.judged(words, Enriched::Cached),
+            Ok(Err(turn)) => self.ask(Some((turn, keep)), deadline).await,
+            Err(_) => Rewritten::not(Enriched::Failed(Class::TimeoutAmbiguous)),
+        }
+    }
+
+    /// When the caller's own words are drawn instead.
+    fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        let half = self.order.deadline.saturating_duration_since(now) / 2;
+        now + self.enrich.timeout.min(self.enrich.provider.timeout).min(half)
+    }
+
+    /// All that decides what is written, and for whom.
+    fn key(&self) -> Key {
+        let [name, system, max_tokens] = self.enrich.meaning();
+        let options = self.enrich.writer.options.iter().flat_map(|(key, value)| [key.clone(), value.to_string()]);
+        let parts: Vec<String> = [self.author.tenant.clone(), name, system, max_tokens, self.caller.to_owned()]
+            .into_iter()
+            .chain(options)
+            .collect();
+        Key::of(parts.iter().map(String::as_str))
+    }
+
+    /// Whether everyone who could draw the caller's words can read these.
+    fn judged(&self, words: Arc<str>, enriched: Enriched) -> Rewritten {
+        let whole = dressed(&self.order.matched.route.prompt, &words);
+        match whole.chars().count() <= self.leeway.chars {
+            true => Rewritten { words: Some(words), ..Rewritten::not(enriched) },
+            false => Rewritten::not(Enriched::TooLong),
+        }
+    }
+
+    /// Asks the model; what it writes is kept if there is a `turn` to.
+    async fn ask(&self, turn: Option<(Turn<'_>, Duration)>, deadline: Instant) -> Rewritten {
+        let Enrich { provider, writer, system, max_tokens, .. } = self.enrich;
+        let (account, max_tokens) = (&provider.account, *max_tokens);
+        let wish = Wish { account, writer, system, max_tokens, prompt: self.caller };
+        let call = match anthropic::ask(&wish) {
+            Ok(call) => call,
+            Err(failure) => return self.failed(&failure, Usd::ZERO),
+        };
+        let Some(most) = self.affordable(&call) else { return Rewritten::not(Enriched::OverPrice) };
+        let slot = match self.slot(deadline).await {
+            Ok(slot) => slot,
+            Err(why) => return Rewritten::not(why),
+        };
+        let pass = match self.order.shared.breakers.pass(&provider.name, &self.enrich.name, now()) {
+            Ok(pass) => pass,
+            Err(cooling) => return Rewritten::not(Enriched::Paused(cooling.pause)),
+        };
+        let began = Instant::now();
+        let told = self.send(&wish, &call, deadline).await;
+        drop(slot);
+        self.measure(&told, began.elapsed());
+        match told {
+            Ok(written) => {
+                pass.succeeded();
+                self.written(written, most, turn)
+            }
+            Err(failure) => {
+                pass.failed(&failure, provider.breaker, now());
+                self.failed(&failure, most)
+            }
+        }
+    }
+
+    /// The most a call can cost, if that leaves the pictures their money. No token is shorter than a byte of the body
+    /// it comes from.
+    fn affordable(&self, call: &Call) -> Option<Usd> {
+        let input = u64::try_from(call.body.len()).unwrap_or(u64::MAX);
+        let tokens = Tokens { input, output: self.enrich.max_tokens.into(), ..Tokens::default() };
+        let most = self.enrich.writer.price.of(&tokens)?;
+        self.leeway.usd.is_none_or(|spare| most <= spare).then_some(most)
+    }
+
+    /// A slot at the provider, waited for no longer than it is worth.
+    async fn slot(&self, deadline: Instant) -> Result<Slot, Enriched> {
+        let (shared, provider) = (&self.order.shared, &self.enrich.provider);
+        if let Some(cooling) = shared.breakers.cooling(&provider.name, &self.enrich.name, now()) {
+            return Err(Enriched::Paused(cooling.pause));
+        }
+        match shared.lane(provider).ask() {
+            Room::Slot(slot) => Ok(slot),
+            Room::Full => Err(Enriched::AtCapacity),
+            Room::Wait(ticket) => {
+                let until = deadline.min(Instant::now() + provider.concurrency.max_wait);
+                let came = timeout_at(until, ticket).await;
+                came.ok().and_then(Result::ok).ok_or(Enriched::AtCapacity)
+            }
+        }
+    }
+
+    async fn send(&self, wish: &Wish<'_>, call: &Call, deadline: Instant) -> Result<Written, Failure> {
+        let body = self.order.live.plan.server.limits.response_body;
+        let connect = self.enrich.provider.connect_timeout;
+        let bounds = Bounds { deadline, connect, body, reach: Reach::Anywhere };
+        let reply = self.order.shared.transport.send(call, bounds).await.map_err(Trouble::failure)?;
+        anthropic::read(wish, &reply)
+    }
+
+    /// An answer, which is paid for whatever it says.
+    fn written(&self, written: Written, most: Usd, turn: Option<(Turn<'_>, Duration)>) -> Rewritten {
+        let cost = self.enrich.writer.price.of(&written.tokens).unwrap_or(most);
+        self.book(Kind::Enrichment, cost);
+        let told = match written.text {
+            Ok(words) => {
+                let words: Arc<str> = words.into();
+                if let Some((turn, keep)) = turn {
+                    turn.keep(words.clone(), keep, now());
+                }
+                self.judged(words, Enriched::Written)
+            }
+            Err(why) => Rewritten::not(Enriched::Unwritten(why)),
+        };
+        if told.words.is_none() {
+            let (route, name) = (&self.order.matched.route.name, &self.enrich.name);
+            log::warn!("route {route}: {name} wrote nothing to use: {}", told.enriched.word());
+        }
+        Rewritten { cost, ..told }
+    }
+
+    /// A call that failed. One that was sent and never answered may have been charged: `most` of it is recorded apart.
+    fn failed(&self, failure: &Failure, most: Usd) -> Rewritten {
+        log::warn!("route {}: {} failed: {failure}", self.order.matched.route.name, self.enrich.name);
+        let uncertain = if failure.class == Class::TimeoutAmbiguous { most } else { Usd::ZERO };
+        self.book(Kind::Uncertain, uncertain);
+        Rewritten { uncertain, ..Rewritten::not(Enriched::Failed(failure.class)) }
+    }
+
+    fn book(&self, kind: Kind, usd: Usd) {
+        if usd > Usd::ZERO {
+            let (provider, model) = (self.enrich.provider.name.clone(), self.enrich.writer.name.clone());
+            self.order.shared.ledger.paid(Account { provider, model, kind }, 0, usd);
+        }
+    }
+
+    fn measure(&self, told: &Result<Written, Failure>, took: Duration) {
+        let outcome = match told {
+            Ok(Written { text: Ok(_), .. }) => "ok",
+            Ok(Written { text: Err(why), .. }) => Enriched::Unwritten(*why).word(),
+            Err(failure) => failure.class.word(),
+        };
+        let (provider, model) = (self.enrich.provider.name.as_str(), self.enrich.writer.name.as_str());
+        let metrics = &self.order.shared.metrics;
+        metrics.attempts.with_label_values(&[provider, model, outcome]).inc();
+        metrics.attempt_seconds.with_label_values(&[provider, model]).observe(seconds(took));
+    }
+}
+
+/// The clock as the policies take it; a paused test clock pauses this too.
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}

@@ -1,0 +1,93 @@
+//! What words cost: a language model's counts of tokens, priced by the million.
+//!
+//! Like every price, these come only from the config. What the vendor keeps of a prompt for its own reuse is priced by
+//! Anthropic's factors (PROVIDERS.md 11). An amount that does not fit is `None`, never zero.
+
+use crate::money::Usd;
+
+/// Nano-dollars come out of hundredths of a token's price by the million.
+const HUNDREDTHS_OF_A_MILLION: i128 = 100_000_000;
+
+/// Tokens of one call, as the vendor counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Read, those below not among them.
+    pub input: u64,
+    /// Written.
+    pub output: u64,
+    /// Read and put into the vendor's cache for five minutes.
+    pub kept_5m: u64,
+    /// Read and put into the vendor's cache for an hour.
+    pub kept_1h: u64,
+    /// Found in the vendor's cache.
+    pub reused: u64,
+}
+
+/// What a million tokens cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenPrice {
+    /// Of a prompt.
+    pub text_in: Usd,
+    /// Of an answer.
+    pub text_out: Usd,
+    /// Parts per million on top, for resellers.
+    pub markup_ppm: u32,
+}
+
+impl TokenPrice {
+    /// The price of one call, rounded half up to the nano-dollar once, over all its tokens. `None` when it does not
+    /// fit.
+    pub fn of(&self, tokens: &Tokens) -> Option<Usd> {
+        let Tokens { input, output, kept_5m, kept_1h, reused } = *tokens;
+        let part = |count: u64, price: Usd, hundredths: i128| {
+            i128::from(count).checked_mul(i128::from(price.nanos()))?.checked_mul(hundredths)
+        };
+        let parts = [
+            part(input, self.text_in, 100)?,
+            part(kept_5m, self.text_in, 125)?,
+            part(kept_1h, self.text_in, 200)?,
+            part(reused, self.text_in, 10)?,
+            part(output, self.text_out, 100)?,
+        ];
+        let total = parts.into_iter().try_fold(HUNDREDTHS_OF_A_MILLION / 2, i128::checked_add)?;
+        let nanos = i64::try_from(total.div_euclid(HUNDREDTHS_OF_A_MILLION)).ok()?;
+        Usd::from_nanos(nanos).with_markup(self.markup_ppm)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn price(text_in: &str, text_out: &str, markup_ppm: u32) -> TokenPrice {
+        TokenPrice { text_in: text_in.parse().unwrap(), text_out: text_out.parse().unwrap(), markup_ppm }
+    }
+
+    #[test]
+    fn a_call_costs_what_its_tokens_cost_and_the_vendors_own_cache_has_its_factors() {
+        let haiku = price("1.00", "5.00", 0);
+        let cost = |tokens: Tokens| haiku.of(&tokens).unwrap().nanos();
+        assert_eq!(cost(Tokens { input: 25, output: 80, ..Tokens::default() }), 25_000 + 400_000);
+        assert_eq!(cost(Tokens { kept_5m: 8, ..Tokens::default() }), 10_000);
+        assert_eq!(cost(Tokens { kept_1h: 8, ..Tokens::default() }), 16_000);
+        assert_eq!(cost(Tokens { reused: 8, ..Tokens::default() }), 800);
+        let all = Tokens { input: 1, output: 1, kept_5m: 1, kept_1h: 1, reused: 1 };
+        assert_eq!(cost(all), 1000 + 5000 + 1250 + 2000 + 100);
+    }
+
+    #[test]
+    fn a_fraction_of_a_nano_dollar_is_rounded_once_over_the_whole_call() {
+        let odd = price("0.0004", "0.0004", 0);
+        let cost = |input, output| odd.of(&Tokens { input, output, ..Tokens::default() }).unwrap().nanos();
+        assert_eq!([cost(1, 0), cost(1, 1), cost(2, 1), cost(0, 0)], [0, 1, 1, 0]);
+        let reseller = price("1.00", "5.00", 55_000);
+        assert_eq!(reseller.of(&Tokens { input: 3, ..Tokens::default() }).unwrap().nanos(), 3165);
+    }
+
+    #[test]
+    fn a_price_that_does_not_fit_is_no_price() {
+        let dear = price("9000000000", "1", 0);
+        assert_eq!(dear.of(&Tokens { input: u64::MAX, ..Tokens::default() }), None);
+        assert_eq!(dear.of(&Tokens { kept_1h: 1_000_000, ..Tokens::default() }), None);
+    }
+}
