@@ -6,7 +6,7 @@
 //! comments at its end. No `usage` is made up for pictures whose tokens nobody told.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,30 +47,42 @@ impl Stream<'_> {
         mut viewer: Viewer,
     ) -> (Outcome, Option<Answer>) {
         let mut serving = pin!(serving);
-        let mut begun = false;
+        let (mut begun, mut ended) = (false, None);
         loop {
+            if let Some(outcome) = ended {
+                let answer =
+                    if begun { self.end(session, &outcome, &viewer).await } else { Some(self.whole(&outcome)) };
+                return (outcome, answer);
+            }
             let pieces = tokio::select! {
                 biased;
                 outcome = &mut serving => {
-                    let answer = if begun { self.end(session, &outcome, &viewer).await } else { Some(self.whole(&outcome)) };
-                    return (outcome, answer);
+                    ended = Some(outcome);
+                    continue;
                 }
                 sight = viewer.next() => self.events.sight(&sight),
                 () = sleep(self.heartbeat) => vec![Bytes::from_static(b": still drawing\n\n")],
             };
-            let sent = async {
-                if !begun {
-                    self.begin(session).await?;
-                }
-                send(session, pieces, false).await
-            };
-            if let Err(error) = sent.await {
+            let sent = self.send(session, pieces, begun);
+            if let Err(error) = alongside(sent, serving.as_mut(), &mut ended).await {
                 log::debug!("{}: the client left its stream: {error}", self.request_id);
                 // It is drawn to its end all the same, and its outcome is logged and counted.
-                return (serving.await, None);
+                let outcome = match ended {
+                    Some(outcome) => outcome,
+                    None => serving.await,
+                };
+                return (outcome, None);
             }
             begun = true;
         }
+    }
+
+    /// Sends these pieces, after the head of the answer where it was not sent yet.
+    async fn send(&self, session: &mut Session, pieces: Vec<Bytes>, begun: bool) -> pingora::Result<()> {
+        if !begun {
+            self.begin(session).await?;
+        }
+        send(session, pieces, false).await
     }
 
     /// The answer to what was served at once.
@@ -118,6 +130,23 @@ impl Stream<'_> {
             log::debug!("{}: the client left its stream: {error}", self.request_id);
         }
         None
+    }
+}
+
+/// Waits for `sent` while the drawing goes on: a client that reads slowly must not hold up others who wait for the same
+/// pictures.
+async fn alongside<T>(
+    sent: impl Future<Output = T>,
+    mut serving: Pin<&mut impl Future<Output = Outcome>>,
+    ended: &mut Option<Outcome>,
+) -> T {
+    let mut sent = pin!(sent);
+    loop {
+        tokio::select! {
+            biased;
+            sent = &mut sent => return sent,
+            outcome = &mut serving, if ended.is_none() => *ended = Some(outcome),
+        }
     }
 }
 

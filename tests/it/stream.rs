@@ -162,6 +162,7 @@ async fn a_model_without_unfinished_pictures_is_asked_in_one_piece() {
     let world = World::new(&route(&["openai/dall-e-3"])).await;
     let drawn = world.draw(ask_with("a fox", json!({"stream": true, "partial_images": 3}))).await;
     assert_eq!(completed(&drawn), 1);
+    assert_eq!(events(&drawn.text())[0].1["revised_prompt"], "A detailed picture: a fox");
     assert_eq!(world.bill(Name::OpenAi).violations, [""; 0]);
     assert_eq!(world.spent(), world.invoiced());
 }
@@ -179,4 +180,44 @@ async fn a_stream_that_fails_after_it_began_goes_on_with_the_next_offer() {
     assert_eq!(names, ["image_generation.partial_image", "image_generation.completed"]);
     assert_eq!(told(&drawn.text(), "x-easel-served-by"), Some("stability/core=1"));
     assert_eq!(world.spent(), world.invoiced());
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_stream_keeps_nobody_waiting() {
+    let world = World::new(&route(&["stability/core"])).await;
+    // More than any socket buffers.
+    world.set(Name::Stability, |vendor| vendor.min_bytes = 12 << 20);
+    world.set(Name::Stability, |vendor| vendor.latency = Duration::from_millis(50));
+    let mut idle = world.client().await;
+    idle.send("POST", GENERATE, JSON, streamed("a fox", 4).to_string().as_bytes()).await;
+    world.sandbox.until(Name::Stability, |bill| bill.calls > 0).await;
+    let other = world.draw(ask_with("a fox", json!({"n": 4}))).await;
+    assert_eq!((other.status, other.header("x-easel-cache")), (200, "joined"), "{:.300}", other.text());
+    assert_eq!(world.bill(Name::Stability).pictures, 4);
+}
+
+#[tokio::test]
+async fn an_edit_streams_events_of_its_own() {
+    let world = World::new(&route(&["openai/gpt-image-2"])).await;
+    let picture = crate::exchange::input(512, 512);
+    let url = format!("data:image/png;base64,{}", base64_simd::STANDARD.encode_to_string(&picture.bytes));
+    let body = json!({"model": "m", "prompt": "a hat", "stream": true, "partial_images": 1,
+        "images": [{"image_url": url}]});
+    let answer = world.client().await.post("/v1/images/edits", &body).await;
+    let shown = events(&answer.text());
+    let names: Vec<&str> = shown.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names.last(), Some(&"image_edit.completed"), "{:.300}", answer.text());
+    assert!(names.iter().all(|name| name.starts_with("image_edit.")), "{names:?}");
+    assert_eq!(world.bill(Name::OpenAi).violations, [""; 0]);
+    assert_eq!(world.spent(), world.invoiced());
+}
+
+#[tokio::test]
+async fn a_stream_over_http2_is_the_same_without_chunks() {
+    let world = World::new(&format!("server: {{limits: {{heartbeat: 10ms}}}}\n{}", route(&["stability/core"]))).await;
+    world.set(Name::Stability, |vendor| vendor.latency = Duration::from_millis(100));
+    let (status, body) = crate::h2::post(world.addr, GENERATE, &streamed("a fox", 2)).await;
+    let text = String::from_utf8(body).unwrap();
+    assert_eq!((status, events(&text).len()), (200, 2), "{text:.300}");
+    assert!(text.starts_with(": still drawing\n\n") && told(&text, "x-easel-cost-usd") == Some("0.08"), "{text:.300}");
 }
