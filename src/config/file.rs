@@ -20,8 +20,8 @@ mod route;
 
 pub(super) use dialect::{CostUnit, Dialect, EditAs, Poll, SizeFormat};
 pub(super) use provider::{
-    Abilities, Addons, AnySize, Breaker, Concurrency, Edit, EditBounds, Model, Price, PriceRow, Provider, SizeRules,
-    Sizes, TokenPrices, TokensPerMillion, Via,
+    Abilities, Addons, AnySize, Breaker, Concurrency, Edit, EditBounds, Entra, EntraApplication, Model, Price,
+    PriceRow, Provider, SizeRules, Sizes, TokenPrices, TokensPerMillion, Via,
 };
 pub(super) use route::{
     Attempts, Bend, Deadline, DeadlineThen, Defaults, Enrich, Limit, LimitedOffer, Match, Offer, OnDeadline, Prompt,

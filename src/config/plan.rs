@@ -133,7 +133,7 @@ pub struct Account {
     pub project: Option<String>,
     /// Vertex AI's location.
     pub location: Option<String>,
-    /// Where Vertex AI's tokens come from; `None` at every other vendor.
+    /// Where the tokens of Vertex AI or of Entra come from; `None` where a key opens the account.
     pub credentials: Option<Credentials>,
     /// Azure's `api-version`, or `v1` for its newer surface; `None` is the kind's default.
     pub api_version: Option<String>,
@@ -157,6 +157,15 @@ pub enum Credentials {
     },
     /// The machine's own identity.
     Metadata,
+    /// An application that Entra, Azure's directory, knows by a password.
+    Entra {
+        /// Whom to ask.
+        token_uri: Url,
+        /// Which application.
+        client_id: String,
+        /// Its password.
+        client_secret: Secret,
+    },
 }
 
 /// Calls at once to one provider.

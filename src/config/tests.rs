@@ -880,6 +880,72 @@ fn azure_has_a_version_and_the_model_behind_each_deployment() {
     assert!(missing[0].ends_with(told), "{missing:?}");
 }
 
+/// A config with a provider of Azure's that is opened as `keys` say.
+fn azure(keys: &str) -> String {
+    let keys = format!("kind: azure, base_url: 'https://r.openai.azure.com/', {keys}");
+    format!("providers:\n  a: {{{keys}, models: {{m: {{price: 1}}}}}}\nroutes: [{{name: r, offers: [a/m]}}]\n")
+}
+
+#[test]
+fn azure_is_opened_by_an_application_of_entras_or_by_the_machine_itself() {
+    let credentials = |keys: &str| plan(&azure(keys)).providers["a"].account.credentials.clone();
+    assert_eq!(
+        (credentials("api_key: k"), credentials("entra: managed_identity")),
+        (None, Some(Credentials::Metadata))
+    );
+    for (authority, host) in [
+        ("", "https://login.microsoftonline.com/"),
+        (", authority: 'https://login.microsoftonline.us'", "https://login.microsoftonline.us/"),
+        (", authority: 'https://proxy.local/login/'", "https://proxy.local/login/"),
+    ] {
+        let keys = format!("entra: {{tenant: t-1, client_id: app, client_secret: '${{S}}'{authority}}}");
+        let wanted = Credentials::Entra {
+            token_uri: format!("{host}t-1/oauth2/v2.0/token").parse().unwrap(),
+            client_id: "app".to_owned(),
+            client_secret: Secret::new(SECRET),
+        };
+        assert_eq!(credentials(&keys), Some(wanted), "{authority}");
+    }
+}
+
+#[test]
+fn half_an_application_of_entras_is_told_and_its_secret_is_never_shown() {
+    let told = |keys: &str| {
+        let problems = read(&azure(keys)).unwrap_err().to_string();
+        assert!(!problems.contains(SECRET), "{problems}");
+        self::problems(&azure(keys)).join("\n")
+    };
+    let entra = |more: &str| format!("entra: {{client_secret: {SECRET}{more}}}");
+    let good = ", tenant: t, client_id: c";
+    for (keys, what) in [
+        ("timeout: 1s".to_owned(), "kind azure needs an `api_key` or `entra` | add `api_key: ${AZURE_OPENAI_API_KEY}`"),
+        (format!("api_key: k, {}", entra(good)), "`api_key` and `entra` are two ways into the same account | keep one"),
+        (entra(", client_id: c"), "`entra` needs a `tenant` | add `tenant: contoso.onmicrosoft.com`"),
+        (entra(", tenant: t"), "`entra` needs a `client_id` | add `client_id: ${AZURE_CLIENT_ID}`"),
+        (
+            "entra: {tenant: t, client_id: c}".to_owned(),
+            "`entra` needs a `client_secret` | add `client_secret: ${AZURE_",
+        ),
+        (
+            entra(", client_id: c, tenant: a/b"),
+            "`a/b` is not a tenant | write the directory's id, or one of its domains",
+        ),
+        (entra(", client_id: c, tenant: .."), "`..` is not a tenant"),
+        (entra(", client_id: c, tenant: common"), "`common` is not a tenant"),
+        (entra(&format!("{good}, authority: login")), "`login` is not a URL"),
+        (entra(&format!("{good}, authority: 'http://login.local/'")), "this authority is plain http, and the secret"),
+        (entra(", tenent: t, client_id: c"), "unknown key `tenent` | did you mean `tenant`?"),
+        ("entra: managed".to_owned(), "`managed_identity`"),
+    ] {
+        assert!(told(&keys).contains(what), "{keys}: {}", told(&keys));
+    }
+    let at_home =
+        azure(&entra(&format!("{good}, authority: 'http://login.local/'"))).replace("https://r.o", "http://r.o");
+    assert!(plan(&at_home).providers["a"].account.credentials.is_some());
+    let other = problems(&one("openai", "entra: managed_identity, ", "")).join("\n");
+    assert!(other.contains("`entra` means nothing to this kind of provider | delete it, or use kind azure"), "{other}");
+}
+
 /// A config with a provider of Google's.
 fn google(keys: &str) -> String {
     format!(

@@ -1,36 +1,32 @@
-//! One try with one offer: ask, send, read, poll while there is more to do, fetch the pictures, settle the price.
+//! One try with one offer: ask, send, read, poll while there is more to do, fetch the pictures (`attempt/fetch.rs`),
+//! settle the price (`attempt/settle.rs`).
 //!
-//! Polling, deadlines, downloads and cancelling exist only here; a provider merely says what to send next. An attempt
-//! never retries a paid call, and it charges the ledger for what the provider charges, delivered or not.
+//! Polling, deadlines and cancelling exist only here; a provider merely says what to send next. An attempt never retries
+//! a paid call.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout_at};
-use url::Url;
 
-use crate::abilities::{Adjustment, Tier};
 use crate::cache::Kept;
 use crate::config::plan::Offer;
 use crate::failure::{Class, Failure};
 use crate::gateway::Shared;
 use crate::gateway::flight::Flight;
 use crate::gateway::transport::{Bounds, Reach, Trouble, Watcher};
-use crate::image::{Encoded, Picture};
-use crate::ledger::{Account, Kind};
 use crate::metrics::seconds;
 use crate::money::Usd;
 use crate::provider::token::TokenSource;
-use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Reported, Source, Step, Usage};
-use crate::request::{ImageRequest, ResponseFormat};
+use crate::provider::{Call, Drawn, Job, Provider, Reply, Reported, Step};
+use crate::request::ImageRequest;
 use crate::routing::Candidate;
 use crate::secret::Secret;
 
-/// Tries for one picture file that is already paid for.
-const DOWNLOADS: u32 = 3;
-/// Redirects followed for one picture file.
-const REDIRECTS: u32 = 3;
+mod fetch;
+mod settle;
+
 /// Failed polls in a row after which an accepted job is given up.
 const POLL_STUMBLES: u32 = 8;
 /// Pause after the first failed poll; it grows with every one.
@@ -288,176 +284,11 @@ impl Attempt {
         Report { pictures: kept, cost, uncertain: Usd::ZERO, refused, failure }
     }
 
-    /// Prices what was billed and adds it to the ledger. Returns the deliverable pictures, each with its cost.
-    fn settle(&self, pictures: Vec<Picture>, lost: usize, usage: &Usage) -> (Vec<Arc<Kept>>, Usd) {
-        let reported = usage.reported.as_ref().and_then(|reported| self.reported(reported));
-        let billed = pictures.len() + lost;
-        let share = reported.map(|total| Usd::from_nanos(total.nanos() / i64::try_from(billed.max(1)).unwrap_or(1)));
-        let name: Arc<str> = self.offer.name.as_str().into();
-        let mut kept = Vec::with_capacity(pictures.len());
-        for picture in pictures {
-            let usd = share.unwrap_or_else(|| self.price(Some(&picture), usage));
-            let adjusted = self.adjusted(&picture);
-            let new = Kept::new(picture, name.clone(), usd, self.shared.hash_seed);
-            kept.push(Arc::new(Kept { adjusted, ..new }));
-        }
-        let delivered = kept.iter().fold(Usd::ZERO, |total, kept| total.saturating_add(kept.usd));
-        let lost_usd = match reported {
-            // What the division above left over belongs somewhere, or the sum would not be what was reported.
-            Some(total) => Usd::from_nanos(total.nanos() - delivered.nanos()),
-            None => (0..lost).fold(Usd::ZERO, |total, _| total.saturating_add(self.price(None, usage))),
-        };
-        self.book(Kind::Delivered, kept.len(), delivered);
-        self.book(Kind::Lost, lost, lost_usd);
-        (kept, delivered.saturating_add(lost_usd))
-    }
-
-    /// What the provider says the call costs, in dollars, with what a reseller adds; nonsense is nothing.
-    fn reported(&self, reported: &Reported) -> Option<Usd> {
-        let price = &self.offer.model.price;
-        let usd = match reported {
-            Reported::Dollars(text) => Usd::rounded(text).ok()?,
-            Reported::Cents(text) => Usd::rounded_cents(text).ok()?,
-            Reported::Units(text) => price.per_unit?.times(text)?,
-        };
-        usd.with_markup(price.markup_ppm).filter(|usd| *usd >= Usd::ZERO)
-    }
-
-    /// What was changed of the request's wishes, a file format that came out otherwise included.
-    fn adjusted(&self, picture: &Picture) -> Arc<[String]> {
-        let wished = self.request.output_format.filter(|wished| *wished != picture.format);
-        let format = wished.map(|wished| {
-            Adjustment::Changed("output_format", wished.word().to_owned(), picture.format.word().to_owned())
-        });
-        self.candidate.fitted.adjusted.iter().chain(&format).map(ToString::to_string).collect()
-    }
-
-    /// The price of one picture as billed: by the size and quality the provider echoes, else by the tier that was
-    /// asked for, else as measured, else as estimated before the call.
-    fn price(&self, picture: Option<&Picture>, usage: &Usage) -> Usd {
-        let price = &self.offer.model.price;
-        let quality = usage.quality.or(self.candidate.fitted.quality);
-        let fitted = &self.candidate.fitted;
-        let tier = fitted.tier.map(Tier::square);
-        let sizes = [usage.size, tier, picture.map(|picture| picture.size), fitted.frame.nominal()];
-        sizes
-            .into_iter()
-            .flatten()
-            .find_map(|size| price.per_picture(&self.request, Some(size), quality))
-            .unwrap_or(self.candidate.usd)
-    }
-
-    /// A failed try: nothing to deliver, but perhaps something to pay.
-    fn lost(&self, Loss { failure, open, noted }: Loss) -> Report {
-        let billed = usize::from(failure.billed);
-        let (_, cost) = self.settle(Vec::new(), billed, &Usage::default());
-        if failure.class == Class::Policy {
-            self.count("refused", usize::from(self.n));
-        }
-        let uncertain = if open { self.uncertain(noted) } else { Usd::ZERO };
-        Report { pictures: Vec::new(), cost, uncertain, refused: 0, failure: Some(failure) }
-    }
-
-    /// A call that was sent and never answered, and a job that was lost, may have been drawn and billed: they are
-    /// recorded apart, at what the vendor noted or else at their estimate.
-    fn uncertain(&self, noted: Option<Reported>) -> Usd {
-        let estimate = || self.candidate.usd.checked_mul(u32::from(self.n)).unwrap_or(Usd::ZERO);
-        let usd = noted.and_then(|noted| self.reported(&noted)).unwrap_or_else(estimate);
-        self.book(Kind::Uncertain, usize::from(self.n), usd);
-        usd
-    }
-
-    fn book(&self, kind: Kind, pictures: usize, usd: Usd) {
-        if pictures == 0 && usd == Usd::ZERO {
-            return;
-        }
-        let (provider, model) = (self.offer.provider.name.clone(), self.offer.model.name.clone());
-        self.shared.ledger.paid(Account { provider, model, kind }, pictures as u64, usd);
-    }
-
     fn count(&self, verdict: &str, pictures: usize) {
         let labels = [self.offer.provider.name.as_str(), &self.offer.model.name, verdict];
         if pictures > 0 {
             self.shared.metrics.images.with_label_values(&labels).inc_by(pictures as u64);
         }
-    }
-
-    /// A picture's bytes, checked, in the form the client will want.
-    async fn fetch(&self, found: Found) -> Result<Picture, Failure> {
-        let encoded = match found.source {
-            Source::Inline(encoded) => encoded,
-            Source::Link(url) => Encoded::Raw(self.download(url).await?),
-        };
-        let mut picture = Picture::inspect(encoded)
-            .map_err(|fault| Failure::new(Class::Malformed, format!("the picture is {fault}")))?;
-        picture.revised_prompt = found.revised_prompt.or_else(|| self.revised_prompt.as_deref().map(str::to_owned));
-        // The next reader will most likely want what this one wants; encoding once here keeps hits free of it.
-        Ok(match self.request.response_format {
-            ResponseFormat::B64Json => picture.into_base64(),
-            ResponseFormat::Url => picture,
-        })
-    }
-
-    /// Downloads a picture that is already paid for, so it is tried more than once. No credentials are sent.
-    async fn download(&self, mut url: Url) -> Result<bytes::Bytes, Failure> {
-        let deadline = Instant::now() + self.offer.provider.timeout;
-        let (mut tries, mut hops) = (0, 0);
-        loop {
-            self.check_host(&url)?;
-            let reach = self.reach(&url).await;
-            let failure = match self.send(&Call::get(url.clone(), http::HeaderMap::new()), deadline, reach).await {
-                Ok(reply) if reply.status == 200 => return Ok(reply.body),
-                Ok(reply) if (300..400).contains(&reply.status) && hops < REDIRECTS => {
-                    let target = reply.header(&http::header::LOCATION).and_then(|to| url.join(to).ok());
-                    url = target.ok_or_else(|| Failure::new(Class::Malformed, "a redirect to nowhere"))?;
-                    hops += 1;
-                    continue;
-                }
-                Ok(reply) => Failure::new(Class::Malformed, format!("the picture link answered {}", reply.status)),
-                Err(failure) => failure,
-            };
-            tries += 1;
-            if tries >= DOWNLOADS || failure.class == Class::Malformed && Instant::now() >= deadline {
-                return Err(failure);
-            }
-            sleep(Duration::from_millis(100) * tries).await;
-        }
-    }
-
-    /// Whether `url` is at the provider's own address.
-    fn is_own(&self, url: &Url) -> bool {
-        let base = &self.offer.provider.account.base_url;
-        url.host_str() == base.host_str() && url.port_or_known_default() == base.port_or_known_default()
-    }
-
-    /// A link may lead into a private network only where the provider itself is in one.
-    async fn reach(&self, url: &Url) -> Reach {
-        let base = &self.offer.provider.account.base_url;
-        match self.is_own(url) || self.shared.transport.is_private(base).await {
-            true => Reach::Anywhere,
-            false => Reach::Open,
-        }
-    }
-
-    /// Links come from a provider's reply; only hosts that belong to it are fetched from.
-    fn check_host(&self, url: &Url) -> Result<(), Failure> {
-        let base = &self.offer.provider.account.base_url;
-        let own = self.is_own(url);
-        let listed = |host: &str| {
-            let kinds = self.provider.download_hosts().iter().copied();
-            kinds.chain(self.offer.provider.download_hosts.iter().map(String::as_str)).any(|rule| {
-                match rule.strip_prefix('*') {
-                    Some(suffix) => host.ends_with(suffix),
-                    None => host == rule,
-                }
-            })
-        };
-        let secure = url.scheme() == "https" || (url.scheme() == "http" && base.scheme() == "http");
-        if secure && (own || url.host_str().is_some_and(listed)) {
-            return Ok(());
-        }
-        let host = url.host_str().unwrap_or("?");
-        Err(Failure::new(Class::Malformed, format!("a picture link to {}://{host} is not followed", url.scheme())))
     }
 }
 

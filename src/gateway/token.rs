@@ -14,7 +14,8 @@ use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use ring::rand::SystemRandom;
 use ring::signature::RSA_PKCS1_SHA256;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -203,9 +204,9 @@ fn without(secrets: &[String], words: &str) -> String {
 /// The request for a token.
 fn request(source: &TokenSource, now: u64) -> Result<Call, Failure> {
     match source {
-        TokenSource::Metadata { url } => {
+        TokenSource::Metadata { url, header: (name, value) } => {
             let mut headers = HeaderMap::new();
-            headers.insert(HeaderName::from_static("metadata-flavor"), HeaderValue::from_static("Google"));
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
             Ok(Call::get(url.clone(), headers))
         }
         TokenSource::ServiceAccount { client_email, private_key, key_id, token_uri, scope } => {
@@ -256,7 +257,18 @@ fn signed(header: &Value, claims: &Value, key: &Secret) -> Result<String, Failur
 #[derive(Deserialize)]
 struct Granted {
     access_token: String,
+    #[serde(deserialize_with = "seconds")]
     expires_in: u64,
+}
+
+/// A number, or its digits in a text, as Azure's machines write it.
+fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let seconds = match Value::deserialize(from)? {
+        Value::Number(number) => number.as_u64(),
+        Value::String(digits) => digits.parse().ok(),
+        _ => None,
+    };
+    seconds.ok_or_else(|| D::Error::custom("not a number of seconds"))
 }
 
 /// And its refusal.
@@ -367,7 +379,7 @@ mod tests {
         };
         let body = "grant_type=client_credentials&client_id=id&client_secret=s%26t&scope=https%3A%2F%2Fa%2F.default";
         assert_eq!(request(&source, 0).unwrap().body, body);
-        let call = request(&TokenSource::Metadata { url }, 0).unwrap();
+        let call = request(&TokenSource::Metadata { url, header: ("metadata-flavor", "Google") }, 0).unwrap();
         assert_eq!((call.method, &call.headers["metadata-flavor"]), (Method::GET, &HeaderValue::from_static("Google")));
     }
 
@@ -409,6 +421,19 @@ mod tests {
                 assert!(!failure.message.contains(long.as_str()), "{failure}");
                 assert!(!long.as_bytes().windows(SHARED).any(shown), "{failure}");
             }
+        }
+    }
+
+    #[test]
+    fn a_life_may_be_a_number_or_its_digits() {
+        let life = |written: &str| {
+            let asked = Instant::now();
+            let body = format!(r#"{{"access_token":"a","expires_in":{written}}}"#);
+            read(&reply(200, &body), asked, &[]).map(|token| (token.ends_at - asked).as_secs())
+        };
+        assert_eq!((life("3599").unwrap(), life(r#""3599""#).unwrap()), (3599, 3599));
+        for nonsense in [r#""soon""#, "-1", "null", "[3599]"] {
+            assert_eq!(life(nonsense).unwrap_err().class, Class::Auth, "{nonsense}");
         }
     }
 

@@ -3,14 +3,15 @@
 //! A model's name in the config is the name of its deployment, which may be anything; the model behind it, named or
 //! the same, decides what is sent. The classic surface has the deployment in the path and wants an `api-version`; the
 //! v1 surface has it in the body. Bodies and replies are OpenAI's own. What Azure's content filters found in a picture
-//! that was drawn is not passed on.
+//! that was drawn is not passed on. A resource is opened with its key, or with a token of Entra's (Azure's directory).
 
 use url::Url;
 
 use crate::abilities::Abilities;
-use crate::config::plan::{Account, Model};
+use crate::config::plan::{Account, Credentials, Model};
 use crate::failure::Failure;
 use crate::provider::openai_models::{Family, family};
+use crate::provider::token::TokenSource;
 use crate::provider::{Call, Job, Partial, Provider, Reply, Step, openai_body, openai_reply, openai_stream, wire};
 
 /// A resource of Azure OpenAI.
@@ -21,6 +22,9 @@ const VERSION: &str = "2025-04-01-preview";
 
 /// The `api_version` that means the surface without one.
 const V1: &str = "v1";
+
+/// Who answers for a machine in Azure: an address of the machine's own link, the same on every one.
+const IDENTITY: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
 
 impl Provider for Azure {
     fn name(&self) -> &'static str {
@@ -53,8 +57,24 @@ impl Provider for Azure {
         family_of(model).abilities()
     }
 
+    fn token(&self, account: &Account) -> Option<TokenSource> {
+        let of_machine = || {
+            let resource = audience(&account.base_url);
+            let url = Url::parse_with_params(IDENTITY, [("api-version", "2018-02-01"), ("resource", &resource)]);
+            Some(TokenSource::Metadata { url: url.ok()?, header: ("metadata", "true") })
+        };
+        match account.credentials.clone()? {
+            Credentials::Entra { token_uri: url, client_id, client_secret } => {
+                let scope = format!("{}/.default", audience(&url));
+                Some(TokenSource::ClientCredentials { url, client_id, client_secret, scope })
+            }
+            Credentials::Metadata => of_machine(),
+            Credentials::ServiceAccount { .. } => None,
+        }
+    }
+
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
-        let headers = wire::headers(job.account, "api-key", "")?;
+        let headers = wire::with_token(wire::headers(job.account, "api-key", "")?, job.bearer)?;
         let version = job.account.api_version.as_deref().unwrap_or(VERSION);
         let deployment = job.model.name.as_str();
         let named_in_body = (version == V1).then_some(deployment);
@@ -70,6 +90,18 @@ impl Provider for Azure {
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
         openai_reply::read(job, reply)
     }
+}
+
+/// What a token is to open, by the cloud that `host` is in: Azure has one for the public, one for governments of the
+/// United States and one in China.
+fn audience(host: &Url) -> String {
+    let host = host.host_str().unwrap_or_default();
+    let cloud = match host.rsplit_once('.') {
+        Some((_, "us")) => "us",
+        Some((_, "cn")) => "cn",
+        _ => "com",
+    };
+    format!("https://cognitiveservices.azure.{cloud}")
 }
 
 /// The family of the model that is deployed.
@@ -96,6 +128,33 @@ mod tests {
     use super::*;
     use crate::failure::Class;
     use crate::provider::fixture::Desk;
+    use crate::secret::Secret;
+
+    #[test]
+    fn a_token_is_asked_for_in_the_cloud_that_the_account_is_in() {
+        let mut desk = desk("m", r#"{"prompt":"x"}"#);
+        assert_eq!(Azure.token(&desk.account), None, "a key opens it");
+        for (login, cloud) in
+            [("login.microsoftonline.com", "com"), ("login.microsoftonline.us", "us"), ("login.chinacloudapi.cn", "cn")]
+        {
+            let url: Url = format!("https://{login}/t/oauth2/v2.0/token").parse().unwrap();
+            let (client_id, client_secret) = ("app".to_owned(), Secret::new("s"));
+            let entra = Credentials::Entra {
+                token_uri: url.clone(),
+                client_id: client_id.clone(),
+                client_secret: client_secret.clone(),
+            };
+            desk.account.credentials = Some(entra);
+            let scope = format!("https://cognitiveservices.azure.{cloud}/.default");
+            let wanted = TokenSource::ClientCredentials { url, client_id, client_secret, scope };
+            assert_eq!(Azure.token(&desk.account), Some(wanted));
+        }
+        desk.account.credentials = Some(Credentials::Metadata);
+        desk.account.base_url = "https://r.openai.azure.us/".parse().unwrap();
+        let Some(TokenSource::Metadata { url, header }) = Azure.token(&desk.account) else { panic!("no source") };
+        let asked = "api-version=2018-02-01&resource=https%3A%2F%2Fcognitiveservices.azure.us";
+        assert_eq!((url.as_str(), header), (&*format!("{IDENTITY}?{asked}"), ("metadata", "true")));
+    }
 
     fn desk(model: &str, request: &str) -> Desk {
         Desk::new("azure", model, request)

@@ -3,7 +3,7 @@
 //! What the models take is in `google_models.rs`, what an answer means in `google_reply.rs`. A key goes in a header,
 //! never into an address, where logs would keep it. No price is told in an answer: tokens are not dollars.
 
-use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use http::HeaderMap;
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -79,7 +79,10 @@ impl Provider for Google {
             Credentials::ServiceAccount { client_email, private_key, key_id, token_uri } => {
                 TokenSource::ServiceAccount { client_email, private_key, key_id, token_uri, scope: SCOPE.to_owned() }
             }
-            Credentials::Metadata => TokenSource::Metadata { url: Url::parse(METADATA).ok()? },
+            Credentials::Metadata => {
+                TokenSource::Metadata { url: Url::parse(METADATA).ok()?, header: ("metadata-flavor", "Google") }
+            }
+            Credentials::Entra { .. } => return None,
         })
     }
 
@@ -110,14 +113,7 @@ fn is_vertex(account: &Account) -> bool {
 
 /// The headers, with the key or with the token.
 fn headers(job: &Job<'_>) -> Result<HeaderMap, Failure> {
-    let mut headers = wire::headers(job.account, "x-goog-api-key", "")?;
-    if let Some(token) = job.bearer {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal()))
-            .map_err(|_| Failure::new(Class::Auth, "the access token has characters that no header can carry"))?;
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
-    }
-    Ok(headers)
+    wire::with_token(wire::headers(job.account, "x-goog-api-key", "")?, job.bearer)
 }
 
 /// Where `model:method` is asked.

@@ -27,6 +27,8 @@ pub enum TokenSource {
     Metadata {
         /// Whom to ask.
         url: Url,
+        /// The header that shows that nobody was led there: its name, lower-case, and its value.
+        header: (&'static str, &'static str),
     },
     /// OAuth's client credentials, as Azure's Entra takes them.
     ClientCredentials {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64_simd::STANDARD;
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{ACCEPT, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -73,6 +73,17 @@ pub fn headers(account: &Account, header: &str, prefix: &str) -> Result<HeaderMa
             .map_err(|_| Failure::new(Class::Auth, "the API key has characters that no header can carry"))?;
         value.set_sensitive(true);
         headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+/// `headers` with the token that stands in a key's place, where there is one.
+pub fn with_token(mut headers: HeaderMap, token: Option<&Secret>) -> Result<HeaderMap, Failure> {
+    if let Some(token) = token {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal()))
+            .map_err(|_| Failure::new(Class::Auth, "the access token has characters that no header can carry"))?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
     }
     Ok(headers)
 }

@@ -2,7 +2,8 @@
 //!
 //! A deployment is named as its owner likes, so here the model behind one is the model whose name its name contains,
 //! or a `gpt-image-2` where only the settings know it. The classic surface wants an `api-version` new enough for the
-//! model and ignores `model` in the body; the v1 surface reads the deployment there. Not here: Entra tokens.
+//! model and ignores `model` in the body; the v1 surface reads the deployment there. A key opens it, or a token that
+//! `azure_token.rs` gave.
 
 use std::sync::Arc;
 
@@ -14,14 +15,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing;
 use serde_json::{Value, json};
 
-use super::call::{Call, No, act_out, finish, read_json, text};
+use super::call::{Call, No, act_out, bearer, finish, read_json, text};
 use super::faults::Mode;
 use super::fields::{Fields, Why, Wrong};
 use super::openai_edits::Edit;
 use super::openai_models::{Family, MODELS};
 use super::openai_orders::{Order, Way};
 use super::settings::{Name, Vendor};
-use super::{Desk, openai_errors, openai_stream, shelf};
+use super::tokens::Given;
+use super::{Desk, azure_token, openai_errors, openai_stream, shelf};
 
 const DEPLOYMENT: &str = "/openai/deployments/{deployment}/images";
 const V1: &str = "/openai/v1/images";
@@ -33,6 +35,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .route(&format!("{V1}/generations"), routing::post(v1_generation))
         .route(&format!("{V1}/edits"), routing::post(v1_edit))
         .route("/files/{id}/{file}", routing::get(shelf::fetch))
+        .route("/login/{tenant}/oauth2/v2.0/token", routing::post(azure_token::grant))
         .fallback(lost)
         .method_not_allowed_fallback(lost)
 }
@@ -61,7 +64,10 @@ async fn lost(State(desk): State<Arc<Desk>>, method: Method, uri: Uri) -> Respon
 /// Answers a call to the deployment in the path, or in the body where the path has none.
 async fn serve(State(desk): State<Arc<Desk>>, request: Request, deployment: Option<String>, edits: bool) -> Response {
     let mut call = Call::admit(&desk, Name::Azure, request.headers());
-    let mut answer = answer(&mut call, request, deployment, edits).await;
+    let mut answer = match authorise(&call.vendor, &desk.book(Name::Azure).tokens, request.headers()) {
+        Ok(()) => answer(&mut call, request, deployment, edits).await,
+        Err(no) => Err(no),
+    };
     if let Ok(answer) = &mut answer
         && let Ok(id) = HeaderValue::from_str(&format!("{:032x}", call.luck))
     {
@@ -71,7 +77,6 @@ async fn serve(State(desk): State<Arc<Desk>>, request: Request, deployment: Opti
 }
 
 async fn answer(call: &mut Call, request: Request, deployment: Option<String>, edits: bool) -> Result<Response, No> {
-    authorise(&call.vendor, request.headers())?;
     let version = version(request.uri());
     let (mut fields, start, way) = if edits {
         let Edit { fields, start, way } = Edit::read_form(request).await.map_err(in_azures_words)?;
@@ -105,9 +110,15 @@ async fn answer(call: &mut Call, request: Request, deployment: Option<String>, e
     Ok(Json(body).into_response())
 }
 
-fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
-    if vendor.accepts(text(headers, &HeaderName::from_static("api-key"))) {
+fn authorise(vendor: &Vendor, given: &Given, headers: &HeaderMap) -> Result<(), No> {
+    let key = text(headers, &HeaderName::from_static("api-key"));
+    if vendor.accepts(key) {
         return Ok(());
+    }
+    if let (None, Some(token)) = (key, bearer(headers)) {
+        let message = "Unauthorized. Access token is missing, invalid, audience is incorrect \
+                       (https://cognitiveservices.azure.com), or have expired.";
+        return if given.knows(token) { Ok(()) } else { Err(no(StatusCode::UNAUTHORIZED, "401", message)) };
     }
     let message = "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid \
                    key for an active subscription and use a correct regional API endpoint for your resource.";

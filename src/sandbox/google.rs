@@ -83,7 +83,7 @@ async fn vertex(
     request: Request,
 ) -> Response {
     let call = Call::admit(&desk, Name::Google, request.headers());
-    let known = bearer(request.headers()).is_some_and(|token| desk.google.knows(token));
+    let known = bearer(request.headers()).is_some_and(|token| desk.book(Name::Google).tokens.knows(token));
     let answer = match known {
         true => answer(&call, &target, true, request).await,
         false => {
@@ -543,6 +543,6 @@ mod tests {
         ] {
             assert_eq!(ask(head(), change.clone()).await, 400, "{change:?}");
         }
-        assert_eq!(sandbox.tokens(), 1);
+        assert_eq!(sandbox.tokens(Name::Google), 1);
     }
 }

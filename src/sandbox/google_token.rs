@@ -1,24 +1,22 @@
-//! Google's token endpoint and metadata server: who may ask, and which tokens are still good.
+//! Google's token endpoint and metadata server: who may ask.
 //!
 //! A statement is read strictly: the form's fields, the header, every claim. Its signature is checked only when the
 //! settings have a public key (`token_key`, PEM of an RSA PUBLIC KEY); without one any signature will do.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use axum::Json;
-use axum::body::to_bytes;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64_simd::{STANDARD, URL_SAFE_NO_PAD};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Map, Value, json};
 
-use super::call::{No, finish, media_type, origin, text, unix_time};
+use super::Desk;
+use super::call::{No, finish, origin, unix_time};
 use super::settings::{Name, Vendor};
-use super::{Desk, LARGEST_BODY, lock};
+use super::tokens::form;
 
 /// How a statement is asked to be honoured.
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -29,68 +27,31 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// How far clocks may differ, in seconds.
 const SKEW: u64 = 300;
 
-/// Tokens that were given.
-#[derive(Debug, Default)]
-pub(super) struct Given(Mutex<Book>);
-
-#[derive(Debug, Default)]
-struct Book {
-    ends: BTreeMap<String, Instant>,
-    count: u64,
-}
-
-impl Given {
-    /// Whether this token was given and is not over.
-    pub(super) fn knows(&self, token: &str) -> bool {
-        lock(&self.0).ends.get(token).is_some_and(|end| *end > Instant::now())
-    }
-
-    /// Tokens given since the start.
-    pub(super) fn count(&self) -> u64 {
-        lock(&self.0).count
-    }
-
-    /// Takes all tokens back.
-    pub(super) fn revoke(&self) {
-        lock(&self.0).ends.clear();
-    }
-
-    fn give(&self, life: Duration) -> Value {
-        let mut book = lock(&self.0);
-        book.count += 1;
-        let token = format!("ya29.sandbox-{}", book.count);
-        book.ends.insert(token.clone(), Instant::now() + life);
-        json!({"access_token": token, "expires_in": life.as_secs(), "token_type": "Bearer"})
-    }
-}
-
 pub(super) async fn grant(State(desk): State<Arc<Desk>>, request: Request) -> Response {
     let vendor = desk.settings(Name::Google);
     let here = format!("{}/google/token", origin(request.headers(), &desk));
     let answer = statement(request).await.and_then(|statement| check(&statement, &here, &vendor));
-    let answer = answer.map(|()| Json(desk.google.give(vendor.token_life)).into_response());
+    let answer = answer.map(|()| give(&desk));
     finish(&desk, Name::Google, answer)
 }
 
 pub(super) async fn metadata(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
     let asked = headers.get("metadata-flavor").is_some_and(|flavor| flavor == "Google");
     let answer = match asked {
-        true => Ok(Json(desk.google.give(desk.settings(Name::Google).token_life)).into_response()),
+        true => Ok(give(&desk)),
         false => Err(No::violation(StatusCode::FORBIDDEN, json!("Missing Metadata-Flavor:Google header."))),
     };
     finish(&desk, Name::Google, answer)
 }
 
+fn give(desk: &Desk) -> Response {
+    let life = desk.settings(Name::Google).token_life;
+    Json(desk.book(Name::Google).tokens.give("ya29.sandbox", life)).into_response()
+}
+
 /// The signed statement in a form that has just it and what it is for.
 async fn statement(request: Request) -> Result<String, No> {
-    let (parts, body) = request.into_parts();
-    let given = media_type(text(&parts.headers, &header::CONTENT_TYPE).unwrap_or_default());
-    if given != "application/x-www-form-urlencoded" {
-        return Err(no("invalid_request", "the content type must be application/x-www-form-urlencoded"));
-    }
-    let body = to_bytes(body, LARGEST_BODY).await.map_err(|_| no("invalid_request", "the body is too large"))?;
-    let mut fields: Vec<(String, String)> = url::form_urlencoded::parse(&body).into_owned().collect();
-    fields.sort();
+    let fields = form(request).await.map_err(|why| no("invalid_request", why))?;
     match fields.as_slice() {
         [(assertion, statement), (grant, kind)] if assertion == "assertion" && grant == "grant_type" => {
             if kind == GRANT { Ok(statement.clone()) } else { Err(no("unsupported_grant_type", kind)) }

@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 mod anthropic;
 mod anthropic_orders;
 mod azure;
+mod azure_token;
 mod bfl;
 mod bfl_models;
 mod call;
@@ -70,6 +71,7 @@ mod stability;
 mod stable_image;
 mod tasks;
 mod till;
+mod tokens;
 
 pub use dialect::{AnswerForm, CostStyle, Dialect, EditStyle, ErrorShape, Jobs, SizeStyle};
 pub use faults::{BadRate, Faults, Mode, Rate};
@@ -80,6 +82,7 @@ use predictions::Predictions;
 use shelf::Shelf;
 use tasks::Tasks;
 use till::Till;
+use tokens::Given;
 
 /// The largest request body that any vendor takes; Stability documents this one, the others borrow it.
 const LARGEST_BODY: usize = 10 * 1024 * 1024;
@@ -144,14 +147,14 @@ impl Sandbox {
         self.desk.reset();
     }
 
-    /// Access tokens that Google has given.
-    pub fn tokens(&self) -> u64 {
-        self.desk.google.count()
+    /// Access tokens that `vendor` has given.
+    pub fn tokens(&self, vendor: Name) -> u64 {
+        self.desk.book(vendor).tokens.count()
     }
 
-    /// Takes Google's access tokens back before their time.
-    pub fn revoke_tokens(&self) {
-        self.desk.google.revoke();
+    /// Takes a vendor's access tokens back before their time.
+    pub fn revoke_tokens(&self, vendor: Name) {
+        self.desk.book(vendor).tokens.revoke();
     }
 
     /// Stops listening, breaks off what hangs or still draws, and returns when everything is closed.
@@ -222,17 +225,17 @@ struct Desk {
     start: Settings,
     books: PerVendor<Book>,
     shelf: Shelf,
-    google: google_token::Given,
     predictions: Predictions,
 }
 
-/// One vendor's settings, dice and till.
+/// One vendor's settings, dice, till, tasks and tokens.
 #[derive(Debug)]
 struct Book {
     settings: Mutex<Arc<Vendor>>,
     dice: Mutex<Rng>,
     till: Till,
     tasks: Tasks,
+    tokens: Given,
 }
 
 impl Desk {
@@ -242,16 +245,10 @@ impl Desk {
             dice: Mutex::new(dice(&start, name)),
             till: Till::new(),
             tasks: Tasks::default(),
+            tokens: Given::default(),
         };
         let books = start.vendors.map(book);
-        Desk {
-            url,
-            start,
-            books,
-            shelf: Shelf::default(),
-            google: Default::default(),
-            predictions: Predictions::default(),
-        }
+        Desk { url, start, books, shelf: Shelf::default(), predictions: Predictions::default() }
     }
 
     fn book(&self, name: Name) -> &Book {

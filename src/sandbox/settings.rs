@@ -132,10 +132,11 @@ pub struct Vendor {
     /// Makes PNG and WebP files at least this large by drawing noise, as far as the picture has pixels for it
     /// (3 bytes each). Zero draws none.
     pub min_bytes: usize,
-    /// How long Google's access tokens are good. The others do not read it.
+    /// How long access tokens are good, of those that give some: Google and Azure.
     #[serde(deserialize_with = "duration")]
     pub token_life: Duration,
-    /// Checks what Google's tokens are asked with: an RSA PUBLIC KEY in PEM; `None` takes any signature.
+    /// Checks what tokens are asked with. Google's: an RSA PUBLIC KEY in PEM, Azure's: the application's secret; `None`
+    /// takes any.
     pub token_key: Option<String>,
     /// How the compatible vendor differs from OpenAI. The others do not read it.
     pub dialect: Dialect,

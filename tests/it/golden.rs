@@ -44,6 +44,9 @@ struct Case {
     /// Google: asked through Vertex AI, with a token.
     #[serde(default)]
     vertex: bool,
+    /// Azure: asked with a token of Entra's.
+    #[serde(default)]
+    entra: bool,
     /// OpenRouter: asked through a chat.
     #[serde(default)]
     chat: bool,
@@ -241,7 +244,7 @@ impl Case {
         let polled = self.polled.as_ref().map(|address| address.parse().unwrap());
         let (n, left) = (self.n.unwrap_or(request.n), Duration::from_secs(self.time_left_s.unwrap_or(120)));
         let job = Job {
-            bearer: self.vertex.then_some(&token),
+            bearer: (self.vertex || self.entra).then_some(&token),
             noted: noted.as_ref(),
             polled: polled.as_ref(),
             ..Job::new(&account, &model, &request, &fitted, n, left)
@@ -284,11 +287,11 @@ impl Case {
         let vertex = |word: &str| self.vertex.then(|| word.to_owned());
         Account {
             base_url: base.parse().unwrap(),
-            api_key: (!self.vertex).then(|| Secret::new(KEY)),
+            api_key: (!self.vertex && !self.entra).then(|| Secret::new(KEY)),
             organization: None,
             project: vertex("p1"),
             location: vertex("global"),
-            credentials: self.vertex.then_some(Credentials::Metadata),
+            credentials: (self.vertex || self.entra).then_some(Credentials::Metadata),
             api_version: self.api_version.clone(),
             dialect: self.dialect.as_ref().map_or_else(Dialect::default, Accent::dialect),
         }

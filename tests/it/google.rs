@@ -52,9 +52,9 @@ async fn twenty_requests_at_once_share_one_token_and_later_ones_keep_it() {
     let world = world("{}").await;
     let answers = join_all((0..20).map(|number| world.draw(different(number)))).await;
     assert!(answers.iter().all(|answer| answer.status == 200), "{}", answers[0].text());
-    assert_eq!(world.sandbox.tokens(), 1);
+    assert_eq!(world.sandbox.tokens(Name::Google), 1);
     assert_eq!(world.draw(different(20)).await.status, 200);
-    assert_eq!(world.sandbox.tokens(), 1);
+    assert_eq!(world.sandbox.tokens(Name::Google), 1);
     let bill = world.bill(Name::Google);
     assert_eq!((bill.pictures, &bill.violations[..]), (21, &[][..]));
     assert_eq!(world.spent(), world.invoiced());
@@ -64,9 +64,9 @@ async fn twenty_requests_at_once_share_one_token_and_later_ones_keep_it() {
 async fn a_refused_token_is_replaced_and_the_call_made_once_more() {
     let world = world("{}").await;
     assert_eq!(world.draw(different(1)).await.status, 200);
-    world.sandbox.revoke_tokens();
+    world.sandbox.revoke_tokens(Name::Google);
     assert_eq!(world.draw(different(2)).await.status, 200);
-    assert_eq!(world.sandbox.tokens(), 2);
+    assert_eq!(world.sandbox.tokens(Name::Google), 2);
     assert_eq!(world.bill(Name::Google).violations_total, 1, "the old token was sent once");
     assert_eq!(world.spent(), world.invoiced());
 }

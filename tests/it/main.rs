@@ -9,6 +9,7 @@ mod crowd; // single flight, concurrency caps, the queue
 mod dashscope; // a provider and its strict sandbox, both surfaces
 mod edits; // edits and variations, forms and JSON
 mod enrich; // prompts rewritten before they are drawn
+mod entra; // tokens for Azure
 mod exchange; // a provider's own functions against a strict vendor
 mod fal; // a provider and its strict sandbox, the queue
 mod golden; // wire formats against golden samples, no network

@@ -5,6 +5,7 @@
 //! where a problem was noted before is not complained about again.
 
 mod dialect;
+mod entra;
 mod google;
 mod models;
 mod poll;

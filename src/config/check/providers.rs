@@ -9,7 +9,7 @@ use url::Url;
 use crate::config::Kind;
 use crate::config::check::google::{self, GOOGLE};
 use crate::config::check::writers::{self, ANTHROPIC};
-use crate::config::check::{Checker, dialect, models};
+use crate::config::check::{Checker, dialect, entra, models};
 use crate::config::file;
 use crate::config::place::Place;
 use crate::config::plan::{Account, Breaker, Concurrency, Provider};
@@ -28,7 +28,7 @@ const COMPATIBLE: &str = "openai_compatible";
 const OPENAI: &str = "openai";
 
 /// The kind whose models are deployments with names of their own.
-const AZURE: &str = "azure";
+pub(super) const AZURE: &str = "azure";
 
 /// The kind that can be asked in two ways.
 const OPENROUTER: &str = "openrouter";
@@ -69,6 +69,7 @@ fn provider(
         project,
         location,
         credentials,
+        entra,
         api_version,
         timeout,
         connect_timeout,
@@ -94,9 +95,12 @@ fn provider(
     only_for(checker, at.key("location"), kind, &[GOOGLE], "`location`");
     only_for(checker, at.key("credentials"), kind, &[GOOGLE], "`credentials`");
     google::way_in(checker, at, kind);
+    only_for(checker, at.key("entra"), kind, &[AZURE], "`entra`");
+    entra::way_in(checker, at, kind);
     only_for(checker, at.key("api_version"), kind, &[AZURE], "`api_version`");
     let who = match (kind, preset) {
-        (Some(kind), _) if kind.needs_key => Some(format!("kind {}", kind.name)),
+        // Azure has two ways in, and it is told which of them is missing.
+        (Some(kind), _) if kind.needs_key && kind.name != AZURE => Some(format!("kind {}", kind.name)),
         (_, Some(preset)) if is_of_preset(at, "base_url") => Some(format!("preset {}", preset.0)),
         _ => None,
     };
@@ -104,6 +108,7 @@ fn provider(
     let organization = checker.header_value(at.key("organization"), organization.as_deref());
     let project = checker.header_value(at.key("project"), project.as_deref());
     let credentials = google::credentials(checker, at.key("credentials"), credentials.as_ref(), base_url.as_ref());
+    let entra = entra.as_ref().and_then(|entra| entra::credentials(checker, at.key("entra"), entra, base_url.as_ref()));
     let api_version = self::api_version(checker, at.key("api_version"), api_version.as_deref());
     let markup_ppm = checker.read(at.key("markup"), markup.as_ref()).unwrap_or(0);
     for name in written_models.keys() {
@@ -139,7 +144,7 @@ fn provider(
             organization,
             project,
             location,
-            credentials,
+            credentials: credentials.or(entra),
             api_version,
             dialect,
         },

@@ -30,6 +30,9 @@ pub(in crate::config) struct Provider {
     /// Vertex AI's credentials: the text of a service account's JSON, or the word metadata for the machine's own
     /// identity; only for kind google.
     pub(in crate::config) credentials: Option<Hidden>,
+    /// Azure's other way in, instead of an api_key: an application in Entra, or the word managed_identity for the
+    /// machine's own; only for kind azure.
+    pub(in crate::config) entra: Option<Entra>,
     /// Azure's api-version, or v1 for its newer surface; only for kind azure. Default 2025-04-01-preview.
     pub(in crate::config) api_version: Option<String>,
     /// Longest wait for one call, polling included. Default 120s.
@@ -50,6 +53,38 @@ pub(in crate::config) struct Provider {
     pub(in crate::config) models: BTreeMap<String, Model>,
     /// How an OpenAI-compatible server differs from OpenAI; only for kind openai_compatible.
     pub(in crate::config) dialect: Option<Dialect>,
+}
+
+/// Who asks Entra, Azure's directory, for tokens.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::config) enum Entra {
+    /// The machine itself.
+    Machine(ManagedIdentity),
+    /// An application.
+    Application(EntraApplication),
+}
+
+/// The word for the machine's own identity.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum ManagedIdentity {
+    /// The identity that Azure gave the machine.
+    ManagedIdentity,
+}
+
+/// An application in Entra, and its password.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct EntraApplication {
+    /// The directory's id, or one of its domains. Required.
+    pub(in crate::config) tenant: Option<String>,
+    /// The application's id. Required.
+    pub(in crate::config) client_id: Option<String>,
+    /// The application's secret, sent to the authority and nowhere else. Required.
+    pub(in crate::config) client_secret: Option<Hidden>,
+    /// Where tokens are asked for, without the tenant. Default https://login.microsoftonline.com/.
+    pub(in crate::config) authority: Option<String>,
 }
 
 /// Calls at once.

@@ -1,0 +1,64 @@
+//! Access tokens that a vendor gave, which of them are still good, and the form they are asked for with.
+//!
+//! Who may have one is the vendor's own business.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use axum::body::to_bytes;
+use axum::extract::Request;
+use axum::http::header;
+use serde_json::{Value, json};
+
+use super::call::{media_type, text};
+use super::{LARGEST_BODY, lock};
+
+/// Tokens that were given.
+#[derive(Debug, Default)]
+pub(super) struct Given(Mutex<Book>);
+
+#[derive(Debug, Default)]
+struct Book {
+    ends: BTreeMap<String, Instant>,
+    count: u64,
+}
+
+impl Given {
+    /// Whether this token was given and is not over.
+    pub(super) fn knows(&self, token: &str) -> bool {
+        lock(&self.0).ends.get(token).is_some_and(|end| *end > Instant::now())
+    }
+
+    /// Tokens given since the start.
+    pub(super) fn count(&self) -> u64 {
+        lock(&self.0).count
+    }
+
+    /// Takes all tokens back.
+    pub(super) fn revoke(&self) {
+        lock(&self.0).ends.clear();
+    }
+
+    /// OAuth's answer with a new token, which begins with `prefix`.
+    pub(super) fn give(&self, prefix: &str, life: Duration) -> Value {
+        let mut book = lock(&self.0);
+        book.count += 1;
+        let token = format!("{prefix}-{}", book.count);
+        book.ends.insert(token.clone(), Instant::now() + life);
+        json!({"access_token": token, "expires_in": life.as_secs(), "token_type": "Bearer"})
+    }
+}
+
+/// A token request's fields, sorted by name.
+pub(super) async fn form(request: Request) -> Result<Vec<(String, String)>, &'static str> {
+    let (parts, body) = request.into_parts();
+    let given = media_type(text(&parts.headers, &header::CONTENT_TYPE).unwrap_or_default());
+    if given != "application/x-www-form-urlencoded" {
+        return Err("the content type must be application/x-www-form-urlencoded");
+    }
+    let body = to_bytes(body, LARGEST_BODY).await.map_err(|_| "the body is too large")?;
+    let mut fields: Vec<(String, String)> = url::form_urlencoded::parse(&body).into_owned().collect();
+    fields.sort();
+    Ok(fields)
+}
