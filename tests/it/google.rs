@@ -31,16 +31,19 @@ routes:
   - {name: imagen, match: {models: [i]}, offers: [gemini/imagen-4.0-generate-001]}
 ";
 
-/// A world whose service account asks the sandbox for tokens. The sandbox's port is known only when it listens, so the
-/// account stands in a config that replaces the first.
-async fn world(settings: &str) -> World {
-    let settings: Settings = serde_yaml::from_str(settings).unwrap();
-    let world = World::with(&CONFIG.replace("CREDENTIALS", "metadata"), settings).await;
+/// A world whose service account, `CREDENTIALS` in the config, asks the sandbox for tokens. The sandbox's port is known
+/// only when it listens, so the account stands in a config that replaces the first.
+pub async fn with_account(config: &str, settings: Settings) -> World {
+    let world = World::with(&config.replace("CREDENTIALS", "metadata"), settings).await;
     let account = json!({"type": "service_account", "client_email": "easel@p1.iam.gserviceaccount.com",
         "private_key_id": "k1", "private_key": KEY, "token_uri": format!("{}/google/token", world.sandbox.url())});
-    let config = CONFIG.replace("CREDENTIALS", &account.to_string());
+    let config = config.replace("CREDENTIALS", &account.to_string());
     world.gateway.replace(crate::world::plan(&config, &world.sandbox.url())).unwrap();
     world
+}
+
+async fn world(settings: &str) -> World {
+    with_account(CONFIG, serde_yaml::from_str(settings).unwrap()).await
 }
 
 fn different(number: u32) -> Value {

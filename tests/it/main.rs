@@ -24,6 +24,7 @@ mod refusals; // bad input
 mod reload; // config changes under traffic
 mod serve; // requests that work
 mod stream; // answers as server-sent events
+mod table; // README's table of providers, cell by cell
 mod tls; // real TLS, to providers and from clients
 mod tools; // the official OpenAI package, promtool
 mod trouble; // failing providers, leaving clients, deadlines

@@ -15,9 +15,9 @@ use crate::client::Answer;
 use crate::exchange::png;
 use crate::world::{GENERATE, World};
 
-const EDIT: &str = "/v1/images/edits";
+pub const EDIT: &str = "/v1/images/edits";
 
-const CONFIG: &str = "
+pub const CONFIG: &str = "
 providers:
   openai: {kind: openai, base_url: '${SANDBOX}/openai/v1/', api_key: k, breaker: {failures: 1000, pause: 1ms},
     models: {gpt-image-2: {price: 0.04}, dall-e-3: {price: 0.04}}}
@@ -120,7 +120,7 @@ const ACCENTS: [(&str, &str); 8] = [
 ];
 
 /// Lets the compatible vendor speak as it does to this provider.
-fn speak(world: &World, provider: &str) {
+pub fn speak(world: &World, provider: &str) {
     let accent = ACCENTS.iter().find(|(name, _)| *name == provider);
     let accent: Dialect = accent.map_or_else(Dialect::default, |(_, yaml)| serde_yaml::from_str(yaml).unwrap());
     world.set(Name::Compatible, |vendor| vendor.dialect = accent);
@@ -187,7 +187,7 @@ fn config() -> String {
 }
 
 /// A PNG as a `data:` URL.
-fn picture(side: u32, alpha: u8) -> Value {
+pub fn picture(side: u32, alpha: u8) -> Value {
     let file = png(RgbaImage::from_fn(side, side, |x, y| Rgba([x as u8, y as u8, 90, alpha])));
     json!({"image_url": format!("data:image/png;base64,{}", STANDARD.encode_to_string(file))})
 }
