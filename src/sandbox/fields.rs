@@ -70,7 +70,7 @@ pub(super) struct Fields {
     left: Map<String, Value>,
     /// `null` means absent, as OpenAI has it.
     null_is_absent: bool,
-    /// Numbers are written as texts, as a form has them.
+    /// Numbers and flags are written as texts, as a form has them.
     form: bool,
 }
 
@@ -161,6 +161,9 @@ impl Fields {
         match self.any(name) {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(flag)),
+            Some(Value::String(text)) if self.form && ["true", "false"].contains(&text.as_str()) => {
+                Ok(Some(text == "true"))
+            }
             Some(other) => Err(Wrong::new(name, Why::NotA("boolean", kind(&other)))),
         }
     }
@@ -228,9 +231,13 @@ mod tests {
     }
 
     #[test]
-    fn only_a_form_writes_numbers_as_texts() {
-        let mut form = Fields::form(vec![("seed".to_owned(), "7".to_owned()), ("cfg".to_owned(), "1.5".to_owned())]);
+    fn only_a_form_writes_numbers_and_flags_as_texts() {
+        let texts = [("seed", "7"), ("cfg", "1.5"), ("stream", "true"), ("sync", "yes")];
+        let mut form = Fields::form(texts.map(|(name, text)| (name.to_owned(), text.to_owned())).to_vec());
         assert_eq!(form.whole("seed", 0..=9), Ok(Some(7)));
         assert_eq!(form.number("cfg", 0.0..=9.0), Ok(Some(1.5)));
+        assert_eq!(form.flag("stream"), Ok(Some(true)));
+        assert!(form.flag("sync").is_err());
+        assert!(fields(json!({"stream": "true"})).flag("stream").is_err());
     }
 }
