@@ -161,7 +161,7 @@ impl Fields {
         match self.any(name) {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(flag)),
-            Some(Value::String(text)) if self.form && matches!(text.as_str(), "true" | "false") => {
+            Some(Value::String(text)) if self.form && ["true", "false"].contains(&text.as_str()) => {
                 Ok(Some(text == "true"))
             }
             Some(other) => Err(Wrong::new(name, Why::NotA("boolean", kind(&other)))),
@@ -232,11 +232,12 @@ mod tests {
 
     #[test]
     fn only_a_form_writes_numbers_and_flags_as_texts() {
-        let pairs = [("seed", "7"), ("cfg", "1.5"), ("stream", "true"), ("raw", "yes")];
-        let mut form = Fields::form(pairs.map(|(name, text)| (name.to_owned(), text.to_owned())).to_vec());
-        assert_eq!(form.flag("stream"), Ok(Some(true)));
-        assert!(form.flag("raw").is_err());
+        let texts = [("seed", "7"), ("cfg", "1.5"), ("stream", "true"), ("sync", "yes")];
+        let mut form = Fields::form(texts.map(|(name, text)| (name.to_owned(), text.to_owned())).to_vec());
         assert_eq!(form.whole("seed", 0..=9), Ok(Some(7)));
         assert_eq!(form.number("cfg", 0.0..=9.0), Ok(Some(1.5)));
+        assert_eq!(form.flag("stream"), Ok(Some(true)));
+        assert!(form.flag("sync").is_err());
+        assert!(fields(json!({"stream": "true"})).flag("stream").is_err());
     }
 }

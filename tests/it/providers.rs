@@ -69,12 +69,23 @@ providers:
 ";
 
 /// An offer, its vendor, and what it can do: draw from words, change a picture, change part of one.
-struct Line {
-    offer: &'static str,
-    vendor: Name,
+pub struct Line {
+    pub offer: &'static str,
+    pub vendor: Name,
     generate: bool,
     edit: bool,
     mask: bool,
+}
+
+impl Line {
+    /// Whether it can do what such a request asks for, its wishes aside.
+    pub fn able(&self, path: &str, body: &Value) -> bool {
+        match (path, body.get("mask")) {
+            (GENERATE, _) => self.generate,
+            (_, None) => self.edit,
+            (_, Some(_)) => self.mask,
+        }
+    }
 }
 
 /// The accents of the vendors that there are presets for, in the sandbox's own words: which fields each knows, what its
@@ -127,7 +138,7 @@ pub fn speak(world: &World, provider: &str) {
 }
 
 /// The provider that an offer names.
-fn provider_of(offer: &str) -> &str {
+pub fn provider_of(offer: &str) -> &str {
     offer.split_once('/').unwrap().0
 }
 
@@ -136,7 +147,7 @@ const fn line(offer: &'static str, vendor: Name, does: [bool; 3]) -> Line {
     Line { offer, vendor, generate, edit, mask }
 }
 
-const ALL: [Line; 38] = [
+pub const ALL: [Line; 38] = [
     line("openai/gpt-image-2", Name::OpenAi, [true, true, true]),
     line("openai/dall-e-3", Name::OpenAi, [true, false, false]),
     line("azure/pictures-gpt-image-1", Name::Azure, [true, true, true]),
@@ -181,7 +192,7 @@ const ALL: [Line; 38] = [
     line("google/gemini-3.1-flash-image", Name::Google, [true, true, false]),
 ];
 
-fn config() -> String {
+pub fn config() -> String {
     let offers: Vec<&str> = ALL.iter().map(|line| line.offer).collect();
     format!("{CONFIG}\nroutes:\n  - {{name: all, offers: {}, cache: false, size: {{tolerance: 60%}}}}\n", json!(offers))
 }
@@ -193,7 +204,7 @@ pub fn picture(side: u32, alpha: u8) -> Value {
 }
 
 /// The same twelve requests for everybody: sizes, qualities, n, formats, an edit, one with a mask, a seed, a link.
-fn twelve() -> [(&'static str, Value); 12] {
+pub fn twelve() -> [(&'static str, Value); 12] {
     let edit = |more: Value| {
         let mut body = json!({"images": [picture(512, 255)]});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -243,11 +254,7 @@ async fn the_same_twelve_requests_break_no_vendors_rules_and_every_picture_decod
             body["model"] = json!(line.offer);
             body["prompt"] = json!("a red fox in the snow");
             let n = body["n"].as_u64().unwrap_or(1) as usize;
-            let able = match (path, body.get("mask")) {
-                (GENERATE, _) => line.generate,
-                (_, None) => line.edit,
-                (_, Some(_)) => line.mask,
-            };
+            let able = line.able(path, &body);
             let answer = world.client().await.post(path, &body).await;
             let (told, plain) = (answer.status, body.get("seed").or(body.get("negative_prompt")).is_none());
             match told {
