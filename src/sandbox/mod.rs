@@ -66,6 +66,7 @@ mod replicate_models;
 mod settings;
 mod shelf;
 mod stability;
+mod stability_edits;
 mod stable_image;
 mod tasks;
 mod till;

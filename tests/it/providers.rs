@@ -155,7 +155,7 @@ const ALL: [Line; 38] = [
     line("stability/ultra", Name::Stability, [true, true, false]),
     line("stability/sd3.5-medium", Name::Stability, [true, true, false]),
     line("stability/inpaint", Name::Stability, [false, true, true]),
-    line("stability/stable-diffusion-xl-1024-v1-0", Name::Stability, [true, false, false]),
+    line("stability/stable-diffusion-xl-1024-v1-0", Name::Stability, [true, true, true]),
     line("replicate/black-forest-labs/flux-schnell", Name::Replicate, [true, false, false]),
     line("replicate/black-forest-labs/flux-dev", Name::Replicate, [true, true, false]),
     line("replicate/black-forest-labs/flux-kontext-pro", Name::Replicate, [true, true, false]),
@@ -195,7 +195,7 @@ fn picture(side: u32, alpha: u8) -> Value {
 /// The same twelve requests for everybody: sizes, qualities, n, formats, an edit, one with a mask, a seed, a link.
 fn twelve() -> [(&'static str, Value); 12] {
     let edit = |more: Value| {
-        let mut body = json!({"images": [picture(512, 255)]});
+        let mut body = json!({"images": [picture(1024, 255)]});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         body
     };
@@ -211,7 +211,7 @@ fn twelve() -> [(&'static str, Value); 12] {
         (GENERATE, json!({"seed": 7, "moderation": "low"})),
         (GENERATE, json!({"response_format": "url", "negative_prompt": "text"})),
         (EDIT, edit(json!({"n": 2}))),
-        (EDIT, edit(json!({"mask": picture(512, 0)}))),
+        (EDIT, edit(json!({"mask": picture(1024, 0)}))),
     ]
 }
 
