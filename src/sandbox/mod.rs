@@ -50,6 +50,7 @@ mod fal_orders;
 mod faults;
 mod fields;
 mod google;
+mod google_edits;
 mod google_token;
 mod openai;
 mod openai_edits;

@@ -66,7 +66,12 @@ providers:
       fal-ai/flux-pro/v1/fill: {price: 0.04}, openai/gpt-image-2/edit: {price: 0.04}}}
   google: {kind: google, base_url: '${SANDBOX}/google/v1beta/', api_key: k, breaker: {failures: 1000, pause: 1ms},
     models: {gemini-3.1-flash-image: {price: 0.04}}}
+  vertex: {kind: google, base_url: '${SANDBOX}/google/', project: p1, location: us-central1, credentials: 'ACCOUNT',
+    breaker: {failures: 1000, pause: 1ms}, models: {imagen-3.0-capability-001: {price: 0.04}}}
 ";
+
+/// A key that signs requests for tokens in tests and opens nothing.
+const KEY: &str = include_str!("google_key.pem");
 
 /// An offer, its vendor, and what it can do: draw from words, change a picture, change part of one.
 struct Line {
@@ -136,7 +141,7 @@ const fn line(offer: &'static str, vendor: Name, does: [bool; 3]) -> Line {
     Line { offer, vendor, generate, edit, mask }
 }
 
-const ALL: [Line; 38] = [
+const ALL: [Line; 39] = [
     line("openai/gpt-image-2", Name::OpenAi, [true, true, true]),
     line("openai/dall-e-3", Name::OpenAi, [true, false, false]),
     line("azure/pictures-gpt-image-1", Name::Azure, [true, true, true]),
@@ -179,11 +184,18 @@ const ALL: [Line; 38] = [
     line("fal/fal-ai/flux-pro/v1/fill", Name::Fal, [false, false, true]),
     line("fal/openai/gpt-image-2/edit", Name::Fal, [false, true, true]),
     line("google/gemini-3.1-flash-image", Name::Google, [true, true, false]),
+    line("vertex/imagen-3.0-capability-001", Name::Google, [false, false, true]),
 ];
 
 fn config() -> String {
     let offers: Vec<&str> = ALL.iter().map(|line| line.offer).collect();
-    format!("{CONFIG}\nroutes:\n  - {{name: all, offers: {}, cache: false, size: {{tolerance: 60%}}}}\n", json!(offers))
+    let account = json!({"type": "service_account", "client_email": "easel@p1.iam.gserviceaccount.com",
+        "private_key_id": "k1", "private_key": KEY, "token_uri": "${SANDBOX}/google/token"});
+    let providers = CONFIG.replace("ACCOUNT", &account.to_string());
+    format!(
+        "{providers}\nroutes:\n  - {{name: all, offers: {}, cache: false, size: {{tolerance: 60%}}}}\n",
+        json!(offers)
+    )
 }
 
 /// A PNG as a `data:` URL.
