@@ -53,6 +53,8 @@ pub struct Edits {
     pub needs_mask: bool,
     /// Draws in the first picture's own size, whatever is asked.
     pub keeps_size: bool,
+    /// Takes only pictures of a size that it draws.
+    pub drawn_sizes: bool,
     /// Bytes of all the pictures together.
     pub bytes: usize,
 }
@@ -60,7 +62,7 @@ pub struct Edits {
 impl Edits {
     /// So many pictures of any weight, without a mask, for a picture of any size.
     pub const fn up_to(images: u8) -> Edits {
-        Edits { images, mask: false, needs_mask: false, keeps_size: false, bytes: usize::MAX }
+        Edits { images, mask: false, needs_mask: false, keeps_size: false, drawn_sizes: false, bytes: usize::MAX }
     }
 }
 
@@ -201,6 +203,8 @@ pub enum Unable {
         /// Bytes it takes.
         limit: usize,
     },
+    /// Takes no picture of this size.
+    ImageSize,
     /// Takes no mask.
     Mask,
     /// Changes nothing without a mask.
@@ -223,6 +227,7 @@ impl Unable {
             Unable::Edit => "edit",
             Unable::Images { .. } => "too_many_images",
             Unable::ImageBytes { .. } => "images_too_large",
+            Unable::ImageSize => "image_size",
             Unable::Mask => "mask",
             Unable::MaskMissing => "mask_missing",
             Unable::Dropped(field) => field,
@@ -239,7 +244,7 @@ impl Unable {
             Unable::Background => "background",
             Unable::OutputFormat => "output_format",
             Unable::Generate | Unable::Edit => "model",
-            Unable::Images { .. } | Unable::ImageBytes { .. } => "image",
+            Unable::Images { .. } | Unable::ImageBytes { .. } | Unable::ImageSize => "image",
             Unable::Mask | Unable::MaskMissing => "mask",
             Unable::Dropped(field) => field,
         }
@@ -342,6 +347,9 @@ impl Abilities {
         let bytes = edit.images.iter().fold(0, |sum: usize, image| sum.saturating_add(image.bytes.len()));
         match edit.mask {
             _ if bytes > able.bytes => Err(Unable::ImageBytes { limit: able.bytes }),
+            _ if able.drawn_sizes && !edit.images.iter().all(|image| self.sizes.has(image.size)) => {
+                Err(Unable::ImageSize)
+            }
             Some(_) if !able.mask => Err(Unable::Mask),
             None if able.needs_mask => Err(Unable::MaskMissing),
             _ => Ok(()),
@@ -370,6 +378,12 @@ impl Abilities {
 }
 
 impl Sizes {
+    /// Whether exactly this size is one of them.
+    fn has(&self, size: Size) -> bool {
+        let exactly = Bend { tolerance_ppm: 0, strict: true };
+        matches!(self.fit(size, exactly), Ok((Frame::Pixels(fitted), _)) if fitted == size)
+    }
+
     /// The frame nearest to `asked`, and what changed. The shape decides (PROVIDERS.md 14.1): the smallest |ln| of
     /// the two ratios, within the tolerance; among equals the smallest size that covers what was asked.
     pub fn fit(&self, asked: Size, bend: Bend) -> Result<(Frame, Option<Adjustment>), Unable> {

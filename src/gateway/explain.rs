@@ -137,6 +137,11 @@ fn cannot(unable: Unable, route: &str) -> Error {
             format!("'prompt' is too long for route '{route}': its models read at most {limit} characters.")
         }
         Unable::Images { limit } => format!("The models of route '{route}' start from at most {limit} pictures."),
+        Unable::ImageSize => {
+            format!(
+                "The models of route '{route}' start from pictures of certain sizes alone, and this is none of them."
+            )
+        }
         Unable::ImageBytes { limit } => {
             format!("The models of route '{route}' start from at most {limit} bytes of pictures in all.")
         }

@@ -14,7 +14,7 @@ use crate::image::Format;
 use crate::provider::google_models::{Family, Method, family};
 use crate::provider::token::TokenSource;
 use crate::provider::{Call, Job, Provider, Reply, Step, google_reply, wire};
-use crate::request::Moderation;
+use crate::request::{Edit, Moderation};
 
 /// Google.
 pub struct Google;
@@ -54,7 +54,13 @@ impl Provider for Google {
     }
 
     fn known_models(&self) -> &'static [&'static str] {
-        &["gemini-3.1-flash-image", "gemini-3-pro-image", "gemini-2.5-flash-image", "imagen-4.0-generate-001"]
+        &[
+            "gemini-3.1-flash-image",
+            "gemini-3-pro-image",
+            "gemini-2.5-flash-image",
+            "imagen-4.0-generate-001",
+            "imagen-3.0-capability-001",
+        ]
     }
 
     fn download_hosts(&self) -> &'static [&'static str] {
@@ -167,7 +173,11 @@ fn predict_body(job: &Job<'_>) -> Map<String, Value> {
     let request = job.request;
     let mut parameters = Map::new();
     wire::put(&mut parameters, "sampleCount", Some(job.n));
-    put_size(&mut parameters, "sampleImageSize", job);
+    match request.edit {
+        // What is drawn into a picture has its size.
+        Some(_) => wire::put(&mut parameters, "editMode", Some("EDIT_MODE_INPAINT_INSERTION")),
+        None => put_size(&mut parameters, "sampleImageSize", job),
+    }
     wire::put(&mut parameters, "negativePrompt", request.negative_prompt.as_deref());
     if let Some(seed) = request.seed {
         // A watermark, which is the default, would make every picture another.
@@ -180,11 +190,30 @@ fn predict_body(job: &Job<'_>) -> Map<String, Value> {
     let low = request.moderation == Some(Moderation::Low);
     wire::put(&mut parameters, "safetySetting", low.then_some(LOOSE));
     wire::put(&mut parameters, "outputOptions", output(job));
+    let mut instance = Map::new();
+    wire::put(&mut instance, "prompt", Some(request.prompt.as_str()));
+    wire::put(&mut instance, "referenceImages", request.edit.as_ref().map(references));
     let mut body = Map::new();
-    wire::put(&mut body, "instances", Some(json!([{"prompt": request.prompt}])));
+    wire::put(&mut body, "instances", Some(vec![Value::Object(instance)]));
     wire::put(&mut body, "parameters", Some(parameters));
     wire::put(&mut body, "labels", labels(job));
     body
+}
+
+/// The picture that is drawn into, and the mask that shows where: whatever is not black.
+fn references(edit: &Edit) -> Vec<Value> {
+    let reference = |number: usize, kind: &str, bytes: &[u8]| {
+        let image = json!({"bytesBase64Encoded": wire::base64(bytes)});
+        json!({"referenceId": number, "referenceType": kind, "referenceImage": image})
+    };
+    let mut list: Vec<Value> =
+        edit.images.iter().map(|image| reference(1, "REFERENCE_TYPE_RAW", &image.bytes)).collect();
+    if let Some(mask) = &edit.mask {
+        let mut mask = reference(2, "REFERENCE_TYPE_MASK", &mask.white);
+        mask["maskImageConfig"] = json!({"maskMode": "MASK_MODE_USER_PROVIDED"});
+        list.push(mask);
+    }
+    list
 }
 
 /// The size as a shape and, under the method's own name for it, a tier.

@@ -1,7 +1,8 @@
 //! Google's image models: by which of two methods each is asked, and what it takes (PROVIDERS.md 4.2, 4.3).
 //!
 //! Data, and the two words a size becomes. Models are told apart by how their names begin; one that nobody has
-//! described is asked like Gemini for one picture, and told nothing but a shape. Neither way in takes a mask.
+//! described is asked like Gemini for one picture, and told nothing but a shape. A mask is taken by one model, and at
+//! Vertex AI alone.
 
 use crate::abilities::{Abilities, Edits, Frame, Sizes, Tier};
 use crate::image::Format;
@@ -22,6 +23,8 @@ pub struct Family {
     negative_prompt: bool,
     /// Pictures they can be given at once; 0 changes none.
     inputs: u8,
+    /// They draw into a picture where a mask says, and nothing else. The Gemini API does not have them.
+    masked: bool,
 }
 
 /// The two ways to ask.
@@ -46,6 +49,9 @@ impl Method {
 /// A request may weigh 20 MB in all. Pictures travel in it as base64, which is a third heavier than they are.
 const INPUT_BYTES: usize = 20_000_000 / 4 * 3;
 
+/// What is drawn into a picture keeps its size.
+const MASKED: Edits = Edits { mask: true, needs_mask: true, keeps_size: true, ..Edits::up_to(1) };
+
 const IMAGEN_SHAPES: &[(u32, u32)] = &[(1, 1), (3, 4), (4, 3), (9, 16), (16, 9)];
 
 /// The model nobody has described; the others are written over it.
@@ -58,6 +64,7 @@ const ANY: Family = Family {
     seed: false,
     negative_prompt: false,
     inputs: 0,
+    masked: false,
 };
 const GEMINI: Family = Family { prefix: "gemini-", seed: true, inputs: 3, ..ANY };
 const IMAGEN: Family =
@@ -74,6 +81,7 @@ static FAMILIES: &[Family] = &[
     // From memory: the last that take a negative prompt.
     Family { prefix: "imagen-3.0-generate-001", negative_prompt: true, ..IMAGEN },
     Family { prefix: "imagen-3.0-fast-generate-001", negative_prompt: true, ..IMAGEN },
+    Family { prefix: "imagen-3.0-capability", negative_prompt: true, masked: true, ..IMAGEN },
     Family { prefix: "imagegeneration", negative_prompt: true, ..IMAGEN },
     IMAGEN,
     ANY,
@@ -103,8 +111,11 @@ impl Family {
             negative_prompt: self.negative_prompt && vertex,
             transparent: false,
             style: false,
-            generate: true,
-            edit: (self.inputs > 0).then_some(Edits { bytes: INPUT_BYTES, ..Edits::up_to(self.inputs) }),
+            generate: !self.masked,
+            edit: match self.masked {
+                true => vertex.then_some(Edits { bytes: INPUT_BYTES, ..MASKED }),
+                false => (self.inputs > 0).then_some(Edits { bytes: INPUT_BYTES, ..Edits::up_to(self.inputs) }),
+            },
         }
     }
 
@@ -162,6 +173,15 @@ mod tests {
         assert_eq!(able("imagen-3.0-generate-001", true), (4, true, true, 2, 0));
         assert_eq!(able("imagen-3.0-generate-001", false), (4, false, false, 2, 0));
         assert_eq!(able("somebody-new", false), (1, false, false, 0, 0));
+    }
+
+    #[test]
+    fn the_model_that_draws_behind_a_mask_does_nothing_else_and_is_at_vertex_alone() {
+        let able = |vertex| family("imagen-3.0-capability-001").abilities(vertex);
+        let edit = able(true).edit.unwrap();
+        assert_eq!((edit.images, edit.mask, edit.needs_mask, edit.keeps_size), (1, true, true, true));
+        assert_eq!((able(true).generate, able(true).negative_prompt, able(true).max_n), (false, true, 4));
+        assert_eq!((able(false).generate, able(false).edit), (false, None));
     }
 
     #[test]

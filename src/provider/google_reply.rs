@@ -170,7 +170,8 @@ fn our_field(field: &str) -> Option<String> {
         "mimetype" | "imageoutputoptions" | "outputoptions" => "output_format",
         "compressionquality" => "output_compression",
         "safetysetting" => "moderation",
-        _ if plain.contains("inlinedata") => "image",
+        _ if plain.contains("maskimage") => "mask",
+        _ if plain.contains("inlinedata") || plain.contains("referenceimage") => "image",
         _ if plain.starts_with("safetysettings") => "moderation",
         _ if plain.starts_with("contents") || plain.starts_with("instances") => "prompt",
         _ => return None,
@@ -257,6 +258,17 @@ mod tests {
         assert_eq!((failure.class, failure.param.as_deref()), (Class::CallerInvalid, Some("size")));
         let seed = body.replace("image_config.aspect_ratio", "seed");
         assert_eq!(failed(&desk(), 400, &seed).class, Class::AdapterBug, "the caller sent no seed");
+    }
+
+    #[test]
+    fn an_error_about_a_reference_picture_names_our_picture_or_our_mask() {
+        for (field, ours) in [
+            ("instances[0].reference_images[0].reference_image", "image"),
+            ("instances[0].referenceImages[1].maskImageConfig", "mask"),
+            ("instances[0].prompt", "prompt"),
+        ] {
+            assert_eq!(our_field(field).as_deref(), Some(ours), "{field}");
+        }
     }
 
     #[test]

@@ -48,6 +48,7 @@ mod openrouter_models;
 pub mod replicate;
 mod replicate_models;
 pub mod stability;
+mod stability_v1;
 mod tiers;
 pub mod token;
 mod wire;

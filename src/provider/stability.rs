@@ -1,23 +1,24 @@
-//! Stability AI: v2beta `core`, `ultra` and `sd3.5-*` by form, and the v1 engines by JSON (PROVIDERS.md section 3).
+//! Stability AI: v2beta `core`, `ultra` and `sd3.5-*` by form, and the v1 engines (PROVIDERS.md section 3).
 //!
-//! v2beta draws one picture a call and knows shapes, not pixels; v1 draws up to ten in exact sizes. Both answer 200
-//! for a picture that the filter blurred: that is a refusal here, and it is charged. `ultra` and `sd3.5-*` can start from
-//! a picture, `inpaint` changes part of one. Not built: v1's own image to image, the other edits, upscaling.
+//! v2beta draws one picture a call and knows shapes, not pixels; v1 draws up to ten in exact sizes and is asked by
+//! `stability_v1`. Both answer 200 for a picture that the filter blurred: that is a refusal here, and it is charged.
+//! `ultra`, `sd3.5-*` and v1 can start from a picture, `inpaint` and v1 change part of one. Not built: the other edits,
+//! upscaling.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use serde_json::{Map, Value, json};
 
-use crate::abilities::{Abilities, Edits, Sizes, Steps};
+use crate::abilities::{Abilities, Edits, Sizes};
 use crate::config::plan::Account;
 use crate::failure::{Class, Failure};
-use crate::image::{Encoded, Format, Size};
+use crate::image::{Encoded, Format};
 use crate::provider::complaint::{Complaint, malformed};
 use crate::provider::form::Form;
 use crate::provider::json::Json;
-use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Source, Step, Usage, wire};
+use crate::provider::stability_v1::{SDXL_SIZES, V1_STEPS, fixed_seed, form_text};
+use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Source, Step, Usage, stability_v1, wire};
 
 /// Stability AI's own API.
 pub struct Stability;
@@ -25,7 +26,7 @@ pub struct Stability;
 /// Which of the two APIs draws a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Api<'a> {
-    /// `v1/generation/{engine}/text-to-image`.
+    /// `v1/generation/{engine}`.
     V1 { engine: &'a str },
     /// `v2beta/stable-image/generate/{service}`, with a `model` field where the service has several.
     V2 { service: &'static str, model: Option<&'a str> },
@@ -52,26 +53,6 @@ const STRENGTH: &str = "0.5";
 
 /// The shapes of v2beta.
 const SHAPES: [(u32, u32); 9] = [(21, 9), (16, 9), (3, 2), (5, 4), (1, 1), (4, 5), (2, 3), (9, 16), (9, 21)];
-
-/// The only sizes SDXL 1.0 draws.
-const SDXL_SIZES: [Size; 9] = [
-    Size::new(1024, 1024),
-    Size::new(1152, 896),
-    Size::new(896, 1152),
-    Size::new(1216, 832),
-    Size::new(832, 1216),
-    Size::new(1344, 768),
-    Size::new(768, 1344),
-    Size::new(1536, 640),
-    Size::new(640, 1536),
-];
-
-/// What v1 says of every engine.
-const V1_STEPS: Steps =
-    Steps { multiple_of: 64, min_side: 128, max_side: 8192, min_pixels: 262_144, max_pixels: 1_048_576, max_ratio: 64 };
-
-/// Sent unless the model's options say otherwise: the documents disagree about the default.
-const V1_DIFFUSION_STEPS: u32 = 30;
 
 /// After too many requests a key is locked for this long, and no header says so.
 const PENALTY: Duration = Duration::from_secs(60);
@@ -150,7 +131,8 @@ impl Provider for Stability {
                 Api::V2 { service: "ultra", .. } => Some(Edits::up_to(1)),
                 Api::V2 { service: "sd3", .. } => Some(Edits { keeps_size: true, ..Edits::up_to(1) }),
                 Api::V2 { service: INPAINT, .. } => Some(Edits { mask: true, keeps_size: true, ..Edits::up_to(1) }),
-                Api::V1 { .. } | Api::V2 { .. } => None,
+                Api::V1 { .. } => Some(stability_v1::EDITS),
+                Api::V2 { .. } => None,
             },
         }
     }
@@ -161,7 +143,7 @@ impl Provider for Stability {
             wire::add_header(&mut headers, "stability-client-user-id", user);
         }
         match Api::of(&job.model.name) {
-            Api::V1 { engine } => ask_v1(job, engine, headers),
+            Api::V1 { engine } => stability_v1::ask(job, engine, headers),
             Api::V2 { service, model } => ask_v2(job, service, model, headers),
         }
     }
@@ -183,28 +165,6 @@ impl Provider for Stability {
             Api::V2 { .. } => read_v2(job, reply, &json),
         }
     }
-}
-
-fn ask_v1(job: &Job<'_>, engine: &str, headers: HeaderMap) -> Result<Call, Failure> {
-    let url = wire::address(&job.account.base_url, ["v1", "generation", engine, "text-to-image"])?;
-    let request = job.request;
-    let mut prompts = vec![json!({"text": request.prompt, "weight": 1})];
-    if let Some(negative) = &request.negative_prompt {
-        prompts.push(json!({"text": negative, "weight": -1}));
-    }
-    // The API's own default of 512 is a size that SDXL refuses.
-    let size = job.frame.nominal().unwrap_or(SDXL_SIZES[0]);
-    let mut body = Map::new();
-    wire::put(&mut body, "text_prompts", Some(prompts));
-    wire::put(&mut body, "width", Some(size.width));
-    wire::put(&mut body, "height", Some(size.height));
-    wire::put(&mut body, "samples", Some(job.n));
-    wire::put(&mut body, "steps", Some(V1_DIFFUSION_STEPS));
-    wire::put(&mut body, "seed", request.seed.map(fixed_seed));
-    for (field, value) in &job.model.options {
-        body.insert(field.clone(), value.clone());
-    }
-    Ok(Call::post_json(url, headers, &Value::Object(body)))
 }
 
 fn ask_v2(job: &Job<'_>, service: &str, model: Option<&str>, headers: HeaderMap) -> Result<Call, Failure> {
@@ -240,24 +200,6 @@ fn ask_v2(job: &Job<'_>, service: &str, model: Option<&str>, headers: HeaderMap)
         form = form.file("mask", "mask.png", Format::Png.media_type(), mask.white.clone());
     }
     Ok(form.post(url, headers))
-}
-
-/// An option as a form writes it: strings without quotes.
-fn form_text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// A seed that draws the same again. Zero means "random" to Stability and the largest number is one too large for
-/// v2beta, so those two borrow seeds that nobody is likely to ask for.
-fn fixed_seed(seed: u32) -> u32 {
-    match seed {
-        0 => u32::MAX - 2,
-        u32::MAX => u32::MAX - 1,
-        seed => seed,
-    }
 }
 
 /// v1: a list of artifacts, each with its own verdict. The documents call the list bare, the API does not.
@@ -339,6 +281,13 @@ fn blamed_field(words: &[String], message: &str) -> Option<String> {
     if words.iter().any(|word| about_size.contains(&word.as_str())) {
         return Some("height".to_owned());
     }
+    let said = |name: &str| words.iter().any(|word| word == name);
+    if said("invalid_mask_image") {
+        return Some("mask".to_owned());
+    }
+    if said("invalid_image_dimensions") || said("invalid_mime_type") || said("invalid_file_size") {
+        return Some("image".to_owned());
+    }
     let (field, _) = message.split_once(':')?;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '[' | ']' | '.');
     (!field.is_empty() && field.chars().all(plain)).then(|| field.to_owned())
@@ -350,6 +299,8 @@ fn our_field(field: &str) -> Option<String> {
         "prompt" | "negative_prompt" | "seed" | "output_format" => field,
         "aspect_ratio" | "height" | "width" => "size",
         "samples" => "n",
+        "image" | "init_image" => "image",
+        "mask" | "mask_image" => "mask",
         _ if field.starts_with("text_prompts") => "prompt",
         _ => return None,
     };
@@ -358,6 +309,8 @@ fn our_field(field: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::provider::fixture::Desk;
 
@@ -411,6 +364,24 @@ mod tests {
     }
 
     #[test]
+    fn an_error_about_the_picture_or_its_mask_names_our_field() {
+        for (name, param) in [
+            ("invalid_image_dimensions", "image"),
+            ("invalid_mime_type", "image"),
+            ("invalid_mask_image", "mask"),
+            ("bad_request\",\"message\":\"init_image: is required", "image"),
+        ] {
+            let mut desk = Desk::new("stability", SDXL, r#"{"prompt":"x"}"#).editing(1, true);
+            desk.request.size = None;
+            let body = format!(r#"{{"id":"x","name":"{name}"}}"#);
+            let Step::Failed(failure) = Stability.read(&desk.job(), &desk.reply(400, body)) else {
+                panic!("a failure")
+            };
+            assert_eq!((failure.class, failure.param.as_deref()), (Class::CallerInvalid, Some(param)), "{name}");
+        }
+    }
+
+    #[test]
     fn too_many_requests_cost_a_minute_unless_a_header_says_otherwise() {
         let body = r#"{"name":"rate_limit_exceeded","errors":["slow down"]}"#;
         assert_eq!(failure_of("core", 429, body).retry_after, Some(PENALTY));
@@ -439,11 +410,6 @@ mod tests {
             {"base64":"QUJD","finishReason":"CONTENT_FILTERED"},{"base64":"QUJD","finishReason":"SUCCESS"}]}"#;
         let Step::Done(drawn) = Stability.read(&desk.job(), &desk.reply(200, body)) else { panic!("pictures") };
         assert_eq!((drawn.images.len(), drawn.refused, drawn.refused_billed), (2, 1, 1));
-    }
-
-    #[test]
-    fn a_seed_that_means_random_is_replaced_by_one_that_does_not() {
-        assert_eq!([0, 1, u32::MAX].map(fixed_seed), [u32::MAX - 2, 1, u32::MAX - 1]);
     }
 
     #[test]

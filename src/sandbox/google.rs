@@ -3,7 +3,7 @@
 //!
 //! Strict where Google's own client is: what Vertex AI takes and the Gemini API does not is refused here too, and so is
 //! every member that is not in the schema. Models are data; one that only the settings know is asked like Gemini.
-//! Not here: streaming, files by address, editing with Imagen.
+//! What Imagen draws into a picture is in `google_edits.rs`. Not here: streaming, files by address.
 
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ use super::draw::Sketch;
 use super::edits::{look, mark};
 use super::faults::Mode;
 use super::fields::{Fields, Why, Wrong, kind};
+use super::google_edits::{self, Change};
 use super::google_token;
 use super::settings::{Name, Vendor};
 use crate::image::{Format, Size};
@@ -36,16 +37,25 @@ struct Model {
     tiers: &'static [&'static str],
     inputs: usize,
     negative: bool,
+    /// Draws into a picture where a mask says; at Vertex AI alone.
+    masked: bool,
 }
 
 const SHAPES: [&str; 14] =
     ["1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "1:4", "4:1", "1:8", "8:1"];
 
-const GEMINI: Model =
-    Model { name: "", predict: false, shapes: SHAPES.split_at(10).0, tiers: &[], inputs: 3, negative: false };
+const GEMINI: Model = Model {
+    name: "",
+    predict: false,
+    shapes: SHAPES.split_at(10).0,
+    tiers: &[],
+    inputs: 3,
+    negative: false,
+    masked: false,
+};
 const IMAGEN: Model = Model { predict: true, shapes: &["1:1", "3:4", "4:3", "9:16", "16:9"], inputs: 0, ..GEMINI };
 
-const MODELS: [Model; 8] = [
+const MODELS: [Model; 9] = [
     Model { name: "gemini-3.1-flash-image", shapes: &SHAPES, tiers: &["512", "1K", "2K", "4K"], inputs: 14, ..GEMINI },
     Model { name: "gemini-3-pro-image", tiers: &["1K", "2K", "4K"], inputs: 14, ..GEMINI },
     Model { name: "gemini-2.5-flash-image", ..GEMINI },
@@ -54,6 +64,7 @@ const MODELS: [Model; 8] = [
     Model { name: "imagen-4.0-fast-generate-001", ..IMAGEN },
     Model { name: "imagen-3.0-generate-002", ..IMAGEN },
     Model { name: "imagen-3.0-generate-001", negative: true, ..IMAGEN },
+    Model { name: "imagen-3.0-capability-001", negative: true, masked: true, ..IMAGEN },
 ];
 
 const THRESHOLDS: [&str; 5] = ["BLOCK_LOW_AND_ABOVE", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_ONLY_HIGH", "BLOCK_NONE", "OFF"];
@@ -122,15 +133,21 @@ async fn answer(call: &Call, target: &str, vertex: bool, request: Request) -> Re
     let model = MODELS.iter().find(|model| model.name == name).copied();
     let model = model.or_else(|| call.vendor.price.contains_key(name).then_some(GEMINI));
     let method_of = |model: &Model| if model.predict { "predict" } else { "generateContent" };
-    let Some(model) = model.filter(|model| method_of(model) == method) else {
+    let Some(model) = model.filter(|model| method_of(model) == method && (vertex || !model.masked)) else {
         let message = format!("models/{name} is not found, or is not supported for {method}.");
         return Err(violation(StatusCode::NOT_FOUND, "NOT_FOUND", &message));
     };
     let fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
-    let (mut order, inputs) = match model.predict {
-        true => (predict(fields, name, &model, vertex).map_err(bad_field)?, Vec::new()),
-        false => content(fields, name, &model, vertex).map_err(bad_field)?,
-    };
+    let (mut order, inputs, change) = match model.predict {
+        true => predict(fields, name, &model, vertex).map(|(order, change)| (order, Vec::new(), change)),
+        false => content(fields, name, &model, vertex).map(|(order, inputs)| (order, inputs, None)),
+    }
+    .map_err(bad_field)?;
+    if let Some(change) = change {
+        order.mark = change.mark();
+        let size = change.size().await.map_err(bad_field)?;
+        order.size = (size, size);
+    }
     if !inputs.is_empty() {
         order.mark = mark(&inputs, None);
         look("contents", inputs, None).await.map_err(bad_field)?;
@@ -227,13 +244,14 @@ fn message(contents: Option<Value>, model: &Model) -> Result<(String, Vec<Bytes>
 }
 
 /// Imagen's body: one instance and its parameters.
-fn predict(mut fields: Fields, name: &str, model: &Model, vertex: bool) -> Result<Order, Wrong> {
+fn predict(mut fields: Fields, name: &str, model: &Model, vertex: bool) -> Result<(Order, Option<Change>), Wrong> {
     let mut instances = list(&mut fields, "instances")?;
     let (Some(instance), true) = (instances.pop(), instances.is_empty()) else {
         return Err(Wrong::other("instances", "must be one"));
     };
     let mut instance = members("instances", instance)?;
     let prompt = instance.prompt("prompt", usize::MAX)?;
+    let change = if model.masked { Some(Change::read(&mut instance)?) } else { None };
     instance.end()?;
     let mut with = object(&mut fields, "parameters")?.unwrap_or_else(|| Fields::json(Map::new()));
     if !vertex
@@ -243,7 +261,11 @@ fn predict(mut fields: Fields, name: &str, model: &Model, vertex: bool) -> Resul
         return Err(Wrong::other(field, "is not supported by the Gemini API"));
     }
     let n = with.whole("sampleCount", 1..=4)?.unwrap_or(4);
-    let size = size(&mut with, model, "sampleImageSize")?;
+    let size = match model.masked {
+        // Known when the picture has been looked at.
+        true => google_edits::mode(&mut with).map(|()| (Size::new(0, 0), Size::new(0, 0)))?,
+        false => size(&mut with, model, "sampleImageSize")?,
+    };
     if with.text("negativePrompt")?.is_some() && !model.negative {
         return Err(Wrong::other("negativePrompt", "is not supported by this model"));
     }
@@ -261,7 +283,7 @@ fn predict(mut fields: Fields, name: &str, model: &Model, vertex: bool) -> Resul
     labels(&mut fields, vertex)?;
     fields.end()?;
     let n = u32::try_from(n).unwrap_or(1);
-    Ok(Order { model: name.to_owned(), prompt, n, size, format, seed, mark: 0 })
+    Ok((Order { model: name.to_owned(), prompt, n, size, format, seed, mark: 0 }, change))
 }
 
 /// The pixels that a shape and a tier stand for, and those that are charged.
@@ -308,18 +330,18 @@ fn labels(fields: &mut Fields, vertex: bool) -> Result<(), Wrong> {
     }
 }
 
-fn object(fields: &mut Fields, name: &str) -> Result<Option<Fields>, Wrong> {
+pub(super) fn object(fields: &mut Fields, name: &str) -> Result<Option<Fields>, Wrong> {
     fields.any(name).map(|value| members(name, value)).transpose()
 }
 
-fn members(name: &str, value: Value) -> Result<Fields, Wrong> {
+pub(super) fn members(name: &str, value: Value) -> Result<Fields, Wrong> {
     match value {
         Value::Object(object) => Ok(Fields::json(object)),
         other => Err(Wrong::new(name, Why::NotA("object", kind(&other)))),
     }
 }
 
-fn list(fields: &mut Fields, name: &str) -> Result<Vec<Value>, Wrong> {
+pub(super) fn list(fields: &mut Fields, name: &str) -> Result<Vec<Value>, Wrong> {
     match fields.any(name) {
         None => Ok(Vec::new()),
         Some(Value::Array(list)) => Ok(list),

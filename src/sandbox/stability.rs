@@ -2,7 +2,8 @@
 //!
 //! The newer endpoints are in `stable_image.rs`; both answer on the same host with the same key, but word their errors
 //! differently. Strict where the documents are: SDXL 1.0 draws nine sizes, and because the documented default of 512
-//! is not one of them, a request without a size is refused. Not here: image to image, masks.
+//! is not one of them, a request without a size is refused. What starts from a picture is in `stability_edits.rs`. Not
+//! here: upscaling.
 
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use super::draw::Sketch;
 use super::faults::Mode;
 use super::fields::{Fields, Wrong};
 use super::settings::{Name, Vendor};
-use super::{Desk, stable_image};
+use super::{Desk, stability_edits, stable_image};
 use crate::image::Size;
 use crate::money::Usd;
 
@@ -83,6 +84,8 @@ const DEPOSIT: Usd = Usd::from_nanos(1_000_000_000_000);
 pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()
         .route("/v1/generation/{engine}/text-to-image", routing::post(generate))
+        .route("/v1/generation/{engine}/image-to-image", routing::post(stability_edits::whole))
+        .route("/v1/generation/{engine}/image-to-image/masking", routing::post(stability_edits::masked))
         .route("/v1/engines/list", routing::get(engines))
         .route("/v1/user/balance", routing::get(balance))
         .route("/v2beta/stable-image/generate/{service}", routing::post(stable_image::generate))
@@ -99,14 +102,23 @@ async fn generate(State(desk): State<Arc<Desk>>, Path(engine): Path<String>, req
 
 async fn answer(call: &Call, engine: String, request: Request) -> Result<Response, No> {
     let (parts, body) = request.into_parts();
-    authorise(&call.vendor, &parts.headers)?;
-    if engine != SDXL && !call.vendor.price.contains_key(&engine) {
+    let bytes = admit(call, &engine, &parts.headers)?;
+    let object = read_json(&parts.headers, body).await.map_err(bad_body)?;
+    serve(call, Order::read(Fields::json(object), engine, bytes)?).await
+}
+
+/// Checks the key and the engine; whether the picture itself is asked for.
+pub(super) fn admit(call: &Call, engine: &str, headers: &HeaderMap) -> Result<bool, No> {
+    authorise(&call.vendor, headers)?;
+    if engine != SDXL && !call.vendor.price.contains_key(engine) {
         let message = "The specified engine was not found";
         return Err(No::violation(StatusCode::NOT_FOUND, error("not_found", message)));
     }
-    let bytes = wants_bytes(&parts.headers)?;
-    let object = read_json(&parts.headers, body).await.map_err(bad_body)?;
-    let order = Order::read(Fields::json(object), engine, bytes)?;
+    wants_bytes(headers)
+}
+
+/// What is left to do with an order that is right.
+pub(super) async fn serve(call: &Call, order: Order) -> Result<Response, No> {
     act_out(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
         let message = "One or more prompts contains filtered words.";
@@ -145,15 +157,17 @@ async fn lost(State(desk): State<Arc<Desk>>, method: Method, uri: Uri) -> Respon
 
 /// What is to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Order {
-    engine: String,
+pub(super) struct Order {
+    pub engine: String,
     /// The texts of positive weight.
-    prompt: String,
-    size: Size,
-    samples: u32,
-    seed: u32,
+    pub prompt: String,
+    pub size: Size,
+    pub samples: u32,
+    pub seed: u32,
     /// The picture itself instead of JSON.
-    bytes: bool,
+    pub bytes: bool,
+    /// Another for other input pictures.
+    pub mark: u64,
 }
 
 impl Order {
@@ -163,14 +177,9 @@ impl Order {
         let mut side = |name| fields.whole(name, 128..=2048).map(|side| side.unwrap_or(512)).map_err(bad_size);
         let (width, height) = (side("width")?, side("height")?);
         let size = size(&engine, width, height).map_err(bad_size)?;
-        let samples =
-            fields.whole("samples", 1..=10).map_err(|wrong| bad_field("invalid_samples", &wrong))?.unwrap_or(1);
-        if samples > 1 && bytes {
-            let wrong = Wrong::other("samples", "must be 1 unless the accept header is application/json");
-            return Err(bad_field("invalid_samples", &wrong));
-        }
+        let samples = samples(&mut fields, bytes)?;
         let seed = knobs(fields).map_err(|wrong| bad_field("bad_request", &wrong))?;
-        Ok(Order { engine, prompt, size, samples: u32::try_from(samples).unwrap_or(1), seed, bytes })
+        Ok(Order { engine, prompt, size, samples, seed, bytes, mark: 0 })
     }
 
     /// Draws, charges and answers.
@@ -181,7 +190,8 @@ impl Order {
         let blurred = is_blurred(&self.prompt);
         let reason = if blurred { "CONTENT_FILTERED" } else { "SUCCESS" };
         let seeds: Vec<u32> = (0..self.samples).map(|index| seed_of(self.seed, call).wrapping_add(index)).collect();
-        let sketch = |seed: &u32| Sketch { blurred, ..call.sketch(&self.prompt, u64::from(*seed), 0, self.size) };
+        let sketch =
+            |seed: &u32| Sketch { blurred, ..call.sketch(&self.prompt, u64::from(*seed) ^ self.mark, 0, self.size) };
         let mut files = draw(seeds.iter().map(sketch).collect()).await?;
         // Nothing is awaited from here on: what is charged is answered.
         let refused = if blurred { self.samples } else { 0 };
@@ -199,8 +209,18 @@ impl Order {
     }
 }
 
+/// How many pictures.
+pub(super) fn samples(fields: &mut Fields, bytes: bool) -> Result<u32, No> {
+    let samples = fields.whole("samples", 1..=10).map_err(|wrong| bad_field("invalid_samples", &wrong))?.unwrap_or(1);
+    if samples > 1 && bytes {
+        let wrong = Wrong::other("samples", "must be 1 unless the accept header is application/json");
+        return Err(bad_field("invalid_samples", &wrong));
+    }
+    Ok(u32::try_from(samples).unwrap_or(1))
+}
+
 /// The positive texts, joined. A negative prompt is a text of negative weight.
-fn prompts(value: Option<Value>) -> Result<String, Wrong> {
+pub(super) fn prompts(value: Option<Value>) -> Result<String, Wrong> {
     let missing = || Wrong::other("text_prompts", "must be a list of at least one prompt");
     let Some(Value::Array(list)) = value else { return Err(missing()) };
     let mut positive = Vec::new();
@@ -221,7 +241,8 @@ fn inside(wrong: Wrong) -> Wrong {
     Wrong { field: format!("text_prompts.{}", wrong.field), ..wrong }
 }
 
-fn size(engine: &str, width: i64, height: i64) -> Result<Size, Wrong> {
+/// A size that the engine draws.
+pub(super) fn size(engine: &str, width: i64, height: i64) -> Result<Size, Wrong> {
     let side = |name, side: i64| {
         u32::try_from(side)
             .ok()
@@ -240,7 +261,7 @@ fn size(engine: &str, width: i64, height: i64) -> Result<Size, Wrong> {
 }
 
 /// Everything that changes nothing here but must be right, and the seed.
-fn knobs(mut fields: Fields) -> Result<u32, Wrong> {
+pub(super) fn knobs(mut fields: Fields) -> Result<u32, Wrong> {
     fields.number("cfg_scale", 0.0..=35.0)?;
     fields.choice("clip_guidance_preset", &GUIDANCE)?;
     fields.choice("sampler", &SAMPLERS)?;
@@ -291,11 +312,11 @@ fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
 }
 
 /// Version 1's envelope: one `message`.
-fn error(name: &str, message: &str) -> Value {
+pub(super) fn error(name: &str, message: &str) -> Value {
     json!({"id": "sandbox", "name": name, "message": message})
 }
 
-fn bad_field(name: &str, wrong: &Wrong) -> No {
+pub(super) fn bad_field(name: &str, wrong: &Wrong) -> No {
     No::violation(StatusCode::BAD_REQUEST, error(name, &format!("{}: {}", wrong.field, wrong.sentence())))
 }
 

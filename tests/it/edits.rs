@@ -86,7 +86,7 @@ async fn an_edit_goes_to_the_first_who_can_change_pictures_and_is_found_again_by
     let first = send(&world, EDIT, &edit(16)).await;
     assert_eq!(pictures(&first), [(1024, 1024); 2], "{}", first.text());
     assert_eq!(first.header("x-easel-served-by"), "openai/gpt-image-2=2");
-    assert_eq!(first.header("x-easel-skipped"), "stability/stable-diffusion-xl-1024-v1-0=edit");
+    assert_eq!(first.header("x-easel-skipped"), "stability/stable-diffusion-xl-1024-v1-0=too_many_images");
     let again = send(&world, EDIT, &edit(16)).await;
     assert_eq!((again.header("x-easel-cache"), again.header("x-easel-cost-usd")), ("exact", "0"));
     let other = send(&world, EDIT, &edit(24)).await;

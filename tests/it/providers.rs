@@ -66,7 +66,12 @@ providers:
       fal-ai/flux-pro/v1/fill: {price: 0.04}, openai/gpt-image-2/edit: {price: 0.04}}}
   google: {kind: google, base_url: '${SANDBOX}/google/v1beta/', api_key: k, breaker: {failures: 1000, pause: 1ms},
     models: {gemini-3.1-flash-image: {price: 0.04}}}
+  vertex: {kind: google, base_url: '${SANDBOX}/google/', project: p1, location: us-central1, credentials: 'CREDENTIALS',
+    breaker: {failures: 1000, pause: 1ms}, models: {imagen-3.0-capability-001: {price: 0.04}}}
 ";
+
+/// A key that signs requests for tokens in tests and opens nothing.
+const KEY: &str = include_str!("google_key.pem");
 
 /// An offer, its vendor, and what it can do: draw from words, change a picture, change part of one.
 pub struct Line {
@@ -147,7 +152,7 @@ const fn line(offer: &'static str, vendor: Name, does: [bool; 3]) -> Line {
     Line { offer, vendor, generate, edit, mask }
 }
 
-pub const ALL: [Line; 38] = [
+pub const ALL: [Line; 39] = [
     line("openai/gpt-image-2", Name::OpenAi, [true, true, true]),
     line("openai/dall-e-3", Name::OpenAi, [true, false, false]),
     line("azure/pictures-gpt-image-1", Name::Azure, [true, true, true]),
@@ -166,7 +171,7 @@ pub const ALL: [Line; 38] = [
     line("stability/ultra", Name::Stability, [true, true, false]),
     line("stability/sd3.5-medium", Name::Stability, [true, true, false]),
     line("stability/inpaint", Name::Stability, [false, true, true]),
-    line("stability/stable-diffusion-xl-1024-v1-0", Name::Stability, [true, false, false]),
+    line("stability/stable-diffusion-xl-1024-v1-0", Name::Stability, [true, true, true]),
     line("replicate/black-forest-labs/flux-schnell", Name::Replicate, [true, false, false]),
     line("replicate/black-forest-labs/flux-dev", Name::Replicate, [true, true, false]),
     line("replicate/black-forest-labs/flux-kontext-pro", Name::Replicate, [true, true, false]),
@@ -190,11 +195,18 @@ pub const ALL: [Line; 38] = [
     line("fal/fal-ai/flux-pro/v1/fill", Name::Fal, [false, false, true]),
     line("fal/openai/gpt-image-2/edit", Name::Fal, [false, true, true]),
     line("google/gemini-3.1-flash-image", Name::Google, [true, true, false]),
+    line("vertex/imagen-3.0-capability-001", Name::Google, [false, false, true]),
 ];
 
 pub fn config() -> String {
     let offers: Vec<&str> = ALL.iter().map(|line| line.offer).collect();
-    format!("{CONFIG}\nroutes:\n  - {{name: all, offers: {}, cache: false, size: {{tolerance: 60%}}}}\n", json!(offers))
+    let account = json!({"type": "service_account", "client_email": "easel@p1.iam.gserviceaccount.com",
+        "private_key_id": "k1", "private_key": KEY, "token_uri": "${SANDBOX}/google/token"});
+    let providers = CONFIG.replace("CREDENTIALS", &account.to_string());
+    format!(
+        "{providers}\nroutes:\n  - {{name: all, offers: {}, cache: false, size: {{tolerance: 60%}}}}\n",
+        json!(offers)
+    )
 }
 
 /// A PNG as a `data:` URL.
@@ -206,7 +218,7 @@ pub fn picture(side: u32, alpha: u8) -> Value {
 /// The same twelve requests for everybody: sizes, qualities, n, formats, an edit, one with a mask, a seed, a link.
 pub fn twelve() -> [(&'static str, Value); 12] {
     let edit = |more: Value| {
-        let mut body = json!({"images": [picture(512, 255)]});
+        let mut body = json!({"images": [picture(1024, 255)]});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         body
     };
@@ -222,7 +234,7 @@ pub fn twelve() -> [(&'static str, Value); 12] {
         (GENERATE, json!({"seed": 7, "moderation": "low"})),
         (GENERATE, json!({"response_format": "url", "negative_prompt": "text"})),
         (EDIT, edit(json!({"n": 2}))),
-        (EDIT, edit(json!({"mask": picture(512, 0)}))),
+        (EDIT, edit(json!({"mask": picture(1024, 0)}))),
     ]
 }
 

@@ -37,7 +37,8 @@ const MORE: &str = "
     models: {any-model: {price: 0.04}}}
   gemini: {kind: google, base_url: '${SANDBOX}/google/v1beta/', api_key: k,
     models: {imagen-4.0-generate-001: {price: 0.04}}}
-  vertex: {kind: google, base_url: '${SANDBOX}/google/', project: p1, location: global, credentials: 'CREDENTIALS',
+  vertex-more: {kind: google, base_url: '${SANDBOX}/google/', project: p1, location: global,
+    credentials: 'CREDENTIALS',
     models: {gemini-3.1-flash-image: {price: 0.04}, imagen-3.0-generate-001: {price: 0.04},
       imagen-4.0-generate-001: {price: 0.04}}}
   openrouter-any: {kind: openrouter, base_url: '${SANDBOX}/openrouter/api/v1/', api_key: k,
@@ -72,7 +73,7 @@ const TELLS: [(&str, &str); 9] = [
 const NAMES: [(&str, &[&str]); 6] = [
     ("Gemini", &["gemini"]),
     ("Imagen", &["imagen"]),
-    ("old Imagen", &["imagen-3"]),
+    ("old Imagen", &["imagen-3.0-generate-001"]),
     ("SDXL", &["sdxl", "stable-diffusion-xl"]),
     ("OpenAI", &["openai"]),
     ("GPT image models", &["gpt-image"]),
@@ -283,14 +284,14 @@ fn said_of_edits(provider: &Provider, model: &str) -> BTreeSet<&'static str> {
     path.into_iter().chain(edit.then_some("edit: true")).collect()
 }
 
-/// Whether a cell's word is right: `yes`, `no`, `model` for some, or the name of those that can.
+/// Whether a cell's word is right: `yes`, `no`, `model` for some, or the names of those that can.
 fn right(cell: &str, offers: &[&Deeds], does: impl Fn(&Deeds) -> bool) -> bool {
     let can = offers.iter().filter(|offer| does(offer)).count();
     match cell {
         "yes" => can == offers.len(),
         "no" => can == 0,
         "model" => (1..offers.len()).contains(&can),
-        name => can > 0 && offers.iter().all(|offer| does(offer) == offer.named(name)),
+        names => can > 0 && offers.iter().all(|offer| does(offer) == names.split(", ").any(|name| offer.named(name))),
     }
 }
 
