@@ -225,9 +225,10 @@ fn every_key_of_the_schema_says_what_it_is() {
 #[test]
 fn the_keys_that_are_masked_are_the_keys_the_schema_calls_secret() {
     fn secret(schema: &serde_json::Value, found: &mut BTreeSet<String>) {
+        schema.as_array().into_iter().flatten().for_each(|below| secret(below, found));
         if let Some(object) = schema.as_object() {
             for (key, below) in object {
-                if below.to_string().contains("\"writeOnly\":true") && below.get("properties").is_none() {
+                if below.to_string().contains("\"writeOnly\":true") && !below.to_string().contains("\"properties\"") {
                     let leaf = below.get("writeOnly").is_some() || below.get("anyOf").is_some();
                     found.extend(leaf.then(|| key.clone()));
                 }
@@ -417,7 +418,7 @@ fn what_is_wrong_with_a_provider_is_told() {
             "    retries: 3\n",
             "",
             &[
-                "unknown key `retries` | the keys here are: api_key, api_version, base_url, breaker, concurrency, connect_timeout, credentials, dialect, download_hosts, kind, location, markup, ...",
+                "unknown key `retries` | the keys here are: api_key, api_version, base_url, breaker, concurrency, connect_timeout, credentials, dialect, download_hosts, entra, kind, location, ...",
             ],
         ),
         ("    breaker: 5\n", "", &["expected a mapping, found `5` | -"]),
@@ -1067,6 +1068,9 @@ fn a_secret_never_appears_in_any_problem() {
         format!("providers:\n  a:\n    api_key:\n      \"{SECRET}\n"),
         format!("providers: {{a: {{kind: openai, base_url: \"ftp://me:{SECRET}@host/\"}}}}"),
         format!("providers: {{a: {{kind: opnai, api_key: x, <<: {{api_key: {SECRET}}}}}}}"),
+        format!("providers: {{a: {{kind: azure, entra: {{tenent: t, client_secret: {SECRET}}}}}}}"),
+        format!("providers: {{a: {{kind: azure, entra: {{client_secert: {SECRET}}}}}}}"),
+        format!("providers:\n  a:\n    entra:\n      client_secret:\n        \"{SECRET}\n"),
         format!("sever: {{link_secret: {SECRET}}}"),
         format!("server: {{link_secrets: {SECRET}}}"),
     ];
