@@ -11,6 +11,7 @@ mod edits; // edits and variations, forms and JSON
 mod exchange; // a provider's own functions against a strict vendor
 mod fal; // a provider and its strict sandbox, the queue
 mod golden; // wire formats against golden samples, no network
+mod golden_minimum; // which of them there must be
 mod google; // Vertex AI's tokens
 mod h2;
 mod money; // invoice and ledger

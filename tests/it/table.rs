@@ -104,7 +104,7 @@ impl Deeds {
 }
 
 /// The table's rows: what each is of, a kind or `preset: NAME`, and its cells by column.
-fn rows() -> BTreeMap<String, BTreeMap<&'static str, String>> {
+pub fn rows() -> BTreeMap<String, BTreeMap<&'static str, String>> {
     let (_, section) = README.split_once("\n## Providers\n").unwrap();
     let mut lines = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
     let cells = |line: &str| -> Vec<String> {
