@@ -8,7 +8,7 @@
 //!
 //! - `plain`: the least that can be asked, and its pictures
 //! - `n`, such as `n4` or `n_one_a_call`: several wanted, by one call or one by one
-//! - `every_parameter`: every wish that is sent on, in the vendor's words
+//! - `every_parameter`: every wish that is sent on, in the vendor's words; seed and negative prompt where taken
 //! - `edit`: a picture to start from, and one with a mask; where there are such
 //! - `refusal`, `rate_limit`, `quota`, `malformed`: how each is told
 //! - `partial`: fewer pictures than wanted, where a call can draw several

@@ -17,12 +17,18 @@ use crate::table::rows;
 struct Need {
     /// How its name begins.
     name: &'static str,
+    /// What it has beside that, where several have the name.
+    with: &'static str,
     /// Whether a sample is what the name says.
     fits: fn(&Value) -> bool,
 }
 
 const fn need(name: &'static str, fits: fn(&Value) -> bool) -> Need {
-    Need { name, fits }
+    Need { name, with: "", fits }
+}
+
+const fn need_with(name: &'static str, with: &'static str, fits: fn(&Value) -> bool) -> Need {
+    Need { name, with, fits }
 }
 
 /// How the reply is read, where it brings no pictures.
@@ -58,7 +64,9 @@ fn needs(row: &BTreeMap<&'static str, String>, preset: Option<&str>) -> Vec<Need
         needs.push(need("edit", |sample| sample.get("call").is_some() && sample["edit"]["mask"] != true));
     }
     if can("mask") {
-        needs.push(need("edit", |sample| sample.get("call").is_some() && sample["edit"]["mask"] == true));
+        needs.push(need_with("edit", "with a mask", |sample| {
+            sample.get("call").is_some() && sample["edit"]["mask"] == true
+        }));
     }
     if row["n"] != "1" {
         needs.push(need("partial", is_short));
@@ -68,8 +76,13 @@ fn needs(row: &BTreeMap<&'static str, String>, preset: Option<&str>) -> Vec<Need
         needs.push(need("quota", |sample| failed(sample) == "quota"));
     }
     // A preset's `plain` has every wish: what it renames and what it drops.
-    if preset.is_none() {
-        needs.push(need("every_parameter", |sample| !asked(sample, "prompt").is_null()));
+    let wishes = if preset.is_some() { "plain" } else { "every_parameter" };
+    needs.push(need(wishes, |sample| !asked(sample, "prompt").is_null()));
+    if can("seed") {
+        needs.push(need_with(wishes, "with a seed", |sample| !asked(sample, "seed").is_null()));
+    }
+    if can("negative prompt") {
+        needs.push(need_with(wishes, "with a negative prompt", |sample| !asked(sample, "negative_prompt").is_null()));
     }
     needs
 }
@@ -104,10 +117,10 @@ fn every_kind_and_every_preset_has_the_least_samples_and_their_names_are_true() 
         let preset = subject.strip_prefix("preset: ");
         let kind = if preset.is_some() { "openai_compatible" } else { &subject };
         let samples = samples(kind, preset);
-        for Need { name, fits } in needs(&row, preset.and_then(easel::config::preset)) {
+        for Need { name, with, fits } in needs(&row, preset.and_then(easel::config::preset)) {
             let mut named = samples.iter().filter(|(file, _)| file.starts_with(name));
             if !named.any(|(_, sample)| fits(sample)) {
-                missing.push(format!("{subject}: no `{name}*` that is one"));
+                missing.push(format!("{subject}: no `{name}*` that is one {with}"));
             }
         }
         let told =
