@@ -244,8 +244,8 @@ async fn keeps_to_its_seed(asked: &Asked<'_>, wish: &Wish) -> bool {
 
 /// Whether unfinished pictures are shown; the finished one is always an event, the last.
 async fn streams_partials(asked: &Asked<'_>, wish: &Wish) -> bool {
-    // What is finished at once has nothing unfinished to show.
-    asked.world.set(asked.vendor, |vendor| vendor.latency = Duration::from_millis(300));
+    // What is finished at once has nothing unfinished to show. Long enough for a busy machine to show it.
+    asked.world.set(asked.vendor, |vendor| vendor.latency = Duration::from_millis(700));
     let (answer, _) = asked.met(wish, json!({"stream": true, "partial_images": 2}), &[]).await.unwrap();
     asked.world.set(asked.vendor, |vendor| vendor.latency = Duration::ZERO);
     let events = events(&answer.text());
