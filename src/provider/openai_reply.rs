@@ -28,6 +28,8 @@ const WORDS: &[(&str, Class)] = &[
     ("billing_not_active", Class::Quota),
     ("budget_exceeded", Class::Quota),
     ("insufficient_balance", Class::Quota),
+    // SiliconFlow's number for it, told with a 403.
+    ("30001", Class::Quota),
     ("invalid_api_key", Class::Auth),
     ("authentication_error", Class::Auth),
     ("unsupported_country_region_territory", Class::Auth),

@@ -13,6 +13,7 @@ mod entra; // tokens for Azure
 mod exchange; // a provider's own functions against a strict vendor
 mod fal; // a provider and its strict sandbox, the queue
 mod golden; // wire formats against golden samples, no network
+mod golden_minimum; // which of them there must be
 mod golden_words; // the same for words
 mod google; // Vertex AI's tokens
 mod h2;

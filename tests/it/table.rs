@@ -125,7 +125,7 @@ fn all_rows() -> BTreeMap<String, BTreeMap<&'static str, String>> {
 }
 
 /// The rows of those who draw.
-fn rows() -> BTreeMap<String, BTreeMap<&'static str, String>> {
+pub fn rows() -> BTreeMap<String, BTreeMap<&'static str, String>> {
     let mut rows = all_rows();
     rows.remove(WRITER);
     rows
@@ -204,8 +204,8 @@ async fn deeds(world: &World, provider: &Provider, model: &str, offer: &str) -> 
     let asked = Asked { world, offer, vendor };
     let wishes: [(Wish, &[&str]); 3] = [
         ((GENERATE, json!({})), &["generate"]),
-        ((EDIT, json!({"images": [picture(512, 255)]})), &["edit", "mask_missing"]),
-        ((EDIT, json!({"images": [picture(512, 255)], "mask": picture(512, 0)})), &["edit", "mask"]),
+        ((EDIT, json!({"images": [picture(1024, 255)]})), &["edit", "mask_missing"]),
+        ((EDIT, json!({"images": [picture(1024, 255)], "mask": picture(1024, 0)})), &["edit", "mask"]),
     ];
     let mut answers = Vec::new();
     for (wish, reasons) in &wishes {
@@ -255,8 +255,8 @@ async fn keeps_to_its_seed(asked: &Asked<'_>, wish: &Wish) -> bool {
 
 /// Whether unfinished pictures are shown; the finished one is always an event, the last.
 async fn streams_partials(asked: &Asked<'_>, wish: &Wish) -> bool {
-    // What is finished at once has nothing unfinished to show.
-    asked.world.set(asked.vendor, |vendor| vendor.latency = Duration::from_millis(300));
+    // What is finished at once has nothing unfinished to show. Long enough for a busy machine to show it.
+    asked.world.set(asked.vendor, |vendor| vendor.latency = Duration::from_millis(700));
     let (answer, _) = asked.met(wish, json!({"stream": true, "partial_images": 2}), &[]).await.unwrap();
     asked.world.set(asked.vendor, |vendor| vendor.latency = Duration::ZERO);
     let events = events(&answer.text());

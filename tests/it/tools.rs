@@ -40,7 +40,7 @@ const TYPES: &str = include_str!("openai_types.py");
 fn fourteen() -> Vec<(&'static str, Value)> {
     let streams = [
         (GENERATE, json!({"stream": true, "partial_images": 2, "n": 2})),
-        (EDIT, json!({"stream": true, "partial_images": 2, "images": [picture(512, 255)]})),
+        (EDIT, json!({"stream": true, "partial_images": 2, "images": [picture(1024, 255)]})),
     ];
     twelve().into_iter().chain(streams).collect()
 }
@@ -73,9 +73,9 @@ async fn answered(world: &World) -> String {
         for (path, mut body) in fourteen() {
             let of_provider = |line: &&Line| provider_of(line.offer) == provider && line.able(path, &body);
             let Some(line) = ALL.iter().find(of_provider) else { continue };
-            // What is finished at once has nothing unfinished to show.
-            let latency = Duration::from_millis(if body["stream"] == true { 300 } else { 0 });
-            world.set(line.vendor, |vendor| vendor.latency = latency);
+            // What is finished at once has nothing unfinished to show, and only these two show it.
+            let shows = body["stream"] == true && matches!(line.vendor, Name::OpenAi | Name::Azure);
+            world.set(line.vendor, |vendor| vendor.latency = Duration::from_secs(shows.into()));
             let case = format!("{} {path} {}", line.offer, body.to_string().chars().take(60).collect::<String>());
             body["model"] = json!(line.offer);
             body["prompt"] = json!("a red fox in the snow");
