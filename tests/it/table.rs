@@ -73,7 +73,7 @@ const TELLS: [(&str, &str); 9] = [
 const NAMES: [(&str, &[&str]); 6] = [
     ("Gemini", &["gemini"]),
     ("Imagen", &["imagen"]),
-    ("old Imagen", &["imagen-3.0-generate-001"]),
+    ("old Imagen", &["imagen-3"]),
     ("SDXL", &["sdxl", "stable-diffusion-xl"]),
     ("OpenAI", &["openai"]),
     ("GPT image models", &["gpt-image"]),
