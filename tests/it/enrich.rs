@@ -360,7 +360,7 @@ fn faulty() -> Settings {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_requests_with_faults_cost_what_both_invoices_say() {
+async fn five_hundred_requests_with_faults_cost_what_both_invoices_say() {
     let patient = "breaker: {failures: 1000, pause: 1ms}\n    api_key";
     let config = config(&["stability/core", "openai/gpt-image-2"], ", timeout: 20s", "").replace("api_key", patient);
     let world = World::with(&config, faulty()).await;
@@ -369,8 +369,8 @@ async fn two_hundred_requests_with_faults_cost_what_both_invoices_say() {
         let mut client = world.client().await;
         running.spawn(async move {
             let mut told = Vec::new();
-            for number in 0..20u32 {
-                let turn = worker * 20 + number;
+            for number in 0..50u32 {
+                let turn = worker * 50 + number;
                 let cached = if turn % 3 == 0 { ", cached" } else { "" };
                 let body = ask_with(&format!("picture {}{cached}", turn / 2), json!({"n": 1 + turn % 2}));
                 let answer = client.post(GENERATE, &body).await;
