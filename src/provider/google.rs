@@ -96,7 +96,10 @@ impl Provider for Google {
         let method = family(&job.model.name).method;
         let mut body = match method {
             Method::GenerateContent => content_body(job),
-            Method::Predict => predict_body(job),
+            Method::Predict => {
+                job.request.edit.as_ref().map_or(Ok(()), check_pictures)?;
+                predict_body(job)
+            }
         };
         for (field, value) in &job.model.options {
             merge(body.entry(field.as_str()).or_insert(Value::Null), value);
@@ -198,6 +201,14 @@ fn predict_body(job: &Job<'_>) -> Map<String, Value> {
     wire::put(&mut body, "parameters", Some(parameters));
     wire::put(&mut body, "labels", labels(job));
     body
+}
+
+/// Imagen reads PNG and JPEG files only. Another model may well read what was sent.
+fn check_pictures(edit: &Edit) -> Result<(), Failure> {
+    match edit.images.iter().any(|image| image.format == Format::Webp) {
+        true => Err(Failure::new(Class::AdapterBug, "this model changes PNG and JPEG pictures only")),
+        false => Ok(()),
+    }
 }
 
 /// The picture that is drawn into, and the mask that shows where: whatever is not black.
@@ -355,6 +366,15 @@ mod tests {
         let old = r#"{"prompt":"x","negative_prompt":"dogs","user":"Mr. Fox"}"#;
         let body = vertex("imagen-3.0-generate-001", old).body();
         assert_eq!((&body["parameters"]["negativePrompt"], body.get("labels")), (&json!("dogs"), None));
+    }
+
+    #[test]
+    fn a_file_that_imagen_does_not_read_is_not_sent_to_it() {
+        let mut desk = vertex("imagen-3.0-capability-001", r#"{"prompt":"x"}"#).editing(1, true);
+        for (format, sent) in [(Format::Png, true), (Format::Jpeg, true), (Format::Webp, false)] {
+            desk.request.edit.as_mut().unwrap().images[0].format = format;
+            assert_eq!(Google.ask(&desk.job()).is_ok(), sent, "{format:?}");
+        }
     }
 
     #[test]
