@@ -222,10 +222,9 @@ impl Attempt {
     /// Sends a call of the conversation. Unfinished pictures in its reply are shown at once.
     async fn send_watched(&self, call: &Call, deadline: Instant) -> Result<Reply, Failure> {
         let watch = |event: &str| {
-            let partial = self.provider.partial(event);
-            let shown = partial.is_some();
-            self.flight.update(|progress| progress.partials.extend(partial));
-            shown
+            let Some(partial) = self.provider.partial(event) else { return false };
+            self.flight.update(|progress| progress.partials.push(partial));
+            true
         };
         let watcher: Option<&Watcher<'_>> = if self.candidate.fitted.partials > 0 { Some(&watch) } else { None };
         self.exchange(call, deadline, Reach::Anywhere, watcher).await
