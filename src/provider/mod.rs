@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
-use crate::abilities::{Abilities, Edits, Fitted, Frame, Tier};
-use crate::config::plan::{AbilityOverrides, Account, EditOverride, Model};
+use crate::abilities::{Abilities, Fitted, Frame, Tier};
+use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
 use crate::image::{Encoded, Format, Size};
 use crate::request::{ImageRequest, Quality};
@@ -45,6 +45,7 @@ mod openai_reply;
 mod openai_stream;
 pub mod openrouter;
 mod openrouter_models;
+mod overrides;
 pub mod replicate;
 mod replicate_models;
 pub mod stability;
@@ -53,6 +54,7 @@ mod tiers;
 pub mod token;
 mod wire;
 
+pub use overrides::abilities;
 pub use wire::is_event_stream;
 
 /// Every wire format, by the `kind` the config uses.
@@ -114,55 +116,6 @@ pub trait Provider: Sync {
 
     /// What `reply` to the job's latest call means.
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step;
-}
-
-/// What a model can do, with the config's overrides applied.
-pub fn abilities(provider: &dyn Provider, account: &Account, model: &Model) -> Abilities {
-    let mut abilities = provider.abilities_of(account, model);
-    let AbilityOverrides {
-        max_n,
-        sizes,
-        formats,
-        prompt_chars,
-        seed,
-        negative_prompt,
-        qualities,
-        partials,
-        transparent,
-        compression,
-        style,
-        generate,
-        edit,
-    } = &model.abilities;
-    put_over(&mut abilities.max_n, max_n);
-    put_over(&mut abilities.sizes, sizes);
-    put_over(&mut abilities.formats, formats);
-    put_over(&mut abilities.prompt_chars, prompt_chars);
-    put_over(&mut abilities.seed, seed);
-    put_over(&mut abilities.negative_prompt, negative_prompt);
-    put_over(&mut abilities.qualities, qualities);
-    put_over(&mut abilities.partials, partials);
-    put_over(&mut abilities.transparent, transparent);
-    put_over(&mut abilities.compression, compression);
-    put_over(&mut abilities.style, style);
-    put_over(&mut abilities.generate, generate);
-    abilities.edit = match (abilities.edit, *edit) {
-        (edit, None) => edit,
-        (None, _) | (_, Some(EditOverride::Never)) => None,
-        (Some(own), Some(EditOverride::Within { images, mask, keeps_size })) => Some(Edits {
-            images: images.map_or(own.images, |images| images.min(own.images)),
-            mask: own.mask && mask != Some(false),
-            keeps_size: keeps_size.unwrap_or(own.keeps_size),
-            ..own
-        }),
-    };
-    abilities
-}
-
-fn put_over<T: Clone>(own: &mut T, stated: &Option<T>) {
-    if let Some(stated) = stated {
-        own.clone_from(stated);
-    }
 }
 
 /// One call's worth of work, already fitted to the model's abilities.
@@ -494,47 +447,5 @@ mod tests {
             }
         }
         assert!(by_kind("nobody").is_none());
-    }
-
-    #[test]
-    fn the_config_has_the_last_word_on_abilities() {
-        let mut desk = Desk::new("replicate", "owner/unknown", r#"{"prompt":"x"}"#);
-        desk.model.abilities.max_n = Some(4);
-        desk.model.abilities.negative_prompt = Some(true);
-        let provider = by_kind("replicate").unwrap();
-        let able = abilities(provider, &desk.account, &desk.model);
-        assert_eq!((able.max_n, able.negative_prompt, able.seed), (4, true, true));
-    }
-
-    #[test]
-    fn the_config_may_take_from_what_a_model_can_change_but_not_add_to_it() {
-        let edit = |kind: &str, model: &str, edit: EditOverride| {
-            let mut desk = Desk::new(kind, model, r#"{"prompt":"x"}"#);
-            desk.model.abilities.edit = Some(edit);
-            abilities(by_kind(kind).unwrap(), &desk.account, &desk.model).edit
-        };
-        let within = |images, mask, keeps_size| EditOverride::Within { images, mask, keeps_size };
-        let takes = |images, mask, keeps_size| Some(Edits { mask, keeps_size, ..Edits::up_to(images) });
-        assert_eq!(edit("openai", "gpt-image-2", EditOverride::Never), None);
-        assert_eq!(edit("openai", "gpt-image-2", within(None, None, None)), takes(16, true, false));
-        assert_eq!(edit("openai", "gpt-image-2", within(Some(2), Some(false), Some(true))), takes(2, false, true));
-        assert_eq!(edit("openai", "gpt-image-2", within(Some(99), Some(true), None)), takes(16, true, false));
-        assert_eq!(edit("openai", "dall-e-3", within(Some(1), None, None)), None);
-    }
-
-    #[test]
-    fn every_other_ability_is_as_the_config_states_it() {
-        let mut desk = Desk::new("openai_compatible", "m", r#"{"prompt":"x"}"#);
-        desk.model.abilities = AbilityOverrides {
-            qualities: Some(vec![Quality::Hd]),
-            transparent: Some(true),
-            compression: Some(false),
-            style: Some(false),
-            generate: Some(false),
-            ..AbilityOverrides::default()
-        };
-        let able = abilities(by_kind("openai_compatible").unwrap(), &desk.account, &desk.model);
-        assert_eq!(able.qualities, [Quality::Hd]);
-        assert_eq!((able.transparent, able.compression, able.style, able.generate), (true, false, false, false));
     }
 }
