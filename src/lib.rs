@@ -15,7 +15,7 @@
 //! 2  provider/         each image API as two pure functions
 //! 1  cache/ admission breaker ledger metrics routing signing
 //!                      decisions and records; the time comes in as an argument
-//! 0  error failure money secret pem image mask request canonical abilities pricing config/
+//! 0  error failure money calendar secret pem image mask request canonical abilities pricing config/
 //!                      words that everyone shares
 //! ```
 //!
@@ -67,6 +67,7 @@
 
 // Floor 0: words that everyone shares.
 pub mod abilities;
+pub mod calendar;
 pub mod canonical;
 pub mod config;
 pub mod error;

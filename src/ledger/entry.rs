@@ -1,0 +1,147 @@
+//! One attempt as it is recorded: what it was meant to do, and what became of it.
+//!
+//! An entry is opened before anything is sent and settled when the answer is in, so that what was under way when a
+//! process died is known of afterwards. Nothing here adds anything up or touches a disk.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::calendar::Moment;
+use crate::money::Usd;
+
+/// What a call is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Pictures.
+    Draw,
+    /// A prompt in other words.
+    Enrich,
+}
+
+impl Purpose {
+    /// The word in the ledger.
+    pub fn word(self) -> &'static str {
+        match self {
+            Purpose::Draw => "draw",
+            Purpose::Enrich => "enrich",
+        }
+    }
+}
+
+/// Where a settled amount comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// Counted by the vendor (tokens, seconds) and priced here.
+    Usage,
+    /// Told by the vendor in money, credits or units.
+    Reported,
+    /// The price table, by what was billed.
+    Table,
+    /// What was reckoned before the call; nothing better is known.
+    Estimate,
+    /// Nothing was charged.
+    Nothing,
+}
+
+impl Source {
+    /// Every source.
+    pub const ALL: [Source; 5] = [Source::Usage, Source::Reported, Source::Table, Source::Estimate, Source::Nothing];
+
+    /// The word in the ledger.
+    pub fn word(self) -> &'static str {
+        match self {
+            Source::Usage => "usage",
+            Source::Reported => "reported",
+            Source::Table => "table",
+            Source::Estimate => "estimate",
+            Source::Nothing => "nothing",
+        }
+    }
+}
+
+/// Whose an attempt is: every sum of money is taken over some of these.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Owner {
+    /// The tenant: the client's name, or `default`.
+    pub tenant: Arc<str>,
+    /// The route.
+    pub route: Arc<str>,
+    /// The provider.
+    pub provider: Arc<str>,
+    /// Its model.
+    pub model: Arc<str>,
+}
+
+/// An attempt before it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Counts up with every attempt, over restarts too.
+    pub id: i64,
+    /// When it was opened.
+    pub at: Moment,
+    /// The request's own id.
+    pub request: Arc<str>,
+    /// Whose it is.
+    pub owner: Owner,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Pictures asked for.
+    pub pictures: u32,
+    /// What it may cost at most, as far as that can be known before.
+    pub estimate: Usd,
+}
+
+/// A picture that was delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// Its id, as `x-easel-image-ids` tells it.
+    pub image: Arc<str>,
+    /// What it cost.
+    pub usd: Usd,
+}
+
+/// An attempt after its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// When it was settled; its money belongs to this moment's day and month.
+    pub at: Moment,
+    /// What it adds to the invoice.
+    pub usd: Usd,
+    /// What was taken from a commitment that is paid for anyhow.
+    pub prepaid: Usd,
+    /// The part of `usd` and `prepaid` that was charged for nothing that can be delivered.
+    pub lost: Usd,
+    /// What may have been charged besides; nobody knows.
+    pub uncertain: Usd,
+    /// Where the amounts come from.
+    pub source: Source,
+    /// Pictures charged.
+    pub billed: u32,
+    /// Pictures withheld for their content, charged or not.
+    pub refused: u32,
+    /// `ok`, or the failure's word.
+    pub outcome: &'static str,
+    /// From the first byte sent to the last picture fetched.
+    pub took: Duration,
+    /// The pictures, each accepted until somebody says otherwise.
+    pub pictures: Vec<Delivered>,
+}
+
+/// What somebody who saw a picture says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It is good.
+    Accepted,
+    /// It is not.
+    Rejected,
+}
+
+impl Verdict {
+    /// The word in requests, ledger and metric.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Accepted => "accepted",
+            Verdict::Rejected => "rejected",
+        }
+    }
+}
