@@ -29,6 +29,14 @@ pub enum Kind {
     Refused,
     /// Every able provider costs more than the caller or the route allows.
     PriceLimit,
+    /// The caller has no key that is known here.
+    Unauthorized,
+    /// The caller may not use what it asks for.
+    Forbidden,
+    /// A budget is used up.
+    OverBudget,
+    /// The caller asks for more in a minute than it may.
+    RateLimited,
     /// Every able provider is at its concurrency cap, or the server is.
     Busy,
     /// Every able provider is cooling down.
@@ -46,12 +54,13 @@ impl Kind {
     pub fn status(self) -> u16 {
         match self {
             Kind::InvalidRequest | Kind::Refused | Kind::PriceLimit => 400,
-            Kind::LinkRefused => 403,
+            Kind::Unauthorized => 401,
+            Kind::LinkRefused | Kind::Forbidden => 403,
             Kind::UnknownPath | Kind::ModelNotFound | Kind::FileNotFound => 404,
             Kind::WrongMethod => 405,
             Kind::TooLarge => 413,
             Kind::UnsupportedMedia => 415,
-            Kind::Busy => 429,
+            Kind::Busy | Kind::OverBudget | Kind::RateLimited => 429,
             Kind::Internal => 500,
             Kind::UpstreamFailed => 502,
             Kind::Unavailable => 503,
@@ -70,9 +79,12 @@ impl Kind {
             | Kind::ModelNotFound
             | Kind::FileNotFound
             | Kind::LinkRefused
+            | Kind::Unauthorized
+            | Kind::Forbidden
             | Kind::PriceLimit => "invalid_request_error",
             Kind::Refused => "image_generation_user_error",
-            Kind::Busy => "rate_limit_error",
+            Kind::Busy | Kind::RateLimited => "rate_limit_error",
+            Kind::OverBudget => "insufficient_quota",
             Kind::Unavailable | Kind::UpstreamFailed | Kind::DeadlineExceeded | Kind::Internal => "server_error",
         }
     }
@@ -90,6 +102,10 @@ impl Kind {
             Kind::LinkRefused => "link_refused",
             Kind::Refused => "moderation_blocked",
             Kind::PriceLimit => "price_limit",
+            Kind::Unauthorized => "invalid_api_key",
+            Kind::Forbidden => "route_not_allowed",
+            Kind::OverBudget => "insufficient_quota",
+            Kind::RateLimited => "client_rate_limit",
             Kind::Busy => "rate_limit_exceeded",
             Kind::Unavailable => "providers_unavailable",
             Kind::UpstreamFailed => "upstream_failed",
@@ -101,7 +117,12 @@ impl Kind {
     /// Whether the same request may succeed later. OpenAI's client reads this as `x-should-retry`.
     pub fn worth_retrying(self) -> bool {
         match self {
-            Kind::Busy | Kind::Unavailable | Kind::UpstreamFailed | Kind::DeadlineExceeded | Kind::Internal => true,
+            Kind::Busy
+            | Kind::RateLimited
+            | Kind::Unavailable
+            | Kind::UpstreamFailed
+            | Kind::DeadlineExceeded
+            | Kind::Internal => true,
             Kind::InvalidRequest
             | Kind::TooLarge
             | Kind::UnsupportedMedia
@@ -111,6 +132,9 @@ impl Kind {
             | Kind::FileNotFound
             | Kind::LinkRefused
             | Kind::Refused
+            | Kind::Unauthorized
+            | Kind::Forbidden
+            | Kind::OverBudget
             | Kind::PriceLimit => false,
         }
     }

@@ -30,11 +30,13 @@ pub enum Class {
     Malformed,
     /// The model is not there (any more).
     ModelGone,
+    /// The attempt could not be written down first, so it was not made.
+    Unrecorded,
 }
 
 impl Class {
     /// Every class, for metrics and tables.
-    pub const ALL: [Class; 11] = [
+    pub const ALL: [Class; 12] = [
         Class::CallerInvalid,
         Class::AdapterBug,
         Class::Policy,
@@ -46,6 +48,7 @@ impl Class {
         Class::TimeoutAmbiguous,
         Class::Malformed,
         Class::ModelGone,
+        Class::Unrecorded,
     ];
 
     /// The word for log and metric.
@@ -62,6 +65,7 @@ impl Class {
             Class::TimeoutAmbiguous => "timeout",
             Class::Malformed => "malformed",
             Class::ModelGone => "model_gone",
+            Class::Unrecorded => "ledger_unwritable",
         }
     }
 }

@@ -227,14 +227,14 @@ fn dollars(usd: Usd) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Account;
+    use crate::ledger::{Account, Total};
 
     #[test]
     fn the_scrape_shows_the_ledger_in_dollars() {
         let ledger = Arc::new(Ledger::default());
         let metrics = Metrics::new(&ledger).unwrap();
         let account = Account { provider: "p".into(), model: "m".into(), kind: Kind::Delivered };
-        ledger.paid(account, 1, "0.009".parse().unwrap());
+        ledger.recall(account, Total { pictures: 1, usd: "0.009".parse().unwrap() });
         let text = metrics.render().unwrap();
         let line = "easel_spend_usd_total{kind=\"delivered\",model=\"m\",provider=\"p\"} 0.009";
         assert!(text.lines().any(|got| got == line), "{text}");

@@ -15,10 +15,12 @@ use crate::image::Format;
 use crate::request::Quality as QualityWord;
 
 mod dialect;
+mod money;
 mod provider;
 mod route;
 
 pub(super) use dialect::{CostUnit, Dialect, EditAs, Poll, SizeFormat};
+pub(super) use money::{Billing, Budget, Budgets, Charged, Charges, Client, Keys, Per, Rate, VolumeTier};
 pub(super) use provider::{
     Abilities, Addons, AnySize, Breaker, Concurrency, Edit, EditBounds, Entra, EntraApplication, Model, Price,
     PriceRow, Provider, SizeRules, Sizes, TokenPrices, TokensPerMillion, Via,
@@ -67,6 +69,8 @@ written! {
     Quality = {"type": "string", "enum": (QualityWord::ALL.iter().map(|quality| quality.word()).collect::<Vec<_>>())};
     /// What is known of a vendor.
     Preset = {"type": "string", "enum": (presets::ALL.map(|(name, _)| name))};
+    /// A time zone by its IANA name.
+    ZoneName = {"type": "string", "examples": ["UTC", "Europe/Berlin"]};
     /// A file format.
     FileFormat = {"type": "string", "enum": (Format::ALL.map(Format::word))};
 }
@@ -79,6 +83,8 @@ pub(super) struct File {
     pub(super) server: Server,
     /// Memory for pictures.
     pub(super) cache: Cache,
+    /// Who may ask, each with a key of its own. Default: everybody, as one client named `default`.
+    pub(super) clients: Vec<Client>,
     /// Who can draw: one entry for each account at a vendor, under a name of your choice.
     pub(super) providers: BTreeMap<String, Provider>,
     /// Which request goes to whom. The first route that matches is taken.
@@ -109,6 +115,31 @@ pub(super) struct Server {
     pub(super) link_ttl: Option<Time>,
     /// Size and count limits.
     pub(super) limits: Limits,
+    /// A directory of Easel's own, where the ledger is kept. Default: nowhere; what was paid is forgotten at the end.
+    pub(super) state_dir: Option<String>,
+    /// How the ledger is kept.
+    pub(super) ledger: Ledger,
+}
+
+/// How the ledger is kept.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Ledger {
+    /// How long single attempts are kept; their sums are kept for ever. Default 400d.
+    pub(super) retention: Option<Time>,
+    /// What happens when it cannot be written: refuse (nothing new is paid for) or continue (and write it later).
+    /// Default refuse.
+    pub(super) on_error: Option<OnLedgerError>,
+}
+
+/// What happens when the ledger cannot be written.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OnLedgerError {
+    /// Nothing new is paid for.
+    Refuse,
+    /// Work goes on and is written down later.
+    Continue,
 }
 
 /// Certificate and key, PEM files.

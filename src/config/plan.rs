@@ -18,9 +18,13 @@ use crate::pricing::{Price, TokenPrice};
 use crate::request::Quality;
 use crate::secret::Secret;
 
+mod client;
 mod dialect;
+mod money;
 
+pub use client::{Client, Rate};
 pub use dialect::{AskAt, CostUnit, Dialect, EditAs, Poll, SizeFormat};
+pub use money::{Billing, Budget, Charged, Charges, Volume, VolumePrice};
 
 /// A whole config, ready to run.
 #[derive(Clone, Debug)]
@@ -29,6 +33,8 @@ pub struct Plan {
     pub server: Server,
     /// The cache's bounds.
     pub cache: Cache,
+    /// Who may ask; with nobody listed, everybody may, as tenant `default`.
+    pub clients: Vec<Arc<Client>>,
     /// Providers by name.
     pub providers: BTreeMap<String, Arc<Provider>>,
     /// Routes in the order they are tried.
@@ -58,6 +64,28 @@ pub struct Server {
     pub link_secret: Option<Secret>,
     /// How long a picture link is good.
     pub link_ttl: Duration,
+    /// Where the ledger is kept; `None` keeps it in memory.
+    pub state_dir: Option<PathBuf>,
+    /// How the ledger is kept.
+    pub ledger: LedgerRules,
+}
+
+/// How the ledger is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerRules {
+    /// How long single attempts are kept; their sums are kept for ever.
+    pub retention: Duration,
+    /// What happens when it cannot be written.
+    pub on_error: OnLedgerError,
+}
+
+/// What happens when the ledger cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLedgerError {
+    /// Nothing new is paid for.
+    Refuse,
+    /// Work goes on and is written down later.
+    Continue,
 }
 
 /// Certificate and key files, PEM.
@@ -112,6 +140,10 @@ pub struct Provider {
     pub concurrency: Concurrency,
     /// When to stop asking for a while.
     pub breaker: Breaker,
+    /// What is agreed about money.
+    pub billing: Billing,
+    /// What may be spent here.
+    pub budgets: Vec<Budget>,
     /// Hosts besides the kind's own from which result links may be downloaded.
     pub download_hosts: Vec<String>,
     /// Models by name.
@@ -197,6 +229,8 @@ pub struct Model {
     pub name: String,
     /// What its pictures cost.
     pub price: Price,
+    /// Prices by the pictures of this model in a month; sorted by `from`.
+    pub volume: Vec<Volume>,
     /// What the config says it can do, over the kind's own knowledge.
     pub abilities: AbilityOverrides,
     /// Sent with every call to this model, in the vendor's own words.
@@ -291,6 +325,8 @@ pub struct Route {
     pub max_usd_per_image: Option<Usd>,
     /// No request dearer than this.
     pub max_usd_per_request: Option<Usd>,
+    /// What may be spent here.
+    pub budgets: Vec<Budget>,
     /// How long a client waits.
     pub deadline: Duration,
     /// What it gets when that is over.

@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 
 use super::file;
 use super::suggest::nearest;
+use crate::calendar::Zone;
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::request::Quality;
@@ -192,6 +193,15 @@ impl Written for file::Quality {
 
     fn read(&self) -> Result<Quality, Wrong> {
         self.0.parse().map_err(|()| Wrong::new("is not a quality", None))
+    }
+}
+
+impl Written for file::ZoneName {
+    type Value = Zone;
+    const RULE: &'static str = "write a time zone's name, like UTC or Europe/Berlin";
+
+    fn read(&self) -> Result<Zone, Wrong> {
+        self.0.parse().map_err(|()| Wrong::new("is not a time zone", None))
     }
 }
 

@@ -14,12 +14,14 @@ use crate::cache::Kept;
 use crate::config::plan::Offer;
 use crate::failure::{Class, Failure};
 use crate::gateway::Shared;
+use crate::gateway::books::Opened;
 use crate::gateway::flight::Flight;
 use crate::gateway::transport::{Bounds, Reach, Trouble, Watcher};
+use crate::image::Picture;
 use crate::metrics::seconds;
 use crate::money::Usd;
 use crate::provider::token::TokenSource;
-use crate::provider::{Call, Drawn, Job, Provider, Reply, Reported, Step};
+use crate::provider::{Call, Drawn, Job, Provider, Reply, Reported, Step, Usage};
 use crate::request::ImageRequest;
 use crate::routing::Candidate;
 use crate::secret::Secret;
@@ -61,14 +63,28 @@ pub struct Attempt {
 pub struct Report {
     /// Deliverable pictures.
     pub pictures: Vec<Arc<Kept>>,
-    /// What the provider charges for the try.
+    /// What the try adds to the provider's invoice.
     pub cost: Usd,
+    /// What it costs, paid for in advance or not.
+    pub promised: Usd,
     /// What it may charge, as it noted or as estimated: for a call whose answer never came, or a job that was lost.
     pub uncertain: Usd,
     /// Pictures withheld for their content.
     pub refused: u8,
     /// What went wrong, if pictures are missing because of it.
     pub failure: Option<Failure>,
+}
+
+/// What an answer brought, before it is priced.
+#[derive(Default)]
+struct Gathered {
+    pictures: Vec<Picture>,
+    /// Pictures that came and are none.
+    broken: usize,
+    refused: u8,
+    refused_billed: u8,
+    usage: Usage,
+    failure: Option<Failure>,
 }
 
 /// A token and where it came from.
@@ -127,13 +143,23 @@ impl Polling {
 }
 
 impl Attempt {
-    /// Runs the try to its end and books its cost.
-    pub async fn run(self) -> Report {
-        let began = Instant::now();
-        let report = match self.converse(began + self.offer.provider.timeout).await {
-            Ok(drawn) => self.gather(drawn).await,
-            Err(loss) => self.lost(loss),
+    /// Runs the try to its end and books its cost. Nothing is sent before it is written down.
+    pub async fn run(self, opened: Opened) -> Report {
+        let hold = match opened.written().await {
+            Ok(hold) => hold,
+            Err((hold, _)) => {
+                self.shared.books.release(hold);
+                let failure = Failure::new(Class::Unrecorded, "the ledger cannot be written");
+                return Report { failure: Some(failure), ..Report::default() };
+            }
         };
+        let began = Instant::now();
+        let ended = match self.converse(began + self.offer.provider.timeout).await {
+            Ok(drawn) => Ok(self.gather(drawn).await),
+            Err(loss) => Err(loss),
+        };
+        self.count_verdicts(&ended);
+        let report = self.settle(hold, ended, began.elapsed()).await;
         let (provider, model) = (self.offer.provider.name.as_str(), self.offer.model.name.as_str());
         let metrics = &self.shared.metrics;
         let outcome = report.failure.as_ref().map_or("ok", |failure| failure.class.word());
@@ -257,8 +283,8 @@ impl Attempt {
         });
     }
 
-    /// Fetches, checks and names the pictures, and books what they cost.
-    async fn gather(&self, drawn: Drawn) -> Report {
+    /// Fetches and checks the pictures.
+    async fn gather(&self, drawn: Drawn) -> Gathered {
         let Drawn { images, refused, refused_billed, usage } = drawn;
         let fetched = join_all(images.into_iter().map(|found| self.fetch(found))).await;
         let found = fetched.len();
@@ -269,18 +295,14 @@ impl Attempt {
                 Err(why) => failure = Some(why),
             }
         }
-        let lost = found - pictures.len() + usize::from(refused_billed);
-        let (kept, cost) = self.settle(pictures, lost, &usage);
-        self.count("delivered", kept.len());
-        self.count("broken", found - kept.len());
-        self.count("refused", usize::from(refused));
-        if kept.is_empty() && failure.is_none() {
+        if pictures.is_empty() && failure.is_none() {
             failure = Some(match refused {
                 0 => Failure::new(Class::Malformed, "a reply without pictures"),
                 _ => Failure::new(Class::Policy, "every picture was withheld"),
             });
         }
-        Report { pictures: kept, cost, uncertain: Usd::ZERO, refused, failure }
+        let broken = found - pictures.len();
+        Gathered { pictures, broken, refused, refused_billed, usage, failure }
     }
 
     fn count(&self, verdict: &str, pictures: usize) {

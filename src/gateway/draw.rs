@@ -20,17 +20,19 @@ use crate::canonical::Canonical;
 use crate::config::plan::Offer;
 use crate::error::{Error, Kind};
 use crate::failure::{Class, Failure};
-use crate::gateway::Shared;
 use crate::gateway::aloft::Aloft;
 use crate::gateway::attempt::{Attempt, Report};
+use crate::gateway::books::Opened;
 use crate::gateway::explain::Obstacles;
 use crate::gateway::flight::Flight;
 use crate::gateway::live::Live;
 use crate::gateway::together::Together;
+use crate::gateway::{Caller, Shared, books};
 use crate::money::Usd;
 use crate::request::ImageRequest;
-use crate::routing::{self, Candidate, Matched, Skip, Standing};
+use crate::routing::{Candidate, Caps, Matched, Skip, Standing};
 
+mod buy;
 mod landing;
 
 /// What is to be drawn, and for whom.
@@ -41,13 +43,19 @@ pub struct Order {
     pub live: Arc<Live>,
     /// The route and the pinned offer.
     pub matched: Matched,
+    /// The request's own id.
+    pub request_id: Arc<str>,
+    /// Who asks.
+    pub caller: Caller,
+    /// What the request may cost.
+    pub caps: Caps,
     /// The request, route defaults filled in.
     pub request: Arc<ImageRequest>,
     /// Where finished pictures are kept; `None` keeps nothing.
     pub keep: Option<Canonical>,
     /// The prompt, where it is not the caller's own any more.
     pub revised_prompt: Option<Arc<str>>,
-    /// What was paid for it, or may have been.
+    /// What was paid for it, in advance or not, or may have been.
     pub spent: Usd,
     /// Pictures that are there already; the rest is to be bought.
     pub have: u8,
@@ -60,6 +68,16 @@ struct Landed {
     call: u32,
     report: Report,
     pass: Pass,
+}
+
+/// A candidate that may be called now, with all that it takes.
+struct Chosen {
+    candidate: usize,
+    slot: Slot,
+    pass: Pass,
+    opened: Opened,
+    /// Which of the wanted pictures it will draw.
+    places: Vec<u8>,
 }
 
 /// How a candidate did for this request.
@@ -93,8 +111,7 @@ struct Drawing {
 /// waits for any more end in a task of their own.
 pub async fn draw(order: Order, flight: Arc<Flight>) {
     let route = order.matched.route.clone();
-    let abilities = order.live.abilities(order.matched.index);
-    let (candidates, refused) = routing::appraise(&route, abilities, &order.request, order.matched.pinned.as_deref());
+    let (candidates, refused) = order.appraise();
     let mut drawing = Drawing {
         open: (order.have..order.request.n).collect(),
         promised: order.spent,
@@ -182,11 +199,11 @@ impl Drawing {
     /// Starts as many calls as are wanted and possible now.
     fn launch(&mut self) {
         while !self.open.is_empty() && self.may_start() {
-            let Some((candidate, slot, pass)) = self.choose() else {
+            let Some(chosen) = self.choose() else {
                 self.queue_up();
                 return;
             };
-            self.start(candidate, slot, pass);
+            self.start(chosen);
         }
         self.waiting.clear();
     }
@@ -199,7 +216,7 @@ impl Drawing {
     }
 
     /// The first candidate that may be called now; why the others may not is noted.
-    fn choose(&mut self) -> Option<(usize, Slot, Pass)> {
+    fn choose(&mut self) -> Option<Chosen> {
         let mut order: Vec<usize> = (0..self.candidates.len()).collect();
         order.sort_by_key(|candidate| self.tried[*candidate].failures);
         for candidate in order {
@@ -208,9 +225,9 @@ impl Drawing {
                 Some(skip) => skip,
                 None => match self.order.shared.lane(&offer.provider).try_slot() {
                     None => Skip::AtCapacity,
-                    Some(slot) => match self.order.shared.breakers.pass(&offer.provider.name, &offer.name, now()) {
-                        Ok(pass) => return Some((candidate, slot, pass)),
-                        Err(cooling) => Skip::CoolingDown(cooling.pause),
+                    Some(slot) => match self.buy(candidate, &offer, slot) {
+                        Ok(chosen) => return Some(chosen),
+                        Err(skip) => skip,
                     },
                 },
             };
@@ -229,7 +246,10 @@ impl Drawing {
             return Some(skip);
         }
         let wanted = u8::try_from(self.open.len()).unwrap_or(u8::MAX);
-        routing::affordable(&self.order.matched.route, self.candidates[candidate].usd, wanted, self.promised).err()
+        if !self.order.shared.books.may_pay() {
+            return Some(Skip::LedgerUnwritable);
+        }
+        self.order.caps.affordable(self.candidates[candidate].usd, wanted, self.promised).err()
     }
 
     fn is_out(&self, candidate: usize) -> bool {
@@ -268,16 +288,22 @@ impl Drawing {
         if self.open.is_empty() || !self.may_start() || self.against(candidate, &offer).is_some() {
             return;
         }
-        if let Ok(pass) = self.order.shared.breakers.pass(&offer.provider.name, &offer.name, now()) {
-            self.start(candidate, slot, pass);
+        match self.buy(candidate, &offer, slot) {
+            Ok(chosen) => self.start(chosen),
+            Err(skip) => self.note_skip(self.candidates[candidate].offer, skip),
         }
     }
 
-    fn start(&mut self, candidate: usize, slot: Slot, pass: Pass) {
+    fn start(&mut self, bought: Chosen) {
+        let Chosen { candidate, slot, pass, opened, places } = bought;
         let chosen = self.candidates[candidate].clone();
-        let Some(offer) = self.offer(candidate).cloned() else { return };
-        let Some(provider) = self.order.live.provider(self.order.matched.index, chosen.offer) else { return };
-        let places: Vec<u8> = self.open.iter().copied().take(usize::from(chosen.max_n)).collect();
+        let index = self.order.matched.index;
+        let (offer, provider) = (self.offer(candidate).cloned(), self.order.live.provider(index, chosen.offer));
+        let (Some(offer), Some(provider)) = (offer, provider) else {
+            // Whatever was chosen exists; if it did not, nothing is sent and nothing stays promised.
+            self.order.shared.books.release(opened.unsent());
+            return;
+        };
         self.open.retain(|place| !places.contains(place));
         let n = u8::try_from(places.len()).unwrap_or(u8::MAX);
         self.promised = self.promised.saturating_add(chosen.usd.checked_mul(u32::from(n)).unwrap_or(Usd::ZERO));
@@ -299,7 +325,7 @@ impl Drawing {
         };
         let call = self.aloft.begin(candidate, places, Instant::now(), self.order.deadline);
         self.running.push(async move {
-            let ended = AssertUnwindSafe(attempt.run()).catch_unwind().await;
+            let ended = AssertUnwindSafe(attempt.run(opened)).catch_unwind().await;
             drop(slot);
             let report = ended.unwrap_or_else(|_| {
                 let failure = Failure::new(Class::AdapterBug, "the attempt panicked");
@@ -365,7 +391,7 @@ impl Drawing {
         }
         let skips: Vec<Skip> = self.skips.iter().copied().flatten().collect();
         let late = Instant::now() >= self.order.deadline;
-        let error = self.obstacles.explain(&skips, &self.order.matched.route.name, late, now());
+        let error = self.obstacles.explain(&skips, &self.order.matched.route.name, late, now(), books::now());
         if error.kind == Kind::Internal {
             log::error!("a drawing ended without a reason");
         }

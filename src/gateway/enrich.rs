@@ -14,7 +14,6 @@ use crate::gateway::flight::Flight;
 use crate::money::Usd;
 use crate::provider::anthropic::Unwritten;
 use crate::request::ImageRequest;
-use crate::routing;
 
 mod rewriting;
 
@@ -24,7 +23,7 @@ use rewriting::{Rewriting, Rewritten};
 #[derive(Clone, Debug)]
 pub struct Author {
     /// Nothing is shared between tenants, rewritten prompts included.
-    pub tenant: String,
+    pub tenant: Arc<str>,
     /// Whether what is written for this caller may be kept, and taken from what was kept.
     pub remember: bool,
 }
@@ -48,6 +47,10 @@ pub enum Enriched {
     AtCapacity,
     /// With what it may cost, an offer would be over the request's threshold.
     OverPrice,
+    /// A budget would be passed.
+    OverBudget,
+    /// The ledger cannot be written.
+    LedgerUnwritable,
 }
 
 impl Enriched {
@@ -65,6 +68,8 @@ impl Enriched {
             Enriched::Paused(pause) => pause.word(),
             Enriched::AtCapacity => "at_capacity",
             Enriched::OverPrice => "over_price",
+            Enriched::OverBudget => "over_budget",
+            Enriched::LedgerUnwritable => "ledger_unwritable",
         }
     }
 }
@@ -81,14 +86,14 @@ pub async fn prepare(order: Order, author: &Author, flight: &Flight) -> Order {
     let Some(enrich) = &route.prompt.enrich else { return order };
     let Some(leeway) = Leeway::of(&order) else { return order };
     let rewriting = Rewriting { order: &order, enrich, author, caller: &caller, leeway };
-    let Rewritten { enriched, words, cost, uncertain } = rewriting.run().await;
+    let Rewritten { enriched, words, cost, promised } = rewriting.run().await;
     let word = enriched.word();
     order.shared.metrics.enrichments.with_label_values(&[route.name.as_str(), word]).inc();
     flight.update(|progress| {
         progress.cost = progress.cost.saturating_add(cost);
         progress.enriched = Some((enrich.name.clone(), word));
     });
-    order.spent = order.spent.saturating_add(cost).saturating_add(uncertain);
+    order.spent = order.spent.saturating_add(promised);
     match words {
         Some(words) => worded(order, &caller, dressed(&route.prompt, &words)),
         None => order,
@@ -123,9 +128,9 @@ struct Leeway {
 impl Leeway {
     /// `None` when nobody could draw the order now, whatever its words.
     fn of(order: &Order) -> Option<Leeway> {
-        let Order { shared, live, matched, request, have, .. } = order;
+        let Order { shared, live, matched, request, have, caps, .. } = order;
         let (route, abilities) = (&matched.route, live.abilities(matched.index));
-        let (able, _) = routing::appraise(route, abilities, request, matched.pinned.as_deref());
+        let (able, _) = order.appraise();
         let now = tokio::time::Instant::now().into_std();
         let is_paused = |offer: &Offer| shared.breakers.cooling(&offer.provider.name, &offer.name, now).is_some();
         let mut offers = able.iter().filter_map(|candidate| route.offers.get(candidate.offer));
@@ -133,7 +138,7 @@ impl Leeway {
             return None;
         }
         let chars = able.iter().filter_map(|candidate| abilities.get(candidate.offer)).map(|able| able.prompt_chars);
-        let usd = routing::spare(route, &able, request.n.saturating_sub(*have));
+        let usd = caps.spare(&able, request.n.saturating_sub(*have));
         Some(Leeway { chars: chars.min()?, usd })
     }
 }

@@ -6,9 +6,13 @@
 use std::time::{Duration, Instant};
 
 use crate::abilities::Unable;
+use crate::calendar::{Moment, Per};
 use crate::error::{Error, Kind};
 use crate::failure::{Class, Failure};
-use crate::routing::Skip;
+use crate::ledger::Short;
+use crate::ledger::counter::Scope;
+use crate::money::Usd;
+use crate::routing::{Cap, Skip, Whose};
 
 /// What stood in a drawing's way.
 #[derive(Debug, Default)]
@@ -21,6 +25,8 @@ pub struct Obstacles {
     pub waited_in_vain: bool,
     /// When the first paused offer may be asked again.
     pub cool_at: Option<Instant>,
+    /// The budget that stood in the way of the least.
+    pub short: Option<Short>,
 }
 
 impl Obstacles {
@@ -29,8 +35,15 @@ impl Obstacles {
         self.cool_at = Some(self.cool_at.map_or(until, |known| known.min(until)));
     }
 
-    /// The error for the caller. `late`: the route's deadline has passed.
-    pub fn explain(&self, skips: &[Skip], route: &str, late: bool, now: Instant) -> Error {
+    /// Remembers a budget that would have been passed; of several the one that the cheapest attempt missed.
+    pub fn note_short(&mut self, short: Short) {
+        if self.short.as_ref().is_none_or(|known| short.wanted < known.wanted) {
+            self.short = Some(short);
+        }
+    }
+
+    /// The error for the caller. `late`: the route's deadline has passed. `today` is `now` on the wall.
+    pub fn explain(&self, skips: &[Skip], route: &str, late: bool, now: Instant, today: Moment) -> Error {
         let come_back = self.cool_at.map(|at| at.saturating_duration_since(now).max(Duration::from_secs(1)));
         if self.refused {
             return refused(None);
@@ -41,6 +54,9 @@ impl Obstacles {
         if late {
             return deadline();
         }
+        if skips.contains(&Skip::LedgerUnwritable) {
+            return unrecorded();
+        }
         if self.waited_in_vain || skips.contains(&Skip::AtCapacity) {
             return Error::new(Kind::Busy, "Every provider that could draw this is at its limit of concurrent calls.")
                 .with_retry_after(Duration::from_secs(1));
@@ -49,7 +65,43 @@ impl Obstacles {
             return Error::new(Kind::Unavailable, "Every provider that could draw this is paused after failures.")
                 .with_retry_after(after);
         }
-        no_offer(skips, route)
+        match (&self.short, skips.contains(&Skip::OverBudget)) {
+            (Some(short), true) => over_budget(short, today),
+            _ => no_offer(skips, route),
+        }
+    }
+}
+
+/// What is paid for must be written down, and that cannot be done now.
+fn unrecorded() -> Error {
+    let message = "This server cannot write its ledger, and pays for nothing that is not written down. Try again.";
+    Error::new(Kind::Unavailable, message).with_code("ledger_unwritable").with_retry_after(Duration::from_secs(5))
+}
+
+/// Which budget, how much is left, when it begins again. Names of providers and routes are no secrets; of other
+/// clients nothing is said.
+fn over_budget(short: &Short, today: Moment) -> Error {
+    let Short { scope, per, limit, left, wanted, resets } = short;
+    let whose = match scope {
+        Scope::Client(name) => format!("of client '{name}'"),
+        Scope::Route(name) => format!("of route '{name}'"),
+        Scope::Provider(name) | Scope::Model(name, _) => format!("of provider '{name}'"),
+    };
+    let again = match resets {
+        Some(at) => format!(" It begins again at {at}."),
+        None => " It does not begin again by itself.".to_owned(),
+    };
+    let span = match per {
+        Per::Day => "a day",
+        Per::Month => "a month",
+        Per::Total => "in all",
+    };
+    let message =
+        format!("The budget {whose} ({limit} USD {span}) has {left} USD left, and this may cost {wanted} USD.{again}");
+    let error = Error::new(Kind::OverBudget, message).with_code("budget_exceeded");
+    match resets {
+        Some(at) => error.with_retry_after(at.since(today)),
+        None => error,
     }
 }
 
@@ -86,6 +138,7 @@ fn failed(failure: &Failure, late: bool, come_back: Option<Duration>) -> Error {
             Error::new(Kind::Busy, "Every provider that could draw this is out of quota or rate limited.")
         }
         Class::TimeoutAmbiguous if late => deadline(),
+        Class::Unrecorded => return unrecorded(),
         _ => Error::new(Kind::UpstreamFailed, "No provider could draw this: every one that was asked failed."),
     };
     let after = failure.retry_after.or(come_back).filter(|_| error.kind != Kind::DeadlineExceeded);
@@ -99,16 +152,11 @@ fn failed(failure: &Failure, late: bool, come_back: Option<Duration>) -> Error {
 /// Nobody was asked, because nobody may be.
 fn no_offer(skips: &[Skip], route: &str) -> Error {
     let cheapest = skips.iter().filter_map(|skip| match skip {
-        Skip::OverPrice { usd, limit } => Some((*usd, *limit)),
+        Skip::OverPrice { usd, cap } => Some((*usd, *cap)),
         _ => None,
     });
-    if let Some((usd, limit)) = cheapest.min() {
-        return Error::new(
-            Kind::PriceLimit,
-            format!(
-                "The cheapest able provider would cost {usd} USD, over the limit of {limit} USD of route '{route}'."
-            ),
-        );
+    if let Some((usd, cap)) = cheapest.min() {
+        return over_price(usd, cap, route);
     }
     let unable = skips.iter().filter_map(|skip| match skip {
         Skip::Unable(unable) => Some(*unable),
@@ -119,6 +167,18 @@ fn no_offer(skips: &[Skip], route: &str) -> Error {
     }
     Error::invalid("size", format!("No provider of route '{route}' has a price for this size and quality."))
         .with_code("unsupported_value")
+}
+
+fn over_price(usd: Usd, cap: Cap, route: &str) -> Error {
+    let whose = match cap.whose {
+        Whose::Caller => "this request ('x-easel-max-usd')".to_owned(),
+        Whose::Client => "this client".to_owned(),
+        Whose::Route | Whose::Offer => format!("route '{route}'"),
+    };
+    let limit = cap.usd;
+    let message = format!("The cheapest able provider would cost {usd} USD, over the limit of {limit} USD of {whose}.");
+    let error = Error::new(Kind::PriceLimit, message);
+    if cap.whose == Whose::Caller { error.with_param("x-easel-max-usd") } else { error }
 }
 
 /// Of several offers that cannot, the one that comes nearest says what to change.

@@ -24,6 +24,8 @@ pub struct FlightKey {
     pub canonical: Box<[u8]>,
     /// Pictures wanted.
     pub n: u8,
+    /// What the leader is willing to pay.
+    pub max_usd: Option<Usd>,
 }
 
 /// What a flight has to show so far.
@@ -172,7 +174,7 @@ mod tests {
     use super::*;
 
     fn key(n: u8) -> FlightKey {
-        FlightKey { version: 1, canonical: b"fox".as_slice().into(), n }
+        FlightKey { version: 1, canonical: b"fox".as_slice().into(), n, max_usd: None }
     }
 
     #[tokio::test]

@@ -17,9 +17,9 @@ use crate::cache::exact::Exact;
 use crate::cache::links::Links;
 use crate::cache::words::Words;
 use crate::canonical::Canonical;
-use crate::config::plan::{Plan, Provider, Route};
+use crate::config::plan::{Budget, Client, Plan, Provider, Route};
 use crate::error::{Error, Kind};
-use crate::gateway::enrich::Author;
+use crate::gateway::books::Books;
 use crate::gateway::flight::Flights;
 use crate::gateway::live::{Live, NotReady};
 use crate::gateway::outcome::Outcome;
@@ -29,6 +29,7 @@ use crate::gateway::viewer::Stage;
 use crate::gateway::visit::Visit;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::money::Usd;
 use crate::request::ImageRequest;
 use crate::routing;
 use crate::secret::Secret;
@@ -36,6 +37,7 @@ use crate::secret::Secret;
 mod address;
 mod aloft;
 pub mod attempt;
+pub mod books;
 pub mod draw;
 pub mod enrich;
 pub mod explain;
@@ -50,6 +52,9 @@ pub mod transport;
 pub mod viewer;
 mod visit;
 
+/// The tenant where the config lists no clients.
+const ANYBODY: &str = "default";
+
 /// Everything that outlives a config.
 pub struct Shared {
     /// Pictures kept for reuse.
@@ -62,8 +67,10 @@ pub struct Shared {
     pub flights: Arc<Flights>,
     /// Circuit breakers by name.
     pub breakers: Arc<Breakers>,
-    /// What was paid.
+    /// What was paid, and may still be.
     pub ledger: Arc<Ledger>,
+    /// The same and its record.
+    pub books: Books,
     /// What Prometheus scrapes.
     pub metrics: Metrics,
     /// The HTTP client.
@@ -100,16 +107,54 @@ pub enum CacheWish {
     Skip,
 }
 
+/// Who asks.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Whose a request is; nothing is shared between tenants.
+    pub tenant: Arc<str>,
+    /// What the config says of it; `None` where it lists no clients.
+    pub client: Option<Arc<Client>>,
+}
+
+impl Caller {
+    /// The one tenant there is where the config lists no clients.
+    pub fn anybody() -> Caller {
+        Caller { tenant: ANYBODY.into(), client: None }
+    }
+
+    /// A client of the config.
+    pub fn client(client: Arc<Client>) -> Caller {
+        Caller { tenant: client.name.as_str().into(), client: Some(client) }
+    }
+
+    /// What may be spent for it.
+    pub fn budgets(&self) -> &[Budget] {
+        self.client.as_ref().map_or(&[], |client| &client.budgets)
+    }
+}
+
 /// A request as the server hands it over.
 pub struct Ask {
     /// What is wanted.
     pub request: ImageRequest,
-    /// Whose it is; nothing is shared between tenants.
-    pub tenant: String,
+    /// The request's own id, as logs, answers and the ledger name it.
+    pub id: Arc<str>,
+    /// Who asks.
+    pub caller: Caller,
+    /// What the caller is willing to pay for it at most.
+    pub max_usd: Option<Usd>,
     /// What the caller wishes of the cache.
     pub cache: CacheWish,
     /// Where it is watched from, if it is.
     pub stage: Option<Stage>,
+}
+
+impl Ask {
+    /// A request of anybody's that uses the cache and has no limit of its own.
+    pub fn new(request: ImageRequest) -> Ask {
+        let id = format!("{:016x}", fastrand::u64(..)).into();
+        Ask { request, id, caller: Caller::anybody(), max_usd: None, cache: CacheWish::Use, stage: None }
+    }
 }
 
 /// Why a gateway cannot start.
@@ -152,6 +197,7 @@ impl Gateway {
             flights: Arc::default(),
             breakers: Breakers::new(),
             metrics: Metrics::new(&ledger)?,
+            books: Books::new(ledger.clone()),
             ledger,
             transport: Transport::default(),
             tokens: Tokens::default(),
@@ -161,6 +207,7 @@ impl Gateway {
         };
         let link_secret = Secret::new(hex);
         let live = Live::new(1, plan, &link_secret)?;
+        shared.books.follow(&live.plan);
         let gateway = Gateway {
             live: ArcSwap::from_pointee(live),
             changing: Mutex::default(),
@@ -182,6 +229,7 @@ impl Gateway {
         let before = self.live();
         let version = before.version + 1;
         let live = Live::new(version, plan, &self.link_secret)?;
+        self.shared.books.follow(&live.plan);
         self.shared.exact.resize(live.plan.cache.memory);
         self.shared.links.resize(live.plan.cache.links, std::time::Instant::now());
         self.shared.words.resize(live.plan.cache.prompts);
@@ -209,7 +257,7 @@ impl Gateway {
 
     /// The life of a request. `header` looks up a request header by its lower-case name.
     pub async fn serve<'a>(&self, live: &Arc<Live>, ask: Ask, header: impl Fn(&str) -> Option<&'a str>) -> Outcome {
-        let Ask { mut request, tenant, cache, stage } = ask;
+        let Ask { mut request, id, caller, max_usd, cache, stage } = ask;
         let Some(matched) = routing::find(&live.plan.routes, request.model.as_deref(), header) else {
             return Outcome::failed(live.version, unknown_model(live, request.model.as_deref()));
         };
@@ -217,7 +265,7 @@ impl Gateway {
         fill_in(&mut request, &route);
         let pinned = matched.pinned.as_deref();
         let (words, seed) = (route.prompt.meaning(), self.shared.hash_seed);
-        let canonical = Canonical::worded(&tenant, &route.name, pinned, &request, &words, seed);
+        let canonical = Canonical::worded(&caller.tenant, &route.name, pinned, &request, &words, seed);
         let visit = Visit {
             shared: &self.shared,
             live,
@@ -225,7 +273,10 @@ impl Gateway {
             request: Arc::new(request),
             canonical,
             wish: if route.cache.is_none() { CacheWish::Skip } else { cache },
-            author: Author { tenant, remember: cache != CacheWish::Skip },
+            remember: cache != CacheWish::Skip,
+            id,
+            max_usd,
+            caller,
             stage,
             deadline: Instant::now() + route.deadline,
         };

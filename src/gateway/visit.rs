@@ -18,10 +18,10 @@ use crate::gateway::live::Live;
 use crate::gateway::outcome::{CacheUse, Outcome};
 use crate::gateway::outlive::Outlive;
 use crate::gateway::viewer::Stage;
-use crate::gateway::{CacheWish, Shared, explain};
+use crate::gateway::{CacheWish, Caller, Shared, explain};
 use crate::money::Usd;
 use crate::request::ImageRequest;
-use crate::routing::Matched;
+use crate::routing::{Caps, Matched};
 
 /// One request on its way.
 pub struct Visit<'a> {
@@ -37,8 +37,14 @@ pub struct Visit<'a> {
     pub canonical: Canonical,
     /// What caller and route wish of the cache.
     pub wish: CacheWish,
-    /// Whose words its prompt is.
-    pub author: Author,
+    /// Its own id.
+    pub id: Arc<str>,
+    /// Who asks.
+    pub caller: Caller,
+    /// What the caller is willing to pay for it at most.
+    pub max_usd: Option<Usd>,
+    /// Whether what is written for this caller may be kept, and taken from what was kept.
+    pub remember: bool,
     /// Where it is watched from, if it is.
     pub stage: Option<Stage>,
     /// When the client stops waiting.
@@ -97,8 +103,11 @@ impl Visit<'_> {
 
     /// Joins an identical request in flight, unless the caller wants pictures of its own.
     fn board(&self) -> Seat {
-        let key =
-            || FlightKey { version: self.live.version, canonical: self.canonical.bytes().into(), n: self.request.n };
+        let key = || {
+            // One who pays less may be told no where another is served.
+            let (canonical, max_usd) = (self.canonical.bytes().into(), self.max_usd);
+            FlightKey { version: self.live.version, canonical, n: self.request.n, max_usd }
+        };
         match self.wish {
             CacheWish::Use => self.shared.flights.join(key()),
             CacheWish::Fresh | CacheWish::Skip => Seat::Lead(Flights::alone()),
@@ -129,6 +138,9 @@ impl Visit<'_> {
             shared: self.shared.clone(),
             live: self.live.clone(),
             matched: self.matched.clone(),
+            request_id: self.id.clone(),
+            caller: self.caller.clone(),
+            caps: Caps::of(&self.matched.route, self.caller.client.as_deref(), self.max_usd),
             request: self.request.clone(),
             keep: (self.wish != CacheWish::Skip).then(|| self.canonical.clone()),
             revised_prompt: None,
@@ -138,7 +150,7 @@ impl Visit<'_> {
         };
         let flight: Arc<Flight> = lead.flight().clone();
         flight.update(|progress| progress.pictures = have);
-        let author = self.author.clone();
+        let author = Author { tenant: self.caller.tenant.clone(), remember: self.remember };
         let drawing = async move {
             let order = enrich::prepare(order, &author, &flight).await;
             draw::draw(order, flight).await;

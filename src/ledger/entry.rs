@@ -16,6 +16,8 @@ pub enum Purpose {
     Draw,
     /// A prompt in other words.
     Enrich,
+    /// Nothing: it is the fee for capacity that is held ready.
+    Reserve,
 }
 
 impl Purpose {
@@ -24,6 +26,7 @@ impl Purpose {
         match self {
             Purpose::Draw => "draw",
             Purpose::Enrich => "enrich",
+            Purpose::Reserve => "reserve",
         }
     }
 }
@@ -142,6 +145,25 @@ impl Verdict {
         match self {
             Verdict::Accepted => "accepted",
             Verdict::Rejected => "rejected",
+        }
+    }
+}
+
+impl Settlement {
+    /// Nothing was charged.
+    pub fn nothing(at: Moment) -> Settlement {
+        Settlement {
+            at,
+            usd: Usd::ZERO,
+            prepaid: Usd::ZERO,
+            lost: Usd::ZERO,
+            uncertain: Usd::ZERO,
+            source: Source::Nothing,
+            billed: 0,
+            refused: 0,
+            outcome: "ok",
+            took: Duration::ZERO,
+            pictures: Vec::new(),
         }
     }
 }

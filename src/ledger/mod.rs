@@ -1,14 +1,27 @@
-//! What was paid, to whom, and for what: exact totals in memory.
+//! What was paid, to whom, and for what; and what may still be promised.
 //!
-//! Every settled amount is added once, when it is known; nothing is estimated here and nothing is rounded. The totals
-//! live as long as the process and survive reloads.
+//! An attempt is opened by [`Ledger::reserve`], which promises its price against every budget it counts in or says
+//! which of them it would pass, and is closed by its [`Hold`]. In between the promise stands, so no number of attempts
+//! side by side can pass a limit. Amounts are exact; nothing is estimated here and nothing is rounded but a price.
+//! Writing entries down is somebody else's work, in the order in which they are told here.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::calendar::{Moment, Per};
+use crate::config::plan::{Budget, Model, Provider};
+use crate::ledger::counter::{Counters, Key, Scope, Sum};
+use crate::ledger::entry::{Entry, Owner, Purpose, Settlement};
 use crate::money::Usd;
 
+pub mod counter;
 pub mod entry;
+mod hold;
+mod keys;
+mod volume;
+
+pub use hold::{Amount, Charge, Hold, Settled};
+pub use keys::keys;
 
 /// What an amount bought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +32,10 @@ pub enum Kind {
     Lost,
     /// Prompts rewritten before they were drawn, those that came to nothing included. No pictures.
     Enrichment,
+    /// Fees for capacity held ready. No pictures.
+    Reserved,
+    /// What was taken from a commitment instead of being charged. Not part of what was spent.
+    Prepaid,
     /// Calls that were sent and never answered, and jobs that were taken on and lost: nobody knows whether they were
     /// carried out and charged. Not part of what was spent.
     Uncertain,
@@ -31,8 +48,15 @@ impl Kind {
             Kind::Delivered => "delivered",
             Kind::Lost => "lost",
             Kind::Enrichment => "enrichment",
+            Kind::Reserved => "reserved",
+            Kind::Prepaid => "prepaid",
             Kind::Uncertain => "uncertain",
         }
+    }
+
+    /// Whether it stands on an invoice.
+    pub fn is_invoiced(self) -> bool {
+        !matches!(self, Kind::Prepaid | Kind::Uncertain)
     }
 }
 
@@ -56,7 +80,52 @@ pub struct Total {
     pub usd: Usd,
 }
 
-/// All totals.
+/// What is agreed with the vendor of an attempt.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The provider.
+    pub provider: Arc<Provider>,
+    /// The model, where it draws.
+    pub model: Option<Arc<Model>>,
+}
+
+/// What an attempt is going to do.
+#[derive(Clone, Debug)]
+pub struct Intent<'a> {
+    /// The request's own id.
+    pub request: Arc<str>,
+    /// Whose it is.
+    pub owner: Owner,
+    /// What for.
+    pub purpose: Purpose,
+    /// Pictures asked for.
+    pub pictures: u32,
+    /// What it may cost, volume tiers applied.
+    pub estimate: Usd,
+    /// What is agreed with its vendor.
+    pub terms: Terms,
+    /// Budgets of its client, its route and its provider.
+    pub budgets: [&'a [Budget]; 3],
+}
+
+/// A budget that an attempt would pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Short {
+    /// Whose.
+    pub scope: Scope,
+    /// How often it begins again.
+    pub per: Per,
+    /// How much it is.
+    pub limit: Usd,
+    /// What is neither spent nor promised of it.
+    pub left: Usd,
+    /// What the attempt may cost.
+    pub wanted: Usd,
+    /// When it begins again; `None` is never.
+    pub resets: Option<Moment>,
+}
+
+/// All that is known of money.
 #[derive(Debug, Default)]
 pub struct Ledger {
     state: Mutex<State>,
@@ -64,22 +133,74 @@ pub struct Ledger {
 
 #[derive(Debug, Default)]
 struct State {
+    last_id: i64,
     paid: BTreeMap<Account, Total>,
     saved: Usd,
     overflowed: u64,
+    counters: Counters,
+    under_way: HashMap<i64, Entry>,
 }
 
 impl Ledger {
-    /// Adds a settled amount.
-    pub fn paid(&self, account: Account, pictures: u64, usd: Usd) {
+    /// Goes on after the entries of an earlier process.
+    pub fn resume(&self, last_id: i64) {
         let mut state = self.lock();
-        let total = state.paid.entry(account).or_default();
-        total.pictures += pictures;
-        match total.usd.checked_add(usd) {
-            Some(sum) => total.usd = sum,
-            // Nine billion dollars on one model: say so rather than wrap or clamp silently.
-            None => state.overflowed += 1,
+        state.last_id = state.last_id.max(last_id);
+    }
+
+    /// Adds what an earlier process paid.
+    pub fn recall(&self, account: Account, total: Total) {
+        self.lock().add(account, total);
+    }
+
+    /// Begins to count every key that is not counted yet, and calls `ask` for those with the start of each present
+    /// period, before anything else can be settled. What `ask` learns is to be given to [`Ledger::remember`]; until
+    /// then these counters know nothing that was before.
+    pub fn count<T>(&self, keys: &[Key], now: Moment, ask: impl FnOnce(Vec<(Key, Moment)>) -> T) -> T {
+        let mut state = self.lock();
+        let State { counters, under_way, .. } = &mut *state;
+        let new = keys.iter().filter(|key| counters.begin(key, under_way.values(), now));
+        ask(new.map(|key| (key.clone(), key.per.period(&key.zone, now).start)).collect())
+    }
+
+    /// Adds what a record holds of a counter's period, as [`Ledger::count`] asked for it.
+    pub fn remember(&self, key: &Key, start: Moment, sum: Sum, now: Moment) {
+        self.lock().counters.recall(key, start, sum, now);
+    }
+
+    /// Promises what an attempt may cost, or says which budget it would pass: of several the one with least left.
+    /// `note` is called with the entry before anything else can happen to the ledger.
+    pub fn reserve<T>(
+        self: &Arc<Ledger>,
+        intent: Intent<'_>,
+        now: Moment,
+        note: impl FnOnce(&Entry) -> T,
+    ) -> Result<(Hold, T), Short> {
+        let Intent { request, owner, purpose, pictures, estimate, terms, budgets } = intent;
+        let mut state = self.lock();
+        let short = state.shortages(&owner, budgets, estimate, now).into_iter().min_by_key(|short| short.left);
+        if let Some(short) = short {
+            return Err(short);
         }
+        state.last_id += 1;
+        let entry = Entry { id: state.last_id, at: now, request, owner, purpose, pictures, estimate };
+        state.counters.reserve(&entry);
+        state.under_way.insert(entry.id, entry.clone());
+        let noted = note(&entry);
+        Ok((Hold::new(self.clone(), entry, terms), noted))
+    }
+
+    /// The price of the dearest of the next `pictures` of a model, volume tiers applied to `base`; attempts under way
+    /// are reckoned with. `None` where it does not fit.
+    pub fn tiered(&self, provider: &Provider, model: &Model, base: Usd, pictures: u32, now: Moment) -> Option<Usd> {
+        if model.volume.is_empty() && provider.billing.volume.is_empty() {
+            return Some(base);
+        }
+        let mut state = self.lock();
+        let [of_model, of_provider] = volume_keys(provider, model).map(|key| state.position(&key, now));
+        let most = u64::from(pictures);
+        let base = volume::dearest(&model.volume, of_model.0, of_model.0 + of_model.1 + most, base)?;
+        volume::dearest(&provider.billing.volume, of_provider.0, of_provider.0 + of_provider.1 + most, base)
     }
 
     /// Adds what an answer from the cache would have cost.
@@ -93,20 +214,29 @@ impl Ledger {
         self.lock().paid.iter().map(|(account, total)| (account.clone(), *total)).collect()
     }
 
-    /// Everything paid, uncertain amounts left out. `None` when the sum does not fit.
+    /// Everything on invoices. `None` when the sum does not fit.
     pub fn spent(&self) -> Option<Usd> {
         let state = self.lock();
         if state.overflowed > 0 {
             return None;
         }
-        crate::money::sum(
-            state.paid.iter().filter(|(account, _)| account.kind != Kind::Uncertain).map(|(_, total)| total.usd),
-        )
+        let invoiced = state.paid.iter().filter(|(account, _)| account.kind.is_invoiced());
+        crate::money::sum(invoiced.map(|(_, total)| total.usd))
     }
 
     /// What the cache saved.
     pub fn total_saved(&self) -> Usd {
         self.lock().saved
+    }
+
+    /// What is promised to attempts under way.
+    pub fn reserved(&self) -> Usd {
+        self.lock().under_way.values().fold(Usd::ZERO, |sum, entry| sum.saturating_add(entry.estimate))
+    }
+
+    /// A counter as it stands.
+    pub fn counter(&self, key: &Key, now: Moment) -> Option<counter::Counter> {
+        self.lock().counters.get(key, now).cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -115,31 +245,71 @@ impl Ledger {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What the volume tiers of a model and of its provider count.
+fn volume_keys(provider: &Provider, model: &Model) -> [Key; 2] {
+    let (name, zone): (Arc<str>, _) = (provider.name.as_str().into(), &provider.billing.zone);
+    let monthly = |scope| Key { scope, per: Per::Month, zone: zone.clone() };
+    [monthly(Scope::Model(name.clone(), model.name.as_str().into())), monthly(Scope::Provider(name))]
+}
 
-    fn account(kind: Kind) -> Account {
-        Account { provider: "p".into(), model: "m".into(), kind }
+impl State {
+    /// Every budget with less left than `wanted`.
+    fn shortages(&mut self, owner: &Owner, budgets: [&[Budget]; 3], wanted: Usd, now: Moment) -> Vec<Short> {
+        let mut short = Vec::new();
+        let [client, route, provider, _] = Scope::of(owner);
+        for (scope, budgets) in [client, route, provider].into_iter().zip(budgets) {
+            for Budget { usd, per, zone } in budgets {
+                let key = Key { scope: scope.clone(), per: *per, zone: zone.clone() };
+                let Some(counter) = self.counters.get(&key, now) else { continue };
+                let left = counter.left(*usd);
+                if wanted > left {
+                    let (scope, resets) = (key.scope, counter.period.end);
+                    short.push(Short { scope, per: *per, limit: *usd, left, wanted, resets });
+                }
+            }
+        }
+        short
     }
 
-    #[test]
-    fn amounts_add_up_by_account_and_in_all() {
-        let ledger = Ledger::default();
-        ledger.paid(account(Kind::Delivered), 3, Usd::from_nanos(27));
-        ledger.paid(account(Kind::Delivered), 1, Usd::from_nanos(9));
-        ledger.paid(account(Kind::Lost), 1, Usd::from_nanos(9));
-        ledger.paid(account(Kind::Uncertain), 1, Usd::from_nanos(1000));
-        assert_eq!(ledger.spent(), Some(Usd::from_nanos(45)));
-        let delivered = Total { pictures: 4, usd: Usd::from_nanos(36) };
-        assert_eq!(ledger.totals()[0], (account(Kind::Delivered), delivered));
+    /// Pictures charged this month, and those under way.
+    fn position(&mut self, key: &Key, now: Moment) -> (u64, u64) {
+        self.counters.get(key, now).map_or((0, 0), |counter| (counter.settled.billed, counter.under_way))
     }
 
-    #[test]
-    fn a_total_that_does_not_fit_is_told_not_invented() {
-        let ledger = Ledger::default();
-        ledger.paid(account(Kind::Lost), 1, Usd::from_nanos(i64::MAX));
-        ledger.paid(account(Kind::Lost), 1, Usd::from_nanos(1));
-        assert_eq!(ledger.spent(), None);
+    fn add(&mut self, account: Account, more: Total) {
+        if more == Total::default() {
+            return;
+        }
+        let total = self.paid.entry(account).or_default();
+        total.pictures += more.pictures;
+        match total.usd.checked_add(more.usd) {
+            Some(sum) => total.usd = sum,
+            // Nine billion dollars on one model: say so rather than wrap or clamp silently.
+            None => self.overflowed += 1,
+        }
+    }
+
+    /// Adds a settled attempt to the totals. What was prepaid is taken from what was delivered first.
+    fn book(&mut self, entry: &Entry, settlement: &Settlement) {
+        let Settlement { usd, prepaid, lost, uncertain, billed, .. } = *settlement;
+        let delivered = settlement.pictures.len() as u64;
+        let of =
+            |kind| Account { provider: entry.owner.provider.to_string(), model: entry.owner.model.to_string(), kind };
+        match entry.purpose {
+            Purpose::Draw => {
+                let lost = lost.min(usd);
+                let good = usd.checked_sub(lost).unwrap_or(Usd::ZERO);
+                self.add(of(Kind::Delivered), Total { pictures: delivered, usd: good });
+                self.add(of(Kind::Lost), Total { pictures: u64::from(billed).saturating_sub(delivered), usd: lost });
+            }
+            Purpose::Enrich => self.add(of(Kind::Enrichment), Total { pictures: 0, usd }),
+            Purpose::Reserve => self.add(of(Kind::Reserved), Total { pictures: 0, usd }),
+        }
+        self.add(of(Kind::Prepaid), Total { pictures: 0, usd: prepaid });
+        let unsure = if uncertain > Usd::ZERO { u64::from(entry.pictures) } else { 0 };
+        self.add(of(Kind::Uncertain), Total { pictures: unsure, usd: uncertain });
     }
 }
+
+#[cfg(test)]
+mod tests;

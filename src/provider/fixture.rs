@@ -57,6 +57,7 @@ impl Desk {
             model: Model {
                 name: model.to_owned(),
                 price: Price::flat(Usd::ZERO),
+                volume: Vec::new(),
                 abilities: AbilityOverrides::default(),
                 options: BTreeMap::new(),
                 via: Via::default(),

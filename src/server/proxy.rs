@@ -27,9 +27,6 @@ use crate::server::stream::{Events, Stream};
 use crate::server::{ask, body};
 use crate::signing::BadLink;
 
-/// Every caller is this tenant until clients have keys of their own.
-const TENANT: &str = "default";
-
 /// How long a write to a client may stand still.
 const STALLED: Duration = Duration::from_secs(30);
 /// A client that takes fewer bytes a second than this is not waited for.
@@ -256,7 +253,7 @@ impl Easel {
         let limits = &live.plan.server.limits;
         let body = body::read(session, limits.request_body, limits.body_timeout).await?;
         let request = ask::request(session, operation, body).await?;
-        Ok(Ask { request, tenant: TENANT.to_owned(), cache: cache_wish(session), stage: None })
+        Ok(Ask { cache: cache_wish(session), ..Ask::new(request) })
     }
 
     fn link(&self, live: &Live, name: &str) -> String {

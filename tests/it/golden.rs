@@ -302,6 +302,7 @@ impl Case {
         Model {
             name: self.model.clone(),
             price: Price::flat(Usd::ZERO),
+            volume: Vec::new(),
             abilities: AbilityOverrides { formats, ..AbilityOverrides::default() },
             options: self.options.clone(),
             via: if self.chat { Via::Chat } else { Via::Images },

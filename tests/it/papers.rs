@@ -70,6 +70,7 @@ const FLOORS: &[(u8, &[&str])] = &[
         0,
         &[
             "abilities",
+            "calendar",
             "canonical",
             "config",
             "error",

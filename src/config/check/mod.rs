@@ -4,10 +4,12 @@
 //! by its default, so that the check goes on; a plan made along with a finding is thrown away by `load`. A place
 //! where a problem was noted before is not complained about again.
 
+mod clients;
 mod dialect;
 mod entra;
 mod google;
 mod models;
+mod money;
 mod poll;
 mod prices;
 mod prompt;
@@ -32,12 +34,13 @@ use super::units::Written;
 /// The plan `file` describes. `tree` is where it was written.
 pub(super) fn check(file: &File, tree: Place<'_>, kinds: &[Kind], findings: &mut Findings) -> Option<Plan> {
     let mut checker = Checker { findings };
-    let File { server, cache, providers, routes } = file;
+    let File { server, cache, clients, providers, routes } = file;
     let server = server::server(&mut checker, server, tree.key("server"));
     let cache = server::cache(&mut checker, cache, tree.key("cache"));
     let providers = providers::providers(&mut checker, providers, tree.key("providers"), kinds);
     let routes = routes::routes(&mut checker, routes, tree, &providers, kinds);
-    Some(Plan { server, cache, providers, routes })
+    let clients = clients::clients(&mut checker, clients, tree, &routes);
+    Some(Plan { server, cache, clients, providers, routes })
 }
 
 /// Reads single values and notes what is wrong with them.

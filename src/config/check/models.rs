@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::check::{Checker, prices, sizes};
+use crate::config::check::{Checker, money, prices, sizes};
 use crate::config::file;
 use crate::config::place::Place;
 use crate::config::plan::{AbilityOverrides, EditOverride, Model, Via};
@@ -24,7 +24,9 @@ pub(super) fn models(
         if let Some(price) = prices::price(checker, model, place, markup_ppm) {
             let family = checker.text(place.key("model_family"), model.model_family.as_deref());
             let via = model.via.map_or(Via::default(), via);
-            let model = Model { name: name.clone(), price, abilities, options: model.options.clone(), via, family };
+            let volume = money::volume(checker, &model.volume, place.key("volume"));
+            let model =
+                Model { name: name.clone(), price, volume, abilities, options: model.options.clone(), via, family };
             read.insert(name.clone(), Arc::new(model));
         }
     }

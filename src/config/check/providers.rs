@@ -9,10 +9,10 @@ use url::Url;
 use crate::config::Kind;
 use crate::config::check::google::{self, GOOGLE};
 use crate::config::check::writers::{self, ANTHROPIC};
-use crate::config::check::{Checker, dialect, entra, models};
+use crate::config::check::{Checker, dialect, entra, models, money};
 use crate::config::file;
 use crate::config::place::Place;
-use crate::config::plan::{Account, Breaker, Concurrency, Provider};
+use crate::config::plan::{Account, Billing, Breaker, Concurrency, Provider};
 use crate::config::suggest::instead;
 use crate::secret::Secret;
 
@@ -75,6 +75,8 @@ fn provider(
         connect_timeout,
         concurrency: written_concurrency,
         breaker: written_breaker,
+        billing,
+        budget,
         markup,
         download_hosts,
         model_defaults,
@@ -132,7 +134,8 @@ fn provider(
     }
     let timeout = checker.some_time(at.key("timeout"), timeout.as_ref(), TIMEOUT);
     let connect_timeout = checker.some_time(at.key("connect_timeout"), connect_timeout.as_ref(), CONNECT_TIMEOUT);
-    let concurrency = concurrency(checker, written_concurrency, at.key("concurrency"));
+    let billing = money::billing(checker, billing, at.key("billing"));
+    let concurrency = concurrency(checker, written_concurrency, at, &billing);
     let breaker = breaker(checker, written_breaker, at.key("breaker"));
     let download_hosts = hosts(checker, download_hosts, at.key("download_hosts"));
     Some(Provider {
@@ -152,6 +155,8 @@ fn provider(
         connect_timeout,
         concurrency,
         breaker,
+        billing,
+        budgets: money::budgets(checker, budget.as_ref(), at.key("budget")),
         download_hosts,
         models,
         writers,
@@ -267,10 +272,22 @@ fn only_for(checker: &mut Checker<'_>, place: Place<'_>, kind: Option<&Kind>, ki
     }
 }
 
-fn concurrency(checker: &mut Checker<'_>, written: &file::Concurrency, at: Place<'_>) -> Concurrency {
-    let file::Concurrency { limit, queue, max_wait } = written;
+/// `provider` is where the provider stands. Capacity that is bought lifts the limit.
+fn concurrency(
+    checker: &mut Checker<'_>,
+    written: &file::Concurrency,
+    provider: Place<'_>,
+    billing: &Billing,
+) -> Concurrency {
+    let (at, file::Concurrency { limit, reserved_limit, queue, max_wait }) = (provider.key("concurrency"), written);
+    let limit = checker.count(at.key("limit"), *limit, 1, CONCURRENCY.limit);
+    let reserved = checker.count(at.key("reserved_limit"), *reserved_limit, 1, limit);
+    if reserved_limit.is_some() && !provider.key("billing").key("reserved_usd_per_month").is_given() {
+        let help = "say what the capacity costs: `billing: {reserved_usd_per_month: 200}`".to_owned();
+        checker.report(at.key("reserved_limit"), "no capacity is reserved here", help);
+    }
     Concurrency {
-        limit: checker.count(at.key("limit"), *limit, 1, CONCURRENCY.limit),
+        limit: if billing.reserved.is_some() { reserved } else { limit },
         queue: checker.count(at.key("queue"), *queue, 0, CONCURRENCY.queue),
         max_wait: checker.time(at.key("max_wait"), max_wait.as_ref(), CONCURRENCY.max_wait),
     }

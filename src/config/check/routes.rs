@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::abilities::Bend;
 use crate::config::Kind;
 use crate::config::check::writers::ANTHROPIC;
-use crate::config::check::{Checker, prompt};
+use crate::config::check::{Checker, money, prompt};
 use crate::config::file;
 use crate::config::place::Place;
 use crate::config::plan::{Defaults, Model, ModelPattern, Offer, OnDeadline, Provider, Route, RouteCache, Writer};
@@ -121,7 +121,7 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: Place<'_>, known: &
         cache: written_cache,
     } = route;
     let (deadline, on_deadline) = deadline(checker, written_deadline.as_ref(), at.key("deadline"));
-    let file::Limit { max_usd_per_image, max_usd_per_request } = price;
+    let file::Limit { max_usd_per_image, max_usd_per_request, budget } = price;
     let limit = at.key("price");
     let file::Attempts { max, per_offer } = attempts;
     let file::Match { models, headers: written_headers } = matches;
@@ -134,6 +134,7 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: Place<'_>, known: &
         offers: offers(checker, written_offers, at.key("offers"), known),
         max_usd_per_image: checker.read(limit.key("max_usd_per_image"), max_usd_per_image.as_ref()),
         max_usd_per_request: checker.read(limit.key("max_usd_per_request"), max_usd_per_request.as_ref()),
+        budgets: money::budgets(checker, budget.as_ref(), limit.key("budget")),
         deadline,
         on_deadline,
         max_failures: checker.count(at.key("attempts").key("max"), *max, 1, MAX_FAILURES),

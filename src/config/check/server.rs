@@ -7,7 +7,7 @@ use url::Url;
 use crate::config::check::Checker;
 use crate::config::file;
 use crate::config::place::Place;
-use crate::config::plan::{Cache, Limits, Server, Tls};
+use crate::config::plan::{Cache, LedgerRules, Limits, OnLedgerError, Server, Tls};
 use crate::secret::Secret;
 
 const LISTEN: &str = "127.0.0.1:8080";
@@ -19,6 +19,9 @@ const RESPONSE_BODY: usize = 64 << 20;
 const IN_FLIGHT: usize = 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(10);
+const RETENTION: Duration = Duration::from_secs(400 * 86_400);
+/// A month that has begun must be there whole, in any time zone.
+const LEAST_RETENTION: Duration = Duration::from_secs(62 * 86_400);
 const MEMORY: u64 = 512 << 20;
 const LINKS: u64 = 256 << 20;
 const PROMPTS: u64 = 16 << 20;
@@ -35,6 +38,8 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: Place
         link_secret,
         link_ttl,
         limits: written_limits,
+        state_dir,
+        ledger: written_ledger,
     } = server;
     let listen = address(checker, at.key("listen"), listen.as_deref(), LISTEN);
     let admin = address(checker, at.key("admin"), admin.as_deref(), ADMIN);
@@ -55,7 +60,23 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: Place
         limits: limits(checker, written_limits, at.key("limits")),
         link_secret: secret.map(Secret::new),
         link_ttl: checker.some_time(at.key("link_ttl"), link_ttl.as_ref(), LINK_TTL),
+        state_dir: checker.text(at.key("state_dir"), state_dir.as_deref()).map(Into::into),
+        ledger: ledger(checker, written_ledger, at.key("ledger")),
     }
+}
+
+fn ledger(checker: &mut Checker<'_>, written: &file::Ledger, at: Place<'_>) -> LedgerRules {
+    let file::Ledger { retention, on_error } = written;
+    let retention = checker.time(at.key("retention"), retention.as_ref(), RETENTION);
+    if retention < LEAST_RETENTION {
+        let help = "write at least 62d: budgets of a month are read from it".to_owned();
+        checker.report(at.key("retention"), "is too short a time", help);
+    }
+    let on_error = match on_error {
+        None | Some(file::OnLedgerError::Refuse) => OnLedgerError::Refuse,
+        Some(file::OnLedgerError::Continue) => OnLedgerError::Continue,
+    };
+    LedgerRules { retention, on_error }
 }
 
 pub(super) fn cache(checker: &mut Checker<'_>, cache: &file::Cache, at: Place<'_>) -> Cache {

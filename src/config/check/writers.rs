@@ -16,7 +16,8 @@ pub(super) const ANTHROPIC: &str = "anthropic";
 const EXAMPLE: &str = "`price: {tokens_per_million: {text_in: 1.00, text_out: 5.00}}`";
 
 /// What only models that draw have. (`via` and `model_family` belong to one kind each and are noted as such.)
-const OF_PICTURES: [&str; 14] = [
+const OF_PICTURES: [&str; 15] = [
+    "volume",
     "addons",
     "unit_price",
     "generate",

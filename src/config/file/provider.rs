@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Dialect, Dollars, FileFormat, Hidden, Percent, Pixels, Preset, Quality, Ratio, Time};
+use super::{
+    Billing, Budgets, Dialect, Dollars, FileFormat, Hidden, Percent, Pixels, Preset, Quality, Ratio, Time, VolumeTier,
+};
 
 /// One account at one vendor.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -43,6 +45,10 @@ pub(in crate::config) struct Provider {
     pub(in crate::config) concurrency: Concurrency,
     /// When to stop asking for a while.
     pub(in crate::config) breaker: Breaker,
+    /// What is agreed with the vendor: volume, commitments, reservations.
+    pub(in crate::config) billing: Billing,
+    /// What may be spent here.
+    pub(in crate::config) budget: Option<Budgets>,
     /// Added to every price of this provider, for resellers.
     pub(in crate::config) markup: Option<Percent>,
     /// Hosts besides the vendor's own from which pictures may be downloaded; `*.` in front means any host below.
@@ -93,6 +99,8 @@ pub(in crate::config) struct EntraApplication {
 pub(in crate::config) struct Concurrency {
     /// Calls in flight, at most. Default 32.
     pub(in crate::config) limit: Option<u64>,
+    /// The same while reserved capacity is bought (`billing.reserved_usd_per_month`). Default: as `limit`.
+    pub(in crate::config) reserved_limit: Option<u64>,
     /// Calls waiting for a slot, at most. Default 256.
     pub(in crate::config) queue: Option<u64>,
     /// Longest wait for a slot. Default 10s.
@@ -118,6 +126,8 @@ pub(in crate::config) struct Model {
     /// Dollars a picture: one number, rows by size and quality, or steps by resolution. For a model that writes, dollars
     /// by the token. Required.
     pub(in crate::config) price: Option<Price>,
+    /// Prices by how many pictures of this model were charged in a month.
+    pub(in crate::config) volume: Vec<VolumeTier>,
     /// Charged on top for each picture whose request uses them.
     pub(in crate::config) addons: Addons,
     /// Dollars for one of the vendor's own billing units, where its answers say how many a call took (fal, dashscope).

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Dollars, FileFormat, Percent, Pixels, Quality, Time};
+use super::{Budgets, Dollars, FileFormat, Percent, Pixels, Quality, Time};
 
 /// Which requests go to whom, and under what conditions.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -76,6 +76,8 @@ pub(in crate::config) struct Limit {
     pub(in crate::config) max_usd_per_image: Option<Dollars>,
     /// No request dearer than this.
     pub(in crate::config) max_usd_per_request: Option<Dollars>,
+    /// What may be spent on this route.
+    pub(in crate::config) budget: Option<Budgets>,
 }
 
 /// How long a client waits.

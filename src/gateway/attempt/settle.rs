@@ -1,42 +1,85 @@
 //! What a try costs: the provider's own word before the price table, the table before the estimate.
 //!
-//! Everything that was charged is booked here, delivered or not, and what may have been charged apart from it. Nothing
-//! here asks anybody anything.
+//! Here it is said what was charged, delivered or not, and what may have been; the ledger adds it up. What a vendor
+//! charges without a picture to show for it can be overridden by the config. Nothing here asks anybody anything.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::abilities::{Adjustment, Tier};
 use crate::cache::Kept;
-use crate::failure::Class;
-use crate::gateway::attempt::{Attempt, Loss, Report};
+use crate::config::plan::Charged;
+use crate::failure::{Class, Failure};
+use crate::gateway::attempt::{Attempt, Gathered, Loss, Report};
 use crate::image::Picture;
-use crate::ledger::{Account, Kind};
+use crate::ledger::entry::Source;
+use crate::ledger::{Amount, Charge, Hold};
 use crate::money::Usd;
 use crate::provider::{Reported, Usage};
 
+/// What was charged that brought nothing, and what may have been.
+#[derive(Clone, Copy, Debug, Default)]
+struct Waste {
+    /// Pictures.
+    lost: usize,
+    /// Dollars.
+    uncertain: Usd,
+}
+
 impl Attempt {
-    /// Prices what was billed and adds it to the ledger. Returns the deliverable pictures, each with its cost.
-    pub(super) fn settle(&self, pictures: Vec<Picture>, lost: usize, usage: &Usage) -> (Vec<Arc<Kept>>, Usd) {
-        let reported = usage.reported.as_ref().and_then(|reported| self.reported(reported));
-        let billed = pictures.len() + lost;
-        let share = reported.map(|total| Usd::from_nanos(total.nanos() / i64::try_from(billed.max(1)).unwrap_or(1)));
-        let name: Arc<str> = self.offer.name.as_str().into();
-        let mut kept = Vec::with_capacity(pictures.len());
-        for picture in pictures {
-            let usd = share.unwrap_or_else(|| self.price(Some(&picture), usage));
-            let adjusted = self.adjusted(&picture);
-            let new = Kept::new(picture, name.clone(), usd, self.shared.hash_seed);
-            kept.push(Arc::new(Kept { adjusted, ..new }));
-        }
-        let delivered = kept.iter().fold(Usd::ZERO, |total, kept| total.saturating_add(kept.usd));
-        let lost_usd = match reported {
-            // What the division above left over belongs somewhere, or the sum would not be what was reported.
-            Some(total) => Usd::from_nanos(total.nanos() - delivered.nanos()),
-            None => (0..lost).fold(Usd::ZERO, |total, _| total.saturating_add(self.price(None, usage))),
+    /// Settles a try that brought an answer, or a failure, and reports it with each picture's price.
+    pub(super) async fn settle(&self, hold: Hold, ended: Result<Gathered, Loss>, took: Duration) -> Report {
+        let (gathered, waste) = match ended {
+            Ok(gathered) => {
+                let waste = self.wasted(&gathered);
+                (gathered, waste)
+            }
+            Err(loss) => {
+                let waste = self.lost(&loss);
+                (Gathered { failure: Some(loss.failure), ..Gathered::default() }, waste)
+            }
         };
-        self.book(Kind::Delivered, kept.len(), delivered);
-        self.book(Kind::Lost, lost, lost_usd);
-        (kept, delivered.saturating_add(lost_usd))
+        let Gathered { pictures, refused, usage, failure, .. } = gathered;
+        let (source, amount) = self.amount(&pictures, waste.lost, &usage);
+        let kept: Vec<Kept> = pictures.into_iter().map(|picture| self.named(picture)).collect();
+        let charge = Charge {
+            amount,
+            source,
+            uncertain: waste.uncertain,
+            refused: u32::from(refused),
+            outcome: failure.as_ref().map_or("ok", |failure| failure.class.word()),
+            took,
+            images: kept.iter().map(|kept| kept.id.clone()).collect(),
+        };
+        let settled = self.shared.books.settle(hold, charge).await;
+        let priced = kept.into_iter().zip(settled.prices());
+        Report {
+            pictures: priced.map(|(kept, usd)| Arc::new(Kept { usd, ..kept })).collect(),
+            cost: settled.settlement.usd,
+            promised: settled.settlement.usd.saturating_add(settled.settlement.prepaid),
+            uncertain: waste.uncertain,
+            refused,
+            failure,
+        }
+    }
+
+    /// What is charged: by the provider's own word, or by the picture.
+    fn amount(&self, pictures: &[Picture], lost: usize, usage: &Usage) -> (Source, Amount) {
+        let reported = usage.reported.as_ref().and_then(|reported| self.reported(reported));
+        let billed = u32::try_from(pictures.len() + lost).unwrap_or(u32::MAX);
+        if let Some(usd) = reported {
+            return (Source::Reported, Amount::Total { usd, billed });
+        }
+        let mut source = Source::Table;
+        let mut price = |picture: Option<&Picture>| {
+            self.price(picture, usage).unwrap_or_else(|| {
+                source = Source::Estimate;
+                self.candidate.listed
+            })
+        };
+        let delivered = pictures.iter().map(|picture| price(Some(picture))).collect();
+        let lost = (0..lost).map(|_| price(None)).collect();
+        (source, Amount::Pictures { delivered, lost })
     }
 
     /// What the provider says the call costs, in dollars, with what a reseller adds; nonsense is nothing.
@@ -50,6 +93,13 @@ impl Attempt {
         usd.with_markup(price.markup_ppm).filter(|usd| *usd >= Usd::ZERO)
     }
 
+    /// A picture with its name, not yet priced.
+    fn named(&self, picture: Picture) -> Kept {
+        let adjusted = self.adjusted(&picture);
+        let drawn_by = self.offer.name.as_str().into();
+        Kept { adjusted, ..Kept::new(picture, drawn_by, Usd::ZERO, self.shared.hash_seed) }
+    }
+
     /// What was changed of the request's wishes, a file format that came out otherwise included.
     fn adjusted(&self, picture: &Picture) -> Arc<[String]> {
         let wished = self.request.output_format.filter(|wished| *wished != picture.format);
@@ -60,45 +110,81 @@ impl Attempt {
     }
 
     /// The price of one picture as billed: by the size and quality the provider echoes, else by the tier that was
-    /// asked for, else as measured, else as estimated before the call.
-    fn price(&self, picture: Option<&Picture>, usage: &Usage) -> Usd {
+    /// asked for, else as measured, else as asked. `None` where the table has none of them.
+    fn price(&self, picture: Option<&Picture>, usage: &Usage) -> Option<Usd> {
         let price = &self.offer.model.price;
         let quality = usage.quality.or(self.candidate.fitted.quality);
         let fitted = &self.candidate.fitted;
         let tier = fitted.tier.map(Tier::square);
         let sizes = [usage.size, tier, picture.map(|picture| picture.size), fitted.frame.nominal()];
-        sizes
-            .into_iter()
-            .flatten()
-            .find_map(|size| price.per_picture(&self.request, Some(size), quality))
-            .unwrap_or(self.candidate.usd)
+        sizes.into_iter().flatten().find_map(|size| price.per_picture(&self.request, Some(size), quality))
     }
 
-    /// A failed try: nothing to deliver, but perhaps something to pay.
-    pub(super) fn lost(&self, Loss { failure, open, noted }: Loss) -> Report {
-        let billed = usize::from(failure.billed);
-        let (_, cost) = self.settle(Vec::new(), billed, &Usage::default());
-        if failure.class == Class::Policy {
-            self.count("refused", usize::from(self.n));
+    /// What an answer charges for pictures that it withheld or that are broken.
+    fn wasted(&self, gathered: &Gathered) -> Waste {
+        let charges = self.offer.provider.billing.charges;
+        let told = usize::from(gathered.refused_billed);
+        let refused = self.charged(charges.refused, usize::from(gathered.refused), told);
+        let rejected = self.charged(charges.rejected, gathered.broken, gathered.broken);
+        refused.and(rejected)
+    }
+
+    /// What a failed try charges: nothing to deliver, but perhaps something to pay.
+    fn lost(&self, loss: &Loss) -> Waste {
+        let Loss { failure, open, noted } = loss;
+        let (charges, all, told) =
+            (self.offer.provider.billing.charges, usize::from(self.n), usize::from(failure.billed));
+        if *open {
+            let lost = |lost| Waste { lost, uncertain: Usd::ZERO };
+            return match charges.abandoned {
+                Some(Charged::No) => lost(0),
+                Some(Charged::Yes) => lost(all),
+                Some(Charged::Maybe) | None => Waste { lost: told, uncertain: self.uncertain(noted.as_ref()) },
+            };
         }
-        let uncertain = if open { self.uncertain(noted) } else { Usd::ZERO };
-        Report { pictures: Vec::new(), cost, uncertain, refused: 0, failure: Some(failure) }
+        match failure.class {
+            Class::Policy => self.charged(charges.refused, all, told),
+            Class::Server | Class::Malformed => self.charged(charges.failed, all, told),
+            _ => Waste { lost: told, uncertain: Usd::ZERO },
+        }
     }
 
-    /// A call that was sent and never answered, and a job that was lost, may have been drawn and billed: they are
-    /// recorded apart, at what the vendor noted or else at their estimate.
-    fn uncertain(&self, noted: Option<Reported>) -> Usd {
+    /// `pictures` as the config says they are charged; where it says nothing, `told` of them are.
+    fn charged(&self, rule: Option<Charged>, pictures: usize, told: usize) -> Waste {
+        let estimate = || u32::try_from(pictures).ok().and_then(|pictures| self.candidate.usd.checked_mul(pictures));
+        match rule {
+            None => Waste { lost: told, uncertain: Usd::ZERO },
+            Some(Charged::No) => Waste::default(),
+            Some(Charged::Yes) => Waste { lost: pictures, uncertain: Usd::ZERO },
+            Some(Charged::Maybe) => Waste { lost: 0, uncertain: estimate().unwrap_or(Usd::ZERO) },
+        }
+    }
+
+    /// A call that was sent and never answered, and a job that was lost, may have been drawn and billed: at what the
+    /// vendor noted or else at their estimate.
+    fn uncertain(&self, noted: Option<&Reported>) -> Usd {
         let estimate = || self.candidate.usd.checked_mul(u32::from(self.n)).unwrap_or(Usd::ZERO);
-        let usd = noted.and_then(|noted| self.reported(&noted)).unwrap_or_else(estimate);
-        self.book(Kind::Uncertain, usize::from(self.n), usd);
-        usd
+        noted.and_then(|noted| self.reported(noted)).unwrap_or_else(estimate)
     }
 
-    fn book(&self, kind: Kind, pictures: usize, usd: Usd) {
-        if pictures == 0 && usd == Usd::ZERO {
-            return;
+    /// Counts pictures by what became of them.
+    pub(super) fn count_verdicts(&self, ended: &Result<Gathered, Loss>) {
+        match ended {
+            Ok(gathered) => {
+                self.count("delivered", gathered.pictures.len());
+                self.count("broken", gathered.broken);
+                self.count("refused", usize::from(gathered.refused));
+            }
+            Err(Loss { failure: Failure { class: Class::Policy, .. }, .. }) => {
+                self.count("refused", usize::from(self.n));
+            }
+            Err(_) => {}
         }
-        let (provider, model) = (self.offer.provider.name.clone(), self.offer.model.name.clone());
-        self.shared.ledger.paid(Account { provider, model, kind }, pictures as u64, usd);
+    }
+}
+
+impl Waste {
+    fn and(self, other: Waste) -> Waste {
+        Waste { lost: self.lost + other.lost, uncertain: self.uncertain.saturating_add(other.uncertain) }
     }
 }

@@ -44,7 +44,7 @@ impl Drawing {
     /// Puts what a call cost, or may have cost, in place of what was promised for it.
     fn settle(&mut self, candidate: usize, report: &Report, n: u8) {
         let estimate = self.candidates[candidate].usd.checked_mul(u32::from(n)).unwrap_or(Usd::ZERO);
-        let paid = report.cost.saturating_add(report.uncertain);
+        let paid = report.promised.saturating_add(report.uncertain);
         let settled = self.promised.checked_sub(estimate).and_then(|rest| rest.checked_add(paid));
         self.promised = settled.unwrap_or(self.promised);
     }
@@ -91,6 +91,7 @@ impl Drawing {
                 | Class::ModelGone
                 | Class::AdapterBug
                 | Class::TimeoutAmbiguous
+                | Class::Unrecorded
         );
         self.tried[candidate].out |= open || same_again;
         self.obstacles.last_failure = Some(failure);

@@ -13,9 +13,11 @@ use crate::admission::{Room, Slot};
 use crate::cache::words::{Key, Turn};
 use crate::config::plan::Enrich;
 use crate::failure::{Class, Failure};
+use crate::gateway::books::Opened;
 use crate::gateway::draw::Order;
 use crate::gateway::transport::{Bounds, Reach, Trouble};
-use crate::ledger::{Account, Kind};
+use crate::ledger::entry::{Purpose, Source};
+use crate::ledger::{Amount, Charge, Hold, Intent, Terms};
 use crate::metrics::seconds;
 use crate::money::Usd;
 use crate::pricing::Tokens;
@@ -38,16 +40,16 @@ pub(super) struct Rewritten {
     pub(super) enriched: Enriched,
     /// The new words, where there are any to use.
     pub(super) words: Option<Arc<str>>,
-    /// What was paid.
+    /// What it adds to the invoice.
     pub(super) cost: Usd,
-    /// What may have been paid.
-    pub(super) uncertain: Usd,
+    /// What was paid for it, in advance or not, or may have been.
+    pub(super) promised: Usd,
 }
 
 impl Rewritten {
     /// Nothing was sent.
     fn not(enriched: Enriched) -> Rewritten {
-        Rewritten { enriched, words: None, cost: Usd::ZERO, uncertain: Usd::ZERO }
+        Rewritten { enriched, words: None, cost: Usd::ZERO, promised: Usd::ZERO }
     }
 }
 
@@ -75,7 +77,7 @@ impl Rewriting<'_> {
     fn key(&self) -> Key {
         let [name, system, max_tokens] = self.enrich.meaning();
         let options = self.enrich.writer.options.iter().flat_map(|(key, value)| [key.clone(), value.to_string()]);
-        let parts: Vec<String> = [self.author.tenant.clone(), name, system, max_tokens, self.caller.to_owned()]
+        let parts: Vec<String> = [self.author.tenant.to_string(), name, system, max_tokens, self.caller.to_owned()]
             .into_iter()
             .chain(options)
             .collect();
@@ -98,7 +100,7 @@ impl Rewriting<'_> {
         let wish = Wish { account, writer, system, max_tokens, prompt: self.caller };
         let call = match anthropic::ask(&wish) {
             Ok(call) => call,
-            Err(failure) => return self.failed(&failure, Usd::ZERO),
+            Err(failure) => return self.failed(&failure),
         };
         let Some(most) = self.affordable(&call) else { return Rewritten::not(Enriched::OverPrice) };
         let slot = match self.slot(deadline).await {
@@ -109,20 +111,67 @@ impl Rewriting<'_> {
             Ok(pass) => pass,
             Err(cooling) => return Rewritten::not(Enriched::Paused(cooling.pause)),
         };
+        let hold = match self.open(most).await {
+            Ok(hold) => hold,
+            Err(why) => return Rewritten::not(why),
+        };
         let began = Instant::now();
         let told = self.send(&wish, &call, deadline).await;
         drop(slot);
         self.measure(&told, began.elapsed());
+        let paid = self.settle(hold, &told, most, began.elapsed()).await;
         match told {
             Ok(written) => {
                 pass.succeeded();
-                self.written(written, most, turn)
+                Rewritten { cost: paid.cost, promised: paid.promised, ..self.written(written, turn) }
             }
             Err(failure) => {
                 pass.failed(&failure, provider.breaker, now());
-                self.failed(&failure, most)
+                Rewritten { cost: paid.cost, promised: paid.promised, ..self.failed(&failure) }
             }
         }
+    }
+
+    /// Sets `most` aside and writes it down.
+    async fn open(&self, most: Usd) -> Result<Hold, Enriched> {
+        let (Enrich { provider, writer, .. }, order) = (self.enrich, self.order);
+        let books = &order.shared.books;
+        if !books.may_pay() {
+            return Err(Enriched::LedgerUnwritable);
+        }
+        let intent = Intent {
+            request: order.request_id.clone(),
+            owner: order.owner(&provider.name, &writer.name),
+            purpose: Purpose::Enrich,
+            pictures: 0,
+            estimate: most,
+            terms: Terms { provider: provider.clone(), model: None },
+            budgets: [order.caller.budgets(), &order.matched.route.budgets, &provider.budgets],
+        };
+        let opened: Opened = books.open(intent).map_err(|_| Enriched::OverBudget)?;
+        opened.written().await.map_err(|(hold, _)| {
+            books.release(hold);
+            Enriched::LedgerUnwritable
+        })
+    }
+
+    /// Books what the call cost. An answer is paid for whatever it says; a call that was sent and never answered may
+    /// have been charged, `most` at the most.
+    async fn settle(&self, hold: Hold, told: &Result<Written, Failure>, most: Usd, took: Duration) -> Paid {
+        let (usd, source, uncertain) = match told {
+            Ok(written) => match self.enrich.writer.price.of(&written.tokens) {
+                Some(usd) => (usd, Source::Usage, Usd::ZERO),
+                None => (most, Source::Estimate, Usd::ZERO),
+            },
+            Err(failure) if failure.class == Class::TimeoutAmbiguous => (Usd::ZERO, Source::Nothing, most),
+            Err(_) => (Usd::ZERO, Source::Nothing, Usd::ZERO),
+        };
+        let amount = Amount::Total { usd, billed: 0 };
+        let (outcome, images) = (outcome(told), Vec::new());
+        let charge = Charge { amount, source, uncertain, refused: 0, outcome, took, images };
+        let settled = self.order.shared.books.settle(hold, charge).await.settlement;
+        let promised = settled.usd.saturating_add(settled.prepaid).saturating_add(uncertain);
+        Paid { cost: settled.usd, promised }
     }
 
     /// The most a call can cost, if that leaves the pictures their money. No token is shorter than a byte of the body
@@ -159,10 +208,8 @@ impl Rewriting<'_> {
         anthropic::read(wish, &reply)
     }
 
-    /// An answer, which is paid for whatever it says.
-    fn written(&self, written: Written, most: Usd, turn: Option<(Turn<'_>, Duration)>) -> Rewritten {
-        let cost = self.enrich.writer.price.of(&written.tokens).unwrap_or(most);
-        self.book(Kind::Enrichment, cost);
+    /// An answer.
+    fn written(&self, written: Written, turn: Option<(Turn<'_>, Duration)>) -> Rewritten {
         let told = match written.text {
             Ok(words) => {
                 let words: Arc<str> = words.into();
@@ -177,34 +224,36 @@ impl Rewriting<'_> {
             let (route, name) = (&self.order.matched.route.name, &self.enrich.name);
             log::warn!("route {route}: {name} wrote nothing to use: {}", told.enriched.word());
         }
-        Rewritten { cost, ..told }
+        told
     }
 
-    /// A call that failed. One that was sent and never answered may have been charged: `most` of it is recorded apart.
-    fn failed(&self, failure: &Failure, most: Usd) -> Rewritten {
+    /// A call that failed.
+    fn failed(&self, failure: &Failure) -> Rewritten {
         log::warn!("route {}: {} failed: {failure}", self.order.matched.route.name, self.enrich.name);
-        let uncertain = if failure.class == Class::TimeoutAmbiguous { most } else { Usd::ZERO };
-        self.book(Kind::Uncertain, uncertain);
-        Rewritten { uncertain, ..Rewritten::not(Enriched::Failed(failure.class)) }
-    }
-
-    fn book(&self, kind: Kind, usd: Usd) {
-        if usd > Usd::ZERO {
-            let (provider, model) = (self.enrich.provider.name.clone(), self.enrich.writer.name.clone());
-            self.order.shared.ledger.paid(Account { provider, model, kind }, 0, usd);
-        }
+        Rewritten::not(Enriched::Failed(failure.class))
     }
 
     fn measure(&self, told: &Result<Written, Failure>, took: Duration) {
-        let outcome = match told {
-            Ok(Written { text: Ok(_), .. }) => "ok",
-            Ok(Written { text: Err(why), .. }) => Enriched::Unwritten(*why).word(),
-            Err(failure) => failure.class.word(),
-        };
+        let outcome = outcome(told);
         let (provider, model) = (self.enrich.provider.name.as_str(), self.enrich.writer.name.as_str());
         let metrics = &self.order.shared.metrics;
         metrics.attempts.with_label_values(&[provider, model, outcome]).inc();
         metrics.attempt_seconds.with_label_values(&[provider, model]).observe(seconds(took));
+    }
+}
+
+/// What a call cost.
+struct Paid {
+    cost: Usd,
+    promised: Usd,
+}
+
+/// The word for metric and ledger.
+fn outcome(told: &Result<Written, Failure>) -> &'static str {
+    match told {
+        Ok(Written { text: Ok(_), .. }) => "ok",
+        Ok(Written { text: Err(why), .. }) => Enriched::Unwritten(*why).word(),
+        Err(failure) => failure.class.word(),
     }
 }
 

@@ -11,6 +11,10 @@ use crate::config::plan::{Offer, Route};
 use crate::money::Usd;
 use crate::request::ImageRequest;
 
+mod caps;
+
+pub use caps::{Cap, Caps, Whose};
+
 /// Why an offer was not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Skip {
@@ -23,8 +27,12 @@ pub enum Skip {
         /// The price of one picture, or of the request where that is the limit.
         usd: Usd,
         /// The threshold.
-        limit: Usd,
+        cap: Cap,
     },
+    /// A budget would be passed.
+    OverBudget,
+    /// The ledger cannot be written, and nothing is paid for that is not written down.
+    LedgerUnwritable,
     /// Paused after trouble.
     CoolingDown(Pause),
     /// No slot free, and no room to wait.
@@ -40,6 +48,8 @@ impl Skip {
             Skip::Unable(unable) => unable.word(),
             Skip::Unpriced => "unpriced",
             Skip::OverPrice { .. } => "over_price",
+            Skip::OverBudget => "over_budget",
+            Skip::LedgerUnwritable => "ledger_unwritable",
             Skip::CoolingDown(pause) => pause.word(),
             Skip::AtCapacity => "at_capacity",
             Skip::Failed => "failed",
@@ -93,27 +103,34 @@ pub struct Candidate {
     pub fitted: Fitted,
     /// Pictures per call.
     pub max_n: u8,
-    /// Estimated price of one picture.
+    /// Estimated price of one picture now.
     pub usd: Usd,
+    /// The same without volume tiers.
+    pub listed: Usd,
 }
+
+/// What a picture of an offer costs now, made of its price without volume tiers.
+pub type Tiered<'a> = &'a dyn Fn(&Offer, Usd) -> Option<Usd>;
 
 /// What becomes of each of a route's offers before anyone is asked: able and affordable, or why not.
 pub fn appraise(
-    route: &Route,
+    matched: &Matched,
     abilities: &[Abilities],
     request: &ImageRequest,
-    pinned: Option<&str>,
+    caps: &Caps,
+    tiered: Tiered<'_>,
 ) -> (Vec<Candidate>, Vec<(usize, Skip)>) {
+    let Matched { route, pinned, index: _ } = matched;
     let (mut able, mut skipped) = (Vec::new(), Vec::new());
     for (index, (offer, abilities)) in route.offers.iter().zip(abilities).enumerate() {
-        if pinned.is_some_and(|name| name != offer.name) {
+        if pinned.as_ref().is_some_and(|name| *name != offer.name) {
             continue;
         }
-        match candidate(route, offer, abilities, request) {
-            Ok((fitted, usd)) => {
+        match candidate(route, offer, abilities, request, caps, tiered) {
+            Ok((fitted, usd, listed)) => {
                 // No document says which of several pictures an unfinished one belongs to.
                 let max_n = if fitted.partials > 0 { 1 } else { abilities.max_n.max(1) };
-                able.push(Candidate { offer: index, fitted, max_n, usd });
+                able.push(Candidate { offer: index, fitted, max_n, usd, listed });
             }
             Err(skip) => skipped.push((index, skip)),
         }
@@ -126,38 +143,18 @@ fn candidate(
     offer: &Offer,
     abilities: &Abilities,
     request: &ImageRequest,
-) -> Result<(Fitted, Usd), Skip> {
+    caps: &Caps,
+    tiered: Tiered<'_>,
+) -> Result<(Fitted, Usd, Usd), Skip> {
     let fitted = abilities.fit(request, route.bend).map_err(Skip::Unable)?;
     if let (true, Some(field)) = (route.strict, fitted.dropped()) {
         return Err(Skip::Unable(Unable::Dropped(field)));
     }
     let price = &offer.model.price;
-    let usd = price.per_picture(request, fitted.priced(), fitted.quality).ok_or(Skip::Unpriced)?;
-    let limits = [route.max_usd_per_image, offer.max_usd_per_image];
-    match limits.into_iter().flatten().min() {
-        Some(limit) if usd > limit => Err(Skip::OverPrice { usd, limit }),
-        _ => Ok((fitted, usd)),
-    }
-}
-
-/// Whether `pictures` more at `usd` each keep the request within its threshold, `spent` being spent or promised.
-pub fn affordable(route: &Route, usd: Usd, pictures: u8, spent: Usd) -> Result<(), Skip> {
-    let Some(limit) = route.max_usd_per_request else { return Ok(()) };
-    let total = usd.checked_mul(u32::from(pictures)).and_then(|more| more.checked_add(spent));
-    match total {
-        Some(total) if total <= limit => Ok(()),
-        total => Err(Skip::OverPrice { usd: total.unwrap_or(usd), limit }),
-    }
-}
-
-/// What may be spent on other things than pictures so that every candidate that could draw `pictures` within the
-/// route's threshold still can. `None` where there is no threshold.
-pub fn spare(route: &Route, candidates: &[Candidate], pictures: u8) -> Option<Usd> {
-    let limit = route.max_usd_per_request?;
-    let prices = candidates.iter().filter_map(|candidate| candidate.usd.checked_mul(u32::from(pictures)));
-    let dearest = prices.filter(|usd| *usd <= limit).max();
-    // With nobody who could draw, there is no picture to spend anything on.
-    Some(dearest.and_then(|usd| limit.checked_sub(usd)).unwrap_or(Usd::ZERO))
+    let listed = price.per_picture(request, fitted.priced(), fitted.quality).ok_or(Skip::Unpriced)?;
+    let usd = tiered(offer, listed).ok_or(Skip::Unpriced)?;
+    caps.picture(offer.max_usd_per_image, usd)?;
+    Ok((fitted, usd, listed))
 }
 
 /// What stands against asking an offer right now.

@@ -1,0 +1,64 @@
+//! Buying: what a call needs besides a free slot, a breaker that lets it pass and money that is set aside for it.
+//!
+//! Whatever is missing is an answer, a [`Skip`]; nothing is held back then. It sends nothing and waits for nothing.
+
+use crate::admission::Slot;
+use crate::config::plan::Offer;
+use crate::gateway::books;
+use crate::gateway::draw::{Chosen, Drawing, Order, now};
+use crate::ledger::entry::{Owner, Purpose};
+use crate::ledger::{Intent, Terms};
+use crate::money::Usd;
+use crate::routing::{self, Candidate, Skip};
+
+impl Order {
+    /// The offers that could draw it within its caps, and why not the others.
+    pub fn appraise(&self) -> (Vec<Candidate>, Vec<(usize, Skip)>) {
+        let abilities = self.live.abilities(self.matched.index);
+        let pictures = u32::from(self.request.n.saturating_sub(self.have));
+        let tiered = |offer: &Offer, listed: Usd| {
+            self.shared.ledger.tiered(&offer.provider, &offer.model, listed, pictures, books::now())
+        };
+        routing::appraise(&self.matched, abilities, &self.request, &self.caps, &tiered)
+    }
+
+    /// Whose an attempt with `model` of `provider` is.
+    pub fn owner(&self, provider: &str, model: &str) -> Owner {
+        Owner {
+            tenant: self.caller.tenant.clone(),
+            route: self.matched.route.name.as_str().into(),
+            provider: provider.into(),
+            model: model.into(),
+        }
+    }
+}
+
+impl Drawing {
+    /// All that a call to `offer` takes for as many open places as it draws at once.
+    pub(super) fn buy(&mut self, candidate: usize, offer: &Offer, slot: Slot) -> Result<Chosen, Skip> {
+        let Candidate { usd, max_n, .. } = self.candidates[candidate];
+        let breakers = &self.order.shared.breakers;
+        let pass = breakers
+            .pass(&offer.provider.name, &offer.name, now())
+            .map_err(|cooling| Skip::CoolingDown(cooling.pause))?;
+        let places: Vec<u8> = self.open.iter().copied().take(usize::from(max_n)).collect();
+        let pictures = u32::try_from(places.len()).unwrap_or(u32::MAX);
+        let Order { caller, matched, request_id, .. } = &self.order;
+        let intent = Intent {
+            request: request_id.clone(),
+            owner: self.order.owner(&offer.provider.name, &offer.model.name),
+            purpose: Purpose::Draw,
+            pictures,
+            estimate: usd.checked_mul(pictures).ok_or(Skip::Unpriced)?,
+            terms: Terms { provider: offer.provider.clone(), model: Some(offer.model.clone()) },
+            budgets: [caller.budgets(), &matched.route.budgets, &offer.provider.budgets],
+        };
+        match self.order.shared.books.open(intent) {
+            Ok(opened) => Ok(Chosen { candidate, slot, pass, opened, places }),
+            Err(short) => {
+                self.obstacles.note_short(short);
+                Err(Skip::OverBudget)
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What was spent and drawn in the present day or month, for everything that is counted: budgets, volume tiers,
+//! commitments.
+//!
+//! A counter begins again when its period is over. It starts from what a record on disk says, if there is one, and
+//! what is under way is part of it, so that nothing that was promised is promised twice.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::calendar::{Moment, Per, Period, Zone};
+use crate::ledger::entry::{Entry, Owner, Settlement};
+use crate::money::Usd;
+
+/// Over what is counted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// All that is done for one client.
+    Client(Arc<str>),
+    /// All that is done on one route.
+    Route(Arc<str>),
+    /// All that one provider does.
+    Provider(Arc<str>),
+    /// All that one model of a provider does.
+    Model(Arc<str>, Arc<str>),
+}
+
+impl Scope {
+    /// All scopes that an owner's attempts count in.
+    pub fn of(owner: &Owner) -> [Scope; 4] {
+        let Owner { tenant, route, provider, model } = owner;
+        [
+            Scope::Client(tenant.clone()),
+            Scope::Route(route.clone()),
+            Scope::Provider(provider.clone()),
+            Scope::Model(provider.clone(), model.clone()),
+        ]
+    }
+
+    /// Whether an owner's attempts count in it.
+    pub fn covers(&self, owner: &Owner) -> bool {
+        match self {
+            Scope::Client(name) => *name == owner.tenant,
+            Scope::Route(name) => *name == owner.route,
+            Scope::Provider(name) => *name == owner.provider,
+            Scope::Model(provider, model) => *provider == owner.provider && *model == owner.model,
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    /// As messages and metrics name it: `client:web`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scope::Client(name) => write!(f, "client:{name}"),
+            Scope::Route(name) => write!(f, "route:{name}"),
+            Scope::Provider(name) => write!(f, "provider:{name}"),
+            Scope::Model(provider, model) => write!(f, "model:{provider}/{model}"),
+        }
+    }
+}
+
+/// What one counter counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Over what.
+    pub scope: Scope,
+    /// How often it begins again.
+    pub per: Per,
+    /// Whose midnight that is.
+    pub zone: Zone,
+}
+
+/// Money and pictures that were settled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// Added to invoices.
+    pub usd: Usd,
+    /// Taken from commitments.
+    pub prepaid: Usd,
+    /// Possibly charged.
+    pub uncertain: Usd,
+    /// Pictures charged.
+    pub billed: u64,
+}
+
+impl Sum {
+    /// Both together. Amounts that do not fit stop at the largest: a limit that far off is passed in any case.
+    pub fn plus(self, other: Sum) -> Sum {
+        Sum {
+            usd: self.usd.saturating_add(other.usd),
+            prepaid: self.prepaid.saturating_add(other.prepaid),
+            uncertain: self.uncertain.saturating_add(other.uncertain),
+            billed: self.billed.saturating_add(other.billed),
+        }
+    }
+
+    /// All that counts against a budget: what was paid, in advance or not, and what may have to be.
+    pub fn spent(&self) -> Usd {
+        self.usd.saturating_add(self.prepaid).saturating_add(self.uncertain)
+    }
+}
+
+/// One counter, as it stands.
+#[derive(Clone, Debug)]
+pub struct Counter {
+    /// What it counts.
+    pub key: Key,
+    /// The present period.
+    pub period: Period,
+    /// Settled in it.
+    pub settled: Sum,
+    /// Promised to attempts under way.
+    pub reserved: Usd,
+    /// Pictures of attempts under way.
+    pub under_way: u64,
+}
+
+impl Counter {
+    fn new(key: Key, now: Moment) -> Counter {
+        let period = key.per.period(&key.zone, now);
+        Counter { key, period, settled: Sum::default(), reserved: Usd::ZERO, under_way: 0 }
+    }
+
+    /// Begins again if the period is over.
+    fn turn(&mut self, now: Moment) {
+        if self.period.is_over(now) {
+            self.period = self.key.per.period(&self.key.zone, now);
+            self.settled = Sum::default();
+        }
+    }
+
+    /// What is neither spent nor promised of `limit`.
+    pub fn left(&self, limit: Usd) -> Usd {
+        let gone = self.settled.spent().saturating_add(self.reserved);
+        limit.checked_sub(gone).map_or(Usd::ZERO, |left| left.max(Usd::ZERO))
+    }
+}
+
+/// All counters.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    by_scope: HashMap<Scope, Vec<Counter>>,
+}
+
+impl Counters {
+    /// The counter of `key` in the present period.
+    pub(super) fn get(&mut self, key: &Key, now: Moment) -> Option<&mut Counter> {
+        let counter = self.by_scope.get_mut(&key.scope)?.iter_mut().find(|counter| counter.key == *key)?;
+        counter.turn(now);
+        Some(counter)
+    }
+
+    /// Begins to count `key`, those under way included; `false` if it is counted already.
+    pub(super) fn begin<'a>(&mut self, key: &Key, under_way: impl Iterator<Item = &'a Entry>, now: Moment) -> bool {
+        if self.get(key, now).is_some() {
+            return false;
+        }
+        let mut counter = Counter::new(key.clone(), now);
+        for entry in under_way.filter(|entry| key.scope.covers(&entry.owner)) {
+            counter.reserved = counter.reserved.saturating_add(entry.estimate);
+            counter.under_way += u64::from(entry.pictures);
+        }
+        self.by_scope.entry(key.scope.clone()).or_default().push(counter);
+        true
+    }
+
+    /// Adds what a record holds of the period that began at `start`.
+    pub(super) fn recall(&mut self, key: &Key, start: Moment, sum: Sum, now: Moment) {
+        if let Some(counter) = self.get(key, now)
+            && counter.period.start == start
+        {
+            counter.settled = counter.settled.plus(sum);
+        }
+    }
+
+    /// Promises what an attempt may cost.
+    pub(super) fn reserve(&mut self, entry: &Entry) {
+        self.each(&entry.owner, entry.at, |counter| {
+            counter.reserved = counter.reserved.saturating_add(entry.estimate);
+            counter.under_way += u64::from(entry.pictures);
+        });
+    }
+
+    /// Takes a promise back.
+    pub(super) fn release(&mut self, entry: &Entry, now: Moment) {
+        self.each(&entry.owner, now, |counter| {
+            // Both were added before, here or in `begin`.
+            counter.reserved = counter.reserved.checked_sub(entry.estimate).unwrap_or(Usd::ZERO);
+            counter.under_way = counter.under_way.saturating_sub(u64::from(entry.pictures));
+        });
+    }
+
+    /// Counts what an attempt came to.
+    pub(super) fn settle(&mut self, owner: &Owner, settlement: &Settlement) {
+        let Settlement { at, usd, prepaid, uncertain, billed, .. } = *settlement;
+        let sum = Sum { usd, prepaid, uncertain, billed: u64::from(billed) };
+        self.each(owner, at, |counter| counter.settled = counter.settled.plus(sum));
+    }
+
+    fn each(&mut self, owner: &Owner, now: Moment, mut change: impl FnMut(&mut Counter)) {
+        if self.by_scope.is_empty() {
+            return;
+        }
+        for scope in Scope::of(owner) {
+            for counter in self.by_scope.get_mut(&scope).into_iter().flatten() {
+                counter.turn(now);
+                change(counter);
+            }
+        }
+    }
+}

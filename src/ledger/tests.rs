@@ -1,0 +1,312 @@
+//! Limits under a crowd, prices on both sides of an edge, and nothing promised when nothing is under way.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::calendar::Zone;
+use crate::config::plan::{Plan, Volume, VolumePrice};
+use crate::config::{self, Lookup, Source as Text};
+use crate::ledger::entry::Source;
+
+const NOON: Moment = Moment::from_millis(1_795_608_000_000); // 2026-11-25T12:00:00Z
+
+struct Nothing;
+
+impl Lookup for Nothing {
+    fn var(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    fn file(&self, _path: &std::path::Path) -> Result<String, String> {
+        Err("no files here".to_owned())
+    }
+}
+
+fn usd(text: &str) -> Usd {
+    text.parse().unwrap()
+}
+
+/// A plan with one provider, whose `billing` and model are as written.
+fn plan(provider: &str, model: &str) -> Plan {
+    let text = format!(
+        "providers:\n  p: {{kind: k, base_url: http://127.0.0.1:1/, {provider} models: {{m: {{{model}}}}}}}\n\
+         routes:\n  - {{name: r, offers: [p/m]}}\n"
+    );
+    let kind = config::Kind { name: "k", default_base_url: None, needs_key: false, known_models: &[] };
+    config::load(&Text { name: "test", text: &text }, &[kind], &Nothing).unwrap()
+}
+
+fn owner(tenant: &str) -> Owner {
+    Owner { tenant: tenant.into(), route: "r".into(), provider: "p".into(), model: "m".into() }
+}
+
+fn intent<'a>(plan: &'a Plan, pictures: u32, estimate: Usd) -> Intent<'a> {
+    let provider = plan.providers["p"].clone();
+    let model = Some(provider.models["m"].clone());
+    Intent {
+        request: "id".into(),
+        owner: owner("t"),
+        purpose: Purpose::Draw,
+        pictures,
+        estimate,
+        budgets: [&[], &[], &plan.providers["p"].budgets],
+        terms: Terms { provider, model },
+    }
+}
+
+fn ledger(plan: &Plan) -> Arc<Ledger> {
+    let ledger = Arc::new(Ledger::default());
+    ledger.count(&keys(plan), NOON, |_| ());
+    ledger
+}
+
+fn open(ledger: &Arc<Ledger>, intent: Intent<'_>) -> Result<Hold, Short> {
+    ledger.reserve(intent, NOON, |_| ()).map(|(hold, ())| hold)
+}
+
+/// So many pictures at `each`, all delivered.
+fn pictures(count: usize, each: Usd) -> Charge {
+    Charge {
+        amount: Amount::Pictures { delivered: vec![each; count], lost: Vec::new() },
+        source: Source::Table,
+        uncertain: Usd::ZERO,
+        refused: 0,
+        outcome: "ok",
+        took: Duration::ZERO,
+        images: (0..count).map(|index| format!("{index}").into()).collect(),
+    }
+}
+
+fn settle(hold: Hold, charge: Charge) -> Settlement {
+    hold.settle(charge, NOON, |_| ()).0.settlement
+}
+
+#[test]
+fn a_budget_is_promised_before_it_is_spent_and_never_passed() {
+    let plan = plan("budget: {usd: 1, per: day},", "price: 0.3");
+    let ledger = ledger(&plan);
+    let first = open(&ledger, intent(&plan, 2, usd("0.6"))).unwrap();
+    let short = open(&ledger, intent(&plan, 2, usd("0.6"))).unwrap_err();
+    assert_eq!((short.left, short.wanted, short.limit), (usd("0.4"), usd("0.6"), usd("1")));
+    assert_eq!(short.resets.unwrap().to_string(), "2026-11-26T00:00:00Z");
+    assert_eq!(short.scope.to_string(), "provider:p");
+    // One of the two pictures came: the other's price is free again.
+    settle(first, pictures(1, usd("0.3")));
+    let second = open(&ledger, intent(&plan, 2, usd("0.6"))).unwrap();
+    assert_eq!(ledger.reserved(), usd("0.6"));
+    second.release(NOON, |_| ()).unwrap();
+    assert_eq!(ledger.reserved(), Usd::ZERO);
+    assert!(open(&ledger, intent(&plan, 2, usd("0.7"))).is_ok_and(|hold| hold.id() == 3));
+}
+
+#[test]
+fn a_budget_begins_again_at_its_own_midnight() {
+    let plan = plan("budget: {usd: 1, per: day, zone: Asia/Tokyo},", "price: 0.3");
+    let ledger = ledger(&plan);
+    settle(open(&ledger, intent(&plan, 1, usd("1"))).unwrap(), pictures(1, usd("1")));
+    // 15:00 UTC is midnight in Tokyo.
+    let three = NOON.after(Duration::from_secs(3 * 3600));
+    assert!(ledger.reserve(intent(&plan, 1, usd("0.1")), three.before(Duration::from_millis(1)), |_| ()).is_err());
+    assert!(ledger.reserve(intent(&plan, 1, usd("0.1")), three, |_| ()).is_ok());
+}
+
+#[test]
+fn what_may_have_been_charged_counts_against_a_budget_but_is_on_no_invoice() {
+    let plan = plan("budget: {usd: 1, per: total},", "price: 0.3");
+    let ledger = ledger(&plan);
+    let charge = Charge { uncertain: usd("0.6"), outcome: "timeout", ..pictures(0, Usd::ZERO) };
+    settle(open(&ledger, intent(&plan, 2, usd("0.6"))).unwrap(), charge);
+    let short = open(&ledger, intent(&plan, 2, usd("0.6"))).unwrap_err();
+    assert_eq!((short.left, short.resets, ledger.spent()), (usd("0.4"), None, Some(Usd::ZERO)));
+}
+
+#[test]
+fn an_attempt_that_was_interrupted_may_have_been_charged() {
+    let plan = plan("budget: {usd: 1},", "price: 0.3");
+    let ledger = ledger(&plan);
+    drop(open(&ledger, intent(&plan, 1, usd("0.3"))).unwrap());
+    assert_eq!(ledger.reserved(), Usd::ZERO);
+    let unsure = Account { provider: "p".into(), model: "m".into(), kind: Kind::Uncertain };
+    assert_eq!(ledger.totals(), [(unsure, Total { pictures: 1, usd: usd("0.3") })]);
+    assert_eq!(open(&ledger, intent(&plan, 1, usd("0.8"))).unwrap_err().left, usd("0.7"));
+}
+
+#[test]
+fn a_counter_that_begins_late_knows_what_is_under_way_and_what_the_record_holds() {
+    let plan = plan("budget: {usd: 1},", "price: 0.3");
+    let late = Arc::new(Ledger::default());
+    let running = open(&late, intent(&plan, 1, usd("0.3"))).unwrap();
+    let asked = late.count(&keys(&plan), NOON, |new| new);
+    assert_eq!(asked[0].1.to_string(), "2026-11-01T00:00:00Z");
+    late.remember(&asked[0].0, asked[0].1, Sum { usd: usd("0.5"), ..Sum::default() }, NOON);
+    assert_eq!(open(&late, intent(&plan, 1, usd("0.3"))).unwrap_err().left, usd("0.2"));
+    settle(running, pictures(1, usd("0.1")));
+    assert_eq!(open(&late, intent(&plan, 1, usd("0.5"))).unwrap_err().left, usd("0.4"));
+    assert!(late.count(&keys(&plan), NOON, |new| new).is_empty(), "what is counted is not asked for again");
+}
+
+#[test]
+fn the_hundred_thousandth_picture_is_the_last_at_the_first_price() {
+    let plan = plan("", "price: 0.009, volume: [{from: 100000, usd: 0.005}]");
+    let ledger = ledger(&plan);
+    let asked = keys(&plan);
+    ledger.remember(
+        &asked[0],
+        asked[0].per.period(&asked[0].zone, NOON).start,
+        Sum { billed: 99_998, ..Sum::default() },
+        NOON,
+    );
+    let (provider, model) = (&plan.providers["p"], &plan.providers["p"].models["m"]);
+    assert_eq!(ledger.tiered(provider, model, usd("0.009"), 4, NOON), Some(usd("0.009")));
+    let paid = settle(open(&ledger, intent(&plan, 4, usd("0.036"))).unwrap(), pictures(4, usd("0.009")));
+    let each: Vec<String> = paid.pictures.iter().map(|picture| picture.usd.to_string()).collect();
+    assert_eq!((each.join(" ").as_str(), paid.usd), ("0.009 0.009 0.005 0.005", usd("0.028")));
+    assert_eq!(ledger.tiered(provider, model, usd("0.009"), 4, NOON), Some(usd("0.005")));
+    // Next month it begins again.
+    let december = NOON.after(Duration::from_secs(30 * 86_400));
+    assert_eq!(ledger.tiered(provider, model, usd("0.009"), 1, december), Some(usd("0.009")));
+}
+
+#[test]
+fn a_price_that_rises_is_reckoned_with_all_that_is_under_way() {
+    let plan = plan("", "price: 0, volume: [{from: 10, usd: 0.01}]");
+    let ledger = ledger(&plan);
+    let (provider, model) = (&plan.providers["p"], &plan.providers["p"].models["m"]);
+    assert_eq!(ledger.tiered(provider, model, Usd::ZERO, 4, NOON), Some(Usd::ZERO));
+    let _running = open(&ledger, intent(&plan, 8, Usd::ZERO)).unwrap();
+    assert_eq!(ledger.tiered(provider, model, Usd::ZERO, 2, NOON), Some(Usd::ZERO));
+    assert_eq!(ledger.tiered(provider, model, Usd::ZERO, 3, NOON), Some(usd("0.01")));
+}
+
+#[test]
+fn a_commitment_is_used_up_to_the_last_nano_dollar_before_anything_is_charged() {
+    let plan = plan("billing: {committed_usd_per_month: 500},", "price: 0.012000001");
+    let ledger = ledger(&plan);
+    let key = &keys(&plan)[0];
+    let start = key.per.period(&key.zone, NOON).start;
+    ledger.remember(key, start, Sum { prepaid: usd("499.99"), ..Sum::default() }, NOON);
+    let each = usd("0.012000001");
+    let edge = settle(open(&ledger, intent(&plan, 2, usd("0.024000002"))).unwrap(), pictures(2, each));
+    assert_eq!((edge.prepaid, edge.usd), (usd("0.01"), usd("0.014000002")));
+    let after = settle(open(&ledger, intent(&plan, 1, each)).unwrap(), pictures(1, each));
+    assert_eq!((after.prepaid, after.usd), (Usd::ZERO, each));
+    let of = |kind| ledger.totals().into_iter().find(|(account, _)| account.kind == kind).unwrap().1.usd;
+    assert_eq!((of(Kind::Prepaid), ledger.spent()), (usd("0.01"), Some(usd("0.026000003"))));
+}
+
+#[test]
+fn what_a_vendor_tells_for_a_whole_call_is_shared_out_without_a_rest() {
+    let plan = plan("", "price: 1, volume: [{from: 0, discount: 50%}]");
+    let ledger = ledger(&plan);
+    let total =
+        |source, usd, billed| Charge { amount: Amount::Total { usd, billed }, source, ..pictures(2, Usd::ZERO) };
+    let told = settle(open(&ledger, intent(&plan, 3, usd("3"))).unwrap(), total(Source::Reported, usd("0.01"), 3));
+    let each: Vec<i64> = told.pictures.iter().map(|picture| picture.usd.nanos()).collect();
+    assert_eq!((each, told.usd, told.lost), (vec![3_333_334, 3_333_333], usd("0.01"), Usd::from_nanos(3_333_333)));
+    // What is counted here has no discount in it yet.
+    let counted = settle(open(&ledger, intent(&plan, 2, usd("3"))).unwrap(), total(Source::Usage, usd("0.01"), 2));
+    assert_eq!((counted.usd, counted.billed), (usd("0.005"), 2));
+}
+
+#[test]
+fn an_amount_that_does_not_fit_is_told_not_invented() {
+    let plan = plan("", "price: 1");
+    let ledger = ledger(&plan);
+    let most = Usd::from_nanos(i64::MAX);
+    settle(open(&ledger, intent(&plan, 2, Usd::ZERO)).unwrap(), pictures(2, most));
+    assert_eq!(ledger.spent(), None);
+}
+
+#[test]
+fn a_crowd_never_passes_a_budget_and_leaves_nothing_promised() {
+    let plan = Arc::new(plan("budget: {usd: 1},", "price: 0.01"));
+    let ledger = ledger(&plan);
+    let crowd = (0..8).map(|_| {
+        let (plan, ledger) = (plan.clone(), ledger.clone());
+        std::thread::spawn(move || {
+            let bought = (0..100).filter_map(|_| open(&ledger, intent(&plan, 1, usd("0.01"))).ok());
+            bought.map(|hold| settle(hold, pictures(1, usd("0.01"))).billed).sum::<u32>()
+        })
+    });
+    let crowd: Vec<_> = crowd.collect();
+    let bought: u32 = crowd.into_iter().map(|thread| thread.join().unwrap()).sum();
+    assert_eq!((bought, ledger.spent(), ledger.reserved()), (100, Some(usd("1")), Usd::ZERO));
+}
+
+/// What happens to one attempt of a story.
+#[derive(Clone, Debug)]
+enum Fate {
+    Drawn { delivered: usize, lost: usize },
+    Told(i64),
+    Unsure,
+    Unsent,
+}
+
+fn fates() -> impl Strategy<Value = Vec<(u32, Fate)>> {
+    let fate = prop_oneof![
+        (0usize..5, 0usize..3).prop_map(|(delivered, lost)| Fate::Drawn { delivered, lost }),
+        (0i64..1_000_000_000).prop_map(Fate::Told),
+        Just(Fate::Unsure),
+        Just(Fate::Unsent),
+    ];
+    proptest::collection::vec((1u32..5, fate), 0..60)
+}
+
+proptest! {
+    /// The same story told twice: once by the ledger, once by plain sums over single pictures.
+    #[test]
+    fn what_is_recorded_is_what_a_second_reckoning_finds(
+        fates in fates(),
+        price in 0i64..20_000_000,
+        tiers in proptest::collection::btree_map(0u64..120, 0i64..20_000_000, 0..4),
+        committed in 0i64..500_000_000,
+    ) {
+        let mut plan = plan("billing: {committed_usd_per_month: 1},", "price: 1");
+        let provider = Arc::make_mut(plan.providers.get_mut("p").unwrap());
+        provider.billing.committed = Some(Usd::from_nanos(committed));
+        let model = Arc::make_mut(provider.models.get_mut("m").unwrap());
+        model.volume =
+            tiers.iter().map(|(from, usd)| Volume { from: *from, price: VolumePrice::Flat(Usd::from_nanos(*usd)) }).collect();
+        let ledger = ledger(&plan);
+        let (mut count, mut worth, mut unsure) = (0u64, 0i64, 0i64);
+        for (n, fate) in fates {
+            let hold = open(&ledger, intent(&plan, n, Usd::from_nanos(price * i64::from(n)))).unwrap();
+            match fate {
+                Fate::Drawn { delivered, lost } => {
+                    for _ in 0..delivered + lost {
+                        worth += tiers.range(..=count).next_back().map_or(price, |(_, usd)| *usd);
+                        count += 1;
+                    }
+                    let each = Usd::from_nanos(price);
+                    let amount = Amount::Pictures { delivered: vec![each; delivered], lost: vec![each; lost] };
+                    settle(hold, Charge { amount, ..pictures(delivered, each) });
+                }
+                Fate::Told(nanos) => {
+                    (worth, count) = (worth + nanos, count + u64::from(n));
+                    let amount = Amount::Total { usd: Usd::from_nanos(nanos), billed: n };
+                    settle(hold, Charge { amount, source: Source::Reported, ..pictures(n as usize, Usd::ZERO) });
+                }
+                Fate::Unsure => {
+                    unsure += price * i64::from(n);
+                    drop(hold);
+                }
+                Fate::Unsent => {
+                    hold.release(NOON, |_| ());
+                }
+            }
+        }
+        let of = |kind: Kind| -> i64 {
+            ledger.totals().iter().filter(|(account, _)| account.kind == kind).map(|(_, total)| total.usd.nanos()).sum()
+        };
+        prop_assert_eq!(ledger.spent().unwrap().nanos(), (worth - committed).max(0));
+        prop_assert_eq!(of(Kind::Prepaid), worth.min(committed));
+        prop_assert_eq!(of(Kind::Uncertain), unsure);
+        prop_assert_eq!(ledger.reserved(), Usd::ZERO);
+        let key = Key { scope: Scope::Model("p".into(), "m".into()), per: Per::Month, zone: Zone::default() };
+        if !tiers.is_empty() {
+            prop_assert_eq!(ledger.counter(&key, NOON).unwrap().settled.billed, count);
+        }
+    }
+}
