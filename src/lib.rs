@@ -13,7 +13,7 @@
 //! 3  gateway/          the only floor that waits: calls to providers, queues, deadlines, reload
 //!    sandbox/          beside it: pretend vendors for trying and testing; shares no code with provider/
 //! 2  provider/         each image API as two pure functions
-//! 1  cache/ admission breaker ledger metrics routing signing
+//! 1  cache/ ledger/ routing/ admission breaker metrics rate signing
 //!                      decisions and records; the time comes in as an argument
 //! 0  error failure money calendar secret pem image mask request canonical abilities pricing config/
 //!                      words that everyone shares
@@ -86,6 +86,7 @@ pub mod breaker;
 pub mod cache;
 pub mod ledger;
 pub mod metrics;
+pub mod rate;
 pub mod routing;
 pub mod signing;
 

@@ -177,7 +177,9 @@ struct Spend {
 impl Spend {
     fn new(ledger: Arc<Ledger>) -> Result<Spend, prometheus::Error> {
         let (spend, unsure, saved) = (spend_counters()?, unsure_counters()?, saved_counter()?);
-        let descriptions = spend.desc().into_iter().chain(unsure.desc()).chain(saved.desc()).cloned().collect();
+        let prepaid = prepaid_counters()?;
+        let descriptions =
+            spend.desc().into_iter().chain(unsure.desc()).chain(prepaid.desc()).chain(saved.desc()).cloned().collect();
         Ok(Spend { ledger, descriptions })
     }
 }
@@ -189,6 +191,11 @@ fn spend_counters() -> Result<CounterVec, prometheus::Error> {
 fn unsure_counters() -> Result<CounterVec, prometheus::Error> {
     let help = "Dollars, as noted or estimated, of calls that were never answered and jobs that were lost.";
     CounterVec::new(opts("possibly_billed_usd_total", help), &["provider", "model"])
+}
+
+fn prepaid_counters() -> Result<CounterVec, prometheus::Error> {
+    let help = "Dollars taken from commitments instead of being charged.";
+    CounterVec::new(opts("prepaid_usd_total", help), &["provider", "model"])
 }
 
 fn saved_counter() -> Result<Counter, prometheus::Error> {
@@ -205,16 +212,19 @@ impl Collector for Spend {
         let (Ok(spend), Ok(unsure), Ok(saved)) = (spend_counters(), unsure_counters(), saved_counter()) else {
             return Vec::new();
         };
+        let Ok(prepaid) = prepaid_counters() else { return Vec::new() };
         for (account, total) in self.ledger.totals() {
             let (provider, model) = (account.provider.as_str(), account.model.as_str());
             match account.kind {
                 Kind::Uncertain => unsure.with_label_values(&[provider, model]).inc_by(dollars(total.usd)),
+                Kind::Prepaid => prepaid.with_label_values(&[provider, model]).inc_by(dollars(total.usd)),
                 kind => spend.with_label_values(&[provider, model, kind.word()]).inc_by(dollars(total.usd)),
             }
         }
         saved.inc_by(dollars(self.ledger.total_saved()));
         // A family without a single sample is not valid exposition text.
-        let families = saved.collect().into_iter().chain(spend.collect()).chain(unsure.collect());
+        let families =
+            saved.collect().into_iter().chain(spend.collect()).chain(unsure.collect()).chain(prepaid.collect());
         families.filter(|family| !family.get_metric().is_empty()).collect()
     }
 }

@@ -265,7 +265,9 @@ impl Drawing {
         let mut longest = Duration::ZERO;
         for candidate in 0..self.candidates.len() {
             let Some(offer) = self.offer(candidate).cloned() else { continue };
-            if self.against(candidate, &offer).is_some() {
+            // A slot is worth waiting for; a budget does not come back by waiting.
+            let broke = self.skips[self.candidates[candidate].offer] == Some(Skip::OverBudget);
+            if broke || self.against(candidate, &offer).is_some() {
                 continue;
             }
             match self.order.shared.lane(&offer.provider).ask() {

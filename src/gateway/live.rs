@@ -3,10 +3,12 @@
 //! A [`Live`] is built whole, then swapped in one step, and a request holds one from its first byte to its last, so
 //! nothing is ever served by a mixture of two versions.
 
+use std::sync::Arc;
+
 use url::Url;
 
 use crate::abilities::Abilities;
-use crate::config::plan::{Offer, Plan};
+use crate::config::plan::{ModelPattern, Offer, Plan, Route};
 use crate::provider::{self, Provider};
 use crate::secret::Secret;
 use crate::signing::LinkKey;
@@ -65,17 +67,18 @@ impl Live {
         self.plan.server.passthrough.as_ref()
     }
 
-    /// Model names a client may ask for: the routes' plain names, then every offer's `provider/model`, each once.
-    pub fn model_names(&self) -> Vec<&str> {
-        use crate::config::plan::ModelPattern;
+    /// Model names a client may ask for on the routes that are `open` to it: their plain names, then every offer's
+    /// `provider/model`, each once.
+    pub fn model_names(&self, open: impl Fn(&Route) -> bool) -> Vec<&str> {
+        let routes: Vec<&Arc<Route>> = self.plan.routes.iter().filter(|route| open(route)).collect();
         let mut names: Vec<&str> = Vec::new();
-        for route in &self.plan.routes {
+        for route in &routes {
             names.extend(route.models.iter().filter_map(|pattern| match pattern {
                 ModelPattern::Exact(name) => Some(name.as_str()),
                 ModelPattern::Prefix(_) => None,
             }));
         }
-        names.extend(self.plan.routes.iter().flat_map(|route| route.offers.iter().map(|offer| offer.name.as_str())));
+        names.extend(routes.iter().flat_map(|route| route.offers.iter().map(|offer| offer.name.as_str())));
         let mut seen = std::collections::HashSet::new();
         names.retain(|name| seen.insert(*name));
         names

@@ -30,6 +30,7 @@ use crate::gateway::visit::Visit;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::money::Usd;
+use crate::rate::Rates;
 use crate::request::ImageRequest;
 use crate::routing;
 use crate::secret::Secret;
@@ -73,6 +74,8 @@ pub struct Shared {
     pub books: Books,
     /// What Prometheus scrapes.
     pub metrics: Metrics,
+    /// How much clients asked for lately.
+    pub rates: Rates,
     /// The HTTP client.
     pub transport: Transport,
     /// Access tokens by their credentials.
@@ -125,6 +128,11 @@ impl Caller {
     /// A client of the config.
     pub fn client(client: Arc<Client>) -> Caller {
         Caller { tenant: client.name.as_str().into(), client: Some(client) }
+    }
+
+    /// Whether it may use a route.
+    pub fn may_use(&self, route: &Route) -> bool {
+        self.client.as_ref().is_none_or(|client| client.may_use(&route.name))
     }
 
     /// What may be spent for it.
@@ -199,6 +207,7 @@ impl Gateway {
             metrics: Metrics::new(&ledger)?,
             books: Books::new(ledger.clone()),
             ledger,
+            rates: Rates::default(),
             transport: Transport::default(),
             tokens: Tokens::default(),
             work: TaskTracker::new(),
@@ -258,8 +267,11 @@ impl Gateway {
     /// The life of a request. `header` looks up a request header by its lower-case name.
     pub async fn serve<'a>(&self, live: &Arc<Live>, ask: Ask, header: impl Fn(&str) -> Option<&'a str>) -> Outcome {
         let Ask { mut request, id, caller, max_usd, cache, stage } = ask;
-        let Some(matched) = routing::find(&live.plan.routes, request.model.as_deref(), header) else {
-            return Outcome::failed(live.version, unknown_model(live, request.model.as_deref()));
+        let (routes, model) = (&live.plan.routes, request.model.as_deref());
+        let Some(matched) = routing::find(routes, |route| caller.may_use(route), model, &header) else {
+            let elsewhere = routing::find(routes, |_| true, model, &header).is_some();
+            let error = if elsewhere { forbidden(model) } else { unknown_model(live, &caller, model) };
+            return Outcome::failed(live.version, error);
         };
         let route = matched.route.clone();
         fill_in(&mut request, &route);
@@ -318,8 +330,14 @@ fn fill_in(request: &mut ImageRequest, route: &Route) {
     request.output_format = request.output_format.or(defaults.output_format);
 }
 
-fn unknown_model(live: &Live, model: Option<&str>) -> Error {
-    let names = live.model_names();
+fn forbidden(model: Option<&str>) -> Error {
+    let what = model.map_or("requests without 'model'".to_owned(), |model| format!("the model '{model}'"));
+    let message = format!("This client may not use {what}. GET /v1/models lists what it may use.");
+    Error::new(Kind::Forbidden, message).with_param("model")
+}
+
+fn unknown_model(live: &Live, caller: &Caller, model: Option<&str>) -> Error {
+    let names = live.model_names(|route| caller.may_use(route));
     let Some(model) = model else {
         return Error::new(Kind::ModelNotFound, "No route takes a request without 'model' here. Name one.")
             .with_param("model");

@@ -68,17 +68,19 @@ pub struct Matched {
     pub index: usize,
 }
 
-/// The first route that answers to `model` and whose headers are all there. `header` looks up a lower-case name.
+/// The first `allowed` route that answers to `model` and whose headers are all there. `header` looks up a lower-case name.
 ///
 /// `provider/model` of one of a route's offers pins that offer. A request that names no model goes to the first route
 /// that names none either, else to the first whose headers match.
 pub fn find<'a>(
     routes: &[Arc<Route>],
+    allowed: impl Fn(&Route) -> bool,
     model: Option<&str>,
     header: impl Fn(&str) -> Option<&'a str>,
 ) -> Option<Matched> {
     let told = |(name, value): &(String, String)| header(name) == Some(value.as_str());
-    let mut open = routes.iter().enumerate().filter(|(_, route)| route.headers.iter().all(told));
+    let open = |route: &Route| allowed(route) && route.headers.iter().all(told);
+    let mut open = routes.iter().enumerate().filter(|(_, route)| open(route));
     let matched = |(index, route): (usize, &Arc<Route>), pinned| Matched { route: route.clone(), pinned, index };
     let Some(model) = model else {
         let open: Vec<_> = open.collect();

@@ -31,6 +31,7 @@ pub mod access;
 pub mod admin;
 mod ask;
 mod body;
+mod caller;
 mod form;
 mod front;
 pub mod paths;

@@ -21,6 +21,7 @@ use crate::gateway::{Ask, CacheWish, Gateway, viewer};
 use crate::metrics::seconds;
 use crate::request::ResponseFormat;
 use crate::server::access::{AccessLog, Image, Line};
+use crate::server::caller::{self, Allowance};
 use crate::server::paths::{self, Operation, Target};
 use crate::server::respond::{self, Answer, Delivery};
 use crate::server::stream::{Events, Stream};
@@ -124,8 +125,8 @@ impl ProxyHttp for Easel {
                 Some(answer) => answer,
                 None => return Ok(true),
             },
-            Target::Models => respond::models(&live.model_names()),
-            Target::Model(name) => model(&live, &name),
+            Target::Models => models(session, &live),
+            Target::Model(name) => model(session, &live, &name),
             Target::File(name) => self.file(session, &live, &name),
             Target::WrongMethod(allowed) => {
                 let message = format!("This path takes {allowed} only.");
@@ -206,10 +207,14 @@ impl Easel {
         let _gauge = Lowered(gauge);
         let asked = match drawing > live.plan.server.limits.in_flight {
             true => Err(too_busy()),
-            false => self.ask(session, live, operation).await,
+            false => self.ask(session, ctx, live, operation).await,
         };
-        let ask = match asked {
-            Ok(ask) => ask,
+        let asked = asked.and_then(|ask| {
+            let rates = &self.gateway.shared.rates;
+            Allowance::take(rates, &ask.caller, ask.request.n, Instant::now()).map(|allowance| (ask, allowance))
+        });
+        let (ask, allowance) = match asked {
+            Ok(asked) => asked,
             Err(error) => {
                 let outcome = Outcome::failed(live.version, error);
                 return Some(self.answer(ctx, live, outcome, ResponseFormat::B64Json));
@@ -220,6 +225,7 @@ impl Easel {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         if !streamed {
             let outcome = self.gateway.serve(live, ask, header).await;
+            allowance.settle(&outcome);
             return Some(self.answer(ctx, live, outcome, format));
         }
         if self.draining.load(Ordering::Acquire) {
@@ -230,6 +236,7 @@ impl Easel {
         let serving = self.gateway.serve(live, Ask { stage: Some(stage), ..ask }, header);
         let stream = Stream { events, request_id: &ctx.id, heartbeat: live.plan.server.limits.heartbeat };
         let (outcome, answer) = stream.run(session, serving, viewer).await;
+        allowance.settle(&outcome);
         ctx.outcome = Some(outcome);
         answer
     }
@@ -249,11 +256,13 @@ impl Easel {
 
     /// The request as the gateway takes it. The body is read before anything is refused, so that the connection stays
     /// usable.
-    async fn ask(&self, session: &mut Session, live: &Live, operation: Operation) -> Result<Ask, Error> {
+    async fn ask(&self, session: &mut Session, ctx: &Ctx, live: &Live, operation: Operation) -> Result<Ask, Error> {
         let limits = &live.plan.server.limits;
         let body = body::read(session, limits.request_body, limits.body_timeout).await?;
+        let (caller, max_usd) = (caller::identify(session, &live.plan)?, caller::max_usd(session)?);
         let request = ask::request(session, operation, body).await?;
-        Ok(Ask { cache: cache_wish(session), ..Ask::new(request) })
+        let (id, cache) = (ctx.id.as_str().into(), cache_wish(session));
+        Ok(Ask { request, id, caller, max_usd, cache, stage: None })
     }
 
     fn link(&self, live: &Live, name: &str) -> String {
@@ -329,8 +338,19 @@ fn cache_wish(session: &Session) -> CacheWish {
     }
 }
 
-fn model(live: &Live, name: &str) -> Answer {
-    if live.model_names().contains(&name) {
+fn models(session: &Session, live: &Live) -> Answer {
+    match caller::identify(session, &live.plan) {
+        Ok(caller) => respond::models(&live.model_names(|route| caller.may_use(route))),
+        Err(error) => Answer::error(&error),
+    }
+}
+
+fn model(session: &Session, live: &Live, name: &str) -> Answer {
+    let caller = match caller::identify(session, &live.plan) {
+        Ok(caller) => caller,
+        Err(error) => return Answer::error(&error),
+    };
+    if live.model_names(|route| caller.may_use(route)).contains(&name) {
         return Answer::json(200, &respond::model(name));
     }
     let shown: String = name.chars().take(80).collect();

@@ -3,7 +3,9 @@
 
 mod acme; // a vendor that is YAML only, from examples/acme.yaml
 mod bfl; // a provider and its strict sandbox: tasks, costs told once
+mod budgets; // money that is set aside before it is spent
 mod client;
+mod clients; // callers with keys of their own
 mod commands; // the easel command: check, schema, demo, serve and its signals
 mod crowd; // single flight, concurrency caps, the queue
 mod dashscope; // a provider and its strict sandbox, both surfaces

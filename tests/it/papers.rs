@@ -85,7 +85,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "signing",
         ],
     ),
-    (1, &["admission", "breaker", "cache", "ledger", "metrics", "routing"]),
+    (1, &["admission", "breaker", "cache", "ledger", "metrics", "rate", "routing"]),
     (2, &["provider"]),
     (3, &["gateway", "sandbox"]),
     (4, &["server"]),

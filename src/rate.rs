@@ -1,0 +1,121 @@
+//! How much a client may ask for in a minute.
+//!
+//! The generic cell rate algorithm: a minute's worth may come at once, and what was used comes back evenly. Only one
+//! moment is remembered for each client, so a changed rate takes effect at once. The time comes in as an argument.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What may come at once is what comes back in so long.
+const SPAN: Duration = Duration::from_secs(60);
+
+/// What is limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum What {
+    /// Pictures.
+    Images,
+    /// Requests.
+    Requests,
+}
+
+/// Why a client has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// It may ask again after this time.
+    For(Duration),
+    /// It may never ask for so much at once.
+    Never,
+}
+
+/// All clients' rates.
+#[derive(Debug, Default)]
+pub struct Rates {
+    /// When all that a client used will have come back.
+    whole_again: Mutex<HashMap<(String, What), Instant>>,
+}
+
+impl Rates {
+    /// Uses `count` of what `client` may ask for in a minute, or says how long that takes to come back.
+    pub fn take(&self, client: &str, what: What, per_minute: NonZeroU32, count: u32, now: Instant) -> Result<(), Wait> {
+        let cost = cost(per_minute, count);
+        if cost > SPAN {
+            return Err(Wait::Never);
+        }
+        let mut table = self.lock();
+        let whole_again = table.entry((client.to_owned(), what)).or_insert(now);
+        let used = whole_again.saturating_duration_since(now) + cost;
+        if used > SPAN {
+            return Err(Wait::For(used - SPAN));
+        }
+        *whole_again = now + used;
+        Ok(())
+    }
+
+    /// Gives back what was taken for a request that came to nothing.
+    pub fn give_back(&self, client: &str, what: What, per_minute: NonZeroU32, count: u32) {
+        if let Some(whole_again) = self.lock().get_mut(&(client.to_owned(), what))
+            && let Some(earlier) = whole_again.checked_sub(cost(per_minute, count))
+        {
+            *whole_again = earlier;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(String, What), Instant>> {
+        // No code panics while it holds the lock.
+        self.whole_again.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long `count` take to come back. Rounded up, so that no rate is ever passed.
+fn cost(per_minute: NonZeroU32, count: u32) -> Duration {
+    let nanos = SPAN.as_nanos() * u128::from(count);
+    Duration::from_nanos(u64::try_from(nanos.div_ceil(u128::from(per_minute.get()))).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FOUR: NonZeroU32 = NonZeroU32::new(4).unwrap();
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_minutes_worth_may_come_at_once_and_comes_back_evenly() {
+        let (rates, now) = (Rates::default(), Instant::now());
+        let take = |count, now| rates.take("web", What::Images, FOUR, count, now);
+        assert_eq!(take(3, now), Ok(()));
+        assert_eq!(take(1, now), Ok(()));
+        assert_eq!(take(1, now), Err(Wait::For(15 * SECOND)));
+        assert_eq!(take(2, now + 15 * SECOND), Err(Wait::For(15 * SECOND)));
+        assert_eq!(take(1, now + 15 * SECOND), Ok(()));
+        assert_eq!(take(4, now + 600 * SECOND), Ok(()));
+    }
+
+    #[test]
+    fn clients_pictures_and_requests_do_not_use_each_others_rates() {
+        let (rates, now) = (Rates::default(), Instant::now());
+        assert_eq!(rates.take("web", What::Images, FOUR, 4, now), Ok(()));
+        assert_eq!(rates.take("web", What::Requests, FOUR, 4, now), Ok(()));
+        assert_eq!(rates.take("batch", What::Images, FOUR, 4, now), Ok(()));
+        assert!(rates.take("web", What::Images, FOUR, 1, now).is_err());
+    }
+
+    #[test]
+    fn more_than_a_minutes_worth_never_comes() {
+        let (rates, now) = (Rates::default(), Instant::now());
+        assert_eq!(rates.take("web", What::Images, FOUR, 5, now), Err(Wait::Never));
+        assert_eq!(rates.take("web", What::Images, FOUR, u32::MAX, now), Err(Wait::Never));
+        assert_eq!(rates.take("web", What::Images, FOUR, 4, now), Ok(()), "nothing was used");
+    }
+
+    #[test]
+    fn what_came_to_nothing_is_given_back() {
+        let (rates, now) = (Rates::default(), Instant::now());
+        rates.take("web", What::Images, FOUR, 4, now).unwrap();
+        rates.give_back("web", What::Images, FOUR, 3);
+        assert_eq!(rates.take("web", What::Images, FOUR, 3, now), Ok(()));
+        assert!(rates.take("web", What::Images, FOUR, 1, now).is_err());
+    }
+}

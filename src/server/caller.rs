@@ -1,0 +1,172 @@
+//! Who asks, what they are willing to pay, and whether they may ask for so much now.
+//!
+//! A key is compared by its SHA-256 in constant time with every client's, so that neither the time nor an error tells
+//! how near a guess came. A key that was sent goes nowhere from here: not into a log, not to a provider.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pingora::proxy::Session;
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::config::plan::{Client, Plan};
+use crate::error::{Error, Kind};
+use crate::gateway::Caller;
+use crate::gateway::outcome::Outcome;
+use crate::money::Usd;
+use crate::rate::{Rates, Wait, What};
+
+/// The most a caller is willing to pay for a request.
+const MAX_USD: &str = "x-easel-max-usd";
+
+/// Whose key came with the request; anybody's where the config lists no clients.
+pub fn identify(session: &Session, plan: &Plan) -> Result<Caller, Error> {
+    if plan.clients.is_empty() {
+        return Ok(Caller::anybody());
+    }
+    let told = session.get_header(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let key = told.and_then(bearer).ok_or_else(|| {
+        Error::new(Kind::Unauthorized, "No key was sent. Send 'authorization: Bearer KEY' with this client's key.")
+    })?;
+    client(&plan.clients, key)
+        .map(Caller::client)
+        .ok_or_else(|| Error::new(Kind::Unauthorized, "The key in 'authorization' is not known here."))
+}
+
+/// The key after the word `Bearer`, which may be written in any case.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, key) = value.trim().split_once(' ')?;
+    let key = key.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then_some(key)
+}
+
+/// The client with this key. Every hash is looked at, whichever fits.
+fn client(clients: &[Arc<Client>], key: &str) -> Option<Arc<Client>> {
+    let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+    let mut found = None;
+    for client in clients {
+        let fits = client.keys.iter().fold(Choice::from(0), |fits, known| fits | known.ct_eq(&hash));
+        if bool::from(fits) {
+            found = Some(client.clone());
+        }
+    }
+    found
+}
+
+/// What the caller is willing to pay.
+pub fn max_usd(session: &Session) -> Result<Option<Usd>, Error> {
+    let Some(value) = session.get_header(MAX_USD) else { return Ok(None) };
+    let wrong = || Error::invalid(MAX_USD, format!("'{MAX_USD}' is an amount of dollars, like 0.25."));
+    let usd: Usd = value.to_str().map_err(|_| wrong())?.parse().map_err(|_| wrong())?;
+    if usd < Usd::ZERO { Err(wrong()) } else { Ok(Some(usd)) }
+}
+
+/// What a request used of its client's rate; given back unless the request came to something.
+pub struct Allowance<'a> {
+    rates: &'a Rates,
+    client: Option<Arc<Client>>,
+    taken: Vec<(What, NonZeroU32, u32)>,
+}
+
+impl<'a> Allowance<'a> {
+    /// Uses one request and `pictures` of what `caller` may ask for in a minute.
+    pub fn take(rates: &'a Rates, caller: &Caller, pictures: u8, now: Instant) -> Result<Allowance<'a>, Error> {
+        let mut allowance = Allowance { rates, client: caller.client.clone(), taken: Vec::new() };
+        let Some(client) = &caller.client else { return Ok(allowance) };
+        let limits = [
+            (What::Requests, client.rate.requests_per_minute, 1),
+            (What::Images, client.rate.images_per_minute, u32::from(pictures)),
+        ];
+        for (what, per_minute, count) in limits {
+            let Some(per_minute) = per_minute else { continue };
+            // What was taken before is given back when the allowance is dropped.
+            rates.take(&client.name, what, per_minute, count, now).map_err(|wait| too_much(what, per_minute, wait))?;
+            allowance.taken.push((what, per_minute, count));
+        }
+        Ok(allowance)
+    }
+
+    /// Keeps what was taken for a request that brought pictures, or gives it back.
+    pub fn settle(mut self, outcome: &Outcome) {
+        if outcome.result.is_ok() {
+            self.taken.clear();
+        }
+    }
+}
+
+impl Drop for Allowance<'_> {
+    fn drop(&mut self) {
+        let Some(client) = &self.client else { return };
+        for (what, per_minute, count) in self.taken.drain(..) {
+            self.rates.give_back(&client.name, what, per_minute, count);
+        }
+    }
+}
+
+fn too_much(what: What, per_minute: NonZeroU32, wait: Wait) -> Error {
+    let what = match what {
+        What::Images => "pictures",
+        What::Requests => "requests",
+    };
+    match wait {
+        Wait::For(time) => {
+            let message = format!("This client may ask for {per_minute} {what} a minute, and has done so.");
+            // A fraction of a second is no time to name.
+            Error::new(Kind::RateLimited, message).with_retry_after(time.max(Duration::from_secs(1)))
+        }
+        Wait::Never => {
+            let message = format!("This client may ask for {per_minute} {what} a minute: ask for fewer at once.");
+            Error::invalid("n", message).with_code("client_rate_limit")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::plan::Rate;
+
+    fn named(name: &str, keys: &[&str]) -> Arc<Client> {
+        let keys = keys.iter().map(|key| Sha256::digest(key.as_bytes()).into()).collect();
+        Arc::new(Client {
+            name: name.to_owned(),
+            keys,
+            routes: None,
+            budgets: Vec::new(),
+            max_usd_per_image: None,
+            max_usd_per_request: None,
+            rate: Rate { images_per_minute: NonZeroU32::new(4), requests_per_minute: NonZeroU32::new(2) },
+        })
+    }
+
+    #[test]
+    fn a_client_is_known_by_any_of_its_keys_and_by_no_other() {
+        let clients = [named("web", &["one", "two"]), named("batch", &["three"])];
+        let name = |key| client(&clients, key).map(|client| client.name.clone());
+        assert_eq!(name("two").as_deref(), Some("web"));
+        assert_eq!(name("three").as_deref(), Some("batch"));
+        assert_eq!([name("four"), name(""), name("One")], [None, None, None]);
+    }
+
+    #[test]
+    fn a_key_follows_the_word_bearer() {
+        assert_eq!(bearer("Bearer sk-1"), Some("sk-1"));
+        assert_eq!(bearer("bearer  sk-1 "), Some("sk-1"));
+        assert_eq!([bearer("Basic sk-1"), bearer("Bearer "), bearer("sk-1")], [None, None, None]);
+    }
+
+    #[test]
+    fn what_comes_to_nothing_uses_up_no_rate() {
+        let (rates, now, caller) = (Rates::default(), Instant::now(), Caller::client(named("web", &["one"])));
+        for _ in 0..5 {
+            drop(Allowance::take(&rates, &caller, 4, now).unwrap());
+        }
+        assert_eq!(Allowance::take(&rates, &caller, 5, now).err().unwrap().param.as_deref(), Some("n"));
+        let served = Outcome { result: Ok(Vec::new()), ..Outcome::failed(1, Error::new(Kind::Busy, "")) };
+        Allowance::take(&rates, &caller, 4, now).unwrap().settle(&served);
+        let error = Allowance::take(&rates, &caller, 1, now).err().unwrap();
+        assert_eq!((error.kind, error.retry_after), (Kind::RateLimited, Some(Duration::from_secs(15))));
+    }
+}
