@@ -249,7 +249,8 @@ impl Drawing {
         if !self.order.shared.books.may_pay() {
             return Some(Skip::LedgerUnwritable);
         }
-        self.order.caps.affordable(self.candidates[candidate].usd, wanted, self.promised).err()
+        let dear = self.order.caps.affordable(self.candidates[candidate].usd, wanted, self.promised).err();
+        dear.or_else(|| self.over_budget(candidate, offer))
     }
 
     fn is_out(&self, candidate: usize) -> bool {
@@ -265,9 +266,7 @@ impl Drawing {
         let mut longest = Duration::ZERO;
         for candidate in 0..self.candidates.len() {
             let Some(offer) = self.offer(candidate).cloned() else { continue };
-            // A slot is worth waiting for; a budget does not come back by waiting.
-            let broke = self.skips[self.candidates[candidate].offer] == Some(Skip::OverBudget);
-            if broke || self.against(candidate, &offer).is_some() {
+            if self.against(candidate, &offer).is_some() {
                 continue;
             }
             match self.order.shared.lane(&offer.provider).ask() {

@@ -190,6 +190,11 @@ impl Ledger {
         Ok((Hold::new(self.clone(), entry, terms), noted))
     }
 
+    /// The budget that an attempt of `wanted` dollars would pass, if there is one. Nothing is promised.
+    pub fn short(&self, owner: &Owner, budgets: [&[Budget]; 3], wanted: Usd, now: Moment) -> Option<Short> {
+        self.lock().shortages(owner, budgets, wanted, now).into_iter().min_by_key(|short| short.left)
+    }
+
     /// The price of the dearest of the next `pictures` of a model, volume tiers applied to `base`; attempts under way
     /// are reckoned with. `None` where it does not fit.
     pub fn tiered(&self, provider: &Provider, model: &Model, base: Usd, pictures: u32, now: Moment) -> Option<Usd> {

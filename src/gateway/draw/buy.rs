@@ -3,7 +3,7 @@
 //! Whatever is missing is an answer, a [`Skip`]; nothing is held back then. It sends nothing and waits for nothing.
 
 use crate::admission::Slot;
-use crate::config::plan::Offer;
+use crate::config::plan::{Budget, Offer};
 use crate::gateway::books;
 use crate::gateway::draw::{Chosen, Drawing, Order, now};
 use crate::ledger::entry::{Owner, Purpose};
@@ -34,6 +34,28 @@ impl Order {
 }
 
 impl Drawing {
+    /// Whether a budget has too little left for a call to `offer`. Asked before a slot is waited for: a budget does not
+    /// come back by waiting, and who waited in vain would only wait again.
+    pub(super) fn over_budget(&mut self, candidate: usize, offer: &Offer) -> Option<Skip> {
+        let budgets = self.budgets(offer);
+        if budgets.iter().all(|budgets| budgets.is_empty()) {
+            return None;
+        }
+        let Candidate { usd, max_n, .. } = self.candidates[candidate];
+        let pictures = u32::try_from(self.open.len()).unwrap_or(u32::MAX).min(u32::from(max_n));
+        let wanted = usd.checked_mul(pictures)?;
+        let owner = self.order.owner(&offer.provider.name, &offer.model.name);
+        let short = self.order.shared.ledger.short(&owner, budgets, wanted, books::now())?;
+        self.obstacles.note_short(short);
+        Some(Skip::OverBudget)
+    }
+
+    /// The budgets of its client, its route and its provider.
+    fn budgets<'a>(&'a self, offer: &'a Offer) -> [&'a [Budget]; 3] {
+        let Order { caller, matched, .. } = &self.order;
+        [caller.budgets(), &matched.route.budgets, &offer.provider.budgets]
+    }
+
     /// All that a call to `offer` takes for as many open places as it draws at once.
     pub(super) fn buy(&mut self, candidate: usize, offer: &Offer, slot: Slot) -> Result<Chosen, Skip> {
         let Candidate { usd, max_n, .. } = self.candidates[candidate];
@@ -43,15 +65,14 @@ impl Drawing {
             .map_err(|cooling| Skip::CoolingDown(cooling.pause))?;
         let places: Vec<u8> = self.open.iter().copied().take(usize::from(max_n)).collect();
         let pictures = u32::try_from(places.len()).unwrap_or(u32::MAX);
-        let Order { caller, matched, request_id, .. } = &self.order;
         let intent = Intent {
-            request: request_id.clone(),
+            request: self.order.request_id.clone(),
             owner: self.order.owner(&offer.provider.name, &offer.model.name),
             purpose: Purpose::Draw,
             pictures,
             estimate: usd.checked_mul(pictures).ok_or(Skip::Unpriced)?,
             terms: Terms { provider: offer.provider.clone(), model: Some(offer.model.clone()) },
-            budgets: [caller.budgets(), &matched.route.budgets, &offer.provider.budgets],
+            budgets: self.budgets(offer),
         };
         match self.order.shared.books.open(intent) {
             Ok(opened) => Ok(Chosen { candidate, slot, pass, opened, places }),
