@@ -97,6 +97,24 @@ impl FromStr for Zone {
     }
 }
 
+impl Zone {
+    /// The day that `at` belongs to: `2026-11-25`.
+    pub fn date(&self, at: Moment) -> String {
+        at.timestamp().to_zoned(self.0.clone()).date().to_string()
+    }
+
+    /// When the day written `2026-11-25` begins; `None` if there is no such day.
+    pub fn midnight(&self, date: &str) -> Option<Moment> {
+        is_date(date).then_some(())?;
+        midnight(date.parse().ok()?, self)
+    }
+
+    /// The month written `2026-11`; `None` if there is no such month.
+    pub fn month(&self, month: &str) -> Option<Period> {
+        self.midnight(&format!("{month}-01")).map(|first| Per::Month.period(self, first))
+    }
+}
+
 impl fmt::Display for Zone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.iana_name().unwrap_or("UTC"))
@@ -223,6 +241,16 @@ mod tests {
             }
             assert!(!Moment(millis).to_string().is_empty());
         }
+    }
+
+    #[test]
+    fn days_and_months_are_written_and_read_in_a_zone() {
+        let berlin: Zone = "Europe/Berlin".parse().unwrap();
+        assert_eq!(berlin.date(at("2026-11-24T23:00:00Z")), "2026-11-25");
+        assert_eq!(berlin.midnight("2026-11-25"), Some(at("2026-11-24T23:00:00Z")));
+        assert_eq!(berlin.month("2026-11").map(|month| month.start), Some(at("2026-10-31T23:00:00Z")));
+        assert_eq!([berlin.month("2026-13"), berlin.month("2026")], [None, None]);
+        assert_eq!([berlin.midnight("2026-11"), berlin.midnight("2026-11-25T00:00:00")], [None, None]);
     }
 
     #[test]

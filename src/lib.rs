@@ -8,12 +8,12 @@
 //! The modules below are floors of a house, and arrows between them point down only. A floor may use any floor below it.
 //!
 //! ```text
-//! 5  main.rs  cli/     the command line: serve check schema sandbox demo
+//! 5  main.rs  cli/     the command line: serve check schema ledger sandbox demo
 //! 4  server/           Pingora: listen, answer, admin, access log
 //! 3  gateway/          the only floor that waits: calls to providers, queues, deadlines, reload
 //!    sandbox/          beside it: pretend vendors for trying and testing; shares no code with provider/
 //! 2  provider/         each image API as two pure functions
-//! 1  cache/ ledger/ routing/ admission breaker metrics rate signing
+//! 1  cache/ ledger/ routing/ admission alert breaker metrics rate signing
 //!                      decisions and records; the time comes in as an argument
 //! 0  error failure money calendar secret pem image mask request canonical abilities pricing config/
 //!                      words that everyone shares
@@ -82,6 +82,7 @@ pub mod secret;
 
 // Floor 1: decisions and records; the time comes in as an argument.
 pub mod admission;
+pub mod alert;
 pub mod breaker;
 pub mod cache;
 pub mod ledger;

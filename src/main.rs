@@ -27,6 +27,8 @@ enum Command {
     Check(cli::check::Args),
     /// Print the config's JSON Schema, for editors, or a preset.
     Schema(cli::schema::Args),
+    /// Print what was paid, from the ledger on disk, while serving goes on.
+    Ledger(cli::ledger::Args),
     /// Run local providers that speak the real wire formats and charge pretend money.
     Sandbox(cli::sandbox::Args),
     /// Show the whole story without any key: sandbox, gateway, a first picture, a cached one, a failing provider.
@@ -36,11 +38,14 @@ enum Command {
 fn main() -> ExitCode {
     let level = env_logger::Env::default().filter_or("EASEL_LOG", "info,pingora_core=warn,pingora_proxy=off");
     env_logger::Builder::from_env(level).init();
+    // Beyond this Pingora writes whole request headers, keys and webhooks' addresses included.
+    log::set_max_level(log::max_level().min(log::LevelFilter::Debug));
     let Cli { command } = Cli::parse();
     match command {
         Command::Serve(args) => cli::serve::run(args),
         Command::Check(args) => cli::check::run(args),
         Command::Schema(args) => cli::schema::run(args),
+        Command::Ledger(args) => cli::ledger::run(args),
         Command::Sandbox(args) => cli::sandbox::run(args),
         Command::Demo(args) => cli::demo::run(args),
     }

@@ -9,11 +9,13 @@ use std::time::Duration;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{
-    Counter, CounterVec, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Counter, CounterVec, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 use std::sync::Arc;
 
+use crate::ledger::entry::Verdict;
+use crate::ledger::window::Cost;
 use crate::ledger::{Kind, Ledger};
 use crate::money::Usd;
 
@@ -63,6 +65,10 @@ pub struct Metrics {
     pub config_version: IntGauge,
     /// Access-log lines lost because the writer could not keep up.
     pub log_dropped: IntCounter,
+    /// 0 inactive, 1 pending, 2 firing.
+    pub alert_state: IntGaugeVec,
+    /// Messages to webhooks, by what became of them.
+    pub alert_notifications: IntCounterVec,
 }
 
 impl Metrics {
@@ -106,11 +112,27 @@ impl Metrics {
                 .gauge("config_last_reload_timestamp_seconds", "When the config in force was taken.")?,
             config_version: made.gauge("config_version", "Number of the config in force.")?,
             log_dropped: made.counter("access_log_dropped_total", "Access-log lines lost.")?,
+            alert_state: made.gauges("alert_state", "Alerts: 0 inactive, 1 pending, 2 firing.", &["alert", "name"])?,
+            alert_notifications: made.counters(
+                "alert_notifications_total",
+                "Messages to the webhooks of alerts, by what became of them.",
+                &["alert", "outcome"],
+            )?,
             registry: made.0,
         };
         metrics.registry.register(Box::new(Spend::new(ledger.clone())?))?;
         metrics.registry.register(Box::new(build_info()?))?;
         Ok(metrics)
+    }
+
+    /// Tells from now on what accepted pictures cost; `costs` is asked at every scrape.
+    ///
+    /// # Errors
+    /// When it is called twice.
+    pub fn tell_costs(&self, costs: impl Fn() -> Vec<Cost> + Send + Sync + 'static) -> Result<(), prometheus::Error> {
+        let (cost, images) = (cost_gauges()?, window_gauges()?);
+        let descriptions = cost.desc().into_iter().chain(images.desc()).cloned().collect();
+        self.registry.register(Box::new(Costs { costs: Box::new(costs), descriptions }))
     }
 
     /// The text Prometheus reads.
@@ -229,6 +251,43 @@ impl Collector for Spend {
     }
 }
 
+/// Asks at every scrape what accepted pictures cost, so that the exact sums are what is divided.
+struct Costs {
+    costs: Box<dyn Fn() -> Vec<Cost> + Send + Sync>,
+    descriptions: Vec<Desc>,
+}
+
+fn cost_gauges() -> Result<GaugeVec, prometheus::Error> {
+    let help = "Dollars paid for everything, divided by the pictures that were accepted.";
+    GaugeVec::new(opts("cost_per_accepted_usd", help), &["by", "name", "window"])
+}
+
+fn window_gauges() -> Result<IntGaugeVec, prometheus::Error> {
+    let help = "Pictures delivered in a window, by what is held of them now.";
+    IntGaugeVec::new(opts("window_images", help), &["by", "name", "window", "verdict"])
+}
+
+impl Collector for Costs {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descriptions.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let (Ok(costs), Ok(images)) = (cost_gauges(), window_gauges()) else { return Vec::new() };
+        for Cost { by, name, window, usd, accepted, rejected } in (self.costs)() {
+            if let Some(usd) = usd {
+                costs.with_label_values(&[by.word(), &name, window]).set(dollars(usd));
+            }
+            for (verdict, count) in [(Verdict::Accepted, accepted), (Verdict::Rejected, rejected)] {
+                let labels = [by.word(), &name, window, verdict.word()];
+                images.with_label_values(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
+        }
+        let families = costs.collect().into_iter().chain(images.collect());
+        families.filter(|family| !family.get_metric().is_empty()).collect()
+    }
+}
+
 /// Dollars for Prometheus, which knows only floating point. Never read back.
 fn dollars(usd: Usd) -> f64 {
     usd.nanos() as f64 / 1e9
@@ -237,7 +296,32 @@ fn dollars(usd: Usd) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::plan::By;
     use crate::ledger::{Account, Total};
+
+    #[test]
+    fn the_scrape_shows_what_an_accepted_picture_costs_now() {
+        let ledger = Arc::new(Ledger::default());
+        let metrics = Metrics::new(&ledger).unwrap();
+        let nanos = Arc::new(std::sync::atomic::AtomicI64::new(12_500_000));
+        let told = nanos.clone();
+        let costs = move || {
+            let usd = Usd::from_nanos(told.load(std::sync::atomic::Ordering::Relaxed));
+            let name = "stability".into();
+            vec![Cost { by: By::Provider, name, window: "1h", usd: Some(usd), accepted: 7, rejected: 2 }]
+        };
+        metrics.tell_costs(costs).unwrap();
+        let shows = |value: &str| {
+            let line = "easel_cost_per_accepted_usd{by=\"provider\",name=\"stability\",window=\"1h\"} ";
+            let page = metrics.render().unwrap();
+            assert!(page.lines().any(|got| got == format!("{line}{value}")), "{page}");
+        };
+        shows("0.0125");
+        let line = "easel_window_images{by=\"provider\",name=\"stability\",verdict=\"rejected\",window=\"1h\"} 2";
+        assert!(metrics.render().unwrap().lines().any(|got| got == line));
+        nanos.store(9_000_000, std::sync::atomic::Ordering::Relaxed);
+        shows("0.009");
+    }
 
     #[test]
     fn the_scrape_shows_the_ledger_in_dollars() {

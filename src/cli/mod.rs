@@ -8,6 +8,7 @@ use tokio::runtime::Runtime;
 
 pub mod check;
 pub mod demo;
+pub mod ledger;
 pub mod sandbox;
 pub mod schema;
 pub mod serve;

@@ -14,11 +14,13 @@ use super::presets;
 use crate::image::Format;
 use crate::request::Quality as QualityWord;
 
+mod alert;
 mod dialect;
 mod money;
 mod provider;
 mod route;
 
+pub(super) use alert::{Alert, By};
 pub(super) use dialect::{CostUnit, Dialect, EditAs, Poll, SizeFormat};
 pub(super) use money::{Billing, Budget, Budgets, Charged, Charges, Client, Keys, Per, Rate, VolumeTier};
 pub(super) use provider::{
@@ -63,6 +65,8 @@ written! {
     Ratio = {"type": "string", "format": "ratio", "examples": ["16:9"]};
     /// A share.
     Percent = {"type": "string", "format": "percent", "examples": ["10%"]};
+    /// A measure, a comparison and a number.
+    When = {"type": "string", "format": "condition", "examples": ["cost_per_accepted_usd > 0.012", "acceptance_rate < 40%"]};
     /// A text that no message shows; best written as a reference to the outside.
     Hidden = {"type": "string", "writeOnly": true, "examples": ["${OPENAI_API_KEY}", "${file:/run/secrets/key}"]};
     /// How much effort a picture gets.
@@ -89,6 +93,8 @@ pub(super) struct File {
     pub(super) providers: BTreeMap<String, Provider>,
     /// Which request goes to whom. The first route that matches is taken.
     pub(super) routes: Vec<Route>,
+    /// What is watched, and who is told.
+    pub(super) alerts: Vec<Alert>,
 }
 
 /// Addresses and limits of Easel itself.

@@ -18,10 +18,12 @@ use crate::pricing::{Price, TokenPrice};
 use crate::request::Quality;
 use crate::secret::Secret;
 
+mod alert;
 mod client;
 mod dialect;
 mod money;
 
+pub use alert::{Alert, By, Comparison, Condition, LONGEST_WINDOW, Measure, Unit, longest_window};
 pub use client::{Client, Rate};
 pub use dialect::{AskAt, CostUnit, Dialect, EditAs, Poll, SizeFormat};
 pub use money::{Billing, Budget, Charged, Charges, Volume, VolumePrice};
@@ -39,6 +41,8 @@ pub struct Plan {
     pub providers: BTreeMap<String, Arc<Provider>>,
     /// Routes in the order they are tried.
     pub routes: Vec<Arc<Route>>,
+    /// What is watched; no two have the same name.
+    pub alerts: Vec<Arc<Alert>>,
 }
 
 /// Addresses and limits of the server itself.

@@ -246,6 +246,7 @@ impl<'s> Wanted<'s> {
             Some("size") => "a size",
             Some("percent") => "a percentage",
             Some("ratio") => "a shape",
+            Some("condition") => "a condition",
             _ => "a text",
         };
         let choice = self.choice.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");

@@ -18,6 +18,7 @@ use crate::pricing::{Addon, Table, TokenPrice};
 use crate::request::Quality;
 use crate::secret::Secret;
 
+mod alerts;
 mod prompt;
 
 const KINDS: [Kind; 9] = [
@@ -74,6 +75,7 @@ impl Lookup for World {
     fn var(&self, name: &str) -> Option<String> {
         match name {
             "EASEL_SANDBOX_URL" => Some("http://127.0.0.1:4100".to_owned()),
+            "ALERT_WEBHOOK_URL" => Some(format!("https://hooks.example.com/{SECRET}?sig={SECRET}")),
             "UNSET" => None,
             "EMPTY" => Some(String::new()),
             "LIMIT" => Some("7".to_owned()),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use super::file;
+use super::plan::{Comparison, Condition, Measure, Unit};
 use super::suggest::nearest;
 use crate::calendar::Zone;
 use crate::image::{Format, Size};
@@ -211,6 +212,43 @@ impl Written for file::FileFormat {
 
     fn read(&self) -> Result<Format, Wrong> {
         self.0.parse().map_err(|()| Wrong::new("is not a file format", None))
+    }
+}
+
+impl file::When {
+    /// A condition as it is written.
+    pub(super) const EXAMPLE: &'static str = "cost_per_accepted_usd > 0.012";
+}
+
+impl Written for file::When {
+    type Value = Condition;
+    const RULE: &'static str = "write a measure, one of > >= < <= and a number, like `cost_per_accepted_usd > 0.012` or \
+                                `acceptance_rate < 40%`";
+
+    fn read(&self) -> Result<Condition, Wrong> {
+        let end = self.0.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).unwrap_or(self.0.len());
+        let (word, rest) = self.0.split_at(end);
+        let rest = rest.trim();
+        let words = Measure::ALL.map(Measure::word);
+        let Some(measure) = Measure::ALL.into_iter().find(|measure| measure.word() == word) else {
+            let near = nearest(word, words).map(|near| format!("{near} {rest}"));
+            return Err(Wrong::new(format!("watches none of {}", words.join(", ")), near));
+        };
+        let Some(comparison) = Comparison::ALL.into_iter().find(|comparison| rest.starts_with(comparison.sign()))
+        else {
+            return Err(Wrong::new("does not compare with >, >=, < or <=", None));
+        };
+        let sign = comparison.sign();
+        let number = rest[sign.len()..].trim();
+        let read = match measure.unit() {
+            Unit::Usd => file::Dollars(number.to_owned()).read().map(Usd::nanos),
+            Unit::Percent => file::Percent(number.to_owned()).read().map(i64::from),
+        };
+        let threshold = read.map_err(|wrong| {
+            let instead = wrong.instead.map(|number| format!("{word} {sign} {number}"));
+            Wrong::new(format!("has a number that {}", wrong.what), instead)
+        })?;
+        Ok(Condition { measure, comparison, threshold })
     }
 }
 

@@ -36,6 +36,7 @@ use crate::routing;
 use crate::secret::Secret;
 
 mod address;
+pub mod alarm;
 mod aloft;
 pub mod attempt;
 pub mod books;
@@ -47,6 +48,7 @@ pub mod live;
 pub mod outcome;
 mod outlive;
 pub mod reload;
+pub mod store;
 mod together;
 pub mod token;
 pub mod transport;

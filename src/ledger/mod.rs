@@ -19,6 +19,7 @@ pub mod entry;
 mod hold;
 mod keys;
 mod volume;
+pub mod window;
 
 pub use hold::{Amount, Charge, Hold, Settled};
 pub use keys::keys;

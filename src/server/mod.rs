@@ -34,6 +34,7 @@ mod body;
 mod caller;
 mod form;
 mod front;
+pub mod ledger;
 pub mod paths;
 pub mod proxy;
 pub mod respond;

@@ -5,6 +5,10 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use easel::calendar::Moment;
+use easel::gateway::store::{OnError, Options, Place, Store, Write};
+use easel::ledger::entry::{Delivered, Entry, Owner, Purpose, Settlement, Source};
+use easel::money::Usd;
 use easel::sandbox::{Name, Sandbox, Settings};
 use serde_json::Value;
 
@@ -218,4 +222,70 @@ fn an_address_in_use_and_a_missing_file_are_told_plainly() {
     let output = easel().args(["serve", "--config", "/nowhere/easel.yaml"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("/nowhere/easel.yaml"), "{}", text(&output.stderr));
+}
+
+/// A ledger with an attempt of each tenant, still being written.
+fn written(dir: &Path, tenants: &[&str]) -> std::sync::Arc<Store> {
+    let at: Moment = "2026-11-25T23:30:00Z".parse().unwrap();
+    let options = Options::new(Duration::from_secs(86_400 * 400), OnError::Refuse);
+    let store = Store::open(Place::Dir(dir.to_owned()), options, at).unwrap().store;
+    for (id, tenant) in (1..).zip(tenants) {
+        let owner =
+            Owner { tenant: (*tenant).into(), route: "r".into(), provider: "stability".into(), model: "core".into() };
+        let usd: Usd = "0.040000001".parse().unwrap();
+        let (request, purpose) = (format!("req-{id}").into(), Purpose::Draw);
+        store.later(Write::Open(Entry { id, at, request, owner, purpose, pictures: 1, estimate: usd }));
+        let settlement = Settlement {
+            at,
+            usd,
+            prepaid: Usd::ZERO,
+            lost: Usd::ZERO,
+            uncertain: Usd::ZERO,
+            source: Source::Table,
+            billed: 1,
+            refused: 0,
+            outcome: "ok",
+            took: Duration::from_secs(1),
+            pictures: vec![Delivered { image: "fox".into(), usd }],
+        };
+        store.later(Write::Settle { id, settlement });
+    }
+    store.flush().unwrap();
+    store
+}
+
+fn ledger(dir: &Path, words: &[&str]) -> Output {
+    easel().args(["ledger", "--state-dir"]).arg(dir).args(words).output().unwrap()
+}
+
+#[test]
+fn the_ledger_is_printed_exactly_while_another_process_writes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = written(folder.path(), &["web", "say \"hi\", you"]);
+    let said = text(&ledger(folder.path(), &[]).stdout);
+    let lines: Vec<Vec<&str>> = said.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["provider", "model", "attempts", "billed", "accepted", "usd", "cost_per_accepted_usd"]);
+    assert_eq!(lines[1], ["stability", "core", "2", "2", "2", "0.080000002", "0.040000001"], "{said}");
+    assert_eq!(lines[2][..2], ["all", "2"], "{said}");
+    let csv = text(&ledger(folder.path(), &["--by", "tenant", "--format", "csv"]).stdout);
+    assert!(csv.starts_with("tenant,attempts,billed,") && csv.lines().count() == 3, "{csv}");
+    assert!(csv.contains("\n\"say \"\"hi\"\", you\",1,1,1,0,0,0.040000001,"), "{csv}");
+    let words = ["--by", "day", "--month", "2026-11", "--zone", "Europe/Berlin", "--tenant", "web", "--format", "json"];
+    let json: Value = serde_json::from_slice(&ledger(folder.path(), &words).stdout).unwrap();
+    assert_eq!((&json["rows"][0]["day"], &json["total"]["usd"]), (&"2026-11-26".into(), &"0.040000001".into()));
+    let none = text(&ledger(folder.path(), &["--until", "2026-11-25"]).stdout);
+    assert!(none.contains("nothing was settled"), "{none}");
+    store.later(Write::Release { id: 9 });
+    store.flush().unwrap();
+}
+
+#[test]
+fn a_ledger_that_is_not_there_and_words_that_mean_nothing_are_told_plainly() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = ledger(folder.path(), &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("there is no ledger at"), "{}", text(&output.stderr));
+    assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "looking makes no file");
+    let output = ledger(folder.path(), &["--by", "colour"]);
+    assert!(text(&output.stderr).contains("cannot group by 'colour', only by day, provider"), "{output:?}");
 }

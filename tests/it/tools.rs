@@ -1,4 +1,4 @@
-//! Other people's tools against Easel: the official OpenAI package for Python, and promtool.
+//! Other people's tools against Easel: the official OpenAI package for Python, and promtool with metrics and rules.
 //!
 //! `scripts/test` installs both and says where they are.
 
@@ -139,4 +139,23 @@ async fn promtool_accepts_the_metrics() {
     let output = child.wait_with_output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && said.trim().is_empty(), "{said}");
+}
+
+#[test]
+fn promtool_takes_the_rules_and_each_of_them_fires_when_it_should() {
+    let promtool = tool("EASEL_TEST_PROMTOOL");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/prometheus");
+    let run = |arguments: [&str; 3]| {
+        let output = Command::new(&promtool).args(arguments).current_dir(&folder).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && said.contains("SUCCESS"), "{said}");
+    };
+    run(["check", "rules", "easel-rules.yaml"]);
+    run(["test", "rules", "easel-rules-test.yaml"]);
+    let [rules, tests] =
+        ["easel-rules.yaml", "easel-rules-test.yaml"].map(|name| std::fs::read_to_string(folder.join(name)).unwrap());
+    for alert in rules.split("- alert: ").skip(1).map(|rest| rest.split_whitespace().next().unwrap()) {
+        let fires = format!("alertname: {alert}\n        exp_alerts:\n          - exp_labels:");
+        assert!(tests.contains(&fires), "no test shows {alert} firing");
+    }
 }

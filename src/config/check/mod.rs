@@ -4,6 +4,7 @@
 //! by its default, so that the check goes on; a plan made along with a finding is thrown away by `load`. A place
 //! where a problem was noted before is not complained about again.
 
+mod alerts;
 mod clients;
 mod dialect;
 mod entra;
@@ -34,13 +35,14 @@ use super::units::Written;
 /// The plan `file` describes. `tree` is where it was written.
 pub(super) fn check(file: &File, tree: Place<'_>, kinds: &[Kind], findings: &mut Findings) -> Option<Plan> {
     let mut checker = Checker { findings };
-    let File { server, cache, clients, providers, routes } = file;
+    let File { server, cache, clients, providers, routes, alerts } = file;
     let server = server::server(&mut checker, server, tree.key("server"));
     let cache = server::cache(&mut checker, cache, tree.key("cache"));
     let providers = providers::providers(&mut checker, providers, tree.key("providers"), kinds);
     let routes = routes::routes(&mut checker, routes, tree, &providers, kinds);
     let clients = clients::clients(&mut checker, clients, tree, &routes);
-    Some(Plan { server, cache, clients, providers, routes })
+    let alerts = alerts::alerts(&mut checker, alerts, tree.key("alerts"));
+    Some(Plan { server, cache, clients, providers, routes, alerts })
 }
 
 /// Reads single values and notes what is wrong with them.

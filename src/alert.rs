@@ -1,0 +1,390 @@
+//! When somebody must be told: each alert's condition held against sums and budgets, and what became of it.
+//!
+//! An alert is inactive, pending while its condition has not held for long enough yet, or firing. It tells two things
+//! of every episode, that it began and that it ended, once each. Comparisons multiply whole numbers crosswise; nothing
+//! is divided before it is compared, and nothing is floating point. No clock is read and nobody is written to here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::calendar::Moment;
+use crate::config::plan::{Alert, By, Comparison, Condition, Measure};
+use crate::ledger::window::{self, Sum};
+use crate::money::Usd;
+
+/// The name under which an alert that looks at everything together is told.
+pub const ALL: &str = "all";
+
+const MILLION: i128 = 1_000_000;
+const MILLIS_PER_HOUR: i128 = 3_600_000;
+
+/// A budget as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Whose it is, like `client:web`.
+    pub scope: Arc<str>,
+    /// Its size.
+    pub limit: Usd,
+    /// What is used of it, reservations included where they count.
+    pub used: Usd,
+}
+
+/// What alerts are held against; the gateway fills it in.
+pub trait Readings {
+    /// Every name of a dimension there are sums of.
+    fn names(&self, by: By) -> Vec<Arc<str>>;
+
+    /// The sum of a name over the time before `now`, as [`window::Windows::sum`] tells it.
+    fn sum(&self, by: By, name: &str, over: Duration, now: Moment) -> Sum;
+
+    /// Every budget.
+    fn budgets(&self) -> Vec<Budget>;
+}
+
+impl<R: Readings + ?Sized> Readings for Arc<R> {
+    fn names(&self, by: By) -> Vec<Arc<str>> {
+        (**self).names(by)
+    }
+
+    fn sum(&self, by: By, name: &str, over: Duration, now: Moment) -> Sum {
+        (**self).sum(by, name, over, now)
+    }
+
+    fn budgets(&self) -> Vec<Budget> {
+        (**self).budgets()
+    }
+}
+
+/// A measure as the fraction it is, so that it can be compared without a rounding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ratio {
+    /// In the measure's unit, times `below`.
+    above: i128,
+    /// At least 0; 0 is "there is no number large enough", what pictures cost of which none was accepted.
+    below: i128,
+}
+
+impl Ratio {
+    fn holds(self, condition: Condition) -> bool {
+        let bar = i128::from(condition.threshold).saturating_mul(self.below);
+        match condition.comparison {
+            Comparison::Above => self.above > bar,
+            Comparison::AtLeast => self.above >= bar,
+            Comparison::Below => self.above < bar,
+            Comparison::AtMost => self.above <= bar,
+        }
+    }
+
+    /// In the measure's unit, rounded half up; `None` where no number is large enough.
+    fn rounded(self) -> Option<i64> {
+        if self.below == 0 {
+            return None;
+        }
+        i64::try_from((2 * self.above + self.below).div_euclid(2 * self.below)).ok()
+    }
+}
+
+/// What the readings say about a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finding {
+    /// It holds.
+    Holds(Ratio),
+    /// It does not.
+    HoldsNot(Ratio),
+    /// There is too little to tell.
+    TooLittle,
+    /// There is nothing at all.
+    Nothing,
+}
+
+/// Where an alert stands, for one name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// Its condition does not hold.
+    #[default]
+    Inactive,
+    /// It holds, but not for long enough yet.
+    Pending {
+        /// Since when.
+        since: Moment,
+    },
+    /// Somebody was told, and it has not ended.
+    Firing {
+        /// Since when the condition holds.
+        since: Moment,
+    },
+}
+
+impl State {
+    /// The number in the metric.
+    pub fn number(self) -> i64 {
+        match self {
+            State::Inactive => 0,
+            State::Pending { .. } => 1,
+            State::Firing { .. } => 2,
+        }
+    }
+}
+
+/// Why an alert is no longer firing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The condition does not hold any more.
+    Better,
+    /// Nothing happened in the whole window, or the budget is gone: there is nothing left to complain of.
+    Quiet,
+    /// The alert was changed or taken out of the config.
+    Withdrawn,
+}
+
+impl Ended {
+    /// The word in the log.
+    pub fn word(self) -> &'static str {
+        match self {
+            Ended::Better => "the condition does not hold any more",
+            Ended::Quiet => "nothing happened in its window",
+            Ended::Withdrawn => "the config does not have it any more",
+        }
+    }
+}
+
+/// What is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It began.
+    Firing,
+    /// It ended.
+    Resolved(Ended),
+}
+
+impl News {
+    /// The word in messages.
+    pub fn word(self) -> &'static str {
+        match self {
+            News::Firing => "firing",
+            News::Resolved(_) => "resolved",
+        }
+    }
+}
+
+/// The beginning or the end of an episode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Whose.
+    pub alert: Arc<Alert>,
+    /// The provider, model, route, tenant or budget it is about; [`ALL`] for everything together.
+    pub name: Arc<str>,
+    /// Which of the two.
+    pub news: News,
+    /// The measure, in its unit, rounded half up. `None` where it has no value: there is nothing to measure, or no
+    /// picture was accepted and the cost of one is beyond all numbers.
+    pub value: Option<i64>,
+    /// Since when the condition holds or held.
+    pub since: Moment,
+    /// When this was found.
+    pub at: Moment,
+}
+
+impl Event {
+    /// The value as people write it; `none` where there is none.
+    pub fn value_text(&self) -> Option<String> {
+        self.value.map(|value| self.alert.when.measure.unit().written(value))
+    }
+
+    /// One sentence for people.
+    pub fn text(&self) -> String {
+        let Condition { measure, comparison, threshold } = self.alert.when;
+        let (name, word, unit) = (&self.alert.name, measure.word(), measure.unit());
+        let of = match (measure, self.alert.by) {
+            (Measure::BudgetShare, _) => format!("budget {}", self.name),
+            (_, By::All) => "everything".to_owned(),
+            (_, by) => format!("{} {}", by.word(), self.name),
+        };
+        let value = self.value_text().unwrap_or_else(|| "beyond all numbers".to_owned());
+        // In words: some of those who show it take the signs for the beginning of a link.
+        let bar = match comparison {
+            Comparison::Above => format!("above {}", unit.written(threshold)),
+            Comparison::AtLeast => format!("{} or more", unit.written(threshold)),
+            Comparison::Below => format!("below {}", unit.written(threshold)),
+            Comparison::AtMost => format!("{} or less", unit.written(threshold)),
+        };
+        match self.news {
+            News::Firing => format!("{name} is firing for {of}: {word} is {value}, {bar}"),
+            News::Resolved(Ended::Better) => format!("{name} is resolved for {of}: {word} is {value}, no longer {bar}"),
+            News::Resolved(ended) => format!("{name} is resolved for {of}: {}", ended.word()),
+        }
+    }
+}
+
+/// An alert and where it stands, by name; names without an entry are inactive.
+#[derive(Debug)]
+struct Watched {
+    alert: Arc<Alert>,
+    states: BTreeMap<Arc<str>, State>,
+}
+
+/// One line of [`Look::states`]: alert, name, where it stands.
+pub type Standing = (Arc<Alert>, Arc<str>, State);
+
+/// What one look at the readings found.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// What is to be told, in this order.
+    pub events: Vec<Event>,
+    /// Where every alert stands for every name it was held against.
+    pub states: Vec<Standing>,
+}
+
+/// All alerts and where they stand.
+#[derive(Debug, Default)]
+pub struct Alerts {
+    watched: Vec<Watched>,
+}
+
+impl Alerts {
+    /// Watches `alerts` from now on. Those that were watched before, equal in every part, go on as they stand. Of the
+    /// others the firing ones end; their events are returned.
+    pub fn replace(&mut self, alerts: &[Arc<Alert>], now: Moment) -> Vec<Event> {
+        let mut before = std::mem::take(&mut self.watched);
+        for alert in alerts {
+            let same = before.iter().position(|watched| watched.alert == *alert);
+            let states = same.map(|at| before.swap_remove(at).states).unwrap_or_default();
+            self.watched.push(Watched { alert: alert.clone(), states });
+        }
+        let mut events = Vec::new();
+        for Watched { alert, states } in before {
+            for (name, state) in states {
+                if let State::Firing { since } = state {
+                    let news = News::Resolved(Ended::Withdrawn);
+                    events.push(Event { alert: alert.clone(), name, news, value: None, since, at: now });
+                }
+            }
+        }
+        events
+    }
+
+    /// Holds every alert against what is known now.
+    pub fn look(&mut self, readings: &impl Readings, now: Moment) -> Look {
+        let mut look = Look::default();
+        let budgets = match self.watched.iter().any(|watched| watched.alert.when.measure == Measure::BudgetShare) {
+            true => readings.budgets(),
+            false => Vec::new(),
+        };
+        for watched in &mut self.watched {
+            watched.look(readings, &budgets, now, &mut look);
+        }
+        look
+    }
+}
+
+impl Watched {
+    fn look(&mut self, readings: &impl Readings, budgets: &[Budget], now: Moment, look: &mut Look) {
+        for name in self.names(readings, budgets) {
+            let finding = self.find(readings, budgets, &name, now);
+            let before = self.states.get(&name).copied().unwrap_or_default();
+            let (state, news) = next(before, finding, self.alert.hold, now);
+            if let (Some(news), State::Firing { since } | State::Pending { since }) = (news, of(before, state)) {
+                let value = match finding {
+                    Finding::Holds(ratio) | Finding::HoldsNot(ratio) => ratio.rounded(),
+                    Finding::TooLittle | Finding::Nothing => None,
+                };
+                look.events.push(Event { alert: self.alert.clone(), name: name.clone(), news, value, since, at: now });
+            }
+            match state {
+                State::Inactive => self.states.remove(&name),
+                state => self.states.insert(name.clone(), state),
+            };
+            look.states.push((self.alert.clone(), name, state));
+        }
+    }
+
+    /// Everything it is held against: what there is now, and what it is not done with.
+    fn names(&self, readings: &impl Readings, budgets: &[Budget]) -> BTreeSet<Arc<str>> {
+        let mut names: BTreeSet<Arc<str>> = match (self.alert.when.measure, self.alert.by) {
+            (Measure::BudgetShare, _) => budgets.iter().map(|budget| budget.scope.clone()).collect(),
+            (_, By::All) => BTreeSet::from([ALL.into()]),
+            (_, by) => readings.names(by).into_iter().collect(),
+        };
+        names.extend(self.states.keys().cloned());
+        names
+    }
+
+    fn find(&self, readings: &impl Readings, budgets: &[Budget], name: &str, now: Moment) -> Finding {
+        let alert = &self.alert;
+        let measured = match alert.when.measure {
+            Measure::BudgetShare => share(budgets.iter().find(|budget| *budget.scope == *name)),
+            _ => measure(alert, &readings.sum(alert.by, name, alert.over, now), now),
+        };
+        match measured {
+            Ok(ratio) if ratio.holds(alert.when) => Finding::Holds(ratio),
+            Ok(ratio) => Finding::HoldsNot(ratio),
+            Err(finding) => finding,
+        }
+    }
+}
+
+/// Whichever of the two states knows since when: the one it ended in, or the one it began with.
+fn of(before: State, after: State) -> State {
+    if after == State::Inactive { before } else { after }
+}
+
+/// The step from one state to the next, and whether it is told.
+///
+/// Too little evidence neither begins nor ends an episode, but it breaks the time a condition must hold without a gap.
+fn next(before: State, finding: Finding, hold: Duration, now: Moment) -> (State, Option<News>) {
+    match (before, finding) {
+        (State::Firing { .. }, Finding::Holds(_) | Finding::TooLittle) => (before, None),
+        (State::Firing { .. }, Finding::HoldsNot(_)) => (State::Inactive, Some(News::Resolved(Ended::Better))),
+        (State::Firing { .. }, Finding::Nothing) => (State::Inactive, Some(News::Resolved(Ended::Quiet))),
+        (State::Inactive | State::Pending { .. }, Finding::Holds(_)) => {
+            let since = if let State::Pending { since } = before { since } else { now };
+            match now.since(since) >= hold {
+                true => (State::Firing { since }, Some(News::Firing)),
+                false => (State::Pending { since }, None),
+            }
+        }
+        (State::Inactive | State::Pending { .. }, _) => (State::Inactive, None),
+    }
+}
+
+/// The alert's measure of a sum, or why there is none.
+fn measure(alert: &Alert, sum: &Sum, now: Moment) -> Result<Ratio, Finding> {
+    let (nanos, accepted, pictures) =
+        (i128::from(sum.usd.nanos()), i128::from(sum.accepted), i128::from(sum.pictures()));
+    let evidence = match alert.when.measure {
+        // No money is a fact as well.
+        Measure::SpendPerHour | Measure::BudgetShare => {
+            let begin = window::start(alert.over, now);
+            let millis = i128::from(now.millis().saturating_sub(begin.millis()));
+            return Ok(Ratio { above: nanos * MILLIS_PER_HOUR, below: millis.max(1) });
+        }
+        // A fee that is due by time is not evidence of what a picture costs.
+        _ if sum.attempts == 0 && pictures == 0 => return Err(Finding::Nothing),
+        Measure::ErrorRate => sum.attempts,
+        Measure::CostPerAccepted | Measure::AcceptanceRate => sum.pictures(),
+    };
+    if evidence < alert.least {
+        return Err(Finding::TooLittle);
+    }
+    match alert.when.measure {
+        Measure::CostPerAccepted if accepted == 0 && nanos == 0 => Err(Finding::TooLittle),
+        Measure::CostPerAccepted => Ok(Ratio { above: nanos, below: accepted }),
+        _ if evidence == 0 => Err(Finding::TooLittle),
+        Measure::ErrorRate => Ok(Ratio { above: i128::from(sum.failures) * MILLION, below: sum.attempts.into() }),
+        _ => Ok(Ratio { above: accepted * MILLION, below: pictures }),
+    }
+}
+
+/// How much of a budget is used. One of nothing is full as soon as anything is used of it.
+fn share(budget: Option<&Budget>) -> Result<Ratio, Finding> {
+    let Some(Budget { limit, used, .. }) = budget else { return Err(Finding::Nothing) };
+    let (limit, used) = (i128::from(limit.nanos()), i128::from(used.nanos()));
+    if limit <= 0 && used <= 0 {
+        return Err(Finding::TooLittle);
+    }
+    Ok(Ratio { above: used * MILLION, below: limit.max(0) })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! `easel ledger`: what was paid, read from the ledger's file. Serving goes on meanwhile, and nothing is changed.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use easel::gateway::store::asked::Asked;
+use easel::gateway::store::report::{self, ReportQuery, ReportRow};
+use easel::gateway::store::sums::Filter;
+use easel::server::ledger::{cells, render_json};
+
+use crate::cli;
+
+/// Arguments of `easel ledger`.
+#[derive(Parser)]
+pub struct Args {
+    /// The directory that holds the ledger.
+    #[arg(long, default_value = "state")]
+    state_dir: PathBuf,
+    /// Group by these: day, provider, model, route, tenant, source, request.
+    #[arg(long, default_value = "provider,model")]
+    by: String,
+    /// From this day or RFC 3339 moment on.
+    #[arg(long)]
+    since: Option<String>,
+    /// Before this day or RFC 3339 moment.
+    #[arg(long)]
+    until: Option<String>,
+    /// This month, like 2026-11.
+    #[arg(long, conflicts_with_all = ["since", "until"])]
+    month: Option<String>,
+    /// Whose days and months, like Europe/Berlin.
+    #[arg(long, default_value = "UTC")]
+    zone: String,
+    /// Only this tenant.
+    #[arg(long)]
+    tenant: Option<String>,
+    /// Only this route.
+    #[arg(long)]
+    route: Option<String>,
+    /// Only this provider.
+    #[arg(long)]
+    provider: Option<String>,
+    /// Only this model.
+    #[arg(long)]
+    model: Option<String>,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// How a report is printed.
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// For people, with a last line for all.
+    Table,
+    /// For spreadsheets: RFC 4180, a line of titles first.
+    Csv,
+    /// For programs, as `/admin/ledger` answers.
+    Json,
+}
+
+/// Prints the report.
+pub fn run(args: Args) -> ExitCode {
+    let Args { state_dir, by, since, until, month, zone, tenant, route, provider, model, format } = args;
+    let filter = Filter { tenant, route, provider, model };
+    let asked = Asked { by: Some(by), since, until, month, zone: Some(zone), filter };
+    let query = match asked.query() {
+        Ok(query) => query,
+        Err(why) => return cli::failed(why),
+    };
+    let text = report::of_file(&state_dir, &query).map_err(|error| error.to_string()).and_then(|rows| match format {
+        Format::Table => table(&query, &rows),
+        Format::Csv => csv(&query, &rows),
+        Format::Json => render_json(&query, &rows).map(|json| format!("{json:#}")).map_err(|error| error.to_string()),
+    });
+    match text {
+        Ok(text) => {
+            cli::say(text.trim_end());
+            ExitCode::SUCCESS
+        }
+        Err(why) => cli::failed(why),
+    }
+}
+
+fn titles(query: &ReportQuery) -> Vec<String> {
+    let figures = cells(&report::Figures::default()).into_iter().map(|(title, _)| title);
+    query.by.iter().map(|by| by.word()).chain(figures).map(str::to_owned).collect()
+}
+
+fn line(keys: impl Iterator<Item = String>, figures: &report::Figures) -> Vec<String> {
+    keys.chain(cells(figures).into_iter().map(|(_, cell)| cell.to_string())).collect()
+}
+
+fn csv(query: &ReportQuery, rows: &[ReportRow]) -> Result<String, String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let lines = rows.iter().map(|row| line(row.keys.iter().cloned(), &row.figures));
+    for line in std::iter::once(titles(query)).chain(lines) {
+        writer.write_record(line).map_err(|error| error.to_string())?;
+    }
+    let bytes = writer.into_inner().map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|error| error.to_string())
+}
+
+/// Columns that are nothing throughout are left out, so that the rest fits a terminal.
+fn table(query: &ReportQuery, rows: &[ReportRow]) -> Result<String, String> {
+    if rows.is_empty() {
+        return Ok("nothing was settled in that time".to_owned());
+    }
+    let total = report::total(rows).map_err(|error| error.to_string())?;
+    let by = query.by.len();
+    let mut lines = vec![titles(query)];
+    lines.extend(rows.iter().map(|row| line(row.keys.iter().map(|key| known(key)), &row.figures)));
+    if by > 0 {
+        lines.push(line((0..by).map(|nth| if nth == 0 { "all".to_owned() } else { String::new() }), &total));
+    }
+    let nothing = |column: usize| lines.iter().skip(1).all(|line| matches!(line[column].as_str(), "" | "0"));
+    let columns: Vec<usize> = (0..lines[0].len()).filter(|column| *column < by || !nothing(*column)).collect();
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = columns.iter().map(|column| width(*column)).collect();
+    let mut text = String::new();
+    for line in &lines {
+        let cells = columns.iter().zip(&widths).map(|(column, width)| match *column < by {
+            true => format!("{:<width$}", line[*column]),
+            false => format!("{:>width$}", line[*column]),
+        });
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// A key that is not known, such as the provider of a picture from the cache.
+fn known(key: &str) -> String {
+    if key.is_empty() { "-".to_owned() } else { key.to_owned() }
+}

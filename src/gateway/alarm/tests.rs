@@ -1,0 +1,131 @@
+//! Looks at alerts whose sums a test makes up.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::json;
+
+use super::*;
+use crate::alert::{Budget, Ended, State};
+use crate::config::plan::{By, Plan};
+use crate::gateway::reload::{self, Os};
+use crate::ledger::window::Sum;
+use crate::money::Usd;
+
+/// A plan with these lines under `alerts:`.
+pub(super) fn plan(alerts: &str) -> Plan {
+    let text = format!(
+        "providers:\n  home: {{kind: openai_compatible, base_url: http://127.0.0.1:1/v1/, models: {{m: {{price: 0.002}}}}}}\n\
+         routes:\n  - {{name: all, offers: [home/m]}}\n{alerts}"
+    );
+    reload::check("test.yaml", &text, &Os).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// One provider whose sum can be changed while somebody looks.
+#[derive(Default)]
+struct Told {
+    sum: Mutex<Sum>,
+    asked: AtomicU32,
+}
+
+impl Told {
+    fn set(&self, nanos: i64, accepted: u64) {
+        let sum = Sum { usd: Usd::from_nanos(nanos), accepted, attempts: accepted, ..Sum::default() };
+        *self.sum.lock().unwrap() = sum;
+    }
+}
+
+impl Readings for Told {
+    fn names(&self, _: By) -> Vec<Arc<str>> {
+        vec!["home".into()]
+    }
+
+    fn sum(&self, _: By, _: &str, _: Duration, _: Moment) -> Sum {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        *self.sum.lock().unwrap()
+    }
+
+    fn budgets(&self) -> Vec<Budget> {
+        Vec::new()
+    }
+}
+
+const DEAR: &str = "alerts:\n  - {name: dear, when: cost_per_accepted_usd > 0.012, by: provider}\n";
+
+fn minute(number: i64) -> Moment {
+    Moment::from_millis(number * 60_000)
+}
+
+/// The lines of the metric.
+fn states(gateway: &Gateway) -> Vec<String> {
+    let page = gateway.shared.metrics.render().unwrap();
+    page.lines().filter(|line| line.starts_with("easel_alert_state{")).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn the_metric_says_where_each_alert_stands_and_forgets_the_one_that_is_gone() {
+    let (gateway, told) = (Gateway::new(plan(DEAR)).unwrap(), Arc::new(Told::default()));
+    let mut alarm = Alarm::new(gateway.clone(), told.clone());
+    alarm.look(minute(1));
+    assert_eq!(states(&gateway), ["easel_alert_state{alert=\"dear\",name=\"home\"} 0"]);
+    told.set(13_000_000, 1);
+    alarm.look(minute(2));
+    assert_eq!(states(&gateway), ["easel_alert_state{alert=\"dear\",name=\"home\"} 2"]);
+    gateway.replace(plan(&format!("{DEAR}  - {{name: more, when: error_rate > 1%, for: 1m}}\n"))).unwrap();
+    alarm.look(minute(3));
+    let both =
+        ["easel_alert_state{alert=\"dear\",name=\"home\"} 2", "easel_alert_state{alert=\"more\",name=\"all\"} 0"];
+    assert_eq!(states(&gateway), both);
+    gateway.replace(plan("")).unwrap();
+    alarm.look(minute(4));
+    assert_eq!(states(&gateway), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn alerts_are_looked_at_at_once_and_then_every_so_often() {
+    let (gateway, told) = (Gateway::new(plan(DEAR)).unwrap(), Arc::new(Told::default()));
+    let watching = start(gateway, told.clone());
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(told.asked.load(Ordering::Relaxed), 1);
+    tokio::time::sleep(2 * EVERY).await;
+    assert_eq!(told.asked.load(Ordering::Relaxed), 3);
+    watching.abort();
+}
+
+#[test]
+fn a_message_says_everything_and_the_webhook_nothing() {
+    let lines =
+        "alerts:\n  - {name: dear, when: acceptance_rate < 40%, by: provider, over: 90m, webhook: http://h/x}\n";
+    let alert = plan(lines).alerts[0].clone();
+    let event = |news| Event {
+        alert: alert.clone(),
+        name: "home".into(),
+        news,
+        value: Some(395_000),
+        since: minute(1),
+        at: minute(2),
+    };
+    let told = message::message(&event(News::Firing));
+    let expected = json!({
+        "status": "firing",
+        "alert": "dear",
+        "by": "provider",
+        "name": "home",
+        "measure": "acceptance_rate",
+        "value": "39.5%",
+        "comparison": "<",
+        "threshold": "40%",
+        "over": "90m",
+        "since": "1970-01-01T00:01:00Z",
+        "at": "1970-01-01T00:02:00Z",
+        "text": "dear is firing for provider home: acceptance_rate is 39.5%, below 40%",
+    });
+    assert_eq!(told, expected);
+    let resolved = message::message(&event(News::Resolved(Ended::Better)));
+    assert_eq!(resolved["status"], "resolved");
+    let budget = plan("alerts:\n  - {name: full, when: budget_share > 90%}\n").alerts[0].clone();
+    let event = Event { alert: budget, name: "client:web".into(), ..event(News::Firing) };
+    let told = message::message(&event);
+    assert_eq!((&told["by"], &told["name"], &told["over"]), (&json!("budget"), &json!("client:web"), &json!(null)));
+    assert_eq!(State::Pending { since: minute(1) }.number(), 1);
+}

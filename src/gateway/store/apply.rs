@@ -1,0 +1,227 @@
+//! What each thing handed to the store does to the tables.
+//!
+//! Every change may be made twice without harm: after a commit of which nobody knows whether it reached the disk, it is
+//! made again. A change that the tables cannot take is told from a disk that cannot be written.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, params};
+
+use super::queue::Item;
+use super::{Judged, Judgement, Write};
+use crate::calendar::Moment;
+use crate::ledger::entry::{Entry, Owner, Settlement, Source, Verdict};
+use crate::money::Usd;
+
+/// Milliseconds of a day.
+pub(super) const DAY: i64 = 86_400_000;
+
+/// What became of one item of a batch that was committed.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// It is in the tables.
+    Written,
+    /// It makes no sense to the tables and never will; why.
+    Senseless(String),
+    /// The verdict's answer.
+    Judged(Option<Judged>),
+}
+
+/// Makes all changes in one transaction; on an error, none.
+///
+/// # Errors
+/// What the disk says.
+pub(super) fn batch(ledger: &mut Connection, items: &[Item]) -> rusqlite::Result<Vec<Said>> {
+    let change = ledger.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut said = Vec::with_capacity(items.len());
+    for item in items {
+        let done = match item {
+            Item::Write { write, .. } => one(&change, write),
+            Item::Judge { ask, .. } => judge(&change, ask).map(Said::Judged),
+            Item::Job(_) => Ok(Said::Written),
+        };
+        said.push(match done {
+            Err(error) if senseless(&error) => Said::Senseless(error.to_string()),
+            done => done?,
+        });
+    }
+    if items.is_empty() {
+        // Somebody wants to know whether the disk is there again.
+        change.execute("INSERT INTO meta VALUES ('probes', 1) ON CONFLICT DO UPDATE SET value = value + 1", [])?;
+    }
+    change.commit()?;
+    Ok(said)
+}
+
+/// Whether trying again can only fail again.
+fn senseless(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error_code() {
+        Some(code) => {
+            matches!(code, ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::ParameterOutOfRange)
+        }
+        None => true,
+    }
+}
+
+fn one(ledger: &Connection, write: &Write) -> rusqlite::Result<Said> {
+    match write {
+        Write::Open(entry) => open(ledger, entry),
+        Write::Settle { id, settlement } => settle(ledger, *id, settlement),
+        Write::Release { id } => {
+            ledger.prepare_cached("DELETE FROM attempts WHERE id = ?1 AND settled_at IS NULL")?.execute([id])?;
+            Ok(Said::Written)
+        }
+        Write::Saved { at, tenant, route, tier, pictures, usd } => {
+            let mut add = ledger.prepare_cached(
+                "INSERT INTO savings (day, tenant, route, tier, pictures, usd) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT DO UPDATE SET pictures = pictures + excluded.pictures, usd = usd + excluded.usd",
+            )?;
+            let day = at.millis() - at.millis().rem_euclid(DAY);
+            add.execute(params![day, tenant, route, tier, pictures, usd.nanos()])?;
+            Ok(Said::Written)
+        }
+    }
+}
+
+fn open(ledger: &Connection, entry: &Entry) -> rusqlite::Result<Said> {
+    let mut insert = ledger.prepare_cached(
+        "INSERT INTO attempts
+             (id, opened_at, request, tenant, route, provider, model, purpose, asked, estimate)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
+    )?;
+    let Owner { tenant, route, provider, model } = &entry.owner;
+    let new = insert.execute(params![
+        entry.id,
+        entry.at.millis(),
+        entry.request,
+        tenant,
+        route,
+        provider,
+        model,
+        entry.purpose.word(),
+        entry.pictures,
+        entry.estimate.nanos(),
+    ])?;
+    if new == 1 {
+        return Ok(Said::Written);
+    }
+    let whose: String =
+        ledger.prepare_cached("SELECT request FROM attempts WHERE id = ?1")?.query_row([entry.id], |row| row.get(0))?;
+    Ok(match *whose == *entry.request {
+        true => Said::Written,
+        false => Said::Senseless(format!("attempt {} is request {whose}'s", entry.id)),
+    })
+}
+
+fn settle(ledger: &Connection, id: i64, settlement: &Settlement) -> rusqlite::Result<Said> {
+    let mut update = ledger.prepare_cached(
+        "UPDATE attempts SET settled_at = ?2, usd = ?3, prepaid = ?4, lost = ?5, uncertain = ?6, source = ?7,
+             billed = ?8, accepted = ?9, refused = ?10, outcome = ?11, latency_us = ?12
+         WHERE id = ?1 AND settled_at IS NULL",
+    )?;
+    let Settlement { at, usd, prepaid, lost, uncertain, source, billed, refused, outcome, took, pictures } = settlement;
+    let changed = update.execute(params![
+        id,
+        at.millis(),
+        usd.nanos(),
+        prepaid.nanos(),
+        lost.nanos(),
+        uncertain.nanos(),
+        source.word(),
+        billed,
+        i64::try_from(pictures.len()).unwrap_or(i64::MAX),
+        refused,
+        outcome,
+        i64::try_from(took.as_micros()).unwrap_or(i64::MAX),
+    ])?;
+    if changed == 0 {
+        let known = ledger.prepare_cached("SELECT 1 FROM attempts WHERE id = ?1")?.exists([id])?;
+        return Ok(if known { Said::Written } else { Said::Senseless(format!("attempt {id} was never opened")) });
+    }
+    let mut insert = ledger.prepare_cached(
+        "INSERT INTO pictures (image, tenant, attempt, usd) SELECT ?1, tenant, id, ?3 FROM attempts WHERE id = ?2",
+    )?;
+    for picture in pictures {
+        insert.execute(params![picture.image, id, picture.usd.nanos()])?;
+    }
+    Ok(Said::Written)
+}
+
+/// Takes a verdict on the newest delivery of a picture to a tenant.
+fn judge(ledger: &Connection, ask: &Judgement) -> rusqlite::Result<Option<Judged>> {
+    let mut find = ledger.prepare_cached(
+        "SELECT p.rowid, a.id, a.settled_at, p.usd, p.verdict, a.tenant, a.route, a.provider, a.model
+         FROM pictures p JOIN attempts a ON a.id = p.attempt
+         WHERE p.image = ?1 AND p.tenant = ?2 ORDER BY p.rowid DESC LIMIT 1",
+    )?;
+    let found = find
+        .query_row(params![ask.image, ask.tenant], |row| {
+            let before = match row.get_ref(4)?.as_str()? {
+                "rejected" => Verdict::Rejected,
+                _ => Verdict::Accepted,
+            };
+            let judged = Judged {
+                owner: owner(row, 5)?,
+                entry_at: Moment::from_millis(row.get(2)?),
+                usd: Usd::from_nanos(row.get(3)?),
+                before,
+                changed: before != ask.verdict,
+            };
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, judged))
+        })
+        .optional()?;
+    let Some((picture, attempt, judged)) = found else { return Ok(None) };
+    if judged.changed {
+        let mut mark =
+            ledger.prepare_cached("UPDATE pictures SET verdict = ?2, reason = ?3, judged_at = ?4 WHERE rowid = ?1")?;
+        mark.execute(params![picture, ask.verdict.word(), ask.reason, ask.now.millis()])?;
+        let up = match ask.verdict {
+            Verdict::Accepted => 1,
+            Verdict::Rejected => -1,
+        };
+        let mut count = ledger
+            .prepare_cached("UPDATE attempts SET accepted = accepted + ?2, rejected = rejected - ?2 WHERE id = ?1")?;
+        count.execute(params![attempt, up])?;
+    }
+    Ok(Some(judged))
+}
+
+/// The owner in four columns from `first` on.
+pub(super) fn owner(row: &Row<'_>, first: usize) -> rusqlite::Result<Owner> {
+    let part = |nth: usize| row.get_ref(first + nth)?.as_str().map(Arc::from).map_err(rusqlite::Error::from);
+    Ok(Owner { tenant: part(0)?, route: part(1)?, provider: part(2)?, model: part(3)? })
+}
+
+/// Settles what a process that died had under way: each may have been charged as much as was reckoned, at the time it
+/// was sent. Returns how many there were and what they may have cost together.
+///
+/// # Errors
+/// What the disk says, or that the sum does not fit.
+pub(super) fn interrupted(ledger: &mut Connection) -> rusqlite::Result<(u64, Usd)> {
+    let change = ledger.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let sum = change.query_row(
+        "SELECT count(*), coalesce(sum(estimate), 0) FROM attempts WHERE settled_at IS NULL",
+        [],
+        |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), Usd::from_nanos(row.get(1)?))),
+    )?;
+    change.execute(
+        "UPDATE attempts SET settled_at = opened_at, uncertain = estimate, source = ?1, outcome = 'interrupted'
+         WHERE settled_at IS NULL",
+        [Source::Estimate.word()],
+    )?;
+    change.commit()?;
+    Ok(sum)
+}
+
+/// The largest id that was ever used, 0 at first: numbers are not given twice, not even those of rows long gone.
+///
+/// # Errors
+/// What the disk says.
+pub(super) fn last_id(ledger: &Connection) -> rusqlite::Result<i64> {
+    ledger.query_row(
+        "SELECT max(coalesce((SELECT max(id) FROM attempts), 0),
+                    coalesce((SELECT value FROM meta WHERE name = 'last_id'), 0))",
+        [],
+        |row| row.get(0),
+    )
+}

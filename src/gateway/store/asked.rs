@@ -1,0 +1,91 @@
+//! A report as people ask for it, in words: on the command line, and in the query of `/admin/ledger`.
+//!
+//! Every word that means nothing is an error that says what would mean something.
+
+use super::report::{By, ReportQuery};
+use super::sums::Filter;
+use crate::calendar::{Moment, Zone};
+
+/// The words, each as it was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// `day,provider,model,route,tenant,source,request`, or some of these; empty for one row of all.
+    pub by: Option<String>,
+    /// A day, or a moment in RFC 3339: from then on.
+    pub since: Option<String>,
+    /// A day, or a moment in RFC 3339: before it.
+    pub until: Option<String>,
+    /// A month, `2026-11`, instead of both.
+    pub month: Option<String>,
+    /// A time zone of IANA's; UTC without.
+    pub zone: Option<String>,
+    /// Whose rows.
+    pub filter: Filter,
+}
+
+/// What is grouped by when nobody says.
+const USUAL: [By; 2] = [By::Provider, By::Model];
+
+impl Asked {
+    /// The names of the words, for who reads them from a query.
+    pub const NAMES: [&str; 9] = ["by", "since", "until", "month", "zone", "tenant", "route", "provider", "model"];
+
+    /// The word of this name.
+    pub fn word(&mut self, name: &str) -> Option<&mut Option<String>> {
+        Some(match name {
+            "by" => &mut self.by,
+            "since" => &mut self.since,
+            "until" => &mut self.until,
+            "month" => &mut self.month,
+            "zone" => &mut self.zone,
+            "tenant" => &mut self.filter.tenant,
+            "route" => &mut self.filter.route,
+            "provider" => &mut self.filter.provider,
+            "model" => &mut self.filter.model,
+            _ => return None,
+        })
+    }
+
+    /// What they mean.
+    ///
+    /// # Errors
+    /// In words, what is wrong with the first that means nothing.
+    pub fn query(self) -> Result<ReportQuery, String> {
+        let zone: Zone = match &self.zone {
+            None => Zone::default(),
+            Some(name) => name.parse().map_err(|()| format!("zone '{name}' is none, write it like Europe/Berlin"))?,
+        };
+        let by = self.by.as_deref().map_or_else(|| Ok(USUAL.to_vec()), columns)?;
+        let moment =
+            |name: &str, text: &Option<String>| text.as_deref().map(|text| moment(name, text, &zone)).transpose();
+        let (mut since, mut until) = (moment("since", &self.since)?, moment("until", &self.until)?);
+        if let Some(month) = &self.month {
+            if since.is_some() || until.is_some() {
+                return Err("month goes without since and until".to_owned());
+            }
+            let period = zone.month(month).ok_or_else(|| format!("month '{month}' is none, write it like 2026-11"))?;
+            (since, until) = (Some(period.start), period.end);
+        }
+        Ok(ReportQuery { since, until, by, filter: self.filter, zone })
+    }
+}
+
+fn columns(text: &str) -> Result<Vec<By>, String> {
+    let mut by = Vec::new();
+    for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        let Some(column) = By::ALL.into_iter().find(|by| by.word() == word) else {
+            let known: Vec<_> = By::ALL.iter().map(|by| by.word()).collect();
+            return Err(format!("cannot group by '{word}', only by {}", known.join(", ")));
+        };
+        if !by.contains(&column) {
+            by.push(column);
+        }
+    }
+    Ok(by)
+}
+
+fn moment(name: &str, text: &str, zone: &Zone) -> Result<Moment, String> {
+    zone.midnight(text)
+        .or_else(|| text.parse().ok())
+        .ok_or_else(|| format!("{name} '{text}' is no day, write it like 2026-11-25 or 2026-11-25T12:00:00Z"))
+}

@@ -1,0 +1,280 @@
+//! The ledger on disk: every attempt before it is sent, and what became of it, kept over `kill -9` and a full disk.
+//!
+//! One thread writes (`writer`), in transactions that hold all that waits; who must know that something is on disk
+//! waits for its commit. Readers have connections of their own. What cannot be written is kept, tried again and told
+//! ([`Health`]), never dropped in silence. The store keeps what it is given: it decides about no price and no budget.
+//!
+//! Sums are over settled attempts; rows past retention live on in sums (`retention`), so that a total never shrinks.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
+
+use crate::calendar::Moment;
+use crate::gateway::store::queue::{Item, Queue};
+use crate::gateway::store::report::{ReportQuery, ReportRow};
+use crate::gateway::store::sums::{Filter, Recent, Sums};
+use crate::ledger::entry::Verdict;
+use crate::money::Usd;
+
+mod apply;
+pub mod asked;
+mod queue;
+pub mod report;
+mod retention;
+pub mod schema;
+pub mod sums;
+#[cfg(test)]
+mod tests;
+mod words;
+mod writer;
+
+pub(crate) use words::Judgement;
+pub use words::{Health, Judged, OnError, Options, Place, StoreError, Unwritten, Write};
+
+/// How long a store that is dropped without [`Store::close`] waits for its writer, which may hang on a dead disk.
+const LAST_COMMIT: Duration = Duration::from_secs(2);
+
+/// A store that was opened, and what it found.
+pub struct Opened {
+    /// The store.
+    pub store: Arc<Store>,
+    /// The largest id that was ever used; the next attempt's is one more.
+    pub last_id: i64,
+    /// Attempts that were under way when the last process died. They are settled now, as uncertain.
+    pub interrupted: u64,
+    /// What they may have cost.
+    pub interrupted_usd: Usd,
+}
+
+/// The ledger. Dropping it writes what waits if that can be done at once; [`Store::close`] is more patient.
+pub struct Store {
+    place: Place,
+    queue: Arc<Queue>,
+    patience: Duration,
+    ended: watch::Receiver<()>,
+    gone: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Store {
+    /// Opens the ledger, brings it to the present version, and settles what was interrupted.
+    ///
+    /// # Errors
+    /// When it cannot be opened, another process writes it, or it is of a newer version.
+    pub fn open(place: Place, options: Options, now: Moment) -> Result<Opened, StoreError> {
+        Store::open_with(place, options, now, |_| Ok(()))
+    }
+
+    /// As [`Store::open`]; `prepare` may change the writer's connection, as a small disk would.
+    fn open_with(
+        place: Place,
+        options: Options,
+        now: Moment,
+        prepare: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+    ) -> Result<Opened, StoreError> {
+        let mut opened = schema::open(&place)?;
+        let (interrupted, interrupted_usd) = apply::interrupted(&mut opened.ledger)?;
+        let last_id = apply::last_id(&opened.ledger)?;
+        prepare(&opened.ledger)?;
+        let queue = Arc::new(Queue::new(options.backlog, options.on_error));
+        let (end, ended) = watch::channel(());
+        let (going, gone) = mpsc::channel();
+        let writer = writer::Writer::new(opened, queue.clone(), &options, now);
+        // Dropped when the thread ends, however it ends; after the writer, whose file is closed by then.
+        let last = Last { queue: queue.clone(), _end: end, _going: going };
+        std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || {
+                let _last = last;
+                writer.run();
+            })
+            .map_err(StoreError::NoThread)?;
+        let store = Store { place, queue, patience: options.patience, ended, gone: Mutex::new(gone) };
+        Ok(Opened { store: Arc::new(store), last_id, interrupted, interrupted_usd })
+    }
+
+    /// Hands in a change, at once, and resolves when it is on disk; in memory, at once. While nothing can be written it
+    /// resolves at once too: with [`OnError::Continue`] well.
+    ///
+    /// # Errors
+    /// With [`OnError::Refuse`], when it is not on disk. A new attempt is not recorded then and must not be sent;
+    /// anything else is kept and written when that is possible again. With either policy, when the tables can never
+    /// hold it, such as an id that is another's.
+    pub fn write(&self, write: Write) -> impl Future<Output = Result<(), Unwritten>> + Send + use<> {
+        let opens = match &write {
+            Write::Open(entry) => Some(entry.id),
+            _ => None,
+        };
+        let handed_in = self.queue.write(write, matches!(self.place, Place::Dir(_)));
+        let (queue, patience) = (self.queue.clone(), self.patience);
+        async move {
+            let Some(written) = handed_in? else { return Ok(()) };
+            match timeout(patience, written).await {
+                Ok(Ok(answer)) => answer,
+                // Too slow, or the writer is gone.
+                Ok(Err(_)) | Err(_) => {
+                    let answer = queue.answer();
+                    if let (Err(_), Some(id)) = (answer, opens) {
+                        let _ = queue.write(Write::Release { id }, false);
+                    }
+                    answer
+                }
+            }
+        }
+    }
+
+    /// Hands in a change that nobody waits for.
+    pub fn later(&self, write: Write) {
+        // Without anybody who waits there is nobody to be told; what is lost is counted and logged.
+        let _ = self.queue.write(write, false);
+    }
+
+    /// Takes a tenant's verdict on a picture: on its newest delivery to that tenant. `None` if there was none. On disk
+    /// when it resolves.
+    ///
+    /// # Errors
+    /// When nothing can be written at present; the verdict is not kept then.
+    pub async fn judge(
+        &self,
+        image: &str,
+        tenant: &str,
+        verdict: Verdict,
+        reason: Option<String>,
+        now: Moment,
+    ) -> Result<Option<Judged>, StoreError> {
+        let ask = Judgement { image: image.to_owned(), tenant: tenant.to_owned(), verdict, reason, now };
+        let (reply, judged) = oneshot::channel();
+        self.queue.ask(Item::Judge { ask, reply });
+        judged.await.map_err(|_| StoreError::Unwritten)
+    }
+
+    /// How it does; cheap enough for every request.
+    pub fn health(&self) -> Health {
+        self.queue.gauges.health()
+    }
+
+    /// Exact sums over attempts settled at `since` or later, with ids up to `through_id`, after everything handed in
+    /// before is written. Rows past retention count as older than any id, in whole quarters of an hour. Blocks.
+    ///
+    /// # Errors
+    /// When something before it cannot be written, or a sum does not fit.
+    pub fn sums(&self, since: Option<Moment>, through_id: i64, filter: &Filter) -> Result<Sums, StoreError> {
+        let filter = filter.clone();
+        self.read(move |ledger| Ok(sums::sums(ledger, since, through_id, &filter)?))
+    }
+
+    /// Attempts settled at `since` or later, oldest first, as far as retention goes; as patient as
+    /// [`Store::sums`]. Blocks.
+    ///
+    /// # Errors
+    /// When something before it cannot be written or read.
+    pub fn recent(&self, since: Moment) -> Result<Vec<Recent>, StoreError> {
+        self.read(move |ledger| Ok(sums::recent(ledger, since)?))
+    }
+
+    /// A table of what was settled. While nothing can be written, of what is on disk. Blocks.
+    ///
+    /// # Errors
+    /// When nothing can be read, or a sum does not fit.
+    pub fn report(&self, query: &ReportQuery) -> Result<Vec<ReportRow>, StoreError> {
+        if let Place::Dir(dir) = &self.place {
+            let _ = self.flush();
+            return report::of_file(dir, query);
+        }
+        let query = query.clone();
+        self.read(move |ledger| report::report(ledger, &query))
+    }
+
+    /// Rolls up everything that is past retention at `now`, as the writer does once an hour by the moments it is
+    /// given; how many rows. Blocks.
+    ///
+    /// # Errors
+    /// When nothing can be written.
+    pub fn sweep(&self, now: Moment, retention: Duration) -> Result<usize, StoreError> {
+        let before = now.before(retention);
+        let mut all = 0;
+        loop {
+            let taken = self.on_writer(move |ledger| retention::step(ledger, before, retention::STEP))??;
+            all += taken;
+            if taken < retention::STEP {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Waits until everything handed in before is written. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be written at present.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.on_writer(|_| ())
+    }
+
+    /// Writes everything, as long as `patience` lasts, and ends. Whether all was written. Changes that are handed in
+    /// later are refused and logged.
+    pub async fn close(&self, patience: Duration) -> bool {
+        let before = self.health().lost;
+        self.queue.close(false);
+        let mut ended = self.ended.clone();
+        // The other end says nothing; it is dropped when the writer is.
+        let end = async move { while ended.changed().await.is_ok() {} };
+        if timeout(patience, end).await.is_err() {
+            self.queue.close(true);
+            return false;
+        }
+        self.health().lost == before
+    }
+
+    /// Reads after everything handed in before: with a connection of its own where there is a file.
+    fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match &self.place {
+            Place::Memory => self.on_writer(move |ledger| read(ledger))?,
+            Place::Dir(dir) => {
+                self.flush()?;
+                read(&schema::read(dir)?)
+            }
+        }
+    }
+
+    /// Does something on the writer's thread, after everything handed in before.
+    fn on_writer<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, done) = mpsc::channel();
+        self.queue.ask(Item::Job(Box::new(move |ledger| drop(reply.send(job(ledger))))));
+        done.recv().map_err(|_| StoreError::Unwritten)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.queue.close(true);
+        let gone = self.gone.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // Nothing is ever sent: this ends when the writer does.
+        let _ = gone.recv_timeout(LAST_COMMIT);
+    }
+}
+
+/// Tells everybody that the writer has ended.
+struct Last {
+    queue: Arc<Queue>,
+    _end: watch::Sender<()>,
+    _going: mpsc::Sender<()>,
+}
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        let left = self.queue.end();
+        if left > 0 {
+            log::error!("the ledger ended without {left} changes that could not be written");
+        }
+    }
+}

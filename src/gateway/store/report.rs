@@ -1,0 +1,237 @@
+//! The ledger as a table: settled attempts grouped by day, provider, model, route, tenant, source or request.
+//!
+//! What is grouped by day is grouped by the days of a time zone. Rows past retention are known by owner and quarter of
+//! an hour, no longer by request; what the cache saved is known by UTC day, tenant and route, and belongs to the day
+//! and the span of time that hold that day's noon. A sum that does not fit is an error.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rusqlite::{Connection, params_from_iter, types::Value};
+
+use super::StoreError;
+use super::schema;
+use super::sums::{Filter, count, usd};
+use crate::calendar::{Moment, Zone};
+use crate::money::Usd;
+
+/// What rows are grouped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum By {
+    /// The day of the zone.
+    Day,
+    /// The provider.
+    Provider,
+    /// Its model.
+    Model,
+    /// The route.
+    Route,
+    /// The tenant.
+    Tenant,
+    /// Where the amounts come from.
+    Source,
+    /// The request.
+    Request,
+}
+
+impl By {
+    /// Every way to group.
+    pub const ALL: [By; 7] = [By::Day, By::Provider, By::Model, By::Route, By::Tenant, By::Source, By::Request];
+
+    /// The word in a query, and the column's title.
+    pub fn word(self) -> &'static str {
+        match self {
+            By::Day => "day",
+            By::Provider => "provider",
+            By::Model => "model",
+            By::Route => "route",
+            By::Tenant => "tenant",
+            By::Source => "source",
+            By::Request => "request",
+        }
+    }
+
+    /// What SQLite groups by. It knows no time zones, but quarters of an hour, of which every zone's days are made.
+    fn column(self) -> &'static str {
+        match self {
+            By::Day => "at - at % 900000",
+            other => other.word(),
+        }
+    }
+}
+
+/// What is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReportQuery {
+    /// Settled at this moment or later.
+    pub since: Option<Moment>,
+    /// Settled before this moment.
+    pub until: Option<Moment>,
+    /// The columns before the figures; none for one row of all.
+    pub by: Vec<By>,
+    /// Whose rows.
+    pub filter: Filter,
+    /// Whose days.
+    pub zone: Zone,
+}
+
+/// The figures of one row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Settled attempts.
+    pub attempts: u64,
+    /// Pictures charged.
+    pub billed: u64,
+    /// Pictures delivered and not rejected.
+    pub accepted: u64,
+    /// Pictures rejected by who saw them.
+    pub rejected: u64,
+    /// Pictures withheld for their content.
+    pub refused: u64,
+    /// On the invoice.
+    pub usd: Usd,
+    /// Out of commitments.
+    pub prepaid: Usd,
+    /// The part of both that bought nothing.
+    pub lost: Usd,
+    /// What may have been charged besides.
+    pub uncertain: Usd,
+    /// What pictures from the cache would have cost.
+    pub saved_usd: Usd,
+    /// Pictures from the cache.
+    pub saved_pictures: u64,
+    /// Attempts of which only an estimate is known.
+    pub estimated: u64,
+}
+
+impl Figures {
+    /// What an accepted picture cost: `usd` and `prepaid` over `accepted`, rounded half up to the nano-dollar. `None`
+    /// where none was accepted.
+    pub fn cost_per_accepted(&self) -> Option<Usd> {
+        let accepted = i128::from(self.accepted);
+        if accepted == 0 {
+            return None;
+        }
+        let cost = i128::from(self.usd.nanos()) + i128::from(self.prepaid.nanos());
+        i64::try_from((2 * cost + accepted).div_euclid(2 * accepted)).ok().map(Usd::from_nanos)
+    }
+
+    /// Both together; `None` when a sum does not fit.
+    pub fn and(self, other: &Figures) -> Option<Figures> {
+        Some(Figures {
+            attempts: self.attempts.checked_add(other.attempts)?,
+            billed: self.billed.checked_add(other.billed)?,
+            accepted: self.accepted.checked_add(other.accepted)?,
+            rejected: self.rejected.checked_add(other.rejected)?,
+            refused: self.refused.checked_add(other.refused)?,
+            usd: self.usd.checked_add(other.usd)?,
+            prepaid: self.prepaid.checked_add(other.prepaid)?,
+            lost: self.lost.checked_add(other.lost)?,
+            uncertain: self.uncertain.checked_add(other.uncertain)?,
+            saved_usd: self.saved_usd.checked_add(other.saved_usd)?,
+            saved_pictures: self.saved_pictures.checked_add(other.saved_pictures)?,
+            estimated: self.estimated.checked_add(other.estimated)?,
+        })
+    }
+}
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportRow {
+    /// One for each of the query's `by`, in its order. Empty where it is not known, such as a cached picture's provider.
+    pub keys: Vec<String>,
+    /// The figures.
+    pub figures: Figures,
+}
+
+/// All rows together, for the last line of a table.
+///
+/// # Errors
+/// When a sum does not fit.
+pub fn total(rows: &[ReportRow]) -> Result<Figures, StoreError> {
+    rows.iter().try_fold(Figures::default(), |sum, row| sum.and(&row.figures)).ok_or(StoreError::TooMuch)
+}
+
+/// The report of the ledger in `dir`, whether somebody writes it or not.
+///
+/// # Errors
+/// When there is no ledger, it cannot be read, or a sum does not fit.
+pub fn of_file(dir: &Path, query: &ReportQuery) -> Result<Vec<ReportRow>, StoreError> {
+    report(&schema::read(dir)?, query)
+}
+
+const FACTS: &str = "
+WITH facts AS (
+    SELECT settled_at AS at, tenant, route, provider, model, source, request, 1 AS attempts, billed, accepted, rejected,
+           refused, usd, prepaid, lost, uncertain, 0 AS saved_usd, 0 AS saved_pictures
+    FROM attempts WHERE settled_at >= ?1 AND settled_at < ?2
+    UNION ALL
+    SELECT quarter, tenant, route, provider, model, source, '', attempts, billed, accepted, rejected,
+           refused, usd, prepaid, lost, uncertain, 0, 0
+    FROM history WHERE quarter >= ?1 AND quarter < ?2
+    UNION ALL
+    SELECT day + 43200000, tenant, route, '', '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, usd, pictures
+    FROM savings WHERE day + 43200000 >= ?1 AND day + 43200000 < ?2
+)
+SELECT sum(attempts), sum(billed), sum(accepted), sum(rejected), sum(refused), sum(usd), sum(prepaid), sum(lost),
+       sum(uncertain), sum(saved_usd), sum(saved_pictures), sum(iif(source = 'estimate', attempts, 0))";
+
+/// Rows in the order of their keys.
+pub(super) fn report(ledger: &Connection, query: &ReportQuery) -> Result<Vec<ReportRow>, StoreError> {
+    let columns: Vec<&str> = query.by.iter().map(|by| by.column()).collect();
+    let (text, values) = statement(query, &columns);
+    let mut find = ledger.prepare(&text)?;
+    let mut rows = find.query(params_from_iter(values))?;
+    let mut groups: BTreeMap<Vec<String>, Figures> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let figures = Figures {
+            attempts: count(row, 0)?,
+            billed: count(row, 1)?,
+            accepted: count(row, 2)?,
+            rejected: count(row, 3)?,
+            refused: count(row, 4)?,
+            usd: usd(row, 5)?,
+            prepaid: usd(row, 6)?,
+            lost: usd(row, 7)?,
+            uncertain: usd(row, 8)?,
+            saved_usd: usd(row, 9)?,
+            saved_pictures: count(row, 10)?,
+            estimated: count(row, 11)?,
+        };
+        let mut keys = Vec::with_capacity(query.by.len());
+        for (nth, by) in query.by.iter().enumerate() {
+            keys.push(match by {
+                By::Day => query.zone.date(Moment::from_millis(row.get(12 + nth)?)),
+                _ => row.get(12 + nth)?,
+            });
+        }
+        let group = groups.entry(keys).or_default();
+        *group = group.and(&figures).ok_or(StoreError::TooMuch)?;
+    }
+    Ok(groups.into_iter().map(|(keys, figures)| ReportRow { keys, figures }).collect())
+}
+
+fn statement(query: &ReportQuery, columns: &[&str]) -> (String, Vec<Value>) {
+    let mut text = FACTS.to_owned();
+    let mut values = vec![
+        Value::from(query.since.map_or(i64::MIN, Moment::millis)),
+        Value::from(query.until.map_or(i64::MAX, Moment::millis)),
+    ];
+    for column in columns {
+        text.push_str(", ");
+        text.push_str(column);
+    }
+    text.push_str(" FROM facts WHERE true");
+    let Filter { tenant, route, provider, model } = &query.filter;
+    for (column, wanted) in [("tenant", tenant), ("route", route), ("provider", provider), ("model", model)] {
+        if let Some(wanted) = wanted {
+            values.push(Value::from(wanted.clone()));
+            text.push_str(&format!(" AND {column} = ?{}", values.len()));
+        }
+    }
+    // With nothing to group by, no row at all is no row.
+    text.push_str(" GROUP BY ");
+    text.push_str(if columns.is_empty() { "NULL" } else { "" });
+    text.push_str(&columns.join(", "));
+    (text, values)
+}

@@ -1,0 +1,191 @@
+//! The ledger's file: where it lies, how it is opened by its one writer and its many readers, and how an older one
+//! becomes a newer one.
+//!
+//! A file written by a newer Easel is refused rather than guessed at, and so is a second writer. Nothing here knows
+//! what the rows mean.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+use super::{Place, StoreError};
+
+/// The ledger's file in the state directory.
+pub const FILE: &str = "ledger.sqlite3";
+
+/// Held locked by the process that writes; an empty database, because SQLite's own locks die with their process.
+const LOCK: &str = "ledger.lock";
+
+/// How long opening waits for somebody who looks into the file.
+const OPENING: Duration = Duration::from_secs(5);
+
+/// How long the writer waits inside SQLite for a lock, before it says that the file cannot be written.
+const WRITING: Duration = Duration::from_millis(100);
+
+/// How long a reader waits for a lock, which in WAL mode only a checkpoint at closing holds.
+const READING: Duration = Duration::from_secs(2);
+
+/// Each step makes a file one version newer; `PRAGMA user_version` counts them. Released steps are never changed.
+///
+/// All money is in nano-dollars, all times are milliseconds since 1970, UTC. `history` holds what `attempts` held
+/// before it grew too old, by quarter of an hour: every zone in use is some quarters away from UTC, so that its days
+/// and months still add up exactly. `savings` are by UTC day.
+pub(super) const STEPS: &[&str] = &["
+CREATE TABLE attempts (
+    id INTEGER PRIMARY KEY,
+    opened_at INTEGER NOT NULL,
+    settled_at INTEGER,
+    request TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    route TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    model TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    asked INTEGER NOT NULL,
+    estimate INTEGER NOT NULL,
+    usd INTEGER NOT NULL DEFAULT 0,
+    prepaid INTEGER NOT NULL DEFAULT 0,
+    lost INTEGER NOT NULL DEFAULT 0,
+    uncertain INTEGER NOT NULL DEFAULT 0,
+    source TEXT NOT NULL DEFAULT '',
+    billed INTEGER NOT NULL DEFAULT 0,
+    accepted INTEGER NOT NULL DEFAULT 0,
+    rejected INTEGER NOT NULL DEFAULT 0,
+    refused INTEGER NOT NULL DEFAULT 0,
+    outcome TEXT NOT NULL DEFAULT '',
+    latency_us INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX attempts_settled ON attempts (settled_at) WHERE settled_at IS NOT NULL;
+CREATE INDEX attempts_open ON attempts (opened_at) WHERE settled_at IS NULL;
+CREATE TABLE pictures (
+    image TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    usd INTEGER NOT NULL,
+    verdict TEXT NOT NULL DEFAULT 'accepted',
+    reason TEXT,
+    judged_at INTEGER
+) STRICT;
+CREATE INDEX pictures_image ON pictures (image, tenant);
+CREATE INDEX pictures_attempt ON pictures (attempt);
+CREATE TABLE savings (
+    day INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    route TEXT NOT NULL,
+    tier TEXT NOT NULL,
+    pictures INTEGER NOT NULL,
+    usd INTEGER NOT NULL,
+    PRIMARY KEY (day, tenant, route, tier)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE history (
+    quarter INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    route TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    model TEXT NOT NULL,
+    source TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    billed INTEGER NOT NULL,
+    accepted INTEGER NOT NULL,
+    rejected INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    usd INTEGER NOT NULL,
+    prepaid INTEGER NOT NULL,
+    lost INTEGER NOT NULL,
+    uncertain INTEGER NOT NULL,
+    PRIMARY KEY (quarter, tenant, route, provider, model, source)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+"];
+
+/// The writer's connections.
+pub(super) struct Opened {
+    /// To the ledger.
+    pub(super) ledger: Connection,
+    /// Keeps other writers out for as long as it lives; `None` in memory.
+    pub(super) lock: Option<Connection>,
+}
+
+/// Opens the ledger to write, brings it to the present version, and keeps every other writer out.
+///
+/// # Errors
+/// When the directory or the file cannot be made or read, another process writes it, or it is of a newer version.
+pub(super) fn open(place: &Place) -> Result<Opened, StoreError> {
+    let (mut ledger, lock) = match place {
+        Place::Memory => (Connection::open_in_memory()?, None),
+        Place::Dir(dir) => {
+            let why = |why| StoreError::NoDirectory { dir: dir.clone(), why };
+            std::fs::create_dir_all(dir).map_err(why)?;
+            let lock = lock(dir)?;
+            (Connection::open(dir.join(FILE))?, Some(lock))
+        }
+    };
+    ledger.busy_timeout(OPENING)?;
+    ledger.pragma_update(None, "journal_mode", "wal")?;
+    ledger.pragma_update(None, "synchronous", "full")?;
+    ledger.pragma_update(None, "temp_store", "memory")?;
+    // What a long night without a checkpoint made of the WAL is given back.
+    ledger.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    migrate(&mut ledger, STEPS)?;
+    ledger.busy_timeout(WRITING)?;
+    ledger.set_prepared_statement_cache_capacity(64);
+    Ok(Opened { ledger, lock })
+}
+
+fn lock(dir: &Path) -> Result<Connection, StoreError> {
+    let lock = Connection::open(dir.join(LOCK))?;
+    lock.busy_timeout(Duration::ZERO)?;
+    match lock.execute_batch("BEGIN EXCLUSIVE") {
+        Ok(()) => Ok(lock),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+            Err(StoreError::Taken { file: dir.join(FILE) })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Opens the ledger in `dir` to read. Serving goes on beside it.
+///
+/// # Errors
+/// When there is none, it cannot be read, or it is of another version than this Easel's.
+pub(super) fn read(dir: &Path) -> Result<Connection, StoreError> {
+    let file: PathBuf = dir.join(FILE);
+    if !file.exists() {
+        return Err(StoreError::Missing { file });
+    }
+    let ledger = Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    ledger.busy_timeout(READING)?;
+    let (found, known) = (version(&ledger)?, STEPS.len());
+    match found {
+        found if found > known => Err(StoreError::TooNew { found, known }),
+        found if found < known => Err(StoreError::TooOld { found, known }),
+        _ => Ok(ledger),
+    }
+}
+
+fn version(ledger: &Connection) -> Result<usize, StoreError> {
+    let version: i64 = ledger.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    // A version below zero is nobody's; as the largest it is refused.
+    Ok(usize::try_from(version).unwrap_or(usize::MAX))
+}
+
+/// Takes the steps that `ledger` has not taken, all or none of them.
+///
+/// # Errors
+/// When it has taken more than there are, or a step fails.
+pub(super) fn migrate(ledger: &mut Connection, steps: &[&str]) -> Result<(), StoreError> {
+    let change = ledger.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&change)?;
+    let Some(missing) = steps.get(found..) else {
+        return Err(StoreError::TooNew { found, known: steps.len() });
+    };
+    for step in missing {
+        change.execute_batch(step)?;
+    }
+    if !missing.is_empty() {
+        change.pragma_update(None, "user_version", i64::try_from(steps.len()).unwrap_or(i64::MAX))?;
+    }
+    change.commit()?;
+    Ok(())
+}

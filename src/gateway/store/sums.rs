@@ -1,0 +1,149 @@
+//! Exact sums over what was settled, and the rows behind a sliding window: what a process that starts needs to know of
+//! the one before.
+//!
+//! A sum that does not fit 64 bits is an error. No budget is decided here.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use rusqlite::{Connection, Row, params};
+
+use super::apply::owner;
+use crate::calendar::Moment;
+use crate::ledger::entry::{Owner, Purpose};
+use crate::money::Usd;
+
+/// Whose rows count; `None` counts everybody's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only this tenant's.
+    pub tenant: Option<String>,
+    /// Only this route's.
+    pub route: Option<String>,
+    /// Only this provider's.
+    pub provider: Option<String>,
+    /// Only this model's.
+    pub model: Option<String>,
+}
+
+/// What settled attempts add up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// On the invoice.
+    pub usd: Usd,
+    /// Out of commitments.
+    pub prepaid: Usd,
+    /// The part of both that bought nothing.
+    pub lost: Usd,
+    /// What may have been charged besides.
+    pub uncertain: Usd,
+    /// Pictures charged.
+    pub billed: u64,
+    /// Pictures delivered and not rejected.
+    pub accepted: u64,
+    /// Pictures rejected by who saw them.
+    pub rejected: u64,
+    /// Attempts.
+    pub attempts: u64,
+}
+
+/// One settled attempt, as a sliding window counts it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recent {
+    /// Whose.
+    pub owner: Owner,
+    /// When it was settled.
+    pub at: Moment,
+    /// `usd` and `prepaid` together.
+    pub cost: Usd,
+    /// Pictures delivered and not rejected.
+    pub accepted: u32,
+    /// Pictures rejected by who saw them.
+    pub rejected: u32,
+    /// `ok`, or the failure's word.
+    pub outcome: String,
+    /// What it was for.
+    pub purpose: Purpose,
+}
+
+/// What is in `history` was settled, and used its number, before anything that is asked about.
+const SUMS: &str = "
+SELECT coalesce(sum(usd), 0), coalesce(sum(prepaid), 0), coalesce(sum(lost), 0), coalesce(sum(uncertain), 0),
+       coalesce(sum(billed), 0), coalesce(sum(accepted), 0), coalesce(sum(rejected), 0), coalesce(sum(n), 0)
+FROM (
+    SELECT usd, prepaid, lost, uncertain, billed, accepted, rejected, 1 AS n, tenant, route, provider, model
+    FROM attempts WHERE settled_at >= ?1 AND id <= ?2
+    UNION ALL
+    SELECT usd, prepaid, lost, uncertain, billed, accepted, rejected, attempts, tenant, route, provider, model
+    FROM history WHERE quarter >= ?1
+)
+WHERE (?3 IS NULL OR tenant = ?3) AND (?4 IS NULL OR route = ?4) AND (?5 IS NULL OR provider = ?5)
+  AND (?6 IS NULL OR model = ?6)";
+
+pub(super) fn sums(
+    ledger: &Connection,
+    since: Option<Moment>,
+    through_id: i64,
+    filter: &Filter,
+) -> rusqlite::Result<Sums> {
+    let since = since.map_or(i64::MIN, Moment::millis);
+    let Filter { tenant, route, provider, model } = filter;
+    ledger.query_row(SUMS, params![since, through_id, tenant, route, provider, model], |row| {
+        Ok(Sums {
+            usd: usd(row, 0)?,
+            prepaid: usd(row, 1)?,
+            lost: usd(row, 2)?,
+            uncertain: usd(row, 3)?,
+            billed: count(row, 4)?,
+            accepted: count(row, 5)?,
+            rejected: count(row, 6)?,
+            attempts: count(row, 7)?,
+        })
+    })
+}
+
+/// An amount in nano-dollars.
+pub(super) fn usd(row: &Row<'_>, at: usize) -> rusqlite::Result<Usd> {
+    row.get(at).map(Usd::from_nanos)
+}
+
+/// A number of things.
+pub(super) fn count(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+    let count: i64 = row.get(at)?;
+    u64::try_from(count).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(at, count))
+}
+
+pub(super) fn recent(ledger: &Connection, since: Moment) -> rusqlite::Result<Vec<Recent>> {
+    let mut find = ledger.prepare(
+        "SELECT tenant, route, provider, model, settled_at, usd + prepaid, accepted, rejected, outcome, purpose
+         FROM attempts WHERE settled_at >= ?1 ORDER BY settled_at, id",
+    )?;
+    let mut rows = find.query([since.millis()])?;
+    let mut names: HashSet<Arc<str>> = HashSet::new();
+    let mut recent = Vec::new();
+    while let Some(row) = rows.next()? {
+        let Owner { tenant, route, provider, model } = owner(row, 0)?;
+        let mut shared = |name: Arc<str>| {
+            names.get(&name).cloned().unwrap_or_else(|| {
+                names.insert(name.clone());
+                name
+            })
+        };
+        let owner =
+            Owner { tenant: shared(tenant), route: shared(route), provider: shared(provider), model: shared(model) };
+        let purpose = match row.get_ref(9)?.as_str()? {
+            "enrich" => Purpose::Enrich,
+            _ => Purpose::Draw,
+        };
+        recent.push(Recent {
+            owner,
+            at: Moment::from_millis(row.get(4)?),
+            cost: usd(row, 5)?,
+            accepted: row.get(6)?,
+            rejected: row.get(7)?,
+            outcome: row.get(8)?,
+            purpose,
+        });
+    }
+    Ok(recent)
+}

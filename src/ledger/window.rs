@@ -1,0 +1,343 @@
+//! What was paid and what came of it, over the last hour, day or month: exact sums in minutes.
+//!
+//! Every settled attempt is added to five sums: everything, its provider, its model, its route and its tenant. Each is
+//! kept by the minute for as long as somebody looks back, and as a total since ever. Nothing is estimated, rounded or
+//! smoothed here, nothing reads a clock, and nothing decides what a sum means.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::AddAssign;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::calendar::Moment;
+pub use crate::config::plan::By;
+use crate::config::plan::LONGEST_WINDOW;
+use crate::ledger::entry::Owner;
+use crate::money::Usd;
+
+/// How long minutes are kept when nobody asks for longer.
+pub const KEPT: Duration = Duration::from_secs(86_400);
+
+/// Names of one dimension. The config bounds them; should something else ever name them, the rest share [`OTHER`].
+const NAMES: usize = 1024;
+/// Whose sums the names beyond that are part of.
+const OTHER: &str = "other";
+/// Owners whose sums are found by a single look. More than this (routes times tenants times models) begin anew.
+const OWNERS: usize = 16_384;
+
+const MINUTE: i64 = 60_000;
+const MINUTES_OF_HOUR: i64 = 60;
+
+/// What one settled attempt adds; a fee that is due by time is a fact without pictures and attempts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fact {
+    /// Money paid, from a commitment too.
+    pub usd: Usd,
+    /// Pictures delivered and held to be good.
+    pub accepted: u32,
+    /// Pictures delivered and found wanting.
+    pub rejected: u32,
+    /// Calls.
+    pub attempts: u32,
+    /// Those of them that failed.
+    pub failures: u32,
+}
+
+/// What a later verdict changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Accepted pictures more, or fewer.
+    pub accepted: i32,
+    /// Rejected pictures more, or fewer.
+    pub rejected: i32,
+}
+
+/// Facts added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// Money paid. Stops at the largest amount, nine billion dollars.
+    pub usd: Usd,
+    /// Pictures held to be good.
+    pub accepted: u64,
+    /// Pictures found wanting.
+    pub rejected: u64,
+    /// Calls.
+    pub attempts: u64,
+    /// Those of them that failed.
+    pub failures: u64,
+}
+
+impl Sum {
+    /// Pictures delivered.
+    pub fn pictures(&self) -> u64 {
+        self.accepted.saturating_add(self.rejected)
+    }
+
+    fn judge(&mut self, change: Change) {
+        self.accepted = self.accepted.saturating_add_signed(change.accepted.into());
+        self.rejected = self.rejected.saturating_add_signed(change.rejected.into());
+    }
+}
+
+impl From<Fact> for Sum {
+    fn from(fact: Fact) -> Sum {
+        Sum {
+            usd: fact.usd,
+            accepted: fact.accepted.into(),
+            rejected: fact.rejected.into(),
+            attempts: fact.attempts.into(),
+            failures: fact.failures.into(),
+        }
+    }
+}
+
+impl AddAssign for Sum {
+    fn add_assign(&mut self, other: Sum) {
+        self.usd = self.usd.saturating_add(other.usd);
+        self.accepted = self.accepted.saturating_add(other.accepted);
+        self.rejected = self.rejected.saturating_add(other.rejected);
+        self.attempts = self.attempts.saturating_add(other.attempts);
+        self.failures = self.failures.saturating_add(other.failures);
+    }
+}
+
+/// Everything paid over the pictures that are held to be good, rounded half up to the nano-dollar. `None` without such
+/// pictures.
+pub fn cost_per_accepted(sum: &Sum) -> Option<Usd> {
+    let pictures = i128::from(sum.accepted);
+    if pictures == 0 {
+        return None;
+    }
+    let nanos = (2 * i128::from(sum.usd.nanos()) + pictures).div_euclid(2 * pictures);
+    i64::try_from(nanos).ok().map(Usd::from_nanos)
+}
+
+/// The first moment of a window: `window` before `now`, at the beginning of its minute.
+pub fn start(window: Duration, now: Moment) -> Moment {
+    Moment::from_millis(minute(now.before(window)).saturating_mul(MINUTE))
+}
+
+fn minute(at: Moment) -> i64 {
+    at.millis().div_euclid(MINUTE)
+}
+
+/// Sums of equal stretches of time, in their order; a stretch without facts has none.
+#[derive(Debug, Default)]
+struct Buckets(VecDeque<(i64, Sum)>);
+
+impl Buckets {
+    fn add(&mut self, number: i64, sum: Sum) {
+        // Nearly always the newest one, or the one after it.
+        let at = match self.0.back() {
+            Some((last, _)) if *last < number => self.0.len(),
+            _ => self.0.partition_point(|(known, _)| *known < number),
+        };
+        match self.0.get_mut(at) {
+            Some((known, total)) if *known == number => *total += sum,
+            _ => self.0.insert(at, (number, sum)),
+        }
+    }
+
+    fn get_mut(&mut self, number: i64) -> Option<&mut Sum> {
+        let at = self.0.binary_search_by_key(&number, |(known, _)| *known).ok()?;
+        self.0.get_mut(at).map(|(_, sum)| sum)
+    }
+
+    /// Drops those before `first`.
+    fn forget(&mut self, first: i64) {
+        while self.0.front().is_some_and(|(number, _)| *number < first) {
+            self.0.pop_front();
+        }
+    }
+
+    fn add_up(&self, from: i64, before: Option<i64>, sum: &mut Sum) {
+        let first = self.0.partition_point(|(number, _)| *number < from);
+        let rest = self.0.range(first..).take_while(|(number, _)| before.is_none_or(|before| *number < before));
+        rest.for_each(|(_, bucket)| *sum += *bucket);
+    }
+}
+
+/// The sums of one name.
+#[derive(Debug, Default)]
+struct Series {
+    total: Sum,
+    minutes: Buckets,
+    /// The same by the hour, so that a month is added up in hundreds of steps and not in tens of thousands.
+    hours: Buckets,
+}
+
+impl Series {
+    fn add(&mut self, minute: i64, fact: Sum, first: i64) {
+        self.total += fact;
+        if minute >= first {
+            self.minutes.add(minute, fact);
+            self.hours.add(minute.div_euclid(MINUTES_OF_HOUR), fact);
+        }
+        self.minutes.forget(first);
+        self.hours.forget(first.div_euclid(MINUTES_OF_HOUR));
+    }
+
+    fn judge(&mut self, minute: i64, change: Change) {
+        self.total.judge(change);
+        let Some(bucket) = self.minutes.get_mut(minute) else { return };
+        bucket.judge(change);
+        if let Some(bucket) = self.hours.get_mut(minute.div_euclid(MINUTES_OF_HOUR)) {
+            bucket.judge(change);
+        }
+    }
+
+    /// From `minute` on: minutes up to the next full hour, hours from there.
+    fn sum(&self, minute: i64) -> Sum {
+        let hour = minute.saturating_add(MINUTES_OF_HOUR - 1).div_euclid(MINUTES_OF_HOUR);
+        let mut sum = Sum::default();
+        self.minutes.add_up(minute, Some(hour.saturating_mul(MINUTES_OF_HOUR)), &mut sum);
+        self.hours.add_up(hour, None, &mut sum);
+        sum
+    }
+}
+
+/// The names of one dimension and where their sums are.
+type Names = BTreeMap<Arc<str>, usize>;
+
+/// Where an owner's sums are: everything, provider, model, route, tenant.
+type Spots = [usize; 5];
+
+/// What came of the money over one window, for the scrape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// What the name is a name of.
+    pub by: By,
+    /// Whose pictures.
+    pub name: Arc<str>,
+    /// `1h`, `1d` or `total`.
+    pub window: &'static str,
+    /// Everything paid over the accepted pictures, if there are any.
+    pub usd: Option<Usd>,
+    /// Pictures held to be good.
+    pub accepted: u64,
+    /// Pictures found wanting.
+    pub rejected: u64,
+}
+
+/// The windows that are told of in the metrics.
+const TOLD: [(&str, Option<Duration>); 3] =
+    [("1h", Some(Duration::from_secs(3600))), ("1d", Some(Duration::from_secs(86_400))), ("total", None)];
+
+/// All sums. The caller holds the lock around it.
+#[derive(Debug)]
+pub struct Windows {
+    series: Vec<Series>,
+    names: HashMap<By, Names>,
+    owners: HashMap<Owner, Spots>,
+    kept: Duration,
+    /// The latest moment there is a fact of.
+    newest: Moment,
+}
+
+impl Default for Windows {
+    fn default() -> Windows {
+        Windows {
+            series: vec![Series::default()],
+            names: HashMap::new(),
+            owners: HashMap::new(),
+            kept: KEPT,
+            newest: Moment::from_millis(i64::MIN),
+        }
+    }
+}
+
+impl Windows {
+    /// Minutes are kept for `time` from now on: at least a day, at most 31. What is gone already does not come back.
+    pub fn keep(&mut self, time: Duration) {
+        self.kept = time.clamp(KEPT, LONGEST_WINDOW);
+    }
+
+    /// Adds what was settled at `at`. Facts may come in any order; those older than what is kept count in totals only.
+    pub fn add(&mut self, at: Moment, owner: &Owner, fact: Fact) {
+        self.newest = self.newest.max(at);
+        let first = minute(self.newest.before(self.kept));
+        for spot in self.spots(owner) {
+            if let Some(series) = self.series.get_mut(spot) {
+                series.add(minute(at), fact.into(), first);
+            }
+        }
+    }
+
+    /// Changes what became of pictures that were settled at `at`. Where that minute is gone, only totals change.
+    pub fn judge(&mut self, at: Moment, owner: &Owner, change: Change) {
+        for spot in self.spots(owner) {
+            if let Some(series) = self.series.get_mut(spot) {
+                series.judge(minute(at), change);
+            }
+        }
+    }
+
+    /// The sum of `name` over the time before `now`, or since ever. The window begins with the minute it begins in, see
+    /// [`start`]; it has no end, so that facts from before the clock was set back are part of it. A name that nobody
+    /// has sums to nothing; [`By::All`] has but one sum, whatever the name.
+    pub fn sum(&self, by: By, name: &str, window: Option<Duration>, now: Moment) -> Sum {
+        let spot = match by {
+            By::All => Some(0),
+            named => self.names.get(&named).and_then(|names| names.get(name)).copied(),
+        };
+        let Some(series) = spot.and_then(|spot| self.series.get(spot)) else { return Sum::default() };
+        match window {
+            Some(window) => series.sum(minute(start(window, now))),
+            None => series.total,
+        }
+    }
+
+    /// Every name of a dimension that something was added for, in order of name. [`By::All`] has none.
+    pub fn names(&self, by: By) -> impl Iterator<Item = &Arc<str>> {
+        self.names.get(&by).into_iter().flat_map(Names::keys)
+    }
+
+    /// What an accepted picture cost, by every name, over the last hour and day and since ever. Windows without pictures
+    /// are left out.
+    pub fn costs(&self, now: Moment) -> Vec<Cost> {
+        let mut costs = Vec::new();
+        for by in By::NAMED {
+            for name in self.names(by) {
+                for (window, time) in TOLD {
+                    let sum = self.sum(by, name, time, now);
+                    let (name, usd) = (name.clone(), cost_per_accepted(&sum));
+                    if sum.pictures() > 0 {
+                        costs.push(Cost { by, name, window, usd, accepted: sum.accepted, rejected: sum.rejected });
+                    }
+                }
+            }
+        }
+        costs
+    }
+
+    fn spots(&mut self, owner: &Owner) -> Spots {
+        if let Some(spots) = self.owners.get(owner) {
+            return *spots;
+        }
+        let model = format!("{}/{}", owner.provider, owner.model);
+        let spots = [
+            0,
+            self.spot(By::Provider, &owner.provider),
+            self.spot(By::Model, &model.into()),
+            self.spot(By::Route, &owner.route),
+            self.spot(By::Tenant, &owner.tenant),
+        ];
+        if self.owners.len() >= OWNERS {
+            self.owners.clear();
+        }
+        self.owners.insert(owner.clone(), spots);
+        spots
+    }
+
+    fn spot(&mut self, by: By, name: &Arc<str>) -> usize {
+        let names = self.names.entry(by).or_default();
+        let name = if names.len() < NAMES || names.contains_key(name) { name.clone() } else { OTHER.into() };
+        *names.entry(name).or_insert_with(|| {
+            self.series.push(Series::default());
+            self.series.len() - 1
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! Sums against a plain list of all facts.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn owner(provider: &str, model: &str, route: &str, tenant: &str) -> Owner {
+    Owner { provider: provider.into(), model: model.into(), route: route.into(), tenant: tenant.into() }
+}
+
+fn at(text: &str) -> Moment {
+    text.parse().unwrap()
+}
+
+fn pictures(nanos: i64, accepted: u32) -> Fact {
+    Fact { usd: Usd::from_nanos(nanos), accepted, attempts: 1, ..Fact::default() }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[test]
+fn a_fact_counts_for_its_provider_its_model_its_route_its_tenant_and_in_all() {
+    let mut windows = Windows::default();
+    let now = at("2026-11-25T12:00:00Z");
+    windows.add(now, &owner("a", "x", "r", "t"), pictures(9, 1));
+    windows.add(now, &owner("a", "y/z", "r", "u"), pictures(30, 2));
+    let usd = |by: By, name: &str| windows.sum(by, name, Some(HOUR), now).usd.nanos();
+    assert_eq!(usd(By::All, ""), 39);
+    assert_eq!([usd(By::Provider, "a"), usd(By::Provider, "b")], [39, 0]);
+    assert_eq!([usd(By::Model, "a/x"), usd(By::Model, "a/y/z"), usd(By::Model, "x")], [9, 30, 0]);
+    assert_eq!([usd(By::Route, "r"), usd(By::Tenant, "t"), usd(By::Tenant, "u")], [39, 9, 30]);
+    let names: Vec<&str> = windows.names(By::Model).map(|name| &**name).collect();
+    assert_eq!(names, ["a/x", "a/y/z"]);
+    assert_eq!(windows.names(By::All).count(), 0);
+}
+
+#[test]
+fn a_window_begins_with_the_minute_it_begins_in() {
+    let mut windows = Windows::default();
+    windows.add(at("2026-11-25T11:00:00Z"), &owner("a", "x", "r", "t"), pictures(9, 1));
+    let sum = |now: &str| windows.sum(By::All, "", Some(HOUR), at(now)).accepted;
+    assert_eq!([sum("2026-11-25T12:00:59Z"), sum("2026-11-25T12:01:00Z")], [1, 0]);
+    assert_eq!(start(HOUR, at("2026-11-25T12:00:59Z")), at("2026-11-25T11:00:00Z"));
+    assert_eq!(windows.sum(By::All, "", None, at("2036-11-25T12:00:00Z")).accepted, 1);
+}
+
+#[test]
+fn a_picture_of_last_week_costs_what_was_paid_for_it_until_a_month_is_no_longer_kept() {
+    let (mut windows, owner) = (Windows::default(), owner("a", "x", "r", "t"));
+    windows.keep(Duration::from_secs(7 * 86_400));
+    windows.add(at("2026-11-18T13:00:00Z"), &owner, pictures(9, 1));
+    let now = at("2026-11-25T12:00:00Z");
+    let week = |windows: &Windows| windows.sum(By::All, "", Some(Duration::from_secs(7 * 86_400)), now).accepted;
+    windows.add(now, &owner, pictures(9, 1));
+    assert_eq!(week(&windows), 2);
+    windows.keep(Duration::from_secs(1));
+    windows.add(now, &owner, pictures(9, 1));
+    assert_eq!(week(&windows), 2, "a day is always kept, a week no longer");
+}
+
+#[test]
+fn a_later_verdict_belongs_to_the_minute_the_picture_was_paid_in() {
+    let (mut windows, owner) = (Windows::default(), owner("a", "x", "r", "t"));
+    let (paid, now) = (at("2026-11-25T11:00:00Z"), at("2026-11-25T11:59:00Z"));
+    windows.add(paid, &owner, pictures(9, 1));
+    windows.add(now, &owner, pictures(9, 1));
+    windows.judge(paid, &owner, Change { accepted: -1, rejected: 1 });
+    let of = |sum: Sum| (sum.accepted, sum.rejected);
+    assert_eq!(of(windows.sum(By::Provider, "a", Some(HOUR), now)), (1, 1));
+    assert_eq!(of(windows.sum(By::Provider, "a", Some(HOUR), at("2026-11-25T12:01:00Z"))), (1, 0));
+}
+
+#[test]
+fn a_verdict_on_a_picture_of_a_minute_that_is_gone_changes_totals_alone() {
+    let (mut windows, owner) = (Windows::default(), owner("a", "x", "r", "t"));
+    let (paid, now) = (at("2026-11-20T11:00:00Z"), at("2026-11-25T11:59:00Z"));
+    windows.add(paid, &owner, pictures(9, 1));
+    windows.add(now, &owner, pictures(9, 1));
+    windows.judge(paid, &owner, Change { accepted: -1, rejected: 1 });
+    assert_eq!(windows.sum(By::All, "", Some(KEPT), now).rejected, 0);
+    let total = windows.sum(By::All, "", None, now);
+    assert_eq!((total.accepted, total.rejected), (1, 1));
+}
+
+#[test]
+fn the_cost_of_an_accepted_picture_is_rounded_half_up_and_there_is_none_without_one() {
+    let cost = |nanos: i64, accepted: u64| {
+        let sum = Sum { usd: Usd::from_nanos(nanos), accepted, ..Sum::default() };
+        cost_per_accepted(&sum).map(Usd::nanos)
+    };
+    assert_eq!([cost(10, 4), cost(9, 4), cost(11, 4)], [Some(3), Some(2), Some(3)]);
+    assert_eq!([cost(5, 0), cost(0, 3)], [None, Some(0)]);
+    assert_eq!(cost(i64::MAX, 1), Some(i64::MAX));
+}
+
+#[test]
+fn minutes_and_names_are_bounded() {
+    let mut windows = Windows::default();
+    for number in 0..3 * 1440i64 {
+        windows.add(Moment::from_millis(number * MINUTE), &owner("a", "x", "r", "t"), pictures(1, 1));
+    }
+    assert!(windows.series[0].minutes.0.len() <= 1441 && windows.series[0].hours.0.len() <= 25);
+    let now = windows.newest;
+    for number in 0..NAMES + 10 {
+        windows.add(now, &owner("a", "x", "r", &format!("t{number}")), pictures(1, 1));
+    }
+    assert_eq!(windows.names(By::Tenant).count(), NAMES + 1);
+    assert_eq!(windows.sum(By::Tenant, OTHER, None, now).accepted, 11);
+}
+
+#[test]
+fn the_scrape_is_told_of_the_hour_the_day_and_everything_where_there_are_pictures() {
+    let mut windows = Windows::default();
+    let now = at("2026-11-25T12:00:00Z");
+    windows.add(now.before(2 * HOUR), &owner("a", "x", "r", "t"), pictures(40, 4));
+    windows.add(now, &owner("b", "y", "r", "t"), Fact { rejected: 2, ..pictures(5, 0) });
+    windows.add(now, &owner("c", "z", "r", "t"), pictures(1, 0));
+    let told = |wanted: By| -> Vec<(String, &str, Option<i64>, u64, u64)> {
+        let costs = windows.costs(now).into_iter().filter(|cost| cost.by == wanted);
+        costs
+            .map(|cost| (cost.name.to_string(), cost.window, cost.usd.map(Usd::nanos), cost.accepted, cost.rejected))
+            .collect()
+    };
+    let line = |name: &str, window, nanos, accepted, rejected| (name.to_owned(), window, nanos, accepted, rejected);
+    let providers = [
+        line("a", "1d", Some(10), 4, 0),
+        line("a", "total", Some(10), 4, 0),
+        line("b", "1h", None, 0, 2),
+        line("b", "1d", None, 0, 2),
+        line("b", "total", None, 0, 2),
+    ];
+    assert_eq!(told(By::Provider), providers);
+    let routes = [line("r", "1h", None, 0, 2), line("r", "1d", Some(12), 4, 2), line("r", "total", Some(12), 4, 2)];
+    assert_eq!(told(By::Route), routes);
+    assert_eq!(told(By::Model)[0].0, "a/x");
+    assert_eq!(told(By::Tenant)[0].0, "t");
+}
+
+/// What happens to the sums in a random life.
+#[derive(Clone, Debug)]
+enum Event {
+    Add(i64, usize, Fact),
+    /// One picture of an earlier fact is rejected after all.
+    Judge(prop::sample::Index),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let fact = (0i64..1_000_000_000_000, 0u32..5, 0u32..5, 0u32..3, 0u32..3).prop_map(
+        |(nanos, accepted, rejected, attempts, failures)| Fact {
+            usd: Usd::from_nanos(nanos),
+            accepted,
+            rejected,
+            attempts,
+            failures,
+        },
+    );
+    // Three days in milliseconds, around 1970 so that negative minutes are met too.
+    let add = (-86_400_000i64..172_800_000, 0usize..8, fact).prop_map(|(at, whose, fact)| Event::Add(at, whose, fact));
+    prop_oneof![4 => add, 1 => any::<prop::sample::Index>().prop_map(Event::Judge)]
+}
+
+fn one_of_eight(number: usize) -> Owner {
+    let pick = |bit: usize| if number & (1 << bit) == 0 { "a" } else { "b" };
+    owner(pick(0), pick(1), pick(2), pick(0))
+}
+
+fn name_of(by: By, owner: &Owner) -> String {
+    match by {
+        By::All => String::new(),
+        By::Provider => owner.provider.to_string(),
+        By::Model => format!("{}/{}", owner.provider, owner.model),
+        By::Route => owner.route.to_string(),
+        By::Tenant => owner.tenant.to_string(),
+    }
+}
+
+fn naively(facts: &[(Moment, Owner, Fact)], by: By, name: &str, from: Option<Moment>) -> Sum {
+    let mut sum = Sum::default();
+    for (at, owner, fact) in facts {
+        if name_of(by, owner) == name && from.is_none_or(|from| *at >= from) {
+            sum += Sum::from(*fact);
+        }
+    }
+    sum
+}
+
+proptest! {
+    #[test]
+    fn every_sum_is_the_sum_of_the_facts_in_its_window(
+        events in prop::collection::vec(event(), 1..80),
+        later in 0u64..7_200_000,
+        window in 1u64..86_400_000,
+    ) {
+        let (mut windows, mut facts) = (Windows::default(), Vec::<(Moment, Owner, Fact)>::new());
+        for event in events {
+            match event {
+                Event::Add(millis, whose, fact) => {
+                    let (at, owner) = (Moment::from_millis(millis), one_of_eight(whose));
+                    windows.add(at, &owner, fact);
+                    facts.push((at, owner, fact));
+                }
+                Event::Judge(which) if !facts.is_empty() => {
+                    let (at, owner, fact) = which.get_mut(&mut facts);
+                    if fact.accepted > 0 {
+                        fact.accepted -= 1;
+                        fact.rejected += 1;
+                        windows.judge(*at, owner, Change { accepted: -1, rejected: 1 });
+                    }
+                }
+                Event::Judge(_) => {}
+            }
+        }
+        let newest = facts.iter().map(|(at, _, _)| *at).max().unwrap_or_default();
+        let (now, window) = (newest.after(Duration::from_millis(later)), Duration::from_millis(window));
+        for (by, name) in [(By::All, ""), (By::Provider, "b"), (By::Model, "a/b"), (By::Route, "a"), (By::Tenant, "b")] {
+            let from = start(window, now);
+            prop_assert_eq!(windows.sum(by, name, Some(window), now), naively(&facts, by, name, Some(from)));
+            prop_assert_eq!(windows.sum(by, name, None, now), naively(&facts, by, name, None));
+        }
+    }
+}
