@@ -18,6 +18,7 @@ use crate::pricing::{Addon, RowSize, Table, TokenPrice};
 use crate::request::Quality;
 use crate::secret::Secret;
 
+mod prices;
 mod prompt;
 
 const KINDS: [Kind; 9] = [

@@ -1,7 +1,7 @@
 //! What became of a try: which pictures were charged, delivered or not, and what may have been.
 //!
-//! What they cost is `bill.rs`'s business, and the ledger adds it up. What a vendor
-//! charges without a picture to show for it can be overridden by the config. Nothing here asks anybody anything.
+//! What they cost is `bill.rs`'s business, and the ledger adds it up. What a vendor charges without a picture to show
+//! for it can be overridden by the config. Nothing here asks anybody anything.
 
 use std::sync::Arc;
 use std::time::Duration;
