@@ -63,7 +63,7 @@ fn listed(table: &Table, size: Size) -> i128 {
             let tiled = price.per_tile.map_or(0, |usd| nanos(usd) * tiles(size.width) * tiles(size.height));
             (nanos(price.per_step) * i128::from(price.steps) + tiled) * 1_000_000
         }
-        Table::Rows(_) | Table::UpTo(_) => unreachable!("not made here"),
+        Table::Rows(_) | Table::UpTo(_) => unreachable!("these are looked up, below"),
     }
 }
 
@@ -145,5 +145,31 @@ proptest! {
         let told = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
         let again = bill(i128::from(rate) * i128::from(micros), &price, 0);
         prop_assert_eq!(price.by_seconds(&request, &told, 1), Some(again));
+    }
+
+    #[test]
+    fn a_row_that_is_looked_up_again_is_the_same(
+        rows in proptest::collection::vec((0usize..4, 0usize..3, 0i64..1000), 1..8),
+        (size, quality) in (0usize..4, 0usize..3),
+    ) {
+        // 0 stands for any, or for not known.
+        let sizes = [None, Some(Size::new(512, 512)), Some(Size::new(1024, 1024)), Some(Size::new(1536, 1024))];
+        let qualities = [None, Some(Quality::Low), Some(Quality::High)];
+        let row = |&(size, quality, usd): &(usize, usize, i64)| Row {
+            size: sizes[size].map(RowSize::Pixels),
+            quality: qualities[quality],
+            usd: Usd::from_nanos(usd),
+        };
+        let price = Price::of(Table::Rows(rows.iter().map(row).collect()));
+        let request = ImageRequest::from_json(br#"{"prompt":"x"}"#).unwrap();
+        let mut again: Option<i64> = None;
+        for (row_size, row_quality, usd) in rows {
+            let fits = |mine: usize, asked: usize| mine == 0 || asked == 0 || mine == asked;
+            if fits(row_size, size) && fits(row_quality, quality) {
+                let known = size > 0 && quality > 0;
+                again = Some(again.map_or(usd, |before| if known { before } else { before.max(usd) }));
+            }
+        }
+        prop_assert_eq!(price.per_picture(&request, sizes[size], qualities[quality]).map(Usd::nanos), again);
     }
 }
