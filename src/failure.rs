@@ -5,6 +5,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::pricing::Counted;
+
 /// What kind of failure a provider's answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -86,12 +88,22 @@ pub struct Failure {
     /// The vendor's own word on how a job it had taken on came to its end. Asking again would change nothing, and
     /// `billed` is all that it costs.
     pub ended: bool,
+    /// What the vendor counted until then, which it may charge. In a box, because few failures have any.
+    pub counted: Option<Box<Counted>>,
 }
 
 impl Failure {
     /// A failure nothing is billed for.
     pub fn new(class: Class, message: impl Into<String>) -> Failure {
-        Failure { class, message: message.into(), param: None, retry_after: None, billed: 0, ended: false }
+        Failure {
+            class,
+            message: message.into(),
+            param: None,
+            retry_after: None,
+            billed: 0,
+            ended: false,
+            counted: None,
+        }
     }
 
     /// The same failure with the provider's waiting time.
@@ -109,6 +121,12 @@ impl Failure {
     /// The same failure with pictures that are charged all the same.
     pub fn with_billed(mut self, billed: u8) -> Failure {
         self.billed = billed;
+        self
+    }
+
+    /// The same failure with what the vendor counted.
+    pub fn with_counted(mut self, counted: Counted) -> Failure {
+        self.counted = (counted != Counted::default()).then(|| Box::new(counted));
         self
     }
 

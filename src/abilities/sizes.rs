@@ -43,7 +43,7 @@ impl Tier {
 
     /// Whether a picture of this tier has the pixels of `asked`. Google draws up to 2.6% more than the square has
     /// (1K in 4:3 is 1200x896), so that much more is still the same tier.
-    pub(super) fn covers(self, asked: Size) -> bool {
+    pub fn covers(self, asked: Size) -> bool {
         asked.pixels().saturating_mul(100) <= self.square().pixels().saturating_mul(103)
     }
 }

@@ -17,15 +17,17 @@ use crate::request::Quality as QualityWord;
 mod alert;
 mod dialect;
 mod money;
+mod price;
 mod provider;
 mod route;
 
 pub(super) use alert::{Alert, By};
 pub(super) use dialect::{CostUnit, Dialect, EditAs, Poll, SizeFormat};
 pub(super) use money::{Billing, Budget, Budgets, Charged, Charges, Client, Keys, Per, Rate, VolumeTier};
+pub(super) use price::{Addons, Estimate, PerSecond, Price, PriceMapping, PriceRow, Round, TokensPerMillion};
 pub(super) use provider::{
-    Abilities, Addons, AnySize, Breaker, Concurrency, Edit, EditBounds, Entra, EntraApplication, Model, Price,
-    PriceRow, Provider, SizeRules, Sizes, TokenPrices, TokensPerMillion, Via,
+    Abilities, AnySize, Breaker, Concurrency, Edit, EditBounds, Entra, EntraApplication, Model, Provider, SizeRules,
+    Sizes, Via,
 };
 pub(super) use route::{
     Attempts, Bend, Deadline, DeadlineThen, Defaults, Enrich, Limit, LimitedOffer, Match, Offer, OnDeadline, Prompt,
@@ -61,6 +63,8 @@ written! {
     Dollars = {"type": ["string", "number"], "format": "usd", "examples": [0.009]};
     /// Pixels across and down.
     Pixels = {"type": "string", "format": "size", "examples": ["1024x1024"]};
+    /// Pixels across and down, or the word for a resolution.
+    RowSize = {"type": "string", "format": "size", "examples": ["1024x1024", "2K"]};
     /// A shape, across to down.
     Ratio = {"type": "string", "format": "ratio", "examples": ["16:9"]};
     /// A share.

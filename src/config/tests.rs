@@ -14,11 +14,12 @@ use super::{Kind, Lookup, Problems, Source, load, preset, presets, schema};
 use crate::abilities::Sizes;
 use crate::image::{Format, Size};
 use crate::money::Usd;
-use crate::pricing::{Addon, Table, TokenPrice};
+use crate::pricing::{Addon, RowSize, Table, TokenPrice};
 use crate::request::Quality;
 use crate::secret::Secret;
 
 mod alerts;
+mod prices;
 mod prompt;
 
 const KINDS: [Kind; 9] = [
@@ -272,7 +273,7 @@ fn every_part_of_the_reference_arrives_in_the_plan() {
     assert_eq!(openai.account.organization.as_deref(), Some("org-acme"));
     assert_eq!(openai.account.project.as_deref(), Some("proj-mockups"));
     let Table::Rows(rows) = &openai.models["gpt-image-2"].price.table else { panic!("not rows") };
-    assert_eq!((rows[0].size, rows[0].quality), (Some(Size::new(1024, 1024)), Some(Quality::Low)));
+    assert_eq!((rows[0].size, rows[0].quality), (Some(RowSize::Pixels(Size::new(1024, 1024))), Some(Quality::Low)));
     assert_eq!((rows[3].size, rows[3].usd), (None, Usd::from_nanos(5_000_000)));
     let addon = (Addon::TransparentBackground, Usd::from_nanos(1_000_000));
     assert_eq!(openai.models["gpt-image-2"].price.addons, [addon]);
@@ -570,10 +571,9 @@ fn a_price_table_is_of_one_sort_and_every_row_counts() {
         ]
     );
     assert_eq!(
-        price("{usd: 1}"),
+        price("{}"),
         [
-            "a picture is priced by a number or by rows | write `price: 0.03`, the dollars a picture costs",
-            "unknown key `usd` | the keys here are: tokens_per_million",
+            "this price does not say by what it is charged | write `price: 0.03`, the dollars a picture costs, or one of usd, per_megapixel, first_megapixel, per_step, tokens_per_million, per_second, reported",
         ]
     );
 }

@@ -12,6 +12,7 @@ use super::suggest::nearest;
 use crate::calendar::Zone;
 use crate::image::{Format, Size};
 use crate::money::Usd;
+use crate::pricing::{RowSize, TIERS};
 use crate::request::Quality;
 
 /// Why a text is not what it should be.
@@ -159,6 +160,22 @@ impl Written for file::Pixels {
             let square = format!("{plain}x{plain}");
             let instead = [plain, square].into_iter().find(|text| text.parse::<Size>().is_ok());
             Wrong::new("is not a size", instead)
+        })
+    }
+}
+
+impl Written for file::RowSize {
+    type Value = RowSize;
+    const RULE: &'static str = "write a size like 1024x1024, or a resolution: 512, 1K, 2K or 4K";
+
+    fn read(&self) -> Result<RowSize, Wrong> {
+        if let Some(tier) = TIERS.into_iter().find(|tier| tier.word == self.0) {
+            return Ok(RowSize::Tier(tier));
+        }
+        file::Pixels(self.0.clone()).read().map(RowSize::Pixels).map_err(|wrong| {
+            let tier = TIERS.into_iter().find(|tier| tier.word.eq_ignore_ascii_case(&self.0));
+            let instead = tier.map(|tier| tier.word.to_owned()).or(wrong.instead);
+            Wrong::new("is neither a size nor a resolution", instead)
         })
     }
 }

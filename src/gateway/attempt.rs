@@ -26,6 +26,7 @@ use crate::request::ImageRequest;
 use crate::routing::Candidate;
 use crate::secret::Secret;
 
+mod bill;
 mod fetch;
 mod settle;
 

@@ -157,6 +157,7 @@ fn usage(reply: &Reply, listed: &[Json<'_>]) -> Usage {
         quality: None,
         format: media_type.and_then(|text| text.strip_prefix("image/")).and_then(|word| word.parse().ok()),
         reported: billable_units(reply).map(Reported::Units),
+        ..Usage::default()
     }
 }
 

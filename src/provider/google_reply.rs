@@ -5,10 +5,11 @@
 //! and charges only for what it gives.
 
 use crate::failure::{Class, Failure};
+use crate::pricing::Counted;
 use crate::provider::complaint::{Complaint, malformed, told};
 use crate::provider::google_models::Method;
 use crate::provider::json::Json;
-use crate::provider::{Drawn, Found, Job, Reply, Step, wire};
+use crate::provider::{Drawn, Found, Job, Reply, Step, Usage, counts, wire};
 
 /// How a candidate ends whose content was refused. Every other end is the model's own failure.
 const REFUSING_ENDS: [&str; 8] = [
@@ -70,10 +71,17 @@ fn content(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     let found = data.map(|data| Found { source: wire::inline(&reply.body, data), revised_prompt: None });
     let images: Vec<Found> = found.take(usize::from(job.n)).collect();
     if !images.is_empty() {
-        return Step::Done(Drawn { images, ..Drawn::default() });
+        let usage = Usage { counted: counted(json), ..Usage::default() };
+        return Step::Done(Drawn { images, usage, ..Drawn::default() });
     }
     let words = shown().filter_map(|part| part.text_at("text")).next().unwrap_or_default();
-    Step::Failed(without_pictures(job, reply, json, candidates, words))
+    // What was refused, or came to nothing, took its tokens all the same.
+    Step::Failed(without_pictures(job, reply, json, candidates, words).with_counted(counted(json)))
+}
+
+/// What Gemini counted.
+fn counted(json: &Json<'_>) -> Counted {
+    Counted { tokens: counts::gemini(json), ..Counted::default() }
 }
 
 /// A 200 without a picture: a refusal of the prompt or of what was drawn, or a model that did not get there.

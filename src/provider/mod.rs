@@ -14,6 +14,7 @@ use crate::abilities::{Abilities, Fitted, Frame, Tier};
 use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
 use crate::image::{Encoded, Format, Size};
+use crate::pricing::Counted;
 use crate::request::{ImageRequest, Quality};
 use crate::secret::Secret;
 
@@ -25,6 +26,7 @@ mod bfl_models;
 pub mod compatible;
 mod compatible_poll;
 mod complaint;
+mod counts;
 pub mod dashscope;
 mod dashscope_models;
 mod dashscope_reply;
@@ -270,6 +272,8 @@ pub struct Usage {
     pub format: Option<Format>,
     /// What the vendor says the call costs.
     pub reported: Option<Reported>,
+    /// What it counted.
+    pub counted: Counted,
 }
 
 /// An unfinished picture that a vendor shows while it draws.

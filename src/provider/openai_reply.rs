@@ -10,9 +10,10 @@ use url::Url;
 
 use crate::config::plan::{Account, CostUnit, Dialect, SizeFormat};
 use crate::failure::{Class, Failure};
+use crate::pricing::Counted;
 use crate::provider::complaint::{Complaint, malformed};
 use crate::provider::json::{Json, number_at};
-use crate::provider::{Drawn, Found, Job, Reply, Reported, Source, Step, Usage, openai_stream, wire};
+use crate::provider::{Drawn, Found, Job, Reply, Reported, Source, Step, Usage, counts, openai_stream, wire};
 
 /// A vendor's words -> what they mean; earlier rows count first (PROVIDERS.md 1.6, 2, 8, 17).
 const WORDS: &[(&str, Class)] = &[
@@ -56,7 +57,8 @@ const REFUSALS: &[&str] =
 /// What a reply to a generation call means.
 pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
     if !(200..300).contains(&reply.status) {
-        return Step::Failed(failure(job, reply, &Complaint::read(&reply.body)));
+        let counted = Json::read(&reply.body).map(|json| counted(&json)).unwrap_or_default();
+        return Step::Failed(failure(job, reply, &Complaint::read(&reply.body)).with_counted(counted));
     }
     if wire::is_event_stream(&reply.headers) {
         return openai_stream::read(job, reply);
@@ -119,9 +121,9 @@ fn told_waiting_time(message: &str) -> Option<Duration> {
 fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
     let complaint = Complaint::from_json(json);
     if complaint.is_empty() {
-        return malformed(job, reply, "has no pictures");
+        return malformed(job, reply, "has no pictures").with_counted(counted(json));
     }
-    failure(job, reply, &complaint)
+    failure(job, reply, &complaint).with_counted(counted(json))
 }
 
 /// Our name of a field as this dialect spells it.
@@ -190,7 +192,13 @@ pub fn usage(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Usage {
         quality: echo("quality").and_then(|text| text.parse().ok()),
         format: echo("output_format").and_then(|text| text.parse().ok()),
         reported: reported_cost(&job.account.dialect, reply, json),
+        counted: counted(json),
     }
+}
+
+/// What the vendor counted.
+pub fn counted(json: &Json<'_>) -> Counted {
+    Counted { tokens: counts::openai(json), ..Counted::default() }
 }
 
 /// What the call costs, where the dialect says that it is told: in a header, or in the answer. LiteLLM writes `None`

@@ -10,7 +10,7 @@ use crate::failure::{Class, Failure};
 use crate::image::{Format, without_data_prefix};
 use crate::provider::complaint::Complaint;
 use crate::provider::json::Json;
-use crate::provider::openai_reply::{failure, usage};
+use crate::provider::openai_reply::{counted, failure, usage};
 use crate::provider::{Drawn, Found, Job, Partial, Reply, Step, Usage, wire};
 
 /// The unfinished picture in an event.
@@ -37,12 +37,16 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
         if json.text_at("type").is_some_and(|kind| kind.ends_with(".completed")) {
             let data = json.bytes_at("b64_json").filter(|data| !data.is_empty() && images.len() < usize::from(job.n));
             images.extend(data.map(|data| Found { source: wire::inline(&reply.body, data), revised_prompt: None }));
+            // Each picture comes with what it took by itself.
+            let before = usage_told.counted.tokens;
             usage_told = usage(job, reply, &json);
+            let tokens = usage_told.counted.tokens;
+            usage_told.counted.tokens = before.zip(tokens).map(|(all, more)| all.plus(more)).or(tokens).or(before);
         } else if json.get("error").is_some() || json.get("code").is_some() {
             let failure = failure(job, reply, &Complaint::from_json(&json));
             // No status speaks here. What no word explains is the vendor's own trouble.
             let class = if failure.class == Class::Malformed { Class::Server } else { failure.class };
-            failed = Some(Failure { class, ..failure });
+            failed = Some(Failure { class, ..failure }.with_counted(counted(&json)));
         }
     }
     match (images.is_empty(), failed) {

@@ -13,8 +13,9 @@ use crate::abilities::{Abilities, Frame};
 use crate::config::plan::Account;
 use crate::failure::{Class, Failure};
 use crate::image::Format;
+use crate::pricing::Counted;
 use crate::provider::complaint::{Complaint, malformed, told};
-use crate::provider::json::Json;
+use crate::provider::json::{Json, number_at};
 use crate::provider::replicate_models::{EditInput, SizeInput, family};
 use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Step, Usage, wire};
 
@@ -111,10 +112,10 @@ impl Provider for Replicate {
         match json.text_at("status") {
             None => Step::Failed(malformed(job, reply, "is not a prediction")),
             Some("succeeded") => succeeded(job, reply, &json),
-            Some("failed") => Step::Failed(failed(job, &json)),
+            Some("failed") => Step::Failed(failed(job, &json).with_counted(counted(reply))),
             Some(status @ ("canceled" | "aborted")) => {
                 let words = told(job, &format!("{status}: {}", error_text(&json)));
-                Step::Failed(Failure::new(Class::Server, words).at_the_end())
+                Step::Failed(Failure::new(Class::Server, words).at_the_end().with_counted(counted(reply)))
             }
             // `starting`, `processing`, and whatever is added to them later.
             Some(_) => poll(job, reply, &json).unwrap_or_else(Step::Failed),
@@ -217,9 +218,16 @@ fn succeeded(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
         .take(usize::from(job.n))
         .collect();
     if images.is_empty() {
-        return Step::Failed(malformed(job, reply, "succeeded without pictures").at_the_end());
+        let failure = malformed(job, reply, "succeeded without pictures").at_the_end();
+        return Step::Failed(failure.with_counted(counted(reply)));
     }
-    Step::Done(Drawn { images, refused: 0, refused_billed: 0, usage: Usage::default() })
+    let usage = Usage { counted: counted(reply), ..Usage::default() };
+    Step::Done(Drawn { images, usage, ..Drawn::default() })
+}
+
+/// How long it ran, whatever came of it.
+fn counted(reply: &Reply) -> Counted {
+    Counted { seconds: number_at(&reply.body, "metrics.predict_time"), ..Counted::default() }
 }
 
 /// A prediction that ran and failed; refusals say so only in their sentence.

@@ -153,7 +153,7 @@ fn candidate(
         return Err(Skip::Unable(Unable::Dropped(field)));
     }
     let price = &offer.model.price;
-    let listed = price.per_picture(request, fitted.priced(), fitted.quality).ok_or(Skip::Unpriced)?;
+    let listed = price.estimate(request, fitted.priced(), fitted.quality).ok_or(Skip::Unpriced)?;
     let usd = tiered(offer, listed).ok_or(Skip::Unpriced)?;
     caps.picture(offer.max_usd_per_image, usd)?;
     Ok((fitted, usd, listed))

@@ -94,7 +94,7 @@ async fn answer(call: &mut Call, request: Request, deployment: Option<String>, e
     check_version(version.as_deref(), v1, family)?;
     let mut order = Order::read(deployment, family, fields, way).map_err(bad_field)?;
     if let Some(start) = start {
-        order.mark = start.check(family).await.map_err(bad_field)?;
+        (order.mark, order.image_tokens) = start.check(family).await.map_err(bad_field)?;
     }
     act_out(call.fate, fault).await?;
     if call.refuses(&order.prompt) {

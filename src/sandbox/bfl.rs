@@ -50,7 +50,8 @@ async fn task(call: &mut Call, name: String, request: Request) -> Result<Respons
     let model = Model::of(&name, &call.vendor).ok_or_else(not_found)?;
     let order = read_order(model, &parts.headers, body).await?;
     act_out(call.fate, fault).await?;
-    let price = call.vendor.price_of(&name, order.size, None);
+    let by_pixels = call.vendor.rates.picture(&name, order.size, &order.inputs);
+    let price = by_pixels.unwrap_or_else(|| call.vendor.price_of(&name, order.size, None));
     let ending = Ending::of(call, name, &order, price);
     let (desk, origin) = (Arc::clone(&call.desk), call.origin.clone());
     let tasks = &desk.book(Name::Bfl).tasks;
@@ -63,8 +64,8 @@ async fn task(call: &mut Call, name: String, request: Request) -> Result<Respons
         polling_url: (!hooked).then_some(polling_url),
         status: hooked.then_some("Pending"),
         webhook_url: order.webhook,
-        cost: number(credits(price))?,
-        input_mp: number(hundredths(order.input_mp))?,
+        cost: if call.vendor.tells_cost { Some(number(credits(price))?) } else { None },
+        input_mp: number(hundredths(order.inputs.iter().map(|size| size.pixels() / 10_000).sum()))?,
         output_mp: number(hundredths(order.size.pixels() / 10_000))?,
     };
     Ok(Json(taken).into_response())
@@ -86,7 +87,7 @@ struct Taken<'t> {
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook_url: Option<String>,
     /// The digits themselves, as are the others.
-    cost: Box<RawValue>,
+    cost: Option<Box<RawValue>>,
     input_mp: Box<RawValue>,
     output_mp: Box<RawValue>,
 }
@@ -321,7 +322,7 @@ mod tests {
             format: Format::Jpeg,
             seed: None,
             mark: 0,
-            input_mp: 0,
+            inputs: Vec::new(),
             webhook: None,
         };
         let ending = Ending::of(&call, "flux-2-pro".to_owned(), &order, Usd::from_nanos(7));

@@ -148,8 +148,8 @@ pub(super) struct Order {
     pub seed: Option<i64>,
     /// Stands for the input pictures; 0 when there are none.
     pub mark: u64,
-    /// Megapixels that came along, in hundredths.
-    pub input_mp: u64,
+    /// The sizes of the pictures that came along.
+    pub inputs: Vec<Size>,
     pub webhook: Option<String>,
 }
 
@@ -205,7 +205,7 @@ impl Model {
             format: format.and_then(|word| word.parse().ok()).unwrap_or(self.format),
             seed,
             mark,
-            input_mp: seen.iter().map(|seen| seen.size.pixels() / 10_000).sum(),
+            inputs: seen.iter().map(|seen| seen.size).collect(),
             webhook,
         })
     }

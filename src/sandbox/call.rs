@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use super::draw::Sketch;
 use super::faults::Mode;
+use super::rates::ImageTokens;
 use super::settings::{Name, Vendor};
 use super::till::Seat;
 use super::{Desk, LARGEST_BODY, lock};
@@ -92,6 +93,12 @@ impl Call {
         self.desk.book(self.name).till.charge(model, price, count, refused).ok_or_else(No::broken)
     }
 
+    /// Charges a call by its tokens, and `count` pictures with it. `None` where this model is charged by the picture.
+    pub(super) fn charge_tokens(&self, model: &str, tokens: &ImageTokens, count: u32) -> Option<Result<(), No>> {
+        let usd = self.vendor.rates.tokens(model, tokens)?;
+        Some(self.desk.book(self.name).till.charge_call(model, usd, count).ok_or_else(No::broken))
+    }
+
     /// Charges words of `model`.
     pub(super) fn charge_words(&self, model: &str, usd: Usd) -> Result<(), No> {
         self.desk.book(self.name).till.charge_words(model, usd).ok_or_else(No::broken)
@@ -100,7 +107,7 @@ impl Call {
     /// The same charge, to be made later.
     pub(super) fn tab(&self, model: &str, size: Size, quality: Option<&str>, count: u32) -> Tab {
         let price = self.vendor.price_of(model, size, quality);
-        Tab { desk: Arc::clone(&self.desk), name: self.name, model: model.to_owned(), price, count }
+        Tab { desk: Arc::clone(&self.desk), name: self.name, model: model.to_owned(), price, count, whole: None }
     }
 
     /// A sketch with this call's luck and its vendor's whims.
@@ -130,13 +137,24 @@ pub(super) struct Tab {
     model: String,
     price: Usd,
     count: u32,
+    /// The price of all together, where it is not by the picture.
+    whole: Option<Usd>,
 }
 
 impl Tab {
+    /// The same at a price by the call; `None` leaves it as it is.
+    pub(super) fn of_a_call(self, whole: Option<Usd>) -> Tab {
+        Tab { whole, ..self }
+    }
+
     /// Charges it.
     pub(super) fn charge(&self) {
         // A sum that does not fit is told by the invoice.
-        self.desk.book(self.name).till.charge(&self.model, self.price, self.count, 0);
+        let till = &self.desk.book(self.name).till;
+        match self.whole {
+            Some(usd) => drop(till.charge_call(&self.model, usd, self.count)),
+            None => drop(till.charge(&self.model, self.price, self.count, 0)),
+        }
     }
 }
 

@@ -275,7 +275,7 @@ mod tests {
         let mut call = Call::admit(&desk, Name::Fal, &HeaderMap::new());
         let task = desk.book(Name::Fal).tasks.start(&mut call, move |_| {
             kept.book(Name::Fal).till.charge(SCHNELL, Usd::from_nanos(7), 1, 0);
-            end(200, Some(1), "", json!({}))
+            end(200, Some("1".to_owned()), "", json!({}))
         });
         tokio::time::sleep(Duration::from_secs(3)).await;
         let mut headers = HeaderMap::new();

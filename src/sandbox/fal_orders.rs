@@ -122,12 +122,14 @@ impl Ending {
             body["has_nsfw_concepts"] = json!(withheld);
             body["prompt"] = json!(work.asked.prompt);
         }
-        end(200, Some(count), "", body)
+        let megapixels = work.vendor.rates.units(&work.model, *size).map(|units| units * u64::from(count));
+        let units = megapixels.map_or_else(|| count.to_string(), |units| format!("{}.{:02}", units / 100, units % 100));
+        end(200, work.vendor.tells_cost.then_some(units), "", body)
     }
 }
 
 /// A result as it is kept until it is asked for.
-pub(super) fn end(status: u16, units: Option<u32>, error_type: &str, body: Value) -> Value {
+pub(super) fn end(status: u16, units: Option<String>, error_type: &str, body: Value) -> Value {
     json!({"status": status, "units": units, "error_type": error_type, "body": body})
 }
 
@@ -153,8 +155,8 @@ pub(super) fn told(id: &str, end: &Value) -> Response {
         }
     };
     add(&REQUEST_ID, id);
-    if let Some(units) = end["units"].as_u64() {
-        add(&UNITS, &units.to_string());
+    if let Some(units) = end["units"].as_str() {
+        add(&UNITS, units);
     }
     if let Some(kind) = end["error_type"].as_str().filter(|kind| !kind.is_empty()) {
         add(&ERROR_TYPE, kind);

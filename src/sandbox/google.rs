@@ -25,6 +25,8 @@ use super::faults::Mode;
 use super::fields::{Fields, Why, Wrong, kind};
 use super::google_edits::{self, Change};
 use super::google_token;
+use super::google_usage;
+use super::rates::ImageTokens;
 use super::settings::{Name, Vendor};
 use crate::image::{Format, Size};
 
@@ -148,15 +150,24 @@ async fn answer(call: &Call, target: &str, vertex: bool, request: Request) -> Re
         let size = change.size().await.map_err(bad_field)?;
         order.size = (size, size);
     }
+    order.inputs = u64::try_from(inputs.len()).unwrap_or(0);
     if !inputs.is_empty() {
         order.mark = mark(&inputs, None);
         look("contents", inputs, None).await.map_err(bad_field)?;
     }
     act_out(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
-        return Ok(Json(refusal(model.predict)).into_response());
+        let tokens = google_usage::read(&order.prompt, order.inputs);
+        let counted = charged(call, name, &tokens, 0)?;
+        return Ok(Json(refusal(model.predict, counted)).into_response());
     }
     call.work().await;
+    if order.prompt.contains("withheld")
+        && let Some(usage) = charged(call, name, &order.tokens(), 0)?
+    {
+        let candidate = json!({"content": {}, "finishReason": "IMAGE_SAFETY", "index": 0});
+        return Ok(Json(json!({"candidates": [candidate], "usageMetadata": usage})).into_response());
+    }
     order.fill(call, model.predict).await
 }
 
@@ -172,6 +183,8 @@ struct Order {
     seed: Option<i64>,
     /// Stands for the input pictures; 0 when there are none.
     mark: u64,
+    /// How many those are.
+    inputs: u64,
 }
 
 /// Gemini's body: one message, and how to answer it.
@@ -207,7 +220,7 @@ fn content(mut fields: Fields, name: &str, model: &Model, vertex: bool) -> Resul
     }
     labels(&mut fields, vertex)?;
     fields.end()?;
-    Ok((Order { model: name.to_owned(), prompt, n: 1, size, format, seed, mark: 0 }, inputs))
+    Ok((Order { model: name.to_owned(), prompt, n: 1, size, format, seed, mark: 0, inputs: 0 }, inputs))
 }
 
 /// The words and pictures of the only message.
@@ -283,7 +296,7 @@ fn predict(mut fields: Fields, name: &str, model: &Model, vertex: bool) -> Resul
     labels(&mut fields, vertex)?;
     fields.end()?;
     let n = u32::try_from(n).unwrap_or(1);
-    Ok((Order { model: name.to_owned(), prompt, n, size, format, seed, mark: 0 }, change))
+    Ok((Order { model: name.to_owned(), prompt, n, size, format, seed, mark: 0, inputs: 0 }, change))
 }
 
 /// The pixels that a shape and a tier stand for, and those that are charged.
@@ -360,7 +373,11 @@ impl Order {
         let sketch = |index| Sketch { format: self.format, ..call.sketch(&self.prompt, seed, index, self.size.0) };
         let files = draw((0..self.n).map(sketch).collect()).await?;
         // Nothing is awaited from here on: what is charged is answered.
-        call.charge(&self.model, self.size.1, None, self.n, 0)?;
+        let counted = if predict { None } else { charged(call, &self.model, &self.tokens(), self.n)? };
+        if counted.is_none() {
+            call.charge(&self.model, self.size.1, None, self.n, 0)?;
+        }
+        let few = json!({"promptTokenCount": 8, "candidatesTokenCount": 1290, "totalTokenCount": 1298});
         let media_type = self.format.media_type();
         let texts: Vec<String> = files.iter().map(|file| STANDARD.encode_to_string(file)).collect();
         if predict {
@@ -372,20 +389,30 @@ impl Order {
         parts.extend(texts.iter().map(part));
         Ok(Json(json!({
             "candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}],
-            "usageMetadata": {"promptTokenCount": 8, "candidatesTokenCount": 1290, "totalTokenCount": 1298},
+            "usageMetadata": counted.unwrap_or(few),
             "modelVersion": self.model,
             "responseId": format!("{:x}", call.luck),
         }))
         .into_response())
     }
+
+    fn tokens(&self) -> ImageTokens {
+        google_usage::drawn(&self.prompt, self.inputs, self.size.1.width)
+    }
+}
+
+/// What a model that is charged by the token is charged for, in the words that tell it; `None` for any other.
+fn charged(call: &Call, model: &str, tokens: &ImageTokens, count: u32) -> Result<Option<Value>, No> {
+    let charged = call.charge_tokens(model, tokens, count).transpose()?;
+    Ok(charged.map(|()| google_usage::told(tokens)))
 }
 
 /// A 200 without a picture.
-fn refusal(predict: bool) -> Value {
+fn refusal(predict: bool, counted: Option<Value>) -> Value {
     match predict {
         true => json!({"predictions": [{"raiFilteredReason": "Unable to show generated images. 58061214"}]}),
         false => json!({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
-            "usageMetadata": {"promptTokenCount": 8, "totalTokenCount": 8}}),
+            "usageMetadata": counted.unwrap_or_else(|| json!({"promptTokenCount": 8, "totalTokenCount": 8}))}),
     }
 }
 

@@ -54,6 +54,7 @@ mod fields;
 mod google;
 mod google_edits;
 mod google_token;
+mod google_usage;
 mod openai;
 mod openai_edits;
 mod openai_errors;
@@ -64,6 +65,7 @@ mod openrouter;
 mod openrouter_chat;
 mod openrouter_models;
 mod predictions;
+mod rates;
 mod replicate;
 mod replicate_models;
 mod settings;
@@ -77,6 +79,7 @@ mod tokens;
 
 pub use dialect::{AnswerForm, CostStyle, Dialect, EditStyle, ErrorShape, Jobs, SizeStyle};
 pub use faults::{BadRate, Faults, Mode, Rate};
+pub use rates::{Dollars, ImageTokenPrice, MegapixelPrice, Rates, Round, StepPrice};
 pub use settings::{Name, PerVendor, PriceRow, Settings, TokenPrice, Vendor, Vendors};
 pub use till::{Bill, Invoice, Line};
 

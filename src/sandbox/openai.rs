@@ -59,7 +59,7 @@ async fn edited(call: &mut Call, request: Request) -> Result<Response, No> {
     authorise(&call.vendor, request.headers())?;
     let Edit { fields, start, way } = Edit::read(request).await?;
     let mut order = order(fields, &call.vendor, way)?;
-    order.mark = start.check(order.family).await.map_err(bad_field)?;
+    (order.mark, order.image_tokens) = start.check(order.family).await.map_err(bad_field)?;
     drawn(call, order, "image_edit").await
 }
 

@@ -92,8 +92,9 @@ fn referred(field: &str, reference: &Value) -> Result<Bytes, Wrong> {
 }
 
 impl Start {
-    /// Whether models of this family can start from these pictures; a number that stands for them.
-    pub(super) async fn check(self, family: Family) -> Result<u64, Wrong> {
+    /// Whether models of this family can start from these pictures; a number that stands for them, and how many tokens
+    /// they are: 65 for each begun tile of 512x512.
+    pub(super) async fn check(self, family: Family) -> Result<(u64, u64), Wrong> {
         let Start { name, images, mask } = self;
         let most = match family {
             Family::Dalle3 => return Err(Wrong::other("model", "Invalid value: this model does not edit images.")),
@@ -113,7 +114,8 @@ impl Start {
         if family == Family::Dalle2 && !(seen.iter().all(square_png) && largest < FOUR_MIB) {
             return Err(Wrong::other(name, "Uploaded image must be a square PNG and less than 4 MB."));
         }
-        Ok(mark)
+        let tiles = |seen: &Seen| u64::from(seen.size.width.div_ceil(512)) * u64::from(seen.size.height.div_ceil(512));
+        Ok((mark, seen.iter().map(|seen| 65 * tiles(seen)).sum()))
     }
 }
 

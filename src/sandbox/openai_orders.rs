@@ -12,6 +12,7 @@ use super::draw::Sketch;
 use super::faults::Mode;
 use super::fields::{Fields, Wrong};
 use super::openai_models::{Family, quality, size, tokens};
+use super::rates::ImageTokens;
 use crate::image::{Format, Size};
 
 /// How an order comes in; each way knows fields of its own.
@@ -42,6 +43,8 @@ pub(super) struct Order {
     links: bool,
     /// Stands for the pictures an edit starts from; 0 when there are none.
     pub mark: u64,
+    /// Tokens of those pictures.
+    pub image_tokens: u64,
     /// Unfinished pictures to show in a stream; `None` answers in one piece.
     pub stream: Option<u32>,
 }
@@ -67,6 +70,7 @@ impl Order {
             transparent: false,
             links: false,
             mark: 0,
+            image_tokens: 0,
             stream: None,
         };
         if family.is_dalle() {
@@ -134,8 +138,11 @@ impl Order {
             files.iter().map(|file| json!({"b64_json": STANDARD.encode_to_string(file)})).collect()
         };
         // Nothing is awaited from here on: what is charged is answered.
-        call.charge(&self.model, self.size, Some(&self.quality), self.n, 0)?;
-        Ok(self.body(data))
+        match call.charge_tokens(&self.model, &self.tokens(self.n), self.n) {
+            Some(charged) => charged?,
+            None => drop(call.charge(&self.model, self.size, Some(&self.quality), self.n, 0)?),
+        }
+        Ok(self.body(data, self.n))
     }
 
     /// The events of a stream, each as its JSON (section 1.5): unfinished pictures, then, for each picture, the end.
@@ -146,7 +153,8 @@ impl Order {
         let sketches = (0..partials).map(unfinished).chain((0..self.n).map(|index| self.sketch(call, index)));
         let files = draw(sketches.collect()).await?;
         let told = |kind: &str, file: &Bytes| {
-            let mut event = self.body(Vec::new());
+            // Each event tells what its own picture took.
+            let mut event = self.body(Vec::new(), 1);
             event["type"] = json!(format!("{what}.{kind}"));
             event["b64_json"] = json!(STANDARD.encode_to_string(file));
             if let Some(event) = event.as_object_mut() {
@@ -171,7 +179,17 @@ impl Order {
 
     /// What the order is charged, for when its stream ends.
     pub(super) fn tab(&self, call: &Call) -> Tab {
-        call.tab(&self.model, self.size, Some(&self.quality), self.n)
+        let each = self.tokens(1);
+        let n = u64::from(self.n);
+        let all = ImageTokens {
+            text_in: each.text_in * n,
+            text_cached_in: each.text_cached_in * n,
+            image_in: each.image_in * n,
+            image_out: each.image_out * n,
+            text_out: each.text_out * n,
+        };
+        let whole = call.vendor.rates.tokens(&self.model, &all);
+        call.tab(&self.model, self.size, Some(&self.quality), self.n).of_a_call(whole)
     }
 
     fn sketch(&self, call: &Call, index: u32) -> Sketch {
@@ -180,7 +198,7 @@ impl Order {
     }
 
     /// `ImagesResponse` (section 1.4): the GPT image models echo what they really used, DALL-E 3 its prompt.
-    fn body(&self, mut data: Vec<Value>) -> Value {
+    fn body(&self, mut data: Vec<Value>, n: u32) -> Value {
         if self.family == Family::Dalle3 {
             for item in &mut data {
                 item["revised_prompt"] = json!(format!("A detailed picture: {}", self.prompt));
@@ -192,20 +210,40 @@ impl Order {
             body["output_format"] = json!(self.format.word());
             body["size"] = json!(self.size.to_string());
             body["quality"] = json!(self.quality);
-            body["usage"] = self.usage();
+            body["usage"] = self.usage(n);
         }
         body
     }
 
-    fn usage(&self) -> Value {
-        let input = u64::try_from(self.prompt.len()).unwrap_or(u64::MAX).div_ceil(4) + 7;
-        let output = tokens(self.size, &self.quality) * u64::from(self.n);
-        json!({
-            "input_tokens": input,
+    /// What drawing `n` pictures takes. Of a prompt with the word "cached" half is found in the cache, and one with the
+    /// word "thinking" is thought about first.
+    fn tokens(&self, n: u32) -> ImageTokens {
+        let text = u64::try_from(self.prompt.len()).unwrap_or(u64::MAX).div_ceil(4) + 7;
+        let text_cached_in = if self.prompt.contains("cached") { text / 2 } else { 0 };
+        ImageTokens {
+            text_in: text - text_cached_in,
+            text_cached_in,
+            image_in: self.image_tokens,
+            image_out: tokens(self.size, &self.quality) * u64::from(n),
+            text_out: if self.prompt.contains("thinking") { 64 } else { 0 },
+        }
+    }
+
+    fn usage(&self, n: u32) -> Value {
+        let ImageTokens { text_in, text_cached_in, image_in, image_out, text_out } = self.tokens(n);
+        let (text, output) = (text_in + text_cached_in, image_out + text_out);
+        let mut usage = json!({
+            "input_tokens": text + image_in,
             "output_tokens": output,
-            "total_tokens": input + output,
-            "input_tokens_details": {"text_tokens": input, "image_tokens": 0},
-            "output_tokens_details": {"image_tokens": output, "text_tokens": 0},
-        })
+            "total_tokens": text + image_in + output,
+            "input_tokens_details": {"text_tokens": text, "image_tokens": image_in},
+            "output_tokens_details": {"image_tokens": image_out, "text_tokens": text_out},
+        });
+        if text_cached_in > 0 {
+            let details = &mut usage["input_tokens_details"];
+            details["cached_tokens"] = json!(text_cached_in);
+            details["cached_tokens_details"] = json!({"text_tokens": text_cached_in, "image_tokens": 0});
+        }
+        usage
     }
 }

@@ -1,7 +1,7 @@
 //! Predictions at the sandbox's Replicate: started, worked on, ended once, remembered for a while.
 //!
 //! A prediction is `starting`, then `processing`, then ended, whoever asks. It holds its place in flight until then,
-//! and it is charged by succeeding and by nothing else. HTTP is `replicate.rs`'s business.
+//! and it is charged by succeeding, or, where time is charged, by having run. HTTP is `replicate.rs`'s business.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -84,6 +84,8 @@ pub(super) struct Prediction {
     created: Instant,
     created_at: String,
     time: Duration,
+    /// How long it computes, where it is charged by that; drawn by lot.
+    micros: Option<u64>,
     progress: watch::Sender<Progress>,
     /// Its worker, once there is one.
     worker: Mutex<Option<AbortHandle>>,
@@ -111,6 +113,9 @@ impl Prediction {
     pub(super) fn start(call: &mut Call, order: Order, deadline: Option<Duration>) -> Arc<Prediction> {
         let Order { model, version, input, picture } = order;
         let seat = call.take_seat();
+        // A tenth of a second to five seconds, whatever the time on the clock.
+        let by_time = call.vendor.rates.per_second.contains_key(&model);
+        let micros = by_time.then_some(100_000 + call.luck % 4_900_000);
         let prediction = call.desk.predictions.keep(|id| Prediction {
             id,
             model,
@@ -119,13 +124,15 @@ impl Prediction {
             created: Instant::now(),
             created_at: now(),
             time: call.time,
+            micros,
             progress: watch::Sender::new(Progress::Running(seat)),
             worker: Mutex::new(None),
         });
         let work = Work {
             desk: Arc::clone(&call.desk),
             origin: call.origin.clone(),
-            outcome: Outcome::of(call, &prediction.model, picture),
+            vendor: Arc::clone(&call.vendor),
+            outcome: Outcome::of(call, picture),
         };
         let worker = tokio::spawn(work.run(Arc::clone(&prediction), deadline));
         *lock(&prediction.worker) = Some(worker.abort_handle());
@@ -182,7 +189,11 @@ impl Prediction {
             "created_at": self.created_at,
             "urls": {"get": own, "cancel": format!("{own}/cancel"), "web": own},
         });
-        if status == "succeeded" {
+        if let (Some(micros), "succeeded" | "failed") = (self.micros, status) {
+            // Of six decimals a float's shortest digits are the very same.
+            let seconds = micros as f64 / 1e6;
+            body["metrics"] = json!({"predict_time": seconds, "total_time": seconds + 0.04});
+        } else if status == "succeeded" {
             body["metrics"] = json!({"predict_time": self.time.as_secs_f64(), "total_time": self.time.as_secs_f64()});
         }
         body
@@ -197,8 +208,8 @@ fn phase(elapsed: Duration, time: Duration) -> &'static str {
 /// What a prediction becomes when its time is over.
 #[derive(Debug)]
 enum Outcome {
-    /// Pictures, their model and price-giving call.
-    Pictures { model: String, picture: Picture, sketches: Vec<Sketch>, vendor: Arc<Vendor> },
+    /// Pictures.
+    Pictures { picture: Picture, sketches: Vec<Sketch> },
     /// A good end without pictures.
     Empty,
     /// The content is refused.
@@ -206,7 +217,7 @@ enum Outcome {
 }
 
 impl Outcome {
-    fn of(call: &Call, model: &str, picture: Picture) -> Outcome {
+    fn of(call: &Call, picture: Picture) -> Outcome {
         if call.refuses(&picture.prompt) {
             return Outcome::Refused;
         }
@@ -217,7 +228,7 @@ impl Outcome {
         let sketch =
             |index| Sketch { format: picture.format, ..call.sketch(&picture.prompt, seed, index, picture.size) };
         let sketches = (0..picture.count).map(sketch).collect();
-        Outcome::Pictures { model: model.to_owned(), sketches, picture, vendor: Arc::clone(&call.vendor) }
+        Outcome::Pictures { sketches, picture }
     }
 }
 
@@ -227,6 +238,7 @@ struct Work {
     desk: Arc<Desk>,
     /// Where the links lead.
     origin: String,
+    vendor: Arc<Vendor>,
     outcome: Outcome,
 }
 
@@ -240,22 +252,29 @@ impl Work {
         }
         // Counted from its creation, not from when this worker was first run.
         tokio::time::sleep(prediction.time.saturating_sub(prediction.created.elapsed())).await;
-        prediction.end(|| self.finish());
+        prediction.end(|| self.finish(&prediction.model, prediction.micros));
     }
 
-    /// Charges and gives the links; the files are drawn when they are fetched.
-    fn finish(self) -> Option<Ending> {
-        let (model, picture, sketches, vendor) = match self.outcome {
+    /// Charges and gives the links; the files are drawn when they are fetched. Time costs also when nothing comes of it.
+    fn finish(self, model: &str, micros: Option<u64>) -> Option<Ending> {
+        let till = &self.desk.book(Name::Replicate).till;
+        let drawn = if let Outcome::Pictures { picture, .. } = &self.outcome { picture.count } else { 0 };
+        let timed = micros.and_then(|micros| self.vendor.rates.seconds(model, micros));
+        if let Some(usd) = timed {
+            till.charge_call(model, usd, drawn)?;
+        }
+        let (picture, sketches) = match self.outcome {
             Outcome::Empty => return Some(Ending::Succeeded(json!([]))),
             Outcome::Refused => {
                 return Some(Ending::Failed(
                     "The input or output was flagged as sensitive. Please try again with different inputs. (E005)",
                 ));
             }
-            Outcome::Pictures { model, picture, sketches, vendor } => (model, picture, sketches, vendor),
+            Outcome::Pictures { picture, sketches } => (picture, sketches),
         };
-        let price = vendor.price_of(&model, picture.size, None);
-        self.desk.book(Name::Replicate).till.charge(&model, price, picture.count, 0)?;
+        if timed.is_none() {
+            till.charge(model, self.vendor.price_of(model, picture.size, None), picture.count, 0)?;
+        }
         let put = |sketch| json!(format!("{}{}", self.origin, self.desk.shelf.put(Name::Replicate, sketch)));
         let mut links: Vec<Value> = sketches.into_iter().map(put).collect();
         Some(Ending::Succeeded(if picture.single { links.pop().unwrap_or(Value::Null) } else { Value::Array(links) }))

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dialect::Dialect;
 use super::faults::{Faults, Mode};
+use super::rates::Rates;
 use crate::image::Size;
 use crate::money::Usd;
 
@@ -142,6 +143,11 @@ pub struct Vendor {
     pub dialect: Dialect,
     /// What Anthropic's models cost by the token; a model named here exists. The others do not read it.
     pub token_price: BTreeMap<String, TokenPrice>,
+    /// What models cost that are not charged by the picture: `image_tokens`, `per_second`, `per_megapixel` and
+    /// `per_step`, each by model. They win over `price` and `price_table`.
+    pub rates: Rates,
+    /// Whether bfl tells a task's cost and fal its billable units. The others do not read it.
+    pub tells_cost: bool,
 }
 
 /// What a million of a model's tokens cost.
@@ -179,6 +185,8 @@ impl Default for Vendor {
             token_key: None,
             dialect: Dialect::default(),
             token_price: BTreeMap::new(),
+            rates: Rates::default(),
+            tells_cost: true,
         }
     }
 }
@@ -186,6 +194,9 @@ impl Default for Vendor {
 impl Vendor {
     /// What one picture costs. `quality` is the vendor's own word, where it has one.
     pub fn price_of(&self, model: &str, size: Size, quality: Option<&str>) -> Usd {
+        if let Some(usd) = self.rates.picture(model, size, &[]) {
+            return usd;
+        }
         let row = self.price_table.iter().find(|row| row.fits(model, size, quality));
         row.map(|row| row.usd).or_else(|| self.price.get(model).copied()).unwrap_or(self.default_price)
     }
@@ -235,7 +246,9 @@ pub(super) fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(i
     String::deserialize(input)?.parse().map_err(D::Error::custom)
 }
 
-fn maybe_parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(input: D) -> Result<Option<T>, D::Error> {
+pub(super) fn maybe_parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
+    input: D,
+) -> Result<Option<T>, D::Error> {
     Option::<String>::deserialize(input)?.map(|text| text.parse().map_err(D::Error::custom)).transpose()
 }
 

@@ -133,16 +133,22 @@ impl Till {
         charged
     }
 
-    /// Charges words of `model`, which are no pictures. `None` when the sum does not fit, as with pictures.
-    pub(super) fn charge_words(&self, model: &str, usd: Usd) -> Option<()> {
+    /// Charges a call of `model` at one price, and `count` pictures with it. `None` when the sum does not fit, as with
+    /// pictures.
+    pub(super) fn charge_call(&self, model: &str, usd: Usd, count: u32) -> Option<()> {
         let mut charged = None;
         self.0.send_modify(|bill| {
-            charged = bill.add_amount(model, usd, 0);
+            charged = bill.add_amount(model, usd, count);
             if charged.is_none() {
                 bill.complain("the bill does not fit; this sandbox charges no more".to_owned());
             }
         });
         charged
+    }
+
+    /// Charges words of `model`, which are no pictures. `None` when the sum does not fit, as with pictures.
+    pub(super) fn charge_words(&self, model: &str, usd: Usd) -> Option<()> {
+        self.charge_call(model, usd, 0)
     }
 
     /// Notes a request that this vendor does not take.

@@ -22,6 +22,7 @@ mod h2;
 mod money; // invoice and ledger
 mod papers; // YAML that loads, floors that hold
 mod passthrough; // what is not Easel's
+mod prices; // every kind of price, invoice and ledger
 mod providers; // every provider, against its strict vendor
 mod refusals; // bad input
 mod reload; // config changes under traffic

@@ -9,6 +9,7 @@ use crate::config::file;
 use crate::config::place::Place;
 use crate::config::plan::{AbilityOverrides, CostUnit, Dialect, EditAs, EditOverride, SizeFormat};
 use crate::config::suggest::instead;
+use crate::pricing::{Meter, Price};
 use crate::secret::Secret;
 
 /// The names Easel sends fields under before `rename` and `drop`: OpenAI's, its own two extensions, the three a
@@ -154,6 +155,15 @@ fn cost_unit(written: file::CostUnit) -> CostUnit {
         file::CostUnit::Usd => CostUnit::Usd,
         file::CostUnit::Cents => CostUnit::Cents,
         file::CostUnit::Units => CostUnit::Units,
+    }
+}
+
+/// Notes a price that is to be told by answers which tell none.
+pub(super) fn tells_price(checker: &mut Checker<'_>, dialect: &Dialect, price: &Price, at: Place<'_>) {
+    let told = dialect.cost_header.is_some() || dialect.cost_at.is_some();
+    if price.meter == Some(Meter::Reported) && !told {
+        let help = "add `dialect: {cost_header: x-litellm-response-cost}`, or `cost_at:`".to_owned();
+        checker.report(at.key("reported"), "nothing says where the price of a call is told", help);
     }
 }
 

@@ -9,6 +9,7 @@ mod clients;
 mod dialect;
 mod entra;
 mod google;
+mod meters;
 mod models;
 mod money;
 mod poll;

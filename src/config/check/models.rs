@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::config::check::prices::OnTop;
 use crate::config::check::{Checker, money, prices, sizes};
 use crate::config::file;
 use crate::config::place::Place;
@@ -14,14 +15,14 @@ pub(super) fn models(
     checker: &mut Checker<'_>,
     models: &BTreeMap<String, file::Model>,
     at: Place<'_>,
-    markup_ppm: u32,
+    on_top: OnTop,
 ) -> BTreeMap<String, Arc<Model>> {
     let mut read = BTreeMap::new();
     for (name, model) in models {
         let place = at.key(name);
         self::name(checker, name, at);
         let abilities = abilities(checker, &model.abilities, place);
-        if let Some(price) = prices::price(checker, model, place, markup_ppm) {
+        if let Some(price) = prices::price(checker, model, place, on_top) {
             let family = checker.text(place.key("model_family"), model.model_family.as_deref());
             let via = model.via.map_or(Via::default(), via);
             let volume = money::volume(checker, &model.volume, place.key("volume"));

@@ -8,12 +8,14 @@ use url::Url;
 
 use crate::config::Kind;
 use crate::config::check::google::{self, GOOGLE};
+use crate::config::check::prices::OnTop;
 use crate::config::check::writers::{self, ANTHROPIC};
 use crate::config::check::{Checker, dialect, entra, models, money};
 use crate::config::file;
 use crate::config::place::Place;
 use crate::config::plan::{Account, Billing, Breaker, Concurrency, Provider};
 use crate::config::suggest::instead;
+use crate::money::Usd;
 use crate::secret::Secret;
 
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -78,6 +80,7 @@ fn provider(
         billing,
         budget,
         markup,
+        fee,
         download_hosts,
         model_defaults,
         models: written_models,
@@ -113,6 +116,8 @@ fn provider(
     let entra = entra.as_ref().and_then(|entra| entra::credentials(checker, at.key("entra"), entra, base_url.as_ref()));
     let api_version = self::api_version(checker, at.key("api_version"), api_version.as_deref());
     let markup_ppm = checker.read(at.key("markup"), markup.as_ref()).unwrap_or(0);
+    let fee = checker.read(at.key("fee"), fee.as_ref()).unwrap_or(Usd::ZERO);
+    let on_top = OnTop { markup_ppm, fee };
     for name in written_models.keys() {
         let at = at.key("models").key(name);
         only_for(checker, at.key("via"), kind, &[OPENROUTER], "`via`");
@@ -125,11 +130,13 @@ fn provider(
     let writes = kind.is_some_and(|kind| kind.name == ANTHROPIC);
     let (models, writers) = match writes {
         true => (BTreeMap::new(), writers::writers(checker, written_models, at, markup_ppm)),
-        false => (models::models(checker, written_models, at.key("models"), markup_ppm), BTreeMap::new()),
+        false => (models::models(checker, written_models, at.key("models"), on_top), BTreeMap::new()),
     };
     if kind.is_some_and(|kind| kind.name == COMPATIBLE) {
         for (name, model) in &models {
-            dialect::promises(checker, &dialect, &model.abilities, at.key("models").key(name));
+            let place = at.key("models").key(name);
+            dialect::promises(checker, &dialect, &model.abilities, place);
+            dialect::tells_price(checker, &dialect, &model.price, place.key("price"));
         }
     }
     let timeout = checker.some_time(at.key("timeout"), timeout.as_ref(), TIMEOUT);

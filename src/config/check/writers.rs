@@ -16,9 +16,10 @@ pub(super) const ANTHROPIC: &str = "anthropic";
 const EXAMPLE: &str = "`price: {tokens_per_million: {text_in: 1.00, text_out: 5.00}}`";
 
 /// What only models that draw have. (`via` and `model_family` belong to one kind each and are noted as such.)
-const OF_PICTURES: [&str; 15] = [
+const OF_PICTURES: [&str; 16] = [
     "volume",
     "addons",
+    "multiplier",
     "unit_price",
     "generate",
     "edit",
@@ -41,7 +42,7 @@ pub(super) fn writers(
     at: Place<'_>,
     markup_ppm: u32,
 ) -> BTreeMap<String, Arc<Writer>> {
-    for key in ["download_hosts", "model_defaults"] {
+    for key in ["download_hosts", "model_defaults", "fee"] {
         if at.key(key).is_given() {
             let what = format!("`{key}` means nothing to a provider that draws nothing");
             checker.report(at.key(key), what, "delete it".to_owned());
@@ -74,12 +75,19 @@ fn price(
         checker.report(at, "this model has no price", format!("add {EXAMPLE}"));
         return None;
     };
-    let file::Price::Tokens(file::TokenPrices { tokens_per_million }) = written else {
+    let mapping = if let file::Price::Mapping(mapping) = written { Some(mapping) } else { None };
+    let Some(prices) = mapping.and_then(|mapping| mapping.tokens_per_million.as_ref()) else {
         checker.report(at, "this model draws nothing, so it has no price by the picture", format!("write {EXAMPLE}"));
         return None;
     };
-    let file::TokensPerMillion { text_in, text_out } = tokens_per_million;
+    let beside = at.keys().filter(|key| !["tokens_per_million", "as_of", "source"].contains(key)).map(|key| (at, key));
     let at = at.key("tokens_per_million");
+    let kinds = at.keys().filter(|key| !["text_in", "text_out"].contains(key)).map(|key| (at, key));
+    for (at, key) in beside.chain(kinds) {
+        let what = format!("`{key}` means nothing to a model that draws nothing");
+        checker.report(at.key(key), what, "delete it".to_owned());
+    }
+    let file::TokensPerMillion { text_in, text_out, .. } = prices;
     let mut amount = |key: &str, usd: Option<&file::Dollars>| {
         if usd.is_none() {
             checker.report(at.key(key), format!("this price has no `{key}`"), format!("write {EXAMPLE}"));

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Billing, Budgets, Dialect, Dollars, FileFormat, Hidden, Percent, Pixels, Preset, Quality, Ratio, Time, VolumeTier,
+    Addons, Billing, Budgets, Dialect, Dollars, FileFormat, Hidden, Percent, Pixels, Preset, Price, Quality, Ratio,
+    Time, VolumeTier,
 };
 
 /// One account at one vendor.
@@ -51,6 +52,8 @@ pub(in crate::config) struct Provider {
     pub(in crate::config) budget: Option<Budgets>,
     /// Added to every price of this provider, for resellers.
     pub(in crate::config) markup: Option<Percent>,
+    /// Dollars for every call that is charged, on top of its price and the markup. Default: nothing.
+    pub(in crate::config) fee: Option<Dollars>,
     /// Hosts besides the vendor's own from which pictures may be downloaded; `*.` in front means any host below.
     pub(in crate::config) download_hosts: Vec<String>,
     /// What every model here can do, where its own entry does not say otherwise.
@@ -123,13 +126,16 @@ pub(in crate::config) struct Breaker {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Model {
-    /// Dollars a picture: one number, rows by size and quality, or steps by resolution. For a model that writes, dollars
-    /// by the token. Required.
+    /// Dollars a picture: one number, rows by size and quality, steps by resolution, or a mapping that says by what the
+    /// vendor charges. For a model that writes, dollars by the token. Required.
     pub(in crate::config) price: Option<Price>,
     /// Prices by how many pictures of this model were charged in a month.
     pub(in crate::config) volume: Vec<VolumeTier>,
     /// Charged on top for each picture whose request uses them.
     pub(in crate::config) addons: Addons,
+    /// The part of the price that is charged, as for batches at half of it; never on what the vendor reports, nor on
+    /// add-ons. Default 100%.
+    pub(in crate::config) multiplier: Option<Percent>,
     /// Dollars for one of the vendor's own billing units, where its answers say how many a call took (fal, dashscope).
     pub(in crate::config) unit_price: Option<Dollars>,
     /// What it can do, where Easel does not know or knows it wrong.
@@ -207,64 +213,6 @@ pub(in crate::config) enum Via {
     Images,
     /// A chat completion that answers with pictures.
     Chat,
-}
-
-/// What a model costs.
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(in crate::config) enum Price {
-    /// Every picture costs the same.
-    Flat(Dollars),
-    /// By size and quality, or by resolution.
-    Rows(Vec<PriceRow>),
-    /// By the token, for a model that writes.
-    Tokens(TokenPrices),
-}
-
-/// Dollars by the token.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(in crate::config) struct TokenPrices {
-    /// Dollars for a million tokens.
-    pub(in crate::config) tokens_per_million: TokensPerMillion,
-}
-
-/// Dollars for a million tokens.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(in crate::config) struct TokensPerMillion {
-    /// Tokens that the model reads. Required.
-    pub(in crate::config) text_in: Option<Dollars>,
-    /// Tokens that it writes. Required.
-    pub(in crate::config) text_out: Option<Dollars>,
-}
-
-/// One row of a price table: either size and quality, or up_to.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(in crate::config) struct PriceRow {
-    /// Exactly this size; absent means any.
-    pub(in crate::config) size: Option<Pixels>,
-    /// Exactly this quality; absent means any.
-    pub(in crate::config) quality: Option<Quality>,
-    /// Every picture of at most as many pixels as this size.
-    pub(in crate::config) up_to: Option<Pixels>,
-    /// Dollars a picture.
-    pub(in crate::config) usd: Option<Dollars>,
-}
-
-/// Dollars a picture on top of its price.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(in crate::config) struct Addons {
-    /// The request has a negative prompt.
-    pub(in crate::config) negative_prompt: Option<Dollars>,
-    /// The request asks for an alpha channel.
-    pub(in crate::config) transparent_background: Option<Dollars>,
-    /// The request names a style.
-    pub(in crate::config) style: Option<Dollars>,
-    /// The request fixes the seed.
-    pub(in crate::config) seed: Option<Dollars>,
 }
 
 /// The sizes a model draws.

@@ -120,7 +120,7 @@ fn a_model_that_writes_has_a_price_by_the_token_and_one_that_draws_has_not() {
     let text =
         config(PRICED, "    offers: [a/m]\n").replace("price: 0.009", "price: {tokens_per_million: {text_in: 1}}");
     let told = problems(&text);
-    assert!(told[0].contains("a picture is priced by a number or by rows"), "{told:?}");
+    assert!(told[1].contains("this price says nothing of what is drawn | add `image_out: 30`"), "{told:?}");
 }
 
 #[test]

@@ -1,19 +1,18 @@
-//! What a try costs: the provider's own word before the price table, the table before the estimate.
+//! What became of a try: which pictures were charged, delivered or not, and what may have been.
 //!
-//! Here it is said what was charged, delivered or not, and what may have been; the ledger adds it up. What a vendor
-//! charges without a picture to show for it can be overridden by the config. Nothing here asks anybody anything.
+//! What they cost is `bill.rs`'s business, and the ledger adds it up. What a vendor charges without a picture to show
+//! for it can be overridden by the config. Nothing here asks anybody anything.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::abilities::{Adjustment, Tier};
+use crate::abilities::Adjustment;
 use crate::cache::Kept;
 use crate::config::plan::Charged;
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::{Attempt, Gathered, Loss, Report};
 use crate::image::Picture;
-use crate::ledger::entry::Source;
-use crate::ledger::{Amount, Charge, Hold};
+use crate::ledger::{Charge, Hold};
 use crate::money::Usd;
 use crate::provider::{Reported, Usage};
 
@@ -36,7 +35,9 @@ impl Attempt {
             }
             Err(loss) => {
                 let waste = self.lost(&loss);
-                (Gathered { failure: Some(loss.failure), ..Gathered::default() }, waste)
+                let counted = loss.failure.counted.as_deref().cloned().unwrap_or_default();
+                let usage = Usage { counted, ..Usage::default() };
+                (Gathered { failure: Some(loss.failure), usage, ..Gathered::default() }, waste)
             }
         };
         let Gathered { pictures, refused, usage, failure, .. } = gathered;
@@ -63,36 +64,6 @@ impl Attempt {
         }
     }
 
-    /// What is charged: by the provider's own word, or by the picture.
-    fn amount(&self, pictures: &[Picture], lost: usize, usage: &Usage) -> (Source, Amount) {
-        let reported = usage.reported.as_ref().and_then(|reported| self.reported(reported));
-        let billed = u32::try_from(pictures.len() + lost).unwrap_or(u32::MAX);
-        if let Some(usd) = reported {
-            return (Source::Reported, Amount::Total { usd, billed });
-        }
-        let mut source = Source::Table;
-        let mut price = |picture: Option<&Picture>| {
-            self.price(picture, usage).unwrap_or_else(|| {
-                source = Source::Estimate;
-                self.candidate.listed
-            })
-        };
-        let delivered = pictures.iter().map(|picture| price(Some(picture))).collect();
-        let lost = (0..lost).map(|_| price(None)).collect();
-        (source, Amount::Pictures { delivered, lost })
-    }
-
-    /// What the provider says the call costs, in dollars, with what a reseller adds; nonsense is nothing.
-    fn reported(&self, reported: &Reported) -> Option<Usd> {
-        let price = &self.offer.model.price;
-        let usd = match reported {
-            Reported::Dollars(text) => Usd::rounded(text).ok()?,
-            Reported::Cents(text) => Usd::rounded_cents(text).ok()?,
-            Reported::Units(text) => price.per_unit?.times(text)?,
-        };
-        usd.with_markup(price.markup_ppm).filter(|usd| *usd >= Usd::ZERO)
-    }
-
     /// A picture with its name, not yet priced.
     fn named(&self, picture: Picture) -> Kept {
         let adjusted = self.adjusted(&picture);
@@ -107,17 +78,6 @@ impl Attempt {
             Adjustment::Changed("output_format", wished.word().to_owned(), picture.format.word().to_owned())
         });
         self.candidate.fitted.adjusted.iter().chain(&format).map(ToString::to_string).collect()
-    }
-
-    /// The price of one picture as billed: by the size and quality the provider echoes, else by the tier that was
-    /// asked for, else as measured, else as asked. `None` where the table has none of them.
-    fn price(&self, picture: Option<&Picture>, usage: &Usage) -> Option<Usd> {
-        let price = &self.offer.model.price;
-        let quality = usage.quality.or(self.candidate.fitted.quality);
-        let fitted = &self.candidate.fitted;
-        let tier = fitted.tier.map(Tier::square);
-        let sizes = [usage.size, tier, picture.map(|picture| picture.size), fitted.frame.nominal()];
-        sizes.into_iter().flatten().find_map(|size| price.per_picture(&self.request, Some(size), quality))
     }
 
     /// What an answer charges for pictures that it withheld or that are broken.

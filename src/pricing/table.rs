@@ -1,0 +1,139 @@
+//! Price tables: what a picture of some size and quality costs, before anything is added to it.
+//!
+//! Sizes may be pixels or a vendor's word for a resolution. A picture that no row prices has no price, and what is not
+//! known yet is taken at its dearest.
+
+use crate::abilities::Tier;
+use crate::image::Size;
+use crate::money::Usd;
+use crate::pricing::exact::Exact;
+use crate::pricing::pixels::{FirstMegapixel, Megapixels, Steps};
+use crate::request::{ImageRequest, Quality};
+
+/// The resolutions that rows may name, sorted by size.
+pub const TIERS: [Tier; 4] = [
+    Tier { word: "512", side: 512 },
+    Tier { word: "1K", side: 1024 },
+    Tier { word: "2K", side: 2048 },
+    Tier { word: "4K", side: 4096 },
+];
+
+/// The size a row is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowSize {
+    /// Exactly these pixels.
+    Pixels(Size),
+    /// Every picture of this resolution, whatever its shape.
+    Tier(Tier),
+}
+
+impl RowSize {
+    /// Whether a picture of `size` is meant. It is of the smallest resolution that has its pixels, which for a
+    /// resolution's own square is that one.
+    fn fits(self, size: Size) -> bool {
+        match self {
+            RowSize::Pixels(mine) => mine == size,
+            RowSize::Tier(mine) => TIERS.into_iter().find(|tier| tier.covers(size)) == Some(mine),
+        }
+    }
+
+    /// Whether every picture that `other` is for is one of these.
+    pub fn includes(self, other: RowSize) -> bool {
+        match other {
+            RowSize::Pixels(size) => self.fits(size),
+            RowSize::Tier(_) => self == other,
+        }
+    }
+}
+
+/// One row of a size x quality table; an absent part matches anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// This size or resolution.
+    pub size: Option<RowSize>,
+    /// Exactly this quality.
+    pub quality: Option<Quality>,
+    /// Price of one picture.
+    pub usd: Usd,
+}
+
+/// How one model's pictures are priced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Every picture costs the same.
+    Flat(Usd),
+    /// By size and quality; the first matching row counts.
+    Rows(Vec<Row>),
+    /// By resolution: the smallest tier whose pixels cover the picture's. Sorted by pixels.
+    UpTo(Vec<(Size, Usd)>),
+    /// By the megapixel.
+    Megapixels(Megapixels),
+    /// By the megapixel, the first for a price of its own.
+    FirstMegapixel(FirstMegapixel),
+    /// By the step, and by the tile.
+    Steps(Steps),
+}
+
+impl Table {
+    /// The price of one picture; with size or quality unknown, the dearest.
+    pub(super) fn price(&self, request: &ImageRequest, size: Option<Size>, quality: Option<Quality>) -> Option<Exact> {
+        let listed = |usd: Usd| Exact::times(usd, 1);
+        match self {
+            Table::Flat(usd) => listed(*usd),
+            Table::Rows(rows) => {
+                let mut matching = rows.iter().filter(|row| row.matches(size, quality)).map(|row| row.usd);
+                let known = size.is_some() && quality.is_some();
+                listed(if known { matching.next() } else { matching.max() }?)
+            }
+            Table::UpTo(tiers) => listed(match size {
+                Some(size) => tiers.iter().find(|(tier, _)| tier.pixels() >= size.pixels()).map(|(_, usd)| *usd)?,
+                None => tiers.iter().map(|(_, usd)| *usd).max()?,
+            }),
+            Table::Megapixels(price) => price.price(size?),
+            Table::FirstMegapixel(price) => price.price(request, size?),
+            Table::Steps(price) => price.price(size),
+        }
+    }
+}
+
+impl Row {
+    /// Unknown parts of the question match every row.
+    fn matches(&self, size: Option<Size>, quality: Option<Quality>) -> bool {
+        let size_fits = self.size.is_none_or(|mine| size.is_none_or(|size| mine.fits(size)));
+        size_fits && self.quality.is_none_or(|mine| quality.is_none_or(|quality| mine == quality))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tier(word: &str) -> RowSize {
+        RowSize::Tier(TIERS.into_iter().find(|tier| tier.word == word).unwrap())
+    }
+
+    fn row(size: RowSize, usd: i64) -> Row {
+        Row { size: Some(size), quality: None, usd: Usd::from_nanos(usd) }
+    }
+
+    #[test]
+    fn a_row_for_a_resolution_prices_every_shape_of_it() {
+        let table =
+            Table::Rows(vec![row(tier("512"), 45), row(tier("1K"), 67), row(tier("2K"), 101), row(tier("4K"), 151)]);
+        let request = ImageRequest::from_json(br#"{"prompt":"x"}"#).unwrap();
+        let price = |size| Some(table.price(&request, size, None)?.rounded()?.nanos());
+        let at = |across, down| price(Some(Size::new(across, down)));
+        assert_eq!([at(512, 512), at(1024, 1024), at(2048, 2048), at(4096, 4096)], [45, 67, 101, 151].map(Some));
+        // Google's 1K in 4:3 and 16:9, and one pixel column more than any 1K.
+        assert_eq!([at(1200, 896), at(1376, 768), at(1060, 1024)], [67, 67, 101].map(Some));
+        assert_eq!([at(9000, 9000), price(None)], [None, Some(151)]);
+    }
+
+    #[test]
+    fn a_row_covers_another_when_all_of_its_pictures_are_meant() {
+        let square = |side| RowSize::Pixels(Size::new(side, side));
+        assert!(tier("1K").includes(square(1024)) && tier("1K").includes(tier("1K")));
+        assert!(!tier("2K").includes(square(1024)) && !tier("2K").includes(tier("1K")));
+        assert!(!square(1024).includes(tier("1K")) && !square(1024).includes(square(512)));
+    }
+}
