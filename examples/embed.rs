@@ -22,6 +22,7 @@ use std::thread::available_parallelism;
 use async_trait::async_trait;
 use easel::gateway::Gateway;
 use easel::gateway::reload::{LOOK, Os, Watch};
+use easel::gateway::tend;
 use easel::server::access::AccessLog;
 use easel::server::admin::Admin;
 use easel::server::proxy::Easel;
@@ -112,12 +113,16 @@ impl BackgroundService for Keeper {
         // A message on `reload_now` reloads at once; connect it to SIGHUP or to an endpoint of your own.
         let (_reload_now, asked) = mpsc::channel(1);
         let Some(watch) = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        // Alerts and monthly fees need somebody to look at the clock.
+        let _tending = tend::start(&self.gateway);
         tokio::select! {
             () = watch.follow(self.gateway.clone(), LOOK, asked) => {}
             // An error means that the server is gone, which is the same.
             _ = shutdown.changed() => {}
         }
         self.draining.store(true, Ordering::Release);
+        // What is still being drawn is finished and written down while Pingora waits; what is not is found open at the
+        // next start and counted as possibly charged.
     }
 }
 

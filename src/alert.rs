@@ -22,7 +22,7 @@ const MILLIS_PER_HOUR: i128 = 3_600_000;
 /// A budget as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Whose it is, like `client:web`.
+    /// Whose it is, like `client:web/month`.
     pub scope: Arc<str>,
     /// Its size.
     pub limit: Usd,
@@ -38,8 +38,8 @@ pub trait Readings {
     /// The sum of a name over the time before `now`, as [`window::Windows::sum`] tells it.
     fn sum(&self, by: By, name: &str, over: Duration, now: Moment) -> Sum;
 
-    /// Every budget.
-    fn budgets(&self) -> Vec<Budget>;
+    /// Every budget as it stands at `now`.
+    fn budgets(&self, now: Moment) -> Vec<Budget>;
 }
 
 impl<R: Readings + ?Sized> Readings for Arc<R> {
@@ -51,8 +51,8 @@ impl<R: Readings + ?Sized> Readings for Arc<R> {
         (**self).sum(by, name, over, now)
     }
 
-    fn budgets(&self) -> Vec<Budget> {
-        (**self).budgets()
+    fn budgets(&self, now: Moment) -> Vec<Budget> {
+        (**self).budgets(now)
     }
 }
 
@@ -268,7 +268,7 @@ impl Alerts {
     pub fn look(&mut self, readings: &impl Readings, now: Moment) -> Look {
         let mut look = Look::default();
         let budgets = match self.watched.iter().any(|watched| watched.alert.when.measure == Measure::BudgetShare) {
-            true => readings.budgets(),
+            true => readings.budgets(now),
             false => Vec::new(),
         };
         for watched in &mut self.watched {

@@ -14,6 +14,7 @@ use prometheus::{
 };
 use std::sync::Arc;
 
+use crate::ledger::counter::Budgeted;
 use crate::ledger::entry::Verdict;
 use crate::ledger::window::Cost;
 use crate::ledger::{Kind, Ledger};
@@ -69,6 +70,18 @@ pub struct Metrics {
     pub alert_state: IntGaugeVec,
     /// Messages to webhooks, by what became of them.
     pub alert_notifications: IntCounterVec,
+    /// 1 when what is paid can be written down, else 0.
+    pub ledger_writable: IntGauge,
+    /// Changes that wait to be written down.
+    pub ledger_waiting: IntGauge,
+    /// Changes that were given up.
+    pub ledger_lost: IntGauge,
+    /// Transactions that failed.
+    pub ledger_failures: IntGauge,
+    /// How long a transaction took: the last one, the longest one.
+    pub ledger_commit_seconds: GaugeVec,
+    budget: GaugeVec,
+    budget_remaining: GaugeVec,
 }
 
 impl Metrics {
@@ -118,6 +131,18 @@ impl Metrics {
                 "Messages to the webhooks of alerts, by what became of them.",
                 &["alert", "outcome"],
             )?,
+            ledger_writable: made.gauge("ledger_writable", "1 when what is paid can be written down.")?,
+            ledger_waiting: made.gauge("ledger_waiting", "Changes that wait to be written down.")?,
+            ledger_lost: made
+                .gauge("ledger_lost", "Changes given up since the start; what they paid is not on disk.")?,
+            ledger_failures: made.gauge("ledger_failed_commits", "Transactions that failed since the start.")?,
+            ledger_commit_seconds: made.amounts("ledger_commit_seconds", "Time of a transaction.", &["which"])?,
+            budget: made.amounts("budget_usd", "Dollars that may be spent in a period.", &["scope", "per", "zone"])?,
+            budget_remaining: made.amounts(
+                "budget_remaining_usd",
+                "Dollars neither spent nor promised of it.",
+                &["scope", "per", "zone"],
+            )?,
             registry: made.0,
         };
         metrics.registry.register(Box::new(Spend::new(ledger.clone())?))?;
@@ -133,6 +158,18 @@ impl Metrics {
         let (cost, images) = (cost_gauges()?, window_gauges()?);
         let descriptions = cost.desc().into_iter().chain(images.desc()).cloned().collect();
         self.registry.register(Box::new(Costs { costs: Box::new(costs), descriptions }))
+    }
+
+    /// Shows these budgets and no others.
+    pub fn show_budgets(&self, budgets: &[Budgeted]) {
+        self.budget.reset();
+        self.budget_remaining.reset();
+        for Budgeted { key, limit, used } in budgets {
+            let labels = [&*key.scope.to_string(), key.per.word(), &key.zone.to_string()];
+            let left = limit.checked_sub(*used).map_or(Usd::ZERO, |left| left.max(Usd::ZERO));
+            self.budget.with_label_values(&labels).set(dollars(*limit));
+            self.budget_remaining.with_label_values(&labels).set(dollars(left));
+        }
     }
 
     /// The text Prometheus reads.
@@ -162,6 +199,10 @@ impl Maker {
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
         self.keep(IntGaugeVec::new(opts(name, help), labels)?)
+    }
+
+    fn amounts(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
+        self.keep(GaugeVec::new(opts(name, help), labels)?)
     }
 
     fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
@@ -328,7 +369,7 @@ mod tests {
         let ledger = Arc::new(Ledger::default());
         let metrics = Metrics::new(&ledger).unwrap();
         let account = Account { provider: "p".into(), model: "m".into(), kind: Kind::Delivered };
-        ledger.recall(account, Total { pictures: 1, usd: "0.009".parse().unwrap() });
+        ledger.begin_with(account, Total { pictures: 1, usd: "0.009".parse().unwrap() });
         let text = metrics.render().unwrap();
         let line = "easel_spend_usd_total{kind=\"delivered\",model=\"m\",provider=\"p\"} 0.009";
         assert!(text.lines().any(|got| got == line), "{text}");

@@ -20,7 +20,7 @@ impl Readings for Told {
         self.sums.get(name).copied().unwrap_or_default()
     }
 
-    fn budgets(&self) -> Vec<Budget> {
+    fn budgets(&self, _now: Moment) -> Vec<Budget> {
         self.budgets.clone()
     }
 }

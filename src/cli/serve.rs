@@ -33,7 +33,6 @@ pub fn run(args: Args) -> ExitCode {
         Ok(plan) => plan,
         Err(error) => return cli::problems(error),
     };
-    warn_of_what_is_not_served(&plan);
     let runtime = match cli::runtime(plan.server.threads) {
         Ok(runtime) => runtime,
         Err(error) => return cli::failed(format!("no runtime: {error}")),
@@ -47,6 +46,9 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return cli::failed(format!("no signals: {error}")),
     };
+    if plan.server.state_dir.is_none() {
+        log::warn!("server.state_dir is not set: what is paid is kept in memory and forgotten at the end");
+    }
     let gateway = match Gateway::new(plan) {
         Ok(gateway) => gateway,
         Err(error) => return cli::failed(error),
@@ -62,19 +64,6 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool) -> ExitCode {
     };
     log::info!("images on {}://{}, metrics and health on http://{}", running.scheme, running.addr, running.admin);
     until_stopped(gateway, watch, running, signals).await
-}
-
-/// What the config may say and this build does not do yet must not be believed to be done.
-fn warn_of_what_is_not_served(plan: &Plan) {
-    if plan.server.state_dir.is_some() {
-        log::warn!("server.state_dir: this build does not write the ledger yet; what is paid is kept in memory");
-    }
-    if !plan.alerts.is_empty() {
-        log::warn!("alerts: this build does not evaluate them yet; conf/prometheus/ has the same rules");
-    }
-    if plan.providers.values().any(|provider| provider.billing.reserved.is_some()) {
-        log::warn!("billing.reserved_usd_per_month: the fee is not in the ledger's sums yet");
-    }
 }
 
 /// The signals that mean something here.

@@ -1158,6 +1158,19 @@ fn mutated(text: &str, at: prop::sample::Index, end: prop::sample::Index, put: &
     out
 }
 
+#[test]
+fn a_route_whose_name_comes_from_elsewhere_is_not_suggested_to_a_client() {
+    let digest = "0".repeat(64);
+    let text = format!(
+        "providers:\n  p: {{kind: openai, api_key: k, models: {{dall-e-3: {{price: 0.04}}}}}}\n\
+         routes:\n  - {{name: all, offers: [p/dall-e-3]}}\n\
+         clients:\n  - {{name: web, key_sha256: \"{digest}\", routes: [al]}}\n"
+    );
+    assert!(problems(&text)[0].contains("`all`"), "{:?}", problems(&text));
+    let expanded = text.replace("name: all", "name: \"${KEY}all\"");
+    assert_eq!(problems(&expanded), ["6:106 `al` names no route of this file | -"]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -10,10 +10,13 @@ use std::time::{Duration, SystemTime};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::alert::{Alerts, Event, News, Readings, Standing};
+use crate::alert::{Alerts, Budget, Event, News, Readings, Standing};
 use crate::calendar::Moment;
+use crate::config::plan::By;
 use crate::gateway::Gateway;
 use crate::gateway::alarm::post::{Pauses, Post};
+use crate::ledger::counter::Budgeted;
+use crate::ledger::window::Sum;
 
 mod message;
 mod post;
@@ -25,6 +28,21 @@ pub const EVERY: Duration = Duration::from_secs(5);
 /// webhook is still tried while the runtime lives.
 pub fn start(gateway: Arc<Gateway>, readings: impl Readings + Send + 'static) -> JoinHandle<()> {
     tokio::spawn(Alarm::new(gateway, readings).watch(EVERY))
+}
+
+impl Readings for Gateway {
+    fn names(&self, by: By) -> Vec<Arc<str>> {
+        self.shared.ledger.names(by)
+    }
+
+    fn sum(&self, by: By, name: &str, over: Duration, now: Moment) -> Sum {
+        self.shared.ledger.sum(by, name, over, now)
+    }
+
+    fn budgets(&self, now: Moment) -> Vec<Budget> {
+        let budgets = self.shared.ledger.budgets(&self.live().plan, now).into_iter();
+        budgets.map(|Budgeted { key, limit, used }| Budget { scope: key.to_string().into(), limit, used }).collect()
+    }
 }
 
 /// The alerts of a gateway, the readings they are held against, and where they stand.

@@ -4,16 +4,30 @@
 //! sums that the record gives stand exactly between two entries. Nothing here prices anything.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::calendar::Moment;
-use crate::config::plan::Plan;
-use crate::ledger::{Charge, Hold, Intent, Ledger, Settled, Short, keys};
+use crate::calendar::{Moment, Per};
+use crate::config::plan::{self, OnLedgerError, Plan};
+use crate::gateway::store::sums::{Filter, Sums};
+use crate::gateway::store::{
+    Health, Judged, OnError, Opened as Found, Options, Place, Store, StoreError, Unwritten, Write,
+};
+use crate::ledger::counter::{Key, Scope, Sum};
+use crate::ledger::entry::Verdict;
+use crate::ledger::window::{self, Change, Fact, Windows};
+use crate::ledger::{self, Charge, Hold, Intent, Ledger, Settled, Short, keys};
+use crate::money::Usd;
+
+/// How long a process that ends waits for its last writes.
+const LAST_WRITES: Duration = Duration::from_secs(10);
 
 /// The ledger and its record.
 pub struct Books {
     ledger: Arc<Ledger>,
+    store: Arc<Store>,
+    on_error: OnError,
 }
 
 /// An attempt that may be sent once it is written down.
@@ -22,44 +36,187 @@ pub struct Opened {
     written: BoxFuture<'static, Result<(), Unwritten>>,
 }
 
-/// The record could not be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unwritten;
+/// Pictures that came from the cache.
+pub struct Savings<'a> {
+    /// For whom.
+    pub tenant: &'a Arc<str>,
+    /// On which route.
+    pub route: &'a str,
+    /// From which part of the cache.
+    pub tier: &'static str,
+    /// How many.
+    pub pictures: usize,
+    /// What they cost when they were drawn.
+    pub usd: Usd,
+}
 
 impl Books {
-    /// Books without a record.
-    pub fn new(ledger: Arc<Ledger>) -> Books {
-        Books { ledger }
+    /// Opens the record that `server` speaks of and goes on where it ends. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be opened or read, or another process writes it.
+    pub fn open_record(ledger: Arc<Ledger>, server: &plan::Server, now: Moment) -> Result<Books, StoreError> {
+        let on_error = match server.ledger.on_error {
+            OnLedgerError::Refuse => OnError::Refuse,
+            OnLedgerError::Continue => OnError::Continue,
+        };
+        let place = server.state_dir.clone().map_or(Place::Memory, Place::Dir);
+        if place == Place::Memory {
+            ledger.no_fees_before(now);
+        }
+        let options = Options::new(server.ledger.retention, on_error);
+        let Found { store, last_id, interrupted, interrupted_usd } = Store::open(place, options, now)?;
+        if interrupted > 0 {
+            log::warn!(
+                "{interrupted} calls were under way when the last process ended; up to {interrupted_usd} USD may be charged for them"
+            );
+        }
+        ledger.resume(last_id);
+        for (provider, last) in store.fees()? {
+            ledger.booked_until(&provider, last.after(Duration::from_millis(1)));
+        }
+        Ok(Books { ledger, store, on_error })
     }
 
-    /// Counts all that `plan` needs to have counted.
-    pub fn follow(&self, plan: &Plan) {
-        self.ledger.count(&keys(plan), now(), |_new| ());
+    /// Counts all that `plan` needs to have counted, from what the record says of it. Blocks.
+    ///
+    /// # Errors
+    /// When the record cannot be read; nothing is counted then that was not before.
+    pub fn follow(&self, plan: &Plan) -> Result<(), StoreError> {
+        let now = now();
+        self.ledger.count(&keys(plan), now, |new| {
+            new.iter().map(|(key, start)| self.sum(key, *start)).collect::<Result<_, StoreError>>()
+        })?;
+        let longest = plan::longest_window(&plan.alerts).unwrap_or(window::KEPT);
+        self.ledger.look_back(longest, |windows| self.refill(windows, now))?;
+        self.accrue(plan, now);
+        Ok(())
+    }
+
+    /// What was settled in a counter's period so far.
+    fn sum(&self, key: &Key, start: Moment) -> Result<Sum, StoreError> {
+        let since = (key.per != Per::Total).then_some(start);
+        let Sums { usd, prepaid, uncertain, billed, .. } = self.store.sums(since, i64::MAX, &filter(&key.scope))?;
+        Ok(Sum { usd, prepaid, uncertain, billed })
+    }
+
+    /// Everything that was settled: by the minute as far as `windows` goes back, before that in sums.
+    fn refill(&self, mut windows: Windows, now: Moment) -> Result<Windows, StoreError> {
+        let since = now.before(windows.kept());
+        for (owner, Sums { usd, prepaid, accepted, rejected, attempts, .. }) in self.store.owners(since)? {
+            let usd = usd.saturating_add(prepaid);
+            windows.recall(&owner, window::Sum { usd, accepted, rejected, attempts, failures: 0 });
+        }
+        for row in self.store.recent(since)? {
+            let fact = Fact { usd: row.cost, accepted: row.accepted, rejected: row.rejected, ..Fact::default() };
+            ledger::add(&mut windows, row.at, &row.owner, row.purpose, &row.outcome, fact);
+        }
+        Ok(windows)
+    }
+
+    /// Books what is due of monthly fees.
+    pub fn accrue(&self, plan: &Plan, now: Moment) {
+        for provider in plan.providers.values() {
+            self.ledger.accrue(provider, now, |entry, settlement| {
+                let (id, settlement) = (entry.id, settlement.clone());
+                self.store.later(Write::Open(entry));
+                self.store.later(Write::Settle { id, settlement });
+            });
+        }
     }
 
     /// Whether something new may be paid for.
     pub fn may_pay(&self) -> bool {
-        true
+        self.on_error == OnError::Continue || self.store.health().writable
+    }
+
+    /// How the record does.
+    pub fn health(&self) -> Health {
+        self.store.health()
+    }
+
+    /// The record, for reports.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
     }
 
     /// Promises what an attempt may cost, or says which budget it would pass.
     pub fn open(&self, intent: Intent<'_>) -> Result<Opened, Short> {
-        let (hold, written) = self
-            .ledger
-            .reserve(intent, now(), |_entry| -> BoxFuture<'static, _> { Box::pin(std::future::ready(Ok(()))) })?;
+        let (hold, written) = self.ledger.reserve(intent, now(), |entry| -> BoxFuture<'static, _> {
+            Box::pin(self.store.write(Write::Open(entry.clone())))
+        })?;
         Ok(Opened { hold, written })
     }
 
-    /// Settles an attempt and returns when that is written down.
+    /// Settles an attempt and returns when that is written down. What cannot be written now is kept and written when it
+    /// can: it is paid for in any case, and its pictures are not held back.
     pub async fn settle(&self, hold: Hold, charge: Charge) -> Settled {
-        let (settled, _) = hold.settle(charge, now(), |_settled| ());
+        let (settled, written) = hold.settle(charge, now(), |settled| {
+            self.store.write(Write::Settle { id: settled.id, settlement: settled.settlement.clone() })
+        });
+        if let Some(written) = written
+            && written.await.is_err()
+        {
+            log::warn!("attempt {} is paid for and not on disk yet", settled.id);
+        }
         settled
     }
 
     /// Takes the promise of an attempt back that was not sent.
     pub fn release(&self, hold: Hold) {
-        hold.release(now(), |_id| ());
+        hold.release(now(), |id| self.store.later(Write::Release { id }));
     }
+
+    /// Notes what pictures from the cache would have cost.
+    pub fn saved(&self, savings: Savings<'_>) {
+        let Savings { tenant, route, tier, pictures, usd } = savings;
+        self.ledger.saved(usd);
+        let pictures = u32::try_from(pictures).unwrap_or(u32::MAX);
+        self.store.later(Write::Saved { at: now(), tenant: tenant.clone(), route: route.into(), tier, pictures, usd });
+    }
+
+    /// Takes a tenant's verdict on a picture. `None` if it never received it. On disk when it resolves.
+    ///
+    /// # Errors
+    /// When nothing can be written at present; the verdict is not kept then.
+    pub async fn judge(
+        &self,
+        image: &str,
+        tenant: &str,
+        verdict: Verdict,
+        reason: Option<String>,
+    ) -> Result<Option<Judged>, StoreError> {
+        let judged = self.store.judge(image, tenant, verdict, reason, now()).await?;
+        if let Some(Judged { owner, entry_at, changed: true, .. }) = &judged {
+            let change = match verdict {
+                Verdict::Accepted => Change { accepted: 1, rejected: -1 },
+                Verdict::Rejected => Change { accepted: -1, rejected: 1 },
+            };
+            self.ledger.judge(*entry_at, owner, change);
+        }
+        Ok(judged)
+    }
+
+    /// Writes all that waits and ends the record.
+    pub async fn close(&self) {
+        if !self.store.close(LAST_WRITES).await {
+            log::error!("the ledger could not be written to its end");
+        }
+    }
+}
+
+fn filter(scope: &Scope) -> Filter {
+    let mut filter = Filter::default();
+    match scope {
+        Scope::Client(name) => filter.tenant = Some(name.to_string()),
+        Scope::Route(name) => filter.route = Some(name.to_string()),
+        Scope::Provider(name) => filter.provider = Some(name.to_string()),
+        Scope::Model(provider, model) => {
+            filter.provider = Some(provider.to_string());
+            filter.model = Some(model.to_string());
+        }
+    }
+    filter
 }
 
 impl Opened {

@@ -23,12 +23,13 @@ use crate::gateway::books::Books;
 use crate::gateway::flight::Flights;
 use crate::gateway::live::{Live, NotReady};
 use crate::gateway::outcome::Outcome;
+use crate::gateway::store::StoreError;
 use crate::gateway::token::Tokens;
 use crate::gateway::transport::Transport;
 use crate::gateway::viewer::Stage;
 use crate::gateway::visit::Visit;
 use crate::ledger::Ledger;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, seconds};
 use crate::money::Usd;
 use crate::rate::Rates;
 use crate::request::ImageRequest;
@@ -49,6 +50,7 @@ pub mod outcome;
 mod outlive;
 pub mod reload;
 pub mod store;
+pub mod tend;
 mod together;
 pub mod token;
 pub mod transport;
@@ -179,6 +181,20 @@ pub enum NotStarted {
     /// Two metrics share a name.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// The ledger cannot be opened or read.
+    #[error(transparent)]
+    Ledger(#[from] StoreError),
+}
+
+/// Why a new plan is not put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum NotTaken {
+    /// The plan cannot run.
+    #[error(transparent)]
+    Plan(#[from] NotReady),
+    /// It has budgets that nobody can tell the state of.
+    #[error(transparent)]
+    Ledger(#[from] StoreError),
 }
 
 /// The gateway: one per process, shared by every connection.
@@ -192,7 +208,10 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway that serves `plan` as version 1.
+    /// A gateway that serves `plan` as version 1, with the ledger in its `state_dir`. Blocks while that is read.
+    ///
+    /// # Errors
+    /// When the plan cannot run, or its ledger cannot be opened.
     pub fn new(plan: Plan) -> Result<Arc<Gateway>, NotStarted> {
         let mut random = [0u8; 40];
         getrandom::fill(&mut random)?;
@@ -200,6 +219,7 @@ impl Gateway {
         let mut seed = [0u8; 8];
         seed.copy_from_slice(&random[..8]);
         let ledger = Arc::new(Ledger::default());
+        let books = Books::open_record(ledger.clone(), &plan.server, books::now())?;
         let shared = Shared {
             exact: Exact::new(plan.cache.memory),
             links: Links::new(plan.cache.links),
@@ -207,7 +227,7 @@ impl Gateway {
             flights: Arc::default(),
             breakers: Breakers::new(),
             metrics: Metrics::new(&ledger)?,
-            books: Books::new(ledger.clone()),
+            books,
             ledger,
             rates: Rates::default(),
             transport: Transport::default(),
@@ -218,7 +238,9 @@ impl Gateway {
         };
         let link_secret = Secret::new(hex);
         let live = Live::new(1, plan, &link_secret)?;
-        shared.books.follow(&live.plan);
+        shared.books.follow(&live.plan)?;
+        let told = shared.ledger.clone();
+        shared.metrics.tell_costs(move || told.costs(books::now()))?;
         let gateway = Gateway {
             live: ArcSwap::from_pointee(live),
             changing: Mutex::default(),
@@ -234,13 +256,17 @@ impl Gateway {
         self.live.load_full()
     }
 
-    /// Puts a new plan in force, whole, and returns its version. Caches, slots and breakers follow its bounds.
-    pub fn replace(&self, plan: Plan) -> Result<u64, NotReady> {
+    /// Puts a new plan in force, whole, and returns its version. Caches, slots and breakers follow its bounds. Blocks
+    /// while the ledger is read for budgets that are new.
+    ///
+    /// # Errors
+    /// When the plan cannot run or the ledger cannot be read; the one before stays in force.
+    pub fn replace(&self, plan: Plan) -> Result<u64, NotTaken> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.live();
         let version = before.version + 1;
         let live = Live::new(version, plan, &self.link_secret)?;
-        self.shared.books.follow(&live.plan);
+        self.shared.books.follow(&live.plan)?;
         self.shared.exact.resize(live.plan.cache.memory);
         self.shared.links.resize(live.plan.cache.links, std::time::Instant::now());
         self.shared.words.resize(live.plan.cache.prompts);
@@ -306,22 +332,39 @@ impl Gateway {
         }
         for provider in live.plan.providers.values() {
             let lane = self.shared.lane(provider);
-            let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-            metrics.in_flight.with_label_values(&[&provider.name]).set(count(lane.in_flight()));
-            metrics.queue_depth.with_label_values(&[&provider.name]).set(count(lane.waiting()));
+            metrics.in_flight.with_label_values(&[&provider.name]).set(gauge(lane.in_flight()));
+            metrics.queue_depth.with_label_values(&[&provider.name]).set(gauge(lane.waiting()));
             for model in provider.models.keys().chain(provider.writers.keys()) {
                 let offer = format!("{}/{model}", provider.name);
                 let state = self.shared.breakers.state(&provider.name, &offer, now);
                 metrics.breaker_state.with_label_values(&[&provider.name, model]).set(state);
             }
         }
-        let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
-        metrics.cache_bytes.set(bytes(self.shared.exact.bytes()));
-        metrics.link_bytes.set(bytes(self.shared.links.bytes()));
-        metrics.prompt_bytes.set(bytes(self.shared.words.bytes()));
-        metrics.links_given_up.set(bytes(self.shared.links.given_up()));
+        metrics.cache_bytes.set(gauge(self.shared.exact.bytes()));
+        metrics.link_bytes.set(gauge(self.shared.links.bytes()));
+        metrics.prompt_bytes.set(gauge(self.shared.words.bytes()));
+        metrics.links_given_up.set(gauge(self.shared.links.given_up()));
+        metrics.show_budgets(&self.shared.ledger.budgets(&live.plan, books::now()));
+        self.show_record();
         metrics.render()
     }
+
+    /// How the ledger's record does.
+    fn show_record(&self) {
+        let (metrics, health) = (&self.shared.metrics, self.shared.books.health());
+        metrics.ledger_writable.set(i64::from(health.writable));
+        metrics.ledger_waiting.set(gauge(health.waiting));
+        metrics.ledger_lost.set(gauge(health.lost));
+        metrics.ledger_failures.set(gauge(health.failures));
+        for (which, took) in [("last", health.last_commit), ("longest", health.longest_commit)] {
+            metrics.ledger_commit_seconds.with_label_values(&[which]).set(seconds(took));
+        }
+    }
+}
+
+/// A count as gauges take it.
+fn gauge(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
 }
 
 /// Route defaults where the request is silent.

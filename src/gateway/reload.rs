@@ -105,6 +105,8 @@ fn warn_of_restart(old: &Plan, new: &Plan) {
         ("admin", old.admin != new.admin),
         ("tls", old.tls != new.tls),
         ("threads", old.threads != new.threads),
+        ("state_dir", old.state_dir != new.state_dir),
+        ("ledger", old.ledger != new.ledger),
     ];
     for (key, _) in changed.iter().filter(|(_, changed)| *changed) {
         log::warn!("server.{key} changed: this takes effect after a restart");

@@ -11,6 +11,7 @@ use crate::cache::Kept;
 use crate::cache::exact::{Look, Miss};
 use crate::canonical::Canonical;
 use crate::config::plan::OnDeadline;
+use crate::gateway::books::Savings;
 use crate::gateway::draw::{self, Order};
 use crate::gateway::enrich::{self, Author};
 use crate::gateway::flight::{Flight, FlightKey, Flights, Lead, Progress, Seat};
@@ -161,7 +162,13 @@ impl Visit<'_> {
 
     fn hit(&self, pictures: Vec<Arc<Kept>>) -> Outcome {
         let saved = pictures.iter().fold(Usd::ZERO, |total, kept| total.saturating_add(kept.usd));
-        self.shared.ledger.saved(saved);
+        self.shared.books.saved(Savings {
+            tenant: &self.caller.tenant,
+            route: &self.matched.route.name,
+            tier: CacheUse::Exact.word(),
+            pictures: pictures.len(),
+            usd: saved,
+        });
         self.landed(Progress { pictures, ..Progress::default() }, CacheUse::Exact, false)
     }
 

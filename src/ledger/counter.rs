@@ -71,6 +71,14 @@ pub struct Key {
     pub zone: Zone,
 }
 
+impl fmt::Display for Key {
+    /// As alerts name it: `client:web/day`, `client:web/day/Asia/Tokyo`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.scope, self.per.word())?;
+        if self.zone == Zone::default() { Ok(()) } else { write!(f, "/{}", self.zone) }
+    }
+}
+
 /// Money and pictures that were settled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
@@ -85,6 +93,11 @@ pub struct Sum {
 }
 
 impl Sum {
+    fn of(settlement: &Settlement) -> Sum {
+        let Settlement { usd, prepaid, uncertain, billed, .. } = *settlement;
+        Sum { usd, prepaid, uncertain, billed: u64::from(billed) }
+    }
+
     /// Both together. Amounts that do not fit stop at the largest: a limit that far off is passed in any case.
     pub fn plus(self, other: Sum) -> Sum {
         Sum {
@@ -130,11 +143,26 @@ impl Counter {
         }
     }
 
+    /// What is spent or promised.
+    pub fn used(&self) -> Usd {
+        self.settled.spent().saturating_add(self.reserved)
+    }
+
     /// What is neither spent nor promised of `limit`.
     pub fn left(&self, limit: Usd) -> Usd {
-        let gone = self.settled.spent().saturating_add(self.reserved);
-        limit.checked_sub(gone).map_or(Usd::ZERO, |left| left.max(Usd::ZERO))
+        limit.checked_sub(self.used()).map_or(Usd::ZERO, |left| left.max(Usd::ZERO))
     }
+}
+
+/// A budget as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budgeted {
+    /// What it counts.
+    pub key: Key,
+    /// How much it is.
+    pub limit: Usd,
+    /// What is spent or promised of it.
+    pub used: Usd,
 }
 
 /// All counters.
@@ -174,6 +202,13 @@ impl Counters {
         }
     }
 
+    /// Counts `key` no longer.
+    pub(super) fn forget(&mut self, key: &Key) {
+        if let Some(counters) = self.by_scope.get_mut(&key.scope) {
+            counters.retain(|counter| counter.key != *key);
+        }
+    }
+
     /// Promises what an attempt may cost.
     pub(super) fn reserve(&mut self, entry: &Entry) {
         self.each(&entry.owner, entry.at, |counter| {
@@ -193,9 +228,19 @@ impl Counters {
 
     /// Counts what an attempt came to.
     pub(super) fn settle(&mut self, owner: &Owner, settlement: &Settlement) {
-        let Settlement { at, usd, prepaid, uncertain, billed, .. } = *settlement;
-        let sum = Sum { usd, prepaid, uncertain, billed: u64::from(billed) };
-        self.each(owner, at, |counter| counter.settled = counter.settled.plus(sum));
+        let sum = Sum::of(settlement);
+        self.each(owner, settlement.at, |counter| counter.settled = counter.settled.plus(sum));
+    }
+
+    /// Counts a fee that was due in the past, where its period has not passed.
+    pub(super) fn settle_late(&mut self, owner: &Owner, settlement: &Settlement) {
+        let (sum, at) = (Sum::of(settlement), settlement.at);
+        let present = |counter: &Counter| counter.period.start <= at;
+        self.each(owner, at, |counter| {
+            if present(counter) {
+                counter.settled = counter.settled.plus(sum);
+            }
+        });
     }
 
     fn each(&mut self, owner: &Owner, now: Moment, mut change: impl FnMut(&mut Counter)) {

@@ -75,6 +75,13 @@ pub struct Owner {
     pub model: Arc<str>,
 }
 
+impl Owner {
+    /// What belongs to everybody, such as a fee that is due by time, has no name where others have one.
+    pub fn nobody() -> Owner {
+        Owner { tenant: "".into(), route: "".into(), provider: "".into(), model: "".into() }
+    }
+}
+
 /// An attempt before it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

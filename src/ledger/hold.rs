@@ -99,8 +99,7 @@ impl Hold {
         let mut state = self.ledger.lock();
         let settlement = state.priced(&entry, &terms, charge, now);
         state.close(&entry, now);
-        state.counters.settle(&entry.owner, &settlement);
-        state.book(&entry, &settlement);
+        state.take(&entry, &settlement);
         let settled = Settled { id: entry.id, settlement };
         let noted = note(&settled);
         (settled, Some(noted))
@@ -123,12 +122,21 @@ impl Drop for Hold {
         let now = entry.at;
         let settlement = Settlement { uncertain: entry.estimate, outcome: "interrupted", ..Settlement::nothing(now) };
         state.close(&entry, now);
-        state.counters.settle(&entry.owner, &settlement);
-        state.book(&entry, &settlement);
+        state.take(&entry, &settlement);
     }
 }
 
 impl State {
+    /// Counts what an attempt came to, wherever it counts.
+    pub(super) fn take(&mut self, entry: &Entry, settlement: &Settlement) {
+        match entry.purpose {
+            Purpose::Reserve => self.counters.settle_late(&entry.owner, settlement),
+            Purpose::Draw | Purpose::Enrich => self.counters.settle(&entry.owner, settlement),
+        }
+        self.book(entry, settlement);
+        self.show(entry, settlement);
+    }
+
     fn close(&mut self, entry: &Entry, now: Moment) {
         self.under_way.remove(&entry.id);
         self.counters.release(entry, now);

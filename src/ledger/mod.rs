@@ -3,26 +3,33 @@
 //! An attempt is opened by [`Ledger::reserve`], which promises its price against every budget it counts in or says
 //! which of them it would pass, and is closed by its [`Hold`]. In between the promise stands, so no number of attempts
 //! side by side can pass a limit. Amounts are exact; nothing is estimated here and nothing is rounded but a price.
-//! Writing entries down is somebody else's work, in the order in which they are told here.
+//! Writing entries down is somebody else's work, in the order in which they are told here; what was written down before
+//! comes back in the same order, while nothing else can happen.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::calendar::{Moment, Per};
 use crate::config::plan::{Budget, Model, Provider};
-use crate::ledger::counter::{Counters, Key, Scope, Sum};
+use crate::ledger::counter::{Counters, Key, Scope};
 use crate::ledger::entry::{Entry, Owner, Purpose, Settlement};
+use crate::ledger::fee::Fees;
+use crate::ledger::window::Windows;
 use crate::money::Usd;
 
 pub mod counter;
 pub mod entry;
+pub mod fee;
 mod hold;
 mod keys;
+mod past;
 mod volume;
 pub mod window;
 
 pub use hold::{Amount, Charge, Hold, Settled};
 pub use keys::keys;
+pub use past::add;
 
 /// What an amount bought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,35 +147,13 @@ struct State {
     overflowed: u64,
     counters: Counters,
     under_way: HashMap<i64, Entry>,
+    windows: Windows,
+    /// For how long they know of everything.
+    looks_back: Duration,
+    fees: Fees,
 }
 
 impl Ledger {
-    /// Goes on after the entries of an earlier process.
-    pub fn resume(&self, last_id: i64) {
-        let mut state = self.lock();
-        state.last_id = state.last_id.max(last_id);
-    }
-
-    /// Adds what an earlier process paid.
-    pub fn recall(&self, account: Account, total: Total) {
-        self.lock().add(account, total);
-    }
-
-    /// Begins to count every key that is not counted yet, and calls `ask` for those with the start of each present
-    /// period, before anything else can be settled. What `ask` learns is to be given to [`Ledger::remember`]; until
-    /// then these counters know nothing that was before.
-    pub fn count<T>(&self, keys: &[Key], now: Moment, ask: impl FnOnce(Vec<(Key, Moment)>) -> T) -> T {
-        let mut state = self.lock();
-        let State { counters, under_way, .. } = &mut *state;
-        let new = keys.iter().filter(|key| counters.begin(key, under_way.values(), now));
-        ask(new.map(|key| (key.clone(), key.per.period(&key.zone, now).start)).collect())
-    }
-
-    /// Adds what a record holds of a counter's period, as [`Ledger::count`] asked for it.
-    pub fn remember(&self, key: &Key, start: Moment, sum: Sum, now: Moment) {
-        self.lock().counters.recall(key, start, sum, now);
-    }
-
     /// Promises what an attempt may cost, or says which budget it would pass: of several the one with least left.
     /// `note` is called with the entry before anything else can happen to the ledger.
     pub fn reserve<T>(
@@ -240,9 +225,10 @@ impl Ledger {
         self.lock().under_way.values().fold(Usd::ZERO, |sum, entry| sum.saturating_add(entry.estimate))
     }
 
-    /// A counter as it stands.
-    pub fn counter(&self, key: &Key, now: Moment) -> Option<counter::Counter> {
-        self.lock().counters.get(key, now).cloned()
+    /// A total to begin with, for the tests of who reads totals.
+    #[cfg(test)]
+    pub(crate) fn begin_with(&self, account: Account, total: Total) {
+        self.lock().add(account, total);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

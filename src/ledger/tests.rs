@@ -6,8 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::calendar::Zone;
-use crate::config::plan::{Plan, Volume, VolumePrice};
+use crate::config::plan::{By, Plan, Volume, VolumePrice};
 use crate::config::{self, Lookup, Source as Text};
+use crate::ledger::counter::Sum;
 use crate::ledger::entry::Source;
 
 const NOON: Moment = Moment::from_millis(1_795_608_000_000); // 2026-11-25T12:00:00Z
@@ -57,8 +58,13 @@ fn intent<'a>(plan: &'a Plan, pictures: u32, estimate: Usd) -> Intent<'a> {
 }
 
 fn ledger(plan: &Plan) -> Arc<Ledger> {
+    ledger_after(plan, Sum::default())
+}
+
+/// A ledger whose every counter begins with `sum`.
+fn ledger_after(plan: &Plan, sum: Sum) -> Arc<Ledger> {
     let ledger = Arc::new(Ledger::default());
-    ledger.count(&keys(plan), NOON, |_| ());
+    ledger.count(&keys(plan), NOON, |new| Ok::<_, ()>(vec![sum; new.len()])).unwrap();
     ledger
 }
 
@@ -138,26 +144,22 @@ fn a_counter_that_begins_late_knows_what_is_under_way_and_what_the_record_holds(
     let plan = plan("budget: {usd: 1},", "price: 0.3");
     let late = Arc::new(Ledger::default());
     let running = open(&late, intent(&plan, 1, usd("0.3"))).unwrap();
-    let asked = late.count(&keys(&plan), NOON, |new| new);
-    assert_eq!(asked[0].1.to_string(), "2026-11-01T00:00:00Z");
-    late.remember(&asked[0].0, asked[0].1, Sum { usd: usd("0.5"), ..Sum::default() }, NOON);
+    assert_eq!(late.count(&keys(&plan), NOON, |_| Err("the disk is away")), Err("the disk is away"));
+    let tell = |new: &[(Key, Moment)]| {
+        assert_eq!(new.iter().map(|(_, start)| start.to_string()).collect::<Vec<_>>(), ["2026-11-01T00:00:00Z"]);
+        Ok::<_, ()>(vec![Sum { usd: usd("0.5"), ..Sum::default() }])
+    };
+    late.count(&keys(&plan), NOON, tell).unwrap();
     assert_eq!(open(&late, intent(&plan, 1, usd("0.3"))).unwrap_err().left, usd("0.2"));
     settle(running, pictures(1, usd("0.1")));
     assert_eq!(open(&late, intent(&plan, 1, usd("0.5"))).unwrap_err().left, usd("0.4"));
-    assert!(late.count(&keys(&plan), NOON, |new| new).is_empty(), "what is counted is not asked for again");
+    assert_eq!(late.count(&keys(&plan), NOON, |_| Err("what is counted is asked for again")), Ok(()));
 }
 
 #[test]
 fn the_hundred_thousandth_picture_is_the_last_at_the_first_price() {
     let plan = plan("", "price: 0.009, volume: [{from: 100000, usd: 0.005}]");
-    let ledger = ledger(&plan);
-    let asked = keys(&plan);
-    ledger.remember(
-        &asked[0],
-        asked[0].per.period(&asked[0].zone, NOON).start,
-        Sum { billed: 99_998, ..Sum::default() },
-        NOON,
-    );
+    let ledger = ledger_after(&plan, Sum { billed: 99_998, ..Sum::default() });
     let (provider, model) = (&plan.providers["p"], &plan.providers["p"].models["m"]);
     assert_eq!(ledger.tiered(provider, model, usd("0.009"), 4, NOON), Some(usd("0.009")));
     let paid = settle(open(&ledger, intent(&plan, 4, usd("0.036"))).unwrap(), pictures(4, usd("0.009")));
@@ -183,10 +185,7 @@ fn a_price_that_rises_is_reckoned_with_all_that_is_under_way() {
 #[test]
 fn a_commitment_is_used_up_to_the_last_nano_dollar_before_anything_is_charged() {
     let plan = plan("billing: {committed_usd_per_month: 500},", "price: 0.012000001");
-    let ledger = ledger(&plan);
-    let key = &keys(&plan)[0];
-    let start = key.per.period(&key.zone, NOON).start;
-    ledger.remember(key, start, Sum { prepaid: usd("499.99"), ..Sum::default() }, NOON);
+    let ledger = ledger_after(&plan, Sum { prepaid: usd("499.99"), ..Sum::default() });
     let each = usd("0.012000001");
     let edge = settle(open(&ledger, intent(&plan, 2, usd("0.024000002"))).unwrap(), pictures(2, each));
     assert_eq!((edge.prepaid, edge.usd), (usd("0.01"), usd("0.014000002")));
@@ -309,4 +308,40 @@ proptest! {
             prop_assert_eq!(ledger.counter(&key, NOON).unwrap().settled.billed, count);
         }
     }
+}
+
+#[test]
+fn an_hour_of_reserved_capacity_is_part_of_what_its_pictures_cost_and_of_the_budget() {
+    let plan = plan("budget: {usd: 300}, billing: {reserved_usd_per_month: 216},", "price: 0.009");
+    let ledger = ledger(&plan);
+    ledger.look_back(window::KEPT, Ok::<_, ()>).unwrap();
+    let (one, mut noted) = (NOON.before(Duration::from_secs(60)), Vec::new());
+    ledger.accrue(&plan.providers["p"], one, |entry, settlement| noted.push((entry.id, entry.at, settlement.usd)));
+    // 720 hours at 30 cents, of which 24 days and 11 hours have passed.
+    assert_eq!(noted.len(), 587);
+    assert_eq!(noted[586], (587, "2026-11-25T10:59:59.999Z".parse().unwrap(), usd("0.3")));
+    assert_eq!(ledger.counter(&keys(&plan)[0], one).unwrap().left(usd("300")), usd("123.9"));
+    settle(open(&ledger, intent(&plan, 1, usd("0.009"))).unwrap(), pictures(1, usd("0.009")));
+    ledger.accrue(&plan.providers["p"], NOON, |entry, _| assert_eq!(entry.id, 589));
+    let hour = |by, name: &str| ledger.sum(by, name, Duration::from_secs(3600), NOON);
+    assert_eq!((hour(By::Provider, "p").usd, hour(By::Provider, "p").attempts), (usd("0.309"), 1));
+    assert_eq!(hour(By::Route, "r").usd, usd("0.009"), "nobody's fee is everybody's");
+    assert_eq!(ledger.sum(By::All, "", Duration::from_secs(600), NOON).usd, usd("0.059"), "a share a minute");
+    assert_eq!(ledger.names(By::Tenant), ["t".into()]);
+}
+
+#[test]
+fn a_fee_of_last_month_is_not_paid_out_of_this_months_budget() {
+    let plan = plan("budget: {usd: 300}, billing: {reserved_usd_per_month: 216},", "price: 0.009");
+    let ledger = ledger(&plan);
+    ledger.booked_until("p", "2026-10-31T22:00:00Z".parse().unwrap());
+    let mut booked = Usd::ZERO;
+    let first = "2026-11-01T01:00:00Z".parse().unwrap();
+    ledger.accrue(&plan.providers["p"], first, |_, settlement| booked = booked.checked_add(settlement.usd).unwrap());
+    // Two hours of October at a 744th, one of November at a 720th.
+    assert_eq!(booked, usd("0.880645162"));
+    assert_eq!(ledger.counter(&keys(&plan)[0], first).unwrap().settled.usd, usd("0.3"));
+    let quiet = Arc::new(Ledger::default());
+    quiet.no_fees_before(NOON);
+    quiet.accrue(&plan.providers["p"], NOON, |entry, _| panic!("{entry:?} is of before this ledger began"));
 }

@@ -199,8 +199,8 @@ impl Series {
 /// The names of one dimension and where their sums are.
 type Names = BTreeMap<Arc<str>, usize>;
 
-/// Where an owner's sums are: everything, provider, model, route, tenant.
-type Spots = [usize; 5];
+/// Where an owner's sums are: everything, provider, model, route, tenant. What has no name has no sum of its own.
+type Spots = [Option<usize>; 5];
 
 /// What came of the money over one window, for the scrape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,11 +252,25 @@ impl Windows {
         self.kept = time.clamp(KEPT, LONGEST_WINDOW);
     }
 
+    /// How long minutes are kept.
+    pub fn kept(&self) -> Duration {
+        self.kept
+    }
+
+    /// Adds what was settled before any minute that is kept.
+    pub fn recall(&mut self, owner: &Owner, sum: Sum) {
+        for spot in self.spots(owner).into_iter().flatten() {
+            if let Some(series) = self.series.get_mut(spot) {
+                series.total += sum;
+            }
+        }
+    }
+
     /// Adds what was settled at `at`. Facts may come in any order; those older than what is kept count in totals only.
     pub fn add(&mut self, at: Moment, owner: &Owner, fact: Fact) {
         self.newest = self.newest.max(at);
         let first = minute(self.newest.before(self.kept));
-        for spot in self.spots(owner) {
+        for spot in self.spots(owner).into_iter().flatten() {
             if let Some(series) = self.series.get_mut(spot) {
                 series.add(minute(at), fact.into(), first);
             }
@@ -265,7 +279,7 @@ impl Windows {
 
     /// Changes what became of pictures that were settled at `at`. Where that minute is gone, only totals change.
     pub fn judge(&mut self, at: Moment, owner: &Owner, change: Change) {
-        for spot in self.spots(owner) {
+        for spot in self.spots(owner).into_iter().flatten() {
             if let Some(series) = self.series.get_mut(spot) {
                 series.judge(minute(at), change);
             }
@@ -314,9 +328,9 @@ impl Windows {
         if let Some(spots) = self.owners.get(owner) {
             return *spots;
         }
-        let model = format!("{}/{}", owner.provider, owner.model);
+        let model = if owner.model.is_empty() { String::new() } else { format!("{}/{}", owner.provider, owner.model) };
         let spots = [
-            0,
+            Some(0),
             self.spot(By::Provider, &owner.provider),
             self.spot(By::Model, &model.into()),
             self.spot(By::Route, &owner.route),
@@ -329,13 +343,16 @@ impl Windows {
         spots
     }
 
-    fn spot(&mut self, by: By, name: &Arc<str>) -> usize {
+    fn spot(&mut self, by: By, name: &Arc<str>) -> Option<usize> {
+        if name.is_empty() {
+            return None;
+        }
         let names = self.names.entry(by).or_default();
         let name = if names.len() < NAMES || names.contains_key(name) { name.clone() } else { OTHER.into() };
-        *names.entry(name).or_insert_with(|| {
+        Some(*names.entry(name).or_insert_with(|| {
             self.series.push(Series::default());
             self.series.len() - 1
-        })
+        }))
     }
 }
 

@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::plan::Tls;
 use crate::gateway::Gateway;
+use crate::gateway::tend::{self, Tending};
 use crate::server::access::AccessLog;
 use crate::server::admin::Admin;
 use crate::server::front::Front;
@@ -74,6 +75,7 @@ pub struct Running {
     stop: watch::Sender<bool>,
     stop_admin: watch::Sender<bool>,
     services: Vec<JoinHandle<()>>,
+    tending: Tending,
 }
 
 /// Binds both listeners and serves `gateway` on the present tokio runtime.
@@ -109,7 +111,8 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListen
     let fds = inherit(&server.admin, operators);
     let health = tokio::spawn(async move { health.start_service(Some(fds), stopping, 1).await });
     let services = vec![proxy, health];
-    Ok(Running { addr, scheme, admin, gateway, log, draining, in_flight, stop, stop_admin, services })
+    let tending = tend::start(&gateway);
+    Ok(Running { addr, scheme, admin, gateway, log, draining, in_flight, stop, stop_admin, services, tending })
 }
 
 fn bind(address: &str) -> Result<(TcpListener, SocketAddr), NotListening> {
@@ -179,6 +182,9 @@ impl Running {
         for service in &self.services {
             service.abort();
         }
+        drop(self.tending);
+        // The last thing that may be paid for is paid; what was cut off is found open at the next start.
+        self.gateway.shared.books.close().await;
         if !self.log.written(LAST_LINES).await {
             log::warn!("the last lines of the access log were not written in time");
         }

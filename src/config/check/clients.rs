@@ -21,9 +21,10 @@ pub(super) fn clients(
         let help = "add a client, or delete `clients` to let everybody in".to_owned();
         checker.report(at, "an empty list lets nobody in", help);
     }
+    let known = Known { routes, at: tree.key("routes") };
     for (index, written) in written.iter().enumerate() {
         let place = at.item(index);
-        let Some(client) = client(checker, written, place, routes) else { continue };
+        let Some(client) = client(checker, written, place, &known) else { continue };
         if clients.iter().any(|other| other.name == client.name) {
             let what = format!("{} is the name of another client", place.key("name").shown());
             checker.report(place.key("name"), what, None);
@@ -37,7 +38,7 @@ pub(super) fn clients(
     clients
 }
 
-fn client(checker: &mut Checker<'_>, written: &file::Client, at: Place<'_>, routes: &[Arc<Route>]) -> Option<Client> {
+fn client(checker: &mut Checker<'_>, written: &file::Client, at: Place<'_>, known: &Known<'_>) -> Option<Client> {
     let file::Client { name, key_sha256, routes: allowed, budget, max_usd_per_image, max_usd_per_request, rate } =
         written;
     match name {
@@ -48,7 +49,7 @@ fn client(checker: &mut Checker<'_>, written: &file::Client, at: Place<'_>, rout
     }
     let keys = keys(checker, key_sha256.as_ref(), at);
     if let Some(names) = allowed {
-        self::routes(checker, names, at.key("routes"), routes);
+        routes(checker, names, at.key("routes"), known);
     }
     Some(Client {
         keys,
@@ -91,18 +92,31 @@ fn sha256(text: &str) -> Option<[u8; 32]> {
     if digits.len() == 64 { bytes.try_into().ok() } else { None }
 }
 
-fn routes(checker: &mut Checker<'_>, names: &[String], at: Place<'_>, routes: &[Arc<Route>]) {
+fn routes(checker: &mut Checker<'_>, names: &[String], at: Place<'_>, known: &Known<'_>) {
     if names.is_empty() && !at.lost_items() {
         checker.report(at, "an empty list allows nothing", "leave `routes` out to allow all".to_owned());
     }
     for (index, name) in names.iter().enumerate() {
-        if routes.iter().any(|route| route.name == *name) {
+        if known.routes.iter().any(|route| route.name == *name) {
             continue;
         }
         let place = at.item(index);
-        let known = routes.iter().map(|route| route.name.as_str());
-        let help = if place.is_expanded() { None } else { instead(name, known, "the routes are") };
+        let help = if place.is_expanded() { None } else { instead(name, known.shown(), "the routes are") };
         checker.report(place, format!("{} names no route of this file", place.shown()), help);
+    }
+}
+
+/// The routes of the file.
+struct Known<'a> {
+    routes: &'a [Arc<Route>],
+    at: Place<'a>,
+}
+
+impl Known<'_> {
+    /// The names that stand in the file as they are. What came from outside is not repeated.
+    fn shown(&self) -> impl Iterator<Item = &str> + Clone {
+        let own = |index: usize| !self.at.item(index).key("name").is_expanded();
+        self.routes.iter().enumerate().filter(move |(index, _)| own(*index)).map(|(_, route)| route.name.as_str())
     }
 }
 

@@ -18,7 +18,7 @@ use crate::calendar::Moment;
 use crate::gateway::store::queue::{Item, Queue};
 use crate::gateway::store::report::{ReportQuery, ReportRow};
 use crate::gateway::store::sums::{Filter, Recent, Sums};
-use crate::ledger::entry::Verdict;
+use crate::ledger::entry::{Owner, Verdict};
 use crate::money::Usd;
 
 mod apply;
@@ -174,6 +174,22 @@ impl Store {
     /// When something before it cannot be written or read.
     pub fn recent(&self, since: Moment) -> Result<Vec<Recent>, StoreError> {
         self.read(move |ledger| Ok(sums::recent(ledger, since)?))
+    }
+
+    /// What was settled before `before`, by owner; as patient as [`Store::sums`]. Blocks.
+    ///
+    /// # Errors
+    /// When something before it cannot be written or read, or a sum does not fit.
+    pub fn owners(&self, before: Moment) -> Result<Vec<(Owner, Sums)>, StoreError> {
+        self.read(move |ledger| Ok(sums::owners(ledger, before)?))
+    }
+
+    /// Of every provider with a fee for reserved capacity, the last moment of the last hour that is booked. Blocks.
+    ///
+    /// # Errors
+    /// When something before it cannot be written or read.
+    pub fn fees(&self) -> Result<Vec<(String, Moment)>, StoreError> {
+        self.read(move |ledger| Ok(sums::fees(ledger)?))
     }
 
     /// A table of what was settled. While nothing can be written, of what is on disk. Blocks.

@@ -88,17 +88,20 @@ pub(super) fn sums(
 ) -> rusqlite::Result<Sums> {
     let since = since.map_or(i64::MIN, Moment::millis);
     let Filter { tenant, route, provider, model } = filter;
-    ledger.query_row(SUMS, params![since, through_id, tenant, route, provider, model], |row| {
-        Ok(Sums {
-            usd: usd(row, 0)?,
-            prepaid: usd(row, 1)?,
-            lost: usd(row, 2)?,
-            uncertain: usd(row, 3)?,
-            billed: count(row, 4)?,
-            accepted: count(row, 5)?,
-            rejected: count(row, 6)?,
-            attempts: count(row, 7)?,
-        })
+    ledger.query_row(SUMS, params![since, through_id, tenant, route, provider, model], |row| sums_at(row, 0))
+}
+
+/// The sums in eight columns from `first` on.
+fn sums_at(row: &Row<'_>, first: usize) -> rusqlite::Result<Sums> {
+    Ok(Sums {
+        usd: usd(row, first)?,
+        prepaid: usd(row, first + 1)?,
+        lost: usd(row, first + 2)?,
+        uncertain: usd(row, first + 3)?,
+        billed: count(row, first + 4)?,
+        accepted: count(row, first + 5)?,
+        rejected: count(row, first + 6)?,
+        attempts: count(row, first + 7)?,
     })
 }
 
@@ -133,6 +136,7 @@ pub(super) fn recent(ledger: &Connection, since: Moment) -> rusqlite::Result<Vec
             Owner { tenant: shared(tenant), route: shared(route), provider: shared(provider), model: shared(model) };
         let purpose = match row.get_ref(9)?.as_str()? {
             "enrich" => Purpose::Enrich,
+            "reserve" => Purpose::Reserve,
             _ => Purpose::Draw,
         };
         recent.push(Recent {
@@ -146,4 +150,29 @@ pub(super) fn recent(ledger: &Connection, since: Moment) -> rusqlite::Result<Vec
         });
     }
     Ok(recent)
+}
+
+/// What was settled before `before`, all of `history` included, by owner.
+pub(super) fn owners(ledger: &Connection, before: Moment) -> rusqlite::Result<Vec<(Owner, Sums)>> {
+    let mut find = ledger.prepare(
+        "SELECT tenant, route, provider, model, sum(usd), sum(prepaid), sum(lost), sum(uncertain), sum(billed),
+                sum(accepted), sum(rejected), sum(n)
+         FROM (
+             SELECT tenant, route, provider, model, usd, prepaid, lost, uncertain, billed, accepted, rejected, 1 AS n
+             FROM attempts WHERE settled_at < ?1
+             UNION ALL
+             SELECT tenant, route, provider, model, usd, prepaid, lost, uncertain, billed, accepted, rejected, attempts
+             FROM history
+         )
+         GROUP BY tenant, route, provider, model",
+    )?;
+    find.query_map([before.millis()], |row| Ok((owner(row, 0)?, sums_at(row, 4)?)))?.collect()
+}
+
+/// How far each provider's fee is booked: the last moment of the last hour.
+pub(super) fn fees(ledger: &Connection) -> rusqlite::Result<Vec<(String, Moment)>> {
+    let mut find = ledger.prepare(
+        "SELECT provider, max(settled_at) FROM attempts WHERE purpose = ?1 AND outcome = 'ok' GROUP BY provider",
+    )?;
+    find.query_map([Purpose::Reserve.word()], |row| Ok((row.get(0)?, Moment::from_millis(row.get(1)?))))?.collect()
 }
