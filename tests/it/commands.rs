@@ -103,7 +103,7 @@ fn the_demo_tells_its_story_saves_pictures_that_open_and_exits_well() {
 pub struct Served {
     child: Child,
     pub addr: std::net::SocketAddr,
-    admin: std::net::SocketAddr,
+    pub admin: std::net::SocketAddr,
     errors: BufReader<std::process::ChildStderr>,
 }
 
@@ -117,7 +117,19 @@ impl Drop for Served {
 impl Served {
     /// Starts it on free ports and waits until it says where it listens.
     pub fn start(config: &Path, sandbox: &str, extra: &[(&str, &str)], log: Stdio) -> Served {
-        let mut command = easel();
+        Served::run(easel(), config, sandbox, extra, log)
+    }
+
+    /// The same on a disk on which no file grows beyond so many KiB.
+    pub fn start_on_a_disk_of(kib: u32, config: &Path, sandbox: &str) -> Served {
+        let mut command = Command::new("bash");
+        // Without the trap the kernel ends whoever writes too much, instead of telling him.
+        let limited = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" \"$@\"");
+        command.args(["-c", &limited, env!("CARGO_BIN_EXE_easel")]);
+        Served::run(command, config, sandbox, &[], Stdio::null())
+    }
+
+    fn run(mut command: Command, config: &Path, sandbox: &str, extra: &[(&str, &str)], log: Stdio) -> Served {
         command.args(["serve", "--config"]).arg(config).env("SANDBOX", sandbox).env("EASEL_LOG", "info");
         command.envs(extra.iter().copied());
         let mut child = command.stdout(log).stderr(Stdio::piped()).spawn().unwrap();
@@ -135,16 +147,19 @@ impl Served {
         Served { child, addr, admin, errors }
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
         assert!(sent.success());
     }
 
-    fn end(mut self) -> (Output, String) {
+    /// Waits until it ends; what it wrote, and its own log.
+    pub fn end(mut self) -> (Output, String) {
         let mut log = String::new();
         self.errors.read_to_string(&mut log).unwrap();
         let mut lines = Vec::new();
-        self.child.stdout.take().unwrap().read_to_end(&mut lines).unwrap();
+        if let Some(mut stdout) = self.child.stdout.take() {
+            stdout.read_to_end(&mut lines).unwrap();
+        }
         let status = self.child.wait().unwrap();
         (Output { status, stdout: lines, stderr: Vec::new() }, log)
     }

@@ -9,6 +9,7 @@ mod clients; // callers with keys of their own
 mod commands; // the easel command: check, schema, demo, serve and its signals
 mod crowd; // single flight, concurrency caps, the queue
 mod dashscope; // a provider and its strict sandbox, both surfaces
+mod durable;
 mod edits; // edits and variations, forms and JSON
 mod enrich; // prompts rewritten before they are drawn
 mod entra; // tokens for Azure

@@ -1,0 +1,242 @@
+//! What was paid is on disk before it counts: after `kill -9`, after a restart, on a full disk, and behind a lock.
+//!
+//! Processes are real, and so is SQLite's file; what the vendor charged is the vendor's own word.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use easel::gateway::store::report::{self, By, ReportQuery};
+use easel::money::Usd;
+use easel::sandbox::{Name, Sandbox, Settings};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::client::{Answer, Client};
+use crate::commands::Served;
+use crate::world::{GENERATE, PROVIDERS, World, ask};
+
+fn usd(text: &str) -> Usd {
+    text.parse().unwrap()
+}
+
+/// A config that keeps its ledger in `folder`, with one route that caches nothing.
+fn config(folder: &Path, budget: &str, ledger: &str) -> String {
+    let state = folder.join("state");
+    format!(
+        "server: {{listen: 127.0.0.1:0, admin: 127.0.0.1:0, state_dir: '{}'{ledger}}}\n{PROVIDERS}
+routes:
+  - name: r
+    match: {{models: [m]}}
+    offers: [stability/core]
+    cache: false
+    price: {{budget: {budget}}}
+",
+        state.display()
+    )
+}
+
+fn serve(folder: &Path, text: &str, sandbox: &Sandbox) -> Served {
+    let path = folder.join("easel.yaml");
+    std::fs::write(&path, text).unwrap();
+    Served::start(&path, &sandbox.url(), &[], Stdio::null())
+}
+
+async fn stop(served: Served) {
+    served.signal("TERM");
+    let (output, log) = tokio::task::spawn_blocking(|| served.end()).await.unwrap();
+    assert!(output.status.success(), "{log}");
+}
+
+async fn draw(addr: SocketAddr, prompt: &str) -> Answer {
+    Client::connect(addr).await.post(GENERATE, &ask(prompt)).await
+}
+
+/// The value of one line of the metrics page.
+async fn metric(admin: SocketAddr, line: &str) -> String {
+    let page = Client::connect(admin).await.get("/metrics").await.text();
+    let found = page.lines().find_map(|shown| shown.strip_prefix(line)?.strip_prefix(' '));
+    found.unwrap_or_else(|| panic!("no {line} in\n{page}")).to_owned()
+}
+
+async fn sandbox() -> Sandbox {
+    Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap()
+}
+
+/// The ledger's figures by request.
+fn by_request(folder: &Path) -> BTreeMap<String, report::Figures> {
+    let query = ReportQuery { by: vec![By::Request], ..ReportQuery::default() };
+    let rows = report::of_file(&folder.join("state"), &query).unwrap();
+    rows.into_iter().map(|row| (row.keys[0].clone(), row.figures)).collect()
+}
+
+/// Asks one picture after the other on one connection until that ends; what was answered, and what each cost.
+async fn ask_on(addr: SocketAddr, name: usize, answered: Arc<AtomicUsize>, enough: Arc<Notify>) -> Vec<(String, Usd)> {
+    let (mut client, mut told) = (Client::connect(addr).await, Vec::new());
+    for number in 0.. {
+        let body = ask(&format!("picture {number} of {name}")).to_string();
+        client.send("POST", GENERATE, &[("content-type", "application/json")], body.as_bytes()).await;
+        let Some(answer) = client.receive().await else { break };
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        told.push((answer.header("x-easel-request-id").to_owned(), usd(answer.header("x-easel-cost-usd"))));
+        if answered.fetch_add(1, Ordering::Relaxed) == 60 {
+            enough.notify_one();
+        }
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_9_under_load_loses_no_attempt_that_was_answered_and_the_budget_goes_on_from_there() {
+    let (folder, sandbox) = (tempfile::tempdir().unwrap(), sandbox().await);
+    sandbox.set(Name::Stability, |vendor| vendor.latency = Duration::from_millis(30));
+    let text = config(folder.path(), "{usd: 8, per: month}", "");
+    let served = serve(folder.path(), &text, &sandbox);
+    let (answered, enough, mut crowd) = (Arc::<AtomicUsize>::default(), Arc::new(Notify::new()), JoinSet::new());
+    for name in 0..12 {
+        crowd.spawn(ask_on(served.addr, name, answered.clone(), enough.clone()));
+    }
+    enough.notified().await;
+    served.signal("KILL");
+    let told: Vec<(String, Usd)> = crowd.join_all().await.into_iter().flatten().collect();
+    drop(served);
+    assert!(told.len() > 60, "{}", told.len());
+
+    let again = serve(folder.path(), &text, &sandbox);
+    let rows = by_request(folder.path());
+    for (request, cost) in &told {
+        let row = rows.get(request).unwrap_or_else(|| panic!("{request} was answered and is not in the ledger"));
+        assert_eq!((row.usd, row.accepted), (*cost, 1), "{request}");
+    }
+    let sum = |of: fn(&report::Figures) -> Usd| easel::money::sum(rows.values().map(of)).unwrap();
+    let (paid, unsure) = (sum(|row| row.usd), sum(|row| row.uncertain));
+    let invoiced = sandbox.invoice().vendor(Name::Stability).usd;
+    assert!(paid <= invoiced && invoiced <= paid.checked_add(unsure).unwrap(), "{paid} {invoiced} {unsure}");
+    assert!(unsure > Usd::ZERO, "somebody was always being drawn for");
+
+    let left = usd("8").checked_sub(paid).and_then(|left| left.checked_sub(unsure)).unwrap();
+    let shown = metric(again.admin, "easel_budget_remaining_usd{per=\"month\",scope=\"route:r\",zone=\"UTC\"}").await;
+    assert_eq!(usd(&shown), left);
+    let (mut client, mut drawn) = (Client::connect(again.addr).await, 0);
+    loop {
+        let answer = client.post(GENERATE, &ask(&format!("after {drawn}"))).await;
+        if answer.status == 429 {
+            assert_eq!(answer.error().1, "budget_exceeded");
+            break;
+        }
+        drawn += 1;
+    }
+    assert_eq!(drawn, left.nanos() / usd("0.04").nanos());
+    assert!(sandbox.invoice().vendor(Name::Stability).usd <= usd("8"));
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_with_the_month_its_tiers_its_commitment_and_what_a_picture_cost() {
+    let (folder, sandbox) = (tempfile::tempdir().unwrap(), sandbox().await);
+    let text = config(folder.path(), "{usd: 8, per: month}", "")
+        .replace("core: {price: 0.04}", "core: {price: 0.04, volume: [{from: 3, usd: 0.01}]}")
+        .replace("  stability:\n", "  stability:\n    billing: {committed_usd_per_month: 0.07}\n");
+    let served = serve(folder.path(), &text, &sandbox);
+    assert_eq!(draw(served.addr, "one").await.header("x-easel-cost-usd"), "0");
+    assert_eq!(draw(served.addr, "two").await.header("x-easel-cost-usd"), "0.01", "0.03 of the commitment were left");
+    stop(served).await;
+    let served = serve(folder.path(), &text, &sandbox);
+    let cost = "easel_cost_per_accepted_usd{by=\"provider\",name=\"stability\",window=\"total\"}";
+    assert_eq!(metric(served.admin, cost).await, "0.04");
+    assert_eq!(draw(served.addr, "three").await.header("x-easel-cost-usd"), "0.04", "the commitment is used up");
+    assert_eq!(draw(served.addr, "four").await.header("x-easel-cost-usd"), "0.01", "the fourth is of the next tier");
+    assert_eq!(metric(served.admin, cost).await, "0.0325");
+    stop(served).await;
+    let rows = by_request(folder.path());
+    assert_eq!(easel::money::sum(rows.values().map(|row| row.usd)), Some(usd("0.06")));
+}
+
+#[tokio::test]
+async fn a_second_process_is_not_let_into_the_same_ledger() {
+    let (folder, sandbox) = (tempfile::tempdir().unwrap(), sandbox().await);
+    let text = config(folder.path(), "{usd: 8}", "");
+    let _served = serve(folder.path(), &text, &sandbox);
+    let second = std::process::Command::new(env!("CARGO_BIN_EXE_easel"))
+        .args(["serve", "--config"])
+        .arg(folder.path().join("easel.yaml"))
+        .env("SANDBOX", sandbox.url())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(2), "{said}");
+    assert!(said.contains("is being written by another easel: one state_dir serves one process"), "{said}");
+}
+
+#[tokio::test]
+async fn on_a_full_disk_nothing_more_is_paid_for_and_everybody_is_told() {
+    let (folder, sandbox) = (tempfile::tempdir().unwrap(), sandbox().await);
+    let path = folder.path().join("easel.yaml");
+    std::fs::write(&path, config(folder.path(), "{usd: 100}", "")).unwrap();
+    let served = Served::start_on_a_disk_of(200, &path, &sandbox.url());
+    let mut client = Client::connect(served.addr).await;
+    let (mut drawn, refused) = loop {
+        let number = sandbox.invoice().vendor(Name::Stability).pictures;
+        let answer = client.post(GENERATE, &ask(&format!("picture {number}"))).await;
+        if answer.status != 200 {
+            break (number, answer);
+        }
+    };
+    assert_eq!(refused.error(), (503, "ledger_unwritable".into(), String::new()), "{}", refused.text());
+    assert!(drawn > 0 && refused.header("retry-after").parse::<u64>().is_ok(), "{drawn} {refused:?}");
+    assert_eq!(metric(served.admin, "easel_ledger_writable").await, "0");
+    let skipped = "easel_skipped_total{provider=\"stability\",reason=\"ledger_unwritable\"}";
+    while client.post(GENERATE, &ask("no more")).await.status == 200 {
+        // A smaller change may still have found room.
+        drawn += 1;
+    }
+    assert_ne!(metric(served.admin, skipped).await, "0");
+    assert_eq!(sandbox.invoice().vendor(Name::Stability).pictures, drawn, "what is refused is not sent");
+    assert!(sandbox.invoice().vendor(Name::Stability).violations.is_empty());
+}
+
+/// Holds the ledger's file locked, as a careless backup would.
+fn locked(folder: &Path) -> rusqlite::Connection {
+    let other = rusqlite::Connection::open(folder.join("state/ledger.sqlite3")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    other
+}
+
+#[tokio::test]
+async fn behind_a_lock_a_sidecar_that_may_continue_goes_on_says_so_and_writes_all_of_it_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = config(folder.path(), "{usd: 100}", ", ledger: {on_error: continue}");
+    let world = World::new(&text).await;
+    let lock = locked(folder.path());
+    for number in 0..3 {
+        assert_eq!(world.draw(ask(&format!("picture {number}"))).await.status, 200);
+    }
+    assert_eq!(metric(world.admin, "easel_ledger_writable").await, "0");
+    assert_ne!(metric(world.admin, "easel_ledger_waiting").await, "0");
+    drop(lock);
+    let store = world.gateway.shared.books.store().clone();
+    tokio::task::spawn_blocking(move || store.flush()).await.unwrap().unwrap();
+    assert_eq!(metric(world.admin, "easel_ledger_writable").await, "1");
+    assert_eq!(metric(world.admin, "easel_ledger_lost").await, "0");
+    let paid = easel::money::sum(by_request(folder.path()).values().map(|row| row.usd)).unwrap();
+    assert_eq!((paid, world.invoiced()), (usd("0.12"), usd("0.12")));
+}
+
+#[tokio::test]
+async fn behind_a_lock_a_sidecar_that_must_know_refuses_until_the_lock_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new(&config(folder.path(), "{usd: 100}", "")).await;
+    let lock = locked(folder.path());
+    let no = world.draw(ask("a fox")).await;
+    assert_eq!(no.error(), (503, "ledger_unwritable".into(), String::new()), "{}", no.text());
+    assert_eq!(world.bill(Name::Stability).calls, 0);
+    drop(lock);
+    let store = world.gateway.shared.books.store().clone();
+    tokio::task::spawn_blocking(move || store.flush()).await.unwrap().unwrap();
+    assert_eq!(world.draw(ask("a fox")).await.status, 200);
+    assert_eq!(world.gateway.shared.ledger.reserved(), Usd::ZERO);
+    assert_eq!(by_request(folder.path()).len(), 1, "what was refused left nothing behind");
+}
