@@ -12,6 +12,7 @@
 //! rather than ignored; the rest of the config means what it always means.
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -84,7 +85,9 @@ fn assemble(config: PathBuf) -> Result<Server, Box<dyn Error>> {
     pictures.add_tcp(&listen);
     server.add_service(pictures);
 
-    let app = Admin { gateway: gateway.clone(), draining: draining.clone() };
+    // What money was spent on is told to who is on this machine; to anybody else with `server.admin_token`.
+    let local = admin.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback());
+    let app = Admin { gateway: gateway.clone(), draining: draining.clone(), local };
     let mut metrics = Service::new("easel admin".to_owned(), HttpServer::new_app(app));
     metrics.add_tcp(&admin);
     server.add_service(metrics);

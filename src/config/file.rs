@@ -109,6 +109,9 @@ pub(super) struct Server {
     pub(super) listen: Option<String>,
     /// Where metrics and health are served, host:port. Default 127.0.0.1:9901.
     pub(super) admin: Option<String>,
+    /// Opens `/admin/` to whoever sends it as `authorization: Bearer TOKEN`. Without one, `/admin/` is answered only
+    /// where `admin` is a loopback address.
+    pub(super) admin_token: Option<Hidden>,
     /// Serve clients over TLS.
     pub(super) tls: Option<Tls>,
     /// How clients reach picture files when they ask for links. Default: the address Easel listens on.

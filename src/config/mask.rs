@@ -8,8 +8,8 @@ use super::suggest::nearest;
 use super::tree::{Entry, Form, Node, Span};
 
 /// The keys of the config whose values are secret.
-pub(super) const SECRET_KEYS: [&str; 6] =
-    ["api_key", "client_secret", "credentials", "key_sha256", "link_secret", "webhook"];
+pub(super) const SECRET_KEYS: [&str; 7] =
+    ["admin_token", "api_key", "client_secret", "credentials", "key_sha256", "link_secret", "webhook"];
 
 /// Words within a key that make its value a secret, whether or not the config knows the key.
 const SECRET_WORDS: [&str; 4] = ["key", "secret", "token", "password"];

@@ -64,6 +64,8 @@ pub struct Server {
     pub drain: Duration,
     /// Size and count limits.
     pub limits: Limits,
+    /// Opens what the operator's listener tells of money.
+    pub admin_token: Option<Secret>,
     /// Signs picture links; `None` is a random secret, so that links die with the process.
     pub link_secret: Option<Secret>,
     /// How long a picture link is good.

@@ -1,4 +1,7 @@
-//! The operator's listener: metrics and health. Loopback by default; nothing here changes anything.
+//! The operator's listener: metrics, health, and what was paid. Loopback by default; nothing here changes anything.
+//!
+//! Metrics and health are for whoever reaches it, so that a scraper needs no key. What is under `/admin/` is for who is
+//! on the machine or has the token.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,15 +10,24 @@ use async_trait::async_trait;
 use http::{Response, StatusCode};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
+use serde_json::json;
+use subtle::ConstantTimeEq;
 
 use crate::gateway::Gateway;
+use crate::server::caller::bearer;
+use crate::server::ledger::{NoReport, ledger};
 
-/// Serves `/metrics`, `/healthz` and `/readyz`.
+const JSON: &str = "application/json";
+const TEXT: &str = "text/plain";
+
+/// Serves `/metrics`, `/healthz`, `/readyz` and `/admin/ledger`.
 pub struct Admin {
     /// Whose metrics.
     pub gateway: Arc<Gateway>,
     /// Set while the server drains: healthy, but not ready.
     pub draining: Arc<AtomicBool>,
+    /// Whether nobody but this machine reaches the listener.
+    pub local: bool,
 }
 
 #[async_trait]
@@ -23,27 +35,70 @@ impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let request = session.req_header();
         if !matches!(request.method, http::Method::GET | http::Method::HEAD) {
-            return text(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET\n");
+            return answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET\n");
         }
         match request.uri.path() {
-            "/metrics" => match self.gateway.scrape() {
-                Ok(page) => text(StatusCode::OK, "text/plain; version=0.0.4", &page),
-                Err(error) => {
-                    log::error!("metrics cannot be rendered: {error}");
-                    text(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "metrics cannot be rendered\n")
-                }
-            },
-            "/healthz" => text(StatusCode::OK, "text/plain", "ok\n"),
+            "/metrics" => self.metrics(),
+            "/healthz" => answer(StatusCode::OK, TEXT, "ok\n"),
             "/readyz" if self.draining.load(Ordering::Acquire) => {
-                text(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "draining\n")
+                answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n")
             }
-            "/readyz" => text(StatusCode::OK, "text/plain", "ready\n"),
-            _ => text(StatusCode::NOT_FOUND, "text/plain", "here: /metrics /healthz /readyz\n"),
+            "/readyz" => answer(StatusCode::OK, TEXT, "ready\n"),
+            path if path.starts_with("/admin/") => match self.stranger(session) {
+                Some(refusal) => refusal,
+                None if path == "/admin/ledger" => self.ledger(request.uri.query().unwrap_or_default()).await,
+                None => answer(StatusCode::NOT_FOUND, TEXT, "here: /admin/ledger\n"),
+            },
+            _ => answer(StatusCode::NOT_FOUND, TEXT, "here: /metrics /healthz /readyz /admin/ledger\n"),
         }
     }
 }
 
-fn text(status: StatusCode, media_type: &'static str, body: &str) -> Response<Vec<u8>> {
+impl Admin {
+    fn metrics(&self) -> Response<Vec<u8>> {
+        match self.gateway.scrape() {
+            Ok(page) => answer(StatusCode::OK, "text/plain; version=0.0.4", &page),
+            Err(error) => {
+                log::error!("metrics cannot be rendered: {error}");
+                answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "metrics cannot be rendered\n")
+            }
+        }
+    }
+
+    /// The answer to who may not see what is under `/admin/`.
+    fn stranger(&self, session: &ServerSession) -> Option<Response<Vec<u8>>> {
+        let live = self.gateway.live();
+        let Some(token) = &live.plan.server.admin_token else {
+            let help = "set server.admin_token, or let server.admin be a loopback address";
+            return (!self.local).then(|| refused(StatusCode::FORBIDDEN, help));
+        };
+        let told = session.req_header().headers.get(http::header::AUTHORIZATION);
+        let told = told.and_then(|value| bearer(value.to_str().ok()?));
+        let known = told.is_some_and(|told| bool::from(told.as_bytes().ct_eq(token.reveal().as_bytes())));
+        (!known)
+            .then(|| refused(StatusCode::UNAUTHORIZED, "send 'authorization: Bearer TOKEN' with server.admin_token"))
+    }
+
+    /// What was paid, as `easel ledger` prints it.
+    async fn ledger(&self, query: &str) -> Response<Vec<u8>> {
+        let (store, query) = (self.gateway.shared.books.store().clone(), query.to_owned());
+        match tokio::task::spawn_blocking(move || ledger(&store, &query)).await {
+            Ok(Ok(report)) => answer(StatusCode::OK, JSON, &format!("{report:#}\n")),
+            Ok(Err(NoReport::Query(why))) => refused(StatusCode::BAD_REQUEST, &why),
+            Ok(Err(NoReport::Store(why))) => refused(StatusCode::SERVICE_UNAVAILABLE, &why.to_string()),
+            Err(error) => {
+                log::error!("a report was not made: {error}");
+                refused(StatusCode::INTERNAL_SERVER_ERROR, "the report was not made")
+            }
+        }
+    }
+}
+
+fn refused(status: StatusCode, why: &str) -> Response<Vec<u8>> {
+    answer(status, JSON, &format!("{:#}\n", json!({"error": {"message": why}})))
+}
+
+fn answer(status: StatusCode, media_type: &'static str, body: &str) -> Response<Vec<u8>> {
     let mut response = Response::new(body.as_bytes().to_vec());
     *response.status_mut() = status;
     let headers = response.headers_mut();

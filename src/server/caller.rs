@@ -36,7 +36,7 @@ pub fn identify(session: &Session, plan: &Plan) -> Result<Caller, Error> {
 }
 
 /// The key after the word `Bearer`, which may be written in any case.
-fn bearer(value: &str) -> Option<&str> {
+pub fn bearer(value: &str) -> Option<&str> {
     let (scheme, key) = value.trim().split_once(' ')?;
     let key = key.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then_some(key)

@@ -8,14 +8,24 @@ use crate::gateway::store::report::{self, Figures, ReportQuery, ReportRow};
 use crate::gateway::store::{Store, StoreError};
 use crate::money::Usd;
 
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum NoReport {
+    /// A word of the query means nothing; what would mean something.
+    #[error("{0}")]
+    Query(String),
+    /// The ledger does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Answers `by=day,provider&month=2026-11&zone=Europe/Berlin`, with the words of `easel ledger`. Blocks.
 ///
 /// # Errors
-/// In words: what of the query means nothing, or why there is no answer.
-pub fn ledger(store: &Store, query: &str) -> Result<Value, String> {
-    let query = read(query)?.query()?;
-    let answer = store.report(&query).and_then(|rows| render_json(&query, &rows));
-    answer.map_err(|error| error.to_string())
+/// When the query means nothing, or the ledger does not answer.
+pub fn ledger(store: &Store, query: &str) -> Result<Value, NoReport> {
+    let query = read(query).and_then(Asked::query).map_err(NoReport::Query)?;
+    Ok(render_json(&query, &store.report(&query)?)?)
 }
 
 fn read(query: &str) -> Result<Asked, String> {
@@ -138,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_word_that_means_nothing_is_answered_with_those_that_do() {
-        let said = |query: &str| ledger(&store(), query).unwrap_err();
+        let said = |query: &str| ledger(&store(), query).unwrap_err().to_string();
         assert!(said("per=day").contains("since, until"), "{}", said("per=day"));
         assert!(said("by=colour").contains("provider"), "{}", said("by=colour"));
         assert!(said("since=yesterday").contains("2026-11-25"), "{}", said("since=yesterday"));

@@ -99,7 +99,7 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListen
         Some(tls) => proxy.add_tls_with_settings(&server.listen, None, tls),
         None => proxy.add_tcp(&server.listen),
     }
-    let app = Admin { gateway: gateway.clone(), draining: draining.clone() };
+    let app = Admin { gateway: gateway.clone(), draining: draining.clone(), local: admin.ip().is_loopback() };
     let app = pingora::apps::http_app::HttpServer::new_app(app);
     let mut health = Service::new("easel admin".to_owned(), app);
     health.add_tcp(&server.admin);

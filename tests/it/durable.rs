@@ -8,8 +8,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use easel::calendar::{Moment, Per, Zone};
 use easel::gateway::store::report::{self, By, ReportQuery};
 use easel::money::Usd;
 use easel::sandbox::{Name, Sandbox, Settings};
@@ -239,4 +240,64 @@ async fn behind_a_lock_a_sidecar_that_must_know_refuses_until_the_lock_is_gone()
     assert_eq!(world.draw(ask("a fox")).await.status, 200);
     assert_eq!(world.gateway.shared.ledger.reserved(), Usd::ZERO);
     assert_eq!(by_request(folder.path()).len(), 1, "what was refused left nothing behind");
+}
+
+#[tokio::test]
+async fn the_operator_reads_over_http_what_was_paid_and_a_stranger_does_not() {
+    let world =
+        World::new(&format!("server: {{admin_token: tell-me}}\n{}", crate::world::route(&["stability/core"]))).await;
+    let answer = world.draw(ask("a fox")).await;
+    let hit = world.draw(ask("a fox")).await;
+    assert_eq!((answer.header("x-easel-cache"), hit.header("x-easel-cache")), ("miss", "exact"));
+    let get = async |path: &str, token: &str| {
+        let mut admin = Client::connect(world.admin).await;
+        admin.send("GET", path, &[("authorization", token)], b"").await;
+        admin.receive().await.unwrap()
+    };
+    let report = get("/admin/ledger?by=route,provider", "Bearer tell-me").await.json();
+    let row = &report["rows"][1];
+    assert_eq!((&row["route"], &row["provider"], &row["usd"]), (&"r".into(), &"stability".into(), &"0.04".into()));
+    assert_eq!((&report["total"]["usd"], &report["total"]["saved_usd"]), (&"0.04".into(), &"0.04".into()), "{report}");
+    let wrong = get("/admin/ledger?by=colour", "Bearer tell-me").await;
+    assert!(wrong.status == 400 && wrong.text().contains("only by day, provider"), "{}", wrong.text());
+    for token in ["", "Bearer tell-you", "Basic tell-me"] {
+        assert_eq!(get("/admin/ledger", token).await.status, 401, "{token}");
+    }
+    assert_eq!(get("/metrics", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_listener_that_others_reach_tells_nobody_of_money_without_a_token() {
+    let world = World::new(&crate::world::route(&["stability/core"])).await;
+    assert_eq!(Client::connect(world.admin).await.get("/admin/ledger").await.status, 200);
+    let mut plan = crate::world::plan(&crate::world::route(&["stability/core"]), &world.sandbox.url());
+    plan.server.admin = "0.0.0.0:0".to_owned();
+    let gateway = easel::gateway::Gateway::new(plan).unwrap();
+    let log = easel::server::access::AccessLog::off(gateway.shared.metrics.log_dropped.clone());
+    let open = easel::server::start(gateway, log).unwrap();
+    let admin = SocketAddr::from(([127, 0, 0, 1], open.admin.port()));
+    let no = Client::connect(admin).await.get("/admin/ledger").await;
+    assert!(no.status == 403 && no.text().contains("server.admin_token"), "{}", no.text());
+}
+
+#[tokio::test]
+async fn a_monthly_fee_is_booked_hour_by_hour_and_a_restart_books_no_hour_twice() {
+    let (folder, sandbox) = (tempfile::tempdir().unwrap(), sandbox().await);
+    let text = config(folder.path(), "{usd: 8}", "")
+        .replace("  stability:\n", "  stability:\n    billing: {reserved_usd_per_month: 744}\n");
+    let month = |at: Moment| Per::Month.period(&Zone::default(), at);
+    let begun = month(SystemTime::now().into());
+    for _ in 0..2 {
+        stop(serve(folder.path(), &text, &sandbox)).await;
+    }
+    let ended = month(SystemTime::now().into());
+    if begun != ended {
+        return; // The month turned during this test; its hours are of two months.
+    }
+    let hours = |length: Duration| i64::try_from(length.as_secs() / 3600).unwrap();
+    let booked = by_request(folder.path()).remove("").unwrap_or_default();
+    let (passed, all) = (i64::try_from(booked.attempts).unwrap(), hours(begun.end.unwrap().since(begun.start)));
+    let now: Moment = SystemTime::now().into();
+    assert!((0..=1).contains(&(hours(now.since(begun.start)) - passed)), "{passed} hours of {all}");
+    assert_eq!(booked.usd.nanos(), usd("744").nanos() * passed / all);
 }

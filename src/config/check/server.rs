@@ -30,6 +30,7 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: Place
     let file::Server {
         listen,
         admin,
+        admin_token,
         tls,
         public_url,
         passthrough,
@@ -48,17 +49,21 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: Place
         let help = "give `listen` and `admin` different ports".to_owned();
         checker.report(place, format!("clients and admin cannot share {}", place.shown()), help);
     }
-    let secret = checker.text(at.key("link_secret"), link_secret.as_ref().map(|secret| secret.0.as_str()));
+    let mut secret = |key: &str, written: &Option<file::Hidden>| {
+        checker.text(at.key(key), written.as_ref().map(|secret| secret.0.as_str())).map(Secret::new)
+    };
+    let (admin_token, link_secret) = (secret("admin_token", admin_token), secret("link_secret", link_secret));
     Server {
         listen,
         tls: tls.as_ref().and_then(|tls| self::tls(checker, tls, at.key("tls"))),
         admin,
+        admin_token,
         public_url: public_url.as_deref().and_then(|url| self::public_url(checker, at.key("public_url"), url)),
         passthrough: passthrough.as_deref().and_then(|url| origin(checker, at.key("passthrough"), url)),
         threads: threads.map(|threads| checker.count(at.key("threads"), Some(threads), 1, 1)),
         drain: checker.time(at.key("drain"), drain.as_ref(), DRAIN),
         limits: limits(checker, written_limits, at.key("limits")),
-        link_secret: secret.map(Secret::new),
+        link_secret,
         link_ttl: checker.some_time(at.key("link_ttl"), link_ttl.as_ref(), LINK_TTL),
         state_dir: checker.text(at.key("state_dir"), state_dir.as_deref()).map(Into::into),
         ledger: ledger(checker, written_ledger, at.key("ledger")),
