@@ -1,9 +1,10 @@
 //! `easel ledger`: what was paid, read from the ledger's file. Serving goes on meanwhile, and nothing is changed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use easel::gateway::reload::{self, Os};
 use easel::gateway::store::asked::Asked;
 use easel::gateway::store::report::{self, ReportQuery, ReportRow};
 use easel::gateway::store::sums::Filter;
@@ -14,9 +15,12 @@ use crate::cli;
 /// Arguments of `easel ledger`.
 #[derive(Parser)]
 pub struct Args {
-    /// The directory that holds the ledger.
-    #[arg(long, default_value = "state")]
-    state_dir: PathBuf,
+    /// The config file whose `server.state_dir` holds the ledger.
+    #[arg(short, long, default_value = "easel.yaml")]
+    config: PathBuf,
+    /// The directory that holds the ledger, instead of a config.
+    #[arg(long, conflicts_with = "config")]
+    state_dir: Option<PathBuf>,
     /// Group by these: day, provider, model, route, tenant, source, request.
     #[arg(long, default_value = "provider,model")]
     by: String,
@@ -62,12 +66,16 @@ enum Format {
 
 /// Prints the report.
 pub fn run(args: Args) -> ExitCode {
-    let Args { state_dir, by, since, until, month, zone, tenant, route, provider, model, format } = args;
+    let Args { config, state_dir, by, since, until, month, zone, tenant, route, provider, model, format } = args;
     let filter = Filter { tenant, route, provider, model };
     let asked = Asked { by: Some(by), since, until, month, zone: Some(zone), filter };
     let query = match asked.query() {
         Ok(query) => query,
         Err(why) => return cli::failed(why),
+    };
+    let state_dir = match state_dir.map_or_else(|| said_by(&config), Ok) {
+        Ok(state_dir) => state_dir,
+        Err(ended) => return ended,
     };
     let text = report::of_file(&state_dir, &query).map_err(|error| error.to_string()).and_then(|rows| match format {
         Format::Table => table(&query, &rows),
@@ -81,6 +89,19 @@ pub fn run(args: Args) -> ExitCode {
         }
         Err(why) => cli::failed(why),
     }
+}
+
+/// Where a config keeps its ledger.
+fn said_by(config: &Path) -> Result<PathBuf, ExitCode> {
+    let plan = reload::load(config, &Os).map_err(cli::problems)?;
+    let nowhere = || {
+        cli::failed(format!(
+            "{} has no server.state_dir, so its ledger is in the memory of the process that serves it: \
+             ask its /admin/ledger",
+            config.display()
+        ))
+    };
+    plan.server.state_dir.ok_or_else(nowhere)
 }
 
 fn titles(query: &ReportQuery) -> Vec<String> {

@@ -301,6 +301,18 @@ fn a_ledger_that_is_not_there_and_words_that_mean_nothing_are_told_plainly() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("there is no ledger at"), "{}", text(&output.stderr));
     assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "looking makes no file");
+    let of_config = |text: &str| {
+        let path = folder.path().join("easel.yaml");
+        std::fs::write(&path, text).unwrap();
+        easel().args(["ledger", "--config"]).arg(&path).env("SANDBOX", "http://127.0.0.1:1").output().unwrap()
+    };
+    let without = of_config(&route(&["stability/core"]));
+    assert!(text(&without.stderr).contains("has no server.state_dir"), "{without:?}");
+    let kept = folder.path().join("kept");
+    let store = written(&kept, &["web"]);
+    let with = of_config(&format!("server: {{state_dir: '{}'}}\n{}", kept.display(), route(&["stability/core"])));
+    assert!(text(&with.stdout).contains("0.040000001"), "{with:?}");
+    drop(store);
     let output = ledger(folder.path(), &["--by", "colour"]);
     assert!(text(&output.stderr).contains("cannot group by 'colour', only by day, provider"), "{output:?}");
 }
