@@ -87,6 +87,14 @@ impl Canonical {
         &self.bytes
     }
 
+    /// Whether a canonical form is a request of this tenant's.
+    pub fn is_of(bytes: &[u8], tenant: &str) -> bool {
+        let mut begin = Writer(vec![LAYOUT]);
+        begin.field(Some(tenant));
+        // Fields carry their length, so that no tenant's name is the beginning of another's.
+        bytes.starts_with(&begin.0)
+    }
+
     /// Where to look.
     pub fn key(&self) -> u128 {
         self.key

@@ -70,6 +70,8 @@ pub struct Metrics {
     pub alert_state: IntGaugeVec,
     /// Messages to webhooks, by what became of them.
     pub alert_notifications: IntCounterVec,
+    /// Verdicts of clients on pictures, by what became of them.
+    pub feedback: IntCounterVec,
     /// 1 when what is paid can be written down, else 0.
     pub ledger_writable: IntGauge,
     /// Changes that wait to be written down.
@@ -131,6 +133,7 @@ impl Metrics {
                 "Messages to the webhooks of alerts, by what became of them.",
                 &["alert", "outcome"],
             )?,
+            feedback: made.counters("feedback_total", "Verdicts of clients on pictures.", &["verdict", "outcome"])?,
             ledger_writable: made.gauge("ledger_writable", "1 when what is paid can be written down.")?,
             ledger_waiting: made.gauge("ledger_waiting", "Changes that wait to be written down.")?,
             ledger_lost: made

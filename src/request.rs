@@ -15,10 +15,12 @@ use crate::error::{Error, Kind};
 use crate::image::{Format, Size};
 
 mod edit;
+mod feedback;
 mod words;
 
 pub use edit::FormField;
-pub use words::{Background, Complexity, Fidelity, Moderation, Quality, ResponseFormat, Style};
+pub use feedback::Feedback;
+pub use words::{Background, Complexity, Fidelity, Moderation, Quality, ResponseFormat, Style, Verdict};
 
 /// The longest prompt any model reads, in characters (OpenAI's GPT image models; PROVIDERS.md 1.1).
 pub const PROMPT_MAX_CHARS: usize = 32_000;
@@ -133,16 +135,19 @@ const FIELDS: [&str; 17] = [
 impl ImageRequest {
     /// Reads a JSON body. Errors are 400s that name the field and say what to send.
     pub fn from_json(body: &[u8]) -> Result<ImageRequest, Error> {
-        Fields(object(body)?).read(&FIELDS)
+        Fields(object(body, EXAMPLE)?).read(&FIELDS)
     }
 }
 
-/// The body's JSON object.
-fn object(body: &[u8]) -> Result<Map<String, Value>, Error> {
+/// The least that can be asked.
+const EXAMPLE: &str = "{\"prompt\": \"a red fox\"}";
+
+/// The body's JSON object, which should look like `example`.
+fn object(body: &[u8], example: &str) -> Result<Map<String, Value>, Error> {
     let broken = |message: String| Error::new(Kind::InvalidRequest, message).with_code("invalid_json");
     match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(broken("The body must be a JSON object like {\"prompt\": \"a red fox\"}.".to_owned())),
+        Ok(_) => Err(broken(format!("The body must be a JSON object like {example}."))),
         Err(error) => Err(broken(format!("The body is not valid JSON: {error}."))),
     }
 }

@@ -4,7 +4,7 @@
 //! takes what is there and buys the rest. XXH3 only finds the entry; the whole canonical form is compared before a
 //! picture leaves. Memory is bounded in bytes by quick_cache (S3-FIFO); time-to-live is checked on every look.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
@@ -74,6 +74,8 @@ impl Weighter<u128, Arc<Entry>> for Bytes {
 /// Pictures by canonical request, bounded in bytes.
 pub struct Exact {
     entries: Cache<u128, Arc<Entry>, Bytes>,
+    /// Held while a pool is replaced by another made from it.
+    changing: Mutex<()>,
 }
 
 impl Exact {
@@ -91,7 +93,7 @@ impl Exact {
             ),
             None => Cache::with_weighter(1024, memory, Bytes),
         };
-        Exact { entries }
+        Exact { entries, changing: Mutex::default() }
     }
 
     /// Up to `n` pictures for `canonical`, freshest first.
@@ -111,6 +113,7 @@ impl Exact {
     /// Keeps `pictures` for `canonical`, before those already there. `true` when they are found afterwards; a batch
     /// larger than the cache's share is not.
     pub fn keep(&self, canonical: &Canonical, pictures: &[Arc<Kept>], ttl: Duration, now: Instant) -> bool {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut pool = pictures.to_vec();
         if let Some(entry) = self.entries.peek(&canonical.key())
             && *entry.canonical == *canonical.bytes()
@@ -124,6 +127,26 @@ impl Exact {
         let entry = Entry { canonical: canonical.bytes().into(), pictures: pool, expires: now + ttl };
         self.entries.insert(canonical.key(), Arc::new(entry));
         self.entries.peek(&canonical.key()).is_some()
+    }
+
+    /// Serves a picture to a tenant no more, whatever it was drawn for. Looks at all that is kept.
+    pub fn forget(&self, tenant: &str, id: &str) {
+        let has = |entry: &Entry| entry.pictures.iter().any(|kept| *kept.id == *id);
+        let own = |entry: &Entry| Canonical::is_of(&entry.canonical, tenant);
+        let found: Vec<u128> =
+            self.entries.iter().filter(|(_, entry)| has(entry) && own(entry)).map(|(key, _)| key).collect();
+        for key in found {
+            let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(entry) = self.entries.peek(&key).filter(|entry| own(entry)) else { continue };
+            let mut pictures = entry.pictures.clone();
+            pictures.retain(|kept| *kept.id != *id);
+            if pictures.is_empty() {
+                self.entries.remove(&key);
+            } else {
+                let (canonical, expires) = (entry.canonical.clone(), entry.expires);
+                self.entries.insert(key, Arc::new(Entry { canonical, pictures, expires }));
+            }
+        }
     }
 
     /// Bytes held.
@@ -199,6 +222,25 @@ mod tests {
         };
         cache.entries.insert(fox.key(), Arc::new(other));
         assert_eq!(cache.look(&fox, 1, now), Look::Miss(Miss::Collision));
+    }
+
+    #[test]
+    fn a_picture_that_is_forgotten_leaves_every_pool_of_its_tenant_and_no_other() {
+        let (cache, now) = (Exact::new(1 << 20), Instant::now());
+        let of = |tenant: &str, prompt: &str| {
+            let body = serde_json::json!({ "prompt": prompt }).to_string();
+            Canonical::new(tenant, "r", None, &ImageRequest::from_json(body.as_bytes()).unwrap(), 5)
+        };
+        let (bad, good) = (picture(1, 100), picture(2, 100));
+        for canonical in [of("t", "a fox"), of("t", "a vixen"), of("tt", "a fox")] {
+            cache.keep(&canonical, &[bad.clone(), good.clone()], HOUR, now);
+        }
+        cache.keep(&of("t", "alone"), std::slice::from_ref(&bad), HOUR, now);
+        cache.forget("t", &bad.id);
+        assert_eq!(cache.look(&of("t", "a fox"), 2, now), Look::Part(vec![good.clone()]));
+        assert_eq!(cache.look(&of("t", "a vixen"), 1, now), Look::Hit(vec![good.clone()]));
+        assert_eq!(cache.look(&of("t", "alone"), 1, now), Look::Miss(Miss::Absent));
+        assert_eq!(cache.look(&of("tt", "a fox"), 2, now), Look::Hit(vec![bad, good]));
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub mod tend;
 mod together;
 pub mod token;
 pub mod transport;
+pub mod verdict;
 pub mod viewer;
 mod visit;
 

@@ -87,7 +87,7 @@ impl ImageRequest {
 
     /// Reads `POST /v1/images/edits` sent as JSON: `images` and `mask` hold `data:` URLs.
     pub fn from_edit_json(body: &[u8]) -> Result<ImageRequest, Error> {
-        let mut object = super::object(body)?;
+        let mut object = super::object(body, super::EXAMPLE)?;
         let mut take = |name: &str| object.remove(name).filter(|value| !value.is_null());
         let images = match take("images") {
             None => Vec::new(),

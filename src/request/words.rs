@@ -107,3 +107,12 @@ words! {
         Low = "low",
     }
 }
+words! {
+    /// What a client says of a picture it was given.
+    Verdict {
+        /// It is good.
+        Accepted = "accepted",
+        /// It is not.
+        Rejected = "rejected",
+    }
+}

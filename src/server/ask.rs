@@ -39,6 +39,11 @@ pub async fn request(session: &Session, operation: Operation, body: Bytes) -> Re
     }
 }
 
+/// Refuses a body that is not said to be JSON.
+pub fn json(session: &Session) -> Result<(), Error> {
+    media(session, Operation::Generate).map(drop)
+}
+
 /// Reads on a thread that may take its time, and waits for it.
 async fn apart(read: impl FnOnce() -> Result<ImageRequest, Error> + Send + 'static) -> Result<ImageRequest, Error> {
     let failed = |why: String| Error::new(Kind::Internal, "Easel failed to read this request.").with_detail(why);

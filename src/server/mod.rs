@@ -33,6 +33,7 @@ pub mod admin;
 mod ask;
 mod body;
 mod caller;
+mod feedback;
 mod form;
 mod front;
 pub mod ledger;

@@ -22,6 +22,8 @@ pub enum Operation {
 pub enum Target {
     /// A request for pictures.
     Draw(Operation),
+    /// `POST /v1/images/feedback`.
+    Feedback,
     /// `GET /v1/models`.
     Models,
     /// `GET /v1/models/{id}`, the id decoded.
@@ -37,14 +39,15 @@ pub enum Target {
 /// Reads the target off method and path.
 pub fn target(method: &Method, path: &str) -> Target {
     let reads = matches!(*method, Method::GET | Method::HEAD);
-    let operation = match path {
-        "/v1/images/generations" => Some(Operation::Generate),
-        "/v1/images/edits" => Some(Operation::Edit),
-        "/v1/images/variations" => Some(Operation::Vary),
+    let posted = match path {
+        "/v1/images/generations" => Some(Target::Draw(Operation::Generate)),
+        "/v1/images/edits" => Some(Target::Draw(Operation::Edit)),
+        "/v1/images/variations" => Some(Target::Draw(Operation::Vary)),
+        "/v1/images/feedback" => Some(Target::Feedback),
         _ => None,
     };
-    if let Some(operation) = operation {
-        return if *method == Method::POST { Target::Draw(operation) } else { Target::WrongMethod("POST") };
+    if let Some(target) = posted {
+        return if *method == Method::POST { target } else { Target::WrongMethod("POST") };
     }
     let found = if path == "/v1/models" {
         Target::Models
@@ -69,11 +72,13 @@ mod tests {
         assert_eq!(post("/v1/images/generations"), Target::Draw(Operation::Generate));
         assert_eq!(post("/v1/images/edits"), Target::Draw(Operation::Edit));
         assert_eq!(post("/v1/images/variations"), Target::Draw(Operation::Vary));
+        assert_eq!(post("/v1/images/feedback"), Target::Feedback);
         assert_eq!(get("/v1/models"), Target::Models);
         assert_eq!(get("/v1/models/openai/dall-e-3"), Target::Model("openai/dall-e-3".into()));
         assert_eq!(get("/v1/models/openai%2Fdall-e-3"), Target::Model("openai/dall-e-3".into()));
         assert_eq!(get("/v1/images/files/../../etc/passwd"), Target::File("../../etc/passwd".into()));
         assert_eq!(get("/v1/images/generations"), Target::WrongMethod("POST"));
+        assert_eq!(get("/v1/images/feedback"), Target::WrongMethod("POST"));
         assert_eq!(target(&Method::DELETE, "/v1/models"), Target::WrongMethod("GET, HEAD"));
         for other in ["/", "/v1/chat/completions", "/v1/images/generations/", "/v1/images/edit", "/v1/modelsx"] {
             assert_eq!(get(other), Target::Other, "{other}");

@@ -25,7 +25,7 @@ use crate::server::caller::{self, Allowance};
 use crate::server::paths::{self, Operation, Target};
 use crate::server::respond::{self, Answer, Delivery};
 use crate::server::stream::{Events, Stream};
-use crate::server::{ask, body};
+use crate::server::{ask, body, feedback};
 use crate::signing::BadLink;
 
 /// How long a write to a client may stand still.
@@ -125,6 +125,7 @@ impl ProxyHttp for Easel {
                 Some(answer) => answer,
                 None => return Ok(true),
             },
+            Target::Feedback => feedback::answer(session, &self.gateway, &live, &ctx.id).await,
             Target::Models => models(session, &live),
             Target::Model(name) => model(session, &live, &name),
             Target::File(name) => self.file(session, &live, &name),

@@ -13,8 +13,9 @@ mod durable;
 mod edits; // edits and variations, forms and JSON
 mod enrich; // prompts rewritten before they are drawn
 mod entra; // tokens for Azure
-mod exchange; // a provider's own functions against a strict vendor
+mod exchange;
 mod fal; // a provider and its strict sandbox, the queue
+mod feedback; // a provider's own functions against a strict vendor
 mod golden; // wire formats against golden samples, no network
 mod golden_minimum; // which of them there must be
 mod golden_words; // the same for words

@@ -1,0 +1,63 @@
+//! A client's verdict on a picture it was given: written down, counted, and obeyed by the cache.
+
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
+
+use crate::gateway::Gateway;
+use crate::gateway::store::StoreError;
+use crate::ledger::entry::Verdict;
+use crate::request::{self, Feedback};
+
+/// What a verdict did. The word goes to the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// The picture is held otherwise than before.
+    Changed,
+    /// It was said before.
+    Unchanged,
+    /// This tenant was given no such picture.
+    Unknown,
+}
+
+impl Heard {
+    /// The word for the metric.
+    pub fn word(self) -> &'static str {
+        match self {
+            Heard::Changed => "changed",
+            Heard::Unchanged => "unchanged",
+            Heard::Unknown => "unknown",
+        }
+    }
+}
+
+impl Gateway {
+    /// Takes a tenant's verdict. A rejected picture is served to it from the cache no more, said once or twice. The same
+    /// bytes drawn anew are another delivery, which may be judged anew.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written; nothing is changed then.
+    pub async fn judge(&self, tenant: Arc<str>, feedback: Feedback) -> Result<Heard, StoreError> {
+        let Feedback { image_id, verdict, reason } = feedback;
+        let verdict = match verdict {
+            request::Verdict::Accepted => Verdict::Accepted,
+            request::Verdict::Rejected => Verdict::Rejected,
+        };
+        let judged = self.shared.books.judge(&image_id, &tenant, verdict, reason).await?;
+        let heard = match &judged {
+            None => Heard::Unknown,
+            Some(judged) if judged.changed => Heard::Changed,
+            Some(_) => Heard::Unchanged,
+        };
+        self.shared.metrics.feedback.with_label_values(&[verdict.word(), heard.word()]).inc();
+        if judged.is_some() && verdict == Verdict::Rejected {
+            let shared = self.shared.clone();
+            // All that is kept is looked through, which may be much.
+            let forgotten = spawn_blocking(move || shared.exact.forget(&tenant, &image_id)).await;
+            if let Err(error) = forgotten {
+                log::error!("a rejected picture may still be in the cache: {error}");
+            }
+        }
+        Ok(heard)
+    }
+}

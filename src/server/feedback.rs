@@ -1,0 +1,59 @@
+//! `POST /v1/images/feedback`: reads a verdict, hands it to the gateway, and says what became of it. It draws nothing
+//! and costs nothing, so no rate counts it.
+
+use std::time::Duration;
+
+use pingora::proxy::Session;
+use serde_json::json;
+
+use crate::error::{Error, Kind};
+use crate::gateway::Gateway;
+use crate::gateway::live::Live;
+use crate::gateway::verdict::Heard;
+use crate::request::Feedback;
+use crate::server::respond::Answer;
+use crate::server::{ask, body, caller};
+
+/// Far more than an id, a word and a sentence take.
+const BODY: usize = 64 * 1024;
+
+/// When a ledger that cannot be written may be written again.
+const COME_BACK: Duration = Duration::from_secs(5);
+
+/// The answer to a verdict.
+pub async fn answer(session: &mut Session, gateway: &Gateway, live: &Live, request_id: &str) -> Answer {
+    let mut answer = match judge(session, gateway, live).await {
+        Ok(answer) => answer,
+        Err(error) => Answer::error(&error),
+    };
+    answer.headers.push(("x-easel-request-id", request_id.to_owned()));
+    answer
+}
+
+/// The body is read before anything is refused, so that the connection stays usable.
+async fn judge(session: &mut Session, gateway: &Gateway, live: &Live) -> Result<Answer, Error> {
+    let body = body::read(session, BODY, live.plan.server.limits.body_timeout).await?;
+    let caller = caller::identify(session, &live.plan)?;
+    ask::json(session)?;
+    let feedback = Feedback::from_json(&body)?;
+    let (image_id, verdict) = (feedback.image_id.clone(), feedback.verdict);
+    let heard = gateway.judge(caller.tenant, feedback).await.map_err(|error| {
+        let message = "This server cannot write its ledger now, so the verdict is not taken. Send it again.";
+        let error = Error::new(Kind::Unavailable, message).with_detail(error.to_string());
+        error.with_code("ledger_unwritable").with_retry_after(COME_BACK)
+    })?;
+    if heard == Heard::Unknown {
+        // Said alike of what is nobody's and of what is another's.
+        let message = "You were given no picture of this id, or too long ago. Ids are in x-easel-image-ids.";
+        return Err(Error::new(Kind::FileNotFound, message).with_code("image_not_found").with_param("image_id"));
+    }
+    Ok(Answer::json(
+        200,
+        &json!({
+            "object": "image.feedback",
+            "image_id": image_id,
+            "verdict": verdict.word(),
+            "changed": heard == Heard::Changed,
+        }),
+    ))
+}
