@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 
 use crate::calendar::{Moment, Per};
 use crate::config::plan::{self, OnLedgerError, Plan};
+use crate::gateway::savings::{Saving, Savings};
 use crate::gateway::store::sums::{Filter, Sums};
 use crate::gateway::store::{
     Health, Judged, OnError, Opened as Found, Options, Place, Store, StoreError, Unwritten, Write,
@@ -18,7 +19,6 @@ use crate::ledger::counter::{Key, Scope, Sum};
 use crate::ledger::entry::Verdict;
 use crate::ledger::window::{self, Change, Fact, Windows};
 use crate::ledger::{self, Charge, Hold, Intent, Ledger, Settled, Short, keys};
-use crate::money::Usd;
 
 /// How long a process that ends waits for its last writes.
 const LAST_WRITES: Duration = Duration::from_secs(10);
@@ -27,6 +27,7 @@ const LAST_WRITES: Duration = Duration::from_secs(10);
 pub struct Books {
     ledger: Arc<Ledger>,
     store: Arc<Store>,
+    savings: Savings,
     on_error: OnError,
 }
 
@@ -34,20 +35,6 @@ pub struct Books {
 pub struct Opened {
     hold: Hold,
     written: BoxFuture<'static, Result<(), Unwritten>>,
-}
-
-/// Pictures that came from the cache.
-pub struct Savings<'a> {
-    /// For whom.
-    pub tenant: &'a Arc<str>,
-    /// On which route.
-    pub route: &'a str,
-    /// From which part of the cache.
-    pub tier: &'static str,
-    /// How many.
-    pub pictures: usize,
-    /// What they cost when they were drawn.
-    pub usd: Usd,
 }
 
 impl Books {
@@ -75,7 +62,7 @@ impl Books {
         for (provider, last) in store.fees()? {
             ledger.booked_until(&provider, last.after(Duration::from_millis(1)));
         }
-        Ok(Books { ledger, store, on_error })
+        Ok(Books { ledger, store, savings: Savings::default(), on_error })
     }
 
     /// Counts all that `plan` needs to have counted, from what the record says of it. Blocks.
@@ -168,11 +155,14 @@ impl Books {
     }
 
     /// Notes what pictures from the cache would have cost.
-    pub fn saved(&self, savings: Savings<'_>) {
-        let Savings { tenant, route, tier, pictures, usd } = savings;
-        self.ledger.saved(usd);
-        let pictures = u32::try_from(pictures).unwrap_or(u32::MAX);
-        self.store.later(Write::Saved { at: now(), tenant: tenant.clone(), route: route.into(), tier, pictures, usd });
+    pub fn saved(&self, saving: Saving<'_>) {
+        self.ledger.saved(saving.usd);
+        self.savings.add(saving);
+    }
+
+    /// Hands in what the cache saved since the last time.
+    pub fn write_savings(&self) {
+        self.savings.take(now()).into_iter().for_each(|saved| self.store.later(saved));
     }
 
     /// Takes a tenant's verdict on a picture. `None` if it never received it. On disk when it resolves.
@@ -199,6 +189,7 @@ impl Books {
 
     /// Writes all that waits and ends the record.
     pub async fn close(&self) {
+        self.write_savings();
         if !self.store.close(LAST_WRITES).await {
             log::error!("the ledger could not be written to its end");
         }

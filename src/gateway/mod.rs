@@ -49,6 +49,7 @@ pub mod live;
 pub mod outcome;
 mod outlive;
 pub mod reload;
+pub mod savings;
 pub mod store;
 pub mod tend;
 mod together;

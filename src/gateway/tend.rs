@@ -1,4 +1,5 @@
-//! What a gateway does by itself while it serves: it looks at its alerts and books monthly fees by the hour.
+//! What a gateway does by itself while it serves: it looks at its alerts, books monthly fees by the hour, and writes
+//! down what the cache saved.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,22 +11,29 @@ use crate::gateway::{Gateway, alarm, books};
 
 /// How often it is looked whether an hour is over.
 const FEES: Duration = Duration::from_secs(30);
+/// For how long hits are added up: what a process that is killed may forget of what it saved.
+const SAVINGS: Duration = Duration::from_secs(1);
 
 /// A gateway's tasks. They end when this is dropped.
 pub struct Tending(Vec<JoinHandle<()>>);
 
 /// Begins to tend `gateway` on the present tokio runtime.
 pub fn start(gateway: &Arc<Gateway>) -> Tending {
-    let alarm = alarm::start(gateway.clone(), gateway.clone());
-    Tending(vec![alarm, tokio::spawn(fees(gateway.clone()))])
+    let fees = |gateway: &Gateway| gateway.shared.books.accrue(&gateway.live().plan, books::now());
+    let savings = |gateway: &Gateway| gateway.shared.books.write_savings();
+    Tending(vec![
+        alarm::start(gateway.clone(), gateway.clone()),
+        tokio::spawn(every(FEES, gateway.clone(), fees)),
+        tokio::spawn(every(SAVINGS, gateway.clone(), savings)),
+    ])
 }
 
-async fn fees(gateway: Arc<Gateway>) {
-    let mut ticks = tokio::time::interval(FEES);
+async fn every(time: Duration, gateway: Arc<Gateway>, tend: impl Fn(&Gateway)) {
+    let mut ticks = tokio::time::interval(time);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        gateway.shared.books.accrue(&gateway.live().plan, books::now());
+        tend(&gateway);
     }
 }
 

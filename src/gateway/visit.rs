@@ -11,13 +11,13 @@ use crate::cache::Kept;
 use crate::cache::exact::{Look, Miss};
 use crate::canonical::Canonical;
 use crate::config::plan::OnDeadline;
-use crate::gateway::books::Savings;
 use crate::gateway::draw::{self, Order};
 use crate::gateway::enrich::{self, Author};
 use crate::gateway::flight::{Flight, FlightKey, Flights, Lead, Progress, Seat};
 use crate::gateway::live::Live;
 use crate::gateway::outcome::{CacheUse, Outcome};
 use crate::gateway::outlive::Outlive;
+use crate::gateway::savings::Saving;
 use crate::gateway::viewer::Stage;
 use crate::gateway::{CacheWish, Caller, Shared, explain};
 use crate::money::Usd;
@@ -162,7 +162,7 @@ impl Visit<'_> {
 
     fn hit(&self, pictures: Vec<Arc<Kept>>) -> Outcome {
         let saved = pictures.iter().fold(Usd::ZERO, |total, kept| total.saturating_add(kept.usd));
-        self.shared.books.saved(Savings {
+        self.shared.books.saved(Saving {
             tenant: &self.caller.tenant,
             route: &self.matched.route.name,
             tier: CacheUse::Exact.word(),

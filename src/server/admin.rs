@@ -81,6 +81,7 @@ impl Admin {
 
     /// What was paid, as `easel ledger` prints it.
     async fn ledger(&self, query: &str) -> Response<Vec<u8>> {
+        self.gateway.shared.books.write_savings();
         let (store, query) = (self.gateway.shared.books.store().clone(), query.to_owned());
         match tokio::task::spawn_blocking(move || ledger(&store, &query)).await {
             Ok(Ok(report)) => answer(StatusCode::OK, JSON, &format!("{report:#}\n")),
