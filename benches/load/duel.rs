@@ -27,15 +27,18 @@ const DIRECT: Use = Use { kind: Kind::Direct, mode: "memory", fresh: false, mark
 const HIT: Use = Use { kind: Kind::Easel, mode: "hit", fresh: false, mark: "x-easel-cache: exact" };
 const PASS: Use = Use { kind: Kind::PassThrough, mode: "proxy", fresh: true, mark: "content-type" };
 const MISS: Use = Use { kind: Kind::Easel, mode: "miss", fresh: true, mark: "x-easel-cache: miss" };
+const RECORDED: Use = Use { kind: Kind::Recorded, ..MISS };
 /// In the order of a round.
-const USES: [Use; 4] = [DIRECT, HIT, PASS, MISS];
+const USES: [Use; 5] = [DIRECT, HIT, PASS, MISS, RECORDED];
 
 /// What is held against what, and the most it may be.
-const RATIOS: [(Use, Use, Body, Option<f64>); 4] = [
+const RATIOS: [(Use, Use, Body, Option<f64>); 6] = [
     (HIT, DIRECT, Body::Small, Some(2.0)),
     (HIT, DIRECT, Body::Big, Some(1.2)),
     (MISS, PASS, Body::Small, None),
     (MISS, PASS, Body::Big, Some(1.1)),
+    (RECORDED, MISS, Body::Small, None),
+    (RECORDED, MISS, Body::Big, None),
 ];
 
 /// All rounds of one row.
@@ -71,7 +74,8 @@ async fn measure(body: Body, options: Options) -> Result<Vec<Row>, Failed> {
     let origin = System::start(Kind::Origin, body, None, options)?;
     let start = |kind| System::start(kind, body, Some(&origin), options);
     let systems = [(Kind::Direct, start(Kind::Direct)?), (Kind::PassThrough, start(Kind::PassThrough)?)];
-    let systems = systems.into_iter().chain([(Kind::Easel, start(Kind::Easel)?)]).collect::<Vec<_>>();
+    let easels = [(Kind::Easel, start(Kind::Easel)?), (Kind::Recorded, start(Kind::Recorded)?)];
+    let systems = systems.into_iter().chain(easels).collect::<Vec<_>>();
     let numbers = Arc::new(AtomicU64::new(1));
     let mut rows: Vec<Row> = CONNECTIONS
         .into_iter()
@@ -140,14 +144,15 @@ fn ratios(rows: &[Row]) {
                 |used| rows.iter().find(|row| row.used == used && row.body == body && row.connections == connections);
             let (Some(upper), Some(lower)) = (find(upper), find(lower)) else { continue };
             let pairs = upper.rounds.iter().zip(&lower.rounds);
-            let ratio = median(pairs.map(|(upper, lower)| upper.cpu_us / lower.cpu_us));
+            let ratio = median(pairs.clone().map(|(upper, lower)| upper.cpu_us / lower.cpu_us));
+            let more = median(pairs.map(|(upper, lower)| upper.cpu_us - lower.cpu_us));
             let verdict = match goal {
                 None => String::new(),
                 Some(goal) if ratio <= goal => format!("goal {goal:.1}: kept"),
                 Some(goal) => format!("goal {goal:.1}: MISSED"),
             };
             let name = format!("{} {} / {}", upper.used.kind.word(), upper.used.mode, lower.used.kind.word());
-            say(format!("{name:<28}{:<8}{connections:>3} conns  {ratio:>5.2}  {verdict}", body.size()));
+            say(format!("{name:<30}{:<8}{connections:>3} conns  {ratio:>5.2} {more:>+8.1} us  {verdict}", body.size()));
         }
     }
 }

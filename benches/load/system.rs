@@ -23,6 +23,7 @@ use pingora::proxy::{ProxyHttp, ProxyServiceBuilder, Session};
 use pingora::server::configuration::ServerConf;
 use pingora::server::{Fds, ListenFds};
 use pingora::services::Service as _;
+use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
 use crate::picture::Body;
@@ -42,10 +43,12 @@ pub enum Kind {
     PassThrough,
     /// Easel in front of the origin.
     Easel,
+    /// The same with its ledger on disk.
+    Recorded,
 }
 
 impl Kind {
-    const ALL: [Kind; 4] = [Kind::Origin, Kind::Direct, Kind::PassThrough, Kind::Easel];
+    const ALL: [Kind; 5] = [Kind::Origin, Kind::Direct, Kind::PassThrough, Kind::Easel, Kind::Recorded];
 
     /// The word in the table.
     pub fn word(self) -> &'static str {
@@ -54,6 +57,7 @@ impl Kind {
             Kind::Direct => "direct",
             Kind::PassThrough => "pass-through",
             Kind::Easel => "easel",
+            Kind::Recorded => "easel+disk",
         }
     }
 }
@@ -118,7 +122,8 @@ pub fn run(words: &[String]) -> Result<(), Failed> {
     let addr = match kind {
         Kind::Origin | Kind::Direct => serve(Direct { body: body.answer()? }, stopping)?,
         Kind::PassThrough => serve(PassThrough { origin: origin.parse()? }, stopping)?,
-        Kind::Easel => easel(origin)?,
+        Kind::Easel => easel(origin, None)?,
+        Kind::Recorded => easel(origin, Some(tempfile::tempdir()?))?,
     };
     say(addr);
     let mut rest = Vec::new();
@@ -147,12 +152,14 @@ where
 }
 
 /// Easel as `easel serve --no-access-log` runs it, following its file included. That is part of the cost, and of the
-/// saving: with a timer that is always due soon, tokio need not be woken for every deadline a request sets.
-fn easel(origin: &str) -> Result<SocketAddr, Failed> {
+/// saving: with a timer that is always due soon, tokio need not be woken for every deadline a request sets. `state` is
+/// where the ledger is, in memory without.
+fn easel(origin: &str, state: Option<TempDir>) -> Result<SocketAddr, Failed> {
+    let ledger = state.as_ref().map_or_else(String::new, |dir| format!(", state_dir: '{}'", dir.path().display()));
     // The cache is small enough that the big misses of the warm-up fill it: what is measured is a full cache, every
     // new picture taking the place of an old one.
     let yaml = format!(
-        "server: {{listen: 127.0.0.1:0, admin: 127.0.0.1:0}}\n\
+        "server: {{listen: 127.0.0.1:0, admin: 127.0.0.1:0{ledger}}}\n\
          cache: {{memory: 64MiB}}\n\
          providers:\n  \
            origin:\n    \
@@ -176,8 +183,8 @@ fn easel(origin: &str) -> Result<SocketAddr, Failed> {
     tokio::spawn(async move {
         let (_reload_now, asked) = mpsc::channel(1);
         watch.follow(gateway, LOOK, asked).await;
-        // Dropping these would stop the listeners and take the file away.
-        drop((running, file));
+        // Dropping these would stop the listeners and take the files away.
+        drop((running, file, state));
     });
     Ok(addr)
 }

@@ -1,6 +1,7 @@
 //! Every kind of price a vendor can charge by: what it puts on its invoice is what Easel has in its ledger.
 
 use base64_simd::STANDARD;
+use easel::gateway::store::report::{By, ReportQuery};
 use easel::money::{self, Usd};
 use easel::sandbox::{Name, Rate, Rates, Settings};
 use image::{Rgba, RgbaImage};
@@ -212,6 +213,7 @@ async fn a_stream_is_charged_by_the_tokens_that_its_end_tells() {
     assert_eq!(world.spent(), world.invoiced());
     // Twice 9 tokens read and 272 drawn.
     assert_eq!(world.spent(), "0.016410502".parse().unwrap());
+    assert_eq!(sources(&world), ["usage"]);
 }
 
 #[tokio::test]
@@ -244,4 +246,24 @@ async fn a_token_without_a_price_leaves_the_call_to_its_estimate_and_a_fee_is_on
     let refused = world.draw(ask("a forbidden fox")).await;
     assert_eq!((refused.status, refused.header("x-easel-cost-usd")), (400, "0"), "{}", refused.text());
     assert_eq!(world.spent(), "0.045".parse().unwrap());
+    assert_eq!(sources(&world), ["estimate", "nothing"]);
+}
+
+/// Where the amounts in the ledger come from, each word once.
+fn sources(world: &World) -> Vec<String> {
+    let query = ReportQuery { by: vec![By::Source], ..ReportQuery::default() };
+    let rows = world.gateway.shared.books.store().report(&query).unwrap();
+    rows.into_iter().map(|row| row.keys[0].clone()).collect()
+}
+
+#[tokio::test]
+async fn the_ledger_says_of_each_amount_whether_it_was_told_counted_or_looked_up() {
+    let world = World::with(CONFIG, settings(true, false)).await;
+    let mut told = Vec::new();
+    for model in ["fal", "openai", "compatible"] {
+        let answer = world.draw(json!({"model": model, "prompt": "a fox", "size": "1024x1024"})).await;
+        assert_eq!(answer.status, 200, "{model}: {}", answer.text());
+        told = sources(&world);
+    }
+    assert_eq!(told, ["reported", "table", "usage"]);
 }
