@@ -125,3 +125,21 @@ async fn a_volume_tier_and_a_commitment_are_told_and_booked_as_they_are() {
     assert!(metrics.lines().any(|line| line == prepaid), "{metrics}");
     assert_eq!(world.spent(), usd("0.08"));
 }
+
+#[tokio::test]
+async fn a_running_server_looks_at_its_alerts_and_shows_what_is_left_of_every_budget() {
+    let text = config("{usd: 0.1, per: day, zone: Asia/Tokyo}", "core: {price: 0.04}");
+    let world = World::new(&format!("{text}alerts:\n  - {{name: budgets, when: budget_share > 90%}}\n")).await;
+    let looked = "easel_alert_state{alert=\"budgets\",name=\"route:r/day/Asia/Tokyo\"} 0";
+    // The first look is at the start, by a task of its own.
+    while !world.metrics().await.lines().any(|line| line == looked) {}
+    assert_eq!(world.draw(ask("a fox")).await.status, 200);
+    let page = world.metrics().await;
+    for line in [
+        "easel_budget_usd{per=\"day\",scope=\"route:r\",zone=\"Asia/Tokyo\"} 0.1",
+        "easel_budget_remaining_usd{per=\"day\",scope=\"route:r\",zone=\"Asia/Tokyo\"} 0.06",
+        "easel_ledger_writable 1",
+    ] {
+        assert!(page.lines().any(|shown| shown == line), "no {line} in\n{page}");
+    }
+}
