@@ -101,14 +101,15 @@ impl AddAssign for Sum {
     }
 }
 
-/// Everything paid over the pictures that are held to be good, rounded half up to the nano-dollar. `None` without such
-/// pictures.
+/// Everything paid over the pictures that are held to be good. `None` without such pictures.
 pub fn cost_per_accepted(sum: &Sum) -> Option<Usd> {
-    let pictures = i128::from(sum.accepted);
-    if pictures == 0 {
-        return None;
-    }
-    let nanos = (2 * i128::from(sum.usd.nanos()) + pictures).div_euclid(2 * pictures);
+    per_picture(sum.usd.nanos().into(), sum.accepted)
+}
+
+/// So many nano-dollars over so many pictures, rounded half up to the nano-dollar. `None` without pictures.
+pub fn per_picture(nanos: i128, pictures: u64) -> Option<Usd> {
+    let pictures = i128::from(pictures);
+    let nanos = (2 * nanos + pictures).checked_div_euclid(2 * pictures)?;
     i64::try_from(nanos).ok().map(Usd::from_nanos)
 }
 

@@ -13,6 +13,7 @@ use super::StoreError;
 use super::schema;
 use super::sums::{Filter, count, usd};
 use crate::calendar::{Moment, Zone};
+use crate::ledger::window::per_picture;
 use crate::money::Usd;
 
 /// What rows are grouped by.
@@ -108,12 +109,7 @@ impl Figures {
     /// What an accepted picture cost: `usd` and `prepaid` over `accepted`, rounded half up to the nano-dollar. `None`
     /// where none was accepted.
     pub fn cost_per_accepted(&self) -> Option<Usd> {
-        let accepted = i128::from(self.accepted);
-        if accepted == 0 {
-            return None;
-        }
-        let cost = i128::from(self.usd.nanos()) + i128::from(self.prepaid.nanos());
-        i64::try_from((2 * cost + accepted).div_euclid(2 * accepted)).ok().map(Usd::from_nanos)
+        per_picture(i128::from(self.usd.nanos()) + i128::from(self.prepaid.nanos()), self.accepted)
     }
 
     /// Both together; `None` when a sum does not fit.
