@@ -139,10 +139,10 @@ fn settle(ledger: &Connection, id: i64, settlement: &Settlement) -> rusqlite::Re
         return Ok(if known { Said::Written } else { Said::Senseless(format!("attempt {id} was never opened")) });
     }
     let mut insert = ledger.prepare_cached(
-        "INSERT INTO pictures (image, tenant, attempt, usd) SELECT ?1, tenant, id, ?3 FROM attempts WHERE id = ?2",
+        "INSERT INTO pictures (attempt, nth, image, tenant, usd) SELECT id, ?2, ?3, tenant, ?4 FROM attempts WHERE id = ?1",
     )?;
-    for picture in pictures {
-        insert.execute(params![picture.image, id, picture.usd.nanos()])?;
+    for (nth, picture) in (0i64..).zip(pictures) {
+        insert.execute(params![id, nth, picture.image, picture.usd.nanos()])?;
     }
     Ok(Said::Written)
 }
@@ -150,9 +150,9 @@ fn settle(ledger: &Connection, id: i64, settlement: &Settlement) -> rusqlite::Re
 /// Takes a verdict on the newest delivery of a picture to a tenant.
 fn judge(ledger: &Connection, ask: &Judgement) -> rusqlite::Result<Option<Judged>> {
     let mut find = ledger.prepare_cached(
-        "SELECT p.rowid, a.id, a.settled_at, p.usd, p.verdict, a.tenant, a.route, a.provider, a.model
+        "SELECT p.nth, a.id, a.settled_at, p.usd, p.verdict, a.tenant, a.route, a.provider, a.model
          FROM pictures p JOIN attempts a ON a.id = p.attempt
-         WHERE p.image = ?1 AND p.tenant = ?2 ORDER BY p.rowid DESC LIMIT 1",
+         WHERE p.image = ?1 AND p.tenant = ?2 ORDER BY p.attempt DESC LIMIT 1",
     )?;
     let found = find
         .query_row(params![ask.image, ask.tenant], |row| {
@@ -170,11 +170,12 @@ fn judge(ledger: &Connection, ask: &Judgement) -> rusqlite::Result<Option<Judged
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, judged))
         })
         .optional()?;
-    let Some((picture, attempt, judged)) = found else { return Ok(None) };
+    let Some((nth, attempt, judged)) = found else { return Ok(None) };
     if judged.changed {
-        let mut mark =
-            ledger.prepare_cached("UPDATE pictures SET verdict = ?2, reason = ?3, judged_at = ?4 WHERE rowid = ?1")?;
-        mark.execute(params![picture, ask.verdict.word(), ask.reason, ask.now.millis()])?;
+        let mut mark = ledger.prepare_cached(
+            "UPDATE pictures SET verdict = ?3, reason = ?4, judged_at = ?5 WHERE attempt = ?1 AND nth = ?2",
+        )?;
+        mark.execute(params![attempt, nth, ask.verdict.word(), ask.reason, ask.now.millis()])?;
         let up = match ask.verdict {
             Verdict::Accepted => 1,
             Verdict::Rejected => -1,

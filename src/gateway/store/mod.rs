@@ -39,6 +39,9 @@ pub use words::{Health, Judged, OnError, Options, Place, StoreError, Unwritten, 
 /// How long a store that is dropped without [`Store::close`] waits for its writer, which may hang on a dead disk.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
 
+/// How long changes are gathered in memory, where nobody waits for a commit. Who asks is answered at once all the same.
+const GATHER: Duration = Duration::from_millis(100);
+
 /// A store that was opened, and what it found.
 pub struct Opened {
     /// The store.
@@ -80,7 +83,8 @@ impl Store {
         let (interrupted, interrupted_usd) = apply::interrupted(&mut opened.ledger)?;
         let last_id = apply::last_id(&opened.ledger)?;
         prepare(&opened.ledger)?;
-        let queue = Arc::new(Queue::new(options.backlog, options.on_error));
+        let gather = (place == Place::Memory).then_some(GATHER);
+        let queue = Arc::new(Queue::new(options.backlog, options.on_error, gather));
         let (end, ended) = watch::channel(());
         let (going, gone) = mpsc::channel();
         let writer = writer::Writer::new(opened, queue.clone(), &options, now);

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -67,6 +67,9 @@ pub(super) struct Queue {
     wake: Condvar,
     bound: usize,
     on_error: OnError,
+    /// How long changes are gathered before they are written; where nobody waits for them, a thread need not wake for
+    /// each.
+    gather: Option<Duration>,
     /// What can be read without a lock.
     pub(super) gauges: Gauges,
 }
@@ -94,14 +97,14 @@ impl Gauges {
             failures: of(&self.failures),
             batches: of(&self.batches),
             rows: of(&self.rows),
-            last_commit: std::time::Duration::from_micros(of(&self.last_us)),
-            longest_commit: std::time::Duration::from_micros(of(&self.longest_us)),
+            last_commit: Duration::from_micros(of(&self.last_us)),
+            longest_commit: Duration::from_micros(of(&self.longest_us)),
         }
     }
 }
 
 impl Queue {
-    pub(super) fn new(bound: usize, on_error: OnError) -> Queue {
+    pub(super) fn new(bound: usize, on_error: OnError, gather: Option<Duration>) -> Queue {
         let state = State {
             items: VecDeque::new(),
             behind: 0,
@@ -111,7 +114,7 @@ impl Queue {
             giving_up: false,
             ended: false,
         };
-        Queue { state: Mutex::new(state), wake: Condvar::new(), bound, on_error, gauges: Gauges::default() }
+        Queue { state: Mutex::new(state), wake: Condvar::new(), bound, on_error, gather, gauges: Gauges::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -168,7 +171,10 @@ impl Queue {
         state.items.push_back(item);
         self.shed(state);
         self.gauges.waiting.store(state.items.len(), Ordering::Relaxed);
-        self.wake.notify_one();
+        let few = (2..BATCH).contains(&state.items.len());
+        if self.gather.is_none() || state.hurry || !few {
+            self.wake.notify_one();
+        }
     }
 
     /// Gives up the oldest settlements beyond the bound. Attempts that are under way stay: they are bounded by what is
@@ -195,8 +201,14 @@ impl Queue {
 
     /// What to do next; waits for it, unless `busy`: then it is [`Next::Idle`] when nothing waits.
     pub(super) fn next(&self, busy: bool) -> Next {
-        let mut state = self.state();
+        let (mut state, mut gathered) = (self.state(), false);
         loop {
+            let few = (1..BATCH).contains(&state.items.len()) && !state.hurry && !state.closing;
+            if let Some(time) = self.gather.filter(|_| few && !gathered) {
+                gathered = true;
+                (state, _) = self.wake.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
             if let Some(again) = state.again {
                 let now = Instant::now();
                 if now < again && !state.hurry && !state.giving_up {

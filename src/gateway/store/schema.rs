@@ -57,18 +57,18 @@ CREATE TABLE attempts (
     latency_us INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX attempts_settled ON attempts (settled_at) WHERE settled_at IS NOT NULL;
-CREATE INDEX attempts_open ON attempts (opened_at) WHERE settled_at IS NULL;
 CREATE TABLE pictures (
+    attempt INTEGER NOT NULL,
+    nth INTEGER NOT NULL,
     image TEXT NOT NULL,
     tenant TEXT NOT NULL,
-    attempt INTEGER NOT NULL,
     usd INTEGER NOT NULL,
     verdict TEXT NOT NULL DEFAULT 'accepted',
     reason TEXT,
-    judged_at INTEGER
-) STRICT;
-CREATE INDEX pictures_image ON pictures (image, tenant);
-CREATE INDEX pictures_attempt ON pictures (attempt);
+    judged_at INTEGER,
+    PRIMARY KEY (attempt, nth)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pictures_image ON pictures (image);
 CREATE TABLE savings (
     day INTEGER NOT NULL,
     tenant TEXT NOT NULL,
