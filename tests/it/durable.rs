@@ -12,14 +12,17 @@ use std::time::{Duration, SystemTime};
 
 use easel::calendar::{Moment, Per, Zone};
 use easel::gateway::store::report::{self, By, ReportQuery};
+use easel::gateway::store::{OnError, Options, Place, Store, Write};
+use easel::ledger::entry::{Entry, Owner, Purpose, Settlement, Source};
 use easel::money::Usd;
 use easel::sandbox::{Name, Sandbox, Settings};
+use serde_json::json;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::client::{Answer, Client};
 use crate::commands::Served;
-use crate::world::{GENERATE, PROVIDERS, World, ask};
+use crate::world::{GENERATE, PROVIDERS, World, ask, ask_with};
 
 fn usd(text: &str) -> Usd {
     text.parse().unwrap()
@@ -300,4 +303,41 @@ async fn a_monthly_fee_is_booked_hour_by_hour_and_a_restart_books_no_hour_twice(
     let now: Moment = SystemTime::now().into();
     assert!((0..=1).contains(&(hours(now.since(begun.start)) - passed)), "{passed} hours of {all}");
     assert_eq!(booked.usd.nanos(), usd("744").nanos() * passed / all);
+}
+
+/// Puts a call into the ledger as an earlier process would have: this month, so many pictures, so much of a commitment.
+fn earlier(folder: &Path, billed: u32, prepaid: Usd) {
+    let at: Moment = SystemTime::now().into();
+    let options = Options::new(Duration::from_secs(86_400 * 400), OnError::Refuse);
+    let store = Store::open(Place::Dir(folder.join("state")), options, at).unwrap().store;
+    let name = Arc::<str>::from;
+    let owner = Owner { tenant: name("default"), route: name("r"), provider: name("stability"), model: name("core") };
+    let (request, purpose, estimate) = (name("earlier"), Purpose::Draw, Usd::ZERO);
+    store.later(Write::Open(Entry { id: 1, at, request, owner, purpose, pictures: billed, estimate }));
+    let settlement = Settlement { prepaid, billed, source: Source::Table, ..Settlement::nothing(at) };
+    store.later(Write::Settle { id: 1, settlement });
+    store.flush().unwrap();
+}
+
+#[tokio::test]
+async fn the_hundred_thousandth_picture_of_a_month_is_the_last_at_the_first_price_whoever_drew_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    earlier(folder.path(), 99_998, Usd::ZERO);
+    let core = "core: {price: 0.009000001, volume: [{from: 100000, usd: 0.005000003}]}";
+    let world = World::new(&config(folder.path(), "{usd: 8}", "").replace("core: {price: 0.04}", core)).await;
+    // One picture a call, and no two calls are priced at the same place.
+    let answer = world.draw(ask_with("four foxes", json!({"n": 4}))).await;
+    assert_eq!(answer.header("x-easel-cost-usd"), "0.028000008");
+}
+
+#[tokio::test]
+async fn the_last_cent_of_five_hundred_dollars_is_used_up_before_anything_is_charged() {
+    let folder = tempfile::tempdir().unwrap();
+    earlier(folder.path(), 1, usd("499.99"));
+    let text = config(folder.path(), "{usd: 600}", "")
+        .replace("core: {price: 0.04}", "core: {price: 0.012000001}")
+        .replace("  stability:\n", "  stability:\n    billing: {committed_usd_per_month: 500}\n");
+    let world = World::new(&text).await;
+    assert_eq!(world.draw(ask("a fox")).await.header("x-easel-cost-usd"), "0.002000001");
+    assert_eq!(world.draw(ask("a cat")).await.header("x-easel-cost-usd"), "0.012000001");
 }
