@@ -79,8 +79,6 @@ pub fn tariff(tiers: bool) -> impl Strategy<Value = Tariff> {
             steps.sort_by_key(|(from, _)| *from);
             steps.dedup_by_key(|(from, _)| *from);
         }
-        // What a tier leaves of a fee is written nowhere, so no tariff here has both.
-        let fee = if of_model.is_empty() && of_all.is_empty() { fee } else { 0 };
         let commitment = commitment.unwrap_or_default();
         let rows = distinct(rows);
         Tariff { rows, rest, metered, told, markup, fee, of_model, of_all, commitment, charges }
@@ -179,6 +177,7 @@ impl Tariff {
         match self.metered {
             None => (self.tiered(&self.each(asked, charged), before), charged),
             Some([read, painted]) => {
+                // Nobody counts tokens by the picture: the whole, fee included, is shared among them.
                 let millionths = i128::from(read) * i128::from(tokens[0]) + i128::from(painted) * i128::from(tokens[1]);
                 let shares = shared(fee(self.marked_up(millionths, 1_000_000)), charged);
                 (self.tiered(&shares, before), charged)
@@ -203,7 +202,7 @@ impl Tariff {
         u64::try_from(pictures).unwrap()
     }
 
-    /// Each charged picture by the first row that fits, the call's fee on the first of them.
+    /// Each charged picture by the first row that fits. The call's fee is part of the first, so discounts are on it too.
     fn each(&self, asked: &Asked, charged: u64) -> Vec<i128> {
         let fits = |wanted: Option<usize>, given: usize| wanted.is_none_or(|wanted| wanted == given);
         let row = self.rows.iter().find(|(size, quality, _)| fits(*size, asked.size) && fits(*quality, asked.quality));
