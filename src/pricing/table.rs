@@ -62,7 +62,7 @@ pub struct Row {
 pub enum Table {
     /// Every picture costs the same.
     Flat(Usd),
-    /// By size and quality; the first matching row counts.
+    /// By size and quality; the first matching row counts, whatever comes after it.
     Rows(Vec<Row>),
     /// By resolution: the smallest tier whose pixels cover the picture's. Sorted by pixels.
     UpTo(Vec<(Size, Usd)>),
@@ -75,15 +75,17 @@ pub enum Table {
 }
 
 impl Table {
-    /// The price of one picture; with size or quality unknown, the dearest.
+    /// The price of one picture; with size or quality unknown, the dearest that it can have.
     pub(super) fn price(&self, request: &ImageRequest, size: Option<Size>, quality: Option<Quality>) -> Option<Exact> {
         let listed = |usd: Usd| Exact::times(usd, 1);
         match self {
             Table::Flat(usd) => listed(*usd),
             Table::Rows(rows) => {
-                let mut matching = rows.iter().filter(|row| row.matches(size, quality)).map(|row| row.usd);
-                let known = size.is_some() && quality.is_some();
-                listed(if known { matching.next() } else { matching.max() }?)
+                // A row that fits whatever is not known is the last that can be the first.
+                let open =
+                    rows.iter().position(|row| row.surely_matches(size, quality)).map_or(rows.len(), |at| at + 1);
+                let possible = rows.iter().take(open).filter(|row| row.matches(size, quality));
+                listed(possible.map(|row| row.usd).max()?)
             }
             Table::UpTo(tiers) => listed(match size {
                 Some(size) => tiers.iter().find(|(tier, _)| tier.pixels() >= size.pixels()).map(|(_, usd)| *usd)?,
@@ -101,6 +103,12 @@ impl Row {
     fn matches(&self, size: Option<Size>, quality: Option<Quality>) -> bool {
         let size_fits = self.size.is_none_or(|mine| size.is_none_or(|size| mine.fits(size)));
         size_fits && self.quality.is_none_or(|mine| quality.is_none_or(|quality| mine == quality))
+    }
+
+    /// Whether it matches all that the unknown parts of the question can be.
+    fn surely_matches(&self, size: Option<Size>, quality: Option<Quality>) -> bool {
+        let decided = (self.size.is_none() || size.is_some()) && (self.quality.is_none() || quality.is_some());
+        decided && self.matches(size, quality)
     }
 }
 
@@ -127,6 +135,22 @@ mod tests {
         // Google's 1K in 4:3 and 16:9, and one pixel column more than any 1K.
         assert_eq!([at(1200, 896), at(1376, 768), at(1060, 1024)], [67, 67, 101].map(Some));
         assert_eq!([at(9000, 9000), price(None)], [None, Some(151)]);
+    }
+
+    #[test]
+    fn what_is_not_known_makes_no_later_row_dearer_than_the_one_that_fits_anyhow() {
+        let high = Row { quality: Some(Quality::High), ..row(tier("1K"), 80) };
+        let rest = Row { size: None, quality: None, usd: Usd::from_nanos(99) };
+        let price = |rows: &[&Row], size, quality| {
+            let request = ImageRequest::from_json(br#"{"prompt":"x"}"#).unwrap();
+            let table = Table::Rows(rows.iter().copied().cloned().collect());
+            table.price(&request, size, quality).unwrap().rounded().unwrap().nanos()
+        };
+        let (square, any) = (Some(Size::new(1024, 1024)), row(tier("1K"), 40));
+        assert_eq!(price(&[&any, &rest], square, None), 40, "no quality leads past the first row");
+        assert_eq!(price(&[&high, &any, &rest], square, None), 80, "it may be the high one");
+        assert_eq!(price(&[&high, &any, &rest], square, Some(Quality::Low)), 40);
+        assert_eq!(price(&[&any, &rest], None, Some(Quality::Low)), 99, "it may be of another size");
     }
 
     #[test]

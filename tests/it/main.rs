@@ -21,16 +21,20 @@ mod golden_minimum; // which of them there must be
 mod golden_words; // the same for words
 mod google; // Vertex AI's tokens
 mod h2;
+mod invoice; // ten thousand requests, and what invoice and ledger have between them
 mod money; // invoice and ledger
 mod papers; // YAML that loads, floors that hold
 mod passthrough; // what is not Easel's
 mod prices; // every kind of price, invoice and ledger
 mod providers; // every provider, against its strict vendor
+mod reckoning; // random prices and answers, recorded and reckoned again
 mod refusals; // bad input
 mod reload; // config changes under traffic
 mod serve; // requests that work
 mod stream; // answers as server-sent events
 mod table; // README's table of providers, cell by cell
+mod tally; // a random tariff, reckoned by hand
+mod tariffs; // every provider's prices, in Easel's words and in its vendor's
 mod tls; // real TLS, to providers and from clients
 mod tools; // the official OpenAI package, promtool
 mod trouble; // failing providers, leaving clients, deadlines

@@ -4,12 +4,9 @@
 //! line. What one provider does differently is tested beside it.
 
 use base64_simd::STANDARD;
-use easel::ledger::Kind;
-use easel::money::Usd;
-use easel::sandbox::{Dialect, Name, Rate, Settings};
+use easel::sandbox::{Dialect, Name};
 use image::{Rgba, RgbaImage};
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use crate::client::Answer;
 use crate::exchange::png;
@@ -287,78 +284,4 @@ async fn the_same_twelve_requests_break_no_vendors_rules_and_every_picture_decod
     }
     world.settled().await;
     assert_eq!(world.spent(), world.invoiced());
-}
-
-/// Vendors that fail one call in ten, and refuse some. None says to come back later: with nobody else to ask, the
-/// second that one of them pauses would be most of the run.
-fn faulty() -> Settings {
-    let mut settings = Settings { seed: 5, ..Settings::default() };
-    for name in Name::ALL {
-        let faults = &mut settings.vendors.get_mut(name).faults;
-        faults.error_rate = Rate::percent(5);
-        faults.garbage_rate = Rate::percent(2);
-        faults.truncated_rate = Rate::percent(2);
-        faults.empty_rate = Rate::percent(1);
-        faults.refusal_rate = Rate::percent(2);
-    }
-    settings
-}
-
-/// One offer of each vendor that draws from words, asked often. Small pictures, except of models that list large ones.
-async fn five_hundred(world: &World, offers: Vec<&'static str>, sizes: [&'static str; 2]) {
-    let mut running = JoinSet::new();
-    for worker in 0..10usize {
-        let (mut client, offers) = (world.client().await, offers.clone());
-        running.spawn(async move {
-            for number in 0..50usize {
-                let turn = worker * 50 + number;
-                let (n, size) = ([1, 1, 2, 1, 3][turn % 5], sizes[turn % 2]);
-                let offer = offers[turn % offers.len()];
-                let body = json!({"model": offer, "prompt": format!("picture {turn}"), "n": n, "size": size});
-                let answer = client.post(GENERATE, &body).await;
-                assert!([200, 400, 429, 502, 503].contains(&answer.status), "{}", answer.text());
-            }
-        });
-    }
-    running.join_all().await;
-}
-
-/// Asks one provider of the table, and holds what was recorded for it against what its vendor charged meanwhile.
-async fn hold_to_its_invoice(world: &World, provider: &str, vendor: Name, sizes: [&'static str; 2]) {
-    let of_provider = |line: &&Line| provider_of(line.offer) == provider && line.generate;
-    let offers: Vec<&str> = ALL.iter().filter(of_provider).map(|line| line.offer).collect();
-    assert!(!offers.is_empty(), "{provider} is in no line of the table");
-    speak(world, provider);
-    let before = world.bill(vendor).usd;
-    five_hundred(world, offers, sizes).await;
-    world.settled().await;
-    let recorded = world.gateway.shared.ledger.totals();
-    // What may have been charged, as a task that is ready without a picture, stands apart.
-    let recorded = recorded.into_iter().filter(|(account, _)| account.kind != Kind::Uncertain);
-    let recorded = recorded.filter(|(account, _)| account.provider == provider);
-    let recorded = easel::money::sum(recorded.map(|(_, total)| total.usd)).unwrap();
-    let bill = world.bill(vendor);
-    assert_eq!(bill.violations, Vec::<String>::new(), "{provider}");
-    assert_eq!(before.checked_add(recorded), Some(bill.usd), "{provider}");
-    assert!(recorded > Usd::from_nanos(10_000_000_000), "{provider} drew most of it: {recorded}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn five_hundred_mixed_requests_of_each_provider_cost_what_its_invoice_says() {
-    let world = World::with(&config(), faulty()).await;
-    // One vendor draws nothing; `enrich.rs` is about that one.
-    for vendor in Name::ALL.into_iter().filter(|vendor| *vendor != Name::Anthropic) {
-        hold_to_its_invoice(&world, vendor.word(), vendor, ["1024x1024", "1536x1024"]).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn five_hundred_mixed_requests_of_each_preset_cost_what_its_invoice_says() {
-    let presets: Vec<String> = easel::config::presets().map(|name| name.replace('_', "-")).collect();
-    let accents = ACCENTS.map(|(name, _)| name);
-    assert!(presets.iter().all(|preset| accents.contains(&preset.as_str())), "a preset without an accent: {presets:?}");
-    let world = World::with(&config(), faulty()).await;
-    for provider in accents {
-        hold_to_its_invoice(&world, provider, Name::Compatible, ["320x320", "384x256"]).await;
-    }
 }

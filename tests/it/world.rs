@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use easel::config::Lookup;
 use easel::config::plan::Plan;
@@ -98,6 +99,21 @@ impl World {
         let work = &self.gateway.shared.work;
         work.close();
         work.wait().await;
+    }
+
+    /// Waits until nobody is served, nothing is drawn behind anybody's back, nothing is promised, and no vendor works.
+    pub async fn idle(&self) {
+        let shared = &self.gateway.shared;
+        let busy = || shared.metrics.requests_in_flight.get() > 0 || !shared.work.is_empty();
+        let polling = async {
+            while busy() || shared.ledger.reserved() != Usd::ZERO {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), polling).await.expect("something is never done");
+        for name in Name::ALL {
+            self.sandbox.until(name, |bill| bill.in_flight == 0).await;
+        }
     }
 
     /// The metrics page.

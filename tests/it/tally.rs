@@ -1,0 +1,249 @@
+//! A random tariff, as it is written in a config and as it is reckoned by hand: whole numbers, nothing of Easel's.
+//!
+//! What a call costs follows from its tariff, what was asked, what was answered, and how many pictures were charged
+//! before it. It is an oracle for `reckoning.rs` and asks nobody.
+
+use easel::money::Usd;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use crate::reckoning::{QUALITIES, SIZES};
+
+/// What a vendor answers.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// Pictures, some of them missing and some broken, perhaps with a price, and with tokens read and painted.
+    Draws {
+        missing: i64,
+        broken: i64,
+        cost: Option<i64>,
+        tokens: [u64; 2],
+    },
+    Refuses,
+    Fails,
+    Empty,
+    Limits,
+}
+
+/// One call: what was asked, sizes and qualities by their place, and what was answered.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub n: i64,
+    /// Bytes of the prompt.
+    pub prompt: usize,
+    pub size: usize,
+    pub quality: usize,
+    pub reply: Reply,
+}
+
+/// From some number of pictures on: a price of its own, or thousandths off.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Usd(i64),
+    Off(i64),
+}
+
+/// What one provider charges. Amounts are nano-dollars.
+#[derive(Clone, Debug)]
+pub struct Tariff {
+    rows: Vec<(Option<usize>, Option<usize>, i64)>,
+    rest: i64,
+    /// By the million tokens read and painted; the rows are only an estimate then.
+    metered: Option<[i64; 2]>,
+    /// Whether the price that an answer tells is believed.
+    told: bool,
+    /// In thousandths.
+    markup: i64,
+    fee: i64,
+    of_model: Vec<(u64, Step)>,
+    of_all: Vec<(u64, Step)>,
+    pub commitment: i64,
+    /// Of what was refused, what came broken, and what failed.
+    charges: [Option<&'static str>; 3],
+}
+
+/// Any tariff; `tiers` lets the price depend on what came before.
+pub fn tariff(tiers: bool) -> impl Strategy<Value = Tariff> {
+    let usd = || prop_oneof![0i64..20, 0i64..90_000_000];
+    let rows = vec((option::of(0..SIZES.len()), option::of(0..QUALITIES.len()), usd()), 0..5);
+    let charged = || option::of(prop_oneof![Just("no"), Just("yes"), Just("maybe")]);
+    let step = prop_oneof![usd().prop_map(Step::Usd), (1i64..1000).prop_map(Step::Off)];
+    let most = if tiers { 2 } else { 0 };
+    let steps = (vec((1u64..20, step), 0..=most), vec((1u64..20, (1i64..1000).prop_map(Step::Off)), 0..=most));
+    let metered = option::weighted(0.3, [0i64..9_000_000_000, 1i64..90_000_000_000]);
+    let rest = (usd(), metered, any::<bool>(), 0i64..300, usd(), steps, option::of(0i64..500_000_000));
+    (rows, rest, [charged(), charged(), charged()]).prop_map(|(rows, rest, charges)| {
+        let (rest, metered, told, markup, fee, (mut of_model, mut of_all), commitment) = rest;
+        for steps in [&mut of_model, &mut of_all] {
+            steps.sort_by_key(|(from, _)| *from);
+            steps.dedup_by_key(|(from, _)| *from);
+        }
+        let commitment = commitment.unwrap_or_default();
+        let rows = distinct(rows);
+        Tariff { rows, rest, metered, told, markup, fee, of_model, of_all, commitment, charges }
+    })
+}
+
+/// Without rows that could never count, which a config may not have.
+fn distinct(rows: Vec<(Option<usize>, Option<usize>, i64)>) -> Vec<(Option<usize>, Option<usize>, i64)> {
+    let mut kept: Vec<(Option<usize>, Option<usize>, i64)> = Vec::new();
+    for row in rows {
+        let covers = |wide: Option<usize>, narrow: Option<usize>| wide.is_none() || wide == narrow;
+        let hidden = kept.iter().any(|before| covers(before.0, row.0) && covers(before.1, row.1));
+        let all = row.0.is_none() && row.1.is_none();
+        if !hidden && !all {
+            kept.push(row);
+        }
+    }
+    kept
+}
+
+fn dollars(nanos: i64) -> String {
+    Usd::from_nanos(nanos).to_string()
+}
+
+fn percent(thousandths: i64) -> String {
+    format!("{}.{}%", thousandths / 10, thousandths % 10)
+}
+
+fn written(steps: &[(u64, Step)]) -> String {
+    let step = |(from, step): &(u64, Step)| match step {
+        Step::Usd(nanos) => format!("{{from: {from}, usd: {}}}", dollars(*nanos)),
+        Step::Off(thousandths) => format!("{{from: {from}, discount: {}}}", percent(*thousandths)),
+    };
+    steps.iter().map(step).collect::<Vec<_>>().join(", ")
+}
+
+impl Tariff {
+    /// The keys of a provider.
+    pub fn of_provider(&self) -> String {
+        let words = ["refused", "rejected", "failed"].into_iter().zip(self.charges);
+        let charges: Vec<String> = words.filter_map(|(what, rule)| Some(format!("{what}: {}", rule?))).collect();
+        let commitment = match self.commitment {
+            0 => String::new(),
+            nanos => format!(", committed_usd_per_month: {}", dollars(nanos)),
+        };
+        format!(
+            "markup: {}, fee: {}, billing: {{charges: {{{}}}, volume: [{}]{commitment}}}{}",
+            percent(self.markup),
+            dollars(self.fee),
+            charges.join(", "),
+            written(&self.of_all),
+            if self.told { ", dialect: {cost_header: x-cost}" } else { "" }
+        )
+    }
+
+    /// The keys of a model.
+    pub fn of_model(&self) -> String {
+        let row = |(size, quality, usd): &(Option<usize>, Option<usize>, i64)| {
+            let size = size.map_or_else(String::new, |at| format!("size: {}, ", SIZES[at]));
+            let quality = quality.map_or_else(String::new, |at| format!("quality: {}, ", QUALITIES[at]));
+            format!("{{{size}{quality}usd: {}}}, ", dollars(*usd))
+        };
+        let rows = format!("[{}{{usd: {}}}]", self.rows.iter().map(row).collect::<String>(), dollars(self.rest));
+        let price = match self.metered {
+            None => rows,
+            Some([read, painted]) => {
+                let tokens = format!("text_in: {}, image_out: {}", dollars(read), dollars(painted));
+                format!("{{tokens_per_million: {{{tokens}}}, estimate: {rows}}}")
+            }
+        };
+        format!("price: {price}, volume: [{}]", written(&self.of_model))
+    }
+
+    /// What all calls come to, in their order.
+    pub fn reckon(&self, calls: &[&Asked]) -> i128 {
+        let (mut total, mut before) = (0, 0);
+        for call in calls {
+            let (cost, charged) = self.call(call, before);
+            total += cost;
+            before += charged;
+        }
+        total
+    }
+
+    /// What a call costs, and how many pictures it charges.
+    fn call(&self, asked: &Asked, before: u64) -> (i128, u64) {
+        let charged = self.charged(asked);
+        let Reply::Draws { cost, tokens, .. } = &asked.reply else {
+            return (self.tiered(&self.each(asked, charged), before), charged);
+        };
+        let fee = |usd: i128| if usd > 0 || charged > 0 { usd + i128::from(self.fee) } else { usd };
+        if let Some(cost) = cost.filter(|_| self.told) {
+            // The vendor's own word has its discounts in it.
+            return (fee(self.marked_up(cost.into(), 1)), charged);
+        }
+        match self.metered {
+            None => (self.tiered(&self.each(asked, charged), before), charged),
+            Some([read, painted]) => {
+                // Nobody counts tokens by the picture: the whole, fee included, is shared among them.
+                let millionths = i128::from(read) * i128::from(tokens[0]) + i128::from(painted) * i128::from(tokens[1]);
+                let shares = shared(fee(self.marked_up(millionths, 1_000_000)), charged);
+                (self.tiered(&shares, before), charged)
+            }
+        }
+    }
+
+    /// Pictures charged. What comes broken is, unless the tariff says otherwise; what does not come is not.
+    fn charged(&self, asked: &Asked) -> u64 {
+        let [refused, rejected, failed] = self.charges;
+        let all_if = |rule: Option<&str>| if rule == Some("yes") { asked.n } else { 0 };
+        let pictures = match asked.reply {
+            Reply::Limits => 0,
+            Reply::Refuses => all_if(refused),
+            Reply::Fails | Reply::Empty => all_if(failed),
+            Reply::Draws { missing, broken, .. } => {
+                let there = (asked.n - missing).max(1);
+                let good = (there - broken).max(0);
+                if matches!(rejected, None | Some("yes")) { there } else { good }
+            }
+        };
+        u64::try_from(pictures).unwrap()
+    }
+
+    /// Each charged picture by the first row that fits. The call's fee is part of the first, so discounts are on it too.
+    fn each(&self, asked: &Asked, charged: u64) -> Vec<i128> {
+        let fits = |wanted: Option<usize>, given: usize| wanted.is_none_or(|wanted| wanted == given);
+        let row = self.rows.iter().find(|(size, quality, _)| fits(*size, asked.size) && fits(*quality, asked.quality));
+        let listed = row.map_or(self.rest, |(_, _, usd)| *usd);
+        // Where tokens should have been told, the prompt may have been read for each picture, a token for every byte.
+        let read = self.metered.map_or(0, |[read, _]| i128::from(read) * asked.prompt as i128);
+        let fee = |nth: u64| if nth == 0 { i128::from(self.fee) } else { 0 };
+        let each = self.marked_up(i128::from(listed) * 1_000_000 + read, 1_000_000);
+        (0..charged).map(|nth| each + fee(nth)).collect()
+    }
+
+    /// With the markup, rounded half up once.
+    fn marked_up(&self, parts: i128, of: i128) -> i128 {
+        half_up(parts * i128::from(1000 + self.markup), of * 1000)
+    }
+
+    /// Each picture by where it stands among those charged before: by its model's tiers, then by its provider's.
+    fn tiered(&self, pictures: &[i128], before: u64) -> i128 {
+        let price = |steps: &[(u64, Step)], place: u64, usd: i128| match steps
+            .iter()
+            .filter(|(from, _)| *from <= place)
+            .max_by_key(|(from, _)| *from)
+        {
+            None => usd,
+            Some((_, Step::Usd(own))) => (*own).into(),
+            Some((_, Step::Off(off))) => half_up(usd * i128::from(1000 - off), 1000),
+        };
+        (before..)
+            .zip(pictures)
+            .map(|(place, usd)| price(&self.of_all, place, price(&self.of_model, place, *usd)))
+            .sum()
+    }
+}
+
+fn half_up(parts: i128, of: i128) -> i128 {
+    (parts * 2 + of) / (of * 2)
+}
+
+/// A total in equal parts, what is left over on the first; without a picture it is one part.
+fn shared(total: i128, pictures: u64) -> Vec<i128> {
+    let parts = i128::from(pictures.max(1));
+    let (each, over) = (total / parts, total % parts);
+    (0..parts).map(|nth| if nth == 0 { each + over } else { each }).collect()
+}
