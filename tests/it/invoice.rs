@@ -20,7 +20,10 @@ use crate::tariffs::{PARTS, Part, priced, settings};
 use crate::world::{GENERATE, World, plan};
 
 /// Clients that share a provider's requests.
-const CLIENTS: usize = 8;
+const CLIENTS: usize = 16;
+
+/// The same where a client mostly waits between one look at its picture and the next.
+const PATIENT: usize = 80;
 
 /// How many pictures are asked for: every number that a request may, small ones more often.
 const NUMBERS: [u64; 20] = [1, 1, 2, 1, 3, 1, 2, 4, 1, 10, 1, 2, 5, 1, 6, 3, 7, 1, 8, 9];
@@ -93,10 +96,14 @@ impl Part {
         (path, body)
     }
 
+    fn clients(&self) -> usize {
+        if matches!(self.vendor, Name::DashScope | Name::Bfl | Name::Fal) { PATIENT } else { CLIENTS }
+    }
+
     /// One client's share, one request after the other.
     async fn ask(&self, world: &World, client: usize, given: &Given) -> Tally {
         let (mut connection, mut tally) = (world.client().await, Tally::default());
-        for turn in (client..self.requests).step_by(CLIENTS) {
+        for turn in (client..self.requests).step_by(self.clients()) {
             let (path, body) = self.request(turn, given);
             tally.asked += 1;
             let answer = match turn % LEAVING == 7 {
@@ -191,7 +198,7 @@ async fn ask_everybody(world: &World) -> (BTreeMap<String, Invoiced>, Tally) {
     for part in &PARTS {
         part.set(world);
         let before = Invoiced::so_far(world, part.vendor);
-        let shares = join_all((0..CLIENTS).map(|client| part.ask(world, client, &given))).await;
+        let shares = join_all((0..part.clients()).map(|client| part.ask(world, client, &given))).await;
         world.idle().await;
         tally = shares.into_iter().fold(tally, Tally::and);
         invoiced.insert(part.provider.to_owned(), Invoiced::between(world, part.vendor, before));
