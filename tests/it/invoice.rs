@@ -1,5 +1,5 @@
-//! Ten thousand requests over every vendor, and what each provider's invoice and Easel's record of it have between them:
-//! nothing.
+//! Ten thousand requests over every vendor, and what each provider's invoice and Easel's record of it have between
+//! them: nothing.
 //!
 //! A vendor's prices are written twice, in Easel's words and in the vendor's own, and the sandbox shares no code with
 //! what reads the first. One provider is asked after the other, because several of them are one vendor of the sandbox
@@ -213,8 +213,8 @@ fn to_be_estimated(provider: &str, invoiced: &Invoiced) -> u64 {
     if provider == "janus" { invoiced.pictures } else { 0 }
 }
 
-/// Whether what may have been charged has a reason. Only bfl tells at once what a task will cost, and then lets some end
-/// without a picture: those are not on its invoice, and nobody could know.
+/// Whether what may have been charged has a reason. Only bfl tells at once what a task will cost, and then lets some
+/// end without a picture: those are not on its invoice, and nobody could know.
 fn has_a_reason(provider: &str, row: &Figures, invoiced: &Invoiced) -> bool {
     if provider != "bfl" {
         return row.uncertain == Usd::ZERO;
