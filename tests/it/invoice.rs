@@ -1,5 +1,5 @@
-//! Ten thousand requests over every vendor, and what each provider's invoice and Easel's record of it have between them:
-//! nothing.
+//! Ten thousand requests over every vendor, and what each provider's invoice and Easel's record of it have between
+//! them: nothing.
 //!
 //! A vendor's prices are written twice, in Easel's words and in the vendor's own, and the sandbox shares no code with
 //! what reads the first. One provider is asked after the other, because several of them are one vendor of the sandbox
@@ -20,7 +20,10 @@ use crate::tariffs::{PARTS, Part, priced, settings};
 use crate::world::{GENERATE, World, plan};
 
 /// Clients that share a provider's requests.
-const CLIENTS: usize = 8;
+const CLIENTS: usize = 16;
+
+/// The same where a client mostly waits between one look at its picture and the next.
+const PATIENT: usize = 80;
 
 /// How many pictures are asked for: every number that a request may, small ones more often.
 const NUMBERS: [u64; 20] = [1, 1, 2, 1, 3, 1, 2, 4, 1, 10, 1, 2, 5, 1, 6, 3, 7, 1, 8, 9];
@@ -93,10 +96,14 @@ impl Part {
         (path, body)
     }
 
+    fn clients(&self) -> usize {
+        if matches!(self.vendor, Name::DashScope | Name::Bfl | Name::Fal) { PATIENT } else { CLIENTS }
+    }
+
     /// One client's share, one request after the other.
     async fn ask(&self, world: &World, client: usize, given: &Given) -> Tally {
         let (mut connection, mut tally) = (world.client().await, Tally::default());
-        for turn in (client..self.requests).step_by(CLIENTS) {
+        for turn in (client..self.requests).step_by(self.clients()) {
             let (path, body) = self.request(turn, given);
             tally.asked += 1;
             let answer = match turn % LEAVING == 7 {
@@ -191,7 +198,7 @@ async fn ask_everybody(world: &World) -> (BTreeMap<String, Invoiced>, Tally) {
     for part in &PARTS {
         part.set(world);
         let before = Invoiced::so_far(world, part.vendor);
-        let shares = join_all((0..CLIENTS).map(|client| part.ask(world, client, &given))).await;
+        let shares = join_all((0..part.clients()).map(|client| part.ask(world, client, &given))).await;
         world.idle().await;
         tally = shares.into_iter().fold(tally, Tally::and);
         invoiced.insert(part.provider.to_owned(), Invoiced::between(world, part.vendor, before));
@@ -206,8 +213,8 @@ fn to_be_estimated(provider: &str, invoiced: &Invoiced) -> u64 {
     if provider == "janus" { invoiced.pictures } else { 0 }
 }
 
-/// Whether what may have been charged has a reason. Only bfl tells at once what a task will cost, and then lets some end
-/// without a picture: those are not on its invoice, and nobody could know.
+/// Whether what may have been charged has a reason. Only bfl tells at once what a task will cost, and then lets some
+/// end without a picture: those are not on its invoice, and nobody could know.
 fn has_a_reason(provider: &str, row: &Figures, invoiced: &Invoiced) -> bool {
     if provider != "bfl" {
         return row.uncertain == Usd::ZERO;

@@ -179,7 +179,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn one_request_after_the_other_is_recorded_as_it_is_reckoned_again_volume_and_commitment_included(case in case(true)) {
+    fn requests_in_a_row_are_recorded_as_they_are_reckoned_again_volume_and_commitment_included(case in case(true)) {
         run(&case, false)?;
     }
 

@@ -202,7 +202,7 @@ impl Tariff {
         u64::try_from(pictures).unwrap()
     }
 
-    /// Each charged picture by the first row that fits. The call's fee is part of the first, so discounts are on it too.
+    /// Each charged picture by the first row that fits. The call's fee is part of the first, discounts and all.
     fn each(&self, asked: &Asked, charged: u64) -> Vec<i128> {
         let fits = |wanted: Option<usize>, given: usize| wanted.is_none_or(|wanted| wanted == given);
         let row = self.rows.iter().find(|(size, quality, _)| fits(*size, asked.size) && fits(*quality, asked.quality));
