@@ -14,7 +14,7 @@ use prometheus::{
 };
 use std::sync::Arc;
 
-use crate::ledger::counter::Budgeted;
+use crate::ledger::counter::{Budgeted, Key};
 use crate::ledger::entry::Verdict;
 use crate::ledger::window::Cost;
 use crate::ledger::{Kind, Ledger};
@@ -167,11 +167,11 @@ impl Metrics {
     pub fn show_budgets(&self, budgets: &[Budgeted]) {
         self.budget.reset();
         self.budget_remaining.reset();
-        for Budgeted { key, limit, used } in budgets {
-            let labels = [&*key.scope.to_string(), key.per.word(), &key.zone.to_string()];
-            let left = limit.checked_sub(*used).map_or(Usd::ZERO, |left| left.max(Usd::ZERO));
-            self.budget.with_label_values(&labels).set(dollars(*limit));
-            self.budget_remaining.with_label_values(&labels).set(dollars(left));
+        for budget in budgets {
+            let Key { scope, per, zone } = &budget.key;
+            let labels = [&*scope.to_string(), per.word(), &zone.to_string()];
+            self.budget.with_label_values(&labels).set(dollars(budget.limit));
+            self.budget_remaining.with_label_values(&labels).set(dollars(budget.left()));
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -13,8 +13,8 @@ use tokio::time::MissedTickBehavior;
 use crate::alert::{Alerts, Budget, Event, News, Readings, Standing};
 use crate::calendar::Moment;
 use crate::config::plan::By;
-use crate::gateway::Gateway;
 use crate::gateway::alarm::post::{Pauses, Post};
+use crate::gateway::{Gateway, books};
 use crate::ledger::counter::Budgeted;
 use crate::ledger::window::Sum;
 
@@ -70,7 +70,7 @@ impl<R: Readings> Alarm<R> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.look(SystemTime::now().into());
+            self.look(books::now());
         }
     }
 

@@ -12,9 +12,7 @@ use crate::calendar::{Moment, Per};
 use crate::config::plan::{self, OnLedgerError, Plan};
 use crate::gateway::savings::{Saving, Savings};
 use crate::gateway::store::sums::{Filter, Sums};
-use crate::gateway::store::{
-    Health, Judged, OnError, Opened as Found, Options, Place, Store, StoreError, Unwritten, Write,
-};
+use crate::gateway::store::{Health, Judged, Opened as Found, Options, Place, Store, StoreError, Unwritten, Write};
 use crate::ledger::counter::{Key, Scope, Sum};
 use crate::ledger::entry::Verdict;
 use crate::ledger::window::{self, Change, Fact, Windows};
@@ -28,7 +26,7 @@ pub struct Books {
     ledger: Arc<Ledger>,
     store: Arc<Store>,
     savings: Savings,
-    on_error: OnError,
+    on_error: OnLedgerError,
 }
 
 /// An attempt that may be sent once it is written down.
@@ -43,10 +41,7 @@ impl Books {
     /// # Errors
     /// When it cannot be opened or read, or another process writes it.
     pub fn open_record(ledger: Arc<Ledger>, server: &plan::Server, now: Moment) -> Result<Books, StoreError> {
-        let on_error = match server.ledger.on_error {
-            OnLedgerError::Refuse => OnError::Refuse,
-            OnLedgerError::Continue => OnError::Continue,
-        };
+        let on_error = server.ledger.on_error;
         let place = server.state_dir.clone().map_or(Place::Memory, Place::Dir);
         if place == Place::Memory {
             ledger.no_fees_before(now);
@@ -96,7 +91,7 @@ impl Books {
         }
         for row in self.store.recent(since)? {
             let fact = Fact { usd: row.cost, accepted: row.accepted, rejected: row.rejected, ..Fact::default() };
-            ledger::add(&mut windows, row.at, &row.owner, row.purpose, &row.outcome, fact);
+            ledger::add_to_windows(&mut windows, row.at, &row.owner, row.purpose, &row.outcome, fact);
         }
         Ok(windows)
     }
@@ -114,7 +109,7 @@ impl Books {
 
     /// Whether something new may be paid for.
     pub fn may_pay(&self) -> bool {
-        self.on_error == OnError::Continue || self.store.health().writable
+        self.on_error == OnLedgerError::Continue || self.store.health().writable
     }
 
     /// How the record does.

@@ -6,8 +6,7 @@ use tokio::task::spawn_blocking;
 
 use crate::gateway::Gateway;
 use crate::gateway::store::StoreError;
-use crate::ledger::entry::Verdict;
-use crate::request::{self, Feedback};
+use crate::request::{Feedback, Verdict};
 
 /// What a verdict did. The word goes to the metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +38,6 @@ impl Gateway {
     /// When the ledger cannot be written; nothing is changed then.
     pub async fn judge(&self, tenant: Arc<str>, feedback: Feedback) -> Result<Heard, StoreError> {
         let Feedback { image_id, verdict, reason } = feedback;
-        let verdict = match verdict {
-            request::Verdict::Accepted => Verdict::Accepted,
-            request::Verdict::Rejected => Verdict::Rejected,
-        };
         let judged = self.shared.books.judge(&image_id, &tenant, verdict, reason).await?;
         let heard = match &judged {
             None => Heard::Unknown,

@@ -150,7 +150,7 @@ impl Counter {
 
     /// What is neither spent nor promised of `limit`.
     pub fn left(&self, limit: Usd) -> Usd {
-        limit.checked_sub(self.used()).map_or(Usd::ZERO, |left| left.max(Usd::ZERO))
+        left(limit, self.used())
     }
 }
 
@@ -163,6 +163,17 @@ pub struct Budgeted {
     pub limit: Usd,
     /// What is spent or promised of it.
     pub used: Usd,
+}
+
+impl Budgeted {
+    /// What is neither spent nor promised of it.
+    pub fn left(&self) -> Usd {
+        left(self.limit, self.used)
+    }
+}
+
+fn left(limit: Usd, used: Usd) -> Usd {
+    limit.checked_sub(used).map_or(Usd::ZERO, |left| left.max(Usd::ZERO))
 }
 
 /// All counters.

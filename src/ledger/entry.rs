@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::calendar::Moment;
 use crate::money::Usd;
+pub use crate::request::Verdict;
 
 /// What a call is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +22,9 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// Every purpose.
+    pub const ALL: [Purpose; 3] = [Purpose::Draw, Purpose::Enrich, Purpose::Reserve];
+
     /// The word in the ledger.
     pub fn word(self) -> &'static str {
         match self {
@@ -135,25 +139,6 @@ pub struct Settlement {
     pub took: Duration,
     /// The pictures, each accepted until somebody says otherwise.
     pub pictures: Vec<Delivered>,
-}
-
-/// What somebody who saw a picture says of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verdict {
-    /// It is good.
-    Accepted,
-    /// It is not.
-    Rejected,
-}
-
-impl Verdict {
-    /// The word in requests, ledger and metric.
-    pub fn word(self) -> &'static str {
-        match self {
-            Verdict::Accepted => "accepted",
-            Verdict::Rejected => "rejected",
-        }
-    }
 }
 
 impl Settlement {

@@ -24,12 +24,13 @@ pub mod fee;
 mod hold;
 mod keys;
 mod past;
+mod view;
 mod volume;
 pub mod window;
 
 pub use hold::{Amount, Charge, Hold, Settled};
 pub use keys::keys;
-pub use past::add;
+pub use view::add_to_windows;
 
 /// What an amount bought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

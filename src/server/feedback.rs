@@ -37,10 +37,9 @@ async fn judge(session: &mut Session, gateway: &Gateway, live: &Live) -> Result<
     ask::json(session)?;
     let feedback = Feedback::from_json(&body)?;
     let (image_id, verdict) = (feedback.image_id.clone(), feedback.verdict);
-    let heard = gateway.judge(caller.tenant, feedback).await.map_err(|error| {
+    let heard = gateway.judge(caller.tenant, feedback).await.map_err(|_| {
         let message = "This server cannot write its ledger now, so the verdict is not taken. Send it again.";
-        let error = Error::new(Kind::Unavailable, message).with_detail(error.to_string());
-        error.with_code("ledger_unwritable").with_retry_after(COME_BACK)
+        Error::new(Kind::Unavailable, message).with_code("ledger_unwritable").with_retry_after(COME_BACK)
     })?;
     if heard == Heard::Unknown {
         // Said alike of what is nobody's and of what is another's.

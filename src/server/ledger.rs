@@ -122,10 +122,11 @@ mod tests {
 
     use super::*;
     use crate::calendar::Moment;
-    use crate::gateway::store::{OnError, Options, Place, Write};
+    use crate::config::plan::OnLedgerError;
+    use crate::gateway::store::{Options, Place, Write};
 
     fn store() -> Arc<Store> {
-        let options = Options::new(Duration::from_secs(86_400 * 400), OnError::Refuse);
+        let options = Options::new(Duration::from_secs(86_400 * 400), OnLedgerError::Refuse);
         let at: Moment = "2026-11-25T12:00:00Z".parse().unwrap();
         let store = Store::open(Place::Memory, options, at).unwrap().store;
         let (tenant, route) = ("web".into(), "r".into());

@@ -6,7 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use easel::calendar::Moment;
-use easel::gateway::store::{OnError, Options, Place, Store, Write};
+use easel::config::plan::OnLedgerError;
+use easel::gateway::store::{Options, Place, Store, Write};
 use easel::ledger::entry::{Delivered, Entry, Owner, Purpose, Settlement, Source};
 use easel::money::Usd;
 use easel::sandbox::{Name, Sandbox, Settings};
@@ -242,7 +243,7 @@ fn an_address_in_use_and_a_missing_file_are_told_plainly() {
 /// A ledger with an attempt of each tenant, still being written.
 fn written(dir: &Path, tenants: &[&str]) -> std::sync::Arc<Store> {
     let at: Moment = "2026-11-25T23:30:00Z".parse().unwrap();
-    let options = Options::new(Duration::from_secs(86_400 * 400), OnError::Refuse);
+    let options = Options::new(Duration::from_secs(86_400 * 400), OnLedgerError::Refuse);
     let store = Store::open(Place::Dir(dir.to_owned()), options, at).unwrap().store;
     for (id, tenant) in (1..).zip(tenants) {
         let owner =

@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use easel::calendar::{Moment, Per, Zone};
+use easel::config::plan::OnLedgerError;
 use easel::gateway::store::report::{self, By, ReportQuery};
-use easel::gateway::store::{OnError, Options, Place, Store, Write};
+use easel::gateway::store::{Options, Place, Store, Write};
 use easel::ledger::entry::{Entry, Owner, Purpose, Settlement, Source};
 use easel::money::Usd;
 use easel::sandbox::{Name, Sandbox, Settings};
@@ -308,7 +309,7 @@ async fn a_monthly_fee_is_booked_hour_by_hour_and_a_restart_books_no_hour_twice(
 /// Puts a call into the ledger as an earlier process would have: this month, so many pictures, so much of a commitment.
 fn earlier(folder: &Path, billed: u32, prepaid: Usd) {
     let at: Moment = SystemTime::now().into();
-    let options = Options::new(Duration::from_secs(86_400 * 400), OnError::Refuse);
+    let options = Options::new(Duration::from_secs(86_400 * 400), OnLedgerError::Refuse);
     let store = Store::open(Place::Dir(folder.join("state")), options, at).unwrap().store;
     let name = Arc::<str>::from;
     let owner = Owner { tenant: name("default"), route: name("r"), provider: name("stability"), model: name("core") };

@@ -34,7 +34,7 @@ mod words;
 mod writer;
 
 pub(crate) use words::Judgement;
-pub use words::{Health, Judged, OnError, Options, Place, StoreError, Unwritten, Write};
+pub use words::{Health, Judged, Options, Place, StoreError, Unwritten, Write};
 
 /// How long a store that is dropped without [`Store::close`] waits for its writer, which may hang on a dead disk.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
@@ -102,10 +102,10 @@ impl Store {
     }
 
     /// Hands in a change, at once, and resolves when it is on disk; in memory, at once. While nothing can be written it
-    /// resolves at once too: with [`OnError::Continue`] well.
+    /// resolves at once too: with [`OnLedgerError::Continue`] well.
     ///
     /// # Errors
-    /// With [`OnError::Refuse`], when it is not on disk. A new attempt is not recorded then and must not be sent;
+    /// With [`OnLedgerError::Refuse`], when it is not on disk. A new attempt is not recorded then and must not be sent;
     /// anything else is kept and written when that is possible again. With either policy, when the tables can never
     /// hold it, such as an id that is another's.
     pub fn write(&self, write: Write) -> impl Future<Output = Result<(), Unwritten>> + Send + use<> {

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{Health, Judged, Judgement, OnError, Unwritten, Write};
+use super::{Health, Judged, Judgement, Unwritten, Write};
+use crate::config::plan::OnLedgerError;
 
 /// Things written in one transaction at most: enough for the disk to be no limit, few enough for a reader to get in.
 const BATCH: usize = 1024;
@@ -66,7 +67,7 @@ pub(super) struct Queue {
     state: Mutex<State>,
     wake: Condvar,
     bound: usize,
-    on_error: OnError,
+    on_error: OnLedgerError,
     /// How long changes are gathered before they are written; where nobody waits for them, a thread need not wake for
     /// each.
     gather: Option<Duration>,
@@ -104,7 +105,7 @@ impl Gauges {
 }
 
 impl Queue {
-    pub(super) fn new(bound: usize, on_error: OnError, gather: Option<Duration>) -> Queue {
+    pub(super) fn new(bound: usize, on_error: OnLedgerError, gather: Option<Duration>) -> Queue {
         let state = State {
             items: VecDeque::new(),
             behind: 0,
@@ -124,8 +125,8 @@ impl Queue {
     /// What who waits is told when the disk cannot be written.
     pub(super) fn answer(&self) -> Result<(), Unwritten> {
         match self.on_error {
-            OnError::Refuse => Err(Unwritten),
-            OnError::Continue => Ok(()),
+            OnLedgerError::Refuse => Err(Unwritten),
+            OnLedgerError::Continue => Ok(()),
         }
     }
 
@@ -268,7 +269,7 @@ impl Queue {
         let Some(ack) = ack else { return Some(Item::Write { write, ack: None }) };
         let _ = ack.send(self.answer());
         let write = match (write, self.on_error) {
-            (Write::Open(entry), OnError::Refuse) => Write::Release { id: entry.id },
+            (Write::Open(entry), OnLedgerError::Refuse) => Write::Release { id: entry.id },
             (write, _) => write,
         };
         Some(Item::Write { write, ack: None })

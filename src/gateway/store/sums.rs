@@ -134,11 +134,8 @@ pub(super) fn recent(ledger: &Connection, since: Moment) -> rusqlite::Result<Vec
         };
         let owner =
             Owner { tenant: shared(tenant), route: shared(route), provider: shared(provider), model: shared(model) };
-        let purpose = match row.get_ref(9)?.as_str()? {
-            "enrich" => Purpose::Enrich,
-            "reserve" => Purpose::Reserve,
-            _ => Purpose::Draw,
-        };
+        let word = row.get_ref(9)?.as_str()?;
+        let purpose = Purpose::ALL.into_iter().find(|purpose| purpose.word() == word).unwrap_or(Purpose::Draw);
         recent.push(Recent {
             owner,
             at: Moment::from_millis(row.get(4)?),

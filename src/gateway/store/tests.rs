@@ -10,6 +10,7 @@ use tempfile::{TempDir, tempdir};
 use super::report::{By, Figures};
 use super::*;
 use crate::calendar::Zone;
+use crate::config::plan::OnLedgerError;
 use crate::ledger::entry::{Delivered, Entry, Owner, Purpose, Settlement, Source};
 
 const YEAR: Duration = Duration::from_secs(86_400 * 365);
@@ -53,7 +54,7 @@ fn settled(id: i64, at: Moment, nanos: i64, images: &[&str]) -> Write {
     Write::Settle { id, settlement }
 }
 
-fn options(on_error: OnError) -> Options {
+fn options(on_error: OnLedgerError) -> Options {
     Options { patience: Duration::from_secs(60), ..Options::new(YEAR, on_error) }
 }
 
@@ -61,12 +62,12 @@ fn place(dir: &TempDir) -> Place {
     Place::Dir(dir.path().to_owned())
 }
 
-fn opened(dir: &TempDir, on_error: OnError) -> Arc<Store> {
+fn opened(dir: &TempDir, on_error: OnLedgerError) -> Arc<Store> {
     Store::open(place(dir), options(on_error), now()).unwrap().store
 }
 
 fn memory() -> Arc<Store> {
-    Store::open(Place::Memory, options(OnError::Refuse), now()).unwrap().store
+    Store::open(Place::Memory, options(OnLedgerError::Refuse), now()).unwrap().store
 }
 
 fn ask(dir: &Path, question: &str) -> i64 {
@@ -80,7 +81,7 @@ fn all(store: &Store) -> Sums {
 #[tokio::test]
 async fn who_waits_is_answered_after_one_commit_for_all() {
     let dir = tempdir().unwrap();
-    let store = opened(&dir, OnError::Refuse);
+    let store = opened(&dir, OnLedgerError::Refuse);
     let before = store.health().batches;
     let (go, gate) = channel::<()>();
     store.queue.ask(Item::Job(Box::new(move |_| gate.recv().unwrap_or_default())));
@@ -100,14 +101,14 @@ async fn who_waits_is_answered_after_one_commit_for_all() {
 #[tokio::test]
 async fn what_was_under_way_when_the_process_died_may_have_been_charged() {
     let dir = tempdir().unwrap();
-    let store = opened(&dir, OnError::Refuse);
+    let store = opened(&dir, OnLedgerError::Refuse);
     for id in 1..=3 {
         store.write(opens(id)).await.unwrap();
     }
     store.write(settled(1, now(), 40, &["a"])).await.unwrap();
     store.write(Write::Release { id: 3 }).await.unwrap();
     drop(store);
-    let again = Store::open(place(&dir), options(OnError::Refuse), at("2026-12-25T12:00:00Z")).unwrap();
+    let again = Store::open(place(&dir), options(OnLedgerError::Refuse), at("2026-12-25T12:00:00Z")).unwrap();
     assert_eq!((again.last_id, again.interrupted, again.interrupted_usd), (2, 1, Usd::from_nanos(7)));
     let sums = all(&again.store);
     assert_eq!((sums.attempts, sums.usd.nanos(), sums.uncertain.nanos()), (2, 40, 7));
@@ -115,14 +116,14 @@ async fn what_was_under_way_when_the_process_died_may_have_been_charged() {
     let last = recent.iter().find(|row| row.outcome == "interrupted").unwrap();
     assert_eq!((last.at, last.cost, last.accepted), (now(), Usd::ZERO, 0), "it belongs to when it was sent");
     drop(again);
-    assert_eq!(Store::open(place(&dir), options(OnError::Refuse), now()).unwrap().interrupted, 0);
+    assert_eq!(Store::open(place(&dir), options(OnLedgerError::Refuse), now()).unwrap().interrupted, 0);
 }
 
 #[tokio::test]
 async fn one_process_writes_and_others_read_meanwhile() {
     let dir = tempdir().unwrap();
-    let store = opened(&dir, OnError::Refuse);
-    let second = Store::open(place(&dir), options(OnError::Refuse), now()).err().unwrap();
+    let store = opened(&dir, OnLedgerError::Refuse);
+    let second = Store::open(place(&dir), options(OnLedgerError::Refuse), now()).err().unwrap();
     assert!(matches!(&second, StoreError::Taken { file } if file.ends_with(schema::FILE)), "{second}");
     let reader = schema::read(dir.path()).unwrap();
     reader.execute_batch("BEGIN; SELECT * FROM attempts").unwrap();
@@ -138,7 +139,7 @@ async fn one_process_writes_and_others_read_meanwhile() {
     assert_eq!(reader.query_row("SELECT count(*) FROM attempts", [], |row| row.get::<_, i64>(0)).unwrap(), 0);
     assert!(reader.execute("DELETE FROM attempts", []).is_err(), "a reader writes nothing");
     assert!(store.close(Duration::from_secs(60)).await);
-    opened(&dir, OnError::Refuse);
+    opened(&dir, OnLedgerError::Refuse);
 }
 
 #[test]
@@ -153,13 +154,13 @@ fn every_version_becomes_the_present_one_and_a_newer_one_is_refused() {
         )
         .unwrap();
         drop(old);
-        let now = Store::open(place(&dir), options(OnError::Refuse), Moment::from_millis(3)).unwrap();
+        let now = Store::open(place(&dir), options(OnLedgerError::Refuse), Moment::from_millis(3)).unwrap();
         assert_eq!((now.last_id, all(&now.store).usd.nanos()), (9, 4), "version {version}");
         drop(now);
         let newer = Connection::open(dir.path().join(schema::FILE)).unwrap();
         newer.pragma_update(None, "user_version", 1000).unwrap();
         drop(newer);
-        let refused = Store::open(place(&dir), options(OnError::Refuse), Moment::from_millis(3)).err().unwrap();
+        let refused = Store::open(place(&dir), options(OnLedgerError::Refuse), Moment::from_millis(3)).err().unwrap();
         assert!(refused.to_string().contains("version 1000"), "{refused}");
         assert!(matches!(schema::read(dir.path()), Err(StoreError::TooNew { found: 1000, .. })));
     }
@@ -179,7 +180,7 @@ fn steps_are_taken_once_each_and_all_or_none() {
 }
 
 /// A store on a disk that is full but for what is left in the pages it has; [`make_room`] ends that.
-fn on_a_full_disk(dir: &TempDir, on_error: OnError) -> Arc<Store> {
+fn on_a_full_disk(dir: &TempDir, on_error: OnLedgerError) -> Arc<Store> {
     let fill = |ledger: &Connection| {
         ledger.execute_batch("CREATE TABLE ballast (b BLOB); INSERT INTO ballast VALUES (zeroblob(2000000))")?;
         let pages: i64 = ledger.pragma_query_value(None, "page_count", |row| row.get(0))?;
@@ -201,7 +202,7 @@ fn many_images() -> Vec<String> {
 #[tokio::test]
 async fn a_full_disk_refuses_new_attempts_and_keeps_what_is_owed() {
     let dir = tempdir().unwrap();
-    let store = on_a_full_disk(&dir, OnError::Refuse);
+    let store = on_a_full_disk(&dir, OnLedgerError::Refuse);
     store.write(opens(1)).await.unwrap();
     let images = many_images();
     let images: Vec<&str> = images.iter().map(String::as_str).collect();
@@ -223,7 +224,7 @@ async fn a_full_disk_refuses_new_attempts_and_keeps_what_is_owed() {
 #[tokio::test]
 async fn a_full_disk_lets_go_on_who_wants_to_and_catches_up() {
     let dir = tempdir().unwrap();
-    let store = on_a_full_disk(&dir, OnError::Continue);
+    let store = on_a_full_disk(&dir, OnLedgerError::Continue);
     let images = many_images();
     let images: Vec<&str> = images.iter().map(String::as_str).collect();
     for id in 1..=5 {
@@ -241,7 +242,7 @@ async fn a_full_disk_lets_go_on_who_wants_to_and_catches_up() {
 #[tokio::test]
 async fn a_locked_file_refuses_new_attempts_and_keeps_what_is_owed() {
     let dir = tempdir().unwrap();
-    let store = opened(&dir, OnError::Refuse);
+    let store = opened(&dir, OnLedgerError::Refuse);
     store.write(opens(1)).await.unwrap();
     let other = Connection::open(dir.path().join(schema::FILE)).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
@@ -256,7 +257,7 @@ async fn a_locked_file_refuses_new_attempts_and_keeps_what_is_owed() {
 #[tokio::test]
 async fn a_locked_file_lets_go_on_who_wants_to_and_catches_up() {
     let dir = tempdir().unwrap();
-    let store = opened(&dir, OnError::Continue);
+    let store = opened(&dir, OnLedgerError::Continue);
     let other = Connection::open(dir.path().join(schema::FILE)).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     for id in 1..=10 {
@@ -273,7 +274,7 @@ async fn a_locked_file_lets_go_on_who_wants_to_and_catches_up() {
 #[tokio::test]
 async fn more_than_may_wait_is_lost_and_counted() {
     let dir = tempdir().unwrap();
-    let options = Options { backlog: 4, ..options(OnError::Continue) };
+    let options = Options { backlog: 4, ..options(OnLedgerError::Continue) };
     let store = Store::open(place(&dir), options, now()).unwrap().store;
     let other = Connection::open(dir.path().join(schema::FILE)).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
@@ -291,7 +292,7 @@ async fn more_than_may_wait_is_lost_and_counted() {
 #[tokio::test]
 async fn closing_writes_what_waits_and_nothing_comes_after() {
     let dir = tempdir().unwrap();
-    let store = opened(&dir, OnError::Refuse);
+    let store = opened(&dir, OnLedgerError::Refuse);
     for id in 1..=100 {
         store.later(opens(id));
     }
@@ -305,7 +306,7 @@ async fn closing_writes_what_waits_and_nothing_comes_after() {
 #[tokio::test]
 async fn closing_does_not_wait_for_ever_and_says_that_something_is_lost() {
     let dir = tempdir().unwrap();
-    let store = opened(&dir, OnError::Continue);
+    let store = opened(&dir, OnLedgerError::Continue);
     let other = Connection::open(dir.path().join(schema::FILE)).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     store.write(opens(1)).await.unwrap();
@@ -318,7 +319,7 @@ async fn closing_does_not_wait_for_ever_and_says_that_something_is_lost() {
 #[tokio::test]
 async fn what_happens_twice_is_written_once_and_nonsense_holds_nobody_up() {
     let dir = tempdir().unwrap();
-    let store = opened(&dir, OnError::Refuse);
+    let store = opened(&dir, OnLedgerError::Refuse);
     for write in [opens(1), opens(1), settled(1, now(), 40, &["a"]), settled(1, now(), 50, &["a"])] {
         store.write(write).await.unwrap();
     }
@@ -333,7 +334,7 @@ async fn what_happens_twice_is_written_once_and_nonsense_holds_nobody_up() {
 #[tokio::test]
 async fn old_rows_become_sums_and_no_total_changes() {
     let dir = tempdir().unwrap();
-    let store = opened(&dir, OnError::Refuse);
+    let store = opened(&dir, OnLedgerError::Refuse);
     for id in 1..=1200 {
         store.later(open_of(id, owner(["web", "app"][id as usize % 2], "p")));
         let when = at("2026-11-01T10:07:00Z").after(Duration::from_secs(60 * id as u64));
@@ -355,7 +356,7 @@ async fn old_rows_become_sums_and_no_total_changes() {
     assert_eq!(store.report(&days).unwrap(), report, "days of a zone still add up");
     store.write(Write::Release { id: 1201 }).await.unwrap();
     drop(store);
-    let again = Store::open(place(&dir), options(OnError::Refuse), now()).unwrap();
+    let again = Store::open(place(&dir), options(OnLedgerError::Refuse), now()).unwrap();
     assert_eq!((again.last_id, all(&again.store)), (1200, before), "no id is used twice");
 }
 
@@ -378,7 +379,7 @@ async fn the_newest_moment_makes_old_rows_old_without_anybody_asking() {
 
 #[test]
 fn memory_holds_the_newest_rows_and_every_sum() {
-    let options = Options { memory_rows: 100, ..options(OnError::Refuse) };
+    let options = Options { memory_rows: 100, ..options(OnLedgerError::Refuse) };
     let store = Store::open(Place::Memory, options, now()).unwrap().store;
     for id in 1..=5000 {
         store.later(opens(id));
@@ -392,7 +393,7 @@ fn memory_holds_the_newest_rows_and_every_sum() {
 #[tokio::test]
 async fn a_verdict_counts_once_and_only_for_whom_the_picture_was_drawn() {
     let dir = tempdir().unwrap();
-    let store = opened(&dir, OnError::Refuse);
+    let store = opened(&dir, OnLedgerError::Refuse);
     for (id, tenant, nanos) in [(1, "web", 40), (2, "app", 50), (3, "web", 60)] {
         store.later(open_of(id, owner(tenant, "p")));
         store.later(settled(id, now().after(Duration::from_secs(id as u64)), nanos, &["fox", "hen"]));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::calendar::Moment;
+use crate::config::plan::OnLedgerError;
 use crate::ledger::entry::{Entry, Owner, Settlement, Verdict};
 use crate::money::Usd;
 
@@ -19,23 +20,13 @@ pub enum Place {
     Dir(PathBuf),
 }
 
-/// What happens to calls that cost money while the ledger cannot be written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnError {
-    /// They are not made.
-    #[default]
-    Refuse,
-    /// They are made, and recorded when that is possible again.
-    Continue,
-}
-
 /// How a store behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How long an attempt is kept as a row of its own; later it is part of a sum.
     pub retention: Duration,
     /// What happens while nothing can be written.
-    pub on_error: OnError,
+    pub on_error: OnLedgerError,
     /// Changes that may wait for the writer. Beyond, the oldest settlements are lost, and counted.
     pub backlog: usize,
     /// How long a write waits for its commit before it is answered as if nothing could be written.
@@ -47,10 +38,10 @@ pub struct Options {
 impl Options {
     /// The usual bounds. A disk that takes longer than 250 ms delays nobody who goes on anyhow; who would be refused is
     /// given five seconds.
-    pub fn new(retention: Duration, on_error: OnError) -> Options {
+    pub fn new(retention: Duration, on_error: OnLedgerError) -> Options {
         let patience = match on_error {
-            OnError::Refuse => Duration::from_secs(5),
-            OnError::Continue => Duration::from_millis(250),
+            OnLedgerError::Refuse => Duration::from_secs(5),
+            OnLedgerError::Continue => Duration::from_millis(250),
         };
         Options { retention, on_error, backlog: 100_000, patience, memory_rows: 100_000 }
     }
