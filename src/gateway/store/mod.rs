@@ -108,6 +108,9 @@ impl Store {
     /// With [`OnLedgerError::Refuse`], when it is not on disk. A new attempt is not recorded then and must not be sent;
     /// anything else is kept and written when that is possible again. With either policy, when the tables can never
     /// hold it, such as an id that is another's.
+    ///
+    /// [`OnLedgerError::Continue`]: crate::config::plan::OnLedgerError::Continue
+    /// [`OnLedgerError::Refuse`]: crate::config::plan::OnLedgerError::Refuse
     pub fn write(&self, write: Write) -> impl Future<Output = Result<(), Unwritten>> + Send + use<> {
         let opens = match &write {
             Write::Open(entry) => Some(entry.id),
