@@ -78,7 +78,7 @@ impl Books {
     /// What was settled in a counter's period so far.
     fn sum(&self, key: &Key, start: Moment) -> Result<Sum, StoreError> {
         let since = (key.per != Per::Total).then_some(start);
-        let Sums { usd, prepaid, uncertain, billed, .. } = self.store.sums(since, i64::MAX, &filter(&key.scope))?;
+        let Sums { usd, prepaid, uncertain, billed, .. } = self.store.sums(since, &filter(&key.scope))?;
         Ok(Sum { usd, prepaid, uncertain, billed })
     }
 

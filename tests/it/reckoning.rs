@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -15,6 +16,7 @@ use base64_simd::STANDARD;
 use easel::gateway::store::report::{By, Figures, ReportQuery};
 use easel::money::Usd;
 use futures_util::future::join_all;
+use futures_util::stream;
 use image::RgbImage;
 use proptest::collection::vec;
 use proptest::option;
@@ -56,11 +58,14 @@ fn drawn(size: usize) -> String {
 async fn answer(State(desk): State<Arc<Desk>>, Path(account): Path<String>, Json(body): Json<Value>) -> Response {
     let place = |list: &[&str], key: &str| list.iter().position(|word| body[key] == *word).unwrap();
     let (size, quality) = (place(&SIZES, "size"), place(&QUALITIES, "quality"));
-    let (n, prompt) = (body["n"].as_i64().unwrap_or(1), body["prompt"].as_str().unwrap().len());
+    let n = body["n"].as_i64().unwrap_or(1);
+    let length = |key: &str| body[key].as_str().map_or(0, str::len);
+    let (prompt, negative) = (length("prompt") + length("negative_prompt"), body["negative_prompt"].is_string());
+    let seeded = body["seed"].is_u64();
     let reply = {
         let mut asked = desk.asked.lock().unwrap();
         let reply = desk.script[asked.len() % desk.script.len()].clone();
-        asked.push((account, Asked { n, prompt, size, quality, reply: reply.clone() }));
+        asked.push((account, Asked { n, prompt, negative, seeded, size, quality, reply: reply.clone() }));
         reply
     };
     let error = |status: StatusCode, code: &str| {
@@ -88,6 +93,10 @@ async fn answer(State(desk): State<Arc<Desk>>, Path(account): Path<String>, Json
             let mut answer = error(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded");
             answer.headers_mut().insert("retry-after", HeaderValue::from_static("0"));
             answer
+        }
+        Reply::Cut => {
+            let beginning = [Ok(r#"{"created": 1, "data": ["#), Err("the connection is gone")];
+            Body::from_stream(stream::iter(beginning)).into_response()
         }
     }
 }
@@ -142,6 +151,9 @@ async fn play(case: &Case, together: bool) -> Result<(), TestCaseError> {
         prop_assert_eq!(recorded, again, "{}: {:?} {:#?}", name, row, calls);
         prop_assert_eq!(i128::from(row.prepaid.nanos()), again.min(tariff.commitment.into()), "{}", name);
         prop_assert_eq!(row.attempts, calls.len() as u64, "{}", name);
+        if together {
+            prop_assert_eq!(i128::from(row.uncertain.nanos()), tariff.unsure(&calls), "{}: {:#?}", name, calls);
+        }
     }
     Ok(())
 }
@@ -155,14 +167,21 @@ fn reply() -> impl Strategy<Value = Reply> {
     let draws =
         (0i64..3, prop_oneof![3 => Just(0i64), 1 => 1i64..3], option::of(0i64..200_000_000), [1u64..500, 1u64..9000])
             .prop_map(|(missing, broken, cost, tokens)| Reply::Draws { missing, broken, cost, tokens });
-    let other = prop_oneof![Just(Reply::Refuses), Just(Reply::Fails), Just(Reply::Empty), Just(Reply::Limits)];
+    let other = prop_oneof![
+        Just(Reply::Refuses),
+        Just(Reply::Fails),
+        Just(Reply::Empty),
+        Just(Reply::Limits),
+        Just(Reply::Cut)
+    ];
     prop_oneof![3 => draws, 1 => other]
 }
 
 fn request() -> impl Strategy<Value = Value> {
-    (1u8..=10, 0..SIZES.len(), 0..QUALITIES.len(), any::<u32>()).prop_map(|(n, size, quality, word)| {
+    let wishes = (option::of(Just("text")), option::of(0u32..1000));
+    (1u8..=10, 0..SIZES.len(), 0..QUALITIES.len(), any::<u32>(), wishes).prop_map(|(n, size, quality, word, wishes)| {
         json!({"model": "r", "prompt": format!("picture {word}"), "n": n, "size": SIZES[size],
-            "quality": QUALITIES[quality]})
+            "quality": QUALITIES[quality], "negative_prompt": wishes.0, "seed": wishes.1})
     })
 }
 

@@ -24,14 +24,18 @@ pub enum Reply {
     Fails,
     Empty,
     Limits,
+    /// The beginning of an answer, and then the connection is gone.
+    Cut,
 }
 
 /// One call: what was asked, sizes and qualities by their place, and what was answered.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub n: i64,
-    /// Bytes of the prompt.
+    /// Bytes of the prompt, the negative one included.
     pub prompt: usize,
+    pub negative: bool,
+    pub seeded: bool,
     pub size: usize,
     pub quality: usize,
     pub reply: Reply,
@@ -53,14 +57,17 @@ pub struct Tariff {
     metered: Option<[i64; 2]>,
     /// Whether the price that an answer tells is believed.
     told: bool,
-    /// In thousandths.
+    /// In thousandths, both.
+    multiplier: i64,
     markup: i64,
     fee: i64,
+    /// For a negative prompt and for a seed, by the picture.
+    addons: [i64; 2],
     of_model: Vec<(u64, Step)>,
     of_all: Vec<(u64, Step)>,
     pub commitment: i64,
-    /// Of what was refused, what came broken, and what failed.
-    charges: [Option<&'static str>; 3],
+    /// Of what was refused, what came broken, what failed, and what was cut off.
+    charges: [Option<&'static str>; 4],
 }
 
 /// Any tariff; `tiers` lets the price depend on what came before.
@@ -72,16 +79,18 @@ pub fn tariff(tiers: bool) -> impl Strategy<Value = Tariff> {
     let most = if tiers { 2 } else { 0 };
     let steps = (vec((1u64..20, step), 0..=most), vec((1u64..20, (1i64..1000).prop_map(Step::Off)), 0..=most));
     let metered = option::weighted(0.3, [0i64..9_000_000_000, 1i64..90_000_000_000]);
-    let rest = (usd(), metered, any::<bool>(), 0i64..300, usd(), steps, option::of(0i64..500_000_000));
-    (rows, rest, [charged(), charged(), charged()]).prop_map(|(rows, rest, charges)| {
-        let (rest, metered, told, markup, fee, (mut of_model, mut of_all), commitment) = rest;
+    let added = (prop_oneof![Just(1000i64), 1i64..2000], 0i64..300, usd(), [usd(), usd()]);
+    let rest = (usd(), metered, any::<bool>(), added, steps, option::of(0i64..500_000_000));
+    (rows, rest, [charged(), charged(), charged(), charged()]).prop_map(|(rows, rest, charges)| {
+        let (rest, metered, told, added, (mut of_model, mut of_all), commitment) = rest;
+        let (multiplier, markup, fee, addons) = added;
         for steps in [&mut of_model, &mut of_all] {
             steps.sort_by_key(|(from, _)| *from);
             steps.dedup_by_key(|(from, _)| *from);
         }
         let commitment = commitment.unwrap_or_default();
         let rows = distinct(rows);
-        Tariff { rows, rest, metered, told, markup, fee, of_model, of_all, commitment, charges }
+        Tariff { rows, rest, metered, told, multiplier, markup, fee, addons, of_model, of_all, commitment, charges }
     })
 }
 
@@ -118,7 +127,7 @@ fn written(steps: &[(u64, Step)]) -> String {
 impl Tariff {
     /// The keys of a provider.
     pub fn of_provider(&self) -> String {
-        let words = ["refused", "rejected", "failed"].into_iter().zip(self.charges);
+        let words = ["refused", "rejected", "failed", "abandoned"].into_iter().zip(self.charges);
         let charges: Vec<String> = words.filter_map(|(what, rule)| Some(format!("{what}: {}", rule?))).collect();
         let commitment = match self.commitment {
             0 => String::new(),
@@ -149,7 +158,13 @@ impl Tariff {
                 format!("{{tokens_per_million: {{{tokens}}}, estimate: {rows}}}")
             }
         };
-        format!("price: {price}, volume: [{}]", written(&self.of_model))
+        let [negative, seed] = self.addons.map(dollars);
+        let added = format!("addons: {{negative_prompt: {negative}, seed: {seed}}}");
+        format!(
+            "price: {price}, multiplier: {}, {added}, volume: [{}]",
+            percent(self.multiplier),
+            written(&self.of_model)
+        )
     }
 
     /// What all calls come to, in their order.
@@ -179,7 +194,8 @@ impl Tariff {
             Some([read, painted]) => {
                 // Nobody counts tokens by the picture: the whole, fee included, is shared among them.
                 let millionths = i128::from(read) * i128::from(tokens[0]) + i128::from(painted) * i128::from(tokens[1]);
-                let shares = shared(fee(self.marked_up(millionths, 1_000_000)), charged);
+                let added = self.added(asked) * i128::from(charged);
+                let shares = shared(fee(self.multiplied(millionths, added)), charged);
                 (self.tiered(&shares, before), charged)
             }
         }
@@ -187,12 +203,13 @@ impl Tariff {
 
     /// Pictures charged. What comes broken is, unless the tariff says otherwise; what does not come is not.
     fn charged(&self, asked: &Asked) -> u64 {
-        let [refused, rejected, failed] = self.charges;
+        let [refused, rejected, failed, abandoned] = self.charges;
         let all_if = |rule: Option<&str>| if rule == Some("yes") { asked.n } else { 0 };
         let pictures = match asked.reply {
             Reply::Limits => 0,
             Reply::Refuses => all_if(refused),
             Reply::Fails | Reply::Empty => all_if(failed),
+            Reply::Cut => all_if(abandoned),
             Reply::Draws { missing, broken, .. } => {
                 let there = (asked.n - missing).max(1);
                 let good = (there - broken).max(0);
@@ -202,16 +219,50 @@ impl Tariff {
         u64::try_from(pictures).unwrap()
     }
 
-    /// Each charged picture by the first row that fits. The call's fee is part of the first, discounts and all.
+    /// What the calls may have been charged besides: where the tariff says maybe, and where nobody can know. Without
+    /// tiers; by those it is what was the dearest before the call.
+    pub fn unsure(&self, calls: &[&Asked]) -> i128 {
+        let [refused, rejected, failed, abandoned] = self.charges;
+        let maybe = |rule: Option<&str>, pictures: i64| if rule == Some("maybe") { pictures } else { 0 };
+        let call = |asked: &&Asked| {
+            let pictures = match asked.reply {
+                Reply::Limits => 0,
+                Reply::Refuses => maybe(refused, asked.n),
+                Reply::Fails | Reply::Empty => maybe(failed, asked.n),
+                Reply::Cut => maybe(abandoned.or(Some("maybe")), asked.n),
+                Reply::Draws { missing, broken, .. } => maybe(rejected, broken.min((asked.n - missing).max(1))),
+            };
+            // A picture is estimated with the fee of a call of its own.
+            (self.picture(asked) + i128::from(self.fee)) * i128::from(pictures)
+        };
+        calls.iter().map(call).sum()
+    }
+
+    /// Each charged picture. The call's fee is part of the first, discounts and all.
     fn each(&self, asked: &Asked, charged: u64) -> Vec<i128> {
+        let fee = |nth: u64| if nth == 0 { i128::from(self.fee) } else { 0 };
+        (0..charged).map(|nth| self.picture(asked) + fee(nth)).collect()
+    }
+
+    /// One picture by the first row that fits.
+    fn picture(&self, asked: &Asked) -> i128 {
         let fits = |wanted: Option<usize>, given: usize| wanted.is_none_or(|wanted| wanted == given);
         let row = self.rows.iter().find(|(size, quality, _)| fits(*size, asked.size) && fits(*quality, asked.quality));
         let listed = row.map_or(self.rest, |(_, _, usd)| *usd);
         // Where tokens should have been told, the prompt may have been read for each picture, a token for every byte.
         let read = self.metered.map_or(0, |[read, _]| i128::from(read) * asked.prompt as i128);
-        let fee = |nth: u64| if nth == 0 { i128::from(self.fee) } else { 0 };
-        let each = self.marked_up(i128::from(listed) * 1_000_000 + read, 1_000_000);
-        (0..charged).map(|nth| each + fee(nth)).collect()
+        self.multiplied(i128::from(listed) * 1_000_000 + read, self.added(asked))
+    }
+
+    /// What a picture's wishes cost.
+    fn added(&self, asked: &Asked) -> i128 {
+        let used = [asked.negative, asked.seeded].into_iter().zip(self.addons).filter(|(used, _)| *used);
+        used.map(|(_, usd)| i128::from(usd)).sum()
+    }
+
+    /// Millionths with the multiplier, what is added without it, and the markup on both; rounded half up once.
+    fn multiplied(&self, millionths: i128, added: i128) -> i128 {
+        self.marked_up(millionths * i128::from(self.multiplier) + added * 1_000_000_000, 1_000_000_000)
     }
 
     /// With the markup, rounded half up once.

@@ -164,14 +164,14 @@ impl Store {
         self.queue.gauges.health()
     }
 
-    /// Exact sums over attempts settled at `since` or later, with ids up to `through_id`, after everything handed in
-    /// before is written. Rows past retention count as older than any id, in whole quarters of an hour. Blocks.
+    /// Exact sums over attempts settled at `since` or later, after everything handed in before is written. Rows past
+    /// retention are known by the quarter of an hour they were settled in. Blocks.
     ///
     /// # Errors
     /// When something before it cannot be written, or a sum does not fit.
-    pub fn sums(&self, since: Option<Moment>, through_id: i64, filter: &Filter) -> Result<Sums, StoreError> {
+    pub fn sums(&self, since: Option<Moment>, filter: &Filter) -> Result<Sums, StoreError> {
         let filter = filter.clone();
-        self.read(move |ledger| Ok(sums::sums(ledger, since, through_id, &filter)?))
+        self.read(move |ledger| Ok(sums::sums(ledger, since, &filter)?))
     }
 
     /// Attempts settled at `since` or later, oldest first, as far as retention goes; as patient as
@@ -210,23 +210,6 @@ impl Store {
         }
         let query = query.clone();
         self.read(move |ledger| report::report(ledger, &query))
-    }
-
-    /// Rolls up everything that is past retention at `now`, as the writer does once an hour by the moments it is
-    /// given; how many rows. Blocks.
-    ///
-    /// # Errors
-    /// When nothing can be written.
-    pub fn sweep(&self, now: Moment, retention: Duration) -> Result<usize, StoreError> {
-        let before = now.before(retention);
-        let mut all = 0;
-        loop {
-            let taken = self.on_writer(move |ledger| retention::step(ledger, before, retention::STEP))??;
-            all += taken;
-            if taken < retention::STEP {
-                return Ok(all);
-            }
-        }
     }
 
     /// Waits until everything handed in before is written. Blocks.

@@ -66,29 +66,23 @@ pub struct Recent {
     pub purpose: Purpose,
 }
 
-/// What is in `history` was settled, and used its number, before anything that is asked about.
 const SUMS: &str = "
 SELECT coalesce(sum(usd), 0), coalesce(sum(prepaid), 0), coalesce(sum(lost), 0), coalesce(sum(uncertain), 0),
        coalesce(sum(billed), 0), coalesce(sum(accepted), 0), coalesce(sum(rejected), 0), coalesce(sum(n), 0)
 FROM (
     SELECT usd, prepaid, lost, uncertain, billed, accepted, rejected, 1 AS n, tenant, route, provider, model
-    FROM attempts WHERE settled_at >= ?1 AND id <= ?2
+    FROM attempts WHERE settled_at >= ?1
     UNION ALL
     SELECT usd, prepaid, lost, uncertain, billed, accepted, rejected, attempts, tenant, route, provider, model
     FROM history WHERE quarter >= ?1
 )
-WHERE (?3 IS NULL OR tenant = ?3) AND (?4 IS NULL OR route = ?4) AND (?5 IS NULL OR provider = ?5)
-  AND (?6 IS NULL OR model = ?6)";
+WHERE (?2 IS NULL OR tenant = ?2) AND (?3 IS NULL OR route = ?3) AND (?4 IS NULL OR provider = ?4)
+  AND (?5 IS NULL OR model = ?5)";
 
-pub(super) fn sums(
-    ledger: &Connection,
-    since: Option<Moment>,
-    through_id: i64,
-    filter: &Filter,
-) -> rusqlite::Result<Sums> {
+pub(super) fn sums(ledger: &Connection, since: Option<Moment>, filter: &Filter) -> rusqlite::Result<Sums> {
     let since = since.map_or(i64::MIN, Moment::millis);
     let Filter { tenant, route, provider, model } = filter;
-    ledger.query_row(SUMS, params![since, through_id, tenant, route, provider, model], |row| sums_at(row, 0))
+    ledger.query_row(SUMS, params![since, tenant, route, provider, model], |row| sums_at(row, 0))
 }
 
 /// The sums in eight columns from `first` on.
