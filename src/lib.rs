@@ -13,9 +13,9 @@
 //! 3  gateway/          the only floor that waits: calls to providers, queues, deadlines, the ledger on disk, reload
 //!    sandbox/          beside it: pretend vendors for trying and testing; shares no code with provider/
 //! 2  provider/         each image API as two pure functions
-//! 1  cache/ ledger/ routing/ admission alert breaker metrics rate signing
+//! 1  cache/ ledger/ routing/ admission alert breaker metrics rate
 //!                      decisions and records; the time comes in as an argument
-//! 0  error failure money calendar secret pem image mask request canonical abilities pricing config/
+//! 0  error failure money calendar secret pem signing image mask request canonical abilities pricing config/
 //!                      words that everyone shares
 //! ```
 //!

@@ -99,6 +99,42 @@ fn floor_of(module: &str) -> u8 {
     found.unwrap_or_else(|| panic!("module '{module}' has no floor: give it one here and in DESIGN")).0
 }
 
+/// The modules of each floor, as a plan has them: a line begins with its floor's number, or goes on with the one before.
+fn planned(text: &str) -> Vec<(u8, String)> {
+    let plan = text.split("5  ").nth(1).and_then(|rest| rest.split("```").next()).expect("a plan in a code block");
+    let mut floor = 5;
+    let mut modules = Vec::new();
+    for line in plan.lines() {
+        let line = line.trim_start_matches("//!").trim_start();
+        let line = match line.split_once("  ") {
+            Some((number, rest)) if number.parse::<u8>().is_ok() => {
+                floor = number.parse().unwrap();
+                rest
+            }
+            _ => line,
+        };
+        modules.extend(
+            line.split(' ').map(|word| (floor, word.trim_start_matches("src/").trim_end_matches('/').to_owned())),
+        );
+    }
+    modules
+}
+
+#[test]
+fn the_plans_in_readme_and_library_have_every_module_on_its_floor() {
+    for plan in ["README.md", "src/lib.rs"] {
+        let planned = planned(&std::fs::read_to_string(root().join(plan)).unwrap());
+        for (floor, modules) in FLOORS {
+            for module in *modules {
+                assert!(
+                    planned.contains(&(*floor, (*module).to_owned())),
+                    "{plan}: `{module}` is not on floor {floor}"
+                );
+            }
+        }
+    }
+}
+
 /// Code files of floors 0 to 4 with the top-level module they belong to; modules that exist only for tests are left
 /// out, and so are the tests inside the others.
 fn code() -> Vec<(PathBuf, String, String)> {
