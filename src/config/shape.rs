@@ -13,7 +13,7 @@ use serde_yaml::{Mapping, Value};
 use super::file::File;
 use super::place::quoted;
 use super::report::{Finding, Findings};
-use super::suggest::{instead, nearest};
+use super::suggest::{instead, listed, nearest};
 use super::tree::{Entry, Form, Node, Scalar, Span};
 
 /// The JSON Schema of a config file. Everything is inlined: there is no `$ref` to follow.
@@ -261,8 +261,17 @@ impl<'s> Wanted<'s> {
         words.into_iter().filter(|(is, _)| *is).map(|(_, word)| word).collect::<Vec<_>>().join(" or ")
     }
 
-    /// What to write, for example.
+    /// What to write, for example, or else how such a thing is written.
     fn example(&self) -> Option<String> {
+        self.written_like().or_else(|| match (self.map.map(property_names), self.list) {
+            (Some(keys), _) if !keys.is_empty() => Some(format!("the keys here are: {}", listed(keys.into_iter()))),
+            (Some(_), _) => Some("write it as `name: value`".to_owned()),
+            (None, Some(_)) => Some("begin each entry with `- `".to_owned()),
+            (None, None) => None,
+        })
+    }
+
+    fn written_like(&self) -> Option<String> {
         let examples: Vec<String> = self
             .examples
             .iter()

@@ -425,7 +425,7 @@ fn what_is_wrong_with_a_provider_is_told() {
                 "unknown key `retries` | the keys here are: api_key, api_version, base_url, billing, breaker, budget, concurrency, connect_timeout, credentials, dialect, download_hosts, entra, ...",
             ],
         ),
-        ("    breaker: 5\n", "", &["expected a mapping, found `5` | -"]),
+        ("    breaker: 5\n", "", &["expected a mapping, found `5` | the keys here are: failures, pause, window"]),
         ("    timeout: [1s]\n", "", &["expected a time, found a list | write it like 500ms, 10s, 2m, 1h, 30d"]),
     ]);
 }
@@ -439,7 +439,7 @@ fn what_is_wrong_with_a_route_is_told() {
             &["expected `partial`, `fail`, found `parital` | did you mean `partial`?"],
         ),
         ("", "    size: {strict: yes}\n", &["expected true or false, found `yes` | write `true`"]),
-        ("", "    size: {tolerance: 0.15}\n", &["`0.15` is not a percentage | write `0.15%`"]),
+        ("", "    size: {tolerance: 0.15}\n", &["`0.15` is not a percentage | write `15%`"]),
         (
             "",
             "    defaults: {size: 1024, quality: good, output_format: jpg}\n",
@@ -450,7 +450,7 @@ fn what_is_wrong_with_a_route_is_told() {
             ],
         ),
         ("", "    attempts: {max: 0}\n", &["must be at least 1 | -"]),
-        ("", "    cache: maybe\n", &["expected true or false or a mapping, found `maybe` | -"]),
+        ("", "    cache: maybe\n", &["expected true or false or a mapping, found `maybe` | the keys here are: ttl"]),
         (
             "",
             "    match: {models: []}\n",
@@ -1122,7 +1122,16 @@ fn text_that_is_no_yaml_is_told_where_it_breaks() {
     }
     let unquoted = problems("server: {listen: ${A}}\n");
     assert!(unquoted[0].ends_with("write \"${NAME}\" in quotes"), "{unquoted:?}");
-    assert!(problems("- a\n")[0].starts_with("1:3 expected a mapping, found a list"));
+    assert_eq!(
+        problems("- a\n")[0],
+        "1:3 expected a mapping, found a list | the keys here are: alerts, cache, clients, providers, routes, server"
+    );
+    for (text, told) in [
+        ("clients: {web: {}}\n", "1:1 expected a list, found a mapping | begin each entry with `- `"),
+        ("providers: [openai]\n", "1:1 expected a mapping, found a list | write it as `name: value`"),
+    ] {
+        assert_eq!(problems(text)[0], told);
+    }
     assert!(problems("? [a]\n: b\n")[0].starts_with("1:4 a key is a plain word"));
     assert!(problems("server: !x {}\n").iter().any(|problem| problem.contains("tags mean nothing")));
 }

@@ -187,7 +187,12 @@ impl Written for file::Percent {
 
     fn read(&self) -> Result<u32, Wrong> {
         let Some(number) = self.0.strip_suffix('%') else {
-            let instead = self.0.trim_end().parse::<Usd>().ok().map(|_| format!("{}%", self.0.trim_end()));
+            // Who leaves the sign out below one means a fraction.
+            let meant = |number: Usd| match number.nanos() {
+                nanos @ 1..1_000_000_000 => format!("{}%", Usd::from_nanos(nanos * 100)),
+                _ => format!("{number}%"),
+            };
+            let instead = self.0.trim_end().parse::<Usd>().ok().map(meant);
             return Err(Wrong::new("is not a percentage", instead));
         };
         // Money's exact decimals serve here as well: one percent is 10 000 parts per million.
@@ -337,6 +342,8 @@ mod tests {
         assert_eq!(percent("10%"), Ok(100_000));
         assert_eq!(percent("5.5%"), Ok(55_000));
         assert_eq!(percent("10"), Err(Some("10%".into())));
+        assert_eq!(percent("0.15"), Err(Some("15%".into())));
+        assert_eq!(percent("0"), Err(Some("0%".into())));
         assert_eq!(percent("1001%"), Err(None));
         assert_eq!(percent("-1%"), Err(None));
     }
