@@ -306,14 +306,15 @@ fn missing(field: &str, what_to_do: &str) -> Error {
 
 /// A 400 for a field that is none of `known`, with the nearest that is.
 fn unknown(field: &str, known: &[&str]) -> Error {
-    let nearest = known
-        .iter()
-        .map(|name| (strsim::osa_distance(name, field), name))
-        .min()
-        .filter(|(distance, _)| *distance <= 3)
-        .map_or_else(|| "Remove it".to_owned(), |(_, name)| format!("Did you mean '{name}'?"));
+    let nearest =
+        known.iter().map(|name| (strsim::osa_distance(name, field), name)).min().filter(|(distance, _)| *distance <= 3);
+    let help = match nearest {
+        Some((_, name)) => format!("Did you mean '{name}'?"),
+        None if known.len() <= 4 => format!("Send '{}' only.", known.join("', '")),
+        None => "Remove it.".to_owned(),
+    };
     let shown: String = field.chars().take(80).collect();
-    Error::invalid(&shown, format!("Unknown parameter: '{shown}'. {nearest}")).with_code("unknown_parameter")
+    Error::invalid(&shown, format!("Unknown parameter: '{shown}'. {help}")).with_code("unknown_parameter")
 }
 
 /// A 400 that names the field, what it should be and what it was.

@@ -71,7 +71,7 @@ pub fn run(args: Args) -> ExitCode {
     let asked = Asked { by: Some(by), since, until, month, zone: Some(zone), filter };
     let query = match asked.query() {
         Ok(query) => query,
-        Err(why) => return cli::failed(why),
+        Err(error) => return cli::failed(error.message),
     };
     let state_dir = match state_dir.map_or_else(|| said_by(&config), Ok) {
         Ok(state_dir) => state_dir,

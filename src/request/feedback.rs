@@ -70,6 +70,7 @@ mod tests {
             (r#"{"image_id":"a"}"#, "verdict", "'accepted' or 'rejected'"),
             (r#"{"image_id":"a","verdict":"bad"}"#, "verdict", "one of 'accepted', 'rejected'"),
             (r#"{"image_id":"a","verdict":"rejected","raeson":"x"}"#, "raeson", "Did you mean 'reason'?"),
+            (r#"{"id":"a","verdict":"rejected"}"#, "id", "Send 'image_id', 'verdict', 'reason' only."),
             (long.as_str(), "reason", "at most 1000"),
         ] {
             let error = Feedback::from_json(body.as_bytes()).unwrap_err();

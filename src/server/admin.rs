@@ -13,9 +13,11 @@ use pingora::protocols::http::ServerSession;
 use serde_json::json;
 use subtle::ConstantTimeEq;
 
+use crate::error::{Error, Kind};
 use crate::gateway::Gateway;
 use crate::server::caller::bearer;
-use crate::server::ledger::{NoReport, ledger};
+use crate::server::ledger::ledger;
+use crate::server::respond::error_object;
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain";
@@ -70,13 +72,13 @@ impl Admin {
         let live = self.gateway.live();
         let Some(token) = &live.plan.server.admin_token else {
             let help = "set server.admin_token, or let server.admin be a loopback address";
-            return (!self.local).then(|| refused(StatusCode::FORBIDDEN, help));
+            return (!self.local).then(|| refused(&Error::new(Kind::Forbidden, help).with_code("admin_closed")));
         };
         let told = session.req_header().headers.get(http::header::AUTHORIZATION);
         let told = told.and_then(|value| bearer(value.to_str().ok()?));
         let known = told.is_some_and(|told| bool::from(told.as_bytes().ct_eq(token.reveal().as_bytes())));
-        (!known)
-            .then(|| refused(StatusCode::UNAUTHORIZED, "send 'authorization: Bearer TOKEN' with server.admin_token"))
+        let help = "send 'authorization: Bearer TOKEN' with server.admin_token";
+        (!known).then(|| refused(&Error::new(Kind::Unauthorized, help)))
     }
 
     /// What was paid, as `easel ledger` prints it.
@@ -85,18 +87,19 @@ impl Admin {
         let (store, query) = (self.gateway.shared.books.store().clone(), query.to_owned());
         match tokio::task::spawn_blocking(move || ledger(&store, &query)).await {
             Ok(Ok(report)) => answer(StatusCode::OK, JSON, &format!("{report:#}\n")),
-            Ok(Err(NoReport::Query(why))) => refused(StatusCode::BAD_REQUEST, &why),
-            Ok(Err(NoReport::Store(why))) => refused(StatusCode::SERVICE_UNAVAILABLE, &why.to_string()),
+            Ok(Err(error)) => refused(&error),
             Err(error) => {
                 log::error!("a report was not made: {error}");
-                refused(StatusCode::INTERNAL_SERVER_ERROR, "the report was not made")
+                refused(&Error::new(Kind::Internal, "the report was not made"))
             }
         }
     }
 }
 
-fn refused(status: StatusCode, why: &str) -> Response<Vec<u8>> {
-    answer(status, JSON, &format!("{:#}\n", json!({"error": {"message": why}})))
+/// An error in the shape that the images' listener has, too.
+fn refused(error: &Error) -> Response<Vec<u8>> {
+    let status = StatusCode::from_u16(error.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    answer(status, JSON, &format!("{:#}\n", json!({"error": error_object(error)})))
 }
 
 fn answer(status: StatusCode, media_type: &'static str, body: &str) -> Response<Vec<u8>> {

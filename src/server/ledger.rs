@@ -3,37 +3,32 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::error::{Error, Kind};
 use crate::gateway::store::asked::Asked;
 use crate::gateway::store::report::{self, Figures, ReportQuery, ReportRow};
 use crate::gateway::store::{Store, StoreError};
 use crate::money::Usd;
 
-/// Why there is no report.
-#[derive(Debug, thiserror::Error)]
-pub enum NoReport {
-    /// A word of the query means nothing; what would mean something.
-    #[error("{0}")]
-    Query(String),
-    /// The ledger does not answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// Answers `by=day,provider&month=2026-11&zone=Europe/Berlin`, with the words of `easel ledger`. Blocks.
 ///
 /// # Errors
 /// When the query means nothing, or the ledger does not answer.
-pub fn ledger(store: &Store, query: &str) -> Result<Value, NoReport> {
-    let query = read(query).and_then(Asked::query).map_err(NoReport::Query)?;
-    Ok(render_json(&query, &store.report(&query)?)?)
+pub fn ledger(store: &Store, query: &str) -> Result<Value, Error> {
+    let query = read(query)?.query()?;
+    let report = store.report(&query).and_then(|rows| render_json(&query, &rows));
+    report.map_err(|error| Error::new(Kind::Unavailable, error.to_string()).with_code("ledger_unreadable"))
 }
 
-fn read(query: &str) -> Result<Asked, String> {
+fn read(query: &str) -> Result<Asked, Error> {
     let mut asked = Asked::default();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match asked.word(&name) {
+            Some(Some(_)) => return Err(Error::invalid(&*name, format!("'{name}' is there twice, send it once"))),
             Some(word) => *word = Some(value.into_owned()),
-            None => return Err(format!("'{name}' means nothing here, only {}", Asked::NAMES.join(", "))),
+            None => {
+                let message = format!("'{name}' means nothing here, only {}", Asked::NAMES.join(", "));
+                return Err(Error::invalid(&*name, message).with_code("unknown_parameter"));
+            }
         }
     }
     Ok(asked)
@@ -149,11 +144,16 @@ mod tests {
 
     #[test]
     fn a_word_that_means_nothing_is_answered_with_those_that_do() {
-        let said = |query: &str| ledger(&store(), query).unwrap_err().to_string();
+        let said = |query: &str| {
+            let error = ledger(&store(), query).unwrap_err();
+            assert_eq!((error.kind.status(), error.param.as_deref()), (400, query.split('=').next()), "{query}");
+            error.message
+        };
         assert!(said("per=day").contains("since, until"), "{}", said("per=day"));
         assert!(said("by=colour").contains("provider"), "{}", said("by=colour"));
         assert!(said("since=yesterday").contains("2026-11-25"), "{}", said("since=yesterday"));
         assert!(said("zone=Mars").contains("Europe/Berlin") && said("month=11").contains("2026-11"));
         assert!(said("month=2026-11&since=2026-11-01").contains("without"));
+        assert!(said("tenant=a&tenant=b").contains("once"));
     }
 }

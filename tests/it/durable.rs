@@ -263,7 +263,10 @@ async fn the_operator_reads_over_http_what_was_paid_and_a_stranger_does_not() {
     assert_eq!((&row["route"], &row["provider"], &row["usd"]), (&"r".into(), &"stability".into(), &"0.04".into()));
     assert_eq!((&report["total"]["usd"], &report["total"]["saved_usd"]), (&"0.04".into(), &"0.04".into()), "{report}");
     let wrong = get("/admin/ledger?by=colour", "Bearer tell-me").await;
-    assert!(wrong.status == 400 && wrong.text().contains("only by day, provider"), "{}", wrong.text());
+    let error = &wrong.json()["error"];
+    let told = [&error["type"], &error["param"], &error["code"]];
+    assert_eq!((wrong.status, told), (400, [&"invalid_request_error".into(), &"by".into(), &"invalid_value".into()]));
+    assert!(wrong.text().contains("only by day, provider"), "{}", wrong.text());
     for token in ["", "Bearer tell-you", "Basic tell-me"] {
         assert_eq!(get("/admin/ledger", token).await.status, 401, "{token}");
     }

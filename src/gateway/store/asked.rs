@@ -5,6 +5,7 @@
 use super::report::{By, ReportQuery};
 use super::sums::Filter;
 use crate::calendar::{Moment, Zone};
+use crate::error::Error;
 
 /// The words, each as it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,11 +50,11 @@ impl Asked {
     /// What they mean.
     ///
     /// # Errors
-    /// In words, what is wrong with the first that means nothing.
-    pub fn query(self) -> Result<ReportQuery, String> {
+    /// The first that means nothing by its name, and what to write.
+    pub fn query(self) -> Result<ReportQuery, Error> {
         let zone: Zone = match &self.zone {
             None => Zone::default(),
-            Some(name) => name.parse().map_err(|()| format!("zone '{name}' is none, write it like Europe/Berlin"))?,
+            Some(name) => name.parse().map_err(|()| none("zone", name, "Europe/Berlin"))?,
         };
         let by = self.by.as_deref().map_or_else(|| Ok(USUAL.to_vec()), columns)?;
         let moment =
@@ -61,21 +62,25 @@ impl Asked {
         let (mut since, mut until) = (moment("since", &self.since)?, moment("until", &self.until)?);
         if let Some(month) = &self.month {
             if since.is_some() || until.is_some() {
-                return Err("month goes without since and until".to_owned());
+                return Err(Error::invalid("month", "month goes without since and until"));
             }
-            let period = zone.month(month).ok_or_else(|| format!("month '{month}' is none, write it like 2026-11"))?;
+            let period = zone.month(month).ok_or_else(|| none("month", month, "2026-11"))?;
             (since, until) = (Some(period.start), period.end);
         }
         Ok(ReportQuery { since, until, by, filter: self.filter, zone })
     }
 }
 
-fn columns(text: &str) -> Result<Vec<By>, String> {
+fn none(name: &str, text: &str, like: &str) -> Error {
+    Error::invalid(name, format!("{name} '{text}' is none, write it like {like}"))
+}
+
+fn columns(text: &str) -> Result<Vec<By>, Error> {
     let mut by = Vec::new();
     for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
         let Some(column) = By::ALL.into_iter().find(|by| by.word() == word) else {
             let known: Vec<_> = By::ALL.iter().map(|by| by.word()).collect();
-            return Err(format!("cannot group by '{word}', only by {}", known.join(", ")));
+            return Err(Error::invalid("by", format!("cannot group by '{word}', only by {}", known.join(", "))));
         };
         if !by.contains(&column) {
             by.push(column);
@@ -84,8 +89,7 @@ fn columns(text: &str) -> Result<Vec<By>, String> {
     Ok(by)
 }
 
-fn moment(name: &str, text: &str, zone: &Zone) -> Result<Moment, String> {
-    zone.midnight(text)
-        .or_else(|| text.parse().ok())
-        .ok_or_else(|| format!("{name} '{text}' is no day, write it like 2026-11-25 or 2026-11-25T12:00:00Z"))
+fn moment(name: &str, text: &str, zone: &Zone) -> Result<Moment, Error> {
+    let like = || format!("{name} '{text}' is no day, write it like 2026-11-25 or 2026-11-25T12:00:00Z");
+    zone.midnight(text).or_else(|| text.parse().ok()).ok_or_else(|| Error::invalid(name, like()))
 }
