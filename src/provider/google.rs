@@ -54,13 +54,7 @@ impl Provider for Google {
     }
 
     fn known_models(&self) -> &'static [&'static str] {
-        &[
-            "gemini-3.1-flash-image",
-            "gemini-3-pro-image",
-            "gemini-2.5-flash-image",
-            "imagen-4.0-generate-001",
-            "imagen-3.0-capability-001",
-        ]
+        &["gemini-nano-banana-2.1", "gemini-3.1-flash-image", "gemini-3.1-flash-lite-image", "gemini-3-pro-image"]
     }
 
     fn download_hosts(&self) -> &'static [&'static str] {

@@ -1,8 +1,8 @@
 //! Google's image models: by which of two methods each is asked, and what it takes (PROVIDERS.md 4.2, 4.3).
 //!
-//! Data, and the two words a size becomes. Models are told apart by how their names begin; one that nobody has
-//! described is asked like Gemini for one picture, and told nothing but a shape. A mask is taken by one model, and at
-//! Vertex AI alone.
+//! Data, and the two words a size becomes. Models are told apart by how their names begin. A Gemini model that nobody
+//! has described is newer than this table and taken to be like the newest in it; any other is asked like Gemini for one
+//! picture, and told nothing but a shape. A mask is taken by one model, and at Vertex AI alone.
 
 use crate::abilities::{Abilities, Edits, Frame, Sizes, Tier};
 use crate::image::Format;
@@ -66,14 +66,19 @@ const ANY: Family = Family {
     inputs: 0,
     masked: false,
 };
-const GEMINI: Family = Family { prefix: "gemini-", seed: true, inputs: 3, ..ANY };
+/// A Gemini model newer than this table: what every one since the third generation takes.
+const GEMINI: Family = Family { prefix: "gemini-", seed: true, tiers: &[ONE, TWO, FOUR], inputs: 14, ..ANY };
 const IMAGEN: Family =
     Family { prefix: "imagen", method: Method::Predict, shapes: IMAGEN_SHAPES, max_n: 4, seed: true, ..ANY };
 
 /// The first whose prefix fits counts; the last fits everything.
 static FAMILIES: &[Family] = &[
-    Family { prefix: "gemini-3.1-flash", shapes: LONG_SHAPES, tiers: &[TINY, ONE, TWO, FOUR], inputs: 14, ..GEMINI },
-    Family { prefix: "gemini-3", tiers: &[ONE, TWO, FOUR], inputs: 14, ..GEMINI },
+    Family { prefix: "gemini-3.1-flash", shapes: LONG_SHAPES, tiers: &[TINY, ONE, TWO, FOUR], ..GEMINI },
+    // Of 2026-10-06. It has the long shapes of the model it replaces, and answers 400 to its smallest tier.
+    Family { prefix: "gemini-nano-banana", shapes: LONG_SHAPES, ..GEMINI },
+    // The generation before tiers.
+    Family { prefix: "gemini-2", tiers: &[], inputs: 3, ..GEMINI },
+    Family { prefix: "gemini-1", tiers: &[], inputs: 3, ..GEMINI },
     GEMINI,
     // From memory: the fast model draws one resolution.
     Family { prefix: "imagen-4.0-fast", ..IMAGEN },
@@ -146,6 +151,10 @@ mod tests {
             ("gemini-3-pro-image", "1200x896", (4, 3), Some("1K")),
             ("gemini-3-pro-image", "1536x1024", (3, 2), Some("2K")),
             ("gemini-3-pro-image", "8192x8192", (1, 1), Some("4K")),
+            ("gemini-nano-banana-2.1", "512x512", (1, 1), Some("1K")),
+            ("gemini-nano-banana-2.1", "4096x1024", (4, 1), Some("2K")),
+            ("gemini-nano-banana-3", "2048x2048", (1, 1), Some("2K")),
+            ("gemini-4-image", "2048x2048", (1, 1), Some("2K")),
             ("gemini-2.5-flash-image", "1024x1024", (1, 1), None),
             ("imagen-4.0-generate-001", "4096x4096", (1, 1), Some("2K")),
             ("imagen-4.0-fast-generate-001", "1408x768", (16, 9), None),
@@ -168,6 +177,9 @@ mod tests {
         };
         assert_eq!(able("gemini-3-pro-image", false), (1, true, false, 0, 14));
         assert_eq!(able("gemini-3-pro-image", true), (1, true, false, 2, 14));
+        assert_eq!(able("gemini-nano-banana-2.1", false), (1, true, false, 0, 14));
+        assert_eq!(able("gemini-4-image", false), (1, true, false, 0, 14));
+        assert_eq!(able("gemini-2.5-flash-image", false), (1, true, false, 0, 3));
         assert_eq!(able("imagen-4.0-generate-001", false), (4, false, false, 2, 0));
         assert_eq!(able("imagen-4.0-generate-001", true), (4, true, false, 2, 0));
         assert_eq!(able("imagen-3.0-generate-001", true), (4, true, true, 2, 0));

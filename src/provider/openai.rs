@@ -33,12 +33,6 @@ impl Provider for OpenAi {
             "gpt-image-2.5-sunburst",
             "gpt-image-2.6-flare",
             "gpt-image-2.6-sunburst",
-            "gpt-image-1.5",
-            "gpt-image-1-mini",
-            "gpt-image-1",
-            "chatgpt-image-latest",
-            "dall-e-3",
-            "dall-e-2",
         ]
     }
 

@@ -77,6 +77,14 @@ static FAMILIES: &[Family] = &[
         ..ANY
     },
     Family {
+        prefix: "google/gemini-nano-banana",
+        draws: Draws::Shapes(LONG_SHAPES, &[ONE, TWO, FOUR]),
+        seed: true,
+        references: 14,
+        talks: true,
+        ..ANY
+    },
+    Family {
         prefix: "google/gemini-3.1-flash",
         draws: Draws::Shapes(LONG_SHAPES, &[TINY, ONE, TWO, FOUR]),
         seed: true,
@@ -98,6 +106,14 @@ static FAMILIES: &[Family] = &[
         formats: &[Format::Png, Format::Jpeg],
         seed: true,
         references: 8,
+        ..ANY
+    },
+    // As xAI's own API has it: two tiers, five pictures to start from, no seed.
+    Family {
+        prefix: "x-ai/",
+        draws: Draws::Shapes(SHAPES, &[ONE, TWO]),
+        qualities: &[Quality::Low, Quality::Medium],
+        references: 5,
         ..ANY
     },
     Family { prefix: "bytedance-seed/", draws: Draws::Shapes(SHAPES, &[TWO, FOUR]), seed: true, references: 10, ..ANY },
@@ -200,6 +216,9 @@ mod tests {
             ("google/gemini-3-pro-image", "1376x768", Some("1K")),
             ("google/gemini-3-pro-image", "1536x1024", Some("2K")),
             ("google/gemini-3-pro-image", "4096x4096", Some("4K")),
+            ("google/gemini-nano-banana-2.1", "512x512", Some("1K")),
+            ("google/gemini-nano-banana-2.1", "8192x1024", Some("4K")),
+            ("x-ai/grok-imagine-image", "4096x4096", Some("2K")),
             ("google/gemini-2.5-flash-image", "1024x1024", None),
             ("black-forest-labs/flux.2-pro", "4096x4096", Some("2K")),
             ("bytedance-seed/seedream-4.5", "1024x1024", Some("2K")),

@@ -17,7 +17,7 @@ pub const FOUR: Tier = Tier { word: "4K", side: 4096 };
 /// What Gemini's models draw.
 pub const GEMINI_SHAPES: &[(u32, u32)] =
     &[(1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (4, 5), (5, 4), (9, 16), (16, 9), (21, 9)];
-/// And the very long ones, which gemini-3.1-flash draws too.
+/// And the very long ones, which gemini-3.1-flash and its successor gemini-nano-banana draw too.
 pub const LONG_SHAPES: &[(u32, u32)] = &[
     (1, 1),
     (2, 3),

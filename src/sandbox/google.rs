@@ -57,7 +57,8 @@ const GEMINI: Model = Model {
 };
 const IMAGEN: Model = Model { predict: true, shapes: &["1:1", "3:4", "4:3", "9:16", "16:9"], inputs: 0, ..GEMINI };
 
-const MODELS: [Model; 9] = [
+const MODELS: [Model; 10] = [
+    Model { name: "gemini-nano-banana-2.1", shapes: &SHAPES, tiers: &["1K", "2K", "4K"], inputs: 14, ..GEMINI },
     Model { name: "gemini-3.1-flash-image", shapes: &SHAPES, tiers: &["512", "1K", "2K", "4K"], inputs: 14, ..GEMINI },
     Model { name: "gemini-3-pro-image", tiers: &["1K", "2K", "4K"], inputs: 14, ..GEMINI },
     Model { name: "gemini-2.5-flash-image", ..GEMINI },

@@ -53,11 +53,13 @@ const OPENAI: Model = Model {
 
 const GEMINI: Model = Model { seed: true, references: 14, talks: true, ..PLAIN };
 
-const MODELS: [Model; 9] = [
+const MODELS: [Model; 11] = [
     Model { name: "openai/gpt-image-2", ..OPENAI },
     Model { name: "openai/gpt-image-2.5-flare", ..OPENAI },
     Model { name: "openai/gpt-image-2.5-sunburst", ..OPENAI },
     Model { name: "openai/gpt-5-image", tiers: &[], references: 16, talks: true, ..PLAIN },
+    Model { name: "google/gemini-nano-banana-2.1", ..GEMINI },
+    Model { name: "x-ai/grok-imagine-image", tiers: &["1K", "2K"], effort: true, references: 5, ..PLAIN },
     Model { name: "google/gemini-2.5-flash-image", tiers: &[], references: 3, ..GEMINI },
     Model { name: "google/gemini-3.1-flash-image", tiers: &["512", "1K", "2K", "4K"], ..GEMINI },
     Model { name: "google/gemini-3-pro-image", ..GEMINI },

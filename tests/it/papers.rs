@@ -67,6 +67,35 @@ fn every_yaml_in_conf_and_examples_and_every_whole_config_in_the_readme_loads() 
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
+/// Models that their vendors have shut down, or will before 2027: OpenAI's (its deprecations page, read 2026-11), and
+/// Google's Imagen and Gemini 2.5 (its migration page, and its changelog of 2026-10-06).
+const ENDED: &[&str] = &[
+    "dall-e-2",
+    "dall-e-3",
+    "gpt-image-1",
+    "gpt-image-1-mini",
+    "gpt-image-1.5",
+    "chatgpt-image-latest",
+    "gemini-2.5-flash-image",
+    "gemini-3.1-flash-image",
+    "imagen-3.0-generate-002",
+    "imagen-4.0-generate-001",
+];
+
+#[test]
+fn nothing_we_hand_out_draws_with_a_model_that_its_vendor_has_shut_down() {
+    let folders = ["conf", "examples"].map(|folder| files(&root().join(folder), "yaml"));
+    let papers = folders.into_iter().flatten().chain([root().join("README.md")]);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    let mut found = Vec::new();
+    for path in papers {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let words: BTreeSet<&str> = text.split(|c| !is_name(c)).map(|word| word.trim_end_matches('.')).collect();
+        found.extend(ENDED.iter().filter(|ended| words.contains(*ended)).map(|ended| (path.clone(), *ended)));
+    }
+    assert_eq!(found, []);
+}
+
 /// The floors of DESIGN.md section 4: a module may use those of its own floor's number and below.
 const FLOORS: &[(u8, &[&str])] = &[
     (
