@@ -46,6 +46,30 @@ pub struct Abilities {
     pub edit: Option<Edits>,
 }
 
+/// What a model does with a wish that is left out, and which size its pictures are billed by.
+///
+/// Before a call nothing is made of it: what is not asked is reckoned at its dearest. After the call it says what was
+/// drawn where the answer does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usual {
+    /// The size it draws then; `None` where nobody says, or the model decides.
+    pub size: Option<Size>,
+    /// The quality, likewise.
+    pub quality: Option<Quality>,
+    /// The size on the bill.
+    pub billed: BilledSize,
+}
+
+/// The size that a vendor bills, where it tells none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BilledSize {
+    /// The one that was asked, whatever came.
+    #[default]
+    Asked,
+    /// That of the picture.
+    Drawn,
+}
+
 /// What a model that changes pictures can be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edits {

@@ -171,9 +171,9 @@ pub struct Period {
 }
 
 impl Period {
-    /// Whether `at` is past it. A clock that was set back stays in the period it was in.
-    pub fn is_over(&self, at: Moment) -> bool {
-        self.end.is_some_and(|end| at >= end)
+    /// Whether `at` is in it: not before it either, as after a clock that was ahead was set right.
+    pub fn holds(&self, at: Moment) -> bool {
+        self.start <= at && self.end.is_none_or(|end| at < end)
     }
 
     /// How much of it lies before `at`, as a part of the whole in millionths. 0 where it never ends.
@@ -222,12 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn a_total_has_no_end_and_a_period_is_over_at_its_end() {
+    fn a_total_has_no_end_and_a_period_holds_no_moment_before_or_after_it() {
         let total = Per::Total.period(&Zone::default(), at("2026-11-25T00:00:00Z"));
-        assert!(total.end.is_none() && !total.is_over(Moment(i64::MAX)) && total.elapsed_ppm(Moment(5)) == 0);
+        assert!(total.end.is_none() && total.holds(Moment(i64::MAX)) && total.holds(Moment(i64::MIN)));
+        assert_eq!(total.elapsed_ppm(Moment(5)), 0);
         let day = Per::Day.period(&Zone::default(), at("2026-11-25T12:00:00Z"));
-        assert!(!day.is_over(at("2026-11-25T23:59:59Z")) && day.is_over(at("2026-11-26T00:00:00Z")));
-        assert!(!day.is_over(at("2026-11-24T00:00:00Z")), "a clock set back begins nothing again");
+        assert!(day.holds(at("2026-11-25T00:00:00Z")) && day.holds(at("2026-11-25T23:59:59Z")));
+        assert!(!day.holds(at("2026-11-26T00:00:00Z")) && !day.holds(at("2026-11-24T23:59:59Z")));
         assert_eq!(day.elapsed_ppm(at("2026-11-25T06:00:00Z")), 250_000);
         assert_eq!([day.elapsed_ppm(Moment(0)), day.elapsed_ppm(Moment(i64::MAX))], [0, 1_000_000]);
     }

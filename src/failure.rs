@@ -26,9 +26,11 @@ pub enum Class {
     Server,
     /// No connection: refused, unresolved, TLS. Nothing was sent, so nothing was billed.
     Unreachable,
-    /// No answer in time after the request was sent; it may have been billed.
+    /// No answer in time after the request was sent, or somebody in between says that there was none; it may have been
+    /// billed.
     TimeoutAmbiguous,
-    /// An answer that is not what the API promises: garbage, an HTML page, a truncated picture, no pictures.
+    /// An answer that is not what the API promises: garbage, an HTML page, a truncated picture, no pictures. With a
+    /// status that reports no error it may have been billed.
     Malformed,
     /// The model is not there (any more).
     ModelGone,
@@ -130,6 +132,19 @@ impl Failure {
         self
     }
 
+    /// Whether the work may have been done and billed all the same, when this failure came out of an answer of `status`;
+    /// `None` is an answer that was not read to its end.
+    ///
+    /// An error status is a word on the request: it was not carried out. A success or a redirect that brings no picture
+    /// and names no error is no such word, and neither is a gateway that says it got no answer in time.
+    pub fn leaves_the_bill_open(&self, status: Option<u16>) -> bool {
+        match self.class {
+            Class::TimeoutAmbiguous => true,
+            Class::Malformed => status.is_none_or(|status| status < 400),
+            _ => false,
+        }
+    }
+
     /// The same failure as the end of a job.
     pub fn at_the_end(mut self) -> Failure {
         self.ended = true;
@@ -140,5 +155,24 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.class.word(), self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_answer_that_names_an_error_says_that_nothing_is_billed() {
+        let open = |class, status| Failure::new(class, "x").leaves_the_bill_open(status);
+        for status in [Some(200), Some(202), Some(204), Some(302), Some(307), None] {
+            assert!(open(Class::Malformed, status), "{status:?}");
+        }
+        assert!(!open(Class::Malformed, Some(400)) && !open(Class::Malformed, Some(422)));
+        for class in Class::ALL.into_iter().filter(|class| *class != Class::Malformed) {
+            for status in [Some(200), Some(307), Some(500), None] {
+                assert_eq!(open(class, status), class == Class::TimeoutAmbiguous, "{class:?} {status:?}");
+            }
+        }
     }
 }

@@ -255,7 +255,8 @@ fn spend_counters() -> Result<CounterVec, prometheus::Error> {
 }
 
 fn unsure_counters() -> Result<CounterVec, prometheus::Error> {
-    let help = "Dollars, as noted or estimated, of calls that were never answered and jobs that were lost.";
+    let help = "Dollars, as noted or estimated, of calls that were never answered, or by something that says nothing, \
+                and jobs that were lost.";
     CounterVec::new(opts("possibly_billed_usd_total", help), &["provider", "model"])
 }
 

@@ -132,6 +132,19 @@ impl Price {
         drawn.ppm(self.multiplier_ppm)?.plus(added)?.with_markup(self.markup_ppm)?.rounded()
     }
 
+    /// What a picture costs where `usd` takes the table's place, as by a volume tier: the multiplier is on it, add-ons
+    /// and markup come on top, the call's fee does not. `None` when the sum does not fit.
+    pub fn instead(&self, request: &ImageRequest, usd: Usd) -> Option<Usd> {
+        let added = self.addons(request, |_| true)?;
+        Exact::times(usd, 1)?.ppm(self.multiplier_ppm)?.plus(added)?.with_markup(self.markup_ppm)?.rounded()
+    }
+
+    /// What one picture is billed, without the call's fee, and whether that is a guess: the dearest of several prices,
+    /// because nobody told size or quality.
+    pub fn billed(&self, request: &ImageRequest, size: Option<Size>, quality: Option<Quality>) -> Option<(Usd, bool)> {
+        Some((self.per_picture(request, size, quality)?, self.table.is_a_guess(size, quality)))
+    }
+
     /// What a call of `pictures` charged pictures costs by the tokens that were counted. `None` where these are not
     /// what counts, or one of them has no price.
     pub fn by_tokens(&self, request: &ImageRequest, tokens: &PictureTokens, pictures: u32) -> Option<Usd> {
@@ -247,6 +260,8 @@ mod tests {
         let seeded = request(r#","seed":1"#);
         assert_eq!(price.per_picture(&seeded, None, None), Some(usd("0.0066")));
         assert_eq!(price.estimate(&seeded, None, None), Some(usd("0.0071")));
+        assert_eq!(price.instead(&seeded, usd("0.005")), Some(usd("0.00385")), "half of it, the add-on, and 10%");
+        assert_eq!(price.instead(&request(""), Usd::ZERO), Some(Usd::ZERO));
         // Of 3 and half: 1.5, and 10% more: 1.65. Rounded in between it would be 2.2.
         let odd = Price { multiplier_ppm: 500_000, markup_ppm: 100_000, ..Price::flat(Usd::from_nanos(3)) };
         assert_eq!(odd.per_picture(&request(""), None, None), Some(Usd::from_nanos(2)));

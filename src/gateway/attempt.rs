@@ -74,6 +74,8 @@ pub struct Report {
     pub refused: u8,
     /// What went wrong, if pictures are missing because of it.
     pub failure: Option<Failure>,
+    /// Whether nobody knows if it was carried out and charged, so that the same must not be bought there again.
+    pub open: bool,
 }
 
 /// What an answer brought, before it is priced.
@@ -110,12 +112,18 @@ struct Loss {
 }
 
 impl From<Failure> for Loss {
+    /// Nothing was sent.
     fn from(failure: Failure) -> Loss {
-        Loss { open: failure.class == Class::TimeoutAmbiguous, failure, noted: None }
+        Loss { open: false, failure, noted: None }
     }
 }
 
 impl Loss {
+    /// A call that came to nothing. `status` is the answer's, `None` where none was read to its end.
+    fn of_a_call(failure: Failure, status: Option<u16>, noted: Option<Reported>) -> Loss {
+        Loss { open: failure.leaves_the_bill_open(status), failure, noted }
+    }
+
     /// A job that was taken on and whose end is not known.
     fn of_a_job(mut failure: Failure, noted: Option<Reported>) -> Loss {
         // The request and the model were good enough for the job to be taken on; it is only not found any more.
@@ -175,7 +183,7 @@ impl Attempt {
         let mut call = self.provider.ask(&self.job(deadline, &pass))?;
         let (mut polling, mut renewed) = (Polling::default(), false);
         loop {
-            let (step, answered) = match self.send_watched(&call, deadline).await {
+            let (step, status) = match self.send_watched(&call, deadline).await {
                 Ok(reply) if reply.status == 401 && self.lapsed(&pass) && !renewed && !polling.started => {
                     // Refused at the door, so nothing was drawn: this is no second purchase.
                     renewed = true;
@@ -186,20 +194,22 @@ impl Attempt {
                 Ok(reply) => {
                     let polled = polling.started.then_some(&call.url);
                     let job = Job { noted: polling.noted.as_ref(), polled, ..self.job(deadline, &pass) };
-                    (self.provider.read(&job, &reply), (200..300).contains(&reply.status))
+                    (self.provider.read(&job, &reply), Some(reply.status))
                 }
-                Err(failure) => (Step::Failed(failure), false),
+                Err(failure) => (Step::Failed(failure), None),
             };
             let pause = match step {
                 Step::Done(drawn) => return Ok(drawn),
                 Step::Lost { failure, noted } => {
-                    return Err(self.give_up(Polling { started: true, noted, ..polling }, failure));
+                    return Err(self.give_up(Polling { started: true, noted, ..polling }, failure, status));
                 }
                 // A good answer that makes no sense would make no more of it the next time.
-                Step::Failed(failure) if answered => return Err(self.give_up(polling, failure)),
+                Step::Failed(failure) if status.is_some_and(|status| (200..300).contains(&status)) => {
+                    return Err(self.give_up(polling, failure, status));
+                }
                 Step::Failed(failure) => match polling.try_again(&failure) {
                     Some(pause) => pause,
-                    None => return Err(self.give_up(polling, failure)),
+                    None => return Err(self.give_up(polling, failure, status)),
                 },
                 Step::Again { call: next, after, cancel, noted } => {
                     call = next;
@@ -209,16 +219,16 @@ impl Attempt {
             };
             if timeout_at(deadline, sleep(pause)).await.is_err() {
                 let late = Failure::new(Class::TimeoutAmbiguous, "still drawing at the provider's timeout");
-                return Err(self.give_up(polling, late));
+                return Err(self.give_up(polling, late, None));
             }
         }
     }
 
     /// Ends a try without pictures. A job that goes on is stopped where that can be done; what it costs then, nobody
     /// knows.
-    fn give_up(&self, polling: Polling, failure: Failure) -> Loss {
+    fn give_up(&self, polling: Polling, failure: Failure, status: Option<u16>) -> Loss {
         if !polling.started || failure.ended {
-            return Loss::from(failure);
+            return Loss::of_a_call(failure, status, polling.noted);
         }
         self.cancel(polling.cancel);
         Loss::of_a_job(failure, polling.noted)

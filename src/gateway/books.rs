@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::calendar::{Moment, Per};
+use crate::calendar::{Moment, Per, Period};
 use crate::config::plan::{self, OnLedgerError, Plan};
 use crate::gateway::savings::{Saving, Savings};
 use crate::gateway::store::sums::{Filter, Sums};
@@ -54,9 +54,6 @@ impl Books {
             );
         }
         ledger.resume(last_id);
-        for (provider, last) in store.fees()? {
-            ledger.booked_until(&provider, last.after(Duration::from_millis(1)));
-        }
         Ok(Books { ledger, store, savings: Savings::default(), on_error })
     }
 
@@ -66,19 +63,51 @@ impl Books {
     /// When the record cannot be read; nothing is counted then that was not before.
     pub fn follow(&self, plan: &Plan) -> Result<(), StoreError> {
         let now = now();
-        self.ledger.count(&keys(plan), now, |new| {
-            new.iter().map(|(key, start)| self.sum(key, *start)).collect::<Result<_, StoreError>>()
-        })?;
+        self.recount(plan, now)?;
         let longest = plan::longest_window(&plan.alerts).unwrap_or(window::KEPT);
         self.ledger.look_back(longest, |windows| self.refill(windows, now))?;
+        self.resume_fees(plan, now)?;
         self.accrue(plan, now);
         Ok(())
     }
 
-    /// What was settled in a counter's period so far.
-    fn sum(&self, key: &Key, start: Moment) -> Result<Sum, StoreError> {
-        let since = (key.per != Per::Total).then_some(start);
-        let Sums { usd, prepaid, uncertain, billed, .. } = self.store.sums(since, &filter(&key.scope))?;
+    /// Goes on with monthly fees where an earlier process ended. Hours of later months, which a clock that was ahead
+    /// booked, are no reason to leave this one's out.
+    fn resume_fees(&self, plan: &Plan, now: Moment) -> Result<(), StoreError> {
+        let charging = plan.providers.values().filter(|provider| provider.billing.reserved.is_some());
+        for provider in charging.filter(|provider| !self.ledger.knows_fees_of(&provider.name)) {
+            let month = Per::Month.period(&provider.billing.zone, now);
+            if let Some(last) = self.store.last_fee(&provider.name, month.end)? {
+                self.ledger.booked_until(provider, last.after(Duration::from_millis(1)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts what is not counted yet, from what the record says of it. Blocks.
+    ///
+    /// # Errors
+    /// As [`Books::follow`].
+    fn recount(&self, plan: &Plan, now: Moment) -> Result<(), StoreError> {
+        self.ledger.count(&keys(plan), now, |new| {
+            new.iter().map(|(key, period)| self.sum(key, *period)).collect::<Result<_, StoreError>>()
+        })
+    }
+
+    /// Takes up what the record says of a time before this process began, where the clock was set back to it. Blocks,
+    /// if there is something to do.
+    pub fn catch_up(&self, plan: &Plan) {
+        if self.ledger.is_behind()
+            && let Err(error) = self.recount(plan, now())
+        {
+            log::warn!("the clock was set back, and the ledger cannot be read: {error}");
+        }
+    }
+
+    /// What was settled in a counter's period so far. A clock that was ahead may have left entries of later ones.
+    fn sum(&self, key: &Key, period: Period) -> Result<Sum, StoreError> {
+        let within = (key.per != Per::Total).then_some(period);
+        let Sums { usd, prepaid, uncertain, billed, .. } = self.store.sums_within(within, &filter(&key.scope))?;
         Ok(Sum { usd, prepaid, uncertain, billed })
     }
 
@@ -90,6 +119,12 @@ impl Books {
             windows.recall(&owner, window::Sum { usd, accepted, rejected, attempts, failures: 0 });
         }
         for row in self.store.recent(since)? {
+            if row.at > now {
+                // Of a clock that was ahead: part of what there was ever, and of no window that ends now.
+                let (usd, accepted, rejected) = (row.cost, row.accepted.into(), row.rejected.into());
+                windows.recall(&row.owner, window::Sum { usd, accepted, rejected, attempts: 1, failures: 0 });
+                continue;
+            }
             let fact = Fact { usd: row.cost, accepted: row.accepted, rejected: row.rejected, ..Fact::default() };
             ledger::add_to_windows(&mut windows, row.at, &row.owner, row.purpose, &row.outcome, fact);
         }

@@ -2,15 +2,20 @@
 //! commitments.
 //!
 //! A counter begins again when its period is over. It starts from what a record on disk says, if there is one, and
-//! what is under way is part of it, so that nothing that was promised is promised twice.
+//! what is under way is part of it, so that nothing that was promised is promised twice. A clock may leap ahead and be
+//! set back: what was settled belongs to the period of its moment, and each period that is come back to is as it was
+//! left.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
 use crate::calendar::{Moment, Per, Period, Zone};
 use crate::ledger::entry::{Entry, Owner, Settlement};
 use crate::money::Usd;
+
+/// Periods that a counter remembers besides the present one: a clock that wanders for two months by the day.
+const REMEMBERED: usize = 64;
 
 /// Over what is counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -127,20 +132,47 @@ pub struct Counter {
     pub reserved: Usd,
     /// Pictures of attempts under way.
     pub under_way: u64,
+    /// Settled in other periods, by their start, as far as the clock was there; the latest left last.
+    others: VecDeque<(Moment, Sum)>,
+    /// The first moment of the earliest period that it was begun for. Of what was settled before it knows nothing.
+    known_from: Moment,
+    /// Whether the present period is one of those that only the record knows of.
+    unknown: bool,
 }
 
 impl Counter {
     fn new(key: Key, now: Moment) -> Counter {
         let period = key.per.period(&key.zone, now);
-        Counter { key, period, settled: Sum::default(), reserved: Usd::ZERO, under_way: 0 }
+        let (others, known_from) = (VecDeque::new(), period.start);
+        let (settled, reserved) = (Sum::default(), Usd::ZERO);
+        Counter { key, period, settled, reserved, under_way: 0, others, known_from, unknown: false }
     }
 
-    /// Begins again if the period is over.
+    /// Goes on in the period of `now`, which may be a later or, by a clock that was set back, an earlier one.
     fn turn(&mut self, now: Moment) {
-        if self.period.is_over(now) {
-            self.period = self.key.per.period(&self.key.zone, now);
-            self.settled = Sum::default();
+        if self.period.holds(now) {
+            return;
         }
+        let left = (self.period.start, std::mem::take(&mut self.settled));
+        self.period = self.key.per.period(&self.key.zone, now);
+        if let Some(at) = self.others.iter().position(|(start, _)| *start == self.period.start) {
+            self.settled = self.others.remove(at).map(|(_, sum)| sum).unwrap_or_default();
+        } else if self.period.start < self.known_from {
+            (self.known_from, self.unknown) = (self.period.start, true);
+        }
+        if self.others.len() >= REMEMBERED {
+            self.others.pop_front();
+        }
+        self.others.push_back(left);
+    }
+
+    /// What was settled in the period of `at`, where that is remembered.
+    fn settled_at(&mut self, at: Moment) -> Option<&mut Sum> {
+        if self.period.holds(at) {
+            return Some(&mut self.settled);
+        }
+        let start = self.key.per.period(&self.key.zone, at).start;
+        self.others.iter_mut().find(|(known, _)| *known == start).map(|(_, sum)| sum)
     }
 
     /// What is spent or promised.
@@ -190,10 +222,16 @@ impl Counters {
         Some(counter)
     }
 
-    /// Begins to count `key`, those under way included; `false` if it is counted already.
+    /// Whether a clock that was set back led a counter to a period of which only a record knows.
+    pub(super) fn any_unknown(&self) -> bool {
+        self.by_scope.values().flatten().any(|counter| counter.unknown)
+    }
+
+    /// Begins to count `key`, those under way included; `false` if it is counted already, and nothing has to be
+    /// recalled for it.
     pub(super) fn begin<'a>(&mut self, key: &Key, under_way: impl Iterator<Item = &'a Entry>, now: Moment) -> bool {
-        if self.get(key, now).is_some() {
-            return false;
+        if let Some(counter) = self.get(key, now) {
+            return counter.unknown;
         }
         let mut counter = Counter::new(key.clone(), now);
         for entry in under_way.filter(|entry| key.scope.covers(&entry.owner)) {
@@ -204,19 +242,19 @@ impl Counters {
         true
     }
 
-    /// Adds what a record holds of the period that began at `start`.
+    /// Takes up all that a record holds of the period that began at `start`.
     pub(super) fn recall(&mut self, key: &Key, start: Moment, sum: Sum, now: Moment) {
         if let Some(counter) = self.get(key, now)
             && counter.period.start == start
         {
-            counter.settled = counter.settled.plus(sum);
+            (counter.settled, counter.unknown) = (sum, false);
         }
     }
 
-    /// Counts `key` no longer.
+    /// Counts `key` no longer, if it has only just begun.
     pub(super) fn forget(&mut self, key: &Key) {
         if let Some(counters) = self.by_scope.get_mut(&key.scope) {
-            counters.retain(|counter| counter.key != *key);
+            counters.retain(|counter| counter.key != *key || counter.unknown);
         }
     }
 
@@ -243,26 +281,29 @@ impl Counters {
         self.each(owner, settlement.at, |counter| counter.settled = counter.settled.plus(sum));
     }
 
-    /// Counts a fee that was due in the past, where its period has not passed.
+    /// Counts a fee that was due in the past, in the period that it was due in.
     pub(super) fn settle_late(&mut self, owner: &Owner, settlement: &Settlement) {
         let (sum, at) = (Sum::of(settlement), settlement.at);
-        let present = |counter: &Counter| counter.period.start <= at;
-        self.each(owner, at, |counter| {
-            if present(counter) {
-                counter.settled = counter.settled.plus(sum);
+        self.all(owner, |counter| {
+            if let Some(settled) = counter.settled_at(at) {
+                *settled = settled.plus(sum);
             }
         });
     }
 
     fn each(&mut self, owner: &Owner, now: Moment, mut change: impl FnMut(&mut Counter)) {
+        self.all(owner, |counter| {
+            counter.turn(now);
+            change(counter);
+        });
+    }
+
+    fn all(&mut self, owner: &Owner, mut change: impl FnMut(&mut Counter)) {
         if self.by_scope.is_empty() {
             return;
         }
         for scope in Scope::of(owner) {
-            for counter in self.by_scope.get_mut(&scope).into_iter().flatten() {
-                counter.turn(now);
-                change(counter);
-            }
+            self.by_scope.get_mut(&scope).into_iter().flatten().for_each(&mut change);
         }
     }
 }

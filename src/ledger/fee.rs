@@ -4,7 +4,7 @@
 //! fee to the nano-dollar. A month that was begun is completed, whenever the process that began it ended; months in
 //! which nothing ran are not known of. Nothing here reads a clock.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +16,15 @@ use crate::money::Usd;
 
 const HOUR: i64 = 3_600_000;
 
+/// Months of which it is known how far they are booked.
+const MONTHS: usize = 24;
+
 /// How far fees are booked.
 #[derive(Debug, Default)]
 pub(super) struct Fees {
-    /// The end of the last hour that was booked, by provider.
-    until: HashMap<Arc<str>, Moment>,
+    /// The end of the last hour that was booked in each month, by provider and by when the month began. A clock that
+    /// was ahead may have booked hours of a month far off.
+    until: HashMap<Arc<str>, BTreeMap<Moment, Moment>>,
     /// Hours that ended by then are not this ledger's.
     since: Option<Moment>,
 }
@@ -33,9 +37,14 @@ struct Share {
 }
 
 impl Ledger {
-    /// Takes up how far an earlier process booked each provider's fee.
-    pub fn booked_until(&self, provider: &str, until: Moment) {
-        self.lock().fees.until.insert(provider.into(), until);
+    /// Takes up how far an earlier process booked a provider's fee.
+    pub fn booked_until(&self, provider: &Provider, until: Moment) {
+        self.lock().fees.book(provider, until);
+    }
+
+    /// Whether it is known how far a provider's fee is booked.
+    pub fn knows_fees_of(&self, provider: &str) -> bool {
+        self.lock().fees.until.contains_key(provider)
     }
 
     /// Books no hour that ended by `moment`: a ledger that begins anew with its process knows no pictures of them.
@@ -48,7 +57,7 @@ impl Ledger {
     pub fn accrue(&self, provider: &Provider, now: Moment, mut note: impl FnMut(Entry, &Settlement)) {
         let Some(fee) = provider.billing.reserved else { return };
         let mut state = self.lock();
-        let (until, since) = (state.fees.until.get(provider.name.as_str()).copied(), state.fees.since);
+        let (until, since) = (state.fees.until(provider, now), state.fees.since);
         let due = due(fee, &provider.billing.zone, until, now);
         for share in due.into_iter().filter(|share| since.is_none_or(|since| share.end > since)) {
             state.last_id += 1;
@@ -59,9 +68,28 @@ impl Ledger {
             let entry = Entry { id: state.last_id, at, request, owner, purpose, pictures, estimate };
             let settlement = Settlement { usd: share.usd, source: Source::Table, ..Settlement::nothing(at) };
             state.take(&entry, &settlement);
-            state.fees.until.insert(entry.owner.provider.clone(), share.end);
+            state.fees.book(provider, share.end);
             note(entry, &settlement);
         }
+    }
+}
+
+impl Fees {
+    /// Notes that all hours of a month are booked up to `until`, which is past its beginning.
+    fn book(&mut self, provider: &Provider, until: Moment) {
+        let months = self.until.entry(provider.name.as_str().into()).or_default();
+        // The end of a month's last hour is the next one's beginning.
+        let month = Per::Month.period(&provider.billing.zone, until.before(Duration::from_millis(1)));
+        months.insert(month.start, until);
+        while months.len() > MONTHS {
+            months.pop_first();
+        }
+    }
+
+    /// The end of the last hour that was booked, of months that have begun by `now`.
+    fn until(&self, provider: &Provider, now: Moment) -> Option<Moment> {
+        let month = Per::Month.period(&provider.billing.zone, now);
+        self.until.get(provider.name.as_str())?.range(..=month.start).next_back().map(|(_, until)| *until)
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::calendar::{Moment, Per};
+use crate::config::plan::Volume;
 use crate::ledger::counter::{Key, Scope};
 use crate::ledger::entry::{Delivered, Entry, Purpose, Settlement, Source};
 use crate::ledger::{Ledger, State, Terms, volume, volume_keys};
@@ -39,6 +40,10 @@ pub struct Charge {
     pub amount: Amount,
     /// Where that comes from. What a vendor tells has its discounts in it already.
     pub source: Source,
+    /// The model's volume tiers for these pictures; `None` takes them as they are written.
+    pub tiers: Option<Vec<Volume>>,
+    /// The part of the first picture's price that no tier takes the place of.
+    pub fee: Usd,
     /// What may have been charged besides.
     pub uncertain: Usd,
     /// Pictures withheld for their content.
@@ -144,12 +149,12 @@ impl State {
 
     /// The settlement of a charge at this moment.
     fn priced(&mut self, entry: &Entry, terms: &Terms, charge: Charge, now: Moment) -> Settlement {
-        let Charge { amount, source, uncertain, refused, outcome, took, images } = charge;
+        let Charge { amount, source, tiers, fee, uncertain, refused, outcome, took, images } = charge;
         let Shares { mut delivered, mut lost, billed } = Shares::of(amount, images.len());
         let unpriced = Settlement { uncertain, refused, outcome, took, ..Settlement::nothing(now) };
         if source != Source::Reported {
             let amounts = delivered.iter_mut().chain(lost.iter_mut());
-            if self.tier(terms, amounts, now).is_none() {
+            if self.tier(terms, (tiers.as_deref(), fee), amounts, now).is_none() {
                 self.overflowed += 1;
                 return unpriced;
             }
@@ -172,16 +177,23 @@ impl State {
     }
 
     /// Prices pictures by where each stands among the month's.
-    fn tier<'a>(&mut self, terms: &Terms, amounts: impl Iterator<Item = &'a mut Usd>, now: Moment) -> Option<()> {
+    fn tier<'a>(
+        &mut self,
+        terms: &Terms,
+        (tiers, fee): (Option<&[Volume]>, Usd),
+        amounts: impl Iterator<Item = &'a mut Usd>,
+        now: Moment,
+    ) -> Option<()> {
         let Some(model) = &terms.model else { return Some(()) };
-        let (of_model, of_all) = (&model.volume, &terms.provider.billing.volume);
+        let (of_model, of_all) = (tiers.unwrap_or(&model.volume), &terms.provider.billing.volume);
         if of_model.is_empty() && of_all.is_empty() {
             return Some(());
         }
         let [model, provider] = volume_keys(&terms.provider, model).map(|key| self.position(&key, now).0);
         for (place, usd) in (0..).zip(amounts) {
-            let base = volume::price(of_model, model.saturating_add(place), *usd)?;
-            *usd = volume::price(of_all, provider.saturating_add(place), base)?;
+            let fee = if place == 0 { fee } else { Usd::ZERO };
+            let base = volume::price(of_model, model.saturating_add(place), *usd, fee)?;
+            *usd = volume::price(of_all, provider.saturating_add(place), base, fee)?;
         }
         Some(())
     }

@@ -17,6 +17,7 @@ use crate::ledger::entry::{Entry, Owner, Purpose, Settlement};
 use crate::ledger::fee::Fees;
 use crate::ledger::window::Windows;
 use crate::money::Usd;
+use crate::request::ImageRequest;
 
 pub mod counter;
 pub mod entry;
@@ -31,6 +32,7 @@ pub mod window;
 pub use hold::{Amount, Charge, Hold, Settled};
 pub use keys::keys;
 pub use view::add_to_windows;
+pub use volume::tiers;
 
 /// What an amount bought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,7 +47,7 @@ pub enum Kind {
     Reserved,
     /// What was taken from a commitment instead of being charged. Not part of what was spent.
     Prepaid,
-    /// Calls that were sent and never answered, and jobs that were taken on and lost: nobody knows whether they were
+    /// Calls that were sent and never answered or by something that says nothing, and jobs that were taken on and lost: nobody knows whether they were
     /// carried out and charged. Not part of what was spent.
     Uncertain,
 }
@@ -182,17 +184,25 @@ impl Ledger {
         self.lock().shortages(owner, budgets, wanted, now).into_iter().min_by_key(|short| short.left)
     }
 
-    /// The price of the dearest of the next `pictures` of a model, volume tiers applied to `base`; attempts under way
-    /// are reckoned with. `None` where it does not fit.
-    pub fn tiered(&self, provider: &Provider, model: &Model, base: Usd, pictures: u32, now: Moment) -> Option<Usd> {
+    /// The price of the dearest of the next `pictures` of `request`, volume tiers applied to `base`, which has the call's
+    /// fee in it; attempts under way are reckoned with. `None` where it does not fit.
+    pub fn tiered(
+        &self,
+        (provider, model): (&Provider, &Model),
+        request: &ImageRequest,
+        base: Usd,
+        pictures: u32,
+        now: Moment,
+    ) -> Option<Usd> {
         if model.volume.is_empty() && provider.billing.volume.is_empty() {
             return Some(base);
         }
+        let (tiers, fee) = (tiers(model, request)?, model.price.fee);
         let mut state = self.lock();
         let [of_model, of_provider] = volume_keys(provider, model).map(|key| state.position(&key, now));
         let most = u64::from(pictures);
-        let base = volume::dearest(&model.volume, of_model.0, of_model.0 + of_model.1 + most, base)?;
-        volume::dearest(&provider.billing.volume, of_provider.0, of_provider.0 + of_provider.1 + most, base)
+        let base = volume::dearest(&tiers, of_model.0, of_model.0 + of_model.1 + most, base, fee)?;
+        volume::dearest(&provider.billing.volume, of_provider.0, of_provider.0 + of_provider.1 + most, base, fee)
     }
 
     /// Adds what an answer from the cache would have cost.

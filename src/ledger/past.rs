@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::calendar::Moment;
+use crate::calendar::{Moment, Period};
 use crate::ledger::counter::{Key, Sum};
 use crate::ledger::window::Windows;
 use crate::ledger::{Ledger, State};
@@ -17,8 +17,13 @@ impl Ledger {
         state.last_id = state.last_id.max(last_id);
     }
 
-    /// Begins to count every key that is not counted yet. `ask` is called for those with the start of each present
-    /// period, before anything else can be settled, and tells what was settled in it so far, in the same order.
+    /// Whether something has to be counted anew, because the clock was set back to before this ledger began.
+    pub fn is_behind(&self) -> bool {
+        self.lock().counters.any_unknown()
+    }
+
+    /// Begins to count every key that is not counted yet. `ask` is called for those with each present period, before
+    /// anything else can be settled, and tells what was settled in it so far, in the same order.
     ///
     /// # Errors
     /// What `ask` says; none of those keys is counted then.
@@ -26,18 +31,18 @@ impl Ledger {
         &self,
         keys: &[Key],
         now: Moment,
-        ask: impl FnOnce(&[(Key, Moment)]) -> Result<Vec<Sum>, E>,
+        ask: impl FnOnce(&[(Key, Period)]) -> Result<Vec<Sum>, E>,
     ) -> Result<(), E> {
         let mut state = self.lock();
         let State { counters, under_way, .. } = &mut *state;
         let new = keys.iter().filter(|key| counters.begin(key, under_way.values(), now));
-        let new: Vec<_> = new.map(|key| (key.clone(), key.per.period(&key.zone, now).start)).collect();
+        let new: Vec<_> = new.map(|key| (key.clone(), key.per.period(&key.zone, now))).collect();
         if new.is_empty() {
             return Ok(());
         }
         match ask(&new) {
             Ok(sums) => {
-                new.iter().zip(sums).for_each(|((key, start), sum)| counters.recall(key, *start, sum, now));
+                new.iter().zip(sums).for_each(|((key, period), sum)| counters.recall(key, period.start, sum, now));
                 Ok(())
             }
             Err(error) => {

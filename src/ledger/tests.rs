@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::calendar::Zone;
+use crate::calendar::{Period, Zone};
 use crate::config::plan::{By, Plan, Volume, VolumePrice};
 use crate::config::{self, Lookup, Source as Text};
 use crate::ledger::counter::Sum;
@@ -72,11 +72,17 @@ fn open(ledger: &Arc<Ledger>, intent: Intent<'_>) -> Result<Hold, Short> {
     ledger.reserve(intent, NOON, |_| ()).map(|(hold, ())| hold)
 }
 
+fn request() -> ImageRequest {
+    ImageRequest::from_json(br#"{"prompt":"a red fox","seed":7}"#).unwrap()
+}
+
 /// So many pictures at `each`, all delivered.
 fn pictures(count: usize, each: Usd) -> Charge {
     Charge {
         amount: Amount::Pictures { delivered: vec![each; count], lost: Vec::new() },
         source: Source::Table,
+        tiers: None,
+        fee: Usd::ZERO,
         uncertain: Usd::ZERO,
         refused: 0,
         outcome: "ok",
@@ -118,6 +124,77 @@ fn a_budget_begins_again_at_its_own_midnight() {
     assert!(ledger.reserve(intent(&plan, 1, usd("0.1")), three, |_| ()).is_ok());
 }
 
+/// A day's budget of one dollar, and what is left of it at a moment.
+fn left_at(ledger: &Arc<Ledger>, plan: &Plan, now: Moment) -> Usd {
+    ledger.counter(&keys(plan)[0], now).unwrap().left(usd("1"))
+}
+
+fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 86_400)
+}
+
+/// Spends at a moment.
+fn spend(ledger: &Arc<Ledger>, plan: &Plan, amount: &str, now: Moment) {
+    let (hold, ()) = ledger.reserve(intent(plan, 1, usd(amount)), now, |_| ()).unwrap();
+    hold.settle(pictures(1, usd(amount)), now, |_| ());
+}
+
+#[test]
+fn a_clock_that_leaps_ahead_and_back_uses_up_no_other_days_budget() {
+    let plan = plan("budget: {usd: 1, per: day},", "price: 0.3");
+    let ledger = ledger(&plan);
+    let far = NOON.after(days(3650));
+    spend(&ledger, &plan, "0.75", NOON);
+    spend(&ledger, &plan, "1", far);
+    assert_eq!(left_at(&ledger, &plan, far), Usd::ZERO);
+    assert_eq!(left_at(&ledger, &plan, NOON), usd("0.25"), "the same day is as it was left");
+    for day in [1, 2, 40] {
+        assert_eq!(left_at(&ledger, &plan, NOON.after(days(day))), usd("1"), "{day} days later");
+    }
+    spend(&ledger, &plan, "0.5", NOON.after(days(40)));
+    assert_eq!(left_at(&ledger, &plan, NOON.after(days(40))), usd("0.5"));
+    assert_eq!(left_at(&ledger, &plan, NOON), usd("0.25"));
+    assert!(!ledger.is_behind(), "all of that was counted here");
+}
+
+#[test]
+fn what_is_under_way_stays_promised_whatever_the_clock_does() {
+    let plan = plan("budget: {usd: 1, per: day},", "price: 0.3");
+    let ledger = ledger(&plan);
+    let hold = open(&ledger, intent(&plan, 1, usd("0.75"))).unwrap();
+    let far = NOON.after(days(3650));
+    assert_eq!([NOON, far, NOON].map(|now| left_at(&ledger, &plan, now)), [usd("0.25"); 3]);
+    // It is settled by a clock that is ahead, and belongs to that day.
+    hold.settle(pictures(1, usd("0.5")), far, |_| ());
+    assert_eq!([NOON, far].map(|now| left_at(&ledger, &plan, now)), [usd("1"), usd("0.5")]);
+}
+
+#[test]
+fn a_ledger_that_began_ahead_asks_the_record_for_the_day_it_comes_back_to() {
+    let plan = plan("budget: {usd: 1, per: day},", "price: 0.3");
+    let (ledger, far) = (Arc::new(Ledger::default()), NOON.after(days(3650)));
+    ledger.count(&keys(&plan), far, |new| Ok::<_, ()>(vec![Sum::default(); new.len()])).unwrap();
+    spend(&ledger, &plan, "0.5", NOON);
+    assert!(ledger.is_behind());
+    assert_eq!(ledger.count(&keys(&plan), NOON, |_| Err("the disk is away")), Err("the disk is away"));
+    assert!(ledger.is_behind() && left_at(&ledger, &plan, NOON) == usd("0.5"), "it counts on meanwhile");
+    // The record has what was spent before, and what was just spent.
+    let told = Sum { usd: usd("0.9"), ..Sum::default() };
+    ledger.count(&keys(&plan), NOON, |new| Ok::<_, ()>(vec![told; new.len()])).unwrap();
+    assert_eq!((ledger.is_behind(), left_at(&ledger, &plan, NOON)), (false, usd("0.1")));
+}
+
+#[test]
+fn a_clock_that_wanders_leaves_no_more_behind_than_a_counter_may_remember() {
+    let plan = plan("budget: {usd: 1, per: day},", "price: 0.3");
+    let ledger = ledger(&plan);
+    for day in 0..500 {
+        spend(&ledger, &plan, "0.25", NOON.after(days(day)));
+    }
+    assert_eq!(left_at(&ledger, &plan, NOON.after(days(450))), usd("0.75"));
+    assert_eq!(left_at(&ledger, &plan, NOON), usd("1"), "too long ago to be remembered");
+}
+
 #[test]
 fn what_may_have_been_charged_counts_against_a_budget_but_is_on_no_invoice() {
     let plan = plan("budget: {usd: 1, per: total},", "price: 0.3");
@@ -145,8 +222,9 @@ fn a_counter_that_begins_late_knows_what_is_under_way_and_what_the_record_holds(
     let late = Arc::new(Ledger::default());
     let running = open(&late, intent(&plan, 1, usd("0.3"))).unwrap();
     assert_eq!(late.count(&keys(&plan), NOON, |_| Err("the disk is away")), Err("the disk is away"));
-    let tell = |new: &[(Key, Moment)]| {
-        assert_eq!(new.iter().map(|(_, start)| start.to_string()).collect::<Vec<_>>(), ["2026-11-01T00:00:00Z"]);
+    let tell = |new: &[(Key, Period)]| {
+        let months = new.iter().map(|(_, month)| (month.start.to_string(), month.end.unwrap().to_string()));
+        assert_eq!(months.collect::<Vec<_>>(), [("2026-11-01T00:00:00Z".into(), "2026-12-01T00:00:00Z".into())]);
         Ok::<_, ()>(vec![Sum { usd: usd("0.5"), ..Sum::default() }])
     };
     late.count(&keys(&plan), NOON, tell).unwrap();
@@ -161,14 +239,51 @@ fn the_hundred_thousandth_picture_is_the_last_at_the_first_price() {
     let plan = plan("", "price: 0.009, volume: [{from: 100000, usd: 0.005}]");
     let ledger = ledger_after(&plan, Sum { billed: 99_998, ..Sum::default() });
     let (provider, model) = (&plan.providers["p"], &plan.providers["p"].models["m"]);
-    assert_eq!(ledger.tiered(provider, model, usd("0.009"), 4, NOON), Some(usd("0.009")));
+    let request = request();
+    assert_eq!(ledger.tiered((provider, model), &request, usd("0.009"), 4, NOON), Some(usd("0.009")));
     let paid = settle(open(&ledger, intent(&plan, 4, usd("0.036"))).unwrap(), pictures(4, usd("0.009")));
     let each: Vec<String> = paid.pictures.iter().map(|picture| picture.usd.to_string()).collect();
     assert_eq!((each.join(" ").as_str(), paid.usd), ("0.009 0.009 0.005 0.005", usd("0.028")));
-    assert_eq!(ledger.tiered(provider, model, usd("0.009"), 4, NOON), Some(usd("0.005")));
+    assert_eq!(ledger.tiered((provider, model), &request, usd("0.009"), 4, NOON), Some(usd("0.005")));
     // Next month it begins again.
     let december = NOON.after(Duration::from_secs(30 * 86_400));
-    assert_eq!(ledger.tiered(provider, model, usd("0.009"), 1, december), Some(usd("0.009")));
+    assert_eq!(ledger.tiered((provider, model), &request, usd("0.009"), 1, december), Some(usd("0.009")));
+}
+
+#[test]
+fn a_tiers_own_price_takes_the_place_of_the_tables_and_of_nothing_on_top() {
+    let plan = plan(
+        "markup: 10%, fee: 0.001,",
+        "price: 0.02, multiplier: 50%, addons: {seed: 0.003}, volume: [{from: 2, usd: 0.01}, {from: 4, discount: 50%}]",
+    );
+    let ledger = ledger(&plan);
+    let (provider, model) = (&plan.providers["p"], &plan.providers["p"].models["m"]);
+    let tiers = tiers(model, &request());
+    // 0.02 and 0.01 by half, with the seed, and 10% on both.
+    let (listed, own, fee) = (usd("0.0143"), usd("0.0088"), usd("0.001"));
+    assert_eq!(model.price.per_picture(&request(), None, None), Some(listed));
+    let call = || {
+        let first = listed.checked_add(fee).unwrap();
+        let amount = Amount::Pictures { delivered: vec![first, listed], lost: Vec::new() };
+        let charge = Charge { amount, tiers: tiers.clone(), fee, ..pictures(2, listed) };
+        settle(open(&ledger, intent(&plan, 2, usd("1"))).unwrap(), charge)
+    };
+    let each = |paid: &Settlement| paid.pictures.iter().map(|picture| picture.usd).collect::<Vec<_>>();
+    assert_eq!(each(&call()), [usd("0.0153"), listed]);
+    let most = |ledger: &Ledger| ledger.tiered((provider, model), &request(), usd("0.0153"), 1, NOON);
+    assert_eq!(most(&ledger), own.checked_add(fee));
+    assert_eq!(each(&call()), [usd("0.0098"), own]);
+    assert_eq!(each(&call()), [usd("0.00765"), usd("0.00715")], "a discount is on all of it");
+    // What is counted for the whole call is a price of the table's kind too.
+    let counted = Charge {
+        amount: Amount::Total { usd: usd("0.5"), billed: 2 },
+        source: Source::Usage,
+        tiers: Some(vec![Volume { from: 0, price: VolumePrice::Flat(own) }]),
+        fee,
+        ..pictures(2, Usd::ZERO)
+    };
+    let paid = settle(open(&ledger, intent(&plan, 2, usd("1"))).unwrap(), counted);
+    assert_eq!(each(&paid), [usd("0.0098"), own]);
 }
 
 #[test]
@@ -176,10 +291,11 @@ fn a_price_that_rises_is_reckoned_with_all_that_is_under_way() {
     let plan = plan("", "price: 0, volume: [{from: 10, usd: 0.01}]");
     let ledger = ledger(&plan);
     let (provider, model) = (&plan.providers["p"], &plan.providers["p"].models["m"]);
-    assert_eq!(ledger.tiered(provider, model, Usd::ZERO, 4, NOON), Some(Usd::ZERO));
+    let request = request();
+    assert_eq!(ledger.tiered((provider, model), &request, Usd::ZERO, 4, NOON), Some(Usd::ZERO));
     let _running = open(&ledger, intent(&plan, 8, Usd::ZERO)).unwrap();
-    assert_eq!(ledger.tiered(provider, model, Usd::ZERO, 2, NOON), Some(Usd::ZERO));
-    assert_eq!(ledger.tiered(provider, model, Usd::ZERO, 3, NOON), Some(usd("0.01")));
+    assert_eq!(ledger.tiered((provider, model), &request, Usd::ZERO, 2, NOON), Some(Usd::ZERO));
+    assert_eq!(ledger.tiered((provider, model), &request, Usd::ZERO, 3, NOON), Some(usd("0.01")));
 }
 
 #[test]
@@ -334,13 +450,25 @@ fn an_hour_of_reserved_capacity_is_part_of_what_its_pictures_cost_and_of_the_bud
 fn a_fee_of_last_month_is_not_paid_out_of_this_months_budget() {
     let plan = plan("budget: {usd: 300}, billing: {reserved_usd_per_month: 216},", "price: 0.009");
     let ledger = ledger(&plan);
-    ledger.booked_until("p", "2026-10-31T22:00:00Z".parse().unwrap());
+    ledger.booked_until(&plan.providers["p"], "2026-10-31T22:00:00Z".parse().unwrap());
     let mut booked = Usd::ZERO;
     let first = "2026-11-01T01:00:00Z".parse().unwrap();
     ledger.accrue(&plan.providers["p"], first, |_, settlement| booked = booked.checked_add(settlement.usd).unwrap());
     // Two hours of October at a 744th, one of November at a 720th.
     assert_eq!(booked, usd("0.880645162"));
     assert_eq!(ledger.counter(&keys(&plan)[0], first).unwrap().settled.usd, usd("0.3"));
+    // A clock that leaps ahead books what is left of this month and a part of another; back again, nothing is due twice
+    // and nothing is left out until that year.
+    let far = "2036-05-01T02:00:00Z".parse().unwrap();
+    let all = |ledger: &Ledger, now| {
+        let mut sum = Usd::ZERO;
+        ledger.accrue(&plan.providers["p"], now, |_, settlement| sum = sum.checked_add(settlement.usd).unwrap());
+        sum
+    };
+    // What is left of 720 hours at 0.3, and two of 744.
+    assert_eq!(all(&ledger, far), usd("216.280645161"));
+    assert_eq!(all(&ledger, NOON), Usd::ZERO, "November is booked");
+    assert_eq!(all(&ledger, "2026-12-01T01:00:00Z".parse().unwrap()), usd("0.290322580"));
     let quiet = Arc::new(Ledger::default());
     quiet.no_fees_before(NOON);
     quiet.accrue(&plan.providers["p"], NOON, |entry, _| panic!("{entry:?} is of before this ledger began"));

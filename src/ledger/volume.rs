@@ -1,27 +1,44 @@
 //! Prices that depend on how many pictures there were this month.
 //!
 //! A tier counts by position: the price of a picture is that of the tier in which it stands among the month's charged
-//! pictures, so a call that crosses an edge pays both prices. What was counted is not known here.
+//! pictures, so a call that crosses an edge pays both prices. A price of a tier's own takes the place of the table's,
+//! and what is charged on top of that stays on top. What was counted is not known here.
 
-use crate::config::plan::{Volume, VolumePrice};
+use crate::config::plan::{Model, Volume, VolumePrice};
 use crate::money::Usd;
+use crate::request::ImageRequest;
 
-/// The price of the picture before which `count` were charged this month; `base` is its price without tiers. `None`
-/// where it does not fit.
-pub(super) fn price(tiers: &[Volume], count: u64, base: Usd) -> Option<Usd> {
-    tiers.iter().rev().find(|tier| tier.from <= count).map_or(Some(base), |tier| tier.price.of(base))
+/// A model's tiers for pictures of `request`: a tier's own price has add-ons, multiplier and markup in it as the table's
+/// would, and not the call's fee. `None` where one does not fit.
+pub fn tiers(model: &Model, request: &ImageRequest) -> Option<Vec<Volume>> {
+    let dressed = |tier: &Volume| {
+        let price = match tier.price {
+            VolumePrice::Flat(usd) => VolumePrice::Flat(model.price.instead(request, usd)?),
+            VolumePrice::Discount(ppm) => VolumePrice::Discount(ppm),
+        };
+        Some(Volume { price, ..*tier })
+    };
+    model.volume.iter().map(dressed).collect()
+}
+
+/// The price of the picture before which `count` were charged this month; `base` is its price without tiers, of which
+/// `fee` is in any price. `None` where it does not fit.
+pub(super) fn price(tiers: &[Volume], count: u64, base: Usd, fee: Usd) -> Option<Usd> {
+    tiers.iter().rev().find(|tier| tier.from <= count).map_or(Some(base), |tier| tier.price.of(base, fee))
 }
 
 /// The dearest of the next pictures: those that may stand anywhere after `count` and before `end`.
-pub(super) fn dearest(tiers: &[Volume], count: u64, end: u64, base: Usd) -> Option<Usd> {
+pub(super) fn dearest(tiers: &[Volume], count: u64, end: u64, base: Usd, fee: Usd) -> Option<Usd> {
     let later = tiers.iter().filter(|tier| tier.from > count && tier.from < end);
-    later.map(|tier| tier.price.of(base)).try_fold(price(tiers, count, base)?, |most, usd| Some(most.max(usd?)))
+    later
+        .map(|tier| tier.price.of(base, fee))
+        .try_fold(price(tiers, count, base, fee)?, |most, usd| Some(most.max(usd?)))
 }
 
 impl VolumePrice {
-    fn of(self, base: Usd) -> Option<Usd> {
+    fn of(self, base: Usd, fee: Usd) -> Option<Usd> {
         match self {
-            VolumePrice::Flat(usd) => Some(usd),
+            VolumePrice::Flat(usd) => usd.checked_add(fee),
             VolumePrice::Discount(ppm) => {
                 // Rounded half up, like every price that is not whole.
                 let kept = i128::from(base.nanos()) * i128::from(1_000_000u32.saturating_sub(ppm));
@@ -43,21 +60,29 @@ mod tests {
     #[test]
     fn the_picture_after_the_edge_is_the_first_at_the_new_price() {
         let (tiers, base) = ([flat(100_000, "0.005")], "0.009".parse().unwrap());
-        let at = |count| price(&tiers, count, base).unwrap().to_string();
+        let at = |count| price(&tiers, count, base, Usd::ZERO).unwrap().to_string();
         assert_eq!([at(0), at(99_999), at(100_000), at(100_001)], ["0.009", "0.009", "0.005", "0.005"]);
+    }
+
+    #[test]
+    fn a_price_of_a_tiers_own_keeps_the_calls_fee_on_top() {
+        let (tiers, fee) = ([flat(10, "0.005")], "0.001".parse().unwrap());
+        let at = |count| price(&tiers, count, "0.01".parse().unwrap(), fee).unwrap().to_string();
+        assert_eq!([at(9), at(10)], ["0.01", "0.006"]);
+        assert_eq!(dearest(&tiers, 10, 12, Usd::ZERO, fee).unwrap().to_string(), "0.006");
     }
 
     #[test]
     fn a_discount_is_rounded_half_up_to_the_nano_dollar() {
         let tiers = [Volume { from: 10, price: VolumePrice::Discount(333_333) }];
-        let at = |count, nanos| price(&tiers, count, Usd::from_nanos(nanos)).unwrap().nanos();
+        let at = |count, nanos| price(&tiers, count, Usd::from_nanos(nanos), Usd::ZERO).unwrap().nanos();
         assert_eq!([at(9, 3), at(10, 3), at(10, 1_000_000), at(10, 1)], [3, 2, 666_667, 1]);
     }
 
     #[test]
     fn what_may_stand_on_both_sides_of_an_edge_is_reckoned_at_the_dearer_one() {
         let tiers = [flat(0, "0"), flat(1000, "0.01"), flat(5000, "0.002")];
-        let most = |count, end| dearest(&tiers, count, end, Usd::ZERO).unwrap().to_string();
+        let most = |count, end| dearest(&tiers, count, end, Usd::ZERO, Usd::ZERO).unwrap().to_string();
         assert_eq!([most(0, 4), most(998, 1000), most(998, 1001), most(4999, 5003)], ["0", "0", "0.01", "0.01"]);
         assert_eq!(most(5000, 5003), "0.002");
     }

@@ -26,6 +26,8 @@ const OTHER: &str = "other";
 const OWNERS: usize = 16_384;
 
 const MINUTE: i64 = 60_000;
+/// Minutes that buckets may be apart: the longest window, and as much again.
+const FURTHEST: i64 = 2 * 31 * 24 * 60;
 const MINUTES_OF_HOUR: i64 = 60;
 
 /// What one settled attempt adds; a fee that is due by time is a fact without pictures and attempts.
@@ -144,16 +146,19 @@ impl Buckets {
         self.0.get_mut(at).map(|(_, sum)| sum)
     }
 
-    /// Drops those before `first`.
-    fn forget(&mut self, first: i64) {
+    /// Drops those before `first`, and those so far after it that only a clock that was ahead can have made them.
+    fn forget(&mut self, first: i64, last: i64) {
         while self.0.front().is_some_and(|(number, _)| *number < first) {
             self.0.pop_front();
         }
+        while self.0.back().is_some_and(|(number, _)| *number > last) {
+            self.0.pop_back();
+        }
     }
 
-    fn add_up(&self, from: i64, before: Option<i64>, sum: &mut Sum) {
+    fn add_up(&self, from: i64, before: i64, sum: &mut Sum) {
         let first = self.0.partition_point(|(number, _)| *number < from);
-        let rest = self.0.range(first..).take_while(|(number, _)| before.is_none_or(|before| *number < before));
+        let rest = self.0.range(first..).take_while(|(number, _)| *number < before);
         rest.for_each(|(_, bucket)| *sum += *bucket);
     }
 }
@@ -174,8 +179,9 @@ impl Series {
             self.minutes.add(minute, fact);
             self.hours.add(minute.div_euclid(MINUTES_OF_HOUR), fact);
         }
-        self.minutes.forget(first);
-        self.hours.forget(first.div_euclid(MINUTES_OF_HOUR));
+        let last = first.saturating_add(FURTHEST);
+        self.minutes.forget(first, last);
+        self.hours.forget(first.div_euclid(MINUTES_OF_HOUR), last.div_euclid(MINUTES_OF_HOUR));
     }
 
     fn judge(&mut self, minute: i64, change: Change) {
@@ -187,12 +193,12 @@ impl Series {
         }
     }
 
-    /// From `minute` on: minutes up to the next full hour, hours from there.
-    fn sum(&self, minute: i64) -> Sum {
+    /// From `minute` on, to the end of the hour after `last`'s: minutes up to the next full hour, hours from there.
+    fn sum(&self, minute: i64, last: i64) -> Sum {
         let hour = minute.saturating_add(MINUTES_OF_HOUR - 1).div_euclid(MINUTES_OF_HOUR);
         let mut sum = Sum::default();
-        self.minutes.add_up(minute, Some(hour.saturating_mul(MINUTES_OF_HOUR)), &mut sum);
-        self.hours.add_up(hour, None, &mut sum);
+        self.minutes.add_up(minute, hour.saturating_mul(MINUTES_OF_HOUR), &mut sum);
+        self.hours.add_up(hour, last.div_euclid(MINUTES_OF_HOUR).saturating_add(2), &mut sum);
         sum
     }
 }
@@ -231,7 +237,7 @@ pub struct Windows {
     names: HashMap<By, Names>,
     owners: HashMap<Owner, Spots>,
     kept: Duration,
-    /// The latest moment there is a fact of.
+    /// The moment of the latest call, or of a later fee.
     newest: Moment,
 }
 
@@ -268,8 +274,9 @@ impl Windows {
     }
 
     /// Adds what was settled at `at`. Facts may come in any order; those older than what is kept count in totals only.
+    /// A call is settled now, so it tells the time, also when a clock that was ahead was set back.
     pub fn add(&mut self, at: Moment, owner: &Owner, fact: Fact) {
-        self.newest = self.newest.max(at);
+        self.newest = if fact.attempts > 0 { at } else { self.newest.max(at) };
         let first = minute(self.newest.before(self.kept));
         for spot in self.spots(owner).into_iter().flatten() {
             if let Some(series) = self.series.get_mut(spot) {
@@ -288,8 +295,8 @@ impl Windows {
     }
 
     /// The sum of `name` over the time before `now`, or since ever. The window begins with the minute it begins in, see
-    /// [`start`]; it has no end, so that facts from before the clock was set back are part of it. A name that nobody
-    /// has sums to nothing; [`By::All`] has but one sum, whatever the name.
+    /// [`start`]; it ends within two hours after `now`, so that facts from before the clock was set right by a little are
+    /// part of it, and those of a clock that was years ahead are not. A name that nobody has sums to nothing; [`By::All`] has but one sum, whatever the name.
     pub fn sum(&self, by: By, name: &str, window: Option<Duration>, now: Moment) -> Sum {
         let spot = match by {
             By::All => Some(0),
@@ -297,7 +304,7 @@ impl Windows {
         };
         let Some(series) = spot.and_then(|spot| self.series.get(spot)) else { return Sum::default() };
         match window {
-            Some(window) => series.sum(minute(start(window, now))),
+            Some(window) => series.sum(minute(start(window, now)), minute(now)),
             None => series.total,
         }
     }

@@ -80,13 +80,7 @@ impl Table {
         let listed = |usd: Usd| Exact::times(usd, 1);
         match self {
             Table::Flat(usd) => listed(*usd),
-            Table::Rows(rows) => {
-                // A row that fits whatever is not known is the last that can be the first.
-                let open =
-                    rows.iter().position(|row| row.surely_matches(size, quality)).map_or(rows.len(), |at| at + 1);
-                let possible = rows.iter().take(open).filter(|row| row.matches(size, quality));
-                listed(possible.map(|row| row.usd).max()?)
-            }
+            Table::Rows(rows) => listed(possible(rows, size, quality).map(|row| row.usd).max()?),
             Table::UpTo(tiers) => listed(match size {
                 Some(size) => tiers.iter().find(|(tier, _)| tier.pixels() >= size.pixels()).map(|(_, usd)| *usd)?,
                 None => tiers.iter().map(|(_, usd)| *usd).max()?,
@@ -96,6 +90,28 @@ impl Table {
             Table::Steps(price) => price.price(size),
         }
     }
+
+    /// Whether that price is only the dearest of several, because size or quality is not known.
+    pub(super) fn is_a_guess(&self, size: Option<Size>, quality: Option<Quality>) -> bool {
+        match self {
+            Table::Rows(rows) => {
+                let mut prices = possible(rows, size, quality).map(|row| row.usd);
+                let first = prices.next();
+                let decided = rows.iter().any(|row| row.surely_matches(size, quality));
+                !decided || prices.any(|usd| Some(usd) != first)
+            }
+            Table::UpTo(tiers) => {
+                size.is_none() && tiers.iter().any(|(_, usd)| Some(usd) != tiers.first().map(|(_, usd)| usd))
+            }
+            Table::Flat(_) | Table::Megapixels(_) | Table::FirstMegapixel(_) | Table::Steps(_) => false,
+        }
+    }
+}
+
+/// The rows that may be the first to match. One that fits whatever is not known is the last of them.
+fn possible(rows: &[Row], size: Option<Size>, quality: Option<Quality>) -> impl Iterator<Item = &Row> {
+    let open = rows.iter().position(|row| row.surely_matches(size, quality)).map_or(rows.len(), |at| at + 1);
+    rows.iter().take(open).filter(move |row| row.matches(size, quality))
 }
 
 impl Row {
@@ -151,6 +167,30 @@ mod tests {
         assert_eq!(price(&[&high, &any, &rest], square, None), 80, "it may be the high one");
         assert_eq!(price(&[&high, &any, &rest], square, Some(Quality::Low)), 40);
         assert_eq!(price(&[&any, &rest], None, Some(Quality::Low)), 99, "it may be of another size");
+    }
+
+    #[test]
+    fn a_price_is_a_guess_where_what_is_not_known_decides_it() {
+        let of = |quality, usd| Row { size: None, quality, usd: Usd::from_nanos(usd) };
+        let table = |rows: &[Row]| Table::Rows(rows.to_vec());
+        let (standard, hd, rest) = (of(Some(Quality::Standard), 40), of(Some(Quality::Hd), 80), of(None, 40));
+        let both = table(&[standard.clone(), hd.clone()]);
+        assert!(both.is_a_guess(None, None), "it may be either");
+        assert!(!both.is_a_guess(None, Some(Quality::Hd)) && !both.is_a_guess(None, Some(Quality::Standard)));
+        assert!(both.is_a_guess(None, Some(Quality::Low)), "there is no such row");
+        assert!(table(&[hd, rest.clone()]).is_a_guess(None, None), "the rest is not what was hd");
+        assert!(!table(&[standard.clone(), rest]).is_a_guess(None, None), "both cost the same");
+        assert!(table(&[standard]).is_a_guess(None, None), "nothing says that it is the only quality");
+        let sized = table(&[row(tier("1K"), 67), row(tier("2K"), 101)]);
+        assert!(sized.is_a_guess(None, None) && !sized.is_a_guess(Some(Size::new(1024, 1024)), None));
+        let up_to = |last| {
+            let usd = Usd::from_nanos;
+            Table::UpTo(vec![(Size::new(512, 512), usd(1)), (Size::new(1024, 1024), usd(last))])
+        };
+        assert!(up_to(2).is_a_guess(None, None) && !up_to(1).is_a_guess(None, None));
+        assert!(
+            !up_to(2).is_a_guess(Some(Size::new(600, 600)), None) && !Table::Flat(Usd::ZERO).is_a_guess(None, None)
+        );
     }
 
     #[test]

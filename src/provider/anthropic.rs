@@ -36,7 +36,7 @@ const CLASSES: &[(&str, Class)] = &[
     ("request_too_large", Class::CallerInvalid),
     ("rate_limit_error", Class::RateLimited),
     ("api_error", Class::Server),
-    ("timeout_error", Class::Server),
+    ("timeout_error", Class::TimeoutAmbiguous),
     ("overloaded_error", Class::Server),
     ("invalid_request_error", Class::AdapterBug),
 ];
@@ -99,9 +99,9 @@ pub fn ask(wish: &Wish<'_>) -> Result<Call, Failure> {
 /// What `reply` to that call means.
 ///
 /// # Errors
-/// When nothing was written, and so nothing is charged.
+/// When nothing was written. Whether something is charged all the same, the failure tells by its class.
 pub fn read(wish: &Wish<'_>, reply: &Reply) -> Result<Written, Failure> {
-    if reply.status != 200 {
+    if !(200..300).contains(&reply.status) {
         return Err(failure(wish, reply, &Complaint::read(&reply.body)));
     }
     let malformed = |what: &str| {
@@ -117,8 +117,8 @@ pub fn read(wish: &Wish<'_>, reply: &Reply) -> Result<Written, Failure> {
         Some("end_turn" | "stop_sequence") => words(&json),
         Some("refusal") => Err(Unwritten::Refused),
         Some("max_tokens") => Err(Unwritten::MaxTokens),
-        Some(_) => Err(Unwritten::Stopped),
-        None => return Err(malformed("does not say why it stopped")),
+        // Whatever it is, its tokens are told and charged.
+        Some(_) | None => Err(Unwritten::Stopped),
     };
     Ok(Written { text, tokens })
 }
@@ -152,7 +152,7 @@ fn tokens(body: &[u8]) -> Option<Tokens> {
 fn failure(wish: &Wish<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
     let class = match complaint.mentions(&["credit balance is too low"]) {
         true => Class::Quota,
-        false => complaint.class_by_word(CLASSES).unwrap_or_else(|| wire::class_of_status(reply.status)),
+        false => complaint.class_by_word(CLASSES).unwrap_or_else(|| complaint.class_by_status(reply.status)),
     };
     let words = format!("HTTP {} {}: {}", reply.status, complaint.words.join(" "), complaint.message);
     let failure = Failure::new(class, told(wish, &words));
@@ -214,7 +214,7 @@ mod tests {
             (413, "request_too_large", Class::CallerInvalid),
             (429, "rate_limit_error", Class::RateLimited),
             (500, "api_error", Class::Server),
-            (504, "timeout_error", Class::Server),
+            (504, "timeout_error", Class::TimeoutAmbiguous),
             (529, "overloaded_error", Class::Server),
         ] {
             let body = json!({"type": "error", "error": {"type": word, "message": "m"}, "request_id": "req_1"});

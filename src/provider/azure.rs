@@ -7,7 +7,7 @@
 
 use url::Url;
 
-use crate::abilities::Abilities;
+use crate::abilities::{Abilities, Usual};
 use crate::config::plan::{Account, Credentials, Model};
 use crate::failure::Failure;
 use crate::provider::openai_models::{Family, family};
@@ -55,6 +55,10 @@ impl Provider for Azure {
 
     fn abilities_of(&self, _: &Account, model: &Model) -> Abilities {
         family_of(model).abilities()
+    }
+
+    fn usual(&self, _: &Account, model: &Model) -> Usual {
+        family_of(model).usual
     }
 
     fn token(&self, account: &Account) -> Option<TokenSource> {
@@ -211,7 +215,7 @@ mod tests {
             (400, error("BadRequest", "Invalid size."), Class::CallerInvalid, None),
             (500, error("InternalServerError", "m"), Class::Server, None),
             (503, error("503", "m"), Class::Server, None),
-            (408, error("Timeout", "The operation was timeout."), Class::Server, None),
+            (408, error("Timeout", "The operation was timeout."), Class::TimeoutAmbiguous, None),
         ] {
             let desk = desk("gpt-image-1", r#"{"prompt":"x"}"#);
             let Step::Failed(failure) = Azure.read(&desk.job(), &desk.reply(status, &body)) else { panic!("{body}") };

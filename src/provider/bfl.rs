@@ -12,8 +12,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::abilities::{Abilities, Frame};
-use crate::config::plan::Account;
+use crate::abilities::{Abilities, Frame, Usual};
+use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure};
 use crate::image::Format;
 use crate::provider::bfl_models::{KNOWN, Pictures, SizeInput, family};
@@ -87,6 +87,10 @@ impl Provider for Bfl {
 
     fn abilities(&self, _: &Account, model: &str) -> Abilities {
         family(model).abilities()
+    }
+
+    fn usual(&self, _: &Account, model: &Model) -> Usual {
+        family(&model.name).usual
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
@@ -173,7 +177,11 @@ fn status<'j>(json: &'j Json<'_>) -> Option<&'j str> {
 fn taken_on(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     let (address, id) = (json.text_at("polling_url"), json.text_at("id"));
     if address.or(id).is_none() {
-        return Step::Failed(malformed(job, reply, "is no task: it has neither an id nor a polling_url"));
+        let is_an_error = Complaint::from_json(json).error;
+        return Step::Failed(match is_an_error {
+            true => failure(job, reply),
+            false => malformed(job, reply, "is no task: it has neither an id nor a polling_url"),
+        });
     }
     let noted = cost(reply);
     let url = match (address, id.filter(|id| wire::is_plain_id(id))) {
@@ -246,7 +254,7 @@ fn reasons(json: &Json<'_>) -> String {
 /// A failure out of an error reply.
 fn failure(job: &Job<'_>, reply: &Reply) -> Failure {
     let complaint = Complaint::read(&reply.body);
-    let class = match wire::class_of_status(reply.status) {
+    let class = match complaint.class_by_status(reply.status) {
         Class::CallerInvalid if complaint.structured && complaint.mentions(REFUSALS) => Class::Policy,
         Class::CallerInvalid if complaint.structured && is_about_the_key(&complaint) => Class::Auth,
         Class::CallerInvalid => complaint.class_by_word(OURS).unwrap_or(Class::CallerInvalid),

@@ -3,7 +3,7 @@
 //!
 //! Data. A model nobody has described takes what all that draw in pixels take, and changes no pictures.
 
-use crate::abilities::{Abilities, Edits, Sizes, Steps};
+use crate::abilities::{Abilities, BilledSize, Edits, Sizes, Steps, Usual};
 use crate::image::{Format, Size};
 use crate::request::PROMPT_MAX_CHARS;
 
@@ -15,6 +15,8 @@ pub struct Family {
     pub size: SizeInput,
     pub pictures: Pictures,
     formats: &'static [Format],
+    /// What they draw where nothing is asked, and what is billed of it.
+    pub usual: Usual,
 }
 
 /// How a size is told.
@@ -74,6 +76,7 @@ const ANY: Family = Family {
     size: SizeInput::Pixels(FLUX_1),
     pictures: Pictures::None,
     formats: &[Format::Png, Format::Jpeg],
+    usual: Usual { size: None, quality: None, billed: BilledSize::Asked },
 };
 
 /// FLUX.2's larger models.
@@ -82,6 +85,8 @@ const TWO: Family = Family {
     size: SizeInput::Pixels(FLUX_2),
     pictures: Pictures::Numbered(8),
     formats: &Format::ALL,
+    // A size that is left out is chosen by the model.
+    ..ANY
 };
 
 /// The first whose prefix fits counts; the last fits everything.
@@ -91,6 +96,7 @@ static FAMILIES: &[Family] = &[
     // Which files it writes and which pictures it takes nobody has said.
     Family { prefix: "flux-3-", size: SizeInput::Pixels(FLUX_3), ..ANY },
     Family { prefix: "flux-pro-1.1-ultra", size: SizeInput::Ratio(2048 * 2048), ..ANY },
+    Family { prefix: "flux-pro-1.1", usual: Usual { size: Some(Size::new(1024, 768)), ..ANY.usual }, ..ANY },
     // More than one picture is experimental there.
     Family { prefix: "flux-kontext", size: SizeInput::Ratio(1024 * 1024), pictures: Pictures::Numbered(1), ..ANY },
     Family { prefix: "flux-pro-1.0-fill", size: SizeInput::Same, pictures: Pictures::Masked, ..ANY },

@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::abilities::{Abilities, Edits, Sizes};
-use crate::config::plan::{Account, EditAs, SizeFormat};
+use crate::abilities::{Abilities, BilledSize, Edits, Sizes, Usual};
+use crate::config::plan::{Account, EditAs, Model, SizeFormat};
 use crate::failure::{Class, Failure};
 use crate::image::{Format, Size};
 use crate::provider::{
@@ -66,6 +66,23 @@ impl Provider for Compatible {
                 ..Edits::up_to(if dialect.edit_as == EditAs::Json { 1 } else { 16 })
             }),
         }
+    }
+
+    /// Who sells OpenAI's models keeps their defaults. What is billed is what was asked, where a size is asked at all:
+    /// by Together (PROVIDERS.md 8.3), and by resellers that reckon from the request.
+    fn usual(&self, account: &Account, model: &Model) -> Usual {
+        let dialect = &account.dialect;
+        let theirs = |ours: &str| dialect.rename.get(ours).map_or(ours, String::as_str).to_owned();
+        let (fields, by_pixels): (&[&str], bool) = match dialect.size {
+            SizeFormat::WidthXHeight | SizeFormat::WidthStarHeight => (&["size"], true),
+            SizeFormat::TwoFields => (&["width", "height"], true),
+            SizeFormat::AspectRatio | SizeFormat::Omit => (&[], false),
+        };
+        let is_fixed = |field: &str| model.options.contains_key(field) || dialect.constants.contains_key(field);
+        let is_sent = |ours: &&str| !dialect.drop.contains(*ours) && !is_fixed(&theirs(ours));
+        let asked = by_pixels && fields.iter().all(is_sent);
+        let billed = if asked { BilledSize::Asked } else { BilledSize::Drawn };
+        Usual { billed, ..openai_models::usual(&model.name) }
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {

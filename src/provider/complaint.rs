@@ -17,6 +17,9 @@ const MESSAGE_CHARS: usize = 500;
 /// An error body larger than this is not taken apart.
 const BODY_BYTES: usize = 256 * 1024;
 
+/// Codes by which servers say that all is well, in lower case.
+const SUCCESSES: [&str; 6] = ["0", "200", "201", "ok", "success", "succeeded"];
+
 /// Errors of one list that are read.
 const LIST_ITEMS: usize = 8;
 
@@ -33,6 +36,9 @@ pub struct Complaint {
     pub retry_after: Option<Duration>,
     /// Whether the body was JSON; a page or a line of text was perhaps written by a proxy in between.
     pub structured: bool,
+    /// Whether it says that something went wrong, and not only something: an error by its name, a code that is no
+    /// success.
+    pub error: bool,
 }
 
 impl Complaint {
@@ -71,6 +77,15 @@ impl Complaint {
         phrases.iter().any(|phrase| message.contains(phrase))
     }
 
+    /// The class of an answer by its status. Where that is a good one, an error in the body is the vendor's own trouble,
+    /// and without one the answer says nothing.
+    pub fn class_by_status(&self, status: u16) -> Class {
+        match wire::class_of_status(status) {
+            Class::Malformed if self.error && status < 300 => Class::Server,
+            class => class,
+        }
+    }
+
     /// An HTTP status among the words; resellers put one into bodies they send with 200.
     pub fn status_word(&self) -> Option<u16> {
         self.words.iter().filter_map(|word| word.parse().ok()).find(|status| (400..600).contains(status))
@@ -90,6 +105,11 @@ impl Complaint {
         let failure = Failure::new(class, self.told(job, reply.status));
         match class {
             Class::CallerInvalid if !self.structured => Failure { class: Class::Malformed, ..failure },
+            // Said by a server and not by an API, it means that the request never came to its end there (RFC 9110
+            // 15.5.9).
+            Class::TimeoutAmbiguous if reply.status == 408 && !self.structured => {
+                Failure { class: Class::Server, ..failure }
+            }
             Class::CallerInvalid => match self.field.as_deref().map(ours) {
                 None => failure,
                 Some(Some(field)) if wire::caller_sent(job.request, &field) => failure.with_param(Some(field)),
@@ -120,6 +140,7 @@ impl Complaint {
     }
 
     fn gather_member(&mut self, name: &str, value: &Json<'_>) {
+        self.error |= is_an_error(name, value);
         match (name, value) {
             ("code" | "type" | "name" | "error_type", Json::Text(word)) => self.words.push(word.to_string()),
             ("code", Json::Number(number)) => self.words.push(number.to_string()),
@@ -157,6 +178,25 @@ impl Complaint {
         if !names.is_empty() {
             self.blame(names.join("."));
         }
+    }
+}
+
+/// Whether a member of a body says that something went wrong.
+fn is_an_error(name: &str, value: &Json<'_>) -> bool {
+    let said = match value {
+        Json::Null | Json::Bool(false) => false,
+        Json::Text(text) => !text.is_empty(),
+        Json::List(items) => !items.is_empty(),
+        Json::Object(members) => !members.is_empty(),
+        Json::Bool(true) | Json::Number(_) | Json::Long(_) => true,
+    };
+    match (name, value) {
+        ("error" | "errors" | "detail" | "error_type" | "inner_error" | "innererror" | "invalid_fields", _) => said,
+        ("code", Json::Number(code)) => *code != 0.0 && !(200.0..300.0).contains(code),
+        ("code", Json::Text(code)) => said && !SUCCESSES.contains(&&*code.to_ascii_lowercase()),
+        ("status" | "type", Json::Text(word)) => matches!(&*word.to_ascii_lowercase(), "error" | "failed" | "failure"),
+        ("success" | "ok", Json::Bool(well)) => !well,
+        _ => false,
     }
 }
 
@@ -221,6 +261,40 @@ mod tests {
             assert_eq!(complaint.words.join(" "), words, "{body}");
             assert_eq!((complaint.field.as_deref(), complaint.message.as_str()), (field, message), "{body}");
             assert!(complaint.structured, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_from_other_things_that_are_said() {
+        for error in [
+            r#"{"error":"out of memory"}"#,
+            r#"{"error":{"message":"m"}}"#,
+            r#"{"errors":["x"]}"#,
+            r#"{"detail":"d"}"#,
+            r#"{"code":20012,"message":"m"}"#,
+            r#"{"code":"Throttling"}"#,
+            r#"{"status":"error","message":"m"}"#,
+            r#"{"success":false,"message":"m"}"#,
+            r#"[{"error":{"code":500}}]"#,
+        ] {
+            let complaint = Complaint::read(error.as_bytes());
+            assert!(complaint.error, "{error}");
+            assert_eq!(complaint.class_by_status(200), Class::Server, "{error}");
+            assert_eq!(complaint.class_by_status(302), Class::Malformed, "{error}");
+        }
+        for quiet in [
+            "{}",
+            r#"{"data":[]}"#,
+            r#"{"message":"done"}"#,
+            r#"{"code":0,"msg":"success","data":null}"#,
+            r#"{"code":"200","data":[]}"#,
+            r#"{"error":null,"errors":[],"detail":""}"#,
+            r#"{"success":true,"status":"ok"}"#,
+            "<html>504</html>",
+        ] {
+            let complaint = Complaint::read(quiet.as_bytes());
+            assert!(!complaint.error, "{quiet}");
+            assert_eq!(complaint.class_by_status(200), Class::Malformed, "{quiet}");
         }
     }
 

@@ -7,8 +7,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::abilities::Abilities;
-use crate::config::plan::Account;
+use crate::abilities::{Abilities, Usual};
+use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure};
 use crate::provider::dashscope_models::{self, Surface, family};
 use crate::provider::{Call, Job, Provider, Reply, Step, dashscope_reply, wire};
@@ -53,6 +53,10 @@ impl Provider for DashScope {
 
     fn abilities(&self, _: &Account, model: &str) -> Abilities {
         family(model).abilities()
+    }
+
+    fn usual(&self, _: &Account, model: &Model) -> Usual {
+        family(&model.name).usual()
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {

@@ -4,7 +4,7 @@
 //! is sent is in `dashscope.rs`. A model nobody described is asked for one picture on the newer surface, with no wish
 //! that it might not know.
 
-use crate::abilities::{Abilities, Edits, Sizes, Steps};
+use crate::abilities::{Abilities, Edits, Sizes, Steps, Usual};
 use crate::image::{Format, Size};
 
 /// The two ways in.
@@ -185,6 +185,15 @@ pub fn family(model: &str) -> &'static Family {
 }
 
 impl Family {
+    /// What its models draw where nothing is asked: of the five sizes of Qwen-Image the first, by the vendor's page.
+    pub fn usual(&self) -> Usual {
+        let size = match self.draws {
+            Draws::Listed(sizes) => sizes.first().copied(),
+            Draws::Any | Draws::Free(_) => None,
+        };
+        Usual { size, ..Usual::default() }
+    }
+
     /// Whether its models look at a picture of this size.
     pub fn takes_input(&self, size: Size) -> bool {
         let (shortest, longest) = self.input_sides;

@@ -85,7 +85,7 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
 /// A 2xx that is an error all the same, or nothing at all.
 fn without_output(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
     match json.text_at("code").filter(|code| !code.is_empty()) {
-        Some(_) => failure(job, reply, Complaint::from_json(json), Class::Malformed),
+        Some(_) => failure(job, reply, Complaint::from_json(json), Class::Server),
         None => malformed(job, reply, "has no output"),
     }
 }
@@ -113,10 +113,13 @@ fn finished(job: &Job<'_>, reply: &Reply, json: &Json<'_>, output: &Json<'_>) ->
         results.iter().chain(contents).filter_map(|item| found(job, reply, item)).take(usize::from(job.n)).collect();
     let errors = results.iter().filter(|item| item.get("url").is_none()).map(Complaint::from_json);
     let errors: Vec<Complaint> = errors.filter(|error| !error.is_empty()).collect();
-    let billed = billed(json).unwrap_or(0);
+    let told = billed(json);
+    let billed = told.unwrap_or(0);
     if images.is_empty() {
         let failure = match errors.into_iter().next() {
             Some(error) => failure(job, reply, error, Class::Server),
+            // It counts what it charges, and that is none.
+            None if told == Some(0) => Failure { class: Class::Server, ..malformed(job, reply, "has no pictures") },
             None => malformed(job, reply, "has no pictures"),
         };
         return Step::Failed(failure.with_billed(billed.min(job.n)).at_the_end());

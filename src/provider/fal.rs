@@ -12,8 +12,8 @@ use http::Method;
 use serde_json::Value;
 use url::Url;
 
-use crate::abilities::Abilities;
-use crate::config::plan::Account;
+use crate::abilities::{Abilities, BilledSize, Usual};
+use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure};
 use crate::provider::complaint::{Complaint, malformed, told};
 use crate::provider::json::Json;
@@ -52,6 +52,11 @@ impl Provider for Fal {
 
     fn abilities(&self, _: &Account, model: &str) -> Abilities {
         fal_models::abilities(model)
+    }
+
+    /// fal bills the megapixels that its result tells; where it tells none, those of the picture.
+    fn usual(&self, _: &Account, _: &Model) -> Usual {
+        Usual { billed: BilledSize::Drawn, ..Usual::default() }
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {

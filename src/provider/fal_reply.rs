@@ -101,7 +101,7 @@ pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
     let mut complaint = complaint.clone();
     complaint.words.extend(reply.header(&ERROR_TYPE).map(str::to_owned));
     let by_word = complaint.class_by_word(WORDS);
-    let class = match by_word.unwrap_or_else(|| wire::class_of_status(reply.status)) {
+    let class = match by_word.unwrap_or_else(|| complaint.class_by_status(reply.status)) {
         Class::Auth if complaint.mentions(LOCKED) => Class::Quota,
         Class::CallerInvalid if complaint.mentions(TOO_EARLY) => Class::Server,
         // What may succeed later as it is cannot be wrong.

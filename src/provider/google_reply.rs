@@ -29,7 +29,9 @@ const WORDS: &[(&str, Class)] = &[
     ("API_KEY_EXPIRED", Class::Auth),
     ("BILLING_DISABLED", Class::Quota),
     ("UNAUTHENTICATED", Class::Auth),
-    ("CANCELLED", Class::Server),
+    // By somebody in between: nobody says how far it was.
+    ("CANCELLED", Class::TimeoutAmbiguous),
+    ("DEADLINE_EXCEEDED", Class::TimeoutAmbiguous),
 ];
 
 /// Imagen's refusals of a prompt, which come as an invalid argument and in no fixed words.
@@ -56,6 +58,10 @@ pub fn read(job: &Job<'_>, reply: &Reply, method: Method) -> Step {
     }
     match (Json::read(&reply.body), method) {
         (Err(error), _) => Step::Failed(malformed(job, reply, &format!("is not JSON ({error})"))),
+        // An error in an answer of 200, in a list of one or not.
+        (Ok(json), _) if json.items().first().is_some_and(|first| first.get("error").is_some()) => {
+            Step::Failed(failure(job, reply))
+        }
         (Ok(json), Method::GenerateContent) => content(job, reply, &json),
         (Ok(json), Method::Predict) => predictions(job, reply, &json),
     }
@@ -139,7 +145,9 @@ fn failure(job: &Job<'_>, reply: &Reply) -> Failure {
             daily |= add(&mut complaint, detail);
         }
     }
-    let class = match wire::class_of_status(reply.status) {
+    complaint.error |= error.is_some();
+    let status = complaint.status_word().filter(|_| reply.status < 300).unwrap_or(reply.status);
+    let class = match complaint.class_by_status(status) {
         _ if let Some(class) = complaint.class_by_word(WORDS) => class,
         Class::RateLimited if daily || complaint.mentions(&BROKE[1..]) => Class::Quota,
         Class::CallerInvalid if complaint.mentions(UNKNOWN) => Class::AdapterBug,
@@ -243,10 +251,12 @@ mod tests {
                 r#"{"status":"RESOURCE_EXHAUSTED","details":[{"violations":[{"quotaId":"RequestsPerDayPerProject"}]}]}"#,
                 Class::Quota,
             ),
-            (499, r#"{"status":"CANCELLED"}"#, Class::Server),
+            (499, r#"{"status":"CANCELLED"}"#, Class::TimeoutAmbiguous),
             (500, r#"{"status":"INTERNAL"}"#, Class::Server),
             (503, r#"{"status":"UNAVAILABLE","message":"The model is overloaded."}"#, Class::Server),
-            (504, r#"{"status":"DEADLINE_EXCEEDED"}"#, Class::Server),
+            (504, r#"{"status":"DEADLINE_EXCEEDED"}"#, Class::TimeoutAmbiguous),
+            (200, r#"{"code":503,"status":"UNAVAILABLE","message":"The model is overloaded."}"#, Class::Server),
+            (200, r#"{"message":"no code"}"#, Class::Server),
         ] {
             let body = format!(r#"{{"error":{body}}}"#);
             assert_eq!(failed(&desk(), status, &body).class, class, "{body}");

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
-use crate::abilities::{Abilities, Fitted, Frame, Tier};
+use crate::abilities::{Abilities, Fitted, Frame, Tier, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
 use crate::image::{Encoded, Format, Size};
@@ -101,6 +101,11 @@ pub trait Provider: Sync {
     /// The same by all that the config says of the model, for kinds to which its name alone does not say enough.
     fn abilities_of(&self, account: &Account, model: &Model) -> Abilities {
         self.abilities(account, &model.name)
+    }
+
+    /// What `model` does with wishes that are left out, and which size it is billed by.
+    fn usual(&self, _account: &Account, _model: &Model) -> Usual {
+        Usual::default()
     }
 
     /// Where a token comes from that goes with every call; `None` where the key itself does.

@@ -3,8 +3,8 @@
 //! Addresses and headers are here; which parameters a model takes is in `openai_models.rs`, the bodies are in
 //! `openai_body.rs`, and what a reply means is shared with servers like OpenAI's and is in `openai_reply.rs`.
 
-use crate::abilities::Abilities;
-use crate::config::plan::Account;
+use crate::abilities::{Abilities, Usual};
+use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
 use crate::provider::openai_models::family;
 use crate::provider::{Call, Job, Partial, Provider, Reply, Step, openai_body, openai_reply, openai_stream, wire};
@@ -43,6 +43,10 @@ impl Provider for OpenAi {
 
     fn abilities(&self, _: &Account, model: &str) -> Abilities {
         family(model).abilities()
+    }
+
+    fn usual(&self, _: &Account, model: &Model) -> Usual {
+        family(&model.name).usual
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {

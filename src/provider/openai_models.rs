@@ -3,7 +3,7 @@
 //! Data only. OpenAI and Azure serve the same models, and resellers pass their names on, so this table stands apart
 //! from what is sent to whom. A name it does not know is taken for a model like gpt-image-2.
 
-use crate::abilities::{Abilities, Edits, Sizes, Steps};
+use crate::abilities::{Abilities, BilledSize, Edits, Sizes, Steps, Usual};
 use crate::image::{Format, Size};
 use crate::request::Quality;
 
@@ -44,6 +44,8 @@ pub struct Family {
     edit: Option<Edits>,
     /// Take `input_fidelity`.
     pub fidelity: bool,
+    /// What they draw where nothing is asked. A GPT image model's `auto` decides by the prompt, and tells.
+    pub usual: Usual,
 }
 
 const SQUARE: Size = Size::new(1024, 1024);
@@ -70,7 +72,11 @@ const GPT: Family = Family {
     complexity: false,
     edit: Some(Edits { mask: true, ..Edits::up_to(16) }),
     fidelity: true,
+    usual: Usual { size: None, quality: None, billed: BilledSize::Asked },
 };
+
+/// DALL-E's defaults (PROVIDERS.md 1.1 and 1.7).
+const CLASSIC: Usual = Usual { size: Some(SQUARE), quality: Some(Quality::Standard), billed: BilledSize::Asked };
 
 /// Every family; the first whose prefix fits counts. The last fits everything: a model newer than this table is taken
 /// to be like gpt-image-2.
@@ -86,6 +92,7 @@ static FAMILIES: &[Family] = &[
         complexity: false,
         edit: None,
         fidelity: false,
+        usual: CLASSIC,
     },
     Family {
         prefix: "dall-e-2",
@@ -98,6 +105,7 @@ static FAMILIES: &[Family] = &[
         complexity: false,
         edit: Some(Edits { mask: true, ..Edits::up_to(1) }),
         fidelity: false,
+        usual: CLASSIC,
     },
     Family { prefix: "gpt-image-1-mini", draws: Draws::Listed(GPT_1_SIZES), fidelity: false, ..GPT },
     Family { prefix: "gpt-image-1", draws: Draws::Listed(GPT_1_SIZES), ..GPT },
@@ -110,6 +118,14 @@ static FAMILIES: &[Family] = &[
 /// The family of the model by this name.
 pub fn family(model: &str) -> &'static Family {
     FAMILIES.iter().find(|family| model.starts_with(family.prefix)).unwrap_or(&GPT)
+}
+
+/// What a model by this name draws where nothing is asked, perhaps behind a reseller's prefix such as `openai/`. Nothing
+/// is presumed of a name that is not in the table.
+pub fn usual(model: &str) -> Usual {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let named = FAMILIES.iter().find(|family| !family.prefix.is_empty() && name.starts_with(family.prefix));
+    named.map(|family| family.usual).unwrap_or_default()
 }
 
 /// Whether this is the name of a GPT image model, perhaps behind a reseller's prefix such as `openai/`.

@@ -65,9 +65,21 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
     }
     let json = match Json::read(&reply.body) {
         Ok(json) => json,
-        Err(error) => return Step::Failed(malformed(job, reply, &format!("is not JSON ({error})"))),
+        Err(error) => return unreadable(job, reply, malformed(job, reply, &format!("is not JSON ({error})"))),
     };
-    drawn(job, reply, &json).map_or_else(Step::Failed, Step::Done)
+    match drawn(job, reply, &json) {
+        Ok(drawn) => Step::Done(drawn),
+        Err(failure) if failure.class == Class::Malformed => unreadable(job, reply, failure),
+        Err(failure) => Step::Failed(failure),
+    }
+}
+
+/// An answer that says nothing of the work; a header may tell all the same what the call costs.
+fn unreadable(job: &Job<'_>, reply: &Reply, failure: Failure) -> Step {
+    match reported_cost(&job.account.dialect, reply, &Json::Null) {
+        Some(cost) => Step::Lost { failure, noted: Some(cost) },
+        None => Step::Failed(failure),
+    }
 }
 
 /// The pictures of a good reply, or what it says instead.
@@ -92,9 +104,9 @@ pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
         Some(inner) if reply.status < 300 => inner,
         _ => reply.status,
     };
-    let class = by_word.unwrap_or_else(|| wire::class_of_status(status));
+    let class = by_word.unwrap_or_else(|| complaint.class_by_status(status));
     let may_be_refusal =
-        matches!(class, Class::CallerInvalid | Class::Malformed) || (status == 403 && by_word.is_none());
+        matches!(class, Class::CallerInvalid | Class::Malformed) || (status <= 403 && by_word.is_none());
     let class = match class {
         _ if may_be_refusal && complaint.mentions(REFUSALS) => Class::Policy,
         // "The model 'x' does not exist" is sometimes a 400 that blames this field.
@@ -270,6 +282,7 @@ mod tests {
             (402, r#"{"message":"no credit"}"#.to_owned(), Class::Quota, None),
             (404, invalid("\"model_not_found\"", "null"), Class::ModelGone, None),
             (408, String::new(), Class::Server, None),
+            (408, r#"{"error":{"code":408,"message":"timed out"}}"#.to_owned(), Class::TimeoutAmbiguous, None),
             (409, String::new(), Class::Server, None),
             (413, r#"{"message":"too large"}"#.to_owned(), Class::CallerInvalid, None),
             (415, "text".to_owned(), Class::AdapterBug, None),
@@ -284,7 +297,12 @@ mod tests {
             (400, "\"Invalid prompt\"".to_owned(), Class::CallerInvalid, None),
             (302, String::new(), Class::Malformed, None),
             (200, r#"{"error":{"code":429,"message":"slow down"}}"#.to_owned(), Class::RateLimited, None),
-            (200, r#"{"error":"out of memory"}"#.to_owned(), Class::Malformed, None),
+            (200, r#"{"error":"out of memory"}"#.to_owned(), Class::Server, None),
+            (200, r#"{"error":{"code":504,"message":"no answer"}}"#.to_owned(), Class::TimeoutAmbiguous, None),
+            (200, r#"{"data":[],"message":"done"}"#.to_owned(), Class::Malformed, None),
+            (504, error("server_error", "null", "null"), Class::TimeoutAmbiguous, None),
+            (524, "<html>error code: 524</html>".to_owned(), Class::TimeoutAmbiguous, None),
+            (521, "<html>error code: 521</html>".to_owned(), Class::Server, None),
             (200, r#"{"created":1,"data":[]}"#.to_owned(), Class::Malformed, None),
             (200, r#"{"data":[{"b64_json":null}]}"#.to_owned(), Class::Malformed, None),
             (200, r#"{"data":[{"b64_json":"QUJ"#.to_owned(), Class::Malformed, None),

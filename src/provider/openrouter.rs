@@ -216,14 +216,19 @@ fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
         return Step::Failed(failure(job, reply, Some(json)));
     }
     let refused = choice(json).is_some_and(is_refusal);
-    let charged = json.at("usage.cost").is_some_and(|cost| matches!(cost, Json::Number(cost) if *cost > 0.0));
-    if charged {
+    let cost = json.at("usage.cost");
+    if cost.is_some_and(|cost| matches!(cost, Json::Number(cost) if *cost > 0.0)) {
         // Words that led to no picture are charged too, so the answer is settled like one with pictures.
         let refused = if refused { job.n } else { 0 };
         return Step::Done(Drawn { refused, usage: usage(reply), ..Drawn::default() });
     }
     let failure = malformed(job, reply, "has no pictures");
-    Step::Failed(if refused { Failure { class: Class::Policy, ..failure } } else { failure })
+    Step::Failed(match (refused, cost) {
+        (true, _) => Failure { class: Class::Policy, ..failure },
+        // It says itself that nothing was charged.
+        (false, Some(_)) => Failure { class: Class::Server, ..failure },
+        (false, None) => failure,
+    })
 }
 
 /// Whether a chat ended because the content was refused.
@@ -251,9 +256,12 @@ fn failure(job: &Job<'_>, reply: &Reply, json: Option<&Json<'_>>) -> Failure {
     }
     let status = complaint.status_word().filter(|_| reply.status < 300).unwrap_or(reply.status);
     let flagged = metadata.is_some_and(|said| said.get("reasons").is_some() || said.get("flagged_input").is_some());
-    let class = match wire::class_of_status(status) {
+    complaint.error |= error.is_some();
+    let class = match complaint.class_by_status(status) {
         _ if flagged || complaint.class_by_word(REFUSALS).is_some() => Class::Policy,
-        Class::CallerInvalid | Class::Auth | Class::Malformed if status != 401 && complaint.mentions(REFUSING) => {
+        Class::CallerInvalid | Class::Auth | Class::Malformed | Class::Server
+            if status != 401 && status < 500 && complaint.mentions(REFUSING) =>
+        {
             Class::Policy
         }
         Class::CallerInvalid if complaint.mentions(&["not a valid model"]) => Class::ModelGone,
@@ -375,7 +383,9 @@ mod tests {
             (403, error(403, "Your chosen model requires moderation and your input was flagged"), Class::Policy),
             (403, error(403, "Key limit exceeded"), Class::Auth),
             (404, error(404, "No endpoints found for x."), Class::ModelGone),
-            (408, error(408, "Timeout"), Class::Server),
+            (408, error(408, "Timeout"), Class::TimeoutAmbiguous),
+            (200, error(504, "no answer from the provider"), Class::TimeoutAmbiguous),
+            (200, r#"{"error":{"message":"without a number"}}"#.to_owned(), Class::Server),
             (413, error(413, "Too large"), Class::CallerInvalid),
             (429, error(429, "Rate limit exceeded"), Class::RateLimited),
             (500, error(500, "Internal Server Error"), Class::Server),

@@ -9,8 +9,8 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::abilities::{Abilities, Frame};
-use crate::config::plan::Account;
+use crate::abilities::{Abilities, BilledSize, Frame, Usual};
+use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure};
 use crate::image::Format;
 use crate::pricing::Counted;
@@ -77,6 +77,11 @@ impl Provider for Replicate {
         family(model).abilities()
     }
 
+    /// A model decides the pixels of a shape, and megapixels are those of the picture (PROVIDERS.md 5.2).
+    fn usual(&self, _: &Account, _: &Model) -> Usual {
+        Usual { billed: BilledSize::Drawn, ..Usual::default() }
+    }
+
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
         let model = &job.model.name;
         let base = &job.account.base_url;
@@ -110,7 +115,7 @@ impl Provider for Replicate {
             Err(error) => return Step::Failed(malformed(job, reply, &format!("is not JSON ({error})"))),
         };
         match json.text_at("status") {
-            None => Step::Failed(malformed(job, reply, "is not a prediction")),
+            None => Step::Failed(not_a_prediction(job, reply, &json)),
             Some("succeeded") => succeeded(job, reply, &json),
             Some("failed") => Step::Failed(failed(job, &json).with_counted(counted(reply))),
             Some(status @ ("canceled" | "aborted")) => {
@@ -121,6 +126,12 @@ impl Provider for Replicate {
             Some(_) => poll(job, reply, &json).unwrap_or_else(Step::Failed),
         }
     }
+}
+
+/// A good answer that is no prediction: an error all the same, or one that says nothing.
+fn not_a_prediction(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
+    let complaint = Complaint::from_json(json);
+    if complaint.error { failure(job, reply, &complaint) } else { malformed(job, reply, "is not a prediction") }
 }
 
 /// The model's inputs: ours first, the config's options over them.
@@ -243,7 +254,7 @@ fn error_text(json: &Json<'_>) -> String {
 
 /// A failure out of an error reply.
 fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
-    let class = match wire::class_of_status(reply.status) {
+    let class = match complaint.class_by_status(reply.status) {
         Class::CallerInvalid if complaint.mentions(REFUSALS) => Class::Policy,
         // The one 422 that is about the model: a version that is gone or was never ours to run.
         Class::CallerInvalid if complaint.mentions(&["version does not exist"]) => Class::ModelGone,
@@ -328,7 +339,8 @@ mod tests {
             (200, r#"{"id":"p1","status":"succeeded","output":["a fox"]}"#.to_owned(), Class::Malformed, None),
             (201, r#"{"id":"../x","status":"starting"}"#.to_owned(), Class::Malformed, None),
             (201, r#"{"status":"starting"}"#.to_owned(), Class::Malformed, None),
-            (200, r#"{"detail":"hello"}"#.to_owned(), Class::Malformed, None),
+            (200, r#"{"detail":"hello"}"#.to_owned(), Class::Server, None),
+            (200, r#"{"hello":1}"#.to_owned(), Class::Malformed, None),
             (200, "<html>".to_owned(), Class::Malformed, None),
         ] {
             let Step::Failed(failure) = read(status, &body) else { panic!("{status} {body} is no failure") };

@@ -10,8 +10,8 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
-use crate::abilities::{Abilities, Edits, Sizes};
-use crate::config::plan::Account;
+use crate::abilities::{Abilities, Edits, Sizes, Usual};
+use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure};
 use crate::image::{Encoded, Format};
 use crate::provider::complaint::{Complaint, malformed};
@@ -135,6 +135,15 @@ impl Provider for Stability {
                 Api::V2 { .. } => None,
             },
         }
+    }
+
+    /// v1 is told a size in any case.
+    fn usual(&self, _: &Account, model: &Model) -> Usual {
+        let size = match Api::of(&model.name) {
+            Api::V1 { .. } => SDXL_SIZES.first().copied(),
+            Api::V2 { .. } => None,
+        };
+        Usual { size, ..Usual::default() }
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
@@ -265,7 +274,7 @@ fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
 
 /// A failure out of an error's name, its field and its status.
 fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
-    let class = complaint.class_by_word(NAMES).unwrap_or_else(|| wire::class_of_status(reply.status));
+    let class = complaint.class_by_word(NAMES).unwrap_or_else(|| complaint.class_by_status(reply.status));
     let mut complaint = complaint.clone();
     complaint.field = complaint.field.or_else(|| blamed_field(&complaint.words, &complaint.message));
     let failure = complaint.failure(class, job, reply, our_field);

@@ -177,7 +177,8 @@ async fn ask_all(world: &World) -> Usd {
 
 fn recorded(world: &World, name: Name) -> Usd {
     let totals = world.gateway.shared.ledger.totals().into_iter();
-    money::sum(totals.filter(|(account, _)| account.provider == name.word()).map(|(_, total)| total.usd)).unwrap()
+    let invoiced = totals.filter(|(account, _)| account.provider == name.word() && account.kind.is_invoiced());
+    money::sum(invoiced.map(|(_, total)| total.usd)).unwrap()
 }
 
 async fn agree(world: &World) {

@@ -22,6 +22,7 @@ pub enum Reply {
     },
     Refuses,
     Fails,
+    /// A good answer without a picture and without a word on why.
     Empty,
     Limits,
     /// The beginning of an answer, and then the connection is gone.
@@ -182,7 +183,7 @@ impl Tariff {
     fn call(&self, asked: &Asked, before: u64) -> (i128, u64) {
         let charged = self.charged(asked);
         let Reply::Draws { cost, tokens, .. } = &asked.reply else {
-            return (self.tiered(&self.each(asked, charged), before), charged);
+            return (self.tiered(asked, &self.each(asked, charged), before), charged);
         };
         let fee = |usd: i128| if usd > 0 || charged > 0 { usd + i128::from(self.fee) } else { usd };
         if let Some(cost) = cost.filter(|_| self.told) {
@@ -190,13 +191,13 @@ impl Tariff {
             return (fee(self.marked_up(cost.into(), 1)), charged);
         }
         match self.metered {
-            None => (self.tiered(&self.each(asked, charged), before), charged),
+            None => (self.tiered(asked, &self.each(asked, charged), before), charged),
             Some([read, painted]) => {
                 // Nobody counts tokens by the picture: the whole, fee included, is shared among them.
                 let millionths = i128::from(read) * i128::from(tokens[0]) + i128::from(painted) * i128::from(tokens[1]);
                 let added = self.added(asked) * i128::from(charged);
                 let shares = shared(fee(self.multiplied(millionths, added)), charged);
-                (self.tiered(&shares, before), charged)
+                (self.tiered(asked, &shares, before), charged)
             }
         }
     }
@@ -208,8 +209,8 @@ impl Tariff {
         let pictures = match asked.reply {
             Reply::Limits => 0,
             Reply::Refuses => all_if(refused),
-            Reply::Fails | Reply::Empty => all_if(failed),
-            Reply::Cut => all_if(abandoned),
+            Reply::Fails => all_if(failed),
+            Reply::Cut | Reply::Empty => all_if(abandoned),
             Reply::Draws { missing, broken, .. } => {
                 let there = (asked.n - missing).max(1);
                 let good = (there - broken).max(0);
@@ -228,8 +229,8 @@ impl Tariff {
             let pictures = match asked.reply {
                 Reply::Limits => 0,
                 Reply::Refuses => maybe(refused, asked.n),
-                Reply::Fails | Reply::Empty => maybe(failed, asked.n),
-                Reply::Cut => maybe(abandoned.or(Some("maybe")), asked.n),
+                Reply::Fails => maybe(failed, asked.n),
+                Reply::Cut | Reply::Empty => maybe(abandoned.or(Some("maybe")), asked.n),
                 Reply::Draws { missing, broken, .. } => maybe(rejected, broken.min((asked.n - missing).max(1))),
             };
             // A picture is estimated with the fee of a call of its own.
@@ -270,15 +271,20 @@ impl Tariff {
         half_up(parts * i128::from(1000 + self.markup), of * 1000)
     }
 
-    /// Each picture by where it stands among those charged before: by its model's tiers, then by its provider's.
-    fn tiered(&self, pictures: &[i128], before: u64) -> i128 {
+    /// Each picture by where it stands among those charged before: by its model's tiers, then by its provider's. A
+    /// tier's own price stands in the table's place: all that is on top of that is on top of it too.
+    fn tiered(&self, asked: &Asked, pictures: &[i128], before: u64) -> i128 {
+        let dressed = |own: i64, place: u64| {
+            let fee = if place == before { i128::from(self.fee) } else { 0 };
+            self.multiplied(i128::from(own) * 1_000_000, self.added(asked)) + fee
+        };
         let price = |steps: &[(u64, Step)], place: u64, usd: i128| match steps
             .iter()
             .filter(|(from, _)| *from <= place)
             .max_by_key(|(from, _)| *from)
         {
             None => usd,
-            Some((_, Step::Usd(own))) => (*own).into(),
+            Some((_, Step::Usd(own))) => dressed(*own, place),
             Some((_, Step::Off(off))) => half_up(usd * i128::from(1000 - off), 1000),
         };
         (before..)

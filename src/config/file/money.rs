@@ -77,9 +77,9 @@ pub(in crate::config) struct Charges {
     pub(in crate::config) refused: Option<Charged>,
     /// Pictures that came and cannot be delivered, like broken ones. Default yes.
     pub(in crate::config) rejected: Option<Charged>,
-    /// Calls that failed at the vendor. Default no.
+    /// Calls that failed at the vendor, by its own word. Default no.
     pub(in crate::config) failed: Option<Charged>,
-    /// Calls that were given up, and jobs that were lost. Default maybe.
+    /// Calls that were given up or answered by something that says nothing, and jobs that were lost. Default maybe.
     pub(in crate::config) abandoned: Option<Charged>,
 }
 

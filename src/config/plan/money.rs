@@ -54,9 +54,9 @@ pub struct Charges {
     pub refused: Option<Charged>,
     /// Pictures that came and cannot be delivered.
     pub rejected: Option<Charged>,
-    /// Calls that failed at the vendor.
+    /// Calls that failed at the vendor, by its own word.
     pub failed: Option<Charged>,
-    /// Calls that were given up, and jobs that were lost.
+    /// Calls that were given up or answered by something that says nothing, and jobs that were lost.
     pub abandoned: Option<Charged>,
 }
 

@@ -3,13 +3,18 @@
 //! Each amount is said with where it comes from, so that the ledger marks what nobody told. What was charged without a
 //! picture to show for it is decided elsewhere; here it is only priced.
 
-use crate::abilities::Tier;
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::abilities::{BilledSize, Fitted, Frame, Tier, Usual};
 use crate::gateway::attempt::Attempt;
-use crate::image::Picture;
+use crate::image::{Picture, Size};
 use crate::ledger::Amount;
 use crate::ledger::entry::Source;
 use crate::money::Usd;
 use crate::provider::{Reported, Usage};
+use crate::request::Quality;
 
 impl Attempt {
     /// What is charged: by the provider's own word, by what it counted, or by the picture.
@@ -41,7 +46,7 @@ impl Attempt {
     }
 
     /// What the provider counted, priced; `None` where it counted nothing that has a price.
-    fn counted(&self, drawn: bool, billed: u32, usage: &Usage) -> Option<Usd> {
+    pub(super) fn counted(&self, drawn: bool, billed: u32, usage: &Usage) -> Option<Usd> {
         let price = &self.offer.model.price;
         // Resellers fill the place of a count with zeros; no picture is made of no token.
         let tokens =
@@ -51,17 +56,17 @@ impl Attempt {
         by_tokens.or_else(by_seconds)
     }
 
-    /// Each picture at its price; where a meter should have told it, that is an estimate.
+    /// Each picture at its price; where a meter should have told it, or nobody told what decides it, that is an
+    /// estimate.
     fn by_the_picture(&self, pictures: &[Picture], lost: usize, usage: &Usage) -> (Source, Amount) {
         let model = &self.offer.model.price;
         let mut source = if model.meter.is_some() { Source::Estimate } else { Source::Table };
         let mut price = |picture: Option<&Picture>| {
-            self.price(picture, usage).unwrap_or_else(|| {
+            let (usd, is_a_guess) = self.price(picture, usage).unwrap_or((self.candidate.listed, true));
+            if is_a_guess {
                 source = Source::Estimate;
-                let fitted = &self.candidate.fitted;
-                let reckoned = model.per_picture(&self.request, fitted.priced(), fitted.quality);
-                reckoned.unwrap_or(self.candidate.listed)
-            })
+            }
+            usd
         };
         let mut delivered: Vec<Usd> = pictures.iter().map(|picture| price(Some(picture))).collect();
         let mut lost: Vec<Usd> = (0..lost).map(|_| price(None)).collect();
@@ -72,14 +77,67 @@ impl Attempt {
         (source, Amount::Pictures { delivered, lost })
     }
 
-    /// The price of one picture as billed: by the size and quality the provider echoes, else by the tier that was
-    /// asked for, else as measured, else as asked. `None` where the table has none of them.
-    fn price(&self, picture: Option<&Picture>, usage: &Usage) -> Option<Usd> {
+    /// The price of one picture as billed, and whether it is a guess: by the first size that the table has. `None`
+    /// where it has none of them.
+    fn price(&self, picture: Option<&Picture>, usage: &Usage) -> Option<(Usd, bool)> {
         let price = &self.offer.model.price;
-        let quality = usage.quality.or(self.candidate.fitted.quality);
-        let fitted = &self.candidate.fitted;
-        let tier = fitted.tier.map(Tier::square);
-        let sizes = [usage.size, tier, picture.map(|picture| picture.size), fitted.frame.nominal()];
-        sizes.into_iter().flatten().find_map(|size| price.per_picture(&self.request, Some(size), quality))
+        let usual = self.provider.usual(&self.offer.provider.account, &self.offer.model);
+        let quality = usage.quality.or_else(|| self.sent_quality()).or(usual.quality);
+        let sizes = sizes(usage.size, &self.candidate.fitted, usual, picture.map(|picture| picture.size));
+        // A table without sizes prices a picture of which none is known.
+        let sizes = sizes.into_iter().flatten().map(Some).chain([None]);
+        sizes.into_iter().find_map(|size| price.billed(&self.request, size, quality))
+    }
+
+    /// The quality that was sent. What the config sends with every call goes over what was asked.
+    fn sent_quality(&self) -> Option<Quality> {
+        let fixed = |fields: &BTreeMap<String, Value>| fields.get("quality").and_then(Value::as_str)?.parse().ok();
+        let constants = &self.offer.provider.account.dialect.constants;
+        fixed(&self.offer.model.options).or_else(|| fixed(constants)).or(self.candidate.fitted.quality)
+    }
+}
+
+/// What may be the size on the bill, the likeliest first: the one that the vendor tells, the tier that was asked for,
+/// then what was asked, or what is drawn unasked, and what came, in the vendor's order.
+fn sizes(told: Option<Size>, fitted: &Fitted, usual: Usual, drawn: Option<Size>) -> [Option<Size>; 5] {
+    // Of a shape the model decides the pixels.
+    let asked = match fitted.frame {
+        Frame::Pixels(size) => Some(size),
+        Frame::Default => usual.size,
+        Frame::Ratio { .. } => None,
+    };
+    let [first, second] = match usual.billed {
+        BilledSize::Asked => [asked, drawn],
+        BilledSize::Drawn => [drawn, asked],
+    };
+    [told, fitted.tier.map(Tier::square), first, second, fitted.frame.nominal()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fitted(frame: Frame) -> Fitted {
+        Fitted { frame, tier: None, quality: None, partials: 0, adjusted: Vec::new() }
+    }
+
+    #[test]
+    fn the_bill_is_by_what_is_told_then_by_what_the_vendor_bills() {
+        let [asked, drawn, told, usual] = [1024, 512, 2048, 256].map(|side| Size::new(side, side));
+        let pixels = fitted(Frame::Pixels(asked));
+        let first =
+            |told, fitted: &Fitted, usual, drawn| sizes(told, fitted, usual, drawn).into_iter().flatten().next();
+        let by = |billed| Usual { billed, ..Usual::default() };
+        assert_eq!(first(None, &pixels, by(BilledSize::Asked), Some(drawn)), Some(asked));
+        assert_eq!(first(None, &pixels, by(BilledSize::Drawn), Some(drawn)), Some(drawn));
+        assert_eq!(first(Some(told), &pixels, by(BilledSize::Asked), Some(drawn)), Some(told));
+        assert_eq!(first(None, &pixels, by(BilledSize::Drawn), None), Some(asked), "a lost picture has no size");
+        let unasked = fitted(Frame::Default);
+        let has_one = Usual { size: Some(usual), ..Usual::default() };
+        assert_eq!(first(None, &unasked, has_one, Some(drawn)), Some(usual));
+        assert_eq!(first(None, &unasked, Usual::default(), Some(drawn)), Some(drawn));
+        let shape = fitted(Frame::Ratio { across: 1, down: 1, asked });
+        assert_eq!(first(None, &shape, by(BilledSize::Asked), Some(drawn)), Some(drawn));
+        assert_eq!(first(None, &shape, by(BilledSize::Asked), None), Some(asked));
     }
 }

@@ -12,7 +12,7 @@ use crate::config::plan::Charged;
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::{Attempt, Gathered, Loss, Report};
 use crate::image::Picture;
-use crate::ledger::{Charge, Hold};
+use crate::ledger::{self, Charge, Hold};
 use crate::money::Usd;
 use crate::provider::{Reported, Usage};
 
@@ -28,6 +28,7 @@ struct Waste {
 impl Attempt {
     /// Settles a try that brought an answer, or a failure, and reports it with each picture's price.
     pub(super) async fn settle(&self, hold: Hold, ended: Result<Gathered, Loss>, took: Duration) -> Report {
+        let open = ended.as_ref().is_err_and(|loss| loss.open);
         let (gathered, waste) = match ended {
             Ok(gathered) => {
                 let waste = self.wasted(&gathered);
@@ -46,6 +47,8 @@ impl Attempt {
         let charge = Charge {
             amount,
             source,
+            tiers: ledger::tiers(&self.offer.model, &self.request),
+            fee: self.offer.model.price.fee,
             uncertain: waste.uncertain,
             refused: u32::from(refused),
             outcome: failure.as_ref().map_or("ok", |failure| failure.class.word()),
@@ -61,6 +64,7 @@ impl Attempt {
             uncertain: waste.uncertain,
             refused,
             failure,
+            open,
         }
     }
 
@@ -99,7 +103,9 @@ impl Attempt {
             return match charges.abandoned {
                 Some(Charged::No) => lost(0),
                 Some(Charged::Yes) => lost(all),
-                Some(Charged::Maybe) | None => Waste { lost: told, uncertain: self.uncertain(noted.as_ref()) },
+                // What the vendor told is charged, and nothing besides.
+                Some(Charged::Maybe) | None if told > 0 || self.is_told(failure) => lost(told),
+                Some(Charged::Maybe) | None => Waste { lost: 0, uncertain: self.uncertain(noted.as_ref()) },
             };
         }
         match failure.class {
@@ -120,11 +126,18 @@ impl Attempt {
         }
     }
 
-    /// A call that was sent and never answered, and a job that was lost, may have been drawn and billed: at what the
-    /// vendor noted or else at their estimate.
+    /// Whether the vendor counted what the failed call took, in something that has a price.
+    fn is_told(&self, failure: &Failure) -> bool {
+        let usage = Usage { counted: failure.counted.as_deref().cloned().unwrap_or_default(), ..Usage::default() };
+        self.counted(false, 0, &usage).is_some_and(|usd| usd > Usd::ZERO)
+    }
+
+    /// A call that was sent and never answered, one whose answer says nothing, and a job that was lost, may have been
+    /// drawn and billed: at what the vendor noted or else at their estimate.
     fn uncertain(&self, noted: Option<&Reported>) -> Usd {
         let estimate = || self.candidate.usd.checked_mul(u32::from(self.n)).unwrap_or(Usd::ZERO);
-        noted.and_then(|noted| self.reported(noted)).unwrap_or_else(estimate)
+        let with_fee = |usd: Usd| usd.checked_add(self.offer.model.price.fee);
+        noted.and_then(|noted| self.reported(noted)).and_then(with_fee).unwrap_or_else(estimate)
     }
 
     /// Counts pictures by what became of them.

@@ -17,7 +17,8 @@ impl Order {
         let abilities = self.live.abilities(self.matched.index);
         let pictures = u32::from(self.request.n.saturating_sub(self.have));
         let tiered = |offer: &Offer, listed: Usd| {
-            self.shared.ledger.tiered(&offer.provider, &offer.model, listed, pictures, books::now())
+            let whose = (&*offer.provider, &*offer.model);
+            self.shared.ledger.tiered(whose, &self.request, listed, pictures, books::now())
         };
         routing::appraise(&self.matched, abilities, &self.request, &self.caps, &tiered)
     }

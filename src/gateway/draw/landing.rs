@@ -28,7 +28,7 @@ impl Drawing {
         if report.refused > 0 || report.failure.as_ref().is_some_and(|failure| failure.class == Class::Policy) {
             self.refused(candidate, report.failure.as_ref());
         } else if let Some(failure) = report.failure {
-            self.failed(candidate, failure, report.uncertain > Usd::ZERO);
+            self.failed(candidate, failure, report.open || report.uncertain > Usd::ZERO);
         }
     }
 
@@ -74,7 +74,8 @@ impl Drawing {
         self.stop.get_or_insert_with(|| explain::refused(param));
     }
 
-    /// Nobody is asked again who may be drawing it already (`open`), or whose answer would be the same.
+    /// Nobody is asked again who may be drawing it already or may have been paid for it (`open`), or whose answer would
+    /// be the same.
     fn failed(&mut self, candidate: usize, failure: Failure, open: bool) {
         let name = self.offer(candidate).map(|offer| offer.name.clone()).unwrap_or_default();
         log::warn!("{name} failed: {failure}");

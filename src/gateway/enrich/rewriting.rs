@@ -11,11 +11,11 @@ use tokio::time::{Instant, timeout_at};
 use super::{Author, Enriched, Leeway, dressed};
 use crate::admission::{Room, Slot};
 use crate::cache::words::{Key, Turn};
-use crate::config::plan::Enrich;
+use crate::config::plan::{Charged, Enrich};
 use crate::failure::{Class, Failure};
 use crate::gateway::books::Opened;
 use crate::gateway::draw::Order;
-use crate::gateway::transport::{Bounds, Reach, Trouble};
+use crate::gateway::transport::{Bounds, Reach};
 use crate::ledger::entry::{Purpose, Source};
 use crate::ledger::{Amount, Charge, Hold, Intent, Terms};
 use crate::metrics::seconds;
@@ -125,7 +125,7 @@ impl Rewriting<'_> {
                 pass.succeeded();
                 Rewritten { cost: paid.cost, promised: paid.promised, ..self.written(written, turn) }
             }
-            Err(failure) => {
+            Err(Unanswered { failure, .. }) => {
                 pass.failed(&failure, provider.breaker, now());
                 Rewritten { cost: paid.cost, promised: paid.promised, ..self.failed(&failure) }
             }
@@ -155,20 +155,28 @@ impl Rewriting<'_> {
         })
     }
 
-    /// Books what the call cost. An answer is paid for whatever it says; a call that was sent and never answered may
-    /// have been charged, `most` at the most.
-    async fn settle(&self, hold: Hold, told: &Result<Written, Failure>, most: Usd, took: Duration) -> Paid {
+    /// Books what the call cost. An answer is paid for whatever it says; a call that was never answered, or by something
+    /// that says nothing, may have been charged, `most` at the most.
+    async fn settle(&self, hold: Hold, told: &Result<Written, Unanswered>, most: Usd, took: Duration) -> Paid {
         let (usd, source, uncertain) = match told {
             Ok(written) => match self.enrich.writer.price.of(&written.tokens) {
                 Some(usd) => (usd, Source::Usage, Usd::ZERO),
                 None => (most, Source::Estimate, Usd::ZERO),
             },
-            Err(failure) if failure.class == Class::TimeoutAmbiguous => (Usd::ZERO, Source::Nothing, most),
-            Err(_) => (Usd::ZERO, Source::Nothing, Usd::ZERO),
+            Err(Unanswered { open: true, .. }) => {
+                let charged = |usd, uncertain| (usd, Source::Estimate, uncertain);
+                match self.enrich.provider.billing.charges.abandoned {
+                    Some(Charged::No) => (Usd::ZERO, Source::Nothing, Usd::ZERO),
+                    Some(Charged::Yes) => charged(most, Usd::ZERO),
+                    Some(Charged::Maybe) | None => (Usd::ZERO, Source::Nothing, most),
+                }
+            }
+            Err(Unanswered { open: false, .. }) => (Usd::ZERO, Source::Nothing, Usd::ZERO),
         };
         let amount = Amount::Total { usd, billed: 0 };
         let (outcome, images) = (outcome(told), Vec::new());
-        let charge = Charge { amount, source, uncertain, refused: 0, outcome, took, images };
+        let (tiers, fee) = (None, Usd::ZERO);
+        let charge = Charge { amount, source, tiers, fee, uncertain, refused: 0, outcome, took, images };
         let settled = self.order.shared.books.settle(hold, charge).await.settlement;
         let promised = settled.usd.saturating_add(settled.prepaid).saturating_add(uncertain);
         Paid { cost: settled.usd, promised }
@@ -200,12 +208,13 @@ impl Rewriting<'_> {
         }
     }
 
-    async fn send(&self, wish: &Wish<'_>, call: &Call, deadline: Instant) -> Result<Written, Failure> {
+    async fn send(&self, wish: &Wish<'_>, call: &Call, deadline: Instant) -> Result<Written, Unanswered> {
         let body = self.order.live.plan.server.limits.response_body;
         let connect = self.enrich.provider.connect_timeout;
         let bounds = Bounds { deadline, connect, body, reach: Reach::Anywhere };
-        let reply = self.order.shared.transport.send(call, bounds).await.map_err(Trouble::failure)?;
-        anthropic::read(wish, &reply)
+        let sent = self.order.shared.transport.send(call, bounds).await;
+        let reply = sent.map_err(|trouble| Unanswered::of(trouble.failure(), None))?;
+        anthropic::read(wish, &reply).map_err(|failure| Unanswered::of(failure, Some(reply.status)))
     }
 
     /// An answer.
@@ -233,12 +242,26 @@ impl Rewriting<'_> {
         Rewritten::not(Enriched::Failed(failure.class))
     }
 
-    fn measure(&self, told: &Result<Written, Failure>, took: Duration) {
+    fn measure(&self, told: &Result<Written, Unanswered>, took: Duration) {
         let outcome = outcome(told);
         let (provider, model) = (self.enrich.provider.name.as_str(), self.enrich.writer.name.as_str());
         let metrics = &self.order.shared.metrics;
         metrics.attempts.with_label_values(&[provider, model, outcome]).inc();
         metrics.attempt_seconds.with_label_values(&[provider, model]).observe(seconds(took));
+    }
+}
+
+/// A call that brought no words.
+struct Unanswered {
+    failure: Failure,
+    /// Whether nobody knows if it was carried out and charged.
+    open: bool,
+}
+
+impl Unanswered {
+    /// `status` is the answer's, `None` where none was read to its end.
+    fn of(failure: Failure, status: Option<u16>) -> Unanswered {
+        Unanswered { open: failure.leaves_the_bill_open(status), failure }
     }
 }
 
@@ -249,11 +272,11 @@ struct Paid {
 }
 
 /// The word for metric and ledger.
-fn outcome(told: &Result<Written, Failure>) -> &'static str {
+fn outcome(told: &Result<Written, Unanswered>) -> &'static str {
     match told {
         Ok(Written { text: Ok(_), .. }) => "ok",
         Ok(Written { text: Err(why), .. }) => Enriched::Unwritten(*why).word(),
-        Err(failure) => failure.class.word(),
+        Err(Unanswered { failure, .. }) => failure.class.word(),
     }
 }
 

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
-use crate::calendar::Moment;
+use crate::calendar::{Moment, Period};
 use crate::gateway::store::queue::{Item, Queue};
 use crate::gateway::store::report::{ReportQuery, ReportRow};
 use crate::gateway::store::sums::{Filter, Recent, Sums};
@@ -170,8 +170,16 @@ impl Store {
     /// # Errors
     /// When something before it cannot be written, or a sum does not fit.
     pub fn sums(&self, since: Option<Moment>, filter: &Filter) -> Result<Sums, StoreError> {
+        self.sums_within(since.map(|start| Period { start, end: None }), filter)
+    }
+
+    /// The same of what was settled within a period; `None` is all there ever was. Blocks.
+    ///
+    /// # Errors
+    /// As [`Store::sums`].
+    pub fn sums_within(&self, within: Option<Period>, filter: &Filter) -> Result<Sums, StoreError> {
         let filter = filter.clone();
-        self.read(move |ledger| Ok(sums::sums(ledger, since, &filter)?))
+        self.read(move |ledger| Ok(sums::sums(ledger, within, &filter)?))
     }
 
     /// Attempts settled at `since` or later, oldest first, as far as retention goes; as patient as
@@ -191,12 +199,13 @@ impl Store {
         self.read(move |ledger| Ok(sums::owners(ledger, before)?))
     }
 
-    /// Of every provider with a fee for reserved capacity, the last moment of the last hour that is booked. Blocks.
+    /// The last moment of the last hour before `before` that is booked of a provider's fee for reserved capacity. Blocks.
     ///
     /// # Errors
     /// When something before it cannot be written or read.
-    pub fn fees(&self) -> Result<Vec<(String, Moment)>, StoreError> {
-        self.read(move |ledger| Ok(sums::fees(ledger)?))
+    pub fn last_fee(&self, provider: &str, before: Option<Moment>) -> Result<Option<Moment>, StoreError> {
+        let provider = provider.to_owned();
+        self.read(move |ledger| Ok(sums::last_fee(ledger, &provider, before)?))
     }
 
     /// A table of what was settled. While nothing can be written, of what is on disk. Blocks.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, Row, params};
 
 use super::apply::owner;
-use crate::calendar::Moment;
+use crate::calendar::{Moment, Period};
 use crate::ledger::entry::{Owner, Purpose};
 use crate::money::Usd;
 
@@ -71,18 +71,19 @@ SELECT coalesce(sum(usd), 0), coalesce(sum(prepaid), 0), coalesce(sum(lost), 0),
        coalesce(sum(billed), 0), coalesce(sum(accepted), 0), coalesce(sum(rejected), 0), coalesce(sum(n), 0)
 FROM (
     SELECT usd, prepaid, lost, uncertain, billed, accepted, rejected, 1 AS n, tenant, route, provider, model
-    FROM attempts WHERE settled_at >= ?1
+    FROM attempts WHERE settled_at >= ?1 AND settled_at < ?6
     UNION ALL
     SELECT usd, prepaid, lost, uncertain, billed, accepted, rejected, attempts, tenant, route, provider, model
-    FROM history WHERE quarter >= ?1
+    FROM history WHERE quarter >= ?1 AND quarter < ?6
 )
 WHERE (?2 IS NULL OR tenant = ?2) AND (?3 IS NULL OR route = ?3) AND (?4 IS NULL OR provider = ?4)
   AND (?5 IS NULL OR model = ?5)";
 
-pub(super) fn sums(ledger: &Connection, since: Option<Moment>, filter: &Filter) -> rusqlite::Result<Sums> {
-    let since = since.map_or(i64::MIN, Moment::millis);
+pub(super) fn sums(ledger: &Connection, within: Option<Period>, filter: &Filter) -> rusqlite::Result<Sums> {
+    let since = within.map_or(i64::MIN, |period| period.start.millis());
+    let until = within.and_then(|period| period.end).map_or(i64::MAX, Moment::millis);
     let Filter { tenant, route, provider, model } = filter;
-    ledger.query_row(SUMS, params![since, tenant, route, provider, model], |row| sums_at(row, 0))
+    ledger.query_row(SUMS, params![since, tenant, route, provider, model, until], |row| sums_at(row, 0))
 }
 
 /// The sums in eight columns from `first` on.
@@ -160,10 +161,17 @@ pub(super) fn owners(ledger: &Connection, before: Moment) -> rusqlite::Result<Ve
     find.query_map([before.millis()], |row| Ok((owner(row, 0)?, sums_at(row, 4)?)))?.collect()
 }
 
-/// How far each provider's fee is booked: the last moment of the last hour.
-pub(super) fn fees(ledger: &Connection) -> rusqlite::Result<Vec<(String, Moment)>> {
-    let mut find = ledger.prepare(
-        "SELECT provider, max(settled_at) FROM attempts WHERE purpose = ?1 AND outcome = 'ok' GROUP BY provider",
-    )?;
-    find.query_map([Purpose::Reserve.word()], |row| Ok((row.get(0)?, Moment::from_millis(row.get(1)?))))?.collect()
+/// How far a provider's fee is booked, of what was due before `before`: the last moment of the last hour.
+pub(super) fn last_fee(
+    ledger: &Connection,
+    provider: &str,
+    before: Option<Moment>,
+) -> rusqlite::Result<Option<Moment>> {
+    let before = before.map_or(i64::MAX, Moment::millis);
+    ledger.query_row(
+        "SELECT max(settled_at) FROM attempts
+         WHERE purpose = ?1 AND outcome = 'ok' AND provider = ?2 AND settled_at < ?3",
+        params![Purpose::Reserve.word(), provider, before],
+        |row| Ok(row.get::<_, Option<i64>>(0)?.map(Moment::from_millis)),
+    )
 }

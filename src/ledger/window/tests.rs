@@ -45,6 +45,22 @@ fn a_window_begins_with_the_minute_it_begins_in() {
 }
 
 #[test]
+fn a_clock_that_leaps_ahead_and_back_takes_no_part_in_the_windows_of_today() {
+    let (mut windows, owner) = (Windows::default(), owner("a", "x", "r", "t"));
+    let (now, far) = (at("2026-11-25T12:00:00Z"), at("2036-11-25T12:00:00Z"));
+    windows.add(far, &owner, pictures(9, 1));
+    windows.add(far, &owner, pictures(9, 1));
+    windows.add(now, &owner, pictures(40, 1));
+    let usd = |window, now| windows.sum(By::All, "", window, now).usd.nanos();
+    assert_eq!([usd(Some(HOUR), now), usd(Some(KEPT), now), usd(None, now)], [40, 40, 58]);
+    // Set right by a little, a window has what was settled before.
+    let mut windows = Windows::default();
+    windows.add(now, &owner, pictures(9, 1));
+    windows.add(now.before(HOUR / 2), &owner, pictures(40, 1));
+    assert_eq!(windows.sum(By::All, "", Some(HOUR), now.before(HOUR / 2)).usd.nanos(), 49);
+}
+
+#[test]
 fn a_picture_of_last_week_costs_what_was_paid_for_it_until_a_month_is_no_longer_kept() {
     let (mut windows, owner) = (Windows::default(), owner("a", "x", "r", "t"));
     windows.keep(Duration::from_secs(7 * 86_400));
