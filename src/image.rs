@@ -2,15 +2,23 @@
 //!
 //! A [`Picture`] keeps the form it arrived in, raw or base64, so that a large body can be passed on without being
 //! encoded again. This file decodes no pixels (judging pictures is not its work); it reads dimensions from the header
-//! and notices a file that was cut off.
+//! and notices a file that was cut off (`image/ends.rs`).
 
 use std::fmt;
 use std::str::FromStr;
 
 use base64_simd::STANDARD;
 use bytes::Bytes;
-use memchr::memmem;
 use thiserror::Error;
+
+use crate::image::file::File;
+
+mod base64;
+mod ends;
+mod file;
+mod jpeg;
+
+pub use base64::{decode, is_data_url, standard, without_data_prefix};
 
 /// Pixels across and down; both at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,18 +159,18 @@ pub struct Picture {
 
 /// How much of a file's head is looked at first. JPEG files with large metadata need the whole file instead.
 const HEAD: usize = 16 * 1024;
-/// How much of a file's tail tells that it is complete.
-const TAIL: usize = 64;
 
 impl Picture {
-    /// Looks at the head and tail of `encoded` and measures the picture.
+    /// Looks at the head of `encoded` and for its end, and measures the picture.
     ///
-    /// Base64 is checked along its whole length, because it may be passed on without ever being decoded here.
+    /// Base64 is checked along its whole length, because it may be passed on without ever being decoded here. What is
+    /// not in the standard form is brought into it; what is, is not copied.
     pub fn inspect(encoded: Encoded) -> Result<Picture, Fault> {
-        let (format, size) = match &encoded {
-            Encoded::Raw(bytes) => measure(bytes, bytes, bytes.len())?,
-            Encoded::Base64(text) => measure_base64(text)?,
+        let encoded = match encoded {
+            Encoded::Base64(text) => Encoded::Base64(standard(text).ok_or(Fault::BadBase64)?),
+            raw @ Encoded::Raw(_) => raw,
         };
+        let (format, size) = measure(File::of(&encoded))?;
         Ok(Picture { encoded, format, size, revised_prompt: None })
     }
 
@@ -196,35 +204,16 @@ impl Picture {
     }
 }
 
-/// Measures base64 by decoding only its ends, and checks the alphabet of all of it.
-fn measure_base64(text: &[u8]) -> Result<(Format, Size), Fault> {
-    STANDARD.check(text).map_err(|_| Fault::BadBase64)?;
-    let decode = |part: &[u8]| STANDARD.decode_to_vec(part).map_err(|_| Fault::BadBase64);
-    let groups = text.len() / 4;
-    let head_groups = groups.min(HEAD / 3);
-    let head = decode(&text[..head_groups * 4])?;
-    let tail_groups = groups.min(TAIL / 3 + 1);
-    let tail = decode(&text[(groups - tail_groups) * 4..])?;
-    let padding = text.iter().rev().take_while(|b| **b == b'=').count();
-    let length = (groups * 3).saturating_sub(padding);
-    match measure(&head, &tail, length) {
-        // The dimensions may sit behind a long block of metadata.
-        Err(Fault::NotAPicture) if head.len() < length && sniff(&head).is_some() => {
-            let whole = decode(text)?;
-            measure(&whole, &whole, length)
-        }
-        measured => measured,
-    }
-}
-
-/// Format and size from a file's `head` (which may be the whole), its completeness from its `tail` and `length`.
-fn measure(head: &[u8], tail: &[u8], length: usize) -> Result<(Format, Size), Fault> {
-    let format = sniff(head).ok_or(Fault::NotAPicture)?;
-    let measured = imagesize::blob_size(head)
-        .map_err(|_| if head.len() < length { Fault::NotAPicture } else { Fault::Truncated })?;
+/// Format and size, if the file is whole.
+fn measure(file: File<'_>) -> Result<(Format, Size), Fault> {
+    let head = file.head(HEAD);
+    let format = sniff(&head).ok_or(Fault::NotAPicture)?;
+    // The dimensions may sit behind a long block of metadata.
+    let measured = imagesize::blob_size(&head).or_else(|_| imagesize::blob_size(&file.whole()));
+    let measured = measured.map_err(|_| Fault::Truncated)?;
     let side = |pixels: usize| u32::try_from(pixels).ok().filter(|side| *side > 0).ok_or(Fault::NotAPicture);
     let size = Size::new(side(measured.width)?, side(measured.height)?);
-    if is_complete(format, head, tail, length) { Ok((format, size)) } else { Err(Fault::Truncated) }
+    if ends::is_whole(format, file) { Ok((format, size)) } else { Err(Fault::Truncated) }
 }
 
 /// The format by magic bytes.
@@ -240,27 +229,11 @@ fn sniff(head: &[u8]) -> Option<Format> {
     }
 }
 
-/// Whether the file ends where its format says: the PNG `IEND` chunk, the JPEG end-of-image marker, the RIFF length.
-fn is_complete(format: Format, head: &[u8], tail: &[u8], length: usize) -> bool {
-    let near_end = &tail[tail.len().saturating_sub(TAIL)..];
-    let holds = |mark: &[u8]| near_end.windows(mark.len()).any(|window| window == mark);
-    match format {
-        Format::Png => holds(b"IEND\xae\x42\x60\x82"),
-        Format::Jpeg => holds(b"\xff\xd9"),
-        Format::Webp => {
-            let declared = head.get(4..8).and_then(|b| <[u8; 4]>::try_from(b).ok()).map(u32::from_le_bytes);
-            declared.is_some_and(|declared| u64::from(declared) + 8 <= length as u64)
-        }
-    }
-}
-
-/// Strips a `data:image/...;base64,` prefix, which some servers put before base64.
-pub fn without_data_prefix(text: &[u8]) -> &[u8] {
-    const MARK: &[u8] = b";base64,";
-    match text.strip_prefix(b"data:") {
-        Some(rest) => memmem::find(rest, MARK).map_or(text, |at| &rest[at + MARK.len()..]),
-        None => text,
-    }
+/// Whether `text` is base64 that begins like a picture, for who expects a link there.
+pub fn is_picture_text(text: &[u8]) -> bool {
+    /// Characters of the longest magic bytes, which are WebP's twelve.
+    const MAGIC: usize = 16;
+    text.get(..MAGIC).and_then(decode).is_some_and(|head| sniff(&head).is_some())
 }
 
 #[cfg(test)]
@@ -308,6 +281,59 @@ mod tests {
     }
 
     #[test]
+    fn bytes_behind_the_end_are_kept_and_change_nothing() {
+        for codec in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
+            for behind in [1, 2, 40, 65, 4096] {
+                let padded = Bytes::from([&file(codec)[..], &vec![0; behind]].concat());
+                for encoded in [Encoded::Raw(padded.clone()), in_base64(&padded)] {
+                    let picture = Picture::inspect(encoded).unwrap();
+                    assert_eq!(
+                        (picture.size, picture.raw()),
+                        (Size::new(48, 32), padded.clone()),
+                        "{codec:?} {behind}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_jpeg_without_its_end_marker_is_a_picture_and_one_that_was_cut_off_is_none() {
+        let whole = file(ImageFormat::Jpeg);
+        for (cut, truncated) in [(2, false), (1, false), (3, true), (whole.len() / 2, true)] {
+            let rest = whole.slice(..whole.len() - cut);
+            for encoded in [Encoded::Raw(rest.clone()), in_base64(&rest)] {
+                let fault = Picture::inspect(encoded).err();
+                assert_eq!(fault, truncated.then_some(Fault::Truncated), "{cut} bytes off");
+            }
+        }
+    }
+
+    #[test]
+    fn base64_is_told_from_a_link_by_how_a_picture_begins() {
+        for codec in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
+            let text = STANDARD.encode_to_string(file(codec));
+            assert!(is_picture_text(text.as_bytes()));
+            assert!(is_picture_text(text.replace('/', "_").as_bytes()));
+        }
+        for link in ["https://host/iVBORw0KGgo", "/files/1.png", "files/0123456789abcdef", "/9j/", ""] {
+            assert!(!is_picture_text(link.as_bytes()), "{link}");
+        }
+    }
+
+    #[test]
+    fn base64_in_another_form_is_held_in_the_standard_one() {
+        let whole = file(ImageFormat::Png);
+        let text = STANDARD.encode_to_string(&whole);
+        let written = text.trim_end_matches('=').replace('+', "-").replace('/', "_");
+        let picture = Picture::inspect(Encoded::Base64(Bytes::from(written))).unwrap();
+        assert_eq!((picture.base64(), picture.raw()), (Bytes::from(text), whole.clone()));
+        let Encoded::Base64(standard) = in_base64(&whole) else { panic!("not base64") };
+        let held = Picture::inspect(Encoded::Base64(standard.clone())).unwrap().base64();
+        assert_eq!(held.as_ptr(), standard.as_ptr(), "what is standard is not copied");
+    }
+
+    #[test]
     fn a_web_page_is_not_a_picture_and_stray_bytes_are_not_base64() {
         let page = Bytes::from_static(b"<html><body>502 Bad Gateway</body></html>");
         assert_eq!(Picture::inspect(Encoded::Raw(page.clone())), Err(Fault::NotAPicture));
@@ -334,13 +360,6 @@ mod tests {
         assert_eq!("1536x1024".parse(), Ok(Size::new(1536, 1024)));
         for text in ["0x0", "banana", "10x", "x10", "+1x1", "1024X1024", "99999x1", "1x1x1", " 1x1"] {
             assert_eq!(text.parse::<Size>(), Err(BadSize), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn only_a_whole_data_prefix_is_stripped() {
-        for (text, rest) in [("data:image/png;base64,QUJD", "QUJD"), ("data:QUJD", "data:QUJD"), ("QUJD", "QUJD")] {
-            assert_eq!(without_data_prefix(text.as_bytes()), rest.as_bytes());
         }
     }
 }

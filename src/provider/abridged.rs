@@ -30,6 +30,8 @@ struct Cut {
 impl<'a> Abridged<'a> {
     /// Abridges `body`. Strings with escapes stay as they are, because they will have to be copied anyway.
     pub fn of(body: &'a [u8]) -> Abridged<'a> {
+        // RFC 8259 8.1 lets a reader ignore a byte order mark, which some servers write all the same.
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let (mut short, mut cuts) = (Vec::new(), Vec::new());
         let (mut done, mut from) = (0, 0);
         while let Some((start, end, plain)) = next_string(body, from) {

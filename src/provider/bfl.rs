@@ -19,7 +19,7 @@ use crate::image::Format;
 use crate::provider::bfl_models::{KNOWN, Pictures, SizeInput, family};
 use crate::provider::complaint::{Complaint, malformed, told};
 use crate::provider::json::{Json, number_at};
-use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Reported, Source, Step, Usage, wire};
+use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Reported, Step, Usage, wire};
 use crate::request::Edit;
 
 /// Black Forest Labs' own API.
@@ -231,9 +231,9 @@ fn stands(job: &Job<'_>, reply: &Reply, json: &Json<'_>, status: &str, url: &Url
 /// The picture of a finished task.
 fn ready(job: &Job<'_>, reply: &Reply, json: &Json<'_>, noted: Option<Reported>) -> Step {
     let sample = json.at("result.sample").and_then(Json::text);
-    let link = sample.and_then(|text| wire::link(&reply.body, &job.account.base_url, text));
-    // Nothing but a link was promised.
-    let Some(source @ Source::Link(_)) = link else {
+    let found = sample.filter(|text| !text.is_empty());
+    let found = found.and_then(|text| wire::link(&reply.body, &job.account.base_url, text));
+    let Some(source) = found else {
         return Step::Lost { failure: malformed(job, reply, "is ready without a picture"), noted };
     };
     let prompt = json.at("result.prompt").and_then(Json::text);
@@ -286,6 +286,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::provider::Source;
     use crate::provider::fixture::Desk;
 
     const POLL: &str = "https://api.us1.bfl.ai/v1/get_result?id=t1";
@@ -410,9 +411,16 @@ mod tests {
             assert_eq!(lost(read(200, &format!(r#"{{"id":"t1",{told}}}"#))), (Class::Malformed, noted), "{told}");
         }
         assert_eq!(lost(read(200, r#"{"id":"../t1","cost":3.0}"#)), (Class::Malformed, cents("3.0")));
-        let empty = json!({"status": "Ready", "result": {"sample": "data:image/png,A"}}).to_string();
+        let empty = json!({"status": "Ready", "result": {"sample": ""}}).to_string();
         assert_eq!(lost(polled(200, &empty)), (Class::Malformed, cents("3.0")));
         assert_eq!(lost(polled(200, r#"{"status":"Ready","cost":4.5}"#)), (Class::Malformed, cents("4.5")));
+    }
+
+    #[test]
+    fn a_picture_in_the_place_of_its_link_is_taken() {
+        let ready = json!({"status": "Ready", "result": {"sample": "data:image/png;base64,QUJD"}}).to_string();
+        let Step::Done(drawn) = polled(200, &ready) else { panic!("done") };
+        assert!(matches!(drawn.images[0].source, Source::Inline(_)));
     }
 
     #[test]

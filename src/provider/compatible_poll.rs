@@ -239,7 +239,7 @@ mod tests {
         desk.noted = Some(Reported::Dollars("0.01".to_owned()));
         for (cost, told) in [("null", "0.01"), ("0.02", "0.02")] {
             let Step::Done(drawn) = read(&desk, 200, &pictures("\"succeeded\"", cost)) else { panic!() };
-            assert_eq!((drawn.images.len(), drawn.usage.reported), (2, Some(Reported::Dollars(told.to_owned()))));
+            assert_eq!((drawn.images.len(), drawn.usage.reported), (3, Some(Reported::Dollars(told.to_owned()))));
         }
         assert!(matches!(read(&desk, 200, &pictures("2", "1")), Step::Done(_)));
         // Done at once, with and without saying so.

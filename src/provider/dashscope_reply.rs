@@ -110,7 +110,7 @@ fn finished(job: &Job<'_>, reply: &Reply, json: &Json<'_>, output: &Json<'_>) ->
     let results = items(output.get("results"));
     let contents = items(output.get("choices")).iter().flat_map(|choice| items(choice.at("message.content")));
     let images: Vec<Found> =
-        results.iter().chain(contents).filter_map(|item| found(job, reply, item)).take(usize::from(job.n)).collect();
+        results.iter().chain(contents).filter_map(|item| found(job, reply, item)).take(wire::MOST_PICTURES).collect();
     let errors = results.iter().filter(|item| item.get("url").is_none()).map(Complaint::from_json);
     let errors: Vec<Complaint> = errors.filter(|error| !error.is_empty()).collect();
     let told = billed(json);
@@ -126,7 +126,7 @@ fn finished(job: &Job<'_>, reply: &Reply, json: &Json<'_>, output: &Json<'_>) ->
     }
     let drawn = u8::try_from(images.len()).unwrap_or(job.n);
     let refused = errors.iter().filter(|error| class(error, Class::Server) == Class::Policy).count();
-    let refused = u8::try_from(refused).unwrap_or(u8::MAX).min(job.n - drawn);
+    let refused = u8::try_from(refused).unwrap_or(u8::MAX).min(job.n.saturating_sub(drawn));
     let refused_billed = billed.saturating_sub(drawn).min(refused);
     Step::Done(Drawn { images, refused, refused_billed, usage: usage(json) })
 }
@@ -362,8 +362,9 @@ mod tests {
         assert_eq!(links(json!({"choices": [choice(&two[..1]), choice(&two[1..])]})), two);
         let finished = json!({"task_status": "SUCCEEDED", "choices": [choice(&two)]});
         assert_eq!(links(finished), two);
-        let results = json!([{"url": two[0]}, {"url": two[1]}, {"url": "https://a/3.png"}]);
-        assert_eq!(links(json!({"task_status": "SUCCEEDED", "results": results})), two, "two were asked");
+        let three = [two[0], two[1], "https://a/3.png"];
+        let results: Vec<Value> = three.iter().map(|link| json!({"url": link})).collect();
+        assert_eq!(links(json!({"task_status": "SUCCEEDED", "results": results})), three, "two were asked");
     }
 
     #[test]

@@ -61,7 +61,6 @@ const BILLABLE_UNITS: HeaderName = HeaderName::from_static("x-fal-billable-units
 
 /// The pictures of a result.
 pub fn result(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
-    let wanted = usize::from(job.n);
     let listed = json.get("images").or_else(|| json.get("image")).map(Json::items).unwrap_or_default();
     let flags = json.get("has_nsfw_concepts").or_else(|| json.get("nsfw_content_detected"));
     let flags = flags.map(Json::items).unwrap_or_default();
@@ -70,13 +69,14 @@ pub fn result(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     let images: Vec<Found> = listed
         .iter()
         .enumerate()
-        .take(wanted)
+        .take(wire::MOST_PICTURES)
         .filter(|(at, _)| !withheld(*at))
         .filter_map(|(_, item)| item.text().or_else(|| item.text_at("url")))
         .filter_map(|text| wire::link(&reply.body, &job.account.base_url, text).filter(|_| !text.is_empty()))
         .map(|source| Found { source, revised_prompt: revised_prompt.map(str::to_owned) })
         .collect();
-    let refused = u8::try_from((0..wanted).filter(|at| withheld(*at)).count()).unwrap_or(job.n);
+    let told = listed.len().max(usize::from(job.n)).min(wire::MOST_PICTURES);
+    let refused = u8::try_from((0..told).filter(|at| withheld(*at)).count()).unwrap_or(job.n);
     if images.is_empty() && refused == 0 {
         return Step::Failed(without_pictures(job, reply, json));
     }
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_links_or_data_and_at_most_as_many_as_asked() {
+    fn pictures_are_links_or_data_and_one_more_than_asked_is_taken_too() {
         let sources = |images: &str| -> Vec<Source> {
             let drawn = drawn(&[], &format!(r#"{{"images":{images}}}"#));
             drawn.images.into_iter().map(|found| found.source).collect()
@@ -333,8 +333,8 @@ mod tests {
         let link = |text: &str| Source::Link(text.parse().unwrap());
         let four = r#"[{"url":"https://v3.fal.media/0"},{"url":"https://v3.fal.media/1"},
             {"url":"https://v3.fal.media/2"},{"url":"https://v3.fal.media/3"}]"#;
-        let three = ["https://v3.fal.media/0", "https://v3.fal.media/1", "https://v3.fal.media/2"].map(link);
-        assert_eq!(sources(four), three);
+        let all = [0, 1, 2, 3].map(|at| link(&format!("https://v3.fal.media/{at}")));
+        assert_eq!(sources(four), all, "three were asked");
         assert_eq!(sources(r#"["https://fal.media/1"]"#), [link("https://fal.media/1")]);
         let inside = Source::Inline(Encoded::Base64(bytes::Bytes::from_static(b"QUJD")));
         assert_eq!(sources(r#"[{"url":"data:image/png;base64,QUJD"}]"#), [inside]);

@@ -73,9 +73,11 @@ fn content(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     let parts = || candidates.iter().filter_map(|candidate| candidate.at("content.parts")).flat_map(Json::items);
     // Sketches that the model made while it thought are not what was asked for.
     let shown = || parts().filter(|part| part.get("thought") != Some(&Json::Bool(true)));
-    let data = shown().filter_map(|part| part.get("inlineData")?.bytes_at("data")).filter(|data| !data.is_empty());
+    // Some gateways in front of Google write the field as its protobuf does.
+    let inside = shown().filter_map(|part| part.get("inlineData").or_else(|| part.get("inline_data")));
+    let data = inside.filter_map(|inside| inside.bytes_at("data")).filter(|data| !data.is_empty());
     let found = data.map(|data| Found { source: wire::inline(&reply.body, data), revised_prompt: None });
-    let images: Vec<Found> = found.take(usize::from(job.n)).collect();
+    let images: Vec<Found> = found.take(wire::MOST_PICTURES).collect();
     if !images.is_empty() {
         let usage = Usage { counted: counted(json), ..Usage::default() };
         return Step::Done(Drawn { images, usage, ..Drawn::default() });
@@ -115,7 +117,7 @@ fn predictions(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
             let revised_prompt = item.text_at("prompt").filter(|prompt| *prompt != job.request.prompt);
             Some(Found { source: wire::inline(&reply.body, data), revised_prompt: revised_prompt.map(str::to_owned) })
         })
-        .take(usize::from(job.n))
+        .take(wire::MOST_PICTURES)
         .collect();
     let missing = job.n.saturating_sub(u8::try_from(images.len()).unwrap_or(u8::MAX));
     if !images.is_empty() {
@@ -324,6 +326,13 @@ mod tests {
         assert_eq!(drawn.images[0].source, wanted);
         let only = body.replace("\"thought\":false", "\"thought\":true");
         assert_eq!(failed(&desk, 200, &only).class, Class::Server);
+    }
+
+    #[test]
+    fn a_second_picture_is_charged_and_taken_though_one_was_asked() {
+        let body = r#"{"candidates":[{"content":{"parts":[{"inlineData":{"data":"QUFB"}},{"text":"or"},
+            {"inlineData":{"data":"QkJC"}}]},"finishReason":"STOP"}]}"#;
+        assert_eq!(drawn(&desk(), body).images.len(), 2);
     }
 
     #[test]

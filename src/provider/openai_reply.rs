@@ -6,14 +6,12 @@
 
 use std::time::Duration;
 
-use url::Url;
-
 use crate::config::plan::{Account, CostUnit, Dialect, SizeFormat};
 use crate::failure::{Class, Failure};
 use crate::pricing::Counted;
 use crate::provider::complaint::{Complaint, malformed};
 use crate::provider::json::{Json, number_at};
-use crate::provider::{Drawn, Found, Job, Reply, Reported, Source, Step, Usage, counts, openai_stream, wire};
+use crate::provider::{Drawn, Found, Job, Reply, Reported, Step, Usage, counts, openai_stream, wire};
 
 /// A vendor's words -> what they mean; earlier rows count first (PROVIDERS.md 1.6, 2, 8, 17).
 const WORDS: &[(&str, Class)] = &[
@@ -152,7 +150,7 @@ fn our_field(dialect: &Dialect, field: &str) -> Option<String> {
     Some(ours.to_owned())
 }
 
-/// The pictures of a reply, at most as many as asked.
+/// The pictures of a reply.
 fn pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Vec<Found> {
     let dialect = &job.account.dialect;
     // Servers change between `data` and `images` from one version to the next (PROVIDERS.md 6).
@@ -160,7 +158,7 @@ fn pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Vec<Found> {
         .into_iter()
         .filter_map(|path| json.at(path))
         .map(|list| list.items().iter().filter_map(|item| found(job.account, reply, item)))
-        .map(|found| found.take(usize::from(job.n)).collect::<Vec<_>>())
+        .map(|found| found.take(wire::MOST_PICTURES).collect::<Vec<_>>())
         .find(|found| !found.is_empty())
         .unwrap_or_default()
 }
@@ -169,12 +167,11 @@ fn pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Vec<Found> {
 fn found(account: &Account, reply: &Reply, item: &Json<'_>) -> Option<Found> {
     let dialect = &account.dialect;
     let source = match item {
-        Json::Text(_) | Json::Long(_) => bare(reply, &account.base_url, item.bytes()?),
+        Json::Text(_) | Json::Long(_) => wire::inline_or_link(&reply.body, &account.base_url, item.bytes()?),
         _ => item
             .at(&dialect.base64)
             .and_then(Json::bytes)
-            .filter(|text| !text.is_empty())
-            .map(|text| wire::inline(&reply.body, text))
+            .and_then(|text| wire::inline_or_link(&reply.body, &account.base_url, text))
             .or_else(|| {
                 let text = item.at(&dialect.url).and_then(Json::text).filter(|text| !text.is_empty())?;
                 wire::link(&reply.body, &account.base_url, text)
@@ -182,18 +179,6 @@ fn found(account: &Account, reply: &Reply, item: &Json<'_>) -> Option<Found> {
     }?;
     let revised_prompt = item.text_at("revised_prompt").filter(|text| !text.is_empty()).map(str::to_owned);
     Some(Found { source, revised_prompt })
-}
-
-/// A list item that is a string by itself. Base64 has no dot and no colon, which every link has.
-fn bare(reply: &Reply, base: &Url, text: &[u8]) -> Option<Source> {
-    const LONGEST_LINK: usize = 8 * 1024;
-    let is_link =
-        text.starts_with(b"data:") || (text.len() <= LONGEST_LINK && text.iter().any(|b| matches!(b, b'.' | b':')));
-    match text.is_empty() {
-        true => None,
-        false if is_link => wire::link(&reply.body, base, str::from_utf8(text).ok()?),
-        false => Some(wire::inline(&reply.body, text)),
-    }
 }
 
 /// What the vendor says it drew and charged.
@@ -240,8 +225,11 @@ fn is_amount(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::image::Encoded;
+    use crate::provider::Source;
     use crate::provider::fixture::Desk;
 
     fn desk() -> Desk {
@@ -383,6 +371,20 @@ mod tests {
     }
 
     #[test]
+    fn a_link_in_the_place_of_base64_is_followed_and_base64_in_the_place_of_a_link_is_the_picture() {
+        let desk = desk();
+        let png = wire::base64(b"\x89PNG\r\n\x1a\n and what follows");
+        let found =
+            |item: &str| images(read(&desk.job(), &desk.reply(200, format!(r#"{{"data":[{item}]}}"#)))).remove(0);
+        let link = |text: &str| Source::Link(desk.account.base_url.join(text).unwrap());
+        let inside = Source::Inline(Encoded::Base64(Bytes::from(png.clone())));
+        assert_eq!(found(r#"{"b64_json":"https://cdn/1.png"}"#), link("https://cdn/1.png"));
+        assert_eq!(found(r#"{"b64_json":"/1.png"}"#), link("/1.png"));
+        assert_eq!(found(&format!(r#"{{"url":"{png}"}}"#)), inside);
+        assert_eq!(found(&format!(r#"{{"url":"DATA:;base64,{png}","b64_json":""}}"#)), inside);
+    }
+
+    #[test]
     fn a_picture_may_lie_deeper_in_its_item() {
         let mut desk = desk();
         desk.account.dialect.list = "output.images".to_owned();
@@ -402,9 +404,11 @@ mod tests {
     }
 
     #[test]
-    fn no_more_pictures_are_taken_than_were_asked() {
+    fn more_pictures_than_were_asked_are_taken_too_since_they_are_charged() {
         let desk = desk();
-        let reply = desk.reply(200, r#"{"data":[{"b64_json":"AA=="},{"b64_json":"AA=="},{"b64_json":"AA=="}]}"#);
-        assert_eq!(images(read(&desk.job(), &reply)).len(), 2);
+        let listed = |count: usize| format!(r#"{{"data":[{}]}}"#, vec![r#"{"b64_json":"AA=="}"#; count].join(","));
+        for (sent, taken) in [(2, 2), (3, 3), (500, wire::MOST_PICTURES)] {
+            assert_eq!(images(read(&desk.job(), &desk.reply(200, listed(sent)))).len(), taken, "{sent}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::failure::{Class, Failure};
-use crate::image::{Format, without_data_prefix};
+use crate::image::{Format, standard, without_data_prefix};
 use crate::provider::complaint::Complaint;
 use crate::provider::json::Json;
 use crate::provider::openai_reply::{counted, failure, usage};
@@ -17,15 +17,14 @@ use crate::provider::{Drawn, Found, Job, Partial, Reply, Step, Usage, wire};
 pub fn partial(event: &str) -> Option<Partial> {
     let json = Json::read(event.as_bytes()).ok()?;
     json.text_at("type").filter(|kind| kind.ends_with(".partial_image"))?;
-    let data = without_data_prefix(json.bytes_at("b64_json")?);
+    // It goes on to clients between quotes, so in the one form that has nothing to escape.
+    let data = standard(Bytes::copy_from_slice(without_data_prefix(json.bytes_at("b64_json")?)))?;
     let format: Option<Format> = json.text_at("output_format").and_then(|word| word.parse().ok());
     let index = match json.get("partial_image_index") {
         Some(Json::Number(index)) => *index as u8,
         _ => 0,
     };
-    // It goes on to clients between quotes.
-    let plain = !data.is_empty() && data.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte));
-    plain.then(|| Partial { base64: Bytes::copy_from_slice(data), index, format: format.map(Format::word) })
+    (!data.is_empty()).then(|| Partial { base64: data, index, format: format.map(Format::word) })
 }
 
 /// The pictures in the events of a stream. An error may come after some of them; it counts if there are none.
@@ -35,8 +34,9 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
         let Ok(event) = event else { break };
         let Ok(json) = Json::read(event.get().as_bytes()) else { continue };
         if json.text_at("type").is_some_and(|kind| kind.ends_with(".completed")) {
-            let data = json.bytes_at("b64_json").filter(|data| !data.is_empty() && images.len() < usize::from(job.n));
-            images.extend(data.map(|data| Found { source: wire::inline(&reply.body, data), revised_prompt: None }));
+            let data = json.bytes_at("b64_json").filter(|data| !data.is_empty() && images.len() < wire::MOST_PICTURES);
+            let source = data.and_then(|data| wire::inline_or_link(&reply.body, &job.account.base_url, data));
+            images.extend(source.map(|source| Found { source, revised_prompt: None }));
             // Each picture comes with what it took by itself.
             let before = usage_told.counted.tokens;
             usage_told = usage(job, reply, &json);
@@ -89,7 +89,8 @@ mod tests {
             "output_format":"jpeg"}"#;
         let shown = Partial { base64: Bytes::from_static(b"QUJD"), index: 1, format: Some("jpeg") };
         assert_eq!(partial(event), Some(shown));
-        for other in [DONE, "", "[DONE]", &event.replace("QUJD", "QU\\nJD"), &event.replace("QUJD", "")] {
+        assert_eq!(partial(&event.replace("QUJD", "QU\\nJD")), partial(event), "in the form that clients take");
+        for other in [DONE, "", "[DONE]", &event.replace("QUJD", "QU\u{e9}"), &event.replace("QUJD", "")] {
             assert_eq!(partial(other), None, "{other}");
         }
     }
@@ -100,7 +101,7 @@ mod tests {
         assert_eq!(drawn.images.len(), 1);
         assert_eq!(drawn.usage.size, Some("1536x1024".parse().unwrap()));
         let Step::Done(more) = read_events(&format!("{DONE}\n{DONE}\n[DONE]")) else { panic!("not done") };
-        assert_eq!(more.images.len(), 1, "one was asked for");
+        assert_eq!(more.images.len(), 2, "a second one is charged too");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::abilities::Abilities;
 use crate::config::plan::{Account, Model, Via};
 use crate::failure::{Class, Failure};
-use crate::image::Format;
+use crate::image::{Format, is_data_url};
 use crate::provider::complaint::{Complaint, malformed};
 use crate::provider::json::{Json, number_at};
 use crate::provider::openrouter_models::{Told, family};
@@ -107,8 +107,8 @@ impl Provider for OpenRouter {
             Err(error) => return Step::Failed(malformed(job, reply, &format!("is not JSON ({error})"))),
         };
         let images = match job.model.via {
-            Via::Images => listed(job, reply, &json),
-            Via::Chat => in_message(job, reply, &json),
+            Via::Images => listed(reply, &json),
+            Via::Chat => in_message(reply, &json),
         };
         if images.is_empty() {
             return without_pictures(job, reply, &json);
@@ -183,22 +183,23 @@ fn reference(input: &Input) -> Value {
     json!({"type": "image_url", "image_url": {"url": url}})
 }
 
-/// The image API's pictures, at most as many as asked.
-fn listed(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Vec<Found> {
+/// The image API's pictures.
+fn listed(reply: &Reply, json: &Json<'_>) -> Vec<Found> {
     let items = json.get("data").map(Json::items).unwrap_or_default();
     let base64 = items.iter().filter_map(|item| item.bytes_at("b64_json")).filter(|text| !text.is_empty());
     let found = base64.map(|text| Found { source: wire::inline(&reply.body, text), revised_prompt: None });
-    found.take(usize::from(job.n)).collect()
+    found.take(wire::MOST_PICTURES).collect()
 }
 
-/// A chat's pictures, at most as many as asked.
-fn in_message(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Vec<Found> {
-    let images = choice(json).and_then(|choice| choice.at("message.images")).map(Json::items).unwrap_or_default();
-    let links = images.iter().filter_map(|image| image.at("image_url.url")?.bytes());
+/// A chat's pictures.
+fn in_message(reply: &Reply, json: &Json<'_>) -> Vec<Found> {
+    let choices = json.get("choices").map(Json::items).unwrap_or_default();
+    let images = choices.iter().filter_map(|choice| choice.at("message.images")).flat_map(Json::items);
+    let links = images.filter_map(|image| image.at("image_url.url")?.bytes());
     // Nothing but a `data:` URL was promised, and a link would be fetched from nobody knows where.
-    let inside = links.filter(|link| link.starts_with(b"data:") && link.len() > b"data:".len());
+    let inside = links.filter(|link| is_data_url(link) && link.len() > b"data:".len());
     let found = inside.map(|link| Found { source: wire::inline(&reply.body, link), revised_prompt: None });
-    found.take(usize::from(job.n)).collect()
+    found.take(wire::MOST_PICTURES).collect()
 }
 
 fn choice<'j, 'a>(json: &'j Json<'a>) -> Option<&'j Json<'a>> {

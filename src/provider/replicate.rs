@@ -223,10 +223,10 @@ fn succeeded(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
         .iter()
         .filter_map(Json::text)
         // A model that writes text answers with strings too.
-        .filter(|text| ["https://", "http://", "data:"].iter().any(|scheme| text.starts_with(scheme)))
+        .filter(|text| wire::is_address(text))
         .filter_map(|text| wire::link(&reply.body, &job.account.base_url, text))
         .map(|source| Found { source, revised_prompt: None })
-        .take(usize::from(job.n))
+        .take(wire::MOST_PICTURES)
         .collect();
     if images.is_empty() {
         let failure = malformed(job, reply, "succeeded without pictures").at_the_end();
@@ -378,7 +378,9 @@ mod tests {
         let link = |text: &str| Source::Link(text.parse().unwrap());
         assert_eq!(sources(r#""https://replicate.delivery/1.webp""#), [link("https://replicate.delivery/1.webp")]);
         let three = sources(r#"["https://a/1","https://a/2","https://a/3"]"#);
-        assert_eq!(three, [link("https://a/1"), link("https://a/2")], "two were asked");
+        let all = ["https://a/1", "https://a/2", "https://a/3"].map(link);
+        assert_eq!(three, all, "two were asked, and the third is charged too");
+        assert_eq!(sources(r#"["HTTPS://a/1","a text"]"#), [link("https://a/1")]);
         let inside = Source::Inline(Encoded::Base64(bytes::Bytes::from_static(b"QUJD")));
         assert_eq!(sources(r#"["data:image/webp;base64,QUJD"]"#), [inside]);
     }

@@ -226,7 +226,7 @@ fn read_v1(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
         .filter_map(|artifact| artifact.bytes_at("base64"))
         .filter(|text| !text.is_empty())
         .map(|text| Found { source: wire::inline(&reply.body, text), revised_prompt: None })
-        .take(usize::from(job.n - refused))
+        .take(wire::MOST_PICTURES)
         .collect();
     match (images.is_empty(), refused) {
         (true, 0) if artifacts.is_empty() => Step::Failed(malformed(job, reply, "has no pictures")),

@@ -15,7 +15,7 @@ use url::Url;
 use crate::abilities::Frame;
 use crate::config::plan::Account;
 use crate::failure::{Class, Failure};
-use crate::image::{Encoded, Size, without_data_prefix};
+use crate::image::{Encoded, Size, is_data_url, is_picture_text, without_data_prefix};
 use crate::provider::{Reply, Source};
 use crate::request::ImageRequest;
 use crate::secret::Secret;
@@ -202,8 +202,13 @@ pub fn put(body: &mut Map<String, Value>, field: &str, value: Option<impl Into<V
     }
 }
 
+/// Pictures of one reply that are looked at. Vendors may send more than they were asked for, and charge for them; no
+/// API draws more than this in one call.
+pub const MOST_PICTURES: usize = 16;
+
 /// A picture written as base64, with or without a `data:` prefix. Text that lies in `body` is shared, not copied; text
-/// that had escapes lies elsewhere and may have had line breaks, which are removed.
+/// that had escapes lies elsewhere and may have had line breaks, which are removed. Whoever looks at the picture brings
+/// base64 of another form into the standard one.
 pub fn inline(body: &Bytes, text: &[u8]) -> Source {
     let text = without_data_prefix(text);
     let shared = body.as_ptr_range().contains(&text.as_ptr());
@@ -213,16 +218,33 @@ pub fn inline(body: &Bytes, text: &[u8]) -> Source {
     }))
 }
 
+/// A picture as base64, or a link in its place. Base64 has no dot and no colon, which every link has.
+pub fn inline_or_link(body: &Bytes, base: &Url, text: &[u8]) -> Option<Source> {
+    const LONGEST_LINK: usize = 8 * 1024;
+    let is_link = is_data_url(text) || (text.len() <= LONGEST_LINK && text.iter().any(|b| matches!(b, b'.' | b':')));
+    match text.is_empty() {
+        true => None,
+        false if is_link => link(body, base, str::from_utf8(text).ok()?),
+        false => Some(inline(body, text)),
+    }
+}
+
 /// Whether a reply's body is a stream of events.
 pub fn is_event_stream(headers: &HeaderMap) -> bool {
     let told = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     told.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
 }
 
-/// A picture behind a link: absolute, relative to `base`, or a `data:` URL that is the picture itself. `None` for
-/// anything that is not HTTP.
+/// Whether a text is a whole address of a picture, or the picture itself; schemes are written in any case.
+pub fn is_address(text: &str) -> bool {
+    let begins = |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    begins("https://") || begins("http://") || is_data_url(text.as_bytes())
+}
+
+/// A picture behind a link: absolute, relative to `base`, or the picture itself in its place, as a `data:` URL or as bare
+/// base64. `None` for anything that is not HTTP.
 pub fn link(body: &Bytes, base: &Url, text: &str) -> Option<Source> {
-    if text.starts_with("data:") {
+    if is_data_url(text.as_bytes()) || is_picture_text(text.as_bytes()) {
         return Some(inline(body, text.as_bytes()));
     }
     let url = base.join(text).ok()?;

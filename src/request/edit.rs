@@ -5,13 +5,12 @@
 //! A variation is an edit with words of our own. Decoding a mask takes time, so whoever serves connections calls this
 //! elsewhere.
 
-use base64_simd::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map, Number, Value};
 
 use super::{Edit, Fidelity, Fields, ImageRequest, Input, Mask, missing};
 use crate::error::Error;
-use crate::image::{Encoded, Fault, Format, Picture, without_data_prefix};
+use crate::image::{self, Encoded, Fault, Format, Picture};
 use crate::mask;
 
 /// Pictures an edit may start from (OpenAI's bound; PROVIDERS.md 1.2).
@@ -153,10 +152,9 @@ fn referred(field: &str, reference: &Value) -> Result<Bytes, Error> {
         return Err(Error::invalid(field, format!("'{field}' must be an object: {how}.")).with_code("invalid_type"));
     };
     match (reference.len(), reference.get("image_url"), reference.contains_key("file_id")) {
-        (1, Some(Value::String(url)), _) if url.starts_with("data:") => {
-            let text = without_data_prefix(url.as_bytes());
-            let bytes = STANDARD.decode_to_vec(text);
-            bytes.map(Bytes::from).map_err(|_| Error::invalid(field, format!("'{field}' is not valid base64.")))
+        (1, Some(Value::String(url)), _) if image::is_data_url(url.as_bytes()) => {
+            let bytes = image::decode(image::without_data_prefix(url.as_bytes()));
+            bytes.map(Bytes::from).ok_or_else(|| Error::invalid(field, format!("'{field}' is not valid base64.")))
         }
         (1, Some(Value::String(_)), _) => {
             let message = format!("'{field}' is an address; Easel fetches no pictures from elsewhere: {how}.");
@@ -206,7 +204,10 @@ fn read_mask(bytes: Bytes, first: &Input) -> Result<Mask, Error> {
         let (mask, image) = (clear.size, first.size);
         return Err(Error::invalid(
             "mask",
-            format!("The 'mask' is {mask} and the first picture {image}; both must be of one size."),
+            format!(
+                "The 'mask' is {mask} and the first picture {image}; both must be of one size. A picture's size is the \
+                 one its file has: a tag that turns it is not applied."
+            ),
         ));
     }
     let white = mask::white(&clear.bytes).map_err(|why| Error::invalid("mask", format!("The 'mask' {why}.")))?;
@@ -218,6 +219,7 @@ mod tests {
     use std::io::Cursor;
 
     use ::image::{DynamicImage, ImageFormat, Rgba, RgbaImage};
+    use base64_simd::STANDARD;
     use serde_json::json;
 
     use super::*;

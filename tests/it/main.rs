@@ -25,6 +25,7 @@ mod invoice; // ten thousand requests, and what invoice and ledger have between 
 mod money; // invoice and ledger
 mod papers; // YAML that loads, floors that hold
 mod passthrough; // what is not Easel's
+mod pictures; // paid pictures in an odd dress: trailers, base64, more than asked
 mod prices; // every kind of price, invoice and ledger
 mod providers; // every provider, against its strict vendor
 mod reckoning; // random prices and answers, recorded and reckoned again
