@@ -3,6 +3,7 @@
 //! A [`Canonical`] holds everything that decides which picture is right: tenant, route, prompt, size, quality and the
 //! rest. Provider and model are not in it unless the caller pinned them, so a picture drawn by one provider answers
 //! for another. How many pictures are wanted and how they are delivered (url, base64, stream) are not part of the meaning.
+//! What of the config is, [`rules`] decides.
 //!
 //! The key is XXH3-128 with a secret seed; it only finds candidates. XXH3 is not collision-resistant, so whoever finds
 //! an entry must compare the whole [`Canonical::bytes`] before serving it.
@@ -10,33 +11,37 @@
 use unicode_normalization::UnicodeNormalization;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
+use crate::canonical::rules::Digest;
 use crate::request::{Edit, ImageRequest};
 
+pub mod rules;
+
 /// Layout version of the bytes; a change here makes old entries unreachable instead of wrong.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 
 /// A request's meaning in bytes, and their hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canonical {
     bytes: Box<[u8]>,
     key: u128,
+    seeded: bool,
 }
 
 impl Canonical {
     /// The canonical form of `request` for `tenant` on `route`. `pinned` is the one offer the caller insists on.
     /// `seed` is the deployment's secret hash seed.
     pub fn new(tenant: &str, route: &str, pinned: Option<&str>, request: &ImageRequest, seed: u64) -> Canonical {
-        Canonical::worded(tenant, route, pinned, request, &[], seed)
+        Canonical::under(&[], tenant, route, pinned, request, seed)
     }
 
-    /// The same on a route that changes prompts. The prompt in the form is the caller's own, so that a hit needs no
-    /// rewriting; `words` are all that decides what becomes of it.
-    pub fn worded(
+    /// The same under the rules of a config: what it does to prompts and sizes, and where a pinned offer leads. The
+    /// prompt in the form is the caller's own, so that a hit needs no rewriting.
+    pub fn under(
+        rules: &[Digest],
         tenant: &str,
         route: &str,
         pinned: Option<&str>,
         request: &ImageRequest,
-        words: &[String],
         seed: u64,
     ) -> Canonical {
         // Destructured so that a new field breaks the build until it is decided whether it belongs to the meaning.
@@ -77,9 +82,9 @@ impl Canonical {
         bytes.field(complexity.map(|complexity| complexity.word()));
         bytes.field(drawing_seed.map(|seed| seed.to_string()).as_deref());
         bytes.edit(edit.as_ref());
-        words.iter().for_each(|words| bytes.field(Some(words)));
+        rules.iter().for_each(|digest| bytes.0.extend_from_slice(digest));
         let key = xxh3_128_with_seed(&bytes.0, seed);
-        Canonical { bytes: bytes.0.into_boxed_slice(), key }
+        Canonical { bytes: bytes.0.into_boxed_slice(), key, seeded: drawing_seed.is_some() }
     }
 
     /// The whole canonical form, to be compared on every hit.
@@ -95,16 +100,23 @@ impl Canonical {
         bytes.starts_with(&begin.0)
     }
 
+    /// Whether each of its pictures is one of its own: a seed draws the first, the next seed the second. Without a seed
+    /// one picture is as good as another.
+    pub fn seeded(&self) -> bool {
+        self.seeded
+    }
+
     /// Where to look.
     pub fn key(&self) -> u128 {
         self.key
     }
 }
 
-/// The exact tier's prompt: Unicode NFKC (CACHE_QUALITY.md 2.3, L1) and nothing more. Case, spacing and word order
-/// stay, because they may change the picture.
+/// The exact tier's prompt: Unicode NFC and nothing more. That makes one of the ways to write the same characters, and
+/// unlike NFKC keeps what looks different: `H₂O` is not `H2O`, and `x²` not `x2`. Case, spacing and word order stay,
+/// because they may change the picture.
 fn normalise(prompt: &str) -> String {
-    prompt.nfkc().collect()
+    prompt.nfc().collect()
 }
 
 /// Fields written with their length, so that no two different lists of fields make the same bytes.
@@ -148,11 +160,35 @@ mod tests {
 
     #[test]
     fn spelling_of_the_same_unicode_does_not_matter_but_words_do() {
-        let composed = canonical(&json!({"prompt": "caf\u{e9} \u{fb01}sh"}));
-        let decomposed = canonical(&json!({"prompt": "cafe\u{301} fish"}));
+        let composed = canonical(&json!({"prompt": "caf\u{e9} fish", "negative_prompt": "\u{e9}"}));
+        let decomposed = canonical(&json!({"prompt": "cafe\u{301} fish", "negative_prompt": "e\u{301}"}));
         assert_eq!(composed, decomposed);
+        let composed = canonical(&json!({"prompt": "caf\u{e9} fish"}));
         for other in ["Caf\u{e9} fish", "caf\u{e9}  fish", "fish caf\u{e9}"] {
             assert_ne!(composed.bytes(), canonical(&json!({"prompt": other})).bytes(), "{other}");
+        }
+    }
+
+    #[test]
+    fn characters_that_look_different_are_different() {
+        for (shown, plain) in [
+            ("H\u{2082}O", "H2O"),
+            ("x\u{b2}", "x2"),
+            ("Acme\u{2122}", "AcmeTM"),
+            ("\u{fb01}sh", "fish"),
+            ("\u{bd} moon", "1\u{2044}2 moon"),
+            ("\u{2460}", "1"),
+            ("\u{ff21}", "A"),
+            ("\u{211d}", "R"),
+        ] {
+            for field in ["prompt", "negative_prompt"] {
+                let ask = |words: &str| {
+                    let mut body = json!({"prompt": "x"});
+                    body[field] = json!(words);
+                    canonical(&body)
+                };
+                assert_ne!(ask(shown).bytes(), ask(plain).bytes(), "{field} {shown}");
+            }
         }
     }
 
@@ -212,15 +248,12 @@ mod tests {
     }
 
     #[test]
-    fn what_a_route_does_to_prompts_is_part_of_the_meaning() {
+    fn the_rules_of_the_config_are_part_of_the_meaning() {
         let request = ImageRequest::from_json(br#"{"prompt":"x"}"#).unwrap();
-        let worded = |words: &[&str]| {
-            let words: Vec<String> = words.iter().map(|words| (*words).to_owned()).collect();
-            Canonical::worded("t", "r", None, &request, &words, 7).bytes().to_vec()
-        };
-        assert_eq!(worded(&[]), Canonical::new("t", "r", None, &request, 7).bytes());
-        let all = [vec![], vec!["a", ""], vec!["", "a"], vec!["a", "", "claude/haiku", "s", "400"]];
-        let forms: std::collections::HashSet<_> = all.iter().map(|words| worded(words)).collect();
+        let under = |rules: &[Digest]| Canonical::under(rules, "t", "r", None, &request, 7).bytes().to_vec();
+        assert_eq!(under(&[]), Canonical::new("t", "r", None, &request, 7).bytes());
+        let all: [&[Digest]; 4] = [&[], &[[1; 32]], &[[2; 32]], &[[1; 32], [2; 32]]];
+        let forms: std::collections::HashSet<_> = all.into_iter().map(under).collect();
         assert_eq!(forms.len(), all.len());
     }
 

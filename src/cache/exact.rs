@@ -1,8 +1,10 @@
 //! The exact tier: the same canonical request finds the pictures drawn for it.
 //!
 //! A key keeps a small pool of pictures, so that a batch of which only a part was drawn is not lost: the next request
-//! takes what is there and buys the rest. XXH3 only finds the entry; the whole canonical form is compared before a
-//! picture leaves. Memory is bounded in bytes by quick_cache (S3-FIFO); time-to-live is checked on every look.
+//! takes what is there and buys the rest. With a seed a picture is served for its own place only; without one the
+//! freshest come first. XXH3 only finds the entry; the whole canonical form is compared before a picture leaves. Memory
+//! is bounded in bytes by quick_cache (S3-FIFO); each picture's age, and whether it would still be drawn the same way,
+//! are checked on every look.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,8 +12,9 @@ use std::time::{Duration, Instant};
 use quick_cache::sync::Cache;
 use quick_cache::{OptionsBuilder, Weighter};
 
-use crate::cache::Kept;
+use crate::cache::{Kept, Placed};
 use crate::canonical::Canonical;
+use crate::canonical::rules::Digest;
 
 /// Pictures kept for one canonical request; as many as one request can ask.
 const POOL: usize = 10;
@@ -25,10 +28,10 @@ const SHARD_BYTES: u64 = 64 * 1024 * 1024;
 /// What a look found.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Look {
-    /// All pictures wanted.
-    Hit(Vec<Arc<Kept>>),
-    /// Some of the pictures wanted.
-    Part(Vec<Arc<Kept>>),
+    /// All pictures wanted, by their places.
+    Hit(Vec<Placed>),
+    /// Some of the pictures wanted, by their places.
+    Part(Vec<Placed>),
     /// None.
     Miss(Miss),
 }
@@ -40,6 +43,8 @@ pub enum Miss {
     Absent,
     /// Seen, but its time is over.
     Expired,
+    /// Seen, but drawn in a way that the config has changed since.
+    Stale,
     /// Another request's hash is the same. Served by nobody: the pictures are not for this request.
     Collision,
 }
@@ -50,15 +55,44 @@ impl Miss {
         match self {
             Miss::Absent => "miss",
             Miss::Expired => "expired",
+            Miss::Stale => "stale",
             Miss::Collision => "collision",
         }
     }
 }
 
+/// What a picture must be to be served.
+#[derive(Clone, Copy)]
+pub struct Terms<'a> {
+    /// Kept for less than this.
+    pub ttl: Duration,
+    /// The time.
+    pub now: Instant,
+    /// How the offer of this name draws now (`canonical::rules::way`). The pictures of an offer that is gone are good.
+    pub way: &'a dyn Fn(&str) -> Option<Digest>,
+}
+
 struct Entry {
     canonical: Box<[u8]>,
-    pictures: Vec<Arc<Kept>>,
-    expires: Instant,
+    pictures: Vec<Pooled>,
+}
+
+/// A picture in its pool.
+#[derive(Clone)]
+struct Pooled {
+    /// Which of the request's pictures it is; means something with a seed only.
+    place: u8,
+    kept: Arc<Kept>,
+    /// When it was kept. What joins it later makes it no younger.
+    since: Instant,
+    /// How it was drawn.
+    way: Digest,
+}
+
+impl Pooled {
+    fn is_young(&self, ttl: Duration, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) < ttl
+    }
 }
 
 #[derive(Clone)]
@@ -66,7 +100,7 @@ struct Bytes;
 
 impl Weighter<u128, Arc<Entry>> for Bytes {
     fn weight(&self, _key: &u128, entry: &Arc<Entry>) -> u64 {
-        let pictures: usize = entry.pictures.iter().map(|kept| kept.picture.weight() + OVERHEAD).sum();
+        let pictures: usize = entry.pictures.iter().map(|pooled| pooled.kept.picture.weight() + OVERHEAD).sum();
         (entry.canonical.len() + pictures + OVERHEAD) as u64
     }
 }
@@ -96,55 +130,74 @@ impl Exact {
         Exact { entries, changing: Mutex::default() }
     }
 
-    /// Up to `n` pictures for `canonical`, freshest first.
-    pub fn look(&self, canonical: &Canonical, n: usize, now: Instant) -> Look {
-        let Some(entry) = self.entries.get(&canonical.key()) else { return Look::Miss(Miss::Absent) };
+    /// Up to `n` pictures for `canonical`.
+    pub fn look(&self, canonical: &Canonical, n: u8, terms: &Terms<'_>) -> Look {
+        let key = canonical.key();
+        let Some(entry) = self.entries.get(&key) else { return Look::Miss(Miss::Absent) };
         if *entry.canonical != *canonical.bytes() {
             return Look::Miss(Miss::Collision);
         }
-        if entry.expires <= now {
-            self.entries.remove(&canonical.key());
+        let young = |pooled: &&Pooled| pooled.is_young(terms.ttl, terms.now);
+        if !entry.pictures.iter().any(|pooled| young(&pooled)) {
+            // What another has kept there since is not what was looked at, and stays.
+            self.entries.remove_if(&key, |there| Arc::ptr_eq(there, &entry));
             return Look::Miss(Miss::Expired);
         }
-        let found: Vec<_> = entry.pictures.iter().take(n).cloned().collect();
-        if found.len() == n { Look::Hit(found) } else { Look::Part(found) }
+        let same = |pooled: &&Pooled| (terms.way)(&pooled.kept.drawn_by).is_none_or(|way| way == pooled.way);
+        let good: Vec<&Pooled> = entry.pictures.iter().filter(young).filter(same).collect();
+        if good.is_empty() {
+            return Look::Miss(Miss::Stale);
+        }
+        let found = chosen(&good, canonical.seeded(), n);
+        match found.len() {
+            0 => Look::Miss(Miss::Absent),
+            all if all == usize::from(n) => Look::Hit(found),
+            _ => Look::Part(found),
+        }
     }
 
-    /// Keeps `pictures` for `canonical`, before those already there. `true` when they are found afterwards; a batch
-    /// larger than the cache's share is not.
-    pub fn keep(&self, canonical: &Canonical, pictures: &[Arc<Kept>], ttl: Duration, now: Instant) -> bool {
+    /// Keeps `pictures`, which were drawn in this `way`, for `canonical`, before those already there. With a seed one
+    /// takes the place of the one that was there. `true` when they are found afterwards; a batch larger than the cache's
+    /// share is not.
+    pub fn keep(&self, canonical: &Canonical, pictures: &[Placed], way: Digest, ttl: Duration, now: Instant) -> bool {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut pool = pictures.to_vec();
+        let new = pictures.iter().map(|placed| {
+            let Placed { place, kept } = placed.clone();
+            Pooled { place, kept, since: now, way }
+        });
+        let mut pool: Vec<Pooled> = new.collect();
         if let Some(entry) = self.entries.peek(&canonical.key())
             && *entry.canonical == *canonical.bytes()
-            && entry.expires > now
         {
-            pool.extend(entry.pictures.iter().cloned());
+            pool.extend(entry.pictures.iter().filter(|pooled| pooled.is_young(ttl, now)).cloned());
         }
-        let mut seen = std::collections::HashSet::new();
-        pool.retain(|kept| seen.insert(kept.id.clone()));
+        let (mut places, mut ids) = (std::collections::HashSet::new(), std::collections::HashSet::new());
+        pool.retain(|pooled| match canonical.seeded() {
+            true => places.insert(pooled.place),
+            false => ids.insert(pooled.kept.id.clone()),
+        });
         pool.truncate(POOL);
-        let entry = Entry { canonical: canonical.bytes().into(), pictures: pool, expires: now + ttl };
+        let entry = Entry { canonical: canonical.bytes().into(), pictures: pool };
         self.entries.insert(canonical.key(), Arc::new(entry));
         self.entries.peek(&canonical.key()).is_some()
     }
 
     /// Serves a picture to a tenant no more, whatever it was drawn for. Looks at all that is kept.
     pub fn forget(&self, tenant: &str, id: &str) {
-        let has = |entry: &Entry| entry.pictures.iter().any(|kept| *kept.id == *id);
+        let has = |entry: &Entry| entry.pictures.iter().any(|pooled| *pooled.kept.id == *id);
         let own = |entry: &Entry| Canonical::is_of(&entry.canonical, tenant);
         let found: Vec<u128> =
             self.entries.iter().filter(|(_, entry)| has(entry) && own(entry)).map(|(key, _)| key).collect();
         for key in found {
+            // Pools are replaced under this lock alone, so what is put back is what was looked at, less one picture.
             let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(entry) = self.entries.peek(&key).filter(|entry| own(entry)) else { continue };
             let mut pictures = entry.pictures.clone();
-            pictures.retain(|kept| *kept.id != *id);
+            pictures.retain(|pooled| *pooled.kept.id != *id);
             if pictures.is_empty() {
                 self.entries.remove(&key);
             } else {
-                let (canonical, expires) = (entry.canonical.clone(), entry.expires);
-                self.entries.insert(key, Arc::new(Entry { canonical, pictures, expires }));
+                self.entries.insert(key, Arc::new(Entry { canonical: entry.canonical.clone(), pictures }));
             }
         }
     }
@@ -160,6 +213,19 @@ impl Exact {
             self.entries.set_capacity(memory);
         }
     }
+}
+
+/// The pictures of a pool for a request for `n`, by their places: with a seed those that are its own, else as many as are
+/// wanted, the freshest first.
+fn chosen(good: &[&Pooled], seeded: bool, n: u8) -> Vec<Placed> {
+    let placed = |place: u8, pooled: &Pooled| Placed { place, kept: pooled.kept.clone() };
+    if !seeded {
+        return (0..n).zip(good).map(|(place, pooled)| placed(place, pooled)).collect();
+    }
+    let own = good.iter().filter(|pooled| pooled.place < n);
+    let mut own: Vec<Placed> = own.map(|pooled| placed(pooled.place, pooled)).collect();
+    own.sort_by_key(|placed| placed.place);
+    own
 }
 
 #[cfg(test)]
@@ -188,40 +254,130 @@ mod tests {
         Arc::new(Kept::new(picture, "p/m".into(), Usd::ZERO, 5))
     }
 
+    const WAY: Digest = [1; 32];
+
+    /// An hour, and offers that draw as they did.
+    fn terms(now: Instant) -> Terms<'static> {
+        Terms { ttl: HOUR, now, way: &|_| Some(WAY) }
+    }
+
+    fn keep(cache: &Exact, canonical: &Canonical, pictures: &[Arc<Kept>], now: Instant) -> bool {
+        cache.keep(canonical, &placed(pictures), WAY, HOUR, now)
+    }
+
+    /// Each in the place in which it is listed.
+    fn placed(pictures: &[Arc<Kept>]) -> Vec<Placed> {
+        (0..).zip(pictures).map(|(place, kept)| at(place, kept)).collect()
+    }
+
+    fn at(place: u8, kept: &Arc<Kept>) -> Placed {
+        Placed { place, kept: kept.clone() }
+    }
+
+    fn seeded(seed: u32) -> Canonical {
+        let body = serde_json::json!({ "prompt": "a fox", "seed": seed }).to_string();
+        Canonical::new("t", "r", None, &ImageRequest::from_json(body.as_bytes()).unwrap(), 5)
+    }
+
     #[test]
     fn what_was_kept_is_found_until_its_time_is_over() {
         let (cache, now) = (Exact::new(1 << 20), Instant::now());
         let fox = canonical("a fox");
-        assert_eq!(cache.look(&fox, 1, now), Look::Miss(Miss::Absent));
-        assert!(cache.keep(&fox, &[picture(1, 100)], HOUR, now));
-        assert_eq!(cache.look(&fox, 1, now), Look::Hit(vec![picture(1, 100)]));
-        assert_eq!(cache.look(&canonical("a box"), 1, now), Look::Miss(Miss::Absent));
-        assert_eq!(cache.look(&fox, 1, now + HOUR), Look::Miss(Miss::Expired));
-        assert_eq!(cache.look(&fox, 1, now), Look::Miss(Miss::Absent));
+        assert_eq!(cache.look(&fox, 1, &terms(now)), Look::Miss(Miss::Absent));
+        assert!(keep(&cache, &fox, &[picture(1, 100)], now));
+        assert_eq!(cache.look(&fox, 1, &terms(now)), Look::Hit(placed(&[picture(1, 100)])));
+        assert_eq!(cache.look(&canonical("a box"), 1, &terms(now)), Look::Miss(Miss::Absent));
+        assert_eq!(cache.look(&fox, 1, &terms(now + HOUR)), Look::Miss(Miss::Expired));
+        assert_eq!(cache.look(&fox, 1, &terms(now)), Look::Miss(Miss::Absent));
     }
 
     #[test]
     fn part_of_a_batch_is_kept_and_the_rest_joins_it() {
         let (cache, now) = (Exact::new(1 << 20), Instant::now());
         let fox = canonical("a fox");
-        cache.keep(&fox, &[picture(1, 10), picture(2, 10)], HOUR, now);
-        assert_eq!(cache.look(&fox, 4, now), Look::Part(vec![picture(1, 10), picture(2, 10)]));
-        cache.keep(&fox, &[picture(3, 10), picture(1, 10), picture(4, 10)], HOUR, now);
-        let all = [3, 1, 4, 2].map(|tag| picture(tag, 10)).to_vec();
-        assert_eq!(cache.look(&fox, 4, now), Look::Hit(all));
+        keep(&cache, &fox, &[picture(1, 10), picture(2, 10)], now);
+        assert_eq!(cache.look(&fox, 4, &terms(now)), Look::Part(placed(&[picture(1, 10), picture(2, 10)])));
+        keep(&cache, &fox, &[picture(3, 10), picture(1, 10), picture(4, 10)], now);
+        let all = [3, 1, 4, 2].map(|tag| picture(tag, 10));
+        assert_eq!(cache.look(&fox, 4, &terms(now)), Look::Hit(placed(&all)));
+    }
+
+    #[test]
+    fn with_a_seed_a_picture_is_served_for_its_own_place_alone() {
+        let (cache, now) = (Exact::new(1 << 20), Instant::now());
+        let (fox, [zero, one, two, four]) = (seeded(7), [0, 1, 2, 4].map(|tag| picture(tag, 10)));
+        cache.keep(&fox, &[at(4, &four), at(2, &two)], WAY, HOUR, now);
+        assert_eq!(cache.look(&fox, 1, &terms(now)), Look::Miss(Miss::Absent), "nothing drawn by seed 7");
+        assert_eq!(cache.look(&fox, 4, &terms(now)), Look::Part(vec![at(2, &two)]));
+        cache.keep(&fox, &[at(1, &one)], WAY, HOUR, now);
+        cache.keep(&fox, &[at(0, &zero)], WAY, HOUR, now);
+        assert_eq!(cache.look(&fox, 1, &terms(now)), Look::Hit(vec![at(0, &zero)]));
+        assert_eq!(cache.look(&fox, 3, &terms(now)), Look::Hit(vec![at(0, &zero), at(1, &one), at(2, &two)]));
+        // Drawn anew, and the same bytes twice: a vendor may draw alike for two seeds.
+        cache.keep(&fox, &[at(1, &four), at(2, &four)], WAY, HOUR, now);
+        assert_eq!(cache.look(&fox, 3, &terms(now)), Look::Hit(vec![at(0, &zero), at(1, &four), at(2, &four)]));
+        assert_eq!(cache.look(&seeded(8), 1, &terms(now)), Look::Miss(Miss::Absent));
+    }
+
+    #[test]
+    fn each_picture_of_a_pool_has_an_age_of_its_own() {
+        let (cache, now) = (Exact::new(1 << 20), Instant::now());
+        let (old, new) = (picture(1, 10), picture(2, 10));
+        for (fox, new_at) in [(canonical("a fox"), 0), (seeded(7), 1)] {
+            cache.keep(&fox, &[at(0, &old)], WAY, HOUR, now);
+            cache.keep(&fox, &[at(1, &new)], WAY, HOUR, now + HOUR / 2);
+            assert!(matches!(cache.look(&fox, 2, &terms(now + HOUR / 2)), Look::Hit(_)));
+            assert_eq!(cache.look(&fox, 2, &terms(now + HOUR)), Look::Part(vec![at(new_at, &new)]));
+            // A route whose pictures are to be younger has them younger at once.
+            let strict = Terms { ttl: HOUR / 4, ..terms(now + HOUR) };
+            assert_eq!(cache.look(&fox, 2, &strict), Look::Miss(Miss::Expired));
+        }
+    }
+
+    #[test]
+    fn what_would_be_drawn_another_way_now_is_not_served_and_the_rest_is() {
+        let (cache, now) = (Exact::new(1 << 20), Instant::now());
+        let (fox, ours) = (canonical("a fox"), picture(1, 10));
+        let theirs = Arc::new(Kept { drawn_by: "q/m".into(), ..(*picture(2, 10)).clone() });
+        cache.keep(&fox, &[at(0, &theirs)], [2; 32], HOUR, now);
+        cache.keep(&fox, &[at(0, &ours)], WAY, HOUR, now);
+        let look = |way: &dyn Fn(&str) -> Option<Digest>| cache.look(&fox, 2, &Terms { way, ..terms(now) });
+        assert_eq!(
+            look(&|name| Some(if name == "p/m" { WAY } else { [2; 32] })),
+            Look::Hit(placed(&[ours.clone(), theirs.clone()]))
+        );
+        assert_eq!(look(&|_| Some(WAY)), Look::Part(placed(&[ours])), "the other one's options changed");
+        assert_eq!(look(&|name| (name == "p/m").then_some([3; 32])), Look::Part(placed(&[theirs])), "it is gone");
+        assert_eq!(look(&|_| Some([3; 32])), Look::Miss(Miss::Stale));
+    }
+
+    #[test]
+    fn an_expired_pool_that_another_has_replaced_meanwhile_is_not_removed() {
+        let (cache, now) = (Exact::new(1 << 20), Instant::now());
+        let (fox, new) = (canonical("a fox"), picture(2, 10));
+        let later = now + HOUR;
+        let old = || {
+            let pictures = vec![Pooled { place: 0, kept: picture(1, 10), since: now, way: WAY }];
+            Arc::new(Entry { canonical: fox.bytes().into(), pictures })
+        };
+        std::thread::scope(|scope| {
+            let looking = scope.spawn(|| (0..50_000).for_each(|_| drop(cache.look(&fox, 1, &terms(later)))));
+            while !looking.is_finished() {
+                cache.entries.insert(fox.key(), old());
+                keep(&cache, &fox, std::slice::from_ref(&new), later);
+                assert_eq!(cache.look(&fox, 1, &terms(later)), Look::Hit(placed(std::slice::from_ref(&new))));
+            }
+        });
     }
 
     #[test]
     fn a_colliding_hash_never_serves_another_requests_picture() {
         let (cache, now) = (Exact::new(1 << 20), Instant::now());
         let fox = canonical("a fox");
-        let other = Entry {
-            canonical: b"something else".as_slice().into(),
-            pictures: vec![picture(1, 9)],
-            expires: now + HOUR,
-        };
+        let pictures = vec![Pooled { place: 0, kept: picture(1, 9), since: now, way: WAY }];
+        let other = Entry { canonical: b"something else".as_slice().into(), pictures };
         cache.entries.insert(fox.key(), Arc::new(other));
-        assert_eq!(cache.look(&fox, 1, now), Look::Miss(Miss::Collision));
+        assert_eq!(cache.look(&fox, 1, &terms(now)), Look::Miss(Miss::Collision));
     }
 
     #[test]
@@ -233,26 +389,26 @@ mod tests {
         };
         let (bad, good) = (picture(1, 100), picture(2, 100));
         for canonical in [of("t", "a fox"), of("t", "a vixen"), of("tt", "a fox")] {
-            cache.keep(&canonical, &[bad.clone(), good.clone()], HOUR, now);
+            keep(&cache, &canonical, &[bad.clone(), good.clone()], now);
         }
-        cache.keep(&of("t", "alone"), std::slice::from_ref(&bad), HOUR, now);
+        keep(&cache, &of("t", "alone"), std::slice::from_ref(&bad), now);
         cache.forget("t", &bad.id);
-        assert_eq!(cache.look(&of("t", "a fox"), 2, now), Look::Part(vec![good.clone()]));
-        assert_eq!(cache.look(&of("t", "a vixen"), 1, now), Look::Hit(vec![good.clone()]));
-        assert_eq!(cache.look(&of("t", "alone"), 1, now), Look::Miss(Miss::Absent));
-        assert_eq!(cache.look(&of("tt", "a fox"), 2, now), Look::Hit(vec![bad, good]));
+        assert_eq!(cache.look(&of("t", "a fox"), 2, &terms(now)), Look::Part(placed(std::slice::from_ref(&good))));
+        assert_eq!(cache.look(&of("t", "a vixen"), 1, &terms(now)), Look::Hit(placed(std::slice::from_ref(&good))));
+        assert_eq!(cache.look(&of("t", "alone"), 1, &terms(now)), Look::Miss(Miss::Absent));
+        assert_eq!(cache.look(&of("tt", "a fox"), 2, &terms(now)), Look::Hit(placed(&[bad, good])));
     }
 
     #[test]
     fn memory_never_passes_its_bound_and_follows_it_down() {
         let (cache, now) = (Exact::new(1 << 20), Instant::now());
         for tag in 0..100u8 {
-            cache.keep(&canonical(&format!("fox {tag}")), &[picture(tag, 50_000)], HOUR, now);
+            keep(&cache, &canonical(&format!("fox {tag}")), &[picture(tag, 50_000)], now);
             assert!(cache.bytes() <= 1 << 20);
         }
         assert!(cache.bytes() > 900_000, "the space is used: {}", cache.bytes());
         cache.resize(200_000);
         assert!(cache.bytes() <= 200_000);
-        assert!(!cache.keep(&canonical("too big"), &[picture(1, 300_000)], HOUR, now));
+        assert!(!keep(&cache, &canonical("too big"), &[picture(1, 300_000)], now));
     }
 }

@@ -30,6 +30,15 @@ pub struct Kept {
     pub adjusted: Arc<[String]>,
 }
 
+/// A picture, and which of its request's pictures it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Counted from 0. With a seed it says which seed drew it: the request's own and so many more.
+    pub place: u8,
+    /// The picture.
+    pub kept: Arc<Kept>,
+}
+
 impl Kept {
     /// Names a picture by its bytes. `seed` is the deployment's secret hash seed, so that ids cannot be guessed from
     /// a picture.

@@ -440,9 +440,14 @@ pub struct Enrich {
 }
 
 impl Enrich {
-    /// All of it that decides what is written.
-    pub fn meaning(&self) -> [String; 3] {
-        [self.name.clone(), self.system.clone(), self.max_tokens.to_string()]
+    /// All of it that decides what is written: who is asked, what the model is told, and with which options. The
+    /// options come last, because there may be any number of them.
+    pub fn meaning(&self) -> Vec<String> {
+        let Enrich { provider, writer, name, system, timeout: _, max_tokens, keep: _ } = self;
+        let Writer { name: _, price: _, options } = &**writer;
+        let told = [name.clone(), provider.account.base_url.to_string(), system.clone(), max_tokens.to_string()];
+        let options = options.iter().flat_map(|(key, value)| [key.clone(), value.to_string()]);
+        told.into_iter().chain(options).collect()
     }
 }
 

@@ -15,11 +15,12 @@ pub struct Call {
     pub candidate: usize,
     /// Pictures asked for.
     pub n: u8,
-    /// Which of the wanted pictures it draws; none once it is given up.
+    /// Which of the wanted pictures it draws. Once it is given up somebody else may draw them too.
     pub places: Vec<u8>,
     began: Instant,
     overdue_at: Instant,
-    given_up: bool,
+    /// Not waited for any more.
+    pub given_up: bool,
 }
 
 impl Call {
@@ -68,11 +69,11 @@ impl Aloft {
         self.calls.iter().map(|call| call.overdue_at).filter(|at| *at > now).min()
     }
 
-    /// Stops waiting for a call and gives back its places.
+    /// Stops waiting for a call and gives back its places, which the call remembers.
     pub fn give_up(&mut self, id: u32) -> Vec<u8> {
         let Some(call) = self.calls.iter_mut().find(|call| call.id == id) else { return Vec::new() };
         call.given_up = true;
-        std::mem::take(&mut call.places)
+        call.places.clone()
     }
 }
 
@@ -96,7 +97,7 @@ mod tests {
         assert_eq!(aloft.next_overdue(now + 7 * SECOND), None);
         assert!(aloft.asks(3) && aloft.asks(4));
         let call = aloft.end(first).unwrap();
-        assert_eq!((call.candidate, call.n, call.places.len()), (3, 2, 0));
+        assert_eq!((call.candidate, call.n, call.places.as_slice(), call.given_up), (3, 2, [0, 1].as_slice(), true));
         assert_eq!(call.took(now + 9 * SECOND), 9 * SECOND);
         assert!(!aloft.asks(3) && aloft.end(first).is_none());
     }

@@ -64,6 +64,8 @@ pub struct Attempt {
 pub struct Report {
     /// Deliverable pictures.
     pub pictures: Vec<Arc<Kept>>,
+    /// Which one of the answer's pictures each of them is, counted from 0; others may be broken.
+    pub at: Vec<u8>,
     /// What the try adds to the provider's invoice.
     pub cost: Usd,
     /// What it costs, paid for in advance or not.
@@ -82,6 +84,8 @@ pub struct Report {
 #[derive(Default)]
 struct Gathered {
     pictures: Vec<Picture>,
+    /// Which one of those that came each of them is.
+    at: Vec<u8>,
     /// Pictures that came and are none.
     broken: usize,
     refused: u8,
@@ -299,10 +303,13 @@ impl Attempt {
         let Drawn { images, refused, refused_billed, usage } = drawn;
         let fetched = join_all(images.into_iter().map(|found| self.fetch(found))).await;
         let found = fetched.len();
-        let (mut pictures, mut failure) = (Vec::new(), None);
-        for result in fetched {
+        let (mut pictures, mut at, mut failure) = (Vec::new(), Vec::new(), None);
+        for (nth, result) in (0..=u8::MAX).zip(fetched) {
             match result {
-                Ok(picture) => pictures.push(picture),
+                Ok(picture) => {
+                    pictures.push(picture);
+                    at.push(nth);
+                }
                 Err(why) => failure = Some(why),
             }
         }
@@ -317,7 +324,7 @@ impl Attempt {
             });
         }
         let broken = found - pictures.len();
-        Gathered { pictures, broken, refused, refused_billed, usage, failure }
+        Gathered { pictures, at, broken, refused, refused_billed, usage, failure }
     }
 
     fn count(&self, verdict: &str, pictures: usize) {

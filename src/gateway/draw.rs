@@ -23,6 +23,7 @@ use crate::failure::{Class, Failure};
 use crate::gateway::aloft::Aloft;
 use crate::gateway::attempt::{Attempt, Report};
 use crate::gateway::books::Opened;
+use crate::gateway::draw::places::Places;
 use crate::gateway::explain::Obstacles;
 use crate::gateway::flight::Flight;
 use crate::gateway::live::Live;
@@ -34,6 +35,7 @@ use crate::routing::{Candidate, Caps, Matched, Skip, Standing};
 
 mod buy;
 mod landing;
+mod places;
 
 /// What is to be drawn, and for whom.
 pub struct Order {
@@ -57,9 +59,9 @@ pub struct Order {
     pub revised_prompt: Option<Arc<str>>,
     /// What was paid for it, in advance or not, or may have been.
     pub spent: Usd,
-    /// Pictures that are there already; the rest is to be bought.
-    pub have: u8,
-    /// No new call starts after this.
+    /// Which of the wanted pictures are to be bought; the others are there already.
+    pub open: BTreeSet<u8>,
+    /// When the one it was ordered for stops waiting. Others on the flight may wait longer.
     pub deadline: Instant,
 }
 
@@ -101,8 +103,7 @@ struct Drawing {
     aloft: Aloft,
     waiting: Together<(usize, Option<Slot>)>,
     give_up_waiting: Option<Instant>,
-    /// Places among the wanted pictures that nobody draws yet.
-    open: BTreeSet<u8>,
+    places: Places,
     promised: Usd,
     stop: Option<Error>,
 }
@@ -113,7 +114,7 @@ pub async fn draw(order: Order, flight: Arc<Flight>) {
     let route = order.matched.route.clone();
     let (candidates, refused) = order.appraise();
     let mut drawing = Drawing {
-        open: (order.have..order.request.n).collect(),
+        places: Places::new(order.request.n, order.request.seed.is_some(), order.open.clone()),
         promised: order.spent,
         order,
         flight,
@@ -136,14 +137,15 @@ pub async fn draw(order: Order, flight: Arc<Flight>) {
 
 impl Drawing {
     async fn run(&mut self) {
-        loop {
+        let deadline = loop {
+            // Who boards from here on is not reckoned with when it is over: it boards another flight then.
+            let deadline = self.flight.deadline();
             self.lose_patience();
             self.launch();
             if self.is_over() {
-                break;
+                break deadline;
             }
-            let overdue = self.aloft.next_overdue(Instant::now());
-            let give_up = self.give_up_waiting.unwrap_or(self.order.deadline).min(self.order.deadline);
+            let (overdue, give_up) = (self.aloft.next_overdue(Instant::now()), self.waits_until());
             tokio::select! {
                 biased;
                 landed = self.running.next() => self.land(landed),
@@ -152,26 +154,35 @@ impl Drawing {
                         self.take_turn(candidate, slot);
                     }
                 }
-                () = sleep_until(overdue.unwrap_or(self.order.deadline)), if overdue.is_some() => {}
-                () = sleep_until(give_up), if !self.waiting.is_empty() => {
-                    self.waiting.clear();
-                    self.obstacles.waited_in_vain = true;
-                }
+                () = sleep_until(overdue.unwrap_or(deadline)), if overdue.is_some() => {}
+                () = sleep_until(give_up), if !self.waiting.is_empty() => self.wait_no_longer(),
             }
-        }
-        let missing = self.flight.progress().pictures.len() < usize::from(self.order.request.n);
-        let error = missing.then(|| self.explain());
-        let late = Instant::now() >= self.order.deadline;
+        };
+        let error = (!self.places.complete()).then(|| self.explain());
+        let late = Instant::now() >= deadline;
         self.flight.update(|progress| (progress.error, progress.out_of_time) = (error, late));
     }
 
     /// Whether nothing more will come for those who wait.
     fn is_over(&self) -> bool {
-        let there = self.flight.progress().pictures.len();
-        let complete = there >= usize::from(self.order.request.n);
+        let none = self.flight.glance(|progress| progress.pictures.is_empty());
         let idle = self.running.is_empty() && self.waiting.is_empty();
         // A refusal goes back at once; pictures that are there are worth waiting for their sisters.
-        complete || idle || (self.stop.is_some() && there == 0)
+        self.places.complete() || idle || (self.stop.is_some() && none)
+    }
+
+    /// How long a slot is waited for.
+    fn waits_until(&self) -> Instant {
+        let deadline = self.flight.deadline();
+        self.give_up_waiting.unwrap_or(deadline).min(deadline)
+    }
+
+    /// Gives up waiting for a slot, unless somebody has boarded meanwhile who has more time.
+    fn wait_no_longer(&mut self) {
+        if Instant::now() >= self.waits_until() {
+            self.waiting.clear();
+            self.obstacles.waited_in_vain = true;
+        }
     }
 
     /// Lets calls nobody waits for any more end by themselves, with all they bring.
@@ -198,7 +209,7 @@ impl Drawing {
 
     /// Starts as many calls as are wanted and possible now.
     fn launch(&mut self) {
-        while !self.open.is_empty() && self.may_start() {
+        while self.places.open() > 0 && self.may_start() {
             let Some(chosen) = self.choose() else {
                 self.queue_up();
                 return;
@@ -212,7 +223,7 @@ impl Drawing {
     fn may_start(&self) -> bool {
         let route = &self.order.matched.route;
         let failures: u32 = self.tried.iter().map(|tried| tried.failures.min(route.max_failures_per_offer)).sum();
-        self.stop.is_none() && Instant::now() < self.order.deadline && failures < route.max_failures
+        self.stop.is_none() && Instant::now() < self.flight.deadline() && failures < route.max_failures
     }
 
     /// The first candidate that may be called now; why the others may not is noted.
@@ -245,11 +256,10 @@ impl Drawing {
         if let Some(skip) = (Standing { failed: self.is_out(candidate), cooling }).skip() {
             return Some(skip);
         }
-        let wanted = u8::try_from(self.open.len()).unwrap_or(u8::MAX);
         if !self.order.shared.books.may_pay() {
             return Some(Skip::LedgerUnwritable);
         }
-        let dear = self.order.caps.affordable(self.candidates[candidate].usd, wanted, self.promised).err();
+        let dear = self.order.caps.affordable(self.candidates[candidate].usd, self.places.open(), self.promised).err();
         dear.or_else(|| self.over_budget(candidate, offer))
     }
 
@@ -286,7 +296,7 @@ impl Drawing {
     /// A slot came for a candidate that waited.
     fn take_turn(&mut self, candidate: usize, slot: Slot) {
         let Some(offer) = self.offer(candidate).cloned() else { return };
-        if self.open.is_empty() || !self.may_start() || self.against(candidate, &offer).is_some() {
+        if self.places.open() == 0 || !self.may_start() || self.against(candidate, &offer).is_some() {
             return;
         }
         match self.buy(candidate, &offer, slot) {
@@ -305,7 +315,7 @@ impl Drawing {
             self.order.shared.books.release(opened.unsent());
             return;
         };
-        self.open.retain(|place| !places.contains(place));
+        self.places.begin(&places);
         let n = u8::try_from(places.len()).unwrap_or(u8::MAX);
         self.promised = self.promised.saturating_add(chosen.usd.checked_mul(u32::from(n)).unwrap_or(Usd::ZERO));
         self.skips[chosen.offer] = None;
@@ -324,7 +334,7 @@ impl Drawing {
             body_limit: self.order.live.plan.server.limits.response_body,
             flight: self.flight.clone(),
         };
-        let call = self.aloft.begin(candidate, places, Instant::now(), self.order.deadline);
+        let call = self.aloft.begin(candidate, places, Instant::now(), self.patience());
         self.running.push(async move {
             let ended = AssertUnwindSafe(attempt.run(opened)).catch_unwind().await;
             drop(slot);
@@ -334,6 +344,12 @@ impl Drawing {
             });
             Landed { call, report, pass }
         });
+    }
+
+    /// The deadline that a call is held against: of all on board, the one it was ordered for has the least time left, and
+    /// somebody else must be asked early enough for that one too.
+    fn patience(&self) -> Instant {
+        if Instant::now() < self.order.deadline { self.order.deadline } else { self.flight.deadline() }
     }
 
     /// The request for the pictures at `places`. The same seed would draw the same picture for each of them, so the
@@ -356,7 +372,7 @@ impl Drawing {
                 continue;
             }
             let places = self.aloft.give_up(call);
-            self.open.extend(places);
+            self.places.give_back(&places);
             self.tried[slow].failures += 1;
             self.tried[slow].out = true;
             let name = self.offer(slow).map(|offer| offer.name.clone()).unwrap_or_default();
@@ -368,7 +384,7 @@ impl Drawing {
     /// Whether asking this one in place of a slow one is worth its price: it is not being waited for itself, and was
     /// not too slow before.
     fn is_hopeful(&self, candidate: usize) -> bool {
-        let left = self.order.deadline.saturating_duration_since(Instant::now());
+        let left = self.flight.deadline().saturating_duration_since(Instant::now());
         !self.is_out(candidate) && !self.aloft.asks(candidate) && self.tried[candidate].took < left
     }
 
@@ -391,7 +407,7 @@ impl Drawing {
             return error;
         }
         let skips: Vec<Skip> = self.skips.iter().copied().flatten().collect();
-        let late = Instant::now() >= self.order.deadline;
+        let late = Instant::now() >= self.flight.deadline();
         let error = self.obstacles.explain(&skips, &self.order.matched.route.name, late, now(), books::now());
         if error.kind == Kind::Internal {
             log::error!("a drawing ended without a reason");

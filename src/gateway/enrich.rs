@@ -128,7 +128,7 @@ struct Leeway {
 impl Leeway {
     /// `None` when nobody could draw the order now, whatever its words.
     fn of(order: &Order) -> Option<Leeway> {
-        let Order { shared, live, matched, request, have, caps, .. } = order;
+        let Order { shared, live, matched, open, caps, .. } = order;
         let (route, abilities) = (&matched.route, live.abilities(matched.index));
         let (able, _) = order.appraise();
         let now = tokio::time::Instant::now().into_std();
@@ -138,7 +138,7 @@ impl Leeway {
             return None;
         }
         let chars = able.iter().filter_map(|candidate| abilities.get(candidate.offer)).map(|able| able.prompt_chars);
-        let usd = caps.spare(&able, request.n.saturating_sub(*have));
+        let usd = caps.spare(&able, u8::try_from(open.len()).unwrap_or(u8::MAX));
         Some(Leeway { chars: chars.min()?, usd })
     }
 }

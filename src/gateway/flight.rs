@@ -3,14 +3,19 @@
 //! Whoever comes first leads and draws; everybody else waits on the same [`Flight`], and all read its [`Progress`]. A
 //! client who leaves takes nothing with it, because the drawing outlives it (`gateway/outlive.rs`). A leader that ends
 //! in any way, a panic included, ends the flight: nobody waits for ever.
+//!
+//! Who joins brings its own, later deadline, and calls may be started until the last one's. Nobody joins after the
+//! leader's: what is in the air by then is overdue, and whoever came to it would share its fate, as would the next, and
+//! the next. The first to come then leads a flight of its own.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use crate::cache::Kept;
+use crate::cache::Placed;
 use crate::error::{Error, Kind};
 use crate::money::Usd;
 use crate::provider::Partial;
@@ -31,8 +36,8 @@ pub struct FlightKey {
 /// What a flight has to show so far.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
-    /// Pictures there are.
-    pub pictures: Vec<Arc<Kept>>,
+    /// Pictures there are, in the order in which they came; no two have the same place.
+    pub pictures: Vec<Placed>,
     /// Unfinished pictures, for those who watch; drawn only if the leader asked for them.
     pub partials: Vec<Partial>,
     /// Money settled.
@@ -43,7 +48,7 @@ pub struct Progress {
     pub skipped: Vec<(String, &'static str)>,
     /// Who was to rewrite the prompt, and what became of it.
     pub enriched: Option<(String, &'static str)>,
-    /// The leader's deadline ended it, not the providers.
+    /// The deadline ended it, not the providers.
     pub out_of_time: bool,
     /// Why there are not more pictures.
     pub error: Option<Error>,
@@ -52,15 +57,21 @@ pub struct Progress {
 /// One drawing that several requests may wait for.
 pub struct Flight {
     progress: Mutex<Progress>,
+    /// The leader's deadline: who comes later does not join.
+    boarding: Instant,
+    /// The latest deadline of all on board.
+    deadline: Mutex<Instant>,
     done: watch::Sender<bool>,
     /// Tells of every change. Apart from `done`, so that who only waits for the end is not woken by it.
     news: watch::Sender<()>,
 }
 
 impl Flight {
-    fn new() -> Arc<Flight> {
+    fn new(deadline: Instant) -> Arc<Flight> {
         Arc::new(Flight {
             progress: Mutex::new(Progress::default()),
+            boarding: deadline,
+            deadline: Mutex::new(deadline),
             done: watch::Sender::new(false),
             news: watch::Sender::new(()),
         })
@@ -70,6 +81,22 @@ impl Flight {
     pub async fn finished(&self) {
         // The sender lives in `self`, so the channel cannot close while we wait.
         let _ = self.done.subscribe().wait_for(|done| *done).await;
+    }
+
+    /// No new call starts after this: nobody is left to wait for it.
+    pub fn deadline(&self) -> Instant {
+        // An instant is whole whatever panicked beside it.
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes on board one who waits until `deadline`, unless it is too late for that.
+    fn takes(&self, deadline: Instant, now: Instant) -> bool {
+        if now >= self.boarding {
+            return false;
+        }
+        let mut latest = self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        *latest = deadline.max(*latest);
+        true
     }
 
     /// What there is now.
@@ -114,21 +141,23 @@ pub enum Seat {
 }
 
 impl Flights {
-    /// Joins the flight of this key, or starts it.
-    pub fn join(self: &Arc<Flights>, key: FlightKey) -> Seat {
-        match self.table.entry(key.clone()) {
-            Entry::Occupied(flying) => Seat::Follow(flying.get().clone()),
-            Entry::Vacant(vacant) => {
-                let flight = Flight::new();
-                vacant.insert(flight.clone());
-                Seat::Lead(Lead { flight, registered: Some((self.clone(), key)) })
+    /// Joins the flight of this key, or starts it, as one who waits until `deadline`.
+    pub fn join(self: &Arc<Flights>, key: FlightKey, deadline: Instant, now: Instant) -> Seat {
+        let flight = match self.table.entry(key.clone()) {
+            Entry::Occupied(flying) if flying.get().takes(deadline, now) => return Seat::Follow(flying.get().clone()),
+            Entry::Occupied(mut flying) => {
+                // Those on board stay there, and its leader takes it out of no table any more.
+                flying.insert(Flight::new(deadline));
+                flying.get().clone()
             }
-        }
+            Entry::Vacant(vacant) => vacant.insert(Flight::new(deadline)).clone(),
+        };
+        Seat::Lead(Lead { flight, registered: Some((self.clone(), key)) })
     }
 
     /// A flight nobody can join, for requests that must not share.
-    pub fn alone() -> Lead {
-        Lead { flight: Flight::new(), registered: None }
+    pub fn alone(deadline: Instant) -> Lead {
+        Lead { flight: Flight::new(deadline), registered: None }
     }
 
     /// Flights in the air.
@@ -158,7 +187,8 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         if let Some((flights, key)) = self.registered.take() {
-            flights.table.remove(&key);
+            // Another flight may have this key by now.
+            flights.table.remove_if(&key, |_, flying| Arc::ptr_eq(flying, &self.flight));
         }
         if std::thread::panicking() {
             self.flight.update(|progress| {
@@ -171,31 +201,62 @@ impl Drop for Lead {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     fn key(n: u8) -> FlightKey {
         FlightKey { version: 1, canonical: b"fox".as_slice().into(), n, max_usd: None }
     }
 
+    /// As one who comes now and waits for a second.
+    fn join(flights: &Arc<Flights>, n: u8) -> Seat {
+        join_at(flights, n, Instant::now())
+    }
+
+    fn join_at(flights: &Arc<Flights>, n: u8, now: Instant) -> Seat {
+        flights.join(key(n), now + SECOND, now)
+    }
+
     #[tokio::test]
     async fn a_flight_has_one_leader_and_lands_for_all() {
         let flights = Arc::new(Flights::default());
-        let Seat::Lead(lead) = flights.join(key(1)) else { panic!("the first must lead") };
-        let Seat::Follow(follower) = flights.join(key(1)) else { panic!("the second must follow") };
-        assert!(matches!(flights.join(key(2)), Seat::Lead(_)));
+        let Seat::Lead(lead) = join(&flights, 1) else { panic!("the first must lead") };
+        let Seat::Follow(follower) = join(&flights, 1) else { panic!("the second must follow") };
+        assert!(matches!(join(&flights, 2), Seat::Lead(_)));
         lead.flight().update(|progress| progress.attempts = 3);
         drop(lead);
         follower.finished().await;
         assert_eq!(follower.progress().attempts, 3);
         assert!(flights.is_empty());
-        assert!(matches!(flights.join(key(1)), Seat::Lead(_)));
+        assert!(matches!(join(&flights, 1), Seat::Lead(_)));
+    }
+
+    #[test]
+    fn who_joins_brings_a_deadline_and_who_comes_after_the_leaders_leads() {
+        let (flights, start) = (Arc::new(Flights::default()), Instant::now());
+        let Seat::Lead(lead) = join_at(&flights, 1, start) else { panic!("the first must lead") };
+        assert_eq!(lead.flight().deadline(), start + SECOND);
+        let Seat::Follow(follower) = join_at(&flights, 1, start + SECOND / 2) else { panic!("it is in time") };
+        assert_eq!((lead.flight().deadline(), follower.deadline()), (start + 3 * SECOND / 2, start + 3 * SECOND / 2));
+        // Not even while another one's deadline lasts: a flight that catches everybody never ends for anybody.
+        let Seat::Lead(second) = join_at(&flights, 1, start + SECOND) else { panic!("it is too late to join") };
+        let Seat::Follow(other) = join_at(&flights, 1, start + SECOND) else { panic!("the second flight is there") };
+        assert!(Arc::ptr_eq(&other, second.flight()) && !Arc::ptr_eq(&other, &follower));
+        drop(lead);
+        assert_eq!(flights.len(), 1, "the first leader takes its own flight away and no other");
+        assert!(matches!(join_at(&flights, 1, start + SECOND), Seat::Follow(_)));
+        drop(second);
+        assert!(flights.is_empty());
     }
 
     #[tokio::test]
     async fn a_leader_that_panics_frees_its_followers_with_an_error() {
         let flights = Arc::new(Flights::default());
-        let Seat::Lead(lead) = flights.join(key(1)) else { panic!("the first must lead") };
-        let Seat::Follow(follower) = flights.join(key(1)) else { panic!("the second must follow") };
+        let Seat::Lead(lead) = join(&flights, 1) else { panic!("the first must lead") };
+        let Seat::Follow(follower) = join(&flights, 1) else { panic!("the second must follow") };
         let task = tokio::spawn(async move {
             let _lead = lead;
             panic!("on purpose");
@@ -210,7 +271,7 @@ mod tests {
         let flights = Arc::new(Flights::default());
         let joins = (0..64).map(|_| {
             let flights = flights.clone();
-            tokio::spawn(async move { flights.join(key(1)) })
+            tokio::spawn(async move { join(&flights, 1) })
         });
         let mut seats = Vec::new();
         for join in joins {

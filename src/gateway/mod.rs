@@ -306,9 +306,9 @@ impl Gateway {
         };
         let route = matched.route.clone();
         fill_in(&mut request, &route);
-        let pinned = matched.pinned.as_deref();
-        let (words, seed) = (route.prompt.meaning(), self.shared.hash_seed);
-        let canonical = Canonical::worded(&caller.tenant, &route.name, pinned, &request, &words, seed);
+        let (pinned, seed) = (matched.pinned.as_deref(), self.shared.hash_seed);
+        let rules = live.rules(matched.index, pinned);
+        let canonical = Canonical::under(rules, &caller.tenant, &route.name, pinned, &request, seed);
         let visit = Visit {
             shared: &self.shared,
             live,

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::cache::Kept;
+use crate::cache::{Kept, Placed};
 use crate::gateway::flight::Flight;
 use crate::provider::Partial;
+use crate::request::ImageRequest;
 
 /// What a request tells its viewer.
 pub struct Stage {
@@ -22,6 +23,8 @@ pub struct Viewer {
     flight: watch::Receiver<Option<Arc<Flight>>>,
     on: Option<(Arc<Flight>, watch::Receiver<()>)>,
     wanted: usize,
+    /// Whether pictures are shown in the order of their places instead of as they come.
+    in_order: bool,
     partials: usize,
     /// Ids of the pictures that were shown, in order.
     shown: Vec<Arc<str>>,
@@ -36,11 +39,12 @@ pub enum Sight {
     Picture(Arc<Kept>),
 }
 
-/// A stage and the viewer of it, for a request for `wanted` pictures.
-pub fn stage(wanted: u8) -> (Stage, Viewer) {
+/// A stage and the viewer of it, for this request.
+pub fn stage(request: &ImageRequest) -> (Stage, Viewer) {
     let (sender, receiver) = watch::channel(None);
-    let wanted = usize::from(wanted);
-    (Stage { flight: sender }, Viewer { flight: receiver, on: None, wanted, partials: 0, shown: Vec::new() })
+    let (wanted, in_order) = (usize::from(request.n), request.seed.is_some());
+    let viewer = Viewer { flight: receiver, on: None, wanted, in_order, partials: 0, shown: Vec::new() };
+    (Stage { flight: sender }, viewer)
 }
 
 impl Stage {
@@ -96,6 +100,16 @@ impl Viewer {
         self.partials = 0;
     }
 
+    /// What may be shown of what there is. With a seed each waits for those before it, so that their order tells which is
+    /// which; what nothing comes before any more is delivered in the end.
+    fn ready(&self, pictures: &[Placed]) -> Vec<Arc<Kept>> {
+        if !self.in_order {
+            return pictures.iter().take(self.wanted).map(|placed| placed.kept.clone()).collect();
+        }
+        let at = |place: usize| pictures.iter().find(|placed| usize::from(placed.place) == place);
+        (0..self.wanted).map_while(at).map(|placed| placed.kept.clone()).collect()
+    }
+
     fn look(&mut self) -> Option<Sight> {
         let (flight, _) = self.on.as_ref()?;
         let partial = flight.glance(|progress| progress.partials.get(self.partials).cloned());
@@ -104,8 +118,7 @@ impl Viewer {
             return Some(Sight::Partial(partial));
         }
         // Another flight, boarded when the first ran out of time, begins with the pictures that the first one brought.
-        let pictures =
-            flight.glance(|progress| progress.pictures.iter().take(self.wanted).cloned().collect::<Vec<_>>());
+        let pictures = flight.glance(|progress| self.ready(&progress.pictures));
         let next = self.unseen(&pictures).into_iter().next()?;
         self.shown.push(next.id.clone());
         Some(Sight::Picture(next))

@@ -1,14 +1,15 @@
 //! One request's way through the gateway: look, board, wait, answer.
 //!
 //! A [`Visit`] is what a request is after its route is known. It decides nothing about offers (that is `draw.rs`) and
-//! speaks no HTTP. A follower whose leader ran out of its own, earlier deadline looks and boards again.
+//! speaks no HTTP. A follower whose flight ran out of time before its own deadline looks and boards again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::cache::Kept;
-use crate::cache::exact::{Look, Miss};
+use crate::cache::Placed;
+use crate::cache::exact::{Look, Miss, Terms};
 use crate::canonical::Canonical;
 use crate::config::plan::OnDeadline;
 use crate::gateway::draw::{self, Order};
@@ -99,7 +100,10 @@ impl Visit<'_> {
     }
 
     fn peek(&self) -> Look {
-        self.shared.exact.look(&self.canonical, self.wanted(), std::time::Instant::now())
+        let Some(cache) = self.matched.route.cache else { return Look::Miss(Miss::Absent) };
+        let way = |offer: &str| self.live.way_of(self.matched.index, offer);
+        let terms = Terms { ttl: cache.ttl, now: Instant::now().into_std(), way: &way };
+        self.shared.exact.look(&self.canonical, self.request.n, &terms)
     }
 
     /// Joins an identical request in flight, unless the caller wants pictures of its own.
@@ -110,19 +114,24 @@ impl Visit<'_> {
             FlightKey { version: self.live.version, canonical, n: self.request.n, max_usd }
         };
         match self.wish {
-            CacheWish::Use => self.shared.flights.join(key()),
-            CacheWish::Fresh | CacheWish::Skip => Seat::Lead(Flights::alone()),
+            CacheWish::Use => self.shared.flights.join(key(), self.deadline, Instant::now()),
+            CacheWish::Fresh | CacheWish::Skip => Seat::Lead(Flights::alone(self.deadline)),
         }
     }
 
-    async fn lead(&self, lead: Lead, have: Vec<Arc<Kept>>, used: CacheUse) -> Outcome {
+    async fn lead(&self, lead: Lead, have: Vec<Placed>, used: CacheUse) -> Outcome {
         let flight = lead.flight().clone();
         self.boards(&flight);
         // Landed between our look and our start? Then it is there now, for those who have joined us since as well.
-        if let (CacheWish::Use, Look::Hit(pictures)) = (self.wish, self.peek()) {
-            flight.update(|progress| progress.pictures.clone_from(&pictures));
-            return self.hit(pictures);
-        }
+        let again = if self.wish == CacheWish::Use { self.peek() } else { Look::Miss(Miss::Absent) };
+        let (have, used) = match again {
+            Look::Hit(pictures) => {
+                flight.update(|progress| progress.pictures.clone_from(&pictures));
+                return self.hit(pictures);
+            }
+            Look::Part(pictures) => (pictures, CacheUse::Pool),
+            Look::Miss(_) => (have, used),
+        };
         let late = timeout_at(self.deadline, self.drawing(lead, have)).await.is_err();
         self.landed(flight.progress(), used, late)
     }
@@ -134,7 +143,9 @@ impl Visit<'_> {
     }
 
     /// The drawing, which goes on if the client leaves.
-    fn drawing(&self, lead: Lead, have: Vec<Arc<Kept>>) -> Outlive {
+    fn drawing(&self, lead: Lead, have: Vec<Placed>) -> Outlive {
+        let there: BTreeSet<u8> = have.iter().map(|placed| placed.place).collect();
+        let open = (0..self.request.n).filter(|place| !there.contains(place)).collect();
         let order = Order {
             shared: self.shared.clone(),
             live: self.live.clone(),
@@ -146,7 +157,7 @@ impl Visit<'_> {
             keep: (self.wish != CacheWish::Skip).then(|| self.canonical.clone()),
             revised_prompt: None,
             spent: Usd::ZERO,
-            have: u8::try_from(have.len()).unwrap_or(u8::MAX),
+            open,
             deadline: self.deadline,
         };
         let flight: Arc<Flight> = lead.flight().clone();
@@ -160,8 +171,8 @@ impl Visit<'_> {
         Outlive::new(drawing, self.shared.work.clone())
     }
 
-    fn hit(&self, pictures: Vec<Arc<Kept>>) -> Outcome {
-        let saved = pictures.iter().fold(Usd::ZERO, |total, kept| total.saturating_add(kept.usd));
+    fn hit(&self, pictures: Vec<Placed>) -> Outcome {
+        let saved = pictures.iter().fold(Usd::ZERO, |total, placed| total.saturating_add(placed.kept.usd));
         self.shared.books.saved(Saving {
             tenant: &self.caller.tenant,
             route: &self.matched.route.name,
@@ -174,11 +185,11 @@ impl Visit<'_> {
 
     /// The outcome of what there is. A follower and a hit pay nothing.
     fn landed(&self, mut progress: Progress, cache: CacheUse, late: bool) -> Outcome {
-        progress.pictures.truncate(self.wanted());
+        progress.pictures.sort_by_key(|placed| placed.place);
         let complete = progress.pictures.len() == self.wanted();
         let partial_is_fine = !late || self.matched.route.on_deadline == OnDeadline::Partial;
         let result = if complete || (!progress.pictures.is_empty() && partial_is_fine) {
-            Ok(progress.pictures)
+            Ok(progress.pictures.into_iter().map(|placed| placed.kept).collect())
         } else {
             Err(progress.error.unwrap_or_else(explain::deadline))
         };

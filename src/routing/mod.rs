@@ -130,8 +130,10 @@ pub fn appraise(
         }
         match candidate(route, offer, abilities, request, caps, tiered) {
             Ok((fitted, usd, listed)) => {
-                // No document says which of several pictures an unfinished one belongs to.
-                let max_n = if fitted.partials > 0 { 1 } else { abilities.max_n.max(1) };
+                // No document says which of several pictures an unfinished one belongs to; nor which seeds draw the
+                // second and the third picture of a call with one seed, and they would not be the same elsewhere.
+                let single = fitted.partials > 0 || request.seed.is_some();
+                let max_n = if single { 1 } else { abilities.max_n.max(1) };
                 able.push(Candidate { offer: index, fitted, max_n, usd, listed });
             }
             Err(skip) => skipped.push((index, skip)),

@@ -233,7 +233,7 @@ impl Easel {
             session.set_keepalive(None);
         }
         let events = Events::new(&ask.request);
-        let (stage, viewer) = viewer::stage(ask.request.n);
+        let (stage, viewer) = viewer::stage(&ask.request);
         let serving = self.gateway.serve(live, Ask { stage: Some(stage), ..ask }, header);
         let stream = Stream { events, request_id: &ctx.id, heartbeat: live.plan.server.limits.heartbeat };
         let (outcome, answer) = stream.run(session, serving, viewer).await;

@@ -214,7 +214,8 @@ impl Client {
     }
 
     async fn fill(&mut self) -> Option<()> {
-        let mut chunk = [0u8; 65536];
+        // On the heap: an array would be part of every future around this one, and a long test outgrows its stack.
+        let mut chunk = vec![0u8; 65536];
         let read = self.stream.read(&mut chunk).await.ok()?;
         if read == 0 {
             return None;

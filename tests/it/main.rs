@@ -22,7 +22,9 @@ mod golden_words; // the same for words
 mod google; // Vertex AI's tokens
 mod h2;
 mod invoice; // ten thousand requests, and what invoice and ledger have between them
+mod meaning; // what a changed config makes of kept pictures
 mod money; // invoice and ledger
+mod painter; // a vendor whose pictures tell what they were drawn for
 mod papers; // YAML that loads, floors that hold
 mod passthrough; // what is not Easel's
 mod pictures; // paid pictures in an odd dress: trailers, base64, more than asked
@@ -31,6 +33,7 @@ mod providers; // every provider, against its strict vendor
 mod reckoning; // random prices and answers, recorded and reckoned again
 mod refusals; // bad input
 mod reload; // config changes under traffic
+mod seeds; // which picture is which
 mod serve; // requests that work
 mod stream; // answers as server-sent events
 mod table; // README's table of providers, cell by cell

@@ -7,6 +7,7 @@ use easel::sandbox::{Mode, Name, Vendor};
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use crate::painter::{Act, Painter};
 use crate::world::{GENERATE, World, ask, ask_with, pictures, route, route_with};
 
 /// Five hundred requests, fifty at a time, while the first of two providers is in trouble.
@@ -261,6 +262,39 @@ async fn a_follower_outlives_its_leaders_deadline() {
     assert_eq!(follower.status, 200, "{}", follower.text());
     assert_eq!(leader.receive().await.unwrap().error().0, 504);
     assert_eq!(world.bill(Name::Stability).calls, 1);
+}
+
+#[tokio::test]
+async fn a_follower_brings_its_own_deadline_for_what_is_asked_after_the_leaders() {
+    let painter = Painter::open(&[Act::Fails]).await;
+    let provider = painter.provider("a", "");
+    let route = "{name: r, offers: [a/m], deadline: 3s, attempts: {max: 3, per_offer: 3}}";
+    let world = World::new(&format!("providers:\n{provider}routes:\n  - {route}\n")).await;
+    painter.hold(&["a"]);
+    let mut leader = world.client().await;
+    let (json, body) = ([("content-type", "application/json")], ask("a fox").to_string());
+    leader.send("POST", GENERATE, &json, body.as_bytes()).await;
+    painter.until(1).await;
+    // The follower's own deadline has to lie behind the leader's, and nothing but time puts it there.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let mut follower = world.client().await;
+    follower.send("POST", GENERATE, &json, body.as_bytes()).await;
+    assert_eq!(leader.receive().await.unwrap().error().0, 504);
+    painter.hold(&[]);
+    let answer = follower.receive().await.unwrap();
+    assert_eq!((answer.status, answer.header("x-easel-cache")), (200, "joined"), "{}", answer.text());
+    assert_eq!(painter.asked().len(), 2, "the first call failed when the leader was gone already");
+}
+
+#[tokio::test]
+async fn who_comes_after_a_flights_deadline_is_drawn_for_anew() {
+    let world = World::new(&route_with(&["stability/core"], "    deadline: 2s\n")).await;
+    world.set(Name::Stability, |vendor| vendor.mode = Mode::Hang);
+    assert_eq!(world.draw(ask("a fox")).await.error().0, 504);
+    world.set(Name::Stability, |vendor| vendor.mode = Mode::Normal);
+    let answer = world.draw(ask("a fox")).await;
+    assert_eq!((answer.status, answer.header("x-easel-cache")), (200, "miss"), "{}", answer.text());
+    assert_eq!(world.bill(Name::Stability).in_flight, 1, "what hangs goes on hanging");
 }
 
 #[tokio::test]

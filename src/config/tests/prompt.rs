@@ -37,7 +37,8 @@ fn a_prompt_may_be_rewritten_and_dressed_and_the_rest_has_defaults() {
     assert_eq!((enrich.name.as_str(), enrich.system.as_str(), enrich.max_tokens), ("claude/haiku", "Do.", 400));
     assert_eq!(enrich.timeout, Duration::from_secs(3));
     assert_eq!(enrich.keep, Some(Duration::from_secs(30 * 86_400)));
-    assert_eq!(prompt.meaning(), ["A. ", "", "claude/haiku", "Do.", "400"]);
+    let base = enrich.provider.account.base_url.as_str();
+    assert_eq!(prompt.meaning(), ["A. ", "", "claude/haiku", base, "Do.", "400"]);
 }
 
 #[test]

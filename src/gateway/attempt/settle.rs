@@ -41,7 +41,7 @@ impl Attempt {
                 (Gathered { failure: Some(loss.failure), usage, ..Gathered::default() }, waste)
             }
         };
-        let Gathered { pictures, refused, usage, failure, .. } = gathered;
+        let Gathered { pictures, at, refused, usage, failure, .. } = gathered;
         let (source, amount) = self.amount(&pictures, waste.lost, &usage);
         let kept: Vec<Kept> = pictures.into_iter().map(|picture| self.named(picture)).collect();
         let charge = Charge {
@@ -59,6 +59,7 @@ impl Attempt {
         let priced = kept.into_iter().zip(settled.prices());
         Report {
             pictures: priced.map(|(kept, usd)| Arc::new(Kept { usd, ..kept })).collect(),
+            at,
             cost: settled.settlement.usd,
             promised: settled.settlement.usd.saturating_add(settled.settlement.prepaid),
             uncertain: waste.uncertain,

@@ -15,7 +15,7 @@ impl Order {
     /// The offers that could draw it within its caps, and why not the others.
     pub fn appraise(&self) -> (Vec<Candidate>, Vec<(usize, Skip)>) {
         let abilities = self.live.abilities(self.matched.index);
-        let pictures = u32::from(self.request.n.saturating_sub(self.have));
+        let pictures = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
         let tiered = |offer: &Offer, listed: Usd| {
             let whose = (&*offer.provider, &*offer.model);
             self.shared.ledger.tiered(whose, &self.request, listed, pictures, books::now())
@@ -43,7 +43,7 @@ impl Drawing {
             return None;
         }
         let Candidate { usd, max_n, .. } = self.candidates[candidate];
-        let pictures = u32::try_from(self.open.len()).unwrap_or(u32::MAX).min(u32::from(max_n));
+        let pictures = u32::from(self.places.open().min(max_n));
         let wanted = usd.checked_mul(pictures)?;
         let owner = self.order.owner(&offer.provider.name, &offer.model.name);
         let short = self.order.shared.ledger.short(&owner, budgets, wanted, books::now())?;
@@ -64,7 +64,7 @@ impl Drawing {
         let pass = breakers
             .pass(&offer.provider.name, &offer.name, now())
             .map_err(|cooling| Skip::CoolingDown(cooling.pause))?;
-        let places: Vec<u8> = self.open.iter().copied().take(usize::from(max_n)).collect();
+        let places = self.places.next(max_n);
         let pictures = u32::try_from(places.len()).unwrap_or(u32::MAX);
         let intent = Intent {
             request: self.order.request_id.clone(),

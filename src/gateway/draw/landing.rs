@@ -4,9 +4,11 @@
 
 use tokio::time::Instant;
 
+use crate::cache::Placed;
 use crate::failure::{Class, Failure};
+use crate::gateway::aloft::Call;
 use crate::gateway::attempt::Report;
-use crate::gateway::draw::{Drawing, Landed, now};
+use crate::gateway::draw::{Drawing, Landed, Order, now};
 use crate::gateway::explain;
 use crate::money::Usd;
 
@@ -23,8 +25,7 @@ impl Drawing {
             _ => pass.succeeded(),
         }
         self.settle(candidate, &report, ended.n);
-        self.fill(&ended.places, report.pictures.len());
-        self.keep(&report);
+        self.deliver(&ended, &report);
         if report.refused > 0 || report.failure.as_ref().is_some_and(|failure| failure.class == Class::Policy) {
             self.refused(candidate, report.failure.as_ref());
         } else if let Some(failure) = report.failure {
@@ -32,13 +33,32 @@ impl Drawing {
         }
     }
 
-    /// Gives back the places a call left empty. Pictures beyond its own places (it drew more than asked, or was given
-    /// up and came after all) take places that are open.
-    fn fill(&mut self, places: &[u8], pictures: usize) {
-        self.open.extend(places.iter().skip(pictures));
-        for _ in places.len()..pictures {
-            self.open.pop_first();
+    /// Finds a place for each picture, delivers and caches it at once, so that whatever happens later it is not lost, and
+    /// gives back the places that stayed empty.
+    ///
+    /// With a seed a picture is the one of its own place, whoever was asked for that meanwhile; one that is not known to
+    /// be wanted is neither delivered nor kept, since no place is known that it is right for. Without a seed a call that
+    /// was given up fills what nobody draws yet, and what is not needed is kept for the next request.
+    fn deliver(&mut self, ended: &Call, report: &Report) {
+        let seeded = self.order.request.seed.is_some();
+        let (mut delivered, mut kept) = (Vec::new(), Vec::new());
+        for (at, picture) in report.at.iter().zip(&report.pictures) {
+            let own = ended.places.get(usize::from(*at)).copied().filter(|_| seeded || !ended.given_up);
+            let place = self.places.fill(own);
+            let placed = Placed { place: place.unwrap_or(u8::MAX), kept: picture.clone() };
+            if place.is_some() || !seeded {
+                kept.push(placed.clone());
+            }
+            delivered.extend(place.map(|_| placed));
         }
+        if !ended.given_up {
+            self.places.give_back(&ended.places);
+        }
+        self.keep(ended.candidate, &kept);
+        self.flight.update(|progress| {
+            progress.pictures.extend(delivered);
+            progress.cost = progress.cost.saturating_add(report.cost);
+        });
     }
 
     /// Puts what a call cost, or may have cost, in place of what was promised for it.
@@ -49,18 +69,17 @@ impl Drawing {
         self.promised = settled.unwrap_or(self.promised);
     }
 
-    /// Delivers and caches at once, so that whatever happens later these pictures are not lost.
-    fn keep(&mut self, report: &Report) {
-        let route = &self.order.matched.route;
-        if let (Some(canonical), Some(cache), false) = (&self.order.keep, route.cache, report.pictures.is_empty())
-            && !self.order.shared.exact.keep(canonical, &report.pictures, cache.ttl, now())
-        {
-            log::warn!("pictures of route {} are larger than the cache's share", route.name);
+    /// Caches pictures that a candidate drew.
+    fn keep(&self, candidate: usize, pictures: &[Placed]) {
+        let Order { live, matched, keep, shared, .. } = &self.order;
+        let way = self.candidates.get(candidate).and_then(|chosen| live.way(matched.index, chosen.offer));
+        let (Some(canonical), Some(cache), Some(way), false) = (keep, matched.route.cache, way, pictures.is_empty())
+        else {
+            return;
+        };
+        if !shared.exact.keep(canonical, pictures, way, cache.ttl, now()) {
+            log::warn!("pictures of route {} are larger than the cache's share", matched.route.name);
         }
-        self.flight.update(|progress| {
-            progress.pictures.extend(report.pictures.iter().cloned());
-            progress.cost = progress.cost.saturating_add(report.cost);
-        });
     }
 
     fn refused(&mut self, candidate: usize, failure: Option<&Failure>) {

@@ -75,12 +75,8 @@ impl Rewriting<'_> {
 
     /// All that decides what is written, and for whom.
     fn key(&self) -> Key {
-        let [name, system, max_tokens] = self.enrich.meaning();
-        let options = self.enrich.writer.options.iter().flat_map(|(key, value)| [key.clone(), value.to_string()]);
-        let parts: Vec<String> = [self.author.tenant.to_string(), name, system, max_tokens, self.caller.to_owned()]
-            .into_iter()
-            .chain(options)
-            .collect();
+        let whose = [self.author.tenant.to_string(), self.caller.to_owned()];
+        let parts: Vec<String> = whose.into_iter().chain(self.enrich.meaning()).collect();
         Key::of(parts.iter().map(String::as_str))
     }
 

@@ -1,0 +1,180 @@
+//! What of a config decides which picture is right.
+//!
+//! A reload that changes prices, limits, keys or patience leaves the kept pictures as good as they were. One that
+//! changes what would be drawn makes them the pictures of something else. Every field of a route, an offer and a
+//! provider is decided here, in one of three digests that are worked out once for each config:
+//!
+//! - [`of_route`] is part of the meaning of every request to the route.
+//! - [`way`] goes with each kept picture: how the offer that drew it was told to draw. When that changes, its pictures
+//!   are served no more, and those of the other offers stay. An offer that is gone leaves its pictures behind: provider
+//!   and model are no part of the meaning.
+//! - [`seller`] is part of the meaning of a request that insists on one offer: where that offer leads.
+
+use std::fmt::Debug;
+
+use sha2::{Digest as _, Sha256};
+
+use super::Writer;
+use crate::config::plan::{AbilityOverrides, Account, Dialect, EditOverride, Model, Offer, Provider, Route};
+
+/// SHA-256 of what counts.
+pub type Digest = [u8; 32];
+
+/// What a route does to a request before anybody is asked.
+pub fn of_route(route: &Route) -> Digest {
+    // Destructured, here and below, so that a new field breaks the build until it is decided whether it counts.
+    let Route {
+        // In the canonical form itself.
+        name: _,
+        // Which requests come here, and who may draw them, in which order.
+        models: _,
+        headers: _,
+        offers: _,
+        // Money, time and patience.
+        max_usd_per_image: _,
+        max_usd_per_request: _,
+        budgets: _,
+        deadline: _,
+        on_deadline: _,
+        max_failures: _,
+        max_failures_per_offer: _,
+        refusals_go_on: _,
+        prompt,
+        // Filled into the request, and in the canonical form as if the caller had asked for them.
+        defaults: _,
+        bend,
+        strict,
+        // Held against each picture's age when it is looked for.
+        cache: _,
+    } = route;
+    let mut sum = Sum::default();
+    sum.all(prompt.meaning());
+    sum.debug(bend);
+    sum.debug(strict);
+    sum.digest()
+}
+
+/// How an offer is told to draw, and with what words.
+pub fn way(offer: &Offer) -> Digest {
+    let Offer { provider, model, name: _, max_usd_per_image: _ } = offer;
+    let Model { name: _, price: _, volume: _, abilities, options, via, family } = &**model;
+    let AbilityOverrides {
+        // What it is asked for at once, and what it is asked for at all: a request that is drawn is drawn alike.
+        max_n: _,
+        prompt_chars: _,
+        seed: _,
+        negative_prompt: _,
+        partials: _,
+        transparent: _,
+        formats: _,
+        generate: _,
+        // What a wish is bent to, and which wishes are dropped.
+        sizes,
+        qualities,
+        compression,
+        style,
+        edit,
+    } = abilities;
+    let keeps_size = match edit {
+        None | Some(EditOverride::Never) => None,
+        Some(EditOverride::Within { images: _, mask: _, keeps_size }) => *keeps_size,
+    };
+    let mut sum = Sum::default();
+    options.iter().for_each(|(key, value)| sum.all([key.clone(), value.to_string()]));
+    sum.debug((via, family));
+    sum.debug((sizes, qualities));
+    sum.debug((compression, style, keeps_size));
+    sum.debug(&provider.account.api_version);
+    sum.dialect(&provider.account.dialect);
+    sum.digest()
+}
+
+/// Where an offer of this provider leads.
+pub fn seller(provider: &Provider) -> Digest {
+    let Provider {
+        // In the pinned offer's name, as the model is.
+        name: _,
+        kind,
+        account,
+        // Time, money and patience.
+        timeout: _,
+        connect_timeout: _,
+        concurrency: _,
+        breaker: _,
+        billing: _,
+        budgets: _,
+        download_hosts: _,
+        models: _,
+        writers: _,
+    } = provider;
+    let Account {
+        base_url,
+        // Who pays, and how one is let in.
+        api_key: _,
+        organization: _,
+        credentials: _,
+        // Part of Vertex AI's addresses.
+        project,
+        location,
+        // In the way.
+        api_version: _,
+        dialect: _,
+    } = account;
+    let mut sum = Sum::default();
+    sum.all([(*kind).to_owned(), base_url.to_string()]);
+    sum.debug((project, location));
+    sum.digest()
+}
+
+/// A digest in the making.
+struct Sum(Writer);
+
+impl Default for Sum {
+    fn default() -> Sum {
+        Sum(Writer(Vec::new()))
+    }
+}
+
+impl Sum {
+    fn all(&mut self, parts: impl IntoIterator<Item = String>) {
+        parts.into_iter().for_each(|part| self.0.field(Some(&part)));
+        self.0.field(None);
+    }
+
+    /// Whatever its derived `Debug` shows. It is compared with digests of the same process only.
+    fn debug(&mut self, part: impl Debug) {
+        self.0.field(Some(&format!("{part:?}")));
+    }
+
+    /// What an OpenAI-like server is told. A header of one's own may say what to draw as well as who asks.
+    fn dialect(&mut self, dialect: &Dialect) {
+        let Dialect {
+            path,
+            edit_path,
+            headers,
+            rename,
+            drop,
+            constants,
+            size,
+            // How pictures and keys get there and back, and what is read of the answer.
+            edit_as: _,
+            auth: _,
+            response_format: _,
+            list: _,
+            base64: _,
+            url: _,
+            cost_header: _,
+            cost_at: _,
+            cost_unit: _,
+            poll: _,
+        } = dialect;
+        self.debug((path, edit_path, size));
+        self.debug((rename, drop));
+        headers.iter().for_each(|(name, value)| self.all([name.clone(), value.reveal().to_owned()]));
+        constants.iter().for_each(|(name, value)| self.all([name.clone(), value.to_string()]));
+    }
+
+    fn digest(self) -> Digest {
+        Sha256::digest(&self.0.0).into()
+    }
+}
