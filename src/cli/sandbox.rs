@@ -11,8 +11,16 @@ use easel::sandbox::{Name, Rate, Sandbox, Settings};
 
 use crate::cli;
 
+/// What a vendor can be told to do, for `--help`.
+const MODES: &str = "A vendor misbehaves by order (`mode:` in the file, or POST /control/faults) or by chance (`faults:`):
+  normal, down500, rate_limited, out_of_money, refusing, hang, garbage, no_pictures, truncated, overloaded
+and, with the work done and on the invoice before anything goes wrong:
+  unreadable (half an answer), gateway_timeout (504), cdn_timeout (524), redirect (307), cut (the connection breaks off),
+  hanging_download (what a link leads to never comes)";
+
 /// Arguments of `easel sandbox`. Flags apply to every vendor, over what the file says.
 #[derive(Parser)]
+#[command(after_help = MODES)]
 pub struct Args {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:9100")]

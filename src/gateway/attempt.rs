@@ -21,7 +21,7 @@ use crate::image::Picture;
 use crate::metrics::seconds;
 use crate::money::Usd;
 use crate::provider::token::TokenSource;
-use crate::provider::{Call, Drawn, Job, Provider, Reply, Reported, Step, Usage};
+use crate::provider::{Call, Drawn, Job, Provider, Reply, Reported, Source, Step, Usage};
 use crate::request::ImageRequest;
 use crate::routing::Candidate;
 use crate::secret::Secret;
@@ -76,7 +76,8 @@ pub struct Report {
     pub refused: u8,
     /// What went wrong, if pictures are missing because of it.
     pub failure: Option<Failure>,
-    /// Whether nobody knows if it was carried out and charged, so that the same must not be bought there again.
+    /// Whether nobody knows if it was carried out and charged, or it was and can't be had: the same must not be bought
+    /// there again.
     pub open: bool,
 }
 
@@ -88,6 +89,8 @@ struct Gathered {
     at: Vec<u8>,
     /// Pictures that came and are none.
     broken: usize,
+    /// All that came were links, and nothing is behind them that could be had: to ask again is to pay again.
+    out_of_reach: bool,
     refused: u8,
     refused_billed: u8,
     usage: Usage,
@@ -301,6 +304,7 @@ impl Attempt {
     /// Fetches and checks the pictures.
     async fn gather(&self, drawn: Drawn) -> Gathered {
         let Drawn { images, refused, refused_billed, usage } = drawn;
+        let behind_links = images.iter().any(|found| matches!(found.source, Source::Link(_)));
         let fetched = join_all(images.into_iter().map(|found| self.fetch(found))).await;
         let found = fetched.len();
         let (mut pictures, mut at, mut failure) = (Vec::new(), Vec::new(), None);
@@ -324,7 +328,8 @@ impl Attempt {
             });
         }
         let broken = found - pictures.len();
-        Gathered { pictures, at, broken, refused, refused_billed, usage, failure }
+        let out_of_reach = behind_links && pictures.is_empty();
+        Gathered { pictures, at, broken, out_of_reach, refused, refused_billed, usage, failure }
     }
 
     fn count(&self, verdict: &str, pictures: usize) {

@@ -11,7 +11,8 @@ use crate::gateway::{Gateway, alarm, books};
 
 /// How often it is looked whether an hour is over.
 const FEES: Duration = Duration::from_secs(30);
-/// For how long hits are added up: what a process that is killed may forget of what it saved.
+/// For how long hits are added up: what a process that is killed may forget of what it saved. And how soon it is noticed
+/// that the ledger's file is gone.
 const SAVINGS: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether the clock was set back to where only the record knows what was spent.
@@ -23,7 +24,10 @@ pub struct Tending(Vec<JoinHandle<()>>);
 /// Begins to tend `gateway` on the present tokio runtime.
 pub fn start(gateway: &Arc<Gateway>) -> Tending {
     let fees = |gateway: &Arc<Gateway>| gateway.shared.books.accrue(&gateway.live().plan, books::now());
-    let savings = |gateway: &Arc<Gateway>| gateway.shared.books.write_savings();
+    let savings = |gateway: &Arc<Gateway>| {
+        gateway.shared.books.write_savings();
+        gateway.shared.books.store().look();
+    };
     let behind = |gateway: &Arc<Gateway>| {
         if gateway.shared.ledger.is_behind() {
             let gateway = gateway.clone();

@@ -10,6 +10,7 @@ use axum::Json;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use futures_util::stream::{self, StreamExt};
 use serde_json::{Map, Value};
 
 use super::draw::Sketch;
@@ -24,6 +25,10 @@ use crate::money::Usd;
 /// What a confused load balancer says.
 const PAGE: &str = "<!doctype html><html><head><title>502 Bad Gateway</title></head>\
                     <body><h1>Bad Gateway</h1><p>The sandbox was told to answer garbage.</p></body></html>\n";
+
+/// What a gateway says that got no answer in time.
+const GATEWAY_PAGE: &str = "<!doctype html><html><head><title>Gateway Timeout</title></head>\
+                            <body><h1>Gateway Timeout</h1><p>The sandbox did the work all the same.</p></body></html>\n";
 
 /// How much of a refused request's answer goes on the invoice.
 const QUOTE: usize = 300;
@@ -115,6 +120,7 @@ impl Call {
         let mut sketch = Sketch::new(prompt, seed, index, size);
         sketch.min_bytes = self.vendor.min_bytes;
         sketch.truncated = self.fate == Mode::Truncated;
+        sketch.hangs = self.fate == Mode::HangingDownload;
         sketch
     }
 
@@ -125,7 +131,7 @@ impl Call {
 
     /// Leaves, with the answer.
     pub(super) fn close(self, answer: Result<Response, No>) -> Response {
-        finish(&self.desk, self.name, answer)
+        finish(&self.desk, self.name, answer.map(|answer| spoil(self.fate, answer)))
     }
 }
 
@@ -175,7 +181,51 @@ pub(super) async fn act_out(fate: Mode, shape: fn(Mode) -> No) -> Result<(), No>
         Mode::Down500 | Mode::RateLimited { .. } | Mode::OutOfMoney | Mode::Overloaded => Err(shape(fate)),
         Mode::Garbage => Err(No { page: true, ..No::fault(StatusCode::OK, Value::Null) }),
         Mode::Hang => std::future::pending().await,
+        late => {
+            debug_assert!(late.comes_late(), "every other fault is acted out here");
+            Ok(())
+        }
     }
+}
+
+/// What becomes of a good answer on its way to the client. The work behind it is done and charged in any case, also
+/// where it is a stream.
+fn spoil(fate: Mode, answer: Response) -> Response {
+    if !answer.status().is_success() {
+        return answer;
+    }
+    match fate {
+        Mode::Unreadable => first_half(answer, false),
+        Mode::Cut => first_half(answer, true),
+        Mode::GatewayTimeout => instead(answer, (StatusCode::GATEWAY_TIMEOUT, Html(GATEWAY_PAGE)).into_response()),
+        Mode::CdnTimeout => {
+            let status = StatusCode::from_u16(524).unwrap_or(StatusCode::GATEWAY_TIMEOUT);
+            instead(answer, (status, Html(GATEWAY_PAGE)).into_response())
+        }
+        Mode::Redirect => {
+            instead(answer, (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/elsewhere/")]).into_response())
+        }
+        _ => answer,
+    }
+}
+
+/// Lets an answer come to its end with nobody to read it, and gives another.
+fn instead(answer: Response, other: Response) -> Response {
+    drop(tokio::spawn(to_bytes(answer.into_body(), usize::MAX)));
+    other
+}
+
+/// The first half of an answer, which is over then or is `cut` off.
+fn first_half(answer: Response, cut: bool) -> Response {
+    let (mut parts, body) = answer.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let pieces = stream::once(async move {
+        let whole = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        let half = Ok(whole.slice(..whole.len() / 2));
+        let end = cut.then(|| Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
+        stream::iter([Some(half), end].into_iter().flatten())
+    });
+    Response::from_parts(parts, Body::from_stream(pieces.flatten()))
 }
 
 /// An answer other than the one that was hoped for, in the vendor's own shape.

@@ -40,6 +40,8 @@ pub(super) struct Sketch {
     pub blurred: bool,
     /// The file ends at six tenths of its length.
     pub truncated: bool,
+    /// Behind a link, the file never comes.
+    pub hangs: bool,
     /// Draws noise until a PNG or WebP file has this many bytes.
     pub min_bytes: usize,
 }
@@ -57,6 +59,7 @@ impl Sketch {
             transparent: false,
             blurred: false,
             truncated: false,
+            hangs: false,
             min_bytes: 0,
         }
     }

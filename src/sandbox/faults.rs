@@ -41,6 +41,33 @@ pub enum Mode {
     Truncated,
     /// 529, which only Anthropic has; 500 elsewhere.
     Overloaded,
+    /// Does the work, charges it, and answers with the first half of a good answer.
+    Unreadable,
+    /// Does the work, charges it, and lets a gateway answer 504.
+    GatewayTimeout,
+    /// The same with 524, as a network in front of the vendor says it.
+    CdnTimeout,
+    /// Does the work, charges it, and answers 307.
+    Redirect,
+    /// Does the work, charges it, and breaks the connection off in the middle of the answer.
+    Cut,
+    /// Does the work, charges it, and never sends what its links lead to. Other answers are honest.
+    HangingDownload,
+}
+
+impl Mode {
+    /// Whether the work is done and charged before anything goes wrong.
+    pub(super) fn comes_late(self) -> bool {
+        matches!(
+            self,
+            Mode::Unreadable
+                | Mode::GatewayTimeout
+                | Mode::CdnTimeout
+                | Mode::Redirect
+                | Mode::Cut
+                | Mode::HangingDownload
+        )
+    }
 }
 
 /// How often a call meets what. One throw of the dice decides, so the rates add up; past 100% in all, the later ones
@@ -67,6 +94,18 @@ pub struct Faults {
     pub hang_rate: Rate,
     /// 529, or 500 where there is no such status.
     pub overload_rate: Rate,
+    /// Half an answer to work that is done and charged.
+    pub unreadable_rate: Rate,
+    /// A gateway's 504 to work that is done and charged.
+    pub gateway_timeout_rate: Rate,
+    /// A network's 524 to work that is done and charged.
+    pub cdn_timeout_rate: Rate,
+    /// A redirect to work that is done and charged.
+    pub redirect_rate: Rate,
+    /// A connection that breaks off in the middle of the answer to work that is done and charged.
+    pub cut_rate: Rate,
+    /// Links that lead to nothing that ever comes, of work that is done and charged.
+    pub hanging_download_rate: Rate,
 }
 
 impl Default for Faults {
@@ -81,6 +120,12 @@ impl Default for Faults {
             empty_rate: Rate::default(),
             hang_rate: Rate::default(),
             overload_rate: Rate::default(),
+            unreadable_rate: Rate::default(),
+            gateway_timeout_rate: Rate::default(),
+            cdn_timeout_rate: Rate::default(),
+            redirect_rate: Rate::default(),
+            cut_rate: Rate::default(),
+            hanging_download_rate: Rate::default(),
         }
     }
 }
@@ -97,6 +142,12 @@ impl Faults {
             (self.empty_rate, Mode::NoPictures),
             (self.hang_rate, Mode::Hang),
             (self.overload_rate, Mode::Overloaded),
+            (self.unreadable_rate, Mode::Unreadable),
+            (self.gateway_timeout_rate, Mode::GatewayTimeout),
+            (self.cdn_timeout_rate, Mode::CdnTimeout),
+            (self.redirect_rate, Mode::Redirect),
+            (self.cut_rate, Mode::Cut),
+            (self.hanging_download_rate, Mode::HangingDownload),
         ];
         let mut edge = 0;
         for (rate, mode) in odds {

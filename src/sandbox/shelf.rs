@@ -58,6 +58,9 @@ pub(super) async fn fetch(State(desk): State<Arc<Desk>>, Path((id, _)): Path<(St
     let Some(sketch) = desk.shelf.get(&id) else {
         return (StatusCode::NOT_FOUND, "no such file, or no longer\n").into_response();
     };
+    if sketch.hangs {
+        return std::future::pending().await;
+    }
     let media_type = sketch.format.media_type();
     match draw(vec![sketch]).await {
         Ok(mut files) => ([(header::CONTENT_TYPE, media_type)], files.pop().unwrap_or_default()).into_response(),

@@ -301,3 +301,130 @@ async fn nobody_answers(world: &World, config: &str) {
     }
     assert_eq!(world.spent(), world.invoiced());
 }
+
+/// A vendor of each way to ask, with half a dollar a day to spend and one model at the sandbox's price.
+const HALF_A_DOLLAR: &str = "
+  openai: {kind: openai, base_url: '${SANDBOX}/openai/v1/', COMMON, models: {dall-e-3: {price:
+    [{quality: standard, usd: 0.04}, {quality: hd, usd: 0.08}]}}}
+  compatible: {kind: openai_compatible, base_url: '${SANDBOX}/compatible/v1/', COMMON,
+    dialect: {response_format: url}, models: {any-model: {price: 0.04, sizes: any}}}
+  stability: {kind: stability, base_url: '${SANDBOX}/stability/', COMMON, models: {core: {price: 0.04}}}
+  replicate: {kind: replicate, base_url: '${SANDBOX}/replicate/v1/', COMMON,
+    models: {black-forest-labs/flux-schnell: {price: 0.04}}}
+  openrouter: {kind: openrouter, base_url: '${SANDBOX}/openrouter/api/v1/', COMMON,
+    models: {openai/gpt-image-2: {price: 0.04}}}
+  dashscope: {kind: dashscope, base_url: '${SANDBOX}/dashscope/', COMMON, models: {qwen-image-2.0: {price: 0.04}}}
+  bfl: {kind: bfl, base_url: '${SANDBOX}/bfl/', COMMON, models: {flux-pro-1.1: {price: 0.04}}}
+  fal: {kind: fal, base_url: '${SANDBOX}/fal/', COMMON, models: {fal-ai/flux/schnell: {price: 0.04}}}
+  google: {kind: google, base_url: '${SANDBOX}/google/v1beta/', COMMON,
+    models: {gemini-3.1-flash-image: {price: 0.04}}}
+";
+
+/// Their offers.
+const HALVES: [(&str, Name); 9] = [
+    ("openai/dall-e-3", Name::OpenAi),
+    ("compatible/any-model", Name::Compatible),
+    ("stability/core", Name::Stability),
+    ("replicate/black-forest-labs/flux-schnell", Name::Replicate),
+    ("openrouter/openai/gpt-image-2", Name::OpenRouter),
+    ("dashscope/qwen-image-2.0", Name::DashScope),
+    ("bfl/flux-pro-1.1", Name::Bfl),
+    ("fal/fal-ai/flux/schnell", Name::Fal),
+    ("google/gemini-3.1-flash-image", Name::Google),
+];
+
+/// More than a budget has; fewer where each takes as long as its provider's timeout.
+fn turns(mode: Mode) -> u64 {
+    if mode == Mode::HangingDownload { 3 } else { 15 }
+}
+
+/// Asks each of them so often, in this mode, and gives the record's figures by provider.
+async fn ask_halves(world: &World, mode: Mode) -> BTreeMap<String, Figures> {
+    for (_, vendor) in HALVES {
+        world.set(vendor, |vendor| vendor.mode = mode);
+    }
+    let ask = async |(offer, _): (&str, Name)| {
+        let mut client = world.client().await;
+        for turn in 0..turns(mode) {
+            // Small, so that a slow machine draws them in time; of OpenAI the quality is left out, too.
+            let size = if offer.starts_with("openai") { "1024x1024" } else { "512x512" };
+            let body = json!({"model": offer, "prompt": format!("{turn}"), "size": size});
+            let answer = client.post(GENERATE, &body).await;
+            assert!([200, 429, 502, 503, 504].contains(&answer.status), "{mode:?} {offer}: {}", answer.text());
+            let attempts = answer.header("x-easel-attempts");
+            // What came and is broken is bought once more; what nobody knows of, or can't be fetched, is not.
+            let most = if mode == Mode::Truncated { "2" } else { "1" };
+            assert!(attempts <= most, "{mode:?} {offer}: bought {attempts} times");
+        }
+    };
+    join_all(HALVES.map(ask)).await;
+    world.idle().await;
+    recorded(world)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_that_is_done_and_charged_is_never_more_than_what_is_recorded_nor_than_a_budget() {
+    let common = "api_key: k, timeout: 4s, breaker: {failures: 1000, pause: 1ms}, budget: {usd: 0.50, per: total}";
+    let offers = HALVES.map(|(offer, _)| offer);
+    let config = format!(
+        "providers:{}routes: [{{name: r, cache: false, offers: {}}}]\n",
+        HALF_A_DOLLAR.replace("COMMON", common),
+        json!(offers)
+    );
+    let limit: Usd = "0.50".parse().unwrap();
+    for mode in [
+        Mode::Normal,
+        Mode::Unreadable,
+        Mode::GatewayTimeout,
+        Mode::CdnTimeout,
+        Mode::Redirect,
+        Mode::Cut,
+        Mode::HangingDownload,
+        Mode::Garbage,
+        Mode::Truncated,
+    ] {
+        let world = World::new(&config).await;
+        let rows = ask_halves(&world, mode).await;
+        for (offer, vendor) in HALVES {
+            let (bill, row) = (world.bill(vendor), &rows[provider_of(offer)]);
+            let recorded = row.usd.checked_add(row.uncertain).unwrap();
+            let what = format!("{mode:?} {offer}: {row:?} {} USD in {} calls", bill.usd, bill.calls);
+            assert_eq!(bill.violations, Vec::<String>::new(), "{what}");
+            assert!(bill.usd <= recorded && recorded <= limit, "{what}");
+            assert_eq!(row.attempts, bill.calls, "{what}");
+            // Twelve pictures of four cents are what the budget has, or six where each might cost eight.
+            assert!(row.attempts >= turns(mode).min(6), "{what}");
+            let told = matches!(mode, Mode::Normal | Mode::Truncated | Mode::HangingDownload);
+            if told {
+                assert_eq!((row.usd, row.uncertain, row.estimated), (bill.usd, Usd::ZERO, 0), "{what}");
+            } else {
+                assert_eq!(row.usd, Usd::ZERO, "{what}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_been_charged_is_reckoned_with_everything_that_is_on_top_of_the_price() {
+    let config = "providers:
+  openrouter: {kind: openrouter, base_url: '${SANDBOX}/openrouter/api/v1/', api_key: k, markup: 10%, fee: 0.001,
+    billing: {volume: [{from: 0, discount: 50%}]}, models: {openai/gpt-image-2: {price: 0.04, multiplier: 50%,
+      addons: {seed: 0.002}}, google/gemini-3.1-flash-image: {price: {reported: true, estimate: 0.05}}}}
+  bfl: {kind: bfl, base_url: '${SANDBOX}/bfl/', api_key: k, markup: 10%, fee: 0.001,
+    models: {flux-pro-1.1: {price: 0.9, addons: {seed: 0.003}}}}
+routes: [{name: r, cache: false, offers: [openrouter/openai/gpt-image-2, openrouter/google/gemini-3.1-flash-image,
+    bfl/flux-pro-1.1]}]
+";
+    for (offer, vendor, seed, usd) in [
+        // 0.04 by half and the add-on, 10% on both, the fee; half of all that.
+        ("openrouter/google/gemini-3.1-flash-image", Name::OpenRouter, None, "0.028"),
+        ("openrouter/openai/gpt-image-2", Name::OpenRouter, None, "0.0115"),
+        ("bfl/flux-pro-1.1", Name::Bfl, Some(7), "0.9943"),
+    ] {
+        let world = World::new(config).await;
+        world.set(vendor, |vendor| vendor.mode = Mode::GatewayTimeout);
+        world.draw(json!({"model": offer, "prompt": "a fox", "seed": seed})).await;
+        let row = recorded(&world)[provider_of(offer)];
+        assert_eq!((row.usd, row.uncertain), (Usd::ZERO, usd.parse().unwrap()), "{offer}");
+    }
+}

@@ -28,7 +28,10 @@ struct Waste {
 impl Attempt {
     /// Settles a try that brought an answer, or a failure, and reports it with each picture's price.
     pub(super) async fn settle(&self, hold: Hold, ended: Result<Gathered, Loss>, took: Duration) -> Report {
-        let open = ended.as_ref().is_err_and(|loss| loss.open);
+        let open = match &ended {
+            Ok(gathered) => gathered.out_of_reach,
+            Err(loss) => loss.open,
+        };
         let (gathered, waste) = match ended {
             Ok(gathered) => {
                 let waste = self.wasted(&gathered);

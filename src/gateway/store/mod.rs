@@ -57,6 +57,7 @@ pub struct Opened {
 /// The ledger. Dropping it writes what waits if that can be done at once; [`Store::close`] is more patient.
 pub struct Store {
     place: Place,
+    file: Option<schema::Identity>,
     queue: Arc<Queue>,
     patience: Duration,
     ended: watch::Receiver<()>,
@@ -87,6 +88,7 @@ impl Store {
         let queue = Arc::new(Queue::new(options.backlog, options.on_error, gather));
         let (end, ended) = watch::channel(());
         let (going, gone) = mpsc::channel();
+        let file = opened.file.clone();
         let writer = writer::Writer::new(opened, queue.clone(), &options, now);
         // Dropped when the thread ends, however it ends; after the writer, whose file is closed by then.
         let last = Last { queue: queue.clone(), _end: end, _going: going };
@@ -97,7 +99,7 @@ impl Store {
                 writer.run();
             })
             .map_err(StoreError::NoThread)?;
-        let store = Store { place, queue, patience: options.patience, ended, gone: Mutex::new(gone) };
+        let store = Store { place, file, queue, patience: options.patience, ended, gone: Mutex::new(gone) };
         Ok(Opened { store: Arc::new(store), last_id, interrupted, interrupted_usd })
     }
 
@@ -157,6 +159,15 @@ impl Store {
         let (reply, judged) = oneshot::channel();
         self.queue.ask(Item::Judge { ask, reply });
         judged.await.map_err(|_| StoreError::Unwritten)
+    }
+
+    /// Looks whether its file is still there, which nothing else would notice before the next call is to be written down.
+    pub fn look(&self) {
+        if let Some(why) = self.file.as_ref().and_then(schema::Identity::is_lost)
+            && self.queue.find_ill()
+        {
+            log::error!("the ledger cannot be written: {why}; what waits is kept and tried again");
+        }
     }
 
     /// How it does; cheap enough for every request.

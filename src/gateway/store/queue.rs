@@ -262,6 +262,18 @@ impl Queue {
         state.again.replace(again).is_none()
     }
 
+    /// Somebody else found that nothing can be written: the writer is to try by itself. Whether that is news.
+    pub(super) fn find_ill(&self) -> bool {
+        let mut state = self.state();
+        if state.again.is_some() || state.closing || state.ended {
+            return false;
+        }
+        self.gauges.broken.store(true, Ordering::Release);
+        state.again = Some(Instant::now());
+        self.wake.notify_one();
+        true
+    }
+
     /// What is kept of an item that cannot be written now. A new attempt that is refused is none; that is written down
     /// as well, because a commit that failed may still have reached the disk.
     fn keep(&self, item: Item) -> Option<Item> {

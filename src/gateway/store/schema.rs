@@ -105,6 +105,46 @@ pub(super) struct Opened {
     pub(super) ledger: Connection,
     /// Keeps other writers out for as long as it lives; `None` in memory.
     pub(super) lock: Option<Connection>,
+    /// Which file it is; `None` in memory.
+    pub(super) file: Option<Identity>,
+}
+
+/// Which file lies at a path. A database goes on to be written after its file was removed, and nobody will ever read
+/// what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    path: PathBuf,
+    number: (u64, u64),
+}
+
+impl Identity {
+    fn of(path: PathBuf) -> std::io::Result<Identity> {
+        let number = number(&path)?;
+        Ok(Identity { path, number })
+    }
+
+    /// Why what is written would be lost: another file lies there now, or none.
+    pub(super) fn is_lost(&self) -> Option<String> {
+        let file = self.path.display();
+        match number(&self.path) {
+            Ok(number) if number == self.number => None,
+            Ok(_) => Some(format!("{file} was replaced by another file; start Easel anew to go on with that one")),
+            Err(why) => Some(format!("{file} is gone ({why}); put it back, or start Easel anew to begin another")),
+        }
+    }
+}
+
+/// What tells a file from every other: its device and its number there.
+#[cfg(unix)]
+fn number(path: &Path) -> std::io::Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+/// Elsewhere an open file can't be removed.
+#[cfg(not(unix))]
+fn number(path: &Path) -> std::io::Result<(u64, u64)> {
+    std::fs::metadata(path).map(|_| (0, 0))
 }
 
 /// Opens the ledger to write, brings it to the present version, and keeps every other writer out.
@@ -112,13 +152,13 @@ pub(super) struct Opened {
 /// # Errors
 /// When the directory or the file cannot be made or read, another process writes it, or it is of a newer version.
 pub(super) fn open(place: &Place) -> Result<Opened, StoreError> {
-    let (mut ledger, lock) = match place {
-        Place::Memory => (Connection::open_in_memory()?, None),
+    let (mut ledger, lock, path) = match place {
+        Place::Memory => (Connection::open_in_memory()?, None, None),
         Place::Dir(dir) => {
             let why = |why| StoreError::NoDirectory { dir: dir.clone(), why };
             std::fs::create_dir_all(dir).map_err(why)?;
             let lock = lock(dir)?;
-            (Connection::open(dir.join(FILE))?, Some(lock))
+            (Connection::open(dir.join(FILE))?, Some(lock), Some((dir, dir.join(FILE))))
         }
     };
     ledger.busy_timeout(OPENING)?;
@@ -130,7 +170,14 @@ pub(super) fn open(place: &Place) -> Result<Opened, StoreError> {
     migrate(&mut ledger, STEPS)?;
     ledger.busy_timeout(WRITING)?;
     ledger.set_prepared_statement_cache_capacity(64);
-    Ok(Opened { ledger, lock })
+    let file = match path {
+        None => None,
+        Some((dir, path)) => {
+            let why = |why| StoreError::NoDirectory { dir: dir.clone(), why };
+            Some(Identity::of(path).map_err(why)?)
+        }
+    };
+    Ok(Opened { ledger, lock, file })
 }
 
 fn lock(dir: &Path) -> Result<Connection, StoreError> {

@@ -253,6 +253,41 @@ async fn a_full_disk_lets_go_on_who_wants_to_and_catches_up() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_gone_is_noticed_refuses_new_attempts_and_is_written_again_when_it_is_back() {
+    let (dir, away) = (tempdir().unwrap(), tempdir().unwrap());
+    let store = opened(&dir, OnLedgerError::Refuse);
+    store.write(opens(1)).await.unwrap();
+    store.look();
+    assert!(store.health().writable);
+    let moved = away.path().join("state");
+    std::fs::rename(dir.path(), &moved).unwrap();
+    store.look();
+    assert!(!store.health().writable, "noticed before anything is to be written");
+    assert_eq!(store.write(opens(2)).await, Err(Unwritten));
+    assert_eq!(store.write(settled(1, now(), 40, &["a"])).await, Err(Unwritten));
+    // Another ledger in its place is not this one's.
+    std::fs::create_dir(dir.path()).unwrap();
+    drop(Connection::open(dir.path().join(schema::FILE)).unwrap());
+    assert!(matches!(store.flush(), Err(StoreError::Unwritten)));
+    std::fs::remove_dir_all(dir.path()).unwrap();
+    std::fs::rename(&moved, dir.path()).unwrap();
+    assert_eq!((all(&store).usd.nanos(), store.health().writable), (40, true));
+    assert_eq!(ask(dir.path(), "SELECT max(id) FROM attempts"), 1, "who was refused has no row");
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_lets_go_on_who_wants_to() {
+    let dir = tempdir().unwrap();
+    let store = opened(&dir, OnLedgerError::Continue);
+    std::fs::remove_dir_all(dir.path()).unwrap();
+    store.write(opens(1)).await.unwrap();
+    store.write(settled(1, now(), 40, &["a"])).await.unwrap();
+    let health = store.health();
+    assert!(!health.writable && health.waiting >= 1 && health.lost == 0, "{health:?}");
+    assert!(!dir.path().exists(), "and nothing is begun anew behind anybody's back");
+}
+
+#[tokio::test]
 async fn a_locked_file_refuses_new_attempts_and_keeps_what_is_owed() {
     let dir = tempdir().unwrap();
     let store = opened(&dir, OnLedgerError::Refuse);

@@ -27,6 +27,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 pub(super) struct Writer {
     ledger: Connection,
     _lock: Option<Connection>,
+    file: Option<schema::Identity>,
     queue: Arc<Queue>,
     retention: Duration,
     /// In memory: rows kept at most.
@@ -45,6 +46,7 @@ impl Writer {
         Writer {
             ledger: opened.ledger,
             _lock: opened.lock,
+            file: opened.file,
             queue,
             retention: options.retention,
             bound,
@@ -82,7 +84,11 @@ impl Writer {
     /// Whether the disk took the batch.
     fn commit(&mut self, batch: Vec<Item>) -> bool {
         let begun = Instant::now();
-        match apply::batch(&mut self.ledger, &batch) {
+        let written = match self.file.as_ref().and_then(schema::Identity::is_lost) {
+            Some(why) => Err(why),
+            None => apply::batch(&mut self.ledger, &batch).map_err(|error| error.to_string()),
+        };
+        match written {
             Ok(said) => {
                 self.count(&batch, begun.elapsed());
                 if self.queue.well() {
