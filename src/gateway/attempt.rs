@@ -317,8 +317,10 @@ impl Attempt {
                 Err(why) => failure = Some(why),
             }
         }
-        // A vendor may send more than it was asked for; a broken one of those is nobody's loss.
-        if pictures.len() >= usize::from(self.n) {
+        // A vendor may send more than it was asked for; a broken one of those is nobody's loss. With a seed none of them
+        // stands in for the one that was asked for.
+        let replaced = self.request.seed.is_none() || at.iter().copied().take(usize::from(self.n)).eq(0..self.n);
+        if replaced && pictures.len() >= usize::from(self.n) {
             failure = None;
         }
         if pictures.is_empty() && failure.is_none() {

@@ -28,6 +28,8 @@ pub enum Act {
     Refuses,
     /// One picture more than asked.
     Overdoes,
+    /// The same, and the first is none.
+    Smudges,
 }
 
 /// One call, and the numbers of the pictures that came of it.
@@ -126,7 +128,7 @@ async fn answer(State(desk): State<Arc<Desk>>, Path(account): Path<String>, Json
         let seed = |nth| body["seed"].as_u64().map(|seed| (seed as u32).wrapping_add(nth));
         let all = match act {
             Act::Draws => n,
-            Act::Overdoes => n + 1,
+            Act::Overdoes | Act::Smudges => n + 1,
             Act::Scribbles | Act::Fails | Act::Refuses => 0,
         };
         let drew: Vec<Told> = (0..all).map(|nth| Told { seed: seed(nth), number: before + nth, size }).collect();
@@ -140,6 +142,11 @@ async fn answer(State(desk): State<Arc<Desk>>, Path(account): Path<String>, Json
     };
     let data: Vec<Value> = match act {
         Act::Draws | Act::Overdoes => drew.iter().map(|told| json!({"b64_json": paint(told)})).collect(),
+        Act::Smudges => {
+            let smudge = STANDARD.encode_to_string("no picture");
+            let painted = drew[1..].iter().map(paint);
+            std::iter::once(smudge).chain(painted).map(|file| json!({"b64_json": file})).collect()
+        }
         Act::Scribbles => (0..n).map(|_| json!({"b64_json": STANDARD.encode_to_string("no picture")})).collect(),
         Act::Fails => return error(StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
         Act::Refuses => return error(StatusCode::BAD_REQUEST, "content_policy_violation"),

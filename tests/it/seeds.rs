@@ -113,6 +113,17 @@ async fn a_picture_too_many_is_nobodys() {
 }
 
 #[tokio::test]
+async fn a_picture_too_many_stands_in_for_no_broken_one_nor_is_the_same_bought_without_end() {
+    let painter = Painter::open(&[Act::Smudges; 9]).await;
+    let world = World::new(&config(&painter, &["a"], ", attempts: {max: 2, per_offer: 2}")).await;
+    assert_eq!(world.draw(wish(7, 1)).await.status, 502);
+    assert_eq!(painter.seeds(), [7, 7]);
+    painter.act(&[Act::Smudges]);
+    assert_eq!(seeds(&world.draw(wish(7, 1)).await), [7]);
+    assert_eq!(painter.seeds(), [7, 7, 7, 7]);
+}
+
+#[tokio::test]
 async fn a_stream_of_seeded_pictures_comes_in_the_order_of_their_seeds() {
     let painter = Painter::open(&[Act::Fails]).await;
     let lane = config(&painter, &["a", "b"], "").replace("breaker:", "concurrency: {limit: 1}, breaker:");
