@@ -27,6 +27,9 @@ pub fn run(args: Args) -> ExitCode {
                 plan.providers.len(),
                 plan.routes.len(),
             ));
+            if let Some(ignored) = reload::ignored_proxy(&Os) {
+                cli::say(format!("note: {ignored}"));
+            }
             ExitCode::SUCCESS
         }
         Err(error) => cli::problems(error),

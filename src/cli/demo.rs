@@ -13,7 +13,7 @@ use clap::Parser;
 use easel::config::Lookup;
 use easel::gateway::Gateway;
 use easel::gateway::reload::{self, Os};
-use easel::gateway::transport::{Bounds, Reach, Transport};
+use easel::gateway::transport::{Bounds, IDLE, Reach, Transport};
 use easel::money::Usd;
 use easel::provider::{Call, Reply};
 use easel::sandbox::{Mode, Name, Sandbox, Settings};
@@ -208,7 +208,8 @@ impl Stage {
 
     async fn send(&self, call: &Call) -> Result<Reply, String> {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-        let bounds = Bounds { deadline, connect: Duration::from_secs(5), body: 64 << 20, reach: Reach::Anywhere };
+        let (connect, reach) = (Duration::from_secs(5), Reach::Anywhere);
+        let bounds = Bounds { deadline, connect, silence: None, idle: IDLE, body: 64 << 20, reach };
         self.client.send(call, bounds).await.map_err(|trouble| format!("{}: {trouble:?}", call.url))
     }
 }

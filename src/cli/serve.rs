@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Parser;
 use easel::config::plan::Plan;
 use easel::gateway::Gateway;
-use easel::gateway::reload::{LOOK, Os, Watch};
+use easel::gateway::reload::{self, LOOK, Os, Watch};
 use easel::server::access::AccessLog;
 use easel::server::{self, Running};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -48,6 +48,9 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool) -> ExitCode {
     };
     if plan.server.state_dir.is_none() {
         log::warn!("server.state_dir is not set: what is paid is kept in memory and forgotten at the end");
+    }
+    if let Some(ignored) = reload::ignored_proxy(&Os) {
+        log::warn!("{ignored}");
     }
     let gateway = match Gateway::new(plan) {
         Ok(gateway) => gateway,

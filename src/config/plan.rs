@@ -21,11 +21,13 @@ use crate::secret::Secret;
 mod alert;
 mod client;
 mod dialect;
+mod hosts;
 mod money;
 
 pub use alert::{Alert, By, Comparison, Condition, LONGEST_WINDOW, Measure, Unit, longest_window};
 pub use client::{Client, Rate};
 pub use dialect::{AskAt, CostUnit, Dialect, EditAs, Poll, SizeFormat};
+pub use hosts::{HostRule, NoHost};
 pub use money::{Billing, Budget, Charged, Charges, Volume, VolumePrice};
 
 /// A whole config, ready to run.
@@ -142,6 +144,8 @@ pub struct Provider {
     pub timeout: Duration,
     /// Longest wait for a connection.
     pub connect_timeout: Duration,
+    /// How long a connection is kept for the next call.
+    pub idle_timeout: Duration,
     /// Calls at once.
     pub concurrency: Concurrency,
     /// When to stop asking for a while.
@@ -151,7 +155,7 @@ pub struct Provider {
     /// What may be spent here.
     pub budgets: Vec<Budget>,
     /// Hosts besides the kind's own from which result links may be downloaded.
-    pub download_hosts: Vec<String>,
+    pub download_hosts: Vec<HostRule>,
     /// Models by name.
     pub models: BTreeMap<String, Arc<Model>>,
     /// Models that write prompts instead of drawing; a provider has the one sort or the other.
@@ -175,6 +179,8 @@ pub struct Account {
     pub credentials: Option<Credentials>,
     /// Azure's `api-version`, or `v1` for its newer surface; `None` is the kind's default.
     pub api_version: Option<String>,
+    /// Hosts besides the vendor's own that may be asked how a job stands, and get the key.
+    pub poll_hosts: Vec<HostRule>,
     /// How an OpenAI-compatible server differs from OpenAI; the default for every other kind.
     pub dialect: Dialect,
 }

@@ -405,7 +405,9 @@ fn what_is_wrong_with_a_provider_is_told() {
         (
             "    download_hosts: [\"https://cdn.example\"]\n",
             "",
-            &["`\"https://cdn.example\"` is not a host | write the host alone, like cdn.example.com or *.example.com"],
+            &[
+                "`\"https://cdn.example\"` is not a host | write the host alone, like cdn.example.com, *.example.com or cdn.local:8443",
+            ],
         ),
         (
             "    dialect: {size: WxH}\n",
@@ -701,7 +703,7 @@ fn a_job_is_asked_about_by_its_id_or_at_its_address() {
     assert_eq!(by_id.at, AskAt::Path { id: "job.id".to_owned(), path: "jobs/{id}".to_owned() });
     assert_eq!((by_id.status.as_str(), by_id.every), ("status", Duration::from_secs(1)));
     let by_url = good("url: urls.get, hosts: ['*.A.example'], status: state, done: [ok], failed: [no], every: 250ms");
-    assert_eq!(by_url.at, AskAt::Url { url: "urls.get".to_owned(), hosts: vec!["*.a.example".to_owned()] });
+    assert_eq!(by_url.at, AskAt::Url { url: "urls.get".to_owned(), hosts: vec!["*.a.example".parse().unwrap()] });
     assert_eq!((by_url.status.as_str(), by_url.every), ("state", Duration::from_millis(250)));
     for (text, what) in [
         ("id: job.id, path: 'jobs/{id}'", "nothing says when a job is done"),

@@ -28,12 +28,10 @@ use crate::secret::Secret;
 
 mod bill;
 mod fetch;
+mod patience;
+mod redirect;
 mod settle;
 
-/// Failed polls in a row after which an accepted job is given up.
-const POLL_STUMBLES: u32 = 8;
-/// Pause after the first failed poll; it grows with every one.
-const POLL_PAUSE: Duration = Duration::from_millis(250);
 /// How long a cancel may take; nobody waits for it.
 const CANCEL: Duration = Duration::from_secs(5);
 
@@ -143,18 +141,14 @@ impl Loss {
 
 impl Polling {
     /// How long to wait before the same poll is sent again. Asking how a job stands costs nothing, and buying it anew
-    /// would cost it twice, so trouble on the way to the answer is no reason to give the job up.
-    fn try_again(&mut self, failure: &Failure) -> Option<Duration> {
-        if failure.ended {
+    /// would cost it twice, so nothing but the vendor's word on its end is a reason to give the job up at once: a
+    /// garbled answer, a page of HTML, a redirect, and whatever else stands between the vendor and here may say.
+    fn try_again(&mut self, failure: &Failure, left: Duration) -> Option<Duration> {
+        if !self.started || failure.ended {
             return None;
         }
-        let on_the_way = matches!(
-            failure.class,
-            Class::RateLimited | Class::Server | Class::ModelGone | Class::Unreachable | Class::TimeoutAmbiguous
-        );
         self.stumbles += 1;
-        let again = self.started && on_the_way && self.stumbles <= POLL_STUMBLES;
-        again.then(|| failure.retry_after.unwrap_or(POLL_PAUSE * self.stumbles))
+        patience::pause(self.stumbles, failure.retry_after, left)
     }
 }
 
@@ -190,13 +184,21 @@ impl Attempt {
         let mut call = self.provider.ask(&self.job(deadline, &pass))?;
         let (mut polling, mut renewed) = (Polling::default(), false);
         loop {
-            let (step, status) = match self.send_watched(&call, deadline).await {
+            let (step, status) = match self.send_watched(&call, polling.started, deadline).await {
                 Ok(reply) if reply.status == 401 && self.lapsed(&pass) && !renewed && !polling.started => {
                     // Refused at the door, so nothing was drawn: this is no second purchase.
                     renewed = true;
                     pass = self.pass(deadline).await?;
                     call = self.provider.ask(&self.job(deadline, &pass))?;
                     continue;
+                }
+                Ok(reply) if redirect::is_one(&reply) => {
+                    let failure = redirect::failure(&call.url, &reply);
+                    // A question is asked where it belongs; an order is not placed twice.
+                    if let Some(url) = redirect::target(&call.url, &reply).filter(|_| polling.started) {
+                        call.url = url;
+                    }
+                    (Step::Failed(failure), Some(reply.status))
                 }
                 Ok(reply) => {
                     let polled = polling.started.then_some(&call.url);
@@ -205,16 +207,13 @@ impl Attempt {
                 }
                 Err(failure) => (Step::Failed(failure), None),
             };
+            let left = deadline.saturating_duration_since(Instant::now());
             let pause = match step {
                 Step::Done(drawn) => return Ok(drawn),
                 Step::Lost { failure, noted } => {
                     return Err(self.give_up(Polling { started: true, noted, ..polling }, failure, status));
                 }
-                // A good answer that makes no sense would make no more of it the next time.
-                Step::Failed(failure) if status.is_some_and(|status| (200..300).contains(&status)) => {
-                    return Err(self.give_up(polling, failure, status));
-                }
-                Step::Failed(failure) => match polling.try_again(&failure) {
+                Step::Failed(failure) => match polling.try_again(&failure, left) {
                     Some(pause) => pause,
                     None => return Err(self.give_up(polling, failure, status)),
                 },
@@ -263,37 +262,31 @@ impl Attempt {
         Job { bearer: pass.as_ref().map(|(_, token)| &**token), ..job }
     }
 
-    /// Sends a call of the conversation. Unfinished pictures in its reply are shown at once.
-    async fn send_watched(&self, call: &Call, deadline: Instant) -> Result<Reply, Failure> {
+    /// Sends a call of the conversation. Unfinished pictures in its reply are shown at once. A question about a job that
+    /// was taken on may not hang until the deadline; it is asked again.
+    async fn send_watched(&self, call: &Call, is_poll: bool, deadline: Instant) -> Result<Reply, Failure> {
         let watch = |event: &str| {
             let Some(partial) = self.provider.partial(event) else { return false };
             self.flight.update(|progress| progress.partials.push(partial));
             true
         };
         let watcher: Option<&Watcher<'_>> = if self.candidate.fitted.partials > 0 { Some(&watch) } else { None };
-        self.exchange(call, deadline, Reach::Anywhere, watcher).await
-    }
-
-    async fn send(&self, call: &Call, deadline: Instant, reach: Reach) -> Result<Reply, Failure> {
-        self.exchange(call, deadline, reach, None).await
-    }
-
-    async fn exchange(
-        &self,
-        call: &Call,
-        deadline: Instant,
-        reach: Reach,
-        watcher: Option<&Watcher<'_>>,
-    ) -> Result<Reply, Failure> {
-        let bounds = Bounds { deadline, connect: self.offer.provider.connect_timeout, body: self.body_limit, reach };
+        let bounds = self.bounds(deadline, Reach::Anywhere);
+        let bounds = if is_poll { one_try(bounds) } else { bounds };
         self.shared.transport.send_watched(call, bounds, watcher).await.map_err(Trouble::failure)
+    }
+
+    fn bounds(&self, deadline: Instant, reach: Reach) -> Bounds {
+        let provider = &self.offer.provider;
+        let (connect, idle) = (provider.connect_timeout, provider.idle_timeout);
+        Bounds { deadline, connect, silence: None, idle, body: self.body_limit, reach }
     }
 
     /// Tells the provider to stop drawing, without waiting for it.
     fn cancel(&self, call: Option<Call>) {
         let Some(call) = call else { return };
-        let (shared, body) = (self.shared.clone(), self.body_limit);
-        let bounds = Bounds { deadline: Instant::now() + CANCEL, connect: CANCEL, body, reach: Reach::Anywhere };
+        let shared = self.shared.clone();
+        let bounds = self.bounds(Instant::now() + CANCEL, Reach::Anywhere);
         self.shared.work.spawn(async move {
             if let Err(trouble) = shared.transport.send(&call, bounds).await {
                 log::warn!("cancel was not delivered to {}: {trouble:?}", call.url.host_str().unwrap_or("?"));
@@ -342,9 +335,19 @@ impl Attempt {
     }
 }
 
+/// The bounds of one try of several.
+fn one_try(bounds: Bounds) -> Bounds {
+    let now = Instant::now();
+    let left = bounds.deadline.saturating_duration_since(now);
+    Bounds { deadline: now + patience::share(left), silence: Some(patience::silence(left)), ..bounds }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Time enough.
+    const POLL: Duration = Duration::from_secs(60);
 
     #[test]
     fn a_job_that_is_not_found_any_more_says_nothing_of_its_model_and_may_be_charged() {
@@ -363,8 +366,24 @@ mod tests {
     #[test]
     fn the_end_of_a_job_is_not_asked_about_again() {
         let mut polling = Polling { started: true, ..Polling::default() };
-        let failure = Failure::new(Class::Server, "down");
-        assert_eq!(polling.try_again(&failure), Some(POLL_PAUSE));
-        assert_eq!(polling.try_again(&failure.at_the_end()), None);
+        for class in Class::ALL {
+            let mut polling = Polling { started: true, ..Polling::default() };
+            let failure = Failure::new(class, "what stands between the vendor and here may say anything");
+            assert!(polling.try_again(&failure, POLL).is_some(), "{class:?}");
+            assert_eq!(polling.try_again(&failure.at_the_end(), POLL), None);
+        }
+        let failure = Failure::new(Class::Malformed, "<html>");
+        assert_eq!(Polling::default().try_again(&failure, POLL), None, "an order is not placed twice");
+        let pauses = std::iter::from_fn(|| polling.try_again(&failure, POLL)).count();
+        assert_eq!(pauses, patience::AGAIN as usize);
+    }
+
+    #[test]
+    fn one_try_leaves_time_for_another() {
+        let (now, connect) = (Instant::now(), Duration::from_secs(5));
+        let bounds =
+            Bounds { deadline: now + POLL, connect, silence: None, idle: connect, body: 1, reach: Reach::Open };
+        let tried = one_try(bounds);
+        assert!(tried.deadline < bounds.deadline && tried.silence.is_some_and(|silence| silence < POLL));
     }
 }

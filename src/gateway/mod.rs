@@ -84,7 +84,7 @@ pub struct Shared {
     /// How much clients asked for lately.
     pub rates: Rates,
     /// The HTTP client.
-    pub transport: Transport,
+    pub transport: Arc<Transport>,
     /// Access tokens by their credentials.
     pub tokens: Tokens,
     /// Drawings that go on without their client; awaited when the server stops.
@@ -233,7 +233,7 @@ impl Gateway {
             books,
             ledger,
             rates: Rates::default(),
-            transport: Transport::default(),
+            transport: Arc::default(),
             tokens: Tokens::default(),
             work: TaskTracker::new(),
             hash_seed: u64::from_le_bytes(seed),

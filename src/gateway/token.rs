@@ -1,7 +1,8 @@
 //! Access tokens: signed for, fetched, kept until shortly before they end, and forgotten when a vendor refuses them.
 //!
-//! However many calls wait for a token, one of them fetches it; and when that fails, those who waited fail with it
-//! instead of asking one after another. Tokens outlive a config, since they go by the credentials and not by a
+//! However many calls wait for a token, one fetch brings it; and when that fails, those who waited fail with it instead
+//! of asking one after another, and nobody asks again for a moment. A token that is still good serves everybody while
+//! its successor is fetched behind their backs. Tokens outlive a config, since they go by the credentials and not by a
 //! provider's name. Nothing here logs, and no failure quotes more than the words OAuth has for it, nor anything of what
 //! was sent as a secret.
 
@@ -17,20 +18,27 @@ use ring::signature::RSA_PKCS1_SHA256;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::failure::{Class, Failure};
-use crate::gateway::transport::{Bounds, Reach, Transport, Trouble};
+use crate::gateway::transport::{Bounds, IDLE, Reach, Transport, Trouble};
 use crate::pem::{BadKey, rsa_key};
 use crate::provider::token::TokenSource;
-use crate::provider::{Call, Reply};
+use crate::provider::{Call, Reply, retry_after};
 use crate::secret::Secret;
 
 /// How long before its end a token is replaced.
 const EARLY: Duration = Duration::from_secs(5 * 60);
 /// Longest wait for a token; a call has its own deadline besides.
 const WAIT: Duration = Duration::from_secs(20);
+/// How long an endpoint is left alone after its first failure. Each further one doubles it.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// And never longer than this by ourselves.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Nor longer than this on its own word: an account's calls hang on it.
+const LONGEST_TOLD: Duration = Duration::from_secs(5 * 60);
 /// Largest answer of a token endpoint.
 const BODY: usize = 64 * 1024;
 /// How long a signed statement is good, which is as long as Google allows.
@@ -53,18 +61,21 @@ pub struct Tokens {
 /// One source's token.
 #[derive(Default)]
 struct Slot {
-    /// Who holds this is fetching.
-    turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
+    /// Fetches that have ended.
+    ended: watch::Sender<u64>,
 }
 
 #[derive(Default)]
 struct State {
     token: Option<Token>,
-    /// Fetches that failed.
-    failures: u64,
+    is_fetching: bool,
+    /// Fetches that failed since the last that did not.
+    failures: u32,
     /// How the last one did.
     failed: Option<Failure>,
+    /// Nothing is fetched before.
+    not_before: Option<Instant>,
 }
 
 /// A token and its life.
@@ -75,33 +86,37 @@ struct Token {
     ends_at: Instant,
 }
 
+/// How it stands with a source's token.
+enum Standing {
+    /// It is good.
+    Good(Arc<Secret>),
+    /// It is good, and near its end.
+    Ageing(Arc<Secret>),
+    /// There is none, and the endpoint is left alone for a moment.
+    Paused(Failure),
+    /// There is none.
+    None,
+}
+
 impl Tokens {
     /// A token of `source` that has some life left, fetched unless there is one.
     pub async fn get(
         &self,
-        transport: &Transport,
+        transport: &Arc<Transport>,
         source: &TokenSource,
         deadline: Instant,
         connect: Duration,
     ) -> Result<Arc<Secret>, Failure> {
-        let slot = self.slot(source);
-        if let Some(secret) = slot.fresh() {
-            return Ok(secret);
-        }
-        let deadline = deadline.min(Instant::now() + WAIT);
-        let failures = slot.state().failures;
-        let slow = |_| Failure::new(Class::Unreachable, "no access token in time");
-        let _turn = timeout_at(deadline, slot.turn.lock()).await.map_err(slow)?;
-        // Somebody else may have had the turn before.
-        if let Some(secret) = slot.fresh() {
-            return Ok(secret);
-        }
-        if let Some(failure) = slot.failure_since(failures) {
-            return Err(failure);
-        }
-        // The operator names the place, and a metadata server is link-local by design.
-        let bounds = Bounds { deadline, connect, body: BODY, reach: Reach::Anywhere };
-        slot.keep(fetch(transport, source, bounds).await)
+        let fetch = || {
+            let (transport, source) = (transport.clone(), source.clone());
+            async move {
+                // The operator names the place, and a metadata server is link-local by design.
+                let (deadline, reach) = (Instant::now() + WAIT, Reach::Anywhere);
+                let bounds = Bounds { deadline, connect, silence: None, idle: IDLE, body: BODY, reach };
+                fetch(&transport, &source, bounds).await
+            }
+        };
+        self.slot(source).get(deadline.min(Instant::now() + WAIT), fetch).await
     }
 
     /// Forgets a token that a vendor did not accept, unless it was replaced since.
@@ -132,34 +147,105 @@ impl Slot {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn fresh(&self) -> Option<Arc<Secret>> {
-        let now = Instant::now();
-        self.state().token.as_ref().filter(|token| token.replace_at > now).map(|token| token.secret.clone())
+    /// The token, waited for until then only where there is none.
+    async fn get<F>(self: &Arc<Slot>, until: Instant, fetch: impl FnOnce() -> F) -> Result<Arc<Secret>, Failure>
+    where
+        F: Future<Output = Result<Token, Failure>> + Send + 'static,
+    {
+        let mut ended = self.ended.subscribe();
+        match self.standing(Instant::now()) {
+            Standing::Good(secret) => return Ok(secret),
+            Standing::Paused(failure) => return Err(failure),
+            Standing::Ageing(secret) => {
+                self.begin(fetch);
+                return Ok(secret);
+            }
+            Standing::None => self.begin(fetch),
+        }
+        let slow = |_| Failure::new(Class::Unreachable, "no access token in time");
+        // The sender lives as long as the slot, so this ends with a fetch or with the time.
+        let _ = timeout_at(until, ended.changed()).await.map_err(slow)?;
+        self.outcome(Instant::now())
     }
 
-    fn failure_since(&self, failures: u64) -> Option<Failure> {
+    fn standing(&self, now: Instant) -> Standing {
         let state = self.state();
-        state.failed.clone().filter(|_| state.failures != failures)
+        match &state.token {
+            Some(token) if token.replace_at > now => return Standing::Good(token.secret.clone()),
+            Some(token) if token.ends_at > now => return Standing::Ageing(token.secret.clone()),
+            _ => {}
+        }
+        match (&state.failed, state.not_before) {
+            (Some(failure), Some(not_before)) if not_before > now && !state.is_fetching => {
+                let failure = failure.clone();
+                let told = failure.retry_after.map(|_| not_before - now);
+                Standing::Paused(failure.with_retry_after(told))
+            }
+            _ => Standing::None,
+        }
     }
 
-    /// Keeps what was fetched. When nothing was, a token that is old but not over still serves.
-    fn keep(&self, fetched: Result<Token, Failure>) -> Result<Arc<Secret>, Failure> {
+    /// Fetches a token in a task of its own, unless one is being fetched or the endpoint is left alone: whoever began it
+    /// may leave, and others wait for it.
+    fn begin<F>(self: &Arc<Slot>, fetch: impl FnOnce() -> F)
+    where
+        F: Future<Output = Result<Token, Failure>> + Send + 'static,
+    {
+        let mut state = self.state();
+        if state.is_fetching || state.not_before.is_some_and(|not_before| not_before > Instant::now()) {
+            return;
+        }
+        state.is_fetching = true;
+        drop(state);
+        let (turn, fetch) = (Turn(self.clone()), fetch());
+        tokio::spawn(async move {
+            let fetched = fetch.await;
+            turn.0.keep(fetched, Instant::now());
+        });
+    }
+
+    fn keep(&self, fetched: Result<Token, Failure>, now: Instant) {
         let mut state = self.state();
         match fetched {
             Ok(token) => {
-                let secret = token.secret.clone();
-                *state = State { token: Some(token), failures: state.failures, failed: None };
-                Ok(secret)
+                (state.token, state.failed) = (Some(token), None);
+                (state.failures, state.not_before) = (0, None);
             }
             Err(failure) => {
-                state.failures += 1;
-                state.failed = Some(failure.clone());
-                let now = Instant::now();
-                let old = state.token.as_ref().filter(|token| token.ends_at > now);
-                old.map(|token| token.secret.clone()).ok_or(failure)
+                state.failures = state.failures.saturating_add(1);
+                state.not_before = Some(now + pause(state.failures, failure.retry_after));
+                state.failed = Some(failure);
             }
         }
     }
+
+    /// What the fetch that was waited for brought. When it brought nothing, a token that is old but not over still
+    /// serves.
+    fn outcome(&self, now: Instant) -> Result<Arc<Secret>, Failure> {
+        let state = self.state();
+        let token = state.token.as_ref().filter(|token| state.failed.is_none() || token.ends_at > now);
+        match (token, &state.failed) {
+            (Some(token), _) => Ok(token.secret.clone()),
+            (None, Some(failure)) => Err(failure.clone()),
+            (None, None) => Err(Failure::new(Class::Unreachable, "the access token was refused as soon as it came")),
+        }
+    }
+}
+
+/// The right to fetch, given back however that ends.
+struct Turn(Arc<Slot>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.state().is_fetching = false;
+        self.0.ended.send_modify(|ended| *ended += 1);
+    }
+}
+
+/// How long an endpoint is left alone after so many failures in a row: a little longer each time, or as long as it says.
+fn pause(failures: u32, told: Option<Duration>) -> Duration {
+    let own = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
+    own.max(told.unwrap_or(Duration::ZERO).min(LONGEST_TOLD))
 }
 
 async fn fetch(transport: &Transport, source: &TokenSource, bounds: Bounds) -> Result<Token, Failure> {
@@ -168,7 +254,7 @@ async fn fetch(transport: &Transport, source: &TokenSource, bounds: Bounds) -> R
     let call = request(source, now)?;
     let reply = transport.send(&call, bounds).await.map_err(|trouble| {
         let why = match trouble {
-            Trouble::Unreachable(why) | Trouble::Lost(why) => why,
+            Trouble::Unreachable(why) | Trouble::Lost(why) | Trouble::Unreadable(why) => why,
             Trouble::TimedOut { .. } => "no answer in time".to_owned(),
             Trouble::TooLarge => "its answer is too large".to_owned(),
             Trouble::Private => "its address is not followed".to_owned(),
@@ -279,11 +365,22 @@ struct Refused {
     error_description: String,
 }
 
-fn read(reply: &Reply, asked: Instant, secrets: &[String]) -> Result<Token, Failure> {
-    if reply.status >= 500 || matches!(reply.status, 408 | 429) {
-        let what = format!("no access token: HTTP {} from the token endpoint", reply.status);
-        return Err(Failure::new(Class::Unreachable, what));
+/// The words with which OAuth says that the endpoint is in trouble, and not the credentials (RFC 6749 4.1.2.1).
+const IN_TROUBLE: [&str; 3] = ["server_error", "temporarily_unavailable", "slow_down"];
+
+/// What an endpoint's refusal means. Only its own word, or a 401, is one on the credentials: a page of HTML is somebody
+/// else's, and trouble of the way there.
+fn class_of(status: u16, error: &str) -> Class {
+    match (status, error) {
+        (429, _) => Class::RateLimited,
+        (408 | 500.., _) => Class::Unreachable,
+        (401, _) => Class::Auth,
+        (_, word) if word.is_empty() || IN_TROUBLE.contains(&word) => Class::Unreachable,
+        _ => Class::Auth,
     }
+}
+
+fn read(reply: &Reply, asked: Instant, secrets: &[String]) -> Result<Token, Failure> {
     if reply.status != 200 {
         let Refused { error, error_description } = serde_json::from_slice(&reply.body).unwrap_or_default();
         let words = format!("no access token: HTTP {} {error}: {error_description}", reply.status);
@@ -294,14 +391,15 @@ fn read(reply: &Reply, asked: Instant, secrets: &[String]) -> Result<Token, Fail
             .map(|c| if c.is_control() { ' ' } else { c })
             .take(WORDS)
             .collect::<String>();
-        return Err(Failure::new(Class::Auth, words));
+        let class = class_of(reply.status, &error);
+        return Err(Failure::new(class, words).with_retry_after(retry_after(reply)));
     }
     let granted: Option<Granted> = serde_json::from_slice(&reply.body).ok();
     let good = granted.filter(|granted| {
         !granted.access_token.is_empty() && granted.access_token.bytes().all(|byte| byte.is_ascii_graphic())
     });
     let Some(Granted { access_token, expires_in }) = good else {
-        return Err(Failure::new(Class::Auth, "the token endpoint's answer has no usable token"));
+        return Err(Failure::new(Class::Unreachable, "the token endpoint's answer has no usable token"));
     };
     let life = Duration::from_secs(expires_in.min(24 * 60 * 60));
     // A short life is used for its first half.
@@ -385,16 +483,31 @@ mod tests {
 
     #[test]
     fn a_refusal_of_credentials_is_told_from_trouble_on_the_way() {
-        let class = |status, body| read(&reply(status, body), Instant::now(), &[]).map(|_| ()).unwrap_err();
-        let invalid = class(400, r#"{"error":"invalid_grant","error_description":"Invalid JWT"}"#);
+        let failure = |status, body| read(&reply(status, body), Instant::now(), &[]).map(|_| ()).unwrap_err();
+        let invalid = failure(400, r#"{"error":"invalid_grant","error_description":"Invalid JWT"}"#);
         assert_eq!(invalid.class, Class::Auth);
         assert!(invalid.message.contains("invalid_grant: Invalid JWT"));
-        assert_eq!(class(503, "").class, Class::Unreachable);
-        for body in
-            ["{}", "<html>", r#"{"access_token":"a b","expires_in":1}"#, r#"{"access_token":"","expires_in":1}"#]
-        {
-            assert_eq!(class(200, body).class, Class::Auth, "{body}");
+        for (status, body, class) in [
+            (401, "", Class::Auth),
+            (403, r#"{"error":"unauthorized_client"}"#, Class::Auth),
+            (429, "", Class::RateLimited),
+            (429, r#"{"error":"invalid_client"}"#, Class::RateLimited),
+            (400, r#"{"error":"temporarily_unavailable"}"#, Class::Unreachable),
+            (403, "<html>firewall</html>", Class::Unreachable),
+            (302, "", Class::Unreachable),
+            (503, "", Class::Unreachable),
+            (504, r#"{"error":"invalid_client"}"#, Class::Unreachable),
+            (200, "{}", Class::Unreachable),
+            (200, "<html>", Class::Unreachable),
+            (200, r#"{"access_token":"a b","expires_in":1}"#, Class::Unreachable),
+            (200, r#"{"access_token":"","expires_in":1}"#, Class::Unreachable),
+        ] {
+            assert_eq!(failure(status, body).class, class, "{status} {body}");
         }
+        let mut busy = reply(429, "");
+        busy.headers.insert("retry-after", HeaderValue::from_static("7"));
+        let told = read(&busy, Instant::now(), &[]).map(|_| ()).unwrap_err();
+        assert_eq!((told.class, told.retry_after), (Class::RateLimited, Some(Duration::from_secs(7))));
     }
 
     #[test]
@@ -433,34 +546,103 @@ mod tests {
         };
         assert_eq!((life("3599").unwrap(), life(r#""3599""#).unwrap()), (3599, 3599));
         for nonsense in [r#""soon""#, "-1", "null", "[3599]"] {
-            assert_eq!(life(nonsense).unwrap_err().class, Class::Auth, "{nonsense}");
+            assert_eq!(life(nonsense).unwrap_err().class, Class::Unreachable, "{nonsense}");
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_token_is_replaced_five_minutes_before_its_end_and_serves_to_its_end_when_none_follows() {
-        let tokens = Tokens::default();
-        let slot = tokens.slot(&source(KEY));
-        let granted = read(&reply(200, r#"{"access_token":"ya29.a","expires_in":3600}"#), Instant::now(), &[]);
-        slot.keep(granted).unwrap();
-        tokio::time::advance(Duration::from_secs(3299)).await;
-        assert!(slot.fresh().is_some());
-        tokio::time::advance(Duration::from_secs(2)).await;
-        assert!(slot.fresh().is_none());
-        let failure = || Err(Failure::new(Class::Unreachable, "x"));
-        assert_eq!(slot.keep(failure()).unwrap().reveal(), "ya29.a");
-        tokio::time::advance(Duration::from_secs(300)).await;
-        assert_eq!(slot.keep(failure()).unwrap_err().class, Class::Unreachable);
+    fn token(text: &str) -> Result<Token, Failure> {
+        read(&reply(200, &format!(r#"{{"access_token":"{text}","expires_in":3600}}"#)), Instant::now(), &[])
     }
 
-    #[test]
-    fn only_the_token_that_was_refused_is_forgotten() {
+    fn down() -> Failure {
+        Failure::new(Class::Unreachable, "down")
+    }
+
+    /// Asks for a token; the endpoint takes a second and gives `answer`. What came, after how long, and whether the
+    /// endpoint was asked.
+    async fn ask(slot: &Arc<Slot>, answer: Result<&'static str, Failure>) -> (Result<String, Class>, u64, bool) {
+        let (began, asked) = (Instant::now(), std::cell::Cell::new(false));
+        let got = slot
+            .get(began + WAIT, || {
+                asked.set(true);
+                async move {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    answer.and_then(token)
+                }
+            })
+            .await;
+        let got = got.map(|secret| secret.reveal().to_owned()).map_err(|failure| failure.class);
+        (got, began.elapsed().as_secs(), asked.get())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_near_its_end_serves_at_once_while_its_successor_is_fetched() {
+        let slot = Arc::<Slot>::default();
+        assert_eq!(ask(&slot, Ok("one")).await, (Ok("one".to_owned()), 1, true));
+        tokio::time::advance(Duration::from_secs(3290)).await;
+        assert_eq!(ask(&slot, Ok("two")).await, (Ok("one".to_owned()), 0, false));
+        tokio::time::advance(Duration::from_secs(20)).await;
+        assert_eq!(ask(&slot, Ok("two")).await, (Ok("one".to_owned()), 0, true));
+        assert_eq!(ask(&slot, Ok("three")).await, (Ok("one".to_owned()), 0, false), "one fetch at a time");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(ask(&slot, Ok("three")).await, (Ok("two".to_owned()), 0, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_successor_fails_nobody_while_the_token_is_good_and_is_not_asked_for_all_the_time() {
+        let slot = Arc::<Slot>::default();
+        ask(&slot, Ok("one")).await.0.unwrap();
+        tokio::time::advance(Duration::from_secs(3305)).await;
+        let mut asked = 0;
+        for _ in 0..100 {
+            let (got, took, was_asked) = ask(&slot, Err(down())).await;
+            assert_eq!((got, took), (Ok("one".to_owned()), 0));
+            asked += u32::from(was_asked);
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+        }
+        assert!((5..20).contains(&asked), "{asked}");
+        tokio::time::advance(Duration::from_secs(200)).await;
+        assert_eq!(ask(&slot, Err(down())).await, (Err(Class::Unreachable), 1, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endpoint_that_failed_is_left_alone_for_as_long_as_it_says() {
+        let slot = Arc::<Slot>::default();
+        let busy = || Failure::new(Class::RateLimited, "slow down").with_retry_after(Some(Duration::from_secs(9)));
+        let (first, second) = tokio::join!(ask(&slot, Err(busy())), ask(&slot, Ok("unasked")));
+        assert_eq!((first, second), ((Err(Class::RateLimited), 1, true), (Err(Class::RateLimited), 1, false)));
+        assert_eq!(ask(&slot, Ok("early")).await, (Err(Class::RateLimited), 0, false));
+        let Standing::Paused(failure) = slot.standing(Instant::now()) else { panic!("it is left alone") };
+        assert_eq!(failure.retry_after, Some(Duration::from_secs(9)));
+        tokio::time::advance(Duration::from_secs(9)).await;
+        assert_eq!(ask(&slot, Ok("one")).await, (Ok("one".to_owned()), 1, true));
+        assert_eq!(pause(1, Some(Duration::from_secs(86_400))), LONGEST_TOLD);
+        assert_eq!(
+            (pause(1, None), pause(2, None), pause(u32::MAX, None)),
+            (FIRST_PAUSE, 2 * FIRST_PAUSE, LONGEST_PAUSE)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_leaves_takes_nothing_from_those_who_wait() {
+        let slot = Arc::<Slot>::default();
+        let hurried = slot.get(Instant::now() + Duration::from_millis(10), || async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            token("one")
+        });
+        assert_eq!(hurried.await.unwrap_err().class, Class::Unreachable);
+        assert_eq!(ask(&slot, Ok("two")).await.0, Ok("one".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn only_the_token_that_was_refused_is_forgotten() {
         let tokens = Tokens::default();
         let slot = tokens.slot(&source(KEY));
-        slot.keep(read(&reply(200, r#"{"access_token":"new","expires_in":3600}"#), Instant::now(), &[])).unwrap();
+        slot.keep(token("new"), Instant::now());
+        let is_good = || matches!(slot.standing(Instant::now()), Standing::Good(_));
         tokens.forget(&source(KEY), &Secret::new("old"));
-        assert!(slot.fresh().is_some(), "another call has replaced it already");
+        assert!(is_good(), "another call has replaced it already");
         tokens.forget(&source(KEY), &Secret::new("new"));
-        assert!(slot.fresh().is_none());
+        assert!(!is_good());
     }
 }

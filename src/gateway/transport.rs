@@ -1,8 +1,10 @@
-//! One HTTP exchange with a provider, over Pingora's own client connector.
+//! One HTTP exchange with a provider, over Pingora's own client connections.
 //!
 //! Pools connections, resolves names off the worker threads, bounds the reply's size and keeps one deadline over the
-//! whole exchange. It never replays a request: a connection that dies after the request was sent proves nothing about
-//! whether the provider drew and billed, so that decision belongs to whoever knows the price.
+//! whole exchange. It replays a request only where that can draw nothing twice: one that never left whole, and a
+//! question (GET) that a connection out of the pool did not live to answer. A connection that dies after any other
+//! request was sent proves nothing about whether the provider drew and billed, so that decision belongs to whoever
+//! knows the price.
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -11,51 +13,58 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use dashmap::DashMap;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use http::HeaderValue;
 use http::header;
-use pingora::connectors::ConnectorOptions;
-use pingora::connectors::http::Connector;
+use http::{HeaderMap, HeaderValue, Method};
+use pingora::connectors::{ConnectorOptions, TransportConnector};
 use pingora::http::RequestHeader;
-use pingora::protocols::http::client::HttpSession;
-use pingora::upstreams::peer::HttpPeer;
+use pingora::protocols::Stream;
+use pingora::protocols::http::v1::client::{HttpSession, http_req_header_to_wire};
+use pingora::upstreams::peer::{HttpPeer, Peer};
 use sse_stream::{Sse, SseByteStream};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::{Host, Url};
 
 use crate::failure::{Class, Failure};
 use crate::gateway::address::is_private;
+use crate::gateway::transport::coding::{Coding, Unpacking, Unreadable};
+use crate::gateway::transport::upload::Sent;
 use crate::provider::{Call, Reply, is_event_stream};
+
+mod coding;
+mod dial;
+mod upload;
 
 /// How long a name's addresses are believed.
 const DNS_TTL: Duration = Duration::from_secs(30);
 /// Names remembered; link hosts are partly the provider's choice, so the table is bounded.
 const NAMES: usize = 1024;
-/// Addresses tried for one connection.
-const ADDRESSES: usize = 3;
-/// Idle connections are given up before a provider gives them up (nginx and most gateways wait 60 s or more), so that
-/// a paid request is rarely written into a closing connection.
-const IDLE: Duration = Duration::from_secs(15);
+/// Idle connections are given up before a server gives them up, so that a paid request is rarely written into a closing
+/// connection. uvicorn (vLLM, LiteLLM and most home-made servers) and Node wait 5 s, nginx and most gateways 60 s or
+/// more. A server that says `keep-alive: timeout=` is believed.
+pub const IDLE: Duration = Duration::from_secs(4);
 /// Longest wait for a connection to the service behind the proxy; it is usually next door.
 const PASSTHROUGH_CONNECT: Duration = Duration::from_secs(5);
 /// Idle connections kept in all.
 const POOL: usize = 512;
-/// The largest body buffer made at once on the word of a `content-length`.
-const PREALLOCATE: usize = 8 * 1024 * 1024;
+/// Longest wait for the words that go with an error: its status says enough.
+const ERROR_BODY: Duration = Duration::from_secs(10);
 
 /// Why there is no reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// No connection; nothing was sent.
+    /// No connection, or one that ended before the request was whole: nobody has it.
     Unreachable(String),
     /// The connection died after the request was sent, before the reply was whole.
     Lost(String),
-    /// The deadline passed. `sent`: the provider has the request.
+    /// The deadline passed, or nothing came for too long. `sent`: the provider has the request.
     TimedOut {
-        /// Whether the request had been sent.
+        /// Whether the request had been sent whole.
         sent: bool,
     },
     /// The reply is larger than allowed.
     TooLarge,
+    /// The reply came in a coding that is not read, or is not what its coding says.
+    Unreadable(String),
     /// The name leads to an address that is not of the open internet; nothing was sent.
     Private,
 }
@@ -65,11 +74,21 @@ impl Trouble {
     pub fn failure(self) -> Failure {
         match self {
             Trouble::Unreachable(why) => Failure::new(Class::Unreachable, why),
-            Trouble::TimedOut { sent: false } => Failure::new(Class::Unreachable, "no connection in time"),
+            Trouble::TimedOut { sent: false } => Failure::new(Class::Unreachable, "not connected and sent in time"),
             Trouble::TimedOut { sent: true } => Failure::new(Class::TimeoutAmbiguous, "no reply in time"),
             Trouble::Lost(why) => Failure::new(Class::TimeoutAmbiguous, format!("the connection was lost: {why}")),
             Trouble::Private => Failure::new(Class::Malformed, "a picture link leads into a private network"),
+            Trouble::Unreadable(why) => Failure::new(Class::Malformed, why),
             Trouble::TooLarge => Failure::new(Class::Malformed, "the reply is larger than limits.response_body"),
+        }
+    }
+}
+
+impl From<Unreadable> for Trouble {
+    fn from(unreadable: Unreadable) -> Trouble {
+        match unreadable {
+            Unreadable::TooLarge => Trouble::TooLarge,
+            Unreadable::Coding(why) => Trouble::Unreadable(why),
         }
     }
 }
@@ -79,9 +98,13 @@ impl Trouble {
 pub struct Bounds {
     /// When to give up.
     pub deadline: Instant,
-    /// Longest wait for a connection.
+    /// Longest wait for a connection, the look-up of the name included.
     pub connect: Duration,
-    /// Largest reply body in bytes.
+    /// Longest silence once the request is sent; `None` is up to the deadline, as a picture is drawn in silence.
+    pub silence: Option<Duration>,
+    /// How long the connection may be kept for the next exchange.
+    pub idle: Duration,
+    /// Largest reply body in bytes, as it comes and unpacked.
     pub body: usize,
     /// Whether addresses outside the open internet may be connected to.
     pub reach: Reach,
@@ -101,13 +124,30 @@ pub type Watcher<'w> = dyn Fn(&str) -> bool + Sync + 'w;
 
 /// The HTTP client shared by all providers.
 pub struct Transport {
-    connector: Connector,
+    connector: TransportConnector,
     names: DashMap<(String, u16), (Instant, Vec<SocketAddr>)>,
+}
+
+/// How far an exchange has come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// The whole request was handed over.
+    sent: bool,
+    /// An answer has begun.
+    heard: bool,
+}
+
+/// A connection and where it leads.
+struct Line {
+    stream: Stream,
+    peer: HttpPeer,
+    /// It was used before; the server may have given it up meanwhile.
+    reused: bool,
 }
 
 impl Default for Transport {
     fn default() -> Transport {
-        Transport { connector: Connector::new(Some(ConnectorOptions::new(POOL))), names: DashMap::new() }
+        Transport { connector: TransportConnector::new(Some(ConnectorOptions::new(POOL))), names: DashMap::new() }
     }
 }
 
@@ -124,75 +164,115 @@ impl Transport {
         bounds: Bounds,
         watcher: Option<&Watcher<'_>>,
     ) -> Result<Reply, Trouble> {
-        let mut sent = false;
-        match timeout_at(bounds.deadline, self.exchange(call, bounds, watcher, &mut sent)).await {
+        let mut progress = Progress::default();
+        match timeout_at(bounds.deadline, self.exchange(call, bounds, watcher, &mut progress)).await {
             Ok(reply) => reply,
-            Err(_) => Err(Trouble::TimedOut { sent }),
+            Err(_) => Err(Trouble::TimedOut { sent: progress.sent }),
         }
     }
 
+    /// One exchange over a pooled connection, or over a new one. A pooled one may be dead already: then a new one is
+    /// made, once, where the request cannot have been taken.
     async fn exchange(
         &self,
         call: &Call,
         bounds: Bounds,
         watcher: Option<&Watcher<'_>>,
-        sent: &mut bool,
+        progress: &mut Progress,
     ) -> Result<Reply, Trouble> {
-        let (mut session, peer) = self.connect(&call.url, bounds).await?;
-        let lost = |error: Box<pingora::Error>| Trouble::Lost(error.to_string());
-        let head = request_head(call)?;
-        *sent = true;
-        session.write_request_header(Box::new(head)).await.map_err(lost)?;
-        if call.body.is_empty() {
-            session.finish_request_body().await.map_err(lost)?;
-        } else {
-            session.write_request_body(call.body.clone(), true).await.map_err(lost)?;
-            session.finish_request_body().await.map_err(lost)?;
+        let mut pooled = true;
+        loop {
+            *progress = Progress::default();
+            // In boxes, as what waits for a whole exchange is otherwise too large for a stack.
+            let line = Box::pin(self.connect(&call.url, bounds, pooled)).await?;
+            pooled = line.reused;
+            let ended = Box::pin(self.converse(call, line, bounds, watcher, progress)).await;
+            let taken = progress.heard || (progress.sent && call.method != Method::GET);
+            match ended {
+                Err(Trouble::Lost(_) | Trouble::Unreachable(_)) if pooled && !taken => pooled = false,
+                ended => return ended,
+            }
         }
-        session.read_response_header().await.map_err(lost)?;
-        while session.response_header().is_some_and(|head| head.status.is_informational()) {
-            session.read_response_header().await.map_err(lost)?;
-        }
-        let (status, headers) = match session.response_header() {
-            Some(head) => (head.status.as_u16(), head.headers.clone()),
-            None => return Err(Trouble::Lost("no response header".to_owned())),
-        };
-        let body = match watcher.filter(|_| is_event_stream(&headers)) {
-            Some(watcher) => read_events(&mut session, bounds.body, watcher).await?,
-            None => read_body(&mut session, &headers, bounds.body).await?,
-        };
-        self.connector.release_http_session(session, &peer, Some(IDLE)).await;
-        Ok(Reply { status, headers, body })
     }
 
-    /// A connection to the URL's host, pooled or new, trying its addresses in turn.
-    async fn connect(&self, url: &Url, bounds: Bounds) -> Result<(HttpSession, HttpPeer), Trouble> {
-        let wait = bounds.connect;
-        let tls = url.scheme() == "https";
-        let sni = match url.host() {
-            Some(Host::Domain(name)) => name.to_owned(),
-            _ => String::new(),
+    async fn converse(
+        &self,
+        call: &Call,
+        line: Line,
+        bounds: Bounds,
+        watcher: Option<&Watcher<'_>>,
+        progress: &mut Progress,
+    ) -> Result<Reply, Trouble> {
+        let Line { stream, peer, reused: _ } = line;
+        let unsent = |why: &dyn std::fmt::Display| {
+            Trouble::Unreachable(format!("the connection was lost before the whole request was sent: {why}"))
         };
-        let mut last = "the name has no address".to_owned();
+        let head = request_head(call)?;
+        let sent = upload::send(stream, head, call.body.clone()).await.map_err(|error| unsent(&error))?;
+        let Sent { stream, whole, interrupted } = sent;
+        progress.sent = whole;
+        let mut session = HttpSession::new(stream);
+        session.read_timeout = bounds.silence;
+        let (status, headers) = match read_head(&mut session).await {
+            // Nobody has the request, so whatever this was, it drew nothing.
+            Err(Trouble::Lost(why)) if !whole => return Err(unsent(&why)),
+            head => head?,
+        };
+        progress.heard = true;
+        // Who was told of an error, or of another address, by the header knows it, whatever becomes of the words.
+        let is_told = status >= 300;
+        let until = if is_told { bounds.deadline.min(Instant::now() + ERROR_BODY) } else { bounds.deadline };
+        let read = timeout_at(until, read_reply(&mut session, &headers, bounds, watcher)).await;
+        let body = match read.unwrap_or(Err(Trouble::TimedOut { sent: true })) {
+            Ok(body) => Some(body),
+            Err(_) if is_told => None,
+            Err(trouble) => return Err(trouble),
+        };
+        if body.is_some() && !interrupted {
+            self.keep(session, &peer, idle(&headers, bounds.idle)).await;
+        }
+        Ok(Reply { status, headers, body: body.unwrap_or_default() })
+    }
+
+    /// Keeps a connection for the next exchange, if its server does.
+    async fn keep(&self, mut session: HttpSession, peer: &HttpPeer, idle: Duration) {
+        session.respect_keepalive();
+        if idle > Duration::ZERO
+            && let Some(stream) = session.reuse().await
+        {
+            self.connector.release_stream(stream, peer.reuse_hash(), Some(idle));
+        }
+    }
+
+    /// A connection to the URL's host, to whichever of its addresses answers first. `pooled`: one that was kept will
+    /// do.
+    async fn connect(&self, url: &Url, bounds: Bounds, pooled: bool) -> Result<Line, Trouble> {
+        let until = Instant::now() + bounds.connect;
         let slow = |_| Trouble::Unreachable("the name was not resolved in time".to_owned());
-        let addresses = timeout(wait, self.resolve(url)).await.map_err(slow)??;
+        let addresses = timeout_at(until, self.resolve(url)).await.map_err(slow)??;
         // One such address among open ones is as suspicious as one alone.
         if bounds.reach == Reach::Open && addresses.iter().any(|address| is_private(address.ip())) {
             return Err(Trouble::Private);
         }
-        for address in addresses.into_iter().take(ADDRESSES) {
-            let mut peer = HttpPeer::new(address, tls, sni.clone());
-            peer.options.connection_timeout = Some(wait);
-            peer.options.total_connection_timeout = Some(wait);
-            peer.options.idle_timeout = Some(IDLE);
-            // Big bodies cost less CPU over HTTP/1.1, and a lost call costs one connection, not its neighbours.
-            peer.options.set_http_version(1, 1);
-            match self.connector.get_http_session(&peer).await {
-                Ok((session, _reused)) => return Ok((session, peer)),
-                Err(error) => last = error.to_string(),
+        let addresses = dial::in_turn(&addresses);
+        if pooled {
+            for address in &addresses {
+                let peer = peer(*address, url, bounds.connect);
+                if let Some(stream) = self.connector.reused_stream(&peer).await {
+                    return Ok(Line { stream, peer, reused: true });
+                }
             }
         }
-        Err(Trouble::Unreachable(last))
+        let dialled = dial::race(&addresses, |address| async move {
+            let peer = peer(address, url, bounds.connect);
+            let stream = self.connector.new_stream(&peer).await?;
+            Ok::<_, Box<pingora::Error>>(Line { stream, peer, reused: false })
+        });
+        match timeout_at(until, dialled).await {
+            Ok(Some(reached)) => reached.map_err(|error| Trouble::Unreachable(error.to_string())),
+            Ok(None) => Err(Trouble::Unreachable("the name has no address".to_owned())),
+            Err(_) => Err(Trouble::Unreachable("no connection in time".to_owned())),
+        }
     }
 
     /// Whether the URL's host has an address outside the open internet; no answer in time counts as none.
@@ -208,7 +288,7 @@ impl Transport {
         // Pingora's proxy tries one address; what listens next door more often listens on IPv4.
         let address = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
         let address = address.copied().ok_or_else(unknown)?;
-        let mut peer = HttpPeer::new(address, url.scheme() == "https", url.host_str().unwrap_or_default().to_owned());
+        let mut peer = HttpPeer::new(address, url.scheme() == "https", server_name(url));
         peer.options.connection_timeout = Some(PASSTHROUGH_CONNECT);
         peer.options.total_connection_timeout = Some(PASSTHROUGH_CONNECT);
         Ok(peer)
@@ -240,8 +320,28 @@ impl Transport {
     }
 }
 
-/// The request line and headers, `host` and `content-length` added.
-fn request_head(call: &Call) -> Result<RequestHeader, Trouble> {
+/// Who is connected to at this address of the URL's host.
+fn peer(address: SocketAddr, url: &Url, connect: Duration) -> HttpPeer {
+    let mut peer = HttpPeer::new(address, url.scheme() == "https", server_name(url));
+    peer.options.connection_timeout = Some(connect);
+    peer.options.total_connection_timeout = Some(connect);
+    // Big bodies cost less CPU over HTTP/1.1, and a lost call costs one connection, not its neighbours.
+    peer.options.set_http_version(1, 1);
+    peer
+}
+
+/// The name that a certificate must be for. An address stands for itself (RFC 9525); TLS tells no server of it.
+fn server_name(url: &Url) -> String {
+    match url.host() {
+        Some(Host::Domain(name)) => name.to_owned(),
+        Some(Host::Ipv4(ip)) => ip.to_string(),
+        Some(Host::Ipv6(ip)) => ip.to_string(),
+        None => String::new(),
+    }
+}
+
+/// The request line and headers as they are sent, `host` and `content-length` added.
+fn request_head(call: &Call) -> Result<Bytes, Trouble> {
     let bad = |error: Box<pingora::Error>| Trouble::Unreachable(format!("cannot build the request: {error}"));
     let path = match call.url.query() {
         Some(query) => format!("{}?{query}", call.url.path()),
@@ -256,17 +356,70 @@ fn request_head(call: &Call) -> Result<RequestHeader, Trouble> {
     };
     head.insert_header(header::HOST, host).map_err(bad)?;
     head.insert_header(header::USER_AGENT, concat!("easel/", env!("CARGO_PKG_VERSION"))).map_err(bad)?;
+    // Pictures are packed already, and to say nothing would allow every coding (RFC 9110 12.5.3).
+    head.insert_header(header::ACCEPT_ENCODING, "identity").map_err(bad)?;
     for (name, value) in &call.headers {
         head.insert_header(name.clone(), value.clone()).map_err(bad)?;
     }
-    if !call.body.is_empty() || call.method == http::Method::POST {
+    if !call.body.is_empty() || call.method == Method::POST {
         head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(call.body.len())).map_err(bad)?;
     }
-    Ok(head)
+    let wire = http_req_header_to_wire(&head).map(BytesMut::freeze);
+    wire.ok_or_else(|| Trouble::Unreachable("cannot build the request: its address cannot be written".to_owned()))
 }
 
-/// The whole body in one buffer, each byte copied once.
-async fn read_body(session: &mut HttpSession, headers: &http::HeaderMap, limit: usize) -> Result<Bytes, Trouble> {
+/// The status and headers of the answer, provisional ones (1xx) skipped.
+async fn read_head(session: &mut HttpSession) -> Result<(u16, HeaderMap), Trouble> {
+    loop {
+        session.read_response().await.map_err(broken)?;
+        match session.resp_header() {
+            Some(head) if head.status.is_informational() => {}
+            Some(head) => return Ok((head.status.as_u16(), head.headers.clone())),
+            None => return Err(Trouble::Lost("no response header".to_owned())),
+        }
+    }
+}
+
+/// How a connection ended before the reply was whole.
+fn broken(error: Box<pingora::Error>) -> Trouble {
+    match error.etype() {
+        pingora::ErrorType::ReadTimedout => Trouble::TimedOut { sent: true },
+        _ => Trouble::Lost(error.to_string()),
+    }
+}
+
+/// The body of the answer, unpacked.
+async fn read_reply(
+    session: &mut HttpSession,
+    headers: &HeaderMap,
+    bounds: Bounds,
+    watcher: Option<&Watcher<'_>>,
+) -> Result<Bytes, Trouble> {
+    let coding = Coding::of(headers)?;
+    match watcher.filter(|_| is_event_stream(headers)) {
+        Some(watcher) => read_events(session, coding, bounds.body, watcher).await,
+        None => read_body(session, headers, coding, bounds.body).await,
+    }
+}
+
+/// How long a connection may be kept: as long as may be, and less than its server says that it keeps it.
+fn idle(headers: &HeaderMap, most: Duration) -> Duration {
+    let told = headers.get("keep-alive").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let seconds = told.split(',').find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("timeout").then(|| value.trim().parse().ok())?
+    });
+    let told = seconds.map(Duration::from_secs);
+    most.min(told.map_or(most, |told| told - Duration::from_secs(1).min(told / 2)))
+}
+
+/// The whole body in one buffer.
+async fn read_body(
+    session: &mut HttpSession,
+    headers: &HeaderMap,
+    coding: Coding,
+    limit: usize,
+) -> Result<Bytes, Trouble> {
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
@@ -274,21 +427,25 @@ async fn read_body(session: &mut HttpSession, headers: &http::HeaderMap, limit: 
     if declared.is_some_and(|length| length > limit) {
         return Err(Trouble::TooLarge);
     }
-    let mut whole = BytesMut::with_capacity(declared.unwrap_or(0).min(PREALLOCATE));
-    while read_piece(session, &mut whole).await.map_err(|error| Trouble::Lost(error.to_string()))? {
-        if whole.len() > limit {
-            return Err(Trouble::TooLarge);
-        }
+    let (mut unpacking, mut came) = (Unpacking::new(coding, limit, declared), 0);
+    while let Some(piece) = session.read_body_ref().await.map_err(broken)? {
+        came += piece.len();
+        unpacking.push(piece)?;
     }
-    if declared.is_some_and(|declared| declared != whole.len()) && session.as_http1().is_some() {
+    if declared.is_some_and(|declared| declared != came) {
         return Err(Trouble::Lost("the reply ended before its length".to_owned()));
     }
-    Ok(whole.freeze())
+    Ok(unpacking.finish()?)
 }
 
 /// The data of a stream's events, one after the other, without those that were good only for the watcher.
-async fn read_events(session: &mut HttpSession, limit: usize, watcher: &Watcher<'_>) -> Result<Bytes, Trouble> {
-    let mut events = pin!(SseByteStream::new(pieces(session, limit)));
+async fn read_events(
+    session: &mut HttpSession,
+    coding: Coding,
+    limit: usize,
+    watcher: &Watcher<'_>,
+) -> Result<Bytes, Trouble> {
+    let mut events = pin!(SseByteStream::new(pieces(session, Unpacking::new(coding, limit, None))));
     let mut whole = BytesMut::new();
     while let Some(event) = events.next().await {
         match event {
@@ -297,7 +454,7 @@ async fn read_events(session: &mut HttpSession, limit: usize, watcher: &Watcher<
                 whole.extend_from_slice(b"\n");
             }
             Ok(_) => {}
-            Err(sse_stream::Error::Body(error)) if is_too_large(&*error) => return Err(Trouble::TooLarge),
+            Err(sse_stream::Error::Body(error)) => return Err(trouble(&*error)),
             Err(error) => return Err(Trouble::Lost(error.to_string())),
         }
     }
@@ -305,47 +462,54 @@ async fn read_events(session: &mut HttpSession, limit: usize, watcher: &Watcher<
 }
 
 /// The body in pieces. Boxed, because the compiler cannot see through it that it may move to another thread.
-fn pieces(session: &mut HttpSession, limit: usize) -> BoxStream<'_, std::io::Result<Bytes>> {
-    Box::pin(stream::try_unfold((session, limit), next_piece))
+fn pieces(session: &mut HttpSession, unpacking: Unpacking) -> BoxStream<'_, std::io::Result<Bytes>> {
+    Box::pin(stream::try_unfold((session, Some(unpacking)), next_piece))
 }
 
-/// A body being read, and how much of it may still come.
-type Pieces<'a> = (&'a mut HttpSession, usize);
+/// A body being read, and unpacked until nothing more comes.
+type Pieces<'a> = (&'a mut HttpSession, Option<Unpacking>);
 
 /// The next piece of the body, as long as all of them are within the limit.
-async fn next_piece<'a>((session, left): Pieces<'a>) -> std::io::Result<Option<(Bytes, Pieces<'a>)>> {
-    let mut piece = BytesMut::new();
-    let more = read_piece(session, &mut piece).await.map_err(std::io::Error::other)?;
-    match left.checked_sub(piece.len()) {
-        Some(left) => Ok(more.then(|| (piece.freeze(), (session, left)))),
-        None => Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge)),
+async fn next_piece((session, unpacking): Pieces<'_>) -> std::io::Result<Option<(Bytes, Pieces<'_>)>> {
+    let Some(mut unpacking) = unpacking else { return Ok(None) };
+    let read = session.read_body_ref().await.map_err(|error| Broken(broken(error)))?;
+    let Some(piece) = read else {
+        let rest = unpacking.finish().map_err(|error| Broken(error.into()))?;
+        return Ok(Some((rest, (session, None))));
+    };
+    let plain = unpacking.push(piece).and_then(|()| unpacking.take()).map_err(|error| Broken(error.into()))?;
+    Ok(Some((plain, (session, Some(unpacking)))))
+}
+
+/// Trouble on its way through the reader of events.
+#[derive(Debug)]
+struct Broken(Trouble);
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.0)
     }
 }
 
-fn is_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
-    let error = error.downcast_ref::<std::io::Error>();
-    error.is_some_and(|error| error.kind() == std::io::ErrorKind::FileTooLarge)
+impl std::error::Error for Broken {}
+
+impl From<Broken> for std::io::Error {
+    fn from(broken: Broken) -> std::io::Error {
+        std::io::Error::other(broken)
+    }
 }
 
-/// Adds the next piece of the body to `whole`; `false` at its end.
-async fn read_piece(session: &mut HttpSession, whole: &mut BytesMut) -> pingora::Result<bool> {
-    let piece = match session {
-        // Pingora's own method for all versions would copy the piece out of its buffer first.
-        HttpSession::H1(session) => session.read_body_ref().await?,
-        other => {
-            let piece = other.read_response_body().await?;
-            whole.extend_from_slice(piece.as_deref().unwrap_or_default());
-            return Ok(piece.is_some());
-        }
-    };
-    whole.extend_from_slice(piece.unwrap_or_default());
-    Ok(piece.is_some())
+/// The trouble that came through the reader of events.
+fn trouble(error: &(dyn std::error::Error + 'static)) -> Trouble {
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    match inner.and_then(|inner| inner.downcast_ref::<Broken>()) {
+        Some(Broken(trouble)) => trouble.clone(),
+        None => Trouble::Lost(error.to_string()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderMap;
-
     use super::*;
 
     #[tokio::test]
@@ -353,7 +517,8 @@ mod tests {
         let transport = Transport::default();
         let send = async |url: &str, reach: Reach| {
             let deadline = Instant::now() + Duration::from_secs(20);
-            let bounds = Bounds { deadline, connect: Duration::from_secs(10), body: 1, reach };
+            let connect = Duration::from_secs(10);
+            let bounds = Bounds { deadline, connect, silence: None, idle: IDLE, body: 1, reach };
             transport.send(&Call::get(url.parse().unwrap(), HeaderMap::new()), bounds).await.unwrap_err()
         };
         for url in
@@ -362,5 +527,33 @@ mod tests {
             assert_eq!(send(url, Reach::Open).await, Trouble::Private, "{url}");
         }
         assert!(matches!(send("http://127.0.0.1:1/", Reach::Anywhere).await, Trouble::Unreachable(_)));
+    }
+    #[test]
+    fn a_connection_is_given_up_before_its_server_does() {
+        let kept = |told: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("keep-alive", HeaderValue::from_static(told));
+            idle(&headers, IDLE).as_millis()
+        };
+        assert_eq!(idle(&HeaderMap::new(), IDLE), IDLE);
+        for (told, millis) in [
+            ("timeout=5, max=100", 4_000),
+            ("max=100,  Timeout = 2", 1_000),
+            ("timeout=1", 500),
+            ("timeout=0", 0),
+            ("timeout=60", 4_000),
+            ("timeout=soon", 4_000),
+            ("", 4_000),
+        ] {
+            assert_eq!(kept(told), millis, "{told}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_for_the_name_or_the_bare_address() {
+        for (url, name) in [("https://host:1/", "host"), ("https://127.0.0.1/", "127.0.0.1"), ("https://[::1]/", "::1")]
+        {
+            assert_eq!(server_name(&url.parse().unwrap()), name);
+        }
     }
 }

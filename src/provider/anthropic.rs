@@ -192,6 +192,7 @@ mod tests {
             location: None,
             credentials: None,
             api_version: None,
+            poll_hosts: Vec::new(),
             dialect: Dialect::default(),
         };
         let price = TokenPrice { text_in: Usd::ZERO, text_out: Usd::ZERO, markup_ppm: 0 };

@@ -467,6 +467,12 @@ mod tests {
             }
         };
         let (vendor, own) = ("https://api.bfl.ai/", "http://proxy.local:8080/bfl/");
+        assert_eq!(ask(vendor, "https://api.bfl.example/v1/get_result?id=1"), Some(Class::Malformed));
+        let mut named = desk();
+        named.account.poll_hosts = vec!["*.bfl.example".parse().unwrap()];
+        let body = r#"{"id":"t1","polling_url":"https://api.bfl.example/v1/get_result?id=1"}"#;
+        let step = Bfl.read(&named.job(), &named.reply(200, body));
+        assert!(matches!(step, Step::Again { call, .. } if call.url.host_str() == Some("api.bfl.example")));
         for (base, poll) in [
             (vendor, "https://api.bfl.ai/v1/get_result?id=1"),
             (vendor, "https://api.us1.bfl.ai/v1/get_result?id=1"),

@@ -141,7 +141,7 @@ mod tests {
     }
 
     fn by_url() -> Desk {
-        let hosts = vec!["*.acme.example".to_owned(), "queue.example".to_owned()];
+        let hosts = ["*.acme.example", "queue.example"].iter().map(|host| host.parse().unwrap()).collect();
         desk(AskAt::Url { url: "status_url".to_owned(), hosts })
     }
 

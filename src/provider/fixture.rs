@@ -52,6 +52,7 @@ impl Desk {
                 location: None,
                 credentials: None,
                 api_version: None,
+                poll_hosts: Vec::new(),
                 dialect: Dialect::default(),
             },
             model: Model {

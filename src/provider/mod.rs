@@ -57,7 +57,7 @@ pub mod token;
 mod wire;
 
 pub use overrides::abilities;
-pub use wire::is_event_stream;
+pub use wire::{is_event_stream, retry_after};
 
 /// Every wire format, by the `kind` the config uses.
 pub static ALL: &[&dyn Provider] = &[

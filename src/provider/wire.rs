@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::abilities::Frame;
-use crate::config::plan::Account;
+use crate::config::plan::{Account, HostRule};
 use crate::failure::{Class, Failure};
 use crate::image::{Encoded, Size, is_data_url, is_picture_text, without_data_prefix};
 use crate::provider::{Reply, Source};
@@ -34,26 +34,22 @@ pub fn address<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>) -> R
 }
 
 /// Whether the account's key may be sent to an address that a reply gives: at the account's own origin, or at
-/// `domain` and below over TLS. An address that names a user of its own is nobody's.
+/// `domain` and below over TLS, and at the hosts that the config names. An address that names a user of its own is nobody's.
 pub fn may_have_the_key(account: &Account, url: &Url, domain: &str) -> bool {
-    if !url.username().is_empty() || url.password().is_some() {
-        return false;
-    }
     let below = |host: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     let theirs = url.scheme() == "https" && url.port().is_none() && url.host_str().is_some_and(below);
-    url.origin() == account.base_url.origin() || theirs
+    (theirs && names_nobody(url)) || may_be_asked(account, url, &account.poll_hosts)
 }
 
-/// The same by the hosts that the config names, `*.` in front of those that stand for any below.
-pub fn may_be_asked(account: &Account, url: &Url, hosts: &[String]) -> bool {
-    let named = |host: &str| {
-        hosts.iter().any(|allowed| match allowed.strip_prefix("*.") {
-            Some(domain) => host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')),
-            None => host == allowed,
-        })
-    };
-    let theirs = url.scheme() == "https" && url.port().is_none() && url.host_str().is_some_and(named);
-    url.origin() == account.base_url.origin() || theirs
+/// The same by the hosts that the config names.
+pub fn may_be_asked(account: &Account, url: &Url, hosts: &[HostRule]) -> bool {
+    let theirs = url.origin() == account.base_url.origin() || hosts.iter().any(|rule| rule.allows_with_key(url));
+    theirs && names_nobody(url)
+}
+
+/// Whether an address has no user of its own.
+fn names_nobody(url: &Url) -> bool {
+    url.username().is_empty() && url.password().is_none()
 }
 
 /// Whether a job's id from a reply may become part of an address.
@@ -275,6 +271,7 @@ mod tests {
             location: None,
             credentials: None,
             api_version: None,
+            poll_hosts: Vec::new(),
             dialect: Dialect::default(),
         }
     }

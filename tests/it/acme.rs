@@ -115,7 +115,9 @@ async fn the_job_may_also_be_asked_about_at_the_address_that_the_answer_gives() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_was_taken_on_and_lost_is_possibly_billed() {
-    let world = acme(&example()).await;
+    let world =
+        acme(&example().replace("    kind: openai_compatible\n", "    kind: openai_compatible\n    timeout: 2s\n"))
+            .await;
     world.set(Name::Compatible, |vendor| vendor.latency = Duration::from_secs(3600));
     let mut client = world.client().await;
     let asking = tokio::spawn(async move { client.post(crate::world::GENERATE, &ask("a fox", json!({"n": 2}))).await });

@@ -293,6 +293,7 @@ impl Case {
             location: vertex("global"),
             credentials: (self.vertex || self.entra).then_some(Credentials::Metadata),
             api_version: self.api_version.clone(),
+            poll_hosts: Vec::new(),
             dialect: self.dialect.as_ref().map_or_else(Dialect::default, Accent::dialect),
         }
     }

@@ -21,6 +21,7 @@ mod golden_minimum; // which of them there must be
 mod golden_words; // the same for words
 mod google; // Vertex AI's tokens
 mod h2;
+mod hiccups; // trouble on the way to what is paid, and with connections
 mod invoice; // ten thousand requests, and what invoice and ledger have between them
 mod meaning; // what a changed config makes of kept pictures
 mod money; // invoice and ledger
@@ -33,6 +34,7 @@ mod providers; // every provider, against its strict vendor
 mod reckoning; // random prices and answers, recorded and reckoned again
 mod refusals; // bad input
 mod reload; // config changes under traffic
+mod scripted;
 mod seeds; // which picture is which
 mod serve; // requests that work
 mod stream; // answers as server-sent events

@@ -13,13 +13,14 @@ use crate::config::check::writers::{self, ANTHROPIC};
 use crate::config::check::{Checker, dialect, entra, models, money};
 use crate::config::file;
 use crate::config::place::Place;
-use crate::config::plan::{Account, Billing, Breaker, Concurrency, Provider};
+use crate::config::plan::{Account, Billing, Breaker, Concurrency, HostRule, NoHost, Provider};
 use crate::config::suggest::instead;
 use crate::money::Usd;
 use crate::secret::Secret;
 
 const TIMEOUT: Duration = Duration::from_secs(120);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 const CONCURRENCY: Concurrency = Concurrency { limit: 32, queue: 256, max_wait: Duration::from_secs(10) };
 const BREAKER: Breaker = Breaker { failures: 5, window: Duration::from_secs(30), pause: Duration::from_secs(20) };
 
@@ -34,6 +35,9 @@ pub(super) const AZURE: &str = "azure";
 
 /// The kind that can be asked in two ways.
 const OPENROUTER: &str = "openrouter";
+
+/// The kinds whose vendors answer with the address at which a job is asked about.
+const POLLED: &[&str] = &["bfl", "fal"];
 
 /// The kinds whose vendors can be asked for a stream.
 const STREAMING: &[&str] = &[OPENAI, AZURE, COMPATIBLE];
@@ -75,6 +79,7 @@ fn provider(
         api_version,
         timeout,
         connect_timeout,
+        idle_timeout,
         concurrency: written_concurrency,
         breaker: written_breaker,
         billing,
@@ -82,6 +87,7 @@ fn provider(
         markup,
         fee,
         download_hosts,
+        poll,
         model_defaults,
         models: written_models,
         dialect,
@@ -141,10 +147,13 @@ fn provider(
     }
     let timeout = checker.some_time(at.key("timeout"), timeout.as_ref(), TIMEOUT);
     let connect_timeout = checker.some_time(at.key("connect_timeout"), connect_timeout.as_ref(), CONNECT_TIMEOUT);
+    let idle_timeout = checker.time(at.key("idle_timeout"), idle_timeout.as_ref(), IDLE_TIMEOUT);
     let billing = money::billing(checker, billing, at.key("billing"));
     let concurrency = concurrency(checker, written_concurrency, at, &billing);
     let breaker = breaker(checker, written_breaker, at.key("breaker"));
     let download_hosts = hosts(checker, download_hosts, at.key("download_hosts"));
+    only_for(checker, at.key("poll"), kind, POLLED, "`poll`");
+    let poll_hosts = hosts(checker, &poll.hosts, at.key("poll").key("hosts"));
     Some(Provider {
         name: name.to_owned(),
         kind: kind?.name,
@@ -156,10 +165,12 @@ fn provider(
             location,
             credentials: credentials.or(entra),
             api_version,
+            poll_hosts,
             dialect,
         },
         timeout,
         connect_timeout,
+        idle_timeout,
         concurrency,
         breaker,
         billing,
@@ -309,16 +320,18 @@ fn breaker(checker: &mut Checker<'_>, written: &file::Breaker, at: Place<'_>) ->
     }
 }
 
-/// Names of hosts, `*.` in front of those that stand for any below.
-pub(super) fn hosts(checker: &mut Checker<'_>, hosts: &[String], at: Place<'_>) -> Vec<String> {
+/// Names of hosts, `*.` in front of those that stand for any below, with a port behind them or without.
+pub(super) fn hosts(checker: &mut Checker<'_>, hosts: &[String], at: Place<'_>) -> Vec<HostRule> {
+    let mut rules = Vec::new();
     for (index, host) in hosts.iter().enumerate() {
-        let name = host.strip_prefix("*.").unwrap_or(host);
-        let good = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
-        if !good {
-            let place = at.item(index);
-            let help = "write the host alone, like cdn.example.com or *.example.com".to_owned();
-            checker.report(place, format!("{} is not a host", place.shown()), help);
+        match host.parse() {
+            Ok(rule) => rules.push(rule),
+            Err(NoHost) => {
+                let place = at.item(index);
+                let help = "write the host alone, like cdn.example.com, *.example.com or cdn.local:8443".to_owned();
+                checker.report(place, format!("{} is not a host", place.shown()), help);
+            }
         }
     }
-    hosts.iter().map(|host| host.to_lowercase()).collect()
+    rules
 }

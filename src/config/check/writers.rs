@@ -42,7 +42,7 @@ pub(super) fn writers(
     at: Place<'_>,
     markup_ppm: u32,
 ) -> BTreeMap<String, Arc<Writer>> {
-    for key in ["download_hosts", "model_defaults", "fee"] {
+    for key in ["download_hosts", "poll", "model_defaults", "fee"] {
         if at.key(key).is_given() {
             let what = format!("`{key}` means nothing to a provider that draws nothing");
             checker.report(at.key(key), what, "delete it".to_owned());

@@ -84,7 +84,7 @@ pub(in crate::config) struct Poll {
     /// Where in the first answer the address to ask at is, dots between keys; instead of `id` and `path`.
     pub(in crate::config) url: Option<String>,
     /// Hosts besides base_url's own that such an address may name, and that get the key then, over HTTPS only; `*.` in
-    /// front means any host below.
+    /// front means any host below, and a port may follow.
     pub(in crate::config) hosts: Vec<String>,
     /// Where the job's state is in each answer, dots between keys. Default status.
     pub(in crate::config) status: Option<String>,

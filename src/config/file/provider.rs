@@ -40,8 +40,10 @@ pub(in crate::config) struct Provider {
     pub(in crate::config) api_version: Option<String>,
     /// Longest wait for one call, polling included. Default 120s.
     pub(in crate::config) timeout: Option<Time>,
-    /// Longest wait for a connection. Default 5s.
+    /// Longest wait for a connection, the look-up of the name included. Default 5s.
     pub(in crate::config) connect_timeout: Option<Time>,
+    /// How long a connection is kept for the next call; less than the server keeps it. Default 4s.
+    pub(in crate::config) idle_timeout: Option<Time>,
     /// Calls at once.
     pub(in crate::config) concurrency: Concurrency,
     /// When to stop asking for a while.
@@ -54,8 +56,11 @@ pub(in crate::config) struct Provider {
     pub(in crate::config) markup: Option<Percent>,
     /// Dollars for every call that is charged, on top of its price and the markup. Default: nothing.
     pub(in crate::config) fee: Option<Dollars>,
-    /// Hosts besides the vendor's own from which pictures may be downloaded; `*.` in front means any host below.
+    /// Hosts besides the vendor's own from which pictures may be downloaded; `*.` in front means any host below, and a
+    /// port may follow, as in cdn.local:8443.
     pub(in crate::config) download_hosts: Vec<String>,
+    /// Where jobs may be asked about, besides the vendor's own hosts; only for kinds bfl and fal.
+    pub(in crate::config) poll: PollHosts,
     /// What every model here can do, where its own entry does not say otherwise.
     pub(in crate::config) model_defaults: Abilities,
     /// The models that may be asked, each with its price.
@@ -94,6 +99,15 @@ pub(in crate::config) struct EntraApplication {
     pub(in crate::config) client_secret: Option<Hidden>,
     /// Where tokens are asked for, without the tenant. Default https://login.microsoftonline.com/.
     pub(in crate::config) authority: Option<String>,
+}
+
+/// Where jobs may be asked about.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct PollHosts {
+    /// Hosts that the address of a job may name, and that get the key then, over HTTPS only; `*.` in front means any
+    /// host below, and a port may follow.
+    pub(in crate::config) hosts: Vec<String>,
 }
 
 /// Calls at once.

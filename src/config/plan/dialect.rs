@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::HostRule;
 use crate::secret::Secret;
 
 /// How an OpenAI-compatible server differs from OpenAI (PROVIDERS.md 8.5).
@@ -101,8 +102,8 @@ pub enum AskAt {
     Url {
         /// Where it is in that answer, dots between keys.
         url: String,
-        /// Hosts besides `base_url`'s own that it may name; `*.` in front means any host below.
-        hosts: Vec<String>,
+        /// Hosts besides `base_url`'s own that it may name.
+        hosts: Vec<HostRule>,
     },
 }
 

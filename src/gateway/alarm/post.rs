@@ -17,7 +17,7 @@ use url::Url;
 use crate::alert::Event;
 use crate::gateway::Shared;
 use crate::gateway::alarm::message::message;
-use crate::gateway::transport::{Bounds, Reach, Trouble};
+use crate::gateway::transport::{Bounds, IDLE, Reach, Trouble};
 use crate::provider::{Call, Reply};
 use crate::secret::Secret;
 
@@ -211,7 +211,8 @@ async fn attempt(shared: &Shared, letter: &Letter) -> Result<(), Setback> {
     let url = Url::parse(letter.webhook.reveal()).map_err(|_| Setback::Unusable)?;
     let call = Call::post_json(url, HeaderMap::new(), &letter.body);
     let deadline = Instant::now() + ANSWER;
-    let bounds = Bounds { deadline, connect: CONNECT, body: BODY, reach: Reach::Anywhere };
+    let (silence, idle, reach) = (None, IDLE, Reach::Anywhere);
+    let bounds = Bounds { deadline, connect: CONNECT, silence, idle, body: BODY, reach };
     judged(shared.transport.send(&call, bounds).await)
 }
 
@@ -225,6 +226,8 @@ fn judged(answer: Result<Reply, Trouble>) -> Result<(), Setback> {
         Err(Trouble::TimedOut { sent: true }) => Err(Setback::Late),
         Err(Trouble::Lost(_)) => Err(Setback::Lost),
         Err(Trouble::TooLarge) => Err(Setback::TooLarge),
+        // Only a success is read to its end, so the message was taken.
+        Err(Trouble::Unreadable(_)) => Ok(()),
     }
 }
 

@@ -3,22 +3,28 @@
 //! A link comes from a reply, so it is followed to hosts that belong to the provider and nowhere else, and without a
 //! key. What a picture costs is not known here.
 
-use std::time::Duration;
-
+use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
+use crate::config::plan::HostRule;
 use crate::failure::{Class, Failure};
-use crate::gateway::attempt::Attempt;
-use crate::gateway::transport::Reach;
+use crate::gateway::attempt::{Attempt, patience, redirect};
+use crate::gateway::transport::{Bounds, Reach, Trouble};
 use crate::image::{Encoded, Picture};
-use crate::provider::{Call, Found, Source};
+use crate::provider::{Call, Found, Reply, Source, retry_after};
 use crate::request::ResponseFormat;
 
-/// Tries for one picture file that is already paid for.
-const DOWNLOADS: u32 = 3;
 /// Redirects followed for one picture file.
 const REDIRECTS: u32 = 3;
+
+/// Why a try to fetch a picture brought none.
+enum Missed {
+    /// Another may bring it.
+    ForNow(Failure),
+    /// No other will.
+    ForGood(Failure),
+}
 
 impl Attempt {
     /// A picture's bytes, checked, in the form the client will want.
@@ -37,30 +43,56 @@ impl Attempt {
         })
     }
 
-    /// Downloads a picture that is already paid for, so it is tried more than once. No credentials are sent.
-    async fn download(&self, mut url: Url) -> Result<bytes::Bytes, Failure> {
+    /// Downloads a picture that is already paid for, so it is tried more than once, from the first link on: another try
+    /// may be led elsewhere. No credentials are sent.
+    async fn download(&self, url: Url) -> Result<Bytes, Failure> {
         let deadline = Instant::now() + self.offer.provider.timeout;
-        let (mut tries, mut hops) = (0, 0);
+        let mut again = 0;
         loop {
-            self.check_host(&url)?;
-            let reach = self.reach(&url).await;
-            let failure = match self.send(&Call::get(url.clone(), http::HeaderMap::new()), deadline, reach).await {
-                Ok(reply) if reply.status == 200 => return Ok(reply.body),
-                Ok(reply) if (300..400).contains(&reply.status) && hops < REDIRECTS => {
-                    let target = reply.header(&http::header::LOCATION).and_then(|to| url.join(to).ok());
-                    url = target.ok_or_else(|| Failure::new(Class::Malformed, "a redirect to nowhere"))?;
-                    hops += 1;
-                    continue;
-                }
-                Ok(reply) => Failure::new(Class::Malformed, format!("the picture link answered {}", reply.status)),
-                Err(failure) => failure,
+            let left = deadline.saturating_duration_since(Instant::now());
+            let failure = match self.follow(url.clone(), Instant::now() + patience::share(left)).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(Missed::ForGood(failure)) => return Err(failure),
+                Err(Missed::ForNow(failure)) => failure,
             };
-            tries += 1;
-            if tries >= DOWNLOADS || failure.class == Class::Malformed && Instant::now() >= deadline {
+            again += 1;
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Some(pause) = patience::pause(again, failure.retry_after, left).filter(|pause| *pause < left) else {
                 return Err(failure);
-            }
-            sleep(Duration::from_millis(100) * tries).await;
+            };
+            sleep(pause).await;
         }
+    }
+
+    /// One try of it, along its redirects. Whatever a server answers may be over in a moment: a cache that does not have
+    /// the file yet says 403 or 404, and one that is busy 503.
+    async fn follow(&self, mut url: Url, deadline: Instant) -> Result<Bytes, Missed> {
+        for _ in 0..=REDIRECTS {
+            self.check_host(&url).map_err(Missed::ForGood)?;
+            let reach = self.reach(&url).await;
+            let reply = self.look(&url, deadline, reach).await?;
+            if reply.status == 200 {
+                return Ok(reply.body);
+            }
+            if !redirect::is_one(&reply) {
+                let failure = Failure::new(Class::Malformed, format!("the picture link answered {}", reply.status));
+                return Err(Missed::ForNow(failure.with_retry_after(retry_after(&reply))));
+            }
+            url = redirect::anywhere(&url, &reply)
+                .ok_or_else(|| Missed::ForNow(Failure::new(Class::Malformed, "a redirect to nowhere")))?;
+        }
+        Err(Missed::ForNow(Failure::new(Class::Malformed, "a picture link that leads on and on")))
+    }
+
+    async fn look(&self, url: &Url, deadline: Instant, reach: Reach) -> Result<Reply, Missed> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let bounds = Bounds { silence: Some(patience::silence(left)), ..self.bounds(deadline, reach) };
+        let call = Call::get(url.clone(), http::HeaderMap::new());
+        self.shared.transport.send(&call, bounds).await.map_err(|trouble| match trouble {
+            // Neither the way there nor the file's size changes by itself.
+            Trouble::Private | Trouble::TooLarge => Missed::ForGood(trouble.failure()),
+            trouble => Missed::ForNow(trouble.failure()),
+        })
     }
 
     /// Whether `url` is at the provider's own address.
@@ -82,17 +114,10 @@ impl Attempt {
     fn check_host(&self, url: &Url) -> Result<(), Failure> {
         let base = &self.offer.provider.account.base_url;
         let own = self.is_own(url);
-        let listed = |host: &str| {
-            let kinds = self.provider.download_hosts().iter().copied();
-            kinds.chain(self.offer.provider.download_hosts.iter().map(String::as_str)).any(|rule| {
-                match rule.strip_prefix('*') {
-                    Some(suffix) => host.ends_with(suffix),
-                    None => host == rule,
-                }
-            })
-        };
+        let kinds = self.provider.download_hosts().iter().filter_map(|host| host.parse::<HostRule>().ok());
+        let mut rules = kinds.chain(self.offer.provider.download_hosts.iter().cloned());
         let secure = url.scheme() == "https" || (url.scheme() == "http" && base.scheme() == "http");
-        if secure && (own || url.host_str().is_some_and(listed)) {
+        if secure && (own || rules.any(|rule| rule.allows(url))) {
             return Ok(());
         }
         let host = url.host_str().unwrap_or("?");

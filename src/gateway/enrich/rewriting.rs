@@ -206,8 +206,8 @@ impl Rewriting<'_> {
 
     async fn send(&self, wish: &Wish<'_>, call: &Call, deadline: Instant) -> Result<Written, Unanswered> {
         let body = self.order.live.plan.server.limits.response_body;
-        let connect = self.enrich.provider.connect_timeout;
-        let bounds = Bounds { deadline, connect, body, reach: Reach::Anywhere };
+        let (connect, idle) = (self.enrich.provider.connect_timeout, self.enrich.provider.idle_timeout);
+        let bounds = Bounds { deadline, connect, silence: None, idle, body, reach: Reach::Anywhere };
         let sent = self.order.shared.transport.send(call, bounds).await;
         let reply = sent.map_err(|trouble| Unanswered::of(trouble.failure(), None))?;
         anthropic::read(wish, &reply).map_err(|failure| Unanswered::of(failure, Some(reply.status)))
