@@ -99,6 +99,7 @@ pub fn seller(provider: &Provider) -> Digest {
         // Time, money and patience.
         timeout: _,
         connect_timeout: _,
+        idle_timeout: _,
         concurrency: _,
         breaker: _,
         billing: _,
@@ -118,6 +119,7 @@ pub fn seller(provider: &Provider) -> Digest {
         location,
         // In the way.
         api_version: _,
+        poll_hosts: _,
         dialect: _,
     } = account;
     let mut sum = Sum::default();

@@ -348,3 +348,40 @@ async fn pictures_are_fetched_from_another_host_at_the_port_that_the_config_name
         assert_eq!(world.draw(json!({"prompt": "a fox"})).await.status, status);
     }
 }
+
+/// An Azure whose tokens come from `authority`, in front of the same vendor.
+fn entra(vendor: &Scripted, authority: &Scripted) -> String {
+    let (vendor, authority) = (vendor.addr, authority.addr);
+    format!(
+        "providers: {{a: {{kind: azure, base_url: 'http://{vendor}/', breaker: {{failures: 1000}}, entra: {{tenant: t, \
+         client_id: c, client_secret: s3cret-of-ours, authority: 'http://{authority}/'}}, \
+         models: {{gpt-image-1: {{price: 0.04}}}}}}}}\nroutes: [{{name: r, offers: [a/gpt-image-1], cache: false}}]\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trouble_of_a_token_endpoint_is_not_the_keys_and_its_429_is_one() {
+    for (word, outcome) in [("429", "rate_limited"), ("503", "unreachable"), ("html", "unreachable"), ("401", "auth")] {
+        let authority = Scripted::start(move |_| trouble(word, b"{}")).await;
+        let vendor = Scripted::start(|_| Then::Hang).await;
+        let world = World::new(&entra(&vendor, &authority)).await;
+        world.draw(json!({"prompt": "a fox"})).await;
+        assert_eq!(outcomes(&world).await, [outcome], "{word}");
+        assert_eq!((vendor.connections(), uncertain(&world)), (0, Usd::ZERO));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_may_come_packed_too() {
+    let granted = json!({"access_token": "eyJ0", "expires_in": 3600}).to_string();
+    let grant = answer(200, &[("content-encoding", "gzip")], &gzip(granted.as_bytes()));
+    let authority = Scripted::start(move |_| Then::Answer(grant.clone())).await;
+    let vendor = Scripted::start(|_| Then::Answer(json_answer(200, &drawn()))).await;
+    let world = World::new(&entra(&vendor, &authority)).await;
+    for _ in 0..2 {
+        let answer = world.draw(json!({"prompt": "a fox"})).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert_eq!(authority.asked().len(), 1);
+    assert!(vendor.asked().iter().all(|asked| asked.head.contains(&"authorization: bearer eyj0".to_owned())));
+}

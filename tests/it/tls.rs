@@ -17,7 +17,12 @@ use crate::commands::Served;
 use crate::world::{GENERATE, World, ask, pictures, route};
 
 fn certificate() -> CertifiedKey<rcgen::KeyPair> {
-    generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap()
+    certificate_for("localhost")
+}
+
+/// One for a name, or for an address.
+fn certificate_for(whom: &str) -> CertifiedKey<rcgen::KeyPair> {
+    generate_simple_self_signed(vec![whom.to_owned()]).unwrap()
 }
 
 /// Puts TLS in front of a plain service; gives the port.
@@ -41,10 +46,10 @@ async fn in_front_of(plain: std::net::SocketAddr, own: &CertifiedKey<rcgen::KeyP
     port
 }
 
-async fn draw_over_tls(trusted: &Path, port: u16) -> (u16, String) {
+async fn draw_over_tls(trusted: &Path, host: &str, port: u16) -> (u16, String) {
     let folder = tempfile::tempdir().unwrap();
     let config =
-        route(&["stability/core"]).replace("${SANDBOX}/stability/", &format!("https://localhost:{port}/stability/"));
+        route(&["stability/core"]).replace("${SANDBOX}/stability/", &format!("https://{host}:{port}/stability/"));
     let path = crate::commands::config(folder.path(), &config);
     let served =
         Served::start(&path, "http://127.0.0.1:1", &[("SSL_CERT_FILE", trusted.to_str().unwrap())], Stdio::null());
@@ -61,10 +66,25 @@ async fn a_provider_is_called_over_tls_and_only_if_its_certificate_is_trusted() 
     let (good, bad) = (folder.path().join("good.pem"), folder.path().join("bad.pem"));
     std::fs::write(&good, own.cert.pem()).unwrap();
     std::fs::write(&bad, other.cert.pem()).unwrap();
-    let (status, text) = draw_over_tls(&good, port).await;
+    let (status, text) = draw_over_tls(&good, "localhost", port).await;
     assert_eq!(status, 200, "{text}");
-    let (status, text) = draw_over_tls(&bad, port).await;
+    let (status, text) = draw_over_tls(&bad, "localhost", port).await;
     assert_eq!(status, 502, "{text}");
+    assert_eq!(sandbox.invoice().vendor(Name::Stability).calls, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_at_a_bare_address_needs_a_certificate_for_that_address() {
+    let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for (whom, drawn) in [("127.0.0.1", 200), ("localhost", 502), ("127.0.0.2", 502)] {
+        let own = certificate_for(whom);
+        let port = in_front_of(sandbox.addr(), &own).await;
+        let trusted = folder.path().join("trusted.pem");
+        std::fs::write(&trusted, own.cert.pem()).unwrap();
+        let (status, text) = draw_over_tls(&trusted, "127.0.0.1", port).await;
+        assert_eq!(status, drawn, "{whom}: {text}");
+    }
     assert_eq!(sandbox.invoice().vendor(Name::Stability).calls, 1);
 }
 
