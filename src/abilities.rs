@@ -9,8 +9,10 @@ use std::fmt;
 use crate::image::{Format, Size};
 use crate::request::{Background, Edit, ImageRequest, Quality};
 
+mod came;
 mod sizes;
 
+pub use came::{Came, Strict, Unmet};
 pub use sizes::{Bend, Frame, Sizes, Steps, Tier};
 
 /// What one model can do in one call.
@@ -32,6 +34,8 @@ pub struct Abilities {
     pub seed: bool,
     /// Takes a negative prompt.
     pub negative_prompt: bool,
+    /// Longest negative prompt in characters, where it takes one.
+    pub negative_chars: usize,
     /// Draws an alpha channel on request.
     pub transparent: bool,
     /// Takes a compression level.
@@ -103,6 +107,14 @@ pub enum Adjustment {
     Dropped(&'static str),
 }
 
+impl Adjustment {
+    /// Whether it is this field of the request that was changed.
+    pub fn is_of(&self, name: &str) -> bool {
+        let (Adjustment::Changed(field, ..) | Adjustment::Dropped(field)) = self;
+        *field == name
+    }
+}
+
 impl fmt::Display for Adjustment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -126,6 +138,11 @@ pub enum Unable {
     Seed,
     /// Takes no negative prompt.
     NegativePrompt,
+    /// The negative prompt is longer than the model reads.
+    NegativePromptTooLong {
+        /// Characters it reads.
+        limit: usize,
+    },
     /// Draws no alpha channel.
     Background,
     /// Does not write this file format.
@@ -162,6 +179,7 @@ impl Unable {
             Unable::PromptTooLong { .. } => "prompt_too_long",
             Unable::Seed => "seed",
             Unable::NegativePrompt => "negative_prompt",
+            Unable::NegativePromptTooLong { .. } => "negative_prompt_too_long",
             Unable::Background => "background",
             Unable::OutputFormat => "output_format",
             Unable::Generate => "generate",
@@ -181,7 +199,7 @@ impl Unable {
             Unable::PromptTooLong { .. } => "prompt",
             Unable::Size => "size",
             Unable::Seed => "seed",
-            Unable::NegativePrompt => "negative_prompt",
+            Unable::NegativePrompt | Unable::NegativePromptTooLong { .. } => "negative_prompt",
             Unable::Background => "background",
             Unable::OutputFormat => "output_format",
             Unable::Generate | Unable::Edit => "model",
@@ -204,6 +222,8 @@ pub struct Fitted {
     pub tier: Option<Tier>,
     /// The quality to ask for.
     pub quality: Option<Quality>,
+    /// The file format to ask for.
+    pub format: Option<Format>,
     /// Unfinished pictures to ask for. Fewer than wished are no change worth telling: there may always be fewer.
     pub partials: u8,
     /// What was changed.
@@ -244,7 +264,8 @@ impl Abilities {
         }
         let tier = self.covering(frame.nominal().unwrap_or(USUAL));
         let partials = if self.partials { request.partial_images } else { 0 };
-        Ok(Fitted { frame, tier, quality, partials, adjusted })
+        let format = request.output_format.or_else(|| self.alpha_format(request));
+        Ok(Fitted { frame, tier, quality, format, partials, adjusted })
     }
 
     /// The smallest tier that covers `asked`, else the largest.
@@ -288,6 +309,18 @@ impl Abilities {
         }
     }
 
+    /// A format that can be transparent, where that is wished for and the model might write one that cannot.
+    fn alpha_format(&self, request: &ImageRequest) -> Option<Format> {
+        let wished = request.background == Some(Background::Transparent);
+        let may_write_other = self.formats.iter().any(|format| !format.has_alpha());
+        self.formats.iter().copied().find(|format| wished && may_write_other && format.has_alpha())
+    }
+
+    /// Whether any of its file formats can be transparent; where none is known, that is left to the vendor.
+    fn writes_alpha(&self) -> bool {
+        self.formats.is_empty() || self.formats.iter().any(|format| format.has_alpha())
+    }
+
     fn check_wishes(&self, request: &ImageRequest) -> Result<(), Unable> {
         self.check_operation(request.edit.as_ref())?;
         if request.prompt.chars().count() > self.prompt_chars {
@@ -296,10 +329,14 @@ impl Abilities {
         if request.seed.is_some() && !self.seed {
             return Err(Unable::Seed);
         }
-        if request.negative_prompt.is_some() && !self.negative_prompt {
-            return Err(Unable::NegativePrompt);
+        match &request.negative_prompt {
+            Some(_) if !self.negative_prompt => return Err(Unable::NegativePrompt),
+            Some(text) if text.chars().count() > self.negative_chars => {
+                return Err(Unable::NegativePromptTooLong { limit: self.negative_chars });
+            }
+            _ => {}
         }
-        if request.background == Some(Background::Transparent) && !self.transparent {
+        if request.background == Some(Background::Transparent) && !(self.transparent && self.writes_alpha()) {
             return Err(Unable::Background);
         }
         match request.output_format {
@@ -360,6 +397,7 @@ mod tests {
             qualities: Vec::new(),
             seed: false,
             negative_prompt: false,
+            negative_chars: 10,
             transparent: false,
             compression: false,
             style: false,
@@ -371,10 +409,10 @@ mod tests {
     #[test]
     fn a_size_becomes_the_nearest_shape_and_the_change_is_told() {
         let (got, told) = frame(&stability(), "1792x1024", BEND).unwrap();
-        assert_eq!(got, Frame::Ratio { across: 16, down: 9, asked: Size::new(1792, 1024) });
+        assert_eq!(got, Frame::Ratio { across: 16, down: 9, asked: Size::new(1792, 1024), pixels: 1024 * 1024 });
         assert_eq!(told.as_deref(), Some("size 1792x1024 -> 16:9"));
         let (got, told) = frame(&stability(), "1024x1024", BEND).unwrap();
-        assert_eq!(got, Frame::Ratio { across: 1, down: 1, asked: Size::new(1024, 1024) });
+        assert_eq!(got, Frame::Ratio { across: 1, down: 1, asked: Size::new(1024, 1024), pixels: 1024 * 1024 });
         assert_eq!(told, None);
     }
 
@@ -421,9 +459,40 @@ mod tests {
         assert_eq!(fit(r#"{"prompt":"a fox","negative_prompt":"b"}"#), Err(Unable::NegativePrompt));
         assert_eq!(fit(r#"{"prompt":"a fox","background":"transparent"}"#), Err(Unable::Background));
         assert_eq!(fit(r#"{"prompt":"a fox","output_format":"webp"}"#), Err(Unable::OutputFormat));
+        let negative = |text: &str| {
+            let able = Abilities { negative_prompt: true, ..plain() };
+            let body = format!(r#"{{"prompt":"a fox","negative_prompt":"{text}"}}"#);
+            able.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), BEND).map(|_| ())
+        };
+        assert_eq!(negative("éééééééééé"), Ok(()));
+        assert_eq!(negative("ééééééééééé"), Err(Unable::NegativePromptTooLong { limit: 10 }));
         let fitted = fit(r#"{"prompt":"a fox","quality":"high","style":"vivid","output_compression":3}"#).unwrap();
         let told: Vec<String> = fitted.adjusted.iter().map(ToString::to_string).collect();
         assert_eq!(told, ["quality dropped", "output_compression dropped", "style dropped"]);
+    }
+
+    #[test]
+    fn a_transparent_picture_is_asked_for_in_a_format_that_can_be_and_of_nobody_who_writes_no_other_than_jpeg() {
+        let format = |formats: &[Format], more: &str| {
+            let able = Abilities { transparent: true, formats: formats.to_vec(), ..plain() };
+            let body = format!(r#"{{"prompt":"a fox","background":"transparent"{more}}}"#);
+            able.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), BEND).map(|fitted| fitted.format)
+        };
+        assert_eq!(format(&[Format::Jpeg], ""), Err(Unable::Background));
+        assert_eq!(format(&[Format::Jpeg, Format::Webp], ""), Ok(Some(Format::Webp)), "the vendor's own may be JPEG");
+        assert_eq!(format(&Format::ALL, r#","output_format":"webp""#), Ok(Some(Format::Webp)));
+        assert_eq!(format(&[Format::Png], ""), Ok(None), "it writes nothing else");
+        assert_eq!(format(&[], ""), Ok(None), "it takes no such wish");
+    }
+
+    #[test]
+    fn a_model_that_is_told_no_size_draws_its_own_and_a_strict_route_does_not_ask_it() {
+        assert_eq!(frame(&Sizes::None, "640x480", BEND), Ok((Frame::Default, Some("size dropped".to_owned()))));
+        assert_eq!(frame(&Sizes::None, "640x480", STRICT), Err(Unable::Size));
+        let able = Abilities { sizes: Sizes::None, ..plain() };
+        let auto = ImageRequest::from_json(br#"{"prompt":"a fox"}"#).unwrap();
+        let fitted = able.fit(&auto, STRICT).unwrap();
+        assert_eq!((fitted.priced(), fitted.adjusted), (None, vec![]));
     }
 
     #[test]

@@ -250,7 +250,7 @@ enum Blame {
 fn blame(failure: &Failure) -> Option<Blame> {
     let at_least = |own: Duration| failure.retry_after.map_or(own, |told| told.max(own)).min(LONGEST_PAUSE);
     match failure.class {
-        Class::CallerInvalid | Class::Policy | Class::AdapterBug | Class::Unrecorded => None,
+        Class::CallerInvalid | Class::Policy | Class::AdapterBug | Class::Unlike | Class::Unrecorded => None,
         Class::RateLimited => {
             let told = failure.retry_after.unwrap_or(RATE_LIMIT_PAUSE).min(LONGEST_PAUSE);
             Some(Blame::Provider(Some((Pause::RateLimited, told))))

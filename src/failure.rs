@@ -32,6 +32,8 @@ pub enum Class {
     /// An answer that is not what the API promises: garbage, an HTML page, a truncated picture, no pictures. With a
     /// status that reports no error it may have been billed.
     Malformed,
+    /// Whole pictures, but not as the request asked, for a route that takes no others. It says nothing against the offer.
+    Unlike,
     /// The model is not there (any more).
     ModelGone,
     /// The attempt could not be written down first, so it was not made.
@@ -40,7 +42,7 @@ pub enum Class {
 
 impl Class {
     /// Every class, for metrics and tables.
-    pub const ALL: [Class; 12] = [
+    pub const ALL: [Class; 13] = [
         Class::CallerInvalid,
         Class::AdapterBug,
         Class::Policy,
@@ -51,6 +53,7 @@ impl Class {
         Class::Unreachable,
         Class::TimeoutAmbiguous,
         Class::Malformed,
+        Class::Unlike,
         Class::ModelGone,
         Class::Unrecorded,
     ];
@@ -68,6 +71,7 @@ impl Class {
             Class::Unreachable => "unreachable",
             Class::TimeoutAmbiguous => "timeout",
             Class::Malformed => "malformed",
+            Class::Unlike => "not_as_asked",
             Class::ModelGone => "model_gone",
             Class::Unrecorded => "ledger_unwritable",
         }

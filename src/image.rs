@@ -96,6 +96,11 @@ impl Format {
         }
     }
 
+    /// Whether a file of this format can have an alpha channel.
+    pub fn has_alpha(self) -> bool {
+        self != Format::Jpeg
+    }
+
     /// The media type of a file of this format.
     pub fn media_type(self) -> &'static str {
         match self {

@@ -139,6 +139,24 @@ impl ImageRequest {
     }
 }
 
+impl ImageRequest {
+    /// Refuses wishes that exclude each other, a route's defaults among them: no vendor could meet both, so none is
+    /// paid to try. `defaulted`: the format is the route's default.
+    pub fn check_together(&self, defaulted: bool) -> Result<(), Error> {
+        let Some(format) = self.output_format.filter(|format| !format.has_alpha()) else { return Ok(()) };
+        if self.background != Some(Background::Transparent) {
+            return Ok(());
+        }
+        let whose = if defaulted { "this route's default for 'output_format'" } else { "'output_format'" };
+        let word = format.word();
+        let message = format!(
+            "'background' is 'transparent', and {whose} is '{word}', which cannot be: send 'output_format' 'png' or \
+             'webp', or another 'background'."
+        );
+        Err(Error::invalid("background", message).with_code("invalid_value"))
+    }
+}
+
 /// The least that can be asked.
 const EXAMPLE: &str = "{\"prompt\": \"a red fox\"}";
 
@@ -407,6 +425,27 @@ mod tests {
         let error = read(r#"{"prompt":"x","respnse_format":"url"}"#).unwrap_err();
         assert_eq!(error.code(), "unknown_parameter");
         assert_eq!(error.message, "Unknown parameter: 'respnse_format'. Did you mean 'response_format'?");
+    }
+
+    #[test]
+    fn a_transparent_jpeg_is_refused_whoever_wished_for_jpeg() {
+        let check = |more: &str, defaulted| {
+            let request = read(&format!(r#"{{"prompt":"x"{more}}}"#)).unwrap();
+            request.check_together(defaulted).map_err(|error| (error.param.clone().unwrap(), error.message))
+        };
+        let both = r#","background":"transparent","output_format":"jpeg""#;
+        for (defaulted, words) in [(false, "'output_format' is 'jpeg'"), (true, "this route's default")] {
+            let (param, message) = check(both, defaulted).unwrap_err();
+            assert!(param == "background" && message.contains(words), "{message}");
+        }
+        for fine in [
+            "",
+            r#","background":"transparent""#,
+            r#","background":"transparent","output_format":"webp""#,
+            r#","background":"opaque","output_format":"jpeg""#,
+        ] {
+            assert_eq!(check(fine, false), Ok(()), "{fine}");
+        }
     }
 
     #[test]

@@ -11,6 +11,8 @@ use crate::image::Size;
 pub enum Sizes {
     /// Whatever is asked is sent on.
     Any,
+    /// It is told no size, and draws what it draws.
+    None,
     /// Only these.
     Listed(Vec<Size>),
     /// Any size within bounds.
@@ -80,6 +82,8 @@ pub enum Frame {
         down: u32,
         /// What the caller asked.
         asked: Size,
+        /// Pixels of a picture, roughly, where no tier says it.
+        pixels: u64,
     },
 }
 
@@ -114,6 +118,8 @@ impl Sizes {
     pub fn fit(&self, asked: Size, bend: Bend) -> Result<(Frame, Option<Adjustment>), Unable> {
         match self {
             Sizes::Any => Ok((Frame::Pixels(asked), None)),
+            Sizes::None if bend.strict => Err(Unable::Size),
+            Sizes::None => Ok((Frame::Default, Some(Adjustment::Dropped("size")))),
             Sizes::Listed(sizes) => nearest(sizes, asked).ok_or(Unable::Size).and_then(|size| bent(asked, size, bend)),
             Sizes::Stepped(steps) => steps.nearest(asked).ok_or(Unable::Size).and_then(|size| bent(asked, size, bend)),
             Sizes::Ratios { shapes, pixels } => fit_ratio(shapes, *pixels, asked, bend),
@@ -150,7 +156,7 @@ fn fit_ratio(
         return Err(Unable::Size);
     }
     let change = (!exact).then(|| Adjustment::Changed("size", asked.to_string(), format!("{across}:{down}")));
-    Ok((Frame::Ratio { across, down, asked }, change))
+    Ok((Frame::Ratio { across, down, asked, pixels }, change))
 }
 
 /// The listed size nearest in shape; among equal shapes the smallest that covers `asked`, else the largest.
@@ -193,7 +199,7 @@ impl Steps {
 }
 
 /// |ln(asked ratio / offered ratio)|: 0 for the same shape, 0.15 for about 15% wider or narrower.
-fn shape_error(asked: Size, across: u32, down: u32) -> f64 {
+pub(super) fn shape_error(asked: Size, across: u32, down: u32) -> f64 {
     let asked = f64::from(asked.width) / f64::from(asked.height);
     (asked / (f64::from(across) / f64::from(down))).ln().abs()
 }

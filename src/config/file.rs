@@ -26,7 +26,7 @@ pub(super) use dialect::{CostUnit, Dialect, EditAs, Poll, SizeFormat};
 pub(super) use money::{Billing, Budget, Budgets, Charged, Charges, Client, Keys, Per, Rate, VolumeTier};
 pub(super) use price::{Addons, Estimate, PerSecond, Price, PriceMapping, PriceRow, Round, TokensPerMillion};
 pub(super) use provider::{
-    Abilities, AnySize, Breaker, Concurrency, Edit, EditBounds, Entra, EntraApplication, Model, Provider, SizeRules,
+    Abilities, Breaker, Concurrency, Edit, EditBounds, Entra, EntraApplication, Model, Provider, SizeRules, SizeWord,
     Sizes, Via,
 };
 pub(super) use route::{

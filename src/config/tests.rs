@@ -822,6 +822,8 @@ fn everything_a_model_can_do_may_be_stated_and_stated_for_all() {
         panic!("no grid")
     };
     assert_eq!((steps.multiple_of, steps.min_side, steps.max_side, steps.max_pixels), (16, 16, 1024, 512 * 512));
+    assert_eq!(able(dialect, ", sizes: none").sizes, Some(Sizes::None));
+    assert_eq!(able(dialect, ", sizes: any").sizes, Some(Sizes::Any));
 }
 
 #[test]

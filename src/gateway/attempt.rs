@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::abilities::Unmet;
 use crate::cache::Kept;
 use crate::config::plan::Offer;
 use crate::failure::{Class, Failure};
@@ -89,6 +90,8 @@ struct Gathered {
     broken: usize,
     /// All that came were links, and nothing is behind them that could be had: to ask again is to pay again.
     out_of_reach: bool,
+    /// Pictures that are not as was agreed, on a route that takes no others.
+    unlike: Vec<Unmet>,
     refused: u8,
     refused_billed: u8,
     usage: Usage,
@@ -300,13 +303,19 @@ impl Attempt {
         let behind_links = images.iter().any(|found| matches!(found.source, Source::Link(_)));
         let fetched = join_all(images.into_iter().map(|found| self.fetch(found))).await;
         let found = fetched.len();
-        let (mut pictures, mut at, mut failure) = (Vec::new(), Vec::new(), None);
+        let (mut pictures, mut at, mut unlike, mut failure) = (Vec::new(), Vec::new(), Vec::new(), None);
         for (nth, result) in (0..=u8::MAX).zip(fetched) {
             match result {
-                Ok(picture) => {
-                    pictures.push(picture);
-                    at.push(nth);
-                }
+                Ok(picture) => match self.insist(&picture) {
+                    Ok(()) => {
+                        pictures.push(picture);
+                        at.push(nth);
+                    }
+                    Err((unmet, why)) => {
+                        unlike.push(unmet);
+                        failure.get_or_insert(why);
+                    }
+                },
                 Err(why) => failure = Some(why),
             }
         }
@@ -322,9 +331,9 @@ impl Attempt {
                 _ => Failure::new(Class::Policy, "every picture was withheld"),
             });
         }
-        let broken = found - pictures.len();
-        let out_of_reach = behind_links && pictures.is_empty();
-        Gathered { pictures, at, broken, out_of_reach, refused, refused_billed, usage, failure }
+        let broken = found - pictures.len() - unlike.len();
+        let out_of_reach = behind_links && pictures.is_empty() && unlike.is_empty();
+        Gathered { pictures, at, broken, out_of_reach, unlike, refused, refused_billed, usage, failure }
     }
 
     fn count(&self, verdict: &str, pictures: usize) {

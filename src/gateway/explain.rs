@@ -139,6 +139,11 @@ fn failed(failure: &Failure, late: bool, come_back: Option<Duration>) -> Error {
         }
         Class::TimeoutAmbiguous if late => deadline(),
         Class::Unrecorded => return unrecorded(),
+        Class::Unlike => {
+            let message =
+                "What was drawn has another size or file format than was asked, and this route takes no other.";
+            Error::new(Kind::UpstreamFailed, message)
+        }
         _ => Error::new(Kind::UpstreamFailed, "No provider could draw this: every one that was asked failed."),
     };
     let after = failure.retry_after.or(come_back).filter(|_| error.kind != Kind::DeadlineExceeded);
@@ -185,7 +190,7 @@ fn over_price(usd: Usd, cap: Cap, route: &str) -> Error {
 fn nearness(unable: Unable) -> usize {
     match unable {
         Unable::Edit | Unable::Generate => 0,
-        Unable::PromptTooLong { limit } => 2 + limit,
+        Unable::PromptTooLong { limit } | Unable::NegativePromptTooLong { limit } => 2 + limit,
         Unable::Images { limit } => 2 + usize::from(limit),
         _ => 1,
     }
@@ -195,6 +200,9 @@ fn cannot(unable: Unable, route: &str) -> Error {
     let message = match unable {
         Unable::PromptTooLong { limit } => {
             format!("'prompt' is too long for route '{route}': its models read at most {limit} characters.")
+        }
+        Unable::NegativePromptTooLong { limit } => {
+            format!("'negative_prompt' is too long for route '{route}': its models read at most {limit} characters.")
         }
         Unable::Images { limit } => format!("The models of route '{route}' start from at most {limit} pictures."),
         Unable::ImageSize => {

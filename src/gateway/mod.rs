@@ -305,7 +305,11 @@ impl Gateway {
             return Outcome::failed(live.version, error);
         };
         let route = matched.route.clone();
+        let defaulted = request.output_format.is_none();
         fill_in(&mut request, &route);
+        if let Err(error) = request.check_together(defaulted) {
+            return Outcome { route: Some(route.name.clone()), ..Outcome::failed(live.version, error) };
+        }
         let (pinned, seed) = (matched.pinned.as_deref(), self.shared.hash_seed);
         let rules = live.rules(matched.index, pinned);
         let canonical = Canonical::under(rules, &caller.tenant, &route.name, pinned, &request, seed);

@@ -134,7 +134,7 @@ fn body(job: &Job<'_>) -> Map<String, Value> {
     wire::put(&mut body, "prompt", Some(request.prompt.as_str()));
     put_size(&mut body, job);
     wire::put(&mut body, "seed", request.seed);
-    wire::put(&mut body, "output_format", request.output_format.map(Format::word));
+    wire::put(&mut body, "output_format", job.format.map(Format::word));
     if let Some(edit) = &request.edit {
         put_pictures(&mut body, edit, family(&job.model.name).pictures);
     }

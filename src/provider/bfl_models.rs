@@ -142,6 +142,7 @@ impl Family {
             qualities: Vec::new(),
             seed: true,
             negative_prompt: false,
+            negative_chars: PROMPT_MAX_CHARS,
             transparent: false,
             compression: false,
             style: false,

@@ -12,6 +12,7 @@ use crate::abilities::{Abilities, BilledSize, Edits, Sizes, Usual};
 use crate::config::plan::{Account, EditAs, Model, SizeFormat};
 use crate::failure::{Class, Failure};
 use crate::image::{Format, Size};
+use crate::provider::openai_models::{Family, Shape};
 use crate::provider::{
     Call, Job, Partial, Provider, Reply, Step, compatible_poll, openai_body, openai_models, openai_reply,
     openai_stream, wire,
@@ -43,23 +44,26 @@ impl Provider for Compatible {
     }
 
     /// As little as possible is presumed of a server nobody has described; the config states the rest. A wish whose
-    /// field is dropped by the dialect cannot be met.
+    /// field is dropped by the dialect cannot be met, nor one that OpenAI's model behind a name is known not to take.
     fn abilities(&self, account: &Account, model: &str) -> Abilities {
         let dialect = &account.dialect;
         let takes = |field: &str| !dialect.drop.contains(field);
+        let openais = openai_models::resold(model);
         Abilities {
             tiers: Vec::new(),
             partials: false,
             max_n: if takes("n") { 10 } else { 1 },
             prompt_chars: PROMPT_MAX_CHARS,
-            sizes: Sizes::Any,
+            sizes: if dialect.size == SizeFormat::Omit || !takes("size") { Sizes::None } else { Sizes::Any },
+            negative_chars: PROMPT_MAX_CHARS,
             formats: Vec::new(),
             qualities: if takes("quality") { Quality::ALL.to_vec() } else { Vec::new() },
-            seed: takes("seed"),
-            negative_prompt: takes("negative_prompt"),
+            seed: takes("seed") && openais.is_none(),
+            negative_prompt: takes("negative_prompt") && openais.is_none(),
             transparent: openai_models::is_gpt_image(model) && takes("background"),
             compression: takes("output_compression"),
-            style: takes("style"),
+            style: takes("style")
+                && (openais.is_some_and(|family| family.style) || dialect.rename.contains_key("style")),
             generate: true,
             edit: (dialect.edit_path.is_some() && takes("image")).then_some(Edits {
                 mask: takes("mask"),
@@ -207,28 +211,36 @@ fn fields(job: &Job<'_>) -> Map<String, Value> {
     wire::put(&mut fields, "negative_prompt", request.negative_prompt.as_deref());
     wire::put(&mut fields, "n", Some(job.n));
     wire::put(&mut fields, "quality", job.quality.map(Quality::word));
-    wire::put(&mut fields, "output_format", request.output_format.map(Format::word));
-    wire::put(&mut fields, "output_compression", request.output_compression);
+    wire::put(&mut fields, "output_format", job.format.map(Format::word));
+    // OpenAI's models take a level with these formats alone; of others nothing is known.
+    let openais = openai_models::resold(&job.model.name);
+    let lossy = openais.is_none() || matches!(job.format, Some(Format::Jpeg | Format::Webp));
+    wire::put(&mut fields, "output_compression", request.output_compression.filter(|_| lossy));
     wire::put(&mut fields, "seed", request.seed);
     wire::put(&mut fields, "user", request.user.as_deref());
     wire::put(&mut fields, "response_format", dialect.response_format.as_deref());
     openai_body::put_stream(&mut fields, job);
     put_size(&mut fields, job);
-    // Only OpenAI's own models know these words; other servers get them when the config has a name for them.
-    let gpt = openai_models::is_gpt_image(&job.model.name);
-    let transparent = job.model.abilities.transparent == Some(true);
-    let mut put_known = |field: &str, word: Option<&'static str>| {
-        let known = gpt || dialect.rename.contains_key(field) || (field == "background" && transparent);
-        wire::put(&mut fields, field, word.filter(|_| known));
+    // Only OpenAI's own models know these words, and not each of them; other servers get them when the config has a name
+    // for them, or says that the model can.
+    let knows = |does: fn(&Family) -> bool| openais.is_some_and(does);
+    let stated = |ability: Option<bool>| ability == Some(true);
+    let able = &job.model.abilities;
+    let mut put_known = |field: &str, known: bool, word: Option<&'static str>| {
+        wire::put(&mut fields, field, word.filter(|_| known || dialect.rename.contains_key(field)));
     };
-    put_known("background", request.background.map(Background::word));
+    let gpt = knows(|family| family.shape == Shape::Gpt);
+    put_known("background", gpt || stated(able.transparent), request.background.map(Background::word));
     match &request.edit {
-        Some(edit) => put_known("input_fidelity", edit.fidelity.map(Fidelity::word)),
+        Some(edit) => {
+            put_known("input_fidelity", knows(|family| family.fidelity), edit.fidelity.map(Fidelity::word));
+        }
         // OpenAI's edits know none of these.
         None => {
-            put_known("moderation", request.moderation.map(Moderation::word));
-            put_known("complexity", request.complexity.map(Complexity::word));
-            wire::put(&mut fields, "style", request.style.map(Style::word));
+            put_known("moderation", gpt, request.moderation.map(Moderation::word));
+            put_known("complexity", knows(|family| family.complexity), request.complexity.map(Complexity::word));
+            let style = knows(|family| family.style) || stated(able.style);
+            put_known("style", style, request.style.map(Style::word));
         }
     }
     fields
@@ -335,6 +347,51 @@ mod tests {
         let mut renamed = desk(wish);
         renamed.account.dialect.rename.insert("moderation".to_owned(), "filter".to_owned());
         assert_eq!(renamed.body()["filter"], "low");
+    }
+
+    #[test]
+    fn a_word_that_only_some_of_openais_models_know_reaches_those_alone() {
+        let wish = r#"{"prompt":"x","complexity":"low","style":"vivid","output_compression":80}"#;
+        let sent = |model: &str| {
+            let body = Desk::new("openai_compatible", model, wish).body();
+            ["complexity", "style", "output_compression"].map(|field| body.get(field).is_some())
+        };
+        for (model, fields) in [
+            ("openai/gpt-image-2.6-flare", [true, false, false]),
+            ("openai/gpt-image-2", [false, false, false]),
+            ("dall-e-3", [false, true, false]),
+            ("janus-pro-7b", [false, false, true]),
+        ] {
+            assert_eq!(sent(model), fields, "{model}");
+        }
+        let mut stated = desk(wish);
+        stated.model.abilities.style = Some(true);
+        assert_eq!(stated.body()["style"], "vivid");
+        for (model, known) in [("gpt-image-2", true), ("gpt-image-1-mini", false), ("janus-pro-7b", false)] {
+            let mut desk = Desk::new("openai_compatible", model, r#"{"prompt":"x"}"#);
+            desk.account.dialect.edit_path = Some("images/edits".to_owned());
+            desk.account.dialect.edit_as = EditAs::JsonList;
+            let mut desk = desk.editing(1, false);
+            desk.request.edit.as_mut().unwrap().fidelity = Some(Fidelity::High);
+            assert_eq!(desk.body().get("input_fidelity").is_some(), known, "{model}");
+        }
+    }
+
+    #[test]
+    fn no_seed_goes_to_a_resold_model_of_openais_and_no_style_to_who_is_not_known_to_take_it() {
+        let able = |model: &str| Compatible.abilities(&desk(r#"{"prompt":"x"}"#).account, model);
+        let told = |model: &str| (able(model).seed, able(model).negative_prompt, able(model).style);
+        assert_eq!(told("openai/gpt-image-2"), (false, false, false));
+        assert_eq!(told("dall-e-3"), (false, false, true));
+        assert_eq!(told("janus-pro-7b"), (true, true, false));
+    }
+
+    #[test]
+    fn a_server_that_is_sent_no_size_draws_its_own() {
+        let mut desk = desk(r#"{"prompt":"x"}"#);
+        assert_eq!(Compatible.abilities(&desk.account, "any").sizes, Sizes::Any);
+        desk.account.dialect.size = SizeFormat::Omit;
+        assert_eq!(Compatible.abilities(&desk.account, "any").sizes, Sizes::None);
     }
 
     #[test]

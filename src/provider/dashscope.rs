@@ -26,9 +26,6 @@ const LARGEST_SEED: u32 = i32::MAX as u32;
 /// The largest file that may be changed.
 const LARGEST_INPUT: usize = 10 * 1024 * 1024;
 
-/// What is cut off a longer one, without a word.
-const NEGATIVE_PROMPT_CHARS: usize = 500;
-
 impl Provider for DashScope {
     fn name(&self) -> &'static str {
         "dashscope"
@@ -79,13 +76,9 @@ impl Provider for DashScope {
     }
 }
 
-/// Refuses what this vendor would, or would cut off without a word; another vendor may take it.
+/// Refuses what this vendor would; another vendor may take it.
 fn check(job: &Job<'_>) -> Result<(), Failure> {
     let family = family(&job.model.name);
-    if job.request.negative_prompt.as_ref().is_some_and(|text| text.chars().count() > NEGATIVE_PROMPT_CHARS) {
-        let why = format!("a negative_prompt of more than {NEGATIVE_PROMPT_CHARS} characters would be cut off");
-        return Err(Failure::new(Class::AdapterBug, why));
-    }
     for input in job.request.edit.iter().flat_map(|edit| &edit.images) {
         if input.bytes.len() > LARGEST_INPUT || !family.takes_input(input.size) {
             let why = format!("an input picture of {} with {} bytes is not taken", input.size, input.bytes.len());
@@ -211,16 +204,5 @@ mod tests {
         assert_eq!(ask("wan2.6-image", 3073, 9), Ok(()));
         assert_eq!(ask("wan2.6-image", 239, 9), Err(Class::AdapterBug));
         assert_eq!(ask("wan2.6-image", 1024, LARGEST_INPUT + 1), Err(Class::AdapterBug));
-    }
-
-    #[test]
-    fn a_negative_prompt_that_would_be_cut_off_goes_to_another_vendor() {
-        let ask = |chars: usize| {
-            let wish = json!({"prompt": "x", "negative_prompt": "é".repeat(chars)}).to_string();
-            let desk = Desk::new("dashscope", "qwen-image", &wish);
-            DashScope.ask(&desk.job()).map_err(|failure| failure.class)
-        };
-        assert!(ask(500).is_ok());
-        assert_eq!(ask(501).unwrap_err(), Class::AdapterBug);
     }
 }

@@ -70,6 +70,9 @@ pub const KNOWN: &[&str] = &[
 const FIVE: &[Size] =
     &[Size::new(1664, 928), Size::new(1472, 1104), Size::new(1328, 1328), Size::new(1104, 1472), Size::new(928, 1664)];
 
+/// Characters of a negative prompt; the vendor cuts off a longer one without a word (PROVIDERS.md section 10).
+const NEGATIVE_CHARS: usize = 500;
+
 /// Pixels of a square with this side.
 const fn square(side: u64) -> u64 {
     side * side
@@ -217,6 +220,7 @@ impl Family {
             qualities: Vec::new(),
             seed: true,
             negative_prompt: self.negative_prompt,
+            negative_chars: NEGATIVE_CHARS,
             transparent: false,
             compression: false,
             style: false,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::abilities::{Abilities, Edits, Frame, Sizes, Steps};
 use crate::image::{Format, Size};
 use crate::provider::{Job, wire};
-use crate::request::{Edit, Quality};
+use crate::request::{Edit, PROMPT_MAX_CHARS, Quality};
 
 /// How an endpoint is told the size.
 #[derive(Clone, Copy, Debug)]
@@ -272,6 +272,7 @@ pub fn abilities(name: &str) -> Abilities {
         qualities: if model.quality { vec![Quality::Low, Quality::Medium, Quality::High] } else { Vec::new() },
         seed: model.seed,
         negative_prompt: model.negative_prompt,
+        negative_chars: PROMPT_MAX_CHARS,
         transparent: model.background,
         compression: false,
         style: false,
@@ -291,7 +292,7 @@ pub fn input(job: &Job<'_>) -> Map<String, Value> {
     // An endpoint without the input draws one; a config that raises `max_n` says that there is one.
     wire::put(&mut input, "num_images", Some(job.n).filter(|n| model.max_n > 1 || *n > 1));
     let takes_format = !model.formats.is_empty() || job.model.abilities.formats.is_some();
-    wire::put(&mut input, "output_format", request.output_format.filter(|_| takes_format).map(Format::word));
+    wire::put(&mut input, "output_format", job.format.filter(|_| takes_format).map(Format::word));
     wire::put(&mut input, "quality", job.quality.filter(|_| model.quality).map(Quality::word));
     let background = request.background.filter(|_| model.background);
     wire::put(&mut input, "background", background.map(|background| background.word()));

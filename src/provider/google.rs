@@ -241,7 +241,7 @@ fn fixed_tier(model: &Model) -> Option<Tier> {
 
 /// The file format that was asked for; only JPEG is compressed.
 fn output(job: &Job<'_>) -> Option<Value> {
-    let format = job.request.output_format?;
+    let format = job.format?;
     let mut output = Map::new();
     wire::put(&mut output, "mimeType", Some(format.media_type()));
     wire::put(&mut output, "compressionQuality", job.request.output_compression.filter(|_| format == Format::Jpeg));

@@ -114,6 +114,7 @@ impl Family {
             qualities: Vec::new(),
             seed: self.seed && (vertex || !predict),
             negative_prompt: self.negative_prompt && vertex,
+            negative_chars: PROMPT_MAX_CHARS,
             transparent: false,
             style: false,
             generate: !self.masked,

@@ -134,7 +134,7 @@ pub struct Job<'a> {
     pub model: &'a Model,
     /// The short-lived token for vendors that take one instead of a key.
     pub bearer: Option<&'a Secret>,
-    /// The caller's request; size, quality and n below take precedence.
+    /// The caller's request; size, quality, format and n below take precedence.
     pub request: &'a ImageRequest,
     /// Pictures of this call, at most the model's `max_n`.
     pub n: u8,
@@ -144,6 +144,8 @@ pub struct Job<'a> {
     pub tier: Option<Tier>,
     /// The quality to ask for; `None` sends no such wish.
     pub quality: Option<Quality>,
+    /// The file format to ask for; `None` leaves it to the vendor.
+    pub format: Option<Format>,
     /// Unfinished pictures to ask for; 0 asks for none, and for no stream.
     pub partials: u8,
     /// Time left for the whole job, for vendors that can bound it on their side.
@@ -164,7 +166,7 @@ impl<'a> Job<'a> {
         n: u8,
         time_left: Duration,
     ) -> Job<'a> {
-        let Fitted { frame, tier, quality, partials, adjusted: _ } = fitted;
+        let Fitted { frame, tier, quality, format, partials, adjusted: _ } = fitted;
         Job {
             account,
             model,
@@ -174,6 +176,7 @@ impl<'a> Job<'a> {
             frame: *frame,
             tier: *tier,
             quality: *quality,
+            format: *format,
             partials: *partials,
             time_left,
             noted: None,

@@ -97,9 +97,9 @@ fn fields(job: &Job<'_>, family: &Family, model: Option<&str>) -> Map<String, Va
 fn put_file(body: &mut Map<String, Value>, job: &Job<'_>) {
     let request = job.request;
     wire::put(body, "background", request.background.map(Background::word));
-    wire::put(body, "output_format", request.output_format.map(Format::word));
+    wire::put(body, "output_format", job.format.map(Format::word));
     // Only these formats take a level; sending one with PNG is an error.
-    let lossy = matches!(request.output_format, Some(Format::Jpeg | Format::Webp));
+    let lossy = matches!(job.format, Some(Format::Jpeg | Format::Webp));
     wire::put(body, "output_compression", request.output_compression.filter(|_| lossy));
 }
 

@@ -5,7 +5,7 @@
 
 use crate::abilities::{Abilities, BilledSize, Edits, Sizes, Steps, Usual};
 use crate::image::{Format, Size};
-use crate::request::Quality;
+use crate::request::{PROMPT_MAX_CHARS, Quality};
 
 /// Which parameters a model takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +134,13 @@ pub fn is_gpt_image(model: &str) -> bool {
     name.starts_with("gpt-image") || name.starts_with("chatgpt-image")
 }
 
+/// The family of one of OpenAI's models by the name that a reseller gives it, perhaps with a prefix such as `openai/`;
+/// `None` for anybody else's.
+pub fn resold(model: &str) -> Option<&'static Family> {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    (is_gpt_image(name) || name.starts_with("dall-e")).then(|| family(name))
+}
+
 impl Family {
     /// What its models can do.
     pub fn abilities(&self) -> Abilities {
@@ -152,6 +159,7 @@ impl Family {
             qualities: self.qualities.to_vec(),
             seed: false,
             negative_prompt: false,
+            negative_chars: PROMPT_MAX_CHARS,
             transparent: gpt,
             compression: gpt,
             style: self.style,
@@ -177,6 +185,14 @@ mod tests {
         }
         assert!(able("gpt-image-2.6-sunburst").qualities.contains(&Quality::Max));
         assert!(!able("gpt-image-2").qualities.contains(&Quality::Max));
+    }
+
+    #[test]
+    fn a_resellers_name_for_one_of_openais_models_is_recognised_and_nobody_elses() {
+        let complexity = |model: &str| resold(model).map(|family| family.complexity);
+        assert_eq!(complexity("openai/gpt-image-2.6-flare"), Some(true));
+        assert_eq!((complexity("gpt-image-2"), complexity("azure/dall-e-3")), (Some(false), Some(false)));
+        assert_eq!((complexity("janus-pro-7b"), complexity("my-gpt-image-2.6")), (None, None));
     }
 
     #[test]

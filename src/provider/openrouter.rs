@@ -136,8 +136,8 @@ fn images_body(job: &Job<'_>) -> Map<String, Value> {
     wire::put(&mut body, "quality", job.quality.map(Quality::word));
     let background = request.background.filter(|_| takes(job).transparent);
     wire::put(&mut body, "background", background.map(Background::word));
-    wire::put(&mut body, "output_format", request.output_format.map(Format::word));
-    let lossy = matches!(request.output_format, Some(Format::Jpeg | Format::Webp));
+    wire::put(&mut body, "output_format", job.format.map(Format::word));
+    let lossy = matches!(job.format, Some(Format::Jpeg | Format::Webp));
     wire::put(&mut body, "output_compression", request.output_compression.filter(|_| lossy));
     wire::put(&mut body, "seed", request.seed);
     if let Some(edit) = &request.edit {

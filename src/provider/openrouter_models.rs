@@ -151,6 +151,7 @@ impl Family {
             qualities: if images { self.qualities.to_vec() } else { Vec::new() },
             seed: self.seed,
             negative_prompt: false,
+            negative_chars: PROMPT_MAX_CHARS,
             transparent: images && self.transparent,
             compression: images && !self.formats.is_empty(),
             style: false,

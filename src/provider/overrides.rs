@@ -6,6 +6,7 @@
 use crate::abilities::{Abilities, Edits};
 use crate::config::plan::{AbilityOverrides, Account, EditOverride, Model};
 use crate::provider::Provider;
+use crate::request::Background;
 
 /// What a model can do, with the config's overrides applied.
 pub fn abilities(provider: &dyn Provider, account: &Account, model: &Model) -> Abilities {
@@ -37,6 +38,7 @@ pub fn abilities(provider: &dyn Provider, account: &Account, model: &Model) -> A
     put_over(&mut abilities.compression, compression);
     put_over(&mut abilities.style, style);
     put_over(&mut abilities.generate, generate);
+    put_fixed(&mut abilities, account, model);
     abilities.edit = match (abilities.edit, *edit) {
         (edit, None) => edit,
         (None, _) | (_, Some(EditOverride::Never)) => None,
@@ -48,6 +50,20 @@ pub fn abilities(provider: &dyn Provider, account: &Account, model: &Model) -> A
         }),
     };
     abilities
+}
+
+/// What `options` fix is not open to wishes any more: they are laid over whatever is asked.
+fn put_fixed(abilities: &mut Abilities, account: &Account, model: &Model) {
+    let fixed = |field: &str| {
+        let theirs = account.dialect.rename.get(field).map_or(field, String::as_str);
+        model.options.get(theirs).or_else(|| account.dialect.constants.get(theirs))?.as_str()
+    };
+    if let Some(format) = fixed("output_format").and_then(|word| word.parse().ok()) {
+        abilities.formats = vec![format];
+    }
+    if fixed("background").is_some_and(|word| word != Background::Transparent.word()) {
+        abilities.transparent = false;
+    }
 }
 
 fn put_over<T: Clone>(own: &mut T, stated: &Option<T>) {
@@ -87,6 +103,22 @@ mod tests {
         assert_eq!(edit("openai", "gpt-image-2", within(Some(2), Some(false), Some(true))), takes(2, false, true));
         assert_eq!(edit("openai", "gpt-image-2", within(Some(99), Some(true), None)), takes(16, true, false));
         assert_eq!(edit("openai", "dall-e-3", within(Some(1), None, None)), None);
+    }
+
+    #[test]
+    fn what_options_fix_is_not_open_to_wishes() {
+        let able = |options: &[(&str, &str)]| {
+            let mut desk = Desk::new("openai", "gpt-image-2", r#"{"prompt":"x"}"#);
+            for (field, word) in options {
+                desk.model.options.insert((*field).to_owned(), serde_json::json!(word));
+            }
+            let able = abilities(by_kind("openai").unwrap(), &desk.account, &desk.model);
+            (able.formats.iter().map(|format| format.word()).collect::<Vec<_>>(), able.transparent)
+        };
+        assert_eq!(able(&[]), (vec!["png", "jpeg", "webp"], true));
+        assert_eq!(able(&[("output_format", "jpeg")]), (vec!["jpeg"], true));
+        assert_eq!(able(&[("background", "opaque")]), (vec!["png", "jpeg", "webp"], false));
+        assert_eq!(able(&[("background", "transparent")]).1, true);
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn input(job: &Job<'_>) -> Map<String, Value> {
     // A model without the input draws one; a config that raises `max_n` says that there is one.
     wire::put(&mut input, "num_outputs", Some(job.n).filter(|n| family.max_n > 1 || *n > 1));
     let takes_format = !family.formats.is_empty() || job.model.abilities.formats.is_some();
-    wire::put(&mut input, "output_format", request.output_format.filter(|_| takes_format).map(format_word));
+    wire::put(&mut input, "output_format", job.format.filter(|_| takes_format).map(format_word));
     wire::put(&mut input, "output_quality", request.output_compression.filter(|_| family.output_quality));
     let own_size = put_pictures(&mut input, job, family.edit);
     if !own_size {

@@ -5,6 +5,7 @@
 
 use crate::abilities::{Abilities, Edits, Sizes, Steps};
 use crate::image::Format;
+use crate::request::PROMPT_MAX_CHARS;
 
 /// How a family is told the size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +131,7 @@ impl Family {
             qualities: Vec::new(),
             seed: true,
             negative_prompt: self.negative_prompt,
+            negative_chars: PROMPT_MAX_CHARS,
             transparent: false,
             compression: self.output_quality,
             style: false,

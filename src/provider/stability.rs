@@ -123,6 +123,8 @@ impl Provider for Stability {
             qualities: Vec::new(),
             seed: true,
             negative_prompt: true,
+            // Both APIs read as much of what must not be there as of what is to be drawn.
+            negative_chars: prompt_chars,
             transparent: false,
             compression: false,
             style: false,
@@ -192,7 +194,7 @@ fn ask_v2(job: &Job<'_>, service: &str, model: Option<&str>, headers: HeaderMap)
         ("strength", from_picture.map(|_| STRENGTH.to_owned())),
         ("aspect_ratio", wire::ratio(job.frame).filter(|_| shaped)),
         ("seed", request.seed.map(|seed| fixed_seed(seed).to_string())),
-        ("output_format", request.output_format.map(|format| format.word().to_owned())),
+        ("output_format", job.format.map(|format| format.word().to_owned())),
     ];
     let options = &job.model.options;
     let mut fields: Vec<(String, String)> = wished
@@ -423,7 +425,7 @@ mod tests {
 
     #[test]
     fn options_stand_in_the_form_once_and_without_quotes() {
-        let mut desk = Desk::new("stability", "sd3.5-large", r#"{"prompt":"x","output_format":"webp"}"#);
+        let mut desk = Desk::new("stability", "sd3.5-large", r#"{"prompt":"x","output_format":"png"}"#);
         desk.model.options.insert("style_preset".to_owned(), json!("anime"));
         desk.model.options.insert("cfg_scale".to_owned(), json!(7));
         desk.model.options.insert("output_format".to_owned(), json!("png"));

@@ -363,6 +363,6 @@ mod tests {
         assert_eq!(ratio(Frame::Default), None);
         assert_eq!(ratio(Frame::Pixels(Size::new(1536, 1024))).as_deref(), Some("3:2"));
         let asked = Size::new(1792, 1024);
-        assert_eq!(ratio(Frame::Ratio { across: 16, down: 9, asked }).as_deref(), Some("16:9"));
+        assert_eq!(ratio(Frame::Ratio { across: 16, down: 9, asked, pixels: 1 }).as_deref(), Some("16:9"));
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::abilities::{Abilities, Fitted, Unable};
+use crate::abilities::{Abilities, Fitted, Strict, Unable};
 use crate::breaker::{Cooling, Pause};
 use crate::config::plan::{Offer, Route};
 use crate::money::Usd;
@@ -109,6 +109,8 @@ pub struct Candidate {
     pub usd: Usd,
     /// The same without volume tiers.
     pub listed: Usd,
+    /// What the route takes only as it was asked.
+    pub strict: Strict,
 }
 
 /// What a picture of an offer costs now, made of its price without volume tiers.
@@ -134,7 +136,8 @@ pub fn appraise(
                 // second and the third picture of a call with one seed, and they would not be the same elsewhere.
                 let single = fitted.partials > 0 || request.seed.is_some();
                 let max_n = if single { 1 } else { abilities.max_n.max(1) };
-                able.push(Candidate { offer: index, fitted, max_n, usd, listed });
+                let strict = Strict { size: route.bend.strict, wishes: route.strict };
+                able.push(Candidate { offer: index, fitted, max_n, usd, listed, strict });
             }
             Err(skip) => skipped.push((index, skip)),
         }

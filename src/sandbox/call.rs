@@ -121,6 +121,9 @@ impl Call {
         sketch.min_bytes = self.vendor.min_bytes;
         sketch.truncated = self.fate == Mode::Truncated;
         sketch.hangs = self.fate == Mode::HangingDownload;
+        if self.fate == Mode::OddSize {
+            sketch.size = Size::new(size.width.div_ceil(2), size.height.div_ceil(2));
+        }
         sketch
     }
 
@@ -177,7 +180,7 @@ pub(super) fn finish(desk: &Desk, name: Name, answer: Result<Response, No>) -> R
 /// Acts out `fate` as far as it spoils a call before anything is drawn. `shape` has the vendor's words for a fault.
 pub(super) async fn act_out(fate: Mode, shape: fn(Mode) -> No) -> Result<(), No> {
     match fate {
-        Mode::Normal | Mode::Refusing | Mode::NoPictures | Mode::Truncated => Ok(()),
+        Mode::Normal | Mode::Refusing | Mode::NoPictures | Mode::Truncated | Mode::OddSize => Ok(()),
         Mode::Down500 | Mode::RateLimited { .. } | Mode::OutOfMoney | Mode::Overloaded => Err(shape(fate)),
         Mode::Garbage => Err(No { page: true, ..No::fault(StatusCode::OK, Value::Null) }),
         Mode::Hang => std::future::pending().await,

@@ -39,6 +39,8 @@ pub enum Mode {
     NoPictures,
     /// Pictures that end too soon; words that reach the longest answer.
     Truncated,
+    /// Whole pictures with half of what was asked on each side, told as if they were right.
+    OddSize,
     /// 529, which only Anthropic has; 500 elsewhere.
     Overloaded,
     /// Does the work, charges it, and answers with the first half of a good answer.

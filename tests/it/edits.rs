@@ -70,6 +70,17 @@ fn data_url(bytes: &[u8]) -> Value {
 }
 
 #[tokio::test]
+async fn a_form_that_wants_a_transparent_jpeg_is_refused_before_anybody_is_asked() {
+    let world = World::new(CONFIG).await;
+    let wish = [("prompt", "a hat"), ("model", "m"), ("background", "transparent"), ("output_format", "jpeg")];
+    let mut fields: Vec<Field<'_>> = wish.iter().map(|(name, value)| Text(name, value)).collect();
+    fields.push(File("image", png(64, 255)));
+    let answer = send(&world, EDIT, &fields).await;
+    assert_eq!(answer.error(), (400, "invalid_value".into(), "background".into()), "{}", answer.text());
+    assert_eq!(world.invoiced(), Usd::ZERO);
+}
+
+#[tokio::test]
 async fn an_edit_goes_to_the_first_who_can_change_pictures_and_is_found_again_by_its_pictures() {
     let world = World::new(CONFIG).await;
     let edit = |side: u32| {

@@ -25,6 +25,7 @@ mod hiccups; // trouble on the way to what is paid, and with connections
 mod invoice; // ten thousand requests, and what invoice and ledger have between them
 mod meaning; // what a changed config makes of kept pictures
 mod money; // invoice and ledger
+mod odd_sizes; // pictures that are not as they were asked for
 mod painter; // a vendor whose pictures tell what they were drawn for
 mod papers; // YAML that loads, floors that hold
 mod passthrough; // what is not Easel's

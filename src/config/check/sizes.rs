@@ -1,4 +1,4 @@
-//! `sizes:` of a model: a list, shapes, a grid, or whatever is asked.
+//! `sizes:` of a model: a list, shapes, a grid, whatever is asked, or none.
 
 use crate::abilities::{Sizes, Steps};
 use crate::config::check::Checker;
@@ -11,10 +11,15 @@ const MEGAPIXEL: Size = Size::new(1024, 1024);
 
 pub(super) fn sizes(checker: &mut Checker<'_>, sizes: &file::Sizes, at: Place<'_>) -> Sizes {
     match sizes {
-        file::Sizes::Word(file::AnySize::Any) => Sizes::Any,
+        file::Sizes::Word(file::SizeWord::Any) => Sizes::Any,
+        file::Sizes::Word(file::SizeWord::None) => Sizes::None,
         file::Sizes::Listed(listed) => {
             if listed.is_empty() && !at.lost_items() {
-                checker.report(at, "a model that draws no size is no use", "list sizes, or write `any`".to_owned());
+                checker.report(
+                    at,
+                    "a model that draws no size is no use",
+                    "list sizes, or write `any` or `none`".to_owned(),
+                );
             }
             let read = listed.iter().enumerate();
             Sizes::Listed(read.filter_map(|(index, size)| checker.read(at.item(index), Some(size))).collect())

@@ -175,7 +175,7 @@ pub(in crate::config) struct Abilities {
     pub(in crate::config) edit: Option<Edit>,
     /// Pictures one call can draw.
     pub(in crate::config) max_n: Option<u64>,
-    /// Sizes it draws: a list, shapes, a grid, or `any` to send on whatever is asked.
+    /// Sizes it draws: a list, shapes, a grid, `any` to send on whatever is asked, or `none` to send none.
     pub(in crate::config) sizes: Option<Sizes>,
     /// File formats that can be asked for.
     pub(in crate::config) formats: Option<Vec<FileFormat>>,
@@ -233,8 +233,8 @@ pub(in crate::config) enum Via {
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(in crate::config) enum Sizes {
-    /// Whatever is asked.
-    Word(AnySize),
+    /// Whatever is asked, or none.
+    Word(SizeWord),
     /// Only these.
     Listed(Vec<Pixels>),
     /// Shapes or a grid.
@@ -263,10 +263,12 @@ pub(in crate::config) struct SizeRules {
     pub(in crate::config) max_ratio: Option<u64>,
 }
 
-/// The word for "whatever is asked".
+/// A word in place of sizes.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(in crate::config) enum AnySize {
+pub(in crate::config) enum SizeWord {
     /// Whatever is asked is sent on.
     Any,
+    /// It is told no size, and draws what it draws.
+    None,
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::abilities::Adjustment;
+use crate::abilities::{Came, Unmet};
 use crate::cache::Kept;
 use crate::config::plan::Charged;
 use crate::failure::{Class, Failure};
@@ -79,21 +79,35 @@ impl Attempt {
         Kept { adjusted, ..Kept::new(picture, drawn_by, Usd::ZERO, self.shared.hash_seed) }
     }
 
-    /// What was changed of the request's wishes, a file format that came out otherwise included.
+    /// What was changed of the request's wishes, a size or a file format that came out otherwise included.
     fn adjusted(&self, picture: &Picture) -> Arc<[String]> {
-        let wished = self.request.output_format.filter(|wished| *wished != picture.format);
-        let format = wished.map(|wished| {
-            Adjustment::Changed("output_format", wished.word().to_owned(), picture.format.word().to_owned())
-        });
-        self.candidate.fitted.adjusted.iter().chain(&format).map(ToString::to_string).collect()
+        self.came(picture).adjusted.iter().map(ToString::to_string).collect()
     }
 
-    /// What an answer charges for pictures that it withheld or that are broken.
+    fn came(&self, picture: &Picture) -> Came {
+        self.candidate.fitted.came(&self.request, picture.size, picture.format)
+    }
+
+    /// Turns away a picture that is not as was agreed where the route takes no other; elsewhere that is told. Such a
+    /// picture is paid for, and the next would be like it.
+    pub(super) fn insist(&self, picture: &Picture) -> Result<(), (Unmet, Failure)> {
+        let came = self.came(picture);
+        if let Some((unmet, change)) = came.refused(self.candidate.strict) {
+            return Err((*unmet, Failure::new(Class::Unlike, format!("{unmet}: {change}"))));
+        }
+        for (unmet, change) in &came.unmet {
+            log::warn!("{} drew {unmet}: {change}", self.offer.name);
+        }
+        Ok(())
+    }
+
+    /// What an answer charges for pictures that it withheld, that are broken or that the route does not take.
     fn wasted(&self, gathered: &Gathered) -> Waste {
         let charges = self.offer.provider.billing.charges;
         let told = usize::from(gathered.refused_billed);
         let refused = self.charged(charges.refused, usize::from(gathered.refused), told);
-        let rejected = self.charged(charges.rejected, gathered.broken, gathered.broken);
+        let thrown_away = gathered.broken + gathered.unlike.len();
+        let rejected = self.charged(charges.rejected, thrown_away, thrown_away);
         refused.and(rejected)
     }
 
@@ -150,6 +164,7 @@ impl Attempt {
             Ok(gathered) => {
                 self.count("delivered", gathered.pictures.len());
                 self.count("broken", gathered.broken);
+                gathered.unlike.iter().for_each(|unmet| self.count(unmet.word(), 1));
                 self.count("refused", usize::from(gathered.refused));
             }
             Err(Loss { failure: Failure { class: Class::Policy, .. }, .. }) => {

@@ -110,6 +110,7 @@ impl Drawing {
                 | Class::RateLimited
                 | Class::ModelGone
                 | Class::AdapterBug
+                | Class::Unlike
                 | Class::TimeoutAmbiguous
                 | Class::Unrecorded
         );
