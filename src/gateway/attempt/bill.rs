@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     fn fitted(frame: Frame) -> Fitted {
-        Fitted { frame, tier: None, quality: None, partials: 0, adjusted: Vec::new() }
+        Fitted { frame, tier: None, quality: None, format: None, partials: 0, adjusted: Vec::new() }
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
         let has_one = Usual { size: Some(usual), ..Usual::default() };
         assert_eq!(first(None, &unasked, has_one, Some(drawn)), Some(usual));
         assert_eq!(first(None, &unasked, Usual::default(), Some(drawn)), Some(drawn));
-        let shape = fitted(Frame::Ratio { across: 1, down: 1, asked });
+        let shape = fitted(Frame::Ratio { across: 1, down: 1, asked, pixels: 1 });
         assert_eq!(first(None, &shape, by(BilledSize::Asked), Some(drawn)), Some(drawn));
         assert_eq!(first(None, &shape, by(BilledSize::Asked), None), Some(asked));
     }
