@@ -5,6 +5,8 @@
 //! a paid call.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -17,7 +19,7 @@ use crate::failure::{Class, Failure};
 use crate::gateway::Shared;
 use crate::gateway::books::Opened;
 use crate::gateway::flight::Flight;
-use crate::gateway::transport::{Bounds, Reach, Trouble, Watcher};
+use crate::gateway::transport::{Bounds, Reach, Seen, Trouble, Watcher};
 use crate::image::Picture;
 use crate::metrics::seconds;
 use crate::money::Usd;
@@ -268,14 +270,20 @@ impl Attempt {
     /// Sends a call of the conversation. Unfinished pictures in its reply are shown at once. A question about a job that
     /// was taken on may not hang until the deadline; it is asked again.
     async fn send_watched(&self, call: &Call, is_poll: bool, deadline: Instant) -> Result<Reply, Failure> {
+        let finished = AtomicU8::new(0);
         let watch = |event: &str| {
-            let Some(partial) = self.provider.partial(event) else { return false };
-            self.flight.update(|progress| progress.partials.push(partial));
-            true
+            if let Some(partial) = self.provider.partial(event) {
+                if self.candidate.fitted.partials > 0 {
+                    self.flight.update(|progress| progress.partials.push(partial));
+                }
+                return Seen::Shown;
+            }
+            let is_last = self.provider.finishes(event) && finished.fetch_add(1, Relaxed) + 1 >= self.n;
+            if is_last { Seen::Last } else { Seen::Kept }
         };
-        let watcher: Option<&Watcher<'_>> = if self.candidate.fitted.partials > 0 { Some(&watch) } else { None };
         let bounds = self.bounds(deadline, Reach::Anywhere);
         let bounds = if is_poll { one_try(bounds) } else { bounds };
+        let watcher: Option<&Watcher<'_>> = Some(&watch);
         self.shared.transport.send_watched(call, bounds, watcher).await.map_err(Trouble::failure)
     }
 
@@ -302,6 +310,7 @@ impl Attempt {
         let Drawn { images, refused, refused_billed, usage } = drawn;
         let behind_links = images.iter().any(|found| matches!(found.source, Source::Link(_)));
         let fetched = join_all(images.into_iter().map(|found| self.fetch(found))).await;
+        let fetched = fetch::without_repeats(fetched, usize::from(self.n));
         let found = fetched.len();
         let (mut pictures, mut at, mut unlike, mut failure) = (Vec::new(), Vec::new(), Vec::new(), None);
         for (nth, result) in (0..=u8::MAX).zip(fetched) {

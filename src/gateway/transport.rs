@@ -20,6 +20,7 @@ use pingora::http::RequestHeader;
 use pingora::protocols::Stream;
 use pingora::protocols::http::v1::client::{HttpSession, http_req_header_to_wire};
 use pingora::upstreams::peer::{HttpPeer, Peer};
+use serde::de::IgnoredAny;
 use sse_stream::{Sse, SseByteStream};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::{Host, Url};
@@ -28,6 +29,7 @@ use crate::failure::{Class, Failure};
 use crate::gateway::address::is_private;
 use crate::gateway::transport::coding::{Coding, Unpacking, Unreadable};
 use crate::gateway::transport::upload::Sent;
+use crate::image::{Encoded, Picture};
 use crate::provider::{Call, Reply, is_event_stream};
 
 mod coding;
@@ -48,6 +50,10 @@ const PASSTHROUGH_CONNECT: Duration = Duration::from_secs(5);
 const POOL: usize = 512;
 /// Longest wait for the words that go with an error: its status says enough.
 const ERROR_BODY: Duration = Duration::from_secs(10);
+/// How much earlier than its deadline a reply is given up, so that what has come of it is still looked at.
+const BEFORE_THE_DEADLINE: Duration = Duration::from_millis(20);
+/// How long the end of a stream is waited for behind its last event; the connection is of use again only then.
+const AFTER_THE_LAST: Duration = Duration::from_secs(1);
 
 /// Why there is no reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +116,13 @@ pub struct Bounds {
     pub reach: Reach,
 }
 
+impl Bounds {
+    /// When to make do with what has come of a reply.
+    fn give_up(&self) -> Instant {
+        self.deadline.checked_sub(BEFORE_THE_DEADLINE).unwrap_or(self.deadline)
+    }
+}
+
 /// Where a call may lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -119,8 +132,19 @@ pub enum Reach {
     Open,
 }
 
-/// Is shown the data of an event; whether that was all it was good for.
-pub type Watcher<'w> = dyn Fn(&str) -> bool + Sync + 'w;
+/// Is shown the data of an event.
+pub type Watcher<'w> = dyn Fn(&str) -> Seen + Sync + 'w;
+
+/// What a watcher makes of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// That was all it was good for.
+    Shown,
+    /// It belongs to the reply.
+    Kept,
+    /// The same, and nothing is waited for behind it.
+    Last,
+}
 
 /// The HTTP client shared by all providers.
 pub struct Transport {
@@ -228,10 +252,10 @@ impl Transport {
             Err(_) if is_told => None,
             Err(trouble) => return Err(trouble),
         };
-        if body.is_some() && !interrupted {
+        if body.as_ref().is_some_and(|body| body.ended) && !interrupted {
             self.keep(session, &peer, idle(&headers, bounds.idle)).await;
         }
-        Ok(Reply { status, headers, body: body.unwrap_or_default() })
+        Ok(Reply { status, headers, body: body.map(|body| body.bytes).unwrap_or_default() })
     }
 
     /// Keeps a connection for the next exchange, if its server does.
@@ -388,17 +412,44 @@ fn broken(error: Box<pingora::Error>) -> Trouble {
     }
 }
 
-/// The body of the answer, unpacked.
+/// A reply's body, unpacked.
+struct Body {
+    bytes: Bytes,
+    /// Whether its framing came to an end too; else the connection is of no more use.
+    ended: bool,
+}
+
+/// A body that is being read.
+struct Reading {
+    unpacking: Unpacking,
+    /// Its length as the header says.
+    declared: Option<usize>,
+    /// Bytes that came over the wire.
+    came: usize,
+    /// What was taken out of the unpacking.
+    start: BytesMut,
+}
+
+/// The body of the answer.
 async fn read_reply(
     session: &mut HttpSession,
     headers: &HeaderMap,
     bounds: Bounds,
     watcher: Option<&Watcher<'_>>,
-) -> Result<Bytes, Trouble> {
+) -> Result<Body, Trouble> {
     let coding = Coding::of(headers)?;
+    let declared = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > bounds.body) {
+        return Err(Trouble::TooLarge);
+    }
+    let unpacking = Unpacking::new(coding, bounds.body, declared);
+    let reading = Reading { unpacking, declared, came: 0, start: BytesMut::new() };
     match watcher.filter(|_| is_event_stream(headers)) {
-        Some(watcher) => read_events(session, coding, bounds.body, watcher).await,
-        None => read_body(session, headers, coding, bounds.body).await,
+        Some(watcher) => read_stream(session, reading, bounds, watcher).await,
+        None => read_body(session, reading, bounds).await,
     }
 }
 
@@ -413,57 +464,120 @@ fn idle(headers: &HeaderMap, most: Duration) -> Duration {
     most.min(told.map_or(most, |told| told - Duration::from_secs(1).min(told / 2)))
 }
 
-/// The whole body in one buffer.
-async fn read_body(
-    session: &mut HttpSession,
-    headers: &HeaderMap,
-    coding: Coding,
-    limit: usize,
-) -> Result<Bytes, Trouble> {
-    let declared = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > limit) {
-        return Err(Trouble::TooLarge);
+/// The whole body in one buffer. One that was cut off, or never ended, counts if nothing is missing of what it holds: it
+/// may be paid for.
+async fn read_body(session: &mut HttpSession, reading: Reading, bounds: Bounds) -> Result<Body, Trouble> {
+    let Reading { mut unpacking, declared, mut came, mut start } = reading;
+    let mut whole = |rest: Bytes| {
+        if start.is_empty() {
+            return rest;
+        }
+        start.extend_from_slice(&rest);
+        start.split().freeze()
+    };
+    let trouble = loop {
+        match timeout_at(bounds.give_up(), session.read_body_ref()).await {
+            Ok(Ok(Some(piece))) => {
+                came += piece.len();
+                unpacking.push(piece)?;
+            }
+            Ok(Ok(None)) if declared.is_some_and(|declared| declared != came) => {
+                break Trouble::Lost("the reply ended before its length".to_owned());
+            }
+            Ok(Ok(None)) => return Ok(Body { bytes: whole(unpacking.finish()?), ended: true }),
+            Ok(Err(error)) => break broken(error),
+            Err(_) => break Trouble::TimedOut { sent: true },
+        }
+    };
+    let bytes = whole(unpacking.take()?);
+    if !is_whole(&bytes) {
+        return Err(trouble);
     }
-    let (mut unpacking, mut came) = (Unpacking::new(coding, limit, declared), 0);
-    while let Some(piece) = session.read_body_ref().await.map_err(broken)? {
-        came += piece.len();
-        unpacking.push(piece)?;
-    }
-    if declared.is_some_and(|declared| declared != came) {
-        return Err(Trouble::Lost("the reply ended before its length".to_owned()));
-    }
-    Ok(unpacking.finish()?)
+    log::warn!("a reply was cut off behind its last byte: {trouble:?}");
+    Ok(Body { bytes, ended: false })
 }
 
-/// The data of a stream's events, one after the other, without those that were good only for the watcher.
-async fn read_events(
+/// Whether nothing is missing of a body by what it holds: JSON to its last bracket, or a picture's whole file.
+fn is_whole(body: &Bytes) -> bool {
+    match begins_as_json(body) {
+        Some(true) => serde_json::from_slice::<IgnoredAny>(body).is_ok(),
+        Some(false) => Picture::inspect(Encoded::Raw(body.clone())).is_ok(),
+        None => false,
+    }
+}
+
+/// Whether a body is JSON by its first byte; `None` while there is none but white space.
+fn begins_as_json(body: &[u8]) -> Option<bool> {
+    body.trim_ascii_start().first().map(|first| matches!(first, b'{' | b'['))
+}
+
+/// A body that is called a stream of events. Some servers call their JSON so, since it was a stream that was asked for;
+/// no line of events begins like that.
+async fn read_stream(
     session: &mut HttpSession,
-    coding: Coding,
-    limit: usize,
+    mut reading: Reading,
+    bounds: Bounds,
     watcher: &Watcher<'_>,
-) -> Result<Bytes, Trouble> {
-    let mut events = pin!(SseByteStream::new(pieces(session, Unpacking::new(coding, limit, None))));
-    let mut whole = BytesMut::new();
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(Sse { data: Some(data), .. }) if !watcher(&data) => {
-                whole.extend_from_slice(data.as_bytes());
-                whole.extend_from_slice(b"\n");
+) -> Result<Body, Trouble> {
+    while begins_as_json(&reading.start).is_none() {
+        match timeout_at(bounds.give_up(), session.read_body_ref()).await {
+            Ok(Ok(Some(piece))) => {
+                reading.came += piece.len();
+                reading.unpacking.push(piece)?;
+                reading.start.extend_from_slice(&reading.unpacking.take()?);
             }
-            Ok(_) => {}
-            Err(sse_stream::Error::Body(error)) => return Err(trouble(&*error)),
-            Err(error) => return Err(Trouble::Lost(error.to_string())),
+            Ok(Ok(None)) => break,
+            Ok(Err(error)) => return Err(broken(error)),
+            Err(_) => return Err(Trouble::TimedOut { sent: true }),
         }
     }
-    Ok(whole.freeze())
+    match begins_as_json(&reading.start) {
+        Some(true) => read_body(session, reading, bounds).await,
+        _ => read_events(session, reading, bounds, watcher).await,
+    }
+}
+
+/// The data of a stream's events, one after the other, without those that were good only for the watcher. Of a stream
+/// that breaks off, the events before that count: each was whole, and what it brought may be paid for.
+async fn read_events(
+    session: &mut HttpSession,
+    reading: Reading,
+    bounds: Bounds,
+    watcher: &Watcher<'_>,
+) -> Result<Body, Trouble> {
+    let mut events = pin!(SseByteStream::new(pieces(session, reading)));
+    let (mut whole, mut until) = (BytesMut::new(), bounds.give_up());
+    let trouble = loop {
+        match timeout_at(until, events.next()).await {
+            Ok(Some(Ok(Sse { data: Some(data), .. }))) => {
+                let seen = watcher(&data);
+                if seen != Seen::Shown {
+                    whole.extend_from_slice(data.as_bytes());
+                    whole.extend_from_slice(b"\n");
+                }
+                if seen == Seen::Last {
+                    until = until.min(Instant::now() + AFTER_THE_LAST);
+                }
+            }
+            Ok(Some(Ok(_))) => {}
+            Ok(None) => return Ok(Body { bytes: whole.freeze(), ended: true }),
+            Ok(Some(Err(sse_stream::Error::Body(error)))) => break trouble(&*error),
+            Ok(Some(Err(error))) => break Trouble::Lost(error.to_string()),
+            Err(_) => break Trouble::TimedOut { sent: true },
+        }
+    };
+    if whole.is_empty() || trouble == Trouble::TooLarge {
+        return Err(trouble);
+    }
+    log::warn!("a stream broke off behind whole events: {trouble:?}");
+    Ok(Body { bytes: whole.freeze(), ended: false })
 }
 
 /// The body in pieces. Boxed, because the compiler cannot see through it that it may move to another thread.
-fn pieces(session: &mut HttpSession, unpacking: Unpacking) -> BoxStream<'_, std::io::Result<Bytes>> {
-    Box::pin(stream::try_unfold((session, Some(unpacking)), next_piece))
+fn pieces(session: &mut HttpSession, reading: Reading) -> BoxStream<'_, std::io::Result<Bytes>> {
+    let Reading { unpacking, start, .. } = reading;
+    let rest = stream::try_unfold((session, Some(unpacking)), next_piece);
+    Box::pin(stream::iter([Ok(start.freeze())]).chain(rest))
 }
 
 /// A body being read, and unpacked until nothing more comes.

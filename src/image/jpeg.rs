@@ -2,10 +2,11 @@
 //!
 //! Some encoders leave out the last two bytes, and every decoder reads such a file. Whether it was cut off then can only
 //! be told by counting: each block of the picture is a run of Huffman codes. Codes are read, pixels are not. That is
-//! done for files without an end alone, and for the sequential kind; a progressive one without its end counts as cut
-//! off.
+//! done for files without an end alone, here for the sequential kind and in `jpeg/progressive.rs` for the other.
 
 use memchr::memchr;
+
+mod progressive;
 
 /// The marker that ends a file.
 pub const END: u8 = 0xd9;
@@ -29,9 +30,8 @@ pub fn is_whole(file: &[u8]) -> bool {
         }
         let Some(segment) = segment(file, &mut at) else { return false };
         match marker {
-            0xc4 => walk.tables(segment),
             0xc0 | 0xc1 => walk.frame = Frame::read(segment),
-            0xdd => walk.restart = segment.first_chunk().copied().map_or(0, u16::from_be_bytes),
+            progressive::FRAME => walk.progressive = true,
             SCAN => {
                 walk.scans += 1;
                 let codes = file.get(at..).unwrap_or_default();
@@ -42,10 +42,11 @@ pub fn is_whole(file: &[u8]) -> bool {
                         walk.covered |= Scan::read(segment, &walk).map_or(0, |scan| scan.members());
                         at += end;
                     }
+                    None if walk.progressive => return progressive::is_whole(file),
                     None => return walk.ends_with(segment, codes),
                 }
             }
-            _ => {}
+            _ => walk.tables_or_restart(marker, segment),
         }
     }
     false
@@ -98,9 +99,10 @@ struct Walk {
     scans: u32,
     /// Components whose scan was there, a bit each.
     covered: u8,
+    progressive: bool,
 }
 
-/// A sequential frame.
+/// A frame.
 struct Frame {
     width: usize,
     height: usize,
@@ -129,6 +131,13 @@ impl Frame {
         let [height, width] = [[*a, *b], [*c, *d]].map(|side| usize::from(u16::from_be_bytes(side)));
         let sound = (1..=4).contains(&components.len()) && width > 0 && height > 0;
         sound.then_some(Frame { width, height, components })
+    }
+
+    /// Blocks of a component that comes by itself: block by block, without those that only fill up a unit.
+    fn blocks(&self, own: Component) -> (usize, usize) {
+        let (across, down) = self.most();
+        let blocks = |side: usize, own: usize, most: usize| (side * own).div_ceil(most).div_ceil(8);
+        (blocks(self.width, own.across, across), blocks(self.height, own.down, down))
     }
 
     /// The most blocks a component has in a unit, across and down.
@@ -161,6 +170,15 @@ impl<'w> Scan<'w> {
 }
 
 impl Walk {
+    /// Reads what a segment says for the scans behind it.
+    fn tables_or_restart(&mut self, marker: u8, segment: &[u8]) {
+        match marker {
+            0xc4 => self.tables(segment),
+            0xdd => self.restart = segment.first_chunk().copied().map_or(0, u16::from_be_bytes),
+            _ => {}
+        }
+    }
+
     /// Reads a segment of Huffman tables; one that makes no sense is none.
     fn tables(&mut self, mut segment: &[u8]) {
         while let Some((which, rest)) = segment.split_first() {
@@ -186,11 +204,9 @@ impl Walk {
         let (across, down) = frame.most();
         let alone = scan.members.len() == 1;
         let units = match &scan.members[..] {
-            // A component by itself comes block by block, without those that only fill up a unit.
             [(place, ..)] => {
-                let own = frame.components[*place];
-                let blocks = |side: usize, own: usize, most: usize| (side * own).div_ceil(most).div_ceil(8);
-                blocks(frame.width, own.across, across) * blocks(frame.height, own.down, down)
+                let (across, down) = frame.blocks(frame.components[*place]);
+                across * down
             }
             _ => frame.width.div_ceil(8 * across) * frame.height.div_ceil(8 * down),
         };

@@ -116,6 +116,10 @@ impl Provider for Compatible {
         openai_stream::partial(event)
     }
 
+    fn finishes(&self, event: &str) -> bool {
+        openai_stream::finishes(event)
+    }
+
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
         match &job.account.dialect.poll {
             None => openai_reply::read(job, reply),

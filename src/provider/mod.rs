@@ -121,6 +121,11 @@ pub trait Provider: Sync {
         None
     }
 
+    /// Whether an event of such a stream brings a finished picture.
+    fn finishes(&self, _event: &str) -> bool {
+        false
+    }
+
     /// What `reply` to the job's latest call means.
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step;
 }

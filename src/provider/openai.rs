@@ -66,6 +66,10 @@ impl Provider for OpenAi {
         openai_stream::partial(event)
     }
 
+    fn finishes(&self, event: &str) -> bool {
+        openai_stream::finishes(event)
+    }
+
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
         openai_reply::read(job, reply)
     }

@@ -10,7 +10,7 @@ use crate::failure::{Class, Failure};
 use crate::image::{Format, standard, without_data_prefix};
 use crate::provider::complaint::Complaint;
 use crate::provider::json::Json;
-use crate::provider::openai_reply::{counted, failure, usage};
+use crate::provider::openai_reply::{counted, drawn, failure, usage};
 use crate::provider::{Drawn, Found, Job, Partial, Reply, Step, Usage, wire};
 
 /// The unfinished picture in an event.
@@ -25,6 +25,12 @@ pub fn partial(event: &str) -> Option<Partial> {
         _ => 0,
     };
     (!data.is_empty()).then(|| Partial { base64: data, index, format: format.map(Format::word) })
+}
+
+/// Whether an event brings a finished picture.
+pub fn finishes(event: &str) -> bool {
+    let is_finished = |json: Json<'_>| json.text_at("type").is_some_and(|kind| kind.ends_with(".completed"));
+    Json::read(event.as_bytes()).is_ok_and(is_finished)
 }
 
 /// The pictures in the events of a stream. An error may come after some of them; it counts if there are none.
@@ -42,6 +48,12 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
             usage_told = usage(job, reply, &json);
             let tokens = usage_told.counted.tokens;
             usage_told.counted.tokens = before.zip(tokens).map(|(all, more)| all.plus(more)).or(tokens).or(before);
+        } else if json.get("type").is_none()
+            && let Ok(drawn) = drawn(job, reply, &json)
+        {
+            // A server that does not stream may answer in one piece all the same, whatever it calls that.
+            images.extend(drawn.images);
+            usage_told = drawn.usage;
         } else if json.get("error").is_some() || json.get("code").is_some() {
             let failure = failure(job, reply, &Complaint::from_json(&json));
             // No status speaks here. What no word explains is the vendor's own trouble.
@@ -102,6 +114,21 @@ mod tests {
         assert_eq!(drawn.usage.size, Some("1536x1024".parse().unwrap()));
         let Step::Done(more) = read_events(&format!("{DONE}\n{DONE}\n[DONE]")) else { panic!("not done") };
         assert_eq!(more.images.len(), 2, "a second one is charged too");
+    }
+
+    #[test]
+    fn an_answer_in_one_piece_is_read_although_it_is_called_a_stream() {
+        let answer = "{\n \"data\": [{\"b64_json\": \"QUJD\"}],\n \"usage\": {\"output_tokens\": 400}}";
+        let Step::Done(drawn) = read_events(answer) else { panic!("not done") };
+        assert_eq!((drawn.images.len(), drawn.usage.counted.tokens.is_some()), (1, true));
+    }
+
+    #[test]
+    fn only_an_event_with_a_finished_picture_finishes() {
+        assert!(finishes(DONE) && finishes(&DONE.replace("image_generation", "image_edit")));
+        for other in ["", "[DONE]", r#"{"type":"image_edit.partial_image"}"#, r#"{"type":"error"}"#] {
+            assert!(!finishes(other), "{other}");
+        }
     }
 
     #[test]

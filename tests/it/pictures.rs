@@ -1,5 +1,7 @@
 //! Pictures that are paid for and arrive in an odd dress: bytes behind their end, another base64, more than were asked.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use base64_simd::STANDARD;
@@ -18,6 +20,8 @@ struct Canned {
     url: String,
     answer: Arc<Mutex<Vec<u8>>>,
     asked: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// Whether it goes on as if more were to come, instead of closing.
+    hangs: Arc<AtomicBool>,
 }
 
 impl Canned {
@@ -25,13 +29,14 @@ impl Canned {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (answer, asked) = (Arc::<Mutex<Vec<u8>>>::default(), Arc::<Mutex<Vec<Vec<u8>>>>::default());
-        let (answers, log) = (answer.clone(), asked.clone());
+        let hangs = Arc::<AtomicBool>::default();
+        let (answers, log, hang) = (answer.clone(), asked.clone(), hangs.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, answers.clone(), log.clone()));
+                tokio::spawn(serve(stream, answers.clone(), log.clone(), hang.clone()));
             }
         });
-        Canned { url, answer, asked }
+        Canned { url, answer, asked, hangs }
     }
 
     /// Answers with a JSON body from now on.
@@ -46,6 +51,13 @@ impl Canned {
         *self.answer.lock().unwrap() = bytes;
     }
 
+    /// The same in one chunk, without the chunk that ends it.
+    fn chunks(&self, content_type: &str, body: &[u8]) {
+        let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked";
+        let head = format!("{head}\r\ncontent-type: {content_type}\r\n\r\n{:x}\r\n", body.len());
+        self.sends([head.as_bytes(), body, b"\r\n"].concat());
+    }
+
     fn calls(&self) -> usize {
         self.asked.lock().unwrap().len()
     }
@@ -54,8 +66,9 @@ impl Canned {
         World::new(&format!(
             "
 providers:
-  plain: {{kind: openai_compatible, base_url: {0}/v1/, api_key: k, models: {{m: {{price: 0.04, formats: [png, jpeg, webp]}}}}}}
-  openai: {{kind: openai, base_url: {0}/v1/, api_key: k, models: {{gpt-image-2: {{price: 0.04}}}}}}
+  plain:
+    {{kind: openai_compatible, base_url: {0}/v1/, api_key: k, timeout: 3s, models: {{m: {{price: 0.04}}}}}}
+  openai: {{kind: openai, base_url: {0}/v1/, api_key: k, timeout: 3s, models: {{gpt-image-2: {{price: 0.04}}}}}}
   google: {{kind: google, base_url: {0}/, api_key: k, models: {{gemini-2.5-flash-image: {{price: 0.04}}}}}}
 routes:
   - {{name: r, match: {{models: [m]}}, offers: [plain/m], attempts: {{max: 1}}}}
@@ -68,8 +81,13 @@ routes:
     }
 }
 
-/// Reads requests, answers each and closes.
-async fn serve(stream: TcpStream, answer: Arc<Mutex<Vec<u8>>>, log: Arc<Mutex<Vec<Vec<u8>>>>) -> std::io::Result<()> {
+/// Reads a request, answers it and closes, unless the connection is to hang.
+async fn serve(
+    stream: TcpStream,
+    answer: Arc<Mutex<Vec<u8>>>,
+    log: Arc<Mutex<Vec<Vec<u8>>>>,
+    hangs: Arc<AtomicBool>,
+) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     let (mut line, mut length) = (String::new(), 0);
     while stream.read_line(&mut line).await? > 2 {
@@ -83,6 +101,9 @@ async fn serve(stream: TcpStream, answer: Arc<Mutex<Vec<u8>>>, log: Arc<Mutex<Ve
     log.lock().unwrap().push(body);
     let answer = answer.lock().unwrap().clone();
     stream.write_all(&answer).await?;
+    if hangs.load(Relaxed) {
+        std::future::pending::<()>().await;
+    }
     stream.shutdown().await
 }
 
@@ -219,4 +240,60 @@ async fn a_broken_picture_more_than_was_asked_is_no_failure() {
         assert_eq!(files(&world.draw(ask(prompt)).await), [picture(0)], "nobody is paused for it");
     }
     assert_eq!(vendor.calls(), 7);
+}
+
+/// Ways of a reply to come to no end.
+const NO_END: [bool; 2] = [false, true];
+
+fn event(kind: &str, text: &str) -> String {
+    let data = json!({"type": kind, "b64_json": text, "size": "1024x1024", "partial_image_index": 0});
+    format!("event: {kind}\ndata: {data}\n\n")
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_behind_its_finished_picture_delivers_it_and_it_is_bought_once() {
+    let vendor = Canned::start().await;
+    let text = STANDARD.encode_to_string(picture(0));
+    let streamed = |prompt: &str| json!({"model": "e", "prompt": prompt, "stream": true, "partial_images": 1});
+    for hangs in NO_END {
+        let (world, calls) = (vendor.world().await, vendor.calls());
+        vendor.hangs.store(hangs, Relaxed);
+        let events = event("image_generation.partial_image", &text) + &event("image_generation.completed", &text);
+        vendor.chunks("text/event-stream", events.as_bytes());
+        let answer = world.draw(streamed("a fox")).await;
+        let told = answer.text();
+        assert!(told.contains("image_generation.completed") && told.contains(&text), "hangs: {hangs}: {told}");
+        assert_eq!((world.spent(), vendor.calls()), (Usd::from_nanos(40_000_000), calls + 1), "hangs: {hangs}");
+    }
+    // Without it there is no picture, and nobody knows what it cost.
+    vendor.hangs.store(false, Relaxed);
+    let world = vendor.world().await;
+    let half = event("image_generation.completed", &text);
+    vendor.chunks("text/event-stream", &half.as_bytes()[..half.len() - 2]);
+    let answer = world.draw(streamed("a fox")).await;
+    assert!(!answer.text().contains("image_generation.completed"), "{}", answer.text());
+    assert_eq!(world.spent(), Usd::ZERO);
+    let totals = world.gateway.shared.ledger.totals();
+    assert!(totals.iter().any(|(account, _)| account.kind == easel::ledger::Kind::Uncertain));
+}
+
+#[tokio::test]
+async fn json_whose_frame_is_cut_off_counts_if_nothing_is_missing_of_it() {
+    let vendor = Canned::start().await;
+    let body = inside(&STANDARD.encode_to_string(picture(0))).to_string();
+    let declared = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len() + 9).into_bytes();
+    for hangs in NO_END {
+        let world = vendor.world().await;
+        vendor.hangs.store(hangs, Relaxed);
+        for content_type in ["application/json", "text/plain", "text/event-stream"] {
+            vendor.chunks(content_type, body.as_bytes());
+            assert_eq!(files(&world.draw(ask(content_type)).await), [picture(0)], "{content_type}, hangs: {hangs}");
+        }
+        vendor.sends(declared.clone());
+        assert_eq!(files(&world.draw(ask("too long")).await), [picture(0)], "hangs: {hangs}");
+    }
+    vendor.hangs.store(false, Relaxed);
+    let world = vendor.world().await;
+    vendor.chunks("application/json", &body.as_bytes()[..body.len() - 1]);
+    assert_ne!(world.draw(ask("cut")).await.status, 200);
 }

@@ -124,3 +124,38 @@ impl Attempt {
         Err(Failure::new(Class::Malformed, format!("a picture link to {}://{host} is not followed", url.scheme())))
     }
 }
+
+/// The pictures of an answer to a call for `n`. Some servers list one twice, which draws and charges no other; so one
+/// beyond those that were asked for is left out if it is there already.
+pub(super) fn without_repeats(fetched: Vec<Result<Picture, Failure>>, n: usize) -> Vec<Result<Picture, Failure>> {
+    let mut kept: Vec<Result<Picture, Failure>> = Vec::with_capacity(fetched.len());
+    for (at, result) in fetched.into_iter().enumerate() {
+        let is_there = |picture: &Picture| kept.iter().flatten().any(|other| other.encoded == picture.encoded);
+        if at < n || !result.as_ref().is_ok_and(is_there) {
+            kept.push(result);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{Format, Size};
+
+    #[test]
+    fn a_picture_that_is_listed_twice_is_one_unless_two_were_asked_for() {
+        let picture = |text: &'static [u8]| Picture {
+            encoded: Encoded::Base64(bytes::Bytes::from_static(text)),
+            format: Format::Png,
+            size: Size::new(1, 1),
+            revised_prompt: None,
+        };
+        let (a, b) = (picture(b"QQ=="), picture(b"Qg=="));
+        for (n, left) in [(1, vec![&a, &b]), (2, vec![&a, &a, &b])] {
+            let fetched = vec![Ok(a.clone()), Ok(a.clone()), Ok(b.clone()), Ok(a.clone())];
+            let kept = without_repeats(fetched, n);
+            assert_eq!(kept.iter().flatten().collect::<Vec<_>>(), left, "{n} asked");
+        }
+    }
+}
