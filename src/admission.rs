@@ -56,6 +56,12 @@ impl Lane {
         Some(Slot { lane: Some(self.clone()) })
     }
 
+    /// Whether a slot is free for a newcomer at this moment.
+    pub fn has_room(&self) -> bool {
+        let state = self.lock();
+        state.in_flight < state.limit && state.waiting.iter().all(oneshot::Sender::is_closed)
+    }
+
     /// A slot, or a place in the queue.
     pub fn ask(self: &Arc<Lane>) -> Room {
         if let Some(slot) = self.try_slot() {

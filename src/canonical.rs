@@ -64,6 +64,7 @@ impl Canonical {
             stream: _,
             partial_images: _,
             edit,
+            filled: _,
         } = request;
         let mut bytes = Writer(vec![LAYOUT]);
         bytes.field(Some(tenant));

@@ -10,7 +10,8 @@ use crate::pricing::Counted;
 /// What kind of failure a provider's answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// The caller's request is wrong for any provider; goes back at once.
+    /// The vendor finds the request wrong. With a `param` it blames what the caller itself sent, and that goes back at
+    /// once; without one it may be this vendor's own taste, and the next is asked.
     CallerInvalid,
     /// We sent something this provider does not take; another may.
     AdapterBug,
@@ -78,13 +79,66 @@ impl Class {
     }
 }
 
+/// How far the cause of a failure reaches, as far as the evidence goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Everything that is asked with this account: its key, its money, a limit that vendors keep by account.
+    Account,
+    /// Everything that is asked of this model.
+    Model,
+    /// This model at what it was asked to do: to draw, or to change a picture.
+    Operation,
+}
+
+/// What a vendor's answer is found to say: the class, how far it reaches, and whether the vendor said so itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What kind of failure.
+    pub class: Class,
+    /// How far its cause reaches.
+    pub scope: Scope,
+    /// Whether the vendor says so in words that it documents, which is enough to pause at once. An answer that may be
+    /// anybody's, such as a firewall's page, only counts as one failure.
+    pub stated: bool,
+}
+
+impl Finding {
+    /// The vendor says so itself; as wide as such failures usually are.
+    pub fn stated(class: Class) -> Finding {
+        let scope = match class {
+            Class::Auth | Class::Quota => Scope::Account,
+            // Most vendors limit by model (PROVIDERS.md 1.6, 2, 4.4, 10).
+            Class::RateLimited => Scope::Model,
+            _ => Scope::Operation,
+        };
+        Finding { class, scope, stated: true }
+    }
+
+    /// It looks like it, and one look proves nothing.
+    pub fn guess(class: Class) -> Finding {
+        Finding { stated: false, ..Finding::stated(class) }
+    }
+
+    /// The same, reaching so far.
+    pub fn at(self, scope: Scope) -> Finding {
+        Finding { scope, ..self }
+    }
+}
+
 /// One failed call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// What kind.
     pub class: Class,
+    /// How far its cause reaches.
+    pub scope: Scope,
+    /// Whether the vendor itself says so; else it only counts as one failure.
+    pub stated: bool,
     /// The provider's words, for the operator's log. May name the account; never shown to a caller.
     pub message: String,
+    /// Where in `message` the vendor's own sentence begins; `None` where it has none. Failures go through many hands, so
+    /// they are kept small.
+    pub sentence: Option<u16>,
     /// The request field the provider blames, where it names one of ours.
     pub param: Option<String>,
     /// When the provider says to come back.
@@ -101,9 +155,18 @@ pub struct Failure {
 impl Failure {
     /// A failure nothing is billed for.
     pub fn new(class: Class, message: impl Into<String>) -> Failure {
+        Failure::found(Finding::stated(class), message)
+    }
+
+    /// A failure as it was found in a vendor's answer.
+    pub fn found(finding: Finding, message: impl Into<String>) -> Failure {
+        let Finding { class, scope, stated } = finding;
         Failure {
             class,
+            scope,
+            stated,
             message: message.into(),
+            sentence: None,
             param: None,
             retry_after: None,
             billed: 0,
@@ -116,6 +179,25 @@ impl Failure {
     pub fn with_retry_after(mut self, after: Option<Duration>) -> Failure {
         self.retry_after = after;
         self
+    }
+
+    /// The same failure with the vendor's own sentence about the request at the end of its message.
+    pub fn with_reason(mut self, sentence: &str) -> Failure {
+        self.message.push_str(": ");
+        self.sentence = u16::try_from(self.message.len()).ok().filter(|_| !sentence.is_empty());
+        self.message.push_str(sentence);
+        self
+    }
+
+    /// The vendor's own sentence about the request, where it has one. It may name the account: it is made fit for a
+    /// caller where it is shown to one.
+    pub fn reason(&self) -> Option<&str> {
+        self.message.get(usize::from(self.sentence?)..)
+    }
+
+    /// Whether a vendor blames what the caller itself sent: it goes back at once, and nobody else is asked.
+    pub fn is_the_callers(&self) -> bool {
+        self.class == Class::CallerInvalid && self.param.is_some()
     }
 
     /// The same failure naming the request field at fault.

@@ -15,7 +15,7 @@
 //! 2  provider/         each image API as two pure functions
 //! 1  cache/ ledger/ routing/ admission alert breaker metrics rate
 //!                      decisions and records; the time comes in as an argument
-//! 0  error failure money calendar secret pem signing image mask request canonical abilities pricing config/
+//! 0  error failure money calendar secret redact pem signing image mask request canonical abilities pricing config/
 //!                      words that everyone shares
 //! ```
 //!
@@ -77,6 +77,7 @@ pub mod mask;
 pub mod money;
 pub mod pem;
 pub mod pricing;
+pub mod redact;
 pub mod request;
 pub mod secret;
 

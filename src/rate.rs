@@ -29,11 +29,33 @@ pub enum Wait {
     Never,
 }
 
+/// What a moment is remembered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Count {
+    /// What a client used.
+    Used,
+    /// What it was given back for requests that were refused.
+    Forgiven,
+}
+
 /// All clients' rates.
 #[derive(Debug, Default)]
 pub struct Rates {
-    /// When all that a client used will have come back.
-    whole_again: Mutex<HashMap<(String, What), Instant>>,
+    /// When all that was counted will have come back.
+    whole_again: Mutex<HashMap<(String, What, Count), Instant>>,
+}
+
+/// Something that was taken of a client's rate.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    /// What.
+    pub what: What,
+    /// The client's rate then.
+    pub per_minute: NonZeroU32,
+    /// How much.
+    pub count: u32,
+    /// When.
+    pub at: Instant,
 }
 
 impl Rates {
@@ -43,26 +65,40 @@ impl Rates {
         if cost > SPAN {
             return Err(Wait::Never);
         }
+        self.count(client, what, Count::Used, cost, now)
+    }
+
+    fn count(&self, client: &str, what: What, of: Count, cost: Duration, now: Instant) -> Result<(), Wait> {
         let mut table = self.lock();
-        let whole_again = table.entry((client.to_owned(), what)).or_insert(now);
-        let used = whole_again.saturating_duration_since(now) + cost;
-        if used > SPAN {
-            return Err(Wait::For(used - SPAN));
+        let whole_again = table.entry((client.to_owned(), what, of)).or_insert(now);
+        let counted = whole_again.saturating_duration_since(now) + cost;
+        if counted > SPAN {
+            return Err(Wait::For(counted - SPAN));
         }
-        *whole_again = now + used;
+        *whole_again = now + counted;
         Ok(())
     }
 
-    /// Gives back what was taken for a request that came to nothing.
-    pub fn give_back(&self, client: &str, what: What, per_minute: NonZeroU32, count: u32) {
-        if let Some(whole_again) = self.lock().get_mut(&(client.to_owned(), what))
-            && let Some(earlier) = whole_again.checked_sub(cost(per_minute, count))
+    /// Gives back what was taken for a request that came to nothing. What has come back by itself since is not given a
+    /// second time.
+    pub fn give_back(&self, client: &str, taken: Taken, now: Instant) {
+        let left = cost(taken.per_minute, taken.count).saturating_sub(now.saturating_duration_since(taken.at));
+        if let Some(whole_again) = self.lock().get_mut(&(client.to_owned(), taken.what, Count::Used))
+            && let Some(earlier) = whole_again.checked_sub(left)
         {
             *whole_again = earlier;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(String, What), Instant>> {
+    /// The same for a request that a vendor refused: no more than a minute's worth in a minute, so that nobody can have
+    /// a vendor refuse one request after the other for ever.
+    pub fn forgive(&self, client: &str, taken: Taken, now: Instant) {
+        if self.count(client, taken.what, Count::Forgiven, cost(taken.per_minute, taken.count), now).is_ok() {
+            self.give_back(client, taken, now);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(String, What, Count), Instant>> {
         // No code panics while it holds the lock.
         self.whole_again.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -114,8 +150,39 @@ mod tests {
     fn what_came_to_nothing_is_given_back() {
         let (rates, now) = (Rates::default(), Instant::now());
         rates.take("web", What::Images, FOUR, 4, now).unwrap();
-        rates.give_back("web", What::Images, FOUR, 3);
+        rates.give_back("web", taken(3, now), now);
         assert_eq!(rates.take("web", What::Images, FOUR, 3, now), Ok(()));
         assert!(rates.take("web", What::Images, FOUR, 1, now).is_err());
+    }
+
+    fn taken(count: u32, at: Instant) -> Taken {
+        Taken { what: What::Images, per_minute: FOUR, count, at }
+    }
+
+    #[test]
+    fn what_came_back_by_itself_is_not_given_back_again() {
+        let (rates, now) = (Rates::default(), Instant::now());
+        let take = |count, now| rates.take("web", What::Images, FOUR, count, now);
+        take(4, now).unwrap();
+        take(4, now + 60 * SECOND).unwrap();
+        rates.give_back("web", taken(4, now), now + 61 * SECOND);
+        assert!(take(1, now + 61 * SECOND).is_err(), "the second four are still used");
+        rates.give_back("web", taken(4, now + 60 * SECOND), now + 75 * SECOND);
+        assert_eq!(take(4, now + 75 * SECOND), Ok(()));
+    }
+
+    #[test]
+    fn who_is_refused_for_ever_is_not_given_back_for_ever() {
+        let (rates, now) = (Rates::default(), Instant::now());
+        let refused = |now| {
+            let took = rates.take("web", What::Images, FOUR, 1, now);
+            rates.forgive("web", taken(1, now), now);
+            took
+        };
+        for _ in 0..8 {
+            assert_eq!(refused(now), Ok(()));
+        }
+        assert_eq!(refused(now), Err(Wait::For(15 * SECOND)));
+        assert_eq!(refused(now + 15 * SECOND), Ok(()));
     }
 }

@@ -109,6 +109,22 @@ pub struct ImageRequest {
     pub partial_images: u8,
     /// What an edit starts from; `None` draws from the prompt alone.
     pub edit: Option<Edit>,
+    /// What of it is not the caller's own.
+    pub filled: Filled,
+}
+
+/// Which fields of a request hold what the route put there. It is part of no meaning: it only says whose mistake a
+/// field can be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filled {
+    /// Rewritten, or with the route's own words around it.
+    pub prompt: bool,
+    /// The route's default.
+    pub size: bool,
+    /// The route's default.
+    pub quality: bool,
+    /// The route's default.
+    pub output_format: bool,
 }
 
 /// The fields a generation request may have.
@@ -201,6 +217,7 @@ impl Fields {
             stream,
             partial_images,
             edit: None,
+            filled: Filled::default(),
         })
     }
 

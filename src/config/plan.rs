@@ -185,6 +185,32 @@ pub struct Account {
     pub dialect: Dialect,
 }
 
+impl Account {
+    /// Tells one account from another, and a new key from an old one, without showing either. It stays in memory.
+    pub fn fingerprint(&self) -> u64 {
+        let text = |text: Option<&String>| text.cloned().unwrap_or_default();
+        let Dialect { auth, headers, .. } = &self.dialect;
+        let mut parts = vec![
+            self.base_url.to_string(),
+            self.api_key.as_ref().map_or_else(String::new, |key| key.reveal().to_owned()),
+            text(self.organization.as_ref()),
+            text(self.project.as_ref()),
+            text(self.location.as_ref()),
+            auth.0.clone(),
+            auth.1.clone(),
+        ];
+        parts.extend(headers.iter().flat_map(|(name, value)| [name.clone(), value.reveal().to_owned()]));
+        parts.extend(self.credentials.iter().flat_map(Credentials::parts));
+        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+        for part in parts {
+            // With its length before it, no part runs into the next.
+            hasher.update(&part.len().to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        hasher.digest()
+    }
+}
+
 /// What short-lived tokens are got with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
@@ -210,6 +236,27 @@ pub enum Credentials {
         /// Its password.
         client_secret: Secret,
     },
+}
+
+impl Credentials {
+    /// All that makes them different from others, secrets included.
+    fn parts(&self) -> Vec<String> {
+        let parts = match self {
+            Credentials::Metadata => vec!["metadata"],
+            Credentials::ServiceAccount { client_email, private_key, key_id, token_uri } => {
+                vec![
+                    client_email.as_str(),
+                    private_key.reveal(),
+                    key_id.as_deref().unwrap_or_default(),
+                    token_uri.as_str(),
+                ]
+            }
+            Credentials::Entra { token_uri, client_id, client_secret } => {
+                vec![token_uri.as_str(), client_id, client_secret.reveal()]
+            }
+        };
+        parts.into_iter().map(str::to_owned).collect()
+    }
 }
 
 /// Calls at once to one provider.

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// How soon it is looked again whether somebody can take over from an overdue call.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
 /// One call in the air.
 pub struct Call {
     id: u32,
@@ -19,7 +22,7 @@ pub struct Call {
     pub places: Vec<u8>,
     began: Instant,
     overdue_at: Instant,
-    /// Not waited for any more.
+    /// Whether it is not waited for any more, and has been counted as a failure.
     pub given_up: bool,
 }
 
@@ -58,15 +61,17 @@ impl Aloft {
         self.calls.iter().any(|call| call.candidate == candidate)
     }
 
-    /// Calls that are overdue and still waited for, with whom they ask.
-    pub fn overdue(&self, now: Instant) -> Vec<(u32, usize)> {
+    /// Calls that are overdue and still waited for, with whom they ask and for how many pictures.
+    pub fn overdue(&self, now: Instant) -> Vec<(u32, usize, u8)> {
         let overdue = self.calls.iter().filter(|call| !call.given_up && call.overdue_at <= now);
-        overdue.map(|call| (call.id, call.candidate)).collect()
+        overdue.map(|call| (call.id, call.candidate, call.n)).collect()
     }
 
-    /// When the next call will be overdue.
-    pub fn next_overdue(&self, now: Instant) -> Option<Instant> {
-        self.calls.iter().map(|call| call.overdue_at).filter(|at| *at > now).min()
+    /// When to look again: when the next call will be overdue, or a little later where one is that nobody could take
+    /// over; somebody may be free by then.
+    pub fn next_look(&self, now: Instant) -> Option<Instant> {
+        let waited_for = self.calls.iter().filter(|call| !call.given_up);
+        waited_for.map(|call| if call.overdue_at > now { call.overdue_at } else { now + LOOK_AGAIN }).min()
     }
 
     /// Stops waiting for a call and gives back its places, which the call remembers.
@@ -89,12 +94,14 @@ mod tests {
         let first = aloft.begin(3, vec![0, 1], now, now + 10 * SECOND);
         let second = aloft.begin(4, vec![2], now + 4 * SECOND, now + 10 * SECOND);
         assert_eq!(aloft.overdue(now + 4 * SECOND), []);
-        assert_eq!(aloft.next_overdue(now), Some(now + 5 * SECOND));
-        assert_eq!(aloft.overdue(now + 5 * SECOND), [(first, 3)]);
-        assert_eq!(aloft.next_overdue(now + 5 * SECOND), Some(now + 7 * SECOND));
+        assert_eq!(aloft.next_look(now), Some(now + 5 * SECOND));
+        assert_eq!(aloft.overdue(now + 5 * SECOND), [(first, 3, 2)]);
+        assert_eq!(aloft.next_look(now + 5 * SECOND), Some(now + 5 * SECOND + LOOK_AGAIN));
         assert_eq!(aloft.give_up(first), [0, 1]);
-        assert_eq!(aloft.overdue(now + 7 * SECOND), [(second, 4)]);
-        assert_eq!(aloft.next_overdue(now + 7 * SECOND), None);
+        assert_eq!(aloft.next_look(now + 5 * SECOND), Some(now + 7 * SECOND));
+        assert_eq!(aloft.overdue(now + 7 * SECOND), [(second, 4, 1)]);
+        aloft.give_up(second);
+        assert_eq!(aloft.next_look(now + 7 * SECOND), None);
         assert!(aloft.asks(3) && aloft.asks(4));
         let call = aloft.end(first).unwrap();
         assert_eq!((call.candidate, call.n, call.places.as_slice(), call.given_up), (3, 2, [0, 1].as_slice(), true));

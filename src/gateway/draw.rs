@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until};
 
 use crate::admission::{Room, Slot};
-use crate::breaker::Pass;
+use crate::breaker::{Cooling, Pass};
 use crate::canonical::Canonical;
 use crate::config::plan::Offer;
 use crate::error::{Error, Kind};
@@ -29,6 +29,7 @@ use crate::gateway::flight::Flight;
 use crate::gateway::live::Live;
 use crate::gateway::together::Together;
 use crate::gateway::{Caller, Shared, books};
+use crate::ledger::Short;
 use crate::money::Usd;
 use crate::request::ImageRequest;
 use crate::routing::{Candidate, Caps, Matched, Skip, Standing};
@@ -92,6 +93,14 @@ struct Tried {
     took: Duration,
 }
 
+/// What stands against asking a candidate, and the facts behind it.
+#[derive(Default)]
+struct Bar {
+    skip: Option<Skip>,
+    cooling: Option<Cooling>,
+    short: Option<Short>,
+}
+
 struct Drawing {
     order: Order,
     flight: Arc<Flight>,
@@ -145,7 +154,7 @@ impl Drawing {
             if self.is_over() {
                 break deadline;
             }
-            let (overdue, give_up) = (self.aloft.next_overdue(Instant::now()), self.waits_until());
+            let (overdue, give_up) = (self.aloft.next_look(Instant::now()), self.waits_until());
             tokio::select! {
                 biased;
                 landed = self.running.next() => self.land(landed),
@@ -247,20 +256,32 @@ impl Drawing {
         None
     }
 
-    /// What stands against asking a candidate now, free slots aside.
+    /// What stands against asking a candidate now, free slots aside. It is remembered for the answer.
     fn against(&mut self, candidate: usize, offer: &Offer) -> Option<Skip> {
-        let cooling = self.order.shared.breakers.cooling(&offer.provider.name, &offer.name, now());
+        let Bar { skip, cooling, short } = self.bar(candidate, offer, self.places.open());
         if let Some(cooling) = cooling {
-            self.obstacles.note_cooling(cooling.until);
+            self.obstacles.note_cooling(cooling);
         }
+        if let Some(short) = short {
+            self.obstacles.note_short(short);
+        }
+        skip
+    }
+
+    /// The same for a call for so many pictures, only looked at.
+    fn bar(&self, candidate: usize, offer: &Offer, pictures: u8) -> Bar {
+        let cooling = self.order.shared.breakers.cooling(self.order.asked(offer), now());
         if let Some(skip) = (Standing { failed: self.is_out(candidate), cooling }).skip() {
-            return Some(skip);
+            return Bar { skip: Some(skip), cooling, short: None };
         }
         if !self.order.shared.books.may_pay() {
-            return Some(Skip::LedgerUnwritable);
+            return Bar { skip: Some(Skip::LedgerUnwritable), ..Bar::default() };
         }
-        let dear = self.order.caps.affordable(self.candidates[candidate].usd, self.places.open(), self.promised).err();
-        dear.or_else(|| self.over_budget(candidate, offer))
+        if let Err(skip) = self.order.caps.affordable(self.candidates[candidate].usd, pictures, self.promised) {
+            return Bar { skip: Some(skip), ..Bar::default() };
+        }
+        let short = self.short(candidate, offer, pictures);
+        Bar { skip: short.as_ref().map(|_| Skip::OverBudget), cooling: None, short }
     }
 
     fn is_out(&self, candidate: usize) -> bool {
@@ -365,10 +386,11 @@ impl Drawing {
         }
     }
 
-    /// Calls that are overdue are not waited for any more, if there is somebody else to ask. They go on.
+    /// Calls that are overdue are not waited for any more, if there is somebody else who can be asked. They go on.
     fn lose_patience(&mut self) {
-        for (call, slow) in self.aloft.overdue(Instant::now()) {
-            if !self.may_start() || !(0..self.candidates.len()).any(|other| other != slow && self.is_hopeful(other)) {
+        for (call, slow, pictures) in self.aloft.overdue(Instant::now()) {
+            let mut others = (0..self.candidates.len()).filter(|other| *other != slow);
+            if !self.may_start() || !others.any(|other| self.is_hopeful(other, pictures)) {
                 continue;
             }
             let places = self.aloft.give_up(call);
@@ -377,15 +399,19 @@ impl Drawing {
             self.tried[slow].out = true;
             let name = self.offer(slow).map(|offer| offer.name.clone()).unwrap_or_default();
             log::warn!("{name} is slow: not waited for any more, asking the next");
-            self.obstacles.last_failure = Some(Failure::new(Class::TimeoutAmbiguous, "no reply in half the time left"));
+            self.obstacles.note_failure(Failure::new(Class::TimeoutAmbiguous, "no reply in half the time left"));
         }
     }
 
-    /// Whether asking this one in place of a slow one is worth its price: it is not being waited for itself, and was
-    /// not too slow before.
-    fn is_hopeful(&self, candidate: usize) -> bool {
+    /// Whether asking this one in place of a slow one is worth its price: it is not being waited for itself, was not
+    /// too slow before, and nothing stands against asking it for so many pictures now.
+    fn is_hopeful(&self, candidate: usize, pictures: u8) -> bool {
         let left = self.flight.deadline().saturating_duration_since(Instant::now());
-        !self.is_out(candidate) && !self.aloft.asks(candidate) && self.tried[candidate].took < left
+        let Some(offer) = self.offer(candidate) else { return false };
+        !self.aloft.asks(candidate)
+            && self.tried[candidate].took < left
+            && self.order.shared.lane(&offer.provider).has_room()
+            && self.bar(candidate, offer, pictures).skip.is_none()
     }
 
     /// Counts a reason once per request and offer, and remembers the latest for the answer.

@@ -13,7 +13,7 @@ use crate::gateway::draw::Order;
 use crate::gateway::flight::Flight;
 use crate::money::Usd;
 use crate::provider::anthropic::Unwritten;
-use crate::request::ImageRequest;
+use crate::request::{Filled, ImageRequest};
 
 mod rewriting;
 
@@ -112,7 +112,8 @@ fn worded(order: Order, caller: &str, prompt: String) -> Order {
         return order;
     }
     let revised_prompt = (prompt != caller).then(|| prompt.as_str().into());
-    let request = Arc::new(ImageRequest { prompt, ..(*order.request).clone() });
+    let filled = Filled { prompt: revised_prompt.is_some(), ..order.request.filled };
+    let request = Arc::new(ImageRequest { prompt, filled, ..(*order.request).clone() });
     Order { request, revised_prompt, ..order }
 }
 
@@ -132,7 +133,7 @@ impl Leeway {
         let (route, abilities) = (&matched.route, live.abilities(matched.index));
         let (able, _) = order.appraise();
         let now = tokio::time::Instant::now().into_std();
-        let is_paused = |offer: &Offer| shared.breakers.cooling(&offer.provider.name, &offer.name, now).is_some();
+        let is_paused = |offer: &Offer| shared.breakers.cooling(order.asked(offer), now).is_some();
         let mut offers = able.iter().filter_map(|candidate| route.offers.get(candidate.offer));
         if offers.all(is_paused) {
             return None;

@@ -6,33 +6,56 @@
 use std::time::{Duration, Instant};
 
 use crate::abilities::Unable;
+use crate::breaker::Cooling;
 use crate::calendar::{Moment, Per};
 use crate::error::{Error, Kind};
 use crate::failure::{Class, Failure};
 use crate::ledger::Short;
 use crate::ledger::counter::Scope;
 use crate::money::Usd;
+use crate::redact::redact;
 use crate::routing::{Cap, Skip, Whose};
 
 /// What stood in a drawing's way.
 #[derive(Debug, Default)]
 pub struct Obstacles {
-    /// The latest failed call.
-    pub last_failure: Option<Failure>,
+    /// The latest call that failed by a vendor's trouble.
+    last_failure: Option<Failure>,
+    /// The latest that a limit or an empty account stood in the way of.
+    limited: Option<Failure>,
+    /// The first that a vendor found wrong without blaming what the caller sent.
+    complaint: Option<Failure>,
+    /// An offer is rate limited or out of quota for a while.
+    used_up: bool,
+    /// An offer is paused for something else.
+    paused: bool,
     /// A provider refused the content and the route went on.
     pub refused: bool,
     /// Waited for a slot as long as allowed.
     pub waited_in_vain: bool,
     /// When the first paused offer may be asked again.
-    pub cool_at: Option<Instant>,
+    cool_at: Option<Instant>,
     /// The budget that stood in the way of the least.
     pub short: Option<Short>,
 }
 
 impl Obstacles {
-    /// Remembers when a paused offer may be asked again.
-    pub fn note_cooling(&mut self, until: Instant) {
+    /// Remembers why an offer is paused, and when the first may be asked again.
+    pub fn note_cooling(&mut self, cooling: Cooling) {
+        let Cooling { pause, until } = cooling;
+        *(if pause.is_a_limit() { &mut self.used_up } else { &mut self.paused }) = true;
         self.cool_at = Some(self.cool_at.map_or(until, |known| known.min(until)));
+    }
+
+    /// Remembers a call that failed.
+    pub fn note_failure(&mut self, failure: Failure) {
+        match failure.class {
+            Class::RateLimited | Class::Quota => self.limited = Some(failure),
+            Class::CallerInvalid => {
+                self.complaint.get_or_insert(failure);
+            }
+            _ => self.last_failure = Some(failure),
+        }
     }
 
     /// Remembers a budget that would have been passed; of several the one that the cheapest attempt missed.
@@ -42,7 +65,8 @@ impl Obstacles {
         }
     }
 
-    /// The error for the caller. `late`: the route's deadline has passed. `today` is `now` on the wall.
+    /// The error for the caller. `late`: the route's deadline has passed. `today` is `now` on the wall. What may go
+    /// better later comes before what one vendor found wrong.
     pub fn explain(&self, skips: &[Skip], route: &str, late: bool, now: Instant, today: Moment) -> Error {
         let come_back = self.cool_at.map(|at| at.saturating_duration_since(now).max(Duration::from_secs(1)));
         if self.refused {
@@ -51,7 +75,8 @@ impl Obstacles {
         if let Some(failure) = &self.last_failure {
             return failed(failure, late, come_back);
         }
-        if late {
+        let used_up = self.used_up || self.limited.is_some();
+        if late && !used_up && self.complaint.is_none() {
             return deadline();
         }
         if skips.contains(&Skip::LedgerUnwritable) {
@@ -61,14 +86,31 @@ impl Obstacles {
             return Error::new(Kind::Busy, "Every provider that could draw this is at its limit of concurrent calls.")
                 .with_retry_after(Duration::from_secs(1));
         }
-        if let Some(after) = come_back {
-            return Error::new(Kind::Unavailable, "Every provider that could draw this is paused after failures.")
-                .with_retry_after(after);
+        if used_up || self.paused {
+            return self.pausing(come_back);
+        }
+        if let Some(complaint) = &self.complaint {
+            return caller_invalid(complaint);
         }
         match (&self.short, skips.contains(&Skip::OverBudget)) {
             (Some(short), true) => over_budget(short, today),
             _ => no_offer(skips, route),
         }
+    }
+}
+
+impl Obstacles {
+    /// Whoever could draw it must be left alone for now. Everybody who asks meanwhile is told the same time.
+    fn pausing(&self, come_back: Option<Duration>) -> Error {
+        let error = match self.paused {
+            true => Error::new(Kind::Unavailable, "Every provider that could draw this is paused after failures."),
+            false => Error::new(Kind::Busy, "Every provider that could draw this is out of quota or rate limited."),
+        };
+        let error = match &self.limited {
+            Some(failure) => error.with_detail(failure.to_string()),
+            None => error,
+        };
+        error.with_retry_after(come_back.unwrap_or(Duration::from_secs(1)))
     }
 }
 
@@ -111,21 +153,27 @@ pub fn deadline() -> Error {
 }
 
 /// A provider refused the content.
-pub fn refused(param: Option<String>) -> Error {
-    let mut error = Error::new(
-        Kind::Refused,
-        "The request was refused by the image provider's safety system. Change the prompt and try again.",
-    );
-    error.param = param;
+pub fn refused(failure: Option<&Failure>) -> Error {
+    let why = failure.map(said).unwrap_or_default();
+    let message =
+        format!("The request was refused by the image provider's safety system. Change the prompt and try again.{why}");
+    let mut error = Error::new(Kind::Refused, message);
+    error.param = failure.and_then(|failure| failure.param.clone());
     error
+}
+
+/// What the provider says of it, without what it tells of its account.
+fn said(failure: &Failure) -> String {
+    let words = failure.reason().map(redact).filter(|words| !words.is_empty());
+    words.map(|words| format!(" The provider says: {words}")).unwrap_or_default()
 }
 
 /// A provider says the request itself is wrong.
 pub fn caller_invalid(failure: &Failure) -> Error {
-    // The provider's own words may name its account; they go to the log only.
+    let why = said(failure);
     let message = match &failure.param {
-        Some(param) => format!("The image provider does not accept this '{param}'. Change it and try again."),
-        None => "The image provider does not accept this request. Change it and try again.".to_owned(),
+        Some(param) => format!("The image provider does not accept this '{param}'. Change it and try again.{why}"),
+        None => format!("The image provider does not accept this request. Change it and try again.{why}"),
     };
     let mut error = Error::new(Kind::InvalidRequest, message).with_code("invalid_value");
     error.param = failure.param.clone();
@@ -134,9 +182,6 @@ pub fn caller_invalid(failure: &Failure) -> Error {
 
 fn failed(failure: &Failure, late: bool, come_back: Option<Duration>) -> Error {
     let error = match failure.class {
-        Class::RateLimited | Class::Quota => {
-            Error::new(Kind::Busy, "Every provider that could draw this is out of quota or rate limited.")
-        }
         Class::TimeoutAmbiguous if late => deadline(),
         Class::Unrecorded => return unrecorded(),
         Class::Unlike => {
@@ -146,7 +191,7 @@ fn failed(failure: &Failure, late: bool, come_back: Option<Duration>) -> Error {
         }
         _ => Error::new(Kind::UpstreamFailed, "No provider could draw this: every one that was asked failed."),
     };
-    let after = failure.retry_after.or(come_back).filter(|_| error.kind != Kind::DeadlineExceeded);
+    let after = come_back.filter(|_| error.kind != Kind::DeadlineExceeded);
     let error = error.with_detail(failure.to_string());
     match after {
         Some(after) => error.with_retry_after(after),

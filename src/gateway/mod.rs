@@ -266,8 +266,7 @@ impl Gateway {
     /// When the plan cannot run or the ledger cannot be read; the one before stays in force.
     pub fn replace(&self, plan: Plan) -> Result<u64, NotTaken> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.live();
-        let version = before.version + 1;
+        let version = self.live().version + 1;
         let live = Live::new(version, plan, &self.link_secret)?;
         self.shared.books.follow(&live.plan)?;
         self.shared.exact.resize(live.plan.cache.memory);
@@ -275,13 +274,10 @@ impl Gateway {
         self.shared.words.resize(live.plan.cache.prompts);
         for provider in live.plan.providers.values() {
             self.shared.lane(provider).resize(provider.concurrency.limit, provider.concurrency.queue);
-            let old = before.plan.providers.get(&provider.name);
-            let key = |provider: &Provider| (provider.account.api_key.clone(), provider.account.credentials.clone());
-            if old.is_some_and(|old| key(old) != key(provider)) {
-                // A new key deserves a new trial; it is how a refused one is mended.
-                self.shared.breakers.forgive(&provider.name);
-            }
         }
+        // A new key is tried at once, since breakers go by the account; what is held against an old one is forgotten.
+        let accounts = live.plan.providers.values().map(|provider| (&*provider.name, provider.account.fingerprint()));
+        self.shared.breakers.keep_only(&accounts.collect::<Vec<_>>());
         self.live.store(Arc::new(live));
         self.took(version);
         Ok(version)
@@ -334,6 +330,9 @@ impl Gateway {
 /// Route defaults where the request is silent.
 fn fill_in(request: &mut ImageRequest, route: &Route) {
     let defaults = &route.defaults;
+    request.filled.size = request.size.is_none() && defaults.size.is_some();
+    request.filled.quality = request.quality.is_none() && defaults.quality.is_some();
+    request.filled.output_format = request.output_format.is_none() && defaults.output_format.is_some();
     request.size = request.size.or(defaults.size);
     request.quality = request.quality.or(defaults.quality);
     request.output_format = request.output_format.or(defaults.output_format);

@@ -18,9 +18,9 @@ impl Gateway {
             let lane = self.shared.lane(provider);
             metrics.in_flight.with_label_values(&[&provider.name]).set(gauge(lane.in_flight()));
             metrics.queue_depth.with_label_values(&[&provider.name]).set(gauge(lane.waiting()));
+            let account = provider.account.fingerprint();
             for model in provider.models.keys().chain(provider.writers.keys()) {
-                let offer = format!("{}/{model}", provider.name);
-                let state = self.shared.breakers.state(&provider.name, &offer, now);
+                let state = self.shared.breakers.state(&provider.name, account, model, now);
                 metrics.breaker_state.with_label_values(&[&provider.name, model]).set(state);
             }
         }

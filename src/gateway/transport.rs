@@ -27,6 +27,7 @@ use url::{Host, Url};
 
 use crate::failure::{Class, Failure};
 use crate::gateway::address::is_private;
+use crate::gateway::books;
 use crate::gateway::transport::coding::{Coding, Unpacking, Unreadable};
 use crate::gateway::transport::upload::Sent;
 use crate::image::{Encoded, Picture};
@@ -255,7 +256,7 @@ impl Transport {
         if body.as_ref().is_some_and(|body| body.ended) && !interrupted {
             self.keep(session, &peer, idle(&headers, bounds.idle)).await;
         }
-        Ok(Reply { status, headers, body: body.map(|body| body.bytes).unwrap_or_default() })
+        Ok(Reply { status, headers, body: body.map(|body| body.bytes).unwrap_or_default(), at: books::now() })
     }
 
     /// Keeps a connection for the next exchange, if its server does.

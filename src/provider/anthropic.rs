@@ -9,7 +9,7 @@ use http::header::HeaderName;
 use serde_json::{Map, Value, json};
 
 use crate::config::plan::{Account, Writer};
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, Finding, Scope};
 use crate::pricing::Tokens;
 use crate::provider::complaint::{self, Complaint};
 use crate::provider::json::{Json, number_at};
@@ -150,13 +150,17 @@ fn tokens(body: &[u8]) -> Option<Tokens> {
 
 /// The class by the vendor's word, else by the status.
 fn failure(wish: &Wish<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
-    let class = match complaint.mentions(&["credit balance is too low"]) {
-        true => Class::Quota,
-        false => complaint.class_by_word(CLASSES).unwrap_or_else(|| complaint.class_by_status(reply.status)),
+    let broke = matches!(reply.status, 400 | 402 | 403) && complaint.mentions(&["credit balance is too low"]);
+    let finding = match complaint.by_word(CLASSES, reply.status) {
+        _ if broke => Finding::stated(Class::Quota),
+        // It is one on a model or a feature.
+        Some(Class::Auth) if reply.status == 403 => Finding::stated(Class::Auth).at(Scope::Model),
+        Some(class) => Finding::stated(class),
+        None => complaint.by_status(reply.status),
     };
     let words = format!("HTTP {} {}: {}", reply.status, complaint.words.join(" "), complaint.message);
-    let failure = Failure::new(class, told(wish, &words));
-    match class {
+    let failure = Failure::found(finding, told(wish, &words));
+    match finding.class {
         Class::RateLimited | Class::Server => failure.with_retry_after(wire::retry_after(reply)),
         _ => failure,
     }
@@ -176,6 +180,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::calendar::Moment;
     use crate::config::plan::Dialect;
     use crate::money::Usd;
     use crate::pricing::TokenPrice;
@@ -201,7 +206,12 @@ mod tests {
     }
 
     fn reply(status: u16, body: &str) -> Reply {
-        Reply { status, headers: HeaderMap::new(), body: Bytes::copy_from_slice(body.as_bytes()) }
+        Reply {
+            status,
+            headers: HeaderMap::new(),
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            at: Moment::default(),
+        }
     }
 
     #[test]
@@ -249,7 +259,7 @@ mod tests {
         fn no_bytes_make_the_reader_panic(
             status in 0u16..1000, body in proptest::collection::vec(any::<u8>(), 0..200),
         ) {
-            let reply = Reply { status, headers: HeaderMap::new(), body: Bytes::from(body) };
+            let reply = Reply { status, headers: HeaderMap::new(), body: Bytes::from(body), at: Moment::default() };
             let read = with_wish(|wish| read(wish, &reply));
             prop_assert!(read.is_ok() || read.is_err());
         }

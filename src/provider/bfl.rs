@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::abilities::{Abilities, Frame, Usual};
 use crate::config::plan::{Account, Model};
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Format;
 use crate::provider::bfl_models::{KNOWN, Pictures, SizeInput, family};
 use crate::provider::complaint::{Complaint, malformed, told};
@@ -49,7 +49,13 @@ enum Means {
 }
 
 /// Words by which a request is refused before it is a task.
-const REFUSALS: &[&str] = &["moderated", "moderation", "content policy"];
+const REFUSALS: &[&str] = &["request moderated", "content moderated", "content moderation", "content policy"];
+
+/// The vendor's words for a key that it does not know.
+const NO_KEY: &[&str] = &["not authenticated"];
+
+/// The one model with a limit of its own on tasks at once.
+const OWN_LIMIT: &str = "flux-kontext-max";
 
 /// Words by which a key is refused before anybody looks whose it is, with the status of a bad input.
 const KEY_WORDS: &[&str] = &["api key", "api_key", "api-key", "apikey", "x-key"];
@@ -221,8 +227,7 @@ fn stands(job: &Job<'_>, reply: &Reply, json: &Json<'_>, status: &str, url: &Url
     match STATUSES.iter().find(|(word, _)| *word == status).map(|(_, means)| *means) {
         None => look_again(job, reply, url, noted).unwrap_or_else(Step::Failed),
         Some(Means::Failed(class)) => {
-            let words = told(job, &format!("{status}: {}", reasons(json)));
-            Step::Failed(Failure::new(class, words).at_the_end())
+            Step::Failed(Failure::new(class, status).with_reason(&told(job, &reasons(json))).at_the_end())
         }
         Some(Means::Ready) => ready(job, reply, json, noted),
     }
@@ -254,13 +259,17 @@ fn reasons(json: &Json<'_>) -> String {
 /// A failure out of an error reply.
 fn failure(job: &Job<'_>, reply: &Reply) -> Failure {
     let complaint = Complaint::read(&reply.body);
-    let class = match complaint.class_by_status(reply.status) {
-        Class::CallerInvalid if complaint.structured && complaint.mentions(REFUSALS) => Class::Policy,
-        Class::CallerInvalid if complaint.structured && is_about_the_key(&complaint) => Class::Auth,
-        Class::CallerInvalid => complaint.class_by_word(OURS).unwrap_or(Class::CallerInvalid),
-        class => class,
+    let found = complaint.by_status(reply.status);
+    let finding = match found.class {
+        Class::CallerInvalid if complaint.structured && is_about_the_key(&complaint) => Finding::stated(Class::Auth),
+        Class::CallerInvalid if complaint.refuses(reply.status, REFUSALS) => Finding::stated(Class::Policy),
+        Class::CallerInvalid => complaint.by_word(OURS, reply.status).map_or(found, Finding::stated),
+        Class::Auth if complaint.structured && complaint.mentions(NO_KEY) => Finding::stated(Class::Auth),
+        // So many tasks at once may be under way for one account, whichever models draw them.
+        Class::RateLimited if job.model.name != OWN_LIMIT => found.at(Scope::Account),
+        _ => found,
     };
-    complaint.failure(class, job, reply, our_field)
+    complaint.failure(finding, job, reply, our_field)
 }
 
 /// Whether it is the key that has the wrong form; it stands in a header, which the checker names as a field.

@@ -78,8 +78,8 @@ fn ended(job: &Job<'_>, json: &Json<'_>, poll: &Poll, refused: bool, state: &str
         true => Class::Policy,
         false => openai_reply::class_of_words(&complaint).unwrap_or(Class::Server),
     };
-    let words = format!("{state}: {} {}", complaint.words.join(" "), complaint.message);
-    Failure::new(class, told(job, &words)).at_the_end()
+    let head = told(job, &format!("{state} {}", complaint.words.join(" ")));
+    Failure::new(class, head).with_reason(&told(job, &complaint.message)).at_the_end()
 }
 
 /// The next question.

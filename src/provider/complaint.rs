@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, Finding, Scope};
 use crate::provider::json::Json;
 use crate::provider::wire;
 use crate::provider::{Job, Reply};
@@ -22,6 +22,68 @@ const SUCCESSES: [&str; 6] = ["0", "200", "201", "ok", "success", "succeeded"];
 
 /// Errors of one list that are read.
 const LIST_ITEMS: usize = 8;
+
+/// Words that many vendors give to any mistake; they do not say which one it is.
+const GENERIC: &[&str] = &[
+    "invalid_request_error",
+    "invalid_request",
+    "invalid_argument",
+    "image_generation_user_error",
+    "user_error",
+    "bad_request",
+    "badrequest",
+    "badrequesterror",
+    "value_error",
+    "api_error",
+    "error",
+    "new_api_error",
+    "upstream_error",
+    "openai_error",
+    "bad_response_status_code",
+];
+
+/// Fields that hold what a filter looks at.
+const CONTENT_FIELDS: &[&str] =
+    &["prompt", "text", "messages", "content", "contents", "input", "image", "images", "image_url", "image_urls"];
+
+/// Sentences about the account, whatever else they mention.
+const ABOUT_THE_ACCOUNT: &[&str] = &[
+    "your account",
+    "account has been",
+    "account is",
+    "your organization",
+    "your organisation",
+    "organization has been",
+    "organization must",
+    "your resource",
+    "resource has been",
+    "your subscription",
+    "subscription has been",
+    "your api key",
+    "your key",
+    "your project",
+    "project has been",
+    "your workspace",
+    "your team",
+    "virtual network",
+    "suspended",
+    "deactivated",
+    "terms of service",
+    "terms of use",
+];
+
+/// Sentences about a field's value.
+const ABOUT_A_VALUE: &[&str] =
+    &["not supported", "unsupported", "must be one of", "unknown parameter", "unrecognized", "invalid value"];
+
+/// Sentences by which a model is said to be missing, its name perhaps in their midst.
+const MISSING: &[&str] = &["does not exist", "do not exist", "not exist", "not found", "could not be found"];
+
+/// The same, whole.
+const NO_SUCH_MODEL: &[&str] = &["no such model", "unknown model", "invalid model name", "not a valid model"];
+
+/// Characters between the word and what is said of it; names of models are no longer.
+const MODEL_NAME: usize = 120;
 
 /// What a vendor says went wrong.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,6 +101,8 @@ pub struct Complaint {
     /// Whether it says that something went wrong, and not only something: an error by its name, a code that is no
     /// success.
     pub error: bool,
+    /// Whether it was a page for people's eyes, which no API writes.
+    pub page: bool,
 }
 
 impl Complaint {
@@ -49,7 +113,8 @@ impl Complaint {
             Some(json) => Complaint::from_json(&json),
             None => {
                 let head = &body[..body.len().min(4 * MESSAGE_CHARS)];
-                Complaint { message: String::from_utf8_lossy(head).into_owned(), ..Complaint::default() }
+                let page = head.trim_ascii_start().first() == Some(&b'<');
+                Complaint { message: String::from_utf8_lossy(head).into_owned(), page, ..Complaint::default() }
             }
         }
     }
@@ -69,6 +134,71 @@ impl Complaint {
     /// The class of the first row of `table` whose word the vendor used.
     pub fn class_by_word(&self, table: &[(&str, Class)]) -> Option<Class> {
         table.iter().find(|(word, _)| self.words.iter().any(|said| said == word)).map(|(_, class)| *class)
+    }
+
+    /// The same where the status does not contradict it: no key, no money and too much at once are nothing about the
+    /// request, and neither is trouble at the vendor.
+    pub fn by_word(&self, table: &[(&str, Class)], status: u16) -> Option<Class> {
+        let class = self.class_by_word(table)?;
+        let about_the_request =
+            matches!(class, Class::CallerInvalid | Class::AdapterBug | Class::Policy | Class::ModelGone);
+        let contradicted = match status {
+            401 | 402 | 429 => about_the_request,
+            403 => class == Class::Policy && self.is_about_the_account(),
+            500.. => about_the_request && class != Class::Policy,
+            _ => false,
+        };
+        (!contradicted).then_some(class)
+    }
+
+    /// What the status says where no word of the vendor's does. A key that is refused is the vendor's word; who may not,
+    /// and what is not found, may come from anybody on the way and be about anything.
+    pub fn by_status(&self, status: u16) -> Finding {
+        let of_one_model = self.field.as_deref() == Some("model") || self.mentions(&["model"]);
+        let finding = match self.class_by_status(status) {
+            Class::Auth if status == 401 && !self.page => Finding::stated(Class::Auth),
+            Class::Auth if self.structured && self.is_about_the_account() => Finding::stated(Class::Auth),
+            class @ (Class::Auth | Class::ModelGone) => Finding::guess(class),
+            Class::Quota if self.page => Finding::guess(Class::Quota),
+            class => Finding::stated(class),
+        };
+        // A key may be good for other models.
+        if finding.class == Class::Auth && of_one_model { finding.at(Scope::Model) } else { finding }
+    }
+
+    /// Whether it says that the content was refused, in one of these phrases. A phrase counts only where the status says
+    /// that the request is at fault, no word says what else is wrong, no other field is blamed, and the sentence is not
+    /// about the account or about a value: vendors speak of their content policy on many occasions.
+    pub fn refuses(&self, status: u16, phrases: &[&str]) -> bool {
+        let generic = |word: &String| {
+            word.parse::<u64>().is_ok() || GENERIC.contains(&word.to_lowercase().replace(' ', "_").as_str())
+        };
+        let of_content = |field: &String| {
+            let last = field.rsplit('.').next().unwrap_or(field);
+            CONTENT_FIELDS.contains(&last.trim_end_matches("[]"))
+        };
+        matches!(status, 200..=299 | 400 | 422)
+            && self.structured
+            && self.words.iter().all(generic)
+            && self.field.iter().all(of_content)
+            && !self.is_about_the_account()
+            && !self.mentions(ABOUT_A_VALUE)
+            && self.mentions(phrases)
+    }
+
+    /// Whether the sentence is about the account and not about the request.
+    pub fn is_about_the_account(&self) -> bool {
+        self.mentions(ABOUT_THE_ACCOUNT)
+    }
+
+    /// Whether the sentence says that there is no such model.
+    pub fn misses_the_model(&self) -> bool {
+        let message = self.message.to_lowercase();
+        let said_of_it = |(at, _): (usize, &str)| {
+            let rest: String = message[at..].chars().take(MODEL_NAME).collect();
+            MISSING.iter().any(|phrase| rest.contains(phrase))
+        };
+        self.mentions(NO_SUCH_MODEL) || message.match_indices("model").any(said_of_it)
     }
 
     /// Whether the sentence holds one of these phrases (written in lower case).
@@ -91,19 +221,22 @@ impl Complaint {
         self.words.iter().filter_map(|word| word.parse().ok()).find(|status| (400..600).contains(status))
     }
 
-    /// This complaint as a failure of `class`. `ours` gives our name of the vendor's field.
+    /// This complaint as a failure, as it was found. `ours` gives our name of the vendor's field.
     ///
-    /// A mistake is the caller's only if the vendor speaks for itself and blames nothing that the caller never sent;
-    /// otherwise another vendor may well draw the same request.
+    /// A mistake is the caller's for certain only if the vendor speaks for itself and blames what the caller sent. One
+    /// that blames nothing may be this vendor's own taste, and what the caller never sent is no mistake of its own:
+    /// another vendor may well draw the same request.
     pub fn failure(
         &self,
-        class: Class,
+        finding: Finding,
         job: &Job<'_>,
         reply: &Reply,
         ours: impl Fn(&str) -> Option<String>,
     ) -> Failure {
-        let failure = Failure::new(class, self.told(job, reply.status));
-        match class {
+        let head = told(job, &self.head(reply.status));
+        let rest = MESSAGE_CHARS.saturating_sub(head.chars().count() + 2);
+        let failure = Failure::found(finding, head).with_reason(&bounded(&blotted(job, &self.message), rest));
+        match finding.class {
             Class::CallerInvalid if !self.structured => Failure { class: Class::Malformed, ..failure },
             // Said by a server and not by an API, it means that the request never came to its end there (RFC 9110
             // 15.5.9).
@@ -113,6 +246,8 @@ impl Complaint {
             Class::CallerInvalid => match self.field.as_deref().map(ours) {
                 None => failure,
                 Some(Some(field)) if wire::caller_sent(job.request, &field) => failure.with_param(Some(field)),
+                // The words are the caller's, with others' around them or in their place.
+                Some(Some(field)) if field == "prompt" => failure,
                 Some(_) => Failure { class: Class::AdapterBug, ..failure },
             },
             Class::RateLimited | Class::Server => {
@@ -122,12 +257,11 @@ impl Complaint {
         }
     }
 
-    /// The vendor's words on one line, bounded, without the key.
-    fn told(&self, job: &Job<'_>, status: u16) -> String {
-        let words = self.words.join(" ");
+    /// The status, the vendor's codes, and the field it blames.
+    fn head(&self, status: u16) -> String {
+        let words = self.words.iter().map(|word| format!(" {word}")).collect::<String>();
         let field = self.field.as_ref().map(|field| format!(" ({field})")).unwrap_or_default();
-        let whole = format!("HTTP {status} {words}{field}: {}", self.message);
-        told(job, &whole)
+        format!("HTTP {status}{words}{field}")
     }
 
     fn gather(&mut self, json: &Json<'_>) {
@@ -142,9 +276,11 @@ impl Complaint {
     fn gather_member(&mut self, name: &str, value: &Json<'_>) {
         self.error |= is_an_error(name, value);
         match (name, value) {
-            ("code" | "type" | "name" | "error_type", Json::Text(word)) => self.words.push(word.to_string()),
+            ("code" | "type" | "name" | "error_type", Json::Text(word)) if says(word) => {
+                self.words.push(word.to_string());
+            }
             ("code", Json::Number(number)) => self.words.push(number.to_string()),
-            ("param" | "field", Json::Text(field)) => self.blame(field.to_string()),
+            ("param" | "field", Json::Text(field)) if says(field) => self.blame(field.to_string()),
             ("loc", Json::List(parts)) => self.blame_location(parts),
             ("retry_after", Json::Number(seconds)) => self.retry_after = wire::seconds(*seconds),
             ("message" | "msg" | "description" | "title", text) => self.say(text.text().unwrap_or_default()),
@@ -200,6 +336,11 @@ fn is_an_error(name: &str, value: &Json<'_>) -> bool {
     }
 }
 
+/// Whether a word says anything; LiteLLM writes Python's nothing as a text.
+fn says(word: &str) -> bool {
+    !matches!(word, "" | "None" | "null")
+}
+
 /// A failure because the reply is not what the API promises.
 pub fn malformed(job: &Job<'_>, reply: &Reply, what: &str) -> Failure {
     let head = &reply.body[..reply.body.len().min(MESSAGE_CHARS)];
@@ -209,18 +350,27 @@ pub fn malformed(job: &Job<'_>, reply: &Reply, what: &str) -> Failure {
 
 /// Words for the operator's log: the key blotted out before anything is cut, no line breaks, bounded.
 pub fn told(job: &Job<'_>, words: &str) -> String {
-    let mut words = wire::without_key(job.account, words);
-    if let Some(token) = job.bearer {
-        words = words.replace(token.reveal(), "***");
+    short(&blotted(job, words))
+}
+
+/// Words without the key or the token that went with the call.
+fn blotted(job: &Job<'_>, words: &str) -> String {
+    let words = wire::without_key(job.account, words);
+    match job.bearer {
+        Some(token) => words.replace(token.reveal(), "***"),
+        None => words,
     }
-    short(&words)
 }
 
 /// Words on one line, bounded. Keys must have been blotted out before, or the cut may leave the first part of one.
 pub fn short(words: &str) -> String {
+    bounded(words, MESSAGE_CHARS)
+}
+
+fn bounded(words: &str, most: usize) -> String {
     let one_line: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut told = one_line.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((end, _)) = told.char_indices().nth(MESSAGE_CHARS) {
+    if let Some((end, _)) = told.char_indices().nth(most) {
         told.truncate(end);
         told.push('…');
     }

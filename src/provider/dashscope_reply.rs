@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Size;
 use crate::provider::complaint::{Complaint, malformed};
 use crate::provider::dashscope::address;
@@ -61,8 +61,9 @@ const FIELDS: &[(&str, &str)] = &[
 /// What a reply to any of our calls means.
 pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
     if !(200..300).contains(&reply.status) {
-        let class = wire::class_of_status(reply.status);
-        return Step::Failed(failure(job, reply, Complaint::read(&reply.body), class));
+        let complaint = Complaint::read(&reply.body);
+        let by_status = complaint.by_status(reply.status);
+        return Step::Failed(failure(job, reply, complaint, by_status));
     }
     let json = match Json::read(&reply.body) {
         Ok(json) => json,
@@ -73,7 +74,10 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
     };
     match output.text_at("task_status") {
         None | Some("SUCCEEDED") => finished(job, reply, &json, output),
-        Some("FAILED") => Step::Failed(failure(job, reply, Complaint::from_json(output), Class::Server).at_the_end()),
+        Some("FAILED") => {
+            let complaint = Complaint::from_json(output);
+            Step::Failed(failure(job, reply, complaint, Finding::stated(Class::Server)).at_the_end())
+        }
         Some("CANCELED") => Step::Failed(Failure::new(Class::Server, "the task was canceled").at_the_end()),
         // Forgotten, or never known. It may have been drawn, and what was drawn is charged.
         Some("UNKNOWN") => Step::Failed(Failure::new(Class::TimeoutAmbiguous, "the vendor does not know the task")),
@@ -85,7 +89,7 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
 /// A 2xx that is an error all the same, or nothing at all.
 fn without_output(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
     match json.text_at("code").filter(|code| !code.is_empty()) {
-        Some(_) => failure(job, reply, Complaint::from_json(json), Class::Server),
+        Some(_) => failure(job, reply, Complaint::from_json(json), Finding::stated(Class::Server)),
         None => malformed(job, reply, "has no output"),
     }
 }
@@ -117,7 +121,7 @@ fn finished(job: &Job<'_>, reply: &Reply, json: &Json<'_>, output: &Json<'_>) ->
     let billed = told.unwrap_or(0);
     if images.is_empty() {
         let failure = match errors.into_iter().next() {
-            Some(error) => failure(job, reply, error, Class::Server),
+            Some(error) => failure(job, reply, error, Finding::stated(Class::Server)),
             // It counts what it charges, and that is none.
             None if told == Some(0) => Failure { class: Class::Server, ..malformed(job, reply, "has no pictures") },
             None => malformed(job, reply, "has no pictures"),
@@ -125,7 +129,8 @@ fn finished(job: &Job<'_>, reply: &Reply, json: &Json<'_>, output: &Json<'_>) ->
         return Step::Failed(failure.with_billed(billed.min(job.n)).at_the_end());
     }
     let drawn = u8::try_from(images.len()).unwrap_or(job.n);
-    let refused = errors.iter().filter(|error| class(error, Class::Server) == Class::Policy).count();
+    let server = Finding::stated(Class::Server);
+    let refused = errors.iter().filter(|error| finding(error, server).class == Class::Policy).count();
     let refused = u8::try_from(refused).unwrap_or(u8::MAX).min(job.n.saturating_sub(drawn));
     let refused_billed = billed.saturating_sub(drawn).min(refused);
     Step::Done(Drawn { images, refused, refused_billed, usage: usage(json) })
@@ -174,27 +179,35 @@ fn whole(value: &Json<'_>) -> Option<u32> {
 }
 
 /// A failure out of what the vendor says; `otherwise` where its words are none we know.
-fn failure(job: &Job<'_>, reply: &Reply, mut complaint: Complaint, otherwise: Class) -> Failure {
-    let class = class(&complaint, otherwise);
+fn failure(job: &Job<'_>, reply: &Reply, mut complaint: Complaint, otherwise: Finding) -> Failure {
+    let finding = finding(&complaint, otherwise);
     complaint.field = FIELDS.iter().find(|(words, _)| complaint.mentions(&[words])).map(|(_, ours)| (*ours).to_owned());
-    complaint.failure(class, job, reply, |ours| Some(ours.to_owned()))
+    complaint.failure(finding, job, reply, |ours| Some(ours.to_owned()))
 }
 
-fn class(complaint: &Complaint, otherwise: Class) -> Class {
+fn finding(complaint: &Complaint, otherwise: Finding) -> Finding {
     let said = |code: &str| {
         let goes_on = |word: &str| word.strip_prefix(code).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
         complaint.words.iter().any(|word| goes_on(word))
     };
     let by_code = CODES.iter().find(|(code, _)| said(code)).map(|(_, class)| *class);
-    match by_code.unwrap_or(otherwise) {
+    let found = by_code.map_or(otherwise, Finding::stated);
+    match found.class {
         // The same code as for a field that is wrong; by its status, or by its sentence, it is about the model.
-        Class::CallerInvalid if otherwise == Class::ModelGone => Class::ModelGone,
-        Class::CallerInvalid if complaint.mentions(&["model not exist"]) => Class::ModelGone,
+        Class::CallerInvalid if otherwise.class == Class::ModelGone => Finding::stated(Class::ModelGone),
+        Class::CallerInvalid if complaint.mentions(&["model not exist"]) => Finding::stated(Class::ModelGone),
         // A model of the other surface.
-        Class::Auth if complaint.mentions(&["synchronous calls"]) => Class::AdapterBug,
-        Class::Auth if complaint.mentions(&["good standing", "overdue"]) => Class::Quota,
-        Class::RateLimited if complaint.mentions(&["free allocated quota"]) => Class::Quota,
-        class => class,
+        Class::Auth if complaint.mentions(&["synchronous calls"]) => Finding::stated(Class::AdapterBug),
+        Class::Auth if complaint.mentions(&["good standing", "overdue"]) => Finding::stated(Class::Quota),
+        // The same code says of an account what it says of a model.
+        Class::Auth if said("AccessDenied.Unpurchased") => found,
+        Class::Auth if said("AccessDenied") => Finding::guess(Class::Auth),
+        Class::RateLimited if complaint.mentions(&["free allocated quota"]) => {
+            Finding::stated(Class::Quota).at(Scope::Model)
+        }
+        // Each model has a free allowance of its own.
+        Class::Quota if said("AllocationQuota") => found.at(Scope::Model),
+        _ => found,
     }
 }
 

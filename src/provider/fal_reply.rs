@@ -7,7 +7,7 @@
 
 use http::HeaderName;
 
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Size;
 use crate::provider::complaint::{Complaint, malformed, told};
 use crate::provider::json::Json;
@@ -100,15 +100,21 @@ fn is_the_models(complaint: &Complaint, class: Class) -> bool {
 pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
     let mut complaint = complaint.clone();
     complaint.words.extend(reply.header(&ERROR_TYPE).map(str::to_owned));
-    let by_word = complaint.class_by_word(WORDS);
-    let class = match by_word.unwrap_or_else(|| complaint.class_by_status(reply.status)) {
-        Class::Auth if complaint.mentions(LOCKED) => Class::Quota,
-        Class::CallerInvalid if complaint.mentions(TOO_EARLY) => Class::Server,
+    let by_word = complaint.by_word(WORDS, reply.status);
+    let found = by_word.map_or_else(|| complaint.by_status(reply.status), Finding::stated);
+    let finding = match found.class {
+        Class::Auth if complaint.mentions(LOCKED) => Finding::stated(Class::Quota),
+        Class::CallerInvalid if complaint.mentions(TOO_EARLY) => Finding::stated(Class::Server),
         // What may succeed later as it is cannot be wrong.
-        Class::CallerInvalid if by_word.is_none() && is_retryable(reply) => Class::Server,
-        class => class,
+        Class::CallerInvalid if by_word.is_none() && is_retryable(reply) => Finding::stated(Class::Server),
+        // fal names the application; any other 404 may be about a path.
+        Class::ModelGone if complaint.mentions(&["application"]) => Finding::stated(Class::ModelGone),
+        // So many requests at once are an account's.
+        Class::RateLimited => found.at(Scope::Account),
+        _ => found,
     };
-    let failure = complaint.failure(class, job, reply, our_field).with_billed(billed(job, reply, class));
+    let class = finding.class;
+    let failure = complaint.failure(finding, job, reply, our_field).with_billed(billed(job, reply, class));
     if at_result(job) && is_the_models(&complaint, class) { failure.at_the_end() } else { failure }
 }
 

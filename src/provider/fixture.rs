@@ -9,6 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::abilities::Bend;
+use crate::calendar::Moment;
 use crate::config::plan::{AbilityOverrides, Account, Dialect, Model, Via};
 use crate::image::{Format, Size};
 use crate::money::Usd;
@@ -107,7 +108,7 @@ impl Desk {
 
     /// A reply without headers.
     pub fn reply(&self, status: u16, body: impl AsRef<[u8]>) -> Reply {
-        Reply { status, headers: HeaderMap::new(), body: Bytes::copy_from_slice(body.as_ref()) }
+        Reply { status, headers: HeaderMap::new(), body: Bytes::copy_from_slice(body.as_ref()), at: Moment::default() }
     }
 }
 

@@ -4,7 +4,7 @@
 //! tells of a model that merely stumbled. The two tables here tell these apart. Imagen leaves out what it withholds,
 //! and charges only for what it gives.
 
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, Finding, Scope};
 use crate::pricing::Counted;
 use crate::provider::complaint::{Complaint, malformed, told};
 use crate::provider::google_models::Method;
@@ -28,6 +28,13 @@ const WORDS: &[(&str, Class)] = &[
     ("API_KEY_INVALID", Class::Auth),
     ("API_KEY_EXPIRED", Class::Auth),
     ("BILLING_DISABLED", Class::Quota),
+    ("CONSUMER_SUSPENDED", Class::Auth),
+    ("CONSUMER_INVALID", Class::Auth),
+    ("SERVICE_DISABLED", Class::Auth),
+    ("API_KEY_SERVICE_BLOCKED", Class::Auth),
+    ("API_KEY_HTTP_REFERRER_BLOCKED", Class::Auth),
+    ("API_KEY_IP_ADDRESS_BLOCKED", Class::Auth),
+    ("ACCESS_TOKEN_EXPIRED", Class::Auth),
     ("UNAUTHENTICATED", Class::Auth),
     // By somebody in between: nobody says how far it was.
     ("CANCELLED", Class::TimeoutAmbiguous),
@@ -96,7 +103,8 @@ fn counted(json: &Json<'_>) -> Counted {
 fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>, candidates: &[Json<'_>], words: &str) -> Failure {
     if let Some(reason) = json.at("promptFeedback.blockReason").and_then(Json::text) {
         let message = json.at("promptFeedback.blockReasonMessage").and_then(Json::text).unwrap_or_default();
-        return Failure::new(Class::Policy, told(job, &format!("the prompt was blocked: {reason} {message}")));
+        return Failure::new(Class::Policy, "the prompt was blocked")
+            .with_reason(&told(job, &format!("{reason} {message}")));
     }
     let end = candidates.iter().find_map(|candidate| Some((candidate, candidate.text_at("finishReason")?)));
     let Some((candidate, reason)) = end else {
@@ -104,7 +112,7 @@ fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>, candidates: &
     };
     let class = if REFUSING_ENDS.contains(&reason) { Class::Policy } else { Class::Server };
     let message = candidate.text_at("finishMessage").unwrap_or(words);
-    Failure::new(class, told(job, &format!("no picture, finished with {reason}: {message}")))
+    Failure::new(class, "no picture").with_reason(&told(job, &format!("finished with {reason}: {message}")))
 }
 
 /// Imagen's answer, in which what was withheld has a reason or is missing.
@@ -126,7 +134,7 @@ fn predictions(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     let reason = list.iter().find_map(|item| item.text_at("raiFilteredReason"));
     let bare = matches!(json, Json::Object(_)) && list.is_empty() && json.get("error").is_none();
     match reason {
-        Some(reason) => Step::Failed(Failure::new(Class::Policy, told(job, &format!("withheld: {reason}")))),
+        Some(reason) => Step::Failed(Failure::new(Class::Policy, "withheld").with_reason(&told(job, reason))),
         None if bare => Step::Failed(Failure::new(Class::Policy, "every picture was withheld, no reason is given")),
         None => Step::Failed(malformed(job, reply, "has no pictures")),
     }
@@ -140,31 +148,60 @@ fn failure(job: &Job<'_>, reply: &Reply) -> Failure {
         Some(error) => Complaint::from_json(error),
         None => Complaint::read(&reply.body),
     };
-    let mut daily = false;
+    let mut quotas = Quotas::default();
     if let Some(error) = error {
         complaint.words.extend(error.text_at("status").map(str::to_owned));
         for detail in error.get("details").map(Json::items).unwrap_or_default() {
-            daily |= add(&mut complaint, detail);
+            add(&mut complaint, &mut quotas, detail);
         }
     }
     complaint.error |= error.is_some();
     let status = complaint.status_word().filter(|_| reply.status < 300).unwrap_or(reply.status);
-    let class = match complaint.class_by_status(status) {
-        _ if let Some(class) = complaint.class_by_word(WORDS) => class,
-        Class::RateLimited if daily || complaint.mentions(&BROKE[1..]) => Class::Quota,
-        Class::CallerInvalid if complaint.mentions(UNKNOWN) => Class::AdapterBug,
-        Class::CallerInvalid if complaint.words.iter().any(|word| word == "FAILED_PRECONDITION") => {
-            // Billing or the country we call from: another account may do.
-            if complaint.mentions(BROKE) { Class::Quota } else { Class::Auth }
-        }
-        Class::CallerInvalid if complaint.mentions(REFUSING) => Class::Policy,
-        class => class,
-    };
-    complaint.failure(class, job, reply, our_field)
+    complaint.failure(finding(&complaint, quotas, status), job, reply, our_field)
 }
 
-/// Adds what one of an error's details says; whether it is that a day's allowance is used up.
-fn add(complaint: &mut Complaint, detail: &Json<'_>) -> bool {
+/// What the status and Google's words say; sentences tell causes apart that have the same words.
+fn finding(complaint: &Complaint, quotas: Quotas, status: u16) -> Finding {
+    if let Some(class) = complaint.by_word(WORDS, status) {
+        return Finding::stated(class);
+    }
+    let said = |word: &str| complaint.words.iter().any(|said| said == word);
+    let found = complaint.by_status(status);
+    match found.class {
+        Class::RateLimited if complaint.mentions(&BROKE[1..]) => Finding::stated(Class::Quota),
+        Class::RateLimited => {
+            let class = if quotas.daily { Class::Quota } else { Class::RateLimited };
+            let scope = if quotas.of_all_models { Scope::Account } else { Scope::Model };
+            Finding::stated(class).at(scope)
+        }
+        Class::CallerInvalid if complaint.mentions(UNKNOWN) => Finding::stated(Class::AdapterBug),
+        Class::CallerInvalid if said("FAILED_PRECONDITION") => {
+            // Billing or the country we call from: another account may do.
+            Finding::stated(if complaint.mentions(BROKE) { Class::Quota } else { Class::Auth })
+        }
+        Class::CallerInvalid if said("INVALID_ARGUMENT") && complaint.refuses(status, REFUSING) => {
+            Finding::stated(Class::Policy)
+        }
+        // The permission is one on a model; what is wrong with the whole account has words of its own.
+        Class::Auth if said("PERMISSION_DENIED") && !complaint.is_about_the_account() => {
+            Finding::stated(Class::Auth).at(Scope::Model)
+        }
+        Class::ModelGone if said("NOT_FOUND") => Finding::stated(Class::ModelGone),
+        _ => found,
+    }
+}
+
+/// Which allowances are used up.
+#[derive(Clone, Copy, Debug, Default)]
+struct Quotas {
+    /// One of a day.
+    daily: bool,
+    /// One that all models draw on.
+    of_all_models: bool,
+}
+
+/// Adds what one of an error's details says.
+fn add(complaint: &mut Complaint, used_up: &mut Quotas, detail: &Json<'_>) {
     complaint.words.extend(detail.text_at("reason").map(str::to_owned));
     if let Some(delay) = detail.text_at("retryDelay") {
         complaint.retry_after = delay.strip_suffix('s').and_then(|delay| wire::seconds(delay.parse().ok()?));
@@ -173,7 +210,10 @@ fn add(complaint: &mut Complaint, detail: &Json<'_>) -> bool {
     let field = fields.iter().find_map(|violation| violation.text_at("field")).filter(|field| !field.is_empty());
     complaint.field = complaint.field.take().or_else(|| field.map(str::to_owned));
     let quotas = detail.get("violations").map(Json::items).unwrap_or_default();
-    quotas.iter().filter_map(|violation| violation.text_at("quotaId")).any(|id| id.contains("PerDay"))
+    for id in quotas.iter().filter_map(|violation| violation.text_at("quotaId")) {
+        used_up.daily |= id.contains("PerDay");
+        used_up.of_all_models |= id.contains("PerProject") && !id.contains("PerModel") && !id.contains("BaseModel");
+    }
 }
 
 /// Our name of a field, which Google writes in either case.

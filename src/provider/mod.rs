@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
 use crate::abilities::{Abilities, Fitted, Frame, Tier, Usual};
+use crate::calendar::Moment;
 use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
 use crate::image::{Encoded, Format, Size};
@@ -23,6 +24,8 @@ pub mod anthropic;
 pub mod azure;
 pub mod bfl;
 mod bfl_models;
+#[cfg(test)]
+mod blame;
 pub mod compatible;
 mod compatible_poll;
 mod complaint;
@@ -212,6 +215,8 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The whole body, bounded. Of a stream of events, their data, one after the other, without unfinished pictures.
     pub body: Bytes,
+    /// When it came, by our clock.
+    pub at: Moment,
 }
 
 /// What a reply means.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::config::plan::{Account, CostUnit, Dialect, SizeFormat};
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, Finding, Scope};
 use crate::pricing::Counted;
 use crate::provider::complaint::{Complaint, malformed};
 use crate::provider::json::{Json, number_at};
@@ -27,10 +27,14 @@ const WORDS: &[(&str, Class)] = &[
     ("billing_not_active", Class::Quota),
     ("budget_exceeded", Class::Quota),
     ("insufficient_balance", Class::Quota),
-    // SiliconFlow's number for it, told with a 403.
+    // SiliconFlow's numbers: no money, told with a 403; no such model; the content.
     ("30001", Class::Quota),
+    ("20012", Class::ModelGone),
+    ("20015", Class::Policy),
     ("invalid_api_key", Class::Auth),
     ("authentication_error", Class::Auth),
+    ("key_model_access_denied", Class::Auth),
+    ("team_model_access_denied", Class::Auth),
     ("unsupported_country_region_territory", Class::Auth),
     ("rate_limit_exceeded", Class::RateLimited),
     ("model_not_found", Class::ModelGone),
@@ -48,9 +52,19 @@ const WORDS: &[(&str, Class)] = &[
     ("json_invalid", Class::AdapterBug),
 ];
 
+/// Words whose failure reaches otherwise than its class usually does.
+const REACHES: &[(&str, Scope)] = &[
+    ("DeploymentNotFound", Scope::Model),
+    ("key_model_access_denied", Scope::Model),
+    ("team_model_access_denied", Scope::Model),
+];
+
 /// Sentences that tell a refusal where no word does.
 const REFUSALS: &[&str] =
     &["safety system", "content policy", "contentpolicyviolation", "content management policy", "nsfw"];
+
+/// A rate limit that does not go by the model.
+const OF_ALL_MODELS: &[&str] = &["all models", "across models"];
 
 /// What a reply to a generation call means.
 pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
@@ -91,32 +105,43 @@ pub fn drawn(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Drawn, Fai
 
 /// What a vendor's words or sentences say by themselves, whatever the status they come with.
 pub fn class_of_words(complaint: &Complaint) -> Option<Class> {
-    let refused = complaint.mentions(REFUSALS).then_some(Class::Policy);
+    let refused = complaint.refuses(200, REFUSALS).then_some(Class::Policy);
     complaint.class_by_word(WORDS).or(refused)
 }
 
 /// A failure out of what the vendor says.
 pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
-    let by_word = complaint.class_by_word(WORDS);
     let status = match complaint.status_word() {
         Some(inner) if reply.status < 300 => inner,
         _ => reply.status,
     };
-    let class = by_word.unwrap_or_else(|| complaint.class_by_status(status));
-    let may_be_refusal =
-        matches!(class, Class::CallerInvalid | Class::Malformed) || (status <= 403 && by_word.is_none());
-    let class = match class {
-        _ if may_be_refusal && complaint.mentions(REFUSALS) => Class::Policy,
-        // "The model 'x' does not exist" is sometimes a 400 that blames this field.
-        Class::CallerInvalid if complaint.field.as_deref() == Some("model") => Class::ModelGone,
-        class => class,
-    };
-    let failure = complaint.failure(class, job, reply, |field| our_field(&job.account.dialect, field));
+    let finding = finding(complaint, status);
+    let failure = complaint.failure(finding, job, reply, |field| our_field(&job.account.dialect, field));
     match failure.class {
         Class::RateLimited if failure.retry_after.is_none() => {
             failure.with_retry_after(told_waiting_time(&complaint.message))
         }
         _ => failure,
+    }
+}
+
+/// What a vendor says with this status: its words first, then the status, and sentences only where neither tells.
+fn finding(complaint: &Complaint, status: u16) -> Finding {
+    if let Some(class) = complaint.by_word(WORDS, status) {
+        let reaches = REACHES.iter().find(|(word, _)| complaint.words.iter().any(|said| said == word));
+        let finding = Finding::stated(class);
+        return reaches.map_or(finding, |(_, scope)| finding.at(*scope));
+    }
+    if complaint.refuses(status, REFUSALS) {
+        return Finding::stated(Class::Policy);
+    }
+    let finding = complaint.by_status(status);
+    match finding.class {
+        // "The model 'x' does not exist" is sometimes a 400, and sometimes one that blames this field.
+        Class::CallerInvalid if complaint.field.as_deref() == Some("model") => Finding::stated(Class::ModelGone),
+        Class::CallerInvalid | Class::ModelGone if complaint.misses_the_model() => Finding::stated(Class::ModelGone),
+        Class::RateLimited if complaint.mentions(OF_ALL_MODELS) => finding.at(Scope::Account),
+        _ => finding,
     }
 }
 

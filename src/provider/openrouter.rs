@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::abilities::Abilities;
 use crate::config::plan::{Account, Model, Via};
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, Finding};
 use crate::image::{Format, is_data_url};
 use crate::provider::complaint::{Complaint, malformed};
 use crate::provider::json::{Json, number_at};
@@ -30,7 +30,16 @@ const REFUSALS: &[(&str, Class)] = &[
 
 /// Phrases of refusal where no word tells.
 const REFUSING: &[&str] =
-    &["safety system", "content policy", "content management policy", "moderation", "flagged", "nsfw"];
+    &["safety system", "content policy", "content management policy", "content moderation", "flagged", "nsfw"];
+
+/// How a 403 says that the prompt was refused, and not the key.
+const FLAGGED: &[&str] = &["input was flagged"];
+
+/// How a 403 says that the key has spent what it may.
+const SPENT: &[&str] = &["key limit exceeded", "limit exceeded"];
+
+/// How a 404 says that no endpoint draws what is asked for.
+const UNSUPPORTED: &[&str] = &["no endpoints found that support", "no endpoints found that can handle"];
 
 /// How a chat that refused says that it ended, in lower case.
 const REFUSING_ENDS: &[&str] = &[
@@ -258,17 +267,26 @@ fn failure(job: &Job<'_>, reply: &Reply, json: Option<&Json<'_>>) -> Failure {
     let status = complaint.status_word().filter(|_| reply.status < 300).unwrap_or(reply.status);
     let flagged = metadata.is_some_and(|said| said.get("reasons").is_some() || said.get("flagged_input").is_some());
     complaint.error |= error.is_some();
-    let class = match complaint.class_by_status(status) {
-        _ if flagged || complaint.class_by_word(REFUSALS).is_some() => Class::Policy,
-        Class::CallerInvalid | Class::Auth | Class::Malformed | Class::Server
-            if status != 401 && status < 500 && complaint.mentions(REFUSING) =>
-        {
-            Class::Policy
-        }
-        Class::CallerInvalid if complaint.mentions(&["not a valid model"]) => Class::ModelGone,
-        class => class,
-    };
-    complaint.failure(class, job, reply, our_field)
+    let finding = if flagged { Finding::stated(Class::Policy) } else { finding(&complaint, status) };
+    complaint.failure(finding, job, reply, our_field)
+}
+
+/// What the status says, and the words of OpenRouter and of the maker behind it.
+fn finding(complaint: &Complaint, status: u16) -> Finding {
+    if let Some(class) = complaint.by_word(REFUSALS, status) {
+        return Finding::stated(class);
+    }
+    let found = complaint.by_status(status);
+    match found.class {
+        _ if complaint.refuses(status, REFUSING) => Finding::stated(Class::Policy),
+        // The gateway's own filter, which stands before some models.
+        Class::Auth if status == 403 && complaint.mentions(FLAGGED) => Finding::stated(Class::Policy),
+        Class::Auth if status == 403 && complaint.mentions(SPENT) => Finding::stated(Class::Quota),
+        Class::CallerInvalid if complaint.mentions(&["not a valid model"]) => Finding::stated(Class::ModelGone),
+        // Nobody behind the gateway takes what this request wants. Another request wants something else.
+        Class::ModelGone if complaint.mentions(UNSUPPORTED) => Finding::stated(Class::AdapterBug),
+        _ => found,
+    }
 }
 
 /// Adds what the maker said, which is often JSON once more inside a string.
@@ -382,8 +400,11 @@ mod tests {
             (402, error(402, "Insufficient credits"), Class::Quota),
             (403, with(403, moderation), Class::Policy),
             (403, error(403, "Your chosen model requires moderation and your input was flagged"), Class::Policy),
-            (403, error(403, "Key limit exceeded"), Class::Auth),
+            (403, error(403, "Key limit exceeded (daily limit)."), Class::Quota),
+            (403, error(403, "Not for you"), Class::Auth),
             (404, error(404, "No endpoints found for x."), Class::ModelGone),
+            (404, error(404, "No endpoints found that support the requested output modalities"), Class::AdapterBug),
+            (400, error(400, "'moderation' takes another value"), Class::CallerInvalid),
             (408, error(408, "Timeout"), Class::TimeoutAmbiguous),
             (200, error(504, "no answer from the provider"), Class::TimeoutAmbiguous),
             (200, r#"{"error":{"message":"without a number"}}"#.to_owned(), Class::Server),

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::abilities::{Abilities, BilledSize, Frame, Usual};
 use crate::config::plan::{Account, Model};
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Format;
 use crate::pricing::Counted;
 use crate::provider::complaint::{Complaint, malformed, told};
@@ -244,8 +244,9 @@ fn counted(reply: &Reply) -> Counted {
 /// A prediction that ran and failed; refusals say so only in their sentence.
 fn failed(job: &Job<'_>, json: &Json<'_>) -> Failure {
     let complaint = Complaint { message: error_text(json), ..Complaint::default() };
+    // The field is the model's own word on its work, and refusals are told nowhere else.
     let class = if complaint.mentions(REFUSALS) { Class::Policy } else { Class::Server };
-    Failure::new(class, told(job, &format!("failed: {}", complaint.message))).at_the_end()
+    Failure::new(class, "failed").with_reason(&told(job, &complaint.message)).at_the_end()
 }
 
 fn error_text(json: &Json<'_>) -> String {
@@ -254,15 +255,21 @@ fn error_text(json: &Json<'_>) -> String {
 
 /// A failure out of an error reply.
 fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
-    let class = match complaint.class_by_status(reply.status) {
-        Class::CallerInvalid if complaint.mentions(REFUSALS) => Class::Policy,
+    let found = complaint.by_status(reply.status);
+    let finding = match found.class {
+        Class::CallerInvalid if complaint.refuses(reply.status, REFUSALS) => Finding::stated(Class::Policy),
         // The one 422 that is about the model: a version that is gone or was never ours to run.
-        Class::CallerInvalid if complaint.mentions(&["version does not exist"]) => Class::ModelGone,
-        class => class,
+        Class::CallerInvalid if complaint.mentions(&["version does not exist"]) => {
+            Finding::stated(Class::ModelGone).at(Scope::Model)
+        }
+        Class::ModelGone if complaint.misses_the_model() => Finding::stated(Class::ModelGone),
+        // So many predictions a minute are an account's (PROVIDERS.md section 5).
+        Class::RateLimited => found.at(Scope::Account),
+        _ => found,
     };
     let mut complaint = complaint.clone();
     complaint.retry_after = complaint.retry_after.or_else(|| resets_in(&complaint.message));
-    complaint.failure(class, job, reply, our_field)
+    complaint.failure(finding, job, reply, our_field)
 }
 
 /// `Your rate limit resets in ~30s.`

@@ -12,7 +12,7 @@ use http::header::CONTENT_TYPE;
 
 use crate::abilities::{Abilities, Edits, Sizes, Usual};
 use crate::config::plan::{Account, Model};
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::{Encoded, Format};
 use crate::provider::complaint::{Complaint, malformed};
 use crate::provider::form::Form;
@@ -276,11 +276,22 @@ fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
 
 /// A failure out of an error's name, its field and its status.
 fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
-    let class = complaint.class_by_word(NAMES).unwrap_or_else(|| complaint.class_by_status(reply.status));
+    let found =
+        complaint.by_word(NAMES, reply.status).map_or_else(|| complaint.by_status(reply.status), Finding::stated);
+    let said = |name: &str| complaint.words.iter().any(|word| word == name);
+    let finding = match found.class {
+        Class::Auth if said("permission_denied") => Finding::stated(Class::Auth).at(Scope::Model),
+        Class::ModelGone if said("not_found") && complaint.mentions(&["engine", "model"]) => {
+            Finding::stated(Class::ModelGone)
+        }
+        // The key is locked, whatever it asks for.
+        Class::RateLimited => found.at(Scope::Account),
+        _ => found,
+    };
     let mut complaint = complaint.clone();
     complaint.field = complaint.field.or_else(|| blamed_field(&complaint.words, &complaint.message));
-    let failure = complaint.failure(class, job, reply, our_field);
-    match (class, failure.retry_after) {
+    let failure = complaint.failure(finding, job, reply, our_field);
+    match (finding.class, failure.retry_after) {
         (Class::RateLimited, None) => failure.with_retry_after(Some(PENALTY)),
         _ => failure,
     }

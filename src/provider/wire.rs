@@ -8,11 +8,12 @@ use std::time::Duration;
 use base64_simd::STANDARD;
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{ACCEPT, AUTHORIZATION, DATE, HeaderName, HeaderValue, RETRY_AFTER};
 use serde_json::{Map, Value};
 use url::Url;
 
 use crate::abilities::Frame;
+use crate::calendar::Moment;
 use crate::config::plan::{Account, HostRule};
 use crate::failure::{Class, Failure};
 use crate::image::{Encoded, Size, is_data_url, is_picture_text, without_data_prefix};
@@ -112,12 +113,19 @@ pub fn without_key(account: &Account, text: &str) -> String {
 }
 
 /// When the vendor says to come back: `retry-after-ms` over `retry-after` (seconds, fractions allowed), as OpenAI's
-/// own client reads them. A date is not read, since nothing here knows the time.
+/// own client reads them, or a date (RFC 9110 10.2.3). What the vendor calls now is what its `date` says, so that
+/// clocks which disagree do no harm; without one it is when the reply came.
 pub fn retry_after(reply: &Reply) -> Option<Duration> {
     let number = |name: &HeaderName| reply.header(name).and_then(|text| text.trim().parse::<f64>().ok());
+    let date = |name: &HeaderName| {
+        let at = httpdate::parse_http_date(reply.header(name)?.trim()).ok()?;
+        Some(Moment::from(at))
+    };
+    let until = || Some(date(&RETRY_AFTER)?.since(date(&DATE).unwrap_or(reply.at)));
     number(&HeaderName::from_static("retry-after-ms"))
         .and_then(|millis| seconds(millis / 1000.0))
         .or_else(|| number(&RETRY_AFTER).and_then(seconds))
+        .or_else(|| seconds(until()?.as_secs_f64()))
 }
 
 /// A vendor's number of seconds as a duration; nonsense is none, and no vendor is believed for longer than a day.
@@ -151,14 +159,16 @@ pub fn class_of_status(status: u16) -> Class {
     }
 }
 
-/// Whether the caller's request has this field, by our name. What it never sent cannot be its mistake.
+/// Whether the caller's request has this field, by our name. What it never sent cannot be its mistake, and neither can
+/// what the route put there.
 pub fn caller_sent(request: &ImageRequest, field: &str) -> bool {
+    let filled = request.filled;
     match field {
-        "prompt" => true,
+        "prompt" => !filled.prompt,
         "n" => request.n > 1,
-        "size" => request.size.is_some(),
-        "quality" => request.quality.is_some(),
-        "output_format" => request.output_format.is_some(),
+        "size" => request.size.is_some() && !filled.size,
+        "quality" => request.quality.is_some() && !filled.quality,
+        "output_format" => request.output_format.is_some() && !filled.output_format,
         "output_compression" => request.output_compression.is_some(),
         "background" => request.background.is_some(),
         "moderation" => request.moderation.is_some(),
@@ -281,7 +291,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
-        Reply { status: 429, headers, body: Bytes::new() }
+        Reply { status: 429, headers, body: Bytes::new(), at: Moment::from_millis(NOW) }
     }
 
     #[test]
@@ -341,9 +351,27 @@ mod tests {
         assert_eq!(after(&[("retry-after", "0.5")]), Some(Duration::from_millis(500)));
         assert_eq!(after(&[("retry-after", "9"), ("retry-after-ms", "250")]), Some(Duration::from_millis(250)));
         assert_eq!(after(&[("retry-after", "1e300")]), Some(Duration::from_secs(86_400)));
-        for nonsense in ["-1", "inf", "NaN", "soon", "Wed, 21 Oct 2026 07:28:00 GMT"] {
+        for nonsense in ["-1", "inf", "NaN", "soon", "Wed, 32 Oct 2026 07:28:00 GMT", "2026-10-21T07:28:00Z"] {
             assert_eq!(after(&[("retry-after", nonsense)]), None, "{nonsense}");
         }
+    }
+
+    /// Wed, 21 Oct 2026 07:27:20 GMT.
+    const NOW: i64 = 1_792_567_640_000;
+
+    #[test]
+    fn a_waiting_time_may_be_a_date_in_any_of_https_three_ways_to_write_one() {
+        let after = |headers: &[_]| retry_after(&reply(headers));
+        for date in ["Wed, 21 Oct 2026 07:28:00 GMT", "Wednesday, 21-Oct-26 07:28:00 GMT", "Wed Oct 21 07:28:00 2026"] {
+            assert_eq!(after(&[("retry-after", date)]), Some(Duration::from_secs(40)), "{date}");
+            // The vendor's clock is an hour behind ours.
+            let told = [("retry-after", date), ("date", "Wed, 21 Oct 2026 07:27:53 GMT")];
+            assert_eq!(after(&told), Some(Duration::from_secs(7)), "{date}");
+        }
+        let past = [("retry-after", "Wed, 21 Oct 2026 07:27:00 GMT")];
+        assert_eq!(after(&past), Some(Duration::ZERO));
+        let ages = [("retry-after", "Wed, 21 Oct 2099 07:27:00 GMT")];
+        assert_eq!(after(&ages), Some(Duration::from_secs(86_400)));
     }
 
     #[test]

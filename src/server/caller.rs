@@ -16,7 +16,7 @@ use crate::error::{Error, Kind};
 use crate::gateway::Caller;
 use crate::gateway::outcome::Outcome;
 use crate::money::Usd;
-use crate::rate::{Rates, Wait, What};
+use crate::rate::{Rates, Taken, Wait, What};
 
 /// The most a caller is willing to pay for a request.
 const MAX_USD: &str = "x-easel-max-usd";
@@ -63,11 +63,12 @@ pub fn max_usd(session: &Session) -> Result<Option<Usd>, Error> {
     if usd < Usd::ZERO { Err(wrong()) } else { Ok(Some(usd)) }
 }
 
-/// What a request used of its client's rate; given back unless the request came to something.
+/// What a request used of its client's rate; given back unless the request came to something. Of what vendors refused
+/// not all is given back.
 pub struct Allowance<'a> {
     rates: &'a Rates,
     client: Option<Arc<Client>>,
-    taken: Vec<(What, NonZeroU32, u32)>,
+    taken: Vec<Taken>,
 }
 
 impl<'a> Allowance<'a> {
@@ -83,25 +84,31 @@ impl<'a> Allowance<'a> {
             let Some(per_minute) = per_minute else { continue };
             // What was taken before is given back when the allowance is dropped.
             rates.take(&client.name, what, per_minute, count, now).map_err(|wait| too_much(what, per_minute, wait))?;
-            allowance.taken.push((what, per_minute, count));
+            allowance.taken.push(Taken { what, per_minute, count, at: now });
         }
         Ok(allowance)
     }
 
     /// Keeps what was taken for a request that brought pictures, or gives it back.
     pub fn settle(mut self, outcome: &Outcome) {
-        if outcome.result.is_ok() {
-            self.taken.clear();
+        let refused = |error: &Error| matches!(error.kind, Kind::Refused | Kind::InvalidRequest);
+        match &outcome.result {
+            Ok(_) => self.taken.clear(),
+            Err(error) if outcome.attempts > 0 && refused(error) => self.give_back(Rates::forgive),
+            Err(_) => {}
         }
+    }
+
+    fn give_back(&mut self, how: impl Fn(&Rates, &str, Taken, Instant)) {
+        let Some(client) = &self.client else { return };
+        let now = Instant::now();
+        self.taken.drain(..).for_each(|taken| how(self.rates, &client.name, taken, now));
     }
 }
 
 impl Drop for Allowance<'_> {
     fn drop(&mut self) {
-        let Some(client) = &self.client else { return };
-        for (what, per_minute, count) in self.taken.drain(..) {
-            self.rates.give_back(&client.name, what, per_minute, count);
-        }
+        self.give_back(Rates::give_back);
     }
 }
 
@@ -159,14 +166,33 @@ mod tests {
 
     #[test]
     fn what_comes_to_nothing_uses_up_no_rate() {
-        let (rates, now, caller) = (Rates::default(), Instant::now(), Caller::client(named("web", &["one"])));
+        let (rates, caller) = (Rates::default(), Caller::client(named("web", &["one"])));
         for _ in 0..5 {
-            drop(Allowance::take(&rates, &caller, 4, now).unwrap());
+            drop(Allowance::take(&rates, &caller, 4, Instant::now()).unwrap());
         }
-        assert_eq!(Allowance::take(&rates, &caller, 5, now).err().unwrap().param.as_deref(), Some("n"));
+        let too_many = Allowance::take(&rates, &caller, 5, Instant::now());
+        assert_eq!(too_many.err().unwrap().param.as_deref(), Some("n"));
+        let now = Instant::now();
         let served = Outcome { result: Ok(Vec::new()), ..Outcome::failed(1, Error::new(Kind::Busy, "")) };
         Allowance::take(&rates, &caller, 4, now).unwrap().settle(&served);
         let error = Allowance::take(&rates, &caller, 1, now).err().unwrap();
         assert_eq!((error.kind, error.retry_after), (Kind::RateLimited, Some(Duration::from_secs(15))));
+    }
+
+    #[test]
+    fn what_vendors_refuse_again_and_again_uses_up_the_rate_in_the_end() {
+        let (rates, caller) = (Rates::default(), Caller::client(named("web", &["one"])));
+        let ask = |attempts| {
+            let allowance = Allowance::take(&rates, &caller, 1, Instant::now()).map_err(|error| error.kind)?;
+            let refused = Outcome::failed(1, Error::new(Kind::Refused, ""));
+            allowance.settle(&Outcome { attempts, ..refused });
+            Ok(())
+        };
+        for _ in 0..50 {
+            assert_eq!(ask(0), Ok(()), "nobody was asked");
+        }
+        // Two requests a minute: two are given back, two are not.
+        assert_eq!([ask(1), ask(1), ask(1), ask(1)], [Ok(()); 4]);
+        assert_eq!(ask(1), Err(Kind::RateLimited));
     }
 }

@@ -5,6 +5,7 @@ use std::io::Cursor;
 
 use bytes::Bytes;
 use easel::abilities::{Bend, Fitted};
+use easel::calendar::Moment;
 use easel::config::plan::{Model, Provider};
 use easel::image::{Format, Size};
 use easel::provider::{Call, Job, Reply, abilities, by_kind};
@@ -58,5 +59,5 @@ pub async fn exchange(sandbox: &Sandbox, call: &Call) -> Reply {
         (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())
     };
     let headers: HeaderMap = answer.headers.iter().map(header).collect();
-    Reply { status: answer.status, headers, body: answer.body.into() }
+    Reply { status: answer.status, headers, body: answer.body.into(), at: Moment::default() }
 }

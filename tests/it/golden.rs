@@ -25,6 +25,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Multipart};
 use bytes::Bytes;
 use easel::abilities::Bend;
+use easel::calendar::Moment;
 use easel::config::plan::{AbilityOverrides, Account, Credentials, Dialect, Model, SizeFormat, Via};
 use easel::failure::Failure;
 use easel::image::{Encoded, Format, Picture, Size};
@@ -320,7 +321,7 @@ impl Case {
         let headers: HeaderMap = headers
             .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap()))
             .collect();
-        Reply { status: self.reply.status, headers, body: Bytes::from(body) }
+        Reply { status: self.reply.status, headers, body: Bytes::from(body), at: Moment::default() }
     }
 }
 

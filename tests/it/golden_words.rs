@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
+use easel::calendar::Moment;
 use easel::config::plan::{Account, Dialect, Writer};
 use easel::failure::Failure;
 use easel::money::Usd;
@@ -107,7 +108,7 @@ impl Case {
         let headers: HeaderMap = headers
             .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap()))
             .collect();
-        Reply { status: self.reply.status, headers, body: Bytes::from(body) }
+        Reply { status: self.reply.status, headers, body: Bytes::from(body), at: Moment::default() }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod acme; // a vendor that is YAML only, from examples/acme.yaml
 mod bfl; // a provider and its strict sandbox: tasks, costs told once
+mod blame; // whose fault a vendor's answer is
 mod budgets; // money that is set aside before it is spent
 mod client;
 mod clients; // callers with keys of their own

@@ -122,7 +122,7 @@ async fn when_nobody_can_draw_the_client_gets_a_502_or_a_time_to_come_back() {
     world.set(Name::Stability, |vendor| vendor.mode = Mode::RateLimited { retry_after });
     assert_eq!(world.draw(ask("a hen")).await.error().0, 429);
     let paused = world.draw(ask("a cow")).await;
-    assert_eq!(paused.error(), (503, "providers_unavailable".into(), String::new()));
+    assert_eq!(paused.error(), (429, "rate_limit_exceeded".into(), String::new()));
     assert_eq!(paused.header("x-easel-skipped"), "stability/core=rate_limited");
     let wait: u64 = paused.header("retry-after").parse().unwrap();
     assert!((1..=600).contains(&wait), "{wait}");

@@ -3,11 +3,12 @@
 //! Whatever is missing is an answer, a [`Skip`]; nothing is held back then. It sends nothing and waits for nothing.
 
 use crate::admission::Slot;
+use crate::breaker::{Asked, Operation};
 use crate::config::plan::{Budget, Offer};
 use crate::gateway::books;
 use crate::gateway::draw::{Chosen, Drawing, Order, now};
 use crate::ledger::entry::{Owner, Purpose};
-use crate::ledger::{Intent, Terms};
+use crate::ledger::{Intent, Short, Terms};
 use crate::money::Usd;
 use crate::routing::{self, Candidate, Skip};
 
@@ -23,6 +24,13 @@ impl Order {
         routing::appraise(&self.matched, abilities, &self.request, &self.caps, &tiered)
     }
 
+    /// Who is asked with `offer`, and for what, as the breakers know it.
+    pub fn asked<'a>(&self, offer: &'a Offer) -> Asked<'a> {
+        let operation = if self.request.edit.is_some() { Operation::Edit } else { Operation::Generate };
+        let account = offer.provider.account.fingerprint();
+        Asked { provider: &offer.provider.name, account, model: &offer.model.name, operation }
+    }
+
     /// Whose an attempt with `model` of `provider` is.
     pub fn owner(&self, provider: &str, model: &str) -> Owner {
         Owner {
@@ -35,20 +43,18 @@ impl Order {
 }
 
 impl Drawing {
-    /// Whether a budget has too little left for a call to `offer`. Asked before a slot is waited for: a budget does not
+    /// The budget that has too little left for a call to `offer`. Asked before a slot is waited for: a budget does not
     /// come back by waiting, and who waited in vain would only wait again.
-    pub(super) fn over_budget(&mut self, candidate: usize, offer: &Offer) -> Option<Skip> {
+    pub(super) fn short(&self, candidate: usize, offer: &Offer, pictures: u8) -> Option<Short> {
         let budgets = self.budgets(offer);
         if budgets.iter().all(|budgets| budgets.is_empty()) {
             return None;
         }
         let Candidate { usd, max_n, .. } = self.candidates[candidate];
-        let pictures = u32::from(self.places.open().min(max_n));
+        let pictures = u32::from(pictures.min(max_n));
         let wanted = usd.checked_mul(pictures)?;
         let owner = self.order.owner(&offer.provider.name, &offer.model.name);
-        let short = self.order.shared.ledger.short(&owner, budgets, wanted, books::now())?;
-        self.obstacles.note_short(short);
-        Some(Skip::OverBudget)
+        self.order.shared.ledger.short(&owner, budgets, wanted, books::now())
     }
 
     /// The budgets of its client, its route and its provider.
@@ -61,9 +67,10 @@ impl Drawing {
     pub(super) fn buy(&mut self, candidate: usize, offer: &Offer, slot: Slot) -> Result<Chosen, Skip> {
         let Candidate { usd, max_n, .. } = self.candidates[candidate];
         let breakers = &self.order.shared.breakers;
-        let pass = breakers
-            .pass(&offer.provider.name, &offer.name, now())
-            .map_err(|cooling| Skip::CoolingDown(cooling.pause))?;
+        let pass = breakers.pass(self.order.asked(offer), now()).map_err(|cooling| {
+            self.obstacles.note_cooling(cooling);
+            Skip::CoolingDown(cooling.pause)
+        })?;
         let places = self.places.next(max_n);
         let pictures = u32::try_from(places.len()).unwrap_or(u32::MAX);
         let intent = Intent {

@@ -21,15 +21,18 @@ impl Drawing {
         self.tried[candidate].took = ended.took(Instant::now());
         let limits = self.offer(candidate).map(|offer| offer.provider.breaker);
         match (&report.failure, limits) {
-            (Some(failure), Some(limits)) => pass.failed(failure, limits, now()),
-            _ => pass.succeeded(),
+            (Some(failure), Some(limits)) => {
+                let cooling = pass.failed(failure, limits, fastrand::u32(0..=1000), now());
+                cooling.into_iter().for_each(|cooling| self.obstacles.note_cooling(cooling));
+            }
+            _ => pass.succeeded(now()),
         }
         self.settle(candidate, &report, ended.n);
         self.deliver(&ended, &report);
         if report.refused > 0 || report.failure.as_ref().is_some_and(|failure| failure.class == Class::Policy) {
-            self.refused(candidate, report.failure.as_ref());
+            self.refused(candidate, report.failure.as_ref(), ended.given_up);
         } else if let Some(failure) = report.failure {
-            self.failed(candidate, failure, report.open || report.uncertain > Usd::ZERO);
+            self.failed(candidate, failure, report.open || report.uncertain > Usd::ZERO, ended.given_up);
         }
     }
 
@@ -82,39 +85,39 @@ impl Drawing {
         }
     }
 
-    fn refused(&mut self, candidate: usize, failure: Option<&Failure>) {
-        self.tried[candidate].failures += 1;
+    fn refused(&mut self, candidate: usize, failure: Option<&Failure>, given_up: bool) {
+        self.tried[candidate].failures += u32::from(!given_up);
         self.tried[candidate].out = true;
         if self.order.matched.route.refusals_go_on {
             self.obstacles.refused = true;
             return;
         }
-        let param = failure.and_then(|failure| failure.param.clone());
-        self.stop.get_or_insert_with(|| explain::refused(param));
+        self.stop.get_or_insert_with(|| explain::refused(failure));
     }
 
     /// Nobody is asked again who may be drawing it already or may have been paid for it (`open`), or whose answer would
-    /// be the same.
-    fn failed(&mut self, candidate: usize, failure: Failure, open: bool) {
+    /// be the same. What was given up has been counted then.
+    fn failed(&mut self, candidate: usize, failure: Failure, open: bool, given_up: bool) {
         let name = self.offer(candidate).map(|offer| offer.name.clone()).unwrap_or_default();
         log::warn!("{name} failed: {failure}");
-        if failure.class == Class::CallerInvalid {
+        if failure.is_the_callers() {
             self.stop.get_or_insert_with(|| explain::caller_invalid(&failure));
             return;
         }
-        self.tried[candidate].failures += 1;
+        self.tried[candidate].failures += u32::from(!given_up);
         let same_again = matches!(
             failure.class,
             Class::Auth
                 | Class::Quota
                 | Class::RateLimited
                 | Class::ModelGone
+                | Class::CallerInvalid
                 | Class::AdapterBug
                 | Class::Unlike
                 | Class::TimeoutAmbiguous
                 | Class::Unrecorded
         );
         self.tried[candidate].out |= open || same_again;
-        self.obstacles.last_failure = Some(failure);
+        self.obstacles.note_failure(failure);
     }
 }

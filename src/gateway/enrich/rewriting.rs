@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Author, Enriched, Leeway, dressed};
 use crate::admission::{Room, Slot};
+use crate::breaker::{Asked, Operation};
 use crate::cache::words::{Key, Turn};
 use crate::config::plan::{Charged, Enrich};
 use crate::failure::{Class, Failure};
@@ -103,7 +104,7 @@ impl Rewriting<'_> {
             Ok(slot) => slot,
             Err(why) => return Rewritten::not(why),
         };
-        let pass = match self.order.shared.breakers.pass(&provider.name, &self.enrich.name, now()) {
+        let pass = match self.order.shared.breakers.pass(self.asked(), now()) {
             Ok(pass) => pass,
             Err(cooling) => return Rewritten::not(Enriched::Paused(cooling.pause)),
         };
@@ -118,14 +119,21 @@ impl Rewriting<'_> {
         let paid = self.settle(hold, &told, most, began.elapsed()).await;
         match told {
             Ok(written) => {
-                pass.succeeded();
+                pass.succeeded(now());
                 Rewritten { cost: paid.cost, promised: paid.promised, ..self.written(written, turn) }
             }
             Err(Unanswered { failure, .. }) => {
-                pass.failed(&failure, provider.breaker, now());
+                pass.failed(&failure, provider.breaker, fastrand::u32(0..=1000), now());
                 Rewritten { cost: paid.cost, promised: paid.promised, ..self.failed(&failure) }
             }
         }
+    }
+
+    /// Who is asked, as the breakers know it.
+    fn asked(&self) -> Asked<'_> {
+        let Enrich { provider, writer, .. } = self.enrich;
+        let account = provider.account.fingerprint();
+        Asked { provider: &provider.name, account, model: &writer.name, operation: Operation::Write }
     }
 
     /// Sets `most` aside and writes it down.
@@ -190,7 +198,7 @@ impl Rewriting<'_> {
     /// A slot at the provider, waited for no longer than it is worth.
     async fn slot(&self, deadline: Instant) -> Result<Slot, Enriched> {
         let (shared, provider) = (&self.order.shared, &self.enrich.provider);
-        if let Some(cooling) = shared.breakers.cooling(&provider.name, &self.enrich.name, now()) {
+        if let Some(cooling) = shared.breakers.cooling(self.asked(), now()) {
             return Err(Enriched::Paused(cooling.pause));
         }
         match shared.lane(provider).ask() {
