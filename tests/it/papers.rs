@@ -112,6 +112,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "money",
             "pem",
             "pricing",
+            "redact",
             "request",
             "secret",
             "signing",
