@@ -177,6 +177,8 @@ pub(super) struct Limits {
     pub(super) in_flight: Option<u64>,
     /// How long a client may take to send its request body. Default 30s.
     pub(super) body_timeout: Option<Time>,
+    /// A client that takes nothing of its answer for so long is given up. Default 30s.
+    pub(super) send_timeout: Option<Time>,
     /// After so long a silence a streamed answer sends a comment. Default 10s.
     pub(super) heartbeat: Option<Time>,
 }

@@ -116,6 +116,8 @@ pub struct Limits {
     pub in_flight: usize,
     /// How long a client may take to send its request body.
     pub body_timeout: Duration,
+    /// How long a client may take nothing of its answer. Whoever takes some, however little, is waited for.
+    pub send_timeout: Duration,
     /// After so long a silence a streamed answer sends a comment, so that nobody on the way gives it up.
     pub heartbeat: Duration,
 }

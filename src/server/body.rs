@@ -1,18 +1,46 @@
 //! Reads a client's request body, bounded in bytes and in time.
 //!
-//! A body that is too large or too slow is refused; what of it was not read closes the connection, because HTTP/1.1
-//! leaves no other way to find the next request.
+//! After a body that is too large, too slow, or has no end that is certain, nobody knows where the next request on its
+//! connection begins: the connection is closed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::Version;
+use pingora::ErrorType;
 use pingora::proxy::Session;
 use tokio::time::timeout;
 
 use crate::error::{Error, Kind};
+use crate::server::wire::{self, Meter};
+
+/// What may come with a chunked body besides its bytes: extensions of chunks and trailers, which nobody reads. As much
+/// as Pingora takes of trailers.
+const BESIDES: u64 = 64 * 1024;
+
+/// The line before a chunk and its end, written out of all proportion: `0000000000000000` and twice CR LF.
+const CHUNK: u64 = 20;
+
+/// Pingora's buffer: what was read from the connection but is not looked at yet.
+const AHEAD: u64 = 64 * 1024;
+
+/// What Pingora calls a chunk that is none, and an end that is none.
+const BROKEN: [&str; 2] = ["InvalidChunk", "InvalidTrailerEnd"];
+
+/// What a passed-through body is refused with that brings too much besides its bytes.
+const TOO_MUCH: ErrorType = ErrorType::new("TooMuchBesidesTheBody");
 
 /// The whole body, or the 4xx that says why not.
 pub async fn read(session: &mut Session, limit: usize, patience: Duration) -> Result<Bytes, Error> {
+    let read = read_open(session, limit, patience).await;
+    if read.is_err() {
+        session.set_keepalive(None);
+    }
+    read
+}
+
+async fn read_open(session: &mut Session, limit: usize, patience: Duration) -> Result<Bytes, Error> {
     if declared_length(session).is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
@@ -30,10 +58,11 @@ fn declared_length(session: &Session) -> Option<usize> {
     session.get_header(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Answers `Expect: 100-continue`, which Pingora leaves to whoever reads the body.
+/// Answers `Expect: 100-continue`, which Pingora leaves to whoever reads the body. Clients older than HTTP/1.1 would
+/// take it for the answer (RFC 9110 section 10.1.1).
 async fn invite(session: &mut Session) {
     let expects = session.get_header_bytes(http::header::EXPECT).eq_ignore_ascii_case(b"100-continue");
-    if !expects {
+    if !expects || session.req_header().version != Version::HTTP_11 {
         return;
     }
     // Pingora counts the 1xx as an early response to an unfinished body and would end keep-alive for it.
@@ -47,13 +76,11 @@ async fn invite(session: &mut Session) {
 async fn collect(session: &mut Session, limit: usize) -> Result<Bytes, Error> {
     let mut whole = BytesMut::new();
     let mut only: Option<Bytes> = None;
+    let mut upload = Upload::begins(session);
     loop {
-        let piece = session.downstream_session.read_request_body().await.map_err(|error| {
-            Error::new(Kind::InvalidRequest, "The body ended before its announced length.")
-                .with_code("body_incomplete")
-                .with_detail(error.to_string())
-        })?;
+        let piece = session.downstream_session.read_request_body().await.map_err(|error| unfinished(&error))?;
         let Some(piece) = piece else { break };
+        upload.brings(piece.len())?;
         if whole.len() + only.as_ref().map_or(0, Bytes::len) + piece.len() > limit {
             return Err(too_large(limit));
         }
@@ -65,7 +92,79 @@ async fn collect(session: &mut Session, limit: usize) -> Result<Bytes, Error> {
             }
         }
     }
+    if !upload.ended_plainly() {
+        session.set_keepalive(None);
+    }
     Ok(only.unwrap_or_else(|| whole.freeze()))
+}
+
+/// A body on its way, and what comes with it.
+pub struct Upload {
+    meter: Option<Arc<Meter>>,
+    before: u64,
+    body: u64,
+    pieces: u64,
+}
+
+impl Upload {
+    /// Counts from here on. Only a chunked body of HTTP/1.1 has anything besides itself.
+    pub fn begins(session: &Session) -> Upload {
+        let chunked = session.get_header(http::header::TRANSFER_ENCODING).is_some();
+        let meter = if chunked { wire::meter(session) } else { None };
+        let before = meter.as_ref().map_or(0, |meter| meter.read());
+        Upload { meter, before, body: 0, pieces: 0 }
+    }
+
+    /// Counts a piece of the body, which is of one chunk at most.
+    ///
+    /// # Errors
+    /// When too much came besides the body.
+    pub fn brings(&mut self, piece: usize) -> Result<(), Error> {
+        self.body += piece as u64;
+        self.pieces += 1;
+        let read = self.meter.as_ref().map_or(0, |meter| meter.read()) - self.before;
+        match read > self.body + self.pieces * CHUNK + BESIDES + AHEAD {
+            true => Err(too_much_besides()),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether the end of a chunked body was the last that came, in as many words as it needs. Pingora takes a line
+    /// without a number for a zero, too, and what then follows for trailers, which another proxy may see otherwise.
+    pub fn ended_plainly(&self) -> bool {
+        self.meter.as_ref().is_none_or(|meter| meter.last().ends_with(b"\r\n0\r\n\r\n"))
+    }
+
+    /// The same as [`Upload::brings`] for a body that is passed through.
+    ///
+    /// # Errors
+    /// When too much came besides the body.
+    pub fn passes(&mut self, piece: usize) -> pingora::Result<()> {
+        self.brings(piece).map_err(|error| pingora::Error::explain(TOO_MUCH, error.to_string()).into_down())
+    }
+}
+
+/// What a client is told of a failure that is its body's; none where it is gone or has an answer already.
+pub fn at_fault(error: &pingora::Error) -> Option<Error> {
+    match error.etype() {
+        etype if *etype == TOO_MUCH => Some(too_much_besides()),
+        etype if BROKEN.contains(&etype.as_str()) => Some(unfinished(error)),
+        ErrorType::ReadTimedout => Some(unfinished(error)),
+        _ => None,
+    }
+}
+
+fn unfinished(error: &pingora::Error) -> Error {
+    let message = match BROKEN.contains(&error.etype().as_str()) {
+        true => "The body is not chunked as RFC 9112 says, so its end cannot be found.",
+        false => "The body ended before its announced length.",
+    };
+    Error::new(Kind::InvalidRequest, message).with_code("body_incomplete").with_detail(error.to_string())
+}
+
+fn too_much_besides() -> Error {
+    let message = format!("Extensions of chunks and trailers are not read: send less than {BESIDES} bytes of them.");
+    Error::new(Kind::InvalidRequest, message).with_code("body_incomplete")
 }
 
 fn too_large(limit: usize) -> Error {

@@ -21,6 +21,9 @@ use crate::rate::{Rates, Taken, Wait, What};
 /// The most a caller is willing to pay for a request.
 const MAX_USD: &str = "x-easel-max-usd";
 
+/// How OpenAI begins the sentence, by which LiteLLM knows what it means. OpenAI repeats most of the key; not here.
+const UNKNOWN: &str = "Incorrect API key provided: this server knows no client with the key in 'authorization'.";
+
 /// Whose key came with the request; anybody's where the config lists no clients.
 pub fn identify(session: &Session, plan: &Plan) -> Result<Caller, Error> {
     if plan.clients.is_empty() {
@@ -30,9 +33,7 @@ pub fn identify(session: &Session, plan: &Plan) -> Result<Caller, Error> {
     let key = told.and_then(bearer).ok_or_else(|| {
         Error::new(Kind::Unauthorized, "No key was sent. Send 'authorization: Bearer KEY' with this client's key.")
     })?;
-    client(&plan.clients, key)
-        .map(Caller::client)
-        .ok_or_else(|| Error::new(Kind::Unauthorized, "The key in 'authorization' is not known here."))
+    client(&plan.clients, key).map(Caller::client).ok_or_else(|| Error::new(Kind::Unauthorized, UNKNOWN))
 }
 
 /// The key after the word `Bearer`, which may be written in any case.

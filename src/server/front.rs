@@ -14,7 +14,9 @@ use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use tokio::time::timeout;
 
+use crate::gateway::Gateway;
 use crate::server::proxy::Easel;
+use crate::server::wire::Wire;
 
 /// How a connection that is to become HTTP/2 begins (RFC 9113 section 3.4), as far as it differs from any HTTP/1.
 const PREFACE: &[u8; 4] = b"PRI ";
@@ -26,32 +28,34 @@ const FIRST_WORDS: Duration = Duration::from_secs(60);
 pub struct Front {
     http1: Arc<Spoken>,
     http2: Arc<Spoken>,
+    gateway: Arc<Gateway>,
 }
 
 impl Front {
-    /// A door to `proxy`.
-    pub fn new(proxy: HttpProxy<Easel>) -> Front {
+    /// A door to `proxy`, watched over as `gateway`'s config says.
+    pub fn new(proxy: HttpProxy<Easel>, gateway: Arc<Gateway>) -> Front {
         let proxy = Arc::new(proxy);
         let spoken = |h2c| {
             let mut options = HttpServerOptions::default();
             options.h2c = h2c;
             Arc::new(Spoken { proxy: proxy.clone(), options })
         };
-        Front { http1: spoken(false), http2: spoken(true) }
+        Front { http1: spoken(false), http2: spoken(true), gateway }
     }
 }
 
 #[async_trait]
 impl ServerApp for Front {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        if stream.get_ssl_digest().is_some() {
-            // Which of the two was settled in the TLS handshake.
-            return self.http1.process_new(stream, shutdown).await;
-        }
-        let mut first = [0u8; PREFACE.len()];
-        let peeked = timeout(FIRST_WORDS, stream.try_peek(&mut first)).await.ok()?.ok()?;
-        let spoken = if peeked && &first == PREFACE { &self.http2 } else { &self.http1 };
-        spoken.process_new(stream, shutdown).await
+        // In TLS, the handshake has settled which of the two it is.
+        let spoken = if stream.get_ssl_digest().is_some() {
+            &self.http1
+        } else {
+            let mut first = [0u8; PREFACE.len()];
+            let peeked = timeout(FIRST_WORDS, stream.try_peek(&mut first)).await.ok()?.ok()?;
+            if peeked && &first == PREFACE { &self.http2 } else { &self.http1 }
+        };
+        spoken.process_new(Box::new(Wire::new(stream, self.gateway.clone())), shutdown).await
     }
 
     async fn cleanup(&self) {

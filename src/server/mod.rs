@@ -35,12 +35,15 @@ mod body;
 mod caller;
 mod feedback;
 mod form;
+mod framing;
 mod front;
 pub mod ledger;
+mod outlet;
 pub mod paths;
 pub mod proxy;
 pub mod respond;
 mod stream;
+mod wire;
 
 /// How long a server that has finished waits for its access log.
 const LAST_LINES: Duration = Duration::from_secs(2);
@@ -95,7 +98,7 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListen
     let conf = Arc::new(ServerConf::default());
     let mut proxy = HttpProxy::new(easel, conf);
     proxy.handle_init_modules();
-    let mut proxy = Service::new("easel".to_owned(), Front::new(proxy));
+    let mut proxy = Service::new("easel".to_owned(), Front::new(proxy, gateway.clone()));
     match tls {
         Some(tls) => proxy.add_tls_with_settings(&server.listen, None, tls),
         None => proxy.add_tcp(&server.listen),

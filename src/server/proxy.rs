@@ -1,7 +1,8 @@
 //! Easel as a Pingora proxy: image routes are read and answered here, everything else passes through.
 //!
 //! `request_filter` answers what is Easel's own and returns `true`; for all other paths it touches nothing and Pingora
-//! proxies the request to `passthrough`, streaming both ways, upgrades included. A client that leaves while its
+//! proxies the request to `passthrough`, streaming both ways, upgrades included; what is said of its connections is in
+//! the filters below. A client that leaves while its
 //! pictures are drawn is not watched for: the drawing goes on without it anyway (it is paid for), and its place among
 //! the image requests in flight is freed at the route's deadline at the latest.
 
@@ -10,9 +11,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use h2::Reason;
+use http::Version;
+use http::header::TRANSFER_ENCODING;
+use pingora::http::ResponseHeader;
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
-use pingora::{ErrorType, Result};
+use pingora::{ErrorSource, ErrorType, Result};
 
 use crate::error::{Error, Kind};
 use crate::gateway::live::Live;
@@ -21,17 +27,14 @@ use crate::gateway::{Ask, CacheWish, Gateway, viewer};
 use crate::metrics::seconds;
 use crate::request::ResponseFormat;
 use crate::server::access::{AccessLog, Image, Line};
+use crate::server::body::Upload;
 use crate::server::caller::{self, Allowance};
+use crate::server::outlet::Outlet;
 use crate::server::paths::{self, Operation, Target};
 use crate::server::respond::{self, Answer, Delivery};
 use crate::server::stream::{Events, Stream};
-use crate::server::{ask, body, feedback};
+use crate::server::{ask, body, feedback, framing, wire};
 use crate::signing::BadLink;
-
-/// How long a write to a client may stand still.
-const STALLED: Duration = Duration::from_secs(30);
-/// A client that takes fewer bytes a second than this is not waited for.
-const SLOWEST: usize = 8 * 1024;
 
 /// Easel, to be mounted in a Pingora server as any other [`ProxyHttp`].
 pub struct Easel {
@@ -67,6 +70,10 @@ pub struct Ctx {
     live: Option<Arc<Live>>,
     outcome: Option<Outcome>,
     counted: Option<Counted>,
+    /// A body that is passed through.
+    upload: Option<Upload>,
+    /// Bytes that were sent by a way of our own.
+    sent: usize,
 }
 
 /// A place among those who are counted, given back when dropped.
@@ -100,7 +107,7 @@ impl ProxyHttp for Easel {
 
     fn new_ctx(&self) -> Ctx {
         let id = format!("{:016x}", fastrand::u64(..));
-        Ctx { began: Instant::now(), id, live: None, outcome: None, counted: None }
+        Ctx { began: Instant::now(), id, live: None, outcome: None, counted: None, upload: None, sent: 0 }
     }
 
     /// No response modules: pictures do not compress.
@@ -110,20 +117,24 @@ impl ProxyHttp for Easel {
         ctx.counted = Some(Counted::take(&self.in_flight).0);
         let live = self.gateway.live();
         ctx.live = Some(live.clone());
+        let settled = framing::settle(session.req_header_mut());
+        if !matches!(settled, Ok(true)) {
+            session.set_keepalive(None);
+        }
         let request = session.req_header();
-        let head_only = request.method == http::Method::HEAD;
         let target = paths::target(&request.method, request.uri.path());
-        let elsewhere = live.passthrough().is_some();
-        if elsewhere && matches!(target, Target::Other | Target::WrongMethod(_)) {
+        if let Err(error) = settled {
+            return self.reply(session, ctx, &live, Answer::error(&error)).await;
+        }
+        if live.passthrough().is_some() && matches!(target, Target::Other | Target::WrongMethod(_)) {
+            pass(session, ctx, live.plan.server.limits.send_timeout);
             return Ok(false);
         }
-        // A client that takes nothing must not hold its pictures for ever.
-        session.set_write_timeout(Some(STALLED));
-        session.set_min_send_rate(Some(SLOWEST));
         let answer = match target {
             Target::Draw(operation) => match self.draw(session, ctx, &live, operation).await {
-                Some(answer) => answer,
-                None => return Ok(true),
+                Ok(Some(answer)) => answer,
+                Ok(None) => return Ok(true),
+                Err(error) => return Err(give_up(session, error)),
             },
             Target::Feedback => feedback::answer(session, &self.gateway, &live, &ctx.id).await,
             Target::Models => models(session, &live),
@@ -135,41 +146,90 @@ impl ProxyHttp for Easel {
             }
             Target::Other => Answer::error(&unknown_path(session)),
         };
-        if self.draining.load(Ordering::Acquire) {
-            session.set_keepalive(None);
-        }
-        if let Err(error) = answer.write(session, head_only).await {
-            log::debug!("{}: the client left before its answer: {error}", ctx.id);
-        }
-        Ok(true)
+        self.reply(session, ctx, &live, answer).await
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+    /// HTTP/2 ends a body with an empty frame more often than not. Handed on as it is, Pingora would write it as the
+    /// chunk that ends the body, and then the end once more: to the service the beginning of another request.
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        if let Some(upload) = &mut ctx.upload {
+            upload.passes(body.as_ref().map_or(0, Bytes::len))?;
+            if end_of_stream && !upload.ended_plainly() {
+                session.set_keepalive(None);
+            }
+        }
+        if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
+        Ok(())
+    }
+
+    /// A client older than HTTP/1.1 knows no chunks: the end of the connection is the end of its answer.
+    async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, _ctx: &mut Ctx) -> Result<()> {
+        if session.req_header().version < Version::HTTP_11 && head.headers.contains_key(TRANSFER_ENCODING) {
+            head.remove_header(&TRANSFER_ENCODING);
+            session.set_keepalive(None);
+        }
+        Ok(())
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
         let missing = || pingora::Error::explain(ErrorType::InternalError, "no passthrough");
         let url = ctx.live.as_ref().and_then(|live| live.passthrough()).ok_or_else(missing)?;
         let peer = self.gateway.shared.transport.passthrough_peer(url).await;
-        peer.map(Box::new).map_err(|trouble| {
+        let mut peer = peer.map_err(|trouble| {
             pingora::Error::explain(ErrorType::ConnectNoRoute, format!("passthrough: {trouble:?}")).into_up()
-        })
+        })?;
+        if !leaves_nothing(session) {
+            // Who asks for a connection of a group of its own gets a new one, and nobody asks for it again.
+            peer.group_key = fastrand::u64(1..);
+            peer.options.idle_timeout = Some(Duration::ZERO);
+        }
+        Ok(Box::new(peer))
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &pingora::Error, ctx: &mut Ctx) -> FailToProxy {
-        let ours = matches!(error.esource(), pingora::ErrorSource::Downstream);
-        if ours || session.response_written().is_some() {
-            return FailToProxy { error_code: 0, can_reuse_downstream: false };
-        }
-        log::warn!("{}: passthrough failed: {error}", ctx.id);
-        let kind = match error.etype() {
-            ErrorType::ConnectTimedout | ErrorType::ReadTimedout => Kind::DeadlineExceeded,
-            _ => Kind::UpstreamFailed,
+        let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
+        let told = match error.esource() {
+            _ if begun => None,
+            ErrorSource::Downstream => body::at_fault(error),
+            _ => {
+                log::warn!("{}: passthrough failed: {error}", ctx.id);
+                let kind = match error.etype() {
+                    ErrorType::ConnectTimedout | ErrorType::ReadTimedout => Kind::DeadlineExceeded,
+                    _ => Kind::UpstreamFailed,
+                };
+                Some(Error::new(kind, "The service behind this proxy could not be reached."))
+            }
         };
-        let answer = Answer::error(&Error::new(kind, "The service behind this proxy could not be reached."));
-        let error_code = answer.status;
         session.set_keepalive(None);
-        if let Err(error) = answer.write(session, false).await {
-            log::debug!("{}: the client left before its answer: {error}", ctx.id);
+        let Some(told) = told else {
+            log::debug!("{}: not answered to its end: {error}", ctx.id);
+            // Over HTTP/1.1 the connection ends short of the answer's length or last chunk, which says the same.
+            session.shutdown_with_reason(Reason::INTERNAL_ERROR);
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        };
+        let answer = Answer::error(&told);
+        let error_code = answer.status;
+        let patience = self.gateway.live().plan.server.limits.send_timeout;
+        match answer.write(&mut Outlet::new(session, patience), false).await {
+            // An unread body would turn the close into a reset, which may take the answer away.
+            Ok(()) if !session.is_http2() => session.shutdown().await,
+            Ok(()) => {}
+            Err(error) => log::debug!("{}: the client left before its answer: {error}", ctx.id),
         }
         FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    /// A client that leaves or takes nothing is no error of Easel's.
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Ctx, error: &pingora::Error) -> bool {
+        *error.esource() == ErrorSource::Downstream
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&pingora::Error>, ctx: &mut Ctx) {
@@ -185,7 +245,7 @@ impl ProxyHttp for Easel {
             path: request.uri.path(),
             status: session.response_written().map_or(0, |response| response.status.as_u16()),
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
-            bytes: session.body_bytes_sent(),
+            bytes: ctx.sent.max(session.body_bytes_sent()),
             config_version: ctx.live.as_ref().map_or(0, |live| live.version),
             image: ctx.outcome.as_ref().map(image_line),
         });
@@ -194,14 +254,26 @@ impl ProxyHttp for Easel {
 }
 
 impl Easel {
-    /// Reads and serves one image request. `None` when the answer was streamed.
+    /// Sends an answer; an error means that it was not sent to its end.
+    async fn reply(&self, session: &mut Session, ctx: &mut Ctx, live: &Live, answer: Answer) -> Result<bool> {
+        if self.draining.load(Ordering::Acquire) {
+            session.set_keepalive(None);
+        }
+        let head_only = session.req_header().method == http::Method::HEAD;
+        let mut outlet = Outlet::new(session, live.plan.server.limits.send_timeout);
+        let written = answer.write(&mut outlet, head_only).await;
+        ctx.sent = outlet.sent();
+        written.map(|()| true).map_err(|error| give_up(session, error))
+    }
+
+    /// Reads and serves one image request. `None` when the answer was streamed, an error when not to its end.
     async fn draw(
         &self,
         session: &mut Session,
         ctx: &mut Ctx,
         live: &Arc<Live>,
         operation: Operation,
-    ) -> Option<Answer> {
+    ) -> Result<Option<Answer>> {
         let (_place, drawing) = Counted::take(&self.drawing);
         let gauge = self.gateway.shared.metrics.requests_in_flight.clone();
         gauge.inc();
@@ -218,7 +290,7 @@ impl Easel {
             Ok(asked) => asked,
             Err(error) => {
                 let outcome = Outcome::failed(live.version, error);
-                return Some(self.answer(ctx, live, outcome, ResponseFormat::B64Json));
+                return Ok(Some(self.answer(ctx, live, outcome, ResponseFormat::B64Json)));
             }
         };
         let (format, streamed) = (ask.request.response_format, ask.request.stream);
@@ -227,7 +299,7 @@ impl Easel {
         if !streamed {
             let outcome = self.gateway.serve(live, ask, header).await;
             allowance.settle(&outcome);
-            return Some(self.answer(ctx, live, outcome, format));
+            return Ok(Some(self.answer(ctx, live, outcome, format)));
         }
         if self.draining.load(Ordering::Acquire) {
             session.set_keepalive(None);
@@ -235,8 +307,11 @@ impl Easel {
         let events = Events::new(&ask.request);
         let (stage, viewer) = viewer::stage(&ask.request);
         let serving = self.gateway.serve(live, Ask { stage: Some(stage), ..ask }, header);
-        let stream = Stream { events, request_id: &ctx.id, heartbeat: live.plan.server.limits.heartbeat };
-        let (outcome, answer) = stream.run(session, serving, viewer).await;
+        let limits = &live.plan.server.limits;
+        let stream = Stream { events, request_id: &ctx.id, heartbeat: limits.heartbeat };
+        let mut outlet = Outlet::new(session, limits.send_timeout);
+        let (outcome, answer) = stream.run(&mut outlet, serving, viewer).await;
+        ctx.sent = outlet.sent();
         allowance.settle(&outcome);
         ctx.outcome = Some(outcome);
         answer
@@ -305,6 +380,33 @@ impl Easel {
         metrics.requests.with_label_values(&[route, outcome.word()]).inc();
         metrics.request_seconds.with_label_values(&[route, outcome.cache.word()]).observe(seconds(elapsed));
     }
+}
+
+/// Gets a request ready to be passed through.
+fn pass(session: &mut Session, ctx: &mut Ctx, patience: Duration) {
+    ctx.upload = Some(Upload::begins(session));
+    if session.is_http2() || wire::meter(session).is_none() {
+        // For each piece that the service sends, of 64 KiB. Over HTTP/1.1 the connection itself is watched.
+        session.set_write_timeout(Some(patience));
+    }
+    if session.req_header().headers.contains_key(http::header::UPGRADE) {
+        // Whether the service takes the upgrade or not: what the client sends after it may be no HTTP.
+        session.set_keepalive(None);
+    }
+}
+
+/// Whether a service can have nothing left of this request when it has answered it, so that its connection may serve
+/// the next one. A body may be left: services answer before they have read it, or do not read it at all.
+fn leaves_nothing(session: &mut Session) -> bool {
+    let head = session.req_header();
+    let plain = head.method == http::Method::GET && !head.headers.contains_key(http::header::UPGRADE);
+    plain && session.is_body_empty()
+}
+
+/// Ends an answer that was not sent to its end so that the client sees it.
+fn give_up(session: &mut Session, error: Box<pingora::Error>) -> Box<pingora::Error> {
+    session.shutdown_with_reason(Reason::CANCEL);
+    error.into_down()
 }
 
 fn image_line(outcome: &Outcome) -> Image<'_> {

@@ -9,7 +9,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use pingora::http::ResponseHeader;
-use pingora::proxy::Session;
 use serde_json::{Value, json};
 
 use crate::cache::Kept;
@@ -17,6 +16,7 @@ use crate::error::{Error, Kind};
 use crate::gateway::outcome::Outcome;
 use crate::image::Format;
 use crate::request::ResponseFormat;
+use crate::server::outlet::Outlet;
 
 /// Sizes that OpenAI's published `ImagesResponse` schema allows in `size`; any other is told in `x-easel-size` only.
 const SCHEMA_SIZES: [&str; 3] = ["1024x1024", "1024x1536", "1536x1024"];
@@ -65,22 +65,15 @@ impl Answer {
     }
 
     /// Writes the answer. `head_only`: headers as for GET, without the body.
-    pub async fn write(self, session: &mut Session, head_only: bool) -> pingora::Result<()> {
+    pub async fn write(self, to: &mut Outlet<'_>, head_only: bool) -> pingora::Result<()> {
         let mut header = ResponseHeader::build(self.status, Some(self.headers.len() + 1))?;
         header.insert_header("content-length", self.length())?;
         for (name, value) in self.headers {
             header.insert_header(name, value)?;
         }
-        let mut pieces = self.body.into_iter().filter(|piece| !piece.is_empty()).peekable();
-        let bare = head_only || pieces.peek().is_none();
-        session.write_response_header(Box::new(header), bare).await?;
-        if bare {
-            return session.write_response_body(None, true).await;
-        }
-        while let Some(piece) = pieces.next() {
-            session.write_response_body(Some(piece), pieces.peek().is_none()).await?;
-        }
-        Ok(())
+        let bare = head_only || self.body.iter().all(Bytes::is_empty);
+        to.head(header, bare).await?;
+        if bare { Ok(()) } else { to.body(self.body, true).await }
     }
 }
 

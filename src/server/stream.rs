@@ -13,7 +13,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Version;
 use pingora::http::ResponseHeader;
-use pingora::proxy::Session;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -23,6 +22,7 @@ use crate::gateway::outcome::Outcome;
 use crate::gateway::viewer::{Sight, Viewer};
 use crate::provider::Partial;
 use crate::request::{Background, ImageRequest, Quality};
+use crate::server::outlet::Outlet;
 use crate::server::respond::{self, Answer};
 
 /// What is between an event and the next.
@@ -40,18 +40,21 @@ pub struct Stream<'a> {
 
 impl Stream<'_> {
     /// Streams what `serving` draws. The answer is given back where nothing was sent before the outcome was there.
+    /// An error is the client's, who left or takes nothing.
     pub async fn run(
         &self,
-        session: &mut Session,
+        to: &mut Outlet<'_>,
         serving: impl Future<Output = Outcome>,
         mut viewer: Viewer,
-    ) -> (Outcome, Option<Answer>) {
+    ) -> (Outcome, pingora::Result<Option<Answer>>) {
         let mut serving = pin!(serving);
         let (mut begun, mut ended) = (false, None);
         loop {
             if let Some(outcome) = ended {
-                let answer =
-                    if begun { self.end(session, &outcome, &viewer).await } else { Some(self.whole(&outcome)) };
+                let answer = match begun {
+                    true => self.end(to, &outcome, &viewer).await.map(|()| None),
+                    false => Ok(Some(self.whole(&outcome))),
+                };
                 return (outcome, answer);
             }
             let pieces = tokio::select! {
@@ -63,26 +66,25 @@ impl Stream<'_> {
                 sight = viewer.next() => self.events.sight(&sight),
                 () = sleep(self.heartbeat) => vec![Bytes::from_static(b": still drawing\n\n")],
             };
-            let sent = self.send(session, pieces, begun);
+            let sent = self.send(to, pieces, begun);
             if let Err(error) = alongside(sent, serving.as_mut(), &mut ended).await {
-                log::debug!("{}: the client left its stream: {error}", self.request_id);
                 // It is drawn to its end all the same, and its outcome is logged and counted.
                 let outcome = match ended {
                     Some(outcome) => outcome,
                     None => serving.await,
                 };
-                return (outcome, None);
+                return (outcome, Err(error));
             }
             begun = true;
         }
     }
 
     /// Sends these pieces, after the head of the answer where it was not sent yet.
-    async fn send(&self, session: &mut Session, pieces: Vec<Bytes>, begun: bool) -> pingora::Result<()> {
+    async fn send(&self, to: &mut Outlet<'_>, pieces: Vec<Bytes>, begun: bool) -> pingora::Result<()> {
         if !begun {
-            self.begin(session).await?;
+            self.begin(to).await?;
         }
-        send(session, pieces, false).await
+        to.body(pieces, false).await
     }
 
     /// The answer to what was served at once.
@@ -102,22 +104,22 @@ impl Stream<'_> {
         answer
     }
 
-    async fn begin(&self, session: &mut Session) -> pingora::Result<()> {
+    async fn begin(&self, to: &mut Outlet<'_>) -> pingora::Result<()> {
         let mut header = ResponseHeader::build(200, Some(5))?;
         header.insert_header("content-type", "text/event-stream")?;
         header.insert_header("cache-control", "no-store")?;
         header.insert_header("x-easel-request-id", self.request_id)?;
-        match session.req_header().version {
+        match to.session().req_header().version {
             Version::HTTP_11 => header.insert_header("transfer-encoding", "chunked")?,
             // Without chunks only the end of the connection can end the answer.
-            Version::HTTP_10 => session.set_keepalive(None),
+            Version::HTTP_10 => to.session().set_keepalive(None),
             _ => {}
         }
-        session.write_response_header(Box::new(header), false).await
+        to.head(header, false).await
     }
 
     /// What was not shown yet, and the rest of what there is to say.
-    async fn end(&self, session: &mut Session, outcome: &Outcome, viewer: &Viewer) -> Option<Answer> {
+    async fn end(&self, to: &mut Outlet<'_>, outcome: &Outcome, viewer: &Viewer) -> pingora::Result<()> {
         let mut pieces: Vec<Bytes> = match &outcome.result {
             Ok(pictures) => viewer.unseen(pictures).iter().flat_map(|kept| self.events.completed(kept)).collect(),
             Err(error) => vec![failed(error)],
@@ -126,10 +128,7 @@ impl Stream<'_> {
         respond::explain(outcome, self.request_id, &mut headers);
         let lines: String = headers.iter().map(|(name, value)| format!(": {name}: {value}\n")).collect();
         pieces.push(Bytes::from(lines + "\n"));
-        if let Err(error) = send(session, pieces, true).await {
-            log::debug!("{}: the client left its stream: {error}", self.request_id);
-        }
-        None
+        to.body(pieces, true).await
     }
 }
 
@@ -148,13 +147,6 @@ async fn alongside<T>(
             outcome = &mut serving, if ended.is_none() => *ended = Some(outcome),
         }
     }
-}
-
-async fn send(session: &mut Session, pieces: Vec<Bytes>, last: bool) -> pingora::Result<()> {
-    for piece in pieces {
-        session.write_response_body(Some(piece), false).await?;
-    }
-    if last { session.write_response_body(None, true).await } else { Ok(()) }
 }
 
 /// How the events of one request are worded.

@@ -39,6 +39,9 @@ async fn only_who_has_a_key_is_let_in_and_nobody_is_told_how_near_a_guess_came()
         let answer = world.draw_with(ask("a fox"), &[("authorization", wrong)]).await;
         assert_eq!(answer.error().0, 401, "{wrong}");
         assert!(!answer.text().contains("web-ke"), "{}", answer.text());
+        // By these words LiteLLM knows what it is.
+        let told = answer.text().contains("Incorrect API key provided: ");
+        assert_eq!(told, wrong == "Bearer web-ke", "{}", answer.text());
     }
     assert_eq!(world.client().await.get("/v1/models").await.status, 401);
     for key in ["Bearer web-key", "Bearer old-web-key", "bearer batch-key"] {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so")]
 
 mod acme; // a vendor that is YAML only, from examples/acme.yaml
+mod app; // a service behind passthrough that answers each byte it should not have seen
 mod bfl; // a provider and its strict sandbox: tasks, costs told once
 mod blame; // whose fault a vendor's answer is
 mod budgets; // money that is set aside before it is spent
@@ -10,6 +11,7 @@ mod clients; // callers with keys of their own
 mod commands; // the easel command: check, schema, demo, serve and its signals
 mod crowd; // single flight, concurrency caps, the queue
 mod dashscope; // a provider and its strict sandbox, both surfaces
+mod desync; // requests whose end is not certain, and resets in their middle
 mod durable;
 mod edits; // edits and variations, forms and JSON
 mod enrich; // prompts rewritten before they are drawn
@@ -33,6 +35,7 @@ mod passthrough; // what is not Easel's
 mod pictures; // paid pictures in an odd dress: trailers, base64, more than asked
 mod prices; // every kind of price, invoice and ledger
 mod providers; // every provider, against its strict vendor
+mod readers; // clients that read slowly, or not at all
 mod reckoning; // random prices and answers, recorded and reckoned again
 mod refusals; // bad input
 mod reload; // config changes under traffic

@@ -18,6 +18,7 @@ const REQUEST_BODY: usize = 50 << 20;
 const RESPONSE_BODY: usize = 64 << 20;
 const IN_FLIGHT: usize = 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(10);
 const RETENTION: Duration = Duration::from_secs(400 * 86_400);
 /// A month that has begun must be there whole, in any time zone.
@@ -94,12 +95,13 @@ pub(super) fn cache(checker: &mut Checker<'_>, cache: &file::Cache, at: Place<'_
 }
 
 fn limits(checker: &mut Checker<'_>, limits: &file::Limits, at: Place<'_>) -> Limits {
-    let file::Limits { request_body, response_body, in_flight, body_timeout, heartbeat } = limits;
+    let file::Limits { request_body, response_body, in_flight, body_timeout, send_timeout, heartbeat } = limits;
     Limits {
         request_body: bytes(checker, at.key("request_body"), request_body.as_ref(), REQUEST_BODY),
         response_body: bytes(checker, at.key("response_body"), response_body.as_ref(), RESPONSE_BODY),
         in_flight: checker.count(at.key("in_flight"), *in_flight, 1, IN_FLIGHT),
         body_timeout: checker.some_time(at.key("body_timeout"), body_timeout.as_ref(), BODY_TIMEOUT),
+        send_timeout: checker.some_time(at.key("send_timeout"), send_timeout.as_ref(), SEND_TIMEOUT),
         heartbeat: checker.some_time(at.key("heartbeat"), heartbeat.as_ref(), HEARTBEAT),
     }
 }

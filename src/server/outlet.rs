@@ -1,0 +1,116 @@
+//! The way of an answer to its client, in pieces.
+//!
+//! A client that takes some of its answer, however little, gets the rest; one that takes nothing for
+//! `limits.send_timeout` is given up. What cannot be sent to its end is never ended as if it were whole: a stream of
+//! HTTP/2 is reset, a connection of HTTP/1.1 closed short of its length or its last chunk.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::SendStream;
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
+use tokio::time::timeout;
+
+use crate::server::wire;
+
+/// The most that is sent at once: few calls for a picture, and no long wait for who shares the connection.
+const PIECE: usize = 256 * 1024;
+
+/// Where the answer to one request goes.
+pub struct Outlet<'a> {
+    session: &'a mut Session,
+    patience: Duration,
+    /// The body's way over HTTP/2, once its head is sent. Pingora's own way over it measures the time of a whole piece,
+    /// and so the size of it.
+    stream: Option<SendStream<Bytes>>,
+    sent: usize,
+}
+
+impl<'a> Outlet<'a> {
+    /// The way to who sent the request of `session`. It may take nothing for as long as `patience`.
+    pub fn new(session: &'a mut Session, patience: Duration) -> Outlet<'a> {
+        if wire::meter(session).is_none() {
+            // In a server of somebody else's nobody else watches over the connection: a piece has this time.
+            session.set_write_timeout(Some(patience));
+        }
+        Outlet { session, patience, stream: None, sent: 0 }
+    }
+
+    /// The request's session.
+    pub fn session(&mut self) -> &mut Session {
+        self.session
+    }
+
+    /// Bytes of the body sent so far.
+    pub fn sent(&self) -> usize {
+        self.sent
+    }
+
+    /// Sends an answer's head, and where it is `bare` nothing after it.
+    pub async fn head(&mut self, head: ResponseHeader, bare: bool) -> Result<()> {
+        self.session.write_response_header(Box::new(head), bare).await?;
+        if bare {
+            return self.session.write_response_body(None, true).await;
+        }
+        if let ServerSession::H2(session) = &mut *self.session.downstream_session {
+            self.stream = session.take_response_body_writer();
+        }
+        Ok(())
+    }
+
+    /// Sends pieces of the body; the last of them ends it where `end` says so.
+    pub async fn body(&mut self, pieces: Vec<Bytes>, end: bool) -> Result<()> {
+        let mut pieces = pieces.into_iter().filter(|piece| !piece.is_empty()).peekable();
+        if end && pieces.peek().is_none() {
+            return self.part(Bytes::new(), true).await;
+        }
+        while let Some(mut piece) = pieces.next() {
+            while !piece.is_empty() {
+                let part = piece.split_to(self.room(piece.len().min(PIECE)).await?);
+                self.part(part, end && piece.is_empty() && pieces.peek().is_none()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How much of `wanted` may be sent now, once it is some.
+    async fn room(&mut self, wanted: usize) -> Result<usize> {
+        match &mut self.stream {
+            Some(stream) => Ok(room(stream, wanted, self.patience).await?.min(wanted)),
+            None => Ok(wanted),
+        }
+    }
+
+    async fn part(&mut self, part: Bytes, end: bool) -> Result<()> {
+        self.sent += part.len();
+        let failed = |error| Error::because(ErrorType::H2Error, "sending the body", error);
+        match &mut self.stream {
+            Some(stream) => stream.send_data(part, end).map_err(failed),
+            None => self.session.write_response_body(Some(part), end).await,
+        }
+    }
+}
+
+/// Waits until the client takes more; how much, at most about `wanted`.
+async fn room(stream: &mut SendStream<Bytes>, wanted: usize, patience: Duration) -> Result<usize> {
+    stream.reserve_capacity(wanted);
+    let wait = async {
+        loop {
+            match stream.capacity() {
+                0 => {}
+                room => return Ok(room),
+            }
+            match poll_fn(|cx| stream.poll_capacity(cx)).await {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Error::e_because(ErrorType::H2Error, "waiting for the client", error),
+                None => return Error::e_explain(ErrorType::H2Error, "the client closed the stream"),
+            }
+        }
+    };
+    let stalled = |_| Error::explain(ErrorType::WriteTimedout, format!("the client took nothing for {patience:?}"));
+    timeout(patience, wait).await.map_err(stalled)?
+}

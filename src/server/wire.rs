@@ -1,0 +1,257 @@
+//! A client's connection as bytes, below HTTP.
+//!
+//! It knows three things that HTTP's parser does not tell: how much was read in all, so that what is not body has a
+//! bound; whether a client that is written to takes anything; and when a connection may be closed without taking the
+//! last answer away with it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::SslDigest;
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
+    UniqueID, UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::gateway::Gateway;
+
+/// How often a client that takes nothing is looked at within the time it has.
+const LOOKS: u32 = 4;
+
+/// How long a connection that is closed is still read. A client that sends on while its answer is on the way would
+/// otherwise be answered by a reset, which may take the answer away (RFC 9112 section 9.6).
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How much of it is read: what a fast network brings on before the client has seen that it need not.
+const LINGER_BYTES: usize = 8 * 1024 * 1024;
+
+/// Bytes that came over one connection.
+#[derive(Debug, Default)]
+pub struct Meter {
+    read: AtomicU64,
+    last: AtomicU64,
+}
+
+impl Meter {
+    /// Bytes that HTTP has read so far.
+    pub fn read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    /// The last eight of them.
+    pub fn last(&self) -> [u8; 8] {
+        self.last.load(Ordering::Relaxed).to_be_bytes()
+    }
+
+    fn count(&self, bytes: &[u8]) {
+        self.read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        let last = bytes.iter().rev().take(8).rev();
+        let last = last.fold(self.last.load(Ordering::Relaxed), |last, byte| last << 8 | u64::from(*byte));
+        self.last.store(last, Ordering::Relaxed);
+    }
+}
+
+/// The meter of the connection a request came over; none where Easel is mounted in a server of somebody else's.
+pub fn meter(session: &ServerSession) -> Option<Arc<Meter>> {
+    let note = session.digest()?.proxy_digest.as_ref()?;
+    note.user_data.as_ref()?.downcast_ref::<Arc<Meter>>().cloned()
+}
+
+/// One client's connection.
+#[derive(Debug)]
+pub struct Wire {
+    stream: Stream,
+    meter: Arc<Meter>,
+    /// Pingora hands a request this note of its connection, and nothing else that a connection could carry.
+    note: Option<Arc<ProxyDigest>>,
+    patience: Patience,
+    stall: Option<Stall>,
+    linger: Option<Linger>,
+}
+
+/// Where the time that a client may take nothing is told; a reload may change it.
+struct Patience(Arc<Gateway>);
+
+impl std::fmt::Debug for Patience {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Patience")
+    }
+}
+
+/// A client that could not be written to when last tried.
+#[derive(Debug)]
+struct Stall {
+    look: Pin<Box<Sleep>>,
+    since: Instant,
+    taken: u64,
+}
+
+/// A connection that is read on after its last answer.
+#[derive(Debug)]
+struct Linger {
+    until: Pin<Box<Sleep>>,
+    bytes: usize,
+}
+
+impl Wire {
+    /// Watches over `stream`.
+    pub fn new(stream: Stream, gateway: Arc<Gateway>) -> Wire {
+        let meter = Arc::<Meter>::default();
+        let head = ResponseHeader::build(200, Some(0)).ok();
+        let note = head.map(|head| Arc::new(ProxyDigest::new(Box::new(head), Some(Box::new(meter.clone())))));
+        Wire { stream, meter, note, patience: Patience(gateway), stall: None, linger: None }
+    }
+
+    /// What the client's machine has confirmed, where the system tells. A socket can be written to only after a third
+    /// of its buffer is free again, which takes a slow reader far longer than to read some of it.
+    fn taken(&self) -> u64 {
+        let info = self.stream.get_socket_digest().and_then(|socket| socket.tcp_info());
+        info.map_or(0, |info| info.tcpi_bytes_acked)
+    }
+
+    /// Hands on what a write came to; one that must wait too long is an error.
+    fn unless_stalled<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stall = None;
+            return written;
+        }
+        let patience = self.patience.0.live().plan.server.limits.send_timeout;
+        let taken = self.taken();
+        let stall = self.stall.get_or_insert_with(|| Stall {
+            look: Box::pin(sleep(patience / LOOKS)),
+            since: Instant::now(),
+            taken,
+        });
+        while stall.look.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if taken > stall.taken {
+                (stall.taken, stall.since) = (taken, now);
+            } else if now - stall.since >= patience {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            stall.look.as_mut().reset(now + patience / LOOKS);
+        }
+        Poll::Pending
+    }
+
+    /// Reads what still comes, to nowhere, until the client has closed too or has had its time.
+    fn drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(linger) = &mut self.linger else { return Poll::Ready(()) };
+        let mut away = [0; 8 * 1024];
+        while linger.bytes < LINGER_BYTES {
+            let mut away = ReadBuf::new(&mut away);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut away) {
+                Poll::Ready(Ok(())) if !away.filled().is_empty() => linger.bytes += away.filled().len(),
+                Poll::Ready(_) => break,
+                Poll::Pending => return linger.until.as_mut().poll(cx),
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let wire = self.get_mut();
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut wire.stream).poll_read(cx, buffer);
+        wire.meter.count(&buffer.filled()[before..]);
+        read
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let wire = self.get_mut();
+        let written = Pin::new(&mut wire.stream).poll_write(cx, bytes);
+        wire.unless_stalled(cx, written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wire = self.get_mut();
+        let written = Pin::new(&mut wire.stream).poll_write_vectored(cx, pieces);
+        wire.unless_stalled(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let wire = self.get_mut();
+        let flushed = Pin::new(&mut wire.stream).poll_flush(cx);
+        wire.unless_stalled(cx, flushed)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let wire = self.get_mut();
+        if wire.linger.is_none() {
+            let closed = Pin::new(&mut wire.stream).poll_shutdown(cx);
+            ready!(wire.unless_stalled(cx, closed))?;
+            wire.linger = Some(Linger { until: Box::pin(sleep(LINGER)), bytes: 0 });
+        }
+        wire.drain(cx).map(Ok)
+    }
+}
+
+#[async_trait]
+impl Shutdown for Wire {
+    async fn shutdown(&mut self) {
+        self.stream.shutdown().await;
+    }
+}
+
+impl UniqueID for Wire {
+    fn id(&self) -> UniqueIDType {
+        self.stream.id()
+    }
+}
+
+impl Ssl for Wire {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.stream.get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.stream.selected_alpn_proto()
+    }
+}
+
+impl GetTimingDigest for Wire {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.stream.get_timing_digest()
+    }
+}
+
+impl GetProxyDigest for Wire {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        self.note.clone()
+    }
+}
+
+impl GetSocketDigest for Wire {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.stream.get_socket_digest()
+    }
+}
+
+#[async_trait]
+impl Peek for Wire {
+    async fn try_peek(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+        self.stream.try_peek(buffer).await
+    }
+}
