@@ -1,8 +1,7 @@
 //! Easel as a Pingora proxy: image routes are read and answered here, everything else passes through.
 //!
-//! `request_filter` answers what is Easel's own and returns `true`; for all other paths it touches nothing and Pingora
-//! proxies the request to `passthrough`, streaming both ways, upgrades included; what is said of its connections is in
-//! the filters below. A client that leaves while its
+//! `request_filter` answers what is Easel's own and returns `true`; for all other paths it reads nothing and Pingora
+//! proxies the request to `passthrough`, streaming both ways, upgrades included. A client that leaves while its
 //! pictures are drawn is not watched for: the drawing goes on without it anyway (it is paid for), and its place among
 //! the image requests in flight is freed at the route's deadline at the latest.
 
