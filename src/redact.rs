@@ -171,7 +171,7 @@ fn is_address(word: &str, lower: &str) -> bool {
     }
     let labels: Vec<&str> = name.split('.').collect();
     let plain = |label: &&str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if !labels.iter().all(|label| plain(&label)) {
+    if !labels.iter().all(plain) {
         return false;
     }
     if labels.len() == 1 {

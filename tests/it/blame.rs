@@ -197,12 +197,12 @@ async fn an_accounts_trouble_is_nobodys_prompt_and_pauses_the_account() {
 async fn what_one_vendor_finds_wrong_without_saying_where_the_next_may_draw() {
     let complaint =
         Line::new(400, json!({"code": "Client specified an invalid argument", "error": "Not supported: size"}));
-    let (a, b) = (Vendor::says(&[complaint.clone()]).await, Vendor::says(&[]).await);
+    let (a, b) = (Vendor::says(std::slice::from_ref(&complaint)).await, Vendor::says(&[]).await);
     let world = World::new(&config(&[&a, &b], ", defaults: {size: 512x512}")).await;
     let drawn = world.draw(json!({"model": "m", "prompt": "a fox"})).await;
     assert_eq!(drawn.header("x-easel-served-by"), "b/m=1", "{}", drawn.text());
     // If nobody draws it, the client hears what is wrong.
-    a.will_say(&[complaint.clone()]);
+    a.will_say(std::slice::from_ref(&complaint));
     b.will_say(&[complaint]);
     let told = world.draw(ask("a fox")).await;
     assert_eq!(told.error(), (400, "invalid_value".into(), String::new()));
@@ -278,7 +278,7 @@ async fn everybody_is_told_the_same_time_in_the_same_words_while_all_are_used_up
         (slow.with("retry-after", 99_999_999), 599, 600),
         (Line::new(402, json!({"error": {"message": "no credit"}})), 299, 300),
     ] {
-        let a = Vendor::says(&[line.clone()]).await;
+        let a = Vendor::says(std::slice::from_ref(&line)).await;
         let world = World::new(&config(&[&a], "")).await;
         let waits: Vec<u64> = [world.draw(ask("a fox")).await, world.draw(ask("a hen")).await]
             .iter()
