@@ -108,8 +108,8 @@ async fn a_refused_task_is_the_callers_and_costs_nothing_and_a_broken_picture_is
     world.set(Name::Bfl, |vendor| vendor.mode = Mode::Truncated);
     let broken = world.draw(ask_with("another fox", json!({"model": "two"}))).await;
     assert_eq!(broken.status, 502);
-    // Asked twice, as often as the route allows, and charged both times.
-    assert_eq!((world.spent(), world.invoiced()), (Usd::from_nanos(80_000_000), Usd::from_nanos(80_000_000)));
+    // Charged, and its file could not be fetched whole: the same vendor would be paid once more, so it is not asked again.
+    assert_eq!((world.spent(), world.invoiced()), (Usd::from_nanos(40_000_000), Usd::from_nanos(40_000_000)));
 }
 
 /// A vendor that takes every task on and answers every look at it in the same words. `ADDRESS` in what it says is its
