@@ -108,7 +108,7 @@ async fn a_refused_task_is_the_callers_and_costs_nothing_and_a_broken_picture_is
     world.set(Name::Bfl, |vendor| vendor.mode = Mode::Truncated);
     let broken = world.draw(ask_with("another fox", json!({"model": "two"}))).await;
     assert_eq!(broken.status, 502);
-    // Charged, and its file could not be fetched whole: the same vendor would be paid once more, so it is not asked again.
+    // Charged, and its file could not be fetched whole: buying it again would cost it twice.
     assert_eq!((world.spent(), world.invoiced()), (Usd::from_nanos(40_000_000), Usd::from_nanos(40_000_000)));
 }
 
