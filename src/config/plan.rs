@@ -190,21 +190,21 @@ pub struct Account {
 impl Account {
     /// Tells one account from another, and a new key from an old one, without showing either. It stays in memory.
     pub fn fingerprint(&self) -> u64 {
-        let text = |text: Option<&String>| text.cloned().unwrap_or_default();
+        // Nothing is copied: this is asked for before every call, and half of it is secret.
         let Dialect { auth, headers, .. } = &self.dialect;
-        let mut parts = vec![
-            self.base_url.to_string(),
-            self.api_key.as_ref().map_or_else(String::new, |key| key.reveal().to_owned()),
-            text(self.organization.as_ref()),
-            text(self.project.as_ref()),
-            text(self.location.as_ref()),
-            auth.0.clone(),
-            auth.1.clone(),
+        let own = [
+            self.base_url.as_str(),
+            self.api_key.as_ref().map_or("", Secret::reveal),
+            self.organization.as_deref().unwrap_or_default(),
+            self.project.as_deref().unwrap_or_default(),
+            self.location.as_deref().unwrap_or_default(),
+            auth.0.as_str(),
+            auth.1.as_str(),
         ];
-        parts.extend(headers.iter().flat_map(|(name, value)| [name.clone(), value.reveal().to_owned()]));
-        parts.extend(self.credentials.iter().flat_map(Credentials::parts));
+        let headers = headers.iter().flat_map(|(name, value)| [name.as_str(), value.reveal()]);
+        let credentials = self.credentials.iter().flat_map(Credentials::parts);
         let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-        for part in parts {
+        for part in own.into_iter().chain(headers).chain(credentials) {
             // With its length before it, no part runs into the next.
             hasher.update(&part.len().to_le_bytes());
             hasher.update(part.as_bytes());
@@ -242,8 +242,8 @@ pub enum Credentials {
 
 impl Credentials {
     /// All that makes them different from others, secrets included.
-    fn parts(&self) -> Vec<String> {
-        let parts = match self {
+    fn parts(&self) -> Vec<&str> {
+        match self {
             Credentials::Metadata => vec!["metadata"],
             Credentials::ServiceAccount { client_email, private_key, key_id, token_uri } => {
                 vec![
@@ -256,8 +256,7 @@ impl Credentials {
             Credentials::Entra { token_uri, client_id, client_secret } => {
                 vec![token_uri.as_str(), client_id, client_secret.reveal()]
             }
-        };
-        parts.into_iter().map(str::to_owned).collect()
+        }
     }
 }
 
