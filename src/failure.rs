@@ -148,6 +148,9 @@ pub struct Failure {
     /// The vendor's own word on how a job it had taken on came to its end. Asking again would change nothing, and
     /// `billed` is all that it costs.
     pub ended: bool,
+    /// The vendor's own word, in an answer that was read whole, that it drew nothing: a list of pictures that is empty.
+    /// What was asked for is not on its way, so it may be asked for there again. It may be charged all the same.
+    pub drew_none: bool,
     /// What the vendor counted until then, which it may charge. In a box, because few failures have any.
     pub counted: Option<Box<Counted>>,
 }
@@ -171,6 +174,7 @@ impl Failure {
             retry_after: None,
             billed: 0,
             ended: false,
+            drew_none: false,
             counted: None,
         }
     }
@@ -209,6 +213,12 @@ impl Failure {
     /// The same failure with pictures that are charged all the same.
     pub fn with_billed(mut self, billed: u8) -> Failure {
         self.billed = billed;
+        self
+    }
+
+    /// The same failure, where the vendor lists the pictures that it drew and there is none.
+    pub fn with_none_drawn(mut self, drew_none: bool) -> Failure {
+        self.drew_none = drew_none;
         self
     }
 

@@ -86,6 +86,11 @@ impl<'a> Json<'a> {
         self.get(key).and_then(Json::bytes)
     }
 
+    /// Whether this is an array with nothing in it.
+    pub fn is_empty_list(&self) -> bool {
+        matches!(self, Json::List(items) if items.is_empty())
+    }
+
     /// The elements of this array; anything else is taken as an array of itself.
     pub fn items(&self) -> &[Json<'a>] {
         match self {

@@ -156,7 +156,8 @@ fn told_waiting_time(message: &str) -> Option<Duration> {
 fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
     let complaint = Complaint::from_json(json);
     if complaint.is_empty() {
-        return malformed(job, reply, "has no pictures").with_counted(counted(json));
+        let lists_none = lists(&job.account.dialect).iter().any(|path| json.at(path).is_some_and(Json::is_empty_list));
+        return malformed(job, reply, "has no pictures").with_none_drawn(lists_none).with_counted(counted(json));
     }
     failure(job, reply, &complaint).with_counted(counted(json))
 }
@@ -178,14 +179,19 @@ fn our_field(dialect: &Dialect, field: &str) -> Option<String> {
 /// The pictures of a reply.
 fn pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Vec<Found> {
     let dialect = &job.account.dialect;
-    // Servers change between `data` and `images` from one version to the next (PROVIDERS.md 6).
-    [dialect.list.as_str(), "data", "images"]
+    lists(dialect)
         .into_iter()
         .filter_map(|path| json.at(path))
         .map(|list| list.items().iter().filter_map(|item| found(job.account, reply, item)))
         .map(|found| found.take(wire::MOST_PICTURES).collect::<Vec<_>>())
         .find(|found| !found.is_empty())
         .unwrap_or_default()
+}
+
+/// Where the list of pictures may be. Servers change between `data` and `images` from one version to the next
+/// (PROVIDERS.md 6).
+fn lists(dialect: &Dialect) -> [&str; 3] {
+    [dialect.list.as_str(), "data", "images"]
 }
 
 /// The picture of one list item.

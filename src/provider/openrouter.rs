@@ -237,7 +237,7 @@ fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
         (true, _) => Failure { class: Class::Policy, ..failure },
         // It says itself that nothing was charged.
         (false, Some(_)) => Failure { class: Class::Server, ..failure },
-        (false, None) => failure,
+        (false, None) => failure.with_none_drawn(json.get("data").is_some_and(Json::is_empty_list)),
     })
 }
 

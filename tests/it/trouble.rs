@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use easel::ledger::Kind;
 use easel::money::Usd;
 use easel::sandbox::{Mode, Name, Vendor};
 use serde_json::json;
@@ -307,4 +308,18 @@ async fn a_seed_counts_up_so_that_several_pictures_differ_and_are_found_again() 
     assert_eq!(world.draw(body).await.header("x-easel-cache"), "exact");
     let first = world.draw(ask_with("a fox", json!({"seed": 7, "n": 1}))).await;
     assert_eq!((first.header("x-easel-cache"), world.bill(Name::Stability).calls), ("exact", 3));
+}
+
+#[tokio::test]
+async fn an_empty_list_of_pictures_is_asked_for_once_more_and_an_answer_that_lists_nothing_is_not() {
+    for (offer, vendor, attempts) in [("openai/gpt-image-2", Name::OpenAi, 2), ("stability/core", Name::Stability, 1)] {
+        let world = World::new(&route(&[offer])).await;
+        world.set(vendor, |vendor| vendor.mode = Mode::NoPictures);
+        let answer = world.draw(ask("a fox")).await;
+        assert_eq!((answer.status, answer.header("x-easel-attempts")), (502, attempts.to_string().as_str()), "{offer}");
+        let totals = world.gateway.shared.ledger.totals();
+        let open = totals.into_iter().filter(|(account, _)| account.kind == Kind::Uncertain);
+        let pictures: u64 = open.map(|(_, total)| total.pictures).sum();
+        assert_eq!(pictures, attempts, "{offer}: each call may be charged");
+    }
 }

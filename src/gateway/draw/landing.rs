@@ -32,7 +32,9 @@ impl Drawing {
         if report.refused > 0 || report.failure.as_ref().is_some_and(|failure| failure.class == Class::Policy) {
             self.refused(candidate, report.failure.as_ref(), ended.given_up);
         } else if let Some(failure) = report.failure {
-            self.failed(candidate, failure, report.open || report.uncertain > Usd::ZERO, ended.given_up);
+            // Who lists none has drawn none; its price stays set aside, and a budget allows another call or does not.
+            let open = !failure.drew_none && (report.open || report.uncertain > Usd::ZERO);
+            self.failed(candidate, failure, open, ended.given_up);
         }
     }
 
