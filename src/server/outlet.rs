@@ -17,7 +17,9 @@ use tokio::time::timeout;
 
 use crate::server::wire;
 
-/// The most that is sent at once: few calls for a picture, and no long wait for who shares the connection.
+/// The most that is sent at once over a connection that others share, or that has a time for each piece: few calls for a
+/// picture, and no long wait. A connection of HTTP/1.1 that Easel's own [`wire`] watches over takes what there is at once,
+/// which costs a quarter less than pieces do.
 const PIECE: usize = 256 * 1024;
 
 /// Where the answer to one request goes.
@@ -27,17 +29,20 @@ pub struct Outlet<'a> {
     /// The body's way over HTTP/2, once its head is sent. Pingora's own way over it measures the time of a whole piece,
     /// and so the size of it.
     stream: Option<SendStream<Bytes>>,
+    piece: usize,
     sent: usize,
 }
 
 impl<'a> Outlet<'a> {
     /// The way to who sent the request of `session`. It may take nothing for as long as `patience`.
     pub fn new(session: &'a mut Session, patience: Duration) -> Outlet<'a> {
-        if wire::meter(session).is_none() {
+        let watched = wire::meter(session).is_some();
+        if !watched {
             // In a server of somebody else's nobody else watches over the connection: a piece has this time.
             session.set_write_timeout(Some(patience));
         }
-        Outlet { session, patience, stream: None, sent: 0 }
+        let piece = if watched && !session.is_http2() { usize::MAX } else { PIECE };
+        Outlet { session, patience, stream: None, piece, sent: 0 }
     }
 
     /// The request's session.
@@ -70,7 +75,7 @@ impl<'a> Outlet<'a> {
         }
         while let Some(mut piece) = pieces.next() {
             while !piece.is_empty() {
-                let part = piece.split_to(self.room(piece.len().min(PIECE)).await?);
+                let part = piece.split_to(self.room(piece.len().min(self.piece)).await?);
                 self.part(part, end && piece.is_empty() && pieces.peek().is_none()).await?;
             }
         }

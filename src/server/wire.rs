@@ -21,7 +21,7 @@ use pingora::protocols::{
     UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::gateway::Gateway;
 
@@ -75,6 +75,9 @@ pub struct Wire {
     /// Pingora hands a request this note of its connection, and nothing else that a connection could carry.
     note: Option<Arc<ProxyDigest>>,
     patience: Patience,
+    /// When a client that is waited for is looked at next.
+    look: Option<Pin<Box<Sleep>>>,
+    waiting: bool,
     stall: Option<Stall>,
     linger: Option<Linger>,
 }
@@ -88,10 +91,9 @@ impl std::fmt::Debug for Patience {
     }
 }
 
-/// A client that could not be written to when last tried.
+/// A client that could not be written to when last looked at.
 #[derive(Debug)]
 struct Stall {
-    look: Pin<Box<Sleep>>,
     since: Instant,
     taken: u64,
 }
@@ -109,7 +111,7 @@ impl Wire {
         let meter = Arc::<Meter>::default();
         let head = ResponseHeader::build(200, Some(0)).ok();
         let note = head.map(|head| Arc::new(ProxyDigest::new(Box::new(head), Some(Box::new(meter.clone())))));
-        Wire { stream, meter, note, patience: Patience(gateway), stall: None, linger: None }
+        Wire { stream, meter, note, patience: Patience(gateway), look: None, waiting: false, stall: None, linger: None }
     }
 
     /// What the client's machine has confirmed, where the system tells. A socket can be written to only after a third
@@ -119,29 +121,49 @@ impl Wire {
         info.map_or(0, |info| info.tcpi_bytes_acked)
     }
 
+    /// How long the client may take nothing.
+    fn send_timeout(&self) -> Duration {
+        self.patience.0.live().plan.server.limits.send_timeout
+    }
+
     /// Hands on what a write came to; one that must wait too long is an error.
+    ///
+    /// Large answers wait often and shortly, so a wait sets no timer and asks the system nothing until it has lasted for
+    /// a while. The client's time counts from the first look then, which makes it a quarter longer at most.
     fn unless_stalled<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.stall = None;
+            (self.waiting, self.stall) = (false, None);
             return written;
         }
-        let patience = self.patience.0.live().plan.server.limits.send_timeout;
-        let taken = self.taken();
-        let stall = self.stall.get_or_insert_with(|| Stall {
-            look: Box::pin(sleep(patience / LOOKS)),
-            since: Instant::now(),
-            taken,
-        });
-        while stall.look.as_mut().poll(cx).is_ready() {
-            let now = Instant::now();
-            if taken > stall.taken {
-                (stall.taken, stall.since) = (taken, now);
-            } else if now - stall.since >= patience {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        if !std::mem::replace(&mut self.waiting, true) {
+            self.look_later();
+        }
+        while self.look.as_mut().is_some_and(|look| look.as_mut().poll(cx).is_ready()) {
+            let (now, patience, taken) = (Instant::now(), self.send_timeout(), self.taken());
+            match &mut self.stall {
+                Some(stall) if taken <= stall.taken && now - stall.since >= patience => {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+                Some(stall) if taken <= stall.taken => {}
+                stall => *stall = Some(Stall { since: now, taken }),
             }
-            stall.look.as_mut().reset(now + patience / LOOKS);
+            if let Some(look) = &mut self.look {
+                look.as_mut().reset(now + patience / LOOKS);
+            }
         }
         Poll::Pending
+    }
+
+    /// Sees to it that a wait that begins now is looked at, by the timer of an earlier one if that still runs.
+    fn look_later(&mut self) {
+        if self.look.as_ref().is_some_and(|look| !look.is_elapsed()) {
+            return;
+        }
+        let at = Instant::now() + self.send_timeout() / LOOKS;
+        match &mut self.look {
+            Some(look) => look.as_mut().reset(at),
+            None => self.look = Some(Box::pin(sleep_until(at))),
+        }
     }
 
     /// Reads what still comes, to nowhere, until the client has closed too or has had its time.
