@@ -58,6 +58,8 @@ pub struct Metrics {
     pub links_given_up: IntGauge,
     /// Image requests being served.
     pub requests_in_flight: IntGauge,
+    /// Bytes of request bodies held.
+    pub request_body_bytes: IntGauge,
     /// 1 when the last reload was taken, else 0.
     pub reload_success: IntGauge,
     /// When it was taken, in Unix seconds.
@@ -122,6 +124,7 @@ impl Metrics {
             prompt_bytes: made.gauge("prompt_cache_bytes", "Bytes of rewritten prompts kept for reuse.")?,
             links_given_up: made.gauge("links_given_up", "Links given up before their time for want of space.")?,
             requests_in_flight: made.gauge("requests_in_flight", "Image requests being served.")?,
+            request_body_bytes: made.gauge("request_body_bytes", "Bytes of image requests' bodies held at once.")?,
             reload_success: made.gauge("config_reload_success", "1 when the last config reload was taken.")?,
             reload_timestamp: made
                 .gauge("config_last_reload_timestamp_seconds", "When the config in force was taken.")?,

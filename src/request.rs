@@ -4,21 +4,24 @@
 //! an unknown field is an error that names it, and every bound is checked before anything is paid. Which provider
 //! can do what is not decided here.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
 use bytes::Bytes;
-use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::image::{Format, Size};
+use crate::request::json::{Given, Shape, Unread};
 
 mod edit;
 mod feedback;
+mod json;
 mod words;
 
-pub use edit::FormField;
+pub use edit::{Draft, FormField};
 pub use feedback::Feedback;
 pub use words::{Background, Complexity, Fidelity, Moderation, Quality, ResponseFormat, Style, Verdict};
 
@@ -151,7 +154,8 @@ const FIELDS: [&str; 17] = [
 impl ImageRequest {
     /// Reads a JSON body. Errors are 400s that name the field and say what to send.
     pub fn from_json(body: &[u8]) -> Result<ImageRequest, Error> {
-        Fields(object(body, EXAMPLE)?).read(&FIELDS)
+        let shape = Shape { known: &FIELDS, pictures: None, example: EXAMPLE };
+        Fields(object(body, shape)?.fields).read(&FIELDS)
     }
 }
 
@@ -176,23 +180,21 @@ impl ImageRequest {
 /// The least that can be asked.
 const EXAMPLE: &str = "{\"prompt\": \"a red fox\"}";
 
-/// The body's JSON object, which should look like `example`.
-fn object(body: &[u8], example: &str) -> Result<Map<String, Value>, Error> {
-    let broken = |message: String| Error::new(Kind::InvalidRequest, message).with_code("invalid_json");
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(broken(format!("The body must be a JSON object like {example}."))),
-        Err(error) => Err(broken(format!("The body is not valid JSON: {error}."))),
-    }
+/// The body's JSON object. Whatever else it is, or has, is told.
+fn object(body: &[u8], shape: Shape) -> Result<json::Body<'_>, Error> {
+    json::read(body, shape).map_err(|unread| match unread {
+        Unread::Broken(error) => error,
+        Unread::Unknown(field) => unknown(&field, shape.known),
+    })
 }
 
 /// The object's fields, `null` counted as absent.
-struct Fields(Map<String, Value>);
+struct Fields<'a>(BTreeMap<Cow<'a, str>, Given<'a>>);
 
-impl Fields {
+impl Fields<'_> {
     /// The request without pictures; `known` are the fields there may be.
     fn read(self, known: &[&str]) -> Result<ImageRequest, Error> {
-        if let Some(stranger) = self.0.keys().find(|key| !known.contains(&key.as_str())) {
+        if let Some(stranger) = self.0.keys().find(|key| !known.contains(&&***key)) {
             return Err(unknown(stranger, known));
         }
         let (stream, partial_images) = self.stream()?;
@@ -221,15 +223,15 @@ impl Fields {
         })
     }
 
-    fn get(&self, field: &str) -> Option<&Value> {
-        self.0.get(field).filter(|value| !value.is_null())
+    fn get(&self, field: &str) -> Option<&Given<'_>> {
+        self.0.get(field).filter(|value| **value != Given::Null)
     }
 
     /// Whether the answer is to be streamed, and with how many partial pictures. A stream carries base64 alone.
     fn stream(&self) -> Result<(bool, u8), Error> {
         let stream = match self.get("stream") {
             None => false,
-            Some(Value::Bool(stream)) => *stream,
+            Some(Given::Bool(stream)) => *stream,
             Some(other) => return Err(wrong_type("stream", "true or false", other)),
         };
         let partial_images = self.whole("partial_images", 0, 3)?.map_or(0, |count| count as u8);
@@ -244,7 +246,7 @@ impl Fields {
     fn text(&self, field: &'static str) -> Result<Option<&str>, Error> {
         match self.get(field) {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
+            Some(Given::Text(text)) => Ok(Some(text)),
             Some(other) => Err(wrong_type(field, "a string", other)),
         }
     }
@@ -275,7 +277,7 @@ impl Fields {
 
     fn whole(&self, field: &'static str, least: u64, most: u64) -> Result<Option<u64>, Error> {
         let Some(value) = self.get(field) else { return Ok(None) };
-        let Value::Number(number) = value else {
+        let Given::Number(number) = value else {
             return Err(wrong_type(field, "a whole number", value));
         };
         match number.as_u64().filter(|number| (least..=most).contains(number)) {
@@ -339,10 +341,14 @@ fn missing(field: &str, what_to_do: &str) -> Error {
     Error::invalid(field, format!("'{field}' is required: {what_to_do}.")).with_code("missing_required_parameter")
 }
 
+/// A name longer than this resembles no field; comparing takes time and memory by the product of both lengths.
+const RESEMBLES: usize = 40;
+
 /// A 400 for a field that is none of `known`, with the nearest that is.
 fn unknown(field: &str, known: &[&str]) -> Error {
-    let nearest =
-        known.iter().map(|name| (strsim::osa_distance(name, field), name)).min().filter(|(distance, _)| *distance <= 3);
+    let known_ones = if field.len() <= RESEMBLES { known } else { &[] };
+    let nearest = known_ones.iter().map(|name| (strsim::osa_distance(name, field), name)).min();
+    let nearest = nearest.filter(|(distance, _)| *distance <= 3);
     let help = match nearest {
         Some((_, name)) => format!("Did you mean '{name}'?"),
         None if known.len() <= 4 => format!("Send '{}' only.", known.join("', '")),
@@ -353,16 +359,9 @@ fn unknown(field: &str, known: &[&str]) -> Error {
 }
 
 /// A 400 that names the field, what it should be and what it was.
-fn wrong_type(field: &str, wanted: impl Display, got: &Value) -> Error {
-    let got = match got {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    };
-    Error::invalid(field, format!("'{field}' must be {wanted}, not {got}.")).with_code("invalid_type")
+fn wrong_type(field: &str, wanted: impl Display, got: &Given<'_>) -> Error {
+    let message = format!("'{field}' must be {wanted}, not {}.", got.kind());
+    Error::invalid(field, message).with_code("invalid_type")
 }
 
 #[cfg(test)]
@@ -442,6 +441,15 @@ mod tests {
         let error = read(r#"{"prompt":"x","respnse_format":"url"}"#).unwrap_err();
         assert_eq!(error.code(), "unknown_parameter");
         assert_eq!(error.message, "Unknown parameter: 'respnse_format'. Did you mean 'response_format'?");
+    }
+
+    #[test]
+    fn a_name_of_megabytes_is_refused_without_being_compared_or_repeated() {
+        for name in ["a".repeat(4 << 20), "\u{e9}".repeat(41), "respnse_format".repeat(3)] {
+            let error = read(&format!("{{\"prompt\":\"x\",\"{name}\":1}}")).unwrap_err();
+            assert_eq!(error.code(), "unknown_parameter");
+            assert!(error.message.ends_with("Remove it.") && error.message.len() < 300, "{}", error.message);
+        }
     }
 
     #[test]

@@ -171,11 +171,17 @@ pub(super) struct Tls {
 pub(super) struct Limits {
     /// Largest request body. Default 50MiB.
     pub(super) request_body: Option<Bytes>,
+    /// Largest body of a generation, which has no pictures in it. Default 1MiB.
+    pub(super) generation_body: Option<Bytes>,
+    /// All request bodies that are held at once; what comes besides is answered 429. Default 160MiB.
+    pub(super) request_bodies: Option<Bytes>,
+    /// Pixels of the largest mask that is read. Default 33177600 (7680x4320).
+    pub(super) mask_pixels: Option<u64>,
     /// Largest provider reply or downloaded picture. Default 64MiB.
     pub(super) response_body: Option<Bytes>,
     /// Image requests being served at once; one more is answered 429. Default 1024.
     pub(super) in_flight: Option<u64>,
-    /// How long a client may take to send its request body. Default 30s.
+    /// How long a client may take to send its request body, or the next 16 KiB of it. Default 30s.
     pub(super) body_timeout: Option<Time>,
     /// A client that takes nothing of its answer for so long is given up. Default 30s.
     pub(super) send_timeout: Option<Time>,

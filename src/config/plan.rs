@@ -110,11 +110,17 @@ pub struct Tls {
 pub struct Limits {
     /// Largest request body in bytes.
     pub request_body: usize,
+    /// Largest body of a generation, which has no pictures, in bytes.
+    pub generation_body: usize,
+    /// Bytes of all request bodies that are held at once; more are answered 429. Not less than `request_body`.
+    pub request_bodies: usize,
+    /// The most pixels that a mask may have.
+    pub mask_pixels: u64,
     /// Largest provider reply or downloaded picture in bytes.
     pub response_body: usize,
     /// Image requests being served at once; one more is answered 429.
     pub in_flight: usize,
-    /// How long a client may take to send its request body.
+    /// How long a client may take to send its request body, or the next 16 KiB of it.
     pub body_timeout: Duration,
     /// How long a client may take nothing of its answer. Whoever takes some, however little, is waited for.
     pub send_timeout: Duration,

@@ -2,12 +2,16 @@
 //!
 //! A picture must be a whole PNG, JPEG or WebP file; a mask a PNG with an alpha channel as large as the first picture.
 //! Pictures come in the request itself: no address a caller names is ever fetched, and no file id is known here.
-//! A variation is an edit with words of our own. Decoding a mask takes time, so whoever serves connections calls this
-//! elsewhere.
+//! A variation is an edit with words of our own. Hashing pictures and decoding a mask take time, so whoever serves
+//! connections calls this elsewhere.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde_json::{Map, Number, Value};
+use serde_json::Number;
 
+use super::json::{Given, Reference, References, Shape};
 use super::{Edit, Fidelity, Fields, ImageRequest, Input, Mask, missing};
 use crate::error::Error;
 use crate::image::{self, Encoded, Fault, Format, Picture};
@@ -56,17 +60,49 @@ pub struct FormField {
     pub bytes: Bytes,
 }
 
-impl ImageRequest {
+/// An edit that is read but for the pixels of its mask.
+#[derive(Debug)]
+pub struct Draft {
+    request: ImageRequest,
+    mask: Option<Input>,
+}
+
+impl Draft {
+    /// Refuses a mask of more than `most` pixels, whose reading would take long. Nothing is decoded for it.
+    pub fn check_mask(&self, most: u64) -> Result<(), Error> {
+        let Some(mask) = self.mask.as_ref().filter(|mask| mask.size.pixels() > most) else { return Ok(()) };
+        let (size, pixels) = (mask.size, mask.size.pixels());
+        let message = format!(
+            "The 'mask' is {size}, which are {pixels} pixels; at most {most} are read: send it and its picture smaller."
+        );
+        Err(Error::invalid("mask", message))
+    }
+
+    /// Whether there are pixels to decode.
+    pub fn has_mask(&self) -> bool {
+        self.mask.is_some()
+    }
+
+    /// The whole request. With a mask this takes time: see [`Draft::check_mask`].
+    pub fn finish(mut self) -> Result<ImageRequest, Error> {
+        if let (Some(clear), Some(edit)) = (self.mask, &mut self.request.edit) {
+            let white = mask::white(&clear.bytes);
+            let white = white.map_err(|why| Error::invalid("mask", format!("The 'mask' {why}.")))?;
+            edit.mask = Some(Mask { clear, white });
+        }
+        Ok(self.request)
+    }
+
     /// Reads `POST /v1/images/edits` sent as a form. Errors are 400s that name the field and say what to send.
-    pub fn from_edit_form(form: Vec<FormField>) -> Result<ImageRequest, Error> {
+    pub fn from_edit_form(form: Vec<FormField>) -> Result<Draft, Error> {
         let Form { texts, images, mask } = Form::read(form)?;
         request(Fields(texts), images, mask, "image")
     }
 
     /// Reads `POST /v1/images/variations`, which is always a form.
-    pub fn from_variation_form(form: Vec<FormField>) -> Result<ImageRequest, Error> {
+    pub fn from_variation_form(form: Vec<FormField>) -> Result<Draft, Error> {
         let Form { mut texts, images, mask } = Form::read(form)?;
-        if let Some(unknown) = texts.keys().find(|name| !VARIATION_FIELDS.contains(&name.as_str())) {
+        if let Some(unknown) = texts.keys().find(|name| !VARIATION_FIELDS.contains(&&***name)) {
             return Err(super::unknown(unknown, &VARIATION_FIELDS));
         }
         if mask.is_some() {
@@ -75,36 +111,40 @@ impl ImageRequest {
         if images.len() > 1 {
             return Err(Error::invalid("image", "A variation starts from one 'image'; send one."));
         }
-        texts.insert("prompt".to_owned(), Value::from(VARIATION));
+        texts.insert(Cow::Borrowed("prompt"), Given::Text(Cow::Borrowed(VARIATION)));
         request(Fields(texts), images, None, "image")
     }
 
-    /// Whether the prompt is our own words and not the caller's.
-    pub fn is_variation(&self) -> bool {
-        self.edit.is_some() && self.prompt == VARIATION
-    }
-
     /// Reads `POST /v1/images/edits` sent as JSON: `images` and `mask` hold `data:` URLs.
-    pub fn from_edit_json(body: &[u8]) -> Result<ImageRequest, Error> {
-        let mut object = super::object(body, super::EXAMPLE)?;
-        let mut take = |name: &str| object.remove(name).filter(|value| !value.is_null());
-        let images = match take("images") {
-            None => Vec::new(),
-            Some(Value::Array(items)) => {
+    pub fn from_edit_json(body: &[u8]) -> Result<Draft, Error> {
+        let shape = Shape { known: &EDIT_FIELDS, pictures: Some(MAX_IMAGES), example: super::EXAMPLE };
+        let body = super::object(body, shape)?;
+        let images = match body.images {
+            None | Some(References::Not(Given::Null)) => Vec::new(),
+            Some(References::List(items, count)) => {
+                at_most_so_many("images", count)?;
                 let items = items.iter().enumerate();
                 items.map(|(index, item)| referred(&format!("images[{index}]"), item)).collect::<Result<_, _>>()?
             }
-            Some(other) => return Err(super::wrong_type("images", "an array", &other)),
+            Some(References::Not(other)) => return Err(super::wrong_type("images", "an array", &other)),
         };
-        let mask = take("mask").map(|mask| referred("mask", &mask)).transpose()?;
-        request(Fields(object), images, mask, "images")
+        let mask = body.mask.filter(|mask| *mask != Reference::Not(Given::Null));
+        let mask = mask.map(|mask| referred("mask", &mask)).transpose()?;
+        request(Fields(body.fields), images, mask, "images")
+    }
+}
+
+impl ImageRequest {
+    /// Whether the prompt is our own words and not the caller's.
+    pub fn is_variation(&self) -> bool {
+        self.edit.is_some() && self.prompt == VARIATION
     }
 }
 
 /// A form taken apart.
 #[derive(Default)]
 struct Form {
-    texts: Map<String, Value>,
+    texts: BTreeMap<Cow<'static, str>, Given<'static>>,
     images: Vec<Bytes>,
     mask: Option<Bytes>,
 }
@@ -121,12 +161,12 @@ impl Form {
                     let message = format!("'{name}' is sent as a file; only 'image', 'image[]' and 'mask' are files.");
                     return Err(Error::invalid(&name, message).with_code("invalid_type"));
                 }
-                _ if form.texts.contains_key(&name) => {
+                _ if form.texts.contains_key(name.as_str()) => {
                     return Err(Error::invalid(&name, format!("'{name}' is sent twice; send it once.")));
                 }
                 _ => {
                     let value = value(&name, &bytes)?;
-                    form.texts.insert(name, value);
+                    form.texts.insert(Cow::Owned(name), value);
                 }
             }
         }
@@ -135,56 +175,67 @@ impl Form {
 }
 
 /// A text of a form as the JSON value it stands for; a number or flag that is none stays text, and is told later.
-fn value(name: &str, bytes: &[u8]) -> Result<Value, Error> {
+fn value(name: &str, bytes: &[u8]) -> Result<Given<'static>, Error> {
     let text = str::from_utf8(bytes).map_err(|_| Error::invalid(name, format!("'{name}' is not UTF-8 text.")))?;
+    let plain = || Given::Text(Cow::Owned(text.to_owned()));
     Ok(match text {
-        "true" if name == "stream" => Value::Bool(true),
-        "false" if name == "stream" => Value::Bool(false),
-        _ if NUMBERS.contains(&name) => text.trim().parse::<Number>().map_or_else(|_| Value::from(text), Value::Number),
-        _ => Value::from(text),
+        "true" if name == "stream" => Given::Bool(true),
+        "false" if name == "stream" => Given::Bool(false),
+        _ if NUMBERS.contains(&name) => text.trim().parse::<Number>().map_or_else(|_| plain(), Given::Number),
+        _ => plain(),
     })
 }
 
 /// The bytes behind `{"image_url": "data:..."}`.
-fn referred(field: &str, reference: &Value) -> Result<Bytes, Error> {
+fn referred(field: &str, reference: &Reference<'_>) -> Result<Bytes, Error> {
     let how = "send {\"image_url\": \"data:image/png;base64,...\"}";
-    let Value::Object(reference) = reference else {
+    let Reference::Object { image_url, file_id, other } = reference else {
         return Err(Error::invalid(field, format!("'{field}' must be an object: {how}.")).with_code("invalid_type"));
     };
-    match (reference.len(), reference.get("image_url"), reference.contains_key("file_id")) {
-        (1, Some(Value::String(url)), _) if image::is_data_url(url.as_bytes()) => {
+    match (image_url, file_id, other) {
+        (Some(Given::Text(url)), false, false) if image::is_data_url(url.as_bytes()) => {
             let bytes = image::decode(image::without_data_prefix(url.as_bytes()));
             bytes.map(Bytes::from).ok_or_else(|| Error::invalid(field, format!("'{field}' is not valid base64.")))
         }
-        (1, Some(Value::String(_)), _) => {
+        (Some(Given::Text(_)), false, false) => {
             let message = format!("'{field}' is an address; Easel fetches no pictures from elsewhere: {how}.");
             Err(Error::invalid(field, message).with_code("unsupported_value"))
         }
-        (1, None, true) => {
+        (None, true, false) => {
             let message = format!("'{field}' is a file id; no files are stored here: {how}.");
             Err(Error::invalid(field, message).with_code("unsupported_value"))
         }
-        _ => Err(Error::invalid(field, format!("'{field}' has other keys than 'image_url': {how}."))),
+        _ => Err(Error::invalid(field, format!("'{field}' needs a text as its 'image_url', and nothing else: {how}."))),
+    }
+}
+
+fn at_most_so_many(field: &str, count: usize) -> Result<(), Error> {
+    match count > MAX_IMAGES {
+        true => {
+            Err(Error::invalid(field, format!("'{field}' holds {count} pictures; at most {MAX_IMAGES} are taken.")))
+        }
+        false => Ok(()),
     }
 }
 
 /// The request with its pictures, checked. `field` is what the caller knows them by.
-fn request(fields: Fields, images: Vec<Bytes>, mask: Option<Bytes>, field: &str) -> Result<ImageRequest, Error> {
+fn request(fields: Fields<'_>, images: Vec<Bytes>, mask: Option<Bytes>, field: &str) -> Result<Draft, Error> {
     let fidelity = fields.word("input_fidelity", Fidelity::ALL, Fidelity::word)?;
     let request = fields.read(&EDIT_FIELDS)?;
     if images.is_empty() {
         return Err(missing(field, "send at least one PNG, JPEG or WebP picture"));
     }
-    if images.len() > MAX_IMAGES {
-        let message = format!("'{field}' holds {} pictures; at most {MAX_IMAGES} are taken.", images.len());
-        return Err(Error::invalid(field, message));
-    }
+    at_most_so_many(field, images.len())?;
     let images = images.into_iter().map(|bytes| input(field, bytes)).collect::<Result<Vec<_>, _>>()?;
     let mask = mask.map(|bytes| read_mask(bytes, &images[0])).transpose()?;
-    Ok(ImageRequest { edit: Some(Edit { images, mask, fidelity }), ..request })
+    let edit = Some(Edit { images, mask: None, fidelity });
+    Ok(Draft { request: ImageRequest { edit, ..request }, mask })
 }
 
 fn input(field: &str, bytes: Bytes) -> Result<Input, Error> {
+    if bytes.is_empty() {
+        return Err(Error::invalid(field, format!("The picture in '{field}' is empty: it has 0 bytes.")));
+    }
     let picture = Picture::inspect(Encoded::Raw(bytes.clone())).map_err(|fault| {
         let what = match fault {
             Fault::Truncated => "ends before its format says it does: send the whole file",
@@ -195,7 +246,7 @@ fn input(field: &str, bytes: Bytes) -> Result<Input, Error> {
     Ok(Input::new(bytes, picture.format, picture.size))
 }
 
-fn read_mask(bytes: Bytes, first: &Input) -> Result<Mask, Error> {
+fn read_mask(bytes: Bytes, first: &Input) -> Result<Input, Error> {
     let clear = input("mask", bytes)?;
     if clear.format != Format::Png {
         return Err(Error::invalid("mask", "The 'mask' must be a PNG file."));
@@ -210,8 +261,7 @@ fn read_mask(bytes: Bytes, first: &Input) -> Result<Mask, Error> {
             ),
         ));
     }
-    let white = mask::white(&clear.bytes).map_err(|why| Error::invalid("mask", format!("The 'mask' {why}.")))?;
-    Ok(Mask { clear, white })
+    Ok(clear)
 }
 
 #[cfg(test)]
@@ -245,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_form_and_json_with_the_same_wishes_are_the_same_request() {
-        let form = ImageRequest::from_edit_form(vec![
+        let form = Draft::from_edit_form(vec![
             text("prompt", "a red hat"),
             text("n", "2"),
             text("input_fidelity", "high"),
@@ -254,10 +304,11 @@ mod tests {
             file("image[]", png(4, 255)),
             file("mask", png(8, 0)),
         ])
+        .and_then(Draft::finish)
         .unwrap();
         let body = json!({"prompt": "a red hat", "n": 2, "input_fidelity": "high", "seed": 7,
             "images": [url(&png(8, 255)), url(&png(4, 255))], "mask": url(&png(8, 0)), "user": null});
-        assert_eq!(form, ImageRequest::from_edit_json(body.to_string().as_bytes()).unwrap());
+        assert_eq!(form, Draft::from_edit_json(body.to_string().as_bytes()).and_then(Draft::finish).unwrap());
         let edit = form.edit.unwrap();
         assert_eq!((form.n, edit.images.len(), edit.fidelity), (2, 2, Some(Fidelity::High)));
         let white = ::image::load_from_memory(&edit.mask.unwrap().white).unwrap().into_luma8();
@@ -277,14 +328,26 @@ mod tests {
             (vec![text("prompt", "x"), text("style", "vivid"), picture()], "style"),
             (vec![text("prompt", "x"), file("size", png(8, 255)), picture()], "size"),
             (vec![text("prompt", "x"), file("image", Bytes::from_static(b"GIF89a"))], "image"),
+            (vec![text("prompt", "x"), file("image", Bytes::new())], "image"),
             (vec![text("prompt", "x"), file("image", cut.slice(..cut.len() - 9))], "image"),
             (vec![text("prompt", "x"), picture(), file("mask", png(4, 0))], "mask"),
             (vec![text("prompt", "x"), picture(), file("mask", png(8, 0)), file("mask", png(8, 0))], "mask"),
             ([vec![text("prompt", "x")], vec![picture(); 17]].concat(), "image"),
         ] {
-            let error = ImageRequest::from_edit_form(form).unwrap_err();
+            let error = Draft::from_edit_form(form).unwrap_err();
             assert_eq!((error.param.as_deref(), error.kind.status()), (Some(field), 400), "{error:?}");
         }
+    }
+
+    #[test]
+    fn a_mask_of_too_many_pixels_is_refused_before_it_is_decoded() {
+        let form = || vec![text("prompt", "x"), file("image", png(8, 255)), file("mask", png(8, 0))];
+        let draft = Draft::from_edit_form(form()).unwrap();
+        draft.check_mask(64).unwrap();
+        let error = draft.check_mask(63).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("mask"));
+        assert!(error.message.contains("8x8, which are 64 pixels; at most 63"), "{}", error.message);
+        assert!(Draft::from_edit_form(form()[..2].to_vec()).unwrap().check_mask(1).is_ok(), "pictures are not decoded");
     }
 
     #[test]
@@ -293,11 +356,13 @@ mod tests {
             (json!({"image_url": "http://169.254.169.254/latest"}), "fetches no pictures"),
             (json!({"file_id": "file-1"}), "no files are stored"),
             (json!({"image_url": "data:image/png;base64,!!"}), "base64"),
-            (json!({"image_url": "data:,", "file_id": "x"}), "other keys"),
+            (json!({"image_url": "data:,", "detail": "x"}), "nothing else"),
+            (json!({"image_url": {"url": "data:,"}}), "needs a text"),
+            (json!({"image_url": "data:,", "file_id": "f"}), "nothing else"),
             (json!("data:,"), "must be an object"),
         ] {
             let body = json!({"prompt": "x", "images": [reference]});
-            let error = ImageRequest::from_edit_json(body.to_string().as_bytes()).unwrap_err();
+            let error = Draft::from_edit_json(body.to_string().as_bytes()).unwrap_err();
             assert_eq!(error.param.as_deref(), Some("images[0]"));
             assert!(error.message.contains(says), "{}", error.message);
         }
@@ -305,11 +370,13 @@ mod tests {
 
     #[test]
     fn a_variation_is_an_edit_in_our_own_words_and_takes_no_others() {
-        let request = ImageRequest::from_variation_form(vec![file("image", png(8, 255)), text("n", "3")]).unwrap();
+        let request = Draft::from_variation_form(vec![file("image", png(8, 255)), text("n", "3")])
+            .and_then(Draft::finish)
+            .unwrap();
         assert_eq!((request.prompt.as_str(), request.n, request.edit.unwrap().images.len()), (VARIATION, 3, 1));
         for extra in [text("prompt", "x"), file("mask", png(8, 0)), text("quality", "high")] {
             let form = vec![file("image", png(8, 255)), extra.clone()];
-            let error = ImageRequest::from_variation_form(form).unwrap_err();
+            let error = Draft::from_variation_form(form).unwrap_err();
             assert_eq!(error.param, Some(extra.name));
         }
     }

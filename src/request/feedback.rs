@@ -2,7 +2,8 @@
 //! is such a picture is not known here.
 
 use crate::error::Error;
-use crate::request::{Fields, Verdict, missing, object, unknown};
+use crate::request::json::Shape;
+use crate::request::{Fields, Verdict, missing, object};
 
 /// The longest reason, in characters: a sentence or two for whoever reads the ledger.
 pub const REASON_MAX_CHARS: usize = 1_000;
@@ -23,10 +24,8 @@ pub struct Feedback {
 impl Feedback {
     /// Reads a JSON body. Errors are 400s that name the field and say what to send.
     pub fn from_json(body: &[u8]) -> Result<Feedback, Error> {
-        let fields = Fields(object(body, "{\"image_id\": \"...\", \"verdict\": \"rejected\"}")?);
-        if let Some(stranger) = fields.0.keys().find(|key| !FIELDS.contains(&key.as_str())) {
-            return Err(unknown(stranger, &FIELDS));
-        }
+        let example = "{\"image_id\": \"...\", \"verdict\": \"rejected\"}";
+        let fields = Fields(object(body, Shape { known: &FIELDS, pictures: None, example })?.fields);
         let no_image = || missing("image_id", "send an id from the answer's x-easel-image-ids");
         let no_verdict = || missing("verdict", "send 'accepted' or 'rejected'");
         Ok(Feedback {
@@ -37,7 +36,7 @@ impl Feedback {
     }
 }
 
-fn reason(fields: &Fields) -> Result<Option<String>, Error> {
+fn reason(fields: &Fields<'_>) -> Result<Option<String>, Error> {
     let Some(text) = fields.text("reason")? else { return Ok(None) };
     let chars = text.chars().count();
     if chars > REASON_MAX_CHARS {

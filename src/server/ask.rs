@@ -1,41 +1,89 @@
 //! From a client's body to the request it means, by path and media type.
 //!
-//! A JSON body is read where it is. Forms and the pictures of an edit are read by a thread of their own, a few at a
-//! time: a mask is decoded there, which would keep other connections waiting. Nothing here knows providers or routes.
+//! A small JSON body is read where it is. Larger ones, forms and the pictures of an edit are read by a thread of their
+//! own, a few at a time, and masks, whose pixels are decoded, apart from all others: what takes long delays its like
+//! alone. Nothing here knows providers or routes.
 
-use bytes::Bytes;
+use std::time::Duration;
+
 use pingora::proxy::Session;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
+use crate::config::plan::Limits;
 use crate::error::{Error, Kind};
-use crate::request::ImageRequest;
-use crate::server::form;
+use crate::request::{Draft, Edit, ImageRequest, Input, Mask};
+use crate::server::bodies::Body;
 use crate::server::paths::Operation;
+use crate::server::{busy, form};
 
-/// Forms that are read at once; each may hold a decoded mask of 256 MiB.
+/// Bodies that are read at once by threads of their own. Each holds its own bytes and what it decodes of them.
 static READERS: Semaphore = Semaphore::const_new(2);
+
+/// Masks that are decoded at once. One takes as long as its pixels, some tenths of a second at the most.
+static MASKS: Semaphore = Semaphore::const_new(1);
+
+/// How long a request waits until its turn to be read comes.
+const TURN: Duration = Duration::from_secs(10);
+
+/// JSON of so many bytes is read where it is, in some fifty microseconds.
+const SMALL: usize = 64 * 1024;
 
 /// What a body is written in.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Media {
+pub enum Media {
+    /// `application/json`.
     Json,
+    /// `multipart/form-data`.
     Form,
 }
 
-/// The request in `body`.
-pub async fn request(session: &Session, operation: Operation, body: Bytes) -> Result<ImageRequest, Error> {
-    match (operation, media(session, operation)?) {
-        (Operation::Generate, _) => ImageRequest::from_json(&body),
-        (Operation::Edit, Media::Json) => apart(move || ImageRequest::from_edit_json(&body)).await,
+/// The largest body that `operation` takes: words alone are never large.
+pub fn most_bytes(operation: Operation, limits: &Limits) -> usize {
+    match operation {
+        Operation::Generate => limits.generation_body.min(limits.request_body),
+        Operation::Edit | Operation::Vary => limits.request_body,
+    }
+}
+
+/// The request in `body`, whose media type is one that `operation` takes.
+pub async fn request(
+    session: &Session,
+    operation: Operation,
+    media: Media,
+    body: Body,
+    limits: &Limits,
+) -> Result<ImageRequest, Error> {
+    let bytes = body.bytes.clone();
+    let draft = match (operation, media) {
+        (Operation::Generate, _) if bytes.len() <= SMALL => return ImageRequest::from_json(&bytes),
+        (Operation::Generate, _) => return apart(&READERS, move || ImageRequest::from_json(&bytes)).await,
+        (Operation::Edit, Media::Json) => apart(&READERS, move || Draft::from_edit_json(&bytes)).await?,
         (Operation::Edit, Media::Form) => {
-            let fields = form::fields(content_type(session), body).await?;
-            apart(move || ImageRequest::from_edit_form(fields)).await
+            let fields = form::fields(content_type(session), bytes).await?;
+            apart(&READERS, move || Draft::from_edit_form(fields)).await?
         }
         (Operation::Vary, _) => {
-            let fields = form::fields(content_type(session), body).await?;
-            apart(move || ImageRequest::from_variation_form(fields)).await
+            let fields = form::fields(content_type(session), bytes).await?;
+            apart(&READERS, move || Draft::from_variation_form(fields)).await?
         }
+    };
+    draft.check_mask(limits.mask_pixels)?;
+    let mut request = if draft.has_mask() { apart(&MASKS, move || draft.finish()).await? } else { draft.finish()? };
+    if let Some(edit) = &mut request.edit {
+        keep(&body, edit);
+    }
+    Ok(request)
+}
+
+/// Has the pictures counted with the body that they came in.
+fn keep(body: &Body, edit: &mut Edit) {
+    let kept = |input: &mut Input| input.bytes = body.keep(std::mem::take(&mut input.bytes));
+    edit.images.iter_mut().for_each(kept);
+    if let Some(Mask { clear, white }) = &mut edit.mask {
+        kept(clear);
+        *white = body.keep(std::mem::take(white));
     }
 }
 
@@ -44,15 +92,26 @@ pub fn json(session: &Session) -> Result<(), Error> {
     media(session, Operation::Generate).map(drop)
 }
 
-/// Reads on a thread that may take its time, and waits for it.
-async fn apart(read: impl FnOnce() -> Result<ImageRequest, Error> + Send + 'static) -> Result<ImageRequest, Error> {
+/// Reads on a thread that may take its time, when it is this request's turn.
+async fn apart<T: Send + 'static>(
+    turns: &'static Semaphore,
+    read: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     let failed = |why: String| Error::new(Kind::Internal, "Easel failed to read this request.").with_detail(why);
-    let _turn = READERS.acquire().await.map_err(|closed| failed(closed.to_string()))?;
-    spawn_blocking(read).await.map_err(|panicked| failed(panicked.to_string()))?
+    let turn = timeout(TURN, turns.acquire()).await;
+    let turn = turn.map_err(|_| busy(Kind::Busy, "This server has many large requests to read."))?;
+    // Whoever asked may leave: the thread goes on all the same, and its turn lasts as long as it does.
+    let turn = turn.map_err(|closed| failed(closed.to_string()))?;
+    let read = spawn_blocking(move || {
+        let read = read();
+        drop(turn);
+        read
+    });
+    read.await.map_err(|panicked| failed(panicked.to_string()))?
 }
 
 /// The body's media type, if the operation takes it.
-fn media(session: &Session, operation: Operation) -> Result<Media, Error> {
+pub fn media(session: &Session, operation: Operation) -> Result<Media, Error> {
     let told = content_type(session).split(';').next().unwrap_or_default().trim();
     let media = [("application/json", Media::Json), ("multipart/form-data", Media::Form)]
         .into_iter()

@@ -1,4 +1,4 @@
-//! Reads a client's request body, bounded in bytes and in time.
+//! Reads a client's request body, bounded in bytes, alone and with all others, and in time.
 //!
 //! After a body that is too large, too slow, or has no end that is certain, nobody knows where the next request on its
 //! connection begins: the connection is closed.
@@ -10,9 +10,11 @@ use bytes::{Bytes, BytesMut};
 use http::Version;
 use pingora::ErrorType;
 use pingora::proxy::Session;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
+use crate::config::plan::Limits;
 use crate::error::{Error, Kind};
+use crate::server::bodies::{Bodies, Body, Place};
 use crate::server::wire::{self, Meter};
 
 /// What may come with a chunked body besides its bytes: extensions of chunks and trailers, which nobody reads. As much
@@ -25,33 +27,106 @@ const CHUNK: u64 = 20;
 /// Pingora's buffer: what was read from the connection but is not looked at yet.
 const AHEAD: u64 = 64 * 1024;
 
+/// As many bytes are progress: a client that sends fewer within `limits.body_timeout` is given up. With the default of
+/// 30 s that is 546 bytes a second, and the bound that servers have for this (Apache's `MinRate`) is 500.
+const PROGRESS: usize = 16 * 1024;
+
 /// What Pingora calls a chunk that is none, and an end that is none.
 const BROKEN: [&str; 2] = ["InvalidChunk", "InvalidTrailerEnd"];
 
 /// What a passed-through body is refused with that brings too much besides its bytes.
 const TOO_MUCH: ErrorType = ErrorType::new("TooMuchBesidesTheBody");
 
-/// The whole body, or the 4xx that says why not.
-pub async fn read(session: &mut Session, limit: usize, patience: Duration) -> Result<Bytes, Error> {
-    let read = read_open(session, limit, patience).await;
+/// The whole body of at most `most` bytes, or the 4xx that says why not.
+pub async fn read(session: &mut Session, most: usize, limits: &Limits, bodies: &Arc<Bodies>) -> Result<Body, Error> {
+    let read = read_open(session, most, limits, bodies.place()).await;
     if read.is_err() {
         session.set_keepalive(None);
     }
     read
 }
 
-async fn read_open(session: &mut Session, limit: usize, patience: Duration) -> Result<Bytes, Error> {
-    if declared_length(session).is_some_and(|length| length > limit) {
-        return Err(too_large(limit));
+/// Gets a session ready to be answered although its body is not read: nobody knows where the next request begins.
+pub fn leave(session: &mut Session) {
+    session.set_keepalive(None);
+}
+
+async fn read_open(session: &mut Session, most: usize, limits: &Limits, mut place: Place) -> Result<Body, Error> {
+    let declared = declared_length(session);
+    if declared.is_some_and(|length| length > most) {
+        return Err(too_large(most));
     }
     invite(session).await;
-    match timeout(patience, collect(session, limit)).await {
-        Ok(read) => read,
-        Err(_) => {
-            let message = format!("The body did not arrive within {} s.", patience.as_secs());
-            Err(Error::new(Kind::InvalidRequest, message).with_code("body_timeout"))
+    let mut whole = Collected::Nothing;
+    let (mut upload, patience) = (Upload::begins(session), limits.body_timeout);
+    let (mut progress, mut until) = (0, Instant::now() + patience);
+    loop {
+        let piece = timeout_at(until, session.downstream_session.read_request_body()).await;
+        let piece = piece.map_err(|_| too_slow(patience))?.map_err(|error| unfinished(&error))?;
+        let Some(piece) = piece else { break };
+        upload.brings(piece.len())?;
+        if whole.len() + piece.len() > most {
+            return Err(too_large(most));
+        }
+        place.grow(piece.len(), limits.request_bodies)?;
+        progress += piece.len();
+        if progress >= PROGRESS {
+            (progress, until) = (0, Instant::now() + patience);
+        }
+        whole.add(piece, declared.unwrap_or_default());
+    }
+    if !upload.ended_plainly() {
+        session.set_keepalive(None);
+    }
+    Ok(Body::new(whole.done(), place))
+}
+
+/// What there is of a body.
+enum Collected {
+    Nothing,
+    /// Most bodies are one piece, which is not copied.
+    Piece(Bytes),
+    Pieces(BytesMut),
+}
+
+impl Collected {
+    fn len(&self) -> usize {
+        match self {
+            Collected::Nothing => 0,
+            Collected::Piece(piece) => piece.len(),
+            Collected::Pieces(pieces) => pieces.len(),
         }
     }
+
+    /// Adds a piece of a body that is said to have `declared` bytes. Room that is not written to is no memory yet.
+    fn add(&mut self, piece: Bytes, declared: usize) {
+        *self = match std::mem::replace(self, Collected::Nothing) {
+            Collected::Nothing => Collected::Piece(piece),
+            Collected::Piece(first) => {
+                let mut pieces = BytesMut::with_capacity(declared.max(first.len() + piece.len()));
+                pieces.extend_from_slice(&first);
+                pieces.extend_from_slice(&piece);
+                Collected::Pieces(pieces)
+            }
+            Collected::Pieces(mut pieces) => {
+                pieces.extend_from_slice(&piece);
+                Collected::Pieces(pieces)
+            }
+        };
+    }
+
+    fn done(self) -> Bytes {
+        match self {
+            Collected::Nothing => Bytes::new(),
+            Collected::Piece(piece) => piece,
+            Collected::Pieces(pieces) => pieces.freeze(),
+        }
+    }
+}
+
+fn too_slow(patience: Duration) -> Error {
+    let message = format!("Of the body, less than {PROGRESS} bytes came within {patience:?}, and not its end.");
+    Error::new(Kind::InvalidRequest, message).with_code("body_timeout")
 }
 
 fn declared_length(session: &Session) -> Option<usize> {
@@ -71,31 +146,6 @@ async fn invite(session: &mut Session) {
         log::debug!("100-continue was not delivered: {error}");
     }
     session.downstream_session.set_close_on_response_before_downstream_finish(true);
-}
-
-async fn collect(session: &mut Session, limit: usize) -> Result<Bytes, Error> {
-    let mut whole = BytesMut::new();
-    let mut only: Option<Bytes> = None;
-    let mut upload = Upload::begins(session);
-    loop {
-        let piece = session.downstream_session.read_request_body().await.map_err(|error| unfinished(&error))?;
-        let Some(piece) = piece else { break };
-        upload.brings(piece.len())?;
-        if whole.len() + only.as_ref().map_or(0, Bytes::len) + piece.len() > limit {
-            return Err(too_large(limit));
-        }
-        match only.take() {
-            None if whole.is_empty() => only = Some(piece),
-            first => {
-                whole.extend_from_slice(&first.unwrap_or_default());
-                whole.extend_from_slice(&piece);
-            }
-        }
-    }
-    if !upload.ended_plainly() {
-        session.set_keepalive(None);
-    }
-    Ok(only.unwrap_or_else(|| whole.freeze()))
 }
 
 /// A body on its way, and what comes with it.

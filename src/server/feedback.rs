@@ -1,6 +1,7 @@
 //! `POST /v1/images/feedback`: reads a verdict, hands it to the gateway, and says what became of it. It draws nothing
 //! and costs nothing, so no rate counts it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pingora::proxy::Session;
@@ -11,6 +12,7 @@ use crate::gateway::Gateway;
 use crate::gateway::live::Live;
 use crate::gateway::verdict::Heard;
 use crate::request::Feedback;
+use crate::server::bodies::Bodies;
 use crate::server::respond::Answer;
 use crate::server::{ask, body, caller};
 
@@ -21,8 +23,14 @@ const BODY: usize = 64 * 1024;
 const COME_BACK: Duration = Duration::from_secs(5);
 
 /// The answer to a verdict.
-pub async fn answer(session: &mut Session, gateway: &Gateway, live: &Live, request_id: &str) -> Answer {
-    let mut answer = match judge(session, gateway, live).await {
+pub async fn answer(
+    session: &mut Session,
+    gateway: &Gateway,
+    live: &Live,
+    bodies: &Arc<Bodies>,
+    request_id: &str,
+) -> Answer {
+    let mut answer = match judge(session, gateway, live, bodies).await {
         Ok(answer) => answer,
         Err(error) => Answer::error(&error),
     };
@@ -30,12 +38,12 @@ pub async fn answer(session: &mut Session, gateway: &Gateway, live: &Live, reque
     answer
 }
 
-/// The body is read before anything is refused, so that the connection stays usable.
-async fn judge(session: &mut Session, gateway: &Gateway, live: &Live) -> Result<Answer, Error> {
-    let body = body::read(session, BODY, live.plan.server.limits.body_timeout).await?;
-    let caller = caller::identify(session, &live.plan)?;
-    ask::json(session)?;
-    let feedback = Feedback::from_json(&body)?;
+async fn judge(session: &mut Session, gateway: &Gateway, live: &Live, bodies: &Arc<Bodies>) -> Result<Answer, Error> {
+    // Who has no key is told so before the body is read.
+    let known = caller::identify(session, &live.plan).and_then(|caller| ask::json(session).map(|()| caller));
+    let caller = known.inspect_err(|_| body::leave(session))?;
+    let body = body::read(session, BODY, &live.plan.server.limits, bodies).await?;
+    let feedback = Feedback::from_json(&body.bytes)?;
     let (image_id, verdict) = (feedback.image_id.clone(), feedback.verdict);
     let heard = gateway.judge(caller.tenant, feedback).await.map_err(|_| {
         let message = "This server cannot write its ledger now, so the verdict is not taken. Send it again.";

@@ -15,6 +15,9 @@ use crate::request::FormField;
 /// Fields one form may have; OpenAI's largest has 16 pictures, a mask and a handful of texts.
 const MAX_FIELDS: usize = 64;
 
+/// Characters of a field's name that are looked at.
+const MAX_NAME: usize = 80;
+
 /// The fields of `body` in their order. `media_type` is the request's own, with its boundary.
 pub async fn fields(media_type: &str, body: Bytes) -> Result<Vec<FormField>, Error> {
     let boundary = multer::parse_boundary(media_type).map_err(|_| {
@@ -28,9 +31,14 @@ pub async fn fields(media_type: &str, body: Bytes) -> Result<Vec<FormField>, Err
             let message = format!("The form has more than {MAX_FIELDS} fields.");
             return Err(Error::new(Kind::InvalidRequest, message).with_code("invalid_form"));
         }
-        let name = field.name().unwrap_or_default().to_owned();
-        let is_file = field.file_name().is_some();
+        // A name that is longer is nobody's; what is left of it is told.
+        let name = field.name().unwrap_or_default().chars().take(MAX_NAME).collect();
+        let (is_file, untouched) = (field.file_name().is_some(), field.file_name() == Some(""));
         let bytes = field.bytes().await.map_err(broken)?;
+        if untouched && bytes.is_empty() {
+            // What a browser sends for a file that nobody chose (HTML, "constructing the entry list").
+            continue;
+        }
         fields.push(FormField { name, is_file, bytes });
     }
     Ok(fields)

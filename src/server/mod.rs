@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::plan::Tls;
+use crate::error::{Error, Kind};
 use crate::gateway::Gateway;
 use crate::gateway::tend::{self, Tending};
 use crate::server::access::AccessLog;
@@ -31,6 +32,7 @@ use crate::server::proxy::Easel;
 pub mod access;
 pub mod admin;
 mod ask;
+mod bodies;
 mod body;
 mod caller;
 mod feedback;
@@ -47,6 +49,11 @@ mod wire;
 
 /// How long a server that has finished waits for its access log.
 const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// The answer to who may come back in a moment.
+fn busy(kind: Kind, message: &str) -> Error {
+    Error::new(kind, message).with_retry_after(Duration::from_secs(1))
+}
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]

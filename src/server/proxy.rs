@@ -22,17 +22,19 @@ use pingora::{ErrorSource, ErrorType, Result};
 use crate::error::{Error, Kind};
 use crate::gateway::live::Live;
 use crate::gateway::outcome::Outcome;
-use crate::gateway::{Ask, CacheWish, Gateway, viewer};
+use crate::gateway::{Ask, CacheWish, Caller, Gateway, viewer};
 use crate::metrics::seconds;
+use crate::money::Usd;
 use crate::request::ResponseFormat;
 use crate::server::access::{AccessLog, Image, Line};
+use crate::server::bodies::Bodies;
 use crate::server::body::Upload;
 use crate::server::caller::{self, Allowance};
 use crate::server::outlet::Outlet;
 use crate::server::paths::{self, Operation, Target};
 use crate::server::respond::{self, Answer, Delivery};
 use crate::server::stream::{Events, Stream};
-use crate::server::{ask, body, feedback, framing, wire};
+use crate::server::{ask, body, busy, feedback, framing, wire};
 use crate::signing::BadLink;
 
 /// Easel, to be mounted in a Pingora server as any other [`ProxyHttp`].
@@ -43,12 +45,15 @@ pub struct Easel {
     draining: Arc<AtomicBool>,
     in_flight: Arc<AtomicUsize>,
     drawing: Arc<AtomicUsize>,
+    bodies: Arc<Bodies>,
 }
 
 impl Easel {
     /// Serves `gateway`. `public_url` is how clients reach picture files where the config names none.
     pub fn new(gateway: Arc<Gateway>, log: AccessLog, public_url: String) -> Easel {
-        Easel { gateway, log, public_url, draining: Arc::default(), in_flight: Arc::default(), drawing: Arc::default() }
+        let bodies = Bodies::new(gateway.shared.metrics.request_body_bytes.clone());
+        let (draining, in_flight, drawing) = (Arc::default(), Arc::default(), Arc::default());
+        Easel { gateway, log, public_url, draining, in_flight, drawing, bodies }
     }
 
     /// Set to ask clients to leave after their present request.
@@ -135,7 +140,7 @@ impl ProxyHttp for Easel {
                 Ok(None) => return Ok(true),
                 Err(error) => return Err(give_up(session, error)),
             },
-            Target::Feedback => feedback::answer(session, &self.gateway, &live, &ctx.id).await,
+            Target::Feedback => feedback::answer(session, &self.gateway, &live, &self.bodies, &ctx.id).await,
             Target::Models => models(session, &live),
             Target::Model(name) => model(session, &live, &name),
             Target::File(name) => self.file(session, &live, &name),
@@ -273,19 +278,14 @@ impl Easel {
         live: &Arc<Live>,
         operation: Operation,
     ) -> Result<Option<Answer>> {
-        let (_place, drawing) = Counted::take(&self.drawing);
-        let gauge = self.gateway.shared.metrics.requests_in_flight.clone();
-        gauge.inc();
-        let _gauge = Lowered(gauge);
-        let asked = match drawing > live.plan.server.limits.in_flight {
-            true => Err(too_busy()),
-            false => self.ask(session, ctx, live, operation).await,
-        };
+        let asked = self.ask(session, ctx, live, operation).await;
         let asked = asked.and_then(|ask| {
+            let place = self.place(live)?;
             let rates = &self.gateway.shared.rates;
-            Allowance::take(rates, &ask.caller, ask.request.n, Instant::now()).map(|allowance| (ask, allowance))
+            let allowance = Allowance::take(rates, &ask.caller, ask.request.n, Instant::now())?;
+            Ok((ask, place, allowance))
         });
-        let (ask, allowance) = match asked {
+        let (ask, _place, allowance) = match asked {
             Ok(asked) => asked,
             Err(error) => {
                 let outcome = Outcome::failed(live.version, error);
@@ -329,15 +329,42 @@ impl Easel {
         answer
     }
 
-    /// The request as the gateway takes it. The body is read before anything is refused, so that the connection stays
-    /// usable.
+    /// A place among the image requests that are served at once.
+    fn place(&self, live: &Live) -> Result<(Counted, Lowered), Error> {
+        let (place, drawing) = Counted::take(&self.drawing);
+        if drawing > live.plan.server.limits.in_flight {
+            return Err(too_busy());
+        }
+        let gauge = self.gateway.shared.metrics.requests_in_flight.clone();
+        gauge.inc();
+        Ok((place, Lowered(gauge)))
+    }
+
+    /// The request as the gateway takes it. Whatever its head tells is settled before its body is read, whoever sent
+    /// it: who is refused has sent a body that nobody waits for, and its connection is closed. A place is nobody's
+    /// before the whole request is there, so that slow senders take none.
     async fn ask(&self, session: &mut Session, ctx: &Ctx, live: &Live, operation: Operation) -> Result<Ask, Error> {
         let limits = &live.plan.server.limits;
-        let body = body::read(session, limits.request_body, limits.body_timeout).await?;
-        let (caller, max_usd) = (caller::identify(session, &live.plan)?, caller::max_usd(session)?);
-        let request = ask::request(session, operation, body).await?;
+        let told = self.head(session, live, operation).inspect_err(|_| body::leave(session))?;
+        let (caller, max_usd, media) = told;
+        let body = body::read(session, ask::most_bytes(operation, limits), limits, &self.bodies).await?;
+        let request = ask::request(session, operation, media, body, limits).await?;
         let (id, cache) = (ctx.id.as_str().into(), cache_wish(session));
         Ok(Ask { request, id, caller, max_usd, cache, stage: None })
+    }
+
+    /// Who asks, what they are willing to pay, and what the body is written in.
+    fn head(
+        &self,
+        session: &Session,
+        live: &Live,
+        operation: Operation,
+    ) -> Result<(Caller, Option<Usd>, ask::Media), Error> {
+        let caller = caller::identify(session, &live.plan)?;
+        if self.drawing.load(Ordering::Acquire) >= live.plan.server.limits.in_flight {
+            return Err(too_busy());
+        }
+        Ok((caller, caller::max_usd(session)?, ask::media(session, operation)?))
     }
 
     fn link(&self, live: &Live, name: &str) -> String {
@@ -461,8 +488,7 @@ fn model(session: &Session, live: &Live, name: &str) -> Answer {
 }
 
 fn too_busy() -> Error {
-    Error::new(Kind::Busy, "This server is at its limit of image requests in flight.")
-        .with_retry_after(Duration::from_secs(1))
+    busy(Kind::Busy, "This server is at its limit of image requests in flight.")
 }
 
 fn unknown_path(session: &Session) -> Error {

@@ -5,6 +5,7 @@ mod acme; // a vendor that is YAML only, from examples/acme.yaml
 mod app; // a service behind passthrough that answers each byte it should not have seen
 mod bfl; // a provider and its strict sandbox: tasks, costs told once
 mod blame; // whose fault a vendor's answer is
+mod bodies; // what bodies may take, alone and together
 mod budgets; // money that is set aside before it is spent
 mod client;
 mod clients; // callers with keys of their own

@@ -21,7 +21,7 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 const LARGE: usize = 12 << 20;
 
 /// Stops the clock, which would go on by itself only while nothing is to be done: there always is from now on.
-fn stop_the_clock() {
+pub fn stop_the_clock() {
     tokio::time::pause();
     tokio::spawn(async {
         loop {

@@ -15,6 +15,12 @@ const ADMIN: &str = "127.0.0.1:9901";
 const DRAIN: Duration = Duration::from_secs(30);
 const LINK_TTL: Duration = Duration::from_secs(3600);
 const REQUEST_BODY: usize = 50 << 20;
+/// A prompt of 32,000 characters takes 384 KB where each is escaped.
+const GENERATION_BODY: usize = 1 << 20;
+/// Three of the largest, or a hundred photos of 1.5 MB.
+const REQUEST_BODIES: usize = 160 << 20;
+/// 8K UHD, more than any model draws.
+const MASK_PIXELS: u64 = 7680 * 4320;
 const RESPONSE_BODY: usize = 64 << 20;
 const IN_FLIGHT: usize = 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -95,9 +101,21 @@ pub(super) fn cache(checker: &mut Checker<'_>, cache: &file::Cache, at: Place<'_
 }
 
 fn limits(checker: &mut Checker<'_>, limits: &file::Limits, at: Place<'_>) -> Limits {
-    let file::Limits { request_body, response_body, in_flight, body_timeout, send_timeout, heartbeat } = limits;
+    let file::Limits { request_body, generation_body, request_bodies, mask_pixels, .. } = limits;
+    let file::Limits { response_body, in_flight, body_timeout, send_timeout, heartbeat, .. } = limits;
+    let request_body = bytes(checker, at.key("request_body"), request_body.as_ref(), REQUEST_BODY);
+    let all = at.key("request_bodies");
+    let mut request_bodies = bytes(checker, all, request_bodies.as_ref(), REQUEST_BODIES.max(request_body));
+    if request_bodies < request_body {
+        let help = "write at least as much as 'request_body'".to_owned();
+        checker.report(all, format!("{} is less than the largest request", all.shown()), help);
+        request_bodies = request_body;
+    }
     Limits {
-        request_body: bytes(checker, at.key("request_body"), request_body.as_ref(), REQUEST_BODY),
+        request_body,
+        generation_body: bytes(checker, at.key("generation_body"), generation_body.as_ref(), GENERATION_BODY),
+        request_bodies,
+        mask_pixels: checker.count(at.key("mask_pixels"), *mask_pixels, 1, MASK_PIXELS),
         response_body: bytes(checker, at.key("response_body"), response_body.as_ref(), RESPONSE_BODY),
         in_flight: checker.count(at.key("in_flight"), *in_flight, 1, IN_FLIGHT),
         body_timeout: checker.some_time(at.key("body_timeout"), body_timeout.as_ref(), BODY_TIMEOUT),

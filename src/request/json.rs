@@ -1,0 +1,393 @@
+//! A JSON body, read without building what it describes.
+//!
+//! A tree of 48 MB of JSON takes forty times as much memory. No field of a request but the pictures of an edit holds a
+//! list or an object, so those are read past, and only their kind is remembered. A name that no field has ends the
+//! reading, and nothing behind it is looked at. Texts without escapes stay where they are in the body.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
+
+use crate::error::{Error, Kind};
+
+/// What RFC 8259 section 8.1 lets a reader ignore before the text: some editors write it before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The value of a field.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Given<'a> {
+    /// `null`, which means absent.
+    Null,
+    /// A flag.
+    Bool(bool),
+    /// A number of any kind.
+    Number(Number),
+    /// A text.
+    Text(Cow<'a, str>),
+    /// A list; what is in it was not kept.
+    List,
+    /// An object; what is in it was not kept.
+    Object,
+}
+
+impl Given<'_> {
+    /// What it is, as an error says it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Given::Null => "null",
+            Given::Bool(_) => "a boolean",
+            Given::Number(_) => "a number",
+            Given::Text(_) => "a string",
+            Given::List => "an array",
+            Given::Object => "an object",
+        }
+    }
+}
+
+/// What stands where a picture is referred to.
+#[derive(Debug, PartialEq)]
+pub enum Reference<'a> {
+    /// An object. `null` in it means absent.
+    Object {
+        /// Its `image_url`.
+        image_url: Option<Given<'a>>,
+        /// Whether it has a `file_id`.
+        file_id: bool,
+        /// Whether it has anything else.
+        other: bool,
+    },
+    /// Something else.
+    Not(Given<'a>),
+}
+
+/// What stands in `images`.
+#[derive(Debug, PartialEq)]
+pub enum References<'a> {
+    /// The first of them, as many as were to be kept at most, and how many there are.
+    List(Vec<Reference<'a>>, usize),
+    /// Something else.
+    Not(Given<'a>),
+}
+
+/// A body's fields by name; of one that is there twice the last counts.
+#[derive(Debug, Default)]
+pub struct Body<'a> {
+    /// Fields of one value.
+    pub fields: BTreeMap<Cow<'a, str>, Given<'a>>,
+    /// `images`, where it may hold pictures.
+    pub images: Option<References<'a>>,
+    /// `mask`, where it may hold a picture.
+    pub mask: Option<Reference<'a>>,
+}
+
+/// What a body may hold.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    /// The names of fields with one value.
+    pub known: &'static [&'static str],
+    /// How many pictures of `images` are kept, and a mask; `None` where there are no such fields.
+    pub pictures: Option<usize>,
+    /// The least that can be sent, for who sent something else.
+    pub example: &'static str,
+}
+
+/// Why a body is not read.
+pub enum Unread {
+    /// It is no JSON object; the 400 for it.
+    Broken(Error),
+    /// It has a field that there is not.
+    Unknown(String),
+}
+
+/// Reads `body`.
+pub fn read(body: &[u8], shape: Shape) -> Result<Body<'_>, Unread> {
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    let broken = |message| Unread::Broken(Error::new(Kind::InvalidRequest, message).with_code("invalid_json"));
+    let not_json = |error: serde_json::Error| broken(format!("The body is not valid JSON: {error}."));
+    if !body.trim_ascii_start().starts_with(b"{") {
+        serde_json::from_slice::<IgnoredAny>(body).map_err(not_json)?;
+        return Err(broken(format!("The body must be a JSON object like {}.", shape.example)));
+    }
+    let mut stranger = None;
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let read = Reading { shape, stranger: &mut stranger }.deserialize(&mut reader);
+    match (read, stranger) {
+        (_, Some(stranger)) => Err(Unread::Unknown(stranger)),
+        (Err(error), None) => Err(not_json(error)),
+        (Ok(read), None) => reader.end().map(|()| read).map_err(not_json),
+    }
+}
+
+/// Reads the body's object.
+struct Reading<'s> {
+    shape: Shape,
+    stranger: &'s mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Reading<'_> {
+    type Value = Body<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Body<'de>, D::Error> {
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reading<'_> {
+    type Value = Body<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Body<'de>, A::Error> {
+        let mut body = Body::default();
+        while let Some(Given::Text(name)) = map.next_key()? {
+            match (&*name, self.shape.pictures) {
+                ("images", Some(most)) => body.images = Some(map.next_value_seed(Pictures { most })?),
+                ("mask", Some(_)) => body.mask = Some(map.next_value()?),
+                (known, _) if self.shape.known.contains(&known) => {
+                    let value = map.next_value()?;
+                    body.fields.insert(name, value);
+                }
+                (stranger, _) => {
+                    *self.stranger = Some(stranger.to_owned());
+                    return Err(A::Error::custom("unknown field"));
+                }
+            }
+        }
+        Ok(body)
+    }
+}
+
+impl<'de> Deserialize<'de> for Given<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Given<'de>, D::Error> {
+        from.deserialize_any(AnyGiven)
+    }
+}
+
+struct AnyGiven;
+
+impl<'de> Visitor<'de> for AnyGiven {
+    type Value = Given<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Given<'de>, E> {
+        Ok(Given::Null)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Given<'de>, E> {
+        Ok(Given::Bool(flag))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Given<'de>, E> {
+        Ok(Given::Number(number.into()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Given<'de>, E> {
+        Ok(Given::Number(number.into()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Given<'de>, E> {
+        // JSON has no number that is none.
+        Ok(Number::from_f64(number).map_or(Given::Null, Given::Number))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Given<'de>, E> {
+        Ok(Given::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Given<'de>, E> {
+        Ok(Given::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Given<'de>, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Given::List)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Given<'de>, A::Error> {
+        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Given::Object)
+    }
+}
+
+/// Hands everything but the named kinds of value to [`AnyGiven`].
+macro_rules! others {
+    ($wrap:path) => {
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            AnyGiven.expecting(f)
+        }
+
+        fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+            AnyGiven.visit_unit().map($wrap)
+        }
+
+        fn visit_bool<E: serde::de::Error>(self, flag: bool) -> Result<Self::Value, E> {
+            AnyGiven.visit_bool(flag).map($wrap)
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self::Value, E> {
+            AnyGiven.visit_u64(number).map($wrap)
+        }
+
+        fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Self::Value, E> {
+            AnyGiven.visit_i64(number).map($wrap)
+        }
+
+        fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Self::Value, E> {
+            AnyGiven.visit_f64(number).map($wrap)
+        }
+
+        fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+            AnyGiven.visit_borrowed_str(text).map($wrap)
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            AnyGiven.visit_str(text).map($wrap)
+        }
+    };
+}
+
+impl<'de> Deserialize<'de> for Reference<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Reference<'de>, D::Error> {
+        from.deserialize_any(AnyReference)
+    }
+}
+
+struct AnyReference;
+
+impl<'de> Visitor<'de> for AnyReference {
+    type Value = Reference<'de>;
+
+    others!(Reference::Not);
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Reference<'de>, A::Error> {
+        AnyGiven.visit_seq(list).map(Reference::Not)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Reference<'de>, A::Error> {
+        let (mut image_url, mut file_id, mut other) = (None, false, false);
+        while let Some(Given::Text(name)) = object.next_key()? {
+            let value: Given<'de> = object.next_value()?;
+            match &*name {
+                "image_url" => image_url = Some(value).filter(|value| *value != Given::Null),
+                "file_id" => file_id = value != Given::Null,
+                _ => other |= value != Given::Null,
+            }
+        }
+        Ok(Reference::Object { image_url, file_id, other })
+    }
+}
+
+/// Reads `images`.
+struct Pictures {
+    most: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Pictures {
+    type Value = References<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<References<'de>, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Pictures {
+    type Value = References<'de>;
+
+    others!(References::Not);
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<References<'de>, A::Error> {
+        let mut pictures = Vec::new();
+        while pictures.len() < self.most {
+            match list.next_element()? {
+                Some(picture) => pictures.push(picture),
+                None => break,
+            }
+        }
+        let mut count = pictures.len();
+        while list.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok(References::List(pictures, count))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<References<'de>, A::Error> {
+        AnyGiven.visit_map(object).map(References::Not)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: Shape = Shape { known: &["prompt", "n"], pictures: Some(2), example: "{}" };
+
+    fn fields(body: &str) -> Result<Body<'_>, String> {
+        read(body.as_bytes(), SHAPE).map_err(|unread| match unread {
+            Unread::Broken(error) => error.message,
+            Unread::Unknown(name) => name,
+        })
+    }
+
+    #[test]
+    fn lists_and_objects_are_read_past_and_known_by_kind() {
+        for (value, kind) in [
+            ("null", "null"),
+            ("true", "a boolean"),
+            ("-1.5e3", "a number"),
+            ("\"a\\u0041\"", "a string"),
+            ("[1, [2], {\"a\": []}]", "an array"),
+            ("{\"a\": {\"$serde_json::private::RawValue\": \"1\"}}", "an object"),
+            ("{\"$serde_json::private::RawValue\": \"1\"}", "an object"),
+        ] {
+            assert_eq!(fields(&format!("{{\"n\": {value}}}")).unwrap().fields["n"].kind(), kind, "{value}");
+        }
+    }
+
+    #[test]
+    fn texts_without_escapes_are_not_copied_and_the_last_of_two_counts() {
+        let body = fields("\u{feff}{\"prompt\": \"a\", \"prompt\": \"a fox\"}").unwrap();
+        assert!(matches!(&body.fields["prompt"], Given::Text(Cow::Borrowed("a fox"))));
+    }
+
+    #[test]
+    fn an_unknown_name_ends_the_reading_whatever_comes_after_it() {
+        let names = ["images ", "$serde_json::private::RawValue", "$serde_json::private::Number", ""];
+        for name in names {
+            assert_eq!(fields(&format!("{{\"n\":1,\"{name}\":[[[[not JSON")).unwrap_err(), name);
+        }
+        let plain = Shape { pictures: None, ..SHAPE };
+        assert!(matches!(read(b"{\"mask\":1}", plain), Err(Unread::Unknown(name)) if name == "mask"));
+    }
+
+    #[test]
+    fn as_many_pictures_are_kept_as_are_taken_and_the_others_counted() {
+        let body = r#"{"images":[{"image_url":"data:,a","file_id":null,"x":null},7,{},[],"x"],"mask":{"file_id":"f"}}"#;
+        let body = fields(body).unwrap();
+        let Some(References::List(kept, count)) = body.images else { panic!("{:?}", body.images) };
+        assert_eq!((kept.len(), count), (2, 5));
+        let image_url = Some(Given::Text(Cow::Borrowed("data:,a")));
+        assert_eq!(kept[0], Reference::Object { image_url, file_id: false, other: false });
+        assert_eq!(kept[1], Reference::Not(Given::Number(7.into())));
+        assert_eq!(body.mask, Some(Reference::Object { image_url: None, file_id: true, other: false }));
+    }
+
+    #[test]
+    fn what_is_cut_or_goes_on_behind_its_end_is_no_body() {
+        for broken in
+            ["{\"n\":1", "{\"n\":1}}", "{\"n\":1} x", "{\"n\":}", "{1:2}", "{\"images\":[1", "[1", "", "{\"n\":1e999}"]
+        {
+            assert!(fields(broken).unwrap_err().starts_with("The body is not valid JSON"), "{broken}");
+        }
+        assert_eq!(fields("[1]").unwrap_err(), "The body must be a JSON object like {}.");
+        let deep = format!("{{\"n\":{}1{}}}", "[".repeat(200_000), "]".repeat(200_000));
+        assert_eq!(fields(&deep).unwrap().fields["n"], Given::List);
+    }
+}

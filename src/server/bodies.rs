@@ -1,0 +1,123 @@
+//! The bytes of request bodies that are held at once, over all clients.
+//!
+//! A body counts piece by piece as it arrives, not by the length it announces: who announces much and sends nothing
+//! takes nothing from others. It counts for as long as anything holds a part of it, which may be longer than its client
+//! waits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use prometheus::IntGauge;
+
+use crate::error::{Error, Kind};
+use crate::server::busy;
+
+/// All bodies together.
+#[derive(Debug)]
+pub struct Bodies {
+    held: AtomicUsize,
+    /// The same number, for who scrapes.
+    gauge: IntGauge,
+}
+
+impl Bodies {
+    /// None yet; `gauge` tells how many bytes there are.
+    pub fn new(gauge: IntGauge) -> Arc<Bodies> {
+        Arc::new(Bodies { held: AtomicUsize::new(0), gauge })
+    }
+
+    /// A place for a body that is to come.
+    pub fn place(self: &Arc<Bodies>) -> Place {
+        Place { bodies: self.clone(), bytes: 0 }
+    }
+}
+
+/// What one body takes of all; given back when dropped.
+#[derive(Debug)]
+pub struct Place {
+    bodies: Arc<Bodies>,
+    bytes: usize,
+}
+
+impl Place {
+    /// Counts `more` bytes, of which there may be `most` in all bodies together.
+    ///
+    /// # Errors
+    /// When there would be more; nothing is counted then.
+    pub fn grow(&mut self, more: usize, most: usize) -> Result<(), Error> {
+        let before = self.bodies.held.fetch_add(more, Ordering::AcqRel);
+        if before.saturating_add(more) > most {
+            self.bodies.held.fetch_sub(more, Ordering::AcqRel);
+            return Err(
+                busy(Kind::Busy, "This server holds as many bytes of requests as it may.").with_code("bodies_full")
+            );
+        }
+        self.bodies.gauge.add(more as i64);
+        self.bytes += more;
+        Ok(())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.bodies.held.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.bodies.gauge.sub(self.bytes as i64);
+    }
+}
+
+/// A body that has arrived.
+#[derive(Clone, Debug)]
+pub struct Body {
+    /// All of it.
+    pub bytes: Bytes,
+    place: Arc<Place>,
+}
+
+impl Body {
+    /// `bytes`, which are counted by `place`.
+    pub fn new(bytes: Bytes, place: Place) -> Body {
+        Body { bytes, place: Arc::new(place) }
+    }
+
+    /// The same bytes as `part`, which keep the body counted for as long as anybody has them.
+    pub fn keep(&self, part: Bytes) -> Bytes {
+        Bytes::from_owner(Kept { part, _place: self.place.clone() })
+    }
+}
+
+/// Bytes of a body, or made of it.
+struct Kept {
+    part: Bytes,
+    _place: Arc<Place>,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.part
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_take_from_one_bound_and_give_back_when_their_last_part_is_gone() {
+        let gauge = IntGauge::new("bodies", "x").unwrap();
+        let bodies = Bodies::new(gauge.clone());
+        let (mut first, mut second) = (bodies.place(), bodies.place());
+        first.grow(60, 100).unwrap();
+        assert_eq!(second.grow(41, 100).unwrap_err().code(), "bodies_full");
+        second.grow(40, 100).unwrap();
+        assert_eq!(gauge.get(), 100);
+        drop(second);
+        let body = Body::new(Bytes::from_static(b"abcdef"), first);
+        let part = body.keep(body.bytes.slice(2..4)).slice(1..);
+        drop(body);
+        assert_eq!((&part[..], gauge.get()), (&b"d"[..], 60));
+        drop(part);
+        assert_eq!(gauge.get(), 0);
+        bodies.place().grow(100, 100).unwrap();
+    }
+}
