@@ -33,6 +33,12 @@ pub enum Kind {
     Unauthorized,
     /// The caller may not use what it asks for.
     Forbidden,
+    /// A web page sent it whose origin is not known here.
+    ForeignOrigin,
+    /// A web page of another site sent it.
+    CrossSite,
+    /// It calls this server by a name that is not its own.
+    ForeignHost,
     /// A budget is used up.
     OverBudget,
     /// The caller asks for more in a minute than it may.
@@ -55,7 +61,7 @@ impl Kind {
         match self {
             Kind::InvalidRequest | Kind::Refused | Kind::PriceLimit => 400,
             Kind::Unauthorized => 401,
-            Kind::LinkRefused | Kind::Forbidden => 403,
+            Kind::LinkRefused | Kind::Forbidden | Kind::ForeignOrigin | Kind::CrossSite | Kind::ForeignHost => 403,
             Kind::UnknownPath | Kind::ModelNotFound | Kind::FileNotFound => 404,
             Kind::WrongMethod => 405,
             Kind::TooLarge => 413,
@@ -81,6 +87,9 @@ impl Kind {
             | Kind::LinkRefused
             | Kind::Unauthorized
             | Kind::Forbidden
+            | Kind::ForeignOrigin
+            | Kind::CrossSite
+            | Kind::ForeignHost
             | Kind::PriceLimit => "invalid_request_error",
             Kind::Refused => "image_generation_user_error",
             Kind::Busy | Kind::RateLimited => "rate_limit_error",
@@ -104,6 +113,9 @@ impl Kind {
             Kind::PriceLimit => "price_limit",
             Kind::Unauthorized => "invalid_api_key",
             Kind::Forbidden => "route_not_allowed",
+            Kind::ForeignOrigin => "foreign_origin",
+            Kind::CrossSite => "cross_site",
+            Kind::ForeignHost => "foreign_host",
             Kind::OverBudget => "insufficient_quota",
             Kind::RateLimited => "client_rate_limit",
             Kind::Busy => "rate_limit_exceeded",
@@ -134,6 +146,9 @@ impl Kind {
             | Kind::Refused
             | Kind::Unauthorized
             | Kind::Forbidden
+            | Kind::ForeignOrigin
+            | Kind::CrossSite
+            | Kind::ForeignHost
             | Kind::OverBudget
             | Kind::PriceLimit => false,
         }

@@ -119,6 +119,11 @@ pub(super) struct Server {
     /// Where every request goes that is not about images: scheme, host and port. Default: nowhere (404).
     pub(super) passthrough: Option<String>,
     /// Worker threads. Default: one a core.
+    /// Names of this server besides those of this machine and of `public_url`. Without `clients` a web page is served
+    /// under these alone. Default: none.
+    pub(super) hosts: Vec<String>,
+    /// Web pages of elsewhere that may ask. Default: none.
+    pub(super) cors: Cors,
     pub(super) threads: Option<u64>,
     /// How long a stopping server waits for work in flight. Default 30s.
     pub(super) drain: Option<Time>,
@@ -135,6 +140,14 @@ pub(super) struct Server {
 }
 
 /// How the ledger is kept.
+/// Web pages of elsewhere that may ask.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Cors {
+    /// Their origins, like https://ui.example.com: scheme, host, and port if any.
+    pub(super) origins: Vec<String>,
+}
+
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Ledger {

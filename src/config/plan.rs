@@ -66,6 +66,10 @@ pub struct Server {
     pub drain: Duration,
     /// Size and count limits.
     pub limits: Limits,
+    /// Names of the server's own, lower-case, without ports.
+    pub hosts: Vec<String>,
+    /// Origins of web pages that may ask, as browsers send them.
+    pub cors: Vec<String>,
     /// Opens what the operator's listener tells of money.
     pub admin_token: Option<Secret>,
     /// Signs picture links; `None` is a random secret, so that links die with the process.

@@ -659,6 +659,24 @@ fn addresses_of_the_server_are_checked() {
 }
 
 #[test]
+fn names_and_pages_of_the_server_are_checked_and_kept_as_browsers_send_them() {
+    let wrong = |server: &str| {
+        let mut problems = problems(&(small("", "") + &format!("server: {{{server}}}\n")));
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        problems.remove(0).split_once(' ').unwrap().1.to_owned()
+    };
+    for (page, help) in [("https://a.example/x", "write scheme, host and port alone"), ("*", "name each origin")] {
+        let told = wrong(&format!("cors: {{origins: ['{page}']}}"));
+        assert!(told.contains("is not an origin") && told.contains(help), "{told}");
+    }
+    assert!(wrong("hosts: ['easel:8080']").contains("is not a host's name"));
+    let more = "server: {hosts: [Easel.Internal.], cors: {origins: ['HTTPS://UI.example:443', 'http://[::1]:80', 'tauri://localhost']}}\n";
+    let server = plan(&(small("", "") + more)).server;
+    assert_eq!(server.hosts, ["easel.internal"]);
+    assert_eq!(server.cors, ["https://ui.example", "http://[::1]", "tauri://localhost"]);
+}
+
+#[test]
 fn a_dialect_is_checked_word_by_word() {
     let dialect = |dialect: &str| {
         let text = format!(

@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 
 use crate::error::{Error, Kind};
 use crate::gateway::Gateway;
+use crate::server::browser::{self, Door, Signs};
 use crate::server::caller::bearer;
 use crate::server::ledger::ledger;
 use crate::server::respond::error_object;
@@ -39,7 +40,11 @@ impl ServeHttp for Admin {
         if !matches!(request.method, http::Method::GET | http::Method::HEAD) {
             return answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET\n");
         }
-        match request.uri.path() {
+        let path = request.uri.path();
+        if let Some(refusal) = self.foreign(session, path) {
+            return refusal;
+        }
+        match path {
             "/metrics" => self.metrics(),
             "/healthz" => answer(StatusCode::OK, TEXT, "ok\n"),
             "/readyz" if self.draining.load(Ordering::Acquire) => {
@@ -65,6 +70,20 @@ impl Admin {
                 answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "metrics cannot be rendered\n")
             }
         }
+    }
+
+    /// The answer to a web page that would read what is not its own. Health is nobody's secret, what a token opens is
+    /// shut to pages anyway, and where others reach the listener a program may call it what it likes.
+    fn foreign(&self, session: &ServerSession, path: &str) -> Option<Response<Vec<u8>>> {
+        let live = self.gateway.live();
+        let server = &live.plan.server;
+        let guarded = path == "/metrics" || (path.starts_with("/admin/") && server.admin_token.is_none());
+        if !guarded {
+            return None;
+        }
+        let signs = Signs::of(session.req_header());
+        let door = if self.local { Door::Operators } else { Door::Clients };
+        browser::foreign(signs, server, door).map(|foreign| refused(&foreign.error(signs)))
     }
 
     /// The answer to who may not see what is under `/admin/`.

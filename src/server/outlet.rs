@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::SendStream;
+use http::{HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
@@ -31,6 +32,8 @@ pub struct Outlet<'a> {
     stream: Option<SendStream<Bytes>>,
     piece: usize,
     sent: usize,
+    /// Headers that an answer has besides its own.
+    more: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl<'a> Outlet<'a> {
@@ -42,7 +45,13 @@ impl<'a> Outlet<'a> {
             session.set_write_timeout(Some(patience));
         }
         let piece = if watched && !session.is_http2() { usize::MAX } else { PIECE };
-        Outlet { session, patience, stream: None, piece, sent: 0 }
+        Outlet { session, patience, stream: None, piece, sent: 0, more: Vec::new() }
+    }
+
+    /// The same with headers that the answer has besides its own.
+    pub fn adding(mut self, more: &[(HeaderName, HeaderValue)]) -> Outlet<'a> {
+        self.more = more.to_vec();
+        self
     }
 
     /// The request's session.
@@ -56,7 +65,10 @@ impl<'a> Outlet<'a> {
     }
 
     /// Sends an answer's head, and where it is `bare` nothing after it.
-    pub async fn head(&mut self, head: ResponseHeader, bare: bool) -> Result<()> {
+    pub async fn head(&mut self, mut head: ResponseHeader, bare: bool) -> Result<()> {
+        for (name, value) in self.more.drain(..) {
+            head.insert_header(name, value)?;
+        }
         self.session.write_response_header(Box::new(head), bare).await?;
         if bare {
             return self.session.write_response_body(None, true).await;

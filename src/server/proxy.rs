@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use h2::Reason;
-use http::Version;
 use http::header::TRANSFER_ENCODING;
+use http::{HeaderName, HeaderValue, Version};
 use pingora::http::ResponseHeader;
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
@@ -29,12 +29,13 @@ use crate::request::ResponseFormat;
 use crate::server::access::{AccessLog, Image, Line};
 use crate::server::bodies::Bodies;
 use crate::server::body::Upload;
+use crate::server::browser::{Door, Signs};
 use crate::server::caller::{self, Allowance};
 use crate::server::outlet::Outlet;
 use crate::server::paths::{self, Operation, Target};
 use crate::server::respond::{self, Answer, Delivery};
 use crate::server::stream::{Events, Stream};
-use crate::server::{ask, body, busy, feedback, framing, wire};
+use crate::server::{ask, body, browser, busy, cors, feedback, framing, wire};
 use crate::signing::BadLink;
 
 /// Easel, to be mounted in a Pingora server as any other [`ProxyHttp`].
@@ -78,6 +79,8 @@ pub struct Ctx {
     upload: Option<Upload>,
     /// Bytes that were sent by a way of our own.
     sent: usize,
+    /// What the answer tells a browser.
+    told: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A place among those who are counted, given back when dropped.
@@ -111,7 +114,16 @@ impl ProxyHttp for Easel {
 
     fn new_ctx(&self) -> Ctx {
         let id = format!("{:016x}", fastrand::u64(..));
-        Ctx { began: Instant::now(), id, live: None, outcome: None, counted: None, upload: None, sent: 0 }
+        Ctx {
+            began: Instant::now(),
+            id,
+            live: None,
+            outcome: None,
+            counted: None,
+            upload: None,
+            sent: 0,
+            told: Vec::new(),
+        }
     }
 
     /// No response modules: pictures do not compress.
@@ -130,11 +142,20 @@ impl ProxyHttp for Easel {
         if let Err(error) = settled {
             return self.reply(session, ctx, &live, Answer::error(&error)).await;
         }
+        let (server, request) = (&live.plan.server, session.req_header());
+        if let Some(answer) = cors::preflight(request, &target, server) {
+            ctx.told = cors::headers(request, server);
+            return self.reply(session, ctx, &live, answer).await;
+        }
         if live.passthrough().is_some() && matches!(target, Target::Other | Target::WrongMethod(_)) {
             pass(session, ctx, live.plan.server.limits.send_timeout);
             return Ok(false);
         }
+        ctx.told = cors::headers(session.req_header(), server);
         let answer = match target {
+            _ if let Some(error) = foreign(session, &live, &target) => {
+                self.turn_away(session, ctx, &live, &target, error)
+            }
             Target::Draw(operation) => match self.draw(session, ctx, &live, operation).await {
                 Ok(Some(answer)) => answer,
                 Ok(None) => return Ok(true),
@@ -264,10 +285,19 @@ impl Easel {
             session.set_keepalive(None);
         }
         let head_only = session.req_header().method == http::Method::HEAD;
-        let mut outlet = Outlet::new(session, live.plan.server.limits.send_timeout);
+        let mut outlet = Outlet::new(session, live.plan.server.limits.send_timeout).adding(&ctx.told);
         let written = answer.write(&mut outlet, head_only).await;
         ctx.sent = outlet.sent();
         written.map(|()| true).map_err(|error| give_up(session, error))
+    }
+
+    /// The answer to a web page that has no business here. Its body is not read, so its connection ends.
+    fn turn_away(&self, session: &mut Session, ctx: &mut Ctx, live: &Live, target: &Target, error: Error) -> Answer {
+        session.set_keepalive(None);
+        match target {
+            Target::Draw(_) => self.answer(ctx, live, Outcome::failed(live.version, error), ResponseFormat::B64Json),
+            _ => Answer::error(&error),
+        }
     }
 
     /// Reads and serves one image request. `None` when the answer was streamed, an error when not to its end.
@@ -308,7 +338,7 @@ impl Easel {
         let serving = self.gateway.serve(live, Ask { stage: Some(stage), ..ask }, header);
         let limits = &live.plan.server.limits;
         let stream = Stream { events, request_id: &ctx.id, heartbeat: limits.heartbeat };
-        let mut outlet = Outlet::new(session, limits.send_timeout);
+        let mut outlet = Outlet::new(session, limits.send_timeout).adding(&ctx.told);
         let (outcome, answer) = stream.run(&mut outlet, serving, viewer).await;
         ctx.sent = outlet.sent();
         allowance.settle(&outcome);
@@ -406,6 +436,16 @@ impl Easel {
         metrics.requests.with_label_values(&[route, outcome.word()]).inc();
         metrics.request_seconds.with_label_values(&[route, outcome.cache.word()]).observe(seconds(elapsed));
     }
+}
+
+/// Why a web page may not ask for this. A picture's link is signed and meant to be shown by any page; what is not ours
+/// is not ours to refuse.
+fn foreign(session: &Session, live: &Live, target: &Target) -> Option<Error> {
+    if matches!(target, Target::File(_) | Target::WrongMethod(_) | Target::Other) || !live.plan.clients.is_empty() {
+        return None;
+    }
+    let signs = Signs::of(session.req_header());
+    browser::foreign(signs, &live.plan.server, Door::Clients).map(|foreign| foreign.error(signs))
 }
 
 /// Gets a request ready to be passed through.

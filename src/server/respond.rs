@@ -67,7 +67,9 @@ impl Answer {
     /// Writes the answer. `head_only`: headers as for GET, without the body.
     pub async fn write(self, to: &mut Outlet<'_>, head_only: bool) -> pingora::Result<()> {
         let mut header = ResponseHeader::build(self.status, Some(self.headers.len() + 1))?;
-        header.insert_header("content-length", self.length())?;
+        if self.status != 204 {
+            header.insert_header("content-length", self.length())?;
+        }
         for (name, value) in self.headers {
             header.insert_header(name, value)?;
         }

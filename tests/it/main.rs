@@ -6,6 +6,7 @@ mod app; // a service behind passthrough that answers each byte it should not ha
 mod bfl; // a provider and its strict sandbox: tasks, costs told once
 mod blame; // whose fault a vendor's answer is
 mod bodies; // what bodies may take, alone and together
+mod browser; // web pages, turned away or let in
 mod budgets; // money that is set aside before it is spent
 mod client;
 mod clients; // callers with keys of their own

@@ -61,7 +61,7 @@ async fn other_paths_reach_the_service_as_they_were_and_its_answer_comes_back_as
     assert_eq!((answer.status, answer.header("x-own")), (201, "kept"));
     assert_eq!(
         answer.text().to_ascii_lowercase(),
-        "post /v1/chat/completions?x=1 http/1.1|host: easel.test|{\"hello\":1}"
+        "post /v1/chat/completions?x=1 http/1.1|host: localhost|{\"hello\":1}"
     );
     assert_eq!(world.draw(ask("a fox")).await.header("x-easel-route"), "r");
 }

@@ -41,6 +41,8 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: Place
         tls,
         public_url,
         passthrough,
+        hosts,
+        cors: file::Cors { origins },
         threads,
         drain,
         link_secret,
@@ -67,6 +69,8 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: Place
         admin_token,
         public_url: public_url.as_deref().and_then(|url| self::public_url(checker, at.key("public_url"), url)),
         passthrough: passthrough.as_deref().and_then(|url| origin(checker, at.key("passthrough"), url)),
+        hosts: each(checker, hosts, at.key("hosts"), host),
+        cors: each(checker, origins, at.key("cors").key("origins"), page),
         threads: threads.map(|threads| checker.count(at.key("threads"), Some(threads), 1, 1)),
         drain: checker.time(at.key("drain"), drain.as_ref(), DRAIN),
         limits: limits(checker, written_limits, at.key("limits")),
@@ -187,4 +191,48 @@ fn origin(checker: &mut Checker<'_>, at: Place<'_>, written: &str) -> Option<Url
         return None;
     }
     Some(url)
+}
+/// Every item of a list that could be read.
+fn each(
+    checker: &mut Checker<'_>,
+    written: &[String],
+    at: Place<'_>,
+    read: fn(&mut Checker<'_>, Place<'_>, &str) -> Option<String>,
+) -> Vec<String> {
+    written.iter().enumerate().filter_map(|(index, text)| read(checker, at.item(index), text)).collect()
+}
+
+/// A name of the server's own, without a port: it is the same server at every one.
+fn host(checker: &mut Checker<'_>, at: Place<'_>, written: &str) -> Option<String> {
+    let text = checker.text(at, Some(written))?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if !text.chars().all(plain) {
+        checker.report(at, format!("{} is not a host's name", at.shown()), "write it like easel.internal".to_owned());
+        return None;
+    }
+    Some(text.trim_end_matches('.').to_ascii_lowercase())
+}
+
+/// A web page's origin as browsers send it, whatever its scheme is. `*` is none: each is named.
+fn page(checker: &mut Checker<'_>, at: Place<'_>, written: &str) -> Option<String> {
+    let text = checker.text(at, Some(written))?;
+    let origin = text.split_once("://").filter(|(scheme, rest)| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        let part = |c: char| plain(c) || matches!(c, ':' | '[' | ']' | '_');
+        !scheme.is_empty() && scheme.chars().all(plain) && !rest.is_empty() && rest.chars().all(part)
+    });
+    let Some((scheme, _)) = origin else {
+        let help = match text == "*" {
+            true => "name each origin: whoever may ask can spend your money",
+            false => "write scheme, host and port alone, like https://ui.example.com or http://localhost:3000",
+        };
+        checker.report(at, format!("{} is not an origin", at.shown()), help.to_owned());
+        return None;
+    };
+    let sent = match scheme.to_ascii_lowercase().as_str() {
+        // A browser leaves out the port that its scheme implies.
+        "http" | "https" => checker.url(at, Some(&text))?.origin().ascii_serialization(),
+        _ => text.to_ascii_lowercase(),
+    };
+    Some(sent)
 }

@@ -1,0 +1,65 @@
+//! What a browser is told so that the web pages that the config names may ask, and read the answers.
+//!
+//! Credentials are never allowed and origins never a star: each answer names the one page that asked, and nobody who is
+//! not in the config is named.
+
+use http::header::{ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderName, HeaderValue, ORIGIN};
+use http::request::Parts;
+use http::{HeaderMap, Method};
+
+use crate::config::plan::Server;
+use crate::server::browser::{Foreign, Signs};
+use crate::server::paths::Target;
+use crate::server::respond::Answer;
+
+/// Headers of answers that a page may read besides those that every page may.
+const READABLE: &str = "x-easel-request-id, x-easel-route, x-easel-cache, x-easel-cost-usd, x-easel-attempts, \
+                        x-easel-enriched, x-easel-skipped, x-easel-adjusted, x-easel-served-by, x-easel-image-ids, \
+                        x-easel-size, x-easel-partial, retry-after, x-should-retry";
+
+/// How long a browser need not ask again, in seconds.
+const GOOD_FOR: &str = "600";
+
+/// The most of the names of headers that is repeated to a browser. Clients send some twenty.
+const NAMES: usize = 4096;
+
+/// The headers that the answer to this request has because the config names pages. None where it names none.
+pub fn headers(request: &Parts, server: &Server) -> Vec<(HeaderName, HeaderValue)> {
+    if server.cors.is_empty() {
+        return Vec::new();
+    }
+    // Also where no page asked: what a cache keeps of that answer is no answer for a page.
+    let mut headers = vec![(http::header::VARY, HeaderValue::from_static("Origin"))];
+    if let Some(origin) = named(&request.headers, server) {
+        headers.push((http::header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()));
+        headers.push((http::header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(READABLE)));
+    }
+    headers
+}
+
+/// The answer to a browser that asks before it sends a page's request. `None` where this is no such question, or not
+/// Easel's to answer: the path is not its own, or the config names no pages.
+pub fn preflight(request: &Parts, target: &Target, server: &Server) -> Option<Answer> {
+    let asked = request.method == Method::OPTIONS && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    let Target::WrongMethod(allowed) = target else { return None };
+    if !asked || !request.headers.contains_key(ORIGIN) || server.cors.is_empty() {
+        return None;
+    }
+    if named(&request.headers, server).is_none() {
+        return Some(Answer::error(&Foreign::Origin.error(Signs::of(request))));
+    }
+    let names = request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS).and_then(|names| names.to_str().ok());
+    let names = names.filter(|names| names.len() <= NAMES).unwrap_or("authorization, content-type");
+    let headers = vec![
+        ("access-control-allow-methods", (*allowed).to_owned()),
+        ("access-control-allow-headers", names.to_owned()),
+        ("access-control-max-age", GOOD_FOR.to_owned()),
+    ];
+    Some(Answer { status: 204, headers, body: Vec::new() })
+}
+
+/// The page that asks, if the config names it.
+fn named<'a>(headers: &'a HeaderMap, server: &Server) -> Option<&'a HeaderValue> {
+    let origin = headers.get(ORIGIN)?;
+    server.cors.iter().any(|named| named.as_bytes() == origin.as_bytes()).then_some(origin)
+}
