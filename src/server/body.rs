@@ -27,6 +27,9 @@ const CHUNK: u64 = 20;
 /// Pingora's buffer: what was read from the connection but is not looked at yet.
 const AHEAD: u64 = 64 * 1024;
 
+/// Sooner read than a connection is made anew.
+const SMALL: usize = 64 * 1024;
+
 /// As many bytes are progress: a client that sends fewer within `limits.body_timeout` is given up. With the default of
 /// 30 s that is 546 bytes a second, and the bound that servers have for this (Apache's `MinRate`) is 500.
 const PROGRESS: usize = 16 * 1024;
@@ -46,9 +49,18 @@ pub async fn read(session: &mut Session, most: usize, limits: &Limits, bodies: &
     read
 }
 
-/// Gets a session ready to be answered although its body is not read: nobody knows where the next request begins.
+/// Gets a session ready for an answer to a stranger, nothing of whose body is read: its connection is closed.
 pub fn leave(session: &mut Session) {
     session.set_keepalive(None);
+}
+
+/// Gets a session ready for an answer to a mistake in the head: a small body is read to nowhere, so that the connection
+/// stays usable. It is closed before a larger one.
+pub async fn skip(session: &mut Session, limits: &Limits, bodies: &Arc<Bodies>) {
+    match declared_length(session) {
+        Some(length) if length <= SMALL => drop(read(session, SMALL, limits, bodies).await),
+        _ => leave(session),
+    }
 }
 
 async fn read_open(session: &mut Session, most: usize, limits: &Limits, mut place: Place) -> Result<Body, Error> {

@@ -39,10 +39,13 @@ pub async fn answer(
 }
 
 async fn judge(session: &mut Session, gateway: &Gateway, live: &Live, bodies: &Arc<Bodies>) -> Result<Answer, Error> {
-    // Who has no key is told so before the body is read.
-    let known = caller::identify(session, &live.plan).and_then(|caller| ask::json(session).map(|()| caller));
-    let caller = known.inspect_err(|_| body::leave(session))?;
-    let body = body::read(session, BODY, &live.plan.server.limits, bodies).await?;
+    let limits = &live.plan.server.limits;
+    let caller = caller::identify(session, &live.plan).inspect_err(|_| body::leave(session))?;
+    if let Err(error) = ask::json(session) {
+        body::skip(session, limits, bodies).await;
+        return Err(error);
+    }
+    let body = body::read(session, BODY, limits, bodies).await?;
     let feedback = Feedback::from_json(&body.bytes)?;
     let (image_id, verdict) = (feedback.image_id.clone(), feedback.verdict);
     let heard = gateway.judge(caller.tenant, feedback).await.map_err(|_| {

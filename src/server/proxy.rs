@@ -19,10 +19,11 @@ use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::{ErrorSource, ErrorType, Result};
 
+use crate::config::plan::Limits;
 use crate::error::{Error, Kind};
 use crate::gateway::live::Live;
 use crate::gateway::outcome::Outcome;
-use crate::gateway::{Ask, CacheWish, Caller, Gateway, viewer};
+use crate::gateway::{Ask, CacheWish, Gateway, viewer};
 use crate::metrics::seconds;
 use crate::money::Usd;
 use crate::request::ResponseFormat;
@@ -370,31 +371,36 @@ impl Easel {
         Ok((place, Lowered(gauge)))
     }
 
-    /// The request as the gateway takes it. Whatever its head tells is settled before its body is read, whoever sent
-    /// it: who is refused has sent a body that nobody waits for, and its connection is closed. A place is nobody's
-    /// before the whole request is there, so that slow senders take none.
+    /// The request as the gateway takes it. Whatever its head tells is settled before its body is worked on, and who
+    /// asks before anything of the body is read. A place is nobody's before the whole request is there, so that slow
+    /// senders take none.
     async fn ask(&self, session: &mut Session, ctx: &Ctx, live: &Live, operation: Operation) -> Result<Ask, Error> {
         let limits = &live.plan.server.limits;
-        let told = self.head(session, live, operation).inspect_err(|_| body::leave(session))?;
-        let (caller, max_usd, media) = told;
+        let caller = caller::identify(session, &live.plan).inspect_err(|_| body::leave(session))?;
+        let (max_usd, media) = match self.head(session, limits, operation) {
+            Ok(told) => told,
+            Err(error) => {
+                body::skip(session, limits, &self.bodies).await;
+                return Err(error);
+            }
+        };
         let body = body::read(session, ask::most_bytes(operation, limits), limits, &self.bodies).await?;
         let request = ask::request(session, operation, media, body, limits).await?;
         let (id, cache) = (ctx.id.as_str().into(), cache_wish(session));
         Ok(Ask { request, id, caller, max_usd, cache, stage: None })
     }
 
-    /// Who asks, what they are willing to pay, and what the body is written in.
+    /// What the caller is willing to pay, and what the body is written in.
     fn head(
         &self,
         session: &Session,
-        live: &Live,
+        limits: &Limits,
         operation: Operation,
-    ) -> Result<(Caller, Option<Usd>, ask::Media), Error> {
-        let caller = caller::identify(session, &live.plan)?;
-        if self.drawing.load(Ordering::Acquire) >= live.plan.server.limits.in_flight {
+    ) -> Result<(Option<Usd>, ask::Media), Error> {
+        if self.drawing.load(Ordering::Acquire) >= limits.in_flight {
             return Err(too_busy());
         }
-        Ok((caller, caller::max_usd(session)?, ask::media(session, operation)?))
+        Ok((caller::max_usd(session)?, ask::media(session, operation)?))
     }
 
     fn link(&self, live: &Live, name: &str) -> String {

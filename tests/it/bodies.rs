@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::exchange;
 use crate::h2::{Connection, WIDE};
 use crate::readers::stop_the_clock;
-use crate::world::{GENERATE, PROVIDERS, World, ask};
+use crate::world::{GENERATE, PROVIDERS, World, ask, route};
 
 const EDIT: &str = "/v1/images/edits";
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -75,6 +75,18 @@ async fn who_has_no_key_is_told_before_the_body_is_sent_and_nothing_of_it_is_kep
     sender.send_data(ask("a fox").to_string().into(), true).unwrap();
     assert_eq!(answer.await.unwrap().status(), 200, "on the same connection");
     until_held(&world, 0).await;
+}
+
+#[tokio::test]
+async fn a_mistake_in_the_head_is_told_before_a_large_body_and_after_a_small_one() {
+    let world = World::new(&with_limits("")).await;
+    let mut large = begin(&world, GENERATE, 900 << 10, b"{", &[("x-easel-max-usd", "much")]).await;
+    let answer = large.receive().await.unwrap();
+    assert_eq!((answer.error().2.as_str(), answer.header("connection")), ("x-easel-max-usd", "close"));
+    let mut client = world.client().await;
+    let small = client.post_with(GENERATE, &ask("a fox"), &[("x-easel-max-usd", "much")]).await;
+    assert_eq!(small.error().2, "x-easel-max-usd");
+    assert_eq!(client.post(GENERATE, &ask("a fox")).await.status, 200);
 }
 
 #[tokio::test]
@@ -196,7 +208,9 @@ async fn slow(world: &World, length: usize) -> TcpStream {
 
 #[tokio::test]
 async fn who_sends_on_is_waited_for_and_who_drips_is_not() {
-    let world = World::new(&with_limits("")).await;
+    let world = World::new(&route(&["stability/core"])).await;
+    // Nobody draws while the clock stands still.
+    assert_eq!(world.draw(ask("a fox")).await.status, 200);
     let body = format!("{}{}", " ".repeat(96 << 10), ask("a fox"));
     let (mut steady, mut dripping) = (slow(&world, body.len()).await, slow(&world, body.len()).await);
     until_held(&world, 0).await;
