@@ -72,7 +72,7 @@ fn assemble(config: PathBuf) -> Result<Server, Box<dyn Error>> {
     // Pingora gives a service one thread unless told otherwise.
     let threads = plan.server.threads.map_or_else(|| available_parallelism().map(NonZero::get), Ok)?;
     let gateway = Gateway::new(plan)?;
-    let log = AccessLog::to(std::io::stdout(), gateway.shared.metrics.log_dropped.clone())?;
+    let log = AccessLog::to(std::io::stdout(), gateway.shared.metrics.access_lines_dropped.clone())?;
     // Picture links start with this where the config has no `server.public_url`.
     let easel = Easel::new(gateway.clone(), log, format!("http://{listen}"));
     let draining = easel.draining();

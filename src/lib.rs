@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! 5  main.rs  cli/     the command line: serve check schema ledger sandbox demo
-//! 4  server/           Pingora: listen, answer, admin, access log
+//! 4  server/           Pingora: listen, answer, admin, logs
 //! 3  gateway/          the only floor that waits: calls to providers, queues, deadlines, the ledger on disk, reload
 //!    sandbox/          beside it: pretend vendors for trying and testing; shares no code with provider/
 //! 2  provider/         each image API as two pure functions

@@ -35,14 +35,24 @@ enum Command {
     Demo(cli::demo::Args),
 }
 
+/// Waits at the end, of a panic too, for what is still to be logged.
+struct LastLines;
+
+impl Drop for LastLines {
+    fn drop(&mut self) {
+        log::logger().flush();
+    }
+}
+
 fn main() -> ExitCode {
-    let level = env_logger::Env::default().filter_or("EASEL_LOG", "info,pingora_core=warn,pingora_proxy=off");
-    env_logger::Builder::from_env(level).init();
-    // Beyond this Pingora writes whole request headers, keys and webhooks' addresses included.
-    log::set_max_level(log::max_level().min(log::LevelFilter::Debug));
+    let diagnostics = match easel::server::diagnostics::init() {
+        Ok(diagnostics) => diagnostics,
+        Err(error) => return cli::failed(error),
+    };
+    let _last_lines = LastLines;
     let Cli { command } = Cli::parse();
     match command {
-        Command::Serve(args) => cli::serve::run(args),
+        Command::Serve(args) => cli::serve::run(args, &diagnostics),
         Command::Check(args) => cli::check::run(args),
         Command::Schema(args) => cli::schema::run(args),
         Command::Ledger(args) => cli::ledger::run(args),

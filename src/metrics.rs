@@ -66,8 +66,10 @@ pub struct Metrics {
     pub reload_timestamp: IntGauge,
     /// The config's version.
     pub config_version: IntGauge,
-    /// Access-log lines lost because the writer could not keep up.
-    pub log_dropped: IntCounter,
+    /// Lines of the access log that were lost because nobody took them in time.
+    pub access_lines_dropped: IntCounter,
+    /// The same of the diagnostics.
+    pub diagnostic_lines_dropped: IntCounter,
     /// 0 inactive, 1 pending, 2 firing.
     pub alert_state: IntGaugeVec,
     /// Messages to webhooks, by what became of them.
@@ -95,6 +97,8 @@ impl Metrics {
     /// When two metrics share a name, which a test rules out.
     pub fn new(ledger: &Arc<Ledger>) -> Result<Metrics, prometheus::Error> {
         let made = Maker(Registry::new());
+        let log_dropped =
+            made.counters("log_dropped_total", "Lines of the logs that nobody took in time.", &["log"])?;
         let metrics = Metrics {
             requests: made.counters("requests_total", "Requests answered.", &["route", "outcome"])?,
             request_seconds: made.seconds("request_seconds", "Time to answer a request.", &["route", "cache"])?,
@@ -129,7 +133,8 @@ impl Metrics {
             reload_timestamp: made
                 .gauge("config_last_reload_timestamp_seconds", "When the config in force was taken.")?,
             config_version: made.gauge("config_version", "Number of the config in force.")?,
-            log_dropped: made.counter("access_log_dropped_total", "Access-log lines lost.")?,
+            access_lines_dropped: log_dropped.with_label_values(&["access"]),
+            diagnostic_lines_dropped: log_dropped.with_label_values(&["diagnostic"]),
             alert_state: made.gauges("alert_state", "Alerts: 0 inactive, 1 pending, 2 firing.", &["alert", "name"])?,
             alert_notifications: made.counters(
                 "alert_notifications_total",
@@ -197,10 +202,6 @@ struct Maker(Registry);
 impl Maker {
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
         self.keep(IntCounterVec::new(opts(name, help), labels)?)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        self.keep(IntCounter::with_opts(opts(name, help))?)
     }
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {

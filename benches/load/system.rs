@@ -177,7 +177,7 @@ fn easel(origin: &str, state: Option<TempDir>) -> Result<SocketAddr, Failed> {
     file.write_all(yaml.as_bytes())?;
     let (watch, loaded) = Watch::open(file.path().to_owned(), Arc::new(Os));
     let gateway = Gateway::new(loaded?)?;
-    let log = AccessLog::off(gateway.shared.metrics.log_dropped.clone());
+    let log = AccessLog::off();
     let running = easel::server::start(gateway.clone(), log)?;
     let addr = running.addr;
     tokio::spawn(async move {

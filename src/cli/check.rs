@@ -21,16 +21,13 @@ pub fn run(args: Args) -> ExitCode {
     match reload::load(&args.file, &Os) {
         Ok(plan) => {
             let offers: usize = plan.routes.iter().map(|route| route.offers.len()).sum();
-            cli::say(format!(
-                "{} is fine: {} providers, {} routes, {offers} offers",
+            let note = reload::ignored_proxy(&Os).map_or_else(String::new, |ignored| format!("\nnote: {ignored}"));
+            cli::print(format!(
+                "{} is fine: {} providers, {} routes, {offers} offers{note}",
                 args.file.display(),
                 plan.providers.len(),
                 plan.routes.len(),
-            ));
-            if let Some(ignored) = reload::ignored_proxy(&Os) {
-                cli::say(format!("note: {ignored}"));
-            }
-            ExitCode::SUCCESS
+            ))
         }
         Err(error) => cli::problems(error),
     }

@@ -104,7 +104,7 @@ impl Stage {
             }
         }
         let gateway = Gateway::new(plan).map_err(text)?;
-        let log = AccessLog::off(gateway.shared.metrics.log_dropped.clone());
+        let log = AccessLog::off();
         let running = server::start(gateway.clone(), log).map_err(text)?;
         cli::say("Easel demo: a gateway and local providers that speak the real wire formats. No key, no bill.");
         cli::say(format!("  providers  {} (pretend money, real PNGs)", sandbox.url()));

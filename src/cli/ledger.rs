@@ -83,10 +83,7 @@ pub fn run(args: Args) -> ExitCode {
         Format::Json => render_json(&query, &rows).map(|json| format!("{json:#}")).map_err(|error| error.to_string()),
     });
     match text {
-        Ok(text) => {
-            cli::say(text.trim_end());
-            ExitCode::SUCCESS
-        }
+        Ok(text) => cli::print(text.trim_end()),
         Err(why) => cli::failed(why),
     }
 }

@@ -2,6 +2,7 @@
 //! well, 1 is a config with problems, 2 is a failure to run.
 
 use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use tokio::runtime::Runtime;
@@ -13,23 +14,30 @@ pub mod sandbox;
 pub mod schema;
 pub mod serve;
 
-/// A line for the person at the terminal.
-#[expect(clippy::print_stdout, reason = "the command line's own output")]
+/// A line for the person at the terminal, who may have left.
 pub fn say(line: impl Display) {
-    println!("{line}");
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// What the command was asked for. Whoever reads only its beginning has what he wants; that it could not be written for
+/// another reason is a failure to run.
+pub fn print(text: impl Display) -> ExitCode {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => failed(format!("the output was not written: {error}")),
+        Ok(()) | Err(_) => ExitCode::SUCCESS,
+    }
 }
 
 /// A config with problems: prints them, exit code 1.
-#[expect(clippy::print_stderr, reason = "the command line's own output")]
 pub fn problems(text: impl Display) -> ExitCode {
-    eprintln!("{text}");
+    let _ = writeln!(io::stderr(), "{text}");
     ExitCode::from(1)
 }
 
 /// A failure to run: prints it, exit code 2.
-#[expect(clippy::print_stderr, reason = "the command line's own output")]
 pub fn failed(why: impl Display) -> ExitCode {
-    eprintln!("easel: {why}");
+    let _ = writeln!(io::stderr(), "easel: {why}");
     ExitCode::from(2)
 }
 

@@ -18,8 +18,7 @@ pub struct Args {
 /// Prints the schema or the preset.
 pub fn run(args: Args) -> ExitCode {
     match args.preset.as_deref().and_then(config::preset) {
-        Some(yaml) => cli::say(yaml.trim_end()),
-        None => cli::say(format!("{:#}", config::schema())),
+        Some(yaml) => cli::print(yaml.trim_end()),
+        None => cli::print(format!("{:#}", config::schema())),
     }
-    ExitCode::SUCCESS
 }

@@ -9,6 +9,8 @@ use easel::config::plan::Plan;
 use easel::gateway::Gateway;
 use easel::gateway::reload::{self, LOOK, Os, Watch};
 use easel::server::access::AccessLog;
+use easel::server::diagnostics::tell_panics;
+use easel::server::lines::{Lines, stream};
 use easel::server::{self, Running};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -27,7 +29,7 @@ pub struct Args {
 }
 
 /// Runs until told to stop.
-pub fn run(args: Args) -> ExitCode {
+pub fn run(args: Args, diagnostics: &Lines) -> ExitCode {
     let (watch, loaded) = Watch::open(args.config, Arc::new(Os));
     let plan = match loaded {
         Ok(plan) => plan,
@@ -37,10 +39,10 @@ pub fn run(args: Args) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return cli::failed(format!("no runtime: {error}")),
     };
-    runtime.block_on(serve(watch, plan, !args.no_access_log))
+    runtime.block_on(serve(watch, plan, !args.no_access_log, diagnostics))
 }
 
-async fn serve(watch: Watch, plan: Plan, access_log: bool) -> ExitCode {
+async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &Lines) -> ExitCode {
     // Before anything is served: until then a signal would end the process at once, requests and all.
     let signals = match Signals::listen() {
         Ok(signals) => signals,
@@ -56,17 +58,24 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool) -> ExitCode {
         Ok(gateway) => gateway,
         Err(error) => return cli::failed(error),
     };
-    let dropped = gateway.shared.metrics.log_dropped.clone();
-    let log = if access_log { AccessLog::to(std::io::stdout(), dropped) } else { Ok(AccessLog::off(dropped)) };
-    let running = match log
-        .map_err(|error| error.to_string())
-        .and_then(|log| server::start(gateway.clone(), log).map_err(|error| error.to_string()))
-    {
+    diagnostics.count_in(gateway.shared.metrics.diagnostic_lines_dropped.clone());
+    let log = if access_log { to_stdout(&gateway) } else { Ok(AccessLog::off()) };
+    let log = match log {
+        Ok(log) => log,
+        Err(error) => return cli::failed(format!("no access log: {error}")),
+    };
+    let running = match server::start(gateway.clone(), log) {
         Ok(running) => running,
         Err(error) => return cli::failed(error),
     };
+    // From here on nothing goes to standard error but through the log: nobody may be reading there.
+    tell_panics();
     log::info!("images on {}://{}, metrics and health on http://{}", running.scheme, running.addr, running.admin);
     until_stopped(gateway, watch, running, signals).await
+}
+
+fn to_stdout(gateway: &Gateway) -> std::io::Result<AccessLog> {
+    AccessLog::to(stream(std::io::stdout())?, gateway.shared.metrics.access_lines_dropped.clone())
 }
 
 /// The signals that mean something here.
@@ -100,7 +109,10 @@ async fn until_stopped(gateway: Arc<Gateway>, watch: Watch, mut running: Running
             }
             _ = term.recv() => break,
             _ = interrupt.recv() => break,
-            () = running.failed() => return cli::failed("a listener ended"),
+            () = running.failed() => {
+                log::error!("a listener ended");
+                return ExitCode::from(2);
+            }
         }
     }
     log::info!("stopping: no new connections, finishing what is in flight");

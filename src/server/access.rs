@@ -1,26 +1,24 @@
-//! One JSON line a request, written by a thread of its own.
-//!
-//! The channel to the writer is bounded: when it is full the line is dropped and counted, because a slow terminal must
-//! not slow the proxy. Who stops waits for the lines that are on their way, but not for a writer that is stuck.
-//! Prompts and keys are never written.
+//! One JSON line a request, on its way to a [bounded writer](super::lines). Prompts and keys are never written.
 
-use std::io::Write;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use prometheus::IntCounter;
-use serde::Serialize;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use serde::{Serialize, Serializer};
 
-/// Lines that may wait for the writer.
-const BACKLOG: usize = 4096;
+use crate::money::Usd;
+use crate::server::lines::Lines;
+
+/// How long lines gather before they are written.
+const GATHER: Duration = Duration::from_millis(50);
 
 /// What one line says; absent parts are left out.
 #[derive(Debug, Default, Serialize)]
 pub struct Line<'a> {
     /// When the request was answered, RFC 3339 in UTC.
-    pub time: String,
+    pub time: Stamp,
     /// The request's own id.
     pub request_id: &'a str,
     /// HTTP method.
@@ -50,7 +48,8 @@ pub struct Image<'a> {
     /// How the cache took part.
     pub cache: &'a str,
     /// Dollars, exact.
-    pub cost_usd: String,
+    #[serde(serialize_with = "as_text")]
+    pub cost_usd: Usd,
     /// Calls made.
     pub attempts: u32,
     /// Who drew how many pictures.
@@ -64,81 +63,85 @@ pub struct Image<'a> {
     pub adjusted: Vec<&'a str>,
 }
 
-/// What goes to the writer.
-enum Entry {
-    /// A line to write.
-    Line(String),
-    /// Told when everything before it is written.
-    Mark(oneshot::Sender<()>),
+/// A moment; the present one by default.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp(SystemTime);
+
+impl Default for Stamp {
+    fn default() -> Stamp {
+        Stamp(SystemTime::now())
+    }
+}
+
+impl Serialize for Stamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        as_text(&humantime::format_rfc3339_millis(self.0), serializer)
+    }
+}
+
+fn as_text<S: Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 /// The way to the writer.
 #[derive(Clone)]
 pub struct AccessLog {
-    entries: Option<SyncSender<Entry>>,
-    dropped: IntCounter,
+    lines: Option<Arc<Lines>>,
 }
 
 impl AccessLog {
     /// A log that writes nowhere.
-    pub fn off(dropped: IntCounter) -> AccessLog {
-        AccessLog { entries: None, dropped }
+    pub fn off() -> AccessLog {
+        AccessLog { lines: None }
     }
 
     /// Starts the writer. It ends when the last log handle is gone.
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn to(mut out: impl Write + Send + 'static, dropped: IntCounter) -> std::io::Result<AccessLog> {
-        let (entries, inbox) = sync_channel(BACKLOG);
-        std::thread::Builder::new().name("access-log".to_owned()).spawn(move || {
-            while let Ok(entry) = inbox.recv() {
-                // A closed pipe must not end the proxy, nor somebody who waits no longer; the next line tries again.
-                match entry {
-                    Entry::Line(line) => drop(writeln!(out, "{line}").and_then(|()| out.flush())),
-                    Entry::Mark(written) => drop(written.send(())),
-                }
-            }
-        })?;
-        Ok(AccessLog { entries: Some(entries), dropped })
+    pub fn to(out: impl Write + Send + 'static, dropped: IntCounter) -> io::Result<AccessLog> {
+        let lines = Lines::to(out, "access-log", GATHER)?;
+        lines.count_in(dropped);
+        Ok(AccessLog { lines: Some(Arc::new(lines)) })
     }
 
     /// Waits until every line so far is written, at most `patience`; whether they are.
     pub async fn written(&self, patience: Duration) -> bool {
-        let Some(entries) = self.entries.clone() else { return true };
-        let (mark, reached) = oneshot::channel();
-        // A full channel makes this wait, which only a thread of its own may do; a stuck writer keeps that alone.
-        std::thread::spawn(move || drop(entries.send(Entry::Mark(mark))));
-        matches!(timeout(patience, reached).await, Ok(Ok(())))
+        let Some(lines) = self.lines.clone() else { return true };
+        tokio::task::spawn_blocking(move || lines.flush(patience)).await.unwrap_or(false)
     }
 
-    /// Writes a line, stamped with the present time, or drops and counts it.
-    pub fn write(&self, mut line: Line<'_>) {
-        let Some(entries) = &self.entries else { return };
-        line.time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
-        let Ok(text) = serde_json::to_string(&line) else { return };
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = entries.try_send(Entry::Line(text)) {
-            self.dropped.inc();
+    /// Writes a line, or drops and counts it.
+    pub fn write(&self, line: &Line<'_>) {
+        thread_local! {
+            /// Where a line is put together, outside of everybody's way.
+            static TEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
         }
+        let Some(lines) = &self.lines else { return };
+        TEXT.with_borrow_mut(|text| {
+            text.clear();
+            // A line of texts and numbers always becomes JSON.
+            if serde_json::to_writer(&mut *text, line).is_ok() {
+                text.push(b'\n');
+                lines.append(text);
+            }
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::sync::mpsc::{Sender, channel};
+
+    use serde_json::{Value, json};
 
     use super::*;
 
-    struct Slow {
-        seen: Sender<Vec<u8>>,
-        go: std::sync::mpsc::Receiver<()>,
-    }
+    struct Seen(Sender<Vec<u8>>);
 
-    impl Write for Slow {
+    impl Write for Seen {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.go.recv().map_err(io::Error::other)?;
-            self.seen.send(bytes.to_vec()).map_err(io::Error::other)?;
+            self.0.send(bytes.to_vec()).map_err(io::Error::other)?;
             Ok(bytes.len())
         }
 
@@ -147,46 +150,36 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_slow_writer_costs_lines_and_they_are_counted() {
-        let dropped = IntCounter::new("dropped", "x").unwrap();
-        let (seen, lines) = channel();
-        let (go, gate) = channel();
-        let log = AccessLog::to(Slow { seen, go: gate }, dropped.clone()).unwrap();
-        for _ in 0..BACKLOG + 10 {
-            log.write(Line { request_id: "r1", status: 200, ..Line::default() });
-        }
-        assert!((9..=10).contains(&dropped.get()), "{}", dropped.get());
-        go.send(()).unwrap();
-        let first = String::from_utf8(lines.recv().unwrap()).unwrap();
-        assert!(first.starts_with("{\"time\":\"2"), "{first}");
-    }
-
     #[tokio::test]
-    async fn who_waits_for_the_lines_goes_on_when_the_last_is_written() {
-        let (seen, lines) = channel();
-        let (go, gate) = channel();
-        let log = AccessLog::to(Slow { seen, go: gate }, IntCounter::new("dropped", "x").unwrap()).unwrap();
-        log.write(Line { request_id: "r1", ..Line::default() });
-        let waiting = tokio::spawn({
-            let log = log.clone();
-            async move { log.written(Duration::from_secs(60)).await }
-        });
-        // A line is written in two pieces, itself and its end.
-        go.send(()).unwrap();
-        assert!(lines.recv().unwrap().starts_with(b"{") && !waiting.is_finished());
-        go.send(()).unwrap();
-        assert!(waiting.await.unwrap());
-        assert_eq!(lines.try_recv().unwrap(), b"\n");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nobody_waits_for_a_writer_that_is_stuck_for_longer_than_he_said() {
-        let (seen, _lines) = channel();
-        let (_go, gate) = channel();
-        let log = AccessLog::to(Slow { seen, go: gate }, IntCounter::new("dropped", "x").unwrap()).unwrap();
-        log.write(Line { request_id: "r1", ..Line::default() });
-        assert!(!log.written(Duration::from_secs(1)).await);
-        assert!(AccessLog::off(IntCounter::new("dropped", "x").unwrap()).written(Duration::ZERO).await);
+    async fn a_line_is_json_and_what_gathers_is_written_in_one_piece() {
+        let (seen, batches) = channel();
+        let log = AccessLog::to(Seen(seen), IntCounter::new("dropped", "x").unwrap()).unwrap();
+        let image = Image {
+            route: "r",
+            outcome: "ok",
+            cache: "miss",
+            cost_usd: "0.040000001".parse().unwrap(),
+            attempts: 1,
+            served_by: [("stability/core", 1)].into(),
+            skipped: &[("openai/x".to_owned(), "over_price")],
+            enriched: None,
+            adjusted: vec![],
+        };
+        log.write(&Line { request_id: "r1", status: 200, image: Some(image), ..Line::default() });
+        log.write(&Line { request_id: "r2", path: "/\"\n", ..Line::default() });
+        assert!(log.written(Duration::from_secs(60)).await);
+        let all: Vec<u8> = batches.try_iter().flatten().collect();
+        let lines: Vec<Value> = all
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect();
+        assert_eq!(lines.len(), 2);
+        let time = lines[0]["time"].as_str().unwrap();
+        assert!(humantime::parse_rfc3339(time).is_ok() && time.ends_with('Z') && time.len() == 24, "{time}");
+        assert_eq!((&lines[0]["request_id"], &lines[1]["path"]), (&json!("r1"), &json!("/\"\n")));
+        assert_eq!(lines[0]["image"]["cost_usd"], "0.040000001");
+        assert_eq!(lines[0]["image"]["skipped"], json!([["openai/x", "over_price"]]));
+        assert!(AccessLog::off().written(Duration::ZERO).await);
     }
 }

@@ -37,20 +37,23 @@ mod body;
 mod browser;
 mod caller;
 mod cors;
+pub mod diagnostics;
 mod feedback;
 mod form;
 mod framing;
 mod front;
 pub mod ledger;
+pub mod lines;
 mod outlet;
 pub mod paths;
 pub mod proxy;
+mod repeats;
 pub mod respond;
 mod stream;
 mod wire;
 
-/// How long a server that has finished waits for its access log.
-const LAST_LINES: Duration = Duration::from_secs(2);
+/// How long a process that has finished waits for each of its logs.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The answer to who may come back in a moment.
 fn busy(kind: Kind, message: &str) -> Error {

@@ -27,7 +27,7 @@ use crate::gateway::{Ask, CacheWish, Gateway, viewer};
 use crate::metrics::seconds;
 use crate::money::Usd;
 use crate::request::ResponseFormat;
-use crate::server::access::{AccessLog, Image, Line};
+use crate::server::access::{AccessLog, Image, Line, Stamp};
 use crate::server::bodies::Bodies;
 use crate::server::body::Upload;
 use crate::server::browser::{Door, Signs};
@@ -264,8 +264,8 @@ impl ProxyHttp for Easel {
             self.measure(outcome, elapsed);
         }
         let request = session.req_header();
-        self.log.write(Line {
-            time: String::new(),
+        self.log.write(&Line {
+            time: Stamp::default(),
             request_id: &ctx.id,
             method: request.method.as_str(),
             path: request.uri.path(),
@@ -486,7 +486,7 @@ fn image_line(outcome: &Outcome) -> Image<'_> {
         route: outcome.route.as_deref().unwrap_or("none"),
         outcome: outcome.word(),
         cache: outcome.cache.word(),
-        cost_usd: outcome.cost.to_string(),
+        cost_usd: outcome.cost,
         attempts: outcome.attempts,
         served_by: outcome.served_by(),
         skipped: &outcome.skipped,

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use easel::calendar::Moment;
@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::client::Client;
 use crate::world::{GENERATE, ask, route};
 
-fn easel() -> Command {
+pub fn easel() -> Command {
     Command::new(env!("CARGO_BIN_EXE_easel"))
 }
 
@@ -151,6 +151,11 @@ impl Served {
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Waits until it ends, and reads nothing of what it wrote.
+    pub fn wait(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
     }
 
     /// Waits until it ends; what it wrote, and its own log.

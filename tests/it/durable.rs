@@ -280,7 +280,7 @@ async fn a_listener_that_others_reach_tells_nobody_of_money_without_a_token() {
     let mut plan = crate::world::plan(&crate::world::route(&["stability/core"]), &world.sandbox.url());
     plan.server.admin = "0.0.0.0:0".to_owned();
     let gateway = easel::gateway::Gateway::new(plan).unwrap();
-    let log = easel::server::access::AccessLog::off(gateway.shared.metrics.log_dropped.clone());
+    let log = easel::server::access::AccessLog::off();
     let open = easel::server::start(gateway, log).unwrap();
     let admin = SocketAddr::from(([127, 0, 0, 1], open.admin.port()));
     let no = Client::connect(admin).await.get("/admin/ledger").await;

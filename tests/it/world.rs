@@ -53,7 +53,7 @@ impl World {
         let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), settings).await.unwrap();
         let plan = plan(config, &sandbox.url());
         let gateway = Gateway::new(plan).unwrap();
-        let log = AccessLog::off(gateway.shared.metrics.log_dropped.clone());
+        let log = AccessLog::off();
         let running = server::start(gateway.clone(), log).unwrap();
         let (addr, admin) = (running.addr, running.admin);
         World { sandbox, gateway, _running: running, addr, admin }

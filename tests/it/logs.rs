@@ -1,0 +1,100 @@
+//! Logs nobody reads, and output nobody waits for.
+
+use std::process::{Output, Stdio};
+
+use easel::sandbox::{Name, Sandbox, Settings};
+
+use crate::client::Client;
+use crate::commands::{Served, config, easel};
+use crate::world::{GENERATE, ask, route};
+
+async fn dropped(served: &Served, log: &str) -> u64 {
+    let page = Client::connect(served.admin).await.get("/metrics").await.text();
+    let name = format!("easel_log_dropped_total{{log=\"{log}\"}} ");
+    page.lines().find_map(|line| line.strip_prefix(&name)).unwrap_or_else(|| panic!("{page}")).parse().unwrap()
+}
+
+#[tokio::test]
+async fn with_both_logs_stuck_everybody_is_answered_lines_are_dropped_and_counted_and_the_end_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
+    let path = config(folder.path(), &route(&["stability/core"]));
+    // At this level each request has lines in both.
+    let served = Served::start(&path, &sandbox.url(), &[("EASEL_LOG", "debug")], Stdio::piped());
+    assert_eq!((dropped(&served, "access").await, dropped(&served, "diagnostic").await), (0, 0));
+    let long = format!("/{}", "x".repeat(7000));
+    let mut client = Client::connect(served.addr).await;
+    let mut asked = 0;
+    while dropped(&served, "access").await == 0 || dropped(&served, "diagnostic").await == 0 {
+        assert!(asked < 20_000, "nothing was dropped");
+        for _ in 0..100 {
+            assert_eq!(client.get(&long).await.status, 404);
+        }
+        asked += 100;
+    }
+    assert_eq!(Client::connect(served.admin).await.get("/healthz").await.status, 200);
+    assert_eq!(client.post(GENERATE, &ask("x")).await.status, 200);
+    served.signal("TERM");
+    let status = tokio::task::spawn_blocking(move || served.wait()).await.unwrap();
+    assert!(status.success(), "{status}");
+}
+
+#[tokio::test]
+async fn lines_that_repeat_themselves_are_summed_up_and_the_last_sum_comes_before_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
+    sandbox.set(Name::Stability, |vendor| vendor.mode = easel::sandbox::Mode::Down500);
+    let served = Served::start(&config(folder.path(), &route(&["stability/core"])), &sandbox.url(), &[], Stdio::null());
+    let mut client = Client::connect(served.addr).await;
+    for _ in 0..40 {
+        client.post(GENERATE, &ask("x")).await;
+    }
+    served.signal("TERM");
+    let (output, log) = tokio::task::spawn_blocking(|| served.end()).await.unwrap();
+    assert!(output.status.success());
+    let of_requests: Vec<&str> = log.lines().filter(|line| line.contains("route r: ")).collect();
+    let sums: u32 =
+        of_requests.iter().filter_map(|line| line.split("... ").nth(1)?.split(' ').next()?.parse::<u32>().ok()).sum();
+    let shown = of_requests.iter().filter(|line| !line.contains("more like it in 10 s")).count();
+    assert!(sums > 0 && shown + sums as usize == 40, "{sums} {shown}\n{log}");
+}
+
+/// Runs `words` with a standard output that is closed.
+fn unread(words: &[&str]) -> Output {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    easel().args(words).env("SANDBOX", "http://127.0.0.1:1").stdout(writer).output().unwrap()
+}
+
+#[test]
+fn output_that_is_cut_off_ends_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = config(folder.path(), &route(&["stability/core"]));
+    let (path, out) = (path.to_str().unwrap(), folder.path().to_str().unwrap());
+    let commands: [&[&str]; 6] = [
+        &["schema"],
+        &["schema", "--preset", "together"],
+        &["check", path],
+        &["--help"],
+        &["serve", "--help"],
+        &["demo", "--exit", "--out", out],
+    ];
+    for words in commands {
+        let output = unread(words);
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"), "{words:?}: {output:?}");
+    }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = easel().args(["check", "/nowhere/easel.yaml"]).stderr(writer).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = easel().arg("schema").stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the output was not written"), "{output:?}");
+}
