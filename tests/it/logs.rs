@@ -2,7 +2,7 @@
 
 use std::process::{Output, Stdio};
 
-use easel::sandbox::{Name, Sandbox, Settings};
+use easel::sandbox::{Sandbox, Settings};
 
 use crate::client::Client;
 use crate::commands::{Served, config, easel};
@@ -42,21 +42,22 @@ async fn with_both_logs_stuck_everybody_is_answered_lines_are_dropped_and_counte
 #[tokio::test]
 async fn lines_that_repeat_themselves_are_summed_up_and_the_last_sum_comes_before_the_end() {
     let folder = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
-    sandbox.set(Name::Stability, |vendor| vendor.mode = easel::sandbox::Mode::Down500);
-    let served = Served::start(&config(folder.path(), &route(&["stability/core"])), &sandbox.url(), &[], Stdio::null());
-    let mut client = Client::connect(served.addr).await;
+    let path = folder.path().join("easel.yaml");
+    let server = "server: {listen: 127.0.0.1:0, admin: 127.0.0.1:0, passthrough: \"http://127.0.0.1:1\"}";
+    std::fs::write(&path, format!("{server}\n{}", route(&["stability/core"]))).unwrap();
+    let served = Served::start(&path, "http://127.0.0.1:1", &[], Stdio::null());
     for _ in 0..40 {
-        client.post(GENERATE, &ask("x")).await;
+        assert_eq!(Client::connect(served.addr).await.get("/x").await.status, 502);
     }
     served.signal("TERM");
     let (output, log) = tokio::task::spawn_blocking(|| served.end()).await.unwrap();
     assert!(output.status.success());
-    let of_requests: Vec<&str> = log.lines().filter(|line| line.contains("route r: ")).collect();
-    let sums: u32 =
-        of_requests.iter().filter_map(|line| line.split("... ").nth(1)?.split(' ').next()?.parse::<u32>().ok()).sum();
-    let shown = of_requests.iter().filter(|line| !line.contains("more like it in 10 s")).count();
-    assert!(sums > 0 && shown + sums as usize == 40, "{sums} {shown}\n{log}");
+    let failed: Vec<&str> = log.lines().filter(|line| line.contains("passthrough failed")).collect();
+    let summed = |line: &&str| line.split("... ").nth(1)?.split(' ').next()?.parse::<usize>().ok();
+    let sums: Vec<usize> = failed.iter().filter_map(summed).collect();
+    let shown = failed.len() - sums.len();
+    // A slow machine begins a window more than once.
+    assert!(!sums.is_empty() && shown >= 10 && shown + sums.iter().sum::<usize>() == 40, "{log}");
 }
 
 /// Runs `words` with a standard output that is closed.
