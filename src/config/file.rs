@@ -118,12 +118,12 @@ pub(super) struct Server {
     pub(super) public_url: Option<String>,
     /// Where every request goes that is not about images: scheme, host and port. Default: nowhere (404).
     pub(super) passthrough: Option<String>,
-    /// Worker threads. Default: one a core.
     /// Names of this server besides those of this machine and of `public_url`. Without `clients` a web page is served
     /// under these alone. Default: none.
     pub(super) hosts: Vec<String>,
     /// Web pages of elsewhere that may ask. Default: none.
     pub(super) cors: Cors,
+    /// Worker threads. Default: one a core.
     pub(super) threads: Option<u64>,
     /// How long a stopping server waits for work in flight. Default 30s.
     pub(super) drain: Option<Time>,
