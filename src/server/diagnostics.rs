@@ -1,7 +1,7 @@
 //! What Easel and the libraries in it have to say of themselves, beside the access log: the process's logger.
 //!
 //! Lines look as `env_logger` makes them and are filtered as it filters. They go to a bounded writer, so that a stream
-//! nobody reads freezes nothing, and are [summed up](super::repeats) when they repeat themselves.
+//! nobody reads freezes nothing, and are summed up (`repeats.rs`) when they repeat themselves.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, Write};
