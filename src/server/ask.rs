@@ -99,7 +99,7 @@ async fn apart<T: Send + 'static>(
 ) -> Result<T, Error> {
     let failed = |why: String| Error::new(Kind::Internal, "Easel failed to read this request.").with_detail(why);
     let turn = timeout(TURN, turns.acquire()).await;
-    let turn = turn.map_err(|_| busy(Kind::Busy, "This server has many large requests to read."))?;
+    let turn = turn.map_err(|_| busy("This server has many large requests to read."))?;
     // Whoever asked may leave: the thread goes on all the same, and its turn lasts as long as it does.
     let turn = turn.map_err(|closed| failed(closed.to_string()))?;
     let read = spawn_blocking(move || {

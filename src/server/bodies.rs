@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use prometheus::IntGauge;
 
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::server::busy;
 
 /// All bodies together.
@@ -49,9 +49,7 @@ impl Place {
         let before = self.bodies.held.fetch_add(more, Ordering::AcqRel);
         if before.saturating_add(more) > most {
             self.bodies.held.fetch_sub(more, Ordering::AcqRel);
-            return Err(
-                busy(Kind::Busy, "This server holds as many bytes of requests as it may.").with_code("bodies_full")
-            );
+            return Err(busy("This server holds as many bytes of requests as it may.").with_code("bodies_full"));
         }
         self.bodies.gauge.add(more as i64);
         self.bytes += more;

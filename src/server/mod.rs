@@ -56,8 +56,8 @@ mod wire;
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The answer to who may come back in a moment.
-fn busy(kind: Kind, message: &str) -> Error {
-    Error::new(kind, message).with_retry_after(Duration::from_secs(1))
+fn busy(message: &str) -> Error {
+    Error::new(Kind::Busy, message).with_retry_after(Duration::from_secs(1))
 }
 
 /// Why a server does not start.

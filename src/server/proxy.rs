@@ -310,8 +310,7 @@ impl Easel {
         operation: Operation,
     ) -> Result<Option<Answer>> {
         let asked = self.ask(session, ctx, live, operation).await;
-        let asked = asked.and_then(|ask| {
-            let place = self.place(live)?;
+        let asked = asked.and_then(|(ask, place)| {
             let rates = &self.gateway.shared.rates;
             let allowance = Allowance::take(rates, &ask.caller, ask.request.n, Instant::now())?;
             Ok((ask, place, allowance))
@@ -374,7 +373,13 @@ impl Easel {
     /// The request as the gateway takes it. Whatever its head tells is settled before its body is worked on, and who
     /// asks before anything of the body is read. A place is nobody's before the whole request is there, so that slow
     /// senders take none.
-    async fn ask(&self, session: &mut Session, ctx: &Ctx, live: &Live, operation: Operation) -> Result<Ask, Error> {
+    async fn ask(
+        &self,
+        session: &mut Session,
+        ctx: &Ctx,
+        live: &Live,
+        operation: Operation,
+    ) -> Result<(Ask, (Counted, Lowered)), Error> {
         let limits = &live.plan.server.limits;
         let caller = caller::identify(session, &live.plan).inspect_err(|_| body::leave(session))?;
         let (max_usd, media) = match self.head(session, limits, operation) {
@@ -385,9 +390,11 @@ impl Easel {
             }
         };
         let body = body::read(session, ask::most_bytes(operation, limits), limits, &self.bodies).await?;
+        // Whoever waits for a turn to be read has a place, which bounds how many wait.
+        let place = self.place(live)?;
         let request = ask::request(session, operation, media, body, limits).await?;
         let (id, cache) = (ctx.id.as_str().into(), cache_wish(session));
-        Ok(Ask { request, id, caller, max_usd, cache, stage: None })
+        Ok((Ask { request, id, caller, max_usd, cache, stage: None }, place))
     }
 
     /// What the caller is willing to pay, and what the body is written in.
@@ -534,7 +541,7 @@ fn model(session: &Session, live: &Live, name: &str) -> Answer {
 }
 
 fn too_busy() -> Error {
-    busy(Kind::Busy, "This server is at its limit of image requests in flight.")
+    busy("This server is at its limit of image requests in flight.")
 }
 
 fn unknown_path(session: &Session) -> Error {

@@ -105,8 +105,17 @@ pub(super) fn cache(checker: &mut Checker<'_>, cache: &file::Cache, at: Place<'_
 }
 
 fn limits(checker: &mut Checker<'_>, limits: &file::Limits, at: Place<'_>) -> Limits {
-    let file::Limits { request_body, generation_body, request_bodies, mask_pixels, .. } = limits;
-    let file::Limits { response_body, in_flight, body_timeout, send_timeout, heartbeat, .. } = limits;
+    let file::Limits {
+        request_body,
+        generation_body,
+        request_bodies,
+        mask_pixels,
+        response_body,
+        in_flight,
+        body_timeout,
+        send_timeout,
+        heartbeat,
+    } = limits;
     let request_body = bytes(checker, at.key("request_body"), request_body.as_ref(), REQUEST_BODY);
     let all = at.key("request_bodies");
     let mut request_bodies = bytes(checker, all, request_bodies.as_ref(), REQUEST_BODIES.max(request_body));
@@ -192,6 +201,7 @@ fn origin(checker: &mut Checker<'_>, at: Place<'_>, written: &str) -> Option<Url
     }
     Some(url)
 }
+
 /// Every item of a list that could be read.
 fn each(
     checker: &mut Checker<'_>,
