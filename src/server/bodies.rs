@@ -27,20 +27,20 @@ impl Bodies {
         Arc::new(Bodies { held: AtomicUsize::new(0), gauge })
     }
 
-    /// A place for a body that is to come.
-    pub fn place(self: &Arc<Bodies>) -> Place {
-        Place { bodies: self.clone(), bytes: 0 }
+    /// Room for a body that is to come.
+    pub fn room(self: &Arc<Bodies>) -> Room {
+        Room { bodies: self.clone(), bytes: 0 }
     }
 }
 
 /// What one body takes of all; given back when dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct Room {
     bodies: Arc<Bodies>,
     bytes: usize,
 }
 
-impl Place {
+impl Room {
     /// Counts `more` bytes, of which there may be `most` in all bodies together.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Room {
     fn drop(&mut self) {
         self.bodies.held.fetch_sub(self.bytes, Ordering::AcqRel);
         self.bodies.gauge.sub(self.bytes as i64);
@@ -69,25 +69,25 @@ impl Drop for Place {
 pub struct Body {
     /// All of it.
     pub bytes: Bytes,
-    place: Arc<Place>,
+    room: Arc<Room>,
 }
 
 impl Body {
-    /// `bytes`, which are counted by `place`.
-    pub fn new(bytes: Bytes, place: Place) -> Body {
-        Body { bytes, place: Arc::new(place) }
+    /// `bytes`, which are counted by `room`.
+    pub fn new(bytes: Bytes, room: Room) -> Body {
+        Body { bytes, room: Arc::new(room) }
     }
 
     /// The same bytes as `part`, which keep the body counted for as long as anybody has them.
     pub fn keep(&self, part: Bytes) -> Bytes {
-        Bytes::from_owner(Kept { part, _place: self.place.clone() })
+        Bytes::from_owner(Kept { part, _room: self.room.clone() })
     }
 }
 
 /// Bytes of a body, or made of it.
 struct Kept {
     part: Bytes,
-    _place: Arc<Place>,
+    _room: Arc<Room>,
 }
 
 impl AsRef<[u8]> for Kept {
@@ -104,7 +104,7 @@ mod tests {
     fn bodies_take_from_one_bound_and_give_back_when_their_last_part_is_gone() {
         let gauge = IntGauge::new("bodies", "x").unwrap();
         let bodies = Bodies::new(gauge.clone());
-        let (mut first, mut second) = (bodies.place(), bodies.place());
+        let (mut first, mut second) = (bodies.room(), bodies.room());
         first.grow(60, 100).unwrap();
         assert_eq!(second.grow(41, 100).unwrap_err().code(), "bodies_full");
         second.grow(40, 100).unwrap();
@@ -116,6 +116,6 @@ mod tests {
         assert_eq!((&part[..], gauge.get()), (&b"d"[..], 60));
         drop(part);
         assert_eq!(gauge.get(), 0);
-        bodies.place().grow(100, 100).unwrap();
+        bodies.room().grow(100, 100).unwrap();
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::config::plan::Limits;
 use crate::error::{Error, Kind};
-use crate::server::bodies::{Bodies, Body, Place};
+use crate::server::bodies::{Bodies, Body, Room};
 use crate::server::wire::{self, Meter};
 
 /// What may come with a chunked body besides its bytes: extensions of chunks and trailers, which nobody reads. As much
@@ -42,7 +42,7 @@ const TOO_MUCH: ErrorType = ErrorType::new("TooMuchBesidesTheBody");
 
 /// The whole body of at most `most` bytes, or the 4xx that says why not.
 pub async fn read(session: &mut Session, most: usize, limits: &Limits, bodies: &Arc<Bodies>) -> Result<Body, Error> {
-    let read = read_open(session, most, limits, bodies.place()).await;
+    let read = read_open(session, most, limits, bodies.room()).await;
     if read.is_err() {
         session.set_keepalive(None);
     }
@@ -63,7 +63,7 @@ pub async fn skip(session: &mut Session, limits: &Limits, bodies: &Arc<Bodies>) 
     }
 }
 
-async fn read_open(session: &mut Session, most: usize, limits: &Limits, mut place: Place) -> Result<Body, Error> {
+async fn read_open(session: &mut Session, most: usize, limits: &Limits, mut room: Room) -> Result<Body, Error> {
     let declared = declared_length(session);
     if declared.is_some_and(|length| length > most) {
         return Err(too_large(most));
@@ -80,7 +80,7 @@ async fn read_open(session: &mut Session, most: usize, limits: &Limits, mut plac
         if whole.len() + piece.len() > most {
             return Err(too_large(most));
         }
-        place.grow(piece.len(), limits.request_bodies)?;
+        room.grow(piece.len(), limits.request_bodies)?;
         progress += piece.len();
         if progress >= PROGRESS {
             (progress, until) = (0, Instant::now() + patience);
@@ -90,7 +90,7 @@ async fn read_open(session: &mut Session, most: usize, limits: &Limits, mut plac
     if !upload.ended_plainly() {
         session.set_keepalive(None);
     }
-    Ok(Body::new(whole.done(), place))
+    Ok(Body::new(whole.done(), room))
 }
 
 /// What there is of a body.
