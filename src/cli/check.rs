@@ -21,9 +21,10 @@ pub fn run(args: Args) -> ExitCode {
     match reload::load(&args.file, &Os) {
         Ok(plan) => {
             let offers: usize = plan.routes.iter().map(|route| route.offers.len()).sum();
-            let note = reload::ignored_proxy(&Os).map_or_else(String::new, |ignored| format!("\nnote: {ignored}"));
+            let notes = reload::ignored_proxy(&Os).into_iter().chain(plan.server.unusable_links());
+            let notes: String = notes.map(|note| format!("\nnote: {note}")).collect();
             cli::print(format!(
-                "{} is fine: {} providers, {} routes, {offers} offers{note}",
+                "{} is fine: {} providers, {} routes, {offers} offers{notes}",
                 args.file.display(),
                 plan.providers.len(),
                 plan.routes.len(),

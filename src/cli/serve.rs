@@ -51,8 +51,8 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &Lines) 
     if plan.server.state_dir.is_none() {
         log::warn!("server.state_dir is not set: what is paid is kept in memory and forgotten at the end");
     }
-    if let Some(ignored) = reload::ignored_proxy(&Os) {
-        log::warn!("{ignored}");
+    for note in reload::ignored_proxy(&Os).into_iter().chain(plan.server.unusable_links()) {
+        log::warn!("{note}");
     }
     let gateway = match Gateway::new(plan) {
         Ok(gateway) => gateway,

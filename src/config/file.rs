@@ -23,7 +23,7 @@ mod route;
 
 pub(super) use alert::{Alert, By};
 pub(super) use dialect::{CostUnit, Dialect, EditAs, Poll, SizeFormat};
-pub(super) use money::{Billing, Budget, Budgets, Charged, Charges, Client, Keys, Per, Rate, VolumeTier};
+pub(super) use money::{Billing, Budget, Budgets, Charged, Charges, Client, Clients, Keys, Per, Rate, VolumeTier};
 pub(super) use price::{Addons, Estimate, PerSecond, Price, PriceMapping, PriceRow, Round, TokensPerMillion};
 pub(super) use provider::{
     Abilities, Breaker, Concurrency, Edit, EditBounds, Entra, EntraApplication, Model, Provider, SizeRules, SizeWord,
@@ -91,8 +91,9 @@ pub(super) struct File {
     pub(super) server: Server,
     /// Memory for pictures.
     pub(super) cache: Cache,
-    /// Who may ask, each with a key of its own. Default: everybody, as one client named `default`.
-    pub(super) clients: Vec<Client>,
+    /// Who may ask, each with a key of its own. Default: everybody, as one client named `default`, and only where
+    /// `server.listen` is a loopback address; `anyone` says so for every other.
+    pub(super) clients: Clients,
     /// Who can draw: one entry for each account at a vendor, under a name of your choice.
     pub(super) providers: BTreeMap<String, Provider>,
     /// Which request goes to whom. The first route that matches is taken.
@@ -139,7 +140,6 @@ pub(super) struct Server {
     pub(super) ledger: Ledger,
 }
 
-/// How the ledger is kept.
 /// Web pages of elsewhere that may ask.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -148,6 +148,7 @@ pub(super) struct Cors {
     pub(super) origins: Vec<String>,
 }
 
+/// How the ledger is kept.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Ledger {

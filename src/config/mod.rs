@@ -12,6 +12,7 @@ mod expand;
 mod file;
 mod fill;
 mod mask;
+mod outline;
 mod place;
 pub mod plan;
 mod presets;
@@ -21,6 +22,7 @@ mod suggest;
 mod tree;
 mod units;
 
+pub use outline::Outline;
 pub use report::{Problem, Problems};
 
 use plan::Plan;
@@ -73,13 +75,14 @@ pub fn load(source: &Source<'_>, kinds: &[Kind], lookup: &dyn Lookup) -> Result<
     // From here on only the masked text is quoted, so no later room can print a key that stands in the file.
     let text = mask::values(source.text, &tree);
     expand::expand(&mut tree, &text, lookup, &mut findings);
+    let written = Outline::of(&tree);
     fill::fill(&mut tree, &mut findings);
     let plan = match shape::read(&mut tree, &text, &mut findings) {
         Some(file) => check::check(&file, place::Place::root(&text, &tree), kinds, &mut findings),
         None => None,
     };
     match plan {
-        Some(plan) if findings.is_empty() => Ok(plan),
+        Some(plan) if findings.is_empty() => Ok(Plan { written, ..plan }),
         _ => {
             if findings.is_empty() {
                 // Every room notes why it gives up; should one forget, a bad file must still not pass as a good one.

@@ -4,6 +4,7 @@
 //! `config::load`, shared as one `Arc`, and replaced as a whole on reload.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::abilities::{Bend, Sizes};
+use crate::config::Outline;
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::pricing::{Price, TokenPrice};
@@ -39,12 +41,16 @@ pub struct Plan {
     pub cache: Cache,
     /// Who may ask; with nobody listed, everybody may, as tenant `default`.
     pub clients: Vec<Arc<Client>>,
+    /// Whether the config says in so many words that anyone may ask.
+    pub anyone: bool,
     /// Providers by name.
     pub providers: BTreeMap<String, Arc<Provider>>,
     /// Routes in the order they are tried.
     pub routes: Vec<Arc<Route>>,
     /// What is watched; no two have the same name.
     pub alerts: Vec<Arc<Alert>>,
+    /// What the file said, to tell what another one changes.
+    pub written: Outline,
 }
 
 /// Addresses and limits of the server itself.
@@ -60,16 +66,16 @@ pub struct Server {
     pub public_url: Option<Url>,
     /// Where everything that is not an image route goes: scheme, host and port.
     pub passthrough: Option<Url>,
+    /// Names of the server's own, lower-case, without ports.
+    pub hosts: Vec<String>,
+    /// Origins of web pages that may ask, as browsers send them.
+    pub cors: Vec<String>,
     /// Worker threads; `None` is one a core.
     pub threads: Option<usize>,
     /// How long a stopping server waits for work in flight.
     pub drain: Duration,
     /// Size and count limits.
     pub limits: Limits,
-    /// Names of the server's own, lower-case, without ports.
-    pub hosts: Vec<String>,
-    /// Origins of web pages that may ask, as browsers send them.
-    pub cors: Vec<String>,
     /// Opens what the operator's listener tells of money.
     pub admin_token: Option<Secret>,
     /// Signs picture links; `None` is a random secret, so that links die with the process.
@@ -80,6 +86,34 @@ pub struct Server {
     pub state_dir: Option<PathBuf>,
     /// How the ledger is kept.
     pub ledger: LedgerRules,
+}
+
+impl Server {
+    /// Whether only this machine reaches the address that clients connect to, as far as its words tell: a name may
+    /// mean any address, but for this machine's own.
+    pub fn is_local(&self) -> bool {
+        let host = self.listen.rsplit_once(':').map_or(self.listen.as_str(), |(host, _)| host);
+        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(address) => address.to_canonical().is_loopback(),
+            Err(_) => {
+                let name = host.to_ascii_lowercase();
+                name == "localhost" || name.ends_with(".localhost")
+            }
+        }
+    }
+
+    /// What links to pictures begin with that nobody else can open; `None` where they are good for all who connect.
+    /// An address that stands for all of a machine's is none to link to.
+    pub fn unusable_links(&self) -> Option<String> {
+        let (host, port) = self.listen.rsplit_once(':')?;
+        let any = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+        (any && self.public_url.is_none()).then(|| {
+            format!(
+                "server.public_url is not set: links to pictures lead to port {port} of a loopback address, which only \
+                 this machine reaches. Set it to how clients reach this server."
+            )
+        })
+    }
 }
 
 /// How the ledger is kept.

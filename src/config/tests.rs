@@ -659,6 +659,44 @@ fn addresses_of_the_server_are_checked() {
 }
 
 #[test]
+fn an_address_that_others_reach_needs_clients_or_the_word_that_anyone_may_ask() {
+    let listen = |listen: &str, more: &str| read(&format!("{}server: {{listen: \"{listen}\"}}\n{more}", small("", "")));
+    let client =
+        "clients: [{name: web, key_sha256: 0f5f2a0e4f1a3f7b8ad2b3f1c4a7d9e05c6f7081920a1b2c3d4e5f60718293a4}]\n";
+    for address in ["0.0.0.0:8080", "[::]:8080", "10.1.2.3:80", "pod.internal:80", "localhost.example:80"] {
+        for more in ["", "# clients: anyone\n"] {
+            let problems = listen(address, more).unwrap_err();
+            let told = problems.iter().next().unwrap();
+            assert_eq!(problems.len(), 1, "{problems}");
+            assert!(told.what.contains(address), "{problems}");
+            assert!(told.suggestion.as_ref().unwrap().contains("`clients: anyone`"), "{problems}");
+        }
+        assert!(listen(address, "clients: anyone\n").unwrap().anyone);
+        assert!(!listen(address, client).unwrap().anyone);
+    }
+    for address in ["127.0.0.1:8080", "127.8.8.8:1", "[::1]:8080", "[::ffff:127.0.0.1]:1", "localhost:0", "LocalHost:1"]
+    {
+        assert!(listen(address, "").is_ok(), "{address}");
+    }
+    assert_eq!(listen("127.0.0.1:1", "clients: everyone\n").unwrap_err().len(), 1);
+}
+
+#[test]
+fn links_that_nobody_else_can_open_are_told() {
+    let told = |server: &str| plan(&(small("", "") + "clients: anyone\nserver: " + server)).server.unusable_links();
+    for any in ["{listen: '0.0.0.0:80'}", "{listen: '[::]:80'}"] {
+        assert!(told(any).is_some_and(|note| note.contains("server.public_url")), "{any}");
+    }
+    for good in [
+        "{listen: '127.0.0.1:80'}",
+        "{listen: '10.0.0.1:80'}",
+        "{listen: '0.0.0.0:80', public_url: 'https://a.example'}",
+    ] {
+        assert_eq!(told(good), None, "{good}");
+    }
+}
+
+#[test]
 fn names_and_pages_of_the_server_are_checked_and_kept_as_browsers_send_them() {
     let wrong = |server: &str| {
         let mut problems = problems(&(small("", "") + &format!("server: {{{server}}}\n")));
@@ -1149,7 +1187,7 @@ fn text_that_is_no_yaml_is_told_where_it_breaks() {
         "1:3 expected a mapping, found a list | the keys here are: alerts, cache, clients, providers, routes, server"
     );
     for (text, told) in [
-        ("clients: {web: {}}\n", "1:1 expected a list, found a mapping | begin each entry with `- `"),
+        ("clients: {web: {}}\n", "1:1 expected `anyone` or a list, found a mapping | begin each entry with `- `"),
         ("providers: [openai]\n", "1:1 expected a mapping, found a list | write it as `name: value`"),
     ] {
         assert_eq!(problems(text)[0], told);

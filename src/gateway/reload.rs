@@ -33,6 +33,9 @@ pub enum NotLoaded {
     /// It has problems.
     #[error("{0}")]
     Problems(Problems),
+    /// It would let in whoever comes, where callers needed a key so far.
+    #[error("`clients` is gone from the file: write `clients: anyone` to let everybody in without a key")]
+    Opened,
 }
 
 /// The environment and files of this process.
@@ -100,19 +103,30 @@ pub fn check(name: &str, text: &str, lookup: &dyn Lookup) -> Result<Plan, NotLoa
 fn take(gateway: &Gateway, loaded: Result<Plan, NotLoaded>) {
     let before = gateway.live();
     let taken = match loaded {
+        Ok(plan) if opens(&before.plan, &plan) => Err(NotLoaded::Opened.to_string()),
         Ok(plan) => {
             warn_of_restart(&before.plan, &plan);
-            gateway.replace(plan).map_err(|error| error.to_string())
+            let changed = before.plan.written.differences(&plan.written);
+            gateway.replace(plan).map(|version| (version, changed)).map_err(|error| error.to_string())
         }
         Err(error) => Err(error.to_string()),
     };
     match taken {
-        Ok(version) => log::info!("config version {version} is in force"),
+        Ok((version, changed)) if changed.is_empty() => {
+            log::info!("config version {version} is in force, and says nothing new");
+        }
+        Ok((version, changed)) => log::info!("config version {version} is in force, changed: {changed}"),
         Err(problems) => {
             gateway.shared.metrics.reload_success.set(0);
             log::error!("the changed config is not taken, version {} stays in force:\n{problems}", before.version);
         }
     }
+}
+
+/// Whether a change takes away every key without a word. A file that is only half written does that, and so may a slip
+/// of the hand; who means it says so.
+fn opens(old: &Plan, new: &Plan) -> bool {
+    !old.clients.is_empty() && new.clients.is_empty() && !new.anyone
 }
 
 /// Addresses are bound once; saying so beats silence.
@@ -167,8 +181,14 @@ impl Watch {
                 let seen = self.look();
                 let settled = before.as_ref() == Some(&seen);
                 if asked || (settled && seen != self.read) {
+                    let before = self.read.clone();
                     let loaded = self.load();
-                    take(&gateway, loaded);
+                    // Between the look and the reading somebody may have gone on writing: then nothing is settled yet.
+                    if asked || self.read.iter().all(|(path, held)| seen.get(path).is_none_or(|seen| seen == held)) {
+                        take(&gateway, loaded);
+                    } else {
+                        self.read = before;
+                    }
                 }
                 (self, seen)
             });
@@ -242,6 +262,37 @@ mod tests {
         fn file(&self, _path: &Path) -> Result<String, String> {
             Err("no files here".to_owned())
         }
+    }
+
+    const REST: &str = "
+providers: {home: {kind: openai_compatible, base_url: http://127.0.0.1:1/v1/, models: {flux: {price: 0.002}}}}
+routes: [{name: all, offers: [home/flux]}]
+";
+
+    fn plan(clients: &str) -> Plan {
+        match check("test.yaml", &format!("{clients}\n{REST}"), &Os) {
+            Ok(plan) => plan,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reload_takes_no_door_off_without_the_word_for_it() {
+        let key = "0f5f2a0e4f1a3f7b8ad2b3f1c4a7d9e05c6f7081920a1b2c3d4e5f60718293a4";
+        let listed = format!("clients: [{{name: web, key_sha256: {key}}}]");
+        let gateway = Gateway::new(plan(&listed)).unwrap();
+        // The beginning of the file without its clients, as a slow writer or a slip leaves it, by whoever it is read.
+        for half in ["", "# clients:\n"] {
+            take(&gateway, Ok(plan(half)));
+            assert_eq!((gateway.live().version, gateway.live().plan.clients.len()), (1, 1), "{half}");
+            assert_eq!(gateway.shared.metrics.reload_success.get(), 0);
+        }
+        take(&gateway, Ok(plan("clients: anyone\n")));
+        assert_eq!((gateway.live().version, gateway.live().plan.clients.len()), (2, 0));
+        // Where nobody was asked for a key, there is nothing to lose.
+        take(&gateway, Ok(plan("")));
+        assert_eq!(gateway.live().version, 3);
+        assert_eq!(plan(&listed).written.differences(&plan("").written), "clients");
     }
 
     #[test]

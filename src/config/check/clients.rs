@@ -12,13 +12,14 @@ use crate::config::suggest::instead;
 /// Every client that could be read. `tree` is the whole file.
 pub(super) fn clients(
     checker: &mut Checker<'_>,
-    written: &[file::Client],
+    written: &file::Clients,
     tree: Place<'_>,
     routes: &[Arc<Route>],
 ) -> Vec<Arc<Client>> {
     let (at, mut clients) = (tree.key("clients"), Vec::<Arc<Client>>::new());
+    let file::Clients::Listed(written) = written else { return clients };
     if at.is_given() && written.is_empty() && !at.lost_items() {
-        let help = "add a client, or delete `clients` to let everybody in".to_owned();
+        let help = "add a client, or write `clients: anyone` to let everybody in".to_owned();
         checker.report(at, "an empty list lets nobody in", help);
     }
     let known = Known { routes, at: tree.key("routes") };

@@ -26,12 +26,12 @@ use std::time::Duration;
 use http::HeaderName;
 use url::Url;
 
-use super::Kind;
-use super::file::{File, Time};
+use super::file::{Clients, File, Time};
 use super::place::Place;
 use super::plan::Plan;
 use super::report::{Finding, Findings};
 use super::units::Written;
+use super::{Kind, Outline};
 
 /// The plan `file` describes. `tree` is where it was written.
 pub(super) fn check(file: &File, tree: Place<'_>, kinds: &[Kind], findings: &mut Findings) -> Option<Plan> {
@@ -41,9 +41,14 @@ pub(super) fn check(file: &File, tree: Place<'_>, kinds: &[Kind], findings: &mut
     let cache = server::cache(&mut checker, cache, tree.key("cache"));
     let providers = providers::providers(&mut checker, providers, tree.key("providers"), kinds);
     let routes = routes::routes(&mut checker, routes, tree, &providers, kinds);
+    let anyone = matches!(clients, Clients::Anyone(_));
+    if matches!(clients, Clients::Listed(listed) if listed.is_empty()) {
+        server::closed(&mut checker, &server, tree);
+    }
     let clients = clients::clients(&mut checker, clients, tree, &routes);
     let alerts = alerts::alerts(&mut checker, alerts, tree.key("alerts"));
-    Some(Plan { server, cache, clients, providers, routes, alerts })
+    let written = Outline::default();
+    Some(Plan { server, cache, clients, anyone, providers, routes, alerts, written })
 }
 
 /// Reads single values and notes what is wrong with them.

@@ -81,6 +81,17 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: Place
     }
 }
 
+/// Reports an address that others than this machine reach, where nobody is asked who he is.
+pub(super) fn closed(checker: &mut Checker<'_>, server: &Server, tree: Place<'_>) {
+    let (at, clients) = (tree.key("server").key("listen"), tree.key("clients"));
+    if server.is_local() || clients.is_bad() || clients.lost_items() {
+        return;
+    }
+    let what = format!("whoever reaches {} could spend your money", at.shown());
+    let help = "list `clients`, listen on 127.0.0.1, or write `clients: anyone` to mean it";
+    checker.report(at, what, help.to_owned());
+}
+
 fn ledger(checker: &mut Checker<'_>, written: &file::Ledger, at: Place<'_>) -> LedgerRules {
     let file::Ledger { retention, on_error } = written;
     let retention = checker.time(at.key("retention"), retention.as_ref(), RETENTION);
@@ -191,17 +202,6 @@ fn public_url(checker: &mut Checker<'_>, at: Place<'_>, written: &str) -> Option
     Some(url)
 }
 
-/// Scheme, host and port only: requests keep their own path.
-fn origin(checker: &mut Checker<'_>, at: Place<'_>, written: &str) -> Option<Url> {
-    let url = checker.url(at, Some(written))?;
-    if url.path() != "/" {
-        let help = (!at.is_expanded()).then(|| format!("write `{}`", url.origin().ascii_serialization()));
-        checker.report(at, "must not have a path: requests keep their own", help);
-        return None;
-    }
-    Some(url)
-}
-
 /// Every item of a list that could be read.
 fn each(
     checker: &mut Checker<'_>,
@@ -245,4 +245,15 @@ fn page(checker: &mut Checker<'_>, at: Place<'_>, written: &str) -> Option<Strin
         _ => text.to_ascii_lowercase(),
     };
     Some(sent)
+}
+
+/// Scheme, host and port only: requests keep their own path.
+fn origin(checker: &mut Checker<'_>, at: Place<'_>, written: &str) -> Option<Url> {
+    let url = checker.url(at, Some(written))?;
+    if url.path() != "/" {
+        let help = (!at.is_expanded()).then(|| format!("write `{}`", url.origin().ascii_serialization()));
+        checker.report(at, "must not have a path: requests keep their own", help);
+        return None;
+    }
+    Some(url)
 }

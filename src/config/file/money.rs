@@ -95,6 +95,30 @@ pub(in crate::config) enum Charged {
     Maybe,
 }
 
+/// Who may ask.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::config) enum Clients {
+    /// Whoever reaches the address.
+    Anyone(Anyone),
+    /// Only these.
+    Listed(Vec<Client>),
+}
+
+impl Default for Clients {
+    fn default() -> Clients {
+        Clients::Listed(Vec::new())
+    }
+}
+
+/// The word for whoever reaches the address.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Anyone {
+    /// Anyone may ask.
+    Anyone,
+}
+
 /// One caller with a key of its own. Nothing is shared between clients.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
