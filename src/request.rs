@@ -88,8 +88,8 @@ pub struct ImageRequest {
     pub size: Option<Size>,
     /// Effort wanted.
     pub quality: Option<Quality>,
-    /// Link or base64; base64 when absent, as GPT image models answer.
-    pub response_format: ResponseFormat,
+    /// Link or base64, which is no part of what is drawn.
+    pub response_format: Option<ResponseFormat>,
     /// File format wanted.
     pub output_format: Option<Format>,
     /// JPEG or WebP compression, 0 to 100.
@@ -205,9 +205,7 @@ impl Fields<'_> {
             n: self.whole("n", 1, u64::from(N_MAX))?.map_or(1, |n| n as u8),
             size: self.size()?,
             quality: self.word_or_auto("quality", Quality::ALL, Quality::word)?,
-            response_format: self
-                .word("response_format", ResponseFormat::ALL, ResponseFormat::word)?
-                .unwrap_or(ResponseFormat::B64Json),
+            response_format: self.word("response_format", ResponseFormat::ALL, ResponseFormat::word)?,
             output_format: self.word("output_format", &Format::ALL, Format::word)?,
             output_compression: self.whole("output_compression", 0, 100)?.map(|percent| percent as u8),
             background: self.word_or_auto("background", Background::ALL, Background::word)?,
@@ -376,7 +374,7 @@ mod tests {
     fn a_bare_prompt_is_a_whole_request() {
         let request = read(r#"{"prompt":"a red fox"}"#).unwrap();
         assert_eq!(request.prompt, "a red fox");
-        assert_eq!((request.n, request.size, request.response_format), (1, None, ResponseFormat::B64Json));
+        assert_eq!((request.n, request.size, request.response_format), (1, None, None));
     }
 
     #[test]
@@ -404,7 +402,7 @@ mod tests {
         assert_eq!((request.output_compression, request.background), (Some(80), Some(Background::Transparent)));
         assert_eq!((request.moderation, request.style), (Some(Moderation::Low), Some(Style::Vivid)));
         assert_eq!((request.complexity, request.seed), (Some(Complexity::Low), Some(7)));
-        assert_eq!(request.response_format, ResponseFormat::Url);
+        assert_eq!(request.response_format, Some(ResponseFormat::Url));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::presets;
 use crate::image::Format;
-use crate::request::Quality as QualityWord;
+use crate::request::{Quality as QualityWord, ResponseFormat};
 
 mod alert;
 mod dialect;
@@ -79,6 +79,8 @@ written! {
     Preset = {"type": "string", "enum": (presets::ALL.map(|(name, _)| name))};
     /// A time zone by its IANA name.
     ZoneName = {"type": "string", "examples": ["UTC", "Europe/Berlin"]};
+    /// How pictures are handed out.
+    Delivery = {"type": "string", "enum": (ResponseFormat::ALL.iter().map(|format| format.word()).collect::<Vec<_>>())};
     /// A file format.
     FileFormat = {"type": "string", "enum": (Format::ALL.map(Format::word))};
 }

@@ -17,7 +17,7 @@ use crate::config::Outline;
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::pricing::{Price, TokenPrice};
-use crate::request::Quality;
+use crate::request::{Quality, ResponseFormat};
 use crate::secret::Secret;
 
 mod alert;
@@ -558,6 +558,8 @@ pub struct Defaults {
     pub quality: Option<Quality>,
     /// File format.
     pub output_format: Option<Format>,
+    /// Link or base64.
+    pub response_format: Option<ResponseFormat>,
 }
 
 /// Reuse of pictures on one route.

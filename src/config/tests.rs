@@ -15,7 +15,7 @@ use crate::abilities::Sizes;
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::pricing::{Addon, RowSize, Table, TokenPrice};
-use crate::request::Quality;
+use crate::request::{Quality, ResponseFormat};
 use crate::secret::Secret;
 
 mod alerts;
@@ -317,6 +317,8 @@ fn every_part_of_the_reference_arrives_in_the_plan() {
     assert_eq!(mockups.deadline, Duration::from_secs(10));
     assert_eq!(mockups.cache, Some(RouteCache { ttl: Duration::from_secs(30 * 86_400) }));
     assert_eq!(mockups.defaults.size, Some(Size::new(1024, 1024)));
+    assert_eq!(mockups.defaults.response_format, Some(ResponseFormat::B64Json));
+    assert_eq!(plan.routes[1].defaults.response_format, None);
     assert_eq!((plan.routes[1].cache, plan.routes[1].deadline), (None, Duration::from_secs(60)));
 }
 
@@ -444,11 +446,12 @@ fn what_is_wrong_with_a_route_is_told() {
         ("", "    size: {tolerance: 0.15}\n", &["`0.15` is not a percentage | write `15%`"]),
         (
             "",
-            "    defaults: {size: 1024, quality: good, output_format: jpg}\n",
+            "    defaults: {size: 1024, quality: good, output_format: jpg, response_format: link}\n",
             &[
                 "`1024` is not a size | write `1024x1024`",
                 "expected `low`, `medium`, `high`, `xhigh`, `max`, `standard`, `hd`, found `good` | the words here are: low, medium, high, xhigh, max, standard, hd",
                 "expected `png`, `jpeg`, `webp`, found `jpg` | did you mean `jpeg`?",
+                "expected `url`, `b64_json`, found `link` | the words here are: url, b64_json",
             ],
         ),
         ("", "    attempts: {max: 0}\n", &["must be at least 1 | -"]),

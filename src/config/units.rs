@@ -13,7 +13,7 @@ use crate::calendar::Zone;
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::pricing::{RowSize, TIERS};
-use crate::request::Quality;
+use crate::request::{Quality, ResponseFormat};
 
 /// Why a text is not what it should be.
 pub(super) struct Wrong {
@@ -234,6 +234,15 @@ impl Written for file::FileFormat {
 
     fn read(&self) -> Result<Format, Wrong> {
         self.0.parse().map_err(|()| Wrong::new("is not a file format", None))
+    }
+}
+
+impl Written for file::Delivery {
+    type Value = ResponseFormat;
+    const RULE: &'static str = "write b64_json or url";
+
+    fn read(&self) -> Result<ResponseFormat, Wrong> {
+        self.0.parse().map_err(|()| Wrong::new("is no way to hand out a picture", None))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::cache::Kept;
 use crate::error::Error;
 use crate::money::Usd;
+use crate::request::ResponseFormat;
 
 /// How the cache took part. The word goes to log, metric and `x-easel-cache`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +55,8 @@ pub struct Outcome {
     pub enriched: Option<(String, &'static str)>,
     /// Pictures wanted.
     pub wanted: u8,
+    /// How the pictures are handed out: by the caller's word, or the route's, or as base64.
+    pub format: ResponseFormat,
     /// The pictures, at least one, or why there is none.
     pub result: Result<Vec<Arc<Kept>>, Error>,
 }
@@ -70,6 +73,7 @@ impl Outcome {
             skipped: Vec::new(),
             enriched: None,
             wanted: 0,
+            format: ResponseFormat::B64Json,
             result: Err(error),
         }
     }

@@ -22,7 +22,7 @@ use crate::gateway::savings::Saving;
 use crate::gateway::viewer::Stage;
 use crate::gateway::{CacheWish, Caller, Shared, explain};
 use crate::money::Usd;
-use crate::request::ImageRequest;
+use crate::request::{ImageRequest, ResponseFormat};
 use crate::routing::{Caps, Matched};
 
 /// One request on its way.
@@ -208,6 +208,7 @@ impl Visit<'_> {
             skipped: progress.skipped,
             enriched: progress.enriched,
             wanted: self.request.n,
+            format: self.request.response_format.unwrap_or(ResponseFormat::B64Json),
             result,
         }
     }

@@ -296,7 +296,7 @@ impl Easel {
     fn turn_away(&self, session: &mut Session, ctx: &mut Ctx, live: &Live, target: &Target, error: Error) -> Answer {
         session.set_keepalive(None);
         match target {
-            Target::Draw(_) => self.answer(ctx, live, Outcome::failed(live.version, error), ResponseFormat::B64Json),
+            Target::Draw(_) => self.answer(ctx, live, Outcome::failed(live.version, error)),
             _ => Answer::error(&error),
         }
     }
@@ -319,16 +319,16 @@ impl Easel {
             Ok(asked) => asked,
             Err(error) => {
                 let outcome = Outcome::failed(live.version, error);
-                return Ok(Some(self.answer(ctx, live, outcome, ResponseFormat::B64Json)));
+                return Ok(Some(self.answer(ctx, live, outcome)));
             }
         };
-        let (format, streamed) = (ask.request.response_format, ask.request.stream);
+        let streamed = ask.request.stream;
         let headers = session.req_header().headers.clone();
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         if !streamed {
             let outcome = self.gateway.serve(live, ask, header).await;
             allowance.settle(&outcome);
-            return Ok(Some(self.answer(ctx, live, outcome, format)));
+            return Ok(Some(self.answer(ctx, live, outcome)));
         }
         if self.draining.load(Ordering::Acquire) {
             session.set_keepalive(None);
@@ -347,10 +347,10 @@ impl Easel {
     }
 
     /// The answer in one piece; links in it are good from now on.
-    fn answer(&self, ctx: &mut Ctx, live: &Live, outcome: Outcome, format: ResponseFormat) -> Answer {
+    fn answer(&self, ctx: &mut Ctx, live: &Live, outcome: Outcome) -> Answer {
         let link = |name: &str| self.link(live, name);
-        let answer = respond::images(&outcome, &Delivery { format, link: &link, request_id: &ctx.id });
-        if format == ResponseFormat::Url {
+        let answer = respond::images(&outcome, &Delivery { link: &link, request_id: &ctx.id });
+        if outcome.format == ResponseFormat::Url {
             for kept in outcome.result.iter().flatten() {
                 self.gateway.shared.links.hold(kept, live.plan.server.link_ttl, Instant::now());
             }

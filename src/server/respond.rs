@@ -91,8 +91,6 @@ pub fn error_object(error: &Error) -> Value {
 
 /// How pictures are handed out on one request.
 pub struct Delivery<'a> {
-    /// Link or base64.
-    pub format: ResponseFormat,
     /// Makes the link of a picture file by its name, for [`ResponseFormat::Url`].
     pub link: &'a dyn Fn(&str) -> String,
     /// The request's own id.
@@ -105,7 +103,7 @@ pub fn images(outcome: &Outcome, delivery: &Delivery<'_>) -> Answer {
         Ok(pictures) => Answer {
             status: 200,
             headers: vec![("content-type", "application/json".to_owned())],
-            body: picture_list(pictures, delivery),
+            body: picture_list(pictures, outcome.format, delivery),
         },
         Err(error) => Answer::error(error),
     };
@@ -158,12 +156,12 @@ fn common<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
 }
 
 /// OpenAI's `ImagesResponse`, the base64 spliced in between.
-fn picture_list(pictures: &[Arc<Kept>], delivery: &Delivery<'_>) -> Vec<Bytes> {
+fn picture_list(pictures: &[Arc<Kept>], format: ResponseFormat, delivery: &Delivery<'_>) -> Vec<Bytes> {
     let mut pieces = Vec::with_capacity(pictures.len() * 2 + 1);
     let mut text = format!("{{\"created\":{},\"data\":[", unix_seconds());
     for (index, kept) in pictures.iter().enumerate() {
         text.push_str(if index == 0 { "{" } else { ",{" });
-        match delivery.format {
+        match format {
             ResponseFormat::B64Json => {
                 text.push_str("\"b64_json\":\"");
                 pieces.push(Bytes::from(std::mem::take(&mut text)));
@@ -265,13 +263,15 @@ mod tests {
             skipped: vec![("q/m".into(), "over_price")],
             enriched: Some(("c/h".into(), "timeout")),
             wanted,
+            format: ResponseFormat::B64Json,
             result: Ok(pictures),
         }
     }
 
     fn answer(outcome: &Outcome, format: ResponseFormat) -> (Answer, Value) {
         let link = |name: &str| format!("http://e/{name}");
-        let answer = images(outcome, &Delivery { format, link: &link, request_id: "id" });
+        let outcome = Outcome { format, ..outcome.clone() };
+        let answer = images(&outcome, &Delivery { link: &link, request_id: "id" });
         let body: Vec<u8> = answer.body.concat();
         let value = serde_json::from_slice(&body).unwrap();
         (answer, value)

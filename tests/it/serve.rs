@@ -4,7 +4,7 @@ use base64_simd::STANDARD;
 use easel::sandbox::Name;
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::{Answer, Client};
 use crate::world::{GENERATE, World, ask, ask_with, pictures, route, route_with};
 
 #[tokio::test]
@@ -73,6 +73,23 @@ async fn both_response_formats_are_honoured_whatever_the_provider_returns() {
         let answered_first = world.draw(ask_with("a dog", json!({"response_format": "url"}))).await;
         assert_eq!(answered_first.status, 200, "{offer}: {}", answered_first.text());
     }
+}
+
+#[tokio::test]
+async fn a_route_says_how_pictures_are_handed_out_to_who_does_not_and_it_is_no_part_of_their_meaning() {
+    let world = World::new(&route_with(&["stability/core"], "    defaults: {response_format: url}\n")).await;
+    let keys = |answer: &Answer| answer.json()["data"][0].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let silent = world.draw(ask("a cat")).await;
+    assert_eq!(keys(&silent), ["url"], "{}", silent.text());
+    let absent = world.draw(ask_with("a cat", json!({"response_format": null}))).await;
+    let own = world.draw(ask_with("a cat", json!({"response_format": "b64_json"}))).await;
+    assert_eq!((keys(&absent), keys(&own)), (vec!["url".to_owned()], vec!["b64_json".to_owned()]));
+    assert_eq!((absent.header("x-easel-cache"), own.header("x-easel-cache")), ("exact", "exact"));
+    let streamed = world.draw(ask_with("a cat", json!({"stream": true}))).await;
+    assert_eq!((streamed.status, streamed.header("x-easel-cache")), (200, "exact"));
+    assert!(streamed.text().contains("\"b64_json\":"), "a stream has base64 in any case");
+    let both = world.draw(ask_with("a cat", json!({"stream": true, "response_format": "url"}))).await;
+    assert_eq!(both.error().0, 400, "what the caller asks for is not overruled");
 }
 
 #[tokio::test]

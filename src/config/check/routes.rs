@@ -363,11 +363,12 @@ fn deadline(checker: &mut Checker<'_>, written: Option<&file::Deadline>, at: Pla
 }
 
 fn defaults(checker: &mut Checker<'_>, written: &file::Defaults, at: Place<'_>) -> Defaults {
-    let file::Defaults { size, quality, output_format } = written;
+    let file::Defaults { size, quality, output_format, response_format } = written;
     Defaults {
         size: checker.read(at.key("size"), size.as_ref()),
         quality: checker.read(at.key("quality"), quality.as_ref()),
         output_format: checker.read(at.key("output_format"), output_format.as_ref()),
+        response_format: checker.read(at.key("response_format"), response_format.as_ref()),
     }
 }
 

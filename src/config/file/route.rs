@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Budgets, Dollars, FileFormat, Percent, Pixels, Quality, Time};
+use super::{Budgets, Delivery, Dollars, FileFormat, Percent, Pixels, Quality, Time};
 
 /// Which requests go to whom, and under what conditions.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -168,6 +168,9 @@ pub(in crate::config) struct Defaults {
     pub(in crate::config) quality: Option<Quality>,
     /// File format.
     pub(in crate::config) output_format: Option<FileFormat>,
+    /// How pictures are handed out: as base64, or as links, which DALL-E's clients expect. A stream has base64 in any
+    /// case. Default b64_json.
+    pub(in crate::config) response_format: Option<Delivery>,
 }
 
 /// How far a size may be bent to what a model draws.

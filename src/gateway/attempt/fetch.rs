@@ -38,8 +38,8 @@ impl Attempt {
         picture.revised_prompt = found.revised_prompt.or_else(|| self.revised_prompt.as_deref().map(str::to_owned));
         // The next reader will most likely want what this one wants; encoding once here keeps hits free of it.
         Ok(match self.request.response_format {
-            ResponseFormat::B64Json => picture.into_base64(),
-            ResponseFormat::Url => picture,
+            None | Some(ResponseFormat::B64Json) => picture.into_base64(),
+            Some(ResponseFormat::Url) => picture,
         })
     }
 
