@@ -44,6 +44,7 @@ mod framing;
 mod front;
 pub mod ledger;
 pub mod lines;
+mod near_path;
 mod outlet;
 pub mod paths;
 pub mod proxy;

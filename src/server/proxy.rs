@@ -32,6 +32,7 @@ use crate::server::bodies::Bodies;
 use crate::server::body::Upload;
 use crate::server::browser::{Door, Signs};
 use crate::server::caller::{self, Allowance};
+use crate::server::near_path::{NearPath, near};
 use crate::server::outlet::Outlet;
 use crate::server::paths::{self, Operation, Target};
 use crate::server::respond::{self, Answer, Delivery};
@@ -547,6 +548,11 @@ fn too_busy() -> Error {
 fn unknown_path(session: &Session) -> Error {
     let request = session.req_header();
     let path: String = request.uri.path().chars().take(120).collect();
-    let message = format!("Nothing answers {} {path} here, and no 'server.passthrough' is set.", request.method);
+    let message = match near(request.uri.path()) {
+        Some(NearPath { path: meant, help }) => {
+            format!("Nothing answers {} {path} here. '{meant}' is probably meant: {help}.", request.method)
+        }
+        None => format!("Nothing answers {} {path} here, and no 'server.passthrough' is set.", request.method),
+    };
     Error::new(Kind::UnknownPath, message)
 }

@@ -50,6 +50,29 @@ async fn each_mistake_in_a_body_is_a_400_that_names_the_field_on_a_connection_th
 }
 
 #[tokio::test]
+async fn a_path_one_step_off_is_told_the_right_one_with_and_without_a_body() {
+    let world = World::new(&route(&["stability/core"])).await;
+    for (method, path, right) in [
+        ("POST", "/images/generations", "'/v1/images/generations'"),
+        ("POST", "/v1/images/generations/", "'/v1/images/generations'"),
+        ("POST", "//v1/images/edits", "'/v1/images/edits'"),
+        ("POST", "/openai/deployments/m/images/generations?api-version=2025-04-01-preview", "'/v1/images/generations'"),
+        ("GET", "/v1/v1/models", "'/v1/models'"),
+    ] {
+        let mut client = world.client().await;
+        let (headers, body): (&[_], &[u8]) = match method {
+            "POST" => (&[("content-type", "application/json")], b"{\"prompt\": \"x\"}"),
+            _ => (&[], b""),
+        };
+        client.send(method, path, headers, body).await;
+        let answer = client.receive().await.unwrap();
+        assert_eq!(answer.error(), (404, "unknown_path".into(), String::new()), "{path}");
+        assert!(answer.text().contains(right) && !answer.text().contains("passthrough"), "{path}: {}", answer.text());
+    }
+    assert_eq!(world.bill(Name::Stability).calls, 0);
+}
+
+#[tokio::test]
 async fn a_prompt_over_every_models_limit_is_told_the_limit() {
     let world = World::new(&route(&["stability/core", "openai/dall-e-3"])).await;
     let answer = world.draw(ask(&"a".repeat(20_000))).await;
