@@ -6,15 +6,34 @@
 use std::path::Path;
 
 use super::Lookup;
+use super::foreign::{self, Foreign};
+use super::mask::SECRET_KEYS;
 use super::report::{Finding, Findings};
 use super::tree::{Form, Node, Scalar, Span};
 
 /// Fills in every reference in the tree. `text` is the file's, for positions.
 pub(super) fn expand(node: &mut Node, text: &str, lookup: &dyn Lookup, findings: &mut Findings) {
+    fill_in(node, text, lookup, findings, false);
+}
+
+/// The same below a key whose values are secret, or not.
+fn fill_in(node: &mut Node, text: &str, lookup: &dyn Lookup, findings: &mut Findings, secret: bool) {
     match &mut node.form {
-        Form::List(items) => items.iter_mut().for_each(|item| expand(item, text, lookup, findings)),
-        Form::Map(entries) => entries.iter_mut().for_each(|entry| expand(&mut entry.value, text, lookup, findings)),
-        Form::Scalar(scalar) if scalar.value.contains('$') => {
+        Form::List(items) => items.iter_mut().for_each(|item| fill_in(item, text, lookup, findings, secret)),
+        Form::Map(entries) => entries.iter_mut().for_each(|entry| {
+            let secret = secret || SECRET_KEYS.contains(&&*entry.key) || entry.key == "headers";
+            fill_in(&mut entry.value, text, lookup, findings, secret);
+        }),
+        Form::Scalar(scalar) => {
+            if let Some(foreign) = foreign::reference(&scalar.value, secret) {
+                let (what, help) = in_other_words(&foreign, &scalar.value, lookup);
+                findings.add(Finding::new(node.span.clone(), what, Some(&help)));
+                node.bad = true;
+                return;
+            }
+            if !scalar.value.contains('$') {
+                return;
+            }
             let mut filler = Filler { written: text.get(node.span.clone()).unwrap_or_default(), seen: 0, lookup };
             match filler.fill(scalar) {
                 Ok(()) => {}
@@ -28,7 +47,22 @@ pub(super) fn expand(node: &mut Node, text: &str, lookup: &dyn Lookup, findings:
                 }
             }
         }
-        Form::Scalar(_) => {}
+    }
+}
+
+/// What is wrong with a reference in another tool's words, and what to write. A name that may be a secret is not shown.
+fn in_other_words(foreign: &Foreign<'_>, value: &str, lookup: &dyn Lookup) -> (&'static str, String) {
+    let itself = match value.trim_start().starts_with('$') {
+        true => "where a dollar sign itself is meant, write `$$`",
+        false => "where this very text is meant, put it in a file and write `${file:/path}`",
+    };
+    match foreign {
+        Foreign::File => ("another tool's way to name a file", format!("write `${{file:/path}}`; {itself}")),
+        Foreign::Variable(name) => {
+            let plain = name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+            let name = if plain || lookup.var(name).is_some() { name } else { "NAME" };
+            ("another tool's way to name an environment variable", format!("write `${{{name}}}`; {itself}"))
+        }
     }
 }
 
@@ -101,8 +135,17 @@ impl Filler<'_> {
             };
         }
         if !is_name(name) {
-            let help = "write `${NAME}` for a variable, `${file:/path}` for a file, or `$$` for a dollar sign";
-            return Err(("not the name of an environment variable".to_owned(), help.to_owned()));
+            if let Some(name) = foreign::with_default(name) {
+                let help = format!("write `${{{name}}}`, and set {name} before Easel starts");
+                return Err(("a reference has no default here".to_owned(), help));
+            }
+            let help = match foreign::braced(name) {
+                Some(name) => format!("write `${{{name}}}`"),
+                None => {
+                    "write `${NAME}` for a variable, `${file:/path}` for a file, or `$$` for a dollar sign".to_owned()
+                }
+            };
+            return Err(("not the name of an environment variable".to_owned(), help));
         }
         self.lookup.var(name).ok_or_else(|| {
             let help = format!("set {name} before Easel starts, or write `$${{{name}}}` to mean the text itself");
@@ -124,7 +167,7 @@ mod tests {
 
     use super::super::report::Findings;
     use super::super::tree;
-    use super::{Form, Lookup, expand};
+    use super::{Foreign, Form, Lookup, expand, in_other_words};
 
     struct World;
 
@@ -173,8 +216,27 @@ mod tests {
     #[test]
     fn a_half_written_reference_is_told() {
         assert!(expanded("a: \"${KEY\"").unwrap_err().contains("`${` without its `}`"));
-        for text in ["a: ${}", "a: ${KEY:-x}", "a: ${1X}", "a: ${file:}"] {
-            assert!(expanded(text).unwrap_err().contains("not the name of an environment variable"), "{text}");
+        for text in ["a: ${}", "a: ${KEY:x}", "a: ${1X}", "a: ${file:}"] {
+            let printed = expanded(text).unwrap_err();
+            assert!(printed.contains("not the name of an environment variable"), "{printed}");
+            assert!(printed.contains("write `${NAME}` for a variable"), "{printed}");
         }
+    }
+
+    #[test]
+    fn another_tools_reference_is_told_how_it_is_written_here_and_shows_no_secret() {
+        for text in ["a: ${env:KEY}", "a: ${{ secrets.KEY }}", "a: $KEY", "a: os.environ/KEY", "api_key: \"{{KEY}}\""] {
+            let printed = expanded(text).unwrap_err();
+            assert!(printed.contains("environment variable") && printed.contains("write `${KEY}`"), "{printed}");
+        }
+        let printed = expanded("a: ${NOPE:-hush}").unwrap_err();
+        assert!(printed.contains("has no default here") && printed.contains("write `${NOPE}`, and set"), "{printed}");
+        let help = |foreign| in_other_words(&foreign, "$x", &World).1;
+        assert!(help(Foreign::Variable("hunter2")).starts_with("write `${NAME}`; where a dollar sign itself"));
+        assert!(help(Foreign::Variable("OPENAI_API_KEY")).starts_with("write `${OPENAI_API_KEY}`"));
+        let printed = expanded("api_key: file:/run/key").unwrap_err();
+        assert!(printed.contains("way to name a file") && printed.contains("write `${file:/path}`"), "{printed}");
+        assert_eq!(expanded("api_key: $$KEY").unwrap(), "$KEY");
+        assert_eq!(expanded("prompt: \"{{KEY}}\"").unwrap(), "{{KEY}}");
     }
 }

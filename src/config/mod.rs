@@ -11,6 +11,7 @@ mod check;
 mod expand;
 mod file;
 mod fill;
+mod foreign;
 mod mask;
 mod outline;
 mod place;
