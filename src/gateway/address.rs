@@ -18,30 +18,50 @@ pub fn is_private(ip: IpAddr) -> bool {
     }
 }
 
+/// Every row of IANA's IPv4 Special-Purpose Address Registry, also where routers carry it: no vendor is there. With it
+/// what is no address of one machine. Address, length of the prefix.
+const SPECIAL_V4: [([u8; 4], u32); 18] = [
+    ([0, 0, 0, 0], 8),       // this network: RFC 791
+    ([10, 0, 0, 0], 8),      // private: RFC 1918
+    ([100, 64, 0, 0], 10),   // shared by a carrier's customers: RFC 6598
+    ([127, 0, 0, 0], 8),     // loopback: RFC 1122
+    ([169, 254, 0, 0], 16),  // link-local, clouds' metadata among it: RFC 3927
+    ([172, 16, 0, 0], 12),   // private: RFC 1918
+    ([192, 0, 0, 0], 24),    // protocol assignments: RFC 6890
+    ([192, 0, 2, 0], 24),    // documentation: RFC 5737
+    ([192, 31, 196, 0], 24), // AS112: RFC 7535
+    ([192, 52, 193, 0], 24), // multicast tunnels: RFC 7450
+    ([192, 88, 99, 0], 24),  // 6to4 relays: RFC 7526
+    ([192, 168, 0, 0], 16),  // private: RFC 1918
+    ([192, 175, 48, 0], 24), // AS112: RFC 7534
+    ([198, 18, 0, 0], 15),   // benchmarks: RFC 2544
+    ([198, 51, 100, 0], 24), // documentation: RFC 5737
+    ([203, 0, 113, 0], 24),  // documentation: RFC 5737
+    ([224, 0, 0, 0], 4),     // multicast: RFC 5771
+    ([240, 0, 0, 0], 4),     // reserved, and broadcast: RFC 1112, RFC 8190
+];
+
+/// The same of IPv6, as far as it is within the only range that IANA gives to the open internet. All else is special.
+const SPECIAL_V6: [([u16; 3], u32); 4] = [
+    ([0x2001, 0, 0], 23), // protocol assignments: RFC 2928; Teredo (RFC 4380) and ORCHID (RFC 7343) among them
+    ([0x2001, 0xdb8, 0], 32), // documentation: RFC 3849
+    ([0x2620, 0x4f, 0x8000], 48), // AS112: RFC 7534
+    ([0x3fff, 0, 0], 20), // documentation: RFC 9637
+];
+
+/// Global unicast: RFC 4291, and IANA's registry of IPv6 address space.
+const OPEN_V6: ([u16; 3], u32) = ([0x2000, 0, 0], 3);
+
 fn is_private_v4(ip: Ipv4Addr) -> bool {
-    let [first, second, third, _] = ip.octets();
-    let shared = first == 100 && (64..128).contains(&second);
-    let benchmarks = first == 198 && (second == 18 || second == 19);
-    let assignments = (first, second, third) == (192, 0, 0);
-    first == 0
-        || first >= 224
-        || ip.is_private()
-        || ip.is_loopback()
-        || ip.is_link_local()
-        || ip.is_documentation()
-        || shared
-        || benchmarks
-        || assignments
+    let within = |(prefix, length): ([u8; 4], u32)| (ip.to_bits() ^ u32::from_be_bytes(prefix)) >> (32 - length) == 0;
+    SPECIAL_V4.into_iter().any(within)
 }
 
 fn is_private_v6(ip: Ipv6Addr) -> bool {
-    let documentation = ip.segments()[..2] == [0x2001, 0xdb8];
-    ip.is_loopback()
-        || ip.is_unspecified()
-        || ip.is_multicast()
-        || ip.is_unique_local()
-        || ip.is_unicast_link_local()
-        || documentation
+    let within = |([a, b, c], length): ([u16; 3], u32)| {
+        (ip.to_bits() ^ Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0).to_bits()) >> (128 - length) == 0
+    };
+    !within(OPEN_V6) || SPECIAL_V6.into_iter().any(within)
 }
 
 /// The IPv4 address inside an IPv6 one that only stands for it: mapped, or behind NAT64 (`64:ff9b::/96`) or 6to4.
@@ -59,47 +79,111 @@ fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
 mod tests {
     use super::*;
 
+    /// First and last address of each range, and where the range is from.
+    const PRIVATE: &[(&str, &str, &str)] = &[
+        ("0.0.0.0", "0.255.255.255", "RFC 791"),
+        ("10.0.0.0", "10.255.255.255", "RFC 1918"),
+        ("100.64.0.0", "100.127.255.255", "RFC 6598"),
+        ("127.0.0.0", "127.255.255.255", "RFC 1122"),
+        ("169.254.0.0", "169.254.255.255", "RFC 3927"),
+        ("172.16.0.0", "172.31.255.255", "RFC 1918"),
+        ("192.0.0.0", "192.0.0.255", "RFC 6890"),
+        ("192.0.2.0", "192.0.2.255", "RFC 5737"),
+        ("192.31.196.0", "192.31.196.255", "RFC 7535"),
+        ("192.52.193.0", "192.52.193.255", "RFC 7450"),
+        ("192.88.99.0", "192.88.99.255", "RFC 7526"),
+        ("192.168.0.0", "192.168.255.255", "RFC 1918"),
+        ("192.175.48.0", "192.175.48.255", "RFC 7534"),
+        ("198.18.0.0", "198.19.255.255", "RFC 2544"),
+        ("198.51.100.0", "198.51.100.255", "RFC 5737"),
+        ("203.0.113.0", "203.0.113.255", "RFC 5737"),
+        ("224.0.0.0", "239.255.255.255", "RFC 5771"),
+        ("240.0.0.0", "255.255.255.254", "RFC 1112"),
+        ("255.255.255.255", "255.255.255.255", "RFC 8190"),
+        ("::", "::", "RFC 4291, unspecified"),
+        ("::1", "::1", "RFC 4291, loopback"),
+        ("::0.0.0.2", "::255.255.255.255", "RFC 4291, IPv4-compatible"),
+        ("::1.1.1.1", "::8.8.8.8", "RFC 4291, IPv4-compatible, whatever is inside"),
+        ("::ffff:10.0.0.0", "::ffff:10.255.255.255", "RFC 4291, IPv4-mapped, and RFC 1918"),
+        ("::ffff:127.0.0.1", "::ffff:169.254.169.254", "RFC 4291, IPv4-mapped"),
+        ("::ffff:0:1.1.1.1", "::ffff:0:8.8.8.8", "RFC 2765, IPv4-translated"),
+        ("64:ff9b::10.0.0.0", "64:ff9b::10.255.255.255", "RFC 6052, NAT64, and RFC 1918"),
+        ("64:ff9b::192.88.99.1", "64:ff9b::198.18.0.1", "RFC 6052, NAT64"),
+        ("64:ff9b:0:1::", "64:ff9b:0:ffff::", "next to RFC 6052's prefix"),
+        ("64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff", "RFC 8215"),
+        ("100::", "100::ffff:ffff:ffff:ffff", "RFC 6666"),
+        ("100:0:0:1::", "100:0:0:1:ffff:ffff:ffff:ffff", "RFC 9780"),
+        ("2001::", "2001:0:ffff:ffff:ffff:ffff:ffff:ffff", "RFC 4380, Teredo"),
+        ("2001:1::1", "2001:1::3", "RFC 7723, RFC 8155, RFC 9665"),
+        ("2001:2::", "2001:2:0:ffff:ffff:ffff:ffff:ffff", "RFC 5180"),
+        ("2001:3::", "2001:3:ffff:ffff:ffff:ffff:ffff:ffff", "RFC 7450"),
+        ("2001:4:112::", "2001:4:112:ffff:ffff:ffff:ffff:ffff", "RFC 7535"),
+        ("2001:10::", "2001:1f:ffff:ffff:ffff:ffff:ffff:ffff", "RFC 4843, ORCHID"),
+        ("2001:20::", "2001:2f:ffff:ffff:ffff:ffff:ffff:ffff", "RFC 7343, ORCHIDv2"),
+        ("2001:30::", "2001:3f:ffff:ffff:ffff:ffff:ffff:ffff", "RFC 9374"),
+        ("2001:1ff:ffff::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff", "RFC 2928"),
+        ("2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "RFC 3849"),
+        ("2002:a00:0::", "2002:aff:ffff:ffff::", "RFC 3056, 6to4, and RFC 1918"),
+        ("2002:7f00:1::", "2002:a9fe:a9fe::", "RFC 3056, 6to4"),
+        ("2620:4f:8000::", "2620:4f:8000:ffff:ffff:ffff:ffff:ffff", "RFC 7534"),
+        ("3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff", "RFC 9637"),
+        ("4000::", "4000::1", "not given to anybody, RFC 4291"),
+        ("5f00::", "5f00:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "RFC 9602"),
+        ("fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "RFC 4193"),
+        ("fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "RFC 4291"),
+        ("fec0::", "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "RFC 3879"),
+        ("ff00::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "RFC 4291"),
+    ];
+
+    /// What is next to them, and well-known machines.
+    const OPEN: &[&str] = &[
+        "1.0.0.0",
+        "1.1.1.1",
+        "8.8.8.8",
+        "9.255.255.255",
+        "11.0.0.0",
+        "100.63.255.255",
+        "100.128.0.0",
+        "126.255.255.255",
+        "128.0.0.0",
+        "169.253.255.255",
+        "169.255.0.0",
+        "172.15.255.255",
+        "172.32.0.0",
+        "191.255.255.255",
+        "192.0.1.1",
+        "192.0.3.0",
+        "192.88.98.255",
+        "192.88.100.0",
+        "192.167.255.255",
+        "192.169.0.0",
+        "198.17.255.255",
+        "198.20.0.0",
+        "203.0.112.255",
+        "203.0.114.0",
+        "223.255.255.255",
+        "2000::1",
+        "2001:200::1",
+        "2001:db7:ffff::",
+        "2001:db9::",
+        "2001:4860:4860::8888",
+        "2606:4700::1111",
+        "2620:4f:7fff::",
+        "2620:4f:8001::",
+        "3ffe:ffff::",
+        "3fff:1000::",
+        "::ffff:1.1.1.1",
+        "64:ff9b::101:101",
+        "2002:808:808::",
+    ];
+
     #[test]
     fn only_addresses_of_the_open_internet_are_not_private() {
-        let private = [
-            "0.0.0.0",
-            "10.1.2.3",
-            "100.64.0.1",
-            "127.0.0.1",
-            "127.9.9.9",
-            "169.254.169.254",
-            "172.16.0.1",
-            "192.0.0.8",
-            "192.0.2.1",
-            "192.168.1.1",
-            "198.18.0.1",
-            "224.0.0.1",
-            "255.255.255.255",
-            "::",
-            "::1",
-            "::ffff:10.0.0.1",
-            "64:ff9b::7f00:1",
-            "2002:7f00:1::",
-            "fc00::1",
-            "fe80::1",
-            "ff02::1",
-            "2001:db8::1",
-        ];
-        let open = [
-            "1.1.1.1",
-            "8.8.8.8",
-            "100.63.255.255",
-            "172.32.0.1",
-            "192.0.1.1",
-            "2606:4700::1111",
-            "::ffff:1.1.1.1",
-            "64:ff9b::101:101",
-            "2002:808:808::",
-        ];
-        for text in private {
-            assert!(is_private(text.parse().unwrap()), "{text}");
+        for (first, last, from) in PRIVATE {
+            assert!(is_private(first.parse().unwrap()), "{first}: {from}");
+            assert!(is_private(last.parse().unwrap()), "{last}: {from}");
         }
-        for text in open {
+        for text in OPEN {
             assert!(!is_private(text.parse().unwrap()), "{text}");
         }
     }
