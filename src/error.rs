@@ -13,6 +13,8 @@ pub enum Kind {
     InvalidRequest,
     /// The body is larger than this server reads.
     TooLarge,
+    /// The head is larger than this server reads.
+    HeaderTooLarge,
     /// The body is not of a type this path reads.
     UnsupportedMedia,
     /// No such path.
@@ -66,6 +68,7 @@ impl Kind {
             Kind::WrongMethod => 405,
             Kind::TooLarge => 413,
             Kind::UnsupportedMedia => 415,
+            Kind::HeaderTooLarge => 431,
             Kind::Busy | Kind::OverBudget | Kind::RateLimited => 429,
             Kind::Internal => 500,
             Kind::UpstreamFailed => 502,
@@ -79,6 +82,7 @@ impl Kind {
         match self {
             Kind::InvalidRequest
             | Kind::TooLarge
+            | Kind::HeaderTooLarge
             | Kind::UnsupportedMedia
             | Kind::UnknownPath
             | Kind::WrongMethod
@@ -103,6 +107,7 @@ impl Kind {
         match self {
             Kind::InvalidRequest => "invalid_request",
             Kind::TooLarge => "request_too_large",
+            Kind::HeaderTooLarge => "header_too_large",
             Kind::UnsupportedMedia => "unsupported_media_type",
             Kind::UnknownPath => "unknown_path",
             Kind::WrongMethod => "method_not_allowed",
@@ -137,6 +142,7 @@ impl Kind {
             | Kind::Internal => true,
             Kind::InvalidRequest
             | Kind::TooLarge
+            | Kind::HeaderTooLarge
             | Kind::UnsupportedMedia
             | Kind::UnknownPath
             | Kind::WrongMethod

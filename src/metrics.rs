@@ -60,6 +60,12 @@ pub struct Metrics {
     pub requests_in_flight: IntGauge,
     /// Bytes of request bodies held.
     pub request_body_bytes: IntGauge,
+    /// Connections that are open, by listener.
+    pub connections: IntGaugeVec,
+    /// Connections that Easel closed without an answer to a request having closed them, by listener and why.
+    pub connections_closed: IntCounterVec,
+    /// 1 when the last change of a listener's certificate was taken, else 0.
+    pub certificate_reload_success: IntGaugeVec,
     /// 1 when the last reload was taken, else 0.
     pub reload_success: IntGauge,
     /// When it was taken, in Unix seconds.
@@ -129,6 +135,17 @@ impl Metrics {
             links_given_up: made.gauge("links_given_up", "Links given up before their time for want of space.")?,
             requests_in_flight: made.gauge("requests_in_flight", "Image requests being served.")?,
             request_body_bytes: made.gauge("request_body_bytes", "Bytes of image requests' bodies held at once.")?,
+            connections: made.gauges("connections", "Connections that are open.", &["listener"])?,
+            connections_closed: made.counters(
+                "connections_closed_total",
+                "Connections that Easel closed for what they did or did not do.",
+                &["listener", "reason"],
+            )?,
+            certificate_reload_success: made.gauges(
+                "certificate_reload_success",
+                "1 when the last change of the certificate was taken.",
+                &["listener"],
+            )?,
             reload_success: made.gauge("config_reload_success", "1 when the last config reload was taken.")?,
             reload_timestamp: made
                 .gauge("config_last_reload_timestamp_seconds", "When the config in force was taken.")?,

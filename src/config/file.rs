@@ -185,6 +185,8 @@ pub(super) struct Tls {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Limits {
+    /// Largest head of a request. Default 64KiB.
+    pub(super) request_header: Option<Bytes>,
     /// Largest request body. Default 50MiB.
     pub(super) request_body: Option<Bytes>,
     /// Largest body of a generation, which has no pictures in it. Default 1MiB.
@@ -197,6 +199,14 @@ pub(super) struct Limits {
     pub(super) response_body: Option<Bytes>,
     /// Image requests being served at once; one more is answered 429. Default 1024.
     pub(super) in_flight: Option<u64>,
+    /// Connections of clients that are open at once; one that waits makes room for one more. Default 4096, or as many as
+    /// the system's limit on open files allows.
+    pub(super) connections: Option<u64>,
+    /// How long the head of a request may take from its first byte, and on a new connection from its beginning, its TLS
+    /// handshake included. Default 10s.
+    pub(super) header_timeout: Option<Time>,
+    /// How long a connection is kept on which nothing is asked. Default 60s.
+    pub(super) keepalive_timeout: Option<Time>,
     /// How long a client may take to send its request body, or the next 16 KiB of it. Default 30s.
     pub(super) body_timeout: Option<Time>,
     /// A client that takes nothing of its answer for so long is given up. Default 30s.

@@ -146,6 +146,8 @@ pub struct Tls {
 /// Size and count limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// Largest head of a request in bytes.
+    pub request_header: usize,
     /// Largest request body in bytes.
     pub request_body: usize,
     /// Largest body of a generation, which has no pictures, in bytes.
@@ -158,6 +160,12 @@ pub struct Limits {
     pub response_body: usize,
     /// Image requests being served at once; one more is answered 429.
     pub in_flight: usize,
+    /// Connections of clients that are open at once; one that waits makes room for one more.
+    pub connections: usize,
+    /// How long the head of a request may take from its first byte, and on a new connection from its beginning.
+    pub header_timeout: Duration,
+    /// How long a connection is kept on which nothing is asked.
+    pub keepalive_timeout: Duration,
     /// How long a client may take to send its request body, or the next 16 KiB of it.
     pub body_timeout: Duration,
     /// How long a client may take nothing of its answer. Whoever takes some, however little, is waited for.

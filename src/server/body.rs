@@ -15,6 +15,8 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::plan::Limits;
 use crate::error::{Error, Kind};
 use crate::server::bodies::{Bodies, Body, Room};
+use crate::server::busy;
+use crate::server::connections::Closed;
 use crate::server::wire::{self, Meter};
 
 /// What may come with a chunked body besides its bytes: extensions of chunks and trailers, which nobody reads. As much
@@ -42,7 +44,12 @@ const TOO_MUCH: ErrorType = ErrorType::new("TooMuchBesidesTheBody");
 
 /// The whole body of at most `most` bytes, or the 4xx that says why not.
 pub async fn read(session: &mut Session, most: usize, limits: &Limits, bodies: &Arc<Bodies>) -> Result<Body, Error> {
+    let presence = wire::presence(session);
+    let reading = presence.as_ref().map(|presence| presence.reads());
     let read = read_open(session, most, limits, bodies.room()).await;
+    drop(reading);
+    // Nobody is there for the answer any more, and nothing is to be paid for it.
+    let read = if presence.is_some_and(|presence| presence.goes()) { Err(made_room()) } else { read };
     if read.is_err() {
         session.set_keepalive(None);
     }
@@ -134,6 +141,10 @@ impl Collected {
             Collected::Pieces(pieces) => pieces.freeze(),
         }
     }
+}
+
+fn made_room() -> Error {
+    busy("This connection made room for another while its body was read.").with_code(Closed::MadeRoom.word())
 }
 
 fn too_slow(patience: Duration) -> Error {

@@ -1,85 +1,162 @@
-//! The door: HTTP/1.1 or HTTP/2 on a connection without TLS.
+//! The door of one listener: takes connections in, and gives each to the HTTP that its client speaks.
 //!
-//! Pingora tells the two apart by waiting for 24 bytes, which a short HTTP/1.0 health check never sends. Four bytes are
-//! enough: no HTTP/1 request begins like HTTP/2's preface. A connection that says nothing is closed after a while.
+//! Pingora tells HTTP/1.1 and HTTP/2 apart by waiting for 24 bytes, which a short HTTP/1.0 health check never sends. Four
+//! bytes are enough: no HTTP/1 request begins like HTTP/2's preface. Pingora's own loop gives a TLS handshake a minute,
+//! knows no bound on connections, and none on how long they say nothing; that is why there is this one.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
-use pingora::protocols::Stream;
-use pingora::protocols::http::ServerSession;
-use pingora::proxy::HttpProxy;
+use pingora::apps::HttpServerApp;
+use pingora::listeners::tls::Acceptor;
+use pingora::protocols::l4::listener::Listener;
+use pingora::protocols::l4::socket::SocketAddr;
+use pingora::protocols::l4::stream::Stream as Socket;
+use pingora::protocols::{ALPN, GetSocketDigest, Stream};
 use pingora::server::ShutdownWatch;
-use tokio::time::timeout;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::config::plan::Limits;
+use crate::error::{Error, Kind};
 use crate::gateway::Gateway;
-use crate::server::proxy::Easel;
+use crate::server::connections::{Closed, Connections, Guest, Presence};
 use crate::server::wire::Wire;
+use crate::server::{http1, http2, respond};
 
 /// How a connection that is to become HTTP/2 begins (RFC 9113 section 3.4), as far as it differs from any HTTP/1.
 const PREFACE: &[u8; 4] = b"PRI ";
 
-/// How long a new connection may say nothing. As long as an idle one is kept.
-const FIRST_WORDS: Duration = Duration::from_secs(60);
+/// How long nobody is taken in when the system has no more files to give.
+const NO_FILES: Duration = Duration::from_millis(50);
 
-/// Both ways to speak with the same proxy.
-pub struct Front {
-    http1: Arc<Spoken>,
-    http2: Arc<Spoken>,
-    gateway: Arc<Gateway>,
+/// Connections that are told at once that there is no room. More are closed without a word.
+const TOLD: usize = 64;
+
+/// One listener.
+pub struct Front<A> {
+    /// Who answers.
+    pub app: Arc<A>,
+    /// Whose limits count.
+    pub gateway: Arc<Gateway>,
+    /// Those who are here.
+    pub connections: Arc<Connections>,
+    /// How many there may be.
+    pub most: Box<dyn Fn(&Limits) -> usize + Send + Sync>,
+    /// How TLS is spoken; none is plain.
+    pub tls: Option<Acceptor>,
+    /// Whether HTTP/2 is spoken besides HTTP/1.1.
+    pub http2: bool,
 }
 
-impl Front {
-    /// A door to `proxy`, watched over as `gateway`'s config says.
-    pub fn new(proxy: HttpProxy<Easel>, gateway: Arc<Gateway>) -> Front {
-        let proxy = Arc::new(proxy);
-        let spoken = |h2c| {
-            let mut options = HttpServerOptions::default();
-            options.h2c = h2c;
-            Arc::new(Spoken { proxy: proxy.clone(), options })
+/// Waits until the server stops.
+pub async fn stopping(shutdown: &ShutdownWatch) {
+    // Without a sender the server is gone.
+    let _ = shutdown.clone().wait_for(|stops| *stops).await;
+}
+
+impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
+    /// The limits in force.
+    pub fn limits(&self) -> Limits {
+        self.gateway.live().plan.server.limits.clone()
+    }
+
+    /// Takes connections in until the server stops.
+    pub async fn listen(self, listener: TcpListener, shutdown: ShutdownWatch) {
+        let (front, listener, told) = (Arc::new(self), Listener::from(listener), Arc::new(Semaphore::new(TOLD)));
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = stopping(&shutdown) => break,
+            };
+            match accepted {
+                Ok(socket) => front.take_in(socket, &told, &shutdown),
+                Err(error) => front.cannot_accept(&error).await,
+            }
+        }
+        front.app.http_cleanup().await;
+    }
+
+    fn take_in(self: &Arc<Self>, mut socket: Socket, told: &Arc<Semaphore>, shutdown: &ShutdownWatch) {
+        let digest = socket.get_socket_digest();
+        let Some(SocketAddr::Inet(peer)) = digest.as_ref().and_then(|digest| digest.peer_addr()).cloned() else {
+            return;
         };
-        Front { http1: spoken(false), http2: spoken(true), gateway }
+        if let Err(error) = socket.set_nodelay() {
+            log::debug!("a connection ended before it was taken in: {error}");
+            return;
+        }
+        let front = self.clone();
+        match self.connections.admit(peer.ip(), (self.most)(&self.limits())) {
+            Some(guest) => {
+                let shutdown = shutdown.clone();
+                tokio::spawn(async move { front.serve(socket, guest, &shutdown).await });
+            }
+            // In TLS there is no word before the handshake, and no handshake for whom there is no room.
+            None if self.tls.is_none() => {
+                let Ok(turn) = told.clone().try_acquire_owned() else { return };
+                let presence = Arc::new(Presence::new(peer.ip()));
+                tokio::spawn(async move {
+                    let stream = Box::new(Wire::new(Box::new(socket), front.gateway.clone(), presence));
+                    respond::refuse(stream, &full()).await;
+                    drop(turn);
+                });
+            }
+            None => {}
+        }
     }
-}
 
-#[async_trait]
-impl ServerApp for Front {
-    async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        // In TLS, the handshake has settled which of the two it is.
-        let spoken = if stream.get_ssl_digest().is_some() {
-            &self.http1
-        } else {
-            let mut first = [0u8; PREFACE.len()];
-            let peeked = timeout(FIRST_WORDS, stream.try_peek(&mut first)).await.ok()?.ok()?;
-            if peeked && &first == PREFACE { &self.http2 } else { &self.http1 }
+    /// Where the system has no file for a connection, those who wait make room, as they do at a bound of our own.
+    async fn cannot_accept(&self, error: &io::Error) {
+        log::error!("a connection was not taken in: {error}");
+        self.connections.make_room_below(self.connections.open());
+        sleep(NO_FILES).await;
+    }
+
+    /// Serves one connection to its end.
+    async fn serve(&self, socket: Socket, guest: Guest, shutdown: &ShutdownWatch) {
+        let first_by = Instant::now() + self.limits().header_timeout;
+        let opened = tokio::select! {
+            biased;
+            opened = timeout_at(first_by, self.open(socket, &guest)) => opened,
+            () = guest.told_to_go() => return,
+            () = stopping(shutdown) => return,
         };
-        spoken.process_new(Box::new(Wire::new(stream, self.gateway.clone())), shutdown).await
+        match opened {
+            Ok(Ok((stream, true))) => http2::serve(self, stream, &guest, first_by, shutdown).await,
+            Ok(Ok((stream, false))) => http1::serve(self, stream, &guest, first_by, shutdown).await,
+            Ok(Err(Some(closed))) => self.connections.count(closed),
+            Ok(Err(None)) => {}
+            Err(_) => self.connections.count(Closed::HeaderTimeout),
+        }
     }
 
-    async fn cleanup(&self) {
-        self.http1.proxy.http_cleanup().await;
+    /// What a client speaks, and whether that is HTTP/2. An error is why it is closed, where that is Easel's doing.
+    async fn open(&self, socket: Socket, guest: &Guest) -> Result<(Stream, bool), Option<Closed>> {
+        let secured: Stream = match &self.tls {
+            None => Box::new(socket),
+            Some(tls) => Box::new(tls.tls_handshake(socket).await.map_err(|error| {
+                log::debug!("no TLS with a client: {error}");
+                Some(Closed::Handshake)
+            })?),
+        };
+        let mut stream: Stream = Box::new(Wire::new(secured, self.gateway.clone(), guest.presence().clone()));
+        let http2 = match self.tls {
+            // The handshake has settled which of the two it is.
+            Some(_) => matches!(stream.selected_alpn_proto(), Some(ALPN::H2)),
+            None if self.http2 => {
+                let mut first = [0; PREFACE.len()];
+                stream.try_peek(&mut first).await.map_err(|_| None)? && &first == PREFACE
+            }
+            None => false,
+        };
+        Ok((stream, http2))
     }
 }
 
-/// The proxy with one set of options.
-struct Spoken {
-    proxy: Arc<HttpProxy<Easel>>,
-    options: HttpServerOptions,
-}
-
-#[async_trait]
-impl HttpServerApp for Spoken {
-    async fn process_new_http(
-        self: &Arc<Self>,
-        session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
-        self.proxy.process_new_http(session, shutdown).await
-    }
-
-    fn server_options(&self) -> Option<&HttpServerOptions> {
-        Some(&self.options)
-    }
+fn full() -> Error {
+    let message = "This server has as many connections as it may, and all of them work.";
+    Error::new(Kind::Unavailable, message).with_code(Closed::Full.word()).with_retry_after(Duration::from_secs(1))
 }

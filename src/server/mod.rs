@@ -1,31 +1,31 @@
 //! Easel's own Pingora server: bind, serve, drain.
 //!
-//! Services are Pingora's; only the outermost loop is ours. Pingora's `Server` sleeps through its whole grace period
-//! even when nothing is in flight, gives every service a runtime of its own, and cannot say which port it was given; a
-//! sidecar wants to stop the moment its work is done, and tests want port 0. Who already runs a Pingora server mounts
+//! HTTP is Pingora's; the loops around it are ours ([`front`], [`http1`], [`http2`]). Pingora's `Server` sleeps through its
+//! whole grace period even when nothing is in flight, gives every service a runtime of its own, and cannot say which
+//! port it was given; a sidecar wants to stop the moment its work is done, and tests want port 0. Its services bound
+//! neither connections nor the time that a stranger may take. Who already runs a Pingora server mounts
 //! [`proxy::Easel`] in it instead (`examples/embed.rs`).
 
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::IntoRawFd;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use pingora::listeners::tls::TlsSettings;
+use pingora::apps::http_app::HttpServer;
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
-use pingora::server::{Fds, ListenFds};
-use pingora::services::Service as _;
-use pingora::services::listening::Service;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::config::plan::Tls;
 use crate::error::{Error, Kind};
 use crate::gateway::Gateway;
+use crate::gateway::reload::LOOK;
 use crate::gateway::tend::{self, Tending};
 use crate::server::access::AccessLog;
 use crate::server::admin::Admin;
+use crate::server::certificate::Certificate;
+use crate::server::connections::Connections;
 use crate::server::front::Front;
 use crate::server::proxy::Easel;
 
@@ -36,12 +36,18 @@ mod bodies;
 mod body;
 mod browser;
 mod caller;
+mod certificate;
+mod connections;
 mod cors;
+mod descriptors;
 pub mod diagnostics;
 mod feedback;
 mod form;
 mod framing;
 mod front;
+mod head;
+mod http1;
+mod http2;
 pub mod ledger;
 pub mod lines;
 mod near_path;
@@ -52,6 +58,12 @@ mod repeats;
 pub mod respond;
 mod stream;
 mod wire;
+
+/// Connections to the operator's listener that are open at once: more than probes and scrapers need.
+const OPERATORS: usize = 128;
+
+/// Connections that may wait to be taken in.
+const BACKLOG: u32 = 4096;
 
 /// How long a process that has finished waits for each of its logs.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -91,7 +103,9 @@ pub struct Running {
     in_flight: Arc<AtomicUsize>,
     stop: watch::Sender<bool>,
     stop_admin: watch::Sender<bool>,
+    connections: [Arc<Connections>; 2],
     services: Vec<JoinHandle<()>>,
+    certificate: Option<JoinHandle<()>>,
     tending: Tending,
 }
 
@@ -101,50 +115,87 @@ pub struct Running {
 /// When an address cannot be bound or the TLS files cannot be used; nothing is served then.
 pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListening> {
     let live = gateway.live();
-    let server = &live.plan.server;
+    let (server, metrics) = (&live.plan.server, &gateway.shared.metrics);
     let (clients, addr) = bind(&server.listen)?;
     let (operators, admin) = bind(&server.admin)?;
-    let tls = server.tls.as_ref().map(tls_settings).transpose()?;
+    let certificate = server.tls.as_ref().map(Certificate::open).transpose().map_err(NotListening::Tls)?;
+    let tls = certificate.as_ref().map(Certificate::acceptor).transpose().map_err(NotListening::Tls)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let easel = Easel::new(gateway.clone(), log.clone(), format!("{scheme}://{}", reachable(addr)));
     let (draining, in_flight) = (easel.draining(), easel.in_flight());
-    let conf = Arc::new(ServerConf::default());
-    let mut proxy = HttpProxy::new(easel, conf);
+    let mut proxy = HttpProxy::new(easel, Arc::new(ServerConf::default()));
     proxy.handle_init_modules();
-    let mut proxy = Service::new("easel".to_owned(), Front::new(proxy, gateway.clone()));
-    match tls {
-        Some(tls) => proxy.add_tls_with_settings(&server.listen, None, tls),
-        None => proxy.add_tcp(&server.listen),
+    let fitting = descriptors::connections();
+    if server.limits.connections > fitting {
+        log::warn!("the system's limit on open files allows {fitting} connections of clients at once, not more");
     }
+    let connections = ["clients", "admin"].map(|listener| Connections::new(listener, metrics));
+    let door = Front {
+        app: Arc::new(proxy),
+        gateway: gateway.clone(),
+        connections: connections[0].clone(),
+        most: Box::new(move |limits| limits.connections.min(fitting)),
+        tls,
+        http2: true,
+    };
     let app = Admin { gateway: gateway.clone(), draining: draining.clone(), local: admin.ip().is_loopback() };
-    let app = pingora::apps::http_app::HttpServer::new_app(app);
-    let mut health = Service::new("easel admin".to_owned(), app);
-    health.add_tcp(&server.admin);
+    let health = Front {
+        app: Arc::new(HttpServer::new_app(app)),
+        gateway: gateway.clone(),
+        connections: connections[1].clone(),
+        most: Box::new(|_| OPERATORS),
+        tls: None,
+        http2: false,
+    };
     let (stop, stopping) = watch::channel(false);
-    let fds = inherit(&server.listen, clients);
-    let proxy = tokio::spawn(async move { proxy.start_service(Some(fds), stopping, 1).await });
     // Health is told until the very end: a draining server is alive, but not ready.
-    let (stop_admin, stopping) = watch::channel(false);
-    let fds = inherit(&server.admin, operators);
-    let health = tokio::spawn(async move { health.start_service(Some(fds), stopping, 1).await });
-    let services = vec![proxy, health];
+    let (stop_admin, stopping_admin) = watch::channel(false);
+    let services =
+        vec![tokio::spawn(door.listen(clients, stopping)), tokio::spawn(health.listen(operators, stopping_admin))];
+    let certificate = certificate.map(|certificate| {
+        let success = metrics.certificate_reload_success.with_label_values(&["clients"]);
+        tokio::spawn(certificate.follow(LOOK, success))
+    });
     let tending = tend::start(&gateway);
-    Ok(Running { addr, scheme, admin, gateway, log, draining, in_flight, stop, stop_admin, services, tending })
+    Ok(Running {
+        addr,
+        scheme,
+        admin,
+        gateway,
+        log,
+        draining,
+        in_flight,
+        stop,
+        stop_admin,
+        connections,
+        services,
+        certificate,
+        tending,
+    })
 }
 
+/// Listens on the first of an address's meanings that can be bound.
 fn bind(address: &str) -> Result<(TcpListener, SocketAddr), NotListening> {
     let failed = |why| NotListening::Bind { address: address.to_owned(), why };
-    let listener = TcpListener::bind(address).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    let addr = listener.local_addr().map_err(failed)?;
-    Ok((listener, addr))
+    let mut last = std::io::ErrorKind::AddrNotAvailable.into();
+    for meaning in address.to_socket_addrs().map_err(failed)? {
+        match listen(meaning) {
+            Ok(listener) => {
+                let addr = listener.local_addr().map_err(failed)?;
+                return Ok((listener, addr));
+            }
+            Err(why) => last = why,
+        }
+    }
+    Err(failed(last))
 }
 
-/// Hands a bound listener to Pingora the way a predecessor process would.
-fn inherit(address: &str, listener: TcpListener) -> ListenFds {
-    let mut fds = Fds::new();
-    fds.add(address.to_owned(), listener.into_raw_fd());
-    Arc::new(fds.into())
+fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Connections of the process before may linger.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
 }
 
 /// The address a client on this machine can use; `0.0.0.0` is not one.
@@ -154,21 +205,6 @@ fn reachable(addr: SocketAddr) -> SocketAddr {
         SocketAddr::V6(v6) if v6.ip().is_unspecified() => SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], v6.port())),
         other => other,
     }
-}
-
-/// Pingora panics on files it cannot use, so they are looked at first.
-fn tls_settings(tls: &Tls) -> Result<TlsSettings, NotListening> {
-    for (path, mark) in [(&tls.cert, "BEGIN CERTIFICATE"), (&tls.key, "PRIVATE KEY")] {
-        let bad = |why: String| NotListening::Tls(format!("{}: {why}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
-        if !text.contains(mark) {
-            return Err(bad(format!("holds no PEM block with '{mark}'")));
-        }
-    }
-    let (cert, key) = (tls.cert.to_string_lossy(), tls.key.to_string_lossy());
-    let mut settings = TlsSettings::intermediate(&cert, &key).map_err(|error| NotListening::Tls(error.to_string()))?;
-    settings.enable_h2();
-    Ok(settings)
 }
 
 impl Running {
@@ -196,8 +232,11 @@ impl Running {
         };
         let late = tokio::time::timeout(patience, idle).await.is_err();
         self.stop_admin.send_replace(true);
-        for service in &self.services {
-            service.abort();
+        for task in self.services.iter().chain(&self.certificate) {
+            task.abort();
+        }
+        for connections in &self.connections {
+            connections.end();
         }
         drop(self.tending);
         // The last thing that may be paid for is paid; what was cut off is found open at the next start.

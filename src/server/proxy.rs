@@ -115,7 +115,7 @@ impl ProxyHttp for Easel {
     type CTX = Ctx;
 
     fn new_ctx(&self) -> Ctx {
-        let id = format!("{:016x}", fastrand::u64(..));
+        let id = respond::request_id();
         Ctx {
             began: Instant::now(),
             id,
@@ -260,6 +260,11 @@ impl ProxyHttp for Easel {
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&pingora::Error>, ctx: &mut Ctx) {
+        // Who was given something keeps its connection longer than a stranger, when others need room.
+        let served = session.response_written().is_some_and(|response| response.status.as_u16() < 400);
+        if let Some(presence) = wire::presence(session).filter(|_| served) {
+            presence.knows();
+        }
         let elapsed = ctx.began.elapsed();
         if let Some(outcome) = &ctx.outcome {
             self.measure(outcome, elapsed);

@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use pingora::http::ResponseHeader;
+use pingora::protocols::Stream;
+use pingora::protocols::http::ServerSession;
 use serde_json::{Value, json};
 
 use crate::cache::Kept;
@@ -77,6 +79,30 @@ impl Answer {
         to.head(header, bare).await?;
         if bare { Ok(()) } else { to.body(self.body, true).await }
     }
+}
+
+/// Answers on a connection of HTTP/1.1 no request of which was taken, and closes it.
+pub async fn refuse(stream: Stream, error: &Error) {
+    let answer = Answer::error(error);
+    let mut session = ServerSession::new_http1(stream);
+    let written = async {
+        let mut head = ResponseHeader::build(answer.status, Some(answer.headers.len() + 4))?;
+        head.insert_header("content-length", answer.length())?;
+        head.insert_header("x-easel-request-id", request_id())?;
+        for (name, value) in &answer.headers {
+            head.insert_header(*name, value)?;
+        }
+        session.write_error_response(head, answer.body.concat().into()).await
+    };
+    if let Err(error) = written.await {
+        log::debug!("a refusal was not delivered: {error}");
+    }
+    session.shutdown().await;
+}
+
+/// An id for a request, as good as unique.
+pub fn request_id() -> String {
+    format!("{:016x}", fastrand::u64(..))
 }
 
 /// What OpenAI says of an error, all four keys always there.

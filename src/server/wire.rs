@@ -20,10 +20,11 @@ use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
     UniqueID, UniqueIDType,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::gateway::Gateway;
+use crate::server::connections::Presence;
 
 /// How often a client that takes nothing is looked at within the time it has.
 const LOOKS: u32 = 4;
@@ -34,6 +35,9 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// How much of it is read: what a fast network brings on before the client has seen that it need not.
 const LINGER_BYTES: usize = 8 * 1024 * 1024;
+
+/// What is gathered before it is written: a head and a short body are one packet. As much as Pingora gathers.
+const GATHERED: usize = 1460;
 
 /// Bytes that came over one connection.
 #[derive(Debug, Default)]
@@ -61,16 +65,30 @@ impl Meter {
     }
 }
 
+/// What a request can learn of its connection.
+struct Note {
+    meter: Arc<Meter>,
+    presence: Arc<Presence>,
+}
+
+fn note(session: &ServerSession) -> Option<&Note> {
+    session.digest()?.proxy_digest.as_ref()?.user_data.as_ref()?.downcast_ref()
+}
+
 /// The meter of the connection a request came over; none where Easel is mounted in a server of somebody else's.
 pub fn meter(session: &ServerSession) -> Option<Arc<Meter>> {
-    let note = session.digest()?.proxy_digest.as_ref()?;
-    note.user_data.as_ref()?.downcast_ref::<Arc<Meter>>().cloned()
+    note(session).map(|note| note.meter.clone())
+}
+
+/// What the connection does that a request came over; none likewise.
+pub fn presence(session: &ServerSession) -> Option<Arc<Presence>> {
+    note(session).map(|note| note.presence.clone())
 }
 
 /// One client's connection.
 #[derive(Debug)]
 pub struct Wire {
-    stream: Stream,
+    stream: BufWriter<Stream>,
     meter: Arc<Meter>,
     /// Pingora hands a request this note of its connection, and nothing else that a connection could carry.
     note: Option<Arc<ProxyDigest>>,
@@ -106,18 +124,19 @@ struct Linger {
 }
 
 impl Wire {
-    /// Watches over `stream`.
-    pub fn new(stream: Stream, gateway: Arc<Gateway>) -> Wire {
-        let meter = Arc::<Meter>::default();
+    /// Watches over `stream`, the connection that is known as `presence`.
+    pub fn new(stream: Stream, gateway: Arc<Gateway>, presence: Arc<Presence>) -> Wire {
+        let (meter, stream) = (Arc::<Meter>::default(), BufWriter::with_capacity(GATHERED, stream));
         let head = ResponseHeader::build(200, Some(0)).ok();
-        let note = head.map(|head| Arc::new(ProxyDigest::new(Box::new(head), Some(Box::new(meter.clone())))));
+        let told = Note { meter: meter.clone(), presence };
+        let note = head.map(|head| Arc::new(ProxyDigest::new(Box::new(head), Some(Box::new(told)))));
         Wire { stream, meter, note, patience: Patience(gateway), look: None, waiting: false, stall: None, linger: None }
     }
 
     /// What the client's machine has confirmed, where the system tells. A socket can be written to only after a third
     /// of its buffer is free again, which takes a slow reader far longer than to read some of it.
     fn taken(&self) -> u64 {
-        let info = self.stream.get_socket_digest().and_then(|socket| socket.tcp_info());
+        let info = self.stream.get_ref().get_socket_digest().and_then(|socket| socket.tcp_info());
         info.map_or(0, |info| info.tcpi_bytes_acked)
     }
 
@@ -233,29 +252,29 @@ impl AsyncWrite for Wire {
 #[async_trait]
 impl Shutdown for Wire {
     async fn shutdown(&mut self) {
-        self.stream.shutdown().await;
+        self.stream.get_mut().shutdown().await;
     }
 }
 
 impl UniqueID for Wire {
     fn id(&self) -> UniqueIDType {
-        self.stream.id()
+        self.stream.get_ref().id()
     }
 }
 
 impl Ssl for Wire {
     fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.stream.get_ssl_digest()
+        self.stream.get_ref().get_ssl_digest()
     }
 
     fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.stream.selected_alpn_proto()
+        self.stream.get_ref().selected_alpn_proto()
     }
 }
 
 impl GetTimingDigest for Wire {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.stream.get_timing_digest()
+        self.stream.get_ref().get_timing_digest()
     }
 }
 
@@ -267,13 +286,13 @@ impl GetProxyDigest for Wire {
 
 impl GetSocketDigest for Wire {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.stream.get_socket_digest()
+        self.stream.get_ref().get_socket_digest()
     }
 }
 
 #[async_trait]
 impl Peek for Wire {
     async fn try_peek(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
-        self.stream.try_peek(buffer).await
+        self.stream.get_mut().try_peek(buffer).await
     }
 }

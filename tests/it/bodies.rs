@@ -24,7 +24,7 @@ fn with_limits(limits: &str) -> String {
 }
 
 /// A world in which a key is needed: `good`.
-async fn locked(limits: &str) -> World {
+pub async fn locked(limits: &str) -> World {
     let hash: String = Sha256::digest(b"good").iter().map(|byte| format!("{byte:02x}")).collect();
     World::new(&format!(
         "server: {{limits: {{{limits}}}}}\n{PROVIDERS}clients: [{{name: web, key_sha256: {hash}}}]\n\

@@ -46,12 +46,23 @@ impl Connection {
         headers: &[(&str, &str)],
         ends: bool,
     ) -> (ResponseFuture, SendStream<Bytes>) {
+        self.try_begin(method, path, headers, ends).await.unwrap()
+    }
+
+    /// The same where the other side may have closed the connection.
+    pub async fn try_begin(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        ends: bool,
+    ) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
         let mut request = http::Request::builder().method(method).uri(format!("http://{}{path}", self.addr));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let mut requests = self.requests.clone().ready().await.unwrap();
-        requests.send_request(request.body(()).unwrap(), ends).unwrap()
+        let mut requests = self.requests.clone().ready().await?;
+        requests.send_request(request.body(()).unwrap(), ends)
     }
 
     /// Sends a JSON request.

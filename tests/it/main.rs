@@ -45,6 +45,7 @@ mod reload; // config changes under traffic
 mod scripted;
 mod seeds; // which picture is which
 mod serve; // requests that work
+mod strangers; // what a connection of somebody unknown may take: time, size, number
 mod stream; // answers as server-sent events
 mod table; // README's table of providers, cell by cell
 mod tally; // a random tariff, reckoned by hand

@@ -1,8 +1,9 @@
 //! Real TLS, both ways: to a provider whose certificate is checked, and from a client.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use easel::sandbox::{Name, Sandbox, Settings};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -16,7 +17,7 @@ use crate::client::Client;
 use crate::commands::Served;
 use crate::world::{GENERATE, World, ask, pictures, route};
 
-fn certificate() -> CertifiedKey<rcgen::KeyPair> {
+pub fn certificate() -> CertifiedKey<rcgen::KeyPair> {
     certificate_for("localhost")
 }
 
@@ -88,22 +89,61 @@ async fn a_provider_at_a_bare_address_needs_a_certificate_for_that_address() {
     assert_eq!(sandbox.invoice().vendor(Name::Stability).calls, 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn clients_are_served_over_tls_and_links_say_so() {
-    let own = certificate();
-    let folder = tempfile::tempdir().unwrap();
-    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+/// A world whose clients are shown `own`, and the files it lies in: certificate and key.
+pub async fn secured(folder: &Path, own: &CertifiedKey<rcgen::KeyPair>) -> (World, PathBuf, PathBuf) {
+    let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
     std::fs::write(&cert, own.cert.pem()).unwrap();
     std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
     let tls = format!("server: {{tls: {{cert: {}, key: {}}}}}\n", cert.display(), key.display());
-    let world = World::new(&format!("{tls}{}", route(&["stability/core"]))).await;
+    (World::new(&format!("{tls}{}", route(&["stability/core"]))).await, cert, key)
+}
+
+/// A client that trusts `own` and nobody else.
+async fn trusting(own: &CertifiedKey<rcgen::KeyPair>, world: &World) -> std::io::Result<Client> {
     let mut roots = RootCertStore::empty();
     roots.add(own.cert.der().clone()).unwrap();
     let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let connector = TlsConnector::from(Arc::new(config));
     let stream = TcpStream::connect(world.addr).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
-    let mut client = Client::over(connector.connect(name, stream).await.unwrap());
+    Ok(Client::over(connector.connect(name, stream).await?))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_read_again_when_its_files_change_and_half_a_change_changes_nothing() {
+    let (old, new) = (certificate(), certificate());
+    let folder = tempfile::tempdir().unwrap();
+    let (world, cert, key) = secured(folder.path(), &old).await;
+    let gauge = world.gateway.shared.metrics.certificate_reload_success.with_label_values(&["clients"]);
+    let until = async |success: i64| {
+        let told = async {
+            while gauge.get() != success {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), told).await.expect("the files are not looked at");
+    };
+    let mut before = trusting(&old, &world).await.unwrap();
+    until(1).await;
+    std::fs::write(&cert, new.cert.pem()).unwrap();
+    until(0).await;
+    assert_eq!(trusting(&old, &world).await.unwrap().get("/v1/models").await.status, 200, "the key is missing");
+    std::fs::write(&key, new.signing_key.serialize_pem()).unwrap();
+    until(1).await;
+    assert_eq!(trusting(&new, &world).await.unwrap().get("/v1/models").await.status, 200);
+    assert!(trusting(&old, &world).await.is_err());
+    assert_eq!(before.get("/v1/models").await.status, 200, "who is connected stays so");
+    std::fs::write(&cert, "no certificate").unwrap();
+    until(0).await;
+    assert_eq!(trusting(&new, &world).await.unwrap().get("/v1/models").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_are_served_over_tls_and_links_say_so() {
+    let own = certificate();
+    let folder = tempfile::tempdir().unwrap();
+    let (world, ..) = secured(folder.path(), &own).await;
+    let mut client = trusting(&own, &world).await.unwrap();
     let answer = client.post(GENERATE, &ask("a fox")).await;
     assert_eq!(pictures(&answer).len(), 1);
     let linked =

@@ -14,6 +14,9 @@ const LISTEN: &str = "127.0.0.1:8080";
 const ADMIN: &str = "127.0.0.1:9901";
 const DRAIN: Duration = Duration::from_secs(30);
 const LINK_TTL: Duration = Duration::from_secs(3600);
+const REQUEST_HEADER: usize = 64 << 10;
+/// What Pingora reads at the most.
+const MOST_REQUEST_HEADER: usize = 1000 << 10;
 const REQUEST_BODY: usize = 50 << 20;
 /// A prompt of 32,000 characters takes 384 KB where each is escaped.
 const GENERATION_BODY: usize = 1 << 20;
@@ -23,6 +26,9 @@ const REQUEST_BODIES: usize = 160 << 20;
 const MASK_PIXELS: u64 = 7680 * 4320;
 const RESPONSE_BODY: usize = 64 << 20;
 const IN_FLIGHT: usize = 1024;
+const CONNECTIONS: usize = 4096;
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(60);
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -117,16 +123,30 @@ pub(super) fn cache(checker: &mut Checker<'_>, cache: &file::Cache, at: Place<'_
 
 fn limits(checker: &mut Checker<'_>, limits: &file::Limits, at: Place<'_>) -> Limits {
     let file::Limits {
+        request_header,
         request_body,
         generation_body,
         request_bodies,
         mask_pixels,
         response_body,
         in_flight,
+        connections,
+        header_timeout,
+        keepalive_timeout,
         body_timeout,
         send_timeout,
         heartbeat,
     } = limits;
+    let head = at.key("request_header");
+    let mut request_header = bytes(checker, head, request_header.as_ref(), REQUEST_HEADER);
+    if request_header > MOST_REQUEST_HEADER {
+        checker.report(
+            head,
+            format!("{} is more than is read of a head", head.shown()),
+            "write at most 1000KiB".to_owned(),
+        );
+        request_header = REQUEST_HEADER;
+    }
     let request_body = bytes(checker, at.key("request_body"), request_body.as_ref(), REQUEST_BODY);
     let all = at.key("request_bodies");
     let mut request_bodies = bytes(checker, all, request_bodies.as_ref(), REQUEST_BODIES.max(request_body));
@@ -136,12 +156,20 @@ fn limits(checker: &mut Checker<'_>, limits: &file::Limits, at: Place<'_>) -> Li
         request_bodies = request_body;
     }
     Limits {
+        request_header,
         request_body,
         generation_body: bytes(checker, at.key("generation_body"), generation_body.as_ref(), GENERATION_BODY),
         request_bodies,
         mask_pixels: checker.count(at.key("mask_pixels"), *mask_pixels, 1, MASK_PIXELS),
         response_body: bytes(checker, at.key("response_body"), response_body.as_ref(), RESPONSE_BODY),
         in_flight: checker.count(at.key("in_flight"), *in_flight, 1, IN_FLIGHT),
+        connections: checker.count(at.key("connections"), *connections, 1, CONNECTIONS),
+        header_timeout: checker.some_time(at.key("header_timeout"), header_timeout.as_ref(), HEADER_TIMEOUT),
+        keepalive_timeout: checker.some_time(
+            at.key("keepalive_timeout"),
+            keepalive_timeout.as_ref(),
+            KEEPALIVE_TIMEOUT,
+        ),
         body_timeout: checker.some_time(at.key("body_timeout"), body_timeout.as_ref(), BODY_TIMEOUT),
         send_timeout: checker.some_time(at.key("send_timeout"), send_timeout.as_ref(), SEND_TIMEOUT),
         heartbeat: checker.some_time(at.key("heartbeat"), heartbeat.as_ref(), HEARTBEAT),

@@ -1,0 +1,167 @@
+//! The certificate that clients are shown, read again when its files change.
+//!
+//! As with the config, a change counts when two looks in a row agree, and what cannot be used changes nothing: a key
+//! that does not belong to the certificate, as between the two writes of a renewal, leaves the old pair in force.
+//! Connections that are open keep what they were opened with.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pingora::listeners::tls::Acceptor;
+use prometheus::IntGauge;
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
+use rustls::{InconsistentKeys, ServerConfig};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::config::plan::Tls;
+
+/// The pair in force.
+pub struct Certificate {
+    files: Tls,
+    shown: Arc<Shown>,
+    looks: Looks,
+}
+
+#[derive(Debug)]
+struct Shown(ArcSwap<CertifiedKey>);
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+impl Certificate {
+    /// Reads the pair for the first time.
+    ///
+    /// # Errors
+    /// When it cannot be used: which file, and why.
+    pub fn open(files: &Tls) -> Result<Certificate, String> {
+        let texts = Texts::read(files)?;
+        let shown = Arc::new(Shown(ArcSwap::from_pointee(texts.pair(files)?)));
+        Ok(Certificate { files: files.clone(), shown, looks: Looks { taken: Some(texts.print()), last: None } })
+    }
+
+    /// Speaks TLS with whatever pair is in force at the time.
+    ///
+    /// # Errors
+    /// When this build has no such TLS.
+    pub fn acceptor(&self) -> Result<Acceptor, String> {
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()));
+        let config = config.with_protocol_versions(&[&TLS12, &TLS13]).map_err(|error| error.to_string())?;
+        let mut config = config.with_no_client_auth().with_cert_resolver(self.shown.clone());
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Acceptor::from_server_config(Arc::new(config)))
+    }
+
+    /// Follows the files for ever, looking at them `every` so often; `success` tells whether the last change was taken.
+    pub async fn follow(mut self, every: Duration, success: IntGauge) {
+        success.set(1);
+        loop {
+            tokio::time::sleep(every).await;
+            let files = self.files.clone();
+            // Files may be on a slow disk.
+            let Ok(texts) = tokio::task::spawn_blocking(move || Texts::read(&files)).await else { return };
+            if !self.looks.changed(texts.as_ref().ok().map(Texts::print)) {
+                continue;
+            }
+            match texts.and_then(|texts| texts.pair(&self.files)) {
+                Ok(pair) => {
+                    self.shown.0.store(Arc::new(pair));
+                    success.set(1);
+                    log::info!("the certificate in {} is in force", self.files.cert.display());
+                }
+                Err(why) => {
+                    success.set(0);
+                    log::error!("the changed certificate is not taken, the one before stays in force: {why}");
+                }
+            }
+        }
+    }
+}
+
+/// What the two files hold.
+struct Texts {
+    cert: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Texts {
+    fn read(files: &Tls) -> Result<Texts, String> {
+        let read = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+        Ok(Texts { cert: read(&files.cert)?, key: read(&files.key)? })
+    }
+
+    fn print(&self) -> [u128; 2] {
+        [xxh3_128(&self.cert), xxh3_128(&self.key)]
+    }
+
+    /// The pair to show, or which file cannot be used and why.
+    fn pair(&self, files: &Tls) -> Result<CertifiedKey, String> {
+        let Tls { cert, key } = files;
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.cert).collect();
+        let chain = chain.map_err(|error| format!("{}: {error}", cert.display()))?;
+        if chain.is_empty() {
+            return Err(format!("{}: holds no PEM block with 'BEGIN CERTIFICATE'", cert.display()));
+        }
+        // The error would repeat nothing of the key, but need not be trusted with it.
+        let secret = PrivateKeyDer::from_pem_slice(&self.key)
+            .map_err(|_| format!("{}: holds no whole PEM block with 'PRIVATE KEY'", key.display()))?;
+        CertifiedKey::from_der(chain, secret, &default_provider()).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                format!("{}: is not the key of the certificate in {}", key.display(), cert.display())
+            }
+            rustls::Error::InvalidCertificate(why) => format!("{}: {why}", cert.display()),
+            other => format!("{}: cannot be used: {other}", key.display()),
+        })
+    }
+}
+
+/// What was seen of the files, hashed; none where they could not be read.
+type Print = Option<[u128; 2]>;
+
+/// Tells a change from a file that is being written.
+struct Looks {
+    taken: Print,
+    last: Option<Print>,
+}
+
+impl Looks {
+    /// Whether what is seen `now` is new and was seen by the look before, too.
+    fn changed(&mut self, now: Print) -> bool {
+        let settled = self.last.replace(now) == Some(now);
+        settled && std::mem::replace(&mut self.taken, now) != now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_counts_once_and_when_two_looks_agree() {
+        let of = |text: u128| Some([text, 0]);
+        let mut looks = Looks { taken: of(1), last: None };
+        for (seen, changed) in [
+            (of(1), false),
+            (of(1), false),
+            (of(2), false),
+            (of(3), false),
+            (of(3), true),
+            (of(3), false),
+            (None, false),
+            (None, true),
+            (of(3), false),
+            (of(3), true),
+        ] {
+            assert_eq!(looks.changed(seen), changed, "{seen:?}");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The head of a request over HTTP/1.1: read in time and to a bound, and judged before anybody works for it.
+//!
+//! Pingora waits for a head as long as something comes, reads up to a megabyte of it, and answers one that is none with
+//! an empty 400. So a head is read here, Pingora's own parser says whether it is one, and only then it is handed on.
+
+use std::io::Cursor;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use http::Method;
+use pingora::ErrorType;
+use pingora::protocols::Stream;
+use pingora::protocols::http::ServerSession;
+use tokio::io::AsyncReadExt;
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::{Error, Kind};
+use crate::server::connections::Closed;
+
+/// What most heads fit in.
+const FIRST: usize = 4096;
+
+/// What the parser calls a head of more fields than it takes.
+const TOO_MANY: &str = "too many headers";
+
+/// The time for a head.
+pub struct Time {
+    /// When its first byte must be there.
+    pub begins_by: Instant,
+    /// How long it may take from then on; none: it must be whole by the same time.
+    pub then: Option<Duration>,
+}
+
+/// What came.
+pub enum Head {
+    /// A whole head that will be taken, and what came after it.
+    Whole(BytesMut),
+    /// Nothing in time.
+    Nothing,
+    /// The client has closed.
+    Gone,
+    /// Something that is answered with an error, and nothing after it read.
+    Refused(Closed, Error),
+}
+
+/// Reads a head of at most `most` bytes; `begins` is told when it begins.
+pub async fn read(stream: &mut Stream, time: Time, most: usize, begins: impl FnOnce()) -> Head {
+    let mut head = BytesMut::with_capacity(FIRST);
+    let (mut until, mut begins) = (time.begins_by, Some(begins));
+    loop {
+        let looked_at = head.len();
+        head.reserve(FIRST - looked_at % FIRST);
+        match timeout_at(until, stream.read_buf(&mut head)).await {
+            Err(_) if head.is_empty() => return Head::Nothing,
+            Err(_) => return Head::Refused(Closed::HeaderTimeout, too_slow()),
+            Ok(Ok(0) | Err(_)) => return Head::Gone,
+            Ok(Ok(_)) => {}
+        }
+        let first = begins.take().map(|begins| begins());
+        if let (Some(()), Some(then)) = (first, time.then) {
+            until = Instant::now() + then;
+        }
+        let end = end(&head, looked_at.saturating_sub(2));
+        if end.unwrap_or(head.len()) > most {
+            return Head::Refused(Closed::HeaderTooLarge, too_large(format!("is longer than {most} bytes")));
+        }
+        // Of a part of a head only the first is judged, so that what is no HTTP at all is not waited for.
+        let judged = match (end, first) {
+            (None, None) => continue,
+            (end, _) => judge(&head[..end.unwrap_or(head.len())], end.is_some()).await,
+        };
+        match judged {
+            Err((closed, error)) => return Head::Refused(closed, error),
+            Ok(()) if end.is_some() => return Head::Whole(head),
+            Ok(()) => {}
+        }
+    }
+}
+
+/// Where a head ends: after its first empty line, those at its beginning left out. Nothing ends it before `from`.
+fn end(head: &[u8], from: usize) -> Option<usize> {
+    let begin = head.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
+    let mut at = begin.max(from);
+    while let Some(line) = memchr::memchr(b'\n', &head[at..]) {
+        at += line + 1;
+        match &head[at..] {
+            [b'\n', ..] => return Some(at + 1),
+            [b'\r', b'\n', ..] => return Some(at + 2),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// What Pingora's parser makes of a head, or of the beginning of one.
+async fn judge(head: &[u8], whole: bool) -> Result<(), (Closed, Error)> {
+    let mut session = ServerSession::new_http1(Box::new(Cursor::new(Vec::new())));
+    session.set_pipelined_prefix(BytesMut::from(head));
+    match session.read_request().await {
+        Ok(true) if session.req_header().method == Method::CONNECT => {
+            let error = Error::new(Kind::WrongMethod, "This server opens no tunnels.").with_detail("GET, POST");
+            Err((Closed::Malformed, error))
+        }
+        Ok(_) => Ok(()),
+        Err(error) if !whole && *error.etype() == ErrorType::ConnectionClosed => Ok(()),
+        Err(error) => Err(unreadable(&error)),
+    }
+}
+
+fn unreadable(error: &pingora::Error) -> (Closed, Error) {
+    let cause = error.cause.as_ref().map(|_| error.root_cause().to_string());
+    // Where there is a cause, the context repeats the head.
+    let why = match (cause, &error.context) {
+        (Some(cause), _) if cause == TOO_MANY => {
+            return (Closed::HeaderTooLarge, too_large("has more than 256 fields".to_owned()));
+        }
+        (Some(cause), _) => cause,
+        (None, Some(context)) => context.to_string(),
+        (None, None) => "it has no end".to_owned(),
+    };
+    let message = format!("The head of this request cannot be read: {why}. Send one as RFC 9112 says.");
+    (Closed::Malformed, Error::new(Kind::InvalidRequest, message).with_code(Closed::Malformed.word()))
+}
+
+fn too_large(how: String) -> Error {
+    Error::new(Kind::HeaderTooLarge, format!("The head of this request {how}. Send fewer or shorter header fields."))
+}
+
+fn too_slow() -> Error {
+    let message = "The head of this request was not there in time. Send it at once, its empty line included.";
+    Error::new(Kind::InvalidRequest, message).with_code(Closed::HeaderTimeout.word())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GET: &[u8] = b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n";
+
+    /// What comes of bytes that come in such pieces, the last of them followed by nothing.
+    async fn came(pieces: &[&[u8]], most: usize) -> Head {
+        let (ours, mut theirs) = tokio::io::duplex(1 << 20);
+        let pieces: Vec<Vec<u8>> = pieces.iter().map(|piece| piece.to_vec()).collect();
+        let writer = tokio::spawn(async move {
+            for piece in pieces {
+                tokio::io::AsyncWriteExt::write_all(&mut theirs, &piece).await.unwrap();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            theirs
+        });
+        let time = Time { begins_by: Instant::now() + Duration::from_secs(60), then: Some(Duration::from_secs(10)) };
+        let mut stream: Stream = Box::new(ours);
+        let head = read(&mut stream, time, most, || {}).await;
+        drop(writer);
+        head
+    }
+
+    fn refused(head: Head) -> (u16, &'static str, String) {
+        match head {
+            Head::Refused(_, error) => (error.kind.status(), error.code(), error.message),
+            Head::Whole(_) => panic!("taken"),
+            Head::Nothing => panic!("nothing"),
+            Head::Gone => panic!("gone"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_is_taken_in_any_pieces_with_what_follows_it() {
+        let with_body = [GET, b"\r\nbody\n\n"].concat();
+        let bare = b"\r\n\nGET / HTTP/1.0\nx: y\n\n";
+        let piece_by_piece: Vec<&[u8]> = with_body.chunks(9).collect();
+        for (pieces, whole) in
+            [(vec![&with_body[..]], &with_body[..]), (piece_by_piece, &with_body[..36]), (vec![bare], bare)]
+        {
+            match came(&pieces, 100).await {
+                Head::Whole(head) => assert_eq!(&head[..], whole),
+                other => panic!("{:?}", refused(other)),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_has_its_time_from_its_first_byte_and_its_bytes() {
+        let drip: Vec<&[u8]> = GET.chunks(1).collect();
+        assert_eq!(refused(came(&drip, 100).await).1, "header_timeout");
+        assert!(matches!(came(&[b""], 100).await, Head::Nothing));
+        let long = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(100));
+        assert_eq!(refused(came(&[long.as_bytes()], 100).await).0, 431);
+        assert_eq!(refused(came(&[&long.as_bytes()[..110]], 100).await).1, "header_too_large", "not waited for");
+        let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(300));
+        assert_eq!(refused(came(&[many.as_bytes()], 10_000).await).0, 431);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_head_is_told_why_without_being_repeated() {
+        for bad in [
+            "GET / HTTP/4.2\r\n\r\n",
+            "GET / HTTP/1.1\r\nse cret: x\r\n\r\n",
+            "GET / HTTP/1.1\r\nsecret\r\n\r\n",
+            "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
+            "POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n",
+            "GET / HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n",
+            "\u{16}\u{3}\u{1} a secret that never ends",
+        ] {
+            let (status, code, message) = refused(came(&[bad.as_bytes()], 4096).await);
+            assert_eq!((status, code), (400, "malformed_request"), "{bad}: {message}");
+            assert!(!message.contains("secret"), "{message}");
+        }
+        let tunnel = refused(came(&[b"CONNECT x:443 HTTP/1.1\r\nhost: x:443\r\n\r\n"], 4096).await);
+        assert_eq!((tunnel.0, tunnel.1), (405, "method_not_allowed"));
+    }
+}

@@ -1,0 +1,57 @@
+//! A connection of HTTP/1.1: one request after the other, and a bounded wait for each.
+
+use pingora::apps::HttpServerApp;
+use pingora::protocols::Stream;
+use pingora::protocols::http::ServerSession;
+use pingora::server::ShutdownWatch;
+use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
+
+use crate::server::connections::{Closed, Guest};
+use crate::server::front::{Front, stopping};
+use crate::server::head::{self, Head, Time};
+use crate::server::respond;
+
+/// Serves the connection to its end. The head of its first request must be there by `first_by`.
+pub async fn serve<A>(front: &Front<A>, mut stream: Stream, guest: &Guest, first_by: Instant, shutdown: &ShutdownWatch)
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    let mut kept = false;
+    loop {
+        let limits = front.limits();
+        let time = match kept {
+            false => Time { begins_by: first_by, then: None },
+            true => Time { begins_by: Instant::now() + limits.keepalive_timeout, then: Some(limits.header_timeout) },
+        };
+        let head = tokio::select! {
+            biased;
+            head = head::read(&mut stream, time, limits.request_header, || guest.hears()) => head,
+            () = guest.told_to_go() => return,
+            () = stopping(shutdown) => return,
+        };
+        let head = match head {
+            Head::Whole(head) => head,
+            Head::Gone => return,
+            Head::Nothing => {
+                front.connections.count(if kept { Closed::Idle } else { Closed::HeaderTimeout });
+                let _ = stream.shutdown().await;
+                return;
+            }
+            Head::Refused(closed, error) => {
+                front.connections.count(closed);
+                return respond::refuse(stream, &error).await;
+            }
+        };
+        let Some(_serving) = guest.presence().serves() else { return };
+        let mut session = ServerSession::new_http1(stream);
+        session.set_pipelined_prefix(head);
+        let reused = tokio::select! {
+            biased;
+            reused = front.app.process_new_http(session, shutdown) => reused,
+            () = guest.told_to_go() => return,
+        };
+        let Some(reused) = reused else { return };
+        (stream, kept) = (reused.consume().0, true);
+    }
+}
