@@ -43,6 +43,7 @@ mod reckoning; // random prices and answers, recorded and reckoned again
 mod refusals; // bad input
 mod reload; // config changes under traffic
 mod scripted;
+mod sdks; // packages that applications call with; heavy ones, installed by scripts/sdks
 mod seeds; // which picture is which
 mod serve; // requests that work
 mod strangers; // what a connection of somebody unknown may take: time, size, number

@@ -20,7 +20,7 @@ fn tool(variable: &str) -> String {
         .unwrap_or_else(|_| panic!("{variable} is not set: run scripts/test, which installs the tool"))
 }
 
-const OPENAI: &str = include_str!("openai_client.py");
+const OPENAI: &str = include_str!("sdks/openai_client.py");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_official_python_package_generates_lists_and_gets_its_typed_exceptions() {

@@ -36,6 +36,12 @@ assert [event.type for event in streamed] == ["image_generation.completed"] * 4,
 for event in streamed:
     assert is_picture(base64.b64decode(event.b64_json)) and re.fullmatch(r"\d+x\d+", event.size), event.size
 
+original = base64.b64decode(inline.data[0].b64_json)
+edited = client.images.edit(model="m", prompt="in winter", image=[("a.png", original), ("b.png", original)])
+assert is_picture(base64.b64decode(edited.data[0].b64_json))
+changed = list(client.images.edit(model="m", prompt="in spring", image=("a.png", original), stream=True))
+assert [event.type for event in changed] == ["image_edit.completed"], changed
+
 names = [model.id for model in client.models.list()]
 assert names == ["m", "stability/core", "openai/gpt-image-2"], names
 assert client.models.retrieve("m").id == "m"
