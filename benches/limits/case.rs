@@ -11,7 +11,7 @@ use crate::http::{self, Request};
 use crate::system::{self, Setup, System};
 use crate::{Failed, say};
 
-/// What a case may add to resident memory.
+/// What the table counts in.
 const MB: f64 = 1_000_000.0;
 
 /// How often memory is read while a case runs. A peak shorter than this is missed.
@@ -25,6 +25,9 @@ const REST: Duration = Duration::from_secs(60);
 
 /// The longest wait of a bystander, in every case.
 const WAIT: Duration = Duration::from_secs(1);
+
+/// What an Easel that rests may have beyond what it had before and what its metrics say that it holds.
+const KEPT: f64 = 50.0 * MB;
 
 /// Something that is done to an Easel from outside.
 #[derive(Clone, Copy)]
@@ -141,14 +144,14 @@ pub fn run(cases: &[Case]) -> Result<bool, Failed> {
         resting.push(one(case).map_err(|error| format!("{}: {error}", case.name))?);
     }
     say(
-        "| case | what is done | clients see | memory, MB | goal, MB | after a minute, MB | CPU, s | a bystander waits, ms |",
+        "| case | what is done | clients see | memory, MB | goal, MB | kept a minute later, MB | CPU, s | a bystander waits, ms |",
     );
     say("|---|---|---|---:|---:|---:|---:|---:|");
     let mut met = true;
     for Resting { case, seen, taken, kept } in resting {
         let kept = kept.join().map_err(|_| "a resting thread failed")??;
         let grown = taken.grown as f64 / MB;
-        met &= grown < case.goal as f64 && u128::from(taken.wait_ms) < WAIT.as_millis();
+        met &= grown < case.goal as f64 && (kept as f64) < KEPT && u128::from(taken.wait_ms) < WAIT.as_millis();
         let (name, what, goal) = (case.name, case.what, case.goal);
         let (seen, kept, cpu, wait) = (seen.told(), kept as f64 / MB, taken.cpu.as_secs_f64(), taken.wait_ms);
         say(format!("| `{name}` | {what} | {seen} | {grown:.0} | {goal} | {kept:.0} | {cpu:.2} | {wait} |"));
@@ -167,7 +170,8 @@ fn one(case: &Case) -> Result<Resting, Failed> {
     let kept = std::thread::spawn(move || {
         std::thread::sleep(REST);
         let memory = system.memory().map_err(|error| error.to_string())?;
-        Ok(memory.cast_signed() - base.cast_signed())
+        let held = system.held().map_err(|error| error.to_string())?;
+        Ok(memory.cast_signed() - base.cast_signed() - held.cast_signed())
     });
     Ok(Resting { case: *case, seen, taken, kept })
 }

@@ -24,9 +24,6 @@ const CONSTANT: u64 = 64_000_000;
 /// Of the bytes that the metrics say.
 const TOLERANCE: f64 = 0.10;
 
-/// What the metrics say is held.
-const GAUGES: [&str; 4] = ["easel_cache_bytes", "easel_link_bytes", "easel_request_body_bytes", "easel_reply_bytes"];
-
 /// Hits, misses, links and evictions in turn; memory may be what the metrics say, a tenth of it, and a constant.
 pub fn accounting() -> Result<bool, Failed> {
     let setup = Setup { more: "cache: {memory: 128MiB, links: 64MiB}", picture: 60_000, ..Setup::default() };
@@ -39,7 +36,7 @@ pub fn accounting() -> Result<bool, Failed> {
         callers(system.addr, round, REQUESTS / 10 / CALLERS)?;
         // What is not held is given back within a moment of idling.
         sleep(Duration::from_secs(10));
-        let (memory, told) = (system.memory()?, held(&system)?);
+        let (memory, told) = (system.memory()?, system.held()?);
         met &= memory as f64 <= told as f64 * (1.0 + TOLERANCE) + (base + CONSTANT) as f64;
         let requests = (round + 1) * REQUESTS / 10;
         say(format!("| {requests} | {} | {} | {} |", memory / 1_000_000, told / 1_000_000, base / 1_000_000));
@@ -47,10 +44,6 @@ pub fn accounting() -> Result<bool, Failed> {
     let constant = CONSTANT / 1_000_000;
     say(format!("memory is {}within a tenth of what the metrics say and {constant} MB", if met { "" } else { "NOT " }));
     Ok(met)
-}
-
-fn held(system: &System) -> Result<u64, Failed> {
-    GAUGES.iter().map(|gauge| system.gauge(gauge)).sum()
 }
 
 /// So many requests of each of the callers.
@@ -101,7 +94,7 @@ pub fn soak(minutes: u64) -> Result<bool, Failed> {
             round += 1;
         }
         memory.push(system.memory()?);
-        say(format!("| {} | {} | {} |", minute + 1, system.memory()? / 1_000_000, held(&system)? / 1_000_000));
+        say(format!("| {} | {} | {} |", minute + 1, system.memory()? / 1_000_000, system.held()? / 1_000_000));
     }
     let third = memory.len() / 3;
     let median = |part: &[u64]| {

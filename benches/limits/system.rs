@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use crate::http::{self, Request};
 use crate::{Failed, cpu};
 
+/// What the metrics say is held.
+const HELD: [&str; 4] = ["easel_cache_bytes", "easel_link_bytes", "easel_request_body_bytes", "easel_reply_bytes"];
+
 /// A process that ends when this is dropped.
 struct Process(Child);
 
@@ -87,8 +90,13 @@ impl System {
         Ok(String::from_utf8(http::exchange(self.admin, &Request::get("/metrics"))?.body)?)
     }
 
+    /// What its metrics say that it holds, in bytes.
+    pub fn held(&self) -> Result<u64, Failed> {
+        HELD.iter().map(|gauge| self.gauge(gauge)).sum()
+    }
+
     /// What a gauge says, its labels summed.
-    pub fn gauge(&self, name: &str) -> Result<u64, Failed> {
+    fn gauge(&self, name: &str) -> Result<u64, Failed> {
         let page = self.page()?;
         let of_it =
             page.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])));

@@ -11,10 +11,11 @@ use crate::Failed;
 
 /// Sends JSON that does not end, in chunks.
 pub fn endless() -> Result<SocketAddr, Failed> {
-    let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let begun = r#"{"created":1,"data":[{"b64_json":"AAA"#;
+    let begun = format!("{head}{:x}\r\n{begun}\r\n", begun.len());
     serve(Arc::new(move |stream| {
-        stream.write_all(&head)?;
-        stream.write_all(b"1c\r\n{\"created\":1,\"data\":[{\"b64_\r\na\r\njson\":\"AAA\r\n")?;
+        stream.write_all(begun.as_bytes())?;
         let chunk = [b"40000\r\n".as_slice(), &[b'A'; 0x40000], b"\r\n"].concat();
         // It ends when Easel has had enough, or at 1 GB.
         (0..4000).try_for_each(|_| stream.write_all(&chunk))

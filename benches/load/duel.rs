@@ -28,13 +28,16 @@ const HIT: Use = Use { kind: Kind::Easel, mode: "hit", fresh: false, mark: "x-ea
 const PASS: Use = Use { kind: Kind::PassThrough, mode: "proxy", fresh: true, mark: "content-type" };
 const MISS: Use = Use { kind: Kind::Easel, mode: "miss", fresh: true, mark: "x-easel-cache: miss" };
 const RECORDED: Use = Use { kind: Kind::Recorded, ..MISS };
+const LOGGED: Use = Use { kind: Kind::Logged, ..HIT };
 /// In the order of a round.
-const USES: [Use; 5] = [DIRECT, HIT, PASS, MISS, RECORDED];
+const USES: [Use; 6] = [DIRECT, HIT, LOGGED, PASS, MISS, RECORDED];
 
 /// What is held against what, and the most it may be.
-const RATIOS: [(Use, Use, Body, Option<f64>); 6] = [
+const RATIOS: [(Use, Use, Body, Option<f64>); 8] = [
     (HIT, DIRECT, Body::Small, Some(2.0)),
     (HIT, DIRECT, Body::Big, Some(1.2)),
+    (LOGGED, HIT, Body::Small, None),
+    (LOGGED, HIT, Body::Big, None),
     (MISS, PASS, Body::Small, None),
     (MISS, PASS, Body::Big, Some(1.1)),
     (RECORDED, MISS, Body::Small, None),
@@ -74,8 +77,8 @@ async fn measure(body: Body, options: Options) -> Result<Vec<Row>, Failed> {
     let origin = System::start(Kind::Origin, body, None, options)?;
     let start = |kind| System::start(kind, body, Some(&origin), options);
     let systems = [(Kind::Direct, start(Kind::Direct)?), (Kind::PassThrough, start(Kind::PassThrough)?)];
-    let easels = [(Kind::Easel, start(Kind::Easel)?), (Kind::Recorded, start(Kind::Recorded)?)];
-    let systems = systems.into_iter().chain(easels).collect::<Vec<_>>();
+    let easels = [Kind::Easel, Kind::Recorded, Kind::Logged].map(|kind| start(kind).map(|system| (kind, system)));
+    let systems = systems.into_iter().map(Ok).chain(easels).collect::<Result<Vec<_>, Failed>>()?;
     let numbers = Arc::new(AtomicU64::new(1));
     let mut rows: Vec<Row> = CONNECTIONS
         .into_iter()

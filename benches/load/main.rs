@@ -1,9 +1,10 @@
 //! What Easel costs beside bare Pingora: `cargo bench --bench load [-- --quick]`.
 //!
-//! Four systems, each a process of its own, are driven in turn over 127.0.0.1: Easel; Easel with its ledger on disk
-//! ("easel+disk"); a bare Pingora service that reads the request and answers from memory ("direct"); a bare Pingora
-//! proxy in front of the same origin ("pass-through"). Rounds are interleaved, so a machine that slows down slows all of
-//! them, and CPU time is read from the kernel for the one process, so the client and the origin do not count. It
+//! Five systems, each a process of its own, are driven in turn over 127.0.0.1: Easel; Easel with its ledger on disk
+//! ("easel+disk"); Easel with its access log, as it runs when nobody says otherwise ("easel+log"); a bare Pingora
+//! service that reads the request and answers from memory ("direct"); a bare Pingora proxy in front of the same origin
+//! ("pass-through"). Rounds are interleaved, so a machine that slows down slows all of them, and CPU time is read from
+//! the kernel for the one process, so the client and the origin do not count. It
 //! measures; it decides nothing and fails only when an answer is wrong.
 //!
 //! How to read it: `cpu us` is user and system time of the system under test for one request, the median of the

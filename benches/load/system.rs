@@ -16,6 +16,7 @@ use bytes::Bytes;
 use easel::gateway::Gateway;
 use easel::gateway::reload::{LOOK, Os, Watch};
 use easel::server::access::AccessLog;
+use easel::server::lines::stream;
 use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora::prelude::HttpPeer;
@@ -45,10 +46,12 @@ pub enum Kind {
     Easel,
     /// The same with its ledger on disk.
     Recorded,
+    /// Easel with its access log, which goes to a pipe.
+    Logged,
 }
 
 impl Kind {
-    const ALL: [Kind; 5] = [Kind::Origin, Kind::Direct, Kind::PassThrough, Kind::Easel, Kind::Recorded];
+    const ALL: [Kind; 6] = [Kind::Origin, Kind::Direct, Kind::PassThrough, Kind::Easel, Kind::Recorded, Kind::Logged];
 
     /// The word in the table.
     pub fn word(self) -> &'static str {
@@ -58,6 +61,7 @@ impl Kind {
             Kind::PassThrough => "pass-through",
             Kind::Easel => "easel",
             Kind::Recorded => "easel+disk",
+            Kind::Logged => "easel+log",
         }
     }
 }
@@ -86,9 +90,11 @@ impl System {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        let out = child.stdout.take().ok_or("no output")?;
+        let mut out = BufReader::new(child.stdout.take().ok_or("no output")?);
         let mut line = String::new();
-        BufReader::new(out).read_line(&mut line)?;
+        out.read_line(&mut line)?;
+        // The access log is read as a container's runtime reads it, which costs this process and not the system.
+        std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
         let addr = line.trim().parse().map_err(|_| format!("{} did not start", kind.word()))?;
         Ok(System { addr, child })
     }
@@ -122,8 +128,9 @@ pub fn run(words: &[String]) -> Result<(), Failed> {
     let addr = match kind {
         Kind::Origin | Kind::Direct => serve(Direct { body: body.answer()? }, stopping)?,
         Kind::PassThrough => serve(PassThrough { origin: origin.parse()? }, stopping)?,
-        Kind::Easel => easel(origin, None)?,
-        Kind::Recorded => easel(origin, Some(tempfile::tempdir()?))?,
+        Kind::Easel => easel(origin, None, false)?,
+        Kind::Recorded => easel(origin, Some(tempfile::tempdir()?), false)?,
+        Kind::Logged => easel(origin, None, true)?,
     };
     say(addr);
     let mut rest = Vec::new();
@@ -151,10 +158,10 @@ where
     Ok(addr)
 }
 
-/// Easel as `easel serve --no-access-log` runs it, following its file included. That is part of the cost, and of the
+/// Easel as `easel serve` runs it, with its access log or without, following its file included. That is part of the cost, and of the
 /// saving: with a timer that is always due soon, tokio need not be woken for every deadline a request sets. `state` is
 /// where the ledger is, in memory without.
-fn easel(origin: &str, state: Option<TempDir>) -> Result<SocketAddr, Failed> {
+fn easel(origin: &str, state: Option<TempDir>, logged: bool) -> Result<SocketAddr, Failed> {
     let ledger = state.as_ref().map_or_else(String::new, |dir| format!(", state_dir: '{}'", dir.path().display()));
     // The cache is small enough that the big misses of the warm-up fill it: what is measured is a full cache, every
     // new picture taking the place of an old one.
@@ -177,7 +184,10 @@ fn easel(origin: &str, state: Option<TempDir>) -> Result<SocketAddr, Failed> {
     file.write_all(yaml.as_bytes())?;
     let (watch, loaded) = Watch::open(file.path().to_owned(), Arc::new(Os));
     let gateway = Gateway::new(loaded?)?;
-    let log = AccessLog::off();
+    let log = match logged {
+        true => AccessLog::to(stream(std::io::stdout())?, gateway.shared.metrics.access_lines_dropped.clone())?,
+        false => AccessLog::off(),
+    };
     let running = easel::server::start(gateway.clone(), log)?;
     let addr = running.addr;
     tokio::spawn(async move {
