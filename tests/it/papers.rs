@@ -67,6 +67,32 @@ fn every_yaml_in_conf_and_examples_and_every_whole_config_in_the_readme_loads() 
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
+/// What stands in the config's schema under `limits`.
+fn keys_of_limits() -> Vec<String> {
+    let schema = easel::config::schema();
+    let limits = &schema["properties"]["server"]["properties"]["limits"]["properties"];
+    let limits = limits.as_object().expect("the schema has limits");
+    limits.keys().cloned().collect()
+}
+
+#[test]
+fn every_key_of_limits_is_on_their_page_with_its_default() {
+    let page = std::fs::read_to_string(root().join("docs/limits.md")).unwrap();
+    let reference = std::fs::read_to_string(root().join("conf/easel.yaml")).unwrap();
+    // A row says `50 MiB` and `33,177,600` where the config says 50MiB and 33177600.
+    let plain = |row: &str| row.replace([' ', ','], "");
+    let rows: Vec<String> = page.lines().filter(|line| line.starts_with('|')).map(plain).collect();
+    let keys = keys_of_limits();
+    assert!(keys.len() >= 9, "{keys:?}");
+    for key in keys {
+        let shown = reference.lines().find_map(|line| line.trim().strip_prefix(&format!("{key}:")).map(str::trim));
+        let default = shown.and_then(|shown| shown.split_whitespace().next()).expect("the reference shows every key");
+        let row = rows.iter().find(|row| row.contains(&format!("`server.limits.{key}`")));
+        let row = row.unwrap_or_else(|| panic!("docs/limits.md has no row for server.limits.{key}"));
+        assert!(row.contains(default), "docs/limits.md does not say that {key} is {default} by default:\n{row}");
+    }
+}
+
 /// Models that their vendors have shut down, or will before 2027: OpenAI's (its deprecations page, read 2026-11), and
 /// Google's Imagen and Gemini 2.5 (its migration page, and its changelog of 2026-10-06).
 const ENDED: &[&str] = &[
