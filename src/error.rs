@@ -41,6 +41,8 @@ pub enum Kind {
     CrossSite,
     /// It calls this server by a name that is not its own.
     ForeignHost,
+    /// Another machine sent it, and the config does not say that anyone may ask.
+    NotOfThisMachine,
     /// A budget is used up.
     OverBudget,
     /// The caller asks for more in a minute than it may.
@@ -63,7 +65,12 @@ impl Kind {
         match self {
             Kind::InvalidRequest | Kind::Refused | Kind::PriceLimit => 400,
             Kind::Unauthorized => 401,
-            Kind::LinkRefused | Kind::Forbidden | Kind::ForeignOrigin | Kind::CrossSite | Kind::ForeignHost => 403,
+            Kind::LinkRefused
+            | Kind::Forbidden
+            | Kind::ForeignOrigin
+            | Kind::CrossSite
+            | Kind::ForeignHost
+            | Kind::NotOfThisMachine => 403,
             Kind::UnknownPath | Kind::ModelNotFound | Kind::FileNotFound => 404,
             Kind::WrongMethod => 405,
             Kind::TooLarge => 413,
@@ -94,6 +101,7 @@ impl Kind {
             | Kind::ForeignOrigin
             | Kind::CrossSite
             | Kind::ForeignHost
+            | Kind::NotOfThisMachine
             | Kind::PriceLimit => "invalid_request_error",
             Kind::Refused => "image_generation_user_error",
             Kind::Busy | Kind::RateLimited => "rate_limit_error",
@@ -121,6 +129,7 @@ impl Kind {
             Kind::ForeignOrigin => "foreign_origin",
             Kind::CrossSite => "cross_site",
             Kind::ForeignHost => "foreign_host",
+            Kind::NotOfThisMachine => "not_of_this_machine",
             Kind::OverBudget => "insufficient_quota",
             Kind::RateLimited => "client_rate_limit",
             Kind::Busy => "rate_limit_exceeded",
@@ -155,6 +164,7 @@ impl Kind {
             | Kind::ForeignOrigin
             | Kind::CrossSite
             | Kind::ForeignHost
+            | Kind::NotOfThisMachine
             | Kind::OverBudget
             | Kind::PriceLimit => false,
         }

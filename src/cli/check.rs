@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use easel::config::plan::Plan;
 use easel::gateway::reload::{self, Os};
 
 use crate::cli;
@@ -19,6 +20,7 @@ pub struct Args {
 /// Checks the file.
 pub fn run(args: Args) -> ExitCode {
     match reload::load(&args.file, &Os) {
+        Ok(Plan { shut: Some(problem), .. }) => cli::problems(problem),
         Ok(plan) => {
             let offers: usize = plan.routes.iter().map(|route| route.offers.len()).sum();
             let notes = reload::ignored_proxy(&Os).into_iter().chain(plan.server.unusable_links());

@@ -51,6 +51,7 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &Lines) 
     if plan.server.state_dir.is_none() {
         log::warn!("server.state_dir is not set: what is paid is kept in memory and forgotten at the end");
     }
+    reload::tell_shut(&plan);
     for note in reload::ignored_proxy(&Os).into_iter().chain(plan.server.unusable_links()) {
         log::warn!("{note}");
     }

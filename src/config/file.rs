@@ -93,8 +93,8 @@ pub(super) struct File {
     pub(super) server: Server,
     /// Memory for pictures.
     pub(super) cache: Cache,
-    /// Who may ask, each with a key of its own. Default: everybody, as one client named `default`, and only where
-    /// `server.listen` is a loopback address; `anyone` says so for every other.
+    /// Who may ask, each with a key of its own. Default: everybody on this machine, as one client named
+    /// `default`; `anyone` serves whoever reaches `server.listen`.
     pub(super) clients: Clients,
     /// Who can draw: one entry for each account at a vendor, under a name of your choice.
     pub(super) providers: BTreeMap<String, Provider>,

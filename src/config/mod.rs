@@ -78,17 +78,22 @@ pub fn load(source: &Source<'_>, kinds: &[Kind], lookup: &dyn Lookup) -> Result<
     expand::expand(&mut tree, &text, lookup, &mut findings);
     let written = Outline::of(&tree);
     fill::fill(&mut tree, &mut findings);
+    let mut shut = Findings::default();
     let plan = match shape::read(&mut tree, &text, &mut findings) {
-        Some(file) => check::check(&file, place::Place::root(&text, &tree), kinds, &mut findings),
+        Some(file) => check::check(&file, place::Place::root(&text, &tree), kinds, &mut findings, &mut shut),
         None => None,
     };
     match plan {
-        Some(plan) if findings.is_empty() => Ok(Plan { written, ..plan }),
+        Some(plan) if findings.is_empty() => {
+            let shut = (!shut.is_empty()).then(|| shut.into_problems(source.name, text));
+            Ok(Plan { written, shut, ..plan })
+        }
         _ => {
             if findings.is_empty() {
                 // Every room notes why it gives up; should one forget, a bad file must still not pass as a good one.
                 findings.add(Finding::new(0..0, "this file cannot be read as a config", None));
             }
+            findings.extend(shut);
             Err(findings.into_problems(source.name, text))
         }
     }

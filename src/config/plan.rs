@@ -13,7 +13,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::abilities::{Bend, Sizes};
-use crate::config::Outline;
+use crate::config::{Outline, Problems};
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::pricing::{Price, TokenPrice};
@@ -43,6 +43,8 @@ pub struct Plan {
     pub clients: Vec<Arc<Client>>,
     /// Whether the config says in so many words that anyone may ask.
     pub anyone: bool,
+    /// Why other machines are not served: they reach the address, there are no clients, and `anyone` is not said.
+    pub shut: Option<Problems>,
     /// Providers by name.
     pub providers: BTreeMap<String, Arc<Provider>>,
     /// Routes in the order they are tried.

@@ -36,6 +36,11 @@ impl Findings {
         }
     }
 
+    /// Notes those of others too.
+    pub(super) fn extend(&mut self, others: Findings) {
+        others.0.into_iter().for_each(|finding| self.add(finding));
+    }
+
     /// Whether nothing is wrong.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

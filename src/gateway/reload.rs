@@ -106,6 +106,7 @@ fn take(gateway: &Gateway, loaded: Result<Plan, NotLoaded>) {
         Ok(plan) if opens(&before.plan, &plan) => Err(NotLoaded::Opened.to_string()),
         Ok(plan) => {
             warn_of_restart(&before.plan, &plan);
+            tell_shut(&plan);
             let changed = before.plan.written.differences(&plan.written);
             gateway.replace(plan).map(|version| (version, changed)).map_err(|error| error.to_string())
         }
@@ -120,6 +121,13 @@ fn take(gateway: &Gateway, loaded: Result<Plan, NotLoaded>) {
             gateway.shared.metrics.reload_success.set(0);
             log::error!("the changed config is not taken, version {} stays in force:\n{problems}", before.version);
         }
+    }
+}
+
+/// Says that other machines are turned away, and what to write.
+pub fn tell_shut(plan: &Plan) {
+    if let Some(problem) = &plan.shut {
+        log::error!("{problem}");
     }
 }
 

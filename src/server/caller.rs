@@ -3,6 +3,7 @@
 //! A key is compared by its SHA-256 in constant time with every client's, so that neither the time nor an error tells
 //! how near a guess came. A key that was sent goes nowhere from here: not into a log, not to a provider.
 
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,16 +25,28 @@ const MAX_USD: &str = "x-easel-max-usd";
 /// How OpenAI begins the sentence, by which LiteLLM knows what it means. OpenAI repeats most of the key; not here.
 const UNKNOWN: &str = "Incorrect API key provided: this server knows no client with the key in 'authorization'.";
 
-/// Whose key came with the request; anybody's where the config lists no clients.
+/// Whose key came with the request; anybody's where the config lists no clients, of this machine or of any.
 pub fn identify(session: &Session, plan: &Plan) -> Result<Caller, Error> {
     if plan.clients.is_empty() {
-        return Ok(Caller::anybody());
+        let address = session.client_addr().and_then(|address| address.as_inet()).map(SocketAddr::ip);
+        return anybody(address, plan);
     }
     let told = session.get_header(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let key = told.and_then(bearer).ok_or_else(|| {
         Error::new(Kind::Unauthorized, "No key was sent. Send 'authorization: Bearer KEY' with this client's key.")
     })?;
     client(&plan.clients, key).map(Caller::client).ok_or_else(|| Error::new(Kind::Unauthorized, UNKNOWN))
+}
+
+/// Who has no key, and need not have one, or must ask from this machine. A socket without an address is a file of its.
+fn anybody(address: Option<IpAddr>, plan: &Plan) -> Result<Caller, Error> {
+    let is_local = address.is_none_or(|address| address.to_canonical().is_loopback());
+    if plan.shut.is_none() || is_local {
+        return Ok(Caller::anybody());
+    }
+    let message = "This server asks nobody for a key, so it serves its own machine only. Its config can list 'clients', or \
+                   say 'clients: anyone' to serve whoever reaches it.";
+    Err(Error::new(Kind::NotOfThisMachine, message))
 }
 
 /// The key after the word `Bearer`, which may be written in any case.
@@ -135,6 +148,7 @@ fn too_much(what: What, per_minute: NonZeroU32, wait: Wait) -> Error {
 mod tests {
     use super::*;
     use crate::config::plan::Rate;
+    use crate::gateway::reload::{Os, check};
 
     fn named(name: &str, keys: &[&str]) -> Arc<Client> {
         let keys = keys.iter().map(|key| Sha256::digest(key.as_bytes()).into()).collect();
@@ -156,6 +170,36 @@ mod tests {
         assert_eq!(name("two").as_deref(), Some("web"));
         assert_eq!(name("three").as_deref(), Some("batch"));
         assert_eq!([name("four"), name(""), name("One")], [None, None, None]);
+    }
+
+    #[test]
+    fn where_nobody_has_a_key_another_machine_is_served_only_if_the_config_says_so() {
+        let plan = |listen: &str, more: &str| {
+            let text = format!(
+                "{more}\nserver: {{listen: \"{listen}\"}}\n\
+                 providers: {{v: {{kind: openai, api_key: any, models: {{m: {{price: 0.01}}}}}}}}\n\
+                 routes: [{{name: r, offers: [v/m]}}]\n"
+            );
+            check("test.yaml", &text, &Os).unwrap()
+        };
+        let served = |plan: &Plan, address: &str| match anybody(address.parse().ok(), plan) {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!((error.kind.status(), error.kind.word()), (403, "not_of_this_machine"));
+                false
+            }
+        };
+        for listen in ["0.0.0.0:80", "[::]:80", "192.0.2.7:80"] {
+            let (shut, open) = (plan(listen, ""), plan(listen, "clients: anyone"));
+            for own in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "a socket's file"] {
+                assert!(served(&shut, own) && served(&open, own), "{listen} {own}");
+            }
+            for other in ["192.0.2.9", "10.0.0.1", "fe80::1", "::ffff:10.0.0.1", "2001:db8::1"] {
+                assert!(!served(&shut, other) && served(&open, other), "{listen} {other}");
+            }
+        }
+        // Whom the kernel lets in at a loopback address is of this machine, whatever his address looks like.
+        assert!(served(&plan("127.0.0.1:80", ""), "10.0.0.1"));
     }
 
     #[test]

@@ -178,6 +178,27 @@ pub fn config(folder: &Path, text: &str) -> std::path::PathBuf {
 }
 
 #[tokio::test]
+async fn a_door_that_nobody_said_is_open_is_a_problem_to_check_and_serves_this_machine_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
+    let path = folder.path().join("easel.yaml");
+    let written = |more: &str| {
+        let server = "server: {listen: '0.0.0.0:0', admin: '127.0.0.1:0'}";
+        std::fs::write(&path, format!("{server}\n{more}\n{}", route(&["stability/core"]))).unwrap();
+        easel().arg("check").arg(&path).env("SANDBOX", sandbox.url()).output().unwrap()
+    };
+    let open = written("clients: anyone");
+    assert!(open.status.success(), "{}", text(&open.stderr));
+    let shut = written("");
+    assert_eq!(shut.status.code(), Some(1));
+    let said = text(&shut.stderr);
+    assert!(said.contains(":1:18") && said.contains("`clients: anyone`"), "{said}");
+    let served = Served::start(&path, &sandbox.url(), &[], Stdio::null());
+    let here = std::net::SocketAddr::from(([127, 0, 0, 1], served.addr.port()));
+    assert_eq!(Client::connect(here).await.post(GENERATE, &ask("x")).await.status, 200);
+}
+
+#[tokio::test]
 async fn sigterm_lets_what_is_in_flight_finish_and_then_ends_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();

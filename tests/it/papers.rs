@@ -60,8 +60,11 @@ fn every_yaml_in_conf_and_examples_and_every_whole_config_in_the_readme_loads() 
             if let Err(error) = serde_yaml::from_str::<Settings>(&text) {
                 problems.push(format!("{name}: {error}"));
             }
-        } else if let Err(error) = reload::check(&name, &text, &Anything) {
-            problems.push(error.to_string());
+        } else {
+            match reload::check(&name, &text, &Anything) {
+                Ok(plan) => problems.extend(plan.shut.map(|shut| shut.to_string())),
+                Err(error) => problems.push(error.to_string()),
+            }
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));

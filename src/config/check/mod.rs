@@ -33,8 +33,15 @@ use super::report::{Finding, Findings};
 use super::units::Written;
 use super::{Kind, Outline};
 
-/// The plan `file` describes. `tree` is where it was written.
-pub(super) fn check(file: &File, tree: Place<'_>, kinds: &[Kind], findings: &mut Findings) -> Option<Plan> {
+/// The plan `file` describes. `tree` is where it was written. What is noted in `shut` keeps nobody from serving this
+/// machine by the plan.
+pub(super) fn check(
+    file: &File,
+    tree: Place<'_>,
+    kinds: &[Kind],
+    findings: &mut Findings,
+    shut: &mut Findings,
+) -> Option<Plan> {
     let mut checker = Checker { findings };
     let File { server, cache, clients, providers, routes, alerts } = file;
     let server = server::server(&mut checker, server, tree.key("server"));
@@ -43,12 +50,12 @@ pub(super) fn check(file: &File, tree: Place<'_>, kinds: &[Kind], findings: &mut
     let routes = routes::routes(&mut checker, routes, tree, &providers, kinds);
     let anyone = matches!(clients, Clients::Anyone(_));
     if matches!(clients, Clients::Listed(listed) if listed.is_empty()) {
-        server::closed(&mut checker, &server, tree);
+        server::shut(shut, &server, tree);
     }
     let clients = clients::clients(&mut checker, clients, tree, &routes);
     let alerts = alerts::alerts(&mut checker, alerts, tree.key("alerts"));
     let written = Outline::default();
-    Some(Plan { server, cache, clients, anyone, providers, routes, alerts, written })
+    Some(Plan { server, cache, clients, anyone, shut: None, providers, routes, alerts, written })
 }
 
 /// Reads single values and notes what is wrong with them.

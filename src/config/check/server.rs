@@ -8,6 +8,7 @@ use crate::config::check::Checker;
 use crate::config::file;
 use crate::config::place::Place;
 use crate::config::plan::{Cache, LedgerRules, Limits, OnLedgerError, Server, Tls};
+use crate::config::report::{Finding, Findings};
 use crate::secret::Secret;
 
 const LISTEN: &str = "127.0.0.1:8080";
@@ -87,15 +88,15 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: Place
     }
 }
 
-/// Reports an address that others than this machine reach, where nobody is asked who he is.
-pub(super) fn closed(checker: &mut Checker<'_>, server: &Server, tree: Place<'_>) {
+/// Notes an address that others than this machine reach, where nobody is asked who he is.
+pub(super) fn shut(findings: &mut Findings, server: &Server, tree: Place<'_>) {
     let (at, clients) = (tree.key("server").key("listen"), tree.key("clients"));
-    if server.is_local() || clients.is_bad() || clients.lost_items() {
+    if server.is_local() || at.is_bad() || clients.is_bad() || clients.lost_items() {
         return;
     }
-    let what = format!("whoever reaches {} could spend your money", at.shown());
+    let what = format!("whoever reaches {} could spend your money, so only this machine is served", at.shown());
     let help = "list `clients`, listen on 127.0.0.1, or write `clients: anyone` to mean it";
-    checker.report(at, what, help.to_owned());
+    findings.add(Finding::new(at.span(), what, Some(help)));
 }
 
 fn ledger(checker: &mut Checker<'_>, written: &file::Ledger, at: Place<'_>) -> LedgerRules {
