@@ -50,7 +50,7 @@ def expect(kind, code, **request):
 
 
 expect(openai.BadRequestError, "size", model="openai/m", prompt="x", size="banana")
-expect(openai.BadRequestError, "forbidden", model="openai/m", prompt="something forbidden")
+expect(openai.BadRequestError, "safety system", model="openai/m", prompt="something forbidden")
 expect(openai.NotFoundError, "nothing-like-it", model="openai/nothing-like-it", prompt="x")
 
 print("all of it worked")
