@@ -3,7 +3,7 @@
 //! Whoever can connect can hold connections. A newcomer is therefore not refused: one that has nothing under way makes
 //! room for it, first those on which nobody was served yet, of them first those of the address that holds the most, and
 //! of these the one that has waited the longest. A connection whose request is being served never makes room, but for
-//! one whose body is still being read.
+//! one whose body is still being read, and one that has its last answer and is only closed gently.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -220,12 +220,14 @@ struct Doing {
     reading: usize,
     /// Whether somebody was served on it.
     known: bool,
+    /// Whether all that is left to do is to close it.
+    closing: bool,
 }
 
 impl Presence {
     /// A connection from `peer` that waits.
     pub fn new(peer: IpAddr) -> Presence {
-        let doing = Doing { since: Instant::now(), serving: 0, reading: 0, known: false };
+        let doing = Doing { since: Instant::now(), serving: 0, reading: 0, known: false, closing: false };
         Presence { peer, doing: Mutex::new(doing), leave: CancellationToken::new() }
     }
 
@@ -237,6 +239,11 @@ impl Presence {
     /// Somebody was served here.
     pub fn knows(&self) {
         self.doing().known = true;
+    }
+
+    /// Its last answer is sent.
+    pub fn closes(&self) {
+        self.doing().closing = true;
     }
 
     /// A request is being served until what is given back is dropped. None when the connection has to go.
@@ -301,7 +308,7 @@ impl Presence {
 
 impl Doing {
     fn may_go(&self) -> bool {
-        self.serving == self.reading
+        self.closing || self.serving == self.reading
     }
 }
 

@@ -35,12 +35,17 @@ where
             Head::Gone => return,
             Head::Nothing => {
                 front.connections.count(if kept { Closed::Idle } else { Closed::HeaderTimeout });
-                let _ = stream.shutdown().await;
-                return;
+                tokio::select! {
+                    _ = stream.shutdown() => return,
+                    () = guest.told_to_go() => return,
+                }
             }
             Head::Refused(closed, error) => {
                 front.connections.count(closed);
-                return respond::refuse(stream, &error).await;
+                tokio::select! {
+                    () = respond::refuse(stream, &error) => return,
+                    () = guest.told_to_go() => return,
+                }
             }
         };
         let Some(_serving) = guest.presence().serves() else { return };

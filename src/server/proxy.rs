@@ -32,6 +32,7 @@ use crate::server::bodies::Bodies;
 use crate::server::body::Upload;
 use crate::server::browser::{Door, Signs};
 use crate::server::caller::{self, Allowance};
+use crate::server::connections::Reading;
 use crate::server::near_path::{NearPath, near};
 use crate::server::outlet::Outlet;
 use crate::server::paths::{self, Operation, Target};
@@ -79,6 +80,8 @@ pub struct Ctx {
     counted: Option<Counted>,
     /// A body that is passed through.
     upload: Option<Upload>,
+    /// It is still on its way.
+    reading: Option<Reading>,
     /// Bytes that were sent by a way of our own.
     sent: usize,
     /// What the answer tells a browser.
@@ -123,6 +126,7 @@ impl ProxyHttp for Easel {
             outcome: None,
             counted: None,
             upload: None,
+            reading: None,
             sent: 0,
             told: Vec::new(),
         }
@@ -190,6 +194,9 @@ impl ProxyHttp for Easel {
             if end_of_stream && !upload.ended_plainly() {
                 session.set_keepalive(None);
             }
+        }
+        if end_of_stream {
+            ctx.reading = None;
         }
         if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
             *body = None;
@@ -474,7 +481,11 @@ fn pass(session: &mut Session, ctx: &mut Ctx, patience: Duration) {
         // For each piece that the service sends, of 64 KiB. Over HTTP/1.1 the connection itself is watched.
         session.set_write_timeout(Some(patience));
     }
-    if session.req_header().headers.contains_key(http::header::UPGRADE) {
+    let upgrades = session.req_header().headers.contains_key(http::header::UPGRADE);
+    if !upgrades && !session.is_body_empty() {
+        ctx.reading = wire::presence(session).map(|presence| presence.reads());
+    }
+    if upgrades {
         // Whether the service takes the upgrade or not: what the client sends after it may be no HTTP.
         session.set_keepalive(None);
     }

@@ -90,6 +90,7 @@ pub fn presence(session: &ServerSession) -> Option<Arc<Presence>> {
 pub struct Wire {
     stream: BufWriter<Stream>,
     meter: Arc<Meter>,
+    presence: Arc<Presence>,
     /// Pingora hands a request this note of its connection, and nothing else that a connection could carry.
     note: Option<Arc<ProxyDigest>>,
     patience: Patience,
@@ -128,9 +129,10 @@ impl Wire {
     pub fn new(stream: Stream, gateway: Arc<Gateway>, presence: Arc<Presence>) -> Wire {
         let (meter, stream) = (Arc::<Meter>::default(), BufWriter::with_capacity(GATHERED, stream));
         let head = ResponseHeader::build(200, Some(0)).ok();
-        let told = Note { meter: meter.clone(), presence };
+        let told = Note { meter: meter.clone(), presence: presence.clone() };
         let note = head.map(|head| Arc::new(ProxyDigest::new(Box::new(head), Some(Box::new(told)))));
-        Wire { stream, meter, note, patience: Patience(gateway), look: None, waiting: false, stall: None, linger: None }
+        let patience = Patience(gateway);
+        Wire { stream, meter, presence, note, patience, look: None, waiting: false, stall: None, linger: None }
     }
 
     /// What the client's machine has confirmed, where the system tells. A socket can be written to only after a third
@@ -243,6 +245,7 @@ impl AsyncWrite for Wire {
         if wire.linger.is_none() {
             let closed = Pin::new(&mut wire.stream).poll_shutdown(cx);
             ready!(wire.unless_stalled(cx, closed))?;
+            wire.presence.closes();
             wire.linger = Some(Linger { until: Box::pin(sleep(LINGER)), bytes: 0 });
         }
         wire.drain(cx).map(Ok)

@@ -130,6 +130,14 @@ impl Served {
         Served::run(command, config, sandbox, &[], Stdio::null())
     }
 
+    /// The same where the system lets no process open more than so many files.
+    pub fn start_with_files(files: u32, config: &Path, sandbox: &str) -> Served {
+        let mut command = Command::new("bash");
+        let limited = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+        command.args(["-c", &limited, env!("CARGO_BIN_EXE_easel")]);
+        Served::run(command, config, sandbox, &[], Stdio::null())
+    }
+
     fn run(mut command: Command, config: &Path, sandbox: &str, extra: &[(&str, &str)], log: Stdio) -> Served {
         command.args(["serve", "--config"]).arg(config).env("SANDBOX", sandbox).env("EASEL_LOG", "info");
         command.envs(extra.iter().copied());

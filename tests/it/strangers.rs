@@ -9,8 +9,10 @@ use tokio::net::TcpStream;
 use tokio::task::yield_now;
 use tokio::time::{Instant, advance};
 
+use crate::app::App;
 use crate::bodies::locked;
 use crate::client::Client;
+use crate::commands::{self, Served};
 use crate::h2::{Connection, WIDE};
 use crate::readers::stop_the_clock;
 use crate::tls;
@@ -274,6 +276,60 @@ async fn whose_body_is_read_makes_room_and_whose_picture_is_drawn_does_not() {
     }
     assert_eq!((closed(&world, "clients", "made_room"), closed(&world, "clients", "connections_full")), (1, 1));
     assert!(world.metrics().await.contains("easel_connections{listener=\"clients\"} "));
+}
+
+#[tokio::test]
+async fn who_was_turned_away_and_stays_makes_room() {
+    let world = locked("connections: 4").await;
+    stop_the_clock();
+    let head = format!("POST {GENERATE} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9000\r\n\r\n{{");
+    let mut strangers = Vec::new();
+    for _ in 0..4 {
+        let mut stranger = connected(world.addr, head.as_bytes()).await;
+        let mut answer = [0; 12];
+        stranger.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 401");
+        strangers.push(stranger);
+    }
+    let mut client = world.client().await;
+    client.send("GET", "/v1/models", &[GOOD], b"").await;
+    assert_eq!(client.receive().await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_body_that_drips_through_to_another_service_makes_room() {
+    let app = App::start().await;
+    let server = format!("server: {{passthrough: \"{}\", limits: {{connections: 2}}}}\n", app.url);
+    let world = World::new(&format!("{server}{}", route(&["stability/core"]))).await;
+    let head = b"POST /app HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9000\r\n\r\nx";
+    let _dripping = [connected(world.addr, head).await, connected(world.addr, head).await];
+    app.until(|book| book.open == 2).await;
+    let mut answered = 0;
+    for _ in 0..3 {
+        let mut client = world.client().await;
+        client.send("GET", "/v1/models", &[], b"").await;
+        answered += usize::from(client.receive().await.unwrap().status);
+    }
+    assert_eq!(answered, 600);
+    app.until(|book| book.open == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_system_has_few_files_there_are_fewer_connections_and_health_is_told_still() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = commands::config(folder.path(), &route(&["stability/core"]));
+    let served = Served::start_with_files(300, &path, "http://127.0.0.1:1");
+    let mut strangers = Vec::new();
+    for _ in 0..200 {
+        strangers.push(connected(served.addr, b"GET / HTTP/1.1\r\n").await);
+    }
+    for _ in 0..3 {
+        assert_eq!(Client::connect(served.addr).await.get("/v1/models").await.status, 200);
+        assert_eq!(Client::connect(served.admin).await.lenient().get("/healthz").await.status, 200);
+    }
+    let page = Client::connect(served.admin).await.lenient().get("/metrics").await.text();
+    let open = page.lines().find_map(|line| line.strip_prefix("easel_connections{listener=\"clients\"} ")).unwrap();
+    assert!(open.parse::<usize>().unwrap() <= 22, "{open}");
 }
 
 #[tokio::test]
