@@ -13,7 +13,7 @@ use crate::server::paths::Target;
 use crate::server::respond::Answer;
 
 /// Headers of answers that a page may read besides those that every page may.
-const READABLE: &str = "x-easel-request-id, x-easel-route, x-easel-cache, x-easel-cost-usd, x-easel-attempts, \
+const READABLE: &str = "x-request-id, x-easel-request-id, x-easel-route, x-easel-cache, x-easel-cost-usd, x-easel-attempts, \
                         x-easel-enriched, x-easel-skipped, x-easel-adjusted, x-easel-served-by, x-easel-image-ids, \
                         x-easel-size, x-easel-partial, retry-after, x-should-retry";
 

@@ -23,19 +23,8 @@ const BODY: usize = 64 * 1024;
 const COME_BACK: Duration = Duration::from_secs(5);
 
 /// The answer to a verdict.
-pub async fn answer(
-    session: &mut Session,
-    gateway: &Gateway,
-    live: &Live,
-    bodies: &Arc<Bodies>,
-    request_id: &str,
-) -> Answer {
-    let mut answer = match judge(session, gateway, live, bodies).await {
-        Ok(answer) => answer,
-        Err(error) => Answer::error(&error),
-    };
-    answer.headers.push(("x-easel-request-id", request_id.to_owned()));
-    answer
+pub async fn answer(session: &mut Session, gateway: &Gateway, live: &Live, bodies: &Arc<Bodies>) -> Answer {
+    judge(session, gateway, live, bodies).await.unwrap_or_else(|error| Answer::error(&error))
 }
 
 async fn judge(session: &mut Session, gateway: &Gateway, live: &Live, bodies: &Arc<Bodies>) -> Result<Answer, Error> {

@@ -55,8 +55,10 @@ mod outlet;
 pub mod paths;
 pub mod proxy;
 mod repeats;
+mod request_id;
 pub mod respond;
 mod stream;
+mod told;
 mod wire;
 
 /// Connections to the operator's listener that are open at once: more than probes and scrapers need.

@@ -36,9 +36,9 @@ use crate::server::connections::Reading;
 use crate::server::near_path::{NearPath, near};
 use crate::server::outlet::Outlet;
 use crate::server::paths::{self, Operation, Target};
-use crate::server::respond::{self, Answer, Delivery};
+use crate::server::respond::{self, Answer};
 use crate::server::stream::{Events, Stream};
-use crate::server::{ask, body, browser, busy, cors, feedback, framing, wire};
+use crate::server::{ask, body, browser, busy, cors, feedback, framing, request_id, wire};
 use crate::signing::BadLink;
 
 /// Easel, to be mounted in a Pingora server as any other [`ProxyHttp`].
@@ -84,7 +84,7 @@ pub struct Ctx {
     reading: Option<Reading>,
     /// Bytes that were sent by a way of our own.
     sent: usize,
-    /// What the answer tells a browser.
+    /// What every answer tells: the request's id, and what a browser needs.
     told: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -118,7 +118,8 @@ impl ProxyHttp for Easel {
     type CTX = Ctx;
 
     fn new_ctx(&self) -> Ctx {
-        let id = respond::request_id();
+        let id = request_id::new();
+        let told = request_id::headers(&id).into();
         Ctx {
             began: Instant::now(),
             id,
@@ -128,7 +129,7 @@ impl ProxyHttp for Easel {
             upload: None,
             reading: None,
             sent: 0,
-            told: Vec::new(),
+            told,
         }
     }
 
@@ -150,14 +151,14 @@ impl ProxyHttp for Easel {
         }
         let (server, request) = (&live.plan.server, session.req_header());
         if let Some(answer) = cors::preflight(request, &target, server) {
-            ctx.told = cors::headers(request, server);
+            ctx.told.extend(cors::headers(request, server));
             return self.reply(session, ctx, &live, answer).await;
         }
         if live.passthrough().is_some() && matches!(target, Target::Other | Target::WrongMethod(_)) {
             pass(session, ctx, live.plan.server.limits.send_timeout);
             return Ok(false);
         }
-        ctx.told = cors::headers(session.req_header(), server);
+        ctx.told.extend(cors::headers(session.req_header(), server));
         let answer = match target {
             _ if let Some(error) = foreign(session, &live, &target) => {
                 self.turn_away(session, ctx, &live, &target, error)
@@ -167,7 +168,7 @@ impl ProxyHttp for Easel {
                 Ok(None) => return Ok(true),
                 Err(error) => return Err(give_up(session, error)),
             },
-            Target::Feedback => feedback::answer(session, &self.gateway, &live, &self.bodies, &ctx.id).await,
+            Target::Feedback => feedback::answer(session, &self.gateway, &live, &self.bodies).await,
             Target::Models => models(session, &live),
             Target::Model(name) => model(session, &live, &name),
             Target::File(name) => self.file(session, &live, &name),
@@ -205,7 +206,8 @@ impl ProxyHttp for Easel {
     }
 
     /// A client older than HTTP/1.1 knows no chunks: the end of the connection is the end of its answer.
-    async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, _ctx: &mut Ctx) -> Result<()> {
+    async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+        request_id::tell(head, &ctx.id)?;
         if session.req_header().version < Version::HTTP_11 && head.headers.contains_key(TRANSFER_ENCODING) {
             head.remove_header(&TRANSFER_ENCODING);
             session.set_keepalive(None);
@@ -252,7 +254,7 @@ impl ProxyHttp for Easel {
         let answer = Answer::error(&told);
         let error_code = answer.status;
         let patience = self.gateway.live().plan.server.limits.send_timeout;
-        match answer.write(&mut Outlet::new(session, patience), false).await {
+        match answer.write(&mut Outlet::new(session, patience).adding(&ctx.told), false).await {
             // An unread body would turn the close into a reset, which may take the answer away.
             Ok(()) if !session.is_http2() => session.shutdown().await,
             Ok(()) => {}
@@ -350,7 +352,7 @@ impl Easel {
         let (stage, viewer) = viewer::stage(&ask.request);
         let serving = self.gateway.serve(live, Ask { stage: Some(stage), ..ask }, header);
         let limits = &live.plan.server.limits;
-        let stream = Stream { events, request_id: &ctx.id, heartbeat: limits.heartbeat };
+        let stream = Stream { events, heartbeat: limits.heartbeat };
         let mut outlet = Outlet::new(session, limits.send_timeout).adding(&ctx.told);
         let (outcome, answer) = stream.run(&mut outlet, serving, viewer).await;
         ctx.sent = outlet.sent();
@@ -362,7 +364,7 @@ impl Easel {
     /// The answer in one piece; links in it are good from now on.
     fn answer(&self, ctx: &mut Ctx, live: &Live, outcome: Outcome) -> Answer {
         let link = |name: &str| self.link(live, name);
-        let answer = respond::images(&outcome, &Delivery { link: &link, request_id: &ctx.id });
+        let answer = respond::images(&outcome, &link);
         if outcome.format == ResponseFormat::Url {
             for kept in outcome.result.iter().flatten() {
                 self.gateway.shared.links.hold(kept, live.plan.server.link_ttl, Instant::now());

@@ -19,6 +19,7 @@ use crate::gateway::outcome::Outcome;
 use crate::image::Format;
 use crate::request::ResponseFormat;
 use crate::server::outlet::Outlet;
+use crate::server::{request_id, told};
 
 /// Sizes that OpenAI's published `ImagesResponse` schema allows in `size`; any other is told in `x-easel-size` only.
 const SCHEMA_SIZES: [&str; 3] = ["1024x1024", "1024x1536", "1536x1024"];
@@ -88,7 +89,7 @@ pub async fn refuse(stream: Stream, error: &Error) {
     let written = async {
         let mut head = ResponseHeader::build(answer.status, Some(answer.headers.len() + 4))?;
         head.insert_header("content-length", answer.length())?;
-        head.insert_header("x-easel-request-id", request_id())?;
+        request_id::tell(&mut head, &request_id::new())?;
         for (name, value) in &answer.headers {
             head.insert_header(*name, value)?;
         }
@@ -98,11 +99,6 @@ pub async fn refuse(stream: Stream, error: &Error) {
         log::debug!("a refusal was not delivered: {error}");
     }
     session.shutdown().await;
-}
-
-/// An id for a request, as good as unique.
-pub fn request_id() -> String {
-    format!("{:016x}", fastrand::u64(..))
 }
 
 /// What OpenAI says of an error, all four keys always there.
@@ -115,50 +111,41 @@ pub fn error_object(error: &Error) -> Value {
     })
 }
 
-/// How pictures are handed out on one request.
-pub struct Delivery<'a> {
-    /// Makes the link of a picture file by its name, for [`ResponseFormat::Url`].
-    pub link: &'a dyn Fn(&str) -> String,
-    /// The request's own id.
-    pub request_id: &'a str,
-}
-
-/// The answer to an image request.
-pub fn images(outcome: &Outcome, delivery: &Delivery<'_>) -> Answer {
+/// The answer to an image request. `link` makes the link of a picture file by its name, for [`ResponseFormat::Url`].
+pub fn images(outcome: &Outcome, link: &dyn Fn(&str) -> String) -> Answer {
     let mut answer = match &outcome.result {
         Ok(pictures) => Answer {
             status: 200,
             headers: vec![("content-type", "application/json".to_owned())],
-            body: picture_list(pictures, outcome.format, delivery),
+            body: picture_list(pictures, outcome.format, link),
         },
         Err(error) => Answer::error(error),
     };
-    explain(outcome, delivery.request_id, &mut answer.headers);
+    explain(outcome, &mut answer.headers);
     answer
 }
 
-/// The headers that say what happened.
-pub fn explain(outcome: &Outcome, request_id: &str, headers: &mut Vec<(&'static str, String)>) {
-    headers.push(("x-easel-request-id", request_id.to_owned()));
+/// The headers that say what happened. Which request it was is told by its id in every answer, whatever it is.
+pub fn explain(outcome: &Outcome, headers: &mut Vec<(&'static str, String)>) {
     let Some(route) = &outcome.route else { return };
-    headers.push(("x-easel-route", header_text(route)));
+    headers.push(("x-easel-route", told::name(route)));
     headers.push(("x-easel-cache", outcome.cache.word().to_owned()));
     headers.push(("x-easel-cost-usd", outcome.cost.to_string()));
     headers.push(("x-easel-attempts", outcome.attempts.to_string()));
     if let Some((offer, word)) = &outcome.enriched {
-        headers.push(("x-easel-enriched", header_text(&format!("{offer}={word}"))));
+        headers.push(("x-easel-enriched", told::about(offer, word)));
     }
-    let skipped = join(outcome.skipped.iter().map(|(offer, reason)| format!("{offer}={reason}")));
-    let adjusted = join(outcome.adjusted().into_iter().map(str::to_owned));
+    let skipped = told::list(outcome.skipped.iter().map(|(offer, reason)| told::about(offer, reason)));
+    let adjusted = told::list(outcome.adjusted().into_iter().map(told::name));
     for (name, value) in [("x-easel-skipped", skipped), ("x-easel-adjusted", adjusted)] {
         if !value.is_empty() {
-            headers.push((name, header_text(&value)));
+            headers.push((name, value));
         }
     }
     let Ok(pictures) = &outcome.result else { return };
-    let served_by = join(outcome.served_by().into_iter().map(|(offer, count)| format!("{offer}={count}")));
-    headers.push(("x-easel-served-by", header_text(&served_by)));
-    headers.push(("x-easel-image-ids", join(pictures.iter().map(|kept| kept.id.to_string()))));
+    let served_by = outcome.served_by().into_iter().map(|(offer, count)| told::about(offer, &count.to_string()));
+    headers.push(("x-easel-served-by", told::list(served_by)));
+    headers.push(("x-easel-image-ids", told::list(pictures.iter().map(|kept| kept.id.to_string()))));
     if let Some(size) = common(pictures.iter().map(|kept| kept.picture.size)) {
         headers.push(("x-easel-size", size.to_string()));
     }
@@ -167,22 +154,13 @@ pub fn explain(outcome: &Outcome, request_id: &str, headers: &mut Vec<(&'static 
     }
 }
 
-fn join(parts: impl IntoIterator<Item = String>) -> String {
-    parts.into_iter().collect::<Vec<_>>().join(",")
-}
-
-/// Names from the config may hold any character; a header value may not.
-fn header_text(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect()
-}
-
 fn common<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
     let first = values.next()?;
     values.all(|value| value == first).then_some(first)
 }
 
 /// OpenAI's `ImagesResponse`, the base64 spliced in between.
-fn picture_list(pictures: &[Arc<Kept>], format: ResponseFormat, delivery: &Delivery<'_>) -> Vec<Bytes> {
+fn picture_list(pictures: &[Arc<Kept>], format: ResponseFormat, link: &dyn Fn(&str) -> String) -> Vec<Bytes> {
     let mut pieces = Vec::with_capacity(pictures.len() * 2 + 1);
     let mut text = format!("{{\"created\":{},\"data\":[", unix_seconds());
     for (index, kept) in pictures.iter().enumerate() {
@@ -195,7 +173,7 @@ fn picture_list(pictures: &[Arc<Kept>], format: ResponseFormat, delivery: &Deliv
                 text.push('"');
             }
             ResponseFormat::Url => {
-                let link = Value::String((delivery.link)(&file_name(kept)));
+                let link = Value::String(link(&file_name(kept)));
                 // Writing to a String cannot fail.
                 let _ = write!(text, "\"url\":{link}");
             }
@@ -297,7 +275,7 @@ mod tests {
     fn answer(outcome: &Outcome, format: ResponseFormat) -> (Answer, Value) {
         let link = |name: &str| format!("http://e/{name}");
         let outcome = Outcome { format, ..outcome.clone() };
-        let answer = images(&outcome, &Delivery { link: &link, request_id: "id" });
+        let answer = images(&outcome, &link);
         let body: Vec<u8> = answer.body.concat();
         let value = serde_json::from_slice(&body).unwrap();
         (answer, value)

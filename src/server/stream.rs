@@ -29,16 +29,14 @@ use crate::server::respond::{self, Answer};
 const END: &[u8] = b"\n\n";
 
 /// A streamed answer.
-pub struct Stream<'a> {
+pub struct Stream {
     /// How events are worded.
     pub events: Events,
-    /// The request's own id.
-    pub request_id: &'a str,
     /// The longest silence.
     pub heartbeat: Duration,
 }
 
-impl Stream<'_> {
+impl Stream {
     /// Streams what `serving` draws. The answer is given back where nothing was sent before the outcome was there.
     /// An error is the client's, who left or takes nothing.
     pub async fn run(
@@ -100,15 +98,14 @@ impl Stream<'_> {
             },
             Err(error) => Answer::error(error),
         };
-        respond::explain(outcome, self.request_id, &mut answer.headers);
+        respond::explain(outcome, &mut answer.headers);
         answer
     }
 
     async fn begin(&self, to: &mut Outlet<'_>) -> pingora::Result<()> {
-        let mut header = ResponseHeader::build(200, Some(5))?;
+        let mut header = ResponseHeader::build(200, Some(6))?;
         header.insert_header("content-type", "text/event-stream")?;
         header.insert_header("cache-control", "no-store")?;
-        header.insert_header("x-easel-request-id", self.request_id)?;
         match to.session().req_header().version {
             Version::HTTP_11 => header.insert_header("transfer-encoding", "chunked")?,
             // Without chunks only the end of the connection can end the answer.
@@ -125,7 +122,7 @@ impl Stream<'_> {
             Err(error) => vec![failed(error)],
         };
         let mut headers = Vec::new();
-        respond::explain(outcome, self.request_id, &mut headers);
+        respond::explain(outcome, &mut headers);
         let lines: String = headers.iter().map(|(name, value)| format!(": {name}: {value}\n")).collect();
         pieces.push(Bytes::from(lines + "\n"));
         to.body(pieces, true).await

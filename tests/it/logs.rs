@@ -2,11 +2,13 @@
 
 use std::process::{Output, Stdio};
 
+use serde_json::{Value, json};
+
 use easel::sandbox::{Sandbox, Settings};
 
 use crate::client::Client;
 use crate::commands::{Served, config, easel};
-use crate::world::{GENERATE, ask, route};
+use crate::world::{GENERATE, ask, ask_with, route};
 
 async fn dropped(served: &Served, log: &str) -> u64 {
     let page = Client::connect(served.admin).await.get("/metrics").await.text();
@@ -58,6 +60,37 @@ async fn lines_that_repeat_themselves_are_summed_up_and_the_last_sum_comes_befor
     let shown = failed.len() - sums.len();
     // A slow machine begins a window more than once.
     assert!(!sums.is_empty() && shown >= 10 && shown + sums.iter().sum::<usize>() == 40, "{log}");
+}
+
+#[tokio::test]
+async fn every_answer_has_the_id_that_its_line_in_the_log_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
+    let path = config(folder.path(), &route(&["stability/core"]));
+    let served = Served::start(&path, &sandbox.url(), &[], Stdio::piped());
+    let mut client = Client::connect(served.addr).await;
+    let drawn = client.post(GENERATE, &ask_with("a fox", json!({"response_format": "url"}))).await;
+    let link = drawn.json()["data"][0]["url"].as_str().unwrap().to_owned();
+    let link = link.split_once("/v1/").map(|(_, rest)| format!("/v1/{rest}")).unwrap();
+    let mut answers = vec![(200, drawn)];
+    for (status, path) in
+        [(200, link.as_str()), (200, "/v1/models"), (404, "/v1/models/x"), (404, "/x"), (405, GENERATE)]
+    {
+        answers.push((status, client.get(path).await));
+    }
+    answers.push((200, client.post(GENERATE, &ask_with("a hen", json!({"stream": true}))).await));
+    answers.push((400, client.post(GENERATE, &json!({"model": "m"})).await));
+    answers.push((404, client.post("/v1/images/feedback", &json!({"image_id": "x", "verdict": "accepted"})).await));
+    served.signal("TERM");
+    let (output, _) = tokio::task::spawn_blocking(|| served.end()).await.unwrap();
+    let lines: Vec<Value> =
+        output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    assert_eq!(lines.len(), answers.len());
+    for ((status, answer), line) in answers.iter().zip(&lines) {
+        let id = answer.header("x-request-id");
+        assert_eq!((answer.status, id), (*status, line["request_id"].as_str().unwrap()), "{line}");
+        assert_eq!(answer.header("x-easel-request-id"), id);
+    }
 }
 
 /// Runs `words` with a standard output that is closed.

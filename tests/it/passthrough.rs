@@ -59,6 +59,8 @@ async fn other_paths_reach_the_service_as_they_were_and_its_answer_comes_back_as
     client.send("POST", "/v1/chat/completions?x=1", &[("content-type", "application/json")], b"{\"hello\":1}").await;
     let answer = client.receive().await.unwrap();
     assert_eq!((answer.status, answer.header("x-own")), (201, "kept"));
+    assert_eq!(answer.header("x-request-id"), answer.header("x-easel-request-id"));
+    assert_eq!(answer.header("x-request-id").len(), 16);
     assert_eq!(
         answer.text().to_ascii_lowercase(),
         "post /v1/chat/completions?x=1 http/1.1|host: localhost|{\"hello\":1}"
@@ -145,4 +147,21 @@ async fn passed_through_requests_take_no_place_of_an_image_request() {
     let mut held = world.client().await;
     held.send("GET", "/events", &[], b"").await;
     assert_eq!(world.draw(ask("a fox")).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_id_of_the_services_own_is_left_and_easels_stands_beside_it() {
+    let url = service(|mut stream| async move {
+        head(&mut stream).await;
+        let answer =
+            "HTTP/1.1 200 OK\r\nx-request-id: req_theirs\r\nx-easel-request-id: forged\r\ncontent-length: 2\r\n\r\nok";
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    })
+    .await;
+    let world = behind(&url).await;
+    let mut client = world.client().await.lenient();
+    // One step off a path of Easel's is the service's all the same.
+    let answer = client.get("/images/generations").await;
+    assert_eq!((answer.status, answer.header("x-request-id")), (200, "req_theirs"));
+    assert_eq!(answer.header("x-easel-request-id").len(), 16);
 }

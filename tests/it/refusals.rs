@@ -50,6 +50,25 @@ async fn each_mistake_in_a_body_is_a_400_that_names_the_field_on_a_connection_th
 }
 
 #[tokio::test]
+async fn what_headers_tell_of_a_hundred_offers_is_bounded_and_says_how_many_more_there_are() {
+    let models: Vec<String> =
+        (0..100).map(|nth| format!("a-model-of-a-long-name-{nth:03}: {{price: 9, sizes: any}}")).collect();
+    let offers: Vec<String> = (0..100).map(|nth| format!("local/a-model-of-a-long-name-{nth:03}")).collect();
+    let config = format!(
+        "providers:\n  local: {{kind: openai_compatible, base_url: \"${{SANDBOX}}/compatible/v1/\", api_key: k, models: {{{}}}}}\n\
+         routes: [{{name: r, offers: {}, price: {{max_usd_per_image: 0.01}}}}]\n",
+        models.join(", "),
+        json!(offers)
+    );
+    let answer = World::new(&config).await.draw(ask("a cat")).await;
+    let told = answer.header("x-easel-skipped");
+    assert_eq!((answer.error().1.as_str(), told.len() <= 1024), ("price_limit", true), "{told}");
+    let (whole, more) = told.rsplit_once(",+").unwrap();
+    assert!(whole.split(',').all(|item| item.ends_with("=over_price")), "{told}");
+    assert_eq!(whole.split(',').count() + more.trim_end_matches(" more").parse::<usize>().unwrap(), 100, "{told}");
+}
+
+#[tokio::test]
 async fn a_path_one_step_off_is_told_the_right_one_with_and_without_a_body() {
     let world = World::new(&route(&["stability/core"])).await;
     for (method, path, right) in [

@@ -1,0 +1,81 @@
+//! What `x-easel-*` headers say, made fit for a header: of characters that may stand there, and bounded in length,
+//! however many offers a config has and however long their names are.
+
+/// The longest list in a header, in bytes. Clients and proxies take 8 KiB of headers at the least.
+pub const LONGEST: usize = 1024;
+
+/// The longest name, and the longest item of a list but for its word.
+const LONGEST_NAME: usize = 160;
+
+/// What the word for the items that are left out takes at most.
+const MORE: usize = 24;
+
+/// What stands at the end of a name that was cut.
+const CUT: &str = "...";
+
+/// A name. The config may write any character there, and a header's value may not have it; a comma would end an item.
+pub fn name(text: &str) -> String {
+    let plain = |c: char| if (c.is_ascii_graphic() || c == ' ') && c != ',' { c } else { '?' };
+    let mut name: String = text.chars().take(LONGEST_NAME + 1).map(plain).collect();
+    if name.len() > LONGEST_NAME {
+        name.truncate(LONGEST_NAME - CUT.len());
+        name.push_str(CUT);
+    }
+    name
+}
+
+/// What is said of a name: `stability/core=over_price`.
+pub fn about(text: &str, word: &str) -> String {
+    format!("{}={word}", name(text))
+}
+
+/// Items with commas between them. Those that do not fit are counted: `a=size,b=size,+7 more`.
+pub fn list(items: impl IntoIterator<Item = String>) -> String {
+    let mut list = String::new();
+    let mut items = items.into_iter();
+    while let Some(item) = items.next() {
+        if list.len() + item.len() + 1 > LONGEST - MORE {
+            let more = format!("+{} more", items.count() + 1);
+            return if list.is_empty() { more } else { list + "," + &more };
+        }
+        if !list.is_empty() {
+            list.push(',');
+        }
+        list.push_str(&item);
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_cut_behind_a_whole_item_and_the_others_are_counted() {
+        let items = |count: usize| (0..count).map(|nth| about(&format!("provider/model-{nth:04}"), "over_price"));
+        let short = list(items(3));
+        assert_eq!(
+            short,
+            "provider/model-0000=over_price,provider/model-0001=over_price,provider/model-0002=over_price"
+        );
+        for count in [32, 33, 34, 100, 10_000] {
+            let told = list(items(count));
+            assert!(told.len() <= LONGEST, "{} bytes", told.len());
+            let (whole, cut): (Vec<&str>, Vec<&str>) = told.split(',').partition(|item| item.ends_with("=over_price"));
+            let more = cut.first().map_or(0, |more| more[1..].trim_end_matches(" more").parse().unwrap());
+            assert_eq!(whole.len() + more, count, "{told}");
+            assert!(whole.len() >= 30 && cut.len() <= 1, "{told}");
+        }
+        assert_eq!(list([]), "");
+        assert_eq!(list(["x".repeat(2000), "y".to_owned()]), "+2 more");
+    }
+
+    #[test]
+    fn names_are_of_characters_that_a_header_has_and_end_no_item() {
+        assert_eq!(about("p\u{e4}/m,\r\nx: y=\u{7f}", "size"), "p?/m???x: y=?=size");
+        let long = about(&"m\u{f6}".repeat(500), "size");
+        assert_eq!(long.len(), LONGEST_NAME + "=size".len());
+        assert!(long.ends_with("...=size"), "{long}");
+        assert_eq!(name(&"m".repeat(LONGEST_NAME)).len(), LONGEST_NAME);
+    }
+}
