@@ -1,7 +1,7 @@
 //! What a caller may ask: OpenAI's image generation request, read and bounded.
 //!
-//! Every field of OpenAI's current Images API is known here, plus `seed` and `negative_prompt`. `null` means absent,
-//! an unknown field is an error that names it, and every bound is checked before anything is paid. Which provider
+//! Every field of OpenAI's current Images API is known here, plus `seed` and `negative_prompt`. `null` means absent, and
+//! so does a text of nothing, which forms send for a field that was left alone; an unknown field is an error that names it, and every bound is checked before anything is paid. Which provider
 //! can do what is not decided here.
 
 use std::borrow::Cow;
@@ -188,7 +188,7 @@ fn object(body: &[u8], shape: Shape) -> Result<json::Body<'_>, Error> {
     })
 }
 
-/// The object's fields, `null` counted as absent.
+/// The object's fields. `null` counts as absent, and so does a text of nothing.
 struct Fields<'a>(BTreeMap<Cow<'a, str>, Given<'a>>);
 
 impl Fields<'_> {
@@ -199,7 +199,7 @@ impl Fields<'_> {
         }
         let (stream, partial_images) = self.stream()?;
         Ok(ImageRequest {
-            prompt: self.prompt("prompt")?.ok_or_else(|| missing("prompt", "send a string that says what to draw"))?,
+            prompt: self.prompt("prompt")?.ok_or_else(|| missing("prompt", "send a text that says what to draw"))?,
             negative_prompt: self.prompt("negative_prompt")?,
             model: self.name("model")?,
             n: self.whole("n", 1, u64::from(N_MAX))?.map_or(1, |n| n as u8),
@@ -222,7 +222,7 @@ impl Fields<'_> {
     }
 
     fn get(&self, field: &str) -> Option<&Given<'_>> {
-        self.0.get(field).filter(|value| **value != Given::Null)
+        self.0.get(field).filter(|value| !value.is_absent())
     }
 
     /// Whether the answer is to be streamed, and with how many partial pictures. A stream carries base64 alone.
@@ -251,9 +251,6 @@ impl Fields<'_> {
 
     fn prompt(&self, field: &'static str) -> Result<Option<String>, Error> {
         let Some(text) = self.text(field)? else { return Ok(None) };
-        if text.trim().is_empty() {
-            return Err(Error::invalid(field, format!("'{field}' is empty: say what to draw.")));
-        }
         let chars = text.chars().count();
         if chars > PROMPT_MAX_CHARS {
             return Err(Error::invalid(
@@ -267,8 +264,11 @@ impl Fields<'_> {
 
     fn name(&self, field: &'static str) -> Result<Option<String>, Error> {
         let Some(text) = self.text(field)? else { return Ok(None) };
-        if text.is_empty() || text.len() > 256 || text.chars().any(char::is_control) {
-            return Err(Error::invalid(field, format!("'{field}' must be 1 to 256 printable characters.")));
+        if text.len() > 256 || text.chars().any(char::is_control) {
+            return Err(Error::invalid(
+                field,
+                format!("'{field}' must be printable characters, at most 256 bytes of them."),
+            ));
         }
         Ok(Some(text.to_owned()))
     }
@@ -389,6 +389,21 @@ mod tests {
     }
 
     #[test]
+    fn null_and_a_text_of_nothing_mean_absent_in_every_field() {
+        let plain = read(r#"{"prompt":"x"}"#).unwrap();
+        for field in FIELDS.into_iter().filter(|field| *field != "prompt") {
+            for nothing in ["null", "\"\"", "\" \\n\""] {
+                let body = format!(r#"{{"prompt":"x","{field}":{nothing}}}"#);
+                assert_eq!(read(&body).as_ref(), Ok(&plain), "{body}");
+            }
+        }
+        for nothing in ["null", "\"\"", "\" \\n\""] {
+            let error = read(&format!(r#"{{"prompt":{nothing}}}"#)).unwrap_err();
+            assert_eq!((error.param.as_deref(), error.code()), (Some("prompt"), "missing_required_parameter"));
+        }
+    }
+
+    #[test]
     fn every_parameter_is_read() {
         let request = read(
             r#"{"prompt":"x","negative_prompt":"text","model":"mockup","n":4,"size":"1536x1024","quality":"high",
@@ -426,7 +441,7 @@ mod tests {
             (r#"{"prompt":"x","stream":true,"partial_images":4}"#, "partial_images"),
             (r#"{"prompt":"x","stream":true,"response_format":"url"}"#, "response_format"),
             (r#"{"prompt":"x","partial_images":4}"#, "partial_images"),
-            (r#"{"prompt":"x","model":""}"#, "model"),
+            (r#"{"prompt":"x","model":"a\nb"}"#, "model"),
             (r#"{"prompt":"x","sise":"1x1"}"#, "sise"),
         ] {
             let error = read(body).unwrap_err();

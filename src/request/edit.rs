@@ -120,7 +120,8 @@ impl Draft {
         let shape = Shape { known: &EDIT_FIELDS, pictures: Some(MAX_IMAGES), example: super::EXAMPLE };
         let body = super::object(body, shape)?;
         let images = match body.images {
-            None | Some(References::Not(Given::Null)) => Vec::new(),
+            None => Vec::new(),
+            Some(References::Not(nothing)) if nothing.is_absent() => Vec::new(),
             Some(References::List(items, count)) => {
                 at_most_so_many("images", count)?;
                 let items = items.iter().enumerate();
@@ -128,7 +129,7 @@ impl Draft {
             }
             Some(References::Not(other)) => return Err(super::wrong_type("images", "an array", &other)),
         };
-        let mask = body.mask.filter(|mask| *mask != Reference::Not(Given::Null));
+        let mask = body.mask.filter(|mask| !mask.is_absent());
         let mask = mask.map(|mask| referred("mask", &mask)).transpose()?;
         request(Fields(body.fields), images, mask, "images")
     }
@@ -153,7 +154,10 @@ impl Form {
     fn read(fields: Vec<FormField>) -> Result<Form, Error> {
         let mut form = Form::default();
         for FormField { name, is_file, bytes } in fields {
+            // A field that was left alone is sent as a text of nothing; a file of nothing was chosen by somebody.
+            let nothing = !is_file && bytes.trim_ascii().is_empty();
             match name.as_str() {
+                "image" | "image[]" | "mask" if nothing => {}
                 "image" | "image[]" => form.images.push(bytes),
                 "mask" if form.mask.is_some() => return Err(Error::invalid("mask", "'mask' is sent twice; send one.")),
                 "mask" => form.mask = Some(bytes),
@@ -161,8 +165,11 @@ impl Form {
                     let message = format!("'{name}' is sent as a file; only 'image', 'image[]' and 'mask' are files.");
                     return Err(Error::invalid(&name, message).with_code("invalid_type"));
                 }
-                _ if form.texts.contains_key(name.as_str()) => {
+                _ if !nothing && form.texts.get(name.as_str()).is_some_and(|value| !value.is_absent()) => {
                     return Err(Error::invalid(&name, format!("'{name}' is sent twice; send it once.")));
+                }
+                _ if nothing => {
+                    form.texts.entry(Cow::Owned(name)).or_insert(Given::Null);
                 }
                 _ => {
                     let value = value(&name, &bytes)?;
@@ -313,6 +320,54 @@ mod tests {
         assert_eq!((form.n, edit.images.len(), edit.fidelity), (2, 2, Some(Fidelity::High)));
         let white = ::image::load_from_memory(&edit.mask.unwrap().white).unwrap().into_luma8();
         assert!(white.pixels().all(|pixel| pixel.0 == [255]));
+    }
+
+    #[test]
+    fn null_and_a_text_of_nothing_mean_absent_in_every_field_and_within_pictures() {
+        let plain = json!({"prompt": "x", "images": [url(&png(8, 255))]});
+        let read =
+            |body: &serde_json::Value| Draft::from_edit_json(body.to_string().as_bytes()).and_then(Draft::finish);
+        let wanted = read(&plain).unwrap();
+        let nothings = [json!(null), json!(""), json!(" ")];
+        for field in EDIT_FIELDS.into_iter().chain(["mask"]).filter(|field| *field != "prompt") {
+            for nothing in &nothings {
+                let mut body = plain.clone();
+                body[field] = nothing.clone();
+                assert_eq!(read(&body).as_ref(), Ok(&wanted), "{field}: {nothing}");
+            }
+        }
+        for nothing in &nothings {
+            let mut within = plain.clone();
+            within["images"][0]["file_id"] = nothing.clone();
+            within["mask"] = json!({"image_url": nothing, "file_id": nothing});
+            assert_eq!(read(&within).as_ref(), Ok(&wanted), "{nothing}");
+            let error = read(&json!({"prompt": "x", "images": nothing})).unwrap_err();
+            assert_eq!((error.param.as_deref(), error.code()), (Some("images"), "missing_required_parameter"));
+            let error = read(&json!({"prompt": "x", "images": [{"image_url": nothing}]})).unwrap_err();
+            assert_eq!(error.param.as_deref(), Some("images[0]"));
+        }
+    }
+
+    #[test]
+    fn a_text_of_nothing_means_absent_in_every_field_of_a_form_and_is_no_second_value() {
+        let form = |more: Vec<FormField>| {
+            let fields = [vec![text("prompt", "x"), file("image", png(8, 255))], more].concat();
+            Draft::from_edit_form(fields).and_then(Draft::finish)
+        };
+        let wanted = form(vec![]).unwrap();
+        for field in EDIT_FIELDS.into_iter().chain(["mask", "image", "image[]"]) {
+            for nothing in ["", " "] {
+                assert_eq!(form(vec![text(field, nothing)]).as_ref(), Ok(&wanted), "{field}");
+            }
+        }
+        let two = |one: &str, other: &str| form(vec![text("n", one), text("n", other)]).map(|request| request.n);
+        assert_eq!((two("", "2"), two("2", "")), (Ok(2), Ok(2)));
+        assert_eq!(two("2", "2").unwrap_err().param.as_deref(), Some("n"));
+        assert_eq!(form(vec![text("sise", "")]).unwrap_err().code(), "unknown_parameter");
+        for empty in ["image", "mask"] {
+            let error = form(vec![file(empty, Bytes::new())]).unwrap_err();
+            assert!(error.message.contains("is empty"), "{}", error.message);
+        }
     }
 
     #[test]

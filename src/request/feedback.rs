@@ -65,7 +65,8 @@ mod tests {
         for (body, param, word) in [
             (r#"{"verdict":"rejected"}"#, "image_id", "x-easel-image-ids"),
             (r#"{"image_id":7,"verdict":"rejected"}"#, "image_id", "a string"),
-            (r#"{"image_id":"","verdict":"rejected"}"#, "image_id", "1 to 256"),
+            (r#"{"image_id":"","verdict":"rejected"}"#, "image_id", "x-easel-image-ids"),
+            (r#"{"image_id":"a\nb","verdict":"rejected"}"#, "image_id", "at most 256"),
             (r#"{"image_id":"a"}"#, "verdict", "'accepted' or 'rejected'"),
             (r#"{"image_id":"a","verdict":"bad"}"#, "verdict", "one of 'accepted', 'rejected'"),
             (r#"{"image_id":"a","verdict":"rejected","raeson":"x"}"#, "raeson", "Did you mean 'reason'?"),

@@ -34,6 +34,15 @@ pub enum Given<'a> {
 }
 
 impl Given<'_> {
+    /// Whether it stands for nothing: `null`, or a text of nothing.
+    pub fn is_absent(&self) -> bool {
+        match self {
+            Given::Null => true,
+            Given::Text(text) => text.trim().is_empty(),
+            _ => false,
+        }
+    }
+
     /// What it is, as an error says it.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -50,7 +59,7 @@ impl Given<'_> {
 /// What stands where a picture is referred to.
 #[derive(Debug, PartialEq)]
 pub enum Reference<'a> {
-    /// An object. `null` in it means absent.
+    /// An object. `null` and a text of nothing in it mean absent.
     Object {
         /// Its `image_url`.
         image_url: Option<Given<'a>>,
@@ -61,6 +70,16 @@ pub enum Reference<'a> {
     },
     /// Something else.
     Not(Given<'a>),
+}
+
+impl Reference<'_> {
+    /// Whether it refers to nothing.
+    pub fn is_absent(&self) -> bool {
+        match self {
+            Reference::Object { image_url, file_id, other } => image_url.is_none() && !file_id && !other,
+            Reference::Not(given) => given.is_absent(),
+        }
+    }
 }
 
 /// What stands in `images`.
@@ -276,9 +295,9 @@ impl<'de> Visitor<'de> for AnyReference {
         while let Some(Given::Text(name)) = object.next_key()? {
             let value: Given<'de> = object.next_value()?;
             match &*name {
-                "image_url" => image_url = Some(value).filter(|value| *value != Given::Null),
-                "file_id" => file_id = value != Given::Null,
-                _ => other |= value != Given::Null,
+                "image_url" => image_url = Some(value).filter(|value| !value.is_absent()),
+                "file_id" => file_id = !value.is_absent(),
+                _ => other |= !value.is_absent(),
             }
         }
         Ok(Reference::Object { image_url, file_id, other })

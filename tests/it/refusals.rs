@@ -18,7 +18,7 @@ async fn each_mistake_in_a_body_is_a_400_that_names_the_field_on_a_connection_th
         ("[1]", "invalid_json", ""),
         ("{\"prompt\": \"x\", ", "invalid_json", ""),
         (r#"{"model":"m"}"#, "missing_required_parameter", "prompt"),
-        (r#"{"model":"m","prompt":""}"#, "invalid_value", "prompt"),
+        (r#"{"model":"m","prompt":""}"#, "missing_required_parameter", "prompt"),
         (r#"{"model":"m","prompt":5}"#, "invalid_type", "prompt"),
         (r#"{"model":"m","prompt":"x","n":0}"#, "invalid_value", "n"),
         (r#"{"model":"m","prompt":"x","n":11}"#, "invalid_value", "n"),
