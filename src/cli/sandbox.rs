@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use easel::gateway::files;
 use easel::money::Usd;
 use easel::sandbox::{Name, Rate, Sandbox, Settings};
 
@@ -82,7 +83,7 @@ fn settings(args: Args) -> Result<Settings, String> {
     let mut settings = match &args.settings {
         None => Settings::default(),
         Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let text = files::text(path, files::CONFIG).map_err(|why| format!("{}: {why}", path.display()))?;
             serde_yaml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?
         }
     };

@@ -130,7 +130,7 @@ impl Filler<'_> {
                 // A file of one secret usually ends with a line end that is not part of it.
                 Ok(text) => Ok(text.trim_end_matches(['\n', '\r']).to_owned()),
                 Err(why) => {
-                    Err((format!("cannot read the file {path}: {why}"), "check the path and its permissions".into()))
+                    Err((format!("cannot read the file {path}: {why}"), "check the path and what is there".into()))
                 }
             };
         }

@@ -44,6 +44,7 @@ pub mod books;
 pub mod draw;
 pub mod enrich;
 pub mod explain;
+pub mod files;
 pub mod flight;
 pub mod live;
 pub mod outcome;

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::config::plan::Plan;
 use crate::config::{self, Kind, Lookup, Problems, Source};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, files};
 use crate::provider::{self, anthropic};
 
 /// Time between two looks at the file that a person editing it does not notice.
@@ -47,7 +47,7 @@ impl Lookup for Os {
     }
 
     fn file(&self, path: &Path) -> Result<String, String> {
-        std::fs::read_to_string(path).map_err(|error| error.to_string())
+        files::text(path, files::REFERRED)
     }
 }
 
@@ -89,8 +89,7 @@ pub fn kinds() -> Vec<Kind> {
 /// Reads and checks a config file.
 pub fn load(path: &Path, lookup: &dyn Lookup) -> Result<Plan, NotLoaded> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| NotLoaded::Unreadable { path: name.clone(), why: error.to_string() })?;
+    let text = files::text(path, files::CONFIG).map_err(|why| NotLoaded::Unreadable { path: name.clone(), why })?;
     check(&name, &text, lookup)
 }
 
@@ -213,9 +212,9 @@ impl Watch {
     /// Reads and checks the file, remembering what was read.
     fn load(&mut self) -> Result<Plan, NotLoaded> {
         let name = self.path.display().to_string();
-        let text = std::fs::read_to_string(&self.path);
+        let text = files::text(&self.path, files::CONFIG);
         self.read = Prints::from([(self.path.clone(), text.as_ref().ok().map(|text| print(text)))]);
-        let text = text.map_err(|error| NotLoaded::Unreadable { path: name.clone(), why: error.to_string() })?;
+        let text = text.map_err(|why| NotLoaded::Unreadable { path: name.clone(), why })?;
         let recorder = Recorder { lookup: &*self.lookup, read: Mutex::default() };
         let plan = check(&name, &text, &recorder);
         self.read.extend(recorder.read.into_inner().unwrap_or_else(PoisonError::into_inner));
@@ -226,7 +225,7 @@ impl Watch {
     fn look(&self) -> Prints {
         let held = |path: &PathBuf| {
             let secret = *path != self.path;
-            let text = if secret { self.lookup.file(path).ok() } else { std::fs::read_to_string(path).ok() };
+            let text = if secret { self.lookup.file(path).ok() } else { files::text(path, files::CONFIG).ok() };
             (path.clone(), text.map(|text| print(&text)))
         };
         self.read.keys().map(held).collect()

@@ -21,6 +21,7 @@ use rustls::{InconsistentKeys, ServerConfig};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::config::plan::Tls;
+use crate::gateway::files;
 
 /// The pair in force.
 pub struct Certificate {
@@ -95,7 +96,8 @@ struct Texts {
 
 impl Texts {
     fn read(files: &Tls) -> Result<Texts, String> {
-        let read = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+        let read =
+            |path: &Path| files::bytes(path, files::REFERRED).map_err(|why| format!("{}: {why}", path.display()));
         Ok(Texts { cert: read(&files.cert)?, key: read(&files.key)? })
     }
 

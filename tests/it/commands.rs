@@ -351,3 +351,24 @@ fn a_ledger_that_is_not_there_and_words_that_mean_nothing_are_told_plainly() {
     let output = ledger(folder.path(), &["--by", "colour"]);
     assert!(text(&output.stderr).contains("cannot group by 'colour', only by day, provider"), "{output:?}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_never_ends_is_a_problem_with_its_place_and_nothing_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, pipe) = (folder.path().join("easel.yaml"), folder.path().join("pipe"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for (path, is) in [("/dev/zero", "a device"), (pipe.to_str().unwrap(), "a pipe")] {
+        let keys = format!(
+            "providers:\n  a:\n    kind: stability\n    api_key: ${{file:{path}}}\n    models: {{core: {{price: 1}}}}\n"
+        );
+        std::fs::write(&config, keys + "routes: [{name: r, offers: [a/core]}]\n").unwrap();
+        let output = easel().args(["check", config.to_str().unwrap()]).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("easel.yaml:4:14") && told.contains(&format!("it is {is}")), "{told}");
+        let output = easel().args(["check", path]).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.code() == Some(1) && told.contains(&format!("{path}: it is {is}")), "{told}");
+    }
+}
