@@ -14,11 +14,14 @@ use prometheus::{
 };
 use std::sync::Arc;
 
-use crate::ledger::counter::{Budgeted, Key};
 use crate::ledger::entry::Verdict;
 use crate::ledger::window::Cost;
 use crate::ledger::{Kind, Ledger};
 use crate::money::Usd;
+
+mod snapshot;
+
+pub use snapshot::Snapshot;
 
 /// Buckets for requests and attempts, in seconds: a cache hit takes under a millisecond, a high-quality picture minutes.
 const SECONDS: [f64; 15] = [0.0005, 0.001, 0.0025, 0.005, 0.025, 0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 180.0];
@@ -42,20 +45,6 @@ pub struct Metrics {
     pub cache_requests: IntCounterVec,
     /// Prompts that were to be rewritten, by what became of it.
     pub enrichments: IntCounterVec,
-    /// Calls running now.
-    pub in_flight: IntGaugeVec,
-    /// Calls waiting for a slot.
-    pub queue_depth: IntGaugeVec,
-    /// 0 passing, 1 probing, 2 tripped.
-    pub breaker_state: IntGaugeVec,
-    /// Bytes held by the exact tier.
-    pub cache_bytes: IntGauge,
-    /// Bytes held behind links.
-    pub link_bytes: IntGauge,
-    /// Bytes of rewritten prompts.
-    pub prompt_bytes: IntGauge,
-    /// Links given up early.
-    pub links_given_up: IntGauge,
     /// Image requests being served.
     pub requests_in_flight: IntGauge,
     /// Bytes of request bodies held.
@@ -82,18 +71,6 @@ pub struct Metrics {
     pub alert_notifications: IntCounterVec,
     /// Verdicts of clients on pictures, by what became of them.
     pub feedback: IntCounterVec,
-    /// 1 when what is paid can be written down, else 0.
-    pub ledger_writable: IntGauge,
-    /// Changes that wait to be written down.
-    pub ledger_waiting: IntGauge,
-    /// Changes that were given up.
-    pub ledger_lost: IntGauge,
-    /// Transactions that failed.
-    pub ledger_failures: IntGauge,
-    /// How long a transaction took: the last one, the longest one.
-    pub ledger_commit_seconds: GaugeVec,
-    budget: GaugeVec,
-    budget_remaining: GaugeVec,
 }
 
 impl Metrics {
@@ -122,17 +99,6 @@ impl Metrics {
                 "Prompts that were to be rewritten, by what became of it.",
                 &["route", "outcome"],
             )?,
-            in_flight: made.gauges("in_flight", "Calls running.", &["provider"])?,
-            queue_depth: made.gauges("queue_depth", "Calls waiting for a slot.", &["provider"])?,
-            breaker_state: made.gauges(
-                "breaker_state",
-                "Circuit breaker: 0 passing, 1 probing, 2 tripped.",
-                &["provider", "model"],
-            )?,
-            cache_bytes: made.gauge("cache_bytes", "Bytes of pictures kept for reuse.")?,
-            link_bytes: made.gauge("link_bytes", "Bytes of pictures held behind links.")?,
-            prompt_bytes: made.gauge("prompt_cache_bytes", "Bytes of rewritten prompts kept for reuse.")?,
-            links_given_up: made.gauge("links_given_up", "Links given up before their time for want of space.")?,
             requests_in_flight: made.gauge("requests_in_flight", "Image requests being served.")?,
             request_body_bytes: made.gauge("request_body_bytes", "Bytes of image requests' bodies held at once.")?,
             connections: made.gauges("connections", "Connections that are open.", &["listener"])?,
@@ -159,18 +125,6 @@ impl Metrics {
                 &["alert", "outcome"],
             )?,
             feedback: made.counters("feedback_total", "Verdicts of clients on pictures.", &["verdict", "outcome"])?,
-            ledger_writable: made.gauge("ledger_writable", "1 when what is paid can be written down.")?,
-            ledger_waiting: made.gauge("ledger_waiting", "Changes that wait to be written down.")?,
-            ledger_lost: made
-                .gauge("ledger_lost", "Changes given up since the start; what they paid is not on disk.")?,
-            ledger_failures: made.gauge("ledger_failed_commits", "Transactions that failed since the start.")?,
-            ledger_commit_seconds: made.amounts("ledger_commit_seconds", "Time of a transaction.", &["which"])?,
-            budget: made.amounts("budget_usd", "Dollars that may be spent in a period.", &["scope", "per", "zone"])?,
-            budget_remaining: made.amounts(
-                "budget_remaining_usd",
-                "Dollars neither spent nor promised of it.",
-                &["scope", "per", "zone"],
-            )?,
             registry: made.0,
         };
         metrics.registry.register(Box::new(Spend::new(ledger.clone())?))?;
@@ -188,24 +142,15 @@ impl Metrics {
         self.registry.register(Box::new(Costs { costs: Box::new(costs), descriptions }))
     }
 
-    /// Shows these budgets and no others.
-    pub fn show_budgets(&self, budgets: &[Budgeted]) {
-        self.budget.reset();
-        self.budget_remaining.reset();
-        for budget in budgets {
-            let Key { scope, per, zone } = &budget.key;
-            let labels = [&*scope.to_string(), per.word(), &zone.to_string()];
-            self.budget.with_label_values(&labels).set(dollars(budget.limit));
-            self.budget_remaining.with_label_values(&labels).set(dollars(budget.left()));
-        }
-    }
-
-    /// The text Prometheus reads.
+    /// The text Prometheus reads, with what was looked up for it.
     ///
     /// # Errors
     /// When a metric cannot be encoded.
-    pub fn render(&self) -> Result<String, prometheus::Error> {
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+    pub fn render(&self, looked_up: Snapshot) -> Result<String, prometheus::Error> {
+        let mut families = self.registry.gather();
+        families.extend(looked_up.into_families());
+        families.sort_by(|one, other| one.name().cmp(other.name()));
+        TextEncoder::new().encode_to_string(&families)
     }
 }
 
@@ -223,10 +168,6 @@ impl Maker {
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
         self.keep(IntGaugeVec::new(opts(name, help), labels)?)
-    }
-
-    fn amounts(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
-        self.keep(GaugeVec::new(opts(name, help), labels)?)
     }
 
     fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
@@ -355,7 +296,7 @@ impl Collector for Costs {
 }
 
 /// Dollars for Prometheus, which knows only floating point. Never read back.
-fn dollars(usd: Usd) -> f64 {
+pub fn dollars(usd: Usd) -> f64 {
     usd.nanos() as f64 / 1e9
 }
 
@@ -379,12 +320,12 @@ mod tests {
         metrics.tell_costs(costs).unwrap();
         let shows = |value: &str| {
             let line = "easel_cost_per_accepted_usd{by=\"provider\",name=\"stability\",window=\"1h\"} ";
-            let page = metrics.render().unwrap();
+            let page = metrics.render(Snapshot::default()).unwrap();
             assert!(page.lines().any(|got| got == format!("{line}{value}")), "{page}");
         };
         shows("0.0125");
         let line = "easel_window_images{by=\"provider\",name=\"stability\",verdict=\"rejected\",window=\"1h\"} 2";
-        assert!(metrics.render().unwrap().lines().any(|got| got == line));
+        assert!(metrics.render(Snapshot::default()).unwrap().lines().any(|got| got == line));
         nanos.store(9_000_000, std::sync::atomic::Ordering::Relaxed);
         shows("0.009");
     }
@@ -395,7 +336,7 @@ mod tests {
         let metrics = Metrics::new(&ledger).unwrap();
         let account = Account { provider: "p".into(), model: "m".into(), kind: Kind::Delivered };
         ledger.begin_with(account, Total { pictures: 1, usd: "0.009".parse().unwrap() });
-        let text = metrics.render().unwrap();
+        let text = metrics.render(Snapshot::default()).unwrap();
         let line = "easel_spend_usd_total{kind=\"delivered\",model=\"m\",provider=\"p\"} 0.009";
         assert!(text.lines().any(|got| got == line), "{text}");
         assert!(text.contains("easel_build_info{version="), "{text}");

@@ -1,48 +1,84 @@
-//! What is read off the gateway at every scrape: slots, breakers, caches, budgets and the ledger's record. Counters
-//! count by themselves; nothing here is measured, only looked at.
+//! What is looked up at the gateway for every scrape: slots, breakers, caches, budgets and the ledger's record. Counters
+//! count by themselves; nothing here is measured and nothing is changed, so that scrapes do not meet.
 
 use std::time::Instant;
 
+use crate::config::plan::Plan;
 use crate::gateway::{Gateway, books};
-use crate::metrics::seconds;
+use crate::metrics::{Snapshot, dollars, seconds};
 
 impl Gateway {
-    /// Brings the gauges up to date and renders all metrics.
+    /// Looks up what is only looked up, and renders all metrics.
+    ///
+    /// # Errors
+    /// When a metric cannot be encoded, which a test rules out.
     pub fn scrape(&self) -> Result<String, prometheus::Error> {
-        let (live, metrics, now) = (self.live(), &self.shared.metrics, Instant::now());
-        // Providers that are gone from the config must not keep their last figures.
-        for gauges in [&metrics.in_flight, &metrics.queue_depth, &metrics.breaker_state] {
-            gauges.reset();
-        }
-        for provider in live.plan.providers.values() {
-            let lane = self.shared.lane(provider);
-            metrics.in_flight.with_label_values(&[&provider.name]).set(gauge(lane.in_flight()));
-            metrics.queue_depth.with_label_values(&[&provider.name]).set(gauge(lane.waiting()));
+        let live = self.live();
+        let mut snapshot = Snapshot::default();
+        self.look_at_providers(&live.plan, &mut snapshot)?;
+        self.look_at_memory(&mut snapshot)?;
+        self.look_at_budgets(&live.plan, &mut snapshot)?;
+        self.look_at_record(&mut snapshot)?;
+        self.shared.metrics.render(snapshot)
+    }
+
+    /// Slots and breakers of the providers of `plan`; others have none.
+    fn look_at_providers(&self, plan: &Plan, snapshot: &mut Snapshot) -> Result<(), prometheus::Error> {
+        let now = Instant::now();
+        let lanes: Vec<_> =
+            plan.providers.values().map(|provider| (&provider.name, self.shared.lane(provider))).collect();
+        let running = lanes.iter().map(|(name, lane)| ([(*name).clone()], gauge(lane.in_flight())));
+        snapshot.counts("in_flight", "Calls running.", ["provider"], running)?;
+        let waiting = lanes.iter().map(|(name, lane)| ([(*name).clone()], gauge(lane.waiting())));
+        snapshot.counts("queue_depth", "Calls waiting for a slot.", ["provider"], waiting)?;
+        let states = plan.providers.values().flat_map(|provider| {
             let account = provider.account.fingerprint();
-            for model in provider.models.keys().chain(provider.writers.keys()) {
+            provider.models.keys().chain(provider.writers.keys()).map(move |model| {
                 let state = self.shared.breakers.state(&provider.name, account, model, now);
-                metrics.breaker_state.with_label_values(&[&provider.name, model]).set(state);
-            }
-        }
-        metrics.cache_bytes.set(gauge(self.shared.exact.bytes()));
-        metrics.link_bytes.set(gauge(self.shared.links.bytes()));
-        metrics.prompt_bytes.set(gauge(self.shared.words.bytes()));
-        metrics.links_given_up.set(gauge(self.shared.links.given_up()));
-        metrics.show_budgets(&self.shared.ledger.budgets(&live.plan, books::now()));
-        self.show_record();
-        metrics.render()
+                ([provider.name.clone(), model.clone()], state)
+            })
+        });
+        let help = "Circuit breaker: 0 passing, 1 probing, 2 tripped.";
+        snapshot.counts("breaker_state", help, ["provider", "model"], states)
+    }
+
+    fn look_at_memory(&self, snapshot: &mut Snapshot) -> Result<(), prometheus::Error> {
+        let shared = &self.shared;
+        snapshot.count("cache_bytes", "Bytes of pictures kept for reuse.", gauge(shared.exact.bytes()))?;
+        snapshot.count("link_bytes", "Bytes of pictures held behind links.", gauge(shared.links.bytes()))?;
+        let help = "Bytes of rewritten prompts kept for reuse.";
+        snapshot.count("prompt_cache_bytes", help, gauge(shared.words.bytes()))?;
+        let help = "Links given up before their time for want of space.";
+        snapshot.count("links_given_up", help, gauge(shared.links.given_up()))
+    }
+
+    /// Every budget of `plan`, all as of one moment.
+    fn look_at_budgets(&self, plan: &Plan, snapshot: &mut Snapshot) -> Result<(), prometheus::Error> {
+        let budgets = self.shared.ledger.budgets(plan, books::now());
+        let labels = ["scope", "per", "zone"];
+        let of = |budget: &crate::ledger::counter::Budgeted| {
+            let key = &budget.key;
+            [key.scope.to_string(), key.per.word().to_owned(), key.zone.to_string()]
+        };
+        let limits = budgets.iter().map(|budget| (of(budget), dollars(budget.limit)));
+        snapshot.amounts("budget_usd", "Dollars that may be spent in a period.", labels, limits)?;
+        let left = budgets.iter().map(|budget| (of(budget), dollars(budget.left())));
+        snapshot.amounts("budget_remaining_usd", "Dollars neither spent nor promised of it.", labels, left)
     }
 
     /// How the ledger's record does.
-    fn show_record(&self) {
-        let (metrics, health) = (&self.shared.metrics, self.shared.books.health());
-        metrics.ledger_writable.set(i64::from(health.writable));
-        metrics.ledger_waiting.set(gauge(health.waiting));
-        metrics.ledger_lost.set(gauge(health.lost));
-        metrics.ledger_failures.set(gauge(health.failures));
-        for (which, took) in [("last", health.last_commit), ("longest", health.longest_commit)] {
-            metrics.ledger_commit_seconds.with_label_values(&[which]).set(seconds(took));
-        }
+    fn look_at_record(&self, snapshot: &mut Snapshot) -> Result<(), prometheus::Error> {
+        let health = self.shared.books.health();
+        let help = "1 when what is paid can be written down.";
+        snapshot.count("ledger_writable", help, i64::from(health.writable))?;
+        snapshot.count("ledger_waiting", "Changes that wait to be written down.", gauge(health.waiting))?;
+        let help = "Changes given up since the start; what they paid is not on disk.";
+        snapshot.count("ledger_lost", help, gauge(health.lost))?;
+        let help = "Transactions that failed since the start.";
+        snapshot.count("ledger_failed_commits", help, gauge(health.failures))?;
+        let took = [("last", health.last_commit), ("longest", health.longest_commit)];
+        let took = took.map(|(which, took)| ([which.to_owned()], seconds(took)));
+        snapshot.amounts("ledger_commit_seconds", "Time of a transaction.", ["which"], took)
     }
 }
 

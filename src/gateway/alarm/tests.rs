@@ -58,7 +58,7 @@ fn minute(number: i64) -> Moment {
 
 /// The lines of the metric.
 fn states(gateway: &Gateway) -> Vec<String> {
-    let page = gateway.shared.metrics.render().unwrap();
+    let page = gateway.shared.metrics.render(crate::metrics::Snapshot::default()).unwrap();
     page.lines().filter(|line| line.starts_with("easel_alert_state{")).map(str::to_owned).collect()
 }
 
