@@ -1,7 +1,8 @@
 //! The ledger and its record, kept in step: promise and write down, then send; settle and write down, then tell.
 //!
 //! What is settled is handed to the record while the ledger is locked, so both see everything in the same order, and
-//! sums that the record gives stand exactly between two entries. Nothing here prices anything.
+//! sums that the record gives stand exactly between two entries: their place is marked under that lock, and they are read
+//! after it. Nothing here prices anything.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,9 @@ use crate::calendar::{Moment, Per, Period};
 use crate::config::plan::{self, OnLedgerError, Plan};
 use crate::gateway::savings::{Saving, Savings};
 use crate::gateway::store::sums::{Filter, Sums};
-use crate::gateway::store::{Health, Judged, Opened as Found, Options, Place, Store, StoreError, Unwritten, Write};
+use crate::gateway::store::{
+    Health, Judged, Opened as Found, Options, Place, Store, StoreError, Unwritten, View, Write,
+};
 use crate::ledger::counter::{Key, Scope, Sum};
 use crate::ledger::entry::Verdict;
 use crate::ledger::window::{self, Change, Fact, Windows};
@@ -62,10 +65,15 @@ impl Books {
     /// # Errors
     /// When the record cannot be read; nothing is counted then that was not before.
     pub fn follow(&self, plan: &Plan) -> Result<(), StoreError> {
-        let now = now();
-        self.recount(plan, now)?;
+        self.recount(plan, now())?;
         let longest = plan::longest_window(&plan.alerts).unwrap_or(window::KEPT);
-        self.ledger.look_back(longest, |windows| self.refill(windows, now))?;
+        self.ledger.look_back(longest, |windows| {
+            // The clock is read behind all that is settled, so that nothing seems to be of a clock that was ahead.
+            let now = now();
+            let told = self.store.reading(move |view| refill(&view, windows, now));
+            move || told.wait()
+        })?;
+        let now = now();
         self.resume_fees(plan, now)?;
         self.accrue(plan, now);
         Ok(())
@@ -90,7 +98,10 @@ impl Books {
     /// As [`Books::follow`].
     fn recount(&self, plan: &Plan, now: Moment) -> Result<(), StoreError> {
         self.ledger.count(&keys(plan), now, |new| {
-            new.iter().map(|(key, period)| self.sum(key, *period)).collect::<Result<_, StoreError>>()
+            let new = new.to_vec();
+            let told =
+                self.store.reading(move |view| new.iter().map(|(key, period)| sum(&view, key, *period)).collect());
+            move || told.wait()
         })
     }
 
@@ -102,33 +113,6 @@ impl Books {
         {
             log::warn!("the clock was set back, and the ledger cannot be read: {error}");
         }
-    }
-
-    /// What was settled in a counter's period so far. A clock that was ahead may have left entries of later ones.
-    fn sum(&self, key: &Key, period: Period) -> Result<Sum, StoreError> {
-        let within = (key.per != Per::Total).then_some(period);
-        let Sums { usd, prepaid, uncertain, billed, .. } = self.store.sums_within(within, &filter(&key.scope))?;
-        Ok(Sum { usd, prepaid, uncertain, billed })
-    }
-
-    /// Everything that was settled: by the minute as far as `windows` goes back, before that in sums.
-    fn refill(&self, mut windows: Windows, now: Moment) -> Result<Windows, StoreError> {
-        let since = now.before(windows.kept());
-        for (owner, Sums { usd, prepaid, accepted, rejected, attempts, .. }) in self.store.owners(since)? {
-            let usd = usd.saturating_add(prepaid);
-            windows.recall(&owner, window::Sum { usd, accepted, rejected, attempts, failures: 0 });
-        }
-        for row in self.store.recent(since)? {
-            if row.at > now {
-                // Of a clock that was ahead: part of what there was ever, and of no window that ends now.
-                let (usd, accepted, rejected) = (row.cost, row.accepted.into(), row.rejected.into());
-                windows.recall(&row.owner, window::Sum { usd, accepted, rejected, attempts: 1, failures: 0 });
-                continue;
-            }
-            let fact = Fact { usd: row.cost, accepted: row.accepted, rejected: row.rejected, ..Fact::default() };
-            ledger::add_to_windows(&mut windows, row.at, &row.owner, row.purpose, &row.outcome, fact);
-        }
-        Ok(windows)
     }
 
     /// Books what is due of monthly fees.
@@ -226,6 +210,33 @@ impl Books {
     }
 }
 
+/// What was settled in a counter's period so far. A clock that was ahead may have left entries of later ones.
+fn sum(view: &View<'_>, key: &Key, period: Period) -> Result<Sum, StoreError> {
+    let within = (key.per != Per::Total).then_some(period);
+    let Sums { usd, prepaid, uncertain, billed, .. } = view.sums(within, &filter(&key.scope))?;
+    Ok(Sum { usd, prepaid, uncertain, billed })
+}
+
+/// Everything that was settled: by the minute as far as `windows` goes back, before that in sums.
+fn refill(view: &View<'_>, mut windows: Windows, now: Moment) -> Result<Windows, StoreError> {
+    let since = now.before(windows.kept());
+    for (owner, Sums { usd, prepaid, accepted, rejected, attempts, .. }) in view.owners(since)? {
+        let usd = usd.saturating_add(prepaid);
+        windows.recall(&owner, window::Sum { usd, accepted, rejected, attempts, failures: 0 });
+    }
+    for row in view.recent(since)? {
+        if row.at > now {
+            // Of a clock that was ahead: part of what there was ever, and of no window that ends now.
+            let (usd, accepted, rejected) = (row.cost, row.accepted.into(), row.rejected.into());
+            windows.recall(&row.owner, window::Sum { usd, accepted, rejected, attempts: 1, failures: 0 });
+            continue;
+        }
+        let fact = Fact { usd: row.cost, accepted: row.accepted, rejected: row.rejected, ..Fact::default() };
+        ledger::add_to_windows(&mut windows, row.at, &row.owner, row.purpose, &row.outcome, fact);
+    }
+    Ok(windows)
+}
+
 fn filter(scope: &Scope) -> Filter {
     let mut filter = Filter::default();
     match scope {
@@ -259,3 +270,6 @@ impl Opened {
 pub fn now() -> Moment {
     std::time::SystemTime::now().into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,6 +113,17 @@ impl Sum {
         }
     }
 
+    /// What came after `before`, of which this is the sum too.
+    fn since(self, before: Sum) -> Sum {
+        let less = |now: Usd, before: Usd| now.checked_sub(before).unwrap_or(Usd::ZERO);
+        Sum {
+            usd: less(self.usd, before.usd),
+            prepaid: less(self.prepaid, before.prepaid),
+            uncertain: less(self.uncertain, before.uncertain),
+            billed: self.billed.saturating_sub(before.billed),
+        }
+    }
+
     /// All that counts against a budget: what was paid, in advance or not, and what may have to be.
     pub fn spent(&self) -> Usd {
         self.usd.saturating_add(self.prepaid).saturating_add(self.uncertain)
@@ -208,6 +219,19 @@ fn left(limit: Usd, used: Usd) -> Usd {
     limit.checked_sub(used).map_or(Usd::ZERO, |left| left.max(Usd::ZERO))
 }
 
+/// A counter that a record is asked about.
+#[derive(Clone, Debug)]
+pub(super) struct Begun {
+    /// What it counts.
+    pub(super) key: Key,
+    /// The period that is asked about.
+    pub(super) period: Period,
+    /// What it holds of that already, and the record has as well.
+    held: Sum,
+    /// It was not counted before.
+    new: bool,
+}
+
 /// All counters.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
@@ -227,34 +251,43 @@ impl Counters {
         self.by_scope.values().flatten().any(|counter| counter.unknown)
     }
 
-    /// Begins to count `key`, those under way included; `false` if it is counted already, and nothing has to be
+    /// Begins to count `key`, those under way included; `None` if it is counted already, and nothing has to be
     /// recalled for it.
-    pub(super) fn begin<'a>(&mut self, key: &Key, under_way: impl Iterator<Item = &'a Entry>, now: Moment) -> bool {
-        if let Some(counter) = self.get(key, now) {
-            return counter.unknown;
+    pub(super) fn begin<'a>(
+        &mut self,
+        key: &Key,
+        under_way: impl Iterator<Item = &'a Entry>,
+        now: Moment,
+    ) -> Option<Begun> {
+        if let Some(Counter { period, settled, unknown, .. }) = self.get(key, now) {
+            return unknown.then(|| Begun { key: key.clone(), period: *period, held: *settled, new: false });
         }
         let mut counter = Counter::new(key.clone(), now);
         for entry in under_way.filter(|entry| key.scope.covers(&entry.owner)) {
             counter.reserved = counter.reserved.saturating_add(entry.estimate);
             counter.under_way += u64::from(entry.pictures);
         }
+        let begun = Begun { key: key.clone(), period: counter.period, held: Sum::default(), new: true };
         self.by_scope.entry(key.scope.clone()).or_default().push(counter);
-        true
+        Some(begun)
     }
 
-    /// Takes up all that a record holds of the period that began at `start`.
-    pub(super) fn recall(&mut self, key: &Key, start: Moment, sum: Sum, now: Moment) {
-        if let Some(counter) = self.get(key, now)
-            && counter.period.start == start
-        {
-            (counter.settled, counter.unknown) = (sum, false);
+    /// Takes up all that a record held of a period when its counter was begun. What was settled since comes on top.
+    pub(super) fn recall(&mut self, begun: &Begun, sum: Sum) {
+        let Begun { key, period, held, .. } = begun;
+        let counters = self.by_scope.get_mut(&key.scope).into_iter().flatten();
+        for counter in counters.filter(|counter| counter.key == *key) {
+            if let Some(settled) = counter.settled_at(period.start) {
+                *settled = sum.plus(settled.since(*held));
+            }
+            counter.unknown &= counter.period.start != period.start;
         }
     }
 
-    /// Counts `key` no longer, if it has only just begun.
-    pub(super) fn forget(&mut self, key: &Key) {
-        if let Some(counters) = self.by_scope.get_mut(&key.scope) {
-            counters.retain(|counter| counter.key != *key || counter.unknown);
+    /// Counts what has only just begun no longer.
+    pub(super) fn forget(&mut self, begun: &Begun) {
+        if let Some(counters) = self.by_scope.get_mut(&begun.key.scope) {
+            counters.retain(|counter| counter.key != begun.key || !begun.new);
         }
     }
 

@@ -15,6 +15,7 @@ use crate::config::plan::{Budget, Model, Provider};
 use crate::ledger::counter::{Counters, Key, Scope};
 use crate::ledger::entry::{Entry, Owner, Purpose, Settlement};
 use crate::ledger::fee::Fees;
+use crate::ledger::view::Seen;
 use crate::ledger::window::Windows;
 use crate::money::Usd;
 use crate::request::ImageRequest;
@@ -140,6 +141,8 @@ pub struct Short {
 #[derive(Debug, Default)]
 pub struct Ledger {
     state: Mutex<State>,
+    /// Held by who takes up what a record tells.
+    recalling: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -151,6 +154,8 @@ struct State {
     counters: Counters,
     under_way: HashMap<i64, Entry>,
     windows: Windows,
+    /// What was seen since a record is being read for other windows than these.
+    meanwhile: Option<Vec<Seen>>,
     /// For how long they know of everything.
     looks_back: Duration,
     fees: Fees,

@@ -1,12 +1,14 @@
 //! What an earlier process left, taken up.
 //!
-//! Whoever has a record is asked while the ledger is locked, so that what it tells stands exactly between two entries.
-//! If it cannot tell, nothing is counted from a wrong beginning: the same is asked for again the next time.
+//! Whoever has a record marks a place in it while the ledger is locked, so that what it tells stands exactly between two
+//! entries, and reads it afterwards, while attempts go on. What was settled behind the mark is added to what it tells. If
+//! it cannot tell, nothing is counted from a wrong beginning: the same is asked for again the next time.
 
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::calendar::{Moment, Period};
-use crate::ledger::counter::{Key, Sum};
+use crate::ledger::counter::{Begun, Key, Sum};
 use crate::ledger::window::Windows;
 use crate::ledger::{Ledger, State};
 
@@ -22,50 +24,77 @@ impl Ledger {
         self.lock().counters.any_unknown()
     }
 
-    /// Begins to count every key that is not counted yet. `ask` is called for those with each present period, before
-    /// anything else can be settled, and tells what was settled in it so far, in the same order.
+    /// Begins to count every key that is not counted yet. `ask` is called for those with each present period, while the
+    /// ledger is locked, and must not wait: it only marks the place in the record. What it gives tells, in its own time
+    /// and in the same order, what was settled in each period up to that mark. What is settled meanwhile is counted too.
     ///
     /// # Errors
-    /// What `ask` says; none of those keys is counted then.
-    pub fn count<E>(
-        &self,
-        keys: &[Key],
-        now: Moment,
-        ask: impl FnOnce(&[(Key, Period)]) -> Result<Vec<Sum>, E>,
-    ) -> Result<(), E> {
+    /// What was told instead; none of those keys is counted then.
+    pub fn count<R, E>(&self, keys: &[Key], now: Moment, ask: impl FnOnce(&[(Key, Period)]) -> R) -> Result<(), E>
+    where
+        R: FnOnce() -> Result<Vec<Sum>, E>,
+    {
+        let _turn = self.turn_to_recall();
+        let (begun, told) = {
+            let mut state = self.lock();
+            let State { counters, under_way, .. } = &mut *state;
+            let begun: Vec<Begun> =
+                keys.iter().filter_map(|key| counters.begin(key, under_way.values(), now)).collect();
+            if begun.is_empty() {
+                return Ok(());
+            }
+            let new: Vec<_> = begun.iter().map(|begun| (begun.key.clone(), begun.period)).collect();
+            let told = ask(&new);
+            (begun, told)
+        };
+        let told = told();
         let mut state = self.lock();
-        let State { counters, under_way, .. } = &mut *state;
-        let new = keys.iter().filter(|key| counters.begin(key, under_way.values(), now));
-        let new: Vec<_> = new.map(|key| (key.clone(), key.per.period(&key.zone, now))).collect();
-        if new.is_empty() {
-            return Ok(());
-        }
-        match ask(&new) {
+        match told {
             Ok(sums) => {
-                new.iter().zip(sums).for_each(|((key, period), sum)| counters.recall(key, period.start, sum, now));
+                begun.iter().zip(sums).for_each(|(begun, sum)| state.counters.recall(begun, sum));
                 Ok(())
             }
             Err(error) => {
-                new.iter().for_each(|(key, _)| counters.forget(key));
+                begun.iter().for_each(|begun| state.counters.forget(begun));
                 Err(error)
             }
         }
     }
 
-    /// Keeps minutes for at least `time` from now on. Where that is longer than before, `ask` is called before anything
-    /// else can be settled, and tells all that was.
+    /// Keeps minutes for at least `time` from now on. Where that is longer than before, `ask` is called while the ledger
+    /// is locked, and must not wait: it only marks the place in the record. What it gives tells all that was settled up
+    /// to that mark. What comes meanwhile is noted and added; it is as much as is settled while a record is read.
     ///
     /// # Errors
-    /// What `ask` says; nothing is changed then.
-    pub fn look_back<E>(&self, time: Duration, ask: impl FnOnce(Windows) -> Result<Windows, E>) -> Result<(), E> {
-        let mut state = self.lock();
+    /// What was told instead; nothing is changed then.
+    pub fn look_back<R, E>(&self, time: Duration, ask: impl FnOnce(Windows) -> R) -> Result<(), E>
+    where
+        R: FnOnce() -> Result<Windows, E>,
+    {
+        let _turn = self.turn_to_recall();
         let mut windows = Windows::default();
         windows.keep(time);
         let kept = windows.kept();
-        if kept > state.looks_back {
-            state.windows = ask(windows)?;
-            state.looks_back = kept;
-        }
+        let told = {
+            let mut state = self.lock();
+            if kept <= state.looks_back {
+                return Ok(());
+            }
+            state.meanwhile = Some(Vec::new());
+            ask(windows)
+        };
+        let told = told();
+        let mut state = self.lock();
+        let meanwhile = state.meanwhile.take().unwrap_or_default();
+        let mut windows = told?;
+        meanwhile.into_iter().for_each(|seen| seen.add_to(&mut windows));
+        (state.windows, state.looks_back) = (windows, kept);
         Ok(())
+    }
+
+    /// Whoever recalls is alone, so that nothing is recalled twice. Nobody else waits for it.
+    fn turn_to_recall(&self) -> MutexGuard<'_, ()> {
+        // It guards no data.
+        self.recalling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

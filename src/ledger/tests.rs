@@ -10,6 +10,7 @@ use crate::config::plan::{By, Plan, Volume, VolumePrice};
 use crate::config::{self, Lookup, Source as Text};
 use crate::ledger::counter::Sum;
 use crate::ledger::entry::Source;
+use crate::ledger::window::{Change, Fact};
 
 const NOON: Moment = Moment::from_millis(1_795_608_000_000); // 2026-11-25T12:00:00Z
 
@@ -64,8 +65,13 @@ fn ledger(plan: &Plan) -> Arc<Ledger> {
 /// A ledger whose every counter begins with `sum`.
 fn ledger_after(plan: &Plan, sum: Sum) -> Arc<Ledger> {
     let ledger = Arc::new(Ledger::default());
-    ledger.count(&keys(plan), NOON, |new| Ok::<_, ()>(vec![sum; new.len()])).unwrap();
+    ledger.count(&keys(plan), NOON, |new| told(vec![sum; new.len()])).unwrap();
     ledger
+}
+
+/// What a record tells at once.
+fn told<T>(what: T) -> impl FnOnce() -> Result<T, ()> {
+    move || Ok(what)
 }
 
 fn open(ledger: &Arc<Ledger>, intent: Intent<'_>) -> Result<Hold, Short> {
@@ -173,14 +179,14 @@ fn what_is_under_way_stays_promised_whatever_the_clock_does() {
 fn a_ledger_that_began_ahead_asks_the_record_for_the_day_it_comes_back_to() {
     let plan = plan("budget: {usd: 1, per: day},", "price: 0.3");
     let (ledger, far) = (Arc::new(Ledger::default()), NOON.after(days(3650)));
-    ledger.count(&keys(&plan), far, |new| Ok::<_, ()>(vec![Sum::default(); new.len()])).unwrap();
+    ledger.count(&keys(&plan), far, |new| told(vec![Sum::default(); new.len()])).unwrap();
     spend(&ledger, &plan, "0.5", NOON);
     assert!(ledger.is_behind());
-    assert_eq!(ledger.count(&keys(&plan), NOON, |_| Err("the disk is away")), Err("the disk is away"));
+    assert_eq!(ledger.count(&keys(&plan), NOON, |_| || Err("the disk is away")), Err("the disk is away"));
     assert!(ledger.is_behind() && left_at(&ledger, &plan, NOON) == usd("0.5"), "it counts on meanwhile");
     // The record has what was spent before, and what was just spent.
-    let told = Sum { usd: usd("0.9"), ..Sum::default() };
-    ledger.count(&keys(&plan), NOON, |new| Ok::<_, ()>(vec![told; new.len()])).unwrap();
+    let record = Sum { usd: usd("0.9"), ..Sum::default() };
+    ledger.count(&keys(&plan), NOON, |new| told(vec![record; new.len()])).unwrap();
     assert_eq!((ledger.is_behind(), left_at(&ledger, &plan, NOON)), (false, usd("0.1")));
 }
 
@@ -221,17 +227,63 @@ fn a_counter_that_begins_late_knows_what_is_under_way_and_what_the_record_holds(
     let plan = plan("budget: {usd: 1},", "price: 0.3");
     let late = Arc::new(Ledger::default());
     let running = open(&late, intent(&plan, 1, usd("0.3"))).unwrap();
-    assert_eq!(late.count(&keys(&plan), NOON, |_| Err("the disk is away")), Err("the disk is away"));
+    assert_eq!(late.count(&keys(&plan), NOON, |_| || Err("the disk is away")), Err("the disk is away"));
     let tell = |new: &[(Key, Period)]| {
         let months = new.iter().map(|(_, month)| (month.start.to_string(), month.end.unwrap().to_string()));
         assert_eq!(months.collect::<Vec<_>>(), [("2026-11-01T00:00:00Z".into(), "2026-12-01T00:00:00Z".into())]);
-        Ok::<_, ()>(vec![Sum { usd: usd("0.5"), ..Sum::default() }])
+        told(vec![Sum { usd: usd("0.5"), ..Sum::default() }])
     };
     late.count(&keys(&plan), NOON, tell).unwrap();
     assert_eq!(open(&late, intent(&plan, 1, usd("0.3"))).unwrap_err().left, usd("0.2"));
     settle(running, pictures(1, usd("0.1")));
     assert_eq!(open(&late, intent(&plan, 1, usd("0.5"))).unwrap_err().left, usd("0.4"));
-    assert_eq!(late.count(&keys(&plan), NOON, |_| Err("what is counted is asked for again")), Ok(()));
+    assert_eq!(late.count(&keys(&plan), NOON, |_| || Err("what is counted is asked for again")), Ok(()));
+}
+
+#[test]
+fn while_a_record_is_read_attempts_go_on_and_count_on_top_of_what_it_tells() {
+    let plan = plan("budget: [{usd: 9}, {usd: 9, per: day}],", "price: 0.3");
+    let (ledger, far) = (Arc::new(Ledger::default()), NOON.after(days(40)));
+    let running = open(&ledger, intent(&plan, 1, usd("0.3"))).unwrap();
+    spend(&ledger, &plan, "0.5", NOON);
+    let (same, record) = ((&ledger, &plan), Sum { usd: usd("1.5"), billed: 5, ..Sum::default() });
+    let ask = |new: &[(Key, Period)]| {
+        let sums = vec![record; new.len()];
+        move || {
+            // The ledger is not locked: one attempt ends, one comes and goes, and one is settled by a clock far ahead.
+            settle(running, pictures(1, usd("0.25")));
+            spend(same.0, same.1, "0.125", NOON);
+            spend(same.0, same.1, "7", far);
+            Ok::<_, ()>(sums)
+        }
+    };
+    ledger.count(&keys(&plan), NOON, ask).unwrap();
+    for key in keys(&plan) {
+        let settled = ledger.counter(&key, NOON).unwrap().settled;
+        assert_eq!((settled.usd, settled.billed), (usd("1.875"), 7), "{key}");
+        assert_eq!(ledger.counter(&key, far).unwrap().settled.usd, usd("7"), "{key}");
+        assert_eq!(ledger.counter(&key, NOON).unwrap().reserved, Usd::ZERO);
+    }
+}
+
+#[test]
+fn what_a_record_misses_because_it_was_read_before_is_in_the_windows_all_the_same() {
+    let plan = plan("", "price: 0.3");
+    let ledger = ledger(&plan);
+    spend(&ledger, &plan, "0.5", NOON);
+    let same = (&ledger, &plan);
+    let ask = |mut windows: Windows| {
+        windows.add(NOON, &owner("t"), Fact { usd: usd("0.5"), accepted: 1, attempts: 1, ..Fact::default() });
+        move || {
+            spend(same.0, same.1, "0.25", NOON);
+            same.0.judge(NOON, &owner("t"), Change { accepted: -1, rejected: 1 });
+            Ok::<_, ()>(windows)
+        }
+    };
+    ledger.look_back(days(31), ask).unwrap();
+    let sum = ledger.sum(By::All, "", days(1), NOON);
+    assert_eq!((sum.usd, sum.attempts, sum.accepted, sum.rejected), (usd("0.75"), 2, 1, 1));
+    assert_eq!(ledger.look_back(days(31), |_| || Err("it is told already")), Ok(()));
 }
 
 #[test]
@@ -430,7 +482,7 @@ proptest! {
 fn an_hour_of_reserved_capacity_is_part_of_what_its_pictures_cost_and_of_the_budget() {
     let plan = plan("budget: {usd: 300}, billing: {reserved_usd_per_month: 216},", "price: 0.009");
     let ledger = ledger(&plan);
-    ledger.look_back(window::KEPT, Ok::<_, ()>).unwrap();
+    ledger.look_back(window::KEPT, told).unwrap();
     let (one, mut noted) = (NOON.before(Duration::from_secs(60)), Vec::new());
     ledger.accrue(&plan.providers["p"], one, |entry, settlement| noted.push((entry.id, entry.at, settlement.usd)));
     // 720 hours at 30 cents, of which 24 days and 11 hours have passed.

@@ -23,7 +23,7 @@ const NOBODYS_FAULT: [Class; 2] = [Class::Policy, Class::CallerInvalid];
 impl Ledger {
     /// Changes what is held of pictures that were delivered by an attempt of `owner` that was settled at `at`.
     pub fn judge(&self, at: Moment, owner: &Owner, change: Change) {
-        self.lock().windows.judge(at, owner, change);
+        self.lock().see(Seen::Judged { at, owner: owner.clone(), change });
     }
 
     /// What accepted pictures cost, as [`Windows::costs`] tells it.
@@ -64,14 +64,36 @@ impl State {
         let Settlement { at, usd, prepaid, outcome, .. } = *settlement;
         let accepted = u32::try_from(settlement.pictures.len()).unwrap_or(u32::MAX);
         let cost = usd.saturating_add(prepaid);
-        add_to_windows(
-            &mut self.windows,
-            at,
-            &entry.owner,
-            entry.purpose,
-            outcome,
-            Fact { usd: cost, accepted, ..Fact::default() },
-        );
+        let fact = Fact { usd: cost, accepted, ..Fact::default() };
+        self.see(Seen::Settled { at, owner: entry.owner.clone(), purpose: entry.purpose, outcome, fact });
+    }
+
+    fn see(&mut self, seen: Seen) {
+        seen.add_to(&mut self.windows);
+        if let Some(meanwhile) = &mut self.meanwhile {
+            meanwhile.push(seen);
+        }
+    }
+}
+
+/// One thing that windows count.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// An attempt ended.
+    Settled { at: Moment, owner: Owner, purpose: Purpose, outcome: &'static str, fact: Fact },
+    /// Somebody said what a picture is worth.
+    Judged { at: Moment, owner: Owner, change: Change },
+}
+
+impl Seen {
+    /// Counts it.
+    pub(super) fn add_to(&self, windows: &mut Windows) {
+        match self {
+            Seen::Settled { at, owner, purpose, outcome, fact } => {
+                add_to_windows(windows, *at, owner, *purpose, outcome, *fact);
+            }
+            Seen::Judged { at, owner, change } => windows.judge(*at, owner, *change),
+        }
     }
 }
 

@@ -175,39 +175,20 @@ impl Store {
         self.queue.gauges.health()
     }
 
-    /// Exact sums over attempts settled at `since` or later, after everything handed in before is written. Rows past
-    /// retention are known by the quarter of an hour they were settled in. Blocks.
-    ///
-    /// # Errors
-    /// When something before it cannot be written, or a sum does not fit.
-    pub fn sums(&self, since: Option<Moment>, filter: &Filter) -> Result<Sums, StoreError> {
-        self.sums_within(since.map(|start| Period { start, end: None }), filter)
-    }
-
-    /// The same of what was settled within a period; `None` is all there ever was. Blocks.
-    ///
-    /// # Errors
-    /// As [`Store::sums`].
-    pub fn sums_within(&self, within: Option<Period>, filter: &Filter) -> Result<Sums, StoreError> {
-        let filter = filter.clone();
-        self.read(move |ledger| Ok(sums::sums(ledger, within, &filter)?))
-    }
-
-    /// Attempts settled at `since` or later, oldest first, as far as retention goes; as patient as
-    /// [`Store::sums`]. Blocks.
-    ///
-    /// # Errors
-    /// When something before it cannot be written or read.
-    pub fn recent(&self, since: Moment) -> Result<Vec<Recent>, StoreError> {
-        self.read(move |ledger| Ok(sums::recent(ledger, since)?))
-    }
-
-    /// What was settled before `before`, by owner; as patient as [`Store::sums`]. Blocks.
-    ///
-    /// # Errors
-    /// When something before it cannot be written or read, or a sum does not fit.
-    pub fn owners(&self, before: Moment) -> Result<Vec<(Owner, Sums)>, StoreError> {
-        self.read(move |ledger| Ok(sums::owners(ledger, before)?))
+    /// Marks the present moment, at once, so that `read` sees what was handed in before it and nothing of what comes
+    /// after it. The reading itself is done by who waits for it, with a connection of its own where there is a file.
+    pub fn reading<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(View<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Reading<T> {
+        match &self.place {
+            Place::Memory => Reading(self.later_on_writer(move |ledger| read(View(ledger)))),
+            Place::Dir(dir) => {
+                let dir = dir.clone();
+                let stands = self.later_on_writer(move |_| schema::as_it_stands(&dir));
+                Reading(Box::new(move || read(View(&stands()?))))
+            }
+        }
     }
 
     /// The last moment of the last hour before `before` that is booked of a provider's fee for reserved capacity. Blocks.
@@ -216,7 +197,7 @@ impl Store {
     /// When something before it cannot be written or read.
     pub fn last_fee(&self, provider: &str, before: Option<Moment>) -> Result<Option<Moment>, StoreError> {
         let provider = provider.to_owned();
-        self.read(move |ledger| Ok(sums::last_fee(ledger, &provider, before)?))
+        self.reading(move |View(ledger)| Ok(sums::last_fee(ledger, &provider, before)?)).wait()
     }
 
     /// A table of what was settled. While nothing can be written, of what is on disk. Blocks.
@@ -237,7 +218,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written at present.
     pub fn flush(&self) -> Result<(), StoreError> {
-        self.on_writer(|_| ())
+        self.later_on_writer(|_| Ok(()))()
     }
 
     /// Writes everything, as long as `patience` lasts, and ends. Whether all was written. Changes that are handed in
@@ -255,28 +236,60 @@ impl Store {
         self.health().lost == before
     }
 
-    /// Reads after everything handed in before: with a connection of its own where there is a file.
-    fn read<T: Send + 'static>(
+    /// Has something done on the writer's thread, after everything handed in before; what it gives waits for it.
+    fn later_on_writer<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        match &self.place {
-            Place::Memory => self.on_writer(move |ledger| read(ledger))?,
-            Place::Dir(dir) => {
-                self.flush()?;
-                read(&schema::read(dir)?)
-            }
-        }
-    }
-
-    /// Does something on the writer's thread, after everything handed in before.
-    fn on_writer<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&mut Connection) -> T + Send + 'static,
-    ) -> Result<T, StoreError> {
+        job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Told<T> {
         let (reply, done) = mpsc::channel();
         self.queue.ask(Item::Job(Box::new(move |ledger| drop(reply.send(job(ledger))))));
-        done.recv().map_err(|_| StoreError::Unwritten)
+        Box::new(move || done.recv().map_err(|_| StoreError::Unwritten)?)
+    }
+}
+
+/// What is told once it is known.
+type Told<T> = Box<dyn FnOnce() -> Result<T, StoreError> + Send>;
+
+/// What is read of the ledger as it stood at one moment.
+pub struct Reading<T>(Told<T>);
+
+impl<T> Reading<T> {
+    /// Reads. Blocks.
+    ///
+    /// # Errors
+    /// When something before that moment cannot be written, or nothing can be read.
+    pub fn wait(self) -> Result<T, StoreError> {
+        (self.0)()
+    }
+}
+
+/// The ledger as it stood at one moment.
+pub struct View<'a>(&'a Connection);
+
+impl View<'_> {
+    /// Exact sums over attempts settled within a period; `None` is all there ever was. Rows past retention are known by
+    /// the quarter of an hour they were settled in.
+    ///
+    /// # Errors
+    /// When it cannot be read, or a sum does not fit.
+    pub fn sums(&self, within: Option<Period>, filter: &Filter) -> Result<Sums, StoreError> {
+        Ok(sums::sums(self.0, within, filter)?)
+    }
+
+    /// Attempts settled at `since` or later, oldest first, as far as retention goes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn recent(&self, since: Moment) -> Result<Vec<Recent>, StoreError> {
+        Ok(sums::recent(self.0, since)?)
+    }
+
+    /// What was settled before `before`, by owner.
+    ///
+    /// # Errors
+    /// When it cannot be read, or a sum does not fit.
+    pub fn owners(&self, before: Moment) -> Result<Vec<(Owner, Sums)>, StoreError> {
+        Ok(sums::owners(self.0, before)?)
     }
 }
 

@@ -211,6 +211,18 @@ pub(super) fn read(dir: &Path) -> Result<Connection, StoreError> {
     }
 }
 
+/// The same, and what is read is what was committed by now, whatever is committed afterwards.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn as_it_stands(dir: &Path) -> Result<Connection, StoreError> {
+    let ledger = read(dir)?;
+    ledger.execute_batch("BEGIN")?;
+    // In WAL mode a transaction sees what was there at its first look.
+    ledger.query_row("SELECT count(*) FROM meta", [], |_| Ok(()))?;
+    Ok(ledger)
+}
+
 fn version(ledger: &Connection) -> Result<usize, StoreError> {
     let version: i64 = ledger.pragma_query_value(None, "user_version", |row| row.get(0))?;
     // A version below zero is nobody's; as the largest it is refused.

@@ -54,12 +54,21 @@ fn settled(id: i64, at: Moment, nanos: i64, images: &[&str]) -> Write {
     Write::Settle { id, settlement }
 }
 
+fn sums(store: &Store, since: Option<Moment>, filter: &Filter) -> Result<Sums, StoreError> {
+    let (within, filter) = (since.map(|start| Period { start, end: None }), filter.clone());
+    store.reading(move |view| view.sums(within, &filter)).wait()
+}
+
+fn recent(store: &Store, since: Moment) -> Result<Vec<Recent>, StoreError> {
+    store.reading(move |view| view.recent(since)).wait()
+}
+
 /// Rolls up everything that is past retention, as the writer does once an hour; how many rows.
 fn sweep(store: &Store, now: Moment, retention: Duration) -> Result<usize, StoreError> {
     let before = now.before(retention);
     let mut all = 0;
     loop {
-        let taken = store.on_writer(move |ledger| retention::step(ledger, before, retention::STEP))??;
+        let taken = store.later_on_writer(move |ledger| Ok(retention::step(ledger, before, retention::STEP)?))()?;
         all += taken;
         if taken < retention::STEP {
             return Ok(all);
@@ -88,7 +97,7 @@ fn ask(dir: &Path, question: &str) -> i64 {
 }
 
 fn all(store: &Store) -> Sums {
-    store.sums(None, &Filter::default()).unwrap()
+    sums(store, None, &Filter::default()).unwrap()
 }
 
 #[tokio::test]
@@ -125,7 +134,7 @@ async fn what_was_under_way_when_the_process_died_may_have_been_charged() {
     assert_eq!((again.last_id, again.interrupted, again.interrupted_usd), (2, 1, Usd::from_nanos(7)));
     let sums = all(&again.store);
     assert_eq!((sums.attempts, sums.usd.nanos(), sums.uncertain.nanos()), (2, 40, 7));
-    let recent = again.store.recent(now()).unwrap();
+    let recent = recent(&again.store, now()).unwrap();
     let last = recent.iter().find(|row| row.outcome == "interrupted").unwrap();
     assert_eq!((last.at, last.cost, last.accepted), (now(), Usd::ZERO, 0), "it belongs to when it was sent");
     drop(again);
@@ -223,7 +232,7 @@ async fn a_full_disk_refuses_new_attempts_and_keeps_what_is_owed() {
     assert_eq!(store.write(opens(2)).await, Err(Unwritten));
     let health = store.health();
     assert!(!health.writable && health.waiting >= 1 && health.failures >= 1 && health.lost == 0, "{health:?}");
-    assert!(matches!(store.sums(None, &Filter::default()), Err(StoreError::Unwritten)));
+    assert!(matches!(sums(&store, None, &Filter::default()), Err(StoreError::Unwritten)));
     let verdict = store.judge("x", "web", Verdict::Rejected, None, now()).await;
     assert!(matches!(verdict, Err(StoreError::Unwritten)), "{verdict:?}");
     make_room(&dir);
@@ -390,7 +399,7 @@ async fn old_rows_become_sums_and_no_total_changes() {
     }
     store.write(opens(1201)).await.unwrap();
     let (before, web) = (all(&store), Filter { tenant: Some("web".to_owned()), ..Filter::default() });
-    let before_web = store.sums(None, &web).unwrap();
+    let before_web = sums(&store, None, &web).unwrap();
     let days = ReportQuery {
         by: vec![By::Day, By::Tenant],
         zone: "Asia/Kathmandu".parse().unwrap(),
@@ -400,7 +409,7 @@ async fn old_rows_become_sums_and_no_total_changes() {
     assert_eq!(sweep(&store, at("2026-12-01T00:00:00Z"), Duration::from_secs(86_400 * 28)).unwrap(), 1200);
     assert_eq!(ask(dir.path(), "SELECT count(*) FROM attempts"), 1, "what is under way stays");
     assert_eq!(ask(dir.path(), "SELECT count(*) FROM pictures"), 0);
-    assert_eq!((all(&store), store.sums(None, &web).unwrap()), (before, before_web));
+    assert_eq!((all(&store), sums(&store, None, &web).unwrap()), (before, before_web));
     assert_eq!(store.report(&days).unwrap(), report, "days of a zone still add up");
     store.write(Write::Release { id: 1201 }).await.unwrap();
     drop(store);
@@ -416,7 +425,7 @@ async fn the_newest_moment_makes_old_rows_old_without_anybody_asking() {
     store.later(opens(2));
     store.later(settled(2, now().after(YEAR * 2), 40, &["a"]));
     loop {
-        let rows = store.on_writer(|ledger| retention::rows(ledger)).unwrap().unwrap();
+        let rows = store.later_on_writer(|ledger| Ok(retention::rows(ledger)?))().unwrap();
         if rows == 1 {
             break;
         }
@@ -433,9 +442,9 @@ fn memory_holds_the_newest_rows_and_every_sum() {
         store.later(opens(id));
         store.later(settled(id, now(), 1, &[]));
     }
-    while store.on_writer(|ledger| retention::rows(ledger)).unwrap().unwrap() > 110 {}
+    while store.later_on_writer(|ledger| Ok(retention::rows(ledger)?))().unwrap() > 110 {}
     assert_eq!((all(&store).attempts, all(&store).usd.nanos()), (5000, 5000));
-    assert_eq!(store.recent(now()).unwrap().last().map(|row| row.at), Some(now()));
+    assert_eq!(recent(&store, now()).unwrap().last().map(|row| row.at), Some(now()));
 }
 
 #[tokio::test]
@@ -454,7 +463,7 @@ async fn a_verdict_counts_once_and_only_for_whom_the_picture_was_drawn() {
     let second = judge("web", Verdict::Rejected).await.unwrap().unwrap();
     assert_eq!((second.changed, second.before), (false, Verdict::Rejected));
     let of = |tenant: &str| {
-        let sums = store.sums(None, &Filter { tenant: Some(tenant.to_owned()), ..Filter::default() }).unwrap();
+        let sums = sums(&store, None, &Filter { tenant: Some(tenant.to_owned()), ..Filter::default() }).unwrap();
         (sums.accepted, sums.rejected)
     };
     assert_eq!((of("web"), of("app")), ((3, 1), (2, 0)));
@@ -471,10 +480,10 @@ fn a_sum_that_does_not_fit_is_an_error_and_no_other_number() {
         store.later(opens(id));
         store.later(settled(id, at, i64::MAX, &[]));
     }
-    assert!(matches!(store.sums(None, &Filter::default()), Err(StoreError::TooMuch)));
+    assert!(matches!(sums(&store, None, &Filter::default()), Err(StoreError::TooMuch)));
     assert!(matches!(store.report(&ReportQuery::default()), Err(StoreError::TooMuch)));
     assert!(sweep(&store, now().after(YEAR * 2), YEAR).is_err());
-    let one = store.sums(Some(later), &Filter::default()).unwrap();
+    let one = sums(&store, Some(later), &Filter::default()).unwrap();
     assert_eq!(one.usd.nanos(), i64::MAX, "nothing was rolled up");
 }
 
@@ -561,7 +570,7 @@ proptest! {
         };
         let told = |since, tenant: Option<&str>| {
             let filter = Filter { tenant: tenant.map(str::to_owned), ..Filter::default() };
-            let sums = store.sums(since, &filter).unwrap();
+            let sums = sums(&store, since, &filter).unwrap();
             (sums.attempts, sums.usd.nanos())
         };
         let from = begin.after(Duration::from_secs(since));
@@ -570,7 +579,25 @@ proptest! {
         sweep(&store, begin.after(Duration::from_secs(swept)), Duration::ZERO).unwrap();
         prop_assert_eq!(told(None, None), by_hand(&|_, _| true));
         prop_assert_eq!(told(None, Some("c")), by_hand(&|tenant, _| tenant == 2));
-        let ids: BTreeSet<_> = store.recent(begin.after(Duration::from_secs(swept))).unwrap().iter().map(|row| row.at).collect();
+        let ids: BTreeSet<_> = recent(&store, begin.after(Duration::from_secs(swept))).unwrap().iter().map(|row| row.at).collect();
         prop_assert!(ids.iter().all(|at| *at >= begin.after(Duration::from_secs(swept))));
     }
+#[test]
+fn what_is_read_stands_where_it_was_asked_for_whatever_comes_before_it_is_waited_for() {
+    let dir = tempdir().unwrap();
+    for store in [memory(), opened(&dir, OnLedgerError::Refuse)] {
+        let earlier = [store.reading(|view| view.sums(None, &Filter::default()))];
+        let mut asked = Vec::from(earlier);
+        for id in 1..=20 {
+            store.later(opens(id));
+            store.later(settled(id, now(), 1, &[]));
+            asked.push(store.reading(|view| view.sums(None, &Filter::default())));
+        }
+        store.flush().unwrap();
+        for (many, reading) in asked.into_iter().enumerate() {
+            assert_eq!(reading.wait().unwrap().usd.nanos(), many as i64);
+        }
+    }
+}
+
 }
