@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use easel::gateway::reload::{self, Os};
 use easel::gateway::store::asked::Asked;
-use easel::gateway::store::report::{self, ReportQuery, ReportRow};
+use easel::gateway::store::report::{self, Report, ReportQuery, ReportRow};
 use easel::gateway::store::sums::Filter;
 use easel::server::ledger::{cells, render_json};
 
@@ -80,7 +80,7 @@ pub fn run(args: Args) -> ExitCode {
     let text = report::of_file(&state_dir, &query).map_err(|error| error.to_string()).and_then(|rows| match format {
         Format::Table => table(&query, &rows),
         Format::Csv => csv(&query, &rows),
-        Format::Json => render_json(&query, &rows).map(|json| format!("{json:#}")).map_err(|error| error.to_string()),
+        Format::Json => json(&query, rows),
     });
     match text {
         Ok(text) => cli::print(text.trim_end()),
@@ -118,6 +118,12 @@ fn csv(query: &ReportQuery, rows: &[ReportRow]) -> Result<String, String> {
     }
     let bytes = writer.into_inner().map_err(|error| error.to_string())?;
     String::from_utf8(bytes).map_err(|error| error.to_string())
+}
+
+/// As `/admin/ledger` answers, all in one page.
+fn json(query: &ReportQuery, rows: Vec<ReportRow>) -> Result<String, String> {
+    let total = report::total(&rows).map_err(|error| error.to_string())?;
+    Ok(format!("{:#}", render_json(query, &Report { rows, total, more: false })))
 }
 
 /// Columns that are nothing throughout are left out, so that the rest fits a terminal.

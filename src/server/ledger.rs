@@ -1,60 +1,100 @@
 //! The ledger for operators and their programs: a query's words in, JSON out. Amounts are strings, because a JSON
-//! number is a float to most who read it. Nothing here changes the ledger.
+//! number is a float to most who read it. An answer has so many rows and says how to ask for those after it. Nothing here
+//! changes the ledger.
 
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Kind};
+use crate::gateway::store::Store;
 use crate::gateway::store::asked::Asked;
-use crate::gateway::store::report::{self, Figures, ReportQuery, ReportRow};
-use crate::gateway::store::{Store, StoreError};
+use crate::gateway::store::report::{Figures, Page, Report, ReportQuery};
 use crate::money::Usd;
+
+/// Rows of one answer, where the query does not say how many.
+const ROWS: usize = 1_000;
+
+/// Rows of one answer, at the most.
+const MOST_ROWS: usize = 10_000;
 
 /// Answers `by=day,provider&month=2026-11&zone=Europe/Berlin`, with the words of `easel ledger`. Blocks.
 ///
 /// # Errors
 /// When the query means nothing, or the ledger does not answer.
 pub fn ledger(store: &Store, query: &str) -> Result<Value, Error> {
-    let query = read(query)?.query()?;
-    let report = store.report(&query).and_then(|rows| render_json(&query, &rows));
-    report.map_err(|error| Error::new(Kind::Unavailable, error.to_string()).with_code("ledger_unreadable"))
+    let Words { asked, limit, after } = read(query)?;
+    let query = asked.query()?;
+    let page = Page { limit: rows_of(limit.as_deref())?, after: after.map(|keys| keys_of(&keys, &query)).transpose()? };
+    let report = store.page(&query, &page);
+    let report =
+        report.map_err(|error| Error::new(Kind::Unavailable, error.to_string()).with_code("ledger_unreadable"))?;
+    Ok(render_json(&query, &report))
 }
 
-fn read(query: &str) -> Result<Asked, Error> {
-    let mut asked = Asked::default();
+/// A query's words.
+#[derive(Default)]
+struct Words {
+    asked: Asked,
+    limit: Option<String>,
+    after: Option<String>,
+}
+
+fn read(query: &str) -> Result<Words, Error> {
+    let Words { mut asked, mut limit, mut after } = Words::default();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        match asked.word(&name) {
+        let word = match &*name {
+            "limit" => Some(&mut limit),
+            "after" => Some(&mut after),
+            name => asked.word(name),
+        };
+        match word {
             Some(Some(_)) => return Err(Error::invalid(&*name, format!("'{name}' is there twice, send it once"))),
             Some(word) => *word = Some(value.into_owned()),
             None => {
-                let message = format!("'{name}' means nothing here, only {}", Asked::NAMES.join(", "));
+                let message = format!("'{name}' means nothing here, only {}, limit, after", Asked::NAMES.join(", "));
                 return Err(Error::invalid(&*name, message).with_code("unknown_parameter"));
             }
         }
     }
-    Ok(asked)
+    Ok(Words { asked, limit, after })
 }
 
-/// The report as JSON: what was asked, its rows, and all of them together.
-///
-/// # Errors
-/// When the sum over all rows does not fit.
-pub fn render_json(query: &ReportQuery, rows: &[ReportRow]) -> Result<Value, StoreError> {
+/// How many rows are wanted.
+fn rows_of(limit: Option<&str>) -> Result<usize, Error> {
+    let Some(text) = limit else { return Ok(ROWS) };
+    text.parse().ok().filter(|rows| (1..=MOST_ROWS).contains(rows)).ok_or_else(|| {
+        Error::invalid("limit", format!("limit '{text}' is none, write it like {ROWS}, {MOST_ROWS} at the most"))
+    })
+}
+
+/// The keys that `next` told.
+fn keys_of(after: &str, query: &ReportQuery) -> Result<Vec<String>, Error> {
+    let keys: Option<Vec<String>> = serde_json::from_str(after).ok();
+    keys.filter(|keys| keys.len() == query.by.len()).ok_or_else(|| {
+        Error::invalid("after", "after is what the answer before this one says as 'next', with the same 'by'")
+    })
+}
+
+/// The report as JSON: what was asked, its rows, all of them together, and where the next ones begin.
+pub fn render_json(query: &ReportQuery, report: &Report) -> Value {
     let by: Vec<&str> = query.by.iter().map(|by| by.word()).collect();
-    let objects: Vec<Value> = rows
+    let last = report.rows.last().filter(|_| report.more);
+    let objects: Vec<Value> = report
+        .rows
         .iter()
         .map(|row| {
             let keys = by.iter().zip(&row.keys).map(|(name, key)| ((*name).to_owned(), key.as_str().into()));
             Value::Object(keys.chain(figures(&row.figures)).collect())
         })
         .collect();
-    Ok(json!({
+    json!({
         "by": by,
         "since": query.since.map(|at| at.to_string()),
         "until": query.until.map(|at| at.to_string()),
         "zone": query.zone.to_string(),
         "rows": objects,
-        "total": Value::Object(figures(&report::total(rows)?)),
-    }))
+        "total": Value::Object(figures(&report.total)),
+        "next": last.map(|row| json!(row.keys).to_string()),
+    })
 }
 
 fn figures(figures: &Figures) -> Map<String, Value> {
@@ -140,6 +180,41 @@ mod tests {
             (&json!("web"), &json!("2026-11-25"), &json!("0.08"))
         );
         assert_eq!((&row["cost_per_accepted_usd"], &answer["total"]["saved_pictures"]), (&Value::Null, &json!(2)));
+    }
+
+    #[test]
+    fn a_long_report_comes_in_pages_that_each_say_where_the_next_begins_and_have_the_total_of_all() {
+        let store = store();
+        let at: Moment = "2026-11-25T12:00:00Z".parse().unwrap();
+        for nth in 0..25 {
+            let (tenant, route) = (format!("t,\"{nth:02}").into(), "r".into());
+            store.later(Write::Saved { at, tenant, route, tier: "exact", pictures: 1, usd: "0.01".parse().unwrap() });
+        }
+        let (mut seen, mut query, mut pages) = (Vec::new(), "by=tenant,day&limit=10".to_owned(), 0);
+        loop {
+            let answer = ledger(&store, &query).unwrap();
+            assert_eq!(
+                (&answer["total"]["saved_usd"], &answer["total"]["saved_pictures"]),
+                (&json!("0.33"), &json!(27))
+            );
+            let rows = answer["rows"].as_array().unwrap();
+            assert!(rows.len() <= 10);
+            seen.extend(rows.iter().map(|row| row["tenant"].as_str().unwrap().to_owned()));
+            pages += 1;
+            let Some(next) = answer["next"].as_str() else { break };
+            let after: String =
+                url::form_urlencoded::Serializer::new(String::new()).append_pair("after", next).finish();
+            query = format!("by=tenant,day&limit=10&{after}");
+        }
+        let wanted: Vec<String> = (0..25).map(|nth| format!("t,\"{nth:02}")).chain(["web".to_owned()]).collect();
+        assert_eq!((seen, pages), (wanted, 3));
+        assert_eq!(ledger(&store, "by=tenant&limit=26").unwrap()["next"], Value::Null, "exactly all");
+        for wrong in
+            ["limit=0", "limit=10001", "limit=x", "limit=", "after=x", "after=%5B%22a%22%5D", "after=%5B1,2%5D"]
+        {
+            let error = ledger(&store, wrong).unwrap_err();
+            assert_eq!((error.kind.status(), error.param.as_deref()), (400, wrong.split('=').next()), "{wrong}");
+        }
     }
 
     #[test]

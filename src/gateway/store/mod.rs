@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::calendar::{Moment, Period};
 use crate::gateway::store::queue::{Item, Queue};
-use crate::gateway::store::report::{ReportQuery, ReportRow};
+use crate::gateway::store::report::{Page, Report, ReportQuery, ReportRow};
 use crate::gateway::store::sums::{Filter, Recent, Sums};
 use crate::ledger::entry::{Owner, Verdict};
 use crate::money::Usd;
@@ -210,7 +210,20 @@ impl Store {
             return report::of_file(dir, query);
         }
         let query = query.clone();
-        self.read(move |ledger| report::report(ledger, &query))
+        self.reading(move |View(ledger)| report::report(ledger, &query)).wait()
+    }
+
+    /// A page of the same. Blocks.
+    ///
+    /// # Errors
+    /// As [`Store::report`].
+    pub fn page(&self, query: &ReportQuery, page: &Page) -> Result<Report, StoreError> {
+        if let Place::Dir(dir) = &self.place {
+            let _ = self.flush();
+            return report::page(&schema::read(dir)?, query, page);
+        }
+        let (query, page) = (query.clone(), page.clone());
+        self.reading(move |View(ledger)| report::page(ledger, &query, &page)).wait()
     }
 
     /// Waits until everything handed in before is written. Blocks.

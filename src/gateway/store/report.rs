@@ -4,10 +4,11 @@
 //! an hour, no longer by request; what the cache saved is known by UTC day, tenant and route, and belongs to the day
 //! and the span of time that hold that day's noon. A sum that does not fit is an error.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use rusqlite::{Connection, params_from_iter, types::Value};
+use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
 
 use super::StoreError;
 use super::schema;
@@ -52,10 +53,10 @@ impl By {
         }
     }
 
-    /// What SQLite groups by. It knows no time zones, but quarters of an hour, of which every zone's days are made.
+    /// What SQLite groups by. It knows no time zones; see [`define_days`].
     fn column(self) -> &'static str {
         match self {
-            By::Day => "at - at % 900000",
+            By::Day => "zone_day(at)",
             other => other.word(),
         }
     }
@@ -140,6 +141,26 @@ pub struct ReportRow {
     pub figures: Figures,
 }
 
+/// Which part of a report is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The keys of the last row before it; `None` begins at the beginning.
+    pub after: Option<Vec<String>>,
+    /// How many rows at most.
+    pub limit: usize,
+}
+
+/// A report, or a page of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Its rows, in the order of their keys.
+    pub rows: Vec<ReportRow>,
+    /// All rows together, those of other pages too.
+    pub total: Figures,
+    /// Whether there are more.
+    pub more: bool,
+}
+
 /// All rows together, for the last line of a table.
 ///
 /// # Errors
@@ -172,14 +193,41 @@ WITH facts AS (
 SELECT sum(attempts), sum(billed), sum(accepted), sum(rejected), sum(refused), sum(usd), sum(prepaid), sum(lost),
        sum(uncertain), sum(saved_usd), sum(saved_pictures), sum(iif(source = 'estimate', attempts, 0))";
 
-/// Rows in the order of their keys.
+/// A page, and what all pages are together, as of one moment.
+pub(super) fn page(ledger: &Connection, query: &ReportQuery, page: &Page) -> Result<Report, StoreError> {
+    let _one_moment = ledger.unchecked_transaction()?;
+    let mut rows = rows(ledger, query, page.after.as_deref(), Some(page.limit.saturating_add(1)))?;
+    let more = rows.len() > page.limit;
+    rows.truncate(page.limit);
+    let whole = ReportQuery { by: Vec::new(), ..query.clone() };
+    let total = self::rows(ledger, &whole, None, None)?.first().map(|row| row.figures).unwrap_or_default();
+    Ok(Report { rows, total, more })
+}
+
+/// All rows in the order of their keys.
 pub(super) fn report(ledger: &Connection, query: &ReportQuery) -> Result<Vec<ReportRow>, StoreError> {
-    let columns: Vec<&str> = query.by.iter().map(|by| by.column()).collect();
-    let (text, values) = statement(query, &columns);
+    rows(ledger, query, None, None)
+}
+
+/// Lets SQLite group by the days of a zone.
+fn define_days(ledger: &Connection, zone: &Zone) -> rusqlite::Result<()> {
+    let (zone, always_alike) = (zone.clone(), FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC);
+    let day = move |of: &mut Context<'_>| Ok(zone.date(Moment::from_millis(of.get(0)?)));
+    ledger.create_scalar_function("zone_day", 1, always_alike, day)
+}
+
+fn rows(
+    ledger: &Connection,
+    query: &ReportQuery,
+    after: Option<&[String]>,
+    limit: Option<usize>,
+) -> Result<Vec<ReportRow>, StoreError> {
+    define_days(ledger, &query.zone)?;
+    let (text, values) = statement(query, after, limit);
     let mut find = ledger.prepare(&text)?;
-    let mut rows = find.query(params_from_iter(values))?;
-    let mut groups: BTreeMap<Vec<String>, Figures> = BTreeMap::new();
-    while let Some(row) = rows.next()? {
+    let mut found = find.query(params_from_iter(values))?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
         let figures = Figures {
             attempts: count(row, 0)?,
             billed: count(row, 1)?,
@@ -194,28 +242,22 @@ pub(super) fn report(ledger: &Connection, query: &ReportQuery) -> Result<Vec<Rep
             saved_pictures: count(row, 10)?,
             estimated: count(row, 11)?,
         };
-        let mut keys = Vec::with_capacity(query.by.len());
-        for (nth, by) in query.by.iter().enumerate() {
-            keys.push(match by {
-                By::Day => query.zone.date(Moment::from_millis(row.get(12 + nth)?)),
-                _ => row.get(12 + nth)?,
-            });
-        }
-        let group = groups.entry(keys).or_default();
-        *group = group.and(&figures).ok_or(StoreError::TooMuch)?;
+        let keys = (0..query.by.len()).map(|nth| row.get(12 + nth)).collect::<Result<_, _>>()?;
+        rows.push(ReportRow { keys, figures });
     }
-    Ok(groups.into_iter().map(|(keys, figures)| ReportRow { keys, figures }).collect())
+    Ok(rows)
 }
 
-fn statement(query: &ReportQuery, columns: &[&str]) -> (String, Vec<Value>) {
+fn statement(query: &ReportQuery, after: Option<&[String]>, limit: Option<usize>) -> (String, Vec<Value>) {
+    let columns: Vec<&str> = query.by.iter().map(|by| by.column()).collect();
+    let columns = columns.join(", ");
     let mut text = FACTS.to_owned();
     let mut values = vec![
         Value::from(query.since.map_or(i64::MIN, Moment::millis)),
         Value::from(query.until.map_or(i64::MAX, Moment::millis)),
     ];
-    for column in columns {
-        text.push_str(", ");
-        text.push_str(column);
+    if !columns.is_empty() {
+        text.push_str(&format!(", {columns}"));
     }
     text.push_str(" FROM facts WHERE true");
     let Filter { tenant, route, provider, model } = &query.filter;
@@ -225,9 +267,20 @@ fn statement(query: &ReportQuery, columns: &[&str]) -> (String, Vec<Value>) {
             text.push_str(&format!(" AND {column} = ?{}", values.len()));
         }
     }
+    if let Some(keys) = after.filter(|keys| !keys.is_empty()) {
+        let first = values.len() + 1;
+        values.extend(keys.iter().cloned().map(Value::from));
+        let places: Vec<String> = (first..=values.len()).map(|place| format!("?{place}")).collect();
+        text.push_str(&format!(" AND ({columns}) > ({})", places.join(", ")));
+    }
     // With nothing to group by, no row at all is no row.
-    text.push_str(" GROUP BY ");
-    text.push_str(if columns.is_empty() { "NULL" } else { "" });
-    text.push_str(&columns.join(", "));
+    match columns.as_str() {
+        "" => text.push_str(" GROUP BY NULL"),
+        columns => text.push_str(&format!(" GROUP BY {columns} ORDER BY {columns}")),
+    }
+    if let Some(limit) = limit {
+        values.push(Value::from(i64::try_from(limit).unwrap_or(i64::MAX)));
+        text.push_str(&format!(" LIMIT ?{}", values.len()));
+    }
     (text, values)
 }

@@ -541,6 +541,38 @@ async fn a_report_groups_by_everything_it_knows() {
 }
 
 #[test]
+fn the_pages_of_a_report_are_the_report() {
+    let dir = tempdir().unwrap();
+    for store in [memory(), opened(&dir, OnLedgerError::Refuse)] {
+        for id in 1..=40i64 {
+            let (tenant, provider) = (["web", "app", ""][id as usize % 3], ["p", "q"][id as usize % 2]);
+            store.later(open_of(id, owner(tenant, provider)));
+            store.later(settled(id, now().after(Duration::from_secs(7 * 3600 * id as u64)), id, &["x"]));
+        }
+        let total = store.report(&ReportQuery::default()).unwrap()[0].figures;
+        for by in [vec![By::Day], vec![By::Tenant, By::Day], vec![By::Day, By::Provider, By::Tenant], vec![By::Request]]
+        {
+            let query = ReportQuery { by, zone: "Asia/Kolkata".parse().unwrap(), ..ReportQuery::default() };
+            let whole = store.report(&query).unwrap();
+            assert!(whole.is_sorted_by_key(|row| &row.keys) && whole.len() > 4);
+            for limit in [1, 3, whole.len() - 1, whole.len(), whole.len() + 1] {
+                let (mut rows, mut after) = (Vec::new(), None);
+                loop {
+                    let page = store.page(&query, &Page { after, limit }).unwrap();
+                    assert!(page.rows.len() <= limit && page.total == total);
+                    rows.extend(page.rows);
+                    if !page.more {
+                        break;
+                    }
+                    after = rows.last().map(|row| row.keys.clone());
+                }
+                assert_eq!(rows, whole, "{limit} by {:?}", query.by);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_cost_per_picture_is_rounded_half_up_and_nothing_over_nothing_is_nothing() {
     let of = |nanos, accepted| Figures { usd: Usd::from_nanos(nanos), accepted, ..Figures::default() };
     let cost = |nanos, accepted| of(nanos, accepted).cost_per_accepted().map(Usd::nanos);
@@ -548,6 +580,24 @@ fn a_cost_per_picture_is_rounded_half_up_and_nothing_over_nothing_is_nothing() {
         [cost(5, 2), cost(4, 3), cost(-5, 2), cost(7, 0), cost(i64::MAX, 1)],
         [Some(3), Some(1), Some(-2), None, Some(i64::MAX)]
     );
+}
+
+#[test]
+fn what_is_read_stands_where_it_was_asked_for_whatever_comes_before_it_is_waited_for() {
+    let dir = tempdir().unwrap();
+    for store in [memory(), opened(&dir, OnLedgerError::Refuse)] {
+        let earlier = [store.reading(|view| view.sums(None, &Filter::default()))];
+        let mut asked = Vec::from(earlier);
+        for id in 1..=20 {
+            store.later(opens(id));
+            store.later(settled(id, now(), 1, &[]));
+            asked.push(store.reading(|view| view.sums(None, &Filter::default())));
+        }
+        store.flush().unwrap();
+        for (many, reading) in asked.into_iter().enumerate() {
+            assert_eq!(reading.wait().unwrap().usd.nanos(), many as i64);
+        }
+    }
 }
 
 proptest! {
@@ -582,22 +632,4 @@ proptest! {
         let ids: BTreeSet<_> = recent(&store, begin.after(Duration::from_secs(swept))).unwrap().iter().map(|row| row.at).collect();
         prop_assert!(ids.iter().all(|at| *at >= begin.after(Duration::from_secs(swept))));
     }
-#[test]
-fn what_is_read_stands_where_it_was_asked_for_whatever_comes_before_it_is_waited_for() {
-    let dir = tempdir().unwrap();
-    for store in [memory(), opened(&dir, OnLedgerError::Refuse)] {
-        let earlier = [store.reading(|view| view.sums(None, &Filter::default()))];
-        let mut asked = Vec::from(earlier);
-        for id in 1..=20 {
-            store.later(opens(id));
-            store.later(settled(id, now(), 1, &[]));
-            asked.push(store.reading(|view| view.sums(None, &Filter::default())));
-        }
-        store.flush().unwrap();
-        for (many, reading) in asked.into_iter().enumerate() {
-            assert_eq!(reading.wait().unwrap().usd.nanos(), many as i64);
-        }
-    }
-}
-
 }
