@@ -17,8 +17,10 @@ mod base64;
 mod ends;
 mod file;
 mod jpeg;
+mod part;
 
 pub use base64::{decode, is_data_url, standard, without_data_prefix};
+pub use part::Part;
 
 /// Pixels across and down; both at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -149,6 +151,14 @@ pub enum Encoded {
     Base64(Bytes),
 }
 
+impl Encoded {
+    /// The bytes in memory, whatever they stand for.
+    pub fn bytes(&self) -> &Bytes {
+        let (Encoded::Raw(bytes) | Encoded::Base64(bytes)) = self;
+        bytes
+    }
+}
+
 /// One finished picture: bytes untouched, and what was measured from them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
@@ -196,6 +206,36 @@ impl Picture {
         }
     }
 
+    /// The file's bytes, to be sent.
+    pub fn as_file(&self) -> Part {
+        match &self.encoded {
+            Encoded::Raw(bytes) => Part::Held(bytes.clone()),
+            Encoded::Base64(text) => Part::Decoded(text.clone()),
+        }
+    }
+
+    /// The file in base64, to be sent.
+    pub fn as_base64(&self) -> Part {
+        match &self.encoded {
+            Encoded::Raw(bytes) => Part::Encoded(bytes.clone()),
+            Encoded::Base64(text) => Part::Held(text.clone()),
+        }
+    }
+
+    /// The same picture without the rest of `whole`, the buffer that its bytes may lie in: whoever keeps a part of a buffer
+    /// keeps all of it. A part that is nearly all stays where it is.
+    pub fn without_the_rest_of(mut self, whole: &Bytes) -> Picture {
+        let own = |bytes: &mut Bytes| {
+            if whole.as_ptr_range().contains(&bytes.as_ptr()) && bytes.len() < whole.len() / 4 * 3 {
+                *bytes = Bytes::copy_from_slice(bytes);
+            }
+        };
+        match &mut self.encoded {
+            Encoded::Raw(bytes) | Encoded::Base64(bytes) => own(bytes),
+        }
+        self
+    }
+
     /// The same picture held in base64, for a cache whose next reader will want base64 again.
     pub fn into_base64(mut self) -> Picture {
         self.encoded = Encoded::Base64(self.base64());
@@ -204,8 +244,7 @@ impl Picture {
 
     /// Bytes of memory held.
     pub fn weight(&self) -> usize {
-        let (Encoded::Raw(bytes) | Encoded::Base64(bytes)) = &self.encoded;
-        bytes.len() + self.revised_prompt.as_ref().map_or(0, String::len)
+        self.encoded.bytes().len() + self.revised_prompt.as_ref().map_or(0, String::len)
     }
 }
 
@@ -336,6 +375,20 @@ mod tests {
         let Encoded::Base64(standard) = in_base64(&whole) else { panic!("not base64") };
         let held = Picture::inspect(Encoded::Base64(standard.clone())).unwrap().base64();
         assert_eq!(held.as_ptr(), standard.as_ptr(), "what is standard is not copied");
+    }
+
+    #[test]
+    fn a_picture_that_is_a_part_of_its_reply_keeps_no_more_than_a_third_besides_itself() {
+        let text = Bytes::from(STANDARD.encode_to_string(file(ImageFormat::Png)));
+        let reply = |more: usize| Bytes::from([b"{\"b64_json\": \"", &text[..], &vec![b' '; more]].concat());
+        let kept = |whole: &Bytes| {
+            let part = whole.slice(14..14 + text.len());
+            let held = Picture::inspect(Encoded::Base64(part.clone())).unwrap().without_the_rest_of(whole);
+            assert_eq!(held.base64(), text);
+            held.base64().as_ptr() == part.as_ptr()
+        };
+        assert!(kept(&reply(0)) && kept(&reply(text.len() / 5)), "most of it is the picture");
+        assert!(!kept(&reply(text.len())) && !kept(&reply(text.len() * 20)));
     }
 
     #[test]

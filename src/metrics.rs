@@ -49,6 +49,8 @@ pub struct Metrics {
     pub requests_in_flight: IntGauge,
     /// Bytes of request bodies held.
     pub request_body_bytes: IntGauge,
+    /// Bytes of providers' replies held.
+    pub response_body_bytes: IntGauge,
     /// Connections that are open, by listener.
     pub connections: IntGaugeVec,
     /// Connections that Easel closed without an answer to a request having closed them, by listener and why.
@@ -101,6 +103,7 @@ impl Metrics {
             )?,
             requests_in_flight: made.gauge("requests_in_flight", "Image requests being served.")?,
             request_body_bytes: made.gauge("request_body_bytes", "Bytes of image requests' bodies held at once.")?,
+            response_body_bytes: made.gauge("response_body_bytes", "Bytes of providers' replies held at once.")?,
             connections: made.gauges("connections", "Connections that are open.", &["listener"])?,
             connections_closed: made.counters(
                 "connections_closed_total",

@@ -3,14 +3,16 @@
 //! A key keeps a small pool of pictures, so that a batch of which only a part was drawn is not lost: the next request
 //! takes what is there and buys the rest. With a seed a picture is served for its own place only; without one the
 //! freshest come first. XXH3 only finds the entry; the whole canonical form is compared before a picture leaves. Memory
-//! is bounded in bytes by quick_cache (S3-FIFO); each picture's age, and whether it would still be drawn the same way,
-//! are checked on every look.
+//! is bounded in bytes by quick_cache (a CLOCK-PRO with the first steps of S3-FIFO); each picture's age, and whether it
+//! would still be drawn the same way, are checked on every look.
 
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
-use quick_cache::{OptionsBuilder, Weighter};
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use crate::cache::{Kept, Placed};
 use crate::canonical::Canonical;
@@ -19,11 +21,15 @@ use crate::canonical::rules::Digest;
 /// Pictures kept for one canonical request; as many as one request can ask.
 const POOL: usize = 10;
 
-/// What an entry weighs besides its pictures: the table slot, the `Arc`s, the ids.
+/// What an entry weighs besides its pictures: its places in the table and in the order, its own record.
 const OVERHEAD: usize = 256;
 
-/// One shard's least share of the memory. A shard bounds the largest entry, and ten 4K pictures must fit.
-const SHARD_BYTES: u64 = 64 * 1024 * 1024;
+/// Entries that room is made for beforehand.
+const ENTRIES: usize = 1024;
+
+/// Of sixteen parts of the memory, those that one request's pictures may take. quick_cache takes nothing in that is larger
+/// than what it keeps for popular entries, 97% unless it is told otherwise.
+const PARTS_FOR_ONE: u64 = 15;
 
 /// What a look found.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +81,36 @@ pub struct Terms<'a> {
 struct Entry {
     canonical: Box<[u8]>,
     pictures: Vec<Pooled>,
+    /// It is being put in. quick_cache makes room by dropping what was not asked for lately, and that may be what has just
+    /// come: where all others are popular, a key that was dropped not long ago joins these without having been asked for.
+    arriving: AtomicBool,
+}
+
+impl Entry {
+    fn new(canonical: &[u8], pictures: Vec<Pooled>) -> Entry {
+        Entry { canonical: canonical.into(), pictures, arriving: AtomicBool::new(false) }
+    }
+
+    fn weight(&self) -> u64 {
+        weight(&self.canonical, &self.pictures)
+    }
+}
+
+fn weight(canonical: &[u8], pictures: &[Pooled]) -> u64 {
+    let pictures: usize = pictures.iter().map(|pooled| pooled.kept.weight() + size_of::<Pooled>()).sum();
+    (canonical.len() + pictures + OVERHEAD) as u64
+}
+
+/// Pictures that are too large to be kept for one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{bytes} bytes of pictures are more than the {most} that are kept of one request, {PARTS_FOR_ONE}/16 of cache.memory"
+)]
+pub struct Oversized {
+    /// What they weigh.
+    pub bytes: u64,
+    /// What may be kept.
+    pub most: u64,
 }
 
 /// A picture in its pool.
@@ -100,14 +136,29 @@ struct Bytes;
 
 impl Weighter<u128, Arc<Entry>> for Bytes {
     fn weight(&self, _key: &u128, entry: &Arc<Entry>) -> u64 {
-        let pictures: usize = entry.pictures.iter().map(|pooled| pooled.kept.picture.weight() + OVERHEAD).sum();
-        (entry.canonical.len() + pictures + OVERHEAD) as u64
+        entry.weight()
+    }
+}
+
+/// Keeps what arrives, and hands out what is dropped for it, to be freed when nothing is locked any more.
+#[derive(Clone)]
+struct Arrivals;
+
+impl Lifecycle<u128, Arc<Entry>> for Arrivals {
+    type RequestState = Vec<Arc<Entry>>;
+
+    fn is_pinned(&self, _key: &u128, entry: &Arc<Entry>) -> bool {
+        entry.arriving.load(Ordering::Relaxed)
+    }
+
+    fn on_evict(&self, dropped: &mut Vec<Arc<Entry>>, _key: u128, entry: Arc<Entry>) {
+        dropped.push(entry);
     }
 }
 
 /// Pictures by canonical request, bounded in bytes.
 pub struct Exact {
-    entries: Cache<u128, Arc<Entry>, Bytes>,
+    entries: Cache<u128, Arc<Entry>, Bytes, DefaultHashBuilder, Arrivals>,
     /// Held while a pool is replaced by another made from it.
     changing: Mutex<()>,
 }
@@ -115,17 +166,13 @@ pub struct Exact {
 impl Exact {
     /// An empty cache of at most `memory` bytes.
     pub fn new(memory: u64) -> Exact {
-        let shards = usize::try_from(memory / SHARD_BYTES).unwrap_or(usize::MAX).clamp(1, 64);
-        let built =
-            OptionsBuilder::new().estimated_items_capacity(1024).weight_capacity(memory).shards(shards).build().ok();
+        let hasher = DefaultHashBuilder::default();
+        // In one piece: a part of the memory would bound the largest entry, and a look takes no time beside an answer.
+        let built = OptionsBuilder::new().estimated_items_capacity(ENTRIES).weight_capacity(memory).shards(1).build();
         let entries = match built {
-            Some(options) => Cache::with_options(
-                options,
-                Bytes,
-                quick_cache::DefaultHashBuilder::default(),
-                quick_cache::sync::DefaultLifecycle::default(),
-            ),
-            None => Cache::with_weighter(1024, memory, Bytes),
+            Ok(options) => Cache::with_options(options, Bytes, hasher, Arrivals),
+            // Nothing is missing above. This is the same in several pieces.
+            Err(_) => Cache::with(ENTRIES, memory, Bytes, hasher, Arrivals),
         };
         Exact { entries, changing: Mutex::default() }
     }
@@ -157,29 +204,62 @@ impl Exact {
     }
 
     /// Keeps `pictures`, which were drawn in this `way`, for `canonical`, before those already there. With a seed one
-    /// takes the place of the one that was there. `true` when they are found afterwards; a batch larger than the cache's
-    /// share is not.
-    pub fn keep(&self, canonical: &Canonical, pictures: &[Placed], way: Digest, ttl: Duration, now: Instant) -> bool {
+    /// takes the place of the one that was there. What is there gives way where it is too much for one request.
+    ///
+    /// # Errors
+    /// When some of `pictures` themselves are too much. The others are kept.
+    pub fn keep(
+        &self,
+        canonical: &Canonical,
+        pictures: &[Placed],
+        way: Digest,
+        ttl: Duration,
+        now: Instant,
+    ) -> Result<(), Oversized> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let new = pictures.iter().map(|placed| {
             let Placed { place, kept } = placed.clone();
             Pooled { place, kept, since: now, way }
         });
-        let mut pool: Vec<Pooled> = new.collect();
+        let mut pool = Vec::with_capacity(pictures.len());
+        let (mut places, mut ids) = (HashSet::new(), HashSet::new());
+        let mut join = |pooled: Pooled| {
+            let is_another = match canonical.seeded() {
+                true => places.insert(pooled.place),
+                false => ids.insert(pooled.kept.id.clone()),
+            };
+            if is_another {
+                pool.push(pooled);
+            }
+            pool.len()
+        };
+        let new = new.map(&mut join).last().unwrap_or_default();
         if let Some(entry) = self.entries.peek(&canonical.key())
             && *entry.canonical == *canonical.bytes()
         {
-            pool.extend(entry.pictures.iter().filter(|pooled| pooled.is_young(ttl, now)).cloned());
+            let young = entry.pictures.iter().filter(|pooled| pooled.is_young(ttl, now));
+            young.cloned().map(join).for_each(drop);
         }
-        let (mut places, mut ids) = (std::collections::HashSet::new(), std::collections::HashSet::new());
-        pool.retain(|pooled| match canonical.seeded() {
-            true => places.insert(pooled.place),
-            false => ids.insert(pooled.kept.id.clone()),
-        });
         pool.truncate(POOL);
-        let entry = Entry { canonical: canonical.bytes().into(), pictures: pool };
-        self.entries.insert(canonical.key(), Arc::new(entry));
-        self.entries.peek(&canonical.key()).is_some()
+        let oversized = Oversized { bytes: weight(canonical.bytes(), &pool[..new.min(POOL)]), most: self.most() };
+        while weight(canonical.bytes(), &pool) > oversized.most && pool.pop().is_some() {}
+        let kept = pool.len();
+        if kept > 0 {
+            self.put(canonical.key(), Entry::new(canonical.bytes(), pool));
+        }
+        if kept < new.min(POOL) { Err(oversized) } else { Ok(()) }
+    }
+
+    /// Puts in what is not too large, for which others give way.
+    fn put(&self, key: u128, entry: Entry) {
+        let entry = Arc::new(Entry { arriving: AtomicBool::new(true), ..entry });
+        self.entries.insert(key, entry.clone());
+        entry.arriving.store(false, Ordering::Relaxed);
+    }
+
+    /// Bytes that are kept of one request at the most.
+    fn most(&self) -> u64 {
+        self.entries.shard_capacity() / 16 * PARTS_FOR_ONE
     }
 
     /// Serves a picture to a tenant no more, whatever it was drawn for. Looks at all that is kept.
@@ -197,7 +277,7 @@ impl Exact {
             if pictures.is_empty() {
                 self.entries.remove(&key);
             } else {
-                self.entries.insert(key, Arc::new(Entry { canonical: entry.canonical.clone(), pictures }));
+                self.put(key, Entry::new(&entry.canonical, pictures));
             }
         }
     }
@@ -262,7 +342,7 @@ mod tests {
     }
 
     fn keep(cache: &Exact, canonical: &Canonical, pictures: &[Arc<Kept>], now: Instant) -> bool {
-        cache.keep(canonical, &placed(pictures), WAY, HOUR, now)
+        cache.keep(canonical, &placed(pictures), WAY, HOUR, now).is_ok()
     }
 
     /// Each in the place in which it is listed.
@@ -306,15 +386,15 @@ mod tests {
     fn with_a_seed_a_picture_is_served_for_its_own_place_alone() {
         let (cache, now) = (Exact::new(1 << 20), Instant::now());
         let (fox, [zero, one, two, four]) = (seeded(7), [0, 1, 2, 4].map(|tag| picture(tag, 10)));
-        cache.keep(&fox, &[at(4, &four), at(2, &two)], WAY, HOUR, now);
+        cache.keep(&fox, &[at(4, &four), at(2, &two)], WAY, HOUR, now).unwrap();
         assert_eq!(cache.look(&fox, 1, &terms(now)), Look::Miss(Miss::Absent), "nothing drawn by seed 7");
         assert_eq!(cache.look(&fox, 4, &terms(now)), Look::Part(vec![at(2, &two)]));
-        cache.keep(&fox, &[at(1, &one)], WAY, HOUR, now);
-        cache.keep(&fox, &[at(0, &zero)], WAY, HOUR, now);
+        cache.keep(&fox, &[at(1, &one)], WAY, HOUR, now).unwrap();
+        cache.keep(&fox, &[at(0, &zero)], WAY, HOUR, now).unwrap();
         assert_eq!(cache.look(&fox, 1, &terms(now)), Look::Hit(vec![at(0, &zero)]));
         assert_eq!(cache.look(&fox, 3, &terms(now)), Look::Hit(vec![at(0, &zero), at(1, &one), at(2, &two)]));
         // Drawn anew, and the same bytes twice: a vendor may draw alike for two seeds.
-        cache.keep(&fox, &[at(1, &four), at(2, &four)], WAY, HOUR, now);
+        cache.keep(&fox, &[at(1, &four), at(2, &four)], WAY, HOUR, now).unwrap();
         assert_eq!(cache.look(&fox, 3, &terms(now)), Look::Hit(vec![at(0, &zero), at(1, &four), at(2, &four)]));
         assert_eq!(cache.look(&seeded(8), 1, &terms(now)), Look::Miss(Miss::Absent));
     }
@@ -324,8 +404,8 @@ mod tests {
         let (cache, now) = (Exact::new(1 << 20), Instant::now());
         let (old, new) = (picture(1, 10), picture(2, 10));
         for (fox, new_at) in [(canonical("a fox"), 0), (seeded(7), 1)] {
-            cache.keep(&fox, &[at(0, &old)], WAY, HOUR, now);
-            cache.keep(&fox, &[at(1, &new)], WAY, HOUR, now + HOUR / 2);
+            cache.keep(&fox, &[at(0, &old)], WAY, HOUR, now).unwrap();
+            cache.keep(&fox, &[at(1, &new)], WAY, HOUR, now + HOUR / 2).unwrap();
             assert!(matches!(cache.look(&fox, 2, &terms(now + HOUR / 2)), Look::Hit(_)));
             assert_eq!(cache.look(&fox, 2, &terms(now + HOUR)), Look::Part(vec![at(new_at, &new)]));
             // A route whose pictures are to be younger has them younger at once.
@@ -339,8 +419,8 @@ mod tests {
         let (cache, now) = (Exact::new(1 << 20), Instant::now());
         let (fox, ours) = (canonical("a fox"), picture(1, 10));
         let theirs = Arc::new(Kept { drawn_by: "q/m".into(), ..(*picture(2, 10)).clone() });
-        cache.keep(&fox, &[at(0, &theirs)], [2; 32], HOUR, now);
-        cache.keep(&fox, &[at(0, &ours)], WAY, HOUR, now);
+        cache.keep(&fox, &[at(0, &theirs)], [2; 32], HOUR, now).unwrap();
+        cache.keep(&fox, &[at(0, &ours)], WAY, HOUR, now).unwrap();
         let look = |way: &dyn Fn(&str) -> Option<Digest>| cache.look(&fox, 2, &Terms { way, ..terms(now) });
         assert_eq!(
             look(&|name| Some(if name == "p/m" { WAY } else { [2; 32] })),
@@ -358,7 +438,7 @@ mod tests {
         let later = now + HOUR;
         let old = || {
             let pictures = vec![Pooled { place: 0, kept: picture(1, 10), since: now, way: WAY }];
-            Arc::new(Entry { canonical: fox.bytes().into(), pictures })
+            Arc::new(Entry::new(fox.bytes(), pictures))
         };
         std::thread::scope(|scope| {
             let looking = scope.spawn(|| (0..50_000).for_each(|_| drop(cache.look(&fox, 1, &terms(later)))));
@@ -375,8 +455,7 @@ mod tests {
         let (cache, now) = (Exact::new(1 << 20), Instant::now());
         let fox = canonical("a fox");
         let pictures = vec![Pooled { place: 0, kept: picture(1, 9), since: now, way: WAY }];
-        let other = Entry { canonical: b"something else".as_slice().into(), pictures };
-        cache.entries.insert(fox.key(), Arc::new(other));
+        cache.entries.insert(fox.key(), Arc::new(Entry::new(b"something else", pictures)));
         assert_eq!(cache.look(&fox, 1, &terms(now)), Look::Miss(Miss::Collision));
     }
 
@@ -410,5 +489,68 @@ mod tests {
         cache.resize(200_000);
         assert!(cache.bytes() <= 200_000);
         assert!(!keep(&cache, &canonical("too big"), &[picture(1, 300_000)], now));
+    }
+
+    #[test]
+    fn what_is_not_too_large_for_one_request_is_found_as_soon_as_it_is_kept() {
+        let (cache, now) = (Exact::new(1 << 20), Instant::now());
+        let mut random = fastrand::Rng::with_seed(12);
+        let keys: Vec<Canonical> = (0..40).map(|number| canonical(&format!("fox {number}"))).collect();
+        let mut popular = Vec::new();
+        for round in 0..4_000 {
+            let (at, tag) = (random.usize(..keys.len()), random.u8(..));
+            let bytes = random.usize(..if round % 7 == 0 { 900_000 } else { 90_000 });
+            let new = picture(tag, bytes);
+            assert!(keep(&cache, &keys[at], std::slice::from_ref(&new), now), "{bytes} bytes");
+            assert_eq!(cache.look(&keys[at], 1, &terms(now)), Look::Hit(placed(&[new])), "{round}: {bytes} bytes");
+            assert!(cache.bytes() <= 1 << 20);
+            popular.push(at);
+            // All that is there is asked for now and then.
+            for at in popular.iter().rev().take(30) {
+                cache.look(&keys[*at], 1, &terms(now));
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_happens_the_bytes_told_are_the_bytes_held() {
+        let cache = Exact::new(1 << 20);
+        let (mut random, mut now) = (fastrand::Rng::with_seed(6), Instant::now());
+        let keys: Vec<Canonical> = (0..60).map(|number| canonical(&format!("fox {number}"))).collect();
+        for round in 0..4_000 {
+            now += Duration::from_secs(random.u64(..300));
+            let key = &keys[random.usize(..keys.len())];
+            match random.u8(..20) {
+                0 => cache.resize(random.u64(200_000..2_000_000)),
+                1 => cache.forget("t", &picture(random.u8(..), 1_000).id),
+                2..10 => drop(cache.look(key, random.u8(1..4), &terms(now))),
+                _ => {
+                    let batch: Vec<_> =
+                        (0..random.u8(1..5)).map(|_| picture(random.u8(..), random.usize(..150_000))).collect();
+                    keep(&cache, key, &batch, now);
+                }
+            }
+            let held: u64 = cache.entries.iter().map(|(_, entry)| entry.weight()).sum();
+            assert_eq!(cache.bytes(), held, "{round}");
+            assert!(held <= cache.entries.capacity(), "{round}");
+        }
+        cache.resize(0);
+        assert_eq!(cache.bytes(), 0);
+    }
+
+    #[test]
+    fn of_pictures_that_are_too_large_together_as_many_are_kept_as_fit_the_new_ones_first() {
+        let (cache, now) = (Exact::new(1 << 20), Instant::now());
+        let (fox, pictures) = (canonical("a fox"), [1, 2, 3].map(|tag| picture(tag, 450_000)));
+        for kept in &pictures {
+            assert!(keep(&cache, &fox, std::slice::from_ref(kept), now), "those before give way");
+        }
+        let look = || cache.look(&fox, 3, &terms(now));
+        assert_eq!(look(), Look::Part(placed(&[pictures[2].clone(), pictures[1].clone()])));
+        let told = cache.keep(&fox, &placed(&pictures), WAY, HOUR, now).unwrap_err();
+        assert!(told.most == 983_040 && (1_350_000..1_360_000).contains(&told.bytes), "{told}");
+        assert_eq!(look(), Look::Part(placed(&pictures[..2])));
+        let huge = cache.keep(&fox, &placed(&[picture(4, 1_000_000)]), WAY, HOUR, now);
+        assert!(huge.is_err() && look() == Look::Part(placed(&pictures[..2])), "what is there stays");
     }
 }

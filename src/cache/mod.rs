@@ -8,12 +8,15 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use crate::image::{Encoded, Picture};
+use crate::image::Picture;
 use crate::money::Usd;
 
 pub mod exact;
 pub mod links;
 pub mod words;
+
+/// What a picture's record takes besides the record itself: the heads of its shared parts, and what an allocator adds.
+const HEADS: usize = 160;
 
 /// A finished picture with its name and who drew it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +46,14 @@ impl Kept {
     /// Names a picture by its bytes. `seed` is the deployment's secret hash seed, so that ids cannot be guessed from
     /// a picture.
     pub fn new(picture: Picture, drawn_by: Arc<str>, usd: Usd, seed: u64) -> Kept {
-        let (Encoded::Raw(bytes) | Encoded::Base64(bytes)) = &picture.encoded;
-        let id = format!("{:032x}", xxh3_128_with_seed(bytes, seed)).into();
+        let id = format!("{:032x}", xxh3_128_with_seed(picture.encoded.bytes(), seed)).into();
         Kept { id, picture, drawn_by, usd, adjusted: Arc::new([]) }
+    }
+
+    /// Bytes of memory held, the picture's and its record's.
+    pub fn weight(&self) -> usize {
+        let adjusted: usize = self.adjusted.iter().map(|text| size_of::<String>() + text.len()).sum();
+        let record = size_of::<Kept>() + HEADS + self.id.len() + self.drawn_by.len() + adjusted;
+        record + self.picture.weight()
     }
 }

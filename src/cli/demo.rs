@@ -87,7 +87,7 @@ struct Stage {
     sandbox: Sandbox,
     gateway: Arc<Gateway>,
     running: Running,
-    client: Transport,
+    client: Arc<Transport>,
     out: PathBuf,
 }
 
@@ -109,7 +109,8 @@ impl Stage {
         cli::say("Easel demo: a gateway and local providers that speak the real wire formats. No key, no bill.");
         cli::say(format!("  providers  {} (pretend money, real PNGs)", sandbox.url()));
         cli::say(format!("  gateway    http://{}/v1  (OpenAI's Images API)", running.addr));
-        Ok(Stage { sandbox, gateway, running, client: Transport::default(), out })
+        let client = gateway.shared.transport.clone();
+        Ok(Stage { sandbox, gateway, running, client, out })
     }
 
     async fn first_picture(&self) -> Result<(), String> {
@@ -210,7 +211,8 @@ impl Stage {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
         let (connect, reach) = (Duration::from_secs(5), Reach::Anywhere);
         let bounds = Bounds { deadline, connect, silence: None, idle: IDLE, body: 64 << 20, reach };
-        self.client.send(call, bounds).await.map_err(|trouble| format!("{}: {trouble:?}", call.url))
+        let received = self.client.send(call, bounds).await;
+        received.map(|received| received.reply).map_err(|trouble| format!("{}: {trouble:?}", call.url))
     }
 }
 

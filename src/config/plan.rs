@@ -160,6 +160,8 @@ pub struct Limits {
     pub mask_pixels: u64,
     /// Largest provider reply or downloaded picture in bytes.
     pub response_body: usize,
+    /// Bytes of all replies that are held at once; more wait for their turn. Not less than `response_body`.
+    pub response_bodies: usize,
     /// Image requests being served at once; one more is answered 429.
     pub in_flight: usize,
     /// Connections of clients that are open at once; one that waits makes room for one more.

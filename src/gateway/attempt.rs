@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -17,9 +18,11 @@ use crate::cache::Kept;
 use crate::config::plan::Offer;
 use crate::failure::{Class, Failure};
 use crate::gateway::Shared;
+use crate::gateway::apart::apart;
 use crate::gateway::books::Opened;
 use crate::gateway::flight::Flight;
-use crate::gateway::transport::{Bounds, Reach, Seen, Trouble, Watcher};
+use crate::gateway::transport::replies::{Held, Tab};
+use crate::gateway::transport::{Bounds, Reach, Received, Seen, Trouble, Watcher};
 use crate::image::Picture;
 use crate::metrics::seconds;
 use crate::money::Usd;
@@ -56,6 +59,8 @@ pub struct Attempt {
     pub n: u8,
     /// Largest reply.
     pub body_limit: usize,
+    /// What its replies take of all that are held, until it is settled.
+    pub tab: Arc<Tab>,
     /// Where unfinished pictures are shown.
     pub flight: Arc<Flight>,
 }
@@ -159,7 +164,7 @@ impl Polling {
 
 impl Attempt {
     /// Runs the try to its end and books its cost. Nothing is sent before it is written down.
-    pub async fn run(self, opened: Opened) -> Report {
+    pub async fn run(self: Arc<Self>, opened: Opened) -> Report {
         let hold = match opened.written().await {
             Ok(hold) => hold,
             Err((hold, _)) => {
@@ -170,7 +175,7 @@ impl Attempt {
         };
         let began = Instant::now();
         let ended = match self.converse(began + self.offer.provider.timeout).await {
-            Ok(drawn) => Ok(self.gather(drawn).await),
+            Ok((drawn, body)) => Ok(self.gather(drawn, body).await),
             Err(loss) => Err(loss),
         };
         self.count_verdicts(&ended);
@@ -183,13 +188,18 @@ impl Attempt {
         report
     }
 
-    /// Asks, and keeps polling until the provider is done.
-    async fn converse(&self, deadline: Instant) -> Result<Drawn, Loss> {
+    /// Asks, and keeps polling until the provider is done. What it drew, and the body of the reply that says so.
+    async fn converse(self: &Arc<Self>, deadline: Instant) -> Result<(Drawn, Bytes), Loss> {
         let mut pass = self.pass(deadline).await?;
         let mut call = self.provider.ask(&self.job(deadline, &pass))?;
         let (mut polling, mut renewed) = (Polling::default(), false);
         loop {
-            let (step, status) = match self.send_watched(&call, polling.started, deadline).await {
+            let (sent, held) = match self.send_watched(&call, polling.started, deadline).await {
+                Ok(Received { reply, held }) => (Ok(reply), Some(held)),
+                Err(failure) => (Err(failure), None),
+            };
+            let body = sent.as_ref().map(|reply| reply.body.clone()).unwrap_or_default();
+            let (step, status) = match sent {
                 Ok(reply) if reply.status == 401 && self.lapsed(&pass) && !renewed && !polling.started => {
                     // Refused at the door, so nothing was drawn: this is no second purchase.
                     renewed = true;
@@ -206,15 +216,17 @@ impl Attempt {
                     (Step::Failed(failure), Some(reply.status))
                 }
                 Ok(reply) => {
-                    let polled = polling.started.then_some(&call.url);
-                    let job = Job { noted: polling.noted.as_ref(), polled, ..self.job(deadline, &pass) };
-                    (self.provider.read(&job, &reply), Some(reply.status))
+                    let status = reply.status;
+                    (self.read(reply, &call, &pass, &polling, deadline).await, Some(status))
                 }
                 Err(failure) => (Step::Failed(failure), None),
             };
             let left = deadline.saturating_duration_since(Instant::now());
             let pause = match step {
-                Step::Done(drawn) => return Ok(drawn),
+                Step::Done(drawn) => {
+                    held.into_iter().for_each(Held::keep);
+                    return Ok((drawn, body));
+                }
                 Step::Lost { failure, noted } => {
                     return Err(self.give_up(Polling { started: true, noted, ..polling }, failure, status));
                 }
@@ -228,11 +240,30 @@ impl Attempt {
                     after
                 }
             };
+            drop((body, held));
             if timeout_at(deadline, sleep(pause)).await.is_err() {
                 let late = Failure::new(Class::TimeoutAmbiguous, "still drawing at the provider's timeout");
                 return Err(self.give_up(polling, late, None));
             }
         }
+    }
+
+    /// What a reply to `call` means.
+    async fn read(
+        self: &Arc<Self>,
+        reply: Reply,
+        call: &Call,
+        pass: &Pass,
+        polling: &Polling,
+        deadline: Instant,
+    ) -> Step {
+        let (attempt, pass, noted) = (self.clone(), pass.clone(), polling.noted.clone());
+        let polled = polling.started.then(|| call.url.clone());
+        apart(reply.body.len(), move || {
+            let job = Job { noted: noted.as_ref(), polled: polled.as_ref(), ..attempt.job(deadline, &pass) };
+            attempt.provider.read(&job, &reply)
+        })
+        .await
     }
 
     /// Ends a try without pictures. A job that goes on is stopped where that can be done; what it costs then, nobody
@@ -269,22 +300,30 @@ impl Attempt {
 
     /// Sends a call of the conversation. Unfinished pictures in its reply are shown at once. A question about a job that
     /// was taken on may not hang until the deadline; it is asked again.
-    async fn send_watched(&self, call: &Call, is_poll: bool, deadline: Instant) -> Result<Reply, Failure> {
-        let finished = AtomicU8::new(0);
-        let watch = |event: &str| {
-            if let Some(partial) = self.provider.partial(event) {
-                if self.candidate.fitted.partials > 0 {
-                    self.flight.update(|progress| progress.partials.push(partial));
-                }
-                return Seen::Shown;
-            }
-            let is_last = self.provider.finishes(event) && finished.fetch_add(1, Relaxed) + 1 >= self.n;
-            if is_last { Seen::Last } else { Seen::Kept }
-        };
+    async fn send_watched(
+        self: &Arc<Self>,
+        call: &Call,
+        is_poll: bool,
+        deadline: Instant,
+    ) -> Result<Received, Failure> {
+        let (attempt, finished) = (self.clone(), AtomicU8::new(0));
+        let watcher: Watcher = Arc::new(move |event| attempt.watch(event, &finished));
         let bounds = self.bounds(deadline, Reach::Anywhere);
         let bounds = if is_poll { one_try(bounds) } else { bounds };
-        let watcher: Option<&Watcher<'_>> = Some(&watch);
-        self.shared.transport.send_watched(call, bounds, watcher).await.map_err(Trouble::failure)
+        let sent = self.shared.transport.send_watched(call, bounds, &self.tab, Some(&watcher)).await;
+        sent.map_err(Trouble::failure)
+    }
+
+    /// Shows the unfinished picture of an event; `finished` counts the finished ones.
+    fn watch(&self, event: &str, finished: &AtomicU8) -> Seen {
+        if let Some(partial) = self.provider.partial(event) {
+            if self.candidate.fitted.partials > 0 {
+                self.flight.update(|progress| progress.partials.push(partial));
+            }
+            return Seen::Shown;
+        }
+        let is_last = self.provider.finishes(event) && finished.fetch_add(1, Relaxed) + 1 >= self.n;
+        if is_last { Seen::Last } else { Seen::Kept }
     }
 
     fn bounds(&self, deadline: Instant, reach: Reach) -> Bounds {
@@ -306,11 +345,11 @@ impl Attempt {
     }
 
     /// Fetches and checks the pictures.
-    async fn gather(&self, drawn: Drawn) -> Gathered {
+    async fn gather(self: &Arc<Self>, drawn: Drawn, body: Bytes) -> Gathered {
         let Drawn { images, refused, refused_billed, usage } = drawn;
         let behind_links = images.iter().any(|found| matches!(found.source, Source::Link(_)));
-        let fetched = join_all(images.into_iter().map(|found| self.fetch(found))).await;
-        let fetched = fetch::without_repeats(fetched, usize::from(self.n));
+        let fetched = join_all(images.into_iter().map(|found| self.fetch(found, body.clone()))).await;
+        let fetched = fetch::without_repeats(fetched, usize::from(self.n)).await;
         let found = fetched.len();
         let (mut pictures, mut at, mut unlike, mut failure) = (Vec::new(), Vec::new(), Vec::new(), None);
         for (nth, result) in (0..=u8::MAX).zip(fetched) {

@@ -344,7 +344,7 @@ impl Drawing {
             progress.attempts += 1;
             progress.skipped.retain(|(name, _)| *name != offer.name);
         });
-        let attempt = Attempt {
+        let attempt = Arc::new(Attempt {
             shared: self.order.shared.clone(),
             provider,
             request: self.request_for(&places),
@@ -353,8 +353,9 @@ impl Drawing {
             candidate: chosen,
             n,
             body_limit: self.order.live.plan.server.limits.response_body,
+            tab: self.order.shared.transport.replies.tab(),
             flight: self.flight.clone(),
-        };
+        });
         let call = self.aloft.begin(candidate, places, Instant::now(), self.patience());
         self.running.push(async move {
             let ended = AssertUnwindSafe(attempt.run(opened)).catch_unwind().await;

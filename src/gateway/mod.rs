@@ -39,6 +39,7 @@ use crate::secret::Secret;
 mod address;
 pub mod alarm;
 mod aloft;
+mod apart;
 pub mod attempt;
 pub mod books;
 pub mod draw;
@@ -224,17 +225,19 @@ impl Gateway {
         seed.copy_from_slice(&random[..8]);
         let ledger = Arc::new(Ledger::default());
         let books = Books::open_record(ledger.clone(), &plan.server, books::now())?;
+        let metrics = Metrics::new(&ledger)?;
+        let replies = metrics.response_body_bytes.clone();
         let shared = Shared {
             exact: Exact::new(plan.cache.memory),
             links: Links::new(plan.cache.links),
             words: Words::new(plan.cache.prompts),
             flights: Arc::default(),
             breakers: Breakers::new(),
-            metrics: Metrics::new(&ledger)?,
+            metrics,
             books,
             ledger,
             rates: Rates::default(),
-            transport: Arc::default(),
+            transport: Arc::new(Transport::new(plan.server.limits.response_bodies, replies)),
             tokens: Tokens::default(),
             work: TaskTracker::new(),
             hash_seed: u64::from_le_bytes(seed),
@@ -273,6 +276,7 @@ impl Gateway {
         self.shared.exact.resize(live.plan.cache.memory);
         self.shared.links.resize(live.plan.cache.links, std::time::Instant::now());
         self.shared.words.resize(live.plan.cache.prompts);
+        self.shared.transport.replies.resize(live.plan.server.limits.response_bodies);
         for provider in live.plan.providers.values() {
             self.shared.lane(provider).resize(provider.concurrency.limit, provider.concurrency.queue);
         }

@@ -252,7 +252,7 @@ async fn fetch(transport: &Transport, source: &TokenSource, bounds: Bounds) -> R
     let asked = Instant::now();
     let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs());
     let call = request(source, now)?;
-    let reply = transport.send(&call, bounds).await.map_err(|trouble| {
+    let received = transport.send(&call, bounds).await.map_err(|trouble| {
         let why = match trouble {
             Trouble::Unreachable(why) | Trouble::Lost(why) | Trouble::Unreadable(why) => why,
             Trouble::TimedOut { .. } => "no answer in time".to_owned(),
@@ -262,7 +262,7 @@ async fn fetch(transport: &Transport, source: &TokenSource, bounds: Bounds) -> R
         let host = call.url.host_str().unwrap_or("?");
         Failure::new(Class::Unreachable, format!("no access token from {host}: {why}"))
     })?;
-    read(&reply, asked, &secrets(&call))
+    read(&received.reply, asked, &secrets(&call))
 }
 
 /// What no failure may repeat of a request, as it is and as it was written.

@@ -7,12 +7,11 @@
 //! knows the price.
 
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use dashmap::DashMap;
-use futures_util::stream::{self, BoxStream, StreamExt};
 use http::header;
 use http::{HeaderMap, HeaderValue, Method};
 use pingora::connectors::{ConnectorOptions, TransportConnector};
@@ -20,21 +19,24 @@ use pingora::http::RequestHeader;
 use pingora::protocols::Stream;
 use pingora::protocols::http::v1::client::{HttpSession, http_req_header_to_wire};
 use pingora::upstreams::peer::{HttpPeer, Peer};
-use serde::de::IgnoredAny;
-use sse_stream::{Sse, SseByteStream};
+use prometheus::IntGauge;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::{Host, Url};
 
 use crate::failure::{Class, Failure};
 use crate::gateway::address::is_private;
 use crate::gateway::books;
-use crate::gateway::transport::coding::{Coding, Unpacking, Unreadable};
+use crate::gateway::transport::coding::Unreadable;
+use crate::gateway::transport::reading::broken;
+use crate::gateway::transport::replies::{Held, Replies, Tab};
 use crate::gateway::transport::upload::Sent;
-use crate::image::{Encoded, Picture};
-use crate::provider::{Call, Reply, is_event_stream};
+use crate::provider::{Call, Reply};
 
+mod buffer;
 mod coding;
 mod dial;
+mod reading;
+pub mod replies;
 mod upload;
 
 /// How long a name's addresses are believed.
@@ -53,8 +55,6 @@ const POOL: usize = 512;
 const ERROR_BODY: Duration = Duration::from_secs(10);
 /// How much earlier than its deadline a reply is given up, so that what has come of it is still looked at.
 const BEFORE_THE_DEADLINE: Duration = Duration::from_millis(20);
-/// How long the end of a stream is waited for behind its last event; the connection is of use again only then.
-const AFTER_THE_LAST: Duration = Duration::from_secs(1);
 
 /// Why there is no reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,8 +133,8 @@ pub enum Reach {
     Open,
 }
 
-/// Is shown the data of an event.
-pub type Watcher<'w> = dyn Fn(&str) -> Seen + Sync + 'w;
+/// Is shown the data of an event, a large one on a thread of its own.
+pub type Watcher = Arc<dyn Fn(&str) -> Seen + Send + Sync>;
 
 /// What a watcher makes of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,8 +149,19 @@ pub enum Seen {
 
 /// The HTTP client shared by all providers.
 pub struct Transport {
+    /// What is held of all replies.
+    pub replies: Arc<Replies>,
     connector: TransportConnector,
     names: DashMap<(String, u16), (Instant, Vec<SocketAddr>)>,
+}
+
+/// A reply, and its share of all that are held.
+#[derive(Debug)]
+pub struct Received {
+    /// The reply.
+    pub reply: Reply,
+    /// Counts its body.
+    pub held: Held,
 }
 
 /// How far an exchange has come.
@@ -170,27 +181,30 @@ struct Line {
     reused: bool,
 }
 
-impl Default for Transport {
-    fn default() -> Transport {
-        Transport { connector: TransportConnector::new(Some(ConnectorOptions::new(POOL))), names: DashMap::new() }
-    }
-}
-
 impl Transport {
-    /// Sends `call` and reads the whole reply.
-    pub async fn send(&self, call: &Call, bounds: Bounds) -> Result<Reply, Trouble> {
-        self.send_watched(call, bounds, None).await
+    /// A client that holds at most `most` bytes of all replies together, which `gauge` tells.
+    pub fn new(most: usize, gauge: IntGauge) -> Transport {
+        let connector = TransportConnector::new(Some(ConnectorOptions::new(POOL)));
+        Transport { replies: Replies::new(most, gauge), connector, names: DashMap::new() }
     }
 
-    /// The same; each event of a reply that is a stream is shown to `watcher` as soon as it is there.
+    /// Sends `call` and reads the whole reply, for as long as the caller has it.
+    pub async fn send(&self, call: &Call, bounds: Bounds) -> Result<Received, Trouble> {
+        self.send_watched(call, bounds, &self.replies.tab(), None).await
+    }
+
+    /// The same for a call that may lead to others, all on one `tab`; each event of a reply that is a stream is shown to
+    /// `watcher` as soon as it is there.
     pub async fn send_watched(
         &self,
         call: &Call,
         bounds: Bounds,
-        watcher: Option<&Watcher<'_>>,
-    ) -> Result<Reply, Trouble> {
+        tab: &Arc<Tab>,
+        watcher: Option<&Watcher>,
+    ) -> Result<Received, Trouble> {
         let mut progress = Progress::default();
-        match timeout_at(bounds.deadline, self.exchange(call, bounds, watcher, &mut progress)).await {
+        let exchange = self.exchange(call, bounds, tab, watcher, &mut progress);
+        match timeout_at(bounds.deadline, exchange).await {
             Ok(reply) => reply,
             Err(_) => Err(Trouble::TimedOut { sent: progress.sent }),
         }
@@ -202,16 +216,17 @@ impl Transport {
         &self,
         call: &Call,
         bounds: Bounds,
-        watcher: Option<&Watcher<'_>>,
+        tab: &Arc<Tab>,
+        watcher: Option<&Watcher>,
         progress: &mut Progress,
-    ) -> Result<Reply, Trouble> {
+    ) -> Result<Received, Trouble> {
         let mut pooled = true;
         loop {
             *progress = Progress::default();
             // In boxes, as what waits for a whole exchange is otherwise too large for a stack.
             let line = Box::pin(self.connect(&call.url, bounds, pooled)).await?;
             pooled = line.reused;
-            let ended = Box::pin(self.converse(call, line, bounds, watcher, progress)).await;
+            let ended = Box::pin(self.converse(call, line, bounds, tab.reply(), watcher, progress)).await;
             let taken = progress.heard || (progress.sent && call.method != Method::GET);
             match ended {
                 Err(Trouble::Lost(_) | Trouble::Unreachable(_)) if pooled && !taken => pooled = false,
@@ -225,9 +240,10 @@ impl Transport {
         call: &Call,
         line: Line,
         bounds: Bounds,
-        watcher: Option<&Watcher<'_>>,
+        mut held: Held,
+        watcher: Option<&Watcher>,
         progress: &mut Progress,
-    ) -> Result<Reply, Trouble> {
+    ) -> Result<Received, Trouble> {
         let Line { stream, peer, reused: _ } = line;
         let unsent = |why: &dyn std::fmt::Display| {
             Trouble::Unreachable(format!("the connection was lost before the whole request was sent: {why}"))
@@ -247,16 +263,19 @@ impl Transport {
         // Who was told of an error, or of another address, by the header knows it, whatever becomes of the words.
         let is_told = status >= 300;
         let until = if is_told { bounds.deadline.min(Instant::now() + ERROR_BODY) } else { bounds.deadline };
-        let read = timeout_at(until, read_reply(&mut session, &headers, bounds, watcher)).await;
-        let body = match read.unwrap_or(Err(Trouble::TimedOut { sent: true })) {
-            Ok(body) => Some(body),
-            Err(_) if is_told => None,
+        let read = timeout_at(until, reading::reply(&mut session, &headers, bounds, &mut held, watcher)).await;
+        let (body, ended) = match read.unwrap_or(Err(Trouble::TimedOut { sent: true })) {
+            Ok(body) => (body.bytes, body.ended),
+            Err(_) if is_told => {
+                held.clear();
+                (Bytes::new(), false)
+            }
             Err(trouble) => return Err(trouble),
         };
-        if body.as_ref().is_some_and(|body| body.ended) && !interrupted {
+        if ended && !interrupted {
             self.keep(session, &peer, idle(&headers, bounds.idle)).await;
         }
-        Ok(Reply { status, headers, body: body.map(|body| body.bytes).unwrap_or_default(), at: books::now() })
+        Ok(Received { reply: Reply { status, headers, body, at: books::now() }, held })
     }
 
     /// Keeps a connection for the next exchange, if its server does.
@@ -405,55 +424,6 @@ async fn read_head(session: &mut HttpSession) -> Result<(u16, HeaderMap), Troubl
     }
 }
 
-/// How a connection ended before the reply was whole.
-fn broken(error: Box<pingora::Error>) -> Trouble {
-    match error.etype() {
-        pingora::ErrorType::ReadTimedout => Trouble::TimedOut { sent: true },
-        _ => Trouble::Lost(error.to_string()),
-    }
-}
-
-/// A reply's body, unpacked.
-struct Body {
-    bytes: Bytes,
-    /// Whether its framing came to an end too; else the connection is of no more use.
-    ended: bool,
-}
-
-/// A body that is being read.
-struct Reading {
-    unpacking: Unpacking,
-    /// Its length as the header says.
-    declared: Option<usize>,
-    /// Bytes that came over the wire.
-    came: usize,
-    /// What was taken out of the unpacking.
-    start: BytesMut,
-}
-
-/// The body of the answer.
-async fn read_reply(
-    session: &mut HttpSession,
-    headers: &HeaderMap,
-    bounds: Bounds,
-    watcher: Option<&Watcher<'_>>,
-) -> Result<Body, Trouble> {
-    let coding = Coding::of(headers)?;
-    let declared = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > bounds.body) {
-        return Err(Trouble::TooLarge);
-    }
-    let unpacking = Unpacking::new(coding, bounds.body, declared);
-    let reading = Reading { unpacking, declared, came: 0, start: BytesMut::new() };
-    match watcher.filter(|_| is_event_stream(headers)) {
-        Some(watcher) => read_stream(session, reading, bounds, watcher).await,
-        None => read_body(session, reading, bounds).await,
-    }
-}
-
 /// How long a connection may be kept: as long as may be, and less than its server says that it keeps it.
 fn idle(headers: &HeaderMap, most: Duration) -> Duration {
     let told = headers.get("keep-alive").and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -465,171 +435,13 @@ fn idle(headers: &HeaderMap, most: Duration) -> Duration {
     most.min(told.map_or(most, |told| told - Duration::from_secs(1).min(told / 2)))
 }
 
-/// The whole body in one buffer. One that was cut off, or never ended, counts if nothing is missing of what it holds: it
-/// may be paid for.
-async fn read_body(session: &mut HttpSession, reading: Reading, bounds: Bounds) -> Result<Body, Trouble> {
-    let Reading { mut unpacking, declared, mut came, mut start } = reading;
-    let mut whole = |rest: Bytes| {
-        if start.is_empty() {
-            return rest;
-        }
-        start.extend_from_slice(&rest);
-        start.split().freeze()
-    };
-    let trouble = loop {
-        match timeout_at(bounds.give_up(), session.read_body_ref()).await {
-            Ok(Ok(Some(piece))) => {
-                came += piece.len();
-                unpacking.push(piece)?;
-            }
-            Ok(Ok(None)) if declared.is_some_and(|declared| declared != came) => {
-                break Trouble::Lost("the reply ended before its length".to_owned());
-            }
-            Ok(Ok(None)) => return Ok(Body { bytes: whole(unpacking.finish()?), ended: true }),
-            Ok(Err(error)) => break broken(error),
-            Err(_) => break Trouble::TimedOut { sent: true },
-        }
-    };
-    let bytes = whole(unpacking.take()?);
-    if !is_whole(&bytes) {
-        return Err(trouble);
-    }
-    log::warn!("a reply was cut off behind its last byte: {trouble:?}");
-    Ok(Body { bytes, ended: false })
-}
-
-/// Whether nothing is missing of a body by what it holds: JSON to its last bracket, or a picture's whole file.
-fn is_whole(body: &Bytes) -> bool {
-    match begins_as_json(body) {
-        Some(true) => serde_json::from_slice::<IgnoredAny>(body).is_ok(),
-        Some(false) => Picture::inspect(Encoded::Raw(body.clone())).is_ok(),
-        None => false,
-    }
-}
-
-/// Whether a body is JSON by its first byte; `None` while there is none but white space.
-fn begins_as_json(body: &[u8]) -> Option<bool> {
-    body.trim_ascii_start().first().map(|first| matches!(first, b'{' | b'['))
-}
-
-/// A body that is called a stream of events. Some servers call their JSON so, since it was a stream that was asked for;
-/// no line of events begins like that.
-async fn read_stream(
-    session: &mut HttpSession,
-    mut reading: Reading,
-    bounds: Bounds,
-    watcher: &Watcher<'_>,
-) -> Result<Body, Trouble> {
-    while begins_as_json(&reading.start).is_none() {
-        match timeout_at(bounds.give_up(), session.read_body_ref()).await {
-            Ok(Ok(Some(piece))) => {
-                reading.came += piece.len();
-                reading.unpacking.push(piece)?;
-                reading.start.extend_from_slice(&reading.unpacking.take()?);
-            }
-            Ok(Ok(None)) => break,
-            Ok(Err(error)) => return Err(broken(error)),
-            Err(_) => return Err(Trouble::TimedOut { sent: true }),
-        }
-    }
-    match begins_as_json(&reading.start) {
-        Some(true) => read_body(session, reading, bounds).await,
-        _ => read_events(session, reading, bounds, watcher).await,
-    }
-}
-
-/// The data of a stream's events, one after the other, without those that were good only for the watcher. Of a stream
-/// that breaks off, the events before that count: each was whole, and what it brought may be paid for.
-async fn read_events(
-    session: &mut HttpSession,
-    reading: Reading,
-    bounds: Bounds,
-    watcher: &Watcher<'_>,
-) -> Result<Body, Trouble> {
-    let mut events = pin!(SseByteStream::new(pieces(session, reading)));
-    let (mut whole, mut until) = (BytesMut::new(), bounds.give_up());
-    let trouble = loop {
-        match timeout_at(until, events.next()).await {
-            Ok(Some(Ok(Sse { data: Some(data), .. }))) => {
-                let seen = watcher(&data);
-                if seen != Seen::Shown {
-                    whole.extend_from_slice(data.as_bytes());
-                    whole.extend_from_slice(b"\n");
-                }
-                if seen == Seen::Last {
-                    until = until.min(Instant::now() + AFTER_THE_LAST);
-                }
-            }
-            Ok(Some(Ok(_))) => {}
-            Ok(None) => return Ok(Body { bytes: whole.freeze(), ended: true }),
-            Ok(Some(Err(sse_stream::Error::Body(error)))) => break trouble(&*error),
-            Ok(Some(Err(error))) => break Trouble::Lost(error.to_string()),
-            Err(_) => break Trouble::TimedOut { sent: true },
-        }
-    };
-    if whole.is_empty() || trouble == Trouble::TooLarge {
-        return Err(trouble);
-    }
-    log::warn!("a stream broke off behind whole events: {trouble:?}");
-    Ok(Body { bytes: whole.freeze(), ended: false })
-}
-
-/// The body in pieces. Boxed, because the compiler cannot see through it that it may move to another thread.
-fn pieces(session: &mut HttpSession, reading: Reading) -> BoxStream<'_, std::io::Result<Bytes>> {
-    let Reading { unpacking, start, .. } = reading;
-    let rest = stream::try_unfold((session, Some(unpacking)), next_piece);
-    Box::pin(stream::iter([Ok(start.freeze())]).chain(rest))
-}
-
-/// A body being read, and unpacked until nothing more comes.
-type Pieces<'a> = (&'a mut HttpSession, Option<Unpacking>);
-
-/// The next piece of the body, as long as all of them are within the limit.
-async fn next_piece((session, unpacking): Pieces<'_>) -> std::io::Result<Option<(Bytes, Pieces<'_>)>> {
-    let Some(mut unpacking) = unpacking else { return Ok(None) };
-    let read = session.read_body_ref().await.map_err(|error| Broken(broken(error)))?;
-    let Some(piece) = read else {
-        let rest = unpacking.finish().map_err(|error| Broken(error.into()))?;
-        return Ok(Some((rest, (session, None))));
-    };
-    let plain = unpacking.push(piece).and_then(|()| unpacking.take()).map_err(|error| Broken(error.into()))?;
-    Ok(Some((plain, (session, Some(unpacking)))))
-}
-
-/// Trouble on its way through the reader of events.
-#[derive(Debug)]
-struct Broken(Trouble);
-
-impl std::fmt::Display for Broken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}", self.0)
-    }
-}
-
-impl std::error::Error for Broken {}
-
-impl From<Broken> for std::io::Error {
-    fn from(broken: Broken) -> std::io::Error {
-        std::io::Error::other(broken)
-    }
-}
-
-/// The trouble that came through the reader of events.
-fn trouble(error: &(dyn std::error::Error + 'static)) -> Trouble {
-    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    match inner.and_then(|inner| inner.downcast_ref::<Broken>()) {
-        Some(Broken(trouble)) => trouble.clone(),
-        None => Trouble::Lost(error.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
     async fn a_name_that_leads_into_a_private_network_is_refused_before_anything_is_sent() {
-        let transport = Transport::default();
+        let transport = Transport::new(1, IntGauge::new("replies", "x").unwrap());
         let send = async |url: &str, reach: Reach| {
             let deadline = Instant::now() + Duration::from_secs(20);
             let connect = Duration::from_secs(10);

@@ -42,6 +42,7 @@ mod readers; // clients that read slowly, or not at all
 mod reckoning; // random prices and answers, recorded and reckoned again
 mod refusals; // bad input
 mod reload; // config changes under traffic
+mod replies; // what replies may take, alone and together
 mod scrape; // what scrapers see, several at once
 mod scripted;
 mod sdks; // packages that applications call with; heavy ones, installed by scripts/sdks

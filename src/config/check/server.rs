@@ -26,6 +26,8 @@ const REQUEST_BODIES: usize = 160 << 20;
 /// 8K UHD, more than any model draws.
 const MASK_PIXELS: u64 = 7680 * 4320;
 const RESPONSE_BODY: usize = 64 << 20;
+/// Thirty pictures of 2.4 MB in base64, or the largest reply and half another one.
+const RESPONSE_BODIES: usize = 96 << 20;
 const IN_FLIGHT: usize = 1024;
 const CONNECTIONS: usize = 4096;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -130,6 +132,7 @@ fn limits(checker: &mut Checker<'_>, limits: &file::Limits, at: Place<'_>) -> Li
         request_bodies,
         mask_pixels,
         response_body,
+        response_bodies,
         in_flight,
         connections,
         header_timeout,
@@ -149,20 +152,26 @@ fn limits(checker: &mut Checker<'_>, limits: &file::Limits, at: Place<'_>) -> Li
         request_header = REQUEST_HEADER;
     }
     let request_body = bytes(checker, at.key("request_body"), request_body.as_ref(), REQUEST_BODY);
-    let all = at.key("request_bodies");
-    let mut request_bodies = bytes(checker, all, request_bodies.as_ref(), REQUEST_BODIES.max(request_body));
-    if request_bodies < request_body {
-        let help = "write at least as much as 'request_body'".to_owned();
-        checker.report(all, format!("{} is less than the largest request", all.shown()), help);
-        request_bodies = request_body;
-    }
+    let response_body = bytes(checker, at.key("response_body"), response_body.as_ref(), RESPONSE_BODY);
+    let mut together = |all: &str, written: &Option<file::Bytes>, default: usize, one: &str, largest: usize| {
+        let place = at.key(all);
+        let bytes = bytes(checker, place, written.as_ref(), default.max(largest));
+        if bytes < largest {
+            let help = format!("write at least as much as '{one}'");
+            checker.report(place, format!("{} is less than the largest of them", place.shown()), help);
+        }
+        bytes.max(largest)
+    };
+    let request_bodies = together("request_bodies", request_bodies, REQUEST_BODIES, "request_body", request_body);
+    let response_bodies = together("response_bodies", response_bodies, RESPONSE_BODIES, "response_body", response_body);
     Limits {
         request_header,
         request_body,
         generation_body: bytes(checker, at.key("generation_body"), generation_body.as_ref(), GENERATION_BODY),
         request_bodies,
         mask_pixels: checker.count(at.key("mask_pixels"), *mask_pixels, 1, MASK_PIXELS),
-        response_body: bytes(checker, at.key("response_body"), response_body.as_ref(), RESPONSE_BODY),
+        response_body,
+        response_bodies,
         in_flight: checker.count(at.key("in_flight"), *in_flight, 1, IN_FLIGHT),
         connections: checker.count(at.key("connections"), *connections, 1, CONNECTIONS),
         header_timeout: checker.some_time(at.key("header_timeout"), header_timeout.as_ref(), HEADER_TIMEOUT),

@@ -213,7 +213,7 @@ async fn attempt(shared: &Shared, letter: &Letter) -> Result<(), Setback> {
     let deadline = Instant::now() + ANSWER;
     let (silence, idle, reach) = (None, IDLE, Reach::Anywhere);
     let bounds = Bounds { deadline, connect: CONNECT, silence, idle, body: BODY, reach };
-    judged(shared.transport.send(&call, bounds).await)
+    judged(shared.transport.send(&call, bounds).await.map(|received| received.reply))
 }
 
 fn judged(answer: Result<Reply, Trouble>) -> Result<(), Setback> {

@@ -3,16 +3,19 @@
 //! A link comes from a reply, so it is followed to hosts that belong to the provider and nowhere else, and without a
 //! key. What a picture costs is not known here.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
 use crate::config::plan::HostRule;
 use crate::failure::{Class, Failure};
+use crate::gateway::apart::apart;
 use crate::gateway::attempt::{Attempt, patience, redirect};
-use crate::gateway::transport::{Bounds, Reach, Trouble};
+use crate::gateway::transport::{Bounds, Reach, Received, Trouble};
 use crate::image::{Encoded, Picture};
-use crate::provider::{Call, Found, Reply, Source, retry_after};
+use crate::provider::{Call, Found, Source, retry_after};
 use crate::request::ResponseFormat;
 
 /// Redirects followed for one picture file.
@@ -28,19 +31,33 @@ enum Missed {
 
 impl Attempt {
     /// A picture's bytes, checked, in the form the client will want.
-    pub(super) async fn fetch(&self, found: Found) -> Result<Picture, Failure> {
+    /// `body` is the reply's.
+    pub(super) async fn fetch(self: &Arc<Self>, found: Found, body: Bytes) -> Result<Picture, Failure> {
         let encoded = match found.source {
             Source::Inline(encoded) => encoded,
             Source::Link(url) => Encoded::Raw(self.download(url).await?),
         };
+        let (attempt, revised_prompt) = (self.clone(), found.revised_prompt);
+        apart(encoded.bytes().len(), move || attempt.inspect(encoded, &body, revised_prompt)).await
+    }
+
+    /// Looks at what was fetched, and brings it into the form in which it is kept.
+    fn inspect(&self, encoded: Encoded, body: &Bytes, revised_prompt: Option<String>) -> Result<Picture, Failure> {
+        let came = encoded.bytes().as_ptr();
         let mut picture = Picture::inspect(encoded)
             .map_err(|fault| Failure::new(Class::Malformed, format!("the picture is {fault}")))?;
-        picture.revised_prompt = found.revised_prompt.or_else(|| self.revised_prompt.as_deref().map(str::to_owned));
+        picture.revised_prompt = revised_prompt.or_else(|| self.revised_prompt.as_deref().map(str::to_owned));
         // The next reader will most likely want what this one wants; encoding once here keeps hits free of it.
-        Ok(match self.request.response_format {
+        let picture = match self.request.response_format {
             None | Some(ResponseFormat::B64Json) => picture.into_base64(),
             Some(ResponseFormat::Url) => picture,
-        })
+        };
+        let picture = picture.without_the_rest_of(body);
+        let bytes = picture.encoded.bytes();
+        if bytes.as_ptr() != came {
+            self.tab.keep(bytes.len());
+        }
+        Ok(picture)
     }
 
     /// Downloads a picture that is already paid for, so it is tried more than once, from the first link on: another try
@@ -70,8 +87,9 @@ impl Attempt {
         for _ in 0..=REDIRECTS {
             self.check_host(&url).map_err(Missed::ForGood)?;
             let reach = self.reach(&url).await;
-            let reply = self.look(&url, deadline, reach).await?;
+            let Received { reply, held } = self.look(&url, deadline, reach).await?;
             if reply.status == 200 {
+                held.keep();
                 return Ok(reply.body);
             }
             if !redirect::is_one(&reply) {
@@ -84,11 +102,12 @@ impl Attempt {
         Err(Missed::ForNow(Failure::new(Class::Malformed, "a picture link that leads on and on")))
     }
 
-    async fn look(&self, url: &Url, deadline: Instant, reach: Reach) -> Result<Reply, Missed> {
+    async fn look(&self, url: &Url, deadline: Instant, reach: Reach) -> Result<Received, Missed> {
         let left = deadline.saturating_duration_since(Instant::now());
         let bounds = Bounds { silence: Some(patience::silence(left)), ..self.bounds(deadline, reach) };
         let call = Call::get(url.clone(), http::HeaderMap::new());
-        self.shared.transport.send(&call, bounds).await.map_err(|trouble| match trouble {
+        let sent = self.shared.transport.send_watched(&call, bounds, &self.tab, None).await;
+        sent.map_err(|trouble| match trouble {
             // Neither the way there nor the file's size changes by itself.
             Trouble::Private | Trouble::TooLarge => Missed::ForGood(trouble.failure()),
             trouble => Missed::ForNow(trouble.failure()),
@@ -127,7 +146,15 @@ impl Attempt {
 
 /// The pictures of an answer to a call for `n`. Some servers list one twice, which draws and charges no other; so one
 /// beyond those that were asked for is left out if it is there already.
-pub(super) fn without_repeats(fetched: Vec<Result<Picture, Failure>>, n: usize) -> Vec<Result<Picture, Failure>> {
+pub(super) async fn without_repeats(fetched: Vec<Result<Picture, Failure>>, n: usize) -> Vec<Result<Picture, Failure>> {
+    if fetched.len() <= n {
+        return fetched;
+    }
+    let bytes = fetched.iter().flatten().map(Picture::weight).sum();
+    apart(bytes, move || without_those_listed_twice(fetched, n)).await
+}
+
+fn without_those_listed_twice(fetched: Vec<Result<Picture, Failure>>, n: usize) -> Vec<Result<Picture, Failure>> {
     let mut kept: Vec<Result<Picture, Failure>> = Vec::with_capacity(fetched.len());
     for (at, result) in fetched.into_iter().enumerate() {
         let is_there = |picture: &Picture| kept.iter().flatten().any(|other| other.encoded == picture.encoded);
@@ -154,7 +181,7 @@ mod tests {
         let (a, b) = (picture(b"QQ=="), picture(b"Qg=="));
         for (n, left) in [(1, vec![&a, &b]), (2, vec![&a, &a, &b])] {
             let fetched = vec![Ok(a.clone()), Ok(a.clone()), Ok(b.clone()), Ok(a.clone())];
-            let kept = without_repeats(fetched, n);
+            let kept = without_those_listed_twice(fetched, n);
             assert_eq!(kept.iter().flatten().collect::<Vec<_>>(), left, "{n} asked");
         }
     }

@@ -10,6 +10,7 @@ use crate::abilities::{Came, Unmet};
 use crate::cache::Kept;
 use crate::config::plan::Charged;
 use crate::failure::{Class, Failure};
+use crate::gateway::apart::apart;
 use crate::gateway::attempt::{Attempt, Gathered, Loss, Report};
 use crate::image::Picture;
 use crate::ledger::{self, Charge, Hold};
@@ -27,7 +28,7 @@ struct Waste {
 
 impl Attempt {
     /// Settles a try that brought an answer, or a failure, and reports it with each picture's price.
-    pub(super) async fn settle(&self, hold: Hold, ended: Result<Gathered, Loss>, took: Duration) -> Report {
+    pub(super) async fn settle(self: &Arc<Self>, hold: Hold, ended: Result<Gathered, Loss>, took: Duration) -> Report {
         let open = match &ended {
             Ok(gathered) => gathered.out_of_reach,
             Err(loss) => loss.open,
@@ -46,7 +47,9 @@ impl Attempt {
         };
         let Gathered { pictures, at, refused, usage, failure, .. } = gathered;
         let (source, amount) = self.amount(&pictures, waste.lost, &usage);
-        let kept: Vec<Kept> = pictures.into_iter().map(|picture| self.named(picture)).collect();
+        let (attempt, bytes) = (self.clone(), pictures.iter().map(Picture::weight).sum());
+        let kept: Vec<Kept> =
+            apart(bytes, move || pictures.into_iter().map(|picture| attempt.named(picture)).collect()).await;
         let charge = Charge {
             amount,
             source,

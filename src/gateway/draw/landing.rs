@@ -82,8 +82,8 @@ impl Drawing {
         else {
             return;
         };
-        if !shared.exact.keep(canonical, pictures, way, cache.ttl, now()) {
-            log::warn!("pictures of route {} are larger than the cache's share", matched.route.name);
+        if let Err(oversized) = shared.exact.keep(canonical, pictures, way, cache.ttl, now()) {
+            log::warn!("not all pictures of route {} are kept: {oversized}", matched.route.name);
         }
     }
 

@@ -16,7 +16,7 @@ use crate::config::plan::{Charged, Enrich};
 use crate::failure::{Class, Failure};
 use crate::gateway::books::Opened;
 use crate::gateway::draw::Order;
-use crate::gateway::transport::{Bounds, Reach};
+use crate::gateway::transport::{Bounds, Reach, Received, Trouble};
 use crate::ledger::entry::{Purpose, Source};
 use crate::ledger::{Amount, Charge, Hold, Intent, Terms};
 use crate::metrics::seconds;
@@ -24,6 +24,9 @@ use crate::money::Usd;
 use crate::pricing::Tokens;
 use crate::provider::Call;
 use crate::provider::anthropic::{self, Wish, Written};
+
+/// The largest answer in words that is read, a thousand times as long as one is.
+const WORDS: usize = 1024 * 1024;
 
 /// A prompt that is to be rewritten.
 pub(super) struct Rewriting<'a> {
@@ -213,11 +216,17 @@ impl Rewriting<'_> {
     }
 
     async fn send(&self, wish: &Wish<'_>, call: &Call, deadline: Instant) -> Result<Written, Unanswered> {
-        let body = self.order.live.plan.server.limits.response_body;
+        let body = self.order.live.plan.server.limits.response_body.min(WORDS);
         let (connect, idle) = (self.enrich.provider.connect_timeout, self.enrich.provider.idle_timeout);
         let bounds = Bounds { deadline, connect, silence: None, idle, body, reach: Reach::Anywhere };
         let sent = self.order.shared.transport.send(call, bounds).await;
-        let reply = sent.map_err(|trouble| Unanswered::of(trouble.failure(), None))?;
+        let Received { reply, held: _held } = sent.map_err(|trouble| {
+            let failure = match trouble {
+                Trouble::TooLarge => Failure::new(Class::Malformed, "the answer is longer than any prompt"),
+                trouble => trouble.failure(),
+            };
+            Unanswered::of(failure, None)
+        })?;
         anthropic::read(wish, &reply).map_err(|failure| Unanswered::of(failure, Some(reply.status)))
     }
 

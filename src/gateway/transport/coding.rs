@@ -6,13 +6,12 @@
 
 use std::io::{self, Write};
 
-use bytes::{Bytes, BytesMut};
 use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
-/// The largest body buffer made at once on the word of a `content-length`.
-const PREALLOCATE: usize = 8 * 1024 * 1024;
+use crate::gateway::transport::buffer::{Buffer, Collected};
+
 /// Bytes that tell how a body called `deflate` was made.
 const ZLIB_HEADER: usize = 2;
 /// Characters told of a coding's name; a vendor's word may be anything.
@@ -69,49 +68,32 @@ impl Coding {
 /// A body on its way in, unpacked as it comes.
 pub struct Unpacking {
     unpacker: Unpacker,
+    /// Bytes that it may have, packed or not.
+    limit: usize,
     /// Bytes that may still come over the wire.
     left: usize,
     is_empty: bool,
 }
 
 enum Unpacker {
-    Identity(Room),
-    Gzip(MultiGzDecoder<Room>),
+    Identity(Buffer),
+    Gzip(MultiGzDecoder<Buffer>),
     /// Too little is there to tell which of the two kinds of deflate it is.
-    Undecided(Vec<u8>, Room),
-    Zlib(ZlibDecoder<Room>),
-    Deflate(DeflateDecoder<Room>),
-}
-
-/// A buffer that takes so much in all and no more.
-struct Room {
-    bytes: BytesMut,
-    left: usize,
-}
-
-impl Write for Room {
-    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        self.left = self.left.checked_sub(piece.len()).ok_or(io::ErrorKind::FileTooLarge)?;
-        self.bytes.extend_from_slice(piece);
-        Ok(piece.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    Undecided(Vec<u8>, Buffer),
+    Zlib(ZlibDecoder<Buffer>),
+    Deflate(DeflateDecoder<Buffer>),
 }
 
 impl Unpacking {
     /// A body of at most `limit` bytes, packed or not; `declared` is what its header says that it has.
     pub fn new(coding: Coding, limit: usize, declared: Option<usize>) -> Unpacking {
-        let expected = declared.unwrap_or(0).min(limit).min(PREALLOCATE);
-        let room = Room { bytes: BytesMut::with_capacity(expected), left: limit };
+        let buffer = Buffer::new(limit, declared.unwrap_or(0));
         let unpacker = match coding {
-            Coding::Identity => Unpacker::Identity(room),
-            Coding::Gzip => Unpacker::Gzip(MultiGzDecoder::new(room)),
-            Coding::Deflate => Unpacker::Undecided(Vec::new(), room),
+            Coding::Identity => Unpacker::Identity(buffer),
+            Coding::Gzip => Unpacker::Gzip(MultiGzDecoder::new(buffer)),
+            Coding::Deflate => Unpacker::Undecided(Vec::new(), buffer),
         };
-        Unpacking { unpacker, left: limit, is_empty: true }
+        Unpacking { unpacker, limit, left: limit, is_empty: true }
     }
 
     /// Takes in a piece as it came.
@@ -119,7 +101,7 @@ impl Unpacking {
         self.left = self.left.checked_sub(piece.len()).ok_or(Unreadable::TooLarge)?;
         self.is_empty &= piece.is_empty();
         let done = match &mut self.unpacker {
-            Unpacker::Identity(room) => room.write_all(piece),
+            Unpacker::Identity(buffer) => buffer.write_all(piece),
             Unpacker::Gzip(gzip) => gzip.write_all(piece),
             Unpacker::Zlib(zlib) => zlib.write_all(piece),
             Unpacker::Deflate(deflate) => deflate.write_all(piece),
@@ -133,16 +115,16 @@ impl Unpacking {
 
     /// Which kind of deflate it is: zlib's two bytes of header are a multiple of 31 and name method 8.
     fn decide(&mut self) -> Result<(), Unreadable> {
-        let nothing = Unpacker::Identity(Room { bytes: BytesMut::new(), left: 0 });
-        let Unpacker::Undecided(seen, room) = std::mem::replace(&mut self.unpacker, nothing) else { return Ok(()) };
+        let nothing = Unpacker::Identity(Buffer::new(0, 0));
+        let Unpacker::Undecided(seen, buffer) = std::mem::replace(&mut self.unpacker, nothing) else { return Ok(()) };
         let zlib = matches!(seen[..], [cmf, flg, ..]
             if cmf & 0x0f == 8 && (u16::from(cmf) * 256 + u16::from(flg)) % 31 == 0);
         let (unpacker, done) = if zlib {
-            let mut zlib = ZlibDecoder::new(room);
+            let mut zlib = ZlibDecoder::new(buffer);
             let done = zlib.write_all(&seen);
             (Unpacker::Zlib(zlib), done)
         } else {
-            let mut deflate = DeflateDecoder::new(room);
+            let mut deflate = DeflateDecoder::new(buffer);
             let done = deflate.write_all(&seen);
             (Unpacker::Deflate(deflate), done)
         };
@@ -150,8 +132,29 @@ impl Unpacking {
         done.map_err(unreadable)
     }
 
+    /// Bytes that were unpacked so far, in all.
+    pub fn unpacked(&self) -> usize {
+        let buffer = match &self.unpacker {
+            Unpacker::Identity(buffer) | Unpacker::Undecided(_, buffer) => buffer,
+            Unpacker::Gzip(gzip) => gzip.get_ref(),
+            Unpacker::Zlib(zlib) => zlib.get_ref(),
+            Unpacker::Deflate(deflate) => deflate.get_ref(),
+        };
+        self.limit - buffer.left()
+    }
+
+    /// The first bytes of what was unpacked and not taken yet.
+    pub fn start(&mut self) -> Result<&[u8], Unreadable> {
+        self.buffer().map(|buffer| buffer.start())
+    }
+
     /// What was unpacked since this was last asked.
-    pub fn take(&mut self) -> Result<Bytes, Unreadable> {
+    pub fn take(&mut self) -> Result<Collected, Unreadable> {
+        self.buffer().map(Buffer::take)
+    }
+
+    /// Where it is unpacked to, with all in it that can be.
+    fn buffer(&mut self) -> Result<&mut Buffer, Unreadable> {
         // An unpacker holds back what it has no reason to write yet.
         let flushed = match &mut self.unpacker {
             Unpacker::Gzip(gzip) => gzip.flush(),
@@ -160,27 +163,26 @@ impl Unpacking {
             Unpacker::Identity(_) | Unpacker::Undecided(..) => Ok(()),
         };
         flushed.map_err(unreadable)?;
-        let room = match &mut self.unpacker {
-            Unpacker::Identity(room) | Unpacker::Undecided(_, room) => room,
+        Ok(match &mut self.unpacker {
+            Unpacker::Identity(buffer) | Unpacker::Undecided(_, buffer) => buffer,
             Unpacker::Gzip(gzip) => gzip.get_mut(),
             Unpacker::Zlib(zlib) => zlib.get_mut(),
             Unpacker::Deflate(deflate) => deflate.get_mut(),
-        };
-        Ok(room.bytes.split().freeze())
+        })
     }
 
     /// The rest of it, once nothing more comes.
-    pub fn finish(self) -> Result<Bytes, Unreadable> {
-        let room = match self.unpacker {
-            Unpacker::Identity(room) => Ok(room),
+    pub fn finish(self) -> Result<Collected, Unreadable> {
+        let buffer = match self.unpacker {
+            Unpacker::Identity(buffer) => Ok(buffer),
             // Nothing came: servers name a coding for empty bodies too.
-            _ if self.is_empty => return Ok(Bytes::new()),
+            _ if self.is_empty => return Ok(Buffer::new(0, 0).take()),
             Unpacker::Undecided(..) => Err(io::ErrorKind::UnexpectedEof.into()),
             Unpacker::Gzip(gzip) => gzip.finish(),
             Unpacker::Zlib(zlib) => zlib.finish(),
             Unpacker::Deflate(deflate) => deflate.finish(),
         };
-        room.map(|room| room.bytes.freeze()).map_err(unreadable)
+        buffer.map(|mut buffer| buffer.take()).map_err(unreadable)
     }
 }
 
@@ -229,7 +231,7 @@ mod tests {
     fn unpack(coding: Coding, limit: usize, body: &[u8], piece: usize) -> Result<Vec<u8>, Unreadable> {
         let mut unpacking = Unpacking::new(coding, limit, None);
         body.chunks(piece).try_for_each(|piece| unpacking.push(piece))?;
-        unpacking.finish().map(|bytes| bytes.to_vec())
+        unpacking.finish().map(|body| body.whole().to_vec())
     }
 
     const KINDS: [(&str, Coding); 4] = [
@@ -268,6 +270,7 @@ mod tests {
             assert_eq!(body.chunks(4096).try_for_each(|piece| unpacking.push(piece)), Err(Unreadable::TooLarge));
             let held = unpacking.take().map_or(0, |bytes| bytes.len());
             assert!(held <= 1 << 20, "{kind}: {held}");
+            assert!(unpacking.unpacked() <= 1 << 20, "{kind}");
         }
     }
 
@@ -293,10 +296,10 @@ mod tests {
             encoder.write_all(event.as_bytes()).unwrap();
             encoder.flush().unwrap();
             unpacking.push(&std::mem::take(encoder.get_mut())).unwrap();
-            assert_eq!(unpacking.take().unwrap(), event);
+            assert_eq!(unpacking.take().unwrap().whole(), event);
         }
         unpacking.push(&encoder.finish().unwrap()).unwrap();
-        assert_eq!(unpacking.finish().unwrap(), "");
+        assert_eq!(unpacking.finish().unwrap().whole(), "");
     }
 
     #[test]
