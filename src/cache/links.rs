@@ -1,14 +1,21 @@
 //! Pictures held because a link to them was handed out.
 //!
-//! A link stays good until it expires, whatever the exact tier evicts meanwhile; all links live equally long, so the
-//! queue's front is always the next to expire. The bound on bytes is hard: when it is reached the oldest links are
-//! given up early and counted, because running out of memory would break every link at once.
+//! A link stays good until it expires, whatever the exact tier evicts meanwhile. A picture has one entry however often
+//! it is handed out, and one place in the order in which links expire. The bound on bytes is hard: when it is reached
+//! the links that expire next are given up early and counted, because running out of memory would break every link at
+//! once.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cache::Kept;
+
+/// What an entry weighs besides its picture: its places in the table and in the order.
+const OVERHEAD: usize = 192;
+
+/// A table with room for so many more entries than it has gives it back.
+const SLACK: usize = 1024;
 
 /// Pictures by id, bounded in bytes and time.
 pub struct Links {
@@ -20,7 +27,8 @@ struct State {
     bytes: u64,
     given_up: u64,
     held: HashMap<Arc<str>, Held>,
-    order: VecDeque<(Instant, Arc<str>)>,
+    /// When each of them expires.
+    order: BTreeSet<(Instant, Arc<str>)>,
 }
 
 struct Held {
@@ -31,7 +39,7 @@ struct Held {
 impl Links {
     /// No links yet, at most `limit` bytes of pictures.
     pub fn new(limit: u64) -> Links {
-        let state = State { limit, bytes: 0, given_up: 0, held: HashMap::new(), order: VecDeque::new() };
+        let state = State { limit, bytes: 0, given_up: 0, held: HashMap::new(), order: BTreeSet::new() };
         Links { state: Mutex::new(state) }
     }
 
@@ -40,13 +48,18 @@ impl Links {
         let mut state = self.lock();
         let expires = now + ttl;
         match state.held.get_mut(&kept.id) {
-            Some(held) => held.expires = held.expires.max(expires),
+            Some(held) if held.expires >= expires => {}
+            Some(held) => {
+                let place = (std::mem::replace(&mut held.expires, expires), kept.id.clone());
+                state.order.remove(&place);
+                state.order.insert((expires, place.1));
+            }
             None => {
-                state.bytes += kept.picture.weight() as u64;
+                state.bytes += weight(kept);
                 state.held.insert(kept.id.clone(), Held { kept: kept.clone(), expires });
+                state.order.insert((expires, kept.id.clone()));
             }
         }
-        state.order.push_back((expires, kept.id.clone()));
         state.shrink(now);
     }
 
@@ -80,21 +93,25 @@ impl Links {
 }
 
 impl State {
-    /// Drops what expired, then the oldest until the bound holds.
+    /// Drops what expired, then what expires next until the bound holds.
     fn shrink(&mut self, now: Instant) {
-        while let Some((expires, _)) = self.order.front() {
-            let over = self.bytes > self.limit;
-            if *expires > now && !over {
-                return;
+        while let Some((expires, _)) = self.order.first() {
+            if *expires > now && self.bytes <= self.limit {
+                break;
             }
-            let Some((expires, id)) = self.order.pop_front() else { return };
-            // A later hand-out of the same picture has its own place further back.
-            let Some(held) = self.held.get(&id).filter(|held| held.expires <= expires) else { continue };
+            let Some((expires, id)) = self.order.pop_first() else { break };
+            let Some(held) = self.held.remove(&id) else { continue };
             self.given_up += u64::from(expires > now);
-            self.bytes -= held.kept.picture.weight() as u64;
-            self.held.remove(&id);
+            self.bytes -= weight(&held.kept);
+        }
+        if self.held.capacity() > 4 * self.held.len() + SLACK {
+            self.held.shrink_to(2 * self.held.len());
         }
     }
+}
+
+fn weight(kept: &Kept) -> u64 {
+    (kept.weight() + OVERHEAD) as u64
 }
 
 #[cfg(test)]
@@ -119,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_link_is_good_until_it_expires_and_a_new_one_prolongs_it() {
-        let (links, now) = (Links::new(10_000), Instant::now());
+        let (links, now, each) = (Links::new(10_000), Instant::now(), weight(&picture(1)));
         let one = picture(1);
         links.hold(&one, MINUTE, now);
         assert_eq!(links.get(&one.id, now), Some(one.clone()));
@@ -127,22 +144,78 @@ mod tests {
         links.hold(&one, MINUTE, now + MINUTE / 2);
         assert_eq!(links.get(&one.id, now + MINUTE), Some(one.clone()));
         links.hold(&picture(2), MINUTE, now + MINUTE);
-        assert_eq!((links.bytes(), links.given_up()), (200, 0));
+        assert_eq!((links.bytes(), links.given_up()), (2 * each, 0));
         links.hold(&picture(3), MINUTE, now + 2 * MINUTE);
         assert_eq!(links.get(&one.id, now + 2 * MINUTE), None);
-        assert_eq!((links.bytes(), links.given_up()), (100, 0));
+        assert_eq!((links.bytes(), links.given_up()), (each, 0));
+    }
+
+    #[test]
+    fn a_picture_that_is_handed_out_again_and_again_has_one_entry_and_the_last_expiry() {
+        let (links, now, each) = (Links::new(10_000), Instant::now(), weight(&picture(1)));
+        let pictures = [picture(1), picture(2)];
+        for second in 0..1000 {
+            links.hold(&pictures[second % 2], MINUTE, now + Duration::from_millis(second as u64));
+        }
+        // A hand-out that ends sooner takes nothing from the one before.
+        links.hold(&pictures[0], MINUTE / 2, now);
+        assert_eq!(links.bytes(), 2 * each);
+        let state = links.lock();
+        assert_eq!((state.held.len(), state.order.len()), (2, 2));
+        drop(state);
+        assert!(links.get(&pictures[0].id, now + MINUTE).is_some());
+        links.resize(each, now);
+        assert!(links.get(&pictures[0].id, now).is_none() && links.get(&pictures[1].id, now).is_some());
+    }
+
+    #[test]
+    fn whatever_happens_the_bytes_told_are_the_bytes_held() {
+        let links = Links::new(40_000);
+        let (mut random, mut now) = (fastrand::Rng::with_seed(6), Instant::now());
+        let made = |number: u8, told: Option<&str>| {
+            let mut kept = (*picture(number)).clone();
+            kept.picture.encoded = Encoded::Raw(Bytes::from(vec![number; usize::from(number) * 40]));
+            kept.picture.revised_prompt = told.map(str::to_owned);
+            Arc::new(Kept { id: format!("{number}").into(), ..kept })
+        };
+        let pictures: Vec<_> = (0..60).map(|number| made(number, (number % 3 == 0).then_some("a red fox"))).collect();
+        for round in 0..5_000 {
+            now += Duration::from_millis(random.u64(..2_000));
+            match random.u8(..20) {
+                0 => links.resize(random.u64(5_000..60_000), now),
+                1..5 => drop(links.get(&pictures[random.usize(..pictures.len())].id, now)),
+                _ => links.hold(&pictures[random.usize(..pictures.len())], MINUTE * random.u32(1..4), now),
+            }
+            let state = links.lock();
+            let held: u64 = state.held.values().map(|held| weight(&held.kept)).sum();
+            assert_eq!((state.bytes, state.order.len()), (held, state.held.len()), "{round}");
+            assert!(held <= state.limit, "{round}");
+        }
+        links.resize(0, now);
+        assert!(links.bytes() == 0 && links.lock().order.is_empty());
+    }
+
+    #[test]
+    fn a_table_that_was_full_once_does_not_stay_so() {
+        let (links, now) = (Links::new(u64::MAX), Instant::now());
+        for number in 0..20_000_u32 {
+            links.hold(&Arc::new(Kept { id: number.to_string().into(), ..(*picture(1)).clone() }), MINUTE, now);
+        }
+        links.hold(&picture(2), MINUTE, now + MINUTE);
+        assert!(links.bytes() == weight(&picture(2)) && links.lock().held.capacity() < 2 * SLACK);
     }
 
     #[test]
     fn the_bound_is_hard_and_the_oldest_go_first_and_are_counted() {
-        let (links, now) = (Links::new(250), Instant::now());
+        let each = weight(&picture(1));
+        let (links, now) = (Links::new(each * 5 / 2), Instant::now());
         for tag in 1..=3 {
-            links.hold(&picture(tag), MINUTE, now);
+            links.hold(&picture(tag), MINUTE, now + Duration::from_millis(tag.into()));
         }
-        assert_eq!((links.bytes(), links.given_up()), (200, 1));
+        assert_eq!((links.bytes(), links.given_up()), (2 * each, 1));
         assert_eq!(links.get(&picture(1).id, now), None);
         assert!(links.get(&picture(3).id, now).is_some());
-        links.resize(100, now);
-        assert_eq!((links.bytes(), links.given_up()), (100, 2));
+        links.resize(each, now);
+        assert_eq!((links.bytes(), links.given_up()), (each, 2));
     }
 }

@@ -1,5 +1,8 @@
 //! The way of an answer to its client, in pieces.
 //!
+//! What has to be made of a picture is made piece by piece, each when the one before is gone; so however slowly an
+//! answer is read, it holds no copy of the picture.
+//!
 //! A client that takes some of its answer, however little, gets the rest; one that takes nothing for
 //! `limits.send_timeout` is given up. What cannot be sent to its end is never ended as if it were whole: a stream of
 //! HTTP/2 is reset, a connection of HTTP/1.1 closed short of its length or its last chunk.
@@ -16,6 +19,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::timeout;
 
+use crate::image::Part;
 use crate::server::wire;
 
 /// The most that is sent at once over a connection that others share, or that has a time for each piece: few calls for a
@@ -79,17 +83,27 @@ impl<'a> Outlet<'a> {
         Ok(())
     }
 
-    /// Sends pieces of the body; the last of them ends it where `end` says so.
-    pub async fn body(&mut self, pieces: Vec<Bytes>, end: bool) -> Result<()> {
-        let mut pieces = pieces.into_iter().filter(|piece| !piece.is_empty()).peekable();
-        if end && pieces.peek().is_none() {
-            return self.part(Bytes::new(), true).await;
+    /// Sends parts of the body; the last of them ends it where `end` says so.
+    pub async fn body(&mut self, parts: Vec<Part>, end: bool) -> Result<()> {
+        let mut parts = parts.into_iter().filter(|part| !part.is_empty()).peekable();
+        if end && parts.peek().is_none() {
+            return self.write(Bytes::new(), true).await;
         }
-        while let Some(mut piece) = pieces.next() {
-            while !piece.is_empty() {
-                let part = piece.split_to(self.room(piece.len().min(self.piece)).await?);
-                self.part(part, end && piece.is_empty() && pieces.peek().is_none()).await?;
+        while let Some(mut part) = parts.next() {
+            while !part.is_empty() {
+                let piece = part.next(self.piece);
+                self.piece(piece, end && part.is_empty() && parts.peek().is_none()).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Sends a piece as the client takes it.
+    async fn piece(&mut self, mut piece: Bytes, end: bool) -> Result<()> {
+        while !piece.is_empty() {
+            let room = self.room(piece.len()).await?;
+            let taken = piece.split_to(room);
+            self.write(taken, end && piece.is_empty()).await?;
         }
         Ok(())
     }
@@ -102,12 +116,12 @@ impl<'a> Outlet<'a> {
         }
     }
 
-    async fn part(&mut self, part: Bytes, end: bool) -> Result<()> {
-        self.sent += part.len();
+    async fn write(&mut self, piece: Bytes, end: bool) -> Result<()> {
+        self.sent += piece.len();
         let failed = |error| Error::because(ErrorType::H2Error, "sending the body", error);
         match &mut self.stream {
-            Some(stream) => stream.send_data(part, end).map_err(failed),
-            None => self.session.write_response_body(Some(part), end).await,
+            Some(stream) => stream.send_data(piece, end).map_err(failed),
+            None => self.session.write_response_body(Some(piece), end).await,
         }
     }
 }

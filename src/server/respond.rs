@@ -1,13 +1,12 @@
 //! The one place that speaks HTTP back: outcomes and errors become status, headers and body.
 //!
-//! Bodies are lists of pieces, so that a large base64 picture is written as it lies in the cache, never copied into a
-//! new string. Nothing here decides anything.
+//! Bodies are lists of parts, so that a large base64 picture is written as it lies in the cache, never copied into a
+//! new string, and one that is held in another form is turned into it while it is sent. Nothing here decides anything.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use pingora::http::ResponseHeader;
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
@@ -16,7 +15,7 @@ use serde_json::{Value, json};
 use crate::cache::Kept;
 use crate::error::{Error, Kind};
 use crate::gateway::outcome::Outcome;
-use crate::image::Format;
+use crate::image::{Format, Part};
 use crate::request::ResponseFormat;
 use crate::server::outlet::Outlet;
 use crate::server::{request_id, told};
@@ -31,8 +30,8 @@ pub struct Answer {
     pub status: u16,
     /// Headers besides `content-length`.
     pub headers: Vec<(&'static str, String)>,
-    /// The body in pieces.
-    pub body: Vec<Bytes>,
+    /// The body in parts.
+    pub body: Vec<Part>,
 }
 
 impl Answer {
@@ -41,7 +40,7 @@ impl Answer {
         Answer {
             status,
             headers: vec![("content-type", "application/json".to_owned())],
-            body: vec![Bytes::from(value.to_string())],
+            body: vec![value.to_string().into()],
         }
     }
 
@@ -64,7 +63,18 @@ impl Answer {
 
     /// Bytes in all.
     pub fn length(&self) -> usize {
-        self.body.iter().map(Bytes::len).sum()
+        self.body.iter().map(Part::len).sum()
+    }
+
+    /// The whole body, of an answer that is short.
+    fn whole(&self) -> Vec<u8> {
+        let mut whole = Vec::with_capacity(self.length());
+        for mut part in self.body.iter().cloned() {
+            while !part.is_empty() {
+                whole.extend_from_slice(&part.next(usize::MAX));
+            }
+        }
+        whole
     }
 
     /// Writes the answer. `head_only`: headers as for GET, without the body.
@@ -76,7 +86,7 @@ impl Answer {
         for (name, value) in self.headers {
             header.insert_header(name, value)?;
         }
-        let bare = head_only || self.body.iter().all(Bytes::is_empty);
+        let bare = head_only || self.body.iter().all(Part::is_empty);
         to.head(header, bare).await?;
         if bare { Ok(()) } else { to.body(self.body, true).await }
     }
@@ -93,7 +103,7 @@ pub async fn refuse(stream: Stream, error: &Error) {
         for (name, value) in &answer.headers {
             head.insert_header(*name, value)?;
         }
-        session.write_error_response(head, answer.body.concat().into()).await
+        session.write_error_response(head, answer.whole().into()).await
     };
     if let Err(error) = written.await {
         log::debug!("a refusal was not delivered: {error}");
@@ -160,16 +170,16 @@ fn common<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
 }
 
 /// OpenAI's `ImagesResponse`, the base64 spliced in between.
-fn picture_list(pictures: &[Arc<Kept>], format: ResponseFormat, link: &dyn Fn(&str) -> String) -> Vec<Bytes> {
-    let mut pieces = Vec::with_capacity(pictures.len() * 2 + 1);
+fn picture_list(pictures: &[Arc<Kept>], format: ResponseFormat, link: &dyn Fn(&str) -> String) -> Vec<Part> {
+    let mut parts = Vec::with_capacity(pictures.len() * 2 + 1);
     let mut text = format!("{{\"created\":{},\"data\":[", unix_seconds());
     for (index, kept) in pictures.iter().enumerate() {
         text.push_str(if index == 0 { "{" } else { ",{" });
         match format {
             ResponseFormat::B64Json => {
                 text.push_str("\"b64_json\":\"");
-                pieces.push(Bytes::from(std::mem::take(&mut text)));
-                pieces.push(kept.picture.base64());
+                parts.push(std::mem::take(&mut text).into());
+                parts.push(kept.picture.as_base64());
                 text.push('"');
             }
             ResponseFormat::Url => {
@@ -193,8 +203,8 @@ fn picture_list(pictures: &[Arc<Kept>], format: ResponseFormat, link: &dyn Fn(&s
         let _ = write!(text, ",\"output_format\":\"{}\"", format.word());
     }
     text.push('}');
-    pieces.push(Bytes::from(text));
-    pieces
+    parts.push(text.into());
+    parts
 }
 
 /// The file name behind a picture's link: its id and its real type.
@@ -212,7 +222,7 @@ pub fn file(kept: &Kept, good_for: Duration) -> Answer {
             ("etag", format!("\"{}\"", kept.id)),
             ("x-content-type-options", "nosniff".to_owned()),
         ],
-        body: vec![kept.picture.raw()],
+        body: vec![kept.picture.as_file()],
     }
 }
 
@@ -241,6 +251,8 @@ pub fn unix_seconds() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::gateway::outcome::CacheUse;
     use crate::image::{Encoded, Picture, Size};
@@ -276,8 +288,7 @@ mod tests {
         let link = |name: &str| format!("http://e/{name}");
         let outcome = Outcome { format, ..outcome.clone() };
         let answer = images(&outcome, &link);
-        let body: Vec<u8> = answer.body.concat();
-        let value = serde_json::from_slice(&body).unwrap();
+        let value = serde_json::from_slice(&answer.whole()).unwrap();
         (answer, value)
     }
 
@@ -288,8 +299,9 @@ mod tests {
         assert_eq!(value["data"][0], json!({"b64_json": "QUJD", "revised_prompt": "a \"fox\"\n"}));
         assert_eq!(value["data"][1], json!({"b64_json": "QUJD"}));
         assert_eq!((&value["size"], &value["output_format"]), (&json!("1024x1024"), &json!("png")));
-        let shared = answer.body.iter().any(|piece| piece.as_ptr() == pictures[0].picture.base64().as_ptr());
-        assert!(shared, "the base64 must be the cached bytes themselves");
+        let is_shared =
+            |part: &Part| matches!(part, Part::Held(bytes) if bytes.as_ptr() == pictures[0].picture.base64().as_ptr());
+        assert!(answer.body.iter().any(is_shared), "the base64 must be the cached bytes themselves");
         let header = |name| answer.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
         assert_eq!(header("x-easel-partial"), Some("2/3"));
         assert_eq!(header("x-easel-served-by"), Some("p/m=2"));
@@ -312,7 +324,7 @@ mod tests {
     fn every_error_has_openais_four_keys() {
         let error = Error::invalid("size", "no").with_code("invalid_size");
         let answer = Answer::error(&error);
-        let value: Value = serde_json::from_slice(&answer.body.concat()).unwrap();
+        let value: Value = serde_json::from_slice(&answer.whole()).unwrap();
         let shape = json!({"message": "no", "type": "invalid_request_error", "param": "size", "code": "invalid_size"});
         assert_eq!((answer.status, &value["error"]), (400, &shape));
         assert!(answer.headers.contains(&("x-should-retry", "false".to_owned())));

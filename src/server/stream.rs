@@ -20,6 +20,7 @@ use crate::cache::Kept;
 use crate::error::Error;
 use crate::gateway::outcome::Outcome;
 use crate::gateway::viewer::{Sight, Viewer};
+use crate::image::Part;
 use crate::provider::Partial;
 use crate::request::{Background, ImageRequest, Quality};
 use crate::server::outlet::Outlet;
@@ -55,16 +56,16 @@ impl Stream {
                 };
                 return (outcome, answer);
             }
-            let pieces = tokio::select! {
+            let parts = tokio::select! {
                 biased;
                 outcome = &mut serving => {
                     ended = Some(outcome);
                     continue;
                 }
                 sight = viewer.next() => self.events.sight(&sight),
-                () = sleep(self.heartbeat) => vec![Bytes::from_static(b": still drawing\n\n")],
+                () = sleep(self.heartbeat) => vec![Bytes::from_static(b": still drawing\n\n").into()],
             };
-            let sent = self.send(to, pieces, begun);
+            let sent = self.send(to, parts, begun);
             if let Err(error) = alongside(sent, serving.as_mut(), &mut ended).await {
                 // It is drawn to its end all the same, and its outcome is logged and counted.
                 let outcome = match ended {
@@ -77,12 +78,12 @@ impl Stream {
         }
     }
 
-    /// Sends these pieces, after the head of the answer where it was not sent yet.
-    async fn send(&self, to: &mut Outlet<'_>, pieces: Vec<Bytes>, begun: bool) -> pingora::Result<()> {
+    /// Sends these parts, after the head of the answer where it was not sent yet.
+    async fn send(&self, to: &mut Outlet<'_>, parts: Vec<Part>, begun: bool) -> pingora::Result<()> {
         if !begun {
             self.begin(to).await?;
         }
-        to.body(pieces, false).await
+        to.body(parts, false).await
     }
 
     /// The answer to what was served at once.
@@ -117,15 +118,15 @@ impl Stream {
 
     /// What was not shown yet, and the rest of what there is to say.
     async fn end(&self, to: &mut Outlet<'_>, outcome: &Outcome, viewer: &Viewer) -> pingora::Result<()> {
-        let mut pieces: Vec<Bytes> = match &outcome.result {
+        let mut parts: Vec<Part> = match &outcome.result {
             Ok(pictures) => viewer.unseen(pictures).iter().flat_map(|kept| self.events.completed(kept)).collect(),
-            Err(error) => vec![failed(error)],
+            Err(error) => vec![failed(error).into()],
         };
         let mut headers = Vec::new();
         respond::explain(outcome, &mut headers);
         let lines: String = headers.iter().map(|(name, value)| format!(": {name}: {value}\n")).collect();
-        pieces.push(Bytes::from(lines + "\n"));
-        to.body(pieces, true).await
+        parts.push((lines + "\n").into());
+        to.body(parts, true).await
     }
 }
 
@@ -165,7 +166,7 @@ impl Events {
         }
     }
 
-    fn sight(&self, sight: &Sight) -> Vec<Bytes> {
+    fn sight(&self, sight: &Sight) -> Vec<Part> {
         match sight {
             Sight::Picture(kept) => self.completed(kept),
             Sight::Partial(partial) => self.partial(partial),
@@ -173,19 +174,19 @@ impl Events {
     }
 
     /// A finished picture, the base64 spliced in as it lies in the cache.
-    fn completed(&self, kept: &Arc<Kept>) -> Vec<Bytes> {
+    fn completed(&self, kept: &Arc<Kept>) -> Vec<Part> {
         let picture = &kept.picture;
         let mut rest = self.told(&picture.size.to_string(), Some(picture.format.word()));
         if let Some(revised) = &picture.revised_prompt {
             rest["revised_prompt"] = Value::from(revised.as_str());
         }
-        self.event("completed", picture.base64(), &rest)
+        self.event("completed", picture.as_base64(), &rest)
     }
 
-    fn partial(&self, partial: &Partial) -> Vec<Bytes> {
+    fn partial(&self, partial: &Partial) -> Vec<Part> {
         let mut rest = self.told(&self.size, partial.format);
         rest["partial_image_index"] = Value::from(partial.index);
-        self.event("partial_image", partial.base64.clone(), &rest)
+        self.event("partial_image", partial.base64.clone().into(), &rest)
     }
 
     fn told(&self, size: &str, format: Option<&str>) -> Value {
@@ -199,12 +200,12 @@ impl Events {
     }
 
     /// `rest` is an object with something in it.
-    fn event(&self, what: &str, base64: Bytes, rest: &Value) -> Vec<Bytes> {
+    fn event(&self, what: &str, base64: Part, rest: &Value) -> Vec<Part> {
         let name = format!("{}.{what}", self.operation);
         let head = format!("event: {name}\ndata: {{\"type\":\"{name}\",\"b64_json\":\"");
         let rest = rest.to_string();
         let tail = format!("\",{}", rest.trim_start_matches('{'));
-        vec![Bytes::from(head), base64, Bytes::from(tail), Bytes::from_static(END)]
+        vec![head.into(), base64, tail.into(), Bytes::from_static(END).into()]
     }
 }
 
@@ -228,8 +229,9 @@ mod tests {
     }
 
     /// The event's name and its data.
-    fn read(pieces: Vec<Bytes>) -> (String, Value) {
-        let text = String::from_utf8(pieces.concat()).unwrap();
+    fn read(parts: Vec<Part>) -> (String, Value) {
+        let bytes: Vec<u8> = parts.into_iter().flat_map(|mut part| part.next(usize::MAX)).collect();
+        let text = String::from_utf8(bytes).unwrap();
         let (name, data) = text.strip_suffix("\n\n").unwrap().split_once('\n').unwrap();
         let data = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
         (name.strip_prefix("event: ").unwrap().to_owned(), data)
@@ -244,10 +246,11 @@ mod tests {
             revised_prompt: Some("a \"fox\"\n".to_owned()),
         };
         let kept = Arc::new(Kept::new(picture, "p/m".into(), Usd::ZERO, 1));
-        let pieces = events(r#"{"prompt":"x","size":"1024x1024","quality":"low"}"#).completed(&kept);
-        let shared = pieces.iter().any(|piece| piece.as_ptr() == kept.picture.base64().as_ptr());
-        assert!(shared, "the base64 must be the cached bytes themselves");
-        let (name, mut data) = read(pieces);
+        let parts = events(r#"{"prompt":"x","size":"1024x1024","quality":"low"}"#).completed(&kept);
+        let held = kept.picture.base64().as_ptr();
+        let is_shared = |part: &Part| matches!(part, Part::Held(bytes) if bytes.as_ptr() == held);
+        assert!(parts.iter().any(is_shared), "the base64 must be the cached bytes themselves");
+        let (name, mut data) = read(parts);
         assert!(data["created_at"].take().is_u64());
         let told = json!({"type": "image_generation.completed", "b64_json": "QUJD", "created_at": null,
             "size": "640x384", "quality": "low", "background": "auto", "output_format": "webp",
@@ -266,7 +269,7 @@ mod tests {
 
     #[test]
     fn an_error_has_its_keys_where_the_document_and_where_the_client_look_for_them() {
-        let (name, data) = read(vec![failed(&Error::new(Kind::DeadlineExceeded, "late"))]);
+        let (name, data) = read(vec![failed(&Error::new(Kind::DeadlineExceeded, "late")).into()]);
         assert_eq!((name.as_str(), &data["message"]), ("error", &json!("late")));
         assert_eq!(data["error"]["code"], data["code"]);
     }
