@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use clap::Parser;
 use easel::config::plan::Plan;
@@ -16,6 +18,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::cli;
+
+/// How often memory that nobody uses goes back to the system.
+const GIVE_BACK: Duration = Duration::from_secs(10);
 
 /// Arguments of `easel serve`.
 #[derive(Parser)]
@@ -72,7 +77,18 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &Lines) 
     // From here on nothing goes to standard error but through the log: nobody may be reading there.
     tell_panics();
     log::info!("images on {}://{}, metrics and health on http://{}", running.scheme, running.addr, running.admin);
+    tokio::spawn(give_back());
     until_stopped(gateway, watch, running, signals).await
+}
+
+/// Gives memory back to the system. The allocator does that with what has been free for a second whenever one of its
+/// threads ends, or much is asked of it; neither happens in a process that has become idle. So a thread ends now and then.
+async fn give_back() {
+    loop {
+        tokio::time::sleep(GIVE_BACK).await;
+        // The next one may have what this one could not get.
+        drop(thread::Builder::new().name("give back".to_owned()).spawn(|| drop(Box::new([0_u8; 64]))));
+    }
 }
 
 fn to_stdout(gateway: &Gateway) -> std::io::Result<AccessLog> {
