@@ -170,7 +170,7 @@ struct Standing {
 /// Who goes first, at most `wanted` of them. `peers` tells how many connections an address holds.
 fn who_goes(mut standing: Vec<Standing>, peers: &HashMap<IpAddr, usize>, wanted: usize) -> Vec<u64> {
     let held = |peer: &IpAddr| peers.get(peer).copied().unwrap_or_default();
-    standing.sort_by_key(|one| (one.known, Reverse(held(&one.peer)), one.since));
+    standing.sort_by_cached_key(|one| (one.known, Reverse(held(&one.peer)), one.since));
     standing.into_iter().take(wanted).map(|one| one.id).collect()
 }
 
