@@ -11,8 +11,8 @@ use futures_util::FutureExt;
 use quick_cache::sync::{Cache, DefaultLifecycle, PlaceholderGuard};
 use quick_cache::{DefaultHashBuilder, Weighter};
 
-/// What an entry weighs besides its words: the table slot, the boxes.
-const OVERHEAD: usize = 128;
+/// What an entry weighs besides its words: the table slot, the boxes, and what an allocator adds.
+const OVERHEAD: usize = 192;
 
 /// What was asked of whom, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
