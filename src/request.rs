@@ -1,7 +1,8 @@
 //! What a caller may ask: OpenAI's image generation request, read and bounded.
 //!
 //! Every field of OpenAI's current Images API is known here, plus `seed` and `negative_prompt`. `null` means absent, and
-//! so does a text of nothing, which forms send for a field that was left alone; an unknown field is an error that names it, and every bound is checked before anything is paid. Which provider
+//! so does a free text of nothing; in a form every text of nothing does, for that is what a field is sent as that was left
+//! alone. An unknown field is an error that names it, and every bound is checked before anything is paid. Which provider
 //! can do what is not decided here.
 
 use std::borrow::Cow;
@@ -188,7 +189,7 @@ fn object(body: &[u8], shape: Shape) -> Result<json::Body<'_>, Error> {
     })
 }
 
-/// The object's fields. `null` counts as absent, and so does a text of nothing.
+/// The object's fields, `null` counted as absent.
 struct Fields<'a>(BTreeMap<Cow<'a, str>, Given<'a>>);
 
 impl Fields<'_> {
@@ -222,7 +223,7 @@ impl Fields<'_> {
     }
 
     fn get(&self, field: &str) -> Option<&Given<'_>> {
-        self.0.get(field).filter(|value| !value.is_absent())
+        self.0.get(field).filter(|value| **value != Given::Null)
     }
 
     /// Whether the answer is to be streamed, and with how many partial pictures. A stream carries base64 alone.
@@ -249,8 +250,14 @@ impl Fields<'_> {
         }
     }
 
+    /// A text in the caller's own words, which may as well be missing as be nothing. A size or a word of ours may not:
+    /// who sends one means something.
+    fn free_text(&self, field: &'static str) -> Result<Option<&str>, Error> {
+        Ok(self.text(field)?.filter(|text| !text.trim().is_empty()))
+    }
+
     fn prompt(&self, field: &'static str) -> Result<Option<String>, Error> {
-        let Some(text) = self.text(field)? else { return Ok(None) };
+        let Some(text) = self.free_text(field)? else { return Ok(None) };
         let chars = text.chars().count();
         if chars > PROMPT_MAX_CHARS {
             return Err(Error::invalid(
@@ -263,7 +270,7 @@ impl Fields<'_> {
     }
 
     fn name(&self, field: &'static str) -> Result<Option<String>, Error> {
-        let Some(text) = self.text(field)? else { return Ok(None) };
+        let Some(text) = self.free_text(field)? else { return Ok(None) };
         if text.len() > 256 || text.chars().any(char::is_control) {
             return Err(Error::invalid(
                 field,
@@ -389,12 +396,16 @@ mod tests {
     }
 
     #[test]
-    fn null_and_a_text_of_nothing_mean_absent_in_every_field() {
+    fn null_means_absent_in_every_field_and_a_text_of_nothing_where_words_are_free() {
         let plain = read(r#"{"prompt":"x"}"#).unwrap();
         for field in FIELDS.into_iter().filter(|field| *field != "prompt") {
-            for nothing in ["null", "\"\"", "\" \\n\""] {
-                let body = format!(r#"{{"prompt":"x","{field}":{nothing}}}"#);
-                assert_eq!(read(&body).as_ref(), Ok(&plain), "{body}");
+            let with = |given: &str| read(&format!(r#"{{"prompt":"x","{field}":{given}}}"#));
+            assert_eq!(with("null").as_ref(), Ok(&plain), "{field}");
+            for nothing in ["\"\"", "\" \\n\""] {
+                match field {
+                    "model" | "negative_prompt" | "user" => assert_eq!(with(nothing).as_ref(), Ok(&plain), "{field}"),
+                    _ => assert_eq!(with(nothing).unwrap_err().param.as_deref(), Some(field), "{field}: {nothing}"),
+                }
             }
         }
         for nothing in ["null", "\"\"", "\" \\n\""] {

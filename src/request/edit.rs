@@ -323,18 +323,16 @@ mod tests {
     }
 
     #[test]
-    fn null_and_a_text_of_nothing_mean_absent_in_every_field_and_within_pictures() {
+    fn null_means_absent_in_every_field_and_a_text_of_nothing_within_pictures() {
         let plain = json!({"prompt": "x", "images": [url(&png(8, 255))]});
         let read =
             |body: &serde_json::Value| Draft::from_edit_json(body.to_string().as_bytes()).and_then(Draft::finish);
         let wanted = read(&plain).unwrap();
         let nothings = [json!(null), json!(""), json!(" ")];
         for field in EDIT_FIELDS.into_iter().chain(["mask"]).filter(|field| *field != "prompt") {
-            for nothing in &nothings {
-                let mut body = plain.clone();
-                body[field] = nothing.clone();
-                assert_eq!(read(&body).as_ref(), Ok(&wanted), "{field}: {nothing}");
-            }
+            let mut body = plain.clone();
+            body[field] = json!(null);
+            assert_eq!(read(&body).as_ref(), Ok(&wanted), "{field}");
         }
         for nothing in &nothings {
             let mut within = plain.clone();
