@@ -66,7 +66,7 @@ pub fn cases() -> Vec<Case> {
             what: "12 replies of 60 MB, a picture each",
             setup: Setup { more: "cache: {memory: 64MiB}", ..PLAIN },
             vendor: Some(vendor::large),
-            goal: 300,
+            goal: 600,
             run: replies,
         },
     ]

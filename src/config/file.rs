@@ -197,7 +197,7 @@ pub(super) struct Limits {
     pub(super) mask_pixels: Option<u64>,
     /// Largest provider reply or downloaded picture. Default 64MiB.
     pub(super) response_body: Option<Bytes>,
-    /// All replies that are held at once; what comes besides waits for its turn to be read. Default 96MiB.
+    /// All replies that are held at once; what comes besides waits for its turn to be read. Default 64MiB.
     pub(super) response_bodies: Option<Bytes>,
     /// Image requests being served at once; one more is answered 429. Default 1024.
     pub(super) in_flight: Option<u64>,

@@ -125,7 +125,8 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
             () = stopping(shutdown) => return,
         };
         match opened {
-            Ok(Ok((stream, true))) => http2::serve(self, stream, &guest, first_by, shutdown).await,
+            // Boxed, like all that most connections are never in: a connection takes as much as the largest of them.
+            Ok(Ok((stream, true))) => Box::pin(http2::serve(self, stream, &guest, first_by, shutdown)).await,
             Ok(Ok((stream, false))) => http1::serve(self, stream, &guest, first_by, shutdown).await,
             Ok(Err(Some(closed))) => self.connections.count(closed),
             Ok(Err(None)) => {}
@@ -137,7 +138,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
     async fn open(&self, socket: Socket, guest: &Guest) -> Result<(Stream, bool), Option<Closed>> {
         let secured: Stream = match &self.tls {
             None => Box::new(socket),
-            Some(tls) => Box::new(tls.tls_handshake(socket).await.map_err(|error| {
+            Some(tls) => Box::new(Box::pin(tls.tls_handshake(socket)).await.map_err(|error| {
                 log::debug!("no TLS with a client: {error}");
                 Some(Closed::Handshake)
             })?),

@@ -43,7 +43,7 @@ where
             Head::Refused(closed, error) => {
                 front.connections.count(closed);
                 tokio::select! {
-                    () = respond::refuse(stream, &error) => return,
+                    () = Box::pin(respond::refuse(stream, &error)) => return,
                     () = guest.told_to_go() => return,
                 }
             }

@@ -67,6 +67,11 @@ const OPERATORS: usize = 128;
 /// Connections that may wait to be taken in.
 const BACKLOG: u32 = 4096;
 
+/// The most bytes of an answer that the system holds for a client before it sends them. Left to itself it takes up to four
+/// megabytes for each, and once all sockets have what it grants to them together, every connection of the machine
+/// waits: 500 slow readers of 3 MB did that.
+const UNSENT: u32 = 512 * 1024;
+
 /// How long a process that has finished waits for each of its logs.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -196,6 +201,9 @@ fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // Connections of the process before may linger.
     socket.set_reuseaddr(true)?;
+    // What is accepted inherits it.
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT)?;
     socket.bind(addr)?;
     socket.listen(BACKLOG)
 }
@@ -247,5 +255,21 @@ impl Running {
             log::warn!("the last lines of the access log were not written in time");
         }
         if late { self.in_flight.load(Ordering::Acquire).max(1) } else { 0 }
+    }
+}
+
+#[cfg(test)]
+#[cfg(any(target_os = "android", target_os = "linux"))]
+mod tests {
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_system_holds_a_bounded_part_of_an_answer_for_every_connection_taken_in() {
+        let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        assert_eq!(socket2::SockRef::from(&accepted).tcp_notsent_lowat().unwrap(), UNSENT);
     }
 }

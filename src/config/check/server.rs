@@ -26,8 +26,8 @@ const REQUEST_BODIES: usize = 160 << 20;
 /// 8K UHD, more than any model draws.
 const MASK_PIXELS: u64 = 7680 * 4320;
 const RESPONSE_BODY: usize = 64 << 20;
-/// Thirty pictures of 2.4 MB in base64, or the largest reply and half another one.
-const RESPONSE_BODIES: usize = 96 << 20;
+/// Twenty pictures of 2.4 MB in base64, or the largest reply.
+const RESPONSE_BODIES: usize = 64 << 20;
 const IN_FLIGHT: usize = 1024;
 const CONNECTIONS: usize = 4096;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
