@@ -1,6 +1,6 @@
 //! Easel's own Pingora server: bind, serve, drain.
 //!
-//! HTTP is Pingora's; the loops around it are ours ([`front`], [`http1`], [`http2`]). Pingora's `Server` sleeps through its
+//! HTTP is Pingora's; the loops around it are ours (`front`, `http1`, `http2`). Pingora's `Server` sleeps through its
 //! whole grace period even when nothing is in flight, gives every service a runtime of its own, and cannot say which
 //! port it was given; a sidecar wants to stop the moment its work is done, and tests want port 0. Its services bound
 //! neither connections nor the time that a stranger may take. Who already runs a Pingora server mounts
