@@ -43,7 +43,8 @@ pub struct Plan {
     pub clients: Vec<Arc<Client>>,
     /// Whether the config says in so many words that anyone may ask.
     pub anyone: bool,
-    /// Why other machines are not served: they reach the address, there are no clients, and `anyone` is not said.
+    /// The problem that other machines reach the address and are not served, since there are no clients and `anyone` is
+    /// not said. It is for people to read: who is served is told by the address that asks.
     pub shut: Option<Problems>,
     /// Providers by name.
     pub providers: BTreeMap<String, Arc<Provider>>,
