@@ -3,7 +3,10 @@
 //! Credentials are never allowed and origins never a star: each answer names the one page that asked, and nobody who is
 //! not in the config is named.
 
-use http::header::{ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderName, HeaderValue, ORIGIN};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, HeaderName, HeaderValue, ORIGIN,
+};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
@@ -51,9 +54,9 @@ pub fn preflight(request: &Parts, target: &Target, server: &Server) -> Option<An
     let names = request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS).and_then(|names| names.to_str().ok());
     let names = names.filter(|names| names.len() <= NAMES).unwrap_or("authorization, content-type");
     let headers = vec![
-        ("access-control-allow-methods", (*allowed).to_owned()),
-        ("access-control-allow-headers", names.to_owned()),
-        ("access-control-max-age", GOOD_FOR.to_owned()),
+        (ACCESS_CONTROL_ALLOW_METHODS, (*allowed).to_owned()),
+        (ACCESS_CONTROL_ALLOW_HEADERS, names.to_owned()),
+        (ACCESS_CONTROL_MAX_AGE, GOOD_FOR.to_owned()),
     ];
     Some(Answer { status: 204, headers, body: Vec::new() })
 }

@@ -1,5 +1,7 @@
 //! A connection of HTTP/1.1: one request after the other, and a bounded wait for each.
 
+use std::pin::pin;
+
 use pingora::apps::HttpServerApp;
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
@@ -18,6 +20,7 @@ where
     A: HttpServerApp + Send + Sync + 'static,
 {
     let mut kept = false;
+    let mut stopping = pin!(stopping(shutdown));
     loop {
         let limits = front.limits();
         let time = match kept {
@@ -28,7 +31,7 @@ where
             biased;
             head = head::read(&mut stream, time, limits.request_header, || guest.hears()) => head,
             () = guest.told_to_go() => return,
-            () = stopping(shutdown) => return,
+            () = &mut stopping => return,
         };
         let head = match head {
             Head::Whole(head) => head,

@@ -5,6 +5,7 @@
 //! pictures are drawn is not watched for: the drawing goes on without it anyway (it is paid for), and its place among
 //! the image requests in flight is freed at the route's deadline at the latest.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -338,8 +339,8 @@ impl Easel {
             }
         };
         let streamed = ask.request.stream;
-        let headers = session.req_header().headers.clone();
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let told = routed_by(session, live);
+        let header = |name: &str| told.get(name).and_then(|value| value.to_str().ok());
         if !streamed {
             let outcome = self.gateway.serve(live, ask, header).await;
             allowance.settle(&outcome);
@@ -505,6 +506,12 @@ fn leaves_nothing(session: &mut Session) -> bool {
 fn give_up(session: &mut Session, error: Box<pingora::Error>) -> Box<pingora::Error> {
     session.shutdown_with_reason(Reason::CANCEL);
     error.into_down()
+}
+
+/// What the request tells in the headers that routes look at. The session cannot be asked for them while it is served.
+fn routed_by<'l>(session: &Session, live: &'l Live) -> HashMap<&'l str, HeaderValue> {
+    let names = live.plan.routes.iter().flat_map(|route| &route.headers).map(|(name, _)| name.as_str());
+    names.filter_map(|name| Some((name, session.get_header(name)?.clone()))).collect()
 }
 
 fn image_line(outcome: &Outcome) -> Image<'_> {

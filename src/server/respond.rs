@@ -7,9 +7,15 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use http::StatusCode;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use pingora::http::ResponseHeader;
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
+use pingora::{ErrorType, OrErr};
 use serde_json::{Value, json};
 
 use crate::cache::Kept;
@@ -23,13 +29,20 @@ use crate::server::{request_id, told};
 /// Sizes that OpenAI's published `ImagesResponse` schema allows in `size`; any other is told in `x-easel-size` only.
 const SCHEMA_SIZES: [&str; 3] = ["1024x1024", "1024x1536", "1536x1024"];
 
+/// What OpenAI's clients go by before they look at the status.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// Headers that an answer has besides its own: its length, its request's id under both names, what a browser needs (2),
+/// and what Pingora adds (2).
+const MORE_HEADERS: usize = 7;
+
 /// A whole answer, ready to be written.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
     /// Headers besides `content-length`.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(HeaderName, String)>,
     /// The body in parts.
     pub body: Vec<Part>,
 }
@@ -39,7 +52,7 @@ impl Answer {
     pub fn json(status: u16, value: &Value) -> Answer {
         Answer {
             status,
-            headers: vec![("content-type", "application/json".to_owned())],
+            headers: vec![(CONTENT_TYPE, "application/json".to_owned())],
             body: vec![value.to_string().into()],
         }
     }
@@ -49,14 +62,14 @@ impl Answer {
         let mut answer = Answer::json(error.kind.status(), &json!({"error": error_object(error)}));
         if !error.kind.worth_retrying() {
             // OpenAI's client would otherwise retry every 409 and 429.
-            answer.headers.push(("x-should-retry", "false".to_owned()));
+            answer.headers.push((SHOULD_RETRY, "false".to_owned()));
         }
         if let Some(after) = error.retry_after {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            answer.headers.push(("retry-after", seconds.to_string()));
+            answer.headers.push((RETRY_AFTER, seconds.to_string()));
         }
         if error.kind == Kind::WrongMethod {
-            answer.headers.push(("allow", error.detail.clone().unwrap_or_default()));
+            answer.headers.push((ALLOW, error.detail.clone().unwrap_or_default()));
         }
         answer
     }
@@ -77,17 +90,27 @@ impl Answer {
         whole
     }
 
+    /// The head. It is put together here because Pingora's own way parses each name and keeps it twice.
+    fn head(&self) -> pingora::Result<ResponseHeader> {
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + MORE_HEADERS);
+        if self.status != 204 {
+            headers.insert(CONTENT_LENGTH, self.length().into());
+        }
+        for (name, value) in &self.headers {
+            let value = HeaderValue::from_str(value).or_err(ErrorType::InvalidHTTPHeader, "the value of a header")?;
+            headers.insert(name, value);
+        }
+        let mut parts = http::Response::new(()).into_parts().0;
+        parts.status = StatusCode::from_u16(self.status).or_err(ErrorType::InvalidHTTPHeader, "a status")?;
+        parts.headers = headers;
+        Ok(parts.into())
+    }
+
     /// Writes the answer. `head_only`: headers as for GET, without the body.
     pub async fn write(self, to: &mut Outlet<'_>, head_only: bool) -> pingora::Result<()> {
-        let mut header = ResponseHeader::build(self.status, Some(self.headers.len() + 1))?;
-        if self.status != 204 {
-            header.insert_header("content-length", self.length())?;
-        }
-        for (name, value) in self.headers {
-            header.insert_header(name, value)?;
-        }
+        let head = self.head()?;
         let bare = head_only || self.body.iter().all(Part::is_empty);
-        to.head(header, bare).await?;
+        to.head(head, bare).await?;
         if bare { Ok(()) } else { to.body(self.body, true).await }
     }
 }
@@ -97,12 +120,8 @@ pub async fn refuse(stream: Stream, error: &Error) {
     let answer = Answer::error(error);
     let mut session = ServerSession::new_http1(stream);
     let written = async {
-        let mut head = ResponseHeader::build(answer.status, Some(answer.headers.len() + 4))?;
-        head.insert_header("content-length", answer.length())?;
+        let mut head = answer.head()?;
         request_id::tell(&mut head, &request_id::new())?;
-        for (name, value) in &answer.headers {
-            head.insert_header(*name, value)?;
-        }
         session.write_error_response(head, answer.whole().into()).await
     };
     if let Err(error) = written.await {
@@ -126,7 +145,7 @@ pub fn images(outcome: &Outcome, link: &dyn Fn(&str) -> String) -> Answer {
     let mut answer = match &outcome.result {
         Ok(pictures) => Answer {
             status: 200,
-            headers: vec![("content-type", "application/json".to_owned())],
+            headers: vec![(CONTENT_TYPE, "application/json".to_owned())],
             body: picture_list(pictures, outcome.format, link),
         },
         Err(error) => Answer::error(error),
@@ -136,31 +155,31 @@ pub fn images(outcome: &Outcome, link: &dyn Fn(&str) -> String) -> Answer {
 }
 
 /// The headers that say what happened. Which request it was is told by its id in every answer, whatever it is.
-pub fn explain(outcome: &Outcome, headers: &mut Vec<(&'static str, String)>) {
+pub fn explain(outcome: &Outcome, headers: &mut Vec<(HeaderName, String)>) {
     let Some(route) = &outcome.route else { return };
-    headers.push(("x-easel-route", told::name(route)));
-    headers.push(("x-easel-cache", outcome.cache.word().to_owned()));
-    headers.push(("x-easel-cost-usd", outcome.cost.to_string()));
-    headers.push(("x-easel-attempts", outcome.attempts.to_string()));
+    headers.push((told::ROUTE, told::name(route)));
+    headers.push((told::CACHE, outcome.cache.word().to_owned()));
+    headers.push((told::COST, outcome.cost.to_string()));
+    headers.push((told::ATTEMPTS, outcome.attempts.to_string()));
     if let Some((offer, word)) = &outcome.enriched {
-        headers.push(("x-easel-enriched", told::about(offer, word)));
+        headers.push((told::ENRICHED, told::about(offer, word)));
     }
     let skipped = told::list(outcome.skipped.iter().map(|(offer, reason)| told::about(offer, reason)));
     let adjusted = told::list(outcome.adjusted().into_iter().map(told::name));
-    for (name, value) in [("x-easel-skipped", skipped), ("x-easel-adjusted", adjusted)] {
+    for (name, value) in [(told::SKIPPED, skipped), (told::ADJUSTED, adjusted)] {
         if !value.is_empty() {
             headers.push((name, value));
         }
     }
     let Ok(pictures) = &outcome.result else { return };
     let served_by = outcome.served_by().into_iter().map(|(offer, count)| told::about(offer, &count.to_string()));
-    headers.push(("x-easel-served-by", told::list(served_by)));
-    headers.push(("x-easel-image-ids", told::list(pictures.iter().map(|kept| kept.id.to_string()))));
+    headers.push((told::SERVED_BY, told::list(served_by)));
+    headers.push((told::IMAGE_IDS, told::list(pictures.iter().map(|kept| kept.id.to_string()))));
     if let Some(size) = common(pictures.iter().map(|kept| kept.picture.size)) {
-        headers.push(("x-easel-size", size.to_string()));
+        headers.push((told::SIZE, size.to_string()));
     }
     if pictures.len() < usize::from(outcome.wanted) {
-        headers.push(("x-easel-partial", format!("{}/{}", pictures.len(), outcome.wanted)));
+        headers.push((told::PARTIAL, format!("{}/{}", pictures.len(), outcome.wanted)));
     }
 }
 
@@ -217,10 +236,10 @@ pub fn file(kept: &Kept, good_for: Duration) -> Answer {
     Answer {
         status: 200,
         headers: vec![
-            ("content-type", kept.picture.format.media_type().to_owned()),
-            ("cache-control", format!("private, max-age={}, immutable", good_for.as_secs())),
-            ("etag", format!("\"{}\"", kept.id)),
-            ("x-content-type-options", "nosniff".to_owned()),
+            (CONTENT_TYPE, kept.picture.format.media_type().to_owned()),
+            (CACHE_CONTROL, format!("private, max-age={}, immutable", good_for.as_secs())),
+            (ETAG, format!("\"{}\"", kept.id)),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         ],
         body: vec![kept.picture.as_file()],
     }
@@ -317,7 +336,7 @@ mod tests {
         let (answer, value) = answer(&outcome(vec![picture.clone()], 1), ResponseFormat::Url);
         assert_eq!(value["data"][0], json!({"url": format!("http://e/{}.png", picture.id)}));
         assert_eq!(value.get("size"), None);
-        assert!(answer.headers.contains(&("x-easel-size", "640x384".to_owned())));
+        assert!(answer.headers.contains(&(told::SIZE, "640x384".to_owned())));
     }
 
     #[test]
@@ -327,9 +346,9 @@ mod tests {
         let value: Value = serde_json::from_slice(&answer.whole()).unwrap();
         let shape = json!({"message": "no", "type": "invalid_request_error", "param": "size", "code": "invalid_size"});
         assert_eq!((answer.status, &value["error"]), (400, &shape));
-        assert!(answer.headers.contains(&("x-should-retry", "false".to_owned())));
+        assert!(answer.headers.contains(&(SHOULD_RETRY, "false".to_owned())));
         let busy = Error::new(Kind::Busy, "x").with_retry_after(Duration::from_millis(1200));
-        assert!(Answer::error(&busy).headers.contains(&("retry-after", "2".to_owned())));
+        assert!(Answer::error(&busy).headers.contains(&(RETRY_AFTER, "2".to_owned())));
     }
 
     #[test]

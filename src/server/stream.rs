@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Version;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use pingora::http::ResponseHeader;
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -91,10 +92,7 @@ impl Stream {
         let mut answer = match &outcome.result {
             Ok(pictures) => Answer {
                 status: 200,
-                headers: vec![
-                    ("content-type", "text/event-stream".to_owned()),
-                    ("cache-control", "no-store".to_owned()),
-                ],
+                headers: vec![(CONTENT_TYPE, "text/event-stream".to_owned()), (CACHE_CONTROL, "no-store".to_owned())],
                 body: pictures.iter().flat_map(|kept| self.events.completed(kept)).collect(),
             },
             Err(error) => Answer::error(error),
@@ -105,8 +103,8 @@ impl Stream {
 
     async fn begin(&self, to: &mut Outlet<'_>) -> pingora::Result<()> {
         let mut header = ResponseHeader::build(200, Some(6))?;
-        header.insert_header("content-type", "text/event-stream")?;
-        header.insert_header("cache-control", "no-store")?;
+        header.insert_header(CONTENT_TYPE, "text/event-stream")?;
+        header.insert_header(CACHE_CONTROL, "no-store")?;
         match to.session().req_header().version {
             Version::HTTP_11 => header.insert_header("transfer-encoding", "chunked")?,
             // Without chunks only the end of the connection can end the answer.

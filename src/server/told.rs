@@ -1,6 +1,31 @@
 //! What `x-easel-*` headers say, made fit for a header: of characters that may stand there, and bounded in length,
 //! however many offers a config has and however long their names are.
 
+use http::HeaderName;
+
+/// The route that matched.
+pub const ROUTE: HeaderName = HeaderName::from_static("x-easel-route");
+/// What the cache had.
+pub const CACHE: HeaderName = HeaderName::from_static("x-easel-cache");
+/// What the request cost, in dollars.
+pub const COST: HeaderName = HeaderName::from_static("x-easel-cost-usd");
+/// Calls to providers.
+pub const ATTEMPTS: HeaderName = HeaderName::from_static("x-easel-attempts");
+/// Which model worked the prompt out, or why none did.
+pub const ENRICHED: HeaderName = HeaderName::from_static("x-easel-enriched");
+/// Offers that were not asked, and why.
+pub const SKIPPED: HeaderName = HeaderName::from_static("x-easel-skipped");
+/// What was drawn other than asked for.
+pub const ADJUSTED: HeaderName = HeaderName::from_static("x-easel-adjusted");
+/// Which offers drew how many pictures.
+pub const SERVED_BY: HeaderName = HeaderName::from_static("x-easel-served-by");
+/// The pictures' ids, which feedback is given by.
+pub const IMAGE_IDS: HeaderName = HeaderName::from_static("x-easel-image-ids");
+/// The size of all pictures, where it is one.
+pub const SIZE: HeaderName = HeaderName::from_static("x-easel-size");
+/// How many pictures of those wanted there are, where some are missing.
+pub const PARTIAL: HeaderName = HeaderName::from_static("x-easel-partial");
+
 /// The longest list in a header, in bytes. Clients and proxies take 8 KiB of headers at the least.
 pub const LONGEST: usize = 1024;
 
@@ -15,7 +40,11 @@ const CUT: &str = "...";
 
 /// A name. The config may write any character there, and a header's value may not have it; a comma would end an item.
 pub fn name(text: &str) -> String {
-    let plain = |c: char| if (c.is_ascii_graphic() || c == ' ') && c != ',' { c } else { '?' };
+    let fits = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && byte != b',';
+    if text.len() <= LONGEST_NAME && text.bytes().all(fits) {
+        return text.to_owned();
+    }
+    let plain = |c: char| if u8::try_from(c).is_ok_and(fits) { c } else { '?' };
     let mut name: String = text.chars().take(LONGEST_NAME + 1).map(plain).collect();
     if name.len() > LONGEST_NAME {
         name.truncate(LONGEST_NAME - CUT.len());
