@@ -61,11 +61,11 @@ pub async fn request(
         (Operation::Generate, _) => return apart(&READERS, move || ImageRequest::from_json(&bytes)).await,
         (Operation::Edit, Media::Json) => apart(&READERS, move || Draft::from_edit_json(&bytes)).await?,
         (Operation::Edit, Media::Form) => {
-            let fields = form::fields(content_type(session), bytes).await?;
+            let fields = Box::pin(form::fields(content_type(session), bytes)).await?;
             apart(&READERS, move || Draft::from_edit_form(fields)).await?
         }
         (Operation::Vary, _) => {
-            let fields = form::fields(content_type(session), bytes).await?;
+            let fields = Box::pin(form::fields(content_type(session), bytes)).await?;
             apart(&READERS, move || Draft::from_variation_form(fields)).await?
         }
     };

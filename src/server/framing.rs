@@ -4,13 +4,14 @@
 //! is the beginning of the next to it. What has two readings is refused; what has one but is written oddly is written
 //! anew, and is the last on its connection.
 
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 use pingora::http::RequestHeader;
 
 use crate::error::{Error, Kind};
 
 /// Names that servers of the CGI kind take for the two real ones.
-const TWINS: [&str; 2] = ["content_length", "transfer_encoding"];
+const TWINS: [HeaderName; 2] =
+    [HeaderName::from_static("content_length"), HeaderName::from_static("transfer_encoding")];
 
 /// Whether the body's length was told as plainly as it should be. Pingora has made sure already that all lengths told
 /// are the same number, and that a chunked body has none besides.
@@ -25,7 +26,7 @@ pub fn settle(head: &mut RequestHeader) -> Result<bool, Error> {
         let message = "Send 'transfer-encoding: chunked' once and alone, or the body's length.";
         return Err(Error::new(Kind::InvalidRequest, message).with_code("invalid_transfer_encoding"));
     }
-    let twins = TWINS.into_iter().filter(|twin| head.remove_header(*twin).is_some()).count();
+    let twins = TWINS.into_iter().filter(|twin| head.remove_header(twin).is_some()).count();
     Ok(one_length(head) && twins == 0)
 }
 

@@ -338,20 +338,33 @@ impl Easel {
                 return Ok(Some(self.answer(ctx, live, outcome)));
             }
         };
-        let streamed = ask.request.stream;
-        let told = routed_by(session, live);
-        let header = |name: &str| told.get(name).and_then(|value| value.to_str().ok());
-        if !streamed {
-            let outcome = self.gateway.serve(live, ask, header).await;
-            allowance.settle(&outcome);
-            return Ok(Some(self.answer(ctx, live, outcome)));
+        if ask.request.stream {
+            // Boxed, because whatever lies in here is moved for each request, and most are not streamed.
+            return Box::pin(self.stream(session, ctx, live, ask, allowance)).await;
         }
+        let told = routed_by(session, live);
+        let outcome = self.gateway.serve(live, ask, |name| told.text(name)).await;
+        allowance.settle(&outcome);
+        Ok(Some(self.answer(ctx, live, outcome)))
+    }
+
+    /// Serves one image request whose answer is streamed, as far as it is: `None` when nothing of it is left to send, an error
+    /// when it was not sent to its end.
+    async fn stream(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+        live: &Arc<Live>,
+        ask: Ask,
+        allowance: Allowance<'_>,
+    ) -> Result<Option<Answer>> {
         if self.draining.load(Ordering::Acquire) {
             session.set_keepalive(None);
         }
+        let told = routed_by(session, live);
         let events = Events::new(&ask.request);
         let (stage, viewer) = viewer::stage(&ask.request);
-        let serving = self.gateway.serve(live, Ask { stage: Some(stage), ..ask }, header);
+        let serving = self.gateway.serve(live, Ask { stage: Some(stage), ..ask }, |name| told.text(name));
         let limits = &live.plan.server.limits;
         let stream = Stream { events, heartbeat: limits.heartbeat };
         let mut outlet = Outlet::new(session, limits.send_timeout).adding(&ctx.told);
@@ -508,10 +521,18 @@ fn give_up(session: &mut Session, error: Box<pingora::Error>) -> Box<pingora::Er
     error.into_down()
 }
 
-/// What the request tells in the headers that routes look at. The session cannot be asked for them while it is served.
-fn routed_by<'l>(session: &Session, live: &'l Live) -> HashMap<&'l str, HeaderValue> {
+/// What a request tells in the headers that routes look at. The session cannot be asked for them while it is served.
+struct Told<'l>(HashMap<&'l str, HeaderValue>);
+
+impl Told<'_> {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.to_str().ok()
+    }
+}
+
+fn routed_by<'l>(session: &Session, live: &'l Live) -> Told<'l> {
     let names = live.plan.routes.iter().flat_map(|route| &route.headers).map(|(name, _)| name.as_str());
-    names.filter_map(|name| Some((name, session.get_header(name)?.clone()))).collect()
+    Told(names.filter_map(|name| Some((name, session.get_header(name)?.clone()))).collect())
 }
 
 fn image_line(outcome: &Outcome) -> Image<'_> {

@@ -67,10 +67,12 @@ pub fn list(items: impl IntoIterator<Item = String>) -> String {
             let more = format!("+{} more", items.count() + 1);
             return if list.is_empty() { more } else { list + "," + &more };
         }
-        if !list.is_empty() {
+        if list.is_empty() {
+            list = item;
+        } else {
             list.push(',');
+            list.push_str(&item);
         }
-        list.push_str(&item);
     }
     list
 }
