@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderName;
 use pingora::proxy::Session;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
@@ -20,7 +21,7 @@ use crate::money::Usd;
 use crate::rate::{Rates, Taken, Wait, What};
 
 /// The most a caller is willing to pay for a request.
-const MAX_USD: &str = "x-easel-max-usd";
+const MAX_USD: HeaderName = HeaderName::from_static("x-easel-max-usd");
 
 /// How OpenAI begins the sentence, by which LiteLLM knows what it means. OpenAI repeats most of the key; not here.
 const UNKNOWN: &str = "Incorrect API key provided: this server knows no client with the key in 'authorization'.";
@@ -74,7 +75,7 @@ fn client(clients: &[Arc<Client>], key: &str) -> Option<Arc<Client>> {
 /// What the caller is willing to pay.
 pub fn max_usd(session: &Session) -> Result<Option<Usd>, Error> {
     let Some(value) = session.get_header(MAX_USD) else { return Ok(None) };
-    let wrong = || Error::invalid(MAX_USD, format!("'{MAX_USD}' is an amount of dollars, like 0.25."));
+    let wrong = || Error::invalid(MAX_USD.as_str(), format!("'{MAX_USD}' is an amount of dollars, like 0.25."));
     let usd: Usd = value.to_str().map_err(|_| wrong())?.parse().map_err(|_| wrong())?;
     if usd < Usd::ZERO { Err(wrong()) } else { Ok(Some(usd)) }
 }

@@ -56,7 +56,9 @@ pub async fn read(stream: &mut Stream, time: Time, most: usize, begins: impl FnO
     let (mut until, mut begins) = (time.begins_by, Some(begins));
     loop {
         let looked_at = head.len();
-        head.reserve(FIRST - looked_at % FIRST);
+        // Room that is not written to is no memory yet, so a longer head grows once, and leaves no smaller pieces behind.
+        let room = if looked_at < FIRST { FIRST } else { most.max(FIRST) + 1 };
+        head.reserve(room - looked_at);
         match timeout_at(until, stream.read_buf(&mut head)).await {
             Err(_) if head.is_empty() => return Head::Nothing,
             Err(_) => return Head::Refused(Closed::HeaderTimeout, too_slow()),

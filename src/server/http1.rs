@@ -14,8 +14,19 @@ use crate::server::front::{Front, stopping};
 use crate::server::head::{self, Head, Time};
 use crate::server::respond;
 
-/// Serves the connection to its end. The head of its first request must be there by `first_by`.
-pub async fn serve<A>(front: &Front<A>, mut stream: Stream, guest: &Guest, first_by: Instant, shutdown: &ShutdownWatch)
+/// Serves the connection to its end, or until it is told to go. The head of its first request must be there by `first_by`.
+pub async fn serve<A>(front: &Front<A>, stream: Stream, guest: &Guest, first_by: Instant, shutdown: &ShutdownWatch)
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    tokio::select! {
+        biased;
+        () = requests(front, stream, guest, first_by, shutdown) => {}
+        () = guest.told_to_go() => {}
+    }
+}
+
+async fn requests<A>(front: &Front<A>, mut stream: Stream, guest: &Guest, first_by: Instant, shutdown: &ShutdownWatch)
 where
     A: HttpServerApp + Send + Sync + 'static,
 {
@@ -30,7 +41,6 @@ where
         let head = tokio::select! {
             biased;
             head = head::read(&mut stream, time, limits.request_header, || guest.hears()) => head,
-            () = guest.told_to_go() => return,
             () = &mut stopping => return,
         };
         let head = match head {
@@ -38,28 +48,19 @@ where
             Head::Gone => return,
             Head::Nothing => {
                 front.connections.count(if kept { Closed::Idle } else { Closed::HeaderTimeout });
-                tokio::select! {
-                    _ = stream.shutdown() => return,
-                    () = guest.told_to_go() => return,
-                }
+                // Whether it is closed gently or is gone already, it ends here.
+                let _ = stream.shutdown().await;
+                return;
             }
             Head::Refused(closed, error) => {
                 front.connections.count(closed);
-                tokio::select! {
-                    () = Box::pin(respond::refuse(stream, &error)) => return,
-                    () = guest.told_to_go() => return,
-                }
+                return Box::pin(respond::refuse(stream, &error)).await;
             }
         };
         let Some(_serving) = guest.presence().serves() else { return };
         let mut session = ServerSession::new_http1(stream);
         session.set_pipelined_prefix(head);
-        let reused = tokio::select! {
-            biased;
-            reused = front.app.process_new_http(session, shutdown) => reused,
-            () = guest.told_to_go() => return,
-        };
-        let Some(reused) = reused else { return };
+        let Some(reused) = front.app.process_new_http(session, shutdown).await else { return };
         (stream, kept) = (reused.consume().0, true);
     }
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::SendStream;
+use http::response::Parts;
 use http::{HeaderName, HeaderValue};
-use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
@@ -37,7 +37,7 @@ pub struct Outlet<'a> {
     piece: usize,
     sent: usize,
     /// Headers that an answer has besides its own.
-    more: Vec<(HeaderName, HeaderValue)>,
+    more: &'a [(HeaderName, HeaderValue)],
 }
 
 impl<'a> Outlet<'a> {
@@ -49,12 +49,12 @@ impl<'a> Outlet<'a> {
             session.set_write_timeout(Some(patience));
         }
         let piece = if watched && !session.is_http2() { usize::MAX } else { PIECE };
-        Outlet { session, patience, stream: None, piece, sent: 0, more: Vec::new() }
+        Outlet { session, patience, stream: None, piece, sent: 0, more: &[] }
     }
 
     /// The same with headers that the answer has besides its own.
-    pub fn adding(mut self, more: &[(HeaderName, HeaderValue)]) -> Outlet<'a> {
-        self.more = more.to_vec();
+    pub fn adding(mut self, more: &'a [(HeaderName, HeaderValue)]) -> Outlet<'a> {
+        self.more = more;
         self
     }
 
@@ -69,11 +69,11 @@ impl<'a> Outlet<'a> {
     }
 
     /// Sends an answer's head, and where it is `bare` nothing after it.
-    pub async fn head(&mut self, mut head: ResponseHeader, bare: bool) -> Result<()> {
-        for (name, value) in self.more.drain(..) {
-            head.insert_header(name, value)?;
+    pub async fn head(&mut self, mut head: Parts, bare: bool) -> Result<()> {
+        for (name, value) in self.more {
+            head.headers.insert(name, value.clone());
         }
-        self.session.write_response_header(Box::new(head), bare).await?;
+        self.session.write_response_header(Box::new(head.into()), bare).await?;
         if bare {
             return self.session.write_response_body(None, true).await;
         }

@@ -12,6 +12,7 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
     X_CONTENT_TYPE_OPTIONS,
 };
+use http::response::Parts;
 use pingora::http::ResponseHeader;
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
@@ -32,9 +33,9 @@ const SCHEMA_SIZES: [&str; 3] = ["1024x1024", "1024x1536", "1536x1024"];
 /// What OpenAI's clients go by before they look at the status.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
-/// Headers that an answer has besides its own: its length, its request's id under both names, what a browser needs (2),
-/// and what Pingora adds (2).
-const MORE_HEADERS: usize = 7;
+/// Headers that most answers have at the most: a picture's has ten of its own, and two more of each its request's id, what
+/// browsers need, and Pingora.
+const HEADERS: usize = 16;
 
 /// A whole answer, ready to be written.
 #[derive(Clone, Debug, Default)]
@@ -90,20 +91,17 @@ impl Answer {
         whole
     }
 
-    /// The head. It is put together here because Pingora's own way parses each name and keeps it twice.
-    fn head(&self) -> pingora::Result<ResponseHeader> {
-        let mut headers = HeaderMap::with_capacity(self.headers.len() + MORE_HEADERS);
+    /// The head.
+    fn head(&self) -> pingora::Result<Parts> {
+        let mut head = bare_head(StatusCode::from_u16(self.status).or_err(ErrorType::InvalidHTTPHeader, "a status")?);
         if self.status != 204 {
-            headers.insert(CONTENT_LENGTH, self.length().into());
+            head.headers.insert(CONTENT_LENGTH, self.length().into());
         }
         for (name, value) in &self.headers {
             let value = HeaderValue::from_str(value).or_err(ErrorType::InvalidHTTPHeader, "the value of a header")?;
-            headers.insert(name, value);
+            head.headers.insert(name, value);
         }
-        let mut parts = http::Response::new(()).into_parts().0;
-        parts.status = StatusCode::from_u16(self.status).or_err(ErrorType::InvalidHTTPHeader, "a status")?;
-        parts.headers = headers;
-        Ok(parts.into())
+        Ok(head)
     }
 
     /// Writes the answer. `head_only`: headers as for GET, without the body.
@@ -115,12 +113,21 @@ impl Answer {
     }
 }
 
+/// A head with this status and no headers yet. Heads are put together by hand because Pingora's own way parses each name
+/// and keeps it twice.
+pub fn bare_head(status: StatusCode) -> Parts {
+    let mut head = http::Response::new(()).into_parts().0;
+    head.status = status;
+    head.headers = HeaderMap::with_capacity(HEADERS);
+    head
+}
+
 /// Answers on a connection of HTTP/1.1 no request of which was taken, and closes it.
 pub async fn refuse(stream: Stream, error: &Error) {
     let answer = Answer::error(error);
     let mut session = ServerSession::new_http1(stream);
     let written = async {
-        let mut head = answer.head()?;
+        let mut head = ResponseHeader::from(answer.head()?);
         request_id::tell(&mut head, &request_id::new())?;
         session.write_error_response(head, answer.whole().into()).await
     };

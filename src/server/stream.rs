@@ -11,9 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Version;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use pingora::http::ResponseHeader;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
+use http::{StatusCode, Version};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -102,16 +101,16 @@ impl Stream {
     }
 
     async fn begin(&self, to: &mut Outlet<'_>) -> pingora::Result<()> {
-        let mut header = ResponseHeader::build(200, Some(6))?;
-        header.insert_header(CONTENT_TYPE, "text/event-stream")?;
-        header.insert_header(CACHE_CONTROL, "no-store")?;
+        let mut head = respond::bare_head(StatusCode::OK);
+        head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        head.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match to.session().req_header().version {
-            Version::HTTP_11 => header.insert_header("transfer-encoding", "chunked")?,
+            Version::HTTP_11 => drop(head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))),
             // Without chunks only the end of the connection can end the answer.
             Version::HTTP_10 => to.session().set_keepalive(None),
             _ => {}
         }
-        to.head(header, false).await
+        to.head(head, false).await
     }
 
     /// What was not shown yet, and the rest of what there is to say.
