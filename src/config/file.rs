@@ -191,7 +191,7 @@ pub(super) struct Limits {
     pub(super) request_body: Option<Bytes>,
     /// Largest body of a generation, which has no pictures in it. Default 1MiB.
     pub(super) generation_body: Option<Bytes>,
-    /// All request bodies that are held at once; what comes besides is answered 429. Default 160MiB.
+    /// All request bodies that are held at once; what comes besides is answered 429. Default 128MiB.
     pub(super) request_bodies: Option<Bytes>,
     /// Pixels of the largest mask that is read. Default 33177600 (7680x4320).
     pub(super) mask_pixels: Option<u64>,

@@ -21,8 +21,8 @@ const MOST_REQUEST_HEADER: usize = 1000 << 10;
 const REQUEST_BODY: usize = 50 << 20;
 /// A prompt of 32,000 characters takes 384 KB where each is escaped.
 const GENERATION_BODY: usize = 1 << 20;
-/// Three of the largest, or a hundred photos of 1.5 MB.
-const REQUEST_BODIES: usize = 160 << 20;
+/// Two of the largest and half of a third, or eighty photos of 1.5 MB.
+const REQUEST_BODIES: usize = 128 << 20;
 /// 8K UHD, more than any model draws.
 const MASK_PIXELS: u64 = 7680 * 4320;
 const RESPONSE_BODY: usize = 64 << 20;
