@@ -57,7 +57,7 @@ pub async fn read(stream: &mut Stream, time: Time, most: usize, begins: impl FnO
     loop {
         let looked_at = head.len();
         // Room that is not written to is no memory yet, so a longer head grows once, and leaves no smaller pieces behind.
-        let room = if looked_at < FIRST { FIRST } else { most.max(FIRST) + 1 };
+        let room = if looked_at < FIRST { FIRST } else { most };
         head.reserve(room - looked_at);
         match timeout_at(until, stream.read_buf(&mut head)).await {
             Err(_) if head.is_empty() => return Head::Nothing,
@@ -70,7 +70,7 @@ pub async fn read(stream: &mut Stream, time: Time, most: usize, begins: impl FnO
             until = Instant::now() + then;
         }
         let end = end(&head, looked_at.saturating_sub(2));
-        if end.unwrap_or(head.len()) > most {
+        if end.unwrap_or(head.len() + 1) > most {
             return Head::Refused(Closed::HeaderTooLarge, too_large(format!("is longer than {most} bytes")));
         }
         // Of a part of a head only the first is judged, so that what is no HTTP at all is not waited for.
