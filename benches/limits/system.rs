@@ -10,8 +10,13 @@ use crate::http::{self, Request};
 use crate::{Failed, cpu};
 
 /// What the metrics say is held.
-const HELD: [&str; 4] =
-    ["easel_cache_bytes", "easel_link_bytes", "easel_request_body_bytes", "easel_response_body_bytes"];
+const HELD: [&str; 5] = [
+    "easel_cache_bytes",
+    "easel_link_bytes",
+    "easel_ledger_bytes",
+    "easel_request_body_bytes",
+    "easel_response_body_bytes",
+];
 
 /// A process that ends when this is dropped.
 struct Process(Child);

@@ -76,6 +76,8 @@ impl Gateway {
         snapshot.count("ledger_lost", help, gauge(health.lost))?;
         let help = "Transactions that failed since the start.";
         snapshot.count("ledger_failed_commits", help, gauge(health.failures))?;
+        let help = "Bytes of the ledger, in its file or in memory.";
+        snapshot.count("ledger_bytes", help, gauge(health.bytes))?;
         let took = [("last", health.last_commit), ("longest", health.longest_commit)];
         let took = took.map(|(which, took)| ([which.to_owned()], seconds(took)));
         snapshot.amounts("ledger_commit_seconds", "Time of a transaction.", ["which"], took)

@@ -222,10 +222,11 @@ fn to_be_estimated(provider: &str, invoiced: &Invoiced) -> (u64, u64) {
 }
 
 /// Whether what may have been charged has a reason: one call in twenty is answered by a page or by nothing, for which
-/// these vendors charge nothing, and nobody could know that. Two are estimated at much more than they charge: a
-/// rewritten prompt at the most it may cost, and the one whose answers tell another price than the config knows.
+/// these vendors charge nothing, and nobody could know that. Three are estimated at much more than they charge: a
+/// rewritten prompt at the most it may cost, the one whose answers tell another price than the config knows, and one that
+/// charges by the token.
 fn has_a_reason(provider: &str, row: &Figures) -> bool {
-    let share = if matches!(provider, "claude" | "litellm") { 1 } else { 4 };
+    let share = if matches!(provider, "claude" | "litellm" | "openai") { 1 } else { 4 };
     row.uncertain.checked_mul(share).is_some_and(|much| much < row.usd)
 }
 

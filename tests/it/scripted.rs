@@ -32,6 +32,8 @@ pub enum Then {
     Answer(Vec<u8>),
     /// These bytes, and the connection is closed.
     Last(Vec<u8>),
+    /// These bytes but for the last of them, which is sent when the word is given; and the connection stays.
+    Held(Vec<u8>, tokio::sync::watch::Receiver<bool>),
     /// Nothing, for ever.
     Hang,
     /// The connection is reset.
@@ -140,6 +142,12 @@ async fn serve(
                 stream.write_all(&bytes).await.ok()?;
                 // What is not read is answered with a reset, as a server does that closes.
                 return stream.shutdown().await.ok();
+            }
+            Then::Held(bytes, mut word) => {
+                let (last, most) = bytes.split_last().unwrap();
+                stream.write_all(most).await.ok()?;
+                word.wait_for(|given| *given).await.ok()?;
+                stream.write_all(&[*last]).await.ok()?;
             }
             Then::Hang => std::future::pending().await,
             Then::Reset => return stream.get_ref().set_zero_linger().ok(),

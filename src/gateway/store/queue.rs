@@ -86,6 +86,7 @@ pub(super) struct Gauges {
     pub(super) rows: AtomicU64,
     pub(super) last_us: AtomicU64,
     pub(super) longest_us: AtomicU64,
+    pub(super) bytes: AtomicU64,
 }
 
 impl Gauges {
@@ -100,6 +101,7 @@ impl Gauges {
             rows: of(&self.rows),
             last_commit: Duration::from_micros(of(&self.last_us)),
             longest_commit: Duration::from_micros(of(&self.longest_us)),
+            bytes: of(&self.bytes),
         }
     }
 }

@@ -147,6 +147,16 @@ fn number(path: &Path) -> std::io::Result<(u64, u64)> {
     std::fs::metadata(path).map(|_| (0, 0))
 }
 
+/// What the ledger takes: all its pages, those included that hold nothing at present.
+///
+/// # Errors
+/// What the disk says.
+pub(super) fn bytes(ledger: &Connection) -> rusqlite::Result<u64> {
+    let text = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
+    let bytes: i64 = ledger.prepare_cached(text)?.query_row([], |row| row.get(0))?;
+    Ok(u64::try_from(bytes).unwrap_or(0))
+}
+
 /// Opens the ledger to write, brings it to the present version, and keeps every other writer out.
 ///
 /// # Errors

@@ -434,6 +434,27 @@ async fn the_newest_moment_makes_old_rows_old_without_anybody_asking() {
     assert_eq!(all(&store).usd.nanos(), 80);
 }
 
+#[tokio::test]
+async fn the_store_tells_what_it_takes_in_memory_and_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    for store in [memory(), opened(&dir, OnLedgerError::Refuse)] {
+        let mut before = 0;
+        for id in 1..=1000 {
+            store.later(opens(id));
+            store.later(settled(id, now(), 1, &["a", "b"]));
+            if id % 500 == 0 {
+                while store.health().rows < id.unsigned_abs() * 2 {
+                    tokio::task::yield_now().await;
+                }
+                // What the writer does after a commit is done when it does something else.
+                store.later_on_writer(|_| Ok(()))().unwrap();
+                assert!(store.health().bytes >= before + 500 * 150, "{} after {before}", store.health().bytes);
+                before = store.health().bytes;
+            }
+        }
+    }
+}
+
 #[test]
 fn memory_holds_the_newest_rows_and_every_sum() {
     let options = Options { memory_rows: 100, ..options(OnLedgerError::Refuse) };

@@ -193,4 +193,6 @@ pub struct Health {
     pub last_commit: Duration,
     /// How long the longest one took.
     pub longest_commit: Duration,
+    /// What the ledger took at the last one, in its file or in memory.
+    pub bytes: u64,
 }

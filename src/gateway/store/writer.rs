@@ -119,6 +119,10 @@ impl Writer {
         gauges.rows.fetch_add(u64::try_from(batch.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
         gauges.last_us.store(took, Ordering::Relaxed);
         gauges.longest_us.fetch_max(took, Ordering::Relaxed);
+        match schema::bytes(&self.ledger) {
+            Ok(bytes) => gauges.bytes.store(bytes, Ordering::Relaxed),
+            Err(error) => log::debug!("the ledger does not tell its size: {error}"),
+        }
         for item in batch {
             let at = match item {
                 Item::Write { write: Write::Open(entry), .. } => {
