@@ -21,9 +21,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
 use async_trait::async_trait;
+use easel::gateway;
 use easel::gateway::Gateway;
 use easel::gateway::reload::{LOOK, Os, Watch};
-use easel::gateway::tend;
 use easel::server::access::AccessLog;
 use easel::server::admin::Admin;
 use easel::server::proxy::Easel;
@@ -117,7 +117,7 @@ impl BackgroundService for Keeper {
         let (_reload_now, asked) = mpsc::channel(1);
         let Some(watch) = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         // Alerts and monthly fees need somebody to look at the clock.
-        let _tending = tend::start(&self.gateway);
+        let _tending = gateway::background::start(&self.gateway);
         tokio::select! {
             () = watch.follow(self.gateway.clone(), LOOK, asked) => {}
             // An error means that the server is gone, which is the same.

@@ -15,7 +15,7 @@
 //! 2  provider/         each image API as two pure functions
 //! 1  cache/ ledger/ routing/ admission alert breaker metrics rate
 //!                      decisions and records; the time comes in as an argument
-//! 0  error failure money calendar secret redact pem signing image mask request canonical abilities pricing config/
+//! 0  error failure money calendar secret redact pem signing image mask request canonical capabilities pricing config/
 //!                      words that everyone shares
 //! ```
 //!
@@ -28,9 +28,9 @@
 //! 1. `server/proxy.rs`: is it an image request? Read its body, bounded.
 //! 2. `gateway/mod.rs`: [`Gateway::serve`](gateway::Gateway::serve), the life of a request on one screen: route, cache,
 //!    join the same request in flight or lead it.
-//! 3. `gateway/draw.rs`: which offer is asked next, why not the others, what is still missing.
+//! 3. `gateway/dispatch_loop.rs`: which offer is asked next, why not the others, what is still missing.
 //! 4. `gateway/attempt.rs`: one call with one offer: send, poll, download, settle what it cost.
-//! 5. `provider/<kind>.rs`: [`ask`](provider::Provider::ask) turns the request into a vendor's words,
+//! 5. `provider/<vendor>/mod.rs`: [`ask`](provider::Provider::ask) turns the request into a vendor's words,
 //!    [`read`](provider::Provider::read) turns the reply into pictures or into what to do next.
 //!
 //! The answer leaves through `server/respond.rs`, the one place that speaks HTTP back. Each step of `serve` is one call
@@ -66,9 +66,9 @@
 //! ```
 
 // Floor 0: words that everyone shares.
-pub mod abilities;
 pub mod calendar;
 pub mod canonical;
+pub mod capabilities;
 pub mod config;
 pub mod error;
 pub mod failure;

@@ -20,11 +20,13 @@ use crate::request::json::{Given, Shape, Unread};
 mod edit;
 mod feedback;
 mod json;
-mod words;
+mod options;
 
+pub use crate::request::options::{
+    Background, Complexity, Fidelity, Moderation, Quality, ResponseFormat, Style, Verdict,
+};
 pub use edit::{Draft, FormField};
 pub use feedback::Feedback;
-pub use words::{Background, Complexity, Fidelity, Moderation, Quality, ResponseFormat, Style, Verdict};
 
 /// The longest prompt any model reads, in characters (OpenAI's GPT image models; PROVIDERS.md 1.1).
 pub const PROMPT_MAX_CHARS: usize = 32_000;

@@ -1,5 +1,5 @@
 //! Finished pictures and where they wait: for the next request of the same meaning ([`exact`]) and behind links that
-//! were handed out ([`links`]). Rewritten prompts wait for the next request with the same prompt ([`words`]).
+//! were handed out ([`links`]). Rewritten prompts wait for the next request with the same prompt ([`prompts`]).
 //!
 //! All are bounded in bytes and are handed the time. None decides whether a request may be answered from a cache;
 //! that is the route's and the caller's wish, weighed in `gateway`.
@@ -13,7 +13,7 @@ use crate::money::Usd;
 
 pub mod exact;
 pub mod links;
-pub mod words;
+pub mod prompts;
 
 /// What a picture's record takes besides the record itself: the heads of its shared parts, and what an allocator adds.
 const HEADS: usize = 160;

@@ -1,7 +1,7 @@
 //! From YAML text to a [`plan::Plan`], or to a list of everything that is wrong with it.
 //!
 //! The text passes through six rooms: `tree` reads YAML and remembers where everything stood, `expand` fills in
-//! `${NAME}`, `fill` adds presets and defaults, `shape` compares it with the JSON Schema of `file` (the YAML exactly as written), `check` turns that into
+//! `${NAME}`, `fill_presets` adds presets and defaults, `schema_check` compares it with the JSON Schema of `file` (the YAML exactly as written), `check` turns that into
 //! the plan, and `report` prints problems. Each room notes all it can find and leaves out what it could not read, so
 //! that the next one still sees the rest. Nothing here reads a file or the environment; both are handed in.
 
@@ -10,15 +10,15 @@ use std::path::Path;
 mod check;
 mod expand;
 mod file;
-mod fill;
+mod fill_presets;
 mod foreign;
 mod mask;
+mod node_path;
 mod outline;
-mod place;
 pub mod plan;
 mod presets;
 mod report;
-mod shape;
+mod schema_check;
 mod suggest;
 mod tree;
 mod units;
@@ -77,10 +77,10 @@ pub fn load(source: &Source<'_>, kinds: &[Kind], lookup: &dyn Lookup) -> Result<
     let text = mask::values(source.text, &tree);
     expand::expand(&mut tree, &text, lookup, &mut findings);
     let written = Outline::of(&tree);
-    fill::fill(&mut tree, &mut findings);
+    fill_presets::fill(&mut tree, &mut findings);
     let mut shut = Findings::default();
-    let plan = match shape::read(&mut tree, &text, &mut findings) {
-        Some(file) => check::check(&file, place::Place::root(&text, &tree), kinds, &mut findings, &mut shut),
+    let plan = match schema_check::read(&mut tree, &text, &mut findings) {
+        Some(file) => check::check(&file, node_path::Place::root(&text, &tree), kinds, &mut findings, &mut shut),
         None => None,
     };
     match plan {
@@ -101,7 +101,7 @@ pub fn load(source: &Source<'_>, kinds: &[Kind], lookup: &dyn Lookup) -> Result<
 
 /// The JSON Schema (draft 2020-12) of the config file, for editors and for `easel schema`.
 pub fn schema() -> serde_json::Value {
-    shape::SCHEMA.clone()
+    schema_check::SCHEMA.clone()
 }
 
 /// The names of the presets.

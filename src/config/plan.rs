@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 use url::Url;
 
-use crate::abilities::{Bend, Sizes};
+use crate::capabilities::{Bend, Sizes};
 use crate::config::{Outline, Problems};
 use crate::image::{Format, Size};
 use crate::money::Usd;

@@ -11,7 +11,7 @@ use super::plan::{
     SizeFormat, Via,
 };
 use super::{Kind, Lookup, Problems, Source, load, preset, presets, schema};
-use crate::abilities::Sizes;
+use crate::capabilities::Sizes;
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::pricing::{Addon, RowSize, Table, TokenPrice};

@@ -10,8 +10,8 @@ use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 
-use super::place::quoted;
 use super::report::{Finding, Findings};
+use crate::config::node_path::quoted;
 
 /// Bytes from the start of the file.
 pub(super) type Span = Range<usize>;

@@ -14,7 +14,7 @@ use crate::alert::{Alerts, Budget, Event, News, Readings, Standing};
 use crate::calendar::Moment;
 use crate::config::plan::By;
 use crate::gateway::alarm::post::{Pauses, Post};
-use crate::gateway::{Gateway, books};
+use crate::gateway::{Gateway, journal};
 use crate::ledger::counter::Budgeted;
 use crate::ledger::window::Sum;
 
@@ -70,7 +70,7 @@ impl<R: Readings> Alarm<R> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.look(books::now());
+            self.look(journal::now());
         }
     }
 

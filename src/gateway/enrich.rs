@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::breaker::Pause;
 use crate::config::plan::{Offer, Prompt};
 use crate::failure::Class;
-use crate::gateway::draw::Order;
+use crate::gateway::dispatch_loop::Order;
 use crate::gateway::flight::Flight;
 use crate::money::Usd;
 use crate::provider::anthropic::Unwritten;

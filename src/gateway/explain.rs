@@ -5,9 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::abilities::Unable;
 use crate::breaker::Cooling;
 use crate::calendar::{Moment, Per};
+use crate::capabilities::Unable;
 use crate::error::{Error, Kind};
 use crate::failure::{Class, Failure};
 use crate::ledger::Short;

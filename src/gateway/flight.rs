@@ -1,7 +1,7 @@
 //! Single flight: identical requests in flight are drawn once.
 //!
 //! Whoever comes first leads and draws; everybody else waits on the same [`Flight`], and all read its [`Progress`]. A
-//! client who leaves takes nothing with it, because the drawing outlives it (`gateway/outlive.rs`). A leader that ends
+//! client who leaves takes nothing with it, because the drawing outlives it (`gateway/detached.rs`). A leader that ends
 //! in any way, a panic included, ends the flight: nobody waits for ever.
 //!
 //! Who joins brings its own, later deadline, and calls may be started until the last one's. Nobody joins after the

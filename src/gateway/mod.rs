@@ -15,19 +15,19 @@ use crate::admission::Lane;
 use crate::breaker::Breakers;
 use crate::cache::exact::Exact;
 use crate::cache::links::Links;
-use crate::cache::words::Words;
+use crate::cache::prompts::Words;
 use crate::canonical::Canonical;
 use crate::config::plan::{Budget, Client, Plan, Provider, Route};
 use crate::error::{Error, Kind};
-use crate::gateway::books::Books;
 use crate::gateway::flight::Flights;
-use crate::gateway::live::{Live, NotReady};
+use crate::gateway::journal::Books;
 use crate::gateway::outcome::Outcome;
+use crate::gateway::progress::Stage;
+use crate::gateway::serve::Visit;
+use crate::gateway::snapshot::{Live, NotReady};
 use crate::gateway::store::StoreError;
 use crate::gateway::token::Tokens;
 use crate::gateway::transport::Transport;
-use crate::gateway::viewer::Stage;
-use crate::gateway::visit::Visit;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::money::Usd;
@@ -38,29 +38,29 @@ use crate::secret::Secret;
 
 mod address;
 pub mod alarm;
-mod aloft;
 mod apart;
 pub mod attempt;
-pub mod books;
-pub mod draw;
+pub mod background;
+mod detached;
+pub mod dispatch_loop;
 pub mod enrich;
 pub mod explain;
+pub mod feedback;
 pub mod files;
 pub mod flight;
-pub mod live;
+mod in_flight;
+mod join_few;
+pub mod journal;
 pub mod outcome;
-mod outlive;
+pub mod progress;
 pub mod reload;
 pub mod savings;
 mod scrape;
+mod serve;
+pub mod snapshot;
 pub mod store;
-pub mod tend;
-mod together;
 pub mod token;
 pub mod transport;
-pub mod verdict;
-pub mod viewer;
-mod visit;
 
 /// The tenant where the config lists no clients.
 const ANYBODY: &str = "default";
@@ -224,7 +224,7 @@ impl Gateway {
         let mut seed = [0u8; 8];
         seed.copy_from_slice(&random[..8]);
         let ledger = Arc::new(Ledger::default());
-        let books = Books::open_record(ledger.clone(), &plan.server, books::now())?;
+        let books = Books::open_record(ledger.clone(), &plan.server, journal::now())?;
         let metrics = Metrics::new(&ledger)?;
         let replies = metrics.response_body_bytes.clone();
         let shared = Shared {
@@ -247,7 +247,7 @@ impl Gateway {
         let live = Live::new(1, plan, &link_secret)?;
         shared.books.follow(&live.plan)?;
         let told = shared.ledger.clone();
-        shared.metrics.tell_costs(move || told.costs(books::now()))?;
+        shared.metrics.tell_costs(move || told.costs(journal::now()))?;
         let gateway = Gateway {
             live: ArcSwap::from_pointee(live),
             changing: Mutex::default(),

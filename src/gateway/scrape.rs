@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use crate::config::plan::Plan;
-use crate::gateway::{Gateway, books};
+use crate::gateway::{Gateway, journal};
 use crate::metrics::{Snapshot, dollars, seconds};
 
 impl Gateway {
@@ -54,7 +54,7 @@ impl Gateway {
 
     /// Every budget of `plan`, all as of one moment.
     fn look_at_budgets(&self, plan: &Plan, snapshot: &mut Snapshot) -> Result<(), prometheus::Error> {
-        let budgets = self.shared.ledger.budgets(plan, books::now());
+        let budgets = self.shared.ledger.budgets(plan, journal::now());
         let labels = ["scope", "per", "zone"];
         let of = |budget: &crate::ledger::counter::Budgeted| {
             let key = &budget.key;

@@ -25,7 +25,7 @@ use url::Url;
 use crate::failure::{Class, Failure};
 use crate::gateway::transport::{Bounds, IDLE, Reach, Transport, Trouble};
 use crate::pem::{BadKey, rsa_key};
-use crate::provider::token::TokenSource;
+use crate::provider::common::token::TokenSource;
 use crate::provider::{Call, Reply, retry_after};
 use crate::secret::Secret;
 
@@ -433,7 +433,7 @@ mod tests {
             status,
             headers: HeaderMap::new(),
             body: Bytes::copy_from_slice(body.as_bytes()),
-            at: crate::gateway::books::now(),
+            at: crate::gateway::journal::now(),
         }
     }
 

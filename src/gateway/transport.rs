@@ -25,7 +25,7 @@ use url::{Host, Url};
 
 use crate::failure::{Class, Failure};
 use crate::gateway::address::is_private;
-use crate::gateway::books;
+use crate::gateway::journal;
 use crate::gateway::transport::coding::Unreadable;
 use crate::gateway::transport::reading::broken;
 use crate::gateway::transport::replies::{Held, Replies, Tab};
@@ -275,7 +275,7 @@ impl Transport {
         if ended && !interrupted {
             self.keep(session, &peer, idle(&headers, bounds.idle)).await;
         }
-        Ok(Received { reply: Reply { status, headers, body, at: books::now() }, held })
+        Ok(Received { reply: Reply { status, headers, body, at: journal::now() }, held })
     }
 
     /// Keeps a connection for the next exchange, if its server does.

@@ -15,24 +15,24 @@ use crate::config::plan::{Budget, Model, Provider};
 use crate::ledger::counter::{Counters, Key, Scope};
 use crate::ledger::entry::{Entry, Owner, Purpose, Settlement};
 use crate::ledger::fee::Fees;
-use crate::ledger::view::Seen;
+use crate::ledger::queries::Seen;
 use crate::ledger::window::Windows;
 use crate::money::Usd;
 use crate::request::ImageRequest;
 
 pub mod counter;
+mod counter_keys;
 pub mod entry;
 pub mod fee;
 mod hold;
-mod keys;
-mod past;
-mod view;
+mod queries;
+mod restore;
 mod volume;
 pub mod window;
 
+pub use crate::ledger::counter_keys::keys;
+pub use crate::ledger::queries::add_to_windows;
 pub use hold::{Amount, Charge, Hold, Settled};
-pub use keys::keys;
-pub use view::add_to_windows;
 pub use volume::tiers;
 
 /// What an amount bought.

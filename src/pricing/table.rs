@@ -3,7 +3,7 @@
 //! Sizes may be pixels or a vendor's word for a resolution. A picture that no row prices has no price, and what is not
 //! known yet is taken at its dearest.
 
-use crate::abilities::Tier;
+use crate::capabilities::Tier;
 use crate::image::Size;
 use crate::money::Usd;
 use crate::pricing::exact::Exact;

@@ -10,7 +10,7 @@ use crate::breaker::{Asked, Breakers, Operation};
 use crate::config::plan::Breaker;
 use crate::failure::{Class, Failure};
 use crate::provider::Step;
-use crate::provider::fixture::Desk;
+use crate::provider::common::fixture::Desk;
 
 const LIMITS: Breaker = Breaker { failures: 5, window: Duration::from_secs(30), pause: Duration::from_secs(20) };
 

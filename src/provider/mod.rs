@@ -1,7 +1,7 @@
 //! Each image API as two pure functions: a request becomes a call, a reply becomes pictures or the next step.
 //!
 //! Nothing here opens a socket, waits, or knows of routes, caches or money. Polling is data: [`Step::Again`] says what
-//! to send and how long to wait, and `gateway/attempt.rs` owns the loop. A new provider is one file, one line in
+//! to send and how long to wait, and `gateway/attempt.rs` owns the loop. A new provider is one folder, one line in
 //! [`ALL`], and one folder of golden wire samples in `tests/golden`.
 
 use std::time::Duration;
@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
-use crate::abilities::{Abilities, Fitted, Frame, Tier, Usual};
 use crate::calendar::Moment;
+use crate::capabilities::{Abilities, Fitted, Frame, Tier, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
 use crate::image::{Encoded, Format, Size};
@@ -19,48 +19,24 @@ use crate::pricing::Counted;
 use crate::request::{ImageRequest, Quality};
 use crate::secret::Secret;
 
-mod abridged;
 pub mod anthropic;
 pub mod azure;
 pub mod bfl;
-mod bfl_models;
 #[cfg(test)]
 mod blame;
+pub mod common;
 pub mod compatible;
-mod compatible_poll;
-mod complaint;
-mod counts;
 pub mod dashscope;
-mod dashscope_models;
-mod dashscope_reply;
 pub mod fal;
-mod fal_models;
-mod fal_reply;
-#[cfg(test)]
-mod fixture;
-mod form;
 pub mod google;
-mod google_models;
-mod google_reply;
-mod json;
 pub mod openai;
-mod openai_body;
-mod openai_models;
-mod openai_reply;
-mod openai_stream;
 pub mod openrouter;
-mod openrouter_models;
 mod overrides;
 pub mod replicate;
-mod replicate_models;
 pub mod stability;
-mod stability_v1;
-mod tiers;
-pub mod token;
-mod wire;
 
+pub use crate::provider::common::wire::{is_event_stream, retry_after};
 pub use overrides::abilities;
-pub use wire::{is_event_stream, retry_after};
 
 /// Every wire format, by the `kind` the config uses.
 pub static ALL: &[&dyn Provider] = &[
@@ -112,7 +88,7 @@ pub trait Provider: Sync {
     }
 
     /// Where a token comes from that goes with every call; `None` where the key itself does.
-    fn token(&self, _account: &Account) -> Option<token::TokenSource> {
+    fn token(&self, _account: &Account) -> Option<common::token::TokenSource> {
         None
     }
 
@@ -343,7 +319,7 @@ mod tests {
 
     use super::*;
     use crate::config::plan::Via;
-    use crate::provider::fixture::Desk;
+    use crate::provider::common::fixture::Desk;
 
     /// One model for each way a provider reads a reply.
     const MODELS: &[(&str, &str)] = &[
@@ -442,7 +418,7 @@ mod tests {
                     // What was charged is settled, also when it brought nothing.
                     let settled = usize::from(drawn.usage.reported.is_some());
                     let told = drawn.images.len() + usize::from(drawn.refused);
-                    assert!((1..=2 * wire::MOST_PICTURES).contains(&told.max(settled)), "{kind}: {step:?}");
+                    assert!((1..=2 * common::wire::MOST_PICTURES).contains(&told.max(settled)), "{kind}: {step:?}");
                 }
             }
         }

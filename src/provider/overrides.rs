@@ -3,7 +3,7 @@
 //! The config has the last word, save for edits, from which it can only take away: pictures that a kind has no way to
 //! send would be left out unnoticed.
 
-use crate::abilities::{Abilities, Edits};
+use crate::capabilities::{Abilities, Edits};
 use crate::config::plan::{AbilityOverrides, Account, EditOverride, Model};
 use crate::provider::Provider;
 use crate::request::Background;
@@ -76,7 +76,7 @@ fn put_over<T: Clone>(own: &mut T, stated: &Option<T>) {
 mod tests {
     use super::*;
     use crate::provider::by_kind;
-    use crate::provider::fixture::Desk;
+    use crate::provider::common::fixture::Desk;
     use crate::request::Quality;
 
     #[test]

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::abilities::{Abilities, Fitted, Strict, Unable};
 use crate::breaker::{Cooling, Pause};
+use crate::capabilities::{Abilities, Fitted, Strict, Unable};
 use crate::config::plan::{Offer, Route};
 use crate::money::Usd;
 use crate::request::ImageRequest;

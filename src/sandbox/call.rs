@@ -17,10 +17,10 @@ use super::draw::Sketch;
 use super::faults::Mode;
 use super::rates::ImageTokens;
 use super::settings::{Name, Vendor};
-use super::till::Seat;
 use super::{Desk, LARGEST_BODY, lock};
 use crate::image::Size;
 use crate::money::Usd;
+use crate::sandbox::billing::Seat;
 
 /// What a confused load balancer says.
 const PAGE: &str = "<!doctype html><html><head><title>502 Bad Gateway</title></head>\

@@ -16,8 +16,8 @@ use serde::Deserialize;
 use super::Desk;
 use super::faults::{Faults, Mode};
 use super::settings::{Name, Vendor, amounts, duration, parsed};
-use super::till::Invoice;
 use crate::money::Usd;
+use crate::sandbox::billing::Invoice;
 
 pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()

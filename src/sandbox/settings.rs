@@ -12,11 +12,11 @@ use std::time::Duration;
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 
-use super::dialect::Dialect;
 use super::faults::{Faults, Mode};
 use super::rates::Rates;
 use crate::image::Size;
 use crate::money::Usd;
+use crate::sandbox::compatible::dialect::Dialect;
 
 /// The vendors, each on one line: its documentation, its variant, and its word, which is the first part of its path and
 /// its key in YAML and JSON.

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::call::Call;
 use super::lock;
-use super::till::Seat;
+use crate::sandbox::billing::Seat;
 
 /// Tasks that can be asked about; older ones are forgotten, as every vendor forgets them.
 const REMEMBERED: usize = 10_000;

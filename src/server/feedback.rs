@@ -9,12 +9,12 @@ use serde_json::json;
 
 use crate::error::{Error, Kind};
 use crate::gateway::Gateway;
-use crate::gateway::live::Live;
-use crate::gateway::verdict::Heard;
+use crate::gateway::feedback::Heard;
+use crate::gateway::snapshot::Live;
 use crate::request::Feedback;
 use crate::server::bodies::Bodies;
 use crate::server::respond::Answer;
-use crate::server::{ask, body, caller};
+use crate::server::{body, caller, decode};
 
 /// Far more than an id, a word and a sentence take.
 const BODY: usize = 64 * 1024;
@@ -30,7 +30,7 @@ pub async fn answer(session: &mut Session, gateway: &Gateway, live: &Live, bodie
 async fn judge(session: &mut Session, gateway: &Gateway, live: &Live, bodies: &Arc<Bodies>) -> Result<Answer, Error> {
     let limits = &live.plan.server.limits;
     let caller = caller::identify(session, &live.plan).inspect_err(|_| body::leave(session))?;
-    if let Err(error) = ask::json(session) {
+    if let Err(error) = decode::json(session) {
         body::skip(session, limits, bodies).await;
         return Err(error);
     }

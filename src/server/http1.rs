@@ -10,8 +10,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 use crate::server::connections::{Closed, Guest};
-use crate::server::front::{Front, stopping};
 use crate::server::head::{self, Head, Time};
+use crate::server::protocol::{Front, stopping};
 use crate::server::respond;
 
 /// Serves the connection to its end, or until it is told to go. The head of its first request must be there by `first_by`.

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::server::connections::{Closed, Guest, Serving};
-use crate::server::front::{Front, stopping};
+use crate::server::protocol::{Front, stopping};
 
 type Connection = h2::server::Connection<Stream, Bytes>;
 

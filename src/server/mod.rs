@@ -1,6 +1,6 @@
 //! Easel's own Pingora server: bind, serve, drain.
 //!
-//! HTTP is Pingora's; the loops around it are ours (`front`, `http1`, `http2`). Pingora's `Server` sleeps through its
+//! HTTP is Pingora's; the loops around it are ours (`protocol`, `http1`, `http2`). Pingora's `Server` sleeps through its
 //! whole grace period even when nothing is in flight, gives every service a runtime of its own, and cannot say which
 //! port it was given; a sidecar wants to stop the moment its work is done, and tests want port 0. Its services bound
 //! neither connections nor the time that a stranger may take. Who already runs a Pingora server mounts
@@ -19,19 +19,19 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Kind};
+use crate::gateway;
 use crate::gateway::Gateway;
+use crate::gateway::background::Tending;
 use crate::gateway::reload::LOOK;
-use crate::gateway::tend::{self, Tending};
 use crate::server::access::AccessLog;
 use crate::server::admin::Admin;
 use crate::server::certificate::Certificate;
 use crate::server::connections::Connections;
-use crate::server::front::Front;
+use crate::server::protocol::Front;
 use crate::server::proxy::Easel;
 
 pub mod access;
 pub mod admin;
-mod ask;
 mod bodies;
 mod body;
 mod browser;
@@ -39,12 +39,12 @@ mod caller;
 mod certificate;
 mod connections;
 mod cors;
+mod decode;
 mod descriptors;
 pub mod diagnostics;
 mod feedback;
 mod form;
 mod framing;
-mod front;
 mod head;
 mod http1;
 mod http2;
@@ -53,6 +53,7 @@ pub mod lines;
 mod near_path;
 mod outlet;
 pub mod paths;
+mod protocol;
 pub mod proxy;
 mod repeats;
 mod request_id;
@@ -163,7 +164,7 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListen
         let success = metrics.certificate_reload_success.with_label_values(&["clients"]);
         tokio::spawn(certificate.follow(LOOK, success))
     });
-    let tending = tend::start(&gateway);
+    let tending = gateway::background::start(&gateway);
     Ok(Running {
         addr,
         scheme,

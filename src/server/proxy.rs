@@ -22,9 +22,10 @@ use pingora::{ErrorSource, ErrorType, Result};
 
 use crate::config::plan::Limits;
 use crate::error::{Error, Kind};
-use crate::gateway::live::Live;
+use crate::gateway;
 use crate::gateway::outcome::Outcome;
-use crate::gateway::{Ask, CacheWish, Gateway, viewer};
+use crate::gateway::snapshot::Live;
+use crate::gateway::{Ask, CacheWish, Gateway};
 use crate::metrics::seconds;
 use crate::money::Usd;
 use crate::request::ResponseFormat;
@@ -39,7 +40,7 @@ use crate::server::outlet::Outlet;
 use crate::server::paths::{self, Operation, Target};
 use crate::server::respond::{self, Answer};
 use crate::server::stream::{Events, Stream};
-use crate::server::{ask, body, browser, busy, cors, feedback, framing, request_id, wire};
+use crate::server::{body, browser, busy, cors, decode, feedback, framing, request_id, wire};
 use crate::signing::BadLink;
 
 /// Easel, to be mounted in a Pingora server as any other [`ProxyHttp`].
@@ -363,7 +364,7 @@ impl Easel {
         }
         let told = routed_by(session, live);
         let events = Events::new(&ask.request);
-        let (stage, viewer) = viewer::stage(&ask.request);
+        let (stage, viewer) = gateway::progress::stage(&ask.request);
         let serving = self.gateway.serve(live, Ask { stage: Some(stage), ..ask }, |name| told.text(name));
         let limits = &live.plan.server.limits;
         let stream = Stream { events, heartbeat: limits.heartbeat };
@@ -418,10 +419,10 @@ impl Easel {
                 return Err(error);
             }
         };
-        let body = body::read(session, ask::most_bytes(operation, limits), limits, &self.bodies).await?;
+        let body = body::read(session, decode::most_bytes(operation, limits), limits, &self.bodies).await?;
         // Whoever waits for a turn to be read has a place, which bounds how many wait.
         let place = self.place(live)?;
-        let request = ask::request(session, operation, media, body, limits).await?;
+        let request = decode::request(session, operation, media, body, limits).await?;
         let (id, cache) = (ctx.id.as_str().into(), cache_wish(session));
         Ok((Ask { request, id, caller, max_usd, cache, stage: None }, place))
     }
@@ -432,11 +433,11 @@ impl Easel {
         session: &Session,
         limits: &Limits,
         operation: Operation,
-    ) -> Result<(Option<Usd>, ask::Media), Error> {
+    ) -> Result<(Option<Usd>, decode::Media), Error> {
         if self.drawing.load(Ordering::Acquire) >= limits.in_flight {
             return Err(too_busy());
         }
-        Ok((caller::max_usd(session)?, ask::media(session, operation)?))
+        Ok((caller::max_usd(session)?, decode::media(session, operation)?))
     }
 
     fn link(&self, live: &Live, name: &str) -> String {

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use crate::cache::Kept;
 use crate::error::Error;
 use crate::gateway::outcome::Outcome;
-use crate::gateway::viewer::{Sight, Viewer};
+use crate::gateway::progress::{Sight, Viewer};
 use crate::image::Part;
 use crate::provider::Partial;
 use crate::request::{Background, ImageRequest, Quality};

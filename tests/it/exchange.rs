@@ -4,8 +4,8 @@
 use std::io::Cursor;
 
 use bytes::Bytes;
-use easel::abilities::{Bend, Fitted};
 use easel::calendar::Moment;
+use easel::capabilities::{Bend, Fitted};
 use easel::config::plan::{Model, Provider};
 use easel::image::{Format, Size};
 use easel::provider::{Call, Job, Reply, abilities, by_kind};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use easel::calendar::Moment;
 use easel::gateway::alarm::Alarm;
-use easel::gateway::verdict::Heard;
+use easel::gateway::feedback::Heard;
 use easel::gateway::{Ask, Gateway};
 use easel::money::Usd;
 use easel::request::{Feedback, ImageRequest, Verdict};

@@ -130,9 +130,9 @@ const FLOORS: &[(u8, &[&str])] = &[
     (
         0,
         &[
-            "abilities",
             "calendar",
             "canonical",
+            "capabilities",
             "config",
             "error",
             "failure",
@@ -202,8 +202,10 @@ fn code() -> Vec<(PathBuf, String, String)> {
         files(&src, "rs").into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect();
     let only_tests: BTreeSet<String> = texts
         .iter()
-        .flat_map(|(_, text)| text.split("#[cfg(test)]\nmod ").skip(1))
-        .filter_map(|rest| rest.split_once(';').map(|(name, _)| name.to_owned()))
+        .flat_map(|(_, text)| text.split("#[cfg(test)]\n").skip(1))
+        .filter_map(|rest| rest.split_once(';').and_then(|(item, _)| item.split_once("mod ")))
+        .filter(|(visible, _)| visible.is_empty() || visible.starts_with("pub"))
+        .map(|(_, name)| name.to_owned())
         .filter(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
         .collect();
     let mut code = Vec::new();

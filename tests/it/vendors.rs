@@ -4,7 +4,7 @@
 //! The provider's own two functions are used, without the gateway: what the sandbox refuses here, the vendor would.
 
 use bytes::Bytes;
-use easel::abilities::{Bend, Unable};
+use easel::capabilities::{Bend, Unable};
 use easel::config::plan::{Plan, Provider};
 use easel::image::Picture;
 use easel::money::Usd;

@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::config::check::Checker;
 use crate::config::file;
-use crate::config::place::Place;
+use crate::config::node_path::Place;
 use crate::config::plan::{Alert, By, Comparison, Condition, LONGEST_WINDOW, Measure};
 use crate::secret::Secret;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::check::{Checker, money};
 use crate::config::file;
-use crate::config::place::Place;
+use crate::config::node_path::Place;
 use crate::config::plan::{Client, Rate, Route};
 use crate::config::suggest::instead;
 

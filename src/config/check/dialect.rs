@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::config::check::{Checker, poll};
 use crate::config::file;
-use crate::config::place::Place;
+use crate::config::node_path::Place;
 use crate::config::plan::{AbilityOverrides, CostUnit, Dialect, EditAs, EditOverride, SizeFormat};
 use crate::config::suggest::instead;
 use crate::pricing::{Meter, Price};

@@ -9,7 +9,7 @@ use super::Checker;
 use super::providers::AZURE;
 use crate::config::Kind;
 use crate::config::file;
-use crate::config::place::Place;
+use crate::config::node_path::Place;
 use crate::config::plan::Credentials;
 use crate::secret::Secret;
 

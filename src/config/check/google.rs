@@ -9,7 +9,7 @@ use url::Url;
 use super::Checker;
 use crate::config::Kind;
 use crate::config::file;
-use crate::config::place::Place;
+use crate::config::node_path::Place;
 use crate::config::plan::Credentials;
 use crate::pem::rsa_key;
 use crate::secret::Secret;

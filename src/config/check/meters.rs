@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::config::check::{Checker, prices};
 use crate::config::file;
-use crate::config::place::Place;
+use crate::config::node_path::Place;
 use crate::config::suggest::instead;
 use crate::config::units::Written;
 use crate::money::Usd;

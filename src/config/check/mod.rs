@@ -27,11 +27,11 @@ use http::HeaderName;
 use url::Url;
 
 use super::file::{Clients, File, Time};
-use super::place::Place;
 use super::plan::Plan;
 use super::report::{Finding, Findings};
 use super::units::Written;
 use super::{Kind, Outline};
+use crate::config::node_path::Place;
 
 /// The plan `file` describes. `tree` is where it was written. What is noted in `shut` keeps nobody from serving this
 /// machine by the plan.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::check::prices::OnTop;
 use crate::config::check::{Checker, money, prices, sizes};
 use crate::config::file;
-use crate::config::place::Place;
+use crate::config::node_path::Place;
 use crate::config::plan::{AbilityOverrides, EditOverride, Model, Via};
 use crate::config::units::Written;
 

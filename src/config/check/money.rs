@@ -3,7 +3,7 @@
 use crate::calendar::{Per, Zone};
 use crate::config::check::Checker;
 use crate::config::file;
-use crate::config::place::Place;
+use crate::config::node_path::Place;
 use crate::config::plan::{Billing, Budget, Charged, Charges, Volume, VolumePrice};
 
 /// The budgets written at `at`.

@@ -8,7 +8,7 @@ use crate::config::check::Checker;
 use crate::config::check::dialect::{path, place_in};
 use crate::config::check::providers::hosts;
 use crate::config::file;
-use crate::config::place::Place;
+use crate::config::node_path::Place;
 use crate::config::plan::{AskAt, Poll};
 
 const STATUS: &str = "status";

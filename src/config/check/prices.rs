@@ -3,7 +3,7 @@
 use crate::calendar;
 use crate::config::check::{Checker, meters};
 use crate::config::file;
-use crate::config::place::Place;
+use crate::config::node_path::Place;
 use crate::image::Size;
 use crate::money::Usd;
 use crate::pricing::{Addon, Meter, Origin, Price, Row, RowSize, Table};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::check::Checker;
 use crate::config::check::routes::Known;
 use crate::config::file;
-use crate::config::place::Place;
+use crate::config::node_path::Place;
 use crate::config::plan::{Enrich, Prompt};
 
 const TIMEOUT: Duration = Duration::from_secs(3);

@@ -12,7 +12,7 @@ use crate::config::check::prices::OnTop;
 use crate::config::check::writers::{self, ANTHROPIC};
 use crate::config::check::{Checker, dialect, entra, models, money};
 use crate::config::file;
-use crate::config::place::Place;
+use crate::config::node_path::Place;
 use crate::config::plan::{Account, Billing, Breaker, Concurrency, HostRule, NoHost, Provider};
 use crate::config::suggest::instead;
 use crate::money::Usd;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::abilities::Bend;
+use crate::capabilities::Bend;
 use crate::config::Kind;
 use crate::config::check::writers::ANTHROPIC;
 use crate::config::check::{Checker, money, prompt};
 use crate::config::file;
-use crate::config::place::Place;
+use crate::config::node_path::Place;
 use crate::config::plan::{Defaults, Model, ModelPattern, Offer, OnDeadline, Provider, Route, RouteCache, Writer};
 use crate::config::suggest::{instead, listed, nearest};
 

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::config::check::Checker;
 use crate::config::file;
-use crate::config::place::Place;
+use crate::config::node_path::Place;
 use crate::config::plan::{Cache, LedgerRules, Limits, OnLedgerError, Server, Tls};
 use crate::config::report::{Finding, Findings};
 use crate::secret::Secret;

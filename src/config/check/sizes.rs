@@ -1,9 +1,9 @@
 //! `sizes:` of a model: a list, shapes, a grid, whatever is asked, or none.
 
-use crate::abilities::{Sizes, Steps};
+use crate::capabilities::{Sizes, Steps};
 use crate::config::check::Checker;
 use crate::config::file;
-use crate::config::place::Place;
+use crate::config::node_path::Place;
 use crate::image::Size;
 
 /// Pixels of a picture whose model decides them, where nothing is said.

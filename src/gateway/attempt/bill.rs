@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::abilities::{BilledSize, Fitted, Frame, Tier, Usual};
+use crate::capabilities::{BilledSize, Fitted, Frame, Tier, Usual};
 use crate::gateway::attempt::Attempt;
 use crate::image::{Picture, Size};
 use crate::ledger::Amount;

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::abilities::{Came, Unmet};
 use crate::cache::Kept;
+use crate::capabilities::{Came, Unmet};
 use crate::config::plan::Charged;
 use crate::failure::{Class, Failure};
 use crate::gateway::apart::apart;

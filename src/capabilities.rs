@@ -1,0 +1,535 @@
+//! What a model can do, as data, and how a wish is fitted to it.
+//!
+//! A wish that changes what the picture shows (seed, negative prompt, transparency, file format) is either met or the
+//! offer is unable, with a reason. A wish about effort (quality, style, compression) may be dropped, and is told.
+//! Nothing here knows a price or a provider's name.
+
+use std::fmt;
+
+use crate::image::{Format, Size};
+use crate::request::{Background, Edit, ImageRequest, Quality};
+
+mod came;
+mod sizes;
+
+pub use crate::capabilities::came::{Came, Strict, Unmet};
+pub use crate::capabilities::sizes::{Bend, Frame, Sizes, Steps, Tier};
+
+/// What one model can do in one call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// Pictures per call, at least 1. A larger n is split over calls.
+    pub max_n: u8,
+    /// Longest prompt in characters.
+    pub prompt_chars: usize,
+    /// Which sizes it draws.
+    pub sizes: Sizes,
+    /// Resolutions that are asked for by a word and charged by it, sorted by size; empty where there are none.
+    pub tiers: Vec<Tier>,
+    /// File formats that can be asked for; empty when the model takes no such wish.
+    pub formats: Vec<Format>,
+    /// Quality words it understands; others are dropped and told.
+    pub qualities: Vec<Quality>,
+    /// Takes a seed.
+    pub seed: bool,
+    /// Takes a negative prompt.
+    pub negative_prompt: bool,
+    /// Longest negative prompt in characters, where it takes one.
+    pub negative_chars: usize,
+    /// Draws an alpha channel on request.
+    pub transparent: bool,
+    /// Takes a compression level.
+    pub compression: bool,
+    /// Takes DALL-E's style words.
+    pub style: bool,
+    /// Shows unfinished pictures while it draws.
+    pub partials: bool,
+    /// Draws from a prompt alone.
+    pub generate: bool,
+    /// Changes pictures it is given; `None` cannot.
+    pub edit: Option<Edits>,
+}
+
+/// What a model does with a wish that is left out, and which size its pictures are billed by.
+///
+/// Before a call nothing is made of it: what is not asked is reckoned at its dearest. After the call it says what was
+/// drawn where the answer does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usual {
+    /// The size it draws then; `None` where nobody says, or the model decides.
+    pub size: Option<Size>,
+    /// The quality, likewise.
+    pub quality: Option<Quality>,
+    /// The size on the bill.
+    pub billed: BilledSize,
+}
+
+/// The size that a vendor bills, where it tells none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BilledSize {
+    /// The one that was asked, whatever came.
+    #[default]
+    Asked,
+    /// That of the picture.
+    Drawn,
+}
+
+/// What a model that changes pictures can be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edits {
+    /// Pictures at once, at least 1.
+    pub images: u8,
+    /// Takes a mask.
+    pub mask: bool,
+    /// Changes nothing without one.
+    pub needs_mask: bool,
+    /// Draws in the first picture's own size, whatever is asked.
+    pub keeps_size: bool,
+    /// Takes only pictures of a size that it draws.
+    pub drawn_sizes: bool,
+    /// Bytes of all the pictures together.
+    pub bytes: usize,
+}
+
+impl Edits {
+    /// So many pictures of any weight, without a mask, for a picture of any size.
+    pub const fn up_to(images: u8) -> Edits {
+        Edits { images, mask: false, needs_mask: false, keeps_size: false, drawn_sizes: false, bytes: usize::MAX }
+    }
+}
+
+/// A wish that was changed to fit, told in `x-easel-adjusted`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Adjustment {
+    /// Asked for this, gets that.
+    Changed(&'static str, String, String),
+    /// Not taken by this model.
+    Dropped(&'static str),
+}
+
+impl Adjustment {
+    /// Whether it is this field of the request that was changed.
+    pub fn is_of(&self, name: &str) -> bool {
+        let (Adjustment::Changed(field, ..) | Adjustment::Dropped(field)) = self;
+        *field == name
+    }
+}
+
+impl fmt::Display for Adjustment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Adjustment::Changed(field, from, to) => write!(f, "{field} {from} -> {to}"),
+            Adjustment::Dropped(field) => write!(f, "{field} dropped"),
+        }
+    }
+}
+
+/// Why a model cannot draw a request. The word goes to log, metric and the caller's error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unable {
+    /// No size near enough.
+    Size,
+    /// The prompt is longer than the model reads.
+    PromptTooLong {
+        /// Characters it reads.
+        limit: usize,
+    },
+    /// Takes no seed.
+    Seed,
+    /// Takes no negative prompt.
+    NegativePrompt,
+    /// The negative prompt is longer than the model reads.
+    NegativePromptTooLong {
+        /// Characters it reads.
+        limit: usize,
+    },
+    /// Draws no alpha channel.
+    Background,
+    /// Does not write this file format.
+    OutputFormat,
+    /// Draws nothing without a picture to start from.
+    Generate,
+    /// Changes no pictures.
+    Edit,
+    /// Takes fewer pictures at once.
+    Images {
+        /// Pictures it takes.
+        limit: u8,
+    },
+    /// Takes fewer bytes of pictures at once.
+    ImageBytes {
+        /// Bytes it takes.
+        limit: usize,
+    },
+    /// Takes no picture of this size.
+    ImageSize,
+    /// Takes no mask.
+    Mask,
+    /// Changes nothing without a mask.
+    MaskMissing,
+    /// Would drop this wish, and the route does not want that.
+    Dropped(&'static str),
+}
+
+impl Unable {
+    /// The word for log and metric.
+    pub fn word(self) -> &'static str {
+        match self {
+            Unable::Size => "size",
+            Unable::PromptTooLong { .. } => "prompt_too_long",
+            Unable::Seed => "seed",
+            Unable::NegativePrompt => "negative_prompt",
+            Unable::NegativePromptTooLong { .. } => "negative_prompt_too_long",
+            Unable::Background => "background",
+            Unable::OutputFormat => "output_format",
+            Unable::Generate => "generate",
+            Unable::Edit => "edit",
+            Unable::Images { .. } => "too_many_images",
+            Unable::ImageBytes { .. } => "images_too_large",
+            Unable::ImageSize => "image_size",
+            Unable::Mask => "mask",
+            Unable::MaskMissing => "mask_missing",
+            Unable::Dropped(field) => field,
+        }
+    }
+
+    /// The request field to name in an error.
+    pub fn param(self) -> &'static str {
+        match self {
+            Unable::PromptTooLong { .. } => "prompt",
+            Unable::Size => "size",
+            Unable::Seed => "seed",
+            Unable::NegativePrompt | Unable::NegativePromptTooLong { .. } => "negative_prompt",
+            Unable::Background => "background",
+            Unable::OutputFormat => "output_format",
+            Unable::Generate | Unable::Edit => "model",
+            Unable::Images { .. } | Unable::ImageBytes { .. } | Unable::ImageSize => "image",
+            Unable::Mask | Unable::MaskMissing => "mask",
+            Unable::Dropped(field) => field,
+        }
+    }
+}
+
+/// What a model with tiers draws when it is told none: 1K, or the smallest that is not smaller (PROVIDERS.md 4.2).
+const USUAL: Size = Size::new(1024, 1024);
+
+/// A request as one model will be asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fitted {
+    /// The size to ask for.
+    pub frame: Frame,
+    /// The resolution to ask for, where the model has tiers; its usual one when no size was asked.
+    pub tier: Option<Tier>,
+    /// The quality to ask for.
+    pub quality: Option<Quality>,
+    /// The file format to ask for.
+    pub format: Option<Format>,
+    /// Unfinished pictures to ask for. Fewer than wished are no change worth telling: there may always be fewer.
+    pub partials: u8,
+    /// What was changed.
+    pub adjusted: Vec<Adjustment>,
+}
+
+impl Fitted {
+    /// The first wish that is dropped. A file's compression and a picture's style are wishes too.
+    pub fn dropped(&self) -> Option<&'static str> {
+        self.adjusted.iter().find_map(|adjusted| match adjusted {
+            Adjustment::Dropped(field) => Some(*field),
+            Adjustment::Changed(..) => None,
+        })
+    }
+
+    /// The size that prices the picture before it is drawn; `None` when only the model knows.
+    pub fn priced(&self) -> Option<Size> {
+        self.tier.map(Tier::square).or_else(|| self.frame.nominal())
+    }
+}
+
+impl Abilities {
+    /// Fits `request` to this model, or says why it cannot be done.
+    pub fn fit(&self, request: &ImageRequest, bend: Bend) -> Result<Fitted, Unable> {
+        self.check_wishes(request)?;
+        let mut adjusted = Vec::new();
+        let (frame, change) = self.frame(request, bend)?;
+        adjusted.extend(change);
+        let quality = request.quality.filter(|quality| self.qualities.contains(quality));
+        if quality != request.quality {
+            adjusted.push(Adjustment::Dropped("quality"));
+        }
+        if request.output_compression.is_some() && !self.compression {
+            adjusted.push(Adjustment::Dropped("output_compression"));
+        }
+        if request.style.is_some() && !self.style {
+            adjusted.push(Adjustment::Dropped("style"));
+        }
+        let tier = self.covering(frame.nominal().unwrap_or(USUAL));
+        let partials = if self.partials { request.partial_images } else { 0 };
+        let format = request.output_format.or_else(|| self.alpha_format(request));
+        Ok(Fitted { frame, tier, quality, format, partials, adjusted })
+    }
+
+    /// The smallest tier that covers `asked`, else the largest.
+    fn covering(&self, asked: Size) -> Option<Tier> {
+        self.tiers.iter().find(|tier| tier.covers(asked)).or_else(|| self.tiers.last()).copied()
+    }
+
+    /// The size to ask for, and what changed.
+    fn frame(&self, request: &ImageRequest, bend: Bend) -> Result<(Frame, Option<Adjustment>), Unable> {
+        let own = request.edit.as_ref().filter(|_| self.edit.is_some_and(|edit| edit.keeps_size));
+        match (own.and_then(|edit| edit.images.first()), request.size) {
+            (Some(first), Some(asked)) if asked != first.size && bend.strict => Err(Unable::Size),
+            (Some(first), asked) => {
+                let changed = asked.filter(|asked| *asked != first.size);
+                let change =
+                    changed.map(|asked| Adjustment::Changed("size", asked.to_string(), first.size.to_string()));
+                Ok((Frame::Pixels(first.size), change))
+            }
+            (None, None) => Ok((Frame::Default, None)),
+            (None, Some(asked)) => self.sizes.fit(asked, bend),
+        }
+    }
+
+    fn check_operation(&self, edit: Option<&Edit>) -> Result<(), Unable> {
+        let Some(edit) = edit else {
+            return if self.generate { Ok(()) } else { Err(Unable::Generate) };
+        };
+        let able = self.edit.ok_or(Unable::Edit)?;
+        if edit.images.len() > usize::from(able.images) {
+            return Err(Unable::Images { limit: able.images });
+        }
+        let bytes = edit.images.iter().fold(0, |sum: usize, image| sum.saturating_add(image.bytes.len()));
+        match edit.mask {
+            _ if bytes > able.bytes => Err(Unable::ImageBytes { limit: able.bytes }),
+            _ if able.drawn_sizes && !edit.images.iter().all(|image| self.sizes.has(image.size)) => {
+                Err(Unable::ImageSize)
+            }
+            Some(_) if !able.mask => Err(Unable::Mask),
+            None if able.needs_mask => Err(Unable::MaskMissing),
+            _ => Ok(()),
+        }
+    }
+
+    /// A format that can be transparent, where that is wished for and the model might write one that cannot.
+    fn alpha_format(&self, request: &ImageRequest) -> Option<Format> {
+        let wished = request.background == Some(Background::Transparent);
+        let may_write_other = self.formats.iter().any(|format| !format.has_alpha());
+        self.formats.iter().copied().find(|format| wished && may_write_other && format.has_alpha())
+    }
+
+    /// Whether any of its file formats can be transparent; where none is known, that is left to the vendor.
+    fn writes_alpha(&self) -> bool {
+        self.formats.is_empty() || self.formats.iter().any(|format| format.has_alpha())
+    }
+
+    fn check_wishes(&self, request: &ImageRequest) -> Result<(), Unable> {
+        self.check_operation(request.edit.as_ref())?;
+        if request.prompt.chars().count() > self.prompt_chars {
+            return Err(Unable::PromptTooLong { limit: self.prompt_chars });
+        }
+        if request.seed.is_some() && !self.seed {
+            return Err(Unable::Seed);
+        }
+        match &request.negative_prompt {
+            Some(_) if !self.negative_prompt => return Err(Unable::NegativePrompt),
+            Some(text) if text.chars().count() > self.negative_chars => {
+                return Err(Unable::NegativePromptTooLong { limit: self.negative_chars });
+            }
+            _ => {}
+        }
+        if request.background == Some(Background::Transparent) && !(self.transparent && self.writes_alpha()) {
+            return Err(Unable::Background);
+        }
+        match request.output_format {
+            Some(format) if !self.formats.contains(&format) => Err(Unable::OutputFormat),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEND: Bend = Bend { tolerance_ppm: 150_000, strict: false };
+    const STRICT: Bend = Bend { tolerance_ppm: 150_000, strict: true };
+
+    fn stability() -> Sizes {
+        let shapes = vec![(21, 9), (16, 9), (3, 2), (5, 4), (1, 1), (4, 5), (2, 3), (9, 16), (9, 21)];
+        Sizes::Ratios { shapes, pixels: 1024 * 1024 }
+    }
+
+    fn frame(sizes: &Sizes, asked: &str, bend: Bend) -> Result<(Frame, Option<String>), Unable> {
+        sizes.fit(asked.parse().unwrap(), bend).map(|(frame, change)| (frame, change.map(|c| c.to_string())))
+    }
+
+    #[test]
+    fn the_smallest_tier_with_the_pixels_is_asked_for_and_its_square_prices_the_picture() {
+        let tier = |word, side| Tier { word, side };
+        let able = Abilities { tiers: vec![tier("1K", 1024), tier("2K", 2048)], ..plain() };
+        let fit = |body: &str| able.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), BEND).unwrap();
+        for (size, word, priced) in [
+            ("512x512", "1K", 1024),
+            ("1280x720", "1K", 1024),
+            ("1376x768", "1K", 1024),
+            ("1584x672", "1K", 1024),
+            ("1056x1056", "2K", 2048),
+            ("1536x1024", "2K", 2048),
+            ("8192x8192", "2K", 2048),
+            ("auto", "1K", 1024),
+        ] {
+            let fitted = fit(&format!(r#"{{"prompt":"x","size":"{size}"}}"#));
+            assert_eq!(fitted.tier.map(|tier| tier.word), Some(word), "{size}");
+            assert_eq!(fitted.priced(), Some(Size::new(priced, priced)), "{size}");
+        }
+        let without = plain().fit(&ImageRequest::from_json(br#"{"prompt":"x","size":"1280x720"}"#).unwrap(), BEND);
+        assert_eq!(without.unwrap().priced(), Some(Size::new(1280, 720)));
+    }
+
+    /// A model that draws from a prompt and takes no wish.
+    fn plain() -> Abilities {
+        Abilities {
+            tiers: Vec::new(),
+            partials: false,
+            max_n: 1,
+            prompt_chars: 10,
+            sizes: Sizes::Any,
+            formats: Vec::new(),
+            qualities: Vec::new(),
+            seed: false,
+            negative_prompt: false,
+            negative_chars: 10,
+            transparent: false,
+            compression: false,
+            style: false,
+            generate: true,
+            edit: None,
+        }
+    }
+
+    #[test]
+    fn a_size_becomes_the_nearest_shape_and_the_change_is_told() {
+        let (got, told) = frame(&stability(), "1792x1024", BEND).unwrap();
+        assert_eq!(got, Frame::Ratio { across: 16, down: 9, asked: Size::new(1792, 1024), pixels: 1024 * 1024 });
+        assert_eq!(told.as_deref(), Some("size 1792x1024 -> 16:9"));
+        let (got, told) = frame(&stability(), "1024x1024", BEND).unwrap();
+        assert_eq!(got, Frame::Ratio { across: 1, down: 1, asked: Size::new(1024, 1024), pixels: 1024 * 1024 });
+        assert_eq!(told, None);
+    }
+
+    #[test]
+    fn a_shape_beyond_the_tolerance_is_impossible() {
+        assert_eq!(frame(&stability(), "4096x512", BEND), Err(Unable::Size));
+        assert_eq!(frame(&stability(), "1792x1024", STRICT), Err(Unable::Size));
+    }
+
+    #[test]
+    fn a_list_prefers_the_shape_then_the_smallest_that_covers() {
+        let list = ["512x512", "1024x1024", "2048x2048", "1536x1024"].map(|s| s.parse().unwrap()).to_vec();
+        let list = Sizes::Listed(list);
+        assert_eq!(frame(&list, "1024x1024", STRICT), Ok((Frame::Pixels(Size::new(1024, 1024)), None)));
+        let told = |asked| frame(&list, asked, BEND).unwrap().1.unwrap();
+        assert_eq!(told("900x900"), "size 900x900 -> 1024x1024");
+        assert_eq!(told("4000x4000"), "size 4000x4000 -> 2048x2048");
+        assert_eq!(told("300x200"), "size 300x200 -> 1536x1024");
+        assert_eq!(frame(&list, "1024x1792", BEND), Err(Unable::Size));
+    }
+
+    #[test]
+    fn a_free_size_is_rounded_into_its_bounds() {
+        let steps = Sizes::Stepped(Steps {
+            multiple_of: 16,
+            min_side: 16,
+            max_side: 3840,
+            min_pixels: 655_360,
+            max_pixels: 8_294_400,
+            max_ratio: 3,
+        });
+        assert_eq!(frame(&steps, "1536x864", BEND), Ok((Frame::Pixels(Size::new(1536, 864)), None)));
+        assert_eq!(frame(&steps, "1000x1000", BEND).unwrap().1.as_deref(), Some("size 1000x1000 -> 992x992"));
+        assert_eq!(frame(&steps, "512x512", BEND).unwrap().1.as_deref(), Some("size 512x512 -> 816x816"));
+        assert_eq!(frame(&steps, "4096x512", BEND), Err(Unable::Size));
+    }
+
+    #[test]
+    fn wishes_that_change_the_picture_are_met_or_refused_and_others_are_told() {
+        let abilities = Abilities { formats: vec![Format::Png], qualities: vec![Quality::Low], ..plain() };
+        let fit = |body: &str| abilities.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), BEND);
+        assert_eq!(fit(r#"{"prompt":"a fox in a box"}"#), Err(Unable::PromptTooLong { limit: 10 }));
+        assert_eq!(fit(r#"{"prompt":"a fox","seed":1}"#), Err(Unable::Seed));
+        assert_eq!(fit(r#"{"prompt":"a fox","negative_prompt":"b"}"#), Err(Unable::NegativePrompt));
+        assert_eq!(fit(r#"{"prompt":"a fox","background":"transparent"}"#), Err(Unable::Background));
+        assert_eq!(fit(r#"{"prompt":"a fox","output_format":"webp"}"#), Err(Unable::OutputFormat));
+        let negative = |text: &str| {
+            let able = Abilities { negative_prompt: true, ..plain() };
+            let body = format!(r#"{{"prompt":"a fox","negative_prompt":"{text}"}}"#);
+            able.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), BEND).map(|_| ())
+        };
+        assert_eq!(negative("éééééééééé"), Ok(()));
+        assert_eq!(negative("ééééééééééé"), Err(Unable::NegativePromptTooLong { limit: 10 }));
+        let fitted = fit(r#"{"prompt":"a fox","quality":"high","style":"vivid","output_compression":3}"#).unwrap();
+        let told: Vec<String> = fitted.adjusted.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["quality dropped", "output_compression dropped", "style dropped"]);
+    }
+
+    #[test]
+    fn a_transparent_picture_is_asked_for_in_a_format_that_can_be_and_of_nobody_who_writes_no_other_than_jpeg() {
+        let format = |formats: &[Format], more: &str| {
+            let able = Abilities { transparent: true, formats: formats.to_vec(), ..plain() };
+            let body = format!(r#"{{"prompt":"a fox","background":"transparent"{more}}}"#);
+            able.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), BEND).map(|fitted| fitted.format)
+        };
+        assert_eq!(format(&[Format::Jpeg], ""), Err(Unable::Background));
+        assert_eq!(format(&[Format::Jpeg, Format::Webp], ""), Ok(Some(Format::Webp)), "the vendor's own may be JPEG");
+        assert_eq!(format(&Format::ALL, r#","output_format":"webp""#), Ok(Some(Format::Webp)));
+        assert_eq!(format(&[Format::Png], ""), Ok(None), "it writes nothing else");
+        assert_eq!(format(&[], ""), Ok(None), "it takes no such wish");
+    }
+
+    #[test]
+    fn a_model_that_is_told_no_size_draws_its_own_and_a_strict_route_does_not_ask_it() {
+        assert_eq!(frame(&Sizes::None, "640x480", BEND), Ok((Frame::Default, Some("size dropped".to_owned()))));
+        assert_eq!(frame(&Sizes::None, "640x480", STRICT), Err(Unable::Size));
+        let able = Abilities { sizes: Sizes::None, ..plain() };
+        let auto = ImageRequest::from_json(br#"{"prompt":"a fox"}"#).unwrap();
+        let fitted = able.fit(&auto, STRICT).unwrap();
+        assert_eq!((fitted.priced(), fitted.adjusted), (None, vec![]));
+    }
+
+    #[test]
+    fn an_edit_goes_only_to_a_model_that_takes_its_pictures_and_may_keep_their_size() {
+        use crate::request::{Input, Mask};
+        let input = |side| Input::new(Default::default(), Format::Png, Size::new(side, side));
+        let mut able = Abilities { generate: false, ..plain() };
+        let mut request = ImageRequest::from_json(br#"{"prompt":"a hat","size":"512x512"}"#).unwrap();
+        assert_eq!(able.fit(&request, BEND), Err(Unable::Generate));
+        let mask = Mask { clear: input(64), white: Default::default() };
+        request.edit = Some(Edit { images: vec![input(64), input(32)], mask: Some(mask), fidelity: None });
+        assert_eq!(able.fit(&request, BEND), Err(Unable::Edit));
+        able.edit = Some(Edits { keeps_size: true, ..Edits::up_to(1) });
+        assert_eq!(able.fit(&request, BEND), Err(Unable::Images { limit: 1 }));
+        able.edit = Some(Edits { keeps_size: true, ..Edits::up_to(2) });
+        assert_eq!(able.fit(&request, BEND), Err(Unable::Mask));
+        able.edit = Some(Edits { mask: true, keeps_size: true, ..Edits::up_to(2) });
+        let fitted = able.fit(&request, BEND).unwrap();
+        assert_eq!(fitted.frame, Frame::Pixels(Size::new(64, 64)));
+        assert_eq!(fitted.adjusted[0].to_string(), "size 512x512 -> 64x64");
+        assert_eq!(able.fit(&request, STRICT), Err(Unable::Size));
+    }
+
+    #[test]
+    fn a_model_that_needs_a_mask_is_unable_without_one_and_pictures_have_a_weight_in_all() {
+        use crate::request::{Input, Mask};
+        let input = |bytes: usize| Input::new(vec![0; bytes].into(), Format::Png, Size::new(64, 64));
+        let edits = Edits { mask: true, needs_mask: true, bytes: 10, ..Edits::up_to(2) };
+        let able = Abilities { edit: Some(edits), ..plain() };
+        let mut request = ImageRequest::from_json(br#"{"prompt":"a hat"}"#).unwrap();
+        assert!(able.fit(&request, BEND).is_ok(), "drawn from words, there is nothing to mask");
+        request.edit = Some(Edit { images: vec![input(5), input(5)], mask: None, fidelity: None });
+        assert_eq!(able.fit(&request, BEND), Err(Unable::MaskMissing));
+        let mask = Some(Mask { clear: input(64), white: Default::default() });
+        request.edit = Some(Edit { images: vec![input(5), input(5)], mask: mask.clone(), fidelity: None });
+        assert!(able.fit(&request, BEND).is_ok());
+        request.edit = Some(Edit { images: vec![input(5), input(6)], mask, fidelity: None });
+        assert_eq!(able.fit(&request, BEND), Err(Unable::ImageBytes { limit: 10 }));
+    }
+}

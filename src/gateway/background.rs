@@ -1,0 +1,58 @@
+//! What a gateway does by itself while it serves: it looks at its alerts, books monthly fees by the hour, and writes
+//! down what the cache saved.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+
+use crate::gateway::{Gateway, alarm, journal};
+
+/// How often it is looked whether an hour is over.
+const FEES: Duration = Duration::from_secs(30);
+/// For how long hits are added up: what a process that is killed may forget of what it saved. And how soon it is noticed
+/// that the ledger's file is gone.
+const SAVINGS: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether the clock was set back to where only the record knows what was spent.
+const CLOCK: Duration = Duration::from_secs(1);
+
+/// A gateway's tasks. They end when this is dropped.
+pub struct Tending(Vec<JoinHandle<()>>);
+
+/// Begins to tend `gateway` on the present tokio runtime.
+pub fn start(gateway: &Arc<Gateway>) -> Tending {
+    let fees = |gateway: &Arc<Gateway>| gateway.shared.books.accrue(&gateway.live().plan, journal::now());
+    let savings = |gateway: &Arc<Gateway>| {
+        gateway.shared.books.write_savings();
+        gateway.shared.books.store().look();
+    };
+    let behind = |gateway: &Arc<Gateway>| {
+        if gateway.shared.ledger.is_behind() {
+            let gateway = gateway.clone();
+            drop(tokio::task::spawn_blocking(move || gateway.shared.books.catch_up(&gateway.live().plan)));
+        }
+    };
+    Tending(vec![
+        alarm::start(gateway.clone(), gateway.clone()),
+        tokio::spawn(every(FEES, gateway.clone(), fees)),
+        tokio::spawn(every(SAVINGS, gateway.clone(), savings)),
+        tokio::spawn(every(CLOCK, gateway.clone(), behind)),
+    ])
+}
+
+async fn every(time: Duration, gateway: Arc<Gateway>, tend: impl Fn(&Arc<Gateway>)) {
+    let mut ticks = tokio::time::interval(time);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        tend(&gateway);
+    }
+}
+
+impl Drop for Tending {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
+}

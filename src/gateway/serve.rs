@@ -1,0 +1,216 @@
+//! One request's way through the gateway: look, board, wait, answer.
+//!
+//! A [`Visit`] is what a request is after its route is known. It decides nothing about offers (that is `dispatch_loop.rs`) and
+//! speaks no HTTP. A follower whose flight ran out of time before its own deadline looks and boards again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::cache::Placed;
+use crate::cache::exact::{Look, Miss, Terms};
+use crate::canonical::Canonical;
+use crate::config::plan::OnDeadline;
+use crate::gateway::detached::Outlive;
+use crate::gateway::dispatch_loop;
+use crate::gateway::dispatch_loop::Order;
+use crate::gateway::enrich::{self, Author};
+use crate::gateway::flight::{Flight, FlightKey, Flights, Lead, Progress, Seat};
+use crate::gateway::outcome::{CacheUse, Outcome};
+use crate::gateway::progress::Stage;
+use crate::gateway::savings::Saving;
+use crate::gateway::snapshot::Live;
+use crate::gateway::{CacheWish, Caller, Shared, explain};
+use crate::money::Usd;
+use crate::request::{ImageRequest, ResponseFormat};
+use crate::routing::{Caps, Matched};
+
+/// One request on its way.
+pub struct Visit<'a> {
+    /// Everything that outlives a config.
+    pub shared: &'a Arc<Shared>,
+    /// The config in force when it came.
+    pub live: &'a Arc<Live>,
+    /// Its route and pinned offer.
+    pub matched: Matched,
+    /// The request, route defaults filled in.
+    pub request: Arc<ImageRequest>,
+    /// Its meaning.
+    pub canonical: Canonical,
+    /// What caller and route wish of the cache.
+    pub wish: CacheWish,
+    /// Its own id.
+    pub id: Arc<str>,
+    /// Who asks.
+    pub caller: Caller,
+    /// What the caller is willing to pay for it at most.
+    pub max_usd: Option<Usd>,
+    /// Whether what is written for this caller may be kept, and taken from what was kept.
+    pub remember: bool,
+    /// Where it is watched from, if it is.
+    pub stage: Option<Stage>,
+    /// When the client stops waiting.
+    pub deadline: Instant,
+}
+
+impl Visit<'_> {
+    /// Goes the way to its end.
+    pub async fn go(self) -> Outcome {
+        loop {
+            let (have, used) = match self.look() {
+                Look::Hit(pictures) => return self.hit(pictures),
+                Look::Part(pictures) => (pictures, CacheUse::Pool),
+                Look::Miss(_) if self.wish == CacheWish::Use => (Vec::new(), CacheUse::Miss),
+                Look::Miss(_) => (Vec::new(), CacheUse::Bypass),
+            };
+            match self.board() {
+                Seat::Lead(lead) => return self.lead(lead, have, used).await,
+                Seat::Follow(flight) => {
+                    self.boards(&flight);
+                    let late = timeout_at(self.deadline, flight.finished()).await.is_err();
+                    let progress = flight.progress();
+                    let their_deadline = progress.out_of_time && progress.pictures.len() < self.wanted();
+                    if late || !their_deadline {
+                        return self.landed(progress, CacheUse::Joined, late);
+                    }
+                }
+            }
+        }
+    }
+
+    fn wanted(&self) -> usize {
+        usize::from(self.request.n)
+    }
+
+    /// Looks into the cache as far as it is wanted, and counts the look.
+    fn look(&self) -> Look {
+        let look = match self.wish {
+            CacheWish::Use => self.peek(),
+            CacheWish::Fresh | CacheWish::Skip => Look::Miss(Miss::Absent),
+        };
+        let word = match (&look, self.wish) {
+            (_, CacheWish::Fresh | CacheWish::Skip) => CacheUse::Bypass.word(),
+            (Look::Hit(_), _) => CacheUse::Exact.word(),
+            (Look::Part(_), _) => CacheUse::Pool.word(),
+            (Look::Miss(miss), _) => miss.word(),
+        };
+        let route = self.matched.route.name.as_str();
+        self.shared.metrics.cache_requests.with_label_values(&[route, word]).inc();
+        look
+    }
+
+    fn peek(&self) -> Look {
+        let Some(cache) = self.matched.route.cache else { return Look::Miss(Miss::Absent) };
+        let way = |offer: &str| self.live.way_of(self.matched.index, offer);
+        let terms = Terms { ttl: cache.ttl, now: Instant::now().into_std(), way: &way };
+        self.shared.exact.look(&self.canonical, self.request.n, &terms)
+    }
+
+    /// Joins an identical request in flight, unless the caller wants pictures of its own.
+    fn board(&self) -> Seat {
+        let key = || {
+            // One who pays less may be told no where another is served.
+            let (canonical, max_usd) = (self.canonical.bytes().into(), self.max_usd);
+            FlightKey { version: self.live.version, canonical, n: self.request.n, max_usd }
+        };
+        match self.wish {
+            CacheWish::Use => self.shared.flights.join(key(), self.deadline, Instant::now()),
+            CacheWish::Fresh | CacheWish::Skip => Seat::Lead(Flights::alone(self.deadline)),
+        }
+    }
+
+    async fn lead(&self, lead: Lead, have: Vec<Placed>, used: CacheUse) -> Outcome {
+        let flight = lead.flight().clone();
+        self.boards(&flight);
+        // Landed between our look and our start? Then it is there now, for those who have joined us since as well.
+        let again = if self.wish == CacheWish::Use { self.peek() } else { Look::Miss(Miss::Absent) };
+        let (have, used) = match again {
+            Look::Hit(pictures) => {
+                flight.update(|progress| progress.pictures.clone_from(&pictures));
+                return self.hit(pictures);
+            }
+            Look::Part(pictures) => (pictures, CacheUse::Pool),
+            Look::Miss(_) => (have, used),
+        };
+        let late = timeout_at(self.deadline, self.drawing(lead, have)).await.is_err();
+        self.landed(flight.progress(), used, late)
+    }
+
+    fn boards(&self, flight: &Arc<Flight>) {
+        if let Some(stage) = &self.stage {
+            stage.boards(flight);
+        }
+    }
+
+    /// The drawing, which goes on if the client leaves.
+    fn drawing(&self, lead: Lead, have: Vec<Placed>) -> Outlive {
+        let there: BTreeSet<u8> = have.iter().map(|placed| placed.place).collect();
+        let open = (0..self.request.n).filter(|place| !there.contains(place)).collect();
+        let order = Order {
+            shared: self.shared.clone(),
+            live: self.live.clone(),
+            matched: self.matched.clone(),
+            request_id: self.id.clone(),
+            caller: self.caller.clone(),
+            caps: Caps::of(&self.matched.route, self.caller.client.as_deref(), self.max_usd),
+            request: self.request.clone(),
+            keep: (self.wish != CacheWish::Skip).then(|| self.canonical.clone()),
+            revised_prompt: None,
+            spent: Usd::ZERO,
+            open,
+            deadline: self.deadline,
+        };
+        let flight: Arc<Flight> = lead.flight().clone();
+        flight.update(|progress| progress.pictures = have);
+        let author = Author { tenant: self.caller.tenant.clone(), remember: self.remember };
+        let drawing = async move {
+            let order = enrich::prepare(order, &author, &flight).await;
+            dispatch_loop::draw(order, flight).await;
+            drop(lead);
+        };
+        Outlive::new(drawing, self.shared.work.clone())
+    }
+
+    fn hit(&self, pictures: Vec<Placed>) -> Outcome {
+        let saved = pictures.iter().fold(Usd::ZERO, |total, placed| total.saturating_add(placed.kept.usd));
+        self.shared.books.saved(Saving {
+            tenant: &self.caller.tenant,
+            route: &self.matched.route.name,
+            tier: CacheUse::Exact.word(),
+            pictures: pictures.len(),
+            usd: saved,
+        });
+        self.landed(Progress { pictures, ..Progress::default() }, CacheUse::Exact, false)
+    }
+
+    /// The outcome of what there is. A follower and a hit pay nothing.
+    fn landed(&self, mut progress: Progress, cache: CacheUse, late: bool) -> Outcome {
+        progress.pictures.sort_by_key(|placed| placed.place);
+        let complete = progress.pictures.len() == self.wanted();
+        let partial_is_fine = !late || self.matched.route.on_deadline == OnDeadline::Partial;
+        let result = if complete || (!progress.pictures.is_empty() && partial_is_fine) {
+            Ok(progress.pictures.into_iter().map(|placed| placed.kept).collect())
+        } else {
+            Err(progress.error.unwrap_or_else(explain::deadline))
+        };
+        if let Err(error) = &result
+            && let Some(detail) = &error.detail
+        {
+            log::warn!("route {}: {}: {detail}", self.matched.route.name, error.code());
+        }
+        let led = cache != CacheUse::Joined;
+        Outcome {
+            version: self.live.version,
+            route: Some(self.matched.route.name.clone()),
+            cache,
+            cost: if led { progress.cost } else { Usd::ZERO },
+            attempts: if led { progress.attempts } else { 0 },
+            skipped: progress.skipped,
+            enriched: progress.enriched,
+            wanted: self.request.n,
+            format: self.request.response_format.unwrap_or(ResponseFormat::B64Json),
+            result,
+        }
+    }
+}

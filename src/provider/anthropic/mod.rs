@@ -1,0 +1,279 @@
+//! Anthropic's Messages API: a language model that rewrites a prompt (PROVIDERS.md section 11). It draws nothing.
+//!
+//! Two pure functions like any provider's, but not a [`Provider`](crate::provider::Provider): what goes out is words
+//! and what comes back is words and a count of tokens, so sizes, pictures and polling have no place here. What becomes
+//! of a prompt that was not rewritten, and what the tokens cost, is not decided here.
+
+use http::HeaderValue;
+use http::header::HeaderName;
+use serde_json::{Map, Value, json};
+
+use crate::config::plan::{Account, Writer};
+use crate::failure::{Class, Failure, Finding, Scope};
+use crate::pricing::Tokens;
+use crate::provider::common;
+use crate::provider::common::json::{Json, number_at};
+use crate::provider::common::vendor_error::Complaint;
+use crate::provider::common::wire;
+use crate::provider::{Call, Reply};
+
+/// The `kind` in the config.
+pub const NAME: &str = "anthropic";
+
+/// Where the vendor lives.
+pub const DEFAULT_BASE_URL: &str = "https://api.anthropic.com/v1/";
+
+/// Model names worth suggesting.
+pub const KNOWN_MODELS: &[&str] = &["claude-haiku-4-5", "claude-sonnet-4-6", "claude-opus-4-7"];
+
+/// The version of the API that is spoken.
+const VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");
+
+/// The vendor's words for errors. A request it finds invalid is ours, not the caller's: the caller gave words only.
+const CLASSES: &[(&str, Class)] = &[
+    ("authentication_error", Class::Auth),
+    ("permission_error", Class::Auth),
+    ("billing_error", Class::Quota),
+    ("not_found_error", Class::ModelGone),
+    ("request_too_large", Class::CallerInvalid),
+    ("rate_limit_error", Class::RateLimited),
+    ("api_error", Class::Server),
+    ("timeout_error", Class::TimeoutAmbiguous),
+    ("overloaded_error", Class::Server),
+    ("invalid_request_error", Class::AdapterBug),
+];
+
+/// What is to be rewritten, by whom, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// Where to call and with which key.
+    pub account: &'a Account,
+    /// The model and its fixed options.
+    pub writer: &'a Writer,
+    /// What the model is told to do.
+    pub system: &'a str,
+    /// The longest answer, in tokens.
+    pub max_tokens: u32,
+    /// The caller's words.
+    pub prompt: &'a str,
+}
+
+/// An answer that was given and is paid for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The words, or why there are none to use.
+    pub text: Result<String, Unwritten>,
+    /// What the answer took.
+    pub tokens: Tokens,
+}
+
+/// Why an answer has no words to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unwritten {
+    /// The model would not.
+    Refused,
+    /// The words end where the answer reached its longest.
+    MaxTokens,
+    /// The model stopped for something other than having finished.
+    Stopped,
+    /// It finished without a word.
+    Empty,
+}
+
+/// The call that asks for `wish`.
+///
+/// # Errors
+/// When the account's address or key cannot be used.
+pub fn ask(wish: &Wish<'_>) -> Result<Call, Failure> {
+    let url = wire::address(&wish.account.base_url, ["messages"])?;
+    let mut headers = wire::headers(wish.account, "x-api-key", "")?;
+    headers.insert(HeaderName::from_static(VERSION.0), HeaderValue::from_static(VERSION.1));
+    let mut body = Map::new();
+    body.insert("model".to_owned(), json!(wish.writer.name));
+    body.insert("max_tokens".to_owned(), json!(wish.max_tokens));
+    body.insert("system".to_owned(), json!(wish.system));
+    body.insert("messages".to_owned(), json!([{"role": "user", "content": wish.prompt}]));
+    // The config has the last word, as with models that draw.
+    body.extend(wish.writer.options.iter().map(|(field, value)| (field.clone(), value.clone())));
+    Ok(Call::post_json(url, headers, &Value::Object(body)))
+}
+
+/// What `reply` to that call means.
+///
+/// # Errors
+/// When nothing was written. Whether something is charged all the same, the failure tells by its class.
+pub fn read(wish: &Wish<'_>, reply: &Reply) -> Result<Written, Failure> {
+    if !(200..300).contains(&reply.status) {
+        return Err(failure(wish, reply, &Complaint::read(&reply.body)));
+    }
+    let malformed = |what: &str| {
+        let head = String::from_utf8_lossy(&reply.body[..reply.body.len().min(500)]).into_owned();
+        Failure::new(Class::Malformed, told(wish, &format!("HTTP 200 {what}: {head}")))
+    };
+    let json = Json::read(&reply.body).map_err(|_| malformed("is not JSON"))?;
+    if json.text_at("type") == Some("error") {
+        return Err(failure(wish, reply, &Complaint::from_json(&json)));
+    }
+    let tokens = tokens(&reply.body).ok_or_else(|| malformed("does not say what it used"))?;
+    let text = match json.text_at("stop_reason") {
+        Some("end_turn" | "stop_sequence") => words(&json),
+        Some("refusal") => Err(Unwritten::Refused),
+        Some("max_tokens") => Err(Unwritten::MaxTokens),
+        // Whatever it is, its tokens are told and charged.
+        Some(_) | None => Err(Unwritten::Stopped),
+    };
+    Ok(Written { text, tokens })
+}
+
+/// The text blocks, one after the other. Other blocks (thinking, tools) are not for the reader.
+fn words(json: &Json<'_>) -> Result<String, Unwritten> {
+    let blocks = json.get("content").map_or(&[][..], Json::items);
+    let blocks = blocks.iter().filter(|block| block.text_at("type") == Some("text"));
+    let text: String = blocks.filter_map(|block| block.text_at("text")).collect();
+    match text.trim() {
+        "" => Err(Unwritten::Empty),
+        text => Ok(text.to_owned()),
+    }
+}
+
+/// What was used; `None` when the two counts that are always there are not.
+fn tokens(body: &[u8]) -> Option<Tokens> {
+    let count = |name: &str| number_at(body, &format!("usage.{name}"))?.parse::<u64>().ok();
+    let kept = count("cache_creation_input_tokens").unwrap_or(0);
+    let kept_1h = count("cache_creation.ephemeral_1h_input_tokens").unwrap_or(0).min(kept);
+    Some(Tokens {
+        input: count("input_tokens")?,
+        output: count("output_tokens")?,
+        kept_5m: kept - kept_1h,
+        kept_1h,
+        reused: count("cache_read_input_tokens").unwrap_or(0),
+    })
+}
+
+/// The class by the vendor's word, else by the status.
+fn failure(wish: &Wish<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
+    let broke = matches!(reply.status, 400 | 402 | 403) && complaint.mentions(&["credit balance is too low"]);
+    let finding = match complaint.by_word(CLASSES, reply.status) {
+        _ if broke => Finding::stated(Class::Quota),
+        // It is one on a model or a feature.
+        Some(Class::Auth) if reply.status == 403 => Finding::stated(Class::Auth).at(Scope::Model),
+        Some(class) => Finding::stated(class),
+        None => complaint.by_status(reply.status),
+    };
+    let words = format!("HTTP {} {}: {}", reply.status, complaint.words.join(" "), complaint.message);
+    let failure = Failure::found(finding, told(wish, &words));
+    match finding.class {
+        Class::RateLimited | Class::Server => failure.with_retry_after(wire::retry_after(reply)),
+        _ => failure,
+    }
+}
+
+/// Words for the operator's log, without the key.
+fn told(wish: &Wish<'_>, words: &str) -> String {
+    common::vendor_error::short(&wire::without_key(wish.account, words))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use bytes::Bytes;
+    use http::HeaderMap;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::calendar::Moment;
+    use crate::config::plan::Dialect;
+    use crate::money::Usd;
+    use crate::pricing::TokenPrice;
+    use crate::secret::Secret;
+
+    const KEY: &str = "sk-ant-0123456789abcdef";
+
+    fn with_wish<T>(run: impl FnOnce(&Wish<'_>) -> T) -> T {
+        let account = Account {
+            base_url: DEFAULT_BASE_URL.parse().unwrap(),
+            api_key: Some(Secret::new(KEY)),
+            organization: None,
+            project: None,
+            location: None,
+            credentials: None,
+            api_version: None,
+            poll_hosts: Vec::new(),
+            dialect: Dialect::default(),
+        };
+        let price = TokenPrice { text_in: Usd::ZERO, text_out: Usd::ZERO, markup_ppm: 0 };
+        let writer = Writer { name: "claude-haiku-4-5".to_owned(), price, options: BTreeMap::new() };
+        run(&Wish { account: &account, writer: &writer, system: "s", max_tokens: 400, prompt: "a fox" })
+    }
+
+    fn reply(status: u16, body: &str) -> Reply {
+        Reply {
+            status,
+            headers: HeaderMap::new(),
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            at: Moment::default(),
+        }
+    }
+
+    #[test]
+    fn every_error_of_the_vendor_has_its_class() {
+        for (status, word, class) in [
+            (400, "invalid_request_error", Class::AdapterBug),
+            (401, "authentication_error", Class::Auth),
+            (402, "billing_error", Class::Quota),
+            (403, "permission_error", Class::Auth),
+            (404, "not_found_error", Class::ModelGone),
+            (413, "request_too_large", Class::CallerInvalid),
+            (429, "rate_limit_error", Class::RateLimited),
+            (500, "api_error", Class::Server),
+            (504, "timeout_error", Class::TimeoutAmbiguous),
+            (529, "overloaded_error", Class::Server),
+        ] {
+            let body = json!({"type": "error", "error": {"type": word, "message": "m"}, "request_id": "req_1"});
+            for body in [body.to_string(), String::new(), "<html>".to_owned()] {
+                let failure = with_wish(|wish| read(wish, &reply(status, &body))).unwrap_err();
+                // What is not the vendor's own word is judged by its status, which says less of a 400.
+                let expected = if status == 400 && !body.starts_with('{') { Class::CallerInvalid } else { class };
+                assert_eq!(failure.class, expected, "{status} {body}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_account_without_credit_is_out_of_money_whatever_the_status() {
+        let body = r#"{"type":"error","error":{"type":"invalid_request_error","message":
+            "Your credit balance is too low to access the Anthropic API."}}"#;
+        let failure = with_wish(|wish| read(wish, &reply(400, body))).unwrap_err();
+        assert_eq!((failure.class, failure.billed), (Class::Quota, 0));
+    }
+
+    #[test]
+    fn a_waiting_time_is_kept_and_a_key_is_not() {
+        let body = format!(r#"{{"type":"error","error":{{"type":"rate_limit_error","message":"slow down {KEY}"}}}}"#);
+        let failure = with_wish(|wish| read(wish, &reply(429, &body).with("retry-after", "7"))).unwrap_err();
+        assert_eq!(failure.retry_after.map(|after| after.as_secs()), Some(7));
+        assert!(failure.message.contains("slow down ***"), "{failure}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(
+            status in 0u16..1000, body in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let reply = Reply { status, headers: HeaderMap::new(), body: Bytes::from(body), at: Moment::default() };
+            let read = with_wish(|wish| read(wish, &reply));
+            prop_assert!(read.is_ok() || read.is_err());
+        }
+
+        #[test]
+        fn no_odd_counts_make_the_reader_panic(count in prop_oneof![Just("-1".to_owned()), Just("1e99".to_owned()),
+            Just("null".to_owned()), any::<u64>().prop_map(|n| n.to_string())]) {
+            let body = format!(r#"{{"stop_reason":"end_turn","content":[{{"type":"text","text":" x "}}],"usage":
+                {{"input_tokens":1,"output_tokens":1,"cache_creation_input_tokens":{count},
+                "cache_creation":{{"ephemeral_1h_input_tokens":{count}}},"cache_read_input_tokens":{count}}}}}"#);
+            let written = with_wish(|wish| read(wish, &reply(200, &body))).unwrap();
+            prop_assert_eq!(written.text.as_deref(), Ok("x"));
+        }
+    }
+}

@@ -1,0 +1,447 @@
+//! fal.ai's models: which inputs each takes, as a table, and a job written in them (PROVIDERS.md sections 9.2 and 14).
+//!
+//! At fal every way to use a model is an endpoint of its own: one generates, another edits, a third fills what a mask
+//! shows. The table knows the common ones exactly; an endpoint it does not know is asked for one picture in pixels and
+//! nothing else, and the config's overrides and `options` say the rest. Addresses and replies are not read here.
+
+use serde_json::{Map, Value, json};
+
+use crate::capabilities::{Abilities, Edits, Frame, Sizes, Steps};
+use crate::image::{Format, Size};
+use crate::provider::Job;
+use crate::provider::common::wire;
+use crate::request::{Edit, PROMPT_MAX_CHARS, Quality};
+
+/// How an endpoint is told the size.
+#[derive(Clone, Copy, Debug)]
+enum SizeInput {
+    /// `image_size: {width, height}`.
+    Pixels(Steps),
+    /// `image_size: "1024x1024"`, one of these.
+    Words(&'static [Size]),
+    /// `aspect_ratio`, for about so many pixels.
+    Ratio(&'static [(u32, u32)], u64),
+    /// Not at all: pictures come out in the size of the input picture.
+    OfInput,
+    /// `image_size`, unless the model's options speak of the size.
+    Unknown,
+}
+
+/// Which input picture an endpoint takes.
+#[derive(Clone, Copy, Debug)]
+enum Pictures {
+    /// None: it generates.
+    None,
+    /// `image_url`.
+    One,
+    /// `image_urls`, at most so many.
+    Many(u8),
+}
+
+/// The field in which an endpoint takes a mask; white is to change.
+#[derive(Clone, Copy, Debug)]
+enum Masking {
+    /// No such field.
+    None,
+    /// May be left out.
+    May(&'static str),
+    /// Must be there.
+    Must(&'static str),
+}
+
+/// One endpoint.
+#[derive(Clone, Copy, Debug)]
+struct Model {
+    name: &'static str,
+    size: SizeInput,
+    /// Pictures by `num_images`; 1 where there is no such input.
+    max_n: u8,
+    /// What `output_format` takes; empty where there is no such input.
+    formats: &'static [Format],
+    pictures: Pictures,
+    mask: Masking,
+    seed: bool,
+    negative_prompt: bool,
+    /// Takes OpenAI's `quality`.
+    quality: bool,
+    /// Takes OpenAI's `background`, and `input_fidelity` beside input pictures.
+    background: bool,
+}
+
+const JPEG_PNG: &[Format] = &[Format::Jpeg, Format::Png];
+
+/// The open FLUX models: packed 16 pixels at a time.
+const FLUX_STEPS: Steps = Steps {
+    multiple_of: 16,
+    min_side: 256,
+    max_side: 2048,
+    min_pixels: 256 * 256,
+    max_pixels: 2048 * 2048,
+    max_ratio: 8,
+};
+
+/// FLUX 1.1 pro, as its maker says.
+const PRO_STEPS: Steps = Steps { multiple_of: 32, max_side: 1440, ..FLUX_STEPS };
+
+const FLUX_2_STEPS: Steps = Steps { min_side: 512, min_pixels: 512 * 512, max_ratio: 4, ..FLUX_STEPS };
+
+const SDXL_STEPS: Steps = Steps { multiple_of: 8, ..FLUX_STEPS };
+
+const SEEDREAM_STEPS: Steps = Steps {
+    multiple_of: 16,
+    min_side: 1024,
+    max_side: 4096,
+    min_pixels: 1024 * 1024,
+    max_pixels: 4096 * 4096,
+    max_ratio: 4,
+};
+
+/// OpenAI's own bounds, which fal hands on.
+const GPT_2_STEPS: Steps =
+    Steps { multiple_of: 16, min_side: 16, max_side: 3840, min_pixels: 655_360, max_pixels: 8_294_400, max_ratio: 3 };
+
+const GPT_1_SIZES: &[Size] = &[Size::new(1024, 1024), Size::new(1536, 1024), Size::new(1024, 1536)];
+
+/// The shapes of Kontext and of FLUX 1.1 pro ultra.
+const KONTEXT_SHAPES: &[(u32, u32)] = &[(21, 9), (16, 9), (4, 3), (3, 2), (1, 1), (2, 3), (3, 4), (9, 16), (9, 21)];
+
+const NANO_SHAPES: &[(u32, u32)] = &[(21, 9), (16, 9), (3, 2), (4, 3), (5, 4), (1, 1), (4, 5), (3, 4), (2, 3), (9, 16)];
+
+const MEGAPIXEL: u64 = 1024 * 1024;
+
+/// An open FLUX model; the others are written over it.
+const FLUX: Model = Model {
+    name: "fal-ai/flux/schnell",
+    size: SizeInput::Pixels(FLUX_STEPS),
+    max_n: 4,
+    formats: JPEG_PNG,
+    pictures: Pictures::None,
+    mask: Masking::None,
+    seed: true,
+    negative_prompt: false,
+    quality: false,
+    background: false,
+};
+
+const KONTEXT: Model = Model {
+    name: "fal-ai/flux-pro/kontext",
+    size: SizeInput::Ratio(KONTEXT_SHAPES, MEGAPIXEL),
+    pictures: Pictures::One,
+    ..FLUX
+};
+
+const FILL: Model = Model {
+    name: "fal-ai/flux-pro/v1/fill",
+    size: SizeInput::OfInput,
+    pictures: Pictures::One,
+    mask: Masking::Must("mask_url"),
+    ..FLUX
+};
+
+const GPT_1: Model = Model {
+    name: "fal-ai/gpt-image-1/text-to-image",
+    size: SizeInput::Words(GPT_1_SIZES),
+    formats: &Format::ALL,
+    seed: false,
+    quality: true,
+    background: true,
+    ..FLUX
+};
+
+const GPT_2: Model =
+    Model { name: "openai/gpt-image-2", size: SizeInput::Pixels(GPT_2_STEPS), background: false, ..GPT_1 };
+
+const NANO: Model = Model {
+    name: "fal-ai/nano-banana",
+    size: SizeInput::Ratio(NANO_SHAPES, MEGAPIXEL),
+    formats: &Format::ALL,
+    seed: false,
+    ..FLUX
+};
+
+const SEEDREAM: Model = Model {
+    name: "fal-ai/bytedance/seedream/v4/text-to-image",
+    size: SizeInput::Pixels(SEEDREAM_STEPS),
+    formats: &[],
+    ..FLUX
+};
+
+const SDXL: Model =
+    Model { name: "fal-ai/fast-sdxl", size: SizeInput::Pixels(SDXL_STEPS), negative_prompt: true, ..FLUX };
+
+/// An endpoint nobody described. A field that fal does not know is ignored there without a word, so nothing is sent
+/// that has not been promised.
+const UNKNOWN: Model = Model { name: "", size: SizeInput::Unknown, max_n: 1, formats: &[], seed: false, ..FLUX };
+
+/// Every endpoint that is known.
+const MODELS: &[Model] = &[
+    FLUX,
+    Model { name: "fal-ai/flux/dev", ..FLUX },
+    Model { name: "fal-ai/flux/dev/image-to-image", size: SizeInput::OfInput, pictures: Pictures::One, ..FLUX },
+    Model { name: "fal-ai/flux-1/schnell", ..FLUX },
+    Model { name: "fal-ai/flux-1/dev", ..FLUX },
+    Model { name: "fal-ai/flux-general/inpainting", pictures: Pictures::One, mask: Masking::Must("mask_url"), ..FLUX },
+    Model { name: "fal-ai/flux-lora/inpainting", pictures: Pictures::One, mask: Masking::Must("mask_url"), ..FLUX },
+    Model { name: "fal-ai/flux-pro/v1.1", size: SizeInput::Pixels(PRO_STEPS), ..FLUX },
+    Model { name: "fal-ai/flux-pro/v1.1-ultra", size: SizeInput::Ratio(KONTEXT_SHAPES, 4 * MEGAPIXEL), ..FLUX },
+    FILL,
+    KONTEXT,
+    Model { name: "fal-ai/flux-pro/kontext/max", ..KONTEXT },
+    Model { name: "fal-ai/flux-pro/kontext/multi", pictures: Pictures::Many(4), ..KONTEXT },
+    Model { name: "fal-ai/flux-pro/kontext/max/multi", pictures: Pictures::Many(4), ..KONTEXT },
+    Model { name: "fal-ai/flux-pro/kontext/text-to-image", pictures: Pictures::None, ..KONTEXT },
+    Model { name: "fal-ai/flux-2-pro", size: SizeInput::Pixels(FLUX_2_STEPS), max_n: 1, ..FLUX },
+    Model {
+        name: "fal-ai/flux-2-pro/edit",
+        size: SizeInput::Pixels(FLUX_2_STEPS),
+        max_n: 1,
+        pictures: Pictures::Many(8),
+        ..FLUX
+    },
+    GPT_1,
+    Model { name: "fal-ai/gpt-image-1/edit-image", pictures: Pictures::Many(16), ..GPT_1 },
+    Model { name: "fal-ai/gpt-image-1-mini", ..GPT_1 },
+    Model { name: "fal-ai/gpt-image-1-mini/edit", pictures: Pictures::Many(16), ..GPT_1 },
+    Model { name: "fal-ai/gpt-image-1.5", ..GPT_1 },
+    Model {
+        name: "fal-ai/gpt-image-1.5/edit",
+        pictures: Pictures::Many(16),
+        mask: Masking::May("mask_image_url"),
+        ..GPT_1
+    },
+    GPT_2,
+    Model { name: "openai/gpt-image-2/edit", pictures: Pictures::Many(16), mask: Masking::May("mask_url"), ..GPT_2 },
+    NANO,
+    Model { name: "fal-ai/nano-banana/edit", pictures: Pictures::Many(3), ..NANO },
+    Model { name: "fal-ai/nano-banana-2", seed: true, ..NANO },
+    Model { name: "fal-ai/nano-banana-2/edit", pictures: Pictures::Many(14), seed: true, ..NANO },
+    SEEDREAM,
+    Model { name: "fal-ai/bytedance/seedream/v4/edit", pictures: Pictures::Many(10), ..SEEDREAM },
+    Model { name: "fal-ai/qwen-image", negative_prompt: true, ..FLUX },
+    SDXL,
+    Model { name: "fal-ai/fast-sdxl/image-to-image", pictures: Pictures::One, ..SDXL },
+    Model { name: "fal-ai/fast-sdxl/inpainting", pictures: Pictures::One, mask: Masking::Must("mask_url"), ..SDXL },
+];
+
+/// The names of [`MODELS`].
+pub const NAMES: [&str; MODELS.len()] = {
+    let mut names = [""; MODELS.len()];
+    let mut at = 0;
+    while at < MODELS.len() {
+        names[at] = MODELS[at].name;
+        at += 1;
+    }
+    names
+};
+
+/// Options by which a model's config says that it takes the size in its own way.
+const SIZE_OPTIONS: [&str; 6] = ["image_size", "aspect_ratio", "width", "height", "size", "resolution"];
+
+/// The longest prompt sent. fal states no common bound; OpenAI's is the largest of any model there.
+const PROMPT_CHARS: usize = 32_000;
+
+fn model(name: &str) -> &'static Model {
+    MODELS.iter().find(|model| model.name == name).unwrap_or(&UNKNOWN)
+}
+
+/// What the endpoint of this name can do.
+pub fn abilities(name: &str) -> Abilities {
+    let model = model(name);
+    let images = match model.pictures {
+        Pictures::None => None,
+        Pictures::One => Some(1),
+        Pictures::Many(most) => Some(most),
+    };
+    let edits = |images| Edits {
+        mask: !matches!(model.mask, Masking::None),
+        needs_mask: matches!(model.mask, Masking::Must(_)),
+        keeps_size: matches!(model.size, SizeInput::OfInput),
+        ..Edits::up_to(images)
+    };
+    Abilities {
+        tiers: Vec::new(),
+        partials: false,
+        max_n: model.max_n,
+        prompt_chars: PROMPT_CHARS,
+        sizes: match model.size {
+            SizeInput::Pixels(steps) => Sizes::Stepped(steps),
+            SizeInput::Words(sizes) => Sizes::Listed(sizes.to_vec()),
+            SizeInput::Ratio(shapes, pixels) => Sizes::Ratios { shapes: shapes.to_vec(), pixels },
+            SizeInput::OfInput | SizeInput::Unknown => Sizes::Any,
+        },
+        formats: model.formats.to_vec(),
+        qualities: if model.quality { vec![Quality::Low, Quality::Medium, Quality::High] } else { Vec::new() },
+        seed: model.seed,
+        negative_prompt: model.negative_prompt,
+        negative_chars: PROMPT_MAX_CHARS,
+        transparent: model.background,
+        compression: false,
+        style: false,
+        generate: images.is_none(),
+        edit: images.map(edits),
+    }
+}
+
+/// The endpoint's inputs: ours first, the config's options over them.
+pub fn input(job: &Job<'_>) -> Map<String, Value> {
+    let model = model(&job.model.name);
+    let request = job.request;
+    let mut input = Map::new();
+    wire::put(&mut input, "prompt", Some(request.prompt.as_str()));
+    wire::put(&mut input, "negative_prompt", request.negative_prompt.as_deref());
+    wire::put(&mut input, "seed", request.seed);
+    // An endpoint without the input draws one; a config that raises `max_n` says that there is one.
+    wire::put(&mut input, "num_images", Some(job.n).filter(|n| model.max_n > 1 || *n > 1));
+    let takes_format = !model.formats.is_empty() || job.model.abilities.formats.is_some();
+    wire::put(&mut input, "output_format", job.format.filter(|_| takes_format).map(Format::word));
+    wire::put(&mut input, "quality", job.quality.filter(|_| model.quality).map(Quality::word));
+    let background = request.background.filter(|_| model.background);
+    wire::put(&mut input, "background", background.map(|background| background.word()));
+    if let Some(edit) = &request.edit {
+        put_edit(&mut input, model, edit);
+    }
+    put_size(&mut input, job, model);
+    for (field, value) in &job.model.options {
+        input.insert(field.clone(), value.clone());
+    }
+    input
+}
+
+/// The pictures to change and the mask, as `data:` URLs.
+fn put_edit(input: &mut Map<String, Value>, model: &Model, edit: &Edit) {
+    let mut urls = edit.images.iter().map(|image| wire::data_url(image.format.media_type(), &image.bytes));
+    match model.pictures {
+        Pictures::None => {}
+        Pictures::One => wire::put(input, "image_url", urls.next()),
+        Pictures::Many(_) => wire::put(input, "image_urls", Some(urls.collect::<Vec<_>>())),
+    }
+    let white = edit.mask.as_ref().map(|mask| wire::data_url(Format::Png.media_type(), &mask.white));
+    match model.mask {
+        Masking::Must(field) | Masking::May(field) => wire::put(input, field, white),
+        Masking::None => {}
+    }
+    let fidelity = edit.fidelity.filter(|_| model.background);
+    wire::put(input, "input_fidelity", fidelity.map(|fidelity| fidelity.word()));
+}
+
+fn put_size(input: &mut Map<String, Value>, job: &Job<'_>, model: &Model) {
+    let in_pixels = job.frame.nominal().map(|size| json!({"width": size.width, "height": size.height}));
+    match model.size {
+        SizeInput::Pixels(_) => wire::put(input, "image_size", in_pixels),
+        SizeInput::Words(_) => wire::put(input, "image_size", job.frame.nominal().map(|size| size.to_string())),
+        SizeInput::Ratio(..) => wire::put(input, "aspect_ratio", wire::ratio(job.frame)),
+        SizeInput::OfInput => {}
+        SizeInput::Unknown if SIZE_OPTIONS.iter().any(|option| job.model.options.contains_key(*option)) => {}
+        SizeInput::Unknown => match job.frame {
+            // Only a config that lists shapes makes such a frame, for a model that takes shapes.
+            Frame::Ratio { .. } => wire::put(input, "aspect_ratio", wire::ratio(job.frame)),
+            Frame::Pixels(_) | Frame::Default => wire::put(input, "image_size", in_pixels),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::capabilities::{Bend, Unable};
+    use crate::provider::common::fixture::Desk;
+
+    fn body(model: &str, request: &str) -> Value {
+        Desk::new("fal", model, request).body()
+    }
+
+    fn edited(model: &str, request: &str, images: usize, mask: bool) -> Value {
+        Desk::new("fal", model, request).editing(images, mask).body()
+    }
+
+    fn picture(words: &str) -> String {
+        wire::data_url("image/png", words.as_bytes())
+    }
+
+    #[test]
+    fn every_model_is_named_once_and_draws_or_edits() {
+        let names: BTreeSet<&str> = NAMES.into_iter().collect();
+        assert_eq!(names.len(), NAMES.len());
+        for name in NAMES {
+            let able = abilities(name);
+            assert!(able.generate != able.edit.is_some(), "{name}");
+            assert!((1..=4).contains(&able.max_n), "{name}");
+        }
+    }
+
+    #[test]
+    fn each_family_gets_the_size_its_own_way() {
+        let square = r#"{"prompt":"x","size":"1024x1024"}"#;
+        let pixels = json!({"width": 1024, "height": 1024});
+        for (model, field, size) in [
+            ("fal-ai/flux/schnell", "image_size", pixels.clone()),
+            ("fal-ai/flux-pro/v1.1", "image_size", pixels.clone()),
+            ("openai/gpt-image-2", "image_size", pixels.clone()),
+            ("fal-ai/gpt-image-1/text-to-image", "image_size", json!("1024x1024")),
+            ("fal-ai/flux-pro/v1.1-ultra", "aspect_ratio", json!("1:1")),
+            ("fal-ai/nano-banana", "aspect_ratio", json!("1:1")),
+            ("acme/unknown", "image_size", pixels.clone()),
+        ] {
+            let body = body(model, square);
+            assert_eq!(body[field], size, "{model}");
+            let fields = body.as_object().unwrap().keys().filter(|key| SIZE_OPTIONS.contains(&key.as_str())).count();
+            assert_eq!(fields, 1, "{model}");
+        }
+        let mut own = Desk::new("fal", "acme/unknown", square);
+        own.model.options = [("resolution".to_owned(), json!("1K"))].into();
+        assert_eq!(own.body(), json!({"prompt":"x","resolution":"1K"}));
+    }
+
+    #[test]
+    fn a_model_is_sent_only_what_it_takes() {
+        let effort = r#"{"prompt":"x","quality":"high","background":"opaque","user":"me","output_compression":5}"#;
+        assert_eq!(body("fal-ai/flux/dev", effort), json!({"prompt":"x","num_images":1}));
+        let gpt = json!({"prompt":"x","num_images":1,"quality":"high","background":"opaque"});
+        assert_eq!(body("fal-ai/gpt-image-1.5", effort), gpt);
+        let gpt_2 = json!({"prompt":"x","num_images":1,"quality":"high"});
+        assert_eq!(body("openai/gpt-image-2", effort), gpt_2);
+        assert_eq!(body("fal-ai/flux-2-pro", effort), json!({"prompt":"x"}), "no num_images");
+        assert_eq!(body("acme/unknown", effort), json!({"prompt":"x"}));
+    }
+
+    #[test]
+    fn pictures_go_where_the_model_takes_them_and_a_mask_is_white_where_it_is_to_change() {
+        let plain = r#"{"prompt":"x"}"#;
+        let kontext = edited("fal-ai/flux-pro/kontext", plain, 1, false);
+        assert_eq!(kontext, json!({"prompt":"x","num_images":1,"image_url":picture("image 0")}));
+        let multi = edited("fal-ai/flux-pro/kontext/multi", plain, 2, false);
+        assert_eq!(multi["image_urls"], json!([picture("image 0"), picture("image 1")]));
+        for (model, one, field) in [
+            ("fal-ai/flux-pro/v1/fill", true, "mask_url"),
+            ("fal-ai/flux-general/inpainting", true, "mask_url"),
+            ("fal-ai/gpt-image-1.5/edit", false, "mask_image_url"),
+            ("openai/gpt-image-2/edit", false, "mask_url"),
+        ] {
+            let body = edited(model, plain, 1, true);
+            assert_eq!(body[field], json!(picture("mask white")), "{model}");
+            assert_eq!(body.get("image_url").is_some(), one, "{model}");
+            assert_eq!(body.get("image_urls").is_some(), !one, "{model}");
+        }
+    }
+
+    #[test]
+    fn a_model_that_changes_what_a_mask_shows_is_unable_without_one_and_the_others_are_not() {
+        let request = Desk::new("fal", FLUX.name, r#"{"prompt":"x"}"#).editing(1, false).request;
+        let bend = Bend { tolerance_ppm: 0, strict: false };
+        assert!(abilities("openai/gpt-image-2/edit").fit(&request, bend).is_ok());
+        for model in ["fal-ai/flux-pro/v1/fill", "fal-ai/flux-general/inpainting", "fal-ai/fast-sdxl/inpainting"] {
+            assert_eq!(abilities(model).fit(&request, bend), Err(Unable::MaskMissing), "{model}");
+        }
+    }
+
+    #[test]
+    fn a_model_that_draws_in_the_size_of_its_input_is_sent_no_size() {
+        for size in ["1024x1024", "512x512"] {
+            let body =
+                edited("fal-ai/flux/dev/image-to-image", &json!({"prompt":"x","size":size}).to_string(), 1, false);
+            assert_eq!(body, json!({"prompt":"x","num_images":1,"image_url":picture("image 0")}), "{size}");
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! What Google's answers mean (PROVIDERS.md 4.2 to 4.4).
+//!
+//! A 200 is no promise: Gemini refuses by answering without a picture and saying in one word why, and the same shape
+//! tells of a model that merely stumbled. The two tables here tell these apart. Imagen leaves out what it withholds,
+//! and charges only for what it gives.
+
+use crate::failure::{Class, Failure, Finding, Scope};
+use crate::pricing::Counted;
+use crate::provider::common::json::Json;
+use crate::provider::common::vendor_error::{Complaint, malformed, told};
+use crate::provider::common::wire;
+use crate::provider::google::models::Method;
+use crate::provider::{Drawn, Found, Job, Reply, Step, Usage, common};
+
+/// How a candidate ends whose content was refused. Every other end is the model's own failure.
+const REFUSING_ENDS: [&str; 8] = [
+    "SAFETY",
+    "PROHIBITED_CONTENT",
+    "BLOCKLIST",
+    "SPII",
+    "IMAGE_SAFETY",
+    "IMAGE_PROHIBITED_CONTENT",
+    "RECITATION",
+    "IMAGE_RECITATION",
+];
+
+/// Google's words that say more than the status.
+const WORDS: &[(&str, Class)] = &[
+    ("API_KEY_INVALID", Class::Auth),
+    ("API_KEY_EXPIRED", Class::Auth),
+    ("BILLING_DISABLED", Class::Quota),
+    ("CONSUMER_SUSPENDED", Class::Auth),
+    ("CONSUMER_INVALID", Class::Auth),
+    ("SERVICE_DISABLED", Class::Auth),
+    ("API_KEY_SERVICE_BLOCKED", Class::Auth),
+    ("API_KEY_HTTP_REFERRER_BLOCKED", Class::Auth),
+    ("API_KEY_IP_ADDRESS_BLOCKED", Class::Auth),
+    ("ACCESS_TOKEN_EXPIRED", Class::Auth),
+    ("UNAUTHENTICATED", Class::Auth),
+    // By somebody in between: nobody says how far it was.
+    ("CANCELLED", Class::TimeoutAmbiguous),
+    ("DEADLINE_EXCEEDED", Class::TimeoutAmbiguous),
+];
+
+/// Imagen's refusals of a prompt, which come as an invalid argument and in no fixed words.
+const REFUSING: &[&str] = &[
+    "responsible ai",
+    "sensitive words",
+    "usage guidelines",
+    "prohibited use policy",
+    "safety filter",
+    "flagged",
+    "violate",
+];
+
+/// Something we wrote that Google does not know.
+const UNKNOWN: &[&str] = &["unknown name", "invalid json payload", "cannot find field"];
+
+/// No waiting brings money.
+const BROKE: &[&str] = &["billing", "credits are depleted", "spending cap"];
+
+/// What `reply` means to a job asked by this method.
+pub fn read(job: &Job<'_>, reply: &Reply, method: Method) -> Step {
+    if !(200..300).contains(&reply.status) {
+        return Step::Failed(failure(job, reply));
+    }
+    match (Json::read(&reply.body), method) {
+        (Err(error), _) => Step::Failed(malformed(job, reply, &format!("is not JSON ({error})"))),
+        // An error in an answer of 200, in a list of one or not.
+        (Ok(json), _) if json.items().first().is_some_and(|first| first.get("error").is_some()) => {
+            Step::Failed(failure(job, reply))
+        }
+        (Ok(json), Method::GenerateContent) => content(job, reply, &json),
+        (Ok(json), Method::Predict) => predictions(job, reply, &json),
+    }
+}
+
+/// Gemini's answer.
+fn content(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
+    let candidates = json.get("candidates").map(Json::items).unwrap_or_default();
+    let parts = || candidates.iter().filter_map(|candidate| candidate.at("content.parts")).flat_map(Json::items);
+    // Sketches that the model made while it thought are not what was asked for.
+    let shown = || parts().filter(|part| part.get("thought") != Some(&Json::Bool(true)));
+    // Some gateways in front of Google write the field as its protobuf does.
+    let inside = shown().filter_map(|part| part.get("inlineData").or_else(|| part.get("inline_data")));
+    let data = inside.filter_map(|inside| inside.bytes_at("data")).filter(|data| !data.is_empty());
+    let found = data.map(|data| Found { source: wire::inline(&reply.body, data), revised_prompt: None });
+    let images: Vec<Found> = found.take(wire::MOST_PICTURES).collect();
+    if !images.is_empty() {
+        let usage = Usage { counted: counted(json), ..Usage::default() };
+        return Step::Done(Drawn { images, usage, ..Drawn::default() });
+    }
+    let words = shown().filter_map(|part| part.text_at("text")).next().unwrap_or_default();
+    // What was refused, or came to nothing, took its tokens all the same.
+    Step::Failed(without_pictures(job, reply, json, candidates, words).with_counted(counted(json)))
+}
+
+/// What Gemini counted.
+fn counted(json: &Json<'_>) -> Counted {
+    Counted { tokens: common::usage::gemini(json), ..Counted::default() }
+}
+
+/// A 200 without a picture: a refusal of the prompt or of what was drawn, or a model that did not get there.
+fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>, candidates: &[Json<'_>], words: &str) -> Failure {
+    if let Some(reason) = json.at("promptFeedback.blockReason").and_then(Json::text) {
+        let message = json.at("promptFeedback.blockReasonMessage").and_then(Json::text).unwrap_or_default();
+        return Failure::new(Class::Policy, "the prompt was blocked")
+            .with_reason(&told(job, &format!("{reason} {message}")));
+    }
+    let end = candidates.iter().find_map(|candidate| Some((candidate, candidate.text_at("finishReason")?)));
+    let Some((candidate, reason)) = end else {
+        return malformed(job, reply, "has no pictures");
+    };
+    let class = if REFUSING_ENDS.contains(&reason) { Class::Policy } else { Class::Server };
+    let message = candidate.text_at("finishMessage").unwrap_or(words);
+    Failure::new(class, "no picture").with_reason(&told(job, &format!("finished with {reason}: {message}")))
+}
+
+/// Imagen's answer, in which what was withheld has a reason or is missing.
+fn predictions(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
+    let list = json.get("predictions").map(Json::items).unwrap_or_default();
+    let images: Vec<Found> = list
+        .iter()
+        .filter_map(|item| {
+            let data = item.bytes_at("bytesBase64Encoded").filter(|data| !data.is_empty())?;
+            let revised_prompt = item.text_at("prompt").filter(|prompt| *prompt != job.request.prompt);
+            Some(Found { source: wire::inline(&reply.body, data), revised_prompt: revised_prompt.map(str::to_owned) })
+        })
+        .take(wire::MOST_PICTURES)
+        .collect();
+    let missing = job.n.saturating_sub(u8::try_from(images.len()).unwrap_or(u8::MAX));
+    if !images.is_empty() {
+        return Step::Done(Drawn { images, refused: missing, ..Drawn::default() });
+    }
+    let reason = list.iter().find_map(|item| item.text_at("raiFilteredReason"));
+    let bare = matches!(json, Json::Object(_)) && list.is_empty() && json.get("error").is_none();
+    match reason {
+        Some(reason) => Step::Failed(Failure::new(Class::Policy, "withheld").with_reason(&told(job, reason))),
+        None if bare => Step::Failed(Failure::new(Class::Policy, "every picture was withheld, no reason is given")),
+        None => Step::Failed(malformed(job, reply, "has no pictures")),
+    }
+}
+
+/// A failure out of Google's error, which some endpoints wrap in a list of one.
+fn failure(job: &Job<'_>, reply: &Reply) -> Failure {
+    let json = Json::read(&reply.body).ok();
+    let error = json.as_ref().and_then(|json| json.items().first()).and_then(|first| first.get("error"));
+    let mut complaint = match error {
+        Some(error) => Complaint::from_json(error),
+        None => Complaint::read(&reply.body),
+    };
+    let mut quotas = Quotas::default();
+    if let Some(error) = error {
+        complaint.words.extend(error.text_at("status").map(str::to_owned));
+        for detail in error.get("details").map(Json::items).unwrap_or_default() {
+            add(&mut complaint, &mut quotas, detail);
+        }
+    }
+    complaint.error |= error.is_some();
+    let status = complaint.status_word().filter(|_| reply.status < 300).unwrap_or(reply.status);
+    complaint.failure(finding(&complaint, quotas, status), job, reply, our_field)
+}
+
+/// What the status and Google's words say; sentences tell causes apart that have the same words.
+fn finding(complaint: &Complaint, quotas: Quotas, status: u16) -> Finding {
+    if let Some(class) = complaint.by_word(WORDS, status) {
+        return Finding::stated(class);
+    }
+    let said = |word: &str| complaint.words.iter().any(|said| said == word);
+    let found = complaint.by_status(status);
+    match found.class {
+        Class::RateLimited if complaint.mentions(&BROKE[1..]) => Finding::stated(Class::Quota),
+        Class::RateLimited => {
+            let class = if quotas.daily { Class::Quota } else { Class::RateLimited };
+            let scope = if quotas.of_all_models { Scope::Account } else { Scope::Model };
+            Finding::stated(class).at(scope)
+        }
+        Class::CallerInvalid if complaint.mentions(UNKNOWN) => Finding::stated(Class::AdapterBug),
+        Class::CallerInvalid if said("FAILED_PRECONDITION") => {
+            // Billing or the country we call from: another account may do.
+            Finding::stated(if complaint.mentions(BROKE) { Class::Quota } else { Class::Auth })
+        }
+        Class::CallerInvalid if said("INVALID_ARGUMENT") && complaint.refuses(status, REFUSING) => {
+            Finding::stated(Class::Policy)
+        }
+        // The permission is one on a model; what is wrong with the whole account has words of its own.
+        Class::Auth if said("PERMISSION_DENIED") && !complaint.is_about_the_account() => {
+            Finding::stated(Class::Auth).at(Scope::Model)
+        }
+        Class::ModelGone if said("NOT_FOUND") => Finding::stated(Class::ModelGone),
+        _ => found,
+    }
+}
+
+/// Which allowances are used up.
+#[derive(Clone, Copy, Debug, Default)]
+struct Quotas {
+    /// One of a day.
+    daily: bool,
+    /// One that all models draw on.
+    of_all_models: bool,
+}
+
+/// Adds what one of an error's details says.
+fn add(complaint: &mut Complaint, used_up: &mut Quotas, detail: &Json<'_>) {
+    complaint.words.extend(detail.text_at("reason").map(str::to_owned));
+    if let Some(delay) = detail.text_at("retryDelay") {
+        complaint.retry_after = delay.strip_suffix('s').and_then(|delay| wire::seconds(delay.parse().ok()?));
+    }
+    let fields = detail.get("fieldViolations").map(Json::items).unwrap_or_default();
+    let field = fields.iter().find_map(|violation| violation.text_at("field")).filter(|field| !field.is_empty());
+    complaint.field = complaint.field.take().or_else(|| field.map(str::to_owned));
+    let quotas = detail.get("violations").map(Json::items).unwrap_or_default();
+    for id in quotas.iter().filter_map(|violation| violation.text_at("quotaId")) {
+        used_up.daily |= id.contains("PerDay");
+        used_up.of_all_models |= id.contains("PerProject") && !id.contains("PerModel") && !id.contains("BaseModel");
+    }
+}
+
+/// Our name of a field, which Google writes in either case.
+fn our_field(field: &str) -> Option<String> {
+    let plain: String = field.to_lowercase().chars().filter(|c| *c != '_').collect();
+    let last = plain.rsplit('.').next().unwrap_or_default();
+    let ours = match last {
+        "samplecount" => "n",
+        "aspectratio" | "imagesize" | "sampleimagesize" => "size",
+        "negativeprompt" => "negative_prompt",
+        "seed" => "seed",
+        "mimetype" | "imageoutputoptions" | "outputoptions" => "output_format",
+        "compressionquality" => "output_compression",
+        "safetysetting" => "moderation",
+        _ if plain.contains("maskimage") => "mask",
+        _ if plain.contains("inlinedata") || plain.contains("referenceimage") => "image",
+        _ if plain.starts_with("safetysettings") => "moderation",
+        _ if plain.starts_with("contents") || plain.starts_with("instances") => "prompt",
+        _ => return None,
+    };
+    Some(ours.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::provider::common::fixture::Desk;
+
+    fn desk() -> Desk {
+        Desk::new("google", "gemini-3-pro-image", r#"{"prompt":"a fox","size":"1024x1024"}"#)
+    }
+
+    fn imagen() -> Desk {
+        Desk::new("google", "imagen-4.0-generate-001", r#"{"prompt":"a fox","n":4}"#)
+    }
+
+    fn failed(desk: &Desk, status: u16, body: &str) -> Failure {
+        match desk.provider.read(&desk.job(), &desk.reply(status, body)) {
+            Step::Failed(failure) => failure,
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+
+    fn drawn(desk: &Desk, body: &str) -> Drawn {
+        match desk.provider.read(&desk.job(), &desk.reply(200, body)) {
+            Step::Done(drawn) => drawn,
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_error_of_the_table_has_its_class() {
+        for (status, body, class) in [
+            (400, r#"{"status":"INVALID_ARGUMENT","message":"Unable to process input image."}"#, Class::CallerInvalid),
+            (400, r#"{"status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}"#, Class::Auth),
+            (
+                400,
+                r#"{"status":"INVALID_ARGUMENT","message":"Unknown name \"x\": Cannot find field."}"#,
+                Class::AdapterBug,
+            ),
+            (
+                400,
+                r#"{"status":"INVALID_ARGUMENT","message":"This prompt contains sensitive words that violate Google's Responsible AI practices."}"#,
+                Class::Policy,
+            ),
+            (400, r#"{"status":"FAILED_PRECONDITION","message":"Please enable billing."}"#, Class::Quota),
+            (400, r#"{"status":"FAILED_PRECONDITION","message":"User location is not supported."}"#, Class::Auth),
+            (401, r#"{"status":"UNAUTHENTICATED"}"#, Class::Auth),
+            (403, r#"{"status":"PERMISSION_DENIED"}"#, Class::Auth),
+            (403, r#"{"status":"PERMISSION_DENIED","details":[{"reason":"BILLING_DISABLED"}]}"#, Class::Quota),
+            (404, r#"{"status":"NOT_FOUND"}"#, Class::ModelGone),
+            (429, r#"{"status":"RESOURCE_EXHAUSTED"}"#, Class::RateLimited),
+            (
+                429,
+                r#"{"status":"RESOURCE_EXHAUSTED","details":[{"violations":[{"quotaId":"RequestsPerDayPerProject"}]}]}"#,
+                Class::Quota,
+            ),
+            (499, r#"{"status":"CANCELLED"}"#, Class::TimeoutAmbiguous),
+            (500, r#"{"status":"INTERNAL"}"#, Class::Server),
+            (503, r#"{"status":"UNAVAILABLE","message":"The model is overloaded."}"#, Class::Server),
+            (504, r#"{"status":"DEADLINE_EXCEEDED"}"#, Class::TimeoutAmbiguous),
+            (200, r#"{"code":503,"status":"UNAVAILABLE","message":"The model is overloaded."}"#, Class::Server),
+            (200, r#"{"message":"no code"}"#, Class::Server),
+        ] {
+            let body = format!(r#"{{"error":{body}}}"#);
+            assert_eq!(failed(&desk(), status, &body).class, class, "{body}");
+            assert_eq!(failed(&desk(), status, &format!("[{body}]")).class, class, "in a list: {body}");
+        }
+        assert_eq!(failed(&desk(), 502, "<html>Bad Gateway</html>").class, Class::Server);
+    }
+
+    #[test]
+    fn the_body_says_when_to_come_back_and_which_field_is_wrong() {
+        let body = r#"[{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":[
+            {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"41.5s"}]}}]"#;
+        assert_eq!(failed(&desk(), 429, body).retry_after, Some(Duration::from_millis(41_500)));
+        let body = r#"{"error":{"code":400,"status":"INVALID_ARGUMENT","message":"bad","details":[{"fieldViolations":
+            [{"field":"generation_config.image_config.aspect_ratio","description":"no"}]}]}}"#;
+        let failure = failed(&desk(), 400, body);
+        assert_eq!((failure.class, failure.param.as_deref()), (Class::CallerInvalid, Some("size")));
+        let seed = body.replace("image_config.aspect_ratio", "seed");
+        assert_eq!(failed(&desk(), 400, &seed).class, Class::AdapterBug, "the caller sent no seed");
+    }
+
+    #[test]
+    fn an_error_about_a_reference_picture_names_our_picture_or_our_mask() {
+        for (field, ours) in [
+            ("instances[0].reference_images[0].reference_image", "image"),
+            ("instances[0].referenceImages[1].maskImageConfig", "mask"),
+            ("instances[0].prompt", "prompt"),
+        ] {
+            assert_eq!(our_field(field).as_deref(), Some(ours), "{field}");
+        }
+    }
+
+    #[test]
+    fn a_200_without_a_picture_is_a_refusal_or_a_stumble_by_its_word() {
+        for reason in REFUSING_ENDS {
+            let body = format!(r#"{{"candidates":[{{"finishReason":"{reason}","finishMessage":"because"}}]}}"#);
+            let failure = failed(&desk(), 200, &body);
+            assert!(failure.class == Class::Policy && failure.message.contains("because"), "{failure}");
+        }
+        for reason in ["NO_IMAGE", "IMAGE_OTHER", "OTHER", "MAX_TOKENS", "MALFORMED_FUNCTION_CALL", "STOP", "NEW_WORD"]
+        {
+            let body = format!(
+                r#"{{"candidates":[{{"content":{{"parts":[{{"text":"I cannot"}}]}},"finishReason":"{reason}"}}]}}"#
+            );
+            let failure = failed(&desk(), 200, &body);
+            assert!(failure.class == Class::Server && failure.message.contains("I cannot"), "{failure}");
+        }
+        for reason in ["SAFETY", "OTHER", "BLOCKLIST", "IMAGE_SAFETY", "MODEL_ARMOR", "JAILBREAK"] {
+            let body = format!(r#"{{"promptFeedback":{{"blockReason":"{reason}"}}}}"#);
+            assert_eq!(failed(&desk(), 200, &body).class, Class::Policy, "{reason}");
+        }
+        assert_eq!(failed(&desk(), 200, r#"{"candidates":[]}"#).class, Class::Malformed);
+        assert_eq!(failed(&desk(), 200, "<html>").class, Class::Malformed);
+    }
+
+    #[test]
+    fn what_was_drawn_while_thinking_is_not_delivered() {
+        let body = r#"{"candidates":[{"content":{"parts":[{"thought":true,"inlineData":{"data":"QUFB"}},
+            {"text":"here"},{"thought":false,"inlineData":{"data":"QkJC"},"thoughtSignature":"x"}]},
+            "finishReason":"STOP"}]}"#;
+        let desk = desk();
+        let drawn = drawn(&desk, body);
+        assert_eq!(drawn.images.len(), 1);
+        let wanted = wire::inline(&bytes::Bytes::new(), b"QkJC");
+        assert_eq!(drawn.images[0].source, wanted);
+        let only = body.replace("\"thought\":false", "\"thought\":true");
+        assert_eq!(failed(&desk, 200, &only).class, Class::Server);
+    }
+
+    #[test]
+    fn a_second_picture_is_charged_and_taken_though_one_was_asked() {
+        let body = r#"{"candidates":[{"content":{"parts":[{"inlineData":{"data":"QUFB"}},{"text":"or"},
+            {"inlineData":{"data":"QkJC"}}]},"finishReason":"STOP"}]}"#;
+        assert_eq!(drawn(&desk(), body).images.len(), 2);
+    }
+
+    #[test]
+    fn imagen_leaves_out_what_it_withholds() {
+        let body = r#"{"predictions":[{"bytesBase64Encoded":"QUFB","prompt":"a fox"},{"raiFilteredReason":"no"},
+            {"bytesBase64Encoded":"QkJC","prompt":"a red fox"}]}"#;
+        let drawn = drawn(&imagen(), body);
+        assert_eq!((drawn.images.len(), drawn.refused, drawn.refused_billed), (2, 2, 0));
+        let prompts: Vec<Option<&str>> = drawn.images.iter().map(|found| found.revised_prompt.as_deref()).collect();
+        assert_eq!(prompts, [None, Some("a red fox")]);
+        for body in ["{}", r#"{"predictions":[]}"#, r#"{"predictions":[{"raiFilteredReason":"58061214"}]}"#] {
+            assert_eq!(failed(&imagen(), 200, body).class, Class::Policy, "{body}");
+        }
+        for body in ["[]", r#"{"predictions":[{"gcsUri":"gs://b/1.png"}]}"#] {
+            assert_eq!(failed(&imagen(), 200, body).class, Class::Malformed, "{body}");
+        }
+    }
+
+    #[test]
+    fn no_message_repeats_the_key() {
+        let desk = desk();
+        let body = format!(r#"{{"error":{{"status":"INVALID_ARGUMENT","message":"bad key {}"}}}}"#, desk.key());
+        assert!(!failed(&desk, 400, &body).message.contains(desk.key()));
+        let body = format!(r#"{{"candidates":[{{"finishReason":"STOP","finishMessage":"{}"}}]}}"#, desk.key());
+        assert!(!failed(&desk, 200, &body).message.contains(desk.key()));
+    }
+}

@@ -1,0 +1,447 @@
+//! What a reply in the shape of OpenAI's Images API means, from OpenAI itself or from a server like it.
+//!
+//! The account's dialect says where the list is and how its items are spelled; OpenAI's own account has the default
+//! one. Tolerant of what PROVIDERS.md 8.5 lists (`data:` prefixes, relative links, bare strings, no `created`, no
+//! `usage`), strict in one thing: a reply without a picture is a failure whatever its status.
+
+use std::time::Duration;
+
+use crate::config::plan::{Account, CostUnit, Dialect, SizeFormat};
+use crate::failure::{Class, Failure, Finding, Scope};
+use crate::pricing::Counted;
+use crate::provider::common::json::{Json, number_at};
+use crate::provider::common::vendor_error::{Complaint, malformed};
+use crate::provider::common::wire;
+use crate::provider::openai::stream;
+use crate::provider::{Drawn, Found, Job, Reply, Reported, Step, Usage, common};
+
+/// A vendor's words -> what they mean; earlier rows count first (PROVIDERS.md 1.6, 2, 8, 17).
+const WORDS: &[(&str, Class)] = &[
+    ("moderation_blocked", Class::Policy),
+    ("content_policy_violation", Class::Policy),
+    ("content_moderation", Class::Policy),
+    ("contentFilter", Class::Policy),
+    ("content_filter", Class::Policy),
+    ("ResponsibleAIPolicyViolation", Class::Policy),
+    ("data_inspection_failed", Class::Policy),
+    ("insufficient_quota", Class::Quota),
+    ("billing_hard_limit_reached", Class::Quota),
+    ("billing_not_active", Class::Quota),
+    ("budget_exceeded", Class::Quota),
+    ("insufficient_balance", Class::Quota),
+    // SiliconFlow's numbers: no money, told with a 403; no such model; the content.
+    ("30001", Class::Quota),
+    ("20012", Class::ModelGone),
+    ("20015", Class::Policy),
+    ("invalid_api_key", Class::Auth),
+    ("authentication_error", Class::Auth),
+    ("key_model_access_denied", Class::Auth),
+    ("team_model_access_denied", Class::Auth),
+    ("unsupported_country_region_territory", Class::Auth),
+    ("rate_limit_exceeded", Class::RateLimited),
+    ("model_not_found", Class::ModelGone),
+    ("DeploymentNotFound", Class::ModelGone),
+    // The deployment is there, but not of an image model.
+    ("OperationNotSupported", Class::ModelGone),
+    ("unknown_parameter", Class::AdapterBug),
+    ("unsupported_parameter", Class::AdapterBug),
+    ("unsupported_value", Class::AdapterBug),
+    ("missing_required_parameter", Class::AdapterBug),
+    ("extra_forbidden", Class::AdapterBug),
+    ("value_error.extra", Class::AdapterBug),
+    ("missing", Class::AdapterBug),
+    ("value_error.missing", Class::AdapterBug),
+    ("json_invalid", Class::AdapterBug),
+];
+
+/// Words whose failure reaches otherwise than its class usually does.
+const REACHES: &[(&str, Scope)] = &[
+    ("DeploymentNotFound", Scope::Model),
+    ("key_model_access_denied", Scope::Model),
+    ("team_model_access_denied", Scope::Model),
+];
+
+/// Sentences that tell a refusal where no word does.
+const REFUSALS: &[&str] =
+    &["safety system", "content policy", "contentpolicyviolation", "content management policy", "nsfw"];
+
+/// A rate limit that does not go by the model.
+const OF_ALL_MODELS: &[&str] = &["all models", "across models"];
+
+/// What a reply to a generation call means.
+pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
+    if !(200..300).contains(&reply.status) {
+        let counted = Json::read(&reply.body).map(|json| counted(&json)).unwrap_or_default();
+        return Step::Failed(failure(job, reply, &Complaint::read(&reply.body)).with_counted(counted));
+    }
+    if wire::is_event_stream(&reply.headers) {
+        return stream::read(job, reply);
+    }
+    let json = match Json::read(&reply.body) {
+        Ok(json) => json,
+        Err(error) => return unreadable(job, reply, malformed(job, reply, &format!("is not JSON ({error})"))),
+    };
+    match drawn(job, reply, &json) {
+        Ok(drawn) => Step::Done(drawn),
+        Err(failure) if failure.class == Class::Malformed => unreadable(job, reply, failure),
+        Err(failure) => Step::Failed(failure),
+    }
+}
+
+/// An answer that says nothing of the work; a header may tell all the same what the call costs.
+fn unreadable(job: &Job<'_>, reply: &Reply, failure: Failure) -> Step {
+    match reported_cost(&job.account.dialect, reply, &Json::Null) {
+        Some(cost) => Step::Lost { failure, noted: Some(cost) },
+        None => Step::Failed(failure),
+    }
+}
+
+/// The pictures of a good reply, or what it says instead.
+pub fn drawn(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Drawn, Failure> {
+    let images = pictures(job, reply, json);
+    if images.is_empty() {
+        return Err(without_pictures(job, reply, json));
+    }
+    Ok(Drawn { images, refused: 0, refused_billed: 0, usage: usage(job, reply, json) })
+}
+
+/// What a vendor's words or sentences say by themselves, whatever the status they come with.
+pub fn class_of_words(complaint: &Complaint) -> Option<Class> {
+    let refused = complaint.refuses(200, REFUSALS).then_some(Class::Policy);
+    complaint.class_by_word(WORDS).or(refused)
+}
+
+/// A failure out of what the vendor says.
+pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
+    let status = match complaint.status_word() {
+        Some(inner) if reply.status < 300 => inner,
+        _ => reply.status,
+    };
+    let finding = finding(complaint, status);
+    let failure = complaint.failure(finding, job, reply, |field| our_field(&job.account.dialect, field));
+    match failure.class {
+        Class::RateLimited if failure.retry_after.is_none() => {
+            failure.with_retry_after(told_waiting_time(&complaint.message))
+        }
+        _ => failure,
+    }
+}
+
+/// What a vendor says with this status: its words first, then the status, and sentences only where neither tells.
+fn finding(complaint: &Complaint, status: u16) -> Finding {
+    if let Some(class) = complaint.by_word(WORDS, status) {
+        let reaches = REACHES.iter().find(|(word, _)| complaint.words.iter().any(|said| said == word));
+        let finding = Finding::stated(class);
+        return reaches.map_or(finding, |(_, scope)| finding.at(*scope));
+    }
+    if complaint.refuses(status, REFUSALS) {
+        return Finding::stated(Class::Policy);
+    }
+    let finding = complaint.by_status(status);
+    match finding.class {
+        // "The model 'x' does not exist" is sometimes a 400, and sometimes one that blames this field.
+        Class::CallerInvalid if complaint.field.as_deref() == Some("model") => Finding::stated(Class::ModelGone),
+        Class::CallerInvalid | Class::ModelGone if complaint.misses_the_model() => Finding::stated(Class::ModelGone),
+        Class::RateLimited if complaint.mentions(OF_ALL_MODELS) => finding.at(Scope::Account),
+        _ => finding,
+    }
+}
+
+/// `Please retry after 26 seconds.`, as Azure says it, also where it sends no header.
+fn told_waiting_time(message: &str) -> Option<Duration> {
+    let (_, rest) = message.split_once("retry after ")?;
+    let (number, unit) = rest.split_once(' ')?;
+    if unit.starts_with("second") { wire::seconds(number.parse().ok()?) } else { None }
+}
+
+/// A 2xx without a picture: the error hidden in it, or none.
+fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
+    let complaint = Complaint::from_json(json);
+    if complaint.is_empty() {
+        let lists_none = lists(&job.account.dialect).iter().any(|path| json.at(path).is_some_and(Json::is_empty_list));
+        return malformed(job, reply, "has no pictures").with_none_drawn(lists_none).with_counted(counted(json));
+    }
+    failure(job, reply, &complaint).with_counted(counted(json))
+}
+
+/// Our name of a field as this dialect spells it.
+fn our_field(dialect: &Dialect, field: &str) -> Option<String> {
+    let last = field.rsplit('.').next().unwrap_or(field);
+    let is_theirs = |theirs: &str| theirs == field || theirs.rsplit('.').next() == Some(last);
+    let renamed = dialect.rename.iter().find(|(_, theirs)| is_theirs(theirs)).map(|(ours, _)| ours.as_str());
+    let ours = match renamed.unwrap_or(last) {
+        "width" | "height" if dialect.size == SizeFormat::TwoFields => "size",
+        "aspect_ratio" if dialect.size == SizeFormat::AspectRatio => "size",
+        "image[]" => "image",
+        ours => ours,
+    };
+    Some(ours.to_owned())
+}
+
+/// The pictures of a reply.
+fn pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Vec<Found> {
+    let dialect = &job.account.dialect;
+    lists(dialect)
+        .into_iter()
+        .filter_map(|path| json.at(path))
+        .map(|list| list.items().iter().filter_map(|item| found(job.account, reply, item)))
+        .map(|found| found.take(wire::MOST_PICTURES).collect::<Vec<_>>())
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
+}
+
+/// Where the list of pictures may be. Servers change between `data` and `images` from one version to the next
+/// (PROVIDERS.md 6).
+fn lists(dialect: &Dialect) -> [&str; 3] {
+    [dialect.list.as_str(), "data", "images"]
+}
+
+/// The picture of one list item.
+fn found(account: &Account, reply: &Reply, item: &Json<'_>) -> Option<Found> {
+    let dialect = &account.dialect;
+    let source = match item {
+        Json::Text(_) | Json::Long(_) => wire::inline_or_link(&reply.body, &account.base_url, item.bytes()?),
+        _ => item
+            .at(&dialect.base64)
+            .and_then(Json::bytes)
+            .and_then(|text| wire::inline_or_link(&reply.body, &account.base_url, text))
+            .or_else(|| {
+                let text = item.at(&dialect.url).and_then(Json::text).filter(|text| !text.is_empty())?;
+                wire::link(&reply.body, &account.base_url, text)
+            }),
+    }?;
+    let revised_prompt = item.text_at("revised_prompt").filter(|text| !text.is_empty()).map(str::to_owned);
+    Some(Found { source, revised_prompt })
+}
+
+/// What the vendor says it drew and charged.
+pub fn usage(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Usage {
+    let echo = |key| json.text_at(key);
+    Usage {
+        size: echo("size").and_then(|text| text.parse().ok()),
+        quality: echo("quality").and_then(|text| text.parse().ok()),
+        format: echo("output_format").and_then(|text| text.parse().ok()),
+        reported: reported_cost(&job.account.dialect, reply, json),
+        counted: counted(json),
+    }
+}
+
+/// What the vendor counted.
+pub fn counted(json: &Json<'_>) -> Counted {
+    Counted { tokens: common::usage::openai(json), ..Counted::default() }
+}
+
+/// What the call costs, where the dialect says that it is told: in a header, or in the answer. LiteLLM writes `None`
+/// when it knows no price.
+pub fn reported_cost(dialect: &Dialect, reply: &Reply, json: &Json<'_>) -> Option<Reported> {
+    let header = dialect.cost_header.as_ref().and_then(|name| reply.headers.get(name.as_str())?.to_str().ok());
+    let in_body = || {
+        let path = dialect.cost_at.as_ref()?;
+        let text = json.at(path).and_then(Json::text).map(str::to_owned);
+        text.or_else(|| number_at(&reply.body, path))
+    };
+    let told = header.map(|text| text.trim().to_owned()).filter(|text| is_amount(text));
+    let told = told.or_else(|| in_body().filter(|text| is_amount(text)))?;
+    Some(match dialect.cost_unit {
+        CostUnit::Usd => Reported::Dollars(told),
+        CostUnit::Cents => Reported::Cents(told),
+        CostUnit::Units => Reported::Units(told),
+    })
+}
+
+/// Whether a text looks like an amount, by its signs alone: the exact reading is done where money is known. Nothing
+/// negative is believed.
+fn is_amount(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_digit() || first == '.')
+        && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::image::Encoded;
+    use crate::provider::Source;
+    use crate::provider::common::fixture::Desk;
+
+    fn desk() -> Desk {
+        Desk::new("openai", "gpt-image-1", r#"{"prompt":"a red fox","size":"1024x1024","n":2}"#)
+    }
+
+    fn images(step: Step) -> Vec<Source> {
+        match step {
+            Step::Done(drawn) => drawn.images.into_iter().map(|found| found.source).collect(),
+            other => panic!("no pictures: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_error_has_its_class_and_names_our_field() {
+        let error = |kind: &str, code: &str, param: &str| {
+            format!(r#"{{"error":{{"message":"m","type":"{kind}","param":{param},"code":{code}}}}}"#)
+        };
+        let invalid = |code: &str, param: &str| error("invalid_request_error", code, param);
+        let refused = error("image_generation_user_error", "\"moderation_blocked\"", "null");
+        let old_refusal = r#"{"error":{"message":"Your request was rejected as a result of our safety system.",
+            "type":"invalid_request_error","param":null,"code":null}}"#;
+        let fastapi = |field: &str, kind: &str| {
+            format!(r#"{{"detail":[{{"loc":["body","{field}"],"msg":"bad","type":"{kind}"}}]}}"#)
+        };
+        for (status, body, class, param) in [
+            (400, invalid("\"invalid_value\"", "\"size\""), Class::CallerInvalid, Some("size")),
+            (400, invalid("null", "null"), Class::CallerInvalid, None),
+            (400, invalid("\"invalid_value\"", "\"style\""), Class::AdapterBug, None),
+            (400, invalid("\"unknown_parameter\"", "\"response_format\""), Class::AdapterBug, None),
+            (400, invalid("\"invalid_value\"", "\"model\""), Class::ModelGone, None),
+            (400, refused, Class::Policy, None),
+            (400, old_refusal.to_owned(), Class::Policy, None),
+            (403, invalid("\"content_moderation\"", "null"), Class::Policy, None),
+            (400, invalid("\"billing_hard_limit_reached\"", "null"), Class::Quota, None),
+            (401, invalid("\"invalid_api_key\"", "null"), Class::Auth, None),
+            (403, invalid("null", "null"), Class::Auth, None),
+            (402, r#"{"message":"no credit"}"#.to_owned(), Class::Quota, None),
+            (404, invalid("\"model_not_found\"", "null"), Class::ModelGone, None),
+            (408, String::new(), Class::Server, None),
+            (408, r#"{"error":{"code":408,"message":"timed out"}}"#.to_owned(), Class::TimeoutAmbiguous, None),
+            (409, String::new(), Class::Server, None),
+            (413, r#"{"message":"too large"}"#.to_owned(), Class::CallerInvalid, None),
+            (415, "text".to_owned(), Class::AdapterBug, None),
+            (422, fastapi("size", "value_error"), Class::CallerInvalid, Some("size")),
+            (422, fastapi("user", "value_error"), Class::AdapterBug, None),
+            (422, fastapi("size", "extra_forbidden"), Class::AdapterBug, None),
+            (429, error("requests", "\"rate_limit_exceeded\"", "null"), Class::RateLimited, None),
+            (429, error("insufficient_quota", "\"insufficient_quota\"", "null"), Class::Quota, None),
+            (500, error("server_error", "null", "null"), Class::Server, None),
+            (502, "<html>Bad Gateway</html>".to_owned(), Class::Server, None),
+            (400, "<html>Bad Request</html>".to_owned(), Class::Malformed, None),
+            (400, "\"Invalid prompt\"".to_owned(), Class::CallerInvalid, None),
+            (302, String::new(), Class::Malformed, None),
+            (200, r#"{"error":{"code":429,"message":"slow down"}}"#.to_owned(), Class::RateLimited, None),
+            (200, r#"{"error":"out of memory"}"#.to_owned(), Class::Server, None),
+            (200, r#"{"error":{"code":504,"message":"no answer"}}"#.to_owned(), Class::TimeoutAmbiguous, None),
+            (200, r#"{"data":[],"message":"done"}"#.to_owned(), Class::Malformed, None),
+            (504, error("server_error", "null", "null"), Class::TimeoutAmbiguous, None),
+            (524, "<html>error code: 524</html>".to_owned(), Class::TimeoutAmbiguous, None),
+            (521, "<html>error code: 521</html>".to_owned(), Class::Server, None),
+            (200, r#"{"created":1,"data":[]}"#.to_owned(), Class::Malformed, None),
+            (200, r#"{"data":[{"b64_json":null}]}"#.to_owned(), Class::Malformed, None),
+            (200, r#"{"data":[{"b64_json":"QUJ"#.to_owned(), Class::Malformed, None),
+            (200, "<html>Welcome</html>".to_owned(), Class::Malformed, None),
+        ] {
+            let desk = desk();
+            let Step::Failed(failure) = read(&desk.job(), &desk.reply(status, &body)) else {
+                panic!("{status} {body} is no failure");
+            };
+            assert_eq!((failure.class, failure.param.as_deref()), (class, param), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_waiting_time_is_kept_where_waiting_helps() {
+        let desk = desk();
+        let after = |body: &str| {
+            let reply = desk.reply(429, body).with("retry-after", "7");
+            match read(&desk.job(), &reply) {
+                Step::Failed(failure) => failure.retry_after,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(after(r#"{"error":"slow down"}"#), Some(Duration::from_secs(7)));
+        assert_eq!(after(r#"{"error":{"code":"insufficient_quota"}}"#), None);
+    }
+
+    #[test]
+    fn a_key_in_an_error_is_blotted_out_and_the_message_is_bounded() {
+        let desk = desk();
+        let body = format!(r#"{{"error":"the key {} is unknown {}"}}"#, desk.key(), "x".repeat(5_000));
+        let page = format!("<html>{} {}", " ".repeat(1_000), desk.key().repeat(60));
+        for (status, body) in [(401, &body), (200, &body), (400, &page), (200, &page)] {
+            let Step::Failed(failure) = read(&desk.job(), &desk.reply(status, body)) else { panic!("{status}") };
+            assert!(failure.message.chars().count() <= 501, "{}", failure.message.len());
+            assert!(!failure.message.contains(&desk.key()[..8]), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn base64_is_a_slice_of_the_reply_even_behind_a_data_prefix_and_survives_escapes() {
+        let desk = desk();
+        let body =
+            r#"{"data":[{"b64_json":"data:image\/png;base64,QUJD\nQUJD"},{"b64_json":"data:image/png;base64,QUJD"}]}"#;
+        let reply = desk.reply(200, body);
+        let found = images(read(&desk.job(), &reply));
+        let [Source::Inline(Encoded::Base64(copied)), Source::Inline(Encoded::Base64(shared))] = &found[..] else {
+            panic!("{found:?}");
+        };
+        assert_eq!((&copied[..], &shared[..]), (&b"QUJDQUJD"[..], &b"QUJD"[..]));
+        assert!(reply.body.as_ptr_range().contains(&shared.as_ptr()));
+        assert!(!reply.body.as_ptr_range().contains(&copied.as_ptr()));
+    }
+
+    #[test]
+    fn a_price_is_told_in_a_header_or_in_the_answer_digit_for_digit() {
+        let mut desk = desk();
+        desk.account.dialect.cost_header = Some("x-cost".to_owned());
+        desk.account.dialect.cost_at = Some("usage.cost".to_owned());
+        let cost = |desk: &Desk, header: &str, cost: &str| {
+            let body = format!(r#"{{"data":[{{"url":"https://cdn/1.png"}}],"usage":{{"cost":{cost}}}}}"#);
+            match read(&desk.job(), &desk.reply(200, body).with("x-cost", header)) {
+                Step::Done(drawn) => drawn.usage.reported,
+                other => panic!("{other:?}"),
+            }
+        };
+        let usd = |text: &str| Some(Reported::Dollars(text.to_owned()));
+        assert_eq!(cost(&desk, "3.45e-05", "1"), usd("3.45e-05"));
+        assert_eq!(cost(&desk, "None", "0.0300000000000000001"), usd("0.0300000000000000001"));
+        assert_eq!(cost(&desk, "inf", r#""0.04""#), usd("0.04"));
+        for nothing in ["null", "-1", r#""free""#, "{}"] {
+            assert_eq!(cost(&desk, "NaN", nothing), None, "{nothing}");
+        }
+        desk.account.dialect.cost_unit = CostUnit::Cents;
+        assert_eq!(cost(&desk, "4", "1"), Some(Reported::Cents("4".to_owned())));
+        desk.account.dialect.cost_unit = CostUnit::Units;
+        assert_eq!(cost(&desk, "4", "1"), Some(Reported::Units("4".to_owned())));
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_base64_is_followed_and_base64_in_the_place_of_a_link_is_the_picture() {
+        let desk = desk();
+        let png = wire::base64(b"\x89PNG\r\n\x1a\n and what follows");
+        let found =
+            |item: &str| images(read(&desk.job(), &desk.reply(200, format!(r#"{{"data":[{item}]}}"#)))).remove(0);
+        let link = |text: &str| Source::Link(desk.account.base_url.join(text).unwrap());
+        let inside = Source::Inline(Encoded::Base64(Bytes::from(png.clone())));
+        assert_eq!(found(r#"{"b64_json":"https://cdn/1.png"}"#), link("https://cdn/1.png"));
+        assert_eq!(found(r#"{"b64_json":"/1.png"}"#), link("/1.png"));
+        assert_eq!(found(&format!(r#"{{"url":"{png}"}}"#)), inside);
+        assert_eq!(found(&format!(r#"{{"url":"DATA:;base64,{png}","b64_json":""}}"#)), inside);
+    }
+
+    #[test]
+    fn a_picture_may_lie_deeper_in_its_item() {
+        let mut desk = desk();
+        desk.account.dialect.list = "output.images".to_owned();
+        desk.account.dialect.base64 = "file.data".to_owned();
+        let reply = desk.reply(200, r#"{"output":{"images":[{"file":{"data":"QUJD"}},"QUJD"]}}"#);
+        let found = images(read(&desk.job(), &reply));
+        assert!(matches!(&found[..], [Source::Inline(_), Source::Inline(_)]), "{found:?}");
+    }
+
+    #[test]
+    fn a_bare_string_is_a_link_when_it_looks_like_one() {
+        let desk = desk();
+        let jpeg = images(read(&desk.job(), &desk.reply(200, r#"{"data":["/9j/4AAQSkZJRg=="]}"#)));
+        assert!(matches!(&jpeg[..], [Source::Inline(_)]));
+        let link = images(read(&desk.job(), &desk.reply(200, r#"{"images":["/files/1.png","https://cdn/2"]}"#)));
+        assert!(matches!(&link[..], [Source::Link(_), Source::Link(_)]));
+    }
+
+    #[test]
+    fn more_pictures_than_were_asked_are_taken_too_since_they_are_charged() {
+        let desk = desk();
+        let listed = |count: usize| format!(r#"{{"data":[{}]}}"#, vec![r#"{"b64_json":"AA=="}"#; count].join(","));
+        for (sent, taken) in [(2, 2), (3, 3), (500, wire::MOST_PICTURES)] {
+            assert_eq!(images(read(&desk.job(), &desk.reply(200, listed(sent)))).len(), taken, "{sent}");
+        }
+    }
+}

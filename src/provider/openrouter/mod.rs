@@ -1,0 +1,486 @@
+//! OpenRouter: many makers' models behind one key, asked through its image API or through a chat that answers with
+//! pictures (PROVIDERS.md section 7).
+//!
+//! What its models take is in `models.rs`. `usage.cost` is what the call is charged, and settles it digit
+//! for digit. A reply of 200 may hold an error that came up while drawing, or a refusal in the shape of an answer. No
+//! attribution headers are sent: they would name the caller to a third party.
+
+use serde_json::{Map, Value, json};
+
+use crate::capabilities::Abilities;
+use crate::config::plan::{Account, Model, Via};
+use crate::failure::{Class, Failure, Finding};
+use crate::image::{Format, is_data_url};
+use crate::provider::common::json::{Json, number_at};
+use crate::provider::common::vendor_error::{Complaint, malformed};
+use crate::provider::common::wire;
+use crate::provider::openrouter::models::{Told, family};
+use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Reported, Step, Usage};
+use crate::request::{Background, Input, Quality};
+
+pub(in crate::provider) mod models;
+
+/// OpenRouter.
+pub struct OpenRouter;
+
+/// Words of refusal, of OpenRouter itself and of the makers it passes on.
+const REFUSALS: &[(&str, Class)] = &[
+    ("moderation_blocked", Class::Policy),
+    ("content_policy_violation", Class::Policy),
+    ("content_filter", Class::Policy),
+    ("ResponsibleAIPolicyViolation", Class::Policy),
+];
+
+/// Phrases of refusal where no word tells.
+const REFUSING: &[&str] =
+    &["safety system", "content policy", "content management policy", "content moderation", "flagged", "nsfw"];
+
+/// How a 403 says that the prompt was refused, and not the key.
+const FLAGGED: &[&str] = &["input was flagged"];
+
+/// How a 403 says that the key has spent what it may.
+const SPENT: &[&str] = &["key limit exceeded", "limit exceeded"];
+
+/// How a 404 says that no endpoint draws what is asked for.
+const UNSUPPORTED: &[&str] = &["no endpoints found that support", "no endpoints found that can handle"];
+
+/// How a chat that refused says that it ended, in lower case.
+const REFUSING_ENDS: &[&str] = &[
+    "content_filter",
+    "refusal",
+    "safety",
+    "image_safety",
+    "prohibited_content",
+    "image_prohibited_content",
+    "blocklist",
+    "spii",
+    "recitation",
+    "image_recitation",
+];
+
+impl Provider for OpenRouter {
+    fn name(&self) -> &'static str {
+        "openrouter"
+    }
+
+    fn default_base_url(&self) -> Option<&'static str> {
+        Some("https://openrouter.ai/api/v1/")
+    }
+
+    fn needs_key(&self) -> bool {
+        true
+    }
+
+    fn known_models(&self) -> &'static [&'static str] {
+        &[
+            "openai/gpt-image-2",
+            "openai/gpt-image-2.5-flare",
+            "openai/gpt-image-2.5-sunburst",
+            "openai/gpt-image-2.6-flare",
+            "openai/gpt-image-2.6-sunburst",
+            "google/gemini-nano-banana-2.1",
+            "google/gemini-3.1-flash-image",
+            "google/gemini-3-pro-image",
+            "black-forest-labs/flux.2-pro",
+            "bytedance-seed/seedream-4.5",
+        ]
+    }
+
+    fn download_hosts(&self) -> &'static [&'static str] {
+        // Pictures come inside the answer.
+        &[]
+    }
+
+    fn abilities(&self, _: &Account, model: &str) -> Abilities {
+        family(model).abilities(model, Via::Images)
+    }
+
+    fn abilities_of(&self, _: &Account, model: &Model) -> Abilities {
+        family(&model.name).abilities(&model.name, model.via)
+    }
+
+    fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
+        let headers = wire::headers(job.account, "authorization", "Bearer ")?;
+        let (path, mut body): (&[&str], _) = match job.model.via {
+            Via::Images => (&["images"], images_body(job)),
+            Via::Chat => (&["chat", "completions"], chat_body(job)),
+        };
+        body.extend(job.model.options.iter().map(|(field, value)| (field.clone(), value.clone())));
+        let url = wire::address(&job.account.base_url, path.iter().copied())?;
+        Ok(Call::post_json(url, headers, &Value::Object(body)))
+    }
+
+    fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
+        if !(200..300).contains(&reply.status) {
+            return Step::Failed(failure(job, reply, Json::read(&reply.body).ok().as_ref()));
+        }
+        let json = match Json::read(&reply.body) {
+            Ok(json) => json,
+            Err(error) => return Step::Failed(malformed(job, reply, &format!("is not JSON ({error})"))),
+        };
+        let images = match job.model.via {
+            Via::Images => listed(reply, &json),
+            Via::Chat => in_message(reply, &json),
+        };
+        if images.is_empty() {
+            return without_pictures(job, reply, &json);
+        }
+        Step::Done(Drawn { images, usage: usage(reply), ..Drawn::default() })
+    }
+}
+
+/// The body for the image API, with only what the model takes.
+fn images_body(job: &Job<'_>) -> Map<String, Value> {
+    let request = job.request;
+    let mut body = Map::new();
+    wire::put(&mut body, "model", Some(job.model.name.as_str()));
+    wire::put(&mut body, "prompt", Some(request.prompt.as_str()));
+    // Models of one picture a call may refuse the field.
+    wire::put(&mut body, "n", Some(job.n).filter(|n| *n > 1));
+    match family(&job.model.name).told(job, Via::Images) {
+        None => {}
+        Some(Told::Pixels(size)) => wire::put(&mut body, "size", Some(size.to_string())),
+        Some(Told::Shape((across, down), tier)) => {
+            wire::put(&mut body, "aspect_ratio", Some(format!("{across}:{down}")));
+            wire::put(&mut body, "resolution", tier.map(|tier| tier.word));
+        }
+    }
+    wire::put(&mut body, "quality", job.quality.map(Quality::word));
+    let background = request.background.filter(|_| takes(job).transparent);
+    wire::put(&mut body, "background", background.map(Background::word));
+    wire::put(&mut body, "output_format", job.format.map(Format::word));
+    let lossy = matches!(job.format, Some(Format::Jpeg | Format::Webp));
+    wire::put(&mut body, "output_compression", request.output_compression.filter(|_| lossy));
+    wire::put(&mut body, "seed", request.seed);
+    if let Some(edit) = &request.edit {
+        let references: Vec<Value> = edit.images.iter().map(reference).collect();
+        wire::put(&mut body, "input_references", Some(references));
+    }
+    body
+}
+
+/// The body of a chat that is to answer with one picture.
+fn chat_body(job: &Job<'_>) -> Map<String, Value> {
+    let family = family(&job.model.name);
+    let prompt = job.request.prompt.as_str();
+    let content = match &job.request.edit {
+        None => json!(prompt),
+        Some(edit) => {
+            let text = json!({"type": "text", "text": prompt});
+            [text].into_iter().chain(edit.images.iter().map(reference)).collect()
+        }
+    };
+    let mut body = Map::new();
+    wire::put(&mut body, "model", Some(job.model.name.as_str()));
+    wire::put(&mut body, "messages", Some(json!([{"role": "user", "content": content}])));
+    wire::put(&mut body, "modalities", Some(if family.talks { json!(["image", "text"]) } else { json!(["image"]) }));
+    if let Some(Told::Shape((across, down), tier)) = family.told(job, Via::Chat) {
+        let mut config = Map::new();
+        wire::put(&mut config, "aspect_ratio", Some(format!("{across}:{down}")));
+        wire::put(&mut config, "image_size", tier.map(|tier| tier.word));
+        wire::put(&mut body, "image_config", Some(config));
+    }
+    wire::put(&mut body, "seed", job.request.seed);
+    wire::put(&mut body, "stream", Some(false));
+    body
+}
+
+fn takes(job: &Job<'_>) -> Abilities {
+    family(&job.model.name).abilities(&job.model.name, job.model.via)
+}
+
+/// An input picture, as both ways write it.
+fn reference(input: &Input) -> Value {
+    let url = wire::data_url(input.format.media_type(), &input.bytes);
+    json!({"type": "image_url", "image_url": {"url": url}})
+}
+
+/// The image API's pictures.
+fn listed(reply: &Reply, json: &Json<'_>) -> Vec<Found> {
+    let items = json.get("data").map(Json::items).unwrap_or_default();
+    let base64 = items.iter().filter_map(|item| item.bytes_at("b64_json")).filter(|text| !text.is_empty());
+    let found = base64.map(|text| Found { source: wire::inline(&reply.body, text), revised_prompt: None });
+    found.take(wire::MOST_PICTURES).collect()
+}
+
+/// A chat's pictures.
+fn in_message(reply: &Reply, json: &Json<'_>) -> Vec<Found> {
+    let choices = json.get("choices").map(Json::items).unwrap_or_default();
+    let images = choices.iter().filter_map(|choice| choice.at("message.images")).flat_map(Json::items);
+    let links = images.filter_map(|image| image.at("image_url.url")?.bytes());
+    // Nothing but a `data:` URL was promised, and a link would be fetched from nobody knows where.
+    let inside = links.filter(|link| is_data_url(link) && link.len() > b"data:".len());
+    let found = inside.map(|link| Found { source: wire::inline(&reply.body, link), revised_prompt: None });
+    found.take(wire::MOST_PICTURES).collect()
+}
+
+fn choice<'j, 'a>(json: &'j Json<'a>) -> Option<&'j Json<'a>> {
+    json.get("choices").and_then(|choices| choices.items().first())
+}
+
+/// What the call is charged. It is there for every call; a price table settles one without.
+fn usage(reply: &Reply) -> Usage {
+    Usage { reported: number_at(&reply.body, "usage.cost").map(Reported::Dollars), ..Usage::default() }
+}
+
+/// A 2xx without a picture: an error from the midst of drawing, a refusal, or nothing at all.
+fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
+    if error_of(json).is_some() {
+        return Step::Failed(failure(job, reply, Some(json)));
+    }
+    let refused = choice(json).is_some_and(is_refusal);
+    let cost = json.at("usage.cost");
+    if cost.is_some_and(|cost| matches!(cost, Json::Number(cost) if *cost > 0.0)) {
+        // Words that led to no picture are charged too, so the answer is settled like one with pictures.
+        let refused = if refused { job.n } else { 0 };
+        return Step::Done(Drawn { refused, usage: usage(reply), ..Drawn::default() });
+    }
+    let failure = malformed(job, reply, "has no pictures");
+    Step::Failed(match (refused, cost) {
+        (true, _) => Failure { class: Class::Policy, ..failure },
+        // It says itself that nothing was charged.
+        (false, Some(_)) => Failure { class: Class::Server, ..failure },
+        (false, None) => failure.with_none_drawn(json.get("data").is_some_and(Json::is_empty_list)),
+    })
+}
+
+/// Whether a chat ended because the content was refused.
+fn is_refusal(choice: &Json<'_>) -> bool {
+    let ends = ["finish_reason", "native_finish_reason"].map(|key| choice.text_at(key).unwrap_or_default());
+    ends.iter().any(|end| REFUSING_ENDS.contains(&end.to_lowercase().as_str()))
+        || choice.at("message.refusal").and_then(Json::text).is_some_and(|refusal| !refusal.is_empty())
+}
+
+/// The error of a body: its own, or that of its answer.
+fn error_of<'j, 'a>(json: &'j Json<'a>) -> Option<&'j Json<'a>> {
+    json.get("error").or_else(|| choice(json)?.get("error"))
+}
+
+/// A failure out of what OpenRouter says, and the maker behind it.
+fn failure(job: &Job<'_>, reply: &Reply, json: Option<&Json<'_>>) -> Failure {
+    let error = json.and_then(error_of);
+    let mut complaint = match error.or(json) {
+        Some(json) => Complaint::from_json(json),
+        None => Complaint::read(&reply.body),
+    };
+    let metadata = error.and_then(|error| error.get("metadata"));
+    if let Some(raw) = metadata.and_then(|metadata| metadata.get("raw")) {
+        add(&mut complaint, raw);
+    }
+    let status = complaint.status_word().filter(|_| reply.status < 300).unwrap_or(reply.status);
+    let flagged = metadata.is_some_and(|said| said.get("reasons").is_some() || said.get("flagged_input").is_some());
+    complaint.error |= error.is_some();
+    let finding = if flagged { Finding::stated(Class::Policy) } else { finding(&complaint, status) };
+    complaint.failure(finding, job, reply, our_field)
+}
+
+/// What the status says, and the words of OpenRouter and of the maker behind it.
+fn finding(complaint: &Complaint, status: u16) -> Finding {
+    if let Some(class) = complaint.by_word(REFUSALS, status) {
+        return Finding::stated(class);
+    }
+    let found = complaint.by_status(status);
+    match found.class {
+        _ if complaint.refuses(status, REFUSING) => Finding::stated(Class::Policy),
+        // The gateway's own filter, which stands before some models.
+        Class::Auth if status == 403 && complaint.mentions(FLAGGED) => Finding::stated(Class::Policy),
+        Class::Auth if status == 403 && complaint.mentions(SPENT) => Finding::stated(Class::Quota),
+        Class::CallerInvalid if complaint.mentions(&["not a valid model"]) => Finding::stated(Class::ModelGone),
+        // Nobody behind the gateway takes what this request wants. Another request wants something else.
+        Class::ModelGone if complaint.mentions(UNSUPPORTED) => Finding::stated(Class::AdapterBug),
+        _ => found,
+    }
+}
+
+/// Adds what the maker said, which is often JSON once more inside a string.
+fn add(complaint: &mut Complaint, raw: &Json<'_>) {
+    let theirs = match raw.text() {
+        Some(text) => Complaint::read(text.as_bytes()),
+        None => Complaint::from_json(raw),
+    };
+    // A status among the maker's words is about its own call.
+    complaint.words.extend(theirs.words.into_iter().filter(|word| word.parse::<u16>().is_err()));
+    complaint.message = format!("{}; {}", complaint.message, theirs.message);
+    complaint.field = complaint.field.take().or(theirs.field);
+}
+
+/// Our name of a field.
+fn our_field(field: &str) -> Option<String> {
+    let ours = match field.rsplit('.').next().unwrap_or(field) {
+        field @ ("prompt" | "n" | "size" | "quality" | "background" | "output_format" | "output_compression"
+        | "seed") => field,
+        "aspect_ratio" | "resolution" | "image_size" | "image_config" => "size",
+        "input_references" | "image" | "image_url" => "image",
+        "messages" | "content" => "prompt",
+        _ => return None,
+    };
+    Some(ours.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::provider::Source;
+    use crate::provider::common::fixture::Desk;
+
+    const WISH: &str = r#"{"prompt":"a fox","size":"1024x1024","quality":"high","output_format":"webp",
+        "output_compression":80,"background":"opaque","moderation":"low","style":"vivid","user":"u"}"#;
+
+    fn desk() -> Desk {
+        Desk::new("openrouter", "google/gemini-3.1-flash-image", r#"{"prompt":"a fox"}"#)
+    }
+
+    fn chat() -> Desk {
+        let mut desk = desk();
+        desk.model.via = Via::Chat;
+        desk
+    }
+
+    fn failed(desk: &Desk, status: u16, body: &str) -> Failure {
+        match OpenRouter.read(&desk.job(), &desk.reply(status, body)) {
+            Step::Failed(failure) => failure,
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_model_is_sent_only_what_it_takes() {
+        let openai = json!({"model": "openai/gpt-image-2", "prompt": "a fox", "size": "1024x1024", "quality": "high",
+            "output_format": "webp", "output_compression": 80, "background": "opaque"});
+        assert_eq!(Desk::new("openrouter", "openai/gpt-image-2", WISH).body(), openai);
+        let wish = r#"{"prompt":"a fox","size":"1536x1024","quality":"high","background":"opaque","seed":7}"#;
+        let google = json!({"model": "google/gemini-3.1-flash-image", "prompt": "a fox", "aspect_ratio": "3:2",
+            "resolution": "2K", "seed": 7});
+        assert_eq!(Desk::new("openrouter", "google/gemini-3.1-flash-image", wish).body(), google);
+    }
+
+    #[test]
+    fn a_chat_is_asked_for_the_modalities_the_model_has() {
+        let modalities = |model: &str| {
+            let mut desk = Desk::new("openrouter", model, r#"{"prompt":"x"}"#);
+            desk.model.via = Via::Chat;
+            desk.body()["modalities"].clone()
+        };
+        assert_eq!(modalities("google/gemini-3-pro-image"), json!(["image", "text"]));
+        assert_eq!(modalities("black-forest-labs/flux.2-pro"), json!(["image"]));
+    }
+
+    #[test]
+    fn the_cost_survives_to_the_last_digit() {
+        for (cost, nanos) in [("0.0000012", 1_200), ("1e-7", 100), ("0.1", 100_000_000), ("0.045", 45_000_000)] {
+            let body = format!(r#"{{"data":[{{"b64_json":"QUJD"}}],"usage":{{"total_tokens":1,"cost":{cost}}}}}"#);
+            let desk = desk();
+            let Step::Done(drawn) = OpenRouter.read(&desk.job(), &desk.reply(200, body)) else { panic!("{cost}") };
+            let Some(Reported::Dollars(text)) = drawn.usage.reported else { panic!("{cost}") };
+            assert_eq!(text, cost);
+            assert_eq!(crate::money::Usd::rounded(&text).map(crate::money::Usd::nanos), Ok(nanos));
+        }
+    }
+
+    #[test]
+    fn every_error_has_its_class() {
+        let error = |code: u16, message: &str| format!(r#"{{"error":{{"code":{code},"message":"{message}"}}}}"#);
+        let with = |code: u16, metadata: &str| {
+            format!(
+                r#"{{"error":{{"code":{code},"message":"Provider returned error","metadata":{metadata}}},"user_id":"u"}}"#
+            )
+        };
+        let moderation = r#"{"reasons":["violence"],"flagged_input":"a…","provider_name":"OpenAI","model_slug":"m"}"#;
+        let raw = r#"{"provider_name":"OpenAI","raw":"{\"error\":{\"message\":
+            \"Your request was rejected by the safety system.\",\"code\":\"moderation_blocked\"}}"}"#
+            .replace("\n", "");
+        let raw = raw.as_str();
+        let raw_status =
+            r#"{"provider_name":"Google","raw":{"error":{"code":400,"message":"bad","status":"INVALID"}}}"#;
+        for (status, body, class) in [
+            (400, error(400, "prompt: too long"), Class::CallerInvalid),
+            (400, error(400, "foo/bar is not a valid model ID"), Class::ModelGone),
+            (400, with(400, raw), Class::Policy),
+            (502, with(502, raw_status), Class::Server),
+            (401, error(401, "No auth credentials found"), Class::Auth),
+            (402, error(402, "Insufficient credits"), Class::Quota),
+            (403, with(403, moderation), Class::Policy),
+            (403, error(403, "Your chosen model requires moderation and your input was flagged"), Class::Policy),
+            (403, error(403, "Key limit exceeded (daily limit)."), Class::Quota),
+            (403, error(403, "Not for you"), Class::Auth),
+            (404, error(404, "No endpoints found for x."), Class::ModelGone),
+            (404, error(404, "No endpoints found that support the requested output modalities"), Class::AdapterBug),
+            (400, error(400, "'moderation' takes another value"), Class::CallerInvalid),
+            (408, error(408, "Timeout"), Class::TimeoutAmbiguous),
+            (200, error(504, "no answer from the provider"), Class::TimeoutAmbiguous),
+            (200, r#"{"error":{"message":"without a number"}}"#.to_owned(), Class::Server),
+            (413, error(413, "Too large"), Class::CallerInvalid),
+            (429, error(429, "Rate limit exceeded"), Class::RateLimited),
+            (500, error(500, "Internal Server Error"), Class::Server),
+            (502, error(502, "Provider returned error"), Class::Server),
+            (503, error(503, "No provider available"), Class::Server),
+            (200, error(429, "overloaded while drawing"), Class::RateLimited),
+            (200, error(402, "ran dry"), Class::Quota),
+            (
+                200,
+                r#"{"choices":[{"error":{"code":502,"message":"m"},"finish_reason":"error"}]}"#.to_owned(),
+                Class::Server,
+            ),
+        ] {
+            assert_eq!(failed(&desk(), status, &body).class, class, "{status} {body}");
+            assert_eq!(failed(&chat(), status, &body).class, class, "{status} {body}");
+        }
+        let later = desk().reply(429, error(429, "m")).with("retry-after", "7");
+        let desk = desk();
+        let Step::Failed(failure) = OpenRouter.read(&desk.job(), &later) else { panic!("a failure") };
+        assert_eq!(failure.retry_after, Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn a_makers_complaint_names_our_field_if_the_caller_sent_it() {
+        let body = r#"{"error":{"code":400,"message":"Provider returned error","metadata":{"provider_name":"OpenAI",
+            "raw":"{\"error\":{\"message\":\"Invalid size\",\"param\":\"size\",\"code\":\"invalid_value\"}}"}}}"#;
+        let blamed = Desk::new("openrouter", "openai/gpt-image-2", r#"{"prompt":"x","size":"1024x1024"}"#);
+        let failure = failed(&blamed, 400, body);
+        assert_eq!((failure.class, failure.param.as_deref()), (Class::CallerInvalid, Some("size")));
+        assert!(failure.message.contains("Invalid size"), "{failure}");
+        assert_eq!(failed(&desk(), 400, body).class, Class::AdapterBug);
+    }
+
+    #[test]
+    fn a_chat_that_refused_is_a_refusal_however_it_says_so() {
+        for answer in [
+            r#"{"finish_reason":"content_filter","message":{"content":""}}"#,
+            r#"{"finish_reason":"stop","native_finish_reason":"IMAGE_SAFETY","message":{"content":null}}"#,
+            r#"{"finish_reason":"stop","message":{"content":null,"refusal":"I cannot draw that."}}"#,
+        ] {
+            let body = format!(r#"{{"choices":[{answer}],"usage":{{"cost":0}}}}"#);
+            assert_eq!(failed(&chat(), 200, &body).class, Class::Policy, "{answer}");
+        }
+        let talk = r#"{"choices":[{"finish_reason":"stop","message":{"content":"What colour?","refusal":null}}]}"#;
+        assert_eq!(failed(&chat(), 200, talk).class, Class::Malformed);
+    }
+
+    #[test]
+    fn words_without_a_picture_that_are_charged_are_settled() {
+        for (end, refused) in [("content_filter", 1), ("stop", 0)] {
+            let body =
+                format!(r#"{{"choices":[{{"finish_reason":"{end}","message":{{}}}}],"usage":{{"cost":0.0003}}}}"#);
+            let desk = chat();
+            let Step::Done(drawn) = OpenRouter.read(&desk.job(), &desk.reply(200, &body)) else { panic!("{body}") };
+            assert_eq!((drawn.images.len(), drawn.refused, drawn.refused_billed), (0, refused, 0));
+            assert_eq!(drawn.usage.reported, Some(Reported::Dollars("0.0003".to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_chats_picture_is_inside_its_answer_and_is_not_fetched_from_elsewhere() {
+        let answer = |url: &str| {
+            format!(
+                r#"{{"choices":[{{"message":{{"images":[{{"type":"image_url","image_url":{{"url":"{url}"}}}}]}}}}]}}"#
+            )
+        };
+        let desk = chat();
+        let reply = desk.reply(200, answer("data:image/png;base64,QUJD"));
+        let Step::Done(drawn) = OpenRouter.read(&desk.job(), &reply) else { panic!("a picture") };
+        assert!(matches!(&drawn.images[..], [Found { source: Source::Inline(_), .. }]));
+        assert_eq!(failed(&desk, 200, &answer("https://elsewhere.example/1.png")).class, Class::Malformed);
+    }
+}

@@ -1,0 +1,259 @@
+//! OpenRouter's image models: how each maker's models are told a size, and what else they take (PROVIDERS.md
+//! section 7; what single models take beyond it is from their makers' documents).
+//!
+//! Data, and the two ways to write a size. Makers are told apart by the first part of a model's name. A maker nobody
+//! has described draws one picture a call from a prompt, and takes nothing that would change the picture.
+
+use crate::capabilities::{Abilities, Edits, Sizes, Tier};
+use crate::config::plan::Via;
+use crate::image::{Format, Size};
+use crate::provider::common::tiers;
+use crate::provider::common::tiers::{FOUR, GEMINI_SHAPES, LONG_SHAPES, ONE, PIXELS, TINY, TWO};
+use crate::provider::{Job, openai};
+use crate::request::{PROMPT_MAX_CHARS, Quality};
+
+/// Models that take the same.
+#[derive(Debug)]
+pub struct Family {
+    /// How their names begin.
+    prefix: &'static str,
+    draws: Draws,
+    max_n: u8,
+    qualities: &'static [Quality],
+    formats: &'static [Format],
+    transparent: bool,
+    seed: bool,
+    /// Pictures they can be given at once; 0 changes none.
+    references: u8,
+    /// Answer a chat in words too.
+    pub talks: bool,
+}
+
+/// How a size is told.
+#[derive(Clone, Copy, Debug)]
+enum Draws {
+    /// In pixels, those of the OpenAI model by the rest of the name.
+    Pixels,
+    /// As a shape and, where there are any, one of these tiers.
+    Shapes(&'static [(u32, u32)], &'static [Tier]),
+}
+
+/// The shapes that nearly every maker's models draw.
+const SHAPES: &[(u32, u32)] =
+    &[(1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (4, 5), (5, 4), (9, 16), (16, 9), (9, 21), (21, 9)];
+const GPT_SHAPES: &[(u32, u32)] = &[(1, 1), (3, 2), (2, 3)];
+
+/// The maker nobody has described; the others are written over it.
+const ANY: Family = Family {
+    prefix: "",
+    draws: Draws::Shapes(SHAPES, &[ONE, TWO, FOUR]),
+    max_n: 1,
+    qualities: &[],
+    formats: &[],
+    transparent: false,
+    seed: false,
+    references: 0,
+    talks: false,
+};
+
+/// The first whose prefix fits counts; the last fits everything.
+static FAMILIES: &[Family] = &[
+    Family { prefix: "openai/gpt-5", draws: Draws::Shapes(GPT_SHAPES, &[]), references: 16, talks: true, ..ANY },
+    Family {
+        prefix: "openai/",
+        draws: Draws::Pixels,
+        max_n: 10,
+        qualities: &[Quality::Low, Quality::Medium, Quality::High],
+        formats: &Format::ALL,
+        transparent: true,
+        references: 16,
+        ..ANY
+    },
+    Family {
+        prefix: "google/gemini-2.5",
+        draws: Draws::Shapes(GEMINI_SHAPES, &[]),
+        seed: true,
+        references: 3,
+        talks: true,
+        ..ANY
+    },
+    Family {
+        prefix: "google/gemini-nano-banana",
+        draws: Draws::Shapes(LONG_SHAPES, &[ONE, TWO, FOUR]),
+        seed: true,
+        references: 14,
+        talks: true,
+        ..ANY
+    },
+    Family {
+        prefix: "google/gemini-3.1-flash",
+        draws: Draws::Shapes(LONG_SHAPES, &[TINY, ONE, TWO, FOUR]),
+        seed: true,
+        references: 14,
+        talks: true,
+        ..ANY
+    },
+    Family {
+        prefix: "google/",
+        draws: Draws::Shapes(GEMINI_SHAPES, &[ONE, TWO, FOUR]),
+        seed: true,
+        references: 14,
+        talks: true,
+        ..ANY
+    },
+    Family {
+        prefix: "black-forest-labs/",
+        draws: Draws::Shapes(SHAPES, &[ONE, TWO]),
+        formats: &[Format::Png, Format::Jpeg],
+        seed: true,
+        references: 8,
+        ..ANY
+    },
+    // As xAI's own API has it: two tiers, five pictures to start from, no seed.
+    Family {
+        prefix: "x-ai/",
+        draws: Draws::Shapes(SHAPES, &[ONE, TWO]),
+        qualities: &[Quality::Low, Quality::Medium],
+        references: 5,
+        ..ANY
+    },
+    Family { prefix: "bytedance-seed/", draws: Draws::Shapes(SHAPES, &[TWO, FOUR]), seed: true, references: 10, ..ANY },
+    ANY,
+];
+
+/// The family of the model by this name.
+pub fn family(model: &str) -> &'static Family {
+    FAMILIES.iter().find(|family| model.starts_with(family.prefix)).unwrap_or(&ANY)
+}
+
+/// A size as it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// In pixels.
+    Pixels(Size),
+    /// As a shape, `(across, down)`, and a tier.
+    Shape((u32, u32), Option<Tier>),
+}
+
+impl Family {
+    /// What `model`, which is of this family, can do by this way. A chat is told a shape and a seed and nothing else.
+    pub fn abilities(&self, model: &str, via: Via) -> Abilities {
+        let images = via == Via::Images;
+        Abilities {
+            max_n: if images { self.max_n } else { 1 },
+            prompt_chars: PROMPT_MAX_CHARS,
+            sizes: match self.draws {
+                Draws::Pixels if images => of_openai(model).sizes,
+                draws => Sizes::Ratios { shapes: draws.shapes().to_vec(), pixels: PIXELS },
+            },
+            tiers: self.draws.tiers(via),
+            partials: false,
+            formats: if images { self.formats.to_vec() } else { Vec::new() },
+            qualities: if images { self.qualities.to_vec() } else { Vec::new() },
+            seed: self.seed,
+            negative_prompt: false,
+            negative_chars: PROMPT_MAX_CHARS,
+            transparent: images && self.transparent,
+            compression: images && !self.formats.is_empty(),
+            style: false,
+            generate: true,
+            edit: (self.references > 0).then_some(Edits::up_to(self.references)),
+        }
+    }
+
+    /// How the job's size is told by this way.
+    pub fn told(&self, job: &Job<'_>, via: Via) -> Option<Told> {
+        let asked = job.frame.nominal()?;
+        if matches!(self.draws, Draws::Pixels) && via == Via::Images {
+            return Some(Told::Pixels(asked));
+        }
+        Some(Told::Shape(tiers::shape(self.draws.shapes(), job.frame)?, job.tier))
+    }
+}
+
+impl Draws {
+    fn shapes(self) -> &'static [(u32, u32)] {
+        match self {
+            Draws::Pixels => GPT_SHAPES,
+            Draws::Shapes(shapes, _) => shapes,
+        }
+    }
+
+    /// The tiers that this way can be told. No document says that a chat knows the tiniest.
+    fn tiers(self, via: Via) -> Vec<Tier> {
+        let Draws::Shapes(_, tiers) = self else { return Vec::new() };
+        tiers.iter().copied().filter(|tier| via == Via::Images || *tier != TINY).collect()
+    }
+}
+
+/// What OpenAI's own model behind `openai/NAME` can do.
+fn of_openai(model: &str) -> Abilities {
+    openai::models::family(model.strip_prefix("openai/").unwrap_or(model)).abilities()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::common::fixture::Desk;
+
+    fn told(model: &str, size: &str, via: Via) -> Option<Told> {
+        let mut desk = Desk::new("openrouter", model, &format!(r#"{{"prompt":"x","size":"{size}"}}"#));
+        desk.model.via = via;
+        family(model).told(&desk.job(), via)
+    }
+
+    fn tier(model: &str, size: &str, via: Via) -> Option<&'static str> {
+        match told(model, size, via) {
+            Some(Told::Shape(_, tier)) => tier.map(|tier| tier.word),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_wish_becomes_the_smallest_tier_that_covers_it_and_no_tier_where_there_is_none() {
+        for (model, size, told) in [
+            ("google/gemini-3.1-flash-image", "512x512", Some("512")),
+            ("google/gemini-3.1-flash-image", "768x512", Some("1K")),
+            ("google/gemini-3-pro-image", "512x512", Some("1K")),
+            ("google/gemini-3-pro-image", "1376x768", Some("1K")),
+            ("google/gemini-3-pro-image", "1536x1024", Some("2K")),
+            ("google/gemini-3-pro-image", "4096x4096", Some("4K")),
+            ("google/gemini-nano-banana-2.1", "512x512", Some("1K")),
+            ("google/gemini-nano-banana-2.1", "8192x1024", Some("4K")),
+            ("x-ai/grok-imagine-image", "4096x4096", Some("2K")),
+            ("google/gemini-2.5-flash-image", "1024x1024", None),
+            ("black-forest-labs/flux.2-pro", "4096x4096", Some("2K")),
+            ("bytedance-seed/seedream-4.5", "1024x1024", Some("2K")),
+            ("somebody/new", "1920x1080", Some("2K")),
+        ] {
+            assert_eq!(tier(model, size, Via::Images), told, "{model} {size}");
+        }
+        assert_eq!(tier("google/gemini-3.1-flash-image", "512x512", Via::Chat), Some("1K"));
+    }
+
+    #[test]
+    fn only_openais_models_are_told_pixels_and_only_by_the_image_api() {
+        let gpt = "openai/gpt-image-2";
+        assert_eq!(told(gpt, "1536x1024", Via::Images), Some(Told::Pixels(Size::new(1536, 1024))));
+        assert_eq!(told(gpt, "1536x1024", Via::Chat), Some(Told::Shape((3, 2), None)));
+        assert_eq!(told(gpt, "auto", Via::Images), None);
+        let mut desk = Desk::new("openrouter", "google/gemini-2.5-flash-image", r#"{"prompt":"x","size":"1344x768"}"#);
+        desk.model.abilities.sizes = Some(Sizes::Listed(vec![Size::new(1344, 768)]));
+        let told = family(&desk.model.name).told(&desk.job(), Via::Images);
+        assert_eq!(told, Some(Told::Shape((16, 9), None)), "a size from the config is told as a shape too");
+    }
+
+    #[test]
+    fn a_chat_can_do_less_and_an_unknown_maker_least() {
+        let model = "openai/gpt-image-2";
+        let images = family(model).abilities(model, Via::Images);
+        let chat = family(model).abilities(model, Via::Chat);
+        assert_eq!((images.max_n, images.transparent, images.formats.len(), images.qualities.len()), (10, true, 3, 3));
+        assert_eq!((chat.max_n, chat.transparent, chat.formats.len(), chat.qualities.len()), (1, false, 0, 0));
+        assert_eq!(images.sizes, of_openai(model).sizes);
+        let unknown = family("somebody/new").abilities("somebody/new", Via::Images);
+        assert_eq!((unknown.max_n, unknown.seed, unknown.transparent, unknown.edit), (1, false, false, None));
+        let flux = family("black-forest-labs/flux.2-pro").abilities("black-forest-labs/flux.2-pro", Via::Images);
+        assert_eq!((flux.max_n, flux.seed, flux.edit), (1, true, Some(Edits::up_to(8))));
+    }
+}

@@ -1,0 +1,464 @@
+//! Stability AI: v2beta `core`, `ultra` and `sd3.5-*` by form, and the v1 engines (PROVIDERS.md section 3).
+//!
+//! v2beta draws one picture a call and knows shapes, not pixels; v1 draws up to ten in exact sizes and is asked by
+//! `v1.rs`. Both answer 200 for a picture that the filter blurred: that is a refusal here, and it is charged.
+//! `ultra`, `sd3.5-*` and v1 can start from a picture, `inpaint` and v1 change part of one. Not built: the other edits,
+//! upscaling.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+
+use crate::capabilities::{Abilities, Edits, Sizes, Usual};
+use crate::config::plan::{Account, Model};
+use crate::failure::{Class, Failure, Finding, Scope};
+use crate::image::{Encoded, Format};
+use crate::provider::common::form::Form;
+use crate::provider::common::json::Json;
+use crate::provider::common::vendor_error::{Complaint, malformed};
+use crate::provider::common::wire;
+use crate::provider::stability::v1::{SDXL_SIZES, V1_STEPS, fixed_seed, form_text};
+use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Source, Step, Usage};
+
+pub(in crate::provider) mod v1;
+
+/// Stability AI's own API.
+pub struct Stability;
+
+/// Which of the two APIs draws a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Api<'a> {
+    /// `v1/generation/{engine}`.
+    V1 { engine: &'a str },
+    /// `v2beta/stable-image/generate/{service}`, with a `model` field where the service has several.
+    V2 { service: &'static str, model: Option<&'a str> },
+}
+
+impl Api<'_> {
+    fn of(model: &str) -> Api<'_> {
+        match model {
+            "core" => Api::V2 { service: "core", model: None },
+            "ultra" => Api::V2 { service: "ultra", model: None },
+            "inpaint" => Api::V2 { service: INPAINT, model: None },
+            _ if model.starts_with("sd3") => Api::V2 { service: "sd3", model: Some(model) },
+            _ => Api::V1 { engine: model },
+        }
+    }
+}
+
+/// The one service that is below `edit/`.
+const INPAINT: &str = "inpaint";
+
+/// How much of the input picture may change, 0 to 1, where the API wants to be told and the options do not say. Half
+/// keeps what is seen and leaves room for the prompt.
+const STRENGTH: &str = "0.5";
+
+/// The shapes of v2beta.
+const SHAPES: [(u32, u32); 9] = [(21, 9), (16, 9), (3, 2), (5, 4), (1, 1), (4, 5), (2, 3), (9, 16), (9, 21)];
+
+/// After too many requests a key is locked for this long, and no header says so.
+const PENALTY: Duration = Duration::from_secs(60);
+
+/// Error names -> what they mean; the other names mean what their status means.
+const NAMES: &[(&str, Class)] = &[
+    ("content_moderation", Class::Policy),
+    ("invalid_prompts", Class::Policy),
+    ("public_figure", Class::Policy),
+    // English only; other vendors read the prompt.
+    ("invalid_language", Class::AdapterBug),
+    ("invalid_samples", Class::AdapterBug),
+    ("insufficient_balance", Class::Quota),
+    ("payment_required", Class::Quota),
+];
+
+impl Provider for Stability {
+    fn name(&self) -> &'static str {
+        "stability"
+    }
+
+    fn default_base_url(&self) -> Option<&'static str> {
+        Some("https://api.stability.ai/")
+    }
+
+    fn needs_key(&self) -> bool {
+        true
+    }
+
+    fn known_models(&self) -> &'static [&'static str] {
+        &[
+            "core",
+            "ultra",
+            "sd3.5-large",
+            "sd3.5-large-turbo",
+            "sd3.5-medium",
+            "sd3.5-flash",
+            "inpaint",
+            "stable-diffusion-xl-1024-v1-0",
+        ]
+    }
+
+    /// Stability never answers with links.
+    fn download_hosts(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn abilities(&self, _: &Account, model: &str) -> Abilities {
+        let api = Api::of(model);
+        let (max_n, prompt_chars, formats) = match api {
+            Api::V1 { .. } => (10, 2_000, vec![Format::Png]),
+            Api::V2 { .. } => (1, 10_000, Format::ALL.to_vec()),
+        };
+        let sizes = match api {
+            Api::V1 { engine } if engine.contains("xl-1024") => Sizes::Listed(SDXL_SIZES.to_vec()),
+            Api::V1 { .. } => Sizes::Stepped(V1_STEPS),
+            // 1.5 megapixels by the price list.
+            Api::V2 { service: "core", .. } => Sizes::Ratios { shapes: SHAPES.to_vec(), pixels: 1536 * 1024 },
+            Api::V2 { .. } => Sizes::Ratios { shapes: SHAPES.to_vec(), pixels: 1024 * 1024 },
+        };
+        Abilities {
+            tiers: Vec::new(),
+            partials: false,
+            max_n,
+            prompt_chars,
+            sizes,
+            formats,
+            qualities: Vec::new(),
+            seed: true,
+            negative_prompt: true,
+            // Both APIs read as much of what must not be there as of what is to be drawn.
+            negative_chars: prompt_chars,
+            transparent: false,
+            compression: false,
+            style: false,
+            generate: !matches!(api, Api::V2 { service: INPAINT, .. }),
+            edit: match api {
+                Api::V2 { service: "ultra", .. } => Some(Edits::up_to(1)),
+                Api::V2 { service: "sd3", .. } => Some(Edits { keeps_size: true, ..Edits::up_to(1) }),
+                Api::V2 { service: INPAINT, .. } => Some(Edits { mask: true, keeps_size: true, ..Edits::up_to(1) }),
+                Api::V1 { .. } => Some(v1::EDITS),
+                Api::V2 { .. } => None,
+            },
+        }
+    }
+
+    /// v1 is told a size in any case.
+    fn usual(&self, _: &Account, model: &Model) -> Usual {
+        let size = match Api::of(&model.name) {
+            Api::V1 { .. } => SDXL_SIZES.first().copied(),
+            Api::V2 { .. } => None,
+        };
+        Usual { size, ..Usual::default() }
+    }
+
+    fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
+        let mut headers = wire::headers(job.account, "authorization", "Bearer ")?;
+        if let Some(user) = &job.request.user {
+            wire::add_header(&mut headers, "stability-client-user-id", user);
+        }
+        match Api::of(&job.model.name) {
+            Api::V1 { engine } => v1::ask(job, engine, headers),
+            Api::V2 { service, model } => ask_v2(job, service, model, headers),
+        }
+    }
+
+    fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
+        if !(200..300).contains(&reply.status) {
+            return Step::Failed(failure(job, reply, &Complaint::read(&reply.body)));
+        }
+        let kind = reply.header(&CONTENT_TYPE).unwrap_or_default();
+        if kind.starts_with("image/") {
+            return read_bytes(reply);
+        }
+        let json = match Json::read(&reply.body) {
+            Ok(json) => json,
+            Err(error) => return Step::Failed(malformed(job, reply, &format!("is not JSON ({error})"))),
+        };
+        match Api::of(&job.model.name) {
+            Api::V1 { .. } => read_v1(job, reply, &json),
+            Api::V2 { .. } => read_v2(job, reply, &json),
+        }
+    }
+}
+
+fn ask_v2(job: &Job<'_>, service: &str, model: Option<&str>, headers: HeaderMap) -> Result<Call, Failure> {
+    let room = if service == INPAINT { "edit" } else { "generate" };
+    let url = wire::address(&job.account.base_url, ["v2beta", "stable-image", room, service])?;
+    let request = job.request;
+    let edit = request.edit.as_ref();
+    // What starts from a picture keeps its shape, except at `ultra`.
+    let shaped = edit.is_none() || service == "ultra";
+    let from_picture = edit.filter(|_| service != INPAINT);
+    let wished = [
+        ("prompt", Some(request.prompt.clone())),
+        ("negative_prompt", request.negative_prompt.clone()),
+        ("model", model.map(str::to_owned)),
+        ("mode", from_picture.filter(|_| service == "sd3").map(|_| "image-to-image".to_owned())),
+        ("strength", from_picture.map(|_| STRENGTH.to_owned())),
+        ("aspect_ratio", wire::ratio(job.frame).filter(|_| shaped)),
+        ("seed", request.seed.map(|seed| fixed_seed(seed).to_string())),
+        ("output_format", job.format.map(|format| format.word().to_owned())),
+    ];
+    let options = &job.model.options;
+    let mut fields: Vec<(String, String)> = wished
+        .into_iter()
+        .filter(|(name, _)| !options.contains_key(*name))
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect();
+    fields.extend(options.iter().map(|(name, value)| (name.clone(), form_text(value))));
+    let mut form = Form::of(fields);
+    for image in edit.iter().flat_map(|edit| &edit.images) {
+        form = form.picture("image", "image", image);
+    }
+    if let Some(mask) = edit.and_then(|edit| edit.mask.as_ref()) {
+        form = form.file("mask", "mask.png", Format::Png.media_type(), mask.white.clone());
+    }
+    Ok(form.post(url, headers))
+}
+
+/// v1: a list of artifacts, each with its own verdict. The documents call the list bare, the API does not.
+fn read_v1(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
+    let list = json.get("artifacts").unwrap_or(json);
+    let Json::List(artifacts) = list else {
+        return Step::Failed(without_pictures(job, reply, json));
+    };
+    let verdict = |artifact: &Json<'_>| artifact.text_at("finishReason").map(|word| word.to_string());
+    let filtered = artifacts.iter().filter(|artifact| verdict(artifact).as_deref() == Some("CONTENT_FILTERED")).count();
+    let refused = u8::try_from(filtered).unwrap_or(u8::MAX).min(job.n);
+    let images: Vec<Found> = artifacts
+        .iter()
+        .filter(|artifact| matches!(verdict(artifact).as_deref(), None | Some("SUCCESS")))
+        .filter_map(|artifact| artifact.bytes_at("base64"))
+        .filter(|text| !text.is_empty())
+        .map(|text| Found { source: wire::inline(&reply.body, text), revised_prompt: None })
+        .take(wire::MOST_PICTURES)
+        .collect();
+    match (images.is_empty(), refused) {
+        (true, 0) if artifacts.is_empty() => Step::Failed(malformed(job, reply, "has no pictures")),
+        (true, 0) => Step::Failed(Failure::new(Class::Server, "every artifact ended in ERROR")),
+        (true, refused) => Step::Failed(blurred(refused)),
+        (false, refused) => Step::Done(Drawn { images, refused, refused_billed: refused, usage: Usage::default() }),
+    }
+}
+
+/// v2beta: one picture, or its blurred likeness.
+fn read_v2(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
+    let finish = json.text_at("finish_reason").or_else(|| json.text_at("finishReason"));
+    if finish.is_some_and(|word| word == "CONTENT_FILTERED") {
+        return Step::Failed(blurred(1));
+    }
+    match json.bytes_at("image").filter(|text| !text.is_empty()) {
+        Some(text) => done(wire::inline(&reply.body, text)),
+        None => Step::Failed(without_pictures(job, reply, json)),
+    }
+}
+
+/// A server that sends the picture itself although JSON was asked; then the verdict is a header.
+fn read_bytes(reply: &Reply) -> Step {
+    let finish = reply.headers.get("finish-reason").map(|value| value.as_bytes());
+    if finish == Some(b"CONTENT_FILTERED") {
+        return Step::Failed(blurred(1));
+    }
+    done(Source::Inline(Encoded::Raw(reply.body.clone())))
+}
+
+fn done(source: Source) -> Step {
+    let images = vec![Found { source, revised_prompt: None }];
+    Step::Done(Drawn { images, refused: 0, refused_billed: 0, usage: Usage::default() })
+}
+
+/// A filtered output is described as a successful generation, so it counts as charged.
+fn blurred(pictures: u8) -> Failure {
+    Failure::new(Class::Policy, "CONTENT_FILTERED: drawn, then blurred by the content filter").with_billed(pictures)
+}
+
+fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
+    let complaint = Complaint::from_json(json);
+    if complaint.is_empty() { malformed(job, reply, "has no pictures") } else { failure(job, reply, &complaint) }
+}
+
+/// A failure out of an error's name, its field and its status.
+fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
+    let found =
+        complaint.by_word(NAMES, reply.status).map_or_else(|| complaint.by_status(reply.status), Finding::stated);
+    let said = |name: &str| complaint.words.iter().any(|word| word == name);
+    let finding = match found.class {
+        Class::Auth if said("permission_denied") => Finding::stated(Class::Auth).at(Scope::Model),
+        Class::ModelGone if said("not_found") && complaint.mentions(&["engine", "model"]) => {
+            Finding::stated(Class::ModelGone)
+        }
+        // The key is locked, whatever it asks for.
+        Class::RateLimited => found.at(Scope::Account),
+        _ => found,
+    };
+    let mut complaint = complaint.clone();
+    complaint.field = complaint.field.or_else(|| blamed_field(&complaint.words, &complaint.message));
+    let failure = complaint.failure(finding, job, reply, our_field);
+    match (finding.class, failure.retry_after) {
+        (Class::RateLimited, None) => failure.with_retry_after(Some(PENALTY)),
+        _ => failure,
+    }
+}
+
+/// The field that stands before the colon of a sentence (`aspect_ratio: must be one of ...`), or in an error's name.
+fn blamed_field(words: &[String], message: &str) -> Option<String> {
+    let about_size = ["invalid_height_or_width", "invalid_pixel_count"];
+    if words.iter().any(|word| about_size.contains(&word.as_str())) {
+        return Some("height".to_owned());
+    }
+    let said = |name: &str| words.iter().any(|word| word == name);
+    if said("invalid_mask_image") {
+        return Some("mask".to_owned());
+    }
+    if said("invalid_image_dimensions") || said("invalid_mime_type") || said("invalid_file_size") {
+        return Some("image".to_owned());
+    }
+    let (field, _) = message.split_once(':')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '[' | ']' | '.');
+    (!field.is_empty() && field.chars().all(plain)).then(|| field.to_owned())
+}
+
+/// Our name of Stability's field.
+fn our_field(field: &str) -> Option<String> {
+    let ours = match field {
+        "prompt" | "negative_prompt" | "seed" | "output_format" => field,
+        "aspect_ratio" | "height" | "width" => "size",
+        "samples" => "n",
+        "image" | "init_image" => "image",
+        "mask" | "mask_image" => "mask",
+        _ if field.starts_with("text_prompts") => "prompt",
+        _ => return None,
+    };
+    Some(ours.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::provider::common::fixture::Desk;
+
+    const SDXL: &str = "stable-diffusion-xl-1024-v1-0";
+
+    fn failure_of(model: &str, status: u16, body: &str) -> Failure {
+        let desk = Desk::new("stability", model, r#"{"prompt":"a red fox","size":"1024x1024","n":1}"#);
+        match Stability.read(&desk.job(), &desk.reply(status, body)) {
+            Step::Failed(failure) => failure,
+            other => panic!("{status} {body}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_error_has_its_class_and_names_our_field() {
+        let v1 = |name: &str, message: &str| format!(r#"{{"id":"x","name":"{name}","message":"{message}"}}"#);
+        let v2 = |name: &str, error: &str| format!(r#"{{"id":"x","name":"{name}","errors":["{error}"]}}"#);
+        for (model, status, body, class, param) in [
+            ("core", 400, v2("bad_request", "aspect_ratio: must be one of"), Class::CallerInvalid, Some("size")),
+            ("core", 400, v2("bad_request", "prompt: is required"), Class::CallerInvalid, Some("prompt")),
+            ("core", 400, v2("bad_request", "style_preset: no such"), Class::AdapterBug, None),
+            ("core", 400, v2("bad_request", "negative_prompt: too long"), Class::AdapterBug, None),
+            ("core", 401, v2("unauthorized", "missing key"), Class::Auth, None),
+            ("core", 402, v2("payment_required", "no credits"), Class::Quota, None),
+            ("core", 403, v2("content_moderation", "flagged"), Class::Policy, None),
+            ("core", 403, v2("permission_denied", "not yours"), Class::Auth, None),
+            ("core", 404, v2("not_found", "no such"), Class::ModelGone, None),
+            ("core", 413, v2("payload_too_large", "10 MiB"), Class::CallerInvalid, None),
+            ("core", 415, v2("bad_request", "multipart"), Class::AdapterBug, None),
+            ("core", 422, v2("invalid_language", "English only"), Class::AdapterBug, None),
+            ("core", 422, v2("public_figure", "no"), Class::Policy, None),
+            ("core", 429, v2("rate_limit_exceeded", "150 in 10 s"), Class::RateLimited, None),
+            ("core", 500, v2("internal_error", "oops"), Class::Server, None),
+            ("core", 200, r#"{"seed":1}"#.to_owned(), Class::Malformed, None),
+            ("core", 200, "<html>".to_owned(), Class::Malformed, None),
+            (SDXL, 400, v1("invalid_prompts", "filtered words"), Class::Policy, None),
+            (SDXL, 400, v1("invalid_height_or_width", "x64"), Class::CallerInvalid, Some("size")),
+            (SDXL, 400, v1("invalid_samples", "accept json"), Class::AdapterBug, None),
+            (SDXL, 403, v1("permission_denied", "no"), Class::Auth, None),
+            (SDXL, 404, v1("not_found", "no engine"), Class::ModelGone, None),
+            (SDXL, 500, v1("server_error", "oops"), Class::Server, None),
+            (SDXL, 200, r#"{"artifacts":[]}"#.to_owned(), Class::Malformed, None),
+            (SDXL, 200, r#"{"artifacts":[{"finishReason":"ERROR"}]}"#.to_owned(), Class::Server, None),
+            (SDXL, 200, r#"{"artifacts":"#.to_owned(), Class::Malformed, None),
+            (SDXL, 200, r#"{"message":"sorry"}"#.to_owned(), Class::Malformed, None),
+        ] {
+            let failure = failure_of(model, status, &body);
+            assert_eq!((failure.class, failure.param.as_deref()), (class, param), "{status} {body}");
+            assert_eq!(failure.billed, 0, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_error_about_the_picture_or_its_mask_names_our_field() {
+        for (name, param) in [
+            ("invalid_image_dimensions", "image"),
+            ("invalid_mime_type", "image"),
+            ("invalid_mask_image", "mask"),
+            ("bad_request\",\"message\":\"init_image: is required", "image"),
+        ] {
+            let mut desk = Desk::new("stability", SDXL, r#"{"prompt":"x"}"#).editing(1, true);
+            desk.request.size = None;
+            let body = format!(r#"{{"id":"x","name":"{name}"}}"#);
+            let Step::Failed(failure) = Stability.read(&desk.job(), &desk.reply(400, body)) else {
+                panic!("a failure")
+            };
+            assert_eq!((failure.class, failure.param.as_deref()), (Class::CallerInvalid, Some(param)), "{name}");
+        }
+    }
+
+    #[test]
+    fn too_many_requests_cost_a_minute_unless_a_header_says_otherwise() {
+        let body = r#"{"name":"rate_limit_exceeded","errors":["slow down"]}"#;
+        assert_eq!(failure_of("core", 429, body).retry_after, Some(PENALTY));
+        let desk = Desk::new("stability", "core", r#"{"prompt":"x"}"#);
+        let Step::Failed(failure) = Stability.read(&desk.job(), &desk.reply(429, body).with("retry-after", "3")) else {
+            panic!("a failure");
+        };
+        assert_eq!(failure.retry_after, Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn a_blurred_picture_is_a_refusal_that_costs() {
+        let failure = failure_of("core", 200, r#"{"image":"QUJD","finish_reason":"CONTENT_FILTERED"}"#);
+        assert_eq!((failure.class, failure.billed), (Class::Policy, 1));
+        let failure = failure_of(SDXL, 200, r#"[{"base64":"QUJD","finishReason":"CONTENT_FILTERED"}]"#);
+        assert_eq!((failure.class, failure.billed), (Class::Policy, 1));
+        let desk = Desk::new("stability", "ultra", r#"{"prompt":"x"}"#);
+        let bytes = desk.reply(200, "...").with("content-type", "image/png").with("finish-reason", "CONTENT_FILTERED");
+        assert!(matches!(Stability.read(&desk.job(), &bytes), Step::Failed(Failure { billed: 1, .. })));
+    }
+
+    #[test]
+    fn some_blurred_pictures_are_counted_beside_the_good_ones() {
+        let desk = Desk::new("stability", SDXL, r#"{"prompt":"x","n":3}"#);
+        let body = r#"{"artifacts":[{"base64":"QUJD","finishReason":"SUCCESS"},
+            {"base64":"QUJD","finishReason":"CONTENT_FILTERED"},{"base64":"QUJD","finishReason":"SUCCESS"}]}"#;
+        let Step::Done(drawn) = Stability.read(&desk.job(), &desk.reply(200, body)) else { panic!("pictures") };
+        assert_eq!((drawn.images.len(), drawn.refused, drawn.refused_billed), (2, 1, 1));
+    }
+
+    #[test]
+    fn options_stand_in_the_form_once_and_without_quotes() {
+        let mut desk = Desk::new("stability", "sd3.5-large", r#"{"prompt":"x","output_format":"png"}"#);
+        desk.model.options.insert("style_preset".to_owned(), json!("anime"));
+        desk.model.options.insert("cfg_scale".to_owned(), json!(7));
+        desk.model.options.insert("output_format".to_owned(), json!("png"));
+        let form = String::from_utf8(desk.call().body.to_vec()).unwrap();
+        for part in ["name=\"style_preset\"\r\n\r\nanime\r\n", "name=\"cfg_scale\"\r\n\r\n7\r\n"] {
+            assert!(form.contains(part), "{form}");
+        }
+        assert_eq!(form.matches("name=\"output_format\"").count(), 1);
+    }
+
+    #[test]
+    fn each_api_has_its_own_sizes_and_counts() {
+        let able = |model: &str| {
+            let desk = Desk::new("stability", model, r#"{"prompt":"x"}"#);
+            Stability.abilities(&desk.account, model)
+        };
+        assert_eq!((able(SDXL).max_n, able("core").max_n), (10, 1));
+        assert_eq!(able(SDXL).sizes, Sizes::Listed(SDXL_SIZES.to_vec()));
+        assert_eq!(able("stable-diffusion-v1-6").sizes, Sizes::Stepped(V1_STEPS));
+        assert!(matches!(able("sd3.5-flash").sizes, Sizes::Ratios { shapes, .. } if shapes.len() == 9));
+    }
+}

@@ -1,0 +1,185 @@
+//! How Stability's v1 engines are asked: by JSON for a picture out of words, by a form for one out of a picture
+//! (PROVIDERS.md 3.2).
+//!
+//! What starts from a picture has its size, and that must be a size the engine draws: a picture of another is not sent,
+//! and not made to fit either. What comes back is read in `mod.rs`.
+
+use http::HeaderMap;
+use serde_json::{Map, Value, json};
+
+use crate::capabilities::{Edits, Steps};
+use crate::failure::Failure;
+use crate::image::{Format, Size};
+use crate::provider::common::form::Form;
+use crate::provider::common::wire;
+use crate::provider::{Call, Job};
+use crate::request::Edit;
+
+/// The only sizes SDXL 1.0 draws.
+pub const SDXL_SIZES: [Size; 9] = [
+    Size::new(1024, 1024),
+    Size::new(1152, 896),
+    Size::new(896, 1152),
+    Size::new(1216, 832),
+    Size::new(832, 1216),
+    Size::new(1344, 768),
+    Size::new(768, 1344),
+    Size::new(1536, 640),
+    Size::new(640, 1536),
+];
+
+/// What v1 says of every engine.
+pub const V1_STEPS: Steps =
+    Steps { multiple_of: 64, min_side: 128, max_side: 8192, min_pixels: 262_144, max_pixels: 1_048_576, max_ratio: 64 };
+
+/// Sent unless the model's options say otherwise: the documents disagree about the default.
+const V1_DIFFUSION_STEPS: u32 = 30;
+
+/// What the engines take of an edit. That they refuse pictures of other sizes than they draw is from memory.
+pub const EDITS: Edits = Edits { mask: true, keeps_size: true, drawn_sizes: true, ..Edits::up_to(1) };
+
+/// How much of the input picture is kept, 0 to 1: the API's own default, sent because the options may say otherwise.
+const IMAGE_STRENGTH: &str = "0.35";
+
+/// How the input picture counts, by its strength or by a schedule of steps: words for a whole picture alone. Sent with
+/// a mask or with no picture at all they are errors.
+const ABOUT_THE_PICTURE: [&str; 4] = ["init_image_mode", "image_strength", "step_schedule_start", "step_schedule_end"];
+
+/// The call for pictures of `engine`.
+pub fn ask(job: &Job<'_>, engine: &str, headers: HeaderMap) -> Result<Call, Failure> {
+    match &job.request.edit {
+        None => from_words(job, engine, headers),
+        Some(edit) => from_picture(job, edit, engine, headers),
+    }
+}
+
+fn from_words(job: &Job<'_>, engine: &str, headers: HeaderMap) -> Result<Call, Failure> {
+    let url = wire::address(&job.account.base_url, ["v1", "generation", engine, "text-to-image"])?;
+    let request = job.request;
+    let mut prompts = vec![json!({"text": request.prompt, "weight": 1})];
+    if let Some(negative) = &request.negative_prompt {
+        prompts.push(json!({"text": negative, "weight": -1}));
+    }
+    // The API's own default of 512 is a size that SDXL refuses.
+    let size = job.frame.nominal().unwrap_or(SDXL_SIZES[0]);
+    let mut body = Map::new();
+    wire::put(&mut body, "text_prompts", Some(prompts));
+    wire::put(&mut body, "width", Some(size.width));
+    wire::put(&mut body, "height", Some(size.height));
+    wire::put(&mut body, "samples", Some(job.n));
+    wire::put(&mut body, "steps", Some(V1_DIFFUSION_STEPS));
+    wire::put(&mut body, "seed", request.seed.map(fixed_seed));
+    for (field, value) in job.model.options.iter().filter(|(field, _)| !ABOUT_THE_PICTURE.contains(&field.as_str())) {
+        body.insert(field.clone(), value.clone());
+    }
+    Ok(Call::post_json(url, headers, &Value::Object(body)))
+}
+
+/// `image-to-image`, and `masking` below it where white is to change.
+fn from_picture(job: &Job<'_>, edit: &Edit, engine: &str, headers: HeaderMap) -> Result<Call, Failure> {
+    let masking = edit.mask.as_ref().map(|_| "masking");
+    let path = ["v1", "generation", engine, "image-to-image", masking.unwrap_or_default()];
+    let url = wire::address(&job.account.base_url, path)?;
+    let (request, options) = (job.request, &job.model.options);
+    let whole = |value: &str| masking.is_none().then(|| value.to_owned());
+    let negative = request.negative_prompt.as_ref();
+    let wished = [
+        ("text_prompts[0][text]", Some(request.prompt.clone())),
+        ("text_prompts[0][weight]", Some("1".to_owned())),
+        ("text_prompts[1][text]", negative.cloned()),
+        ("text_prompts[1][weight]", negative.map(|_| "-1".to_owned())),
+        ("init_image_mode", whole("IMAGE_STRENGTH")),
+        // With a schedule of steps there is no strength.
+        ("image_strength", whole(IMAGE_STRENGTH).filter(|_| !options.contains_key("init_image_mode"))),
+        ("mask_source", masking.map(|_| "MASK_IMAGE_WHITE".to_owned())),
+        ("samples", Some(job.n.to_string())),
+        ("steps", Some(V1_DIFFUSION_STEPS.to_string())),
+        ("seed", request.seed.map(|seed| fixed_seed(seed).to_string())),
+    ];
+    let given = options.iter().filter(|(name, _)| masking.is_none() || !ABOUT_THE_PICTURE.contains(&name.as_str()));
+    let given: Vec<(String, String)> = given.map(|(name, value)| (name.clone(), form_text(value))).collect();
+    let wished = wished.into_iter().filter(|(name, _)| !options.contains_key(*name));
+    let fields = wished.filter_map(|(name, value)| Some((name.to_owned(), value?))).chain(given);
+    let mut form = Form::of(fields);
+    for image in &edit.images {
+        form = form.picture("init_image", "image", image);
+    }
+    if let Some(mask) = &edit.mask {
+        form = form.file("mask_image", "mask.png", Format::Png.media_type(), mask.white.clone());
+    }
+    Ok(form.post(url, headers))
+}
+
+/// An option as a form writes it: strings without quotes.
+pub fn form_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A seed that draws the same again. Zero means "random" to Stability and the largest number is one too large for
+/// v2beta, so those two borrow seeds that nobody is likely to ask for.
+pub fn fixed_seed(seed: u32) -> u32 {
+    match seed {
+        0 => u32::MAX - 2,
+        u32::MAX => u32::MAX - 1,
+        seed => seed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capabilities::{Bend, Unable};
+    use crate::provider::common::fixture::Desk;
+
+    const SDXL: &str = "stable-diffusion-xl-1024-v1-0";
+
+    fn desk(options: &[(&str, Value)]) -> Desk {
+        let mut desk = Desk::new("stability", SDXL, r#"{"prompt":"x","seed":0}"#);
+        desk.model.options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        desk
+    }
+
+    fn form(desk: &Desk) -> String {
+        String::from_utf8(desk.call().body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_seed_that_means_random_is_replaced_by_one_that_does_not() {
+        assert_eq!([0, 1, u32::MAX].map(fixed_seed), [u32::MAX - 2, 1, u32::MAX - 1]);
+    }
+
+    #[test]
+    fn options_about_the_input_picture_are_sent_with_a_whole_picture_alone() {
+        let schedule =
+            [("init_image_mode", json!("STEP_SCHEDULE")), ("step_schedule_start", json!(0.4)), ("cfg_scale", json!(9))];
+        let whole = form(&desk(&schedule).editing(1, false));
+        for part in ["init_image_mode\"\r\n\r\nSTEP_SCHEDULE", "step_schedule_start\"\r\n\r\n0.4", "cfg_scale\""] {
+            assert!(whole.contains(part), "{whole}");
+        }
+        assert!(!whole.contains("image_strength") && whole.matches("init_image_mode").count() == 1, "{whole}");
+        let masked = form(&desk(&schedule).editing(1, true));
+        assert!(!masked.contains("init_image_mode") && !masked.contains("step_schedule"), "{masked}");
+        assert!(masked.contains("cfg_scale\"\r\n\r\n9"), "{masked}");
+        let body = desk(&schedule).body();
+        assert_eq!((body.get("init_image_mode"), body.get("cfg_scale")), (None, Some(&json!(9))));
+    }
+
+    #[test]
+    fn a_picture_of_a_size_that_the_engine_does_not_draw_is_not_sent() {
+        let bend = Bend { tolerance_ppm: 1_000_000, strict: false };
+        for (model, side, wanted) in [
+            (SDXL, 1024, None),
+            (SDXL, 512, Some(Unable::ImageSize)),
+            ("stable-diffusion-v1-6", 512, None),
+            ("stable-diffusion-v1-6", 500, Some(Unable::ImageSize)),
+        ] {
+            let mut desk = Desk::new("stability", model, r#"{"prompt":"x"}"#).editing(1, true);
+            desk.request.edit.as_mut().unwrap().images[0].size = Size::new(side, side);
+            let able = desk.provider.abilities(&desk.account, model);
+            assert_eq!(able.fit(&desk.request, bend).err(), wanted, "{model} {side}");
+        }
+    }
+}

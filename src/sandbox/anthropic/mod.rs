@@ -1,0 +1,384 @@
+//! Anthropic's Messages API as PROVIDERS.md section 11 has it: `POST /v1/messages`, words in and words out.
+//!
+//! What a request may say is in `requests.rs`. A token is four characters here. What is charged is what the
+//! answer's usage adds up to, a refusal and an answer that was cut off included. A prompt with the word `cached` has
+//! most of its input charged as kept and reused by the vendor, so that those prices are met too. Not here: streaming,
+//! tools, pictures, batches, lists of models.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing;
+use serde_json::{Value, json};
+
+use super::Desk;
+use super::call::{Call, No, act_out, finish, read_json, text};
+use super::faults::Mode;
+use super::fields::Fields;
+use super::settings::{Name, TokenPrice, Vendor};
+use crate::money::Usd;
+use crate::sandbox::anthropic::requests::{Order, bad_body};
+
+pub(in crate::sandbox) mod requests;
+
+/// The versions of the API.
+const VERSIONS: [&str; 2] = ["2023-06-01", "2023-01-01"];
+
+pub(super) fn routes() -> Router<Arc<Desk>> {
+    Router::new().route("/v1/messages", routing::post(write)).fallback(lost).method_not_allowed_fallback(lost)
+}
+
+async fn write(State(desk): State<Arc<Desk>>, request: Request) -> Response {
+    let call = Call::admit(&desk, Name::Anthropic, request.headers());
+    let id = format!("req_{:016x}", call.luck);
+    let answer = answer(&call, request).await.map_err(|no| with_id(no, &id));
+    let mut answer = call.close(answer);
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        answer.headers_mut().insert("request-id", id);
+    }
+    answer
+}
+
+async fn answer(call: &Call, request: Request) -> Result<Response, No> {
+    let (parts, body) = request.into_parts();
+    authorise(&call.vendor, &parts.headers)?;
+    let fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
+    let order = Order::read(fields, &call.vendor)?;
+    act_out(call.fate, fault).await?;
+    call.work().await;
+    let message = Message::write(&order, call);
+    // Nothing is awaited from here on: what is charged is answered.
+    call.charge_words(&order.model, message.usage.price(call.vendor.token_price.get(&order.model)))?;
+    Ok(Json(message.told(&order.model, call.luck)).into_response())
+}
+
+async fn lost(State(desk): State<Arc<Desk>>, method: Method, uri: Uri) -> Response {
+    let message = format!("Not Found: {method} {}", uri.path());
+    let no = violation(StatusCode::NOT_FOUND, "not_found_error", &message);
+    finish(&desk, Name::Anthropic, Err(with_id(no, "req_lost")))
+}
+
+fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
+    let key = text(headers, &HeaderName::from_static("x-api-key"));
+    if !vendor.accepts(key) {
+        let message = if key.is_none_or(str::is_empty) { "x-api-key header is required" } else { "invalid x-api-key" };
+        return Err(violation(StatusCode::UNAUTHORIZED, "authentication_error", message));
+    }
+    match text(headers, &HeaderName::from_static("anthropic-version")) {
+        None => Err(invalid("anthropic-version: header is required")),
+        Some(version) if !VERSIONS.contains(&version) => {
+            Err(invalid(&format!("anthropic-version: \"{version}\" is not a valid version")))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// The envelope; the id is added where it is known.
+fn error(kind: &str, message: &str) -> Value {
+    json!({"type": "error", "error": {"type": kind, "message": message}})
+}
+
+pub(super) fn violation(status: StatusCode, kind: &str, message: &str) -> No {
+    No::violation(status, error(kind, message))
+}
+
+pub(super) fn invalid(message: &str) -> No {
+    violation(StatusCode::BAD_REQUEST, "invalid_request_error", message)
+}
+
+fn with_id(no: No, id: &str) -> No {
+    let mut body = no.body.clone();
+    if body.is_object() {
+        body["request_id"] = json!(id);
+    }
+    no.reworded(body)
+}
+
+fn fault(mode: Mode) -> No {
+    let fault = |status: u16, kind, message| {
+        No::fault(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), error(kind, message))
+    };
+    match mode {
+        Mode::RateLimited { retry_after } => {
+            let message = "This request would exceed your organization's rate limit.";
+            fault(429, "rate_limit_error", message).with_retry_after(retry_after)
+        }
+        Mode::OutOfMoney => fault(
+            400,
+            "invalid_request_error",
+            "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or \
+             purchase credits.",
+        ),
+        Mode::Overloaded => fault(529, "overloaded_error", "Overloaded"),
+        _ => fault(500, "api_error", "Internal server error"),
+    }
+}
+
+/// What was written.
+struct Message {
+    text: String,
+    stop_reason: &'static str,
+    usage: Usage,
+}
+
+impl Message {
+    fn write(order: &Order, call: &Call) -> Message {
+        let prompt = &order.prompt;
+        let whole = format!("{prompt}, in soft morning light, sharp and rich in detail");
+        let longest = usize::try_from(order.max_tokens).unwrap_or(usize::MAX).saturating_mul(4);
+        let cut = |length: usize| whole.chars().take(length).collect::<String>();
+        let (text, stop_reason) = match call.fate {
+            _ if call.refuses(prompt) => (String::new(), "refusal"),
+            Mode::NoPictures => (String::new(), "end_turn"),
+            Mode::Truncated => (cut(longest.min(whole.chars().count() / 2)), "max_tokens"),
+            _ if whole.chars().count() > longest => (cut(longest), "max_tokens"),
+            _ => (whole, "end_turn"),
+        };
+        let usage = Usage::of(order.read_chars(), text.chars().count(), prompt.contains("cached"));
+        Message { text, stop_reason, usage }
+    }
+
+    fn told(&self, model: &str, luck: u64) -> Value {
+        let content = if self.text.is_empty() { json!([]) } else { json!([{"type": "text", "text": self.text}]) };
+        json!({
+            "id": format!("msg_{luck:016x}"),
+            "type": "message",
+            "role": "assistant",
+            "model": model,
+            "content": content,
+            "stop_reason": self.stop_reason,
+            "stop_sequence": null,
+            "usage": self.usage.told(),
+        })
+    }
+}
+
+/// What an answer took, in tokens.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Usage {
+    input: u64,
+    output: u64,
+    five_minutes: u64,
+    one_hour: u64,
+    reused: u64,
+}
+
+impl Usage {
+    fn of(read: usize, written: usize, cached: bool) -> Usage {
+        let tokens = |chars: usize| u64::try_from(chars.div_ceil(4)).unwrap_or(u64::MAX);
+        let (input, output) = (tokens(read), tokens(written).max(1));
+        match cached {
+            false => Usage { input, output, ..Usage::default() },
+            true => Usage {
+                input: input - 3 * (input / 4),
+                output,
+                five_minutes: input / 4,
+                one_hour: input / 4,
+                reused: input / 4,
+            },
+        }
+    }
+
+    fn told(&self) -> Value {
+        json!({
+            "input_tokens": self.input,
+            "output_tokens": self.output,
+            "cache_creation_input_tokens": self.five_minutes + self.one_hour,
+            "cache_read_input_tokens": self.reused,
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": self.five_minutes,
+                "ephemeral_1h_input_tokens": self.one_hour,
+            },
+            "service_tier": "standard",
+        })
+    }
+
+    /// The price in whole nano-dollars, rounded half up. Input that is kept costs a quarter more for five minutes and
+    /// twice as much for an hour, input that is reused a tenth.
+    fn price(&self, price: Option<&TokenPrice>) -> Usd {
+        let TokenPrice { text_in, text_out } = price.copied().unwrap_or_default();
+        // Twentieths of a token, so that a quarter and a tenth are whole.
+        let read = 20 * u128::from(self.input)
+            + 25 * u128::from(self.five_minutes)
+            + 40 * u128::from(self.one_hour)
+            + 2 * u128::from(self.reused);
+        let nanos = |usd: Usd| u128::from(usd.nanos().unsigned_abs());
+        let twentieths = read * nanos(text_in) + 20 * u128::from(self.output) * nanos(text_out);
+        let rounded = (twentieths + 10_000_000) / 20_000_000;
+        Usd::from_nanos(i64::try_from(rounded).unwrap_or(i64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::Sandbox;
+    use super::super::client::{Reply, sandbox, send, start};
+    use super::*;
+
+    const PATH: &str = "/anthropic/v1/messages";
+    const HEADERS: [(&str, &str); 3] =
+        [("x-api-key", "any"), ("anthropic-version", "2023-06-01"), ("content-type", "application/json")];
+
+    async fn ask(sandbox: &Sandbox, extra: Value) -> Reply {
+        let mut body = json!({"model": "claude-haiku-4-5", "max_tokens": 400, "system": "Rewrite it.",
+            "messages": [{"role": "user", "content": "a red fox"}]});
+        body.as_object_mut().unwrap().extend(extra.as_object().cloned().unwrap());
+        body.as_object_mut().unwrap().retain(|_, value| *value != "absent");
+        send(sandbox.addr(), "POST", PATH, &HEADERS, body.to_string().as_bytes()).await
+    }
+
+    fn said(prompt: &str) -> Value {
+        json!({"messages": [{"role": "user", "content": prompt}]})
+    }
+
+    #[tokio::test]
+    async fn a_prompt_is_rewritten_and_charged_by_the_token() {
+        let prices = "{claude-haiku-4-5: {text_in: 1.00, text_out: 5.00}}";
+        let sandbox = sandbox(&format!("{{vendors: {{anthropic: {{token_price: {prices}}}}}}}")).await;
+        let reply =
+            ask(&sandbox, json!({"temperature": 0.7, "metadata": {"user_id": "u"}, "stop_sequences": []})).await;
+        let json = reply.json();
+        assert_eq!(
+            (reply.status, json["type"].as_str(), json["stop_reason"].as_str()),
+            (200, Some("message"), Some("end_turn"))
+        );
+        assert!(reply.header("request-id").is_some_and(|id| id.starts_with("req_")));
+        assert!(json["content"][0]["text"].as_str().unwrap().starts_with("a red fox, in soft"));
+        let count = |name: &str| json["usage"][name].as_i64().unwrap();
+        let bill = sandbox.invoice().vendor(Name::Anthropic).clone();
+        assert_eq!(bill.usd, Usd::from_nanos(count("input_tokens") * 1000 + count("output_tokens") * 5000));
+        assert_eq!((bill.calls, bill.pictures, bill.violations.len()), (1, 0, 0));
+        assert_eq!(bill.by_model["claude-haiku-4-5"].usd, bill.usd);
+    }
+
+    #[tokio::test]
+    async fn what_is_cached_has_its_own_prices() {
+        let sandbox = sandbox("{}").await;
+        let usage = ask(&sandbox, said("a fox, cached, with a long enough description")).await.json()["usage"].clone();
+        let count = |name: &str| usage[name].as_i64().unwrap();
+        let hour = usage["cache_creation"]["ephemeral_1h_input_tokens"].as_i64().unwrap();
+        let kept = count("cache_creation_input_tokens") - hour;
+        assert!(hour > 0 && kept > 0 && count("cache_read_input_tokens") > 0, "{usage}");
+        let nanos = count("input_tokens") * 1000 + kept * 1250 + hour * 2000 + count("cache_read_input_tokens") * 100;
+        let bill = sandbox.invoice().vendor(Name::Anthropic).clone();
+        assert_eq!(bill.usd, Usd::from_nanos(nanos + count("output_tokens") * 5000));
+    }
+
+    #[test]
+    fn half_a_nano_dollar_is_rounded_up() {
+        let price = TokenPrice { text_in: Usd::from_nanos(500_000), text_out: Usd::from_nanos(499_999) };
+        let cost = |input, output| Usage { input, output, ..Usage::default() }.price(Some(&price)).nanos();
+        assert_eq!([cost(1, 0), cost(0, 1), cost(1, 1)], [1, 0, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_an_answer_cut_off_and_one_without_words_are_answers_and_are_paid() {
+        let sandbox = sandbox("{}").await;
+        let mut before = Usd::ZERO;
+        let mut paid = || {
+            let now = sandbox.invoice().vendor(Name::Anthropic).usd;
+            now > std::mem::replace(&mut before, now)
+        };
+        let json = ask(&sandbox, said("something FORBIDDEN")).await.json();
+        assert_eq!((json["stop_reason"].as_str(), &json["content"], paid()), (Some("refusal"), &json!([]), true));
+        let json = ask(&sandbox, json!({"max_tokens": 2})).await.json();
+        assert_eq!((json["stop_reason"].as_str(), paid()), (Some("max_tokens"), true));
+        assert_eq!(json["content"][0]["text"], "a red fo");
+        sandbox.set(Name::Anthropic, |vendor| vendor.mode = Mode::Truncated);
+        assert_eq!((ask(&sandbox, json!({})).await.json()["stop_reason"].as_str(), paid()), (Some("max_tokens"), true));
+        sandbox.set(Name::Anthropic, |vendor| vendor.mode = Mode::NoPictures);
+        let json = ask(&sandbox, json!({})).await.json();
+        assert_eq!((json["stop_reason"].as_str(), &json["content"], paid()), (Some("end_turn"), &json!([]), true));
+    }
+
+    #[tokio::test]
+    async fn every_field_that_is_out_of_line_is_told_in_the_vendors_shape_and_noted() {
+        let sandbox = sandbox("{}").await;
+        let cases = [
+            (json!({"max_tokens": "absent"}), "max_tokens: Field required"),
+            (json!({"max_tokens": 0}), "max_tokens"),
+            (json!({"max_tokens": 1_000_000}), "max_tokens"),
+            (json!({"model": "absent"}), "model: Field required"),
+            (json!({"messages": "absent"}), "messages: Field required"),
+            (json!({"messages": []}), "messages"),
+            (json!({"messages": [{"role": "system", "content": "x"}]}), "messages"),
+            (json!({"messages": [{"role": "assistant", "content": "x"}]}), "messages"),
+            (json!({"messages": [{"role": "user", "content": ""}]}), "messages"),
+            (json!({"messages": [{"role": "user", "content": [{"type": "image"}]}]}), "messages"),
+            (json!({"messages": [{"role": "user", "content": "x", "name": "y"}]}), "messages"),
+            (json!({"temperature": 1.5}), "temperature"),
+            (json!({"system": 7}), "system"),
+            (json!({"stream": true}), "stream"),
+            (json!({"prompt": "x"}), "prompt: Extra inputs are not permitted"),
+        ];
+        for (count, (extra, words)) in cases.iter().enumerate() {
+            let reply = ask(&sandbox, extra.clone()).await;
+            let json = reply.json();
+            assert_eq!((reply.status, json["type"].as_str()), (400, Some("error")), "{extra}: {json}");
+            assert_eq!(json["error"]["type"], "invalid_request_error");
+            assert!(json["error"]["message"].as_str().unwrap().contains(words), "{extra}: {json}");
+            assert_eq!(json["request_id"].as_str(), reply.header("request-id"));
+            assert_eq!(sandbox.invoice().vendor(Name::Anthropic).violations_total, count as u64 + 1);
+        }
+        let reply = ask(&sandbox, json!({"model": "gpt-5"})).await;
+        assert_eq!((reply.status, reply.json()["error"]["type"].as_str()), (404, Some("not_found_error")));
+        assert_eq!(sandbox.invoice().total, Some(Usd::ZERO));
+    }
+
+    #[tokio::test]
+    async fn a_key_a_version_and_a_known_path_are_required() {
+        let sandbox = sandbox("{vendors: {anthropic: {key: sk-ant}}}").await;
+        let body =
+            json!({"model": "claude-haiku-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]});
+        let version = ("anthropic-version", "2023-06-01");
+        let json = ("content-type", "application/json");
+        for (headers, status, kind) in [
+            (vec![version, json], 401, "authentication_error"),
+            (vec![("authorization", "Bearer sk-ant"), version, json], 401, "authentication_error"),
+            (vec![("x-api-key", "wrong"), version, json], 401, "authentication_error"),
+            (vec![("x-api-key", "sk-ant"), json], 400, "invalid_request_error"),
+            (vec![("x-api-key", "sk-ant"), ("anthropic-version", "2020-01-01"), json], 400, "invalid_request_error"),
+            (vec![("x-api-key", "sk-ant"), version, ("content-type", "text/plain")], 400, "invalid_request_error"),
+        ] {
+            let reply = send(sandbox.addr(), "POST", PATH, &headers, body.to_string().as_bytes()).await;
+            assert_eq!((reply.status, reply.json()["error"]["type"].as_str()), (status, Some(kind)), "{headers:?}");
+        }
+        let reply = send(sandbox.addr(), "POST", "/anthropic/v1/complete", &HEADERS, b"{}").await;
+        assert_eq!((reply.status, reply.json()["error"]["type"].as_str()), (404, Some("not_found_error")));
+        let headers = [("x-api-key", "sk-ant"), version, json];
+        assert_eq!(send(sandbox.addr(), "POST", PATH, &headers, body.to_string().as_bytes()).await.status, 200);
+    }
+
+    #[tokio::test]
+    async fn each_fault_is_told_in_the_vendors_words_and_costs_nothing() {
+        let sandbox = sandbox("{}").await;
+        let retry_after = Duration::from_secs(7);
+        for (mode, status, kind) in [
+            (Mode::RateLimited { retry_after }, 429, "rate_limit_error"),
+            (Mode::Overloaded, 529, "overloaded_error"),
+            (Mode::Down500, 500, "api_error"),
+            (Mode::OutOfMoney, 400, "invalid_request_error"),
+        ] {
+            sandbox.set(Name::Anthropic, |vendor| vendor.mode = mode);
+            let reply = ask(&sandbox, json!({})).await;
+            assert_eq!((reply.status, reply.json()["error"]["type"].as_str()), (status, Some(kind)));
+            assert_eq!(reply.header("retry-after"), (status == 429).then_some("7"));
+        }
+        sandbox.set(Name::Anthropic, |vendor| vendor.mode = Mode::Garbage);
+        assert!(ask(&sandbox, json!({})).await.body.starts_with(b"<!doctype html>"));
+        sandbox.set(Name::Anthropic, |vendor| vendor.mode = Mode::Hang);
+        let body =
+            json!({"model": "claude-haiku-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]});
+        let client = start(sandbox.addr(), "POST", PATH, &HEADERS, body.to_string().as_bytes()).await;
+        sandbox.until(Name::Anthropic, |bill| bill.in_flight == 1).await;
+        drop(client);
+        let bill = sandbox.until(Name::Anthropic, |bill| bill.in_flight == 0).await;
+        assert_eq!((bill.usd, bill.violations_total), (Usd::ZERO, 0));
+    }
+}

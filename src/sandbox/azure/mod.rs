@@ -1,0 +1,359 @@
+//! Azure OpenAI as PROVIDERS.md section 2 has it: OpenAI's models behind deployments, classic and v1.
+//!
+//! A deployment is named as its owner likes, so here the model behind one is the model whose name its name contains,
+//! or a `gpt-image-2` where only the settings know it. The classic surface wants an `api-version` new enough for the
+//! model and ignores `model` in the body; the v1 surface reads the deployment there. A key opens it, or a token that
+//! `token.rs` gave.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing;
+use serde_json::{Value, json};
+
+use super::call::{Call, No, act_out, bearer, finish, read_json, text};
+use super::faults::Mode;
+use super::fields::{Fields, Why, Wrong};
+use super::settings::{Name, Vendor};
+use super::tokens::Given;
+use crate::sandbox::openai::edits::Edit;
+use crate::sandbox::openai::models::{Family, MODELS};
+use crate::sandbox::openai::requests::{Order, Way};
+use crate::sandbox::{Desk, openai, shelf};
+
+pub(in crate::sandbox) mod token;
+
+const DEPLOYMENT: &str = "/openai/deployments/{deployment}/images";
+const V1: &str = "/openai/v1/images";
+
+pub(super) fn routes() -> Router<Arc<Desk>> {
+    Router::new()
+        .route(&format!("{DEPLOYMENT}/generations"), routing::post(classic_generation))
+        .route(&format!("{DEPLOYMENT}/edits"), routing::post(classic_edit))
+        .route(&format!("{V1}/generations"), routing::post(v1_generation))
+        .route(&format!("{V1}/edits"), routing::post(v1_edit))
+        .route("/files/{id}/{file}", routing::get(shelf::fetch))
+        .route("/login/{tenant}/oauth2/v2.0/token", routing::post(token::grant))
+        .fallback(lost)
+        .method_not_allowed_fallback(lost)
+}
+
+async fn classic_generation(desk: State<Arc<Desk>>, Path(name): Path<String>, request: Request) -> Response {
+    serve(desk, request, Some(name), false).await
+}
+
+async fn classic_edit(desk: State<Arc<Desk>>, Path(name): Path<String>, request: Request) -> Response {
+    serve(desk, request, Some(name), true).await
+}
+
+async fn v1_generation(desk: State<Arc<Desk>>, request: Request) -> Response {
+    serve(desk, request, None, false).await
+}
+
+async fn v1_edit(desk: State<Arc<Desk>>, request: Request) -> Response {
+    serve(desk, request, None, true).await
+}
+
+async fn lost(State(desk): State<Arc<Desk>>, method: Method, uri: Uri) -> Response {
+    let message = format!("Resource not found: {method} {}", uri.path());
+    finish(&desk, Name::Azure, Err(no(StatusCode::NOT_FOUND, "404", &message)))
+}
+
+/// Answers a call to the deployment in the path, or in the body where the path has none.
+async fn serve(State(desk): State<Arc<Desk>>, request: Request, deployment: Option<String>, edits: bool) -> Response {
+    let mut call = Call::admit(&desk, Name::Azure, request.headers());
+    let mut answer = match authorise(&call.vendor, &desk.book(Name::Azure).tokens, request.headers()) {
+        Ok(()) => answer(&mut call, request, deployment, edits).await,
+        Err(no) => Err(no),
+    };
+    if let Ok(answer) = &mut answer
+        && let Ok(id) = HeaderValue::from_str(&format!("{:032x}", call.luck))
+    {
+        answer.headers_mut().insert("apim-request-id", id);
+    }
+    call.close(answer)
+}
+
+async fn answer(call: &mut Call, request: Request, deployment: Option<String>, edits: bool) -> Result<Response, No> {
+    let version = version(request.uri());
+    let (mut fields, start, way) = if edits {
+        let Edit { fields, start, way } = Edit::read_form(request).await.map_err(in_azures_words)?;
+        (fields, Some(start), way)
+    } else {
+        let (parts, body) = request.into_parts();
+        let object = read_json(&parts.headers, body).await;
+        let object = object.map_err(|why| in_azures_words(openai::errors::bad_body(why)))?;
+        (Fields::nullable(object), None, Way::Generation)
+    };
+    let named = fields.text("model").map_err(bad_field)?;
+    let v1 = deployment.is_none();
+    let deployment = deployment.or(named).ok_or_else(|| bad_field(Wrong::new("model", Why::Missing)))?;
+    let family = behind(&deployment, &call.vendor).ok_or_else(no_deployment)?;
+    check_version(version.as_deref(), v1, family)?;
+    let mut order = Order::read(deployment, family, fields, way).map_err(bad_field)?;
+    if let Some(start) = start {
+        (order.mark, order.image_tokens) = start.check(family).await.map_err(bad_field)?;
+    }
+    act_out(call.fate, fault).await?;
+    if call.refuses(&order.prompt) {
+        return Err(refusal(family));
+    }
+    if order.stream.is_some() {
+        let what = if edits { "image_edit" } else { "image_generation" };
+        return openai::stream::answer(call, order, what).await;
+    }
+    call.work().await;
+    let mut body = order.fill(call).await?;
+    annotate(&mut body);
+    Ok(Json(body).into_response())
+}
+
+fn authorise(vendor: &Vendor, given: &Given, headers: &HeaderMap) -> Result<(), No> {
+    let key = text(headers, &HeaderName::from_static("api-key"));
+    if vendor.accepts(key) {
+        return Ok(());
+    }
+    if let (None, Some(token)) = (key, bearer(headers)) {
+        let message = "Unauthorized. Access token is missing, invalid, audience is incorrect \
+                       (https://cognitiveservices.azure.com), or have expired.";
+        return if given.knows(token) { Ok(()) } else { Err(no(StatusCode::UNAUTHORIZED, "401", message)) };
+    }
+    let message = "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid \
+                   key for an active subscription and use a correct regional API endpoint for your resource.";
+    Err(no(StatusCode::UNAUTHORIZED, "401", message))
+}
+
+/// The model behind a deployment: the longest name that its name contains.
+fn behind(deployment: &str, vendor: &Vendor) -> Option<Family> {
+    let known = MODELS.iter().filter(|(name, _)| deployment.contains(name)).max_by_key(|(name, _)| name.len());
+    known.map(|(_, family)| *family).or_else(|| vendor.price.contains_key(deployment).then_some(Family::Gpt2))
+}
+
+fn version(uri: &Uri) -> Option<String> {
+    let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    query.into_iter().find(|(key, _)| key == "api-version").map(|(_, value)| value.into_owned())
+}
+
+/// DALL-E came with 2024-02-01, the GPT image models with 2025-04-01; a version is a date, so texts compare as dates.
+fn check_version(version: Option<&str>, v1: bool, family: Family) -> Result<(), No> {
+    let first = if family.is_dalle() { "2024-02-01" } else { "2025-04-01" };
+    let good = match version {
+        None => v1,
+        Some(version) if v1 => matches!(version, "preview" | "v1"),
+        Some(version) => version.starts_with("20") && version >= first,
+    };
+    if good { Ok(()) } else { Err(no(StatusCode::NOT_FOUND, "404", "Resource not found")) }
+}
+
+/// What the content filters found, beside every picture.
+fn annotate(body: &mut Value) {
+    let safe = json!({"filtered": false, "severity": "safe"});
+    let found = json!({"hate": safe, "self_harm": safe, "sexual": safe, "violence": safe});
+    let mut in_prompt = found.clone();
+    in_prompt["profanity"] = json!({"detected": false, "filtered": false});
+    in_prompt["jailbreak"] = json!({"detected": false, "filtered": false});
+    for item in body["data"].as_array_mut().into_iter().flatten() {
+        item["content_filter_results"] = found.clone();
+        item["prompt_filter_results"] = in_prompt.clone();
+    }
+}
+
+/// Azure's envelope, whose code is a word or a status in a string.
+fn error(code: &str, message: &str) -> Value {
+    json!({"error": {"code": code, "message": message}})
+}
+
+fn no(status: StatusCode, code: &str, message: &str) -> No {
+    No::violation(status, error(code, message))
+}
+
+fn no_deployment() -> No {
+    let message = "The API deployment for this resource does not exist. If you created the deployment within the last \
+                   5 minutes, please wait a moment and try again.";
+    no(StatusCode::NOT_FOUND, "DeploymentNotFound", message)
+}
+
+fn bad_field(wrong: Wrong) -> No {
+    in_azures_words(openai::errors::bad_field(wrong))
+}
+
+/// OpenAI's error with Azure's kind of code.
+fn in_azures_words(no: No) -> No {
+    let mut body = no.body.clone();
+    if body["error"]["code"].is_null() {
+        body["error"]["code"] = json!(no.status.as_str());
+    }
+    no.reworded(body)
+}
+
+fn fault(mode: Mode) -> No {
+    match mode {
+        Mode::RateLimited { retry_after } => {
+            let message = format!(
+                "Requests to the ImageGenerations_Create Operation under Azure OpenAI API have exceeded call rate \
+                 limit of your current pricing tier. Please retry after {} seconds.",
+                retry_after.as_secs_f32().ceil()
+            );
+            No::fault(StatusCode::TOO_MANY_REQUESTS, error("429", &message)).with_retry_after(retry_after)
+        }
+        Mode::OutOfMoney => {
+            let message = "You exceeded your current quota, please check your plan and billing details.";
+            No::fault(StatusCode::TOO_MANY_REQUESTS, error("insufficient_quota", message))
+        }
+        _ => {
+            let message = "The server had an error while processing your request.";
+            No::fault(StatusCode::INTERNAL_SERVER_ERROR, error("InternalServerError", message))
+        }
+    }
+}
+
+/// DALL-E's prompts meet Azure's own filter, the GPT image models OpenAI's.
+fn refusal(family: Family) -> No {
+    if !family.is_dalle() {
+        let body = json!({"error": {
+            "message": "Your request was rejected by the safety system. If you believe this is an error, contact us \
+                        through an Azure support ticket. safety_violations=[violence].",
+            "type": "image_generation_user_error",
+            "param": null,
+            "code": "moderation_blocked",
+        }});
+        return No::fault(StatusCode::BAD_REQUEST, body);
+    }
+    let mut body = error("contentFilter", "Your task failed as a result of our safety system.");
+    body["error"]["inner_error"] = json!({
+        "code": "ResponsibleAIPolicyViolation",
+        "content_filter_results": {"violence": {"filtered": true, "severity": "high"}},
+    });
+    No::fault(StatusCode::BAD_REQUEST, body)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Bytes;
+
+    use super::super::client::{Reply, sandbox, send};
+    use super::super::edits::tests::{FORM, form, picture};
+    use super::super::{Mode, Sandbox};
+    use super::*;
+    use crate::image::{Encoded, Format, Picture, Size};
+    use crate::money::Usd;
+
+    const CLASSIC: &str = "/azure/openai/deployments/gpt-image-1/images/generations?api-version=2025-04-01-preview";
+
+    async fn ask(sandbox: &Sandbox, path: &str, body: Value) -> Reply {
+        let headers = [("api-key", "any"), ("content-type", "application/json")];
+        send(sandbox.addr(), "POST", path, &headers, body.to_string().as_bytes()).await
+    }
+
+    async fn edit(sandbox: &Sandbox, path: &str, texts: &[(&str, &str)], files: &[(&str, &Bytes)]) -> Reply {
+        let headers = [("api-key", "any"), ("content-type", FORM)];
+        send(sandbox.addr(), "POST", path, &headers, &form(texts, files)).await
+    }
+
+    fn size(reply: &Reply) -> Size {
+        let text =
+            reply.json()["data"][0]["b64_json"].as_str().unwrap_or_else(|| panic!("{}", reply.json())).to_owned();
+        Picture::inspect(Encoded::Base64(text.into())).unwrap().size
+    }
+
+    #[tokio::test]
+    async fn a_deployment_draws_by_either_surface_with_what_the_filters_found() {
+        let sandbox = sandbox("{vendors: {azure: {price: {gpt-image-1: 0.042, art-dall-e-3: 0.08}}}}").await;
+        let reply = ask(&sandbox, CLASSIC, json!({"prompt": "x", "size": "1536x1024", "model": "whatever"})).await;
+        assert_eq!(size(&reply), Size::new(1536, 1024));
+        assert!(reply.header("apim-request-id").is_some());
+        assert_eq!(reply.json()["data"][0]["content_filter_results"]["hate"]["severity"], "safe");
+        assert_eq!(reply.json()["data"][0]["prompt_filter_results"]["jailbreak"]["detected"], false);
+        let v1 = "/azure/openai/v1/images/generations";
+        assert_eq!(
+            size(&ask(&sandbox, v1, json!({"prompt": "x", "model": "gpt-image-1"})).await),
+            Size::new(1024, 1024)
+        );
+        let art = "/azure/openai/deployments/art-dall-e-3/images/generations?api-version=2024-02-01";
+        let body = json!({"prompt": "x", "size": "1792x1024", "style": "vivid", "response_format": "b64_json"});
+        assert_eq!(size(&ask(&sandbox, art, body).await), Size::new(1792, 1024));
+        let invoice = sandbox.invoice();
+        let bill = invoice.vendor(Name::Azure);
+        assert_eq!((bill.pictures, bill.usd, &bill.violations[..]), (3, Usd::from_nanos(164_000_000), &[][..]));
+    }
+
+    #[tokio::test]
+    async fn a_deployment_changes_pictures_from_a_form() {
+        let sandbox = sandbox("{vendors: {azure: {default_price: 0.05}}}").await;
+        let (png, mask) = (picture(64, Format::Png, false), picture(64, Format::Png, true));
+        let path = CLASSIC.replace("generations", "edits");
+        let texts = [("prompt", "x"), ("size", "1024x1536"), ("input_fidelity", "high")];
+        let files = [("image[]", &png), ("image[]", &png), ("mask", &mask)];
+        assert_eq!(size(&edit(&sandbox, &path, &texts, &files).await), Size::new(1024, 1536));
+        let v1 = [("prompt", "x"), ("model", "gpt-image-1")];
+        let reply = edit(&sandbox, "/azure/openai/v1/images/edits", &v1, &[("image", &png)]).await;
+        assert_eq!(size(&reply), Size::new(1024, 1024));
+        assert_eq!(sandbox.invoice().total, Some(Usd::from_nanos(100_000_000)));
+        let reply = edit(&sandbox, &path, &texts, &[("image[]", &png), ("mask", &png)]).await;
+        assert_eq!((reply.status, reply.json()["error"]["param"].as_str()), (400, Some("mask")));
+    }
+
+    #[tokio::test]
+    async fn every_mistake_has_azures_status_and_code() {
+        let sandbox = sandbox("{vendors: {azure: {key: right}}}").await;
+        let at = |from: &str, to: &str| CLASSIC.replace(from, to);
+        let good = json!({"prompt": "x"});
+        let cases = [
+            (at("", ""), "wrong", good.clone(), 401, "401"),
+            (at("gpt-image-1", "nobody"), "right", good.clone(), 404, "DeploymentNotFound"),
+            (at("?api-version=2025-04-01-preview", ""), "right", good.clone(), 404, "404"),
+            (at("2025-04-01-preview", "2024-02-01"), "right", good.clone(), 404, "404"),
+            (at("generations", "variations"), "right", good.clone(), 404, "404"),
+            (
+                "/azure/openai/v1/images/generations".to_owned(),
+                "right",
+                good.clone(),
+                400,
+                "missing_required_parameter",
+            ),
+            (at("", ""), "right", json!({"prompt": "x", "size": "1x1"}), 400, "invalid_value"),
+            (at("", ""), "right", json!({"prompt": "x", "style": "vivid"}), 400, "unknown_parameter"),
+            (at("", ""), "right", json!({"prompt": "x", "response_format": "url"}), 400, "unknown_parameter"),
+        ];
+        let count = cases.len() as u64;
+        for (path, key, body, status, code) in cases {
+            let headers = [("api-key", key), ("content-type", "application/json")];
+            let reply = send(sandbox.addr(), "POST", &path, &headers, body.to_string().as_bytes()).await;
+            assert_eq!((reply.status, reply.json()["error"]["code"].as_str()), (status, Some(code)), "{path} {body}");
+        }
+        let headers = [("authorization", "Bearer right"), ("content-type", "application/json")];
+        assert_eq!(send(sandbox.addr(), "POST", CLASSIC, &headers, b"{}").await.status, 401);
+        let bill = sandbox.invoice().vendor(Name::Azure).clone();
+        assert_eq!((bill.usd, bill.violations_total), (Usd::ZERO, count + 1));
+    }
+
+    #[tokio::test]
+    async fn refusals_and_faults_are_azures_own_and_cost_nothing() {
+        let sandbox = sandbox("{}").await;
+        let reply = ask(&sandbox, CLASSIC, json!({"prompt": "forbidden"})).await;
+        assert_eq!((reply.status, reply.json()["error"]["code"].as_str()), (400, Some("moderation_blocked")));
+        let art = "/azure/openai/deployments/dall-e-3/images/generations?api-version=2024-02-01";
+        let error = ask(&sandbox, art, json!({"prompt": "forbidden"})).await.json()["error"].clone();
+        assert_eq!(
+            (error["code"].as_str(), error["inner_error"]["code"].as_str()),
+            (Some("contentFilter"), Some("ResponsibleAIPolicyViolation"))
+        );
+        let meet = async |mode| {
+            sandbox.set(Name::Azure, |vendor| vendor.mode = mode);
+            ask(&sandbox, CLASSIC, json!({"prompt": "x"})).await
+        };
+        let reply = meet(Mode::RateLimited { retry_after: std::time::Duration::from_millis(25_500) }).await;
+        assert_eq!((reply.status, reply.header("retry-after")), (429, Some("26")));
+        assert!(reply.json()["error"]["message"].as_str().unwrap().ends_with("retry after 26 seconds."));
+        let reply = meet(Mode::OutOfMoney).await;
+        assert_eq!((reply.status, reply.json()["error"]["code"].as_str()), (429, Some("insufficient_quota")));
+        assert_eq!(meet(Mode::Down500).await.status, 500);
+        assert_eq!(meet(Mode::NoPictures).await.json()["data"], json!([]));
+        let bill = sandbox.invoice().vendor(Name::Azure).clone();
+        assert_eq!((bill.usd, bill.violations_total), (Usd::ZERO, 0));
+    }
+}

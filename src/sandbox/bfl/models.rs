@@ -1,0 +1,457 @@
+//! The models at the sandbox's Black Forest Labs: which inputs each takes, and what picture they describe.
+//!
+//! A table, as the vendor's `openapi.json` is one (PROVIDERS.md 9.1). Strict: an input the table does not have is
+//! refused, and so is a picture that does not decode. A model that only the settings name takes what `flux-pro-1.1`
+//! takes. Pictures come in base64; addresses are not fetched.
+
+use std::ops::RangeInclusive;
+
+use axum::body::Bytes;
+use base64_simd::STANDARD;
+
+use crate::image::{Format, Size};
+use crate::sandbox::edits::{Seen, look, mark};
+use crate::sandbox::fields::{Fields, Why, Wrong};
+use crate::sandbox::settings::Vendor;
+
+/// One model.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::sandbox) struct Model {
+    name: &'static str,
+    draws: Draws,
+    starts_from: From,
+    /// What `output_format` may be.
+    formats: &'static [&'static str],
+    format: Format,
+    tolerance: i64,
+    inputs: &'static [(&'static str, Kind)],
+}
+
+/// How a size is told.
+#[derive(Clone, Copy, Debug)]
+enum Draws {
+    /// In multiples of 16 from 64 up to four megapixels; 0 leaves it to the model.
+    Free,
+    /// In multiples of 32 from 256 to 1440; 1024x768 by default.
+    Small,
+    /// As a shape between these two, of about so many pixels, by default this one.
+    Shape { widest: (u64, u64), pixels: u64, usual: (u64, u64) },
+    /// Not at all.
+    LikeInput,
+}
+
+/// What is sent along.
+#[derive(Clone, Copy, Debug)]
+enum From {
+    Nothing,
+    /// So many `input_image`s.
+    Images(usize),
+    /// `image`, and a `mask` unless the picture has transparency of its own.
+    Masked,
+}
+
+/// What one more input may be.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Flag,
+    Whole(i64, i64),
+    Number(f64, f64),
+    Picture,
+}
+
+const TWO: Model = Model {
+    name: "",
+    draws: Draws::Free,
+    starts_from: From::Images(8),
+    formats: &["jpeg", "png", "webp"],
+    format: Format::Jpeg,
+    tolerance: 5,
+    inputs: &[("disable_pup", Kind::Flag)],
+};
+
+const ONE: Model = Model {
+    name: "flux-pro-1.1",
+    draws: Draws::Small,
+    starts_from: From::Nothing,
+    formats: &["jpeg", "png"],
+    format: Format::Jpeg,
+    tolerance: 6,
+    inputs: &[("prompt_upsampling", Kind::Flag), ("image_prompt", Kind::Picture)],
+};
+
+const KONTEXT: Model = Model {
+    draws: Draws::Shape { widest: (7, 3), pixels: 1024 * 1024, usual: (1, 1) },
+    starts_from: From::Images(4),
+    format: Format::Png,
+    inputs: &[("prompt_upsampling", Kind::Flag)],
+    ..ONE
+};
+
+const MODELS: &[Model] = &[
+    Model { name: "flux-2-pro", ..TWO },
+    Model { name: "flux-2-pro-preview", ..TWO },
+    Model { name: "flux-2-max", ..TWO },
+    Model {
+        name: "flux-2-flex",
+        inputs: &[
+            ("steps", Kind::Whole(1, 50)),
+            ("guidance", Kind::Number(1.5, 10.0)),
+            ("prompt_upsampling", Kind::Flag),
+        ],
+        ..TWO
+    },
+    Model { name: "flux-2-klein-4b", starts_from: From::Images(4), inputs: &[], ..TWO },
+    Model { name: "flux-2-klein-9b", starts_from: From::Images(4), inputs: &[], ..TWO },
+    ONE,
+    Model {
+        name: "flux-pro-1.1-ultra",
+        draws: Draws::Shape { widest: (21, 9), pixels: 2048 * 2048, usual: (16, 9) },
+        inputs: &[
+            ("raw", Kind::Flag),
+            ("prompt_upsampling", Kind::Flag),
+            ("image_prompt", Kind::Picture),
+            ("image_prompt_strength", Kind::Number(0.0, 1.0)),
+        ],
+        ..ONE
+    },
+    Model {
+        name: "flux-dev",
+        inputs: &[
+            ("prompt_upsampling", Kind::Flag),
+            ("image_prompt", Kind::Picture),
+            ("steps", Kind::Whole(1, 50)),
+            ("guidance", Kind::Number(1.5, 5.0)),
+        ],
+        ..ONE
+    },
+    Model { name: "flux-kontext-pro", ..KONTEXT },
+    Model { name: "flux-kontext-max", ..KONTEXT },
+    Model {
+        name: "flux-pro-1.0-fill",
+        draws: Draws::LikeInput,
+        starts_from: From::Masked,
+        inputs: &[
+            ("prompt_upsampling", Kind::Flag),
+            ("steps", Kind::Whole(15, 50)),
+            ("guidance", Kind::Number(1.5, 100.0)),
+        ],
+        ..ONE
+    },
+];
+
+/// What is to be drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::sandbox) struct Order {
+    pub prompt: String,
+    pub size: Size,
+    pub format: Format,
+    pub seed: Option<i64>,
+    /// Stands for the input pictures; 0 when there are none.
+    pub mark: u64,
+    /// The sizes of the pictures that came along.
+    pub inputs: Vec<Size>,
+    pub webhook: Option<String>,
+}
+
+/// The pictures of a request, not looked at yet.
+#[derive(Debug, Default)]
+struct Inputs {
+    images: Vec<(String, Bytes)>,
+    mask: Option<Bytes>,
+}
+
+/// What was wished for the size.
+#[derive(Clone, Copy, Debug)]
+enum Wish {
+    Pixels(Option<u32>, Option<u32>),
+    Shape(Option<(u64, u64)>),
+    None,
+}
+
+impl Model {
+    /// The model of this name.
+    pub(in crate::sandbox) fn of(name: &str, vendor: &Vendor) -> Option<Model> {
+        let known = MODELS.iter().find(|model| model.name == name).copied();
+        known.or_else(|| vendor.price.contains_key(name).then_some(ONE))
+    }
+
+    /// Checks a request against the table, and its pictures against what they claim to be.
+    pub(in crate::sandbox) async fn read(self, mut fields: Fields) -> Result<Order, Wrong> {
+        let prompt = match self.starts_from {
+            From::Masked => fields.text("prompt")?.unwrap_or_default(),
+            From::Nothing | From::Images(_) => {
+                fields.text("prompt")?.ok_or_else(|| Wrong::new("prompt", Why::Missing))?
+            }
+        };
+        let wish = self.wish(&mut fields)?;
+        let seed = fields.whole("seed", i64::MIN..=i64::MAX)?;
+        let format = fields.choice("output_format", self.formats)?;
+        fields.whole("safety_tolerance", 0..=self.tolerance)?;
+        let webhook = webhook(&mut fields)?;
+        let mut inputs = self.pictures(&mut fields)?;
+        for (name, kind) in self.inputs {
+            kind.take(&mut fields, name, &mut inputs)?;
+        }
+        fields.end()?;
+        let bytes: Vec<Bytes> = inputs.images.iter().map(|(_, bytes)| bytes.clone()).collect();
+        let mark = mark(&bytes, inputs.mask.as_ref());
+        let seen = inputs.look().await?;
+        if matches!(self.starts_from, From::Masked) {
+            masked(seen.first(), inputs.mask).await?;
+        }
+        Ok(Order {
+            prompt,
+            size: self.size(wish, seen.first())?,
+            format: format.and_then(|word| word.parse().ok()).unwrap_or(self.format),
+            seed,
+            mark,
+            inputs: seen.iter().map(|seen| seen.size).collect(),
+            webhook,
+        })
+    }
+
+    fn wish(&self, fields: &mut Fields) -> Result<Wish, Wrong> {
+        Ok(match self.draws {
+            Draws::Free => {
+                Wish::Pixels(side(fields, "width", 16, 64..=65_536)?, side(fields, "height", 16, 64..=65_536)?)
+            }
+            Draws::Small => {
+                Wish::Pixels(side(fields, "width", 32, 256..=1440)?, side(fields, "height", 32, 256..=1440)?)
+            }
+            Draws::Shape { widest, .. } => Wish::Shape(shape(fields, widest)?),
+            Draws::LikeInput => Wish::None,
+        })
+    }
+
+    fn pictures(&self, fields: &mut Fields) -> Result<Inputs, Wrong> {
+        let mut inputs = Inputs::default();
+        match self.starts_from {
+            From::Nothing => {}
+            From::Images(most) => {
+                for number in 1..=most {
+                    let name = if number == 1 { "input_image".to_owned() } else { format!("input_image_{number}") };
+                    let picture = picture(fields, &name)?;
+                    inputs.images.extend(picture.map(|bytes| (name, bytes)));
+                }
+            }
+            From::Masked => {
+                let image = picture(fields, "image")?.ok_or_else(|| Wrong::new("image", Why::Missing))?;
+                inputs = Inputs { images: vec![("image".to_owned(), image)], mask: picture(fields, "mask")? };
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// The size of the picture; what is not said follows the first picture, where there is one.
+    fn size(&self, wish: Wish, first: Option<&Seen>) -> Result<Size, Wrong> {
+        let first = first.map(|seen| seen.size);
+        match (self.draws, wish) {
+            (Draws::Free, Wish::Pixels(None, None)) => Ok(first.map_or(Size::new(1024, 1024), whole_steps)),
+            (Draws::Free, Wish::Pixels(width, height)) => {
+                let size = Size::new(width.unwrap_or(1024), height.unwrap_or(1024));
+                let fits = size.pixels() <= 2048 * 2048;
+                fits.then_some(size).ok_or_else(|| Wrong::other("width", "width * height must be at most 4 megapixels"))
+            }
+            (Draws::Small, Wish::Pixels(width, height)) => Ok(Size::new(width.unwrap_or(1024), height.unwrap_or(768))),
+            (Draws::Shape { pixels, usual, .. }, Wish::Shape(shape)) => {
+                let shape = shape.or(first.map(|size| (u64::from(size.width), u64::from(size.height))));
+                Ok(of_shape(shape.unwrap_or(usual), pixels))
+            }
+            _ => first.ok_or_else(|| Wrong::new("image", Why::Missing)),
+        }
+    }
+}
+
+impl Kind {
+    fn take(self, fields: &mut Fields, name: &str, inputs: &mut Inputs) -> Result<(), Wrong> {
+        match self {
+            Kind::Flag => fields.flag(name).map(drop),
+            Kind::Whole(least, most) => fields.whole(name, least..=most).map(drop),
+            Kind::Number(least, most) => fields.number(name, least..=most).map(drop),
+            Kind::Picture => {
+                let picture = picture(fields, name)?;
+                inputs.images.extend(picture.map(|bytes| (name.to_owned(), bytes)));
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Inputs {
+    async fn look(&self) -> Result<Vec<Seen>, Wrong> {
+        let mut all = Vec::with_capacity(self.images.len());
+        for (name, bytes) in &self.images {
+            all.extend(look(name, vec![bytes.clone()], None).await?);
+        }
+        Ok(all)
+    }
+}
+
+/// A mask is black and white and as large as the picture; without one the picture says itself what is to change.
+async fn masked(picture: Option<&Seen>, mask: Option<Bytes>) -> Result<(), Wrong> {
+    let picture = picture.ok_or_else(|| Wrong::new("image", Why::Missing))?;
+    let Some(mask) = mask else {
+        let clear = picture.alpha;
+        return clear
+            .then_some(())
+            .ok_or_else(|| Wrong::other("mask", "is required for an image without transparency"));
+    };
+    match look("mask", vec![mask], None).await?.first() {
+        Some(mask) if mask.alpha => Err(Wrong::other("mask", "must be black and white, without transparency")),
+        Some(mask) if mask.size != picture.size => Err(Wrong::other("mask", "must be as large as the image")),
+        _ => Ok(()),
+    }
+}
+
+/// The bytes of a picture in base64.
+fn picture(fields: &mut Fields, name: &str) -> Result<Option<Bytes>, Wrong> {
+    let Some(text) = fields.text(name)? else { return Ok(None) };
+    let bytes = STANDARD.decode_to_vec(text).map_err(|_| Wrong::other(name, "must be a picture in base64"))?;
+    Ok(Some(Bytes::from(bytes)))
+}
+
+/// One side; 0 counts as not said where the model may choose.
+fn side(fields: &mut Fields, name: &str, step: i64, range: RangeInclusive<i64>) -> Result<Option<u32>, Wrong> {
+    let may_choose = step == 16;
+    let least = if may_choose { 0 } else { *range.start() };
+    match fields.whole(name, least..=*range.end())? {
+        Some(0) if may_choose => Ok(None),
+        Some(side) if side < *range.start() => Err(Wrong::new(name, Why::Below(range.start().to_string()))),
+        Some(side) if side % step != 0 => Err(Wrong::other(name, format!("Input should be a multiple of {step}"))),
+        side => Ok(side.and_then(|side| u32::try_from(side).ok())),
+    }
+}
+
+/// `aspect_ratio` as `across:down`, no wider and no taller than allowed.
+fn shape(fields: &mut Fields, widest: (u64, u64)) -> Result<Option<(u64, u64)>, Wrong> {
+    let Some(text) = fields.bounded("aspect_ratio", 16)? else { return Ok(None) };
+    let parts = text.split_once(':').and_then(|(across, down)| Some((across.parse().ok()?, down.parse().ok()?)));
+    let bad = |words: &str| Wrong::other("aspect_ratio", words);
+    let (across, down): (u32, u32) = parts.ok_or_else(|| bad("must be written as width:height"))?;
+    let (across, down) = (u64::from(across), u64::from(down));
+    let (long, short) = (across.max(down), across.min(down));
+    if short == 0 || long * widest.1 > short * widest.0 {
+        return Err(bad("is outside of the range of shapes"));
+    }
+    Ok(Some((across, down)))
+}
+
+fn of_shape((across, down): (u64, u64), pixels: u64) -> Size {
+    let side = |a: u64, b: u64| u32::try_from(((pixels * a / b).isqrt() / 16 * 16).max(16)).unwrap_or(16);
+    Size::new(side(across, down), side(down, across))
+}
+
+/// A size in whole steps, if it is one that can be drawn.
+fn whole_steps(size: Size) -> Size {
+    let side = |side: u32| (side / 16 * 16).max(64);
+    let stepped = Size::new(side(size.width), side(size.height));
+    if stepped.pixels() <= 2048 * 2048 { stepped } else { Size::new(1024, 1024) }
+}
+
+fn webhook(fields: &mut Fields) -> Result<Option<String>, Wrong> {
+    let url = fields.bounded("webhook_url", 2083)?;
+    fields.text("webhook_secret")?;
+    match url {
+        Some(url) if !url.starts_with("https://") && !url.starts_with("http://") => {
+            Err(Wrong::other("webhook_url", "Input should be a valid URL"))
+        }
+        url => Ok(url),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::sandbox::edits::tests::picture;
+
+    async fn read(model: &str, body: Value) -> Result<Order, String> {
+        let fields = Fields::nullable(body.as_object().cloned().unwrap());
+        let model = Model::of(model, &Vendor::default()).unwrap();
+        model.read(fields).await.map_err(|wrong| wrong.field)
+    }
+
+    fn base64(side: u32, format: Format, transparent: bool) -> String {
+        STANDARD.encode_to_string(picture(side, format, transparent))
+    }
+
+    #[tokio::test]
+    async fn each_model_draws_its_own_sizes_and_files() {
+        let input = base64(200, Format::Jpeg, false);
+        for (model, wish, size, format) in [
+            ("flux-2-pro", json!({}), (1024, 1024), Format::Jpeg),
+            ("flux-2-pro", json!({"width": 0, "height": 0}), (1024, 1024), Format::Jpeg),
+            ("flux-2-max", json!({"width": 2048, "height": 2048, "output_format": "webp"}), (2048, 2048), Format::Webp),
+            ("flux-2-klein-4b", json!({"input_image": input}), (192, 192), Format::Jpeg),
+            ("flux-pro-1.1", json!({}), (1024, 768), Format::Jpeg),
+            ("flux-dev", json!({"width": 1440, "height": 256, "output_format": "png"}), (1440, 256), Format::Png),
+            ("flux-pro-1.1-ultra", json!({"raw": true}), (2720, 1536), Format::Jpeg),
+            ("flux-pro-1.1-ultra", json!({"aspect_ratio": "1:1"}), (2048, 2048), Format::Jpeg),
+            ("flux-kontext-pro", json!({"aspect_ratio": "3:7"}), (656, 1552), Format::Png),
+            ("flux-kontext-pro", json!({"input_image": input}), (1024, 1024), Format::Png),
+        ] {
+            let mut body = json!({"prompt": "x"});
+            body.as_object_mut().unwrap().extend(wish.as_object().cloned().unwrap());
+            let order = read(model, body).await.unwrap();
+            assert_eq!((order.size, order.format), (Size::new(size.0, size.1), format), "{model} {wish}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_model_does_not_take_is_refused_by_name() {
+        let input = base64(64, Format::Png, false);
+        for (model, wish, field) in [
+            ("flux-2-pro", json!({"width": 1000}), "width"),
+            ("flux-2-pro", json!({"height": 48}), "height"),
+            ("flux-2-pro", json!({"width": 4096, "height": 2048}), "width"),
+            ("flux-2-pro", json!({"steps": 20}), "steps"),
+            ("flux-2-pro", json!({"aspect_ratio": "1:1"}), "aspect_ratio"),
+            ("flux-2-pro", json!({"safety_tolerance": 6}), "safety_tolerance"),
+            ("flux-2-pro", json!({"seed": "7"}), "seed"),
+            ("flux-2-pro", json!({"input_image": "data:image/png;base64,QUJD"}), "input_image"),
+            ("flux-2-pro", json!({"input_image": "QUJD"}), "input_image"),
+            ("flux-2-pro", json!({"input_image_9": input}), "input_image_9"),
+            ("flux-2-klein-9b", json!({"input_image_5": input}), "input_image_5"),
+            ("flux-2-klein-9b", json!({"disable_pup": true}), "disable_pup"),
+            ("flux-2-flex", json!({"steps": 51}), "steps"),
+            ("flux-pro-1.1", json!({"width": 1456}), "width"),
+            ("flux-pro-1.1", json!({"width": 0}), "width"),
+            ("flux-pro-1.1", json!({"width": 1040}), "width"),
+            ("flux-pro-1.1", json!({"output_format": "webp"}), "output_format"),
+            ("flux-pro-1.1", json!({"input_image": input}), "input_image"),
+            ("flux-pro-1.1-ultra", json!({"width": 1024}), "width"),
+            ("flux-pro-1.1-ultra", json!({"aspect_ratio": "22:9"}), "aspect_ratio"),
+            ("flux-kontext-max", json!({"aspect_ratio": "wide"}), "aspect_ratio"),
+            ("flux-kontext-max", json!({"aspect_ratio": "0:0"}), "aspect_ratio"),
+            ("flux-2-pro", json!({"n": 1}), "n"),
+            ("flux-2-pro", json!({"webhook_url": "nowhere"}), "webhook_url"),
+            ("flux-2-pro", json!({"prompt": null}), "prompt"),
+        ] {
+            let mut body = json!({"prompt": "x"});
+            body.as_object_mut().unwrap().extend(wish.as_object().cloned().unwrap());
+            assert_eq!(read(model, body).await.err().as_deref(), Some(field), "{model} {wish}");
+        }
+        assert!(Model::of("flux-9", &Vendor::default()).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_mask_is_black_and_white_and_as_large_as_its_picture() {
+        let (png, clear) = (base64(64, Format::Png, false), base64(64, Format::Png, true));
+        let fill = async |body: Value| read("flux-pro-1.0-fill", body).await;
+        let order = fill(json!({"image": png, "mask": png, "prompt": "a hat"})).await.unwrap();
+        assert_eq!(order.size, Size::new(64, 64));
+        let without = fill(json!({"image": clear})).await.unwrap();
+        assert_ne!(without.mark, order.mark);
+        for (body, field) in [
+            (json!({"image": png}), "mask"),
+            (json!({"image": png, "mask": clear}), "mask"),
+            (json!({"image": png, "mask": base64(32, Format::Png, false)}), "mask"),
+            (json!({"image": png, "mask": "QUJD"}), "mask"),
+            (json!({"mask": png}), "image"),
+            (json!({"image": png, "mask": png, "width": 64}), "width"),
+        ] {
+            assert_eq!(fill(body).await.err().as_deref(), Some(field));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What the compatible vendor answers when all is well: pictures where its dialect has them, and their price.
+//!
+//! Drawing comes first and charging last, with nothing awaited in between: what is charged is answered.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use base64_simd::STANDARD;
+use serde_json::{Value, json};
+
+use crate::money::Usd;
+use crate::sandbox::Desk;
+use crate::sandbox::call::{Call, No, draw, unix_time};
+use crate::sandbox::compatible::Order;
+use crate::sandbox::compatible::dialect::{AnswerForm, CostStyle, Dialect};
+use crate::sandbox::draw::Sketch;
+use crate::sandbox::faults::Mode;
+use crate::sandbox::settings::{Name, Vendor};
+
+/// Pictures that are ready and not charged yet.
+#[derive(Debug)]
+pub(in crate::sandbox) struct Work {
+    desk: Arc<Desk>,
+    vendor: Arc<Vendor>,
+    /// Where links lead.
+    origin: String,
+    order: Order,
+    sketches: Vec<Sketch>,
+    /// Base64, where the answer holds the pictures itself.
+    inside: Vec<String>,
+}
+
+impl Work {
+    /// Draws what is ordered.
+    pub(in crate::sandbox) async fn prepare(call: &Call, order: Order) -> Result<Work, No> {
+        let sketch = |index| {
+            let seed = order.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.luck);
+            Sketch { format: order.format, ..call.sketch(&order.prompt, seed ^ order.mark, index, order.size) }
+        };
+        let sketches: Vec<Sketch> = match call.fate {
+            Mode::NoPictures => Vec::new(),
+            _ => (0..order.n).map(sketch).collect(),
+        };
+        let drawn = if order.links { Vec::new() } else { draw(sketches.clone()).await? };
+        let prefix = match call.vendor.dialect.answer {
+            AnswerForm::DataUrl => format!("data:{};base64,", order.format.media_type()),
+            AnswerForm::Asked | AnswerForm::Base64 | AnswerForm::Url => String::new(),
+        };
+        let inside = drawn.iter().map(|file| format!("{prefix}{}", STANDARD.encode_to_string(file))).collect();
+        let (desk, vendor) = (Arc::clone(&call.desk), Arc::clone(&call.vendor));
+        Ok(Work { desk, vendor, origin: call.origin.clone(), order, sketches, inside })
+    }
+
+    /// Charges, and gives the answer's body and its price. `None` when the bill does not fit.
+    pub(in crate::sandbox) fn finish(self) -> Option<(Value, Usd)> {
+        let (order, dialect) = (&self.order, &self.vendor.dialect);
+        let count = u32::try_from(self.sketches.len()).ok()?;
+        let price = self.vendor.price_of(&order.model, order.size, order.quality.as_deref());
+        let charged = self.desk.book(Name::Compatible).till.charge(&order.model, price, count, 0)?;
+        let link = |sketch: Sketch| {
+            let path = self.desk.shelf.put(Name::Compatible, sketch);
+            if dialect.relative_urls { path } else { format!("{}{path}", self.origin) }
+        };
+        let pictures = if order.links { self.sketches.into_iter().map(link).collect() } else { self.inside };
+        let key = if order.links { &dialect.url } else { &dialect.base64 };
+        let item = |picture: String| match dialect.bare_items {
+            true => Value::String(picture),
+            false => {
+                let mut item = json!({});
+                put_at(&mut item, key, json!(picture));
+                item
+            }
+        };
+        let mut body = json!({});
+        put_at(&mut body, &dialect.list, pictures.into_iter().map(item).collect());
+        if dialect.created {
+            body["created"] = json!(unix_time());
+        }
+        // JSON's own number: an amount of so few digits is written as it is.
+        let told = dialect
+            .cost_at
+            .as_ref()
+            .and_then(|path| Some((path, serde_json::from_str::<Value>(&charged.to_string()).ok()?)));
+        if let Some((path, amount)) = told {
+            put_at(&mut body, path, amount);
+        }
+        Some((body, charged))
+    }
+}
+
+/// The whole answer to an order that is drawn at once.
+pub(in crate::sandbox) async fn fill(call: &Call, order: Order) -> Result<Response, No> {
+    let (body, charged) = Work::prepare(call, order).await?.finish().ok_or_else(No::broken)?;
+    let mut answer = Json(body).into_response();
+    tell_cost(&mut answer, &call.vendor.dialect, charged);
+    Ok(answer)
+}
+
+/// The exact price in the dialect's header.
+fn tell_cost(answer: &mut Response, dialect: &Dialect, charged: Usd) {
+    let text = match dialect.cost_style {
+        CostStyle::Plain => charged.to_string(),
+        CostStyle::Scientific => format!("{}e-09", charged.nanos()),
+        CostStyle::None => "None".to_owned(),
+    };
+    let name = dialect.cost_header.as_deref().and_then(|name| HeaderName::try_from(name).ok());
+    if let (Some(name), Ok(value)) = (name, HeaderValue::from_str(&text)) {
+        answer.headers_mut().insert(name, value);
+    }
+}
+
+/// Puts a value at a path of keys with dots between, beside what is there.
+pub(in crate::sandbox) fn put_at(body: &mut Value, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => body[path] = value,
+        Some((outer, inner)) => {
+            if !body[outer].is_object() {
+                body[outer] = json!({});
+            }
+            put_at(&mut body[outer], inner, value);
+        }
+    }
+}

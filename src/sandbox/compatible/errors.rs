@@ -1,0 +1,98 @@
+//! What the compatible vendor says when something is wrong, in the shape of its dialect.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::sandbox::call::{BadBody, No};
+use crate::sandbox::compatible::dialect::ErrorShape;
+use crate::sandbox::fields::{Why, Wrong};
+
+/// What went wrong, before it is put in the dialect's shape.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::sandbox) enum Trouble {
+    /// A request this server does not take: status, field, sentence.
+    Wrong(StatusCode, Option<String>, String),
+    /// The content is refused.
+    Refused,
+    /// A fault, in OpenAI's shape.
+    Fault(No),
+}
+
+impl From<Wrong> for Trouble {
+    fn from(wrong: Wrong) -> Trouble {
+        let sentence = match &wrong.why {
+            Why::Unknown => format!("Unknown parameter: '{}'.", wrong.field),
+            _ => format!("{} {}", wrong.field, wrong.sentence()),
+        };
+        Trouble::Wrong(StatusCode::BAD_REQUEST, Some(wrong.field), sentence)
+    }
+}
+
+impl From<BadBody> for Trouble {
+    fn from(why: BadBody) -> Trouble {
+        let (status, sentence) = match why {
+            BadBody::ContentType(given) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("expected application/json, not '{given}'"))
+            }
+            BadBody::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "request body too large".to_owned()),
+            BadBody::NotJson(why) => (StatusCode::BAD_REQUEST, format!("not JSON: {why}")),
+            BadBody::NotAnObject => (StatusCode::BAD_REQUEST, "the body must be an object".to_owned()),
+        };
+        Trouble::Wrong(status, None, sentence)
+    }
+}
+
+impl Trouble {
+    pub(in crate::sandbox) fn told_as(self, shape: ErrorShape) -> No {
+        match self {
+            Trouble::Wrong(status, field, sentence) => {
+                let fastapi = shape == ErrorShape::Fastapi && status == StatusCode::BAD_REQUEST;
+                let status = if fastapi { StatusCode::UNPROCESSABLE_ENTITY } else { status };
+                No::violation(status, worded(shape, status, field.as_deref(), &sentence, "invalid_request_error", None))
+            }
+            Trouble::Refused => {
+                let sentence = "Your request was rejected as a result of our safety system: content_policy_violation";
+                let code = Some("content_policy_violation");
+                let status = StatusCode::BAD_REQUEST;
+                No::fault(status, worded(shape, status, None, sentence, "invalid_request_error", code))
+            }
+            Trouble::Fault(no) if shape == ErrorShape::OpenAi || no.body.is_null() => no,
+            Trouble::Fault(no) => {
+                let sentence = no.body["error"]["message"].as_str().unwrap_or("the server failed").to_owned();
+                let body = worded(shape, no.status, None, &sentence, "server_error", None);
+                no.reworded(body)
+            }
+        }
+    }
+}
+
+/// One error in the shape of this server.
+pub(in crate::sandbox) fn worded(
+    shape: ErrorShape,
+    status: StatusCode,
+    field: Option<&str>,
+    sentence: &str,
+    kind: &str,
+    code: Option<&str>,
+) -> Value {
+    match shape {
+        ErrorShape::OpenAi => {
+            let unknown = sentence.starts_with("Unknown parameter").then_some("unknown_parameter");
+            json!({"error": {"message": sentence, "type": kind, "param": field, "code": code.or(unknown)}})
+        }
+        ErrorShape::Fastapi => {
+            let mut place = vec!["body"];
+            place.extend(field);
+            json!({"detail": [{"loc": place, "msg": sentence, "type": "value_error"}]})
+        }
+        ErrorShape::Text => json!({"error": sentence}),
+        ErrorShape::Message => json!({"message": sentence}),
+        ErrorShape::CodeMessage if status == StatusCode::UNAUTHORIZED || status == StatusCode::NOT_FOUND => {
+            json!(sentence)
+        }
+        ErrorShape::CodeMessage => {
+            json!({"code": 20000 + u32::from(status.as_u16()), "message": sentence, "data": null})
+        }
+        ErrorShape::CodeMsg => json!({"code": u32::from(status.as_u16()) * 100 + 1, "msg": sentence}),
+    }
+}

@@ -1,0 +1,140 @@
+//! The compatible vendor as one that takes jobs on: the answer to an order names a job, which is asked about until it is
+//! done.
+//!
+//! Where the names stand and which words tell the state is the dialect's `jobs`. An order is checked at once and
+//! refused, if at all, when its job ends. A job told to have no pictures fails. Jobs cannot be cancelled.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use crate::sandbox::Desk;
+use crate::sandbox::call::{Call, No, finish, origin};
+use crate::sandbox::compatible::answers::{Work, put_at};
+use crate::sandbox::compatible::dialect::Jobs;
+use crate::sandbox::compatible::errors::Trouble;
+use crate::sandbox::compatible::{Order, authorise};
+use crate::sandbox::faults::Mode;
+use crate::sandbox::settings::Name;
+
+/// How a job ends.
+enum Ending {
+    Drawn(Box<Work>),
+    Failed(&'static str),
+    Refused(&'static str),
+}
+
+/// Takes an order on.
+pub(in crate::sandbox) async fn take_on(call: &mut Call, order: Order, jobs: &Jobs) -> Result<Response, No> {
+    let ending = if call.refuses(&order.prompt) {
+        Ending::Refused("Your request was rejected by our safety system.")
+    } else if call.fate == Mode::NoPictures {
+        Ending::Failed("CUDA out of memory")
+    } else {
+        Ending::Drawn(Box::new(Work::prepare(call, order).await?))
+    };
+    let (desk, ended) = (Arc::clone(&call.desk), jobs.clone());
+    let task = desk.book(Name::Compatible).tasks.start(call, move |_| end(ending, &ended));
+    let mut body = json!({});
+    put_at(&mut body, &jobs.state, json!(jobs.running));
+    told(&mut body, jobs, &task.id, &call.origin);
+    Ok((StatusCode::ACCEPTED, Json(body)).into_response())
+}
+
+/// Charges, and says what the job ended with.
+fn end(ending: Ending, jobs: &Jobs) -> Value {
+    let (mut body, state) = match ending {
+        Ending::Drawn(work) => match work.finish() {
+            Some((body, _)) => (body, &jobs.done),
+            None => (json!({}), &jobs.failed),
+        },
+        Ending::Failed(why) => (because(jobs, why), &jobs.failed),
+        Ending::Refused(why) => (because(jobs, why), jobs.refused.as_ref().unwrap_or(&jobs.failed)),
+    };
+    put_at(&mut body, &jobs.state, json!(state));
+    body
+}
+
+fn because(jobs: &Jobs, why: &str) -> Value {
+    let mut body = json!({});
+    put_at(&mut body, &jobs.reason, json!(why));
+    body
+}
+
+/// The job's name and address, where the dialect has them.
+fn told(body: &mut Value, jobs: &Jobs, id: &str, origin: &str) {
+    put_at(body, &jobs.id, json!(id));
+    if let Some(path) = &jobs.address {
+        put_at(body, path, json!(format!("{origin}/compatible/v1/jobs/{id}")));
+    }
+}
+
+/// `GET /compatible/v1/jobs/{id}`.
+pub(in crate::sandbox) async fn look(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let vendor = desk.settings(Name::Compatible);
+    let unknown = || Trouble::Wrong(StatusCode::NOT_FOUND, None, format!("no such job: {id}"));
+    let answer = authorise(&vendor, &headers).and_then(|()| {
+        let jobs = vendor.dialect.jobs.as_ref().ok_or_else(unknown)?;
+        let task = desk.book(Name::Compatible).tasks.get(&id).ok_or_else(unknown)?;
+        let mut body = task.ended_with().unwrap_or_else(|| {
+            let mut body = json!({});
+            put_at(&mut body, &jobs.state, json!(jobs.running));
+            body
+        });
+        told(&mut body, jobs, &id, &origin(&headers, &desk));
+        Ok(Json(body).into_response())
+    });
+    finish(&desk, Name::Compatible, answer.map_err(|trouble| trouble.told_as(vendor.dialect.errors)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::money::Usd;
+    use crate::sandbox::Sandbox;
+    use crate::sandbox::client::{get, post, sandbox, send};
+
+    async fn acme() -> Sandbox {
+        let jobs = "{id: job.id, state: job.state, address: urls.get, refused: blocked, reason: error.message}";
+        let dialect = format!("{{jobs: {jobs}, list: output.images, bare_items: true, answer: base64}}");
+        sandbox(&format!("{{vendors: {{compatible: {{default_price: 0.02, dialect: {dialect}}}}}}}")).await
+    }
+
+    /// The job's last answer.
+    async fn ended(sandbox: &Sandbox, prompt: &str) -> Value {
+        let body = json!({"model": "m", "prompt": prompt, "n": 2, "size": "64x64"});
+        let first = post(sandbox, "/compatible/v1/images/generations", body).await;
+        let url = first.json()["urls"]["get"].as_str().unwrap().to_owned();
+        assert_eq!((first.status, &first.json()["job"]["state"]), (202, &json!("running")));
+        sandbox.until(Name::Compatible, |bill| bill.in_flight == 0).await;
+        let path = url.strip_prefix(&sandbox.url()).unwrap();
+        send(sandbox.addr(), "GET", path, &[("authorization", "Bearer any")], b"").await.json()
+    }
+
+    #[tokio::test]
+    async fn a_job_ends_with_its_pictures_which_are_charged_then() {
+        let sandbox = acme().await;
+        let done = ended(&sandbox, "a fox").await;
+        assert_eq!(done["job"]["state"], "succeeded");
+        assert_eq!(done["output"]["images"].as_array().map(Vec::len), Some(2));
+        assert_eq!(sandbox.invoice().total, Some(Usd::from_nanos(40_000_000)));
+        let refused = ended(&sandbox, "forbidden").await;
+        assert_eq!((&refused["job"]["state"], refused["output"].is_null()), (&json!("blocked"), true));
+        sandbox.set(Name::Compatible, |vendor| vendor.mode = Mode::NoPictures);
+        let failed = ended(&sandbox, "a fox").await;
+        assert_eq!(
+            (&failed["job"]["state"], &failed["error"]["message"]),
+            (&json!("failed"), &json!("CUDA out of memory"))
+        );
+        assert_eq!(sandbox.invoice().total, Some(Usd::from_nanos(40_000_000)));
+        assert_eq!(get(&sandbox, "/compatible/v1/jobs/none").await.status, 404);
+    }
+}

@@ -1,0 +1,82 @@
+//! DashScope's error answers: `{"code","message","request_id"}`, and no word on the field but in the sentence.
+//!
+//! PROVIDERS.md section 10 has the codes and statuses; some sentences are from memory. Nothing here decides whether
+//! there is an error.
+
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+
+use crate::sandbox::call::{BadBody, No, bearer};
+use crate::sandbox::faults::Mode;
+use crate::sandbox::fields::Wrong;
+use crate::sandbox::settings::Vendor;
+
+/// What the filter says of what came out.
+pub(in crate::sandbox) const WITHHELD: (&str, &str) =
+    ("DataInspectionFailed", "Output data may contain inappropriate content.");
+
+/// An id like the vendor's.
+pub(in crate::sandbox) fn request_id(luck: u64) -> String {
+    format!("{:08x}-0000-4000-8000-{:012x}", luck >> 32, luck & 0xffff_ffff)
+}
+
+pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
+    match bearer(headers) {
+        key if vendor.accepts(key) => Ok(()),
+        None | Some("") => Err(wrong(StatusCode::UNAUTHORIZED, "InvalidApiKey", "No API-key provided.")),
+        Some(_) => Err(wrong(StatusCode::UNAUTHORIZED, "InvalidApiKey", "Invalid API-key provided.")),
+    }
+}
+
+pub(in crate::sandbox) fn wrong_surface(calls: &str) -> No {
+    let words = format!("current user api does not support {calls} calls");
+    wrong(StatusCode::FORBIDDEN, "AccessDenied", &words)
+}
+
+/// The vendor's envelope for errors.
+pub(in crate::sandbox) fn flat(code: &str, message: &str) -> Value {
+    json!({"code": code, "message": message, "request_id": request_id(0)})
+}
+
+pub(in crate::sandbox) fn wrong(status: StatusCode, code: &str, message: &str) -> No {
+    No::violation(status, flat(code, message))
+}
+
+/// The vendor names a field only in its sentence.
+pub(in crate::sandbox) fn bad_field(field: &Wrong) -> No {
+    // What the vendor calls it behind the scenes is what it says.
+    let name = if field.field == "n" { "num_images_per_prompt" } else { &field.field };
+    let words = format!("The {name} {}", field.sentence());
+    wrong(StatusCode::BAD_REQUEST, "InvalidParameter", &words)
+}
+
+pub(in crate::sandbox) fn bad_body(why: BadBody) -> No {
+    let words = match why {
+        BadBody::TooLarge => return wrong(StatusCode::PAYLOAD_TOO_LARGE, "BadRequest.TooLarge", "Payload Too Large"),
+        BadBody::ContentType(given) => format!("Content-Type '{given}' is not supported."),
+        BadBody::NotJson(why) => format!("Required body invalid, please check the request body format. ({why})"),
+        BadBody::NotAnObject => "Required body invalid, please check the request body format.".to_owned(),
+    };
+    wrong(StatusCode::BAD_REQUEST, "InvalidParameter", &words)
+}
+
+/// No `retry-after`: the vendor does not say when to come back.
+pub(in crate::sandbox) fn fault(mode: Mode) -> No {
+    let (status, code, words) = match mode {
+        Mode::RateLimited { .. } => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "Throttling.RateQuota",
+            "Requests rate limit exceeded, please try again later.",
+        ),
+        Mode::OutOfMoney => {
+            (StatusCode::BAD_REQUEST, "Arrearage", "Access denied, please make sure your account is in good standing.")
+        }
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "An internal error has occurred."),
+    };
+    No::fault(status, flat(code, words))
+}
+
+/// The content of what was sent is refused.
+pub(in crate::sandbox) fn refusal() -> No {
+    No::fault(StatusCode::BAD_REQUEST, flat("DataInspectionFailed", "Input data may contain inappropriate content."))
+}

@@ -1,0 +1,445 @@
+//! The models at the sandbox's DashScope: which surface each is on, what it takes, and what picture that describes.
+//!
+//! A reading of PROVIDERS.md section 10 of its own. Strict: a parameter the table does not give a model is refused,
+//! although the vendor may overlook it, and what the vendor would cut off silently is an error. A model that only the
+//! settings name is on the newer surface and draws any size.
+
+use std::ops::RangeInclusive;
+
+use axum::body::Bytes;
+use base64_simd::STANDARD;
+use serde_json::{Map, Value};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::image::{Format, Size};
+use crate::sandbox::fields::{Fields, Why, Wrong, kind};
+use crate::sandbox::settings::Vendor;
+
+/// The largest file that may be changed.
+const LARGEST_INPUT: usize = 10 * 1024 * 1024;
+
+/// Sizes a model draws.
+#[derive(Clone, Copy, Debug)]
+enum Sizes {
+    /// Takes no such parameter.
+    Untold,
+    /// The five of Qwen-Image.
+    Five,
+    /// Both sides in this range.
+    Sides(u32, u32),
+    /// Pixels in all, and no side over four times the other.
+    Area(u64, u64),
+}
+
+/// How a model spells its usage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sandbox) enum Spelling {
+    /// `width`, `height`, `image_count`.
+    Qwen,
+    /// `size`, `image_count`.
+    Wan,
+    /// `output_width`, `output_height`, `output_image_count`.
+    Newest,
+}
+
+/// One model and its dated snapshots.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::sandbox) struct Model {
+    name: &'static str,
+    /// Answers messages.
+    pub messages: bool,
+    /// Takes on tasks.
+    pub tasks: bool,
+    most: i64,
+    prompt_chars: usize,
+    sizes: Sizes,
+    negative_prompt: bool,
+    /// Pictures to change, fewest and most.
+    inputs: (usize, usize),
+    /// Shortest and longest side of those.
+    input_sides: (u32, u32),
+    /// What is drawn from a prompt when no size is asked.
+    usual: Size,
+    /// Pixels of a changed picture when no size is asked; its shape is that of the last input.
+    changed: u64,
+    pub spelling: Spelling,
+}
+
+const FIVE: [(u32, u32); 5] = [(1664, 928), (1472, 1104), (1328, 1328), (1104, 1472), (928, 1664)];
+
+const QWEN: Model = Model {
+    name: "qwen-image",
+    messages: true,
+    tasks: true,
+    most: 1,
+    prompt_chars: 800,
+    sizes: Sizes::Five,
+    negative_prompt: true,
+    inputs: (0, 0),
+    input_sides: (384, 3072),
+    usual: Size::new(1664, 928),
+    changed: 1024 * 1024,
+    spelling: Spelling::Qwen,
+};
+
+const QWEN_2: Model = Model {
+    name: "qwen-image-2.0",
+    tasks: false,
+    most: 6,
+    prompt_chars: 1_300,
+    sizes: Sizes::Area(512 * 512, 2048 * 2048),
+    inputs: (0, 3),
+    usual: Size::new(2048, 2048),
+    ..QWEN
+};
+
+const QWEN_EDIT: Model =
+    Model { name: "qwen-image-edit-plus", prompt_chars: 800, sizes: Sizes::Sides(512, 2048), inputs: (1, 3), ..QWEN_2 };
+
+const WAN_2_2: Model = Model {
+    name: "wan2.2-t2i-flash",
+    messages: false,
+    tasks: true,
+    most: 4,
+    prompt_chars: 800,
+    sizes: Sizes::Sides(512, 1440),
+    usual: Size::new(1024, 1024),
+    spelling: Spelling::Wan,
+    ..QWEN
+};
+
+const WAN_2_5: Model = Model {
+    name: "wan2.5-t2i-preview",
+    prompt_chars: 2_000,
+    sizes: Sizes::Area(768 * 768, 1440 * 1440),
+    usual: Size::new(1280, 1280),
+    ..WAN_2_2
+};
+
+const WAN_2_6: Model = Model { name: "wan2.6-t2i", messages: true, tasks: false, prompt_chars: 2_100, ..WAN_2_5 };
+
+const WAN_IMAGE: Model = Model {
+    name: "wan2.6-image",
+    prompt_chars: 2_000,
+    sizes: Sizes::Area(768 * 768, 2048 * 2048),
+    inputs: (1, 4),
+    input_sides: (240, 8000),
+    changed: 1280 * 1280,
+    ..WAN_2_6
+};
+
+const WAN_2_7: Model = Model { name: "wan2.7-image", negative_prompt: false, inputs: (0, 9), ..WAN_IMAGE };
+
+const QWEN_3: Model = Model { name: "qwen-image-3.0", prompt_chars: 4_500, spelling: Spelling::Newest, ..QWEN_2 };
+
+const MODELS: [Model; 19] = [
+    QWEN,
+    Model { name: "qwen-image-plus", ..QWEN },
+    Model { name: "qwen-image-max", tasks: false, ..QWEN },
+    QWEN_2,
+    Model { name: "qwen-image-2.0-pro", ..QWEN_2 },
+    QWEN_3,
+    Model { name: "qwen-image-3.0-pro", ..QWEN_3 },
+    Model { name: "qwen-image-edit", most: 1, sizes: Sizes::Untold, ..QWEN_EDIT },
+    QWEN_EDIT,
+    Model { name: "qwen-image-edit-max", ..QWEN_EDIT },
+    Model { name: "wanx2.1-t2i-turbo", ..WAN_2_2 },
+    WAN_2_2,
+    Model { name: "wan2.2-t2i-plus", ..WAN_2_2 },
+    WAN_2_5,
+    WAN_2_6,
+    WAN_IMAGE,
+    WAN_2_7,
+    Model { name: "wan2.7-image-pro", ..WAN_2_7 },
+    Model {
+        name: "z-image-turbo",
+        tasks: false,
+        sizes: Sizes::Area(512 * 512, 2048 * 2048),
+        negative_prompt: false,
+        usual: Size::new(1024, 1536),
+        ..QWEN
+    },
+];
+
+/// Stands for any model that only the settings name.
+const OTHER: Model = Model {
+    name: "",
+    tasks: false,
+    most: 4,
+    prompt_chars: 32_000,
+    sizes: Sizes::Area(1, 4096 * 4096),
+    inputs: (0, 3),
+    input_sides: (1, 8000),
+    usual: Size::new(1024, 1024),
+    ..QWEN
+};
+
+impl Model {
+    /// The model of this name, or of the name without its date.
+    pub(in crate::sandbox) fn of(name: &str, vendor: &Vendor) -> Option<Model> {
+        let dated = |rest: &str| rest.starts_with("-20") && rest.len() == "-2026-01-09".len();
+        let known = |model: &&Model| name.strip_prefix(model.name).is_some_and(|rest| rest.is_empty() || dated(rest));
+        MODELS.iter().find(known).copied().or_else(|| vendor.price.contains_key(name).then_some(OTHER))
+    }
+
+    /// Checks a request on the newer surface: one message of one user, its pictures and its one text.
+    pub(in crate::sandbox) fn read_messages(&self, input: Fields, parameters: Fields) -> Result<Asked, Wrong> {
+        let (prompt, links) = content(input)?;
+        checked_prompt(&prompt, "content.text", self.prompt_chars)?;
+        let (fewest, most) = self.inputs;
+        if !(fewest..=most).contains(&links.len()) {
+            let sentence = format!("needs {fewest} to {most} images, not {}", links.len());
+            return Err(Wrong::other("content.image", sentence));
+        }
+        let inputs = links.iter().map(|link| self.picture(link)).collect::<Result<Vec<_>, _>>()?;
+        let negative_prompt = self.negative_prompt;
+        self.read_parameters(parameters, negative_prompt, prompt, &inputs)
+    }
+
+    /// Checks a request on the older surface.
+    pub(in crate::sandbox) fn read_prompts(&self, mut input: Fields, parameters: Fields) -> Result<Asked, Wrong> {
+        let prompt = input.prompt("prompt", self.prompt_chars)?;
+        if self.negative_prompt {
+            input.bounded("negative_prompt", 500)?;
+        }
+        input.end()?;
+        self.read_parameters(parameters, false, prompt, &[])
+    }
+
+    fn read_parameters(
+        &self,
+        mut fields: Fields,
+        negative_prompt: bool,
+        prompt: String,
+        inputs: &[Given],
+    ) -> Result<Asked, Wrong> {
+        let usual = match inputs.last() {
+            Some(input) => like(input.size, self.changed),
+            None => self.usual,
+        };
+        let size = match (self.sizes, fields.text("size")) {
+            (Sizes::Untold, Ok(Some(_))) => return Err(Wrong::new("size", Why::Unknown)),
+            (_, size) => size?.map(|text| self.size(&text)).transpose()?.unwrap_or(usual),
+        };
+        // Four where Wan may draw four: who forgets the number pays for it.
+        let usual_n = if self.spelling == Spelling::Wan { self.most } else { 1 };
+        let count = fields.whole("n", 1..=self.most)?.unwrap_or(usual_n);
+        if negative_prompt {
+            fields.bounded("negative_prompt", 500)?;
+        }
+        let seed = fields.whole("seed", 0..=i64::from(i32::MAX))?;
+        let extended = fields.flag("prompt_extend")?.unwrap_or(true);
+        fields.flag("watermark")?;
+        fields.end()?;
+        Ok(Asked {
+            prompt,
+            size,
+            count: u32::try_from(count).unwrap_or(1),
+            seed: seed.and_then(|seed| u64::try_from(seed).ok()),
+            inputs: inputs.iter().fold(0, |all, input| all ^ input.hash),
+            extended,
+        })
+    }
+
+    /// `1664*928`, if this model draws it.
+    fn size(&self, text: &str) -> Result<Size, Wrong> {
+        let sides = text.split_once('*').and_then(|(width, height)| Some((plain(width)?, plain(height)?)));
+        let (width, height) = sides.ok_or_else(|| Wrong::other("size", "must be width*height"))?;
+        let (size, area) = (Size::new(width, height), u64::from(width) * u64::from(height));
+        let sentence = match self.sizes {
+            Sizes::Untold => return Err(Wrong::new("size", Why::Unknown)),
+            Sizes::Five if FIVE.contains(&(width, height)) => return Ok(size),
+            Sizes::Five => {
+                let five = FIVE.map(|(width, height)| format!("{width}*{height}")).join(",");
+                format!("does not match the allowed size {five}")
+            }
+            Sizes::Sides(least, most) if [width, height].iter().all(|side| (least..=most).contains(side)) => {
+                return Ok(size);
+            }
+            Sizes::Sides(least, most) => format!("is out of range [{least}*{least}, {most}*{most}]"),
+            Sizes::Area(least, most) if !(least..=most).contains(&area) => {
+                format!("has {area} pixels in total, which must be between {least} and {most}")
+            }
+            Sizes::Area(..) if width.max(height) > width.min(height).saturating_mul(4) => {
+                "must have a ratio between 1:4 and 4:1".to_owned()
+            }
+            Sizes::Area(..) => return Ok(size),
+        };
+        Err(Wrong::other("size", sentence))
+    }
+
+    /// A picture to change: a whole file of the kind it says it is, neither too small nor too large.
+    fn picture(&self, link: &str) -> Result<Given, Wrong> {
+        let bad = |sentence: String| Wrong::other("content.image", sentence);
+        let (media_type, base64) = link
+            .strip_prefix("data:")
+            .and_then(|rest| rest.split_once(";base64,"))
+            .ok_or_else(|| bad("must be a data URL in base64; this sandbox downloads nothing".to_owned()))?;
+        let format = Format::ALL.into_iter().find(|format| format.media_type() == media_type);
+        let format = format.ok_or_else(|| bad(format!("{media_type} is not supported")))?;
+        let bytes = STANDARD.decode_to_vec(base64).map_err(|why| bad(format!("is not base64: {why}")))?;
+        if bytes.len() > LARGEST_INPUT {
+            return Err(bad("exceeds the limit of 10 MB".to_owned()));
+        }
+        let decoded = image::load_from_memory_with_format(&bytes, codec(format))
+            .map_err(|why| bad(format!("is no whole {media_type}: {why}")))?;
+        let size = Size::new(decoded.width(), decoded.height());
+        let sides: RangeInclusive<u32> = self.input_sides.0..=self.input_sides.1;
+        if ![size.width, size.height].iter().all(|side| sides.contains(side)) {
+            return Err(bad(format!("must have sides of {} to {}", sides.start(), sides.end())));
+        }
+        Ok(Given { size, hash: xxh3_64(&Bytes::from(bytes)) })
+    }
+}
+
+/// What is to be drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::sandbox) struct Asked {
+    pub prompt: String,
+    pub size: Size,
+    pub count: u32,
+    pub seed: Option<u64>,
+    /// Stands for the pictures to change; 0 for none.
+    pub inputs: u64,
+    /// The prompt is rewritten first.
+    pub extended: bool,
+}
+
+/// A picture to change.
+struct Given {
+    size: Size,
+    hash: u64,
+}
+
+/// The text and the pictures of the only message.
+fn content(mut input: Fields) -> Result<(String, Vec<String>), Wrong> {
+    let mut message = one_object(input.any("messages"), "messages")?;
+    input.end()?;
+    message.choice("role", &["user"])?.ok_or_else(|| Wrong::new("role", Why::Missing))?;
+    let parts = match message.any("content") {
+        Some(Value::Array(parts)) => parts,
+        Some(other) => return Err(Wrong::new("content", Why::NotA("array", kind(&other)))),
+        None => return Err(Wrong::new("content", Why::Missing)),
+    };
+    message.end()?;
+    let (mut texts, mut links) = (Vec::new(), Vec::new());
+    for part in parts {
+        let mut part = object(part, "content")?;
+        texts.extend(part.text("text")?);
+        links.extend(part.text("image")?);
+        part.end()?;
+    }
+    match <[String; 1]>::try_from(texts) {
+        Ok([prompt]) => Ok((prompt, links)),
+        Err(texts) => {
+            Err(Wrong::other("content.text", format!("must be there exactly once, not {} times", texts.len())))
+        }
+    }
+}
+
+fn one_object(list: Option<Value>, name: &str) -> Result<Fields, Wrong> {
+    match list {
+        None => Err(Wrong::new(name, Why::Missing)),
+        Some(Value::Array(mut items)) if items.len() == 1 => object(items.remove(0), name),
+        Some(Value::Array(items)) => Err(Wrong::other(name, format!("must be one message, not {}", items.len()))),
+        Some(other) => Err(Wrong::new(name, Why::NotA("array", kind(&other)))),
+    }
+}
+
+fn object(value: Value, name: &str) -> Result<Fields, Wrong> {
+    match value {
+        Value::Object(object) => Ok(Fields::json(object)),
+        other => Err(Wrong::new(name, Why::NotA("object", kind(&other)))),
+    }
+}
+
+/// `input` or `parameters`; the latter may be left out.
+pub(in crate::sandbox) fn part(fields: &mut Fields, name: &str) -> Result<Option<Fields>, Wrong> {
+    fields.any(name).map(|value| object(value, name)).transpose()
+}
+
+/// No fields at all.
+pub(in crate::sandbox) fn nothing() -> Fields {
+    Fields::json(Map::new())
+}
+
+fn checked_prompt(prompt: &str, name: &str, most: usize) -> Result<(), Wrong> {
+    let length = prompt.chars().count();
+    match length {
+        0 => Err(Wrong::new(name, Why::Empty)),
+        _ if length > most => Err(Wrong::new(name, Why::TooLong(most, length))),
+        _ => Ok(()),
+    }
+}
+
+/// A number in plain digits.
+fn plain(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten().filter(|side| *side > 0)
+}
+
+/// About so many pixels in this shape, in steps of 16.
+fn like(shape: Size, pixels: u64) -> Size {
+    let side = |this: u32, other: u32| {
+        let exact = (pixels * u64::from(this) / u64::from(other.max(1))).isqrt();
+        u32::try_from((exact + 8) / 16 * 16).unwrap_or(this).max(16)
+    };
+    Size::new(side(shape.width, shape.height), side(shape.height, shape.width))
+}
+
+fn codec(format: Format) -> image::ImageFormat {
+    match format {
+        Format::Png => image::ImageFormat::Png,
+        Format::Jpeg => image::ImageFormat::Jpeg,
+        Format::Webp => image::ImageFormat::WebP,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(name: &str) -> Option<Model> {
+        Model::of(name, &Vendor::default())
+    }
+
+    #[test]
+    fn a_snapshot_is_its_model_and_a_stranger_is_none() {
+        assert_eq!(model("qwen-image-plus-2026-01-09").map(|model| model.name), Some("qwen-image-plus"));
+        assert_eq!(model("qwen-image-edit-plus-2025-10-30").map(|model| model.name), Some("qwen-image-edit-plus"));
+        assert!(model("qwen-image-plus-yesterday").is_none() && model("dall-e-3").is_none());
+        let mut vendor = Vendor::default();
+        vendor.price.insert("dall-e-3".to_owned(), crate::money::Usd::ZERO);
+        assert!(Model::of("dall-e-3", &vendor).is_some(), "the settings say that it exists");
+    }
+
+    #[test]
+    fn a_model_draws_its_own_sizes_and_no_others() {
+        for (name, good, bad) in [
+            ("qwen-image", "1664*928", "1024*1024"),
+            ("qwen-image-max", "928*1664", "928*1665"),
+            ("qwen-image-2.0", "1792*1024", "2048*2049"),
+            ("qwen-image-edit-plus", "512*2048", "500*2048"),
+            ("wan2.2-t2i-flash", "1440*1440", "768*2700"),
+            ("wan2.5-t2i-preview", "768*2700", "512*512"),
+            ("wan2.6-t2i", "1280*1280", "2048*2048"),
+            ("wan2.6-image", "2048*2048", "3840*500"),
+            ("z-image-turbo", "1536*864", "1536x864"),
+        ] {
+            let size =
+                |text: &str| model(name).unwrap().size(text).map(|size| format!("{}*{}", size.width, size.height));
+            assert_eq!(size(good).as_deref(), Ok(good), "{name}");
+            assert!(size(bad).is_err(), "{name} {bad}");
+        }
+        assert!(model("qwen-image-edit").unwrap().size("1024*1024").is_err());
+        for text in ["", "*", "0*512", "1024*", "+1024*1024", "1024*1024*1"] {
+            assert!(model("qwen-image-2.0").unwrap().size(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_changed_picture_keeps_the_shape_of_its_input() {
+        assert_eq!(like(Size::new(1024, 1024), 1024 * 1024), Size::new(1024, 1024));
+        assert_eq!(like(Size::new(1600, 900), 1280 * 1280), Size::new(1712, 960));
+        assert_eq!(like(Size::new(8000, 1), 16), Size::new(352, 16));
+    }
+}

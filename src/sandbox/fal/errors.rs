@@ -1,0 +1,94 @@
+//! fal.ai's error answers: the queue's own as `{"detail", "error_type"}`, a model's as a list of `detail`s.
+//!
+//! PROVIDERS.md section 9.2 has the types and statuses; some sentences are from memory. Nothing here decides whether
+//! there is an error, except about the key and the one header that is read.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::sandbox::call::{BadBody, No, text};
+use crate::sandbox::faults::Mode;
+use crate::sandbox::fields::Why;
+use crate::sandbox::settings::Vendor;
+
+const START_TIMEOUT: HeaderName = HeaderName::from_static("x-fal-request-timeout");
+
+/// `Authorization: Key ...`, and no other word before the key.
+pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
+    let key = text(headers, &header::AUTHORIZATION).and_then(|value| value.strip_prefix("Key "));
+    match key {
+        key if vendor.accepts(key) => Ok(()),
+        None | Some("") => {
+            let words = "Authentication is required to access this application.";
+            Err(wrong(StatusCode::UNAUTHORIZED, words, "unauthorized"))
+        }
+        Some(_) => Err(wrong(StatusCode::UNAUTHORIZED, "No user found for Key ID and Secret", "unauthorized")),
+    }
+}
+
+/// How long a request may wait for its beginning: seconds, more than a tenth.
+pub(in crate::sandbox) fn start_timeout(headers: &HeaderMap) -> Result<Option<Duration>, No> {
+    let Some(value) = headers.get(&START_TIMEOUT) else { return Ok(None) };
+    let seconds = value.to_str().ok().and_then(|text| text.parse::<f64>().ok()).filter(|seconds| *seconds > 0.1);
+    match seconds.map(Duration::try_from_secs_f64) {
+        Some(Ok(patience)) => Ok(Some(patience)),
+        _ => Err(wrong(StatusCode::BAD_REQUEST, "X-Fal-Request-Timeout must be above 0.1 seconds", "bad_request")),
+    }
+}
+
+/// An error of the queue's own.
+pub(in crate::sandbox) fn wrong(status: StatusCode, words: &str, kind: &str) -> No {
+    No::violation(status, json!({"detail": words, "error_type": kind}))
+}
+
+/// An error of the model's.
+pub(in crate::sandbox) fn model_error(field: &str, words: &str, kind: &str) -> Value {
+    let page = format!("https://docs.fal.ai/errors#{kind}");
+    json!({"detail": [{"loc": ["body", field], "msg": words, "type": kind, "url": page, "ctx": {}, "input": {}}]})
+}
+
+pub(in crate::sandbox) fn kind_of(why: &Why) -> &'static str {
+    match why {
+        Why::Missing => "missing",
+        Why::Unknown => "extra_forbidden",
+        Why::NotA(..) => "type_error",
+        Why::Empty => "string_too_short",
+        Why::TooLong(..) => "string_too_long",
+        Why::Below(_) => "greater_than_equal",
+        Why::Above(_) => "less_than_equal",
+        Why::NotOneOf(_) => "literal_error",
+        Why::Other(_) => "value_error",
+    }
+}
+
+pub(in crate::sandbox) fn bad_body(why: BadBody) -> No {
+    let (status, words) = match why {
+        BadBody::ContentType(given) => {
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("Unsupported content type '{given}'"))
+        }
+        BadBody::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Request body is too large".to_owned()),
+        BadBody::NotJson(why) => (StatusCode::UNPROCESSABLE_ENTITY, format!("Request body is no JSON: {why}")),
+        BadBody::NotAnObject => (StatusCode::UNPROCESSABLE_ENTITY, "Request body is no JSON object".to_owned()),
+    };
+    wrong(status, &words, "bad_request")
+}
+
+/// No `retry-after`: the vendor does not say when to come back.
+pub(in crate::sandbox) fn fault(mode: Mode) -> No {
+    let (status, words, kind) = match mode {
+        Mode::RateLimited { .. } => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "You have reached the limit of concurrent requests. Please try again later.",
+            "concurrent_requests_limit",
+        ),
+        Mode::OutOfMoney => (
+            StatusCode::FORBIDDEN,
+            "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing.",
+            "forbidden",
+        ),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "Internal server error", "internal_error"),
+    };
+    No::fault(status, json!({"detail": words, "error_type": kind}))
+}

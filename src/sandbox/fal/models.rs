@@ -1,0 +1,374 @@
+//! The endpoints at the sandbox's fal.ai: which inputs each takes, and what picture they describe.
+//!
+//! At fal generating, editing and filling are endpoints of their own (PROVIDERS.md section 9.2). Stricter than the
+//! vendor, which ignores what it does not know and rounds sizes without a word: here both are errors, because a caller
+//! would not get what it asked for. Nothing here knows the queue.
+
+use axum::body::Bytes;
+use serde_json::Value;
+
+use crate::image::{Format, Size};
+use crate::sandbox::edits::{data_url, decode, mark};
+use crate::sandbox::fields::{Fields, Why, Wrong, kind};
+use crate::sandbox::settings::Vendor;
+
+/// How an endpoint is told the size.
+#[derive(Clone, Copy, Debug)]
+enum Sizes {
+    /// A preset or `{width, height}`: whole steps of the first, sides from the second to the third.
+    Sides(u32, u32, u32),
+    /// A preset or `{width, height}` within OpenAI's bounds for gpt-image-2.
+    Gpt2,
+    /// `1024x1024` and its two neighbours, or `auto`.
+    Gpt1,
+    /// `aspect_ratio`; a square has sides of so many pixels.
+    Ratio(&'static [(u32, u32)], u32),
+    /// The input picture's own; no field at all.
+    Input,
+}
+
+/// One endpoint.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::sandbox) struct Model {
+    name: &'static str,
+    sizes: Sizes,
+    /// Pictures a request draws at most; an endpoint that draws one has no `num_images`.
+    most: i64,
+    formats: &'static [&'static str],
+    /// Input pictures it takes at most, and whether they are a list.
+    pictures: (usize, bool),
+    /// The mask's field, and whether it must be there.
+    mask: Option<(&'static str, bool)>,
+    seed: bool,
+    negative_prompt: bool,
+    /// OpenAI's `quality`, `input_fidelity`.
+    effort: bool,
+    background: bool,
+    /// How far an edit may go from its input.
+    strength: bool,
+    /// Takes steps and guidance, and says what its safety checker blacked out.
+    open: bool,
+}
+
+const PRESETS: [(&str, Size); 6] = [
+    ("square_hd", Size::new(1024, 1024)),
+    ("square", Size::new(512, 512)),
+    ("portrait_4_3", Size::new(768, 1024)),
+    ("portrait_16_9", Size::new(576, 1024)),
+    ("landscape_4_3", Size::new(1024, 768)),
+    ("landscape_16_9", Size::new(1024, 576)),
+];
+
+const GPT_1_SIZES: [&str; 4] = ["auto", "1024x1024", "1536x1024", "1024x1536"];
+const ULTRA: &[(u32, u32)] = &[(21, 9), (16, 9), (4, 3), (3, 2), (1, 1), (2, 3), (3, 4), (9, 16), (9, 21)];
+const NANO: &[(u32, u32)] = &[(21, 9), (16, 9), (3, 2), (4, 3), (5, 4), (1, 1), (4, 5), (3, 4), (2, 3), (9, 16)];
+
+const FLUX: Model = Model {
+    name: "fal-ai/flux/schnell",
+    sizes: Sizes::Sides(16, 64, 2048),
+    most: 4,
+    formats: &["jpeg", "png"],
+    pictures: (0, false),
+    mask: None,
+    seed: true,
+    negative_prompt: false,
+    effort: false,
+    background: false,
+    strength: false,
+    open: true,
+};
+
+const REDRAW: Model =
+    Model { name: "fal-ai/flux/dev/image-to-image", sizes: Sizes::Input, pictures: (1, false), strength: true, ..FLUX };
+const INPAINT: Model = Model {
+    name: "fal-ai/flux-general/inpainting",
+    pictures: (1, false),
+    mask: Some(("mask_url", true)),
+    strength: true,
+    ..FLUX
+};
+const FILL: Model = Model {
+    name: "fal-ai/flux-pro/v1/fill",
+    sizes: Sizes::Input,
+    pictures: (1, false),
+    mask: Some(("mask_url", true)),
+    ..FLUX
+};
+const KONTEXT: Model =
+    Model { name: "fal-ai/flux-pro/kontext", sizes: Sizes::Ratio(ULTRA, 1024), pictures: (1, false), ..FLUX };
+const FLUX_2: Model = Model { name: "fal-ai/flux-2-pro", sizes: Sizes::Sides(16, 512, 2048), most: 1, ..FLUX };
+const GPT_1: Model = Model {
+    name: "fal-ai/gpt-image-1/text-to-image",
+    sizes: Sizes::Gpt1,
+    formats: &["png", "jpeg", "webp"],
+    seed: false,
+    effort: true,
+    background: true,
+    open: false,
+    ..FLUX
+};
+const GPT_2: Model = Model { name: "openai/gpt-image-2", sizes: Sizes::Gpt2, background: false, ..GPT_1 };
+const BANANA: Model = Model {
+    name: "fal-ai/nano-banana",
+    sizes: Sizes::Ratio(NANO, 1024),
+    formats: &["png", "jpeg", "webp"],
+    seed: false,
+    open: false,
+    ..FLUX
+};
+const SEEDREAM: Model = Model {
+    name: "fal-ai/bytedance/seedream/v4/text-to-image",
+    sizes: Sizes::Sides(1, 1024, 4096),
+    formats: &[],
+    open: false,
+    ..FLUX
+};
+const SDXL: Model = Model { name: "fal-ai/fast-sdxl", sizes: Sizes::Sides(8, 64, 2048), negative_prompt: true, ..FLUX };
+
+const MODELS: &[Model] = &[
+    FLUX,
+    Model { name: "fal-ai/flux/dev", ..FLUX },
+    REDRAW,
+    Model { name: "fal-ai/flux-1/schnell", ..FLUX },
+    Model { name: "fal-ai/flux-1/dev", ..FLUX },
+    INPAINT,
+    Model { name: "fal-ai/flux-lora/inpainting", ..INPAINT },
+    Model { name: "fal-ai/flux-pro/v1.1", sizes: Sizes::Sides(32, 256, 1440), ..FLUX },
+    Model { name: "fal-ai/flux-pro/v1.1-ultra", sizes: Sizes::Ratio(ULTRA, 2048), ..FLUX },
+    FILL,
+    KONTEXT,
+    Model { name: "fal-ai/flux-pro/kontext/max", ..KONTEXT },
+    Model { name: "fal-ai/flux-pro/kontext/multi", pictures: (4, true), ..KONTEXT },
+    Model { name: "fal-ai/flux-pro/kontext/max/multi", pictures: (4, true), ..KONTEXT },
+    Model { name: "fal-ai/flux-pro/kontext/text-to-image", pictures: (0, false), ..KONTEXT },
+    FLUX_2,
+    Model { name: "fal-ai/flux-2-pro/edit", pictures: (9, true), ..FLUX_2 },
+    GPT_1,
+    Model { name: "fal-ai/gpt-image-1/edit-image", pictures: (16, true), ..GPT_1 },
+    Model { name: "fal-ai/gpt-image-1-mini", ..GPT_1 },
+    Model { name: "fal-ai/gpt-image-1-mini/edit", pictures: (16, true), ..GPT_1 },
+    Model { name: "fal-ai/gpt-image-1.5", ..GPT_1 },
+    Model { name: "fal-ai/gpt-image-1.5/edit", pictures: (16, true), mask: Some(("mask_image_url", false)), ..GPT_1 },
+    GPT_2,
+    Model { name: "openai/gpt-image-2/edit", pictures: (16, true), mask: Some(("mask_url", false)), ..GPT_2 },
+    BANANA,
+    Model { name: "fal-ai/nano-banana/edit", pictures: (10, true), ..BANANA },
+    Model { name: "fal-ai/nano-banana-2", seed: true, ..BANANA },
+    Model { name: "fal-ai/nano-banana-2/edit", pictures: (14, true), seed: true, ..BANANA },
+    SEEDREAM,
+    Model { name: "fal-ai/bytedance/seedream/v4/edit", pictures: (10, true), ..SEEDREAM },
+    Model { name: "fal-ai/qwen-image", negative_prompt: true, ..FLUX },
+    SDXL,
+    Model { name: "fal-ai/fast-sdxl/image-to-image", pictures: (1, false), strength: true, ..SDXL },
+    Model {
+        name: "fal-ai/fast-sdxl/inpainting",
+        pictures: (1, false),
+        mask: Some(("mask_url", true)),
+        strength: true,
+        ..SDXL
+    },
+];
+
+/// Stands for any endpoint that only the settings name.
+const OTHER: Model = Model { name: "", sizes: Sizes::Sides(1, 64, 4096), negative_prompt: true, ..FLUX };
+
+/// What is to be drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::sandbox) struct Asked {
+    pub prompt: String,
+    pub size: Size,
+    pub count: u32,
+    pub format: Format,
+    pub quality: Option<String>,
+    pub transparent: bool,
+    pub seed: Option<u64>,
+    /// The pictures come inside the answer.
+    pub inside: bool,
+    /// The answer says which pictures were blacked out.
+    pub checked: bool,
+    /// Stands for the input pictures; 0 when there are none.
+    pub mark: u64,
+}
+
+impl Model {
+    pub(in crate::sandbox) fn of(name: &str, vendor: &Vendor) -> Option<Model> {
+        let known = MODELS.iter().find(|model| model.name == name).copied();
+        known.or_else(|| vendor.price.contains_key(name).then_some(OTHER))
+    }
+
+    /// Checks a request. Decodes pictures, which takes its time.
+    pub(in crate::sandbox) fn read(&self, mut fields: Fields) -> Result<Asked, Wrong> {
+        let prompt = fields.prompt("prompt", 32_000)?;
+        let (inputs, own_size) = self.inputs(&mut fields)?;
+        let size = self.size(&mut fields, own_size)?;
+        let count = if self.most > 1 { fields.whole("num_images", 1..=self.most)?.unwrap_or(1) } else { 1 };
+        let format = if self.formats.is_empty() { None } else { fields.choice("output_format", self.formats)? };
+        let usual = self.formats.first().copied().unwrap_or("png");
+        let seed = if self.seed { fields.whole("seed", 0..=i64::from(u32::MAX))? } else { None };
+        if self.negative_prompt {
+            fields.text("negative_prompt")?;
+        }
+        let quality = if self.effort { fields.choice("quality", &["auto", "low", "medium", "high"])? } else { None };
+        let background =
+            if self.background { fields.choice("background", &["auto", "transparent", "opaque"])? } else { None };
+        if self.background && !inputs.is_empty() {
+            fields.choice("input_fidelity", &["low", "high"])?;
+        }
+        let inside = fields.flag("sync_mode")?.unwrap_or(false);
+        self.tuning(&mut fields)?;
+        fields.end()?;
+        Ok(Asked {
+            prompt,
+            size,
+            count: u32::try_from(count).unwrap_or(1),
+            format: format.as_deref().unwrap_or(usual).parse().unwrap_or(Format::Png),
+            quality: quality.filter(|word| word != "auto"),
+            transparent: background.as_deref() == Some("transparent"),
+            seed: seed.and_then(|seed| u64::try_from(seed).ok()),
+            inside,
+            checked: self.open,
+            mark: mark(&inputs, None),
+        })
+    }
+
+    /// Inputs that change how a picture is drawn, not which.
+    fn tuning(&self, fields: &mut Fields) -> Result<(), Wrong> {
+        if self.strength {
+            fields.number("strength", 0.01..=1.0)?;
+        }
+        if self.open {
+            fields.whole("num_inference_steps", 1..=50)?;
+            fields.number("guidance_scale", 0.0..=20.0)?;
+            fields.flag("enable_safety_checker")?;
+            fields.choice("acceleration", &["none", "regular", "high"])?;
+            fields.choice("safety_tolerance", &["1", "2", "3", "4", "5", "6"])?;
+        }
+        Ok(())
+    }
+
+    /// The input pictures, the mask last, and the first one's size.
+    fn inputs(&self, fields: &mut Fields) -> Result<(Vec<Bytes>, Option<Size>), Wrong> {
+        let (most, list) = self.pictures;
+        if most == 0 {
+            return Ok((Vec::new(), None));
+        }
+        let field = if list { "image_urls" } else { "image_url" };
+        let links = match fields.any(field) {
+            None => return Err(Wrong::new(field, Why::Missing)),
+            Some(Value::Array(links)) if list => links,
+            Some(link @ Value::String(_)) if !list => vec![link],
+            Some(other) => {
+                return Err(Wrong::new(field, Why::NotA(if list { "list" } else { "string" }, kind(&other))));
+            }
+        };
+        if links.is_empty() || links.len() > most {
+            return Err(Wrong::other(field, format!("must have 1 to {most} items, not {}", links.len())));
+        }
+        let mut inputs = Vec::with_capacity(links.len() + 1);
+        let mut first = None;
+        for link in &links {
+            let (bytes, size, _) = picture(field, link)?;
+            first.get_or_insert(size);
+            inputs.push(bytes);
+        }
+        inputs.extend(self.mask(fields, first)?);
+        Ok((inputs, first))
+    }
+
+    /// The mask: a picture without transparency, as large as what it masks. White is to change.
+    fn mask(&self, fields: &mut Fields, of: Option<Size>) -> Result<Option<Bytes>, Wrong> {
+        let Some((field, must)) = self.mask else { return Ok(None) };
+        let Some(link) = fields.any(field) else {
+            return if must { Err(Wrong::new(field, Why::Missing)) } else { Ok(None) };
+        };
+        let (bytes, size, alpha) = picture(field, &link)?;
+        match of {
+            Some(of) if of != size => Err(Wrong::other(field, format!("is {size}, but the image is {of}"))),
+            // White under a transparent hole is OpenAI's opposite.
+            _ if alpha => Err(Wrong::other(field, "must be black and white, without an alpha channel")),
+            _ => Ok(Some(bytes)),
+        }
+    }
+
+    fn size(&self, fields: &mut Fields, of_input: Option<Size>) -> Result<Size, Wrong> {
+        let usual = Size::new(1024, 768);
+        match self.sizes {
+            Sizes::Input => Ok(of_input.unwrap_or(usual)),
+            Sizes::Gpt1 => {
+                let word = fields.choice("image_size", &GPT_1_SIZES)?;
+                Ok(word.and_then(|word| word.parse().ok()).unwrap_or(Size::new(1024, 1024)))
+            }
+            Sizes::Ratio(shapes, side) => {
+                let words: Vec<String> = shapes.iter().map(|(across, down)| format!("{across}:{down}")).collect();
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                let word = fields.choice("aspect_ratio", &words)?;
+                let at = word.and_then(|word| words.iter().position(|known| *known == word));
+                Ok(shaped(at.and_then(|at| shapes.get(at)).copied().unwrap_or((1, 1)), side))
+            }
+            Sizes::Sides(step, least, most) => {
+                let (size, told) = pixels(fields, of_input.filter(|_| self.mask.is_some()).unwrap_or(usual))?;
+                let fits = |side: u32| side.is_multiple_of(step) && (least..=most).contains(&side);
+                // A preset, or an input's own size, is the vendor's business to round.
+                if !told || (fits(size.width) && fits(size.height)) {
+                    return Ok(size);
+                }
+                let words = format!("must have sides from {least} to {most} in steps of {step}, not {size}");
+                Err(Wrong::other("image_size", words))
+            }
+            Sizes::Gpt2 => {
+                let (size, told) = pixels(fields, Size::new(1024, 1024))?;
+                let (long, short) = (size.width.max(size.height), size.width.min(size.height));
+                let fits = size.width.is_multiple_of(16)
+                    && size.height.is_multiple_of(16)
+                    && long <= 3840
+                    && long <= 3 * short
+                    && (655_360..=8_294_400).contains(&size.pixels());
+                if fits || !told { Ok(size) } else { Err(Wrong::other("image_size", format!("{size} is not drawn"))) }
+            }
+        }
+    }
+}
+
+/// The picture in a `data:` URL, its size, and whether it has an alpha channel. Nothing is downloaded here.
+fn picture(field: &str, link: &Value) -> Result<(Bytes, Size, bool), Wrong> {
+    let text = link.as_str().ok_or_else(|| Wrong::new(field, Why::NotA("string", kind(link))))?;
+    let bytes = data_url(text).ok_or_else(|| Wrong::other(field, "is no data URL of a picture"))?;
+    let seen = decode(&bytes).ok_or_else(|| Wrong::other(field, "could not be read as a picture"))?;
+    Ok((bytes, seen.size, seen.alpha))
+}
+
+/// `image_size`, and whether it was told in pixels.
+fn pixels(fields: &mut Fields, usual: Size) -> Result<(Size, bool), Wrong> {
+    match fields.any("image_size") {
+        None => Ok((usual, false)),
+        Some(Value::String(word)) => match PRESETS.iter().find(|(name, _)| *name == word) {
+            Some((_, size)) => Ok((*size, false)),
+            None => {
+                let words = PRESETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+                Err(Wrong::new("image_size", Why::NotOneOf(words)))
+            }
+        },
+        Some(Value::Object(sides)) => {
+            let mut sides = Fields::json(sides);
+            let mut side = |name| match sides.whole(name, 1..=14_142) {
+                Ok(Some(side)) => Ok(u32::try_from(side).unwrap_or(1)),
+                Ok(None) => Err(Wrong::new("image_size", Why::Missing)),
+                Err(wrong) => Err(Wrong::new("image_size", wrong.why)),
+            };
+            let size = Size::new(side("width")?, side("height")?);
+            sides.end().map_err(|wrong| Wrong::new("image_size", wrong.why))?;
+            Ok((size, true))
+        }
+        Some(other) => Err(Wrong::new("image_size", Why::NotA("object", kind(&other)))),
+    }
+}
+
+/// A picture of this shape with about the pixels of a square of this side, in steps of 16.
+fn shaped((across, down): (u32, u32), side: u32) -> Size {
+    let area = u64::from(side) * u64::from(side);
+    let length = |one: u32, other: u32| {
+        let length = (area * u64::from(one) / u64::from(other)).isqrt();
+        u32::try_from(length / 16 * 16).unwrap_or(side)
+    };
+    Size::new(length(across, down), length(down, across))
+}

@@ -1,0 +1,42 @@
+//! OpenAI's answer as a stream of events (PROVIDERS.md 1.5), for OpenAI and for Azure.
+//!
+//! Unfinished pictures go out at once, the finished ones when the work is done; only then is it charged. A client that
+//! leaves before pays nothing here, as with an answer in one piece. Which order may be streamed is not decided here.
+
+use std::convert::Infallible;
+
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, StreamExt};
+use serde_json::{Value, json};
+
+use crate::sandbox::call::{Call, No};
+use crate::sandbox::faults::Mode;
+use crate::sandbox::openai::requests::Order;
+
+/// The answer to an order that is to be streamed.
+pub(in crate::sandbox) async fn answer(call: &mut Call, order: Order, what: &'static str) -> Result<Response, No> {
+    let (partials, mut finished) = order.events(call, what).await?;
+    let failed = call.fate == Mode::NoPictures;
+    if failed {
+        let message = "The server had an error while processing your request.";
+        let error = json!({"type": "server_error", "code": "server_error", "message": message, "param": null});
+        finished = vec![json!({"type": "error", "error": error})];
+    }
+    let (tab, time, seat) = (order.tab(call), call.time, call.take_seat());
+    let end = stream::once(async move {
+        tokio::time::sleep(time).await;
+        if !failed {
+            tab.charge();
+        }
+        drop(seat);
+        stream::iter(finished)
+    });
+    let events = stream::iter(partials).chain(end.flatten()).map(|event| Ok::<_, Infallible>(named(&event)));
+    Ok(Sse::new(events).into_response())
+}
+
+fn named(event: &Value) -> Event {
+    let name = event["type"].as_str().unwrap_or_default();
+    Event::default().event(name).data(event.to_string())
+}

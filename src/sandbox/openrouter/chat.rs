@@ -1,0 +1,250 @@
+//! OpenRouter's chat that answers with pictures (PROVIDERS.md section 7.2).
+//!
+//! One message of the user, in words or with input pictures, and one picture back, as a `data:` URL in the answer. A
+//! refusal is a 200 without a picture. What is not about pictures (tools, temperature, streaming) is unknown here.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use base64_simd::STANDARD;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::image::{Format, Size};
+use crate::money::Usd;
+use crate::sandbox::Desk;
+use crate::sandbox::call::{Call, No, act_out, read_json, unix_time};
+use crate::sandbox::faults::Mode;
+use crate::sandbox::fields::{Fields, Why, Wrong};
+use crate::sandbox::openrouter::models::Model;
+use crate::sandbox::openrouter::{
+    Order, Usage, authorise, bad_body, bad_field, check, fault, model, not_a, provider, referred, seed, unstreamed,
+    violation,
+};
+use crate::sandbox::settings::Name;
+
+/// `POST /openrouter/api/v1/chat/completions`.
+pub(in crate::sandbox) async fn complete(State(desk): State<Arc<Desk>>, request: Request) -> Response {
+    let call = Call::admit(&desk, Name::OpenRouter, request.headers());
+    let answer = answer(&call, request).await;
+    call.close(answer)
+}
+
+async fn answer(call: &Call, request: Request) -> Result<Response, No> {
+    let (parts, body) = request.into_parts();
+    authorise(&call.vendor, &parts.headers)?;
+    let mut fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
+    let (name, model) = model(&mut fields, &call.vendor)?;
+    check_modalities(&model, fields.any("modalities"))?;
+    let (mut order, references) = read(name, &model, fields).map_err(bad_field)?;
+    order.mark = check(references, model.references, "messages").await.map_err(bad_field)?;
+    act_out(call.fate, fault).await?;
+    if call.refuses(&order.prompt) {
+        return told(call, &order, Ending::Refused, Usage::of(Usd::ZERO)?);
+    }
+    call.work().await;
+    if call.fate == Mode::NoPictures {
+        return told(call, &order, Ending::OnlyWords, Usage::of(Usd::ZERO)?);
+    }
+    let mut files = order.draw(call).await?;
+    // Nothing is awaited from here on: what is charged is answered.
+    let usage = order.charge(call)?;
+    told(call, &order, Ending::Picture(files.pop().unwrap_or_default()), usage)
+}
+
+/// Pictures must be asked for, and words only from who has some.
+fn check_modalities(model: &Model, asked: Option<Value>) -> Result<(), No> {
+    let asked = asked.unwrap_or(Value::Null);
+    let words: Vec<&str> = asked.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let known = words.iter().all(|word| *word == "image" || (*word == "text" && model.talks));
+    if known && words.contains(&"image") {
+        return Ok(());
+    }
+    let message = format!("No endpoints found that support the requested output modalities: {}", words.join(", "));
+    Err(violation(StatusCode::NOT_FOUND, &message))
+}
+
+fn read(name: String, model: &Model, mut fields: Fields) -> Result<(Order, Vec<Bytes>), Wrong> {
+    let (prompt, references) = message(fields.any("messages"))?;
+    let size = match fields.any("image_config") {
+        None => model.shaped(&mut Fields::json(serde_json::Map::new()), "aspect_ratio", "image_size")?,
+        Some(Value::Object(config)) => {
+            let mut config = Fields::json(config);
+            let size = model.shaped(&mut config, "aspect_ratio", "image_size")?;
+            config.end()?;
+            size
+        }
+        Some(other) => return Err(not_a("image_config", "object", &other)),
+    };
+    let seed = seed(model, &mut fields)?;
+    unstreamed(&mut fields)?;
+    provider(&mut fields)?;
+    fields.end()?;
+    Ok((order(name, prompt, size, seed), references))
+}
+
+fn order(model: String, prompt: String, size: Size, seed: Option<i64>) -> Order {
+    Order { model, prompt, n: 1, size, quality: None, format: Format::Png, transparent: false, seed, mark: 0 }
+}
+
+/// The one message's words and pictures.
+fn message(messages: Option<Value>) -> Result<(String, Vec<Bytes>), Wrong> {
+    let messages = messages.ok_or_else(|| Wrong::new("messages", Why::Missing))?;
+    let wrong = |sentence: &str| Wrong::other("messages", sentence);
+    let Some([message]) = messages.as_array().map(Vec::as_slice) else {
+        return Err(wrong("must be a list of one message here"));
+    };
+    let content = &message["content"];
+    if *message != json!({"role": "user", "content": content}) {
+        return Err(wrong("must be of the user, with content and nothing else"));
+    }
+    let (mut words, mut pictures) = (String::new(), Vec::new());
+    match content {
+        Value::String(text) => words.push_str(text),
+        Value::Array(parts) => {
+            for part in parts {
+                match part["text"].as_str() {
+                    Some(text) if *part == json!({"type": "text", "text": text}) => words.push_str(text),
+                    _ => pictures.push(referred("messages", part)?),
+                }
+            }
+        }
+        other => return Err(not_a("messages", "string or array", other)),
+    }
+    if words.is_empty() { Err(wrong("must say something")) } else { Ok((words, pictures)) }
+}
+
+/// How a chat ends.
+enum Ending {
+    Picture(Bytes),
+    Refused,
+    OnlyWords,
+}
+
+/// A completion.
+#[derive(Serialize)]
+struct Completion<'a> {
+    id: String,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: [Value; 1],
+    usage: Usage,
+}
+
+fn told(call: &Call, order: &Order, ending: Ending, usage: Usage) -> Result<Response, No> {
+    let (native, content) = match &ending {
+        Ending::Picture(_) => ("STOP", "Here is your picture."),
+        Ending::Refused => ("IMAGE_SAFETY", ""),
+        Ending::OnlyWords => ("STOP", "Which colour shall it have?"),
+    };
+    let finish = if matches!(ending, Ending::Refused) { "content_filter" } else { "stop" };
+    let mut message = json!({"role": "assistant", "content": content, "refusal": null});
+    if let Ending::Picture(file) = ending {
+        let url = format!("data:{};base64,{}", order.format.media_type(), STANDARD.encode_to_string(file));
+        message["images"] = json!([{"type": "image_url", "index": 0, "image_url": {"url": url}}]);
+    }
+    let choice = json!({"index": 0, "finish_reason": finish, "native_finish_reason": native, "message": message});
+    let completion = Completion {
+        id: format!("gen-{:016x}", call.luck),
+        object: "chat.completion",
+        created: unix_time(),
+        model: &order.model,
+        choices: [choice],
+        usage,
+    };
+    Ok(Json(completion).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{Encoded, Picture, without_data_prefix};
+    use crate::sandbox::client::{Reply, post, sandbox};
+    use crate::sandbox::edits::tests::{as_url, picture};
+    use crate::sandbox::{Mode, Sandbox};
+
+    const PATH: &str = "/openrouter/api/v1/chat/completions";
+    const GEMINI: &str = "google/gemini-3.1-flash-image";
+
+    fn chat(content: Value) -> Value {
+        json!({"model": GEMINI, "messages": [{"role": "user", "content": content}],
+            "modalities": ["image", "text"], "stream": false})
+    }
+
+    async fn with(sandbox: &Sandbox, extra: Value) -> Reply {
+        let mut body = chat(json!("a red bicycle"));
+        body.as_object_mut().unwrap().extend(extra.as_object().cloned().unwrap());
+        post(sandbox, PATH, body).await
+    }
+
+    fn size(reply: &Reply) -> Size {
+        let json = reply.json();
+        let url =
+            json["choices"][0]["message"]["images"][0]["image_url"]["url"].as_str().unwrap_or_else(|| panic!("{json}"));
+        let bytes = without_data_prefix(url.as_bytes()).to_vec();
+        Picture::inspect(Encoded::Base64(bytes.into())).unwrap().size
+    }
+
+    #[tokio::test]
+    async fn a_chat_answers_with_a_picture_and_its_exact_cost() {
+        let sandbox = sandbox("{vendors: {openrouter: {default_price: 0.0387}}}").await;
+        assert_eq!(size(&with(&sandbox, json!({})).await), Size::new(1024, 1024));
+        let reply =
+            with(&sandbox, json!({"image_config": {"aspect_ratio": "16:9", "image_size": "2K"}, "seed": 7})).await;
+        assert_eq!(size(&reply), Size::new(2736, 1536));
+        assert!(String::from_utf8(reply.body).unwrap().contains("\"cost\":0.0387,"));
+        let url = as_url(&picture(32, Format::Png, false));
+        let parts = json!([{"type": "text", "text": "make it blue"}, {"type": "image_url", "image_url": {"url": url}}]);
+        assert_eq!(size(&post(&sandbox, PATH, chat(parts)).await), Size::new(1024, 1024));
+        let bill = sandbox.invoice().vendor(Name::OpenRouter).clone();
+        assert_eq!((bill.pictures, bill.usd, bill.violations_total), (3, Usd::from_nanos(116_100_000), 0));
+    }
+
+    #[tokio::test]
+    async fn what_a_chat_about_pictures_does_not_know_is_refused() {
+        let sandbox = sandbox("{}").await;
+        let junk = json!([{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}}]);
+        let says = |content: Value| json!({"messages": [{"role": "user", "content": content}]});
+        let cases = [
+            (json!({"n": 2}), 400),
+            (json!({"size": "1024x1024"}), 400),
+            (json!({"stream": true}), 400),
+            (json!({"messages": []}), 400),
+            (json!({"messages": [{"role": "system", "content": "x"}]}), 400),
+            (says(json!("")), 400),
+            (says(json!([{"type": "text"}])), 400),
+            (says(junk), 400),
+            (json!({"image_config": {"image_size": "3K"}}), 400),
+            (json!({"image_config": {"resolution": "1K"}}), 400),
+            (json!({"modalities": ["text"]}), 404),
+            (json!({"modalities": null}), 404),
+            (json!({"model": "black-forest-labs/flux.2-pro"}), 404),
+        ];
+        let count = cases.len() as u64;
+        for (extra, status) in cases {
+            assert_eq!(with(&sandbox, extra.clone()).await.status, status, "{extra}");
+        }
+        let alone = json!({"model": "black-forest-labs/flux.2-pro", "modalities": ["image"]});
+        assert_eq!(with(&sandbox, alone).await.status, 200);
+        assert_eq!(sandbox.invoice().vendor(Name::OpenRouter).violations_total, count);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_a_200_without_a_picture_or_a_price() {
+        let sandbox = sandbox("{}").await;
+        let reply = post(&sandbox, PATH, chat(json!("forbidden"))).await;
+        let choice = reply.json()["choices"][0].clone();
+        assert_eq!((reply.status, choice["finish_reason"].as_str()), (200, Some("content_filter")));
+        assert_eq!((choice["message"].get("images"), &reply.json()["usage"]["cost"]), (None, &json!(0)));
+        sandbox.set(Name::OpenRouter, |vendor| vendor.mode = Mode::NoPictures);
+        assert_eq!(with(&sandbox, json!({})).await.json()["choices"][0]["finish_reason"], "stop");
+        sandbox.set(Name::OpenRouter, |vendor| vendor.mode = Mode::Down500);
+        assert_eq!(with(&sandbox, json!({})).await.status, 500);
+        assert_eq!(sandbox.invoice().total, Some(Usd::ZERO));
+    }
+}
