@@ -89,7 +89,7 @@ pub struct Report {
 
 /// What an answer brought, before it is priced.
 #[derive(Default)]
-struct Gathered {
+struct Collected {
     pictures: Vec<Picture>,
     /// Which one of those that came each of them is.
     at: Vec<u8>,
@@ -118,7 +118,7 @@ struct Polling {
 }
 
 /// How a try ended without pictures.
-struct Loss {
+struct FailedAttempt {
     failure: Failure,
     /// Whether nobody knows if it is drawn and charged.
     open: bool,
@@ -126,26 +126,26 @@ struct Loss {
     noted: Option<Reported>,
 }
 
-impl From<Failure> for Loss {
+impl From<Failure> for FailedAttempt {
     /// Nothing was sent.
-    fn from(failure: Failure) -> Loss {
-        Loss { open: false, failure, noted: None }
+    fn from(failure: Failure) -> FailedAttempt {
+        FailedAttempt { open: false, failure, noted: None }
     }
 }
 
-impl Loss {
+impl FailedAttempt {
     /// A call that came to nothing. `status` is the answer's, `None` where none was read to its end.
-    fn of_a_call(failure: Failure, status: Option<u16>, noted: Option<Reported>) -> Loss {
-        Loss { open: failure.leaves_the_bill_open(status), failure, noted }
+    fn of_a_call(failure: Failure, status: Option<u16>, noted: Option<Reported>) -> FailedAttempt {
+        FailedAttempt { open: failure.leaves_the_bill_open(status), failure, noted }
     }
 
     /// A job that was taken on and whose end is not known.
-    fn of_a_job(mut failure: Failure, noted: Option<Reported>) -> Loss {
+    fn of_a_job(mut failure: Failure, noted: Option<Reported>) -> FailedAttempt {
         // The request and the model were good enough for the job to be taken on; it is only not found any more.
         if matches!(failure.class, Class::CallerInvalid | Class::ModelGone) {
             failure.class = Class::TimeoutAmbiguous;
         }
-        Loss { failure, open: true, noted }
+        FailedAttempt { failure, open: true, noted }
     }
 }
 
@@ -168,15 +168,15 @@ impl Attempt {
         let hold = match opened.written().await {
             Ok(hold) => hold,
             Err((hold, _)) => {
-                self.shared.books.release(hold);
+                self.shared.journal.release(hold);
                 let failure = Failure::new(Class::Unrecorded, "the ledger cannot be written");
                 return Report { failure: Some(failure), ..Report::default() };
             }
         };
         let began = Instant::now();
         let ended = match self.converse(began + self.offer.provider.timeout).await {
-            Ok((drawn, body)) => Ok(self.gather(drawn, body).await),
-            Err(loss) => Err(loss),
+            Ok((drawn, body)) => Ok(self.collect_pictures(drawn, body).await),
+            Err(failed) => Err(failed),
         };
         self.count_verdicts(&ended);
         let report = self.settle(hold, ended, began.elapsed()).await;
@@ -189,7 +189,7 @@ impl Attempt {
     }
 
     /// Asks, and keeps polling until the provider is done. What it drew, and the body of the reply that says so.
-    async fn converse(self: &Arc<Self>, deadline: Instant) -> Result<(Drawn, Bytes), Loss> {
+    async fn converse(self: &Arc<Self>, deadline: Instant) -> Result<(Drawn, Bytes), FailedAttempt> {
         let mut pass = self.pass(deadline).await?;
         let mut call = self.provider.ask(&self.job(deadline, &pass))?;
         let (mut polling, mut renewed) = (Polling::default(), false);
@@ -268,12 +268,12 @@ impl Attempt {
 
     /// Ends a try without pictures. A job that goes on is stopped where that can be done; what it costs then, nobody
     /// knows.
-    fn give_up(&self, polling: Polling, failure: Failure, status: Option<u16>) -> Loss {
+    fn give_up(&self, polling: Polling, failure: Failure, status: Option<u16>) -> FailedAttempt {
         if !polling.started || failure.ended {
-            return Loss::of_a_call(failure, status, polling.noted);
+            return FailedAttempt::of_a_call(failure, status, polling.noted);
         }
         self.cancel(polling.cancel);
-        Loss::of_a_job(failure, polling.noted)
+        FailedAttempt::of_a_job(failure, polling.noted)
     }
 
     /// The token to go with the calls, where the provider takes one.
@@ -345,7 +345,7 @@ impl Attempt {
     }
 
     /// Fetches and checks the pictures.
-    async fn gather(self: &Arc<Self>, drawn: Drawn, body: Bytes) -> Gathered {
+    async fn collect_pictures(self: &Arc<Self>, drawn: Drawn, body: Bytes) -> Collected {
         let Drawn { images, refused, refused_billed, usage } = drawn;
         let behind_links = images.iter().any(|found| matches!(found.source, Source::Link(_)));
         let fetched = join_all(images.into_iter().map(|found| self.fetch(found, body.clone()))).await;
@@ -381,7 +381,7 @@ impl Attempt {
         }
         let broken = found - pictures.len() - unlike.len();
         let out_of_reach = behind_links && pictures.is_empty() && unlike.is_empty();
-        Gathered { pictures, at, broken, out_of_reach, unlike, refused, refused_billed, usage, failure }
+        Collected { pictures, at, broken, out_of_reach, unlike, refused, refused_billed, usage, failure }
     }
 
     fn count(&self, verdict: &str, pictures: usize) {
@@ -415,8 +415,8 @@ mod tests {
             (Class::Malformed, Class::Malformed),
         ] {
             let noted = Some(Reported::Cents("3.0".to_owned()));
-            let loss = Loss::of_a_job(Failure::new(class, "gone"), noted.clone());
-            assert_eq!((loss.failure.class, loss.open, loss.noted), (told, true, noted));
+            let failed = FailedAttempt::of_a_job(Failure::new(class, "gone"), noted.clone());
+            assert_eq!((failed.failure.class, failed.open, failed.noted), (told, true, noted));
         }
     }
 

@@ -23,15 +23,15 @@ pub struct Tending(Vec<JoinHandle<()>>);
 
 /// Begins to tend `gateway` on the present tokio runtime.
 pub fn start(gateway: &Arc<Gateway>) -> Tending {
-    let fees = |gateway: &Arc<Gateway>| gateway.shared.books.accrue(&gateway.live().plan, journal::now());
+    let fees = |gateway: &Arc<Gateway>| gateway.shared.journal.accrue(&gateway.live().plan, journal::now());
     let savings = |gateway: &Arc<Gateway>| {
-        gateway.shared.books.write_savings();
-        gateway.shared.books.store().look();
+        gateway.shared.journal.write_savings();
+        gateway.shared.journal.store().look();
     };
     let behind = |gateway: &Arc<Gateway>| {
         if gateway.shared.ledger.is_behind() {
             let gateway = gateway.clone();
-            drop(tokio::task::spawn_blocking(move || gateway.shared.books.catch_up(&gateway.live().plan)));
+            drop(tokio::task::spawn_blocking(move || gateway.shared.journal.catch_up(&gateway.live().plan)));
         }
     };
     Tending(vec![

@@ -24,7 +24,7 @@ use crate::gateway::attempt::{Attempt, Report};
 use crate::gateway::dispatch_loop::places::Places;
 use crate::gateway::explain::Obstacles;
 use crate::gateway::flight::Flight;
-use crate::gateway::in_flight::Aloft;
+use crate::gateway::in_flight::InFlight;
 use crate::gateway::join_few::Together;
 use crate::gateway::journal::Opened;
 use crate::gateway::snapshot::Live;
@@ -67,7 +67,7 @@ pub struct Order {
 }
 
 /// A call that has ended.
-struct Landed {
+struct Completed {
     call: u32,
     report: Report,
     pass: Pass,
@@ -101,15 +101,15 @@ struct Bar {
     short: Option<Short>,
 }
 
-struct Drawing {
+struct DispatchLoop {
     order: Order,
     flight: Arc<Flight>,
     candidates: Vec<Candidate>,
     tried: Vec<Tried>,
     skips: Vec<Option<Skip>>,
     obstacles: Obstacles,
-    running: Together<Landed>,
-    aloft: Aloft,
+    running: Together<Completed>,
+    in_flight: InFlight,
     waiting: Together<(usize, Option<Slot>)>,
     give_up_waiting: Option<Instant>,
     places: Places,
@@ -122,7 +122,7 @@ struct Drawing {
 pub async fn draw(order: Order, flight: Arc<Flight>) {
     let route = order.matched.route.clone();
     let (candidates, refused) = order.appraise();
-    let mut drawing = Drawing {
+    let mut dispatch = DispatchLoop {
         places: Places::new(order.request.n, order.request.seed.is_some(), order.open.clone()),
         promised: order.spent,
         order,
@@ -132,32 +132,32 @@ pub async fn draw(order: Order, flight: Arc<Flight>) {
         skips: vec![None; route.offers.len()],
         obstacles: Obstacles::default(),
         running: Together::new(),
-        aloft: Aloft::default(),
+        in_flight: InFlight::default(),
         waiting: Together::new(),
         give_up_waiting: None,
         stop: None,
     };
     for (offer, skip) in refused {
-        drawing.note_skip(offer, skip);
+        dispatch.note_skip(offer, skip);
     }
-    drawing.run().await;
-    drawing.leave();
+    dispatch.run().await;
+    dispatch.leave();
 }
 
-impl Drawing {
+impl DispatchLoop {
     async fn run(&mut self) {
         let deadline = loop {
-            // Who boards from here on is not reckoned with when it is over: it boards another flight then.
+            // A request that joins from here on joins another flight when this one is over.
             let deadline = self.flight.deadline();
             self.lose_patience();
             self.launch();
             if self.is_over() {
                 break deadline;
             }
-            let (overdue, give_up) = (self.aloft.next_look(Instant::now()), self.waits_until());
+            let (overdue, give_up) = (self.in_flight.next_look(Instant::now()), self.waits_until());
             tokio::select! {
                 biased;
-                landed = self.running.next() => self.land(landed),
+                completed = self.running.next() => self.complete(completed),
                 (candidate, slot) = self.waiting.next() => {
                     if let Some(slot) = slot {
                         self.take_turn(candidate, slot);
@@ -203,9 +203,9 @@ impl Drawing {
         let work = self.order.shared.work.clone();
         work.spawn(async move {
             while !self.running.is_empty() {
-                let landed = self.running.next().await;
-                let (pictures, cost) = (landed.report.pictures.len(), landed.report.cost);
-                self.land(landed);
+                let completed = self.running.next().await;
+                let (pictures, cost) = (completed.report.pictures.len(), completed.report.cost);
+                self.complete(completed);
                 log::info!("a call nobody waited for brought {pictures} pictures for {cost} USD");
             }
         });
@@ -274,7 +274,7 @@ impl Drawing {
         if let Some(skip) = (Standing { failed: self.is_out(candidate), cooling }).skip() {
             return Bar { skip: Some(skip), cooling, short: None };
         }
-        if !self.order.shared.books.may_pay() {
+        if !self.order.shared.journal.may_pay() {
             return Bar { skip: Some(Skip::LedgerUnwritable), ..Bar::default() };
         }
         if let Err(skip) = self.order.caps.affordable(self.candidates[candidate].usd, pictures, self.promised) {
@@ -333,7 +333,7 @@ impl Drawing {
         let (offer, provider) = (self.offer(candidate).cloned(), self.order.live.provider(index, chosen.offer));
         let (Some(offer), Some(provider)) = (offer, provider) else {
             // Whatever was chosen exists; if it did not, nothing is sent and nothing stays promised.
-            self.order.shared.books.release(opened.unsent());
+            self.order.shared.journal.release(opened.unsent());
             return;
         };
         self.places.begin(&places);
@@ -356,7 +356,7 @@ impl Drawing {
             tab: self.order.shared.transport.replies.tab(),
             flight: self.flight.clone(),
         });
-        let call = self.aloft.begin(candidate, places, Instant::now(), self.patience());
+        let call = self.in_flight.begin(candidate, places, Instant::now(), self.patience());
         self.running.push(async move {
             let ended = AssertUnwindSafe(attempt.run(opened)).catch_unwind().await;
             drop(slot);
@@ -364,12 +364,12 @@ impl Drawing {
                 let failure = Failure::new(Class::AdapterBug, "the attempt panicked");
                 Report { failure: Some(failure), ..Report::default() }
             });
-            Landed { call, report, pass }
+            Completed { call, report, pass }
         });
     }
 
-    /// The deadline that a call is held against: of all on board, the one it was ordered for has the least time left, and
-    /// somebody else must be asked early enough for that one too.
+    /// The deadline that a call is held against: of all requests in the flight, the one it was ordered for has the least
+    /// time left, and somebody else must be asked early enough for that one too.
     fn patience(&self) -> Instant {
         if Instant::now() < self.order.deadline { self.order.deadline } else { self.flight.deadline() }
     }
@@ -389,12 +389,12 @@ impl Drawing {
 
     /// Calls that are overdue are not waited for any more, if there is somebody else who can be asked. They go on.
     fn lose_patience(&mut self) {
-        for (call, slow, pictures) in self.aloft.overdue(Instant::now()) {
+        for (call, slow, pictures) in self.in_flight.overdue(Instant::now()) {
             let mut others = (0..self.candidates.len()).filter(|other| *other != slow);
             if !self.may_start() || !others.any(|other| self.is_hopeful(other, pictures)) {
                 continue;
             }
-            let places = self.aloft.give_up(call);
+            let places = self.in_flight.give_up(call);
             self.places.give_back(&places);
             self.tried[slow].failures += 1;
             self.tried[slow].out = true;
@@ -409,7 +409,7 @@ impl Drawing {
     fn is_hopeful(&self, candidate: usize, pictures: u8) -> bool {
         let left = self.flight.deadline().saturating_duration_since(Instant::now());
         let Some(offer) = self.offer(candidate) else { return false };
-        !self.aloft.asks(candidate)
+        !self.in_flight.asks(candidate)
             && self.tried[candidate].took < left
             && self.order.shared.lane(&offer.provider).has_room()
             && self.bar(candidate, offer, pictures).skip.is_none()

@@ -38,7 +38,7 @@ impl Gateway {
     /// When the ledger cannot be written; nothing is changed then.
     pub async fn judge(&self, tenant: Arc<str>, feedback: Feedback) -> Result<Heard, StoreError> {
         let Feedback { image_id, verdict, reason } = feedback;
-        let judged = self.shared.books.judge(&image_id, &tenant, verdict, reason).await?;
+        let judged = self.shared.journal.judge(&image_id, &tenant, verdict, reason).await?;
         let heard = match &judged {
             None => Heard::Unknown,
             Some(judged) if judged.changed => Heard::Changed,

@@ -59,7 +59,7 @@ pub struct Flight {
     progress: Mutex<Progress>,
     /// The leader's deadline: who comes later does not join.
     boarding: Instant,
-    /// The latest deadline of all on board.
+    /// The latest deadline of all its requests.
     deadline: Mutex<Instant>,
     done: watch::Sender<bool>,
     /// Tells of every change. Apart from `done`, so that who only waits for the end is not woken by it.
@@ -89,7 +89,7 @@ impl Flight {
         *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes on board one who waits until `deadline`, unless it is too late for that.
+    /// Lets a request join that waits until `deadline`, unless it is too late for that.
     fn takes(&self, deadline: Instant, now: Instant) -> bool {
         if now >= self.boarding {
             return false;
@@ -133,7 +133,7 @@ pub struct Flights {
 }
 
 /// Leading or following.
-pub enum Seat {
+pub enum FlightRole {
     /// Draw, and tell the others.
     Lead(Lead),
     /// Somebody draws already.
@@ -142,17 +142,19 @@ pub enum Seat {
 
 impl Flights {
     /// Joins the flight of this key, or starts it, as one who waits until `deadline`.
-    pub fn join(self: &Arc<Flights>, key: FlightKey, deadline: Instant, now: Instant) -> Seat {
+    pub fn join(self: &Arc<Flights>, key: FlightKey, deadline: Instant, now: Instant) -> FlightRole {
         let flight = match self.table.entry(key.clone()) {
-            Entry::Occupied(flying) if flying.get().takes(deadline, now) => return Seat::Follow(flying.get().clone()),
+            Entry::Occupied(flying) if flying.get().takes(deadline, now) => {
+                return FlightRole::Follow(flying.get().clone());
+            }
             Entry::Occupied(mut flying) => {
-                // Those on board stay there, and its leader takes it out of no table any more.
+                // Those who have joined stay, and its leader takes it out of no table any more.
                 flying.insert(Flight::new(deadline));
                 flying.get().clone()
             }
             Entry::Vacant(vacant) => vacant.insert(Flight::new(deadline)).clone(),
         };
-        Seat::Lead(Lead { flight, registered: Some((self.clone(), key)) })
+        FlightRole::Lead(Lead { flight, registered: Some((self.clone(), key)) })
     }
 
     /// A flight nobody can join, for requests that must not share.
@@ -212,42 +214,44 @@ mod tests {
     }
 
     /// As one who comes now and waits for a second.
-    fn join(flights: &Arc<Flights>, n: u8) -> Seat {
+    fn join(flights: &Arc<Flights>, n: u8) -> FlightRole {
         join_at(flights, n, Instant::now())
     }
 
-    fn join_at(flights: &Arc<Flights>, n: u8, now: Instant) -> Seat {
+    fn join_at(flights: &Arc<Flights>, n: u8, now: Instant) -> FlightRole {
         flights.join(key(n), now + SECOND, now)
     }
 
     #[tokio::test]
     async fn a_flight_has_one_leader_and_lands_for_all() {
         let flights = Arc::new(Flights::default());
-        let Seat::Lead(lead) = join(&flights, 1) else { panic!("the first must lead") };
-        let Seat::Follow(follower) = join(&flights, 1) else { panic!("the second must follow") };
-        assert!(matches!(join(&flights, 2), Seat::Lead(_)));
+        let FlightRole::Lead(lead) = join(&flights, 1) else { panic!("the first must lead") };
+        let FlightRole::Follow(follower) = join(&flights, 1) else { panic!("the second must follow") };
+        assert!(matches!(join(&flights, 2), FlightRole::Lead(_)));
         lead.flight().update(|progress| progress.attempts = 3);
         drop(lead);
         follower.finished().await;
         assert_eq!(follower.progress().attempts, 3);
         assert!(flights.is_empty());
-        assert!(matches!(join(&flights, 1), Seat::Lead(_)));
+        assert!(matches!(join(&flights, 1), FlightRole::Lead(_)));
     }
 
     #[test]
     fn who_joins_brings_a_deadline_and_who_comes_after_the_leaders_leads() {
         let (flights, start) = (Arc::new(Flights::default()), Instant::now());
-        let Seat::Lead(lead) = join_at(&flights, 1, start) else { panic!("the first must lead") };
+        let FlightRole::Lead(lead) = join_at(&flights, 1, start) else { panic!("the first must lead") };
         assert_eq!(lead.flight().deadline(), start + SECOND);
-        let Seat::Follow(follower) = join_at(&flights, 1, start + SECOND / 2) else { panic!("it is in time") };
+        let FlightRole::Follow(follower) = join_at(&flights, 1, start + SECOND / 2) else { panic!("it is in time") };
         assert_eq!((lead.flight().deadline(), follower.deadline()), (start + 3 * SECOND / 2, start + 3 * SECOND / 2));
         // Not even while another one's deadline lasts: a flight that catches everybody never ends for anybody.
-        let Seat::Lead(second) = join_at(&flights, 1, start + SECOND) else { panic!("it is too late to join") };
-        let Seat::Follow(other) = join_at(&flights, 1, start + SECOND) else { panic!("the second flight is there") };
+        let FlightRole::Lead(second) = join_at(&flights, 1, start + SECOND) else { panic!("it is too late to join") };
+        let FlightRole::Follow(other) = join_at(&flights, 1, start + SECOND) else {
+            panic!("the second flight is there")
+        };
         assert!(Arc::ptr_eq(&other, second.flight()) && !Arc::ptr_eq(&other, &follower));
         drop(lead);
         assert_eq!(flights.len(), 1, "the first leader takes its own flight away and no other");
-        assert!(matches!(join_at(&flights, 1, start + SECOND), Seat::Follow(_)));
+        assert!(matches!(join_at(&flights, 1, start + SECOND), FlightRole::Follow(_)));
         drop(second);
         assert!(flights.is_empty());
     }
@@ -255,8 +259,8 @@ mod tests {
     #[tokio::test]
     async fn a_leader_that_panics_frees_its_followers_with_an_error() {
         let flights = Arc::new(Flights::default());
-        let Seat::Lead(lead) = join(&flights, 1) else { panic!("the first must lead") };
-        let Seat::Follow(follower) = join(&flights, 1) else { panic!("the second must follow") };
+        let FlightRole::Lead(lead) = join(&flights, 1) else { panic!("the first must lead") };
+        let FlightRole::Follow(follower) = join(&flights, 1) else { panic!("the second must follow") };
         let task = tokio::spawn(async move {
             let _lead = lead;
             panic!("on purpose");
@@ -273,10 +277,10 @@ mod tests {
             let flights = flights.clone();
             tokio::spawn(async move { join(&flights, 1) })
         });
-        let mut seats = Vec::new();
+        let mut roles = Vec::new();
         for join in joins {
-            seats.push(join.await.unwrap());
+            roles.push(join.await.unwrap());
         }
-        assert_eq!(seats.iter().filter(|seat| matches!(seat, Seat::Lead(_))).count(), 1);
+        assert_eq!(roles.iter().filter(|role| matches!(role, FlightRole::Lead(_))).count(), 1);
     }
 }

@@ -35,12 +35,12 @@ impl Call {
 
 /// All calls of one drawing that are in the air.
 #[derive(Default)]
-pub struct Aloft {
+pub struct InFlight {
     calls: Vec<Call>,
     last: u32,
 }
 
-impl Aloft {
+impl InFlight {
     /// Notes a call to `candidate` for `places` that begins now, and gives it a number.
     pub fn begin(&mut self, candidate: usize, places: Vec<u8>, now: Instant, deadline: Instant) -> u32 {
         self.last += 1;
@@ -90,22 +90,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_is_overdue_after_half_the_time_left_and_given_up_once() {
-        let (mut aloft, now) = (Aloft::default(), Instant::now());
-        let first = aloft.begin(3, vec![0, 1], now, now + 10 * SECOND);
-        let second = aloft.begin(4, vec![2], now + 4 * SECOND, now + 10 * SECOND);
-        assert_eq!(aloft.overdue(now + 4 * SECOND), []);
-        assert_eq!(aloft.next_look(now), Some(now + 5 * SECOND));
-        assert_eq!(aloft.overdue(now + 5 * SECOND), [(first, 3, 2)]);
-        assert_eq!(aloft.next_look(now + 5 * SECOND), Some(now + 5 * SECOND + LOOK_AGAIN));
-        assert_eq!(aloft.give_up(first), [0, 1]);
-        assert_eq!(aloft.next_look(now + 5 * SECOND), Some(now + 7 * SECOND));
-        assert_eq!(aloft.overdue(now + 7 * SECOND), [(second, 4, 1)]);
-        aloft.give_up(second);
-        assert_eq!(aloft.next_look(now + 7 * SECOND), None);
-        assert!(aloft.asks(3) && aloft.asks(4));
-        let call = aloft.end(first).unwrap();
+        let (mut in_flight, now) = (InFlight::default(), Instant::now());
+        let first = in_flight.begin(3, vec![0, 1], now, now + 10 * SECOND);
+        let second = in_flight.begin(4, vec![2], now + 4 * SECOND, now + 10 * SECOND);
+        assert_eq!(in_flight.overdue(now + 4 * SECOND), []);
+        assert_eq!(in_flight.next_look(now), Some(now + 5 * SECOND));
+        assert_eq!(in_flight.overdue(now + 5 * SECOND), [(first, 3, 2)]);
+        assert_eq!(in_flight.next_look(now + 5 * SECOND), Some(now + 5 * SECOND + LOOK_AGAIN));
+        assert_eq!(in_flight.give_up(first), [0, 1]);
+        assert_eq!(in_flight.next_look(now + 5 * SECOND), Some(now + 7 * SECOND));
+        assert_eq!(in_flight.overdue(now + 7 * SECOND), [(second, 4, 1)]);
+        in_flight.give_up(second);
+        assert_eq!(in_flight.next_look(now + 7 * SECOND), None);
+        assert!(in_flight.asks(3) && in_flight.asks(4));
+        let call = in_flight.end(first).unwrap();
         assert_eq!((call.candidate, call.n, call.places.as_slice(), call.given_up), (3, 2, [0, 1].as_slice(), true));
         assert_eq!(call.took(now + 9 * SECOND), 9 * SECOND);
-        assert!(!aloft.asks(3) && aloft.end(first).is_none());
+        assert!(!in_flight.asks(3) && in_flight.end(first).is_none());
     }
 }

@@ -27,7 +27,7 @@ use crate::ledger::{Charge, Hold, Intent, Ledger, Settled, Short};
 const LAST_WRITES: Duration = Duration::from_secs(10);
 
 /// The ledger and its record.
-pub struct Books {
+pub struct Journal {
     ledger: Arc<Ledger>,
     store: Arc<Store>,
     savings: Savings,
@@ -40,12 +40,12 @@ pub struct Opened {
     written: BoxFuture<'static, Result<(), Unwritten>>,
 }
 
-impl Books {
+impl Journal {
     /// Opens the record that `server` speaks of and goes on where it ends. Blocks.
     ///
     /// # Errors
     /// When it cannot be opened or read, or another process writes it.
-    pub fn open_record(ledger: Arc<Ledger>, server: &plan::Server, now: Moment) -> Result<Books, StoreError> {
+    pub fn open_record(ledger: Arc<Ledger>, server: &plan::Server, now: Moment) -> Result<Journal, StoreError> {
         let on_error = server.ledger.on_error;
         let place = server.state_dir.clone().map_or(Place::Memory, Place::Dir);
         if place == Place::Memory {
@@ -59,7 +59,7 @@ impl Books {
             );
         }
         ledger.resume(last_id);
-        Ok(Books { ledger, store, savings: Savings::default(), on_error })
+        Ok(Journal { ledger, store, savings: Savings::default(), on_error })
     }
 
     /// Counts all that `plan` needs to have counted, from what the record says of it. Blocks.
@@ -97,7 +97,7 @@ impl Books {
     /// Counts what is not counted yet, from what the record says of it. Blocks.
     ///
     /// # Errors
-    /// As [`Books::follow`].
+    /// As [`Journal::follow`].
     fn recount(&self, plan: &Plan, now: Moment) -> Result<(), StoreError> {
         self.ledger.count(&keys(plan), now, |new| {
             let new = new.to_vec();

@@ -20,10 +20,10 @@ use crate::canonical::Canonical;
 use crate::config::plan::{Budget, Client, Plan, Provider, Route};
 use crate::error::{Error, Kind};
 use crate::gateway::flight::Flights;
-use crate::gateway::journal::Books;
+use crate::gateway::journal::Journal;
 use crate::gateway::outcome::Outcome;
-use crate::gateway::progress::Stage;
-use crate::gateway::serve::Visit;
+use crate::gateway::progress::ProgressSender;
+use crate::gateway::serve::ServeRequest;
 use crate::gateway::snapshot::{Live, NotReady};
 use crate::gateway::store::StoreError;
 use crate::gateway::token::Tokens;
@@ -80,7 +80,7 @@ pub struct Shared {
     /// What was paid, and may still be.
     pub ledger: Arc<Ledger>,
     /// The same and its record.
-    pub books: Books,
+    pub journal: Journal,
     /// What Prometheus scrapes.
     pub metrics: Metrics,
     /// How much clients asked for lately.
@@ -163,14 +163,14 @@ pub struct Ask {
     /// What the caller wishes of the cache.
     pub cache: CacheWish,
     /// Where it is watched from, if it is.
-    pub stage: Option<Stage>,
+    pub progress: Option<ProgressSender>,
 }
 
 impl Ask {
     /// A request of anybody's that uses the cache and has no limit of its own.
     pub fn new(request: ImageRequest) -> Ask {
         let id = format!("{:016x}", fastrand::u64(..)).into();
-        Ask { request, id, caller: Caller::anybody(), max_usd: None, cache: CacheWish::Use, stage: None }
+        Ask { request, id, caller: Caller::anybody(), max_usd: None, cache: CacheWish::Use, progress: None }
     }
 }
 
@@ -224,7 +224,7 @@ impl Gateway {
         let mut seed = [0u8; 8];
         seed.copy_from_slice(&random[..8]);
         let ledger = Arc::new(Ledger::default());
-        let books = Books::open_record(ledger.clone(), &plan.server, journal::now())?;
+        let journal = Journal::open_record(ledger.clone(), &plan.server, journal::now())?;
         let metrics = Metrics::new(&ledger)?;
         let replies = metrics.response_body_bytes.clone();
         let shared = Shared {
@@ -234,7 +234,7 @@ impl Gateway {
             flights: Arc::default(),
             breakers: Breakers::new(),
             metrics,
-            books,
+            journal,
             ledger,
             rates: Rates::default(),
             transport: Arc::new(Transport::new(plan.server.limits.response_bodies, replies)),
@@ -245,7 +245,7 @@ impl Gateway {
         };
         let link_secret = Secret::new(hex);
         let live = Live::new(1, plan, &link_secret)?;
-        shared.books.follow(&live.plan)?;
+        shared.journal.follow(&live.plan)?;
         let told = shared.ledger.clone();
         shared.metrics.tell_costs(move || told.costs(journal::now()))?;
         let gateway = Gateway {
@@ -272,7 +272,7 @@ impl Gateway {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.live().version + 1;
         let live = Live::new(version, plan, &self.link_secret)?;
-        self.shared.books.follow(&live.plan)?;
+        self.shared.journal.follow(&live.plan)?;
         self.shared.exact.resize(live.plan.cache.memory);
         self.shared.links.resize(live.plan.cache.links, std::time::Instant::now());
         self.shared.words.resize(live.plan.cache.prompts);
@@ -298,7 +298,7 @@ impl Gateway {
 
     /// The life of a request. `header` looks up a request header by its lower-case name.
     pub async fn serve<'a>(&self, live: &Arc<Live>, ask: Ask, header: impl Fn(&str) -> Option<&'a str>) -> Outcome {
-        let Ask { mut request, id, caller, max_usd, cache, stage } = ask;
+        let Ask { mut request, id, caller, max_usd, cache, progress } = ask;
         let (routes, model) = (&live.plan.routes, request.model.as_deref());
         let Some(matched) = routing::find(routes, |route| caller.may_use(route), model, &header) else {
             let elsewhere = routing::find(routes, |_| true, model, &header).is_some();
@@ -314,7 +314,7 @@ impl Gateway {
         let (pinned, seed) = (matched.pinned.as_deref(), self.shared.hash_seed);
         let rules = live.rules(matched.index, pinned);
         let canonical = Canonical::under(rules, &caller.tenant, &route.name, pinned, &request, seed);
-        let visit = Visit {
+        let serving = ServeRequest {
             shared: &self.shared,
             live,
             matched,
@@ -325,10 +325,10 @@ impl Gateway {
             id,
             max_usd,
             caller,
-            stage,
+            progress,
             deadline: Instant::now() + route.deadline,
         };
-        visit.go().await
+        serving.go().await
     }
 }
 

@@ -1,7 +1,8 @@
 //! Watching a request being drawn: each picture as soon as it is there, unfinished ones before it.
 //!
-//! A [`Stage`] goes with the request and is told which flight it is on; a [`Viewer`] stays with whoever answers the
-//! client and is shown what is new there. A viewer holds nothing up: who looks late sees all that is there by then.
+//! A [`ProgressSender`] goes with the request and is told which flight it follows; a [`ProgressReceiver`] stays with
+//! whoever answers the client and is shown what is new there. The receiver holds nothing up: one that looks late sees
+//! all that is there by then.
 //! What the request comes to in the end is in its outcome, not here.
 
 use std::sync::Arc;
@@ -13,13 +14,13 @@ use crate::gateway::flight::Flight;
 use crate::provider::Partial;
 use crate::request::ImageRequest;
 
-/// What a request tells its viewer.
-pub struct Stage {
+/// Where a request tells which flight it follows.
+pub struct ProgressSender {
     flight: watch::Sender<Option<Arc<Flight>>>,
 }
 
 /// One who watches.
-pub struct Viewer {
+pub struct ProgressReceiver {
     flight: watch::Receiver<Option<Arc<Flight>>>,
     on: Option<(Arc<Flight>, watch::Receiver<()>)>,
     wanted: usize,
@@ -32,32 +33,32 @@ pub struct Viewer {
 
 /// Something new.
 #[derive(Clone, Debug)]
-pub enum Sight {
+pub enum ProgressEvent {
     /// An unfinished picture.
     Partial(Partial),
     /// A picture as it will be delivered.
     Picture(Arc<Kept>),
 }
 
-/// A stage and the viewer of it, for this request.
-pub fn stage(request: &ImageRequest) -> (Stage, Viewer) {
+/// Both ends of the way on which this request is watched.
+pub fn channel(request: &ImageRequest) -> (ProgressSender, ProgressReceiver) {
     let (sender, receiver) = watch::channel(None);
     let (wanted, in_order) = (usize::from(request.n), request.seed.is_some());
-    let viewer = Viewer { flight: receiver, on: None, wanted, in_order, partials: 0, shown: Vec::new() };
-    (Stage { flight: sender }, viewer)
+    let progress = ProgressReceiver { flight: receiver, on: None, wanted, in_order, partials: 0, shown: Vec::new() };
+    (ProgressSender { flight: sender }, progress)
 }
 
-impl Stage {
+impl ProgressSender {
     /// The request is on this flight now.
-    pub fn boards(&self, flight: &Arc<Flight>) {
+    pub fn announce(&self, flight: &Arc<Flight>) {
         self.flight.send_replace(Some(flight.clone()));
     }
 }
 
-impl Viewer {
+impl ProgressReceiver {
     /// Waits for something new. Waits for ever when nothing more comes; the outcome tells that. May be dropped and
     /// called again without missing anything.
-    pub async fn next(&mut self) -> Sight {
+    pub async fn next(&mut self) -> ProgressEvent {
         loop {
             if let Some(sight) = self.look() {
                 return sight;
@@ -110,17 +111,17 @@ impl Viewer {
         (0..self.wanted).map_while(at).map(|placed| placed.kept.clone()).collect()
     }
 
-    fn look(&mut self) -> Option<Sight> {
+    fn look(&mut self) -> Option<ProgressEvent> {
         let (flight, _) = self.on.as_ref()?;
         let partial = flight.glance(|progress| progress.partials.get(self.partials).cloned());
         if let Some(partial) = partial {
             self.partials += 1;
-            return Some(Sight::Partial(partial));
+            return Some(ProgressEvent::Partial(partial));
         }
         // Another flight, boarded when the first ran out of time, begins with the pictures that the first one brought.
         let pictures = flight.glance(|progress| self.ready(&progress.pictures));
         let next = self.unseen(&pictures).into_iter().next()?;
         self.shown.push(next.id.clone());
-        Some(Sight::Picture(next))
+        Some(ProgressEvent::Picture(next))
     }
 }

@@ -68,7 +68,7 @@ impl Gateway {
 
     /// How the ledger's record does.
     fn look_at_record(&self, snapshot: &mut Snapshot) -> Result<(), prometheus::Error> {
-        let health = self.shared.books.health();
+        let health = self.shared.journal.health();
         let help = "1 when what is paid can be written down.";
         snapshot.count("ledger_writable", help, i64::from(health.writable))?;
         snapshot.count("ledger_waiting", "Changes that wait to be written down.", gauge(health.waiting))?;

@@ -1,7 +1,7 @@
-//! One request's way through the gateway: look, board, wait, answer.
+//! The steps of one request: look into the cache, join a flight or lead one, wait, answer.
 //!
-//! A [`Visit`] is what a request is after its route is known. It decides nothing about offers (that is `dispatch_loop.rs`) and
-//! speaks no HTTP. A follower whose flight ran out of time before its own deadline looks and boards again.
+//! A [`ServeRequest`] is a request whose route is known. It decides nothing about offers (`dispatch_loop.rs` does) and
+//! speaks no HTTP. A follower whose flight ran out of time before its own deadline looks again and joins another.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use crate::gateway::detached::Outlive;
 use crate::gateway::dispatch_loop;
 use crate::gateway::dispatch_loop::Order;
 use crate::gateway::enrich::{self, Author};
-use crate::gateway::flight::{Flight, FlightKey, Flights, Lead, Progress, Seat};
+use crate::gateway::flight::{Flight, FlightKey, FlightRole, Flights, Lead, Progress};
 use crate::gateway::outcome::{CacheUse, Outcome};
-use crate::gateway::progress::Stage;
+use crate::gateway::progress::ProgressSender;
 use crate::gateway::savings::Saving;
 use crate::gateway::snapshot::Live;
 use crate::gateway::{CacheWish, Caller, Shared, explain};
@@ -27,7 +27,7 @@ use crate::request::{ImageRequest, ResponseFormat};
 use crate::routing::{Caps, Matched};
 
 /// One request on its way.
-pub struct Visit<'a> {
+pub struct ServeRequest<'a> {
     /// Everything that outlives a config.
     pub shared: &'a Arc<Shared>,
     /// The config in force when it came.
@@ -49,12 +49,12 @@ pub struct Visit<'a> {
     /// Whether what is written for this caller may be kept, and taken from what was kept.
     pub remember: bool,
     /// Where it is watched from, if it is.
-    pub stage: Option<Stage>,
+    pub progress: Option<ProgressSender>,
     /// When the client stops waiting.
     pub deadline: Instant,
 }
 
-impl Visit<'_> {
+impl ServeRequest<'_> {
     /// Goes the way to its end.
     pub async fn go(self) -> Outcome {
         loop {
@@ -64,10 +64,10 @@ impl Visit<'_> {
                 Look::Miss(_) if self.wish == CacheWish::Use => (Vec::new(), CacheUse::Miss),
                 Look::Miss(_) => (Vec::new(), CacheUse::Bypass),
             };
-            match self.board() {
-                Seat::Lead(lead) => return self.lead(lead, have, used).await,
-                Seat::Follow(flight) => {
-                    self.boards(&flight);
+            match self.join_flight() {
+                FlightRole::Lead(lead) => return self.lead(lead, have, used).await,
+                FlightRole::Follow(flight) => {
+                    self.announce(&flight);
                     let late = timeout_at(self.deadline, flight.finished()).await.is_err();
                     let progress = flight.progress();
                     let their_deadline = progress.out_of_time && progress.pictures.len() < self.wanted();
@@ -108,7 +108,7 @@ impl Visit<'_> {
     }
 
     /// Joins an identical request in flight, unless the caller wants pictures of its own.
-    fn board(&self) -> Seat {
+    fn join_flight(&self) -> FlightRole {
         let key = || {
             // One who pays less may be told no where another is served.
             let (canonical, max_usd) = (self.canonical.bytes().into(), self.max_usd);
@@ -116,13 +116,13 @@ impl Visit<'_> {
         };
         match self.wish {
             CacheWish::Use => self.shared.flights.join(key(), self.deadline, Instant::now()),
-            CacheWish::Fresh | CacheWish::Skip => Seat::Lead(Flights::alone(self.deadline)),
+            CacheWish::Fresh | CacheWish::Skip => FlightRole::Lead(Flights::alone(self.deadline)),
         }
     }
 
     async fn lead(&self, lead: Lead, have: Vec<Placed>, used: CacheUse) -> Outcome {
         let flight = lead.flight().clone();
-        self.boards(&flight);
+        self.announce(&flight);
         // Landed between our look and our start? Then it is there now, for those who have joined us since as well.
         let again = if self.wish == CacheWish::Use { self.peek() } else { Look::Miss(Miss::Absent) };
         let (have, used) = match again {
@@ -137,9 +137,9 @@ impl Visit<'_> {
         self.landed(flight.progress(), used, late)
     }
 
-    fn boards(&self, flight: &Arc<Flight>) {
-        if let Some(stage) = &self.stage {
-            stage.boards(flight);
+    fn announce(&self, flight: &Arc<Flight>) {
+        if let Some(progress) = &self.progress {
+            progress.announce(flight);
         }
     }
 
@@ -174,7 +174,7 @@ impl Visit<'_> {
 
     fn hit(&self, pictures: Vec<Placed>) -> Outcome {
         let saved = pictures.iter().fold(Usd::ZERO, |total, placed| total.saturating_add(placed.kept.usd));
-        self.shared.books.saved(Saving {
+        self.shared.journal.saved(Saving {
             tenant: &self.caller.tenant,
             route: &self.matched.route.name,
             tier: CacheUse::Exact.word(),

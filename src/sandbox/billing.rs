@@ -1,7 +1,7 @@
 //! What each vendor was asked for and what it charges: the invoice that Easel's ledger must equal.
 //!
-//! A [`Till`] counts calls in flight by guards that give themselves back, and adds up amounts exactly; a sum that does
-//! not fit is reported on the invoice as a violation, never rounded. It knows nothing of wire formats.
+//! A [`Billing`] counts calls in flight by guards, and adds up amounts exactly; a sum that does not fit is reported on
+//! the invoice as a violation, never rounded. It knows nothing of wire formats.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,11 +87,11 @@ fn as_maybe_text<S: Serializer>(usd: &Option<Usd>, out: S) -> Result<S::Ok, S::E
 
 /// One vendor's running bill, shared by its calls.
 #[derive(Clone, Debug)]
-pub(super) struct Till(Arc<watch::Sender<Bill>>);
+pub(super) struct Billing(Arc<watch::Sender<Bill>>);
 
-impl Till {
-    pub(super) fn new() -> Till {
-        Till(Arc::new(watch::Sender::new(Bill::default())))
+impl Billing {
+    pub(super) fn new() -> Billing {
+        Billing(Arc::new(watch::Sender::new(Bill::default())))
     }
 
     /// The bill as it stands.
@@ -109,13 +109,13 @@ impl Till {
     }
 
     /// Counts a call and holds its place in flight.
-    pub(super) fn sit(&self) -> Seat {
+    pub(super) fn begin_call(&self) -> CallGuard {
         self.0.send_modify(|bill| {
             bill.calls += 1;
             bill.in_flight += 1;
             bill.max_in_flight = bill.max_in_flight.max(bill.in_flight);
         });
-        Seat(self.clone())
+        CallGuard(self.clone())
     }
 
     /// Charges `count` pictures of `model` at `price` each, `refused` of them withheld. `None` when the sum does not
@@ -192,9 +192,9 @@ impl Bill {
 
 /// A call's place in flight; given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Seat(Till);
+pub(super) struct CallGuard(Billing);
 
-impl Drop for Seat {
+impl Drop for CallGuard {
     fn drop(&mut self) {
         self.0.0.send_modify(|bill| bill.in_flight -= 1);
     }
@@ -206,33 +206,33 @@ mod tests {
 
     #[test]
     fn a_seat_is_given_back_and_the_largest_number_is_remembered() {
-        let till = Till::new();
-        let (first, second) = (till.sit(), till.sit());
+        let billing = Billing::new();
+        let (first, second) = (billing.begin_call(), billing.begin_call());
         drop(first);
-        let third = till.sit();
-        assert_eq!((till.bill().in_flight, till.bill().max_in_flight, till.bill().calls), (2, 2, 3));
+        let third = billing.begin_call();
+        assert_eq!((billing.bill().in_flight, billing.bill().max_in_flight, billing.bill().calls), (2, 2, 3));
         drop((second, third));
-        assert_eq!((till.bill().in_flight, till.bill().max_in_flight), (0, 2));
+        assert_eq!((billing.bill().in_flight, billing.bill().max_in_flight), (0, 2));
     }
 
     #[test]
     fn a_reset_keeps_what_is_still_in_flight() {
-        let till = Till::new();
-        let seat = till.sit();
-        till.charge("core", Usd::from_nanos(3), 1, 0);
-        till.reset();
-        assert_eq!(till.bill(), Bill { in_flight: 1, max_in_flight: 1, ..Bill::default() });
-        drop(seat);
-        assert_eq!(till.bill().in_flight, 0);
+        let billing = Billing::new();
+        let guard = billing.begin_call();
+        billing.charge("core", Usd::from_nanos(3), 1, 0);
+        billing.reset();
+        assert_eq!(billing.bill(), Bill { in_flight: 1, max_in_flight: 1, ..Bill::default() });
+        drop(guard);
+        assert_eq!(billing.bill().in_flight, 0);
     }
 
     #[test]
     fn the_invoice_is_the_exact_sum_of_its_lines() {
-        let tills = PerVendor::<()>::default().map(|_, ()| Till::new());
-        tills.openai.charge("gpt-image-2", Usd::from_nanos(53_000_001), 3, 0);
-        tills.openai.charge("dall-e-3", Usd::from_nanos(1), 1, 0);
-        tills.stability.charge("core", Usd::from_nanos(30_000_000), 2, 1);
-        let invoice = Invoice::of(tills.map(|_, till| till.bill()));
+        let all = PerVendor::<()>::default().map(|_, ()| Billing::new());
+        all.openai.charge("gpt-image-2", Usd::from_nanos(53_000_001), 3, 0);
+        all.openai.charge("dall-e-3", Usd::from_nanos(1), 1, 0);
+        all.stability.charge("core", Usd::from_nanos(30_000_000), 2, 1);
+        let invoice = Invoice::of(all.map(|_, billing| billing.bill()));
         assert_eq!(invoice.vendor(Name::OpenAi).by_model["gpt-image-2"].usd, Usd::from_nanos(159_000_003));
         assert_eq!(invoice.vendor(Name::OpenAi).usd, Usd::from_nanos(159_000_004));
         assert_eq!(invoice.vendor(Name::Stability).refused_billed, 1);
@@ -243,8 +243,8 @@ mod tests {
 
     #[test]
     fn a_sum_that_does_not_fit_is_told_and_not_charged() {
-        let till = Till::new();
-        assert_eq!(till.charge("m", Usd::from_nanos(i64::MAX), 2, 0), None);
-        assert_eq!((till.bill().usd, till.bill().pictures, till.bill().violations_total), (Usd::ZERO, 0, 1));
+        let billing = Billing::new();
+        assert_eq!(billing.charge("m", Usd::from_nanos(i64::MAX), 2, 0), None);
+        assert_eq!((billing.bill().usd, billing.bill().pictures, billing.bill().violations_total), (Usd::ZERO, 0, 1));
     }
 }

@@ -20,7 +20,7 @@ use super::settings::{Name, Vendor};
 use super::{Desk, LARGEST_BODY, lock};
 use crate::image::Size;
 use crate::money::Usd;
-use crate::sandbox::billing::Seat;
+use crate::sandbox::billing::CallGuard;
 
 /// What a confused load balancer says.
 const PAGE: &str = "<!doctype html><html><head><title>502 Bad Gateway</title></head>\
@@ -48,7 +48,7 @@ pub(super) struct Call {
     pub luck: u64,
     /// How long its drawing takes.
     pub time: Duration,
-    seat: Option<Seat>,
+    guard: Option<CallGuard>,
 }
 
 impl Call {
@@ -70,7 +70,7 @@ impl Call {
             fate,
             luck,
             time,
-            seat: Some(book.till.sit()),
+            guard: Some(book.billing.begin_call()),
             vendor,
         }
     }
@@ -95,18 +95,18 @@ impl Call {
         refused: u32,
     ) -> Result<Usd, No> {
         let price = self.vendor.price_of(model, size, quality);
-        self.desk.book(self.name).till.charge(model, price, count, refused).ok_or_else(No::broken)
+        self.desk.book(self.name).billing.charge(model, price, count, refused).ok_or_else(No::broken)
     }
 
     /// Charges a call by its tokens, and `count` pictures with it. `None` where this model is charged by the picture.
     pub(super) fn charge_tokens(&self, model: &str, tokens: &ImageTokens, count: u32) -> Option<Result<(), No>> {
         let usd = self.vendor.rates.tokens(model, tokens)?;
-        Some(self.desk.book(self.name).till.charge_call(model, usd, count).ok_or_else(No::broken))
+        Some(self.desk.book(self.name).billing.charge_call(model, usd, count).ok_or_else(No::broken))
     }
 
     /// Charges words of `model`.
     pub(super) fn charge_words(&self, model: &str, usd: Usd) -> Result<(), No> {
-        self.desk.book(self.name).till.charge_words(model, usd).ok_or_else(No::broken)
+        self.desk.book(self.name).billing.charge_words(model, usd).ok_or_else(No::broken)
     }
 
     /// The same charge, to be made later.
@@ -128,8 +128,8 @@ impl Call {
     }
 
     /// The place in flight, for work that goes on when the call has been answered.
-    pub(super) fn take_seat(&mut self) -> Option<Seat> {
-        self.seat.take()
+    pub(super) fn take_guard(&mut self) -> Option<CallGuard> {
+        self.guard.take()
     }
 
     /// Leaves, with the answer.
@@ -159,10 +159,10 @@ impl Tab {
     /// Charges it.
     pub(super) fn charge(&self) {
         // A sum that does not fit is told by the invoice.
-        let till = &self.desk.book(self.name).till;
+        let billing = &self.desk.book(self.name).billing;
         match self.whole {
-            Some(usd) => drop(till.charge_call(&self.model, usd, self.count)),
-            None => drop(till.charge(&self.model, self.price, self.count, 0)),
+            Some(usd) => drop(billing.charge_call(&self.model, usd, self.count)),
+            None => drop(billing.charge(&self.model, self.price, self.count, 0)),
         }
     }
 }
@@ -171,7 +171,7 @@ impl Tab {
 pub(super) fn finish(desk: &Desk, name: Name, answer: Result<Response, No>) -> Response {
     answer.unwrap_or_else(|no| {
         if no.callers_fault {
-            desk.book(name).till.complain(no.quote());
+            desk.book(name).billing.complain(no.quote());
         }
         no.into_response()
     })

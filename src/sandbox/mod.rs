@@ -54,7 +54,7 @@ pub use faults::{BadRate, Faults, Mode, Rate};
 pub use rates::{Dollars, ImageTokenPrice, MegapixelPrice, Rates, Round, StepPrice};
 pub use settings::{Name, PerVendor, PriceRow, Settings, TokenPrice, Vendor, Vendors};
 
-use crate::sandbox::billing::Till;
+use crate::sandbox::billing::Billing;
 use crate::sandbox::replicate::predictions::Predictions;
 use shelf::Shelf;
 use tasks::Tasks;
@@ -110,7 +110,7 @@ impl Sandbox {
 
     /// Waits until `vendor`'s bill is as `wanted`, and gives it.
     pub async fn until(&self, vendor: Name, wanted: impl FnMut(&Bill) -> bool) -> Bill {
-        self.desk.book(vendor).till.until(wanted).await
+        self.desk.book(vendor).billing.until(wanted).await
     }
 
     /// Changes a vendor's settings from the next call on.
@@ -204,12 +204,12 @@ struct Desk {
     predictions: Predictions,
 }
 
-/// One vendor's settings, dice, till, tasks and tokens.
+/// One vendor's settings, dice, billing, tasks and tokens.
 #[derive(Debug)]
 struct Book {
     settings: Mutex<Arc<Vendor>>,
     dice: Mutex<Rng>,
-    till: Till,
+    billing: Billing,
     tasks: Tasks,
     tokens: Given,
 }
@@ -219,7 +219,7 @@ impl Desk {
         let book = |name, vendor: &Vendor| Book {
             settings: Mutex::new(Arc::new(vendor.clone())),
             dice: Mutex::new(dice(&start, name)),
-            till: Till::new(),
+            billing: Billing::new(),
             tasks: Tasks::default(),
             tokens: Given::default(),
         };
@@ -248,7 +248,7 @@ impl Desk {
     }
 
     fn invoice(&self) -> Invoice {
-        Invoice::of(self.books.map(|_, book| book.till.bill()))
+        Invoice::of(self.books.map(|_, book| book.billing.bill()))
     }
 
     fn reset(&self) {
@@ -256,7 +256,7 @@ impl Desk {
             let book = self.book(name);
             *lock(&book.settings) = Arc::new(self.start.vendors.get(name).clone());
             *lock(&book.dice) = dice(&self.start, name);
-            book.till.reset();
+            book.billing.reset();
         }
     }
 }

@@ -178,7 +178,7 @@ fn nanos(usd: Usd) -> u128 {
     u128::from(usd.nanos().unsigned_abs())
 }
 
-/// An amount that no sandbox reaches is the largest there is, which the till finds too much for its bill.
+/// An amount that no sandbox reaches is the largest there is, which `Billing` finds too much for its bill.
 fn half_up(amount: u128, per: u128) -> Usd {
     Usd::from_nanos(i64::try_from((amount + per / 2) / per).unwrap_or(i64::MAX))
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::call::Call;
 use super::lock;
-use crate::sandbox::billing::Seat;
+use crate::sandbox::billing::CallGuard;
 
 /// Tasks that can be asked about; older ones are forgotten, as every vendor forgets them.
 const REMEMBERED: usize = 10_000;
@@ -45,7 +45,7 @@ pub(super) struct Task {
 
 #[derive(Debug)]
 enum State {
-    Running(#[expect(dead_code, reason = "held for its Drop")] Option<Seat>),
+    Running(#[expect(dead_code, reason = "held for its Drop")] Option<CallGuard>),
     Ended(Value),
 }
 
@@ -53,7 +53,7 @@ impl Tasks {
     /// Takes on work that is done after the call's time. `finish` charges and says what the task ends with; it is
     /// called once, and not at all when the task is ended before its time.
     pub(super) fn start(&self, call: &mut Call, finish: impl FnOnce(&str) -> Value + Send + 'static) -> Arc<Task> {
-        let seat = call.take_seat();
+        let guard = call.take_guard();
         let task = {
             let mut all = lock(&self.0);
             all.next += 1;
@@ -62,7 +62,7 @@ impl Tasks {
                 id: format!("{number:016x}"),
                 created: Instant::now(),
                 time: call.time,
-                state: watch::Sender::new(State::Running(seat)),
+                state: watch::Sender::new(State::Running(guard)),
                 worker: Mutex::new(None),
             });
             all.by_number.insert(number, Arc::clone(&task));

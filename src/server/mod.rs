@@ -251,7 +251,7 @@ impl Running {
         }
         drop(self.tending);
         // The last thing that may be paid for is paid; what was cut off is found open at the next start.
-        self.gateway.shared.books.close().await;
+        self.gateway.shared.journal.close().await;
         if !self.log.written(LAST_LINES).await {
             log::warn!("the last lines of the access log were not written in time");
         }

@@ -22,10 +22,9 @@ use pingora::{ErrorSource, ErrorType, Result};
 
 use crate::config::plan::Limits;
 use crate::error::{Error, Kind};
-use crate::gateway;
 use crate::gateway::outcome::Outcome;
 use crate::gateway::snapshot::Live;
-use crate::gateway::{Ask, CacheWish, Gateway};
+use crate::gateway::{Ask, CacheWish, Gateway, progress};
 use crate::metrics::seconds;
 use crate::money::Usd;
 use crate::request::ResponseFormat;
@@ -364,12 +363,12 @@ impl Easel {
         }
         let told = routed_by(session, live);
         let events = Events::new(&ask.request);
-        let (stage, viewer) = gateway::progress::stage(&ask.request);
-        let serving = self.gateway.serve(live, Ask { stage: Some(stage), ..ask }, |name| told.text(name));
+        let (sender, receiver) = progress::channel(&ask.request);
+        let serving = self.gateway.serve(live, Ask { progress: Some(sender), ..ask }, |name| told.text(name));
         let limits = &live.plan.server.limits;
         let stream = Stream { events, heartbeat: limits.heartbeat };
         let mut outlet = Outlet::new(session, limits.send_timeout).adding(&ctx.told);
-        let (outcome, answer) = stream.run(&mut outlet, serving, viewer).await;
+        let (outcome, answer) = stream.run(&mut outlet, serving, receiver).await;
         ctx.sent = outlet.sent();
         allowance.settle(&outcome);
         ctx.outcome = Some(outcome);
@@ -424,7 +423,7 @@ impl Easel {
         let place = self.place(live)?;
         let request = decode::request(session, operation, media, body, limits).await?;
         let (id, cache) = (ctx.id.as_str().into(), cache_wish(session));
-        Ok((Ask { request, id, caller, max_usd, cache, stage: None }, place))
+        Ok((Ask { request, id, caller, max_usd, cache, progress: None }, place))
     }
 
     /// What the caller is willing to pay, and what the body is written in.

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use crate::cache::Kept;
 use crate::error::Error;
 use crate::gateway::outcome::Outcome;
-use crate::gateway::progress::{Sight, Viewer};
+use crate::gateway::progress::{ProgressEvent, ProgressReceiver};
 use crate::image::Part;
 use crate::provider::Partial;
 use crate::request::{Background, ImageRequest, Quality};
@@ -44,14 +44,14 @@ impl Stream {
         &self,
         to: &mut Outlet<'_>,
         serving: impl Future<Output = Outcome>,
-        mut viewer: Viewer,
+        mut progress: ProgressReceiver,
     ) -> (Outcome, pingora::Result<Option<Answer>>) {
         let mut serving = pin!(serving);
         let (mut begun, mut ended) = (false, None);
         loop {
             if let Some(outcome) = ended {
                 let answer = match begun {
-                    true => self.end(to, &outcome, &viewer).await.map(|()| None),
+                    true => self.end(to, &outcome, &progress).await.map(|()| None),
                     false => Ok(Some(self.whole(&outcome))),
                 };
                 return (outcome, answer);
@@ -62,7 +62,7 @@ impl Stream {
                     ended = Some(outcome);
                     continue;
                 }
-                sight = viewer.next() => self.events.sight(&sight),
+                event = progress.next() => self.events.shown(&event),
                 () = sleep(self.heartbeat) => vec![Bytes::from_static(b": still drawing\n\n").into()],
             };
             let sent = self.send(to, parts, begun);
@@ -114,9 +114,9 @@ impl Stream {
     }
 
     /// What was not shown yet, and the rest of what there is to say.
-    async fn end(&self, to: &mut Outlet<'_>, outcome: &Outcome, viewer: &Viewer) -> pingora::Result<()> {
+    async fn end(&self, to: &mut Outlet<'_>, outcome: &Outcome, progress: &ProgressReceiver) -> pingora::Result<()> {
         let mut parts: Vec<Part> = match &outcome.result {
-            Ok(pictures) => viewer.unseen(pictures).iter().flat_map(|kept| self.events.completed(kept)).collect(),
+            Ok(pictures) => progress.unseen(pictures).iter().flat_map(|kept| self.events.completed(kept)).collect(),
             Err(error) => vec![failed(error).into()],
         };
         let mut headers = Vec::new();
@@ -163,10 +163,10 @@ impl Events {
         }
     }
 
-    fn sight(&self, sight: &Sight) -> Vec<Part> {
-        match sight {
-            Sight::Picture(kept) => self.completed(kept),
-            Sight::Partial(partial) => self.partial(partial),
+    fn shown(&self, event: &ProgressEvent) -> Vec<Part> {
+        match event {
+            ProgressEvent::Picture(kept) => self.completed(kept),
+            ProgressEvent::Partial(partial) => self.partial(partial),
         }
     }
 

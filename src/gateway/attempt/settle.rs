@@ -11,7 +11,7 @@ use crate::capabilities::{Came, Unmet};
 use crate::config::plan::Charged;
 use crate::failure::{Class, Failure};
 use crate::gateway::apart::apart;
-use crate::gateway::attempt::{Attempt, Gathered, Loss, Report};
+use crate::gateway::attempt::{Attempt, Collected, FailedAttempt, Report};
 use crate::image::Picture;
 use crate::ledger::{self, Charge, Hold};
 use crate::money::Usd;
@@ -19,7 +19,7 @@ use crate::provider::{Reported, Usage};
 
 /// What was charged that brought nothing, and what may have been.
 #[derive(Clone, Copy, Debug, Default)]
-struct Waste {
+struct Undelivered {
     /// Pictures.
     lost: usize,
     /// Dollars.
@@ -28,25 +28,30 @@ struct Waste {
 
 impl Attempt {
     /// Settles a try that brought an answer, or a failure, and reports it with each picture's price.
-    pub(super) async fn settle(self: &Arc<Self>, hold: Hold, ended: Result<Gathered, Loss>, took: Duration) -> Report {
+    pub(super) async fn settle(
+        self: &Arc<Self>,
+        hold: Hold,
+        ended: Result<Collected, FailedAttempt>,
+        took: Duration,
+    ) -> Report {
         let open = match &ended {
-            Ok(gathered) => gathered.out_of_reach,
-            Err(loss) => loss.open,
+            Ok(collected) => collected.out_of_reach,
+            Err(failed) => failed.open,
         };
-        let (gathered, waste) = match ended {
-            Ok(gathered) => {
-                let waste = self.wasted(&gathered);
-                (gathered, waste)
+        let (collected, undelivered) = match ended {
+            Ok(collected) => {
+                let undelivered = self.undelivered_of(&collected);
+                (collected, undelivered)
             }
-            Err(loss) => {
-                let waste = self.lost(&loss);
-                let counted = loss.failure.counted.as_deref().cloned().unwrap_or_default();
+            Err(failed) => {
+                let undelivered = self.lost(&failed);
+                let counted = failed.failure.counted.as_deref().cloned().unwrap_or_default();
                 let usage = Usage { counted, ..Usage::default() };
-                (Gathered { failure: Some(loss.failure), usage, ..Gathered::default() }, waste)
+                (Collected { failure: Some(failed.failure), usage, ..Collected::default() }, undelivered)
             }
         };
-        let Gathered { pictures, at, refused, usage, failure, .. } = gathered;
-        let (source, amount) = self.amount(&pictures, waste.lost, &usage);
+        let Collected { pictures, at, refused, usage, failure, .. } = collected;
+        let (source, amount) = self.amount(&pictures, undelivered.lost, &usage);
         let (attempt, bytes) = (self.clone(), pictures.iter().map(Picture::weight).sum());
         let kept: Vec<Kept> =
             apart(bytes, move || pictures.into_iter().map(|picture| attempt.named(picture)).collect()).await;
@@ -55,20 +60,20 @@ impl Attempt {
             source,
             tiers: ledger::tiers(&self.offer.model, &self.request),
             fee: self.offer.model.price.fee,
-            uncertain: waste.uncertain,
+            uncertain: undelivered.uncertain,
             refused: u32::from(refused),
             outcome: failure.as_ref().map_or("ok", |failure| failure.class.word()),
             took,
             images: kept.iter().map(|kept| kept.id.clone()).collect(),
         };
-        let settled = self.shared.books.settle(hold, charge).await;
+        let settled = self.shared.journal.settle(hold, charge).await;
         let priced = kept.into_iter().zip(settled.prices());
         Report {
             pictures: priced.map(|(kept, usd)| Arc::new(Kept { usd, ..kept })).collect(),
             at,
             cost: settled.settlement.usd,
             promised: settled.settlement.usd.saturating_add(settled.settlement.prepaid),
-            uncertain: waste.uncertain,
+            uncertain: undelivered.uncertain,
             refused,
             failure,
             open,
@@ -105,45 +110,45 @@ impl Attempt {
     }
 
     /// What an answer charges for pictures that it withheld, that are broken or that the route does not take.
-    fn wasted(&self, gathered: &Gathered) -> Waste {
+    fn undelivered_of(&self, collected: &Collected) -> Undelivered {
         let charges = self.offer.provider.billing.charges;
-        let told = usize::from(gathered.refused_billed);
-        let refused = self.charged(charges.refused, usize::from(gathered.refused), told);
-        let thrown_away = gathered.broken + gathered.unlike.len();
+        let told = usize::from(collected.refused_billed);
+        let refused = self.charged(charges.refused, usize::from(collected.refused), told);
+        let thrown_away = collected.broken + collected.unlike.len();
         let rejected = self.charged(charges.rejected, thrown_away, thrown_away);
         refused.and(rejected)
     }
 
     /// What a failed try charges: nothing to deliver, but perhaps something to pay.
-    fn lost(&self, loss: &Loss) -> Waste {
-        let Loss { failure, open, noted } = loss;
+    fn lost(&self, failed: &FailedAttempt) -> Undelivered {
+        let FailedAttempt { failure, open, noted } = failed;
         let (charges, all, told) =
             (self.offer.provider.billing.charges, usize::from(self.n), usize::from(failure.billed));
         if *open {
-            let lost = |lost| Waste { lost, uncertain: Usd::ZERO };
+            let lost = |lost| Undelivered { lost, uncertain: Usd::ZERO };
             return match charges.abandoned {
                 Some(Charged::No) => lost(0),
                 Some(Charged::Yes) => lost(all),
                 // What the vendor told is charged, and nothing besides.
                 Some(Charged::Maybe) | None if told > 0 || self.is_told(failure) => lost(told),
-                Some(Charged::Maybe) | None => Waste { lost: 0, uncertain: self.uncertain(noted.as_ref()) },
+                Some(Charged::Maybe) | None => Undelivered { lost: 0, uncertain: self.uncertain(noted.as_ref()) },
             };
         }
         match failure.class {
             Class::Policy => self.charged(charges.refused, all, told),
             Class::Server | Class::Malformed => self.charged(charges.failed, all, told),
-            _ => Waste { lost: told, uncertain: Usd::ZERO },
+            _ => Undelivered { lost: told, uncertain: Usd::ZERO },
         }
     }
 
     /// `pictures` as the config says they are charged; where it says nothing, `told` of them are.
-    fn charged(&self, rule: Option<Charged>, pictures: usize, told: usize) -> Waste {
+    fn charged(&self, rule: Option<Charged>, pictures: usize, told: usize) -> Undelivered {
         let estimate = || u32::try_from(pictures).ok().and_then(|pictures| self.candidate.usd.checked_mul(pictures));
         match rule {
-            None => Waste { lost: told, uncertain: Usd::ZERO },
-            Some(Charged::No) => Waste::default(),
-            Some(Charged::Yes) => Waste { lost: pictures, uncertain: Usd::ZERO },
-            Some(Charged::Maybe) => Waste { lost: 0, uncertain: estimate().unwrap_or(Usd::ZERO) },
+            None => Undelivered { lost: told, uncertain: Usd::ZERO },
+            Some(Charged::No) => Undelivered::default(),
+            Some(Charged::Yes) => Undelivered { lost: pictures, uncertain: Usd::ZERO },
+            Some(Charged::Maybe) => Undelivered { lost: 0, uncertain: estimate().unwrap_or(Usd::ZERO) },
         }
     }
 
@@ -162,15 +167,15 @@ impl Attempt {
     }
 
     /// Counts pictures by what became of them.
-    pub(super) fn count_verdicts(&self, ended: &Result<Gathered, Loss>) {
+    pub(super) fn count_verdicts(&self, ended: &Result<Collected, FailedAttempt>) {
         match ended {
-            Ok(gathered) => {
-                self.count("delivered", gathered.pictures.len());
-                self.count("broken", gathered.broken);
-                gathered.unlike.iter().for_each(|unmet| self.count(unmet.word(), 1));
-                self.count("refused", usize::from(gathered.refused));
+            Ok(collected) => {
+                self.count("delivered", collected.pictures.len());
+                self.count("broken", collected.broken);
+                collected.unlike.iter().for_each(|unmet| self.count(unmet.word(), 1));
+                self.count("refused", usize::from(collected.refused));
             }
-            Err(Loss { failure: Failure { class: Class::Policy, .. }, .. }) => {
+            Err(FailedAttempt { failure: Failure { class: Class::Policy, .. }, .. }) => {
                 self.count("refused", usize::from(self.n));
             }
             Err(_) => {}
@@ -178,8 +183,8 @@ impl Attempt {
     }
 }
 
-impl Waste {
-    fn and(self, other: Waste) -> Waste {
-        Waste { lost: self.lost + other.lost, uncertain: self.uncertain.saturating_add(other.uncertain) }
+impl Undelivered {
+    fn and(self, other: Undelivered) -> Undelivered {
+        Undelivered { lost: self.lost + other.lost, uncertain: self.uncertain.saturating_add(other.uncertain) }
     }
 }

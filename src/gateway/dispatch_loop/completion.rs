@@ -7,16 +7,16 @@ use tokio::time::Instant;
 use crate::cache::Placed;
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::Report;
-use crate::gateway::dispatch_loop::{Drawing, Landed, Order, now};
+use crate::gateway::dispatch_loop::{Completed, DispatchLoop, Order, now};
 use crate::gateway::explain;
 use crate::gateway::in_flight::Call;
 use crate::money::Usd;
 
-impl Drawing {
+impl DispatchLoop {
     /// Takes in what a call brought.
-    pub(super) fn land(&mut self, landed: Landed) {
-        let Landed { call, report, pass } = landed;
-        let Some(ended) = self.aloft.end(call) else { return };
+    pub(super) fn complete(&mut self, completed: Completed) {
+        let Completed { call, report, pass } = completed;
+        let Some(ended) = self.in_flight.end(call) else { return };
         let candidate = ended.candidate;
         self.tried[candidate].took = ended.took(Instant::now());
         let limits = self.offer(candidate).map(|offer| offer.provider.breaker);

@@ -6,7 +6,7 @@ use crate::admission::Slot;
 use crate::breaker::{Asked, Operation};
 use crate::config::plan::{Budget, Offer};
 use crate::gateway;
-use crate::gateway::dispatch_loop::{Chosen, Drawing, Order, now};
+use crate::gateway::dispatch_loop::{Chosen, DispatchLoop, Order, now};
 use crate::ledger::entry::{Owner, Purpose};
 use crate::ledger::{Intent, Short, Terms};
 use crate::money::Usd;
@@ -42,7 +42,7 @@ impl Order {
     }
 }
 
-impl Drawing {
+impl DispatchLoop {
     /// The budget that has too little left for a call to `offer`. Asked before a slot is waited for: a budget does not
     /// come back by waiting, and who waited in vain would only wait again.
     pub(super) fn short(&self, candidate: usize, offer: &Offer, pictures: u8) -> Option<Short> {
@@ -82,7 +82,7 @@ impl Drawing {
             terms: Terms { provider: offer.provider.clone(), model: Some(offer.model.clone()) },
             budgets: self.budgets(offer),
         };
-        match self.order.shared.books.open(intent) {
+        match self.order.shared.journal.open(intent) {
             Ok(opened) => Ok(Chosen { candidate, slot, pass, opened, places }),
             Err(short) => {
                 self.obstacles.note_short(short);

@@ -142,8 +142,8 @@ impl Rewriting<'_> {
     /// Sets `most` aside and writes it down.
     async fn open(&self, most: Usd) -> Result<Hold, Enriched> {
         let (Enrich { provider, writer, .. }, order) = (self.enrich, self.order);
-        let books = &order.shared.books;
-        if !books.may_pay() {
+        let journal = &order.shared.journal;
+        if !journal.may_pay() {
             return Err(Enriched::LedgerUnwritable);
         }
         let intent = Intent {
@@ -155,9 +155,9 @@ impl Rewriting<'_> {
             terms: Terms { provider: provider.clone(), model: None },
             budgets: [order.caller.budgets(), &order.matched.route.budgets, &provider.budgets],
         };
-        let opened: Opened = books.open(intent).map_err(|_| Enriched::OverBudget)?;
+        let opened: Opened = journal.open(intent).map_err(|_| Enriched::OverBudget)?;
         opened.written().await.map_err(|(hold, _)| {
-            books.release(hold);
+            journal.release(hold);
             Enriched::LedgerUnwritable
         })
     }
@@ -184,7 +184,7 @@ impl Rewriting<'_> {
         let (outcome, images) = (outcome(told), Vec::new());
         let (tiers, fee) = (None, Usd::ZERO);
         let charge = Charge { amount, source, tiers, fee, uncertain, refused: 0, outcome, took, images };
-        let settled = self.order.shared.books.settle(hold, charge).await.settlement;
+        let settled = self.order.shared.journal.settle(hold, charge).await.settlement;
         let promised = settled.usd.saturating_add(settled.prepaid).saturating_add(uncertain);
         Paid { cost: settled.usd, promised }
     }

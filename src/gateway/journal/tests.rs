@@ -52,7 +52,7 @@ fn growing(state_dir: Option<&Path>) -> Vec<Plan> {
 }
 
 /// Books each amount; what was settled, and when.
-fn book(books: &Books, plan: &Plan, amounts: &[i64]) -> Vec<(Moment, Usd)> {
+fn book(journal: &Journal, plan: &Plan, amounts: &[i64]) -> Vec<(Moment, Usd)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let provider = plan.providers["p"].clone();
     let mut settled = Vec::new();
@@ -79,8 +79,8 @@ fn book(books: &Books, plan: &Plan, amounts: &[i64]) -> Vec<(Moment, Usd)> {
             images: vec!["id".into()],
         };
         let done = runtime.block_on(async {
-            let hold = books.open(intent).unwrap().written().await.map_err(|(_, why)| why).unwrap();
-            books.settle(hold, charge).await
+            let hold = journal.open(intent).unwrap().written().await.map_err(|(_, why)| why).unwrap();
+            journal.settle(hold, charge).await
         });
         settled.push((done.settlement.at, done.settlement.usd));
     }
@@ -97,13 +97,13 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let plans = growing(on_disk.then(|| dir.path()));
         let ledger = Arc::new(Ledger::default());
-        let books = Books::open_record(ledger.clone(), &plans[0].server, now()).unwrap();
+        let journal = Journal::open_record(ledger.clone(), &plans[0].server, now()).unwrap();
         let ended = AtomicBool::new(false);
         let settled = std::thread::scope(|scope| {
-            let booking: Vec<_> = amounts.chunks(30).map(|some| scope.spawn(|| book(&books, &plans[0], some))).collect();
+            let booking: Vec<_> = amounts.chunks(30).map(|some| scope.spawn(|| book(&journal, &plans[0], some))).collect();
             let follower = scope.spawn(|| {
                 for plan in &plans {
-                    books.follow(plan).unwrap();
+                    journal.follow(plan).unwrap();
                 }
                 ended.store(true, Ordering::Release);
             });

@@ -13,7 +13,7 @@ use crate::failure::{Class, Failure, Finding, Scope};
 use crate::pricing::Tokens;
 use crate::provider::common;
 use crate::provider::common::json::{Json, number_at};
-use crate::provider::common::vendor_error::Complaint;
+use crate::provider::common::vendor_error::VendorError;
 use crate::provider::common::wire;
 use crate::provider::{Call, Reply};
 
@@ -104,7 +104,7 @@ pub fn ask(wish: &Wish<'_>) -> Result<Call, Failure> {
 /// When nothing was written. Whether something is charged all the same, the failure tells by its class.
 pub fn read(wish: &Wish<'_>, reply: &Reply) -> Result<Written, Failure> {
     if !(200..300).contains(&reply.status) {
-        return Err(failure(wish, reply, &Complaint::read(&reply.body)));
+        return Err(failure(wish, reply, &VendorError::read(&reply.body)));
     }
     let malformed = |what: &str| {
         let head = String::from_utf8_lossy(&reply.body[..reply.body.len().min(500)]).into_owned();
@@ -112,7 +112,7 @@ pub fn read(wish: &Wish<'_>, reply: &Reply) -> Result<Written, Failure> {
     };
     let json = Json::read(&reply.body).map_err(|_| malformed("is not JSON"))?;
     if json.text_at("type") == Some("error") {
-        return Err(failure(wish, reply, &Complaint::from_json(&json)));
+        return Err(failure(wish, reply, &VendorError::from_json(&json)));
     }
     let tokens = tokens(&reply.body).ok_or_else(|| malformed("does not say what it used"))?;
     let text = match json.text_at("stop_reason") {
@@ -151,7 +151,7 @@ fn tokens(body: &[u8]) -> Option<Tokens> {
 }
 
 /// The class by the vendor's word, else by the status.
-fn failure(wish: &Wish<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
+fn failure(wish: &Wish<'_>, reply: &Reply, complaint: &VendorError) -> Failure {
     let broke = matches!(reply.status, 400 | 402 | 403) && complaint.mentions(&["credit balance is too low"]);
     let finding = match complaint.by_word(CLASSES, reply.status) {
         _ if broke => Finding::stated(Class::Quota),

@@ -18,7 +18,7 @@ use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Format;
 use crate::provider::bfl::models::{KNOWN, Pictures, SizeInput, family};
 use crate::provider::common::json::{Json, number_at};
-use crate::provider::common::vendor_error::{Complaint, malformed, told};
+use crate::provider::common::vendor_error::{VendorError, malformed, told};
 use crate::provider::common::wire;
 use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Reported, Step, Usage};
 use crate::request::Edit;
@@ -186,7 +186,7 @@ fn status<'j>(json: &'j Json<'_>) -> Option<&'j str> {
 fn taken_on(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     let (address, id) = (json.text_at("polling_url"), json.text_at("id"));
     if address.or(id).is_none() {
-        let is_an_error = Complaint::from_json(json).error;
+        let is_an_error = VendorError::from_json(json).error;
         return Step::Failed(match is_an_error {
             true => failure(job, reply),
             false => malformed(job, reply, "is no task: it has neither an id nor a polling_url"),
@@ -253,7 +253,7 @@ fn ready(job: &Job<'_>, reply: &Reply, json: &Json<'_>, noted: Option<Reported>)
 /// Why a task failed, in as many of the vendor's words as there are.
 fn reasons(json: &Json<'_>) -> String {
     let details = json.get("details");
-    let said = [Some(json), details].into_iter().flatten().map(|json| Complaint::from_json(json).message);
+    let said = [Some(json), details].into_iter().flatten().map(|json| VendorError::from_json(json).message);
     let listed = details.and_then(|details| details.get("Moderation Reasons")).map(Json::items).unwrap_or_default();
     let listed = listed.iter().filter_map(Json::text).map(str::to_owned);
     said.chain(listed).filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ")
@@ -261,7 +261,7 @@ fn reasons(json: &Json<'_>) -> String {
 
 /// A failure out of an error reply.
 fn failure(job: &Job<'_>, reply: &Reply) -> Failure {
-    let complaint = Complaint::read(&reply.body);
+    let complaint = VendorError::read(&reply.body);
     let found = complaint.by_status(reply.status);
     let finding = match found.class {
         Class::CallerInvalid if complaint.structured && is_about_the_key(&complaint) => Finding::stated(Class::Auth),
@@ -276,7 +276,7 @@ fn failure(job: &Job<'_>, reply: &Reply) -> Failure {
 }
 
 /// Whether it is the key that has the wrong form; it stands in a header, which the checker names as a field.
-fn is_about_the_key(complaint: &Complaint) -> bool {
+fn is_about_the_key(complaint: &VendorError) -> bool {
     complaint.mentions(KEY_WORDS) || complaint.field.as_deref().is_some_and(|field| field.ends_with("x-key"))
 }
 

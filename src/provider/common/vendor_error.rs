@@ -1,7 +1,7 @@
 //! What a vendor says went wrong, dug out of whatever shape it says it in.
 //!
 //! Servers spell errors in a dozen ways (PROVIDERS.md 1.6, 3, 5, 8.5): OpenAI's object, a bare string, FastAPI's list,
-//! a problem document, a web page. [`Complaint`] gathers the words, the field and the sentence; each provider's own
+//! a problem document, a web page. [`VendorError`] gathers the words, the field and the sentence; each provider's own
 //! table turns them into a [`Class`]. It never decides by itself and never repeats a key.
 
 use std::time::Duration;
@@ -87,7 +87,7 @@ const MODEL_NAME: usize = 120;
 
 /// What a vendor says went wrong.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Complaint {
+pub struct VendorError {
     /// Its codes, types and names, in the order found.
     pub words: Vec<String>,
     /// Its sentences, joined.
@@ -105,23 +105,23 @@ pub struct Complaint {
     pub page: bool,
 }
 
-impl Complaint {
+impl VendorError {
     /// Reads an error reply's body; anything at all is some complaint.
-    pub fn read(body: &[u8]) -> Complaint {
+    pub fn read(body: &[u8]) -> VendorError {
         let known = if body.len() <= BODY_BYTES { Json::read(body).ok() } else { None };
         match known {
-            Some(json) => Complaint::from_json(&json),
+            Some(json) => VendorError::from_json(&json),
             None => {
                 let head = &body[..body.len().min(4 * MESSAGE_CHARS)];
                 let page = head.trim_ascii_start().first() == Some(&b'<');
-                Complaint { message: String::from_utf8_lossy(head).into_owned(), page, ..Complaint::default() }
+                VendorError { message: String::from_utf8_lossy(head).into_owned(), page, ..VendorError::default() }
             }
         }
     }
 
     /// Gathers what a JSON value complains of.
-    pub fn from_json(json: &Json<'_>) -> Complaint {
-        let mut complaint = Complaint { structured: true, ..Complaint::default() };
+    pub fn from_json(json: &Json<'_>) -> VendorError {
+        let mut complaint = VendorError { structured: true, ..VendorError::default() };
         complaint.gather(json);
         complaint
     }
@@ -407,7 +407,7 @@ mod tests {
             (r#"[{"error":{"code":"f","message":"m"}}]"#, "f", None, "m"),
             (r#""Invalid token""#, "", None, "Invalid token"),
         ] {
-            let complaint = Complaint::read(body.as_bytes());
+            let complaint = VendorError::read(body.as_bytes());
             assert_eq!(complaint.words.join(" "), words, "{body}");
             assert_eq!((complaint.field.as_deref(), complaint.message.as_str()), (field, message), "{body}");
             assert!(complaint.structured, "{body}");
@@ -427,7 +427,7 @@ mod tests {
             r#"{"success":false,"message":"m"}"#,
             r#"[{"error":{"code":500}}]"#,
         ] {
-            let complaint = Complaint::read(error.as_bytes());
+            let complaint = VendorError::read(error.as_bytes());
             assert!(complaint.error, "{error}");
             assert_eq!(complaint.class_by_status(200), Class::Server, "{error}");
             assert_eq!(complaint.class_by_status(302), Class::Malformed, "{error}");
@@ -442,7 +442,7 @@ mod tests {
             r#"{"success":true,"status":"ok"}"#,
             "<html>504</html>",
         ] {
-            let complaint = Complaint::read(quiet.as_bytes());
+            let complaint = VendorError::read(quiet.as_bytes());
             assert!(!complaint.error, "{quiet}");
             assert_eq!(complaint.class_by_status(200), Class::Malformed, "{quiet}");
         }
@@ -450,15 +450,15 @@ mod tests {
 
     #[test]
     fn a_page_is_kept_as_text_and_known_to_be_no_json() {
-        let page = Complaint::read(b"<html><h1>502 Bad Gateway</h1></html>");
+        let page = VendorError::read(b"<html><h1>502 Bad Gateway</h1></html>");
         assert!(!page.structured && page.message.contains("Bad Gateway"));
         let endless = vec![b'['; BODY_BYTES + 1];
-        assert!(!Complaint::read(&endless).structured);
+        assert!(!VendorError::read(&endless).structured);
     }
 
     #[test]
     fn a_body_may_say_when_to_come_back_and_hide_a_status() {
-        let complaint = Complaint::read(br#"{"error":{"code":503,"message":"busy"},"retry_after":5}"#);
+        let complaint = VendorError::read(br#"{"error":{"code":503,"message":"busy"},"retry_after":5}"#);
         assert_eq!(complaint.retry_after, Some(Duration::from_secs(5)));
         assert_eq!(complaint.status_word(), Some(503));
     }

@@ -8,7 +8,7 @@
 use crate::config::plan::{AskAt, Poll};
 use crate::failure::{Class, Failure};
 use crate::provider::common::json::Json;
-use crate::provider::common::vendor_error::{Complaint, malformed, told};
+use crate::provider::common::vendor_error::{VendorError, malformed, told};
 use crate::provider::common::wire;
 use crate::provider::compatible::{endpoint, headers};
 use crate::provider::{Call, Job, Reply, Reported, Step, openai};
@@ -74,7 +74,7 @@ fn stateless(job: &Job<'_>, reply: &Reply, json: &Json<'_>, poll: &Poll) -> Step
 /// A job that ended without pictures. The vendor's own words decide whether its content was refused.
 fn ended(job: &Job<'_>, json: &Json<'_>, poll: &Poll, refused: bool, state: &str) -> Failure {
     let why = poll.error.as_deref().and_then(|path| json.at(path)).unwrap_or(json);
-    let complaint = Complaint::from_json(why);
+    let complaint = VendorError::from_json(why);
     let class = match refused {
         true => Class::Policy,
         false => openai::reply::class_of_words(&complaint).unwrap_or(Class::Server),

@@ -11,7 +11,7 @@ use http::Method;
 use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Size;
 use crate::provider::common::json::Json;
-use crate::provider::common::vendor_error::{Complaint, malformed};
+use crate::provider::common::vendor_error::{VendorError, malformed};
 use crate::provider::common::wire;
 use crate::provider::dashscope::address;
 use crate::provider::{Call, Drawn, Found, Job, Reply, Reported, Step, Usage};
@@ -62,7 +62,7 @@ const FIELDS: &[(&str, &str)] = &[
 /// What a reply to any of our calls means.
 pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
     if !(200..300).contains(&reply.status) {
-        let complaint = Complaint::read(&reply.body);
+        let complaint = VendorError::read(&reply.body);
         let by_status = complaint.by_status(reply.status);
         return Step::Failed(failure(job, reply, complaint, by_status));
     }
@@ -76,7 +76,7 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
     match output.text_at("task_status") {
         None | Some("SUCCEEDED") => finished(job, reply, &json, output),
         Some("FAILED") => {
-            let complaint = Complaint::from_json(output);
+            let complaint = VendorError::from_json(output);
             Step::Failed(failure(job, reply, complaint, Finding::stated(Class::Server)).at_the_end())
         }
         Some("CANCELED") => Step::Failed(Failure::new(Class::Server, "the task was canceled").at_the_end()),
@@ -90,7 +90,7 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
 /// A 2xx that is an error all the same, or nothing at all.
 fn without_output(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
     match json.text_at("code").filter(|code| !code.is_empty()) {
-        Some(_) => failure(job, reply, Complaint::from_json(json), Finding::stated(Class::Server)),
+        Some(_) => failure(job, reply, VendorError::from_json(json), Finding::stated(Class::Server)),
         None => malformed(job, reply, "has no output"),
     }
 }
@@ -116,8 +116,8 @@ fn finished(job: &Job<'_>, reply: &Reply, json: &Json<'_>, output: &Json<'_>) ->
     let contents = items(output.get("choices")).iter().flat_map(|choice| items(choice.at("message.content")));
     let images: Vec<Found> =
         results.iter().chain(contents).filter_map(|item| found(job, reply, item)).take(wire::MOST_PICTURES).collect();
-    let errors = results.iter().filter(|item| item.get("url").is_none()).map(Complaint::from_json);
-    let errors: Vec<Complaint> = errors.filter(|error| !error.is_empty()).collect();
+    let errors = results.iter().filter(|item| item.get("url").is_none()).map(VendorError::from_json);
+    let errors: Vec<VendorError> = errors.filter(|error| !error.is_empty()).collect();
     let told = billed(json);
     let billed = told.unwrap_or(0);
     if images.is_empty() {
@@ -180,13 +180,13 @@ fn whole(value: &Json<'_>) -> Option<u32> {
 }
 
 /// A failure out of what the vendor says; `otherwise` where its words are none we know.
-fn failure(job: &Job<'_>, reply: &Reply, mut complaint: Complaint, otherwise: Finding) -> Failure {
+fn failure(job: &Job<'_>, reply: &Reply, mut complaint: VendorError, otherwise: Finding) -> Failure {
     let finding = finding(&complaint, otherwise);
     complaint.field = FIELDS.iter().find(|(words, _)| complaint.mentions(&[words])).map(|(_, ours)| (*ours).to_owned());
     complaint.failure(finding, job, reply, |ours| Some(ours.to_owned()))
 }
 
-fn finding(complaint: &Complaint, otherwise: Finding) -> Finding {
+fn finding(complaint: &VendorError, otherwise: Finding) -> Finding {
     let said = |code: &str| {
         let goes_on = |word: &str| word.strip_prefix(code).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
         complaint.words.iter().any(|word| goes_on(word))

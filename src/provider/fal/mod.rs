@@ -16,7 +16,7 @@ use crate::capabilities::{Abilities, BilledSize, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure};
 use crate::provider::common::json::Json;
-use crate::provider::common::vendor_error::{Complaint, malformed, told};
+use crate::provider::common::vendor_error::{VendorError, malformed, told};
 use crate::provider::common::wire;
 use crate::provider::{Call, Job, Provider, Reply, Step};
 
@@ -76,7 +76,7 @@ impl Provider for Fal {
 
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
         if !(200..300).contains(&reply.status) {
-            return Step::Failed(reply::failure(job, reply, &Complaint::read(&reply.body)));
+            return Step::Failed(reply::failure(job, reply, &VendorError::read(&reply.body)));
         }
         let json = match Json::read(&reply.body) {
             Ok(json) => json,
@@ -87,7 +87,7 @@ impl Provider for Fal {
             None => reply::result(job, reply, &json),
             Some("COMPLETED") => completed(job, reply, &json).unwrap_or_else(|why| astray(&json, why)),
             Some(status @ ("CANCELLED" | "FAILED" | "ERROR")) => {
-                let said = Complaint::from_json(&json).message;
+                let said = VendorError::from_json(&json).message;
                 Step::Failed(Failure::new(Class::Server, told(job, &format!("{status}: {said}"))).at_the_end())
             }
             // `IN_QUEUE`, `IN_PROGRESS`, and whatever is added to them later.

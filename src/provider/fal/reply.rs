@@ -10,7 +10,7 @@ use http::HeaderName;
 use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Size;
 use crate::provider::common::json::Json;
-use crate::provider::common::vendor_error::{Complaint, malformed, told};
+use crate::provider::common::vendor_error::{VendorError, malformed, told};
 use crate::provider::common::wire;
 use crate::provider::{Drawn, Found, Job, Reply, Reported, Step, Usage};
 
@@ -92,13 +92,13 @@ fn at_result(job: &Job<'_>) -> bool {
 
 /// Whether an answer in place of a result is the model's own, and as good as it gets. What a proxy or the queue says
 /// of getting at the result is not.
-fn is_the_models(complaint: &Complaint, class: Class) -> bool {
+fn is_the_models(complaint: &VendorError, class: Class) -> bool {
     let its_kind = matches!(class, Class::Server | Class::Policy | Class::CallerInvalid | Class::AdapterBug);
     complaint.structured && its_kind && !complaint.mentions(TOO_EARLY)
 }
 
 /// A failure out of an error reply.
-pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
+pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &VendorError) -> Failure {
     let mut complaint = complaint.clone();
     complaint.words.extend(reply.header(&ERROR_TYPE).map(str::to_owned));
     let by_word = complaint.by_word(WORDS, reply.status);
@@ -121,7 +121,7 @@ pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
 
 /// A failure of fal's own machinery, told by the queue. The error of a model is not read from here.
 pub fn failed_machinery(job: &Job<'_>, status: &Json<'_>) -> Option<Failure> {
-    let complaint = Complaint::from_json(status);
+    let complaint = VendorError::from_json(status);
     let class = complaint.class_by_word(WORDS).filter(|class| *class == Class::Server)?;
     let words = format!("COMPLETED {}: {}", complaint.words.join(" "), complaint.message);
     Some(Failure::new(class, told(job, &words)).at_the_end())
@@ -133,7 +133,7 @@ fn is_retryable(reply: &Reply) -> bool {
 
 /// A result without a picture: the error hidden in it, or none.
 fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
-    let complaint = Complaint::from_json(json);
+    let complaint = VendorError::from_json(json);
     if !complaint.is_empty() {
         return failure(job, reply, &complaint);
     }

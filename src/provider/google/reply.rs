@@ -7,7 +7,7 @@
 use crate::failure::{Class, Failure, Finding, Scope};
 use crate::pricing::Counted;
 use crate::provider::common::json::Json;
-use crate::provider::common::vendor_error::{Complaint, malformed, told};
+use crate::provider::common::vendor_error::{VendorError, malformed, told};
 use crate::provider::common::wire;
 use crate::provider::google::models::Method;
 use crate::provider::{Drawn, Found, Job, Reply, Step, Usage, common};
@@ -146,8 +146,8 @@ fn failure(job: &Job<'_>, reply: &Reply) -> Failure {
     let json = Json::read(&reply.body).ok();
     let error = json.as_ref().and_then(|json| json.items().first()).and_then(|first| first.get("error"));
     let mut complaint = match error {
-        Some(error) => Complaint::from_json(error),
-        None => Complaint::read(&reply.body),
+        Some(error) => VendorError::from_json(error),
+        None => VendorError::read(&reply.body),
     };
     let mut quotas = Quotas::default();
     if let Some(error) = error {
@@ -162,7 +162,7 @@ fn failure(job: &Job<'_>, reply: &Reply) -> Failure {
 }
 
 /// What the status and Google's words say; sentences tell causes apart that have the same words.
-fn finding(complaint: &Complaint, quotas: Quotas, status: u16) -> Finding {
+fn finding(complaint: &VendorError, quotas: Quotas, status: u16) -> Finding {
     if let Some(class) = complaint.by_word(WORDS, status) {
         return Finding::stated(class);
     }
@@ -202,7 +202,7 @@ struct Quotas {
 }
 
 /// Adds what one of an error's details says.
-fn add(complaint: &mut Complaint, used_up: &mut Quotas, detail: &Json<'_>) {
+fn add(complaint: &mut VendorError, used_up: &mut Quotas, detail: &Json<'_>) {
     complaint.words.extend(detail.text_at("reason").map(str::to_owned));
     if let Some(delay) = detail.text_at("retryDelay") {
         complaint.retry_after = delay.strip_suffix('s').and_then(|delay| wire::seconds(delay.parse().ok()?));

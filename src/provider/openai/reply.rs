@@ -10,7 +10,7 @@ use crate::config::plan::{Account, CostUnit, Dialect, SizeFormat};
 use crate::failure::{Class, Failure, Finding, Scope};
 use crate::pricing::Counted;
 use crate::provider::common::json::{Json, number_at};
-use crate::provider::common::vendor_error::{Complaint, malformed};
+use crate::provider::common::vendor_error::{VendorError, malformed};
 use crate::provider::common::wire;
 use crate::provider::openai::stream;
 use crate::provider::{Drawn, Found, Job, Reply, Reported, Step, Usage, common};
@@ -72,7 +72,7 @@ const OF_ALL_MODELS: &[&str] = &["all models", "across models"];
 pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
     if !(200..300).contains(&reply.status) {
         let counted = Json::read(&reply.body).map(|json| counted(&json)).unwrap_or_default();
-        return Step::Failed(failure(job, reply, &Complaint::read(&reply.body)).with_counted(counted));
+        return Step::Failed(failure(job, reply, &VendorError::read(&reply.body)).with_counted(counted));
     }
     if wire::is_event_stream(&reply.headers) {
         return stream::read(job, reply);
@@ -106,13 +106,13 @@ pub fn drawn(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Drawn, Fai
 }
 
 /// What a vendor's words or sentences say by themselves, whatever the status they come with.
-pub fn class_of_words(complaint: &Complaint) -> Option<Class> {
+pub fn class_of_words(complaint: &VendorError) -> Option<Class> {
     let refused = complaint.refuses(200, REFUSALS).then_some(Class::Policy);
     complaint.class_by_word(WORDS).or(refused)
 }
 
 /// A failure out of what the vendor says.
-pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
+pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &VendorError) -> Failure {
     let status = match complaint.status_word() {
         Some(inner) if reply.status < 300 => inner,
         _ => reply.status,
@@ -128,7 +128,7 @@ pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
 }
 
 /// What a vendor says with this status: its words first, then the status, and sentences only where neither tells.
-fn finding(complaint: &Complaint, status: u16) -> Finding {
+fn finding(complaint: &VendorError, status: u16) -> Finding {
     if let Some(class) = complaint.by_word(WORDS, status) {
         let reaches = REACHES.iter().find(|(word, _)| complaint.words.iter().any(|said| said == word));
         let finding = Finding::stated(class);
@@ -156,7 +156,7 @@ fn told_waiting_time(message: &str) -> Option<Duration> {
 
 /// A 2xx without a picture: the error hidden in it, or none.
 fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
-    let complaint = Complaint::from_json(json);
+    let complaint = VendorError::from_json(json);
     if complaint.is_empty() {
         let lists_none = lists(&job.account.dialect).iter().any(|path| json.at(path).is_some_and(Json::is_empty_list));
         return malformed(job, reply, "has no pictures").with_none_drawn(lists_none).with_counted(counted(json));

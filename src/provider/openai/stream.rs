@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::failure::{Class, Failure};
 use crate::image::{Format, standard, without_data_prefix};
 use crate::provider::common::json::Json;
-use crate::provider::common::vendor_error::Complaint;
+use crate::provider::common::vendor_error::VendorError;
 use crate::provider::common::wire;
 use crate::provider::openai::reply::{counted, drawn, failure, usage};
 use crate::provider::{Drawn, Found, Job, Partial, Reply, Step, Usage};
@@ -56,7 +56,7 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
             images.extend(drawn.images);
             usage_told = drawn.usage;
         } else if json.get("error").is_some() || json.get("code").is_some() {
-            let failure = failure(job, reply, &Complaint::from_json(&json));
+            let failure = failure(job, reply, &VendorError::from_json(&json));
             // No status speaks here. What no word explains is the vendor's own trouble.
             let class = if failure.class == Class::Malformed { Class::Server } else { failure.class };
             failed = Some(Failure { class, ..failure }.with_counted(counted(&json)));

@@ -12,7 +12,7 @@ use crate::config::plan::{Account, Model, Via};
 use crate::failure::{Class, Failure, Finding};
 use crate::image::{Format, is_data_url};
 use crate::provider::common::json::{Json, number_at};
-use crate::provider::common::vendor_error::{Complaint, malformed};
+use crate::provider::common::vendor_error::{VendorError, malformed};
 use crate::provider::common::wire;
 use crate::provider::openrouter::models::{Told, family};
 use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Reported, Step, Usage};
@@ -260,8 +260,8 @@ fn error_of<'j, 'a>(json: &'j Json<'a>) -> Option<&'j Json<'a>> {
 fn failure(job: &Job<'_>, reply: &Reply, json: Option<&Json<'_>>) -> Failure {
     let error = json.and_then(error_of);
     let mut complaint = match error.or(json) {
-        Some(json) => Complaint::from_json(json),
-        None => Complaint::read(&reply.body),
+        Some(json) => VendorError::from_json(json),
+        None => VendorError::read(&reply.body),
     };
     let metadata = error.and_then(|error| error.get("metadata"));
     if let Some(raw) = metadata.and_then(|metadata| metadata.get("raw")) {
@@ -275,7 +275,7 @@ fn failure(job: &Job<'_>, reply: &Reply, json: Option<&Json<'_>>) -> Failure {
 }
 
 /// What the status says, and the words of OpenRouter and of the maker behind it.
-fn finding(complaint: &Complaint, status: u16) -> Finding {
+fn finding(complaint: &VendorError, status: u16) -> Finding {
     if let Some(class) = complaint.by_word(REFUSALS, status) {
         return Finding::stated(class);
     }
@@ -293,10 +293,10 @@ fn finding(complaint: &Complaint, status: u16) -> Finding {
 }
 
 /// Adds what the maker said, which is often JSON once more inside a string.
-fn add(complaint: &mut Complaint, raw: &Json<'_>) {
+fn add(complaint: &mut VendorError, raw: &Json<'_>) {
     let theirs = match raw.text() {
-        Some(text) => Complaint::read(text.as_bytes()),
-        None => Complaint::from_json(raw),
+        Some(text) => VendorError::read(text.as_bytes()),
+        None => VendorError::from_json(raw),
     };
     // A status among the maker's words is about its own call.
     complaint.words.extend(theirs.words.into_iter().filter(|word| word.parse::<u16>().is_err()));

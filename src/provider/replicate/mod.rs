@@ -15,7 +15,7 @@ use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Format;
 use crate::pricing::Counted;
 use crate::provider::common::json::{Json, number_at};
-use crate::provider::common::vendor_error::{Complaint, malformed, told};
+use crate::provider::common::vendor_error::{VendorError, malformed, told};
 use crate::provider::common::wire;
 use crate::provider::replicate::models::{EditInput, SizeInput, family};
 use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Step, Usage};
@@ -111,7 +111,7 @@ impl Provider for Replicate {
 
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
         if !(200..300).contains(&reply.status) {
-            return Step::Failed(failure(job, reply, &Complaint::read(&reply.body)));
+            return Step::Failed(failure(job, reply, &VendorError::read(&reply.body)));
         }
         let json = match Json::read(&reply.body) {
             Ok(json) => json,
@@ -133,7 +133,7 @@ impl Provider for Replicate {
 
 /// A good answer that is no prediction: an error all the same, or one that says nothing.
 fn not_a_prediction(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
-    let complaint = Complaint::from_json(json);
+    let complaint = VendorError::from_json(json);
     if complaint.error { failure(job, reply, &complaint) } else { malformed(job, reply, "is not a prediction") }
 }
 
@@ -246,18 +246,18 @@ fn counted(reply: &Reply) -> Counted {
 
 /// A prediction that ran and failed; refusals say so only in their sentence.
 fn failed(job: &Job<'_>, json: &Json<'_>) -> Failure {
-    let complaint = Complaint { message: error_text(json), ..Complaint::default() };
+    let complaint = VendorError { message: error_text(json), ..VendorError::default() };
     // The field is the model's own word on its work, and refusals are told nowhere else.
     let class = if complaint.mentions(REFUSALS) { Class::Policy } else { Class::Server };
     Failure::new(class, "failed").with_reason(&told(job, &complaint.message)).at_the_end()
 }
 
 fn error_text(json: &Json<'_>) -> String {
-    json.get("error").map(|error| Complaint::from_json(error).message).unwrap_or_default()
+    json.get("error").map(|error| VendorError::from_json(error).message).unwrap_or_default()
 }
 
 /// A failure out of an error reply.
-fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
+fn failure(job: &Job<'_>, reply: &Reply, complaint: &VendorError) -> Failure {
     let found = complaint.by_status(reply.status);
     let finding = match found.class {
         Class::CallerInvalid if complaint.refuses(reply.status, REFUSALS) => Finding::stated(Class::Policy),

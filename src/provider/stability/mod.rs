@@ -16,7 +16,7 @@ use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::{Encoded, Format};
 use crate::provider::common::form::Form;
 use crate::provider::common::json::Json;
-use crate::provider::common::vendor_error::{Complaint, malformed};
+use crate::provider::common::vendor_error::{VendorError, malformed};
 use crate::provider::common::wire;
 use crate::provider::stability::v1::{SDXL_SIZES, V1_STEPS, fixed_seed, form_text};
 use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Source, Step, Usage};
@@ -164,7 +164,7 @@ impl Provider for Stability {
 
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {
         if !(200..300).contains(&reply.status) {
-            return Step::Failed(failure(job, reply, &Complaint::read(&reply.body)));
+            return Step::Failed(failure(job, reply, &VendorError::read(&reply.body)));
         }
         let kind = reply.header(&CONTENT_TYPE).unwrap_or_default();
         if kind.starts_with("image/") {
@@ -273,12 +273,12 @@ fn blurred(pictures: u8) -> Failure {
 }
 
 fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
-    let complaint = Complaint::from_json(json);
+    let complaint = VendorError::from_json(json);
     if complaint.is_empty() { malformed(job, reply, "has no pictures") } else { failure(job, reply, &complaint) }
 }
 
 /// A failure out of an error's name, its field and its status.
-fn failure(job: &Job<'_>, reply: &Reply, complaint: &Complaint) -> Failure {
+fn failure(job: &Job<'_>, reply: &Reply, complaint: &VendorError) -> Failure {
     let found =
         complaint.by_word(NAMES, reply.status).map_or_else(|| complaint.by_status(reply.status), Finding::stated);
     let said = |name: &str| complaint.words.iter().any(|word| word == name);

@@ -140,7 +140,7 @@ impl Ending {
             }
             Ending::Nothing => json!({"status": "Ready", "result": {}, "details": null}),
             Ending::Picture { model, price, sketch } => {
-                if desk.book(Name::Bfl).till.charge(&model, price, 1, 0).is_none() {
+                if desk.book(Name::Bfl).billing.charge(&model, price, 1, 0).is_none() {
                     return json!({"status": "Error", "result": null, "details": {"error": "the sandbox itself failed"}});
                 }
                 let (prompt, seed) = (sketch.prompt.clone(), sketch.seed);

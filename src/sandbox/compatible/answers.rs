@@ -58,7 +58,7 @@ impl Work {
         let (order, dialect) = (&self.order, &self.vendor.dialect);
         let count = u32::try_from(self.sketches.len()).ok()?;
         let price = self.vendor.price_of(&order.model, order.size, order.quality.as_deref());
-        let charged = self.desk.book(Name::Compatible).till.charge(&order.model, price, count, 0)?;
+        let charged = self.desk.book(Name::Compatible).billing.charge(&order.model, price, count, 0)?;
         let link = |sketch: Sketch| {
             let path = self.desk.shelf.put(Name::Compatible, sketch);
             if dialect.relative_urls { path } else { format!("{}{path}", self.origin) }

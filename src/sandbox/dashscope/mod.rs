@@ -78,8 +78,8 @@ async fn task(call: &mut Call, request: Request) -> Result<Response, No> {
         let Some(drawn) = drawn else {
             return failed(WITHHELD.0, WITHHELD.1);
         };
-        let till = &kept.book(Name::DashScope).till;
-        match till.charge(&order.name, price, drawn.charged(), 0) {
+        let billing = &kept.book(Name::DashScope).billing;
+        match billing.charge(&order.name, price, drawn.charged(), 0) {
             Some(_) => order.results(&drawn.put(&kept, &origin)),
             None => failed("InternalError", "the sandbox itself failed"),
         }
@@ -314,7 +314,7 @@ mod tests {
         let kept = Arc::clone(&desk);
         let mut call = Call::admit(&desk, Name::DashScope, &HeaderMap::new());
         let task = desk.book(Name::DashScope).tasks.start(&mut call, move |_| {
-            kept.book(Name::DashScope).till.charge("wan2.2-t2i-flash", Usd::from_nanos(7), 1, 0);
+            kept.book(Name::DashScope).billing.charge("wan2.2-t2i-flash", Usd::from_nanos(7), 1, 0);
             json!({"output": {"task_status": "SUCCEEDED"}})
         });
         tokio::time::sleep(Duration::from_secs(2)).await;

@@ -77,7 +77,7 @@ async fn submit(call: &mut Call, name: &str, request: Request) -> Result<Respons
     let ending = match asked {
         Err(field) => {
             let body = model_error(&field.field, &field.sentence(), kind_of(&field.why));
-            call.desk.book(Name::Fal).till.complain(format!("422 {body}"));
+            call.desk.book(Name::Fal).billing.complain(format!("422 {body}"));
             Ending::Failed(body)
         }
         Ok(asked) if call.refuses(&asked.prompt) => {
@@ -278,7 +278,7 @@ mod tests {
         let kept = Arc::clone(&desk);
         let mut call = Call::admit(&desk, Name::Fal, &HeaderMap::new());
         let task = desk.book(Name::Fal).tasks.start(&mut call, move |_| {
-            kept.book(Name::Fal).till.charge(SCHNELL, Usd::from_nanos(7), 1, 0);
+            kept.book(Name::Fal).billing.charge(SCHNELL, Usd::from_nanos(7), 1, 0);
             end(200, Some("1".to_owned()), "", json!({}))
         });
         tokio::time::sleep(Duration::from_secs(3)).await;

@@ -99,8 +99,8 @@ impl Ending {
         let withheld = (0..count).map(|index| blacked_out(&work.asked, index)).collect::<Vec<bool>>();
         let refused = withheld.iter().filter(|withheld| **withheld).count();
         let price = work.vendor.price_of(&work.model, *size, quality.as_deref());
-        let till = &work.desk.book(Name::Fal).till;
-        if till.charge(&work.model, price, count, u32::try_from(refused).unwrap_or(count)).is_none() {
+        let billing = &work.desk.book(Name::Fal).billing;
+        if billing.charge(&work.model, price, count, u32::try_from(refused).unwrap_or(count)).is_none() {
             return end(500, None, "internal_server_error", json!({"detail": "the sandbox itself failed"}));
         }
         let links: Vec<String> = match work.asked.inside {

@@ -23,13 +23,13 @@ pub(in crate::sandbox) async fn answer(call: &mut Call, order: Order, what: &'st
         let error = json!({"type": "server_error", "code": "server_error", "message": message, "param": null});
         finished = vec![json!({"type": "error", "error": error})];
     }
-    let (tab, time, seat) = (order.tab(call), call.time, call.take_seat());
+    let (tab, time, guard) = (order.tab(call), call.time, call.take_guard());
     let end = stream::once(async move {
         tokio::time::sleep(time).await;
         if !failed {
             tab.charge();
         }
-        drop(seat);
+        drop(guard);
         stream::iter(finished)
     });
     let events = stream::iter(partials).chain(end.flatten()).map(|event| Ok::<_, Infallible>(named(&event)));

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::sandbox::billing::Seat;
+use crate::sandbox::billing::CallGuard;
 use crate::sandbox::call::Call;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
@@ -94,7 +94,7 @@ pub(in crate::sandbox) struct Prediction {
 #[derive(Debug)]
 enum Progress {
     /// Holds its place in flight.
-    Running(#[expect(dead_code, reason = "held for its Drop")] Option<Seat>),
+    Running(#[expect(dead_code, reason = "held for its Drop")] Option<CallGuard>),
     Ended(Ending),
 }
 
@@ -112,7 +112,7 @@ impl Prediction {
     /// Starts the work, which goes on whether or not anybody waits.
     pub(in crate::sandbox) fn start(call: &mut Call, order: Order, deadline: Option<Duration>) -> Arc<Prediction> {
         let Order { model, version, input, picture } = order;
-        let seat = call.take_seat();
+        let guard = call.take_guard();
         // A tenth of a second to five seconds, whatever the time on the clock.
         let by_time = call.vendor.rates.per_second.contains_key(&model);
         let micros = by_time.then_some(100_000 + call.luck % 4_900_000);
@@ -125,7 +125,7 @@ impl Prediction {
             created_at: now(),
             time: call.time,
             micros,
-            progress: watch::Sender::new(Progress::Running(seat)),
+            progress: watch::Sender::new(Progress::Running(guard)),
             worker: Mutex::new(None),
         });
         let work = Work {
@@ -257,11 +257,11 @@ impl Work {
 
     /// Charges and gives the links; the files are drawn when they are fetched. Time costs also when nothing comes of it.
     fn finish(self, model: &str, micros: Option<u64>) -> Option<Ending> {
-        let till = &self.desk.book(Name::Replicate).till;
+        let billing = &self.desk.book(Name::Replicate).billing;
         let drawn = if let Outcome::Pictures { picture, .. } = &self.outcome { picture.count } else { 0 };
         let timed = micros.and_then(|micros| self.vendor.rates.seconds(model, micros));
         if let Some(usd) = timed {
-            till.charge_call(model, usd, drawn)?;
+            billing.charge_call(model, usd, drawn)?;
         }
         let (picture, sketches) = match self.outcome {
             Outcome::Empty => return Some(Ending::Succeeded(json!([]))),
@@ -273,7 +273,7 @@ impl Work {
             Outcome::Pictures { picture, sketches } => (picture, sketches),
         };
         if timed.is_none() {
-            till.charge(model, self.vendor.price_of(model, picture.size, None), picture.count, 0)?;
+            billing.charge(model, self.vendor.price_of(model, picture.size, None), picture.count, 0)?;
         }
         let put = |sketch| json!(format!("{}{}", self.origin, self.desk.shelf.put(Name::Replicate, sketch)));
         let mut links: Vec<Value> = sketches.into_iter().map(put).collect();

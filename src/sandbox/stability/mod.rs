@@ -144,7 +144,7 @@ async fn engines(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response 
 
 /// Credits left, one for each cent, written exactly.
 async fn balance(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
-    let spent = desk.book(Name::Stability).till.bill().usd;
+    let spent = desk.book(Name::Stability).billing.bill().usd;
     let credits = DEPOSIT.checked_sub(spent).and_then(|left| left.checked_mul(100)).unwrap_or(Usd::ZERO);
     let answer = authorise(&desk.settings(Name::Stability), &headers).and_then(|()| {
         let body = RawValue::from_string(format!("{{\"credits\":{credits}}}")).map_err(|_| No::broken())?;
