@@ -119,7 +119,7 @@ impl Canonical {
 /// unlike NFKC keeps what looks different: `H₂O` is not `H2O`, and `x²` not `x2`. Case, spacing and word order stay,
 /// because they may change the picture.
 fn normalise(prompt: &str) -> Cow<'_, str> {
-    // Most prompts are, which is sooner seen than made.
+    // Most prompts are in NFC already, and to see that costs less than to write them anew.
     match is_nfc_quick(prompt.chars()) {
         IsNormalized::Yes => Cow::Borrowed(prompt),
         IsNormalized::No | IsNormalized::Maybe => Cow::Owned(prompt.nfc().collect()),

@@ -6,8 +6,7 @@
 
 use crate::config::presets;
 use crate::config::report::{Finding, Findings};
-use crate::config::tree;
-use crate::config::tree::{Entry, Form, MAX_NODES, Node, Span};
+use crate::config::tree::{self, Entry, Form, MAX_NODES, Node, Span};
 
 /// The kind that presets are for.
 const COMPATIBLE: &str = "openai_compatible";

@@ -1,9 +1,9 @@
 //! From YAML text to a [`plan::Plan`], or to a list of everything that is wrong with it.
 //!
 //! The text passes through six rooms: `tree` reads YAML and remembers where everything stood, `expand` fills in
-//! `${NAME}`, `fill_presets` adds presets and defaults, `schema_check` compares it with the JSON Schema of `file` (the YAML exactly as written), `check` turns that into
-//! the plan, and `report` prints problems. Each room notes all it can find and leaves out what it could not read, so
-//! that the next one still sees the rest. Nothing here reads a file or the environment; both are handed in.
+//! `${NAME}`, `fill_presets` adds presets and defaults, `schema_check` compares it with the JSON Schema of `file` (the
+//! YAML exactly as written), `check` turns that into the plan, and `report` prints problems. Each room notes all it can
+//! find and leaves out what it could not read, so that the next one still sees the rest. Nothing here reads a file or the environment; both are handed in.
 
 use std::path::Path;
 

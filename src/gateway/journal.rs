@@ -16,12 +16,10 @@ use crate::gateway::store::sums::{Filter, Sums};
 use crate::gateway::store::{
     Health, Judged, Opened as Found, Options, Place, Store, StoreError, Unwritten, View, Write,
 };
-use crate::ledger;
 use crate::ledger::counter::{Key, Scope, Sum};
 use crate::ledger::entry::Verdict;
-use crate::ledger::keys;
 use crate::ledger::window::{self, Change, Fact, Windows};
-use crate::ledger::{Charge, Hold, Intent, Ledger, Settled, Short};
+use crate::ledger::{self, Charge, Hold, Intent, Ledger, Settled, Short, keys};
 
 /// How long a process that ends waits for its last writes.
 const LAST_WRITES: Duration = Duration::from_secs(10);

@@ -24,7 +24,7 @@ const FIRST: usize = 4096;
 /// A head of more fields is not called plain.
 const PLAIN_FIELDS: usize = 32;
 
-/// Nor is a length of more digits, which no number has room for.
+/// Nor is a length of more digits: fifteen are a petabyte, and fit into any number that counts bytes.
 const PLAIN_DIGITS: usize = 15;
 
 /// What the parser calls a head of more fields than it takes.
@@ -237,6 +237,10 @@ mod tests {
         let long = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(100));
         assert_eq!(refused(came(&[long.as_bytes()], 100).await).0, 431);
         assert_eq!(refused(came(&[&long.as_bytes()[..110]], 100).await).1, "header_too_large", "not waited for");
+        let whole = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(5000));
+        let pieces: Vec<&[u8]> = whole.as_bytes().chunks(1000).collect();
+        assert!(matches!(came(&pieces, whole.len()).await, Head::Whole(head) if &head[..] == whole.as_bytes()));
+        assert_eq!(refused(came(&pieces, whole.len() - 1).await).0, 431, "one byte too many");
         let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(300));
         assert_eq!(refused(came(&[many.as_bytes()], 10_000).await).0, 431);
     }

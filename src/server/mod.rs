@@ -19,9 +19,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Kind};
-use crate::gateway;
 use crate::gateway::Gateway;
-use crate::gateway::background::Tending;
+use crate::gateway::background::{self, Tending};
 use crate::gateway::reload::LOOK;
 use crate::server::access::AccessLog;
 use crate::server::admin::Admin;
@@ -164,7 +163,7 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListen
         let success = metrics.certificate_reload_success.with_label_values(&["clients"]);
         tokio::spawn(certificate.follow(LOOK, success))
     });
-    let tending = gateway::background::start(&gateway);
+    let tending = background::start(&gateway);
     Ok(Running {
         addr,
         scheme,

@@ -342,14 +342,14 @@ impl Easel {
             // Boxed, because whatever lies in here is moved for each request, and most are not streamed.
             return Box::pin(self.stream(session, ctx, live, ask, allowance)).await;
         }
-        let told = routed_by(session, live);
-        let outcome = self.gateway.serve(live, ask, |name| told.text(name)).await;
+        let headers = routed_headers(session, live);
+        let outcome = self.gateway.serve(live, ask, |name| headers.text(name)).await;
         allowance.settle(&outcome);
         Ok(Some(self.answer(ctx, live, outcome)))
     }
 
-    /// Serves one image request whose answer is streamed, as far as it is: `None` when nothing of it is left to send, an error
-    /// when it was not sent to its end.
+    /// Serves one image request that asks for a stream. What is given back is the answer in one piece, where nothing was
+    /// sent before it was there; `None` when the stream was sent to its end, an error when it was not.
     async fn stream(
         &self,
         session: &mut Session,
@@ -361,10 +361,10 @@ impl Easel {
         if self.draining.load(Ordering::Acquire) {
             session.set_keepalive(None);
         }
-        let told = routed_by(session, live);
+        let headers = routed_headers(session, live);
         let events = Events::new(&ask.request);
         let (sender, receiver) = progress::channel(&ask.request);
-        let serving = self.gateway.serve(live, Ask { progress: Some(sender), ..ask }, |name| told.text(name));
+        let serving = self.gateway.serve(live, Ask { progress: Some(sender), ..ask }, |name| headers.text(name));
         let limits = &live.plan.server.limits;
         let stream = Stream { events, heartbeat: limits.heartbeat };
         let mut outlet = Outlet::new(session, limits.send_timeout).adding(&ctx.told);
@@ -521,18 +521,18 @@ fn give_up(session: &mut Session, error: Box<pingora::Error>) -> Box<pingora::Er
     error.into_down()
 }
 
-/// What a request tells in the headers that routes look at. The session cannot be asked for them while it is served.
-struct Told<'l>(HashMap<&'l str, HeaderValue>);
+/// The headers of a request that routes match by. The session cannot be asked for them while it is served.
+struct RoutedHeaders<'l>(HashMap<&'l str, HeaderValue>);
 
-impl Told<'_> {
+impl RoutedHeaders<'_> {
     fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.to_str().ok()
     }
 }
 
-fn routed_by<'l>(session: &Session, live: &'l Live) -> Told<'l> {
+fn routed_headers<'l>(session: &Session, live: &'l Live) -> RoutedHeaders<'l> {
     let names = live.plan.routes.iter().flat_map(|route| &route.headers).map(|(name, _)| name.as_str());
-    Told(names.filter_map(|name| Some((name, session.get_header(name)?.clone()))).collect())
+    RoutedHeaders(names.filter_map(|name| Some((name, session.get_header(name)?.clone()))).collect())
 }
 
 fn image_line(outcome: &Outcome) -> Image<'_> {
