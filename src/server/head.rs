@@ -4,7 +4,11 @@
 //! an empty 400. So a head is read here, Pingora's own parser says whether it is one, where that is not plain to see, and
 //! only then it is handed on.
 
-use std::io::Cursor;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io::{self, Cursor};
+use std::pin::Pin;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -12,14 +16,14 @@ use http::Method;
 use pingora::ErrorType;
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Error, Kind};
 use crate::server::connections::Closed;
 
-/// What most heads fit in.
-const FIRST: usize = 4096;
+/// The most that is read at once. Most heads fit in it.
+const CHUNK: usize = 4096;
 
 /// A head of more fields is not called plain.
 const PLAIN_FIELDS: usize = 32;
@@ -52,24 +56,19 @@ pub enum Head {
 
 /// Reads a head of at most `most` bytes; `begins` is told when it begins.
 pub async fn read(stream: &mut Stream, time: Time, most: usize, begins: impl FnOnce()) -> Head {
-    let mut head = BytesMut::with_capacity(FIRST);
+    let mut head = BytesMut::new();
     let (mut until, mut begins) = (time.begins_by, Some(begins));
     loop {
-        let looked_at = head.len();
-        // Room that is not written to is no memory yet, so a longer head grows once, and leaves no smaller pieces behind.
-        let room = if looked_at < FIRST { FIRST } else { most };
-        head.reserve(room - looked_at);
-        match timeout_at(until, stream.read_buf(&mut head)).await {
+        let end = match timeout_at(until, more(stream, &mut head, most)).await {
             Err(_) if head.is_empty() => return Head::Nothing,
             Err(_) => return Head::Refused(Closed::HeaderTimeout, too_slow()),
-            Ok(Ok(0) | Err(_)) => return Head::Gone,
-            Ok(Ok(_)) => {}
-        }
+            Ok(Ok((0, _)) | Err(_)) => return Head::Gone,
+            Ok(Ok((_, end))) => end,
+        };
         let first = begins.take().map(|begins| begins());
         if let (Some(()), Some(then)) = (first, time.then) {
             until = Instant::now() + then;
         }
-        let end = end(&head, looked_at.saturating_sub(2));
         if end.unwrap_or(head.len() + 1) > most {
             return Head::Refused(Closed::HeaderTooLarge, too_large(format!("is longer than {most} bytes")));
         }
@@ -84,6 +83,34 @@ pub async fn read(stream: &mut Stream, time: Time, most: usize, begins: impl FnO
             Ok(()) => {}
         }
     }
+}
+
+/// Reads on: how much came, and where the head ends, if it does. A connection that waits holds no buffer for that.
+async fn more(stream: &mut Stream, head: &mut BytesMut, most: usize) -> io::Result<(usize, Option<usize>)> {
+    thread_local! {
+        /// Where bytes come in, until it is known how much room they need.
+        static CAME: RefCell<[u8; CHUNK]> = const { RefCell::new([0; CHUNK]) };
+    }
+    poll_fn(|cx| {
+        CAME.with_borrow_mut(|came| {
+            let mut came = ReadBuf::new(came);
+            ready!(Pin::new(&mut *stream).poll_read(cx, &mut came))?;
+            Poll::Ready(Ok((came.filled().len(), append(head, came.filled(), most))))
+        })
+    })
+    .await
+}
+
+/// Adds what came; where the head ends, if it does. A head that came at once has the room it needs. Any other has at once
+/// all the room there may be: what is not written to is no memory yet, and no smaller pieces are left behind.
+fn append(head: &mut BytesMut, came: &[u8], most: usize) -> Option<usize> {
+    let looked_at = head.len();
+    let whole = if looked_at == 0 { end(came, 0) } else { None };
+    if whole.is_none() {
+        head.reserve(most.saturating_sub(looked_at).max(came.len()));
+    }
+    head.extend_from_slice(came);
+    whole.or_else(|| end(head, looked_at.saturating_sub(2)))
 }
 
 /// Where a head ends: after its first empty line, those at its beginning left out. Nothing ends it before `from`.
