@@ -1,7 +1,8 @@
 //! Easel is a reverse proxy for image generation. An application keeps its OpenAI client and changes one base URL;
 //! Easel, running beside it, decides by one YAML file who draws each picture, at what price, and what is reused.
 //!
-//! README.md is for who runs it. This page is for who reads or embeds it.
+//! README.md and docs/ are for who runs Easel. This page is for who reads or embeds it; docs/about/layout.md has a line
+//! for each room.
 //!
 //! # Floors
 //!

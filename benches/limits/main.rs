@@ -3,7 +3,7 @@
 //! Each case starts pretend vendors and an Easel of its own, does to it from outside what strangers, slow clients and
 //! large bodies do, and reads from the kernel what the process took: the most resident memory beyond what it had
 //! before, CPU time, and the memory a minute after. Meanwhile a bystander asks for the list of models, and his longest
-//! wait is told. The table is that of docs/limits.md. A case whose goal is missed ends the run with a failure; the
+//! wait is told. The table is that of docs/reference/limits.md. A case whose goal is missed ends the run with a failure; the
 //! goals are Easel's own and leave room for a busy machine.
 //!
 //! `accounting` does 100,000 hits, misses, links and evictions and holds the memory against what the metrics say;

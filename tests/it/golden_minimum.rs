@@ -1,7 +1,7 @@
 //! Which golden samples there must be, by the convention at the top of `golden.rs`: for every kind in its folder, for
 //! every preset by its prefix there.
 //!
-//! What a kind or preset can do is taken from README's table, which `table.rs` holds over HTTP. Whether a sample is
+//! What a kind or preset can do is taken from the table of docs/reference/providers.md, which `table.rs` holds over HTTP. Whether a sample is
 //! right is `golden.rs`'s business; here it only has to be what its name says.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -14,6 +14,7 @@ mod commands; // the easel command: check, schema, demo, serve and its signals
 mod crowd; // single flight, concurrency caps, the queue
 mod dashscope; // a provider and its strict sandbox, both surfaces
 mod desync; // requests whose end is not certain, and resets in their middle
+mod docs; // README and docs/: what they show works
 mod durable;
 mod edits; // edits and variations, forms and JSON
 mod enrich; // prompts rewritten before they are drawn
@@ -50,7 +51,7 @@ mod seeds; // which picture is which
 mod serve; // requests that work
 mod strangers; // what a connection of somebody unknown may take: time, size, number
 mod stream; // answers as server-sent events
-mod table; // README's table of providers, cell by cell
+mod table; // docs' table of providers, cell by cell
 mod tally; // a random tariff, reckoned by hand
 mod tariffs; // every provider's prices, in Easel's words and in its vendor's
 mod tls; // real TLS, to providers and from clients

@@ -7,6 +7,8 @@ use easel::config::Lookup;
 use easel::gateway::reload;
 use easel::sandbox::Settings;
 
+use crate::docs::{layout, pages, root};
+
 /// Answers every variable and every file.
 struct Anything;
 
@@ -18,10 +20,6 @@ impl Lookup for Anything {
     fn file(&self, _path: &Path) -> Result<String, String> {
         Ok("x".to_owned())
     }
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
@@ -39,7 +37,7 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_yaml_in_conf_and_examples_and_every_whole_config_in_the_readme_loads() {
+fn every_yaml_in_conf_and_examples_loads() {
     let mut papers: Vec<(String, String)> = Vec::new();
     for path in files(&root().join("conf"), "yaml").into_iter().chain(files(&root().join("examples"), "yaml")) {
         // Rules for Prometheus are its own tool's to check, in `tools`.
@@ -47,12 +45,6 @@ fn every_yaml_in_conf_and_examples_and_every_whole_config_in_the_readme_loads() 
             papers.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
         }
     }
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
-    for (number, block) in readme.split("```yaml\n").skip(1).enumerate() {
-        let text = block.split("```").next().unwrap().to_owned();
-        papers.push((format!("README.md, YAML block {}", number + 1), text));
-    }
-    assert!(papers.iter().any(|(name, _)| name.starts_with("README")), "the README shows a config");
     assert!(papers.len() >= 4, "{papers:?}");
     let mut problems = Vec::new();
     for (name, text) in papers {
@@ -80,7 +72,7 @@ fn keys_of_limits() -> Vec<String> {
 
 #[test]
 fn every_key_of_limits_is_on_their_page_with_its_default() {
-    let page = std::fs::read_to_string(root().join("docs/limits.md")).unwrap();
+    let page = std::fs::read_to_string(root().join("docs/reference/limits.md")).unwrap();
     let reference = std::fs::read_to_string(root().join("conf/easel.yaml")).unwrap();
     // A row says `50 MiB` and `33,177,600` where the config says 50MiB and 33177600.
     let plain = |row: &str| row.replace([' ', ','], "");
@@ -91,8 +83,11 @@ fn every_key_of_limits_is_on_their_page_with_its_default() {
         let shown = reference.lines().find_map(|line| line.trim().strip_prefix(&format!("{key}:")).map(str::trim));
         let default = shown.and_then(|shown| shown.split_whitespace().next()).expect("the reference shows every key");
         let row = rows.iter().find(|row| row.contains(&format!("`server.limits.{key}`")));
-        let row = row.unwrap_or_else(|| panic!("docs/limits.md has no row for server.limits.{key}"));
-        assert!(row.contains(default), "docs/limits.md does not say that {key} is {default} by default:\n{row}");
+        let row = row.unwrap_or_else(|| panic!("docs/reference/limits.md has no row for server.limits.{key}"));
+        assert!(
+            row.contains(default),
+            "docs/reference/limits.md does not say that {key} is {default} by default:\n{row}"
+        );
     }
 }
 
@@ -114,7 +109,7 @@ const ENDED: &[&str] = &[
 #[test]
 fn nothing_we_hand_out_draws_with_a_model_that_its_vendor_has_shut_down() {
     let folders = ["conf", "examples"].map(|folder| files(&root().join(folder), "yaml"));
-    let papers = folders.into_iter().flatten().chain([root().join("README.md")]);
+    let papers = folders.into_iter().flatten().chain(pages().into_iter().map(|page| root().join(page)));
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
     let mut found = Vec::new();
     for path in papers {
@@ -180,9 +175,10 @@ fn planned(text: &str) -> Vec<(u8, String)> {
 }
 
 #[test]
-fn the_plans_in_readme_and_library_have_every_module_on_its_floor() {
-    for plan in ["README.md", "src/lib.rs"] {
-        let planned = planned(&std::fs::read_to_string(root().join(plan)).unwrap());
+fn the_library_s_plan_and_the_page_of_rooms_have_every_module_on_its_floor() {
+    let library = planned(&std::fs::read_to_string(root().join("src/lib.rs")).unwrap());
+    let page = layout::listed().into_iter().map(|(room, floor)| (floor, room)).collect();
+    for (plan, planned) in [("src/lib.rs", library), ("docs/about/layout.md", page)] {
         for (floor, modules) in FLOORS {
             for module in *modules {
                 assert!(

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::docs::{blocks::blocks, commands::Scene, pages};
 use crate::world::{PROVIDERS, World};
 
 /// Where `scripts/sdks` has installed what the programs import.
@@ -68,4 +69,26 @@ async fn litellms_package_generates_edits_and_gets_its_errors() {
 #[ignore = "heavy: run scripts/sdks"]
 async fn langchains_dall_e_wrapper_gets_links() {
     passes(include_str!("sdks/langchain_client.py"), "langchain_client.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "heavy: run scripts/sdks"]
+async fn the_programs_for_node_on_the_pages_of_docs_work() {
+    let mut seen = 0;
+    for page in pages() {
+        let program: Vec<String> =
+            blocks(&page).into_iter().filter(|block| block.is("js", "")).map(|block| block.text).collect();
+        if program.is_empty() {
+            continue;
+        }
+        let scene = Scene::of(&page).await;
+        let path = installed().join(format!("{}.mjs", page.file_stem().unwrap().display()));
+        std::fs::write(&path, scene.here(&program.concat())).unwrap();
+        let mut node = Command::new("node");
+        node.arg(path);
+        let output = scene.run(node).await;
+        assert!(output.status.success(), "{}\n{}", page.display(), String::from_utf8_lossy(&output.stderr));
+        seen += 1;
+    }
+    assert!(seen > 0, "pages show programs for Node");
 }

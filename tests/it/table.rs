@@ -1,6 +1,6 @@
-//! README's table of providers, held cell by cell against what happens over HTTP.
+//! The table of docs/reference/providers.md, held cell by cell against what happens over HTTP.
 //!
-//! A cell is a word that README explains. Here it becomes a claim about all offers of its row, and each of them is
+//! A cell is a word that the page explains. Here it becomes a claim about all offers of its row, and each of them is
 //! asked for that very thing, pinned, at vendors that are strict and charge another price than the config says. What a
 //! provider's code claims is not looked at, save for how many pictures to ask for at once. Whether a wish reaches the
 //! vendor in the right words is the golden samples' business.
@@ -20,7 +20,7 @@ use crate::providers::{CONFIG, EDIT, picture, speak};
 use crate::stream::events;
 use crate::world::{GENERATE, World, plan};
 
-const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("../../docs/reference/providers.md");
 
 const COLUMNS: [&str; 10] =
     ["kind", "what it is", "generate", "edit", "mask", "n", "seed", "negative prompt", "stream", "settled by"];
@@ -109,8 +109,7 @@ const WRITER: &str = "anthropic";
 
 /// The table's rows: what each is of, a kind or `preset: NAME`, and its cells by column.
 fn all_rows() -> BTreeMap<String, BTreeMap<&'static str, String>> {
-    let (_, section) = README.split_once("\n## Providers\n").unwrap();
-    let mut lines = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let mut lines = PAGE.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
     let cells = |line: &str| -> Vec<String> {
         line.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect()
     };
@@ -426,5 +425,5 @@ async fn every_cell_is_what_happens_over_http() {
             report += &format!("{subject}: {wrong}\n");
         }
     }
-    assert!(report.is_empty(), "README's table of providers is wrong:\n{report}");
+    assert!(report.is_empty(), "docs/reference/providers.md is wrong:\n{report}");
 }

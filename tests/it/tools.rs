@@ -15,7 +15,7 @@ use crate::providers::{ALL, EDIT, Line, config, picture, provider_of, speak, twe
 use crate::stream::events;
 use crate::world::{GENERATE, World, ask, ask_with, route};
 
-fn tool(variable: &str) -> String {
+pub fn tool(variable: &str) -> String {
     std::env::var(variable)
         .unwrap_or_else(|_| panic!("{variable} is not set: run scripts/test, which installs the tool"))
 }

@@ -160,7 +160,7 @@ pub(in crate::config) struct Model {
     /// Asked through OpenRouter's image API, or through a chat that answers with pictures; only for kind openrouter.
     /// Default images.
     pub(in crate::config) via: Option<Via>,
-    /// The OpenAI model behind an Azure deployment, like gpt-image-1: it decides what can be asked; only for kind
+    /// The OpenAI model behind an Azure deployment, like gpt-image-2: it decides what can be asked; only for kind
     /// azure. Default: the deployment's own name.
     pub(in crate::config) model_family: Option<String>,
 }
