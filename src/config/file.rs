@@ -100,7 +100,7 @@ pub(super) struct File {
     pub(super) providers: BTreeMap<String, Provider>,
     /// Which request goes to whom. The first route that matches is taken.
     pub(super) routes: Vec<Route>,
-    /// What is watched, and who is told.
+    /// What Easel watches, and whom it tells.
     pub(super) alerts: Vec<Alert>,
 }
 
@@ -121,10 +121,10 @@ pub(super) struct Server {
     pub(super) public_url: Option<String>,
     /// Where every request goes that is not about images: scheme, host and port. Default: nowhere (404).
     pub(super) passthrough: Option<String>,
-    /// Names of this server besides those of this machine and of `public_url`. Without `clients` a web page is served
-    /// under these alone. Default: none.
+    /// Further names of this server, besides those of this machine and of `public_url`. Without `clients`, Easel
+    /// answers web pages under its own names alone. Default: none.
     pub(super) hosts: Vec<String>,
-    /// Web pages of elsewhere that may ask. Default: none.
+    /// Web pages of other origins that may ask. Default: none.
     pub(super) cors: Cors,
     /// Worker threads. Default: one a core.
     pub(super) threads: Option<u64>,
@@ -136,13 +136,13 @@ pub(super) struct Server {
     pub(super) link_ttl: Option<Time>,
     /// Size and count limits.
     pub(super) limits: Limits,
-    /// A directory of Easel's own, where the ledger is kept. Default: nowhere; what was paid is forgotten at the end.
+    /// A directory of Easel's own, for the ledger. Default: none; Easel forgets at the end what was paid.
     pub(super) state_dir: Option<String>,
     /// How the ledger is kept.
     pub(super) ledger: Ledger,
 }
 
-/// Web pages of elsewhere that may ask.
+/// Web pages of other origins that may ask.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Cors {
@@ -154,9 +154,9 @@ pub(super) struct Cors {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Ledger {
-    /// How long single attempts are kept; their sums are kept for ever. Default 400d.
+    /// How long Easel keeps single calls; it keeps their sums for ever. Default 400d.
     pub(super) retention: Option<Time>,
-    /// What happens when it cannot be written: refuse (nothing new is paid for) or continue (and write it later).
+    /// What Easel does when it cannot write the ledger: refuse (pay for nothing new) or continue (and write it later).
     /// Default refuse.
     pub(super) on_error: Option<OnLedgerError>,
 }
@@ -191,29 +191,29 @@ pub(super) struct Limits {
     pub(super) request_body: Option<Bytes>,
     /// Largest body of a generation, which has no pictures in it. Default 1MiB.
     pub(super) generation_body: Option<Bytes>,
-    /// All request bodies that are held at once; what comes besides is answered 429. Default 128MiB.
+    /// All request bodies that Easel holds at once; it answers one more with 429. Default 128MiB.
     pub(super) request_bodies: Option<Bytes>,
     /// Pixels of the largest mask that is read. Default 33177600 (7680x4320).
     pub(super) mask_pixels: Option<u64>,
     /// Largest provider reply or downloaded picture. Default 64MiB.
     pub(super) response_body: Option<Bytes>,
-    /// All replies that are held at once; what comes besides waits for its turn to be read. Default 64MiB.
+    /// All replies that Easel holds at once; one more waits for its turn. Default 64MiB.
     pub(super) response_bodies: Option<Bytes>,
     /// Image requests being served at once; one more is answered 429. Default 1024.
     pub(super) in_flight: Option<u64>,
-    /// Connections of clients that are open at once; one that waits makes room for one more. Default 4096, or as many as
+    /// Clients' connections that are open at once; an idle one makes room for a newcomer. Default 4096, or as many as
     /// the system's limit on open files allows.
     pub(super) connections: Option<u64>,
     /// How long the head of a request may take from its first byte, and on a new connection from its beginning, its TLS
     /// handshake included. Default 10s.
     pub(super) header_timeout: Option<Time>,
-    /// How long a connection is kept on which nothing is asked. Default 60s.
+    /// How long Easel keeps a connection that carries no request. Default 60s.
     pub(super) keepalive_timeout: Option<Time>,
     /// How long a client may take to send its request body, or the next 16 KiB of it. Default 30s.
     pub(super) body_timeout: Option<Time>,
-    /// A client that takes nothing of its answer for so long is given up. Default 30s.
+    /// How long a client may take nothing of its answer before Easel gives it up. Default 30s.
     pub(super) send_timeout: Option<Time>,
-    /// After so long a silence a streamed answer sends a comment. Default 10s.
+    /// How long a streamed answer may be silent before Easel sends a comment. Default 10s.
     pub(super) heartbeat: Option<Time>,
 }
 

@@ -5,27 +5,27 @@ use serde::Deserialize;
 
 use super::{Hidden, Time, When};
 
-/// What is watched, and who is told.
+/// What Easel watches, and whom it tells.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Alert {
-    /// Its name in logs, metrics and messages. Required.
+    /// The alert's name in logs, metrics and messages. Required.
     pub(in crate::config) name: Option<String>,
     /// What must hold: a measure, a comparison and a number. Measures are cost_per_accepted_usd, acceptance_rate,
     /// spend_usd_per_hour, budget_share and error_rate. Required.
     pub(in crate::config) when: Option<When>,
-    /// The time looked back over. Default 1h.
+    /// How long Easel looks back. Default 1h.
     pub(in crate::config) over: Option<Time>,
-    /// Fewer pictures delivered in that time prove nothing. Default 0.
+    /// With fewer pictures delivered in that time, the alert neither begins nor ends. Default 0.
     pub(in crate::config) min_images: Option<u64>,
-    /// For error_rate: fewer calls in that time prove nothing. Default 0.
+    /// For error_rate: with fewer calls in that time, the alert neither begins nor ends. Default 0.
     pub(in crate::config) min_attempts: Option<u64>,
-    /// What is looked at one by one. Default: everything together.
+    /// Looks at each of these by itself. Default: everything together.
     pub(in crate::config) by: Option<By>,
-    /// How long the condition must have held before anybody is told. Default 0s.
+    /// How long the condition must have held before Easel tells anybody. Default 0s.
     #[serde(rename = "for")]
     pub(in crate::config) hold: Option<Time>,
-    /// Where it is posted as JSON; the chat services' incoming webhooks take it. Default: log and metrics only.
+    /// Where Easel posts it as JSON; the chat services' incoming webhooks take it. Default: log and metrics only.
     pub(in crate::config) webhook: Option<Hidden>,
 }
 

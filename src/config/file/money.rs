@@ -21,9 +21,9 @@ pub(in crate::config) enum Budgets {
 pub(in crate::config) struct Budget {
     /// Dollars. Required.
     pub(in crate::config) usd: Option<Dollars>,
-    /// How often it begins again: day, month or total (never). Default month.
+    /// How often the budget begins again: day, month or total (never). Default month.
     pub(in crate::config) per: Option<Per>,
-    /// Whose midnight that is, like Europe/Berlin. Default UTC.
+    /// Whose midnight begins a day or month, like Europe/Berlin. Default UTC.
     pub(in crate::config) zone: Option<ZoneName>,
 }
 
@@ -47,7 +47,7 @@ pub(in crate::config) struct VolumeTier {
     pub(in crate::config) from: Option<u64>,
     /// Dollars a picture from then on; only for one model.
     pub(in crate::config) usd: Option<Dollars>,
-    /// Off every price from then on, instead.
+    /// Taken off every price from then on, instead of `usd`.
     pub(in crate::config) discount: Option<Percent>,
 }
 
@@ -63,7 +63,7 @@ pub(in crate::config) struct Billing {
     pub(in crate::config) committed_usd_per_month: Option<Dollars>,
     /// Dollars a month for capacity held ready. They are part of the month's cost, whether it is used or not.
     pub(in crate::config) reserved_usd_per_month: Option<Dollars>,
-    /// Whether that capacity is bought now: then `concurrency.reserved_limit` holds. Default true.
+    /// Whether the reserved capacity is bought now; while it is, `concurrency.reserved_limit` holds. Default true.
     pub(in crate::config) active: Option<bool>,
     /// What is charged when there is no picture to deliver. Default: as the vendor's answers tell.
     pub(in crate::config) charges: Charges,
@@ -79,7 +79,7 @@ pub(in crate::config) struct Charges {
     pub(in crate::config) rejected: Option<Charged>,
     /// Calls that failed at the vendor, by its own word. Default no.
     pub(in crate::config) failed: Option<Charged>,
-    /// Calls that were given up or answered by something that says nothing, and jobs that were lost. Default maybe.
+    /// Calls that Easel gave up, answers that do not say what was charged, and jobs that were lost. Default maybe.
     pub(in crate::config) abandoned: Option<Charged>,
 }
 
@@ -125,17 +125,17 @@ pub(in crate::config) enum Anyone {
 pub(in crate::config) struct Client {
     /// The client's name in logs, metrics and the ledger. Required.
     pub(in crate::config) name: Option<String>,
-    /// SHA-256 of its key in hex: `printf %s "$KEY" | sha256sum`. Several while a key is being replaced. Required.
+    /// SHA-256 of the key in hex: `printf %s "$KEY" | sha256sum`. A list while a key is being replaced. Required.
     pub(in crate::config) key_sha256: Option<Keys>,
-    /// The routes it may use. Default: all.
+    /// The routes that the client may use. Default: all.
     pub(in crate::config) routes: Option<Vec<String>>,
-    /// What may be spent for it.
+    /// What may be spent for the client.
     pub(in crate::config) budget: Option<Budgets>,
-    /// No picture for it dearer than this.
+    /// The most that a picture for the client may cost.
     pub(in crate::config) max_usd_per_image: Option<Dollars>,
-    /// No request of its dearer than this.
+    /// The most that a request of the client may cost.
     pub(in crate::config) max_usd_per_request: Option<Dollars>,
-    /// How much it may ask for. Default: without limit.
+    /// How much the client may ask for. Default: without limit.
     pub(in crate::config) rate: Rate,
 }
 

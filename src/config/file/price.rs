@@ -25,7 +25,7 @@ pub(in crate::config) enum Price {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct PriceMapping {
-    /// Dollars a picture, the same for each; written so to say where the price is from.
+    /// Dollars a picture, the same for each; this form has room for `as_of` and `source`.
     pub(in crate::config) usd: Option<Dollars>,
     /// Dollars for a megapixel (a million pixels) of a picture.
     pub(in crate::config) per_megapixel: Option<Dollars>,

@@ -46,11 +46,11 @@ pub(in crate::config) struct Provider {
     pub(in crate::config) idle_timeout: Option<Time>,
     /// Calls at once.
     pub(in crate::config) concurrency: Concurrency,
-    /// When to stop asking for a while.
+    /// After which failures Easel pauses an offer, and for how long.
     pub(in crate::config) breaker: Breaker,
     /// What is agreed with the vendor: volume, commitments, reservations.
     pub(in crate::config) billing: Billing,
-    /// What may be spent here.
+    /// What may be spent at this provider.
     pub(in crate::config) budget: Option<Budgets>,
     /// Added to every price of this provider, for resellers.
     pub(in crate::config) markup: Option<Percent>,
@@ -116,7 +116,7 @@ pub(in crate::config) struct PollHosts {
 pub(in crate::config) struct Concurrency {
     /// Calls in flight, at most. Default 32.
     pub(in crate::config) limit: Option<u64>,
-    /// The same while reserved capacity is bought (`billing.reserved_usd_per_month`). Default: as `limit`.
+    /// Calls in flight, at most, while reserved capacity is bought (`billing.active`). Default: as `limit`.
     pub(in crate::config) reserved_limit: Option<u64>,
     /// Calls waiting for a slot, at most. Default 256.
     pub(in crate::config) queue: Option<u64>,
@@ -124,7 +124,7 @@ pub(in crate::config) struct Concurrency {
     pub(in crate::config) max_wait: Option<Time>,
 }
 
-/// When to stop asking for a while.
+/// After which failures Easel pauses an offer, and for how long.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Breaker {
@@ -171,7 +171,7 @@ pub(in crate::config) struct Model {
 pub(in crate::config) struct Abilities {
     /// Whether it draws from a prompt alone.
     pub(in crate::config) generate: Option<bool>,
-    /// Whether it changes pictures, or what of it; only ever less than Easel could send.
+    /// Whether it changes pictures, or within which bounds; this only takes away from what Easel can send.
     pub(in crate::config) edit: Option<Edit>,
     /// Pictures one call can draw.
     pub(in crate::config) max_n: Option<u64>,
@@ -179,7 +179,7 @@ pub(in crate::config) struct Abilities {
     pub(in crate::config) sizes: Option<Sizes>,
     /// File formats that can be asked for.
     pub(in crate::config) formats: Option<Vec<FileFormat>>,
-    /// Qualities it knows; a wish for another is dropped and told.
+    /// Qualities it knows; Easel drops a wish for another and says so.
     pub(in crate::config) qualities: Option<Vec<Quality>>,
     /// Longest prompt in characters.
     pub(in crate::config) prompt_chars: Option<u64>,

@@ -13,22 +13,22 @@ use super::{Budgets, Delivery, Dollars, FileFormat, Percent, Pixels, Quality, Ti
 pub(in crate::config) struct Route {
     /// The route's name in logs, metrics and headers. Required.
     pub(in crate::config) name: Option<String>,
-    /// Which requests are meant. Default: all.
+    /// Which requests the route takes. Default: all.
     #[serde(rename = "match")]
     pub(in crate::config) matches: Match,
-    /// Who may draw, in the order they are asked. Required.
+    /// Who may draw, in the order in which Easel asks. Required.
     pub(in crate::config) offers: Vec<Offer>,
     /// What a picture and a request may cost.
     pub(in crate::config) price: Limit,
     /// How long a client waits: a time, or a time and what happens then. Default 180s, partial.
     pub(in crate::config) deadline: Option<Deadline>,
-    /// How often it is tried.
+    /// After how many failed calls a request gives up.
     pub(in crate::config) attempts: Attempts,
     /// What happens when a provider refuses the prompt for its content. Default fail.
     pub(in crate::config) refusals: Option<Refusals>,
     /// What becomes of the prompt before it is drawn.
     pub(in crate::config) prompt: Prompt,
-    /// Filled in where a request is silent.
+    /// What Easel fills in where a request says nothing.
     pub(in crate::config) defaults: Defaults,
     /// How far a size may be bent to what a model draws.
     pub(in crate::config) size: Bend,
@@ -64,7 +64,7 @@ pub(in crate::config) enum Offer {
 pub(in crate::config) struct LimitedOffer {
     /// provider/model. Required.
     pub(in crate::config) offer: Option<String>,
-    /// No picture of this offer dearer than this.
+    /// The most that a picture of this offer may cost.
     pub(in crate::config) max_usd_per_image: Option<Dollars>,
 }
 
@@ -72,9 +72,9 @@ pub(in crate::config) struct LimitedOffer {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Limit {
-    /// No picture dearer than this.
+    /// The most that a picture may cost.
     pub(in crate::config) max_usd_per_image: Option<Dollars>,
-    /// No request dearer than this.
+    /// The most that a request may cost.
     pub(in crate::config) max_usd_per_request: Option<Dollars>,
     /// What may be spent on this route.
     pub(in crate::config) budget: Option<Budgets>,
@@ -110,7 +110,7 @@ pub(in crate::config) enum OnDeadline {
     Fail,
 }
 
-/// How often it is tried.
+/// After how many failed calls a request gives up.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Attempts {
@@ -134,9 +134,9 @@ pub(in crate::config) enum Refusals {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Prompt {
-    /// Put before the prompt as it is, the space at its end included.
+    /// Put before the prompt exactly so; end it with a space.
     pub(in crate::config) prefix: Option<String>,
-    /// Put after the prompt, likewise.
+    /// Put after the prompt exactly so; begin it with a space.
     pub(in crate::config) suffix: Option<String>,
     /// A language model rewrites the caller's prompt. Where it cannot, the caller's own words are drawn.
     pub(in crate::config) enrich: Option<Enrich>,
@@ -152,13 +152,13 @@ pub(in crate::config) struct Enrich {
     pub(in crate::config) system: Option<String>,
     /// Longest wait for it; never more than half of the time that is left. Default 3s.
     pub(in crate::config) timeout: Option<Time>,
-    /// Its longest answer, in tokens. A longer one is cut off by the vendor and not used. Default 400.
+    /// The model's longest answer, in tokens. Easel does not use one that is cut off. Default 400.
     pub(in crate::config) max_tokens: Option<u64>,
-    /// Whether what it wrote is kept for the same prompt, as long as the route's pictures. Default true.
+    /// Whether Easel keeps the rewritten prompt as long as the route's pictures. Default true.
     pub(in crate::config) cache: Option<bool>,
 }
 
-/// Filled in where a request is silent.
+/// What Easel fills in where a request says nothing.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Defaults {
