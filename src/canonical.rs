@@ -13,10 +13,11 @@ use std::borrow::Cow;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use crate::canonical::rules::Digest;
-use crate::request::{Edit, ImageRequest};
+use crate::canonical::writer::{Digest, Writer};
+use crate::request::ImageRequest;
 
 pub mod rules;
+mod writer;
 
 /// Layout version of the bytes; a change here makes old entries unreachable instead of wrong.
 const LAYOUT: u8 = 2;
@@ -126,39 +127,13 @@ fn normalise(prompt: &str) -> Cow<'_, str> {
     }
 }
 
-/// Fields written with their length, so that no two different lists of fields make the same bytes.
-struct Writer(Vec<u8>);
-
-impl Writer {
-    /// Input pictures count by their hashes, so that the form stays small.
-    fn edit(&mut self, edit: Option<&Edit>) {
-        let Some(Edit { images, mask, fidelity }) = edit else { return };
-        self.field(Some(&images.len().to_string()));
-        self.field(mask.as_ref().map(|_| "mask"));
-        for image in images.iter().chain(mask.iter().map(|mask| &mask.clear)) {
-            self.0.extend_from_slice(&image.hash);
-        }
-        self.field(fidelity.map(|fidelity| fidelity.word()));
-    }
-
-    fn field(&mut self, value: Option<&str>) {
-        match value {
-            None => self.0.push(0),
-            Some(text) => {
-                self.0.push(1);
-                self.0.extend_from_slice(&(text.len() as u64).to_le_bytes());
-                self.0.extend_from_slice(text.as_bytes());
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use serde_json::{Map, Value, json};
 
     use super::*;
+    use crate::request::Edit;
 
     fn canonical(body: &Value) -> Canonical {
         let request = ImageRequest::from_json(body.to_string().as_bytes()).unwrap();

@@ -4,15 +4,17 @@
 //! offer is unable, with a reason. A wish about effort (quality, style, compression) may be dropped, and is told.
 //! Nothing here knows a price or a provider's name.
 
-use std::fmt;
-
 use crate::image::{Format, Size};
 use crate::request::{Background, Edit, ImageRequest, Quality};
 
+mod adjustment;
 mod came;
+mod fitted;
 mod sizes;
 
+pub use crate::capabilities::adjustment::{Adjustment, Unable};
 pub use crate::capabilities::came::{Came, Strict, Unmet};
+pub use crate::capabilities::fitted::Fitted;
 pub use crate::capabilities::sizes::{Bend, Frame, Sizes, Steps, Tier};
 
 /// What one model can do in one call.
@@ -98,152 +100,8 @@ impl Edits {
     }
 }
 
-/// A wish that was changed to fit, told in `x-easel-adjusted`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Adjustment {
-    /// Asked for this, gets that.
-    Changed(&'static str, String, String),
-    /// Not taken by this model.
-    Dropped(&'static str),
-}
-
-impl Adjustment {
-    /// Whether it is this field of the request that was changed.
-    pub fn is_of(&self, name: &str) -> bool {
-        let (Adjustment::Changed(field, ..) | Adjustment::Dropped(field)) = self;
-        *field == name
-    }
-}
-
-impl fmt::Display for Adjustment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Adjustment::Changed(field, from, to) => write!(f, "{field} {from} -> {to}"),
-            Adjustment::Dropped(field) => write!(f, "{field} dropped"),
-        }
-    }
-}
-
-/// Why a model cannot draw a request. The word goes to log, metric and the caller's error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Unable {
-    /// No size near enough.
-    Size,
-    /// The prompt is longer than the model reads.
-    PromptTooLong {
-        /// Characters it reads.
-        limit: usize,
-    },
-    /// Takes no seed.
-    Seed,
-    /// Takes no negative prompt.
-    NegativePrompt,
-    /// The negative prompt is longer than the model reads.
-    NegativePromptTooLong {
-        /// Characters it reads.
-        limit: usize,
-    },
-    /// Draws no alpha channel.
-    Background,
-    /// Does not write this file format.
-    OutputFormat,
-    /// Draws nothing without a picture to start from.
-    Generate,
-    /// Changes no pictures.
-    Edit,
-    /// Takes fewer pictures at once.
-    Images {
-        /// Pictures it takes.
-        limit: u8,
-    },
-    /// Takes fewer bytes of pictures at once.
-    ImageBytes {
-        /// Bytes it takes.
-        limit: usize,
-    },
-    /// Takes no picture of this size.
-    ImageSize,
-    /// Takes no mask.
-    Mask,
-    /// Changes nothing without a mask.
-    MaskMissing,
-    /// Would drop this wish, and the route does not want that.
-    Dropped(&'static str),
-}
-
-impl Unable {
-    /// The word for log and metric.
-    pub fn word(self) -> &'static str {
-        match self {
-            Unable::Size => "size",
-            Unable::PromptTooLong { .. } => "prompt_too_long",
-            Unable::Seed => "seed",
-            Unable::NegativePrompt => "negative_prompt",
-            Unable::NegativePromptTooLong { .. } => "negative_prompt_too_long",
-            Unable::Background => "background",
-            Unable::OutputFormat => "output_format",
-            Unable::Generate => "generate",
-            Unable::Edit => "edit",
-            Unable::Images { .. } => "too_many_images",
-            Unable::ImageBytes { .. } => "images_too_large",
-            Unable::ImageSize => "image_size",
-            Unable::Mask => "mask",
-            Unable::MaskMissing => "mask_missing",
-            Unable::Dropped(field) => field,
-        }
-    }
-
-    /// The request field to name in an error.
-    pub fn param(self) -> &'static str {
-        match self {
-            Unable::PromptTooLong { .. } => "prompt",
-            Unable::Size => "size",
-            Unable::Seed => "seed",
-            Unable::NegativePrompt | Unable::NegativePromptTooLong { .. } => "negative_prompt",
-            Unable::Background => "background",
-            Unable::OutputFormat => "output_format",
-            Unable::Generate | Unable::Edit => "model",
-            Unable::Images { .. } | Unable::ImageBytes { .. } | Unable::ImageSize => "image",
-            Unable::Mask | Unable::MaskMissing => "mask",
-            Unable::Dropped(field) => field,
-        }
-    }
-}
-
 /// What a model with tiers draws when it is told none: 1K, or the smallest that is not smaller (PROVIDERS.md 4.2).
 const USUAL: Size = Size::new(1024, 1024);
-
-/// A request as one model will be asked for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fitted {
-    /// The size to ask for.
-    pub frame: Frame,
-    /// The resolution to ask for, where the model has tiers; its usual one when no size was asked.
-    pub tier: Option<Tier>,
-    /// The quality to ask for.
-    pub quality: Option<Quality>,
-    /// The file format to ask for.
-    pub format: Option<Format>,
-    /// Unfinished pictures to ask for. Fewer than wished are no change worth telling: there may always be fewer.
-    pub partials: u8,
-    /// What was changed.
-    pub adjusted: Vec<Adjustment>,
-}
-
-impl Fitted {
-    /// The first wish that is dropped. A file's compression and a picture's style are wishes too.
-    pub fn dropped(&self) -> Option<&'static str> {
-        self.adjusted.iter().find_map(|adjusted| match adjusted {
-            Adjustment::Dropped(field) => Some(*field),
-            Adjustment::Changed(..) => None,
-        })
-    }
-
-    /// The size that prices the picture before it is drawn; `None` when only the model knows.
-    pub fn priced(&self) -> Option<Size> {
-        self.tier.map(Tier::square).or_else(|| self.frame.nominal())
-    }
-}
 
 impl Abilities {
     /// Fits `request` to this model, or says why it cannot be done.

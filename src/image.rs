@@ -4,9 +4,6 @@
 //! encoded again. This file decodes no pixels (judging pictures is not its work); it reads dimensions from the header
 //! and notices a file that was cut off (`image/ends.rs`).
 
-use std::fmt;
-use std::str::FromStr;
-
 use base64_simd::STANDARD;
 use bytes::Bytes;
 use thiserror::Error;
@@ -14,118 +11,19 @@ use thiserror::Error;
 use crate::image::file::File;
 
 mod base64;
+mod encoded;
 mod ends;
 mod file;
+mod format;
 mod jpeg;
 mod part;
+mod size;
 
+pub use crate::image::encoded::Encoded;
+pub use crate::image::format::Format;
+pub use crate::image::size::{BadSize, Size};
 pub use base64::{decode, is_data_url, standard, without_data_prefix};
 pub use part::Part;
-
-/// Pixels across and down; both at least one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Size {
-    /// Pixels across.
-    pub width: u32,
-    /// Pixels down.
-    pub height: u32,
-}
-
-impl Size {
-    /// The largest side a request may name; no provider draws more.
-    pub const MAX_SIDE: u32 = 16_384;
-
-    /// A size of `width` by `height` pixels.
-    pub const fn new(width: u32, height: u32) -> Size {
-        Size { width, height }
-    }
-
-    /// Pixels in all.
-    pub fn pixels(self) -> u64 {
-        u64::from(self.width) * u64::from(self.height)
-    }
-}
-
-/// The text is not `WIDTHxHEIGHT` with both sides between 1 and [`Size::MAX_SIDE`].
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("a size is WIDTHxHEIGHT in pixels, like 1024x1024, each side from 1 to {}", Size::MAX_SIDE)]
-pub struct BadSize;
-
-impl FromStr for Size {
-    type Err = BadSize;
-
-    fn from_str(text: &str) -> Result<Size, BadSize> {
-        let (width, height) = text.split_once('x').ok_or(BadSize)?;
-        let side = |text: &str| {
-            let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-            plain
-                .then(|| text.parse::<u32>().ok())
-                .flatten()
-                .filter(|side| (1..=Size::MAX_SIDE).contains(side))
-                .ok_or(BadSize)
-        };
-        Ok(Size::new(side(width)?, side(height)?))
-    }
-}
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{}", self.width, self.height)
-    }
-}
-
-/// File formats a client may ask for and a provider may return.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Format {
-    /// Portable Network Graphics.
-    Png,
-    /// JPEG.
-    Jpeg,
-    /// WebP.
-    Webp,
-}
-
-impl Format {
-    /// Every format, in the order error messages list them.
-    pub const ALL: [Format; 3] = [Format::Png, Format::Jpeg, Format::Webp];
-
-    /// OpenAI's word: `png`, `jpeg`, `webp`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Format::Png => "png",
-            Format::Jpeg => "jpeg",
-            Format::Webp => "webp",
-        }
-    }
-
-    /// Whether a file of this format can have an alpha channel.
-    pub fn has_alpha(self) -> bool {
-        self != Format::Jpeg
-    }
-
-    /// The media type of a file of this format.
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Format::Png => "image/png",
-            Format::Jpeg => "image/jpeg",
-            Format::Webp => "image/webp",
-        }
-    }
-}
-
-impl FromStr for Format {
-    type Err = ();
-
-    /// Reads OpenAI's word; `jpg` is accepted for `jpeg`.
-    fn from_str(text: &str) -> Result<Format, ()> {
-        match text {
-            "png" => Ok(Format::Png),
-            "jpeg" | "jpg" => Ok(Format::Jpeg),
-            "webp" => Ok(Format::Webp),
-            _ => Err(()),
-        }
-    }
-}
 
 /// Why received bytes are not a deliverable picture. The word goes to log and metric.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq, Hash)]
@@ -139,24 +37,6 @@ pub enum Fault {
     /// The file ends before its format says it does.
     #[error("truncated")]
     Truncated,
-}
-
-/// The form a picture's bytes are held in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Encoded {
-    /// The file itself.
-    Raw(Bytes),
-    /// The file in standard padded base64 without a `data:` prefix; a slice of the provider's own reply where it came
-    /// in one.
-    Base64(Bytes),
-}
-
-impl Encoded {
-    /// The bytes in memory, whatever they stand for.
-    pub fn bytes(&self) -> &Bytes {
-        let (Encoded::Raw(bytes) | Encoded::Base64(bytes)) = self;
-        bytes
-    }
 }
 
 /// One finished picture: bytes untouched, and what was measured from them.

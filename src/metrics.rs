@@ -4,23 +4,25 @@
 //! whole nano-dollars in the ledger; only the scrape turns it into the floating point that Prometheus speaks.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{
     Counter, CounterVec, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    IntGaugeVec, Registry, TextEncoder,
 };
-use std::sync::Arc;
 
 use crate::ledger::entry::Verdict;
 use crate::ledger::window::Cost;
 use crate::ledger::{Kind, Ledger};
 use crate::money::Usd;
 
+mod naming;
 mod snapshot;
 
+use crate::metrics::naming::opts;
 pub use snapshot::Snapshot;
 
 /// Buckets for requests and attempts, in seconds: a cache hit takes under a millisecond, a high-quality picture minutes.
@@ -186,10 +188,6 @@ impl Maker {
         self.0.register(Box::new(metric.clone()))?;
         Ok(metric)
     }
-}
-
-fn opts(name: &str, help: &str) -> Opts {
-    Opts::new(format!("easel_{name}"), help)
 }
 
 fn build_info() -> Result<Gauge, prometheus::Error> {

@@ -14,11 +14,9 @@ use std::fmt::Debug;
 
 use sha2::{Digest as _, Sha256};
 
-use super::Writer;
+pub use crate::canonical::writer::Digest;
+use crate::canonical::writer::Writer;
 use crate::config::plan::{AbilityOverrides, Account, Dialect, EditOverride, Model, Offer, Provider, Route};
-
-/// SHA-256 of what counts.
-pub type Digest = [u8; 32];
 
 /// What a route does to a request before anybody is asked.
 pub fn of_route(route: &Route) -> Digest {

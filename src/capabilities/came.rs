@@ -6,7 +6,9 @@
 
 use std::fmt;
 
-use crate::capabilities::{Adjustment, Fitted, Frame, Tier};
+use crate::capabilities::adjustment::Adjustment;
+use crate::capabilities::fitted::Fitted;
+use crate::capabilities::sizes::{Frame, Tier};
 use crate::image::{Format, Size};
 use crate::request::{Background, ImageRequest};
 

@@ -5,11 +5,12 @@
 
 use std::path::Path;
 
-use super::Lookup;
 use super::foreign::{self, Foreign};
 use super::mask::SECRET_KEYS;
 use super::report::{Finding, Findings};
-use super::tree::{Form, Node, Scalar, Span};
+use super::tree::{Form, Node, Scalar};
+use crate::config::span::Span;
+use crate::config::variable::is_name;
 
 /// Fills in every reference in the tree. `text` is the file's, for positions.
 pub(super) fn expand(node: &mut Node, text: &str, lookup: &dyn Lookup, findings: &mut Findings) {
@@ -154,11 +155,14 @@ impl Filler<'_> {
     }
 }
 
-/// Whether `name` can be an environment variable: letters, digits and `_`, not beginning with a digit.
-pub(super) fn is_name(name: &str) -> bool {
-    !name.is_empty()
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+/// Environment and files, handed in so that this floor reads neither.
+pub trait Lookup {
+    /// The value of an environment variable, `None` when it is not set.
+    fn var(&self, name: &str) -> Option<String>;
+
+    /// The text of a file, or in a few words why it cannot be read. The words are printed; they must not contain the
+    /// file's text.
+    fn file(&self, path: &Path) -> Result<String, String>;
 }
 
 #[cfg(test)]

@@ -4,15 +4,10 @@
 //! doc sentence of a field is its description in the JSON Schema, so it is written for whoever edits the YAML. Nothing
 //! here is `Debug`, because it holds keys in the clear.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
-
-use super::presets;
-use crate::image::Format;
-use crate::request::{Quality as QualityWord, ResponseFormat};
 
 mod alert;
 mod dialect;
@@ -20,6 +15,7 @@ mod money;
 mod price;
 mod provider;
 mod route;
+mod scalar;
 
 pub(super) use alert::{Alert, By};
 pub(super) use dialect::{CostUnit, Dialect, EditAs, Poll, SizeFormat};
@@ -33,57 +29,9 @@ pub(super) use route::{
     Attempts, Bend, Deadline, DeadlineThen, Defaults, Enrich, Limit, LimitedOffer, Match, Offer, OnDeadline, Prompt,
     Refusals, Route, RouteCache, RouteCacheOn,
 };
-
-/// A text that stands for something else, with the JSON Schema that describes it.
-macro_rules! written {
-    ($($(#[$doc:meta])* $name:ident = $schema:tt;)+) => { $(
-        $(#[$doc])*
-        #[derive(Clone, Deserialize)]
-        #[serde(transparent)]
-        pub(super) struct $name(pub(super) String);
-
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
-            }
-        }
-    )+ };
-}
-
-written! {
-    /// A length of time.
-    Time = {"type": "string", "format": "duration", "examples": ["500ms", "10s", "2m", "1h", "30d"]};
-    /// An amount of memory.
-    Bytes = {"type": "string", "format": "bytes", "examples": ["64MiB", "2GiB", "50MB"]};
-    /// Dollars, exact to nine digits after the point.
-    Dollars = {"type": ["string", "number"], "format": "usd", "examples": [0.009]};
-    /// Pixels across and down.
-    Pixels = {"type": "string", "format": "size", "examples": ["1024x1024"]};
-    /// Pixels across and down, or the word for a resolution.
-    RowSize = {"type": "string", "format": "size", "examples": ["1024x1024", "2K"]};
-    /// A shape, across to down.
-    Ratio = {"type": "string", "format": "ratio", "examples": ["16:9"]};
-    /// A share.
-    Percent = {"type": "string", "format": "percent", "examples": ["10%"]};
-    /// A measure, a comparison and a number.
-    When = {"type": "string", "format": "condition", "examples": ["cost_per_accepted_usd > 0.012", "acceptance_rate < 40%"]};
-    /// A text that no message shows; best written as a reference to the outside.
-    Hidden = {"type": "string", "writeOnly": true, "examples": ["${OPENAI_API_KEY}", "${file:/run/secrets/key}"]};
-    /// How much effort a picture gets.
-    Quality = {"type": "string", "enum": (QualityWord::ALL.iter().map(|quality| quality.word()).collect::<Vec<_>>())};
-    /// What is known of a vendor.
-    Preset = {"type": "string", "enum": (presets::ALL.map(|(name, _)| name))};
-    /// A time zone by its IANA name.
-    ZoneName = {"type": "string", "examples": ["UTC", "Europe/Berlin"]};
-    /// How pictures are handed out.
-    Delivery = {"type": "string", "enum": (ResponseFormat::ALL.iter().map(|format| format.word()).collect::<Vec<_>>())};
-    /// A file format.
-    FileFormat = {"type": "string", "enum": (Format::ALL.map(Format::word))};
-}
+pub(super) use scalar::{
+    Bytes, Delivery, Dollars, FileFormat, Hidden, Percent, Pixels, Quality, Ratio, RowSize, Time, When, ZoneName,
+};
 
 /// One Easel: where it listens, whom it may ask, and which request goes where.
 #[derive(Default, Deserialize, JsonSchema)]

@@ -6,7 +6,8 @@
 
 use crate::config::presets;
 use crate::config::report::{Finding, Findings};
-use crate::config::tree::{self, Entry, Form, MAX_NODES, Node, Span};
+use crate::config::span::Span;
+use crate::config::tree::{self, Entry, Form, MAX_NODES, Node};
 
 /// The kind that presets are for.
 const COMPATIBLE: &str = "openai_compatible";

@@ -3,7 +3,7 @@
 //! Taken literally such a text is a key that no vendor knows, and the mistake shows at the first request. Only a whole
 //! value is looked at, so a text that merely has such characters in it stays what it is. Nothing is looked up here.
 
-use super::expand::is_name;
+use crate::config::variable::is_name;
 
 /// What stands around a name, wherever it is read. Nobody means these as a text.
 const ANYWHERE: [(&str, &str); 11] = [

@@ -5,7 +5,9 @@
 //! is exactly what a problem is about) and errs on the side of hiding.
 
 use super::suggest::nearest;
-use super::tree::{Entry, Form, Node, Span};
+use super::tree::{Entry, Form, Node};
+use crate::config::span::Span;
+use crate::config::variable;
 
 /// The keys of the config whose values are secret.
 pub(super) const SECRET_KEYS: [&str; 7] =
@@ -148,7 +150,7 @@ fn reference(text: &str) -> Option<usize> {
     let inside = text.strip_prefix("${")?;
     let end = inside.find('}')?;
     let name = &inside[..end];
-    let is_name = super::expand::is_name(name);
+    let is_name = variable::is_name(name);
     let is_file = name.strip_prefix("file:").is_some_and(|path| path.starts_with(['/', '.']) && !path.contains('\n'));
     (is_name || is_file).then_some(end + 3)
 }

@@ -5,8 +5,6 @@
 //! YAML exactly as written), `check` turns that into the plan, and `report` prints problems. Each room notes all it can
 //! find and leaves out what it could not read, so that the next one still sees the rest. Nothing here reads a file or the environment; both are handed in.
 
-use std::path::Path;
-
 mod check;
 mod expand;
 mod file;
@@ -17,8 +15,10 @@ mod node_path;
 mod outline;
 pub mod plan;
 mod presets;
+mod provider_kind;
 mod report;
 mod schema_check;
+mod span;
 mod suggest;
 mod tree;
 mod units;
@@ -26,31 +26,10 @@ mod units;
 pub use outline::Outline;
 pub use report::{Problem, Problems};
 
+pub use crate::config::expand::Lookup;
+pub use crate::config::provider_kind::Kind;
 use plan::Plan;
 use report::{Finding, Findings};
-
-/// What the config may name without knowing the provider room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind {
-    /// The word after `kind:`.
-    pub name: &'static str,
-    /// Where the vendor lives when the config does not say; `None` makes `base_url` required.
-    pub default_base_url: Option<&'static str>,
-    /// Whether calls without an `api_key` are pointless.
-    pub needs_key: bool,
-    /// Model names worth suggesting. Others are just as welcome.
-    pub known_models: &'static [&'static str],
-}
-
-/// Environment and files, handed in so that this floor reads neither.
-pub trait Lookup {
-    /// The value of an environment variable, `None` when it is not set.
-    fn var(&self, name: &str) -> Option<String>;
-
-    /// The text of a file, or in a few words why it cannot be read. The words are printed; they must not contain the
-    /// file's text.
-    fn file(&self, path: &Path) -> Result<String, String>;
-}
 
 /// A config file's name and text.
 #[derive(Clone, Copy, Debug)]
@@ -116,3 +95,4 @@ pub fn preset(name: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests;
+mod variable;

@@ -3,7 +3,8 @@
 //! `check` walks the as-written types and the tree side by side; a place answers "what do I underline when this value
 //! is wrong, or missing". It is a pointer and costs nothing until something is wrong.
 
-use crate::config::tree::{Form, Node, Span};
+use crate::config::span::{Span, quoted};
+use crate::config::tree::{Form, Node};
 
 /// A node, or the absence of one.
 #[derive(Clone, Copy)]
@@ -101,13 +102,4 @@ impl<'t> Place<'t> {
     pub(super) fn shown(self) -> String {
         quoted(self.text.get(self.span.clone()).unwrap_or_default())
     }
-}
-
-/// A piece of the file on one line and in back quotes, cut when it is long.
-pub(super) fn quoted(written: &str) -> String {
-    const LONGEST: usize = 60;
-    let mut chars = written.chars();
-    let short: String = chars.by_ref().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let dots = if chars.next().is_some() { "..." } else { "" };
-    format!("`{short}{dots}`")
 }

@@ -13,7 +13,8 @@ use serde_json::Value;
 use url::Url;
 
 use crate::capabilities::{Bend, Sizes};
-use crate::config::{Outline, Problems};
+use crate::config::outline::Outline;
+use crate::config::report::Problems;
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::pricing::{Price, TokenPrice};

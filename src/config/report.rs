@@ -7,7 +7,7 @@ use std::fmt;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-use super::tree::Span;
+use crate::config::span::Span;
 
 /// One thing wrong, as a room notes it.
 #[derive(Clone, Debug, PartialEq, Eq)]

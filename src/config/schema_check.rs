@@ -11,10 +11,10 @@ use serde_json::Value as Schema;
 use serde_yaml::{Mapping, Value};
 
 use crate::config::file::File;
-use crate::config::node_path::quoted;
 use crate::config::report::{Finding, Findings};
+use crate::config::span::{Span, quoted};
 use crate::config::suggest::{instead, listed, nearest};
-use crate::config::tree::{Entry, Form, Node, Scalar, Span};
+use crate::config::tree::{Entry, Form, Node, Scalar};
 
 /// The JSON Schema of a config file. Everything is inlined: there is no `$ref` to follow.
 pub(super) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {

@@ -10,8 +10,10 @@ use super::plan::{
     AbilityOverrides, AskAt, CostUnit, Credentials, EditAs, EditOverride, ModelPattern, OnDeadline, Plan, RouteCache,
     SizeFormat, Via,
 };
-use super::{Kind, Lookup, Problems, Source, load, preset, presets, schema};
+use super::{Problems, Source, load, preset, presets, schema};
 use crate::capabilities::Sizes;
+use crate::config::expand::Lookup;
+use crate::config::provider_kind::Kind;
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::pricing::{Addon, RowSize, Table, TokenPrice};

@@ -6,15 +6,11 @@
 //! cannot fill the memory.
 
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 
 use super::report::{Finding, Findings};
-use crate::config::node_path::quoted;
-
-/// Bytes from the start of the file.
-pub(super) type Span = Range<usize>;
+use crate::config::span::{Span, quoted};
 
 /// Mappings and lists within each other, at most. A config needs about eight.
 const MAX_DEPTH: usize = 64;
@@ -358,6 +354,7 @@ fn entry(
     }
     Entry { key: name, key_span, value, stands_for: None }
 }
+
 #[cfg(test)]
 mod tests {
     use super::super::report::Findings;
@@ -370,7 +367,7 @@ mod tests {
     /// What stands in the text at every key and value.
     fn written(text: &str) -> Vec<(String, String)> {
         let Form::Map(entries) = tree(text).form else { panic!("not a mapping") };
-        let shown = |span: &super::Span| text[span.clone()].to_owned();
+        let shown = |span: &crate::config::span::Span| text[span.clone()].to_owned();
         entries.iter().map(|entry| (shown(&entry.key_span), shown(&entry.value.span))).collect()
     }
 

@@ -4,7 +4,10 @@
 //! picture all the same. A file that ends before it is at its end was cut off.
 
 use crate::image::file::File;
-use crate::image::{Format, jpeg};
+use crate::image::format::Format;
+use crate::image::jpeg;
+use crate::image::jpeg::marker;
+use crate::image::jpeg::marker::SCAN;
 
 /// A chunk of a PNG besides its data: length, type and checksum.
 const PNG_CHUNK: usize = 12;
@@ -38,7 +41,7 @@ fn png(file: File<'_>) -> bool {
 /// From marker to marker to the scan; a file whose last two bytes end a picture needs no look at what is between, since
 /// no scan holds them. Any other is walked to its end.
 fn jpeg(file: File<'_>) -> bool {
-    let ended = file.len().checked_sub(2).and_then(|at| file.read::<2>(at)) == Some([0xff, jpeg::END]);
+    let ended = file.len().checked_sub(2).and_then(|at| file.read::<2>(at)) == Some([0xff, marker::END]);
     (ended && begins_a_scan(file)) || jpeg::is_whole(&file.whole())
 }
 
@@ -46,9 +49,9 @@ fn begins_a_scan(file: File<'_>) -> bool {
     let mut at = 2_usize;
     while let Some([0xff, marker, high, low]) = file.read::<4>(at) {
         at += match marker {
-            jpeg::SCAN => return true,
+            SCAN => return true,
             0xff => 1,
-            marker if jpeg::is_alone(marker) => 2,
+            marker if marker::is_alone(marker) => 2,
             _ => 2 + usize::from(u16::from_be_bytes([high, low])),
         };
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64_simd::{AsOut, STANDARD};
 
-use crate::image::Encoded;
+use crate::image::encoded::Encoded;
 
 /// The most bytes that are read at once by [`File::read`].
 const MOST: usize = 12;

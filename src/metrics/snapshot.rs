@@ -7,7 +7,7 @@ use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntGaugeVec};
 
-use super::opts;
+use crate::metrics::naming::opts;
 
 /// The figures of one scrape.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::breaker::{Asked, Breakers, Operation};
 use crate::config::plan::Breaker;
 use crate::failure::{Class, Failure};
-use crate::provider::Step;
+use crate::provider::adapter::Step;
 use crate::provider::common::fixture::Desk;
 
 const LIMITS: Breaker = Breaker { failures: 5, window: Duration::from_secs(30), pause: Duration::from_secs(20) };

@@ -5,7 +5,7 @@
 
 use crate::capabilities::{Abilities, Edits};
 use crate::config::plan::{AbilityOverrides, Account, EditOverride, Model};
-use crate::provider::Provider;
+use crate::provider::adapter::Provider;
 use crate::request::Background;
 
 /// What a model can do, with the config's overrides applied.

@@ -12,10 +12,13 @@ use bytes::Bytes;
 use serde_json::Number;
 
 use super::json::{Given, Reference, References, Shape};
-use super::{Edit, Fidelity, Fields, ImageRequest, Input, Mask, missing};
 use crate::error::Error;
 use crate::image::{self, Encoded, Fault, Format, Picture};
 use crate::mask;
+use crate::request::fields;
+use crate::request::fields::{EXAMPLE, Fields, missing};
+use crate::request::image_request::{Edit, ImageRequest, Input, Mask};
+use crate::request::options::Fidelity;
 
 /// Pictures an edit may start from (OpenAI's bound; PROVIDERS.md 1.2).
 const MAX_IMAGES: usize = 16;
@@ -103,10 +106,10 @@ impl Draft {
     pub fn from_variation_form(form: Vec<FormField>) -> Result<Draft, Error> {
         let Form { mut texts, images, mask } = Form::read(form)?;
         if let Some(unknown) = texts.keys().find(|name| !VARIATION_FIELDS.contains(&&***name)) {
-            return Err(super::unknown(unknown, &VARIATION_FIELDS));
+            return Err(fields::unknown(unknown, &VARIATION_FIELDS));
         }
         if mask.is_some() {
-            return Err(super::unknown("mask", &VARIATION_FIELDS));
+            return Err(fields::unknown("mask", &VARIATION_FIELDS));
         }
         if images.len() > 1 {
             return Err(Error::invalid("image", "A variation starts from one 'image'; send one."));
@@ -117,8 +120,8 @@ impl Draft {
 
     /// Reads `POST /v1/images/edits` sent as JSON: `images` and `mask` hold `data:` URLs.
     pub fn from_edit_json(body: &[u8]) -> Result<Draft, Error> {
-        let shape = Shape { known: &EDIT_FIELDS, pictures: Some(MAX_IMAGES), example: super::EXAMPLE };
-        let body = super::object(body, shape)?;
+        let shape = Shape { known: &EDIT_FIELDS, pictures: Some(MAX_IMAGES), example: EXAMPLE };
+        let body = fields::object(body, shape)?;
         let images = match body.images {
             None => Vec::new(),
             Some(References::Not(nothing)) if nothing.is_absent() => Vec::new(),
@@ -127,7 +130,9 @@ impl Draft {
                 let items = items.iter().enumerate();
                 items.map(|(index, item)| referred(&format!("images[{index}]"), item)).collect::<Result<_, _>>()?
             }
-            Some(References::Not(other)) => return Err(super::wrong_type("images", "an array", &other)),
+            Some(References::Not(other)) => {
+                return Err(fields::wrong_type("images", "an array", &other));
+            }
         };
         let mask = body.mask.filter(|mask| !mask.is_absent());
         let mask = mask.map(|mask| referred("mask", &mask)).transpose()?;

@@ -2,8 +2,9 @@
 //! is such a picture is not known here.
 
 use crate::error::Error;
+use crate::request::fields::{Fields, missing, object};
 use crate::request::json::Shape;
-use crate::request::{Fields, Verdict, missing, object};
+use crate::request::options::Verdict;
 
 /// The longest reason, in characters: a sentence or two for whoever reads the ledger.
 pub const REASON_MAX_CHARS: usize = 1_000;

@@ -17,10 +17,11 @@ use super::draw::Sketch;
 use super::faults::Mode;
 use super::rates::ImageTokens;
 use super::settings::{Name, Vendor};
-use super::{Desk, LARGEST_BODY, lock};
 use crate::image::Size;
 use crate::money::Usd;
 use crate::sandbox::billing::CallGuard;
+use crate::sandbox::desk::Desk;
+use crate::sandbox::lock::lock;
 
 /// What a confused load balancer says.
 const PAGE: &str = "<!doctype html><html><head><title>502 Bad Gateway</title></head>\
@@ -352,3 +353,6 @@ pub(super) async fn draw(sketches: Vec<Sketch>) -> Result<Vec<Bytes>, No> {
 pub(super) fn unix_time() -> u64 {
     std::time::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs())
 }
+
+/// The largest request body that any vendor takes; Stability documents this one, the others borrow it.
+pub(super) const LARGEST_BODY: usize = 10 * 1024 * 1024;

@@ -13,11 +13,12 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use serde::Deserialize;
 
-use super::Desk;
 use super::faults::{Faults, Mode};
-use super::settings::{Name, Vendor, amounts, duration, parsed};
+use super::settings::{Name, Vendor};
 use crate::money::Usd;
 use crate::sandbox::billing::Invoice;
+use crate::sandbox::desk::Desk;
+use crate::sandbox::parse::{amounts, duration, parsed};
 
 pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use thiserror::Error;
 
-use super::settings::duration;
+use crate::sandbox::parse::duration;
 
 /// What a call meets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -8,16 +8,14 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::serve::ListenerExt;
 use axum::{Router, routing};
-use fastrand::Rng;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -32,20 +30,25 @@ mod client;
 mod compatible;
 mod control;
 mod dashscope;
+mod desk;
 mod draw;
 mod edits;
 mod fal;
 mod faults;
 mod fields;
+mod files;
 mod google;
+mod lock;
 mod openai;
 mod openrouter;
+mod parse;
 mod rates;
 mod replicate;
 mod settings;
 mod shelf;
 mod stability;
 mod tasks;
+mod token_form;
 mod tokens;
 
 pub use crate::sandbox::billing::{Bill, Invoice, Line};
@@ -54,14 +57,9 @@ pub use faults::{BadRate, Faults, Mode, Rate};
 pub use rates::{Dollars, ImageTokenPrice, MegapixelPrice, Rates, Round, StepPrice};
 pub use settings::{Name, PerVendor, PriceRow, Settings, TokenPrice, Vendor, Vendors};
 
-use crate::sandbox::billing::Billing;
-use crate::sandbox::replicate::predictions::Predictions;
-use shelf::Shelf;
-use tasks::Tasks;
-use tokens::Given;
-
-/// The largest request body that any vendor takes; Stability documents this one, the others borrow it.
-const LARGEST_BODY: usize = 10 * 1024 * 1024;
+use crate::sandbox::call::LARGEST_BODY;
+use crate::sandbox::desk::Desk;
+use axum::serve::ListenerExt;
 
 /// How long [`Sandbox::stop`] waits for answers that are being sent.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -192,84 +190,6 @@ async fn until_closed(State(closing): State<watch::Receiver<bool>>, request: Req
         answer = next.run(request) => answer,
         () = closed(closing) => (StatusCode::SERVICE_UNAVAILABLE, "the sandbox is closing\n").into_response(),
     }
-}
-
-/// What all requests share.
-#[derive(Debug)]
-struct Desk {
-    url: String,
-    start: Settings,
-    books: PerVendor<Book>,
-    shelf: Shelf,
-    predictions: Predictions,
-}
-
-/// One vendor's settings, dice, billing, tasks and tokens.
-#[derive(Debug)]
-struct Book {
-    settings: Mutex<Arc<Vendor>>,
-    dice: Mutex<Rng>,
-    billing: Billing,
-    tasks: Tasks,
-    tokens: Given,
-}
-
-impl Desk {
-    fn new(url: String, start: Settings) -> Desk {
-        let book = |name, vendor: &Vendor| Book {
-            settings: Mutex::new(Arc::new(vendor.clone())),
-            dice: Mutex::new(dice(&start, name)),
-            billing: Billing::new(),
-            tasks: Tasks::default(),
-            tokens: Given::default(),
-        };
-        let books = start.vendors.map(book);
-        Desk { url, start, books, shelf: Shelf::default(), predictions: Predictions::default() }
-    }
-
-    fn book(&self, name: Name) -> &Book {
-        self.books.get(name)
-    }
-
-    fn settings(&self, name: Name) -> Arc<Vendor> {
-        Arc::clone(&lock(&self.book(name).settings))
-    }
-
-    fn set(&self, name: Name, change: impl FnOnce(&mut Vendor)) {
-        change(Arc::make_mut(&mut lock(&self.book(name).settings)));
-    }
-
-    /// Ends all work that was taken on, uncharged.
-    fn stop(&self) {
-        self.predictions.stop();
-        for name in Name::ALL {
-            self.book(name).tasks.stop();
-        }
-    }
-
-    fn invoice(&self) -> Invoice {
-        Invoice::of(self.books.map(|_, book| book.billing.bill()))
-    }
-
-    fn reset(&self) {
-        for name in Name::ALL {
-            let book = self.book(name);
-            *lock(&book.settings) = Arc::new(self.start.vendors.get(name).clone());
-            *lock(&book.dice) = dice(&self.start, name);
-            book.billing.reset();
-        }
-    }
-}
-
-/// A vendor's own generator, so that traffic at one vendor does not change another's luck.
-fn dice(settings: &Settings, name: Name) -> Rng {
-    let lane = name.word().bytes().fold(0u64, |lane, byte| lane.wrapping_mul(31).wrapping_add(u64::from(byte)));
-    Rng::with_seed(settings.seed ^ lane)
-}
-
-/// Locks, also after a panic elsewhere: what these locks guard is replaced whole, never left half done.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

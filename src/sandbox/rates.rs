@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::settings::{maybe_parsed, parsed};
 use crate::image::Size;
 use crate::money::Usd;
+use crate::sandbox::parse::{maybe_parsed, parsed};
 
 /// Pixels of a megapixel.
 const MILLION: u128 = 1_000_000;

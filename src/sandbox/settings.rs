@@ -6,10 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 
 use super::faults::{Faults, Mode};
@@ -17,6 +15,7 @@ use super::rates::Rates;
 use crate::image::Size;
 use crate::money::Usd;
 use crate::sandbox::compatible::dialect::Dialect;
+use crate::sandbox::parse::{amounts, duration, maybe_parsed, parsed};
 
 /// The vendors, each on one line: its documentation, its variant, and its word, which is the first part of its path and
 /// its key in YAML and JSON.
@@ -239,31 +238,6 @@ impl PriceRow {
             && self.up_to.is_none_or(|most| size.pixels() <= most.pixels())
             && self.quality.as_deref().is_none_or(|wanted| Some(wanted) == quality)
     }
-}
-
-/// A value written as text that `T` can read. A YAML number is read by its digits, never as a float.
-pub(super) fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(input: D) -> Result<T, D::Error> {
-    String::deserialize(input)?.parse().map_err(D::Error::custom)
-}
-
-pub(super) fn maybe_parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
-    input: D,
-) -> Result<Option<T>, D::Error> {
-    Option::<String>::deserialize(input)?.map(|text| text.parse().map_err(D::Error::custom)).transpose()
-}
-
-/// Amounts by name.
-pub(super) fn amounts<'de, D: Deserializer<'de>>(input: D) -> Result<BTreeMap<String, Usd>, D::Error> {
-    let texts = BTreeMap::<String, String>::deserialize(input)?;
-    let read = |(name, text): (String, String)| {
-        text.parse().map(|usd| (name.clone(), usd)).map_err(|why| D::Error::custom(format!("{name}: {why}")))
-    };
-    texts.into_iter().map(read).collect()
-}
-
-/// `300ms`, `2s`, `1m 30s`.
-pub(super) fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
-    humantime::parse_duration(&String::deserialize(input)?).map_err(D::Error::custom)
 }
 
 #[cfg(test)]

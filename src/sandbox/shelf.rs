@@ -4,17 +4,12 @@
 //! Whoever has the link may fetch it, no key needed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-
-use super::call::draw;
 use super::draw::Sketch;
 use super::settings::Name;
-use super::{Desk, lock};
 use crate::image::Format;
+use crate::sandbox::lock::lock;
 
 /// Links that are good at once.
 const CAPACITY: usize = 10_000;
@@ -47,23 +42,8 @@ impl Shelf {
         format!("/{vendor}/files/{id:08x}/out-{index}.{ending}")
     }
 
-    fn get(&self, id: &str) -> Option<Sketch> {
+    pub(super) fn get(&self, id: &str) -> Option<Sketch> {
         let id = u64::from_str_radix(id, 16).ok()?;
         lock(&self.0).sketches.get(&id).cloned()
-    }
-}
-
-/// `GET /{vendor}/files/{id}/{file}`.
-pub(super) async fn fetch(State(desk): State<Arc<Desk>>, Path((id, _)): Path<(String, String)>) -> Response {
-    let Some(sketch) = desk.shelf.get(&id) else {
-        return (StatusCode::NOT_FOUND, "no such file, or no longer\n").into_response();
-    };
-    if sketch.hangs {
-        return std::future::pending().await;
-    }
-    let media_type = sketch.format.media_type();
-    match draw(vec![sketch]).await {
-        Ok(mut files) => ([(header::CONTENT_TYPE, media_type)], files.pop().unwrap_or_default()).into_response(),
-        Err(no) => no.into_response(),
     }
 }

@@ -13,9 +13,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::call::Call;
-use super::lock;
 use crate::sandbox::billing::CallGuard;
+use crate::sandbox::lock::lock;
 
 /// Tasks that can be asked about; older ones are forgotten, as every vendor forgets them.
 const REMEMBERED: usize = 10_000;
@@ -50,10 +49,14 @@ enum State {
 }
 
 impl Tasks {
-    /// Takes on work that is done after the call's time. `finish` charges and says what the task ends with; it is
-    /// called once, and not at all when the task is ended before its time.
-    pub(super) fn start(&self, call: &mut Call, finish: impl FnOnce(&str) -> Value + Send + 'static) -> Arc<Task> {
-        let guard = call.take_guard();
+    /// Takes on work that is done after `time`, and holds `guard` until then. `finish` charges and says what the task
+    /// ends with; it is called once, and not at all when the task is ended before its time.
+    pub(super) fn start(
+        &self,
+        guard: Option<CallGuard>,
+        time: Duration,
+        finish: impl FnOnce(&str) -> Value + Send + 'static,
+    ) -> Arc<Task> {
         let task = {
             let mut all = lock(&self.0);
             all.next += 1;
@@ -61,7 +64,7 @@ impl Tasks {
             let task = Arc::new(Task {
                 id: format!("{number:016x}"),
                 created: Instant::now(),
-                time: call.time,
+                time,
                 state: watch::Sender::new(State::Running(guard)),
                 worker: Mutex::new(None),
             });
@@ -128,7 +131,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::sandbox::{Desk, Name, Settings};
+    use crate::sandbox::call::Call;
+    use crate::sandbox::desk::Desk;
+    use crate::sandbox::{Name, Settings};
 
     #[tokio::test(start_paused = true)]
     async fn a_task_ends_once_in_its_own_time_and_gives_its_place_back() {
@@ -136,9 +141,12 @@ mod tests {
         settings.vendors.compatible.latency = Duration::from_secs(10);
         let desk = Arc::new(Desk::new("http://sandbox".to_owned(), settings));
         let (tasks, headers) = (Tasks::default(), HeaderMap::new());
-        let call = || Call::admit(&desk, Name::Compatible, &headers);
         let in_flight = || desk.invoice().vendor(Name::Compatible).in_flight;
-        let (first, second) = (tasks.start(&mut call(), |id| json!(id)), tasks.start(&mut call(), |_| json!("done")));
+        let start = |finish: fn(&str) -> Value| {
+            let mut call = Call::admit(&desk, Name::Compatible, &headers);
+            tasks.start(call.take_guard(), call.time, finish)
+        };
+        let (first, second) = (start(|id| json!(id)), start(|_| json!("done")));
         assert_eq!((first.ended_with(), in_flight()), (None, 2));
         assert!(second.end(|| json!("cancelled")));
         assert_eq!((second.ended_with(), in_flight()), (Some(json!("cancelled")), 1));

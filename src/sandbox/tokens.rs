@@ -6,13 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use axum::body::to_bytes;
-use axum::extract::Request;
-use axum::http::header;
 use serde_json::{Value, json};
 
-use super::call::{media_type, text};
-use super::{LARGEST_BODY, lock};
+use crate::sandbox::lock::lock;
 
 /// Tokens that were given.
 #[derive(Debug, Default)]
@@ -48,17 +44,4 @@ impl Given {
         book.ends.insert(token.clone(), Instant::now() + life);
         json!({"access_token": token, "expires_in": life.as_secs(), "token_type": "Bearer"})
     }
-}
-
-/// A token request's fields, sorted by name.
-pub(super) async fn form(request: Request) -> Result<Vec<(String, String)>, &'static str> {
-    let (parts, body) = request.into_parts();
-    let given = media_type(text(&parts.headers, &header::CONTENT_TYPE).unwrap_or_default());
-    if given != "application/x-www-form-urlencoded" {
-        return Err("the content type must be application/x-www-form-urlencoded");
-    }
-    let body = to_bytes(body, LARGEST_BODY).await.map_err(|_| "the body is too large")?;
-    let mut fields: Vec<(String, String)> = url::form_urlencoded::parse(&body).into_owned().collect();
-    fields.sort();
-    Ok(fields)
 }

@@ -192,31 +192,40 @@ fn the_library_s_plan_and_the_page_of_rooms_have_every_module_on_its_floor() {
 
 /// Code files of floors 0 to 4 with the top-level module they belong to; modules that exist only for tests are left
 /// out, and so are the tests inside the others.
-fn code() -> Vec<(PathBuf, String, String)> {
+pub(crate) fn code() -> Vec<(PathBuf, String, String)> {
     let src = root().join("src");
     let texts: Vec<(PathBuf, String)> =
         files(&src, "rs").into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect();
-    let only_tests: BTreeSet<String> = texts
-        .iter()
-        .flat_map(|(_, text)| text.split("#[cfg(test)]\n").skip(1))
-        .filter_map(|rest| rest.split_once(';').and_then(|(item, _)| item.split_once("mod ")))
-        .filter(|(visible, _)| visible.is_empty() || visible.starts_with("pub"))
-        .map(|(_, name)| name.to_owned())
-        .filter(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
-        .collect();
+    let only_tests: BTreeSet<PathBuf> = texts.iter().flat_map(|(path, text)| modules_for_tests(path, text)).collect();
     let mut code = Vec::new();
     for (path, text) in texts {
         let inside = path.strip_prefix(&src).unwrap();
         let room = inside.components().next().unwrap().as_os_str().to_string_lossy().replace(".rs", "");
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        if ["lib", "main", "cli"].contains(&room.as_str()) || only_tests.contains(&name) {
+        let is_test = path.ancestors().any(|folder| only_tests.contains(&folder.with_extension("")));
+        if ["lib", "main", "cli"].contains(&room.as_str()) || is_test {
             continue;
         }
-        let tested = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let inner = ["mod tests {", "pub mod tests {", "pub(super) mod tests {"];
+        let tests = inner.iter().filter_map(|inner| text.find(&format!("#[cfg(test)]\n{inner}"))).min();
+        let tested = &text[..tests.unwrap_or(text.len())];
         let lines = tested.lines().filter(|line| !line.trim_start().starts_with("//"));
         code.push((path.clone(), room, lines.collect::<Vec<_>>().join("\n")));
     }
     code
+}
+
+/// The modules in files of their own that the file at `path` has for tests alone: their paths without `.rs`.
+fn modules_for_tests(path: &Path, text: &str) -> Vec<PathBuf> {
+    let below = match path.file_stem().is_some_and(|name| name == "mod" || name == "lib") {
+        true => path.parent().unwrap().to_owned(),
+        false => path.with_extension(""),
+    };
+    let declared = text.split("#[cfg(test)]\n").skip(1).filter_map(|rest| rest.split_once(';')?.0.split_once("mod "));
+    declared
+        .filter(|(visible, _)| visible.is_empty() || visible.starts_with("pub"))
+        .filter(|(_, name)| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
+        .map(|(_, name)| below.join(name))
+        .collect()
 }
 
 /// Which top-level modules each top-level module uses outside its tests.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::config::check::Checker;
+use crate::config::check::checker::Checker;
 use crate::config::file;
 use crate::config::node_path::Place;
 use crate::config::plan::{Alert, By, Comparison, Condition, LONGEST_WINDOW, Measure};

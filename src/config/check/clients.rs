@@ -3,7 +3,8 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::config::check::{Checker, money};
+use crate::config::check::checker::Checker;
+use crate::config::check::money;
 use crate::config::file;
 use crate::config::node_path::Place;
 use crate::config::plan::{Client, Rate, Route};

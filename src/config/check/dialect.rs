@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
-use crate::config::check::{Checker, poll};
+use crate::config::check::checker::Checker;
+use crate::config::check::paths::place_in;
+use crate::config::check::{paths, poll};
 use crate::config::file;
 use crate::config::node_path::Place;
 use crate::config::plan::{AbilityOverrides, CostUnit, Dialect, EditAs, EditOverride, SizeFormat};
@@ -72,8 +74,8 @@ pub(super) fn dialect(
     for (index, field) in drop.iter().enumerate() {
         known_field(checker, at.key("drop").item(index), field);
     }
-    let path = path.as_deref().and_then(|path| self::path(checker, at.key("path"), path, base_url));
-    let edit_path = edit_path.as_deref().and_then(|path| self::path(checker, at.key("edit_path"), path, base_url));
+    let path = path.as_deref().and_then(|path| paths::path(checker, at.key("path"), path, base_url));
+    let edit_path = edit_path.as_deref().and_then(|path| paths::path(checker, at.key("edit_path"), path, base_url));
     let mut word =
         |key: &str, written: Option<&str>, default: String| place_in(checker, at.key(key), written).unwrap_or(default);
     let (list, base64, url) = (
@@ -113,11 +115,6 @@ pub(super) fn dialect(
         cost_unit: cost_unit.map_or(default.cost_unit, self::cost_unit),
         poll: poll.as_ref().and_then(|poll| poll::poll(checker, poll, at.key("poll"), base_url)),
     }
-}
-
-/// A place in an answer: keys with dots between.
-pub(super) fn place_in(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&str>) -> Option<String> {
-    checker.text(at, written).map(|text| text.trim_matches('.').to_owned())
 }
 
 /// Headers that a vendor wants besides the key. Those that carry the request are written by who sends it.
@@ -211,18 +208,6 @@ fn known_field(checker: &mut Checker<'_>, place: Place<'_>, field: &str) {
         let help = if place.is_expanded() { None } else { instead(field, FIELDS, "the fields are") };
         checker.report(place, format!("Easel sends no field {}", place.shown()), help);
     }
-}
-
-/// A path below `base_url`, without a slash in front. The key must not travel to another host through it.
-pub(super) fn path(checker: &mut Checker<'_>, at: Place<'_>, written: &str, base_url: Option<&Url>) -> Option<String> {
-    let path = checker.text(at, Some(written))?.trim_start_matches('/').to_owned();
-    let below = |base: &Url| base.join(&path).is_ok_and(|url| url.as_str().starts_with(base.as_str()));
-    if path.is_empty() || base_url.is_some_and(|base| !below(base)) {
-        let help = "write it like images/generations".to_owned();
-        checker.report(at, format!("{} is not a path below `base_url`", at.shown()), help);
-        return None;
-    }
-    Some(path)
 }
 
 /// The header that carries the key and what stands before the key, the space between included: YAML drops a space at

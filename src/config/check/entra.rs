@@ -5,12 +5,11 @@
 
 use url::Url;
 
-use super::Checker;
-use super::providers::AZURE;
-use crate::config::Kind;
+use crate::config::check::checker::Checker;
 use crate::config::file;
 use crate::config::node_path::Place;
 use crate::config::plan::Credentials;
+use crate::config::provider_kind::Kind;
 use crate::secret::Secret;
 
 /// Where tokens are asked for in Azure's public cloud.
@@ -98,3 +97,6 @@ fn token_uri(authority: Url, tenant: &str) -> Option<Url> {
     url.path_segments_mut().ok()?.pop_if_empty().extend([tenant, "oauth2", "v2.0", "token"]);
     Some(url)
 }
+
+/// The kind whose models are deployments with names of their own.
+pub(super) const AZURE: &str = "azure";

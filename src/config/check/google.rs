@@ -6,11 +6,11 @@
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::Checker;
-use crate::config::Kind;
+use crate::config::check::checker::Checker;
 use crate::config::file;
 use crate::config::node_path::Place;
 use crate::config::plan::Credentials;
+use crate::config::provider_kind::Kind;
 use crate::pem::rsa_key;
 use crate::secret::Secret;
 

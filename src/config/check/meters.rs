@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::config::check::{Checker, prices};
+use crate::config::check::checker::Checker;
+use crate::config::check::price_rows;
 use crate::config::file;
 use crate::config::node_path::Place;
 use crate::config::suggest::instead;
@@ -194,6 +195,6 @@ fn estimate(
             None
         }
         Some(file::Estimate::Flat(usd)) => checker.read(place, Some(usd)).map(Table::Flat),
-        Some(file::Estimate::Rows(rows)) => prices::table(checker, rows, place, origins),
+        Some(file::Estimate::Rows(rows)) => price_rows::table(checker, rows, place, origins),
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::config::check::checker::Checker;
 use crate::config::check::prices::OnTop;
-use crate::config::check::{Checker, money, prices, sizes};
+use crate::config::check::{money, prices, sizes};
 use crate::config::file;
 use crate::config::node_path::Place;
 use crate::config::plan::{AbilityOverrides, EditOverride, Model, Via};

@@ -1,7 +1,7 @@
 //! `budget:`, `billing:` and `volume:`: limits that mean something, tiers in order.
 
 use crate::calendar::{Per, Zone};
-use crate::config::check::Checker;
+use crate::config::check::checker::Checker;
 use crate::config::file;
 use crate::config::node_path::Place;
 use crate::config::plan::{Billing, Budget, Charged, Charges, Volume, VolumePrice};

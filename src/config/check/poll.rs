@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::config::check::Checker;
-use crate::config::check::dialect::{path, place_in};
-use crate::config::check::providers::hosts;
+use crate::config::check::checker::Checker;
+use crate::config::check::hosts::hosts;
+use crate::config::check::paths::{path, place_in};
 use crate::config::file;
 use crate::config::node_path::Place;
 use crate::config::plan::{AskAt, Poll};

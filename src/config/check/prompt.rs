@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::check::Checker;
-use crate::config::check::routes::Known;
+use crate::config::check::checker::Checker;
+use crate::config::check::offers::Known;
 use crate::config::file;
 use crate::config::node_path::Place;
 use crate::config::plan::{Enrich, Prompt};

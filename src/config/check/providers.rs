@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::config::Kind;
+use crate::config::check::checker::Checker;
+use crate::config::check::entra::AZURE;
 use crate::config::check::google::{self, GOOGLE};
+use crate::config::check::hosts::hosts;
 use crate::config::check::prices::OnTop;
 use crate::config::check::writers::{self, ANTHROPIC};
-use crate::config::check::{Checker, dialect, entra, models, money};
+use crate::config::check::{dialect, entra, models, money};
 use crate::config::file;
 use crate::config::node_path::Place;
-use crate::config::plan::{Account, Billing, Breaker, Concurrency, HostRule, NoHost, Provider};
+use crate::config::plan::{Account, Billing, Breaker, Concurrency, Provider};
+use crate::config::provider_kind::Kind;
 use crate::config::suggest::instead;
 use crate::money::Usd;
 use crate::secret::Secret;
@@ -29,9 +32,6 @@ const COMPATIBLE: &str = "openai_compatible";
 
 /// The kind that sends OpenAI's organisation and project headers.
 const OPENAI: &str = "openai";
-
-/// The kind whose models are deployments with names of their own.
-pub(super) const AZURE: &str = "azure";
 
 /// The kind that can be asked in two ways.
 const OPENROUTER: &str = "openrouter";
@@ -318,20 +318,4 @@ fn breaker(checker: &mut Checker<'_>, written: &file::Breaker, at: Place<'_>) ->
         window: checker.some_time(at.key("window"), window.as_ref(), BREAKER.window),
         pause: checker.some_time(at.key("pause"), pause.as_ref(), BREAKER.pause),
     }
-}
-
-/// Names of hosts, `*.` in front of those that stand for any below, with a port behind them or without.
-pub(super) fn hosts(checker: &mut Checker<'_>, hosts: &[String], at: Place<'_>) -> Vec<HostRule> {
-    let mut rules = Vec::new();
-    for (index, host) in hosts.iter().enumerate() {
-        match host.parse() {
-            Ok(rule) => rules.push(rule),
-            Err(NoHost) => {
-                let place = at.item(index);
-                let help = "write the host alone, like cdn.example.com, *.example.com or cdn.local:8443".to_owned();
-                checker.report(place, format!("{} is not a host", place.shown()), help);
-            }
-        }
-    }
-    rules
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::config::check::Checker;
+use crate::config::check::checker::Checker;
 use crate::config::file;
 use crate::config::node_path::Place;
 use crate::config::plan::{Cache, LedgerRules, Limits, OnLedgerError, Server, Tls};

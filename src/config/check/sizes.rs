@@ -1,7 +1,7 @@
 //! `sizes:` of a model: a list, shapes, a grid, whatever is asked, or none.
 
 use crate::capabilities::{Sizes, Steps};
-use crate::config::check::Checker;
+use crate::config::check::checker::Checker;
 use crate::config::file;
 use crate::config::node_path::Place;
 use crate::image::Size;

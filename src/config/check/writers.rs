@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::check::{Checker, models};
+use crate::config::check::checker::Checker;
+use crate::config::check::models;
 use crate::config::file;
 use crate::config::node_path::Place;
 use crate::config::plan::Writer;

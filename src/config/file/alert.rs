@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Hidden, Time, When};
+use crate::config::file::scalar::{Hidden, Time, When};
 
 /// What Easel watches, and whom it tells.
 #[derive(Default, Deserialize, JsonSchema)]

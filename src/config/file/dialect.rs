@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Time;
+use crate::config::file::scalar::Time;
 
 /// How an OpenAI-compatible server differs from OpenAI.
 #[derive(Default, Deserialize, JsonSchema)]

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Dollars, Hidden, Percent, ZoneName};
+use crate::config::file::scalar::{Dollars, Hidden, Percent, ZoneName};
 
 /// One budget or several.
 #[derive(Deserialize, JsonSchema)]

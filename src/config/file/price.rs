@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Dollars, Pixels, Quality, RowSize};
+use crate::config::file::scalar::{Dollars, Pixels, Quality, RowSize};
 
 /// What a model costs.
 #[derive(Deserialize, JsonSchema)]

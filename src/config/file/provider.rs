@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{
-    Addons, Billing, Budgets, Dialect, Dollars, FileFormat, Hidden, Percent, Pixels, Preset, Price, Quality, Ratio,
-    Time, VolumeTier,
-};
+use crate::config::file::dialect::Dialect;
+use crate::config::file::money::{Billing, Budgets, VolumeTier};
+use crate::config::file::price::{Addons, Price};
+use crate::config::file::scalar::{Dollars, FileFormat, Hidden, Percent, Pixels, Preset, Quality, Ratio, Time};
 
 /// One account at one vendor.
 #[derive(Default, Deserialize, JsonSchema)]

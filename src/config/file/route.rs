@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Budgets, Delivery, Dollars, FileFormat, Percent, Pixels, Quality, Time};
+use crate::config::file::money::Budgets;
+use crate::config::file::scalar::{Delivery, Dollars, FileFormat, Percent, Pixels, Quality, Time};
 
 /// Which requests go to whom, and under what conditions.
 #[derive(Default, Deserialize, JsonSchema)]

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use crate::config::plan::Budget;
+use crate::config::plan::money::Budget;
 use crate::money::Usd;
 
 /// One caller with a key of its own: a tenant.

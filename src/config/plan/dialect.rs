@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::HostRule;
+use crate::config::plan::hosts::HostRule;
 use crate::secret::Secret;
 
 /// How an OpenAI-compatible server differs from OpenAI (PROVIDERS.md 8.5).

@@ -4,7 +4,9 @@
 //! read to its end and together they leave no bit of any coefficient open. What a refining scan holds depends on which
 //! coefficients are zero so far, so that much of each block is remembered.
 
-use crate::image::jpeg::{Bits, Component, Frame, Huffman, SCAN, Walk, end_of_scan, is_alone, next_marker, segment};
+use crate::image::jpeg::bits::{Bits, Huffman};
+use crate::image::jpeg::frame::{Component, Frame, Walk};
+use crate::image::jpeg::marker::{SCAN, end_of_scan, is_alone, next_marker, segment};
 
 /// The marker that begins a progressive frame.
 pub const FRAME: u8 = 0xc2;

@@ -1,6 +1,6 @@
 //! Anthropic's Messages API: a language model that rewrites a prompt (PROVIDERS.md section 11). It draws nothing.
 //!
-//! Two pure functions like any provider's, but not a [`Provider`](crate::provider::Provider): what goes out is words
+//! Two pure functions like any provider's, but not a [`Provider`](crate::provider::adapter::Provider): what goes out is words
 //! and what comes back is words and a count of tokens, so sizes, pictures and polling have no place here. What becomes
 //! of a prompt that was not rewritten, and what the tokens cost, is not decided here.
 
@@ -11,11 +11,11 @@ use serde_json::{Map, Value, json};
 use crate::config::plan::{Account, Writer};
 use crate::failure::{Class, Failure, Finding, Scope};
 use crate::pricing::Tokens;
+use crate::provider::adapter::{Call, Reply};
 use crate::provider::common;
 use crate::provider::common::json::{Json, number_at};
 use crate::provider::common::vendor_error::VendorError;
 use crate::provider::common::wire;
-use crate::provider::{Call, Reply};
 
 /// The `kind` in the config.
 pub const NAME: &str = "anthropic";

@@ -10,10 +10,11 @@ use url::Url;
 use crate::capabilities::{Abilities, Usual};
 use crate::config::plan::{Account, Credentials, Model};
 use crate::failure::Failure;
+use crate::provider::adapter::{Call, Job, Partial, Provider, Reply, Step};
 use crate::provider::common::token::TokenSource;
 use crate::provider::common::wire;
+use crate::provider::openai;
 use crate::provider::openai::models::{Family, family};
-use crate::provider::{Call, Job, Partial, Provider, Reply, Step, openai};
 
 /// A resource of Azure OpenAI.
 pub struct Azure;

@@ -16,11 +16,11 @@ use crate::capabilities::{Abilities, Frame, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Format;
+use crate::provider::adapter::{Call, Drawn, Found, Job, Provider, Reply, Reported, Step, Usage};
 use crate::provider::bfl::models::{KNOWN, Pictures, SizeInput, family};
 use crate::provider::common::json::{Json, number_at};
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
 use crate::provider::common::wire;
-use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Reported, Step, Usage};
 use crate::request::Edit;
 
 pub(in crate::provider) mod models;
@@ -298,7 +298,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::provider::Source;
+    use crate::provider::adapter::Source;
     use crate::provider::common::fixture::Desk;
 
     const POLL: &str = "https://api.us1.bfl.ai/v1/get_result?id=t1";

@@ -14,7 +14,8 @@ use crate::config::plan::{AbilityOverrides, Account, Dialect, Model, Via};
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::pricing::Price;
-use crate::provider::{Call, Job, Provider, Reply, Reported, abilities, by_kind};
+use crate::provider::adapter::{Call, Job, Provider, Reply, Reported};
+use crate::provider::{abilities, by_kind};
 use crate::request::{Edit, ImageRequest, Input, Mask};
 use crate::secret::Secret;
 

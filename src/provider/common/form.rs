@@ -7,7 +7,7 @@ use http::{HeaderMap, Method};
 use memchr::memmem;
 use url::Url;
 
-use crate::provider::Call;
+use crate::provider::adapter::Call;
 use crate::provider::common::wire;
 use crate::request::Input;
 

@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use crate::failure::{Class, Failure, Finding, Scope};
+use crate::provider::adapter::{Job, Reply};
 use crate::provider::common::json::Json;
 use crate::provider::common::wire;
-use crate::provider::{Job, Reply};
 
 /// Characters of a vendor's own words that are kept.
 const MESSAGE_CHARS: usize = 500;

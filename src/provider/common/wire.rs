@@ -17,7 +17,7 @@ use crate::capabilities::Frame;
 use crate::config::plan::{Account, HostRule};
 use crate::failure::{Class, Failure};
 use crate::image::{Encoded, Size, is_data_url, is_picture_text, without_data_prefix};
-use crate::provider::{Reply, Source};
+use crate::provider::adapter::{Reply, Source};
 use crate::request::ImageRequest;
 use crate::secret::Secret;
 

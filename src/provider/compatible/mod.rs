@@ -4,19 +4,20 @@
 //! Nothing here knows a vendor: what only one of them needs belongs into its config, or into a preset of the config.
 //! What a reply means is in `provider/openai/reply.rs`, and what one about a job means in `poll.rs`.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
-use url::Url;
 
 use crate::capabilities::{Abilities, BilledSize, Edits, Sizes, Usual};
 use crate::config::plan::{Account, EditAs, Model, SizeFormat};
 use crate::failure::{Class, Failure};
 use crate::image::{Format, Size};
+use crate::provider::adapter::{Call, Job, Partial, Provider, Reply, Step};
 use crate::provider::common::wire;
+use crate::provider::compatible::endpoint::{endpoint, headers};
+use crate::provider::openai;
 use crate::provider::openai::models::{Family, Shape};
-use crate::provider::{Call, Job, Partial, Provider, Reply, Step, openai};
 use crate::request::{Background, Complexity, Edit, Fidelity, Input, Moderation, PROMPT_MAX_CHARS, Quality, Style};
 
+mod endpoint;
 pub(in crate::provider) mod poll;
 
 /// Any server that is asked like OpenAI.
@@ -126,31 +127,6 @@ impl Provider for Compatible {
             Some(poll) => poll::read(job, reply, poll),
         }
     }
-}
-
-/// The headers of every call: the key, and what the dialect adds. Any of them may be a secret.
-pub fn headers(account: &Account) -> Result<HeaderMap, Failure> {
-    let dialect = &account.dialect;
-    let mut headers = wire::headers(account, &dialect.auth.0, &dialect.auth.1)?;
-    for (name, value) in &dialect.headers {
-        let unsendable = || Failure::new(Class::AdapterBug, format!("the header '{name}' cannot be sent"));
-        let read = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsendable())?;
-        let mut value = HeaderValue::from_str(value.reveal()).map_err(|_| unsendable())?;
-        value.set_sensitive(true);
-        headers.insert(read, value);
-    }
-    Ok(headers)
-}
-
-/// The dialect's path below `base`; what follows a question mark is added to the query.
-pub fn endpoint(base: &Url, path: &str) -> Result<Url, Failure> {
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let mut url = wire::address(base, path.split('/'))?;
-    if !query.is_empty() {
-        let query = url.query().map_or(query.to_owned(), |first| format!("{first}&{query}"));
-        url.set_query(Some(&query));
-    }
-    Ok(url)
 }
 
 /// The body in the dialect's words: our fields, then its constants, then the model's options.

@@ -7,11 +7,13 @@
 
 use crate::config::plan::{AskAt, Poll};
 use crate::failure::{Class, Failure};
+use crate::provider::adapter::{Call, Job, Reply, Reported, Step};
 use crate::provider::common::json::Json;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
 use crate::provider::common::wire;
-use crate::provider::compatible::{endpoint, headers};
-use crate::provider::{Call, Job, Reply, Reported, Step, openai};
+use crate::provider::compatible::endpoint::{endpoint, headers};
+use crate::provider::openai;
+use crate::provider::openai::result;
 
 /// What stands for the job's id in a path.
 const ID: &str = "{id}";
@@ -47,12 +49,12 @@ fn lost(job: &Job<'_>, reply: &Reply, json: &Json<'_>, failure: Failure) -> Step
 
 /// What the vendor said of the cost, now or before.
 fn told_cost(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Option<Reported> {
-    openai::reply::reported_cost(&job.account.dialect, reply, json).or_else(|| job.noted.cloned())
+    result::reported_cost(&job.account.dialect, reply, json).or_else(|| job.noted.cloned())
 }
 
 /// The pictures; what the vendor said of the cost before counts where it says nothing now.
 fn done(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
-    match openai::reply::drawn(job, reply, json) {
+    match result::drawn(job, reply, json) {
         Ok(mut drawn) => {
             drawn.usage.reported = told_cost(job, reply, json);
             Step::Done(drawn)
@@ -77,7 +79,7 @@ fn ended(job: &Job<'_>, json: &Json<'_>, poll: &Poll, refused: bool, state: &str
     let complaint = VendorError::from_json(why);
     let class = match refused {
         true => Class::Policy,
-        false => openai::reply::class_of_words(&complaint).unwrap_or(Class::Server),
+        false => result::class_of_words(&complaint).unwrap_or(Class::Server),
     };
     let head = told(job, &format!("{state} {}", complaint.words.join(" ")));
     Failure::new(class, head).with_reason(&told(job, &complaint.message)).at_the_end()

@@ -10,19 +10,17 @@ use serde_json::{Map, Value, json};
 use crate::capabilities::{Abilities, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure};
+use crate::provider::adapter::{Call, Job, Provider, Reply, Step};
 use crate::provider::common::wire;
+use crate::provider::dashscope::address::address;
 use crate::provider::dashscope::models::{Surface, family};
-use crate::provider::{Call, Job, Provider, Reply, Step};
 
+mod address;
 pub(in crate::provider) mod models;
 pub(in crate::provider) mod reply;
 
 /// DashScope, in any of its regions.
 pub struct DashScope;
-
-/// What comes before every path. Alibaba's own clients count it to the address they are given, so a `base_url` may
-/// end in it.
-const ROOT: [&str; 2] = ["api", "v1"];
 
 /// Seeds are from 0 to this.
 const LARGEST_SEED: u32 = i32::MAX as u32;
@@ -90,14 +88,6 @@ fn check(job: &Job<'_>) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// An address below the account's own, whether or not that already ends in [`ROOT`].
-pub(super) fn address<'a>(account: &Account, path: impl IntoIterator<Item = &'a str>) -> Result<url::Url, Failure> {
-    let base = &account.base_url;
-    let rooted = base.path().trim_end_matches('/').ends_with("/api/v1");
-    let root = ROOT.into_iter().filter(|_| !rooted);
-    wire::address(base, root.chain(path))
 }
 
 /// One message of one user: the pictures to change, then the one text.

@@ -10,11 +10,11 @@ use http::Method;
 
 use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Size;
+use crate::provider::adapter::{Call, Drawn, Found, Job, Reply, Reported, Step, Usage};
 use crate::provider::common::json::Json;
 use crate::provider::common::vendor_error::{VendorError, malformed};
 use crate::provider::common::wire;
-use crate::provider::dashscope::address;
-use crate::provider::{Call, Drawn, Found, Job, Reply, Reported, Step, Usage};
+use crate::provider::dashscope::address::address;
 
 /// A task takes 5 to 60 seconds, and an account may ask 20 times a second for all of its tasks together.
 const POLL_EVERY: Duration = Duration::from_secs(2);
@@ -217,7 +217,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::provider::Source;
+    use crate::provider::adapter::Source;
     use crate::provider::common::fixture::Desk;
 
     const WISH: &str = r#"{"prompt":"a red fox","n":2,"size":"1024x1024"}"#;

@@ -15,10 +15,10 @@ use url::Url;
 use crate::capabilities::{Abilities, BilledSize, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure};
+use crate::provider::adapter::{Call, Job, Provider, Reply, Step};
 use crate::provider::common::json::Json;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
 use crate::provider::common::wire;
-use crate::provider::{Call, Job, Provider, Reply, Step};
 
 pub(in crate::provider) mod models;
 pub(in crate::provider) mod reply;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::capabilities::{Abilities, Edits, Frame, Sizes, Steps};
 use crate::image::{Format, Size};
-use crate::provider::Job;
+use crate::provider::adapter::Job;
 use crate::provider::common::wire;
 use crate::request::{Edit, PROMPT_MAX_CHARS, Quality};
 

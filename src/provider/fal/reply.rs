@@ -9,10 +9,10 @@ use http::HeaderName;
 
 use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Size;
+use crate::provider::adapter::{Drawn, Found, Job, Reply, Reported, Step, Usage};
 use crate::provider::common::json::Json;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
 use crate::provider::common::wire;
-use crate::provider::{Drawn, Found, Job, Reply, Reported, Step, Usage};
 
 /// fal's words -> what they mean; earlier rows count first. The other words mean what the status means.
 const WORDS: &[(&str, Class)] = &[
@@ -194,9 +194,9 @@ mod tests {
 
     use super::*;
     use crate::image::Encoded;
+    use crate::provider::adapter::{Provider, Source};
     use crate::provider::common::fixture::Desk;
     use crate::provider::fal::Fal;
-    use crate::provider::{Provider, Source};
 
     fn desk() -> Desk {
         Desk::new("fal", "fal-ai/flux/schnell", r#"{"prompt":"a red fox","size":"1024x768","n":3}"#)

@@ -11,10 +11,10 @@ use crate::capabilities::{Abilities, Tier};
 use crate::config::plan::{Account, Credentials, Model};
 use crate::failure::{Class, Failure};
 use crate::image::Format;
+use crate::provider::adapter::{Call, Job, Provider, Reply, Step};
 use crate::provider::common::token::TokenSource;
 use crate::provider::common::wire;
 use crate::provider::google::models::{Family, Method, family};
-use crate::provider::{Call, Job, Provider, Reply, Step};
 use crate::request::{Edit, Moderation};
 
 pub(in crate::provider) mod models;

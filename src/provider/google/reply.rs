@@ -6,11 +6,12 @@
 
 use crate::failure::{Class, Failure, Finding, Scope};
 use crate::pricing::Counted;
+use crate::provider::adapter::{Drawn, Found, Job, Reply, Step, Usage};
+use crate::provider::common;
 use crate::provider::common::json::Json;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
 use crate::provider::common::wire;
 use crate::provider::google::models::Method;
-use crate::provider::{Drawn, Found, Job, Reply, Step, Usage, common};
 
 /// How a candidate ends whose content was refused. Every other end is the model's own failure.
 const REFUSING_ENDS: [&str; 8] = [

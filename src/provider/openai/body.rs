@@ -11,10 +11,10 @@ use url::Url;
 
 use crate::failure::{Class, Failure};
 use crate::image::Format;
+use crate::provider::adapter::{Call, Job};
 use crate::provider::common::form::Form;
 use crate::provider::common::wire;
 use crate::provider::openai::models::{Family, Shape};
-use crate::provider::{Call, Job};
 use crate::request::{Background, Complexity, Edit, Fidelity, Input, Moderation, Quality, Style};
 
 /// Fields that only drawing from a prompt takes; a model's fixed options may name them, and an edit leaves them out.

@@ -6,13 +6,14 @@
 use crate::capabilities::{Abilities, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
+use crate::provider::adapter::{Call, Job, Partial, Provider, Reply, Step};
 use crate::provider::common::wire;
 use crate::provider::openai::models::family;
-use crate::provider::{Call, Job, Partial, Provider, Reply, Step};
 
 pub(in crate::provider) mod body;
 pub(in crate::provider) mod models;
 pub(in crate::provider) mod reply;
+pub mod result;
 pub(in crate::provider) mod stream;
 
 /// OpenAI itself, or an address that speaks exactly its language.

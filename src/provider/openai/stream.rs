@@ -8,11 +8,11 @@ use serde_json::value::RawValue;
 
 use crate::failure::{Class, Failure};
 use crate::image::{Format, standard, without_data_prefix};
+use crate::provider::adapter::{Drawn, Found, Job, Partial, Reply, Step, Usage};
 use crate::provider::common::json::Json;
 use crate::provider::common::vendor_error::VendorError;
 use crate::provider::common::wire;
-use crate::provider::openai::reply::{counted, drawn, failure, usage};
-use crate::provider::{Drawn, Found, Job, Partial, Reply, Step, Usage};
+use crate::provider::openai::result::{counted, drawn, failure, usage};
 
 /// The unfinished picture in an event.
 pub fn partial(event: &str) -> Option<Partial> {

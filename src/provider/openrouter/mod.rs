@@ -11,11 +11,11 @@ use crate::capabilities::Abilities;
 use crate::config::plan::{Account, Model, Via};
 use crate::failure::{Class, Failure, Finding};
 use crate::image::{Format, is_data_url};
+use crate::provider::adapter::{Call, Drawn, Found, Job, Provider, Reply, Reported, Step, Usage};
 use crate::provider::common::json::{Json, number_at};
 use crate::provider::common::vendor_error::{VendorError, malformed};
 use crate::provider::common::wire;
 use crate::provider::openrouter::models::{Told, family};
-use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Reported, Step, Usage};
 use crate::request::{Background, Input, Quality};
 
 pub(in crate::provider) mod models;
@@ -322,7 +322,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::provider::Source;
+    use crate::provider::adapter::Source;
     use crate::provider::common::fixture::Desk;
 
     const WISH: &str = r#"{"prompt":"a fox","size":"1024x1024","quality":"high","output_format":"webp",

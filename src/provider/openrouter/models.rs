@@ -7,9 +7,10 @@
 use crate::capabilities::{Abilities, Edits, Sizes, Tier};
 use crate::config::plan::Via;
 use crate::image::{Format, Size};
+use crate::provider::adapter::Job;
 use crate::provider::common::tiers;
 use crate::provider::common::tiers::{FOUR, GEMINI_SHAPES, LONG_SHAPES, ONE, PIXELS, TINY, TWO};
-use crate::provider::{Job, openai};
+use crate::provider::openai;
 use crate::request::{PROMPT_MAX_CHARS, Quality};
 
 /// Models that take the same.

@@ -14,11 +14,11 @@ use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Format;
 use crate::pricing::Counted;
+use crate::provider::adapter::{Call, Drawn, Found, Job, Provider, Reply, Step, Usage};
 use crate::provider::common::json::{Json, number_at};
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
 use crate::provider::common::wire;
 use crate::provider::replicate::models::{EditInput, SizeInput, family};
-use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Step, Usage};
 
 pub(in crate::provider) mod models;
 
@@ -298,7 +298,7 @@ fn our_field(field: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::image::Encoded;
-    use crate::provider::Source;
+    use crate::provider::adapter::Source;
     use crate::provider::common::fixture::Desk;
 
     const SCHNELL: &str = "black-forest-labs/flux-schnell";

@@ -14,12 +14,12 @@ use crate::capabilities::{Abilities, Edits, Sizes, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::{Encoded, Format};
+use crate::provider::adapter::{Call, Drawn, Found, Job, Provider, Reply, Source, Step, Usage};
 use crate::provider::common::form::Form;
 use crate::provider::common::json::Json;
 use crate::provider::common::vendor_error::{VendorError, malformed};
 use crate::provider::common::wire;
 use crate::provider::stability::v1::{SDXL_SIZES, V1_STEPS, fixed_seed, form_text};
-use crate::provider::{Call, Drawn, Found, Job, Provider, Reply, Source, Step, Usage};
 
 pub(in crate::provider) mod v1;
 

@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 use crate::capabilities::{Edits, Steps};
 use crate::failure::Failure;
 use crate::image::{Format, Size};
+use crate::provider::adapter::{Call, Job};
 use crate::provider::common::form::Form;
 use crate::provider::common::wire;
-use crate::provider::{Call, Job};
 use crate::request::Edit;
 
 /// The only sizes SDXL 1.0 draws.

@@ -7,22 +7,22 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing;
+use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
-use super::Desk;
 use super::call::{Call, No, act_out, finish, read_json, text};
 use super::faults::Mode;
 use super::fields::Fields;
 use super::settings::{Name, TokenPrice, Vendor};
 use crate::money::Usd;
-use crate::sandbox::anthropic::requests::{Order, bad_body};
+use crate::sandbox::anthropic::errors::{bad_body, fault, invalid, violation, with_id};
+use crate::sandbox::anthropic::requests::Order;
+use crate::sandbox::desk::Desk;
 
+mod errors;
 pub(in crate::sandbox) mod requests;
 
 /// The versions of the API.
@@ -74,47 +74,6 @@ fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
             Err(invalid(&format!("anthropic-version: \"{version}\" is not a valid version")))
         }
         Some(_) => Ok(()),
-    }
-}
-
-/// The envelope; the id is added where it is known.
-fn error(kind: &str, message: &str) -> Value {
-    json!({"type": "error", "error": {"type": kind, "message": message}})
-}
-
-pub(super) fn violation(status: StatusCode, kind: &str, message: &str) -> No {
-    No::violation(status, error(kind, message))
-}
-
-pub(super) fn invalid(message: &str) -> No {
-    violation(StatusCode::BAD_REQUEST, "invalid_request_error", message)
-}
-
-fn with_id(no: No, id: &str) -> No {
-    let mut body = no.body.clone();
-    if body.is_object() {
-        body["request_id"] = json!(id);
-    }
-    no.reworded(body)
-}
-
-fn fault(mode: Mode) -> No {
-    let fault = |status: u16, kind, message| {
-        No::fault(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), error(kind, message))
-    };
-    match mode {
-        Mode::RateLimited { retry_after } => {
-            let message = "This request would exceed your organization's rate limit.";
-            fault(429, "rate_limit_error", message).with_retry_after(retry_after)
-        }
-        Mode::OutOfMoney => fault(
-            400,
-            "invalid_request_error",
-            "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or \
-             purchase credits.",
-        ),
-        Mode::Overloaded => fault(529, "overloaded_error", "Overloaded"),
-        _ => fault(500, "api_error", "Internal server error"),
     }
 }
 

@@ -6,8 +6,8 @@
 use axum::http::StatusCode;
 use serde_json::Value;
 
-use crate::sandbox::anthropic::{invalid, violation};
-use crate::sandbox::call::{BadBody, No};
+use crate::sandbox::anthropic::errors::{bad_field, violation};
+use crate::sandbox::call::No;
 use crate::sandbox::fields::{Fields, Why, Wrong, kind};
 use crate::sandbox::settings::Vendor;
 
@@ -119,27 +119,4 @@ fn words(field: &str, content: &Value) -> Result<String, Wrong> {
         return Err(Wrong::other(field, "text content must be non-empty"));
     }
     Ok(text)
-}
-
-pub(in crate::sandbox) fn bad_field(wrong: Wrong) -> No {
-    let sentence = match &wrong.why {
-        Why::Missing => "Field required".to_owned(),
-        Why::Unknown => "Extra inputs are not permitted".to_owned(),
-        Why::Below(least) => format!("Input should be greater than or equal to {least}"),
-        Why::Above(most) => format!("Input should be less than or equal to {most}"),
-        _ => wrong.sentence(),
-    };
-    invalid(&format!("{}: {sentence}", wrong.field))
-}
-
-pub(in crate::sandbox) fn bad_body(why: BadBody) -> No {
-    match why {
-        BadBody::ContentType(given) => invalid(&format!("content-type: must be application/json, not '{given}'")),
-        BadBody::TooLarge => {
-            let message = "Request exceeds the maximum allowed number of bytes.";
-            violation(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
-        }
-        BadBody::NotJson(why) => invalid(&format!("The request body is not valid JSON: {why}")),
-        BadBody::NotAnObject => invalid("Input should be a valid dictionary"),
-    }
 }

@@ -7,12 +7,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing;
+use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
 use super::call::{Call, No, act_out, bearer, finish, read_json, text};
@@ -20,10 +18,11 @@ use super::faults::Mode;
 use super::fields::{Fields, Why, Wrong};
 use super::settings::{Name, Vendor};
 use super::tokens::Given;
+use crate::sandbox::desk::Desk;
 use crate::sandbox::openai::edits::Edit;
 use crate::sandbox::openai::models::{Family, MODELS};
 use crate::sandbox::openai::requests::{Order, Way};
-use crate::sandbox::{Desk, openai, shelf};
+use crate::sandbox::{files, openai};
 
 pub(in crate::sandbox) mod token;
 
@@ -36,7 +35,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .route(&format!("{DEPLOYMENT}/edits"), routing::post(classic_edit))
         .route(&format!("{V1}/generations"), routing::post(v1_generation))
         .route(&format!("{V1}/edits"), routing::post(v1_edit))
-        .route("/files/{id}/{file}", routing::get(shelf::fetch))
+        .route("/files/{id}/{file}", routing::get(files::fetch))
         .route("/login/{tenant}/oauth2/v2.0/token", routing::post(token::grant))
         .fallback(lost)
         .method_not_allowed_fallback(lost)

@@ -11,10 +11,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::sandbox::Desk;
 use crate::sandbox::call::{No, finish};
+use crate::sandbox::desk::Desk;
 use crate::sandbox::settings::{Name, Vendor};
-use crate::sandbox::tokens::form;
+use crate::sandbox::token_form::form;
 
 /// What a token opens.
 const SCOPE: &str = "https://cognitiveservices.azure.com/.default";

@@ -8,13 +8,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Json;
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing;
+use axum::{Json, Router, routing};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -25,9 +23,10 @@ use super::faults::Mode;
 use super::fields::{Fields, Why, Wrong};
 use super::settings::{Name, Vendor};
 use super::tasks::Task;
-use super::{Desk, shelf};
 use crate::money::Usd;
 use crate::sandbox::bfl::models::{Model, Order};
+use crate::sandbox::desk::Desk;
+use crate::sandbox::files;
 
 pub(in crate::sandbox) mod models;
 
@@ -35,7 +34,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()
         .route("/v1/get_result", routing::get(poll))
         .route("/v1/{model}", routing::post(take_on))
-        .route("/files/{id}/{file}", routing::get(shelf::fetch))
+        .route("/files/{id}/{file}", routing::get(files::fetch))
         .fallback(lost)
         .method_not_allowed_fallback(lost)
 }
@@ -58,7 +57,7 @@ async fn task(call: &mut Call, name: String, request: Request) -> Result<Respons
     let (desk, origin) = (Arc::clone(&call.desk), call.origin.clone());
     let tasks = &desk.book(Name::Bfl).tasks;
     let kept = Arc::clone(&desk);
-    let task = tasks.start(call, move |_| ending.come(&kept, &origin));
+    let task = tasks.start(call.take_guard(), call.time, move |_| ending.come(&kept, &origin));
     let polling_url = format!("{}/bfl/v1/get_result?id={}", call.origin, task.id);
     let hooked = order.webhook.is_some();
     let taken = Taken {
@@ -329,7 +328,10 @@ mod tests {
         };
         let ending = Ending::of(&call, "flux-2-pro".to_owned(), &order, Usd::from_nanos(7));
         let kept = Arc::clone(&desk);
-        let task = desk.book(Name::Bfl).tasks.start(&mut call, move |_| ending.come(&kept, "http://sandbox"));
+        let task = desk
+            .book(Name::Bfl)
+            .tasks
+            .start(call.take_guard(), call.time, move |_| ending.come(&kept, "http://sandbox"));
         let mut seen = Vec::new();
         for _ in 0..3 {
             seen.push((standing(&task)["status"].as_str().unwrap().to_owned(), desk.invoice().total));

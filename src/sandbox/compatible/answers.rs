@@ -11,10 +11,10 @@ use base64_simd::STANDARD;
 use serde_json::{Value, json};
 
 use crate::money::Usd;
-use crate::sandbox::Desk;
 use crate::sandbox::call::{Call, No, draw, unix_time};
-use crate::sandbox::compatible::Order;
 use crate::sandbox::compatible::dialect::{AnswerForm, CostStyle, Dialect};
+use crate::sandbox::compatible::requests::Order;
+use crate::sandbox::desk::Desk;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::settings::{Name, Vendor};

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
 use crate::image::{Format, Size};
-use crate::sandbox::settings::parsed;
+use crate::sandbox::parse::parsed;
 
 /// How an OpenAI-compatible server speaks (PROVIDERS.md 8.3 and 8.5).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

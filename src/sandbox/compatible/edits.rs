@@ -10,11 +10,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
-use crate::sandbox::Desk;
 use crate::sandbox::call::Call;
 use crate::sandbox::compatible::dialect::{Dialect, EditStyle};
+use crate::sandbox::compatible::drawing::drawn;
 use crate::sandbox::compatible::errors::Trouble;
-use crate::sandbox::compatible::{Order, authorise, drawn};
+use crate::sandbox::compatible::requests::{Order, authorise};
+use crate::sandbox::desk::Desk;
 use crate::sandbox::edits::{BadForm, Form, data_url, look, mark};
 use crate::sandbox::fields::{Fields, Wrong};
 use crate::sandbox::settings::Name;
@@ -91,13 +92,12 @@ impl From<BadForm> for Trouble {
 #[cfg(test)]
 mod tests {
     use axum::body::Bytes;
-
-    use crate::sandbox::Sandbox;
     use serde_json::json;
 
     use super::*;
     use crate::image::{Encoded, Format, Picture, Size};
     use crate::money::Usd;
+    use crate::sandbox::Sandbox;
     use crate::sandbox::client::{Reply, post, sandbox, send};
     use crate::sandbox::edits::tests::{FORM, as_url, form, picture};
 

@@ -12,12 +12,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::sandbox::Desk;
 use crate::sandbox::call::{Call, No, finish, origin};
 use crate::sandbox::compatible::answers::{Work, put_at};
 use crate::sandbox::compatible::dialect::Jobs;
 use crate::sandbox::compatible::errors::Trouble;
-use crate::sandbox::compatible::{Order, authorise};
+use crate::sandbox::compatible::requests::{Order, authorise};
+use crate::sandbox::desk::Desk;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::settings::Name;
 
@@ -38,7 +38,7 @@ pub(in crate::sandbox) async fn take_on(call: &mut Call, order: Order, jobs: &Jo
         Ending::Drawn(Box::new(Work::prepare(call, order).await?))
     };
     let (desk, ended) = (Arc::clone(&call.desk), jobs.clone());
-    let task = desk.book(Name::Compatible).tasks.start(call, move |_| end(ending, &ended));
+    let task = desk.book(Name::Compatible).tasks.start(call.take_guard(), call.time, move |_| end(ending, &ended));
     let mut body = json!({});
     put_at(&mut body, &jobs.state, json!(jobs.running));
     told(&mut body, jobs, &task.id, &call.origin);

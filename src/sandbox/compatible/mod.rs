@@ -6,33 +6,29 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing;
+use axum::{Json, Router, routing};
 use serde_json::{Map, Value, json};
 
-use super::call::{Call, act_out, finish, read_json, text};
-use super::fields::{Fields, Wrong};
-use super::settings::{Name, Vendor};
-use crate::image::{Format, Size};
-use crate::sandbox::compatible::dialect::{AnswerForm, Dialect};
+use super::call::{Call, finish, read_json};
+use super::fields::Fields;
+use super::settings::Name;
+use crate::sandbox::compatible::drawing::drawn;
 use crate::sandbox::compatible::errors::Trouble;
-use crate::sandbox::{Desk, openai, shelf};
+use crate::sandbox::compatible::requests::{Order, authorise};
+use crate::sandbox::desk::Desk;
+use crate::sandbox::files;
 
 pub(in crate::sandbox) mod answers;
 pub(in crate::sandbox) mod dialect;
+mod drawing;
 pub(in crate::sandbox) mod edits;
 pub(in crate::sandbox) mod errors;
 pub(in crate::sandbox) mod jobs;
+mod requests;
 pub(in crate::sandbox) mod sizes;
-
-/// OpenAI's names of the fields a server may know besides `model`, `prompt`, `n`, the size and `response_format`.
-/// A dialect may know fewer. Their values change nothing in the picture, except `seed` and `output_format`.
-const TAKEN: [&str; 8] =
-    ["quality", "style", "user", "background", "moderation", "output_compression", "steps", "guidance_scale"];
 
 pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()
@@ -40,7 +36,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .route("/v1/images/edits", routing::post(edits::edit))
         .route("/v1/jobs/{id}", routing::get(jobs::look))
         .route("/v1/models", routing::get(models))
-        .route("/files/{id}/{file}", routing::get(shelf::fetch))
+        .route("/files/{id}/{file}", routing::get(files::fetch))
         .fallback(lost)
         .method_not_allowed_fallback(lost)
 }
@@ -80,20 +76,6 @@ fn flat(object: Map<String, Value>) -> Map<String, Value> {
     fields
 }
 
-/// Draws an order that was understood, at once or as a job.
-pub(super) async fn drawn(call: &mut Call, order: Order) -> Result<Response, Trouble> {
-    act_out(call.fate, openai::errors::fault).await.map_err(Trouble::Fault)?;
-    let vendor = Arc::clone(&call.vendor);
-    if let Some(jobs) = &vendor.dialect.jobs {
-        return jobs::take_on(call, order, jobs).await.map_err(Trouble::Fault);
-    }
-    if call.refuses(&order.prompt) {
-        return Err(Trouble::Refused);
-    }
-    call.work().await;
-    answers::fill(call, order).await.map_err(Trouble::Fault)
-}
-
 async fn models(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
     let vendor = desk.settings(Name::Compatible);
     let answer = authorise(&vendor, &headers).map(|()| {
@@ -110,101 +92,6 @@ async fn lost(State(desk): State<Arc<Desk>>, method: Method, uri: Uri) -> Respon
     finish(&desk, Name::Compatible, Err(trouble.told_as(vendor.dialect.errors)))
 }
 
-pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), Trouble> {
-    let dialect = &vendor.dialect;
-    for (name, wanted) in &dialect.headers {
-        if headers.get(name.as_str()).is_none_or(|value| value != wanted.as_str()) {
-            return Err(Trouble::Wrong(StatusCode::BAD_REQUEST, None, format!("the header {name} must be {wanted}")));
-        }
-    }
-    let key = HeaderName::try_from(dialect.auth_header.as_str())
-        .ok()
-        .and_then(|name| text(headers, &name)?.strip_prefix(dialect.auth_prefix.as_str()));
-    if vendor.accepts(key) || (dialect.open && key.is_none()) {
-        Ok(())
-    } else {
-        Err(Trouble::Wrong(StatusCode::UNAUTHORIZED, None, "invalid or missing API key".to_owned()))
-    }
-}
-
-/// What is to be drawn.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Order {
-    pub model: String,
-    pub prompt: String,
-    pub n: u32,
-    pub size: Size,
-    pub quality: Option<String>,
-    pub format: Format,
-    pub seed: Option<i64>,
-    pub links: bool,
-    /// Stands for the pictures an edit starts from; 0 when there are none.
-    pub mark: u64,
-}
-
-impl Order {
-    pub(super) fn read(mut fields: Fields, vendor: &Vendor) -> Result<Order, Trouble> {
-        let dialect = &vendor.dialect;
-        let order = Order::read_fields(&mut fields, dialect)?;
-        fields.end()?;
-        if !dialect.models.is_empty() && !dialect.models.contains(&order.model) {
-            let message = format!("model '{}' does not exist", order.model);
-            return Err(Trouble::Wrong(StatusCode::NOT_FOUND, Some("model".to_owned()), message));
-        }
-        Ok(order)
-    }
-
-    fn read_fields(fields: &mut Fields, dialect: &Dialect) -> Result<Order, Wrong> {
-        let theirs = |name| dialect.rename.get(name).map_or(name, String::as_str);
-        // What the dialect does not know is left, and refused as unknown.
-        let known = |name: &str| dialect.knows.as_ref().is_none_or(|knows| knows.contains(name));
-        let model = fields.prompt(theirs("model"), 200)?;
-        let prompt = fields.prompt(theirs("prompt"), 32_000)?;
-        let n = match known("n") {
-            true => fields.whole(theirs("n"), 1..=i64::from(dialect.max_n))?,
-            false => None,
-        };
-        let formats: Vec<&str> = dialect.formats.iter().map(String::as_str).collect();
-        let format = match known("output_format") {
-            true => fields.choice(theirs("output_format"), &formats)?,
-            false => None,
-        };
-        let form = match known("response_format") {
-            true => fields.choice(theirs("response_format"), &["url", &dialect.base64_word])?,
-            false => None,
-        };
-        let size = sizes::size(fields, dialect)?;
-        let seed = if known("seed") { fields.whole(theirs("seed"), 0..=i64::MAX)? } else { None };
-        if known("negative_prompt") {
-            fields.text(theirs("negative_prompt"))?;
-        }
-        let quality = match known("quality") {
-            true => fields.any(theirs("quality")).and_then(|value| value.as_str().map(str::to_owned)),
-            false => None,
-        };
-        let taken = TAKEN.into_iter().filter(|name| known(name)).map(theirs);
-        for name in taken.chain(dialect.extra.iter().map(String::as_str)) {
-            fields.any(name);
-        }
-        let links = match dialect.answer {
-            AnswerForm::Asked => form.as_deref() != Some(dialect.base64_word.as_str()),
-            AnswerForm::Base64 | AnswerForm::DataUrl => false,
-            AnswerForm::Url => true,
-        };
-        Ok(Order {
-            model,
-            prompt,
-            n: n.and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
-            size,
-            quality,
-            format: format.and_then(|word| word.parse().ok()).unwrap_or(dialect.format),
-            seed,
-            links,
-            mark: 0,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Sandbox;
@@ -212,6 +99,7 @@ mod tests {
     use super::super::faults::Mode;
     use super::*;
     use crate::image::{Encoded, Picture, without_data_prefix};
+    use crate::image::{Format, Size};
     use crate::money::Usd;
     use crate::sandbox::compatible::dialect::CostStyle;
 

@@ -7,20 +7,19 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing;
+use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
 use super::call::{Call, No, act_out, finish};
 use super::settings::Name;
 use super::tasks::Task;
-use super::{Desk, shelf};
 use crate::sandbox::dashscope::errors::{WITHHELD, authorise, fault, flat, refusal, request_id, wrong};
 use crate::sandbox::dashscope::requests::{Order, Surface, stamp};
+use crate::sandbox::desk::Desk;
+use crate::sandbox::files;
 
 pub(in crate::sandbox) mod errors;
 pub(in crate::sandbox) mod models;
@@ -35,7 +34,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .route("/api/v1/services/aigc/text2image/image-synthesis", routing::post(take_on))
         .route("/api/v1/tasks/{id}", routing::get(poll))
         .route("/api/v1/tasks/{id}/cancel", routing::post(cancel))
-        .route("/files/{id}/{file}", routing::get(shelf::fetch))
+        .route("/files/{id}/{file}", routing::get(files::fetch))
         .fallback(lost)
         .method_not_allowed_fallback(lost)
 }
@@ -74,7 +73,7 @@ async fn task(call: &mut Call, request: Request) -> Result<Response, No> {
     let drawn = (!call.refuses(&order.asked.prompt)).then(|| order.drawn(call));
     let tasks = &desk.book(Name::DashScope).tasks;
     let (kept, luck) = (Arc::clone(&desk), call.luck);
-    let task = tasks.start(call, move |_| {
+    let task = tasks.start(call.take_guard(), call.time, move |_| {
         let Some(drawn) = drawn else {
             return failed(WITHHELD.0, WITHHELD.1);
         };
@@ -313,7 +312,7 @@ mod tests {
         let desk = Arc::new(Desk::new("http://sandbox".to_owned(), settings));
         let kept = Arc::clone(&desk);
         let mut call = Call::admit(&desk, Name::DashScope, &HeaderMap::new());
-        let task = desk.book(Name::DashScope).tasks.start(&mut call, move |_| {
+        let task = desk.book(Name::DashScope).tasks.start(call.take_guard(), call.time, move |_| {
             kept.book(Name::DashScope).billing.charge("wan2.2-t2i-flash", Usd::from_nanos(7), 1, 0);
             json!({"output": {"task_status": "SUCCEEDED"}})
         });

@@ -9,10 +9,10 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::{Value, json};
 
-use crate::sandbox::Desk;
 use crate::sandbox::call::{Call, No, read_json, text};
 use crate::sandbox::dashscope::errors::{WITHHELD, authorise, bad_body, bad_field, request_id, wrong, wrong_surface};
 use crate::sandbox::dashscope::models::{Asked, Model, Spelling, nothing, part};
+use crate::sandbox::desk::Desk;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Fields, Why, Wrong};

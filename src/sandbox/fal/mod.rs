@@ -9,22 +9,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing;
+use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
 use super::call::{Call, No, act_out, finish, origin, read_json};
 use super::fields::Fields;
 use super::settings::Name;
 use super::tasks::Task;
-use super::{Desk, shelf};
+use crate::sandbox::desk::Desk;
 use crate::sandbox::fal::errors::{authorise, bad_body, fault, kind_of, model_error, start_timeout, wrong};
 use crate::sandbox::fal::models::Model;
 use crate::sandbox::fal::requests::{Ending, Work, add_error, end, told};
+use crate::sandbox::files;
 
 pub(in crate::sandbox) mod errors;
 pub(in crate::sandbox) mod models;
@@ -36,7 +35,7 @@ const REQUEST: &str = "00000000-0000-4000-";
 pub(super) fn routes() -> Router<Arc<Desk>> {
     // An endpoint's name has any number of parts, so the other paths are told apart by hand.
     Router::new()
-        .route("/files/{id}/{file}", routing::get(shelf::fetch))
+        .route("/files/{id}/{file}", routing::get(files::fetch))
         .fallback(any)
         .method_not_allowed_fallback(lost)
 }
@@ -88,7 +87,7 @@ async fn submit(call: &mut Call, name: &str, request: Request) -> Result<Respons
         Ok(asked) => Ending::Drawn(Box::new(Work::prepare(call, name, asked).await?)),
     };
     let desk = Arc::clone(&call.desk);
-    let task = desk.book(Name::Fal).tasks.start(call, move |_| ending.finish());
+    let task = desk.book(Name::Fal).tasks.start(call.take_guard(), call.time, move |_| ending.finish());
     if let Some(patience) = patience.filter(|patience| *patience < turn(&task)) {
         give_up_after(patience, Arc::clone(&task));
     }
@@ -277,7 +276,7 @@ mod tests {
         let desk = Arc::new(Desk::new("http://sandbox".to_owned(), settings));
         let kept = Arc::clone(&desk);
         let mut call = Call::admit(&desk, Name::Fal, &HeaderMap::new());
-        let task = desk.book(Name::Fal).tasks.start(&mut call, move |_| {
+        let task = desk.book(Name::Fal).tasks.start(call.take_guard(), call.time, move |_| {
             kept.book(Name::Fal).billing.charge(SCHNELL, Usd::from_nanos(7), 1, 0);
             end(200, Some("1".to_owned()), "", json!({}))
         });

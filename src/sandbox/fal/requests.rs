@@ -12,8 +12,8 @@ use base64_simd::STANDARD;
 use serde_json::{Value, json};
 
 use crate::image::Format;
-use crate::sandbox::Desk;
 use crate::sandbox::call::{Call, No, draw};
+use crate::sandbox::desk::Desk;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::fal::models::Asked;
 use crate::sandbox::faults::Mode;

@@ -10,7 +10,7 @@ use base64_simd::STANDARD;
 use crate::image::{Format, Size};
 use crate::sandbox::edits::{look, mark};
 use crate::sandbox::fields::{Fields, Why, Wrong};
-use crate::sandbox::google::{list, members, object};
+use crate::sandbox::google::members::{list, members, object};
 
 const MODES: [&str; 4] =
     ["EDIT_MODE_INPAINT_INSERTION", "EDIT_MODE_INPAINT_REMOVAL", "EDIT_MODE_OUTPAINT", "EDIT_MODE_BGSWAP"];

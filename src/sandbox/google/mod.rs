@@ -7,28 +7,28 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing;
+use axum::{Json, Router, routing};
 use base64_simd::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::Desk;
 use super::call::{BadBody, Call, No, act_out, bearer, draw, finish, read_json, text};
 use super::draw::Sketch;
 use super::edits::{look, mark};
 use super::faults::Mode;
-use super::fields::{Fields, Why, Wrong, kind};
+use super::fields::{Fields, Why, Wrong};
 use super::rates::ImageTokens;
 use super::settings::{Name, Vendor};
 use crate::image::{Format, Size};
+use crate::sandbox::desk::Desk;
 use crate::sandbox::google::edits::Change;
+use crate::sandbox::google::members::{list, members, object};
 
 pub(in crate::sandbox) mod edits;
+mod members;
 pub(in crate::sandbox) mod token;
 pub(in crate::sandbox) mod usage;
 
@@ -343,25 +343,6 @@ fn labels(fields: &mut Fields, vertex: bool) -> Result<(), Wrong> {
             if wrong { Err(Wrong::other("labels", "has a name or a value that is no label")) } else { Ok(()) }
         }
         Some(_) => Err(Wrong::new("labels", Why::Unknown)),
-    }
-}
-
-pub(super) fn object(fields: &mut Fields, name: &str) -> Result<Option<Fields>, Wrong> {
-    fields.any(name).map(|value| members(name, value)).transpose()
-}
-
-pub(super) fn members(name: &str, value: Value) -> Result<Fields, Wrong> {
-    match value {
-        Value::Object(object) => Ok(Fields::json(object)),
-        other => Err(Wrong::new(name, Why::NotA("object", kind(&other)))),
-    }
-}
-
-pub(super) fn list(fields: &mut Fields, name: &str) -> Result<Vec<Value>, Wrong> {
-    match fields.any(name) {
-        None => Ok(Vec::new()),
-        Some(Value::Array(list)) => Ok(list),
-        Some(other) => Err(Wrong::new(name, Why::NotA("array", kind(&other)))),
     }
 }
 

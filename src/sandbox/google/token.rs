@@ -13,10 +13,10 @@ use base64_simd::{STANDARD, URL_SAFE_NO_PAD};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::Desk;
 use crate::sandbox::call::{No, finish, origin, unix_time};
+use crate::sandbox::desk::Desk;
 use crate::sandbox::settings::{Name, Vendor};
-use crate::sandbox::tokens::form;
+use crate::sandbox::token_form::form;
 
 /// How a statement is asked to be honoured.
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";

@@ -7,23 +7,21 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing;
+use axum::{Json, Router, routing};
 use serde_json::json;
 
-use super::Desk;
 use super::call::{Call, No, act_out, finish, read_json};
 use super::fields::{Fields, Why, Wrong};
 use super::settings::{Name, Vendor};
+use crate::sandbox::desk::Desk;
+use crate::sandbox::files;
 use crate::sandbox::openai::edits::Edit;
 use crate::sandbox::openai::errors::{authorise, bad_body, bad_field, fault, invalid, no_such_model, refusal};
 use crate::sandbox::openai::models::{Family, MODELS};
 use crate::sandbox::openai::requests::{Order, Way};
-use crate::sandbox::shelf;
 
 pub(in crate::sandbox) mod edits;
 pub(in crate::sandbox) mod errors;
@@ -36,7 +34,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .route("/v1/images/generations", routing::post(generate))
         .route("/v1/images/edits", routing::post(edit))
         .route("/v1/models", routing::get(models))
-        .route("/files/{id}/{file}", routing::get(shelf::fetch))
+        .route("/files/{id}/{file}", routing::get(files::fetch))
         .fallback(lost)
         .method_not_allowed_fallback(lost)
 }
@@ -127,10 +125,10 @@ fn required(value: Option<String>, name: &str) -> Result<String, No> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::{get, post, sandbox, send, start};
-    use super::super::{Mode, Sandbox};
     use serde_json::Value;
 
+    use super::super::client::{get, post, sandbox, send, start};
+    use super::super::{Mode, Sandbox};
     use super::*;
     use crate::image::{Encoded, Fault, Format, Picture, Size};
     use crate::money::Usd;

@@ -16,15 +16,14 @@ use serde_json::{Value, json};
 
 use crate::image::{Format, Size};
 use crate::money::Usd;
-use crate::sandbox::Desk;
 use crate::sandbox::call::{Call, No, act_out, read_json, unix_time};
+use crate::sandbox::desk::Desk;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Fields, Why, Wrong};
+use crate::sandbox::openrouter::errors::{authorise, bad_body, bad_field, fault, violation};
 use crate::sandbox::openrouter::models::Model;
-use crate::sandbox::openrouter::{
-    Order, Usage, authorise, bad_body, bad_field, check, fault, model, not_a, provider, referred, seed, unstreamed,
-    violation,
-};
+use crate::sandbox::openrouter::order::{Order, Usage};
+use crate::sandbox::openrouter::requests::{check, model, not_a, provider, referred, seed, unstreamed};
 use crate::sandbox::settings::Name;
 
 /// `POST /openrouter/api/v1/chat/completions`.

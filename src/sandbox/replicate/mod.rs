@@ -6,25 +6,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing;
+use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
 use super::call::{BadBody, Call, No, act_out, bearer, finish, origin, read_json};
 use super::faults::Mode;
 use super::fields::{Fields, Why, Wrong};
 use super::settings::{Name, Vendor};
-use super::{Desk, shelf};
+use crate::sandbox::desk::Desk;
+use crate::sandbox::files;
 use crate::sandbox::replicate::models::Asked;
-use crate::sandbox::replicate::predictions::{Order, Prediction};
+use crate::sandbox::replicate::predictions::Prediction;
+use crate::sandbox::replicate::work::Order;
 
 pub(in crate::sandbox) mod models;
 pub(in crate::sandbox) mod predictions;
+mod work;
 
 /// The longest `Prefer: wait`.
 const LONGEST_WAIT: u64 = 60;
@@ -35,7 +36,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .route("/v1/predictions", routing::post(create_by_version))
         .route("/v1/predictions/{id}", routing::get(poll))
         .route("/v1/predictions/{id}/cancel", routing::post(cancel))
-        .route("/files/{id}/{file}", routing::get(shelf::fetch))
+        .route("/files/{id}/{file}", routing::get(files::fetch))
         .fallback(lost)
         .method_not_allowed_fallback(lost)
 }

@@ -13,27 +13,10 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::sandbox::billing::CallGuard;
-use crate::sandbox::call::Call;
-use crate::sandbox::draw::Sketch;
-use crate::sandbox::faults::Mode;
-use crate::sandbox::replicate::models::Picture;
-use crate::sandbox::settings::{Name, Vendor};
-use crate::sandbox::{Desk, lock};
+use crate::sandbox::lock::lock;
 
 /// Predictions that can be asked about; older ones are forgotten, as the vendor forgets them after an hour.
 const REMEMBERED: usize = 10_000;
-
-/// What is to be drawn, and the request's own words for it.
-#[derive(Debug)]
-pub(in crate::sandbox) struct Order {
-    /// `owner/name`, as invoices have it.
-    pub model: String,
-    /// As the request gave it.
-    pub version: String,
-    /// As the request gave it.
-    pub input: Map<String, Value>,
-    pub picture: Picture,
-}
 
 /// Every prediction that can still be asked about.
 #[derive(Debug, Default)]
@@ -52,7 +35,7 @@ impl Predictions {
     }
 
     /// Keeps what `make` makes of a new id, and forgets the oldest.
-    fn keep(&self, make: impl FnOnce(String) -> Prediction) -> Arc<Prediction> {
+    pub(super) fn keep(&self, make: impl FnOnce(String) -> Prediction) -> Arc<Prediction> {
         let mut all = lock(&self.0);
         all.next += 1;
         let number = all.next;
@@ -77,22 +60,22 @@ impl Predictions {
 /// One prediction.
 #[derive(Debug)]
 pub(in crate::sandbox) struct Prediction {
-    id: String,
-    model: String,
-    version: String,
-    input: Map<String, Value>,
-    created: Instant,
-    created_at: String,
-    time: Duration,
+    pub(super) id: String,
+    pub(super) model: String,
+    pub(super) version: String,
+    pub(super) input: Map<String, Value>,
+    pub(super) created: Instant,
+    pub(super) created_at: String,
+    pub(super) time: Duration,
     /// How long it computes, where it is charged by that; drawn by lot.
-    micros: Option<u64>,
-    progress: watch::Sender<Progress>,
+    pub(super) micros: Option<u64>,
+    pub(super) progress: watch::Sender<Progress>,
     /// Its worker, once there is one.
-    worker: Mutex<Option<AbortHandle>>,
+    pub(super) worker: Mutex<Option<AbortHandle>>,
 }
 
 #[derive(Debug)]
-enum Progress {
+pub(super) enum Progress {
     /// Holds its place in flight.
     Running(#[expect(dead_code, reason = "held for its Drop")] Option<CallGuard>),
     Ended(Ending),
@@ -100,7 +83,7 @@ enum Progress {
 
 /// How a prediction can end.
 #[derive(Clone, Debug, PartialEq)]
-enum Ending {
+pub(super) enum Ending {
     Succeeded(Value),
     Failed(&'static str),
     Canceled,
@@ -109,39 +92,9 @@ enum Ending {
 }
 
 impl Prediction {
-    /// Starts the work, which goes on whether or not anybody waits.
-    pub(in crate::sandbox) fn start(call: &mut Call, order: Order, deadline: Option<Duration>) -> Arc<Prediction> {
-        let Order { model, version, input, picture } = order;
-        let guard = call.take_guard();
-        // A tenth of a second to five seconds, whatever the time on the clock.
-        let by_time = call.vendor.rates.per_second.contains_key(&model);
-        let micros = by_time.then_some(100_000 + call.luck % 4_900_000);
-        let prediction = call.desk.predictions.keep(|id| Prediction {
-            id,
-            model,
-            version,
-            input,
-            created: Instant::now(),
-            created_at: now(),
-            time: call.time,
-            micros,
-            progress: watch::Sender::new(Progress::Running(guard)),
-            worker: Mutex::new(None),
-        });
-        let work = Work {
-            desk: Arc::clone(&call.desk),
-            origin: call.origin.clone(),
-            vendor: Arc::clone(&call.vendor),
-            outcome: Outcome::of(call, picture),
-        };
-        let worker = tokio::spawn(work.run(Arc::clone(&prediction), deadline));
-        *lock(&prediction.worker) = Some(worker.abort_handle());
-        prediction
-    }
-
     /// Ends as `ending` says, if it has not ended yet; the place in flight is free at once. `ending` is only called
     /// when the end is its own, so whatever it charges is charged once; `None` stands for a failure.
-    fn end(&self, ending: impl FnOnce() -> Option<Ending>) {
+    pub(super) fn end(&self, ending: impl FnOnce() -> Option<Ending>) {
         let ended = self.progress.send_if_modified(|progress| {
             let running = matches!(progress, Progress::Running(_));
             if running {
@@ -201,87 +154,11 @@ impl Prediction {
 }
 
 /// The first fifth of the time is spent starting.
-fn phase(elapsed: Duration, time: Duration) -> &'static str {
+pub(super) fn phase(elapsed: Duration, time: Duration) -> &'static str {
     if elapsed < time / 5 { "starting" } else { "processing" }
 }
 
-/// What a prediction becomes when its time is over.
-#[derive(Debug)]
-enum Outcome {
-    /// Pictures.
-    Pictures { picture: Picture, sketches: Vec<Sketch> },
-    /// A good end without pictures.
-    Empty,
-    /// The content is refused.
-    Refused,
-}
-
-impl Outcome {
-    fn of(call: &Call, picture: Picture) -> Outcome {
-        if call.refuses(&picture.prompt) {
-            return Outcome::Refused;
-        }
-        if call.fate == Mode::NoPictures {
-            return Outcome::Empty;
-        }
-        let seed = picture.seed.unwrap_or(call.luck);
-        let sketch =
-            |index| Sketch { format: picture.format, ..call.sketch(&picture.prompt, seed, index, picture.size) };
-        let sketches = (0..picture.count).map(sketch).collect();
-        Outcome::Pictures { sketches, picture }
-    }
-}
-
-/// A prediction's worker.
-#[derive(Debug)]
-struct Work {
-    desk: Arc<Desk>,
-    /// Where the links lead.
-    origin: String,
-    vendor: Arc<Vendor>,
-    outcome: Outcome,
-}
-
-impl Work {
-    async fn run(self, prediction: Arc<Prediction>, deadline: Option<Duration>) {
-        if let Some(deadline) = deadline.filter(|deadline| *deadline < prediction.time) {
-            tokio::time::sleep(deadline).await;
-            let started = phase(deadline, prediction.time) == "processing";
-            prediction.end(|| Some(if started { Ending::Canceled } else { Ending::Aborted }));
-            return;
-        }
-        // Counted from its creation, not from when this worker was first run.
-        tokio::time::sleep(prediction.time.saturating_sub(prediction.created.elapsed())).await;
-        prediction.end(|| self.finish(&prediction.model, prediction.micros));
-    }
-
-    /// Charges and gives the links; the files are drawn when they are fetched. Time costs also when nothing comes of it.
-    fn finish(self, model: &str, micros: Option<u64>) -> Option<Ending> {
-        let billing = &self.desk.book(Name::Replicate).billing;
-        let drawn = if let Outcome::Pictures { picture, .. } = &self.outcome { picture.count } else { 0 };
-        let timed = micros.and_then(|micros| self.vendor.rates.seconds(model, micros));
-        if let Some(usd) = timed {
-            billing.charge_call(model, usd, drawn)?;
-        }
-        let (picture, sketches) = match self.outcome {
-            Outcome::Empty => return Some(Ending::Succeeded(json!([]))),
-            Outcome::Refused => {
-                return Some(Ending::Failed(
-                    "The input or output was flagged as sensitive. Please try again with different inputs. (E005)",
-                ));
-            }
-            Outcome::Pictures { picture, sketches } => (picture, sketches),
-        };
-        if timed.is_none() {
-            billing.charge(model, self.vendor.price_of(model, picture.size, None), picture.count, 0)?;
-        }
-        let put = |sketch| json!(format!("{}{}", self.origin, self.desk.shelf.put(Name::Replicate, sketch)));
-        let mut links: Vec<Value> = sketches.into_iter().map(put).collect();
-        Some(Ending::Succeeded(if picture.single { links.pop().unwrap_or(Value::Null) } else { Value::Array(links) }))
-    }
-}
-
-fn now() -> String {
+pub(super) fn now() -> String {
     humantime::format_rfc3339_micros(SystemTime::now()).to_string()
 }
 
@@ -292,7 +169,13 @@ mod tests {
     use super::*;
     use crate::image::{Format, Size};
     use crate::money::Usd;
-    use crate::sandbox::{Settings, dice};
+    use crate::sandbox::Settings;
+    use crate::sandbox::call::Call;
+    use crate::sandbox::desk::Desk;
+    use crate::sandbox::desk::dice;
+    use crate::sandbox::replicate::models::Picture;
+    use crate::sandbox::replicate::work::Order;
+    use crate::sandbox::settings::Name;
 
     fn desk() -> Arc<Desk> {
         let mut settings = Settings::default();

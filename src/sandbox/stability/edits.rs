@@ -14,12 +14,13 @@ use axum::response::Response;
 use serde_json::{Map, Value};
 
 use crate::image::Size;
-use crate::sandbox::Desk;
 use crate::sandbox::call::{Call, No};
+use crate::sandbox::desk::Desk;
 use crate::sandbox::edits::{BadForm, Form, look, mark};
 use crate::sandbox::fields::{Fields, Why, Wrong};
 use crate::sandbox::settings::Name;
-use crate::sandbox::stability::{Order, admit, bad_field, error, knobs, prompts, samples, serve, size};
+use crate::sandbox::stability::errors::{bad_field, error};
+use crate::sandbox::stability::v1::{Order, admit, knobs, prompts, samples, serve, size};
 
 /// `POST .../image-to-image`.
 pub(in crate::sandbox) async fn whole(

@@ -15,15 +15,17 @@ use base64_simd::STANDARD;
 use serde_json::{Value, json};
 
 use crate::image::{Format, Size};
-use crate::sandbox::Desk;
 use crate::sandbox::call::{Call, No, act_out, bearer, draw, media_type, text};
+use crate::sandbox::desk::Desk;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::edits;
 use crate::sandbox::edits::{BadForm, Form, mark};
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Fields, Why, Wrong};
 use crate::sandbox::settings::{Name, Vendor};
-use crate::sandbox::stability::{STYLES, fault_words, is_blurred, seed_of, tell};
+use crate::sandbox::stability::answers::{is_blurred, seed_of, tell};
+use crate::sandbox::stability::errors::fault_words;
+use crate::sandbox::stability::v1::STYLES;
 
 /// Ratios and what SD3 draws for them.
 const RATIOS: [(&str, Size); 9] = [

@@ -1,0 +1,61 @@
+//! Texts that stand for something else, each with the JSON Schema that describes it.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+use crate::config::presets;
+use crate::image::Format;
+use crate::request::{Quality as QualityWord, ResponseFormat};
+
+/// A text that stands for something else, with the JSON Schema that describes it.
+macro_rules! written {
+    ($($(#[$doc:meta])* $name:ident = $schema:tt;)+) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Deserialize)]
+        #[serde(transparent)]
+        pub(in crate::config) struct $name(pub(in crate::config) String);
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    )+ };
+}
+
+written! {
+    /// A length of time.
+    Time = {"type": "string", "format": "duration", "examples": ["500ms", "10s", "2m", "1h", "30d"]};
+    /// An amount of memory.
+    Bytes = {"type": "string", "format": "bytes", "examples": ["64MiB", "2GiB", "50MB"]};
+    /// Dollars, exact to nine digits after the point.
+    Dollars = {"type": ["string", "number"], "format": "usd", "examples": [0.009]};
+    /// Pixels across and down.
+    Pixels = {"type": "string", "format": "size", "examples": ["1024x1024"]};
+    /// Pixels across and down, or the word for a resolution.
+    RowSize = {"type": "string", "format": "size", "examples": ["1024x1024", "2K"]};
+    /// A shape, across to down.
+    Ratio = {"type": "string", "format": "ratio", "examples": ["16:9"]};
+    /// A share.
+    Percent = {"type": "string", "format": "percent", "examples": ["10%"]};
+    /// A measure, a comparison and a number.
+    When = {"type": "string", "format": "condition", "examples": ["cost_per_accepted_usd > 0.012", "acceptance_rate < 40%"]};
+    /// A text that no message shows; best written as a reference to the outside.
+    Hidden = {"type": "string", "writeOnly": true, "examples": ["${OPENAI_API_KEY}", "${file:/run/secrets/key}"]};
+    /// How much effort a picture gets.
+    Quality = {"type": "string", "enum": (QualityWord::ALL.iter().map(|quality| quality.word()).collect::<Vec<_>>())};
+    /// What is known of a vendor.
+    Preset = {"type": "string", "enum": (presets::ALL.map(|(name, _)| name))};
+    /// A time zone by its IANA name.
+    ZoneName = {"type": "string", "examples": ["UTC", "Europe/Berlin"]};
+    /// How pictures are handed out.
+    Delivery = {"type": "string", "enum": (ResponseFormat::ALL.iter().map(|format| format.word()).collect::<Vec<_>>())};
+    /// A file format.
+    FileFormat = {"type": "string", "enum": (Format::ALL.map(Format::word))};
+}

@@ -1,0 +1,111 @@
+//! What a request to the compatible vendor asks for, and whether it may.
+
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+
+use crate::image::{Format, Size};
+use crate::sandbox::call::text;
+use crate::sandbox::compatible::dialect::{AnswerForm, Dialect};
+use crate::sandbox::compatible::errors::Trouble;
+use crate::sandbox::compatible::sizes;
+use crate::sandbox::fields::{Fields, Wrong};
+use crate::sandbox::settings::Vendor;
+
+/// OpenAI's names of the fields a server may know besides `model`, `prompt`, `n`, the size and `response_format`.
+/// A dialect may know fewer. Their values change nothing in the picture, except `seed` and `output_format`.
+pub(super) const TAKEN: [&str; 8] =
+    ["quality", "style", "user", "background", "moderation", "output_compression", "steps", "guidance_scale"];
+
+pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), Trouble> {
+    let dialect = &vendor.dialect;
+    for (name, wanted) in &dialect.headers {
+        if headers.get(name.as_str()).is_none_or(|value| value != wanted.as_str()) {
+            return Err(Trouble::Wrong(StatusCode::BAD_REQUEST, None, format!("the header {name} must be {wanted}")));
+        }
+    }
+    let key = HeaderName::try_from(dialect.auth_header.as_str())
+        .ok()
+        .and_then(|name| text(headers, &name)?.strip_prefix(dialect.auth_prefix.as_str()));
+    if vendor.accepts(key) || (dialect.open && key.is_none()) {
+        Ok(())
+    } else {
+        Err(Trouble::Wrong(StatusCode::UNAUTHORIZED, None, "invalid or missing API key".to_owned()))
+    }
+}
+
+/// What is to be drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::sandbox) struct Order {
+    pub model: String,
+    pub prompt: String,
+    pub n: u32,
+    pub size: Size,
+    pub quality: Option<String>,
+    pub format: Format,
+    pub seed: Option<i64>,
+    pub links: bool,
+    /// Stands for the pictures an edit starts from; 0 when there are none.
+    pub mark: u64,
+}
+
+impl Order {
+    pub(super) fn read(mut fields: Fields, vendor: &Vendor) -> Result<Order, Trouble> {
+        let dialect = &vendor.dialect;
+        let order = Order::read_fields(&mut fields, dialect)?;
+        fields.end()?;
+        if !dialect.models.is_empty() && !dialect.models.contains(&order.model) {
+            let message = format!("model '{}' does not exist", order.model);
+            return Err(Trouble::Wrong(StatusCode::NOT_FOUND, Some("model".to_owned()), message));
+        }
+        Ok(order)
+    }
+
+    pub(super) fn read_fields(fields: &mut Fields, dialect: &Dialect) -> Result<Order, Wrong> {
+        let theirs = |name| dialect.rename.get(name).map_or(name, String::as_str);
+        // What the dialect does not know is left, and refused as unknown.
+        let known = |name: &str| dialect.knows.as_ref().is_none_or(|knows| knows.contains(name));
+        let model = fields.prompt(theirs("model"), 200)?;
+        let prompt = fields.prompt(theirs("prompt"), 32_000)?;
+        let n = match known("n") {
+            true => fields.whole(theirs("n"), 1..=i64::from(dialect.max_n))?,
+            false => None,
+        };
+        let formats: Vec<&str> = dialect.formats.iter().map(String::as_str).collect();
+        let format = match known("output_format") {
+            true => fields.choice(theirs("output_format"), &formats)?,
+            false => None,
+        };
+        let form = match known("response_format") {
+            true => fields.choice(theirs("response_format"), &["url", &dialect.base64_word])?,
+            false => None,
+        };
+        let size = sizes::size(fields, dialect)?;
+        let seed = if known("seed") { fields.whole(theirs("seed"), 0..=i64::MAX)? } else { None };
+        if known("negative_prompt") {
+            fields.text(theirs("negative_prompt"))?;
+        }
+        let quality = match known("quality") {
+            true => fields.any(theirs("quality")).and_then(|value| value.as_str().map(str::to_owned)),
+            false => None,
+        };
+        let taken = TAKEN.into_iter().filter(|name| known(name)).map(theirs);
+        for name in taken.chain(dialect.extra.iter().map(String::as_str)) {
+            fields.any(name);
+        }
+        let links = match dialect.answer {
+            AnswerForm::Asked => form.as_deref() != Some(dialect.base64_word.as_str()),
+            AnswerForm::Base64 | AnswerForm::DataUrl => false,
+            AnswerForm::Url => true,
+        };
+        Ok(Order {
+            model,
+            prompt,
+            n: n.and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
+            size,
+            quality,
+            format: format.and_then(|word| word.parse().ok()).unwrap_or(dialect.format),
+            seed,
+            links,
+            mark: 0,
+        })
+    }
+}

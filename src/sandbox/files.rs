@@ -1,0 +1,25 @@
+//! The files behind links.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::sandbox::call::draw;
+use crate::sandbox::desk::Desk;
+
+/// `GET /{vendor}/files/{id}/{file}`.
+pub(super) async fn fetch(State(desk): State<Arc<Desk>>, Path((id, _)): Path<(String, String)>) -> Response {
+    let Some(sketch) = desk.shelf.get(&id) else {
+        return (StatusCode::NOT_FOUND, "no such file, or no longer\n").into_response();
+    };
+    if sketch.hangs {
+        return std::future::pending().await;
+    }
+    let media_type = sketch.format.media_type();
+    match draw(vec![sketch]).await {
+        Ok(mut files) => ([(header::CONTENT_TYPE, media_type)], files.pop().unwrap_or_default()).into_response(),
+        Err(no) => no.into_response(),
+    }
+}

@@ -1,0 +1,52 @@
+//! What OpenRouter says when something is wrong, and whom it lets in.
+
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+
+use crate::sandbox::call::{BadBody, No, bearer};
+use crate::sandbox::faults::Mode;
+use crate::sandbox::fields::Wrong;
+use crate::sandbox::settings::Vendor;
+
+pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
+    match bearer(headers) {
+        key if vendor.accepts(key) => Ok(()),
+        None | Some("") => Err(violation(StatusCode::UNAUTHORIZED, "No auth credentials found")),
+        Some(_) => Err(violation(StatusCode::UNAUTHORIZED, "User not found.")),
+    }
+}
+
+/// The envelope, whose code is a number.
+pub(super) fn error(status: StatusCode, message: &str) -> Value {
+    json!({"error": {"code": status.as_u16(), "message": message}, "user_id": "user_sandbox"})
+}
+
+pub(super) fn violation(status: StatusCode, message: &str) -> No {
+    No::violation(status, error(status, message))
+}
+
+pub(super) fn bad_field(wrong: Wrong) -> No {
+    violation(StatusCode::BAD_REQUEST, &format!("{}: {}", wrong.field, wrong.sentence()))
+}
+
+pub(super) fn bad_body(why: BadBody) -> No {
+    match why {
+        BadBody::ContentType(given) => {
+            violation(StatusCode::BAD_REQUEST, &format!("expected application/json, not '{given}'"))
+        }
+        BadBody::TooLarge => violation(StatusCode::PAYLOAD_TOO_LARGE, "Request body too large"),
+        BadBody::NotJson(why) => violation(StatusCode::BAD_REQUEST, &format!("Invalid JSON: {why}")),
+        BadBody::NotAnObject => violation(StatusCode::BAD_REQUEST, "Invalid input: expected object"),
+    }
+}
+
+pub(super) fn fault(mode: Mode) -> No {
+    let fault = |status, message| No::fault(status, error(status, message));
+    match mode {
+        Mode::RateLimited { retry_after } => {
+            fault(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded").with_retry_after(retry_after)
+        }
+        Mode::OutOfMoney => fault(StatusCode::PAYMENT_REQUIRED, "Insufficient credits. Add more to continue."),
+        _ => fault(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+    }
+}

@@ -1,0 +1,137 @@
+//! The work behind a prediction: what is to be drawn, what becomes of it, and what is charged.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::sandbox::call::Call;
+use crate::sandbox::desk::Desk;
+use crate::sandbox::draw::Sketch;
+use crate::sandbox::faults::Mode;
+use crate::sandbox::lock::lock;
+use crate::sandbox::replicate::models::Picture;
+use crate::sandbox::replicate::predictions::{Ending, Prediction, Progress, now, phase};
+use crate::sandbox::settings::{Name, Vendor};
+
+/// What is to be drawn, and the request's own words for it.
+#[derive(Debug)]
+pub(in crate::sandbox) struct Order {
+    /// `owner/name`, as invoices have it.
+    pub model: String,
+    /// As the request gave it.
+    pub version: String,
+    /// As the request gave it.
+    pub input: Map<String, Value>,
+    pub picture: Picture,
+}
+
+impl Prediction {
+    /// Starts the work, which goes on whether or not anybody waits.
+    pub(in crate::sandbox) fn start(call: &mut Call, order: Order, deadline: Option<Duration>) -> Arc<Prediction> {
+        let Order { model, version, input, picture } = order;
+        let guard = call.take_guard();
+        // A tenth of a second to five seconds, whatever the time on the clock.
+        let by_time = call.vendor.rates.per_second.contains_key(&model);
+        let micros = by_time.then_some(100_000 + call.luck % 4_900_000);
+        let prediction = call.desk.predictions.keep(|id| Prediction {
+            id,
+            model,
+            version,
+            input,
+            created: Instant::now(),
+            created_at: now(),
+            time: call.time,
+            micros,
+            progress: watch::Sender::new(Progress::Running(guard)),
+            worker: Mutex::new(None),
+        });
+        let work = Work {
+            desk: Arc::clone(&call.desk),
+            origin: call.origin.clone(),
+            vendor: Arc::clone(&call.vendor),
+            outcome: Outcome::of(call, picture),
+        };
+        let worker = tokio::spawn(work.run(Arc::clone(&prediction), deadline));
+        *lock(&prediction.worker) = Some(worker.abort_handle());
+        prediction
+    }
+}
+
+/// What a prediction becomes when its time is over.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Pictures.
+    Pictures { picture: Picture, sketches: Vec<Sketch> },
+    /// A good end without pictures.
+    Empty,
+    /// The content is refused.
+    Refused,
+}
+
+impl Outcome {
+    pub(super) fn of(call: &Call, picture: Picture) -> Outcome {
+        if call.refuses(&picture.prompt) {
+            return Outcome::Refused;
+        }
+        if call.fate == Mode::NoPictures {
+            return Outcome::Empty;
+        }
+        let seed = picture.seed.unwrap_or(call.luck);
+        let sketch =
+            |index| Sketch { format: picture.format, ..call.sketch(&picture.prompt, seed, index, picture.size) };
+        let sketches = (0..picture.count).map(sketch).collect();
+        Outcome::Pictures { sketches, picture }
+    }
+}
+
+/// A prediction's worker.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) desk: Arc<Desk>,
+    /// Where the links lead.
+    pub(super) origin: String,
+    pub(super) vendor: Arc<Vendor>,
+    pub(super) outcome: Outcome,
+}
+
+impl Work {
+    pub(super) async fn run(self, prediction: Arc<Prediction>, deadline: Option<Duration>) {
+        if let Some(deadline) = deadline.filter(|deadline| *deadline < prediction.time) {
+            tokio::time::sleep(deadline).await;
+            let started = phase(deadline, prediction.time) == "processing";
+            prediction.end(|| Some(if started { Ending::Canceled } else { Ending::Aborted }));
+            return;
+        }
+        // Counted from its creation, not from when this worker was first run.
+        tokio::time::sleep(prediction.time.saturating_sub(prediction.created.elapsed())).await;
+        prediction.end(|| self.finish(&prediction.model, prediction.micros));
+    }
+
+    /// Charges and gives the links; the files are drawn when they are fetched. Time costs also when nothing comes of it.
+    pub(super) fn finish(self, model: &str, micros: Option<u64>) -> Option<Ending> {
+        let billing = &self.desk.book(Name::Replicate).billing;
+        let drawn = if let Outcome::Pictures { picture, .. } = &self.outcome { picture.count } else { 0 };
+        let timed = micros.and_then(|micros| self.vendor.rates.seconds(model, micros));
+        if let Some(usd) = timed {
+            billing.charge_call(model, usd, drawn)?;
+        }
+        let (picture, sketches) = match self.outcome {
+            Outcome::Empty => return Some(Ending::Succeeded(json!([]))),
+            Outcome::Refused => {
+                return Some(Ending::Failed(
+                    "The input or output was flagged as sensitive. Please try again with different inputs. (E005)",
+                ));
+            }
+            Outcome::Pictures { picture, sketches } => (picture, sketches),
+        };
+        if timed.is_none() {
+            billing.charge(model, self.vendor.price_of(model, picture.size, None), picture.count, 0)?;
+        }
+        let put = |sketch| json!(format!("{}{}", self.origin, self.desk.shelf.put(Name::Replicate, sketch)));
+        let mut links: Vec<Value> = sketches.into_iter().map(put).collect();
+        Some(Ending::Succeeded(if picture.single { links.pop().unwrap_or(Value::Null) } else { Value::Array(links) }))
+    }
+}

@@ -1,0 +1,64 @@
+//! What Stability says when something is wrong, and whom it lets in.
+
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+
+use crate::sandbox::call::{BadBody, No, bearer};
+use crate::sandbox::faults::Mode;
+use crate::sandbox::fields::Wrong;
+use crate::sandbox::settings::Vendor;
+
+pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
+    match bearer(headers) {
+        key if vendor.accepts(key) => Ok(()),
+        None => Err(No::violation(StatusCode::UNAUTHORIZED, error("unauthorized", "missing authorization header"))),
+        Some(_) => Err(No::violation(StatusCode::UNAUTHORIZED, error("unauthorized", "Incorrect API key provided"))),
+    }
+}
+
+/// Version 1's envelope: one `message`.
+pub(super) fn error(name: &str, message: &str) -> Value {
+    json!({"id": "sandbox", "name": name, "message": message})
+}
+
+pub(super) fn bad_field(name: &str, wrong: &Wrong) -> No {
+    No::violation(StatusCode::BAD_REQUEST, error(name, &format!("{}: {}", wrong.field, wrong.sentence())))
+}
+
+pub(super) fn bad_body(why: BadBody) -> No {
+    match why {
+        BadBody::ContentType(given) => {
+            let wrong = Wrong::other("content-type", format!("must be application/json, not '{given}'"));
+            bad_field("bad_request", &wrong)
+        }
+        BadBody::TooLarge => {
+            No::violation(StatusCode::PAYLOAD_TOO_LARGE, error("payload_too_large", "body over 10MiB"))
+        }
+        BadBody::NotJson(why) => bad_field("bad_request", &Wrong::other("body", why)),
+        BadBody::NotAnObject => bad_field("bad_request", &Wrong::other("body", "must be an object")),
+    }
+}
+
+/// No `retry-after`: Stability documents none, only its penalty of 60 seconds.
+pub(super) fn fault(mode: Mode) -> No {
+    let (status, name, message) = fault_words(mode);
+    No::fault(status, error(name, message))
+}
+
+/// Both versions' status, name and sentence for a fault.
+pub(super) fn fault_words(mode: Mode) -> (StatusCode, &'static str, &'static str) {
+    match mode {
+        Mode::RateLimited { .. } => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limit_exceeded",
+            "You have exceeded the rate limit of 150 requests within a 10 second period, and have been timed out \
+             for 60 seconds.",
+        ),
+        Mode::OutOfMoney => (
+            StatusCode::PAYMENT_REQUIRED,
+            "payment_required",
+            "You lack sufficient credits to make this request. Please purchase more credits.",
+        ),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "An unexpected server error has occurred."),
+    }
+}

@@ -1,0 +1,217 @@
+//! An order at version 1 of Stability's API: read, drawn and charged.
+
+use axum::Json;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64_simd::STANDARD;
+use serde_json::{Value, json};
+
+use crate::image::Size;
+use crate::sandbox::call::{Call, No, act_out, draw, media_type, text};
+use crate::sandbox::draw::Sketch;
+use crate::sandbox::faults::Mode;
+use crate::sandbox::fields::{Fields, Wrong};
+use crate::sandbox::stability::answers::{is_blurred, seed_of, tell};
+use crate::sandbox::stability::errors::{authorise, bad_field, error, fault};
+
+/// The one engine left.
+pub(super) const SDXL: &str = "stable-diffusion-xl-1024-v1-0";
+
+/// What SDXL 1.0 draws.
+pub(super) const SDXL_SIZES: [(u32, u32); 9] = [
+    (1024, 1024),
+    (1152, 896),
+    (896, 1152),
+    (1216, 832),
+    (832, 1216),
+    (1344, 768),
+    (768, 1344),
+    (1536, 640),
+    (640, 1536),
+];
+
+pub(super) const SAMPLERS: [&str; 10] = [
+    "DDIM",
+    "DDPM",
+    "K_DPMPP_2M",
+    "K_DPMPP_2S_ANCESTRAL",
+    "K_DPM_2",
+    "K_DPM_2_ANCESTRAL",
+    "K_EULER",
+    "K_EULER_ANCESTRAL",
+    "K_HEUN",
+    "K_LMS",
+];
+
+pub(super) const GUIDANCE: [&str; 7] = ["FAST_BLUE", "FAST_GREEN", "NONE", "SIMPLE", "SLOW", "SLOWER", "SLOWEST"];
+
+/// Both versions' styles.
+pub(super) const STYLES: [&str; 17] = [
+    "enhance",
+    "anime",
+    "photographic",
+    "digital-art",
+    "comic-book",
+    "fantasy-art",
+    "line-art",
+    "analog-film",
+    "neon-punk",
+    "isometric",
+    "low-poly",
+    "origami",
+    "modeling-compound",
+    "cinematic",
+    "3d-model",
+    "pixel-art",
+    "tile-texture",
+];
+
+/// Checks the key and the engine; whether the picture itself is asked for.
+pub(super) fn admit(call: &Call, engine: &str, headers: &HeaderMap) -> Result<bool, No> {
+    authorise(&call.vendor, headers)?;
+    if engine != SDXL && !call.vendor.price.contains_key(engine) {
+        let message = "The specified engine was not found";
+        return Err(No::violation(StatusCode::NOT_FOUND, error("not_found", message)));
+    }
+    wants_bytes(headers)
+}
+
+/// What is left to do with an order that is right.
+pub(super) async fn serve(call: &Call, order: Order) -> Result<Response, No> {
+    act_out(call.fate, fault).await?;
+    if call.refuses(&order.prompt) {
+        let message = "One or more prompts contains filtered words.";
+        return Err(No::fault(StatusCode::BAD_REQUEST, error("invalid_prompts", message)));
+    }
+    call.work().await;
+    order.fill(call).await
+}
+
+/// What is to be drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Order {
+    pub engine: String,
+    /// The texts of positive weight.
+    pub prompt: String,
+    pub size: Size,
+    pub samples: u32,
+    pub seed: u32,
+    /// The picture itself instead of JSON.
+    pub bytes: bool,
+    /// Another for other input pictures.
+    pub mark: u64,
+}
+
+impl Order {
+    pub(super) fn read(mut fields: Fields, engine: String, bytes: bool) -> Result<Order, No> {
+        let prompt = prompts(fields.any("text_prompts")).map_err(|wrong| bad_field("invalid_prompts", &wrong))?;
+        let bad_size = |wrong| bad_field("invalid_height_or_width", &wrong);
+        let mut side = |name| fields.whole(name, 128..=2048).map(|side| side.unwrap_or(512)).map_err(bad_size);
+        let (width, height) = (side("width")?, side("height")?);
+        let size = size(&engine, width, height).map_err(bad_size)?;
+        let samples = samples(&mut fields, bytes)?;
+        let seed = knobs(fields).map_err(|wrong| bad_field("bad_request", &wrong))?;
+        Ok(Order { engine, prompt, size, samples, seed, bytes, mark: 0 })
+    }
+
+    /// Draws, charges and answers.
+    pub(super) async fn fill(self, call: &Call) -> Result<Response, No> {
+        if call.fate == Mode::NoPictures {
+            return Ok(if self.bytes { ().into_response() } else { Json(json!({"artifacts": []})).into_response() });
+        }
+        let blurred = is_blurred(&self.prompt);
+        let reason = if blurred { "CONTENT_FILTERED" } else { "SUCCESS" };
+        let seeds: Vec<u32> = (0..self.samples).map(|index| seed_of(self.seed, call).wrapping_add(index)).collect();
+        let sketch =
+            |seed: &u32| Sketch { blurred, ..call.sketch(&self.prompt, u64::from(*seed) ^ self.mark, 0, self.size) };
+        let mut files = draw(seeds.iter().map(sketch).collect()).await?;
+        // Nothing is awaited from here on: what is charged is answered.
+        let refused = if blurred { self.samples } else { 0 };
+        call.charge(&self.engine, self.size, None, self.samples, refused)?;
+        if self.bytes {
+            let file = files.pop().unwrap_or_default();
+            let mut answer = ([(header::CONTENT_TYPE, "image/png")], file).into_response();
+            tell(&mut answer, reason, seeds[0]);
+            return Ok(answer);
+        }
+        let artifact =
+            |(file, seed)| json!({"base64": STANDARD.encode_to_string(file), "seed": seed, "finishReason": reason});
+        let artifacts: Vec<Value> = files.iter().zip(seeds).map(artifact).collect();
+        Ok(Json(json!({"artifacts": artifacts})).into_response())
+    }
+}
+
+/// How many pictures.
+pub(super) fn samples(fields: &mut Fields, bytes: bool) -> Result<u32, No> {
+    let samples = fields.whole("samples", 1..=10).map_err(|wrong| bad_field("invalid_samples", &wrong))?.unwrap_or(1);
+    if samples > 1 && bytes {
+        let wrong = Wrong::other("samples", "must be 1 unless the accept header is application/json");
+        return Err(bad_field("invalid_samples", &wrong));
+    }
+    Ok(u32::try_from(samples).unwrap_or(1))
+}
+
+/// The positive texts, joined. A negative prompt is a text of negative weight.
+pub(super) fn prompts(value: Option<Value>) -> Result<String, Wrong> {
+    let missing = || Wrong::other("text_prompts", "must be a list of at least one prompt");
+    let Some(Value::Array(list)) = value else { return Err(missing()) };
+    let mut positive = Vec::new();
+    for item in list {
+        let Value::Object(item) = item else { return Err(missing()) };
+        let mut item = Fields::json(item);
+        let text = item.prompt("text", 2000).map_err(inside)?;
+        let weight = item.number("weight", -100.0..=100.0).map_err(inside)?;
+        item.end().map_err(inside)?;
+        if weight.is_none_or(|weight| weight >= 0.0) {
+            positive.push(text);
+        }
+    }
+    if positive.is_empty() { Err(missing()) } else { Ok(positive.join(", ")) }
+}
+
+pub(super) fn inside(wrong: Wrong) -> Wrong {
+    Wrong { field: format!("text_prompts.{}", wrong.field), ..wrong }
+}
+
+/// A size that the engine draws.
+pub(super) fn size(engine: &str, width: i64, height: i64) -> Result<Size, Wrong> {
+    let side = |name, side: i64| {
+        u32::try_from(side)
+            .ok()
+            .filter(|side| side.is_multiple_of(64))
+            .ok_or_else(|| Wrong::other(name, "must be a multiple of 64"))
+    };
+    let size = Size::new(side("width", width)?, side("height", height)?);
+    if engine == SDXL && !SDXL_SIZES.contains(&(size.width, size.height)) {
+        let sizes = SDXL_SIZES.map(|(width, height)| format!("{width}x{height}")).join(", ");
+        return Err(Wrong::other("width", format!("and height must be one of {sizes} for {SDXL}")));
+    }
+    if !(262_144..=1_048_576).contains(&size.pixels()) {
+        return Err(Wrong::other("width", "times height must be from 262144 to 1048576"));
+    }
+    Ok(size)
+}
+
+/// Everything that changes nothing here but must be right, and the seed.
+pub(super) fn knobs(mut fields: Fields) -> Result<u32, Wrong> {
+    fields.number("cfg_scale", 0.0..=35.0)?;
+    fields.choice("clip_guidance_preset", &GUIDANCE)?;
+    fields.choice("sampler", &SAMPLERS)?;
+    fields.whole("steps", 10..=150)?;
+    fields.choice("style_preset", &STYLES)?;
+    let seed = fields.whole("seed", 0..=4_294_967_295)?;
+    fields.end()?;
+    Ok(seed.and_then(|seed| u32::try_from(seed).ok()).unwrap_or(0))
+}
+
+/// Whether the picture itself is asked for.
+pub(super) fn wants_bytes(headers: &HeaderMap) -> Result<bool, No> {
+    match media_type(text(headers, &header::ACCEPT).unwrap_or_default()).as_str() {
+        "" | "*/*" | "application/json" => Ok(false),
+        "image/png" => Ok(true),
+        _ => {
+            let wrong = Wrong::other("accept", "must be application/json or image/png");
+            Err(bad_field("bad_request", &wrong))
+        }
+    }
+}
