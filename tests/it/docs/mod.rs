@@ -11,6 +11,7 @@ mod front; // README's size, and what it shows of the demo
 mod generated; // pages that scripts/docs makes
 pub mod layout; // the page of rooms, against src/
 mod links; // to files and to headings
+mod words; // metrics, codes and reasons, against the code
 
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
