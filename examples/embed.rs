@@ -21,11 +21,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
 use async_trait::async_trait;
+use easel::admin::listener::Admin;
 use easel::gateway;
 use easel::gateway::Gateway;
 use easel::gateway::reload::{LOOK, Os, Watch};
 use easel::server::access::AccessLog;
-use easel::server::admin::Admin;
 use easel::server::proxy::Easel;
 use http::Response;
 use pingora::apps::HttpServerOptions;

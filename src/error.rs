@@ -202,6 +202,11 @@ impl Error {
         error
     }
 
+    /// The answer to a client that may come back in a second.
+    pub fn busy(message: &str) -> Error {
+        Error::new(Kind::Busy, message).with_retry_after(Duration::from_secs(1))
+    }
+
     /// The same error with a more exact code.
     pub fn with_code(mut self, code: &'static str) -> Error {
         self.code = Some(code);

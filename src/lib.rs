@@ -10,8 +10,11 @@
 //!
 //! ```text
 //! 5  main.rs  cli/     the command line: serve check schema ledger sandbox demo
-//! 4  server/           Pingora: listen, answer, admin, logs
-//! 3  gateway/          the only floor that waits: calls to providers, queues, deadlines, the ledger on disk, reload
+//! 4  server/ admin/ sidecar
+//!                      HTTP with clients, HTTP with operators, and both together as the command line runs them
+//! 3  gateway/          the only floor that waits: the life of a request, single flight, attempts, reload
+//!    upstream/ store/ alerting clock
+//!                      the HTTP client for vendors, the ledger on disk, messages to webhooks, the wall clock
 //!    sandbox/          beside it: pretend vendors for trying and testing; shares no code with provider/
 //! 2  provider/         each image API as two pure functions
 //! 1  cache/ ledger/ routing/ admission alert breaker metrics rate
@@ -39,7 +42,7 @@
 //!
 //! # Embedding
 //!
-//! [`server::start`] runs Easel as the command line does. [`server::proxy::Easel`] is a Pingora
+//! [`sidecar::start`] runs Easel as the command line does. [`server::proxy::Easel`] is a Pingora
 //! [`ProxyHttp`](pingora::proxy::ProxyHttp) to be mounted in a server of your own: `examples/embed.rs` shows all of it.
 //! A [`gateway::Gateway`] answers requests without any HTTP server:
 //!
@@ -97,8 +100,14 @@ pub mod signing;
 pub mod provider;
 
 // Floor 3: what waits, and the pretend vendors beside it.
+pub mod alerting;
+pub mod clock;
 pub mod gateway;
 pub mod sandbox;
+pub mod store;
+pub mod upstream;
 
 // Floor 4: HTTP with clients and operators.
+pub mod admin;
 pub mod server;
+pub mod sidecar;

@@ -188,7 +188,7 @@ fn easel(origin: &str, state: Option<TempDir>, logged: bool) -> Result<SocketAdd
         true => AccessLog::to(stream(std::io::stdout())?, gateway.shared.metrics.access_lines_dropped.clone())?,
         false => AccessLog::off(),
     };
-    let running = easel::server::start(gateway.clone(), log)?;
+    let running = easel::sidecar::start(gateway.clone(), log)?;
     let addr = running.addr;
     tokio::spawn(async move {
         let (_reload_now, asked) = mpsc::channel(1);

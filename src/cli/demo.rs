@@ -13,12 +13,12 @@ use clap::Parser;
 use easel::config::Lookup;
 use easel::gateway::Gateway;
 use easel::gateway::reload::{self, Os};
-use easel::gateway::transport::{Bounds, IDLE, Reach, Transport};
 use easel::money::Usd;
 use easel::provider::{Call, Reply};
 use easel::sandbox::{Mode, Name, Sandbox, Settings};
 use easel::server::access::AccessLog;
-use easel::server::{self, Running};
+use easel::sidecar::{self, Running};
+use easel::upstream::transport::{Bounds, IDLE, Reach, Transport};
 use http::HeaderMap;
 use serde_json::{Value, json};
 use url::Url;
@@ -105,7 +105,7 @@ impl Stage {
         }
         let gateway = Gateway::new(plan).map_err(text)?;
         let log = AccessLog::off();
-        let running = server::start(gateway.clone(), log).map_err(text)?;
+        let running = sidecar::start(gateway.clone(), log).map_err(text)?;
         cli::say("Easel demo: a gateway and local providers that speak the real wire formats. No key, no bill.");
         cli::say(format!("  providers  {} (pretend money, real PNGs)", sandbox.url()));
         cli::say(format!("  gateway    http://{}/v1  (OpenAI's Images API)", running.addr));

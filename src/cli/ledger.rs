@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use easel::admin::ledger::{cells, render_json};
 use easel::gateway::reload::{self, Os};
-use easel::gateway::store::asked::Asked;
-use easel::gateway::store::report::{self, Report, ReportQuery, ReportRow};
-use easel::gateway::store::sums::Filter;
-use easel::server::ledger::{cells, render_json};
+use easel::store::report;
+use easel::store::report::{Report, ReportQuery, ReportRow};
+use easel::store::report_query::ReportParameters;
+use easel::store::sums::Filter;
 
 use crate::cli;
 
@@ -68,8 +69,8 @@ enum Format {
 pub fn run(args: Args) -> ExitCode {
     let Args { config, state_dir, by, since, until, month, zone, tenant, route, provider, model, format } = args;
     let filter = Filter { tenant, route, provider, model };
-    let asked = Asked { by: Some(by), since, until, month, zone: Some(zone), filter };
-    let query = match asked.query() {
+    let parameters = ReportParameters { by: Some(by), since, until, month, zone: Some(zone), filter };
+    let query = match parameters.query() {
         Ok(query) => query,
         Err(error) => return cli::failed(error.message),
     };

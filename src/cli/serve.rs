@@ -13,7 +13,7 @@ use easel::gateway::reload::{self, LOOK, Os, Watch};
 use easel::server::access::AccessLog;
 use easel::server::diagnostics::tell_panics;
 use easel::server::lines::{Lines, stream};
-use easel::server::{self, Running};
+use easel::sidecar::{self, Running};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -70,7 +70,7 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &Lines) 
         Ok(log) => log,
         Err(error) => return cli::failed(format!("no access log: {error}")),
     };
-    let running = match server::start(gateway.clone(), log) {
+    let running = match sidecar::start(gateway.clone(), log) {
         Ok(running) => running,
         Err(error) => return cli::failed(error),
     };

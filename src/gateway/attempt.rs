@@ -18,11 +18,8 @@ use crate::capabilities::Unmet;
 use crate::config::plan::Offer;
 use crate::failure::{Class, Failure};
 use crate::gateway::Shared;
-use crate::gateway::apart::apart;
 use crate::gateway::flight::Flight;
 use crate::gateway::journal::Opened;
-use crate::gateway::transport::replies::{Held, Tab};
-use crate::gateway::transport::{Bounds, Reach, Received, Seen, Trouble, Watcher};
 use crate::image::Picture;
 use crate::metrics::seconds;
 use crate::money::Usd;
@@ -31,6 +28,9 @@ use crate::provider::{Call, Drawn, Job, Provider, Reply, Reported, Source, Step,
 use crate::request::ImageRequest;
 use crate::routing::Candidate;
 use crate::secret::Secret;
+use crate::upstream::apart::apart;
+use crate::upstream::transport::replies::{Held, Tab};
+use crate::upstream::transport::{Bounds, Reach, Received, Seen, Trouble, Watcher};
 
 mod bill;
 mod fetch;

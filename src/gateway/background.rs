@@ -7,7 +7,14 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::gateway::{Gateway, alarm, journal};
+use crate::alert::{Budget, Readings};
+use crate::alerting::{self, Alerting, Outlets};
+use crate::calendar::Moment;
+use crate::clock;
+use crate::config::plan::By;
+use crate::gateway::Gateway;
+use crate::ledger::counter::Budgeted;
+use crate::ledger::window::Sum;
 
 /// How often it is looked whether an hour is over.
 const FEES: Duration = Duration::from_secs(30);
@@ -23,7 +30,7 @@ pub struct Tending(Vec<JoinHandle<()>>);
 
 /// Begins to tend `gateway` on the present tokio runtime.
 pub fn start(gateway: &Arc<Gateway>) -> Tending {
-    let fees = |gateway: &Arc<Gateway>| gateway.shared.journal.accrue(&gateway.live().plan, journal::now());
+    let fees = |gateway: &Arc<Gateway>| gateway.shared.journal.accrue(&gateway.live().plan, clock::now());
     let savings = |gateway: &Arc<Gateway>| {
         gateway.shared.journal.write_savings();
         gateway.shared.journal.store().look();
@@ -35,11 +42,41 @@ pub fn start(gateway: &Arc<Gateway>) -> Tending {
         }
     };
     Tending(vec![
-        alarm::start(gateway.clone(), gateway.clone()),
+        alerting::start(alerts(gateway)),
         tokio::spawn(every(FEES, gateway.clone(), fees)),
         tokio::spawn(every(SAVINGS, gateway.clone(), savings)),
         tokio::spawn(every(CLOCK, gateway.clone(), behind)),
     ])
+}
+
+/// The alerts of `gateway`, held against its ledger.
+pub fn alerts(gateway: &Arc<Gateway>) -> Alerting<Arc<Gateway>> {
+    let (of, metrics) = (gateway.clone(), &gateway.shared.metrics);
+    let rules = move || {
+        let live = of.live();
+        (live.version, live.plan.alerts.clone())
+    };
+    let outlets = Outlets {
+        transport: gateway.shared.transport.clone(),
+        state: metrics.alert_state.clone(),
+        notifications: metrics.alert_notifications.clone(),
+    };
+    Alerting::new(Box::new(rules), gateway.clone(), outlets)
+}
+
+impl Readings for Gateway {
+    fn names(&self, by: By) -> Vec<Arc<str>> {
+        self.shared.ledger.names(by)
+    }
+
+    fn sum(&self, by: By, name: &str, over: Duration, now: Moment) -> Sum {
+        self.shared.ledger.sum(by, name, over, now)
+    }
+
+    fn budgets(&self, now: Moment) -> Vec<Budget> {
+        let budgets = self.shared.ledger.budgets(&self.live().plan, now).into_iter();
+        budgets.map(|Budgeted { key, limit, used }| Budget { scope: key.to_string().into(), limit, used }).collect()
+    }
 }
 
 async fn every(time: Duration, gateway: Arc<Gateway>, tend: impl Fn(&Arc<Gateway>)) {

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::admission::{Room, Slot};
 use crate::breaker::{Cooling, Pass};
 use crate::canonical::Canonical;
+use crate::clock;
 use crate::config::plan::Offer;
 use crate::error::{Error, Kind};
 use crate::failure::{Class, Failure};
@@ -28,7 +29,7 @@ use crate::gateway::in_flight::InFlight;
 use crate::gateway::join_few::Together;
 use crate::gateway::journal::Opened;
 use crate::gateway::snapshot::Live;
-use crate::gateway::{Caller, Shared, journal};
+use crate::gateway::{Caller, Shared};
 use crate::ledger::Short;
 use crate::money::Usd;
 use crate::request::ImageRequest;
@@ -435,7 +436,7 @@ impl DispatchLoop {
         }
         let skips: Vec<Skip> = self.skips.iter().copied().flatten().collect();
         let late = Instant::now() >= self.flight.deadline();
-        let error = self.obstacles.explain(&skips, &self.order.matched.route.name, late, now(), journal::now());
+        let error = self.obstacles.explain(&skips, &self.order.matched.route.name, late, now(), clock::now());
         if error.kind == Kind::Internal {
             log::error!("a drawing ended without a reason");
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
 use crate::gateway::Gateway;
-use crate::gateway::store::StoreError;
 use crate::request::{Feedback, Verdict};
+use crate::store::StoreError;
 
 /// What a verdict did. The word goes to the metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,16 +10,15 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use crate::calendar::{Moment, Per, Period};
+use crate::clock;
 use crate::config::plan::{self, OnLedgerError, Plan};
 use crate::gateway::savings::{Saving, Savings};
-use crate::gateway::store::sums::{Filter, Sums};
-use crate::gateway::store::{
-    Health, Judged, Opened as Found, Options, Place, Store, StoreError, Unwritten, View, Write,
-};
 use crate::ledger::counter::{Key, Scope, Sum};
 use crate::ledger::entry::Verdict;
 use crate::ledger::window::{self, Change, Fact, Windows};
 use crate::ledger::{self, Charge, Hold, Intent, Ledger, Settled, Short, keys};
+use crate::store::sums::{Filter, Sums};
+use crate::store::{Health, Judged, Opened as Found, Options, Place, Store, StoreError, Unwritten, View, Write};
 
 /// How long a process that ends waits for its last writes.
 const LAST_WRITES: Duration = Duration::from_secs(10);
@@ -65,15 +64,15 @@ impl Journal {
     /// # Errors
     /// When the record cannot be read; nothing is counted then that was not before.
     pub fn follow(&self, plan: &Plan) -> Result<(), StoreError> {
-        self.recount(plan, now())?;
+        self.recount(plan, clock::now())?;
         let longest = plan::longest_window(&plan.alerts).unwrap_or(window::KEPT);
         self.ledger.look_back(longest, |windows| {
             // The clock is read behind all that is settled, so that nothing seems to be of a clock that was ahead.
-            let now = now();
+            let now = clock::now();
             let told = self.store.reading(move |view| refill(&view, windows, now));
             move || told.wait()
         })?;
-        let now = now();
+        let now = clock::now();
         self.resume_fees(plan, now)?;
         self.accrue(plan, now);
         Ok(())
@@ -109,7 +108,7 @@ impl Journal {
     /// if there is something to do.
     pub fn catch_up(&self, plan: &Plan) {
         if self.ledger.is_behind()
-            && let Err(error) = self.recount(plan, now())
+            && let Err(error) = self.recount(plan, clock::now())
         {
             log::warn!("the clock was set back, and the ledger cannot be read: {error}");
         }
@@ -143,7 +142,7 @@ impl Journal {
 
     /// Promises what an attempt may cost, or says which budget it would pass.
     pub fn open(&self, intent: Intent<'_>) -> Result<Opened, Short> {
-        let (hold, written) = self.ledger.reserve(intent, now(), |entry| -> BoxFuture<'static, _> {
+        let (hold, written) = self.ledger.reserve(intent, clock::now(), |entry| -> BoxFuture<'static, _> {
             Box::pin(self.store.write(Write::Open(entry.clone())))
         })?;
         Ok(Opened { hold, written })
@@ -152,7 +151,7 @@ impl Journal {
     /// Settles an attempt and returns when that is written down. What cannot be written now is kept and written when it
     /// can: it is paid for in any case, and its pictures are not held back.
     pub async fn settle(&self, hold: Hold, charge: Charge) -> Settled {
-        let (settled, written) = hold.settle(charge, now(), |settled| {
+        let (settled, written) = hold.settle(charge, clock::now(), |settled| {
             self.store.write(Write::Settle { id: settled.id, settlement: settled.settlement.clone() })
         });
         if let Some(written) = written
@@ -165,7 +164,7 @@ impl Journal {
 
     /// Takes the promise of an attempt back that was not sent.
     pub fn release(&self, hold: Hold) {
-        hold.release(now(), |id| self.store.later(Write::Release { id }));
+        hold.release(clock::now(), |id| self.store.later(Write::Release { id }));
     }
 
     /// Notes what pictures from the cache would have cost.
@@ -176,7 +175,7 @@ impl Journal {
 
     /// Hands in what the cache saved since the last time.
     pub fn write_savings(&self) {
-        self.savings.take(now()).into_iter().for_each(|saved| self.store.later(saved));
+        self.savings.take(clock::now()).into_iter().for_each(|saved| self.store.later(saved));
     }
 
     /// Takes a tenant's verdict on a picture. `None` if it never received it. On disk when it resolves.
@@ -190,7 +189,7 @@ impl Journal {
         verdict: Verdict,
         reason: Option<String>,
     ) -> Result<Option<Judged>, StoreError> {
-        let judged = self.store.judge(image, tenant, verdict, reason, now()).await?;
+        let judged = self.store.judge(image, tenant, verdict, reason, clock::now()).await?;
         if let Some(Judged { owner, entry_at, changed: true, .. }) = &judged {
             let change = match verdict {
                 Verdict::Accepted => Change { accepted: 1, rejected: -1 },
@@ -264,11 +263,6 @@ impl Opened {
             Err(unwritten) => Err((self.hold, unwritten)),
         }
     }
-}
-
-/// The wall clock.
-pub fn now() -> Moment {
-    std::time::SystemTime::now().into()
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use crate::cache::exact::Exact;
 use crate::cache::links::Links;
 use crate::cache::prompts::Words;
 use crate::canonical::Canonical;
+use crate::clock;
 use crate::config::plan::{Budget, Client, Plan, Provider, Route};
 use crate::error::{Error, Kind};
 use crate::gateway::flight::Flights;
@@ -25,9 +26,6 @@ use crate::gateway::outcome::Outcome;
 use crate::gateway::progress::ProgressSender;
 use crate::gateway::serve::ServeRequest;
 use crate::gateway::snapshot::{Live, NotReady};
-use crate::gateway::store::StoreError;
-use crate::gateway::token::Tokens;
-use crate::gateway::transport::Transport;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::money::Usd;
@@ -35,10 +33,10 @@ use crate::rate::Rates;
 use crate::request::ImageRequest;
 use crate::routing;
 use crate::secret::Secret;
+use crate::store::StoreError;
+use crate::upstream::token::Tokens;
+use crate::upstream::transport::Transport;
 
-mod address;
-pub mod alarm;
-mod apart;
 pub mod attempt;
 pub mod background;
 mod detached;
@@ -58,9 +56,6 @@ pub mod savings;
 mod scrape;
 mod serve;
 pub mod snapshot;
-pub mod store;
-pub mod token;
-pub mod transport;
 
 /// The tenant where the config lists no clients.
 const ANYBODY: &str = "default";
@@ -224,7 +219,7 @@ impl Gateway {
         let mut seed = [0u8; 8];
         seed.copy_from_slice(&random[..8]);
         let ledger = Arc::new(Ledger::default());
-        let journal = Journal::open_record(ledger.clone(), &plan.server, journal::now())?;
+        let journal = Journal::open_record(ledger.clone(), &plan.server, clock::now())?;
         let metrics = Metrics::new(&ledger)?;
         let replies = metrics.response_body_bytes.clone();
         let shared = Shared {
@@ -247,7 +242,7 @@ impl Gateway {
         let live = Live::new(1, plan, &link_secret)?;
         shared.journal.follow(&live.plan)?;
         let told = shared.ledger.clone();
-        shared.metrics.tell_costs(move || told.costs(journal::now()))?;
+        shared.metrics.tell_costs(move || told.costs(clock::now()))?;
         let gateway = Gateway {
             live: ArcSwap::from_pointee(live),
             changing: Mutex::default(),

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::calendar::Moment;
-use crate::gateway::store::Write;
 use crate::money::Usd;
+use crate::store::Write;
 
 /// Pictures that came from the cache.
 #[derive(Clone, Copy, Debug)]

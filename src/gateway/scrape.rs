@@ -3,8 +3,9 @@
 
 use std::time::Instant;
 
+use crate::clock;
 use crate::config::plan::Plan;
-use crate::gateway::{Gateway, journal};
+use crate::gateway::Gateway;
 use crate::metrics::{Snapshot, dollars, seconds};
 
 impl Gateway {
@@ -54,7 +55,7 @@ impl Gateway {
 
     /// Every budget of `plan`, all as of one moment.
     fn look_at_budgets(&self, plan: &Plan, snapshot: &mut Snapshot) -> Result<(), prometheus::Error> {
-        let budgets = self.shared.ledger.budgets(plan, journal::now());
+        let budgets = self.shared.ledger.budgets(plan, clock::now());
         let labels = ["scope", "per", "zone"];
         let of = |budget: &crate::ledger::counter::Budgeted| {
             let key = &budget.key;

@@ -11,7 +11,6 @@ use bytes::Bytes;
 use prometheus::IntGauge;
 
 use crate::error::Error;
-use crate::server::busy;
 
 /// All bodies together.
 #[derive(Debug)]
@@ -49,7 +48,7 @@ impl Room {
         let before = self.bodies.held.fetch_add(more, Ordering::AcqRel);
         if before.saturating_add(more) > most {
             self.bodies.held.fetch_sub(more, Ordering::AcqRel);
-            return Err(busy("This server holds as many bytes of requests as it may.").with_code("bodies_full"));
+            return Err(Error::busy("This server holds as many bytes of requests as it may.").with_code("bodies_full"));
         }
         self.bodies.gauge.add(more as i64);
         self.bytes += more;

@@ -15,7 +15,6 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::plan::Limits;
 use crate::error::{Error, Kind};
 use crate::server::bodies::{Bodies, Body, Room};
-use crate::server::busy;
 use crate::server::connections::Closed;
 use crate::server::wire::{self, Meter};
 
@@ -144,7 +143,7 @@ impl Collected {
 }
 
 fn made_room() -> Error {
-    busy("This connection made room for another while its body was read.").with_code(Closed::MadeRoom.word())
+    Error::busy("This connection made room for another while its body was read.").with_code(Closed::MadeRoom.word())
 }
 
 fn too_slow(patience: Duration) -> Error {

@@ -15,8 +15,8 @@ use crate::config::plan::Limits;
 use crate::error::{Error, Kind};
 use crate::request::{Draft, Edit, ImageRequest, Input, Mask};
 use crate::server::bodies::Body;
+use crate::server::form;
 use crate::server::paths::Operation;
-use crate::server::{busy, form};
 
 /// Bodies that are read at once by threads of their own. Each holds its own bytes and what it decodes of them.
 static READERS: Semaphore = Semaphore::const_new(2);
@@ -99,7 +99,7 @@ async fn apart<T: Send + 'static>(
 ) -> Result<T, Error> {
     let failed = |why: String| Error::new(Kind::Internal, "Easel failed to read this request.").with_detail(why);
     let turn = timeout(TURN, turns.acquire()).await;
-    let turn = turn.map_err(|_| busy("This server has many large requests to read."))?;
+    let turn = turn.map_err(|_| Error::busy("This server has many large requests to read."))?;
     // Whoever asked may leave: the thread goes on all the same, and its turn lasts as long as it does.
     let turn = turn.map_err(|closed| failed(closed.to_string()))?;
     let read = spawn_blocking(move || {

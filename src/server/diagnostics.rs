@@ -12,15 +12,14 @@ use std::time::{Duration, Instant};
 use env_logger::{Env, Logger, Target};
 use log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 
-use crate::server::LAST_LINES;
-use crate::server::lines::{Lines, stream};
+use crate::server::lines::{LAST_LINES, Lines, stream};
 use crate::server::repeats::{Repeats, Sum, WINDOW};
 
 /// What is said where `EASEL_LOG` says nothing.
 const FILTER: &str = "info,pingora_core=warn,pingora_proxy=off";
 
 /// Every line from here is shown: it may be the only record of money that could not be written down.
-const WHOLE: &str = "easel::gateway::store";
+const WHOLE: &str = "easel::store";
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
@@ -235,7 +234,7 @@ mod tests {
         for nth in 0..15 {
             say(&diagnostics, Level::Error, "pingora_core", &format!("handshake error from 10.0.0.{nth}:443"));
             say(&diagnostics, Level::Debug, "easel", "a detail");
-            say(&diagnostics, Level::Error, "easel::gateway::store::queue", "the ledger will not hold 1");
+            say(&diagnostics, Level::Error, "easel::store::queue", "the ledger will not hold 1");
             say(&diagnostics, Level::Trace, "easel", "filtered");
         }
         let text = written(&diagnostics, &batches, &open);

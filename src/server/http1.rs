@@ -11,29 +11,34 @@ use tokio::time::Instant;
 
 use crate::server::connections::{Closed, Guest};
 use crate::server::head::{self, Head, Time};
-use crate::server::protocol::{Front, stopping};
+use crate::server::protocol::{Service, stopping};
 use crate::server::respond;
 
 /// Serves the connection to its end, or until it is told to go. The head of its first request must be there by `first_by`.
-pub async fn serve<A>(front: &Front<A>, stream: Stream, guest: &Guest, first_by: Instant, shutdown: &ShutdownWatch)
+pub async fn serve<A>(service: &Service<A>, stream: Stream, guest: &Guest, first_by: Instant, shutdown: &ShutdownWatch)
 where
     A: HttpServerApp + Send + Sync + 'static,
 {
     tokio::select! {
         biased;
-        () = requests(front, stream, guest, first_by, shutdown) => {}
+        () = requests(service, stream, guest, first_by, shutdown) => {}
         () = guest.told_to_go() => {}
     }
 }
 
-async fn requests<A>(front: &Front<A>, mut stream: Stream, guest: &Guest, first_by: Instant, shutdown: &ShutdownWatch)
-where
+async fn requests<A>(
+    service: &Service<A>,
+    mut stream: Stream,
+    guest: &Guest,
+    first_by: Instant,
+    shutdown: &ShutdownWatch,
+) where
     A: HttpServerApp + Send + Sync + 'static,
 {
     let mut kept = false;
     let mut stopping = pin!(stopping(shutdown));
     loop {
-        let limits = front.limits();
+        let limits = service.limits();
         let time = match kept {
             false => Time { begins_by: first_by, then: None },
             true => Time { begins_by: Instant::now() + limits.keepalive_timeout, then: Some(limits.header_timeout) },
@@ -47,20 +52,20 @@ where
             Head::Whole(head) => head,
             Head::Gone => return,
             Head::Nothing => {
-                front.connections.count(if kept { Closed::Idle } else { Closed::HeaderTimeout });
+                service.connections.count(if kept { Closed::Idle } else { Closed::HeaderTimeout });
                 // Whether it is closed gently or is gone already, it ends here.
                 let _ = stream.shutdown().await;
                 return;
             }
             Head::Refused(closed, error) => {
-                front.connections.count(closed);
+                service.connections.count(closed);
                 return Box::pin(respond::refuse(stream, &error)).await;
             }
         };
         let Some(_serving) = guest.presence().serves() else { return };
         let mut session = ServerSession::new_http1(stream);
         session.set_pipelined_prefix(head);
-        let Some(reused) = front.app.process_new_http(session, shutdown).await else { return };
+        let Some(reused) = service.app.process_new_http(session, shutdown).await else { return };
         (stream, kept) = (reused.consume().0, true);
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::server::connections::{Closed, Guest, Serving};
-use crate::server::protocol::{Front, stopping};
+use crate::server::protocol::{Service, stopping};
 
 type Connection = h2::server::Connection<Stream, Bytes>;
 
@@ -35,7 +35,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Serves the connection to its end. Its first request must be there by `first_by`.
-pub async fn serve<A>(front: &Front<A>, stream: Stream, guest: &Guest, first_by: Instant, shutdown: &ShutdownWatch)
+pub async fn serve<A>(service: &Service<A>, stream: Stream, guest: &Guest, first_by: Instant, shutdown: &ShutdownWatch)
 where
     A: HttpServerApp + Send + Sync + 'static,
 {
@@ -45,7 +45,7 @@ where
         proxy_digest: stream.get_proxy_digest(),
         socket_digest: stream.get_socket_digest(),
     });
-    let open = handshake(stream, Some(options(front.limits().request_header)));
+    let open = handshake(stream, Some(options(service.limits().request_header)));
     let connection = tokio::select! {
         open = timeout_at(first_by, open) => open,
         () = guest.told_to_go() => return,
@@ -54,7 +54,7 @@ where
     let closed = match connection {
         Ok(Ok(connection)) => {
             let ended = Arc::default();
-            let serve = Serve { front, guest, shutdown, connection, digest, ended, malformed: 0, leaving: None };
+            let serve = Serve { service, guest, shutdown, connection, digest, ended, malformed: 0, leaving: None };
             serve.until_closed(first_by).await
         }
         Ok(Err(error)) => {
@@ -64,7 +64,7 @@ where
         Err(_) => Some(Closed::HeaderTimeout),
     };
     if let Some(closed) = closed {
-        front.connections.count(closed);
+        service.connections.count(closed);
     }
 }
 
@@ -77,7 +77,7 @@ fn options(most: usize) -> H2Options {
 
 /// One connection as it is served.
 struct Serve<'a, A> {
-    front: &'a Front<A>,
+    service: &'a Service<A>,
     guest: &'a Guest,
     shutdown: &'a ShutdownWatch,
     connection: Connection,
@@ -94,7 +94,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Serve<'_, A> {
     async fn until_closed(mut self, first_by: Instant) -> Option<Closed> {
         let (opened, mut served, mut closed) = (Instant::now(), false, None);
         loop {
-            let (quiet, patience) = (self.guest.quiet_since(), self.front.limits().keepalive_timeout);
+            let (quiet, patience) = (self.guest.quiet_since(), self.service.limits().keepalive_timeout);
             let waits_until = match (self.leaving, quiet) {
                 (Some(since), quiet) => quiet.map_or(since, |quiet| quiet.max(since)) + GOODBYE,
                 (None, Some(since)) if served => since + patience,
@@ -147,7 +147,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Serve<'_, A> {
     fn begin(&self, session: HttpSession) {
         let Some(serving) = self.guest.presence().serves() else { return };
         let run = Run { serving: Some(serving), ended: self.ended.clone() };
-        let (app, shutdown) = (self.front.app.clone(), self.shutdown.clone());
+        let (app, shutdown) = (self.service.app.clone(), self.shutdown.clone());
         tokio::spawn(async move {
             app.process_new_http(ServerSession::new_http2(session), &shutdown).await;
             drop(run);

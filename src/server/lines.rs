@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 
 use prometheus::IntCounter;
 
+/// How long a process that has finished waits for each of its logs.
+pub const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// Bytes that may wait for one stream, those being written included.
 pub const BOUND: usize = 1 << 20;
 

@@ -1,45 +1,19 @@
-//! Easel's own Pingora server: bind, serve, drain.
+//! HTTP with clients: connections, heads, bodies, the ways an answer takes, and the access log.
 //!
-//! HTTP is Pingora's; the loops around it are ours (`protocol`, `http1`, `http2`). Pingora's `Server` sleeps through its
-//! whole grace period even when nothing is in flight, gives every service a runtime of its own, and cannot say which
-//! port it was given; a sidecar wants to stop the moment its work is done, and tests want port 0. Its services bound
-//! neither connections nor the time that a stranger may take. Who already runs a Pingora server mounts
-//! [`proxy::Easel`] in it instead (`examples/embed.rs`).
-
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
-
-use pingora::apps::http_app::HttpServer;
-use pingora::proxy::HttpProxy;
-use pingora::server::configuration::ServerConf;
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-
-use crate::error::{Error, Kind};
-use crate::gateway::Gateway;
-use crate::gateway::background::{self, Tending};
-use crate::gateway::reload::LOOK;
-use crate::server::access::AccessLog;
-use crate::server::admin::Admin;
-use crate::server::certificate::Certificate;
-use crate::server::connections::Connections;
-use crate::server::protocol::Front;
-use crate::server::proxy::Easel;
+//! HTTP is Pingora's; the loops around it are ours (`protocol`, `http1`, `http2`), because Pingora's services bound
+//! neither connections nor the time that a stranger may take. `sidecar` binds the listeners and serves; who already runs
+//! a Pingora server mounts [`proxy::Easel`] in it instead (`examples/embed.rs`).
 
 pub mod access;
-pub mod admin;
 mod bodies;
 mod body;
-mod browser;
-mod caller;
-mod certificate;
-mod connections;
+pub(crate) mod browser;
+pub(crate) mod caller;
+pub(crate) mod certificate;
+pub(crate) mod connections;
 mod cors;
 mod decode;
-mod descriptors;
+pub(crate) mod descriptors;
 pub mod diagnostics;
 mod feedback;
 mod form;
@@ -47,12 +21,11 @@ mod framing;
 mod head;
 mod http1;
 mod http2;
-pub mod ledger;
 pub mod lines;
 mod near_path;
 mod outlet;
 pub mod paths;
-mod protocol;
+pub(crate) mod protocol;
 pub mod proxy;
 mod repeats;
 mod request_id;
@@ -60,216 +33,3 @@ pub mod respond;
 mod stream;
 mod told;
 mod wire;
-
-/// Connections to the operator's listener that are open at once: more than probes and scrapers need.
-const OPERATORS: usize = 128;
-
-/// Connections that may wait to be taken in.
-const BACKLOG: u32 = 4096;
-
-/// The most bytes of an answer that the system holds for a client before it sends them. Left to itself it takes up to four
-/// megabytes for each, and once all sockets have what it grants to them together, every connection of the machine
-/// waits: 500 slow readers of 3 MB did that.
-const UNSENT: u32 = 512 * 1024;
-
-/// How long a process that has finished waits for each of its logs.
-const LAST_LINES: Duration = Duration::from_secs(1);
-
-/// The answer to who may come back in a moment.
-fn busy(message: &str) -> Error {
-    Error::new(Kind::Busy, message).with_retry_after(Duration::from_secs(1))
-}
-
-/// Why a server does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum NotListening {
-    /// An address cannot be bound.
-    #[error("cannot listen on {address}: {why}")]
-    Bind {
-        /// As written in the config.
-        address: String,
-        /// The system's words.
-        why: std::io::Error,
-    },
-    /// Certificate or key cannot be used.
-    #[error("server.tls: {0}")]
-    Tls(String),
-}
-
-/// A server that answers.
-pub struct Running {
-    /// Where clients connect; the real port where the config said 0.
-    pub addr: SocketAddr,
-    /// `http` or `https`, as clients must speak.
-    pub scheme: &'static str,
-    /// Where metrics and health are served.
-    pub admin: SocketAddr,
-    gateway: Arc<Gateway>,
-    log: AccessLog,
-    draining: Arc<AtomicBool>,
-    in_flight: Arc<AtomicUsize>,
-    stop: watch::Sender<bool>,
-    stop_admin: watch::Sender<bool>,
-    connections: [Arc<Connections>; 2],
-    services: Vec<JoinHandle<()>>,
-    certificate: Option<JoinHandle<()>>,
-    tending: Tending,
-}
-
-/// Binds both listeners and serves `gateway` on the present tokio runtime.
-///
-/// # Errors
-/// When an address cannot be bound or the TLS files cannot be used; nothing is served then.
-pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListening> {
-    let live = gateway.live();
-    let (server, metrics) = (&live.plan.server, &gateway.shared.metrics);
-    let (clients, addr) = bind(&server.listen)?;
-    let (operators, admin) = bind(&server.admin)?;
-    let certificate = server.tls.as_ref().map(Certificate::open).transpose().map_err(NotListening::Tls)?;
-    let tls = certificate.as_ref().map(Certificate::acceptor).transpose().map_err(NotListening::Tls)?;
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    let easel = Easel::new(gateway.clone(), log.clone(), format!("{scheme}://{}", reachable(addr)));
-    let (draining, in_flight) = (easel.draining(), easel.in_flight());
-    let mut proxy = HttpProxy::new(easel, Arc::new(ServerConf::default()));
-    proxy.handle_init_modules();
-    let fitting = descriptors::connections();
-    if server.limits.connections > fitting {
-        log::warn!("the system's limit on open files allows {fitting} connections of clients at once, not more");
-    }
-    let connections = ["clients", "admin"].map(|listener| Connections::new(listener, metrics));
-    let door = Front {
-        app: Arc::new(proxy),
-        gateway: gateway.clone(),
-        connections: connections[0].clone(),
-        most: Box::new(move |limits| limits.connections.min(fitting)),
-        tls,
-        http2: true,
-    };
-    let app = Admin { gateway: gateway.clone(), draining: draining.clone(), local: admin.ip().is_loopback() };
-    let health = Front {
-        app: Arc::new(HttpServer::new_app(app)),
-        gateway: gateway.clone(),
-        connections: connections[1].clone(),
-        most: Box::new(|_| OPERATORS),
-        tls: None,
-        http2: false,
-    };
-    let (stop, stopping) = watch::channel(false);
-    // Health is told until the very end: a draining server is alive, but not ready.
-    let (stop_admin, stopping_admin) = watch::channel(false);
-    let services =
-        vec![tokio::spawn(door.listen(clients, stopping)), tokio::spawn(health.listen(operators, stopping_admin))];
-    let certificate = certificate.map(|certificate| {
-        let success = metrics.certificate_reload_success.with_label_values(&["clients"]);
-        tokio::spawn(certificate.follow(LOOK, success))
-    });
-    let tending = background::start(&gateway);
-    Ok(Running {
-        addr,
-        scheme,
-        admin,
-        gateway,
-        log,
-        draining,
-        in_flight,
-        stop,
-        stop_admin,
-        connections,
-        services,
-        certificate,
-        tending,
-    })
-}
-
-/// Listens on the first of an address's meanings that can be bound.
-fn bind(address: &str) -> Result<(TcpListener, SocketAddr), NotListening> {
-    let failed = |why| NotListening::Bind { address: address.to_owned(), why };
-    let mut last = std::io::ErrorKind::AddrNotAvailable.into();
-    for meaning in address.to_socket_addrs().map_err(failed)? {
-        match listen(meaning) {
-            Ok(listener) => {
-                let addr = listener.local_addr().map_err(failed)?;
-                return Ok((listener, addr));
-            }
-            Err(why) => last = why,
-        }
-    }
-    Err(failed(last))
-}
-
-fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // Connections of the process before may linger.
-    socket.set_reuseaddr(true)?;
-    // What is accepted inherits it.
-    #[cfg(any(target_os = "android", target_os = "linux"))]
-    socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT)?;
-    socket.bind(addr)?;
-    socket.listen(BACKLOG)
-}
-
-/// The address a client on this machine can use; `0.0.0.0` is not one.
-fn reachable(addr: SocketAddr) -> SocketAddr {
-    match addr {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], v4.port())),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], v6.port())),
-        other => other,
-    }
-}
-
-impl Running {
-    /// Waits until a listener ends by itself, which it should not.
-    pub async fn failed(&mut self) {
-        let ended = futures_util::future::select_all(self.services.iter_mut()).await;
-        if let (Err(error), _, _) = ended {
-            log::error!("a listener ended: {error}");
-        }
-    }
-
-    /// Stops accepting, lets what is in flight finish (client requests and drawings nobody waits for any more), and
-    /// returns how many requests were cut off because the configured drain time was over.
-    pub async fn drain(self) -> usize {
-        let patience = self.gateway.live().plan.server.drain;
-        self.draining.store(true, Ordering::Release);
-        self.stop.send_replace(true);
-        self.gateway.shared.work.close();
-        let idle = async {
-            // Pingora tells nobody when a connection ends; a short poll costs nothing while stopping.
-            while self.in_flight.load(Ordering::Acquire) > 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            self.gateway.shared.work.wait().await;
-        };
-        let late = tokio::time::timeout(patience, idle).await.is_err();
-        self.stop_admin.send_replace(true);
-        for task in self.services.iter().chain(&self.certificate) {
-            task.abort();
-        }
-        for connections in &self.connections {
-            connections.end();
-        }
-        drop(self.tending);
-        // The last thing that may be paid for is paid; what was cut off is found open at the next start.
-        self.gateway.shared.journal.close().await;
-        if !self.log.written(LAST_LINES).await {
-            log::warn!("the last lines of the access log were not written in time");
-        }
-        if late { self.in_flight.load(Ordering::Acquire).max(1) } else { 0 }
-    }
-}
-
-#[cfg(test)]
-#[cfg(any(target_os = "android", target_os = "linux"))]
-mod tests {
-    use tokio::net::TcpStream;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn the_system_holds_a_bounded_part_of_an_answer_for_every_connection_taken_in() {
-        let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
-        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (accepted, _) = listener.accept().await.unwrap();
-        assert_eq!(socket2::SockRef::from(&accepted).tcp_notsent_lowat().unwrap(), UNSENT);
-    }
-}

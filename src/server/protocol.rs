@@ -36,7 +36,7 @@ const NO_FILES: Duration = Duration::from_millis(50);
 const TOLD: usize = 64;
 
 /// One listener.
-pub struct Front<A> {
+pub struct Service<A> {
     /// Who answers.
     pub app: Arc<A>,
     /// Whose limits count.
@@ -57,7 +57,7 @@ pub async fn stopping(shutdown: &ShutdownWatch) {
     let _ = shutdown.clone().wait_for(|stops| *stops).await;
 }
 
-impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
+impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
     /// The limits in force.
     pub fn limits(&self) -> Limits {
         self.gateway.live().plan.server.limits.clone()
@@ -65,18 +65,18 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
 
     /// Takes connections in until the server stops.
     pub async fn listen(self, listener: TcpListener, shutdown: ShutdownWatch) {
-        let (front, listener, told) = (Arc::new(self), Listener::from(listener), Arc::new(Semaphore::new(TOLD)));
+        let (service, listener, told) = (Arc::new(self), Listener::from(listener), Arc::new(Semaphore::new(TOLD)));
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = stopping(&shutdown) => break,
             };
             match accepted {
-                Ok(socket) => front.take_in(socket, &told, &shutdown),
-                Err(error) => front.cannot_accept(&error).await,
+                Ok(socket) => service.take_in(socket, &told, &shutdown),
+                Err(error) => service.cannot_accept(&error).await,
             }
         }
-        front.app.http_cleanup().await;
+        service.app.http_cleanup().await;
     }
 
     fn take_in(self: &Arc<Self>, mut socket: Socket, told: &Arc<Semaphore>, shutdown: &ShutdownWatch) {
@@ -88,18 +88,18 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
             log::debug!("a connection ended before it was taken in: {error}");
             return;
         }
-        let front = self.clone();
+        let service = self.clone();
         match self.connections.admit(peer.ip(), (self.most)(&self.limits())) {
             Some(guest) => {
                 let shutdown = shutdown.clone();
-                tokio::spawn(async move { front.serve(socket, guest, &shutdown).await });
+                tokio::spawn(async move { service.serve(socket, guest, &shutdown).await });
             }
             // In TLS there is no word before the handshake, and no handshake for whom there is no room.
             None if self.tls.is_none() => {
                 let Ok(turn) = told.clone().try_acquire_owned() else { return };
                 let presence = Arc::new(Presence::new(peer.ip()));
                 tokio::spawn(async move {
-                    let stream = Box::new(Wire::new(Box::new(socket), front.gateway.clone(), presence));
+                    let stream = Box::new(Wire::new(Box::new(socket), service.gateway.clone(), presence));
                     respond::refuse(stream, &full()).await;
                     drop(turn);
                 });

@@ -39,7 +39,7 @@ use crate::server::outlet::Outlet;
 use crate::server::paths::{self, Operation, Target};
 use crate::server::respond::{self, Answer};
 use crate::server::stream::{Events, Stream};
-use crate::server::{body, browser, busy, cors, decode, feedback, framing, request_id, wire};
+use crate::server::{body, browser, cors, decode, feedback, framing, request_id, wire};
 use crate::signing::BadLink;
 
 /// Easel, to be mounted in a Pingora server as any other [`ProxyHttp`].
@@ -588,7 +588,7 @@ fn model(session: &Session, live: &Live, name: &str) -> Answer {
 }
 
 fn too_busy() -> Error {
-    busy("This server is at its limit of image requests in flight.")
+    Error::busy("This server is at its limit of image requests in flight.")
 }
 
 fn unknown_path(session: &Session) -> Error {

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use easel::calendar::Moment;
 use easel::config::plan::OnLedgerError;
-use easel::gateway::store::{Options, Place, Store, Write};
 use easel::ledger::entry::{Delivered, Entry, Owner, Purpose, Settlement, Source};
 use easel::money::Usd;
 use easel::sandbox::{Name, Sandbox, Settings};
+use easel::store::{Options, Place, Store, Write};
 use serde_json::Value;
 
 use crate::client::Client;

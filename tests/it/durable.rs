@@ -12,11 +12,12 @@ use std::time::{Duration, SystemTime};
 
 use easel::calendar::{Moment, Per, Zone};
 use easel::config::plan::OnLedgerError;
-use easel::gateway::store::report::{self, By, ReportQuery};
-use easel::gateway::store::{Options, Place, Store, Write};
 use easel::ledger::entry::{Entry, Owner, Purpose, Settlement, Source};
 use easel::money::Usd;
 use easel::sandbox::{Name, Sandbox, Settings};
+use easel::store::report;
+use easel::store::report::{By, ReportQuery};
+use easel::store::{Options, Place, Store, Write};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -281,7 +282,7 @@ async fn a_listener_that_others_reach_tells_nobody_of_money_without_a_token() {
     plan.server.admin = "0.0.0.0:0".to_owned();
     let gateway = easel::gateway::Gateway::new(plan).unwrap();
     let log = easel::server::access::AccessLog::off();
-    let open = easel::server::start(gateway, log).unwrap();
+    let open = easel::sidecar::start(gateway, log).unwrap();
     let admin = SocketAddr::from(([127, 0, 0, 1], open.admin.port()));
     let no = Client::connect(admin).await.get("/admin/ledger").await;
     assert!(no.status == 403 && no.text().contains("server.admin_token"), "{}", no.text());

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use easel::calendar::Moment;
-use easel::gateway::alarm::Alarm;
+use easel::gateway::background;
 use easel::gateway::feedback::Heard;
 use easel::gateway::{Ask, Gateway};
 use easel::money::Usd;
@@ -132,7 +132,7 @@ async fn a_verdict_is_taken_after_a_restart_and_refused_while_it_cannot_be_writt
     );
 }
 
-async fn judge(gateway: &Gateway, image: &str, verdict: Verdict) -> Result<Heard, easel::gateway::store::StoreError> {
+async fn judge(gateway: &Gateway, image: &str, verdict: Verdict) -> Result<Heard, easel::store::StoreError> {
     let feedback = Feedback { image_id: image.to_owned(), verdict, reason: None };
     gateway.judge("default".into(), feedback).await
 }
@@ -185,21 +185,21 @@ alerts:
 "
     );
     let gateway = Gateway::new(plan(&text, &sandbox.url())).unwrap();
-    let mut alarm = Alarm::new(gateway.clone(), gateway.clone());
+    let mut alerting = background::alerts(&gateway);
     let now = || Moment::from(std::time::SystemTime::now());
     let mut images = Vec::new();
     for number in 0..6 {
         images.extend(draw(&gateway, &format!("shoes {number}"), 10).await);
     }
     assert_eq!(images.iter().collect::<BTreeSet<_>>().len(), 60);
-    alarm.look(now());
+    alerting.look(now());
     for image in images.iter().step_by(2) {
         assert_eq!(judge(&gateway, image, Verdict::Rejected).await.unwrap(), Heard::Changed);
     }
     let line = "easel_cost_per_accepted_usd{by=\"provider\",name=\"stability\",window=\"1h\"}";
     assert!(gateway.scrape().unwrap().contains(&format!("{line} 0.018\n")), "{}", gateway.scrape().unwrap());
     for _ in 0..5 {
-        alarm.look(now());
+        alerting.look(now());
     }
     let firing = posted.recv().await.unwrap();
     assert_eq!(
@@ -212,7 +212,7 @@ alerts:
         draw(&gateway, &format!("boots {number}"), 10).await;
     }
     for _ in 0..5 {
-        alarm.look(now());
+        alerting.look(now());
     }
     let resolved = posted.recv().await.unwrap();
     assert_eq!((&resolved["status"], &resolved["value"]), (&"resolved".into(), &"0.012".into()));

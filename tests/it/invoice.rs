@@ -7,10 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use easel::gateway::store::report::{By, Figures, ReportQuery};
 use easel::ledger::Kind;
 use easel::money::{self, Usd};
 use easel::sandbox::{Mode, Name, Vendor};
+use easel::store::report::{By, Figures, ReportQuery};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 

@@ -144,8 +144,8 @@ const FLOORS: &[(u8, &[&str])] = &[
     ),
     (1, &["admission", "alert", "breaker", "cache", "ledger", "metrics", "rate", "routing"]),
     (2, &["provider"]),
-    (3, &["gateway", "sandbox"]),
-    (4, &["server"]),
+    (3, &["alerting", "clock", "gateway", "sandbox", "store", "upstream"]),
+    (4, &["admin", "server", "sidecar"]),
 ];
 
 fn floor_of(module: &str) -> u8 {

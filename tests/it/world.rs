@@ -12,7 +12,7 @@ use easel::gateway::reload;
 use easel::money::Usd;
 use easel::sandbox::{Bill, Name, Sandbox, Settings, Vendor};
 use easel::server::access::AccessLog;
-use easel::server::{self, Running};
+use easel::sidecar::{self, Running};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client};
@@ -54,7 +54,7 @@ impl World {
         let plan = plan(config, &sandbox.url());
         let gateway = Gateway::new(plan).unwrap();
         let log = AccessLog::off();
-        let running = server::start(gateway.clone(), log).unwrap();
+        let running = sidecar::start(gateway.clone(), log).unwrap();
         let (addr, admin) = (running.addr, running.admin);
         World { sandbox, gateway, _running: running, addr, admin }
     }

@@ -11,12 +11,12 @@ use url::Url;
 
 use crate::config::plan::HostRule;
 use crate::failure::{Class, Failure};
-use crate::gateway::apart::apart;
 use crate::gateway::attempt::{Attempt, patience, redirect};
-use crate::gateway::transport::{Bounds, Reach, Received, Trouble};
 use crate::image::{Encoded, Picture};
 use crate::provider::{Call, Found, Source, retry_after};
 use crate::request::ResponseFormat;
+use crate::upstream::apart::apart;
+use crate::upstream::transport::{Bounds, Reach, Received, Trouble};
 
 /// Redirects followed for one picture file.
 const REDIRECTS: u32 = 3;

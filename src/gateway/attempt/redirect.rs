@@ -54,7 +54,7 @@ mod tests {
 
     fn reply(location: Option<&'static str>) -> Reply {
         let headers = location.map(|to| (LOCATION, HeaderValue::from_static(to))).into_iter().collect::<HeaderMap>();
-        Reply { status: 307, headers, body: Bytes::new(), at: crate::gateway::journal::now() }
+        Reply { status: 307, headers, body: Bytes::new(), at: crate::clock::now() }
     }
 
     #[test]

@@ -10,12 +10,12 @@ use crate::cache::Kept;
 use crate::capabilities::{Came, Unmet};
 use crate::config::plan::Charged;
 use crate::failure::{Class, Failure};
-use crate::gateway::apart::apart;
 use crate::gateway::attempt::{Attempt, Collected, FailedAttempt, Report};
 use crate::image::Picture;
 use crate::ledger::{self, Charge, Hold};
 use crate::money::Usd;
 use crate::provider::{Reported, Usage};
+use crate::upstream::apart::apart;
 
 /// What was charged that brought nothing, and what may have been.
 #[derive(Clone, Copy, Debug, Default)]

@@ -4,8 +4,8 @@
 
 use crate::admission::Slot;
 use crate::breaker::{Asked, Operation};
+use crate::clock;
 use crate::config::plan::{Budget, Offer};
-use crate::gateway;
 use crate::gateway::dispatch_loop::{Chosen, DispatchLoop, Order, now};
 use crate::ledger::entry::{Owner, Purpose};
 use crate::ledger::{Intent, Short, Terms};
@@ -19,7 +19,7 @@ impl Order {
         let pictures = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
         let tiered = |offer: &Offer, listed: Usd| {
             let whose = (&*offer.provider, &*offer.model);
-            self.shared.ledger.tiered(whose, &self.request, listed, pictures, gateway::journal::now())
+            self.shared.ledger.tiered(whose, &self.request, listed, pictures, clock::now())
         };
         routing::appraise(&self.matched, abilities, &self.request, &self.caps, &tiered)
     }
@@ -54,7 +54,7 @@ impl DispatchLoop {
         let pictures = u32::from(pictures.min(max_n));
         let wanted = usd.checked_mul(pictures)?;
         let owner = self.order.owner(&offer.provider.name, &offer.model.name);
-        self.order.shared.ledger.short(&owner, budgets, wanted, gateway::journal::now())
+        self.order.shared.ledger.short(&owner, budgets, wanted, clock::now())
     }
 
     /// The budgets of its client, its route and its provider.

@@ -16,7 +16,6 @@ use crate::config::plan::{Charged, Enrich};
 use crate::failure::{Class, Failure};
 use crate::gateway::dispatch_loop::Order;
 use crate::gateway::journal::Opened;
-use crate::gateway::transport::{Bounds, Reach, Received, Trouble};
 use crate::ledger::entry::{Purpose, Source};
 use crate::ledger::{Amount, Charge, Hold, Intent, Terms};
 use crate::metrics::seconds;
@@ -24,6 +23,7 @@ use crate::money::Usd;
 use crate::pricing::Tokens;
 use crate::provider::Call;
 use crate::provider::anthropic::{self, Wish, Written};
+use crate::upstream::transport::{Bounds, Reach, Received, Trouble};
 
 /// The largest answer in words that is read, a thousand times as long as one is.
 const WORDS: usize = 1024 * 1024;

@@ -15,11 +15,11 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::alert::Event;
-use crate::gateway::Shared;
-use crate::gateway::alarm::message::message;
-use crate::gateway::transport::{Bounds, IDLE, Reach, Trouble};
+use crate::alerting::Outlets;
+use crate::alerting::message::message;
 use crate::provider::{Call, Reply};
 use crate::secret::Secret;
+use crate::upstream::transport::{Bounds, IDLE, Reach, Trouble};
 
 /// Messages that wait for one webhook. More than this come only from an alert that flickers while nobody answers.
 const QUEUE: usize = 64;
@@ -141,32 +141,32 @@ struct Mailbox {
 
 /// Everything on its way.
 pub(super) struct Post {
-    shared: Arc<Shared>,
+    outlets: Outlets,
     pauses: Pauses,
     boxes: HashMap<String, Mailbox>,
 }
 
 impl Post {
     /// Nothing is on its way.
-    pub(super) fn new(shared: Arc<Shared>, pauses: Pauses) -> Post {
-        Post { shared, pauses, boxes: HashMap::new() }
+    pub(super) fn new(outlets: Outlets, pauses: Pauses) -> Post {
+        Post { outlets, pauses, boxes: HashMap::new() }
     }
 
     /// Sends the event to its alert's webhook, if it has one, behind whatever else is on its way there.
     pub(super) fn send(&mut self, event: &Event) {
         let Some(webhook) = &event.alert.webhook else { return };
         let alert = &event.alert.name;
-        let (shared, pauses) = (&self.shared, self.pauses);
+        let (outlets, pauses) = (&self.outlets, self.pauses);
         let mailbox = self.boxes.entry(alert.clone()).or_insert_with(|| {
             let (letters, waiting) = mpsc::channel(QUEUE);
-            tokio::spawn(carry(shared.clone(), waiting, pauses));
+            tokio::spawn(carry(outlets.clone(), waiting, pauses));
             Mailbox { letters, open: Arc::default() }
         });
         let (webhook, body) = (webhook.clone(), message(event));
         let letter = Letter { alert: alert.clone(), webhook, body, _open: mailbox.open.clone() };
         if mailbox.letters.try_send(letter).is_err() {
             log::warn!("alert {alert}: a message is dropped, {QUEUE} wait for its webhook already");
-            count(shared, alert, Outcome::Dropped);
+            count(outlets, alert, Outcome::Dropped);
         }
     }
 
@@ -177,23 +177,23 @@ impl Post {
     }
 }
 
-fn count(shared: &Shared, alert: &str, outcome: Outcome) {
-    shared.metrics.alert_notifications.with_label_values(&[alert, outcome.word()]).inc();
+fn count(outlets: &Outlets, alert: &str, outcome: Outcome) {
+    outlets.notifications.with_label_values(&[alert, outcome.word()]).inc();
 }
 
 /// Takes one letter after the other to its end.
-async fn carry(shared: Arc<Shared>, mut letters: mpsc::Receiver<Letter>, pauses: Pauses) {
+async fn carry(outlets: Outlets, mut letters: mpsc::Receiver<Letter>, pauses: Pauses) {
     while let Some(letter) = letters.recv().await {
-        let outcome = deliver(&shared, &letter, pauses).await;
-        count(&shared, &letter.alert, outcome);
+        let outcome = deliver(&outlets, &letter, pauses).await;
+        count(&outlets, &letter.alert, outcome);
     }
 }
 
-async fn deliver(shared: &Shared, letter: &Letter, pauses: Pauses) -> Outcome {
+async fn deliver(outlets: &Outlets, letter: &Letter, pauses: Pauses) -> Outcome {
     let alert = &letter.alert;
     let mut failures = 0;
     loop {
-        let Err(setback) = attempt(shared, letter).await else { return Outcome::Delivered };
+        let Err(setback) = attempt(outlets, letter).await else { return Outcome::Delivered };
         failures += 1;
         if setback.is_final() {
             log::error!("alert {alert}: its webhook did not take a message: {setback}");
@@ -207,13 +207,13 @@ async fn deliver(shared: &Shared, letter: &Letter, pauses: Pauses) -> Outcome {
     }
 }
 
-async fn attempt(shared: &Shared, letter: &Letter) -> Result<(), Setback> {
+async fn attempt(outlets: &Outlets, letter: &Letter) -> Result<(), Setback> {
     let url = Url::parse(letter.webhook.reveal()).map_err(|_| Setback::Unusable)?;
     let call = Call::post_json(url, HeaderMap::new(), &letter.body);
     let deadline = Instant::now() + ANSWER;
     let (silence, idle, reach) = (None, IDLE, Reach::Anywhere);
     let bounds = Bounds { deadline, connect: CONNECT, silence, idle, body: BODY, reach };
-    judged(shared.transport.send(&call, bounds).await.map(|received| received.reply))
+    judged(outlets.transport.send(&call, bounds).await.map(|received| received.reply))
 }
 
 fn judged(answer: Result<Reply, Trouble>) -> Result<(), Setback> {

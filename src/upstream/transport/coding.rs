@@ -10,7 +10,7 @@ use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
-use crate::gateway::transport::buffer::{Buffer, Collected};
+use crate::upstream::transport::buffer::{Buffer, Collected};
 
 /// Bytes that tell how a body called `deflate` was made.
 const ZLIB_HEADER: usize = 2;

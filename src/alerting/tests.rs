@@ -10,6 +10,7 @@ use crate::alert::{Budget, Ended, State};
 use crate::config::plan::{By, Plan};
 use crate::gateway::reload::{self, Os};
 use crate::ledger::window::Sum;
+use crate::metrics::Metrics;
 use crate::money::Usd;
 
 /// A plan with these lines under `alerts:`.
@@ -56,35 +57,65 @@ fn minute(number: i64) -> Moment {
     Moment::from_millis(number * 60_000)
 }
 
+/// Where alerts are told: to these metrics, over a transport of their own.
+pub(super) fn outlets(metrics: &Metrics) -> Outlets {
+    Outlets {
+        transport: Arc::new(Transport::new(1 << 20, metrics.response_body_bytes.clone())),
+        state: metrics.alert_state.clone(),
+        notifications: metrics.alert_notifications.clone(),
+    }
+}
+
+/// A config that can be changed while somebody looks at its alerts.
+#[derive(Clone)]
+struct InForce(Arc<Mutex<(u64, Vec<Arc<Alert>>)>>);
+
+impl InForce {
+    fn new(alerts: &str) -> InForce {
+        InForce(Arc::new(Mutex::new((1, plan(alerts).alerts))))
+    }
+
+    fn replace(&self, alerts: &str) {
+        let mut in_force = self.0.lock().unwrap();
+        *in_force = (in_force.0 + 1, plan(alerts).alerts);
+    }
+
+    fn rules(&self) -> Rules {
+        let in_force = self.clone();
+        Box::new(move || in_force.0.lock().unwrap().clone())
+    }
+}
+
 /// The lines of the metric.
-fn states(gateway: &Gateway) -> Vec<String> {
-    let page = gateway.shared.metrics.render(crate::metrics::Snapshot::default()).unwrap();
+fn states(metrics: &Metrics) -> Vec<String> {
+    let page = metrics.render(crate::metrics::Snapshot::default()).unwrap();
     page.lines().filter(|line| line.starts_with("easel_alert_state{")).map(str::to_owned).collect()
 }
 
 #[tokio::test]
 async fn the_metric_says_where_each_alert_stands_and_forgets_the_one_that_is_gone() {
-    let (gateway, told) = (Gateway::new(plan(DEAR)).unwrap(), Arc::new(Told::default()));
-    let mut alarm = Alarm::new(gateway.clone(), told.clone());
-    alarm.look(minute(1));
-    assert_eq!(states(&gateway), ["easel_alert_state{alert=\"dear\",name=\"home\"} 0"]);
+    let (metrics, told) = (Metrics::new(&Arc::default()).unwrap(), Arc::new(Told::default()));
+    let in_force = InForce::new(DEAR);
+    let mut alerting = Alerting::new(in_force.rules(), told.clone(), outlets(&metrics));
+    alerting.look(minute(1));
+    assert_eq!(states(&metrics), ["easel_alert_state{alert=\"dear\",name=\"home\"} 0"]);
     told.set(13_000_000, 1);
-    alarm.look(minute(2));
-    assert_eq!(states(&gateway), ["easel_alert_state{alert=\"dear\",name=\"home\"} 2"]);
-    gateway.replace(plan(&format!("{DEAR}  - {{name: more, when: error_rate > 1%, for: 1m}}\n"))).unwrap();
-    alarm.look(minute(3));
+    alerting.look(minute(2));
+    assert_eq!(states(&metrics), ["easel_alert_state{alert=\"dear\",name=\"home\"} 2"]);
+    in_force.replace(&format!("{DEAR}  - {{name: more, when: error_rate > 1%, for: 1m}}\n"));
+    alerting.look(minute(3));
     let both =
         ["easel_alert_state{alert=\"dear\",name=\"home\"} 2", "easel_alert_state{alert=\"more\",name=\"all\"} 0"];
-    assert_eq!(states(&gateway), both);
-    gateway.replace(plan("")).unwrap();
-    alarm.look(minute(4));
-    assert_eq!(states(&gateway), [""; 0]);
+    assert_eq!(states(&metrics), both);
+    in_force.replace("");
+    alerting.look(minute(4));
+    assert_eq!(states(&metrics), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn alerts_are_looked_at_at_once_and_then_every_so_often() {
-    let (gateway, told) = (Gateway::new(plan(DEAR)).unwrap(), Arc::new(Told::default()));
-    let watching = start(gateway, told.clone());
+    let (metrics, told) = (Metrics::new(&Arc::default()).unwrap(), Arc::new(Told::default()));
+    let watching = start(Alerting::new(InForce::new(DEAR).rules(), told.clone(), outlets(&metrics)));
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(told.asked.load(Ordering::Relaxed), 1);
     tokio::time::sleep(2 * EVERY).await;

@@ -15,26 +15,26 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::calendar::{Moment, Period};
-use crate::gateway::store::queue::{Item, Queue};
-use crate::gateway::store::report::{Page, Report, ReportQuery, ReportRow};
-use crate::gateway::store::sums::{Filter, Recent, Sums};
 use crate::ledger::entry::{Owner, Verdict};
 use crate::money::Usd;
+use crate::store::queue::{Item, Queue};
+use crate::store::report::{Page, Report, ReportQuery, ReportRow};
+use crate::store::sums::{Filter, Recent, Sums};
 
 mod apply;
-pub mod asked;
 mod queue;
 pub mod report;
+pub mod report_query;
 mod retention;
 pub mod schema;
 pub mod sums;
 #[cfg(test)]
 mod tests;
-mod words;
+mod types;
 mod writer;
 
-pub(crate) use words::Judgement;
-pub use words::{Health, Judged, Options, Place, StoreError, Unwritten, Write};
+pub(crate) use crate::store::types::Judgement;
+pub use crate::store::types::{Health, Judged, Options, Place, StoreError, Unwritten, Write};
 
 /// How long a store that is dropped without [`Store::close`] waits for its writer, which may hang on a dead disk.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
@@ -164,7 +164,7 @@ impl Store {
     /// Looks whether its file is still there, which nothing else would notice before the next call is to be written down.
     pub fn look(&self) {
         if let Some(why) = self.file.as_ref().and_then(schema::Identity::is_lost)
-            && self.queue.find_ill()
+            && self.queue.note_unwritable()
         {
             log::error!("the ledger cannot be written: {why}; what waits is kept and tried again");
         }

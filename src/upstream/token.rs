@@ -23,11 +23,11 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::failure::{Class, Failure};
-use crate::gateway::transport::{Bounds, IDLE, Reach, Transport, Trouble};
 use crate::pem::{BadKey, rsa_key};
 use crate::provider::common::token::TokenSource;
 use crate::provider::{Call, Reply, retry_after};
 use crate::secret::Secret;
+use crate::upstream::transport::{Bounds, IDLE, Reach, Transport, Trouble};
 
 /// How long before its end a token is replaced.
 const EARLY: Duration = Duration::from_secs(5 * 60);
@@ -433,7 +433,7 @@ mod tests {
             status,
             headers: HeaderMap::new(),
             body: Bytes::copy_from_slice(body.as_bytes()),
-            at: crate::gateway::journal::now(),
+            at: crate::clock::now(),
         }
     }
 

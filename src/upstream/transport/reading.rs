@@ -15,13 +15,13 @@ use sse_stream::{Sse, SseByteStream};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
-use crate::gateway::apart::apart;
-use crate::gateway::transport::buffer::Collected;
-use crate::gateway::transport::coding::{Coding, Unpacking};
-use crate::gateway::transport::replies::Held;
-use crate::gateway::transport::{Bounds, Seen, Trouble, Watcher};
 use crate::image::{Encoded, Picture};
 use crate::provider::is_event_stream;
+use crate::upstream::apart::apart;
+use crate::upstream::transport::buffer::Collected;
+use crate::upstream::transport::coding::{Coding, Unpacking};
+use crate::upstream::transport::replies::Held;
+use crate::upstream::transport::{Bounds, Seen, Trouble, Watcher};
 
 /// How long the end of a stream is waited for behind its last event; the connection is of use again only then.
 const AFTER_THE_LAST: Duration = Duration::from_secs(1);

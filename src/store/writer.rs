@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::apply::{self, Said};
-use super::queue::{Item, Next, Queue};
-use super::{Options, Write, retention, schema};
 use crate::calendar::Moment;
+use crate::store::apply;
+use crate::store::apply::Said;
+use crate::store::queue::{Item, Next, Queue};
+use crate::store::{Options, Write, retention, schema};
 
 /// The pause after a first failure; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -91,7 +92,7 @@ impl Writer {
         match written {
             Ok(said) => {
                 self.count(&batch, begun.elapsed());
-                if self.queue.well() {
+                if self.queue.note_recovered() {
                     let lost = self.queue.gauges.lost.load(Ordering::Relaxed);
                     log::info!("the ledger is written again; {lost} changes were lost since the start");
                 }
@@ -103,7 +104,7 @@ impl Writer {
             }
             Err(error) => {
                 self.queue.gauges.failures.fetch_add(1, Ordering::Relaxed);
-                if self.queue.ill(batch, Instant::now() + self.pause) {
+                if self.queue.note_failed(batch, Instant::now() + self.pause) {
                     log::error!("the ledger cannot be written: {error}; what waits is kept and tried again");
                 }
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);

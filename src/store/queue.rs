@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{Health, Judged, Judgement, Unwritten, Write};
 use crate::config::plan::OnLedgerError;
+use crate::store::{Health, Judged, Judgement, Unwritten, Write};
 
 /// Things written in one transaction at most: enough for the disk to be no limit, few enough for a reader to get in.
 const BATCH: usize = 1024;
@@ -241,7 +241,7 @@ impl Queue {
     }
 
     /// The disk took everything so far. Whether that is news.
-    pub(super) fn well(&self) -> bool {
+    pub(super) fn note_recovered(&self) -> bool {
         let mut state = self.state();
         self.gauges.waiting.store(state.items.len(), Ordering::Relaxed);
         self.gauges.broken.store(false, Ordering::Release);
@@ -250,7 +250,7 @@ impl Queue {
 
     /// The disk did not take `batch`: it goes back to the front, everybody is told, and the writer rests until `again`.
     /// Whether that is news.
-    pub(super) fn ill(&self, batch: Vec<Item>, again: Instant) -> bool {
+    pub(super) fn note_failed(&self, batch: Vec<Item>, again: Instant) -> bool {
         let mut state = self.state();
         let behind = state.behind;
         // Who asked after the batch was taken is owed a try of his own.
@@ -265,7 +265,7 @@ impl Queue {
     }
 
     /// Somebody else found that nothing can be written: the writer is to try by itself. Whether that is news.
-    pub(super) fn find_ill(&self) -> bool {
+    pub(super) fn note_unwritable(&self) -> bool {
         let mut state = self.state();
         if state.again.is_some() || state.closing || state.ended {
             return false;

@@ -10,12 +10,12 @@ use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::StoreError;
-use super::schema;
-use super::sums::{Filter, count, usd};
 use crate::calendar::{Moment, Zone};
 use crate::ledger::window::per_picture;
 use crate::money::Usd;
+use crate::store::StoreError;
+use crate::store::schema;
+use crate::store::sums::{Filter, count, usd};
 
 /// What rows are grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

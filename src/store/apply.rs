@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, params};
 
-use super::queue::Item;
-use super::{Judged, Judgement, Write};
 use crate::calendar::Moment;
 use crate::ledger::entry::{Entry, Owner, Settlement, Source, Verdict};
 use crate::money::Usd;
+use crate::store::queue::Item;
+use crate::store::{Judged, Judgement, Write};
 
 /// Milliseconds of a day.
 pub(super) const DAY: i64 = 86_400_000;

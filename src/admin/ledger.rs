@@ -5,10 +5,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Kind};
-use crate::gateway::store::Store;
-use crate::gateway::store::asked::Asked;
-use crate::gateway::store::report::{Figures, Page, Report, ReportQuery};
 use crate::money::Usd;
+use crate::store::Store;
+use crate::store::report::{Figures, Page, Report, ReportQuery};
+use crate::store::report_query::ReportParameters;
 
 /// Rows of one answer, where the query does not say how many.
 const ROWS: usize = 1_000;
@@ -21,8 +21,8 @@ const MOST_ROWS: usize = 10_000;
 /// # Errors
 /// When the query means nothing, or the ledger does not answer.
 pub fn ledger(store: &Store, query: &str) -> Result<Value, Error> {
-    let Words { asked, limit, after } = read(query)?;
-    let query = asked.query()?;
+    let QueryString { parameters, limit, after } = read(query)?;
+    let query = parameters.query()?;
     let page = Page { limit: rows_of(limit.as_deref())?, after: after.map(|keys| keys_of(&keys, &query)).transpose()? };
     let report = store.page(&query, &page);
     let report =
@@ -30,32 +30,33 @@ pub fn ledger(store: &Store, query: &str) -> Result<Value, Error> {
     Ok(render_json(&query, &report))
 }
 
-/// A query's words.
+/// What a query string says, each value as it was written.
 #[derive(Default)]
-struct Words {
-    asked: Asked,
+struct QueryString {
+    parameters: ReportParameters,
     limit: Option<String>,
     after: Option<String>,
 }
 
-fn read(query: &str) -> Result<Words, Error> {
-    let Words { mut asked, mut limit, mut after } = Words::default();
+fn read(query: &str) -> Result<QueryString, Error> {
+    let QueryString { mut parameters, mut limit, mut after } = QueryString::default();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         let word = match &*name {
             "limit" => Some(&mut limit),
             "after" => Some(&mut after),
-            name => asked.word(name),
+            name => parameters.word(name),
         };
         match word {
             Some(Some(_)) => return Err(Error::invalid(&*name, format!("'{name}' is there twice, send it once"))),
             Some(word) => *word = Some(value.into_owned()),
             None => {
-                let message = format!("'{name}' means nothing here, only {}, limit, after", Asked::NAMES.join(", "));
+                let message =
+                    format!("'{name}' means nothing here, only {}, limit, after", ReportParameters::NAMES.join(", "));
                 return Err(Error::invalid(&*name, message).with_code("unknown_parameter"));
             }
         }
     }
-    Ok(Words { asked, limit, after })
+    Ok(QueryString { parameters, limit, after })
 }
 
 /// How many rows are wanted.
@@ -158,7 +159,7 @@ mod tests {
     use super::*;
     use crate::calendar::Moment;
     use crate::config::plan::OnLedgerError;
-    use crate::gateway::store::{Options, Place, Write};
+    use crate::store::{Options, Place, Write};
 
     fn store() -> Arc<Store> {
         let options = Options::new(Duration::from_secs(86_400 * 400), OnLedgerError::Refuse);

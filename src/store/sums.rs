@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row, params};
 
-use super::apply::owner;
 use crate::calendar::{Moment, Period};
 use crate::ledger::entry::{Owner, Purpose};
 use crate::money::Usd;
+use crate::store::apply::owner;
 
 /// Whose rows count; `None` counts everybody's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

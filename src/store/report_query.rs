@@ -2,14 +2,14 @@
 //!
 //! Every word that means nothing is an error that says what would mean something.
 
-use super::report::{By, ReportQuery};
-use super::sums::Filter;
 use crate::calendar::{Moment, Zone};
 use crate::error::Error;
+use crate::store::report::{By, ReportQuery};
+use crate::store::sums::Filter;
 
 /// The words, each as it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct ReportParameters {
     /// `day,provider,model,route,tenant,source,request`, or some of these; empty for one row of all.
     pub by: Option<String>,
     /// A day, or a moment in RFC 3339: from then on.
@@ -27,7 +27,7 @@ pub struct Asked {
 /// What is grouped by when nobody says.
 const USUAL: [By; 2] = [By::Provider, By::Model];
 
-impl Asked {
+impl ReportParameters {
     /// The names of the words, for who reads them from a query.
     pub const NAMES: [&str; 9] = ["by", "since", "until", "month", "zone", "tenant", "route", "provider", "model"];
 

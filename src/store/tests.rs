@@ -7,11 +7,11 @@ use std::sync::mpsc::channel;
 use proptest::prelude::*;
 use tempfile::{TempDir, tempdir};
 
-use super::report::{By, Figures};
-use super::*;
 use crate::calendar::Zone;
 use crate::config::plan::OnLedgerError;
 use crate::ledger::entry::{Delivered, Entry, Owner, Purpose, Settlement, Source};
+use crate::store::report::{By, Figures};
+use crate::store::*;
 
 const YEAR: Duration = Duration::from_secs(86_400 * 365);
 

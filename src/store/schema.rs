@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::{Place, StoreError};
+use crate::store::{Place, StoreError};
 
 /// The ledger's file in the state directory.
 pub const FILE: &str = "ledger.sqlite3";

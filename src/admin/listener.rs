@@ -14,11 +14,11 @@ use serde_json::json;
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
+use crate::admin::ledger::ledger;
 use crate::error::{Error, Kind};
 use crate::gateway::Gateway;
 use crate::server::browser::{self, Door, Signs};
 use crate::server::caller::bearer;
-use crate::server::ledger::ledger;
 use crate::server::respond::error_object;
 
 /// Reports that are made at once. Each sorts all rows of its time, so the others wait.

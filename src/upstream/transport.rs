@@ -23,14 +23,14 @@ use prometheus::IntGauge;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::{Host, Url};
 
+use crate::clock;
 use crate::failure::{Class, Failure};
-use crate::gateway::address::is_private;
-use crate::gateway::journal;
-use crate::gateway::transport::coding::Unreadable;
-use crate::gateway::transport::reading::broken;
-use crate::gateway::transport::replies::{Held, Replies, Tab};
-use crate::gateway::transport::upload::Sent;
 use crate::provider::{Call, Reply};
+use crate::upstream::address::is_private;
+use crate::upstream::transport::coding::Unreadable;
+use crate::upstream::transport::reading::broken;
+use crate::upstream::transport::replies::{Held, Replies, Tab};
+use crate::upstream::transport::upload::Sent;
 
 mod buffer;
 mod coding;
@@ -275,7 +275,7 @@ impl Transport {
         if ended && !interrupted {
             self.keep(session, &peer, idle(&headers, bounds.idle)).await;
         }
-        Ok(Received { reply: Reply { status, headers, body, at: journal::now() }, held })
+        Ok(Received { reply: Reply { status, headers, body, at: clock::now() }, held })
     }
 
     /// Keeps a connection for the next exchange, if its server does.

@@ -1,0 +1,117 @@
+//! Looks at the alerts every few seconds and tells what it finds to the log, to the metrics and to webhooks.
+//!
+//! The policy in `alert` decides when an alert begins and ends, and the ledger adds up the sums; this room is handed
+//! both. It takes a changed config at its next look. It does not remember over a restart which alerts fire, so it tells
+//! them again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::{IntCounterVec, IntGaugeVec};
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+
+use crate::alert::{Alerts, Event, News, Readings, Standing};
+use crate::alerting::post::{Pauses, Post};
+use crate::calendar::Moment;
+use crate::clock;
+use crate::config::plan::Alert;
+use crate::upstream::transport::Transport;
+
+mod message;
+mod post;
+
+/// Time between two looks: short beside the minute that sums are kept by, long beside what a look takes.
+pub const EVERY: Duration = Duration::from_secs(5);
+
+/// Looks at the alerts for as long as the task runs. Whoever started it has to abort it; messages to webhooks that were
+/// under way by then are still tried while the runtime lives.
+pub fn start(alerting: Alerting<impl Readings + Send + 'static>) -> JoinHandle<()> {
+    tokio::spawn(alerting.run(EVERY))
+}
+
+/// The alerts of the config in force and that config's version, asked for at each look.
+pub type Rules = Box<dyn Fn() -> (u64, Vec<Arc<Alert>>) + Send>;
+
+/// Where alerts are told.
+#[derive(Clone)]
+pub struct Outlets {
+    /// Carries messages to webhooks.
+    pub transport: Arc<Transport>,
+    /// Where each alert stands: `easel_alert_state`.
+    pub state: IntGaugeVec,
+    /// What became of messages: `easel_alert_notifications_total`.
+    pub notifications: IntCounterVec,
+}
+
+/// The alerts, the readings they are held against, and where they stand.
+pub struct Alerting<R> {
+    rules: Rules,
+    readings: R,
+    outlets: Outlets,
+    alerts: Alerts,
+    /// The config whose alerts these are.
+    version: u64,
+    /// The labels that are in the metric.
+    shown: BTreeSet<(String, String)>,
+    post: Post,
+}
+
+impl<R: Readings> Alerting<R> {
+    /// Nothing was looked at yet.
+    pub fn new(rules: Rules, readings: R, outlets: Outlets) -> Alerting<R> {
+        let post = Post::new(outlets.clone(), Pauses::default());
+        Alerting { rules, readings, outlets, alerts: Alerts::default(), version: 0, shown: BTreeSet::new(), post }
+    }
+
+    /// Looks every so often, beginning at once.
+    pub async fn run(mut self, every: Duration) {
+        let mut ticks = tokio::time::interval(every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.look(clock::now());
+        }
+    }
+
+    /// One look, at `now`. It waits for nobody; webhooks are written to by tasks of their own.
+    pub fn look(&mut self, now: Moment) {
+        let (version, alerts) = (self.rules)();
+        if version != self.version {
+            self.version = version;
+            let ended = self.alerts.replace(&alerts, now);
+            ended.iter().for_each(|event| self.tell(event));
+        }
+        let look = self.alerts.look(&self.readings, now);
+        look.events.iter().for_each(|event| self.tell(event));
+        self.show(&look.states);
+        self.post.sweep();
+    }
+
+    fn tell(&mut self, event: &Event) {
+        match event.news {
+            News::Firing => log::warn!("alert {}", event.text()),
+            News::Resolved(_) => log::info!("alert {}", event.text()),
+        }
+        self.post.send(event);
+    }
+
+    /// Brings the metric up to date. What is gone leaves it; what stays is never missing from a scrape between.
+    fn show(&mut self, states: &[Standing]) {
+        let gauges = &self.outlets.state;
+        let mut shown = BTreeSet::new();
+        for (alert, name, state) in states {
+            gauges.with_label_values(&[alert.name.as_str(), name]).set(state.number());
+            shown.insert((alert.name.clone(), name.to_string()));
+        }
+        for (alert, name) in self.shown.difference(&shown) {
+            // It is there: it was set when it was shown.
+            let _ = gauges.remove_label_values(&[alert, name]);
+        }
+        self.shown = shown;
+    }
+}
+
+#[cfg(test)]
+mod tests;
