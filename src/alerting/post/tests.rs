@@ -6,8 +6,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse;
-use prometheus::TextEncoder;
-use prometheus::core::Collector;
+use prometheus::{Registry, TextEncoder};
 use serde_json::Value;
 
 use super::*;
@@ -83,8 +82,10 @@ async fn done(post: &mut Post) {
 
 /// The metrics that alerts write to, as they are scraped.
 fn page(post: &Post) -> String {
-    let (state, notifications) = (post.outlets.state.collect(), post.outlets.notifications.collect());
-    TextEncoder::new().encode_to_string(&[state, notifications].concat()).unwrap()
+    let registry = Registry::new();
+    registry.register(Box::new(post.outlets.state.clone())).unwrap();
+    registry.register(Box::new(post.outlets.notifications.clone())).unwrap();
+    TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
 }
 
 /// The counts of what became of messages.
