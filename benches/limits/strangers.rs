@@ -25,7 +25,7 @@ pub fn cases() -> Vec<Case> {
         },
         Case {
             name: "headers",
-            what: "500 connections send 60 KB of a header that never ends",
+            what: "500 connections send 30 KB of a header that never ends",
             setup: KEYS,
             vendor: None,
             goal: 40,
@@ -77,7 +77,7 @@ fn uploads(system: &System, watch: &mut Watch) -> Result<Seen, Failed> {
 fn headers(system: &System, watch: &mut Watch) -> Result<Seen, Failed> {
     watch.begin(system)?;
     let mut head = b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n".to_vec();
-    while head.len() < 60_000 {
+    while head.len() < 30_000 {
         head.extend_from_slice(b"x-filler: ");
         head.extend_from_slice(&[b'a'; 1000]);
         head.extend_from_slice(b"\r\n");

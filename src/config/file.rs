@@ -133,7 +133,7 @@ pub(super) struct Tls {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Limits {
-    /// Largest head of a request. Default 64KiB.
+    /// Largest head of a request. Default 32KiB.
     pub(super) request_header: Option<Bytes>,
     /// Largest request body. Default 50MiB.
     pub(super) request_body: Option<Bytes>,
