@@ -26,11 +26,11 @@ pub enum Room {
 /// One provider's cap and queue.
 #[derive(Debug)]
 pub struct Lane {
-    state: Mutex<State>,
+    state: Mutex<LaneState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct LaneState {
     limit: usize,
     queue: usize,
     in_flight: usize,
@@ -40,7 +40,7 @@ struct State {
 impl Lane {
     /// An idle lane with `limit` slots and room for `queue` waiters.
     pub fn new(limit: usize, queue: usize) -> Arc<Lane> {
-        let state = State { limit, queue, in_flight: 0, waiting: VecDeque::new() };
+        let state = LaneState { limit, queue, in_flight: 0, waiting: VecDeque::new() };
         Arc::new(Lane { state: Mutex::new(state) })
     }
 
@@ -114,7 +114,7 @@ impl Lane {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LaneState> {
         // No code panics while it holds the lock, and the counts are whole between statements.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

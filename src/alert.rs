@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::calendar::Moment;
-use crate::config::plan::{Alert, By, Comparison, Condition, Measure};
-use crate::ledger::window::{self, Sum};
+use crate::config::plan::{Alert, Comparison, Condition, Dimension, Measure};
+use crate::ledger::window::{self, WindowSum};
 use crate::money::Usd;
 
 /// The name under which an alert that looks at everything together is told.
@@ -21,7 +21,7 @@ const MILLIS_PER_HOUR: i128 = 3_600_000;
 
 /// A budget as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Budget {
+pub struct BudgetUse {
     /// Whose it is, like `client:web/month`.
     pub scope: Arc<str>,
     /// Its size.
@@ -33,25 +33,25 @@ pub struct Budget {
 /// What alerts are held against; the gateway fills it in.
 pub trait Readings {
     /// Every name of a dimension there are sums of.
-    fn names(&self, by: By) -> Vec<Arc<str>>;
+    fn names(&self, by: Dimension) -> Vec<Arc<str>>;
 
     /// The sum of a name over the time before `now`, as [`window::Windows::sum`] tells it.
-    fn sum(&self, by: By, name: &str, over: Duration, now: Moment) -> Sum;
+    fn sum(&self, by: Dimension, name: &str, over: Duration, now: Moment) -> WindowSum;
 
     /// Every budget as it stands at `now`.
-    fn budgets(&self, now: Moment) -> Vec<Budget>;
+    fn budgets(&self, now: Moment) -> Vec<BudgetUse>;
 }
 
 impl<R: Readings + ?Sized> Readings for Arc<R> {
-    fn names(&self, by: By) -> Vec<Arc<str>> {
+    fn names(&self, by: Dimension) -> Vec<Arc<str>> {
         (**self).names(by)
     }
 
-    fn sum(&self, by: By, name: &str, over: Duration, now: Moment) -> Sum {
+    fn sum(&self, by: Dimension, name: &str, over: Duration, now: Moment) -> WindowSum {
         (**self).sum(by, name, over, now)
     }
 
-    fn budgets(&self, now: Moment) -> Vec<Budget> {
+    fn budgets(&self, now: Moment) -> Vec<BudgetUse> {
         (**self).budgets(now)
     }
 }
@@ -100,7 +100,7 @@ enum Finding {
 
 /// Where an alert stands, for one name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
+pub enum AlertState {
     /// Its condition does not hold.
     #[default]
     Inactive,
@@ -116,13 +116,13 @@ pub enum State {
     },
 }
 
-impl State {
+impl AlertState {
     /// The number in the metric.
     pub fn number(self) -> i64 {
         match self {
-            State::Inactive => 0,
-            State::Pending { .. } => 1,
-            State::Firing { .. } => 2,
+            AlertState::Inactive => 0,
+            AlertState::Pending { .. } => 1,
+            AlertState::Firing { .. } => 2,
         }
     }
 }
@@ -198,7 +198,7 @@ impl Event {
         let (name, word, unit) = (&self.alert.name, measure.word(), measure.unit());
         let of = match (measure, self.alert.by) {
             (Measure::BudgetShare, _) => format!("budget {}", self.name),
-            (_, By::All) => "everything".to_owned(),
+            (_, Dimension::All) => "everything".to_owned(),
             (_, by) => format!("{} {}", by.word(), self.name),
         };
         let value = self.value_text().unwrap_or_else(|| "beyond all numbers".to_owned());
@@ -221,11 +221,11 @@ impl Event {
 #[derive(Debug)]
 struct Watched {
     alert: Arc<Alert>,
-    states: BTreeMap<Arc<str>, State>,
+    states: BTreeMap<Arc<str>, AlertState>,
 }
 
 /// One line of [`Look::states`]: alert, name, where it stands.
-pub type Standing = (Arc<Alert>, Arc<str>, State);
+pub type Standing = (Arc<Alert>, Arc<str>, AlertState);
 
 /// What one look at the readings found.
 #[derive(Debug, Default)]
@@ -255,7 +255,7 @@ impl Alerts {
         let mut events = Vec::new();
         for Watched { alert, states } in before {
             for (name, state) in states {
-                if let State::Firing { since } = state {
+                if let AlertState::Firing { since } = state {
                     let news = News::Resolved(Ended::Withdrawn);
                     events.push(Event { alert: alert.clone(), name, news, value: None, since, at: now });
                 }
@@ -279,12 +279,14 @@ impl Alerts {
 }
 
 impl Watched {
-    fn look(&mut self, readings: &impl Readings, budgets: &[Budget], now: Moment, look: &mut Look) {
+    fn look(&mut self, readings: &impl Readings, budgets: &[BudgetUse], now: Moment, look: &mut Look) {
         for name in self.names(readings, budgets) {
             let finding = self.find(readings, budgets, &name, now);
             let before = self.states.get(&name).copied().unwrap_or_default();
             let (state, news) = next(before, finding, self.alert.hold, now);
-            if let (Some(news), State::Firing { since } | State::Pending { since }) = (news, of(before, state)) {
+            if let (Some(news), AlertState::Firing { since } | AlertState::Pending { since }) =
+                (news, of(before, state))
+            {
                 let value = match finding {
                     Finding::Holds(ratio) | Finding::HoldsNot(ratio) => ratio.rounded(),
                     Finding::TooLittle | Finding::Nothing => None,
@@ -292,7 +294,7 @@ impl Watched {
                 look.events.push(Event { alert: self.alert.clone(), name: name.clone(), news, value, since, at: now });
             }
             match state {
-                State::Inactive => self.states.remove(&name),
+                AlertState::Inactive => self.states.remove(&name),
                 state => self.states.insert(name.clone(), state),
             };
             look.states.push((self.alert.clone(), name, state));
@@ -300,17 +302,17 @@ impl Watched {
     }
 
     /// Everything it is held against: what there is now, and what it is not done with.
-    fn names(&self, readings: &impl Readings, budgets: &[Budget]) -> BTreeSet<Arc<str>> {
+    fn names(&self, readings: &impl Readings, budgets: &[BudgetUse]) -> BTreeSet<Arc<str>> {
         let mut names: BTreeSet<Arc<str>> = match (self.alert.when.measure, self.alert.by) {
             (Measure::BudgetShare, _) => budgets.iter().map(|budget| budget.scope.clone()).collect(),
-            (_, By::All) => BTreeSet::from([ALL.into()]),
+            (_, Dimension::All) => BTreeSet::from([ALL.into()]),
             (_, by) => readings.names(by).into_iter().collect(),
         };
         names.extend(self.states.keys().cloned());
         names
     }
 
-    fn find(&self, readings: &impl Readings, budgets: &[Budget], name: &str, now: Moment) -> Finding {
+    fn find(&self, readings: &impl Readings, budgets: &[BudgetUse], name: &str, now: Moment) -> Finding {
         let alert = &self.alert;
         let measured = match alert.when.measure {
             Measure::BudgetShare => share(budgets.iter().find(|budget| *budget.scope == *name)),
@@ -325,31 +327,33 @@ impl Watched {
 }
 
 /// Whichever of the two states knows since when: the one it ended in, or the one it began with.
-fn of(before: State, after: State) -> State {
-    if after == State::Inactive { before } else { after }
+fn of(before: AlertState, after: AlertState) -> AlertState {
+    if after == AlertState::Inactive { before } else { after }
 }
 
 /// The step from one state to the next, and whether it is told.
 ///
 /// Too little evidence neither begins nor ends an episode, but it breaks the time a condition must hold without a gap.
-fn next(before: State, finding: Finding, hold: Duration, now: Moment) -> (State, Option<News>) {
+fn next(before: AlertState, finding: Finding, hold: Duration, now: Moment) -> (AlertState, Option<News>) {
     match (before, finding) {
-        (State::Firing { .. }, Finding::Holds(_) | Finding::TooLittle) => (before, None),
-        (State::Firing { .. }, Finding::HoldsNot(_)) => (State::Inactive, Some(News::Resolved(Ended::Better))),
-        (State::Firing { .. }, Finding::Nothing) => (State::Inactive, Some(News::Resolved(Ended::Quiet))),
-        (State::Inactive | State::Pending { .. }, Finding::Holds(_)) => {
-            let since = if let State::Pending { since } = before { since } else { now };
+        (AlertState::Firing { .. }, Finding::Holds(_) | Finding::TooLittle) => (before, None),
+        (AlertState::Firing { .. }, Finding::HoldsNot(_)) => {
+            (AlertState::Inactive, Some(News::Resolved(Ended::Better)))
+        }
+        (AlertState::Firing { .. }, Finding::Nothing) => (AlertState::Inactive, Some(News::Resolved(Ended::Quiet))),
+        (AlertState::Inactive | AlertState::Pending { .. }, Finding::Holds(_)) => {
+            let since = if let AlertState::Pending { since } = before { since } else { now };
             match now.since(since) >= hold {
-                true => (State::Firing { since }, Some(News::Firing)),
-                false => (State::Pending { since }, None),
+                true => (AlertState::Firing { since }, Some(News::Firing)),
+                false => (AlertState::Pending { since }, None),
             }
         }
-        (State::Inactive | State::Pending { .. }, _) => (State::Inactive, None),
+        (AlertState::Inactive | AlertState::Pending { .. }, _) => (AlertState::Inactive, None),
     }
 }
 
 /// The alert's measure of a sum, or why there is none.
-fn measure(alert: &Alert, sum: &Sum, now: Moment) -> Result<Ratio, Finding> {
+fn measure(alert: &Alert, sum: &WindowSum, now: Moment) -> Result<Ratio, Finding> {
     let (nanos, accepted, pictures) =
         (i128::from(sum.usd.nanos()), i128::from(sum.accepted), i128::from(sum.pictures()));
     let evidence = match alert.when.measure {
@@ -377,8 +381,8 @@ fn measure(alert: &Alert, sum: &Sum, now: Moment) -> Result<Ratio, Finding> {
 }
 
 /// How much of a budget is used. One of nothing is full as soon as anything is used of it.
-fn share(budget: Option<&Budget>) -> Result<Ratio, Finding> {
-    let Some(Budget { limit, used, .. }) = budget else { return Err(Finding::Nothing) };
+fn share(budget: Option<&BudgetUse>) -> Result<Ratio, Finding> {
+    let Some(BudgetUse { limit, used, .. }) = budget else { return Err(Finding::Nothing) };
     let (limit, used) = (i128::from(limit.nanos()), i128::from(used.nanos()));
     if limit <= 0 && used <= 0 {
         return Err(Finding::TooLittle);

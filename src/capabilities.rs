@@ -15,11 +15,11 @@ mod sizes;
 pub use crate::capabilities::adjustment::{Adjustment, Unable};
 pub use crate::capabilities::came::{Came, Strict, Unmet};
 pub use crate::capabilities::fitted::Fitted;
-pub use crate::capabilities::sizes::{Bend, Frame, Sizes, Steps, Tier};
+pub use crate::capabilities::sizes::{OutputSize, SizeTolerance, Sizes, Steps, Tier};
 
 /// What one model can do in one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Abilities {
+pub struct Capabilities {
     /// Pictures per call, at least 1. A larger n is split over calls.
     pub max_n: u8,
     /// Longest prompt in characters.
@@ -103,9 +103,9 @@ impl Edits {
 /// What a model with tiers draws when it is told none: 1K, or the smallest that is not smaller (PROVIDERS.md 4.2).
 const USUAL: Size = Size::new(1024, 1024);
 
-impl Abilities {
+impl Capabilities {
     /// Fits `request` to this model, or says why it cannot be done.
-    pub fn fit(&self, request: &ImageRequest, bend: Bend) -> Result<Fitted, Unable> {
+    pub fn fit(&self, request: &ImageRequest, bend: SizeTolerance) -> Result<Fitted, Unable> {
         self.check_wishes(request)?;
         let mut adjusted = Vec::new();
         let (frame, change) = self.frame(request, bend)?;
@@ -132,7 +132,7 @@ impl Abilities {
     }
 
     /// The size to ask for, and what changed.
-    fn frame(&self, request: &ImageRequest, bend: Bend) -> Result<(Frame, Option<Adjustment>), Unable> {
+    fn frame(&self, request: &ImageRequest, bend: SizeTolerance) -> Result<(OutputSize, Option<Adjustment>), Unable> {
         let own = request.edit.as_ref().filter(|_| self.edit.is_some_and(|edit| edit.keeps_size));
         match (own.and_then(|edit| edit.images.first()), request.size) {
             (Some(first), Some(asked)) if asked != first.size && bend.strict => Err(Unable::Size),
@@ -140,9 +140,9 @@ impl Abilities {
                 let changed = asked.filter(|asked| *asked != first.size);
                 let change =
                     changed.map(|asked| Adjustment::Changed("size", asked.to_string(), first.size.to_string()));
-                Ok((Frame::Pixels(first.size), change))
+                Ok((OutputSize::Pixels(first.size), change))
             }
-            (None, None) => Ok((Frame::Default, None)),
+            (None, None) => Ok((OutputSize::Default, None)),
             (None, Some(asked)) => self.sizes.fit(asked, bend),
         }
     }
@@ -208,22 +208,22 @@ impl Abilities {
 mod tests {
     use super::*;
 
-    const BEND: Bend = Bend { tolerance_ppm: 150_000, strict: false };
-    const STRICT: Bend = Bend { tolerance_ppm: 150_000, strict: true };
+    const BEND: SizeTolerance = SizeTolerance { tolerance_ppm: 150_000, strict: false };
+    const STRICT: SizeTolerance = SizeTolerance { tolerance_ppm: 150_000, strict: true };
 
     fn stability() -> Sizes {
         let shapes = vec![(21, 9), (16, 9), (3, 2), (5, 4), (1, 1), (4, 5), (2, 3), (9, 16), (9, 21)];
         Sizes::Ratios { shapes, pixels: 1024 * 1024 }
     }
 
-    fn frame(sizes: &Sizes, asked: &str, bend: Bend) -> Result<(Frame, Option<String>), Unable> {
+    fn frame(sizes: &Sizes, asked: &str, bend: SizeTolerance) -> Result<(OutputSize, Option<String>), Unable> {
         sizes.fit(asked.parse().unwrap(), bend).map(|(frame, change)| (frame, change.map(|c| c.to_string())))
     }
 
     #[test]
     fn the_smallest_tier_with_the_pixels_is_asked_for_and_its_square_prices_the_picture() {
         let tier = |word, side| Tier { word, side };
-        let able = Abilities { tiers: vec![tier("1K", 1024), tier("2K", 2048)], ..plain() };
+        let able = Capabilities { tiers: vec![tier("1K", 1024), tier("2K", 2048)], ..plain() };
         let fit = |body: &str| able.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), BEND).unwrap();
         for (size, word, priced) in [
             ("512x512", "1K", 1024),
@@ -244,8 +244,8 @@ mod tests {
     }
 
     /// A model that draws from a prompt and takes no wish.
-    fn plain() -> Abilities {
-        Abilities {
+    fn plain() -> Capabilities {
+        Capabilities {
             tiers: Vec::new(),
             partials: false,
             max_n: 1,
@@ -267,10 +267,10 @@ mod tests {
     #[test]
     fn a_size_becomes_the_nearest_shape_and_the_change_is_told() {
         let (got, told) = frame(&stability(), "1792x1024", BEND).unwrap();
-        assert_eq!(got, Frame::Ratio { across: 16, down: 9, asked: Size::new(1792, 1024), pixels: 1024 * 1024 });
+        assert_eq!(got, OutputSize::Ratio { across: 16, down: 9, asked: Size::new(1792, 1024), pixels: 1024 * 1024 });
         assert_eq!(told.as_deref(), Some("size 1792x1024 -> 16:9"));
         let (got, told) = frame(&stability(), "1024x1024", BEND).unwrap();
-        assert_eq!(got, Frame::Ratio { across: 1, down: 1, asked: Size::new(1024, 1024), pixels: 1024 * 1024 });
+        assert_eq!(got, OutputSize::Ratio { across: 1, down: 1, asked: Size::new(1024, 1024), pixels: 1024 * 1024 });
         assert_eq!(told, None);
     }
 
@@ -284,7 +284,7 @@ mod tests {
     fn a_list_prefers_the_shape_then_the_smallest_that_covers() {
         let list = ["512x512", "1024x1024", "2048x2048", "1536x1024"].map(|s| s.parse().unwrap()).to_vec();
         let list = Sizes::Listed(list);
-        assert_eq!(frame(&list, "1024x1024", STRICT), Ok((Frame::Pixels(Size::new(1024, 1024)), None)));
+        assert_eq!(frame(&list, "1024x1024", STRICT), Ok((OutputSize::Pixels(Size::new(1024, 1024)), None)));
         let told = |asked| frame(&list, asked, BEND).unwrap().1.unwrap();
         assert_eq!(told("900x900"), "size 900x900 -> 1024x1024");
         assert_eq!(told("4000x4000"), "size 4000x4000 -> 2048x2048");
@@ -302,7 +302,7 @@ mod tests {
             max_pixels: 8_294_400,
             max_ratio: 3,
         });
-        assert_eq!(frame(&steps, "1536x864", BEND), Ok((Frame::Pixels(Size::new(1536, 864)), None)));
+        assert_eq!(frame(&steps, "1536x864", BEND), Ok((OutputSize::Pixels(Size::new(1536, 864)), None)));
         assert_eq!(frame(&steps, "1000x1000", BEND).unwrap().1.as_deref(), Some("size 1000x1000 -> 992x992"));
         assert_eq!(frame(&steps, "512x512", BEND).unwrap().1.as_deref(), Some("size 512x512 -> 816x816"));
         assert_eq!(frame(&steps, "4096x512", BEND), Err(Unable::Size));
@@ -310,15 +310,15 @@ mod tests {
 
     #[test]
     fn wishes_that_change_the_picture_are_met_or_refused_and_others_are_told() {
-        let abilities = Abilities { formats: vec![Format::Png], qualities: vec![Quality::Low], ..plain() };
-        let fit = |body: &str| abilities.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), BEND);
+        let capabilities = Capabilities { formats: vec![Format::Png], qualities: vec![Quality::Low], ..plain() };
+        let fit = |body: &str| capabilities.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), BEND);
         assert_eq!(fit(r#"{"prompt":"a fox in a box"}"#), Err(Unable::PromptTooLong { limit: 10 }));
         assert_eq!(fit(r#"{"prompt":"a fox","seed":1}"#), Err(Unable::Seed));
         assert_eq!(fit(r#"{"prompt":"a fox","negative_prompt":"b"}"#), Err(Unable::NegativePrompt));
         assert_eq!(fit(r#"{"prompt":"a fox","background":"transparent"}"#), Err(Unable::Background));
         assert_eq!(fit(r#"{"prompt":"a fox","output_format":"webp"}"#), Err(Unable::OutputFormat));
         let negative = |text: &str| {
-            let able = Abilities { negative_prompt: true, ..plain() };
+            let able = Capabilities { negative_prompt: true, ..plain() };
             let body = format!(r#"{{"prompt":"a fox","negative_prompt":"{text}"}}"#);
             able.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), BEND).map(|_| ())
         };
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn a_transparent_picture_is_asked_for_in_a_format_that_can_be_and_of_nobody_who_writes_no_other_than_jpeg() {
         let format = |formats: &[Format], more: &str| {
-            let able = Abilities { transparent: true, formats: formats.to_vec(), ..plain() };
+            let able = Capabilities { transparent: true, formats: formats.to_vec(), ..plain() };
             let body = format!(r#"{{"prompt":"a fox","background":"transparent"{more}}}"#);
             able.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), BEND).map(|fitted| fitted.format)
         };
@@ -345,9 +345,9 @@ mod tests {
 
     #[test]
     fn a_model_that_is_told_no_size_draws_its_own_and_a_strict_route_does_not_ask_it() {
-        assert_eq!(frame(&Sizes::None, "640x480", BEND), Ok((Frame::Default, Some("size dropped".to_owned()))));
+        assert_eq!(frame(&Sizes::None, "640x480", BEND), Ok((OutputSize::Default, Some("size dropped".to_owned()))));
         assert_eq!(frame(&Sizes::None, "640x480", STRICT), Err(Unable::Size));
-        let able = Abilities { sizes: Sizes::None, ..plain() };
+        let able = Capabilities { sizes: Sizes::None, ..plain() };
         let auto = ImageRequest::from_json(br#"{"prompt":"a fox"}"#).unwrap();
         let fitted = able.fit(&auto, STRICT).unwrap();
         assert_eq!((fitted.priced(), fitted.adjusted), (None, vec![]));
@@ -357,7 +357,7 @@ mod tests {
     fn an_edit_goes_only_to_a_model_that_takes_its_pictures_and_may_keep_their_size() {
         use crate::request::{Input, Mask};
         let input = |side| Input::new(Default::default(), Format::Png, Size::new(side, side));
-        let mut able = Abilities { generate: false, ..plain() };
+        let mut able = Capabilities { generate: false, ..plain() };
         let mut request = ImageRequest::from_json(br#"{"prompt":"a hat","size":"512x512"}"#).unwrap();
         assert_eq!(able.fit(&request, BEND), Err(Unable::Generate));
         let mask = Mask { clear: input(64), white: Default::default() };
@@ -369,7 +369,7 @@ mod tests {
         assert_eq!(able.fit(&request, BEND), Err(Unable::Mask));
         able.edit = Some(Edits { mask: true, keeps_size: true, ..Edits::up_to(2) });
         let fitted = able.fit(&request, BEND).unwrap();
-        assert_eq!(fitted.frame, Frame::Pixels(Size::new(64, 64)));
+        assert_eq!(fitted.frame, OutputSize::Pixels(Size::new(64, 64)));
         assert_eq!(fitted.adjusted[0].to_string(), "size 512x512 -> 64x64");
         assert_eq!(able.fit(&request, STRICT), Err(Unable::Size));
     }
@@ -379,7 +379,7 @@ mod tests {
         use crate::request::{Input, Mask};
         let input = |bytes: usize| Input::new(vec![0; bytes].into(), Format::Png, Size::new(64, 64));
         let edits = Edits { mask: true, needs_mask: true, bytes: 10, ..Edits::up_to(2) };
-        let able = Abilities { edit: Some(edits), ..plain() };
+        let able = Capabilities { edit: Some(edits), ..plain() };
         let mut request = ImageRequest::from_json(br#"{"prompt":"a hat"}"#).unwrap();
         assert!(able.fit(&request, BEND).is_ok(), "drawn from words, there is nothing to mask");
         request.edit = Some(Edit { images: vec![input(5), input(5)], mask: None, fidelity: None });

@@ -1,6 +1,6 @@
 //! Errors as the caller meets them: what kind, which words for the caller, which words for the operator.
 //!
-//! [`Kind`] decides status, OpenAI `type` and `code`, and the word used in logs and metrics, each in one exhaustive
+//! [`ErrorKind`] decides status, OpenAI `type` and `code`, and the word used in logs and metrics, each in one exhaustive
 //! match. Nothing here formats an HTTP answer (that is `server/respond.rs`) and nothing here knows a provider.
 
 use std::fmt;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// What went wrong, as far as the caller's next step is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum ErrorKind {
     /// The request itself is wrong; sending it again changes nothing.
     InvalidRequest,
     /// The body is larger than this server reads.
@@ -59,114 +59,116 @@ pub enum Kind {
     Internal,
 }
 
-impl Kind {
+impl ErrorKind {
     /// HTTP status of the answer.
     pub fn status(self) -> u16 {
         match self {
-            Kind::InvalidRequest | Kind::Refused | Kind::PriceLimit => 400,
-            Kind::Unauthorized => 401,
-            Kind::LinkRefused
-            | Kind::Forbidden
-            | Kind::ForeignOrigin
-            | Kind::CrossSite
-            | Kind::ForeignHost
-            | Kind::NotOfThisMachine => 403,
-            Kind::UnknownPath | Kind::ModelNotFound | Kind::FileNotFound => 404,
-            Kind::WrongMethod => 405,
-            Kind::TooLarge => 413,
-            Kind::UnsupportedMedia => 415,
-            Kind::HeaderTooLarge => 431,
-            Kind::Busy | Kind::OverBudget | Kind::RateLimited => 429,
-            Kind::Internal => 500,
-            Kind::UpstreamFailed => 502,
-            Kind::Unavailable => 503,
-            Kind::DeadlineExceeded => 504,
+            ErrorKind::InvalidRequest | ErrorKind::Refused | ErrorKind::PriceLimit => 400,
+            ErrorKind::Unauthorized => 401,
+            ErrorKind::LinkRefused
+            | ErrorKind::Forbidden
+            | ErrorKind::ForeignOrigin
+            | ErrorKind::CrossSite
+            | ErrorKind::ForeignHost
+            | ErrorKind::NotOfThisMachine => 403,
+            ErrorKind::UnknownPath | ErrorKind::ModelNotFound | ErrorKind::FileNotFound => 404,
+            ErrorKind::WrongMethod => 405,
+            ErrorKind::TooLarge => 413,
+            ErrorKind::UnsupportedMedia => 415,
+            ErrorKind::HeaderTooLarge => 431,
+            ErrorKind::Busy | ErrorKind::OverBudget | ErrorKind::RateLimited => 429,
+            ErrorKind::Internal => 500,
+            ErrorKind::UpstreamFailed => 502,
+            ErrorKind::Unavailable => 503,
+            ErrorKind::DeadlineExceeded => 504,
         }
     }
 
     /// The `error.type` that OpenAI's clients know.
     pub fn openai_type(self) -> &'static str {
         match self {
-            Kind::InvalidRequest
-            | Kind::TooLarge
-            | Kind::HeaderTooLarge
-            | Kind::UnsupportedMedia
-            | Kind::UnknownPath
-            | Kind::WrongMethod
-            | Kind::ModelNotFound
-            | Kind::FileNotFound
-            | Kind::LinkRefused
-            | Kind::Unauthorized
-            | Kind::Forbidden
-            | Kind::ForeignOrigin
-            | Kind::CrossSite
-            | Kind::ForeignHost
-            | Kind::NotOfThisMachine
-            | Kind::PriceLimit => "invalid_request_error",
-            Kind::Refused => "image_generation_user_error",
-            Kind::Busy | Kind::RateLimited => "rate_limit_error",
-            Kind::OverBudget => "insufficient_quota",
-            Kind::Unavailable | Kind::UpstreamFailed | Kind::DeadlineExceeded | Kind::Internal => "server_error",
+            ErrorKind::InvalidRequest
+            | ErrorKind::TooLarge
+            | ErrorKind::HeaderTooLarge
+            | ErrorKind::UnsupportedMedia
+            | ErrorKind::UnknownPath
+            | ErrorKind::WrongMethod
+            | ErrorKind::ModelNotFound
+            | ErrorKind::FileNotFound
+            | ErrorKind::LinkRefused
+            | ErrorKind::Unauthorized
+            | ErrorKind::Forbidden
+            | ErrorKind::ForeignOrigin
+            | ErrorKind::CrossSite
+            | ErrorKind::ForeignHost
+            | ErrorKind::NotOfThisMachine
+            | ErrorKind::PriceLimit => "invalid_request_error",
+            ErrorKind::Refused => "image_generation_user_error",
+            ErrorKind::Busy | ErrorKind::RateLimited => "rate_limit_error",
+            ErrorKind::OverBudget => "insufficient_quota",
+            ErrorKind::Unavailable | ErrorKind::UpstreamFailed | ErrorKind::DeadlineExceeded | ErrorKind::Internal => {
+                "server_error"
+            }
         }
     }
 
     /// The default `error.code`; the same word goes to the log and the metric label.
     pub fn word(self) -> &'static str {
         match self {
-            Kind::InvalidRequest => "invalid_request",
-            Kind::TooLarge => "request_too_large",
-            Kind::HeaderTooLarge => "header_too_large",
-            Kind::UnsupportedMedia => "unsupported_media_type",
-            Kind::UnknownPath => "unknown_path",
-            Kind::WrongMethod => "method_not_allowed",
-            Kind::ModelNotFound => "model_not_found",
-            Kind::FileNotFound => "file_not_found",
-            Kind::LinkRefused => "link_refused",
-            Kind::Refused => "moderation_blocked",
-            Kind::PriceLimit => "price_limit",
-            Kind::Unauthorized => "invalid_api_key",
-            Kind::Forbidden => "route_not_allowed",
-            Kind::ForeignOrigin => "foreign_origin",
-            Kind::CrossSite => "cross_site",
-            Kind::ForeignHost => "foreign_host",
-            Kind::NotOfThisMachine => "not_of_this_machine",
-            Kind::OverBudget => "insufficient_quota",
-            Kind::RateLimited => "client_rate_limit",
-            Kind::Busy => "rate_limit_exceeded",
-            Kind::Unavailable => "providers_unavailable",
-            Kind::UpstreamFailed => "upstream_failed",
-            Kind::DeadlineExceeded => "deadline_exceeded",
-            Kind::Internal => "internal_error",
+            ErrorKind::InvalidRequest => "invalid_request",
+            ErrorKind::TooLarge => "request_too_large",
+            ErrorKind::HeaderTooLarge => "header_too_large",
+            ErrorKind::UnsupportedMedia => "unsupported_media_type",
+            ErrorKind::UnknownPath => "unknown_path",
+            ErrorKind::WrongMethod => "method_not_allowed",
+            ErrorKind::ModelNotFound => "model_not_found",
+            ErrorKind::FileNotFound => "file_not_found",
+            ErrorKind::LinkRefused => "link_refused",
+            ErrorKind::Refused => "moderation_blocked",
+            ErrorKind::PriceLimit => "price_limit",
+            ErrorKind::Unauthorized => "invalid_api_key",
+            ErrorKind::Forbidden => "route_not_allowed",
+            ErrorKind::ForeignOrigin => "foreign_origin",
+            ErrorKind::CrossSite => "cross_site",
+            ErrorKind::ForeignHost => "foreign_host",
+            ErrorKind::NotOfThisMachine => "not_of_this_machine",
+            ErrorKind::OverBudget => "insufficient_quota",
+            ErrorKind::RateLimited => "client_rate_limit",
+            ErrorKind::Busy => "rate_limit_exceeded",
+            ErrorKind::Unavailable => "providers_unavailable",
+            ErrorKind::UpstreamFailed => "upstream_failed",
+            ErrorKind::DeadlineExceeded => "deadline_exceeded",
+            ErrorKind::Internal => "internal_error",
         }
     }
 
     /// Whether the same request may succeed later. OpenAI's client reads this as `x-should-retry`.
     pub fn worth_retrying(self) -> bool {
         match self {
-            Kind::Busy
-            | Kind::RateLimited
-            | Kind::Unavailable
-            | Kind::UpstreamFailed
-            | Kind::DeadlineExceeded
-            | Kind::Internal => true,
-            Kind::InvalidRequest
-            | Kind::TooLarge
-            | Kind::HeaderTooLarge
-            | Kind::UnsupportedMedia
-            | Kind::UnknownPath
-            | Kind::WrongMethod
-            | Kind::ModelNotFound
-            | Kind::FileNotFound
-            | Kind::LinkRefused
-            | Kind::Refused
-            | Kind::Unauthorized
-            | Kind::Forbidden
-            | Kind::ForeignOrigin
-            | Kind::CrossSite
-            | Kind::ForeignHost
-            | Kind::NotOfThisMachine
-            | Kind::OverBudget
-            | Kind::PriceLimit => false,
+            ErrorKind::Busy
+            | ErrorKind::RateLimited
+            | ErrorKind::Unavailable
+            | ErrorKind::UpstreamFailed
+            | ErrorKind::DeadlineExceeded
+            | ErrorKind::Internal => true,
+            ErrorKind::InvalidRequest
+            | ErrorKind::TooLarge
+            | ErrorKind::HeaderTooLarge
+            | ErrorKind::UnsupportedMedia
+            | ErrorKind::UnknownPath
+            | ErrorKind::WrongMethod
+            | ErrorKind::ModelNotFound
+            | ErrorKind::FileNotFound
+            | ErrorKind::LinkRefused
+            | ErrorKind::Refused
+            | ErrorKind::Unauthorized
+            | ErrorKind::Forbidden
+            | ErrorKind::ForeignOrigin
+            | ErrorKind::CrossSite
+            | ErrorKind::ForeignHost
+            | ErrorKind::NotOfThisMachine
+            | ErrorKind::OverBudget
+            | ErrorKind::PriceLimit => false,
         }
     }
 }
@@ -175,7 +177,7 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// What kind of failure; decides status and words.
-    pub kind: Kind,
+    pub kind: ErrorKind,
     /// Words for the caller. Never a provider's key, account or address.
     pub message: String,
     /// The request field at fault, in OpenAI's `param`.
@@ -190,13 +192,13 @@ pub struct Error {
 
 impl Error {
     /// An error of `kind` with words for the caller.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Error {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
         Error { kind, message: message.into(), param: None, code: None, retry_after: None, detail: None }
     }
 
     /// A 400 about one request field.
     pub fn invalid(param: impl Into<String>, message: impl Into<String>) -> Error {
-        let mut error = Error::new(Kind::InvalidRequest, message);
+        let mut error = Error::new(ErrorKind::InvalidRequest, message);
         error.param = Some(param.into());
         error.code = Some("invalid_value");
         error
@@ -204,7 +206,7 @@ impl Error {
 
     /// The answer to a client that may come back in a second.
     pub fn busy(message: &str) -> Error {
-        Error::new(Kind::Busy, message).with_retry_after(Duration::from_secs(1))
+        Error::new(ErrorKind::Busy, message).with_retry_after(Duration::from_secs(1))
     }
 
     /// The same error with a more exact code.

@@ -17,9 +17,10 @@
 //!                      the HTTP client for vendors, the ledger on disk, messages to webhooks, the wall clock
 //!    sandbox/          beside it: pretend vendors for trying and testing; shares no code with provider/
 //! 2  provider/         each image API as two pure functions
-//! 1  cache/ ledger/ routing/ admission alert breaker metrics rate
+//! 1  cache/ ledger/ routing/ admission alert breaker metrics rate_limit
 //!                      decisions and records; the time comes in as an argument
-//! 0  error failure money calendar secret redact pem signing image mask request canonical capabilities pricing config/
+//! 0  error failure money calendar secret redact pem signed_links image edit_mask request canonical
+//!    capabilities pricing config/
 //!                      words that everyone shares
 //! ```
 //!
@@ -34,8 +35,8 @@
 //!    join the same request in flight or lead it.
 //! 3. `gateway/dispatch_loop.rs`: which offer is asked next, why not the others, what is still missing.
 //! 4. `gateway/attempt.rs`: one call with one offer: send, poll, download, settle what it cost.
-//! 5. `provider/<vendor>/mod.rs`: [`ask`](provider::Provider::ask) turns the request into a vendor's words,
-//!    [`read`](provider::Provider::read) turns the reply into pictures or into what to do next.
+//! 5. `provider/<vendor>/mod.rs`: [`ask`](provider::Adapter::ask) turns the request into a vendor's words,
+//!    [`read`](provider::Adapter::read) turns the reply into pictures or into what to do next.
 //!
 //! The answer leaves through `server/respond.rs`, the one place that speaks HTTP back. Each step of `serve` is one call
 //! into one file of floor 1, to be opened only by who cares about that step.
@@ -74,16 +75,17 @@ pub mod calendar;
 pub mod canonical;
 pub mod capabilities;
 pub mod config;
+pub mod edit_mask;
 pub mod error;
 pub mod failure;
 pub mod image;
-pub mod mask;
 pub mod money;
 pub mod pem;
 pub mod pricing;
 pub mod redact;
 pub mod request;
 pub mod secret;
+pub mod signed_links;
 
 // Floor 1: decisions and records; the time comes in as an argument.
 pub mod admission;
@@ -92,9 +94,8 @@ pub mod breaker;
 pub mod cache;
 pub mod ledger;
 pub mod metrics;
-pub mod rate;
+pub mod rate_limit;
 pub mod routing;
-pub mod signing;
 
 // Floor 2: each image API as two pure functions.
 pub mod provider;

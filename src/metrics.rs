@@ -16,7 +16,7 @@ use prometheus::{
 
 use crate::ledger::entry::Verdict;
 use crate::ledger::window::Cost;
-use crate::ledger::{Kind, Ledger};
+use crate::ledger::{Ledger, SpendKind};
 use crate::money::Usd;
 
 mod naming;
@@ -246,8 +246,8 @@ impl Collector for Spend {
         for (account, total) in self.ledger.totals() {
             let (provider, model) = (account.provider.as_str(), account.model.as_str());
             match account.kind {
-                Kind::Uncertain => unsure.with_label_values(&[provider, model]).inc_by(dollars(total.usd)),
-                Kind::Prepaid => prepaid.with_label_values(&[provider, model]).inc_by(dollars(total.usd)),
+                SpendKind::Uncertain => unsure.with_label_values(&[provider, model]).inc_by(dollars(total.usd)),
+                SpendKind::Prepaid => prepaid.with_label_values(&[provider, model]).inc_by(dollars(total.usd)),
                 kind => spend.with_label_values(&[provider, model, kind.word()]).inc_by(dollars(total.usd)),
             }
         }
@@ -304,7 +304,7 @@ pub fn dollars(usd: Usd) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::plan::By;
+    use crate::config::plan::Dimension;
     use crate::ledger::{Account, Total};
 
     #[test]
@@ -316,7 +316,7 @@ mod tests {
         let costs = move || {
             let usd = Usd::from_nanos(told.load(std::sync::atomic::Ordering::Relaxed));
             let name = "stability".into();
-            vec![Cost { by: By::Provider, name, window: "1h", usd: Some(usd), accepted: 7, rejected: 2 }]
+            vec![Cost { by: Dimension::Provider, name, window: "1h", usd: Some(usd), accepted: 7, rejected: 2 }]
         };
         metrics.tell_costs(costs).unwrap();
         let shows = |value: &str| {
@@ -335,7 +335,7 @@ mod tests {
     fn the_scrape_shows_the_ledger_in_dollars() {
         let ledger = Arc::new(Ledger::default());
         let metrics = Metrics::new(&ledger).unwrap();
-        let account = Account { provider: "p".into(), model: "m".into(), kind: Kind::Delivered };
+        let account = Account { provider: "p".into(), model: "m".into(), kind: SpendKind::Delivered };
         ledger.begin_with(account, Total { pictures: 1, usd: "0.009".parse().unwrap() });
         let text = metrics.render(Snapshot::default()).unwrap();
         let line = "easel_spend_usd_total{kind=\"delivered\",model=\"m\",provider=\"p\"} 0.009";

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::money::Usd;
 use crate::store::Store;
 use crate::store::report::{Figures, Page, Report, ReportQuery};
@@ -26,7 +26,7 @@ pub fn ledger(store: &Store, query: &str) -> Result<Value, Error> {
     let page = Page { limit: rows_of(limit.as_deref())?, after: after.map(|keys| keys_of(&keys, &query)).transpose()? };
     let report = store.page(&query, &page);
     let report =
-        report.map_err(|error| Error::new(Kind::Unavailable, error.to_string()).with_code("ledger_unreadable"))?;
+        report.map_err(|error| Error::new(ErrorKind::Unavailable, error.to_string()).with_code("ledger_unreadable"))?;
     Ok(render_json(&query, &report))
 }
 
@@ -159,12 +159,12 @@ mod tests {
     use super::*;
     use crate::calendar::Moment;
     use crate::config::plan::OnLedgerError;
-    use crate::store::{Options, Place, Write};
+    use crate::store::{Location, Options, Write};
 
     fn store() -> Arc<Store> {
         let options = Options::new(Duration::from_secs(86_400 * 400), OnLedgerError::Refuse);
         let at: Moment = "2026-11-25T12:00:00Z".parse().unwrap();
-        let store = Store::open(Place::Memory, options, at).unwrap().store;
+        let store = Store::open(Location::Memory, options, at).unwrap().store;
         let (tenant, route) = ("web".into(), "r".into());
         store.later(Write::Saved { at, tenant, route, tier: "exact", pictures: 2, usd: "0.08".parse().unwrap() });
         store

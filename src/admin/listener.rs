@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
 use crate::admin::ledger::ledger;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
 use crate::server::browser::{self, Door, Signs};
 use crate::server::caller::bearer;
@@ -95,13 +95,13 @@ impl Admin {
         let live = self.gateway.live();
         let Some(token) = &live.plan.server.admin_token else {
             let help = "set server.admin_token, or let server.admin be a loopback address";
-            return (!self.local).then(|| refused(&Error::new(Kind::Forbidden, help).with_code("admin_closed")));
+            return (!self.local).then(|| refused(&Error::new(ErrorKind::Forbidden, help).with_code("admin_closed")));
         };
         let told = session.req_header().headers.get(http::header::AUTHORIZATION);
         let told = told.and_then(|value| bearer(value.to_str().ok()?));
         let known = told.is_some_and(|told| bool::from(told.as_bytes().ct_eq(token.reveal().as_bytes())));
         let help = "send 'authorization: Bearer TOKEN' with server.admin_token";
-        (!known).then(|| refused(&Error::new(Kind::Unauthorized, help)))
+        (!known).then(|| refused(&Error::new(ErrorKind::Unauthorized, help)))
     }
 
     /// What was paid, as `easel ledger` prints it.
@@ -119,7 +119,7 @@ impl Admin {
             Ok(Err(error)) => refused(&error),
             Err(error) => {
                 log::error!("a report was not made: {error}");
-                refused(&Error::new(Kind::Internal, "the report was not made"))
+                refused(&Error::new(ErrorKind::Internal, "the report was not made"))
             }
         }
     }

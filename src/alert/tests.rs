@@ -7,20 +7,20 @@ use super::*;
 /// Readings of a test: sums by name, and budgets.
 #[derive(Default)]
 struct Told {
-    sums: BTreeMap<&'static str, Sum>,
-    budgets: Vec<Budget>,
+    sums: BTreeMap<&'static str, WindowSum>,
+    budgets: Vec<BudgetUse>,
 }
 
 impl Readings for Told {
-    fn names(&self, by: By) -> Vec<Arc<str>> {
-        if by == By::All { Vec::new() } else { self.sums.keys().map(|name| Arc::from(*name)).collect() }
+    fn names(&self, by: Dimension) -> Vec<Arc<str>> {
+        if by == Dimension::All { Vec::new() } else { self.sums.keys().map(|name| Arc::from(*name)).collect() }
     }
 
-    fn sum(&self, _: By, name: &str, _: Duration, _: Moment) -> Sum {
+    fn sum(&self, _: Dimension, name: &str, _: Duration, _: Moment) -> WindowSum {
         self.sums.get(name).copied().unwrap_or_default()
     }
 
-    fn budgets(&self, _now: Moment) -> Vec<Budget> {
+    fn budgets(&self, _now: Moment) -> Vec<BudgetUse> {
         self.budgets.clone()
     }
 }
@@ -33,7 +33,7 @@ fn rule(measure: Measure, comparison: Comparison, threshold: i64) -> Alert {
         when: Condition { measure, comparison, threshold },
         over: HOUR,
         least: 0,
-        by: By::All,
+        by: Dimension::All,
         hold: Duration::ZERO,
         webhook: None,
     }
@@ -44,8 +44,8 @@ fn dear() -> Alert {
     rule(Measure::CostPerAccepted, Comparison::Above, 12_000_000)
 }
 
-fn cost(nanos: i64, accepted: u64, rejected: u64) -> Sum {
-    Sum { usd: Usd::from_nanos(nanos), accepted, rejected, attempts: accepted + rejected, failures: 0 }
+fn cost(nanos: i64, accepted: u64, rejected: u64) -> WindowSum {
+    WindowSum { usd: Usd::from_nanos(nanos), accepted, rejected, attempts: accepted + rejected, failures: 0 }
 }
 
 fn minute(number: i64) -> Moment {
@@ -67,7 +67,7 @@ impl Story {
     }
 
     /// A minute later, with this sum of everything: what is told, and where it stands.
-    fn then(&mut self, sum: Sum) -> (Vec<News>, i64) {
+    fn then(&mut self, sum: WindowSum) -> (Vec<News>, i64) {
         self.readings.sums.insert(ALL, sum);
         let look = self.look();
         (look.events.iter().map(|event| event.news).collect(), look.states[0].2.number())
@@ -101,7 +101,7 @@ fn a_condition_that_must_hold_for_a_while_is_pending_until_then_and_starts_anew_
     assert_eq!(story.then(high), (vec![], 1));
     assert_eq!(story.then(low), (vec![], 0));
     assert_eq!(story.then(high), (vec![], 1));
-    assert_eq!(story.then(Sum::default()), (vec![], 0));
+    assert_eq!(story.then(WindowSum::default()), (vec![], 0));
     assert_eq!(story.then(high), (vec![], 1));
     assert_eq!(story.then(high), (vec![], 1));
     story.readings.sums.insert(ALL, high);
@@ -129,10 +129,10 @@ fn too_few_pictures_break_the_time_a_condition_must_hold() {
 fn an_alert_whose_window_has_emptied_ends() {
     let mut story = Story::of(Alert { least: 50, ..dear() });
     story.then(cost(900_000_000, 50, 0));
-    let fee = Sum { usd: Usd::from_nanos(5), ..Sum::default() };
+    let fee = WindowSum { usd: Usd::from_nanos(5), ..WindowSum::default() };
     assert_eq!(story.then(fee), (vec![QUIET], 0), "a fee alone says nothing about pictures");
     story.then(cost(900_000_000, 50, 0));
-    let lost = Sum { usd: Usd::from_nanos(5), attempts: 9, ..Sum::default() };
+    let lost = WindowSum { usd: Usd::from_nanos(5), attempts: 9, ..WindowSum::default() };
     assert_eq!(story.then(lost), (vec![], 2), "paid and lost pictures are no reason to be content");
 }
 
@@ -151,7 +151,7 @@ fn without_an_accepted_picture_its_cost_is_above_every_threshold() {
 
 #[test]
 fn each_name_has_an_episode_of_its_own() {
-    let mut story = Story::of(Alert { by: By::Provider, ..dear() });
+    let mut story = Story::of(Alert { by: Dimension::Provider, ..dear() });
     story.readings.sums = BTreeMap::from([("one", cost(13_000_000, 1, 0)), ("two", cost(1, 1, 0))]);
     let told = |look: Look| -> Vec<(String, News)> {
         look.events.iter().map(|event| (event.name.to_string(), event.news)).collect()
@@ -169,7 +169,7 @@ fn each_name_has_an_episode_of_its_own() {
 
 #[test]
 fn an_event_says_what_was_measured_and_since_when() {
-    let mut story = Story::of(Alert { by: By::Provider, ..dear() });
+    let mut story = Story::of(Alert { by: Dimension::Provider, ..dear() });
     story.readings.sums = BTreeMap::from([("stability", cost(25_000_001, 2, 0))]);
     let firing = story.look().events.remove(0);
     assert_eq!((firing.value, firing.value_text().as_deref()), (Some(12_500_001), Some("0.012500001")));
@@ -207,14 +207,14 @@ fn rates_are_shares_of_pictures_or_of_calls() {
     let mut story = Story::of(acceptance);
     assert_eq!(story.then(cost(0, 2, 3)), (vec![], 0));
     assert_eq!(story.then(cost(0, 399, 601)), (vec![News::Firing], 2));
-    let calls = |failures| Sum { attempts: 10, failures, ..Sum::default() };
+    let calls = |failures| WindowSum { attempts: 10, failures, ..WindowSum::default() };
     assert_eq!(story.then(calls(10)), (vec![], 2), "calls without pictures say nothing about acceptance");
     let errors = Alert { least: 10, ..rule(Measure::ErrorRate, Comparison::AtLeast, 200_000) };
     let mut story = Story::of(errors);
-    assert_eq!(story.then(Sum { attempts: 9, failures: 9, ..Sum::default() }), (vec![], 0));
+    assert_eq!(story.then(WindowSum { attempts: 9, failures: 9, ..WindowSum::default() }), (vec![], 0));
     assert_eq!(story.then(calls(1)), (vec![], 0));
     assert_eq!(story.then(calls(2)), (vec![News::Firing], 2));
-    assert_eq!(story.then(Sum::default()), (vec![QUIET], 0));
+    assert_eq!(story.then(WindowSum::default()), (vec![QUIET], 0));
 }
 
 #[test]
@@ -235,13 +235,13 @@ fn spend_is_reckoned_by_the_hour_over_what_the_window_really_covers() {
 #[test]
 fn no_money_at_all_is_less_than_any() {
     let mut story = Story::of(rule(Measure::SpendPerHour, Comparison::Below, 1));
-    assert_eq!(story.then(Sum::default()), (vec![News::Firing], 2));
+    assert_eq!(story.then(WindowSum::default()), (vec![News::Firing], 2));
 }
 
 #[test]
 fn every_budget_is_watched_by_itself() {
     let mut story = Story::of(rule(Measure::BudgetShare, Comparison::AtLeast, 900_000));
-    let budget = |scope: &str, limit: i64, used: i64| Budget {
+    let budget = |scope: &str, limit: i64, used: i64| BudgetUse {
         scope: scope.into(),
         limit: Usd::from_nanos(limit),
         used: Usd::from_nanos(used),

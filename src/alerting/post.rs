@@ -59,7 +59,7 @@ impl Pauses {
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+enum PostOutcome {
     /// It was taken.
     Delivered,
     /// It was answered in a way that asking again does not change.
@@ -70,14 +70,14 @@ enum Outcome {
     Dropped,
 }
 
-impl Outcome {
+impl PostOutcome {
     /// The word in the metric.
     fn word(self) -> &'static str {
         match self {
-            Outcome::Delivered => "delivered",
-            Outcome::Refused => "refused",
-            Outcome::GaveUp => "gave_up",
-            Outcome::Dropped => "dropped",
+            PostOutcome::Delivered => "delivered",
+            PostOutcome::Refused => "refused",
+            PostOutcome::GaveUp => "gave_up",
+            PostOutcome::Dropped => "dropped",
         }
     }
 }
@@ -166,7 +166,7 @@ impl Post {
         let letter = Letter { alert: alert.clone(), webhook, body, _open: mailbox.open.clone() };
         if mailbox.letters.try_send(letter).is_err() {
             log::warn!("alert {alert}: a message is dropped, {QUEUE} wait for its webhook already");
-            count(outlets, alert, Outcome::Dropped);
+            count(outlets, alert, PostOutcome::Dropped);
         }
     }
 
@@ -177,7 +177,7 @@ impl Post {
     }
 }
 
-fn count(outlets: &Outlets, alert: &str, outcome: Outcome) {
+fn count(outlets: &Outlets, alert: &str, outcome: PostOutcome) {
     outlets.notifications.with_label_values(&[alert, outcome.word()]).inc();
 }
 
@@ -189,19 +189,19 @@ async fn carry(outlets: Outlets, mut letters: mpsc::Receiver<Letter>, pauses: Pa
     }
 }
 
-async fn deliver(outlets: &Outlets, letter: &Letter, pauses: Pauses) -> Outcome {
+async fn deliver(outlets: &Outlets, letter: &Letter, pauses: Pauses) -> PostOutcome {
     let alert = &letter.alert;
     let mut failures = 0;
     loop {
-        let Err(setback) = attempt(outlets, letter).await else { return Outcome::Delivered };
+        let Err(setback) = attempt(outlets, letter).await else { return PostOutcome::Delivered };
         failures += 1;
         if setback.is_final() {
             log::error!("alert {alert}: its webhook did not take a message: {setback}");
-            return Outcome::Refused;
+            return PostOutcome::Refused;
         }
         if failures >= pauses.tries {
             log::error!("alert {alert}: its webhook did not take a message in {failures} tries: {setback}");
-            return Outcome::GaveUp;
+            return PostOutcome::GaveUp;
         }
         tokio::time::sleep(pauses.after(failures, fastrand::u32(0..=1000))).await;
     }

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::json;
 
 use super::*;
-use crate::alert::{Budget, Ended, State};
-use crate::config::plan::{By, Plan};
+use crate::alert::{AlertState, BudgetUse, Ended};
+use crate::config::plan::{Dimension, Plan};
 use crate::gateway::reload::{self, Os};
-use crate::ledger::window::Sum;
+use crate::ledger::window::WindowSum;
 use crate::metrics::Metrics;
 use crate::money::Usd;
 
@@ -25,28 +25,28 @@ pub(super) fn plan(alerts: &str) -> Plan {
 /// One provider whose sum can be changed while somebody looks.
 #[derive(Default)]
 struct Told {
-    sum: Mutex<Sum>,
+    sum: Mutex<WindowSum>,
     asked: AtomicU32,
 }
 
 impl Told {
     fn set(&self, nanos: i64, accepted: u64) {
-        let sum = Sum { usd: Usd::from_nanos(nanos), accepted, attempts: accepted, ..Sum::default() };
+        let sum = WindowSum { usd: Usd::from_nanos(nanos), accepted, attempts: accepted, ..WindowSum::default() };
         *self.sum.lock().unwrap() = sum;
     }
 }
 
 impl Readings for Told {
-    fn names(&self, _: By) -> Vec<Arc<str>> {
+    fn names(&self, _: Dimension) -> Vec<Arc<str>> {
         vec!["home".into()]
     }
 
-    fn sum(&self, _: By, _: &str, _: Duration, _: Moment) -> Sum {
+    fn sum(&self, _: Dimension, _: &str, _: Duration, _: Moment) -> WindowSum {
         self.asked.fetch_add(1, Ordering::Relaxed);
         *self.sum.lock().unwrap()
     }
 
-    fn budgets(&self, _now: Moment) -> Vec<Budget> {
+    fn budgets(&self, _now: Moment) -> Vec<BudgetUse> {
         Vec::new()
     }
 }
@@ -158,5 +158,5 @@ fn a_message_says_everything_and_the_webhook_nothing() {
     let event = Event { alert: budget, name: "client:web".into(), ..event(News::Firing) };
     let told = message::message(&event);
     assert_eq!((&told["by"], &told["name"], &told["over"]), (&json!("budget"), &json!("client:web"), &json!(null)));
-    assert_eq!(State::Pending { since: minute(1) }.number(), 1);
+    assert_eq!(AlertState::Pending { since: minute(1) }.number(), 1);
 }

@@ -16,17 +16,17 @@ const OVERHEAD: usize = 192;
 
 /// What was asked of whom, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Key(Box<[u8]>);
+pub struct RewriteKey(Box<[u8]>);
 
-impl Key {
+impl RewriteKey {
     /// All that decides what is written, each part with its length, so that no two lists make the same key.
-    pub fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Key {
+    pub fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> RewriteKey {
         let mut bytes = Vec::new();
         for part in parts {
             bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
             bytes.extend_from_slice(part.as_bytes());
         }
-        Key(bytes.into_boxed_slice())
+        RewriteKey(bytes.into_boxed_slice())
     }
 }
 
@@ -39,14 +39,16 @@ struct Entry {
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<Key, Entry> for Bytes {
-    fn weight(&self, key: &Key, entry: &Entry) -> u64 {
+impl Weighter<RewriteKey, Entry> for Bytes {
+    fn weight(&self, key: &RewriteKey, entry: &Entry) -> u64 {
         (key.0.len() + entry.words.len() + OVERHEAD) as u64
     }
 }
 
 /// The turn to get the words that several may want. Dropped without any, it passes to the next who waits.
-pub struct Turn<'w>(PlaceholderGuard<'w, Key, Entry, Bytes, DefaultHashBuilder, DefaultLifecycle<Key, Entry>>);
+pub struct Turn<'w>(
+    PlaceholderGuard<'w, RewriteKey, Entry, Bytes, DefaultHashBuilder, DefaultLifecycle<RewriteKey, Entry>>,
+);
 
 impl Turn<'_> {
     /// Keeps `words`, for those who wait as well.
@@ -58,7 +60,7 @@ impl Turn<'_> {
 
 /// Rewritten prompts, bounded in bytes.
 pub struct Words {
-    entries: Cache<Key, Entry, Bytes>,
+    entries: Cache<RewriteKey, Entry, Bytes>,
 }
 
 impl Words {
@@ -70,7 +72,7 @@ impl Words {
     /// What was written for `key`, or the turn to have it written. Somebody else's turn is waited for.
     pub fn look<'w>(
         &'w self,
-        key: &'w Key,
+        key: &'w RewriteKey,
         now: Instant,
     ) -> impl Future<Output = Result<Arc<str>, Turn<'w>>> + use<'w> {
         // In one step, or somebody else's turn could be taken away in between.
@@ -99,23 +101,23 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     /// What is there without waiting; the turn is taken and given back.
-    fn look(words: &Words, key: &Key, now: Instant) -> Option<Arc<str>> {
+    fn look(words: &Words, key: &RewriteKey, now: Instant) -> Option<Arc<str>> {
         words.look(key, now).now_or_never().unwrap().ok()
     }
 
-    fn keep(words: &Words, key: &Key, text: &str, now: Instant) {
+    fn keep(words: &Words, key: &RewriteKey, text: &str, now: Instant) {
         words.look(key, now).now_or_never().unwrap().err().unwrap().keep(text.into(), HOUR, now);
     }
 
     #[test]
     fn what_was_written_is_found_for_the_same_parts_until_its_time_is_over() {
         let (words, now) = (Words::new(1 << 20), Instant::now());
-        let key = Key::of(["t", "claude/haiku", "s", "400", "a fox"]);
+        let key = RewriteKey::of(["t", "claude/haiku", "s", "400", "a fox"]);
         assert_eq!(look(&words, &key, now), None);
         keep(&words, &key, "a red fox", now);
         assert_eq!(look(&words, &key, now).as_deref(), Some("a red fox"));
         for other in [["t2", "claude/haiku", "s", "400", "a fox"], ["t", "claude/haiku", "s4", "00", "a fox"]] {
-            assert_eq!(look(&words, &Key::of(other), now), None, "{other:?}");
+            assert_eq!(look(&words, &RewriteKey::of(other), now), None, "{other:?}");
         }
         assert_eq!(look(&words, &key, now + HOUR), None);
         assert_eq!(look(&words, &key, now), None);
@@ -124,7 +126,7 @@ mod tests {
     #[test]
     fn one_has_the_turn_and_the_others_wait_for_what_it_brings() {
         let (words, now) = (Words::new(1 << 20), Instant::now());
-        let key = Key::of(["a fox"]);
+        let key = RewriteKey::of(["a fox"]);
         let first = words.look(&key, now).now_or_never().unwrap().err().unwrap();
         let mut waiting = [Box::pin(words.look(&key, now)), Box::pin(words.look(&key, now))];
         assert!(waiting.each_mut().map(|waiter| waiter.now_or_never().is_none()).iter().all(|waits| *waits));
@@ -142,7 +144,7 @@ mod tests {
     fn memory_never_passes_its_bound_and_follows_it_down() {
         let (words, now) = (Words::new(100_000), Instant::now());
         for number in 0..500 {
-            keep(&words, &Key::of([format!("fox {number}").as_str()]), &"x".repeat(1000), now);
+            keep(&words, &RewriteKey::of([format!("fox {number}").as_str()]), &"x".repeat(1000), now);
             assert!(words.bytes() <= 100_000);
         }
         assert!(words.bytes() > 50_000, "the space is used: {}", words.bytes());

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use crate::canonical::writer::Digest;
 use crate::canonical::writer::Writer;
-use crate::config::plan::{AbilityOverrides, Account, Dialect, EditOverride, Model, Offer, Provider, Route};
+use crate::config::plan::{Account, CapabilityOverrides, Dialect, EditOverride, Model, Offer, Provider, Route};
 
 /// What a route does to a request before anybody is asked.
 pub fn of_route(route: &Route) -> Digest {
@@ -45,7 +45,7 @@ pub fn of_route(route: &Route) -> Digest {
         // Held against each picture's age when it is looked for.
         cache: _,
     } = route;
-    let mut sum = Sum::default();
+    let mut sum = Hasher::default();
     sum.all(prompt.meaning());
     sum.debug(bend);
     sum.debug(strict);
@@ -55,8 +55,8 @@ pub fn of_route(route: &Route) -> Digest {
 /// How an offer is told to draw, and with what words.
 pub fn way(offer: &Offer) -> Digest {
     let Offer { provider, model, name: _, max_usd_per_image: _ } = offer;
-    let Model { name: _, price: _, volume: _, abilities, options, via, family } = &**model;
-    let AbilityOverrides {
+    let Model { name: _, price: _, volume: _, capabilities, options, via, family } = &**model;
+    let CapabilityOverrides {
         // What it is asked for at once, and what it is asked for at all: a request that is drawn is drawn alike.
         max_n: _,
         prompt_chars: _,
@@ -72,12 +72,12 @@ pub fn way(offer: &Offer) -> Digest {
         compression,
         style,
         edit,
-    } = abilities;
+    } = capabilities;
     let keeps_size = match edit {
         None | Some(EditOverride::Never) => None,
         Some(EditOverride::Within { images: _, mask: _, keeps_size }) => *keeps_size,
     };
-    let mut sum = Sum::default();
+    let mut sum = Hasher::default();
     options.iter().for_each(|(key, value)| sum.all([key.clone(), value.to_string()]));
     sum.debug((via, family));
     sum.debug((sizes, qualities));
@@ -120,22 +120,22 @@ pub fn seller(provider: &Provider) -> Digest {
         poll_hosts: _,
         dialect: _,
     } = account;
-    let mut sum = Sum::default();
+    let mut sum = Hasher::default();
     sum.all([(*kind).to_owned(), base_url.to_string()]);
     sum.debug((project, location));
     sum.digest()
 }
 
 /// A digest in the making.
-struct Sum(Writer);
+struct Hasher(Writer);
 
-impl Default for Sum {
-    fn default() -> Sum {
-        Sum(Writer(Vec::new()))
+impl Default for Hasher {
+    fn default() -> Hasher {
+        Hasher(Writer(Vec::new()))
     }
 }
 
-impl Sum {
+impl Hasher {
     fn all(&mut self, parts: impl IntoIterator<Item = String>) {
         parts.into_iter().for_each(|part| self.0.field(Some(&part)));
         self.0.field(None);

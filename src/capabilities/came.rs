@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::capabilities::adjustment::Adjustment;
 use crate::capabilities::fitted::Fitted;
-use crate::capabilities::sizes::{Frame, Tier};
+use crate::capabilities::sizes::{OutputSize, Tier};
 use crate::image::{Format, Size};
 use crate::request::{Background, ImageRequest};
 
@@ -108,9 +108,9 @@ impl Fitted {
     fn keeps(&self, came: Size) -> bool {
         match self.frame {
             // The model draws what it draws, and the size it chose is known only now.
-            Frame::Default => false,
-            Frame::Pixels(size) => came == size,
-            Frame::Ratio { across, down, pixels, asked: _ } => {
+            OutputSize::Default => false,
+            OutputSize::Pixels(size) => came == size,
+            OutputSize::Ratio { across, down, pixels, asked: _ } => {
                 let pixels = self.tier.map_or(pixels, |tier| Tier::square(tier).pixels());
                 let shape = crate::capabilities::sizes::shape_error(came, across, down) <= SHAPE_SLACK;
                 let enough = came.pixels().saturating_mul(PIXELS_SLACK) >= pixels;
@@ -148,7 +148,7 @@ mod tests {
         ImageRequest::from_json(format!(r#"{{"prompt":"x"{more}}}"#).as_bytes()).unwrap()
     }
 
-    fn fitted(frame: Frame, foreseen: Option<(&str, &str)>) -> Fitted {
+    fn fitted(frame: OutputSize, foreseen: Option<(&str, &str)>) -> Fitted {
         let change = |(from, to): (&str, &str)| Adjustment::Changed("size", from.to_owned(), to.to_owned());
         let adjusted = foreseen.map(change).into_iter().chain([Adjustment::Dropped("quality")]).collect();
         Fitted { frame, tier: None, quality: None, format: None, partials: 0, adjusted }
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn pixels_that_were_agreed_are_kept_to_the_pixel_and_what_came_instead_is_told() {
         let asked = request(r#","size":"1024x1024""#);
-        let exact = fitted(Frame::Pixels(SQUARE), None);
+        let exact = fitted(OutputSize::Pixels(SQUARE), None);
         assert_eq!(told(&exact, &asked, "1024x1024"), ("quality dropped".to_owned(), false));
         for came in ["512x512", "1023x1024", "2048x2048", "1536x1024"] {
             let line = format!("size 1024x1024 -> {came},quality dropped");
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn a_size_that_was_bent_beforehand_is_told_as_it_came() {
         let asked = request(r#","size":"1000x1000""#);
-        let bent = fitted(Frame::Pixels(Size::new(992, 992)), Some(("1000x1000", "992x992")));
+        let bent = fitted(OutputSize::Pixels(Size::new(992, 992)), Some(("1000x1000", "992x992")));
         assert_eq!(told(&bent, &asked, "992x992"), ("size 1000x1000 -> 992x992,quality dropped".to_owned(), false));
         assert_eq!(told(&bent, &asked, "512x512"), ("size 1000x1000 -> 512x512,quality dropped".to_owned(), true));
         assert_eq!(told(&bent, &asked, "1000x1000"), ("quality dropped".to_owned(), false), "met after all");
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn a_shape_is_met_by_about_its_ratio_and_about_its_pixels() {
         let asked = request(r#","size":"1792x1024""#);
-        let ratio = Frame::Ratio { across: 16, down: 9, asked: Size::new(1792, 1024), pixels: SQUARE.pixels() };
+        let ratio = OutputSize::Ratio { across: 16, down: 9, asked: Size::new(1792, 1024), pixels: SQUARE.pixels() };
         let shape = fitted(ratio, Some(("1792x1024", "16:9")));
         for came in ["1344x768", "1376x768", "1820x1024", "1024x576"] {
             assert_eq!(told(&shape, &asked, came).0, "size 1792x1024 -> 16:9,quality dropped", "{came}");
@@ -192,7 +192,7 @@ mod tests {
             let line = format!("size 1792x1024 -> {came},quality dropped");
             assert_eq!(told(&shape, &asked, came), (line, true), "{came}");
         }
-        let exact = fitted(Frame::Ratio { across: 1, down: 1, asked: SQUARE, pixels: SQUARE.pixels() }, None);
+        let exact = fitted(OutputSize::Ratio { across: 1, down: 1, asked: SQUARE, pixels: SQUARE.pixels() }, None);
         let asked = request(r#","size":"1024x1024""#);
         assert!(told(&exact, &asked, "1080x1080").1, "nothing but these pixels was said to come");
         assert!(!told(&exact, &asked, "1024x1024").1);
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn a_tier_is_met_by_its_own_resolution_only() {
         let asked = request(r#","size":"1792x1792""#);
-        let ratio = Frame::Ratio { across: 1, down: 1, asked: Size::new(1792, 1792), pixels: SQUARE.pixels() };
+        let ratio = OutputSize::Ratio { across: 1, down: 1, asked: Size::new(1792, 1792), pixels: SQUARE.pixels() };
         let tiered = |tier| Fitted { tier: Some(tier), ..fitted(ratio, Some(("1792x1792", "1:1"))) };
         assert!(!told(&tiered(TWO), &asked, "2048x2048").1);
         assert!(told(&tiered(TWO), &asked, "1024x1024").1);
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn where_no_size_was_asked_any_is_right() {
-        for frame in [Frame::Default, Frame::Pixels(SQUARE)] {
+        for frame in [OutputSize::Default, OutputSize::Pixels(SQUARE)] {
             for asked in ["", r#","size":"auto""#] {
                 let came = fitted(frame, None).came(&request(asked), SMALL, Format::Png);
                 assert_eq!((came.adjusted, came.unmet), (vec![Adjustment::Dropped("quality")], vec![]));
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_model_without_sizes_tells_what_came_and_agreed_to_none() {
-        let unsized_model = Fitted { adjusted: vec![Adjustment::Dropped("size")], ..fitted(Frame::Default, None) };
+        let unsized_model = Fitted { adjusted: vec![Adjustment::Dropped("size")], ..fitted(OutputSize::Default, None) };
         let asked = request(r#","size":"1024x1024""#);
         assert_eq!(told(&unsized_model, &asked, "512x512"), ("size 1024x1024 -> 512x512".to_owned(), false));
         assert_eq!(told(&unsized_model, &asked, "1024x1024"), (String::new(), false));
@@ -229,18 +229,19 @@ mod tests {
     #[test]
     fn a_file_of_another_format_is_told_and_jpeg_is_never_transparent() {
         let asked = request(r#","output_format":"webp","background":"transparent""#);
-        let came = fitted(Frame::Default, None).came(&asked, SMALL, Format::Jpeg);
+        let came = fitted(OutputSize::Default, None).came(&asked, SMALL, Format::Jpeg);
         let told: Vec<String> = came.adjusted.iter().map(ToString::to_string).collect();
         assert_eq!(told, ["quality dropped", "output_format webp -> jpeg", "background transparent -> opaque"]);
         let of = |size, wishes| came.refused(Strict { size, wishes }).map(|(unmet, _)| unmet.word());
         assert_eq!((of(true, false), of(false, true)), (None, Some("wrong_format")));
-        let came = fitted(Frame::Default, None).came(&request(""), SMALL, Format::Jpeg);
+        let came = fitted(OutputSize::Default, None).came(&request(""), SMALL, Format::Jpeg);
         assert_eq!(came.unmet, [], "nobody asked for a format");
     }
 
     #[test]
     fn a_route_insists_on_what_its_config_says() {
-        let came = fitted(Frame::Pixels(SQUARE), None).came(&request(r#","size":"1024x1024""#), SMALL, Format::Png);
+        let came =
+            fitted(OutputSize::Pixels(SQUARE), None).came(&request(r#","size":"1024x1024""#), SMALL, Format::Png);
         let of = |size, wishes| came.refused(Strict { size, wishes }).map(|(unmet, _)| unmet.word());
         assert_eq!((of(true, false), of(false, true), of(true, true)), (Some("wrong_size"), None, Some("wrong_size")));
     }

@@ -1,7 +1,7 @@
 //! A request as it was fitted to a model.
 
 use crate::capabilities::adjustment::Adjustment;
-use crate::capabilities::sizes::{Frame, Tier};
+use crate::capabilities::sizes::{OutputSize, Tier};
 use crate::image::{Format, Size};
 use crate::request::Quality;
 
@@ -9,7 +9,7 @@ use crate::request::Quality;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fitted {
     /// The size to ask for.
-    pub frame: Frame,
+    pub frame: OutputSize,
     /// The resolution to ask for, where the model has tiers; its usual one when no size was asked.
     pub tier: Option<Tier>,
     /// The quality to ask for.

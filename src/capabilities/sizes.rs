@@ -69,7 +69,7 @@ pub struct Steps {
 
 /// The size as a provider is asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Frame {
+pub enum OutputSize {
     /// The model's own default.
     Default,
     /// These pixels.
@@ -87,19 +87,19 @@ pub enum Frame {
     },
 }
 
-impl Frame {
+impl OutputSize {
     /// The size that prices the picture before it is drawn, where the frame tells one.
     pub fn nominal(self) -> Option<Size> {
         match self {
-            Frame::Default => None,
-            Frame::Pixels(size) | Frame::Ratio { asked: size, .. } => Some(size),
+            OutputSize::Default => None,
+            OutputSize::Pixels(size) | OutputSize::Ratio { asked: size, .. } => Some(size),
         }
     }
 }
 
 /// How far a size may be bent, from the route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bend {
+pub struct SizeTolerance {
     /// Largest relative change of the shape, in parts per million (150 000 is 15%).
     pub tolerance_ppm: u32,
     /// No change at all.
@@ -109,17 +109,17 @@ pub struct Bend {
 impl Sizes {
     /// Whether exactly this size is one of them.
     pub(super) fn has(&self, size: Size) -> bool {
-        let exactly = Bend { tolerance_ppm: 0, strict: true };
-        matches!(self.fit(size, exactly), Ok((Frame::Pixels(fitted), _)) if fitted == size)
+        let exactly = SizeTolerance { tolerance_ppm: 0, strict: true };
+        matches!(self.fit(size, exactly), Ok((OutputSize::Pixels(fitted), _)) if fitted == size)
     }
 
     /// The frame nearest to `asked`, and what changed. The shape decides (PROVIDERS.md 14.1): the smallest |ln| of
     /// the two ratios, within the tolerance; among equals the smallest size that covers what was asked.
-    pub fn fit(&self, asked: Size, bend: Bend) -> Result<(Frame, Option<Adjustment>), Unable> {
+    pub fn fit(&self, asked: Size, bend: SizeTolerance) -> Result<(OutputSize, Option<Adjustment>), Unable> {
         match self {
-            Sizes::Any => Ok((Frame::Pixels(asked), None)),
+            Sizes::Any => Ok((OutputSize::Pixels(asked), None)),
             Sizes::None if bend.strict => Err(Unable::Size),
-            Sizes::None => Ok((Frame::Default, Some(Adjustment::Dropped("size")))),
+            Sizes::None => Ok((OutputSize::Default, Some(Adjustment::Dropped("size")))),
             Sizes::Listed(sizes) => nearest(sizes, asked).ok_or(Unable::Size).and_then(|size| bent(asked, size, bend)),
             Sizes::Stepped(steps) => steps.nearest(asked).ok_or(Unable::Size).and_then(|size| bent(asked, size, bend)),
             Sizes::Ratios { shapes, pixels } => fit_ratio(shapes, *pixels, asked, bend),
@@ -128,23 +128,23 @@ impl Sizes {
 }
 
 /// `size` as the answer to `asked`, unless it bends the shape too far.
-fn bent(asked: Size, size: Size, bend: Bend) -> Result<(Frame, Option<Adjustment>), Unable> {
+fn bent(asked: Size, size: Size, bend: SizeTolerance) -> Result<(OutputSize, Option<Adjustment>), Unable> {
     if size == asked {
-        return Ok((Frame::Pixels(size), None));
+        return Ok((OutputSize::Pixels(size), None));
     }
     if bend.strict || !within(shape_error(asked, size.width, size.height), bend) {
         return Err(Unable::Size);
     }
     let change = Adjustment::Changed("size", asked.to_string(), size.to_string());
-    Ok((Frame::Pixels(size), Some(change)))
+    Ok((OutputSize::Pixels(size), Some(change)))
 }
 
 fn fit_ratio(
     shapes: &[(u32, u32)],
     pixels: u64,
     asked: Size,
-    bend: Bend,
-) -> Result<(Frame, Option<Adjustment>), Unable> {
+    bend: SizeTolerance,
+) -> Result<(OutputSize, Option<Adjustment>), Unable> {
     let (across, down) = shapes
         .iter()
         .copied()
@@ -156,7 +156,7 @@ fn fit_ratio(
         return Err(Unable::Size);
     }
     let change = (!exact).then(|| Adjustment::Changed("size", asked.to_string(), format!("{across}:{down}")));
-    Ok((Frame::Ratio { across, down, asked, pixels }, change))
+    Ok((OutputSize::Ratio { across, down, asked, pixels }, change))
 }
 
 /// The listed size nearest in shape; among equal shapes the smallest that covers `asked`, else the largest.
@@ -204,6 +204,6 @@ pub(super) fn shape_error(asked: Size, across: u32, down: u32) -> f64 {
     (asked / (f64::from(across) / f64::from(down))).ln().abs()
 }
 
-fn within(error: f64, bend: Bend) -> bool {
+fn within(error: f64, bend: SizeTolerance) -> bool {
     error <= f64::from(bend.tolerance_ppm) / 1e6 + 1e-9
 }

@@ -6,9 +6,9 @@
 use std::path::Path;
 
 use super::foreign::{self, Foreign};
-use super::mask::SECRET_KEYS;
 use super::report::{Finding, Findings};
 use super::tree::{Form, Node, Scalar};
+use crate::config::redact::SECRET_KEYS;
 use crate::config::span::Span;
 use crate::config::variable::is_name;
 

@@ -17,17 +17,17 @@ mod provider;
 mod route;
 mod scalar;
 
-pub(super) use alert::{Alert, By};
+pub(super) use alert::{Alert, Dimension};
 pub(super) use dialect::{CostUnit, Dialect, EditAs, Poll, SizeFormat};
 pub(super) use money::{Billing, Budget, Budgets, Charged, Charges, Client, Clients, Keys, Per, Rate, VolumeTier};
 pub(super) use price::{Addons, Estimate, PerSecond, Price, PriceMapping, PriceRow, Round, TokensPerMillion};
 pub(super) use provider::{
-    Abilities, Breaker, Concurrency, Edit, EditBounds, Entra, EntraApplication, Model, Provider, SizeRules, SizeWord,
-    Sizes, Via,
+    Breaker, Capabilities, Concurrency, Edit, EditBounds, Entra, EntraApplication, Model, Provider, SizeRules,
+    SizeWord, Sizes, Via,
 };
 pub(super) use route::{
-    Attempts, Bend, Deadline, DeadlineThen, Defaults, Enrich, Limit, LimitedOffer, Match, Offer, OnDeadline, Prompt,
-    Refusals, Route, RouteCache, RouteCacheOn,
+    Attempts, Deadline, DeadlineThen, Defaults, Enrich, Limit, LimitedOffer, Match, Offer, OnDeadline, Prompt,
+    Refusals, Route, RouteCache, RouteCacheOn, SizeTolerance,
 };
 pub(super) use scalar::{
     Bytes, Delivery, Dollars, FileFormat, Hidden, Percent, Pixels, Quality, Ratio, RowSize, Time, When, ZoneName,

@@ -10,12 +10,12 @@ mod expand;
 mod file;
 mod fill_presets;
 mod foreign;
-mod mask;
 mod node_path;
 mod outline;
 pub mod plan;
 mod presets;
 mod provider_kind;
+mod redact;
 mod report;
 mod schema_check;
 mod span;
@@ -27,13 +27,13 @@ pub use outline::Outline;
 pub use report::{Problem, Problems};
 
 pub use crate::config::expand::Lookup;
-pub use crate::config::provider_kind::Kind;
+pub use crate::config::provider_kind::ProviderKind;
 use plan::Plan;
 use report::{Finding, Findings};
 
 /// A config file's name and text.
 #[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
+pub struct ConfigText<'a> {
     /// The file's name as problems print it.
     pub name: &'a str,
     /// Its text.
@@ -43,23 +43,23 @@ pub struct Source<'a> {
 /// Reads and checks a config; `kinds` are the providers this build knows.
 ///
 /// Fails with every problem there is, not just the first.
-pub fn load(source: &Source<'_>, kinds: &[Kind], lookup: &dyn Lookup) -> Result<Plan, Problems> {
+pub fn load(source: &ConfigText<'_>, kinds: &[ProviderKind], lookup: &dyn Lookup) -> Result<Plan, Problems> {
     let mut findings = Findings::default();
     let mut tree = match tree::read(source.text, &mut findings) {
         Ok(tree) => tree,
         Err(broken) => {
             findings.add(broken);
-            return Err(findings.into_problems(source.name, mask::lines(source.text)));
+            return Err(findings.into_problems(source.name, redact::lines(source.text)));
         }
     };
-    // From here on only the masked text is quoted, so no later room can print a key that stands in the file.
-    let text = mask::values(source.text, &tree);
+    // From here on only the redacted text is quoted, so no later room can print a key that stands in the file.
+    let text = redact::values(source.text, &tree);
     expand::expand(&mut tree, &text, lookup, &mut findings);
     let written = Outline::of(&tree);
     fill_presets::fill(&mut tree, &mut findings);
     let mut shut = Findings::default();
     let plan = match schema_check::read(&mut tree, &text, &mut findings) {
-        Some(file) => check::check(&file, node_path::Place::root(&text, &tree), kinds, &mut findings, &mut shut),
+        Some(file) => check::check(&file, node_path::NodePath::root(&text, &tree), kinds, &mut findings, &mut shut),
         None => None,
     };
     match plan {

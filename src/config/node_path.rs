@@ -8,8 +8,8 @@ use crate::config::tree::{Form, Node};
 
 /// A node, or the absence of one.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'t> {
-    /// The file's text, masked.
+pub(super) struct NodePath<'t> {
+    /// The file's text, redacted.
     text: &'t str,
     node: Option<&'t Node>,
     span: &'t Span,
@@ -17,45 +17,45 @@ pub(super) struct Place<'t> {
     bad: bool,
 }
 
-impl<'t> Place<'t> {
+impl<'t> NodePath<'t> {
     /// The whole file.
-    pub(super) fn root(text: &'t str, tree: &'t Node) -> Place<'t> {
-        Place { text, node: Some(tree), span: &tree.span, bad: tree.bad }
+    pub(super) fn root(text: &'t str, tree: &'t Node) -> NodePath<'t> {
+        NodePath { text, node: Some(tree), span: &tree.span, bad: tree.bad }
     }
 
     /// The value under `key`. Where there is none, a place that underlines this one; where `key` was misspelt, a place
     /// that is bad already, so that nobody reports it missing as well.
-    pub(super) fn key(self, key: &str) -> Place<'t> {
+    pub(super) fn key(self, key: &str) -> NodePath<'t> {
         let Some(Form::Map(entries)) = self.node.map(|node| &node.form) else {
-            return Place { node: None, ..self };
+            return NodePath { node: None, ..self };
         };
         match entries.iter().find(|entry| entry.key == key) {
             Some(entry) => {
-                Place { node: Some(&entry.value), span: entry.span(), bad: self.bad || entry.value.bad, ..self }
+                NodePath { node: Some(&entry.value), span: entry.span(), bad: self.bad || entry.value.bad, ..self }
             }
             None => {
                 let misspelt = entries.iter().any(|entry| entry.stands_for == Some(key));
-                Place { node: None, bad: self.bad || misspelt, ..self }
+                NodePath { node: None, bad: self.bad || misspelt, ..self }
             }
         }
     }
 
     /// The key itself of the value under `key`, for problems with a name.
-    pub(super) fn name(self, key: &str) -> Place<'t> {
+    pub(super) fn name(self, key: &str) -> NodePath<'t> {
         let place = self.key(key);
         let Some(Form::Map(entries)) = self.node.map(|node| &node.form) else { return place };
         let span = entries.iter().find(|entry| entry.key == key).map_or(place.span, |entry| &entry.key_span);
-        Place { span, ..place }
+        NodePath { span, ..place }
     }
 
     /// The list's item at `index`, not counting those that were left out for a problem.
-    pub(super) fn item(self, index: usize) -> Place<'t> {
+    pub(super) fn item(self, index: usize) -> NodePath<'t> {
         let Some(Form::List(items)) = self.node.map(|node| &node.form) else {
-            return Place { node: None, ..self };
+            return NodePath { node: None, ..self };
         };
         match items.iter().filter(|item| !item.bad).nth(index) {
-            Some(item) => Place { node: Some(item), span: &item.span, ..self },
-            None => Place { node: None, ..self },
+            Some(item) => NodePath { node: Some(item), span: &item.span, ..self },
+            None => NodePath { node: None, ..self },
         }
     }
 

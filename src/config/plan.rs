@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 use url::Url;
 
-use crate::capabilities::{Bend, Sizes};
+use crate::capabilities::{SizeTolerance, Sizes};
 use crate::config::outline::Outline;
 use crate::config::report::Problems;
 use crate::image::{Format, Size};
@@ -27,7 +27,7 @@ mod dialect;
 mod hosts;
 mod money;
 
-pub use alert::{Alert, By, Comparison, Condition, LONGEST_WINDOW, Measure, Unit, longest_window};
+pub use alert::{Alert, Comparison, Condition, Dimension, LONGEST_WINDOW, Measure, Unit, longest_window};
 pub use client::{Client, Rate};
 pub use dialect::{AskAt, CostUnit, Dialect, EditAs, Poll, SizeFormat};
 pub use hosts::{HostRule, NoHost};
@@ -350,7 +350,7 @@ pub struct Model {
     /// Prices by the pictures of this model in a month; sorted by `from`.
     pub volume: Vec<Volume>,
     /// What the config says it can do, over the kind's own knowledge.
-    pub abilities: AbilityOverrides,
+    pub capabilities: CapabilityOverrides,
     /// Sent with every call to this model, in the vendor's own words.
     pub options: BTreeMap<String, Value>,
     /// Which of OpenRouter's two ways it is asked.
@@ -382,7 +382,7 @@ pub enum Via {
 
 /// Abilities stated in the config; absent ones keep the kind's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AbilityOverrides {
+pub struct CapabilityOverrides {
     /// Pictures per call.
     pub max_n: Option<u8>,
     /// Sizes it draws.
@@ -460,7 +460,7 @@ pub struct Route {
     /// Filled in where the request is silent.
     pub defaults: Defaults,
     /// How far a size may be bent.
-    pub bend: Bend,
+    pub bend: SizeTolerance,
     /// Offers that would drop a wish are skipped.
     pub strict: bool,
     /// Reuse of pictures; `None` is off.

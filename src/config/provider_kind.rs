@@ -2,7 +2,7 @@
 
 /// What the config may name without knowing the provider room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind {
+pub struct ProviderKind {
     /// The word after `kind:`.
     pub name: &'static str,
     /// Where the vendor lives when the config does not say; `None` makes `base_url` required.

@@ -1,7 +1,7 @@
 //! What is wrong with a config file, and how it is printed.
 //!
 //! Rooms note a [`Finding`] (bytes and words); the caller gets [`Problem`]s (line and column too), sorted by position.
-//! Printing quotes one line of the file as `mask` left it, never a value that came from outside the file.
+//! Printing quotes one line of the file as `redact` left it, never a value that came from outside the file.
 
 use std::fmt;
 
@@ -46,7 +46,7 @@ impl Findings {
         self.0.is_empty()
     }
 
-    /// The findings with line and column in `text`, whose secrets are masked.
+    /// The findings with line and column in `text`, whose secrets are redacted.
     pub(super) fn into_problems(self, name: &str, text: String) -> Problems {
         let mut problems: Vec<Problem> = self.0.into_iter().map(|finding| Problem::new(finding, &text)).collect();
         problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
@@ -103,7 +103,7 @@ fn floor_boundary(text: &str, at: usize) -> usize {
 #[derive(Clone, Debug)]
 pub struct Problems {
     name: String,
-    /// The file's text with its secrets masked.
+    /// The file's text with its secrets redacted.
     text: String,
     problems: Vec<Problem>,
 }

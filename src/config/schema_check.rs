@@ -37,7 +37,7 @@ pub(super) fn read(tree: &mut Node, text: &str, findings: &mut Findings) -> Opti
 }
 
 struct Shape<'a> {
-    /// The file's text, masked.
+    /// The file's text, redacted.
     text: &'a str,
     findings: &'a mut Findings,
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::plan::{
-    AbilityOverrides, AskAt, CostUnit, Credentials, EditAs, EditOverride, ModelPattern, OnDeadline, Plan, RouteCache,
-    SizeFormat, Via,
+    AskAt, CapabilityOverrides, CostUnit, Credentials, EditAs, EditOverride, ModelPattern, OnDeadline, Plan,
+    RouteCache, SizeFormat, Via,
 };
-use super::{Problems, Source, load, preset, presets, schema};
+use super::{ConfigText, Problems, load, preset, presets, schema};
 use crate::capabilities::Sizes;
 use crate::config::expand::Lookup;
-use crate::config::provider_kind::Kind;
+use crate::config::provider_kind::ProviderKind;
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::pricing::{Addon, RowSize, Table, TokenPrice};
@@ -24,41 +24,41 @@ mod alerts;
 mod prices;
 mod prompt;
 
-const KINDS: [Kind; 9] = [
-    Kind {
+const KINDS: [ProviderKind; 9] = [
+    ProviderKind {
         name: "openai",
         default_base_url: Some("https://api.openai.com/v1/"),
         needs_key: true,
         known_models: &["gpt-image-1", "gpt-image-2", "dall-e-3"],
     },
-    Kind { name: "openai_compatible", default_base_url: None, needs_key: false, known_models: &[] },
-    Kind {
+    ProviderKind { name: "openai_compatible", default_base_url: None, needs_key: false, known_models: &[] },
+    ProviderKind {
         name: "stability",
         default_base_url: Some("https://api.stability.ai"),
         needs_key: true,
         known_models: &["core", "ultra"],
     },
-    Kind {
+    ProviderKind {
         name: "replicate",
         default_base_url: Some("https://api.replicate.com/v1"),
         needs_key: true,
         known_models: &[],
     },
-    Kind { name: "azure", default_base_url: None, needs_key: true, known_models: &[] },
-    Kind {
+    ProviderKind { name: "azure", default_base_url: None, needs_key: true, known_models: &[] },
+    ProviderKind {
         name: "openrouter",
         default_base_url: Some("https://openrouter.ai/api/v1/"),
         needs_key: true,
         known_models: &[],
     },
-    Kind {
+    ProviderKind {
         name: "google",
         default_base_url: Some("https://generativelanguage.googleapis.com/v1beta/"),
         needs_key: false,
         known_models: &[],
     },
-    Kind { name: "fal", default_base_url: Some("https://queue.fal.run/"), needs_key: true, known_models: &[] },
-    Kind {
+    ProviderKind { name: "fal", default_base_url: Some("https://queue.fal.run/"), needs_key: true, known_models: &[] },
+    ProviderKind {
         name: "anthropic",
         default_base_url: Some("https://api.anthropic.com/v1/"),
         needs_key: true,
@@ -93,7 +93,7 @@ impl Lookup for World {
 }
 
 fn read(text: &str) -> Result<Plan, Problems> {
-    load(&Source { name: "easel.yaml", text }, &KINDS, &World)
+    load(&ConfigText { name: "easel.yaml", text }, &KINDS, &World)
 }
 
 fn plan(text: &str) -> Plan {
@@ -244,7 +244,7 @@ fn the_keys_that_are_masked_are_the_keys_the_schema_calls_secret() {
     }
     let mut found = BTreeSet::new();
     secret(&schema(), &mut found);
-    assert_eq!(found, super::mask::SECRET_KEYS.map(str::to_owned).into());
+    assert_eq!(found, super::redact::SECRET_KEYS.map(str::to_owned).into());
 }
 
 #[test]
@@ -281,11 +281,11 @@ fn every_part_of_the_reference_arrives_in_the_plan() {
     assert_eq!(openai.models["gpt-image-2"].price.addons, [addon]);
 
     let sdxl = &plan.providers["stability"].models["stable-diffusion-xl-1024-v1-0"];
-    assert_eq!(sdxl.abilities.max_n, Some(4));
-    assert_eq!(sdxl.abilities.prompt_chars, Some(2000));
-    assert_eq!((sdxl.abilities.seed, sdxl.abilities.negative_prompt), (Some(true), Some(true)));
+    assert_eq!(sdxl.capabilities.max_n, Some(4));
+    assert_eq!(sdxl.capabilities.prompt_chars, Some(2000));
+    assert_eq!((sdxl.capabilities.seed, sdxl.capabilities.negative_prompt), (Some(true), Some(true)));
     assert_eq!(sdxl.options["steps"], 30);
-    assert!(matches!(&sdxl.abilities.sizes, Some(Sizes::Listed(sizes)) if sizes.len() == 3));
+    assert!(matches!(&sdxl.capabilities.sizes, Some(Sizes::Listed(sizes)) if sizes.len() == 3));
 
     let Table::UpTo(tiers) = &plan.providers["replicate"].models["stability-ai/sdxl"].price.table else {
         panic!("not tiers")
@@ -293,7 +293,7 @@ fn every_part_of_the_reference_arrives_in_the_plan() {
     assert_eq!(tiers[0], (Size::new(512, 512), Usd::from_nanos(2_500_000)));
 
     let janus = &plan.providers["janus"];
-    assert_eq!(janus.models["janus-pro-7b"].abilities.sizes, Some(Sizes::Any));
+    assert_eq!(janus.models["janus-pro-7b"].capabilities.sizes, Some(Sizes::Any));
     let dialect = &janus.account.dialect;
     assert_eq!(dialect.auth, ("authorization".to_owned(), "Bearer ".to_owned()));
     assert_eq!(dialect.rename["negative_prompt"], "input.negative");
@@ -825,12 +825,12 @@ fn what_is_written_beside_a_preset_wins_key_by_key() {
     let plain = provider("preset: together, api_key: k", "");
     assert_eq!(plain.account.base_url.as_str(), "https://api.together.ai/v1/");
     assert_eq!(plain.account.dialect.size, SizeFormat::TwoFields);
-    assert_eq!(plain.models["m"].abilities.max_n, Some(4));
+    assert_eq!(plain.models["m"].capabilities.max_n, Some(4));
     let own = provider("preset: together, api_key: k, dialect: {response_format: url, drop: []}", ", max_n: 2");
     let dialect = &own.account.dialect;
     assert_eq!((dialect.size, dialect.response_format.as_deref()), (SizeFormat::TwoFields, Some("url")));
     assert!(dialect.drop.is_empty());
-    assert_eq!((own.models["m"].abilities.max_n, own.models["m"].abilities.seed), (Some(2), Some(true)));
+    assert_eq!((own.models["m"].capabilities.max_n, own.models["m"].capabilities.seed), (Some(2), Some(true)));
 }
 
 #[test]
@@ -860,10 +860,11 @@ fn everything_a_model_can_do_may_be_stated_and_stated_for_all() {
                qualities: [low, hd], prompt_chars: 9, seed: true, negative_prompt: false, partials: true, \
                transparent: true, compression: true, style: false, sizes: {ratios: [16:9, '1:1'], pixels: 512x512}";
     let dialect = "base_url: https://a.example, dialect: {edit_path: edits}";
-    let able =
-        |provider: &str, model: &str| plan(&compatible(provider, model)).providers["a"].models["m"].abilities.clone();
+    let able = |provider: &str, model: &str| {
+        plan(&compatible(provider, model)).providers["a"].models["m"].capabilities.clone()
+    };
     let stated = able(dialect, all);
-    let wanted = AbilityOverrides {
+    let wanted = CapabilityOverrides {
         generate: Some(true),
         edit: Some(EditOverride::Within { images: Some(3), mask: Some(false), keeps_size: Some(true) }),
         max_n: Some(2),
@@ -880,7 +881,7 @@ fn everything_a_model_can_do_may_be_stated_and_stated_for_all() {
     };
     assert_eq!(stated, wanted);
     let defaults = format!("{dialect}, model_defaults: {{{}}}", &all[2..]);
-    assert_eq!(able(&defaults, ", edit: false"), AbilityOverrides { edit: Some(EditOverride::Never), ..wanted });
+    assert_eq!(able(&defaults, ", edit: false"), CapabilityOverrides { edit: Some(EditOverride::Never), ..wanted });
     let Some(Sizes::Stepped(steps)) =
         able(dialect, ", sizes: {multiple_of: 16, max_side: 1024, max_pixels: 512x512}").sizes
     else {

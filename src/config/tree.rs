@@ -145,7 +145,7 @@ fn one_char(text: &str, at: usize) -> Span {
 }
 
 /// What is being built, innermost last.
-enum Frame {
+enum OpenNode {
     List { span: Span, anchor: usize, items: Vec<Node> },
     Map { span: Span, anchor: usize, entries: Vec<Entry>, seen: HashSet<String>, key: Pending, merged: Vec<Node> },
 }
@@ -162,7 +162,7 @@ struct Builder<'a> {
     /// Byte offset of every character: the parser counts characters.
     offsets: Vec<usize>,
     findings: &'a mut Findings,
-    stack: Vec<Frame>,
+    stack: Vec<OpenNode>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
     root: Option<Node>,
@@ -221,12 +221,12 @@ impl<'a> Builder<'a> {
             }
             Event::SequenceStart(anchor, tag) => {
                 self.refuse_tag(tag.is_some(), &span);
-                self.open(Frame::List { span, anchor, items: Vec::new() })
+                self.open(OpenNode::List { span, anchor, items: Vec::new() })
             }
             Event::MappingStart(anchor, tag) => {
                 self.refuse_tag(tag.is_some(), &span);
                 let (entries, seen, key, merged) = (Vec::new(), HashSet::new(), Pending::None, Vec::new());
-                self.open(Frame::Map { span, anchor, entries, seen, key, merged })
+                self.open(OpenNode::Map { span, anchor, entries, seen, key, merged })
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
@@ -249,8 +249,8 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn open(&mut self, frame: Frame) -> Result<(), Finding> {
-        let (Frame::List { span, .. } | Frame::Map { span, .. }) = &frame;
+    fn open(&mut self, frame: OpenNode) -> Result<(), Finding> {
+        let (OpenNode::List { span, .. } | OpenNode::Map { span, .. }) = &frame;
         if self.stack.len() >= MAX_DEPTH {
             return Err(Finding::new(span.clone(), format!("more than {MAX_DEPTH} levels deep"), None));
         }
@@ -260,11 +260,11 @@ impl<'a> Builder<'a> {
 
     fn close(&mut self) -> Result<(), Finding> {
         match self.stack.pop() {
-            Some(Frame::List { span, anchor, items }) => {
+            Some(OpenNode::List { span, anchor, items }) => {
                 let span = items.first().map_or(span, |item| item.span.clone());
                 self.finish(Node::new(span, Form::List(items)), anchor)
             }
-            Some(Frame::Map { span, anchor, mut entries, merged, .. }) => {
+            Some(OpenNode::Map { span, anchor, mut entries, merged, .. }) => {
                 let span = entries.first().map_or(span, |first| match first.value.form {
                     Form::Scalar(_) => first.key_span.start..first.value.span.end.max(first.key_span.end),
                     _ => first.key_span.clone(),
@@ -280,7 +280,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds the entries of a `<<` value. What is written beats what is merged; the loser stays as a bad entry, so that
-    /// a key's value is masked wherever it stands.
+    /// a key's value is redacted wherever it stands.
     fn merge(&mut self, node: Node, entries: &mut Vec<Entry>) -> Result<(), Finding> {
         match node.form {
             Form::Map(more) => {
@@ -314,8 +314,8 @@ impl<'a> Builder<'a> {
         }
         match self.stack.last_mut() {
             None => self.root = Some(node),
-            Some(Frame::List { items, .. }) => items.push(node),
-            Some(Frame::Map { entries, seen, key, merged, .. }) => match std::mem::replace(key, Pending::None) {
+            Some(OpenNode::List { items, .. }) => items.push(node),
+            Some(OpenNode::Map { entries, seen, key, merged, .. }) => match std::mem::replace(key, Pending::None) {
                 Pending::None => *key = pending(node)?,
                 Pending::Key(name, span) => entries.push(entry(self.text, name, span, node, seen, self.findings)),
                 Pending::Merge => merged.push(node),
@@ -337,7 +337,7 @@ fn pending(node: Node) -> Result<Pending, Finding> {
 }
 
 /// The entry `name: value`, marked bad when the key was there before. It stays in the tree so that a key's value is
-/// masked wherever it is.
+/// redacted wherever it is.
 fn entry(
     text: &str,
     name: String,

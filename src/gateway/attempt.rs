@@ -24,7 +24,7 @@ use crate::image::Picture;
 use crate::metrics::seconds;
 use crate::money::Usd;
 use crate::provider::common::token::TokenSource;
-use crate::provider::{Call, Drawn, Job, Provider, Reply, Reported, Source, Step, Usage};
+use crate::provider::{Adapter, Call, Drawn, Job, PictureSource, Reply, Reported, Step, Usage};
 use crate::request::ImageRequest;
 use crate::routing::Candidate;
 use crate::secret::Secret;
@@ -46,7 +46,7 @@ pub struct Attempt {
     /// Transport, ledger and the rest.
     pub shared: Arc<Shared>,
     /// The wire format.
-    pub provider: &'static dyn Provider,
+    pub provider: &'static dyn Adapter,
     /// Who is asked.
     pub offer: Offer,
     /// How the request fits this offer.
@@ -106,7 +106,7 @@ struct Collected {
 }
 
 /// A token and where it came from.
-type Pass = Option<(TokenSource, Arc<Secret>)>;
+type BearerToken = Option<(TokenSource, Arc<Secret>)>;
 
 /// A job that was accepted and is being waited for.
 #[derive(Default)]
@@ -253,7 +253,7 @@ impl Attempt {
         self: &Arc<Self>,
         reply: Reply,
         call: &Call,
-        pass: &Pass,
+        pass: &BearerToken,
         polling: &Polling,
         deadline: Instant,
     ) -> Step {
@@ -277,7 +277,7 @@ impl Attempt {
     }
 
     /// The token to go with the calls, where the provider takes one.
-    async fn pass(&self, deadline: Instant) -> Result<Pass, Failure> {
+    async fn pass(&self, deadline: Instant) -> Result<BearerToken, Failure> {
         let Some(source) = self.provider.token(&self.offer.provider.account) else { return Ok(None) };
         let connect = self.offer.provider.connect_timeout;
         let token = self.shared.tokens.get(&self.shared.transport, &source, deadline, connect).await?;
@@ -285,14 +285,14 @@ impl Attempt {
     }
 
     /// Forgets a token that was not accepted; whether there was one.
-    fn lapsed(&self, pass: &Pass) -> bool {
+    fn lapsed(&self, pass: &BearerToken) -> bool {
         if let Some((source, token)) = pass {
             self.shared.tokens.forget(source, token);
         }
         pass.is_some()
     }
 
-    fn job<'a>(&'a self, deadline: Instant, pass: &'a Pass) -> Job<'a> {
+    fn job<'a>(&'a self, deadline: Instant, pass: &'a BearerToken) -> Job<'a> {
         let (offer, left) = (&self.offer, deadline.saturating_duration_since(Instant::now()));
         let job = Job::new(&offer.provider.account, &offer.model, &self.request, &self.candidate.fitted, self.n, left);
         Job { bearer: pass.as_ref().map(|(_, token)| &**token), ..job }
@@ -347,7 +347,7 @@ impl Attempt {
     /// Fetches and checks the pictures.
     async fn collect_pictures(self: &Arc<Self>, drawn: Drawn, body: Bytes) -> Collected {
         let Drawn { images, refused, refused_billed, usage } = drawn;
-        let behind_links = images.iter().any(|found| matches!(found.source, Source::Link(_)));
+        let behind_links = images.iter().any(|found| matches!(found.source, PictureSource::Link(_)));
         let fetched = join_all(images.into_iter().map(|found| self.fetch(found, body.clone()))).await;
         let fetched = fetch::without_repeats(fetched, usize::from(self.n)).await;
         let found = fetched.len();

@@ -7,14 +7,14 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::alert::{Budget, Readings};
+use crate::alert::{BudgetUse, Readings};
 use crate::alerting::{self, Alerting, Outlets};
 use crate::calendar::Moment;
 use crate::clock;
-use crate::config::plan::By;
+use crate::config::plan::Dimension;
 use crate::gateway::Gateway;
 use crate::ledger::counter::Budgeted;
-use crate::ledger::window::Sum;
+use crate::ledger::window::WindowSum;
 
 /// How often it is looked whether an hour is over.
 const FEES: Duration = Duration::from_secs(30);
@@ -65,17 +65,17 @@ pub fn alerts(gateway: &Arc<Gateway>) -> Alerting<Arc<Gateway>> {
 }
 
 impl Readings for Gateway {
-    fn names(&self, by: By) -> Vec<Arc<str>> {
+    fn names(&self, by: Dimension) -> Vec<Arc<str>> {
         self.shared.ledger.names(by)
     }
 
-    fn sum(&self, by: By, name: &str, over: Duration, now: Moment) -> Sum {
+    fn sum(&self, by: Dimension, name: &str, over: Duration, now: Moment) -> WindowSum {
         self.shared.ledger.sum(by, name, over, now)
     }
 
-    fn budgets(&self, now: Moment) -> Vec<Budget> {
+    fn budgets(&self, now: Moment) -> Vec<BudgetUse> {
         let budgets = self.shared.ledger.budgets(&self.live().plan, now).into_iter();
-        budgets.map(|Budgeted { key, limit, used }| Budget { scope: key.to_string().into(), limit, used }).collect()
+        budgets.map(|Budgeted { key, limit, used }| BudgetUse { scope: key.to_string().into(), limit, used }).collect()
     }
 }
 

@@ -19,7 +19,7 @@ use crate::breaker::{Cooling, Pass};
 use crate::canonical::Canonical;
 use crate::clock;
 use crate::config::plan::Offer;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::{Attempt, Report};
 use crate::gateway::dispatch_loop::places::Places;
@@ -437,7 +437,7 @@ impl DispatchLoop {
         let skips: Vec<Skip> = self.skips.iter().copied().flatten().collect();
         let late = Instant::now() >= self.flight.deadline();
         let error = self.obstacles.explain(&skips, &self.order.matched.route.name, late, now(), clock::now());
-        if error.kind == Kind::Internal {
+        if error.kind == ErrorKind::Internal {
             log::error!("a drawing ended without a reason");
         }
         error

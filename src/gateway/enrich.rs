@@ -130,7 +130,7 @@ impl Leeway {
     /// `None` when nobody could draw the order now, whatever its words.
     fn of(order: &Order) -> Option<Leeway> {
         let Order { shared, live, matched, open, caps, .. } = order;
-        let (route, abilities) = (&matched.route, live.abilities(matched.index));
+        let (route, capabilities) = (&matched.route, live.capabilities(matched.index));
         let (able, _) = order.appraise();
         let now = tokio::time::Instant::now().into_std();
         let is_paused = |offer: &Offer| shared.breakers.cooling(order.asked(offer), now).is_some();
@@ -138,7 +138,7 @@ impl Leeway {
         if offers.all(is_paused) {
             return None;
         }
-        let chars = able.iter().filter_map(|candidate| abilities.get(candidate.offer)).map(|able| able.prompt_chars);
+        let chars = able.iter().filter_map(|candidate| capabilities.get(candidate.offer)).map(|able| able.prompt_chars);
         let usd = caps.spare(&able, u8::try_from(open.len()).unwrap_or(u8::MAX));
         Some(Leeway { chars: chars.min()?, usd })
     }

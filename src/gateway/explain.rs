@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::breaker::Cooling;
 use crate::calendar::{Moment, Per};
 use crate::capabilities::Unable;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::failure::{Class, Failure};
 use crate::ledger::Short;
 use crate::ledger::counter::Scope;
@@ -83,8 +83,11 @@ impl Obstacles {
             return unrecorded();
         }
         if self.waited_in_vain || skips.contains(&Skip::AtCapacity) {
-            return Error::new(Kind::Busy, "Every provider that could draw this is at its limit of concurrent calls.")
-                .with_retry_after(Duration::from_secs(1));
+            return Error::new(
+                ErrorKind::Busy,
+                "Every provider that could draw this is at its limit of concurrent calls.",
+            )
+            .with_retry_after(Duration::from_secs(1));
         }
         if used_up || self.paused {
             return self.pausing(come_back);
@@ -103,8 +106,10 @@ impl Obstacles {
     /// Whoever could draw it must be left alone for now. Everybody who asks meanwhile is told the same time.
     fn pausing(&self, come_back: Option<Duration>) -> Error {
         let error = match self.paused {
-            true => Error::new(Kind::Unavailable, "Every provider that could draw this is paused after failures."),
-            false => Error::new(Kind::Busy, "Every provider that could draw this is out of quota or rate limited."),
+            true => Error::new(ErrorKind::Unavailable, "Every provider that could draw this is paused after failures."),
+            false => {
+                Error::new(ErrorKind::Busy, "Every provider that could draw this is out of quota or rate limited.")
+            }
         };
         let error = match &self.limited {
             Some(failure) => error.with_detail(failure.to_string()),
@@ -117,7 +122,7 @@ impl Obstacles {
 /// What is paid for must be written down, and that cannot be done now.
 fn unrecorded() -> Error {
     let message = "This server cannot write its ledger, and pays for nothing that is not written down. Try again.";
-    Error::new(Kind::Unavailable, message).with_code("ledger_unwritable").with_retry_after(Duration::from_secs(5))
+    Error::new(ErrorKind::Unavailable, message).with_code("ledger_unwritable").with_retry_after(Duration::from_secs(5))
 }
 
 /// Which budget, how much is left, when it begins again. Names of providers and routes are no secrets; of other
@@ -140,7 +145,7 @@ fn over_budget(short: &Short, today: Moment) -> Error {
     };
     let message =
         format!("The budget {whose} ({limit} USD {span}) has {left} USD left, and this may cost {wanted} USD.{again}");
-    let error = Error::new(Kind::OverBudget, message).with_code("budget_exceeded");
+    let error = Error::new(ErrorKind::OverBudget, message).with_code("budget_exceeded");
     match resets {
         Some(at) => error.with_retry_after(at.since(today)),
         None => error,
@@ -149,7 +154,7 @@ fn over_budget(short: &Short, today: Moment) -> Error {
 
 /// The route's deadline passed without a picture.
 pub fn deadline() -> Error {
-    Error::new(Kind::DeadlineExceeded, "The route's deadline passed before a picture was ready.")
+    Error::new(ErrorKind::DeadlineExceeded, "The route's deadline passed before a picture was ready.")
 }
 
 /// A provider refused the content.
@@ -157,7 +162,7 @@ pub fn refused(failure: Option<&Failure>) -> Error {
     let why = failure.map(said).unwrap_or_default();
     let message =
         format!("The request was refused by the image provider's safety system. Change the prompt and try again.{why}");
-    let mut error = Error::new(Kind::Refused, message);
+    let mut error = Error::new(ErrorKind::Refused, message);
     error.param = failure.and_then(|failure| failure.param.clone());
     error
 }
@@ -175,7 +180,7 @@ pub fn caller_invalid(failure: &Failure) -> Error {
         Some(param) => format!("The image provider does not accept this '{param}'. Change it and try again.{why}"),
         None => format!("The image provider does not accept this request. Change it and try again.{why}"),
     };
-    let mut error = Error::new(Kind::InvalidRequest, message).with_code("invalid_value");
+    let mut error = Error::new(ErrorKind::InvalidRequest, message).with_code("invalid_value");
     error.param = failure.param.clone();
     error.with_detail(failure.to_string())
 }
@@ -187,11 +192,11 @@ fn failed(failure: &Failure, late: bool, come_back: Option<Duration>) -> Error {
         Class::Unlike => {
             let message =
                 "What was drawn has another size or file format than was asked, and this route takes no other.";
-            Error::new(Kind::UpstreamFailed, message)
+            Error::new(ErrorKind::UpstreamFailed, message)
         }
-        _ => Error::new(Kind::UpstreamFailed, "No provider could draw this: every one that was asked failed."),
+        _ => Error::new(ErrorKind::UpstreamFailed, "No provider could draw this: every one that was asked failed."),
     };
-    let after = come_back.filter(|_| error.kind != Kind::DeadlineExceeded);
+    let after = come_back.filter(|_| error.kind != ErrorKind::DeadlineExceeded);
     let error = error.with_detail(failure.to_string());
     match after {
         Some(after) => error.with_retry_after(after),
@@ -227,7 +232,7 @@ fn over_price(usd: Usd, cap: Cap, route: &str) -> Error {
     };
     let limit = cap.usd;
     let message = format!("The cheapest able provider would cost {usd} USD, over the limit of {limit} USD of {whose}.");
-    let error = Error::new(Kind::PriceLimit, message);
+    let error = Error::new(ErrorKind::PriceLimit, message);
     if cap.whose == Whose::Caller { error.with_param("x-easel-max-usd") } else { error }
 }
 
@@ -267,7 +272,8 @@ fn cannot(unable: Unable, route: &str) -> Error {
         Unable::Edit | Unable::Generate => {
             let what =
                 if unable == Unable::Edit { "changes pictures" } else { "draws without a picture to start from" };
-            return Error::new(Kind::ModelNotFound, format!("No model of route '{route}' {what}.")).with_param("model");
+            return Error::new(ErrorKind::ModelNotFound, format!("No model of route '{route}' {what}."))
+                .with_param("model");
         }
         other => format!("No provider of route '{route}' can draw this '{}'. Change or drop it.", other.param()),
     };

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::cache::Placed;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::money::Usd;
 use crate::provider::Partial;
 
@@ -194,7 +194,7 @@ impl Drop for Lead {
         }
         if std::thread::panicking() {
             self.flight.update(|progress| {
-                progress.error = Some(Error::new(Kind::Internal, "Easel failed while drawing. Try again."));
+                progress.error = Some(Error::new(ErrorKind::Internal, "Easel failed while drawing. Try again."));
             });
         }
         self.flight.done.send_replace(true);
@@ -267,7 +267,7 @@ mod tests {
         });
         assert!(task.await.is_err());
         follower.finished().await;
-        assert_eq!(follower.progress().error.map(|error| error.kind), Some(Kind::Internal));
+        assert_eq!(follower.progress().error.map(|error| error.kind), Some(ErrorKind::Internal));
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// One call in the air.
-pub struct Call {
+pub struct PendingCall {
     id: u32,
     /// Who was asked, as a place among the candidates.
     pub candidate: usize,
@@ -26,7 +26,7 @@ pub struct Call {
     pub given_up: bool,
 }
 
-impl Call {
+impl PendingCall {
     /// How long it has been in the air.
     pub fn took(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.began)
@@ -36,7 +36,7 @@ impl Call {
 /// All calls of one drawing that are in the air.
 #[derive(Default)]
 pub struct InFlight {
-    calls: Vec<Call>,
+    calls: Vec<PendingCall>,
     last: u32,
 }
 
@@ -46,12 +46,12 @@ impl InFlight {
         self.last += 1;
         let overdue_at = now + deadline.saturating_duration_since(now) / 2;
         let n = u8::try_from(places.len()).unwrap_or(u8::MAX);
-        self.calls.push(Call { id: self.last, candidate, n, places, began: now, overdue_at, given_up: false });
+        self.calls.push(PendingCall { id: self.last, candidate, n, places, began: now, overdue_at, given_up: false });
         self.last
     }
 
     /// Takes out a call that has ended.
-    pub fn end(&mut self, id: u32) -> Option<Call> {
+    pub fn end(&mut self, id: u32) -> Option<PendingCall> {
         let index = self.calls.iter().position(|call| call.id == id)?;
         Some(self.calls.swap_remove(index))
     }

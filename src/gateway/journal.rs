@@ -13,12 +13,12 @@ use crate::calendar::{Moment, Per, Period};
 use crate::clock;
 use crate::config::plan::{self, OnLedgerError, Plan};
 use crate::gateway::savings::{Saving, Savings};
-use crate::ledger::counter::{Key, Scope, Sum};
+use crate::ledger::counter::{CounterKey, CounterSum, Scope};
 use crate::ledger::entry::Verdict;
 use crate::ledger::window::{self, Change, Fact, Windows};
 use crate::ledger::{self, Charge, Hold, Intent, Ledger, Settled, Short, keys};
 use crate::store::sums::{Filter, Sums};
-use crate::store::{Health, Judged, Opened as Found, Options, Place, Store, StoreError, Unwritten, View, Write};
+use crate::store::{Health, Judged, Location, Opened as Found, Options, Store, StoreError, Unwritten, View, Write};
 
 /// How long a process that ends waits for its last writes.
 const LAST_WRITES: Duration = Duration::from_secs(10);
@@ -44,8 +44,8 @@ impl Journal {
     /// When it cannot be opened or read, or another process writes it.
     pub fn open_record(ledger: Arc<Ledger>, server: &plan::Server, now: Moment) -> Result<Journal, StoreError> {
         let on_error = server.ledger.on_error;
-        let place = server.state_dir.clone().map_or(Place::Memory, Place::Dir);
-        if place == Place::Memory {
+        let place = server.state_dir.clone().map_or(Location::Memory, Location::Dir);
+        if place == Location::Memory {
             ledger.no_fees_before(now);
         }
         let options = Options::new(server.ledger.retention, on_error);
@@ -210,10 +210,10 @@ impl Journal {
 }
 
 /// What was settled in a counter's period so far. A clock that was ahead may have left entries of later ones.
-fn sum(view: &View<'_>, key: &Key, period: Period) -> Result<Sum, StoreError> {
+fn sum(view: &View<'_>, key: &CounterKey, period: Period) -> Result<CounterSum, StoreError> {
     let within = (key.per != Per::Total).then_some(period);
     let Sums { usd, prepaid, uncertain, billed, .. } = view.sums(within, &filter(&key.scope))?;
-    Ok(Sum { usd, prepaid, uncertain, billed })
+    Ok(CounterSum { usd, prepaid, uncertain, billed })
 }
 
 /// Everything that was settled: by the minute as far as `windows` goes back, before that in sums.
@@ -221,13 +221,13 @@ fn refill(view: &View<'_>, mut windows: Windows, now: Moment) -> Result<Windows,
     let since = now.before(windows.kept());
     for (owner, Sums { usd, prepaid, accepted, rejected, attempts, .. }) in view.owners(since)? {
         let usd = usd.saturating_add(prepaid);
-        windows.recall(&owner, window::Sum { usd, accepted, rejected, attempts, failures: 0 });
+        windows.recall(&owner, window::WindowSum { usd, accepted, rejected, attempts, failures: 0 });
     }
     for row in view.recent(since)? {
         if row.at > now {
             // Of a clock that was ahead: part of what there was ever, and of no window that ends now.
             let (usd, accepted, rejected) = (row.cost, row.accepted.into(), row.rejected.into());
-            windows.recall(&row.owner, window::Sum { usd, accepted, rejected, attempts: 1, failures: 0 });
+            windows.recall(&row.owner, window::WindowSum { usd, accepted, rejected, attempts: 1, failures: 0 });
             continue;
         }
         let fact = Fact { usd: row.cost, accepted: row.accepted, rejected: row.rejected, ..Fact::default() };

@@ -14,12 +14,12 @@ use tokio_util::task::TaskTracker;
 use crate::admission::Lane;
 use crate::breaker::Breakers;
 use crate::cache::exact::Exact;
-use crate::cache::links::Links;
+use crate::cache::linked_pictures::Links;
 use crate::cache::prompts::Words;
 use crate::canonical::Canonical;
 use crate::clock;
 use crate::config::plan::{Budget, Client, Plan, Provider, Route};
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::gateway::flight::Flights;
 use crate::gateway::journal::Journal;
 use crate::gateway::outcome::Outcome;
@@ -29,7 +29,7 @@ use crate::gateway::snapshot::{Live, NotReady};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::money::Usd;
-use crate::rate::Rates;
+use crate::rate_limit::Rates;
 use crate::request::ImageRequest;
 use crate::routing;
 use crate::secret::Secret;
@@ -344,13 +344,13 @@ fn fill_in(request: &mut ImageRequest, route: &Route) {
 fn forbidden(model: Option<&str>) -> Error {
     let what = model.map_or("requests without 'model'".to_owned(), |model| format!("the model '{model}'"));
     let message = format!("This client may not use {what}. GET /v1/models lists what it may use.");
-    Error::new(Kind::Forbidden, message).with_param("model")
+    Error::new(ErrorKind::Forbidden, message).with_param("model")
 }
 
 fn unknown_model(live: &Live, caller: &Caller, model: Option<&str>) -> Error {
     let names = live.model_names(|route| caller.may_use(route));
     let Some(model) = model else {
-        return Error::new(Kind::ModelNotFound, "No route takes a request without 'model' here. Name one.")
+        return Error::new(ErrorKind::ModelNotFound, "No route takes a request without 'model' here. Name one.")
             .with_param("model");
     };
     let nearest = names
@@ -361,7 +361,7 @@ fn unknown_model(live: &Live, caller: &Caller, model: Option<&str>) -> Error {
         .map(|(_, name)| format!(" Did you mean '{name}'?"))
         .unwrap_or_default();
     Error::new(
-        Kind::ModelNotFound,
+        ErrorKind::ModelNotFound,
         format!("The model '{model}' does not exist here.{nearest} GET /v1/models lists what does."),
     )
     .with_param("model")

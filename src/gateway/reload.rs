@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::config::plan::Plan;
-use crate::config::{self, Kind, Lookup, Problems, Source};
+use crate::config::{self, ConfigText, Lookup, Problems, ProviderKind};
 use crate::gateway::{Gateway, files};
 use crate::provider::{self, anthropic};
 
@@ -70,14 +70,14 @@ pub fn ignored_proxy(lookup: &dyn Lookup) -> Option<String> {
 }
 
 /// The wire formats a config may name.
-pub fn kinds() -> Vec<Kind> {
-    let draws = provider::ALL.iter().map(|provider| Kind {
+pub fn kinds() -> Vec<ProviderKind> {
+    let draws = provider::ALL.iter().map(|provider| ProviderKind {
         name: provider.name(),
         default_base_url: provider.default_base_url(),
         needs_key: provider.needs_key(),
         known_models: provider.known_models(),
     });
-    let writes = Kind {
+    let writes = ProviderKind {
         name: anthropic::NAME,
         default_base_url: Some(anthropic::DEFAULT_BASE_URL),
         needs_key: true,
@@ -95,7 +95,7 @@ pub fn load(path: &Path, lookup: &dyn Lookup) -> Result<Plan, NotLoaded> {
 
 /// Checks config text; `name` is printed with its problems.
 pub fn check(name: &str, text: &str, lookup: &dyn Lookup) -> Result<Plan, NotLoaded> {
-    config::load(&Source { name, text }, &kinds(), lookup).map_err(NotLoaded::Problems)
+    config::load(&ConfigText { name, text }, &kinds(), lookup).map_err(NotLoaded::Problems)
 }
 
 /// Puts a new plan in force, or reports why not.

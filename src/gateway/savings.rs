@@ -25,7 +25,7 @@ pub struct Saving<'a> {
 }
 
 #[derive(Debug)]
-struct Sum {
+struct SavedSum {
     route: Arc<str>,
     tier: &'static str,
     pictures: u32,
@@ -34,7 +34,7 @@ struct Sum {
 
 /// Savings that are not written down yet, by tenant.
 #[derive(Debug, Default)]
-pub struct Savings(Mutex<HashMap<Arc<str>, Vec<Sum>>>);
+pub struct Savings(Mutex<HashMap<Arc<str>, Vec<SavedSum>>>);
 
 impl Savings {
     /// Adds what a hit saved.
@@ -51,23 +51,23 @@ impl Savings {
                 sum.pictures = sum.pictures.saturating_add(pictures);
                 sum.usd = sum.usd.saturating_add(usd);
             }
-            None => sums.push(Sum { route: route.into(), tier, pictures, usd }),
+            None => sums.push(SavedSum { route: route.into(), tier, pictures, usd }),
         }
     }
 
     /// Takes everything out, to be written down as of `at`.
     pub fn take(&self, at: Moment) -> Vec<Write> {
         let tenants = std::mem::take(&mut *self.lock());
-        let of = |(tenant, sums): (Arc<str>, Vec<Sum>)| {
+        let of = |(tenant, sums): (Arc<str>, Vec<SavedSum>)| {
             sums.into_iter().map(move |sum| {
-                let Sum { route, tier, pictures, usd } = sum;
+                let SavedSum { route, tier, pictures, usd } = sum;
                 Write::Saved { at, tenant: tenant.clone(), route, tier, pictures, usd }
             })
         };
         tenants.into_iter().flat_map(of).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Vec<Sum>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Vec<SavedSum>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

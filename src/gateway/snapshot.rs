@@ -8,11 +8,11 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::canonical::rules::{self, Digest};
-use crate::capabilities::Abilities;
+use crate::capabilities::Capabilities;
 use crate::config::plan::{ModelPattern, Plan, Route};
-use crate::provider::{self, Provider};
+use crate::provider::{self, Adapter};
 use crate::secret::Secret;
-use crate::signing::LinkKey;
+use crate::signed_links::LinkKey;
 
 /// One version of the config, ready to serve.
 pub struct Live {
@@ -29,8 +29,8 @@ pub struct Live {
 /// One route's offers, in their order.
 #[derive(Default)]
 struct Wiring {
-    providers: Vec<&'static dyn Provider>,
-    abilities: Vec<Abilities>,
+    providers: Vec<&'static dyn Adapter>,
+    capabilities: Vec<Capabilities>,
     /// What the config decides of every request's meaning.
     rules: [Digest; 1],
     /// The same for a request that insists on the offer.
@@ -60,12 +60,12 @@ impl Live {
     }
 
     /// What the offers of route number `route` can do, in the offers' order.
-    pub fn abilities(&self, route: usize) -> &[Abilities] {
-        self.routes.get(route).map_or(&[], |wiring| &wiring.abilities)
+    pub fn capabilities(&self, route: usize) -> &[Capabilities] {
+        self.routes.get(route).map_or(&[], |wiring| &wiring.capabilities)
     }
 
     /// The wire format of an offer.
-    pub fn provider(&self, route: usize, offer: usize) -> Option<&'static dyn Provider> {
+    pub fn provider(&self, route: usize, offer: usize) -> Option<&'static dyn Adapter> {
         self.routes.get(route)?.providers.get(offer).copied()
     }
 
@@ -121,7 +121,7 @@ fn wire(route: &Route) -> Result<Wiring, NotReady> {
         let kind = offer.provider.kind;
         let provider = provider::by_kind(kind).ok_or(NotReady::UnknownKind(kind))?;
         wiring.providers.push(provider);
-        wiring.abilities.push(provider::abilities(provider, &offer.provider.account, &offer.model));
+        wiring.capabilities.push(provider::capabilities(provider, &offer.provider.account, &offer.model));
         wiring.pinned.push([wiring.rules[0], rules::seller(&offer.provider)]);
         wiring.ways.push(rules::way(offer));
     }

@@ -67,7 +67,7 @@ impl fmt::Display for Scope {
 
 /// What one counter counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
+pub struct CounterKey {
     /// Over what.
     pub scope: Scope,
     /// How often it begins again.
@@ -76,7 +76,7 @@ pub struct Key {
     pub zone: Zone,
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for CounterKey {
     /// As alerts name it: `client:web/day`, `client:web/day/Asia/Tokyo`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.scope, self.per.word())?;
@@ -86,7 +86,7 @@ impl fmt::Display for Key {
 
 /// Money and pictures that were settled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sum {
+pub struct CounterSum {
     /// Added to invoices.
     pub usd: Usd,
     /// Taken from commitments.
@@ -97,15 +97,15 @@ pub struct Sum {
     pub billed: u64,
 }
 
-impl Sum {
-    fn of(settlement: &Settlement) -> Sum {
+impl CounterSum {
+    fn of(settlement: &Settlement) -> CounterSum {
         let Settlement { usd, prepaid, uncertain, billed, .. } = *settlement;
-        Sum { usd, prepaid, uncertain, billed: u64::from(billed) }
+        CounterSum { usd, prepaid, uncertain, billed: u64::from(billed) }
     }
 
     /// Both together. Amounts that do not fit stop at the largest: a limit that far off is passed in any case.
-    pub fn plus(self, other: Sum) -> Sum {
-        Sum {
+    pub fn plus(self, other: CounterSum) -> CounterSum {
+        CounterSum {
             usd: self.usd.saturating_add(other.usd),
             prepaid: self.prepaid.saturating_add(other.prepaid),
             uncertain: self.uncertain.saturating_add(other.uncertain),
@@ -114,9 +114,9 @@ impl Sum {
     }
 
     /// What came after `before`, of which this is the sum too.
-    fn since(self, before: Sum) -> Sum {
+    fn since(self, before: CounterSum) -> CounterSum {
         let less = |now: Usd, before: Usd| now.checked_sub(before).unwrap_or(Usd::ZERO);
-        Sum {
+        CounterSum {
             usd: less(self.usd, before.usd),
             prepaid: less(self.prepaid, before.prepaid),
             uncertain: less(self.uncertain, before.uncertain),
@@ -134,17 +134,17 @@ impl Sum {
 #[derive(Clone, Debug)]
 pub struct Counter {
     /// What it counts.
-    pub key: Key,
+    pub key: CounterKey,
     /// The present period.
     pub period: Period,
     /// Settled in it.
-    pub settled: Sum,
+    pub settled: CounterSum,
     /// Promised to attempts under way.
     pub reserved: Usd,
     /// Pictures of attempts under way.
     pub under_way: u64,
     /// Settled in other periods, by their start, as far as the clock was there; the latest left last.
-    others: VecDeque<(Moment, Sum)>,
+    others: VecDeque<(Moment, CounterSum)>,
     /// The first moment of the earliest period that it was begun for. Of what was settled before it knows nothing.
     known_from: Moment,
     /// Whether the present period is one of those that only the record knows of.
@@ -152,10 +152,10 @@ pub struct Counter {
 }
 
 impl Counter {
-    fn new(key: Key, now: Moment) -> Counter {
+    fn new(key: CounterKey, now: Moment) -> Counter {
         let period = key.per.period(&key.zone, now);
         let (others, known_from) = (VecDeque::new(), period.start);
-        let (settled, reserved) = (Sum::default(), Usd::ZERO);
+        let (settled, reserved) = (CounterSum::default(), Usd::ZERO);
         Counter { key, period, settled, reserved, under_way: 0, others, known_from, unknown: false }
     }
 
@@ -178,7 +178,7 @@ impl Counter {
     }
 
     /// What was settled in the period of `at`, where that is remembered.
-    fn settled_at(&mut self, at: Moment) -> Option<&mut Sum> {
+    fn settled_at(&mut self, at: Moment) -> Option<&mut CounterSum> {
         if self.period.holds(at) {
             return Some(&mut self.settled);
         }
@@ -201,7 +201,7 @@ impl Counter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budgeted {
     /// What it counts.
-    pub key: Key,
+    pub key: CounterKey,
     /// How much it is.
     pub limit: Usd,
     /// What is spent or promised of it.
@@ -223,11 +223,11 @@ fn left(limit: Usd, used: Usd) -> Usd {
 #[derive(Clone, Debug)]
 pub(super) struct Begun {
     /// What it counts.
-    pub(super) key: Key,
+    pub(super) key: CounterKey,
     /// The period that is asked about.
     pub(super) period: Period,
     /// What it holds of that already, and the record has as well.
-    held: Sum,
+    held: CounterSum,
     /// It was not counted before.
     new: bool,
 }
@@ -240,7 +240,7 @@ pub(super) struct Counters {
 
 impl Counters {
     /// The counter of `key` in the present period.
-    pub(super) fn get(&mut self, key: &Key, now: Moment) -> Option<&mut Counter> {
+    pub(super) fn get(&mut self, key: &CounterKey, now: Moment) -> Option<&mut Counter> {
         let counter = self.by_scope.get_mut(&key.scope)?.iter_mut().find(|counter| counter.key == *key)?;
         counter.turn(now);
         Some(counter)
@@ -255,7 +255,7 @@ impl Counters {
     /// recalled for it.
     pub(super) fn begin<'a>(
         &mut self,
-        key: &Key,
+        key: &CounterKey,
         under_way: impl Iterator<Item = &'a Entry>,
         now: Moment,
     ) -> Option<Begun> {
@@ -267,13 +267,13 @@ impl Counters {
             counter.reserved = counter.reserved.saturating_add(entry.estimate);
             counter.under_way += u64::from(entry.pictures);
         }
-        let begun = Begun { key: key.clone(), period: counter.period, held: Sum::default(), new: true };
+        let begun = Begun { key: key.clone(), period: counter.period, held: CounterSum::default(), new: true };
         self.by_scope.entry(key.scope.clone()).or_default().push(counter);
         Some(begun)
     }
 
     /// Takes up all that a record held of a period when its counter was begun. What was settled since comes on top.
-    pub(super) fn recall(&mut self, begun: &Begun, sum: Sum) {
+    pub(super) fn recall(&mut self, begun: &Begun, sum: CounterSum) {
         let Begun { key, period, held, .. } = begun;
         let counters = self.by_scope.get_mut(&key.scope).into_iter().flatten();
         for counter in counters.filter(|counter| counter.key == *key) {
@@ -310,13 +310,13 @@ impl Counters {
 
     /// Counts what an attempt came to.
     pub(super) fn settle(&mut self, owner: &Owner, settlement: &Settlement) {
-        let sum = Sum::of(settlement);
+        let sum = CounterSum::of(settlement);
         self.each(owner, settlement.at, |counter| counter.settled = counter.settled.plus(sum));
     }
 
     /// Counts a fee that was due in the past, in the period that it was due in.
     pub(super) fn settle_late(&mut self, owner: &Owner, settlement: &Settlement) {
-        let (sum, at) = (Sum::of(settlement), settlement.at);
+        let (sum, at) = (CounterSum::of(settlement), settlement.at);
         self.all(owner, |counter| {
             if let Some(settled) = counter.settled_at(at) {
                 *settled = settled.plus(sum);

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use crate::calendar::{Per, Zone};
 use crate::config::plan::{Budget, Plan, Provider};
-use crate::ledger::counter::{Key, Scope};
+use crate::ledger::counter::{CounterKey, Scope};
 use crate::money::Usd;
 
 /// Every counter that a budget, a volume tier or a commitment of `plan` reads.
-pub fn keys(plan: &Plan) -> Vec<Key> {
+pub fn keys(plan: &Plan) -> Vec<CounterKey> {
     let tiers = plan.providers.values().flat_map(|provider| of_provider(provider));
     budgets(plan).into_iter().map(|(key, _)| key).chain(tiers).collect()
 }
 
 /// What each budget of `plan` counts, and how much it is.
-pub(super) fn budgets(plan: &Plan) -> Vec<(Key, Usd)> {
+pub(super) fn budgets(plan: &Plan) -> Vec<(CounterKey, Usd)> {
     let clients = plan.clients.iter().flat_map(|client| budgeted(Scope::Client, &client.name, &client.budgets));
     let routes = plan.routes.iter().flat_map(|route| budgeted(Scope::Route, &route.name, &route.budgets));
     let providers = plan.providers.values();
@@ -22,15 +22,15 @@ pub(super) fn budgets(plan: &Plan) -> Vec<(Key, Usd)> {
     clients.chain(routes).chain(providers).collect()
 }
 
-fn budgeted(scope: fn(Arc<str>) -> Scope, name: &str, budgets: &[Budget]) -> Vec<(Key, Usd)> {
+fn budgeted(scope: fn(Arc<str>) -> Scope, name: &str, budgets: &[Budget]) -> Vec<(CounterKey, Usd)> {
     let scope = scope(name.into());
-    let key = |budget: &Budget| Key { scope: scope.clone(), per: budget.per, zone: budget.zone.clone() };
+    let key = |budget: &Budget| CounterKey { scope: scope.clone(), per: budget.per, zone: budget.zone.clone() };
     budgets.iter().map(|budget| (key(budget), budget.usd)).collect()
 }
 
-fn of_provider(provider: &Provider) -> Vec<Key> {
+fn of_provider(provider: &Provider) -> Vec<CounterKey> {
     let (name, zone): (Arc<str>, &Zone) = (provider.name.as_str().into(), &provider.billing.zone);
-    let monthly = |scope| Key { scope, per: Per::Month, zone: zone.clone() };
+    let monthly = |scope| CounterKey { scope, per: Per::Month, zone: zone.clone() };
     let mut keys = Vec::new();
     if provider.billing.committed.is_some() || !provider.billing.volume.is_empty() {
         keys.push(monthly(Scope::Provider(name.clone())));

@@ -37,7 +37,7 @@ impl Purpose {
 
 /// Where a settled amount comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Source {
+pub enum CostSource {
     /// Counted by the vendor (tokens, seconds) and priced here.
     Usage,
     /// Told by the vendor in money, credits or units.
@@ -50,18 +50,19 @@ pub enum Source {
     Nothing,
 }
 
-impl Source {
+impl CostSource {
     /// Every source.
-    pub const ALL: [Source; 5] = [Source::Usage, Source::Reported, Source::Table, Source::Estimate, Source::Nothing];
+    pub const ALL: [CostSource; 5] =
+        [CostSource::Usage, CostSource::Reported, CostSource::Table, CostSource::Estimate, CostSource::Nothing];
 
     /// The word in the ledger.
     pub fn word(self) -> &'static str {
         match self {
-            Source::Usage => "usage",
-            Source::Reported => "reported",
-            Source::Table => "table",
-            Source::Estimate => "estimate",
-            Source::Nothing => "nothing",
+            CostSource::Usage => "usage",
+            CostSource::Reported => "reported",
+            CostSource::Table => "table",
+            CostSource::Estimate => "estimate",
+            CostSource::Nothing => "nothing",
         }
     }
 }
@@ -128,7 +129,7 @@ pub struct Settlement {
     /// What may have been charged besides; nobody knows.
     pub uncertain: Usd,
     /// Where the amounts come from.
-    pub source: Source,
+    pub source: CostSource,
     /// Pictures charged.
     pub billed: u32,
     /// Pictures withheld for their content, charged or not.
@@ -150,7 +151,7 @@ impl Settlement {
             prepaid: Usd::ZERO,
             lost: Usd::ZERO,
             uncertain: Usd::ZERO,
-            source: Source::Nothing,
+            source: CostSource::Nothing,
             billed: 0,
             refused: 0,
             outcome: "ok",

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use crate::calendar::{Moment, Per};
 use crate::config::plan::Volume;
-use crate::ledger::counter::{Key, Scope};
-use crate::ledger::entry::{Delivered, Entry, Purpose, Settlement, Source};
-use crate::ledger::{Ledger, State, Terms, volume, volume_keys};
+use crate::ledger::counter::{CounterKey, Scope};
+use crate::ledger::entry::{CostSource, Delivered, Entry, Purpose, Settlement};
+use crate::ledger::{Ledger, LedgerState, Terms, volume, volume_keys};
 use crate::money::{self, Usd};
 
 /// What was charged, before volume tiers.
@@ -39,7 +39,7 @@ pub struct Charge {
     /// What was charged.
     pub amount: Amount,
     /// Where that comes from. What a vendor tells has its discounts in it already.
-    pub source: Source,
+    pub source: CostSource,
     /// The model's volume tiers for these pictures; `None` takes them as they are written.
     pub tiers: Option<Vec<Volume>>,
     /// The part of the first picture's price that no tier takes the place of.
@@ -131,7 +131,7 @@ impl Drop for Hold {
     }
 }
 
-impl State {
+impl LedgerState {
     /// Counts what an attempt came to, wherever it counts.
     pub(super) fn take(&mut self, entry: &Entry, settlement: &Settlement) {
         match entry.purpose {
@@ -152,7 +152,7 @@ impl State {
         let Charge { amount, source, tiers, fee, uncertain, refused, outcome, took, images } = charge;
         let Shares { mut delivered, mut lost, billed } = Shares::of(amount, images.len());
         let unpriced = Settlement { uncertain, refused, outcome, took, ..Settlement::nothing(now) };
-        if source != Source::Reported {
+        if source != CostSource::Reported {
             let amounts = delivered.iter_mut().chain(lost.iter_mut());
             if self.tier(terms, (tiers.as_deref(), fee), amounts, now).is_none() {
                 self.overflowed += 1;
@@ -172,7 +172,7 @@ impl State {
         // What is paid for words is not lost, though no picture comes of it.
         let lost = if entry.purpose == Purpose::Draw { bad } else { Usd::ZERO };
         let pictures = images.into_iter().zip(delivered).map(|(image, usd)| Delivered { image, usd }).collect();
-        let source = if total == Usd::ZERO && billed == 0 { Source::Nothing } else { source };
+        let source = if total == Usd::ZERO && billed == 0 { CostSource::Nothing } else { source };
         Settlement { usd, prepaid, lost, source, billed, pictures, ..unpriced }
     }
 
@@ -203,7 +203,7 @@ impl State {
         let billing = &terms.provider.billing;
         let Some(committed) = billing.committed else { return Usd::ZERO };
         let scope = Scope::Provider(terms.provider.name.as_str().into());
-        let key = Key { scope, per: Per::Month, zone: billing.zone.clone() };
+        let key = CounterKey { scope, per: Per::Month, zone: billing.zone.clone() };
         let used = self.counters.get(&key, now).map_or(Usd::ZERO, |counter| counter.settled.prepaid);
         committed.checked_sub(used).map_or(Usd::ZERO, |left| left.clamp(Usd::ZERO, total.max(Usd::ZERO)))
     }

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use crate::calendar::{Moment, Per};
 use crate::config::plan::{Budget, Model, Provider};
-use crate::ledger::counter::{Counters, Key, Scope};
+use crate::ledger::counter::{CounterKey, Counters, Scope};
 use crate::ledger::entry::{Entry, Owner, Purpose, Settlement};
-use crate::ledger::fee::Fees;
+use crate::ledger::monthly_fee::Fees;
 use crate::ledger::queries::Seen;
 use crate::ledger::window::Windows;
 use crate::money::Usd;
@@ -23,8 +23,8 @@ use crate::request::ImageRequest;
 pub mod counter;
 mod counter_keys;
 pub mod entry;
-pub mod fee;
 mod hold;
+pub mod monthly_fee;
 mod queries;
 mod restore;
 mod volume;
@@ -37,7 +37,7 @@ pub use volume::tiers;
 
 /// What an amount bought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum SpendKind {
     /// Pictures that can be delivered.
     Delivered,
     /// Pictures that were charged and cannot be delivered: refused after drawing, truncated, lost on the way.
@@ -53,22 +53,22 @@ pub enum Kind {
     Uncertain,
 }
 
-impl Kind {
+impl SpendKind {
     /// The word in the metric.
     pub fn word(self) -> &'static str {
         match self {
-            Kind::Delivered => "delivered",
-            Kind::Lost => "lost",
-            Kind::Enrichment => "enrichment",
-            Kind::Reserved => "reserved",
-            Kind::Prepaid => "prepaid",
-            Kind::Uncertain => "uncertain",
+            SpendKind::Delivered => "delivered",
+            SpendKind::Lost => "lost",
+            SpendKind::Enrichment => "enrichment",
+            SpendKind::Reserved => "reserved",
+            SpendKind::Prepaid => "prepaid",
+            SpendKind::Uncertain => "uncertain",
         }
     }
 
     /// Whether it stands on an invoice.
     pub fn is_invoiced(self) -> bool {
-        !matches!(self, Kind::Prepaid | Kind::Uncertain)
+        !matches!(self, SpendKind::Prepaid | SpendKind::Uncertain)
     }
 }
 
@@ -80,7 +80,7 @@ pub struct Account {
     /// Its model.
     pub model: String,
     /// What was bought.
-    pub kind: Kind,
+    pub kind: SpendKind,
 }
 
 /// Pictures and money of one account.
@@ -140,13 +140,13 @@ pub struct Short {
 /// All that is known of money.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    state: Mutex<State>,
+    state: Mutex<LedgerState>,
     /// Held by who takes up what a record tells.
     recalling: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct LedgerState {
     last_id: i64,
     paid: BTreeMap<Account, Total>,
     saved: Usd,
@@ -247,27 +247,27 @@ impl Ledger {
         self.lock().add(account, total);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LedgerState> {
         // No code panics while it holds the lock, and the totals are whole between statements.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What the volume tiers of a model and of its provider count.
-fn volume_keys(provider: &Provider, model: &Model) -> [Key; 2] {
+fn volume_keys(provider: &Provider, model: &Model) -> [CounterKey; 2] {
     let (name, zone): (Arc<str>, _) = (provider.name.as_str().into(), &provider.billing.zone);
-    let monthly = |scope| Key { scope, per: Per::Month, zone: zone.clone() };
+    let monthly = |scope| CounterKey { scope, per: Per::Month, zone: zone.clone() };
     [monthly(Scope::Model(name.clone(), model.name.as_str().into())), monthly(Scope::Provider(name))]
 }
 
-impl State {
+impl LedgerState {
     /// Every budget with less left than `wanted`.
     fn shortages(&mut self, owner: &Owner, budgets: [&[Budget]; 3], wanted: Usd, now: Moment) -> Vec<Short> {
         let mut short = Vec::new();
         let [client, route, provider, _] = Scope::of(owner);
         for (scope, budgets) in [client, route, provider].into_iter().zip(budgets) {
             for Budget { usd, per, zone } in budgets {
-                let key = Key { scope: scope.clone(), per: *per, zone: zone.clone() };
+                let key = CounterKey { scope: scope.clone(), per: *per, zone: zone.clone() };
                 let Some(counter) = self.counters.get(&key, now) else { continue };
                 let left = counter.left(*usd);
                 if wanted > left {
@@ -280,7 +280,7 @@ impl State {
     }
 
     /// Pictures charged this month, and those under way.
-    fn position(&mut self, key: &Key, now: Moment) -> (u64, u64) {
+    fn position(&mut self, key: &CounterKey, now: Moment) -> (u64, u64) {
         self.counters.get(key, now).map_or((0, 0), |counter| (counter.settled.billed, counter.under_way))
     }
 
@@ -307,15 +307,18 @@ impl State {
             Purpose::Draw => {
                 let lost = lost.min(usd);
                 let good = usd.checked_sub(lost).unwrap_or(Usd::ZERO);
-                self.add(of(Kind::Delivered), Total { pictures: delivered, usd: good });
-                self.add(of(Kind::Lost), Total { pictures: u64::from(billed).saturating_sub(delivered), usd: lost });
+                self.add(of(SpendKind::Delivered), Total { pictures: delivered, usd: good });
+                self.add(
+                    of(SpendKind::Lost),
+                    Total { pictures: u64::from(billed).saturating_sub(delivered), usd: lost },
+                );
             }
-            Purpose::Enrich => self.add(of(Kind::Enrichment), Total { pictures: 0, usd }),
-            Purpose::Reserve => self.add(of(Kind::Reserved), Total { pictures: 0, usd }),
+            Purpose::Enrich => self.add(of(SpendKind::Enrichment), Total { pictures: 0, usd }),
+            Purpose::Reserve => self.add(of(SpendKind::Reserved), Total { pictures: 0, usd }),
         }
-        self.add(of(Kind::Prepaid), Total { pictures: 0, usd: prepaid });
+        self.add(of(SpendKind::Prepaid), Total { pictures: 0, usd: prepaid });
         let unsure = if uncertain > Usd::ZERO { u64::from(entry.pictures) } else { 0 };
-        self.add(of(Kind::Uncertain), Total { pictures: unsure, usd: uncertain });
+        self.add(of(SpendKind::Uncertain), Total { pictures: unsure, usd: uncertain });
     }
 }
 

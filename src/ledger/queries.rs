@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::calendar::Moment;
-use crate::config::plan::{By, Plan};
+use crate::config::plan::{Dimension, Plan};
 use crate::failure::Class;
-use crate::ledger::counter::{Budgeted, Counter, Key};
+use crate::ledger::counter::{Budgeted, Counter, CounterKey};
 use crate::ledger::entry::{Entry, Owner, Purpose, Settlement};
 use crate::ledger::window::{self, Change, Cost, Fact, Windows};
-use crate::ledger::{Ledger, State, counter_keys};
+use crate::ledger::{Ledger, LedgerState, counter_keys};
 use crate::money::Usd;
 
 /// The outcome of a call that went well.
@@ -32,19 +32,19 @@ impl Ledger {
     }
 
     /// Every name of a dimension that something was settled for.
-    pub fn names(&self, by: By) -> Vec<Arc<str>> {
+    pub fn names(&self, by: Dimension) -> Vec<Arc<str>> {
         self.lock().windows.names(by).cloned().collect()
     }
 
     /// What was settled for a name over the time before `now`, as [`Windows::sum`] tells it.
-    pub fn sum(&self, by: By, name: &str, over: Duration, now: Moment) -> window::Sum {
+    pub fn sum(&self, by: Dimension, name: &str, over: Duration, now: Moment) -> window::WindowSum {
         self.lock().windows.sum(by, name, Some(over), now)
     }
 
     /// Every budget of `plan`, as it stands.
     pub fn budgets(&self, plan: &Plan, now: Moment) -> Vec<Budgeted> {
         let mut state = self.lock();
-        let mut stands = |(key, limit): (Key, Usd)| {
+        let mut stands = |(key, limit): (CounterKey, Usd)| {
             // What has a budget is counted; were it not, nothing would be used of it.
             let used = state.counters.get(&key, now).map_or(Usd::ZERO, |counter| counter.used());
             Budgeted { key, limit, used }
@@ -53,12 +53,12 @@ impl Ledger {
     }
 
     /// A counter as it stands.
-    pub fn counter(&self, key: &Key, now: Moment) -> Option<Counter> {
+    pub fn counter(&self, key: &CounterKey, now: Moment) -> Option<Counter> {
         self.lock().counters.get(key, now).cloned()
     }
 }
 
-impl State {
+impl LedgerState {
     /// Adds a settled attempt to the windows.
     pub(super) fn show(&mut self, entry: &Entry, settlement: &Settlement) {
         let Settlement { at, usd, prepaid, outcome, .. } = *settlement;

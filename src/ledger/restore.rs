@@ -8,9 +8,9 @@ use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::calendar::{Moment, Period};
-use crate::ledger::counter::{Begun, Key, Sum};
+use crate::ledger::counter::{Begun, CounterKey, CounterSum};
 use crate::ledger::window::Windows;
-use crate::ledger::{Ledger, State};
+use crate::ledger::{Ledger, LedgerState};
 
 impl Ledger {
     /// Goes on after the entries of an earlier process.
@@ -30,14 +30,19 @@ impl Ledger {
     ///
     /// # Errors
     /// What was told instead; none of those keys is counted then.
-    pub fn count<R, E>(&self, keys: &[Key], now: Moment, ask: impl FnOnce(&[(Key, Period)]) -> R) -> Result<(), E>
+    pub fn count<R, E>(
+        &self,
+        keys: &[CounterKey],
+        now: Moment,
+        ask: impl FnOnce(&[(CounterKey, Period)]) -> R,
+    ) -> Result<(), E>
     where
-        R: FnOnce() -> Result<Vec<Sum>, E>,
+        R: FnOnce() -> Result<Vec<CounterSum>, E>,
     {
         let _turn = self.turn_to_recall();
         let (begun, told) = {
             let mut state = self.lock();
-            let State { counters, under_way, .. } = &mut *state;
+            let LedgerState { counters, under_way, .. } = &mut *state;
             let begun: Vec<Begun> =
                 keys.iter().filter_map(|key| counters.begin(key, under_way.values(), now)).collect();
             if begun.is_empty() {

@@ -6,10 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::calendar::{Period, Zone};
-use crate::config::plan::{By, Plan, Volume, VolumePrice};
-use crate::config::{self, Lookup, Source as Text};
-use crate::ledger::counter::Sum;
-use crate::ledger::entry::Source;
+use crate::config::plan::{Dimension, Plan, Volume, VolumePrice};
+use crate::config::{self, ConfigText as Text, Lookup};
+use crate::ledger::counter::CounterSum;
+use crate::ledger::entry::CostSource;
 use crate::ledger::window::{Change, Fact};
 
 const NOON: Moment = Moment::from_millis(1_795_608_000_000); // 2026-11-25T12:00:00Z
@@ -36,7 +36,7 @@ fn plan(provider: &str, model: &str) -> Plan {
         "providers:\n  p: {{kind: k, base_url: http://127.0.0.1:1/, {provider} models: {{m: {{{model}}}}}}}\n\
          routes:\n  - {{name: r, offers: [p/m]}}\n"
     );
-    let kind = config::Kind { name: "k", default_base_url: None, needs_key: false, known_models: &[] };
+    let kind = config::ProviderKind { name: "k", default_base_url: None, needs_key: false, known_models: &[] };
     config::load(&Text { name: "test", text: &text }, &[kind], &Nothing).unwrap()
 }
 
@@ -59,11 +59,11 @@ fn intent<'a>(plan: &'a Plan, pictures: u32, estimate: Usd) -> Intent<'a> {
 }
 
 fn ledger(plan: &Plan) -> Arc<Ledger> {
-    ledger_after(plan, Sum::default())
+    ledger_after(plan, CounterSum::default())
 }
 
 /// A ledger whose every counter begins with `sum`.
-fn ledger_after(plan: &Plan, sum: Sum) -> Arc<Ledger> {
+fn ledger_after(plan: &Plan, sum: CounterSum) -> Arc<Ledger> {
     let ledger = Arc::new(Ledger::default());
     ledger.count(&keys(plan), NOON, |new| told(vec![sum; new.len()])).unwrap();
     ledger
@@ -86,7 +86,7 @@ fn request() -> ImageRequest {
 fn pictures(count: usize, each: Usd) -> Charge {
     Charge {
         amount: Amount::Pictures { delivered: vec![each; count], lost: Vec::new() },
-        source: Source::Table,
+        source: CostSource::Table,
         tiers: None,
         fee: Usd::ZERO,
         uncertain: Usd::ZERO,
@@ -179,13 +179,13 @@ fn what_is_under_way_stays_promised_whatever_the_clock_does() {
 fn a_ledger_that_began_ahead_asks_the_record_for_the_day_it_comes_back_to() {
     let plan = plan("budget: {usd: 1, per: day},", "price: 0.3");
     let (ledger, far) = (Arc::new(Ledger::default()), NOON.after(days(3650)));
-    ledger.count(&keys(&plan), far, |new| told(vec![Sum::default(); new.len()])).unwrap();
+    ledger.count(&keys(&plan), far, |new| told(vec![CounterSum::default(); new.len()])).unwrap();
     spend(&ledger, &plan, "0.5", NOON);
     assert!(ledger.is_behind());
     assert_eq!(ledger.count(&keys(&plan), NOON, |_| || Err("the disk is away")), Err("the disk is away"));
     assert!(ledger.is_behind() && left_at(&ledger, &plan, NOON) == usd("0.5"), "it counts on meanwhile");
     // The record has what was spent before, and what was just spent.
-    let record = Sum { usd: usd("0.9"), ..Sum::default() };
+    let record = CounterSum { usd: usd("0.9"), ..CounterSum::default() };
     ledger.count(&keys(&plan), NOON, |new| told(vec![record; new.len()])).unwrap();
     assert_eq!((ledger.is_behind(), left_at(&ledger, &plan, NOON)), (false, usd("0.1")));
 }
@@ -217,7 +217,7 @@ fn an_attempt_that_was_interrupted_may_have_been_charged() {
     let ledger = ledger(&plan);
     drop(open(&ledger, intent(&plan, 1, usd("0.3"))).unwrap());
     assert_eq!(ledger.reserved(), Usd::ZERO);
-    let unsure = Account { provider: "p".into(), model: "m".into(), kind: Kind::Uncertain };
+    let unsure = Account { provider: "p".into(), model: "m".into(), kind: SpendKind::Uncertain };
     assert_eq!(ledger.totals(), [(unsure, Total { pictures: 1, usd: usd("0.3") })]);
     assert_eq!(open(&ledger, intent(&plan, 1, usd("0.8"))).unwrap_err().left, usd("0.7"));
 }
@@ -228,10 +228,10 @@ fn a_counter_that_begins_late_knows_what_is_under_way_and_what_the_record_holds(
     let late = Arc::new(Ledger::default());
     let running = open(&late, intent(&plan, 1, usd("0.3"))).unwrap();
     assert_eq!(late.count(&keys(&plan), NOON, |_| || Err("the disk is away")), Err("the disk is away"));
-    let tell = |new: &[(Key, Period)]| {
+    let tell = |new: &[(CounterKey, Period)]| {
         let months = new.iter().map(|(_, month)| (month.start.to_string(), month.end.unwrap().to_string()));
         assert_eq!(months.collect::<Vec<_>>(), [("2026-11-01T00:00:00Z".into(), "2026-12-01T00:00:00Z".into())]);
-        told(vec![Sum { usd: usd("0.5"), ..Sum::default() }])
+        told(vec![CounterSum { usd: usd("0.5"), ..CounterSum::default() }])
     };
     late.count(&keys(&plan), NOON, tell).unwrap();
     assert_eq!(open(&late, intent(&plan, 1, usd("0.3"))).unwrap_err().left, usd("0.2"));
@@ -246,8 +246,8 @@ fn while_a_record_is_read_attempts_go_on_and_count_on_top_of_what_it_tells() {
     let (ledger, far) = (Arc::new(Ledger::default()), NOON.after(days(40)));
     let running = open(&ledger, intent(&plan, 1, usd("0.3"))).unwrap();
     spend(&ledger, &plan, "0.5", NOON);
-    let (same, record) = ((&ledger, &plan), Sum { usd: usd("1.5"), billed: 5, ..Sum::default() });
-    let ask = |new: &[(Key, Period)]| {
+    let (same, record) = ((&ledger, &plan), CounterSum { usd: usd("1.5"), billed: 5, ..CounterSum::default() });
+    let ask = |new: &[(CounterKey, Period)]| {
         let sums = vec![record; new.len()];
         move || {
             // The ledger is not locked: one attempt ends, one comes and goes, and one is settled by a clock far ahead.
@@ -281,7 +281,7 @@ fn what_a_record_misses_because_it_was_read_before_is_in_the_windows_all_the_sam
         }
     };
     ledger.look_back(days(31), ask).unwrap();
-    let sum = ledger.sum(By::All, "", days(1), NOON);
+    let sum = ledger.sum(Dimension::All, "", days(1), NOON);
     assert_eq!((sum.usd, sum.attempts, sum.accepted, sum.rejected), (usd("0.75"), 2, 1, 1));
     assert_eq!(ledger.look_back(days(31), |_| || Err("it is told already")), Ok(()));
 }
@@ -289,7 +289,7 @@ fn what_a_record_misses_because_it_was_read_before_is_in_the_windows_all_the_sam
 #[test]
 fn the_hundred_thousandth_picture_is_the_last_at_the_first_price() {
     let plan = plan("", "price: 0.009, volume: [{from: 100000, usd: 0.005}]");
-    let ledger = ledger_after(&plan, Sum { billed: 99_998, ..Sum::default() });
+    let ledger = ledger_after(&plan, CounterSum { billed: 99_998, ..CounterSum::default() });
     let (provider, model) = (&plan.providers["p"], &plan.providers["p"].models["m"]);
     let request = request();
     assert_eq!(ledger.tiered((provider, model), &request, usd("0.009"), 4, NOON), Some(usd("0.009")));
@@ -329,7 +329,7 @@ fn a_tiers_own_price_takes_the_place_of_the_tables_and_of_nothing_on_top() {
     // What is counted for the whole call is a price of the table's kind too.
     let counted = Charge {
         amount: Amount::Total { usd: usd("0.5"), billed: 2 },
-        source: Source::Usage,
+        source: CostSource::Usage,
         tiers: Some(vec![Volume { from: 0, price: VolumePrice::Flat(own) }]),
         fee,
         ..pictures(2, Usd::ZERO)
@@ -353,14 +353,14 @@ fn a_price_that_rises_is_reckoned_with_all_that_is_under_way() {
 #[test]
 fn a_commitment_is_used_up_to_the_last_nano_dollar_before_anything_is_charged() {
     let plan = plan("billing: {committed_usd_per_month: 500},", "price: 0.012000001");
-    let ledger = ledger_after(&plan, Sum { prepaid: usd("499.99"), ..Sum::default() });
+    let ledger = ledger_after(&plan, CounterSum { prepaid: usd("499.99"), ..CounterSum::default() });
     let each = usd("0.012000001");
     let edge = settle(open(&ledger, intent(&plan, 2, usd("0.024000002"))).unwrap(), pictures(2, each));
     assert_eq!((edge.prepaid, edge.usd), (usd("0.01"), usd("0.014000002")));
     let after = settle(open(&ledger, intent(&plan, 1, each)).unwrap(), pictures(1, each));
     assert_eq!((after.prepaid, after.usd), (Usd::ZERO, each));
     let of = |kind| ledger.totals().into_iter().find(|(account, _)| account.kind == kind).unwrap().1.usd;
-    assert_eq!((of(Kind::Prepaid), ledger.spent()), (usd("0.01"), Some(usd("0.026000003"))));
+    assert_eq!((of(SpendKind::Prepaid), ledger.spent()), (usd("0.01"), Some(usd("0.026000003"))));
 }
 
 #[test]
@@ -369,11 +369,11 @@ fn what_a_vendor_tells_for_a_whole_call_is_shared_out_without_a_rest() {
     let ledger = ledger(&plan);
     let total =
         |source, usd, billed| Charge { amount: Amount::Total { usd, billed }, source, ..pictures(2, Usd::ZERO) };
-    let told = settle(open(&ledger, intent(&plan, 3, usd("3"))).unwrap(), total(Source::Reported, usd("0.01"), 3));
+    let told = settle(open(&ledger, intent(&plan, 3, usd("3"))).unwrap(), total(CostSource::Reported, usd("0.01"), 3));
     let each: Vec<i64> = told.pictures.iter().map(|picture| picture.usd.nanos()).collect();
     assert_eq!((each, told.usd, told.lost), (vec![3_333_334, 3_333_333], usd("0.01"), Usd::from_nanos(3_333_333)));
     // What is counted here has no discount in it yet.
-    let counted = settle(open(&ledger, intent(&plan, 2, usd("3"))).unwrap(), total(Source::Usage, usd("0.01"), 2));
+    let counted = settle(open(&ledger, intent(&plan, 2, usd("3"))).unwrap(), total(CostSource::Usage, usd("0.01"), 2));
     assert_eq!((counted.usd, counted.billed), (usd("0.005"), 2));
 }
 
@@ -453,7 +453,7 @@ proptest! {
                 Fate::Told(nanos) => {
                     (worth, count) = (worth + nanos, count + u64::from(n));
                     let amount = Amount::Total { usd: Usd::from_nanos(nanos), billed: n };
-                    settle(hold, Charge { amount, source: Source::Reported, ..pictures(n as usize, Usd::ZERO) });
+                    settle(hold, Charge { amount, source: CostSource::Reported, ..pictures(n as usize, Usd::ZERO) });
                 }
                 Fate::Unsure => {
                     unsure += price * i64::from(n);
@@ -464,14 +464,14 @@ proptest! {
                 }
             }
         }
-        let of = |kind: Kind| -> i64 {
+        let of = |kind: SpendKind| -> i64 {
             ledger.totals().iter().filter(|(account, _)| account.kind == kind).map(|(_, total)| total.usd.nanos()).sum()
         };
         prop_assert_eq!(ledger.spent().unwrap().nanos(), (worth - committed).max(0));
-        prop_assert_eq!(of(Kind::Prepaid), worth.min(committed));
-        prop_assert_eq!(of(Kind::Uncertain), unsure);
+        prop_assert_eq!(of(SpendKind::Prepaid), worth.min(committed));
+        prop_assert_eq!(of(SpendKind::Uncertain), unsure);
         prop_assert_eq!(ledger.reserved(), Usd::ZERO);
-        let key = Key { scope: Scope::Model("p".into(), "m".into()), per: Per::Month, zone: Zone::default() };
+        let key = CounterKey { scope: Scope::Model("p".into(), "m".into()), per: Per::Month, zone: Zone::default() };
         if !tiers.is_empty() {
             prop_assert_eq!(ledger.counter(&key, NOON).unwrap().settled.billed, count);
         }
@@ -492,10 +492,10 @@ fn an_hour_of_reserved_capacity_is_part_of_what_its_pictures_cost_and_of_the_bud
     settle(open(&ledger, intent(&plan, 1, usd("0.009"))).unwrap(), pictures(1, usd("0.009")));
     ledger.accrue(&plan.providers["p"], NOON, |entry, _| assert_eq!(entry.id, 589));
     let hour = |by, name: &str| ledger.sum(by, name, Duration::from_secs(3600), NOON);
-    assert_eq!((hour(By::Provider, "p").usd, hour(By::Provider, "p").attempts), (usd("0.309"), 1));
-    assert_eq!(hour(By::Route, "r").usd, usd("0.009"), "nobody's fee is everybody's");
-    assert_eq!(ledger.sum(By::All, "", Duration::from_secs(600), NOON).usd, usd("0.059"), "a share a minute");
-    assert_eq!(ledger.names(By::Tenant), ["t".into()]);
+    assert_eq!((hour(Dimension::Provider, "p").usd, hour(Dimension::Provider, "p").attempts), (usd("0.309"), 1));
+    assert_eq!(hour(Dimension::Route, "r").usd, usd("0.009"), "nobody's fee is everybody's");
+    assert_eq!(ledger.sum(Dimension::All, "", Duration::from_secs(600), NOON).usd, usd("0.059"), "a share a minute");
+    assert_eq!(ledger.names(Dimension::Tenant), ["t".into()]);
 }
 
 #[test]

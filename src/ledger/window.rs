@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::calendar::Moment;
-pub use crate::config::plan::By;
+pub use crate::config::plan::Dimension;
 use crate::config::plan::LONGEST_WINDOW;
 use crate::ledger::entry::Owner;
 use crate::money::Usd;
@@ -56,7 +56,7 @@ pub struct Change {
 
 /// Facts added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sum {
+pub struct WindowSum {
     /// Money paid. Stops at the largest amount, nine billion dollars.
     pub usd: Usd,
     /// Pictures held to be good.
@@ -69,7 +69,7 @@ pub struct Sum {
     pub failures: u64,
 }
 
-impl Sum {
+impl WindowSum {
     /// Pictures delivered.
     pub fn pictures(&self) -> u64 {
         self.accepted.saturating_add(self.rejected)
@@ -81,9 +81,9 @@ impl Sum {
     }
 }
 
-impl From<Fact> for Sum {
-    fn from(fact: Fact) -> Sum {
-        Sum {
+impl From<Fact> for WindowSum {
+    fn from(fact: Fact) -> WindowSum {
+        WindowSum {
             usd: fact.usd,
             accepted: fact.accepted.into(),
             rejected: fact.rejected.into(),
@@ -93,8 +93,8 @@ impl From<Fact> for Sum {
     }
 }
 
-impl AddAssign for Sum {
-    fn add_assign(&mut self, other: Sum) {
+impl AddAssign for WindowSum {
+    fn add_assign(&mut self, other: WindowSum) {
         self.usd = self.usd.saturating_add(other.usd);
         self.accepted = self.accepted.saturating_add(other.accepted);
         self.rejected = self.rejected.saturating_add(other.rejected);
@@ -104,7 +104,7 @@ impl AddAssign for Sum {
 }
 
 /// Everything paid over the pictures that are held to be good. `None` without such pictures.
-pub fn cost_per_accepted(sum: &Sum) -> Option<Usd> {
+pub fn cost_per_accepted(sum: &WindowSum) -> Option<Usd> {
     per_picture(sum.usd.nanos().into(), sum.accepted)
 }
 
@@ -126,10 +126,10 @@ fn minute(at: Moment) -> i64 {
 
 /// Sums of equal stretches of time, in their order; a stretch without facts has none.
 #[derive(Debug, Default)]
-struct Buckets(VecDeque<(i64, Sum)>);
+struct Buckets(VecDeque<(i64, WindowSum)>);
 
 impl Buckets {
-    fn add(&mut self, number: i64, sum: Sum) {
+    fn add(&mut self, number: i64, sum: WindowSum) {
         // Nearly always the newest one, or the one after it.
         let at = match self.0.back() {
             Some((last, _)) if *last < number => self.0.len(),
@@ -141,7 +141,7 @@ impl Buckets {
         }
     }
 
-    fn get_mut(&mut self, number: i64) -> Option<&mut Sum> {
+    fn get_mut(&mut self, number: i64) -> Option<&mut WindowSum> {
         let at = self.0.binary_search_by_key(&number, |(known, _)| *known).ok()?;
         self.0.get_mut(at).map(|(_, sum)| sum)
     }
@@ -156,7 +156,7 @@ impl Buckets {
         }
     }
 
-    fn add_up(&self, from: i64, before: i64, sum: &mut Sum) {
+    fn add_up(&self, from: i64, before: i64, sum: &mut WindowSum) {
         let first = self.0.partition_point(|(number, _)| *number < from);
         let rest = self.0.range(first..).take_while(|(number, _)| *number < before);
         rest.for_each(|(_, bucket)| *sum += *bucket);
@@ -166,14 +166,14 @@ impl Buckets {
 /// The sums of one name.
 #[derive(Debug, Default)]
 struct Series {
-    total: Sum,
+    total: WindowSum,
     minutes: Buckets,
     /// The same by the hour, so that a month is added up in hundreds of steps and not in tens of thousands.
     hours: Buckets,
 }
 
 impl Series {
-    fn add(&mut self, minute: i64, fact: Sum, first: i64) {
+    fn add(&mut self, minute: i64, fact: WindowSum, first: i64) {
         self.total += fact;
         if minute >= first {
             self.minutes.add(minute, fact);
@@ -194,9 +194,9 @@ impl Series {
     }
 
     /// From `minute` on, to the end of the hour after `last`'s: minutes up to the next full hour, hours from there.
-    fn sum(&self, minute: i64, last: i64) -> Sum {
+    fn sum(&self, minute: i64, last: i64) -> WindowSum {
         let hour = minute.saturating_add(MINUTES_OF_HOUR - 1).div_euclid(MINUTES_OF_HOUR);
-        let mut sum = Sum::default();
+        let mut sum = WindowSum::default();
         self.minutes.add_up(minute, hour.saturating_mul(MINUTES_OF_HOUR), &mut sum);
         self.hours.add_up(hour, last.div_euclid(MINUTES_OF_HOUR).saturating_add(2), &mut sum);
         sum
@@ -213,7 +213,7 @@ type Spots = [Option<usize>; 5];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cost {
     /// What the name is a name of.
-    pub by: By,
+    pub by: Dimension,
     /// Whose pictures.
     pub name: Arc<str>,
     /// `1h`, `1d` or `total`.
@@ -234,7 +234,7 @@ const TOLD: [(&str, Option<Duration>); 3] =
 #[derive(Debug)]
 pub struct Windows {
     series: Vec<Series>,
-    names: HashMap<By, Names>,
+    names: HashMap<Dimension, Names>,
     owners: HashMap<Owner, Spots>,
     kept: Duration,
     /// The moment of the latest call, or of a later fee.
@@ -265,7 +265,7 @@ impl Windows {
     }
 
     /// Adds what was settled before any minute that is kept.
-    pub fn recall(&mut self, owner: &Owner, sum: Sum) {
+    pub fn recall(&mut self, owner: &Owner, sum: WindowSum) {
         for spot in self.spots(owner).into_iter().flatten() {
             if let Some(series) = self.series.get_mut(spot) {
                 series.total += sum;
@@ -296,21 +296,21 @@ impl Windows {
 
     /// The sum of `name` over the time before `now`, or since ever. The window begins with the minute it begins in, see
     /// [`start`]; it ends within two hours after `now`, so that facts from before the clock was set right by a little are
-    /// part of it, and those of a clock that was years ahead are not. A name that nobody has sums to nothing; [`By::All`] has but one sum, whatever the name.
-    pub fn sum(&self, by: By, name: &str, window: Option<Duration>, now: Moment) -> Sum {
+    /// part of it, and those of a clock that was years ahead are not. A name that nobody has sums to nothing; [`Dimension::All`] has but one sum, whatever the name.
+    pub fn sum(&self, by: Dimension, name: &str, window: Option<Duration>, now: Moment) -> WindowSum {
         let spot = match by {
-            By::All => Some(0),
+            Dimension::All => Some(0),
             named => self.names.get(&named).and_then(|names| names.get(name)).copied(),
         };
-        let Some(series) = spot.and_then(|spot| self.series.get(spot)) else { return Sum::default() };
+        let Some(series) = spot.and_then(|spot| self.series.get(spot)) else { return WindowSum::default() };
         match window {
             Some(window) => series.sum(minute(start(window, now)), minute(now)),
             None => series.total,
         }
     }
 
-    /// Every name of a dimension that something was added for, in order of name. [`By::All`] has none.
-    pub fn names(&self, by: By) -> impl Iterator<Item = &Arc<str>> {
+    /// Every name of a dimension that something was added for, in order of name. [`Dimension::All`] has none.
+    pub fn names(&self, by: Dimension) -> impl Iterator<Item = &Arc<str>> {
         self.names.get(&by).into_iter().flat_map(Names::keys)
     }
 
@@ -318,7 +318,7 @@ impl Windows {
     /// are left out.
     pub fn costs(&self, now: Moment) -> Vec<Cost> {
         let mut costs = Vec::new();
-        for by in By::NAMED {
+        for by in Dimension::NAMED {
             for name in self.names(by) {
                 for (window, time) in TOLD {
                     let sum = self.sum(by, name, time, now);
@@ -339,10 +339,10 @@ impl Windows {
         let model = if owner.model.is_empty() { String::new() } else { format!("{}/{}", owner.provider, owner.model) };
         let spots = [
             Some(0),
-            self.spot(By::Provider, &owner.provider),
-            self.spot(By::Model, &model.into()),
-            self.spot(By::Route, &owner.route),
-            self.spot(By::Tenant, &owner.tenant),
+            self.spot(Dimension::Provider, &owner.provider),
+            self.spot(Dimension::Model, &model.into()),
+            self.spot(Dimension::Route, &owner.route),
+            self.spot(Dimension::Tenant, &owner.tenant),
         ];
         if self.owners.len() >= OWNERS {
             self.owners.clear();
@@ -351,7 +351,7 @@ impl Windows {
         spots
     }
 
-    fn spot(&mut self, by: By, name: &Arc<str>) -> Option<usize> {
+    fn spot(&mut self, by: Dimension, name: &Arc<str>) -> Option<usize> {
         if name.is_empty() {
             return None;
         }

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
 use crate::calendar::Moment;
-use crate::capabilities::{Abilities, Fitted, Frame, Tier, Usual};
+use crate::capabilities::{Capabilities, Fitted, OutputSize, Tier, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
 use crate::image::{Encoded, Format, Size};
@@ -17,7 +17,7 @@ use crate::request::{ImageRequest, Quality};
 use crate::secret::Secret;
 
 /// One image API.
-pub trait Provider: Sync {
+pub trait Adapter: Sync {
     /// The `kind` in the config.
     fn name(&self) -> &'static str;
 
@@ -34,11 +34,11 @@ pub trait Provider: Sync {
     fn download_hosts(&self) -> &'static [&'static str];
 
     /// What `model` can do, before the config's overrides.
-    fn abilities(&self, account: &Account, model: &str) -> Abilities;
+    fn capabilities(&self, account: &Account, model: &str) -> Capabilities;
 
     /// The same by all that the config says of the model, for kinds to which its name alone does not say enough.
-    fn abilities_of(&self, account: &Account, model: &Model) -> Abilities {
-        self.abilities(account, &model.name)
+    fn capabilities_of(&self, account: &Account, model: &Model) -> Capabilities {
+        self.capabilities(account, &model.name)
     }
 
     /// What `model` does with wishes that are left out, and which size it is billed by.
@@ -68,7 +68,7 @@ pub trait Provider: Sync {
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step;
 }
 
-/// One call's worth of work, already fitted to the model's abilities.
+/// One call's worth of work, already fitted to the model's capabilities.
 #[derive(Clone, Copy, Debug)]
 pub struct Job<'a> {
     /// Where to call and with which key.
@@ -82,7 +82,7 @@ pub struct Job<'a> {
     /// Pictures of this call, at most the model's `max_n`.
     pub n: u8,
     /// The size to ask for.
-    pub frame: Frame,
+    pub frame: OutputSize,
     /// The resolution to ask for, where the model has tiers.
     pub tier: Option<Tier>,
     /// The quality to ask for; `None` sends no such wish.
@@ -200,14 +200,14 @@ pub struct Drawn {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     /// Where its bytes are.
-    pub source: Source,
+    pub source: PictureSource,
     /// The prompt as the vendor rewrote it.
     pub revised_prompt: Option<String>,
 }
 
 /// Where a picture's bytes are.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Source {
+pub enum PictureSource {
     /// In the reply.
     Inline(Encoded),
     /// Behind a link; the gateway downloads it, without credentials.

@@ -21,12 +21,14 @@ mod overrides;
 pub mod replicate;
 pub mod stability;
 
-pub use crate::provider::adapter::{Call, Drawn, Found, Job, Partial, Provider, Reply, Reported, Source, Step, Usage};
+pub use crate::provider::adapter::{
+    Adapter, Call, Drawn, Found, Job, Partial, PictureSource, Reply, Reported, Step, Usage,
+};
 pub use crate::provider::common::wire::{is_event_stream, retry_after};
-pub use overrides::abilities;
+pub use overrides::capabilities;
 
 /// Every wire format, by the `kind` the config uses.
-pub static ALL: &[&dyn Provider] = &[
+pub static ALL: &[&dyn Adapter] = &[
     &openai::OpenAi,
     &azure::Azure,
     &compatible::Compatible,
@@ -40,7 +42,7 @@ pub static ALL: &[&dyn Provider] = &[
 ];
 
 /// The provider of this `kind`.
-pub fn by_kind(kind: &str) -> Option<&'static dyn Provider> {
+pub fn by_kind(kind: &str) -> Option<&'static dyn Adapter> {
     ALL.iter().copied().find(|provider| provider.name() == kind)
 }
 

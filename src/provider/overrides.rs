@@ -3,15 +3,15 @@
 //! The config has the last word, save for edits, from which it can only take away: pictures that a kind has no way to
 //! send would be left out unnoticed.
 
-use crate::capabilities::{Abilities, Edits};
-use crate::config::plan::{AbilityOverrides, Account, EditOverride, Model};
-use crate::provider::adapter::Provider;
+use crate::capabilities::{Capabilities, Edits};
+use crate::config::plan::{Account, CapabilityOverrides, EditOverride, Model};
+use crate::provider::adapter::Adapter;
 use crate::request::Background;
 
 /// What a model can do, with the config's overrides applied.
-pub fn abilities(provider: &dyn Provider, account: &Account, model: &Model) -> Abilities {
-    let mut abilities = provider.abilities_of(account, model);
-    let AbilityOverrides {
+pub fn capabilities(provider: &dyn Adapter, account: &Account, model: &Model) -> Capabilities {
+    let mut capabilities = provider.capabilities_of(account, model);
+    let CapabilityOverrides {
         max_n,
         sizes,
         formats,
@@ -25,21 +25,21 @@ pub fn abilities(provider: &dyn Provider, account: &Account, model: &Model) -> A
         style,
         generate,
         edit,
-    } = &model.abilities;
-    put_over(&mut abilities.max_n, max_n);
-    put_over(&mut abilities.sizes, sizes);
-    put_over(&mut abilities.formats, formats);
-    put_over(&mut abilities.prompt_chars, prompt_chars);
-    put_over(&mut abilities.seed, seed);
-    put_over(&mut abilities.negative_prompt, negative_prompt);
-    put_over(&mut abilities.qualities, qualities);
-    put_over(&mut abilities.partials, partials);
-    put_over(&mut abilities.transparent, transparent);
-    put_over(&mut abilities.compression, compression);
-    put_over(&mut abilities.style, style);
-    put_over(&mut abilities.generate, generate);
-    put_fixed(&mut abilities, account, model);
-    abilities.edit = match (abilities.edit, *edit) {
+    } = &model.capabilities;
+    put_over(&mut capabilities.max_n, max_n);
+    put_over(&mut capabilities.sizes, sizes);
+    put_over(&mut capabilities.formats, formats);
+    put_over(&mut capabilities.prompt_chars, prompt_chars);
+    put_over(&mut capabilities.seed, seed);
+    put_over(&mut capabilities.negative_prompt, negative_prompt);
+    put_over(&mut capabilities.qualities, qualities);
+    put_over(&mut capabilities.partials, partials);
+    put_over(&mut capabilities.transparent, transparent);
+    put_over(&mut capabilities.compression, compression);
+    put_over(&mut capabilities.style, style);
+    put_over(&mut capabilities.generate, generate);
+    put_fixed(&mut capabilities, account, model);
+    capabilities.edit = match (capabilities.edit, *edit) {
         (edit, None) => edit,
         (None, _) | (_, Some(EditOverride::Never)) => None,
         (Some(own), Some(EditOverride::Within { images, mask, keeps_size })) => Some(Edits {
@@ -49,20 +49,20 @@ pub fn abilities(provider: &dyn Provider, account: &Account, model: &Model) -> A
             ..own
         }),
     };
-    abilities
+    capabilities
 }
 
 /// What `options` fix is not open to wishes any more: they are laid over whatever is asked.
-fn put_fixed(abilities: &mut Abilities, account: &Account, model: &Model) {
+fn put_fixed(capabilities: &mut Capabilities, account: &Account, model: &Model) {
     let fixed = |field: &str| {
         let theirs = account.dialect.rename.get(field).map_or(field, String::as_str);
         model.options.get(theirs).or_else(|| account.dialect.constants.get(theirs))?.as_str()
     };
     if let Some(format) = fixed("output_format").and_then(|word| word.parse().ok()) {
-        abilities.formats = vec![format];
+        capabilities.formats = vec![format];
     }
     if fixed("background").is_some_and(|word| word != Background::Transparent.word()) {
-        abilities.transparent = false;
+        capabilities.transparent = false;
     }
 }
 
@@ -82,10 +82,10 @@ mod tests {
     #[test]
     fn the_config_has_the_last_word_on_abilities() {
         let mut desk = Desk::new("replicate", "owner/unknown", r#"{"prompt":"x"}"#);
-        desk.model.abilities.max_n = Some(4);
-        desk.model.abilities.negative_prompt = Some(true);
+        desk.model.capabilities.max_n = Some(4);
+        desk.model.capabilities.negative_prompt = Some(true);
         let provider = by_kind("replicate").unwrap();
-        let able = abilities(provider, &desk.account, &desk.model);
+        let able = capabilities(provider, &desk.account, &desk.model);
         assert_eq!((able.max_n, able.negative_prompt, able.seed), (4, true, true));
     }
 
@@ -93,8 +93,8 @@ mod tests {
     fn the_config_may_take_from_what_a_model_can_change_but_not_add_to_it() {
         let edit = |kind: &str, model: &str, edit: EditOverride| {
             let mut desk = Desk::new(kind, model, r#"{"prompt":"x"}"#);
-            desk.model.abilities.edit = Some(edit);
-            abilities(by_kind(kind).unwrap(), &desk.account, &desk.model).edit
+            desk.model.capabilities.edit = Some(edit);
+            capabilities(by_kind(kind).unwrap(), &desk.account, &desk.model).edit
         };
         let within = |images, mask, keeps_size| EditOverride::Within { images, mask, keeps_size };
         let takes = |images, mask, keeps_size| Some(Edits { mask, keeps_size, ..Edits::up_to(images) });
@@ -112,7 +112,7 @@ mod tests {
             for (field, word) in options {
                 desk.model.options.insert((*field).to_owned(), serde_json::json!(word));
             }
-            let able = abilities(by_kind("openai").unwrap(), &desk.account, &desk.model);
+            let able = capabilities(by_kind("openai").unwrap(), &desk.account, &desk.model);
             (able.formats.iter().map(|format| format.word()).collect::<Vec<_>>(), able.transparent)
         };
         assert_eq!(able(&[]), (vec!["png", "jpeg", "webp"], true));
@@ -124,15 +124,15 @@ mod tests {
     #[test]
     fn every_other_ability_is_as_the_config_states_it() {
         let mut desk = Desk::new("openai_compatible", "m", r#"{"prompt":"x"}"#);
-        desk.model.abilities = AbilityOverrides {
+        desk.model.capabilities = CapabilityOverrides {
             qualities: Some(vec![Quality::Hd]),
             transparent: Some(true),
             compression: Some(false),
             style: Some(false),
             generate: Some(false),
-            ..AbilityOverrides::default()
+            ..CapabilityOverrides::default()
         };
-        let able = abilities(by_kind("openai_compatible").unwrap(), &desk.account, &desk.model);
+        let able = capabilities(by_kind("openai_compatible").unwrap(), &desk.account, &desk.model);
         assert_eq!(able.qualities, [Quality::Hd]);
         assert_eq!((able.transparent, able.compression, able.style, able.generate), (true, false, false, false));
     }

@@ -12,9 +12,9 @@ use bytes::Bytes;
 use serde_json::Number;
 
 use super::json::{Given, Reference, References, Shape};
+use crate::edit_mask;
 use crate::error::Error;
 use crate::image::{self, Encoded, Fault, Format, Picture};
-use crate::mask;
 use crate::request::fields;
 use crate::request::fields::{EXAMPLE, Fields, missing};
 use crate::request::image_request::{Edit, ImageRequest, Input, Mask};
@@ -89,7 +89,7 @@ impl Draft {
     /// The whole request. With a mask this takes time: see [`Draft::check_mask`].
     pub fn finish(mut self) -> Result<ImageRequest, Error> {
         if let (Some(clear), Some(edit)) = (self.mask, &mut self.request.edit) {
-            let white = mask::white(&clear.bytes);
+            let white = edit_mask::white(&clear.bytes);
             let white = white.map_err(|why| Error::invalid("mask", format!("The 'mask' {why}.")))?;
             edit.mask = Some(Mask { clear, white });
         }

@@ -11,7 +11,7 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 
 /// What RFC 8259 section 8.1 lets a reader ignore before the text: some editors write it before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -124,7 +124,7 @@ pub enum Unread {
 /// Reads `body`.
 pub fn read(body: &[u8], shape: Shape) -> Result<Body<'_>, Unread> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    let broken = |message| Unread::Broken(Error::new(Kind::InvalidRequest, message).with_code("invalid_json"));
+    let broken = |message| Unread::Broken(Error::new(ErrorKind::InvalidRequest, message).with_code("invalid_json"));
     let not_json = |error: serde_json::Error| broken(format!("The body is not valid JSON: {error}."));
     if !body.trim_ascii_start().starts_with(b"{") {
         serde_json::from_slice::<IgnoredAny>(body).map_err(not_json)?;

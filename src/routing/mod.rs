@@ -1,19 +1,19 @@
 //! Which route, and which of its offers in what order, and why not the others.
 //!
-//! Decisions only: the facts (abilities, prices, pauses, free slots) are handed in as small values, and every "no" is a
+//! Decisions only: the facts (capabilities, prices, pauses, free slots) are handed in as small values, and every "no" is a
 //! [`Skip`] that the log, the metric and the caller's error name alike.
 
 use std::sync::Arc;
 
 use crate::breaker::{Cooling, Pause};
-use crate::capabilities::{Abilities, Fitted, Strict, Unable};
+use crate::capabilities::{Capabilities, Fitted, Strict, Unable};
 use crate::config::plan::{Offer, Route};
 use crate::money::Usd;
 use crate::request::ImageRequest;
 
-mod caps;
+pub use crate::routing::price_caps::{Cap, Caps, Whose};
 
-pub use caps::{Cap, Caps, Whose};
+mod price_caps;
 
 /// Why an offer was not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -119,23 +119,23 @@ pub type Tiered<'a> = &'a dyn Fn(&Offer, Usd) -> Option<Usd>;
 /// What becomes of each of a route's offers before anyone is asked: able and affordable, or why not.
 pub fn appraise(
     matched: &Matched,
-    abilities: &[Abilities],
+    capabilities: &[Capabilities],
     request: &ImageRequest,
     caps: &Caps,
     tiered: Tiered<'_>,
 ) -> (Vec<Candidate>, Vec<(usize, Skip)>) {
     let Matched { route, pinned, index: _ } = matched;
     let (mut able, mut skipped) = (Vec::new(), Vec::new());
-    for (index, (offer, abilities)) in route.offers.iter().zip(abilities).enumerate() {
+    for (index, (offer, capabilities)) in route.offers.iter().zip(capabilities).enumerate() {
         if pinned.as_ref().is_some_and(|name| *name != offer.name) {
             continue;
         }
-        match candidate(route, offer, abilities, request, caps, tiered) {
+        match candidate(route, offer, capabilities, request, caps, tiered) {
             Ok((fitted, usd, listed)) => {
                 // No document says which of several pictures an unfinished one belongs to; nor which seeds draw the
                 // second and the third picture of a call with one seed, and they would not be the same elsewhere.
                 let single = fitted.partials > 0 || request.seed.is_some();
-                let max_n = if single { 1 } else { abilities.max_n.max(1) };
+                let max_n = if single { 1 } else { capabilities.max_n.max(1) };
                 let strict = Strict { size: route.bend.strict, wishes: route.strict };
                 able.push(Candidate { offer: index, fitted, max_n, usd, listed, strict });
             }
@@ -148,12 +148,12 @@ pub fn appraise(
 fn candidate(
     route: &Route,
     offer: &Offer,
-    abilities: &Abilities,
+    capabilities: &Capabilities,
     request: &ImageRequest,
     caps: &Caps,
     tiered: Tiered<'_>,
 ) -> Result<(Fitted, Usd, Usd), Skip> {
-    let fitted = abilities.fit(request, route.bend).map_err(Skip::Unable)?;
+    let fitted = capabilities.fit(request, route.bend).map_err(Skip::Unable)?;
     if let (true, Some(field)) = (route.strict, fitted.dropped()) {
         return Err(Skip::Unable(Unable::Dropped(field)));
     }

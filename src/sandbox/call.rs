@@ -36,7 +36,7 @@ const QUOTE: usize = 300;
 
 /// A call that asks for pictures.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(super) struct VendorCall {
     pub desk: Arc<Desk>,
     /// Where its links lead.
     pub origin: String,
@@ -52,9 +52,9 @@ pub(super) struct Call {
     guard: Option<CallGuard>,
 }
 
-impl Call {
+impl VendorCall {
     /// Counts the call and throws its dice, always the same throws in the same order, so that a run repeats.
-    pub(super) fn admit(desk: &Arc<Desk>, name: Name, headers: &HeaderMap) -> Call {
+    pub(super) fn admit(desk: &Arc<Desk>, name: Name, headers: &HeaderMap) -> VendorCall {
         let book = desk.book(name);
         let vendor = desk.settings(name);
         let (thrown, jitter, luck) = {
@@ -64,7 +64,7 @@ impl Call {
         };
         let fate = if vendor.mode == Mode::Normal { vendor.faults.meet(thrown) } else { vendor.mode };
         let time = vendor.latency.saturating_add(jitter);
-        Call {
+        VendorCall {
             desk: Arc::clone(desk),
             origin: origin(headers, desk),
             name,

@@ -38,12 +38,12 @@ pub(super) struct Task {
     pub created: Instant,
     /// How long it takes.
     pub time: Duration,
-    state: watch::Sender<State>,
+    state: watch::Sender<TaskState>,
     worker: Mutex<Option<AbortHandle>>,
 }
 
 #[derive(Debug)]
-enum State {
+enum TaskState {
     Running(#[expect(dead_code, reason = "held for its Drop")] Option<CallGuard>),
     Ended(Value),
 }
@@ -65,7 +65,7 @@ impl Tasks {
                 id: format!("{number:016x}"),
                 created: Instant::now(),
                 time,
-                state: watch::Sender::new(State::Running(guard)),
+                state: watch::Sender::new(TaskState::Running(guard)),
                 worker: Mutex::new(None),
             });
             all.by_number.insert(number, Arc::clone(&task));
@@ -103,8 +103,8 @@ impl Task {
     /// What it ended with; `None` while it runs.
     pub(super) fn ended_with(&self) -> Option<Value> {
         match &*self.state.borrow() {
-            State::Running(_) => None,
-            State::Ended(value) => Some(value.clone()),
+            TaskState::Running(_) => None,
+            TaskState::Ended(value) => Some(value.clone()),
         }
     }
 
@@ -112,9 +112,9 @@ impl Task {
     /// running.
     pub(super) fn end(&self, ending: impl FnOnce() -> Value) -> bool {
         let ended = self.state.send_if_modified(|state| {
-            let running = matches!(state, State::Running(_));
+            let running = matches!(state, TaskState::Running(_));
             if running {
-                *state = State::Ended(ending());
+                *state = TaskState::Ended(ending());
             }
             running
         });
@@ -131,7 +131,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::sandbox::call::Call;
+    use crate::sandbox::call::VendorCall;
     use crate::sandbox::desk::Desk;
     use crate::sandbox::{Name, Settings};
 
@@ -143,7 +143,7 @@ mod tests {
         let (tasks, headers) = (Tasks::default(), HeaderMap::new());
         let in_flight = || desk.invoice().vendor(Name::Compatible).in_flight;
         let start = |finish: fn(&str) -> Value| {
-            let mut call = Call::admit(&desk, Name::Compatible, &headers);
+            let mut call = VendorCall::admit(&desk, Name::Compatible, &headers);
             tasks.start(call.take_guard(), call.time, finish)
         };
         let (first, second) = (start(|id| json!(id)), start(|_| json!("done")));

@@ -13,7 +13,7 @@ use pingora::proxy::Session;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::plan::Limits;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::server::bodies::{Bodies, Body, Room};
 use crate::server::connections::Closed;
 use crate::server::wire::{self, Meter};
@@ -148,7 +148,7 @@ fn made_room() -> Error {
 
 fn too_slow(patience: Duration) -> Error {
     let message = format!("Of the body, less than {PROGRESS} bytes came within {patience:?}, and not its end.");
-    Error::new(Kind::InvalidRequest, message).with_code("body_timeout")
+    Error::new(ErrorKind::InvalidRequest, message).with_code("body_timeout")
 }
 
 fn declared_length(session: &Session) -> Option<usize> {
@@ -231,14 +231,14 @@ fn unfinished(error: &pingora::Error) -> Error {
         true => "The body is not chunked as RFC 9112 says, so its end cannot be found.",
         false => "The body ended before its announced length.",
     };
-    Error::new(Kind::InvalidRequest, message).with_code("body_incomplete").with_detail(error.to_string())
+    Error::new(ErrorKind::InvalidRequest, message).with_code("body_incomplete").with_detail(error.to_string())
 }
 
 fn too_much_besides() -> Error {
     let message = format!("Extensions of chunks and trailers are not read: send less than {BESIDES} bytes of them.");
-    Error::new(Kind::InvalidRequest, message).with_code("body_incomplete")
+    Error::new(ErrorKind::InvalidRequest, message).with_code("body_incomplete")
 }
 
 fn too_large(limit: usize) -> Error {
-    Error::new(Kind::TooLarge, format!("The body is larger than the {limit} bytes this server reads."))
+    Error::new(ErrorKind::TooLarge, format!("The body is larger than the {limit} bytes this server reads."))
 }

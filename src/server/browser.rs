@@ -16,7 +16,7 @@ use http::request::Parts;
 use url::Url;
 
 use crate::config::plan::Server;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 
 /// `sec-fetch-site`, by which a browser says how near the page is that made it send a request.
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -77,20 +77,20 @@ impl Foreign {
     pub fn error(self, signs: Signs<'_>) -> Error {
         let (kind, header, value, help) = match self {
             Foreign::Origin => (
-                Kind::ForeignOrigin,
+                ErrorKind::ForeignOrigin,
                 "origin",
                 signs.origin,
                 "is of a web page that this server does not know. To serve it, name it in 'server.cors.origins'",
             ),
             Foreign::Site => (
-                Kind::CrossSite,
+                ErrorKind::CrossSite,
                 "sec-fetch-site",
                 signs.site,
                 "says that a web page of another site sent this. To serve it, name its origin in 'server.cors.origins' \
                  and let it ask with CORS",
             ),
             Foreign::Host => (
-                Kind::ForeignHost,
+                ErrorKind::ForeignHost,
                 "host",
                 signs.host,
                 "is not a name of this server. If it should be, add it to 'server.hosts'",

@@ -14,11 +14,11 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::config::plan::{Client, Plan};
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::gateway::Caller;
 use crate::gateway::outcome::Outcome;
 use crate::money::Usd;
-use crate::rate::{Rates, Taken, Wait, What};
+use crate::rate_limit::{Rates, Taken, Wait, What};
 
 /// The most a caller is willing to pay for a request.
 const MAX_USD: HeaderName = HeaderName::from_static("x-easel-max-usd");
@@ -34,9 +34,9 @@ pub fn identify(session: &Session, plan: &Plan) -> Result<Caller, Error> {
     }
     let told = session.get_header(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let key = told.and_then(bearer).ok_or_else(|| {
-        Error::new(Kind::Unauthorized, "No key was sent. Send 'authorization: Bearer KEY' with this client's key.")
+        Error::new(ErrorKind::Unauthorized, "No key was sent. Send 'authorization: Bearer KEY' with this client's key.")
     })?;
-    client(&plan.clients, key).map(Caller::client).ok_or_else(|| Error::new(Kind::Unauthorized, UNKNOWN))
+    client(&plan.clients, key).map(Caller::client).ok_or_else(|| Error::new(ErrorKind::Unauthorized, UNKNOWN))
 }
 
 /// The caller where no client has a key: one of this machine, or any if the config says so. What the config says of
@@ -49,7 +49,7 @@ fn anybody(address: Option<IpAddr>, plan: &Plan) -> Result<Caller, Error> {
     }
     let message = "This server asks nobody for a key, so it serves its own machine only. Its config can list 'clients', or \
                    say 'clients: anyone' to serve whoever reaches it.";
-    Err(Error::new(Kind::NotOfThisMachine, message))
+    Err(Error::new(ErrorKind::NotOfThisMachine, message))
 }
 
 /// The key after the word `Bearer`, which may be written in any case.
@@ -108,7 +108,7 @@ impl<'a> Allowance<'a> {
 
     /// Keeps what was taken for a request that brought pictures, or gives it back.
     pub fn settle(mut self, outcome: &Outcome) {
-        let refused = |error: &Error| matches!(error.kind, Kind::Refused | Kind::InvalidRequest);
+        let refused = |error: &Error| matches!(error.kind, ErrorKind::Refused | ErrorKind::InvalidRequest);
         match &outcome.result {
             Ok(_) => self.taken.clear(),
             Err(error) if outcome.attempts > 0 && refused(error) => self.give_back(Rates::forgive),
@@ -138,7 +138,7 @@ fn too_much(what: What, per_minute: NonZeroU32, wait: Wait) -> Error {
         Wait::For(time) => {
             let message = format!("This client may ask for {per_minute} {what} a minute, and has done so.");
             // A fraction of a second is no time to name.
-            Error::new(Kind::RateLimited, message).with_retry_after(time.max(Duration::from_secs(1)))
+            Error::new(ErrorKind::RateLimited, message).with_retry_after(time.max(Duration::from_secs(1)))
         }
         Wait::Never => {
             let message = format!("This client may ask for {per_minute} {what} a minute: ask for fewer at once.");
@@ -220,10 +220,10 @@ mod tests {
         let too_many = Allowance::take(&rates, &caller, 5, Instant::now());
         assert_eq!(too_many.err().unwrap().param.as_deref(), Some("n"));
         let now = Instant::now();
-        let served = Outcome { result: Ok(Vec::new()), ..Outcome::failed(1, Error::new(Kind::Busy, "")) };
+        let served = Outcome { result: Ok(Vec::new()), ..Outcome::failed(1, Error::new(ErrorKind::Busy, "")) };
         Allowance::take(&rates, &caller, 4, now).unwrap().settle(&served);
         let error = Allowance::take(&rates, &caller, 1, now).err().unwrap();
-        assert_eq!((error.kind, error.retry_after), (Kind::RateLimited, Some(Duration::from_secs(15))));
+        assert_eq!((error.kind, error.retry_after), (ErrorKind::RateLimited, Some(Duration::from_secs(15))));
     }
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
         let (rates, caller) = (Rates::default(), Caller::client(named("web", &["one"])));
         let ask = |attempts| {
             let allowance = Allowance::take(&rates, &caller, 1, Instant::now()).map_err(|error| error.kind)?;
-            let refused = Outcome::failed(1, Error::new(Kind::Refused, ""));
+            let refused = Outcome::failed(1, Error::new(ErrorKind::Refused, ""));
             allowance.settle(&Outcome { attempts, ..refused });
             Ok(())
         };
@@ -240,6 +240,6 @@ mod tests {
         }
         // Two requests a minute: two are given back, two are not.
         assert_eq!([ask(1), ask(1), ask(1), ask(1)], [Ok(()); 4]);
-        assert_eq!(ask(1), Err(Kind::RateLimited));
+        assert_eq!(ask(1), Err(ErrorKind::RateLimited));
     }
 }

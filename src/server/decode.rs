@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::config::plan::Limits;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::request::{Draft, Edit, ImageRequest, Input, Mask};
 use crate::server::bodies::Body;
 use crate::server::form;
@@ -97,7 +97,7 @@ async fn apart<T: Send + 'static>(
     turns: &'static Semaphore,
     read: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let failed = |why: String| Error::new(Kind::Internal, "Easel failed to read this request.").with_detail(why);
+    let failed = |why: String| Error::new(ErrorKind::Internal, "Easel failed to read this request.").with_detail(why);
     let turn = timeout(TURN, turns.acquire()).await;
     let turn = turn.map_err(|_| Error::busy("This server has many large requests to read."))?;
     // Whoever asked may leave: the thread goes on all the same, and its turn lasts as long as it does.
@@ -122,12 +122,12 @@ pub fn media(session: &Session, operation: Operation) -> Result<Media, Error> {
             Operation::Edit => "a form ('content-type: multipart/form-data'), or 'content-type: application/json'",
             Operation::Vary => "a form ('content-type: multipart/form-data')",
         };
-        return Err(Error::new(Kind::UnsupportedMedia, format!("Send {wanted}.")).with_param("content-type"));
+        return Err(Error::new(ErrorKind::UnsupportedMedia, format!("Send {wanted}.")).with_param("content-type"));
     };
     let encoding = session.get_header_bytes(http::header::CONTENT_ENCODING);
     if !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity") {
         let message = "Compressed bodies are not read: send it as it is.";
-        return Err(Error::new(Kind::UnsupportedMedia, message).with_param("content-encoding"));
+        return Err(Error::new(ErrorKind::UnsupportedMedia, message).with_param("content-encoding"));
     }
     Ok(media)
 }

@@ -13,7 +13,7 @@ use env_logger::{Env, Logger, Target};
 use log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 
 use crate::server::lines::{LAST_LINES, Lines, stream};
-use crate::server::repeats::{Repeats, Sum, WINDOW};
+use crate::server::repeats::{HeldLines, Repeats, WINDOW};
 
 /// What is said where `EASEL_LOG` says nothing.
 const FILTER: &str = "info,pingora_core=warn,pingora_proxy=off";
@@ -124,8 +124,8 @@ impl Inner {
         self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn say(&self, sums: Vec<Sum>) {
-        for Sum { level, target, count, first } in sums {
+    fn say(&self, sums: Vec<HeldLines>) {
+        for HeldLines { level, target, count, first } in sums {
             let seconds = WINDOW.as_secs();
             let what = format_args!("... {count} more like it in {seconds} s, the first: {first}");
             self.write(&Record::builder().level(level).target(&target).args(what).build());

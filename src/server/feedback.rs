@@ -7,7 +7,7 @@ use std::time::Duration;
 use pingora::proxy::Session;
 use serde_json::json;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
 use crate::gateway::feedback::Heard;
 use crate::gateway::snapshot::Live;
@@ -39,12 +39,12 @@ async fn judge(session: &mut Session, gateway: &Gateway, live: &Live, bodies: &A
     let (image_id, verdict) = (feedback.image_id.clone(), feedback.verdict);
     let heard = gateway.judge(caller.tenant, feedback).await.map_err(|_| {
         let message = "This server cannot write its ledger now, so the verdict is not taken. Send it again.";
-        Error::new(Kind::Unavailable, message).with_code("ledger_unwritable").with_retry_after(COME_BACK)
+        Error::new(ErrorKind::Unavailable, message).with_code("ledger_unwritable").with_retry_after(COME_BACK)
     })?;
     if heard == Heard::Unknown {
         // Said alike of what is nobody's and of what is another's.
         let message = "You were given no picture of this id, or too long ago. Ids are in x-easel-image-ids.";
-        return Err(Error::new(Kind::FileNotFound, message).with_code("image_not_found").with_param("image_id"));
+        return Err(Error::new(ErrorKind::FileNotFound, message).with_code("image_not_found").with_param("image_id"));
     }
     Ok(Answer::json(
         200,

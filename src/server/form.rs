@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use multer::Multipart;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::request::FormField;
 
 /// Fields one form may have; OpenAI's largest has 16 pictures, a mask and a handful of texts.
@@ -22,14 +22,14 @@ const MAX_NAME: usize = 80;
 pub async fn fields(media_type: &str, body: Bytes) -> Result<Vec<FormField>, Error> {
     let boundary = multer::parse_boundary(media_type).map_err(|_| {
         let message = "The content type 'multipart/form-data' needs a boundary.";
-        Error::new(Kind::UnsupportedMedia, message).with_param("content-type")
+        Error::new(ErrorKind::UnsupportedMedia, message).with_param("content-type")
     })?;
     let mut form = Multipart::new(stream::iter([Ok::<_, Infallible>(body)]), boundary);
     let mut fields = Vec::new();
     while let Some(field) = form.next_field().await.map_err(broken)? {
         if fields.len() == MAX_FIELDS {
             let message = format!("The form has more than {MAX_FIELDS} fields.");
-            return Err(Error::new(Kind::InvalidRequest, message).with_code("invalid_form"));
+            return Err(Error::new(ErrorKind::InvalidRequest, message).with_code("invalid_form"));
         }
         // A name that is longer is nobody's; what is left of it is told.
         let name = field.name().unwrap_or_default().chars().take(MAX_NAME).collect();
@@ -46,7 +46,7 @@ pub async fn fields(media_type: &str, body: Bytes) -> Result<Vec<FormField>, Err
 
 fn broken(error: multer::Error) -> Error {
     let message = format!("The body is not a whole multipart form: {error}.");
-    Error::new(Kind::InvalidRequest, message).with_code("invalid_form")
+    Error::new(ErrorKind::InvalidRequest, message).with_code("invalid_form")
 }
 
 #[cfg(test)]

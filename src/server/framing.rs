@@ -7,7 +7,7 @@
 use http::header::{CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 use pingora::http::RequestHeader;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 
 /// Names that servers of the CGI kind take for the two real ones.
 const TWINS: [HeaderName; 2] =
@@ -24,7 +24,7 @@ pub fn settle(head: &mut RequestHeader) -> Result<bool, Error> {
         && (codings.next().is_some() || !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
     {
         let message = "Send 'transfer-encoding: chunked' once and alone, or the body's length.";
-        return Err(Error::new(Kind::InvalidRequest, message).with_code("invalid_transfer_encoding"));
+        return Err(Error::new(ErrorKind::InvalidRequest, message).with_code("invalid_transfer_encoding"));
     }
     let twins = TWINS.into_iter().filter(|twin| head.remove_header(twin).is_some()).count();
     Ok(one_length(head) && twins == 0)

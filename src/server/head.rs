@@ -19,7 +19,7 @@ use pingora::protocols::http::ServerSession;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::server::connections::Closed;
 
 /// The most that is read at once. Most heads fit in it.
@@ -170,7 +170,7 @@ async fn judge(head: &[u8], whole: bool) -> Result<(), (Closed, Error)> {
     session.set_pipelined_prefix(BytesMut::from(head));
     match session.read_request().await {
         Ok(true) if session.req_header().method == Method::CONNECT => {
-            let error = Error::new(Kind::WrongMethod, "This server opens no tunnels.").with_detail("GET, POST");
+            let error = Error::new(ErrorKind::WrongMethod, "This server opens no tunnels.").with_detail("GET, POST");
             Err((Closed::Malformed, error))
         }
         Ok(_) => Ok(()),
@@ -191,16 +191,19 @@ fn unreadable(error: &pingora::Error) -> (Closed, Error) {
         (None, None) => "it has no end".to_owned(),
     };
     let message = format!("The head of this request cannot be read: {why}. Send one as RFC 9112 says.");
-    (Closed::Malformed, Error::new(Kind::InvalidRequest, message).with_code(Closed::Malformed.word()))
+    (Closed::Malformed, Error::new(ErrorKind::InvalidRequest, message).with_code(Closed::Malformed.word()))
 }
 
 fn too_large(how: String) -> Error {
-    Error::new(Kind::HeaderTooLarge, format!("The head of this request {how}. Send fewer or shorter header fields."))
+    Error::new(
+        ErrorKind::HeaderTooLarge,
+        format!("The head of this request {how}. Send fewer or shorter header fields."),
+    )
 }
 
 fn too_slow() -> Error {
     let message = "The head of this request was not there in time. Send it at once, its empty line included.";
-    Error::new(Kind::InvalidRequest, message).with_code(Closed::HeaderTimeout.word())
+    Error::new(ErrorKind::InvalidRequest, message).with_code(Closed::HeaderTimeout.word())
 }
 
 #[cfg(test)]

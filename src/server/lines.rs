@@ -41,7 +41,7 @@ pub struct Lines {
 }
 
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<LinesState>,
     /// Tells the writer that there is something to do.
     wake: Condvar,
     /// Tells who waits that a batch is done.
@@ -113,7 +113,7 @@ impl Drop for Lines {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LinesState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -169,7 +169,7 @@ enum Appended {
 }
 
 #[derive(Default)]
-struct State {
+struct LinesState {
     pending: Vec<u8>,
     /// Bytes being written.
     writing: usize,
@@ -186,7 +186,7 @@ struct State {
     counter: Option<IntCounter>,
 }
 
-impl State {
+impl LinesState {
     fn append(&mut self, text: &[u8]) -> Appended {
         let before = self.pending.len();
         if before + self.writing + text.len() > BOUND {
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn the_writer_is_woken_for_the_first_line_and_for_a_full_batch_and_for_no_other() {
-        let mut state = State { writer: Writer::Idle, ..State::default() };
+        let mut state = LinesState { writer: Writer::Idle, ..LinesState::default() };
         assert_eq!(state.append(LINE), Appended::Wake);
         let mut woken = 0;
         while state.pending.len() < 2 * ENOUGH {

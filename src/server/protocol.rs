@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::config::plan::Limits;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
 use crate::server::connections::{Closed, Connections, Guest, Presence};
 use crate::server::wire::Wire;
@@ -159,5 +159,5 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
 
 fn full() -> Error {
     let message = "This server has as many connections as it may, and all of them work.";
-    Error::new(Kind::Unavailable, message).with_code(Closed::Full.word()).with_retry_after(Duration::from_secs(1))
+    Error::new(ErrorKind::Unavailable, message).with_code(Closed::Full.word()).with_retry_after(Duration::from_secs(1))
 }

@@ -21,7 +21,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::{ErrorSource, ErrorType, Result};
 
 use crate::config::plan::Limits;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::gateway::outcome::Outcome;
 use crate::gateway::snapshot::Live;
 use crate::gateway::{Ask, CacheWish, Gateway, progress};
@@ -40,7 +40,7 @@ use crate::server::paths::{self, Operation, Target};
 use crate::server::respond::{self, Answer};
 use crate::server::stream::{Events, Stream};
 use crate::server::{body, browser, cors, decode, feedback, framing, request_id, wire};
-use crate::signing::BadLink;
+use crate::signed_links::BadLink;
 
 /// Easel, to be mounted in a Pingora server as any other [`ProxyHttp`].
 pub struct Easel {
@@ -175,7 +175,7 @@ impl ProxyHttp for Easel {
             Target::File(name) => self.file(session, &live, &name),
             Target::WrongMethod(allowed) => {
                 let message = format!("This path takes {allowed} only.");
-                Answer::error(&Error::new(Kind::WrongMethod, message).with_detail(allowed))
+                Answer::error(&Error::new(ErrorKind::WrongMethod, message).with_detail(allowed))
             }
             Target::Other => Answer::error(&unknown_path(session)),
         };
@@ -239,8 +239,8 @@ impl ProxyHttp for Easel {
             _ => {
                 log::warn!("{}: passthrough failed: {error}", ctx.id);
                 let kind = match error.etype() {
-                    ErrorType::ConnectTimedout | ErrorType::ReadTimedout => Kind::DeadlineExceeded,
-                    _ => Kind::UpstreamFailed,
+                    ErrorType::ConnectTimedout | ErrorType::ReadTimedout => ErrorKind::DeadlineExceeded,
+                    _ => ErrorKind::UpstreamFailed,
                 };
                 Some(Error::new(kind, "The service behind this proxy could not be reached."))
             }
@@ -448,7 +448,7 @@ impl Easel {
     /// A picture file, for who holds a good link.
     fn file(&self, session: &Session, live: &Live, name: &str) -> Answer {
         let Some((id, format)) = respond::parse_file_name(name) else {
-            return Answer::error(&Error::new(Kind::FileNotFound, "There is no such picture."));
+            return Answer::error(&Error::new(ErrorKind::FileNotFound, "There is no such picture."));
         };
         let query = session.req_header().uri.query().unwrap_or_default();
         let now = respond::unix_seconds();
@@ -461,12 +461,12 @@ impl Easel {
                 BadLink::Signature => "bad_signature",
                 BadLink::Expired => "link_expired",
             };
-            return Answer::error(&Error::new(Kind::LinkRefused, message).with_code(code));
+            return Answer::error(&Error::new(ErrorKind::LinkRefused, message).with_code(code));
         }
         match self.gateway.shared.links.get(id, Instant::now()) {
             Some(kept) if kept.picture.format == format => respond::file(&kept, live.plan.server.link_ttl),
             _ => Answer::error(&Error::new(
-                Kind::FileNotFound,
+                ErrorKind::FileNotFound,
                 "This picture is no longer held. Repeat the image request for a fresh link.",
             )),
         }
@@ -584,7 +584,7 @@ fn model(session: &Session, live: &Live, name: &str) -> Answer {
     }
     let shown: String = name.chars().take(80).collect();
     let message = format!("The model '{shown}' does not exist here. GET /v1/models lists what does.");
-    Answer::error(&Error::new(Kind::ModelNotFound, message).with_param("model"))
+    Answer::error(&Error::new(ErrorKind::ModelNotFound, message).with_param("model"))
 }
 
 fn too_busy() -> Error {
@@ -600,5 +600,5 @@ fn unknown_path(session: &Session) -> Error {
         }
         None => format!("Nothing answers {} {path} here, and no 'server.passthrough' is set.", request.method),
     };
-    Error::new(Kind::UnknownPath, message)
+    Error::new(ErrorKind::UnknownPath, message)
 }

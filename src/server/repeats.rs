@@ -25,7 +25,7 @@ const QUOTED: usize = 160;
 /// The kinds of lines of late.
 #[derive(Default)]
 pub struct Repeats {
-    kinds: HashMap<u64, Kind>,
+    kinds: HashMap<u64, LineKind>,
     /// When each began, the oldest first.
     began: VecDeque<(Instant, u64)>,
     /// Kinds with lines that were not shown.
@@ -33,14 +33,14 @@ pub struct Repeats {
 }
 
 #[derive(Default)]
-struct Kind {
+struct LineKind {
     shown: u32,
-    sum: Option<Sum>,
+    sum: Option<HeldLines>,
 }
 
 /// Lines that were not shown.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Sum {
+pub struct HeldLines {
     /// Their level.
     pub level: Level,
     /// Their target.
@@ -69,22 +69,23 @@ impl Repeats {
         let sum = kind.sum.get_or_insert_with(|| {
             self.held += 1;
             let first = message.lines().next().unwrap_or_default().chars().take(QUOTED).collect();
-            Sum { level, target: target.to_owned(), count: 0, first }
+            HeldLines { level, target: target.to_owned(), count: 0, first }
         });
         sum.count += 1;
         false
     }
 
     /// Forgets the windows that are over, and says what was not shown in them.
-    pub fn ended(&mut self, now: Instant) -> Vec<Sum> {
+    pub fn ended(&mut self, now: Instant) -> Vec<HeldLines> {
         let over = self.began.iter().take_while(|(began, _)| now.saturating_duration_since(*began) >= WINDOW).count();
-        let sums: Vec<Sum> = self.began.drain(..over).filter_map(|(_, key)| self.kinds.remove(&key)?.sum).collect();
+        let sums: Vec<HeldLines> =
+            self.began.drain(..over).filter_map(|(_, key)| self.kinds.remove(&key)?.sum).collect();
         self.held -= sums.len();
         sums
     }
 
     /// Forgets everything, and says what was not shown.
-    pub fn end(&mut self) -> Vec<Sum> {
+    pub fn end(&mut self) -> Vec<HeldLines> {
         let mut kinds = std::mem::take(self);
         kinds.began.drain(..).filter_map(|(_, key)| kinds.kinds.remove(&key)?.sum).collect()
     }
@@ -142,7 +143,10 @@ mod tests {
         assert_eq!(repeats.due(), Some(end));
         assert_eq!(repeats.ended(end - Duration::from_millis(1)), []);
         let first = "handshake error from 10.0.10.7:10443: after 10ms".to_owned();
-        assert_eq!(repeats.ended(end), [Sum { level: Level::Error, target: TARGET.to_owned(), count: 214, first }]);
+        assert_eq!(
+            repeats.ended(end),
+            [HeldLines { level: Level::Error, target: TARGET.to_owned(), count: 214, first }]
+        );
         assert_eq!((repeats.due(), repeats.ended(end)), (None, vec![]));
         assert_eq!(shown(&mut repeats, end, ["handshake error from 10.0.1.7:443: after 1ms".to_owned()]), 1);
         assert_eq!(repeats.due(), None, "nothing is held back");

@@ -20,7 +20,7 @@ use pingora::{ErrorType, OrErr};
 use serde_json::{Value, json};
 
 use crate::cache::Kept;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::gateway::outcome::Outcome;
 use crate::image::{Format, Part};
 use crate::request::ResponseFormat;
@@ -69,7 +69,7 @@ impl Answer {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             answer.headers.push((RETRY_AFTER, seconds.to_string()));
         }
-        if error.kind == Kind::WrongMethod {
+        if error.kind == ErrorKind::WrongMethod {
             answer.headers.push((ALLOW, error.detail.clone().unwrap_or_default()));
         }
         answer
@@ -354,7 +354,7 @@ mod tests {
         let shape = json!({"message": "no", "type": "invalid_request_error", "param": "size", "code": "invalid_size"});
         assert_eq!((answer.status, &value["error"]), (400, &shape));
         assert!(answer.headers.contains(&(SHOULD_RETRY, "false".to_owned())));
-        let busy = Error::new(Kind::Busy, "x").with_retry_after(Duration::from_millis(1200));
+        let busy = Error::new(ErrorKind::Busy, "x").with_retry_after(Duration::from_millis(1200));
         assert!(Answer::error(&busy).headers.contains(&(RETRY_AFTER, "2".to_owned())));
     }
 

@@ -217,7 +217,7 @@ fn failed(error: &Error) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
+    use crate::error::ErrorKind;
     use crate::image::{Encoded, Format, Picture, Size};
     use crate::money::Usd;
 
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn an_error_has_its_keys_where_the_document_and_where_the_client_look_for_them() {
-        let (name, data) = read(vec![failed(&Error::new(Kind::DeadlineExceeded, "late")).into()]);
+        let (name, data) = read(vec![failed(&Error::new(ErrorKind::DeadlineExceeded, "late")).into()]);
         assert_eq!((name.as_str(), &data["message"]), ("error", &json!("late")));
         assert_eq!(data["error"]["code"], data["code"]);
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, params};
 
 use crate::calendar::Moment;
-use crate::ledger::entry::{Entry, Owner, Settlement, Source, Verdict};
+use crate::ledger::entry::{CostSource, Entry, Owner, Settlement, Verdict};
 use crate::money::Usd;
 use crate::store::queue::Item;
 use crate::store::{Judged, Judgement, Write};
@@ -208,7 +208,7 @@ pub(super) fn interrupted(ledger: &mut Connection) -> rusqlite::Result<(u64, Usd
     change.execute(
         "UPDATE attempts SET settled_at = opened_at, uncertain = estimate, source = ?1, outcome = 'interrupted'
          WHERE settled_at IS NULL",
-        [Source::Estimate.word()],
+        [CostSource::Estimate.word()],
     )?;
     change.commit()?;
     Ok(sum)

@@ -34,7 +34,7 @@ mod types;
 mod writer;
 
 pub(crate) use crate::store::types::Judgement;
-pub use crate::store::types::{Health, Judged, Options, Place, StoreError, Unwritten, Write};
+pub use crate::store::types::{Health, Judged, Location, Options, StoreError, Unwritten, Write};
 
 /// How long a store that is dropped without [`Store::close`] waits for its writer, which may hang on a dead disk.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
@@ -56,7 +56,7 @@ pub struct Opened {
 
 /// The ledger. Dropping it writes what waits if that can be done at once; [`Store::close`] is more patient.
 pub struct Store {
-    place: Place,
+    place: Location,
     file: Option<schema::Identity>,
     queue: Arc<Queue>,
     patience: Duration,
@@ -69,13 +69,13 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be opened, another process writes it, or it is of a newer version.
-    pub fn open(place: Place, options: Options, now: Moment) -> Result<Opened, StoreError> {
+    pub fn open(place: Location, options: Options, now: Moment) -> Result<Opened, StoreError> {
         Store::open_with(place, options, now, |_| Ok(()))
     }
 
     /// As [`Store::open`]; `prepare` may change the writer's connection, as a small disk would.
     fn open_with(
-        place: Place,
+        place: Location,
         options: Options,
         now: Moment,
         prepare: impl FnOnce(&Connection) -> rusqlite::Result<()>,
@@ -84,7 +84,7 @@ impl Store {
         let (interrupted, interrupted_usd) = apply::interrupted(&mut opened.ledger)?;
         let last_id = apply::last_id(&opened.ledger)?;
         prepare(&opened.ledger)?;
-        let gather = (place == Place::Memory).then_some(GATHER);
+        let gather = (place == Location::Memory).then_some(GATHER);
         let queue = Arc::new(Queue::new(options.backlog, options.on_error, gather));
         let (end, ended) = watch::channel(());
         let (going, gone) = mpsc::channel();
@@ -118,7 +118,7 @@ impl Store {
             Write::Open(entry) => Some(entry.id),
             _ => None,
         };
-        let handed_in = self.queue.write(write, matches!(self.place, Place::Dir(_)));
+        let handed_in = self.queue.write(write, matches!(self.place, Location::Dir(_)));
         let (queue, patience) = (self.queue.clone(), self.patience);
         async move {
             let Some(written) = handed_in? else { return Ok(()) };
@@ -182,8 +182,8 @@ impl Store {
         read: impl FnOnce(View<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Reading<T> {
         match &self.place {
-            Place::Memory => Reading(self.later_on_writer(move |ledger| read(View(ledger)))),
-            Place::Dir(dir) => {
+            Location::Memory => Reading(self.later_on_writer(move |ledger| read(View(ledger)))),
+            Location::Dir(dir) => {
                 let dir = dir.clone();
                 let stands = self.later_on_writer(move |_| schema::as_it_stands(&dir));
                 Reading(Box::new(move || read(View(&stands()?))))
@@ -205,7 +205,7 @@ impl Store {
     /// # Errors
     /// When nothing can be read, or a sum does not fit.
     pub fn report(&self, query: &ReportQuery) -> Result<Vec<ReportRow>, StoreError> {
-        if let Place::Dir(dir) = &self.place {
+        if let Location::Dir(dir) = &self.place {
             let _ = self.flush();
             return report::of_file(dir, query);
         }
@@ -218,7 +218,7 @@ impl Store {
     /// # Errors
     /// As [`Store::report`].
     pub fn page(&self, query: &ReportQuery, page: &Page) -> Result<Report, StoreError> {
-        if let Place::Dir(dir) = &self.place {
+        if let Location::Dir(dir) = &self.place {
             let _ = self.flush();
             return report::page(&schema::read(dir)?, query, page);
         }

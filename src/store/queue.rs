@@ -22,7 +22,7 @@ const BATCH: usize = 1024;
 pub(super) type Ack = oneshot::Sender<Result<(), Unwritten>>;
 
 /// Something to be done with the writer's connection when all before it is written.
-pub(super) type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+pub(super) type WriteJob = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// One thing for the writer.
 pub(super) enum Item {
@@ -31,7 +31,7 @@ pub(super) enum Item {
     /// A verdict, which has an answer.
     Judge { ask: Judgement, reply: oneshot::Sender<Option<Judged>> },
     /// Anything else.
-    Job(Job),
+    Job(WriteJob),
 }
 
 /// What the writer is to do next.
@@ -39,14 +39,14 @@ pub(super) enum Next {
     /// Write these; none of them to see whether the disk is there again.
     Batch(Vec<Item>),
     /// Do this.
-    Job(Job),
+    Job(WriteJob),
     /// Nothing waits.
     Idle,
     /// Stop.
     End,
 }
 
-struct State {
+struct QueueState {
     items: VecDeque<Item>,
     /// How many of them were there already when the present batch was taken.
     behind: usize,
@@ -64,7 +64,7 @@ struct State {
 
 /// The queue of one store.
 pub(super) struct Queue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     wake: Condvar,
     bound: usize,
     on_error: OnLedgerError,
@@ -108,7 +108,7 @@ impl Gauges {
 
 impl Queue {
     pub(super) fn new(bound: usize, on_error: OnLedgerError, gather: Option<Duration>) -> Queue {
-        let state = State {
+        let state = QueueState {
             items: VecDeque::new(),
             behind: 0,
             again: None,
@@ -120,7 +120,7 @@ impl Queue {
         Queue { state: Mutex::new(state), wake: Condvar::new(), bound, on_error, gather, gauges: Gauges::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -170,7 +170,7 @@ impl Queue {
         self.push(&mut state, item);
     }
 
-    fn push(&self, state: &mut State, item: Item) {
+    fn push(&self, state: &mut QueueState, item: Item) {
         state.items.push_back(item);
         self.shed(state);
         self.gauges.waiting.store(state.items.len(), Ordering::Relaxed);
@@ -182,7 +182,7 @@ impl Queue {
 
     /// Gives up the oldest settlements beyond the bound. Attempts that are under way stay: they are bounded by what is
     /// in flight.
-    fn shed(&self, state: &mut State) {
+    fn shed(&self, state: &mut QueueState) {
         while state.items.len() > self.bound {
             let oldest = state
                 .items
@@ -317,7 +317,7 @@ impl Queue {
 }
 
 /// A job in front is done by itself, unless the disk is ill: then only a probe tells whether it may be.
-fn job_in_front(state: &mut State) -> Option<Job> {
+fn job_in_front(state: &mut QueueState) -> Option<WriteJob> {
     if state.again.is_some() || !matches!(state.items.front(), Some(Item::Job(_))) {
         return None;
     }

@@ -19,7 +19,7 @@ use crate::store::sums::{Filter, count, usd};
 
 /// What rows are grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum By {
+pub enum ReportBy {
     /// The day of the zone.
     Day,
     /// The provider.
@@ -36,27 +36,35 @@ pub enum By {
     Request,
 }
 
-impl By {
+impl ReportBy {
     /// Every way to group.
-    pub const ALL: [By; 7] = [By::Day, By::Provider, By::Model, By::Route, By::Tenant, By::Source, By::Request];
+    pub const ALL: [ReportBy; 7] = [
+        ReportBy::Day,
+        ReportBy::Provider,
+        ReportBy::Model,
+        ReportBy::Route,
+        ReportBy::Tenant,
+        ReportBy::Source,
+        ReportBy::Request,
+    ];
 
     /// The word in a query, and the column's title.
     pub fn word(self) -> &'static str {
         match self {
-            By::Day => "day",
-            By::Provider => "provider",
-            By::Model => "model",
-            By::Route => "route",
-            By::Tenant => "tenant",
-            By::Source => "source",
-            By::Request => "request",
+            ReportBy::Day => "day",
+            ReportBy::Provider => "provider",
+            ReportBy::Model => "model",
+            ReportBy::Route => "route",
+            ReportBy::Tenant => "tenant",
+            ReportBy::Source => "source",
+            ReportBy::Request => "request",
         }
     }
 
     /// What SQLite groups by. It knows no time zones; see [`define_days`].
     fn column(self) -> &'static str {
         match self {
-            By::Day => "zone_day(at)",
+            ReportBy::Day => "zone_day(at)",
             other => other.word(),
         }
     }
@@ -70,7 +78,7 @@ pub struct ReportQuery {
     /// Settled before this moment.
     pub until: Option<Moment>,
     /// The columns before the figures; none for one row of all.
-    pub by: Vec<By>,
+    pub by: Vec<ReportBy>,
     /// Whose rows.
     pub filter: Filter,
     /// Whose days.

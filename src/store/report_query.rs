@@ -4,7 +4,7 @@
 
 use crate::calendar::{Moment, Zone};
 use crate::error::Error;
-use crate::store::report::{By, ReportQuery};
+use crate::store::report::{ReportBy, ReportQuery};
 use crate::store::sums::Filter;
 
 /// The words, each as it was written.
@@ -25,7 +25,7 @@ pub struct ReportParameters {
 }
 
 /// What is grouped by when nobody says.
-const USUAL: [By; 2] = [By::Provider, By::Model];
+const USUAL: [ReportBy; 2] = [ReportBy::Provider, ReportBy::Model];
 
 impl ReportParameters {
     /// The names of the words, for who reads them from a query.
@@ -75,11 +75,11 @@ fn none(name: &str, text: &str, like: &str) -> Error {
     Error::invalid(name, format!("{name} '{text}' is none, write it like {like}"))
 }
 
-fn columns(text: &str) -> Result<Vec<By>, Error> {
+fn columns(text: &str) -> Result<Vec<ReportBy>, Error> {
     let mut by = Vec::new();
     for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-        let Some(column) = By::ALL.into_iter().find(|by| by.word() == word) else {
-            let known: Vec<_> = By::ALL.iter().map(|by| by.word()).collect();
+        let Some(column) = ReportBy::ALL.into_iter().find(|by| by.word() == word) else {
+            let known: Vec<_> = ReportBy::ALL.iter().map(|by| by.word()).collect();
             return Err(Error::invalid("by", format!("cannot group by '{word}', only by {}", known.join(", "))));
         };
         if !by.contains(&column) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use crate::store::{Place, StoreError};
+use crate::store::{Location, StoreError};
 
 /// The ledger's file in the state directory.
 pub const FILE: &str = "ledger.sqlite3";
@@ -161,10 +161,10 @@ pub(super) fn bytes(ledger: &Connection) -> rusqlite::Result<u64> {
 ///
 /// # Errors
 /// When the directory or the file cannot be made or read, another process writes it, or it is of a newer version.
-pub(super) fn open(place: &Place) -> Result<Opened, StoreError> {
+pub(super) fn open(place: &Location) -> Result<Opened, StoreError> {
     let (mut ledger, lock, path) = match place {
-        Place::Memory => (Connection::open_in_memory()?, None, None),
-        Place::Dir(dir) => {
+        Location::Memory => (Connection::open_in_memory()?, None, None),
+        Location::Dir(dir) => {
             let why = |why| StoreError::NoDirectory { dir: dir.clone(), why };
             std::fs::create_dir_all(dir).map_err(why)?;
             let lock = lock(dir)?;

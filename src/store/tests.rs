@@ -9,8 +9,8 @@ use tempfile::{TempDir, tempdir};
 
 use crate::calendar::Zone;
 use crate::config::plan::OnLedgerError;
-use crate::ledger::entry::{Delivered, Entry, Owner, Purpose, Settlement, Source};
-use crate::store::report::{By, Figures};
+use crate::ledger::entry::{CostSource, Delivered, Entry, Owner, Purpose, Settlement};
+use crate::store::report::{Figures, ReportBy};
 use crate::store::*;
 
 const YEAR: Duration = Duration::from_secs(86_400 * 365);
@@ -44,7 +44,7 @@ fn settled(id: i64, at: Moment, nanos: i64, images: &[&str]) -> Write {
         prepaid: Usd::from_nanos(1),
         lost: Usd::ZERO,
         uncertain: Usd::ZERO,
-        source: Source::Table,
+        source: CostSource::Table,
         billed: 1,
         refused: 0,
         outcome: "ok",
@@ -80,8 +80,8 @@ fn options(on_error: OnLedgerError) -> Options {
     Options { patience: Duration::from_secs(60), ..Options::new(YEAR, on_error) }
 }
 
-fn place(dir: &TempDir) -> Place {
-    Place::Dir(dir.path().to_owned())
+fn place(dir: &TempDir) -> Location {
+    Location::Dir(dir.path().to_owned())
 }
 
 fn opened(dir: &TempDir, on_error: OnLedgerError) -> Arc<Store> {
@@ -89,7 +89,7 @@ fn opened(dir: &TempDir, on_error: OnLedgerError) -> Arc<Store> {
 }
 
 fn memory() -> Arc<Store> {
-    Store::open(Place::Memory, options(OnLedgerError::Refuse), now()).unwrap().store
+    Store::open(Location::Memory, options(OnLedgerError::Refuse), now()).unwrap().store
 }
 
 fn ask(dir: &Path, question: &str) -> i64 {
@@ -401,7 +401,7 @@ async fn old_rows_become_sums_and_no_total_changes() {
     let (before, web) = (all(&store), Filter { tenant: Some("web".to_owned()), ..Filter::default() });
     let before_web = sums(&store, None, &web).unwrap();
     let days = ReportQuery {
-        by: vec![By::Day, By::Tenant],
+        by: vec![ReportBy::Day, ReportBy::Tenant],
         zone: "Asia/Kathmandu".parse().unwrap(),
         ..ReportQuery::default()
     };
@@ -458,7 +458,7 @@ async fn the_store_tells_what_it_takes_in_memory_and_on_disk() {
 #[test]
 fn memory_holds_the_newest_rows_and_every_sum() {
     let options = Options { memory_rows: 100, ..options(OnLedgerError::Refuse) };
-    let store = Store::open(Place::Memory, options, now()).unwrap().store;
+    let store = Store::open(Location::Memory, options, now()).unwrap().store;
     for id in 1..=5000 {
         store.later(opens(id));
         store.later(settled(id, now(), 1, &[]));
@@ -527,20 +527,20 @@ async fn a_report_groups_by_everything_it_knows() {
     };
     store.later(saved(1));
     store.later(saved(2));
-    let table = |by: By| {
+    let table = |by: ReportBy| {
         let zone: Zone = "Europe/Berlin".parse().unwrap();
         let rows = store.report(&ReportQuery { by: vec![by], zone, ..ReportQuery::default() }).unwrap();
         rows.iter()
             .map(|row| format!("{}={}+{}", row.keys[0], row.figures.usd.nanos(), row.figures.saved_usd.nanos()))
             .collect::<Vec<_>>()
     };
-    assert_eq!(table(By::Day), ["2026-11-25=10+10", "2026-11-26=50+0"]);
-    assert_eq!(table(By::Provider), ["=0+10", "p=10+0", "q=50+0"]);
-    assert_eq!(table(By::Model), ["=0+10", "m=60+0"]);
-    assert_eq!(table(By::Route), ["r=60+10"]);
-    assert_eq!(table(By::Tenant), ["app=30+0", "web=30+10"]);
-    assert_eq!(table(By::Source), ["=0+10", "table=60+0"]);
-    assert_eq!(table(By::Request), ["=0+10", "req-1=10+0", "req-2=20+0", "req-3=30+0"]);
+    assert_eq!(table(ReportBy::Day), ["2026-11-25=10+10", "2026-11-26=50+0"]);
+    assert_eq!(table(ReportBy::Provider), ["=0+10", "p=10+0", "q=50+0"]);
+    assert_eq!(table(ReportBy::Model), ["=0+10", "m=60+0"]);
+    assert_eq!(table(ReportBy::Route), ["r=60+10"]);
+    assert_eq!(table(ReportBy::Tenant), ["app=30+0", "web=30+10"]);
+    assert_eq!(table(ReportBy::Source), ["=0+10", "table=60+0"]);
+    assert_eq!(table(ReportBy::Request), ["=0+10", "req-1=10+0", "req-2=20+0", "req-3=30+0"]);
     let whole = store.report(&ReportQuery::default()).unwrap();
     let figures = whole[0].figures;
     assert_eq!((figures.attempts, figures.billed, figures.accepted, figures.saved_pictures), (3, 3, 5, 3));
@@ -571,8 +571,12 @@ fn the_pages_of_a_report_are_the_report() {
             store.later(settled(id, now().after(Duration::from_secs(7 * 3600 * id as u64)), id, &["x"]));
         }
         let total = store.report(&ReportQuery::default()).unwrap()[0].figures;
-        for by in [vec![By::Day], vec![By::Tenant, By::Day], vec![By::Day, By::Provider, By::Tenant], vec![By::Request]]
-        {
+        for by in [
+            vec![ReportBy::Day],
+            vec![ReportBy::Tenant, ReportBy::Day],
+            vec![ReportBy::Day, ReportBy::Provider, ReportBy::Tenant],
+            vec![ReportBy::Request],
+        ] {
             let query = ReportQuery { by, zone: "Asia/Kolkata".parse().unwrap(), ..ReportQuery::default() };
             let whole = store.report(&query).unwrap();
             assert!(whole.is_sorted_by_key(|row| &row.keys) && whole.len() > 4);

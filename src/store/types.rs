@@ -13,7 +13,7 @@ use crate::money::Usd;
 
 /// Where a ledger lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// Nowhere: it ends with the process.
     Memory,
     /// In this directory, which is made where it is missing.
@@ -31,7 +31,7 @@ pub struct Options {
     pub backlog: usize,
     /// How long a write waits for its commit before it is answered as if nothing could be written.
     pub patience: Duration,
-    /// Rows kept in [`Place::Memory`]; older ones become part of a sum.
+    /// Rows kept in [`Location::Memory`]; older ones become part of a sum.
     pub memory_rows: usize,
 }
 

@@ -55,19 +55,19 @@ const SECRET_FIELDS: [&str; 2] = ["assertion", "client_secret"];
 /// The tokens of all sources.
 #[derive(Default)]
 pub struct Tokens {
-    slots: Mutex<Vec<(TokenSource, Arc<Slot>)>>,
+    slots: Mutex<Vec<(TokenSource, Arc<TokenSlot>)>>,
 }
 
 /// One source's token.
 #[derive(Default)]
-struct Slot {
-    state: Mutex<State>,
+struct TokenSlot {
+    state: Mutex<TokenState>,
     /// Fetches that have ended.
     ended: watch::Sender<u64>,
 }
 
 #[derive(Default)]
-struct State {
+struct TokenState {
     token: Option<Token>,
     is_fetching: bool,
     /// Fetches that failed since the last that did not.
@@ -128,7 +128,7 @@ impl Tokens {
         }
     }
 
-    fn slot(&self, source: &TokenSource) -> Arc<Slot> {
+    fn slot(&self, source: &TokenSource) -> Arc<TokenSlot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, slot)) = slots.iter().find(|(known, _)| known == source) {
             return slot.clone();
@@ -136,19 +136,19 @@ impl Tokens {
         if slots.len() >= SOURCES {
             slots.remove(0);
         }
-        let slot = Arc::<Slot>::default();
+        let slot = Arc::<TokenSlot>::default();
         slots.push((source.clone(), slot.clone()));
         slot
     }
 }
 
-impl Slot {
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+impl TokenSlot {
+    fn state(&self) -> std::sync::MutexGuard<'_, TokenState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The token, waited for until then only where there is none.
-    async fn get<F>(self: &Arc<Slot>, until: Instant, fetch: impl FnOnce() -> F) -> Result<Arc<Secret>, Failure>
+    async fn get<F>(self: &Arc<TokenSlot>, until: Instant, fetch: impl FnOnce() -> F) -> Result<Arc<Secret>, Failure>
     where
         F: Future<Output = Result<Token, Failure>> + Send + 'static,
     {
@@ -187,7 +187,7 @@ impl Slot {
 
     /// Fetches a token in a task of its own, unless one is being fetched or the endpoint is left alone: whoever began it
     /// may leave, and others wait for it.
-    fn begin<F>(self: &Arc<Slot>, fetch: impl FnOnce() -> F)
+    fn begin<F>(self: &Arc<TokenSlot>, fetch: impl FnOnce() -> F)
     where
         F: Future<Output = Result<Token, Failure>> + Send + 'static,
     {
@@ -233,7 +233,7 @@ impl Slot {
 }
 
 /// The right to fetch, given back however that ends.
-struct Turn(Arc<Slot>);
+struct Turn(Arc<TokenSlot>);
 
 impl Drop for Turn {
     fn drop(&mut self) {
@@ -565,7 +565,7 @@ mod tests {
 
     /// Asks for a token; the endpoint takes a second and gives `answer`. What came, after how long, and whether the
     /// endpoint was asked.
-    async fn ask(slot: &Arc<Slot>, answer: Result<&'static str, Failure>) -> (Result<String, Class>, u64, bool) {
+    async fn ask(slot: &Arc<TokenSlot>, answer: Result<&'static str, Failure>) -> (Result<String, Class>, u64, bool) {
         let (began, asked) = (Instant::now(), std::cell::Cell::new(false));
         let got = slot
             .get(began + WAIT, || {
@@ -582,7 +582,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_token_near_its_end_serves_at_once_while_its_successor_is_fetched() {
-        let slot = Arc::<Slot>::default();
+        let slot = Arc::<TokenSlot>::default();
         assert_eq!(ask(&slot, Ok("one")).await, (Ok("one".to_owned()), 1, true));
         tokio::time::advance(Duration::from_secs(3290)).await;
         assert_eq!(ask(&slot, Ok("two")).await, (Ok("one".to_owned()), 0, false));
@@ -595,7 +595,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_failed_successor_fails_nobody_while_the_token_is_good_and_is_not_asked_for_all_the_time() {
-        let slot = Arc::<Slot>::default();
+        let slot = Arc::<TokenSlot>::default();
         ask(&slot, Ok("one")).await.0.unwrap();
         tokio::time::advance(Duration::from_secs(3305)).await;
         let mut asked = 0;
@@ -612,7 +612,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_endpoint_that_failed_is_left_alone_for_as_long_as_it_says() {
-        let slot = Arc::<Slot>::default();
+        let slot = Arc::<TokenSlot>::default();
         let busy = || Failure::new(Class::RateLimited, "slow down").with_retry_after(Some(Duration::from_secs(9)));
         let (first, second) = tokio::join!(ask(&slot, Err(busy())), ask(&slot, Ok("unasked")));
         assert_eq!((first, second), ((Err(Class::RateLimited), 1, true), (Err(Class::RateLimited), 1, false)));
@@ -630,7 +630,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_caller_that_leaves_takes_nothing_from_those_who_wait() {
-        let slot = Arc::<Slot>::default();
+        let slot = Arc::<TokenSlot>::default();
         let hurried = slot.get(Instant::now() + Duration::from_millis(10), || async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             token("one")

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use base64_simd::STANDARD;
-use easel::ledger::Kind;
+use easel::ledger::SpendKind;
 use easel::money::Usd;
 use easel::sandbox::{Mode, Name, Settings};
 use image::{Rgb, RgbImage};
@@ -99,7 +99,7 @@ async fn a_vendor_known_by_yaml_alone_draws_changes_refuses_and_fails_and_its_in
     assert_eq!(world.bill(Name::Compatible).violations, [""; 0]);
     assert_eq!(world.spent(), world.invoiced());
     let totals = world.gateway.shared.ledger.totals();
-    assert!(totals.iter().all(|(account, _)| account.kind != Kind::Uncertain), "an ended job is no open question");
+    assert!(totals.iter().all(|(account, _)| account.kind != SpendKind::Uncertain), "an ended job is no open question");
     assert_eq!(world.spent(), Usd::from_nanos((3 + 2 + 4) * 17_000_000));
 }
 
@@ -126,7 +126,7 @@ async fn a_job_that_was_taken_on_and_lost_is_possibly_billed() {
     world.set(Name::Compatible, |vendor| vendor.key = Some("another".to_owned()));
     assert_eq!(asking.await.unwrap().status, 502);
     let totals = world.gateway.shared.ledger.totals();
-    let uncertain = totals.into_iter().find(|(account, _)| account.kind == Kind::Uncertain).unwrap().1;
+    let uncertain = totals.into_iter().find(|(account, _)| account.kind == SpendKind::Uncertain).unwrap().1;
     assert_eq!((uncertain.pictures, uncertain.usd), (2, Usd::from_nanos(40_000_000)));
     assert_eq!(world.spent(), Usd::ZERO);
 }

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::StatusCode;
 use axum::{Router, routing};
-use easel::ledger::Kind;
-use easel::mask;
+use easel::edit_mask;
+use easel::ledger::SpendKind;
 use easel::money::Usd;
-use easel::provider::{Reported, Step, abilities, by_kind};
+use easel::provider::{Reported, Step, by_kind, capabilities};
 use easel::request::{Edit, ImageRequest, Mask};
 use easel::sandbox::{Mode, Name, Sandbox, Settings};
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ routes:
 
 fn edit(images: usize, masked: bool) -> Edit {
     let clear = half_clear(400, 500);
-    let mask = masked.then(|| Mask { white: mask::white(&clear.bytes).unwrap(), clear });
+    let mask = masked.then(|| Mask { white: edit_mask::white(&clear.bytes).unwrap(), clear });
     Edit { images: vec![half_clear(400, 500); images], mask, fidelity: None }
 }
 
@@ -54,7 +54,7 @@ async fn every_model_is_asked_in_a_form_that_the_strict_vendor_takes() {
     let provider = &plan.providers["bfl"];
     let kind = by_kind(provider.kind).unwrap();
     for model in provider.models.values() {
-        let able = abilities(kind, &provider.account, model);
+        let able = capabilities(kind, &provider.account, model);
         let most = able.edit.map_or(0, |edit| usize::from(edit.images));
         let starts = [(0, false), (1, false), (most, false), (1, true)];
         let can = |images: usize, masked: bool| match able.edit {
@@ -135,7 +135,7 @@ async fn scripted(taken: &str, looked_at: (u16, &'static str)) -> (String, Arc<A
 /// What Easel recorded as perhaps charged.
 fn uncertain(world: &World) -> (u64, Usd) {
     let totals = world.gateway.shared.ledger.totals();
-    let open = totals.into_iter().filter(|(account, _)| account.kind == Kind::Uncertain);
+    let open = totals.into_iter().filter(|(account, _)| account.kind == SpendKind::Uncertain);
     open.fold((0, Usd::ZERO), |(pictures, usd), (_, total)| (pictures + total.pictures, usd.saturating_add(total.usd)))
 }
 

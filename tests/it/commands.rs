@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use easel::calendar::Moment;
 use easel::config::plan::OnLedgerError;
-use easel::ledger::entry::{Delivered, Entry, Owner, Purpose, Settlement, Source};
+use easel::ledger::entry::{CostSource, Delivered, Entry, Owner, Purpose, Settlement};
 use easel::money::Usd;
 use easel::sandbox::{Name, Sandbox, Settings};
-use easel::store::{Options, Place, Store, Write};
+use easel::store::{Location, Options, Store, Write};
 use serde_json::Value;
 
 use crate::client::Client;
@@ -278,7 +278,7 @@ fn an_address_in_use_and_a_missing_file_are_told_plainly() {
 fn written(dir: &Path, tenants: &[&str]) -> std::sync::Arc<Store> {
     let at: Moment = "2026-11-25T23:30:00Z".parse().unwrap();
     let options = Options::new(Duration::from_secs(86_400 * 400), OnLedgerError::Refuse);
-    let store = Store::open(Place::Dir(dir.to_owned()), options, at).unwrap().store;
+    let store = Store::open(Location::Dir(dir.to_owned()), options, at).unwrap().store;
     for (id, tenant) in (1..).zip(tenants) {
         let owner =
             Owner { tenant: (*tenant).into(), route: "r".into(), provider: "stability".into(), model: "core".into() };
@@ -291,7 +291,7 @@ fn written(dir: &Path, tenants: &[&str]) -> std::sync::Arc<Store> {
             prepaid: Usd::ZERO,
             lost: Usd::ZERO,
             uncertain: Usd::ZERO,
-            source: Source::Table,
+            source: CostSource::Table,
             billed: 1,
             refused: 0,
             outcome: "ok",

@@ -2,7 +2,7 @@
 //! what is charged is recorded, on both of its surfaces.
 
 use easel::money::Usd;
-use easel::provider::{Step, abilities, by_kind};
+use easel::provider::{Step, by_kind, capabilities};
 use easel::request::{Edit, ImageRequest};
 use easel::sandbox::{Name, Sandbox, Settings};
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ async fn every_model_is_asked_in_a_form_that_the_strict_vendor_takes() {
     let provider = &plan.providers["dashscope"];
     let kind = by_kind(provider.kind).unwrap();
     for model in provider.models.values() {
-        let able = abilities(kind, &provider.account, model);
+        let able = capabilities(kind, &provider.account, model);
         let mut wish = json!({"prompt": "a red fox", "n": able.max_n, "seed": u32::MAX, "quality": "high",
             "output_format": "png", "background": "opaque", "style": "vivid", "user": "u"});
         if able.negative_prompt {

@@ -12,12 +12,12 @@ use std::time::{Duration, SystemTime};
 
 use easel::calendar::{Moment, Per, Zone};
 use easel::config::plan::OnLedgerError;
-use easel::ledger::entry::{Entry, Owner, Purpose, Settlement, Source};
+use easel::ledger::entry::{CostSource, Entry, Owner, Purpose, Settlement};
 use easel::money::Usd;
 use easel::sandbox::{Name, Sandbox, Settings};
 use easel::store::report;
-use easel::store::report::{By, ReportQuery};
-use easel::store::{Options, Place, Store, Write};
+use easel::store::report::{ReportBy, ReportQuery};
+use easel::store::{Location, Options, Store, Write};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -75,7 +75,7 @@ async fn sandbox() -> Sandbox {
 
 /// The ledger's figures by request.
 fn by_request(folder: &Path) -> BTreeMap<String, report::Figures> {
-    let query = ReportQuery { by: vec![By::Request], ..ReportQuery::default() };
+    let query = ReportQuery { by: vec![ReportBy::Request], ..ReportQuery::default() };
     let rows = report::of_file(&folder.join("state"), &query).unwrap();
     rows.into_iter().map(|row| (row.keys[0].clone(), row.figures)).collect()
 }
@@ -314,12 +314,12 @@ async fn a_monthly_fee_is_booked_hour_by_hour_and_a_restart_books_no_hour_twice(
 fn earlier(folder: &Path, billed: u32, prepaid: Usd) {
     let at: Moment = SystemTime::now().into();
     let options = Options::new(Duration::from_secs(86_400 * 400), OnLedgerError::Refuse);
-    let store = Store::open(Place::Dir(folder.join("state")), options, at).unwrap().store;
+    let store = Store::open(Location::Dir(folder.join("state")), options, at).unwrap().store;
     let name = Arc::<str>::from;
     let owner = Owner { tenant: name("default"), route: name("r"), provider: name("stability"), model: name("core") };
     let (request, purpose, estimate) = (name("earlier"), Purpose::Draw, Usd::ZERO);
     store.later(Write::Open(Entry { id: 1, at, request, owner, purpose, pictures: billed, estimate }));
-    let settlement = Settlement { prepaid, billed, source: Source::Table, ..Settlement::nothing(at) };
+    let settlement = Settlement { prepaid, billed, source: CostSource::Table, ..Settlement::nothing(at) };
     store.later(Write::Settle { id: 1, settlement });
     store.flush().unwrap();
 }

@@ -5,10 +5,10 @@ use std::io::Cursor;
 
 use bytes::Bytes;
 use easel::calendar::Moment;
-use easel::capabilities::{Bend, Fitted};
+use easel::capabilities::{Fitted, SizeTolerance};
 use easel::config::plan::{Model, Provider};
 use easel::image::{Format, Size};
-use easel::provider::{Call, Job, Reply, abilities, by_kind};
+use easel::provider::{Call, Job, Reply, by_kind, capabilities};
 use easel::request::{ImageRequest, Input};
 use easel::sandbox::Sandbox;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -36,8 +36,8 @@ pub fn half_clear(width: u32, height: u32) -> Input {
 
 /// `request` as the gateway fits it to a model.
 pub fn fitted(provider: &Provider, model: &Model, request: &ImageRequest) -> Fitted {
-    let able = abilities(by_kind(provider.kind).unwrap(), &provider.account, model);
-    able.fit(request, Bend { tolerance_ppm: 150_000, strict: false }).unwrap()
+    let able = capabilities(by_kind(provider.kind).unwrap(), &provider.account, model);
+    able.fit(request, SizeTolerance { tolerance_ppm: 150_000, strict: false }).unwrap()
 }
 
 /// The job for all pictures of `request`.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use axum::http::{Method, StatusCode, Uri};
 use easel::config::plan::{Model, Provider};
 use easel::money::Usd;
-use easel::provider::{Drawn, Reported, Step, abilities, by_kind};
+use easel::provider::{Drawn, Reported, Step, by_kind, capabilities};
 use easel::request::{Edit, Fidelity, ImageRequest, Mask};
 use easel::sandbox::{Name, Sandbox, Settings};
 use image::GrayImage;
@@ -50,7 +50,7 @@ async fn every_model_is_asked_in_a_form_that_the_strict_vendor_takes() {
     let plan = plan(&config, &sandbox.url());
     let provider = &plan.providers["fal"];
     for model in provider.models.values() {
-        let able = abilities(kind, &provider.account, model);
+        let able = capabilities(kind, &provider.account, model);
         let mut wish = json!({"prompt": "a red fox", "n": able.max_n, "size": "1000x1000", "quality": "high",
             "style": "vivid", "user": "u", "background": "opaque", "moderation": "low", "output_compression": 80});
         if able.seed {

@@ -25,13 +25,13 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Multipart};
 use bytes::Bytes;
 use easel::calendar::Moment;
-use easel::capabilities::Bend;
-use easel::config::plan::{AbilityOverrides, Account, Credentials, Dialect, Model, SizeFormat, Via};
+use easel::capabilities::SizeTolerance;
+use easel::config::plan::{Account, CapabilityOverrides, Credentials, Dialect, Model, SizeFormat, Via};
 use easel::failure::Failure;
 use easel::image::{Encoded, Format, Picture, Size};
 use easel::money::Usd;
 use easel::pricing::Price;
-use easel::provider::{ALL, Call, Drawn, Job, Provider, Reply, Reported, Source, Step, abilities, by_kind};
+use easel::provider::{ALL, Adapter, Call, Drawn, Job, PictureSource, Reply, Reported, Step, by_kind, capabilities};
 use easel::request::{Edit, ImageRequest, Input, Mask};
 use easel::secret::Secret;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -234,13 +234,13 @@ async fn every_sample_is_sent_and_read_as_written() {
 
 impl Case {
     /// What this case expects and does not get.
-    async fn differences(&self, provider: &dyn Provider) -> Vec<(&'static str, Value, Value)> {
+    async fn differences(&self, provider: &dyn Adapter) -> Vec<(&'static str, Value, Value)> {
         let (account, model) = self.configured().unwrap_or_else(|| (self.account(provider), self.model()));
         let token = Secret::new(KEY);
         let mut request = ImageRequest::from_json(self.request.to_string().as_bytes()).unwrap();
         request.edit = self.edit.as_ref().map(Start::edit);
-        let bend = Bend { tolerance_ppm: 150_000, strict: false };
-        let fitted = abilities(provider, &account, &model).fit(&request, bend).unwrap();
+        let bend = SizeTolerance { tolerance_ppm: 150_000, strict: false };
+        let fitted = capabilities(provider, &account, &model).fit(&request, bend).unwrap();
         let noted = self.noted_cents.clone().map(Reported::Cents);
         let polled = self.polled.as_ref().map(|address| address.parse().unwrap());
         let (n, left) = (self.n.unwrap_or(request.n), Duration::from_secs(self.time_left_s.unwrap_or(120)));
@@ -282,7 +282,7 @@ impl Case {
         Some((provider.account.clone(), Model::clone(&provider.models[&self.model])))
     }
 
-    fn account(&self, provider: &dyn Provider) -> Account {
+    fn account(&self, provider: &dyn Adapter) -> Account {
         let base = provider.default_base_url().unwrap_or("https://server.example/prefix/v1/");
         let base = if self.vertex { "https://aiplatform.googleapis.com/" } else { base };
         let vertex = |word: &str| self.vertex.then(|| word.to_owned());
@@ -305,7 +305,7 @@ impl Case {
             name: self.model.clone(),
             price: Price::flat(Usd::ZERO),
             volume: Vec::new(),
-            abilities: AbilityOverrides { formats, ..AbilityOverrides::default() },
+            capabilities: CapabilityOverrides { formats, ..CapabilityOverrides::default() },
             options: self.options.clone(),
             via: if self.chat { Via::Chat } else { Via::Images },
             family: self.family.clone(),
@@ -432,10 +432,10 @@ fn done(drawn: &Drawn) -> Value {
 }
 
 /// Where a picture is, and what it turns out to be.
-fn source(source: &Source) -> String {
+fn source(source: &PictureSource) -> String {
     match source {
-        Source::Link(url) => format!("link {url}"),
-        Source::Inline(encoded) => {
+        PictureSource::Link(url) => format!("link {url}"),
+        PictureSource::Inline(encoded) => {
             let form = if matches!(encoded, Encoded::Raw(_)) { "raw" } else { "base64" };
             match Picture::inspect(encoded.clone()) {
                 Ok(picture) => format!("{form} {} {}", picture.format.word(), picture.size),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Mutex;
 
-use easel::ledger::Kind;
+use easel::ledger::SpendKind;
 use easel::money::Usd;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ async fn draw_each(world: &World, words: &[&str]) -> Vec<Answer> {
 
 fn uncertain(world: &World) -> Usd {
     let totals = world.gateway.shared.ledger.totals();
-    let uncertain = totals.into_iter().filter(|(account, _)| account.kind == Kind::Uncertain);
+    let uncertain = totals.into_iter().filter(|(account, _)| account.kind == SpendKind::Uncertain);
     uncertain.map(|(_, total)| total.usd).fold(Usd::ZERO, Usd::saturating_add)
 }
 

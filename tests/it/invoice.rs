@@ -7,10 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use easel::ledger::Kind;
+use easel::ledger::SpendKind;
 use easel::money::{self, Usd};
 use easel::sandbox::{Mode, Name, Vendor};
-use easel::store::report::{By, Figures, ReportQuery};
+use easel::store::report::{Figures, ReportBy, ReportQuery};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -155,7 +155,7 @@ impl Tally {
 
 /// The record's figures by provider.
 fn recorded(world: &World) -> BTreeMap<String, Figures> {
-    let query = ReportQuery { by: vec![By::Provider], ..ReportQuery::default() };
+    let query = ReportQuery { by: vec![ReportBy::Provider], ..ReportQuery::default() };
     let rows = world.gateway.shared.journal.store().report(&query).unwrap();
     rows.into_iter().map(|row| (row.keys[0].clone(), row.figures)).collect()
 }
@@ -164,8 +164,8 @@ fn recorded(world: &World) -> BTreeMap<String, Figures> {
 fn remembered(world: &World) -> BTreeMap<String, [Usd; 2]> {
     let mut sums: BTreeMap<String, [Vec<Usd>; 2]> = BTreeMap::new();
     for (account, total) in world.gateway.shared.ledger.totals() {
-        assert_ne!(account.kind, Kind::Prepaid, "nothing here is paid for in advance");
-        sums.entry(account.provider).or_default()[usize::from(account.kind == Kind::Uncertain)].push(total.usd);
+        assert_ne!(account.kind, SpendKind::Prepaid, "nothing here is paid for in advance");
+        sums.entry(account.provider).or_default()[usize::from(account.kind == SpendKind::Uncertain)].push(total.usd);
     }
     sums.into_iter().map(|(provider, sums)| (provider, sums.map(|sum| money::sum(sum).unwrap()))).collect()
 }

@@ -274,7 +274,7 @@ async fn a_stream_that_breaks_behind_its_finished_picture_delivers_it_and_it_is_
     assert!(!answer.text().contains("image_generation.completed"), "{}", answer.text());
     assert_eq!(world.spent(), Usd::ZERO);
     let totals = world.gateway.shared.ledger.totals();
-    assert!(totals.iter().any(|(account, _)| account.kind == easel::ledger::Kind::Uncertain));
+    assert!(totals.iter().any(|(account, _)| account.kind == easel::ledger::SpendKind::Uncertain));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use base64_simd::STANDARD;
 use easel::money::{self, Usd};
 use easel::sandbox::{Name, Rate, Rates, Settings};
-use easel::store::report::{By, ReportQuery};
+use easel::store::report::{ReportBy, ReportQuery};
 use image::{Rgba, RgbaImage};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -252,7 +252,7 @@ async fn a_token_without_a_price_leaves_the_call_to_its_estimate_and_a_fee_is_on
 
 /// Where the amounts in the ledger come from, each word once.
 fn sources(world: &World) -> Vec<String> {
-    let query = ReportQuery { by: vec![By::Source], ..ReportQuery::default() };
+    let query = ReportQuery { by: vec![ReportBy::Source], ..ReportQuery::default() };
     let rows = world.gateway.shared.journal.store().report(&query).unwrap();
     rows.into_iter().map(|row| row.keys[0].clone()).collect()
 }

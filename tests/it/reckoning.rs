@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use base64_simd::STANDARD;
 use easel::money::Usd;
-use easel::store::report::{By, Figures, ReportQuery};
+use easel::store::report::{Figures, ReportBy, ReportQuery};
 use futures_util::future::join_all;
 use futures_util::stream;
 use image::RgbImage;
@@ -139,7 +139,7 @@ async fn play(case: &Case, together: bool) -> Result<(), TestCaseError> {
     }
     world.idle().await;
     prop_assert_eq!(world.gateway.shared.ledger.reserved(), Usd::ZERO);
-    let query = ReportQuery { by: vec![By::Provider], ..ReportQuery::default() };
+    let query = ReportQuery { by: vec![ReportBy::Provider], ..ReportQuery::default() };
     let rows = world.gateway.shared.journal.store().report(&query).unwrap();
     let asked = desk.asked.lock().unwrap().clone();
     prop_assert!(!asked.is_empty());

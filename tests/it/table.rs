@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use easel::config::plan::{EditOverride, Plan, Provider};
 use easel::money::Usd;
-use easel::provider::{ALL, abilities, by_kind};
+use easel::provider::{ALL, by_kind, capabilities};
 use easel::sandbox::{Name, Settings};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -230,7 +230,7 @@ async fn deeds(world: &World, provider: &Provider, model: &str, offer: &str) -> 
 /// How many pictures a call draws: so many are one call, and one more is two.
 async fn pictures_a_call(asked: &Asked<'_>, wish: &Wish, provider: &Provider, model: &str) -> u8 {
     let kind = by_kind(provider.kind).unwrap();
-    let most = abilities(kind, &provider.account, &provider.models[model]).max_n;
+    let most = capabilities(kind, &provider.account, &provider.models[model]).max_n;
     for (n, calls) in [(most, 1), (most + 1, 2)] {
         if (2..=10).contains(&n) {
             let (answer, made) = asked.met(wish, json!({"n": n}), &[]).await.unwrap();
@@ -279,7 +279,7 @@ fn settled_by(provider: &Provider, model: &str, answer: &Answer) -> &'static str
 /// The table's words for what the config says of a model's edits.
 fn said_of_edits(provider: &Provider, model: &str) -> BTreeSet<&'static str> {
     let path = provider.account.dialect.edit_path.as_ref().map(|_| "edit_path");
-    let edit = matches!(provider.models[model].abilities.edit, Some(EditOverride::Within { .. }));
+    let edit = matches!(provider.models[model].capabilities.edit, Some(EditOverride::Within { .. }));
     path.into_iter().chain(edit.then_some("edit: true")).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use easel::ledger::Kind;
+use easel::ledger::SpendKind;
 use easel::money::Usd;
 use easel::sandbox::{Mode, Name, Vendor};
 use serde_json::json;
@@ -318,7 +318,7 @@ async fn an_empty_list_of_pictures_is_asked_for_once_more_and_an_answer_that_lis
         let answer = world.draw(ask("a fox")).await;
         assert_eq!((answer.status, answer.header("x-easel-attempts")), (502, attempts.to_string().as_str()), "{offer}");
         let totals = world.gateway.shared.ledger.totals();
-        let open = totals.into_iter().filter(|(account, _)| account.kind == Kind::Uncertain);
+        let open = totals.into_iter().filter(|(account, _)| account.kind == SpendKind::Uncertain);
         let pictures: u64 = open.map(|(_, total)| total.pictures).sum();
         assert_eq!(pictures, attempts, "{offer}: each call may be charged");
     }

@@ -4,11 +4,11 @@
 //! The provider's own two functions are used, without the gateway: what the sandbox refuses here, the vendor would.
 
 use bytes::Bytes;
-use easel::capabilities::{Bend, Unable};
+use easel::capabilities::{SizeTolerance, Unable};
 use easel::config::plan::{Plan, Provider};
 use easel::image::Picture;
 use easel::money::Usd;
-use easel::provider::{Drawn, Reported, Source, Step, abilities, by_kind};
+use easel::provider::{Drawn, PictureSource, Reported, Step, by_kind, capabilities};
 use easel::request::{Edit, Fidelity, ImageRequest, Mask};
 use easel::sandbox::{Name, Sandbox, Settings};
 use serde_json::{Value, json};
@@ -89,9 +89,9 @@ async fn draw(sandbox: &Sandbox, provider: &Provider, model: &str, wish: &Value,
 }
 
 fn sizes(drawn: &Drawn) -> Vec<String> {
-    let size = |source: &Source| match source {
-        Source::Inline(encoded) => Picture::inspect(encoded.clone()).unwrap().size.to_string(),
-        Source::Link(url) => panic!("a link: {url}"),
+    let size = |source: &PictureSource| match source {
+        PictureSource::Inline(encoded) => Picture::inspect(encoded.clone()).unwrap().size.to_string(),
+        PictureSource::Link(url) => panic!("a link: {url}"),
     };
     drawn.images.iter().map(|found| size(&found.source)).collect()
 }
@@ -150,7 +150,8 @@ async fn every_edit_is_sent_in_a_form_that_the_strict_vendor_takes() {
     let (sandbox, plan) = sandbox("{}").await;
     for (provider, model, mut wish, size) in wishes() {
         let provider = &plan.providers[provider];
-        let able = abilities(by_kind(provider.kind).unwrap(), &provider.account, &provider.models[model]).edit.unwrap();
+        let able =
+            capabilities(by_kind(provider.kind).unwrap(), &provider.account, &provider.models[model]).edit.unwrap();
         // JPEG and WebP are none the worse for a transparent background that nobody asked for.
         wish.as_object_mut().unwrap().remove("background");
         for (images, mask) in [(1, false), (usize::from(able.images), false), (1, true)] {
@@ -174,8 +175,13 @@ async fn a_model_that_takes_no_mask_is_not_asked_with_one() {
     let mut request = ImageRequest::from_json(br#"{"prompt":"x"}"#).unwrap();
     request.edit = Some(edit(1, true));
     for model in provider.models.values() {
-        let able = abilities(by_kind("openrouter").unwrap(), &provider.account, model);
-        assert_eq!(able.fit(&request, Bend { tolerance_ppm: 0, strict: false }), Err(Unable::Mask), "{}", model.name);
+        let able = capabilities(by_kind("openrouter").unwrap(), &provider.account, model);
+        assert_eq!(
+            able.fit(&request, SizeTolerance { tolerance_ppm: 0, strict: false }),
+            Err(Unable::Mask),
+            "{}",
+            model.name
+        );
     }
 }
 

@@ -13,7 +13,7 @@ use super::*;
 use crate::alert::{Ended, News};
 use crate::alerting::tests::outlets;
 use crate::calendar::Moment;
-use crate::config::plan::{Alert, By, Comparison, Condition, Measure};
+use crate::config::plan::{Alert, Comparison, Condition, Dimension, Measure};
 use crate::metrics::Metrics;
 
 /// The part of a webhook's address that nobody may see.
@@ -59,7 +59,7 @@ fn alert(name: &str, webhook: &Secret) -> Arc<Alert> {
         when: Condition { measure: Measure::ErrorRate, comparison: Comparison::Above, threshold: 10_000 },
         over: Duration::from_secs(3600),
         least: 0,
-        by: By::All,
+        by: Dimension::All,
         hold: Duration::ZERO,
         webhook: Some(webhook.clone()),
     })

@@ -7,8 +7,8 @@ use url::Url;
 
 use crate::config::check::checker::Checker;
 use crate::config::file;
-use crate::config::node_path::Place;
-use crate::config::plan::{Alert, By, Comparison, Condition, LONGEST_WINDOW, Measure};
+use crate::config::node_path::NodePath;
+use crate::config::plan::{Alert, Comparison, Condition, Dimension, LONGEST_WINDOW, Measure};
 use crate::secret::Secret;
 
 const OVER: Duration = Duration::from_secs(3600);
@@ -19,8 +19,8 @@ const WHOLE: i64 = 1_000_000;
 const WEBHOOK: &str = "write it like https://hooks.example.com/services/T0/B0/x, best as ${NAME}";
 
 /// Every alert that could be read.
-pub(super) fn alerts(checker: &mut Checker<'_>, alerts: &[file::Alert], at: Place<'_>) -> Vec<Arc<Alert>> {
-    let mut read: Vec<(Arc<Alert>, Place<'_>)> = Vec::new();
+pub(super) fn alerts(checker: &mut Checker<'_>, alerts: &[file::Alert], at: NodePath<'_>) -> Vec<Arc<Alert>> {
+    let mut read: Vec<(Arc<Alert>, NodePath<'_>)> = Vec::new();
     for (index, written) in alerts.iter().enumerate() {
         let place = at.item(index);
         let Some(alert) = alert(checker, written, place) else { continue };
@@ -33,7 +33,7 @@ pub(super) fn alerts(checker: &mut Checker<'_>, alerts: &[file::Alert], at: Plac
     read.into_iter().map(|(alert, _)| alert).collect()
 }
 
-fn alert(checker: &mut Checker<'_>, written: &file::Alert, at: Place<'_>) -> Option<Alert> {
+fn alert(checker: &mut Checker<'_>, written: &file::Alert, at: NodePath<'_>) -> Option<Alert> {
     let file::Alert { name, when, over, min_images, min_attempts, by, hold, webhook } = written;
     if name.is_none() {
         checker.report(at.key("name"), "this alert has no name", "add `name:`".to_owned());
@@ -55,22 +55,22 @@ fn alert(checker: &mut Checker<'_>, written: &file::Alert, at: Place<'_>) -> Opt
         when: condition,
         over: window,
         least: least.unwrap_or(0),
-        by: by.map_or(By::All, dimension),
+        by: by.map_or(Dimension::All, dimension),
         hold,
         webhook,
     })
 }
 
-fn dimension(by: file::By) -> By {
+fn dimension(by: file::Dimension) -> Dimension {
     match by {
-        file::By::Provider => By::Provider,
-        file::By::Model => By::Model,
-        file::By::Route => By::Route,
-        file::By::Tenant => By::Tenant,
+        file::Dimension::Provider => Dimension::Provider,
+        file::Dimension::Model => Dimension::Model,
+        file::Dimension::Route => Dimension::Route,
+        file::Dimension::Tenant => Dimension::Tenant,
     }
 }
 
-fn window(checker: &mut Checker<'_>, written: Option<&file::Time>, at: Place<'_>) -> Duration {
+fn window(checker: &mut Checker<'_>, written: Option<&file::Time>, at: NodePath<'_>) -> Duration {
     let window = checker.time(at, written, OVER);
     if window > LONGEST_WINDOW {
         let what = format!("{} is longer than 31 days, and older amounts are not kept", at.shown());
@@ -83,7 +83,7 @@ fn window(checker: &mut Checker<'_>, written: Option<&file::Time>, at: Place<'_>
 }
 
 /// A rate is a part of a whole.
-fn can_come_true(checker: &mut Checker<'_>, condition: Condition, at: Place<'_>) {
+fn can_come_true(checker: &mut Checker<'_>, condition: Condition, at: NodePath<'_>) {
     let rate = matches!(condition.measure, Measure::AcceptanceRate | Measure::ErrorRate);
     let (measure, sign, bar) = (condition.measure.word(), condition.comparison.sign(), condition.threshold);
     let never = match condition.comparison {
@@ -106,7 +106,7 @@ fn can_come_true(checker: &mut Checker<'_>, condition: Condition, at: Place<'_>)
 }
 
 /// Keys that say nothing about what is measured here.
-fn pointless(checker: &mut Checker<'_>, measure: Measure, at: Place<'_>) {
+fn pointless(checker: &mut Checker<'_>, measure: Measure, at: NodePath<'_>) {
     let word = measure.word();
     let mut unless = |wanted: bool, key: &str, why: String, help: &str| {
         if !wanted && at.key(key).is_given() {
@@ -125,7 +125,7 @@ fn pointless(checker: &mut Checker<'_>, measure: Measure, at: Place<'_>) {
 }
 
 /// Where an alert is posted. It may have a query, for many services keep their secret there; nothing of it is shown.
-fn webhook(checker: &mut Checker<'_>, written: &str, at: Place<'_>) -> Option<Secret> {
+fn webhook(checker: &mut Checker<'_>, written: &str, at: NodePath<'_>) -> Option<Secret> {
     let text = checker.text(at, Some(written))?;
     let wrong = match Url::parse(&text) {
         Err(_) => "this webhook is not a URL",

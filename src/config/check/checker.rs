@@ -6,7 +6,7 @@ use http::HeaderName;
 use url::Url;
 
 use crate::config::file::Time;
-use crate::config::node_path::Place;
+use crate::config::node_path::NodePath;
 use crate::config::report::{Finding, Findings};
 use crate::config::units::Written;
 
@@ -17,14 +17,14 @@ pub(super) struct Checker<'a> {
 
 impl Checker<'_> {
     /// Notes that something is wrong at `place`, unless something is known to be.
-    pub(super) fn report(&mut self, place: Place<'_>, what: impl Into<String>, help: impl Into<Option<String>>) {
+    pub(super) fn report(&mut self, place: NodePath<'_>, what: impl Into<String>, help: impl Into<Option<String>>) {
         if !place.is_bad() {
             self.findings.add(Finding::new(place.span(), what, help.into().as_deref()));
         }
     }
 
     /// The value a text stands for; `None` when there is none or it is wrong.
-    pub(super) fn read<W: Written>(&mut self, place: Place<'_>, written: Option<&W>) -> Option<W::Value> {
+    pub(super) fn read<W: Written>(&mut self, place: NodePath<'_>, written: Option<&W>) -> Option<W::Value> {
         let wrong = match written?.read() {
             Ok(value) => return Some(value),
             Err(wrong) => wrong,
@@ -39,12 +39,12 @@ impl Checker<'_> {
     }
 
     /// A time that may be zero.
-    pub(super) fn time(&mut self, place: Place<'_>, written: Option<&Time>, default: Duration) -> Duration {
+    pub(super) fn time(&mut self, place: NodePath<'_>, written: Option<&Time>, default: Duration) -> Duration {
         self.read(place, written).unwrap_or(default)
     }
 
     /// A time that must not be zero.
-    pub(super) fn some_time(&mut self, place: Place<'_>, written: Option<&Time>, default: Duration) -> Duration {
+    pub(super) fn some_time(&mut self, place: NodePath<'_>, written: Option<&Time>, default: Duration) -> Duration {
         let time = self.time(place, written, default);
         if time.is_zero() {
             self.report(place, "must be longer than nothing", Time::RULE.to_owned());
@@ -55,7 +55,7 @@ impl Checker<'_> {
     /// A count of at least `least` that fits in `T`.
     pub(super) fn count<T: TryFrom<u64>>(
         &mut self,
-        place: Place<'_>,
+        place: NodePath<'_>,
         written: Option<u64>,
         least: u64,
         default: T,
@@ -72,7 +72,7 @@ impl Checker<'_> {
     }
 
     /// A text that must not be blank.
-    pub(super) fn text(&mut self, place: Place<'_>, written: Option<&str>) -> Option<String> {
+    pub(super) fn text(&mut self, place: NodePath<'_>, written: Option<&str>) -> Option<String> {
         let text = written?;
         if text.trim().is_empty() {
             let what = if place.is_expanded() { "what this refers to is empty" } else { "must not be empty" };
@@ -83,7 +83,7 @@ impl Checker<'_> {
     }
 
     /// A text that goes into a header's value.
-    pub(super) fn header_value(&mut self, place: Place<'_>, written: Option<&str>) -> Option<String> {
+    pub(super) fn header_value(&mut self, place: NodePath<'_>, written: Option<&str>) -> Option<String> {
         let text = self.text(place, written)?;
         if text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
             return Some(text);
@@ -94,7 +94,7 @@ impl Checker<'_> {
     }
 
     /// A header's name, lower-case.
-    pub(super) fn header_name(&mut self, place: Place<'_>, written: Option<&str>) -> Option<String> {
+    pub(super) fn header_name(&mut self, place: NodePath<'_>, written: Option<&str>) -> Option<String> {
         let text = self.text(place, written)?;
         match HeaderName::try_from(text.as_str()) {
             Ok(name) => Some(name.as_str().to_owned()),
@@ -106,7 +106,7 @@ impl Checker<'_> {
     }
 
     /// A name of the user's choice: it stands in metrics, headers and `provider/model`.
-    pub(super) fn name(&mut self, place: Place<'_>, name: &str) -> bool {
+    pub(super) fn name(&mut self, place: NodePath<'_>, name: &str) -> bool {
         let mut bytes = name.bytes();
         let good = bytes.next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
             && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
@@ -118,7 +118,7 @@ impl Checker<'_> {
     }
 
     /// An http or https address without user name, query or fragment.
-    pub(super) fn url(&mut self, place: Place<'_>, written: Option<&str>) -> Option<Url> {
+    pub(super) fn url(&mut self, place: NodePath<'_>, written: Option<&str>) -> Option<Url> {
         let text = self.text(place, written)?;
         let shown = place.shown();
         let Ok(url) = Url::parse(&text) else {

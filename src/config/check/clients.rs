@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::check::checker::Checker;
 use crate::config::check::money;
 use crate::config::file;
-use crate::config::node_path::Place;
+use crate::config::node_path::NodePath;
 use crate::config::plan::{Client, Rate, Route};
 use crate::config::suggest::instead;
 
@@ -14,7 +14,7 @@ use crate::config::suggest::instead;
 pub(super) fn clients(
     checker: &mut Checker<'_>,
     written: &file::Clients,
-    tree: Place<'_>,
+    tree: NodePath<'_>,
     routes: &[Arc<Route>],
 ) -> Vec<Arc<Client>> {
     let (at, mut clients) = (tree.key("clients"), Vec::<Arc<Client>>::new());
@@ -40,7 +40,7 @@ pub(super) fn clients(
     clients
 }
 
-fn client(checker: &mut Checker<'_>, written: &file::Client, at: Place<'_>, known: &Known<'_>) -> Option<Client> {
+fn client(checker: &mut Checker<'_>, written: &file::Client, at: NodePath<'_>, known: &Known<'_>) -> Option<Client> {
     let file::Client { name, key_sha256, routes: allowed, budget, max_usd_per_image, max_usd_per_request, rate } =
         written;
     match name {
@@ -64,7 +64,7 @@ fn client(checker: &mut Checker<'_>, written: &file::Client, at: Place<'_>, know
     })
 }
 
-fn keys(checker: &mut Checker<'_>, written: Option<&file::Keys>, client: Place<'_>) -> Vec<[u8; 32]> {
+fn keys(checker: &mut Checker<'_>, written: Option<&file::Keys>, client: NodePath<'_>) -> Vec<[u8; 32]> {
     let at = client.key("key_sha256");
     let many = match written {
         None => Vec::new(),
@@ -94,7 +94,7 @@ fn sha256(text: &str) -> Option<[u8; 32]> {
     if digits.len() == 64 { bytes.try_into().ok() } else { None }
 }
 
-fn routes(checker: &mut Checker<'_>, names: &[String], at: Place<'_>, known: &Known<'_>) {
+fn routes(checker: &mut Checker<'_>, names: &[String], at: NodePath<'_>, known: &Known<'_>) {
     if names.is_empty() && !at.lost_items() {
         checker.report(at, "an empty list allows nothing", "leave `routes` out to allow all".to_owned());
     }
@@ -111,7 +111,7 @@ fn routes(checker: &mut Checker<'_>, names: &[String], at: Place<'_>, known: &Kn
 /// The routes of the file.
 struct Known<'a> {
     routes: &'a [Arc<Route>],
-    at: Place<'a>,
+    at: NodePath<'a>,
 }
 
 impl Known<'_> {
@@ -122,7 +122,7 @@ impl Known<'_> {
     }
 }
 
-fn rate(checker: &mut Checker<'_>, written: &file::Rate, at: Place<'_>) -> Rate {
+fn rate(checker: &mut Checker<'_>, written: &file::Rate, at: NodePath<'_>) -> Rate {
     let file::Rate { images_per_minute, requests_per_minute } = written;
     let mut read = |key: &str, count: Option<u64>| {
         let count: u32 = checker.count(at.key(key), Some(count?), 1, 1);

@@ -8,8 +8,8 @@ use crate::config::check::checker::Checker;
 use crate::config::check::paths::place_in;
 use crate::config::check::{paths, poll};
 use crate::config::file;
-use crate::config::node_path::Place;
-use crate::config::plan::{AbilityOverrides, CostUnit, Dialect, EditAs, EditOverride, SizeFormat};
+use crate::config::node_path::NodePath;
+use crate::config::plan::{CapabilityOverrides, CostUnit, Dialect, EditAs, EditOverride, SizeFormat};
 use crate::config::suggest::instead;
 use crate::pricing::{Meter, Price};
 use crate::secret::Secret;
@@ -43,7 +43,7 @@ const FIELDS: [&str; 21] = [
 pub(super) fn dialect(
     checker: &mut Checker<'_>,
     dialect: &file::Dialect,
-    at: Place<'_>,
+    at: NodePath<'_>,
     base_url: Option<&Url>,
 ) -> Dialect {
     let file::Dialect {
@@ -122,7 +122,7 @@ fn headers(
     checker: &mut Checker<'_>,
     headers: &BTreeMap<String, String>,
     auth: &str,
-    at: Place<'_>,
+    at: NodePath<'_>,
 ) -> Vec<(String, Secret)> {
     const TAKEN: [&str; 7] =
         ["accept", "connection", "content-length", "content-type", "host", "transfer-encoding", "user-agent"];
@@ -156,7 +156,7 @@ fn cost_unit(written: file::CostUnit) -> CostUnit {
 }
 
 /// Notes a price that is to be told by answers which tell none.
-pub(super) fn tells_price(checker: &mut Checker<'_>, dialect: &Dialect, price: &Price, at: Place<'_>) {
+pub(super) fn tells_price(checker: &mut Checker<'_>, dialect: &Dialect, price: &Price, at: NodePath<'_>) {
     let told = dialect.cost_header.is_some() || dialect.cost_at.is_some();
     if price.meter == Some(Meter::Reported) && !told {
         let help = "add `dialect: {cost_header: x-litellm-response-cost}`, or `cost_at:`".to_owned();
@@ -165,7 +165,7 @@ pub(super) fn tells_price(checker: &mut Checker<'_>, dialect: &Dialect, price: &
 }
 
 /// What is said of a model must be something that this dialect can ask for.
-pub(super) fn promises(checker: &mut Checker<'_>, dialect: &Dialect, able: &AbilityOverrides, at: Place<'_>) {
+pub(super) fn promises(checker: &mut Checker<'_>, dialect: &Dialect, able: &CapabilityOverrides, at: NodePath<'_>) {
     let some = |list: Option<bool>| list == Some(true);
     let stated = [
         ("seed", some(able.seed), "seed"),
@@ -203,7 +203,7 @@ fn size_format(written: file::SizeFormat) -> SizeFormat {
     }
 }
 
-fn known_field(checker: &mut Checker<'_>, place: Place<'_>, field: &str) {
+fn known_field(checker: &mut Checker<'_>, place: NodePath<'_>, field: &str) {
     if !FIELDS.contains(&field) {
         let help = if place.is_expanded() { None } else { instead(field, FIELDS, "the fields are") };
         checker.report(place, format!("Easel sends no field {}", place.shown()), help);
@@ -212,7 +212,7 @@ fn known_field(checker: &mut Checker<'_>, place: Place<'_>, field: &str) {
 
 /// The header that carries the key and what stands before the key, the space between included: YAML drops a space at
 /// the end of an unquoted text, so nobody is asked to write one.
-fn auth(checker: &mut Checker<'_>, header: Option<&str>, prefix: Option<&str>, at: Place<'_>) -> (String, String) {
+fn auth(checker: &mut Checker<'_>, header: Option<&str>, prefix: Option<&str>, at: NodePath<'_>) -> (String, String) {
     let (usual_header, usual_prefix) = Dialect::default().auth;
     let header = checker.header_name(at.key("auth_header"), header).unwrap_or_else(|| usual_header.clone());
     let prefix = match prefix {

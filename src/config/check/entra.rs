@@ -7,9 +7,9 @@ use url::Url;
 
 use crate::config::check::checker::Checker;
 use crate::config::file;
-use crate::config::node_path::Place;
+use crate::config::node_path::NodePath;
 use crate::config::plan::Credentials;
-use crate::config::provider_kind::Kind;
+use crate::config::provider_kind::ProviderKind;
 use crate::secret::Secret;
 
 /// Where tokens are asked for in Azure's public cloud.
@@ -19,7 +19,7 @@ const AUTHORITY: &str = "https://login.microsoftonline.com/";
 const NO_TENANTS: [&str; 3] = ["common", "organizations", "consumers"];
 
 /// Checks that there is one way in and not both.
-pub(super) fn way_in(checker: &mut Checker<'_>, at: Place<'_>, kind: Option<&Kind>) {
+pub(super) fn way_in(checker: &mut Checker<'_>, at: NodePath<'_>, kind: Option<&ProviderKind>) {
     if kind.is_none_or(|kind| kind.name != AZURE) {
         return;
     }
@@ -40,7 +40,7 @@ pub(super) fn way_in(checker: &mut Checker<'_>, at: Place<'_>, kind: Option<&Kin
 /// Who asks for tokens, and where. `base_url` is where the pictures are asked for.
 pub(super) fn credentials(
     checker: &mut Checker<'_>,
-    at: Place<'_>,
+    at: NodePath<'_>,
     written: &file::Entra,
     base_url: Option<&Url>,
 ) -> Option<Credentials> {
@@ -69,7 +69,7 @@ pub(super) fn credentials(
 }
 
 /// A directory's id or domain, which becomes a part of an address.
-fn tenant(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&str>) -> Option<String> {
+fn tenant(checker: &mut Checker<'_>, at: NodePath<'_>, written: Option<&str>) -> Option<String> {
     let tenant = checker.text(at, written)?;
     let plain = tenant.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
     if !plain || tenant.starts_with('.') || NO_TENANTS.contains(&tenant.as_str()) {
@@ -81,7 +81,12 @@ fn tenant(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&str>) -> Op
 }
 
 /// The host that people and applications sign in at.
-fn authority(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&str>, base_url: Option<&Url>) -> Option<Url> {
+fn authority(
+    checker: &mut Checker<'_>,
+    at: NodePath<'_>,
+    written: Option<&str>,
+    base_url: Option<&Url>,
+) -> Option<Url> {
     let Some(written) = written else { return Url::parse(AUTHORITY).ok() };
     let authority = checker.url(at, Some(written))?;
     if authority.scheme() == "http" && base_url.is_none_or(|url| url.scheme() != "http") {

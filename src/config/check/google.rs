@@ -8,9 +8,9 @@ use url::Url;
 
 use crate::config::check::checker::Checker;
 use crate::config::file;
-use crate::config::node_path::Place;
+use crate::config::node_path::NodePath;
 use crate::config::plan::Credentials;
-use crate::config::provider_kind::Kind;
+use crate::config::provider_kind::ProviderKind;
 use crate::pem::rsa_key;
 use crate::secret::Secret;
 
@@ -28,7 +28,7 @@ const HELP: &str = "give the JSON file that Google Cloud made for a service acco
 const TOKEN_URI: &str = "https://oauth2.googleapis.com/token";
 
 /// Checks that the keys of one way in are all there, and none of the other's.
-pub(super) fn way_in(checker: &mut Checker<'_>, at: Place<'_>, kind: Option<&Kind>) {
+pub(super) fn way_in(checker: &mut Checker<'_>, at: NodePath<'_>, kind: Option<&ProviderKind>) {
     if kind.is_none_or(|kind| kind.name != GOOGLE) {
         return;
     }
@@ -61,7 +61,7 @@ pub(super) fn way_in(checker: &mut Checker<'_>, at: Place<'_>, kind: Option<&Kin
 }
 
 /// A region, `global`, `us` or `eu`; it becomes part of a host's name.
-pub(super) fn location(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&str>) -> Option<String> {
+pub(super) fn location(checker: &mut Checker<'_>, at: NodePath<'_>, written: Option<&str>) -> Option<String> {
     let location = checker.text(at, written)?;
     if location.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
         return Some(location);
@@ -84,7 +84,7 @@ pub(super) fn host(location: &str) -> Option<Url> {
 /// The word `metadata`, or a service account's JSON. `base_url` is where the pictures are asked for.
 pub(super) fn credentials(
     checker: &mut Checker<'_>,
-    at: Place<'_>,
+    at: NodePath<'_>,
     written: Option<&file::Hidden>,
     base_url: Option<&Url>,
 ) -> Option<Credentials> {

@@ -1,11 +1,11 @@
 //! Lists of hosts.
 
 use crate::config::check::checker::Checker;
-use crate::config::node_path::Place;
+use crate::config::node_path::NodePath;
 use crate::config::plan::{HostRule, NoHost};
 
 /// Names of hosts, `*.` in front of those that stand for any below, with a port behind them or without.
-pub(super) fn hosts(checker: &mut Checker<'_>, hosts: &[String], at: Place<'_>) -> Vec<HostRule> {
+pub(super) fn hosts(checker: &mut Checker<'_>, hosts: &[String], at: NodePath<'_>) -> Vec<HostRule> {
     let mut rules = Vec::new();
     for (index, host) in hosts.iter().enumerate() {
         match host.parse() {

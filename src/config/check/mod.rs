@@ -11,7 +11,7 @@ mod dialect;
 mod entra;
 mod google;
 mod hosts;
-mod meters;
+mod metered_prices;
 mod models;
 mod money;
 mod offers;
@@ -24,22 +24,22 @@ mod providers;
 mod routes;
 mod server;
 mod sizes;
-mod writers;
+mod text_models;
 
 use super::file::{Clients, File};
 use super::plan::Plan;
 use super::report::Findings;
 use crate::config::check::checker::Checker;
-use crate::config::node_path::Place;
+use crate::config::node_path::NodePath;
 use crate::config::outline::Outline;
-use crate::config::provider_kind::Kind;
+use crate::config::provider_kind::ProviderKind;
 
 /// The plan `file` describes. `tree` is where it was written. What is noted in `shut` keeps nobody from serving this
 /// machine by the plan.
 pub(super) fn check(
     file: &File,
-    tree: Place<'_>,
-    kinds: &[Kind],
+    tree: NodePath<'_>,
+    kinds: &[ProviderKind],
     findings: &mut Findings,
     shut: &mut Findings,
 ) -> Option<Plan> {

@@ -7,28 +7,28 @@ use crate::config::check::checker::Checker;
 use crate::config::check::prices::OnTop;
 use crate::config::check::{money, prices, sizes};
 use crate::config::file;
-use crate::config::node_path::Place;
-use crate::config::plan::{AbilityOverrides, EditOverride, Model, Via};
+use crate::config::node_path::NodePath;
+use crate::config::plan::{CapabilityOverrides, EditOverride, Model, Via};
 use crate::config::units::Written;
 
 /// Every model that has a usable price.
 pub(super) fn models(
     checker: &mut Checker<'_>,
     models: &BTreeMap<String, file::Model>,
-    at: Place<'_>,
+    at: NodePath<'_>,
     on_top: OnTop,
 ) -> BTreeMap<String, Arc<Model>> {
     let mut read = BTreeMap::new();
     for (name, model) in models {
         let place = at.key(name);
         self::name(checker, name, at);
-        let abilities = abilities(checker, &model.abilities, place);
+        let capabilities = capabilities(checker, &model.capabilities, place);
         if let Some(price) = prices::price(checker, model, place, on_top) {
             let family = checker.text(place.key("model_family"), model.model_family.as_deref());
             let via = model.via.map_or(Via::default(), via);
             let volume = money::volume(checker, &model.volume, place.key("volume"));
             let model =
-                Model { name: name.clone(), price, volume, abilities, options: model.options.clone(), via, family };
+                Model { name: name.clone(), price, volume, capabilities, options: model.options.clone(), via, family };
             read.insert(name.clone(), Arc::new(model));
         }
     }
@@ -36,7 +36,7 @@ pub(super) fn models(
 }
 
 /// Notes a name that no vendor's model can have. `at` is where the models are.
-pub(super) fn name(checker: &mut Checker<'_>, name: &str, at: Place<'_>) {
+pub(super) fn name(checker: &mut Checker<'_>, name: &str, at: NodePath<'_>) {
     if name.trim().is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
         checker.report(at.name(name), "a model's name has no spaces and is not empty", None);
     }
@@ -50,8 +50,12 @@ fn via(written: file::Via) -> Via {
 }
 
 /// What is said of a model, or of all models of a provider.
-pub(super) fn abilities(checker: &mut Checker<'_>, written: &file::Abilities, at: Place<'_>) -> AbilityOverrides {
-    let file::Abilities {
+pub(super) fn capabilities(
+    checker: &mut Checker<'_>,
+    written: &file::Capabilities,
+    at: NodePath<'_>,
+) -> CapabilityOverrides {
+    let file::Capabilities {
         generate,
         edit,
         max_n,
@@ -71,7 +75,7 @@ pub(super) fn abilities(checker: &mut Checker<'_>, written: &file::Abilities, at
         let help = "leave out `generate` or `edit`".to_owned();
         checker.report(at.key("generate"), "a model that neither draws nor changes pictures is no use", help);
     }
-    AbilityOverrides {
+    CapabilityOverrides {
         max_n: max_n.map(|n| checker.count(at.key("max_n"), Some(n), 1, 1)),
         sizes: written_sizes.as_ref().map(|written| sizes::sizes(checker, written, at.key("sizes"))),
         formats: formats.as_ref().map(|formats| words(checker, formats, at.key("formats"))),
@@ -89,11 +93,11 @@ pub(super) fn abilities(checker: &mut Checker<'_>, written: &file::Abilities, at
 }
 
 /// Every word of a list that can be read.
-fn words<W: Written>(checker: &mut Checker<'_>, words: &[W], at: Place<'_>) -> Vec<W::Value> {
+fn words<W: Written>(checker: &mut Checker<'_>, words: &[W], at: NodePath<'_>) -> Vec<W::Value> {
     words.iter().enumerate().filter_map(|(index, word)| checker.read(at.item(index), Some(word))).collect()
 }
 
-fn edit(checker: &mut Checker<'_>, written: &file::Edit, at: Place<'_>) -> EditOverride {
+fn edit(checker: &mut Checker<'_>, written: &file::Edit, at: NodePath<'_>) -> EditOverride {
     match written {
         file::Edit::Switch(false) => EditOverride::Never,
         file::Edit::Switch(true) => EditOverride::Within { images: None, mask: None, keeps_size: None },

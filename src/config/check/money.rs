@@ -3,11 +3,11 @@
 use crate::calendar::{Per, Zone};
 use crate::config::check::checker::Checker;
 use crate::config::file;
-use crate::config::node_path::Place;
+use crate::config::node_path::NodePath;
 use crate::config::plan::{Billing, Budget, Charged, Charges, Volume, VolumePrice};
 
 /// The budgets written at `at`.
-pub(super) fn budgets(checker: &mut Checker<'_>, written: Option<&file::Budgets>, at: Place<'_>) -> Vec<Budget> {
+pub(super) fn budgets(checker: &mut Checker<'_>, written: Option<&file::Budgets>, at: NodePath<'_>) -> Vec<Budget> {
     let read: Vec<Option<Budget>> = match written {
         None => Vec::new(),
         Some(file::Budgets::One(one)) => vec![budget(checker, one, at)],
@@ -26,7 +26,7 @@ pub(super) fn budgets(checker: &mut Checker<'_>, written: Option<&file::Budgets>
     budgets
 }
 
-fn budget(checker: &mut Checker<'_>, written: &file::Budget, at: Place<'_>) -> Option<Budget> {
+fn budget(checker: &mut Checker<'_>, written: &file::Budget, at: NodePath<'_>) -> Option<Budget> {
     let file::Budget { usd, per, zone } = written;
     if usd.is_none() {
         let help = "add `usd: 300`".to_owned();
@@ -41,12 +41,12 @@ fn budget(checker: &mut Checker<'_>, written: &file::Budget, at: Place<'_>) -> O
     Some(Budget { usd: checker.read(at.key("usd"), usd.as_ref())?, per, zone })
 }
 
-fn zone(checker: &mut Checker<'_>, written: Option<&file::ZoneName>, at: Place<'_>) -> Zone {
+fn zone(checker: &mut Checker<'_>, written: Option<&file::ZoneName>, at: NodePath<'_>) -> Zone {
     checker.read(at, written).unwrap_or_default()
 }
 
 /// What is agreed with the vendor at `at`.
-pub(super) fn billing(checker: &mut Checker<'_>, written: &file::Billing, at: Place<'_>) -> Billing {
+pub(super) fn billing(checker: &mut Checker<'_>, written: &file::Billing, at: NodePath<'_>) -> Billing {
     let file::Billing {
         zone,
         volume: written_volume,
@@ -94,7 +94,7 @@ fn charges(written: &file::Charges) -> Charges {
 }
 
 /// Volume tiers, by the number of pictures they begin at.
-pub(super) fn volume(checker: &mut Checker<'_>, written: &[file::VolumeTier], at: Place<'_>) -> Vec<Volume> {
+pub(super) fn volume(checker: &mut Checker<'_>, written: &[file::VolumeTier], at: NodePath<'_>) -> Vec<Volume> {
     let mut tiers: Vec<Volume> = Vec::new();
     for (index, tier) in written.iter().enumerate() {
         let place = at.item(index);
@@ -108,7 +108,7 @@ pub(super) fn volume(checker: &mut Checker<'_>, written: &[file::VolumeTier], at
     tiers
 }
 
-fn tier(checker: &mut Checker<'_>, written: &file::VolumeTier, at: Place<'_>) -> Option<Volume> {
+fn tier(checker: &mut Checker<'_>, written: &file::VolumeTier, at: NodePath<'_>) -> Option<Volume> {
     let file::VolumeTier { from, usd, discount } = written;
     if from.is_none() {
         let help = "add `from: 100000`, pictures charged before in the same month".to_owned();

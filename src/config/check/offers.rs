@@ -4,25 +4,25 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::check::checker::Checker;
-use crate::config::check::writers::ANTHROPIC;
+use crate::config::check::text_models::ANTHROPIC;
 use crate::config::file;
-use crate::config::node_path::Place;
+use crate::config::node_path::NodePath;
 use crate::config::plan::{Model, Offer, Provider, Writer};
-use crate::config::provider_kind::Kind;
+use crate::config::provider_kind::ProviderKind;
 use crate::config::suggest::{instead, listed, nearest};
 
 /// What an offer can name.
 pub(super) struct Known<'a> {
     pub(super) providers: &'a BTreeMap<String, Arc<Provider>>,
     /// Where the providers are written, those with problems included.
-    pub(super) at: Place<'a>,
-    pub(super) kinds: &'a [Kind],
+    pub(super) at: NodePath<'a>,
+    pub(super) kinds: &'a [ProviderKind],
 }
 
 pub(super) fn offers(
     checker: &mut Checker<'_>,
     written: &[file::Offer],
-    at: Place<'_>,
+    at: NodePath<'_>,
     known: &Known<'_>,
 ) -> Vec<Offer> {
     if written.is_empty() && !at.lost_items() {
@@ -63,7 +63,7 @@ impl Known<'_> {
         &self,
         checker: &mut Checker<'_>,
         name: &str,
-        at: Place<'_>,
+        at: NodePath<'_>,
     ) -> Option<(&Arc<Provider>, &Arc<Model>)> {
         let (provider, model) = self.named(checker, name, at)?;
         if provider.kind == ANTHROPIC {
@@ -84,7 +84,7 @@ impl Known<'_> {
         &self,
         checker: &mut Checker<'_>,
         name: &str,
-        at: Place<'_>,
+        at: NodePath<'_>,
     ) -> Option<(&Arc<Provider>, &Arc<Writer>)> {
         let (provider, model) = self.named(checker, name, at)?;
         if provider.kind != ANTHROPIC {
@@ -100,7 +100,7 @@ impl Known<'_> {
         &self,
         checker: &mut Checker<'_>,
         name: &'n str,
-        at: Place<'_>,
+        at: NodePath<'_>,
     ) -> Option<(&Arc<Provider>, &'n str)> {
         let Some((provider, model)) = name.split_once('/') else {
             let help = self.complete(name, at);
@@ -136,7 +136,7 @@ impl Known<'_> {
     }
 
     /// `provider/model` for a text without a slash: a model's name alone, or a provider's.
-    fn complete(&self, name: &str, at: Place<'_>) -> String {
+    fn complete(&self, name: &str, at: NodePath<'_>) -> String {
         let offers: Vec<(String, &str)> = self
             .at
             .keys()
@@ -152,7 +152,7 @@ impl Known<'_> {
         }
     }
 
-    fn near_provider(&self, provider: &str, model: &str, at: Place<'_>) -> Option<String> {
+    fn near_provider(&self, provider: &str, model: &str, at: NodePath<'_>) -> Option<String> {
         if at.is_expanded() {
             return None;
         }
@@ -162,7 +162,7 @@ impl Known<'_> {
         }
     }
 
-    fn near_model(&self, provider: &str, model: &str, at: Place<'_>) -> Option<String> {
+    fn near_model(&self, provider: &str, model: &str, at: NodePath<'_>) -> Option<String> {
         if at.is_expanded() {
             return None;
         }

@@ -8,7 +8,7 @@ use crate::config::check::checker::Checker;
 use crate::config::check::hosts::hosts;
 use crate::config::check::paths::{path, place_in};
 use crate::config::file;
-use crate::config::node_path::Place;
+use crate::config::node_path::NodePath;
 use crate::config::plan::{AskAt, Poll};
 
 const STATUS: &str = "status";
@@ -20,7 +20,7 @@ const ID: &str = "{id}";
 pub(super) fn poll(
     checker: &mut Checker<'_>,
     written: &file::Poll,
-    at: Place<'_>,
+    at: NodePath<'_>,
     base_url: Option<&Url>,
 ) -> Option<Poll> {
     let file::Poll { id: _, path: _, url: _, hosts: _, status, done, failed, refused, error, every } = written;
@@ -49,7 +49,7 @@ pub(super) fn poll(
 }
 
 /// By the job's id, or by the address that the answer gives.
-fn ask_at(checker: &mut Checker<'_>, written: &file::Poll, at: Place<'_>, base_url: Option<&Url>) -> Option<AskAt> {
+fn ask_at(checker: &mut Checker<'_>, written: &file::Poll, at: NodePath<'_>, base_url: Option<&Url>) -> Option<AskAt> {
     let file::Poll { id, path: written_path, url, hosts: written_hosts, .. } = written;
     let hosts = hosts(checker, written_hosts, at.key("hosts"));
     match (id, written_path, url) {

@@ -3,7 +3,7 @@
 use crate::calendar;
 use crate::config::check::checker::Checker;
 use crate::config::file;
-use crate::config::node_path::Place;
+use crate::config::node_path::NodePath;
 use crate::image::Size;
 use crate::money::Usd;
 use crate::pricing::{Origin, Row, RowSize, Table};
@@ -12,7 +12,7 @@ use crate::pricing::{Origin, Row, RowSize, Table};
 pub(super) fn table(
     checker: &mut Checker<'_>,
     rows: &[file::PriceRow],
-    at: Place<'_>,
+    at: NodePath<'_>,
     origins: &mut Vec<Origin>,
 ) -> Option<Table> {
     if rows.is_empty() && !at.lost_items() {
@@ -42,7 +42,7 @@ pub(super) fn origin(
     row: Option<usize>,
     as_of: Option<&str>,
     source: Option<&str>,
-    at: Place<'_>,
+    at: NodePath<'_>,
     origins: &mut Vec<Origin>,
 ) {
     let source = checker.text(at.key("source"), source);
@@ -60,7 +60,7 @@ pub(super) fn origin(
 pub(super) fn by_size_and_quality(
     checker: &mut Checker<'_>,
     rows: &[file::PriceRow],
-    at: Place<'_>,
+    at: NodePath<'_>,
 ) -> Option<Vec<Row>> {
     let mut read: Vec<(Row, usize)> = Vec::new();
     for (index, row) in rows.iter().enumerate() {
@@ -87,7 +87,7 @@ pub(super) fn by_size_and_quality(
     (!read.is_empty()).then(|| read.into_iter().map(|(row, _)| row).collect())
 }
 
-pub(super) fn up_to(checker: &mut Checker<'_>, rows: &[file::PriceRow], at: Place<'_>) -> Option<Vec<(Size, Usd)>> {
+pub(super) fn up_to(checker: &mut Checker<'_>, rows: &[file::PriceRow], at: NodePath<'_>) -> Option<Vec<(Size, Usd)>> {
     let mut tiers: Vec<(Size, Usd)> = Vec::new();
     for (index, row) in rows.iter().enumerate() {
         let place = at.item(index);
@@ -103,7 +103,7 @@ pub(super) fn up_to(checker: &mut Checker<'_>, rows: &[file::PriceRow], at: Plac
     (!tiers.is_empty()).then_some(tiers)
 }
 
-pub(super) fn amount(checker: &mut Checker<'_>, row: Place<'_>, usd: Option<&file::Dollars>) -> Option<Usd> {
+pub(super) fn amount(checker: &mut Checker<'_>, row: NodePath<'_>, usd: Option<&file::Dollars>) -> Option<Usd> {
     if usd.is_none() {
         checker.report(row.key("usd"), "this row has no price", "add `usd: 0.03`".to_owned());
     }

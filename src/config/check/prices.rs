@@ -1,10 +1,10 @@
 //! `price:`, `addons:` and what is said of them: a table in which every row can be reached, or a mapping of one kind.
 
 use crate::config::check::checker::Checker;
-use crate::config::check::meters;
+use crate::config::check::metered_prices;
 use crate::config::check::price_rows::{origin, table};
 use crate::config::file;
-use crate::config::node_path::Place;
+use crate::config::node_path::NodePath;
 use crate::money::Usd;
 use crate::pricing::{Addon, Meter, Price, Table};
 
@@ -18,7 +18,7 @@ pub(super) struct OnTop {
 }
 
 /// The price of the model at `at`; `None` when it has no usable one, which is noted.
-pub(super) fn price(checker: &mut Checker<'_>, model: &file::Model, at: Place<'_>, on_top: OnTop) -> Option<Price> {
+pub(super) fn price(checker: &mut Checker<'_>, model: &file::Model, at: NodePath<'_>, on_top: OnTop) -> Option<Price> {
     let place = at.key("price");
     let mut origins = Vec::new();
     let priced = match &model.price {
@@ -31,7 +31,7 @@ pub(super) fn price(checker: &mut Checker<'_>, model: &file::Model, at: Place<'_
         Some(file::Price::Rows(rows)) => table(checker, rows, place, &mut origins).map(|table| (table, None)),
         Some(file::Price::Mapping(mapping)) => {
             origin(checker, None, mapping.as_of.as_deref(), mapping.source.as_deref(), place, &mut origins);
-            meters::price(checker, mapping, &model.options, place, &mut origins)
+            metered_prices::price(checker, mapping, &model.options, place, &mut origins)
         }
     };
     let addons = addons(checker, &model.addons, at.key("addons"));
@@ -47,7 +47,7 @@ pub(super) fn price(checker: &mut Checker<'_>, model: &file::Model, at: Place<'_
     Some(Price { table, meter, addons, multiplier_ppm, markup_ppm, fee, per_unit, origins })
 }
 
-fn addons(checker: &mut Checker<'_>, addons: &file::Addons, at: Place<'_>) -> Vec<(Addon, Usd)> {
+fn addons(checker: &mut Checker<'_>, addons: &file::Addons, at: NodePath<'_>) -> Vec<(Addon, Usd)> {
     let file::Addons { negative_prompt, transparent_background, style, seed, input_image } = addons;
     let written = [
         (Addon::NegativePrompt, negative_prompt),

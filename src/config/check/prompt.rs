@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::check::checker::Checker;
 use crate::config::check::offers::Known;
 use crate::config::file;
-use crate::config::node_path::Place;
+use crate::config::node_path::NodePath;
 use crate::config::plan::{Enrich, Prompt};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -16,7 +16,7 @@ const MAX_TOKENS: u32 = 400;
 pub(super) fn prompt(
     checker: &mut Checker<'_>,
     written: &file::Prompt,
-    at: Place<'_>,
+    at: NodePath<'_>,
     known: &Known<'_>,
     ttl: Duration,
 ) -> Prompt {
@@ -32,7 +32,7 @@ pub(super) fn prompt(
 fn enrich(
     checker: &mut Checker<'_>,
     written: &file::Enrich,
-    at: Place<'_>,
+    at: NodePath<'_>,
     known: &Known<'_>,
     ttl: Duration,
 ) -> Option<Enrich> {

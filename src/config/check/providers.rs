@@ -11,12 +11,13 @@ use crate::config::check::entra::AZURE;
 use crate::config::check::google::{self, GOOGLE};
 use crate::config::check::hosts::hosts;
 use crate::config::check::prices::OnTop;
-use crate::config::check::writers::{self, ANTHROPIC};
+use crate::config::check::text_models;
+use crate::config::check::text_models::ANTHROPIC;
 use crate::config::check::{dialect, entra, models, money};
 use crate::config::file;
-use crate::config::node_path::Place;
+use crate::config::node_path::NodePath;
 use crate::config::plan::{Account, Billing, Breaker, Concurrency, Provider};
-use crate::config::provider_kind::Kind;
+use crate::config::provider_kind::ProviderKind;
 use crate::config::suggest::instead;
 use crate::money::Usd;
 use crate::secret::Secret;
@@ -46,8 +47,8 @@ const STREAMING: &[&str] = &[OPENAI, AZURE, COMPATIBLE];
 pub(super) fn providers(
     checker: &mut Checker<'_>,
     providers: &BTreeMap<String, file::Provider>,
-    at: Place<'_>,
-    kinds: &[Kind],
+    at: NodePath<'_>,
+    kinds: &[ProviderKind],
 ) -> BTreeMap<String, Arc<Provider>> {
     let mut read = BTreeMap::new();
     for (name, provider) in providers {
@@ -63,8 +64,8 @@ fn provider(
     checker: &mut Checker<'_>,
     name: &str,
     provider: &file::Provider,
-    at: Place<'_>,
-    kinds: &[Kind],
+    at: NodePath<'_>,
+    kinds: &[ProviderKind],
 ) -> Option<Provider> {
     let file::Provider {
         kind,
@@ -132,16 +133,16 @@ fn provider(
     }
     only_for(checker, at.key("model_defaults").key("partials"), kind, STREAMING, "`partials`");
     // Each model has them already; here they are checked where no model is.
-    models::abilities(checker, model_defaults, at.key("model_defaults"));
+    models::capabilities(checker, model_defaults, at.key("model_defaults"));
     let writes = kind.is_some_and(|kind| kind.name == ANTHROPIC);
     let (models, writers) = match writes {
-        true => (BTreeMap::new(), writers::writers(checker, written_models, at, markup_ppm)),
+        true => (BTreeMap::new(), text_models::writers(checker, written_models, at, markup_ppm)),
         false => (models::models(checker, written_models, at.key("models"), on_top), BTreeMap::new()),
     };
     if kind.is_some_and(|kind| kind.name == COMPATIBLE) {
         for (name, model) in &models {
             let place = at.key("models").key(name);
-            dialect::promises(checker, &dialect, &model.abilities, place);
+            dialect::promises(checker, &dialect, &model.capabilities, place);
             dialect::tells_price(checker, &dialect, &model.price, place.key("price"));
         }
     }
@@ -181,7 +182,12 @@ fn provider(
     })
 }
 
-fn kind<'k>(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&str>, kinds: &'k [Kind]) -> Option<&'k Kind> {
+fn kind<'k>(
+    checker: &mut Checker<'_>,
+    at: NodePath<'_>,
+    written: Option<&str>,
+    kinds: &'k [ProviderKind],
+) -> Option<&'k ProviderKind> {
     let place = at.key("kind");
     let names = kinds.iter().map(|kind| kind.name);
     let Some(name) = written else {
@@ -200,9 +206,9 @@ fn kind<'k>(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&str>, kin
 /// The account's address, with a slash at its end so that joining a path appends it.
 fn base_url(
     checker: &mut Checker<'_>,
-    at: Place<'_>,
+    at: NodePath<'_>,
     written: Option<&str>,
-    kind: Option<&Kind>,
+    kind: Option<&ProviderKind>,
     location: Option<&str>,
 ) -> Option<Url> {
     let place = at.key("base_url");
@@ -232,7 +238,7 @@ fn base_url(
 }
 
 /// Azure's own pages show addresses with the path that Easel adds by itself.
-fn stops_before_openai(checker: &mut Checker<'_>, place: Place<'_>, url: &Url) {
+fn stops_before_openai(checker: &mut Checker<'_>, place: NodePath<'_>, url: &Url) {
     let path = format!("{}/", url.path());
     let Some((prefix, _)) = path.split_once("/openai/") else { return };
     let mut short = url.clone();
@@ -246,7 +252,7 @@ fn stops_before_openai(checker: &mut Checker<'_>, place: Place<'_>, url: &Url) {
 
 /// Whether what stands under `key` was filled in by the preset. A vendor that is reached at the address its preset
 /// knows wants a key.
-fn is_of_preset(at: Place<'_>, key: &str) -> bool {
+fn is_of_preset(at: NodePath<'_>, key: &str) -> bool {
     at.key(key).is_given() && at.key(key).span() == at.key("preset").span()
 }
 
@@ -254,7 +260,7 @@ fn is_of_preset(at: Place<'_>, key: &str) -> bool {
 fn api_key(
     checker: &mut Checker<'_>,
     name: &str,
-    at: Place<'_>,
+    at: NodePath<'_>,
     written: Option<&file::Hidden>,
     who: Option<String>,
 ) -> Option<Secret> {
@@ -269,7 +275,7 @@ fn api_key(
 }
 
 /// A date, with or without `-preview`, or one of Azure's words.
-fn api_version(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&str>) -> Option<String> {
+fn api_version(checker: &mut Checker<'_>, at: NodePath<'_>, written: Option<&str>) -> Option<String> {
     let version = checker.text(at, written)?;
     let date = version.strip_suffix("-preview").unwrap_or(&version);
     let is_digit_or_dash =
@@ -283,7 +289,7 @@ fn api_version(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&str>) 
     Some(version)
 }
 
-fn only_for(checker: &mut Checker<'_>, place: Place<'_>, kind: Option<&Kind>, kinds: &[&str], what: &str) {
+fn only_for(checker: &mut Checker<'_>, place: NodePath<'_>, kind: Option<&ProviderKind>, kinds: &[&str], what: &str) {
     if place.is_given() && kind.is_some_and(|kind| !kinds.contains(&kind.name)) {
         let help = format!("delete it, or use kind {}", kinds.join(" or "));
         checker.report(place, format!("{what} means nothing to this kind of provider"), help);
@@ -294,7 +300,7 @@ fn only_for(checker: &mut Checker<'_>, place: Place<'_>, kind: Option<&Kind>, ki
 fn concurrency(
     checker: &mut Checker<'_>,
     written: &file::Concurrency,
-    provider: Place<'_>,
+    provider: NodePath<'_>,
     billing: &Billing,
 ) -> Concurrency {
     let (at, file::Concurrency { limit, reserved_limit, queue, max_wait }) = (provider.key("concurrency"), written);
@@ -311,7 +317,7 @@ fn concurrency(
     }
 }
 
-fn breaker(checker: &mut Checker<'_>, written: &file::Breaker, at: Place<'_>) -> Breaker {
+fn breaker(checker: &mut Checker<'_>, written: &file::Breaker, at: NodePath<'_>) -> Breaker {
     let file::Breaker { failures, window, pause } = written;
     Breaker {
         failures: checker.count(at.key("failures"), *failures, 1, BREAKER.failures),

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::capabilities::Bend;
+use crate::capabilities::SizeTolerance;
 use crate::config::check::checker::Checker;
 use crate::config::check::offers::{Known, offers};
 use crate::config::check::{money, prompt};
 use crate::config::file;
-use crate::config::node_path::Place;
+use crate::config::node_path::NodePath;
 use crate::config::plan::{Defaults, ModelPattern, OnDeadline, Provider, Route, RouteCache};
-use crate::config::provider_kind::Kind;
+use crate::config::provider_kind::ProviderKind;
 
 const DEADLINE: Duration = Duration::from_secs(180);
 const MAX_FAILURES: u32 = 6;
@@ -23,9 +23,9 @@ const CACHE_TTL: Duration = Duration::from_secs(30 * 86_400);
 pub(super) fn routes(
     checker: &mut Checker<'_>,
     routes: &[file::Route],
-    tree: Place<'_>,
+    tree: NodePath<'_>,
     providers: &BTreeMap<String, Arc<Provider>>,
-    kinds: &[Kind],
+    kinds: &[ProviderKind],
 ) -> Vec<Arc<Route>> {
     let at = tree.key("routes");
     if routes.is_empty() && !at.lost_items() {
@@ -49,13 +49,13 @@ pub(super) fn routes(
 
 /// A route that was read, and where.
 struct Seen<'t> {
-    place: Place<'t>,
+    place: NodePath<'t>,
     route: Arc<Route>,
     /// What it matches was read without a problem.
     certain: bool,
 }
 
-fn is_certain(route: Place<'_>) -> bool {
+fn is_certain(route: NodePath<'_>) -> bool {
     let matches = route.key("match");
     let parts = [matches, matches.key("models"), matches.key("headers")];
     let headers = matches.key("headers");
@@ -105,7 +105,7 @@ fn covers(earlier: &Route, later: &Route) -> bool {
     earlier.headers.iter().all(|header| later.headers.contains(header)) && patterns(later).iter().all(covered)
 }
 
-fn route(checker: &mut Checker<'_>, route: &file::Route, at: Place<'_>, known: &Known<'_>) -> Route {
+fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known: &Known<'_>) -> Route {
     let file::Route {
         name: written_name,
         matches,
@@ -153,7 +153,7 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: Place<'_>, known: &
     }
 }
 
-fn name(checker: &mut Checker<'_>, written: Option<&str>, at: Place<'_>) -> String {
+fn name(checker: &mut Checker<'_>, written: Option<&str>, at: NodePath<'_>) -> String {
     match written {
         None => {
             checker.report(at, "this route has no name", "add `name:`, as logs and metrics will show it".to_owned())
@@ -165,7 +165,7 @@ fn name(checker: &mut Checker<'_>, written: Option<&str>, at: Place<'_>) -> Stri
     written.unwrap_or_default().to_owned()
 }
 
-fn patterns(checker: &mut Checker<'_>, written: Option<&[String]>, at: Place<'_>) -> Vec<ModelPattern> {
+fn patterns(checker: &mut Checker<'_>, written: Option<&[String]>, at: NodePath<'_>) -> Vec<ModelPattern> {
     let Some(written) = written else { return Vec::new() };
     if written.is_empty() && !at.lost_items() {
         let help = "name models, or leave `models` out to match every name".to_owned();
@@ -186,7 +186,7 @@ fn patterns(checker: &mut Checker<'_>, written: Option<&[String]>, at: Place<'_>
     patterns
 }
 
-fn headers(checker: &mut Checker<'_>, written: &BTreeMap<String, String>, at: Place<'_>) -> Vec<(String, String)> {
+fn headers(checker: &mut Checker<'_>, written: &BTreeMap<String, String>, at: NodePath<'_>) -> Vec<(String, String)> {
     let mut headers = Vec::new();
     for (name, value) in written {
         let name = checker.header_name(at.name(name), Some(name));
@@ -195,7 +195,7 @@ fn headers(checker: &mut Checker<'_>, written: &BTreeMap<String, String>, at: Pl
     headers
 }
 
-fn deadline(checker: &mut Checker<'_>, written: Option<&file::Deadline>, at: Place<'_>) -> (Duration, OnDeadline) {
+fn deadline(checker: &mut Checker<'_>, written: Option<&file::Deadline>, at: NodePath<'_>) -> (Duration, OnDeadline) {
     let (after, then, place) = match written {
         None => (None, None, at),
         Some(file::Deadline::After(after)) => (Some(after), None, at),
@@ -208,7 +208,7 @@ fn deadline(checker: &mut Checker<'_>, written: Option<&file::Deadline>, at: Pla
     (checker.some_time(place, after, DEADLINE), then)
 }
 
-fn defaults(checker: &mut Checker<'_>, written: &file::Defaults, at: Place<'_>) -> Defaults {
+fn defaults(checker: &mut Checker<'_>, written: &file::Defaults, at: NodePath<'_>) -> Defaults {
     let file::Defaults { size, quality, output_format, response_format } = written;
     Defaults {
         size: checker.read(at.key("size"), size.as_ref()),
@@ -218,13 +218,13 @@ fn defaults(checker: &mut Checker<'_>, written: &file::Defaults, at: Place<'_>) 
     }
 }
 
-fn bend(checker: &mut Checker<'_>, written: &file::Bend, at: Place<'_>, strictest: bool) -> Bend {
-    let file::Bend { tolerance, strict } = written;
+fn bend(checker: &mut Checker<'_>, written: &file::SizeTolerance, at: NodePath<'_>, strictest: bool) -> SizeTolerance {
+    let file::SizeTolerance { tolerance, strict } = written;
     let tolerance_ppm = checker.read(at.key("tolerance"), tolerance.as_ref()).unwrap_or(TOLERANCE_PPM);
-    Bend { tolerance_ppm, strict: strictest || strict.unwrap_or(false) }
+    SizeTolerance { tolerance_ppm, strict: strictest || strict.unwrap_or(false) }
 }
 
-fn cache(checker: &mut Checker<'_>, written: Option<&file::RouteCache>, at: Place<'_>) -> Option<RouteCache> {
+fn cache(checker: &mut Checker<'_>, written: Option<&file::RouteCache>, at: NodePath<'_>) -> Option<RouteCache> {
     let ttl = match written {
         Some(file::RouteCache::Switch(false)) => return None,
         None | Some(file::RouteCache::Switch(true)) => None,

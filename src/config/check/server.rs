@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::config::check::checker::Checker;
 use crate::config::file;
-use crate::config::node_path::Place;
+use crate::config::node_path::NodePath;
 use crate::config::plan::{Cache, LedgerRules, Limits, OnLedgerError, Server, Tls};
 use crate::config::report::{Finding, Findings};
 use crate::secret::Secret;
@@ -43,7 +43,7 @@ const MEMORY: u64 = 512 << 20;
 const LINKS: u64 = 256 << 20;
 const PROMPTS: u64 = 16 << 20;
 
-pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: Place<'_>) -> Server {
+pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: NodePath<'_>) -> Server {
     let file::Server {
         listen,
         admin,
@@ -92,7 +92,7 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: Place
 }
 
 /// Notes an address that others than this machine reach, where nobody is asked who he is.
-pub(super) fn shut(findings: &mut Findings, server: &Server, tree: Place<'_>) {
+pub(super) fn shut(findings: &mut Findings, server: &Server, tree: NodePath<'_>) {
     let (at, clients) = (tree.key("server").key("listen"), tree.key("clients"));
     if server.is_local() || at.is_bad() || clients.is_bad() || clients.lost_items() {
         return;
@@ -102,7 +102,7 @@ pub(super) fn shut(findings: &mut Findings, server: &Server, tree: Place<'_>) {
     findings.add(Finding::new(at.span(), what, Some(help)));
 }
 
-fn ledger(checker: &mut Checker<'_>, written: &file::Ledger, at: Place<'_>) -> LedgerRules {
+fn ledger(checker: &mut Checker<'_>, written: &file::Ledger, at: NodePath<'_>) -> LedgerRules {
     let file::Ledger { retention, on_error } = written;
     let retention = checker.time(at.key("retention"), retention.as_ref(), RETENTION);
     if retention < LEAST_RETENTION {
@@ -116,7 +116,7 @@ fn ledger(checker: &mut Checker<'_>, written: &file::Ledger, at: Place<'_>) -> L
     LedgerRules { retention, on_error }
 }
 
-pub(super) fn cache(checker: &mut Checker<'_>, cache: &file::Cache, at: Place<'_>) -> Cache {
+pub(super) fn cache(checker: &mut Checker<'_>, cache: &file::Cache, at: NodePath<'_>) -> Cache {
     let file::Cache { memory, links, prompts } = cache;
     Cache {
         memory: bytes(checker, at.key("memory"), memory.as_ref(), MEMORY),
@@ -125,7 +125,7 @@ pub(super) fn cache(checker: &mut Checker<'_>, cache: &file::Cache, at: Place<'_
     }
 }
 
-fn limits(checker: &mut Checker<'_>, limits: &file::Limits, at: Place<'_>) -> Limits {
+fn limits(checker: &mut Checker<'_>, limits: &file::Limits, at: NodePath<'_>) -> Limits {
     let file::Limits {
         request_header,
         request_body,
@@ -188,13 +188,13 @@ fn limits(checker: &mut Checker<'_>, limits: &file::Limits, at: Place<'_>) -> Li
 }
 
 /// Memory, at least one byte.
-fn bytes<T: TryFrom<u64>>(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&file::Bytes>, default: T) -> T {
+fn bytes<T: TryFrom<u64>>(checker: &mut Checker<'_>, at: NodePath<'_>, written: Option<&file::Bytes>, default: T) -> T {
     let bytes = checker.read(at, written);
     checker.count(at, bytes, 1, default)
 }
 
 /// `host:port`, where the host may be a name, an address or a bracketed IPv6 address.
-fn address(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&str>, default: &str) -> String {
+fn address(checker: &mut Checker<'_>, at: NodePath<'_>, written: Option<&str>, default: &str) -> String {
     let Some(text) = checker.text(at, written) else { return default.to_owned() };
     let good = text.rsplit_once(':').is_some_and(|(host, port)| {
         let bracketed = host.starts_with('[') && host.ends_with(']');
@@ -215,7 +215,7 @@ fn address(checker: &mut Checker<'_>, at: Place<'_>, written: Option<&str>, defa
     text
 }
 
-fn tls(checker: &mut Checker<'_>, tls: &file::Tls, at: Place<'_>) -> Option<Tls> {
+fn tls(checker: &mut Checker<'_>, tls: &file::Tls, at: NodePath<'_>) -> Option<Tls> {
     let file::Tls { cert, key } = tls;
     let mut file = |name: &str, written: Option<&str>| {
         let place = at.key(name);
@@ -234,7 +234,7 @@ fn tls(checker: &mut Checker<'_>, tls: &file::Tls, at: Place<'_>) -> Option<Tls>
 
 /// An address links are built on: its path, if any, without the slash at its end. (A URL without a path still prints
 /// one slash; that is the `url` crate's form of "no path".)
-fn public_url(checker: &mut Checker<'_>, at: Place<'_>, written: &str) -> Option<Url> {
+fn public_url(checker: &mut Checker<'_>, at: NodePath<'_>, written: &str) -> Option<Url> {
     let mut url = checker.url(at, Some(written))?;
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
@@ -245,14 +245,14 @@ fn public_url(checker: &mut Checker<'_>, at: Place<'_>, written: &str) -> Option
 fn each(
     checker: &mut Checker<'_>,
     written: &[String],
-    at: Place<'_>,
-    read: fn(&mut Checker<'_>, Place<'_>, &str) -> Option<String>,
+    at: NodePath<'_>,
+    read: fn(&mut Checker<'_>, NodePath<'_>, &str) -> Option<String>,
 ) -> Vec<String> {
     written.iter().enumerate().filter_map(|(index, text)| read(checker, at.item(index), text)).collect()
 }
 
 /// A name of the server's own, without a port: it is the same server at every one.
-fn host(checker: &mut Checker<'_>, at: Place<'_>, written: &str) -> Option<String> {
+fn host(checker: &mut Checker<'_>, at: NodePath<'_>, written: &str) -> Option<String> {
     let text = checker.text(at, Some(written))?;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if !text.chars().all(plain) {
@@ -263,7 +263,7 @@ fn host(checker: &mut Checker<'_>, at: Place<'_>, written: &str) -> Option<Strin
 }
 
 /// A web page's origin as browsers send it, whatever its scheme is. `*` is none: each is named.
-fn page(checker: &mut Checker<'_>, at: Place<'_>, written: &str) -> Option<String> {
+fn page(checker: &mut Checker<'_>, at: NodePath<'_>, written: &str) -> Option<String> {
     let text = checker.text(at, Some(written))?;
     let origin = text.split_once("://").filter(|(scheme, rest)| {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
@@ -287,7 +287,7 @@ fn page(checker: &mut Checker<'_>, at: Place<'_>, written: &str) -> Option<Strin
 }
 
 /// Scheme, host and port only: requests keep their own path.
-fn origin(checker: &mut Checker<'_>, at: Place<'_>, written: &str) -> Option<Url> {
+fn origin(checker: &mut Checker<'_>, at: NodePath<'_>, written: &str) -> Option<Url> {
     let url = checker.url(at, Some(written))?;
     if url.path() != "/" {
         let help = (!at.is_expanded()).then(|| format!("write `{}`", url.origin().ascii_serialization()));

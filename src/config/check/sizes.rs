@@ -3,13 +3,13 @@
 use crate::capabilities::{Sizes, Steps};
 use crate::config::check::checker::Checker;
 use crate::config::file;
-use crate::config::node_path::Place;
+use crate::config::node_path::NodePath;
 use crate::image::Size;
 
 /// Pixels of a picture whose model decides them, where nothing is said.
 const MEGAPIXEL: Size = Size::new(1024, 1024);
 
-pub(super) fn sizes(checker: &mut Checker<'_>, sizes: &file::Sizes, at: Place<'_>) -> Sizes {
+pub(super) fn sizes(checker: &mut Checker<'_>, sizes: &file::Sizes, at: NodePath<'_>) -> Sizes {
     match sizes {
         file::Sizes::Word(file::SizeWord::Any) => Sizes::Any,
         file::Sizes::Word(file::SizeWord::None) => Sizes::None,
@@ -32,7 +32,7 @@ pub(super) fn sizes(checker: &mut Checker<'_>, sizes: &file::Sizes, at: Place<'_
 }
 
 /// Shapes, of about so many pixels.
-fn shapes(checker: &mut Checker<'_>, ratios: &[file::Ratio], rules: &file::SizeRules, at: Place<'_>) -> Sizes {
+fn shapes(checker: &mut Checker<'_>, ratios: &[file::Ratio], rules: &file::SizeRules, at: NodePath<'_>) -> Sizes {
     for key in ["multiple_of", "min_side", "max_side", "min_pixels", "max_pixels", "max_ratio"] {
         if at.key(key).is_given() {
             let help = "keep either `ratios` and `pixels`, or the bounds of a grid".to_owned();
@@ -50,7 +50,7 @@ fn shapes(checker: &mut Checker<'_>, ratios: &[file::Ratio], rules: &file::SizeR
 }
 
 /// Every size on a grid within bounds.
-fn grid(checker: &mut Checker<'_>, rules: &file::SizeRules, at: Place<'_>) -> Sizes {
+fn grid(checker: &mut Checker<'_>, rules: &file::SizeRules, at: NodePath<'_>) -> Sizes {
     let file::SizeRules { ratios: _, pixels, multiple_of, min_side, max_side, min_pixels, max_pixels, max_ratio } =
         rules;
     if pixels.is_some() {

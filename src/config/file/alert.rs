@@ -21,7 +21,7 @@ pub(in crate::config) struct Alert {
     /// For error_rate: with fewer calls in that time, the alert neither begins nor ends. Default 0.
     pub(in crate::config) min_attempts: Option<u64>,
     /// Looks at each of these by itself. Default: everything together.
-    pub(in crate::config) by: Option<By>,
+    pub(in crate::config) by: Option<Dimension>,
     /// How long the condition must have held before Easel tells anybody. Default 0s.
     #[serde(rename = "for")]
     pub(in crate::config) hold: Option<Time>,
@@ -32,7 +32,7 @@ pub(in crate::config) struct Alert {
 /// What is looked at one by one.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(in crate::config) enum By {
+pub(in crate::config) enum Dimension {
     /// Each provider.
     Provider,
     /// Each model of each provider.

@@ -62,7 +62,7 @@ pub(in crate::config) struct Provider {
     /// Where jobs may be asked about, besides the vendor's own hosts; only for kinds bfl and fal.
     pub(in crate::config) poll: PollHosts,
     /// What every model here can do, where its own entry does not say otherwise.
-    pub(in crate::config) model_defaults: Abilities,
+    pub(in crate::config) model_defaults: Capabilities,
     /// The models that may be asked, each with its price.
     pub(in crate::config) models: BTreeMap<String, Model>,
     /// How an OpenAI-compatible server differs from OpenAI; only for kind openai_compatible.
@@ -154,7 +154,7 @@ pub(in crate::config) struct Model {
     pub(in crate::config) unit_price: Option<Dollars>,
     /// What it can do, where Easel does not know or knows it wrong.
     #[serde(flatten)]
-    pub(in crate::config) abilities: Abilities,
+    pub(in crate::config) capabilities: Capabilities,
     /// Sent with every call, in the vendor's own words.
     pub(in crate::config) options: BTreeMap<String, serde_json::Value>,
     /// Asked through OpenRouter's image API, or through a chat that answers with pictures; only for kind openrouter.
@@ -168,7 +168,7 @@ pub(in crate::config) struct Model {
 /// What a model can do.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
-pub(in crate::config) struct Abilities {
+pub(in crate::config) struct Capabilities {
     /// Whether it draws from a prompt alone.
     pub(in crate::config) generate: Option<bool>,
     /// Whether it changes pictures, or within which bounds; this only takes away from what Easel can send.

@@ -32,7 +32,7 @@ pub(in crate::config) struct Route {
     /// What Easel fills in where a request says nothing.
     pub(in crate::config) defaults: Defaults,
     /// How far a size may be bent to what a model draws.
-    pub(in crate::config) size: Bend,
+    pub(in crate::config) size: SizeTolerance,
     /// Skip offers that would bend a size or drop a wish (quality, style, output_compression). Default false.
     pub(in crate::config) strict: Option<bool>,
     /// Reuse of pictures; `false` turns it off. Default on, for 30d.
@@ -177,7 +177,7 @@ pub(in crate::config) struct Defaults {
 /// How far a size may be bent to what a model draws.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(in crate::config) struct Bend {
+pub(in crate::config) struct SizeTolerance {
     /// Largest change of the shape. Default 15%.
     pub(in crate::config) tolerance: Option<Percent>,
     /// Refuse instead of bending. Default false.

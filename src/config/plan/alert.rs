@@ -14,7 +14,7 @@ pub const LONGEST_WINDOW: Duration = Duration::from_secs(31 * 86_400);
 
 /// What sums are taken over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum By {
+pub enum Dimension {
     /// Everything together.
     All,
     /// Each provider.
@@ -27,18 +27,18 @@ pub enum By {
     Tenant,
 }
 
-impl By {
-    /// What has a name of its own, thus all but [`By::All`].
-    pub const NAMED: [By; 4] = [By::Provider, By::Model, By::Route, By::Tenant];
+impl Dimension {
+    /// What has a name of its own, thus all but [`Dimension::All`].
+    pub const NAMED: [Dimension; 4] = [Dimension::Provider, Dimension::Model, Dimension::Route, Dimension::Tenant];
 
     /// The word in config, metrics and webhooks.
     pub fn word(self) -> &'static str {
         match self {
-            By::All => "all",
-            By::Provider => "provider",
-            By::Model => "model",
-            By::Route => "route",
-            By::Tenant => "tenant",
+            Dimension::All => "all",
+            Dimension::Provider => "provider",
+            Dimension::Model => "model",
+            Dimension::Route => "route",
+            Dimension::Tenant => "tenant",
         }
     }
 }
@@ -159,7 +159,7 @@ pub struct Alert {
     /// Fewer pictures delivered in that time, or calls where the measure is a rate of errors, prove nothing.
     pub least: u64,
     /// What is looked at one by one.
-    pub by: By,
+    pub by: Dimension,
     /// How long the condition must have held.
     pub hold: Duration,
     /// Where it is told besides log and metrics: a URL of http or https. Whoever knows it can write there.

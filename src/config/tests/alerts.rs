@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{REFERENCE, SECRET, plan, problems, read, small};
-use crate::config::plan::{Alert, By, Comparison, Condition, Measure};
+use crate::config::plan::{Alert, Comparison, Condition, Dimension, Measure};
 
 /// A config that is right but for the alerts below.
 fn config(alerts: &[&str]) -> String {
@@ -33,7 +33,7 @@ fn an_alert_needs_a_name_and_a_condition_and_the_rest_has_defaults() {
         when,
         over: Duration::from_secs(3600),
         least: 0,
-        by: By::All,
+        by: Dimension::All,
         hold: Duration::ZERO,
         webhook: None,
     };
@@ -45,7 +45,7 @@ fn an_alert_needs_a_name_and_a_condition_and_the_rest_has_defaults() {
 fn every_part_of_an_alert_arrives_in_the_plan() {
     let alerts = plan(REFERENCE).alerts;
     let drift = &alerts[0];
-    assert_eq!((drift.name.as_str(), drift.least, drift.by), ("cost-drift", 50, By::Provider));
+    assert_eq!((drift.name.as_str(), drift.least, drift.by), ("cost-drift", 50, Dimension::Provider));
     assert!(drift.webhook.as_ref().unwrap().reveal().ends_with(SECRET));
     assert!(!format!("{drift:?}").contains(SECRET));
     let failing = &alerts[1];

@@ -7,22 +7,22 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::capabilities::{BilledSize, Fitted, Frame, Tier, Usual};
+use crate::capabilities::{BilledSize, Fitted, OutputSize, Tier, Usual};
 use crate::gateway::attempt::Attempt;
 use crate::image::{Picture, Size};
 use crate::ledger::Amount;
-use crate::ledger::entry::Source;
+use crate::ledger::entry::CostSource;
 use crate::money::Usd;
 use crate::provider::{Reported, Usage};
 use crate::request::Quality;
 
 impl Attempt {
     /// What is charged: by the provider's own word, by what it counted, or by the picture.
-    pub(super) fn amount(&self, pictures: &[Picture], lost: usize, usage: &Usage) -> (Source, Amount) {
+    pub(super) fn amount(&self, pictures: &[Picture], lost: usize, usage: &Usage) -> (CostSource, Amount) {
         let billed = u32::try_from(pictures.len() + lost).unwrap_or(u32::MAX);
         let reported = usage.reported.as_ref().and_then(|reported| self.reported(reported));
         let counted = || self.counted(!pictures.is_empty(), billed, usage);
-        let total = reported.map(|usd| (Source::Reported, usd)).or_else(|| Some((Source::Usage, counted()?)));
+        let total = reported.map(|usd| (CostSource::Reported, usd)).or_else(|| Some((CostSource::Usage, counted()?)));
         let charged = |usd: &Usd| *usd > Usd::ZERO || billed > 0;
         let total = total.and_then(|(source, usd)| {
             let fee = if charged(&usd) { self.offer.model.price.fee } else { Usd::ZERO };
@@ -58,13 +58,13 @@ impl Attempt {
 
     /// Each picture at its price; where a meter should have told it, or nobody told what decides it, that is an
     /// estimate.
-    fn by_the_picture(&self, pictures: &[Picture], lost: usize, usage: &Usage) -> (Source, Amount) {
+    fn by_the_picture(&self, pictures: &[Picture], lost: usize, usage: &Usage) -> (CostSource, Amount) {
         let model = &self.offer.model.price;
-        let mut source = if model.meter.is_some() { Source::Estimate } else { Source::Table };
+        let mut source = if model.meter.is_some() { CostSource::Estimate } else { CostSource::Table };
         let mut price = |picture: Option<&Picture>| {
             let (usd, is_a_guess) = self.price(picture, usage).unwrap_or((self.candidate.listed, true));
             if is_a_guess {
-                source = Source::Estimate;
+                source = CostSource::Estimate;
             }
             usd
         };
@@ -102,9 +102,9 @@ impl Attempt {
 fn sizes(told: Option<Size>, fitted: &Fitted, usual: Usual, drawn: Option<Size>) -> [Option<Size>; 5] {
     // Of a shape the model decides the pixels.
     let asked = match fitted.frame {
-        Frame::Pixels(size) => Some(size),
-        Frame::Default => usual.size,
-        Frame::Ratio { .. } => None,
+        OutputSize::Pixels(size) => Some(size),
+        OutputSize::Default => usual.size,
+        OutputSize::Ratio { .. } => None,
     };
     let [first, second] = match usual.billed {
         BilledSize::Asked => [asked, drawn],
@@ -117,14 +117,14 @@ fn sizes(told: Option<Size>, fitted: &Fitted, usual: Usual, drawn: Option<Size>)
 mod tests {
     use super::*;
 
-    fn fitted(frame: Frame) -> Fitted {
+    fn fitted(frame: OutputSize) -> Fitted {
         Fitted { frame, tier: None, quality: None, format: None, partials: 0, adjusted: Vec::new() }
     }
 
     #[test]
     fn the_bill_is_by_what_is_told_then_by_what_the_vendor_bills() {
         let [asked, drawn, told, usual] = [1024, 512, 2048, 256].map(|side| Size::new(side, side));
-        let pixels = fitted(Frame::Pixels(asked));
+        let pixels = fitted(OutputSize::Pixels(asked));
         let first =
             |told, fitted: &Fitted, usual, drawn| sizes(told, fitted, usual, drawn).into_iter().flatten().next();
         let by = |billed| Usual { billed, ..Usual::default() };
@@ -132,11 +132,11 @@ mod tests {
         assert_eq!(first(None, &pixels, by(BilledSize::Drawn), Some(drawn)), Some(drawn));
         assert_eq!(first(Some(told), &pixels, by(BilledSize::Asked), Some(drawn)), Some(told));
         assert_eq!(first(None, &pixels, by(BilledSize::Drawn), None), Some(asked), "a lost picture has no size");
-        let unasked = fitted(Frame::Default);
+        let unasked = fitted(OutputSize::Default);
         let has_one = Usual { size: Some(usual), ..Usual::default() };
         assert_eq!(first(None, &unasked, has_one, Some(drawn)), Some(usual));
         assert_eq!(first(None, &unasked, Usual::default(), Some(drawn)), Some(drawn));
-        let shape = fitted(Frame::Ratio { across: 1, down: 1, asked, pixels: 1 });
+        let shape = fitted(OutputSize::Ratio { across: 1, down: 1, asked, pixels: 1 });
         assert_eq!(first(None, &shape, by(BilledSize::Asked), Some(drawn)), Some(drawn));
         assert_eq!(first(None, &shape, by(BilledSize::Asked), None), Some(asked));
     }

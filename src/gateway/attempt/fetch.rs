@@ -13,7 +13,7 @@ use crate::config::plan::HostRule;
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::{Attempt, patience, redirect};
 use crate::image::{Encoded, Picture};
-use crate::provider::{Call, Found, Source, retry_after};
+use crate::provider::{Call, Found, PictureSource, retry_after};
 use crate::request::ResponseFormat;
 use crate::upstream::apart::apart;
 use crate::upstream::transport::{Bounds, Reach, Received, Trouble};
@@ -34,8 +34,8 @@ impl Attempt {
     /// `body` is the reply's.
     pub(super) async fn fetch(self: &Arc<Self>, found: Found, body: Bytes) -> Result<Picture, Failure> {
         let encoded = match found.source {
-            Source::Inline(encoded) => encoded,
-            Source::Link(url) => Encoded::Raw(self.download(url).await?),
+            PictureSource::Inline(encoded) => encoded,
+            PictureSource::Link(url) => Encoded::Raw(self.download(url).await?),
         };
         let (attempt, revised_prompt) = (self.clone(), found.revised_prompt);
         apart(encoded.bytes().len(), move || attempt.inspect(encoded, &body, revised_prompt)).await

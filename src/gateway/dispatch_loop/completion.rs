@@ -9,7 +9,7 @@ use crate::failure::{Class, Failure};
 use crate::gateway::attempt::Report;
 use crate::gateway::dispatch_loop::{Completed, DispatchLoop, Order, now};
 use crate::gateway::explain;
-use crate::gateway::in_flight::Call;
+use crate::gateway::in_flight::PendingCall;
 use crate::money::Usd;
 
 impl DispatchLoop {
@@ -44,7 +44,7 @@ impl DispatchLoop {
     /// With a seed a picture is the one of its own place, whoever was asked for that meanwhile; one that is not known to
     /// be wanted is neither delivered nor kept, since no place is known that it is right for. Without a seed a call that
     /// was given up fills what nobody draws yet, and what is not needed is kept for the next request.
-    fn deliver(&mut self, ended: &Call, report: &Report) {
+    fn deliver(&mut self, ended: &PendingCall, report: &Report) {
         let seeded = self.order.request.seed.is_some();
         let (mut delivered, mut kept) = (Vec::new(), Vec::new());
         for (at, picture) in report.at.iter().zip(&report.pictures) {

@@ -15,13 +15,13 @@ use crate::routing::{self, Candidate, Skip};
 impl Order {
     /// The offers that could draw it within its caps, and why not the others.
     pub fn appraise(&self) -> (Vec<Candidate>, Vec<(usize, Skip)>) {
-        let abilities = self.live.abilities(self.matched.index);
+        let capabilities = self.live.capabilities(self.matched.index);
         let pictures = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
         let tiered = |offer: &Offer, listed: Usd| {
             let whose = (&*offer.provider, &*offer.model);
             self.shared.ledger.tiered(whose, &self.request, listed, pictures, clock::now())
         };
-        routing::appraise(&self.matched, abilities, &self.request, &self.caps, &tiered)
+        routing::appraise(&self.matched, capabilities, &self.request, &self.caps, &tiered)
     }
 
     /// Who is asked with `offer`, and for what, as the breakers know it.

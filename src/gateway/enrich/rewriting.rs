@@ -11,12 +11,12 @@ use tokio::time::{Instant, timeout_at};
 use super::{Author, Enriched, Leeway, dressed};
 use crate::admission::{Room, Slot};
 use crate::breaker::{Asked, Operation};
-use crate::cache::prompts::{Key, Turn};
+use crate::cache::prompts::{RewriteKey, Turn};
 use crate::config::plan::{Charged, Enrich};
 use crate::failure::{Class, Failure};
 use crate::gateway::dispatch_loop::Order;
 use crate::gateway::journal::Opened;
-use crate::ledger::entry::{Purpose, Source};
+use crate::ledger::entry::{CostSource, Purpose};
 use crate::ledger::{Amount, Charge, Hold, Intent, Terms};
 use crate::metrics::seconds;
 use crate::money::Usd;
@@ -78,10 +78,10 @@ impl Rewriting<'_> {
     }
 
     /// All that decides what is written, and for whom.
-    fn key(&self) -> Key {
+    fn key(&self) -> RewriteKey {
         let whose = [self.author.tenant.to_string(), self.caller.to_owned()];
         let parts: Vec<String> = whose.into_iter().chain(self.enrich.meaning()).collect();
-        Key::of(parts.iter().map(String::as_str))
+        RewriteKey::of(parts.iter().map(String::as_str))
     }
 
     /// Whether everyone who could draw the caller's words can read these.
@@ -167,18 +167,18 @@ impl Rewriting<'_> {
     async fn settle(&self, hold: Hold, told: &Result<Written, Unanswered>, most: Usd, took: Duration) -> Paid {
         let (usd, source, uncertain) = match told {
             Ok(written) => match self.enrich.writer.price.of(&written.tokens) {
-                Some(usd) => (usd, Source::Usage, Usd::ZERO),
-                None => (most, Source::Estimate, Usd::ZERO),
+                Some(usd) => (usd, CostSource::Usage, Usd::ZERO),
+                None => (most, CostSource::Estimate, Usd::ZERO),
             },
             Err(Unanswered { open: true, .. }) => {
-                let charged = |usd, uncertain| (usd, Source::Estimate, uncertain);
+                let charged = |usd, uncertain| (usd, CostSource::Estimate, uncertain);
                 match self.enrich.provider.billing.charges.abandoned {
-                    Some(Charged::No) => (Usd::ZERO, Source::Nothing, Usd::ZERO),
+                    Some(Charged::No) => (Usd::ZERO, CostSource::Nothing, Usd::ZERO),
                     Some(Charged::Yes) => charged(most, Usd::ZERO),
-                    Some(Charged::Maybe) | None => (Usd::ZERO, Source::Nothing, most),
+                    Some(Charged::Maybe) | None => (Usd::ZERO, CostSource::Nothing, most),
                 }
             }
-            Err(Unanswered { open: false, .. }) => (Usd::ZERO, Source::Nothing, Usd::ZERO),
+            Err(Unanswered { open: false, .. }) => (Usd::ZERO, CostSource::Nothing, Usd::ZERO),
         };
         let amount = Amount::Total { usd, billed: 0 };
         let (outcome, images) = (outcome(told), Vec::new());

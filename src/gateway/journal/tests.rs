@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
 
-use crate::config::plan::By;
-use crate::config::{self, Kind, Lookup, Source};
+use crate::config::plan::Dimension;
+use crate::config::{self, ConfigText, Lookup, ProviderKind};
 use crate::gateway::journal::*;
-use crate::ledger::entry::{Owner, Purpose, Source as From};
+use crate::ledger::entry::{CostSource as From, Owner, Purpose};
 use crate::ledger::keys;
 use crate::ledger::{Amount, Terms};
 use crate::money::Usd;
@@ -33,8 +33,8 @@ fn plan(state_dir: Option<&Path>, budgets: &str, days: usize) -> Plan {
          routes: [{{name: r, offers: [p/m], price: {{budget: [{budgets}]}}}}]\n\
          alerts: [{{name: a, when: spend_usd_per_hour > 9, over: {days}d}}]\n"
     );
-    let kind = Kind { name: "k", default_base_url: None, needs_key: false, known_models: &[] };
-    config::load(&Source { name: "test", text: &text }, &[kind], &Nothing).unwrap_or_else(|why| panic!("{why}"))
+    let kind = ProviderKind { name: "k", default_base_url: None, needs_key: false, known_models: &[] };
+    config::load(&ConfigText { name: "test", text: &text }, &[kind], &Nothing).unwrap_or_else(|why| panic!("{why}"))
 }
 
 /// Plans that each have a budget more than the one before.
@@ -123,7 +123,7 @@ proptest! {
             prop_assert_eq!((counter.settled.usd.nanos(), counter.settled.billed), (usd, within.len() as u64), "{}", key);
             prop_assert_eq!((counter.reserved, counter.under_way), (Usd::ZERO, 0));
         }
-        let sum = ledger.sum(By::All, "", Duration::from_secs(3 * 86_400), clock::now());
+        let sum = ledger.sum(Dimension::All, "", Duration::from_secs(3 * 86_400), clock::now());
         prop_assert_eq!((sum.usd.nanos(), sum.attempts), (amounts.iter().sum::<i64>(), amounts.len() as u64));
     }
 }

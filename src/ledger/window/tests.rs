@@ -24,24 +24,24 @@ fn a_fact_counts_for_its_provider_its_model_its_route_its_tenant_and_in_all() {
     let now = at("2026-11-25T12:00:00Z");
     windows.add(now, &owner("a", "x", "r", "t"), pictures(9, 1));
     windows.add(now, &owner("a", "y/z", "r", "u"), pictures(30, 2));
-    let usd = |by: By, name: &str| windows.sum(by, name, Some(HOUR), now).usd.nanos();
-    assert_eq!(usd(By::All, ""), 39);
-    assert_eq!([usd(By::Provider, "a"), usd(By::Provider, "b")], [39, 0]);
-    assert_eq!([usd(By::Model, "a/x"), usd(By::Model, "a/y/z"), usd(By::Model, "x")], [9, 30, 0]);
-    assert_eq!([usd(By::Route, "r"), usd(By::Tenant, "t"), usd(By::Tenant, "u")], [39, 9, 30]);
-    let names: Vec<&str> = windows.names(By::Model).map(|name| &**name).collect();
+    let usd = |by: Dimension, name: &str| windows.sum(by, name, Some(HOUR), now).usd.nanos();
+    assert_eq!(usd(Dimension::All, ""), 39);
+    assert_eq!([usd(Dimension::Provider, "a"), usd(Dimension::Provider, "b")], [39, 0]);
+    assert_eq!([usd(Dimension::Model, "a/x"), usd(Dimension::Model, "a/y/z"), usd(Dimension::Model, "x")], [9, 30, 0]);
+    assert_eq!([usd(Dimension::Route, "r"), usd(Dimension::Tenant, "t"), usd(Dimension::Tenant, "u")], [39, 9, 30]);
+    let names: Vec<&str> = windows.names(Dimension::Model).map(|name| &**name).collect();
     assert_eq!(names, ["a/x", "a/y/z"]);
-    assert_eq!(windows.names(By::All).count(), 0);
+    assert_eq!(windows.names(Dimension::All).count(), 0);
 }
 
 #[test]
 fn a_window_begins_with_the_minute_it_begins_in() {
     let mut windows = Windows::default();
     windows.add(at("2026-11-25T11:00:00Z"), &owner("a", "x", "r", "t"), pictures(9, 1));
-    let sum = |now: &str| windows.sum(By::All, "", Some(HOUR), at(now)).accepted;
+    let sum = |now: &str| windows.sum(Dimension::All, "", Some(HOUR), at(now)).accepted;
     assert_eq!([sum("2026-11-25T12:00:59Z"), sum("2026-11-25T12:01:00Z")], [1, 0]);
     assert_eq!(start(HOUR, at("2026-11-25T12:00:59Z")), at("2026-11-25T11:00:00Z"));
-    assert_eq!(windows.sum(By::All, "", None, at("2036-11-25T12:00:00Z")).accepted, 1);
+    assert_eq!(windows.sum(Dimension::All, "", None, at("2036-11-25T12:00:00Z")).accepted, 1);
 }
 
 #[test]
@@ -51,13 +51,13 @@ fn a_clock_that_leaps_ahead_and_back_takes_no_part_in_the_windows_of_today() {
     windows.add(far, &owner, pictures(9, 1));
     windows.add(far, &owner, pictures(9, 1));
     windows.add(now, &owner, pictures(40, 1));
-    let usd = |window, now| windows.sum(By::All, "", window, now).usd.nanos();
+    let usd = |window, now| windows.sum(Dimension::All, "", window, now).usd.nanos();
     assert_eq!([usd(Some(HOUR), now), usd(Some(KEPT), now), usd(None, now)], [40, 40, 58]);
     // Set right by a little, a window has what was settled before.
     let mut windows = Windows::default();
     windows.add(now, &owner, pictures(9, 1));
     windows.add(now.before(HOUR / 2), &owner, pictures(40, 1));
-    assert_eq!(windows.sum(By::All, "", Some(HOUR), now.before(HOUR / 2)).usd.nanos(), 49);
+    assert_eq!(windows.sum(Dimension::All, "", Some(HOUR), now.before(HOUR / 2)).usd.nanos(), 49);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_picture_of_last_week_costs_what_was_paid_for_it_until_a_month_is_no_longer_
     windows.keep(Duration::from_secs(7 * 86_400));
     windows.add(at("2026-11-18T13:00:00Z"), &owner, pictures(9, 1));
     let now = at("2026-11-25T12:00:00Z");
-    let week = |windows: &Windows| windows.sum(By::All, "", Some(Duration::from_secs(7 * 86_400)), now).accepted;
+    let week = |windows: &Windows| windows.sum(Dimension::All, "", Some(Duration::from_secs(7 * 86_400)), now).accepted;
     windows.add(now, &owner, pictures(9, 1));
     assert_eq!(week(&windows), 2);
     windows.keep(Duration::from_secs(1));
@@ -81,9 +81,9 @@ fn a_later_verdict_belongs_to_the_minute_the_picture_was_paid_in() {
     windows.add(paid, &owner, pictures(9, 1));
     windows.add(now, &owner, pictures(9, 1));
     windows.judge(paid, &owner, Change { accepted: -1, rejected: 1 });
-    let of = |sum: Sum| (sum.accepted, sum.rejected);
-    assert_eq!(of(windows.sum(By::Provider, "a", Some(HOUR), now)), (1, 1));
-    assert_eq!(of(windows.sum(By::Provider, "a", Some(HOUR), at("2026-11-25T12:01:00Z"))), (1, 0));
+    let of = |sum: WindowSum| (sum.accepted, sum.rejected);
+    assert_eq!(of(windows.sum(Dimension::Provider, "a", Some(HOUR), now)), (1, 1));
+    assert_eq!(of(windows.sum(Dimension::Provider, "a", Some(HOUR), at("2026-11-25T12:01:00Z"))), (1, 0));
 }
 
 #[test]
@@ -93,15 +93,15 @@ fn a_verdict_on_a_picture_of_a_minute_that_is_gone_changes_totals_alone() {
     windows.add(paid, &owner, pictures(9, 1));
     windows.add(now, &owner, pictures(9, 1));
     windows.judge(paid, &owner, Change { accepted: -1, rejected: 1 });
-    assert_eq!(windows.sum(By::All, "", Some(KEPT), now).rejected, 0);
-    let total = windows.sum(By::All, "", None, now);
+    assert_eq!(windows.sum(Dimension::All, "", Some(KEPT), now).rejected, 0);
+    let total = windows.sum(Dimension::All, "", None, now);
     assert_eq!((total.accepted, total.rejected), (1, 1));
 }
 
 #[test]
 fn the_cost_of_an_accepted_picture_is_rounded_half_up_and_there_is_none_without_one() {
     let cost = |nanos: i64, accepted: u64| {
-        let sum = Sum { usd: Usd::from_nanos(nanos), accepted, ..Sum::default() };
+        let sum = WindowSum { usd: Usd::from_nanos(nanos), accepted, ..WindowSum::default() };
         cost_per_accepted(&sum).map(Usd::nanos)
     };
     assert_eq!([cost(10, 4), cost(9, 4), cost(11, 4)], [Some(3), Some(2), Some(3)]);
@@ -120,8 +120,8 @@ fn minutes_and_names_are_bounded() {
     for number in 0..NAMES + 10 {
         windows.add(now, &owner("a", "x", "r", &format!("t{number}")), pictures(1, 1));
     }
-    assert_eq!(windows.names(By::Tenant).count(), NAMES + 1);
-    assert_eq!(windows.sum(By::Tenant, OTHER, None, now).accepted, 11);
+    assert_eq!(windows.names(Dimension::Tenant).count(), NAMES + 1);
+    assert_eq!(windows.sum(Dimension::Tenant, OTHER, None, now).accepted, 11);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn the_scrape_is_told_of_the_hour_the_day_and_everything_where_there_are_picture
     windows.add(now.before(2 * HOUR), &owner("a", "x", "r", "t"), pictures(40, 4));
     windows.add(now, &owner("b", "y", "r", "t"), Fact { rejected: 2, ..pictures(5, 0) });
     windows.add(now, &owner("c", "z", "r", "t"), pictures(1, 0));
-    let told = |wanted: By| -> Vec<(String, &str, Option<i64>, u64, u64)> {
+    let told = |wanted: Dimension| -> Vec<(String, &str, Option<i64>, u64, u64)> {
         let costs = windows.costs(now).into_iter().filter(|cost| cost.by == wanted);
         costs
             .map(|cost| (cost.name.to_string(), cost.window, cost.usd.map(Usd::nanos), cost.accepted, cost.rejected))
@@ -145,11 +145,11 @@ fn the_scrape_is_told_of_the_hour_the_day_and_everything_where_there_are_picture
         line("b", "1d", None, 0, 2),
         line("b", "total", None, 0, 2),
     ];
-    assert_eq!(told(By::Provider), providers);
+    assert_eq!(told(Dimension::Provider), providers);
     let routes = [line("r", "1h", None, 0, 2), line("r", "1d", Some(12), 4, 2), line("r", "total", Some(12), 4, 2)];
-    assert_eq!(told(By::Route), routes);
-    assert_eq!(told(By::Model)[0].0, "a/x");
-    assert_eq!(told(By::Tenant)[0].0, "t");
+    assert_eq!(told(Dimension::Route), routes);
+    assert_eq!(told(Dimension::Model)[0].0, "a/x");
+    assert_eq!(told(Dimension::Tenant)[0].0, "t");
 }
 
 /// What happens to the sums in a random life.
@@ -180,21 +180,21 @@ fn one_of_eight(number: usize) -> Owner {
     owner(pick(0), pick(1), pick(2), pick(0))
 }
 
-fn name_of(by: By, owner: &Owner) -> String {
+fn name_of(by: Dimension, owner: &Owner) -> String {
     match by {
-        By::All => String::new(),
-        By::Provider => owner.provider.to_string(),
-        By::Model => format!("{}/{}", owner.provider, owner.model),
-        By::Route => owner.route.to_string(),
-        By::Tenant => owner.tenant.to_string(),
+        Dimension::All => String::new(),
+        Dimension::Provider => owner.provider.to_string(),
+        Dimension::Model => format!("{}/{}", owner.provider, owner.model),
+        Dimension::Route => owner.route.to_string(),
+        Dimension::Tenant => owner.tenant.to_string(),
     }
 }
 
-fn naively(facts: &[(Moment, Owner, Fact)], by: By, name: &str, from: Option<Moment>) -> Sum {
-    let mut sum = Sum::default();
+fn naively(facts: &[(Moment, Owner, Fact)], by: Dimension, name: &str, from: Option<Moment>) -> WindowSum {
+    let mut sum = WindowSum::default();
     for (at, owner, fact) in facts {
         if name_of(by, owner) == name && from.is_none_or(|from| *at >= from) {
-            sum += Sum::from(*fact);
+            sum += WindowSum::from(*fact);
         }
     }
     sum
@@ -228,7 +228,7 @@ proptest! {
         }
         let newest = facts.iter().map(|(at, _, _)| *at).max().unwrap_or_default();
         let (now, window) = (newest.after(Duration::from_millis(later)), Duration::from_millis(window));
-        for (by, name) in [(By::All, ""), (By::Provider, "b"), (By::Model, "a/b"), (By::Route, "a"), (By::Tenant, "b")] {
+        for (by, name) in [(Dimension::All, ""), (Dimension::Provider, "b"), (Dimension::Model, "a/b"), (Dimension::Route, "a"), (Dimension::Tenant, "b")] {
             let from = start(window, now);
             prop_assert_eq!(windows.sum(by, name, Some(window), now), naively(&facts, by, name, Some(from)));
             prop_assert_eq!(windows.sum(by, name, None, now), naively(&facts, by, name, None));

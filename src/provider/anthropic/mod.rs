@@ -1,6 +1,6 @@
 //! Anthropic's Messages API: a language model that rewrites a prompt (PROVIDERS.md section 11). It draws nothing.
 //!
-//! Two pure functions like any provider's, but not a [`Provider`](crate::provider::adapter::Provider): what goes out is words
+//! Two pure functions like any provider's, but not an [`Adapter`](crate::provider::adapter::Adapter): what goes out is words
 //! and what comes back is words and a count of tokens, so sizes, pictures and polling have no place here. What becomes
 //! of a prompt that was not rewritten, and what the tokens cost, is not decided here.
 

@@ -7,10 +7,10 @@
 
 use url::Url;
 
-use crate::capabilities::{Abilities, Usual};
+use crate::capabilities::{Capabilities, Usual};
 use crate::config::plan::{Account, Credentials, Model};
 use crate::failure::Failure;
-use crate::provider::adapter::{Call, Job, Partial, Provider, Reply, Step};
+use crate::provider::adapter::{Adapter, Call, Job, Partial, Reply, Step};
 use crate::provider::common::token::TokenSource;
 use crate::provider::common::wire;
 use crate::provider::openai;
@@ -28,7 +28,7 @@ const V1: &str = "v1";
 /// Who answers for a machine in Azure: an address of the machine's own link, the same on every one.
 const IDENTITY: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
 
-impl Provider for Azure {
+impl Adapter for Azure {
     fn name(&self) -> &'static str {
         "azure"
     }
@@ -51,12 +51,12 @@ impl Provider for Azure {
         &["*.blob.core.windows.net"]
     }
 
-    fn abilities(&self, _: &Account, model: &str) -> Abilities {
-        family(model).abilities()
+    fn capabilities(&self, _: &Account, model: &str) -> Capabilities {
+        family(model).capabilities()
     }
 
-    fn abilities_of(&self, _: &Account, model: &Model) -> Abilities {
-        family_of(model).abilities()
+    fn capabilities_of(&self, _: &Account, model: &Model) -> Capabilities {
+        family_of(model).capabilities()
     }
 
     fn usual(&self, _: &Account, model: &Model) -> Usual {
@@ -194,7 +194,7 @@ mod tests {
         let classic = json!({"prompt": "x", "n": 1, "size": "1024x1024", "quality": "hd", "style": "vivid",
             "response_format": "b64_json"});
         assert_eq!(desk.body(), classic);
-        assert_eq!(Azure.abilities_of(&desk.account, &desk.model).edit, None);
+        assert_eq!(Azure.capabilities_of(&desk.account, &desk.model).edit, None);
     }
 
     #[test]

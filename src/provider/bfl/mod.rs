@@ -12,11 +12,11 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::capabilities::{Abilities, Frame, Usual};
+use crate::capabilities::{Capabilities, OutputSize, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Format;
-use crate::provider::adapter::{Call, Drawn, Found, Job, Provider, Reply, Reported, Step, Usage};
+use crate::provider::adapter::{Adapter, Call, Drawn, Found, Job, Reply, Reported, Step, Usage};
 use crate::provider::bfl::models::{KNOWN, Pictures, SizeInput, family};
 use crate::provider::common::json::{Json, number_at};
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
@@ -73,7 +73,7 @@ const OURS: &[(&str, Class)] = &[
     ("value_error.jsondecode", Class::AdapterBug),
 ];
 
-impl Provider for Bfl {
+impl Adapter for Bfl {
     fn name(&self) -> &'static str {
         "bfl"
     }
@@ -94,8 +94,8 @@ impl Provider for Bfl {
         &["*.bfl.ai", "*.blob.core.windows.net"]
     }
 
-    fn abilities(&self, _: &Account, model: &str) -> Abilities {
-        family(model).abilities()
+    fn capabilities(&self, _: &Account, model: &str) -> Capabilities {
+        family(model).capabilities()
     }
 
     fn usual(&self, _: &Account, model: &Model) -> Usual {
@@ -153,13 +153,15 @@ fn body(job: &Job<'_>) -> Map<String, Value> {
 
 fn put_size(body: &mut Map<String, Value>, job: &Job<'_>) {
     match (family(&job.model.name).size, job.frame) {
-        (SizeInput::Same, _) | (_, Frame::Default) => {}
-        (SizeInput::Pixels(_), Frame::Pixels(size)) => {
+        (SizeInput::Same, _) | (_, OutputSize::Default) => {}
+        (SizeInput::Pixels(_), OutputSize::Pixels(size)) => {
             wire::put(body, "width", Some(size.width));
             wire::put(body, "height", Some(size.height));
         }
         // A config that lists shapes says that the model takes them.
-        (SizeInput::Ratio(_), _) | (_, Frame::Ratio { .. }) => wire::put(body, "aspect_ratio", wire::ratio(job.frame)),
+        (SizeInput::Ratio(_), _) | (_, OutputSize::Ratio { .. }) => {
+            wire::put(body, "aspect_ratio", wire::ratio(job.frame))
+        }
     }
 }
 
@@ -298,7 +300,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::provider::adapter::Source;
+    use crate::provider::adapter::PictureSource;
     use crate::provider::common::fixture::Desk;
 
     const POLL: &str = "https://api.us1.bfl.ai/v1/get_result?id=t1";
@@ -432,7 +434,7 @@ mod tests {
     fn a_picture_in_the_place_of_its_link_is_taken() {
         let ready = json!({"status": "Ready", "result": {"sample": "data:image/png;base64,QUJD"}}).to_string();
         let Step::Done(drawn) = polled(200, &ready) else { panic!("done") };
-        assert!(matches!(drawn.images[0].source, Source::Inline(_)));
+        assert!(matches!(drawn.images[0].source, PictureSource::Inline(_)));
     }
 
     #[test]

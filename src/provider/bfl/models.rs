@@ -3,7 +3,7 @@
 //!
 //! Data. A model nobody has described takes what all that draw in pixels take, and changes no pictures.
 
-use crate::capabilities::{Abilities, BilledSize, Edits, Sizes, Steps, Usual};
+use crate::capabilities::{BilledSize, Capabilities, Edits, Sizes, Steps, Usual};
 use crate::image::{Format, Size};
 use crate::request::PROMPT_MAX_CHARS;
 
@@ -127,8 +127,8 @@ pub fn family(model: &str) -> &'static Family {
 
 impl Family {
     /// What its models can do. A task draws one picture; more are more tasks.
-    pub fn abilities(&self) -> Abilities {
-        Abilities {
+    pub fn capabilities(&self) -> Capabilities {
+        Capabilities {
             tiers: Vec::new(),
             partials: false,
             max_n: 1,
@@ -159,7 +159,7 @@ impl Family {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capabilities::{Bend, Unable};
+    use crate::capabilities::{SizeTolerance, Unable};
     use crate::provider::common::fixture::Desk;
 
     fn fit(model: &str, wish: &str, images: usize, mask: bool) -> Result<Vec<String>, Unable> {
@@ -167,8 +167,8 @@ mod tests {
         if images > 0 {
             desk = desk.editing(images, mask);
         }
-        let bend = Bend { tolerance_ppm: 150_000, strict: false };
-        let fitted = family(model).abilities().fit(&desk.request, bend)?;
+        let bend = SizeTolerance { tolerance_ppm: 150_000, strict: false };
+        let fitted = family(model).capabilities().fit(&desk.request, bend)?;
         Ok(fitted.adjusted.iter().map(ToString::to_string).collect())
     }
 

@@ -9,20 +9,20 @@ use serde_json::Value;
 use url::Url;
 
 use crate::calendar::Moment;
-use crate::capabilities::Bend;
-use crate::config::plan::{AbilityOverrides, Account, Dialect, Model, Via};
+use crate::capabilities::SizeTolerance;
+use crate::config::plan::{Account, CapabilityOverrides, Dialect, Model, Via};
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::pricing::Price;
-use crate::provider::adapter::{Call, Job, Provider, Reply, Reported};
-use crate::provider::{abilities, by_kind};
+use crate::provider::adapter::{Adapter, Call, Job, Reply, Reported};
+use crate::provider::{by_kind, capabilities};
 use crate::request::{Edit, ImageRequest, Input, Mask};
 use crate::secret::Secret;
 
 /// What a job refers to.
 pub struct Desk {
     /// The provider under test.
-    pub provider: &'static dyn Provider,
+    pub provider: &'static dyn Adapter,
     /// Its account, with a key.
     pub account: Account,
     /// The model.
@@ -61,7 +61,7 @@ impl Desk {
                 name: model.to_owned(),
                 price: Price::flat(Usd::ZERO),
                 volume: Vec::new(),
-                abilities: AbilityOverrides::default(),
+                capabilities: CapabilityOverrides::default(),
                 options: BTreeMap::new(),
                 via: Via::default(),
                 family: None,
@@ -91,8 +91,8 @@ impl Desk {
 
     /// The job, fitted to the model as the gateway does it.
     pub fn job(&self) -> Job<'_> {
-        let bend = Bend { tolerance_ppm: 150_000, strict: false };
-        let fitted = abilities(self.provider, &self.account, &self.model).fit(&self.request, bend).unwrap();
+        let bend = SizeTolerance { tolerance_ppm: 150_000, strict: false };
+        let fitted = capabilities(self.provider, &self.account, &self.model).fit(&self.request, bend).unwrap();
         let job = Job::new(&self.account, &self.model, &self.request, &fitted, self.request.n, self.time_left);
         Job { bearer: self.bearer.as_ref(), noted: self.noted.as_ref(), polled: self.polled.as_ref(), ..job }
     }

@@ -187,7 +187,7 @@ impl<'t, 'a> Visitor<'t> for Tree<'t, 'a> {
 
     fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<Json<'a>, A::Error> {
         let mut members = Vec::new();
-        while let Some(Key(name)) = map.next_key()? {
+        while let Some(MemberName(name)) = map.next_key()? {
             let name = match name {
                 Cow::Borrowed(name) => match self.whole(name)? {
                     Json::Text(name) => name,
@@ -203,7 +203,7 @@ impl<'t, 'a> Visitor<'t> for Tree<'t, 'a> {
 
 /// A member's name. Serde borrows a `Cow` only where a field says so, and a map's key has no place to say it.
 #[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+struct MemberName<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

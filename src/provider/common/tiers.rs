@@ -3,7 +3,7 @@
 //! A wish becomes the nearest shape and the word for a resolution. Which shapes and tiers a model has is its own
 //! vendor's data; which tier a wish falls into is decided in `capabilities.rs`, where its price is asked for too.
 
-use crate::capabilities::{Bend, Frame, Sizes, Tier};
+use crate::capabilities::{OutputSize, SizeTolerance, Sizes, Tier};
 
 /// The smallest, which few models have.
 pub const TINY: Tier = Tier { word: "512", side: 512 };
@@ -39,13 +39,13 @@ pub const LONG_SHAPES: &[(u32, u32)] = &[
 pub const PIXELS: u64 = 1024 * 1024;
 
 /// The shape of `frame`: its own, or where a config lists sizes of its own the nearest of `shapes`.
-pub fn shape(shapes: &[(u32, u32)], frame: Frame) -> Option<(u32, u32)> {
-    if let Frame::Ratio { across, down, .. } = frame {
+pub fn shape(shapes: &[(u32, u32)], frame: OutputSize) -> Option<(u32, u32)> {
+    if let OutputSize::Ratio { across, down, .. } = frame {
         return Some((across, down));
     }
-    let anything = Bend { tolerance_ppm: u32::MAX, strict: false };
+    let anything = SizeTolerance { tolerance_ppm: u32::MAX, strict: false };
     match (Sizes::Ratios { shapes: shapes.to_vec(), pixels: PIXELS }).fit(frame.nominal()?, anything) {
-        Ok((Frame::Ratio { across, down, .. }, _)) => Some((across, down)),
+        Ok((OutputSize::Ratio { across, down, .. }, _)) => Some((across, down)),
         _ => None,
     }
 }

@@ -13,11 +13,11 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::calendar::Moment;
-use crate::capabilities::Frame;
+use crate::capabilities::OutputSize;
 use crate::config::plan::{Account, HostRule};
 use crate::failure::{Class, Failure};
 use crate::image::{Encoded, Size, is_data_url, is_picture_text, without_data_prefix};
-use crate::provider::adapter::{Reply, Source};
+use crate::provider::adapter::{PictureSource, Reply};
 use crate::request::ImageRequest;
 use crate::secret::Secret;
 
@@ -185,11 +185,11 @@ pub fn caller_sent(request: &ImageRequest, field: &str) -> bool {
 }
 
 /// The frame as `across:down`; pixels are reduced to their shape.
-pub fn ratio(frame: Frame) -> Option<String> {
+pub fn ratio(frame: OutputSize) -> Option<String> {
     let (across, down) = match frame {
-        Frame::Default => return None,
-        Frame::Ratio { across, down, .. } => (across, down),
-        Frame::Pixels(Size { width, height }) => {
+        OutputSize::Default => return None,
+        OutputSize::Ratio { across, down, .. } => (across, down),
+        OutputSize::Pixels(Size { width, height }) => {
             let divisor = greatest_common_divisor(width, height).max(1);
             (width / divisor, height / divisor)
         }
@@ -215,17 +215,17 @@ pub const MOST_PICTURES: usize = 16;
 /// A picture written as base64, with or without a `data:` prefix. Text that lies in `body` is shared, not copied; text
 /// that had escapes lies elsewhere and may have had line breaks, which are removed. Whoever looks at the picture brings
 /// base64 of another form into the standard one.
-pub fn inline(body: &Bytes, text: &[u8]) -> Source {
+pub fn inline(body: &Bytes, text: &[u8]) -> PictureSource {
     let text = without_data_prefix(text);
     let shared = body.as_ptr_range().contains(&text.as_ptr());
-    Source::Inline(Encoded::Base64(match shared {
+    PictureSource::Inline(Encoded::Base64(match shared {
         true => body.slice_ref(text),
         false => text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect(),
     }))
 }
 
 /// A picture as base64, or a link in its place. Base64 has no dot and no colon, which every link has.
-pub fn inline_or_link(body: &Bytes, base: &Url, text: &[u8]) -> Option<Source> {
+pub fn inline_or_link(body: &Bytes, base: &Url, text: &[u8]) -> Option<PictureSource> {
     const LONGEST_LINK: usize = 8 * 1024;
     let is_link = is_data_url(text) || (text.len() <= LONGEST_LINK && text.iter().any(|b| matches!(b, b'.' | b':')));
     match text.is_empty() {
@@ -249,12 +249,12 @@ pub fn is_address(text: &str) -> bool {
 
 /// A picture behind a link: absolute, relative to `base`, or the picture itself in its place, as a `data:` URL or as bare
 /// base64. `None` for anything that is not HTTP.
-pub fn link(body: &Bytes, base: &Url, text: &str) -> Option<Source> {
+pub fn link(body: &Bytes, base: &Url, text: &str) -> Option<PictureSource> {
     if is_data_url(text.as_bytes()) || is_picture_text(text.as_bytes()) {
         return Some(inline(body, text.as_bytes()));
     }
     let url = base.join(text).ok()?;
-    matches!(url.scheme(), "http" | "https").then_some(Source::Link(url))
+    matches!(url.scheme(), "http" | "https").then_some(PictureSource::Link(url))
 }
 
 /// A picture as a `data:` URL.
@@ -378,19 +378,19 @@ mod tests {
     fn a_link_may_be_relative_or_the_picture_itself_but_never_a_file() {
         let base: Url = "https://host/v1/".parse().unwrap();
         let at = |text: &'static str| link(&Bytes::new(), &base, text);
-        assert_eq!(at("files/1.png"), Some(Source::Link("https://host/v1/files/1.png".parse().unwrap())));
-        assert_eq!(at("/files/1.png"), Some(Source::Link("https://host/files/1.png".parse().unwrap())));
-        assert_eq!(at("https://cdn/1.png"), Some(Source::Link("https://cdn/1.png".parse().unwrap())));
-        let inside = Source::Inline(Encoded::Base64(Bytes::from_static(b"QUJD")));
+        assert_eq!(at("files/1.png"), Some(PictureSource::Link("https://host/v1/files/1.png".parse().unwrap())));
+        assert_eq!(at("/files/1.png"), Some(PictureSource::Link("https://host/files/1.png".parse().unwrap())));
+        assert_eq!(at("https://cdn/1.png"), Some(PictureSource::Link("https://cdn/1.png".parse().unwrap())));
+        let inside = PictureSource::Inline(Encoded::Base64(Bytes::from_static(b"QUJD")));
         assert_eq!(at("data:image/png;base64,QUJD"), Some(inside));
         assert_eq!(at("file:///etc/passwd"), None);
     }
 
     #[test]
     fn a_frame_is_told_as_a_shape() {
-        assert_eq!(ratio(Frame::Default), None);
-        assert_eq!(ratio(Frame::Pixels(Size::new(1536, 1024))).as_deref(), Some("3:2"));
+        assert_eq!(ratio(OutputSize::Default), None);
+        assert_eq!(ratio(OutputSize::Pixels(Size::new(1536, 1024))).as_deref(), Some("3:2"));
         let asked = Size::new(1792, 1024);
-        assert_eq!(ratio(Frame::Ratio { across: 16, down: 9, asked, pixels: 1 }).as_deref(), Some("16:9"));
+        assert_eq!(ratio(OutputSize::Ratio { across: 16, down: 9, asked, pixels: 1 }).as_deref(), Some("16:9"));
     }
 }

@@ -6,11 +6,11 @@
 
 use serde_json::{Map, Value};
 
-use crate::capabilities::{Abilities, BilledSize, Edits, Sizes, Usual};
+use crate::capabilities::{BilledSize, Capabilities, Edits, Sizes, Usual};
 use crate::config::plan::{Account, EditAs, Model, SizeFormat};
 use crate::failure::{Class, Failure};
 use crate::image::{Format, Size};
-use crate::provider::adapter::{Call, Job, Partial, Provider, Reply, Step};
+use crate::provider::adapter::{Adapter, Call, Job, Partial, Reply, Step};
 use crate::provider::common::wire;
 use crate::provider::compatible::endpoint::{endpoint, headers};
 use crate::provider::openai;
@@ -23,7 +23,7 @@ pub(in crate::provider) mod poll;
 /// Any server that is asked like OpenAI.
 pub struct Compatible;
 
-impl Provider for Compatible {
+impl Adapter for Compatible {
     fn name(&self) -> &'static str {
         "openai_compatible"
     }
@@ -46,11 +46,11 @@ impl Provider for Compatible {
 
     /// As little as possible is presumed of a server nobody has described; the config states the rest. A wish whose
     /// field is dropped by the dialect cannot be met, nor one that OpenAI's model behind a name is known not to take.
-    fn abilities(&self, account: &Account, model: &str) -> Abilities {
+    fn capabilities(&self, account: &Account, model: &str) -> Capabilities {
         let dialect = &account.dialect;
         let takes = |field: &str| !dialect.drop.contains(field);
         let openais = openai::models::resold(model);
-        Abilities {
+        Capabilities {
             tiers: Vec::new(),
             partials: false,
             max_n: if takes("n") { 10 } else { 1 },
@@ -204,8 +204,8 @@ fn fields(job: &Job<'_>) -> Map<String, Value> {
     // Only OpenAI's own models know these words, and not each of them; other servers get them when the config has a name
     // for them, or says that the model can.
     let knows = |does: fn(&Family) -> bool| openais.is_some_and(does);
-    let stated = |ability: Option<bool>| ability == Some(true);
-    let able = &job.model.abilities;
+    let stated = |capability: Option<bool>| capability == Some(true);
+    let able = &job.model.capabilities;
     let mut put_known = |field: &str, known: bool, word: Option<&'static str>| {
         wire::put(&mut fields, field, word.filter(|_| known || dialect.rename.contains_key(field)));
     };
@@ -307,7 +307,7 @@ mod tests {
         let mut desk = Desk::new("openai_compatible", "gpt-image-2", r#"{"prompt":"x","background":"transparent"}"#);
         assert_eq!(desk.body()["background"], "transparent");
         desk.model.name = "other".to_owned();
-        desk.model.abilities.transparent = Some(true);
+        desk.model.capabilities.transparent = Some(true);
         assert_eq!(desk.body()["background"], "transparent");
     }
 
@@ -315,7 +315,7 @@ mod tests {
     fn what_the_dialect_drops_the_model_cannot_do() {
         let mut desk = desk(r#"{"prompt":"x"}"#);
         desk.account.dialect.drop = ["n", "seed", "negative_prompt", "quality"].map(str::to_owned).into();
-        let able = Compatible.abilities(&desk.account, "any");
+        let able = Compatible.capabilities(&desk.account, "any");
         assert_eq!((able.max_n, able.seed, able.negative_prompt, able.qualities.len()), (1, false, false, 0));
     }
 
@@ -345,7 +345,7 @@ mod tests {
             assert_eq!(sent(model), fields, "{model}");
         }
         let mut stated = desk(wish);
-        stated.model.abilities.style = Some(true);
+        stated.model.capabilities.style = Some(true);
         assert_eq!(stated.body()["style"], "vivid");
         for (model, known) in [("gpt-image-2", true), ("gpt-image-1-mini", false), ("janus-pro-7b", false)] {
             let mut desk = Desk::new("openai_compatible", model, r#"{"prompt":"x"}"#);
@@ -359,7 +359,7 @@ mod tests {
 
     #[test]
     fn no_seed_goes_to_a_resold_model_of_openais_and_no_style_to_who_is_not_known_to_take_it() {
-        let able = |model: &str| Compatible.abilities(&desk(r#"{"prompt":"x"}"#).account, model);
+        let able = |model: &str| Compatible.capabilities(&desk(r#"{"prompt":"x"}"#).account, model);
         let told = |model: &str| (able(model).seed, able(model).negative_prompt, able(model).style);
         assert_eq!(told("openai/gpt-image-2"), (false, false, false));
         assert_eq!(told("dall-e-3"), (false, false, true));
@@ -369,9 +369,9 @@ mod tests {
     #[test]
     fn a_server_that_is_sent_no_size_draws_its_own() {
         let mut desk = desk(r#"{"prompt":"x"}"#);
-        assert_eq!(Compatible.abilities(&desk.account, "any").sizes, Sizes::Any);
+        assert_eq!(Compatible.capabilities(&desk.account, "any").sizes, Sizes::Any);
         desk.account.dialect.size = SizeFormat::Omit;
-        assert_eq!(Compatible.abilities(&desk.account, "any").sizes, Sizes::None);
+        assert_eq!(Compatible.capabilities(&desk.account, "any").sizes, Sizes::None);
     }
 
     #[test]
@@ -391,7 +391,7 @@ mod tests {
     #[test]
     fn only_a_server_with_an_endpoint_for_it_changes_pictures() {
         let mut desk = desk(r#"{"prompt":"x"}"#);
-        let edits = |desk: &Desk| Compatible.abilities(&desk.account, "any").edit;
+        let edits = |desk: &Desk| Compatible.capabilities(&desk.account, "any").edit;
         assert_eq!(edits(&desk), None);
         desk.account.dialect.edit_path = Some("images/edits".to_owned());
         assert_eq!(edits(&desk), Some(Edits { mask: true, ..Edits::up_to(16) }));
@@ -434,7 +434,7 @@ mod tests {
         let mut desk = desk(r#"{"prompt":"x"}"#);
         desk.account.dialect.edit_path = Some("images/edits".to_owned());
         desk.account.dialect.edit_as = EditAs::Json;
-        assert_eq!(Compatible.abilities(&desk.account, "any").edit.map(|edit| edit.images), Some(1));
+        assert_eq!(Compatible.capabilities(&desk.account, "any").edit.map(|edit| edit.images), Some(1));
     }
 
     #[test]

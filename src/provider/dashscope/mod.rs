@@ -7,10 +7,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::capabilities::{Abilities, Usual};
+use crate::capabilities::{Capabilities, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure};
-use crate::provider::adapter::{Call, Job, Provider, Reply, Step};
+use crate::provider::adapter::{Adapter, Call, Job, Reply, Step};
 use crate::provider::common::wire;
 use crate::provider::dashscope::address::address;
 use crate::provider::dashscope::models::{Surface, family};
@@ -28,7 +28,7 @@ const LARGEST_SEED: u32 = i32::MAX as u32;
 /// The largest file that may be changed.
 const LARGEST_INPUT: usize = 10 * 1024 * 1024;
 
-impl Provider for DashScope {
+impl Adapter for DashScope {
     fn name(&self) -> &'static str {
         "dashscope"
     }
@@ -50,8 +50,8 @@ impl Provider for DashScope {
         &["*.aliyuncs.com"]
     }
 
-    fn abilities(&self, _: &Account, model: &str) -> Abilities {
-        family(model).abilities()
+    fn capabilities(&self, _: &Account, model: &str) -> Capabilities {
+        family(model).capabilities()
     }
 
     fn usual(&self, _: &Account, model: &Model) -> Usual {

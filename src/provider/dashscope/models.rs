@@ -4,7 +4,7 @@
 //! is sent is in `mod.rs`. A model nobody described is asked for one picture on the newer surface, with no wish
 //! that it might not know.
 
-use crate::capabilities::{Abilities, Edits, Sizes, Steps, Usual};
+use crate::capabilities::{Capabilities, Edits, Sizes, Steps, Usual};
 use crate::image::{Format, Size};
 
 /// The two ways in.
@@ -204,8 +204,8 @@ impl Family {
     }
 
     /// What its models can do.
-    pub fn abilities(&self) -> Abilities {
-        Abilities {
+    pub fn capabilities(&self) -> Capabilities {
+        Capabilities {
             tiers: Vec::new(),
             partials: false,
             max_n: self.max_n,
@@ -233,9 +233,9 @@ impl Family {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capabilities::{Bend, Frame, Unable};
+    use crate::capabilities::{OutputSize, SizeTolerance, Unable};
 
-    const BEND: Bend = Bend { tolerance_ppm: 150_000, strict: false };
+    const BEND: SizeTolerance = SizeTolerance { tolerance_ppm: 150_000, strict: false };
 
     #[test]
     fn each_family_has_its_own_surface_counts_and_inputs() {
@@ -255,7 +255,7 @@ mod tests {
             ("z-image-turbo", Surface::Messages, 1, true, 0),
             ("something-new", Surface::Messages, 1, true, 0),
         ] {
-            let (family, able) = (family(model), family(model).abilities());
+            let (family, able) = (family(model), family(model).capabilities());
             let images = able.edit.map_or(0, |edit| edit.images);
             assert_eq!(
                 (family.surface, able.max_n, able.generate, images),
@@ -269,8 +269,8 @@ mod tests {
 
     #[test]
     fn a_size_is_bent_to_one_that_the_model_draws() {
-        let fit = |model: &str, asked: &str| family(model).abilities().sizes.fit(asked.parse().unwrap(), BEND);
-        let pixels = |width, height| Frame::Pixels(Size::new(width, height));
+        let fit = |model: &str, asked: &str| family(model).capabilities().sizes.fit(asked.parse().unwrap(), BEND);
+        let pixels = |width, height| OutputSize::Pixels(Size::new(width, height));
         for (model, asked, frame) in [
             ("qwen-image", "1024x1024", pixels(1328, 1328)),
             ("qwen-image-plus", "1792x1024", pixels(1664, 928)),

@@ -217,7 +217,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::provider::adapter::Source;
+    use crate::provider::adapter::PictureSource;
     use crate::provider::common::fixture::Desk;
 
     const WISH: &str = r#"{"prompt":"a red fox","n":2,"size":"1024x1024"}"#;
@@ -362,8 +362,8 @@ mod tests {
         let links = |output: Value| -> Vec<String> {
             let images = drawn(&json!({"output": output})).images;
             let link = |found: Found| match found.source {
-                Source::Link(url) => url.to_string(),
-                Source::Inline(_) => panic!("a link"),
+                PictureSource::Link(url) => url.to_string(),
+                PictureSource::Inline(_) => panic!("a link"),
             };
             images.into_iter().map(link).collect()
         };

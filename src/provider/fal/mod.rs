@@ -12,10 +12,10 @@ use http::Method;
 use serde_json::Value;
 use url::Url;
 
-use crate::capabilities::{Abilities, BilledSize, Usual};
+use crate::capabilities::{BilledSize, Capabilities, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure};
-use crate::provider::adapter::{Call, Job, Provider, Reply, Step};
+use crate::provider::adapter::{Adapter, Call, Job, Reply, Step};
 use crate::provider::common::json::Json;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
 use crate::provider::common::wire;
@@ -33,7 +33,7 @@ const FAL_DOMAIN: &str = "fal.run";
 const FIRST_LOOK: Duration = Duration::from_millis(500);
 const NEXT_LOOK: Duration = Duration::from_secs(1);
 
-impl Provider for Fal {
+impl Adapter for Fal {
     fn name(&self) -> &'static str {
         "fal"
     }
@@ -54,8 +54,8 @@ impl Provider for Fal {
         &["fal.media", "*.fal.media"]
     }
 
-    fn abilities(&self, _: &Account, model: &str) -> Abilities {
-        models::abilities(model)
+    fn capabilities(&self, _: &Account, model: &str) -> Capabilities {
+        models::capabilities(model)
     }
 
     /// fal bills the megapixels that its result tells; where it tells none, those of the picture.

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::capabilities::{Abilities, Edits, Frame, Sizes, Steps};
+use crate::capabilities::{Capabilities, Edits, OutputSize, Sizes, Steps};
 use crate::image::{Format, Size};
 use crate::provider::adapter::Job;
 use crate::provider::common::wire;
@@ -245,7 +245,7 @@ fn model(name: &str) -> &'static Model {
 }
 
 /// What the endpoint of this name can do.
-pub fn abilities(name: &str) -> Abilities {
+pub fn capabilities(name: &str) -> Capabilities {
     let model = model(name);
     let images = match model.pictures {
         Pictures::None => None,
@@ -258,7 +258,7 @@ pub fn abilities(name: &str) -> Abilities {
         keeps_size: matches!(model.size, SizeInput::OfInput),
         ..Edits::up_to(images)
     };
-    Abilities {
+    Capabilities {
         tiers: Vec::new(),
         partials: false,
         max_n: model.max_n,
@@ -292,7 +292,7 @@ pub fn input(job: &Job<'_>) -> Map<String, Value> {
     wire::put(&mut input, "seed", request.seed);
     // An endpoint without the input draws one; a config that raises `max_n` says that there is one.
     wire::put(&mut input, "num_images", Some(job.n).filter(|n| model.max_n > 1 || *n > 1));
-    let takes_format = !model.formats.is_empty() || job.model.abilities.formats.is_some();
+    let takes_format = !model.formats.is_empty() || job.model.capabilities.formats.is_some();
     wire::put(&mut input, "output_format", job.format.filter(|_| takes_format).map(Format::word));
     wire::put(&mut input, "quality", job.quality.filter(|_| model.quality).map(Quality::word));
     let background = request.background.filter(|_| model.background);
@@ -334,8 +334,8 @@ fn put_size(input: &mut Map<String, Value>, job: &Job<'_>, model: &Model) {
         SizeInput::Unknown if SIZE_OPTIONS.iter().any(|option| job.model.options.contains_key(*option)) => {}
         SizeInput::Unknown => match job.frame {
             // Only a config that lists shapes makes such a frame, for a model that takes shapes.
-            Frame::Ratio { .. } => wire::put(input, "aspect_ratio", wire::ratio(job.frame)),
-            Frame::Pixels(_) | Frame::Default => wire::put(input, "image_size", in_pixels),
+            OutputSize::Ratio { .. } => wire::put(input, "aspect_ratio", wire::ratio(job.frame)),
+            OutputSize::Pixels(_) | OutputSize::Default => wire::put(input, "image_size", in_pixels),
         },
     }
 }
@@ -345,7 +345,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::capabilities::{Bend, Unable};
+    use crate::capabilities::{SizeTolerance, Unable};
     use crate::provider::common::fixture::Desk;
 
     fn body(model: &str, request: &str) -> Value {
@@ -365,7 +365,7 @@ mod tests {
         let names: BTreeSet<&str> = NAMES.into_iter().collect();
         assert_eq!(names.len(), NAMES.len());
         for name in NAMES {
-            let able = abilities(name);
+            let able = capabilities(name);
             assert!(able.generate != able.edit.is_some(), "{name}");
             assert!((1..=4).contains(&able.max_n), "{name}");
         }
@@ -429,10 +429,10 @@ mod tests {
     #[test]
     fn a_model_that_changes_what_a_mask_shows_is_unable_without_one_and_the_others_are_not() {
         let request = Desk::new("fal", FLUX.name, r#"{"prompt":"x"}"#).editing(1, false).request;
-        let bend = Bend { tolerance_ppm: 0, strict: false };
-        assert!(abilities("openai/gpt-image-2/edit").fit(&request, bend).is_ok());
+        let bend = SizeTolerance { tolerance_ppm: 0, strict: false };
+        assert!(capabilities("openai/gpt-image-2/edit").fit(&request, bend).is_ok());
         for model in ["fal-ai/flux-pro/v1/fill", "fal-ai/flux-general/inpainting", "fal-ai/fast-sdxl/inpainting"] {
-            assert_eq!(abilities(model).fit(&request, bend), Err(Unable::MaskMissing), "{model}");
+            assert_eq!(capabilities(model).fit(&request, bend), Err(Unable::MaskMissing), "{model}");
         }
     }
 

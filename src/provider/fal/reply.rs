@@ -194,7 +194,7 @@ mod tests {
 
     use super::*;
     use crate::image::Encoded;
-    use crate::provider::adapter::{Provider, Source};
+    use crate::provider::adapter::{Adapter, PictureSource};
     use crate::provider::common::fixture::Desk;
     use crate::provider::fal::Fal;
 
@@ -333,17 +333,17 @@ mod tests {
 
     #[test]
     fn pictures_are_links_or_data_and_one_more_than_asked_is_taken_too() {
-        let sources = |images: &str| -> Vec<Source> {
+        let sources = |images: &str| -> Vec<PictureSource> {
             let drawn = drawn(&[], &format!(r#"{{"images":{images}}}"#));
             drawn.images.into_iter().map(|found| found.source).collect()
         };
-        let link = |text: &str| Source::Link(text.parse().unwrap());
+        let link = |text: &str| PictureSource::Link(text.parse().unwrap());
         let four = r#"[{"url":"https://v3.fal.media/0"},{"url":"https://v3.fal.media/1"},
             {"url":"https://v3.fal.media/2"},{"url":"https://v3.fal.media/3"}]"#;
         let all = [0, 1, 2, 3].map(|at| link(&format!("https://v3.fal.media/{at}")));
         assert_eq!(sources(four), all, "three were asked");
         assert_eq!(sources(r#"["https://fal.media/1"]"#), [link("https://fal.media/1")]);
-        let inside = Source::Inline(Encoded::Base64(bytes::Bytes::from_static(b"QUJD")));
+        let inside = PictureSource::Inline(Encoded::Base64(bytes::Bytes::from_static(b"QUJD")));
         assert_eq!(sources(r#"[{"url":"data:image/png;base64,QUJD"}]"#), [inside]);
         let single = drawn(&[], r#"{"image":{"url":"https://fal.media/1","width":8,"height":4}}"#);
         assert_eq!((single.images.len(), single.usage.size), (1, Some(Size::new(8, 4))));
@@ -356,7 +356,10 @@ mod tests {
         for key in ["has_nsfw_concepts", "nsfw_content_detected"] {
             let drawn = drawn(&[], &format!(r#"{{{images},"{key}":[false,true,false]}}"#));
             let links: Vec<_> = drawn.images.into_iter().map(|found| found.source).collect();
-            assert_eq!(links, ["https://fal.media/0", "https://fal.media/2"].map(|t| Source::Link(t.parse().unwrap())));
+            assert_eq!(
+                links,
+                ["https://fal.media/0", "https://fal.media/2"].map(|t| PictureSource::Link(t.parse().unwrap()))
+            );
             assert_eq!((drawn.refused, drawn.refused_billed), (1, 1));
         }
         let none =

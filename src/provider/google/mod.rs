@@ -7,11 +7,11 @@ use http::HeaderMap;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::capabilities::{Abilities, Tier};
+use crate::capabilities::{Capabilities, Tier};
 use crate::config::plan::{Account, Credentials, Model};
 use crate::failure::{Class, Failure};
 use crate::image::Format;
-use crate::provider::adapter::{Call, Job, Provider, Reply, Step};
+use crate::provider::adapter::{Adapter, Call, Job, Reply, Step};
 use crate::provider::common::token::TokenSource;
 use crate::provider::common::wire;
 use crate::provider::google::models::{Family, Method, family};
@@ -43,7 +43,7 @@ const LOOSE: &str = "BLOCK_ONLY_HIGH";
 /// Google's seeds are signed numbers of 32 bits, of which it takes the positive half.
 const SEEDS: u32 = i32::MAX as u32;
 
-impl Provider for Google {
+impl Adapter for Google {
     fn name(&self) -> &'static str {
         "google"
     }
@@ -66,14 +66,14 @@ impl Provider for Google {
         &[]
     }
 
-    fn abilities(&self, account: &Account, model: &str) -> Abilities {
-        family(model).abilities(is_vertex(account))
+    fn capabilities(&self, account: &Account, model: &str) -> Capabilities {
+        family(model).capabilities(is_vertex(account))
     }
 
-    fn abilities_of(&self, account: &Account, model: &Model) -> Abilities {
-        let able = self.abilities(account, &model.name);
+    fn capabilities_of(&self, account: &Account, model: &Model) -> Capabilities {
+        let able = self.capabilities(account, &model.name);
         match fixed_tier(model) {
-            Some(tier) => Abilities { tiers: vec![tier], ..able },
+            Some(tier) => Capabilities { tiers: vec![tier], ..able },
             None => able,
         }
     }

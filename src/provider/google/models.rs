@@ -4,7 +4,7 @@
 //! has described is newer than this table and taken to be like the newest in it; any other is asked like Gemini for one
 //! picture, and told nothing but a shape. A mask is taken by one model, and at Vertex AI alone.
 
-use crate::capabilities::{Abilities, Edits, Frame, Sizes, Tier};
+use crate::capabilities::{Capabilities, Edits, OutputSize, Sizes, Tier};
 use crate::image::Format;
 use crate::provider::common::tiers;
 use crate::provider::common::tiers::{FOUR, GEMINI_SHAPES, LONG_SHAPES, ONE, PIXELS, TINY, TWO};
@@ -100,11 +100,11 @@ pub fn family(model: &str) -> &'static Family {
 
 impl Family {
     /// What they can do. The Gemini API takes fewer wishes than Vertex AI does.
-    pub fn abilities(&self, vertex: bool) -> Abilities {
+    pub fn capabilities(&self, vertex: bool) -> Capabilities {
         let predict = self.method == Method::Predict;
         // Google's own client refuses to send these to the Gemini API.
         let formats = if predict || vertex { vec![Format::Png, Format::Jpeg] } else { Vec::new() };
-        Abilities {
+        Capabilities {
             max_n: self.max_n,
             prompt_chars: PROMPT_MAX_CHARS,
             sizes: Sizes::Ratios { shapes: self.shapes.to_vec(), pixels: PIXELS },
@@ -127,7 +127,7 @@ impl Family {
     }
 
     /// The shape `(across, down)` of `frame`.
-    pub fn shape(&self, frame: Frame) -> Option<(u32, u32)> {
+    pub fn shape(&self, frame: OutputSize) -> Option<(u32, u32)> {
         tiers::shape(self.shapes, frame)
     }
 
@@ -168,13 +168,13 @@ mod tests {
             let told = (family(model).shape(job.frame), job.tier.map(|tier| tier.word));
             assert_eq!(told, (Some(shape), tier), "{model} {size}");
         }
-        assert_eq!(family("gemini-3-pro-image").shape(Frame::Default), None);
+        assert_eq!(family("gemini-3-pro-image").shape(OutputSize::Default), None);
     }
 
     #[test]
     fn the_gemini_api_takes_less_than_vertex_and_an_unknown_model_least() {
         let able = |model: &str, vertex| {
-            let able = family(model).abilities(vertex);
+            let able = family(model).capabilities(vertex);
             (able.max_n, able.seed, able.negative_prompt, able.formats.len(), able.edit.map_or(0, |edit| edit.images))
         };
         assert_eq!(able("gemini-3-pro-image", false), (1, true, false, 0, 14));
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn the_model_that_draws_behind_a_mask_does_nothing_else_and_is_at_vertex_alone() {
-        let able = |vertex| family("imagen-3.0-capability-001").abilities(vertex);
+        let able = |vertex| family("imagen-3.0-capability-001").capabilities(vertex);
         let edit = able(true).edit.unwrap();
         assert_eq!((edit.images, edit.mask, edit.needs_mask, edit.keeps_size), (1, true, true, true));
         assert_eq!((able(true).generate, able(true).negative_prompt, able(true).max_n), (false, true, 4));
@@ -200,14 +200,14 @@ mod tests {
 
     #[test]
     fn pictures_that_a_request_cannot_carry_are_not_sent() {
-        use crate::capabilities::{Bend, Unable};
+        use crate::capabilities::{SizeTolerance, Unable};
         use crate::provider::common::fixture::Desk;
-        let able = family("gemini-3-pro-image").abilities(false);
+        let able = family("gemini-3-pro-image").capabilities(false);
         let mut request = Desk::new("google", "gemini-3-pro-image", r#"{"prompt":"x"}"#).editing(2, false).request;
         let mut weigh = |bytes: usize| {
             let edit = request.edit.as_mut().unwrap();
             edit.images[1].bytes = vec![0; bytes - edit.images[0].bytes.len()].into();
-            able.fit(&request, Bend { tolerance_ppm: 0, strict: false }).err()
+            able.fit(&request, SizeTolerance { tolerance_ppm: 0, strict: false }).err()
         };
         assert_eq!(weigh(15_000_000), None);
         assert_eq!(weigh(15_000_001), Some(Unable::ImageBytes { limit: 15_000_000 }));

@@ -3,10 +3,10 @@
 //! Addresses and headers are here; which parameters a model takes is in `models.rs`, the bodies are in
 //! `body.rs`, and what a reply means is shared with servers like OpenAI's and is in `reply.rs`.
 
-use crate::capabilities::{Abilities, Usual};
+use crate::capabilities::{Capabilities, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
-use crate::provider::adapter::{Call, Job, Partial, Provider, Reply, Step};
+use crate::provider::adapter::{Adapter, Call, Job, Partial, Reply, Step};
 use crate::provider::common::wire;
 use crate::provider::openai::models::family;
 
@@ -19,7 +19,7 @@ pub(in crate::provider) mod stream;
 /// OpenAI itself, or an address that speaks exactly its language.
 pub struct OpenAi;
 
-impl Provider for OpenAi {
+impl Adapter for OpenAi {
     fn name(&self) -> &'static str {
         "openai"
     }
@@ -48,8 +48,8 @@ impl Provider for OpenAi {
         &["*.blob.core.windows.net"]
     }
 
-    fn abilities(&self, _: &Account, model: &str) -> Abilities {
-        family(model).abilities()
+    fn capabilities(&self, _: &Account, model: &str) -> Capabilities {
+        family(model).capabilities()
     }
 
     fn usual(&self, _: &Account, model: &Model) -> Usual {

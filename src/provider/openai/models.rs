@@ -3,7 +3,7 @@
 //! Data only. OpenAI and Azure serve the same models, and resellers pass their names on, so this table stands apart
 //! from what is sent to whom. A name it does not know is taken for a model like gpt-image-2.
 
-use crate::capabilities::{Abilities, BilledSize, Edits, Sizes, Steps, Usual};
+use crate::capabilities::{BilledSize, Capabilities, Edits, Sizes, Steps, Usual};
 use crate::image::{Format, Size};
 use crate::request::{PROMPT_MAX_CHARS, Quality};
 
@@ -143,9 +143,9 @@ pub fn resold(model: &str) -> Option<&'static Family> {
 
 impl Family {
     /// What its models can do.
-    pub fn abilities(&self) -> Abilities {
+    pub fn capabilities(&self) -> Capabilities {
         let gpt = self.shape == Shape::Gpt;
-        Abilities {
+        Capabilities {
             tiers: Vec::new(),
             partials: gpt,
             max_n: self.max_n,
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn every_family_has_its_own_sizes_counts_and_qualities() {
-        let able = |model: &str| family(model).abilities();
+        let able = |model: &str| family(model).capabilities();
         assert_eq!((able("dall-e-3").max_n, able("dall-e-2").max_n, able("gpt-image-1").max_n), (1, 10, 10));
         assert_eq!(able("gpt-image-1.5").sizes, Sizes::Listed(GPT_1_SIZES.to_vec()));
         assert_eq!(able("gpt-image-1-mini").sizes, Sizes::Listed(GPT_1_SIZES.to_vec()));
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn dall_e_3_changes_no_picture_dall_e_2_one_and_the_others_sixteen() {
-        let images = |model: &str| family(model).abilities().edit.map(|edits| (edits.images, edits.mask));
+        let images = |model: &str| family(model).capabilities().edit.map(|edits| (edits.images, edits.mask));
         assert_eq!(images("dall-e-3"), None);
         assert_eq!(images("dall-e-2"), Some((1, true)));
         for model in ["gpt-image-1", "gpt-image-1-mini", "gpt-image-2.6-flare", "gpt-image-7"] {

@@ -47,8 +47,8 @@ mod tests {
     use super::*;
     use crate::config::plan::CostUnit;
     use crate::image::Encoded;
+    use crate::provider::adapter::PictureSource;
     use crate::provider::adapter::Reported;
-    use crate::provider::adapter::Source;
     use crate::provider::common::fixture::Desk;
 
     use std::time::Duration;
@@ -57,7 +57,7 @@ mod tests {
         Desk::new("openai", "gpt-image-1", r#"{"prompt":"a red fox","size":"1024x1024","n":2}"#)
     }
 
-    fn images(step: Step) -> Vec<Source> {
+    fn images(step: Step) -> Vec<PictureSource> {
         match step {
             Step::Done(drawn) => drawn.images.into_iter().map(|found| found.source).collect(),
             other => panic!("no pictures: {other:?}"),
@@ -158,7 +158,9 @@ mod tests {
             r#"{"data":[{"b64_json":"data:image\/png;base64,QUJD\nQUJD"},{"b64_json":"data:image/png;base64,QUJD"}]}"#;
         let reply = desk.reply(200, body);
         let found = images(read(&desk.job(), &reply));
-        let [Source::Inline(Encoded::Base64(copied)), Source::Inline(Encoded::Base64(shared))] = &found[..] else {
+        let [PictureSource::Inline(Encoded::Base64(copied)), PictureSource::Inline(Encoded::Base64(shared))] =
+            &found[..]
+        else {
             panic!("{found:?}");
         };
         assert_eq!((&copied[..], &shared[..]), (&b"QUJDQUJD"[..], &b"QUJD"[..]));
@@ -197,8 +199,8 @@ mod tests {
         let png = wire::base64(b"\x89PNG\r\n\x1a\n and what follows");
         let found =
             |item: &str| images(read(&desk.job(), &desk.reply(200, format!(r#"{{"data":[{item}]}}"#)))).remove(0);
-        let link = |text: &str| Source::Link(desk.account.base_url.join(text).unwrap());
-        let inside = Source::Inline(Encoded::Base64(Bytes::from(png.clone())));
+        let link = |text: &str| PictureSource::Link(desk.account.base_url.join(text).unwrap());
+        let inside = PictureSource::Inline(Encoded::Base64(Bytes::from(png.clone())));
         assert_eq!(found(r#"{"b64_json":"https://cdn/1.png"}"#), link("https://cdn/1.png"));
         assert_eq!(found(r#"{"b64_json":"/1.png"}"#), link("/1.png"));
         assert_eq!(found(&format!(r#"{{"url":"{png}"}}"#)), inside);
@@ -212,16 +214,16 @@ mod tests {
         desk.account.dialect.base64 = "file.data".to_owned();
         let reply = desk.reply(200, r#"{"output":{"images":[{"file":{"data":"QUJD"}},"QUJD"]}}"#);
         let found = images(read(&desk.job(), &reply));
-        assert!(matches!(&found[..], [Source::Inline(_), Source::Inline(_)]), "{found:?}");
+        assert!(matches!(&found[..], [PictureSource::Inline(_), PictureSource::Inline(_)]), "{found:?}");
     }
 
     #[test]
     fn a_bare_string_is_a_link_when_it_looks_like_one() {
         let desk = desk();
         let jpeg = images(read(&desk.job(), &desk.reply(200, r#"{"data":["/9j/4AAQSkZJRg=="]}"#)));
-        assert!(matches!(&jpeg[..], [Source::Inline(_)]));
+        assert!(matches!(&jpeg[..], [PictureSource::Inline(_)]));
         let link = images(read(&desk.job(), &desk.reply(200, r#"{"images":["/files/1.png","https://cdn/2"]}"#)));
-        assert!(matches!(&link[..], [Source::Link(_), Source::Link(_)]));
+        assert!(matches!(&link[..], [PictureSource::Link(_), PictureSource::Link(_)]));
     }
 
     #[test]

@@ -7,11 +7,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::capabilities::Abilities;
+use crate::capabilities::Capabilities;
 use crate::config::plan::{Account, Model, Via};
 use crate::failure::{Class, Failure, Finding};
 use crate::image::{Format, is_data_url};
-use crate::provider::adapter::{Call, Drawn, Found, Job, Provider, Reply, Reported, Step, Usage};
+use crate::provider::adapter::{Adapter, Call, Drawn, Found, Job, Reply, Reported, Step, Usage};
 use crate::provider::common::json::{Json, number_at};
 use crate::provider::common::vendor_error::{VendorError, malformed};
 use crate::provider::common::wire;
@@ -58,7 +58,7 @@ const REFUSING_ENDS: &[&str] = &[
     "image_recitation",
 ];
 
-impl Provider for OpenRouter {
+impl Adapter for OpenRouter {
     fn name(&self) -> &'static str {
         "openrouter"
     }
@@ -91,12 +91,12 @@ impl Provider for OpenRouter {
         &[]
     }
 
-    fn abilities(&self, _: &Account, model: &str) -> Abilities {
-        family(model).abilities(model, Via::Images)
+    fn capabilities(&self, _: &Account, model: &str) -> Capabilities {
+        family(model).capabilities(model, Via::Images)
     }
 
-    fn abilities_of(&self, _: &Account, model: &Model) -> Abilities {
-        family(&model.name).abilities(&model.name, model.via)
+    fn capabilities_of(&self, _: &Account, model: &Model) -> Capabilities {
+        family(&model.name).capabilities(&model.name, model.via)
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
@@ -185,8 +185,8 @@ fn chat_body(job: &Job<'_>) -> Map<String, Value> {
     body
 }
 
-fn takes(job: &Job<'_>) -> Abilities {
-    family(&job.model.name).abilities(&job.model.name, job.model.via)
+fn takes(job: &Job<'_>) -> Capabilities {
+    family(&job.model.name).capabilities(&job.model.name, job.model.via)
 }
 
 /// An input picture, as both ways write it.
@@ -322,7 +322,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::provider::adapter::Source;
+    use crate::provider::adapter::PictureSource;
     use crate::provider::common::fixture::Desk;
 
     const WISH: &str = r#"{"prompt":"a fox","size":"1024x1024","quality":"high","output_format":"webp",
@@ -480,7 +480,7 @@ mod tests {
         let desk = chat();
         let reply = desk.reply(200, answer("data:image/png;base64,QUJD"));
         let Step::Done(drawn) = OpenRouter.read(&desk.job(), &reply) else { panic!("a picture") };
-        assert!(matches!(&drawn.images[..], [Found { source: Source::Inline(_), .. }]));
+        assert!(matches!(&drawn.images[..], [Found { source: PictureSource::Inline(_), .. }]));
         assert_eq!(failed(&desk, 200, &answer("https://elsewhere.example/1.png")).class, Class::Malformed);
     }
 }

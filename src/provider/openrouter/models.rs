@@ -4,7 +4,7 @@
 //! Data, and the two ways to write a size. Makers are told apart by the first part of a model's name. A maker nobody
 //! has described draws one picture a call from a prompt, and takes nothing that would change the picture.
 
-use crate::capabilities::{Abilities, Edits, Sizes, Tier};
+use crate::capabilities::{Capabilities, Edits, Sizes, Tier};
 use crate::config::plan::Via;
 use crate::image::{Format, Size};
 use crate::provider::adapter::Job;
@@ -138,9 +138,9 @@ pub enum Told {
 
 impl Family {
     /// What `model`, which is of this family, can do by this way. A chat is told a shape and a seed and nothing else.
-    pub fn abilities(&self, model: &str, via: Via) -> Abilities {
+    pub fn capabilities(&self, model: &str, via: Via) -> Capabilities {
         let images = via == Via::Images;
-        Abilities {
+        Capabilities {
             max_n: if images { self.max_n } else { 1 },
             prompt_chars: PROMPT_MAX_CHARS,
             sizes: match self.draws {
@@ -188,8 +188,8 @@ impl Draws {
 }
 
 /// What OpenAI's own model behind `openai/NAME` can do.
-fn of_openai(model: &str) -> Abilities {
-    openai::models::family(model.strip_prefix("openai/").unwrap_or(model)).abilities()
+fn of_openai(model: &str) -> Capabilities {
+    openai::models::family(model.strip_prefix("openai/").unwrap_or(model)).capabilities()
 }
 
 #[cfg(test)]
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(told(gpt, "1536x1024", Via::Chat), Some(Told::Shape((3, 2), None)));
         assert_eq!(told(gpt, "auto", Via::Images), None);
         let mut desk = Desk::new("openrouter", "google/gemini-2.5-flash-image", r#"{"prompt":"x","size":"1344x768"}"#);
-        desk.model.abilities.sizes = Some(Sizes::Listed(vec![Size::new(1344, 768)]));
+        desk.model.capabilities.sizes = Some(Sizes::Listed(vec![Size::new(1344, 768)]));
         let told = family(&desk.model.name).told(&desk.job(), Via::Images);
         assert_eq!(told, Some(Told::Shape((16, 9), None)), "a size from the config is told as a shape too");
     }
@@ -247,14 +247,14 @@ mod tests {
     #[test]
     fn a_chat_can_do_less_and_an_unknown_maker_least() {
         let model = "openai/gpt-image-2";
-        let images = family(model).abilities(model, Via::Images);
-        let chat = family(model).abilities(model, Via::Chat);
+        let images = family(model).capabilities(model, Via::Images);
+        let chat = family(model).capabilities(model, Via::Chat);
         assert_eq!((images.max_n, images.transparent, images.formats.len(), images.qualities.len()), (10, true, 3, 3));
         assert_eq!((chat.max_n, chat.transparent, chat.formats.len(), chat.qualities.len()), (1, false, 0, 0));
         assert_eq!(images.sizes, of_openai(model).sizes);
-        let unknown = family("somebody/new").abilities("somebody/new", Via::Images);
+        let unknown = family("somebody/new").capabilities("somebody/new", Via::Images);
         assert_eq!((unknown.max_n, unknown.seed, unknown.transparent, unknown.edit), (1, false, false, None));
-        let flux = family("black-forest-labs/flux.2-pro").abilities("black-forest-labs/flux.2-pro", Via::Images);
+        let flux = family("black-forest-labs/flux.2-pro").capabilities("black-forest-labs/flux.2-pro", Via::Images);
         assert_eq!((flux.max_n, flux.seed, flux.edit), (1, true, Some(Edits::up_to(8))));
     }
 }

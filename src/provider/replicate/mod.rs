@@ -9,12 +9,12 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::capabilities::{Abilities, BilledSize, Frame, Usual};
+use crate::capabilities::{BilledSize, Capabilities, OutputSize, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Format;
 use crate::pricing::Counted;
-use crate::provider::adapter::{Call, Drawn, Found, Job, Provider, Reply, Step, Usage};
+use crate::provider::adapter::{Adapter, Call, Drawn, Found, Job, Reply, Step, Usage};
 use crate::provider::common::json::{Json, number_at};
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
 use crate::provider::common::wire;
@@ -46,7 +46,7 @@ fn version(model: &str) -> Option<&str> {
     }
 }
 
-impl Provider for Replicate {
+impl Adapter for Replicate {
     fn name(&self) -> &'static str {
         "replicate"
     }
@@ -76,8 +76,8 @@ impl Provider for Replicate {
         &["replicate.delivery", "*.replicate.delivery"]
     }
 
-    fn abilities(&self, _: &Account, model: &str) -> Abilities {
-        family(model).abilities()
+    fn capabilities(&self, _: &Account, model: &str) -> Capabilities {
+        family(model).capabilities()
     }
 
     /// A model decides the pixels of a shape, and megapixels are those of the picture (PROVIDERS.md 5.2).
@@ -147,7 +147,7 @@ fn input(job: &Job<'_>) -> Map<String, Value> {
     wire::put(&mut input, "seed", request.seed);
     // A model without the input draws one; a config that raises `max_n` says that there is one.
     wire::put(&mut input, "num_outputs", Some(job.n).filter(|n| family.max_n > 1 || *n > 1));
-    let takes_format = !family.formats.is_empty() || job.model.abilities.formats.is_some();
+    let takes_format = !family.formats.is_empty() || job.model.capabilities.formats.is_some();
     wire::put(&mut input, "output_format", job.format.filter(|_| takes_format).map(format_word));
     wire::put(&mut input, "output_quality", request.output_compression.filter(|_| family.output_quality));
     let own_size = put_pictures(&mut input, job, family.edit);
@@ -189,8 +189,8 @@ fn put_size(input: &mut Map<String, Value>, job: &Job<'_>, how: SizeInput) {
         SizeInput::Unknown if SIZE_OPTIONS.iter().any(|option| job.model.options.contains_key(*option)) => {}
         SizeInput::Unknown => match job.frame {
             // Only a config that lists shapes makes such a frame, for a model that takes shapes.
-            Frame::Ratio { .. } => wire::put(input, "aspect_ratio", wire::ratio(job.frame)),
-            Frame::Pixels(_) | Frame::Default => in_pixels(input),
+            OutputSize::Ratio { .. } => wire::put(input, "aspect_ratio", wire::ratio(job.frame)),
+            OutputSize::Pixels(_) | OutputSize::Default => in_pixels(input),
         },
     }
 }
@@ -298,7 +298,7 @@ fn our_field(field: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::image::Encoded;
-    use crate::provider::adapter::Source;
+    use crate::provider::adapter::PictureSource;
     use crate::provider::common::fixture::Desk;
 
     const SCHNELL: &str = "black-forest-labs/flux-schnell";
@@ -385,13 +385,13 @@ mod tests {
             Step::Done(drawn) => drawn.images.into_iter().map(|found| found.source).collect::<Vec<_>>(),
             other => panic!("{other:?}"),
         };
-        let link = |text: &str| Source::Link(text.parse().unwrap());
+        let link = |text: &str| PictureSource::Link(text.parse().unwrap());
         assert_eq!(sources(r#""https://replicate.delivery/1.webp""#), [link("https://replicate.delivery/1.webp")]);
         let three = sources(r#"["https://a/1","https://a/2","https://a/3"]"#);
         let all = ["https://a/1", "https://a/2", "https://a/3"].map(link);
         assert_eq!(three, all, "two were asked, and the third is charged too");
         assert_eq!(sources(r#"["HTTPS://a/1","a text"]"#), [link("https://a/1")]);
-        let inside = Source::Inline(Encoded::Base64(bytes::Bytes::from_static(b"QUJD")));
+        let inside = PictureSource::Inline(Encoded::Base64(bytes::Bytes::from_static(b"QUJD")));
         assert_eq!(sources(r#"["data:image/webp;base64,QUJD"]"#), [inside]);
     }
 

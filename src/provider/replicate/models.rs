@@ -1,9 +1,9 @@
 //! Replicate's models: which inputs the common families take, as a table (PROVIDERS.md 5.1).
 //!
-//! Data, with what it means for abilities. A model nobody described takes a prompt and a size in pixels; its config
+//! Data, with what it means for capabilities. A model nobody described takes a prompt and a size in pixels; its config
 //! says the rest.
 
-use crate::capabilities::{Abilities, Edits, Sizes, Steps};
+use crate::capabilities::{Capabilities, Edits, Sizes, Steps};
 use crate::image::Format;
 use crate::request::PROMPT_MAX_CHARS;
 
@@ -113,8 +113,8 @@ pub fn family(model: &str) -> &'static Family {
 
 impl Family {
     /// What its models can do.
-    pub fn abilities(&self) -> Abilities {
-        Abilities {
+    pub fn capabilities(&self) -> Capabilities {
+        Capabilities {
             tiers: Vec::new(),
             partials: false,
             max_n: self.max_n,

@@ -10,11 +10,11 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
-use crate::capabilities::{Abilities, Edits, Sizes, Usual};
+use crate::capabilities::{Capabilities, Edits, Sizes, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::{Encoded, Format};
-use crate::provider::adapter::{Call, Drawn, Found, Job, Provider, Reply, Source, Step, Usage};
+use crate::provider::adapter::{Adapter, Call, Drawn, Found, Job, PictureSource, Reply, Step, Usage};
 use crate::provider::common::form::Form;
 use crate::provider::common::json::Json;
 use crate::provider::common::vendor_error::{VendorError, malformed};
@@ -72,7 +72,7 @@ const NAMES: &[(&str, Class)] = &[
     ("payment_required", Class::Quota),
 ];
 
-impl Provider for Stability {
+impl Adapter for Stability {
     fn name(&self) -> &'static str {
         "stability"
     }
@@ -103,7 +103,7 @@ impl Provider for Stability {
         &[]
     }
 
-    fn abilities(&self, _: &Account, model: &str) -> Abilities {
+    fn capabilities(&self, _: &Account, model: &str) -> Capabilities {
         let api = Api::of(model);
         let (max_n, prompt_chars, formats) = match api {
             Api::V1 { .. } => (10, 2_000, vec![Format::Png]),
@@ -116,7 +116,7 @@ impl Provider for Stability {
             Api::V2 { service: "core", .. } => Sizes::Ratios { shapes: SHAPES.to_vec(), pixels: 1536 * 1024 },
             Api::V2 { .. } => Sizes::Ratios { shapes: SHAPES.to_vec(), pixels: 1024 * 1024 },
         };
-        Abilities {
+        Capabilities {
             tiers: Vec::new(),
             partials: false,
             max_n,
@@ -259,10 +259,10 @@ fn read_bytes(reply: &Reply) -> Step {
     if finish == Some(b"CONTENT_FILTERED") {
         return Step::Failed(blurred(1));
     }
-    done(Source::Inline(Encoded::Raw(reply.body.clone())))
+    done(PictureSource::Inline(Encoded::Raw(reply.body.clone())))
 }
 
-fn done(source: Source) -> Step {
+fn done(source: PictureSource) -> Step {
     let images = vec![Found { source, revised_prompt: None }];
     Step::Done(Drawn { images, refused: 0, refused_billed: 0, usage: Usage::default() })
 }
@@ -454,7 +454,7 @@ mod tests {
     fn each_api_has_its_own_sizes_and_counts() {
         let able = |model: &str| {
             let desk = Desk::new("stability", model, r#"{"prompt":"x"}"#);
-            Stability.abilities(&desk.account, model)
+            Stability.capabilities(&desk.account, model)
         };
         assert_eq!((able(SDXL).max_n, able("core").max_n), (10, 1));
         assert_eq!(able(SDXL).sizes, Sizes::Listed(SDXL_SIZES.to_vec()));

@@ -131,7 +131,7 @@ pub fn fixed_seed(seed: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capabilities::{Bend, Unable};
+    use crate::capabilities::{SizeTolerance, Unable};
     use crate::provider::common::fixture::Desk;
 
     const SDXL: &str = "stable-diffusion-xl-1024-v1-0";
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_picture_of_a_size_that_the_engine_does_not_draw_is_not_sent() {
-        let bend = Bend { tolerance_ppm: 1_000_000, strict: false };
+        let bend = SizeTolerance { tolerance_ppm: 1_000_000, strict: false };
         for (model, side, wanted) in [
             (SDXL, 1024, None),
             (SDXL, 512, Some(Unable::ImageSize)),
@@ -178,7 +178,7 @@ mod tests {
         ] {
             let mut desk = Desk::new("stability", model, r#"{"prompt":"x"}"#).editing(1, true);
             desk.request.edit.as_mut().unwrap().images[0].size = Size::new(side, side);
-            let able = desk.provider.abilities(&desk.account, model);
+            let able = desk.provider.capabilities(&desk.account, model);
             assert_eq!(able.fit(&desk.request, bend).err(), wanted, "{model} {side}");
         }
     }

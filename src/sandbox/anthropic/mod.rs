@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
-use super::call::{Call, No, act_out, finish, read_json, text};
+use super::call::{No, VendorCall, act_out, finish, read_json, text};
 use super::faults::Mode;
 use super::fields::Fields;
 use super::settings::{Name, TokenPrice, Vendor};
@@ -33,7 +33,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
 }
 
 async fn write(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let call = Call::admit(&desk, Name::Anthropic, request.headers());
+    let call = VendorCall::admit(&desk, Name::Anthropic, request.headers());
     let id = format!("req_{:016x}", call.luck);
     let answer = answer(&call, request).await.map_err(|no| with_id(no, &id));
     let mut answer = call.close(answer);
@@ -43,7 +43,7 @@ async fn write(State(desk): State<Arc<Desk>>, request: Request) -> Response {
     answer
 }
 
-async fn answer(call: &Call, request: Request) -> Result<Response, No> {
+async fn answer(call: &VendorCall, request: Request) -> Result<Response, No> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
@@ -85,7 +85,7 @@ struct Message {
 }
 
 impl Message {
-    fn write(order: &Order, call: &Call) -> Message {
+    fn write(order: &Order, call: &VendorCall) -> Message {
         let prompt = &order.prompt;
         let whole = format!("{prompt}, in soft morning light, sharp and rich in detail");
         let longest = usize::try_from(order.max_tokens).unwrap_or(usize::MAX).saturating_mul(4);

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
-use super::call::{Call, No, act_out, bearer, finish, read_json, text};
+use super::call::{No, VendorCall, act_out, bearer, finish, read_json, text};
 use super::faults::Mode;
 use super::fields::{Fields, Why, Wrong};
 use super::settings::{Name, Vendor};
@@ -64,7 +64,7 @@ async fn lost(State(desk): State<Arc<Desk>>, method: Method, uri: Uri) -> Respon
 
 /// Answers a call to the deployment in the path, or in the body where the path has none.
 async fn serve(State(desk): State<Arc<Desk>>, request: Request, deployment: Option<String>, edits: bool) -> Response {
-    let mut call = Call::admit(&desk, Name::Azure, request.headers());
+    let mut call = VendorCall::admit(&desk, Name::Azure, request.headers());
     let mut answer = match authorise(&call.vendor, &desk.book(Name::Azure).tokens, request.headers()) {
         Ok(()) => answer(&mut call, request, deployment, edits).await,
         Err(no) => Err(no),
@@ -77,7 +77,12 @@ async fn serve(State(desk): State<Arc<Desk>>, request: Request, deployment: Opti
     call.close(answer)
 }
 
-async fn answer(call: &mut Call, request: Request, deployment: Option<String>, edits: bool) -> Result<Response, No> {
+async fn answer(
+    call: &mut VendorCall,
+    request: Request,
+    deployment: Option<String>,
+    edits: bool,
+) -> Result<Response, No> {
     let version = version(request.uri());
     let (mut fields, start, way) = if edits {
         let Edit { fields, start, way } = Edit::read_form(request).await.map_err(in_azures_words)?;

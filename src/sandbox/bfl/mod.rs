@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::call::{BadBody, Call, No, act_out, finish, read_json, text, unix_time};
+use super::call::{BadBody, No, VendorCall, act_out, finish, read_json, text, unix_time};
 use super::draw::Sketch;
 use super::faults::Mode;
 use super::fields::{Fields, Why, Wrong};
@@ -40,12 +40,12 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
 }
 
 async fn take_on(State(desk): State<Arc<Desk>>, Path(model): Path<String>, request: Request) -> Response {
-    let mut call = Call::admit(&desk, Name::Bfl, request.headers());
+    let mut call = VendorCall::admit(&desk, Name::Bfl, request.headers());
     let answer = task(&mut call, model, request).await;
     call.close(answer)
 }
 
-async fn task(call: &mut Call, name: String, request: Request) -> Result<Response, No> {
+async fn task(call: &mut VendorCall, name: String, request: Request) -> Result<Response, No> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let model = Model::of(&name, &call.vendor).ok_or_else(not_found)?;
@@ -118,7 +118,7 @@ enum Ending {
 }
 
 impl Ending {
-    fn of(call: &Call, model: String, order: &Order, price: Usd) -> Ending {
+    fn of(call: &VendorCall, model: String, order: &Order, price: Usd) -> Ending {
         match call.fate {
             Mode::Refusing => Ending::Refused("Content Moderated", "Derivative Works Filter"),
             _ if call.refuses(&order.prompt) => Ending::Refused("Request Moderated", "Violence"),
@@ -316,7 +316,7 @@ mod tests {
         let mut settings = Settings::default();
         settings.vendors.bfl.latency = Duration::from_secs(10);
         let desk = Arc::new(Desk::new("http://sandbox".to_owned(), settings));
-        let mut call = Call::admit(&desk, Name::Bfl, &HeaderMap::new());
+        let mut call = VendorCall::admit(&desk, Name::Bfl, &HeaderMap::new());
         let order = Order {
             prompt: "x".to_owned(),
             size: Size::new(64, 64),

@@ -24,7 +24,7 @@ pub(in crate::sandbox) struct Model {
     formats: &'static [&'static str],
     format: Format,
     tolerance: i64,
-    inputs: &'static [(&'static str, Kind)],
+    inputs: &'static [(&'static str, InputKind)],
 }
 
 /// How a size is told.
@@ -52,7 +52,7 @@ enum From {
 
 /// What one more input may be.
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+enum InputKind {
     Flag,
     Whole(i64, i64),
     Number(f64, f64),
@@ -66,7 +66,7 @@ const TWO: Model = Model {
     formats: &["jpeg", "png", "webp"],
     format: Format::Jpeg,
     tolerance: 5,
-    inputs: &[("disable_pup", Kind::Flag)],
+    inputs: &[("disable_pup", InputKind::Flag)],
 };
 
 const ONE: Model = Model {
@@ -76,14 +76,14 @@ const ONE: Model = Model {
     formats: &["jpeg", "png"],
     format: Format::Jpeg,
     tolerance: 6,
-    inputs: &[("prompt_upsampling", Kind::Flag), ("image_prompt", Kind::Picture)],
+    inputs: &[("prompt_upsampling", InputKind::Flag), ("image_prompt", InputKind::Picture)],
 };
 
 const KONTEXT: Model = Model {
     draws: Draws::Shape { widest: (7, 3), pixels: 1024 * 1024, usual: (1, 1) },
     starts_from: From::Images(4),
     format: Format::Png,
-    inputs: &[("prompt_upsampling", Kind::Flag)],
+    inputs: &[("prompt_upsampling", InputKind::Flag)],
     ..ONE
 };
 
@@ -94,9 +94,9 @@ const MODELS: &[Model] = &[
     Model {
         name: "flux-2-flex",
         inputs: &[
-            ("steps", Kind::Whole(1, 50)),
-            ("guidance", Kind::Number(1.5, 10.0)),
-            ("prompt_upsampling", Kind::Flag),
+            ("steps", InputKind::Whole(1, 50)),
+            ("guidance", InputKind::Number(1.5, 10.0)),
+            ("prompt_upsampling", InputKind::Flag),
         ],
         ..TWO
     },
@@ -107,20 +107,20 @@ const MODELS: &[Model] = &[
         name: "flux-pro-1.1-ultra",
         draws: Draws::Shape { widest: (21, 9), pixels: 2048 * 2048, usual: (16, 9) },
         inputs: &[
-            ("raw", Kind::Flag),
-            ("prompt_upsampling", Kind::Flag),
-            ("image_prompt", Kind::Picture),
-            ("image_prompt_strength", Kind::Number(0.0, 1.0)),
+            ("raw", InputKind::Flag),
+            ("prompt_upsampling", InputKind::Flag),
+            ("image_prompt", InputKind::Picture),
+            ("image_prompt_strength", InputKind::Number(0.0, 1.0)),
         ],
         ..ONE
     },
     Model {
         name: "flux-dev",
         inputs: &[
-            ("prompt_upsampling", Kind::Flag),
-            ("image_prompt", Kind::Picture),
-            ("steps", Kind::Whole(1, 50)),
-            ("guidance", Kind::Number(1.5, 5.0)),
+            ("prompt_upsampling", InputKind::Flag),
+            ("image_prompt", InputKind::Picture),
+            ("steps", InputKind::Whole(1, 50)),
+            ("guidance", InputKind::Number(1.5, 5.0)),
         ],
         ..ONE
     },
@@ -131,9 +131,9 @@ const MODELS: &[Model] = &[
         draws: Draws::LikeInput,
         starts_from: From::Masked,
         inputs: &[
-            ("prompt_upsampling", Kind::Flag),
-            ("steps", Kind::Whole(15, 50)),
-            ("guidance", Kind::Number(1.5, 100.0)),
+            ("prompt_upsampling", InputKind::Flag),
+            ("steps", InputKind::Whole(15, 50)),
+            ("guidance", InputKind::Number(1.5, 100.0)),
         ],
         ..ONE
     },
@@ -262,13 +262,13 @@ impl Model {
     }
 }
 
-impl Kind {
+impl InputKind {
     fn take(self, fields: &mut Fields, name: &str, inputs: &mut Inputs) -> Result<(), Wrong> {
         match self {
-            Kind::Flag => fields.flag(name).map(drop),
-            Kind::Whole(least, most) => fields.whole(name, least..=most).map(drop),
-            Kind::Number(least, most) => fields.number(name, least..=most).map(drop),
-            Kind::Picture => {
+            InputKind::Flag => fields.flag(name).map(drop),
+            InputKind::Whole(least, most) => fields.whole(name, least..=most).map(drop),
+            InputKind::Number(least, most) => fields.number(name, least..=most).map(drop),
+            InputKind::Picture => {
                 let picture = picture(fields, name)?;
                 inputs.images.extend(picture.map(|bytes| (name.to_owned(), bytes)));
                 Ok(())

@@ -11,7 +11,7 @@ use base64_simd::STANDARD;
 use serde_json::{Value, json};
 
 use crate::money::Usd;
-use crate::sandbox::call::{Call, No, draw, unix_time};
+use crate::sandbox::call::{No, VendorCall, draw, unix_time};
 use crate::sandbox::compatible::dialect::{AnswerForm, CostStyle, Dialect};
 use crate::sandbox::compatible::requests::Order;
 use crate::sandbox::desk::Desk;
@@ -34,7 +34,7 @@ pub(in crate::sandbox) struct Work {
 
 impl Work {
     /// Draws what is ordered.
-    pub(in crate::sandbox) async fn prepare(call: &Call, order: Order) -> Result<Work, No> {
+    pub(in crate::sandbox) async fn prepare(call: &VendorCall, order: Order) -> Result<Work, No> {
         let sketch = |index| {
             let seed = order.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.luck);
             Sketch { format: order.format, ..call.sketch(&order.prompt, seed ^ order.mark, index, order.size) }
@@ -91,7 +91,7 @@ impl Work {
 }
 
 /// The whole answer to an order that is drawn at once.
-pub(in crate::sandbox) async fn fill(call: &Call, order: Order) -> Result<Response, No> {
+pub(in crate::sandbox) async fn fill(call: &VendorCall, order: Order) -> Result<Response, No> {
     let (body, charged) = Work::prepare(call, order).await?.finish().ok_or_else(No::broken)?;
     let mut answer = Json(body).into_response();
     tell_cost(&mut answer, &call.vendor.dialect, charged);

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::response::Response;
 
-use crate::sandbox::call::{Call, act_out};
+use crate::sandbox::call::{VendorCall, act_out};
 use crate::sandbox::compatible::errors::Trouble;
 use crate::sandbox::compatible::requests::Order;
 use crate::sandbox::compatible::{answers, jobs};
 use crate::sandbox::openai;
 
 /// Draws an order that was understood, at once or as a job.
-pub(super) async fn drawn(call: &mut Call, order: Order) -> Result<Response, Trouble> {
+pub(super) async fn drawn(call: &mut VendorCall, order: Order) -> Result<Response, Trouble> {
     act_out(call.fate, openai::errors::fault).await.map_err(Trouble::Fault)?;
     let vendor = Arc::clone(&call.vendor);
     if let Some(jobs) = &vendor.dialect.jobs {

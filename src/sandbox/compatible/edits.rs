@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
-use crate::sandbox::call::Call;
+use crate::sandbox::call::VendorCall;
 use crate::sandbox::compatible::dialect::{Dialect, EditStyle};
 use crate::sandbox::compatible::drawing::drawn;
 use crate::sandbox::compatible::errors::Trouble;
@@ -45,13 +45,13 @@ pub(in crate::sandbox) async fn in_body(fields: &mut Fields, dialect: &Dialect) 
 
 /// `POST /compatible/v1/images/edits`.
 pub(in crate::sandbox) async fn edit(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let mut call = Call::admit(&desk, Name::Compatible, request.headers());
+    let mut call = VendorCall::admit(&desk, Name::Compatible, request.headers());
     let shape = call.vendor.dialect.errors;
     let answer = answer(&mut call, request).await.map_err(|trouble| trouble.told_as(shape));
     call.close(answer)
 }
 
-async fn answer(call: &mut Call, request: Request) -> Result<Response, Trouble> {
+async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, Trouble> {
     authorise(&call.vendor, request.headers())?;
     let mut form = Form::read(request).await?;
     let rename = &call.vendor.dialect.rename;

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::sandbox::call::{Call, No, finish, origin};
+use crate::sandbox::call::{No, VendorCall, finish, origin};
 use crate::sandbox::compatible::answers::{Work, put_at};
 use crate::sandbox::compatible::dialect::Jobs;
 use crate::sandbox::compatible::errors::Trouble;
@@ -29,7 +29,7 @@ enum Ending {
 }
 
 /// Takes an order on.
-pub(in crate::sandbox) async fn take_on(call: &mut Call, order: Order, jobs: &Jobs) -> Result<Response, No> {
+pub(in crate::sandbox) async fn take_on(call: &mut VendorCall, order: Order, jobs: &Jobs) -> Result<Response, No> {
     let ending = if call.refuses(&order.prompt) {
         Ending::Refused("Your request was rejected by our safety system.")
     } else if call.fate == Mode::NoPictures {

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use serde_json::{Map, Value, json};
 
-use super::call::{Call, finish, read_json};
+use super::call::{VendorCall, finish, read_json};
 use super::fields::Fields;
 use super::settings::Name;
 use crate::sandbox::compatible::drawing::drawn;
@@ -42,13 +42,13 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
 }
 
 async fn generate(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let mut call = Call::admit(&desk, Name::Compatible, request.headers());
+    let mut call = VendorCall::admit(&desk, Name::Compatible, request.headers());
     let shape = call.vendor.dialect.errors;
     let answer = answer(&mut call, request).await.map_err(|no| no.told_as(shape));
     call.close(answer)
 }
 
-async fn answer(call: &mut Call, request: Request) -> Result<Response, Trouble> {
+async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, Trouble> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let object = read_json(&parts.headers, body).await?;

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
-use super::call::{Call, No, act_out, finish};
+use super::call::{No, VendorCall, act_out, finish};
 use super::settings::Name;
 use super::tasks::Task;
 use crate::sandbox::dashscope::errors::{WITHHELD, authorise, fault, flat, refusal, request_id, wrong};
@@ -40,18 +40,18 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
 }
 
 async fn answer_messages(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let call = Call::admit(&desk, Name::DashScope, request.headers());
+    let call = VendorCall::admit(&desk, Name::DashScope, request.headers());
     let answer = messages(&call, request).await;
     call.close(answer)
 }
 
 async fn take_on(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let mut call = Call::admit(&desk, Name::DashScope, request.headers());
+    let mut call = VendorCall::admit(&desk, Name::DashScope, request.headers());
     let answer = task(&mut call, request).await;
     call.close(answer)
 }
 
-async fn messages(call: &Call, request: Request) -> Result<Response, No> {
+async fn messages(call: &VendorCall, request: Request) -> Result<Response, No> {
     let order = Order::read(call, request, Surface::Messages).await?;
     act_out(call.fate, fault).await?;
     if call.refuses(&order.asked.prompt) {
@@ -65,7 +65,7 @@ async fn messages(call: &Call, request: Request) -> Result<Response, No> {
     Ok(Json(order.answer(&links, call.luck)).into_response())
 }
 
-async fn task(call: &mut Call, request: Request) -> Result<Response, No> {
+async fn task(call: &mut VendorCall, request: Request) -> Result<Response, No> {
     let order = Order::read(call, request, Surface::Tasks).await?;
     act_out(call.fate, fault).await?;
     let (desk, origin) = (Arc::clone(&call.desk), call.origin.clone());
@@ -311,7 +311,7 @@ mod tests {
         settings.vendors.dashscope.latency = Duration::from_secs(10);
         let desk = Arc::new(Desk::new("http://sandbox".to_owned(), settings));
         let kept = Arc::clone(&desk);
-        let mut call = Call::admit(&desk, Name::DashScope, &HeaderMap::new());
+        let mut call = VendorCall::admit(&desk, Name::DashScope, &HeaderMap::new());
         let task = desk.book(Name::DashScope).tasks.start(call.take_guard(), call.time, move |_| {
             kept.book(Name::DashScope).billing.charge("wan2.2-t2i-flash", Usd::from_nanos(7), 1, 0);
             json!({"output": {"task_status": "SUCCEEDED"}})

@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::{Value, json};
 
-use crate::sandbox::call::{Call, No, read_json, text};
+use crate::sandbox::call::{No, VendorCall, read_json, text};
 use crate::sandbox::dashscope::errors::{WITHHELD, authorise, bad_body, bad_field, request_id, wrong, wrong_surface};
 use crate::sandbox::dashscope::models::{Asked, Model, Spelling, nothing, part};
 use crate::sandbox::desk::Desk;
@@ -46,7 +46,7 @@ pub(in crate::sandbox) struct Order {
 }
 
 impl Order {
-    pub(in crate::sandbox) async fn read(call: &Call, request: Request, surface: Surface) -> Result<Order, No> {
+    pub(in crate::sandbox) async fn read(call: &VendorCall, request: Request, surface: Surface) -> Result<Order, No> {
         let (parts, body) = request.into_parts();
         authorise(&call.vendor, &parts.headers)?;
         check_surface(&parts.headers, surface)?;
@@ -66,7 +66,7 @@ impl Order {
         Ok(Order { name, spelling: model.spelling, asked })
     }
 
-    pub(in crate::sandbox) fn drawn(&self, call: &Call) -> Drawn {
+    pub(in crate::sandbox) fn drawn(&self, call: &VendorCall) -> Drawn {
         let Asked { prompt, size, count, seed, inputs, .. } = &self.asked;
         let seed = seed.unwrap_or(call.luck) ^ inputs;
         let withheld = u32::from(*count > 1 && prompt.to_lowercase().contains("withheld"));

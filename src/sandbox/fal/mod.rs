@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
-use super::call::{Call, No, act_out, finish, origin, read_json};
+use super::call::{No, VendorCall, act_out, finish, origin, read_json};
 use super::fields::Fields;
 use super::settings::Name;
 use super::tasks::Task;
@@ -50,7 +50,7 @@ async fn any(State(desk): State<Arc<Desk>>, request: Request) -> Response {
         (&Method::GET, [_, _, "requests", id]) => fetch(&desk, id, request.headers()).await,
         (&Method::PUT, [_, _, "requests", id, "cancel"]) => cancel(&desk, id, request.headers()).await,
         (&Method::POST, [_, _, rest @ ..]) if rest.first() != Some(&"requests") => {
-            let mut call = Call::admit(&desk, Name::Fal, request.headers());
+            let mut call = VendorCall::admit(&desk, Name::Fal, request.headers());
             let answer = submit(&mut call, &path, request).await;
             call.close(answer)
         }
@@ -63,7 +63,7 @@ async fn lost(State(desk): State<Arc<Desk>>) -> Response {
 }
 
 /// Takes a request on.
-async fn submit(call: &mut Call, name: &str, request: Request) -> Result<Response, No> {
+async fn submit(call: &mut VendorCall, name: &str, request: Request) -> Result<Response, No> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let unknown = || wrong(StatusCode::NOT_FOUND, &format!("Application '{name}' not found"), "not_found");
@@ -275,7 +275,7 @@ mod tests {
         settings.vendors.fal.latency = Duration::from_secs(10);
         let desk = Arc::new(Desk::new("http://sandbox".to_owned(), settings));
         let kept = Arc::clone(&desk);
-        let mut call = Call::admit(&desk, Name::Fal, &HeaderMap::new());
+        let mut call = VendorCall::admit(&desk, Name::Fal, &HeaderMap::new());
         let task = desk.book(Name::Fal).tasks.start(call.take_guard(), call.time, move |_| {
             kept.book(Name::Fal).billing.charge(SCHNELL, Usd::from_nanos(7), 1, 0);
             end(200, Some("1".to_owned()), "", json!({}))

@@ -12,7 +12,7 @@ use base64_simd::STANDARD;
 use serde_json::{Value, json};
 
 use crate::image::Format;
-use crate::sandbox::call::{Call, No, draw};
+use crate::sandbox::call::{No, VendorCall, draw};
 use crate::sandbox::desk::Desk;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::fal::models::Asked;
@@ -51,7 +51,7 @@ pub(in crate::sandbox) struct Work {
 
 impl Work {
     /// Sketches what was asked; draws it already where it comes inside the answer.
-    pub(in crate::sandbox) async fn prepare(call: &Call, model: &str, asked: Asked) -> Result<Work, No> {
+    pub(in crate::sandbox) async fn prepare(call: &VendorCall, model: &str, asked: Asked) -> Result<Work, No> {
         let seed = asked.seed.unwrap_or(call.luck >> 32);
         let empty = call.fate == Mode::NoPictures;
         let count = if empty { 0 } else { asked.count };

@@ -15,7 +15,7 @@ use axum::{Json, Router, routing};
 use base64_simd::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::call::{BadBody, Call, No, act_out, bearer, draw, finish, read_json, text};
+use super::call::{BadBody, No, VendorCall, act_out, bearer, draw, finish, read_json, text};
 use super::draw::Sketch;
 use super::edits::{look, mark};
 use super::faults::Mode;
@@ -85,7 +85,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
 }
 
 async fn gemini(State(desk): State<Arc<Desk>>, Path(target): Path<String>, request: Request) -> Response {
-    let call = Call::admit(&desk, Name::Google, request.headers());
+    let call = VendorCall::admit(&desk, Name::Google, request.headers());
     let answer = match key(&call.vendor, request.headers()) {
         Ok(()) => answer(&call, &target, false, request).await,
         Err(no) => Err(no),
@@ -98,7 +98,7 @@ async fn vertex(
     Path((_, _, target)): Path<(String, String, String)>,
     request: Request,
 ) -> Response {
-    let call = Call::admit(&desk, Name::Google, request.headers());
+    let call = VendorCall::admit(&desk, Name::Google, request.headers());
     let known = bearer(request.headers()).is_some_and(|token| desk.book(Name::Google).tokens.knows(token));
     let answer = match known {
         true => answer(&call, &target, true, request).await,
@@ -132,7 +132,7 @@ fn key(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
     }
 }
 
-async fn answer(call: &Call, target: &str, vertex: bool, request: Request) -> Result<Response, No> {
+async fn answer(call: &VendorCall, target: &str, vertex: bool, request: Request) -> Result<Response, No> {
     let (name, method) = target.split_once(':').unwrap_or((target, ""));
     let (parts, body) = request.into_parts();
     let model = MODELS.iter().find(|model| model.name == name).copied();
@@ -348,7 +348,7 @@ fn labels(fields: &mut Fields, vertex: bool) -> Result<(), Wrong> {
 
 impl Order {
     /// Draws, charges and answers.
-    async fn fill(self, call: &Call, predict: bool) -> Result<Response, No> {
+    async fn fill(self, call: &VendorCall, predict: bool) -> Result<Response, No> {
         if call.fate == Mode::NoPictures {
             let empty = if predict { json!({"predictions": [{}]}) } else { json!({"candidates": []}) };
             return Ok(Json(empty).into_response());
@@ -386,7 +386,7 @@ impl Order {
 }
 
 /// What a model that is charged by the token is charged for, in the words that tell it; `None` for any other.
-fn charged(call: &Call, model: &str, tokens: &ImageTokens, count: u32) -> Result<Option<Value>, No> {
+fn charged(call: &VendorCall, model: &str, tokens: &ImageTokens, count: u32) -> Result<Option<Value>, No> {
     let charged = call.charge_tokens(model, tokens, count).transpose()?;
     Ok(charged.map(|()| usage::told(tokens)))
 }

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use serde_json::json;
 
-use super::call::{Call, No, act_out, finish, read_json};
+use super::call::{No, VendorCall, act_out, finish, read_json};
 use super::fields::{Fields, Why, Wrong};
 use super::settings::{Name, Vendor};
 use crate::sandbox::desk::Desk;
@@ -40,12 +40,12 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
 }
 
 async fn generate(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let mut call = Call::admit(&desk, Name::OpenAi, request.headers());
+    let mut call = VendorCall::admit(&desk, Name::OpenAi, request.headers());
     let answer = answer(&mut call, request).await.map(|answer| with_vendor_headers(answer, &call));
     call.close(answer)
 }
 
-async fn answer(call: &mut Call, request: Request) -> Result<Response, No> {
+async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, No> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let object = read_json(&parts.headers, body).await.map_err(bad_body)?;
@@ -54,12 +54,12 @@ async fn answer(call: &mut Call, request: Request) -> Result<Response, No> {
 }
 
 async fn edit(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let mut call = Call::admit(&desk, Name::OpenAi, request.headers());
+    let mut call = VendorCall::admit(&desk, Name::OpenAi, request.headers());
     let answer = edited(&mut call, request).await.map(|answer| with_vendor_headers(answer, &call));
     call.close(answer)
 }
 
-async fn edited(call: &mut Call, request: Request) -> Result<Response, No> {
+async fn edited(call: &mut VendorCall, request: Request) -> Result<Response, No> {
     authorise(&call.vendor, request.headers())?;
     let Edit { fields, start, way } = Edit::read(request).await?;
     let mut order = order(fields, &call.vendor, way)?;
@@ -74,7 +74,7 @@ fn order(mut fields: Fields, vendor: &Vendor, way: Way) -> Result<Order, No> {
     Order::read(model, family, fields, way).map_err(bad_field)
 }
 
-async fn drawn(call: &mut Call, order: Order, what: &'static str) -> Result<Response, No> {
+async fn drawn(call: &mut VendorCall, order: Order, what: &'static str) -> Result<Response, No> {
     act_out(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
         return Err(refusal(order.family.is_dalle(), &request_id(call.luck)));
@@ -87,7 +87,7 @@ async fn drawn(call: &mut Call, order: Order, what: &'static str) -> Result<Resp
 }
 
 /// The headers that section 1.6 observed.
-fn with_vendor_headers(mut answer: Response, call: &Call) -> Response {
+fn with_vendor_headers(mut answer: Response, call: &VendorCall) -> Response {
     let headers = answer.headers_mut();
     headers.insert("openai-version", HeaderValue::from_static("2020-10-01"));
     headers.insert("openai-processing-ms", HeaderValue::from(u64::try_from(call.time.as_millis()).unwrap_or(u64::MAX)));

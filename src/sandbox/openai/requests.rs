@@ -8,7 +8,7 @@ use base64_simd::STANDARD;
 use serde_json::{Value, json};
 
 use crate::image::{Format, Size};
-use crate::sandbox::call::{Call, No, Tab, draw, unix_time};
+use crate::sandbox::call::{No, Tab, VendorCall, draw, unix_time};
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Fields, Wrong};
@@ -130,7 +130,7 @@ impl Order {
     }
 
     /// Draws, charges and answers.
-    pub(in crate::sandbox) async fn fill(self, call: &Call) -> Result<Value, No> {
+    pub(in crate::sandbox) async fn fill(self, call: &VendorCall) -> Result<Value, No> {
         if call.fate == Mode::NoPictures {
             return Ok(json!({"created": unix_time(), "data": []}));
         }
@@ -151,7 +151,11 @@ impl Order {
     }
 
     /// The events of a stream, each as its JSON (section 1.5): unfinished pictures, then, for each picture, the end.
-    pub(in crate::sandbox) async fn events(&self, call: &Call, what: &str) -> Result<(Vec<Value>, Vec<Value>), No> {
+    pub(in crate::sandbox) async fn events(
+        &self,
+        call: &VendorCall,
+        what: &str,
+    ) -> Result<(Vec<Value>, Vec<Value>), No> {
         let partials = self.stream.unwrap_or(0);
         // An unfinished picture is another one, and of less effort.
         let unfinished = |index| Sketch { blurred: true, truncated: false, ..self.sketch(call, 100 + index) };
@@ -183,7 +187,7 @@ impl Order {
     }
 
     /// What the order is charged, for when its stream ends.
-    pub(in crate::sandbox) fn tab(&self, call: &Call) -> Tab {
+    pub(in crate::sandbox) fn tab(&self, call: &VendorCall) -> Tab {
         let each = self.tokens(1);
         let n = u64::from(self.n);
         let all = ImageTokens {
@@ -197,7 +201,7 @@ impl Order {
         call.tab(&self.model, self.size, Some(&self.quality), self.n).of_a_call(whole)
     }
 
-    fn sketch(&self, call: &Call, index: u32) -> Sketch {
+    fn sketch(&self, call: &VendorCall, index: u32) -> Sketch {
         let sketch = call.sketch(&self.prompt, call.luck ^ self.mark, index, self.size);
         Sketch { format: self.format, transparent: self.transparent, quality: self.compression.min(85), ..sketch }
     }

@@ -10,12 +10,16 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
-use crate::sandbox::call::{Call, No};
+use crate::sandbox::call::{No, VendorCall};
 use crate::sandbox::faults::Mode;
 use crate::sandbox::openai::requests::Order;
 
 /// The answer to an order that is to be streamed.
-pub(in crate::sandbox) async fn answer(call: &mut Call, order: Order, what: &'static str) -> Result<Response, No> {
+pub(in crate::sandbox) async fn answer(
+    call: &mut VendorCall,
+    order: Order,
+    what: &'static str,
+) -> Result<Response, No> {
     let (partials, mut finished) = order.events(call, what).await?;
     let failed = call.fate == Mode::NoPictures;
     if failed {

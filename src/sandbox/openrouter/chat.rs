@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::image::{Format, Size};
 use crate::money::Usd;
-use crate::sandbox::call::{Call, No, act_out, read_json, unix_time};
+use crate::sandbox::call::{No, VendorCall, act_out, read_json, unix_time};
 use crate::sandbox::desk::Desk;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Fields, Why, Wrong};
@@ -28,12 +28,12 @@ use crate::sandbox::settings::Name;
 
 /// `POST /openrouter/api/v1/chat/completions`.
 pub(in crate::sandbox) async fn complete(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let call = Call::admit(&desk, Name::OpenRouter, request.headers());
+    let call = VendorCall::admit(&desk, Name::OpenRouter, request.headers());
     let answer = answer(&call, request).await;
     call.close(answer)
 }
 
-async fn answer(call: &Call, request: Request) -> Result<Response, No> {
+async fn answer(call: &VendorCall, request: Request) -> Result<Response, No> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let mut fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
@@ -135,7 +135,7 @@ struct Completion<'a> {
     usage: Usage,
 }
 
-fn told(call: &Call, order: &Order, ending: Ending, usage: Usage) -> Result<Response, No> {
+fn told(call: &VendorCall, order: &Order, ending: Ending, usage: Usage) -> Result<Response, No> {
     let (native, content) = match &ending {
         Ending::Picture(_) => ("STOP", "Here is your picture."),
         Ending::Refused => ("IMAGE_SAFETY", ""),

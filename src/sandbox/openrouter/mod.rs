@@ -11,7 +11,7 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::{Router, routing};
 
-use super::call::{Call, No, act_out, finish, read_json};
+use super::call::{No, VendorCall, act_out, finish, read_json};
 use super::fields::Fields;
 use super::settings::Name;
 use crate::sandbox::desk::Desk;
@@ -34,12 +34,12 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
 }
 
 async fn generate(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let call = Call::admit(&desk, Name::OpenRouter, request.headers());
+    let call = VendorCall::admit(&desk, Name::OpenRouter, request.headers());
     let answer = answer(&call, request).await;
     call.close(answer)
 }
 
-async fn answer(call: &Call, request: Request) -> Result<Response, No> {
+async fn answer(call: &VendorCall, request: Request) -> Result<Response, No> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let mut fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);

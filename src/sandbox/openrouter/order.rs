@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::image::{Format, Size};
 use crate::money::Usd;
-use crate::sandbox::call::{Call, No, draw, unix_time};
+use crate::sandbox::call::{No, VendorCall, draw, unix_time};
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Fields, Wrong};
@@ -81,7 +81,7 @@ pub(super) fn read(name: String, model: &Model, mut fields: Fields) -> Result<(O
 
 impl Order {
     /// Draws, charges and answers.
-    pub(super) async fn fill(self, call: &Call) -> Result<Response, No> {
+    pub(super) async fn fill(self, call: &VendorCall) -> Result<Response, No> {
         if call.fate == Mode::NoPictures {
             return Ok(Json(json!({"created": unix_time(), "data": []})).into_response());
         }
@@ -94,7 +94,7 @@ impl Order {
         Ok(Json(Drawn { created: unix_time(), data, usage }).into_response())
     }
 
-    pub(super) async fn draw(&self, call: &Call) -> Result<Vec<Bytes>, No> {
+    pub(super) async fn draw(&self, call: &VendorCall) -> Result<Vec<Bytes>, No> {
         let seed = self.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.luck) ^ self.mark;
         let sketch = |index| Sketch {
             format: self.format,
@@ -105,7 +105,7 @@ impl Order {
     }
 
     /// Charges the pictures and says so.
-    pub(super) fn charge(&self, call: &Call) -> Result<Usage, No> {
+    pub(super) fn charge(&self, call: &VendorCall) -> Result<Usage, No> {
         let charged = call.charge(&self.model, self.size, self.quality.as_deref(), self.n, 0)?;
         Usage::of(charged)
     }

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
-use super::call::{BadBody, Call, No, act_out, bearer, finish, origin, read_json};
+use super::call::{BadBody, No, VendorCall, act_out, bearer, finish, origin, read_json};
 use super::faults::Mode;
 use super::fields::{Fields, Why, Wrong};
 use super::settings::{Name, Vendor};
@@ -46,18 +46,18 @@ async fn create_by_model(
     Path((owner, name)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    let mut call = Call::admit(&desk, Name::Replicate, request.headers());
+    let mut call = VendorCall::admit(&desk, Name::Replicate, request.headers());
     let answer = create(&mut call, Some(format!("{owner}/{name}")), request).await;
     call.close(answer)
 }
 
 async fn create_by_version(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let mut call = Call::admit(&desk, Name::Replicate, request.headers());
+    let mut call = VendorCall::admit(&desk, Name::Replicate, request.headers());
     let answer = create(&mut call, None, request).await;
     call.close(answer)
 }
 
-async fn create(call: &mut Call, model: Option<String>, request: Request) -> Result<Response, No> {
+async fn create(call: &mut VendorCall, model: Option<String>, request: Request) -> Result<Response, No> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let wait = prefer_wait(&parts.headers)?;
@@ -100,7 +100,7 @@ async fn lost(State(desk): State<Arc<Desk>>, _: Method, _: Uri) -> Response {
 }
 
 /// Checks the request and finds out what is to be drawn.
-async fn read_order(call: &Call, model: Option<String>, headers: &HeaderMap, body: Body) -> Result<Order, No> {
+async fn read_order(call: &VendorCall, model: Option<String>, headers: &HeaderMap, body: Body) -> Result<Order, No> {
     let mut fields = Fields::json(read_json(headers, body).await.map_err(bad_body)?);
     let version = match &model {
         None => Some(fields.prompt("version", 300).map_err(|wrong| bad_field("", &wrong))?),

@@ -13,7 +13,7 @@ use crate::sandbox::settings::Vendor;
 
 /// What one input may be.
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+enum InputType {
     Text,
     Whole(i64, i64),
     Number(f64, f64),
@@ -34,7 +34,7 @@ struct Model {
     /// Its output is one link, not a list.
     single: bool,
     format: Format,
-    inputs: &'static [&'static [(&'static str, Kind)]],
+    inputs: &'static [&'static [(&'static str, InputType)]],
 }
 
 const RATIOS: &[&str] = &["1:1", "16:9", "21:9", "3:2", "2:3", "4:5", "5:4", "3:4", "4:3", "9:16", "9:21"];
@@ -46,78 +46,84 @@ const SCHEDULERS: &[&str] =
     &["DDIM", "DPMSolverMultistep", "HeunDiscrete", "KarrasDPM", "K_EULER_ANCESTRAL", "K_EULER", "PNDM"];
 const REFINERS: &[&str] = &["no_refiner", "expert_ensemble_refiner", "base_image_refiner"];
 
-const SEED: (&str, Kind) = ("seed", Kind::Whole(0, u32::MAX as i64));
+const SEED: (&str, InputType) = ("seed", InputType::Whole(0, u32::MAX as i64));
 
-const FLUX: &[(&str, Kind)] = &[
+const FLUX: &[(&str, InputType)] = &[
     SEED,
-    ("aspect_ratio", Kind::OneOf(RATIOS)),
-    ("num_outputs", Kind::Whole(1, 4)),
-    ("output_format", Kind::OneOf(FORMATS)),
-    ("output_quality", Kind::Whole(0, 100)),
-    ("disable_safety_checker", Kind::Flag),
-    ("go_fast", Kind::Flag),
-    ("megapixels", Kind::OneOf(&["1", "0.25"])),
+    ("aspect_ratio", InputType::OneOf(RATIOS)),
+    ("num_outputs", InputType::Whole(1, 4)),
+    ("output_format", InputType::OneOf(FORMATS)),
+    ("output_quality", InputType::Whole(0, 100)),
+    ("disable_safety_checker", InputType::Flag),
+    ("go_fast", InputType::Flag),
+    ("megapixels", InputType::OneOf(&["1", "0.25"])),
 ];
 
-const FLUX_SCHNELL: &[(&str, Kind)] = &[("num_inference_steps", Kind::Whole(1, 4))];
+const FLUX_SCHNELL: &[(&str, InputType)] = &[("num_inference_steps", InputType::Whole(1, 4))];
 
-const FLUX_DEV: &[(&str, Kind)] = &[("num_inference_steps", Kind::Whole(1, 50)), ("guidance", Kind::Number(0.0, 10.0))];
+const FLUX_DEV: &[(&str, InputType)] =
+    &[("num_inference_steps", InputType::Whole(1, 50)), ("guidance", InputType::Number(0.0, 10.0))];
 
 /// Starting from a picture, in its size.
-const FROM_IMAGE: &[(&str, Kind)] = &[("image", Kind::Picture), ("prompt_strength", Kind::Number(0.0, 1.0))];
+const FROM_IMAGE: &[(&str, InputType)] =
+    &[("image", InputType::Picture), ("prompt_strength", InputType::Number(0.0, 1.0))];
 
-const KONTEXT: &[(&str, Kind)] = &[
+const KONTEXT: &[(&str, InputType)] = &[
     SEED,
-    ("input_image", Kind::Picture),
-    ("aspect_ratio", Kind::OneOf(RATIOS_OR_OWN)),
-    ("output_format", Kind::OneOf(&["jpg", "png"])),
-    ("safety_tolerance", Kind::Whole(0, 6)),
-    ("prompt_upsampling", Kind::Flag),
+    ("input_image", InputType::Picture),
+    ("aspect_ratio", InputType::OneOf(RATIOS_OR_OWN)),
+    ("output_format", InputType::OneOf(&["jpg", "png"])),
+    ("safety_tolerance", InputType::Whole(0, 6)),
+    ("prompt_upsampling", InputType::Flag),
 ];
 
-const FLUX_2: &[(&str, Kind)] = &[
+const FLUX_2: &[(&str, InputType)] = &[
     SEED,
-    ("input_images", Kind::Pictures(8)),
-    ("aspect_ratio", Kind::OneOf(RATIOS_OR_OWN)),
-    ("output_format", Kind::OneOf(FORMATS)),
+    ("input_images", InputType::Pictures(8)),
+    ("aspect_ratio", InputType::OneOf(RATIOS_OR_OWN)),
+    ("output_format", InputType::OneOf(FORMATS)),
 ];
 
-const FILL: &[(&str, Kind)] =
-    &[SEED, ("image", Kind::Picture), ("mask", Kind::Picture), ("output_format", Kind::OneOf(&["jpg", "png"]))];
+const FILL: &[(&str, InputType)] = &[
+    SEED,
+    ("image", InputType::Picture),
+    ("mask", InputType::Picture),
+    ("output_format", InputType::OneOf(&["jpg", "png"])),
+];
 
-const MASK: &[(&str, Kind)] = &[("mask", Kind::Picture)];
+const MASK: &[(&str, InputType)] = &[("mask", InputType::Picture)];
 
-const FLUX_PRO: &[(&str, Kind)] = &[
+const FLUX_PRO: &[(&str, InputType)] = &[
     SEED,
     (
         "aspect_ratio",
-        Kind::OneOf(&["1:1", "16:9", "21:9", "3:2", "2:3", "4:5", "5:4", "3:4", "4:3", "9:16", "9:21", "custom"]),
+        InputType::OneOf(&["1:1", "16:9", "21:9", "3:2", "2:3", "4:5", "5:4", "3:4", "4:3", "9:16", "9:21", "custom"]),
     ),
-    ("width", Kind::Whole(256, 1440)),
-    ("height", Kind::Whole(256, 1440)),
-    ("output_format", Kind::OneOf(FORMATS)),
-    ("output_quality", Kind::Whole(0, 100)),
-    ("safety_tolerance", Kind::Whole(1, 6)),
-    ("prompt_upsampling", Kind::Flag),
+    ("width", InputType::Whole(256, 1440)),
+    ("height", InputType::Whole(256, 1440)),
+    ("output_format", InputType::OneOf(FORMATS)),
+    ("output_quality", InputType::Whole(0, 100)),
+    ("safety_tolerance", InputType::Whole(1, 6)),
+    ("prompt_upsampling", InputType::Flag),
 ];
 
-const SDXL: &[(&str, Kind)] = &[
+const SDXL: &[(&str, InputType)] = &[
     SEED,
-    ("negative_prompt", Kind::Text),
-    ("width", Kind::Whole(64, 2048)),
-    ("height", Kind::Whole(64, 2048)),
-    ("num_outputs", Kind::Whole(1, 4)),
-    ("scheduler", Kind::OneOf(SCHEDULERS)),
-    ("num_inference_steps", Kind::Whole(1, 500)),
-    ("guidance_scale", Kind::Number(1.0, 50.0)),
-    ("prompt_strength", Kind::Number(0.0, 1.0)),
-    ("refine", Kind::OneOf(REFINERS)),
-    ("high_noise_frac", Kind::Number(0.0, 1.0)),
-    ("refine_steps", Kind::Whole(1, 500)),
-    ("apply_watermark", Kind::Flag),
-    ("lora_scale", Kind::Number(0.0, 1.0)),
-    ("replicate_weights", Kind::Text),
-    ("disable_safety_checker", Kind::Flag),
+    ("negative_prompt", InputType::Text),
+    ("width", InputType::Whole(64, 2048)),
+    ("height", InputType::Whole(64, 2048)),
+    ("num_outputs", InputType::Whole(1, 4)),
+    ("scheduler", InputType::OneOf(SCHEDULERS)),
+    ("num_inference_steps", InputType::Whole(1, 500)),
+    ("guidance_scale", InputType::Number(1.0, 50.0)),
+    ("prompt_strength", InputType::Number(0.0, 1.0)),
+    ("refine", InputType::OneOf(REFINERS)),
+    ("high_noise_frac", InputType::Number(0.0, 1.0)),
+    ("refine_steps", InputType::Whole(1, 500)),
+    ("apply_watermark", InputType::Flag),
+    ("lora_scale", InputType::Number(0.0, 1.0)),
+    ("replicate_weights", InputType::Text),
+    ("disable_safety_checker", InputType::Flag),
 ];
 
 const MODELS: [Model; 7] = [
@@ -168,7 +174,7 @@ const MODELS: [Model; 7] = [
         official: false,
         single: false,
         format: Format::Png,
-        inputs: &[SDXL, &[("image", Kind::Picture)], MASK],
+        inputs: &[SDXL, &[("image", InputType::Picture)], MASK],
     },
 ];
 
@@ -266,12 +272,12 @@ struct Read {
 }
 
 impl Read {
-    fn take(&mut self, fields: &mut Fields, name: &str, kind: Kind) -> Result<(), Wrong> {
+    fn take(&mut self, fields: &mut Fields, name: &str, kind: InputType) -> Result<(), Wrong> {
         match kind {
-            Kind::Text => drop(fields.text(name)?),
-            Kind::Flag => drop(fields.flag(name)?),
-            Kind::Number(least, most) => drop(fields.number(name, least..=most)?),
-            Kind::Whole(least, most) => {
+            InputType::Text => drop(fields.text(name)?),
+            InputType::Flag => drop(fields.flag(name)?),
+            InputType::Number(least, most) => drop(fields.number(name, least..=most)?),
+            InputType::Whole(least, most) => {
                 let number = fields.whole(name, least..=most)?.and_then(|number| u32::try_from(number).ok());
                 match name {
                     "seed" => self.seed = number.map(u64::from),
@@ -281,8 +287,8 @@ impl Read {
                     _ => {}
                 }
             }
-            Kind::Picture => self.see(name, &fields.text(name)?.unwrap_or_default())?,
-            Kind::Pictures(most) => {
+            InputType::Picture => self.see(name, &fields.text(name)?.unwrap_or_default())?,
+            InputType::Pictures(most) => {
                 let Some(Value::Array(items)) = fields.any(name) else {
                     return Err(Wrong::other(name, "must be a list of pictures"));
                 };
@@ -293,7 +299,7 @@ impl Read {
                     self.see(name, item.as_str().unwrap_or_default())?;
                 }
             }
-            Kind::OneOf(words) => {
+            InputType::OneOf(words) => {
                 let word = fields.choice(name, words)?;
                 match name {
                     "aspect_ratio" => self.ratio = word,

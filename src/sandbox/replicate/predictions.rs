@@ -170,7 +170,7 @@ mod tests {
     use crate::image::{Format, Size};
     use crate::money::Usd;
     use crate::sandbox::Settings;
-    use crate::sandbox::call::Call;
+    use crate::sandbox::call::VendorCall;
     use crate::sandbox::desk::Desk;
     use crate::sandbox::desk::dice;
     use crate::sandbox::replicate::models::Picture;
@@ -194,7 +194,7 @@ mod tests {
         };
         let order = Order { model: "owner/model".to_owned(), version: "hidden".to_owned(), input: Map::new(), picture };
         Prediction::start(
-            &mut Call::admit(desk, Name::Replicate, &HeaderMap::new()),
+            &mut VendorCall::admit(desk, Name::Replicate, &HeaderMap::new()),
             order,
             deadline.map(Duration::from_secs),
         )

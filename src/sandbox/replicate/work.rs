@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::sandbox::call::Call;
+use crate::sandbox::call::VendorCall;
 use crate::sandbox::desk::Desk;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
@@ -30,7 +30,11 @@ pub(in crate::sandbox) struct Order {
 
 impl Prediction {
     /// Starts the work, which goes on whether or not anybody waits.
-    pub(in crate::sandbox) fn start(call: &mut Call, order: Order, deadline: Option<Duration>) -> Arc<Prediction> {
+    pub(in crate::sandbox) fn start(
+        call: &mut VendorCall,
+        order: Order,
+        deadline: Option<Duration>,
+    ) -> Arc<Prediction> {
         let Order { model, version, input, picture } = order;
         let guard = call.take_guard();
         // A tenth of a second to five seconds, whatever the time on the clock.
@@ -52,7 +56,7 @@ impl Prediction {
             desk: Arc::clone(&call.desk),
             origin: call.origin.clone(),
             vendor: Arc::clone(&call.vendor),
-            outcome: Outcome::of(call, picture),
+            outcome: PredictionOutcome::of(call, picture),
         };
         let worker = tokio::spawn(work.run(Arc::clone(&prediction), deadline));
         *lock(&prediction.worker) = Some(worker.abort_handle());
@@ -62,7 +66,7 @@ impl Prediction {
 
 /// What a prediction becomes when its time is over.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum PredictionOutcome {
     /// Pictures.
     Pictures { picture: Picture, sketches: Vec<Sketch> },
     /// A good end without pictures.
@@ -71,19 +75,19 @@ pub(super) enum Outcome {
     Refused,
 }
 
-impl Outcome {
-    pub(super) fn of(call: &Call, picture: Picture) -> Outcome {
+impl PredictionOutcome {
+    pub(super) fn of(call: &VendorCall, picture: Picture) -> PredictionOutcome {
         if call.refuses(&picture.prompt) {
-            return Outcome::Refused;
+            return PredictionOutcome::Refused;
         }
         if call.fate == Mode::NoPictures {
-            return Outcome::Empty;
+            return PredictionOutcome::Empty;
         }
         let seed = picture.seed.unwrap_or(call.luck);
         let sketch =
             |index| Sketch { format: picture.format, ..call.sketch(&picture.prompt, seed, index, picture.size) };
         let sketches = (0..picture.count).map(sketch).collect();
-        Outcome::Pictures { sketches, picture }
+        PredictionOutcome::Pictures { sketches, picture }
     }
 }
 
@@ -94,7 +98,7 @@ pub(super) struct Work {
     /// Where the links lead.
     pub(super) origin: String,
     pub(super) vendor: Arc<Vendor>,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: PredictionOutcome,
 }
 
 impl Work {
@@ -113,19 +117,19 @@ impl Work {
     /// Charges and gives the links; the files are drawn when they are fetched. Time costs also when nothing comes of it.
     pub(super) fn finish(self, model: &str, micros: Option<u64>) -> Option<Ending> {
         let billing = &self.desk.book(Name::Replicate).billing;
-        let drawn = if let Outcome::Pictures { picture, .. } = &self.outcome { picture.count } else { 0 };
+        let drawn = if let PredictionOutcome::Pictures { picture, .. } = &self.outcome { picture.count } else { 0 };
         let timed = micros.and_then(|micros| self.vendor.rates.seconds(model, micros));
         if let Some(usd) = timed {
             billing.charge_call(model, usd, drawn)?;
         }
         let (picture, sketches) = match self.outcome {
-            Outcome::Empty => return Some(Ending::Succeeded(json!([]))),
-            Outcome::Refused => {
+            PredictionOutcome::Empty => return Some(Ending::Succeeded(json!([]))),
+            PredictionOutcome::Refused => {
                 return Some(Ending::Failed(
                     "The input or output was flagged as sensitive. Please try again with different inputs. (E005)",
                 ));
             }
-            Outcome::Pictures { picture, sketches } => (picture, sketches),
+            PredictionOutcome::Pictures { picture, sketches } => (picture, sketches),
         };
         if timed.is_none() {
             billing.charge(model, self.vendor.price_of(model, picture.size, None), picture.count, 0)?;

@@ -3,10 +3,10 @@
 use axum::http::HeaderValue;
 use axum::response::Response;
 
-use crate::sandbox::call::Call;
+use crate::sandbox::call::VendorCall;
 
 /// Both versions: zero is any.
-pub(super) fn seed_of(asked: u32, call: &Call) -> u32 {
+pub(super) fn seed_of(asked: u32, call: &VendorCall) -> u32 {
     match (asked, u32::try_from(call.luck >> 33).unwrap_or(1)) {
         (0, luck) => luck.max(1),
         (asked, _) => asked,

@@ -14,7 +14,7 @@ use axum::response::Response;
 use serde_json::{Map, Value};
 
 use crate::image::Size;
-use crate::sandbox::call::{Call, No};
+use crate::sandbox::call::{No, VendorCall};
 use crate::sandbox::desk::Desk;
 use crate::sandbox::edits::{BadForm, Form, look, mark};
 use crate::sandbox::fields::{Fields, Why, Wrong};
@@ -41,12 +41,12 @@ pub(in crate::sandbox) async fn masked(
 }
 
 async fn draw(State(desk): State<Arc<Desk>>, engine: String, request: Request, masking: bool) -> Response {
-    let call = Call::admit(&desk, Name::Stability, request.headers());
+    let call = VendorCall::admit(&desk, Name::Stability, request.headers());
     let answer = answer(&call, engine, request, masking).await;
     call.close(answer)
 }
 
-async fn answer(call: &Call, engine: String, request: Request, masking: bool) -> Result<Response, No> {
+async fn answer(call: &VendorCall, engine: String, request: Request, masking: bool) -> Result<Response, No> {
     let bytes = admit(call, &engine, request.headers())?;
     let mut form = Form::read(request).await.map_err(bad_form)?;
     let wrong = |wrong: Wrong| bad_field("bad_request", &wrong);

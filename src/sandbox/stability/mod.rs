@@ -14,7 +14,7 @@ use axum::{Json, Router, routing};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::call::{Call, No, finish, read_json};
+use super::call::{No, VendorCall, finish, read_json};
 use super::fields::Fields;
 use super::settings::Name;
 use crate::money::Usd;
@@ -45,12 +45,12 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
 }
 
 async fn generate(State(desk): State<Arc<Desk>>, Path(engine): Path<String>, request: Request) -> Response {
-    let call = Call::admit(&desk, Name::Stability, request.headers());
+    let call = VendorCall::admit(&desk, Name::Stability, request.headers());
     let answer = answer(&call, engine, request).await;
     call.close(answer)
 }
 
-async fn answer(call: &Call, engine: String, request: Request) -> Result<Response, No> {
+async fn answer(call: &VendorCall, engine: String, request: Request) -> Result<Response, No> {
     let (parts, body) = request.into_parts();
     let bytes = admit(call, &engine, &parts.headers)?;
     let object = read_json(&parts.headers, body).await.map_err(bad_body)?;

@@ -15,7 +15,7 @@ use base64_simd::STANDARD;
 use serde_json::{Value, json};
 
 use crate::image::{Format, Size};
-use crate::sandbox::call::{Call, No, act_out, bearer, draw, media_type, text};
+use crate::sandbox::call::{No, VendorCall, act_out, bearer, draw, media_type, text};
 use crate::sandbox::desk::Desk;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::edits;
@@ -77,12 +77,12 @@ pub(in crate::sandbox) async fn edit(
 }
 
 async fn serve(desk: &Arc<Desk>, service: Option<Service>, request: Request) -> Response {
-    let call = Call::admit(desk, Name::Stability, request.headers());
+    let call = VendorCall::admit(desk, Name::Stability, request.headers());
     let answer = answer(&call, service, request).await;
     call.close(answer)
 }
 
-async fn answer(call: &Call, service: Option<Service>, request: Request) -> Result<Response, No> {
+async fn answer(call: &VendorCall, service: Option<Service>, request: Request) -> Result<Response, No> {
     authorise(&call.vendor, request.headers())?;
     let missing = || wrong(StatusCode::NOT_FOUND, "not_found", "no such service: use core, ultra, sd3 or inpaint");
     let service = service.ok_or_else(missing)?;
@@ -182,7 +182,7 @@ impl Order {
     }
 
     /// Draws, charges and answers.
-    async fn fill(self, call: &Call, json: bool) -> Result<Response, No> {
+    async fn fill(self, call: &VendorCall, json: bool) -> Result<Response, No> {
         let seed = seed_of(self.seed, call);
         if call.fate == Mode::NoPictures {
             let body = json!({"seed": seed, "finish_reason": "SUCCESS"});

@@ -7,7 +7,7 @@ use base64_simd::STANDARD;
 use serde_json::{Value, json};
 
 use crate::image::Size;
-use crate::sandbox::call::{Call, No, act_out, draw, media_type, text};
+use crate::sandbox::call::{No, VendorCall, act_out, draw, media_type, text};
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Fields, Wrong};
@@ -67,7 +67,7 @@ pub(super) const STYLES: [&str; 17] = [
 ];
 
 /// Checks the key and the engine; whether the picture itself is asked for.
-pub(super) fn admit(call: &Call, engine: &str, headers: &HeaderMap) -> Result<bool, No> {
+pub(super) fn admit(call: &VendorCall, engine: &str, headers: &HeaderMap) -> Result<bool, No> {
     authorise(&call.vendor, headers)?;
     if engine != SDXL && !call.vendor.price.contains_key(engine) {
         let message = "The specified engine was not found";
@@ -77,7 +77,7 @@ pub(super) fn admit(call: &Call, engine: &str, headers: &HeaderMap) -> Result<bo
 }
 
 /// What is left to do with an order that is right.
-pub(super) async fn serve(call: &Call, order: Order) -> Result<Response, No> {
+pub(super) async fn serve(call: &VendorCall, order: Order) -> Result<Response, No> {
     act_out(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
         let message = "One or more prompts contains filtered words.";
@@ -115,7 +115,7 @@ impl Order {
     }
 
     /// Draws, charges and answers.
-    pub(super) async fn fill(self, call: &Call) -> Result<Response, No> {
+    pub(super) async fn fill(self, call: &VendorCall) -> Result<Response, No> {
         if call.fate == Mode::NoPictures {
             return Ok(if self.bytes { ().into_response() } else { Json(json!({"artifacts": []})).into_response() });
         }

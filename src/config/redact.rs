@@ -4,9 +4,9 @@
 //! `${NAME}`. Painting keeps every byte offset. It goes by the key's name (misspelt ones too, since a misspelt `api_key`
 //! is exactly what a problem is about) and errs on the side of hiding.
 
-use super::suggest::nearest;
-use super::tree::{Entry, Form, Node};
 use crate::config::span::Span;
+use crate::config::suggest::nearest;
+use crate::config::tree::{Entry, Form, Node};
 use crate::config::variable;
 
 /// The keys of the config whose values are secret.
@@ -167,33 +167,33 @@ fn star(c: char) -> char {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::Findings;
-    use super::super::tree;
     use super::{lines, values};
+    use crate::config::report::Findings;
+    use crate::config::tree;
 
-    fn masked(text: &str) -> String {
+    fn redacted(text: &str) -> String {
         values(text, &tree::read(text, &mut Findings::default()).unwrap())
     }
 
     #[test]
     fn a_key_written_into_the_file_is_painted_over_and_a_reference_is_not() {
-        assert_eq!(masked("{api_key: sk-live-1, kind: a}"), "{api_key: *********, kind: a}");
-        assert_eq!(masked("api_key: ${OPENAI_API_KEY}"), "api_key: ${OPENAI_API_KEY}");
-        assert_eq!(masked("api_key: x${A}y"), "api_key: *${A}*");
-        assert_eq!(masked("api_kye: \"sk\"\napi_kye: sk2"), "api_kye: ****\napi_kye: ***");
-        assert_eq!(masked("api_key: ${sk-live}"), "api_key: **********");
-        assert_eq!(masked("{kind: a, api_key sk-live-1}"), "{kind: a, api_key *********}");
-        assert_eq!(masked("kind: a\n  api_key sk-live-1"), "kind: a\n  api_key *********");
-        assert_eq!(masked("{api_key, : sk-live-1}"), "{api_key, : *********}");
-        assert_eq!(masked("tls: {cert: a.pem, key: k.pem}"), "tls: {cert: a.pem, key: k.pem}");
-        assert_eq!(masked("u: http://joe:pw@host/x"), "u: http://******@host/x");
+        assert_eq!(redacted("{api_key: sk-live-1, kind: a}"), "{api_key: *********, kind: a}");
+        assert_eq!(redacted("api_key: ${OPENAI_API_KEY}"), "api_key: ${OPENAI_API_KEY}");
+        assert_eq!(redacted("api_key: x${A}y"), "api_key: *${A}*");
+        assert_eq!(redacted("api_kye: \"sk\"\napi_kye: sk2"), "api_kye: ****\napi_kye: ***");
+        assert_eq!(redacted("api_key: ${sk-live}"), "api_key: **********");
+        assert_eq!(redacted("{kind: a, api_key sk-live-1}"), "{kind: a, api_key *********}");
+        assert_eq!(redacted("kind: a\n  api_key sk-live-1"), "kind: a\n  api_key *********");
+        assert_eq!(redacted("{api_key, : sk-live-1}"), "{api_key, : *********}");
+        assert_eq!(redacted("tls: {cert: a.pem, key: k.pem}"), "tls: {cert: a.pem, key: k.pem}");
+        assert_eq!(redacted("u: http://joe:pw@host/x"), "u: http://******@host/x");
     }
 
     #[test]
     fn painting_keeps_every_byte_in_its_place() {
         let text = "api_key: \"k\u{e9}y\u{20ac}\u{1f600}\" # end";
-        assert_eq!(masked(text).find("# end"), text.find("# end"));
-        assert_eq!(masked(text).len(), text.len());
+        assert_eq!(redacted(text).find("# end"), text.find("# end"));
+        assert_eq!(redacted(text).len(), text.len());
     }
 
     #[test]

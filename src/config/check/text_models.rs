@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::check::checker::Checker;
 use crate::config::check::models;
 use crate::config::file;
-use crate::config::node_path::Place;
+use crate::config::node_path::NodePath;
 use crate::config::plan::Writer;
 use crate::pricing::TokenPrice;
 
@@ -40,7 +40,7 @@ const OF_PICTURES: [&str; 16] = [
 pub(super) fn writers(
     checker: &mut Checker<'_>,
     models: &BTreeMap<String, file::Model>,
-    at: Place<'_>,
+    at: NodePath<'_>,
     markup_ppm: u32,
 ) -> BTreeMap<String, Arc<Writer>> {
     for key in ["download_hosts", "poll", "model_defaults", "fee"] {
@@ -69,7 +69,7 @@ pub(super) fn writers(
 fn price(
     checker: &mut Checker<'_>,
     written: Option<&file::Price>,
-    at: Place<'_>,
+    at: NodePath<'_>,
     markup_ppm: u32,
 ) -> Option<TokenPrice> {
     let Some(written) = written else {

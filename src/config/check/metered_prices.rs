@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::config::check::checker::Checker;
 use crate::config::check::price_rows;
 use crate::config::file;
-use crate::config::node_path::Place;
+use crate::config::node_path::NodePath;
 use crate::config::suggest::instead;
 use crate::config::units::Written;
 use crate::money::Usd;
@@ -38,7 +38,7 @@ pub(super) fn price(
     checker: &mut Checker<'_>,
     written: &file::PriceMapping,
     options: &BTreeMap<String, Value>,
-    at: Place<'_>,
+    at: NodePath<'_>,
     origins: &mut Vec<Origin>,
 ) -> Option<(Table, Option<Meter>)> {
     let usd = |checker: &mut Checker<'_>, key: &str, usd: Option<&file::Dollars>| checker.read(at.key(key), usd);
@@ -69,7 +69,7 @@ pub(super) fn price(
 }
 
 /// The key that says of which kind the mapping is.
-fn kind(checker: &mut Checker<'_>, at: Place<'_>) -> Option<&'static str> {
+fn kind(checker: &mut Checker<'_>, at: NodePath<'_>) -> Option<&'static str> {
     let mut given = KINDS.into_iter().filter(|(key, _)| at.key(key).is_given());
     let Some((kind, beside)) = given.next() else {
         let kinds = KINDS.map(|(key, _)| key).join(", ");
@@ -93,7 +93,7 @@ fn kind(checker: &mut Checker<'_>, at: Place<'_>) -> Option<&'static str> {
 fn first_megapixel(
     checker: &mut Checker<'_>,
     written: &file::PriceMapping,
-    at: Place<'_>,
+    at: NodePath<'_>,
     rounding: Rounding,
 ) -> Option<Table> {
     let file::PriceMapping { first_megapixel, extra_megapixel, input_megapixel, .. } = written;
@@ -114,7 +114,7 @@ fn steps(
     checker: &mut Checker<'_>,
     written: &file::PriceMapping,
     options: &BTreeMap<String, Value>,
-    at: Place<'_>,
+    at: NodePath<'_>,
 ) -> Option<Table> {
     let per_step = checker.read(at.key("per_step"), written.per_step.as_ref());
     let per_tile = written.per_tile.as_ref().map(|usd| checker.read(at.key("per_tile"), Some(usd)));
@@ -132,7 +132,7 @@ fn steps(
     }))
 }
 
-fn tokens(checker: &mut Checker<'_>, written: &file::TokensPerMillion, at: Place<'_>) -> Option<Meter> {
+fn tokens(checker: &mut Checker<'_>, written: &file::TokensPerMillion, at: NodePath<'_>) -> Option<Meter> {
     let file::TokensPerMillion { text_in, text_cached_in, image_in, image_cached_in, image_out, text_out } = written;
     if image_out.is_none() {
         let help = "add `image_out: 30`, the dollars that a million tokens of pictures cost".to_owned();
@@ -151,7 +151,7 @@ fn tokens(checker: &mut Checker<'_>, written: &file::TokensPerMillion, at: Place
 }
 
 /// The price of a second on the hardware that is named.
-fn seconds(checker: &mut Checker<'_>, written: &file::PriceMapping, at: Place<'_>) -> Option<Meter> {
+fn seconds(checker: &mut Checker<'_>, written: &file::PriceMapping, at: NodePath<'_>) -> Option<Meter> {
     let (place, hardware) = (at.key("per_second"), at.key("hardware"));
     let rates = match written.per_second.as_ref()? {
         file::PerSecond::One(usd) => {
@@ -184,7 +184,7 @@ fn seconds(checker: &mut Checker<'_>, written: &file::PriceMapping, at: Place<'_
 fn estimate(
     checker: &mut Checker<'_>,
     written: Option<&file::Estimate>,
-    at: Place<'_>,
+    at: NodePath<'_>,
     origins: &mut Vec<Origin>,
 ) -> Option<Table> {
     let place = at.key("estimate");

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::calendar::{Moment, Per, Period, Zone};
 use crate::config::plan::Provider;
 use crate::ledger::Ledger;
-use crate::ledger::entry::{Entry, Owner, Purpose, Settlement, Source};
+use crate::ledger::entry::{CostSource, Entry, Owner, Purpose, Settlement};
 use crate::money::Usd;
 
 const HOUR: i64 = 3_600_000;
@@ -66,7 +66,7 @@ impl Ledger {
             let owner = Owner { provider: provider.name.as_str().into(), ..Owner::nobody() };
             let (request, purpose, pictures, estimate) = ("".into(), Purpose::Reserve, 0, Usd::ZERO);
             let entry = Entry { id: state.last_id, at, request, owner, purpose, pictures, estimate };
-            let settlement = Settlement { usd: share.usd, source: Source::Table, ..Settlement::nothing(at) };
+            let settlement = Settlement { usd: share.usd, source: CostSource::Table, ..Settlement::nothing(at) };
             state.take(&entry, &settlement);
             state.fees.book(provider, share.end);
             note(entry, &settlement);

@@ -19,10 +19,10 @@ const SLACK: usize = 1024;
 
 /// Pictures by id, bounded in bytes and time.
 pub struct Links {
-    state: Mutex<State>,
+    state: Mutex<LinkState>,
 }
 
-struct State {
+struct LinkState {
     limit: u64,
     bytes: u64,
     given_up: u64,
@@ -39,7 +39,7 @@ struct Held {
 impl Links {
     /// No links yet, at most `limit` bytes of pictures.
     pub fn new(limit: u64) -> Links {
-        let state = State { limit, bytes: 0, given_up: 0, held: HashMap::new(), order: BTreeSet::new() };
+        let state = LinkState { limit, bytes: 0, given_up: 0, held: HashMap::new(), order: BTreeSet::new() };
         Links { state: Mutex::new(state) }
     }
 
@@ -86,13 +86,13 @@ impl Links {
         state.shrink(now);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LinkState> {
         // No code panics while it holds the lock, and the state is whole between statements.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl LinkState {
     /// Drops what expired, then what expires next until the bound holds.
     fn shrink(&mut self, now: Instant) {
         while let Some((expires, _)) = self.order.first() {
