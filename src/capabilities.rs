@@ -105,10 +105,10 @@ const USUAL: Size = Size::new(1024, 1024);
 
 impl Capabilities {
     /// Fits `request` to this model, or says why it cannot be done.
-    pub fn fit(&self, request: &ImageRequest, bend: SizeTolerance) -> Result<Fitted, Unable> {
+    pub fn fit(&self, request: &ImageRequest, size_tolerance: SizeTolerance) -> Result<Fitted, Unable> {
         self.check_wishes(request)?;
         let mut adjusted = Vec::new();
-        let (frame, change) = self.frame(request, bend)?;
+        let (output_size, change) = self.output_size(request, size_tolerance)?;
         adjusted.extend(change);
         let quality = request.quality.filter(|quality| self.qualities.contains(quality));
         if quality != request.quality {
@@ -120,10 +120,10 @@ impl Capabilities {
         if request.style.is_some() && !self.style {
             adjusted.push(Adjustment::Dropped("style"));
         }
-        let tier = self.covering(frame.nominal().unwrap_or(USUAL));
+        let tier = self.covering(output_size.nominal().unwrap_or(USUAL));
         let partials = if self.partials { request.partial_images } else { 0 };
         let format = request.output_format.or_else(|| self.alpha_format(request));
-        Ok(Fitted { frame, tier, quality, format, partials, adjusted })
+        Ok(Fitted { output_size, tier, quality, format, partials, adjusted })
     }
 
     /// The smallest tier that covers `asked`, else the largest.
@@ -132,10 +132,14 @@ impl Capabilities {
     }
 
     /// The size to ask for, and what changed.
-    fn frame(&self, request: &ImageRequest, bend: SizeTolerance) -> Result<(OutputSize, Option<Adjustment>), Unable> {
+    fn output_size(
+        &self,
+        request: &ImageRequest,
+        size_tolerance: SizeTolerance,
+    ) -> Result<(OutputSize, Option<Adjustment>), Unable> {
         let own = request.edit.as_ref().filter(|_| self.edit.is_some_and(|edit| edit.keeps_size));
         match (own.and_then(|edit| edit.images.first()), request.size) {
-            (Some(first), Some(asked)) if asked != first.size && bend.strict => Err(Unable::Size),
+            (Some(first), Some(asked)) if asked != first.size && size_tolerance.strict => Err(Unable::Size),
             (Some(first), asked) => {
                 let changed = asked.filter(|asked| *asked != first.size);
                 let change =
@@ -143,7 +147,7 @@ impl Capabilities {
                 Ok((OutputSize::Pixels(first.size), change))
             }
             (None, None) => Ok((OutputSize::Default, None)),
-            (None, Some(asked)) => self.sizes.fit(asked, bend),
+            (None, Some(asked)) => self.sizes.fit(asked, size_tolerance),
         }
     }
 
@@ -216,8 +220,14 @@ mod tests {
         Sizes::Ratios { shapes, pixels: 1024 * 1024 }
     }
 
-    fn frame(sizes: &Sizes, asked: &str, bend: SizeTolerance) -> Result<(OutputSize, Option<String>), Unable> {
-        sizes.fit(asked.parse().unwrap(), bend).map(|(frame, change)| (frame, change.map(|c| c.to_string())))
+    fn output_size(
+        sizes: &Sizes,
+        asked: &str,
+        size_tolerance: SizeTolerance,
+    ) -> Result<(OutputSize, Option<String>), Unable> {
+        sizes
+            .fit(asked.parse().unwrap(), size_tolerance)
+            .map(|(output_size, change)| (output_size, change.map(|c| c.to_string())))
     }
 
     #[test]
@@ -266,30 +276,30 @@ mod tests {
 
     #[test]
     fn a_size_becomes_the_nearest_shape_and_the_change_is_told() {
-        let (got, told) = frame(&stability(), "1792x1024", BEND).unwrap();
+        let (got, told) = output_size(&stability(), "1792x1024", BEND).unwrap();
         assert_eq!(got, OutputSize::Ratio { across: 16, down: 9, asked: Size::new(1792, 1024), pixels: 1024 * 1024 });
         assert_eq!(told.as_deref(), Some("size 1792x1024 -> 16:9"));
-        let (got, told) = frame(&stability(), "1024x1024", BEND).unwrap();
+        let (got, told) = output_size(&stability(), "1024x1024", BEND).unwrap();
         assert_eq!(got, OutputSize::Ratio { across: 1, down: 1, asked: Size::new(1024, 1024), pixels: 1024 * 1024 });
         assert_eq!(told, None);
     }
 
     #[test]
     fn a_shape_beyond_the_tolerance_is_impossible() {
-        assert_eq!(frame(&stability(), "4096x512", BEND), Err(Unable::Size));
-        assert_eq!(frame(&stability(), "1792x1024", STRICT), Err(Unable::Size));
+        assert_eq!(output_size(&stability(), "4096x512", BEND), Err(Unable::Size));
+        assert_eq!(output_size(&stability(), "1792x1024", STRICT), Err(Unable::Size));
     }
 
     #[test]
     fn a_list_prefers_the_shape_then_the_smallest_that_covers() {
         let list = ["512x512", "1024x1024", "2048x2048", "1536x1024"].map(|s| s.parse().unwrap()).to_vec();
         let list = Sizes::Listed(list);
-        assert_eq!(frame(&list, "1024x1024", STRICT), Ok((OutputSize::Pixels(Size::new(1024, 1024)), None)));
-        let told = |asked| frame(&list, asked, BEND).unwrap().1.unwrap();
+        assert_eq!(output_size(&list, "1024x1024", STRICT), Ok((OutputSize::Pixels(Size::new(1024, 1024)), None)));
+        let told = |asked| output_size(&list, asked, BEND).unwrap().1.unwrap();
         assert_eq!(told("900x900"), "size 900x900 -> 1024x1024");
         assert_eq!(told("4000x4000"), "size 4000x4000 -> 2048x2048");
         assert_eq!(told("300x200"), "size 300x200 -> 1536x1024");
-        assert_eq!(frame(&list, "1024x1792", BEND), Err(Unable::Size));
+        assert_eq!(output_size(&list, "1024x1792", BEND), Err(Unable::Size));
     }
 
     #[test]
@@ -302,10 +312,10 @@ mod tests {
             max_pixels: 8_294_400,
             max_ratio: 3,
         });
-        assert_eq!(frame(&steps, "1536x864", BEND), Ok((OutputSize::Pixels(Size::new(1536, 864)), None)));
-        assert_eq!(frame(&steps, "1000x1000", BEND).unwrap().1.as_deref(), Some("size 1000x1000 -> 992x992"));
-        assert_eq!(frame(&steps, "512x512", BEND).unwrap().1.as_deref(), Some("size 512x512 -> 816x816"));
-        assert_eq!(frame(&steps, "4096x512", BEND), Err(Unable::Size));
+        assert_eq!(output_size(&steps, "1536x864", BEND), Ok((OutputSize::Pixels(Size::new(1536, 864)), None)));
+        assert_eq!(output_size(&steps, "1000x1000", BEND).unwrap().1.as_deref(), Some("size 1000x1000 -> 992x992"));
+        assert_eq!(output_size(&steps, "512x512", BEND).unwrap().1.as_deref(), Some("size 512x512 -> 816x816"));
+        assert_eq!(output_size(&steps, "4096x512", BEND), Err(Unable::Size));
     }
 
     #[test]
@@ -345,8 +355,11 @@ mod tests {
 
     #[test]
     fn a_model_that_is_told_no_size_draws_its_own_and_a_strict_route_does_not_ask_it() {
-        assert_eq!(frame(&Sizes::None, "640x480", BEND), Ok((OutputSize::Default, Some("size dropped".to_owned()))));
-        assert_eq!(frame(&Sizes::None, "640x480", STRICT), Err(Unable::Size));
+        assert_eq!(
+            output_size(&Sizes::None, "640x480", BEND),
+            Ok((OutputSize::Default, Some("size dropped".to_owned())))
+        );
+        assert_eq!(output_size(&Sizes::None, "640x480", STRICT), Err(Unable::Size));
         let able = Capabilities { sizes: Sizes::None, ..plain() };
         let auto = ImageRequest::from_json(br#"{"prompt":"a fox"}"#).unwrap();
         let fitted = able.fit(&auto, STRICT).unwrap();
@@ -369,7 +382,7 @@ mod tests {
         assert_eq!(able.fit(&request, BEND), Err(Unable::Mask));
         able.edit = Some(Edits { mask: true, keeps_size: true, ..Edits::up_to(2) });
         let fitted = able.fit(&request, BEND).unwrap();
-        assert_eq!(fitted.frame, OutputSize::Pixels(Size::new(64, 64)));
+        assert_eq!(fitted.output_size, OutputSize::Pixels(Size::new(64, 64)));
         assert_eq!(fitted.adjusted[0].to_string(), "size 512x512 -> 64x64");
         assert_eq!(able.fit(&request, STRICT), Err(Unable::Size));
     }

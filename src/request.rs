@@ -6,11 +6,13 @@
 //! can do what is not decided here.
 
 use crate::error::Error;
+use crate::request::field_names::GENERATION_FIELDS;
 use crate::request::fields::{EXAMPLE, Fields, object};
 use crate::request::json::Shape;
 
 mod edit;
 mod feedback;
+mod field_names;
 mod fields;
 mod image_request;
 mod json;
@@ -22,33 +24,13 @@ pub use crate::request::options::{
 };
 pub use edit::{Draft, FormField};
 pub use feedback::Feedback;
-
-/// The fields a generation request may have.
-const FIELDS: [&str; 17] = [
-    "prompt",
-    "model",
-    "n",
-    "size",
-    "quality",
-    "response_format",
-    "output_format",
-    "output_compression",
-    "background",
-    "moderation",
-    "style",
-    "complexity",
-    "stream",
-    "partial_images",
-    "user",
-    "seed",
-    "negative_prompt",
-];
+pub use field_names::SENT_FIELDS;
 
 impl ImageRequest {
     /// Reads a JSON body. Errors are 400s that name the field and say what to send.
     pub fn from_json(body: &[u8]) -> Result<ImageRequest, Error> {
-        let shape = Shape { known: &FIELDS, pictures: None, example: EXAMPLE };
-        Fields(object(body, shape)?.fields).read(&FIELDS)
+        let shape = Shape { known: &GENERATION_FIELDS, pictures: None, example: EXAMPLE };
+        Fields(object(body, shape)?.fields).read(&GENERATION_FIELDS)
     }
 }
 
@@ -83,7 +65,7 @@ mod tests {
     #[test]
     fn null_means_absent_in_every_field_and_a_text_of_nothing_where_words_are_free() {
         let plain = read(r#"{"prompt":"x"}"#).unwrap();
-        for field in FIELDS.into_iter().filter(|field| *field != "prompt") {
+        for field in GENERATION_FIELDS.into_iter().filter(|field| *field != "prompt") {
             let with = |given: &str| read(&format!(r#"{{"prompt":"x","{field}":{given}}}"#));
             assert_eq!(with("null").as_ref(), Ok(&plain), "{field}");
             for nothing in ["\"\"", "\" \\n\""] {

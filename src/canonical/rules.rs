@@ -40,14 +40,14 @@ pub fn of_route(route: &Route) -> Digest {
         prompt,
         // Filled into the request, and in the canonical form as if the caller had asked for them.
         defaults: _,
-        bend,
+        size_tolerance,
         strict,
         // Held against each picture's age when it is looked for.
         cache: _,
     } = route;
     let mut sum = Hasher::default();
     sum.all(prompt.meaning());
-    sum.debug(bend);
+    sum.debug(size_tolerance);
     sum.debug(strict);
     sum.digest()
 }

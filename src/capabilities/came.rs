@@ -106,7 +106,7 @@ impl Fitted {
 
     /// Whether a picture of this size is what was asked of the vendor.
     fn keeps(&self, came: Size) -> bool {
-        match self.frame {
+        match self.output_size {
             // The model draws what it draws, and the size it chose is known only now.
             OutputSize::Default => false,
             OutputSize::Pixels(size) => came == size,
@@ -148,10 +148,10 @@ mod tests {
         ImageRequest::from_json(format!(r#"{{"prompt":"x"{more}}}"#).as_bytes()).unwrap()
     }
 
-    fn fitted(frame: OutputSize, foreseen: Option<(&str, &str)>) -> Fitted {
+    fn fitted(output_size: OutputSize, foreseen: Option<(&str, &str)>) -> Fitted {
         let change = |(from, to): (&str, &str)| Adjustment::Changed("size", from.to_owned(), to.to_owned());
         let adjusted = foreseen.map(change).into_iter().chain([Adjustment::Dropped("quality")]).collect();
-        Fitted { frame, tier: None, quality: None, format: None, partials: 0, adjusted }
+        Fitted { output_size, tier: None, quality: None, format: None, partials: 0, adjusted }
     }
 
     fn told(fitted: &Fitted, request: &ImageRequest, came: &str) -> (String, bool) {
@@ -210,9 +210,9 @@ mod tests {
 
     #[test]
     fn where_no_size_was_asked_any_is_right() {
-        for frame in [OutputSize::Default, OutputSize::Pixels(SQUARE)] {
+        for output_size in [OutputSize::Default, OutputSize::Pixels(SQUARE)] {
             for asked in ["", r#","size":"auto""#] {
-                let came = fitted(frame, None).came(&request(asked), SMALL, Format::Png);
+                let came = fitted(output_size, None).came(&request(asked), SMALL, Format::Png);
                 assert_eq!((came.adjusted, came.unmet), (vec![Adjustment::Dropped("quality")], vec![]));
             }
         }

@@ -9,7 +9,7 @@ use crate::request::Quality;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fitted {
     /// The size to ask for.
-    pub frame: OutputSize,
+    pub output_size: OutputSize,
     /// The resolution to ask for, where the model has tiers; its usual one when no size was asked.
     pub tier: Option<Tier>,
     /// The quality to ask for.
@@ -33,6 +33,6 @@ impl Fitted {
 
     /// The size that prices the picture before it is drawn; `None` when only the model knows.
     pub fn priced(&self) -> Option<Size> {
-        self.tier.map(Tier::square).or_else(|| self.frame.nominal())
+        self.tier.map(Tier::square).or_else(|| self.output_size.nominal())
     }
 }

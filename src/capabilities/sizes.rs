@@ -115,24 +115,32 @@ impl Sizes {
 
     /// The frame nearest to `asked`, and what changed. The shape decides (PROVIDERS.md 14.1): the smallest |ln| of
     /// the two ratios, within the tolerance; among equals the smallest size that covers what was asked.
-    pub fn fit(&self, asked: Size, bend: SizeTolerance) -> Result<(OutputSize, Option<Adjustment>), Unable> {
+    pub fn fit(&self, asked: Size, size_tolerance: SizeTolerance) -> Result<(OutputSize, Option<Adjustment>), Unable> {
         match self {
             Sizes::Any => Ok((OutputSize::Pixels(asked), None)),
-            Sizes::None if bend.strict => Err(Unable::Size),
+            Sizes::None if size_tolerance.strict => Err(Unable::Size),
             Sizes::None => Ok((OutputSize::Default, Some(Adjustment::Dropped("size")))),
-            Sizes::Listed(sizes) => nearest(sizes, asked).ok_or(Unable::Size).and_then(|size| bent(asked, size, bend)),
-            Sizes::Stepped(steps) => steps.nearest(asked).ok_or(Unable::Size).and_then(|size| bent(asked, size, bend)),
-            Sizes::Ratios { shapes, pixels } => fit_ratio(shapes, *pixels, asked, bend),
+            Sizes::Listed(sizes) => {
+                nearest(sizes, asked).ok_or(Unable::Size).and_then(|size| adjusted(asked, size, size_tolerance))
+            }
+            Sizes::Stepped(steps) => {
+                steps.nearest(asked).ok_or(Unable::Size).and_then(|size| adjusted(asked, size, size_tolerance))
+            }
+            Sizes::Ratios { shapes, pixels } => fit_ratio(shapes, *pixels, asked, size_tolerance),
         }
     }
 }
 
 /// `size` as the answer to `asked`, unless it bends the shape too far.
-fn bent(asked: Size, size: Size, bend: SizeTolerance) -> Result<(OutputSize, Option<Adjustment>), Unable> {
+fn adjusted(
+    asked: Size,
+    size: Size,
+    size_tolerance: SizeTolerance,
+) -> Result<(OutputSize, Option<Adjustment>), Unable> {
     if size == asked {
         return Ok((OutputSize::Pixels(size), None));
     }
-    if bend.strict || !within(shape_error(asked, size.width, size.height), bend) {
+    if size_tolerance.strict || !within(shape_error(asked, size.width, size.height), size_tolerance) {
         return Err(Unable::Size);
     }
     let change = Adjustment::Changed("size", asked.to_string(), size.to_string());
@@ -143,7 +151,7 @@ fn fit_ratio(
     shapes: &[(u32, u32)],
     pixels: u64,
     asked: Size,
-    bend: SizeTolerance,
+    size_tolerance: SizeTolerance,
 ) -> Result<(OutputSize, Option<Adjustment>), Unable> {
     let (across, down) = shapes
         .iter()
@@ -152,7 +160,7 @@ fn fit_ratio(
         .ok_or(Unable::Size)?;
     let same_shape = u64::from(asked.width) * u64::from(down) == u64::from(asked.height) * u64::from(across);
     let exact = same_shape && asked.pixels() == pixels;
-    if !exact && (bend.strict || !within(shape_error(asked, across, down), bend)) {
+    if !exact && (size_tolerance.strict || !within(shape_error(asked, across, down), size_tolerance)) {
         return Err(Unable::Size);
     }
     let change = (!exact).then(|| Adjustment::Changed("size", asked.to_string(), format!("{across}:{down}")));
@@ -204,6 +212,6 @@ pub(super) fn shape_error(asked: Size, across: u32, down: u32) -> f64 {
     (asked / (f64::from(across) / f64::from(down))).ln().abs()
 }
 
-fn within(error: f64, bend: SizeTolerance) -> bool {
-    error <= f64::from(bend.tolerance_ppm) / 1e6 + 1e-9
+fn within(error: f64, size_tolerance: SizeTolerance) -> bool {
+    error <= f64::from(size_tolerance.tolerance_ppm) / 1e6 + 1e-9
 }

@@ -460,7 +460,7 @@ pub struct Route {
     /// Filled in where the request is silent.
     pub defaults: Defaults,
     /// How far a size may be bent.
-    pub bend: SizeTolerance,
+    pub size_tolerance: SizeTolerance,
     /// Offers that would drop a wish are skipped.
     pub strict: bool,
     /// Reuse of pictures; `None` is off.

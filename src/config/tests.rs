@@ -177,7 +177,7 @@ fn the_annotated_reference_loads_and_means_what_its_comments_say() {
     let (mockups, default) = (&plan.routes[0], &defaults.routes[0]);
     assert_eq!((mockups.max_failures, mockups.max_failures_per_offer), (6, 2));
     assert_eq!((default.max_failures, default.max_failures_per_offer), (6, 2));
-    assert_eq!((mockups.bend, mockups.cache), (default.bend, default.cache));
+    assert_eq!((mockups.size_tolerance, mockups.cache), (default.size_tolerance, default.cache));
     assert_eq!((default.deadline, default.on_deadline), (Duration::from_secs(180), OnDeadline::Partial));
     assert!(!default.refusals_go_on && !mockups.refusals_go_on);
 }

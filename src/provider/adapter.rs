@@ -82,7 +82,7 @@ pub struct Job<'a> {
     /// Pictures of this call, at most the model's `max_n`.
     pub n: u8,
     /// The size to ask for.
-    pub frame: OutputSize,
+    pub output_size: OutputSize,
     /// The resolution to ask for, where the model has tiers.
     pub tier: Option<Tier>,
     /// The quality to ask for; `None` sends no such wish.
@@ -109,14 +109,14 @@ impl<'a> Job<'a> {
         n: u8,
         time_left: Duration,
     ) -> Job<'a> {
-        let Fitted { frame, tier, quality, format, partials, adjusted: _ } = fitted;
+        let Fitted { output_size, tier, quality, format, partials, adjusted: _ } = fitted;
         Job {
             account,
             model,
             bearer: None,
             request,
             n,
-            frame: *frame,
+            output_size: *output_size,
             tier: *tier,
             quality: *quality,
             format: *format,

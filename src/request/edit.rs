@@ -15,6 +15,7 @@ use super::json::{Given, Reference, References, Shape};
 use crate::edit_mask;
 use crate::error::Error;
 use crate::image::{self, Encoded, Fault, Format, Picture};
+use crate::request::field_names::{EDIT_FIELDS, VARIATION_FIELDS};
 use crate::request::fields;
 use crate::request::fields::{EXAMPLE, Fields, missing};
 use crate::request::image_request::{Edit, ImageRequest, Input, Mask};
@@ -25,29 +26,6 @@ const MAX_IMAGES: usize = 16;
 
 /// What a variation asks of a model that takes words.
 const VARIATION: &str = "Make a variation of this picture: keep its subject, style and mood, and vary the details.";
-
-/// The fields an edit may have besides its pictures.
-const EDIT_FIELDS: [&str; 16] = [
-    "prompt",
-    "model",
-    "n",
-    "size",
-    "quality",
-    "response_format",
-    "output_format",
-    "output_compression",
-    "background",
-    "moderation",
-    "input_fidelity",
-    "stream",
-    "partial_images",
-    "user",
-    "seed",
-    "negative_prompt",
-];
-
-/// The fields a variation may have besides its picture.
-const VARIATION_FIELDS: [&str; 5] = ["model", "n", "size", "response_format", "user"];
 
 /// Fields whose text in a form is a number.
 const NUMBERS: [&str; 4] = ["n", "output_compression", "partial_images", "seed"];

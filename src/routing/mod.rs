@@ -136,7 +136,7 @@ pub fn appraise(
                 // second and the third picture of a call with one seed, and they would not be the same elsewhere.
                 let single = fitted.partials > 0 || request.seed.is_some();
                 let max_n = if single { 1 } else { capabilities.max_n.max(1) };
-                let strict = Strict { size: route.bend.strict, wishes: route.strict };
+                let strict = Strict { size: route.size_tolerance.strict, wishes: route.strict };
                 able.push(Candidate { offer: index, fitted, max_n, usd, listed, strict });
             }
             Err(skip) => skipped.push((index, skip)),
@@ -153,7 +153,7 @@ fn candidate(
     caps: &Caps,
     tiered: Tiered<'_>,
 ) -> Result<(Fitted, Usd, Usd), Skip> {
-    let fitted = capabilities.fit(request, route.bend).map_err(Skip::Unable)?;
+    let fitted = capabilities.fit(request, route.size_tolerance).map_err(Skip::Unable)?;
     if let (true, Some(field)) = (route.strict, fitted.dropped()) {
         return Err(Skip::Unable(Unable::Dropped(field)));
     }

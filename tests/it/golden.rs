@@ -239,8 +239,8 @@ impl Case {
         let token = Secret::new(KEY);
         let mut request = ImageRequest::from_json(self.request.to_string().as_bytes()).unwrap();
         request.edit = self.edit.as_ref().map(Start::edit);
-        let bend = SizeTolerance { tolerance_ppm: 150_000, strict: false };
-        let fitted = capabilities(provider, &account, &model).fit(&request, bend).unwrap();
+        let size_tolerance = SizeTolerance { tolerance_ppm: 150_000, strict: false };
+        let fitted = capabilities(provider, &account, &model).fit(&request, size_tolerance).unwrap();
         let noted = self.noted_cents.clone().map(Reported::Cents);
         let polled = self.polled.as_ref().map(|address| address.parse().unwrap());
         let (n, left) = (self.n.unwrap_or(request.n), Duration::from_secs(self.time_left_s.unwrap_or(120)));

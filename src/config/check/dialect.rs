@@ -12,108 +12,72 @@ use crate::config::node_path::NodePath;
 use crate::config::plan::{CapabilityOverrides, CostUnit, Dialect, EditAs, EditOverride, SizeFormat};
 use crate::config::suggest::instead;
 use crate::pricing::{Meter, Price};
+use crate::request::SENT_FIELDS;
 use crate::secret::Secret;
-
-/// The names Easel sends fields under before `rename` and `drop`: OpenAI's, its own two extensions, the three a
-/// size may be written as, and the three of an edit.
-const FIELDS: [&str; 21] = [
-    "prompt",
-    "model",
-    "n",
-    "size",
-    "width",
-    "height",
-    "aspect_ratio",
-    "quality",
-    "response_format",
-    "output_format",
-    "output_compression",
-    "background",
-    "moderation",
-    "style",
-    "complexity",
-    "seed",
-    "negative_prompt",
-    "user",
-    "image",
-    "mask",
-    "input_fidelity",
-];
 
 pub(super) fn dialect(
     checker: &mut Checker<'_>,
-    dialect: &file::Dialect,
+    written: &file::Dialect,
     at: NodePath<'_>,
     base_url: Option<&Url>,
 ) -> Dialect {
-    let file::Dialect {
-        path,
-        edit_path,
-        edit_as,
-        auth_header,
-        auth_prefix,
-        headers,
-        rename,
-        drop,
-        constants,
-        size,
-        response_format,
-        list,
-        base64,
-        url,
-        cost_header,
-        cost_at,
-        cost_unit,
-        poll,
-    } = dialect;
+    renamed_and_dropped(checker, written, at);
+    let file::Dialect { path, edit_path, list, base64, url, cost_header, cost_at, .. } = written;
     let default = Dialect::default();
-    for (field, theirs) in rename {
+    let below = |checker: &mut Checker<'_>, key: &str, path: &Option<String>| {
+        path.as_deref().and_then(|path| paths::path(checker, at.key(key), path, base_url))
+    };
+    let place =
+        |checker: &mut Checker<'_>, key: &str, path: &Option<String>| place_in(checker, at.key(key), path.as_deref());
+    let edit_path = below(checker, "edit_path", edit_path);
+    told_where(checker, written, at, edit_path.is_some());
+    let response_format = match written.response_format.as_deref() {
+        Some("none") => None,
+        word => checker.text(at.key("response_format"), word).or(default.response_format),
+    };
+    let auth = auth(checker, written.auth_header.as_deref(), written.auth_prefix.as_deref(), at);
+    Dialect {
+        path: below(checker, "path", path).unwrap_or(default.path),
+        edit_path,
+        edit_as: written.edit_as.map_or(default.edit_as, edit_as),
+        headers: headers(checker, &written.headers, &auth.0, at.key("headers")),
+        auth,
+        rename: written.rename.clone(),
+        drop: written.drop.iter().cloned().collect(),
+        constants: written.constants.clone(),
+        size: written.size.map_or(default.size, size_format),
+        response_format,
+        list: place(checker, "list", list).unwrap_or(default.list),
+        base64: place(checker, "base64", base64).unwrap_or(default.base64),
+        url: place(checker, "url", url).unwrap_or(default.url),
+        cost_header: checker.header_name(at.key("cost_header"), cost_header.as_deref()),
+        cost_at: place(checker, "cost_at", cost_at),
+        cost_unit: written.cost_unit.map_or(default.cost_unit, cost_unit),
+        poll: written.poll.as_ref().and_then(|poll| poll::poll(checker, poll, at.key("poll"), base_url)),
+    }
+}
+
+/// Notes fields that Easel does not send, and new names that are none.
+fn renamed_and_dropped(checker: &mut Checker<'_>, written: &file::Dialect, at: NodePath<'_>) {
+    for (field, theirs) in &written.rename {
         known_field(checker, at.key("rename").name(field), field);
         checker.text(at.key("rename").key(field), Some(theirs));
     }
-    for (index, field) in drop.iter().enumerate() {
+    for (index, field) in written.drop.iter().enumerate() {
         known_field(checker, at.key("drop").item(index), field);
     }
-    let path = path.as_deref().and_then(|path| paths::path(checker, at.key("path"), path, base_url));
-    let edit_path = edit_path.as_deref().and_then(|path| paths::path(checker, at.key("edit_path"), path, base_url));
-    let mut word =
-        |key: &str, written: Option<&str>, default: String| place_in(checker, at.key(key), written).unwrap_or(default);
-    let (list, base64, url) = (
-        word("list", list.as_deref(), default.list),
-        word("base64", base64.as_deref(), default.base64),
-        word("url", url.as_deref(), default.url),
-    );
-    if edit_as.is_some() && edit_path.is_none() {
+}
+
+/// Notes how something is done that is done nowhere.
+fn told_where(checker: &mut Checker<'_>, written: &file::Dialect, at: NodePath<'_>, edits: bool) {
+    let file::Dialect { edit_as, cost_header, cost_at, cost_unit, .. } = written;
+    if edit_as.is_some() && !edits {
         let help = "add `edit_path`, the endpoint below base_url".to_owned();
         checker.report(at.key("edit_as"), "nothing says where pictures are changed", help);
     }
     if cost_unit.is_some() && cost_header.is_none() && cost_at.is_none() {
         let help = "add `cost_at` or `cost_header`".to_owned();
         checker.report(at.key("cost_unit"), "nothing says where the price of a call is told", help);
-    }
-    let response_format = match response_format.as_deref() {
-        Some("none") => None,
-        written => checker.text(at.key("response_format"), written).or(default.response_format),
-    };
-    let auth = auth(checker, auth_header.as_deref(), auth_prefix.as_deref(), at);
-    Dialect {
-        path: path.unwrap_or(default.path),
-        edit_path,
-        edit_as: edit_as.map_or(default.edit_as, self::edit_as),
-        headers: self::headers(checker, headers, &auth.0, at.key("headers")),
-        auth,
-        rename: rename.clone(),
-        drop: drop.iter().cloned().collect(),
-        constants: constants.clone(),
-        size: size.map_or(default.size, size_format),
-        response_format,
-        list,
-        base64,
-        url,
-        cost_header: checker.header_name(at.key("cost_header"), cost_header.as_deref()),
-        cost_at: place_in(checker, at.key("cost_at"), cost_at.as_deref()),
-        cost_unit: cost_unit.map_or(default.cost_unit, self::cost_unit),
-        poll: poll.as_ref().and_then(|poll| poll::poll(checker, poll, at.key("poll"), base_url)),
     }
 }
 
@@ -204,8 +168,8 @@ fn size_format(written: file::SizeFormat) -> SizeFormat {
 }
 
 fn known_field(checker: &mut Checker<'_>, place: NodePath<'_>, field: &str) {
-    if !FIELDS.contains(&field) {
-        let help = if place.is_expanded() { None } else { instead(field, FIELDS, "the fields are") };
+    if !SENT_FIELDS.contains(&field) {
+        let help = if place.is_expanded() { None } else { instead(field, SENT_FIELDS, "the fields are") };
         checker.report(place, format!("Easel sends no field {}", place.shown()), help);
     }
 }

@@ -16,7 +16,7 @@ use crate::config::check::text_models::ANTHROPIC;
 use crate::config::check::{dialect, entra, models, money};
 use crate::config::file;
 use crate::config::node_path::NodePath;
-use crate::config::plan::{Account, Billing, Breaker, Concurrency, Provider};
+use crate::config::plan::{Account, Billing, Breaker, Concurrency, Credentials, Dialect, Model, Provider, Writer};
 use crate::config::provider_kind::ProviderKind;
 use crate::config::suggest::instead;
 use crate::money::Usd;
@@ -43,6 +43,19 @@ const POLLED: &[&str] = &["bfl", "fal"];
 /// The kinds whose vendors can be asked for a stream.
 const STREAMING: &[&str] = &[OPENAI, AZURE, COMPATIBLE];
 
+/// The keys that mean something to some kinds alone.
+const KEYS_OF_KINDS: [(&str, &[&str]); 9] = [
+    ("preset", &[COMPATIBLE]),
+    ("dialect", &[COMPATIBLE]),
+    ("organization", &[OPENAI]),
+    ("project", &[OPENAI, GOOGLE]),
+    ("location", &[GOOGLE]),
+    ("credentials", &[GOOGLE]),
+    ("entra", &[AZURE]),
+    ("api_version", &[AZURE]),
+    ("poll", POLLED),
+];
+
 /// Every provider that could be read.
 pub(super) fn providers(
     checker: &mut Checker<'_>,
@@ -63,123 +76,125 @@ pub(super) fn providers(
 fn provider(
     checker: &mut Checker<'_>,
     name: &str,
-    provider: &file::Provider,
+    written: &file::Provider,
     at: NodePath<'_>,
     kinds: &[ProviderKind],
 ) -> Option<Provider> {
-    let file::Provider {
-        kind,
-        preset,
-        base_url,
-        api_key,
-        organization,
-        project,
-        location,
-        credentials,
-        entra,
-        api_version,
-        timeout,
-        connect_timeout,
-        idle_timeout,
-        concurrency: written_concurrency,
-        breaker: written_breaker,
+    let kind = self::kind(checker, at, written.kind.as_deref(), kinds);
+    of_other_kinds(checker, written, at, kind);
+    let location = google::location(checker, at.key("location"), written.location.as_deref());
+    let base_url = self::base_url(checker, at, written.base_url.as_deref(), kind, location.as_deref());
+    let dialect = written.dialect.as_ref();
+    let dialect = dialect.map(|dialect| dialect::dialect(checker, dialect, at.key("dialect"), base_url.as_ref()));
+    let dialect = dialect.unwrap_or_default();
+    let (models, writers) = models(checker, written, at, kind, &dialect);
+    let way_in = way_in(checker, name, written, at, kind, base_url.as_ref());
+    let account = account(checker, written, at, base_url, location, way_in, dialect);
+    let billing = money::billing(checker, &written.billing, at.key("billing"));
+    let file::Provider { timeout, connect_timeout, idle_timeout, .. } = written;
+    Some(Provider {
+        name: name.to_owned(),
+        timeout: checker.some_time(at.key("timeout"), timeout.as_ref(), TIMEOUT),
+        connect_timeout: checker.some_time(at.key("connect_timeout"), connect_timeout.as_ref(), CONNECT_TIMEOUT),
+        idle_timeout: checker.time(at.key("idle_timeout"), idle_timeout.as_ref(), IDLE_TIMEOUT),
+        concurrency: concurrency(checker, &written.concurrency, at, &billing),
+        breaker: breaker(checker, &written.breaker, at.key("breaker")),
         billing,
-        budget,
-        markup,
-        fee,
-        download_hosts,
-        poll,
-        model_defaults,
-        models: written_models,
-        dialect,
-    } = provider;
-    let kind = self::kind(checker, at, kind.as_deref(), kinds);
-    let location = google::location(checker, at.key("location"), location.as_deref());
-    let base_url = self::base_url(checker, at, base_url.as_deref(), kind, location.as_deref());
-    let dialect = match (&base_url, dialect) {
-        (_, None) => Default::default(),
-        (base_url, Some(dialect)) => dialect::dialect(checker, dialect, at.key("dialect"), base_url.as_ref()),
-    };
-    only_for(checker, at.key("preset"), kind, &[COMPATIBLE], "`preset`");
-    only_for(checker, at.key("dialect"), kind, &[COMPATIBLE], "`dialect`");
-    only_for(checker, at.key("organization"), kind, &[OPENAI], "`organization`");
-    only_for(checker, at.key("project"), kind, &[OPENAI, GOOGLE], "`project`");
-    only_for(checker, at.key("location"), kind, &[GOOGLE], "`location`");
-    only_for(checker, at.key("credentials"), kind, &[GOOGLE], "`credentials`");
+        budgets: money::budgets(checker, written.budget.as_ref(), at.key("budget")),
+        download_hosts: hosts(checker, &written.download_hosts, at.key("download_hosts")),
+        models,
+        writers,
+        // Nothing is given up before all the rest was looked at.
+        kind: kind?.name,
+        account: account?,
+    })
+}
+
+/// Notes what is written there and means nothing to this kind of provider.
+fn of_other_kinds(checker: &mut Checker<'_>, written: &file::Provider, at: NodePath<'_>, kind: Option<&ProviderKind>) {
+    for (key, kinds) in KEYS_OF_KINDS {
+        only_for(checker, at.key(key), kind, kinds, key);
+    }
+    for name in written.models.keys() {
+        let at = at.key("models").key(name);
+        only_for(checker, at.key("via"), kind, &[OPENROUTER], "via");
+        only_for(checker, at.key("model_family"), kind, &[AZURE], "model_family");
+        only_for(checker, at.key("partials"), kind, STREAMING, "partials");
+    }
+    only_for(checker, at.key("model_defaults").key("partials"), kind, STREAMING, "partials");
+}
+
+/// The key, and where tokens come from; of the two an account has one.
+fn way_in(
+    checker: &mut Checker<'_>,
+    name: &str,
+    written: &file::Provider,
+    at: NodePath<'_>,
+    kind: Option<&ProviderKind>,
+    base_url: Option<&Url>,
+) -> (Option<Secret>, Option<Credentials>) {
     google::way_in(checker, at, kind);
-    only_for(checker, at.key("entra"), kind, &[AZURE], "`entra`");
     entra::way_in(checker, at, kind);
-    only_for(checker, at.key("api_version"), kind, &[AZURE], "`api_version`");
-    let who = match (kind, preset) {
+    let who = match (kind, &written.preset) {
         // Azure has two ways in, and it is told which of them is missing.
         (Some(kind), _) if kind.needs_key && kind.name != AZURE => Some(format!("kind {}", kind.name)),
         (_, Some(preset)) if is_of_preset(at, "base_url") => Some(format!("preset {}", preset.0)),
         _ => None,
     };
-    let api_key = self::api_key(checker, name, at, api_key.as_ref(), who);
-    let organization = checker.header_value(at.key("organization"), organization.as_deref());
-    let project = checker.header_value(at.key("project"), project.as_deref());
-    let credentials = google::credentials(checker, at.key("credentials"), credentials.as_ref(), base_url.as_ref());
-    let entra = entra.as_ref().and_then(|entra| entra::credentials(checker, at.key("entra"), entra, base_url.as_ref()));
-    let api_version = self::api_version(checker, at.key("api_version"), api_version.as_deref());
-    let markup_ppm = checker.read(at.key("markup"), markup.as_ref()).unwrap_or(0);
-    let fee = checker.read(at.key("fee"), fee.as_ref()).unwrap_or(Usd::ZERO);
-    let on_top = OnTop { markup_ppm, fee };
-    for name in written_models.keys() {
-        let at = at.key("models").key(name);
-        only_for(checker, at.key("via"), kind, &[OPENROUTER], "`via`");
-        only_for(checker, at.key("model_family"), kind, &[AZURE], "`model_family`");
-        only_for(checker, at.key("partials"), kind, STREAMING, "`partials`");
-    }
-    only_for(checker, at.key("model_defaults").key("partials"), kind, STREAMING, "`partials`");
+    let api_key = api_key(checker, name, at, written.api_key.as_ref(), who);
+    let google = google::credentials(checker, at.key("credentials"), written.credentials.as_ref(), base_url);
+    let entra = written.entra.as_ref();
+    let entra = entra.and_then(|entra| entra::credentials(checker, at.key("entra"), entra, base_url));
+    (api_key, google.or(entra))
+}
+
+fn account(
+    checker: &mut Checker<'_>,
+    written: &file::Provider,
+    at: NodePath<'_>,
+    base_url: Option<Url>,
+    location: Option<String>,
+    (api_key, credentials): (Option<Secret>, Option<Credentials>),
+    dialect: Dialect,
+) -> Option<Account> {
+    let file::Provider { organization, project, api_version, poll, .. } = written;
+    Some(Account {
+        api_key,
+        organization: checker.header_value(at.key("organization"), organization.as_deref()),
+        project: checker.header_value(at.key("project"), project.as_deref()),
+        location,
+        credentials,
+        api_version: self::api_version(checker, at.key("api_version"), api_version.as_deref()),
+        poll_hosts: hosts(checker, &poll.hosts, at.key("poll").key("hosts")),
+        dialect,
+        base_url: base_url?,
+    })
+}
+
+/// The models that draw, or those that write prompts: a provider has the one sort or the other.
+fn models(
+    checker: &mut Checker<'_>,
+    written: &file::Provider,
+    at: NodePath<'_>,
+    kind: Option<&ProviderKind>,
+    dialect: &Dialect,
+) -> (BTreeMap<String, Arc<Model>>, BTreeMap<String, Arc<Writer>>) {
+    let markup_ppm = checker.read(at.key("markup"), written.markup.as_ref()).unwrap_or(0);
+    let fee = checker.read(at.key("fee"), written.fee.as_ref()).unwrap_or(Usd::ZERO);
     // Each model has them already; here they are checked where no model is.
-    models::capabilities(checker, model_defaults, at.key("model_defaults"));
-    let writes = kind.is_some_and(|kind| kind.name == ANTHROPIC);
-    let (models, writers) = match writes {
-        true => (BTreeMap::new(), text_models::writers(checker, written_models, at, markup_ppm)),
-        false => (models::models(checker, written_models, at.key("models"), on_top), BTreeMap::new()),
-    };
+    models::capabilities(checker, &written.model_defaults, at.key("model_defaults"));
+    if kind.is_some_and(|kind| kind.name == ANTHROPIC) {
+        return (BTreeMap::new(), text_models::writers(checker, &written.models, at, markup_ppm));
+    }
+    let models = models::models(checker, &written.models, at.key("models"), OnTop { markup_ppm, fee });
     if kind.is_some_and(|kind| kind.name == COMPATIBLE) {
         for (name, model) in &models {
             let place = at.key("models").key(name);
-            dialect::promises(checker, &dialect, &model.capabilities, place);
-            dialect::tells_price(checker, &dialect, &model.price, place.key("price"));
+            dialect::promises(checker, dialect, &model.capabilities, place);
+            dialect::tells_price(checker, dialect, &model.price, place.key("price"));
         }
     }
-    let timeout = checker.some_time(at.key("timeout"), timeout.as_ref(), TIMEOUT);
-    let connect_timeout = checker.some_time(at.key("connect_timeout"), connect_timeout.as_ref(), CONNECT_TIMEOUT);
-    let idle_timeout = checker.time(at.key("idle_timeout"), idle_timeout.as_ref(), IDLE_TIMEOUT);
-    let billing = money::billing(checker, billing, at.key("billing"));
-    let concurrency = concurrency(checker, written_concurrency, at, &billing);
-    let breaker = breaker(checker, written_breaker, at.key("breaker"));
-    let download_hosts = hosts(checker, download_hosts, at.key("download_hosts"));
-    only_for(checker, at.key("poll"), kind, POLLED, "`poll`");
-    let poll_hosts = hosts(checker, &poll.hosts, at.key("poll").key("hosts"));
-    Some(Provider {
-        name: name.to_owned(),
-        kind: kind?.name,
-        account: Account {
-            base_url: base_url?,
-            api_key,
-            organization,
-            project,
-            location,
-            credentials: credentials.or(entra),
-            api_version,
-            poll_hosts,
-            dialect,
-        },
-        timeout,
-        connect_timeout,
-        idle_timeout,
-        concurrency,
-        breaker,
-        billing,
-        budgets: money::budgets(checker, budget.as_ref(), at.key("budget")),
-        download_hosts,
-        models,
-        writers,
-    })
+    (models, BTreeMap::new())
 }
 
 fn kind<'k>(
@@ -292,7 +307,7 @@ fn api_version(checker: &mut Checker<'_>, at: NodePath<'_>, written: Option<&str
 fn only_for(checker: &mut Checker<'_>, place: NodePath<'_>, kind: Option<&ProviderKind>, kinds: &[&str], what: &str) {
     if place.is_given() && kind.is_some_and(|kind| !kinds.contains(&kind.name)) {
         let help = format!("delete it, or use kind {}", kinds.join(" or "));
-        checker.report(place, format!("{what} means nothing to this kind of provider"), help);
+        checker.report(place, format!("`{what}` means nothing to this kind of provider"), help);
     }
 }
 

@@ -147,7 +147,7 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
         refusals_go_on: *refusals == Some(file::Refusals::Next),
         prompt: prompt::prompt(checker, written_prompt, at.key("prompt"), known, ttl),
         defaults: defaults(checker, written_defaults, at.key("defaults")),
-        bend: bend(checker, size, at.key("size"), strict.unwrap_or(false)),
+        size_tolerance: size_tolerance(checker, size, at.key("size"), strict.unwrap_or(false)),
         strict: strict.unwrap_or(false),
         cache,
     }
@@ -218,7 +218,12 @@ fn defaults(checker: &mut Checker<'_>, written: &file::Defaults, at: NodePath<'_
     }
 }
 
-fn bend(checker: &mut Checker<'_>, written: &file::SizeTolerance, at: NodePath<'_>, strictest: bool) -> SizeTolerance {
+fn size_tolerance(
+    checker: &mut Checker<'_>,
+    written: &file::SizeTolerance,
+    at: NodePath<'_>,
+    strictest: bool,
+) -> SizeTolerance {
     let file::SizeTolerance { tolerance, strict } = written;
     let tolerance_ppm = checker.read(at.key("tolerance"), tolerance.as_ref()).unwrap_or(TOLERANCE_PPM);
     SizeTolerance { tolerance_ppm, strict: strictest || strict.unwrap_or(false) }

@@ -125,66 +125,68 @@ pub(super) fn cache(checker: &mut Checker<'_>, cache: &file::Cache, at: NodePath
     }
 }
 
-fn limits(checker: &mut Checker<'_>, limits: &file::Limits, at: NodePath<'_>) -> Limits {
-    let file::Limits {
-        request_header,
-        request_body,
-        generation_body,
-        request_bodies,
-        mask_pixels,
-        response_body,
-        response_bodies,
-        in_flight,
-        connections,
-        header_timeout,
-        keepalive_timeout,
-        body_timeout,
-        send_timeout,
-        heartbeat,
-    } = limits;
-    let head = at.key("request_header");
-    let mut request_header = bytes(checker, head, request_header.as_ref(), REQUEST_HEADER);
-    if request_header > MOST_REQUEST_HEADER {
-        checker.report(
-            head,
-            format!("{} is more than is read of a head", head.shown()),
-            "write at most 1000KiB".to_owned(),
-        );
-        request_header = REQUEST_HEADER;
-    }
-    let request_body = bytes(checker, at.key("request_body"), request_body.as_ref(), REQUEST_BODY);
-    let response_body = bytes(checker, at.key("response_body"), response_body.as_ref(), RESPONSE_BODY);
-    let mut together = |all: &str, written: &Option<file::Bytes>, default: usize, one: &str, largest: usize| {
-        let place = at.key(all);
-        let bytes = bytes(checker, place, written.as_ref(), default.max(largest));
-        if bytes < largest {
-            let help = format!("write at least as much as '{one}'");
-            checker.report(place, format!("{} is less than the largest of them", place.shown()), help);
-        }
-        bytes.max(largest)
+fn limits(checker: &mut Checker<'_>, written: &file::Limits, at: NodePath<'_>) -> Limits {
+    let request_body = bytes(checker, at.key("request_body"), written.request_body.as_ref(), REQUEST_BODY);
+    let response_body = bytes(checker, at.key("response_body"), written.response_body.as_ref(), RESPONSE_BODY);
+    let time = |checker: &mut Checker<'_>, key: &str, written: &Option<file::Time>, default: Duration| {
+        checker.some_time(at.key(key), written.as_ref(), default)
     };
-    let request_bodies = together("request_bodies", request_bodies, REQUEST_BODIES, "request_body", request_body);
-    let response_bodies = together("response_bodies", response_bodies, RESPONSE_BODIES, "response_body", response_body);
+    let file::Limits { generation_body, request_bodies, response_bodies, .. } = written;
     Limits {
-        request_header,
+        request_header: request_header(checker, written.request_header.as_ref(), at.key("request_header")),
         request_body,
         generation_body: bytes(checker, at.key("generation_body"), generation_body.as_ref(), GENERATION_BODY),
-        request_bodies,
-        mask_pixels: checker.count(at.key("mask_pixels"), *mask_pixels, 1, MASK_PIXELS),
-        response_body,
-        response_bodies,
-        in_flight: checker.count(at.key("in_flight"), *in_flight, 1, IN_FLIGHT),
-        connections: checker.count(at.key("connections"), *connections, 1, CONNECTIONS),
-        header_timeout: checker.some_time(at.key("header_timeout"), header_timeout.as_ref(), HEADER_TIMEOUT),
-        keepalive_timeout: checker.some_time(
-            at.key("keepalive_timeout"),
-            keepalive_timeout.as_ref(),
-            KEEPALIVE_TIMEOUT,
+        request_bodies: together(
+            checker,
+            at.key("request_bodies"),
+            request_bodies.as_ref(),
+            REQUEST_BODIES,
+            ("request_body", request_body),
         ),
-        body_timeout: checker.some_time(at.key("body_timeout"), body_timeout.as_ref(), BODY_TIMEOUT),
-        send_timeout: checker.some_time(at.key("send_timeout"), send_timeout.as_ref(), SEND_TIMEOUT),
-        heartbeat: checker.some_time(at.key("heartbeat"), heartbeat.as_ref(), HEARTBEAT),
+        mask_pixels: checker.count(at.key("mask_pixels"), written.mask_pixels, 1, MASK_PIXELS),
+        response_body,
+        response_bodies: together(
+            checker,
+            at.key("response_bodies"),
+            response_bodies.as_ref(),
+            RESPONSE_BODIES,
+            ("response_body", response_body),
+        ),
+        in_flight: checker.count(at.key("in_flight"), written.in_flight, 1, IN_FLIGHT),
+        connections: checker.count(at.key("connections"), written.connections, 1, CONNECTIONS),
+        header_timeout: time(checker, "header_timeout", &written.header_timeout, HEADER_TIMEOUT),
+        keepalive_timeout: time(checker, "keepalive_timeout", &written.keepalive_timeout, KEEPALIVE_TIMEOUT),
+        body_timeout: time(checker, "body_timeout", &written.body_timeout, BODY_TIMEOUT),
+        send_timeout: time(checker, "send_timeout", &written.send_timeout, SEND_TIMEOUT),
+        heartbeat: time(checker, "heartbeat", &written.heartbeat, HEARTBEAT),
     }
+}
+
+/// The largest head of a request, at most what is read of one.
+fn request_header(checker: &mut Checker<'_>, written: Option<&file::Bytes>, at: NodePath<'_>) -> usize {
+    let largest = bytes(checker, at, written, REQUEST_HEADER);
+    if largest > MOST_REQUEST_HEADER {
+        let what = format!("{} is more than is read of a head", at.shown());
+        checker.report(at, what, "write at most 1000KiB".to_owned());
+        return REQUEST_HEADER;
+    }
+    largest
+}
+
+/// What several bodies may take at once: at least as much as the largest of them, whose limit is called `one`.
+fn together(
+    checker: &mut Checker<'_>,
+    at: NodePath<'_>,
+    written: Option<&file::Bytes>,
+    default: usize,
+    (one, largest): (&str, usize),
+) -> usize {
+    let bytes = bytes(checker, at, written, default.max(largest));
+    if bytes < largest {
+        let help = format!("write at least as much as '{one}'");
+        checker.report(at, format!("{} is less than the largest of them", at.shown()), help);
+    }
+    bytes.max(largest)
 }
 
 /// Memory, at least one byte.

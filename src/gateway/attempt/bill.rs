@@ -101,7 +101,7 @@ impl Attempt {
 /// then what was asked, or what is drawn unasked, and what came, in the vendor's order.
 fn sizes(told: Option<Size>, fitted: &Fitted, usual: Usual, drawn: Option<Size>) -> [Option<Size>; 5] {
     // Of a shape the model decides the pixels.
-    let asked = match fitted.frame {
+    let asked = match fitted.output_size {
         OutputSize::Pixels(size) => Some(size),
         OutputSize::Default => usual.size,
         OutputSize::Ratio { .. } => None,
@@ -110,15 +110,15 @@ fn sizes(told: Option<Size>, fitted: &Fitted, usual: Usual, drawn: Option<Size>)
         BilledSize::Asked => [asked, drawn],
         BilledSize::Drawn => [drawn, asked],
     };
-    [told, fitted.tier.map(Tier::square), first, second, fitted.frame.nominal()]
+    [told, fitted.tier.map(Tier::square), first, second, fitted.output_size.nominal()]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn fitted(frame: OutputSize) -> Fitted {
-        Fitted { frame, tier: None, quality: None, format: None, partials: 0, adjusted: Vec::new() }
+    fn fitted(output_size: OutputSize) -> Fitted {
+        Fitted { output_size, tier: None, quality: None, format: None, partials: 0, adjusted: Vec::new() }
     }
 
     #[test]

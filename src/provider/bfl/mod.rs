@@ -152,7 +152,7 @@ fn body(job: &Job<'_>) -> Map<String, Value> {
 }
 
 fn put_size(body: &mut Map<String, Value>, job: &Job<'_>) {
-    match (family(&job.model.name).size, job.frame) {
+    match (family(&job.model.name).size, job.output_size) {
         (SizeInput::Same, _) | (_, OutputSize::Default) => {}
         (SizeInput::Pixels(_), OutputSize::Pixels(size)) => {
             wire::put(body, "width", Some(size.width));
@@ -160,7 +160,7 @@ fn put_size(body: &mut Map<String, Value>, job: &Job<'_>) {
         }
         // A config that lists shapes says that the model takes them.
         (SizeInput::Ratio(_), _) | (_, OutputSize::Ratio { .. }) => {
-            wire::put(body, "aspect_ratio", wire::ratio(job.frame))
+            wire::put(body, "aspect_ratio", wire::ratio(job.output_size))
         }
     }
 }

@@ -167,8 +167,8 @@ mod tests {
         if images > 0 {
             desk = desk.editing(images, mask);
         }
-        let bend = SizeTolerance { tolerance_ppm: 150_000, strict: false };
-        let fitted = family(model).capabilities().fit(&desk.request, bend)?;
+        let size_tolerance = SizeTolerance { tolerance_ppm: 150_000, strict: false };
+        let fitted = family(model).capabilities().fit(&desk.request, size_tolerance)?;
         Ok(fitted.adjusted.iter().map(ToString::to_string).collect())
     }
 

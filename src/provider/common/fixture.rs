@@ -91,8 +91,9 @@ impl Desk {
 
     /// The job, fitted to the model as the gateway does it.
     pub fn job(&self) -> Job<'_> {
-        let bend = SizeTolerance { tolerance_ppm: 150_000, strict: false };
-        let fitted = capabilities(self.provider, &self.account, &self.model).fit(&self.request, bend).unwrap();
+        let size_tolerance = SizeTolerance { tolerance_ppm: 150_000, strict: false };
+        let fitted =
+            capabilities(self.provider, &self.account, &self.model).fit(&self.request, size_tolerance).unwrap();
         let job = Job::new(&self.account, &self.model, &self.request, &fitted, self.request.n, self.time_left);
         Job { bearer: self.bearer.as_ref(), noted: self.noted.as_ref(), polled: self.polled.as_ref(), ..job }
     }

@@ -38,13 +38,13 @@ pub const LONG_SHAPES: &[(u32, u32)] = &[
 /// About what a picture of the tier 1K has.
 pub const PIXELS: u64 = 1024 * 1024;
 
-/// The shape of `frame`: its own, or where a config lists sizes of its own the nearest of `shapes`.
-pub fn shape(shapes: &[(u32, u32)], frame: OutputSize) -> Option<(u32, u32)> {
-    if let OutputSize::Ratio { across, down, .. } = frame {
+/// The shape of `output_size`: its own, or where a config lists sizes of its own the nearest of `shapes`.
+pub fn shape(shapes: &[(u32, u32)], output_size: OutputSize) -> Option<(u32, u32)> {
+    if let OutputSize::Ratio { across, down, .. } = output_size {
         return Some((across, down));
     }
     let anything = SizeTolerance { tolerance_ppm: u32::MAX, strict: false };
-    match (Sizes::Ratios { shapes: shapes.to_vec(), pixels: PIXELS }).fit(frame.nominal()?, anything) {
+    match (Sizes::Ratios { shapes: shapes.to_vec(), pixels: PIXELS }).fit(output_size.nominal()?, anything) {
         Ok((OutputSize::Ratio { across, down, .. }, _)) => Some((across, down)),
         _ => None,
     }

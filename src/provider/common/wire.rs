@@ -185,8 +185,8 @@ pub fn caller_sent(request: &ImageRequest, field: &str) -> bool {
 }
 
 /// The frame as `across:down`; pixels are reduced to their shape.
-pub fn ratio(frame: OutputSize) -> Option<String> {
-    let (across, down) = match frame {
+pub fn ratio(output_size: OutputSize) -> Option<String> {
+    let (across, down) = match output_size {
         OutputSize::Default => return None,
         OutputSize::Ratio { across, down, .. } => (across, down),
         OutputSize::Pixels(Size { width, height }) => {

@@ -228,7 +228,7 @@ fn fields(job: &Job<'_>) -> Map<String, Value> {
 
 /// The size as the dialect writes it.
 fn put_size(fields: &mut Map<String, Value>, job: &Job<'_>) {
-    let Some(Size { width, height }) = job.frame.nominal() else { return };
+    let Some(Size { width, height }) = job.output_size.nominal() else { return };
     match job.account.dialect.size {
         SizeFormat::WidthXHeight => wire::put(fields, "size", Some(format!("{width}x{height}"))),
         SizeFormat::WidthStarHeight => wire::put(fields, "size", Some(format!("{width}*{height}"))),
@@ -236,7 +236,7 @@ fn put_size(fields: &mut Map<String, Value>, job: &Job<'_>) {
             wire::put(fields, "width", Some(width));
             wire::put(fields, "height", Some(height));
         }
-        SizeFormat::AspectRatio => wire::put(fields, "aspect_ratio", wire::ratio(job.frame)),
+        SizeFormat::AspectRatio => wire::put(fields, "aspect_ratio", wire::ratio(job.output_size)),
         SizeFormat::Omit => {}
     }
 }

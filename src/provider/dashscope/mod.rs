@@ -108,7 +108,7 @@ fn prompts(job: &Job<'_>) -> Value {
 
 fn parameters(job: &Job<'_>) -> Map<String, Value> {
     let mut parameters = Map::new();
-    wire::put(&mut parameters, "size", job.frame.nominal().map(|size| format!("{}*{}", size.width, size.height)));
+    wire::put(&mut parameters, "size", job.output_size.nominal().map(|size| format!("{}*{}", size.width, size.height)));
     wire::put(&mut parameters, "n", Some(job.n));
     if family(&job.model.name).surface == Surface::Messages {
         wire::put(&mut parameters, "negative_prompt", job.request.negative_prompt.as_deref());

@@ -271,7 +271,7 @@ mod tests {
     fn a_size_is_bent_to_one_that_the_model_draws() {
         let fit = |model: &str, asked: &str| family(model).capabilities().sizes.fit(asked.parse().unwrap(), BEND);
         let pixels = |width, height| OutputSize::Pixels(Size::new(width, height));
-        for (model, asked, frame) in [
+        for (model, asked, output_size) in [
             ("qwen-image", "1024x1024", pixels(1328, 1328)),
             ("qwen-image-plus", "1792x1024", pixels(1664, 928)),
             ("qwen-image-2.0", "1792x1024", pixels(1792, 1024)),
@@ -282,7 +282,7 @@ mod tests {
             ("wan2.7-image", "1000x1000", pixels(992, 992)),
             ("something-new", "333x222", pixels(333, 222)),
         ] {
-            assert_eq!(fit(model, asked).map(|(frame, _)| frame), Ok(frame), "{model} {asked}");
+            assert_eq!(fit(model, asked).map(|(output_size, _)| output_size), Ok(output_size), "{model} {asked}");
         }
         assert_eq!(fit("qwen-image-edit", "1024x1024"), Err(Unable::Size), "its picture has the size of its input");
         assert_eq!(fit("qwen-image", "2048x512"), Err(Unable::Size));

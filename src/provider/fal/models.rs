@@ -325,16 +325,16 @@ fn put_edit(input: &mut Map<String, Value>, model: &Model, edit: &Edit) {
 }
 
 fn put_size(input: &mut Map<String, Value>, job: &Job<'_>, model: &Model) {
-    let in_pixels = job.frame.nominal().map(|size| json!({"width": size.width, "height": size.height}));
+    let in_pixels = job.output_size.nominal().map(|size| json!({"width": size.width, "height": size.height}));
     match model.size {
         SizeInput::Pixels(_) => wire::put(input, "image_size", in_pixels),
-        SizeInput::Words(_) => wire::put(input, "image_size", job.frame.nominal().map(|size| size.to_string())),
-        SizeInput::Ratio(..) => wire::put(input, "aspect_ratio", wire::ratio(job.frame)),
+        SizeInput::Words(_) => wire::put(input, "image_size", job.output_size.nominal().map(|size| size.to_string())),
+        SizeInput::Ratio(..) => wire::put(input, "aspect_ratio", wire::ratio(job.output_size)),
         SizeInput::OfInput => {}
         SizeInput::Unknown if SIZE_OPTIONS.iter().any(|option| job.model.options.contains_key(*option)) => {}
-        SizeInput::Unknown => match job.frame {
+        SizeInput::Unknown => match job.output_size {
             // Only a config that lists shapes makes such a frame, for a model that takes shapes.
-            OutputSize::Ratio { .. } => wire::put(input, "aspect_ratio", wire::ratio(job.frame)),
+            OutputSize::Ratio { .. } => wire::put(input, "aspect_ratio", wire::ratio(job.output_size)),
             OutputSize::Pixels(_) | OutputSize::Default => wire::put(input, "image_size", in_pixels),
         },
     }
@@ -429,10 +429,10 @@ mod tests {
     #[test]
     fn a_model_that_changes_what_a_mask_shows_is_unable_without_one_and_the_others_are_not() {
         let request = Desk::new("fal", FLUX.name, r#"{"prompt":"x"}"#).editing(1, false).request;
-        let bend = SizeTolerance { tolerance_ppm: 0, strict: false };
-        assert!(capabilities("openai/gpt-image-2/edit").fit(&request, bend).is_ok());
+        let size_tolerance = SizeTolerance { tolerance_ppm: 0, strict: false };
+        assert!(capabilities("openai/gpt-image-2/edit").fit(&request, size_tolerance).is_ok());
         for model in ["fal-ai/flux-pro/v1/fill", "fal-ai/flux-general/inpainting", "fal-ai/fast-sdxl/inpainting"] {
-            assert_eq!(capabilities(model).fit(&request, bend), Err(Unable::MaskMissing), "{model}");
+            assert_eq!(capabilities(model).fit(&request, size_tolerance), Err(Unable::MaskMissing), "{model}");
         }
     }
 

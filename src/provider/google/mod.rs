@@ -227,7 +227,7 @@ fn references(edit: &Edit) -> Vec<Value> {
 
 /// The size as a shape and, under the method's own name for it, a tier.
 fn put_size(fields: &mut Map<String, Value>, tier: &str, job: &Job<'_>) {
-    if let Some((across, down)) = family(&job.model.name).shape(job.frame) {
+    if let Some((across, down)) = family(&job.model.name).shape(job.output_size) {
         wire::put(fields, "aspectRatio", Some(format!("{across}:{down}")));
         wire::put(fields, tier, job.tier.map(|tier| tier.word));
     }

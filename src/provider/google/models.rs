@@ -126,9 +126,9 @@ impl Family {
         }
     }
 
-    /// The shape `(across, down)` of `frame`.
-    pub fn shape(&self, frame: OutputSize) -> Option<(u32, u32)> {
-        tiers::shape(self.shapes, frame)
+    /// The shape `(across, down)` of `output_size`.
+    pub fn shape(&self, output_size: OutputSize) -> Option<(u32, u32)> {
+        tiers::shape(self.shapes, output_size)
     }
 
     /// The tier by this word, whether these models have it or not: an option may name any.
@@ -165,7 +165,7 @@ mod tests {
         ] {
             let desk = Desk::new("google", model, &format!(r#"{{"prompt":"x","size":"{size}"}}"#));
             let job = desk.job();
-            let told = (family(model).shape(job.frame), job.tier.map(|tier| tier.word));
+            let told = (family(model).shape(job.output_size), job.tier.map(|tier| tier.word));
             assert_eq!(told, (Some(shape), tier), "{model} {size}");
         }
         assert_eq!(family("gemini-3-pro-image").shape(OutputSize::Default), None);

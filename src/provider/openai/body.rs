@@ -72,7 +72,7 @@ fn fields(job: &Job<'_>, family: &Family, model: Option<&str>) -> Map<String, Va
     wire::put(&mut body, "model", model);
     wire::put(&mut body, "prompt", Some(request.prompt.as_str()));
     wire::put(&mut body, "n", Some(job.n));
-    wire::put(&mut body, "size", job.frame.nominal().map(|size| size.to_string()));
+    wire::put(&mut body, "size", job.output_size.nominal().map(|size| size.to_string()));
     wire::put(&mut body, "quality", job.quality.map(Quality::word));
     wire::put(&mut body, "user", request.user.as_deref());
     match family.shape {

@@ -164,11 +164,11 @@ impl Family {
 
     /// How the job's size is told by this way.
     pub fn told(&self, job: &Job<'_>, via: Via) -> Option<Told> {
-        let asked = job.frame.nominal()?;
+        let asked = job.output_size.nominal()?;
         if matches!(self.draws, Draws::Pixels) && via == Via::Images {
             return Some(Told::Pixels(asked));
         }
-        Some(Told::Shape(tiers::shape(self.draws.shapes(), job.frame)?, job.tier))
+        Some(Told::Shape(tiers::shape(self.draws.shapes(), job.output_size)?, job.tier))
     }
 }
 

@@ -175,21 +175,21 @@ fn put_pictures(input: &mut Map<String, Value>, job: &Job<'_>, how: Option<EditI
 
 fn put_size(input: &mut Map<String, Value>, job: &Job<'_>, how: SizeInput) {
     let in_pixels = |input: &mut Map<String, Value>| {
-        wire::put(input, "width", job.frame.nominal().map(|size| size.width));
-        wire::put(input, "height", job.frame.nominal().map(|size| size.height));
+        wire::put(input, "width", job.output_size.nominal().map(|size| size.width));
+        wire::put(input, "height", job.output_size.nominal().map(|size| size.height));
     };
     match how {
-        SizeInput::Ratio => wire::put(input, "aspect_ratio", wire::ratio(job.frame)),
+        SizeInput::Ratio => wire::put(input, "aspect_ratio", wire::ratio(job.output_size)),
         SizeInput::RatioAndMegapixels => {
-            wire::put(input, "aspect_ratio", wire::ratio(job.frame));
-            let quarter = job.frame.nominal().filter(|size| size.pixels() <= 512 * 512);
+            wire::put(input, "aspect_ratio", wire::ratio(job.output_size));
+            let quarter = job.output_size.nominal().filter(|size| size.pixels() <= 512 * 512);
             wire::put(input, "megapixels", quarter.map(|_| "0.25"));
         }
         SizeInput::Pixels => in_pixels(input),
         SizeInput::Unknown if SIZE_OPTIONS.iter().any(|option| job.model.options.contains_key(*option)) => {}
-        SizeInput::Unknown => match job.frame {
+        SizeInput::Unknown => match job.output_size {
             // Only a config that lists shapes makes such a frame, for a model that takes shapes.
-            OutputSize::Ratio { .. } => wire::put(input, "aspect_ratio", wire::ratio(job.frame)),
+            OutputSize::Ratio { .. } => wire::put(input, "aspect_ratio", wire::ratio(job.output_size)),
             OutputSize::Pixels(_) | OutputSize::Default => in_pixels(input),
         },
     }

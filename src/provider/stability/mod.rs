@@ -195,7 +195,7 @@ fn ask_v2(job: &Job<'_>, service: &str, model: Option<&str>, headers: HeaderMap)
         ("model", model.map(str::to_owned)),
         ("mode", from_picture.filter(|_| service == "sd3").map(|_| "image-to-image".to_owned())),
         ("strength", from_picture.map(|_| STRENGTH.to_owned())),
-        ("aspect_ratio", wire::ratio(job.frame).filter(|_| shaped)),
+        ("aspect_ratio", wire::ratio(job.output_size).filter(|_| shaped)),
         ("seed", request.seed.map(|seed| fixed_seed(seed).to_string())),
         ("output_format", job.format.map(|format| format.word().to_owned())),
     ];

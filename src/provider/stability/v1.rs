@@ -61,7 +61,7 @@ fn from_words(job: &Job<'_>, engine: &str, headers: HeaderMap) -> Result<Call, F
         prompts.push(json!({"text": negative, "weight": -1}));
     }
     // The API's own default of 512 is a size that SDXL refuses.
-    let size = job.frame.nominal().unwrap_or(SDXL_SIZES[0]);
+    let size = job.output_size.nominal().unwrap_or(SDXL_SIZES[0]);
     let mut body = Map::new();
     wire::put(&mut body, "text_prompts", Some(prompts));
     wire::put(&mut body, "width", Some(size.width));
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_picture_of_a_size_that_the_engine_does_not_draw_is_not_sent() {
-        let bend = SizeTolerance { tolerance_ppm: 1_000_000, strict: false };
+        let size_tolerance = SizeTolerance { tolerance_ppm: 1_000_000, strict: false };
         for (model, side, wanted) in [
             (SDXL, 1024, None),
             (SDXL, 512, Some(Unable::ImageSize)),
@@ -179,7 +179,7 @@ mod tests {
             let mut desk = Desk::new("stability", model, r#"{"prompt":"x"}"#).editing(1, true);
             desk.request.edit.as_mut().unwrap().images[0].size = Size::new(side, side);
             let able = desk.provider.capabilities(&desk.account, model);
-            assert_eq!(able.fit(&desk.request, bend).err(), wanted, "{model} {side}");
+            assert_eq!(able.fit(&desk.request, size_tolerance).err(), wanted, "{model} {side}");
         }
     }
 }
