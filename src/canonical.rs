@@ -47,48 +47,14 @@ impl Canonical {
         request: &ImageRequest,
         seed: u64,
     ) -> Canonical {
-        // Destructured so that a new field breaks the build until it is decided whether it belongs to the meaning.
-        let ImageRequest {
-            prompt,
-            negative_prompt,
-            model: _,
-            n: _,
-            size,
-            quality,
-            response_format: _,
-            output_format,
-            output_compression,
-            background,
-            moderation,
-            style,
-            complexity,
-            seed: drawing_seed,
-            user: _,
-            stream: _,
-            partial_images: _,
-            edit,
-            filled: _,
-        } = request;
         let mut bytes = Writer(vec![LAYOUT]);
         bytes.field(Some(tenant));
         bytes.field(Some(route));
         bytes.field(pinned);
-        bytes.field(Some(if edit.is_some() { "edit" } else { "generate" }));
-        bytes.field(Some(&normalise(prompt)));
-        bytes.field(negative_prompt.as_deref().map(normalise).as_deref());
-        bytes.field(size.map(|size| size.to_string()).as_deref());
-        bytes.field(quality.map(|quality| quality.word()));
-        bytes.field(output_format.map(|format| format.word()));
-        bytes.field(output_compression.map(|percent| percent.to_string()).as_deref());
-        bytes.field(background.map(|background| background.word()));
-        bytes.field(moderation.map(|moderation| moderation.word()));
-        bytes.field(style.map(|style| style.word()));
-        bytes.field(complexity.map(|complexity| complexity.word()));
-        bytes.field(drawing_seed.map(|seed| seed.to_string()).as_deref());
-        bytes.edit(edit.as_ref());
+        bytes.request(request);
         rules.iter().for_each(|digest| bytes.0.extend_from_slice(digest));
         let key = xxh3_128_with_seed(&bytes.0, seed);
-        Canonical { bytes: bytes.0.into_boxed_slice(), key, seeded: drawing_seed.is_some() }
+        Canonical { bytes: bytes.0.into_boxed_slice(), key, seeded: request.seed.is_some() }
     }
 
     /// The whole canonical form, to be compared on every hit.
@@ -113,6 +79,47 @@ impl Canonical {
     /// Where to look.
     pub fn key(&self) -> u128 {
         self.key
+    }
+}
+
+impl Writer {
+    /// What a request means.
+    fn request(&mut self, request: &ImageRequest) {
+        // Destructured so that a new field breaks the build until it is decided whether it belongs to the meaning.
+        let ImageRequest {
+            prompt,
+            negative_prompt,
+            model: _,
+            n: _,
+            size,
+            quality,
+            response_format: _,
+            output_format,
+            output_compression,
+            background,
+            moderation,
+            style,
+            complexity,
+            seed,
+            user: _,
+            stream: _,
+            partial_images: _,
+            edit,
+            filled: _,
+        } = request;
+        self.field(Some(if edit.is_some() { "edit" } else { "generate" }));
+        self.field(Some(&normalise(prompt)));
+        self.field(negative_prompt.as_deref().map(normalise).as_deref());
+        self.field(size.map(|size| size.to_string()).as_deref());
+        self.field(quality.map(|quality| quality.word()));
+        self.field(output_format.map(|format| format.word()));
+        self.field(output_compression.map(|percent| percent.to_string()).as_deref());
+        self.field(background.map(|background| background.word()));
+        self.field(moderation.map(|moderation| moderation.word()));
+        self.field(style.map(|style| style.word()));
+        self.field(complexity.map(|complexity| complexity.word()));
+        self.field(seed.map(|seed| seed.to_string()).as_deref());
+        self.edit(edit.as_ref());
     }
 }
 

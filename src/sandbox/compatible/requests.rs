@@ -59,36 +59,21 @@ impl Order {
         Ok(order)
     }
 
-    pub(super) fn read_fields(fields: &mut Fields, dialect: &Dialect) -> Result<Order, Wrong> {
-        let theirs = |name| dialect.rename.get(name).map_or(name, String::as_str);
-        // What the dialect does not know is left, and refused as unknown.
-        let known = |name: &str| dialect.knows.as_ref().is_none_or(|knows| knows.contains(name));
-        let model = fields.prompt(theirs("model"), 200)?;
-        let prompt = fields.prompt(theirs("prompt"), 32_000)?;
-        let n = match known("n") {
-            true => fields.whole(theirs("n"), 1..=i64::from(dialect.max_n))?,
-            false => None,
-        };
+    fn read_fields(fields: &mut Fields, dialect: &Dialect) -> Result<Order, Wrong> {
+        let model = fields.prompt(theirs(dialect, "model"), 200)?;
+        let prompt = fields.prompt(theirs(dialect, "prompt"), 32_000)?;
+        let n = known(dialect, "n", |name| fields.whole(name, 1..=i64::from(dialect.max_n)))?;
         let formats: Vec<&str> = dialect.formats.iter().map(String::as_str).collect();
-        let format = match known("output_format") {
-            true => fields.choice(theirs("output_format"), &formats)?,
-            false => None,
-        };
-        let form = match known("response_format") {
-            true => fields.choice(theirs("response_format"), &["url", &dialect.base64_word])?,
-            false => None,
-        };
+        let format = known(dialect, "output_format", |name| fields.choice(name, &formats))?;
+        let form = known(dialect, "response_format", |name| fields.choice(name, &["url", &dialect.base64_word]))?;
         let size = sizes::size(fields, dialect)?;
-        let seed = if known("seed") { fields.whole(theirs("seed"), 0..=i64::MAX)? } else { None };
-        if known("negative_prompt") {
-            fields.text(theirs("negative_prompt"))?;
+        let seed = known(dialect, "seed", |name| fields.whole(name, 0..=i64::MAX))?;
+        known(dialect, "negative_prompt", |name| fields.text(name))?;
+        let quality = known(dialect, "quality", |name| Ok(fields.any(name)))?;
+        for name in TAKEN {
+            known(dialect, name, |name| Ok(fields.any(name)))?;
         }
-        let quality = match known("quality") {
-            true => fields.any(theirs("quality")).and_then(|value| value.as_str().map(str::to_owned)),
-            false => None,
-        };
-        let taken = TAKEN.into_iter().filter(|name| known(name)).map(theirs);
-        for name in taken.chain(dialect.extra.iter().map(String::as_str)) {
+        for name in &dialect.extra {
             fields.any(name);
         }
         let links = match dialect.answer {
@@ -101,11 +86,26 @@ impl Order {
             prompt,
             n: n.and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
             size,
-            quality,
+            quality: quality.and_then(|value| value.as_str().map(str::to_owned)),
             format: format.and_then(|word| word.parse().ok()).unwrap_or(dialect.format),
             seed,
             links,
             mark: 0,
         })
     }
+}
+
+/// What the dialect calls a field of OpenAI's.
+fn theirs<'d>(dialect: &'d Dialect, name: &'d str) -> &'d str {
+    dialect.rename.get(name).map_or(name, String::as_str)
+}
+
+/// The field, where the dialect knows it. What it does not know is left, and refused as unknown.
+fn known<T>(
+    dialect: &Dialect,
+    name: &str,
+    read: impl FnOnce(&str) -> Result<Option<T>, Wrong>,
+) -> Result<Option<T>, Wrong> {
+    let known = dialect.knows.as_ref().is_none_or(|knows| knows.contains(name));
+    if known { read(theirs(dialect, name)) } else { Ok(None) }
 }

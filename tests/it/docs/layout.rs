@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{read, root};
 
 /// Rooms by path below src/, and the floor whose heading they stand under. A room is a file at the top of src/, or a
-/// folder; `x.rs` and the folder `x` are one.
+/// folder; `x.rs` and the folder `x` are one. A folder that holds only tests is none.
 pub fn listed() -> Vec<(String, u8)> {
     let mut floor = 0;
     let mut rooms = Vec::new();
@@ -28,7 +28,9 @@ fn rooms() -> BTreeSet<String> {
     while let Some(folder) = folders.pop() {
         for path in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
             let room = path.strip_prefix(&src).unwrap().with_extension("").display().to_string();
-            if path.is_dir() {
+            if path.is_dir() && holds_only_tests(&path) {
+                continue;
+            } else if path.is_dir() {
                 rooms.insert(room);
                 folders.push(path);
             } else if folder == src {
@@ -37,6 +39,12 @@ fn rooms() -> BTreeSet<String> {
         }
     }
     rooms
+}
+
+/// Whether a folder is there for the tests of the file beside it alone.
+fn holds_only_tests(folder: &Path) -> bool {
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    names.eq(["tests.rs"])
 }
 
 #[test]

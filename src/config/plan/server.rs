@@ -1,0 +1,143 @@
+//! `server:` and `cache:` as they run.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::secret::Secret;
+
+/// Addresses and limits of the server itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    /// Where clients connect, `host:port`.
+    pub listen: String,
+    /// TLS for `listen`.
+    pub tls: Option<Tls>,
+    /// Where metrics and health are served, `host:port`.
+    pub admin: String,
+    /// How clients reach picture files; no trailing slash. `None`: derived from the address actually bound.
+    pub public_url: Option<Url>,
+    /// Where everything that is not an image route goes: scheme, host and port.
+    pub passthrough: Option<Url>,
+    /// Names of the server's own, lower-case, without ports.
+    pub hosts: Vec<String>,
+    /// Origins of web pages that may ask, as browsers send them.
+    pub cors: Vec<String>,
+    /// Worker threads; `None` is one a core.
+    pub threads: Option<usize>,
+    /// How long a stopping server waits for work in flight.
+    pub drain: Duration,
+    /// Size and count limits.
+    pub limits: Limits,
+    /// Opens what the operator's listener tells of money.
+    pub admin_token: Option<Secret>,
+    /// Signs picture links; `None` is a random secret, so that links die with the process.
+    pub link_secret: Option<Secret>,
+    /// How long a picture link is good.
+    pub link_ttl: Duration,
+    /// Where the ledger is kept; `None` keeps it in memory.
+    pub state_dir: Option<PathBuf>,
+    /// How the ledger is kept.
+    pub ledger: LedgerRules,
+}
+
+impl Server {
+    /// Whether only this machine reaches the address that clients connect to, as far as its words tell: a name may
+    /// mean any address, but for this machine's own.
+    pub fn is_local(&self) -> bool {
+        let host = self.listen.rsplit_once(':').map_or(self.listen.as_str(), |(host, _)| host);
+        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(address) => address.to_canonical().is_loopback(),
+            Err(_) => {
+                let name = host.to_ascii_lowercase();
+                name == "localhost" || name.ends_with(".localhost")
+            }
+        }
+    }
+
+    /// What links to pictures begin with that nobody else can open; `None` where they are good for all who connect.
+    /// An address that stands for all of a machine's is none to link to.
+    pub fn unusable_links(&self) -> Option<String> {
+        let (host, port) = self.listen.rsplit_once(':')?;
+        let any = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+        (any && self.public_url.is_none()).then(|| {
+            format!(
+                "server.public_url is not set: links to pictures lead to port {port} of a loopback address, which only \
+                 this machine reaches. Set it to how clients reach this server."
+            )
+        })
+    }
+}
+
+/// How the ledger is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerRules {
+    /// How long single attempts are kept; their sums are kept for ever.
+    pub retention: Duration,
+    /// What happens when it cannot be written.
+    pub on_error: OnLedgerError,
+}
+
+/// What happens when the ledger cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLedgerError {
+    /// Nothing new is paid for.
+    Refuse,
+    /// Work goes on and is written down later.
+    Continue,
+}
+
+/// Certificate and key files, PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Certificate chain.
+    pub cert: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}
+
+/// Size and count limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest head of a request in bytes.
+    pub request_header: usize,
+    /// Largest request body in bytes.
+    pub request_body: usize,
+    /// Largest body of a generation, which has no pictures, in bytes.
+    pub generation_body: usize,
+    /// Bytes of all request bodies that are held at once; more are answered 429. Not less than `request_body`.
+    pub request_bodies: usize,
+    /// The most pixels that a mask may have.
+    pub mask_pixels: u64,
+    /// Largest provider reply or downloaded picture in bytes.
+    pub response_body: usize,
+    /// Bytes of all replies that are held at once; more wait for their turn. Not less than `response_body`.
+    pub response_bodies: usize,
+    /// Image requests being served at once; one more is answered 429.
+    pub in_flight: usize,
+    /// Connections of clients that are open at once; one that waits makes room for one more.
+    pub connections: usize,
+    /// How long the head of a request may take from its first byte, and on a new connection from its beginning.
+    pub header_timeout: Duration,
+    /// How long a connection is kept on which nothing is asked.
+    pub keepalive_timeout: Duration,
+    /// How long a client may take to send its request body, or the next 16 KiB of it.
+    pub body_timeout: Duration,
+    /// How long a client may take nothing of its answer. Whoever takes some, however little, is waited for.
+    pub send_timeout: Duration,
+    /// After so long a silence a streamed answer sends a comment, so that nobody on the way gives it up.
+    pub heartbeat: Duration,
+}
+
+/// The cache's bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// Bytes of pictures kept for reuse.
+    pub memory: u64,
+    /// Bytes of pictures held because a link to them was handed out.
+    pub links: u64,
+    /// Bytes of prompts as language models rewrote them.
+    pub prompts: u64,
+}

@@ -1,0 +1,165 @@
+//! `routes:` and their offers.
+
+use super::*;
+
+#[test]
+fn what_is_wrong_with_a_route_is_told() {
+    check_problems(&[
+        (
+            "",
+            "    deadline: {after: 10s, then: parital}\n",
+            &["expected `partial`, `fail`, found `parital` | did you mean `partial`?"],
+        ),
+        ("", "    size: {strict: yes}\n", &["expected true or false, found `yes` | write `true`"]),
+        ("", "    size: {tolerance: 0.15}\n", &["`0.15` is not a percentage | write `15%`"]),
+        (
+            "",
+            "    defaults: {size: 1024, quality: good, output_format: jpg, response_format: link}\n",
+            &[
+                "`1024` is not a size | write `1024x1024`",
+                "expected `low`, `medium`, `high`, `xhigh`, `max`, `standard`, `hd`, found `good` | the words here are: low, medium, high, xhigh, max, standard, hd",
+                "expected `png`, `jpeg`, `webp`, found `jpg` | did you mean `jpeg`?",
+                "expected `url`, `b64_json`, found `link` | the words here are: url, b64_json",
+            ],
+        ),
+        ("", "    attempts: {max: 0}\n", &["must be at least 1 | -"]),
+        ("", "    cache: maybe\n", &["expected true or false or a mapping, found `maybe` | the keys here are: ttl"]),
+        (
+            "",
+            "    match: {models: []}\n",
+            &["an empty list matches no request | name models, or leave `models` out to match every name"],
+        ),
+        ("", "    match: {models: [\"a*b\"]}\n", &["`\"a*b\"`: a `*` may stand only at the end | -"]),
+        ("", "    match: {headers: {\"x team\": y}}\n", &["`\"x team\"` is not the name of a header | -"]),
+        (
+            "",
+            "    price: {max_usd_per_image: -1}\n",
+            &["`-1` is less than nothing | write dollars as a plain number, like 0.009"],
+        ),
+        ("", "    name: again\n", &["the key `name` is given twice | keep one of the two; the first stands above"]),
+    ]);
+}
+
+/// The problems of a route with these offers, with two providers of which `b` has two models.
+fn offer_problems(offers: &str) -> Vec<String> {
+    let text = format!(
+        "providers:\n  a: {{kind: openai, api_key: k, models: {{m: {{price: 1}}}}}}\n  \
+         bee: {{kind: stability, api_key: k, models: {{core: {{price: 1}}, x/y: {{price: 1}}}}}}\n\
+         routes: [{{name: r, offers: {offers}}}]\n"
+    );
+    match read(&text) {
+        Ok(_) => Vec::new(),
+        Err(_) => problems(&text),
+    }
+}
+
+#[test]
+fn an_offer_names_a_provider_and_one_of_its_models() {
+    assert!(offer_problems("[bee/x/y, bee/core, {offer: a/m}]").is_empty());
+    assert_eq!(
+        offer_problems("[bee/cor]"),
+        ["4:29 `bee/cor` is not among the models of `bee` | did you mean `bee/core`?",]
+    );
+    assert_eq!(
+        offer_problems("[bee/ultra]"),
+        ["4:29 `bee/ultra` is not among the models of `bee` | add `ultra` with its price under `providers.bee.models`",]
+    );
+    assert_eq!(
+        offer_problems("[a/gpt-image-2]"),
+        [
+            "4:29 `a/gpt-image-2` is not among the models of `a` | add `gpt-image-2` with its price under `providers.a.models`",
+        ]
+    );
+    assert_eq!(
+        offer_problems("[be/core]"),
+        ["4:29 `be/core` names no provider of this file | did you mean `bee/core`?",]
+    );
+    assert_eq!(offer_problems("[core]"), ["4:29 `core` is not provider/model | did you mean `bee/core`?"]);
+    assert_eq!(
+        offer_problems("[{max_usd_per_image: 1}]"),
+        ["4:30 this offer names nobody | add `offer: provider/model`",]
+    );
+    assert_eq!(
+        offer_problems("[a/m, a/m]"),
+        [
+            "4:34 `a/m` is offered twice on this route | delete one; `attempts: {per_offer: 2}` asks the same offer again",
+        ]
+    );
+    assert_eq!(offer_problems("[]"), ["4:20 this route has no offers | add `offers: [provider/model]`"]);
+}
+
+#[test]
+fn what_is_missing_is_told_at_what_lacks_it() {
+    assert_eq!(
+        problems(""),
+        [
+            "1:1 there are no routes, so no request could be answered | add `routes:` with a list like `- {name: all, offers: [provider/model]}`",
+        ]
+    );
+    let text =
+        "providers:\n  a: {models: {m: {}}}\n  b: {kind: openai_compatible}\n  c-d: {kind: openai}\nroutes:\n  - {}\n";
+    let kinds = KINDS.map(|kind| kind.name).join(", ");
+    assert_eq!(
+        problems(text),
+        [
+            &*format!("2:3 this provider has no kind | add `kind:` with one of {kinds}"),
+            "2:16 this model has no price | add `price: 0.03`, the dollars a picture costs",
+            "3:3 kind openai_compatible needs a `base_url` | add `base_url: https://host/v1/`",
+            "4:3 kind openai needs an `api_key` | add `api_key: ${C_D_API_KEY}`",
+            "6:5 this route has no name | add `name:`, as logs and metrics will show it",
+            "6:5 this route has no offers | add `offers: [provider/model]`",
+        ]
+    );
+}
+
+#[test]
+fn a_route_that_no_request_reaches_is_told_and_one_with_a_narrower_match_is_not() {
+    let routes = |routes: &str| {
+        let text =
+            format!("providers:\n  a: {{kind: openai, api_key: k, models: {{m: {{price: 1}}}}}}\nroutes:\n{routes}");
+        match read(&text) {
+            Ok(_) => Vec::new(),
+            Err(_) => problems(&text),
+        }
+    };
+    let help = "put the more general route last";
+    assert_eq!(
+        routes("- {name: all, offers: [a/m]}\n- {name: x, match: {models: [x]}, offers: [a/m]}\n"),
+        [format!("5:21 no request gets here: route `all` (line 4) takes them all | {help}")]
+    );
+    assert_eq!(
+        routes(
+            "- {name: p, match: {models: [\"m-*\"]}, offers: [a/m]}\n- {name: q, match: {models: [m-1, \"m-2*\"]}, offers: [a/m]}\n"
+        ),
+        [format!("5:21 no request gets here: route `p` (line 4) takes them all | {help}")]
+    );
+    let fine = "\
+- {name: team, match: {headers: {x-team: a}}, offers: [a/m]}
+- {name: exact, match: {models: [x]}, offers: [a/m]}
+- {name: prefix, match: {models: [\"x*\", y]}, offers: [a/m]}
+- {name: rest, offers: [a/m]}
+";
+    assert!(routes(fine).is_empty(), "{:?}", routes(fine));
+    assert_eq!(
+        routes("- {name: r, match: {models: [x]}, offers: [a/m]}\n- {name: r, match: {models: [y]}, offers: [a/m]}\n"),
+        ["5:10 another route is called `r` (line 4) | give each route a name of its own"]
+    );
+    // What a misspelt key meant is not known, so it is not held against the next route.
+    let misspelt = routes(
+        "- {name: all, mtach: {models: [x]}, offers: [a/m]}\n- {name: x, match: {models: [y]}, offers: [a/m]}\n",
+    );
+    assert_eq!(misspelt, ["4:15 unknown key `mtach` | did you mean `match`?"]);
+}
+
+#[test]
+fn a_route_whose_name_comes_from_elsewhere_is_not_suggested_to_a_client() {
+    let digest = "0".repeat(64);
+    let text = format!(
+        "providers:\n  p: {{kind: openai, api_key: k, models: {{dall-e-3: {{price: 0.04}}}}}}\n\
+         routes:\n  - {{name: all, offers: [p/dall-e-3]}}\n\
+         clients:\n  - {{name: web, key_sha256: \"{digest}\", routes: [al]}}\n"
+    );
+    assert!(problems(&text)[0].contains("`all`"), "{:?}", problems(&text));
+    let expanded = text.replace("name: all", "name: \"${KEY}all\"");
+    assert_eq!(problems(&expanded), ["6:106 `al` names no route of this file | -"]);
+}

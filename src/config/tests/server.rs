@@ -1,0 +1,92 @@
+//! `server:`.
+
+use super::*;
+
+#[test]
+fn addresses_of_the_server_are_checked() {
+    let server = |server: &str| {
+        let text = small("", "") + &format!("server: {{{server}}}\n");
+        problems(&text).into_iter().map(|problem| problem.split_once(' ').unwrap().1.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        server("listen: \"8080\""),
+        ["`\"8080\"` is not host:port | write an address and a port, like 127.0.0.1:8080",]
+    );
+    assert_eq!(
+        server("admin: \"0.0.0.0:99999\""),
+        ["`\"0.0.0.0:99999\"` is not host:port | write an address and a port, like 127.0.0.1:9901",]
+    );
+    assert_eq!(
+        server("admin: 127.0.0.1:8080"),
+        ["clients and admin cannot share `127.0.0.1:8080` | give `listen` and `admin` different ports",]
+    );
+    assert_eq!(server("tls: {cert: a.pem}"), ["`tls` needs `key` too | add `key:` with the name of a PEM file"]);
+    assert_eq!(
+        server("passthrough: http://a.example/x"),
+        ["must not have a path: requests keep their own | write `http://a.example`",]
+    );
+    assert_eq!(server("threads: 0"), ["must be at least 1 | -"]);
+    assert_eq!(server("limits: {request_body: 50 MB}"), ["`50 MB` is not an amount of memory | write `50MB`"]);
+    assert_eq!(server("limits: {request_body: 50MX}"), ["`50MX` has an unknown unit of memory | write `50MB`"]);
+    plan(&(small("", "") + "server: {listen: \"[::1]:0\", admin: localhost:0}\n"));
+}
+
+#[test]
+fn an_address_that_others_reach_needs_clients_or_the_word_that_anyone_may_ask() {
+    let listen = |listen: &str, more: &str| read(&format!("{}server: {{listen: \"{listen}\"}}\n{more}", small("", "")));
+    let client =
+        "clients: [{name: web, key_sha256: 0f5f2a0e4f1a3f7b8ad2b3f1c4a7d9e05c6f7081920a1b2c3d4e5f60718293a4}]\n";
+    for address in ["0.0.0.0:8080", "[::]:8080", "10.1.2.3:80", "pod.internal:80", "localhost.example:80"] {
+        for more in ["", "# clients: anyone\n"] {
+            let problems = listen(address, more).unwrap().shut.unwrap();
+            let told = problems.iter().next().unwrap();
+            assert_eq!(problems.len(), 1, "{problems}");
+            assert!(told.what.contains(address), "{problems}");
+            assert!(told.suggestion.as_ref().unwrap().contains("`clients: anyone`"), "{problems}");
+        }
+        let open = listen(address, "clients: anyone\n").unwrap();
+        assert!(open.anyone && open.shut.is_none());
+        let listed = listen(address, client).unwrap();
+        assert!(!listed.anyone && listed.shut.is_none());
+        // Among other problems it is one of them.
+        assert_eq!(listen(address, "cache: {memory: much}\n").unwrap_err().len(), 2);
+    }
+    for address in ["127.0.0.1:8080", "127.8.8.8:1", "[::1]:8080", "[::ffff:127.0.0.1]:1", "localhost:0", "LocalHost:1"]
+    {
+        assert!(listen(address, "").unwrap().shut.is_none(), "{address}");
+    }
+    assert_eq!(listen("127.0.0.1:1", "clients: everyone\n").unwrap_err().len(), 1);
+}
+
+#[test]
+fn links_that_nobody_else_can_open_are_told() {
+    let told = |server: &str| plan(&(small("", "") + "clients: anyone\nserver: " + server)).server.unusable_links();
+    for any in ["{listen: '0.0.0.0:80'}", "{listen: '[::]:80'}"] {
+        assert!(told(any).is_some_and(|note| note.contains("server.public_url")), "{any}");
+    }
+    for good in [
+        "{listen: '127.0.0.1:80'}",
+        "{listen: '10.0.0.1:80'}",
+        "{listen: '0.0.0.0:80', public_url: 'https://a.example'}",
+    ] {
+        assert_eq!(told(good), None, "{good}");
+    }
+}
+
+#[test]
+fn names_and_pages_of_the_server_are_checked_and_kept_as_browsers_send_them() {
+    let wrong = |server: &str| {
+        let mut problems = problems(&(small("", "") + &format!("server: {{{server}}}\n")));
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        problems.remove(0).split_once(' ').unwrap().1.to_owned()
+    };
+    for (page, help) in [("https://a.example/x", "write scheme, host and port alone"), ("*", "name each origin")] {
+        let told = wrong(&format!("cors: {{origins: ['{page}']}}"));
+        assert!(told.contains("is not an origin") && told.contains(help), "{told}");
+    }
+    assert!(wrong("hosts: ['easel:8080']").contains("is not a host's name"));
+    let more = "server: {hosts: [Easel.Internal.], cors: {origins: ['HTTPS://UI.example:443', 'http://[::1]:80', 'tauri://localhost']}}\n";
+    let server = plan(&(small("", "") + more)).server;
+    assert_eq!(server.hosts, ["easel.internal"]);
+    assert_eq!(server.cors, ["https://ui.example", "http://[::1]", "tauri://localhost"]);
+}

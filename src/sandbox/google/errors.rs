@@ -1,0 +1,56 @@
+//! What Google says when something is wrong.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::sandbox::call::{BadBody, No};
+use crate::sandbox::faults::Mode;
+use crate::sandbox::fields::{Why, Wrong};
+
+pub(super) fn error(status: StatusCode, word: &str, message: &str) -> Value {
+    json!({"error": {"code": status.as_u16(), "message": message, "status": word}})
+}
+
+pub(super) fn violation(status: StatusCode, word: &str, message: &str) -> No {
+    No::violation(status, error(status, word, message))
+}
+
+pub(super) fn bad_field(wrong: Wrong) -> No {
+    let message = match wrong.why {
+        Why::Unknown => {
+            format!("Invalid JSON payload received. Unknown name \"{}\": Cannot find field.", wrong.field)
+        }
+        _ => format!("{}: {}", wrong.field, wrong.sentence()),
+    };
+    violation(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", &message)
+}
+
+pub(super) fn bad_body(why: BadBody) -> No {
+    let message = match why {
+        BadBody::ContentType(given) => format!("content type must be application/json, not '{given}'"),
+        BadBody::TooLarge => "Request payload size exceeds the limit".to_owned(),
+        BadBody::NotJson(why) => format!("Invalid JSON payload received. {why}"),
+        BadBody::NotAnObject => "Invalid JSON payload received. Expected an object.".to_owned(),
+    };
+    violation(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", &message)
+}
+
+pub(super) fn fault(mode: Mode) -> No {
+    let fault = |status, word, message| No::fault(status, error(status, word, message));
+    match mode {
+        Mode::RateLimited { retry_after } => {
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            let mut body = error(status, "RESOURCE_EXHAUSTED", "You exceeded your current quota.");
+            body["error"]["details"] = json!([{"@type": "type.googleapis.com/google.rpc.RetryInfo",
+                "retryDelay": format!("{}s", retry_after.as_secs_f32())}]);
+            No::fault(status, body)
+        }
+        Mode::OutOfMoney => {
+            fault(StatusCode::FORBIDDEN, "PERMISSION_DENIED", "This API method requires billing to be enabled.")
+                .reworded(json!({"error": {"code": 403, "status": "PERMISSION_DENIED",
+            "message": "This API method requires billing to be enabled.",
+            "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "BILLING_DISABLED"}]}}))
+        }
+        _ => fault(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "An internal error has occurred."),
+    }
+}

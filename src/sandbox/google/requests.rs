@@ -1,0 +1,257 @@
+//! A request to Google: read in either of its two shapes, drawn and charged.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::response::{IntoResponse, Response};
+use base64_simd::STANDARD;
+use serde_json::{Map, Value, json};
+
+use crate::image::{Format, Size};
+use crate::sandbox::call::{No, VendorCall, draw};
+use crate::sandbox::draw::Sketch;
+use crate::sandbox::faults::Mode;
+use crate::sandbox::fields::{Fields, Why, Wrong};
+use crate::sandbox::google::edits::Change;
+use crate::sandbox::google::members::{list, members, object};
+use crate::sandbox::google::models::Model;
+use crate::sandbox::google::{edits, usage};
+use crate::sandbox::rates::ImageTokens;
+
+pub(super) const THRESHOLDS: [&str; 5] =
+    ["BLOCK_LOW_AND_ABOVE", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_ONLY_HIGH", "BLOCK_NONE", "OFF"];
+
+/// What is to be drawn.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    pub(super) model: String,
+    pub(super) prompt: String,
+    pub(super) n: u32,
+    /// The pixels to draw, and those that are charged: a tier costs the same in every shape.
+    pub(super) size: (Size, Size),
+    pub(super) format: Format,
+    pub(super) seed: Option<i64>,
+    /// Stands for the input pictures; 0 when there are none.
+    pub(super) mark: u64,
+    /// How many those are.
+    pub(super) inputs: u64,
+}
+
+/// Gemini's body: one message, and how to answer it.
+pub(super) fn content(
+    mut fields: Fields,
+    name: &str,
+    model: &Model,
+    vertex: bool,
+) -> Result<(Order, Vec<Bytes>), Wrong> {
+    let (prompt, inputs) = message(fields.any("contents"), model)?;
+    let mut config =
+        object(&mut fields, "generationConfig")?.ok_or_else(|| Wrong::new("generationConfig", Why::Missing))?;
+    if config
+        .any("responseModalities")
+        .is_none_or(|words| words != json!(["IMAGE"]) && words != json!(["TEXT", "IMAGE"]))
+    {
+        return Err(Wrong::other("generationConfig.responseModalities", "must name IMAGE"));
+    }
+    let seed = config.whole("seed", 0..=i64::from(i32::MAX))?;
+    config.number("temperature", 0.0..=2.0)?;
+    let mut image = object(&mut config, "imageConfig")?.unwrap_or_else(|| Fields::json(Map::new()));
+    let size = size(&mut image, model, "imageSize")?;
+    let format = match object(&mut image, "imageOutputOptions")? {
+        Some(_) if !vertex => return Err(Wrong::new("imageOutputOptions", Why::Unknown)),
+        Some(output) => output_of(output)?,
+        None => Format::Png,
+    };
+    image.end()?;
+    config.end()?;
+    for setting in list(&mut fields, "safetySettings")? {
+        let mut setting = members("safetySettings", setting)?;
+        let category = setting.prompt("category", 100)?;
+        if !category.starts_with("HARM_CATEGORY_") {
+            return Err(Wrong::other("safetySettings.category", "is not a category"));
+        }
+        setting.choice("threshold", &THRESHOLDS)?;
+        setting.end()?;
+    }
+    labels(&mut fields, vertex)?;
+    fields.end()?;
+    Ok((Order { model: name.to_owned(), prompt, n: 1, size, format, seed, mark: 0, inputs: 0 }, inputs))
+}
+
+/// The words and pictures of the only message.
+pub(super) fn message(contents: Option<Value>, model: &Model) -> Result<(String, Vec<Bytes>), Wrong> {
+    let Some(Value::Array(mut contents)) = contents else { return Err(Wrong::new("contents", Why::Missing)) };
+    let (Some(content), true) = (contents.pop(), contents.is_empty()) else {
+        return Err(Wrong::other("contents", "this sandbox takes one message"));
+    };
+    let mut content = members("contents", content)?;
+    content.choice("role", &["user"])?;
+    let parts = list(&mut content, "parts")?;
+    content.end()?;
+    let (mut prompt, mut inputs) = (String::new(), Vec::new());
+    for part in parts {
+        let mut part = members("contents.parts", part)?;
+        match object(&mut part, "inlineData")? {
+            Some(mut data) => {
+                data.choice("mimeType", &["image/png", "image/jpeg", "image/webp"])?
+                    .ok_or_else(|| Wrong::new("mimeType", Why::Missing))?;
+                let base64 = data.prompt("data", usize::MAX)?;
+                data.end()?;
+                let bytes =
+                    STANDARD.decode_to_vec(base64).map_err(|_| Wrong::other("data", "Base64 decoding failed"))?;
+                inputs.push(Bytes::from(bytes));
+            }
+            None => prompt += &part.prompt("text", usize::MAX)?,
+        }
+        part.end()?;
+    }
+    if inputs.len() > model.inputs {
+        return Err(Wrong::other("contents", format!("this model takes at most {} pictures", model.inputs)));
+    }
+    if prompt.is_empty() { Err(Wrong::new("contents", Why::Empty)) } else { Ok((prompt, inputs)) }
+}
+
+/// Imagen's body: one instance and its parameters.
+pub(super) fn predict(
+    mut fields: Fields,
+    name: &str,
+    model: &Model,
+    vertex: bool,
+) -> Result<(Order, Option<Change>), Wrong> {
+    let mut instances = list(&mut fields, "instances")?;
+    let (Some(instance), true) = (instances.pop(), instances.is_empty()) else {
+        return Err(Wrong::other("instances", "must be one"));
+    };
+    let mut instance = members("instances", instance)?;
+    let prompt = instance.prompt("prompt", usize::MAX)?;
+    let change = if model.masked { Some(Change::read(&mut instance)?) } else { None };
+    instance.end()?;
+    let mut with = object(&mut fields, "parameters")?.unwrap_or_else(|| Fields::json(Map::new()));
+    if !vertex
+        && let Some(field) =
+            ["negativePrompt", "seed", "addWatermark", "enhancePrompt"].into_iter().find(|field| with.has(field))
+    {
+        return Err(Wrong::other(field, "is not supported by the Gemini API"));
+    }
+    let n = with.whole("sampleCount", 1..=4)?.unwrap_or(4);
+    let size = match model.masked {
+        // Known when the picture has been looked at.
+        true => edits::mode(&mut with).map(|()| (Size::new(0, 0), Size::new(0, 0)))?,
+        false => size(&mut with, model, "sampleImageSize")?,
+    };
+    if with.text("negativePrompt")?.is_some() && !model.negative {
+        return Err(Wrong::other("negativePrompt", "is not supported by this model"));
+    }
+    let seed = with.whole("seed", 1..=i64::from(i32::MAX))?;
+    if with.flag("addWatermark")?.unwrap_or(true) && seed.is_some() {
+        return Err(Wrong::other("seed", "is not supported when watermark is enabled"));
+    }
+    with.number("guidanceScale", 0.0..=100.0)?;
+    with.flag("enhancePrompt")?;
+    with.flag("includeRaiReason")?;
+    with.choice("safetySetting", &THRESHOLDS)?;
+    with.choice("personGeneration", &["DONT_ALLOW", "ALLOW_ADULT", "ALLOW_ALL"])?;
+    let format = object(&mut with, "outputOptions")?.map_or(Ok(Format::Png), output_of)?;
+    with.end()?;
+    labels(&mut fields, vertex)?;
+    fields.end()?;
+    let n = u32::try_from(n).unwrap_or(1);
+    Ok((Order { model: name.to_owned(), prompt, n, size, format, seed, mark: 0, inputs: 0 }, change))
+}
+
+/// The pixels that a shape and a tier stand for, and those that are charged.
+pub(super) fn size(fields: &mut Fields, model: &Model, tier: &str) -> Result<(Size, Size), Wrong> {
+    let shape = fields.choice("aspectRatio", model.shapes)?;
+    if model.tiers.is_empty() && fields.has(tier) {
+        return Err(Wrong::other(tier, "is not supported by this model"));
+    }
+    let edge: u32 = match fields.choice(tier, model.tiers)?.as_deref() {
+        Some("512") => 512,
+        Some("2K") => 2048,
+        Some("4K") => 4096,
+        _ => 1024,
+    };
+    let (across, down) = shape.as_deref().unwrap_or("1:1").split_once(':').unwrap_or(("1", "1"));
+    let (across, down) = (across.parse().unwrap_or(1), down.parse().unwrap_or(1));
+    let area = u64::from(edge) * u64::from(edge);
+    let side = |this: u64, other: u64| u32::try_from(((area * this / other).isqrt() + 8) / 16 * 16).unwrap_or(1024);
+    let drawn = Size::new(side(across, down), side(down, across));
+    Ok((drawn, if model.tiers.is_empty() { drawn } else { Size::new(edge, edge) }))
+}
+
+pub(super) fn output_of(mut output: Fields) -> Result<Format, Wrong> {
+    let word = output.choice("mimeType", &["image/png", "image/jpeg"])?;
+    let jpeg = word.as_deref() == Some("image/jpeg");
+    if output.whole("compressionQuality", 0..=100)?.is_some() && !jpeg {
+        return Err(Wrong::other("compressionQuality", "is for image/jpeg only"));
+    }
+    output.end()?;
+    Ok(if jpeg { Format::Jpeg } else { Format::Png })
+}
+
+/// Vertex AI's labels, in the letters it allows.
+pub(super) fn labels(fields: &mut Fields, vertex: bool) -> Result<(), Wrong> {
+    match fields.any("labels") {
+        None => Ok(()),
+        Some(Value::Object(labels)) if vertex => {
+            let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+            let bad = |text: &str| text.is_empty() || text.len() > 63 || !text.chars().all(good);
+            let wrong = labels.iter().any(|(name, value)| bad(name) || value.as_str().is_none_or(bad));
+            if wrong { Err(Wrong::other("labels", "has a name or a value that is no label")) } else { Ok(()) }
+        }
+        Some(_) => Err(Wrong::new("labels", Why::Unknown)),
+    }
+}
+
+impl Order {
+    /// Draws, charges and answers.
+    pub(super) async fn fill(self, call: &VendorCall, predict: bool) -> Result<Response, No> {
+        if call.fate == Mode::NoPictures {
+            let empty = if predict { json!({"predictions": [{}]}) } else { json!({"candidates": []}) };
+            return Ok(Json(empty).into_response());
+        }
+        let seed = self.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.luck) ^ self.mark;
+        let sketch = |index| Sketch { format: self.format, ..call.sketch(&self.prompt, seed, index, self.size.0) };
+        let files = draw((0..self.n).map(sketch).collect()).await?;
+        // Nothing is awaited from here on: what is charged is answered.
+        let counted = if predict { None } else { charged(call, &self.model, &self.tokens(), self.n)? };
+        if counted.is_none() {
+            call.charge(&self.model, self.size.1, None, self.n, 0)?;
+        }
+        let few = json!({"promptTokenCount": 8, "candidatesTokenCount": 1290, "totalTokenCount": 1298});
+        let media_type = self.format.media_type();
+        let texts: Vec<String> = files.iter().map(|file| STANDARD.encode_to_string(file)).collect();
+        if predict {
+            let item = |text| json!({"bytesBase64Encoded": text, "mimeType": media_type});
+            return Ok(Json(json!({"predictions": texts.iter().map(item).collect::<Vec<_>>()})).into_response());
+        }
+        let part = |text| json!({"inlineData": {"mimeType": media_type, "data": text}, "thoughtSignature": "c2ln"});
+        let mut parts = vec![json!({"text": "Let me think.", "thought": true})];
+        parts.extend(texts.iter().map(part));
+        Ok(Json(json!({
+            "candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}],
+            "usageMetadata": counted.unwrap_or(few),
+            "modelVersion": self.model,
+            "responseId": format!("{:x}", call.luck),
+        }))
+        .into_response())
+    }
+
+    pub(super) fn tokens(&self) -> ImageTokens {
+        usage::drawn(&self.prompt, self.inputs, self.size.1.width)
+    }
+}
+
+/// What a model that is charged by the token is charged for, in the words that tell it; `None` for any other.
+pub(super) fn charged(call: &VendorCall, model: &str, tokens: &ImageTokens, count: u32) -> Result<Option<Value>, No> {
+    let charged = call.charge_tokens(model, tokens, count).transpose()?;
+    Ok(charged.map(|()| usage::told(tokens)))
+}
+
+/// A 200 without a picture.
+pub(super) fn refusal(predict: bool, counted: Option<Value>) -> Value {
+    match predict {
+        true => json!({"predictions": [{"raiFilteredReason": "Unable to show generated images. 58061214"}]}),
+        false => json!({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
+            "usageMetadata": counted.unwrap_or_else(|| json!({"promptTokenCount": 8, "totalTokenCount": 8}))}),
+    }
+}
