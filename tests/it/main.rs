@@ -31,6 +31,7 @@ mod h2;
 mod hiccups; // trouble on the way to what is paid, and with connections
 mod invoice; // ten thousand requests, and what invoice and ledger have between them
 mod logs; // logs nobody reads, output nobody waits for
+mod manifest; // Cargo.toml keeps its promises
 mod meaning; // what a changed config makes of kept pictures
 mod money; // invoice and ledger
 mod odd_sizes; // pictures that are not as they were asked for
