@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use easel::server::diagnostics;
 
 mod cli;
 
@@ -45,12 +46,13 @@ impl Drop for LastLines {
 }
 
 fn main() -> ExitCode {
-    let diagnostics = match easel::server::diagnostics::init() {
+    let Cli { command } = Cli::parse();
+    let filter = if let Command::Demo(_) = command { cli::demo::FILTER } else { diagnostics::FILTER };
+    let diagnostics = match diagnostics::init(filter) {
         Ok(diagnostics) => diagnostics,
         Err(error) => return cli::failed(error),
     };
     let _last_lines = LastLines;
-    let Cli { command } = Cli::parse();
     match command {
         Command::Serve(args) => cli::serve::run(args, &diagnostics),
         Command::Check(args) => cli::check::run(args),

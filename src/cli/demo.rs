@@ -4,6 +4,7 @@
 //! and says who was asked, at what price and why. With `--exit` it ends after the tour, with 0 only if all of it worked.
 
 use std::fmt::Display;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,13 +31,16 @@ const CONFIG: &str = include_str!("../../conf/demo.yaml");
 /// The variable in it that says where the sandbox is.
 const SANDBOX_URL: &str = "EASEL_SANDBOX_URL";
 
+/// What is logged between the steps where `EASEL_LOG` says nothing: neither a vendor that fails on purpose nor Pingora.
+pub const FILTER: &str = "error,pingora=off";
+
 /// Arguments of `easel demo`.
 #[derive(Parser)]
 pub struct Args {
     /// End after the tour; exit code 0 only if all of it worked.
     #[arg(long)]
     exit: bool,
-    /// Where the pictures go.
+    /// The directory that the pictures are saved in.
     #[arg(long, default_value = "easel-demo")]
     out: PathBuf,
 }
@@ -59,6 +63,7 @@ async fn tour(args: Args) -> Result<(), String> {
     stage.same_again().await?;
     stage.first_provider_down().await?;
     stage.reckoning()?;
+    stage.where_pictures_are();
     if args.exit {
         return stage.strike().await;
     }
@@ -93,6 +98,7 @@ struct Stage {
 
 impl Stage {
     async fn set(out: PathBuf) -> Result<Stage, String> {
+        std::fs::create_dir_all(&out).map_err(|error| not_writable(&out, &error))?;
         let settings = sandbox_settings()?;
         let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), settings).await.map_err(text)?;
         let env = Env { sandbox_url: sandbox.url() };
@@ -159,6 +165,11 @@ impl Stage {
         if spent == invoiced && spent > Usd::ZERO { Ok(()) } else { Err("spend and invoice differ".to_owned()) }
     }
 
+    fn where_pictures_are(&self) {
+        let folder = self.out.canonicalize().unwrap_or_else(|_| self.out.clone());
+        cli::say(format!("\nThe pictures are in {}", folder.display()));
+    }
+
     fn stay_up(&self) {
         cli::say("\nIt stays up until Ctrl-C. Paste this:");
         cli::say(format!(
@@ -200,10 +211,9 @@ impl Stage {
         let file = self.send(&Call::get(Url::parse(link).map_err(text)?, HeaderMap::new())).await?;
         let format = image::guess_format(&file.body).map_err(text)?;
         image::load_from_memory_with_format(&file.body, format).map_err(text)?;
-        std::fs::create_dir_all(&self.out).map_err(text)?;
         let extension = format.extensions_str().first().copied().unwrap_or("img");
         let path = self.out.join(format!("{name}.{extension}"));
-        std::fs::write(&path, &file.body).map_err(text)?;
+        std::fs::write(&path, &file.body).map_err(|error| not_writable(&self.out, &error))?;
         Ok(path)
     }
 
@@ -254,6 +264,11 @@ impl Drawn {
             }
         }
     }
+}
+
+/// Names the directory that no picture can be saved in, and what helps.
+fn not_writable(folder: &Path, error: &io::Error) -> String {
+    format!("no picture can be saved in '{}': {error}; --out names another directory", folder.display())
 }
 
 fn text(error: impl Display) -> String {

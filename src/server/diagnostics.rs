@@ -15,8 +15,8 @@ use log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 use crate::server::lines::{LAST_LINES, Lines, stream};
 use crate::server::repeats::{HeldLines, Repeats, WINDOW};
 
-/// What is said where `EASEL_LOG` says nothing.
-const FILTER: &str = "info,pingora_core=warn,pingora_proxy=off";
+/// What a server says where `EASEL_LOG` says nothing.
+pub const FILTER: &str = "info,pingora_core=warn,pingora_proxy=off";
 
 /// Every line from here is shown: it may be the only record of money that could not be written down.
 const WHOLE: &str = "easel::store";
@@ -32,15 +32,15 @@ pub enum NoLog {
     Taken(#[from] SetLoggerError),
 }
 
-/// Makes standard error the process's log, as `EASEL_LOG` says. Who ends the process calls `log::logger().flush()`
-/// before; it waits a second at most.
+/// Makes standard error the process's log, filtered as `EASEL_LOG` says, or else as `default` does. Who ends the process
+/// calls `log::logger().flush()` before; it waits a second at most.
 ///
 /// # Errors
 /// When the process cannot start it, or has one.
-pub fn init() -> Result<Arc<Lines>, NoLog> {
+pub fn init(default: &str) -> Result<Arc<Lines>, NoLog> {
     // A line is written at once: who looks for the cause of a sudden end finds it.
     let lines = Arc::new(Lines::to(stream(io::stderr())?, "diagnostics", Duration::ZERO)?);
-    let diagnostics = Diagnostics::start(Env::default().filter_or("EASEL_LOG", FILTER), lines.clone())?;
+    let diagnostics = Diagnostics::start(Env::default().filter_or("EASEL_LOG", default), lines.clone())?;
     // Beyond this Pingora writes whole request headers, keys and webhooks' addresses included.
     log::set_max_level(diagnostics.0.logger.filter().min(LevelFilter::Debug));
     log::set_boxed_logger(Box::new(diagnostics))?;

@@ -90,14 +90,30 @@ fn the_demo_tells_its_story_saves_pictures_that_open_and_exits_well() {
     let output = easel().args(["demo", "--exit", "--out"]).arg(folder.path()).output().unwrap();
     let said = text(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", text(&output.stderr));
-    for word in ["cache      miss", "cache      exact", "cost       0\n", "attempts   2", "stability/core=1"] {
+    let saved = format!("The pictures are in {}\n", folder.path().canonicalize().unwrap().display());
+    for word in ["cache      miss", "cache      exact", "cost       0\n", "attempts   2", "stability/core=1", &saved] {
         assert!(said.contains(word), "{word} not in:\n{said}");
     }
+    assert_eq!(text(&output.stderr), "", "no log line stands between the steps");
     let pictures: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(pictures.len(), 2);
     for picture in pictures {
         assert!(image::open(&picture).unwrap().width() >= 512, "{picture:?}");
     }
+}
+
+#[test]
+fn a_demo_that_cannot_save_its_pictures_names_the_directory_before_it_draws_any() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a-file");
+    std::fs::write(&file, "").unwrap();
+    let out = file.join("pictures");
+    let output = easel().args(["demo", "--exit", "--out"]).arg(&out).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(text(&output.stdout), "");
+    let said = text(&output.stderr);
+    assert!(said.contains(&format!("no picture can be saved in '{}': ", out.display())), "{said}");
+    assert!(said.contains("--out"), "{said}");
 }
 
 /// A running `easel serve`, killed when the test ends.
