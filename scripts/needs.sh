@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the other scripts share: finding or installing what a build or a test needs. Sourced, not run.
 # It installs with apt where it may, and otherwise says exactly what to install. It changes nothing else.
 

@@ -43,3 +43,17 @@ fn rust_version_is_the_newest_that_a_dependency_asks_for() {
     let (newest, by) = needed.into_iter().max().unwrap();
     assert_eq!(own, Some(newest), "rust-version in Cargo.toml is not what {by} asks for");
 }
+
+/// Every dependency with its features.
+fn features(edges: &str) -> BTreeSet<String> {
+    let tree = cargo(&["tree", "--locked", "--offline", "-e", edges, "--prefix", "none", "-f", "{p} [{f}]"]);
+    tree.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+}
+
+#[test]
+fn the_tests_ask_for_no_feature_with_which_a_dependency_of_the_demo_would_be_built_again() {
+    let (demo, tests) = (features("normal,build"), features("normal,build,dev"));
+    assert!(demo.len() > 200, "{demo:?}");
+    let built_again: Vec<_> = demo.difference(&tests).collect();
+    assert!(built_again.is_empty(), "enable in [dependencies] what the tests need more of: {built_again:?}");
+}
