@@ -9,7 +9,7 @@
 //! The modules below are floors of a house, and arrows between them point down only. A floor may use any floor below it.
 //!
 //! ```text
-//! 5  main.rs  cli/     the command line: serve check schema ledger sandbox demo
+//! 5  main.rs  cli/     the command line: serve check schema ledger sandbox demo completions
 //! 4  server/ admin/ sidecar
 //!                      HTTP with clients, HTTP with operators, and both together as the command line runs them
 //! 3  gateway/          the only floor that waits: the life of a request, single flight, attempts, reload

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use easel::server::diagnostics;
 
 mod cli;
@@ -34,6 +34,11 @@ enum Command {
     Sandbox(cli::sandbox::Args),
     /// Show the whole story without any key: sandbox, gateway, a first picture, a cached one, a failing provider.
     Demo(cli::demo::Args),
+    /// Print what a shell needs to complete this command line.
+    Completions(cli::completions::Args),
+    /// Write the manual's pages.
+    #[command(hide = true)]
+    Man(cli::man::Args),
 }
 
 /// Waits at the end, of a panic too, for what is still to be logged.
@@ -60,5 +65,7 @@ fn main() -> ExitCode {
         Command::Ledger(args) => cli::ledger::run(args),
         Command::Sandbox(args) => cli::sandbox::run(args),
         Command::Demo(args) => cli::demo::run(args),
+        Command::Completions(args) => cli::completions::run(args, Cli::command()),
+        Command::Man(args) => cli::man::run(args, Cli::command()),
     }
 }

@@ -8,8 +8,10 @@ use std::process::ExitCode;
 use tokio::runtime::Runtime;
 
 pub mod check;
+pub mod completions;
 pub mod demo;
 pub mod ledger;
+pub mod man;
 pub mod sandbox;
 pub mod schema;
 pub mod serve;

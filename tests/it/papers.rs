@@ -37,9 +37,9 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_yaml_in_conf_and_examples_loads() {
+fn every_yaml_in_conf_deploy_and_examples_loads() {
     let mut papers: Vec<(String, String)> = Vec::new();
-    for path in files(&root().join("conf"), "yaml").into_iter().chain(files(&root().join("examples"), "yaml")) {
+    for path in ["conf", "deploy", "examples"].into_iter().flat_map(|folder| files(&root().join(folder), "yaml")) {
         // Rules for Prometheus are its own tool's to check, in `tools`.
         if !path.starts_with(root().join("conf/prometheus")) {
             papers.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
@@ -108,7 +108,7 @@ const ENDED: &[&str] = &[
 
 #[test]
 fn nothing_we_hand_out_draws_with_a_model_that_its_vendor_has_shut_down() {
-    let folders = ["conf", "examples"].map(|folder| files(&root().join(folder), "yaml"));
+    let folders = ["conf", "deploy", "examples"].map(|folder| files(&root().join(folder), "yaml"));
     let papers = folders.into_iter().flatten().chain(pages().into_iter().map(|page| root().join(page)));
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
     let mut found = Vec::new();
