@@ -17,7 +17,7 @@
 //!                      the HTTP client for vendors, the ledger on disk, messages to webhooks, the wall clock
 //!    sandbox/          beside it: pretend vendors for trying and testing; shares no code with provider/
 //! 2  provider/         each image API as two pure functions
-//! 1  cache/ ledger/ routing/ admission alert breaker metrics rate_limit
+//! 1  dispatch/ routing/ cache/ ledger/ admission alert breaker metrics rate_limit
 //!                      decisions and records; the time comes in as an argument
 //! 0  error failure money calendar secret redact pem signed_links image edit_mask request canonical
 //!    capabilities pricing config/
@@ -33,7 +33,8 @@
 //! 1. `server/proxy.rs`: is it an image request? Read its body, bounded.
 //! 2. `gateway/mod.rs`: [`Gateway::serve`](gateway::Gateway::serve), the life of a request on one screen: route, cache,
 //!    join the same request in flight or lead it.
-//! 3. `gateway/dispatch_loop.rs`: which offer is asked next, why not the others, what is still missing.
+//! 3. `dispatch/mod.rs`: which offer is asked next, why not the others, what is still missing; a state machine that
+//!    `gateway/dispatch_loop.rs` drives.
 //! 4. `gateway/attempt.rs`: one call with one offer: send, poll, download, settle what it cost.
 //! 5. `provider/<vendor>/mod.rs`: [`ask`](provider::Adapter::ask) turns the request into a vendor's words,
 //!    [`read`](provider::Adapter::read) turns the reply into pictures or into what to do next.
@@ -92,6 +93,7 @@ pub mod admission;
 pub mod alert;
 pub mod breaker;
 pub mod cache;
+pub mod dispatch;
 pub mod ledger;
 pub mod metrics;
 pub mod rate_limit;

@@ -1,10 +1,7 @@
-//! The drawing of one flight: ask offers until every wanted picture is there or nobody is left to ask.
+//! Performs the dispatch of one flight: takes slots, reserves money, starts calls, waits, and tells [`Dispatch`] what came
+//! of it. What is done next is decided there; this is where its actions meet sockets, guards and the clock.
 //!
-//! Pictures are bought in calls of at most what an offer draws at once, several calls side by side. Offers are asked in
-//! the route's order, those that failed this request after those that did not; a full provider spills to the next, and
-//! only when every able one is full does the request wait. A call that takes so long that the deadline is in danger is
-//! not waited for while somebody else may be asked, but it is never cut off: what was paid for is recorded and kept,
-//! whoever has left meanwhile.
+//! A call is never cut off: what was paid for is recorded and kept, whoever has left meanwhile.
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
@@ -15,28 +12,26 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until};
 
 use crate::admission::{Room, Slot};
-use crate::breaker::{Cooling, Pass};
+use crate::breaker::Pass;
 use crate::canonical::Canonical;
 use crate::clock;
 use crate::config::plan::Offer;
-use crate::error::{Error, ErrorKind};
+use crate::dispatch::{Action, Dispatch, Rules, Time};
+use crate::error::ErrorKind;
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::{Attempt, Report};
-use crate::gateway::dispatch_loop::places::Places;
-use crate::gateway::explain::Obstacles;
+use crate::gateway::dispatch_loop::facts::Known;
+use crate::gateway::dispatch_loop::reserve::Reserved;
 use crate::gateway::flight::Flight;
-use crate::gateway::in_flight::InFlight;
 use crate::gateway::join_few::Together;
-use crate::gateway::journal::Opened;
 use crate::gateway::snapshot::Live;
 use crate::gateway::{Caller, Shared};
-use crate::ledger::Short;
 use crate::money::Usd;
 use crate::request::ImageRequest;
-use crate::routing::{Candidate, Caps, Matched, Skip, Standing};
+use crate::routing::{Caps, Matched, Skip};
 
 mod completion;
-mod places;
+mod facts;
 mod reserve;
 
 /// What is to be drawn, and for whom.
@@ -74,124 +69,93 @@ struct Completed {
     pass: Pass,
 }
 
-/// A candidate that may be called now, with all that it takes.
-struct Chosen {
-    candidate: usize,
-    slot: Slot,
-    pass: Pass,
-    opened: Opened,
-    /// Which of the wanted pictures it will draw.
-    places: Vec<u8>,
-}
-
-/// How a candidate did for this request.
-#[derive(Clone, Copy, Default)]
-struct Tried {
-    failures: u32,
-    /// Asking again is pointless, however many failures the route allows.
-    out: bool,
-    /// How long its last call took.
-    took: Duration,
-}
-
-/// What stands against asking a candidate, and the facts behind it.
-#[derive(Default)]
-struct Bar {
-    skip: Option<Skip>,
-    cooling: Option<Cooling>,
-    short: Option<Short>,
-}
-
 struct DispatchLoop {
     order: Order,
     flight: Arc<Flight>,
-    candidates: Vec<Candidate>,
-    tried: Vec<Tried>,
-    skips: Vec<Option<Skip>>,
-    obstacles: Obstacles,
+    dispatch: Dispatch,
     running: Together<Completed>,
-    in_flight: InFlight,
     waiting: Together<(usize, Option<Slot>)>,
-    give_up_waiting: Option<Instant>,
-    places: Places,
-    promised: Usd,
-    stop: Option<Error>,
+    /// The slot that came last of those that were waited for.
+    granted: Option<Slot>,
 }
 
 /// Draws `order` and reports to `flight`. Returns when nothing more will come for those who wait; calls that nobody
 /// waits for any more end in a task of their own.
 pub async fn draw(order: Order, flight: Arc<Flight>) {
-    let route = order.matched.route.clone();
     let (candidates, refused) = order.appraise();
-    let mut dispatch = DispatchLoop {
-        places: Places::new(order.request.n, order.request.seed.is_some(), order.open.clone()),
-        promised: order.spent,
-        order,
-        flight,
-        tried: vec![Tried::default(); candidates.len()],
-        candidates,
-        skips: vec![None; route.offers.len()],
-        obstacles: Obstacles::default(),
-        running: Together::new(),
-        in_flight: InFlight::default(),
-        waiting: Together::new(),
-        give_up_waiting: None,
-        stop: None,
-    };
-    for (offer, skip) in refused {
-        dispatch.note_skip(offer, skip);
+    let dispatch = Dispatch::new(order.rules(), candidates, refused, order.matched.route.offers.len());
+    let (running, waiting) = (Together::new(), Together::new());
+    let mut dispatch_loop = DispatchLoop { order, flight, dispatch, running, waiting, granted: None };
+    dispatch_loop.run().await;
+    dispatch_loop.leave();
+}
+
+impl Order {
+    /// What the dispatch goes by.
+    fn rules(&self) -> Rules {
+        let route = &self.matched.route;
+        Rules {
+            wanted: self.request.n,
+            open: self.open.clone(),
+            seeded: self.request.seed.is_some(),
+            spent: self.spent,
+            caps: self.caps,
+            deadline: self.deadline.into_std(),
+            max_failures: route.max_failures,
+            max_failures_per_offer: route.max_failures_per_offer,
+            refusals_go_on: route.refusals_go_on,
+        }
     }
-    dispatch.run().await;
-    dispatch.leave();
 }
 
 impl DispatchLoop {
     async fn run(&mut self) {
         let deadline = loop {
             // A request that joins from here on joins another flight when this one is over.
-            let deadline = self.flight.deadline();
-            self.lose_patience();
-            self.launch();
-            if self.is_over() {
-                break deadline;
-            }
-            let (overdue, give_up) = (self.in_flight.next_look(Instant::now()), self.waits_until());
-            tokio::select! {
-                biased;
-                completed = self.running.next() => self.complete(completed),
-                (candidate, slot) = self.waiting.next() => {
-                    if let Some(slot) = slot {
-                        self.take_turn(candidate, slot);
-                    }
+            let time = self.time();
+            match self.dispatch.next(&Known(&self.order), time) {
+                Action::Start { candidate, places, granted } => self.start(candidate, places, granted, time),
+                Action::ReturnSlot => self.granted = None,
+                Action::Queue(candidates) => self.queue_up(&candidates),
+                Action::LeaveQueue => self.waiting.clear(),
+                Action::Skipped { offer, skip } => self.tell_skipped(offer, skip),
+                Action::GivenUp { candidate } => {
+                    log::warn!("{} is slow: not waited for any more, asking the next", self.name(candidate));
                 }
-                () = sleep_until(overdue.unwrap_or(deadline)), if overdue.is_some() => {}
-                () = sleep_until(give_up), if !self.waiting.is_empty() => self.wait_no_longer(),
+                Action::Wait { until } => self.wait(until.map(Instant::from_std)).await,
+                Action::Finish => break time.deadline,
             }
         };
-        let error = (!self.places.complete()).then(|| self.explain());
-        let late = Instant::now() >= deadline;
+        let time = Time { deadline, ..self.time() };
+        let error = self.dispatch.error(&self.order.matched.route.name, time, clock::now());
+        if error.as_ref().is_some_and(|error| error.kind == ErrorKind::Internal) {
+            log::error!("a dispatch ended without a reason");
+        }
+        let late = time.now >= deadline;
         self.flight.update(|progress| (progress.error, progress.out_of_time) = (error, late));
     }
 
-    /// Whether nothing more will come for those who wait.
-    fn is_over(&self) -> bool {
-        let none = self.flight.glance(|progress| progress.pictures.is_empty());
-        let idle = self.running.is_empty() && self.waiting.is_empty();
-        // A refusal goes back at once; pictures that are there are worth waiting for their sisters.
-        self.places.complete() || idle || (self.stop.is_some() && none)
+    fn time(&self) -> Time {
+        Time { now: now(), deadline: self.flight.deadline().into_std() }
     }
 
-    /// How long a slot is waited for.
-    fn waits_until(&self) -> Instant {
-        let deadline = self.flight.deadline();
-        self.give_up_waiting.unwrap_or(deadline).min(deadline)
-    }
-
-    /// Gives up waiting for a slot, unless somebody has boarded meanwhile who has more time.
-    fn wait_no_longer(&mut self) {
-        if Instant::now() >= self.waits_until() {
-            self.waiting.clear();
-            self.obstacles.waited_in_vain = true;
+    /// Waits until a call ends, a slot comes, or it is `until`.
+    async fn wait(&mut self, until: Option<Instant>) {
+        tokio::select! {
+            biased;
+            completed = self.running.next() => self.complete(completed),
+            (candidate, slot) = self.waiting.next() => match slot {
+                Some(slot) => {
+                    self.granted = Some(slot);
+                    self.dispatch.slot_granted(candidate);
+                }
+                None => self.dispatch.slot_lost(),
+            },
+            // The moment is only looked at where there is one.
+            () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
+                let time = self.time();
+                self.dispatch.timer(time);
+            }
         }
     }
 
@@ -213,134 +177,42 @@ impl DispatchLoop {
     }
 
     fn offer(&self, candidate: usize) -> Option<&Offer> {
-        let index = self.candidates.get(candidate)?.offer;
-        self.order.matched.route.offers.get(index)
+        self.order.matched.route.offers.get(self.dispatch.candidate(candidate).offer)
     }
 
-    /// Starts as many calls as are wanted and possible now.
-    fn launch(&mut self) {
-        while self.places.open() > 0 && self.may_start() {
-            let Some(chosen) = self.choose() else {
-                self.queue_up();
-                return;
-            };
-            self.start(chosen);
-        }
-        self.waiting.clear();
+    fn name(&self, candidate: usize) -> &str {
+        self.offer(candidate).map(|offer| offer.name.as_str()).unwrap_or_default()
     }
 
-    /// Several failures of one offer at once are one piece of news, so each offer's count is bounded.
-    fn may_start(&self) -> bool {
-        let route = &self.order.matched.route;
-        let failures: u32 = self.tried.iter().map(|tried| tried.failures.min(route.max_failures_per_offer)).sum();
-        self.stop.is_none() && Instant::now() < self.flight.deadline() && failures < route.max_failures
-    }
-
-    /// The first candidate that may be called now; why the others may not is noted.
-    fn choose(&mut self) -> Option<Chosen> {
-        let mut order: Vec<usize> = (0..self.candidates.len()).collect();
-        order.sort_by_key(|candidate| self.tried[*candidate].failures);
-        for candidate in order {
+    /// Asks these candidates' providers for a slot each.
+    fn queue_up(&mut self, candidates: &[usize]) {
+        let (mut waiting, mut longest) = (0, Duration::ZERO);
+        for candidate in candidates.iter().copied() {
             let Some(offer) = self.offer(candidate).cloned() else { continue };
-            let skip = match self.against(candidate, &offer) {
-                Some(skip) => skip,
-                None => match self.order.shared.lane(&offer.provider).try_slot() {
-                    None => Skip::AtCapacity,
-                    Some(slot) => match self.buy(candidate, &offer, slot) {
-                        Ok(chosen) => return Some(chosen),
-                        Err(skip) => skip,
-                    },
-                },
-            };
-            self.note_skip(self.candidates[candidate].offer, skip);
-        }
-        None
-    }
-
-    /// What stands against asking a candidate now, free slots aside. It is remembered for the answer.
-    fn against(&mut self, candidate: usize, offer: &Offer) -> Option<Skip> {
-        let Bar { skip, cooling, short } = self.bar(candidate, offer, self.places.open());
-        if let Some(cooling) = cooling {
-            self.obstacles.note_cooling(cooling);
-        }
-        if let Some(short) = short {
-            self.obstacles.note_short(short);
-        }
-        skip
-    }
-
-    /// The same for a call for so many pictures, only looked at.
-    fn bar(&self, candidate: usize, offer: &Offer, pictures: u8) -> Bar {
-        let cooling = self.order.shared.breakers.cooling(self.order.asked(offer), now());
-        if let Some(skip) = (Standing { failed: self.is_out(candidate), cooling }).skip() {
-            return Bar { skip: Some(skip), cooling, short: None };
-        }
-        if !self.order.shared.journal.may_pay() {
-            return Bar { skip: Some(Skip::LedgerUnwritable), ..Bar::default() };
-        }
-        if let Err(skip) = self.order.caps.affordable(self.candidates[candidate].usd, pictures, self.promised) {
-            return Bar { skip: Some(skip), ..Bar::default() };
-        }
-        let short = self.short(candidate, offer, pictures);
-        Bar { skip: short.as_ref().map(|_| Skip::OverBudget), cooling: None, short }
-    }
-
-    fn is_out(&self, candidate: usize) -> bool {
-        let tried = self.tried[candidate];
-        tried.out || tried.failures >= self.order.matched.route.max_failures_per_offer
-    }
-
-    /// Nobody is free: waits at every able provider that has room in its queue, unless it waits already.
-    fn queue_up(&mut self) {
-        if !self.waiting.is_empty() || self.obstacles.waited_in_vain {
-            return;
-        }
-        let mut longest = Duration::ZERO;
-        for candidate in 0..self.candidates.len() {
-            let Some(offer) = self.offer(candidate).cloned() else { continue };
-            if self.against(candidate, &offer).is_some() {
-                continue;
-            }
             match self.order.shared.lane(&offer.provider).ask() {
-                Room::Full => {}
-                Room::Slot(slot) => {
-                    self.waiting.push(std::future::ready((candidate, Some(slot))));
-                }
+                Room::Full => continue,
+                Room::Slot(slot) => self.waiting.push(std::future::ready((candidate, Some(slot)))),
                 Room::Wait(ticket) => {
                     longest = longest.max(offer.provider.concurrency.max_wait);
                     self.waiting.push(async move { (candidate, ticket.await.ok()) });
                 }
             }
+            waiting += 1;
         }
-        self.give_up_waiting = Some(Instant::now() + longest);
+        self.dispatch.queued(waiting, longest, now());
     }
 
-    /// A slot came for a candidate that waited.
-    fn take_turn(&mut self, candidate: usize, slot: Slot) {
-        let Some(offer) = self.offer(candidate).cloned() else { return };
-        if self.places.open() == 0 || !self.may_start() || self.against(candidate, &offer).is_some() {
-            return;
-        }
-        match self.buy(candidate, &offer, slot) {
-            Ok(chosen) => self.start(chosen),
-            Err(skip) => self.note_skip(self.candidates[candidate].offer, skip),
+    /// Starts a call, or tells what the dispatch did not know of when it said so.
+    fn start(&mut self, candidate: usize, places: Vec<u8>, granted: bool, time: Time) {
+        let slot = self.granted.take().filter(|_| granted);
+        match self.reserve(candidate, &places, slot) {
+            Ok(reserved) => self.send(candidate, places, reserved, time),
+            Err(obstacle) => self.dispatch.not_started(candidate, obstacle),
         }
     }
 
-    fn start(&mut self, bought: Chosen) {
-        let Chosen { candidate, slot, pass, opened, places } = bought;
-        let chosen = self.candidates[candidate].clone();
-        let index = self.order.matched.index;
-        let (offer, provider) = (self.offer(candidate).cloned(), self.order.live.provider(index, chosen.offer));
-        let (Some(offer), Some(provider)) = (offer, provider) else {
-            // Whatever was chosen exists; if it did not, nothing is sent and nothing stays promised.
-            self.order.shared.journal.release(opened.unsent());
-            return;
-        };
-        self.places.begin(&places);
-        let n = u8::try_from(places.len()).unwrap_or(u8::MAX);
-        self.promised = self.promised.saturating_add(chosen.usd.checked_mul(u32::from(n)).unwrap_or(Usd::ZERO));
-        self.skips[chosen.offer] = None;
+    fn send(&mut self, candidate: usize, places: Vec<u8>, reserved: Reserved, time: Time) {
+        let Reserved { offer, provider, slot, pass, opened } = reserved;
         self.flight.update(|progress| {
             progress.attempts += 1;
             progress.skipped.retain(|(name, _)| *name != offer.name);
@@ -351,13 +223,13 @@ impl DispatchLoop {
             request: self.request_for(&places),
             revised_prompt: self.order.revised_prompt.clone(),
             offer,
-            candidate: chosen,
-            n,
+            candidate: self.dispatch.candidate(candidate).clone(),
+            n: u8::try_from(places.len()).unwrap_or(u8::MAX),
             body_limit: self.order.live.plan.server.limits.response_body,
             tab: self.order.shared.transport.replies.tab(),
             flight: self.flight.clone(),
         });
-        let call = self.in_flight.begin(candidate, places, Instant::now(), self.patience());
+        let call = self.dispatch.started(candidate, places, time);
         self.running.push(async move {
             let ended = AssertUnwindSafe(attempt.run(opened)).catch_unwind().await;
             drop(slot);
@@ -367,12 +239,6 @@ impl DispatchLoop {
             });
             Completed { call, report, pass }
         });
-    }
-
-    /// The deadline that a call is held against: of all requests in the flight, the one it was ordered for has the least
-    /// time left, and somebody else must be asked early enough for that one too.
-    fn patience(&self) -> Instant {
-        if Instant::now() < self.order.deadline { self.order.deadline } else { self.flight.deadline() }
     }
 
     /// The request for the pictures at `places`. The same seed would draw the same picture for each of them, so the
@@ -388,59 +254,14 @@ impl DispatchLoop {
         }
     }
 
-    /// Calls that are overdue are not waited for any more, if there is somebody else who can be asked. They go on.
-    fn lose_patience(&mut self) {
-        for (call, slow, pictures) in self.in_flight.overdue(Instant::now()) {
-            let mut others = (0..self.candidates.len()).filter(|other| *other != slow);
-            if !self.may_start() || !others.any(|other| self.is_hopeful(other, pictures)) {
-                continue;
-            }
-            let places = self.in_flight.give_up(call);
-            self.places.give_back(&places);
-            self.tried[slow].failures += 1;
-            self.tried[slow].out = true;
-            let name = self.offer(slow).map(|offer| offer.name.clone()).unwrap_or_default();
-            log::warn!("{name} is slow: not waited for any more, asking the next");
-            self.obstacles.note_failure(Failure::new(Class::TimeoutAmbiguous, "no reply in half the time left"));
-        }
-    }
-
-    /// Whether asking this one in place of a slow one is worth its price: it is not being waited for itself, was not
-    /// too slow before, and nothing stands against asking it for so many pictures now.
-    fn is_hopeful(&self, candidate: usize, pictures: u8) -> bool {
-        let left = self.flight.deadline().saturating_duration_since(Instant::now());
-        let Some(offer) = self.offer(candidate) else { return false };
-        !self.in_flight.asks(candidate)
-            && self.tried[candidate].took < left
-            && self.order.shared.lane(&offer.provider).has_room()
-            && self.bar(candidate, offer, pictures).skip.is_none()
-    }
-
-    /// Counts a reason once per request and offer, and remembers the latest for the answer.
-    fn note_skip(&mut self, offer: usize, skip: Skip) {
-        let route = self.order.matched.route.clone();
-        let Some(known) = route.offers.get(offer) else { return };
-        if self.skips[offer].map(Skip::word) != Some(skip.word()) {
-            self.order.shared.metrics.skipped.with_label_values(&[known.provider.name.as_str(), skip.word()]).inc();
-            self.flight.update(|progress| {
-                progress.skipped.retain(|(name, _)| *name != known.name);
-                progress.skipped.push((known.name.clone(), skip.word()));
-            });
-        }
-        self.skips[offer] = Some(skip);
-    }
-
-    fn explain(&mut self) -> Error {
-        if let Some(error) = self.stop.take() {
-            return error;
-        }
-        let skips: Vec<Skip> = self.skips.iter().copied().flatten().collect();
-        let late = Instant::now() >= self.flight.deadline();
-        let error = self.obstacles.explain(&skips, &self.order.matched.route.name, late, now(), clock::now());
-        if error.kind == ErrorKind::Internal {
-            log::error!("a drawing ended without a reason");
-        }
-        error
+    /// Counts why an offer is not asked, and tells those who wait.
+    fn tell_skipped(&self, offer: usize, skip: Skip) {
+        let Some(known) = self.order.matched.route.offers.get(offer) else { return };
+        self.order.shared.metrics.skipped.with_label_values(&[known.provider.name.as_str(), skip.word()]).inc();
+        self.flight.update(|progress| {
+            progress.skipped.retain(|(name, _)| *name != known.name);
+            progress.skipped.push((known.name.clone(), skip.word()));
+        });
     }
 }
 

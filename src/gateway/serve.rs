@@ -12,6 +12,7 @@ use crate::cache::Placed;
 use crate::cache::exact::{Look, Miss, Terms};
 use crate::canonical::Canonical;
 use crate::config::plan::OnDeadline;
+use crate::dispatch::no_picture_reason;
 use crate::gateway::detached::Outlive;
 use crate::gateway::dispatch_loop;
 use crate::gateway::dispatch_loop::Order;
@@ -21,7 +22,7 @@ use crate::gateway::outcome::{CacheUse, Outcome};
 use crate::gateway::progress::ProgressSender;
 use crate::gateway::savings::Saving;
 use crate::gateway::snapshot::Live;
-use crate::gateway::{CacheWish, Caller, Shared, explain};
+use crate::gateway::{CacheWish, Caller, Shared};
 use crate::money::Usd;
 use crate::request::{ImageRequest, ResponseFormat};
 use crate::routing::{Caps, Matched};
@@ -192,7 +193,7 @@ impl ServeRequest<'_> {
         let result = if complete || (!progress.pictures.is_empty() && partial_is_fine) {
             Ok(progress.pictures.into_iter().map(|placed| placed.kept).collect())
         } else {
-            Err(progress.error.unwrap_or_else(explain::deadline))
+            Err(progress.error.unwrap_or_else(no_picture_reason::deadline))
         };
         if let Err(error) = &result
             && let Some(detail) = &error.detail

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::breaker::{Cooling, Pause};
+use crate::breaker::Pause;
 use crate::capabilities::{Capabilities, Fitted, Strict, Unable};
 use crate::config::plan::{Offer, Route};
 use crate::money::Usd;
@@ -162,23 +162,4 @@ fn candidate(
     let usd = tiered(offer, listed).ok_or(Skip::Unpriced)?;
     caps.picture(offer.max_usd_per_image, usd)?;
     Ok((fitted, usd, listed))
-}
-
-/// What stands against asking an offer right now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Standing {
-    /// It failed this request as often as the route allows.
-    pub failed: bool,
-    /// It is paused.
-    pub cooling: Option<Cooling>,
-}
-
-impl Standing {
-    /// The reason not to ask, if there is one.
-    pub fn skip(self) -> Option<Skip> {
-        if self.failed {
-            return Some(Skip::Failed);
-        }
-        self.cooling.map(|cooling| Skip::CoolingDown(cooling.pause))
-    }
 }

@@ -142,7 +142,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "signed_links",
         ],
     ),
-    (1, &["admission", "alert", "breaker", "cache", "ledger", "metrics", "rate_limit", "routing"]),
+    (1, &["admission", "alert", "breaker", "cache", "dispatch", "ledger", "metrics", "rate_limit", "routing"]),
     (2, &["provider"]),
     (3, &["alerting", "clock", "gateway", "sandbox", "store", "upstream"]),
     (4, &["admin", "server", "sidecar"]),

@@ -1,16 +1,28 @@
-//! Buying: what a call needs besides a free slot, a breaker that lets it pass and money that is set aside for it.
+//! Reserving: a call needs a free slot, a breaker that lets it pass, and money that is set aside for it.
 //!
-//! Whatever is missing is an answer, a [`Skip`]; nothing is held back then. It sends nothing and waits for nothing.
+//! What is missing is an answer, an [`Obstacle`]; nothing is held back then. It sends nothing and waits for nothing.
 
 use crate::admission::Slot;
-use crate::breaker::{Asked, Operation};
+use crate::breaker::{Asked, Operation, Pass};
 use crate::clock;
-use crate::config::plan::{Budget, Offer};
-use crate::gateway::dispatch_loop::{Chosen, DispatchLoop, Order, now};
+use crate::config::plan::Offer;
+use crate::dispatch::Obstacle;
+use crate::gateway::dispatch_loop::{DispatchLoop, Order, now};
+use crate::gateway::journal::Opened;
 use crate::ledger::entry::{Owner, Purpose};
-use crate::ledger::{Intent, Short, Terms};
+use crate::ledger::{Intent, Terms};
 use crate::money::Usd;
+use crate::provider::Adapter;
 use crate::routing::{self, Candidate, Skip};
+
+/// All that a call takes.
+pub(super) struct Reserved {
+    pub(super) offer: Offer,
+    pub(super) provider: &'static dyn Adapter,
+    pub(super) slot: Slot,
+    pub(super) pass: Pass,
+    pub(super) opened: Opened,
+}
 
 impl Order {
     /// The offers that could draw it within its caps, and why not the others.
@@ -43,51 +55,26 @@ impl Order {
 }
 
 impl DispatchLoop {
-    /// The budget that has too little left for a call to `offer`. Asked before a slot is waited for: a budget does not
-    /// come back by waiting, and who waited in vain would only wait again.
-    pub(super) fn short(&self, candidate: usize, offer: &Offer, pictures: u8) -> Option<Short> {
-        let budgets = self.budgets(offer);
-        if budgets.iter().all(|budgets| budgets.is_empty()) {
-            return None;
-        }
-        let Candidate { usd, max_n, .. } = self.candidates[candidate];
-        let pictures = u32::from(pictures.min(max_n));
-        let wanted = usd.checked_mul(pictures)?;
-        let owner = self.order.owner(&offer.provider.name, &offer.model.name);
-        self.order.shared.ledger.short(&owner, budgets, wanted, clock::now())
-    }
-
-    /// The budgets of its client, its route and its provider.
-    fn budgets<'a>(&'a self, offer: &'a Offer) -> [&'a [Budget]; 3] {
-        let Order { caller, matched, .. } = &self.order;
-        [caller.budgets(), &matched.route.budgets, &offer.provider.budgets]
-    }
-
-    /// All that a call to `offer` takes for as many open places as it draws at once.
-    pub(super) fn buy(&mut self, candidate: usize, offer: &Offer, slot: Slot) -> Result<Chosen, Skip> {
-        let Candidate { usd, max_n, .. } = self.candidates[candidate];
-        let breakers = &self.order.shared.breakers;
-        let pass = breakers.pass(self.order.asked(offer), now()).map_err(|cooling| {
-            self.obstacles.note_cooling(cooling);
-            Skip::CoolingDown(cooling.pause)
-        })?;
-        let places = self.places.next(max_n);
+    /// All that a call to a candidate takes for so many places, with the slot it was granted, if it waited for one.
+    pub(super) fn reserve(&self, candidate: usize, places: &[u8], granted: Option<Slot>) -> Result<Reserved, Obstacle> {
+        let Candidate { usd, offer: index, .. } = *self.dispatch.candidate(candidate);
+        let (order, shared) = (&self.order, &self.order.shared);
+        let offer = self.offer(candidate).ok_or(Obstacle::Failed)?;
+        // Every offer of the plan in force has an adapter; without one nothing could be sent.
+        let provider = order.live.provider(order.matched.index, index).ok_or(Obstacle::Failed)?;
+        let slot = granted.or_else(|| shared.lane(&offer.provider).try_slot()).ok_or(Obstacle::AtCapacity)?;
+        let pass = shared.breakers.pass(order.asked(offer), now()).map_err(Obstacle::Cooling)?;
         let pictures = u32::try_from(places.len()).unwrap_or(u32::MAX);
         let intent = Intent {
-            request: self.order.request_id.clone(),
-            owner: self.order.owner(&offer.provider.name, &offer.model.name),
+            request: order.request_id.clone(),
+            owner: order.owner(&offer.provider.name, &offer.model.name),
             purpose: Purpose::Draw,
             pictures,
-            estimate: usd.checked_mul(pictures).ok_or(Skip::Unpriced)?,
+            estimate: usd.checked_mul(pictures).ok_or(Obstacle::Unpriced)?,
             terms: Terms { provider: offer.provider.clone(), model: Some(offer.model.clone()) },
-            budgets: self.budgets(offer),
+            budgets: order.budgets(offer),
         };
-        match self.order.shared.journal.open(intent) {
-            Ok(opened) => Ok(Chosen { candidate, slot, pass, opened, places }),
-            Err(short) => {
-                self.obstacles.note_short(short);
-                Err(Skip::OverBudget)
-            }
-        }
+        let opened = shared.journal.open(intent).map_err(Obstacle::Short)?;
+        Ok(Reserved { offer: offer.clone(), provider, slot, pass, opened })
     }
 }

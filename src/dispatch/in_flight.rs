@@ -1,17 +1,16 @@
-//! The calls of one drawing that are in the air, and how long each is waited for.
+//! The calls of one request that are under way, and how long each is waited for.
 //!
-//! A call that takes more than half of the time that was left when it began is overdue: whoever draws may stop waiting
+//! A call that takes more than half of the time that was left when it began is overdue: the request may stop waiting
 //! for it and ask somebody else, who then has the other half. Nothing here cuts a call off or decides whom to ask;
 //! the time comes in as an argument.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How soon it is looked again whether somebody can take over from an overdue call.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// One call in the air.
+/// One call under way.
+#[derive(Debug)]
 pub struct PendingCall {
     id: u32,
     /// Who was asked, as a place among the candidates.
@@ -27,14 +26,14 @@ pub struct PendingCall {
 }
 
 impl PendingCall {
-    /// How long it has been in the air.
+    /// How long it has been under way.
     pub fn took(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.began)
     }
 }
 
-/// All calls of one drawing that are in the air.
-#[derive(Default)]
+/// All calls of one request that are under way.
+#[derive(Debug, Default)]
 pub struct InFlight {
     calls: Vec<PendingCall>,
     last: u32,
@@ -56,7 +55,17 @@ impl InFlight {
         Some(self.calls.swap_remove(index))
     }
 
-    /// Whether a call to `candidate` is in the air.
+    /// Whether no call is under way.
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// Who was asked with a call.
+    pub fn asked(&self, id: u32) -> Option<usize> {
+        self.calls.iter().find(|call| call.id == id).map(|call| call.candidate)
+    }
+
+    /// Whether a call to `candidate` is under way.
     pub fn asks(&self, candidate: usize) -> bool {
         self.calls.iter().any(|call| call.candidate == candidate)
     }
@@ -88,8 +97,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    #[tokio::test(start_paused = true)]
-    async fn a_call_is_overdue_after_half_the_time_left_and_given_up_once() {
+    #[test]
+    fn a_call_is_overdue_after_half_the_time_left_and_given_up_once() {
         let (mut in_flight, now) = (InFlight::default(), Instant::now());
         let first = in_flight.begin(3, vec![0, 1], now, now + 10 * SECOND);
         let second = in_flight.begin(4, vec![2], now + 4 * SECOND, now + 10 * SECOND);

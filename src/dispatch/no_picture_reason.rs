@@ -1,11 +1,12 @@
 //! Why a request got no picture, in words a caller can act on.
 //!
-//! Reads the obstacles that a drawing met and picks the one whose removal would help most. It names request fields,
+//! Of the obstacles that a request met, the one is told whose removal would help most. An error names request fields,
 //! limits and waiting times; it never repeats a provider's account, key or address.
 
 use std::time::{Duration, Instant};
 
-use crate::breaker::Cooling;
+use super::obstacles::Obstacles;
+
 use crate::calendar::{Moment, Per};
 use crate::capabilities::Unable;
 use crate::error::{Error, ErrorKind};
@@ -16,55 +17,7 @@ use crate::money::Usd;
 use crate::redact::redact;
 use crate::routing::{Cap, Skip, Whose};
 
-/// What stood in a drawing's way.
-#[derive(Debug, Default)]
-pub struct Obstacles {
-    /// The latest call that failed by a vendor's trouble.
-    last_failure: Option<Failure>,
-    /// The latest that a limit or an empty account stood in the way of.
-    limited: Option<Failure>,
-    /// The first that a vendor found wrong without blaming what the caller sent.
-    complaint: Option<Failure>,
-    /// An offer is rate limited or out of quota for a while.
-    used_up: bool,
-    /// An offer is paused for something else.
-    paused: bool,
-    /// A provider refused the content and the route went on.
-    pub refused: bool,
-    /// Waited for a slot as long as allowed.
-    pub waited_in_vain: bool,
-    /// When the first paused offer may be asked again.
-    cool_at: Option<Instant>,
-    /// The budget that stood in the way of the least.
-    pub short: Option<Short>,
-}
-
 impl Obstacles {
-    /// Remembers why an offer is paused, and when the first may be asked again.
-    pub fn note_cooling(&mut self, cooling: Cooling) {
-        let Cooling { pause, until } = cooling;
-        *(if pause.is_a_limit() { &mut self.used_up } else { &mut self.paused }) = true;
-        self.cool_at = Some(self.cool_at.map_or(until, |known| known.min(until)));
-    }
-
-    /// Remembers a call that failed.
-    pub fn note_failure(&mut self, failure: Failure) {
-        match failure.class {
-            Class::RateLimited | Class::Quota => self.limited = Some(failure),
-            Class::CallerInvalid => {
-                self.complaint.get_or_insert(failure);
-            }
-            _ => self.last_failure = Some(failure),
-        }
-    }
-
-    /// Remembers a budget that would have been passed; of several the one that the cheapest attempt missed.
-    pub fn note_short(&mut self, short: Short) {
-        if self.short.as_ref().is_none_or(|known| short.wanted < known.wanted) {
-            self.short = Some(short);
-        }
-    }
-
     /// The error for the caller. `late`: the route's deadline has passed. `today` is `now` on the wall. What may go
     /// better later comes before what one vendor found wrong.
     pub fn explain(&self, skips: &[Skip], route: &str, late: bool, now: Instant, today: Moment) -> Error {

@@ -32,6 +32,11 @@ impl Places {
         self.filled.len() >= usize::from(self.wanted)
     }
 
+    /// Whether none is there.
+    pub fn none(&self) -> bool {
+        self.filled.is_empty()
+    }
+
     /// What a call for at most `most` pictures should draw. With a seed the places follow each other without a gap: a
     /// call has one seed, and no second one for what comes after a gap.
     pub fn next(&self, most: u8) -> Vec<u8> {

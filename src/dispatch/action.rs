@@ -1,0 +1,96 @@
+//! What a dispatch is given and what it answers: the rules of a request, the time, facts about the world, and actions.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use crate::breaker::Cooling;
+use crate::ledger::Short;
+use crate::money::Usd;
+use crate::routing::{Caps, Skip};
+
+/// What holds for one request.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Pictures wanted.
+    pub wanted: u8,
+    /// Which of them are to be bought; the others are there already.
+    pub open: BTreeSet<u8>,
+    /// Whether the request has a seed, so that each picture has a place of its own.
+    pub seeded: bool,
+    /// What was paid for the request before, in advance or not, or may have been.
+    pub spent: Usd,
+    /// What the request may cost.
+    pub caps: Caps,
+    /// When the request that this is dispatched for stops waiting. Others that joined it may wait longer.
+    pub deadline: Instant,
+    /// Failures in all after which no further call is started.
+    pub max_failures: u32,
+    /// Failures of one offer after which it is not asked again.
+    pub max_failures_per_offer: u32,
+    /// Whether a refusal for the content is taken to the next offer.
+    pub refusals_go_on: bool,
+}
+
+/// The time, as each event brings it.
+#[derive(Clone, Copy, Debug)]
+pub struct Time {
+    /// The present moment.
+    pub now: Instant,
+    /// When the last of those who wait for the pictures stops waiting. No call starts after it.
+    pub deadline: Instant,
+}
+
+/// What the machine asks about the world. `offer` is a place among the route's offers.
+pub trait Facts {
+    /// Why the offer is paused and until when, if its circuit breakers are not closed.
+    fn cooling(&self, offer: usize, now: Instant) -> Option<Cooling>;
+
+    /// Whether something new may be paid for.
+    fn may_pay(&self) -> bool;
+
+    /// The budget that has less left than `usd`.
+    fn short(&self, offer: usize, usd: Usd) -> Option<Short>;
+
+    /// Whether the offer's provider has a slot free, or room in its queue.
+    fn has_room(&self, offer: usize) -> bool;
+}
+
+/// What the driver is to do next.
+#[derive(Debug, PartialEq)]
+pub enum Action {
+    /// Take a slot (where `granted`, the one that was waited for), pass the breaker, reserve the price, and send a call.
+    /// Tell `started`, or `not_started` and why.
+    Start {
+        /// Who is asked.
+        candidate: usize,
+        /// Which of the wanted pictures the call draws.
+        places: Vec<u8>,
+        /// Whether the slot is the one that was granted last.
+        granted: bool,
+    },
+    /// Give the slot back that was granted last.
+    ReturnSlot,
+    /// Ask each of these candidates' providers for a slot, and wait. Tell `queued`, then `slot_granted` or `slot_lost`.
+    Queue(Vec<usize>),
+    /// Wait for no slot any more.
+    LeaveQueue,
+    /// Count and tell that an offer is not asked, and why.
+    Skipped {
+        /// Its place among the route's offers.
+        offer: usize,
+        /// Why.
+        skip: Skip,
+    },
+    /// Tell that a candidate is slow: its call goes on, and somebody else is asked.
+    GivenUp {
+        /// Who is slow.
+        candidate: usize,
+    },
+    /// Wait for an event, and until this moment at the longest; then tell `timer`.
+    Wait {
+        /// `None`: no moment matters.
+        until: Option<Instant>,
+    },
+    /// Nothing more will come for those who wait. Calls that are under way go on; tell `ended` of each.
+    Finish,
+}

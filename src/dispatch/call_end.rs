@@ -1,0 +1,44 @@
+//! How a call ended, and what becomes of its pictures.
+
+use crate::breaker::Cooling;
+use crate::failure::Failure;
+use crate::money::Usd;
+
+/// How a call ended.
+#[derive(Debug, Default)]
+pub struct CallEnd {
+    /// Which one of the answer's pictures each of those is that can be delivered, counted from 0.
+    pub at: Vec<u8>,
+    /// What it costs, paid for in advance or not.
+    pub promised: Usd,
+    /// What it may have cost besides.
+    pub uncertain: Usd,
+    /// Whether pictures were withheld for their content.
+    pub refused: bool,
+    /// What went wrong, if pictures are missing because of it.
+    pub failure: Option<Failure>,
+    /// Whether it may have been carried out and charged, so that the same must not be bought there again.
+    pub open: bool,
+    /// The pause that its end brought.
+    pub cooling: Option<Cooling>,
+}
+
+/// What becomes of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is delivered in this place, and kept.
+    Deliver(u8),
+    /// Nobody waits for it; it is kept for the next request.
+    Keep,
+    /// No place is known that it is right for.
+    Discard,
+}
+
+/// What becomes of a call's pictures.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Who drew them.
+    pub candidate: usize,
+    /// What becomes of each, in the order of [`CallEnd::at`].
+    pub fates: Vec<Fate>,
+}

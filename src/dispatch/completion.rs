@@ -1,0 +1,98 @@
+//! What a call that has ended means for its request: where its pictures go, which places are drawn again, what it cost,
+//! and whether its offer may be asked again.
+
+use std::time::Instant;
+
+use super::call_end::{CallEnd, Ended, Fate};
+use super::in_flight::PendingCall;
+use super::machine::Dispatch;
+use super::no_picture_reason;
+use crate::failure::{Class, Failure};
+use crate::money::Usd;
+
+impl Dispatch {
+    /// Takes in how a call ended. `None` for a call that is not under way.
+    pub fn ended(&mut self, call: u32, end: CallEnd, now: Instant) -> Option<Ended> {
+        let ended = self.in_flight.end(call)?;
+        let candidate = ended.candidate;
+        self.look_again();
+        self.tried[candidate].took = ended.took(now);
+        if let Some(cooling) = end.cooling {
+            self.obstacles.note_cooling(cooling);
+        }
+        self.settle(&ended, &end);
+        let fates = self.place(&ended, &end.at);
+        if end.refused || end.failure.as_ref().is_some_and(|failure| failure.class == Class::Policy) {
+            self.refused(candidate, end.failure.as_ref(), ended.given_up);
+        } else if let Some(failure) = end.failure {
+            // Who lists no picture has drawn none; its price stays set aside, and a budget allows another call or not.
+            let open = !failure.drew_none && (end.open || end.uncertain > Usd::ZERO);
+            self.failed(candidate, failure, open, ended.given_up);
+        }
+        Some(Ended { candidate, fates })
+    }
+
+    /// Puts what a call cost, or may have cost, in place of what was promised for it.
+    fn settle(&mut self, ended: &PendingCall, end: &CallEnd) {
+        let estimate = self.estimate(ended.candidate, ended.n);
+        let paid = end.promised.saturating_add(end.uncertain);
+        let settled = self.promised.checked_sub(estimate).and_then(|rest| rest.checked_add(paid));
+        self.promised = settled.unwrap_or(self.promised);
+    }
+
+    /// Finds a place for each picture and gives back the places that stayed empty.
+    ///
+    /// With a seed a picture is the one of its own place, whoever was asked for that meanwhile; one that is not known to
+    /// be wanted is neither delivered nor kept. Without a seed a call that was given up fills what nobody draws yet, and
+    /// what is not needed is kept for the next request.
+    fn place(&mut self, ended: &PendingCall, at: &[u8]) -> Vec<Fate> {
+        let seeded = self.rules.seeded;
+        let mut fates = Vec::with_capacity(at.len());
+        for at in at {
+            let own = ended.places.get(usize::from(*at)).copied().filter(|_| seeded || !ended.given_up);
+            fates.push(match self.places.fill(own) {
+                Some(place) => Fate::Deliver(place),
+                None if seeded => Fate::Discard,
+                None => Fate::Keep,
+            });
+        }
+        if !ended.given_up {
+            self.places.give_back(&ended.places);
+        }
+        fates
+    }
+
+    fn refused(&mut self, candidate: usize, failure: Option<&Failure>, given_up: bool) {
+        self.tried[candidate].failures += u32::from(!given_up);
+        self.tried[candidate].out = true;
+        if self.rules.refusals_go_on {
+            self.obstacles.refused = true;
+            return;
+        }
+        self.stop.get_or_insert_with(|| no_picture_reason::refused(failure));
+    }
+
+    /// Nobody is asked again who may be drawing it already or may have been paid for it (`open`), or whose answer would
+    /// be the same. A call that was given up has been counted then.
+    fn failed(&mut self, candidate: usize, failure: Failure, open: bool, given_up: bool) {
+        if failure.is_the_callers() {
+            self.stop.get_or_insert_with(|| no_picture_reason::caller_invalid(&failure));
+            return;
+        }
+        self.tried[candidate].failures += u32::from(!given_up);
+        let same_again = matches!(
+            failure.class,
+            Class::Auth
+                | Class::Quota
+                | Class::RateLimited
+                | Class::ModelGone
+                | Class::CallerInvalid
+                | Class::AdapterBug
+                | Class::Unlike
+                | Class::TimeoutAmbiguous
+                | Class::Unrecorded
+        );
+        self.tried[candidate].out |= open || same_again;
+        self.obstacles.note_failure(failure);
+    }
+}

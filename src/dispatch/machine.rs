@@ -1,0 +1,220 @@
+//! The machine: its state, what it says next, and the events that change it. Who is asked and how long a call is waited for
+//! is decided in `order` and `patience`; what a call's end means, in `completion`.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::action::{Action, Facts, Rules, Time};
+use super::in_flight::InFlight;
+use super::obstacles::{Obstacle, Obstacles};
+use super::places::Places;
+use crate::calendar::Moment;
+use crate::error::Error;
+use crate::money::Usd;
+use crate::routing::{Candidate, Skip};
+
+/// How a candidate did for this request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tried {
+    pub(super) failures: u32,
+    /// Asking again is pointless, however many failures the route allows.
+    pub(super) out: bool,
+    /// How long its last call took.
+    pub(super) took: Duration,
+    /// It was looked at since the last event and cannot be started now.
+    pub(super) passed_over: bool,
+}
+
+/// The queues in which the request waits for a slot.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    /// How many slots are waited for.
+    pub(super) waiting: usize,
+    /// How long.
+    give_up: Option<Instant>,
+    /// Whether they were asked for since the last event.
+    pub(super) asked: bool,
+    /// The candidate whose slot came.
+    granted: Option<usize>,
+}
+
+/// The dispatch of one request.
+#[derive(Debug)]
+pub struct Dispatch {
+    pub(super) rules: Rules,
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) tried: Vec<Tried>,
+    /// The latest reason of each of the route's offers.
+    skips: Vec<Option<Skip>>,
+    pub(super) obstacles: Obstacles,
+    pub(super) in_flight: InFlight,
+    pub(super) queues: Queues,
+    pub(super) places: Places,
+    /// Spent, promised, or perhaps charged.
+    pub(super) promised: Usd,
+    pub(super) stop: Option<Error>,
+    pub(super) notices: VecDeque<Action>,
+}
+
+impl Dispatch {
+    /// The dispatch of a request that `candidates` could draw, and that `refused` of the route's `offers` cannot.
+    pub fn new(rules: Rules, candidates: Vec<Candidate>, refused: Vec<(usize, Skip)>, offers: usize) -> Dispatch {
+        let mut dispatch = Dispatch {
+            tried: vec![Tried::default(); candidates.len()],
+            skips: vec![None; offers],
+            obstacles: Obstacles::default(),
+            in_flight: InFlight::default(),
+            queues: Queues::default(),
+            places: Places::new(rules.wanted, rules.seeded, rules.open.clone()),
+            promised: rules.spent,
+            stop: None,
+            notices: VecDeque::new(),
+            rules,
+            candidates,
+        };
+        for (offer, skip) in refused {
+            dispatch.note_skip(offer, skip);
+        }
+        dispatch
+    }
+
+    /// A candidate, by the number that actions give.
+    pub fn candidate(&self, candidate: usize) -> &Candidate {
+        // Numbers come from `0..candidates.len()`, and no candidate ever leaves the list.
+        &self.candidates[candidate]
+    }
+
+    /// Who was asked with a call that is under way.
+    pub fn asked(&self, call: u32) -> Option<usize> {
+        self.in_flight.asked(call)
+    }
+
+    /// What is spent on the request, promised for it, or perhaps charged.
+    pub fn promised(&self) -> Usd {
+        self.promised
+    }
+
+    /// What to do next.
+    pub fn next(&mut self, facts: &impl Facts, time: Time) -> Action {
+        if let Some(notice) = self.notices.pop_front() {
+            return notice;
+        }
+        if let Some(candidate) = self.queues.granted.take() {
+            return self.take_turn(candidate, facts, time);
+        }
+        self.lose_patience(facts, time);
+        if let Some(action) = self.launch(facts, time) {
+            self.notices.push_back(action);
+        }
+        if let Some(notice) = self.notices.pop_front() {
+            return notice;
+        }
+        if self.is_over() {
+            return Action::Finish;
+        }
+        let overdue = self.in_flight.next_look(time.now);
+        let give_up = (self.queues.waiting > 0).then(|| self.waits_until(time));
+        Action::Wait { until: [overdue, give_up].into_iter().flatten().min() }
+    }
+
+    /// A call was started, which is told by the number that comes back.
+    pub fn started(&mut self, candidate: usize, places: Vec<u8>, time: Time) -> u32 {
+        self.places.begin(&places);
+        let n = u8::try_from(places.len()).unwrap_or(u8::MAX);
+        self.promised = self.promised.saturating_add(self.estimate(candidate, n));
+        let offer = self.candidates[candidate].offer;
+        self.skips[offer] = None;
+        self.look_again();
+        self.in_flight.begin(candidate, places, time.now, self.call_deadline(time))
+    }
+
+    /// A call could not be started: the slot, the breaker or the budget was taken meanwhile.
+    pub fn not_started(&mut self, candidate: usize, obstacle: Obstacle) {
+        self.tried[candidate].passed_over = true;
+        self.note_obstacle(candidate, obstacle);
+    }
+
+    /// So many slots are waited for, at most so long.
+    pub fn queued(&mut self, waiting: usize, longest: Duration, now: Instant) {
+        self.queues.waiting = waiting;
+        self.queues.give_up = Some(now + longest);
+    }
+
+    /// A slot came that was waited for.
+    pub fn slot_granted(&mut self, candidate: usize) {
+        self.slot_lost();
+        self.queues.granted = Some(candidate);
+    }
+
+    /// A slot that was waited for will not come.
+    pub fn slot_lost(&mut self) {
+        self.queues.waiting = self.queues.waiting.saturating_sub(1);
+        self.look_again();
+    }
+
+    /// The moment came that [`Action::Wait`] named. A request that waited for a slot as long as it may waits no longer,
+    /// unless somebody joined meanwhile who has more time.
+    pub fn timer(&mut self, time: Time) {
+        self.look_again();
+        if self.queues.waiting > 0 && time.now >= self.waits_until(time) {
+            self.obstacles.waited_in_vain = true;
+            self.leave_queue();
+        }
+    }
+
+    /// Why there are not all pictures; `None` when there are. `today` is `now` on the wall.
+    pub fn error(&mut self, route: &str, time: Time, today: Moment) -> Option<Error> {
+        if self.places.complete() {
+            return None;
+        }
+        let skips: Vec<Skip> = self.skips.iter().copied().flatten().collect();
+        let late = time.now >= time.deadline;
+        let explain = |obstacles: &Obstacles| obstacles.explain(&skips, route, late, time.now, today);
+        Some(self.stop.take().unwrap_or_else(|| explain(&self.obstacles)))
+    }
+
+    /// Whether nothing more will come for those who wait.
+    fn is_over(&self) -> bool {
+        let idle = self.in_flight.is_empty() && self.queues.waiting == 0;
+        // A refusal goes back at once; pictures that are there are worth waiting for their sisters.
+        self.places.complete() || idle || (self.stop.is_some() && self.places.none())
+    }
+
+    /// How long a slot is waited for.
+    fn waits_until(&self, time: Time) -> Instant {
+        self.queues.give_up.unwrap_or(time.deadline).min(time.deadline)
+    }
+
+    pub(super) fn leave_queue(&mut self) {
+        if self.queues.waiting > 0 {
+            self.queues.waiting = 0;
+            self.notices.push_back(Action::LeaveQueue);
+        }
+    }
+
+    /// Something has changed: who was passed over may be asked now.
+    pub(super) fn look_again(&mut self) {
+        self.queues.asked = false;
+        self.tried.iter_mut().for_each(|tried| tried.passed_over = false);
+    }
+
+    /// What a call for `n` pictures is expected to cost.
+    pub(super) fn estimate(&self, candidate: usize, n: u8) -> Usd {
+        self.candidates[candidate].usd.checked_mul(u32::from(n)).unwrap_or(Usd::ZERO)
+    }
+
+    /// The deadline that a call is held against: of all requests that wait for it, the one it was dispatched for has the
+    /// least time left, and somebody else must be asked early enough for that one too.
+    fn call_deadline(&self, time: Time) -> Instant {
+        if time.now < self.rules.deadline { self.rules.deadline } else { time.deadline }
+    }
+
+    /// Notes a reason once per request and offer, and remembers the latest for the answer.
+    pub(super) fn note_skip(&mut self, offer: usize, skip: Skip) {
+        let Some(known) = self.skips.get_mut(offer) else { return };
+        if known.map(Skip::word) != Some(skip.word()) {
+            self.notices.push_back(Action::Skipped { offer, skip });
+        }
+        *known = Some(skip);
+    }
+}

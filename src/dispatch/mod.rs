@@ -1,0 +1,27 @@
+//! Which offer is asked next, for which pictures, and when a request is over: a state machine without a clock or a socket.
+//!
+//! The driver (the gateway's loop, or a simulator's) performs each [`Action`] and tells what came of it: `started` or
+//! `not_started`, `queued`, `slot_granted` or `slot_lost`, `ended`, `timer`. Between two events it calls
+//! [`Dispatch::next`] until that says [`Action::Wait`] or [`Action::Finish`]. What the machine has to know of the world
+//! beyond its own calls it asks [`Facts`] for; the time comes in with each call.
+//!
+//! Pictures are bought in calls of at most what an offer draws at once, several calls side by side. Offers are asked in
+//! the route's order, those that failed this request after those that did not (`order`). A full provider spills to the
+//! next, and only when every able one is full does the request queue. A call that takes so long that the deadline is in
+//! danger is given up where somebody else may be asked (`patience`), but it is never cut off: what it brings is kept.
+
+mod action;
+mod call_end;
+mod completion;
+mod in_flight;
+mod machine;
+pub mod no_picture_reason;
+mod obstacles;
+mod order;
+mod patience;
+mod places;
+
+pub use action::{Action, Facts, Rules, Time};
+pub use call_end::{CallEnd, Ended, Fate};
+pub use machine::Dispatch;
+pub use obstacles::Obstacle;

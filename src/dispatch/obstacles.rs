@@ -1,0 +1,101 @@
+//! What stands against asking an offer now, and what a request met of it on its way.
+
+use std::time::Instant;
+
+use crate::breaker::Cooling;
+use crate::failure::{Class, Failure};
+use crate::ledger::Short;
+use crate::routing::Skip;
+
+/// What stands against asking an offer now.
+#[derive(Debug)]
+pub enum Obstacle {
+    /// It failed this request as often as the route allows.
+    Failed,
+    /// It is paused.
+    Cooling(Cooling),
+    /// Nothing can be written down, so nothing is paid for.
+    LedgerUnwritable,
+    /// It would take the request over its cap.
+    OverPrice(Skip),
+    /// A budget has too little left.
+    Short(Short),
+    /// Its price does not fit into an amount.
+    Unpriced,
+    /// It has no slot free.
+    AtCapacity,
+}
+
+impl Obstacle {
+    /// The reason as log, metric and header name it.
+    pub fn skip(&self) -> Skip {
+        match self {
+            Obstacle::Failed => Skip::Failed,
+            Obstacle::Cooling(cooling) => Skip::CoolingDown(cooling.pause),
+            Obstacle::LedgerUnwritable => Skip::LedgerUnwritable,
+            Obstacle::OverPrice(skip) => *skip,
+            Obstacle::Short(_) => Skip::OverBudget,
+            Obstacle::Unpriced => Skip::Unpriced,
+            Obstacle::AtCapacity => Skip::AtCapacity,
+        }
+    }
+}
+
+/// What a request met on its way.
+#[derive(Debug, Default)]
+pub struct Obstacles {
+    /// The latest call that failed by a vendor's trouble.
+    pub last_failure: Option<Failure>,
+    /// The latest that a limit or an empty account stood in the way of.
+    pub limited: Option<Failure>,
+    /// The first that a vendor found wrong without blaming what the caller sent.
+    pub complaint: Option<Failure>,
+    /// An offer is rate limited or out of quota for a while.
+    pub used_up: bool,
+    /// An offer is paused for something else.
+    pub paused: bool,
+    /// A provider refused the content and the route went on.
+    pub refused: bool,
+    /// Waited for a slot as long as allowed.
+    pub waited_in_vain: bool,
+    /// When the first paused offer may be asked again.
+    pub cool_at: Option<Instant>,
+    /// The budget that stood in the way of the least.
+    pub short: Option<Short>,
+}
+
+impl Obstacles {
+    /// Remembers what stood against an offer, as far as the answer may tell it.
+    pub fn note(&mut self, obstacle: &Obstacle) {
+        match obstacle {
+            Obstacle::Cooling(cooling) => self.note_cooling(*cooling),
+            Obstacle::Short(short) => self.note_short(short.clone()),
+            _ => {}
+        }
+    }
+
+    /// Remembers why an offer is paused, and when the first may be asked again.
+    pub fn note_cooling(&mut self, cooling: Cooling) {
+        let Cooling { pause, until } = cooling;
+        *(if pause.is_a_limit() { &mut self.used_up } else { &mut self.paused }) = true;
+        self.cool_at = Some(self.cool_at.map_or(until, |known| known.min(until)));
+    }
+
+    /// Remembers a call that failed.
+    pub fn note_failure(&mut self, failure: Failure) {
+        match failure.class {
+            Class::RateLimited | Class::Quota => self.limited = Some(failure),
+            Class::CallerInvalid => {
+                self.complaint.get_or_insert(failure);
+            }
+            _ => self.last_failure = Some(failure),
+        }
+    }
+
+    /// Remembers a budget that would have been passed; of several the one that the cheapest attempt missed.
+    pub fn note_short(&mut self, short: Short) {
+        if self.short.as_ref().is_none_or(|known| short.wanted < known.wanted) {
+            self.short = Some(short);
+        }
+    }
+}

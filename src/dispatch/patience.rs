@@ -1,0 +1,34 @@
+//! How long a call is waited for while somebody else could be asked in its place.
+
+use super::action::{Action, Facts, Time};
+use super::machine::Dispatch;
+use crate::failure::{Class, Failure};
+
+impl Dispatch {
+    /// Calls that are overdue are not waited for any more, if there is somebody else who can be asked. They go on.
+    pub(super) fn lose_patience(&mut self, facts: &impl Facts, time: Time) {
+        for (call, slow, pictures) in self.in_flight.overdue(time.now) {
+            let mut others = (0..self.candidates.len()).filter(|other| *other != slow);
+            if !self.may_start(time) || !others.any(|other| self.is_hopeful(other, pictures, facts, time)) {
+                continue;
+            }
+            let places = self.in_flight.give_up(call);
+            self.places.give_back(&places);
+            self.tried[slow].failures += 1;
+            self.tried[slow].out = true;
+            self.look_again();
+            self.notices.push_back(Action::GivenUp { candidate: slow });
+            self.obstacles.note_failure(Failure::new(Class::TimeoutAmbiguous, "no reply in half the time left"));
+        }
+    }
+
+    /// Whether asking this candidate in place of a slow one is worth its price: it is not being waited for itself, was
+    /// not too slow before, and nothing stands against asking it for so many pictures now.
+    fn is_hopeful(&self, candidate: usize, pictures: u8, facts: &impl Facts, time: Time) -> bool {
+        let left = time.deadline.saturating_duration_since(time.now);
+        !self.in_flight.asks(candidate)
+            && self.tried[candidate].took < left
+            && facts.has_room(self.candidates[candidate].offer)
+            && self.obstacle(candidate, pictures, facts, time).is_none()
+    }
+}

@@ -1,0 +1,51 @@
+//! What the dispatch asks about the world, looked up in breakers, ledger and lanes. Nothing here changes anything.
+
+use std::time::Instant;
+
+use crate::breaker::Cooling;
+use crate::clock;
+use crate::config::plan::{Budget, Offer};
+use crate::dispatch::Facts;
+use crate::gateway::dispatch_loop::Order;
+use crate::ledger::Short;
+use crate::money::Usd;
+
+/// The world as an order's dispatch sees it.
+pub(super) struct Known<'a>(pub(super) &'a Order);
+
+impl Known<'_> {
+    fn offer(&self, offer: usize) -> Option<&Offer> {
+        self.0.matched.route.offers.get(offer)
+    }
+}
+
+impl Facts for Known<'_> {
+    fn cooling(&self, offer: usize, now: Instant) -> Option<Cooling> {
+        self.0.shared.breakers.cooling(self.0.asked(self.offer(offer)?), now)
+    }
+
+    fn may_pay(&self) -> bool {
+        self.0.shared.journal.may_pay()
+    }
+
+    fn short(&self, offer: usize, usd: Usd) -> Option<Short> {
+        let offer = self.offer(offer)?;
+        let budgets = self.0.budgets(offer);
+        if budgets.iter().all(|budgets| budgets.is_empty()) {
+            return None;
+        }
+        let owner = self.0.owner(&offer.provider.name, &offer.model.name);
+        self.0.shared.ledger.short(&owner, budgets, usd, clock::now())
+    }
+
+    fn has_room(&self, offer: usize) -> bool {
+        self.offer(offer).is_some_and(|offer| self.0.shared.lane(&offer.provider).has_room())
+    }
+}
+
+impl Order {
+    /// The budgets of its client, its route and its provider.
+    pub(super) fn budgets<'a>(&'a self, offer: &'a Offer) -> [&'a [Budget]; 3] {
+        [self.caller.budgets(), &self.matched.route.budgets, &offer.provider.budgets]
+    }
+}
