@@ -20,6 +20,8 @@ mod obstacles;
 mod order;
 mod patience;
 mod places;
+#[cfg(test)]
+mod tests;
 
 pub use action::{Action, Facts, Rules, Time};
 pub use call_end::{CallEnd, Ended, Fate};
