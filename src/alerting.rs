@@ -8,18 +8,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{IntCounterVec, IntGaugeVec};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::alert::{Alerts, Event, News, Readings, Standing};
+pub use crate::alerting::outlets::Outlets;
 use crate::alerting::post::{Pauses, Post};
 use crate::calendar::Moment;
 use crate::clock;
 use crate::config::plan::Alert;
-use crate::upstream::transport::Transport;
 
 mod message;
+mod outlets;
 mod post;
 
 /// Time between two looks: short beside the minute that sums are kept by, long beside what a look takes.
@@ -33,17 +33,6 @@ pub fn start(alerting: Alerting<impl Readings + Send + 'static>) -> JoinHandle<(
 
 /// The alerts of the config in force and that config's version, asked for at each look.
 pub type Rules = Box<dyn Fn() -> (u64, Vec<Arc<Alert>>) + Send>;
-
-/// Where alerts are told.
-#[derive(Clone)]
-pub struct Outlets {
-    /// Carries messages to webhooks.
-    pub transport: Arc<Transport>,
-    /// Where each alert stands: `easel_alert_state`.
-    pub state: IntGaugeVec,
-    /// What became of messages: `easel_alert_notifications_total`.
-    pub notifications: IntCounterVec,
-}
 
 /// The alerts, the readings they are held against, and where they stand.
 pub struct Alerting<R> {

@@ -25,8 +25,8 @@ use crate::server::certificate::Certificate;
 use crate::server::connections::Connections;
 use crate::server::descriptors;
 use crate::server::lines::LAST_LINES;
-use crate::server::protocol::Service;
 use crate::server::proxy::Easel;
+use crate::server::service::Service;
 
 /// Connections to the operator's listener that are open at once: more than probes and scrapers need.
 const OPERATORS: usize = 128;

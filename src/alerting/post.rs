@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::alert::Event;
-use crate::alerting::Outlets;
 use crate::alerting::message::message;
+use crate::alerting::outlets::Outlets;
 use crate::provider::{Call, Reply};
 use crate::secret::Secret;
 use crate::upstream::transport::{Bounds, IDLE, Reach, Trouble};

@@ -12,6 +12,7 @@ use crate::gateway::reload::{self, Os};
 use crate::ledger::window::WindowSum;
 use crate::metrics::Metrics;
 use crate::money::Usd;
+use crate::upstream::transport::Transport;
 
 /// A plan with these lines under `alerts:`.
 pub(super) fn plan(alerts: &str) -> Plan {

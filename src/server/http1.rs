@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use crate::server::connections::{Closed, Guest};
 use crate::server::head::{self, Head, Time};
-use crate::server::protocol::{Service, stopping};
 use crate::server::respond;
+use crate::server::service::{Service, stopping};
 
 /// Serves the connection to its end, or until it is told to go. The head of its first request must be there by `first_by`.
 pub async fn serve<A>(service: &Service<A>, stream: Stream, guest: &Guest, first_by: Instant, shutdown: &ShutdownWatch)

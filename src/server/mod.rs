@@ -30,6 +30,7 @@ pub mod proxy;
 mod repeats;
 mod request_id;
 pub mod respond;
+pub(crate) mod service;
 mod stream;
 mod told;
 mod wire;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pingora::apps::HttpServerApp;
-use pingora::listeners::tls::Acceptor;
 use pingora::protocols::l4::listener::Listener;
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::protocols::l4::stream::Stream as Socket;
@@ -19,10 +18,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::config::plan::Limits;
 use crate::error::{Error, ErrorKind};
-use crate::gateway::Gateway;
-use crate::server::connections::{Closed, Connections, Guest, Presence};
+use crate::server::connections::{Closed, Guest, Presence};
+use crate::server::service::{Service, stopping};
 use crate::server::wire::Wire;
 use crate::server::{http1, http2, respond};
 
@@ -35,34 +33,7 @@ const NO_FILES: Duration = Duration::from_millis(50);
 /// Connections that are told at once that there is no room. More are closed without a word.
 const TOLD: usize = 64;
 
-/// One listener.
-pub struct Service<A> {
-    /// Who answers.
-    pub app: Arc<A>,
-    /// Whose limits count.
-    pub gateway: Arc<Gateway>,
-    /// Those who are here.
-    pub connections: Arc<Connections>,
-    /// How many there may be.
-    pub most: Box<dyn Fn(&Limits) -> usize + Send + Sync>,
-    /// How TLS is spoken; none is plain.
-    pub tls: Option<Acceptor>,
-    /// Whether HTTP/2 is spoken besides HTTP/1.1.
-    pub http2: bool,
-}
-
-/// Waits until the server stops.
-pub async fn stopping(shutdown: &ShutdownWatch) {
-    // Without a sender the server is gone.
-    let _ = shutdown.clone().wait_for(|stops| *stops).await;
-}
-
 impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
-    /// The limits in force.
-    pub fn limits(&self) -> Limits {
-        self.gateway.live().plan.server.limits.clone()
-    }
-
     /// Takes connections in until the server stops.
     pub async fn listen(self, listener: TcpListener, shutdown: ShutdownWatch) {
         let (service, listener, told) = (Arc::new(self), Listener::from(listener), Arc::new(Semaphore::new(TOLD)));

@@ -11,7 +11,7 @@ use crate::calendar::Moment;
 use crate::ledger::entry::{CostSource, Entry, Owner, Settlement, Verdict};
 use crate::money::Usd;
 use crate::store::queue::Item;
-use crate::store::{Judged, Judgement, Write};
+use crate::store::types::{Judged, Judgement, Write};
 
 /// Milliseconds of a day.
 pub(super) const DAY: i64 = 86_400_000;

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use crate::calendar::Moment;
-use crate::store::apply;
 use crate::store::apply::Said;
 use crate::store::queue::{Item, Next, Queue};
-use crate::store::{Options, Write, retention, schema};
+use crate::store::types::Unwritten;
+use crate::store::types::{Options, Write};
+use crate::store::{apply, retention, schema};
 
 /// The pause after a first failure; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -146,7 +147,7 @@ impl Writer {
             (Item::Write { write, ack }, Said::Senseless(why)) => {
                 log::error!("the ledger cannot hold {write:?}: {why}");
                 self.queue.gauges.lost.fetch_add(1, Ordering::Relaxed);
-                ack.map(|ack| ack.send(Err(super::Unwritten)));
+                ack.map(|ack| ack.send(Err(Unwritten)));
             }
             (Item::Write { ack: Some(ack), .. }, _) => drop(ack.send(Ok(()))),
             // Who asks for a verdict that makes no sense hears nothing, which is an error to him.

@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use dashmap::DashMap;
-use http::header;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, header};
 use pingora::connectors::{ConnectorOptions, TransportConnector};
 use pingora::http::RequestHeader;
 use pingora::protocols::Stream;
@@ -24,19 +23,21 @@ use tokio::time::{Instant, timeout, timeout_at};
 use url::{Host, Url};
 
 use crate::clock;
-use crate::failure::{Class, Failure};
 use crate::provider::{Call, Reply};
 use crate::upstream::address::is_private;
-use crate::upstream::transport::coding::Unreadable;
+pub use crate::upstream::transport::exchange::{Bounds, Reach, Seen, Watcher};
 use crate::upstream::transport::reading::broken;
 use crate::upstream::transport::replies::{Held, Replies, Tab};
+pub use crate::upstream::transport::trouble::Trouble;
 use crate::upstream::transport::upload::Sent;
 
 mod buffer;
 mod coding;
 mod dial;
+mod exchange;
 mod reading;
 pub mod replies;
+mod trouble;
 mod upload;
 
 /// How long a name's addresses are believed.
@@ -53,99 +54,6 @@ const PASSTHROUGH_CONNECT: Duration = Duration::from_secs(5);
 const POOL: usize = 512;
 /// Longest wait for the words that go with an error: its status says enough.
 const ERROR_BODY: Duration = Duration::from_secs(10);
-/// How much earlier than its deadline a reply is given up, so that what has come of it is still looked at.
-const BEFORE_THE_DEADLINE: Duration = Duration::from_millis(20);
-
-/// Why there is no reply.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// No connection, or one that ended before the request was whole: nobody has it.
-    Unreachable(String),
-    /// The connection died after the request was sent, before the reply was whole.
-    Lost(String),
-    /// The deadline passed, or nothing came for too long. `sent`: the provider has the request.
-    TimedOut {
-        /// Whether the request had been sent whole.
-        sent: bool,
-    },
-    /// The reply is larger than allowed.
-    TooLarge,
-    /// The reply came in a coding that is not read, or is not what its coding says.
-    Unreadable(String),
-    /// The name leads to an address that is not of the open internet; nothing was sent.
-    Private,
-}
-
-impl Trouble {
-    /// What it means for the call.
-    pub fn failure(self) -> Failure {
-        match self {
-            Trouble::Unreachable(why) => Failure::new(Class::Unreachable, why),
-            Trouble::TimedOut { sent: false } => Failure::new(Class::Unreachable, "not connected and sent in time"),
-            Trouble::TimedOut { sent: true } => Failure::new(Class::TimeoutAmbiguous, "no reply in time"),
-            Trouble::Lost(why) => Failure::new(Class::TimeoutAmbiguous, format!("the connection was lost: {why}")),
-            Trouble::Private => Failure::new(Class::Malformed, "a picture link leads into a private network"),
-            Trouble::Unreadable(why) => Failure::new(Class::Malformed, why),
-            Trouble::TooLarge => Failure::new(Class::Malformed, "the reply is larger than limits.response_body"),
-        }
-    }
-}
-
-impl From<Unreadable> for Trouble {
-    fn from(unreadable: Unreadable) -> Trouble {
-        match unreadable {
-            Unreadable::TooLarge => Trouble::TooLarge,
-            Unreadable::Coding(why) => Trouble::Unreadable(why),
-        }
-    }
-}
-
-/// Bounds of one exchange.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// When to give up.
-    pub deadline: Instant,
-    /// Longest wait for a connection, the look-up of the name included.
-    pub connect: Duration,
-    /// Longest silence once the request is sent; `None` is up to the deadline, as a picture is drawn in silence.
-    pub silence: Option<Duration>,
-    /// How long the connection may be kept for the next exchange.
-    pub idle: Duration,
-    /// Largest reply body in bytes, as it comes and unpacked.
-    pub body: usize,
-    /// Whether addresses outside the open internet may be connected to.
-    pub reach: Reach,
-}
-
-impl Bounds {
-    /// When to make do with what has come of a reply.
-    fn give_up(&self) -> Instant {
-        self.deadline.checked_sub(BEFORE_THE_DEADLINE).unwrap_or(self.deadline)
-    }
-}
-
-/// Where a call may lead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// Anywhere: the operator wrote the address.
-    Anywhere,
-    /// To addresses of the open internet only: a reply named it.
-    Open,
-}
-
-/// Is shown the data of an event, a large one on a thread of its own.
-pub type Watcher = Arc<dyn Fn(&str) -> Seen + Send + Sync>;
-
-/// What a watcher makes of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// That was all it was good for.
-    Shown,
-    /// It belongs to the reply.
-    Kept,
-    /// The same, and nothing is waited for behind it.
-    Last,
-}
 
 /// The HTTP client shared by all providers.
 pub struct Transport {

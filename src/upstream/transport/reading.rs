@@ -20,8 +20,9 @@ use crate::provider::is_event_stream;
 use crate::upstream::apart::apart;
 use crate::upstream::transport::buffer::Collected;
 use crate::upstream::transport::coding::{Coding, Unpacking};
+use crate::upstream::transport::exchange::{Bounds, Seen, Watcher};
 use crate::upstream::transport::replies::Held;
-use crate::upstream::transport::{Bounds, Seen, Trouble, Watcher};
+use crate::upstream::transport::trouble::Trouble;
 
 /// How long the end of a stream is waited for behind its last event; the connection is of use again only then.
 const AFTER_THE_LAST: Duration = Duration::from_secs(1);

@@ -1,0 +1,39 @@
+//! What is served at one listener, and by whose limits.
+
+use std::sync::Arc;
+
+use pingora::listeners::tls::Acceptor;
+use pingora::server::ShutdownWatch;
+
+use crate::config::plan::Limits;
+use crate::gateway::Gateway;
+use crate::server::connections::Connections;
+
+/// Waits until the server stops.
+pub async fn stopping(shutdown: &ShutdownWatch) {
+    // Without a sender the server is gone.
+    let _ = shutdown.clone().wait_for(|stops| *stops).await;
+}
+
+/// One listener.
+pub struct Service<A> {
+    /// Who answers.
+    pub app: Arc<A>,
+    /// Whose limits count.
+    pub gateway: Arc<Gateway>,
+    /// Those who are here.
+    pub connections: Arc<Connections>,
+    /// How many there may be.
+    pub most: Box<dyn Fn(&Limits) -> usize + Send + Sync>,
+    /// How TLS is spoken; none is plain.
+    pub tls: Option<Acceptor>,
+    /// Whether HTTP/2 is spoken besides HTTP/1.1.
+    pub http2: bool,
+}
+
+impl<A> Service<A> {
+    /// The limits in force.
+    pub fn limits(&self) -> Limits {
+        self.gateway.live().plan.server.limits.clone()
+    }
+}
