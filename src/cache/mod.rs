@@ -1,5 +1,5 @@
 //! Finished pictures and where they wait: for the next request of the same meaning ([`exact`]) and behind links that
-//! were handed out ([`links`]). Rewritten prompts wait for the next request with the same prompt ([`prompts`]).
+//! were handed out ([`linked_pictures`]). Rewritten prompts wait for the next request with the same prompt ([`prompts`]).
 //!
 //! All are bounded in bytes and are handed the time. None decides whether a request may be answered from a cache;
 //! that is the route's and the caller's wish, weighed in `gateway`.
