@@ -3,7 +3,6 @@
 //!
 //! A call is never cut off: what was paid for is recorded and kept, whoever has left meanwhile.
 
-use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,73 +10,25 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until};
 
-use crate::admission::{Room, Slot};
-use crate::breaker::Pass;
-use crate::canonical::Canonical;
+use crate::admission::Room;
 use crate::clock;
-use crate::config::plan::Offer;
-use crate::dispatch::{Action, Dispatch, Rules, Time};
+use crate::dispatch::{Action, Dispatch, Time};
 use crate::error::ErrorKind;
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::{Attempt, Report};
 use crate::gateway::dispatch_loop::facts::Known;
 use crate::gateway::dispatch_loop::reserve::Reserved;
+use crate::gateway::dispatch_loop::state::{Completed, DispatchLoop, now};
 use crate::gateway::flight::Flight;
 use crate::gateway::join_few::Together;
-use crate::gateway::snapshot::Live;
-use crate::gateway::{Caller, Shared};
-use crate::money::Usd;
+use crate::gateway::order::Order;
 use crate::request::ImageRequest;
-use crate::routing::{Caps, Matched, Skip};
+use crate::routing::Skip;
 
 mod completion;
 mod facts;
 mod reserve;
-
-/// What is to be drawn, and for whom.
-pub struct Order {
-    /// Everything that outlives a config.
-    pub shared: Arc<Shared>,
-    /// The config in force when the request came.
-    pub live: Arc<Live>,
-    /// The route and the pinned offer.
-    pub matched: Matched,
-    /// The request's own id.
-    pub request_id: Arc<str>,
-    /// Who asks.
-    pub caller: Caller,
-    /// What the request may cost.
-    pub caps: Caps,
-    /// The request, route defaults filled in.
-    pub request: Arc<ImageRequest>,
-    /// Where finished pictures are kept; `None` keeps nothing.
-    pub keep: Option<Canonical>,
-    /// The prompt, where it is not the caller's own any more.
-    pub revised_prompt: Option<Arc<str>>,
-    /// What was paid for it, in advance or not, or may have been.
-    pub spent: Usd,
-    /// Which of the wanted pictures are to be bought; the others are there already.
-    pub open: BTreeSet<u8>,
-    /// When the one it was ordered for stops waiting. Others on the flight may wait longer.
-    pub deadline: Instant,
-}
-
-/// A call that has ended.
-struct Completed {
-    call: u32,
-    report: Report,
-    pass: Pass,
-}
-
-struct DispatchLoop {
-    order: Order,
-    flight: Arc<Flight>,
-    dispatch: Dispatch,
-    running: Together<Completed>,
-    waiting: Together<(usize, Option<Slot>)>,
-    /// The slot that came last of those that were waited for.
-    granted: Option<Slot>,
-}
+mod state;
 
 /// Draws `order` and reports to `flight`. Returns when nothing more will come for those who wait; calls that nobody
 /// waits for any more end in a task of their own.
@@ -88,24 +39,6 @@ pub async fn draw(order: Order, flight: Arc<Flight>) {
     let mut dispatch_loop = DispatchLoop { order, flight, dispatch, running, waiting, granted: None };
     dispatch_loop.run().await;
     dispatch_loop.leave();
-}
-
-impl Order {
-    /// What the dispatch goes by.
-    fn rules(&self) -> Rules {
-        let route = &self.matched.route;
-        Rules {
-            wanted: self.request.n,
-            open: self.open.clone(),
-            seeded: self.request.seed.is_some(),
-            spent: self.spent,
-            caps: self.caps,
-            deadline: self.deadline.into_std(),
-            max_failures: route.max_failures,
-            max_failures_per_offer: route.max_failures_per_offer,
-            refusals_go_on: route.refusals_go_on,
-        }
-    }
 }
 
 impl DispatchLoop {
@@ -133,10 +66,6 @@ impl DispatchLoop {
         }
         let late = time.now >= deadline;
         self.flight.update(|progress| (progress.error, progress.out_of_time) = (error, late));
-    }
-
-    fn time(&self) -> Time {
-        Time { now: now(), deadline: self.flight.deadline().into_std() }
     }
 
     /// Waits until a call ends, a slot comes, or it is `until`.
@@ -174,14 +103,6 @@ impl DispatchLoop {
                 log::info!("a call nobody waited for brought {pictures} pictures for {cost} USD");
             }
         });
-    }
-
-    fn offer(&self, candidate: usize) -> Option<&Offer> {
-        self.order.matched.route.offers.get(self.dispatch.candidate(candidate).offer)
-    }
-
-    fn name(&self, candidate: usize) -> &str {
-        self.offer(candidate).map(|offer| offer.name.as_str()).unwrap_or_default()
     }
 
     /// Asks these candidates' providers for a slot each.
@@ -263,9 +184,4 @@ impl DispatchLoop {
             progress.skipped.push((known.name.clone(), skip.word()));
         });
     }
-}
-
-/// The clock as the policies take it; a paused test clock pauses this too.
-fn now() -> std::time::Instant {
-    Instant::now().into_std()
 }

@@ -6,73 +6,19 @@
 
 use std::sync::Arc;
 
-use crate::breaker::Pause;
-use crate::config::plan::{Offer, Prompt};
-use crate::failure::Class;
-use crate::gateway::dispatch_loop::Order;
 use crate::gateway::flight::Flight;
-use crate::money::Usd;
-use crate::provider::anthropic::Unwritten;
+use crate::gateway::order::Order;
 use crate::request::{Filled, ImageRequest};
 
+mod leeway;
+mod prompt;
 mod rewriting;
 
+pub use prompt::{Author, Enriched};
+
+use leeway::Leeway;
+use prompt::dressed;
 use rewriting::{Rewriting, Rewritten};
-
-/// Whose words a prompt is.
-#[derive(Clone, Debug)]
-pub struct Author {
-    /// Nothing is shared between tenants, rewritten prompts included.
-    pub tenant: Arc<str>,
-    /// Whether what is written for this caller may be kept, and taken from what was kept.
-    pub remember: bool,
-}
-
-/// What became of a prompt that was to be rewritten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Enriched {
-    /// It was, just now.
-    Written,
-    /// It had been before.
-    Cached,
-    /// The model answered, with nothing to use.
-    Unwritten(Unwritten),
-    /// An offer that could draw the caller's own words could not read what was written.
-    TooLong,
-    /// The call failed, or took too long.
-    Failed(Class),
-    /// The model is paused after trouble.
-    Paused(Pause),
-    /// No slot was free in time.
-    AtCapacity,
-    /// With what it may cost, an offer would be over the request's threshold.
-    OverPrice,
-    /// A budget would be passed.
-    OverBudget,
-    /// The ledger cannot be written.
-    LedgerUnwritable,
-}
-
-impl Enriched {
-    /// The word for log, metric and header.
-    pub fn word(self) -> &'static str {
-        match self {
-            Enriched::Written => "written",
-            Enriched::Cached => "cached",
-            Enriched::Unwritten(Unwritten::Refused) => "refused",
-            Enriched::Unwritten(Unwritten::MaxTokens) => "max_tokens",
-            Enriched::Unwritten(Unwritten::Stopped) => "stopped",
-            Enriched::Unwritten(Unwritten::Empty) => "empty",
-            Enriched::TooLong => "too_long",
-            Enriched::Failed(class) => class.word(),
-            Enriched::Paused(pause) => pause.word(),
-            Enriched::AtCapacity => "at_capacity",
-            Enriched::OverPrice => "over_price",
-            Enriched::OverBudget => "over_budget",
-            Enriched::LedgerUnwritable => "ledger_unwritable",
-        }
-    }
-}
 
 /// The order with the prompt that is to be drawn.
 pub async fn prepare(order: Order, author: &Author, flight: &Flight) -> Order {
@@ -100,12 +46,6 @@ pub async fn prepare(order: Order, author: &Author, flight: &Flight) -> Order {
     }
 }
 
-/// `words` between the route's own.
-fn dressed(prompt: &Prompt, words: &str) -> String {
-    let Prompt { prefix, suffix, enrich: _ } = prompt;
-    format!("{prefix}{words}{suffix}")
-}
-
 /// The order for another prompt, which is told where it is not what the caller wrote.
 fn worded(order: Order, caller: &str, prompt: String) -> Order {
     if prompt == order.request.prompt {
@@ -115,31 +55,4 @@ fn worded(order: Order, caller: &str, prompt: String) -> Order {
     let filled = Filled { prompt: revised_prompt.is_some(), ..order.request.filled };
     let request = Arc::new(ImageRequest { prompt, filled, ..(*order.request).clone() });
     Order { request, revised_prompt, ..order }
-}
-
-/// How much a rewritten prompt may take up before it stands in the way of a picture.
-#[derive(Clone, Copy, Debug)]
-struct Leeway {
-    /// Characters that every offer reads which could draw the caller's own words.
-    chars: usize,
-    /// Money that the pictures leave of the request's threshold; `None` without one.
-    usd: Option<Usd>,
-}
-
-impl Leeway {
-    /// `None` when nobody could draw the order now, whatever its words.
-    fn of(order: &Order) -> Option<Leeway> {
-        let Order { shared, live, matched, open, caps, .. } = order;
-        let (route, capabilities) = (&matched.route, live.capabilities(matched.index));
-        let (able, _) = order.appraise();
-        let now = tokio::time::Instant::now().into_std();
-        let is_paused = |offer: &Offer| shared.breakers.cooling(order.asked(offer), now).is_some();
-        let mut offers = able.iter().filter_map(|candidate| route.offers.get(candidate.offer));
-        if offers.all(is_paused) {
-            return None;
-        }
-        let chars = able.iter().filter_map(|candidate| capabilities.get(candidate.offer)).map(|able| able.prompt_chars);
-        let usd = caps.spare(&able, u8::try_from(open.len()).unwrap_or(u8::MAX));
-        Some(Leeway { chars: chars.min()?, usd })
-    }
 }

@@ -7,36 +7,20 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use dashmap::DashMap;
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
 
-use crate::admission::Lane;
-use crate::breaker::Breakers;
-use crate::cache::exact::Exact;
-use crate::cache::linked_pictures::Links;
-use crate::cache::prompts::Words;
 use crate::canonical::Canonical;
 use crate::clock;
-use crate::config::plan::{Budget, Client, Plan, Provider, Route};
+use crate::config::plan::{Plan, Route};
 use crate::error::{Error, ErrorKind};
-use crate::gateway::flight::Flights;
-use crate::gateway::journal::Journal;
 use crate::gateway::outcome::Outcome;
-use crate::gateway::progress::ProgressSender;
 use crate::gateway::serve::ServeRequest;
-use crate::gateway::snapshot::{Live, NotReady};
-use crate::ledger::Ledger;
-use crate::metrics::Metrics;
-use crate::money::Usd;
-use crate::rate_limit::Rates;
+use crate::gateway::snapshot::Live;
 use crate::request::ImageRequest;
 use crate::routing;
 use crate::secret::Secret;
-use crate::store::StoreError;
-use crate::upstream::token::Tokens;
-use crate::upstream::transport::Transport;
 
+pub mod ask;
 pub mod attempt;
 pub mod background;
 mod detached;
@@ -47,153 +31,20 @@ pub mod files;
 pub mod flight;
 mod join_few;
 pub mod journal;
+mod not_started;
+pub mod order;
 pub mod outcome;
 pub mod progress;
 pub mod reload;
 pub mod savings;
 mod scrape;
 mod serve;
+pub mod shared;
 pub mod snapshot;
 
-/// The tenant where the config lists no clients.
-const ANYBODY: &str = "default";
-
-/// Everything that outlives a config.
-pub struct Shared {
-    /// Pictures kept for reuse.
-    pub exact: Exact,
-    /// Pictures held behind links.
-    pub links: Links,
-    /// Prompts as they were rewritten.
-    pub words: Words,
-    /// Requests being drawn.
-    pub flights: Arc<Flights>,
-    /// Circuit breakers by name.
-    pub breakers: Arc<Breakers>,
-    /// What was paid, and may still be.
-    pub ledger: Arc<Ledger>,
-    /// The same and its record.
-    pub journal: Journal,
-    /// What Prometheus scrapes.
-    pub metrics: Metrics,
-    /// How much clients asked for lately.
-    pub rates: Rates,
-    /// The HTTP client.
-    pub transport: Arc<Transport>,
-    /// Access tokens by their credentials.
-    pub tokens: Tokens,
-    /// Drawings that go on without their client; awaited when the server stops.
-    pub work: TaskTracker,
-    /// Secret seed of all hashes.
-    pub hash_seed: u64,
-    lanes: DashMap<String, Arc<Lane>>,
-}
-
-impl Shared {
-    /// The concurrency lane of a provider, made on first use.
-    pub fn lane(&self, provider: &Provider) -> Arc<Lane> {
-        if let Some(lane) = self.lanes.get(&provider.name) {
-            return lane.clone();
-        }
-        let concurrency = provider.concurrency;
-        let new = || Lane::new(concurrency.limit, concurrency.queue);
-        self.lanes.entry(provider.name.clone()).or_insert_with(new).clone()
-    }
-}
-
-/// What the caller wishes of the cache.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheWish {
-    /// Use what is there, keep what is drawn.
-    Use,
-    /// Draw fresh pictures, keep them (`cache-control: no-cache`).
-    Fresh,
-    /// Draw fresh pictures, keep none (`cache-control: no-store`).
-    Skip,
-}
-
-/// Who asks.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// Whose a request is; nothing is shared between tenants.
-    pub tenant: Arc<str>,
-    /// What the config says of it; `None` where it lists no clients.
-    pub client: Option<Arc<Client>>,
-}
-
-impl Caller {
-    /// The one tenant there is where the config lists no clients.
-    pub fn anybody() -> Caller {
-        Caller { tenant: ANYBODY.into(), client: None }
-    }
-
-    /// A client of the config.
-    pub fn client(client: Arc<Client>) -> Caller {
-        Caller { tenant: client.name.as_str().into(), client: Some(client) }
-    }
-
-    /// Whether it may use a route.
-    pub fn may_use(&self, route: &Route) -> bool {
-        self.client.as_ref().is_none_or(|client| client.may_use(&route.name))
-    }
-
-    /// What may be spent for it.
-    pub fn budgets(&self) -> &[Budget] {
-        self.client.as_ref().map_or(&[], |client| &client.budgets)
-    }
-}
-
-/// A request as the server hands it over.
-pub struct Ask {
-    /// What is wanted.
-    pub request: ImageRequest,
-    /// The request's own id, as logs, answers and the ledger name it.
-    pub id: Arc<str>,
-    /// Who asks.
-    pub caller: Caller,
-    /// What the caller is willing to pay for it at most.
-    pub max_usd: Option<Usd>,
-    /// What the caller wishes of the cache.
-    pub cache: CacheWish,
-    /// Where it is watched from, if it is.
-    pub progress: Option<ProgressSender>,
-}
-
-impl Ask {
-    /// A request of anybody's that uses the cache and has no limit of its own.
-    pub fn new(request: ImageRequest) -> Ask {
-        let id = format!("{:016x}", fastrand::u64(..)).into();
-        Ask { request, id, caller: Caller::anybody(), max_usd: None, cache: CacheWish::Use, progress: None }
-    }
-}
-
-/// Why a gateway cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum NotStarted {
-    /// The plan cannot run.
-    #[error(transparent)]
-    Plan(#[from] NotReady),
-    /// The operating system gives no random numbers.
-    #[error("the operating system gave no random numbers: {0}")]
-    Random(#[from] getrandom::Error),
-    /// Two metrics share a name.
-    #[error("metrics: {0}")]
-    Metrics(#[from] prometheus::Error),
-    /// The ledger cannot be opened or read.
-    #[error(transparent)]
-    Ledger(#[from] StoreError),
-}
-
-/// Why a new plan is not put in force.
-#[derive(Debug, thiserror::Error)]
-pub enum NotTaken {
-    /// The plan cannot run.
-    #[error(transparent)]
-    Plan(#[from] NotReady),
-    /// It has budgets that nobody can tell the state of.
-    #[error(transparent)]
-    Ledger(#[from] StoreError),
-}
+pub use crate::gateway::ask::{Ask, CacheWish, Caller};
+pub use crate::gateway::not_started::{NotStarted, NotTaken};
+pub use crate::gateway::shared::Shared;
 
 /// The gateway: one per process, shared by every connection.
 pub struct Gateway {
@@ -216,26 +67,7 @@ impl Gateway {
         let hex: String = random[8..].iter().map(|byte| format!("{byte:02x}")).collect();
         let mut seed = [0u8; 8];
         seed.copy_from_slice(&random[..8]);
-        let ledger = Arc::new(Ledger::default());
-        let journal = Journal::open_record(ledger.clone(), &plan.server, clock::now())?;
-        let metrics = Metrics::new(&ledger)?;
-        let replies = metrics.response_body_bytes.clone();
-        let shared = Shared {
-            exact: Exact::new(plan.cache.memory),
-            links: Links::new(plan.cache.links),
-            words: Words::new(plan.cache.prompts),
-            flights: Arc::default(),
-            breakers: Breakers::new(),
-            metrics,
-            journal,
-            ledger,
-            rates: Rates::default(),
-            transport: Arc::new(Transport::new(plan.server.limits.response_bodies, replies)),
-            tokens: Tokens::default(),
-            work: TaskTracker::new(),
-            hash_seed: u64::from_le_bytes(seed),
-            lanes: DashMap::new(),
-        };
+        let shared = Shared::open(&plan, u64::from_le_bytes(seed))?;
         let link_secret = Secret::new(hex);
         let live = Live::new(1, plan, &link_secret)?;
         shared.journal.follow(&live.plan)?;

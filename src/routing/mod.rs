@@ -5,57 +5,20 @@
 
 use std::sync::Arc;
 
-use crate::breaker::Pause;
 use crate::capabilities::{Capabilities, Fitted, Strict, Unable};
 use crate::config::plan::{Offer, Route};
 use crate::money::Usd;
 use crate::request::ImageRequest;
 
-pub use crate::routing::price_caps::{Cap, Caps, Whose};
+pub use crate::routing::candidate::Candidate;
+pub use crate::routing::cap::{Cap, Whose};
+pub use crate::routing::price_caps::Caps;
+pub use crate::routing::skip::Skip;
 
+mod candidate;
+mod cap;
 mod price_caps;
-
-/// Why an offer was not asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Skip {
-    /// The model cannot draw this.
-    Unable(Unable),
-    /// The price table has no such picture.
-    Unpriced,
-    /// Dearer than a threshold allows.
-    OverPrice {
-        /// The price of one picture, or of the request where that is the limit.
-        usd: Usd,
-        /// The threshold.
-        cap: Cap,
-    },
-    /// A budget would be passed.
-    OverBudget,
-    /// The ledger cannot be written, and nothing is paid for that is not written down.
-    LedgerUnwritable,
-    /// Paused after trouble.
-    CoolingDown(Pause),
-    /// No slot free, and no room to wait.
-    AtCapacity,
-    /// Failed this request already.
-    Failed,
-}
-
-impl Skip {
-    /// The word for log, metric and header.
-    pub fn word(self) -> &'static str {
-        match self {
-            Skip::Unable(unable) => unable.word(),
-            Skip::Unpriced => "unpriced",
-            Skip::OverPrice { .. } => "over_price",
-            Skip::OverBudget => "over_budget",
-            Skip::LedgerUnwritable => "ledger_unwritable",
-            Skip::CoolingDown(pause) => pause.word(),
-            Skip::AtCapacity => "at_capacity",
-            Skip::Failed => "failed",
-        }
-    }
-}
+mod skip;
 
 /// A request matched to a route.
 #[derive(Clone, Debug)]
@@ -94,23 +57,6 @@ pub fn find<'a>(
         let answers = route.models.is_empty() || route.models.iter().any(|pattern| pattern.matches(model));
         answers.then(|| matched((index, route), None))
     })
-}
-
-/// An offer that could draw the request.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Candidate {
-    /// Its place among the route's offers.
-    pub offer: usize,
-    /// The request as it will be asked.
-    pub fitted: Fitted,
-    /// Pictures per call.
-    pub max_n: u8,
-    /// Estimated price of one picture now.
-    pub usd: Usd,
-    /// The same without volume tiers.
-    pub listed: Usd,
-    /// What the route takes only as it was asked.
-    pub strict: Strict,
 }
 
 /// What a picture of an offer costs now, made of its price without volume tiers.

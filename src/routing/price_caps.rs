@@ -5,29 +5,9 @@
 
 use crate::config::plan::{Client, Route};
 use crate::money::Usd;
-use crate::routing::{Candidate, Skip};
-
-/// Who set a cap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Whose {
-    /// The caller, for this request: `x-easel-max-usd`.
-    Caller,
-    /// The config, for this client.
-    Client,
-    /// The config, for this route.
-    Route,
-    /// The config, for this offer on this route.
-    Offer,
-}
-
-/// A cap and who set it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Cap {
-    /// No dearer than this.
-    pub usd: Usd,
-    /// Who says so.
-    pub whose: Whose,
-}
+use crate::routing::candidate::Candidate;
+use crate::routing::cap::{Cap, Whose};
+use crate::routing::skip::Skip;
 
 /// What holds for one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

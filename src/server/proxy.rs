@@ -22,9 +22,10 @@ use pingora::{ErrorSource, ErrorType, Result};
 
 use crate::config::plan::Limits;
 use crate::error::{Error, ErrorKind};
+use crate::gateway::ask::{Ask, CacheWish};
 use crate::gateway::outcome::Outcome;
 use crate::gateway::snapshot::Live;
-use crate::gateway::{Ask, CacheWish, Gateway, progress};
+use crate::gateway::{Gateway, progress};
 use crate::metrics::seconds;
 use crate::money::Usd;
 use crate::request::ResponseFormat;

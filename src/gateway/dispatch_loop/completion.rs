@@ -5,7 +5,8 @@ use crate::cache::Placed;
 use crate::dispatch::{CallEnd, Fate};
 use crate::failure::Class;
 use crate::gateway::attempt::Report;
-use crate::gateway::dispatch_loop::{Completed, DispatchLoop, Order, now};
+use crate::gateway::dispatch_loop::state::{Completed, DispatchLoop, now};
+use crate::gateway::order::Order;
 
 impl DispatchLoop {
     /// Takes in what a call brought.

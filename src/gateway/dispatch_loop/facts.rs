@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use crate::breaker::Cooling;
 use crate::clock;
-use crate::config::plan::{Budget, Offer};
+use crate::config::plan::Offer;
 use crate::dispatch::Facts;
-use crate::gateway::dispatch_loop::Order;
+use crate::gateway::order::Order;
 use crate::ledger::Short;
 use crate::money::Usd;
 
@@ -40,12 +40,5 @@ impl Facts for Known<'_> {
 
     fn has_room(&self, offer: usize) -> bool {
         self.offer(offer).is_some_and(|offer| self.0.shared.lane(&offer.provider).has_room())
-    }
-}
-
-impl Order {
-    /// The budgets of its client, its route and its provider.
-    pub(super) fn budgets<'a>(&'a self, offer: &'a Offer) -> [&'a [Budget]; 3] {
-        [self.caller.budgets(), &self.matched.route.budgets, &offer.provider.budgets]
     }
 }

@@ -3,17 +3,15 @@
 //! What is missing is an answer, an [`Obstacle`]; nothing is held back then. It sends nothing and waits for nothing.
 
 use crate::admission::Slot;
-use crate::breaker::{Asked, Operation, Pass};
-use crate::clock;
+use crate::breaker::Pass;
 use crate::config::plan::Offer;
 use crate::dispatch::Obstacle;
-use crate::gateway::dispatch_loop::{DispatchLoop, Order, now};
+use crate::gateway::dispatch_loop::state::{DispatchLoop, now};
 use crate::gateway::journal::Opened;
-use crate::ledger::entry::{Owner, Purpose};
+use crate::ledger::entry::Purpose;
 use crate::ledger::{Intent, Terms};
-use crate::money::Usd;
 use crate::provider::Adapter;
-use crate::routing::{self, Candidate, Skip};
+use crate::routing::Candidate;
 
 /// All that a call takes.
 pub(super) struct Reserved {
@@ -22,36 +20,6 @@ pub(super) struct Reserved {
     pub(super) slot: Slot,
     pub(super) pass: Pass,
     pub(super) opened: Opened,
-}
-
-impl Order {
-    /// The offers that could draw it within its caps, and why not the others.
-    pub fn appraise(&self) -> (Vec<Candidate>, Vec<(usize, Skip)>) {
-        let capabilities = self.live.capabilities(self.matched.index);
-        let pictures = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
-        let tiered = |offer: &Offer, listed: Usd| {
-            let whose = (&*offer.provider, &*offer.model);
-            self.shared.ledger.tiered(whose, &self.request, listed, pictures, clock::now())
-        };
-        routing::appraise(&self.matched, capabilities, &self.request, &self.caps, &tiered)
-    }
-
-    /// Who is asked with `offer`, and for what, as the breakers know it.
-    pub fn asked<'a>(&self, offer: &'a Offer) -> Asked<'a> {
-        let operation = if self.request.edit.is_some() { Operation::Edit } else { Operation::Generate };
-        let account = offer.provider.account.fingerprint();
-        Asked { provider: &offer.provider.name, account, model: &offer.model.name, operation }
-    }
-
-    /// Whose an attempt with `model` of `provider` is.
-    pub fn owner(&self, provider: &str, model: &str) -> Owner {
-        Owner {
-            tenant: self.caller.tenant.clone(),
-            route: self.matched.route.name.as_str().into(),
-            provider: provider.into(),
-            model: model.into(),
-        }
-    }
 }
 
 impl DispatchLoop {

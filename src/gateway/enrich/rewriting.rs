@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Author, Enriched, Leeway, dressed};
+use super::leeway::Leeway;
+use super::prompt::{Author, Enriched, dressed};
 use crate::admission::{Room, Slot};
 use crate::breaker::{Asked, Operation};
 use crate::cache::prompts::{RewriteKey, Turn};
 use crate::config::plan::{Charged, Enrich};
 use crate::failure::{Class, Failure};
-use crate::gateway::dispatch_loop::Order;
 use crate::gateway::journal::Opened;
+use crate::gateway::order::Order;
 use crate::ledger::entry::{CostSource, Purpose};
 use crate::ledger::{Amount, Charge, Hold, Intent, Terms};
 use crate::metrics::seconds;

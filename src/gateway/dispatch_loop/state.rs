@@ -1,0 +1,51 @@
+//! What a dispatch loop holds: the machine, the calls under way, and the slots it waits for.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::admission::Slot;
+use crate::breaker::Pass;
+use crate::config::plan::Offer;
+use crate::dispatch::{Dispatch, Time};
+use crate::gateway::attempt::Report;
+use crate::gateway::flight::Flight;
+use crate::gateway::join_few::Together;
+use crate::gateway::order::Order;
+
+/// A call that has ended.
+pub(super) struct Completed {
+    pub(super) call: u32,
+    pub(super) report: Report,
+    pub(super) pass: Pass,
+}
+
+/// The dispatch of one flight, and what it holds while it goes on.
+pub(super) struct DispatchLoop {
+    pub(super) order: Order,
+    pub(super) flight: Arc<Flight>,
+    pub(super) dispatch: Dispatch,
+    pub(super) running: Together<Completed>,
+    pub(super) waiting: Together<(usize, Option<Slot>)>,
+    /// The slot that came last of those that were waited for.
+    pub(super) granted: Option<Slot>,
+}
+
+impl DispatchLoop {
+    pub(super) fn time(&self) -> Time {
+        Time { now: now(), deadline: self.flight.deadline().into_std() }
+    }
+
+    pub(super) fn offer(&self, candidate: usize) -> Option<&Offer> {
+        self.order.matched.route.offers.get(self.dispatch.candidate(candidate).offer)
+    }
+
+    pub(super) fn name(&self, candidate: usize) -> &str {
+        self.offer(candidate).map(|offer| offer.name.as_str()).unwrap_or_default()
+    }
+}
+
+/// The clock as the policies take it; a paused test clock pauses this too.
+pub(super) fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}

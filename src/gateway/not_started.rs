@@ -1,0 +1,32 @@
+//! Why a gateway does not start, or does not take a new plan.
+
+use crate::gateway::snapshot::NotReady;
+use crate::store::StoreError;
+
+/// Why a gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum NotStarted {
+    /// The plan cannot run.
+    #[error(transparent)]
+    Plan(#[from] NotReady),
+    /// The operating system gives no random numbers.
+    #[error("the operating system gave no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+    /// Two metrics share a name.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The ledger cannot be opened or read.
+    #[error(transparent)]
+    Ledger(#[from] StoreError),
+}
+
+/// Why a new plan is not put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum NotTaken {
+    /// The plan cannot run.
+    #[error(transparent)]
+    Plan(#[from] NotReady),
+    /// It has budgets that nobody can tell the state of.
+    #[error(transparent)]
+    Ledger(#[from] StoreError),
+}

@@ -1,0 +1,92 @@
+//! What outlives a config: caches, flights, slots, breakers, the ledger. Each is keyed by name.
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use tokio_util::task::TaskTracker;
+
+use crate::admission::Lane;
+use crate::breaker::Breakers;
+use crate::cache::exact::Exact;
+use crate::cache::linked_pictures::Links;
+use crate::cache::prompts::Words;
+use crate::clock;
+use crate::config::plan::{Plan, Provider};
+use crate::gateway::flight::Flights;
+use crate::gateway::journal::Journal;
+use crate::gateway::not_started::NotStarted;
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use crate::rate_limit::Rates;
+use crate::upstream::token::Tokens;
+use crate::upstream::transport::Transport;
+
+/// Everything that outlives a config.
+pub struct Shared {
+    /// Pictures kept for reuse.
+    pub exact: Exact,
+    /// Pictures held behind links.
+    pub links: Links,
+    /// Prompts as they were rewritten.
+    pub words: Words,
+    /// Requests being drawn.
+    pub flights: Arc<Flights>,
+    /// Circuit breakers by name.
+    pub breakers: Arc<Breakers>,
+    /// What was paid, and may still be.
+    pub ledger: Arc<Ledger>,
+    /// The same and its record.
+    pub journal: Journal,
+    /// What Prometheus scrapes.
+    pub metrics: Metrics,
+    /// How much clients asked for lately.
+    pub rates: Rates,
+    /// The HTTP client.
+    pub transport: Arc<Transport>,
+    /// Access tokens by their credentials.
+    pub tokens: Tokens,
+    /// Drawings that go on without their client; awaited when the server stops.
+    pub work: TaskTracker,
+    /// Secret seed of all hashes.
+    pub hash_seed: u64,
+    lanes: DashMap<String, Arc<Lane>>,
+}
+
+impl Shared {
+    /// Everything that `plan` needs, with the ledger in its `state_dir`. Blocks while that is read. `hash_seed` is secret.
+    ///
+    /// # Errors
+    /// When the ledger cannot be opened, or two metrics share a name.
+    pub fn open(plan: &Plan, hash_seed: u64) -> Result<Shared, NotStarted> {
+        let ledger = Arc::new(Ledger::default());
+        let journal = Journal::open_record(ledger.clone(), &plan.server, clock::now())?;
+        let metrics = Metrics::new(&ledger)?;
+        let replies = metrics.response_body_bytes.clone();
+        Ok(Shared {
+            exact: Exact::new(plan.cache.memory),
+            links: Links::new(plan.cache.links),
+            words: Words::new(plan.cache.prompts),
+            flights: Arc::default(),
+            breakers: Breakers::new(),
+            metrics,
+            journal,
+            ledger,
+            rates: Rates::default(),
+            transport: Arc::new(Transport::new(plan.server.limits.response_bodies, replies)),
+            tokens: Tokens::default(),
+            work: TaskTracker::new(),
+            hash_seed,
+            lanes: DashMap::new(),
+        })
+    }
+
+    /// The concurrency lane of a provider, made on first use.
+    pub fn lane(&self, provider: &Provider) -> Arc<Lane> {
+        if let Some(lane) = self.lanes.get(&provider.name) {
+            return lane.clone();
+        }
+        let concurrency = provider.concurrency;
+        let new = || Lane::new(concurrency.limit, concurrency.queue);
+        self.lanes.entry(provider.name.clone()).or_insert_with(new).clone()
+    }
+}

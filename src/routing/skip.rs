@@ -1,0 +1,48 @@
+//! Why an offer was not asked.
+
+use crate::breaker::Pause;
+use crate::capabilities::Unable;
+use crate::money::Usd;
+use crate::routing::cap::Cap;
+
+/// Why an offer was not asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Skip {
+    /// The model cannot draw this.
+    Unable(Unable),
+    /// The price table has no such picture.
+    Unpriced,
+    /// Dearer than a threshold allows.
+    OverPrice {
+        /// The price of one picture, or of the request where that is the limit.
+        usd: Usd,
+        /// The threshold.
+        cap: Cap,
+    },
+    /// A budget would be passed.
+    OverBudget,
+    /// The ledger cannot be written, and nothing is paid for that is not written down.
+    LedgerUnwritable,
+    /// Paused after trouble.
+    CoolingDown(Pause),
+    /// No slot free, and no room to wait.
+    AtCapacity,
+    /// Failed this request already.
+    Failed,
+}
+
+impl Skip {
+    /// The word for log, metric and header.
+    pub fn word(self) -> &'static str {
+        match self {
+            Skip::Unable(unable) => unable.word(),
+            Skip::Unpriced => "unpriced",
+            Skip::OverPrice { .. } => "over_price",
+            Skip::OverBudget => "over_budget",
+            Skip::LedgerUnwritable => "ledger_unwritable",
+            Skip::CoolingDown(pause) => pause.word(),
+            Skip::AtCapacity => "at_capacity",
+            Skip::Failed => "failed",
+        }
+    }
+}
