@@ -44,6 +44,8 @@
 //!
 //! # Embedding
 //!
+//! The features `cli` (the `easel` command) and `sandbox` (the pretend vendors) are on by default; an embedder needs neither.
+//!
 //! [`sidecar::start`] runs Easel as the command line does. [`server::proxy::Easel`] is a Pingora
 //! [`ProxyHttp`](pingora::proxy::ProxyHttp) to be mounted in a server of your own: `examples/embed.rs` shows all of it.
 //! A [`gateway::Gateway`] answers requests without any HTTP server:
@@ -106,6 +108,7 @@ pub mod provider;
 pub mod alerting;
 pub mod clock;
 pub mod gateway;
+#[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod store;
 pub mod upstream;

@@ -14,6 +14,7 @@ pub(crate) mod connections;
 mod cors;
 mod decode;
 pub(crate) mod descriptors;
+#[cfg(feature = "cli")]
 pub mod diagnostics;
 mod feedback;
 mod form;
@@ -27,6 +28,7 @@ mod outlet;
 pub mod paths;
 pub(crate) mod protocol;
 pub mod proxy;
+#[cfg(feature = "cli")]
 mod repeats;
 mod request_id;
 pub mod respond;

@@ -44,16 +44,35 @@ fn rust_version_is_the_newest_that_a_dependency_asks_for() {
     assert_eq!(own, Some(newest), "rust-version in Cargo.toml is not what {by} asks for");
 }
 
-/// Every dependency with its features.
-fn features(edges: &str) -> BTreeSet<String> {
-    let tree = cargo(&["tree", "--locked", "--offline", "-e", edges, "--prefix", "none", "-f", "{p} [{f}]"]);
-    tree.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+/// Every dependency with its features, when cargo is told so of Easel's own features.
+fn features(edges: &str, own: &[&str]) -> BTreeSet<String> {
+    let tree = ["tree", "--locked", "--offline", "-e", edges, "--prefix", "none", "-f", "{p} [{f}]"];
+    let tree = cargo(&[&tree, own].concat());
+    let dependency = |line: &&str| !line.starts_with("easel ");
+    tree.lines().filter(dependency).map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
 }
 
 #[test]
 fn the_tests_ask_for_no_feature_with_which_a_dependency_of_the_demo_would_be_built_again() {
-    let (demo, tests) = (features("normal,build"), features("normal,build,dev"));
+    let (demo, tests) = (features("normal,build", &[]), features("normal,build,dev", &[]));
     assert!(demo.len() > 200, "{demo:?}");
     let built_again: Vec<_> = demo.difference(&tests).collect();
     assert!(built_again.is_empty(), "enable in [dependencies] what the tests need more of: {built_again:?}");
+}
+
+#[test]
+fn an_embedder_without_the_features_builds_no_server_or_codec_of_the_sandbox_and_nothing_of_the_command_line() {
+    let embedded = features("normal,build", &["--no-default-features"]);
+    assert!(embedded.len() > 200, "{embedded:?}");
+    for spared in ["axum", "hyper", "image", "clap_complete", "clap_mangen", "csv", "env_logger", "mimalloc"] {
+        assert!(!embedded.iter().any(|dependency| dependency.starts_with(&format!("{spared} "))), "{spared} is built");
+    }
+}
+
+#[test]
+fn the_check_of_the_library_without_its_features_builds_no_dependency_again() {
+    let alone = features("normal,build,dev", &["--no-default-features"]);
+    let all = features("normal,build,dev", &[]);
+    let built_again: Vec<_> = alone.difference(&all).collect();
+    assert!(built_again.is_empty(), "name the same features in [dev-dependencies]: {built_again:?}");
 }

@@ -11,6 +11,7 @@ const LANGUAGES: &[(&str, &[&str])] = &[
     ("python", &[""]),
     ("js", &["", "skip-test"]),
     ("json", &[""]),
+    ("toml", &[""]),
     ("text", &[""]),
 ];
 
