@@ -1,7 +1,7 @@
 //! How vendors are reached: one HTTP exchange ([`transport`]), access tokens ([`token`]), and which addresses a vendor's
-//! links may lead to (`address`). Nothing here knows routes, caches or money.
+//! links may lead to (`allowed_address`). Nothing here knows routes, caches or money.
 
-pub(crate) mod address;
+pub(crate) mod allowed_address;
 pub(crate) mod apart;
 pub mod token;
 pub mod transport;

@@ -327,7 +327,9 @@ fn form(url: &Url, fields: &[(&str, &str)]) -> Call {
     Call { method: Method::POST, url: url.clone(), headers, body: Bytes::from(body) }
 }
 
-/// A JSON Web Token, RS256.
+/// A JSON Web Token, RS256, signed by ring. `jsonwebtoken` (12) has no backend for ring: with it, these lines would become
+/// a signer of our own that is installed for the whole process, or a second library of cryptography (aws-lc, or the crate
+/// `rsa`, whose timing leaks keys).
 fn signed(header: &Value, claims: &Value, key: &Secret) -> Result<String, Failure> {
     let unusable = |why: BadKey| Failure::new(Class::Auth, format!("the service account's private key {why}"));
     let part = |value: &Value| URL_SAFE_NO_PAD.encode_to_string(value.to_string());

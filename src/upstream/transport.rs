@@ -6,12 +6,11 @@
 //! request was sent proves nothing about whether the provider drew and billed, so that decision belongs to whoever
 //! knows the price.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dashmap::DashMap;
 use http::{HeaderMap, HeaderValue, Method, header};
 use pingora::connectors::{ConnectorOptions, TransportConnector};
 use pingora::http::RequestHeader;
@@ -24,7 +23,8 @@ use url::{Host, Url};
 
 use crate::clock;
 use crate::provider::{Call, Reply};
-use crate::upstream::address::is_private;
+use crate::upstream::allowed_address::is_private;
+use crate::upstream::transport::dns::Resolver;
 pub use crate::upstream::transport::exchange::{Bounds, Reach, Seen, Watcher};
 use crate::upstream::transport::reading::broken;
 use crate::upstream::transport::replies::{Held, Replies, Tab};
@@ -33,17 +33,14 @@ use crate::upstream::transport::upload::Sent;
 
 mod buffer;
 mod coding;
-mod dial;
+mod dns;
 mod exchange;
+mod happy_eyeballs;
 mod reading;
 pub mod replies;
 mod trouble;
 mod upload;
 
-/// How long a name's addresses are believed.
-const DNS_TTL: Duration = Duration::from_secs(30);
-/// Names remembered; link hosts are partly the provider's choice, so the table is bounded.
-const NAMES: usize = 1024;
 /// Idle connections are given up before a server gives them up, so that a paid request is rarely written into a closing
 /// connection. uvicorn (vLLM, LiteLLM and most home-made servers) and Node wait 5 s, nginx and most gateways 60 s or
 /// more. A server that says `keep-alive: timeout=` is believed.
@@ -60,7 +57,7 @@ pub struct Transport {
     /// What is held of all replies.
     pub replies: Arc<Replies>,
     connector: TransportConnector,
-    names: DashMap<(String, u16), (Instant, Vec<SocketAddr>)>,
+    resolver: Resolver,
 }
 
 /// A reply, and its share of all that are held.
@@ -93,7 +90,7 @@ impl Transport {
     /// A client that holds at most `most` bytes of all replies together, which `gauge` tells.
     pub fn new(most: usize, gauge: IntGauge) -> Transport {
         let connector = TransportConnector::new(Some(ConnectorOptions::new(POOL)));
-        Transport { replies: Replies::new(most, gauge), connector, names: DashMap::new() }
+        Transport { replies: Replies::new(most, gauge), connector, resolver: Resolver::default() }
     }
 
     /// Sends `call` and reads the whole reply, for as long as the caller has it.
@@ -201,12 +198,12 @@ impl Transport {
     async fn connect(&self, url: &Url, bounds: Bounds, pooled: bool) -> Result<Line, Trouble> {
         let until = Instant::now() + bounds.connect;
         let slow = |_| Trouble::Unreachable("the name was not resolved in time".to_owned());
-        let addresses = timeout_at(until, self.resolve(url)).await.map_err(slow)??;
+        let addresses = timeout_at(until, self.resolver.addresses(url)).await.map_err(slow)??;
         // One such address among open ones is as suspicious as one alone.
         if bounds.reach == Reach::Open && addresses.iter().any(|address| is_private(address.ip())) {
             return Err(Trouble::Private);
         }
-        let addresses = dial::in_turn(&addresses);
+        let addresses = happy_eyeballs::in_turn(&addresses);
         if pooled {
             for address in &addresses {
                 let peer = peer(*address, url, bounds.connect);
@@ -215,7 +212,7 @@ impl Transport {
                 }
             }
         }
-        let dialled = dial::race(&addresses, |address| async move {
+        let dialled = happy_eyeballs::race(&addresses, |address| async move {
             let peer = peer(address, url, bounds.connect);
             let stream = self.connector.new_stream(&peer).await?;
             Ok::<_, Box<pingora::Error>>(Line { stream, peer, reused: false })
@@ -229,14 +226,14 @@ impl Transport {
 
     /// Whether the URL's host has an address outside the open internet; no answer in time counts as none.
     pub async fn is_private(&self, url: &Url) -> bool {
-        let found = timeout(PASSTHROUGH_CONNECT, self.resolve(url)).await;
+        let found = timeout(PASSTHROUGH_CONNECT, self.resolver.addresses(url)).await;
         matches!(found, Ok(Ok(addresses)) if addresses.iter().any(|address| is_private(address.ip())))
     }
 
     /// The peer of a service that requests are passed through to. Its timeouts are the service's own business.
     pub async fn passthrough_peer(&self, url: &Url) -> Result<HttpPeer, Trouble> {
         let unknown = || Trouble::Unreachable("the name has no address".to_owned());
-        let addresses = self.resolve(url).await?;
+        let addresses = self.resolver.addresses(url).await?;
         // Pingora's proxy tries one address; what listens next door more often listens on IPv4.
         let address = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
         let address = address.copied().ok_or_else(unknown)?;
@@ -244,31 +241,6 @@ impl Transport {
         peer.options.connection_timeout = Some(PASSTHROUGH_CONNECT);
         peer.options.total_connection_timeout = Some(PASSTHROUGH_CONNECT);
         Ok(peer)
-    }
-
-    async fn resolve(&self, url: &Url) -> Result<Vec<SocketAddr>, Trouble> {
-        let port = url.port_or_known_default().unwrap_or(443);
-        let name = match url.host() {
-            Some(Host::Ipv4(ip)) => return Ok(vec![SocketAddr::new(IpAddr::V4(ip), port)]),
-            Some(Host::Ipv6(ip)) => return Ok(vec![SocketAddr::new(IpAddr::V6(ip), port)]),
-            Some(Host::Domain(name)) => name.to_owned(),
-            None => return Err(Trouble::Unreachable("the address names no host".to_owned())),
-        };
-        let key = (name, port);
-        if let Some(known) = self.names.get(&key)
-            && known.0 > Instant::now()
-        {
-            return Ok(known.1.clone());
-        }
-        let found = tokio::net::lookup_host((key.0.as_str(), port))
-            .await
-            .map_err(|error| Trouble::Unreachable(format!("{}: {error}", key.0)))?;
-        let found: Vec<SocketAddr> = found.collect();
-        if self.names.len() >= NAMES {
-            self.names.clear();
-        }
-        self.names.insert(key, (Instant::now() + DNS_TTL, found.clone()));
-        Ok(found)
     }
 }
 

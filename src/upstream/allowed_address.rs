@@ -1,10 +1,16 @@
 //! Which addresses a link from outside may lead to.
 //!
-//! A vendor's reply names where its pictures are, and a name can resolve to anything. Only addresses of the open
-//! internet are followed, so that nobody's reply reaches into the network Easel stands in. It is asked after the name
-//! is resolved, about the very address that will be connected to. It resolves nothing itself.
+//! A vendor's reply names where its pictures are, and a name can resolve to anything. Easel follows links only to
+//! addresses of the open internet, so that no reply reaches into the network that Easel runs in. The transport asks after
+//! it has resolved the name, about the very addresses that it will dial. Nothing is resolved here.
+//!
+//! `ipnet` does the arithmetic of prefixes. The list of ranges is ours, because no maintained crate has it: `ip_rfc`
+//! (2020) and `ip_network` (2021) let through what is refused here, such as multicast and IPv4-compatible addresses, and
+//! the standard library's `is_global` is not stable. A test has every range with its first and last address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{Ipv4Net, Ipv6Net};
 
 /// Whether the address belongs to a machine, a network or a purpose of its own instead of the open internet (IANA's
 /// special-purpose registries, RFC 6890 and its successors).
@@ -18,50 +24,57 @@ pub fn is_private(ip: IpAddr) -> bool {
     }
 }
 
-/// Every row of IANA's IPv4 Special-Purpose Address Registry, also where routers carry it: no vendor is there. With it
-/// what is no address of one machine. Address, length of the prefix.
-const SPECIAL_V4: [([u8; 4], u32); 18] = [
-    ([0, 0, 0, 0], 8),       // this network: RFC 791
-    ([10, 0, 0, 0], 8),      // private: RFC 1918
-    ([100, 64, 0, 0], 10),   // shared by a carrier's customers: RFC 6598
-    ([127, 0, 0, 0], 8),     // loopback: RFC 1122
-    ([169, 254, 0, 0], 16),  // link-local, clouds' metadata among it: RFC 3927
-    ([172, 16, 0, 0], 12),   // private: RFC 1918
-    ([192, 0, 0, 0], 24),    // protocol assignments: RFC 6890
-    ([192, 0, 2, 0], 24),    // documentation: RFC 5737
-    ([192, 31, 196, 0], 24), // AS112: RFC 7535
-    ([192, 52, 193, 0], 24), // multicast tunnels: RFC 7450
-    ([192, 88, 99, 0], 24),  // 6to4 relays: RFC 7526
-    ([192, 168, 0, 0], 16),  // private: RFC 1918
-    ([192, 175, 48, 0], 24), // AS112: RFC 7534
-    ([198, 18, 0, 0], 15),   // benchmarks: RFC 2544
-    ([198, 51, 100, 0], 24), // documentation: RFC 5737
-    ([203, 0, 113, 0], 24),  // documentation: RFC 5737
-    ([224, 0, 0, 0], 4),     // multicast: RFC 5771
-    ([240, 0, 0, 0], 4),     // reserved, and broadcast: RFC 1112, RFC 8190
+/// A network in IPv4, as IANA's registry writes it.
+const fn v4(a: u8, b: u8, c: u8, prefix: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, 0), prefix)
+}
+
+/// A network in IPv6.
+const fn v6(a: u16, b: u16, c: u16, prefix: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0), prefix)
+}
+
+/// Every row of IANA's IPv4 Special-Purpose Address Registry, including the rows that routers carry, because no vendor
+/// is there; and the two ranges whose addresses belong to no single machine.
+const SPECIAL_V4: [Ipv4Net; 18] = [
+    v4(0, 0, 0, 8),       // this network: RFC 791
+    v4(10, 0, 0, 8),      // private: RFC 1918
+    v4(100, 64, 0, 10),   // shared by a carrier's customers: RFC 6598
+    v4(127, 0, 0, 8),     // loopback: RFC 1122
+    v4(169, 254, 0, 16),  // link-local, clouds' metadata among it: RFC 3927
+    v4(172, 16, 0, 12),   // private: RFC 1918
+    v4(192, 0, 0, 24),    // protocol assignments: RFC 6890
+    v4(192, 0, 2, 24),    // documentation: RFC 5737
+    v4(192, 31, 196, 24), // AS112: RFC 7535
+    v4(192, 52, 193, 24), // multicast tunnels: RFC 7450
+    v4(192, 88, 99, 24),  // 6to4 relays: RFC 7526
+    v4(192, 168, 0, 16),  // private: RFC 1918
+    v4(192, 175, 48, 24), // AS112: RFC 7534
+    v4(198, 18, 0, 15),   // benchmarks: RFC 2544
+    v4(198, 51, 100, 24), // documentation: RFC 5737
+    v4(203, 0, 113, 24),  // documentation: RFC 5737
+    v4(224, 0, 0, 4),     // multicast: RFC 5771
+    v4(240, 0, 0, 4),     // reserved, and broadcast: RFC 1112, RFC 8190
 ];
 
-/// The same of IPv6, as far as it is within the only range that IANA gives to the open internet. All else is special.
-const SPECIAL_V6: [([u16; 3], u32); 4] = [
-    ([0x2001, 0, 0], 23), // protocol assignments: RFC 2928; Teredo (RFC 4380) and ORCHID (RFC 7343) among them
-    ([0x2001, 0xdb8, 0], 32), // documentation: RFC 3849
-    ([0x2620, 0x4f, 0x8000], 48), // AS112: RFC 7534
-    ([0x3fff, 0, 0], 20), // documentation: RFC 9637
+/// The rows of IANA's IPv6 registry that lie within [`OPEN_V6`]. Everything outside of that range is special.
+const SPECIAL_V6: [Ipv6Net; 4] = [
+    v6(0x2001, 0, 0, 23), // protocol assignments: RFC 2928; Teredo (RFC 4380) and ORCHID (RFC 7343) among them
+    v6(0x2001, 0xdb8, 0, 32), // documentation: RFC 3849
+    v6(0x2620, 0x4f, 0x8000, 48), // AS112: RFC 7534
+    v6(0x3fff, 0, 0, 20), // documentation: RFC 9637
 ];
 
-/// Global unicast: RFC 4291, and IANA's registry of IPv6 address space.
-const OPEN_V6: ([u16; 3], u32) = ([0x2000, 0, 0], 3);
+/// Global unicast, the only range that IANA gives to the open internet: RFC 4291, and IANA's registry of IPv6 address
+/// space.
+const OPEN_V6: Ipv6Net = v6(0x2000, 0, 0, 3);
 
 fn is_private_v4(ip: Ipv4Addr) -> bool {
-    let within = |(prefix, length): ([u8; 4], u32)| (ip.to_bits() ^ u32::from_be_bytes(prefix)) >> (32 - length) == 0;
-    SPECIAL_V4.into_iter().any(within)
+    SPECIAL_V4.iter().any(|network| network.contains(&ip))
 }
 
 fn is_private_v6(ip: Ipv6Addr) -> bool {
-    let within = |([a, b, c], length): ([u16; 3], u32)| {
-        (ip.to_bits() ^ Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0).to_bits()) >> (128 - length) == 0
-    };
-    !within(OPEN_V6) || SPECIAL_V6.into_iter().any(within)
+    !OPEN_V6.contains(&ip) || SPECIAL_V6.iter().any(|network| network.contains(&ip))
 }
 
 /// The IPv4 address inside an IPv6 one that only stands for it: mapped, or behind NAT64 (`64:ff9b::/96`) or 6to4.
