@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use easel::admin::listener::Admin;
 use easel::gateway;
 use easel::gateway::Gateway;
-use easel::gateway::reload::{LOOK, Os, Watch};
+use easel::gateway::reload::{Os, POLL_INTERVAL, Watch};
 use easel::server::access::AccessLog;
 use easel::server::proxy::Easel;
 use http::Response;
@@ -117,9 +117,9 @@ impl BackgroundService for Keeper {
         let (_reload_now, asked) = mpsc::channel(1);
         let Some(watch) = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         // Alerts and monthly fees need somebody to look at the clock.
-        let _tending = gateway::background::start(&self.gateway);
+        let _background_tasks = gateway::background::start(&self.gateway);
         tokio::select! {
-            () = watch.follow(self.gateway.clone(), LOOK, asked) => {}
+            () = watch.follow(self.gateway.clone(), POLL_INTERVAL, asked) => {}
             // An error means that the server is gone, which is the same.
             _ = shutdown.changed() => {}
         }

@@ -12,12 +12,12 @@ use tokio::sync::oneshot;
 /// A place in the queue: resolves to a slot when it is this ticket's turn.
 pub type Ticket = oneshot::Receiver<Slot>;
 
-/// The answer to "is there room?".
+/// What a lane answers a call that is to run.
 #[derive(Debug)]
-pub enum Room {
-    /// Go ahead.
+pub enum Admission {
+    /// The call may run.
     Slot(Slot),
-    /// Wait your turn.
+    /// The call waits in the queue.
     Wait(Ticket),
     /// The queue is full as well.
     Full,
@@ -62,21 +62,21 @@ impl Lane {
         state.in_flight < state.limit && state.waiting.iter().all(oneshot::Sender::is_closed)
     }
 
-    /// A slot, or a place in the queue.
-    pub fn ask(self: &Arc<Lane>) -> Room {
+    /// Takes a slot, or a place in the queue.
+    pub fn admit(self: &Arc<Lane>) -> Admission {
         if let Some(slot) = self.try_slot() {
-            return Room::Slot(slot);
+            return Admission::Slot(slot);
         }
         let mut state = self.lock();
         if state.waiting.len() >= state.queue {
-            return Room::Full;
+            return Admission::Full;
         }
         let (waiter, ticket) = oneshot::channel();
         state.waiting.push_back(waiter);
         drop(state);
         // A slot may have come back between the two locks; nobody else would hand it on.
-        self.hand_out();
-        Room::Wait(ticket)
+        self.grant_waiting();
+        Admission::Wait(ticket)
     }
 
     /// Changes the bounds. More room is handed out at once; less room takes effect as calls end.
@@ -84,7 +84,7 @@ impl Lane {
         let mut state = self.lock();
         (state.limit, state.queue) = (limit, queue);
         drop(state);
-        self.hand_out();
+        self.grant_waiting();
     }
 
     /// Slots taken.
@@ -98,7 +98,7 @@ impl Lane {
     }
 
     /// Gives free slots to those who wait, longest first.
-    fn hand_out(self: &Arc<Lane>) {
+    fn grant_waiting(self: &Arc<Lane>) {
         loop {
             let mut state = self.lock();
             if state.in_flight >= state.limit {
@@ -130,7 +130,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(lane) = self.lane.take() {
             lane.lock().in_flight -= 1;
-            lane.hand_out();
+            lane.grant_waiting();
         }
     }
 }
@@ -139,16 +139,16 @@ impl Drop for Slot {
 mod tests {
     use super::*;
 
-    fn slot(room: Room) -> Slot {
+    fn slot(room: Admission) -> Slot {
         match room {
-            Room::Slot(slot) => slot,
+            Admission::Slot(slot) => slot,
             other => panic!("no slot: {other:?}"),
         }
     }
 
-    fn ticket(room: Room) -> Ticket {
+    fn ticket(room: Admission) -> Ticket {
         match room {
-            Room::Wait(ticket) => ticket,
+            Admission::Wait(ticket) => ticket,
             other => panic!("no ticket: {other:?}"),
         }
     }
@@ -156,9 +156,9 @@ mod tests {
     #[test]
     fn the_cap_holds_and_the_queue_is_first_come_first_served() {
         let lane = Lane::new(1, 2);
-        let first = slot(lane.ask());
-        let (mut second, mut third) = (ticket(lane.ask()), ticket(lane.ask()));
-        assert!(matches!(lane.ask(), Room::Full));
+        let first = slot(lane.admit());
+        let (mut second, mut third) = (ticket(lane.admit()), ticket(lane.admit()));
+        assert!(matches!(lane.admit(), Admission::Full));
         assert_eq!((lane.in_flight(), lane.waiting()), (1, 2));
         drop(first);
         let second = second.try_recv().unwrap();
@@ -171,8 +171,8 @@ mod tests {
     #[test]
     fn a_newcomer_does_not_pass_those_who_wait() {
         let lane = Lane::new(1, 2);
-        let first = slot(lane.ask());
-        let mut waiting = ticket(lane.ask());
+        let first = slot(lane.admit());
+        let mut waiting = ticket(lane.admit());
         assert!(lane.try_slot().is_none());
         drop(first);
         assert!(lane.try_slot().is_none());
@@ -183,8 +183,8 @@ mod tests {
     #[test]
     fn a_dropped_ticket_loses_no_slot_whenever_it_is_dropped() {
         let lane = Lane::new(1, 3);
-        let first = slot(lane.ask());
-        let (gone_before, gone_after, mut stays) = (ticket(lane.ask()), ticket(lane.ask()), ticket(lane.ask()));
+        let first = slot(lane.admit());
+        let (gone_before, gone_after, mut stays) = (ticket(lane.admit()), ticket(lane.admit()), ticket(lane.admit()));
         drop(gone_before);
         drop(first);
         drop(gone_after);
@@ -195,8 +195,8 @@ mod tests {
     #[test]
     fn a_larger_cap_is_handed_out_at_once_and_a_smaller_one_waits_for_calls_to_end() {
         let lane = Lane::new(1, 5);
-        let first = slot(lane.ask());
-        let (mut a, mut b) = (ticket(lane.ask()), ticket(lane.ask()));
+        let first = slot(lane.admit());
+        let (mut a, mut b) = (ticket(lane.admit()), ticket(lane.admit()));
         lane.resize(3, 5);
         let (a, b) = (a.try_recv().unwrap(), b.try_recv().unwrap());
         lane.resize(1, 5);

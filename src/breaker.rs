@@ -95,9 +95,9 @@ pub enum Operation {
     Write,
 }
 
-/// Who is asked, with which account, to do what.
+/// What a call is for, as the breakers distinguish it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked<'a> {
+pub struct BreakerTarget<'a> {
     /// The provider's name in the config.
     pub provider: &'a str,
     /// The fingerprint of the account that the call is sent with. What happens to an old key is nothing to a new one.
@@ -108,7 +108,7 @@ pub struct Asked<'a> {
     pub operation: Operation,
 }
 
-impl Asked<'_> {
+impl BreakerTarget<'_> {
     /// The names of its breakers: the account's, the model's, the operation's.
     fn names(&self) -> [Name; 3] {
         let account = Name { provider: self.provider.to_owned(), account: self.account, model: None, operation: None };
@@ -228,16 +228,16 @@ impl Breakers {
         Arc::default()
     }
 
-    /// Whether anything of `asked` is paused, without asking to call it.
-    pub fn cooling(&self, asked: Asked<'_>, now: Instant) -> Option<Cooling> {
+    /// Whether anything of `target` is paused, without asking to call it.
+    pub fn cooling(&self, target: BreakerTarget<'_>, now: Instant) -> Option<Cooling> {
         let by_name = self.lock();
-        last_of(asked.names().iter().filter_map(|name| by_name.get(name)).map(|breaker| breaker.verdict(now)))
+        last_of(target.names().iter().filter_map(|name| by_name.get(name)).map(|breaker| breaker.verdict(now)))
     }
 
     /// Asks for a call now. The pass must be told how the call went ([`Pass::succeeded`], [`Pass::failed`]); dropped
     /// without, it only gives back the probe.
-    pub fn pass(self: &Arc<Breakers>, asked: Asked<'_>, now: Instant) -> Result<Pass, Cooling> {
-        let names = asked.names();
+    pub fn pass(self: &Arc<Breakers>, target: BreakerTarget<'_>, now: Instant) -> Result<Pass, Cooling> {
+        let names = target.names();
         let mut by_name = self.lock();
         let verdicts =
             names.each_ref().map(|name| by_name.get(name).map_or(Verdict::Pass, |breaker| breaker.verdict(now)));
@@ -271,7 +271,8 @@ impl Breakers {
             Verdict::Paused(_) => 2,
         };
         let operations = [Operation::Generate, Operation::Edit, Operation::Write];
-        let names = operations.into_iter().flat_map(|operation| Asked { provider, account, model, operation }.names());
+        let names =
+            operations.into_iter().flat_map(|operation| BreakerTarget { provider, account, model, operation }.names());
         names.filter_map(|name| by_name.get(&name)).map(level).max().unwrap_or(0)
     }
 
@@ -401,8 +402,8 @@ mod tests {
             self.now += Duration::from_secs(seconds);
         }
 
-        fn asked<'a>(&self, model: &'a str) -> Asked<'a> {
-            Asked { provider: "p", account: self.account, model, operation: self.operation }
+        fn target<'a>(&self, model: &'a str) -> BreakerTarget<'a> {
+            BreakerTarget { provider: "p", account: self.account, model, operation: self.operation }
         }
 
         fn fail(&self, model: &str, class: Class) {
@@ -415,11 +416,11 @@ mod tests {
         }
 
         fn pass(&self, model: &str) -> Result<Pass, Cooling> {
-            self.breakers.pass(self.asked(model), self.now)
+            self.breakers.pass(self.target(model), self.now)
         }
 
         fn pause(&self, model: &str) -> Option<Pause> {
-            self.breakers.cooling(self.asked(model), self.now).map(|cooling| cooling.pause)
+            self.breakers.cooling(self.target(model), self.now).map(|cooling| cooling.pause)
         }
     }
 
@@ -504,7 +505,7 @@ mod tests {
         let told = story.find("m", Finding::stated(Class::RateLimited), Some(99_999)).unwrap();
         assert_eq!(told.until, story.now + LONGEST_PAUSE);
         story.later(599);
-        assert_eq!(story.breakers.cooling(story.asked("m"), story.now), Some(told));
+        assert_eq!(story.breakers.cooling(story.target("m"), story.now), Some(told));
         story.later(1);
         assert_eq!(story.pause("m"), None);
     }

@@ -66,7 +66,7 @@
 //! let gateway = Gateway::new(reload::check("easel.yaml", config, &Os)?)?;
 //! let request = ImageRequest::from_json(br#"{"prompt": "a red fox"}"#)?;
 //! let ask = Ask::new(request);
-//! let outcome = gateway.serve(&gateway.live(), ask, |_header| None).await;
+//! let outcome = gateway.serve(&gateway.snapshot(), ask, |_header| None).await;
 //! assert_eq!(outcome.word(), "price_limit");
 //! # Ok(())
 //! # })

@@ -20,10 +20,10 @@ use crate::ledger::{Ledger, SpendKind};
 use crate::money::Usd;
 
 mod naming;
-mod snapshot;
+mod scrape;
 
 use crate::metrics::naming::opts;
-pub use snapshot::Snapshot;
+pub use scrape::Scrape;
 
 /// Buckets for requests and attempts, in seconds: a cache hit takes under a millisecond, a high-quality picture minutes.
 const SECONDS: [f64; 15] = [0.0005, 0.001, 0.0025, 0.005, 0.025, 0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 180.0];
@@ -151,7 +151,7 @@ impl Metrics {
     ///
     /// # Errors
     /// When a metric cannot be encoded.
-    pub fn render(&self, looked_up: Snapshot) -> Result<String, prometheus::Error> {
+    pub fn render(&self, looked_up: Scrape) -> Result<String, prometheus::Error> {
         let mut families = self.registry.gather();
         families.extend(looked_up.into_families());
         families.sort_by(|one, other| one.name().cmp(other.name()));
@@ -321,12 +321,12 @@ mod tests {
         metrics.tell_costs(costs).unwrap();
         let shows = |value: &str| {
             let line = "easel_cost_per_accepted_usd{by=\"provider\",name=\"stability\",window=\"1h\"} ";
-            let page = metrics.render(Snapshot::default()).unwrap();
+            let page = metrics.render(Scrape::default()).unwrap();
             assert!(page.lines().any(|got| got == format!("{line}{value}")), "{page}");
         };
         shows("0.0125");
         let line = "easel_window_images{by=\"provider\",name=\"stability\",verdict=\"rejected\",window=\"1h\"} 2";
-        assert!(metrics.render(Snapshot::default()).unwrap().lines().any(|got| got == line));
+        assert!(metrics.render(Scrape::default()).unwrap().lines().any(|got| got == line));
         nanos.store(9_000_000, std::sync::atomic::Ordering::Relaxed);
         shows("0.009");
     }
@@ -337,7 +337,7 @@ mod tests {
         let metrics = Metrics::new(&ledger).unwrap();
         let account = Account { provider: "p".into(), model: "m".into(), kind: SpendKind::Delivered };
         ledger.begin_with(account, Total { pictures: 1, usd: "0.009".parse().unwrap() });
-        let text = metrics.render(Snapshot::default()).unwrap();
+        let text = metrics.render(Scrape::default()).unwrap();
         let line = "easel_spend_usd_total{kind=\"delivered\",model=\"m\",provider=\"p\"} 0.009";
         assert!(text.lines().any(|got| got == line), "{text}");
         assert!(text.contains("easel_build_info{version="), "{text}");

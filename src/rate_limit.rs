@@ -13,7 +13,7 @@ const SPAN: Duration = Duration::from_secs(60);
 
 /// What is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum What {
+pub enum RateUnit {
     /// Pictures.
     Images,
     /// Requests.
@@ -22,11 +22,11 @@ pub enum What {
 
 /// Why a client has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
+pub enum RateExceeded {
     /// It may ask again after this time.
-    For(Duration),
+    RetryAfter(Duration),
     /// It may never ask for so much at once.
-    Never,
+    TooMuch,
 }
 
 /// What a moment is remembered for.
@@ -40,16 +40,16 @@ enum Count {
 
 /// All clients' rates.
 #[derive(Debug, Default)]
-pub struct Rates {
+pub struct RateLimiter {
     /// When all that was counted will have come back.
-    whole_again: Mutex<HashMap<(String, What, Count), Instant>>,
+    full_at: Mutex<HashMap<(String, RateUnit, Count), Instant>>,
 }
 
 /// Something that was taken of a client's rate.
 #[derive(Clone, Copy, Debug)]
 pub struct Taken {
     /// What.
-    pub what: What,
+    pub what: RateUnit,
     /// The client's rate then.
     pub per_minute: NonZeroU32,
     /// How much.
@@ -58,24 +58,31 @@ pub struct Taken {
     pub at: Instant,
 }
 
-impl Rates {
+impl RateLimiter {
     /// Uses `count` of what `client` may ask for in a minute, or says how long that takes to come back.
-    pub fn take(&self, client: &str, what: What, per_minute: NonZeroU32, count: u32, now: Instant) -> Result<(), Wait> {
+    pub fn take(
+        &self,
+        client: &str,
+        what: RateUnit,
+        per_minute: NonZeroU32,
+        count: u32,
+        now: Instant,
+    ) -> Result<(), RateExceeded> {
         let cost = cost(per_minute, count);
         if cost > SPAN {
-            return Err(Wait::Never);
+            return Err(RateExceeded::TooMuch);
         }
         self.count(client, what, Count::Used, cost, now)
     }
 
-    fn count(&self, client: &str, what: What, of: Count, cost: Duration, now: Instant) -> Result<(), Wait> {
+    fn count(&self, client: &str, what: RateUnit, of: Count, cost: Duration, now: Instant) -> Result<(), RateExceeded> {
         let mut table = self.lock();
-        let whole_again = table.entry((client.to_owned(), what, of)).or_insert(now);
-        let counted = whole_again.saturating_duration_since(now) + cost;
+        let full_at = table.entry((client.to_owned(), what, of)).or_insert(now);
+        let counted = full_at.saturating_duration_since(now) + cost;
         if counted > SPAN {
-            return Err(Wait::For(counted - SPAN));
+            return Err(RateExceeded::RetryAfter(counted - SPAN));
         }
-        *whole_again = now + counted;
+        *full_at = now + counted;
         Ok(())
     }
 
@@ -83,10 +90,10 @@ impl Rates {
     /// second time.
     pub fn give_back(&self, client: &str, taken: Taken, now: Instant) {
         let left = cost(taken.per_minute, taken.count).saturating_sub(now.saturating_duration_since(taken.at));
-        if let Some(whole_again) = self.lock().get_mut(&(client.to_owned(), taken.what, Count::Used))
-            && let Some(earlier) = whole_again.checked_sub(left)
+        if let Some(full_at) = self.lock().get_mut(&(client.to_owned(), taken.what, Count::Used))
+            && let Some(earlier) = full_at.checked_sub(left)
         {
-            *whole_again = earlier;
+            *full_at = earlier;
         }
     }
 
@@ -98,9 +105,9 @@ impl Rates {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(String, What, Count), Instant>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(String, RateUnit, Count), Instant>> {
         // No code panics while it holds the lock.
-        self.whole_again.lock().unwrap_or_else(PoisonError::into_inner)
+        self.full_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -119,50 +126,50 @@ mod tests {
 
     #[test]
     fn a_minutes_worth_may_come_at_once_and_comes_back_evenly() {
-        let (rates, now) = (Rates::default(), Instant::now());
-        let take = |count, now| rates.take("web", What::Images, FOUR, count, now);
+        let (rates, now) = (RateLimiter::default(), Instant::now());
+        let take = |count, now| rates.take("web", RateUnit::Images, FOUR, count, now);
         assert_eq!(take(3, now), Ok(()));
         assert_eq!(take(1, now), Ok(()));
-        assert_eq!(take(1, now), Err(Wait::For(15 * SECOND)));
-        assert_eq!(take(2, now + 15 * SECOND), Err(Wait::For(15 * SECOND)));
+        assert_eq!(take(1, now), Err(RateExceeded::RetryAfter(15 * SECOND)));
+        assert_eq!(take(2, now + 15 * SECOND), Err(RateExceeded::RetryAfter(15 * SECOND)));
         assert_eq!(take(1, now + 15 * SECOND), Ok(()));
         assert_eq!(take(4, now + 600 * SECOND), Ok(()));
     }
 
     #[test]
     fn clients_pictures_and_requests_do_not_use_each_others_rates() {
-        let (rates, now) = (Rates::default(), Instant::now());
-        assert_eq!(rates.take("web", What::Images, FOUR, 4, now), Ok(()));
-        assert_eq!(rates.take("web", What::Requests, FOUR, 4, now), Ok(()));
-        assert_eq!(rates.take("batch", What::Images, FOUR, 4, now), Ok(()));
-        assert!(rates.take("web", What::Images, FOUR, 1, now).is_err());
+        let (rates, now) = (RateLimiter::default(), Instant::now());
+        assert_eq!(rates.take("web", RateUnit::Images, FOUR, 4, now), Ok(()));
+        assert_eq!(rates.take("web", RateUnit::Requests, FOUR, 4, now), Ok(()));
+        assert_eq!(rates.take("batch", RateUnit::Images, FOUR, 4, now), Ok(()));
+        assert!(rates.take("web", RateUnit::Images, FOUR, 1, now).is_err());
     }
 
     #[test]
     fn more_than_a_minutes_worth_never_comes() {
-        let (rates, now) = (Rates::default(), Instant::now());
-        assert_eq!(rates.take("web", What::Images, FOUR, 5, now), Err(Wait::Never));
-        assert_eq!(rates.take("web", What::Images, FOUR, u32::MAX, now), Err(Wait::Never));
-        assert_eq!(rates.take("web", What::Images, FOUR, 4, now), Ok(()), "nothing was used");
+        let (rates, now) = (RateLimiter::default(), Instant::now());
+        assert_eq!(rates.take("web", RateUnit::Images, FOUR, 5, now), Err(RateExceeded::TooMuch));
+        assert_eq!(rates.take("web", RateUnit::Images, FOUR, u32::MAX, now), Err(RateExceeded::TooMuch));
+        assert_eq!(rates.take("web", RateUnit::Images, FOUR, 4, now), Ok(()), "nothing was used");
     }
 
     #[test]
     fn what_came_to_nothing_is_given_back() {
-        let (rates, now) = (Rates::default(), Instant::now());
-        rates.take("web", What::Images, FOUR, 4, now).unwrap();
+        let (rates, now) = (RateLimiter::default(), Instant::now());
+        rates.take("web", RateUnit::Images, FOUR, 4, now).unwrap();
         rates.give_back("web", taken(3, now), now);
-        assert_eq!(rates.take("web", What::Images, FOUR, 3, now), Ok(()));
-        assert!(rates.take("web", What::Images, FOUR, 1, now).is_err());
+        assert_eq!(rates.take("web", RateUnit::Images, FOUR, 3, now), Ok(()));
+        assert!(rates.take("web", RateUnit::Images, FOUR, 1, now).is_err());
     }
 
     fn taken(count: u32, at: Instant) -> Taken {
-        Taken { what: What::Images, per_minute: FOUR, count, at }
+        Taken { what: RateUnit::Images, per_minute: FOUR, count, at }
     }
 
     #[test]
     fn what_came_back_by_itself_is_not_given_back_again() {
-        let (rates, now) = (Rates::default(), Instant::now());
-        let take = |count, now| rates.take("web", What::Images, FOUR, count, now);
+        let (rates, now) = (RateLimiter::default(), Instant::now());
+        let take = |count, now| rates.take("web", RateUnit::Images, FOUR, count, now);
         take(4, now).unwrap();
         take(4, now + 60 * SECOND).unwrap();
         rates.give_back("web", taken(4, now), now + 61 * SECOND);
@@ -173,16 +180,16 @@ mod tests {
 
     #[test]
     fn who_is_refused_for_ever_is_not_given_back_for_ever() {
-        let (rates, now) = (Rates::default(), Instant::now());
+        let (rates, now) = (RateLimiter::default(), Instant::now());
         let refused = |now| {
-            let took = rates.take("web", What::Images, FOUR, 1, now);
+            let took = rates.take("web", RateUnit::Images, FOUR, 1, now);
             rates.forgive("web", taken(1, now), now);
             took
         };
         for _ in 0..8 {
             assert_eq!(refused(now), Ok(()));
         }
-        assert_eq!(refused(now), Err(Wait::For(15 * SECOND)));
+        assert_eq!(refused(now), Err(RateExceeded::RetryAfter(15 * SECOND)));
         assert_eq!(refused(now + 15 * SECOND), Ok(()));
     }
 }

@@ -18,8 +18,8 @@ use tokio::task::JoinHandle;
 
 use crate::admin::listener::Admin;
 use crate::gateway::Gateway;
-use crate::gateway::background::{self, Tending};
-use crate::gateway::reload::LOOK;
+use crate::gateway::background::{self, BackgroundTasks};
+use crate::gateway::reload::POLL_INTERVAL;
 use crate::server::access::AccessLog;
 use crate::server::certificate::Certificate;
 use crate::server::connections::Connections;
@@ -72,7 +72,7 @@ pub struct Running {
     connections: [Arc<Connections>; 2],
     services: Vec<JoinHandle<()>>,
     certificate: Option<JoinHandle<()>>,
-    tending: Tending,
+    background_tasks: BackgroundTasks,
 }
 
 /// Binds both listeners and serves `gateway` on the present tokio runtime.
@@ -80,8 +80,8 @@ pub struct Running {
 /// # Errors
 /// When an address cannot be bound or the TLS files cannot be used; nothing is served then.
 pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListening> {
-    let live = gateway.live();
-    let (server, metrics) = (&live.plan.server, &gateway.shared.metrics);
+    let snapshot = gateway.snapshot();
+    let (server, metrics) = (&snapshot.plan.server, &gateway.shared.metrics);
     let (clients, addr) = bind(&server.listen)?;
     let (operators, admin) = bind(&server.admin)?;
     let certificate = server.tls.as_ref().map(Certificate::open).transpose().map_err(NotListening::Tls)?;
@@ -122,9 +122,9 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListen
     ];
     let certificate = certificate.map(|certificate| {
         let success = metrics.certificate_reload_success.with_label_values(&["clients"]);
-        tokio::spawn(certificate.follow(LOOK, success))
+        tokio::spawn(certificate.follow(POLL_INTERVAL, success))
     });
-    let tending = background::start(&gateway);
+    let background_tasks = background::start(&gateway);
     Ok(Running {
         addr,
         scheme,
@@ -138,7 +138,7 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListen
         connections,
         services,
         certificate,
-        tending,
+        background_tasks,
     })
 }
 
@@ -190,7 +190,7 @@ impl Running {
     /// Stops accepting, lets what is in flight finish (client requests and drawings nobody waits for any more), and
     /// returns how many requests were cut off because the configured drain time was over.
     pub async fn drain(self) -> usize {
-        let patience = self.gateway.live().plan.server.drain;
+        let patience = self.gateway.snapshot().plan.server.drain;
         self.draining.store(true, Ordering::Release);
         self.stop.send_replace(true);
         self.gateway.shared.work.close();
@@ -209,7 +209,7 @@ impl Running {
         for connections in &self.connections {
             connections.end();
         }
-        drop(self.tending);
+        drop(self.background_tasks);
         // The last thing that may be paid for is paid; what was cut off is found open at the next start.
         self.gateway.shared.journal.close().await;
         if !self.log.written(LAST_LINES).await {

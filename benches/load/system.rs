@@ -14,7 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use easel::gateway::Gateway;
-use easel::gateway::reload::{LOOK, Os, Watch};
+use easel::gateway::reload::{Os, POLL_INTERVAL, Watch};
 use easel::server::access::AccessLog;
 use easel::server::lines::stream;
 use pingora::Result;
@@ -192,7 +192,7 @@ fn easel(origin: &str, state: Option<TempDir>, logged: bool) -> Result<SocketAdd
     let addr = running.addr;
     tokio::spawn(async move {
         let (_reload_now, asked) = mpsc::channel(1);
-        watch.follow(gateway, LOOK, asked).await;
+        watch.follow(gateway, POLL_INTERVAL, asked).await;
         // Dropping these would stop the listeners and take the files away.
         drop((running, file, state));
     });

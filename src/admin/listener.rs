@@ -79,8 +79,8 @@ impl Admin {
     /// The answer to a web page that would read what is not its own. Health is nobody's secret, what a token opens is
     /// shut to pages anyway, and where others reach the listener a program may call it what it likes.
     fn foreign(&self, session: &ServerSession, path: &str) -> Option<Response<Vec<u8>>> {
-        let live = self.gateway.live();
-        let server = &live.plan.server;
+        let snapshot = self.gateway.snapshot();
+        let server = &snapshot.plan.server;
         let guarded = path == "/metrics" || (path.starts_with("/admin/") && server.admin_token.is_none());
         if !guarded {
             return None;
@@ -92,8 +92,8 @@ impl Admin {
 
     /// The answer to who may not see what is under `/admin/`.
     fn stranger(&self, session: &ServerSession) -> Option<Response<Vec<u8>>> {
-        let live = self.gateway.live();
-        let Some(token) = &live.plan.server.admin_token else {
+        let snapshot = self.gateway.snapshot();
+        let Some(token) = &snapshot.plan.server.admin_token else {
             let help = "set server.admin_token, or let server.admin be a loopback address";
             return (!self.local).then(|| refused(&Error::new(ErrorKind::Forbidden, help).with_code("admin_closed")));
         };

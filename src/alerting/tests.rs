@@ -89,7 +89,7 @@ impl InForce {
 
 /// The lines of the metric.
 fn states(metrics: &Metrics) -> Vec<String> {
-    let page = metrics.render(crate::metrics::Snapshot::default()).unwrap();
+    let page = metrics.render(crate::metrics::Scrape::default()).unwrap();
     page.lines().filter(|line| line.starts_with("easel_alert_state{")).map(str::to_owned).collect()
 }
 

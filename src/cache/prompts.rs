@@ -59,14 +59,14 @@ impl Turn<'_> {
 }
 
 /// Rewritten prompts, bounded in bytes.
-pub struct Words {
+pub struct PromptCache {
     entries: Cache<RewriteKey, Entry, Bytes>,
 }
 
-impl Words {
+impl PromptCache {
     /// An empty cache of at most `memory` bytes.
-    pub fn new(memory: u64) -> Words {
-        Words { entries: Cache::with_weighter(1024, memory, Bytes) }
+    pub fn new(memory: u64) -> PromptCache {
+        PromptCache { entries: Cache::with_weighter(1024, memory, Bytes) }
     }
 
     /// What was written for `key`, or the turn to have it written. Somebody else's turn is waited for.
@@ -101,17 +101,17 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     /// What is there without waiting; the turn is taken and given back.
-    fn look(words: &Words, key: &RewriteKey, now: Instant) -> Option<Arc<str>> {
+    fn look(words: &PromptCache, key: &RewriteKey, now: Instant) -> Option<Arc<str>> {
         words.look(key, now).now_or_never().unwrap().ok()
     }
 
-    fn keep(words: &Words, key: &RewriteKey, text: &str, now: Instant) {
+    fn keep(words: &PromptCache, key: &RewriteKey, text: &str, now: Instant) {
         words.look(key, now).now_or_never().unwrap().err().unwrap().keep(text.into(), HOUR, now);
     }
 
     #[test]
     fn what_was_written_is_found_for_the_same_parts_until_its_time_is_over() {
-        let (words, now) = (Words::new(1 << 20), Instant::now());
+        let (words, now) = (PromptCache::new(1 << 20), Instant::now());
         let key = RewriteKey::of(["t", "claude/haiku", "s", "400", "a fox"]);
         assert_eq!(look(&words, &key, now), None);
         keep(&words, &key, "a red fox", now);
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn one_has_the_turn_and_the_others_wait_for_what_it_brings() {
-        let (words, now) = (Words::new(1 << 20), Instant::now());
+        let (words, now) = (PromptCache::new(1 << 20), Instant::now());
         let key = RewriteKey::of(["a fox"]);
         let first = words.look(&key, now).now_or_never().unwrap().err().unwrap();
         let mut waiting = [Box::pin(words.look(&key, now)), Box::pin(words.look(&key, now))];
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn memory_never_passes_its_bound_and_follows_it_down() {
-        let (words, now) = (Words::new(100_000), Instant::now());
+        let (words, now) = (PromptCache::new(100_000), Instant::now());
         for number in 0..500 {
             keep(&words, &RewriteKey::of([format!("fox {number}").as_str()]), &"x".repeat(1000), now);
             assert!(words.bytes() <= 100_000);

@@ -188,8 +188,8 @@ impl Stage {
 
     /// The offer the demo route asks first.
     fn first_offer(&self) -> Result<String, String> {
-        let live = self.gateway.live();
-        let offer = live.plan.routes.first().and_then(|route| route.offers.first());
+        let snapshot = self.gateway.snapshot();
+        let offer = snapshot.plan.routes.first().and_then(|route| route.offers.first());
         offer.map(|offer| offer.name.clone()).ok_or_else(|| "the demo route has no offers".to_owned())
     }
 

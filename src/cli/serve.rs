@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Parser;
 use easel::config::plan::Plan;
 use easel::gateway::Gateway;
-use easel::gateway::reload::{self, LOOK, Os, Watch};
+use easel::gateway::reload::{self, Os, POLL_INTERVAL, Watch};
 use easel::server::access::AccessLog;
 use easel::server::diagnostics::tell_panics;
 use easel::server::lines::{Lines, stream};
@@ -56,7 +56,7 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &Lines) 
     if plan.server.state_dir.is_none() {
         log::warn!("server.state_dir is not set: what is paid is kept in memory and forgotten at the end");
     }
-    reload::tell_shut(&plan);
+    reload::log_shut(&plan);
     for note in reload::ignored_proxy(&Os).into_iter().chain(plan.server.unusable_links()) {
         log::warn!("{note}");
     }
@@ -117,7 +117,7 @@ impl Signals {
 async fn until_stopped(gateway: Arc<Gateway>, watch: Watch, mut running: Running, signals: Signals) -> ExitCode {
     let Signals { mut hup, mut term, mut interrupt } = signals;
     let (reload_now, asked) = mpsc::channel(1);
-    tokio::spawn(watch.follow(gateway, LOOK, asked));
+    tokio::spawn(watch.follow(gateway, POLL_INTERVAL, asked));
     loop {
         tokio::select! {
             _ = hup.recv() => {

@@ -25,7 +25,7 @@ pub struct CallEnd {
 
 /// What becomes of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Disposition {
     /// It is delivered in this place, and kept.
     Deliver(u8),
     /// Nobody waits for it; it is kept for the next request.
@@ -40,5 +40,5 @@ pub struct Ended {
     /// Who drew them.
     pub candidate: usize,
     /// What becomes of each, in the order of [`CallEnd::at`].
-    pub fates: Vec<Fate>,
+    pub dispositions: Vec<Disposition>,
 }

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::call_end::{CallEnd, Ended, Fate};
+use super::call_end::{CallEnd, Disposition, Ended};
 use super::in_flight::PendingCall;
 use super::machine::Dispatch;
 use super::no_picture_reason;
@@ -15,13 +15,13 @@ impl Dispatch {
     pub fn ended(&mut self, call: u32, end: CallEnd, now: Instant) -> Option<Ended> {
         let ended = self.in_flight.end(call)?;
         let candidate = ended.candidate;
-        self.look_again();
-        self.tried[candidate].took = ended.took(now);
+        self.reconsider_all();
+        self.history[candidate].took = ended.took(now);
         if let Some(cooling) = end.cooling {
             self.obstacles.note_cooling(cooling);
         }
         self.settle(&ended, &end);
-        let fates = self.place(&ended, &end.at);
+        let dispositions = self.place(&ended, &end.at);
         if end.refused || end.failure.as_ref().is_some_and(|failure| failure.class == Class::Policy) {
             self.refused(candidate, end.failure.as_ref(), ended.given_up);
         } else if let Some(failure) = end.failure {
@@ -29,7 +29,7 @@ impl Dispatch {
             let open = !failure.drew_none && (end.open || end.uncertain > Usd::ZERO);
             self.failed(candidate, failure, open, ended.given_up);
         }
-        Some(Ended { candidate, fates })
+        Some(Ended { candidate, dispositions })
     }
 
     /// Puts what a call cost, or may have cost, in place of what was promised for it.
@@ -45,26 +45,26 @@ impl Dispatch {
     /// With a seed a picture is the one of its own place, whoever was asked for that meanwhile; one that is not known to
     /// be wanted is neither delivered nor kept. Without a seed a call that was given up fills what nobody draws yet, and
     /// what is not needed is kept for the next request.
-    fn place(&mut self, ended: &PendingCall, at: &[u8]) -> Vec<Fate> {
+    fn place(&mut self, ended: &PendingCall, at: &[u8]) -> Vec<Disposition> {
         let seeded = self.rules.seeded;
-        let mut fates = Vec::with_capacity(at.len());
+        let mut dispositions = Vec::with_capacity(at.len());
         for at in at {
             let own = ended.places.get(usize::from(*at)).copied().filter(|_| seeded || !ended.given_up);
-            fates.push(match self.places.fill(own) {
-                Some(place) => Fate::Deliver(place),
-                None if seeded => Fate::Discard,
-                None => Fate::Keep,
+            dispositions.push(match self.places.fill(own) {
+                Some(place) => Disposition::Deliver(place),
+                None if seeded => Disposition::Discard,
+                None => Disposition::Keep,
             });
         }
         if !ended.given_up {
             self.places.give_back(&ended.places);
         }
-        fates
+        dispositions
     }
 
     fn refused(&mut self, candidate: usize, failure: Option<&Failure>, given_up: bool) {
-        self.tried[candidate].failures += u32::from(!given_up);
-        self.tried[candidate].out = true;
+        self.history[candidate].failures += u32::from(!given_up);
+        self.history[candidate].excluded = true;
         if self.rules.refusals_go_on {
             self.obstacles.refused = true;
             return;
@@ -79,7 +79,7 @@ impl Dispatch {
             self.stop.get_or_insert_with(|| no_picture_reason::caller_invalid(&failure));
             return;
         }
-        self.tried[candidate].failures += u32::from(!given_up);
+        self.history[candidate].failures += u32::from(!given_up);
         let same_again = matches!(
             failure.class,
             Class::Auth
@@ -92,7 +92,7 @@ impl Dispatch {
                 | Class::TimeoutAmbiguous
                 | Class::Unrecorded
         );
-        self.tried[candidate].out |= open || same_again;
+        self.history[candidate].excluded |= open || same_again;
         self.obstacles.note_failure(failure);
     }
 }

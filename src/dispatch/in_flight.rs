@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 /// How soon it is looked again whether somebody can take over from an overdue call.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+const RECHECK: Duration = Duration::from_millis(500);
 
 /// One call under way.
 #[derive(Debug)]
@@ -61,12 +61,12 @@ impl InFlight {
     }
 
     /// Who was asked with a call.
-    pub fn asked(&self, id: u32) -> Option<usize> {
+    pub fn candidate_of(&self, id: u32) -> Option<usize> {
         self.calls.iter().find(|call| call.id == id).map(|call| call.candidate)
     }
 
     /// Whether a call to `candidate` is under way.
-    pub fn asks(&self, candidate: usize) -> bool {
+    pub fn has_call_to(&self, candidate: usize) -> bool {
         self.calls.iter().any(|call| call.candidate == candidate)
     }
 
@@ -78,9 +78,9 @@ impl InFlight {
 
     /// When to look again: when the next call will be overdue, or a little later where one is that nobody could take
     /// over; somebody may be free by then.
-    pub fn next_look(&self, now: Instant) -> Option<Instant> {
+    pub fn next_check(&self, now: Instant) -> Option<Instant> {
         let waited_for = self.calls.iter().filter(|call| !call.given_up);
-        waited_for.map(|call| if call.overdue_at > now { call.overdue_at } else { now + LOOK_AGAIN }).min()
+        waited_for.map(|call| if call.overdue_at > now { call.overdue_at } else { now + RECHECK }).min()
     }
 
     /// Stops waiting for a call and gives back its places, which the call remembers.
@@ -103,18 +103,18 @@ mod tests {
         let first = in_flight.begin(3, vec![0, 1], now, now + 10 * SECOND);
         let second = in_flight.begin(4, vec![2], now + 4 * SECOND, now + 10 * SECOND);
         assert_eq!(in_flight.overdue(now + 4 * SECOND), []);
-        assert_eq!(in_flight.next_look(now), Some(now + 5 * SECOND));
+        assert_eq!(in_flight.next_check(now), Some(now + 5 * SECOND));
         assert_eq!(in_flight.overdue(now + 5 * SECOND), [(first, 3, 2)]);
-        assert_eq!(in_flight.next_look(now + 5 * SECOND), Some(now + 5 * SECOND + LOOK_AGAIN));
+        assert_eq!(in_flight.next_check(now + 5 * SECOND), Some(now + 5 * SECOND + RECHECK));
         assert_eq!(in_flight.give_up(first), [0, 1]);
-        assert_eq!(in_flight.next_look(now + 5 * SECOND), Some(now + 7 * SECOND));
+        assert_eq!(in_flight.next_check(now + 5 * SECOND), Some(now + 7 * SECOND));
         assert_eq!(in_flight.overdue(now + 7 * SECOND), [(second, 4, 1)]);
         in_flight.give_up(second);
-        assert_eq!(in_flight.next_look(now + 7 * SECOND), None);
-        assert!(in_flight.asks(3) && in_flight.asks(4));
+        assert_eq!(in_flight.next_check(now + 7 * SECOND), None);
+        assert!(in_flight.has_call_to(3) && in_flight.has_call_to(4));
         let call = in_flight.end(first).unwrap();
         assert_eq!((call.candidate, call.n, call.places.as_slice(), call.given_up), (3, 2, [0, 1].as_slice(), true));
         assert_eq!(call.took(now + 9 * SECOND), 9 * SECOND);
-        assert!(!in_flight.asks(3) && in_flight.end(first).is_none());
+        assert!(!in_flight.has_call_to(3) && in_flight.end(first).is_none());
     }
 }

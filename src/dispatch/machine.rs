@@ -1,5 +1,5 @@
 //! The machine: its state, what it says next, and the events that change it. Who is asked and how long a call is waited for
-//! is decided in `order` and `patience`; what a call's end means, in `completion`.
+//! is decided in `order` and `overdue`; what a call's end means, in `completion`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ use crate::routing::{Candidate, Skip};
 
 /// How a candidate did for this request.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tried {
+pub(super) struct CandidateHistory {
     pub(super) failures: u32,
     /// Asking again is pointless, however many failures the route allows.
-    pub(super) out: bool,
+    pub(super) excluded: bool,
     /// How long its last call took.
     pub(super) took: Duration,
     /// It was looked at since the last event and cannot be started now.
@@ -33,7 +33,7 @@ pub(super) struct Queues {
     /// How long.
     give_up: Option<Instant>,
     /// Whether they were asked for since the last event.
-    pub(super) asked: bool,
+    pub(super) requested: bool,
     /// The candidate whose slot came.
     granted: Option<usize>,
 }
@@ -43,7 +43,7 @@ pub(super) struct Queues {
 pub struct Dispatch {
     pub(super) rules: Rules,
     pub(super) candidates: Vec<Candidate>,
-    pub(super) tried: Vec<Tried>,
+    pub(super) history: Vec<CandidateHistory>,
     /// The latest reason of each of the route's offers.
     skips: Vec<Option<Skip>>,
     pub(super) obstacles: Obstacles,
@@ -60,7 +60,7 @@ impl Dispatch {
     /// The dispatch of a request that `candidates` could draw, and that `refused` of the route's `offers` cannot.
     pub fn new(rules: Rules, candidates: Vec<Candidate>, refused: Vec<(usize, Skip)>, offers: usize) -> Dispatch {
         let mut dispatch = Dispatch {
-            tried: vec![Tried::default(); candidates.len()],
+            history: vec![CandidateHistory::default(); candidates.len()],
             skips: vec![None; offers],
             obstacles: Obstacles::default(),
             in_flight: InFlight::default(),
@@ -85,8 +85,8 @@ impl Dispatch {
     }
 
     /// Who was asked with a call that is under way.
-    pub fn asked(&self, call: u32) -> Option<usize> {
-        self.in_flight.asked(call)
+    pub fn candidate_of(&self, call: u32) -> Option<usize> {
+        self.in_flight.candidate_of(call)
     }
 
     /// What is spent on the request, promised for it, or perhaps charged.
@@ -100,10 +100,10 @@ impl Dispatch {
             return notice;
         }
         if let Some(candidate) = self.queues.granted.take() {
-            return self.take_turn(candidate, facts, time);
+            return self.use_granted_slot(candidate, facts, time);
         }
-        self.lose_patience(facts, time);
-        if let Some(action) = self.launch(facts, time) {
+        self.give_up_overdue(facts, time);
+        if let Some(action) = self.next_call(facts, time) {
             self.notices.push_back(action);
         }
         if let Some(notice) = self.notices.pop_front() {
@@ -112,7 +112,7 @@ impl Dispatch {
         if self.is_over() {
             return Action::Finish;
         }
-        let overdue = self.in_flight.next_look(time.now);
+        let overdue = self.in_flight.next_check(time.now);
         let give_up = (self.queues.waiting > 0).then(|| self.waits_until(time));
         Action::Wait { until: [overdue, give_up].into_iter().flatten().min() }
     }
@@ -124,13 +124,13 @@ impl Dispatch {
         self.promised = self.promised.saturating_add(self.estimate(candidate, n));
         let offer = self.candidates[candidate].offer;
         self.skips[offer] = None;
-        self.look_again();
+        self.reconsider_all();
         self.in_flight.begin(candidate, places, time.now, self.call_deadline(time))
     }
 
     /// A call could not be started: the slot, the breaker or the budget was taken meanwhile.
     pub fn not_started(&mut self, candidate: usize, obstacle: Obstacle) {
-        self.tried[candidate].passed_over = true;
+        self.history[candidate].passed_over = true;
         self.note_obstacle(candidate, obstacle);
     }
 
@@ -149,20 +149,20 @@ impl Dispatch {
     /// A slot that was waited for will not come.
     pub fn slot_lost(&mut self) {
         self.queues.waiting = self.queues.waiting.saturating_sub(1);
-        self.look_again();
+        self.reconsider_all();
     }
 
     /// The moment came that [`Action::Wait`] named. A request that waited for a slot as long as it may waits no longer,
     /// unless somebody joined meanwhile who has more time.
     pub fn timer(&mut self, time: Time) {
-        self.look_again();
+        self.reconsider_all();
         if self.queues.waiting > 0 && time.now >= self.waits_until(time) {
-            self.obstacles.waited_in_vain = true;
+            self.obstacles.queue_timed_out = true;
             self.leave_queue();
         }
     }
 
-    /// Why there are not all pictures; `None` when there are. `today` is `now` on the wall.
+    /// Why there are not all pictures; `None` when there are. `today` is `now` by the wall clock.
     pub fn error(&mut self, route: &str, time: Time, today: Moment) -> Option<Error> {
         if self.places.complete() {
             return None;
@@ -176,7 +176,7 @@ impl Dispatch {
     /// Whether nothing more will come for those who wait.
     fn is_over(&self) -> bool {
         let idle = self.in_flight.is_empty() && self.queues.waiting == 0;
-        // A refusal goes back at once; pictures that are there are worth waiting for their sisters.
+        // A refusal goes back at once; where pictures are there already, the rest is waited for.
         self.places.complete() || idle || (self.stop.is_some() && self.places.none())
     }
 
@@ -192,10 +192,10 @@ impl Dispatch {
         }
     }
 
-    /// Something has changed: who was passed over may be asked now.
-    pub(super) fn look_again(&mut self) {
-        self.queues.asked = false;
-        self.tried.iter_mut().for_each(|tried| tried.passed_over = false);
+    /// Something has changed: candidates that were passed over may be asked now.
+    pub(super) fn reconsider_all(&mut self) {
+        self.queues.requested = false;
+        self.history.iter_mut().for_each(|history| history.passed_over = false);
     }
 
     /// What a call for `n` pictures is expected to cost.

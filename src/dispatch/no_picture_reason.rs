@@ -18,10 +18,10 @@ use crate::redact::redact;
 use crate::routing::{Cap, Skip, Whose};
 
 impl Obstacles {
-    /// The error for the caller. `late`: the route's deadline has passed. `today` is `now` on the wall. What may go
+    /// The error for the caller. `late`: the route's deadline has passed. `today` is `now` by the wall clock. What may go
     /// better later comes before what one vendor found wrong.
     pub fn explain(&self, skips: &[Skip], route: &str, late: bool, now: Instant, today: Moment) -> Error {
-        let come_back = self.cool_at.map(|at| at.saturating_duration_since(now).max(Duration::from_secs(1)));
+        let come_back = self.earliest_retry.map(|at| at.saturating_duration_since(now).max(Duration::from_secs(1)));
         if self.refused {
             return refused(None);
         }
@@ -35,7 +35,7 @@ impl Obstacles {
         if skips.contains(&Skip::LedgerUnwritable) {
             return unrecorded();
         }
-        if self.waited_in_vain || skips.contains(&Skip::AtCapacity) {
+        if self.queue_timed_out || skips.contains(&Skip::AtCapacity) {
             return Error::new(
                 ErrorKind::Busy,
                 "Every provider that could draw this is at its limit of concurrent calls.",

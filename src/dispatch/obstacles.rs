@@ -57,9 +57,9 @@ pub struct Obstacles {
     /// A provider refused the content and the route went on.
     pub refused: bool,
     /// Waited for a slot as long as allowed.
-    pub waited_in_vain: bool,
+    pub queue_timed_out: bool,
     /// When the first paused offer may be asked again.
-    pub cool_at: Option<Instant>,
+    pub earliest_retry: Option<Instant>,
     /// The budget that stood in the way of the least.
     pub short: Option<Short>,
 }
@@ -78,7 +78,7 @@ impl Obstacles {
     pub fn note_cooling(&mut self, cooling: Cooling) {
         let Cooling { pause, until } = cooling;
         *(if pause.is_a_limit() { &mut self.used_up } else { &mut self.paused }) = true;
-        self.cool_at = Some(self.cool_at.map_or(until, |known| known.min(until)));
+        self.earliest_retry = Some(self.earliest_retry.map_or(until, |known| known.min(until)));
     }
 
     /// Remembers a call that failed.

@@ -7,7 +7,7 @@ use crate::routing::Candidate;
 
 impl Dispatch {
     /// The next call to start, or the queues to wait in where nobody is free.
-    pub(super) fn launch(&mut self, facts: &impl Facts, time: Time) -> Option<Action> {
+    pub(super) fn next_call(&mut self, facts: &impl Facts, time: Time) -> Option<Action> {
         if self.places.open() == 0 || !self.may_start(time) {
             self.leave_queue();
             return None;
@@ -23,26 +23,26 @@ impl Dispatch {
     }
 
     /// A slot came for a candidate that waited: the call to start with it, if that is still wanted.
-    pub(super) fn take_turn(&mut self, candidate: usize, facts: &impl Facts, time: Time) -> Action {
+    pub(super) fn use_granted_slot(&mut self, candidate: usize, facts: &impl Facts, time: Time) -> Action {
         if self.places.open() == 0 || !self.may_start(time) || self.is_barred(candidate, facts, time) {
             return Action::ReturnSlot;
         }
         self.start(candidate, true)
     }
 
-    /// Several failures of one offer at once are one piece of news, so each offer's count is bounded.
+    /// Several calls of one offer that fail at once say no more than one of them, so each offer's count is bounded.
     pub(super) fn may_start(&self, time: Time) -> bool {
         let most = self.rules.max_failures_per_offer;
-        let failures: u32 = self.tried.iter().map(|tried| tried.failures.min(most)).sum();
+        let failures: u32 = self.history.iter().map(|history| history.failures.min(most)).sum();
         self.stop.is_none() && time.now < time.deadline && failures < self.rules.max_failures
     }
 
     /// The first candidate that nothing stands against; why the others cannot be asked is noted.
     fn choose(&mut self, facts: &impl Facts, time: Time) -> Option<usize> {
         let mut order: Vec<usize> = (0..self.candidates.len()).collect();
-        order.sort_by_key(|candidate| self.tried[*candidate].failures);
+        order.sort_by_key(|candidate| self.history[*candidate].failures);
         for candidate in order {
-            if self.tried[candidate].passed_over {
+            if self.history[candidate].passed_over {
                 continue;
             }
             let Some(obstacle) = self.obstacle(candidate, self.places.open(), facts, time) else {
@@ -55,10 +55,10 @@ impl Dispatch {
 
     /// Nobody is free: waits at every candidate that nothing else stands against, unless the request waits already.
     fn queue_up(&mut self, facts: &impl Facts, time: Time) -> Option<Action> {
-        if self.queues.waiting > 0 || self.queues.asked || self.obstacles.waited_in_vain {
+        if self.queues.waiting > 0 || self.queues.requested || self.obstacles.queue_timed_out {
             return None;
         }
-        self.queues.asked = true;
+        self.queues.requested = true;
         let able: Vec<usize> =
             (0..self.candidates.len()).filter(|candidate| !self.is_barred(*candidate, facts, time)).collect();
         (!able.is_empty()).then_some(Action::Queue(able))
@@ -76,7 +76,7 @@ impl Dispatch {
     /// What stands against asking a candidate for so many pictures now, free slots aside.
     pub(super) fn obstacle(&self, candidate: usize, pictures: u8, facts: &impl Facts, time: Time) -> Option<Obstacle> {
         let Candidate { offer, usd, max_n, .. } = self.candidates[candidate];
-        if self.is_out(candidate) {
+        if self.is_excluded(candidate) {
             return Some(Obstacle::Failed);
         }
         if let Some(cooling) = facts.cooling(offer, time.now) {
@@ -93,9 +93,9 @@ impl Dispatch {
         facts.short(offer, wanted).map(Obstacle::Short)
     }
 
-    fn is_out(&self, candidate: usize) -> bool {
-        let tried = self.tried[candidate];
-        tried.out || tried.failures >= self.rules.max_failures_per_offer
+    fn is_excluded(&self, candidate: usize) -> bool {
+        let history = self.history[candidate];
+        history.excluded || history.failures >= self.rules.max_failures_per_offer
     }
 
     pub(super) fn note_obstacle(&mut self, candidate: usize, obstacle: Obstacle) {

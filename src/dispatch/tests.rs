@@ -167,13 +167,20 @@ impl World {
     }
 
     /// Ends the first call to `candidate` at `seconds`, with pictures for the first `drawn` of its places.
-    fn end(&mut self, dispatch: &mut Dispatch, candidate: usize, seconds: u64, drawn: u8, end: CallEnd) -> Vec<Fate> {
+    fn end(
+        &mut self,
+        dispatch: &mut Dispatch,
+        candidate: usize,
+        seconds: u64,
+        drawn: u8,
+        end: CallEnd,
+    ) -> Vec<Disposition> {
         self.now = self.began + Duration::from_secs(seconds);
         let index = self.carried.iter().position(|carried| carried.candidate == candidate).expect("it is under way");
         self.end_call(dispatch, index, drawn, end)
     }
 
-    fn end_call(&mut self, dispatch: &mut Dispatch, index: usize, drawn: u8, end: CallEnd) -> Vec<Fate> {
+    fn end_call(&mut self, dispatch: &mut Dispatch, index: usize, drawn: u8, end: CallEnd) -> Vec<Disposition> {
         let Carried { call, candidate, places, .. } = self.carried.swap_remove(index);
         let drawn = drawn.min(u8::try_from(places.len()).unwrap());
         let promised = CENT.checked_mul(u32::from(drawn)).unwrap();
@@ -182,13 +189,13 @@ impl World {
         self.slots[candidate] += 1;
         let end = CallEnd { at: (0..drawn).collect(), promised, ..end };
         let ended = dispatch.ended(call, end, self.now).expect("it is under way");
-        assert_eq!((ended.candidate, ended.fates.len()), (candidate, usize::from(drawn)));
-        for fate in &ended.fates {
-            if let Fate::Deliver(place) = fate {
+        assert_eq!((ended.candidate, ended.dispositions.len()), (candidate, usize::from(drawn)));
+        for disposition in &ended.dispositions {
+            if let Disposition::Deliver(place) = disposition {
                 assert!(self.filled.insert(*place), "place {place} is delivered twice");
             }
         }
-        ended.fates
+        ended.dispositions
     }
 }
 
@@ -220,7 +227,7 @@ fn four_pictures_come_from_three_offers_through_a_refusal_a_slow_call_and_a_hurr
 
     // One of two is refused: what came is delivered, and the next offer draws the other.
     let refused = CallEnd { refused: true, ..CallEnd::default() };
-    assert_eq!(world.end(&mut dispatch, 1, 1, 1, refused), [Fate::Deliver(2)]);
+    assert_eq!(world.end(&mut dispatch, 1, 1, 1, refused), [Disposition::Deliver(2)]);
     world.run(&mut dispatch);
     assert_eq!(world.told[3..], ["2 draws [3]"]);
 
@@ -228,16 +235,16 @@ fn four_pictures_come_from_three_offers_through_a_refusal_a_slow_call_and_a_hurr
     world.now = world.began + Duration::from_secs(5);
     dispatch.timer(world.time());
     assert_eq!(world.run(&mut dispatch), Some(Duration::from_millis(5500)));
-    assert_eq!(world.end(&mut dispatch, 2, 5, 1, CallEnd::default()), [Fate::Deliver(3)]);
+    assert_eq!(world.end(&mut dispatch, 2, 5, 1, CallEnd::default()), [Disposition::Deliver(3)]);
     world.run(&mut dispatch);
     assert_eq!(world.told[4..], ["0 slow", "2 draws [0, 1]"]);
 
     // The slow one comes first after all. What the other brings is kept for the next request.
-    let fates = world.end(&mut dispatch, 0, 9, 2, CallEnd::default());
-    assert_eq!(fates, [Fate::Deliver(0), Fate::Deliver(1)]);
+    let dispositions = world.end(&mut dispatch, 0, 9, 2, CallEnd::default());
+    assert_eq!(dispositions, [Disposition::Deliver(0), Disposition::Deliver(1)]);
     world.run(&mut dispatch);
     assert!(world.over && dispatch.error("all", world.time(), Moment::from_millis(0)).is_none());
-    assert_eq!(world.end(&mut dispatch, 2, 12, 2, CallEnd::default()), [Fate::Keep, Fate::Keep]);
+    assert_eq!(world.end(&mut dispatch, 2, 12, 2, CallEnd::default()), [Disposition::Keep, Disposition::Keep]);
     assert_eq!(dispatch.promised(), CENT.checked_mul(6).unwrap());
 }
 
@@ -372,10 +379,10 @@ proptest! {
                 Happening::Ends(nth, pictures, class, open) if !world.carried.is_empty() => {
                     let nth = nth % world.carried.len();
                     let end = CallEnd { open, ..class.map_or_else(CallEnd::default, failed) };
-                    let fates = world.end_call(&mut dispatch, nth, pictures, end);
-                    drawn += fates.len();
-                    delivered += fates.iter().filter(|fate| matches!(fate, Fate::Deliver(_))).count();
-                    kept += fates.iter().filter(|fate| matches!(fate, Fate::Keep)).count();
+                    let dispositions = world.end_call(&mut dispatch, nth, pictures, end);
+                    drawn += dispositions.len();
+                    delivered += dispositions.iter().filter(|disposition| matches!(disposition, Disposition::Deliver(_))).count();
+                    kept += dispositions.iter().filter(|disposition| matches!(disposition, Disposition::Keep)).count();
                 }
                 Happening::Granted(nth) if !world.queued.is_empty() => {
                     let candidate = world.queued.swap_remove(nth % world.queued.len());

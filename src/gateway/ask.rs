@@ -64,7 +64,7 @@ pub struct Ask {
     pub max_usd: Option<Usd>,
     /// What the caller wishes of the cache.
     pub cache: CacheWish,
-    /// Where it is watched from, if it is.
+    /// Where its progress is sent, if it is watched.
     pub progress: Option<ProgressSender>,
 }
 

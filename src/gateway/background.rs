@@ -16,21 +16,20 @@ use crate::gateway::Gateway;
 use crate::ledger::counter::Budgeted;
 use crate::ledger::window::WindowSum;
 
-/// How often it is looked whether an hour is over.
-const FEES: Duration = Duration::from_secs(30);
-/// For how long hits are added up: what a process that is killed may forget of what it saved. And how soon it is noticed
-/// that the ledger's file is gone.
-const SAVINGS: Duration = Duration::from_secs(1);
-
-/// How often it is looked whether the clock was set back to where only the record knows what was spent.
-const CLOCK: Duration = Duration::from_secs(1);
+/// How often monthly fees are booked that are due.
+const ACCRUE_EVERY: Duration = Duration::from_secs(30);
+/// How long hits are added up in memory; a process that is killed forgets that much of what the cache saved. This is also
+/// how soon it is noticed that the ledger's file is gone.
+const WRITE_SAVINGS_EVERY: Duration = Duration::from_secs(1);
+/// How often it is checked whether the clock was set back to a time of which only the record knows what was spent.
+const CHECK_CLOCK_EVERY: Duration = Duration::from_secs(1);
 
 /// A gateway's tasks. They end when this is dropped.
-pub struct Tending(Vec<JoinHandle<()>>);
+pub struct BackgroundTasks(Vec<JoinHandle<()>>);
 
-/// Begins to tend `gateway` on the present tokio runtime.
-pub fn start(gateway: &Arc<Gateway>) -> Tending {
-    let fees = |gateway: &Arc<Gateway>| gateway.shared.journal.accrue(&gateway.live().plan, clock::now());
+/// Starts the background tasks of `gateway` on the present tokio runtime.
+pub fn start(gateway: &Arc<Gateway>) -> BackgroundTasks {
+    let fees = |gateway: &Arc<Gateway>| gateway.shared.journal.accrue(&gateway.snapshot().plan, clock::now());
     let savings = |gateway: &Arc<Gateway>| {
         gateway.shared.journal.write_savings();
         gateway.shared.journal.store().look();
@@ -38,14 +37,14 @@ pub fn start(gateway: &Arc<Gateway>) -> Tending {
     let behind = |gateway: &Arc<Gateway>| {
         if gateway.shared.ledger.is_behind() {
             let gateway = gateway.clone();
-            drop(tokio::task::spawn_blocking(move || gateway.shared.journal.catch_up(&gateway.live().plan)));
+            drop(tokio::task::spawn_blocking(move || gateway.shared.journal.catch_up(&gateway.snapshot().plan)));
         }
     };
-    Tending(vec![
+    BackgroundTasks(vec![
         alerting::start(alerts(gateway)),
-        tokio::spawn(every(FEES, gateway.clone(), fees)),
-        tokio::spawn(every(SAVINGS, gateway.clone(), savings)),
-        tokio::spawn(every(CLOCK, gateway.clone(), behind)),
+        tokio::spawn(every(ACCRUE_EVERY, gateway.clone(), fees)),
+        tokio::spawn(every(WRITE_SAVINGS_EVERY, gateway.clone(), savings)),
+        tokio::spawn(every(CHECK_CLOCK_EVERY, gateway.clone(), behind)),
     ])
 }
 
@@ -53,8 +52,8 @@ pub fn start(gateway: &Arc<Gateway>) -> Tending {
 pub fn alerts(gateway: &Arc<Gateway>) -> Alerting<Arc<Gateway>> {
     let (of, metrics) = (gateway.clone(), &gateway.shared.metrics);
     let rules = move || {
-        let live = of.live();
-        (live.version, live.plan.alerts.clone())
+        let snapshot = of.snapshot();
+        (snapshot.version, snapshot.plan.alerts.clone())
     };
     let outlets = Outlets {
         transport: gateway.shared.transport.clone(),
@@ -74,21 +73,21 @@ impl Readings for Gateway {
     }
 
     fn budgets(&self, now: Moment) -> Vec<BudgetUse> {
-        let budgets = self.shared.ledger.budgets(&self.live().plan, now).into_iter();
+        let budgets = self.shared.ledger.budgets(&self.snapshot().plan, now).into_iter();
         budgets.map(|Budgeted { key, limit, used }| BudgetUse { scope: key.to_string().into(), limit, used }).collect()
     }
 }
 
-async fn every(time: Duration, gateway: Arc<Gateway>, tend: impl Fn(&Arc<Gateway>)) {
+async fn every(time: Duration, gateway: Arc<Gateway>, task: impl Fn(&Arc<Gateway>)) {
     let mut ticks = tokio::time::interval(time);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        tend(&gateway);
+        task(&gateway);
     }
 }
 
-impl Drop for Tending {
+impl Drop for BackgroundTasks {
     fn drop(&mut self) {
         self.0.iter().for_each(JoinHandle::abort);
     }

@@ -1,4 +1,4 @@
-//! Work that goes on when whoever waits for it leaves.
+//! Work that goes on when the future that awaits it is dropped.
 //!
 //! As long as its owner waits, the work runs as part of the owner's own task: a task for itself would be woken on
 //! another thread and back again, which costs more than a whole small request. Only when the owner goes away does what
@@ -14,24 +14,24 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 /// A future that, dropped unfinished, is handed to `tracker` to be finished there.
-pub struct Outlive {
+pub struct Detached {
     rest: Option<BoxFuture<'static, ()>>,
     tracker: TaskTracker,
 }
 
-impl Outlive {
+impl Detached {
     /// `work`, not begun. A panic in it ends the work and not its owner, as in a task.
-    pub fn new(work: impl Future<Output = ()> + Send + 'static, tracker: TaskTracker) -> Outlive {
+    pub fn new(work: impl Future<Output = ()> + Send + 'static, tracker: TaskTracker) -> Detached {
         let guarded = AssertUnwindSafe(work).catch_unwind().map(|done| {
             if done.is_err() {
                 log::error!("a drawing panicked");
             }
         });
-        Outlive { rest: Some(guarded.boxed()), tracker }
+        Detached { rest: Some(guarded.boxed()), tracker }
     }
 }
 
-impl Future for Outlive {
+impl Future for Detached {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
@@ -44,7 +44,7 @@ impl Future for Outlive {
     }
 }
 
-impl Drop for Outlive {
+impl Drop for Detached {
     fn drop(&mut self) {
         // Without a runtime everything has ended, and this with it.
         if let (Some(rest), Ok(runtime)) = (self.rest.take(), Handle::try_current()) {
@@ -69,7 +69,7 @@ mod tests {
             sleep(Duration::from_secs(5)).await;
             done.send(()).unwrap();
         };
-        let owner = timeout(Duration::from_secs(1), Outlive::new(work, tracker.clone()));
+        let owner = timeout(Duration::from_secs(1), Detached::new(work, tracker.clone()));
         assert!(owner.await.is_err());
         assert_eq!(tracker.len(), 1);
         tracker.close();
@@ -80,8 +80,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_finished_or_panics_leaves_nothing_behind() {
         let tracker = TaskTracker::new();
-        Outlive::new(async {}, tracker.clone()).await;
-        Outlive::new(async { panic!("on purpose") }, tracker.clone()).await;
+        Detached::new(async {}, tracker.clone()).await;
+        Detached::new(async { panic!("on purpose") }, tracker.clone()).await;
         assert!(tracker.is_empty());
     }
 }

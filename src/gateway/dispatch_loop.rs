@@ -10,18 +10,18 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until};
 
-use crate::admission::Room;
+use crate::admission::Admission;
 use crate::clock;
 use crate::dispatch::{Action, Dispatch, Time};
 use crate::error::ErrorKind;
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::{Attempt, Report};
-use crate::gateway::dispatch_loop::facts::Known;
+use crate::gateway::dispatch_loop::facts::GatewayFacts;
 use crate::gateway::dispatch_loop::reserve::Reserved;
 use crate::gateway::dispatch_loop::state::{Completed, DispatchLoop, now};
+use crate::gateway::draw_spec::DrawSpec;
 use crate::gateway::flight::Flight;
-use crate::gateway::join_few::Together;
-use crate::gateway::order::Order;
+use crate::gateway::join_few::JoinFew;
 use crate::request::ImageRequest;
 use crate::routing::Skip;
 
@@ -30,13 +30,13 @@ mod facts;
 mod reserve;
 mod state;
 
-/// Draws `order` and reports to `flight`. Returns when nothing more will come for those who wait; calls that nobody
+/// Draws `spec` and reports to `flight`. Returns when nothing more will come for those who wait; calls that nobody
 /// waits for any more end in a task of their own.
-pub async fn draw(order: Order, flight: Arc<Flight>) {
-    let (candidates, refused) = order.appraise();
-    let dispatch = Dispatch::new(order.rules(), candidates, refused, order.matched.route.offers.len());
-    let (running, waiting) = (Together::new(), Together::new());
-    let mut dispatch_loop = DispatchLoop { order, flight, dispatch, running, waiting, granted: None };
+pub async fn draw(spec: DrawSpec, flight: Arc<Flight>) {
+    let (candidates, refused) = spec.appraise();
+    let dispatch = Dispatch::new(spec.rules(), candidates, refused, spec.matched.route.offers.len());
+    let (running, waiting) = (JoinFew::new(), JoinFew::new());
+    let mut dispatch_loop = DispatchLoop { spec, flight, dispatch, running, waiting, granted: None };
     dispatch_loop.run().await;
     dispatch_loop.leave();
 }
@@ -46,7 +46,7 @@ impl DispatchLoop {
         let deadline = loop {
             // A request that joins from here on joins another flight when this one is over.
             let time = self.time();
-            match self.dispatch.next(&Known(&self.order), time) {
+            match self.dispatch.next(&GatewayFacts(&self.spec), time) {
                 Action::Start { candidate, places, granted } => self.start(candidate, places, granted, time),
                 Action::ReturnSlot => self.granted = None,
                 Action::Queue(candidates) => self.queue_up(&candidates),
@@ -60,7 +60,7 @@ impl DispatchLoop {
             }
         };
         let time = Time { deadline, ..self.time() };
-        let error = self.dispatch.error(&self.order.matched.route.name, time, clock::now());
+        let error = self.dispatch.error(&self.spec.matched.route.name, time, clock::now());
         if error.as_ref().is_some_and(|error| error.kind == ErrorKind::Internal) {
             log::error!("a dispatch ended without a reason");
         }
@@ -94,7 +94,7 @@ impl DispatchLoop {
             return;
         }
         self.waiting.clear();
-        let work = self.order.shared.work.clone();
+        let work = self.spec.shared.work.clone();
         work.spawn(async move {
             while !self.running.is_empty() {
                 let completed = self.running.next().await;
@@ -110,10 +110,10 @@ impl DispatchLoop {
         let (mut waiting, mut longest) = (0, Duration::ZERO);
         for candidate in candidates.iter().copied() {
             let Some(offer) = self.offer(candidate).cloned() else { continue };
-            match self.order.shared.lane(&offer.provider).ask() {
-                Room::Full => continue,
-                Room::Slot(slot) => self.waiting.push(std::future::ready((candidate, Some(slot)))),
-                Room::Wait(ticket) => {
+            match self.spec.shared.lane(&offer.provider).admit() {
+                Admission::Full => continue,
+                Admission::Slot(slot) => self.waiting.push(std::future::ready((candidate, Some(slot)))),
+                Admission::Wait(ticket) => {
                     longest = longest.max(offer.provider.concurrency.max_wait);
                     self.waiting.push(async move { (candidate, ticket.await.ok()) });
                 }
@@ -139,15 +139,15 @@ impl DispatchLoop {
             progress.skipped.retain(|(name, _)| *name != offer.name);
         });
         let attempt = Arc::new(Attempt {
-            shared: self.order.shared.clone(),
+            shared: self.spec.shared.clone(),
             provider,
             request: self.request_for(&places),
-            revised_prompt: self.order.revised_prompt.clone(),
+            revised_prompt: self.spec.revised_prompt.clone(),
             offer,
             candidate: self.dispatch.candidate(candidate).clone(),
             n: u8::try_from(places.len()).unwrap_or(u8::MAX),
-            body_limit: self.order.live.plan.server.limits.response_body,
-            tab: self.order.shared.transport.replies.tab(),
+            body_limit: self.spec.snapshot.plan.server.limits.response_body,
+            tab: self.spec.shared.transport.replies.tab(),
             flight: self.flight.clone(),
         });
         let call = self.dispatch.started(candidate, places, time);
@@ -166,19 +166,19 @@ impl DispatchLoop {
     /// seed counts up with the place.
     fn request_for(&self, places: &[u8]) -> Arc<ImageRequest> {
         let first = places.first().copied().unwrap_or(0);
-        match self.order.request.seed {
+        match self.spec.request.seed {
             Some(seed) if first > 0 => {
                 let seed = Some(seed.wrapping_add(u32::from(first)));
-                Arc::new(ImageRequest { seed, ..(*self.order.request).clone() })
+                Arc::new(ImageRequest { seed, ..(*self.spec.request).clone() })
             }
-            _ => self.order.request.clone(),
+            _ => self.spec.request.clone(),
         }
     }
 
     /// Counts why an offer is not asked, and tells those who wait.
     fn tell_skipped(&self, offer: usize, skip: Skip) {
-        let Some(known) = self.order.matched.route.offers.get(offer) else { return };
-        self.order.shared.metrics.skipped.with_label_values(&[known.provider.name.as_str(), skip.word()]).inc();
+        let Some(known) = self.spec.matched.route.offers.get(offer) else { return };
+        self.spec.shared.metrics.skipped.with_label_values(&[known.provider.name.as_str(), skip.word()]).inc();
         self.flight.update(|progress| {
             progress.skipped.retain(|(name, _)| *name != known.name);
             progress.skipped.push((known.name.clone(), skip.word()));

@@ -1,13 +1,13 @@
-//! What becomes of a prompt before it is drawn: a language model rewrites it, the route's own words go around it.
+//! What becomes of a prompt before it is drawn: a language model rewrites it, the route's prefix and suffix go around it.
 //!
 //! It happens once a flight, after the cache was looked into and before offers are chosen, so a hit pays nothing for
-//! it. Nothing here may fail a request: whatever goes wrong, the caller's own words are drawn, and an [`Enriched`] says
+//! it. Nothing here may fail a request: whatever goes wrong, the caller's own prompt is drawn, and an [`Enriched`] says
 //! why. Nothing is paid for a prompt that nobody could draw, nor at the cost of a picture.
 
 use std::sync::Arc;
 
+use crate::gateway::draw_spec::DrawSpec;
 use crate::gateway::flight::Flight;
-use crate::gateway::order::Order;
 use crate::request::{Filled, ImageRequest};
 
 mod leeway;
@@ -17,42 +17,42 @@ mod rewriting;
 pub use prompt::{Author, Enriched};
 
 use leeway::Leeway;
-use prompt::dressed;
+use prompt::with_prefix_and_suffix;
 use rewriting::{Rewriting, Rewritten};
 
-/// The order with the prompt that is to be drawn.
-pub async fn prepare(order: Order, author: &Author, flight: &Flight) -> Order {
-    let route = order.matched.route.clone();
-    if order.request.is_variation() {
-        // Nobody's words: there is nothing to rewrite or to dress.
-        return order;
+/// The request with the prompt that is to be drawn.
+pub async fn prepare(spec: DrawSpec, author: &Author, flight: &Flight) -> DrawSpec {
+    let route = spec.matched.route.clone();
+    if spec.request.is_variation() {
+        // A variation has no prompt to rewrite.
+        return spec;
     }
-    let caller = order.request.prompt.clone();
-    let mut order = worded(order, &caller, dressed(&route.prompt, &caller));
-    let Some(enrich) = &route.prompt.enrich else { return order };
-    let Some(leeway) = Leeway::of(&order) else { return order };
-    let rewriting = Rewriting { order: &order, enrich, author, caller: &caller, leeway };
+    let caller = spec.request.prompt.clone();
+    let mut spec = with_prompt(spec, &caller, with_prefix_and_suffix(&route.prompt, &caller));
+    let Some(enrich) = &route.prompt.enrich else { return spec };
+    let Some(leeway) = Leeway::of(&spec) else { return spec };
+    let rewriting = Rewriting { spec: &spec, enrich, author, caller: &caller, leeway };
     let Rewritten { enriched, words, cost, promised } = rewriting.run().await;
     let word = enriched.word();
-    order.shared.metrics.enrichments.with_label_values(&[route.name.as_str(), word]).inc();
+    spec.shared.metrics.enrichments.with_label_values(&[route.name.as_str(), word]).inc();
     flight.update(|progress| {
         progress.cost = progress.cost.saturating_add(cost);
         progress.enriched = Some((enrich.name.clone(), word));
     });
-    order.spent = order.spent.saturating_add(promised);
+    spec.spent = spec.spent.saturating_add(promised);
     match words {
-        Some(words) => worded(order, &caller, dressed(&route.prompt, &words)),
-        None => order,
+        Some(words) => with_prompt(spec, &caller, with_prefix_and_suffix(&route.prompt, &words)),
+        None => spec,
     }
 }
 
-/// The order for another prompt, which is told where it is not what the caller wrote.
-fn worded(order: Order, caller: &str, prompt: String) -> Order {
-    if prompt == order.request.prompt {
-        return order;
+/// The request with another prompt, which the answer tells where it is not what the caller wrote.
+fn with_prompt(spec: DrawSpec, caller: &str, prompt: String) -> DrawSpec {
+    if prompt == spec.request.prompt {
+        return spec;
     }
     let revised_prompt = (prompt != caller).then(|| prompt.as_str().into());
-    let filled = Filled { prompt: revised_prompt.is_some(), ..order.request.filled };
-    let request = Arc::new(ImageRequest { prompt, filled, ..(*order.request).clone() });
-    Order { request, revised_prompt, ..order }
+    let filled = Filled { prompt: revised_prompt.is_some(), ..spec.request.filled };
+    let request = Arc::new(ImageRequest { prompt, filled, ..(*spec.request).clone() });
+    DrawSpec { request, revised_prompt, ..spec }
 }

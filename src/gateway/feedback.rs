@@ -10,7 +10,7 @@ use crate::store::StoreError;
 
 /// What a verdict did. The word goes to the metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum FeedbackEffect {
     /// The picture is held otherwise than before.
     Changed,
     /// It was said before.
@@ -19,13 +19,13 @@ pub enum Heard {
     Unknown,
 }
 
-impl Heard {
+impl FeedbackEffect {
     /// The word for the metric.
     pub fn word(self) -> &'static str {
         match self {
-            Heard::Changed => "changed",
-            Heard::Unchanged => "unchanged",
-            Heard::Unknown => "unknown",
+            FeedbackEffect::Changed => "changed",
+            FeedbackEffect::Unchanged => "unchanged",
+            FeedbackEffect::Unknown => "unknown",
         }
     }
 }
@@ -36,15 +36,15 @@ impl Gateway {
     ///
     /// # Errors
     /// When the ledger cannot be written; nothing is changed then.
-    pub async fn judge(&self, tenant: Arc<str>, feedback: Feedback) -> Result<Heard, StoreError> {
+    pub async fn judge(&self, tenant: Arc<str>, feedback: Feedback) -> Result<FeedbackEffect, StoreError> {
         let Feedback { image_id, verdict, reason } = feedback;
         let judged = self.shared.journal.judge(&image_id, &tenant, verdict, reason).await?;
-        let heard = match &judged {
-            None => Heard::Unknown,
-            Some(judged) if judged.changed => Heard::Changed,
-            Some(_) => Heard::Unchanged,
+        let effect = match &judged {
+            None => FeedbackEffect::Unknown,
+            Some(judged) if judged.changed => FeedbackEffect::Changed,
+            Some(_) => FeedbackEffect::Unchanged,
         };
-        self.shared.metrics.feedback.with_label_values(&[verdict.word(), heard.word()]).inc();
+        self.shared.metrics.feedback.with_label_values(&[verdict.word(), effect.word()]).inc();
         if judged.is_some() && verdict == Verdict::Rejected {
             let shared = self.shared.clone();
             // All that is kept is looked through, which may be much.
@@ -53,6 +53,6 @@ impl Gateway {
                 log::error!("a rejected picture may still be in the cache: {error}");
             }
         }
-        Ok(heard)
+        Ok(effect)
     }
 }

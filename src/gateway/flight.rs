@@ -1,12 +1,12 @@
 //! Single flight: identical requests in flight are drawn once.
 //!
-//! Whoever comes first leads and draws; everybody else waits on the same [`Flight`], and all read its [`Progress`]. A
-//! client who leaves takes nothing with it, because the drawing outlives it (`gateway/detached.rs`). A leader that ends
-//! in any way, a panic included, ends the flight: nobody waits for ever.
+//! The first request with a key leads the [`Flight`] and draws. Identical requests that come meanwhile follow it, and
+//! all read its [`Progress`]. When a client disconnects, drawing goes on (`gateway/detached.rs`). When the leader ends in
+//! any way, a panic included, the flight ends, so no follower waits for ever.
 //!
-//! Who joins brings its own, later deadline, and calls may be started until the last one's. Nobody joins after the
-//! leader's: what is in the air by then is overdue, and whoever came to it would share its fate, as would the next, and
-//! the next. The first to come then leads a flight of its own.
+//! A follower has its own, later deadline, and calls may start until the latest deadline of all. No request joins after
+//! the leader's deadline: the calls under way are overdue by then, and a follower would run out of time with them. Such
+//! a request leads a new flight.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -57,23 +57,23 @@ pub struct Progress {
 /// One drawing that several requests may wait for.
 pub struct Flight {
     progress: Mutex<Progress>,
-    /// The leader's deadline: who comes later does not join.
-    boarding: Instant,
+    /// The leader's deadline. A request that comes later does not join.
+    joinable_until: Instant,
     /// The latest deadline of all its requests.
     deadline: Mutex<Instant>,
     done: watch::Sender<bool>,
-    /// Tells of every change. Apart from `done`, so that who only waits for the end is not woken by it.
-    news: watch::Sender<()>,
+    /// Notified at every change. It is not `done`, so that a follower that waits for the end alone is not woken.
+    changes: watch::Sender<()>,
 }
 
 impl Flight {
     fn new(deadline: Instant) -> Arc<Flight> {
         Arc::new(Flight {
             progress: Mutex::new(Progress::default()),
-            boarding: deadline,
+            joinable_until: deadline,
             deadline: Mutex::new(deadline),
             done: watch::Sender::new(false),
-            news: watch::Sender::new(()),
+            changes: watch::Sender::new(()),
         })
     }
 
@@ -83,15 +83,15 @@ impl Flight {
         let _ = self.done.subscribe().wait_for(|done| *done).await;
     }
 
-    /// No new call starts after this: nobody is left to wait for it.
+    /// No new call starts after this, as no request waits any longer.
     pub fn deadline(&self) -> Instant {
         // An instant is whole whatever panicked beside it.
         *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets a request join that waits until `deadline`, unless it is too late for that.
-    fn takes(&self, deadline: Instant, now: Instant) -> bool {
-        if now >= self.boarding {
+    fn admit(&self, deadline: Instant, now: Instant) -> bool {
+        if now >= self.joinable_until {
             return false;
         }
         let mut latest = self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,20 +104,20 @@ impl Flight {
         self.lock().clone()
     }
 
-    /// Looks at what there is.
-    pub fn glance<T>(&self, look: impl FnOnce(&Progress) -> T) -> T {
+    /// Reads the progress where it is, under its lock.
+    pub fn inspect<T>(&self, look: impl FnOnce(&Progress) -> T) -> T {
         look(&self.lock())
     }
 
-    /// Adds to what there is.
+    /// Changes the progress, and notifies those who watch it.
     pub fn update(&self, change: impl FnOnce(&mut Progress)) {
         change(&mut self.lock());
-        self.news.send_replace(());
+        self.changes.send_replace(());
     }
 
-    /// Tells of every later change.
-    pub fn news(&self) -> watch::Receiver<()> {
-        self.news.subscribe()
+    /// Notified at every later change.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     fn lock(&self) -> MutexGuard<'_, Progress> {
@@ -126,7 +126,7 @@ impl Flight {
     }
 }
 
-/// All flights in the air.
+/// All flights under way.
 #[derive(Default)]
 pub struct Flights {
     table: DashMap<FlightKey, Arc<Flight>>,
@@ -134,9 +134,9 @@ pub struct Flights {
 
 /// Leading or following.
 pub enum FlightRole {
-    /// Draw, and tell the others.
-    Lead(Lead),
-    /// Somebody draws already.
+    /// This request draws, for itself and its followers.
+    Lead(FlightLeader),
+    /// Another request draws already.
     Follow(Arc<Flight>),
 }
 
@@ -144,25 +144,25 @@ impl Flights {
     /// Joins the flight of this key, or starts it, as one who waits until `deadline`.
     pub fn join(self: &Arc<Flights>, key: FlightKey, deadline: Instant, now: Instant) -> FlightRole {
         let flight = match self.table.entry(key.clone()) {
-            Entry::Occupied(flying) if flying.get().takes(deadline, now) => {
-                return FlightRole::Follow(flying.get().clone());
+            Entry::Occupied(entry) if entry.get().admit(deadline, now) => {
+                return FlightRole::Follow(entry.get().clone());
             }
-            Entry::Occupied(mut flying) => {
-                // Those who have joined stay, and its leader takes it out of no table any more.
-                flying.insert(Flight::new(deadline));
-                flying.get().clone()
+            Entry::Occupied(mut entry) => {
+                // Those who joined the old flight stay on it; its leader removes no flight but its own from the table.
+                entry.insert(Flight::new(deadline));
+                entry.get().clone()
             }
             Entry::Vacant(vacant) => vacant.insert(Flight::new(deadline)).clone(),
         };
-        FlightRole::Lead(Lead { flight, registered: Some((self.clone(), key)) })
+        FlightRole::Lead(FlightLeader { flight, registered: Some((self.clone(), key)) })
     }
 
     /// A flight nobody can join, for requests that must not share.
-    pub fn alone(deadline: Instant) -> Lead {
-        Lead { flight: Flight::new(deadline), registered: None }
+    pub fn alone(deadline: Instant) -> FlightLeader {
+        FlightLeader { flight: Flight::new(deadline), registered: None }
     }
 
-    /// Flights in the air.
+    /// How many flights are under way.
     pub fn len(&self) -> usize {
         self.table.len()
     }
@@ -173,24 +173,24 @@ impl Flights {
     }
 }
 
-/// The duty to draw. Dropping it lands the flight.
-pub struct Lead {
+/// The leader's side of a flight. Dropping it ends the flight.
+pub struct FlightLeader {
     flight: Arc<Flight>,
     registered: Option<(Arc<Flights>, FlightKey)>,
 }
 
-impl Lead {
+impl FlightLeader {
     /// The flight to report to.
     pub fn flight(&self) -> &Arc<Flight> {
         &self.flight
     }
 }
 
-impl Drop for Lead {
+impl Drop for FlightLeader {
     fn drop(&mut self) {
         if let Some((flights, key)) = self.registered.take() {
             // Another flight may have this key by now.
-            flights.table.remove_if(&key, |_, flying| Arc::ptr_eq(flying, &self.flight));
+            flights.table.remove_if(&key, |_, entry| Arc::ptr_eq(entry, &self.flight));
         }
         if std::thread::panicking() {
             self.flight.update(|progress| {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_flight_has_one_leader_and_lands_for_all() {
+    async fn a_flight_has_one_leader_and_ends_for_all() {
         let flights = Arc::new(Flights::default());
         let FlightRole::Lead(lead) = join(&flights, 1) else { panic!("the first must lead") };
         let FlightRole::Follow(follower) = join(&flights, 1) else { panic!("the second must follow") };

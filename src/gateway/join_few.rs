@@ -2,8 +2,8 @@
 //!
 //! `FuturesUnordered` is made for thousands: whenever it has polled all it holds it wakes its own task to be polled
 //! once more, and with tokio that takes another worker out of its sleep. For the handful of calls of one request, and
-//! the many pieces of a large reply, that is the dearest part of the waiting. Here all are polled in turn and nobody is
-//! woken for nothing. Not for many: each poll looks at every future.
+//! the many pieces of a large reply, that is the dearest part of the waiting. Here all are polled in turn and no task
+//! is woken without a reason. It is not for many: each poll looks at every future.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -12,17 +12,17 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 /// Futures that are waited for together; each is dropped as soon as it is ready.
-pub struct Together<T> {
+pub struct JoinFew<T> {
     waited_for: Vec<BoxFuture<'static, T>>,
 }
 
-impl<T> Together<T> {
+impl<T> JoinFew<T> {
     /// Nothing to wait for.
-    pub fn new() -> Together<T> {
-        Together { waited_for: Vec::new() }
+    pub fn new() -> JoinFew<T> {
+        JoinFew { waited_for: Vec::new() }
     }
 
-    /// One more to wait for; it begins with the next [`Together::next`].
+    /// One more to wait for; it begins with the next [`JoinFew::next`].
     pub fn push(&mut self, future: impl Future<Output = T> + Send + 'static) {
         self.waited_for.push(future.boxed());
     }
@@ -77,16 +77,16 @@ mod tests {
         let waker = woken.clone().into();
         let mut context = Context::from_waker(&waker);
         let (first, second) = (oneshot::channel(), oneshot::channel());
-        let mut together = Together::new();
-        together.push(first.1);
-        together.push(second.1);
-        assert!(together.next().boxed().poll_unpin(&mut context).is_pending());
+        let mut few = JoinFew::new();
+        few.push(first.1);
+        few.push(second.1);
+        assert!(few.next().boxed().poll_unpin(&mut context).is_pending());
         assert_eq!(woken.0.load(Ordering::Relaxed), 0);
         second.0.send(2).unwrap();
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
-        assert_eq!(together.next().boxed().poll_unpin(&mut context), Poll::Ready(Ok(2)));
+        assert_eq!(few.next().boxed().poll_unpin(&mut context), Poll::Ready(Ok(2)));
         first.0.send(1).unwrap();
-        assert_eq!(together.next().boxed().poll_unpin(&mut context), Poll::Ready(Ok(1)));
-        assert!(together.is_empty() && together.next().boxed().poll_unpin(&mut context).is_pending());
+        assert_eq!(few.next().boxed().poll_unpin(&mut context), Poll::Ready(Ok(1)));
+        assert!(few.is_empty() && few.next().boxed().poll_unpin(&mut context).is_pending());
     }
 }

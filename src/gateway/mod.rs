@@ -1,7 +1,7 @@
 //! The only floor that waits: it asks the policies, acts on their answers, and owns every guard while it does.
 //!
 //! [`Gateway::serve`] is the life of a request on one screen. What outlives a config (cache, flights, slots, breakers,
-//! ledger) is in [`Shared`], keyed by name; what a config says is in [`Live`], swapped whole. Nothing here speaks HTTP
+//! ledger) is in [`Shared`], keyed by name; what a config says is in [`Snapshot`], swapped whole. Nothing here speaks HTTP
 //! to clients; that is `server`.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use crate::config::plan::{Plan, Route};
 use crate::error::{Error, ErrorKind};
 use crate::gateway::outcome::Outcome;
 use crate::gateway::serve::ServeRequest;
-use crate::gateway::snapshot::Live;
+use crate::gateway::snapshot::Snapshot;
 use crate::request::ImageRequest;
 use crate::routing;
 use crate::secret::Secret;
@@ -25,14 +25,14 @@ pub mod attempt;
 pub mod background;
 mod detached;
 pub mod dispatch_loop;
+pub mod draw_spec;
 pub mod enrich;
+mod errors;
 pub mod feedback;
 pub mod files;
 pub mod flight;
 mod join_few;
 pub mod journal;
-mod not_started;
-pub mod order;
 pub mod outcome;
 pub mod progress;
 pub mod reload;
@@ -43,12 +43,12 @@ pub mod shared;
 pub mod snapshot;
 
 pub use crate::gateway::ask::{Ask, CacheWish, Caller};
-pub use crate::gateway::not_started::{NotStarted, NotTaken};
+pub use crate::gateway::errors::{ReplaceError, StartError};
 pub use crate::gateway::shared::Shared;
 
 /// The gateway: one per process, shared by every connection.
 pub struct Gateway {
-    live: ArcSwap<Live>,
+    snapshot: ArcSwap<Snapshot>,
     /// One change at a time, so that versions count up without a gap.
     changing: Mutex<()>,
     link_secret: Secret,
@@ -61,7 +61,7 @@ impl Gateway {
     ///
     /// # Errors
     /// When the plan cannot run, or its ledger cannot be opened.
-    pub fn new(plan: Plan) -> Result<Arc<Gateway>, NotStarted> {
+    pub fn new(plan: Plan) -> Result<Arc<Gateway>, StartError> {
         let mut random = [0u8; 40];
         getrandom::fill(&mut random)?;
         let hex: String = random[8..].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -69,23 +69,23 @@ impl Gateway {
         seed.copy_from_slice(&random[..8]);
         let shared = Shared::open(&plan, u64::from_le_bytes(seed))?;
         let link_secret = Secret::new(hex);
-        let live = Live::new(1, plan, &link_secret)?;
-        shared.journal.follow(&live.plan)?;
+        let snapshot = Snapshot::new(1, plan, &link_secret)?;
+        shared.journal.follow(&snapshot.plan)?;
         let told = shared.ledger.clone();
         shared.metrics.tell_costs(move || told.costs(clock::now()))?;
         let gateway = Gateway {
-            live: ArcSwap::from_pointee(live),
+            snapshot: ArcSwap::from_pointee(snapshot),
             changing: Mutex::default(),
             link_secret,
             shared: Arc::new(shared),
         };
-        gateway.took(1);
+        gateway.record_reload(1);
         Ok(Arc::new(gateway))
     }
 
     /// The config in force. A request takes it once and keeps it to its end.
-    pub fn live(&self) -> Arc<Live> {
-        self.live.load_full()
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
     }
 
     /// Puts a new plan in force, whole, and returns its version. Caches, slots and breakers follow its bounds. Blocks
@@ -93,27 +93,28 @@ impl Gateway {
     ///
     /// # Errors
     /// When the plan cannot run or the ledger cannot be read; the one before stays in force.
-    pub fn replace(&self, plan: Plan) -> Result<u64, NotTaken> {
+    pub fn replace(&self, plan: Plan) -> Result<u64, ReplaceError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = self.live().version + 1;
-        let live = Live::new(version, plan, &self.link_secret)?;
-        self.shared.journal.follow(&live.plan)?;
-        self.shared.exact.resize(live.plan.cache.memory);
-        self.shared.links.resize(live.plan.cache.links, std::time::Instant::now());
-        self.shared.words.resize(live.plan.cache.prompts);
-        self.shared.transport.replies.resize(live.plan.server.limits.response_bodies);
-        for provider in live.plan.providers.values() {
+        let version = self.snapshot().version + 1;
+        let snapshot = Snapshot::new(version, plan, &self.link_secret)?;
+        self.shared.journal.follow(&snapshot.plan)?;
+        self.shared.exact.resize(snapshot.plan.cache.memory);
+        self.shared.links.resize(snapshot.plan.cache.links, std::time::Instant::now());
+        self.shared.prompts.resize(snapshot.plan.cache.prompts);
+        self.shared.transport.replies.resize(snapshot.plan.server.limits.response_bodies);
+        for provider in snapshot.plan.providers.values() {
             self.shared.lane(provider).resize(provider.concurrency.limit, provider.concurrency.queue);
         }
         // A new key is tried at once, since breakers go by the account; what is held against an old one is forgotten.
-        let accounts = live.plan.providers.values().map(|provider| (&*provider.name, provider.account.fingerprint()));
+        let accounts =
+            snapshot.plan.providers.values().map(|provider| (&*provider.name, provider.account.fingerprint()));
         self.shared.breakers.keep_only(&accounts.collect::<Vec<_>>());
-        self.live.store(Arc::new(live));
-        self.took(version);
+        self.snapshot.store(Arc::new(snapshot));
+        self.record_reload(version);
         Ok(version)
     }
 
-    fn took(&self, version: u64) {
+    fn record_reload(&self, version: u64) {
         let metrics = &self.shared.metrics;
         metrics.reload_success.set(1);
         metrics.config_version.set(i64::try_from(version).unwrap_or(i64::MAX));
@@ -122,26 +123,31 @@ impl Gateway {
     }
 
     /// The life of a request. `header` looks up a request header by its lower-case name.
-    pub async fn serve<'a>(&self, live: &Arc<Live>, ask: Ask, header: impl Fn(&str) -> Option<&'a str>) -> Outcome {
+    pub async fn serve<'a>(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        ask: Ask,
+        header: impl Fn(&str) -> Option<&'a str>,
+    ) -> Outcome {
         let Ask { mut request, id, caller, max_usd, cache, progress } = ask;
-        let (routes, model) = (&live.plan.routes, request.model.as_deref());
+        let (routes, model) = (&snapshot.plan.routes, request.model.as_deref());
         let Some(matched) = routing::find(routes, |route| caller.may_use(route), model, &header) else {
             let elsewhere = routing::find(routes, |_| true, model, &header).is_some();
-            let error = if elsewhere { forbidden(model) } else { unknown_model(live, &caller, model) };
-            return Outcome::failed(live.version, error);
+            let error = if elsewhere { forbidden(model) } else { unknown_model(snapshot, &caller, model) };
+            return Outcome::failed(snapshot.version, error);
         };
         let route = matched.route.clone();
         let defaulted = request.output_format.is_none();
         fill_in(&mut request, &route);
         if let Err(error) = request.check_together(defaulted) {
-            return Outcome { route: Some(route.name.clone()), ..Outcome::failed(live.version, error) };
+            return Outcome { route: Some(route.name.clone()), ..Outcome::failed(snapshot.version, error) };
         }
         let (pinned, seed) = (matched.pinned.as_deref(), self.shared.hash_seed);
-        let rules = live.rules(matched.index, pinned);
+        let rules = snapshot.rules(matched.index, pinned);
         let canonical = Canonical::under(rules, &caller.tenant, &route.name, pinned, &request, seed);
         let serving = ServeRequest {
             shared: &self.shared,
-            live,
+            snapshot,
             matched,
             request: Arc::new(request),
             canonical,
@@ -153,7 +159,7 @@ impl Gateway {
             progress,
             deadline: Instant::now() + route.deadline,
         };
-        serving.go().await
+        serving.run().await
     }
 }
 
@@ -177,8 +183,8 @@ fn forbidden(model: Option<&str>) -> Error {
     Error::new(ErrorKind::Forbidden, message).with_param("model")
 }
 
-fn unknown_model(live: &Live, caller: &Caller, model: Option<&str>) -> Error {
-    let names = live.model_names(|route| caller.may_use(route));
+fn unknown_model(snapshot: &Snapshot, caller: &Caller, model: Option<&str>) -> Error {
+    let names = snapshot.model_names(|route| caller.may_use(route));
     let Some(model) = model else {
         return Error::new(ErrorKind::ModelNotFound, "No route takes a request without 'model' here. Name one.")
             .with_param("model");

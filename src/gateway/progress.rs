@@ -1,9 +1,8 @@
 //! Watching a request being drawn: each picture as soon as it is there, unfinished ones before it.
 //!
 //! A [`ProgressSender`] goes with the request and is told which flight it follows; a [`ProgressReceiver`] stays with
-//! whoever answers the client and is shown what is new there. The receiver holds nothing up: one that looks late sees
-//! all that is there by then.
-//! What the request comes to in the end is in its outcome, not here.
+//! the code that answers the client, which reads from it what is new there. The receiver delays nothing: when it reads
+//! late it gets all that is there by then. How the request ends is in its outcome, not here.
 
 use std::sync::Arc;
 
@@ -19,10 +18,10 @@ pub struct ProgressSender {
     flight: watch::Sender<Option<Arc<Flight>>>,
 }
 
-/// One who watches.
+/// The receiving end: what is new on the flight that the request follows.
 pub struct ProgressReceiver {
     flight: watch::Receiver<Option<Arc<Flight>>>,
-    on: Option<(Arc<Flight>, watch::Receiver<()>)>,
+    following: Option<(Arc<Flight>, watch::Receiver<()>)>,
     wanted: usize,
     /// Whether pictures are shown in the order of their places instead of as they come.
     in_order: bool,
@@ -40,11 +39,12 @@ pub enum ProgressEvent {
     Picture(Arc<Kept>),
 }
 
-/// Both ends of the way on which this request is watched.
+/// Both ends of the channel on which the progress of `request` is watched.
 pub fn channel(request: &ImageRequest) -> (ProgressSender, ProgressReceiver) {
     let (sender, receiver) = watch::channel(None);
     let (wanted, in_order) = (usize::from(request.n), request.seed.is_some());
-    let progress = ProgressReceiver { flight: receiver, on: None, wanted, in_order, partials: 0, shown: Vec::new() };
+    let progress =
+        ProgressReceiver { flight: receiver, following: None, wanted, in_order, partials: 0, shown: Vec::new() };
     (ProgressSender { flight: sender }, progress)
 }
 
@@ -60,21 +60,21 @@ impl ProgressReceiver {
     /// called again without missing anything.
     pub async fn next(&mut self) -> ProgressEvent {
         loop {
-            if let Some(sight) = self.look() {
-                return sight;
+            if let Some(event) = self.next_event() {
+                return event;
             }
-            let news = self.on.as_mut().map(|(_, news)| news);
+            let changes = self.following.as_mut().map(|(_, changes)| changes);
             let changed = async {
-                match news {
-                    // The flight is held here, so its news cannot end.
-                    Some(news) => drop(news.changed().await),
+                match changes {
+                    // The flight owns the sender and is held here, so the channel cannot close.
+                    Some(changes) => drop(changes.changed().await),
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 () = changed => {}
-                boarded = self.flight.changed() => match boarded {
-                    Ok(()) => self.board(),
+                switched = self.flight.changed() => match switched {
+                    Ok(()) => self.follow(),
                     // The request has ended; whatever it brought is in its outcome.
                     Err(_) => std::future::pending().await,
                 },
@@ -83,7 +83,7 @@ impl ProgressReceiver {
     }
 
     /// What of `delivered` was not shown.
-    pub fn unseen(&self, delivered: &[Arc<Kept>]) -> Vec<Arc<Kept>> {
+    pub fn not_shown(&self, delivered: &[Arc<Kept>]) -> Vec<Arc<Kept>> {
         let mut shown = self.shown.clone();
         let new = delivered.iter().filter(|kept| {
             let seen = shown.iter().position(|id| *id == kept.id);
@@ -92,11 +92,11 @@ impl ProgressReceiver {
         new.cloned().collect()
     }
 
-    fn board(&mut self) {
+    fn follow(&mut self) {
         let flight = self.flight.borrow_and_update().clone();
-        self.on = flight.map(|flight| {
-            let news = flight.news();
-            (flight, news)
+        self.following = flight.map(|flight| {
+            let changes = flight.changes();
+            (flight, changes)
         });
         self.partials = 0;
     }
@@ -111,16 +111,16 @@ impl ProgressReceiver {
         (0..self.wanted).map_while(at).map(|placed| placed.kept.clone()).collect()
     }
 
-    fn look(&mut self) -> Option<ProgressEvent> {
-        let (flight, _) = self.on.as_ref()?;
-        let partial = flight.glance(|progress| progress.partials.get(self.partials).cloned());
+    fn next_event(&mut self) -> Option<ProgressEvent> {
+        let (flight, _) = self.following.as_ref()?;
+        let partial = flight.inspect(|progress| progress.partials.get(self.partials).cloned());
         if let Some(partial) = partial {
             self.partials += 1;
             return Some(ProgressEvent::Partial(partial));
         }
-        // Another flight, boarded when the first ran out of time, begins with the pictures that the first one brought.
-        let pictures = flight.glance(|progress| self.ready(&progress.pictures));
-        let next = self.unseen(&pictures).into_iter().next()?;
+        // A second flight, joined when the first ran out of time, begins with the pictures that the first one brought.
+        let pictures = flight.inspect(|progress| self.ready(&progress.pictures));
+        let next = self.not_shown(&pictures).into_iter().next()?;
         self.shown.push(next.id.clone());
         Some(ProgressEvent::Picture(next))
     }

@@ -17,11 +17,11 @@ use crate::gateway::{Gateway, files};
 use crate::provider::{self, anthropic};
 
 /// Time between two looks at the file that a person editing it does not notice.
-pub const LOOK: Duration = Duration::from_millis(250);
+pub const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Why a config file was not taken.
 #[derive(Debug, thiserror::Error)]
-pub enum NotLoaded {
+pub enum LoadError {
     /// It cannot be read.
     #[error("{path}: {why}")]
     Unreadable {
@@ -33,9 +33,9 @@ pub enum NotLoaded {
     /// It has problems.
     #[error("{0}")]
     Problems(Problems),
-    /// It would let in whoever comes, where callers needed a key so far.
+    /// It lists no clients, where callers needed a key so far, and does not say `clients: anyone`.
     #[error("`clients` is gone from the file: write `clients: anyone` to let everybody in without a key")]
-    Opened,
+    ClientsRemoved,
 }
 
 /// The environment and files of this process.
@@ -87,25 +87,25 @@ pub fn kinds() -> Vec<ProviderKind> {
 }
 
 /// Reads and checks a config file.
-pub fn load(path: &Path, lookup: &dyn Lookup) -> Result<Plan, NotLoaded> {
+pub fn load(path: &Path, lookup: &dyn Lookup) -> Result<Plan, LoadError> {
     let name = path.display().to_string();
-    let text = files::text(path, files::CONFIG).map_err(|why| NotLoaded::Unreadable { path: name.clone(), why })?;
+    let text = files::text(path, files::CONFIG).map_err(|why| LoadError::Unreadable { path: name.clone(), why })?;
     check(&name, &text, lookup)
 }
 
 /// Checks config text; `name` is printed with its problems.
-pub fn check(name: &str, text: &str, lookup: &dyn Lookup) -> Result<Plan, NotLoaded> {
-    config::load(&ConfigText { name, text }, &kinds(), lookup).map_err(NotLoaded::Problems)
+pub fn check(name: &str, text: &str, lookup: &dyn Lookup) -> Result<Plan, LoadError> {
+    config::load(&ConfigText { name, text }, &kinds(), lookup).map_err(LoadError::Problems)
 }
 
 /// Puts a new plan in force, or reports why not.
-fn take(gateway: &Gateway, loaded: Result<Plan, NotLoaded>) {
-    let before = gateway.live();
+fn apply(gateway: &Gateway, loaded: Result<Plan, LoadError>) {
+    let before = gateway.snapshot();
     let taken = match loaded {
-        Ok(plan) if opens(&before.plan, &plan) => Err(NotLoaded::Opened.to_string()),
+        Ok(plan) if drops_all_clients(&before.plan, &plan) => Err(LoadError::ClientsRemoved.to_string()),
         Ok(plan) => {
             warn_of_restart(&before.plan, &plan);
-            tell_shut(&plan);
+            log_shut(&plan);
             let changed = before.plan.written.differences(&plan.written);
             gateway.replace(plan).map(|version| (version, changed)).map_err(|error| error.to_string())
         }
@@ -123,16 +123,16 @@ fn take(gateway: &Gateway, loaded: Result<Plan, NotLoaded>) {
     }
 }
 
-/// Says that other machines are turned away, and what to write.
-pub fn tell_shut(plan: &Plan) {
+/// Logs that requests of other machines are refused, and what to write.
+pub fn log_shut(plan: &Plan) {
     if let Some(problem) = &plan.shut {
         log::error!("{problem}");
     }
 }
 
-/// Whether a change takes away every key without a word. A file that is only half written does that, and so may a slip
-/// of the hand; who means it says so.
-fn opens(old: &Plan, new: &Plan) -> bool {
+/// Whether a change drops every client without saying `clients: anyone`. A file that is only half written does that, and
+/// so may a mistake.
+fn drops_all_clients(old: &Plan, new: &Plan) -> bool {
     !old.clients.is_empty() && new.clients.is_empty() && !new.anyone
 }
 
@@ -156,16 +156,16 @@ fn warn_of_restart(old: &Plan, new: &Plan) {
 pub struct Watch {
     path: PathBuf,
     lookup: Arc<dyn Lookup + Send + Sync>,
-    read: Prints,
+    read: FileHashes,
 }
 
 /// What files held, hashed; `None` where one could not be read.
-type Prints = BTreeMap<PathBuf, Option<u128>>;
+type FileHashes = BTreeMap<PathBuf, Option<u128>>;
 
 impl Watch {
     /// Reads and checks the file, and remembers exactly what was read: a change from then on is a change.
-    pub fn open(path: PathBuf, lookup: Arc<dyn Lookup + Send + Sync>) -> (Watch, Result<Plan, NotLoaded>) {
-        let mut watch = Watch { path, lookup, read: Prints::new() };
+    pub fn open(path: PathBuf, lookup: Arc<dyn Lookup + Send + Sync>) -> (Watch, Result<Plan, LoadError>) {
+        let mut watch = Watch { path, lookup, read: FileHashes::new() };
         let loaded = watch.load();
         (watch, loaded)
     }
@@ -173,7 +173,7 @@ impl Watch {
     /// Follows the file for as long as `now` has a sender, looking at it `every` so often. A message on `now` (SIGHUP)
     /// reloads at once, changed or not.
     pub async fn follow(mut self, gateway: Arc<Gateway>, every: Duration, mut now: mpsc::Receiver<()>) {
-        let mut last: Option<Prints> = None;
+        let mut last: Option<FileHashes> = None;
         loop {
             let asked = tokio::select! {
                 asked = now.recv() => match asked {
@@ -192,7 +192,7 @@ impl Watch {
                     let loaded = self.load();
                     // Between the look and the reading somebody may have gone on writing: then nothing is settled yet.
                     if asked || self.read.iter().all(|(path, held)| seen.get(path).is_none_or(|seen| seen == held)) {
-                        take(&gateway, loaded);
+                        apply(&gateway, loaded);
                     } else {
                         self.read = before;
                     }
@@ -210,11 +210,11 @@ impl Watch {
     }
 
     /// Reads and checks the file, remembering what was read.
-    fn load(&mut self) -> Result<Plan, NotLoaded> {
+    fn load(&mut self) -> Result<Plan, LoadError> {
         let name = self.path.display().to_string();
         let text = files::text(&self.path, files::CONFIG);
-        self.read = Prints::from([(self.path.clone(), text.as_ref().ok().map(|text| print(text)))]);
-        let text = text.map_err(|why| NotLoaded::Unreadable { path: name.clone(), why })?;
+        self.read = FileHashes::from([(self.path.clone(), text.as_ref().ok().map(|text| hash(text)))]);
+        let text = text.map_err(|why| LoadError::Unreadable { path: name.clone(), why })?;
         let recorder = Recorder { lookup: &*self.lookup, read: Mutex::default() };
         let plan = check(&name, &text, &recorder);
         self.read.extend(recorder.read.into_inner().unwrap_or_else(PoisonError::into_inner));
@@ -222,24 +222,24 @@ impl Watch {
     }
 
     /// What the same files hold now.
-    fn look(&self) -> Prints {
+    fn look(&self) -> FileHashes {
         let held = |path: &PathBuf| {
             let secret = *path != self.path;
             let text = if secret { self.lookup.file(path).ok() } else { files::text(path, files::CONFIG).ok() };
-            (path.clone(), text.map(|text| print(&text)))
+            (path.clone(), text.map(|text| hash(&text)))
         };
         self.read.keys().map(held).collect()
     }
 }
 
-fn print(text: &str) -> u128 {
+fn hash(text: &str) -> u128 {
     xxhash_rust::xxh3::xxh3_128(text.as_bytes())
 }
 
 /// A lookup that remembers which files were read, and what they held.
 struct Recorder<'a> {
     lookup: &'a dyn Lookup,
-    read: Mutex<Prints>,
+    read: Mutex<FileHashes>,
 }
 
 impl Lookup for Recorder<'_> {
@@ -249,7 +249,7 @@ impl Lookup for Recorder<'_> {
 
     fn file(&self, path: &Path) -> Result<String, String> {
         let text = self.lookup.file(path);
-        let held = text.as_ref().ok().map(|text| print(text));
+        let held = text.as_ref().ok().map(|text| hash(text));
         self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), held);
         text
     }
@@ -284,21 +284,21 @@ routes: [{name: all, offers: [home/flux]}]
     }
 
     #[tokio::test]
-    async fn a_reload_takes_no_door_off_without_the_word_for_it() {
+    async fn a_reload_drops_all_clients_only_where_the_config_says_anyone() {
         let key = "0f5f2a0e4f1a3f7b8ad2b3f1c4a7d9e05c6f7081920a1b2c3d4e5f60718293a4";
         let listed = format!("clients: [{{name: web, key_sha256: {key}}}]");
         let gateway = Gateway::new(plan(&listed)).unwrap();
         // The beginning of the file without its clients, as a slow writer or a slip leaves it, by whoever it is read.
         for half in ["", "# clients:\n"] {
-            take(&gateway, Ok(plan(half)));
-            assert_eq!((gateway.live().version, gateway.live().plan.clients.len()), (1, 1), "{half}");
+            apply(&gateway, Ok(plan(half)));
+            assert_eq!((gateway.snapshot().version, gateway.snapshot().plan.clients.len()), (1, 1), "{half}");
             assert_eq!(gateway.shared.metrics.reload_success.get(), 0);
         }
-        take(&gateway, Ok(plan("clients: anyone\n")));
-        assert_eq!((gateway.live().version, gateway.live().plan.clients.len()), (2, 0));
+        apply(&gateway, Ok(plan("clients: anyone\n")));
+        assert_eq!((gateway.snapshot().version, gateway.snapshot().plan.clients.len()), (2, 0));
         // Where nobody was asked for a key, there is nothing to lose.
-        take(&gateway, Ok(plan("")));
-        assert_eq!(gateway.live().version, 3);
+        apply(&gateway, Ok(plan("")));
+        assert_eq!(gateway.snapshot().version, 3);
         assert_eq!(plan(&listed).written.differences(&plan("").written), "clients");
     }
 

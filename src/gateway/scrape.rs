@@ -1,12 +1,12 @@
 //! What is looked up at the gateway for every scrape: slots, breakers, caches, budgets and the ledger's record. Counters
-//! count by themselves; nothing here is measured and nothing is changed, so that scrapes do not meet.
+//! count by themselves; nothing here is measured and nothing is changed, so that scrapes do not disturb each other.
 
 use std::time::Instant;
 
 use crate::clock;
 use crate::config::plan::Plan;
 use crate::gateway::Gateway;
-use crate::metrics::{Snapshot, dollars, seconds};
+use crate::metrics::{Scrape, dollars, seconds};
 
 impl Gateway {
     /// Looks up what is only looked up, and renders all metrics.
@@ -14,24 +14,24 @@ impl Gateway {
     /// # Errors
     /// When a metric cannot be encoded, which a test rules out.
     pub fn scrape(&self) -> Result<String, prometheus::Error> {
-        let live = self.live();
-        let mut snapshot = Snapshot::default();
-        self.look_at_providers(&live.plan, &mut snapshot)?;
-        self.look_at_memory(&mut snapshot)?;
-        self.look_at_budgets(&live.plan, &mut snapshot)?;
-        self.look_at_record(&mut snapshot)?;
-        self.shared.metrics.render(snapshot)
+        let snapshot = self.snapshot();
+        let mut scrape = Scrape::default();
+        self.scrape_providers(&snapshot.plan, &mut scrape)?;
+        self.scrape_caches(&mut scrape)?;
+        self.scrape_budgets(&snapshot.plan, &mut scrape)?;
+        self.scrape_ledger(&mut scrape)?;
+        self.shared.metrics.render(scrape)
     }
 
     /// Slots and breakers of the providers of `plan`; others have none.
-    fn look_at_providers(&self, plan: &Plan, snapshot: &mut Snapshot) -> Result<(), prometheus::Error> {
+    fn scrape_providers(&self, plan: &Plan, scrape: &mut Scrape) -> Result<(), prometheus::Error> {
         let now = Instant::now();
         let lanes: Vec<_> =
             plan.providers.values().map(|provider| (&provider.name, self.shared.lane(provider))).collect();
         let running = lanes.iter().map(|(name, lane)| ([(*name).clone()], gauge(lane.in_flight())));
-        snapshot.counts("in_flight", "Calls running.", ["provider"], running)?;
+        scrape.counts("in_flight", "Calls running.", ["provider"], running)?;
         let waiting = lanes.iter().map(|(name, lane)| ([(*name).clone()], gauge(lane.waiting())));
-        snapshot.counts("queue_depth", "Calls waiting for a slot.", ["provider"], waiting)?;
+        scrape.counts("queue_depth", "Calls waiting for a slot.", ["provider"], waiting)?;
         let states = plan.providers.values().flat_map(|provider| {
             let account = provider.account.fingerprint();
             provider.models.keys().chain(provider.writers.keys()).map(move |model| {
@@ -40,21 +40,21 @@ impl Gateway {
             })
         });
         let help = "Circuit breaker: 0 passing, 1 probing, 2 tripped.";
-        snapshot.counts("breaker_state", help, ["provider", "model"], states)
+        scrape.counts("breaker_state", help, ["provider", "model"], states)
     }
 
-    fn look_at_memory(&self, snapshot: &mut Snapshot) -> Result<(), prometheus::Error> {
+    fn scrape_caches(&self, scrape: &mut Scrape) -> Result<(), prometheus::Error> {
         let shared = &self.shared;
-        snapshot.count("cache_bytes", "Bytes of pictures kept for reuse.", gauge(shared.exact.bytes()))?;
-        snapshot.count("link_bytes", "Bytes of pictures held behind links.", gauge(shared.links.bytes()))?;
+        scrape.count("cache_bytes", "Bytes of pictures kept for reuse.", gauge(shared.exact.bytes()))?;
+        scrape.count("link_bytes", "Bytes of pictures held behind links.", gauge(shared.links.bytes()))?;
         let help = "Bytes of rewritten prompts kept for reuse.";
-        snapshot.count("prompt_cache_bytes", help, gauge(shared.words.bytes()))?;
+        scrape.count("prompt_cache_bytes", help, gauge(shared.prompts.bytes()))?;
         let help = "Links given up before their time for want of space.";
-        snapshot.count("links_given_up", help, gauge(shared.links.given_up()))
+        scrape.count("links_given_up", help, gauge(shared.links.given_up()))
     }
 
     /// Every budget of `plan`, all as of one moment.
-    fn look_at_budgets(&self, plan: &Plan, snapshot: &mut Snapshot) -> Result<(), prometheus::Error> {
+    fn scrape_budgets(&self, plan: &Plan, scrape: &mut Scrape) -> Result<(), prometheus::Error> {
         let budgets = self.shared.ledger.budgets(plan, clock::now());
         let labels = ["scope", "per", "zone"];
         let of = |budget: &crate::ledger::counter::Budgeted| {
@@ -62,26 +62,26 @@ impl Gateway {
             [key.scope.to_string(), key.per.word().to_owned(), key.zone.to_string()]
         };
         let limits = budgets.iter().map(|budget| (of(budget), dollars(budget.limit)));
-        snapshot.amounts("budget_usd", "Dollars that may be spent in a period.", labels, limits)?;
+        scrape.amounts("budget_usd", "Dollars that may be spent in a period.", labels, limits)?;
         let left = budgets.iter().map(|budget| (of(budget), dollars(budget.left())));
-        snapshot.amounts("budget_remaining_usd", "Dollars neither spent nor promised of it.", labels, left)
+        scrape.amounts("budget_remaining_usd", "Dollars neither spent nor promised of it.", labels, left)
     }
 
     /// How the ledger's record does.
-    fn look_at_record(&self, snapshot: &mut Snapshot) -> Result<(), prometheus::Error> {
+    fn scrape_ledger(&self, scrape: &mut Scrape) -> Result<(), prometheus::Error> {
         let health = self.shared.journal.health();
         let help = "1 when what is paid can be written down.";
-        snapshot.count("ledger_writable", help, i64::from(health.writable))?;
-        snapshot.count("ledger_waiting", "Changes that wait to be written down.", gauge(health.waiting))?;
+        scrape.count("ledger_writable", help, i64::from(health.writable))?;
+        scrape.count("ledger_waiting", "Changes that wait to be written down.", gauge(health.waiting))?;
         let help = "Changes given up since the start; what they paid is not on disk.";
-        snapshot.count("ledger_lost", help, gauge(health.lost))?;
+        scrape.count("ledger_lost", help, gauge(health.lost))?;
         let help = "Transactions that failed since the start.";
-        snapshot.count("ledger_failed_commits", help, gauge(health.failures))?;
+        scrape.count("ledger_failed_commits", help, gauge(health.failures))?;
         let help = "Bytes of the ledger, in its file or in memory.";
-        snapshot.count("ledger_bytes", help, gauge(health.bytes))?;
+        scrape.count("ledger_bytes", help, gauge(health.bytes))?;
         let took = [("last", health.last_commit), ("longest", health.longest_commit)];
         let took = took.map(|(which, took)| ([which.to_owned()], seconds(took)));
-        snapshot.amounts("ledger_commit_seconds", "Time of a transaction.", ["which"], took)
+        scrape.amounts("ledger_commit_seconds", "Time of a transaction.", ["which"], took)
     }
 }
 

@@ -14,31 +14,31 @@ use crate::canonical::Canonical;
 use crate::config::plan::OnDeadline;
 use crate::dispatch::no_picture_reason;
 use crate::gateway::ask::{CacheWish, Caller};
-use crate::gateway::detached::Outlive;
+use crate::gateway::detached::Detached;
 use crate::gateway::dispatch_loop;
+use crate::gateway::draw_spec::DrawSpec;
 use crate::gateway::enrich::{self, Author};
-use crate::gateway::flight::{Flight, FlightKey, FlightRole, Flights, Lead, Progress};
-use crate::gateway::order::Order;
+use crate::gateway::flight::{Flight, FlightKey, FlightLeader, FlightRole, Flights, Progress};
 use crate::gateway::outcome::{CacheUse, Outcome};
 use crate::gateway::progress::ProgressSender;
 use crate::gateway::savings::Saving;
 use crate::gateway::shared::Shared;
-use crate::gateway::snapshot::Live;
+use crate::gateway::snapshot::Snapshot;
 use crate::money::Usd;
 use crate::request::{ImageRequest, ResponseFormat};
 use crate::routing::{Caps, Matched};
 
-/// One request on its way.
+/// One request whose route is known.
 pub struct ServeRequest<'a> {
     /// Everything that outlives a config.
     pub shared: &'a Arc<Shared>,
     /// The config in force when it came.
-    pub live: &'a Arc<Live>,
+    pub snapshot: &'a Arc<Snapshot>,
     /// Its route and pinned offer.
     pub matched: Matched,
     /// The request, route defaults filled in.
     pub request: Arc<ImageRequest>,
-    /// Its meaning.
+    /// Its canonical form, which is the key of the cache.
     pub canonical: Canonical,
     /// What caller and route wish of the cache.
     pub wish: CacheWish,
@@ -50,17 +50,17 @@ pub struct ServeRequest<'a> {
     pub max_usd: Option<Usd>,
     /// Whether what is written for this caller may be kept, and taken from what was kept.
     pub remember: bool,
-    /// Where it is watched from, if it is.
+    /// Where its progress is sent, if it is watched.
     pub progress: Option<ProgressSender>,
     /// When the client stops waiting.
     pub deadline: Instant,
 }
 
 impl ServeRequest<'_> {
-    /// Goes the way to its end.
-    pub async fn go(self) -> Outcome {
+    /// Serves the request to its end.
+    pub async fn run(self) -> Outcome {
         loop {
-            let (have, used) = match self.look() {
+            let (have, used) = match self.look_up() {
                 Look::Hit(pictures) => return self.hit(pictures),
                 Look::Part(pictures) => (pictures, CacheUse::Pool),
                 Look::Miss(_) if self.wish == CacheWish::Use => (Vec::new(), CacheUse::Miss),
@@ -74,7 +74,7 @@ impl ServeRequest<'_> {
                     let progress = flight.progress();
                     let their_deadline = progress.out_of_time && progress.pictures.len() < self.wanted();
                     if late || !their_deadline {
-                        return self.landed(progress, CacheUse::Joined, late);
+                        return self.outcome(progress, CacheUse::Joined, late);
                     }
                 }
             }
@@ -85,10 +85,10 @@ impl ServeRequest<'_> {
         usize::from(self.request.n)
     }
 
-    /// Looks into the cache as far as it is wanted, and counts the look.
-    fn look(&self) -> Look {
+    /// Looks the request up in the cache, where caller and route wish that, and counts the look-up.
+    fn look_up(&self) -> Look {
         let look = match self.wish {
-            CacheWish::Use => self.peek(),
+            CacheWish::Use => self.cached(),
             CacheWish::Fresh | CacheWish::Skip => Look::Miss(Miss::Absent),
         };
         let word = match (&look, self.wish) {
@@ -102,9 +102,9 @@ impl ServeRequest<'_> {
         look
     }
 
-    fn peek(&self) -> Look {
+    fn cached(&self) -> Look {
         let Some(cache) = self.matched.route.cache else { return Look::Miss(Miss::Absent) };
-        let way = |offer: &str| self.live.way_of(self.matched.index, offer);
+        let way = |offer: &str| self.snapshot.way_of(self.matched.index, offer);
         let terms = Terms { ttl: cache.ttl, now: Instant::now().into_std(), way: &way };
         self.shared.exact.look(&self.canonical, self.request.n, &terms)
     }
@@ -112,9 +112,9 @@ impl ServeRequest<'_> {
     /// Joins an identical request in flight, unless the caller wants pictures of its own.
     fn join_flight(&self) -> FlightRole {
         let key = || {
-            // One who pays less may be told no where another is served.
+            // A request with a lower limit may get no picture where another does, so they share no flight.
             let (canonical, max_usd) = (self.canonical.bytes().into(), self.max_usd);
-            FlightKey { version: self.live.version, canonical, n: self.request.n, max_usd }
+            FlightKey { version: self.snapshot.version, canonical, n: self.request.n, max_usd }
         };
         match self.wish {
             CacheWish::Use => self.shared.flights.join(key(), self.deadline, Instant::now()),
@@ -122,11 +122,11 @@ impl ServeRequest<'_> {
         }
     }
 
-    async fn lead(&self, lead: Lead, have: Vec<Placed>, used: CacheUse) -> Outcome {
+    async fn lead(&self, lead: FlightLeader, have: Vec<Placed>, used: CacheUse) -> Outcome {
         let flight = lead.flight().clone();
         self.announce(&flight);
-        // Landed between our look and our start? Then it is there now, for those who have joined us since as well.
-        let again = if self.wish == CacheWish::Use { self.peek() } else { Look::Miss(Miss::Absent) };
+        // Another flight may have filled the cache since it was looked up. Followers that joined meanwhile get that too.
+        let again = if self.wish == CacheWish::Use { self.cached() } else { Look::Miss(Miss::Absent) };
         let (have, used) = match again {
             Look::Hit(pictures) => {
                 flight.update(|progress| progress.pictures.clone_from(&pictures));
@@ -136,7 +136,7 @@ impl ServeRequest<'_> {
             Look::Miss(_) => (have, used),
         };
         let late = timeout_at(self.deadline, self.drawing(lead, have)).await.is_err();
-        self.landed(flight.progress(), used, late)
+        self.outcome(flight.progress(), used, late)
     }
 
     fn announce(&self, flight: &Arc<Flight>) {
@@ -145,13 +145,13 @@ impl ServeRequest<'_> {
         }
     }
 
-    /// The drawing, which goes on if the client leaves.
-    fn drawing(&self, lead: Lead, have: Vec<Placed>) -> Outlive {
+    /// Prepares and draws, as work that goes on if the client disconnects.
+    fn drawing(&self, lead: FlightLeader, have: Vec<Placed>) -> Detached {
         let there: BTreeSet<u8> = have.iter().map(|placed| placed.place).collect();
         let open = (0..self.request.n).filter(|place| !there.contains(place)).collect();
-        let order = Order {
+        let spec = DrawSpec {
             shared: self.shared.clone(),
-            live: self.live.clone(),
+            snapshot: self.snapshot.clone(),
             matched: self.matched.clone(),
             request_id: self.id.clone(),
             caller: self.caller.clone(),
@@ -167,11 +167,11 @@ impl ServeRequest<'_> {
         flight.update(|progress| progress.pictures = have);
         let author = Author { tenant: self.caller.tenant.clone(), remember: self.remember };
         let drawing = async move {
-            let order = enrich::prepare(order, &author, &flight).await;
-            dispatch_loop::draw(order, flight).await;
+            let spec = enrich::prepare(spec, &author, &flight).await;
+            dispatch_loop::draw(spec, flight).await;
             drop(lead);
         };
-        Outlive::new(drawing, self.shared.work.clone())
+        Detached::new(drawing, self.shared.work.clone())
     }
 
     fn hit(&self, pictures: Vec<Placed>) -> Outcome {
@@ -183,11 +183,11 @@ impl ServeRequest<'_> {
             pictures: pictures.len(),
             usd: saved,
         });
-        self.landed(Progress { pictures, ..Progress::default() }, CacheUse::Exact, false)
+        self.outcome(Progress { pictures, ..Progress::default() }, CacheUse::Exact, false)
     }
 
     /// The outcome of what there is. A follower and a hit pay nothing.
-    fn landed(&self, mut progress: Progress, cache: CacheUse, late: bool) -> Outcome {
+    fn outcome(&self, mut progress: Progress, cache: CacheUse, late: bool) -> Outcome {
         progress.pictures.sort_by_key(|placed| placed.place);
         let complete = progress.pictures.len() == self.wanted();
         let partial_is_fine = !late || self.matched.route.on_deadline == OnDeadline::Partial;
@@ -203,7 +203,7 @@ impl ServeRequest<'_> {
         }
         let led = cache != CacheUse::Joined;
         Outcome {
-            version: self.live.version,
+            version: self.snapshot.version,
             route: Some(self.matched.route.name.clone()),
             cache,
             cost: if led { progress.cost } else { Usd::ZERO },

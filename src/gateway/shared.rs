@@ -9,15 +9,15 @@ use crate::admission::Lane;
 use crate::breaker::Breakers;
 use crate::cache::exact::Exact;
 use crate::cache::linked_pictures::Links;
-use crate::cache::prompts::Words;
+use crate::cache::prompts::PromptCache;
 use crate::clock;
 use crate::config::plan::{Plan, Provider};
+use crate::gateway::errors::StartError;
 use crate::gateway::flight::Flights;
 use crate::gateway::journal::Journal;
-use crate::gateway::not_started::NotStarted;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
-use crate::rate_limit::Rates;
+use crate::rate_limit::RateLimiter;
 use crate::upstream::token::Tokens;
 use crate::upstream::transport::Transport;
 
@@ -28,7 +28,7 @@ pub struct Shared {
     /// Pictures held behind links.
     pub links: Links,
     /// Prompts as they were rewritten.
-    pub words: Words,
+    pub prompts: PromptCache,
     /// Requests being drawn.
     pub flights: Arc<Flights>,
     /// Circuit breakers by name.
@@ -40,7 +40,7 @@ pub struct Shared {
     /// What Prometheus scrapes.
     pub metrics: Metrics,
     /// How much clients asked for lately.
-    pub rates: Rates,
+    pub rate_limiter: RateLimiter,
     /// The HTTP client.
     pub transport: Arc<Transport>,
     /// Access tokens by their credentials.
@@ -57,7 +57,7 @@ impl Shared {
     ///
     /// # Errors
     /// When the ledger cannot be opened, or two metrics share a name.
-    pub fn open(plan: &Plan, hash_seed: u64) -> Result<Shared, NotStarted> {
+    pub fn open(plan: &Plan, hash_seed: u64) -> Result<Shared, StartError> {
         let ledger = Arc::new(Ledger::default());
         let journal = Journal::open_record(ledger.clone(), &plan.server, clock::now())?;
         let metrics = Metrics::new(&ledger)?;
@@ -65,13 +65,13 @@ impl Shared {
         Ok(Shared {
             exact: Exact::new(plan.cache.memory),
             links: Links::new(plan.cache.links),
-            words: Words::new(plan.cache.prompts),
+            prompts: PromptCache::new(plan.cache.prompts),
             flights: Arc::default(),
             breakers: Breakers::new(),
             metrics,
             journal,
             ledger,
-            rates: Rates::default(),
+            rate_limiter: RateLimiter::default(),
             transport: Arc::new(Transport::new(plan.server.limits.response_bodies, replies)),
             tokens: Tokens::default(),
             work: TaskTracker::new(),

@@ -1,6 +1,6 @@
 //! The config that is in force: a checked plan with what can be worked out from it once.
 //!
-//! A [`Live`] is built whole, then swapped in one step, and a request holds one from its first byte to its last, so
+//! A [`Snapshot`] is built whole, then swapped in one step, and a request holds one from its first byte to its last, so
 //! nothing is ever served by a mixture of two versions.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::secret::Secret;
 use crate::signed_links::LinkKey;
 
 /// One version of the config, ready to serve.
-pub struct Live {
+pub struct Snapshot {
     /// Counts up with every accepted config, from 1.
     pub version: u64,
     /// The plan itself.
@@ -23,12 +23,12 @@ pub struct Live {
     /// Signs and checks picture links.
     pub link_key: LinkKey,
     /// Per route, per offer: the wire format and what the model can do.
-    routes: Vec<Wiring>,
+    routes: Vec<ResolvedRoute>,
 }
 
 /// One route's offers, in their order.
 #[derive(Default)]
-struct Wiring {
+struct ResolvedRoute {
     providers: Vec<&'static dyn Adapter>,
     capabilities: Vec<Capabilities>,
     /// What the config decides of every request's meaning.
@@ -41,7 +41,7 @@ struct Wiring {
 
 /// Why a checked plan cannot run.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum NotReady {
+pub enum SnapshotError {
     /// The plan names a wire format this build does not have.
     #[error("no provider speaks '{0}'")]
     UnknownKind(&'static str),
@@ -50,18 +50,18 @@ pub enum NotReady {
     LinkSecret,
 }
 
-impl Live {
+impl Snapshot {
     /// Works out `plan`. `own_secret` signs links when the plan gives no secret.
-    pub fn new(version: u64, plan: Plan, own_secret: &Secret) -> Result<Live, NotReady> {
+    pub fn new(version: u64, plan: Plan, own_secret: &Secret) -> Result<Snapshot, SnapshotError> {
         let secret = plan.server.link_secret.as_ref().unwrap_or(own_secret);
-        let link_key = LinkKey::new(secret).ok_or(NotReady::LinkSecret)?;
-        let routes = plan.routes.iter().map(|route| wire(route)).collect::<Result<_, _>>()?;
-        Ok(Live { version, plan, link_key, routes })
+        let link_key = LinkKey::new(secret).ok_or(SnapshotError::LinkSecret)?;
+        let routes = plan.routes.iter().map(|route| resolve(route)).collect::<Result<_, _>>()?;
+        Ok(Snapshot { version, plan, link_key, routes })
     }
 
     /// What the offers of route number `route` can do, in the offers' order.
     pub fn capabilities(&self, route: usize) -> &[Capabilities] {
-        self.routes.get(route).map_or(&[], |wiring| &wiring.capabilities)
+        self.routes.get(route).map_or(&[], |resolved| &resolved.capabilities)
     }
 
     /// The wire format of an offer.
@@ -71,10 +71,10 @@ impl Live {
 
     /// What of the config is part of the meaning of a request to route number `route`, pinned to an offer or not.
     pub fn rules(&self, route: usize, pinned: Option<&str>) -> &[Digest] {
-        let Some(wiring) = self.routes.get(route) else { return &[] };
-        match pinned.and_then(|name| wiring.pinned.get(self.offer(route, name)?)) {
+        let Some(resolved) = self.routes.get(route) else { return &[] };
+        match pinned.and_then(|name| resolved.pinned.get(self.offer(route, name)?)) {
             Some(rules) => rules,
-            None => &wiring.rules,
+            None => &resolved.rules,
         }
     }
 
@@ -115,17 +115,17 @@ impl Live {
     }
 }
 
-fn wire(route: &Route) -> Result<Wiring, NotReady> {
-    let mut wiring = Wiring { rules: [rules::of_route(route)], ..Wiring::default() };
+fn resolve(route: &Route) -> Result<ResolvedRoute, SnapshotError> {
+    let mut resolved = ResolvedRoute { rules: [rules::of_route(route)], ..ResolvedRoute::default() };
     for offer in &route.offers {
         let kind = offer.provider.kind;
-        let provider = provider::by_kind(kind).ok_or(NotReady::UnknownKind(kind))?;
-        wiring.providers.push(provider);
-        wiring.capabilities.push(provider::capabilities(provider, &offer.provider.account, &offer.model));
-        wiring.pinned.push([wiring.rules[0], rules::seller(&offer.provider)]);
-        wiring.ways.push(rules::way(offer));
+        let provider = provider::by_kind(kind).ok_or(SnapshotError::UnknownKind(kind))?;
+        resolved.providers.push(provider);
+        resolved.capabilities.push(provider::capabilities(provider, &offer.provider.account, &offer.model));
+        resolved.pinned.push([resolved.rules[0], rules::seller(&offer.provider)]);
+        resolved.ways.push(rules::way(offer));
     }
-    Ok(wiring)
+    Ok(resolved)
 }
 
 #[cfg(test)]
@@ -172,9 +172,9 @@ routes:
             Ok(plan) => plan,
             Err(error) => panic!("{error}"),
         };
-        let live = Live::new(1, plan, &Secret::new("0123456789abcdef0123456789abcdef")).unwrap();
-        let offer = live.plan.routes[0].offers[0].name.clone();
-        (live.rules(0, None).to_vec(), live.way_of(0, &offer), live.rules(0, Some(&offer)).to_vec())
+        let snapshot = Snapshot::new(1, plan, &Secret::new("0123456789abcdef0123456789abcdef")).unwrap();
+        let offer = snapshot.plan.routes[0].offers[0].name.clone();
+        (snapshot.rules(0, None).to_vec(), snapshot.way_of(0, &offer), snapshot.rules(0, Some(&offer)).to_vec())
     }
 
     fn changed(from: &str, to: &str) -> String {

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind};
 use crate::gateway::ask::Caller;
 use crate::gateway::outcome::Outcome;
 use crate::money::Usd;
-use crate::rate_limit::{Rates, Taken, Wait, What};
+use crate::rate_limit::{RateExceeded, RateLimiter, RateUnit, Taken};
 
 /// The most a caller is willing to pay for a request.
 const MAX_USD: HeaderName = HeaderName::from_static("x-easel-max-usd");
@@ -83,19 +83,19 @@ pub fn max_usd(session: &Session) -> Result<Option<Usd>, Error> {
 /// What a request used of its client's rate; given back unless the request came to something. Of what vendors refused
 /// not all is given back.
 pub struct Allowance<'a> {
-    rates: &'a Rates,
+    rates: &'a RateLimiter,
     client: Option<Arc<Client>>,
     taken: Vec<Taken>,
 }
 
 impl<'a> Allowance<'a> {
     /// Uses one request and `pictures` of what `caller` may ask for in a minute.
-    pub fn take(rates: &'a Rates, caller: &Caller, pictures: u8, now: Instant) -> Result<Allowance<'a>, Error> {
+    pub fn take(rates: &'a RateLimiter, caller: &Caller, pictures: u8, now: Instant) -> Result<Allowance<'a>, Error> {
         let mut allowance = Allowance { rates, client: caller.client.clone(), taken: Vec::new() };
         let Some(client) = &caller.client else { return Ok(allowance) };
         let limits = [
-            (What::Requests, client.rate.requests_per_minute, 1),
-            (What::Images, client.rate.images_per_minute, u32::from(pictures)),
+            (RateUnit::Requests, client.rate.requests_per_minute, 1),
+            (RateUnit::Images, client.rate.images_per_minute, u32::from(pictures)),
         ];
         for (what, per_minute, count) in limits {
             let Some(per_minute) = per_minute else { continue };
@@ -111,12 +111,12 @@ impl<'a> Allowance<'a> {
         let refused = |error: &Error| matches!(error.kind, ErrorKind::Refused | ErrorKind::InvalidRequest);
         match &outcome.result {
             Ok(_) => self.taken.clear(),
-            Err(error) if outcome.attempts > 0 && refused(error) => self.give_back(Rates::forgive),
+            Err(error) if outcome.attempts > 0 && refused(error) => self.give_back(RateLimiter::forgive),
             Err(_) => {}
         }
     }
 
-    fn give_back(&mut self, how: impl Fn(&Rates, &str, Taken, Instant)) {
+    fn give_back(&mut self, how: impl Fn(&RateLimiter, &str, Taken, Instant)) {
         let Some(client) = &self.client else { return };
         let now = Instant::now();
         self.taken.drain(..).for_each(|taken| how(self.rates, &client.name, taken, now));
@@ -125,22 +125,22 @@ impl<'a> Allowance<'a> {
 
 impl Drop for Allowance<'_> {
     fn drop(&mut self) {
-        self.give_back(Rates::give_back);
+        self.give_back(RateLimiter::give_back);
     }
 }
 
-fn too_much(what: What, per_minute: NonZeroU32, wait: Wait) -> Error {
+fn too_much(what: RateUnit, per_minute: NonZeroU32, wait: RateExceeded) -> Error {
     let what = match what {
-        What::Images => "pictures",
-        What::Requests => "requests",
+        RateUnit::Images => "pictures",
+        RateUnit::Requests => "requests",
     };
     match wait {
-        Wait::For(time) => {
+        RateExceeded::RetryAfter(time) => {
             let message = format!("This client may ask for {per_minute} {what} a minute, and has done so.");
             // A fraction of a second is no time to name.
             Error::new(ErrorKind::RateLimited, message).with_retry_after(time.max(Duration::from_secs(1)))
         }
-        Wait::Never => {
+        RateExceeded::TooMuch => {
             let message = format!("This client may ask for {per_minute} {what} a minute: ask for fewer at once.");
             Error::invalid("n", message).with_code("client_rate_limit")
         }
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn what_comes_to_nothing_uses_up_no_rate() {
-        let (rates, caller) = (Rates::default(), Caller::client(named("web", &["one"])));
+        let (rates, caller) = (RateLimiter::default(), Caller::client(named("web", &["one"])));
         for _ in 0..5 {
             drop(Allowance::take(&rates, &caller, 4, Instant::now()).unwrap());
         }
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn what_vendors_refuse_again_and_again_uses_up_the_rate_in_the_end() {
-        let (rates, caller) = (Rates::default(), Caller::client(named("web", &["one"])));
+        let (rates, caller) = (RateLimiter::default(), Caller::client(named("web", &["one"])));
         let ask = |attempts| {
             let allowance = Allowance::take(&rates, &caller, 1, Instant::now()).map_err(|error| error.kind)?;
             let refused = Outcome::failed(1, Error::new(ErrorKind::Refused, ""));

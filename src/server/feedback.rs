@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
-use crate::gateway::feedback::Heard;
-use crate::gateway::snapshot::Live;
+use crate::gateway::feedback::FeedbackEffect;
+use crate::gateway::snapshot::Snapshot;
 use crate::request::Feedback;
 use crate::server::bodies::Bodies;
 use crate::server::respond::Answer;
@@ -23,13 +23,18 @@ const BODY: usize = 64 * 1024;
 const COME_BACK: Duration = Duration::from_secs(5);
 
 /// The answer to a verdict.
-pub async fn answer(session: &mut Session, gateway: &Gateway, live: &Live, bodies: &Arc<Bodies>) -> Answer {
-    judge(session, gateway, live, bodies).await.unwrap_or_else(|error| Answer::error(&error))
+pub async fn answer(session: &mut Session, gateway: &Gateway, snapshot: &Snapshot, bodies: &Arc<Bodies>) -> Answer {
+    judge(session, gateway, snapshot, bodies).await.unwrap_or_else(|error| Answer::error(&error))
 }
 
-async fn judge(session: &mut Session, gateway: &Gateway, live: &Live, bodies: &Arc<Bodies>) -> Result<Answer, Error> {
-    let limits = &live.plan.server.limits;
-    let caller = caller::identify(session, &live.plan).inspect_err(|_| body::leave(session))?;
+async fn judge(
+    session: &mut Session,
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    bodies: &Arc<Bodies>,
+) -> Result<Answer, Error> {
+    let limits = &snapshot.plan.server.limits;
+    let caller = caller::identify(session, &snapshot.plan).inspect_err(|_| body::leave(session))?;
     if let Err(error) = decode::json(session) {
         body::skip(session, limits, bodies).await;
         return Err(error);
@@ -37,11 +42,11 @@ async fn judge(session: &mut Session, gateway: &Gateway, live: &Live, bodies: &A
     let body = body::read(session, BODY, limits, bodies).await?;
     let feedback = Feedback::from_json(&body.bytes)?;
     let (image_id, verdict) = (feedback.image_id.clone(), feedback.verdict);
-    let heard = gateway.judge(caller.tenant, feedback).await.map_err(|_| {
+    let effect = gateway.judge(caller.tenant, feedback).await.map_err(|_| {
         let message = "This server cannot write its ledger now, so the verdict is not taken. Send it again.";
         Error::new(ErrorKind::Unavailable, message).with_code("ledger_unwritable").with_retry_after(COME_BACK)
     })?;
-    if heard == Heard::Unknown {
+    if effect == FeedbackEffect::Unknown {
         // Said alike of what is nobody's and of what is another's.
         let message = "You were given no picture of this id, or too long ago. Ids are in x-easel-image-ids.";
         return Err(Error::new(ErrorKind::FileNotFound, message).with_code("image_not_found").with_param("image_id"));
@@ -52,7 +57,7 @@ async fn judge(session: &mut Session, gateway: &Gateway, live: &Live, bodies: &A
             "object": "image.feedback",
             "image_id": image_id,
             "verdict": verdict.word(),
-            "changed": heard == Heard::Changed,
+            "changed": effect == FeedbackEffect::Changed,
         }),
     ))
 }

@@ -24,7 +24,7 @@ use crate::config::plan::Limits;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::ask::{Ask, CacheWish};
 use crate::gateway::outcome::Outcome;
-use crate::gateway::snapshot::Live;
+use crate::gateway::snapshot::Snapshot;
 use crate::gateway::{Gateway, progress};
 use crate::metrics::seconds;
 use crate::money::Usd;
@@ -77,7 +77,7 @@ impl Easel {
 pub struct Ctx {
     began: Instant,
     id: String,
-    live: Option<Arc<Live>>,
+    snapshot: Option<Arc<Snapshot>>,
     outcome: Option<Outcome>,
     counted: Option<Counted>,
     /// A body that is passed through.
@@ -125,7 +125,7 @@ impl ProxyHttp for Easel {
         Ctx {
             began: Instant::now(),
             id,
-            live: None,
+            snapshot: None,
             outcome: None,
             counted: None,
             upload: None,
@@ -140,8 +140,8 @@ impl ProxyHttp for Easel {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
         ctx.counted = Some(Counted::take(&self.in_flight).0);
-        let live = self.gateway.live();
-        ctx.live = Some(live.clone());
+        let snapshot = self.gateway.snapshot();
+        ctx.snapshot = Some(snapshot.clone());
         let settled = framing::settle(session.req_header_mut());
         if !matches!(settled, Ok(true)) {
             session.set_keepalive(None);
@@ -149,38 +149,38 @@ impl ProxyHttp for Easel {
         let request = session.req_header();
         let target = paths::target(&request.method, request.uri.path());
         if let Err(error) = settled {
-            return self.reply(session, ctx, &live, Answer::error(&error)).await;
+            return self.reply(session, ctx, &snapshot, Answer::error(&error)).await;
         }
-        let (server, request) = (&live.plan.server, session.req_header());
+        let (server, request) = (&snapshot.plan.server, session.req_header());
         if let Some(answer) = cors::preflight(request, &target, server) {
             ctx.told.extend(cors::headers(request, server));
-            return self.reply(session, ctx, &live, answer).await;
+            return self.reply(session, ctx, &snapshot, answer).await;
         }
-        if live.passthrough().is_some() && matches!(target, Target::Other | Target::WrongMethod(_)) {
-            pass(session, ctx, live.plan.server.limits.send_timeout);
+        if snapshot.passthrough().is_some() && matches!(target, Target::Other | Target::WrongMethod(_)) {
+            pass(session, ctx, snapshot.plan.server.limits.send_timeout);
             return Ok(false);
         }
         ctx.told.extend(cors::headers(session.req_header(), server));
         let answer = match target {
-            _ if let Some(error) = foreign(session, &live, &target) => {
-                self.turn_away(session, ctx, &live, &target, error)
+            _ if let Some(error) = foreign(session, &snapshot, &target) => {
+                self.turn_away(session, ctx, &snapshot, &target, error)
             }
-            Target::Draw(operation) => match self.draw(session, ctx, &live, operation).await {
+            Target::Draw(operation) => match self.draw(session, ctx, &snapshot, operation).await {
                 Ok(Some(answer)) => answer,
                 Ok(None) => return Ok(true),
                 Err(error) => return Err(give_up(session, error)),
             },
-            Target::Feedback => feedback::answer(session, &self.gateway, &live, &self.bodies).await,
-            Target::Models => models(session, &live),
-            Target::Model(name) => model(session, &live, &name),
-            Target::File(name) => self.file(session, &live, &name),
+            Target::Feedback => feedback::answer(session, &self.gateway, &snapshot, &self.bodies).await,
+            Target::Models => models(session, &snapshot),
+            Target::Model(name) => model(session, &snapshot, &name),
+            Target::File(name) => self.file(session, &snapshot, &name),
             Target::WrongMethod(allowed) => {
                 let message = format!("This path takes {allowed} only.");
                 Answer::error(&Error::new(ErrorKind::WrongMethod, message).with_detail(allowed))
             }
             Target::Other => Answer::error(&unknown_path(session)),
         };
-        self.reply(session, ctx, &live, answer).await
+        self.reply(session, ctx, &snapshot, answer).await
     }
 
     /// HTTP/2 ends a body with an empty frame more often than not. Handed on as it is, Pingora would write it as the
@@ -219,7 +219,7 @@ impl ProxyHttp for Easel {
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
         let missing = || pingora::Error::explain(ErrorType::InternalError, "no passthrough");
-        let url = ctx.live.as_ref().and_then(|live| live.passthrough()).ok_or_else(missing)?;
+        let url = ctx.snapshot.as_ref().and_then(|snapshot| snapshot.passthrough()).ok_or_else(missing)?;
         let peer = self.gateway.shared.transport.passthrough_peer(url).await;
         let mut peer = peer.map_err(|trouble| {
             pingora::Error::explain(ErrorType::ConnectNoRoute, format!("passthrough: {trouble:?}")).into_up()
@@ -255,7 +255,7 @@ impl ProxyHttp for Easel {
         };
         let answer = Answer::error(&told);
         let error_code = answer.status;
-        let patience = self.gateway.live().plan.server.limits.send_timeout;
+        let patience = self.gateway.snapshot().plan.server.limits.send_timeout;
         match answer.write(&mut Outlet::new(session, patience).adding(&ctx.told), false).await {
             // An unread body would turn the close into a reset, which may take the answer away.
             Ok(()) if !session.is_http2() => session.shutdown().await,
@@ -289,7 +289,7 @@ impl ProxyHttp for Easel {
             status: session.response_written().map_or(0, |response| response.status.as_u16()),
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             bytes: ctx.sent.max(session.body_bytes_sent()),
-            config_version: ctx.live.as_ref().map_or(0, |live| live.version),
+            config_version: ctx.snapshot.as_ref().map_or(0, |snapshot| snapshot.version),
             image: ctx.outcome.as_ref().map(image_line),
         });
         ctx.counted = None;
@@ -298,22 +298,29 @@ impl ProxyHttp for Easel {
 
 impl Easel {
     /// Sends an answer; an error means that it was not sent to its end.
-    async fn reply(&self, session: &mut Session, ctx: &mut Ctx, live: &Live, answer: Answer) -> Result<bool> {
+    async fn reply(&self, session: &mut Session, ctx: &mut Ctx, snapshot: &Snapshot, answer: Answer) -> Result<bool> {
         if self.draining.load(Ordering::Acquire) {
             session.set_keepalive(None);
         }
         let head_only = session.req_header().method == http::Method::HEAD;
-        let mut outlet = Outlet::new(session, live.plan.server.limits.send_timeout).adding(&ctx.told);
+        let mut outlet = Outlet::new(session, snapshot.plan.server.limits.send_timeout).adding(&ctx.told);
         let written = answer.write(&mut outlet, head_only).await;
         ctx.sent = outlet.sent();
         written.map(|()| true).map_err(|error| give_up(session, error))
     }
 
     /// The answer to a web page that has no business here. Its body is not read, so its connection ends.
-    fn turn_away(&self, session: &mut Session, ctx: &mut Ctx, live: &Live, target: &Target, error: Error) -> Answer {
+    fn turn_away(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+        snapshot: &Snapshot,
+        target: &Target,
+        error: Error,
+    ) -> Answer {
         session.set_keepalive(None);
         match target {
-            Target::Draw(_) => self.answer(ctx, live, Outcome::failed(live.version, error)),
+            Target::Draw(_) => self.answer(ctx, snapshot, Outcome::failed(snapshot.version, error)),
             _ => Answer::error(&error),
         }
     }
@@ -323,30 +330,30 @@ impl Easel {
         &self,
         session: &mut Session,
         ctx: &mut Ctx,
-        live: &Arc<Live>,
+        snapshot: &Arc<Snapshot>,
         operation: Operation,
     ) -> Result<Option<Answer>> {
-        let asked = self.ask(session, ctx, live, operation).await;
+        let asked = self.ask(session, ctx, snapshot, operation).await;
         let asked = asked.and_then(|(ask, place)| {
-            let rates = &self.gateway.shared.rates;
+            let rates = &self.gateway.shared.rate_limiter;
             let allowance = Allowance::take(rates, &ask.caller, ask.request.n, Instant::now())?;
             Ok((ask, place, allowance))
         });
         let (ask, _place, allowance) = match asked {
             Ok(asked) => asked,
             Err(error) => {
-                let outcome = Outcome::failed(live.version, error);
-                return Ok(Some(self.answer(ctx, live, outcome)));
+                let outcome = Outcome::failed(snapshot.version, error);
+                return Ok(Some(self.answer(ctx, snapshot, outcome)));
             }
         };
         if ask.request.stream {
             // Boxed, because whatever lies in here is moved for each request, and most are not streamed.
-            return Box::pin(self.stream(session, ctx, live, ask, allowance)).await;
+            return Box::pin(self.stream(session, ctx, snapshot, ask, allowance)).await;
         }
-        let headers = routed_headers(session, live);
-        let outcome = self.gateway.serve(live, ask, |name| headers.text(name)).await;
+        let headers = routed_headers(session, snapshot);
+        let outcome = self.gateway.serve(snapshot, ask, |name| headers.text(name)).await;
         allowance.settle(&outcome);
-        Ok(Some(self.answer(ctx, live, outcome)))
+        Ok(Some(self.answer(ctx, snapshot, outcome)))
     }
 
     /// Serves one image request that asks for a stream. What is given back is the answer in one piece, where nothing was
@@ -355,18 +362,18 @@ impl Easel {
         &self,
         session: &mut Session,
         ctx: &mut Ctx,
-        live: &Arc<Live>,
+        snapshot: &Arc<Snapshot>,
         ask: Ask,
         allowance: Allowance<'_>,
     ) -> Result<Option<Answer>> {
         if self.draining.load(Ordering::Acquire) {
             session.set_keepalive(None);
         }
-        let headers = routed_headers(session, live);
+        let headers = routed_headers(session, snapshot);
         let events = Events::new(&ask.request);
         let (sender, receiver) = progress::channel(&ask.request);
-        let serving = self.gateway.serve(live, Ask { progress: Some(sender), ..ask }, |name| headers.text(name));
-        let limits = &live.plan.server.limits;
+        let serving = self.gateway.serve(snapshot, Ask { progress: Some(sender), ..ask }, |name| headers.text(name));
+        let limits = &snapshot.plan.server.limits;
         let stream = Stream { events, heartbeat: limits.heartbeat };
         let mut outlet = Outlet::new(session, limits.send_timeout).adding(&ctx.told);
         let (outcome, answer) = stream.run(&mut outlet, serving, receiver).await;
@@ -377,12 +384,12 @@ impl Easel {
     }
 
     /// The answer in one piece; links in it are good from now on.
-    fn answer(&self, ctx: &mut Ctx, live: &Live, outcome: Outcome) -> Answer {
-        let link = |name: &str| self.link(live, name);
+    fn answer(&self, ctx: &mut Ctx, snapshot: &Snapshot, outcome: Outcome) -> Answer {
+        let link = |name: &str| self.link(snapshot, name);
         let answer = respond::images(&outcome, &link);
         if outcome.format == ResponseFormat::Url {
             for kept in outcome.result.iter().flatten() {
-                self.gateway.shared.links.hold(kept, live.plan.server.link_ttl, Instant::now());
+                self.gateway.shared.links.hold(kept, snapshot.plan.server.link_ttl, Instant::now());
             }
         }
         ctx.outcome = Some(outcome);
@@ -390,9 +397,9 @@ impl Easel {
     }
 
     /// A place among the image requests that are served at once.
-    fn place(&self, live: &Live) -> Result<(Counted, Lowered), Error> {
+    fn place(&self, snapshot: &Snapshot) -> Result<(Counted, Lowered), Error> {
         let (place, drawing) = Counted::take(&self.drawing);
-        if drawing > live.plan.server.limits.in_flight {
+        if drawing > snapshot.plan.server.limits.in_flight {
             return Err(too_busy());
         }
         let gauge = self.gateway.shared.metrics.requests_in_flight.clone();
@@ -407,11 +414,11 @@ impl Easel {
         &self,
         session: &mut Session,
         ctx: &Ctx,
-        live: &Live,
+        snapshot: &Snapshot,
         operation: Operation,
     ) -> Result<(Ask, (Counted, Lowered)), Error> {
-        let limits = &live.plan.server.limits;
-        let caller = caller::identify(session, &live.plan).inspect_err(|_| body::leave(session))?;
+        let limits = &snapshot.plan.server.limits;
+        let caller = caller::identify(session, &snapshot.plan).inspect_err(|_| body::leave(session))?;
         let (max_usd, media) = match self.head(session, limits, operation) {
             Ok(told) => told,
             Err(error) => {
@@ -421,7 +428,7 @@ impl Easel {
         };
         let body = body::read(session, decode::most_bytes(operation, limits), limits, &self.bodies).await?;
         // Whoever waits for a turn to be read has a place, which bounds how many wait.
-        let place = self.place(live)?;
+        let place = self.place(snapshot)?;
         let request = decode::request(session, operation, media, body, limits).await?;
         let (id, cache) = (ctx.id.as_str().into(), cache_wish(session));
         Ok((Ask { request, id, caller, max_usd, cache, progress: None }, place))
@@ -440,20 +447,20 @@ impl Easel {
         Ok((caller::max_usd(session)?, decode::media(session, operation)?))
     }
 
-    fn link(&self, live: &Live, name: &str) -> String {
-        let base = live.plan.server.public_url.as_ref().map_or(self.public_url.as_str(), |url| url.as_str());
-        let expires = respond::unix_seconds() + live.plan.server.link_ttl.as_secs();
-        format!("{}/v1/images/files/{name}?{}", base.trim_end_matches('/'), live.link_key.query(name, expires))
+    fn link(&self, snapshot: &Snapshot, name: &str) -> String {
+        let base = snapshot.plan.server.public_url.as_ref().map_or(self.public_url.as_str(), |url| url.as_str());
+        let expires = respond::unix_seconds() + snapshot.plan.server.link_ttl.as_secs();
+        format!("{}/v1/images/files/{name}?{}", base.trim_end_matches('/'), snapshot.link_key.query(name, expires))
     }
 
     /// A picture file, for who holds a good link.
-    fn file(&self, session: &Session, live: &Live, name: &str) -> Answer {
+    fn file(&self, session: &Session, snapshot: &Snapshot, name: &str) -> Answer {
         let Some((id, format)) = respond::parse_file_name(name) else {
             return Answer::error(&Error::new(ErrorKind::FileNotFound, "There is no such picture."));
         };
         let query = session.req_header().uri.query().unwrap_or_default();
         let now = respond::unix_seconds();
-        if let Err(bad) = live.link_key.check(name, query, now) {
+        if let Err(bad) = snapshot.link_key.check(name, query, now) {
             let message = match bad {
                 BadLink::Signature => "This link is not signed by this server, or was changed.",
                 BadLink::Expired => "This link has expired. Repeat the image request for a fresh one.",
@@ -465,7 +472,7 @@ impl Easel {
             return Answer::error(&Error::new(ErrorKind::LinkRefused, message).with_code(code));
         }
         match self.gateway.shared.links.get(id, Instant::now()) {
-            Some(kept) if kept.picture.format == format => respond::file(&kept, live.plan.server.link_ttl),
+            Some(kept) if kept.picture.format == format => respond::file(&kept, snapshot.plan.server.link_ttl),
             _ => Answer::error(&Error::new(
                 ErrorKind::FileNotFound,
                 "This picture is no longer held. Repeat the image request for a fresh link.",
@@ -483,12 +490,12 @@ impl Easel {
 
 /// Why a web page may not ask for this. A picture's link is signed and meant to be shown by any page; what is not ours
 /// is not ours to refuse.
-fn foreign(session: &Session, live: &Live, target: &Target) -> Option<Error> {
-    if matches!(target, Target::File(_) | Target::WrongMethod(_) | Target::Other) || !live.plan.clients.is_empty() {
+fn foreign(session: &Session, snapshot: &Snapshot, target: &Target) -> Option<Error> {
+    if matches!(target, Target::File(_) | Target::WrongMethod(_) | Target::Other) || !snapshot.plan.clients.is_empty() {
         return None;
     }
     let signs = Signs::of(session.req_header());
-    browser::foreign(signs, &live.plan.server, Door::Clients).map(|foreign| foreign.error(signs))
+    browser::foreign(signs, &snapshot.plan.server, Door::Clients).map(|foreign| foreign.error(signs))
 }
 
 /// Gets a request ready to be passed through.
@@ -531,8 +538,8 @@ impl RoutedHeaders<'_> {
     }
 }
 
-fn routed_headers<'l>(session: &Session, live: &'l Live) -> RoutedHeaders<'l> {
-    let names = live.plan.routes.iter().flat_map(|route| &route.headers).map(|(name, _)| name.as_str());
+fn routed_headers<'l>(session: &Session, snapshot: &'l Snapshot) -> RoutedHeaders<'l> {
+    let names = snapshot.plan.routes.iter().flat_map(|route| &route.headers).map(|(name, _)| name.as_str());
     RoutedHeaders(names.filter_map(|name| Some((name, session.get_header(name)?.clone()))).collect())
 }
 
@@ -568,19 +575,19 @@ fn cache_wish(session: &Session) -> CacheWish {
     }
 }
 
-fn models(session: &Session, live: &Live) -> Answer {
-    match caller::identify(session, &live.plan) {
-        Ok(caller) => respond::models(&live.model_names(|route| caller.may_use(route))),
+fn models(session: &Session, snapshot: &Snapshot) -> Answer {
+    match caller::identify(session, &snapshot.plan) {
+        Ok(caller) => respond::models(&snapshot.model_names(|route| caller.may_use(route))),
         Err(error) => Answer::error(&error),
     }
 }
 
-fn model(session: &Session, live: &Live, name: &str) -> Answer {
-    let caller = match caller::identify(session, &live.plan) {
+fn model(session: &Session, snapshot: &Snapshot, name: &str) -> Answer {
+    let caller = match caller::identify(session, &snapshot.plan) {
         Ok(caller) => caller,
         Err(error) => return Answer::error(&error),
     };
-    if live.model_names(|route| caller.may_use(route)).contains(&name) {
+    if snapshot.model_names(|route| caller.may_use(route)).contains(&name) {
         return Answer::json(200, &respond::model(name));
     }
     let shown: String = name.chars().take(80).collect();

@@ -34,6 +34,6 @@ pub struct Service<A> {
 impl<A> Service<A> {
     /// The limits in force.
     pub fn limits(&self) -> Limits {
-        self.gateway.live().plan.server.limits.clone()
+        self.gateway.snapshot().plan.server.limits.clone()
     }
 }

@@ -116,7 +116,7 @@ impl Stream {
     /// What was not shown yet, and the rest of what there is to say.
     async fn end(&self, to: &mut Outlet<'_>, outcome: &Outcome, progress: &ProgressReceiver) -> pingora::Result<()> {
         let mut parts: Vec<Part> = match &outcome.result {
-            Ok(pictures) => progress.unseen(pictures).iter().flat_map(|kept| self.events.completed(kept)).collect(),
+            Ok(pictures) => progress.not_shown(pictures).iter().flat_map(|kept| self.events.completed(kept)).collect(),
             Err(error) => vec![failed(error).into()],
         };
         let mut headers = Vec::new();

@@ -144,7 +144,7 @@ impl Wire {
 
     /// How long the client may take nothing.
     fn send_timeout(&self) -> Duration {
-        self.patience.0.live().plan.server.limits.send_timeout
+        self.patience.0.snapshot().plan.server.limits.send_timeout
     }
 
     /// Hands on what a write came to; one that must wait too long is an error.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use easel::calendar::Moment;
 use easel::gateway::background;
-use easel::gateway::feedback::Heard;
+use easel::gateway::feedback::FeedbackEffect;
 use easel::gateway::{Ask, Gateway};
 use easel::money::Usd;
 use easel::request::{Feedback, ImageRequest, Verdict};
@@ -127,12 +127,12 @@ async fn a_verdict_is_taken_after_a_restart_and_refused_while_it_cannot_be_writt
     drop(other);
     assert_eq!(
         judge(&second, &id, Verdict::Rejected).await.unwrap(),
-        Heard::Changed,
+        FeedbackEffect::Changed,
         "the first time it was not taken"
     );
 }
 
-async fn judge(gateway: &Gateway, image: &str, verdict: Verdict) -> Result<Heard, easel::store::StoreError> {
+async fn judge(gateway: &Gateway, image: &str, verdict: Verdict) -> Result<FeedbackEffect, easel::store::StoreError> {
     let feedback = Feedback { image_id: image.to_owned(), verdict, reason: None };
     gateway.judge("default".into(), feedback).await
 }
@@ -140,7 +140,7 @@ async fn judge(gateway: &Gateway, image: &str, verdict: Verdict) -> Result<Heard
 /// Pictures drawn without a server; their ids.
 async fn draw(gateway: &Arc<Gateway>, prompt: &str, n: u8) -> Vec<String> {
     let request = ImageRequest::from_json(ask_with(prompt, json!({"n": n})).to_string().as_bytes()).unwrap();
-    let outcome = gateway.serve(&gateway.live(), Ask::new(request), |_| None).await;
+    let outcome = gateway.serve(&gateway.snapshot(), Ask::new(request), |_| None).await;
     outcome.result.unwrap().iter().map(|kept| kept.id.to_string()).collect()
 }
 
@@ -194,7 +194,7 @@ alerts:
     assert_eq!(images.iter().collect::<BTreeSet<_>>().len(), 60);
     alerting.look(now());
     for image in images.iter().step_by(2) {
-        assert_eq!(judge(&gateway, image, Verdict::Rejected).await.unwrap(), Heard::Changed);
+        assert_eq!(judge(&gateway, image, Verdict::Rejected).await.unwrap(), FeedbackEffect::Changed);
     }
     let line = "easel_cost_per_accepted_usd{by=\"provider\",name=\"stability\",window=\"1h\"}";
     assert!(gateway.scrape().unwrap().contains(&format!("{line} 0.018\n")), "{}", gateway.scrape().unwrap());

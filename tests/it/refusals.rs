@@ -159,7 +159,7 @@ async fn only_a_fresh_link_of_ours_opens_a_picture() {
     assert_eq!(client.get(path).await.status, 200);
     let (file, query) = path.split_once('?').unwrap();
     let name = file.rsplit('/').next().unwrap();
-    let stale = world.gateway.live().link_key.query(name, 1);
+    let stale = world.gateway.snapshot().link_key.query(name, 1);
     let mut tampered = path.to_owned();
     let last = if tampered.pop() == Some('0') { '1' } else { '0' };
     tampered.push(last);
@@ -176,7 +176,7 @@ async fn only_a_fresh_link_of_ours_opens_a_picture() {
         assert_eq!((status, code.as_str()), expected, "{path}");
     }
     let gone = format!("{}.png", "0".repeat(32));
-    let signed = world.gateway.live().link_key.query(&gone, u64::MAX);
+    let signed = world.gateway.snapshot().link_key.query(&gone, u64::MAX);
     let answer = client.get(&format!("/v1/images/files/{gone}?{signed}")).await;
     assert_eq!(answer.error().1, "file_not_found");
 }

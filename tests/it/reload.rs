@@ -41,7 +41,7 @@ fn watch(world: &World, path: &Path) -> mpsc::Sender<()> {
 }
 
 fn version(gateway: &Gateway) -> u64 {
-    gateway.live().version
+    gateway.snapshot().version
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +67,7 @@ async fn fifty_changes_under_a_hundred_requests_a_second_fail_none_and_mix_none(
         std::fs::write(&draft, side(name)).unwrap();
         std::fs::rename(&draft, std::fs::canonicalize(&path).unwrap()).unwrap();
         until(|| version(gateway) > before).await;
-        assert_eq!(gateway.live().plan.routes[0].name, name);
+        assert_eq!(gateway.snapshot().plan.routes[0].name, name);
         // 2. A bad file changes nothing and is told.
         let before = version(gateway);
         std::fs::write(&path, side(name).replace("offers:", "ofers:")).unwrap();
@@ -129,7 +129,7 @@ async fn a_changed_secret_file_is_a_changed_config() {
     std::fs::write(&path, &config).unwrap();
     let world = World::new(&config).await;
     let _hup = watch(&world, &path);
-    let key = || world.gateway.live().plan.providers["openai"].account.api_key.clone();
+    let key = || world.gateway.snapshot().plan.providers["openai"].account.api_key.clone();
     assert_eq!(key().unwrap().reveal(), "sk-old");
     std::fs::write(&secret, "sk-new").unwrap();
     until(|| version(&world.gateway) == 2).await;

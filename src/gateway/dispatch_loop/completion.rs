@@ -2,18 +2,18 @@
 //! happens later they are not lost.
 
 use crate::cache::Placed;
-use crate::dispatch::{CallEnd, Fate};
+use crate::dispatch::{CallEnd, Disposition};
 use crate::failure::Class;
 use crate::gateway::attempt::Report;
 use crate::gateway::dispatch_loop::state::{Completed, DispatchLoop, now};
-use crate::gateway::order::Order;
+use crate::gateway::draw_spec::DrawSpec;
 
 impl DispatchLoop {
     /// Takes in what a call brought.
     pub(super) fn complete(&mut self, completed: Completed) {
         let Completed { call, report, pass } = completed;
         let Report { pictures, at, cost, promised, uncertain, refused, failure, open } = report;
-        let Some(candidate) = self.dispatch.asked(call) else { return };
+        let Some(candidate) = self.dispatch.candidate_of(call) else { return };
         let limits = self.offer(candidate).map(|offer| offer.provider.breaker);
         let cooling = match (&failure, limits) {
             (Some(failure), Some(limits)) => pass.failed(failure, limits, fastrand::u32(0..=1000), now()),
@@ -29,14 +29,14 @@ impl DispatchLoop {
         let Some(ended) = self.dispatch.ended(call, end, now()) else { return };
         let placed = |place: u8, kept: &_| Placed { place, kept: std::sync::Arc::clone(kept) };
         let (mut delivered, mut kept) = (Vec::new(), Vec::new());
-        for (fate, picture) in ended.fates.iter().zip(&pictures) {
-            match fate {
-                Fate::Deliver(place) => {
+        for (disposition, picture) in ended.dispositions.iter().zip(&pictures) {
+            match disposition {
+                Disposition::Deliver(place) => {
                     kept.push(placed(*place, picture));
                     delivered.push(placed(*place, picture));
                 }
-                Fate::Keep => kept.push(placed(u8::MAX, picture)),
-                Fate::Discard => {}
+                Disposition::Keep => kept.push(placed(u8::MAX, picture)),
+                Disposition::Discard => {}
             }
         }
         self.keep(candidate, &kept);
@@ -48,8 +48,8 @@ impl DispatchLoop {
 
     /// Caches pictures that a candidate drew.
     fn keep(&self, candidate: usize, pictures: &[Placed]) {
-        let Order { live, matched, keep, shared, .. } = &self.order;
-        let way = live.way(matched.index, self.dispatch.candidate(candidate).offer);
+        let DrawSpec { snapshot, matched, keep, shared, .. } = &self.spec;
+        let way = snapshot.way(matched.index, self.dispatch.candidate(candidate).offer);
         let (Some(canonical), Some(cache), Some(way), false) = (keep, matched.route.cache, way, pictures.is_empty())
         else {
             return;

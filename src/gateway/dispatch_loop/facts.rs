@@ -6,22 +6,22 @@ use crate::breaker::Cooling;
 use crate::clock;
 use crate::config::plan::Offer;
 use crate::dispatch::Facts;
-use crate::gateway::order::Order;
+use crate::gateway::draw_spec::DrawSpec;
 use crate::ledger::Short;
 use crate::money::Usd;
 
-/// The world as an order's dispatch sees it.
-pub(super) struct Known<'a>(pub(super) &'a Order);
+/// What the dispatch of a request asks about.
+pub(super) struct GatewayFacts<'a>(pub(super) &'a DrawSpec);
 
-impl Known<'_> {
+impl GatewayFacts<'_> {
     fn offer(&self, offer: usize) -> Option<&Offer> {
         self.0.matched.route.offers.get(offer)
     }
 }
 
-impl Facts for Known<'_> {
+impl Facts for GatewayFacts<'_> {
     fn cooling(&self, offer: usize, now: Instant) -> Option<Cooling> {
-        self.0.shared.breakers.cooling(self.0.asked(self.offer(offer)?), now)
+        self.0.shared.breakers.cooling(self.0.breaker_target(self.offer(offer)?), now)
     }
 
     fn may_pay(&self) -> bool {

@@ -26,21 +26,21 @@ impl DispatchLoop {
     /// All that a call to a candidate takes for so many places, with the slot it was granted, if it waited for one.
     pub(super) fn reserve(&self, candidate: usize, places: &[u8], granted: Option<Slot>) -> Result<Reserved, Obstacle> {
         let Candidate { usd, offer: index, .. } = *self.dispatch.candidate(candidate);
-        let (order, shared) = (&self.order, &self.order.shared);
+        let (spec, shared) = (&self.spec, &self.spec.shared);
         let offer = self.offer(candidate).ok_or(Obstacle::Failed)?;
         // Every offer of the plan in force has an adapter; without one nothing could be sent.
-        let provider = order.live.provider(order.matched.index, index).ok_or(Obstacle::Failed)?;
+        let provider = spec.snapshot.provider(spec.matched.index, index).ok_or(Obstacle::Failed)?;
         let slot = granted.or_else(|| shared.lane(&offer.provider).try_slot()).ok_or(Obstacle::AtCapacity)?;
-        let pass = shared.breakers.pass(order.asked(offer), now()).map_err(Obstacle::Cooling)?;
+        let pass = shared.breakers.pass(spec.breaker_target(offer), now()).map_err(Obstacle::Cooling)?;
         let pictures = u32::try_from(places.len()).unwrap_or(u32::MAX);
         let intent = Intent {
-            request: order.request_id.clone(),
-            owner: order.owner(&offer.provider.name, &offer.model.name),
+            request: spec.request_id.clone(),
+            owner: spec.owner(&offer.provider.name, &offer.model.name),
             purpose: Purpose::Draw,
             pictures,
             estimate: usd.checked_mul(pictures).ok_or(Obstacle::Unpriced)?,
             terms: Terms { provider: offer.provider.clone(), model: Some(offer.model.clone()) },
-            budgets: order.budgets(offer),
+            budgets: spec.budgets(offer),
         };
         let opened = shared.journal.open(intent).map_err(Obstacle::Short)?;
         Ok(Reserved { offer: offer.clone(), provider, slot, pass, opened })

@@ -9,9 +9,9 @@ use crate::breaker::Pass;
 use crate::config::plan::Offer;
 use crate::dispatch::{Dispatch, Time};
 use crate::gateway::attempt::Report;
+use crate::gateway::draw_spec::DrawSpec;
 use crate::gateway::flight::Flight;
-use crate::gateway::join_few::Together;
-use crate::gateway::order::Order;
+use crate::gateway::join_few::JoinFew;
 
 /// A call that has ended.
 pub(super) struct Completed {
@@ -22,11 +22,11 @@ pub(super) struct Completed {
 
 /// The dispatch of one flight, and what it holds while it goes on.
 pub(super) struct DispatchLoop {
-    pub(super) order: Order,
+    pub(super) spec: DrawSpec,
     pub(super) flight: Arc<Flight>,
     pub(super) dispatch: Dispatch,
-    pub(super) running: Together<Completed>,
-    pub(super) waiting: Together<(usize, Option<Slot>)>,
+    pub(super) running: JoinFew<Completed>,
+    pub(super) waiting: JoinFew<(usize, Option<Slot>)>,
     /// The slot that came last of those that were waited for.
     pub(super) granted: Option<Slot>,
 }
@@ -37,7 +37,7 @@ impl DispatchLoop {
     }
 
     pub(super) fn offer(&self, candidate: usize) -> Option<&Offer> {
-        self.order.matched.route.offers.get(self.dispatch.candidate(candidate).offer)
+        self.spec.matched.route.offers.get(self.dispatch.candidate(candidate).offer)
     }
 
     pub(super) fn name(&self, candidate: usize) -> &str {

@@ -1,26 +1,26 @@
 //! How long and how dear a rewritten prompt may be.
 
 use crate::config::plan::Offer;
-use crate::gateway::order::Order;
+use crate::gateway::draw_spec::DrawSpec;
 use crate::money::Usd;
 
 /// How much a rewritten prompt may take up before it stands in the way of a picture.
 #[derive(Clone, Copy, Debug)]
 pub struct Leeway {
-    /// Characters that every offer reads which could draw the caller's own words.
+    /// Characters that every offer reads which could draw the caller's own prompt.
     pub chars: usize,
     /// Money that the pictures leave of the request's threshold; `None` without one.
     pub usd: Option<Usd>,
 }
 
 impl Leeway {
-    /// `None` when nobody could draw the order now, whatever its words.
-    pub fn of(order: &Order) -> Option<Leeway> {
-        let Order { shared, live, matched, open, caps, .. } = order;
-        let (route, capabilities) = (&matched.route, live.capabilities(matched.index));
-        let (able, _) = order.appraise();
+    /// `None` when no offer could draw the request now, whatever its prompt.
+    pub fn of(spec: &DrawSpec) -> Option<Leeway> {
+        let DrawSpec { shared, snapshot, matched, open, caps, .. } = spec;
+        let (route, capabilities) = (&matched.route, snapshot.capabilities(matched.index));
+        let (able, _) = spec.appraise();
         let now = tokio::time::Instant::now().into_std();
-        let is_paused = |offer: &Offer| shared.breakers.cooling(order.asked(offer), now).is_some();
+        let is_paused = |offer: &Offer| shared.breakers.cooling(spec.breaker_target(offer), now).is_some();
         let mut offers = able.iter().filter_map(|candidate| route.offers.get(candidate.offer));
         if offers.all(is_paused) {
             return None;

@@ -1,4 +1,4 @@
-//! Whose words a prompt is, what became of it, and the route's own words around it.
+//! Who wrote a prompt, what became of it, and the route's prefix and suffix around it.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::config::plan::Prompt;
 use crate::failure::Class;
 use crate::provider::anthropic::Unwritten;
 
-/// Whose words a prompt is.
+/// Who wrote a prompt.
 #[derive(Clone, Debug)]
 pub struct Author {
     /// Nothing is shared between tenants, rewritten prompts included.
@@ -25,7 +25,7 @@ pub enum Enriched {
     Cached,
     /// The model answered, with nothing to use.
     Unwritten(Unwritten),
-    /// An offer that could draw the caller's own words could not read what was written.
+    /// An offer that could draw the caller's own prompt could not read what was written.
     TooLong,
     /// The call failed, or took too long.
     Failed(Class),
@@ -62,8 +62,8 @@ impl Enriched {
     }
 }
 
-/// `words` between the route's own.
-pub fn dressed(prompt: &Prompt, words: &str) -> String {
+/// `words` between the route's prefix and suffix.
+pub fn with_prefix_and_suffix(prompt: &Prompt, words: &str) -> String {
     let Prompt { prefix, suffix, enrich: _ } = prompt;
     format!("{prefix}{words}{suffix}")
 }

@@ -9,14 +9,14 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::leeway::Leeway;
-use super::prompt::{Author, Enriched, dressed};
-use crate::admission::{Room, Slot};
-use crate::breaker::{Asked, Operation};
+use super::prompt::{Author, Enriched, with_prefix_and_suffix};
+use crate::admission::{Admission, Slot};
+use crate::breaker::{BreakerTarget, Operation};
 use crate::cache::prompts::{RewriteKey, Turn};
 use crate::config::plan::{Charged, Enrich};
 use crate::failure::{Class, Failure};
+use crate::gateway::draw_spec::DrawSpec;
 use crate::gateway::journal::Opened;
-use crate::gateway::order::Order;
 use crate::ledger::entry::{CostSource, Purpose};
 use crate::ledger::{Amount, Charge, Hold, Intent, Terms};
 use crate::metrics::seconds;
@@ -26,16 +26,16 @@ use crate::provider::Call;
 use crate::provider::anthropic::{self, Wish, Written};
 use crate::upstream::transport::{Bounds, Reach, Received, Trouble};
 
-/// The largest answer in words that is read, a thousand times as long as one is.
-const WORDS: usize = 1024 * 1024;
+/// The largest answer in bytes that is read, a thousand times as long as one is.
+const LONGEST_ANSWER: usize = 1024 * 1024;
 
 /// A prompt that is to be rewritten.
 pub(super) struct Rewriting<'a> {
-    /// The order with the caller's own words, dressed.
-    pub(super) order: &'a Order,
+    /// The request with the caller's own prompt, prefix and suffix around it.
+    pub(super) spec: &'a DrawSpec,
     pub(super) enrich: &'a Enrich,
     pub(super) author: &'a Author,
-    /// The caller's own words.
+    /// The caller's own prompt.
     pub(super) caller: &'a str,
     pub(super) leeway: Leeway,
 }
@@ -63,18 +63,18 @@ impl Rewriting<'_> {
         let deadline = self.deadline();
         let (key, keep) = (self.key(), self.enrich.keep.filter(|_| self.author.remember));
         let Some(keep) = keep else { return self.ask(None, deadline).await };
-        let words = &self.order.shared.words;
+        let words = &self.spec.shared.prompts;
         match timeout_at(deadline, words.look(&key, now())).await {
-            Ok(Ok(words)) => self.judged(words, Enriched::Cached),
+            Ok(Ok(words)) => self.if_readable(words, Enriched::Cached),
             Ok(Err(turn)) => self.ask(Some((turn, keep)), deadline).await,
             Err(_) => Rewritten::not(Enriched::Failed(Class::TimeoutAmbiguous)),
         }
     }
 
-    /// When the caller's own words are drawn instead.
+    /// When the caller's own prompt is drawn instead.
     fn deadline(&self) -> Instant {
         let now = Instant::now();
-        let half = self.order.deadline.saturating_duration_since(now) / 2;
+        let half = self.spec.deadline.saturating_duration_since(now) / 2;
         now + self.enrich.timeout.min(self.enrich.provider.timeout).min(half)
     }
 
@@ -85,9 +85,9 @@ impl Rewriting<'_> {
         RewriteKey::of(parts.iter().map(String::as_str))
     }
 
-    /// Whether everyone who could draw the caller's words can read these.
-    fn judged(&self, words: Arc<str>, enriched: Enriched) -> Rewritten {
-        let whole = dressed(&self.order.matched.route.prompt, &words);
+    /// The rewritten prompt, if every offer that could draw the caller's own can read it.
+    fn if_readable(&self, words: Arc<str>, enriched: Enriched) -> Rewritten {
+        let whole = with_prefix_and_suffix(&self.spec.matched.route.prompt, &words);
         match whole.chars().count() <= self.leeway.chars {
             true => Rewritten { words: Some(words), ..Rewritten::not(enriched) },
             false => Rewritten::not(Enriched::TooLong),
@@ -108,7 +108,7 @@ impl Rewriting<'_> {
             Ok(slot) => slot,
             Err(why) => return Rewritten::not(why),
         };
-        let pass = match self.order.shared.breakers.pass(self.asked(), now()) {
+        let pass = match self.spec.shared.breakers.pass(self.breaker_target(), now()) {
             Ok(pass) => pass,
             Err(cooling) => return Rewritten::not(Enriched::Paused(cooling.pause)),
         };
@@ -133,28 +133,28 @@ impl Rewriting<'_> {
         }
     }
 
-    /// Who is asked, as the breakers know it.
-    fn asked(&self) -> Asked<'_> {
+    /// What the circuit breakers of the call are kept for.
+    fn breaker_target(&self) -> BreakerTarget<'_> {
         let Enrich { provider, writer, .. } = self.enrich;
         let account = provider.account.fingerprint();
-        Asked { provider: &provider.name, account, model: &writer.name, operation: Operation::Write }
+        BreakerTarget { provider: &provider.name, account, model: &writer.name, operation: Operation::Write }
     }
 
     /// Sets `most` aside and writes it down.
     async fn open(&self, most: Usd) -> Result<Hold, Enriched> {
-        let (Enrich { provider, writer, .. }, order) = (self.enrich, self.order);
-        let journal = &order.shared.journal;
+        let (Enrich { provider, writer, .. }, spec) = (self.enrich, self.spec);
+        let journal = &spec.shared.journal;
         if !journal.may_pay() {
             return Err(Enriched::LedgerUnwritable);
         }
         let intent = Intent {
-            request: order.request_id.clone(),
-            owner: order.owner(&provider.name, &writer.name),
+            request: spec.request_id.clone(),
+            owner: spec.owner(&provider.name, &writer.name),
             purpose: Purpose::Enrich,
             pictures: 0,
             estimate: most,
             terms: Terms { provider: provider.clone(), model: None },
-            budgets: [order.caller.budgets(), &order.matched.route.budgets, &provider.budgets],
+            budgets: [spec.caller.budgets(), &spec.matched.route.budgets, &provider.budgets],
         };
         let opened: Opened = journal.open(intent).map_err(|_| Enriched::OverBudget)?;
         opened.written().await.map_err(|(hold, _)| {
@@ -185,7 +185,7 @@ impl Rewriting<'_> {
         let (outcome, images) = (outcome(told), Vec::new());
         let (tiers, fee) = (None, Usd::ZERO);
         let charge = Charge { amount, source, tiers, fee, uncertain, refused: 0, outcome, took, images };
-        let settled = self.order.shared.journal.settle(hold, charge).await.settlement;
+        let settled = self.spec.shared.journal.settle(hold, charge).await.settlement;
         let promised = settled.usd.saturating_add(settled.prepaid).saturating_add(uncertain);
         Paid { cost: settled.usd, promised }
     }
@@ -201,14 +201,14 @@ impl Rewriting<'_> {
 
     /// A slot at the provider, waited for no longer than it is worth.
     async fn slot(&self, deadline: Instant) -> Result<Slot, Enriched> {
-        let (shared, provider) = (&self.order.shared, &self.enrich.provider);
-        if let Some(cooling) = shared.breakers.cooling(self.asked(), now()) {
+        let (shared, provider) = (&self.spec.shared, &self.enrich.provider);
+        if let Some(cooling) = shared.breakers.cooling(self.breaker_target(), now()) {
             return Err(Enriched::Paused(cooling.pause));
         }
-        match shared.lane(provider).ask() {
-            Room::Slot(slot) => Ok(slot),
-            Room::Full => Err(Enriched::AtCapacity),
-            Room::Wait(ticket) => {
+        match shared.lane(provider).admit() {
+            Admission::Slot(slot) => Ok(slot),
+            Admission::Full => Err(Enriched::AtCapacity),
+            Admission::Wait(ticket) => {
                 let until = deadline.min(Instant::now() + provider.concurrency.max_wait);
                 let came = timeout_at(until, ticket).await;
                 came.ok().and_then(Result::ok).ok_or(Enriched::AtCapacity)
@@ -217,10 +217,10 @@ impl Rewriting<'_> {
     }
 
     async fn send(&self, wish: &Wish<'_>, call: &Call, deadline: Instant) -> Result<Written, Unanswered> {
-        let body = self.order.live.plan.server.limits.response_body.min(WORDS);
+        let body = self.spec.snapshot.plan.server.limits.response_body.min(LONGEST_ANSWER);
         let (connect, idle) = (self.enrich.provider.connect_timeout, self.enrich.provider.idle_timeout);
         let bounds = Bounds { deadline, connect, silence: None, idle, body, reach: Reach::Anywhere };
-        let sent = self.order.shared.transport.send(call, bounds).await;
+        let sent = self.spec.shared.transport.send(call, bounds).await;
         let Received { reply, held: _held } = sent.map_err(|trouble| {
             let failure = match trouble {
                 Trouble::TooLarge => Failure::new(Class::Malformed, "the answer is longer than any prompt"),
@@ -239,12 +239,12 @@ impl Rewriting<'_> {
                 if let Some((turn, keep)) = turn {
                     turn.keep(words.clone(), keep, now());
                 }
-                self.judged(words, Enriched::Written)
+                self.if_readable(words, Enriched::Written)
             }
             Err(why) => Rewritten::not(Enriched::Unwritten(why)),
         };
         if told.words.is_none() {
-            let (route, name) = (&self.order.matched.route.name, &self.enrich.name);
+            let (route, name) = (&self.spec.matched.route.name, &self.enrich.name);
             log::warn!("route {route}: {name} wrote nothing to use: {}", told.enriched.word());
         }
         told
@@ -252,14 +252,14 @@ impl Rewriting<'_> {
 
     /// A call that failed.
     fn failed(&self, failure: &Failure) -> Rewritten {
-        log::warn!("route {}: {} failed: {failure}", self.order.matched.route.name, self.enrich.name);
+        log::warn!("route {}: {} failed: {failure}", self.spec.matched.route.name, self.enrich.name);
         Rewritten::not(Enriched::Failed(failure.class))
     }
 
     fn measure(&self, told: &Result<Written, Unanswered>, took: Duration) {
         let outcome = outcome(told);
         let (provider, model) = (self.enrich.provider.name.as_str(), self.enrich.writer.name.as_str());
-        let metrics = &self.order.shared.metrics;
+        let metrics = &self.spec.shared.metrics;
         metrics.attempts.with_label_values(&[provider, model, outcome]).inc();
         metrics.attempt_seconds.with_label_values(&[provider, model]).observe(seconds(took));
     }

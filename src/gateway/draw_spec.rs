@@ -5,25 +5,25 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::breaker::{Asked, Operation};
+use crate::breaker::{BreakerTarget, Operation};
 use crate::canonical::Canonical;
 use crate::clock;
 use crate::config::plan::{Budget, Offer};
 use crate::dispatch::Rules;
 use crate::gateway::ask::Caller;
 use crate::gateway::shared::Shared;
-use crate::gateway::snapshot::Live;
+use crate::gateway::snapshot::Snapshot;
 use crate::ledger::entry::Owner;
 use crate::money::Usd;
 use crate::request::ImageRequest;
 use crate::routing::{self, Candidate, Caps, Matched, Skip};
 
 /// What is to be drawn, and for whom.
-pub struct Order {
+pub struct DrawSpec {
     /// Everything that outlives a config.
     pub shared: Arc<Shared>,
     /// The config in force when the request came.
-    pub live: Arc<Live>,
+    pub snapshot: Arc<Snapshot>,
     /// The route and the pinned offer.
     pub matched: Matched,
     /// The request's own id.
@@ -42,11 +42,11 @@ pub struct Order {
     pub spent: Usd,
     /// Which of the wanted pictures are to be bought; the others are there already.
     pub open: BTreeSet<u8>,
-    /// When the one it was ordered for stops waiting. Others on the flight may wait longer.
+    /// When the leader's client stops waiting. Followers of the flight may wait longer.
     pub deadline: Instant,
 }
 
-impl Order {
+impl DrawSpec {
     /// What the dispatch goes by.
     pub fn rules(&self) -> Rules {
         let route = &self.matched.route;
@@ -65,7 +65,7 @@ impl Order {
 
     /// The offers that could draw it within its caps, and why not the others.
     pub fn appraise(&self) -> (Vec<Candidate>, Vec<(usize, Skip)>) {
-        let capabilities = self.live.capabilities(self.matched.index);
+        let capabilities = self.snapshot.capabilities(self.matched.index);
         let pictures = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
         let tiered = |offer: &Offer, listed: Usd| {
             let whose = (&*offer.provider, &*offer.model);
@@ -74,11 +74,11 @@ impl Order {
         routing::appraise(&self.matched, capabilities, &self.request, &self.caps, &tiered)
     }
 
-    /// Who is asked with `offer`, and for what, as the breakers know it.
-    pub fn asked<'a>(&self, offer: &'a Offer) -> Asked<'a> {
+    /// What the circuit breakers of a call to `offer` are kept for.
+    pub fn breaker_target<'a>(&self, offer: &'a Offer) -> BreakerTarget<'a> {
         let operation = if self.request.edit.is_some() { Operation::Edit } else { Operation::Generate };
         let account = offer.provider.account.fingerprint();
-        Asked { provider: &offer.provider.name, account, model: &offer.model.name, operation }
+        BreakerTarget { provider: &offer.provider.name, account, model: &offer.model.name, operation }
     }
 
     /// Whose an attempt with `model` of `provider` is.

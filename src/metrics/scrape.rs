@@ -11,11 +11,11 @@ use crate::metrics::naming::opts;
 
 /// The figures of one scrape.
 #[derive(Default)]
-pub struct Snapshot {
+pub struct Scrape {
     families: Vec<MetricFamily>,
 }
 
-impl Snapshot {
+impl Scrape {
     /// A figure without labels.
     ///
     /// # Errors

@@ -1,14 +1,14 @@
 //! Why a gateway does not start, or does not take a new plan.
 
-use crate::gateway::snapshot::NotReady;
+use crate::gateway::snapshot::SnapshotError;
 use crate::store::StoreError;
 
 /// Why a gateway cannot start.
 #[derive(Debug, thiserror::Error)]
-pub enum NotStarted {
+pub enum StartError {
     /// The plan cannot run.
     #[error(transparent)]
-    Plan(#[from] NotReady),
+    Plan(#[from] SnapshotError),
     /// The operating system gives no random numbers.
     #[error("the operating system gave no random numbers: {0}")]
     Random(#[from] getrandom::Error),
@@ -22,10 +22,10 @@ pub enum NotStarted {
 
 /// Why a new plan is not put in force.
 #[derive(Debug, thiserror::Error)]
-pub enum NotTaken {
+pub enum ReplaceError {
     /// The plan cannot run.
     #[error(transparent)]
-    Plan(#[from] NotReady),
+    Plan(#[from] SnapshotError),
     /// It has budgets that nobody can tell the state of.
     #[error(transparent)]
     Ledger(#[from] StoreError),

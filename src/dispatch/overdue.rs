@@ -6,17 +6,17 @@ use crate::failure::{Class, Failure};
 
 impl Dispatch {
     /// Calls that are overdue are not waited for any more, if there is somebody else who can be asked. They go on.
-    pub(super) fn lose_patience(&mut self, facts: &impl Facts, time: Time) {
+    pub(super) fn give_up_overdue(&mut self, facts: &impl Facts, time: Time) {
         for (call, slow, pictures) in self.in_flight.overdue(time.now) {
             let mut others = (0..self.candidates.len()).filter(|other| *other != slow);
-            if !self.may_start(time) || !others.any(|other| self.is_hopeful(other, pictures, facts, time)) {
+            if !self.may_start(time) || !others.any(|other| self.can_take_over(other, pictures, facts, time)) {
                 continue;
             }
             let places = self.in_flight.give_up(call);
             self.places.give_back(&places);
-            self.tried[slow].failures += 1;
-            self.tried[slow].out = true;
-            self.look_again();
+            self.history[slow].failures += 1;
+            self.history[slow].excluded = true;
+            self.reconsider_all();
             self.notices.push_back(Action::GivenUp { candidate: slow });
             self.obstacles.note_failure(Failure::new(Class::TimeoutAmbiguous, "no reply in half the time left"));
         }
@@ -24,10 +24,10 @@ impl Dispatch {
 
     /// Whether asking this candidate in place of a slow one is worth its price: it is not being waited for itself, was
     /// not too slow before, and nothing stands against asking it for so many pictures now.
-    fn is_hopeful(&self, candidate: usize, pictures: u8, facts: &impl Facts, time: Time) -> bool {
+    fn can_take_over(&self, candidate: usize, pictures: u8, facts: &impl Facts, time: Time) -> bool {
         let left = time.deadline.saturating_duration_since(time.now);
-        !self.in_flight.asks(candidate)
-            && self.tried[candidate].took < left
+        !self.in_flight.has_call_to(candidate)
+            && self.history[candidate].took < left
             && facts.has_room(self.candidates[candidate].offer)
             && self.obstacle(candidate, pictures, facts, time).is_none()
     }
