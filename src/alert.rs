@@ -87,7 +87,7 @@ impl Ratio {
 
 /// What the readings say about a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Finding {
+enum ConditionState {
     /// It holds.
     Holds(Ratio),
     /// It does not.
@@ -170,7 +170,7 @@ impl News {
 
 /// The beginning or the end of an episode.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct AlertEvent {
     /// Whose.
     pub alert: Arc<Alert>,
     /// The provider, model, route, tenant or budget it is about; [`ALL`] for everything together.
@@ -186,7 +186,7 @@ pub struct Event {
     pub at: Moment,
 }
 
-impl Event {
+impl AlertEvent {
     /// The value as people write it; `none` where there is none.
     pub fn value_text(&self) -> Option<String> {
         self.value.map(|value| self.alert.when.measure.unit().written(value))
@@ -224,14 +224,14 @@ struct Watched {
     states: BTreeMap<Arc<str>, AlertState>,
 }
 
-/// One line of [`Look::states`]: alert, name, where it stands.
+/// One line of [`Evaluation::states`]: alert, name, where it stands.
 pub type Standing = (Arc<Alert>, Arc<str>, AlertState);
 
 /// What one look at the readings found.
 #[derive(Debug, Default)]
-pub struct Look {
+pub struct Evaluation {
     /// What is to be told, in this order.
-    pub events: Vec<Event>,
+    pub events: Vec<AlertEvent>,
     /// Where every alert stands for every name it was held against.
     pub states: Vec<Standing>,
 }
@@ -245,7 +245,7 @@ pub struct Alerts {
 impl Alerts {
     /// Watches `alerts` from now on. Those that were watched before, equal in every part, go on as they stand. Of the
     /// others the firing ones end; their events are returned.
-    pub fn replace(&mut self, alerts: &[Arc<Alert>], now: Moment) -> Vec<Event> {
+    pub fn replace(&mut self, alerts: &[Arc<Alert>], now: Moment) -> Vec<AlertEvent> {
         let mut before = std::mem::take(&mut self.watched);
         for alert in alerts {
             let same = before.iter().position(|watched| watched.alert == *alert);
@@ -257,7 +257,7 @@ impl Alerts {
             for (name, state) in states {
                 if let AlertState::Firing { since } = state {
                     let news = News::Resolved(Ended::Withdrawn);
-                    events.push(Event { alert: alert.clone(), name, news, value: None, since, at: now });
+                    events.push(AlertEvent { alert: alert.clone(), name, news, value: None, since, at: now });
                 }
             }
         }
@@ -265,8 +265,8 @@ impl Alerts {
     }
 
     /// Holds every alert against what is known now.
-    pub fn look(&mut self, readings: &impl Readings, now: Moment) -> Look {
-        let mut look = Look::default();
+    pub fn look(&mut self, readings: &impl Readings, now: Moment) -> Evaluation {
+        let mut look = Evaluation::default();
         let budgets = match self.watched.iter().any(|watched| watched.alert.when.measure == Measure::BudgetShare) {
             true => readings.budgets(now),
             false => Vec::new(),
@@ -279,7 +279,7 @@ impl Alerts {
 }
 
 impl Watched {
-    fn look(&mut self, readings: &impl Readings, budgets: &[BudgetUse], now: Moment, look: &mut Look) {
+    fn look(&mut self, readings: &impl Readings, budgets: &[BudgetUse], now: Moment, look: &mut Evaluation) {
         for name in self.names(readings, budgets) {
             let finding = self.find(readings, budgets, &name, now);
             let before = self.states.get(&name).copied().unwrap_or_default();
@@ -288,10 +288,17 @@ impl Watched {
                 (news, of(before, state))
             {
                 let value = match finding {
-                    Finding::Holds(ratio) | Finding::HoldsNot(ratio) => ratio.rounded(),
-                    Finding::TooLittle | Finding::Nothing => None,
+                    ConditionState::Holds(ratio) | ConditionState::HoldsNot(ratio) => ratio.rounded(),
+                    ConditionState::TooLittle | ConditionState::Nothing => None,
                 };
-                look.events.push(Event { alert: self.alert.clone(), name: name.clone(), news, value, since, at: now });
+                look.events.push(AlertEvent {
+                    alert: self.alert.clone(),
+                    name: name.clone(),
+                    news,
+                    value,
+                    since,
+                    at: now,
+                });
             }
             match state {
                 AlertState::Inactive => self.states.remove(&name),
@@ -312,15 +319,15 @@ impl Watched {
         names
     }
 
-    fn find(&self, readings: &impl Readings, budgets: &[BudgetUse], name: &str, now: Moment) -> Finding {
+    fn find(&self, readings: &impl Readings, budgets: &[BudgetUse], name: &str, now: Moment) -> ConditionState {
         let alert = &self.alert;
         let measured = match alert.when.measure {
             Measure::BudgetShare => share(budgets.iter().find(|budget| *budget.scope == *name)),
             _ => measure(alert, &readings.sum(alert.by, name, alert.over, now), now),
         };
         match measured {
-            Ok(ratio) if ratio.holds(alert.when) => Finding::Holds(ratio),
-            Ok(ratio) => Finding::HoldsNot(ratio),
+            Ok(ratio) if ratio.holds(alert.when) => ConditionState::Holds(ratio),
+            Ok(ratio) => ConditionState::HoldsNot(ratio),
             Err(finding) => finding,
         }
     }
@@ -334,14 +341,16 @@ fn of(before: AlertState, after: AlertState) -> AlertState {
 /// The step from one state to the next, and whether it is told.
 ///
 /// Too little evidence neither begins nor ends an episode, but it breaks the time a condition must hold without a gap.
-fn next(before: AlertState, finding: Finding, hold: Duration, now: Moment) -> (AlertState, Option<News>) {
+fn next(before: AlertState, finding: ConditionState, hold: Duration, now: Moment) -> (AlertState, Option<News>) {
     match (before, finding) {
-        (AlertState::Firing { .. }, Finding::Holds(_) | Finding::TooLittle) => (before, None),
-        (AlertState::Firing { .. }, Finding::HoldsNot(_)) => {
+        (AlertState::Firing { .. }, ConditionState::Holds(_) | ConditionState::TooLittle) => (before, None),
+        (AlertState::Firing { .. }, ConditionState::HoldsNot(_)) => {
             (AlertState::Inactive, Some(News::Resolved(Ended::Better)))
         }
-        (AlertState::Firing { .. }, Finding::Nothing) => (AlertState::Inactive, Some(News::Resolved(Ended::Quiet))),
-        (AlertState::Inactive | AlertState::Pending { .. }, Finding::Holds(_)) => {
+        (AlertState::Firing { .. }, ConditionState::Nothing) => {
+            (AlertState::Inactive, Some(News::Resolved(Ended::Quiet)))
+        }
+        (AlertState::Inactive | AlertState::Pending { .. }, ConditionState::Holds(_)) => {
             let since = if let AlertState::Pending { since } = before { since } else { now };
             match now.since(since) >= hold {
                 true => (AlertState::Firing { since }, Some(News::Firing)),
@@ -353,7 +362,7 @@ fn next(before: AlertState, finding: Finding, hold: Duration, now: Moment) -> (A
 }
 
 /// The alert's measure of a sum, or why there is none.
-fn measure(alert: &Alert, sum: &WindowSum, now: Moment) -> Result<Ratio, Finding> {
+fn measure(alert: &Alert, sum: &WindowSum, now: Moment) -> Result<Ratio, ConditionState> {
     let (nanos, accepted, pictures) =
         (i128::from(sum.usd.nanos()), i128::from(sum.accepted), i128::from(sum.pictures()));
     let evidence = match alert.when.measure {
@@ -364,28 +373,28 @@ fn measure(alert: &Alert, sum: &WindowSum, now: Moment) -> Result<Ratio, Finding
             return Ok(Ratio { above: nanos * MILLIS_PER_HOUR, below: millis.max(1) });
         }
         // A fee that is due by time is not evidence of what a picture costs.
-        _ if sum.attempts == 0 && pictures == 0 => return Err(Finding::Nothing),
+        _ if sum.attempts == 0 && pictures == 0 => return Err(ConditionState::Nothing),
         Measure::ErrorRate => sum.attempts,
         Measure::CostPerAccepted | Measure::AcceptanceRate => sum.pictures(),
     };
     if evidence < alert.least {
-        return Err(Finding::TooLittle);
+        return Err(ConditionState::TooLittle);
     }
     match alert.when.measure {
-        Measure::CostPerAccepted if accepted == 0 && nanos == 0 => Err(Finding::TooLittle),
+        Measure::CostPerAccepted if accepted == 0 && nanos == 0 => Err(ConditionState::TooLittle),
         Measure::CostPerAccepted => Ok(Ratio { above: nanos, below: accepted }),
-        _ if evidence == 0 => Err(Finding::TooLittle),
+        _ if evidence == 0 => Err(ConditionState::TooLittle),
         Measure::ErrorRate => Ok(Ratio { above: i128::from(sum.failures) * MILLION, below: sum.attempts.into() }),
         _ => Ok(Ratio { above: accepted * MILLION, below: pictures }),
     }
 }
 
 /// How much of a budget is used. One of nothing is full as soon as anything is used of it.
-fn share(budget: Option<&BudgetUse>) -> Result<Ratio, Finding> {
-    let Some(BudgetUse { limit, used, .. }) = budget else { return Err(Finding::Nothing) };
+fn share(budget: Option<&BudgetUse>) -> Result<Ratio, ConditionState> {
+    let Some(BudgetUse { limit, used, .. }) = budget else { return Err(ConditionState::Nothing) };
     let (limit, used) = (i128::from(limit.nanos()), i128::from(used.nanos()));
     if limit <= 0 && used <= 0 {
-        return Err(Finding::TooLittle);
+        return Err(ConditionState::TooLittle);
     }
     Ok(Ratio { above: used * MILLION, below: limit.max(0) })
 }

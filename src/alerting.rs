@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::alert::{Alerts, Event, News, Readings, Standing};
+use crate::alert::{AlertEvent, Alerts, News, Readings, Standing};
 pub use crate::alerting::outlets::Outlets;
 use crate::alerting::post::{Pauses, Post};
 use crate::calendar::Moment;
@@ -32,11 +32,11 @@ pub fn start(alerting: Alerting<impl Readings + Send + 'static>) -> JoinHandle<(
 }
 
 /// The alerts of the config in force and that config's version, asked for at each look.
-pub type Rules = Box<dyn Fn() -> (u64, Vec<Arc<Alert>>) + Send>;
+pub type AlertRules = Box<dyn Fn() -> (u64, Vec<Arc<Alert>>) + Send>;
 
 /// The alerts, the readings they are held against, and where they stand.
 pub struct Alerting<R> {
-    rules: Rules,
+    rules: AlertRules,
     readings: R,
     outlets: Outlets,
     alerts: Alerts,
@@ -49,7 +49,7 @@ pub struct Alerting<R> {
 
 impl<R: Readings> Alerting<R> {
     /// Nothing was looked at yet.
-    pub fn new(rules: Rules, readings: R, outlets: Outlets) -> Alerting<R> {
+    pub fn new(rules: AlertRules, readings: R, outlets: Outlets) -> Alerting<R> {
         let post = Post::new(outlets.clone(), Pauses::default());
         Alerting { rules, readings, outlets, alerts: Alerts::default(), version: 0, shown: BTreeSet::new(), post }
     }
@@ -78,7 +78,7 @@ impl<R: Readings> Alerting<R> {
         self.post.sweep();
     }
 
-    fn tell(&mut self, event: &Event) {
+    fn tell(&mut self, event: &AlertEvent) {
         match event.news {
             News::Firing => log::warn!("alert {}", event.text()),
             News::Resolved(_) => log::info!("alert {}", event.text()),

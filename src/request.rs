@@ -8,7 +8,7 @@
 use crate::error::Error;
 use crate::request::field_names::GENERATION_FIELDS;
 use crate::request::fields::{EXAMPLE, Fields, object};
-use crate::request::json::Shape;
+use crate::request::json::BodySchema;
 
 mod edit;
 mod feedback;
@@ -29,8 +29,8 @@ pub use field_names::SENT_FIELDS;
 impl ImageRequest {
     /// Reads a JSON body. Errors are 400s that name the field and say what to send.
     pub fn from_json(body: &[u8]) -> Result<ImageRequest, Error> {
-        let shape = Shape { known: &GENERATION_FIELDS, pictures: None, example: EXAMPLE };
-        Fields(object(body, shape)?.fields).read(&GENERATION_FIELDS)
+        let schema = BodySchema { known: &GENERATION_FIELDS, pictures: None, example: EXAMPLE };
+        Fields(object(body, schema)?.fields).read(&GENERATION_FIELDS)
     }
 }
 

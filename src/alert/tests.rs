@@ -6,12 +6,12 @@ use super::*;
 
 /// Readings of a test: sums by name, and budgets.
 #[derive(Default)]
-struct Told {
+struct FakeReadings {
     sums: BTreeMap<&'static str, WindowSum>,
     budgets: Vec<BudgetUse>,
 }
 
-impl Readings for Told {
+impl Readings for FakeReadings {
     fn names(&self, by: Dimension) -> Vec<Arc<str>> {
         if by == Dimension::All { Vec::new() } else { self.sums.keys().map(|name| Arc::from(*name)).collect() }
     }
@@ -55,7 +55,7 @@ fn minute(number: i64) -> Moment {
 /// One alert and the time.
 struct Story {
     alerts: Alerts,
-    readings: Told,
+    readings: FakeReadings,
     minute: i64,
 }
 
@@ -63,7 +63,7 @@ impl Story {
     fn of(alert: Alert) -> Story {
         let mut alerts = Alerts::default();
         assert_eq!(alerts.replace(&[Arc::new(alert)], minute(0)), []);
-        Story { alerts, readings: Told::default(), minute: 0 }
+        Story { alerts, readings: FakeReadings::default(), minute: 0 }
     }
 
     /// A minute later, with this sum of everything: what is told, and where it stands.
@@ -73,7 +73,7 @@ impl Story {
         (look.events.iter().map(|event| event.news).collect(), look.states[0].2.number())
     }
 
-    fn look(&mut self) -> Look {
+    fn look(&mut self) -> Evaluation {
         self.minute += 1;
         self.alerts.look(&self.readings, minute(self.minute))
     }
@@ -153,7 +153,7 @@ fn without_an_accepted_picture_its_cost_is_above_every_threshold() {
 fn each_name_has_an_episode_of_its_own() {
     let mut story = Story::of(Alert { by: Dimension::Provider, ..dear() });
     story.readings.sums = BTreeMap::from([("one", cost(13_000_000, 1, 0)), ("two", cost(1, 1, 0))]);
-    let told = |look: Look| -> Vec<(String, News)> {
+    let told = |look: Evaluation| -> Vec<(String, News)> {
         look.events.iter().map(|event| (event.name.to_string(), event.news)).collect()
     };
     assert_eq!(told(story.look()), [("one".to_owned(), News::Firing)]);
@@ -188,7 +188,7 @@ fn a_reload_goes_on_with_what_did_not_change_and_ends_what_did() {
     let other = Alert { name: "b".into(), ..dear() };
     let mut alerts = Alerts::default();
     alerts.replace(&[Arc::new(dear()), Arc::new(other.clone())], minute(0));
-    let readings = Told { sums: BTreeMap::from([(ALL, cost(13_000_000, 1, 0))]), ..Told::default() };
+    let readings = FakeReadings { sums: BTreeMap::from([(ALL, cost(13_000_000, 1, 0))]), ..FakeReadings::default() };
     assert_eq!(alerts.look(&readings, minute(1)).events.len(), 2);
     let changed = Alert { least: 1, ..other };
     let ended = alerts.replace(&[Arc::new(changed.clone()), Arc::new(dear())], minute(2));
@@ -223,7 +223,7 @@ fn spend_is_reckoned_by_the_hour_over_what_the_window_really_covers() {
     let alert = Alert { over: 2 * HOUR, ..rule(Measure::SpendPerHour, Comparison::Above, 20) };
     alerts.replace(&[Arc::new(alert)], minute(0));
     let told = |alerts: &mut Alerts, nanos: i64, at: Moment| {
-        let readings = Told { sums: BTreeMap::from([(ALL, cost(nanos, 0, 0))]), ..Told::default() };
+        let readings = FakeReadings { sums: BTreeMap::from([(ALL, cost(nanos, 0, 0))]), ..FakeReadings::default() };
         alerts.look(&readings, at).events.first().map(|event| (event.news, event.value))
     };
     assert_eq!(told(&mut alerts, 40, minute(300)), None);

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::alert::Event;
+use crate::alert::AlertEvent;
 use crate::config::plan::Measure;
 
 /// The body for one event.
-pub(super) fn message(event: &Event) -> Value {
+pub(super) fn message(event: &AlertEvent) -> Value {
     let alert = &event.alert;
     let budget = alert.when.measure == Measure::BudgetShare;
     json!({

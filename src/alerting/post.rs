@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::alert::Event;
+use crate::alert::AlertEvent;
 use crate::alerting::message::message;
 use crate::alerting::outlets::Outlets;
 use crate::provider::{Call, Reply};
@@ -153,7 +153,7 @@ impl Post {
     }
 
     /// Sends the event to its alert's webhook, if it has one, behind whatever else is on its way there.
-    pub(super) fn send(&mut self, event: &Event) {
+    pub(super) fn send(&mut self, event: &AlertEvent) {
         let Some(webhook) = &event.alert.webhook else { return };
         let alert = &event.alert.name;
         let (outlets, pauses) = (&self.outlets, self.pauses);

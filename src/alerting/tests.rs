@@ -81,7 +81,7 @@ impl InForce {
         *in_force = (in_force.0 + 1, plan(alerts).alerts);
     }
 
-    fn rules(&self) -> Rules {
+    fn rules(&self) -> AlertRules {
         let in_force = self.clone();
         Box::new(move || in_force.0.lock().unwrap().clone())
     }
@@ -129,7 +129,7 @@ fn a_message_says_everything_and_the_webhook_nothing() {
     let lines =
         "alerts:\n  - {name: dear, when: acceptance_rate < 40%, by: provider, over: 90m, webhook: http://h/x}\n";
     let alert = plan(lines).alerts[0].clone();
-    let event = |news| Event {
+    let event = |news| AlertEvent {
         alert: alert.clone(),
         name: "home".into(),
         news,
@@ -156,7 +156,7 @@ fn a_message_says_everything_and_the_webhook_nothing() {
     let resolved = message::message(&event(News::Resolved(Ended::Better)));
     assert_eq!(resolved["status"], "resolved");
     let budget = plan("alerts:\n  - {name: full, when: budget_share > 90%}\n").alerts[0].clone();
-    let event = Event { alert: budget, name: "client:web".into(), ..event(News::Firing) };
+    let event = AlertEvent { alert: budget, name: "client:web".into(), ..event(News::Firing) };
     let told = message::message(&event);
     assert_eq!((&told["by"], &told["name"], &told["over"]), (&json!("budget"), &json!("client:web"), &json!(null)));
     assert_eq!(AlertState::Pending { since: minute(1) }.number(), 1);

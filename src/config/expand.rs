@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use super::foreign::{self, Foreign};
+use super::foreign::{self, ForeignReference};
 use super::report::{Finding, Findings};
-use super::tree::{Form, Node, Scalar};
+use super::tree::{Node, NodeKind, Scalar};
 use crate::config::redact::SECRET_KEYS;
 use crate::config::span::Span;
 use crate::config::variable::is_name;
@@ -19,13 +19,13 @@ pub(super) fn expand(node: &mut Node, text: &str, lookup: &dyn Lookup, findings:
 
 /// The same below a key whose values are secret, or not.
 fn fill_in(node: &mut Node, text: &str, lookup: &dyn Lookup, findings: &mut Findings, secret: bool) {
-    match &mut node.form {
-        Form::List(items) => items.iter_mut().for_each(|item| fill_in(item, text, lookup, findings, secret)),
-        Form::Map(entries) => entries.iter_mut().for_each(|entry| {
+    match &mut node.kind {
+        NodeKind::List(items) => items.iter_mut().for_each(|item| fill_in(item, text, lookup, findings, secret)),
+        NodeKind::Map(entries) => entries.iter_mut().for_each(|entry| {
             let secret = secret || SECRET_KEYS.contains(&&*entry.key) || entry.key == "headers";
             fill_in(&mut entry.value, text, lookup, findings, secret);
         }),
-        Form::Scalar(scalar) => {
+        NodeKind::Scalar(scalar) => {
             if let Some(foreign) = foreign::reference(&scalar.value, secret) {
                 let (what, help) = in_other_words(&foreign, &scalar.value, lookup);
                 findings.add(Finding::new(node.span.clone(), what, Some(&help)));
@@ -52,14 +52,14 @@ fn fill_in(node: &mut Node, text: &str, lookup: &dyn Lookup, findings: &mut Find
 }
 
 /// What is wrong with a reference in another tool's words, and what to write. A name that may be a secret is not shown.
-fn in_other_words(foreign: &Foreign<'_>, value: &str, lookup: &dyn Lookup) -> (&'static str, String) {
+fn in_other_words(foreign: &ForeignReference<'_>, value: &str, lookup: &dyn Lookup) -> (&'static str, String) {
     let itself = match value.trim_start().starts_with('$') {
         true => "where a dollar sign itself is meant, write `$$`",
         false => "where this very text is meant, put it in a file and write `${file:/path}`",
     };
     match foreign {
-        Foreign::File => ("another tool's way to name a file", format!("write `${{file:/path}}`; {itself}")),
-        Foreign::Variable(name) => {
+        ForeignReference::File => ("another tool's way to name a file", format!("write `${{file:/path}}`; {itself}")),
+        ForeignReference::Variable(name) => {
             let plain = name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
             let name = if plain || lookup.var(name).is_some() { name } else { "NAME" };
             ("another tool's way to name an environment variable", format!("write `${{{name}}}`; {itself}"))
@@ -68,7 +68,7 @@ fn in_other_words(foreign: &Foreign<'_>, value: &str, lookup: &dyn Lookup) -> (&
 }
 
 /// Where within the scalar (where that is known), what is wrong, and what to write.
-type Wrong = (Option<Span>, String, String);
+type Reject = (Option<Span>, String, String);
 
 struct Filler<'a> {
     /// The scalar as the file has it, quotes included.
@@ -79,7 +79,7 @@ struct Filler<'a> {
 }
 
 impl Filler<'_> {
-    fn fill(&mut self, scalar: &mut Scalar) -> Result<(), Vec<Wrong>> {
+    fn fill(&mut self, scalar: &mut Scalar) -> Result<(), Vec<Reject>> {
         let (mut out, mut wrong, mut expanded) = (String::new(), Vec::new(), false);
         let mut rest = scalar.value.as_str();
         while let Some(at) = rest.find('$') {
@@ -171,7 +171,7 @@ mod tests {
 
     use super::super::report::Findings;
     use super::super::tree;
-    use super::{Foreign, Form, Lookup, expand, in_other_words};
+    use super::{ForeignReference, Lookup, NodeKind, expand, in_other_words};
 
     struct World;
 
@@ -193,9 +193,9 @@ mod tests {
         if !findings.is_empty() {
             return Err(findings.into_problems("x.yaml", text.to_owned()).to_string());
         }
-        let Form::Map(entries) = node.form else { unreachable!() };
-        match entries.into_iter().next().unwrap().value.form {
-            Form::Scalar(scalar) => Ok(scalar.value),
+        let NodeKind::Map(entries) = node.kind else { unreachable!() };
+        match entries.into_iter().next().unwrap().value.kind {
+            NodeKind::Scalar(scalar) => Ok(scalar.value),
             other => unreachable!("{other:?}"),
         }
     }
@@ -236,8 +236,8 @@ mod tests {
         let printed = expanded("a: ${NOPE:-hush}").unwrap_err();
         assert!(printed.contains("has no default here") && printed.contains("write `${NOPE}`, and set"), "{printed}");
         let help = |foreign| in_other_words(&foreign, "$x", &World).1;
-        assert!(help(Foreign::Variable("hunter2")).starts_with("write `${NAME}`; where a dollar sign itself"));
-        assert!(help(Foreign::Variable("OPENAI_API_KEY")).starts_with("write `${OPENAI_API_KEY}`"));
+        assert!(help(ForeignReference::Variable("hunter2")).starts_with("write `${NAME}`; where a dollar sign itself"));
+        assert!(help(ForeignReference::Variable("OPENAI_API_KEY")).starts_with("write `${OPENAI_API_KEY}`"));
         let printed = expanded("api_key: file:/run/key").unwrap_err();
         assert!(printed.contains("way to name a file") && printed.contains("write `${file:/path}`"), "{printed}");
         assert_eq!(expanded("api_key: $$KEY").unwrap(), "$KEY");

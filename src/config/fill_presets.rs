@@ -7,14 +7,14 @@
 use crate::config::presets;
 use crate::config::report::{Finding, Findings};
 use crate::config::span::Span;
-use crate::config::tree::{self, Entry, Form, MAX_NODES, Node};
+use crate::config::tree::{self, MAX_NODES, MapEntry, Node, NodeKind};
 
 /// The kind that presets are for.
 const COMPATIBLE: &str = "openai_compatible";
 
 /// Fills in every provider of the file.
 pub(super) fn fill(root: &mut Node, findings: &mut Findings) {
-    let Some(Form::Map(providers)) = entry(root, "providers").map(|providers| &mut providers.form) else { return };
+    let Some(NodeKind::Map(providers)) = entry(root, "providers").map(|providers| &mut providers.kind) else { return };
     for provider in providers {
         preset(&mut provider.value, presets::text);
         model_defaults(&mut provider.value, findings);
@@ -39,7 +39,7 @@ fn preset(provider: &mut Node, text: impl Fn(&str) -> Option<&'static str>) {
 /// What is said of all models, in each of them, as long as the whole does not outgrow what a file may hold.
 fn model_defaults(provider: &mut Node, findings: &mut Findings) {
     let Some(defaults) = entry(provider, "model_defaults").cloned() else { return };
-    let Some(Form::Map(models)) = entry(provider, "models").map(|models| &mut models.form) else { return };
+    let Some(NodeKind::Map(models)) = entry(provider, "models").map(|models| &mut models.kind) else { return };
     if defaults.count().saturating_mul(models.len()) > MAX_NODES {
         let what = format!("more than {MAX_NODES} values, counted in every model");
         findings.add(Finding::new(defaults.span, what, None));
@@ -55,11 +55,11 @@ const WHOLE: &str = "sizes";
 
 /// Adds the entries of `more` that `node` does not have; where both have a mapping, its entries likewise.
 fn add(node: &mut Node, more: &Node) {
-    let Form::Map(more) = &more.form else { return };
-    if matches!(&node.form, Form::Scalar(scalar) if scalar.is_null()) {
-        node.form = Form::Map(Vec::new());
+    let NodeKind::Map(more) = &more.kind else { return };
+    if matches!(&node.kind, NodeKind::Scalar(scalar) if scalar.is_null()) {
+        node.kind = NodeKind::Map(Vec::new());
     }
-    let Form::Map(entries) = &mut node.form else { return };
+    let NodeKind::Map(entries) = &mut node.kind else { return };
     for new in more {
         match entries.iter_mut().find(|entry| entry.key == new.key && !entry.value.bad) {
             Some(own) if own.key == WHOLE => {}
@@ -72,11 +72,11 @@ fn add(node: &mut Node, more: &Node) {
 /// Lets everything below point at `span`.
 fn point_at(node: &mut Node, span: &Span) {
     node.span = span.clone();
-    match &mut node.form {
-        Form::Scalar(_) => {}
-        Form::List(items) => items.iter_mut().for_each(|item| point_at(item, span)),
-        Form::Map(entries) => {
-            for Entry { key_span, value, .. } in entries {
+    match &mut node.kind {
+        NodeKind::Scalar(_) => {}
+        NodeKind::List(items) => items.iter_mut().for_each(|item| point_at(item, span)),
+        NodeKind::Map(entries) => {
+            for MapEntry { key_span, value, .. } in entries {
                 *key_span = span.clone();
                 point_at(value, span);
             }
@@ -85,14 +85,14 @@ fn point_at(node: &mut Node, span: &Span) {
 }
 
 fn entry<'n>(node: &'n mut Node, key: &str) -> Option<&'n mut Node> {
-    let Form::Map(entries) = &mut node.form else { return None };
+    let NodeKind::Map(entries) = &mut node.kind else { return None };
     entries.iter_mut().find(|entry| entry.key == key && !entry.value.bad).map(|entry| &mut entry.value)
 }
 
 fn word(node: &Node) -> Option<&str> {
-    match &node.form {
-        Form::Scalar(scalar) => Some(&scalar.value),
-        Form::List(_) | Form::Map(_) => None,
+    match &node.kind {
+        NodeKind::Scalar(scalar) => Some(&scalar.value),
+        NodeKind::List(_) | NodeKind::Map(_) => None,
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
 
     fn filled(text: &str) -> String {
         let mut root = tree::read(text, &mut Findings::default()).unwrap();
-        let Some(Form::Map(providers)) = entry(&mut root, "providers").map(|node| &mut node.form) else { panic!() };
+        let Some(NodeKind::Map(providers)) = entry(&mut root, "providers").map(|node| &mut node.kind) else { panic!() };
         for provider in providers {
             preset(&mut provider.value, |name| {
                 (name == "acme").then_some("base_url: https://acme.example/\ndialect: {list: images, drop: [n, seed]}")
@@ -114,10 +114,10 @@ mod tests {
 
     fn shown(node: &Node) -> String {
         let joined = |parts: Vec<String>| parts.join(", ");
-        match &node.form {
-            Form::Scalar(scalar) => scalar.value.clone(),
-            Form::List(items) => format!("[{}]", joined(items.iter().map(shown).collect())),
-            Form::Map(entries) => {
+        match &node.kind {
+            NodeKind::Scalar(scalar) => scalar.value.clone(),
+            NodeKind::List(items) => format!("[{}]", joined(items.iter().map(shown).collect())),
+            NodeKind::Map(entries) => {
                 let entries = entries.iter().map(|entry| format!("{}: {}", entry.key, shown(&entry.value)));
                 format!("{{{}}}", joined(entries.collect()))
             }
@@ -163,7 +163,7 @@ mod tests {
         let text = "providers: {a: {preset: together}}";
         let mut root = tree::read(text, &mut Findings::default()).unwrap();
         fill(&mut root, &mut Findings::default());
-        let Form::Map(providers) = &mut entry(&mut root, "providers").unwrap().form else { panic!() };
+        let NodeKind::Map(providers) = &mut entry(&mut root, "providers").unwrap().kind else { panic!() };
         let dialect = entry(&mut providers[0].value, "dialect").unwrap();
         assert_eq!(&text[dialect.span.clone()], "together");
     }

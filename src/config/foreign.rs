@@ -32,7 +32,7 @@ const FILES: [&str; 2] = ["file:/", "@/"];
 
 /// A reference in another tool's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Foreign<'a> {
+pub(super) enum ForeignReference<'a> {
     /// To this environment variable.
     Variable(&'a str),
     /// To a file.
@@ -40,21 +40,21 @@ pub(super) enum Foreign<'a> {
 }
 
 /// What a whole value refers to in another tool's words. `secret`: it is a secret's.
-pub(super) fn reference(value: &str, secret: bool) -> Option<Foreign<'_>> {
+pub(super) fn reference(value: &str, secret: bool) -> Option<ForeignReference<'_>> {
     let value = value.trim();
     if secret && FILES.iter().any(|file| value.starts_with(file)) {
-        return Some(Foreign::File);
+        return Some(ForeignReference::File);
     }
     let words = ANYWHERE.iter().chain(IN_SECRETS.iter().filter(|_| secret));
     let mut found = words.filter_map(|(before, after)| name(value.strip_prefix(before)?.strip_suffix(after)?));
-    found.next().or_else(|| begins(value)).or_else(|| in_address(value)).map(Foreign::Variable)
+    found.next().or_else(|| begins(value)).or_else(|| in_address(value)).map(ForeignReference::Variable)
 }
 
 /// The name that braces stand around in another tool's words: `env:KEY`, `{ secrets.KEY `.
 pub(super) fn braced(inside: &str) -> Option<&str> {
     name(inside.trim_start_matches('{')).or_else(|| match reference(inside, true) {
-        Some(Foreign::Variable(name)) => Some(name),
-        Some(Foreign::File) | None => None,
+        Some(ForeignReference::Variable(name)) => Some(name),
+        Some(ForeignReference::File) | None => None,
     })
 }
 
@@ -112,7 +112,7 @@ mod tests {
             "http://$KEY:8000/v1",
             "https://a.test/$KEY",
         ] {
-            assert_eq!(reference(value, false), Some(Foreign::Variable("KEY")), "{value}");
+            assert_eq!(reference(value, false), Some(ForeignReference::Variable("KEY")), "{value}");
         }
         for value in [
             "{{KEY}}",
@@ -126,11 +126,15 @@ mod tests {
             "env.KEY",
             "env/KEY",
         ] {
-            assert_eq!(reference(value, true), Some(Foreign::Variable("KEY")), "{value}");
+            assert_eq!(reference(value, true), Some(ForeignReference::Variable("KEY")), "{value}");
             assert_eq!(reference(value, false), None, "{value}: a prompt may say so");
         }
         for value in ["file:/run/secrets/key", "file:///run/secrets/key", "@/run/secrets/key"] {
-            assert_eq!((reference(value, true), reference(value, false)), (Some(Foreign::File), None), "{value}");
+            assert_eq!(
+                (reference(value, true), reference(value, false)),
+                (Some(ForeignReference::File), None),
+                "{value}"
+            );
         }
     }
 

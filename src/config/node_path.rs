@@ -4,7 +4,7 @@
 //! is wrong, or missing". It is a pointer and costs nothing until something is wrong.
 
 use crate::config::span::{Span, quoted};
-use crate::config::tree::{Form, Node};
+use crate::config::tree::{Node, NodeKind};
 
 /// A node, or the absence of one.
 #[derive(Clone, Copy)]
@@ -26,7 +26,7 @@ impl<'t> NodePath<'t> {
     /// The value under `key`. Where there is none, a place that underlines this one; where `key` was misspelt, a place
     /// that is bad already, so that nobody reports it missing as well.
     pub(super) fn key(self, key: &str) -> NodePath<'t> {
-        let Some(Form::Map(entries)) = self.node.map(|node| &node.form) else {
+        let Some(NodeKind::Map(entries)) = self.node.map(|node| &node.kind) else {
             return NodePath { node: None, ..self };
         };
         match entries.iter().find(|entry| entry.key == key) {
@@ -43,14 +43,14 @@ impl<'t> NodePath<'t> {
     /// The key itself of the value under `key`, for problems with a name.
     pub(super) fn name(self, key: &str) -> NodePath<'t> {
         let place = self.key(key);
-        let Some(Form::Map(entries)) = self.node.map(|node| &node.form) else { return place };
+        let Some(NodeKind::Map(entries)) = self.node.map(|node| &node.kind) else { return place };
         let span = entries.iter().find(|entry| entry.key == key).map_or(place.span, |entry| &entry.key_span);
         NodePath { span, ..place }
     }
 
     /// The list's item at `index`, not counting those that were left out for a problem.
     pub(super) fn item(self, index: usize) -> NodePath<'t> {
-        let Some(Form::List(items)) = self.node.map(|node| &node.form) else {
+        let Some(NodeKind::List(items)) = self.node.map(|node| &node.kind) else {
             return NodePath { node: None, ..self };
         };
         match items.iter().filter(|item| !item.bad).nth(index) {
@@ -61,8 +61,8 @@ impl<'t> NodePath<'t> {
 
     /// The keys of the mapping here, those with problems included.
     pub(super) fn keys(self) -> impl Iterator<Item = &'t str> + Clone {
-        let entries = match self.node.map(|node| &node.form) {
-            Some(Form::Map(entries)) => entries.as_slice(),
+        let entries = match self.node.map(|node| &node.kind) {
+            Some(NodeKind::Map(entries)) => entries.as_slice(),
             _ => &[],
         };
         entries.iter().map(|entry| entry.key.as_str())
@@ -80,12 +80,12 @@ impl<'t> NodePath<'t> {
 
     /// Whether items of the list here were left out for a problem.
     pub(super) fn lost_items(self) -> bool {
-        matches!(self.node.map(|node| &node.form), Some(Form::List(items)) if items.iter().any(|item| item.bad))
+        matches!(self.node.map(|node| &node.kind), Some(NodeKind::List(items)) if items.iter().any(|item| item.bad))
     }
 
     /// Whether the value came from outside the file, so that nothing may be said that was derived from it.
     pub(super) fn is_expanded(self) -> bool {
-        matches!(self.node.map(|node| &node.form), Some(Form::Scalar(scalar)) if scalar.expanded)
+        matches!(self.node.map(|node| &node.kind), Some(NodeKind::Scalar(scalar)) if scalar.expanded)
     }
 
     /// What to underline.

@@ -6,7 +6,7 @@ use std::fmt;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::tree::{Form, Node};
+use super::tree::{Node, NodeKind};
 
 /// The most differences that are told one by one.
 const TOLD: usize = 12;
@@ -16,7 +16,7 @@ const LONGEST: usize = 120;
 
 /// The shape of a config, with names but without values.
 #[derive(Clone, Default)]
-pub struct Outline(Part);
+pub struct Outline(OutlineNode);
 
 impl fmt::Debug for Outline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,14 +25,14 @@ impl fmt::Debug for Outline {
 }
 
 #[derive(Clone, Default, PartialEq)]
-enum Part {
+enum OutlineNode {
     /// Nothing, or nothing that has names.
     #[default]
     Empty,
     /// A value, or a list of values.
     Value(u64),
     /// A mapping, or a list of mappings, whose order counts.
-    Named { parts: Vec<(String, Part)>, ordered: bool },
+    Named { parts: Vec<(String, OutlineNode)>, ordered: bool },
 }
 
 impl Outline {
@@ -56,30 +56,30 @@ impl Outline {
     }
 }
 
-fn part(node: &Node) -> Part {
-    match &node.form {
-        Form::Scalar(scalar) if scalar.is_null() => Part::Empty,
-        Form::Map(entries) => {
+fn part(node: &Node) -> OutlineNode {
+    match &node.kind {
+        NodeKind::Scalar(scalar) if scalar.is_null() => OutlineNode::Empty,
+        NodeKind::Map(entries) => {
             let parts = entries.iter().map(|entry| (shown(&format!(".{}", entry.key)), part(&entry.value)));
-            Part::Named { parts: parts.collect(), ordered: false }
+            OutlineNode::Named { parts: parts.collect(), ordered: false }
         }
-        Form::List(items) if items.iter().any(|item| matches!(item.form, Form::Map(_))) => {
+        NodeKind::List(items) if items.iter().any(|item| matches!(item.kind, NodeKind::Map(_))) => {
             let parts = items.iter().enumerate().map(|(index, item)| (item_name(index, item), part(item)));
-            Part::Named { parts: parts.collect(), ordered: true }
+            OutlineNode::Named { parts: parts.collect(), ordered: true }
         }
-        Form::Scalar(_) | Form::List(_) => {
+        NodeKind::Scalar(_) | NodeKind::List(_) => {
             let mut hasher = Xxh3::new();
             hash(node, &mut hasher);
-            Part::Value(hasher.digest())
+            OutlineNode::Value(hasher.digest())
         }
     }
 }
 
 /// `[name]` where the item has one that stands in the file, else its number.
 fn item_name(index: usize, item: &Node) -> String {
-    let Form::Map(entries) = &item.form else { return format!("[{index}]") };
-    let name = entries.iter().find(|entry| entry.key == "name").and_then(|entry| match &entry.value.form {
-        Form::Scalar(scalar) if !scalar.expanded => Some(scalar.value.as_str()),
+    let NodeKind::Map(entries) = &item.kind else { return format!("[{index}]") };
+    let name = entries.iter().find(|entry| entry.key == "name").and_then(|entry| match &entry.value.kind {
+        NodeKind::Scalar(scalar) if !scalar.expanded => Some(scalar.value.as_str()),
         _ => None,
     });
     name.map_or_else(|| format!("[{index}]"), |name| shown(&format!("[{name}]")))
@@ -91,20 +91,20 @@ fn shown(name: &str) -> String {
 }
 
 fn hash(node: &Node, hasher: &mut Xxh3) {
-    let text = match &node.form {
-        Form::Scalar(scalar) => scalar.value.as_str(),
-        Form::List(items) => {
+    let text = match &node.kind {
+        NodeKind::Scalar(scalar) => scalar.value.as_str(),
+        NodeKind::List(items) => {
             hasher.update(&items.len().to_le_bytes());
             return items.iter().for_each(|item| hash(item, hasher));
         }
-        Form::Map(_) => return,
+        NodeKind::Map(_) => return,
     };
     // With its length before it, no value runs into the next.
     hasher.update(&text.len().to_le_bytes());
     hasher.update(text.as_bytes());
 }
 
-fn compare(old: &Part, new: &Part, path: &str, out: &mut Vec<String>) {
+fn compare(old: &OutlineNode, new: &OutlineNode, path: &str, out: &mut Vec<String>) {
     let Some(pairs) = named(old, new) else {
         if old != new {
             out.push(path.trim_start_matches('.').chars().take(LONGEST).collect());
@@ -113,14 +113,14 @@ fn compare(old: &Part, new: &Part, path: &str, out: &mut Vec<String>) {
     };
     let before = out.len();
     let (old, new, ordered) = pairs;
-    let find = |parts: &[(String, Part)], name: &str| parts.iter().position(|(key, _)| key == name);
+    let find = |parts: &[(String, OutlineNode)], name: &str| parts.iter().position(|(key, _)| key == name);
     for (name, was) in old {
-        let is = find(new, name).map_or(&Part::Empty, |at| &new[at].1);
+        let is = find(new, name).map_or(&OutlineNode::Empty, |at| &new[at].1);
         // What is empty has nothing to descend into: it came or went as a whole.
         compare(was, is, &format!("{path}{name}"), out);
     }
     for (name, is) in new.iter().filter(|(name, _)| find(old, name).is_none()) {
-        compare(&Part::Empty, is, &format!("{path}{name}"), out);
+        compare(&OutlineNode::Empty, is, &format!("{path}{name}"), out);
     }
     let moved = ordered && out.len() == before && old.iter().map(|(name, _)| name).ne(new.iter().map(|(name, _)| name));
     if moved {
@@ -128,13 +128,15 @@ fn compare(old: &Part, new: &Part, path: &str, out: &mut Vec<String>) {
     }
 }
 
-type Parts = [(String, Part)];
+type Parts = [(String, OutlineNode)];
 
 /// The parts of both where both have names, and whether their order counts. At the top an empty file is one without
 /// parts.
-fn named<'a>(old: &'a Part, new: &'a Part) -> Option<(&'a Parts, &'a Parts, bool)> {
+fn named<'a>(old: &'a OutlineNode, new: &'a OutlineNode) -> Option<(&'a Parts, &'a Parts, bool)> {
     match (old, new) {
-        (Part::Named { parts: old, ordered }, Part::Named { parts: new, .. }) => Some((old, new, *ordered)),
+        (OutlineNode::Named { parts: old, ordered }, OutlineNode::Named { parts: new, .. }) => {
+            Some((old, new, *ordered))
+        }
         _ => None,
     }
 }

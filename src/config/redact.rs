@@ -6,7 +6,7 @@
 
 use crate::config::span::Span;
 use crate::config::suggest::nearest;
-use crate::config::tree::{Entry, Form, Node};
+use crate::config::tree::{MapEntry, Node, NodeKind};
 use crate::config::variable;
 
 /// The keys of the config whose values are secret.
@@ -76,14 +76,14 @@ fn is_secret(key: &str) -> bool {
 }
 
 fn collect(text: &str, node: &Node, secret: bool, spans: &mut Vec<Span>) {
-    match &node.form {
-        Form::Scalar(_) if secret => spans.push(node.span.clone()),
-        Form::Scalar(_) => {
+    match &node.kind {
+        NodeKind::Scalar(_) if secret => spans.push(node.span.clone()),
+        NodeKind::Scalar(_) => {
             user_info(text, node.span.clone(), spans);
             swallowed(text, &node.span, |word| SECRET_KEYS.contains(&word), spans);
         }
-        Form::List(items) => items.iter().for_each(|item| collect(text, item, secret, spans)),
-        Form::Map(entries) => {
+        NodeKind::List(items) => items.iter().for_each(|item| collect(text, item, secret, spans)),
+        NodeKind::Map(entries) => {
             for entry in entries {
                 if secret {
                     spans.push(entry.key_span.clone());
@@ -104,11 +104,11 @@ fn swallowed(text: &str, span: &Span, is_secret: impl Fn(&str) -> bool, spans: &
 }
 
 /// `tls: {cert, key}` holds file names, and a mapping under a word like `tokenmix` is a provider or a model.
-fn is_secret_entry(entry: &Entry, siblings: &[Entry]) -> bool {
+fn is_secret_entry(entry: &MapEntry, siblings: &[MapEntry]) -> bool {
     let file_name = entry.key == "key" && siblings.iter().any(|sibling| sibling.key == "cert");
-    match entry.value.form {
-        Form::Map(_) => nearest(&entry.key, SECRET_KEYS).is_some(),
-        Form::Scalar(_) | Form::List(_) => is_secret(&entry.key) && !file_name,
+    match entry.value.kind {
+        NodeKind::Map(_) => nearest(&entry.key, SECRET_KEYS).is_some(),
+        NodeKind::Scalar(_) | NodeKind::List(_) => is_secret(&entry.key) && !file_name,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::config::file::File;
 use crate::config::report::{Finding, Findings};
 use crate::config::span::{Span, quoted};
 use crate::config::suggest::{instead, listed, nearest};
-use crate::config::tree::{Entry, Form, Node, Scalar};
+use crate::config::tree::{MapEntry, Node, NodeKind, Scalar};
 
 /// The JSON Schema of a config file. Everything is inlined: there is no `$ref` to follow.
 pub(super) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
@@ -25,7 +25,7 @@ pub(super) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
 /// Reads the tree as a config file. `None` only when nothing can be read at all; that is noted too.
 pub(super) fn read(tree: &mut Node, text: &str, findings: &mut Findings) -> Option<File> {
     let span = tree.span.clone();
-    let value = Shape { text, findings: &mut *findings }.value(tree, &SCHEMA, &span)?;
+    let value = SchemaCheck { text, findings: &mut *findings }.value(tree, &SCHEMA, &span)?;
     match serde_yaml::from_value(value) {
         Ok(file) => Some(file),
         // What fits the schema is readable. Serde's own words are not passed on: they quote values.
@@ -36,13 +36,13 @@ pub(super) fn read(tree: &mut Node, text: &str, findings: &mut Findings) -> Opti
     }
 }
 
-struct Shape<'a> {
+struct SchemaCheck<'a> {
     /// The file's text, redacted.
     text: &'a str,
     findings: &'a mut Findings,
 }
 
-impl<'a> Shape<'a> {
+impl<'a> SchemaCheck<'a> {
     /// The node as a value of the kind `schema` asks for; `None` when it does not fit. `at` is underlined then.
     fn value(&mut self, node: &mut Node, schema: &Schema, at: &Span) -> Option<Value> {
         if node.bad {
@@ -52,17 +52,19 @@ impl<'a> Shape<'a> {
         if wanted.anything {
             return free(node);
         }
-        let value = match &mut node.form {
-            Form::Scalar(scalar) if scalar.is_null() && wanted.map.is_some() => Some(Value::Mapping(Mapping::new())),
-            Form::Scalar(scalar) => match wanted.scalar(scalar) {
+        let value = match &mut node.kind {
+            NodeKind::Scalar(scalar) if scalar.is_null() && wanted.map.is_some() => {
+                Some(Value::Mapping(Mapping::new()))
+            }
+            NodeKind::Scalar(scalar) => match wanted.scalar(scalar) {
                 Some(value) => Some(value),
                 None => self.wrong_scalar(scalar, &wanted, at),
             },
-            Form::List(items) => match wanted.list {
+            NodeKind::List(items) => match wanted.list {
                 Some(schema) => Some(Value::Sequence(self.items(items, schema))),
                 None => self.wrong_type(&wanted, "a list", at),
             },
-            Form::Map(entries) => match wanted.map {
+            NodeKind::Map(entries) => match wanted.map {
                 Some(schema) => Some(Value::Mapping(self.entries(entries, schema))),
                 None => self.wrong_type(&wanted, "a mapping", at),
             },
@@ -79,14 +81,14 @@ impl<'a> Shape<'a> {
         items.collect()
     }
 
-    fn entries(&mut self, entries: &mut [Entry], schema: &Schema) -> Mapping {
+    fn entries(&mut self, entries: &mut [MapEntry], schema: &Schema) -> Mapping {
         let properties = schema.get("properties").and_then(Schema::as_object);
         let others = schema.get("additionalProperties").filter(|others| **others != Schema::Bool(false));
         let mut mapping = Mapping::new();
         for entry in entries {
             let property = properties.and_then(|properties| properties.get(&entry.key));
             // "Nothing" is the same as not being there, except among names of the user's own.
-            if property.is_some() && matches!(&entry.value.form, Form::Scalar(scalar) if scalar.is_null()) {
+            if property.is_some() && matches!(&entry.value.kind, NodeKind::Scalar(scalar) if scalar.is_null()) {
                 continue;
             }
             let Some(schema) = property.or(others) else {
@@ -101,7 +103,7 @@ impl<'a> Shape<'a> {
         mapping
     }
 
-    fn unknown_key(&mut self, entry: &mut Entry, schema: &Schema) {
+    fn unknown_key(&mut self, entry: &mut MapEntry, schema: &Schema) {
         if entry.value.bad {
             return;
         }
@@ -286,10 +288,10 @@ fn free(node: &Node) -> Option<Value> {
     if node.bad {
         return None;
     }
-    Some(match &node.form {
-        Form::Scalar(scalar) => plain_value(scalar),
-        Form::List(items) => Value::Sequence(items.iter().filter_map(free).collect()),
-        Form::Map(entries) => {
+    Some(match &node.kind {
+        NodeKind::Scalar(scalar) => plain_value(scalar),
+        NodeKind::List(items) => Value::Sequence(items.iter().filter_map(free).collect()),
+        NodeKind::Map(entries) => {
             let entries = entries.iter().filter_map(|entry| {
                 let value = free(&entry.value)?;
                 Some((Value::String(entry.key.clone()), value))

@@ -26,18 +26,18 @@ pub(super) struct Node {
     /// A problem was noted here: later rooms look away.
     pub(super) bad: bool,
     /// The value.
-    pub(super) form: Form,
+    pub(super) kind: NodeKind,
 }
 
 /// The three shapes of YAML.
 #[derive(Clone, Debug)]
-pub(super) enum Form {
+pub(super) enum NodeKind {
     /// One text.
     Scalar(Scalar),
     /// A list.
     List(Vec<Node>),
     /// A mapping, in the order written.
-    Map(Vec<Entry>),
+    Map(Vec<MapEntry>),
 }
 
 /// One text.
@@ -60,7 +60,7 @@ impl Scalar {
 
 /// A key and its value.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct MapEntry {
     /// The key's text.
     pub(super) key: String,
     /// Where the key stands.
@@ -71,27 +71,27 @@ pub(super) struct Entry {
     pub(super) stands_for: Option<&'static str>,
 }
 
-impl Entry {
+impl MapEntry {
     /// What to underline when the value is wrong: the value where it is a text, else the key.
     pub(super) fn span(&self) -> &Span {
-        match &self.value.form {
-            Form::Scalar(_) if !self.value.span.is_empty() => &self.value.span,
+        match &self.value.kind {
+            NodeKind::Scalar(_) if !self.value.span.is_empty() => &self.value.span,
             _ => &self.key_span,
         }
     }
 }
 
 impl Node {
-    fn new(span: Span, form: Form) -> Node {
-        Node { span, bad: false, form }
+    fn new(span: Span, kind: NodeKind) -> Node {
+        Node { span, bad: false, kind }
     }
 
     /// Nodes in this tree.
     pub(super) fn count(&self) -> usize {
-        match &self.form {
-            Form::Scalar(_) => 1,
-            Form::List(items) => 1 + items.iter().map(Node::count).sum::<usize>(),
-            Form::Map(entries) => 1 + entries.iter().map(|entry| entry.value.count()).sum::<usize>(),
+        match &self.kind {
+            NodeKind::Scalar(_) => 1,
+            NodeKind::List(items) => 1 + items.iter().map(Node::count).sum::<usize>(),
+            NodeKind::Map(entries) => 1 + entries.iter().map(|entry| entry.value.count()).sum::<usize>(),
         }
     }
 }
@@ -119,7 +119,7 @@ pub(super) fn read(text: &str, findings: &mut Findings) -> Result<Node, Finding>
         }
         builder.event(event, span)?;
     }
-    Ok(builder.root.unwrap_or_else(|| Node::new(0..0, Form::Map(Vec::new()))))
+    Ok(builder.root.unwrap_or_else(|| Node::new(0..0, NodeKind::Map(Vec::new()))))
 }
 
 /// The parser takes a NUL for the end of the file, and YAML allows no other control character either.
@@ -147,7 +147,7 @@ fn one_char(text: &str, at: usize) -> Span {
 /// What is being built, innermost last.
 enum OpenNode {
     List { span: Span, anchor: usize, items: Vec<Node> },
-    Map { span: Span, anchor: usize, entries: Vec<Entry>, seen: HashSet<String>, key: Pending, merged: Vec<Node> },
+    Map { span: Span, anchor: usize, entries: Vec<MapEntry>, seen: HashSet<String>, key: Pending, merged: Vec<Node> },
 }
 
 /// The key whose value comes next.
@@ -217,7 +217,7 @@ impl<'a> Builder<'a> {
                     ScalarStyle::Plain | ScalarStyle::Literal | ScalarStyle::Folded => span,
                 };
                 let scalar = Scalar { value: value.into_owned(), plain, expanded: false };
-                self.finish(Node::new(span, Form::Scalar(scalar)), anchor)
+                self.finish(Node::new(span, NodeKind::Scalar(scalar)), anchor)
             }
             Event::SequenceStart(anchor, tag) => {
                 self.refuse_tag(tag.is_some(), &span);
@@ -262,17 +262,17 @@ impl<'a> Builder<'a> {
         match self.stack.pop() {
             Some(OpenNode::List { span, anchor, items }) => {
                 let span = items.first().map_or(span, |item| item.span.clone());
-                self.finish(Node::new(span, Form::List(items)), anchor)
+                self.finish(Node::new(span, NodeKind::List(items)), anchor)
             }
             Some(OpenNode::Map { span, anchor, mut entries, merged, .. }) => {
-                let span = entries.first().map_or(span, |first| match first.value.form {
-                    Form::Scalar(_) => first.key_span.start..first.value.span.end.max(first.key_span.end),
+                let span = entries.first().map_or(span, |first| match first.value.kind {
+                    NodeKind::Scalar(_) => first.key_span.start..first.value.span.end.max(first.key_span.end),
                     _ => first.key_span.clone(),
                 });
                 for node in merged {
                     self.merge(node, &mut entries)?;
                 }
-                self.finish(Node::new(span, Form::Map(entries)), anchor)
+                self.finish(Node::new(span, NodeKind::Map(entries)), anchor)
             }
             // The parser closes only what it opened.
             None => Ok(()),
@@ -281,21 +281,21 @@ impl<'a> Builder<'a> {
 
     /// Adds the entries of a `<<` value. What is written beats what is merged; the loser stays as a bad entry, so that
     /// a key's value is redacted wherever it stands.
-    fn merge(&mut self, node: Node, entries: &mut Vec<Entry>) -> Result<(), Finding> {
-        match node.form {
-            Form::Map(more) => {
+    fn merge(&mut self, node: Node, entries: &mut Vec<MapEntry>) -> Result<(), Finding> {
+        match node.kind {
+            NodeKind::Map(more) => {
                 let seen: HashSet<String> = entries.iter().map(|entry| entry.key.clone()).collect();
                 entries.extend(more.into_iter().map(|mut entry| {
                     entry.value.bad |= seen.contains(&entry.key);
                     entry
                 }));
             }
-            Form::List(items) => {
+            NodeKind::List(items) => {
                 for item in items {
                     self.merge(item, entries)?;
                 }
             }
-            Form::Scalar(_) => {
+            NodeKind::Scalar(_) => {
                 let help = "write `<<: *name`, where `&name` stands before a mapping";
                 self.findings.add(Finding::new(node.span, "only a mapping can be merged", Some(help)));
             }
@@ -327,10 +327,10 @@ impl<'a> Builder<'a> {
 
 /// What `node` means as a key.
 fn pending(node: Node) -> Result<Pending, Finding> {
-    match node.form {
-        Form::Scalar(scalar) if scalar.plain && scalar.value == "<<" => Ok(Pending::Merge),
-        Form::Scalar(scalar) => Ok(Pending::Key(scalar.value, node.span)),
-        Form::List(_) | Form::Map(_) => {
+    match node.kind {
+        NodeKind::Scalar(scalar) if scalar.plain && scalar.value == "<<" => Ok(Pending::Merge),
+        NodeKind::Scalar(scalar) => Ok(Pending::Key(scalar.value, node.span)),
+        NodeKind::List(_) | NodeKind::Map(_) => {
             Err(Finding::new(node.span, "a key is a plain word, not a mapping or a list", None))
         }
     }
@@ -345,14 +345,14 @@ fn entry(
     mut value: Node,
     seen: &mut HashSet<String>,
     findings: &mut Findings,
-) -> Entry {
+) -> MapEntry {
     if !seen.insert(name.clone()) {
         let written = quoted(text.get(key_span.clone()).unwrap_or_default());
         let help = "keep one of the two; the first stands above";
         findings.add(Finding::new(key_span.clone(), format!("the key {written} is given twice"), Some(help)));
         value.bad = true;
     }
-    Entry { key: name, key_span, value, stands_for: None }
+    MapEntry { key: name, key_span, value, stands_for: None }
 }
 
 #[cfg(test)]

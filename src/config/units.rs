@@ -16,21 +16,21 @@ use crate::pricing::{RowSize, TIERS};
 use crate::request::{Quality, ResponseFormat};
 
 /// Why a text is not what it should be.
-pub(super) struct Wrong {
+pub(super) struct UnitError {
     /// Follows the text: "`10 sec` ...".
     pub(super) what: String,
     /// The same text as it should be written, where that is clear.
     pub(super) instead: Option<String>,
 }
 
-impl Wrong {
-    fn new(what: impl Into<String>, instead: Option<String>) -> Wrong {
-        Wrong { what: what.into(), instead }
+impl UnitError {
+    fn new(what: impl Into<String>, instead: Option<String>) -> UnitError {
+        UnitError { what: what.into(), instead }
     }
 }
 
 /// A text of the config that stands for a value.
-pub(super) trait Written {
+pub(super) trait ConfigUnit {
     /// What it stands for.
     type Value;
 
@@ -38,7 +38,7 @@ pub(super) trait Written {
     const RULE: &'static str;
 
     /// Its value.
-    fn read(&self) -> Result<Self::Value, Wrong>;
+    fn read(&self) -> Result<Self::Value, UnitError>;
 }
 
 /// A number and the letters after it, nothing between and nothing after.
@@ -64,23 +64,23 @@ const TIME_UNITS: [(&str, &[&str]); 5] = [
     ("d", &["d", "day", "days"]),
 ];
 
-impl Written for file::Time {
+impl ConfigUnit for file::Time {
     type Value = Duration;
     const RULE: &'static str = "write a number and a unit: 500ms, 10s, 2m, 1h or 30d";
 
-    fn read(&self) -> Result<Duration, Wrong> {
-        let wrong = |what: &str| Wrong::new(what, time_instead(&self.0));
+    fn read(&self) -> Result<Duration, UnitError> {
+        let wrong = |what: &str| UnitError::new(what, time_instead(&self.0));
         let (_, unit) = number_and_unit(&self.0).ok_or_else(|| wrong("is not a time"))?;
         if unit.is_empty() {
-            return Err(Wrong::new("is a time without a unit", Some(format!("{}s", self.0))));
+            return Err(UnitError::new("is a time without a unit", Some(format!("{}s", self.0))));
         }
         if !TIME_UNITS.iter().any(|(known, _)| *known == unit) {
             return Err(wrong("has an unknown unit of time"));
         }
-        let time = humantime::parse_duration(&self.0).map_err(|_| Wrong::new("is not a time", None))?;
+        let time = humantime::parse_duration(&self.0).map_err(|_| UnitError::new("is not a time", None))?;
         // Deadlines are added to the clock, which must not overflow; a thousand years are enough.
         let longest = Duration::from_secs(365_000 * 86_400);
-        if time > longest { Err(Wrong::new("is longer than a thousand years", None)) } else { Ok(time) }
+        if time > longest { Err(UnitError::new("is longer than a thousand years", None)) } else { Ok(time) }
     }
 }
 
@@ -95,11 +95,11 @@ fn time_instead(text: &str) -> Option<String> {
 /// The units of memory.
 const BYTE_UNITS: [&str; 9] = ["B", "kB", "KB", "MB", "GB", "TB", "KiB", "MiB", "GiB"];
 
-impl Written for file::Bytes {
+impl ConfigUnit for file::Bytes {
     type Value = u64;
     const RULE: &'static str = "write a number and a unit: 64MiB, 2GiB or 50MB";
 
-    fn read(&self) -> Result<u64, Wrong> {
+    fn read(&self) -> Result<u64, UnitError> {
         let loose = loosely(&self.0);
         let near = loose.as_ref().and_then(|(number, word)| {
             let unit = match word.to_lowercase().as_str() {
@@ -111,81 +111,84 @@ impl Written for file::Bytes {
             Some(format!("{number}{unit}"))
         });
         let (_, unit) =
-            number_and_unit(&self.0).ok_or_else(|| Wrong::new("is not an amount of memory", near.clone()))?;
+            number_and_unit(&self.0).ok_or_else(|| UnitError::new("is not an amount of memory", near.clone()))?;
         if unit.is_empty() {
-            return Err(Wrong::new("is an amount of memory without a unit", near));
+            return Err(UnitError::new("is an amount of memory without a unit", near));
         }
         if !BYTE_UNITS.contains(&unit) && unit != "TiB" {
-            return Err(Wrong::new("has an unknown unit of memory", near));
+            return Err(UnitError::new("has an unknown unit of memory", near));
         }
-        self.0.parse::<ByteSize>().map(|size| size.as_u64()).map_err(|_| Wrong::new("is not an amount of memory", None))
+        self.0
+            .parse::<ByteSize>()
+            .map(|size| size.as_u64())
+            .map_err(|_| UnitError::new("is not an amount of memory", None))
     }
 }
 
-impl Written for file::Ratio {
+impl ConfigUnit for file::Ratio {
     type Value = (u32, u32);
     const RULE: &'static str = "write a shape as across:down, like 16:9";
 
-    fn read(&self) -> Result<(u32, u32), Wrong> {
+    fn read(&self) -> Result<(u32, u32), UnitError> {
         let part = |text: &str| text.parse::<u32>().ok().filter(|part| (1..=1000).contains(part));
         let split = |sign: char| self.0.split_once(sign).and_then(|(w, h)| Some((part(w.trim())?, part(h.trim())?)));
         let instead = ['/', 'x', '\u{d7}'].into_iter().find_map(split).map(|(w, h)| format!("{w}:{h}"));
-        split(':').ok_or_else(|| Wrong::new("is not a shape", instead))
+        split(':').ok_or_else(|| UnitError::new("is not a shape", instead))
     }
 }
 
-impl Written for file::Dollars {
+impl ConfigUnit for file::Dollars {
     type Value = Usd;
     const RULE: &'static str = "write dollars as a plain number, like 0.009";
 
-    fn read(&self) -> Result<Usd, Wrong> {
+    fn read(&self) -> Result<Usd, UnitError> {
         let plain: String = self.0.chars().filter(|c| !matches!(c, '$' | ' ' | '_' | '\u{20ac}')).collect();
         let plain = plain.trim_end_matches("USD").trim_end_matches("usd").replace(',', ".");
         let instead = || (plain != self.0 && plain.parse::<Usd>().is_ok()).then(|| plain.clone());
         match self.0.parse::<Usd>() {
-            Ok(usd) if usd < Usd::ZERO => Err(Wrong::new("is less than nothing", None)),
+            Ok(usd) if usd < Usd::ZERO => Err(UnitError::new("is less than nothing", None)),
             Ok(usd) => Ok(usd),
-            Err(bad) => Err(Wrong::new(format!("is {bad}"), instead())),
+            Err(bad) => Err(UnitError::new(format!("is {bad}"), instead())),
         }
     }
 }
 
-impl Written for file::Pixels {
+impl ConfigUnit for file::Pixels {
     type Value = Size;
     const RULE: &'static str = "write a size as width x height in pixels, like 1024x1024";
 
-    fn read(&self) -> Result<Size, Wrong> {
+    fn read(&self) -> Result<Size, UnitError> {
         self.0.parse().map_err(|_| {
             let plain = self.0.to_lowercase().replace(['*', '\u{d7}'], "x").replace(' ', "");
             let square = format!("{plain}x{plain}");
             let instead = [plain, square].into_iter().find(|text| text.parse::<Size>().is_ok());
-            Wrong::new("is not a size", instead)
+            UnitError::new("is not a size", instead)
         })
     }
 }
 
-impl Written for file::RowSize {
+impl ConfigUnit for file::RowSize {
     type Value = RowSize;
     const RULE: &'static str = "write a size like 1024x1024, or a resolution: 512, 1K, 2K or 4K";
 
-    fn read(&self) -> Result<RowSize, Wrong> {
+    fn read(&self) -> Result<RowSize, UnitError> {
         if let Some(tier) = TIERS.into_iter().find(|tier| tier.word == self.0) {
             return Ok(RowSize::Tier(tier));
         }
         file::Pixels(self.0.clone()).read().map(RowSize::Pixels).map_err(|wrong| {
             let tier = TIERS.into_iter().find(|tier| tier.word.eq_ignore_ascii_case(&self.0));
             let instead = tier.map(|tier| tier.word.to_owned()).or(wrong.instead);
-            Wrong::new("is neither a size nor a resolution", instead)
+            UnitError::new("is neither a size nor a resolution", instead)
         })
     }
 }
 
-impl Written for file::Percent {
+impl ConfigUnit for file::Percent {
     /// Parts per million.
     type Value = u32;
     const RULE: &'static str = "write a percentage, like 10%";
 
-    fn read(&self) -> Result<u32, Wrong> {
+    fn read(&self) -> Result<u32, UnitError> {
         let Some(number) = self.0.strip_suffix('%') else {
             // Who leaves the sign out below one means a fraction.
             let meant = |number: Usd| match number.nanos() {
@@ -193,56 +196,56 @@ impl Written for file::Percent {
                 _ => format!("{number}%"),
             };
             let instead = self.0.trim_end().parse::<Usd>().ok().map(meant);
-            return Err(Wrong::new("is not a percentage", instead));
+            return Err(UnitError::new("is not a percentage", instead));
         };
         // Money's exact decimals serve here as well: one percent is 10 000 parts per million.
-        let nanos = number.parse::<Usd>().map_err(|_| Wrong::new("is not a percentage", None))?.nanos();
+        let nanos = number.parse::<Usd>().map_err(|_| UnitError::new("is not a percentage", None))?.nanos();
         if nanos < 0 {
-            return Err(Wrong::new("is less than nothing", None));
+            return Err(UnitError::new("is less than nothing", None));
         }
         if nanos % 100_000 != 0 {
-            return Err(Wrong::new("is finer than a millionth", None));
+            return Err(UnitError::new("is finer than a millionth", None));
         }
         match u32::try_from(nanos / 100_000) {
             Ok(ppm) if ppm <= 10_000_000 => Ok(ppm),
-            _ => Err(Wrong::new("is more than 1000%", None)),
+            _ => Err(UnitError::new("is more than 1000%", None)),
         }
     }
 }
 
-impl Written for file::Quality {
+impl ConfigUnit for file::Quality {
     type Value = Quality;
     const RULE: &'static str = "write one of OpenAI's words, like medium";
 
-    fn read(&self) -> Result<Quality, Wrong> {
-        self.0.parse().map_err(|()| Wrong::new("is not a quality", None))
+    fn read(&self) -> Result<Quality, UnitError> {
+        self.0.parse().map_err(|()| UnitError::new("is not a quality", None))
     }
 }
 
-impl Written for file::ZoneName {
+impl ConfigUnit for file::ZoneName {
     type Value = Zone;
     const RULE: &'static str = "write a time zone's name, like UTC or Europe/Berlin";
 
-    fn read(&self) -> Result<Zone, Wrong> {
-        self.0.parse().map_err(|()| Wrong::new("is not a time zone", None))
+    fn read(&self) -> Result<Zone, UnitError> {
+        self.0.parse().map_err(|()| UnitError::new("is not a time zone", None))
     }
 }
 
-impl Written for file::FileFormat {
+impl ConfigUnit for file::FileFormat {
     type Value = Format;
     const RULE: &'static str = "write png, jpeg or webp";
 
-    fn read(&self) -> Result<Format, Wrong> {
-        self.0.parse().map_err(|()| Wrong::new("is not a file format", None))
+    fn read(&self) -> Result<Format, UnitError> {
+        self.0.parse().map_err(|()| UnitError::new("is not a file format", None))
     }
 }
 
-impl Written for file::Delivery {
+impl ConfigUnit for file::Delivery {
     type Value = ResponseFormat;
     const RULE: &'static str = "write b64_json or url";
 
-    fn read(&self) -> Result<ResponseFormat, Wrong> {
-        self.0.parse().map_err(|()| Wrong::new("is no way to hand out a picture", None))
+    fn read(&self) -> Result<ResponseFormat, UnitError> {
+        self.0.parse().map_err(|()| UnitError::new("is no way to hand out a picture", None))
     }
 }
 
@@ -251,23 +254,23 @@ impl file::When {
     pub(super) const EXAMPLE: &'static str = "cost_per_accepted_usd > 0.012";
 }
 
-impl Written for file::When {
+impl ConfigUnit for file::When {
     type Value = Condition;
     const RULE: &'static str = "write a measure, one of > >= < <= and a number, like `cost_per_accepted_usd > 0.012` or \
                                 `acceptance_rate < 40%`";
 
-    fn read(&self) -> Result<Condition, Wrong> {
+    fn read(&self) -> Result<Condition, UnitError> {
         let end = self.0.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).unwrap_or(self.0.len());
         let (word, rest) = self.0.split_at(end);
         let rest = rest.trim();
         let words = Measure::ALL.map(Measure::word);
         let Some(measure) = Measure::ALL.into_iter().find(|measure| measure.word() == word) else {
             let near = nearest(word, words).map(|near| format!("{near} {rest}"));
-            return Err(Wrong::new(format!("watches none of {}", words.join(", ")), near));
+            return Err(UnitError::new(format!("watches none of {}", words.join(", ")), near));
         };
         let Some(comparison) = Comparison::ALL.into_iter().find(|comparison| rest.starts_with(comparison.sign()))
         else {
-            return Err(Wrong::new("does not compare with >, >=, < or <=", None));
+            return Err(UnitError::new("does not compare with >, >=, < or <=", None));
         };
         let sign = comparison.sign();
         let number = rest[sign.len()..].trim();
@@ -277,7 +280,7 @@ impl Written for file::When {
         };
         let threshold = read.map_err(|wrong| {
             let instead = wrong.instead.map(|number| format!("{word} {sign} {number}"));
-            Wrong::new(format!("has a number that {}", wrong.what), instead)
+            UnitError::new(format!("has a number that {}", wrong.what), instead)
         })?;
         Ok(Condition { measure, comparison, threshold })
     }
@@ -287,7 +290,7 @@ impl Written for file::When {
 mod tests {
     use std::time::Duration;
 
-    use super::{Written, file};
+    use super::{ConfigUnit, file};
 
     fn time(text: &str) -> Result<Duration, Option<String>> {
         file::Time(text.into()).read().map_err(|wrong| wrong.instead)

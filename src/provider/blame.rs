@@ -75,9 +75,9 @@ fn read(kind: &str, model: &str, status: u16, retry_after: &str, body: &str) -> 
 }
 
 /// One row: status, `retry-after`, body, verdict.
-type Row<'a> = (u16, &'a str, &'a str, &'a str);
+type BlameCase<'a> = (u16, &'a str, &'a str, &'a str);
 
-fn check(kind: &str, model: &str, rows: &[Row<'_>]) {
+fn check(kind: &str, model: &str, rows: &[BlameCase<'_>]) {
     let wrong: Vec<String> = rows
         .iter()
         .map(|(status, after, body, wanted)| (read(kind, model, *status, after, body), status, body, wanted))
@@ -145,7 +145,8 @@ fn an_answer_in_no_table_goes_on_to_the_next_offer() {
     for (kind, model) in [("openai", "gpt-image-2"), ("openai_compatible", "any"), ("openrouter", "openai/gpt-image-2")]
     {
         let body = r#"{"error":{"message":"a teapot","type":"teapot","param":null,"code":"short_and_stout"}}"#;
-        let rows: Vec<Row<'_>> = [400, 412, 418, 422, 424, 428, 431, 451].map(|status| (status, "", body, LAST)).into();
+        let rows: Vec<BlameCase<'_>> =
+            [400, 412, 418, 422, 424, 428, 431, 451].map(|status| (status, "", body, LAST)).into();
         check(kind, model, &rows);
     }
 }

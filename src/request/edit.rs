@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::Number;
 
-use super::json::{Given, Reference, References, Shape};
+use super::json::{BodySchema, FieldValue, Reference, References};
 use crate::edit_mask;
 use crate::error::Error;
 use crate::image::{self, Encoded, Fault, Format, Picture};
@@ -76,13 +76,13 @@ impl Draft {
 
     /// Reads `POST /v1/images/edits` sent as a form. Errors are 400s that name the field and say what to send.
     pub fn from_edit_form(form: Vec<FormField>) -> Result<Draft, Error> {
-        let Form { texts, images, mask } = Form::read(form)?;
+        let EditForm { texts, images, mask } = EditForm::read(form)?;
         request(Fields(texts), images, mask, "image")
     }
 
     /// Reads `POST /v1/images/variations`, which is always a form.
     pub fn from_variation_form(form: Vec<FormField>) -> Result<Draft, Error> {
-        let Form { mut texts, images, mask } = Form::read(form)?;
+        let EditForm { mut texts, images, mask } = EditForm::read(form)?;
         if let Some(unknown) = texts.keys().find(|name| !VARIATION_FIELDS.contains(&&***name)) {
             return Err(fields::unknown(unknown, &VARIATION_FIELDS));
         }
@@ -92,13 +92,13 @@ impl Draft {
         if images.len() > 1 {
             return Err(Error::invalid("image", "A variation starts from one 'image'; send one."));
         }
-        texts.insert(Cow::Borrowed("prompt"), Given::Text(Cow::Borrowed(VARIATION)));
+        texts.insert(Cow::Borrowed("prompt"), FieldValue::Text(Cow::Borrowed(VARIATION)));
         request(Fields(texts), images, None, "image")
     }
 
     /// Reads `POST /v1/images/edits` sent as JSON: `images` and `mask` hold `data:` URLs.
     pub fn from_edit_json(body: &[u8]) -> Result<Draft, Error> {
-        let shape = Shape { known: &EDIT_FIELDS, pictures: Some(MAX_IMAGES), example: EXAMPLE };
+        let shape = BodySchema { known: &EDIT_FIELDS, pictures: Some(MAX_IMAGES), example: EXAMPLE };
         let body = fields::object(body, shape)?;
         let images = match body.images {
             None => Vec::new(),
@@ -127,15 +127,15 @@ impl ImageRequest {
 
 /// A form taken apart.
 #[derive(Default)]
-struct Form {
-    texts: BTreeMap<Cow<'static, str>, Given<'static>>,
+struct EditForm {
+    texts: BTreeMap<Cow<'static, str>, FieldValue<'static>>,
     images: Vec<Bytes>,
     mask: Option<Bytes>,
 }
 
-impl Form {
-    fn read(fields: Vec<FormField>) -> Result<Form, Error> {
-        let mut form = Form::default();
+impl EditForm {
+    fn read(fields: Vec<FormField>) -> Result<EditForm, Error> {
+        let mut form = EditForm::default();
         for FormField { name, is_file, bytes } in fields {
             // A field that was left alone is sent as a text of nothing; a file of nothing was chosen by somebody.
             let nothing = !is_file && bytes.trim_ascii().is_empty();
@@ -152,7 +152,7 @@ impl Form {
                     return Err(Error::invalid(&name, format!("'{name}' is sent twice; send it once.")));
                 }
                 _ if nothing => {
-                    form.texts.entry(Cow::Owned(name)).or_insert(Given::Null);
+                    form.texts.entry(Cow::Owned(name)).or_insert(FieldValue::Null);
                 }
                 _ => {
                     let value = value(&name, &bytes)?;
@@ -165,13 +165,13 @@ impl Form {
 }
 
 /// A text of a form as the JSON value it stands for; a number or flag that is none stays text, and is told later.
-fn value(name: &str, bytes: &[u8]) -> Result<Given<'static>, Error> {
+fn value(name: &str, bytes: &[u8]) -> Result<FieldValue<'static>, Error> {
     let text = str::from_utf8(bytes).map_err(|_| Error::invalid(name, format!("'{name}' is not UTF-8 text.")))?;
-    let plain = || Given::Text(Cow::Owned(text.to_owned()));
+    let plain = || FieldValue::Text(Cow::Owned(text.to_owned()));
     Ok(match text {
-        "true" if name == "stream" => Given::Bool(true),
-        "false" if name == "stream" => Given::Bool(false),
-        _ if NUMBERS.contains(&name) => text.trim().parse::<Number>().map_or_else(|_| plain(), Given::Number),
+        "true" if name == "stream" => FieldValue::Bool(true),
+        "false" if name == "stream" => FieldValue::Bool(false),
+        _ if NUMBERS.contains(&name) => text.trim().parse::<Number>().map_or_else(|_| plain(), FieldValue::Number),
         _ => plain(),
     })
 }
@@ -183,11 +183,11 @@ fn referred(field: &str, reference: &Reference<'_>) -> Result<Bytes, Error> {
         return Err(Error::invalid(field, format!("'{field}' must be an object: {how}.")).with_code("invalid_type"));
     };
     match (image_url, file_id, other) {
-        (Some(Given::Text(url)), false, false) if image::is_data_url(url.as_bytes()) => {
+        (Some(FieldValue::Text(url)), false, false) if image::is_data_url(url.as_bytes()) => {
             let bytes = image::decode(image::without_data_prefix(url.as_bytes()));
             bytes.map(Bytes::from).ok_or_else(|| Error::invalid(field, format!("'{field}' is not valid base64.")))
         }
-        (Some(Given::Text(_)), false, false) => {
+        (Some(FieldValue::Text(_)), false, false) => {
             let message = format!("'{field}' is an address; Easel fetches no pictures from elsewhere: {how}.");
             Err(Error::invalid(field, message).with_code("unsupported_value"))
         }

@@ -3,7 +3,7 @@
 
 use crate::error::Error;
 use crate::request::fields::{Fields, missing, object};
-use crate::request::json::Shape;
+use crate::request::json::BodySchema;
 use crate::request::options::Verdict;
 
 /// The longest reason, in characters: a sentence or two for whoever reads the ledger.
@@ -26,7 +26,7 @@ impl Feedback {
     /// Reads a JSON body. Errors are 400s that name the field and say what to send.
     pub fn from_json(body: &[u8]) -> Result<Feedback, Error> {
         let example = "{\"image_id\": \"...\", \"verdict\": \"rejected\"}";
-        let fields = Fields(object(body, Shape { known: &FIELDS, pictures: None, example })?.fields);
+        let fields = Fields(object(body, BodySchema { known: &FIELDS, pictures: None, example })?.fields);
         let no_image = || missing("image_id", "send an id from the answer's x-easel-image-ids");
         let no_verdict = || missing("verdict", "send 'accepted' or 'rejected'");
         Ok(Feedback {

@@ -9,14 +9,14 @@ use crate::error::Error;
 use crate::image::{BadSize, Format, Size};
 use crate::request::image_request::{Filled, ImageRequest, N_MAX, PROMPT_MAX_CHARS};
 use crate::request::json;
-use crate::request::json::{Given, Shape, Unread};
+use crate::request::json::{BodySchema, FieldValue, Unread};
 use crate::request::options::{Background, Complexity, Moderation, Quality, ResponseFormat, Style};
 
 /// The least that can be asked.
 pub(super) const EXAMPLE: &str = "{\"prompt\": \"a red fox\"}";
 
 /// The body's JSON object. Whatever else it is, or has, is told.
-pub(super) fn object(body: &[u8], shape: Shape) -> Result<json::Body<'_>, Error> {
+pub(super) fn object(body: &[u8], shape: BodySchema) -> Result<json::JsonBody<'_>, Error> {
     json::read(body, shape).map_err(|unread| match unread {
         Unread::Broken(error) => error,
         Unread::Unknown(field) => unknown(&field, shape.known),
@@ -24,7 +24,7 @@ pub(super) fn object(body: &[u8], shape: Shape) -> Result<json::Body<'_>, Error>
 }
 
 /// The object's fields, `null` counted as absent.
-pub(super) struct Fields<'a>(pub(super) BTreeMap<Cow<'a, str>, Given<'a>>);
+pub(super) struct Fields<'a>(pub(super) BTreeMap<Cow<'a, str>, FieldValue<'a>>);
 
 impl Fields<'_> {
     /// The request without pictures; `known` are the fields there may be.
@@ -56,15 +56,15 @@ impl Fields<'_> {
         })
     }
 
-    pub(super) fn get(&self, field: &str) -> Option<&Given<'_>> {
-        self.0.get(field).filter(|value| **value != Given::Null)
+    pub(super) fn get(&self, field: &str) -> Option<&FieldValue<'_>> {
+        self.0.get(field).filter(|value| **value != FieldValue::Null)
     }
 
     /// Whether the answer is to be streamed, and with how many partial pictures. A stream carries base64 alone.
     pub(super) fn stream(&self) -> Result<(bool, u8), Error> {
         let stream = match self.get("stream") {
             None => false,
-            Some(Given::Bool(stream)) => *stream,
+            Some(FieldValue::Bool(stream)) => *stream,
             Some(other) => return Err(wrong_type("stream", "true or false", other)),
         };
         let partial_images = self.whole("partial_images", 0, 3)?.map_or(0, |count| count as u8);
@@ -79,7 +79,7 @@ impl Fields<'_> {
     pub(super) fn text(&self, field: &'static str) -> Result<Option<&str>, Error> {
         match self.get(field) {
             None => Ok(None),
-            Some(Given::Text(text)) => Ok(Some(text)),
+            Some(FieldValue::Text(text)) => Ok(Some(text)),
             Some(other) => Err(wrong_type(field, "a string", other)),
         }
     }
@@ -116,7 +116,7 @@ impl Fields<'_> {
 
     pub(super) fn whole(&self, field: &'static str, least: u64, most: u64) -> Result<Option<u64>, Error> {
         let Some(value) = self.get(field) else { return Ok(None) };
-        let Given::Number(number) = value else {
+        let FieldValue::Number(number) = value else {
             return Err(wrong_type(field, "a whole number", value));
         };
         match number.as_u64().filter(|number| (least..=most).contains(number)) {
@@ -198,7 +198,7 @@ pub(super) fn unknown(field: &str, known: &[&str]) -> Error {
 }
 
 /// A 400 that names the field, what it should be and what it was.
-pub(super) fn wrong_type(field: &str, wanted: impl Display, got: &Given<'_>) -> Error {
+pub(super) fn wrong_type(field: &str, wanted: impl Display, got: &FieldValue<'_>) -> Error {
     let message = format!("'{field}' must be {wanted}, not {}.", got.kind());
     Error::invalid(field, message).with_code("invalid_type")
 }

@@ -18,7 +18,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The value of a field.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Given<'a> {
+pub enum FieldValue<'a> {
     /// `null`, which means absent.
     Null,
     /// A flag.
@@ -33,12 +33,12 @@ pub enum Given<'a> {
     Object,
 }
 
-impl Given<'_> {
+impl FieldValue<'_> {
     /// Whether it stands for nothing: `null`, or a text of nothing.
     pub fn is_absent(&self) -> bool {
         match self {
-            Given::Null => true,
-            Given::Text(text) => text.trim().is_empty(),
+            FieldValue::Null => true,
+            FieldValue::Text(text) => text.trim().is_empty(),
             _ => false,
         }
     }
@@ -46,12 +46,12 @@ impl Given<'_> {
     /// What it is, as an error says it.
     pub fn kind(&self) -> &'static str {
         match self {
-            Given::Null => "null",
-            Given::Bool(_) => "a boolean",
-            Given::Number(_) => "a number",
-            Given::Text(_) => "a string",
-            Given::List => "an array",
-            Given::Object => "an object",
+            FieldValue::Null => "null",
+            FieldValue::Bool(_) => "a boolean",
+            FieldValue::Number(_) => "a number",
+            FieldValue::Text(_) => "a string",
+            FieldValue::List => "an array",
+            FieldValue::Object => "an object",
         }
     }
 }
@@ -62,14 +62,14 @@ pub enum Reference<'a> {
     /// An object. `null` and a text of nothing in it mean absent.
     Object {
         /// Its `image_url`.
-        image_url: Option<Given<'a>>,
+        image_url: Option<FieldValue<'a>>,
         /// Whether it has a `file_id`.
         file_id: bool,
         /// Whether it has anything else.
         other: bool,
     },
     /// Something else.
-    Not(Given<'a>),
+    Not(FieldValue<'a>),
 }
 
 impl Reference<'_> {
@@ -88,14 +88,14 @@ pub enum References<'a> {
     /// The first of them, as many as were to be kept at most, and how many there are.
     List(Vec<Reference<'a>>, usize),
     /// Something else.
-    Not(Given<'a>),
+    Not(FieldValue<'a>),
 }
 
 /// A body's fields by name; of one that is there twice the last counts.
 #[derive(Debug, Default)]
-pub struct Body<'a> {
+pub struct JsonBody<'a> {
     /// Fields of one value.
-    pub fields: BTreeMap<Cow<'a, str>, Given<'a>>,
+    pub fields: BTreeMap<Cow<'a, str>, FieldValue<'a>>,
     /// `images`, where it may hold pictures.
     pub images: Option<References<'a>>,
     /// `mask`, where it may hold a picture.
@@ -104,7 +104,7 @@ pub struct Body<'a> {
 
 /// What a body may hold.
 #[derive(Clone, Copy)]
-pub struct Shape {
+pub struct BodySchema {
     /// The names of fields with one value.
     pub known: &'static [&'static str],
     /// How many pictures of `images` are kept, and a mask; `None` where there are no such fields.
@@ -122,7 +122,7 @@ pub enum Unread {
 }
 
 /// Reads `body`.
-pub fn read(body: &[u8], shape: Shape) -> Result<Body<'_>, Unread> {
+pub fn read(body: &[u8], shape: BodySchema) -> Result<JsonBody<'_>, Unread> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     let broken = |message| Unread::Broken(Error::new(ErrorKind::InvalidRequest, message).with_code("invalid_json"));
     let not_json = |error: serde_json::Error| broken(format!("The body is not valid JSON: {error}."));
@@ -132,7 +132,7 @@ pub fn read(body: &[u8], shape: Shape) -> Result<Body<'_>, Unread> {
     }
     let mut stranger = None;
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let read = Reading { shape, stranger: &mut stranger }.deserialize(&mut reader);
+    let read = BodyVisitor { shape, stranger: &mut stranger }.deserialize(&mut reader);
     match (read, stranger) {
         (_, Some(stranger)) => Err(Unread::Unknown(stranger)),
         (Err(error), None) => Err(not_json(error)),
@@ -141,31 +141,31 @@ pub fn read(body: &[u8], shape: Shape) -> Result<Body<'_>, Unread> {
 }
 
 /// Reads the body's object.
-struct Reading<'s> {
-    shape: Shape,
+struct BodyVisitor<'s> {
+    shape: BodySchema,
     stranger: &'s mut Option<String>,
 }
 
-impl<'de> DeserializeSeed<'de> for Reading<'_> {
-    type Value = Body<'de>;
+impl<'de> DeserializeSeed<'de> for BodyVisitor<'_> {
+    type Value = JsonBody<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Body<'de>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<JsonBody<'de>, D::Error> {
         from.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for Reading<'_> {
-    type Value = Body<'de>;
+impl<'de> Visitor<'de> for BodyVisitor<'_> {
+    type Value = JsonBody<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Body<'de>, A::Error> {
-        let mut body = Body::default();
-        while let Some(Given::Text(name)) = map.next_key()? {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonBody<'de>, A::Error> {
+        let mut body = JsonBody::default();
+        while let Some(FieldValue::Text(name)) = map.next_key()? {
             match (&*name, self.shape.pictures) {
-                ("images", Some(most)) => body.images = Some(map.next_value_seed(Pictures { most })?),
+                ("images", Some(most)) => body.images = Some(map.next_value_seed(ImagesVisitor { most })?),
                 ("mask", Some(_)) => body.mask = Some(map.next_value()?),
                 (known, _) if self.shape.known.contains(&known) => {
                     let value = map.next_value()?;
@@ -181,94 +181,94 @@ impl<'de> Visitor<'de> for Reading<'_> {
     }
 }
 
-impl<'de> Deserialize<'de> for Given<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Given<'de>, D::Error> {
-        from.deserialize_any(AnyGiven)
+impl<'de> Deserialize<'de> for FieldValue<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<FieldValue<'de>, D::Error> {
+        from.deserialize_any(AnyFieldValue)
     }
 }
 
-struct AnyGiven;
+struct AnyFieldValue;
 
-impl<'de> Visitor<'de> for AnyGiven {
-    type Value = Given<'de>;
+impl<'de> Visitor<'de> for AnyFieldValue {
+    type Value = FieldValue<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_unit<E>(self) -> Result<Given<'de>, E> {
-        Ok(Given::Null)
+    fn visit_unit<E>(self) -> Result<FieldValue<'de>, E> {
+        Ok(FieldValue::Null)
     }
 
-    fn visit_bool<E>(self, flag: bool) -> Result<Given<'de>, E> {
-        Ok(Given::Bool(flag))
+    fn visit_bool<E>(self, flag: bool) -> Result<FieldValue<'de>, E> {
+        Ok(FieldValue::Bool(flag))
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Given<'de>, E> {
-        Ok(Given::Number(number.into()))
+    fn visit_u64<E>(self, number: u64) -> Result<FieldValue<'de>, E> {
+        Ok(FieldValue::Number(number.into()))
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Given<'de>, E> {
-        Ok(Given::Number(number.into()))
+    fn visit_i64<E>(self, number: i64) -> Result<FieldValue<'de>, E> {
+        Ok(FieldValue::Number(number.into()))
     }
 
-    fn visit_f64<E>(self, number: f64) -> Result<Given<'de>, E> {
+    fn visit_f64<E>(self, number: f64) -> Result<FieldValue<'de>, E> {
         // JSON has no number that is none.
-        Ok(Number::from_f64(number).map_or(Given::Null, Given::Number))
+        Ok(Number::from_f64(number).map_or(FieldValue::Null, FieldValue::Number))
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Given<'de>, E> {
-        Ok(Given::Text(Cow::Borrowed(text)))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<FieldValue<'de>, E> {
+        Ok(FieldValue::Text(Cow::Borrowed(text)))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Given<'de>, E> {
-        Ok(Given::Text(Cow::Owned(text.to_owned())))
+    fn visit_str<E>(self, text: &str) -> Result<FieldValue<'de>, E> {
+        Ok(FieldValue::Text(Cow::Owned(text.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Given<'de>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<FieldValue<'de>, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Given::List)
+        Ok(FieldValue::List)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Given<'de>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<FieldValue<'de>, A::Error> {
         while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Given::Object)
+        Ok(FieldValue::Object)
     }
 }
 
-/// Hands everything but the named kinds of value to [`AnyGiven`].
+/// Hands everything but the named kinds of value to [`AnyFieldValue`].
 macro_rules! others {
     ($wrap:path) => {
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            AnyGiven.expecting(f)
+            AnyFieldValue.expecting(f)
         }
 
         fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-            AnyGiven.visit_unit().map($wrap)
+            AnyFieldValue.visit_unit().map($wrap)
         }
 
         fn visit_bool<E: serde::de::Error>(self, flag: bool) -> Result<Self::Value, E> {
-            AnyGiven.visit_bool(flag).map($wrap)
+            AnyFieldValue.visit_bool(flag).map($wrap)
         }
 
         fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self::Value, E> {
-            AnyGiven.visit_u64(number).map($wrap)
+            AnyFieldValue.visit_u64(number).map($wrap)
         }
 
         fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Self::Value, E> {
-            AnyGiven.visit_i64(number).map($wrap)
+            AnyFieldValue.visit_i64(number).map($wrap)
         }
 
         fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Self::Value, E> {
-            AnyGiven.visit_f64(number).map($wrap)
+            AnyFieldValue.visit_f64(number).map($wrap)
         }
 
         fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
-            AnyGiven.visit_borrowed_str(text).map($wrap)
+            AnyFieldValue.visit_borrowed_str(text).map($wrap)
         }
 
         fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-            AnyGiven.visit_str(text).map($wrap)
+            AnyFieldValue.visit_str(text).map($wrap)
         }
     };
 }
@@ -287,13 +287,13 @@ impl<'de> Visitor<'de> for AnyReference {
     others!(Reference::Not);
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Reference<'de>, A::Error> {
-        AnyGiven.visit_seq(list).map(Reference::Not)
+        AnyFieldValue.visit_seq(list).map(Reference::Not)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Reference<'de>, A::Error> {
         let (mut image_url, mut file_id, mut other) = (None, false, false);
-        while let Some(Given::Text(name)) = object.next_key()? {
-            let value: Given<'de> = object.next_value()?;
+        while let Some(FieldValue::Text(name)) = object.next_key()? {
+            let value: FieldValue<'de> = object.next_value()?;
             match &*name {
                 "image_url" => image_url = Some(value).filter(|value| !value.is_absent()),
                 "file_id" => file_id = !value.is_absent(),
@@ -305,11 +305,11 @@ impl<'de> Visitor<'de> for AnyReference {
 }
 
 /// Reads `images`.
-struct Pictures {
+struct ImagesVisitor {
     most: usize,
 }
 
-impl<'de> DeserializeSeed<'de> for Pictures {
+impl<'de> DeserializeSeed<'de> for ImagesVisitor {
     type Value = References<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<References<'de>, D::Error> {
@@ -317,7 +317,7 @@ impl<'de> DeserializeSeed<'de> for Pictures {
     }
 }
 
-impl<'de> Visitor<'de> for Pictures {
+impl<'de> Visitor<'de> for ImagesVisitor {
     type Value = References<'de>;
 
     others!(References::Not);
@@ -338,7 +338,7 @@ impl<'de> Visitor<'de> for Pictures {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<References<'de>, A::Error> {
-        AnyGiven.visit_map(object).map(References::Not)
+        AnyFieldValue.visit_map(object).map(References::Not)
     }
 }
 

@@ -12,6 +12,8 @@ use easel::money::Usd;
 use easel::provider::{Reported, Step, by_kind, capabilities};
 use easel::request::{Edit, ImageRequest, Mask};
 use easel::sandbox::{Mode, Name, Sandbox, Settings};
+
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::exchange::{exchange, half_clear, job};
@@ -143,7 +145,8 @@ fn uncertain(world: &World) -> (u64, Usd) {
 async fn a_task_that_was_taken_on_and_lost_is_recorded_as_perhaps_charged_and_not_bought_again() {
     const GOOD: &str = r#"{"id":"t1","polling_url":"ADDRESSv1/get_result?id=t1","cost":7.0}"#;
     let pending = (200, r#"{"id":"t1","status":"Pending"}"#);
-    for (taken, looked_at) in [
+    // Each waits until Easel gives the task up, so all wait together.
+    let cases = [
         (GOOD, (200, "<html>Bad Gateway</html>")),
         (GOOD, (200, r#"{"id":"t1","status":"Rea"#)),
         (GOOD, (200, r#"{"id":"t1","status":"Ready","result":{}}"#)),
@@ -154,14 +157,16 @@ async fn a_task_that_was_taken_on_and_lost_is_recorded_as_perhaps_charged_and_no
         (GOOD, (503, r#"{"detail":"Service Unavailable"}"#)),
         (r#"{"id":"t1","polling_url":"get_result?id=t1","cost":7.0}"#, pending),
         (r#"{"id":"t1","polling_url":"https://elsewhere.example/","cost":7.0}"#, pending),
-    ] {
+    ];
+    join_all(cases.map(|(taken, looked_at)| async move {
         let (base, tasks) = scripted(taken, looked_at).await;
         let world = World::new(&CONFIG.replace("${SANDBOX}/bfl/", &base)).await;
         let answer = world.draw(ask_with("a red fox", json!({"model": "two"}))).await;
         assert_eq!(answer.status, 502, "{taken} {looked_at:?}: {}", answer.text());
         assert_eq!(uncertain(&world), (1, Usd::from_nanos(70_000_000)), "{taken} {looked_at:?}");
         assert_eq!((world.spent(), tasks.load(Ordering::Relaxed)), (Usd::ZERO, 1), "{taken} {looked_at:?}");
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]

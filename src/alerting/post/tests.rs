@@ -65,9 +65,9 @@ fn alert(name: &str, webhook: &Secret) -> Arc<Alert> {
     })
 }
 
-fn event(alert: &Arc<Alert>, news: News) -> Event {
+fn event(alert: &Arc<Alert>, news: News) -> AlertEvent {
     let at = Moment::from_millis(0);
-    Event { alert: alert.clone(), name: "all".into(), news, value: Some(20_000), since: at, at }
+    AlertEvent { alert: alert.clone(), name: "all".into(), news, value: Some(20_000), since: at, at }
 }
 
 const RESOLVED: News = News::Resolved(Ended::Better);

@@ -8,7 +8,7 @@ use url::Url;
 use crate::config::file::Time;
 use crate::config::node_path::NodePath;
 use crate::config::report::{Finding, Findings};
-use crate::config::units::Written;
+use crate::config::units::ConfigUnit;
 
 /// Reads single values and notes what is wrong with them.
 pub(super) struct Checker<'a> {
@@ -24,7 +24,7 @@ impl Checker<'_> {
     }
 
     /// The value a text stands for; `None` when there is none or it is wrong.
-    pub(super) fn read<W: Written>(&mut self, place: NodePath<'_>, written: Option<&W>) -> Option<W::Value> {
+    pub(super) fn read<W: ConfigUnit>(&mut self, place: NodePath<'_>, written: Option<&W>) -> Option<W::Value> {
         let wrong = match written?.read() {
             Ok(value) => return Some(value),
             Err(wrong) => wrong,

@@ -23,7 +23,7 @@ pub(super) fn clients(
         let help = "add a client, or write `clients: anyone` to let everybody in".to_owned();
         checker.report(at, "an empty list lets nobody in", help);
     }
-    let known = Known { routes, at: tree.key("routes") };
+    let known = KnownRoutes { routes, at: tree.key("routes") };
     for (index, written) in written.iter().enumerate() {
         let place = at.item(index);
         let Some(client) = client(checker, written, place, &known) else { continue };
@@ -40,7 +40,12 @@ pub(super) fn clients(
     clients
 }
 
-fn client(checker: &mut Checker<'_>, written: &file::Client, at: NodePath<'_>, known: &Known<'_>) -> Option<Client> {
+fn client(
+    checker: &mut Checker<'_>,
+    written: &file::Client,
+    at: NodePath<'_>,
+    known: &KnownRoutes<'_>,
+) -> Option<Client> {
     let file::Client { name, key_sha256, routes: allowed, budget, max_usd_per_image, max_usd_per_request, rate } =
         written;
     match name {
@@ -94,7 +99,7 @@ fn sha256(text: &str) -> Option<[u8; 32]> {
     if digits.len() == 64 { bytes.try_into().ok() } else { None }
 }
 
-fn routes(checker: &mut Checker<'_>, names: &[String], at: NodePath<'_>, known: &Known<'_>) {
+fn routes(checker: &mut Checker<'_>, names: &[String], at: NodePath<'_>, known: &KnownRoutes<'_>) {
     if names.is_empty() && !at.lost_items() {
         checker.report(at, "an empty list allows nothing", "leave `routes` out to allow all".to_owned());
     }
@@ -109,12 +114,12 @@ fn routes(checker: &mut Checker<'_>, names: &[String], at: NodePath<'_>, known: 
 }
 
 /// The routes of the file.
-struct Known<'a> {
+struct KnownRoutes<'a> {
     routes: &'a [Arc<Route>],
     at: NodePath<'a>,
 }
 
-impl Known<'_> {
+impl KnownRoutes<'_> {
     /// The names that stand in the file as they are. What came from outside is not repeated.
     fn shown(&self) -> impl Iterator<Item = &str> + Clone {
         let own = |index: usize| !self.at.item(index).key("name").is_expanded();

@@ -12,7 +12,7 @@ use crate::config::check::price_rows;
 use crate::config::file;
 use crate::config::node_path::NodePath;
 use crate::config::suggest::instead;
-use crate::config::units::Written;
+use crate::config::units::ConfigUnit;
 use crate::money::Usd;
 use crate::pricing::{FirstMegapixel, Megapixels, Meter, Origin, PictureTokenPrice, Rounding, Steps, Table};
 

@@ -9,7 +9,7 @@ use crate::config::check::{money, prices, sizes};
 use crate::config::file;
 use crate::config::node_path::NodePath;
 use crate::config::plan::{CapabilityOverrides, EditOverride, Model, Via};
-use crate::config::units::Written;
+use crate::config::units::ConfigUnit;
 
 /// Every model that has a usable price.
 pub(super) fn models(
@@ -93,7 +93,7 @@ pub(super) fn capabilities(
 }
 
 /// Every word of a list that can be read.
-fn words<W: Written>(checker: &mut Checker<'_>, words: &[W], at: NodePath<'_>) -> Vec<W::Value> {
+fn words<W: ConfigUnit>(checker: &mut Checker<'_>, words: &[W], at: NodePath<'_>) -> Vec<W::Value> {
     words.iter().enumerate().filter_map(|(index, word)| checker.read(at.item(index), Some(word))).collect()
 }
 

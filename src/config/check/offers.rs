@@ -12,7 +12,7 @@ use crate::config::provider_kind::ProviderKind;
 use crate::config::suggest::{instead, listed, nearest};
 
 /// What an offer can name.
-pub(super) struct Known<'a> {
+pub(super) struct KnownOffers<'a> {
     pub(super) providers: &'a BTreeMap<String, Arc<Provider>>,
     /// Where the providers are written, those with problems included.
     pub(super) at: NodePath<'a>,
@@ -23,7 +23,7 @@ pub(super) fn offers(
     checker: &mut Checker<'_>,
     written: &[file::Offer],
     at: NodePath<'_>,
-    known: &Known<'_>,
+    known: &KnownOffers<'_>,
 ) -> Vec<Offer> {
     if written.is_empty() && !at.lost_items() {
         checker.report(at, "this route has no offers", "add `offers: [provider/model]`".to_owned());
@@ -57,7 +57,7 @@ pub(super) fn offers(
     offers
 }
 
-impl Known<'_> {
+impl KnownOffers<'_> {
     /// The provider and the model that draws, which `provider/model` names.
     pub(super) fn offer(
         &self,

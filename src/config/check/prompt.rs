@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::check::checker::Checker;
-use crate::config::check::offers::Known;
+use crate::config::check::offers::KnownOffers;
 use crate::config::file;
 use crate::config::node_path::NodePath;
 use crate::config::plan::{Enrich, Prompt};
@@ -17,7 +17,7 @@ pub(super) fn prompt(
     checker: &mut Checker<'_>,
     written: &file::Prompt,
     at: NodePath<'_>,
-    known: &Known<'_>,
+    known: &KnownOffers<'_>,
     ttl: Duration,
 ) -> Prompt {
     let file::Prompt { prefix, suffix, enrich } = written;
@@ -33,7 +33,7 @@ fn enrich(
     checker: &mut Checker<'_>,
     written: &file::Enrich,
     at: NodePath<'_>,
-    known: &Known<'_>,
+    known: &KnownOffers<'_>,
     ttl: Duration,
 ) -> Option<Enrich> {
     let file::Enrich { offer, system, timeout, max_tokens, cache } = written;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::capabilities::SizeTolerance;
 use crate::config::check::checker::Checker;
-use crate::config::check::offers::{Known, offers};
+use crate::config::check::offers::{KnownOffers, offers};
 use crate::config::check::{money, prompt};
 use crate::config::file;
 use crate::config::node_path::NodePath;
@@ -32,13 +32,13 @@ pub(super) fn routes(
         let help = "add `routes:` with a list like `- {name: all, offers: [provider/model]}`".to_owned();
         checker.report(at, "there are no routes, so no request could be answered", help);
     }
-    let known = Known { providers, at: tree.key("providers"), kinds };
-    let mut earlier: Vec<Seen<'_>> = Vec::new();
+    let known = KnownOffers { providers, at: tree.key("providers"), kinds };
+    let mut earlier: Vec<CheckedRoute<'_>> = Vec::new();
     let mut read = Vec::new();
     for (index, written) in routes.iter().enumerate() {
         let place = at.item(index);
         let route = route(checker, written, place, &known);
-        let seen = Seen { place, route: Arc::new(route), certain: is_certain(place) };
+        let seen = CheckedRoute { place, route: Arc::new(route), certain: is_certain(place) };
         duplicate_name(checker, &seen, &earlier);
         unreachable(checker, &seen, &earlier);
         read.push(Arc::clone(&seen.route));
@@ -48,7 +48,7 @@ pub(super) fn routes(
 }
 
 /// A route that was read, and where.
-struct Seen<'t> {
+struct CheckedRoute<'t> {
     place: NodePath<'t>,
     route: Arc<Route>,
     /// What it matches was read without a problem.
@@ -63,7 +63,7 @@ fn is_certain(route: NodePath<'_>) -> bool {
     parts.iter().all(|part| !part.is_bad() && !part.lost_items()) && no_header_lost
 }
 
-fn duplicate_name(checker: &mut Checker<'_>, seen: &Seen<'_>, earlier: &[Seen<'_>]) {
+fn duplicate_name(checker: &mut Checker<'_>, seen: &CheckedRoute<'_>, earlier: &[CheckedRoute<'_>]) {
     let name = &seen.route.name;
     if let Some(first) = earlier.iter().find(|earlier| !name.is_empty() && earlier.route.name == *name) {
         let place = seen.place.key("name");
@@ -74,7 +74,7 @@ fn duplicate_name(checker: &mut Checker<'_>, seen: &Seen<'_>, earlier: &[Seen<'_
 
 /// A route all of whose requests are taken by one earlier route is a mistake, most often a catch-all that stands too
 /// high.
-fn unreachable(checker: &mut Checker<'_>, seen: &Seen<'_>, earlier: &[Seen<'_>]) {
+fn unreachable(checker: &mut Checker<'_>, seen: &CheckedRoute<'_>, earlier: &[CheckedRoute<'_>]) {
     let covering = earlier.iter().find(|earlier| earlier.certain && covers(&earlier.route, &seen.route));
     if let Some(first) = covering.filter(|_| seen.certain) {
         let place = match seen.place.key("match") {
@@ -105,7 +105,7 @@ fn covers(earlier: &Route, later: &Route) -> bool {
     earlier.headers.iter().all(|header| later.headers.contains(header)) && patterns(later).iter().all(covered)
 }
 
-fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known: &Known<'_>) -> Route {
+fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known: &KnownOffers<'_>) -> Route {
     let file::Route {
         name: written_name,
         matches,

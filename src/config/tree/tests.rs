@@ -1,7 +1,7 @@
 //! Tests of config/tree.rs.
 
 use super::super::report::Findings;
-use super::{Form, Node, read};
+use super::{Node, NodeKind, read};
 
 fn tree(text: &str) -> Node {
     read(text, &mut Findings::default()).unwrap()
@@ -9,7 +9,7 @@ fn tree(text: &str) -> Node {
 
 /// What stands in the text at every key and value.
 fn written(text: &str) -> Vec<(String, String)> {
-    let Form::Map(entries) = tree(text).form else { panic!("not a mapping") };
+    let NodeKind::Map(entries) = tree(text).kind else { panic!("not a mapping") };
     let shown = |span: &crate::config::span::Span| text[span.clone()].to_owned();
     entries.iter().map(|entry| (shown(&entry.key_span), shown(&entry.value.span))).collect()
 }
@@ -32,13 +32,13 @@ fn every_text_knows_where_it_stands() {
 #[test]
 fn what_is_written_beats_what_is_merged_and_the_first_merged_beats_the_next() {
     let text = "x: &x {a: 1, b: 1, c: 1}\ny: &y {b: 2, c: 2, d: 2}\nz: {c: 3, <<: [*x, *y]}\n";
-    let Form::Map(mut entries) = tree(text).form else { panic!("not a mapping") };
-    let Form::Map(merged) = entries.remove(2).value.form else { panic!("not a mapping") };
+    let NodeKind::Map(mut entries) = tree(text).kind else { panic!("not a mapping") };
+    let NodeKind::Map(merged) = entries.remove(2).value.kind else { panic!("not a mapping") };
     let merged: Vec<String> = merged
         .into_iter()
         .filter(|entry| !entry.value.bad)
-        .map(|entry| match entry.value.form {
-            Form::Scalar(scalar) => format!("{}={}", entry.key, scalar.value),
+        .map(|entry| match entry.value.kind {
+            NodeKind::Scalar(scalar) => format!("{}={}", entry.key, scalar.value),
             _ => entry.key,
         })
         .collect();
@@ -48,7 +48,7 @@ fn what_is_written_beats_what_is_merged_and_the_first_merged_beats_the_next() {
 #[test]
 fn the_same_key_twice_is_told_and_the_first_counts() {
     let mut findings = Findings::default();
-    let Ok(Node { form: Form::Map(entries), .. }) = read("a: 1\nb: 2\na: 3\n", &mut findings) else {
+    let Ok(Node { kind: NodeKind::Map(entries), .. }) = read("a: 1\nb: 2\na: 3\n", &mut findings) else {
         panic!("not a mapping")
     };
     assert_eq!(entries.iter().map(|entry| entry.value.bad).collect::<Vec<_>>(), [false, false, true]);

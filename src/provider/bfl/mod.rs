@@ -17,7 +17,7 @@ use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Format;
 use crate::provider::adapter::{Adapter, Call, Drawn, Found, Job, Reply, Reported, Step, Usage};
-use crate::provider::bfl::models::{KNOWN, Pictures, SizeInput, family};
+use crate::provider::bfl::models::{InputPictures, KNOWN, SizeInput, family};
 use crate::provider::common::json::{Json, number_at};
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
 use crate::provider::common::wire;
@@ -165,17 +165,17 @@ fn put_size(body: &mut Map<String, Value>, job: &Job<'_>) {
     }
 }
 
-fn put_pictures(body: &mut Map<String, Value>, edit: &Edit, pictures: Pictures) {
+fn put_pictures(body: &mut Map<String, Value>, edit: &Edit, pictures: InputPictures) {
     let first = match pictures {
-        Pictures::None => return,
-        Pictures::Numbered(_) => "input_image",
-        Pictures::Masked => "image",
+        InputPictures::None => return,
+        InputPictures::Numbered(_) => "input_image",
+        InputPictures::Masked => "image",
     };
     for (number, image) in (1..).zip(&edit.images) {
         let field = if number == 1 { first.to_owned() } else { format!("input_image_{number}") };
         wire::put(body, &field, Some(wire::base64(&image.bytes)));
     }
-    let mask = edit.mask.as_ref().filter(|_| pictures == Pictures::Masked);
+    let mask = edit.mask.as_ref().filter(|_| pictures == InputPictures::Masked);
     wire::put(body, "mask", mask.map(|mask| wire::base64(&mask.white)));
 }
 

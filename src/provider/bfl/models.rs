@@ -13,7 +13,7 @@ pub struct Family {
     /// How their names begin.
     prefix: &'static str,
     pub size: SizeInput,
-    pub pictures: Pictures,
+    pub pictures: InputPictures,
     formats: &'static [Format],
     /// What they draw where nothing is asked, and what is billed of it.
     pub usual: Usual,
@@ -32,7 +32,7 @@ pub enum SizeInput {
 
 /// Which pictures a model starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pictures {
+pub enum InputPictures {
     /// None.
     None,
     /// Up to so many, as `input_image`, `input_image_2` and so on.
@@ -74,7 +74,7 @@ const SHAPES: [(u32, u32); 11] =
 const ANY: Family = Family {
     prefix: "",
     size: SizeInput::Pixels(FLUX_1),
-    pictures: Pictures::None,
+    pictures: InputPictures::None,
     formats: &[Format::Png, Format::Jpeg],
     usual: Usual { size: None, quality: None, billed: BilledSize::Asked },
 };
@@ -83,7 +83,7 @@ const ANY: Family = Family {
 const TWO: Family = Family {
     prefix: "flux-2-",
     size: SizeInput::Pixels(FLUX_2),
-    pictures: Pictures::Numbered(8),
+    pictures: InputPictures::Numbered(8),
     formats: &Format::ALL,
     // A size that is left out is chosen by the model.
     ..ANY
@@ -91,15 +91,15 @@ const TWO: Family = Family {
 
 /// The first whose prefix fits counts; the last fits everything.
 static FAMILIES: &[Family] = &[
-    Family { prefix: "flux-2-klein-", pictures: Pictures::Numbered(4), ..TWO },
+    Family { prefix: "flux-2-klein-", pictures: InputPictures::Numbered(4), ..TWO },
     TWO,
     // Which files it writes and which pictures it takes nobody has said.
     Family { prefix: "flux-3-", size: SizeInput::Pixels(FLUX_3), ..ANY },
     Family { prefix: "flux-pro-1.1-ultra", size: SizeInput::Ratio(2048 * 2048), ..ANY },
     Family { prefix: "flux-pro-1.1", usual: Usual { size: Some(Size::new(1024, 768)), ..ANY.usual }, ..ANY },
     // More than one picture is experimental there.
-    Family { prefix: "flux-kontext", size: SizeInput::Ratio(1024 * 1024), pictures: Pictures::Numbered(1), ..ANY },
-    Family { prefix: "flux-pro-1.0-fill", size: SizeInput::Same, pictures: Pictures::Masked, ..ANY },
+    Family { prefix: "flux-kontext", size: SizeInput::Ratio(1024 * 1024), pictures: InputPictures::Numbered(1), ..ANY },
+    Family { prefix: "flux-pro-1.0-fill", size: SizeInput::Same, pictures: InputPictures::Masked, ..ANY },
     ANY,
 ];
 
@@ -146,11 +146,11 @@ impl Family {
             transparent: false,
             compression: false,
             style: false,
-            generate: self.pictures != Pictures::Masked,
+            generate: self.pictures != InputPictures::Masked,
             edit: match self.pictures {
-                Pictures::None => None,
-                Pictures::Numbered(images) => Some(Edits::up_to(images)),
-                Pictures::Masked => Some(Edits { mask: true, keeps_size: true, ..Edits::up_to(1) }),
+                InputPictures::None => None,
+                InputPictures::Numbered(images) => Some(Edits::up_to(images)),
+                InputPictures::Masked => Some(Edits { mask: true, keeps_size: true, ..Edits::up_to(1) }),
             },
         }
     }

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn openai() {
-    let rows: &[Row<'_>] = &[
+    let rows: &[BlameCase<'_>] = &[
         (
             400,
             "",

@@ -14,7 +14,7 @@ use crate::provider::adapter::{Adapter, Call, Job, Partial, Reply, Step};
 use crate::provider::common::wire;
 use crate::provider::compatible::endpoint::{endpoint, headers};
 use crate::provider::openai;
-use crate::provider::openai::models::{Family, Shape};
+use crate::provider::openai::models::{Family, ParameterSet};
 use crate::request::{Background, Complexity, Edit, Fidelity, Input, Moderation, PROMPT_MAX_CHARS, Quality, Style};
 
 mod endpoint;
@@ -209,7 +209,7 @@ fn fields(job: &Job<'_>) -> Map<String, Value> {
     let mut put_known = |field: &str, known: bool, word: Option<&'static str>| {
         wire::put(&mut fields, field, word.filter(|_| known || dialect.rename.contains_key(field)));
     };
-    let gpt = knows(|family| family.shape == Shape::Gpt);
+    let gpt = knows(|family| family.shape == ParameterSet::Gpt);
     put_known("background", gpt || stated(able.transparent), request.background.map(Background::word));
     match &request.edit {
         Some(edit) => {

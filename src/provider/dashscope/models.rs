@@ -18,7 +18,7 @@ pub enum Surface {
 
 /// The sizes of a family.
 #[derive(Clone, Copy, Debug)]
-enum Draws {
+enum DrawnSizes {
     /// Whatever is asked is sent on.
     Any,
     /// Only these. None at all is a model whose picture has the size of its input.
@@ -35,7 +35,7 @@ pub struct Family {
     pub surface: Surface,
     max_n: u8,
     prompt_chars: usize,
-    draws: Draws,
+    draws: DrawnSizes,
     negative_prompt: bool,
     generate: bool,
     /// Pictures it can be given; 0 changes none.
@@ -111,7 +111,7 @@ const QWEN: Family = Family {
     surface: Surface::Messages,
     max_n: 1,
     prompt_chars: 800,
-    draws: Draws::Listed(FIVE),
+    draws: DrawnSizes::Listed(FIVE),
     negative_prompt: true,
     generate: true,
     edits: 0,
@@ -119,8 +119,14 @@ const QWEN: Family = Family {
 };
 
 /// Qwen-Image that also changes pictures.
-const QWEN_2: Family =
-    Family { prefix: "qwen-image-2.", max_n: 6, prompt_chars: 1_300, draws: Draws::Free(TO_2048), edits: 3, ..QWEN };
+const QWEN_2: Family = Family {
+    prefix: "qwen-image-2.",
+    max_n: 6,
+    prompt_chars: 1_300,
+    draws: DrawnSizes::Free(TO_2048),
+    edits: 3,
+    ..QWEN
+};
 
 /// Qwen-Image that only changes pictures.
 const QWEN_EDIT: Family = Family { prefix: "qwen-image-edit-", prompt_chars: 800, generate: false, ..QWEN_2 };
@@ -131,7 +137,7 @@ const WAN_2_6: Family = Family {
     surface: Surface::Messages,
     max_n: 4,
     prompt_chars: 2_100,
-    draws: Draws::Free(WAN_2_5_SIZES),
+    draws: DrawnSizes::Free(WAN_2_5_SIZES),
     negative_prompt: true,
     generate: true,
     edits: 0,
@@ -143,7 +149,7 @@ const WAN_2_2: Family = Family {
     prefix: "wan2.2-t2i",
     surface: Surface::Task,
     prompt_chars: 800,
-    draws: Draws::Free(WAN_2_2_SIZES),
+    draws: DrawnSizes::Free(WAN_2_2_SIZES),
     ..WAN_2_6
 };
 
@@ -151,18 +157,18 @@ const WAN_2_2: Family = Family {
 static FAMILIES: &[Family] = &[
     QWEN_EDIT,
     // Draws one whatever `n` says, and charges for all that `n` says.
-    Family { prefix: "qwen-image-edit", max_n: 1, draws: Draws::Listed(&[]), ..QWEN_EDIT },
+    Family { prefix: "qwen-image-edit", max_n: 1, draws: DrawnSizes::Listed(&[]), ..QWEN_EDIT },
     QWEN_2,
     Family { prefix: "qwen-image-3.", prompt_chars: 4_500, ..QWEN_2 },
     QWEN,
     WAN_2_2,
     Family { prefix: "wanx2.1-t2i", ..WAN_2_2 },
-    Family { prefix: "wan2.5-t2i", prompt_chars: 2_000, draws: Draws::Free(WAN_2_5_SIZES), ..WAN_2_2 },
+    Family { prefix: "wan2.5-t2i", prompt_chars: 2_000, draws: DrawnSizes::Free(WAN_2_5_SIZES), ..WAN_2_2 },
     WAN_2_6,
     Family {
         prefix: "wan2.6-image",
         prompt_chars: 2_000,
-        draws: Draws::Free(WAN_IMAGE_SIZES),
+        draws: DrawnSizes::Free(WAN_IMAGE_SIZES),
         generate: false,
         edits: 4,
         ..WAN_2_6
@@ -170,17 +176,17 @@ static FAMILIES: &[Family] = &[
     Family {
         prefix: "wan2.7-image",
         prompt_chars: 2_000,
-        draws: Draws::Free(WAN_IMAGE_SIZES),
+        draws: DrawnSizes::Free(WAN_IMAGE_SIZES),
         negative_prompt: false,
         edits: 9,
         ..WAN_2_6
     },
-    Family { prefix: "z-image", draws: Draws::Free(TO_2048), negative_prompt: false, ..QWEN },
+    Family { prefix: "z-image", draws: DrawnSizes::Free(TO_2048), negative_prompt: false, ..QWEN },
     UNKNOWN,
 ];
 
 /// A model nobody described.
-const UNKNOWN: Family = Family { prefix: "", draws: Draws::Any, negative_prompt: false, ..QWEN };
+const UNKNOWN: Family = Family { prefix: "", draws: DrawnSizes::Any, negative_prompt: false, ..QWEN };
 
 /// What is known of `model`.
 pub fn family(model: &str) -> &'static Family {
@@ -191,8 +197,8 @@ impl Family {
     /// What its models draw where nothing is asked: of the five sizes of Qwen-Image the first, by the vendor's page.
     pub fn usual(&self) -> Usual {
         let size = match self.draws {
-            Draws::Listed(sizes) => sizes.first().copied(),
-            Draws::Any | Draws::Free(_) => None,
+            DrawnSizes::Listed(sizes) => sizes.first().copied(),
+            DrawnSizes::Any | DrawnSizes::Free(_) => None,
         };
         Usual { size, ..Usual::default() }
     }
@@ -211,9 +217,9 @@ impl Family {
             max_n: self.max_n,
             prompt_chars: self.prompt_chars,
             sizes: match self.draws {
-                Draws::Any => Sizes::Any,
-                Draws::Listed(sizes) => Sizes::Listed(sizes.to_vec()),
-                Draws::Free(steps) => Sizes::Stepped(steps),
+                DrawnSizes::Any => Sizes::Any,
+                DrawnSizes::Listed(sizes) => Sizes::Listed(sizes.to_vec()),
+                DrawnSizes::Free(steps) => Sizes::Stepped(steps),
             },
             // None of them takes such a wish, but what they draw is PNG.
             formats: vec![Format::Png],

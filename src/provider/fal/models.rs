@@ -29,7 +29,7 @@ enum SizeInput {
 
 /// Which input picture an endpoint takes.
 #[derive(Clone, Copy, Debug)]
-enum Pictures {
+enum InputPictures {
     /// None: it generates.
     None,
     /// `image_url`.
@@ -51,14 +51,14 @@ enum Masking {
 
 /// One endpoint.
 #[derive(Clone, Copy, Debug)]
-struct Model {
+struct FalModel {
     name: &'static str,
     size: SizeInput,
     /// Pictures by `num_images`; 1 where there is no such input.
     max_n: u8,
     /// What `output_format` takes; empty where there is no such input.
     formats: &'static [Format],
-    pictures: Pictures,
+    pictures: InputPictures,
     mask: Masking,
     seed: bool,
     negative_prompt: bool,
@@ -110,12 +110,12 @@ const NANO_SHAPES: &[(u32, u32)] = &[(21, 9), (16, 9), (3, 2), (4, 3), (5, 4), (
 const MEGAPIXEL: u64 = 1024 * 1024;
 
 /// An open FLUX model; the others are written over it.
-const FLUX: Model = Model {
+const FLUX: FalModel = FalModel {
     name: "fal-ai/flux/schnell",
     size: SizeInput::Pixels(FLUX_STEPS),
     max_n: 4,
     formats: JPEG_PNG,
-    pictures: Pictures::None,
+    pictures: InputPictures::None,
     mask: Masking::None,
     seed: true,
     negative_prompt: false,
@@ -123,22 +123,22 @@ const FLUX: Model = Model {
     background: false,
 };
 
-const KONTEXT: Model = Model {
+const KONTEXT: FalModel = FalModel {
     name: "fal-ai/flux-pro/kontext",
     size: SizeInput::Ratio(KONTEXT_SHAPES, MEGAPIXEL),
-    pictures: Pictures::One,
+    pictures: InputPictures::One,
     ..FLUX
 };
 
-const FILL: Model = Model {
+const FILL: FalModel = FalModel {
     name: "fal-ai/flux-pro/v1/fill",
     size: SizeInput::OfInput,
-    pictures: Pictures::One,
+    pictures: InputPictures::One,
     mask: Masking::Must("mask_url"),
     ..FLUX
 };
 
-const GPT_1: Model = Model {
+const GPT_1: FalModel = FalModel {
     name: "fal-ai/gpt-image-1/text-to-image",
     size: SizeInput::Words(GPT_1_SIZES),
     formats: &Format::ALL,
@@ -148,10 +148,10 @@ const GPT_1: Model = Model {
     ..FLUX
 };
 
-const GPT_2: Model =
-    Model { name: "openai/gpt-image-2", size: SizeInput::Pixels(GPT_2_STEPS), background: false, ..GPT_1 };
+const GPT_2: FalModel =
+    FalModel { name: "openai/gpt-image-2", size: SizeInput::Pixels(GPT_2_STEPS), background: false, ..GPT_1 };
 
-const NANO: Model = Model {
+const NANO: FalModel = FalModel {
     name: "fal-ai/nano-banana",
     size: SizeInput::Ratio(NANO_SHAPES, MEGAPIXEL),
     formats: &Format::ALL,
@@ -159,68 +159,88 @@ const NANO: Model = Model {
     ..FLUX
 };
 
-const SEEDREAM: Model = Model {
+const SEEDREAM: FalModel = FalModel {
     name: "fal-ai/bytedance/seedream/v4/text-to-image",
     size: SizeInput::Pixels(SEEDREAM_STEPS),
     formats: &[],
     ..FLUX
 };
 
-const SDXL: Model =
-    Model { name: "fal-ai/fast-sdxl", size: SizeInput::Pixels(SDXL_STEPS), negative_prompt: true, ..FLUX };
+const SDXL: FalModel =
+    FalModel { name: "fal-ai/fast-sdxl", size: SizeInput::Pixels(SDXL_STEPS), negative_prompt: true, ..FLUX };
 
 /// An endpoint nobody described. A field that fal does not know is ignored there without a word, so nothing is sent
 /// that has not been promised.
-const UNKNOWN: Model = Model { name: "", size: SizeInput::Unknown, max_n: 1, formats: &[], seed: false, ..FLUX };
+const UNKNOWN: FalModel = FalModel { name: "", size: SizeInput::Unknown, max_n: 1, formats: &[], seed: false, ..FLUX };
 
 /// Every endpoint that is known.
-const MODELS: &[Model] = &[
+const MODELS: &[FalModel] = &[
     FLUX,
-    Model { name: "fal-ai/flux/dev", ..FLUX },
-    Model { name: "fal-ai/flux/dev/image-to-image", size: SizeInput::OfInput, pictures: Pictures::One, ..FLUX },
-    Model { name: "fal-ai/flux-1/schnell", ..FLUX },
-    Model { name: "fal-ai/flux-1/dev", ..FLUX },
-    Model { name: "fal-ai/flux-general/inpainting", pictures: Pictures::One, mask: Masking::Must("mask_url"), ..FLUX },
-    Model { name: "fal-ai/flux-lora/inpainting", pictures: Pictures::One, mask: Masking::Must("mask_url"), ..FLUX },
-    Model { name: "fal-ai/flux-pro/v1.1", size: SizeInput::Pixels(PRO_STEPS), ..FLUX },
-    Model { name: "fal-ai/flux-pro/v1.1-ultra", size: SizeInput::Ratio(KONTEXT_SHAPES, 4 * MEGAPIXEL), ..FLUX },
+    FalModel { name: "fal-ai/flux/dev", ..FLUX },
+    FalModel { name: "fal-ai/flux/dev/image-to-image", size: SizeInput::OfInput, pictures: InputPictures::One, ..FLUX },
+    FalModel { name: "fal-ai/flux-1/schnell", ..FLUX },
+    FalModel { name: "fal-ai/flux-1/dev", ..FLUX },
+    FalModel {
+        name: "fal-ai/flux-general/inpainting",
+        pictures: InputPictures::One,
+        mask: Masking::Must("mask_url"),
+        ..FLUX
+    },
+    FalModel {
+        name: "fal-ai/flux-lora/inpainting",
+        pictures: InputPictures::One,
+        mask: Masking::Must("mask_url"),
+        ..FLUX
+    },
+    FalModel { name: "fal-ai/flux-pro/v1.1", size: SizeInput::Pixels(PRO_STEPS), ..FLUX },
+    FalModel { name: "fal-ai/flux-pro/v1.1-ultra", size: SizeInput::Ratio(KONTEXT_SHAPES, 4 * MEGAPIXEL), ..FLUX },
     FILL,
     KONTEXT,
-    Model { name: "fal-ai/flux-pro/kontext/max", ..KONTEXT },
-    Model { name: "fal-ai/flux-pro/kontext/multi", pictures: Pictures::Many(4), ..KONTEXT },
-    Model { name: "fal-ai/flux-pro/kontext/max/multi", pictures: Pictures::Many(4), ..KONTEXT },
-    Model { name: "fal-ai/flux-pro/kontext/text-to-image", pictures: Pictures::None, ..KONTEXT },
-    Model { name: "fal-ai/flux-2-pro", size: SizeInput::Pixels(FLUX_2_STEPS), max_n: 1, ..FLUX },
-    Model {
+    FalModel { name: "fal-ai/flux-pro/kontext/max", ..KONTEXT },
+    FalModel { name: "fal-ai/flux-pro/kontext/multi", pictures: InputPictures::Many(4), ..KONTEXT },
+    FalModel { name: "fal-ai/flux-pro/kontext/max/multi", pictures: InputPictures::Many(4), ..KONTEXT },
+    FalModel { name: "fal-ai/flux-pro/kontext/text-to-image", pictures: InputPictures::None, ..KONTEXT },
+    FalModel { name: "fal-ai/flux-2-pro", size: SizeInput::Pixels(FLUX_2_STEPS), max_n: 1, ..FLUX },
+    FalModel {
         name: "fal-ai/flux-2-pro/edit",
         size: SizeInput::Pixels(FLUX_2_STEPS),
         max_n: 1,
-        pictures: Pictures::Many(8),
+        pictures: InputPictures::Many(8),
         ..FLUX
     },
     GPT_1,
-    Model { name: "fal-ai/gpt-image-1/edit-image", pictures: Pictures::Many(16), ..GPT_1 },
-    Model { name: "fal-ai/gpt-image-1-mini", ..GPT_1 },
-    Model { name: "fal-ai/gpt-image-1-mini/edit", pictures: Pictures::Many(16), ..GPT_1 },
-    Model { name: "fal-ai/gpt-image-1.5", ..GPT_1 },
-    Model {
+    FalModel { name: "fal-ai/gpt-image-1/edit-image", pictures: InputPictures::Many(16), ..GPT_1 },
+    FalModel { name: "fal-ai/gpt-image-1-mini", ..GPT_1 },
+    FalModel { name: "fal-ai/gpt-image-1-mini/edit", pictures: InputPictures::Many(16), ..GPT_1 },
+    FalModel { name: "fal-ai/gpt-image-1.5", ..GPT_1 },
+    FalModel {
         name: "fal-ai/gpt-image-1.5/edit",
-        pictures: Pictures::Many(16),
+        pictures: InputPictures::Many(16),
         mask: Masking::May("mask_image_url"),
         ..GPT_1
     },
     GPT_2,
-    Model { name: "openai/gpt-image-2/edit", pictures: Pictures::Many(16), mask: Masking::May("mask_url"), ..GPT_2 },
+    FalModel {
+        name: "openai/gpt-image-2/edit",
+        pictures: InputPictures::Many(16),
+        mask: Masking::May("mask_url"),
+        ..GPT_2
+    },
     NANO,
-    Model { name: "fal-ai/nano-banana/edit", pictures: Pictures::Many(3), ..NANO },
-    Model { name: "fal-ai/nano-banana-2", seed: true, ..NANO },
-    Model { name: "fal-ai/nano-banana-2/edit", pictures: Pictures::Many(14), seed: true, ..NANO },
+    FalModel { name: "fal-ai/nano-banana/edit", pictures: InputPictures::Many(3), ..NANO },
+    FalModel { name: "fal-ai/nano-banana-2", seed: true, ..NANO },
+    FalModel { name: "fal-ai/nano-banana-2/edit", pictures: InputPictures::Many(14), seed: true, ..NANO },
     SEEDREAM,
-    Model { name: "fal-ai/bytedance/seedream/v4/edit", pictures: Pictures::Many(10), ..SEEDREAM },
-    Model { name: "fal-ai/qwen-image", negative_prompt: true, ..FLUX },
+    FalModel { name: "fal-ai/bytedance/seedream/v4/edit", pictures: InputPictures::Many(10), ..SEEDREAM },
+    FalModel { name: "fal-ai/qwen-image", negative_prompt: true, ..FLUX },
     SDXL,
-    Model { name: "fal-ai/fast-sdxl/image-to-image", pictures: Pictures::One, ..SDXL },
-    Model { name: "fal-ai/fast-sdxl/inpainting", pictures: Pictures::One, mask: Masking::Must("mask_url"), ..SDXL },
+    FalModel { name: "fal-ai/fast-sdxl/image-to-image", pictures: InputPictures::One, ..SDXL },
+    FalModel {
+        name: "fal-ai/fast-sdxl/inpainting",
+        pictures: InputPictures::One,
+        mask: Masking::Must("mask_url"),
+        ..SDXL
+    },
 ];
 
 /// The names of [`MODELS`].
@@ -240,7 +260,7 @@ const SIZE_OPTIONS: [&str; 6] = ["image_size", "aspect_ratio", "width", "height"
 /// The longest prompt sent. fal states no common bound; OpenAI's is the largest of any model there.
 const PROMPT_CHARS: usize = 32_000;
 
-fn model(name: &str) -> &'static Model {
+fn model(name: &str) -> &'static FalModel {
     MODELS.iter().find(|model| model.name == name).unwrap_or(&UNKNOWN)
 }
 
@@ -248,9 +268,9 @@ fn model(name: &str) -> &'static Model {
 pub fn capabilities(name: &str) -> Capabilities {
     let model = model(name);
     let images = match model.pictures {
-        Pictures::None => None,
-        Pictures::One => Some(1),
-        Pictures::Many(most) => Some(most),
+        InputPictures::None => None,
+        InputPictures::One => Some(1),
+        InputPictures::Many(most) => Some(most),
     };
     let edits = |images| Edits {
         mask: !matches!(model.mask, Masking::None),
@@ -308,12 +328,12 @@ pub fn input(job: &Job<'_>) -> Map<String, Value> {
 }
 
 /// The pictures to change and the mask, as `data:` URLs.
-fn put_edit(input: &mut Map<String, Value>, model: &Model, edit: &Edit) {
+fn put_edit(input: &mut Map<String, Value>, model: &FalModel, edit: &Edit) {
     let mut urls = edit.images.iter().map(|image| wire::data_url(image.format.media_type(), &image.bytes));
     match model.pictures {
-        Pictures::None => {}
-        Pictures::One => wire::put(input, "image_url", urls.next()),
-        Pictures::Many(_) => wire::put(input, "image_urls", Some(urls.collect::<Vec<_>>())),
+        InputPictures::None => {}
+        InputPictures::One => wire::put(input, "image_url", urls.next()),
+        InputPictures::Many(_) => wire::put(input, "image_urls", Some(urls.collect::<Vec<_>>())),
     }
     let white = edit.mask.as_ref().map(|mask| wire::data_url(Format::Png.media_type(), &mask.white));
     match model.mask {
@@ -324,7 +344,7 @@ fn put_edit(input: &mut Map<String, Value>, model: &Model, edit: &Edit) {
     wire::put(input, "input_fidelity", fidelity.map(|fidelity| fidelity.word()));
 }
 
-fn put_size(input: &mut Map<String, Value>, job: &Job<'_>, model: &Model) {
+fn put_size(input: &mut Map<String, Value>, job: &Job<'_>, model: &FalModel) {
     let in_pixels = job.output_size.nominal().map(|size| json!({"width": size.width, "height": size.height}));
     match model.size {
         SizeInput::Pixels(_) => wire::put(input, "image_size", in_pixels),

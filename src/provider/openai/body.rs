@@ -14,7 +14,7 @@ use crate::image::Format;
 use crate::provider::adapter::{Call, Job};
 use crate::provider::common::form::Form;
 use crate::provider::common::wire;
-use crate::provider::openai::models::{Family, Shape};
+use crate::provider::openai::models::{Family, ParameterSet};
 use crate::request::{Background, Complexity, Edit, Fidelity, Input, Moderation, Quality, Style};
 
 /// Fields that only drawing from a prompt takes; a model's fixed options may name them, and an edit leaves them out.
@@ -58,10 +58,10 @@ pub fn form(fields: Map<String, Value>, edit: &Edit, image: &str, mask: &str) ->
 fn check_pictures(family: &Family, edit: &Edit) -> Result<(), Failure> {
     let square = |input: &Input| input.format == Format::Png && input.size.width == input.size.height;
     match family.shape {
-        Shape::Classic if !edit.images.iter().all(square) => {
+        ParameterSet::Classic if !edit.images.iter().all(square) => {
             Err(Failure::new(Class::AdapterBug, "this model changes square PNG pictures only"))
         }
-        Shape::Classic | Shape::Gpt => Ok(()),
+        ParameterSet::Classic | ParameterSet::Gpt => Ok(()),
     }
 }
 
@@ -76,8 +76,8 @@ fn fields(job: &Job<'_>, family: &Family, model: Option<&str>) -> Map<String, Va
     wire::put(&mut body, "quality", job.quality.map(Quality::word));
     wire::put(&mut body, "user", request.user.as_deref());
     match family.shape {
-        Shape::Classic => wire::put(&mut body, "response_format", Some("b64_json")),
-        Shape::Gpt => {
+        ParameterSet::Classic => wire::put(&mut body, "response_format", Some("b64_json")),
+        ParameterSet::Gpt => {
             put_file(&mut body, job);
             put_stream(&mut body, job);
         }
@@ -115,7 +115,7 @@ pub fn put_stream(body: &mut Map<String, Value>, job: &Job<'_>) {
 /// What only drawing from a prompt takes.
 fn put_generation(body: &mut Map<String, Value>, job: &Job<'_>, family: &Family) {
     let request = job.request;
-    if family.shape == Shape::Gpt {
+    if family.shape == ParameterSet::Gpt {
         wire::put(body, "moderation", request.moderation.map(Moderation::word));
     }
     if family.style {

@@ -9,7 +9,7 @@ use crate::request::{PROMPT_MAX_CHARS, Quality};
 
 /// Which parameters a model takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum ParameterSet {
     /// `response_format`, and no word on the file.
     Classic,
     /// `background`, `moderation`, `output_format`, `output_compression`; base64 only.
@@ -18,7 +18,7 @@ pub enum Shape {
 
 /// The sizes of a family.
 #[derive(Clone, Copy, Debug)]
-pub enum Draws {
+pub enum DrawnSizes {
     /// Only these.
     Listed(&'static [Size]),
     /// Any within [`FREE`].
@@ -31,10 +31,10 @@ pub struct Family {
     /// How the names of its models begin.
     prefix: &'static str,
     /// Which parameters they take.
-    pub shape: Shape,
+    pub shape: ParameterSet,
     max_n: u8,
     prompt_chars: usize,
-    draws: Draws,
+    draws: DrawnSizes,
     qualities: &'static [Quality],
     /// Take DALL-E 3's style.
     pub style: bool,
@@ -63,10 +63,10 @@ const FIVE: &[Quality] = &[Quality::Low, Quality::Medium, Quality::High, Quality
 /// A family of GPT image models; the exceptions are written over it.
 const GPT: Family = Family {
     prefix: "",
-    shape: Shape::Gpt,
+    shape: ParameterSet::Gpt,
     max_n: 10,
     prompt_chars: 32_000,
-    draws: Draws::Free,
+    draws: DrawnSizes::Free,
     qualities: THREE,
     style: false,
     complexity: false,
@@ -83,10 +83,10 @@ const CLASSIC: Usual = Usual { size: Some(SQUARE), quality: Some(Quality::Standa
 static FAMILIES: &[Family] = &[
     Family {
         prefix: "dall-e-3",
-        shape: Shape::Classic,
+        shape: ParameterSet::Classic,
         max_n: 1,
         prompt_chars: 4_000,
-        draws: Draws::Listed(DALL_E_3_SIZES),
+        draws: DrawnSizes::Listed(DALL_E_3_SIZES),
         qualities: &[Quality::Standard, Quality::Hd],
         style: true,
         complexity: false,
@@ -96,10 +96,10 @@ static FAMILIES: &[Family] = &[
     },
     Family {
         prefix: "dall-e-2",
-        shape: Shape::Classic,
+        shape: ParameterSet::Classic,
         max_n: 10,
         prompt_chars: 1_000,
-        draws: Draws::Listed(DALL_E_2_SIZES),
+        draws: DrawnSizes::Listed(DALL_E_2_SIZES),
         qualities: &[Quality::Standard],
         style: false,
         complexity: false,
@@ -107,9 +107,9 @@ static FAMILIES: &[Family] = &[
         fidelity: false,
         usual: CLASSIC,
     },
-    Family { prefix: "gpt-image-1-mini", draws: Draws::Listed(GPT_1_SIZES), fidelity: false, ..GPT },
-    Family { prefix: "gpt-image-1", draws: Draws::Listed(GPT_1_SIZES), ..GPT },
-    Family { prefix: "chatgpt-image", draws: Draws::Listed(GPT_1_SIZES), ..GPT },
+    Family { prefix: "gpt-image-1-mini", draws: DrawnSizes::Listed(GPT_1_SIZES), fidelity: false, ..GPT },
+    Family { prefix: "gpt-image-1", draws: DrawnSizes::Listed(GPT_1_SIZES), ..GPT },
+    Family { prefix: "chatgpt-image", draws: DrawnSizes::Listed(GPT_1_SIZES), ..GPT },
     Family { prefix: "gpt-image-2.5", qualities: FIVE, ..GPT },
     Family { prefix: "gpt-image-2.6", qualities: FIVE, complexity: true, ..GPT },
     GPT,
@@ -144,15 +144,15 @@ pub fn resold(model: &str) -> Option<&'static Family> {
 impl Family {
     /// What its models can do.
     pub fn capabilities(&self) -> Capabilities {
-        let gpt = self.shape == Shape::Gpt;
+        let gpt = self.shape == ParameterSet::Gpt;
         Capabilities {
             tiers: Vec::new(),
             partials: gpt,
             max_n: self.max_n,
             prompt_chars: self.prompt_chars,
             sizes: match self.draws {
-                Draws::Listed(sizes) => Sizes::Listed(sizes.to_vec()),
-                Draws::Free => Sizes::Stepped(FREE),
+                DrawnSizes::Listed(sizes) => Sizes::Listed(sizes.to_vec()),
+                DrawnSizes::Free => Sizes::Stepped(FREE),
             },
             // DALL-E takes no such wish, but what it draws is PNG.
             formats: if gpt { Format::ALL.to_vec() } else { vec![Format::Png] },

@@ -15,7 +15,7 @@ use crate::provider::adapter::{Adapter, Call, Drawn, Found, Job, Reply, Reported
 use crate::provider::common::json::{Json, number_at};
 use crate::provider::common::vendor_error::{VendorError, malformed};
 use crate::provider::common::wire;
-use crate::provider::openrouter::models::{Told, family};
+use crate::provider::openrouter::models::{SizeText, family};
 use crate::request::{Background, Input, Quality};
 
 pub(in crate::provider) mod models;
@@ -139,8 +139,8 @@ fn images_body(job: &Job<'_>) -> Map<String, Value> {
     wire::put(&mut body, "n", Some(job.n).filter(|n| *n > 1));
     match family(&job.model.name).told(job, Via::Images) {
         None => {}
-        Some(Told::Pixels(size)) => wire::put(&mut body, "size", Some(size.to_string())),
-        Some(Told::Shape((across, down), tier)) => {
+        Some(SizeText::Pixels(size)) => wire::put(&mut body, "size", Some(size.to_string())),
+        Some(SizeText::Shape((across, down), tier)) => {
             wire::put(&mut body, "aspect_ratio", Some(format!("{across}:{down}")));
             wire::put(&mut body, "resolution", tier.map(|tier| tier.word));
         }
@@ -174,7 +174,7 @@ fn chat_body(job: &Job<'_>) -> Map<String, Value> {
     wire::put(&mut body, "model", Some(job.model.name.as_str()));
     wire::put(&mut body, "messages", Some(json!([{"role": "user", "content": content}])));
     wire::put(&mut body, "modalities", Some(if family.talks { json!(["image", "text"]) } else { json!(["image"]) }));
-    if let Some(Told::Shape((across, down), tier)) = family.told(job, Via::Chat) {
+    if let Some(SizeText::Shape((across, down), tier)) = family.told(job, Via::Chat) {
         let mut config = Map::new();
         wire::put(&mut config, "aspect_ratio", Some(format!("{across}:{down}")));
         wire::put(&mut config, "image_size", tier.map(|tier| tier.word));

@@ -18,7 +18,7 @@ use crate::request::{PROMPT_MAX_CHARS, Quality};
 pub struct Family {
     /// How their names begin.
     prefix: &'static str,
-    draws: Draws,
+    draws: DrawnSizes,
     max_n: u8,
     qualities: &'static [Quality],
     formats: &'static [Format],
@@ -32,7 +32,7 @@ pub struct Family {
 
 /// How a size is told.
 #[derive(Clone, Copy, Debug)]
-enum Draws {
+enum DrawnSizes {
     /// In pixels, those of the OpenAI model by the rest of the name.
     Pixels,
     /// As a shape and, where there are any, one of these tiers.
@@ -47,7 +47,7 @@ const GPT_SHAPES: &[(u32, u32)] = &[(1, 1), (3, 2), (2, 3)];
 /// The maker nobody has described; the others are written over it.
 const ANY: Family = Family {
     prefix: "",
-    draws: Draws::Shapes(SHAPES, &[ONE, TWO, FOUR]),
+    draws: DrawnSizes::Shapes(SHAPES, &[ONE, TWO, FOUR]),
     max_n: 1,
     qualities: &[],
     formats: &[],
@@ -59,10 +59,10 @@ const ANY: Family = Family {
 
 /// The first whose prefix fits counts; the last fits everything.
 static FAMILIES: &[Family] = &[
-    Family { prefix: "openai/gpt-5", draws: Draws::Shapes(GPT_SHAPES, &[]), references: 16, talks: true, ..ANY },
+    Family { prefix: "openai/gpt-5", draws: DrawnSizes::Shapes(GPT_SHAPES, &[]), references: 16, talks: true, ..ANY },
     Family {
         prefix: "openai/",
-        draws: Draws::Pixels,
+        draws: DrawnSizes::Pixels,
         max_n: 10,
         qualities: &[Quality::Low, Quality::Medium, Quality::High],
         formats: &Format::ALL,
@@ -72,7 +72,7 @@ static FAMILIES: &[Family] = &[
     },
     Family {
         prefix: "google/gemini-2.5",
-        draws: Draws::Shapes(GEMINI_SHAPES, &[]),
+        draws: DrawnSizes::Shapes(GEMINI_SHAPES, &[]),
         seed: true,
         references: 3,
         talks: true,
@@ -80,7 +80,7 @@ static FAMILIES: &[Family] = &[
     },
     Family {
         prefix: "google/gemini-nano-banana",
-        draws: Draws::Shapes(LONG_SHAPES, &[ONE, TWO, FOUR]),
+        draws: DrawnSizes::Shapes(LONG_SHAPES, &[ONE, TWO, FOUR]),
         seed: true,
         references: 14,
         talks: true,
@@ -88,7 +88,7 @@ static FAMILIES: &[Family] = &[
     },
     Family {
         prefix: "google/gemini-3.1-flash",
-        draws: Draws::Shapes(LONG_SHAPES, &[TINY, ONE, TWO, FOUR]),
+        draws: DrawnSizes::Shapes(LONG_SHAPES, &[TINY, ONE, TWO, FOUR]),
         seed: true,
         references: 14,
         talks: true,
@@ -96,7 +96,7 @@ static FAMILIES: &[Family] = &[
     },
     Family {
         prefix: "google/",
-        draws: Draws::Shapes(GEMINI_SHAPES, &[ONE, TWO, FOUR]),
+        draws: DrawnSizes::Shapes(GEMINI_SHAPES, &[ONE, TWO, FOUR]),
         seed: true,
         references: 14,
         talks: true,
@@ -104,7 +104,7 @@ static FAMILIES: &[Family] = &[
     },
     Family {
         prefix: "black-forest-labs/",
-        draws: Draws::Shapes(SHAPES, &[ONE, TWO]),
+        draws: DrawnSizes::Shapes(SHAPES, &[ONE, TWO]),
         formats: &[Format::Png, Format::Jpeg],
         seed: true,
         references: 8,
@@ -113,12 +113,18 @@ static FAMILIES: &[Family] = &[
     // As xAI's own API has it: two tiers, five pictures to start from, no seed.
     Family {
         prefix: "x-ai/",
-        draws: Draws::Shapes(SHAPES, &[ONE, TWO]),
+        draws: DrawnSizes::Shapes(SHAPES, &[ONE, TWO]),
         qualities: &[Quality::Low, Quality::Medium],
         references: 5,
         ..ANY
     },
-    Family { prefix: "bytedance-seed/", draws: Draws::Shapes(SHAPES, &[TWO, FOUR]), seed: true, references: 10, ..ANY },
+    Family {
+        prefix: "bytedance-seed/",
+        draws: DrawnSizes::Shapes(SHAPES, &[TWO, FOUR]),
+        seed: true,
+        references: 10,
+        ..ANY
+    },
     ANY,
 ];
 
@@ -129,7 +135,7 @@ pub fn family(model: &str) -> &'static Family {
 
 /// A size as it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum SizeText {
     /// In pixels.
     Pixels(Size),
     /// As a shape, `(across, down)`, and a tier.
@@ -144,7 +150,7 @@ impl Family {
             max_n: if images { self.max_n } else { 1 },
             prompt_chars: PROMPT_MAX_CHARS,
             sizes: match self.draws {
-                Draws::Pixels if images => of_openai(model).sizes,
+                DrawnSizes::Pixels if images => of_openai(model).sizes,
                 draws => Sizes::Ratios { shapes: draws.shapes().to_vec(), pixels: PIXELS },
             },
             tiers: self.draws.tiers(via),
@@ -163,26 +169,26 @@ impl Family {
     }
 
     /// How the job's size is told by this way.
-    pub fn told(&self, job: &Job<'_>, via: Via) -> Option<Told> {
+    pub fn told(&self, job: &Job<'_>, via: Via) -> Option<SizeText> {
         let asked = job.output_size.nominal()?;
-        if matches!(self.draws, Draws::Pixels) && via == Via::Images {
-            return Some(Told::Pixels(asked));
+        if matches!(self.draws, DrawnSizes::Pixels) && via == Via::Images {
+            return Some(SizeText::Pixels(asked));
         }
-        Some(Told::Shape(tiers::shape(self.draws.shapes(), job.output_size)?, job.tier))
+        Some(SizeText::Shape(tiers::shape(self.draws.shapes(), job.output_size)?, job.tier))
     }
 }
 
-impl Draws {
+impl DrawnSizes {
     fn shapes(self) -> &'static [(u32, u32)] {
         match self {
-            Draws::Pixels => GPT_SHAPES,
-            Draws::Shapes(shapes, _) => shapes,
+            DrawnSizes::Pixels => GPT_SHAPES,
+            DrawnSizes::Shapes(shapes, _) => shapes,
         }
     }
 
     /// The tiers that this way can be told. No document says that a chat knows the tiniest.
     fn tiers(self, via: Via) -> Vec<Tier> {
-        let Draws::Shapes(_, tiers) = self else { return Vec::new() };
+        let DrawnSizes::Shapes(_, tiers) = self else { return Vec::new() };
         tiers.iter().copied().filter(|tier| via == Via::Images || *tier != TINY).collect()
     }
 }
@@ -197,7 +203,7 @@ mod tests {
     use super::*;
     use crate::provider::common::fixture::Desk;
 
-    fn told(model: &str, size: &str, via: Via) -> Option<Told> {
+    fn told(model: &str, size: &str, via: Via) -> Option<SizeText> {
         let mut desk = Desk::new("openrouter", model, &format!(r#"{{"prompt":"x","size":"{size}"}}"#));
         desk.model.via = via;
         family(model).told(&desk.job(), via)
@@ -205,7 +211,7 @@ mod tests {
 
     fn tier(model: &str, size: &str, via: Via) -> Option<&'static str> {
         match told(model, size, via) {
-            Some(Told::Shape(_, tier)) => tier.map(|tier| tier.word),
+            Some(SizeText::Shape(_, tier)) => tier.map(|tier| tier.word),
             other => panic!("{other:?}"),
         }
     }
@@ -235,13 +241,13 @@ mod tests {
     #[test]
     fn only_openais_models_are_told_pixels_and_only_by_the_image_api() {
         let gpt = "openai/gpt-image-2";
-        assert_eq!(told(gpt, "1536x1024", Via::Images), Some(Told::Pixels(Size::new(1536, 1024))));
-        assert_eq!(told(gpt, "1536x1024", Via::Chat), Some(Told::Shape((3, 2), None)));
+        assert_eq!(told(gpt, "1536x1024", Via::Images), Some(SizeText::Pixels(Size::new(1536, 1024))));
+        assert_eq!(told(gpt, "1536x1024", Via::Chat), Some(SizeText::Shape((3, 2), None)));
         assert_eq!(told(gpt, "auto", Via::Images), None);
         let mut desk = Desk::new("openrouter", "google/gemini-2.5-flash-image", r#"{"prompt":"x","size":"1344x768"}"#);
         desk.model.capabilities.sizes = Some(Sizes::Listed(vec![Size::new(1344, 768)]));
         let told = family(&desk.model.name).told(&desk.job(), Via::Images);
-        assert_eq!(told, Some(Told::Shape((16, 9), None)), "a size from the config is told as a shape too");
+        assert_eq!(told, Some(SizeText::Shape((16, 9), None)), "a size from the config is told as a shape too");
     }
 
     #[test]
