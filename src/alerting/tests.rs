@@ -12,7 +12,7 @@ use crate::gateway::reload::{self, Os};
 use crate::ledger::window::WindowSum;
 use crate::metrics::Metrics;
 use crate::money::Usd;
-use crate::upstream::transport::Transport;
+use crate::upstream::transport::{PooledClient, Transport};
 
 /// A plan with these lines under `alerts:`.
 pub(super) fn plan(alerts: &str) -> Plan {
@@ -61,7 +61,11 @@ fn minute(number: i64) -> Moment {
 /// Where alerts are told: to these metrics, over a transport of their own.
 pub(super) fn outlets(metrics: &Metrics) -> Outlets {
     Outlets {
-        transport: Arc::new(Transport::new(1 << 20, metrics.response_body_bytes.clone())),
+        transport: Arc::new(Transport::new(
+            Box::new(PooledClient::new()),
+            1 << 20,
+            metrics.response_body_bytes.clone(),
+        )),
         state: metrics.alert_state.clone(),
         notifications: metrics.alert_notifications.clone(),
     }

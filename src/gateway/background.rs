@@ -10,7 +10,6 @@ use tokio::time::MissedTickBehavior;
 use crate::alert::{BudgetUse, Readings};
 use crate::alerting::{self, Alerting, Outlets};
 use crate::calendar::Moment;
-use crate::clock;
 use crate::config::plan::Dimension;
 use crate::gateway::Gateway;
 use crate::ledger::counter::Budgeted;
@@ -29,7 +28,8 @@ pub struct BackgroundTasks(Vec<JoinHandle<()>>);
 
 /// Starts the background tasks of `gateway` on the present tokio runtime.
 pub fn start(gateway: &Arc<Gateway>) -> BackgroundTasks {
-    let fees = |gateway: &Arc<Gateway>| gateway.shared.journal.accrue(&gateway.snapshot().plan, clock::now());
+    let fees =
+        |gateway: &Arc<Gateway>| gateway.shared.journal.accrue(&gateway.snapshot().plan, gateway.shared.clock.now());
     let savings = |gateway: &Arc<Gateway>| {
         gateway.shared.journal.write_savings();
         gateway.shared.journal.store().look();

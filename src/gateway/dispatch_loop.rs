@@ -11,7 +11,6 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until};
 
 use crate::admission::Admission;
-use crate::clock;
 use crate::dispatch::{Action, Dispatch, Time};
 use crate::error::ErrorKind;
 use crate::failure::{Class, Failure};
@@ -60,7 +59,7 @@ impl DispatchLoop {
             }
         };
         let time = Time { deadline, ..self.time() };
-        let error = self.dispatch.error(&self.spec.matched.route.name, time, clock::now());
+        let error = self.dispatch.error(&self.spec.matched.route.name, time, self.spec.shared.clock.now());
         if error.as_ref().is_some_and(|error| error.kind == ErrorKind::Internal) {
             log::error!("a dispatch ended without a reason");
         }

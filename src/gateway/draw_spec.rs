@@ -7,7 +7,6 @@ use tokio::time::Instant;
 
 use crate::breaker::{BreakerTarget, Operation};
 use crate::canonical::Canonical;
-use crate::clock;
 use crate::config::plan::{Budget, Offer};
 use crate::dispatch::Rules;
 use crate::gateway::ask::Caller;
@@ -69,7 +68,7 @@ impl DrawSpec {
         let pictures = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
         let tiered = |offer: &Offer, listed: Usd| {
             let whose = (&*offer.provider, &*offer.model);
-            self.shared.ledger.tiered(whose, &self.request, listed, pictures, clock::now())
+            self.shared.ledger.tiered(whose, &self.request, listed, pictures, self.shared.clock.now())
         };
         routing::appraise(&self.matched, capabilities, &self.request, &self.caps, &tiered)
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use crate::calendar::{Moment, Per, Period};
-use crate::clock;
+use crate::clock::Clock;
 use crate::config::plan::{self, OnLedgerError, Plan};
 use crate::gateway::savings::{Saving, Savings};
 use crate::ledger::counter::{CounterKey, CounterSum, Scope};
@@ -29,6 +29,7 @@ pub struct Journal {
     store: Arc<Store>,
     savings: Savings,
     on_error: OnLedgerError,
+    clock: Clock,
 }
 
 /// An attempt that may be sent once it is written down.
@@ -38,11 +39,13 @@ pub struct Opened {
 }
 
 impl Journal {
-    /// Opens the record that `server` speaks of and goes on where it ends. Blocks.
+    /// Opens the record that `server` speaks of and goes on where it ends. What is booked from then on is booked by
+    /// `clock`. Blocks.
     ///
     /// # Errors
     /// When it cannot be opened or read, or another process writes it.
-    pub fn open_record(ledger: Arc<Ledger>, server: &plan::Server, now: Moment) -> Result<Journal, StoreError> {
+    pub fn open_record(ledger: Arc<Ledger>, server: &plan::Server, clock: Clock) -> Result<Journal, StoreError> {
+        let now = clock.now();
         let on_error = server.ledger.on_error;
         let place = server.state_dir.clone().map_or(Location::Memory, Location::Dir);
         if place == Location::Memory {
@@ -56,7 +59,7 @@ impl Journal {
             );
         }
         ledger.resume(last_id);
-        Ok(Journal { ledger, store, savings: Savings::default(), on_error })
+        Ok(Journal { ledger, store, savings: Savings::default(), on_error, clock })
     }
 
     /// Counts all that `plan` needs to have counted, from what the record says of it. Blocks.
@@ -64,15 +67,15 @@ impl Journal {
     /// # Errors
     /// When the record cannot be read; nothing is counted then that was not before.
     pub fn follow(&self, plan: &Plan) -> Result<(), StoreError> {
-        self.recount(plan, clock::now())?;
+        self.recount(plan, self.clock.now())?;
         let longest = plan::longest_window(&plan.alerts).unwrap_or(window::KEPT);
         self.ledger.look_back(longest, |windows| {
             // The clock is read behind all that is settled, so that nothing seems to be of a clock that was ahead.
-            let now = clock::now();
+            let now = self.clock.now();
             let told = self.store.reading(move |view| refill(&view, windows, now));
             move || told.wait()
         })?;
-        let now = clock::now();
+        let now = self.clock.now();
         self.resume_fees(plan, now)?;
         self.accrue(plan, now);
         Ok(())
@@ -108,7 +111,7 @@ impl Journal {
     /// if there is something to do.
     pub fn catch_up(&self, plan: &Plan) {
         if self.ledger.is_behind()
-            && let Err(error) = self.recount(plan, clock::now())
+            && let Err(error) = self.recount(plan, self.clock.now())
         {
             log::warn!("the clock was set back, and the ledger cannot be read: {error}");
         }
@@ -142,7 +145,7 @@ impl Journal {
 
     /// Promises what an attempt may cost, or says which budget it would pass.
     pub fn open(&self, intent: Intent<'_>) -> Result<Opened, Short> {
-        let (hold, written) = self.ledger.reserve(intent, clock::now(), |entry| -> BoxFuture<'static, _> {
+        let (hold, written) = self.ledger.reserve(intent, self.clock.now(), |entry| -> BoxFuture<'static, _> {
             Box::pin(self.store.write(Write::Open(entry.clone())))
         })?;
         Ok(Opened { hold, written })
@@ -151,7 +154,7 @@ impl Journal {
     /// Settles an attempt and returns when that is written down. What cannot be written now is kept and written when it
     /// can: it is paid for in any case, and its pictures are not held back.
     pub async fn settle(&self, hold: Hold, charge: Charge) -> Settled {
-        let (settled, written) = hold.settle(charge, clock::now(), |settled| {
+        let (settled, written) = hold.settle(charge, self.clock.now(), |settled| {
             self.store.write(Write::Settle { id: settled.id, settlement: settled.settlement.clone() })
         });
         if let Some(written) = written
@@ -164,7 +167,7 @@ impl Journal {
 
     /// Takes the promise of an attempt back that was not sent.
     pub fn release(&self, hold: Hold) {
-        hold.release(clock::now(), |id| self.store.later(Write::Release { id }));
+        hold.release(self.clock.now(), |id| self.store.later(Write::Release { id }));
     }
 
     /// Notes what pictures from the cache would have cost.
@@ -175,7 +178,7 @@ impl Journal {
 
     /// Hands in what the cache saved since the last time.
     pub fn write_savings(&self) {
-        self.savings.take(clock::now()).into_iter().for_each(|saved| self.store.later(saved));
+        self.savings.take(self.clock.now()).into_iter().for_each(|saved| self.store.later(saved));
     }
 
     /// Takes a tenant's verdict on a picture. `None` if it never received it. On disk when it resolves.
@@ -189,7 +192,7 @@ impl Journal {
         verdict: Verdict,
         reason: Option<String>,
     ) -> Result<Option<Judged>, StoreError> {
-        let judged = self.store.judge(image, tenant, verdict, reason, clock::now()).await?;
+        let judged = self.store.judge(image, tenant, verdict, reason, self.clock.now()).await?;
         if let Some(Judged { owner, entry_at, changed: true, .. }) = &judged {
             let change = match verdict {
                 Verdict::Accepted => Change { accepted: 1, rejected: -1 },

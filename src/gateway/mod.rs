@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use crate::canonical::Canonical;
-use crate::clock;
+use crate::clock::Clock;
 use crate::config::plan::{Plan, Route};
 use crate::error::{Error, ErrorKind};
 use crate::gateway::outcome::Outcome;
@@ -19,6 +19,7 @@ use crate::gateway::snapshot::Snapshot;
 use crate::request::ImageRequest;
 use crate::routing;
 use crate::secret::Secret;
+use crate::upstream::transport::{HttpClient, PooledClient};
 
 pub mod ask;
 pub mod attempt;
@@ -41,6 +42,8 @@ mod scrape;
 mod serve;
 pub mod shared;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub use crate::gateway::ask::{Ask, CacheWish, Caller};
 pub use crate::gateway::errors::{ReplaceError, StartError};
@@ -62,17 +65,26 @@ impl Gateway {
     /// # Errors
     /// When the plan cannot run, or its ledger cannot be opened.
     pub fn new(plan: Plan) -> Result<Arc<Gateway>, StartError> {
+        Gateway::with_parts(plan, Clock::System, Box::new(PooledClient::new()))
+    }
+
+    /// The same with a wall clock and an HTTP client of the caller's: a test or a simulation decides what time it is and
+    /// what vendors answer.
+    ///
+    /// # Errors
+    /// As [`Gateway::new`].
+    pub fn with_parts(plan: Plan, clock: Clock, client: Box<dyn HttpClient>) -> Result<Arc<Gateway>, StartError> {
         let mut random = [0u8; 40];
         getrandom::fill(&mut random)?;
         let hex: String = random[8..].iter().map(|byte| format!("{byte:02x}")).collect();
         let mut seed = [0u8; 8];
         seed.copy_from_slice(&random[..8]);
-        let shared = Shared::open(&plan, u64::from_le_bytes(seed))?;
+        let shared = Shared::open(&plan, clock.clone(), client, u64::from_le_bytes(seed))?;
         let link_secret = Secret::new(hex);
         let snapshot = Snapshot::new(1, plan, &link_secret)?;
         shared.journal.follow(&snapshot.plan)?;
         let told = shared.ledger.clone();
-        shared.metrics.tell_costs(move || told.costs(clock::now()))?;
+        shared.metrics.tell_costs(move || told.costs(clock.now()))?;
         let gateway = Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             changing: Mutex::default(),
@@ -118,8 +130,7 @@ impl Gateway {
         let metrics = &self.shared.metrics;
         metrics.reload_success.set(1);
         metrics.config_version.set(i64::try_from(version).unwrap_or(i64::MAX));
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        metrics.reload_timestamp.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        metrics.reload_timestamp.set(self.shared.clock.now().millis() / 1000);
     }
 
     /// The life of a request. `header` looks up a request header by its lower-case name.

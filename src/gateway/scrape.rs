@@ -3,7 +3,6 @@
 
 use std::time::Instant;
 
-use crate::clock;
 use crate::config::plan::Plan;
 use crate::gateway::Gateway;
 use crate::metrics::{Scrape, dollars, seconds};
@@ -55,7 +54,7 @@ impl Gateway {
 
     /// Every budget of `plan`, all as of one moment.
     fn scrape_budgets(&self, plan: &Plan, scrape: &mut Scrape) -> Result<(), prometheus::Error> {
-        let budgets = self.shared.ledger.budgets(plan, clock::now());
+        let budgets = self.shared.ledger.budgets(plan, self.shared.clock.now());
         let labels = ["scope", "per", "zone"];
         let of = |budget: &crate::ledger::counter::Budgeted| {
             let key = &budget.key;

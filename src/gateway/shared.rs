@@ -10,7 +10,7 @@ use crate::breaker::Breakers;
 use crate::cache::exact::Exact;
 use crate::cache::linked_pictures::Links;
 use crate::cache::prompts::PromptCache;
-use crate::clock;
+use crate::clock::Clock;
 use crate::config::plan::{Plan, Provider};
 use crate::gateway::errors::StartError;
 use crate::gateway::flight::Flights;
@@ -19,10 +19,12 @@ use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::rate_limit::RateLimiter;
 use crate::upstream::token::Tokens;
-use crate::upstream::transport::Transport;
+use crate::upstream::transport::{HttpClient, Transport};
 
 /// Everything that outlives a config.
 pub struct Shared {
+    /// The wall clock.
+    pub clock: Clock,
     /// Pictures kept for reuse.
     pub exact: Exact,
     /// Pictures held behind links.
@@ -53,16 +55,18 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Everything that `plan` needs, with the ledger in its `state_dir`. Blocks while that is read. `hash_seed` is secret.
+    /// Everything that `plan` needs, with the ledger in its `state_dir`. Blocks while that is read. `clock` tells when
+    /// something is paid, `client` carries out the calls, `hash_seed` is secret.
     ///
     /// # Errors
     /// When the ledger cannot be opened, or two metrics share a name.
-    pub fn open(plan: &Plan, hash_seed: u64) -> Result<Shared, StartError> {
+    pub fn open(plan: &Plan, clock: Clock, client: Box<dyn HttpClient>, hash_seed: u64) -> Result<Shared, StartError> {
         let ledger = Arc::new(Ledger::default());
-        let journal = Journal::open_record(ledger.clone(), &plan.server, clock::now())?;
+        let journal = Journal::open_record(ledger.clone(), &plan.server, clock.clone())?;
         let metrics = Metrics::new(&ledger)?;
         let replies = metrics.response_body_bytes.clone();
         Ok(Shared {
+            clock,
             exact: Exact::new(plan.cache.memory),
             links: Links::new(plan.cache.links),
             prompts: PromptCache::new(plan.cache.prompts),
@@ -72,7 +76,7 @@ impl Shared {
             journal,
             ledger,
             rate_limiter: RateLimiter::default(),
-            transport: Arc::new(Transport::new(plan.server.limits.response_bodies, replies)),
+            transport: Arc::new(Transport::new(client, plan.server.limits.response_bodies, replies)),
             tokens: Tokens::default(),
             work: TaskTracker::new(),
             hash_seed,

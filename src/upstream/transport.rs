@@ -1,41 +1,33 @@
-//! One HTTP exchange with a provider, over Pingora's own client connections.
+//! The HTTP client for vendors: one call is sent and one reply is read, and what all replies take is counted.
 //!
-//! Pools connections, resolves names off the worker threads, bounds the reply's size and keeps one deadline over the
-//! whole exchange. It replays a request only where that can draw nothing twice: one that never left whole, and a
-//! question (GET) that a connection out of the pool did not live to answer. A connection that dies after any other
-//! request was sent proves nothing about whether the provider drew and billed, so that decision belongs to whoever
-//! knows the price.
+//! A [`Transport`] hands each exchange to an [`HttpClient`]: [`PooledClient`] where a gateway serves, a script where a
+//! test drives one without a socket.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, header};
-use pingora::connectors::{ConnectorOptions, TransportConnector};
-use pingora::http::RequestHeader;
-use pingora::protocols::Stream;
-use pingora::protocols::http::v1::client::{HttpSession, http_req_header_to_wire};
-use pingora::upstreams::peer::{HttpPeer, Peer};
+use futures_util::future::BoxFuture;
+use pingora::upstreams::peer::HttpPeer;
 use prometheus::IntGauge;
-use tokio::time::{Instant, timeout, timeout_at};
-use url::{Host, Url};
+use tokio::time::timeout;
+use url::Url;
 
-use crate::clock;
-use crate::provider::{Call, Reply};
+use crate::provider::Call;
 use crate::upstream::allowed_address::is_private;
-use crate::upstream::transport::dns::Resolver;
 pub use crate::upstream::transport::exchange::{Bounds, Reach, Seen, Watcher};
-use crate::upstream::transport::reading::broken;
-use crate::upstream::transport::replies::{Held, Replies, Tab};
+pub use crate::upstream::transport::http_client::{HttpClient, Received};
+pub use crate::upstream::transport::pooled_client::PooledClient;
+use crate::upstream::transport::pooled_client::server_name;
+use crate::upstream::transport::replies::{Replies, Tab};
 pub use crate::upstream::transport::trouble::Trouble;
-use crate::upstream::transport::upload::Sent;
 
 mod buffer;
 mod coding;
 mod dns;
 mod exchange;
 mod happy_eyeballs;
+mod http_client;
+mod pooled_client;
 mod reading;
 pub mod replies;
 mod trouble;
@@ -47,193 +39,47 @@ mod upload;
 pub const IDLE: Duration = Duration::from_secs(4);
 /// Longest wait for a connection to the service behind the proxy; it is usually next door.
 const PASSTHROUGH_CONNECT: Duration = Duration::from_secs(5);
-/// Idle connections kept in all.
-const POOL: usize = 512;
-/// Longest wait for the words that go with an error: its status says enough.
-const ERROR_BODY: Duration = Duration::from_secs(10);
 
-/// The HTTP client shared by all providers.
+/// The HTTP client shared by all providers, and the bytes that it holds of their replies.
 pub struct Transport {
     /// What is held of all replies.
     pub replies: Arc<Replies>,
-    connector: TransportConnector,
-    resolver: Resolver,
-}
-
-/// A reply, and its share of all that are held.
-#[derive(Debug)]
-pub struct Received {
-    /// The reply.
-    pub reply: Reply,
-    /// Counts its body.
-    pub held: Held,
-}
-
-/// How far an exchange has come.
-#[derive(Clone, Copy, Debug, Default)]
-struct Progress {
-    /// The whole request was handed over.
-    sent: bool,
-    /// An answer has begun.
-    heard: bool,
-}
-
-/// A connection and where it leads.
-struct Line {
-    stream: Stream,
-    peer: HttpPeer,
-    /// It was used before; the server may have given it up meanwhile.
-    reused: bool,
+    client: Box<dyn HttpClient>,
 }
 
 impl Transport {
     /// A client that holds at most `most` bytes of all replies together, which `gauge` tells.
-    pub fn new(most: usize, gauge: IntGauge) -> Transport {
-        let connector = TransportConnector::new(Some(ConnectorOptions::new(POOL)));
-        Transport { replies: Replies::new(most, gauge), connector, resolver: Resolver::default() }
+    pub fn new(client: Box<dyn HttpClient>, most: usize, gauge: IntGauge) -> Transport {
+        Transport { replies: Replies::new(most, gauge), client }
     }
 
     /// Sends `call` and reads the whole reply, for as long as the caller has it.
     pub async fn send(&self, call: &Call, bounds: Bounds) -> Result<Received, Trouble> {
-        self.send_watched(call, bounds, &self.replies.tab(), None).await
+        self.client.send(call, bounds, &self.replies.tab(), None).await
     }
 
     /// The same for a call that may lead to others, all on one `tab`; each event of a reply that is a stream is shown to
     /// `watcher` as soon as it is there.
-    pub async fn send_watched(
-        &self,
-        call: &Call,
+    pub fn send_watched<'a>(
+        &'a self,
+        call: &'a Call,
         bounds: Bounds,
-        tab: &Arc<Tab>,
-        watcher: Option<&Watcher>,
-    ) -> Result<Received, Trouble> {
-        let mut progress = Progress::default();
-        let exchange = self.exchange(call, bounds, tab, watcher, &mut progress);
-        match timeout_at(bounds.deadline, exchange).await {
-            Ok(reply) => reply,
-            Err(_) => Err(Trouble::TimedOut { sent: progress.sent }),
-        }
-    }
-
-    /// One exchange over a pooled connection, or over a new one. A pooled one may be dead already: then a new one is
-    /// made, once, where the request cannot have been taken.
-    async fn exchange(
-        &self,
-        call: &Call,
-        bounds: Bounds,
-        tab: &Arc<Tab>,
-        watcher: Option<&Watcher>,
-        progress: &mut Progress,
-    ) -> Result<Received, Trouble> {
-        let mut pooled = true;
-        loop {
-            *progress = Progress::default();
-            // In boxes, as what waits for a whole exchange is otherwise too large for a stack.
-            let line = Box::pin(self.connect(&call.url, bounds, pooled)).await?;
-            pooled = line.reused;
-            let ended = Box::pin(self.converse(call, line, bounds, tab.reply(), watcher, progress)).await;
-            let taken = progress.heard || (progress.sent && call.method != Method::GET);
-            match ended {
-                Err(Trouble::Lost(_) | Trouble::Unreachable(_)) if pooled && !taken => pooled = false,
-                ended => return ended,
-            }
-        }
-    }
-
-    async fn converse(
-        &self,
-        call: &Call,
-        line: Line,
-        bounds: Bounds,
-        mut held: Held,
-        watcher: Option<&Watcher>,
-        progress: &mut Progress,
-    ) -> Result<Received, Trouble> {
-        let Line { stream, peer, reused: _ } = line;
-        let unsent = |why: &dyn std::fmt::Display| {
-            Trouble::Unreachable(format!("the connection was lost before the whole request was sent: {why}"))
-        };
-        let head = request_head(call)?;
-        let sent = upload::send(stream, head, call.body.clone()).await.map_err(|error| unsent(&error))?;
-        let Sent { stream, whole, interrupted } = sent;
-        progress.sent = whole;
-        let mut session = HttpSession::new(stream);
-        session.read_timeout = bounds.silence;
-        let (status, headers) = match read_head(&mut session).await {
-            // Nobody has the request, so whatever this was, it drew nothing.
-            Err(Trouble::Lost(why)) if !whole => return Err(unsent(&why)),
-            head => head?,
-        };
-        progress.heard = true;
-        // Who was told of an error, or of another address, by the header knows it, whatever becomes of the words.
-        let is_told = status >= 300;
-        let until = if is_told { bounds.deadline.min(Instant::now() + ERROR_BODY) } else { bounds.deadline };
-        let read = timeout_at(until, reading::reply(&mut session, &headers, bounds, &mut held, watcher)).await;
-        let (body, ended) = match read.unwrap_or(Err(Trouble::TimedOut { sent: true })) {
-            Ok(body) => (body.bytes, body.ended),
-            Err(_) if is_told => {
-                held.clear();
-                (Bytes::new(), false)
-            }
-            Err(trouble) => return Err(trouble),
-        };
-        if ended && !interrupted {
-            self.keep(session, &peer, idle(&headers, bounds.idle)).await;
-        }
-        Ok(Received { reply: Reply { status, headers, body, at: clock::now() }, held })
-    }
-
-    /// Keeps a connection for the next exchange, if its server does.
-    async fn keep(&self, mut session: HttpSession, peer: &HttpPeer, idle: Duration) {
-        session.respect_keepalive();
-        if idle > Duration::ZERO
-            && let Some(stream) = session.reuse().await
-        {
-            self.connector.release_stream(stream, peer.reuse_hash(), Some(idle));
-        }
-    }
-
-    /// A connection to the URL's host, to whichever of its addresses answers first. `pooled`: one that was kept will
-    /// do.
-    async fn connect(&self, url: &Url, bounds: Bounds, pooled: bool) -> Result<Line, Trouble> {
-        let until = Instant::now() + bounds.connect;
-        let slow = |_| Trouble::Unreachable("the name was not resolved in time".to_owned());
-        let addresses = timeout_at(until, self.resolver.addresses(url)).await.map_err(slow)??;
-        // One such address among open ones is as suspicious as one alone.
-        if bounds.reach == Reach::Open && addresses.iter().any(|address| is_private(address.ip())) {
-            return Err(Trouble::Private);
-        }
-        let addresses = happy_eyeballs::in_turn(&addresses);
-        if pooled {
-            for address in &addresses {
-                let peer = peer(*address, url, bounds.connect);
-                if let Some(stream) = self.connector.reused_stream(&peer).await {
-                    return Ok(Line { stream, peer, reused: true });
-                }
-            }
-        }
-        let dialled = happy_eyeballs::race(&addresses, |address| async move {
-            let peer = peer(address, url, bounds.connect);
-            let stream = self.connector.new_stream(&peer).await?;
-            Ok::<_, Box<pingora::Error>>(Line { stream, peer, reused: false })
-        });
-        match timeout_at(until, dialled).await {
-            Ok(Some(reached)) => reached.map_err(|error| Trouble::Unreachable(error.to_string())),
-            Ok(None) => Err(Trouble::Unreachable("the name has no address".to_owned())),
-            Err(_) => Err(Trouble::Unreachable("no connection in time".to_owned())),
-        }
+        tab: &'a Arc<Tab>,
+        watcher: Option<&'a Watcher>,
+    ) -> BoxFuture<'a, Result<Received, Trouble>> {
+        self.client.send(call, bounds, tab, watcher)
     }
 
     /// Whether the URL's host has an address outside the open internet; no answer in time counts as none.
     pub async fn is_private(&self, url: &Url) -> bool {
-        let found = timeout(PASSTHROUGH_CONNECT, self.resolver.addresses(url)).await;
+        let found = timeout(PASSTHROUGH_CONNECT, self.client.addresses(url)).await;
         matches!(found, Ok(Ok(addresses)) if addresses.iter().any(|address| is_private(address.ip())))
     }
 
     /// The peer of a service that requests are passed through to. Its timeouts are the service's own business.
     pub async fn passthrough_peer(&self, url: &Url) -> Result<HttpPeer, Trouble> {
         let unknown = || Trouble::Unreachable("the name has no address".to_owned());
-        let addresses = self.resolver.addresses(url).await?;
+        let addresses = self.client.addresses(url).await?;
         // Pingora's proxy tries one address; what listens next door more often listens on IPv4.
         let address = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
         let address = address.copied().ok_or_else(unknown)?;
@@ -244,84 +90,16 @@ impl Transport {
     }
 }
 
-/// Who is connected to at this address of the URL's host.
-fn peer(address: SocketAddr, url: &Url, connect: Duration) -> HttpPeer {
-    let mut peer = HttpPeer::new(address, url.scheme() == "https", server_name(url));
-    peer.options.connection_timeout = Some(connect);
-    peer.options.total_connection_timeout = Some(connect);
-    // Big bodies cost less CPU over HTTP/1.1, and a lost call costs one connection, not its neighbours.
-    peer.options.set_http_version(1, 1);
-    peer
-}
-
-/// The name that a certificate must be for. An address stands for itself (RFC 9525); TLS tells no server of it.
-fn server_name(url: &Url) -> String {
-    match url.host() {
-        Some(Host::Domain(name)) => name.to_owned(),
-        Some(Host::Ipv4(ip)) => ip.to_string(),
-        Some(Host::Ipv6(ip)) => ip.to_string(),
-        None => String::new(),
-    }
-}
-
-/// The request line and headers as they are sent, `host` and `content-length` added.
-fn request_head(call: &Call) -> Result<Bytes, Trouble> {
-    let bad = |error: Box<pingora::Error>| Trouble::Unreachable(format!("cannot build the request: {error}"));
-    let path = match call.url.query() {
-        Some(query) => format!("{}?{query}", call.url.path()),
-        None => call.url.path().to_owned(),
-    };
-    let mut head =
-        RequestHeader::build(call.method.clone(), path.as_bytes(), Some(call.headers.len() + 4)).map_err(bad)?;
-    let host = match (call.url.host_str(), call.url.port()) {
-        (Some(host), Some(port)) => format!("{host}:{port}"),
-        (Some(host), None) => host.to_owned(),
-        (None, _) => String::new(),
-    };
-    head.insert_header(header::HOST, host).map_err(bad)?;
-    head.insert_header(header::USER_AGENT, concat!("easel/", env!("CARGO_PKG_VERSION"))).map_err(bad)?;
-    // Pictures are packed already, and to say nothing would allow every coding (RFC 9110 12.5.3).
-    head.insert_header(header::ACCEPT_ENCODING, "identity").map_err(bad)?;
-    for (name, value) in &call.headers {
-        head.insert_header(name.clone(), value.clone()).map_err(bad)?;
-    }
-    if !call.body.is_empty() || call.method == Method::POST {
-        head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(call.body.len())).map_err(bad)?;
-    }
-    let wire = http_req_header_to_wire(&head).map(BytesMut::freeze);
-    wire.ok_or_else(|| Trouble::Unreachable("cannot build the request: its address cannot be written".to_owned()))
-}
-
-/// The status and headers of the answer, provisional ones (1xx) skipped.
-async fn read_head(session: &mut HttpSession) -> Result<(u16, HeaderMap), Trouble> {
-    loop {
-        session.read_response().await.map_err(broken)?;
-        match session.resp_header() {
-            Some(head) if head.status.is_informational() => {}
-            Some(head) => return Ok((head.status.as_u16(), head.headers.clone())),
-            None => return Err(Trouble::Lost("no response header".to_owned())),
-        }
-    }
-}
-
-/// How long a connection may be kept: as long as may be, and less than its server says that it keeps it.
-fn idle(headers: &HeaderMap, most: Duration) -> Duration {
-    let told = headers.get("keep-alive").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let seconds = told.split(',').find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("timeout").then(|| value.trim().parse().ok())?
-    });
-    let told = seconds.map(Duration::from_secs);
-    most.min(told.map_or(most, |told| told - Duration::from_secs(1).min(told / 2)))
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+    use tokio::time::Instant;
+
     use super::*;
 
     #[tokio::test]
     async fn a_name_that_leads_into_a_private_network_is_refused_before_anything_is_sent() {
-        let transport = Transport::new(1, IntGauge::new("replies", "x").unwrap());
+        let transport = Transport::new(Box::new(PooledClient::new()), 1, IntGauge::new("replies", "x").unwrap());
         let send = async |url: &str, reach: Reach| {
             let deadline = Instant::now() + Duration::from_secs(20);
             let connect = Duration::from_secs(10);
@@ -334,33 +112,5 @@ mod tests {
             assert_eq!(send(url, Reach::Open).await, Trouble::Private, "{url}");
         }
         assert!(matches!(send("http://127.0.0.1:1/", Reach::Anywhere).await, Trouble::Unreachable(_)));
-    }
-    #[test]
-    fn a_connection_is_given_up_before_its_server_does() {
-        let kept = |told: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("keep-alive", HeaderValue::from_static(told));
-            idle(&headers, IDLE).as_millis()
-        };
-        assert_eq!(idle(&HeaderMap::new(), IDLE), IDLE);
-        for (told, millis) in [
-            ("timeout=5, max=100", 4_000),
-            ("max=100,  Timeout = 2", 1_000),
-            ("timeout=1", 500),
-            ("timeout=0", 0),
-            ("timeout=60", 4_000),
-            ("timeout=soon", 4_000),
-            ("", 4_000),
-        ] {
-            assert_eq!(kept(told), millis, "{told}");
-        }
-    }
-
-    #[test]
-    fn a_certificate_is_for_the_name_or_the_bare_address() {
-        for (url, name) in [("https://host:1/", "host"), ("https://127.0.0.1/", "127.0.0.1"), ("https://[::1]/", "::1")]
-        {
-            assert_eq!(server_name(&url.parse().unwrap()), name);
-        }
     }
 }

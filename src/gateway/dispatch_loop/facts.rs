@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use crate::breaker::Cooling;
-use crate::clock;
 use crate::config::plan::Offer;
 use crate::dispatch::Facts;
 use crate::gateway::draw_spec::DrawSpec;
@@ -35,7 +34,7 @@ impl Facts for GatewayFacts<'_> {
             return None;
         }
         let owner = self.0.owner(&offer.provider.name, &offer.model.name);
-        self.0.shared.ledger.short(&owner, budgets, usd, clock::now())
+        self.0.shared.ledger.short(&owner, budgets, usd, self.0.shared.clock.now())
     }
 
     fn has_room(&self, offer: usize) -> bool {

@@ -97,7 +97,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let plans = growing(on_disk.then(|| dir.path()));
         let ledger = Arc::new(Ledger::default());
-        let journal = Journal::open_record(ledger.clone(), &plans[0].server, clock::now()).unwrap();
+        let journal = Journal::open_record(ledger.clone(), &plans[0].server, Clock::System).unwrap();
         let ended = AtomicBool::new(false);
         let settled = std::thread::scope(|scope| {
             let booking: Vec<_> = amounts.chunks(30).map(|some| scope.spawn(|| book(&journal, &plans[0], some))).collect();
@@ -117,13 +117,13 @@ proptest! {
         let counted = keys(last);
         prop_assert_eq!(counted.len(), 18);
         for key in counted {
-            let counter = ledger.counter(&key, clock::now()).unwrap();
+            let counter = ledger.counter(&key, Clock::System.now()).unwrap();
             let within: Vec<_> = settled.iter().filter(|(at, _)| counter.period.holds(*at)).collect();
             let usd: i64 = within.iter().map(|(_, usd)| usd.nanos()).sum();
             prop_assert_eq!((counter.settled.usd.nanos(), counter.settled.billed), (usd, within.len() as u64), "{}", key);
             prop_assert_eq!((counter.reserved, counter.under_way), (Usd::ZERO, 0));
         }
-        let sum = ledger.sum(Dimension::All, "", Duration::from_secs(3 * 86_400), clock::now());
+        let sum = ledger.sum(Dimension::All, "", Duration::from_secs(3 * 86_400), Clock::System.now());
         prop_assert_eq!((sum.usd.nanos(), sum.attempts), (amounts.iter().sum::<i64>(), amounts.len() as u64));
     }
 }
