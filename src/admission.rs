@@ -1,4 +1,4 @@
-//! Who may call a provider now: concurrency caps, and the bounded, first-come-first-served queue before them.
+//! Whether a call to a provider may run now: concurrency caps, and the bounded, first-come-first-served queue before them.
 //!
 //! A [`Slot`] is held while a call runs and gives itself back when dropped, to the longest-waiting ticket if there is
 //! one. Nothing here waits: a [`Ticket`] is handed out, and `gateway` awaits it under its deadline. A ticket that is
@@ -44,7 +44,7 @@ impl Lane {
         Arc::new(Lane { state: Mutex::new(state) })
     }
 
-    /// A slot if one is free. Those who wait have been here longer, so a newcomer never passes them.
+    /// A slot if one is free. Calls that wait have come before, so a new call never overtakes them.
     pub fn try_slot(self: &Arc<Lane>) -> Option<Slot> {
         let mut state = self.lock();
         state.waiting.retain(|waiter| !waiter.is_closed());
@@ -74,7 +74,7 @@ impl Lane {
         let (waiter, ticket) = oneshot::channel();
         state.waiting.push_back(waiter);
         drop(state);
-        // A slot may have come back between the two locks; nobody else would hand it on.
+        // A slot may have come back between the two locks, and no other code would hand it on.
         self.grant_waiting();
         Admission::Wait(ticket)
     }
@@ -97,7 +97,7 @@ impl Lane {
         self.lock().waiting.iter().filter(|waiter| !waiter.is_closed()).count()
     }
 
-    /// Gives free slots to those who wait, longest first.
+    /// Gives free slots to the tickets that wait, the longest-waiting first.
     fn grant_waiting(self: &Arc<Lane>) {
         loop {
             let mut state = self.lock();

@@ -24,7 +24,7 @@ const AUTH_PAUSE: Duration = Duration::from_secs(60);
 const GONE_PAUSE: Duration = Duration::from_secs(600);
 /// No provider's own waiting time is believed beyond this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
-/// Pauses shorter than this end when they end. Nobody notices a herd after so short a time.
+/// Pauses shorter than this end when they end. After so short a time nobody notices that all calls come at once.
 const SPREAD_FROM: Duration = Duration::from_secs(10);
 /// Longer ones end up to this part of themselves later, each process's at another moment.
 const SPREAD: u32 = 20;
@@ -86,7 +86,7 @@ pub struct Cooling {
 
 /// What a model is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Operation {
+pub enum ModelOperation {
     /// To draw from words.
     Generate,
     /// To change a picture.
@@ -105,7 +105,7 @@ pub struct BreakerTarget<'a> {
     /// The model, as the vendor knows it.
     pub model: &'a str,
     /// What it is to do.
-    pub operation: Operation,
+    pub operation: ModelOperation,
 }
 
 impl BreakerTarget<'_> {
@@ -124,7 +124,7 @@ struct Name {
     provider: String,
     account: u64,
     model: Option<String>,
-    operation: Option<Operation>,
+    operation: Option<ModelOperation>,
 }
 
 /// The place of a scope's breaker among the three.
@@ -270,7 +270,7 @@ impl Breakers {
             Verdict::Paused(cooling) if cooling.pause == Pause::Probing => 1,
             Verdict::Paused(_) => 2,
         };
-        let operations = [Operation::Generate, Operation::Edit, Operation::Write];
+        let operations = [ModelOperation::Generate, ModelOperation::Edit, ModelOperation::Write];
         let names =
             operations.into_iter().flat_map(|operation| BreakerTarget { provider, account, model, operation }.names());
         names.filter_map(|name| by_name.get(&name)).map(level).max().unwrap_or(0)
@@ -390,12 +390,12 @@ mod tests {
         breakers: Arc<Breakers>,
         now: Instant,
         account: u64,
-        operation: Operation,
+        operation: ModelOperation,
     }
 
     impl Story {
         fn new() -> Story {
-            Story { breakers: Breakers::new(), now: Instant::now(), account: 1, operation: Operation::Generate }
+            Story { breakers: Breakers::new(), now: Instant::now(), account: 1, operation: ModelOperation::Generate }
         }
 
         fn later(&mut self, seconds: u64) {
@@ -472,7 +472,7 @@ mod tests {
             story.find("m", Finding::stated(class).at(scope), None);
             let same = story.pause("m");
             let other_model = story.pause("other");
-            story.operation = Operation::Edit;
+            story.operation = ModelOperation::Edit;
             (same.is_some(), story.pause("m").is_some(), other_model.is_some())
         };
         for class in [Class::RateLimited, Class::Quota, Class::Auth, Class::ModelGone] {
@@ -494,7 +494,7 @@ mod tests {
             assert_eq!(story.pause("m"), None, "{class:?}");
             story.find("m", Finding::guess(class), None);
             assert_eq!((story.pause("m"), story.pause("other")), (Some(Pause::Failing), None), "{class:?}");
-            story.operation = Operation::Edit;
+            story.operation = ModelOperation::Edit;
             assert_eq!(story.pause("m"), None, "{class:?}");
         }
     }

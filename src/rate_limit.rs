@@ -97,8 +97,8 @@ impl RateLimiter {
         }
     }
 
-    /// The same for a request that a vendor refused: no more than a minute's worth in a minute, so that nobody can have
-    /// a vendor refuse one request after the other for ever.
+    /// The same for a request that a vendor refused: no more than a minute's worth in a minute, so that no client can
+    /// have a vendor refuse one request after the other for ever.
     pub fn forgive(&self, client: &str, taken: Taken, now: Instant) {
         if self.count(client, taken.what, Count::Forgiven, cost(taken.per_minute, taken.count), now).is_ok() {
             self.give_back(client, taken, now);

@@ -33,10 +33,10 @@ pub struct Rules {
 
 /// The time, as each event brings it.
 #[derive(Clone, Copy, Debug)]
-pub struct Time {
+pub struct EventTime {
     /// The present moment.
     pub now: Instant,
-    /// When the last of those who wait for the pictures stops waiting. No call starts after it.
+    /// When the last request that waits for the pictures stops waiting. No call starts after it.
     pub deadline: Instant,
 }
 
@@ -61,7 +61,7 @@ pub enum Action {
     /// Take a slot (where `granted`, the one that was waited for), pass the breaker, reserve the price, and send a call.
     /// Tell `started`, or `not_started` and why.
     Start {
-        /// Who is asked.
+        /// The candidate that is asked.
         candidate: usize,
         /// Which of the wanted pictures the call draws.
         places: Vec<u8>,
@@ -81,9 +81,9 @@ pub enum Action {
         /// Why.
         skip: Skip,
     },
-    /// Tell that a candidate is slow: its call goes on, and somebody else is asked.
+    /// Tell that a candidate is slow: its call goes on, and another candidate is asked.
     GivenUp {
-        /// Who is slow.
+        /// The slow one.
         candidate: usize,
     },
     /// Wait for an event, and until this moment at the longest; then tell `timer`.
@@ -91,6 +91,6 @@ pub enum Action {
         /// `None`: no moment matters.
         until: Option<Instant>,
     },
-    /// Nothing more will come for those who wait. Calls that are under way go on; tell `ended` of each.
+    /// Nothing more will come for the requests that wait. Calls that are under way go on; tell `ended` of each.
     Finish,
 }

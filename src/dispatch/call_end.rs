@@ -28,7 +28,7 @@ pub struct CallEnd {
 pub enum Disposition {
     /// It is delivered in this place, and kept.
     Deliver(u8),
-    /// Nobody waits for it; it is kept for the next request.
+    /// No request waits for it; it is kept for the next one.
     Keep,
     /// No place is known that it is right for.
     Discard,
@@ -36,8 +36,8 @@ pub enum Disposition {
 
 /// What becomes of a call's pictures.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// Who drew them.
+pub struct PictureDispositions {
+    /// The candidate that drew them.
     pub candidate: usize,
     /// What becomes of each, in the order of [`CallEnd::at`].
     pub dispositions: Vec<Disposition>,

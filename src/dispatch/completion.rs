@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::call_end::{CallEnd, Disposition, Ended};
+use super::call_end::{CallEnd, Disposition, PictureDispositions};
 use super::in_flight::PendingCall;
 use super::machine::Dispatch;
 use super::no_picture_reason;
@@ -12,7 +12,7 @@ use crate::money::Usd;
 
 impl Dispatch {
     /// Takes in how a call ended. `None` for a call that is not under way.
-    pub fn ended(&mut self, call: u32, end: CallEnd, now: Instant) -> Option<Ended> {
+    pub fn ended(&mut self, call: u32, end: CallEnd, now: Instant) -> Option<PictureDispositions> {
         let ended = self.in_flight.end(call)?;
         let candidate = ended.candidate;
         self.reconsider_all();
@@ -25,11 +25,12 @@ impl Dispatch {
         if end.refused || end.failure.as_ref().is_some_and(|failure| failure.class == Class::Policy) {
             self.refused(candidate, end.failure.as_ref(), ended.given_up);
         } else if let Some(failure) = end.failure {
-            // Who lists no picture has drawn none; its price stays set aside, and a budget allows another call or not.
+            // Where the reply lists no picture none was drawn. Its price stays set aside, and a budget allows another call
+            // or not.
             let open = !failure.drew_none && (end.open || end.uncertain > Usd::ZERO);
             self.failed(candidate, failure, open, ended.given_up);
         }
-        Some(Ended { candidate, dispositions })
+        Some(PictureDispositions { candidate, dispositions })
     }
 
     /// Puts what a call cost, or may have cost, in place of what was promised for it.
@@ -42,8 +43,8 @@ impl Dispatch {
 
     /// Finds a place for each picture and gives back the places that stayed empty.
     ///
-    /// With a seed a picture is the one of its own place, whoever was asked for that meanwhile; one that is not known to
-    /// be wanted is neither delivered nor kept. Without a seed a call that was given up fills what nobody draws yet, and
+    /// With a seed a picture is the one of its own place, even if another call was asked for it; one that is not known to
+    /// be wanted is neither delivered nor kept. Without a seed a call that was given up fills what no call draws yet, and
     /// what is not needed is kept for the next request.
     fn place(&mut self, ended: &PendingCall, at: &[u8]) -> Vec<Disposition> {
         let seeded = self.rules.seeded;
@@ -72,8 +73,8 @@ impl Dispatch {
         self.stop.get_or_insert_with(|| no_picture_reason::refused(failure));
     }
 
-    /// Nobody is asked again who may be drawing it already or may have been paid for it (`open`), or whose answer would
-    /// be the same. A call that was given up has been counted then.
+    /// No candidate is asked again that may be drawing it already or may have been paid for it (`open`), or whose answer
+    /// would be the same. A call that was given up has been counted then.
     fn failed(&mut self, candidate: usize, failure: Failure, open: bool, given_up: bool) {
         if failure.is_the_callers() {
             self.stop.get_or_insert_with(|| no_picture_reason::caller_invalid(&failure));

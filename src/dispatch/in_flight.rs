@@ -1,23 +1,23 @@
 //! The calls of one request that are under way, and how long each is waited for.
 //!
 //! A call that takes more than half of the time that was left when it began is overdue: the request may stop waiting
-//! for it and ask somebody else, who then has the other half. Nothing here cuts a call off or decides whom to ask;
+//! for it and ask another candidate, which then has the other half. Nothing here cuts a call off or decides which to ask;
 //! the time comes in as an argument.
 
 use std::time::{Duration, Instant};
 
-/// How soon it is looked again whether somebody can take over from an overdue call.
+/// How soon it is checked again whether another candidate can take over from an overdue call.
 const RECHECK: Duration = Duration::from_millis(500);
 
 /// One call under way.
 #[derive(Debug)]
 pub struct PendingCall {
     id: u32,
-    /// Who was asked, as a place among the candidates.
+    /// The place of the candidate that was asked, among all.
     pub candidate: usize,
     /// Pictures asked for.
     pub n: u8,
-    /// Which of the wanted pictures it draws. Once it is given up somebody else may draw them too.
+    /// Which of the wanted pictures it draws. Once it is given up another call may draw them too.
     pub places: Vec<u8>,
     began: Instant,
     overdue_at: Instant,
@@ -60,7 +60,7 @@ impl InFlight {
         self.calls.is_empty()
     }
 
-    /// Who was asked with a call.
+    /// The candidate of a call.
     pub fn candidate_of(&self, id: u32) -> Option<usize> {
         self.calls.iter().find(|call| call.id == id).map(|call| call.candidate)
     }
@@ -76,8 +76,8 @@ impl InFlight {
         overdue.map(|call| (call.id, call.candidate, call.n)).collect()
     }
 
-    /// When to look again: when the next call will be overdue, or a little later where one is that nobody could take
-    /// over; somebody may be free by then.
+    /// When to check again: when the next call will be overdue, or a little later where one is overdue that no candidate
+    /// could take over; one may be free by then.
     pub fn next_check(&self, now: Instant) -> Option<Instant> {
         let waited_for = self.calls.iter().filter(|call| !call.given_up);
         waited_for.map(|call| if call.overdue_at > now { call.overdue_at } else { now + RECHECK }).min()

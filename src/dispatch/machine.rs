@@ -1,10 +1,10 @@
-//! The machine: its state, what it says next, and the events that change it. Who is asked and how long a call is waited for
-//! is decided in `order` and `overdue`; what a call's end means, in `completion`.
+//! The machine: its state, what it says next, and the events that change it. Which candidate is asked and how long a
+//! call is waited for is decided in `order` and `overdue`; what a call's end means, in `completion`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::action::{Action, Facts, Rules, Time};
+use super::action::{Action, EventTime, Facts, Rules};
 use super::in_flight::InFlight;
 use super::obstacles::{Obstacle, Obstacles};
 use super::places::Places;
@@ -84,7 +84,7 @@ impl Dispatch {
         &self.candidates[candidate]
     }
 
-    /// Who was asked with a call that is under way.
+    /// The candidate of a call that is under way.
     pub fn candidate_of(&self, call: u32) -> Option<usize> {
         self.in_flight.candidate_of(call)
     }
@@ -95,7 +95,7 @@ impl Dispatch {
     }
 
     /// What to do next.
-    pub fn next(&mut self, facts: &impl Facts, time: Time) -> Action {
+    pub fn next(&mut self, facts: &impl Facts, time: EventTime) -> Action {
         if let Some(notice) = self.notices.pop_front() {
             return notice;
         }
@@ -118,7 +118,7 @@ impl Dispatch {
     }
 
     /// A call was started, which is told by the number that comes back.
-    pub fn started(&mut self, candidate: usize, places: Vec<u8>, time: Time) -> u32 {
+    pub fn started(&mut self, candidate: usize, places: Vec<u8>, time: EventTime) -> u32 {
         self.places.begin(&places);
         let n = u8::try_from(places.len()).unwrap_or(u8::MAX);
         self.promised = self.promised.saturating_add(self.estimate(candidate, n));
@@ -153,8 +153,8 @@ impl Dispatch {
     }
 
     /// The moment came that [`Action::Wait`] named. A request that waited for a slot as long as it may waits no longer,
-    /// unless somebody joined meanwhile who has more time.
-    pub fn timer(&mut self, time: Time) {
+    /// unless a request joined meanwhile that has more time.
+    pub fn timer(&mut self, time: EventTime) {
         self.reconsider_all();
         if self.queues.waiting > 0 && time.now >= self.waits_until(time) {
             self.obstacles.queue_timed_out = true;
@@ -163,7 +163,7 @@ impl Dispatch {
     }
 
     /// Why there are not all pictures; `None` when there are. `today` is `now` by the wall clock.
-    pub fn error(&mut self, route: &str, time: Time, today: Moment) -> Option<Error> {
+    pub fn error(&mut self, route: &str, time: EventTime, today: Moment) -> Option<Error> {
         if self.places.complete() {
             return None;
         }
@@ -173,7 +173,7 @@ impl Dispatch {
         Some(self.stop.take().unwrap_or_else(|| explain(&self.obstacles)))
     }
 
-    /// Whether nothing more will come for those who wait.
+    /// Whether nothing more will come for the requests that wait.
     fn is_over(&self) -> bool {
         let idle = self.in_flight.is_empty() && self.queues.waiting == 0;
         // A refusal goes back at once; where pictures are there already, the rest is waited for.
@@ -181,7 +181,7 @@ impl Dispatch {
     }
 
     /// How long a slot is waited for.
-    fn waits_until(&self, time: Time) -> Instant {
+    fn waits_until(&self, time: EventTime) -> Instant {
         self.queues.give_up.unwrap_or(time.deadline).min(time.deadline)
     }
 
@@ -204,8 +204,8 @@ impl Dispatch {
     }
 
     /// The deadline that a call is held against: of all requests that wait for it, the one it was dispatched for has the
-    /// least time left, and somebody else must be asked early enough for that one too.
-    fn call_deadline(&self, time: Time) -> Instant {
+    /// least time left, and another candidate must be asked early enough for that one too.
+    fn call_deadline(&self, time: EventTime) -> Instant {
         if time.now < self.rules.deadline { self.rules.deadline } else { time.deadline }
     }
 

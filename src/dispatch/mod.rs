@@ -8,7 +8,7 @@
 //! Pictures are bought in calls of at most what an offer draws at once, several calls side by side. Offers are asked in
 //! the route's order, those that failed this request after those that did not (`order`). A full provider spills to the
 //! next, and only when every able one is full does the request queue. A call that takes so long that the deadline is in
-//! danger is given up where somebody else may be asked (`overdue`), but it is never cut off: what it brings is kept.
+//! danger is given up where another candidate may be asked (`overdue`), but it is never cut off: what it brings is kept.
 
 mod action;
 mod call_end;
@@ -23,7 +23,7 @@ mod places;
 #[cfg(test)]
 mod tests;
 
-pub use action::{Action, Facts, Rules, Time};
-pub use call_end::{CallEnd, Disposition, Ended};
+pub use action::{Action, EventTime, Facts, Rules};
+pub use call_end::{CallEnd, Disposition, PictureDispositions};
 pub use machine::Dispatch;
 pub use obstacles::Obstacle;

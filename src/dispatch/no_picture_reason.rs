@@ -56,7 +56,7 @@ impl Obstacles {
 }
 
 impl Obstacles {
-    /// Whoever could draw it must be left alone for now. Everybody who asks meanwhile is told the same time.
+    /// Every offer that could draw it is paused. All clients that ask meanwhile are told the same time.
     fn pausing(&self, come_back: Option<Duration>) -> Error {
         let error = match self.paused {
             true => Error::new(ErrorKind::Unavailable, "Every provider that could draw this is paused after failures."),
@@ -157,7 +157,7 @@ fn failed(failure: &Failure, late: bool, come_back: Option<Duration>) -> Error {
     }
 }
 
-/// Nobody was asked, because nobody may be.
+/// No offer was asked, because none may be.
 fn no_offer(skips: &[Skip], route: &str) -> Error {
     let cheapest = skips.iter().filter_map(|skip| match skip {
         Skip::OverPrice { usd, cap } => Some((*usd, *cap)),

@@ -1,13 +1,13 @@
 //! The order in which candidates are asked, and what stands against each.
 
-use super::action::{Action, Facts, Time};
+use super::action::{Action, EventTime, Facts};
 use super::machine::Dispatch;
 use super::obstacles::Obstacle;
 use crate::routing::Candidate;
 
 impl Dispatch {
-    /// The next call to start, or the queues to wait in where nobody is free.
-    pub(super) fn next_call(&mut self, facts: &impl Facts, time: Time) -> Option<Action> {
+    /// The next call to start, or the queues to wait in where no candidate has a free slot.
+    pub(super) fn next_call(&mut self, facts: &impl Facts, time: EventTime) -> Option<Action> {
         if self.places.open() == 0 || !self.may_start(time) {
             self.leave_queue();
             return None;
@@ -23,7 +23,7 @@ impl Dispatch {
     }
 
     /// A slot came for a candidate that waited: the call to start with it, if that is still wanted.
-    pub(super) fn use_granted_slot(&mut self, candidate: usize, facts: &impl Facts, time: Time) -> Action {
+    pub(super) fn use_granted_slot(&mut self, candidate: usize, facts: &impl Facts, time: EventTime) -> Action {
         if self.places.open() == 0 || !self.may_start(time) || self.is_barred(candidate, facts, time) {
             return Action::ReturnSlot;
         }
@@ -31,14 +31,14 @@ impl Dispatch {
     }
 
     /// Several calls of one offer that fail at once say no more than one of them, so each offer's count is bounded.
-    pub(super) fn may_start(&self, time: Time) -> bool {
+    pub(super) fn may_start(&self, time: EventTime) -> bool {
         let most = self.rules.max_failures_per_offer;
         let failures: u32 = self.history.iter().map(|history| history.failures.min(most)).sum();
         self.stop.is_none() && time.now < time.deadline && failures < self.rules.max_failures
     }
 
     /// The first candidate that nothing stands against; why the others cannot be asked is noted.
-    fn choose(&mut self, facts: &impl Facts, time: Time) -> Option<usize> {
+    fn choose(&mut self, facts: &impl Facts, time: EventTime) -> Option<usize> {
         let mut order: Vec<usize> = (0..self.candidates.len()).collect();
         order.sort_by_key(|candidate| self.history[*candidate].failures);
         for candidate in order {
@@ -53,8 +53,8 @@ impl Dispatch {
         None
     }
 
-    /// Nobody is free: waits at every candidate that nothing else stands against, unless the request waits already.
-    fn queue_up(&mut self, facts: &impl Facts, time: Time) -> Option<Action> {
+    /// No slot is free: waits at every candidate that nothing else stands against, unless the request waits already.
+    fn queue_up(&mut self, facts: &impl Facts, time: EventTime) -> Option<Action> {
         if self.queues.waiting > 0 || self.queues.requested || self.obstacles.queue_timed_out {
             return None;
         }
@@ -65,7 +65,7 @@ impl Dispatch {
     }
 
     /// Whether something other than a missing slot stands against asking a candidate. It is remembered for the answer.
-    fn is_barred(&mut self, candidate: usize, facts: &impl Facts, time: Time) -> bool {
+    fn is_barred(&mut self, candidate: usize, facts: &impl Facts, time: EventTime) -> bool {
         let obstacle = self.obstacle(candidate, self.places.open(), facts, time);
         if let Some(obstacle) = &obstacle {
             self.obstacles.note(obstacle);
@@ -74,7 +74,13 @@ impl Dispatch {
     }
 
     /// What stands against asking a candidate for so many pictures now, free slots aside.
-    pub(super) fn obstacle(&self, candidate: usize, pictures: u8, facts: &impl Facts, time: Time) -> Option<Obstacle> {
+    pub(super) fn obstacle(
+        &self,
+        candidate: usize,
+        pictures: u8,
+        facts: &impl Facts,
+        time: EventTime,
+    ) -> Option<Obstacle> {
         let Candidate { offer, usd, max_n, .. } = self.candidates[candidate];
         if self.is_excluded(candidate) {
             return Some(Obstacle::Failed);

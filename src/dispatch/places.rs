@@ -1,4 +1,4 @@
-//! Which of a request's pictures are there, which are being drawn, and which nobody draws yet.
+//! Which of a request's pictures are there, which are being drawn, and which no call draws yet.
 //!
 //! A picture's place is the number that it has in the request, from 0. With a seed every place is a picture of its own:
 //! the seed, counted up by the place, draws that one and no other. Without one, a picture is as good in any place.
@@ -11,7 +11,7 @@ pub struct Places {
     wanted: u8,
     seeded: bool,
     filled: BTreeSet<u8>,
-    /// Not there, and nobody is drawing it.
+    /// Not there, and not being drawn.
     open: BTreeSet<u8>,
 }
 
@@ -22,7 +22,7 @@ impl Places {
         Places { wanted, seeded, filled, open }
     }
 
-    /// How many nobody draws yet.
+    /// How many no call draws yet.
     pub fn open(&self) -> u8 {
         u8::try_from(self.open.len()).unwrap_or(u8::MAX)
     }
@@ -45,18 +45,18 @@ impl Places {
         run.map(|(_, place)| *place).take(usize::from(most)).collect()
     }
 
-    /// Somebody draws these.
+    /// A call draws these.
     pub fn begin(&mut self, places: &[u8]) {
         self.open.retain(|place| !places.contains(place));
     }
 
-    /// Nobody draws these any more; whichever are there stay so.
+    /// No call draws these any more; those that are there stay so.
     pub fn give_back(&mut self, places: &[u8]) {
         self.open.extend(places.iter().filter(|place| !self.filled.contains(place)));
     }
 
-    /// Where a picture goes that was drawn for the place `own`; `None` where that is not known, or somebody else was
-    /// asked for it since. Not given a place is a picture that nobody needs any more, and with a seed one that was not
+    /// Where a picture goes that was drawn for the place `own`; `None` where that is not known, or another candidate was
+    /// asked for it since. A picture that is not needed any more gets no place, and with a seed one that was not
     /// drawn by the seed of any place that is empty.
     pub fn fill(&mut self, own: Option<u8>) -> Option<u8> {
         let empty = |place: &u8| !self.filled.contains(place);
@@ -108,7 +108,7 @@ mod tests {
         let mut places = places(false, &[0, 1, 2, 3]);
         places.begin(&[0, 1]);
         places.begin(&[2]);
-        assert_eq!(places.fill(None), Some(3), "nobody draws that one");
+        assert_eq!(places.fill(None), Some(3), "no call draws that one");
         assert_eq!(places.fill(None), Some(0));
         assert_eq!(places.fill(Some(0)), Some(1));
         assert_eq!((places.fill(Some(2)), places.complete(), places.fill(None)), (Some(2), true, None));

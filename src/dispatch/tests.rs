@@ -106,8 +106,8 @@ impl World {
         Short { scope, per: Per::Month, limit: self.left, left: self.left, wanted, resets: None }
     }
 
-    fn time(&self) -> Time {
-        Time { now: self.now, deadline: self.deadline }
+    fn time(&self) -> EventTime {
+        EventTime { now: self.now, deadline: self.deadline }
     }
 
     /// Performs what the machine says until it waits, and returns until when; `None` too when it has finished.
@@ -231,7 +231,7 @@ fn four_pictures_come_from_three_offers_through_a_refusal_a_slow_call_and_a_hurr
     world.run(&mut dispatch);
     assert_eq!(world.told[3..], ["2 draws [3]"]);
 
-    // The first is overdue, but who could draw in its place is being waited for.
+    // The first is overdue, but the offer that could draw in its place is being waited for.
     world.now = world.began + Duration::from_secs(5);
     dispatch.timer(world.time());
     assert_eq!(world.run(&mut dispatch), Some(Duration::from_millis(5500)));

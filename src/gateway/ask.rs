@@ -1,4 +1,4 @@
-//! A request as the server hands it over, and who sends it.
+//! A request as the server hands it over, and the client that sends it.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub enum CacheWish {
     Skip,
 }
 
-/// Who asks.
+/// The client that asks.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// Whose a request is; nothing is shared between tenants.
@@ -58,7 +58,7 @@ pub struct Ask {
     pub request: ImageRequest,
     /// The request's own id, as logs, answers and the ledger name it.
     pub id: Arc<str>,
-    /// Who asks.
+    /// The client that asks.
     pub caller: Caller,
     /// What the caller is willing to pay for it at most.
     pub max_usd: Option<Usd>,

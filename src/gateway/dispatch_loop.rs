@@ -1,7 +1,7 @@
 //! Performs the dispatch of one flight: takes slots, reserves money, starts calls, waits, and tells [`Dispatch`] what came
 //! of it. What is done next is decided there; this is where its actions meet sockets, guards and the clock.
 //!
-//! A call is never cut off: what was paid for is recorded and kept, whoever has left meanwhile.
+//! A call is never cut off: what was paid for is recorded and kept, even when every client has left meanwhile.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until};
 
 use crate::admission::Admission;
-use crate::dispatch::{Action, Dispatch, Time};
+use crate::dispatch::{Action, Dispatch, EventTime};
 use crate::error::ErrorKind;
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::{Attempt, Report};
@@ -29,8 +29,8 @@ mod facts;
 mod reserve;
 mod state;
 
-/// Draws `spec` and reports to `flight`. Returns when nothing more will come for those who wait; calls that nobody
-/// waits for any more end in a task of their own.
+/// Draws `spec` and reports to `flight`. Returns when nothing more will come for the requests that wait; calls that
+/// no request waits for any more end in a task of their own.
 pub async fn draw(spec: DrawSpec, flight: Arc<Flight>) {
     let (candidates, refused) = spec.appraise();
     let dispatch = Dispatch::new(spec.rules(), candidates, refused, spec.matched.route.offers.len());
@@ -58,7 +58,7 @@ impl DispatchLoop {
                 Action::Finish => break time.deadline,
             }
         };
-        let time = Time { deadline, ..self.time() };
+        let time = EventTime { deadline, ..self.time() };
         let error = self.dispatch.error(&self.spec.matched.route.name, time, self.spec.shared.clock.now());
         if error.as_ref().is_some_and(|error| error.kind == ErrorKind::Internal) {
             log::error!("a dispatch ended without a reason");
@@ -87,7 +87,7 @@ impl DispatchLoop {
         }
     }
 
-    /// Lets calls nobody waits for any more end by themselves, with all they bring.
+    /// Lets calls that no request waits for any more end by themselves, with all they bring.
     fn leave(mut self) {
         if self.running.is_empty() {
             return;
@@ -123,7 +123,7 @@ impl DispatchLoop {
     }
 
     /// Starts a call, or tells what the dispatch did not know of when it said so.
-    fn start(&mut self, candidate: usize, places: Vec<u8>, granted: bool, time: Time) {
+    fn start(&mut self, candidate: usize, places: Vec<u8>, granted: bool, time: EventTime) {
         let slot = self.granted.take().filter(|_| granted);
         match self.reserve(candidate, &places, slot) {
             Ok(reserved) => self.send(candidate, places, reserved, time),
@@ -131,7 +131,7 @@ impl DispatchLoop {
         }
     }
 
-    fn send(&mut self, candidate: usize, places: Vec<u8>, reserved: Reserved, time: Time) {
+    fn send(&mut self, candidate: usize, places: Vec<u8>, reserved: Reserved, time: EventTime) {
         let Reserved { offer, provider, slot, pass, opened } = reserved;
         self.flight.update(|progress| {
             progress.attempts += 1;
@@ -174,7 +174,7 @@ impl DispatchLoop {
         }
     }
 
-    /// Counts why an offer is not asked, and tells those who wait.
+    /// Counts why an offer is not asked, and notes it in the flight's progress.
     fn tell_skipped(&self, offer: usize, skip: Skip) {
         let Some(known) = self.spec.matched.route.offers.get(offer) else { return };
         self.spec.shared.metrics.skipped.with_label_values(&[known.provider.name.as_str(), skip.word()]).inc();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::breaker::{BreakerTarget, Operation};
+use crate::breaker::{BreakerTarget, ModelOperation};
 use crate::canonical::Canonical;
 use crate::config::plan::{Budget, Offer};
 use crate::dispatch::Rules;
@@ -27,7 +27,7 @@ pub struct DrawSpec {
     pub matched: Matched,
     /// The request's own id.
     pub request_id: Arc<str>,
-    /// Who asks.
+    /// The client that asks.
     pub caller: Caller,
     /// What the request may cost.
     pub caps: Caps,
@@ -75,7 +75,7 @@ impl DrawSpec {
 
     /// What the circuit breakers of a call to `offer` are kept for.
     pub fn breaker_target<'a>(&self, offer: &'a Offer) -> BreakerTarget<'a> {
-        let operation = if self.request.edit.is_some() { Operation::Edit } else { Operation::Generate };
+        let operation = if self.request.edit.is_some() { ModelOperation::Edit } else { ModelOperation::Generate };
         let account = offer.provider.account.fingerprint();
         BreakerTarget { provider: &offer.provider.name, account, model: &offer.model.name, operation }
     }

@@ -2,7 +2,7 @@
 //!
 //! It happens once a flight, after the cache was looked into and before offers are chosen, so a hit pays nothing for
 //! it. Nothing here may fail a request: whatever goes wrong, the caller's own prompt is drawn, and an [`Enriched`] says
-//! why. Nothing is paid for a prompt that nobody could draw, nor at the cost of a picture.
+//! why. Nothing is paid for a prompt that no offer could draw, nor at the cost of a picture.
 
 use std::sync::Arc;
 

@@ -26,7 +26,7 @@ pub enum ReplaceError {
     /// The plan cannot run.
     #[error(transparent)]
     Plan(#[from] SnapshotError),
-    /// It has budgets that nobody can tell the state of.
+    /// The ledger cannot be read, so what its budgets have left is not known.
     #[error(transparent)]
     Ledger(#[from] StoreError),
 }

@@ -38,7 +38,7 @@ pub struct FlightKey {
 pub struct Progress {
     /// Pictures there are, in the order in which they came; no two have the same place.
     pub pictures: Vec<Placed>,
-    /// Unfinished pictures, for those who watch; drawn only if the leader asked for them.
+    /// Unfinished pictures, for streams; drawn only if the leader asked for them.
     pub partials: Vec<Partial>,
     /// Money settled.
     pub cost: Usd,
@@ -46,7 +46,7 @@ pub struct Progress {
     pub attempts: u32,
     /// Offers not asked, and why.
     pub skipped: Vec<(String, &'static str)>,
-    /// Who was to rewrite the prompt, and what became of it.
+    /// The model that was to rewrite the prompt, and what became of it.
     pub enriched: Option<(String, &'static str)>,
     /// The deadline ended it, not the providers.
     pub out_of_time: bool,
@@ -141,7 +141,7 @@ pub enum FlightRole {
 }
 
 impl Flights {
-    /// Joins the flight of this key, or starts it, as one who waits until `deadline`.
+    /// Joins the flight of this key, or starts it, for a request that waits until `deadline`.
     pub fn join(self: &Arc<Flights>, key: FlightKey, deadline: Instant, now: Instant) -> FlightRole {
         let flight = match self.table.entry(key.clone()) {
             Entry::Occupied(entry) if entry.get().admit(deadline, now) => {
@@ -157,7 +157,7 @@ impl Flights {
         FlightRole::Lead(FlightLeader { flight, registered: Some((self.clone(), key)) })
     }
 
-    /// A flight nobody can join, for requests that must not share.
+    /// A flight that no request can join, for a request that must not share.
     pub fn alone(deadline: Instant) -> FlightLeader {
         FlightLeader { flight: Flight::new(deadline), registered: None }
     }
@@ -213,7 +213,7 @@ mod tests {
         FlightKey { version: 1, canonical: b"fox".as_slice().into(), n, max_usd: None }
     }
 
-    /// As one who comes now and waits for a second.
+    /// A request that comes now and waits for a second.
     fn join(flights: &Arc<Flights>, n: u8) -> FlightRole {
         join_at(flights, n, Instant::now())
     }
@@ -237,13 +237,13 @@ mod tests {
     }
 
     #[test]
-    fn who_joins_brings_a_deadline_and_who_comes_after_the_leaders_leads() {
+    fn a_follower_brings_a_deadline_and_a_request_after_the_leaders_leads() {
         let (flights, start) = (Arc::new(Flights::default()), Instant::now());
         let FlightRole::Lead(lead) = join_at(&flights, 1, start) else { panic!("the first must lead") };
         assert_eq!(lead.flight().deadline(), start + SECOND);
         let FlightRole::Follow(follower) = join_at(&flights, 1, start + SECOND / 2) else { panic!("it is in time") };
         assert_eq!((lead.flight().deadline(), follower.deadline()), (start + 3 * SECOND / 2, start + 3 * SECOND / 2));
-        // Not even while another one's deadline lasts: a flight that catches everybody never ends for anybody.
+        // Not even before a follower's deadline: a flight that every request may join would never end.
         let FlightRole::Lead(second) = join_at(&flights, 1, start + SECOND) else { panic!("it is too late to join") };
         let FlightRole::Follow(other) = join_at(&flights, 1, start + SECOND) else {
             panic!("the second flight is there")

@@ -259,7 +259,7 @@ impl Opened {
         self.hold
     }
 
-    /// Waits until the attempt is written down; whoever sends it before might pay for what nobody knows of.
+    /// Waits until the attempt is written down. A call that was sent before might be paid for without a record of it.
     pub async fn written(self) -> Result<Hold, (Hold, Unwritten)> {
         match self.written.await {
             Ok(()) => Ok(self.hold),

@@ -183,7 +183,7 @@ fn fill_in(request: &mut ImageRequest, route: &Route) {
     request.size = request.size.or(defaults.size);
     request.quality = request.quality.or(defaults.quality);
     request.output_format = request.output_format.or(defaults.output_format);
-    // A stream carries base64 alone. Whoever asks for one may not have asked for links, so a default gives way.
+    // A stream carries base64 alone. A client that asks for a stream has not asked for links, so the default gives way.
     let wished = if request.stream { None } else { defaults.response_format };
     request.response_format = request.response_format.or(wished);
 }

@@ -19,7 +19,7 @@ pub enum CacheUse {
     Miss,
     /// The caller or the route did not want it.
     Bypass,
-    /// Somebody else's identical request was already being drawn.
+    /// An identical request was already being drawn.
     Joined,
 }
 
@@ -51,7 +51,7 @@ pub struct Outcome {
     pub attempts: u32,
     /// Offers not asked, and why.
     pub skipped: Vec<(String, &'static str)>,
-    /// Who was to rewrite the prompt, and what became of it. `None` where nobody was, and where nothing was drawn.
+    /// The model that was to rewrite the prompt, and what became of it. `None` without one, and where nothing was drawn.
     pub enriched: Option<(String, &'static str)>,
     /// Pictures wanted.
     pub wanted: u8,
@@ -78,7 +78,7 @@ impl Outcome {
         }
     }
 
-    /// Who drew how many of the delivered pictures, by name.
+    /// How many of the delivered pictures each offer drew, by its name.
     pub fn served_by(&self) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
         for kept in self.result.iter().flatten() {

@@ -190,7 +190,7 @@ impl Watch {
                 if asked || (settled && seen != self.read) {
                     let before = self.read.clone();
                     let loaded = self.load();
-                    // Between the look and the reading somebody may have gone on writing: then nothing is settled yet.
+                    // The file may have been written on between the look and the reading: then nothing is settled yet.
                     if asked || self.read.iter().all(|(path, held)| seen.get(path).is_none_or(|seen| seen == held)) {
                         apply(&gateway, loaded);
                     } else {
@@ -288,7 +288,7 @@ routes: [{name: all, offers: [home/flux]}]
         let key = "0f5f2a0e4f1a3f7b8ad2b3f1c4a7d9e05c6f7081920a1b2c3d4e5f60718293a4";
         let listed = format!("clients: [{{name: web, key_sha256: {key}}}]");
         let gateway = Gateway::new(plan(&listed)).unwrap();
-        // The beginning of the file without its clients, as a slow writer or a slip leaves it, by whoever it is read.
+        // The beginning of the file without its clients, as a slow writer or a mistake leaves it.
         for half in ["", "# clients:\n"] {
             apply(&gateway, Ok(plan(half)));
             assert_eq!((gateway.snapshot().version, gateway.snapshot().plan.clients.len()), (1, 1), "{half}");
@@ -296,7 +296,7 @@ routes: [{name: all, offers: [home/flux]}]
         }
         apply(&gateway, Ok(plan("clients: anyone\n")));
         assert_eq!((gateway.snapshot().version, gateway.snapshot().plan.clients.len()), (2, 0));
-        // Where nobody was asked for a key, there is nothing to lose.
+        // Where no client needed a key, there is nothing to lose.
         apply(&gateway, Ok(plan("")));
         assert_eq!(gateway.snapshot().version, 3);
         assert_eq!(plan(&listed).written.differences(&plan("").written), "clients");

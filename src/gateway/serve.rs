@@ -44,7 +44,7 @@ pub struct ServeRequest<'a> {
     pub wish: CacheWish,
     /// Its own id.
     pub id: Arc<str>,
-    /// Who asks.
+    /// The client that asks.
     pub caller: Caller,
     /// What the caller is willing to pay for it at most.
     pub max_usd: Option<Usd>,

@@ -166,7 +166,7 @@ routes:
     prompt: {prefix: 'A. ', enrich: {offer: claude/haiku, system: Do., timeout: 3s, max_tokens: 400}}
 ";
 
-    /// The rules of the route, the way of its offer, and the rules of who insists on it.
+    /// The rules of the route, the way of its offer, and the rules of a request that is pinned to the offer.
     fn meaning(config: &str) -> (Vec<Digest>, Option<Digest>, Vec<Digest>) {
         let plan = match reload::check("test.yaml", config, &Os) {
             Ok(plan) => plan,
@@ -185,7 +185,7 @@ routes:
     #[test]
     fn what_a_change_of_the_config_makes_the_pictures_of_something_else() {
         let before = meaning(CONFIG);
-        // From, to, and whether it counts for every request, for the offer's own pictures, for who insists on the offer.
+        // From, to, and whether it counts for every request, for the offer's own pictures, for requests pinned to the offer.
         for (from, to, route, way, pinned) in [
             ("tolerance: 15%", "tolerance: 1%", true, false, true),
             ("strict: false", "strict: true", true, false, true),

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::breaker::{BreakerTarget, Breakers, Operation};
+use crate::breaker::{BreakerTarget, Breakers, ModelOperation};
 use crate::config::plan::Breaker;
 use crate::failure::{Class, Failure};
 use crate::provider::adapter::Step;
@@ -44,7 +44,7 @@ fn pause(failure: &Failure) -> String {
     let now = Instant::now();
     let asked = |model, operation| BreakerTarget { provider: "p", account: 1, model, operation };
     let fail = |breakers: &std::sync::Arc<Breakers>| {
-        let pass = breakers.pass(asked("m", Operation::Generate), now).unwrap();
+        let pass = breakers.pass(asked("m", ModelOperation::Generate), now).unwrap();
         pass.failed(failure, LIMITS, 0, now)
     };
     let breakers = Breakers::new();
@@ -53,9 +53,9 @@ fn pause(failure: &Failure) -> String {
         return if tripped { "counts" } else { "-" }.to_owned();
     };
     let hit = |model, operation| breakers.cooling(asked(model, operation), now).is_some();
-    let elsewhere = BreakerTarget { account: 2, ..asked("m", Operation::Generate) };
+    let elsewhere = BreakerTarget { account: 2, ..asked("m", ModelOperation::Generate) };
     assert!(breakers.cooling(elsewhere, now).is_none(), "another key has nothing to do with it");
-    let width = match (hit("other", Operation::Generate), hit("m", Operation::Edit)) {
+    let width = match (hit("other", ModelOperation::Generate), hit("m", ModelOperation::Edit)) {
         (true, true) => "account",
         (false, true) => "model",
         (_, false) => "operation",

@@ -20,6 +20,6 @@ pub enum Whose {
 pub struct Cap {
     /// No dearer than this.
     pub usd: Usd,
-    /// Who says so.
+    /// Who set it.
     pub whose: Whose,
 }

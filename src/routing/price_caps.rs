@@ -60,7 +60,7 @@ impl Caps {
         let limit = self.per_request?.usd;
         let prices = candidates.iter().filter_map(|candidate| candidate.usd.checked_mul(u32::from(pictures)));
         let dearest = prices.filter(|usd| *usd <= limit).max();
-        // With nobody who could draw, there is no picture to spend anything on.
+        // Where no candidate could draw, there is no picture to spend anything on.
         Some(dearest.and_then(|usd| limit.checked_sub(usd)).unwrap_or(Usd::ZERO))
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::admission::Slot;
 use crate::breaker::Pass;
 use crate::config::plan::Offer;
-use crate::dispatch::{Dispatch, Time};
+use crate::dispatch::{Dispatch, EventTime};
 use crate::gateway::attempt::Report;
 use crate::gateway::draw_spec::DrawSpec;
 use crate::gateway::flight::Flight;
@@ -32,8 +32,8 @@ pub(super) struct DispatchLoop {
 }
 
 impl DispatchLoop {
-    pub(super) fn time(&self) -> Time {
-        Time { now: now(), deadline: self.flight.deadline().into_std() }
+    pub(super) fn time(&self) -> EventTime {
+        EventTime { now: now(), deadline: self.flight.deadline().into_std() }
     }
 
     pub(super) fn offer(&self, candidate: usize) -> Option<&Offer> {

@@ -1,4 +1,4 @@
-//! Who wrote a prompt, what became of it, and the route's prefix and suffix around it.
+//! Whose a prompt is, what became of it, and the route's prefix and suffix around it.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::config::plan::Prompt;
 use crate::failure::Class;
 use crate::provider::anthropic::Unwritten;
 
-/// Who wrote a prompt.
+/// The tenant that wrote a prompt, and whether its rewritten form may be remembered.
 #[derive(Clone, Debug)]
 pub struct Author {
     /// Nothing is shared between tenants, rewritten prompts included.

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::leeway::Leeway;
 use super::prompt::{Author, Enriched, with_prefix_and_suffix};
 use crate::admission::{Admission, Slot};
-use crate::breaker::{BreakerTarget, Operation};
+use crate::breaker::{BreakerTarget, ModelOperation};
 use crate::cache::prompts::{RewriteKey, Turn};
 use crate::config::plan::{Charged, Enrich};
 use crate::failure::{Class, Failure};
@@ -137,7 +137,7 @@ impl Rewriting<'_> {
     fn breaker_target(&self) -> BreakerTarget<'_> {
         let Enrich { provider, writer, .. } = self.enrich;
         let account = provider.account.fingerprint();
-        BreakerTarget { provider: &provider.name, account, model: &writer.name, operation: Operation::Write }
+        BreakerTarget { provider: &provider.name, account, model: &writer.name, operation: ModelOperation::Write }
     }
 
     /// Sets `most` aside and writes it down.
@@ -268,7 +268,7 @@ impl Rewriting<'_> {
 /// A call that brought no words.
 struct Unanswered {
     failure: Failure,
-    /// Whether nobody knows if it was carried out and charged.
+    /// Whether it is not known if the vendor carried it out and charged it.
     open: bool,
 }
 

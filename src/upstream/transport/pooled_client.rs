@@ -54,7 +54,7 @@ struct ExchangeState {
 }
 
 /// A connection and where it leads.
-struct Connection {
+struct PeerConnection {
     stream: Stream,
     peer: HttpPeer,
     /// It was used before; the server may have given it up meanwhile.
@@ -119,13 +119,13 @@ impl PooledClient {
     async fn converse(
         &self,
         call: &Call,
-        connection: Connection,
+        connection: PeerConnection,
         bounds: Bounds,
         mut held: Held,
         watcher: Option<&Watcher>,
         state: &mut ExchangeState,
     ) -> Result<Received, Trouble> {
-        let Connection { stream, peer, reused: _ } = connection;
+        let PeerConnection { stream, peer, reused: _ } = connection;
         let unsent = |why: &dyn std::fmt::Display| {
             Trouble::Unreachable(format!("the connection was lost before the whole request was sent: {why}"))
         };
@@ -171,7 +171,7 @@ impl PooledClient {
 
     /// A connection to the URL's host, to whichever of its addresses answers first. `pooled`: one that was kept will
     /// do.
-    async fn connect(&self, url: &Url, bounds: Bounds, pooled: bool) -> Result<Connection, Trouble> {
+    async fn connect(&self, url: &Url, bounds: Bounds, pooled: bool) -> Result<PeerConnection, Trouble> {
         let until = Instant::now() + bounds.connect;
         let slow = |_| Trouble::Unreachable("the name was not resolved in time".to_owned());
         let addresses = timeout_at(until, self.resolver.addresses(url)).await.map_err(slow)??;
@@ -184,14 +184,14 @@ impl PooledClient {
             for address in &addresses {
                 let peer = peer(*address, url, bounds.connect);
                 if let Some(stream) = self.connector.reused_stream(&peer).await {
-                    return Ok(Connection { stream, peer, reused: true });
+                    return Ok(PeerConnection { stream, peer, reused: true });
                 }
             }
         }
         let dialled = happy_eyeballs::race(&addresses, |address| async move {
             let peer = peer(address, url, bounds.connect);
             let stream = self.connector.new_stream(&peer).await?;
-            Ok::<_, Box<pingora::Error>>(Connection { stream, peer, reused: false })
+            Ok::<_, Box<pingora::Error>>(PeerConnection { stream, peer, reused: false })
         });
         match timeout_at(until, dialled).await {
             Ok(Some(reached)) => reached.map_err(|error| Trouble::Unreachable(error.to_string())),
