@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
 use async_trait::async_trait;
-use easel::admin::listener::Admin;
+use easel::admin::handler::Admin;
 use easel::gateway;
 use easel::gateway::Gateway;
 use easel::gateway::reload::{Os, POLL_INTERVAL, Watch};

@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 use crate::canonical::writer::{Digest, Writer};
 use crate::request::ImageRequest;
 
-pub mod rules;
+pub mod config_digest;
 mod writer;
 
 /// Layout version of the bytes; a change here makes old entries unreachable instead of wrong.

@@ -8,13 +8,13 @@ use crate::image::{Format, Size};
 use crate::request::{Background, Edit, ImageRequest, Quality};
 
 mod adjustment;
-mod came;
 mod fitted;
+mod result_check;
 mod sizes;
 
 pub use crate::capabilities::adjustment::{Adjustment, Unable};
-pub use crate::capabilities::came::{Came, Strict, Unmet};
 pub use crate::capabilities::fitted::Fitted;
+pub use crate::capabilities::result_check::{Came, Strict, Unmet};
 pub use crate::capabilities::sizes::{OutputSize, SizeTolerance, Sizes, Steps, Tier};
 
 /// What one model can do in one call.

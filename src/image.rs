@@ -2,28 +2,28 @@
 //!
 //! A [`Picture`] keeps the form it arrived in, raw or base64, so that a large body can be passed on without being
 //! encoded again. This file decodes no pixels (judging pictures is not its work); it reads dimensions from the header
-//! and notices a file that was cut off (`image/ends.rs`).
+//! and notices a file that was cut off (`image/truncation.rs`).
 
 use base64_simd::STANDARD;
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::image::file::File;
+use crate::image::reader::EncodedReader;
 
 mod base64;
-mod encoded;
-mod ends;
-mod file;
+mod body_part;
 mod format;
 mod jpeg;
-mod part;
+mod picture_bytes;
+mod reader;
 mod size;
+mod truncation;
 
-pub use crate::image::encoded::Encoded;
+pub use crate::image::body_part::BodyPart;
 pub use crate::image::format::Format;
+pub use crate::image::picture_bytes::Encoded;
 pub use crate::image::size::{BadSize, Size};
 pub use base64::{decode, is_data_url, standard, without_data_prefix};
-pub use part::Part;
 
 /// Why received bytes are not a deliverable picture. The word goes to log and metric.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq, Hash)]
@@ -65,7 +65,7 @@ impl Picture {
             Encoded::Base64(text) => Encoded::Base64(standard(text).ok_or(Fault::BadBase64)?),
             raw @ Encoded::Raw(_) => raw,
         };
-        let (format, size) = measure(File::of(&encoded))?;
+        let (format, size) = measure(EncodedReader::of(&encoded))?;
         Ok(Picture { encoded, format, size, revised_prompt: None })
     }
 
@@ -87,18 +87,18 @@ impl Picture {
     }
 
     /// The file's bytes, to be sent.
-    pub fn as_file(&self) -> Part {
+    pub fn as_file(&self) -> BodyPart {
         match &self.encoded {
-            Encoded::Raw(bytes) => Part::Held(bytes.clone()),
-            Encoded::Base64(text) => Part::Decoded(text.clone()),
+            Encoded::Raw(bytes) => BodyPart::Held(bytes.clone()),
+            Encoded::Base64(text) => BodyPart::Decoded(text.clone()),
         }
     }
 
     /// The file in base64, to be sent.
-    pub fn as_base64(&self) -> Part {
+    pub fn as_base64(&self) -> BodyPart {
         match &self.encoded {
-            Encoded::Raw(bytes) => Part::Encoded(bytes.clone()),
-            Encoded::Base64(text) => Part::Held(text.clone()),
+            Encoded::Raw(bytes) => BodyPart::Encoded(bytes.clone()),
+            Encoded::Base64(text) => BodyPart::Held(text.clone()),
         }
     }
 
@@ -129,7 +129,7 @@ impl Picture {
 }
 
 /// Format and size, if the file is whole.
-fn measure(file: File<'_>) -> Result<(Format, Size), Fault> {
+fn measure(file: EncodedReader<'_>) -> Result<(Format, Size), Fault> {
     let head = file.head(HEAD);
     let format = sniff(&head).ok_or(Fault::NotAPicture)?;
     // The dimensions may sit behind a long block of metadata.
@@ -137,7 +137,7 @@ fn measure(file: File<'_>) -> Result<(Format, Size), Fault> {
     let measured = measured.map_err(|_| Fault::Truncated)?;
     let side = |pixels: usize| u32::try_from(pixels).ok().filter(|side| *side > 0).ok_or(Fault::NotAPicture);
     let size = Size::new(side(measured.width)?, side(measured.height)?);
-    if ends::is_whole(format, file) { Ok((format, size)) } else { Err(Fault::Truncated) }
+    if truncation::is_whole(format, file) { Ok((format, size)) } else { Err(Fault::Truncated) }
 }
 
 /// The format by magic bytes.

@@ -13,11 +13,11 @@
 //! 4  server/ admin/ sidecar
 //!                      HTTP with clients, HTTP with operators, and both together as the command line runs them
 //! 3  gateway/          the only floor that waits: the life of a request, single flight, attempts, reload
-//!    upstream/ store/ alerting clock
+//!    upstream/ store/ alert_notifier clock
 //!                      the HTTP client for vendors, the ledger on disk, messages to webhooks, the wall clock
 //!    sandbox/          beside it: pretend vendors for trying and testing; shares no code with provider/
 //! 2  provider/         each image API as two pure functions
-//! 1  dispatch/ routing/ cache/ ledger/ admission alert breaker metrics rate_limit
+//! 1  dispatch/ routing/ cache/ ledger/ admission alert_evaluator breaker metrics rate_limit
 //!                      decisions and records; the time comes in as an argument
 //! 0  error failure money calendar secret redact pem signed_links image edit_mask request canonical
 //!    capabilities pricing config/
@@ -74,6 +74,8 @@
 //! ```
 
 // Floor 0: words that everyone shares.
+pub mod alert_evaluator;
+pub mod alert_notifier;
 pub mod calendar;
 pub mod canonical;
 pub mod capabilities;
@@ -92,7 +94,6 @@ pub mod signed_links;
 
 // Floor 1: decisions and records; the time comes in as an argument.
 pub mod admission;
-pub mod alert;
 pub mod breaker;
 pub mod cache;
 pub mod dispatch;
@@ -105,7 +106,6 @@ pub mod routing;
 pub mod provider;
 
 // Floor 3: what waits, and the pretend vendors beside it.
-pub mod alerting;
 pub mod clock;
 pub mod gateway;
 #[cfg(feature = "sandbox")]

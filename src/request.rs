@@ -16,10 +16,10 @@ mod field_names;
 mod fields;
 mod image_request;
 mod json;
-mod options;
+mod option_enums;
 
 pub use crate::request::image_request::{Edit, Filled, ImageRequest, Input, Mask, N_MAX, PROMPT_MAX_CHARS};
-pub use crate::request::options::{
+pub use crate::request::option_enums::{
     Background, Complexity, Fidelity, Moderation, Quality, ResponseFormat, Style, Verdict,
 };
 pub use edit::{Draft, FormField};

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::admin::listener::Admin;
+use crate::admin::handler::Admin;
 use crate::gateway::Gateway;
 use crate::gateway::background::{self, BackgroundTasks};
 use crate::gateway::reload::POLL_INTERVAL;

@@ -16,7 +16,7 @@ use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use crate::cache::{Kept, Placed};
 use crate::canonical::Canonical;
-use crate::canonical::rules::Digest;
+use crate::canonical::config_digest::Digest;
 
 /// Pictures kept for one canonical request; as many as one request can ask.
 const POOL: usize = 10;

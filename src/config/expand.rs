@@ -5,9 +5,10 @@
 
 use std::path::Path;
 
-use super::foreign::{self, ForeignReference};
 use super::report::{Finding, Findings};
 use super::tree::{Node, NodeKind, Scalar};
+use crate::config::foreign_variables;
+use crate::config::foreign_variables::ForeignReference;
 use crate::config::redact::SECRET_KEYS;
 use crate::config::span::Span;
 use crate::config::variable::is_name;
@@ -26,7 +27,7 @@ fn fill_in(node: &mut Node, text: &str, lookup: &dyn Lookup, findings: &mut Find
             fill_in(&mut entry.value, text, lookup, findings, secret);
         }),
         NodeKind::Scalar(scalar) => {
-            if let Some(foreign) = foreign::reference(&scalar.value, secret) {
+            if let Some(foreign) = foreign_variables::reference(&scalar.value, secret) {
                 let (what, help) = in_other_words(&foreign, &scalar.value, lookup);
                 findings.add(Finding::new(node.span.clone(), what, Some(&help)));
                 node.bad = true;
@@ -136,11 +137,11 @@ impl Filler<'_> {
             };
         }
         if !is_name(name) {
-            if let Some(name) = foreign::with_default(name) {
+            if let Some(name) = foreign_variables::with_default(name) {
                 let help = format!("write `${{{name}}}`, and set {name} before Easel starts");
                 return Err(("a reference has no default here".to_owned(), help));
             }
-            let help = match foreign::braced(name) {
+            let help = match foreign_variables::braced(name) {
                 Some(name) => format!("write `${{{name}}}`"),
                 None => {
                     "write `${NAME}` for a variable, `${file:/path}` for a file, or `$$` for a dollar sign".to_owned()

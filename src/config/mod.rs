@@ -6,12 +6,12 @@
 //! find and leaves out what it could not read, so that the next one still sees the rest. Nothing here reads a file or the environment; both are handed in.
 
 mod check;
+mod diff;
 mod expand;
 mod file;
 mod fill_presets;
-mod foreign;
+mod foreign_variables;
 mod node_path;
-mod outline;
 pub mod plan;
 mod presets;
 mod provider_kind;
@@ -23,7 +23,7 @@ mod suggest;
 mod tree;
 mod units;
 
-pub use outline::Outline;
+pub use crate::config::diff::Outline;
 pub use report::{Problem, Problems};
 
 pub use crate::config::expand::Lookup;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::outline::Outline;
+use crate::config::diff::Outline;
 use crate::config::report::Problems;
 
 mod alert;

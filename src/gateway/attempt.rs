@@ -23,7 +23,7 @@ use crate::gateway::shared::Shared;
 use crate::image::Picture;
 use crate::metrics::seconds;
 use crate::money::Usd;
-use crate::provider::common::token::TokenSource;
+use crate::provider::common::token_source::TokenSource;
 use crate::provider::{Adapter, Call, Drawn, Job, PictureSource, Reply, Reported, Step, Usage};
 use crate::request::ImageRequest;
 use crate::routing::Candidate;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::alert::{BudgetUse, Readings};
-use crate::alerting::{self, Alerting, Outlets};
+use crate::alert_evaluator::{BudgetUse, Readings};
+use crate::alert_notifier;
+use crate::alert_notifier::{Alerting, Outlets};
 use crate::calendar::Moment;
 use crate::config::plan::Dimension;
 use crate::gateway::Gateway;
@@ -41,7 +42,7 @@ pub fn start(gateway: &Arc<Gateway>) -> BackgroundTasks {
         }
     };
     BackgroundTasks(vec![
-        alerting::start(alerts(gateway)),
+        alert_notifier::start(alerts(gateway)),
         tokio::spawn(every(ACCRUE_EVERY, gateway.clone(), fees)),
         tokio::spawn(every(WRITE_SAVINGS_EVERY, gateway.clone(), savings)),
         tokio::spawn(every(CHECK_CLOCK_EVERY, gateway.clone(), behind)),

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::canonical::rules::{self, Digest};
+use crate::canonical;
+use crate::canonical::config_digest::Digest;
 use crate::capabilities::Capabilities;
 use crate::config::plan::{ModelPattern, Plan, Route};
 use crate::provider::{self, Adapter};
@@ -116,14 +117,14 @@ impl Snapshot {
 }
 
 fn resolve(route: &Route) -> Result<ResolvedRoute, SnapshotError> {
-    let mut resolved = ResolvedRoute { rules: [rules::of_route(route)], ..ResolvedRoute::default() };
+    let mut resolved = ResolvedRoute { rules: [canonical::config_digest::of_route(route)], ..ResolvedRoute::default() };
     for offer in &route.offers {
         let kind = offer.provider.kind;
         let provider = provider::by_kind(kind).ok_or(SnapshotError::UnknownKind(kind))?;
         resolved.providers.push(provider);
         resolved.capabilities.push(provider::capabilities(provider, &offer.provider.account, &offer.model));
-        resolved.pinned.push([resolved.rules[0], rules::seller(&offer.provider)]);
-        resolved.ways.push(rules::way(offer));
+        resolved.pinned.push([resolved.rules[0], canonical::config_digest::seller(&offer.provider)]);
+        resolved.ways.push(canonical::config_digest::way(offer));
     }
     Ok(resolved)
 }

@@ -12,7 +12,7 @@ use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
 use crate::image::{Encoded, Format, Size};
 use crate::pricing::Counted;
-use crate::provider::common::token::TokenSource;
+use crate::provider::common::token_source::TokenSource;
 use crate::request::{ImageRequest, Quality};
 use crate::secret::Secret;
 

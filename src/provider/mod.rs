@@ -8,8 +8,7 @@ mod adapter;
 pub mod anthropic;
 pub mod azure;
 pub mod bfl;
-#[cfg(test)]
-mod blame;
+mod capability_overrides;
 pub mod common;
 pub mod compatible;
 pub mod dashscope;
@@ -17,15 +16,17 @@ pub mod fal;
 pub mod google;
 pub mod openai;
 pub mod openrouter;
-mod overrides;
 pub mod replicate;
 pub mod stability;
+#[cfg(test)]
+mod vendor_error_tests;
 
 pub use crate::provider::adapter::{
     Adapter, Call, Drawn, Found, Job, Partial, PictureSource, Reply, Reported, Step, Usage,
 };
-pub use crate::provider::common::wire::{is_event_stream, retry_after};
-pub use overrides::capabilities;
+pub use crate::provider::capability_overrides::capabilities;
+pub use crate::provider::common::headers::is_event_stream;
+pub use crate::provider::common::retry_after::retry_after;
 
 /// Every wire format, by the `kind` the config uses.
 pub static ALL: &[&dyn Adapter] = &[
@@ -53,7 +54,7 @@ mod tests {
 
     use super::*;
     use crate::config::plan::Via;
-    use crate::provider::common::fixture::Desk;
+    use crate::provider::common::fixture::JobFixture;
 
     /// One model for each way a provider reads a reply.
     const MODELS: &[(&str, &str)] = &[
@@ -143,16 +144,19 @@ mod tests {
 
     fn read_by_all(status: u16, body: &[u8]) {
         for &(kind, model) in MODELS {
-            let mut desk = Desk::new(kind, model, r#"{"prompt":"a red fox","n":2}"#);
+            let mut fixture = JobFixture::new(kind, model, r#"{"prompt":"a red fox","n":2}"#);
             for via in [Via::Images, Via::Chat] {
-                desk.model.via = via;
-                desk.polled = (via == Via::Chat).then(|| desk.account.base_url.clone());
-                let step = by_kind(kind).unwrap().read(&desk.job(), &desk.reply(status, body));
+                fixture.model.via = via;
+                fixture.polled = (via == Via::Chat).then(|| fixture.account.base_url.clone());
+                let step = by_kind(kind).unwrap().read(&fixture.job(), &fixture.reply(status, body));
                 if let Step::Done(drawn) = &step {
                     // What was charged is settled, also when it brought nothing.
                     let settled = usize::from(drawn.usage.reported.is_some());
                     let told = drawn.images.len() + usize::from(drawn.refused);
-                    assert!((1..=2 * common::wire::MOST_PICTURES).contains(&told.max(settled)), "{kind}: {step:?}");
+                    assert!(
+                        (1..=2 * common::picture_source::MOST_PICTURES).contains(&told.max(settled)),
+                        "{kind}: {step:?}"
+                    );
                 }
             }
         }

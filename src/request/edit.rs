@@ -19,7 +19,7 @@ use crate::request::field_names::{EDIT_FIELDS, VARIATION_FIELDS};
 use crate::request::fields;
 use crate::request::fields::{EXAMPLE, Fields, missing};
 use crate::request::image_request::{Edit, ImageRequest, Input, Mask};
-use crate::request::options::Fidelity;
+use crate::request::option_enums::Fidelity;
 
 /// Pictures an edit may start from (OpenAI's bound; PROVIDERS.md 1.2).
 const MAX_IMAGES: usize = 16;

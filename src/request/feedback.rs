@@ -4,7 +4,7 @@
 use crate::error::Error;
 use crate::request::fields::{Fields, missing, object};
 use crate::request::json::BodySchema;
-use crate::request::options::Verdict;
+use crate::request::option_enums::Verdict;
 
 /// The longest reason, in characters: a sentence or two for whoever reads the ledger.
 pub const REASON_MAX_CHARS: usize = 1_000;

@@ -10,7 +10,7 @@ use crate::image::{BadSize, Format, Size};
 use crate::request::image_request::{Filled, ImageRequest, N_MAX, PROMPT_MAX_CHARS};
 use crate::request::json;
 use crate::request::json::{BodySchema, FieldValue, Unread};
-use crate::request::options::{Background, Complexity, Moderation, Quality, ResponseFormat, Style};
+use crate::request::option_enums::{Background, Complexity, Moderation, Quality, ResponseFormat, Style};
 
 /// The least that can be asked.
 pub(super) const EXAMPLE: &str = "{\"prompt\": \"a red fox\"}";

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 use crate::image::{Format, Size};
-use crate::request::options::{Background, Complexity, Fidelity, Moderation, Quality, ResponseFormat, Style};
+use crate::request::option_enums::{Background, Complexity, Fidelity, Moderation, Quality, ResponseFormat, Style};
 
 /// The longest prompt any model reads, in characters (OpenAI's GPT image models; PROVIDERS.md 1.1).
 pub const PROMPT_MAX_CHARS: usize = 32_000;

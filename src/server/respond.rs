@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::cache::Kept;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::outcome::Outcome;
-use crate::image::{Format, Part};
+use crate::image::{BodyPart, Format};
 use crate::request::ResponseFormat;
 use crate::server::outlet::Outlet;
 use crate::server::{request_id, told};
@@ -45,7 +45,7 @@ pub struct Answer {
     /// Headers besides `content-length`.
     pub headers: Vec<(HeaderName, String)>,
     /// The body in parts.
-    pub body: Vec<Part>,
+    pub body: Vec<BodyPart>,
 }
 
 impl Answer {
@@ -77,7 +77,7 @@ impl Answer {
 
     /// Bytes in all.
     pub fn length(&self) -> usize {
-        self.body.iter().map(Part::len).sum()
+        self.body.iter().map(BodyPart::len).sum()
     }
 
     /// The whole body, of an answer that is short.
@@ -107,7 +107,7 @@ impl Answer {
     /// Writes the answer. `head_only`: headers as for GET, without the body.
     pub async fn write(self, to: &mut Outlet<'_>, head_only: bool) -> pingora::Result<()> {
         let head = self.head()?;
-        let bare = head_only || self.body.iter().all(Part::is_empty);
+        let bare = head_only || self.body.iter().all(BodyPart::is_empty);
         to.head(head, bare).await?;
         if bare { Ok(()) } else { to.body(self.body, true).await }
     }
@@ -196,7 +196,7 @@ fn common<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
 }
 
 /// OpenAI's `ImagesResponse`, the base64 spliced in between.
-fn picture_list(pictures: &[Arc<Kept>], format: ResponseFormat, link: &dyn Fn(&str) -> String) -> Vec<Part> {
+fn picture_list(pictures: &[Arc<Kept>], format: ResponseFormat, link: &dyn Fn(&str) -> String) -> Vec<BodyPart> {
     let mut parts = Vec::with_capacity(pictures.len() * 2 + 1);
     let mut text = format!("{{\"created\":{},\"data\":[", unix_seconds());
     for (index, kept) in pictures.iter().enumerate() {
@@ -325,8 +325,7 @@ mod tests {
         assert_eq!(value["data"][0], json!({"b64_json": "QUJD", "revised_prompt": "a \"fox\"\n"}));
         assert_eq!(value["data"][1], json!({"b64_json": "QUJD"}));
         assert_eq!((&value["size"], &value["output_format"]), (&json!("1024x1024"), &json!("png")));
-        let is_shared =
-            |part: &Part| matches!(part, Part::Held(bytes) if bytes.as_ptr() == pictures[0].picture.base64().as_ptr());
+        let is_shared = |part: &BodyPart| matches!(part, BodyPart::Held(bytes) if bytes.as_ptr() == pictures[0].picture.base64().as_ptr());
         assert!(answer.body.iter().any(is_shared), "the base64 must be the cached bytes themselves");
         let header = |name| answer.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
         assert_eq!(header("x-easel-partial"), Some("2/3"));

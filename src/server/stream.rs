@@ -20,7 +20,7 @@ use crate::cache::Kept;
 use crate::error::Error;
 use crate::gateway::outcome::Outcome;
 use crate::gateway::progress::{ProgressEvent, ProgressReceiver};
-use crate::image::Part;
+use crate::image::BodyPart;
 use crate::provider::Partial;
 use crate::request::{Background, ImageRequest, Quality};
 use crate::server::outlet::Outlet;
@@ -79,7 +79,7 @@ impl Stream {
     }
 
     /// Sends these parts, after the head of the answer where it was not sent yet.
-    async fn send(&self, to: &mut Outlet<'_>, parts: Vec<Part>, begun: bool) -> pingora::Result<()> {
+    async fn send(&self, to: &mut Outlet<'_>, parts: Vec<BodyPart>, begun: bool) -> pingora::Result<()> {
         if !begun {
             self.begin(to).await?;
         }
@@ -115,7 +115,7 @@ impl Stream {
 
     /// What was not shown yet, and the rest of what there is to say.
     async fn end(&self, to: &mut Outlet<'_>, outcome: &Outcome, progress: &ProgressReceiver) -> pingora::Result<()> {
-        let mut parts: Vec<Part> = match &outcome.result {
+        let mut parts: Vec<BodyPart> = match &outcome.result {
             Ok(pictures) => progress.not_shown(pictures).iter().flat_map(|kept| self.events.completed(kept)).collect(),
             Err(error) => vec![failed(error).into()],
         };
@@ -163,7 +163,7 @@ impl Events {
         }
     }
 
-    fn shown(&self, event: &ProgressEvent) -> Vec<Part> {
+    fn shown(&self, event: &ProgressEvent) -> Vec<BodyPart> {
         match event {
             ProgressEvent::Picture(kept) => self.completed(kept),
             ProgressEvent::Partial(partial) => self.partial(partial),
@@ -171,7 +171,7 @@ impl Events {
     }
 
     /// A finished picture, the base64 spliced in as it lies in the cache.
-    fn completed(&self, kept: &Arc<Kept>) -> Vec<Part> {
+    fn completed(&self, kept: &Arc<Kept>) -> Vec<BodyPart> {
         let picture = &kept.picture;
         let mut rest = self.told(&picture.size.to_string(), Some(picture.format.word()));
         if let Some(revised) = &picture.revised_prompt {
@@ -180,7 +180,7 @@ impl Events {
         self.event("completed", picture.as_base64(), &rest)
     }
 
-    fn partial(&self, partial: &Partial) -> Vec<Part> {
+    fn partial(&self, partial: &Partial) -> Vec<BodyPart> {
         let mut rest = self.told(&self.size, partial.format);
         rest["partial_image_index"] = Value::from(partial.index);
         self.event("partial_image", partial.base64.clone().into(), &rest)
@@ -197,7 +197,7 @@ impl Events {
     }
 
     /// `rest` is an object with something in it.
-    fn event(&self, what: &str, base64: Part, rest: &Value) -> Vec<Part> {
+    fn event(&self, what: &str, base64: BodyPart, rest: &Value) -> Vec<BodyPart> {
         let name = format!("{}.{what}", self.operation);
         let head = format!("event: {name}\ndata: {{\"type\":\"{name}\",\"b64_json\":\"");
         let rest = rest.to_string();
@@ -226,7 +226,7 @@ mod tests {
     }
 
     /// The event's name and its data.
-    fn read(parts: Vec<Part>) -> (String, Value) {
+    fn read(parts: Vec<BodyPart>) -> (String, Value) {
         let bytes: Vec<u8> = parts.into_iter().flat_map(|mut part| part.next(usize::MAX)).collect();
         let text = String::from_utf8(bytes).unwrap();
         let (name, data) = text.strip_suffix("\n\n").unwrap().split_once('\n').unwrap();
@@ -245,7 +245,7 @@ mod tests {
         let kept = Arc::new(Kept::new(picture, "p/m".into(), Usd::ZERO, 1));
         let parts = events(r#"{"prompt":"x","size":"1024x1024","quality":"low"}"#).completed(&kept);
         let held = kept.picture.base64().as_ptr();
-        let is_shared = |part: &Part| matches!(part, Part::Held(bytes) if bytes.as_ptr() == held);
+        let is_shared = |part: &BodyPart| matches!(part, BodyPart::Held(bytes) if bytes.as_ptr() == held);
         assert!(parts.iter().any(is_shared), "the base64 must be the cached bytes themselves");
         let (name, mut data) = read(parts);
         assert!(data["created_at"].take().is_u64());

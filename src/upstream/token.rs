@@ -24,7 +24,7 @@ use url::Url;
 
 use crate::failure::{Class, Failure};
 use crate::pem::{BadKey, rsa_key};
-use crate::provider::common::token::TokenSource;
+use crate::provider::common::token_source::TokenSource;
 use crate::provider::{Call, Reply, retry_after};
 use crate::secret::Secret;
 use crate::upstream::transport::{Bounds, IDLE, Reach, Transport, Trouble};

@@ -142,9 +142,12 @@ const FLOORS: &[(u8, &[&str])] = &[
             "signed_links",
         ],
     ),
-    (1, &["admission", "alert", "breaker", "cache", "dispatch", "ledger", "metrics", "rate_limit", "routing"]),
+    (
+        1,
+        &["admission", "alert_evaluator", "breaker", "cache", "dispatch", "ledger", "metrics", "rate_limit", "routing"],
+    ),
     (2, &["provider"]),
-    (3, &["alerting", "clock", "gateway", "sandbox", "store", "upstream"]),
+    (3, &["alert_notifier", "clock", "gateway", "sandbox", "store", "upstream"]),
     (4, &["admin", "server", "sidecar"]),
 ];
 

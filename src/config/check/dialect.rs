@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use crate::config::check::checker::Checker;
-use crate::config::check::paths::place_in;
-use crate::config::check::{paths, poll};
+use crate::config::check::dialect_paths::place_in;
+use crate::config::check::{dialect_paths, poll};
 use crate::config::file;
 use crate::config::node_path::NodePath;
 use crate::config::plan::{CapabilityOverrides, CostUnit, Dialect, EditAs, EditOverride, SizeFormat};
@@ -25,7 +25,7 @@ pub(super) fn dialect(
     let file::Dialect { path, edit_path, list, base64, url, cost_header, cost_at, .. } = written;
     let default = Dialect::default();
     let below = |checker: &mut Checker<'_>, key: &str, path: &Option<String>| {
-        path.as_deref().and_then(|path| paths::path(checker, at.key(key), path, base_url))
+        path.as_deref().and_then(|path| dialect_paths::path(checker, at.key(key), path, base_url))
     };
     let place =
         |checker: &mut Checker<'_>, key: &str, path: &Option<String>| place_in(checker, at.key(key), path.as_deref());

@@ -8,6 +8,7 @@ mod alerts;
 mod checker;
 mod clients;
 mod dialect;
+mod dialect_paths;
 mod entra;
 mod google;
 mod hosts;
@@ -15,7 +16,6 @@ mod metered_prices;
 mod models;
 mod money;
 mod offers;
-mod paths;
 mod poll;
 mod price_rows;
 mod prices;
@@ -30,8 +30,8 @@ use super::file::{Clients, File};
 use super::plan::Plan;
 use super::report::Findings;
 use crate::config::check::checker::Checker;
+use crate::config::diff::Outline;
 use crate::config::node_path::NodePath;
-use crate::config::outline::Outline;
 use crate::config::provider_kind::ProviderKind;
 
 /// The plan `file` describes. `tree` is where it was written. What is noted in `shut` keeps nobody from serving this

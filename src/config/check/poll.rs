@@ -5,8 +5,8 @@ use std::time::Duration;
 use url::Url;
 
 use crate::config::check::checker::Checker;
+use crate::config::check::dialect_paths::{path, place_in};
 use crate::config::check::hosts::hosts;
-use crate::config::check::paths::{path, place_in};
 use crate::config::file;
 use crate::config::node_path::NodePath;
 use crate::config::plan::{AskAt, Poll};

@@ -13,9 +13,11 @@ use crate::failure::{Class, Failure, Finding, Scope};
 use crate::pricing::Tokens;
 use crate::provider::adapter::{Call, Reply};
 use crate::provider::common;
+use crate::provider::common::addresses;
+use crate::provider::common::headers;
 use crate::provider::common::json::{Json, number_at};
+use crate::provider::common::retry_after;
 use crate::provider::common::vendor_error::VendorError;
-use crate::provider::common::wire;
 
 /// The `kind` in the config.
 pub const NAME: &str = "anthropic";
@@ -85,8 +87,8 @@ pub enum Unwritten {
 /// # Errors
 /// When the account's address or key cannot be used.
 pub fn ask(wish: &Wish<'_>) -> Result<Call, Failure> {
-    let url = wire::address(&wish.account.base_url, ["messages"])?;
-    let mut headers = wire::headers(wish.account, "x-api-key", "")?;
+    let url = addresses::address(&wish.account.base_url, ["messages"])?;
+    let mut headers = headers::call_headers(wish.account, "x-api-key", "")?;
     headers.insert(HeaderName::from_static(VERSION.0), HeaderValue::from_static(VERSION.1));
     let mut body = Map::new();
     body.insert("model".to_owned(), json!(wish.writer.name));
@@ -163,14 +165,14 @@ fn failure(wish: &Wish<'_>, reply: &Reply, complaint: &VendorError) -> Failure {
     let words = format!("HTTP {} {}: {}", reply.status, complaint.words.join(" "), complaint.message);
     let failure = Failure::found(finding, told(wish, &words));
     match finding.class {
-        Class::RateLimited | Class::Server => failure.with_retry_after(wire::retry_after(reply)),
+        Class::RateLimited | Class::Server => failure.with_retry_after(retry_after::retry_after(reply)),
         _ => failure,
     }
 }
 
 /// Words for the operator's log, without the key.
 fn told(wish: &Wish<'_>, words: &str) -> String {
-    common::vendor_error::short(&wire::without_key(wish.account, words))
+    common::vendor_error::short(&headers::without_key(wish.account, words))
 }
 
 #[cfg(test)]

@@ -11,8 +11,9 @@ use crate::capabilities::{Capabilities, Usual};
 use crate::config::plan::{Account, Credentials, Model};
 use crate::failure::Failure;
 use crate::provider::adapter::{Adapter, Call, Job, Partial, Reply, Step};
-use crate::provider::common::token::TokenSource;
-use crate::provider::common::wire;
+use crate::provider::common::addresses;
+use crate::provider::common::headers;
+use crate::provider::common::token_source::TokenSource;
 use crate::provider::openai;
 use crate::provider::openai::models::{Family, family};
 
@@ -80,7 +81,7 @@ impl Adapter for Azure {
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
-        let headers = wire::with_token(wire::headers(job.account, "api-key", "")?, job.bearer)?;
+        let headers = headers::with_token(headers::call_headers(job.account, "api-key", "")?, job.bearer)?;
         let version = job.account.api_version.as_deref().unwrap_or(VERSION);
         let deployment = job.model.name.as_str();
         let named_in_body = (version == V1).then_some(deployment);
@@ -122,9 +123,9 @@ fn family_of(model: &Model) -> &'static Family {
 /// The address of `generations` or `edits`.
 fn address(base: &Url, version: &str, deployment: &str, end: &str) -> Result<Url, Failure> {
     if version == V1 {
-        return wire::address(base, ["openai", "v1", "images", end]);
+        return addresses::address(base, ["openai", "v1", "images", end]);
     }
-    let mut url = wire::address(base, ["openai", "deployments", deployment, "images", end])?;
+    let mut url = addresses::address(base, ["openai", "deployments", deployment, "images", end])?;
     url.query_pairs_mut().append_pair("api-version", version);
     Ok(url)
 }
@@ -137,13 +138,13 @@ mod tests {
 
     use super::*;
     use crate::failure::Class;
-    use crate::provider::common::fixture::Desk;
+    use crate::provider::common::fixture::JobFixture;
     use crate::secret::Secret;
 
     #[test]
     fn a_token_is_asked_for_in_the_cloud_that_the_account_is_in() {
-        let mut desk = desk("m", r#"{"prompt":"x"}"#);
-        assert_eq!(Azure.token(&desk.account), None, "a key opens it");
+        let mut fixture = fixture("m", r#"{"prompt":"x"}"#);
+        assert_eq!(Azure.token(&fixture.account), None, "a key opens it");
         for (login, cloud) in
             [("login.microsoftonline.com", "com"), ("login.microsoftonline.us", "us"), ("login.chinacloudapi.cn", "cn")]
         {
@@ -154,47 +155,47 @@ mod tests {
                 client_id: client_id.clone(),
                 client_secret: client_secret.clone(),
             };
-            desk.account.credentials = Some(entra);
+            fixture.account.credentials = Some(entra);
             let scope = format!("https://cognitiveservices.azure.{cloud}/.default");
             let wanted = TokenSource::ClientCredentials { url, client_id, client_secret, scope };
-            assert_eq!(Azure.token(&desk.account), Some(wanted));
+            assert_eq!(Azure.token(&fixture.account), Some(wanted));
         }
-        desk.account.credentials = Some(Credentials::Metadata);
-        desk.account.base_url = "https://r.openai.azure.us/".parse().unwrap();
-        let Some(TokenSource::Metadata { url, header }) = Azure.token(&desk.account) else { panic!("no source") };
+        fixture.account.credentials = Some(Credentials::Metadata);
+        fixture.account.base_url = "https://r.openai.azure.us/".parse().unwrap();
+        let Some(TokenSource::Metadata { url, header }) = Azure.token(&fixture.account) else { panic!("no source") };
         let asked = "api-version=2018-02-01&resource=https%3A%2F%2Fcognitiveservices.azure.us";
         assert_eq!((url.as_str(), header), (&*format!("{IDENTITY}?{asked}"), ("metadata", "true")));
     }
 
-    fn desk(model: &str, request: &str) -> Desk {
-        Desk::new("azure", model, request)
+    fn fixture(model: &str, request: &str) -> JobFixture {
+        JobFixture::new("azure", model, request)
     }
 
     #[test]
     fn a_deployment_is_named_in_the_path_or_in_the_body_but_never_in_both() {
-        let mut desk = desk("my pictures/1", r#"{"prompt":"x"}"#);
-        let call = desk.call();
+        let mut fixture = fixture("my pictures/1", r#"{"prompt":"x"}"#);
+        let call = fixture.call();
         let path = "openai/deployments/my%20pictures%2F1/images/generations?api-version=2025-04-01-preview";
         assert_eq!(call.url.as_str(), format!("https://server.example/prefix/v1/{path}"));
-        assert_eq!(desk.body(), json!({"prompt": "x", "n": 1}));
-        assert!(call.headers["api-key"] == desk.key() && call.headers["api-key"].is_sensitive());
+        assert_eq!(fixture.body(), json!({"prompt": "x", "n": 1}));
+        assert!(call.headers["api-key"] == fixture.key() && call.headers["api-key"].is_sensitive());
         assert!(!call.headers.contains_key("authorization"));
 
-        desk.account.api_version = Some("v1".to_owned());
-        assert_eq!(desk.call().url.as_str(), "https://server.example/prefix/v1/openai/v1/images/generations");
-        assert_eq!(desk.body(), json!({"model": "my pictures/1", "prompt": "x", "n": 1}));
+        fixture.account.api_version = Some("v1".to_owned());
+        assert_eq!(fixture.call().url.as_str(), "https://server.example/prefix/v1/openai/v1/images/generations");
+        assert_eq!(fixture.body(), json!({"model": "my pictures/1", "prompt": "x", "n": 1}));
     }
 
     #[test]
     fn the_model_behind_a_deployment_decides_what_it_is_sent() {
         let wish = r#"{"prompt":"x","size":"1024x1024","style":"vivid","quality":"hd","moderation":"low"}"#;
-        let mut desk = desk("pictures", wish);
-        assert_eq!(desk.body(), json!({"prompt": "x", "n": 1, "size": "1024x1024", "moderation": "low"}));
-        desk.model.family = Some("dall-e-3".to_owned());
+        let mut fixture = fixture("pictures", wish);
+        assert_eq!(fixture.body(), json!({"prompt": "x", "n": 1, "size": "1024x1024", "moderation": "low"}));
+        fixture.model.family = Some("dall-e-3".to_owned());
         let classic = json!({"prompt": "x", "n": 1, "size": "1024x1024", "quality": "hd", "style": "vivid",
             "response_format": "b64_json"});
-        assert_eq!(desk.body(), classic);
-        assert_eq!(Azure.capabilities_of(&desk.account, &desk.model).edit, None);
+        assert_eq!(fixture.body(), classic);
+        assert_eq!(Azure.capabilities_of(&fixture.account, &fixture.model).edit, None);
     }
 
     #[test]
@@ -223,18 +224,20 @@ mod tests {
             (503, error("503", "m"), Class::Server, None),
             (408, error("Timeout", "The operation was timeout."), Class::TimeoutAmbiguous, None),
         ] {
-            let desk = desk("gpt-image-1", r#"{"prompt":"x"}"#);
-            let Step::Failed(failure) = Azure.read(&desk.job(), &desk.reply(status, &body)) else { panic!("{body}") };
+            let fixture = fixture("gpt-image-1", r#"{"prompt":"x"}"#);
+            let Step::Failed(failure) = Azure.read(&fixture.job(), &fixture.reply(status, &body)) else {
+                panic!("{body}")
+            };
             assert_eq!((failure.class, failure.retry_after), (class, after.map(Duration::from_secs)), "{body}");
         }
     }
 
     #[test]
     fn a_waiting_time_in_a_header_counts_before_the_sentence() {
-        let desk = desk("gpt-image-1", r#"{"prompt":"x"}"#);
+        let fixture = fixture("gpt-image-1", r#"{"prompt":"x"}"#);
         let body = r#"{"error":{"code":"429","message":"Please retry after 26 seconds."}}"#;
-        let reply = desk.reply(429, body).with("retry-after", "9");
-        let Step::Failed(failure) = Azure.read(&desk.job(), &reply) else { panic!("a failure") };
+        let reply = fixture.reply(429, body).with("retry-after", "9");
+        let Step::Failed(failure) = Azure.read(&fixture.job(), &reply) else { panic!("a failure") };
         assert_eq!(failure.retry_after, Some(Duration::from_secs(9)));
     }
 }

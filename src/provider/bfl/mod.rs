@@ -18,9 +18,12 @@ use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Format;
 use crate::provider::adapter::{Adapter, Call, Drawn, Found, Job, Reply, Reported, Step, Usage};
 use crate::provider::bfl::models::{InputPictures, KNOWN, SizeInput, family};
+use crate::provider::common::addresses;
+use crate::provider::common::fields;
+use crate::provider::common::headers;
 use crate::provider::common::json::{Json, number_at};
+use crate::provider::common::picture_source;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
-use crate::provider::common::wire;
 use crate::request::Edit;
 
 pub(in crate::provider) mod models;
@@ -129,21 +132,21 @@ impl Adapter for Bfl {
 fn address(account: &Account, name: &str) -> Result<Url, Failure> {
     let last = account.base_url.path_segments().and_then(|mut parts| parts.rfind(|part| !part.is_empty()));
     let version = (last != Some("v1")).then_some("v1");
-    wire::address(&account.base_url, version.into_iter().chain([name]))
+    addresses::address(&account.base_url, version.into_iter().chain([name]))
 }
 
 fn headers(account: &Account) -> Result<http::HeaderMap, Failure> {
-    wire::headers(account, "x-key", "")
+    headers::call_headers(account, "x-key", "")
 }
 
 /// The task's inputs: ours first, the config's options over them.
 fn body(job: &Job<'_>) -> Map<String, Value> {
     let request = job.request;
     let mut body = Map::new();
-    wire::put(&mut body, "prompt", Some(request.prompt.as_str()));
+    fields::put(&mut body, "prompt", Some(request.prompt.as_str()));
     put_size(&mut body, job);
-    wire::put(&mut body, "seed", request.seed);
-    wire::put(&mut body, "output_format", job.format.map(Format::word));
+    fields::put(&mut body, "seed", request.seed);
+    fields::put(&mut body, "output_format", job.format.map(Format::word));
     if let Some(edit) = &request.edit {
         put_pictures(&mut body, edit, family(&job.model.name).pictures);
     }
@@ -155,12 +158,12 @@ fn put_size(body: &mut Map<String, Value>, job: &Job<'_>) {
     match (family(&job.model.name).size, job.output_size) {
         (SizeInput::Same, _) | (_, OutputSize::Default) => {}
         (SizeInput::Pixels(_), OutputSize::Pixels(size)) => {
-            wire::put(body, "width", Some(size.width));
-            wire::put(body, "height", Some(size.height));
+            fields::put(body, "width", Some(size.width));
+            fields::put(body, "height", Some(size.height));
         }
         // A config that lists shapes says that the model takes them.
         (SizeInput::Ratio(_), _) | (_, OutputSize::Ratio { .. }) => {
-            wire::put(body, "aspect_ratio", wire::ratio(job.output_size))
+            fields::put(body, "aspect_ratio", fields::ratio(job.output_size))
         }
     }
 }
@@ -173,10 +176,10 @@ fn put_pictures(body: &mut Map<String, Value>, edit: &Edit, pictures: InputPictu
     };
     for (number, image) in (1..).zip(&edit.images) {
         let field = if number == 1 { first.to_owned() } else { format!("input_image_{number}") };
-        wire::put(body, &field, Some(wire::base64(&image.bytes)));
+        fields::put(body, &field, Some(picture_source::base64(&image.bytes)));
     }
     let mask = edit.mask.as_ref().filter(|_| pictures == InputPictures::Masked);
-    wire::put(body, "mask", mask.map(|mask| wire::base64(&mask.white)));
+    fields::put(body, "mask", mask.map(|mask| picture_source::base64(&mask.white)));
 }
 
 /// How a task stands; some of the vendor's answers call it `state`.
@@ -195,7 +198,7 @@ fn taken_on(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
         });
     }
     let noted = cost(reply);
-    let url = match (address, id.filter(|id| wire::is_plain_id(id))) {
+    let url = match (address, id.filter(|id| addresses::is_plain_id(id))) {
         (Some(text), _) => Url::parse(text).map_err(|_| malformed(job, reply, "has a polling_url that is no address")),
         // With a webhook, which an option may have set, the vendor gives no address.
         (None, Some(id)) => result_address(job.account, id),
@@ -219,7 +222,7 @@ fn cost(reply: &Reply) -> Option<Reported> {
 
 /// Asks again at the same address.
 fn look_again(job: &Job<'_>, reply: &Reply, url: &Url, noted: Option<Reported>) -> Result<Step, Failure> {
-    if !wire::may_have_the_key(job.account, url, DOMAIN) {
+    if !addresses::may_have_the_key(job.account, url, DOMAIN) {
         return Err(malformed(job, reply, "has a polling_url at a host that must not get the key"));
     }
     let call = Call::get(url.clone(), headers(job.account)?);
@@ -242,7 +245,7 @@ fn stands(job: &Job<'_>, reply: &Reply, json: &Json<'_>, status: &str, url: &Url
 fn ready(job: &Job<'_>, reply: &Reply, json: &Json<'_>, noted: Option<Reported>) -> Step {
     let sample = json.at("result.sample").and_then(Json::text);
     let found = sample.filter(|text| !text.is_empty());
-    let found = found.and_then(|text| wire::link(&reply.body, &job.account.base_url, text));
+    let found = found.and_then(|text| picture_source::link(&reply.body, &job.account.base_url, text));
     let Some(source) = found else {
         return Step::Lost { failure: malformed(job, reply, "is ready without a picture"), noted };
     };

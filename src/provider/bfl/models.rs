@@ -160,15 +160,15 @@ impl Family {
 mod tests {
     use super::*;
     use crate::capabilities::{SizeTolerance, Unable};
-    use crate::provider::common::fixture::Desk;
+    use crate::provider::common::fixture::JobFixture;
 
     fn fit(model: &str, wish: &str, images: usize, mask: bool) -> Result<Vec<String>, Unable> {
-        let mut desk = Desk::new("bfl", model, wish);
+        let mut fixture = JobFixture::new("bfl", model, wish);
         if images > 0 {
-            desk = desk.editing(images, mask);
+            fixture = fixture.editing(images, mask);
         }
         let size_tolerance = SizeTolerance { tolerance_ppm: 150_000, strict: false };
-        let fitted = family(model).capabilities().fit(&desk.request, size_tolerance)?;
+        let fitted = family(model).capabilities().fit(&fixture.request, size_tolerance)?;
         Ok(fitted.adjusted.iter().map(ToString::to_string).collect())
     }
 

@@ -4,25 +4,25 @@ use serde_json::json;
 
 use super::*;
 use crate::provider::adapter::PictureSource;
-use crate::provider::common::fixture::Desk;
+use crate::provider::common::fixture::JobFixture;
 
 const POLL: &str = "https://api.us1.bfl.ai/v1/get_result?id=t1";
 
-fn desk() -> Desk {
-    Desk::new("bfl", "flux-2-pro", r#"{"prompt":"a red fox","size":"1024x1024"}"#)
+fn fixture() -> JobFixture {
+    JobFixture::new("bfl", "flux-2-pro", r#"{"prompt":"a red fox","size":"1024x1024"}"#)
 }
 
 fn read(status: u16, body: &str) -> Step {
-    let desk = desk();
-    Bfl.read(&desk.job(), &desk.reply(status, body))
+    let fixture = fixture();
+    Bfl.read(&fixture.job(), &fixture.reply(status, body))
 }
 
 /// The same of a task that has been asked about.
 fn polled(status: u16, body: &str) -> Step {
-    let mut desk = desk();
-    desk.polled = Some(POLL.parse().unwrap());
-    desk.noted = Some(Reported::Cents("3.0".to_owned()));
-    Bfl.read(&desk.job(), &desk.reply(status, body))
+    let mut fixture = fixture();
+    fixture.polled = Some(POLL.parse().unwrap());
+    fixture.noted = Some(Reported::Cents("3.0".to_owned()));
+    Bfl.read(&fixture.job(), &fixture.reply(status, body))
 }
 
 fn failed(step: Step) -> Failure {
@@ -159,11 +159,11 @@ fn the_cost_a_finished_task_tells_counts_before_the_one_it_was_to_have() {
 #[test]
 fn a_base_may_end_with_the_version_and_a_task_without_an_address_is_asked_about_there() {
     for base in ["https://api.bfl.ai", "https://api.bfl.ai/", "https://api.bfl.ai/v1", "https://api.bfl.ai/v1/"] {
-        let mut desk = desk();
-        desk.account.base_url = base.parse().unwrap();
-        assert_eq!(desk.call().url.as_str(), "https://api.bfl.ai/v1/flux-2-pro", "{base}");
-        let reply = desk.reply(200, r#"{"id":"t-1","status":"Pending","webhook_url":"https://hook","cost":3}"#);
-        let Step::Again { call, noted, .. } = Bfl.read(&desk.job(), &reply) else { panic!("{base}") };
+        let mut fixture = fixture();
+        fixture.account.base_url = base.parse().unwrap();
+        assert_eq!(fixture.call().url.as_str(), "https://api.bfl.ai/v1/flux-2-pro", "{base}");
+        let reply = fixture.reply(200, r#"{"id":"t-1","status":"Pending","webhook_url":"https://hook","cost":3}"#);
+        let Step::Again { call, noted, .. } = Bfl.read(&fixture.job(), &reply) else { panic!("{base}") };
         assert_eq!(call.url.as_str(), "https://api.bfl.ai/v1/get_result?id=t-1", "{base}");
         assert_eq!(noted, cents("3"));
     }
@@ -172,12 +172,12 @@ fn a_base_may_end_with_the_version_and_a_task_without_an_address_is_asked_about_
 #[test]
 fn the_key_goes_to_the_vendors_hosts_and_the_accounts_own_and_nowhere_else() {
     let ask = |base: &str, poll: &str| {
-        let mut desk = desk();
-        desk.account.base_url = base.parse().unwrap();
+        let mut fixture = fixture();
+        fixture.account.base_url = base.parse().unwrap();
         let body = json!({"id": "t1", "polling_url": poll, "cost": 3}).to_string();
-        match Bfl.read(&desk.job(), &desk.reply(200, body)) {
+        match Bfl.read(&fixture.job(), &fixture.reply(200, body)) {
             Step::Again { call, .. } => {
-                assert_eq!((call.url.as_str(), call.headers["x-key"] == desk.key()), (poll, true));
+                assert_eq!((call.url.as_str(), call.headers["x-key"] == fixture.key()), (poll, true));
                 None
             }
             other => Some(lost(other).0),
@@ -185,7 +185,7 @@ fn the_key_goes_to_the_vendors_hosts_and_the_accounts_own_and_nowhere_else() {
     };
     let (vendor, own) = ("https://api.bfl.ai/", "http://proxy.local:8080/bfl/");
     assert_eq!(ask(vendor, "https://api.bfl.example/v1/get_result?id=1"), Some(Class::Malformed));
-    let mut named = desk();
+    let mut named = fixture();
     named.account.poll_hosts = vec!["*.bfl.example".parse().unwrap()];
     let body = r#"{"id":"t1","polling_url":"https://api.bfl.example/v1/get_result?id=1"}"#;
     let step = Bfl.read(&named.job(), &named.reply(200, body));
@@ -212,7 +212,7 @@ fn the_key_goes_to_the_vendors_hosts_and_the_accounts_own_and_nowhere_else() {
     ] {
         assert_eq!(ask(base, poll), Some(Class::Malformed), "{base} {poll}");
     }
-    let mut moved = desk();
+    let mut moved = fixture();
     moved.polled = Some("https://evil.example/x".parse().unwrap());
     let step = Bfl.read(&moved.job(), &moved.reply(200, r#"{"status":"Pending"}"#));
     assert_eq!(failed(step).class, Class::Malformed, "wherever the address comes from");
@@ -247,27 +247,27 @@ fn each_model_is_sent_only_what_it_takes() {
         ("flux-pro-1.1-ultra", json!({"aspect_ratio": "1:1"})),
         ("flux-kontext-pro", json!({"aspect_ratio": "1:1"})),
     ] {
-        assert_eq!(Desk::new("bfl", model, wish).body(), with(more), "{model}");
+        assert_eq!(JobFixture::new("bfl", model, wish).body(), with(more), "{model}");
     }
-    let [one, two] = ["image 0", "image 1"].map(|bytes| wire::base64(bytes.as_bytes()));
-    let body = Desk::new("bfl", "flux-2-max", wish).editing(2, false).body();
+    let [one, two] = ["image 0", "image 1"].map(|bytes| picture_source::base64(bytes.as_bytes()));
+    let body = JobFixture::new("bfl", "flux-2-max", wish).editing(2, false).body();
     let pictures = json!({"width": 1024, "height": 1024, "input_image": one, "input_image_2": two});
     assert_eq!(body, with(pictures));
-    let body = Desk::new("bfl", "flux-kontext-max", wish).editing(1, false).body();
+    let body = JobFixture::new("bfl", "flux-kontext-max", wish).editing(1, false).body();
     assert_eq!(body, with(json!({"aspect_ratio": "1:1", "input_image": one})));
-    let fill = Desk::new("bfl", "flux-pro-1.0-fill", wish).editing(1, true).body();
-    assert_eq!(fill, with(json!({"image": one, "mask": wire::base64(b"mask white")})));
-    let fill = Desk::new("bfl", "flux-pro-1.0-fill", wish).editing(1, false).body();
+    let fill = JobFixture::new("bfl", "flux-pro-1.0-fill", wish).editing(1, true).body();
+    assert_eq!(fill, with(json!({"image": one, "mask": picture_source::base64(b"mask white")})));
+    let fill = JobFixture::new("bfl", "flux-pro-1.0-fill", wish).editing(1, false).body();
     assert_eq!(fill, with(json!({"image": one})), "the vendor looks for transparency in the picture");
 }
 
 #[test]
 fn the_configs_options_have_the_last_word() {
-    let mut desk = desk();
-    desk.model.options = [("disable_pup", json!(true)), ("width", json!(512))]
+    let mut fixture = fixture();
+    fixture.model.options = [("disable_pup", json!(true)), ("width", json!(512))]
         .into_iter()
         .map(|(field, value)| (field.to_owned(), value))
         .collect();
     let wanted = json!({"prompt": "a red fox", "width": 512, "height": 1024, "disable_pup": true});
-    assert_eq!(desk.body(), wanted);
+    assert_eq!(fixture.body(), wanted);
 }

@@ -1,4 +1,4 @@
-//! An account, a model and a request on one desk, for the tests of this floor. Compiled for tests only.
+//! An account, a model and a request put together, for the tests of this floor. Compiled for tests only.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,8 +19,23 @@ use crate::provider::{by_kind, capabilities};
 use crate::request::{Edit, ImageRequest, Input, Mask};
 use crate::secret::Secret;
 
+/// An account at this address with this key.
+pub fn account(base: &str, key: &str) -> Account {
+    Account {
+        base_url: base.parse().unwrap(),
+        api_key: Some(Secret::new(key)),
+        organization: None,
+        project: None,
+        location: None,
+        credentials: None,
+        api_version: None,
+        poll_hosts: Vec::new(),
+        dialect: Dialect::default(),
+    }
+}
+
 /// What a job refers to.
-pub struct Desk {
+pub struct JobFixture {
     /// The provider under test.
     pub provider: &'static dyn Adapter,
     /// Its account, with a key.
@@ -39,12 +54,12 @@ pub struct Desk {
     pub polled: Option<Url>,
 }
 
-impl Desk {
+impl JobFixture {
     /// A desk for this kind and model, with an OpenAI request.
-    pub fn new(kind: &str, model: &str, request: &str) -> Desk {
+    pub fn new(kind: &str, model: &str, request: &str) -> JobFixture {
         let provider = by_kind(kind).unwrap();
         let base = provider.default_base_url().unwrap_or("https://server.example/prefix/v1/");
-        Desk {
+        JobFixture {
             provider,
             account: Account {
                 base_url: Url::parse(base).unwrap(),
@@ -75,7 +90,7 @@ impl Desk {
     }
 
     /// The same desk with an edit of so many pictures, with or without a mask.
-    pub fn editing(mut self, images: usize, mask: bool) -> Desk {
+    pub fn editing(mut self, images: usize, mask: bool) -> JobFixture {
         let input =
             |bytes: &str| Input::new(Bytes::copy_from_slice(bytes.as_bytes()), Format::Png, Size::new(1024, 1024));
         let images = (0..images).map(|number| input(&format!("image {number}"))).collect();

@@ -8,7 +8,7 @@ use memchr::memmem;
 use url::Url;
 
 use crate::provider::adapter::Call;
-use crate::provider::common::wire;
+use crate::provider::common::headers;
 use crate::request::Input;
 
 /// The fields of a form, in order.
@@ -61,7 +61,7 @@ impl Form {
             body.put_slice(b"\r\n");
         }
         body.put_slice(format!("--{boundary}--\r\n").as_bytes());
-        wire::add_header(&mut headers, "content-type", &format!("multipart/form-data; boundary={boundary}"));
+        headers::add_header(&mut headers, "content-type", &format!("multipart/form-data; boundary={boundary}"));
         Call { method: Method::POST, url, headers, body: body.freeze() }
     }
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::provider::common::elide::Abridged;
+use crate::provider::common::elide_long_strings::Abridged;
 
 /// Values one reply may hold; an image API's largest answer has a few hundred.
 const MAX_VALUES: u32 = 65_536;

@@ -1,12 +1,18 @@
-//! What several vendors' wire formats share: JSON and forms, statuses and complaints, usage, tiers, tokens.
+//! What several vendors' wire formats share: JSON and forms, addresses, headers, statuses and error texts, usage, resolutions,
+//! tokens, and where a picture's bytes are.
 
-pub(in crate::provider) mod elide;
+pub(in crate::provider) mod addresses;
+pub(in crate::provider) mod elide_long_strings;
+pub(in crate::provider) mod fields;
 #[cfg(test)]
 pub(in crate::provider) mod fixture;
 pub(in crate::provider) mod form;
+pub(in crate::provider) mod headers;
+pub(in crate::provider) mod http_status;
 pub(in crate::provider) mod json;
-pub(in crate::provider) mod tiers;
-pub mod token;
+pub(in crate::provider) mod picture_source;
+pub(in crate::provider) mod resolution_tiers;
+pub(in crate::provider) mod retry_after;
+pub mod token_source;
 pub(in crate::provider) mod usage;
 pub(in crate::provider) mod vendor_error;
-pub(in crate::provider) mod wire;

@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use crate::failure::{Class, Failure, Finding, Scope};
 use crate::provider::adapter::{Job, Reply};
+use crate::provider::common::fields;
+use crate::provider::common::headers;
+use crate::provider::common::http_status;
 use crate::provider::common::json::Json;
-use crate::provider::common::wire;
+use crate::provider::common::retry_after;
 
 /// Characters of a vendor's own words that are kept.
 const MESSAGE_CHARS: usize = 500;
@@ -210,7 +213,7 @@ impl VendorError {
     /// The class of an answer by its status. Where that is a good one, an error in the body is the vendor's own trouble,
     /// and without one the answer says nothing.
     pub fn class_by_status(&self, status: u16) -> Class {
-        match wire::class_of_status(status) {
+        match http_status::class_of_status(status) {
             Class::Malformed if self.error && status < 300 => Class::Server,
             class => class,
         }
@@ -245,13 +248,13 @@ impl VendorError {
             }
             Class::CallerInvalid => match self.field.as_deref().map(ours) {
                 None => failure,
-                Some(Some(field)) if wire::caller_sent(job.request, &field) => failure.with_param(Some(field)),
+                Some(Some(field)) if fields::caller_sent(job.request, &field) => failure.with_param(Some(field)),
                 // The words are the caller's, with others' around them or in their place.
                 Some(Some(field)) if field == "prompt" => failure,
                 Some(_) => Failure { class: Class::AdapterBug, ..failure },
             },
             Class::RateLimited | Class::Server => {
-                failure.with_retry_after(wire::retry_after(reply).or(self.retry_after))
+                failure.with_retry_after(retry_after::retry_after(reply).or(self.retry_after))
             }
             _ => failure,
         }
@@ -282,7 +285,7 @@ impl VendorError {
             ("code", Json::Number(number)) => self.words.push(number.to_string()),
             ("param" | "field", Json::Text(field)) if says(field) => self.blame(field.to_string()),
             ("loc", Json::List(parts)) => self.blame_location(parts),
-            ("retry_after", Json::Number(seconds)) => self.retry_after = wire::seconds(*seconds),
+            ("retry_after", Json::Number(seconds)) => self.retry_after = retry_after::seconds(*seconds),
             ("message" | "msg" | "description" | "title", text) => self.say(text.text().unwrap_or_default()),
             ("error" | "errors" | "detail" | "inner_error" | "innererror" | "invalid_fields", inner) => {
                 self.gather(inner);
@@ -355,7 +358,7 @@ pub fn told(job: &Job<'_>, words: &str) -> String {
 
 /// Words without the key or the token that went with the call.
 fn blotted(job: &Job<'_>, words: &str) -> String {
-    let words = wire::without_key(job.account, words);
+    let words = headers::without_key(job.account, words);
     match job.bearer {
         Some(token) => words.replace(token.reveal(), "***"),
         None => words,

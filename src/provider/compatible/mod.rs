@@ -11,7 +11,8 @@ use crate::config::plan::{Account, EditAs, Model, SizeFormat};
 use crate::failure::{Class, Failure};
 use crate::image::{Format, Size};
 use crate::provider::adapter::{Adapter, Call, Job, Partial, Reply, Step};
-use crate::provider::common::wire;
+use crate::provider::common::fields;
+use crate::provider::common::picture_source;
 use crate::provider::compatible::endpoint::{endpoint, headers};
 use crate::provider::openai;
 use crate::provider::openai::models::{Family, ParameterSet};
@@ -144,14 +145,14 @@ fn body(job: &Job<'_>) -> Map<String, Value> {
 
 /// The pictures of an edit as `data:` URLs, and the mask, where transparent is to change.
 fn put_pictures(body: &mut Map<String, Value>, edit: &Edit, how: EditAs, image: &str, mask: &str) {
-    let url = |input: &Input| wire::data_url(input.format.media_type(), &input.bytes);
+    let url = |input: &Input| picture_source::data_url(input.format.media_type(), &input.bytes);
     let mut urls = edit.images.iter().map(url);
     match how {
         EditAs::Form => {}
-        EditAs::Json => wire::put(body, image, urls.next()),
-        EditAs::JsonList => wire::put(body, image, Some(urls.collect::<Vec<_>>())),
+        EditAs::Json => fields::put(body, image, urls.next()),
+        EditAs::JsonList => fields::put(body, image, Some(urls.collect::<Vec<_>>())),
     }
-    wire::put(body, mask, edit.mask.as_ref().map(|mask| url(&mask.clear)));
+    fields::put(body, mask, edit.mask.as_ref().map(|mask| url(&mask.clear)));
 }
 
 /// The fields as an object: `input.prompt` is the prompt within `input`. A form has no objects, its names stay whole.
@@ -186,19 +187,19 @@ fn fields(job: &Job<'_>) -> Map<String, Value> {
     let request = job.request;
     let dialect = &job.account.dialect;
     let mut fields = Map::new();
-    wire::put(&mut fields, "model", Some(job.model.name.as_str()));
-    wire::put(&mut fields, "prompt", Some(request.prompt.as_str()));
-    wire::put(&mut fields, "negative_prompt", request.negative_prompt.as_deref());
-    wire::put(&mut fields, "n", Some(job.n));
-    wire::put(&mut fields, "quality", job.quality.map(Quality::word));
-    wire::put(&mut fields, "output_format", job.format.map(Format::word));
+    fields::put(&mut fields, "model", Some(job.model.name.as_str()));
+    fields::put(&mut fields, "prompt", Some(request.prompt.as_str()));
+    fields::put(&mut fields, "negative_prompt", request.negative_prompt.as_deref());
+    fields::put(&mut fields, "n", Some(job.n));
+    fields::put(&mut fields, "quality", job.quality.map(Quality::word));
+    fields::put(&mut fields, "output_format", job.format.map(Format::word));
     // OpenAI's models take a level with these formats alone; of others nothing is known.
     let openais = openai::models::resold(&job.model.name);
     let lossy = openais.is_none() || matches!(job.format, Some(Format::Jpeg | Format::Webp));
-    wire::put(&mut fields, "output_compression", request.output_compression.filter(|_| lossy));
-    wire::put(&mut fields, "seed", request.seed);
-    wire::put(&mut fields, "user", request.user.as_deref());
-    wire::put(&mut fields, "response_format", dialect.response_format.as_deref());
+    fields::put(&mut fields, "output_compression", request.output_compression.filter(|_| lossy));
+    fields::put(&mut fields, "seed", request.seed);
+    fields::put(&mut fields, "user", request.user.as_deref());
+    fields::put(&mut fields, "response_format", dialect.response_format.as_deref());
     openai::body::put_stream(&mut fields, job);
     put_size(&mut fields, job);
     // Only OpenAI's own models know these words, and not each of them; other servers get them when the config has a name
@@ -207,7 +208,7 @@ fn fields(job: &Job<'_>) -> Map<String, Value> {
     let stated = |capability: Option<bool>| capability == Some(true);
     let able = &job.model.capabilities;
     let mut put_known = |field: &str, known: bool, word: Option<&'static str>| {
-        wire::put(&mut fields, field, word.filter(|_| known || dialect.rename.contains_key(field)));
+        fields::put(&mut fields, field, word.filter(|_| known || dialect.rename.contains_key(field)));
     };
     let gpt = knows(|family| family.shape == ParameterSet::Gpt);
     put_known("background", gpt || stated(able.transparent), request.background.map(Background::word));
@@ -230,13 +231,13 @@ fn fields(job: &Job<'_>) -> Map<String, Value> {
 fn put_size(fields: &mut Map<String, Value>, job: &Job<'_>) {
     let Some(Size { width, height }) = job.output_size.nominal() else { return };
     match job.account.dialect.size {
-        SizeFormat::WidthXHeight => wire::put(fields, "size", Some(format!("{width}x{height}"))),
-        SizeFormat::WidthStarHeight => wire::put(fields, "size", Some(format!("{width}*{height}"))),
+        SizeFormat::WidthXHeight => fields::put(fields, "size", Some(format!("{width}x{height}"))),
+        SizeFormat::WidthStarHeight => fields::put(fields, "size", Some(format!("{width}*{height}"))),
         SizeFormat::TwoFields => {
-            wire::put(fields, "width", Some(width));
-            wire::put(fields, "height", Some(height));
+            fields::put(fields, "width", Some(width));
+            fields::put(fields, "height", Some(height));
         }
-        SizeFormat::AspectRatio => wire::put(fields, "aspect_ratio", wire::ratio(job.output_size)),
+        SizeFormat::AspectRatio => fields::put(fields, "aspect_ratio", fields::ratio(job.output_size)),
         SizeFormat::Omit => {}
     }
 }

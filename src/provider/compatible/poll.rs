@@ -8,12 +8,11 @@
 use crate::config::plan::{AskAt, Poll};
 use crate::failure::{Class, Failure};
 use crate::provider::adapter::{Call, Job, Reply, Reported, Step};
+use crate::provider::common::addresses;
 use crate::provider::common::json::Json;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
-use crate::provider::common::wire;
 use crate::provider::compatible::endpoint::{endpoint, headers};
 use crate::provider::openai;
-use crate::provider::openai::result;
 
 /// What stands for the job's id in a path.
 const ID: &str = "{id}";
@@ -49,12 +48,12 @@ fn lost(job: &Job<'_>, reply: &Reply, json: &Json<'_>, failure: Failure) -> Step
 
 /// What the vendor said of the cost, now or before.
 fn told_cost(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Option<Reported> {
-    result::reported_cost(&job.account.dialect, reply, json).or_else(|| job.noted.cloned())
+    openai::images_response::reported_cost(&job.account.dialect, reply, json).or_else(|| job.noted.cloned())
 }
 
 /// The pictures; what the vendor said of the cost before counts where it says nothing now.
 fn done(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
-    match result::drawn(job, reply, json) {
+    match openai::images_response::drawn(job, reply, json) {
         Ok(mut drawn) => {
             drawn.usage.reported = told_cost(job, reply, json);
             Step::Done(drawn)
@@ -79,7 +78,7 @@ fn ended(job: &Job<'_>, json: &Json<'_>, poll: &Poll, refused: bool, state: &str
     let complaint = VendorError::from_json(why);
     let class = match refused {
         true => Class::Policy,
-        false => result::class_of_words(&complaint).unwrap_or(Class::Server),
+        false => openai::images_response::class_of_words(&complaint).unwrap_or(Class::Server),
     };
     let head = told(job, &format!("{state} {}", complaint.words.join(" ")));
     Failure::new(class, head).with_reason(&told(job, &complaint.message)).at_the_end()
@@ -91,7 +90,7 @@ fn again(job: &Job<'_>, reply: &Reply, json: &Json<'_>, poll: &Poll) -> Result<S
     let url = match (job.polled, &poll.at) {
         (Some(url), _) => url.clone(),
         (None, AskAt::Path { id, path }) => {
-            let id = json.at(id).and_then(word).filter(|id| wire::is_plain_id(id));
+            let id = json.at(id).and_then(word).filter(|id| addresses::is_plain_id(id));
             let id = id.ok_or_else(|| malformed(job, reply, "names no job"))?;
             endpoint(base, &path.replace(ID, &id))?
         }
@@ -99,7 +98,7 @@ fn again(job: &Job<'_>, reply: &Reply, json: &Json<'_>, poll: &Poll) -> Result<S
             let address = json.at(url).and_then(Json::text).filter(|text| !text.is_empty());
             let address = address.and_then(|text| base.join(text).ok());
             let address = address.ok_or_else(|| malformed(job, reply, "has no address to ask at"))?;
-            if !wire::may_be_asked(job.account, &address, hosts) {
+            if !addresses::may_be_asked(job.account, &address, hosts) {
                 return Err(malformed(job, reply, "has an address to ask at that must not get the key"));
             }
             address
@@ -124,7 +123,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::provider::common::fixture::Desk;
+    use crate::provider::common::fixture::JobFixture;
 
     fn poll(at: AskAt) -> Poll {
         let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
@@ -139,30 +138,30 @@ mod tests {
         }
     }
 
-    fn by_id() -> Desk {
-        desk(AskAt::Path { id: "job.id".to_owned(), path: "jobs/{id}?full=1".to_owned() })
+    fn by_id() -> JobFixture {
+        fixture(AskAt::Path { id: "job.id".to_owned(), path: "jobs/{id}?full=1".to_owned() })
     }
 
-    fn by_url() -> Desk {
+    fn by_url() -> JobFixture {
         let hosts = ["*.acme.example", "queue.example"].iter().map(|host| host.parse().unwrap()).collect();
-        desk(AskAt::Url { url: "status_url".to_owned(), hosts })
+        fixture(AskAt::Url { url: "status_url".to_owned(), hosts })
     }
 
-    fn desk(at: AskAt) -> Desk {
-        let mut desk = Desk::new("openai_compatible", "m", r#"{"prompt":"a red fox","n":2}"#);
-        desk.account.dialect.list = "output.images".to_owned();
-        desk.account.dialect.cost_at = Some("cost".to_owned());
-        desk.account.dialect.poll = Some(poll(at));
-        desk
+    fn fixture(at: AskAt) -> JobFixture {
+        let mut fixture = JobFixture::new("openai_compatible", "m", r#"{"prompt":"a red fox","n":2}"#);
+        fixture.account.dialect.list = "output.images".to_owned();
+        fixture.account.dialect.cost_at = Some("cost".to_owned());
+        fixture.account.dialect.poll = Some(poll(at));
+        fixture
     }
 
-    fn read(desk: &Desk, status: u16, body: &str) -> Step {
-        desk.provider.read(&desk.job(), &desk.reply(status, body))
+    fn read(fixture: &JobFixture, status: u16, body: &str) -> Step {
+        fixture.provider.read(&fixture.job(), &fixture.reply(status, body))
     }
 
-    fn polled(mut desk: Desk) -> Desk {
-        desk.polled = Some("https://server.example/prefix/v1/jobs/j-1".parse().unwrap());
-        desk
+    fn polled(mut fixture: JobFixture) -> JobFixture {
+        fixture.polled = Some("https://server.example/prefix/v1/jobs/j-1".parse().unwrap());
+        fixture
     }
 
     /// Where the next question goes.
@@ -238,13 +237,13 @@ mod tests {
         let pictures = |state: &str, cost: &str| {
             format!(r#"{{"job":{{"state":{state}}},"output":{{"images":["QUJD","QUJD","QUJD"]}},"cost":{cost}}}"#)
         };
-        let mut desk = polled(by_id());
-        desk.noted = Some(Reported::Dollars("0.01".to_owned()));
+        let mut fixture = polled(by_id());
+        fixture.noted = Some(Reported::Dollars("0.01".to_owned()));
         for (cost, told) in [("null", "0.01"), ("0.02", "0.02")] {
-            let Step::Done(drawn) = read(&desk, 200, &pictures("\"succeeded\"", cost)) else { panic!() };
+            let Step::Done(drawn) = read(&fixture, 200, &pictures("\"succeeded\"", cost)) else { panic!() };
             assert_eq!((drawn.images.len(), drawn.usage.reported), (3, Some(Reported::Dollars(told.to_owned()))));
         }
-        assert!(matches!(read(&desk, 200, &pictures("2", "1")), Step::Done(_)));
+        assert!(matches!(read(&fixture, 200, &pictures("2", "1")), Step::Done(_)));
         // Done at once, with and without saying so.
         assert!(matches!(read(&by_id(), 200, &pictures("\"succeeded\"", "1")), Step::Done(_)));
         assert!(matches!(read(&by_id(), 200, r#"{"output":{"images":["QUJD"]}}"#), Step::Done(_)));
@@ -253,7 +252,7 @@ mod tests {
         };
         assert_eq!(noted, Some(Reported::Dollars("0.03".to_owned())));
         assert_eq!(
-            class(read(&desk, 200, r#"{"job":{"state":"succeeded"},"output":{"images":[]}}"#)),
+            class(read(&fixture, 200, r#"{"job":{"state":"succeeded"},"output":{"images":[]}}"#)),
             Class::Malformed
         );
     }
@@ -267,15 +266,15 @@ mod tests {
             ("blocked", r#"{"message":"no"}"#, Class::Policy),
         ] {
             let body = format!(r#"{{"job":{{"id":"j","state":"{state}"}},"error":{error}}}"#);
-            for desk in [by_id(), polled(by_id())] {
-                let Step::Failed(failure) = read(&desk, 200, &body) else { panic!("{body}") };
+            for fixture in [by_id(), polled(by_id())] {
+                let Step::Failed(failure) = read(&fixture, 200, &body) else { panic!("{body}") };
                 assert_eq!((failure.class, failure.ended), (wanted, true), "{body}");
             }
         }
-        let mut desk = polled(by_id());
-        desk.account.dialect.poll.as_mut().unwrap().error = None;
+        let mut fixture = polled(by_id());
+        fixture.account.dialect.poll.as_mut().unwrap().error = None;
         let body = r#"{"job":{"state":"failed"},"error":{"code":"content_policy_violation"}}"#;
-        assert_eq!(class(read(&desk, 200, body)), Class::Policy);
+        assert_eq!(class(read(&fixture, 200, body)), Class::Policy);
     }
 
     #[test]
@@ -289,8 +288,8 @@ mod tests {
         let ready = r#"{"job":{"state":"succeeded"},"cost":0.03,"output":{"images":[]}}"#;
         assert_eq!(noted(read(&polled(by_id()), 200, ready)), told);
         for body in ["<html>", r#"{"job":{}}"#] {
-            for desk in [by_id(), polled(by_id())] {
-                let Step::Failed(failure) = read(&desk, 200, body) else { panic!("{body}") };
+            for fixture in [by_id(), polled(by_id())] {
+                let Step::Failed(failure) = read(&fixture, 200, body) else { panic!("{body}") };
                 assert_eq!((failure.class, failure.ended), (Class::Malformed, false), "{body}");
             }
         }

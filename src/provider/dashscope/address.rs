@@ -2,7 +2,7 @@
 
 use crate::config::plan::Account;
 use crate::failure::Failure;
-use crate::provider::common::wire;
+use crate::provider::common::addresses;
 
 /// What comes before every path. Alibaba's own clients count it to the address they are given, so a `base_url` may
 /// end in it.
@@ -13,5 +13,5 @@ pub(super) fn address<'a>(account: &Account, path: impl IntoIterator<Item = &'a 
     let base = &account.base_url;
     let rooted = base.path().trim_end_matches('/').ends_with("/api/v1");
     let root = ROOT.into_iter().filter(|_| !rooted);
-    wire::address(base, root.chain(path))
+    addresses::address(base, root.chain(path))
 }

@@ -11,7 +11,9 @@ use crate::capabilities::{Capabilities, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure};
 use crate::provider::adapter::{Adapter, Call, Job, Reply, Step};
-use crate::provider::common::wire;
+use crate::provider::common::fields;
+use crate::provider::common::headers;
+use crate::provider::common::picture_source;
 use crate::provider::dashscope::address::address;
 use crate::provider::dashscope::models::{Surface, family};
 
@@ -60,11 +62,11 @@ impl Adapter for DashScope {
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
         check(job)?;
-        let mut headers = wire::headers(job.account, "authorization", "Bearer ")?;
+        let mut headers = headers::call_headers(job.account, "authorization", "Bearer ")?;
         let (path, input) = match family(&job.model.name).surface {
             Surface::Messages => (["multimodal-generation", "generation"], messages(job)),
             Surface::Task => {
-                wire::add_header(&mut headers, "x-dashscope-async", "enable");
+                headers::add_header(&mut headers, "x-dashscope-async", "enable");
                 (["text2image", "image-synthesis"], prompts(job))
             }
         };
@@ -93,7 +95,8 @@ fn check(job: &Job<'_>) -> Result<(), Failure> {
 /// One message of one user: the pictures to change, then the one text.
 fn messages(job: &Job<'_>) -> Value {
     let pictures = job.request.edit.iter().flat_map(|edit| &edit.images);
-    let pictures = pictures.map(|input| json!({"image": wire::data_url(input.format.media_type(), &input.bytes)}));
+    let pictures =
+        pictures.map(|input| json!({"image": picture_source::data_url(input.format.media_type(), &input.bytes)}));
     let content: Vec<Value> = pictures.chain([json!({"text": job.request.prompt})]).collect();
     json!({"messages": [{"role": "user", "content": content}]})
 }
@@ -101,22 +104,26 @@ fn messages(job: &Job<'_>) -> Value {
 /// The older surface has both prompts side by side.
 fn prompts(job: &Job<'_>) -> Value {
     let mut input = Map::new();
-    wire::put(&mut input, "prompt", Some(job.request.prompt.as_str()));
-    wire::put(&mut input, "negative_prompt", job.request.negative_prompt.as_deref());
+    fields::put(&mut input, "prompt", Some(job.request.prompt.as_str()));
+    fields::put(&mut input, "negative_prompt", job.request.negative_prompt.as_deref());
     Value::Object(input)
 }
 
 fn parameters(job: &Job<'_>) -> Map<String, Value> {
     let mut parameters = Map::new();
-    wire::put(&mut parameters, "size", job.output_size.nominal().map(|size| format!("{}*{}", size.width, size.height)));
-    wire::put(&mut parameters, "n", Some(job.n));
+    fields::put(
+        &mut parameters,
+        "size",
+        job.output_size.nominal().map(|size| format!("{}*{}", size.width, size.height)),
+    );
+    fields::put(&mut parameters, "n", Some(job.n));
     if family(&job.model.name).surface == Surface::Messages {
-        wire::put(&mut parameters, "negative_prompt", job.request.negative_prompt.as_deref());
+        fields::put(&mut parameters, "negative_prompt", job.request.negative_prompt.as_deref());
     }
     // A seed only has to lead to the same picture again; a bit less does that as well.
-    wire::put(&mut parameters, "seed", job.request.seed.map(|seed| seed & LARGEST_SEED));
-    wire::put(&mut parameters, "prompt_extend", Some(false));
-    wire::put(&mut parameters, "watermark", Some(false));
+    fields::put(&mut parameters, "seed", job.request.seed.map(|seed| seed & LARGEST_SEED));
+    fields::put(&mut parameters, "prompt_extend", Some(false));
+    fields::put(&mut parameters, "watermark", Some(false));
     for (field, value) in &job.model.options {
         parameters.insert(field.clone(), value.clone());
     }
@@ -127,7 +134,7 @@ fn parameters(job: &Job<'_>) -> Map<String, Value> {
 mod tests {
     use super::*;
     use crate::image::Size;
-    use crate::provider::common::fixture::Desk;
+    use crate::provider::common::fixture::JobFixture;
 
     #[test]
     fn each_surface_is_sent_only_what_it_takes() {
@@ -137,10 +144,10 @@ mod tests {
         let messages = json!({"model":"qwen-image-2.0","input":{"messages":[{"role":"user","content":[{"text":"a fox"}]}]},
             "parameters":{"size":"1024*1024","n":2,"negative_prompt":"text","seed":2147483647,"prompt_extend":false,
                 "watermark":false}});
-        assert_eq!(Desk::new("dashscope", "qwen-image-2.0", wish).body(), messages);
+        assert_eq!(JobFixture::new("dashscope", "qwen-image-2.0", wish).body(), messages);
         let task = json!({"model":"wan2.2-t2i-flash","input":{"prompt":"a fox","negative_prompt":"text"},
             "parameters":{"size":"1024*1024","n":2,"seed":2147483647,"prompt_extend":false,"watermark":false}});
-        assert_eq!(Desk::new("dashscope", "wan2.2-t2i-flash", wish).body(), task);
+        assert_eq!(JobFixture::new("dashscope", "wan2.2-t2i-flash", wish).body(), task);
     }
 
     #[test]
@@ -150,7 +157,7 @@ mod tests {
             ("qwen-image", "/api/v1/services/aigc/multimodal-generation/generation", None),
             ("something-new", "/api/v1/services/aigc/multimodal-generation/generation", None),
         ] {
-            let call = Desk::new("dashscope", model, r#"{"prompt":"x"}"#).call();
+            let call = JobFixture::new("dashscope", model, r#"{"prompt":"x"}"#).call();
             let sent = call.headers.get("x-dashscope-async").map(|value| value.to_str().unwrap());
             assert_eq!((call.url.path(), sent), (path, header), "{model}");
             assert!(call.headers["authorization"].is_sensitive());
@@ -160,38 +167,39 @@ mod tests {
     #[test]
     fn an_address_that_already_ends_in_the_root_is_not_given_it_twice() {
         for base in ["https://dashscope.aliyuncs.com/", "https://ws.cn-beijing.maas.aliyuncs.com/api/v1/"] {
-            let mut desk = Desk::new("dashscope", "z-image-turbo", r#"{"prompt":"x"}"#);
-            desk.account.base_url = base.parse().unwrap();
-            let url = desk.call().url;
+            let mut fixture = JobFixture::new("dashscope", "z-image-turbo", r#"{"prompt":"x"}"#);
+            fixture.account.base_url = base.parse().unwrap();
+            let url = fixture.call().url;
             assert_eq!(url.path(), "/api/v1/services/aigc/multimodal-generation/generation");
-            assert_eq!(url.host_str(), desk.account.base_url.host_str());
+            assert_eq!(url.host_str(), fixture.account.base_url.host_str());
         }
     }
 
     #[test]
     fn pictures_to_change_stand_before_the_text_in_their_order() {
-        let desk = Desk::new("dashscope", "qwen-image-edit-plus", r#"{"prompt":"make it red"}"#).editing(2, false);
-        let picture = |bytes: &str| json!({"image": wire::data_url("image/png", bytes.as_bytes())});
+        let fixture =
+            JobFixture::new("dashscope", "qwen-image-edit-plus", r#"{"prompt":"make it red"}"#).editing(2, false);
+        let picture = |bytes: &str| json!({"image": picture_source::data_url("image/png", bytes.as_bytes())});
         let content = json!([picture("image 0"), picture("image 1"), {"text": "make it red"}]);
-        assert_eq!(desk.body()["input"]["messages"], json!([{"role": "user", "content": content}]));
-        assert_eq!(desk.body()["parameters"], json!({"n": 1, "prompt_extend": false, "watermark": false}));
+        assert_eq!(fixture.body()["input"]["messages"], json!([{"role": "user", "content": content}]));
+        assert_eq!(fixture.body()["parameters"], json!({"n": 1, "prompt_extend": false, "watermark": false}));
     }
 
     #[test]
     fn the_models_options_have_the_last_word() {
-        let mut desk = Desk::new("dashscope", "wan2.6-t2i", r#"{"prompt":"x"}"#);
-        desk.model.options.insert("prompt_extend".to_owned(), json!(true));
-        assert_eq!(desk.body()["parameters"], json!({"n": 1, "prompt_extend": true, "watermark": false}));
+        let mut fixture = JobFixture::new("dashscope", "wan2.6-t2i", r#"{"prompt":"x"}"#);
+        fixture.model.options.insert("prompt_extend".to_owned(), json!(true));
+        assert_eq!(fixture.body()["parameters"], json!({"n": 1, "prompt_extend": true, "watermark": false}));
     }
 
     #[test]
     fn an_input_picture_that_the_vendor_does_not_take_goes_to_another_vendor() {
         let ask = |model: &str, side: u32, bytes: usize| {
-            let mut desk = Desk::new("dashscope", model, r#"{"prompt":"x"}"#).editing(1, false);
-            let input = &mut desk.request.edit.as_mut().unwrap().images[0];
+            let mut fixture = JobFixture::new("dashscope", model, r#"{"prompt":"x"}"#).editing(1, false);
+            let input = &mut fixture.request.edit.as_mut().unwrap().images[0];
             input.size = Size::new(1024, side);
             input.bytes = vec![0; bytes].into();
-            DashScope.ask(&desk.job()).map(|_| ()).map_err(|failure| failure.class)
+            DashScope.ask(&fixture.job()).map(|_| ()).map_err(|failure| failure.class)
         };
         assert_eq!(ask("qwen-image-edit", 3072, 9), Ok(()));
         assert_eq!(ask("qwen-image-edit", 3073, 9), Err(Class::AdapterBug));

@@ -11,9 +11,11 @@ use http::Method;
 use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Size;
 use crate::provider::adapter::{Call, Drawn, Found, Job, Reply, Reported, Step, Usage};
+use crate::provider::common::addresses;
+use crate::provider::common::headers;
 use crate::provider::common::json::Json;
+use crate::provider::common::picture_source;
 use crate::provider::common::vendor_error::{VendorError, malformed};
-use crate::provider::common::wire;
 use crate::provider::dashscope::address::address;
 
 /// A task takes 5 to 60 seconds, and an account may ask 20 times a second for all of its tasks together.
@@ -100,9 +102,9 @@ fn without_output(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
 fn poll(job: &Job<'_>, reply: &Reply, output: &Json<'_>, status: &str) -> Result<Step, Failure> {
     let id = output
         .text_at("task_id")
-        .filter(|id| wire::is_plain_id(id))
+        .filter(|id| addresses::is_plain_id(id))
         .ok_or_else(|| malformed(job, reply, "is an unfinished task without an id"))?;
-    let headers = wire::headers(job.account, "authorization", "Bearer ")?;
+    let headers = headers::call_headers(job.account, "authorization", "Bearer ")?;
     let cancel = Call::get(address(job.account, ["tasks", id, "cancel"])?, headers.clone());
     let cancel = (status == "PENDING").then_some(Call { method: Method::POST, ..cancel });
     let call = Call::get(address(job.account, ["tasks", id])?, headers);
@@ -114,8 +116,12 @@ fn poll(job: &Job<'_>, reply: &Reply, output: &Json<'_>, status: &str) -> Result
 fn finished(job: &Job<'_>, reply: &Reply, json: &Json<'_>, output: &Json<'_>) -> Step {
     let results = items(output.get("results"));
     let contents = items(output.get("choices")).iter().flat_map(|choice| items(choice.at("message.content")));
-    let images: Vec<Found> =
-        results.iter().chain(contents).filter_map(|item| found(job, reply, item)).take(wire::MOST_PICTURES).collect();
+    let images: Vec<Found> = results
+        .iter()
+        .chain(contents)
+        .filter_map(|item| found(job, reply, item))
+        .take(picture_source::MOST_PICTURES)
+        .collect();
     let errors = results.iter().filter(|item| item.get("url").is_none()).map(VendorError::from_json);
     let errors: Vec<VendorError> = errors.filter(|error| !error.is_empty()).collect();
     let told = billed(json);
@@ -144,7 +150,7 @@ fn items<'j, 'a>(list: Option<&'j Json<'a>>) -> &'j [Json<'a>] {
 /// The picture of one list item.
 fn found(job: &Job<'_>, reply: &Reply, item: &Json<'_>) -> Option<Found> {
     let link = item.text_at("url").or_else(|| item.text_at("image")).filter(|link| !link.is_empty())?;
-    let source = wire::link(&reply.body, &job.account.base_url, link)?;
+    let source = picture_source::link(&reply.body, &job.account.base_url, link)?;
     let rewritten = item.text_at("actual_prompt").filter(|text| !text.is_empty() && *text != job.request.prompt);
     Some(Found { source, revised_prompt: rewritten.map(str::to_owned) })
 }

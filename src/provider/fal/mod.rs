@@ -16,9 +16,10 @@ use crate::capabilities::{BilledSize, Capabilities, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure};
 use crate::provider::adapter::{Adapter, Call, Job, Reply, Step};
+use crate::provider::common::addresses;
+use crate::provider::common::headers;
 use crate::provider::common::json::Json;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
-use crate::provider::common::wire;
 
 pub(in crate::provider) mod models;
 pub(in crate::provider) mod reply;
@@ -64,13 +65,13 @@ impl Adapter for Fal {
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
-        let url = wire::address(&job.account.base_url, job.model.name.split('/'))?;
-        let mut headers = wire::headers(job.account, "authorization", "Key ")?;
+        let url = addresses::address(&job.account.base_url, job.model.name.split('/'))?;
+        let mut headers = headers::call_headers(job.account, "authorization", "Key ")?;
         // The queue would retry a failed picture up to ten times behind our back.
-        wire::add_header(&mut headers, "x-fal-no-retry", "1");
+        headers::add_header(&mut headers, "x-fal-no-retry", "1");
         // What has not been started by the time nobody waits any more is not started, and not charged.
         let left = job.time_left.as_secs().max(1);
-        wire::add_header(&mut headers, "x-fal-request-timeout", &left.to_string());
+        headers::add_header(&mut headers, "x-fal-request-timeout", &left.to_string());
         Ok(Call::post_json(url, headers, &Value::Object(models::input(job))))
     }
 
@@ -104,7 +105,7 @@ fn astray(json: &Json<'_>, failure: Failure) -> Step {
 
 /// The next look at a request that is not finished, and how to stop it.
 fn waiting(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Step, Failure> {
-    let headers = wire::headers(job.account, "authorization", "Key ")?;
+    let headers = headers::call_headers(job.account, "authorization", "Key ")?;
     let call = Call::get(address(job, reply, json, "status_url", &["status"])?, headers.clone());
     // Only has an effect before the drawing starts; afterwards it is answered and ignored.
     let mut cancel = Call::get(address(job, reply, json, "cancel_url", &["cancel"])?, headers);
@@ -120,7 +121,7 @@ fn completed(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Step, Fail
     if let Some(failure) = reply::failed_machinery(job, json) {
         return Err(failure);
     }
-    let headers = wire::headers(job.account, "authorization", "Key ")?;
+    let headers = headers::call_headers(job.account, "authorization", "Key ")?;
     let call = Call::get(address(job, reply, json, "response_url", &[])?, headers);
     Ok(Step::Again { call, after: Duration::ZERO, cancel: None, noted: None })
 }
@@ -132,27 +133,27 @@ fn address(job: &Job<'_>, reply: &Reply, json: &Json<'_>, field: &str, tail: &[&
         let elsewhere = || malformed(job, reply, &format!("has a {field} that the key must not go to"));
         return Url::parse(text)
             .ok()
-            .filter(|url| wire::may_have_the_key(job.account, url, FAL_DOMAIN))
+            .filter(|url| addresses::may_have_the_key(job.account, url, FAL_DOMAIN))
             .ok_or_else(elsewhere);
     }
     let id = json
         .text_at("request_id")
-        .filter(|id| wire::is_plain_id(id))
+        .filter(|id| addresses::is_plain_id(id))
         .ok_or_else(|| malformed(job, reply, &format!("has neither a {field} nor a request_id")))?;
     let path = job.model.name.split('/').take(2).chain(["requests", id]).chain(tail.iter().copied());
-    wire::address(&job.account.base_url, path)
+    addresses::address(&job.account.base_url, path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::common::fixture::Desk;
+    use crate::provider::common::fixture::JobFixture;
 
     const SCHNELL: &str = "fal-ai/flux/schnell";
     const ROOT: &str = "https://queue.fal.run/fal-ai/flux/requests/7a1f";
 
-    fn desk() -> Desk {
-        Desk::new("fal", SCHNELL, r#"{"prompt":"a red fox","n":2}"#)
+    fn fixture() -> JobFixture {
+        JobFixture::new("fal", SCHNELL, r#"{"prompt":"a red fox","n":2}"#)
     }
 
     fn status(word: &str, root: &str) -> String {
@@ -163,9 +164,9 @@ mod tests {
     }
 
     fn read_at(base: &str, http: u16, body: &str) -> Step {
-        let mut desk = desk();
-        desk.account.base_url = base.parse().unwrap();
-        Fal.read(&desk.job(), &desk.reply(http, body))
+        let mut fixture = fixture();
+        fixture.account.base_url = base.parse().unwrap();
+        Fal.read(&fixture.job(), &fixture.reply(http, body))
     }
 
     fn read(http: u16, body: &str) -> Step {
@@ -174,17 +175,17 @@ mod tests {
 
     #[test]
     fn a_request_is_queued_without_retries_and_started_in_time_or_not_at_all() {
-        let mut desk = desk();
-        desk.time_left = Duration::from_millis(10_900);
-        let call = desk.call();
+        let mut fixture = fixture();
+        fixture.time_left = Duration::from_millis(10_900);
+        let call = fixture.call();
         assert_eq!(call.url.as_str(), "https://queue.fal.run/fal-ai/flux/schnell");
         assert_eq!(
             (&call.headers["x-fal-no-retry"], &call.headers["x-fal-request-timeout"]),
             (&"1".parse().unwrap(), &"10".parse().unwrap())
         );
-        assert_eq!(call.headers["authorization"], format!("Key {}", desk.key()));
-        desk.time_left = Duration::from_millis(300);
-        assert_eq!(desk.call().headers["x-fal-request-timeout"], "1", "fal takes no less");
+        assert_eq!(call.headers["authorization"], format!("Key {}", fixture.key()));
+        fixture.time_left = Duration::from_millis(300);
+        assert_eq!(fixture.call().headers["x-fal-request-timeout"], "1", "fal takes no less");
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Size;
 use crate::provider::adapter::{Drawn, Found, Job, Reply, Reported, Step, Usage};
 use crate::provider::common::json::Json;
+use crate::provider::common::picture_source;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
-use crate::provider::common::wire;
 
 /// fal's words -> what they mean; earlier rows count first. The other words mean what the status means.
 const WORDS: &[(&str, Class)] = &[
@@ -70,13 +70,13 @@ pub fn result(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     let images: Vec<Found> = listed
         .iter()
         .enumerate()
-        .take(wire::MOST_PICTURES)
+        .take(picture_source::MOST_PICTURES)
         .filter(|(at, _)| !withheld(*at))
         .filter_map(|(_, item)| item.text().or_else(|| item.text_at("url")))
-        .filter_map(|text| wire::link(&reply.body, &job.account.base_url, text).filter(|_| !text.is_empty()))
+        .filter_map(|text| picture_source::link(&reply.body, &job.account.base_url, text).filter(|_| !text.is_empty()))
         .map(|source| Found { source, revised_prompt: revised_prompt.map(str::to_owned) })
         .collect();
-    let told = listed.len().max(usize::from(job.n)).min(wire::MOST_PICTURES);
+    let told = listed.len().max(usize::from(job.n)).min(picture_source::MOST_PICTURES);
     let refused = u8::try_from((0..told).filter(|at| withheld(*at)).count()).unwrap_or(job.n);
     if images.is_empty() && refused == 0 {
         return Step::Failed(without_pictures(job, reply, json));
@@ -195,17 +195,17 @@ mod tests {
     use super::*;
     use crate::image::Encoded;
     use crate::provider::adapter::{Adapter, PictureSource};
-    use crate::provider::common::fixture::Desk;
+    use crate::provider::common::fixture::JobFixture;
     use crate::provider::fal::Fal;
 
-    fn desk() -> Desk {
-        Desk::new("fal", "fal-ai/flux/schnell", r#"{"prompt":"a red fox","size":"1024x768","n":3}"#)
+    fn fixture() -> JobFixture {
+        JobFixture::new("fal", "fal-ai/flux/schnell", r#"{"prompt":"a red fox","size":"1024x768","n":3}"#)
     }
 
     fn read(status: u16, headers: &[(&'static str, &str)], body: &str) -> Step {
-        let desk = desk();
-        let reply = headers.iter().fold(desk.reply(status, body), |reply, (name, value)| reply.with(name, value));
-        Fal.read(&desk.job(), &reply)
+        let fixture = fixture();
+        let reply = headers.iter().fold(fixture.reply(status, body), |reply, (name, value)| reply.with(name, value));
+        Fal.read(&fixture.job(), &reply)
     }
 
     fn drawn(headers: &[(&'static str, &str)], body: &str) -> Drawn {
@@ -271,9 +271,11 @@ mod tests {
     #[test]
     fn the_models_own_error_is_the_end_of_a_request_and_trouble_in_getting_at_it_is_not() {
         let ended = |polled: &str, status: u16, body: &str| {
-            let mut desk = desk();
-            desk.polled = Some(format!("https://queue.fal.run/fal-ai/flux/requests/7a1f{polled}").parse().unwrap());
-            let Step::Failed(failure) = Fal.read(&desk.job(), &desk.reply(status, body)) else { panic!("{body}") };
+            let mut fixture = fixture();
+            fixture.polled = Some(format!("https://queue.fal.run/fal-ai/flux/requests/7a1f{polled}").parse().unwrap());
+            let Step::Failed(failure) = Fal.read(&fixture.job(), &fixture.reply(status, body)) else {
+                panic!("{body}")
+            };
             failure.ended
         };
         let error = |kind: &str| model_error("prompt", kind);
@@ -311,10 +313,10 @@ mod tests {
 
     #[test]
     fn a_mistake_in_a_picture_is_the_callers_when_there_is_one() {
-        let desk = Desk::new("fal", "fal-ai/flux-pro/v1/fill", r#"{"prompt":"x"}"#).editing(1, true);
+        let fixture = JobFixture::new("fal", "fal-ai/flux-pro/v1/fill", r#"{"prompt":"x"}"#).editing(1, true);
         for (field, param) in [("image_url", "image"), ("mask_url", "mask")] {
-            let reply = desk.reply(422, model_error(field, "image_too_small"));
-            let Step::Failed(failure) = Fal.read(&desk.job(), &reply) else { panic!("a failure") };
+            let reply = fixture.reply(422, model_error(field, "image_too_small"));
+            let Step::Failed(failure) = Fal.read(&fixture.job(), &reply) else { panic!("a failure") };
             assert_eq!((failure.class, failure.param.as_deref()), (Class::CallerInvalid, Some(param)));
         }
     }

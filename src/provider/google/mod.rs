@@ -12,8 +12,11 @@ use crate::config::plan::{Account, Credentials, Model};
 use crate::failure::{Class, Failure};
 use crate::image::Format;
 use crate::provider::adapter::{Adapter, Call, Job, Reply, Step};
-use crate::provider::common::token::TokenSource;
-use crate::provider::common::wire;
+use crate::provider::common::addresses;
+use crate::provider::common::fields;
+use crate::provider::common::headers;
+use crate::provider::common::picture_source;
+use crate::provider::common::token_source::TokenSource;
 use crate::provider::google::models::{Family, Method, family};
 use crate::request::{Edit, Moderation};
 
@@ -120,20 +123,20 @@ fn is_vertex(account: &Account) -> bool {
 
 /// The headers, with the key or with the token.
 fn headers(job: &Job<'_>) -> Result<HeaderMap, Failure> {
-    wire::with_token(wire::headers(job.account, "x-goog-api-key", "")?, job.bearer)
+    headers::with_token(headers::call_headers(job.account, "x-goog-api-key", "")?, job.bearer)
 }
 
 /// Where `model:method` is asked.
 fn address(account: &Account, target: &str) -> Result<Url, Failure> {
     let base = &account.base_url;
     if !is_vertex(account) {
-        return wire::address(base, ["models", target]);
+        return addresses::address(base, ["models", target]);
     }
     let missing = || Failure::new(Class::AdapterBug, "Vertex AI needs a project and a location");
     let project = account.project.as_deref().ok_or_else(missing)?;
     let location = account.location.as_deref().ok_or_else(missing)?;
     let path = ["v1", "projects", project, "locations", location, "publishers", "google", "models", target];
-    wire::address(base, path)
+    addresses::address(base, path)
 }
 
 /// The caller's name for its own user, where it can be a label; Vertex AI lists costs by them.
@@ -148,24 +151,24 @@ fn content_body(job: &Job<'_>) -> Map<String, Value> {
     let request = job.request;
     let mut parts = vec![json!({"text": request.prompt})];
     for input in request.edit.iter().flat_map(|edit| &edit.images) {
-        let data = wire::base64(&input.bytes);
+        let data = picture_source::base64(&input.bytes);
         parts.push(json!({"inlineData": {"mimeType": input.format.media_type(), "data": data}}));
     }
     let mut image = Map::new();
     put_size(&mut image, "imageSize", job);
-    wire::put(&mut image, "imageOutputOptions", output(job).filter(|_| is_vertex(job.account)));
+    fields::put(&mut image, "imageOutputOptions", output(job).filter(|_| is_vertex(job.account)));
     let mut config = Map::new();
-    wire::put(&mut config, "responseModalities", Some(json!(["IMAGE"])));
-    wire::put(&mut config, "imageConfig", Some(image).filter(|image| !image.is_empty()));
-    wire::put(&mut config, "seed", request.seed.map(|seed| seed & SEEDS));
+    fields::put(&mut config, "responseModalities", Some(json!(["IMAGE"])));
+    fields::put(&mut config, "imageConfig", Some(image).filter(|image| !image.is_empty()));
+    fields::put(&mut config, "seed", request.seed.map(|seed| seed & SEEDS));
     let mut body = Map::new();
-    wire::put(&mut body, "contents", Some(json!([{"role": "user", "parts": parts}])));
-    wire::put(&mut body, "generationConfig", Some(config));
+    fields::put(&mut body, "contents", Some(json!([{"role": "user", "parts": parts}])));
+    fields::put(&mut body, "generationConfig", Some(config));
     if request.moderation == Some(Moderation::Low) {
         let loose = HARMS.map(|harm| json!({"category": harm, "threshold": LOOSE}));
-        wire::put(&mut body, "safetySettings", Some(loose.to_vec()));
+        fields::put(&mut body, "safetySettings", Some(loose.to_vec()));
     }
-    wire::put(&mut body, "labels", labels(job));
+    fields::put(&mut body, "labels", labels(job));
     body
 }
 
@@ -173,31 +176,31 @@ fn content_body(job: &Job<'_>) -> Map<String, Value> {
 fn predict_body(job: &Job<'_>) -> Map<String, Value> {
     let request = job.request;
     let mut parameters = Map::new();
-    wire::put(&mut parameters, "sampleCount", Some(job.n));
+    fields::put(&mut parameters, "sampleCount", Some(job.n));
     match request.edit {
         // What is drawn into a picture has its size.
-        Some(_) => wire::put(&mut parameters, "editMode", Some("EDIT_MODE_INPAINT_INSERTION")),
+        Some(_) => fields::put(&mut parameters, "editMode", Some("EDIT_MODE_INPAINT_INSERTION")),
         None => put_size(&mut parameters, "sampleImageSize", job),
     }
-    wire::put(&mut parameters, "negativePrompt", request.negative_prompt.as_deref());
+    fields::put(&mut parameters, "negativePrompt", request.negative_prompt.as_deref());
     if let Some(seed) = request.seed {
         // A watermark, which is the default, would make every picture another.
         // It counts from one, so that zero becomes the last.
-        wire::put(&mut parameters, "seed", Some(Some(seed & SEEDS).filter(|seed| *seed > 0).unwrap_or(SEEDS)));
-        wire::put(&mut parameters, "addWatermark", Some(false));
+        fields::put(&mut parameters, "seed", Some(Some(seed & SEEDS).filter(|seed| *seed > 0).unwrap_or(SEEDS)));
+        fields::put(&mut parameters, "addWatermark", Some(false));
     }
     // Otherwise a picture that was withheld is silently missing.
-    wire::put(&mut parameters, "includeRaiReason", Some(true));
+    fields::put(&mut parameters, "includeRaiReason", Some(true));
     let low = request.moderation == Some(Moderation::Low);
-    wire::put(&mut parameters, "safetySetting", low.then_some(LOOSE));
-    wire::put(&mut parameters, "outputOptions", output(job));
+    fields::put(&mut parameters, "safetySetting", low.then_some(LOOSE));
+    fields::put(&mut parameters, "outputOptions", output(job));
     let mut instance = Map::new();
-    wire::put(&mut instance, "prompt", Some(request.prompt.as_str()));
-    wire::put(&mut instance, "referenceImages", request.edit.as_ref().map(references));
+    fields::put(&mut instance, "prompt", Some(request.prompt.as_str()));
+    fields::put(&mut instance, "referenceImages", request.edit.as_ref().map(references));
     let mut body = Map::new();
-    wire::put(&mut body, "instances", Some(vec![Value::Object(instance)]));
-    wire::put(&mut body, "parameters", Some(parameters));
-    wire::put(&mut body, "labels", labels(job));
+    fields::put(&mut body, "instances", Some(vec![Value::Object(instance)]));
+    fields::put(&mut body, "parameters", Some(parameters));
+    fields::put(&mut body, "labels", labels(job));
     body
 }
 
@@ -212,7 +215,7 @@ fn check_pictures(edit: &Edit) -> Result<(), Failure> {
 /// The picture that is drawn into, and the mask that shows where: whatever is not black.
 fn references(edit: &Edit) -> Vec<Value> {
     let reference = |number: usize, kind: &str, bytes: &[u8]| {
-        let image = json!({"bytesBase64Encoded": wire::base64(bytes)});
+        let image = json!({"bytesBase64Encoded": picture_source::base64(bytes)});
         json!({"referenceId": number, "referenceType": kind, "referenceImage": image})
     };
     let mut list: Vec<Value> =
@@ -228,8 +231,8 @@ fn references(edit: &Edit) -> Vec<Value> {
 /// The size as a shape and, under the method's own name for it, a tier.
 fn put_size(fields: &mut Map<String, Value>, tier: &str, job: &Job<'_>) {
     if let Some((across, down)) = family(&job.model.name).shape(job.output_size) {
-        wire::put(fields, "aspectRatio", Some(format!("{across}:{down}")));
-        wire::put(fields, tier, job.tier.map(|tier| tier.word));
+        fields::put(fields, "aspectRatio", Some(format!("{across}:{down}")));
+        fields::put(fields, tier, job.tier.map(|tier| tier.word));
     }
 }
 
@@ -247,8 +250,8 @@ fn fixed_tier(model: &Model) -> Option<Tier> {
 fn output(job: &Job<'_>) -> Option<Value> {
     let format = job.format?;
     let mut output = Map::new();
-    wire::put(&mut output, "mimeType", Some(format.media_type()));
-    wire::put(&mut output, "compressionQuality", job.request.output_compression.filter(|_| format == Format::Jpeg));
+    fields::put(&mut output, "mimeType", Some(format.media_type()));
+    fields::put(&mut output, "compressionQuality", job.request.output_compression.filter(|_| format == Format::Jpeg));
     Some(Value::Object(output))
 }
 
@@ -267,20 +270,20 @@ fn merge(under: &mut Value, over: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::common::fixture::Desk;
+    use crate::provider::common::fixture::JobFixture;
 
     const WISH: &str = r#"{"prompt":"a fox","size":"1536x864","quality":"high","output_compression":80,
         "background":"opaque","moderation":"low","style":"vivid","user":"u"}"#;
 
     #[test]
     fn each_model_is_sent_only_what_it_takes() {
-        let body = Desk::new("google", "gemini-2.5-flash-image", WISH).body();
+        let body = JobFixture::new("google", "gemini-2.5-flash-image", WISH).body();
         let loose = HARMS.map(|harm| json!({"category": harm, "threshold": "BLOCK_ONLY_HIGH"}));
         let wanted = json!({"contents": [{"role": "user", "parts": [{"text": "a fox"}]}],
             "generationConfig": {"responseModalities": ["IMAGE"], "imageConfig": {"aspectRatio": "16:9"}},
             "safetySettings": loose});
         assert_eq!(body, wanted);
-        let body = Desk::new("google", "imagen-4.0-generate-001", WISH).body();
+        let body = JobFixture::new("google", "imagen-4.0-generate-001", WISH).body();
         let wanted = json!({"instances": [{"prompt": "a fox"}], "parameters": {"sampleCount": 1,
             "aspectRatio": "16:9", "sampleImageSize": "2K", "includeRaiReason": true,
             "safetySetting": "BLOCK_ONLY_HIGH"}});
@@ -291,7 +294,7 @@ mod tests {
     fn a_seed_beyond_googles_is_folded_into_them() {
         let seed = |seed: u32| {
             let wish = format!(r#"{{"prompt":"x","seed":{seed}}}"#);
-            Desk::new("google", "gemini-3-pro-image", &wish).body()["generationConfig"]["seed"].clone()
+            JobFixture::new("google", "gemini-3-pro-image", &wish).body()["generationConfig"]["seed"].clone()
         };
         assert_eq!((seed(0), seed(7), seed(u32::MAX)), (json!(0), json!(7), json!(i32::MAX)));
         let imagens = |seed: u32| {
@@ -307,46 +310,48 @@ mod tests {
 
     #[test]
     fn an_option_is_laid_into_what_is_there() {
-        let mut desk = Desk::new("google", "gemini-3-pro-image", r#"{"prompt":"x","size":"1024x1024"}"#);
+        let mut fixture = JobFixture::new("google", "gemini-3-pro-image", r#"{"prompt":"x","size":"1024x1024"}"#);
         let option = json!({"imageConfig": {"imageSize": "2K"}, "temperature": 1});
-        desk.model.options.insert("generationConfig".to_owned(), option);
+        fixture.model.options.insert("generationConfig".to_owned(), option);
         let wanted = json!({"responseModalities": ["IMAGE"], "temperature": 1,
             "imageConfig": {"aspectRatio": "1:1", "imageSize": "2K"}});
-        assert_eq!(desk.body()["generationConfig"], wanted);
+        assert_eq!(fixture.body()["generationConfig"], wanted);
     }
 
     #[test]
     fn input_pictures_follow_the_words() {
-        let desk = Desk::new("google", "gemini-3-pro-image", r#"{"prompt":"x"}"#).editing(2, false);
+        let fixture = JobFixture::new("google", "gemini-3-pro-image", r#"{"prompt":"x"}"#).editing(2, false);
         let picture = |number| {
             json!({"inlineData": {"mimeType": "image/png",
-            "data": wire::base64(format!("image {number}").as_bytes())}})
+            "data": picture_source::base64(format!("image {number}").as_bytes())}})
         };
-        assert_eq!(desk.body()["contents"][0]["parts"], json!([{"text": "x"}, picture(0), picture(1)]));
+        assert_eq!(fixture.body()["contents"][0]["parts"], json!([{"text": "x"}, picture(0), picture(1)]));
     }
 
-    fn vertex(model: &str, wish: &str) -> Desk {
-        let mut desk = Desk::new("google", model, wish);
-        desk.account.base_url = "https://aiplatform.googleapis.com/".parse().unwrap();
-        desk.account.api_key = None;
-        desk.account.credentials = Some(Credentials::Metadata);
-        desk.account.project = Some("p1".to_owned());
-        desk.account.location = Some("global".to_owned());
-        desk.bearer = Some(crate::secret::Secret::new("ya29.secret"));
-        desk
+    fn vertex(model: &str, wish: &str) -> JobFixture {
+        let mut fixture = JobFixture::new("google", model, wish);
+        fixture.account.base_url = "https://aiplatform.googleapis.com/".parse().unwrap();
+        fixture.account.api_key = None;
+        fixture.account.credentials = Some(Credentials::Metadata);
+        fixture.account.project = Some("p1".to_owned());
+        fixture.account.location = Some("global".to_owned());
+        fixture.bearer = Some(crate::secret::Secret::new("ya29.secret"));
+        fixture
     }
 
     #[test]
     fn vertex_is_asked_at_its_own_address_with_a_token_that_no_debug_print_shows() {
-        let desk = vertex("gemini-3-pro-image", r#"{"prompt":"x"}"#);
-        let call = desk.call();
+        let fixture = vertex("gemini-3-pro-image", r#"{"prompt":"x"}"#);
+        let call = fixture.call();
         let path = "v1/projects/p1/locations/global/publishers/google/models/gemini-3-pro-image:generateContent";
         assert_eq!(call.url.as_str(), format!("https://aiplatform.googleapis.com/{path}"));
         assert_eq!(call.headers["authorization"], "Bearer ya29.secret");
         assert!(!call.headers.contains_key("x-goog-api-key"));
-        assert!(!format!("{call:?} {:?}", desk.job()).contains("ya29"));
+        assert!(!format!("{call:?} {:?}", fixture.job()).contains("ya29"));
         let said = r#"{"error":{"status":"UNAUTHENTICATED","message":"bad token ya29.secret"}}"#;
-        let Step::Failed(failure) = Google.read(&desk.job(), &desk.reply(401, said)) else { panic!("no failure") };
+        let Step::Failed(failure) = Google.read(&fixture.job(), &fixture.reply(401, said)) else {
+            panic!("no failure")
+        };
         assert!(!failure.message.contains("ya29"), "{failure}");
     }
 
@@ -368,20 +373,20 @@ mod tests {
 
     #[test]
     fn a_file_that_imagen_does_not_read_is_not_sent_to_it() {
-        let mut desk = vertex("imagen-3.0-capability-001", r#"{"prompt":"x"}"#).editing(1, true);
+        let mut fixture = vertex("imagen-3.0-capability-001", r#"{"prompt":"x"}"#).editing(1, true);
         for (format, sent) in [(Format::Png, true), (Format::Jpeg, true), (Format::Webp, false)] {
-            desk.request.edit.as_mut().unwrap().images[0].format = format;
-            assert_eq!(Google.ask(&desk.job()).is_ok(), sent, "{format:?}");
+            fixture.request.edit.as_mut().unwrap().images[0].format = format;
+            assert_eq!(Google.ask(&fixture.job()).is_ok(), sent, "{format:?}");
         }
     }
 
     #[test]
     fn the_key_goes_into_a_header_and_never_into_the_address() {
-        let desk = Desk::new("google", "gemini-3-pro-image", r#"{"prompt":"x"}"#);
-        let call = desk.call();
-        assert_eq!(call.headers["x-goog-api-key"], desk.key());
+        let fixture = JobFixture::new("google", "gemini-3-pro-image", r#"{"prompt":"x"}"#);
+        let call = fixture.call();
+        assert_eq!(call.headers["x-goog-api-key"], fixture.key());
         let url = "https://generativelanguage.googleapis.com/v1beta/models/gemini-3-pro-image:generateContent";
         assert_eq!(call.url.as_str(), url);
-        assert!(!format!("{call:?}").contains(desk.key()));
+        assert!(!format!("{call:?}").contains(fixture.key()));
     }
 }

@@ -6,8 +6,8 @@
 
 use crate::capabilities::{Capabilities, Edits, OutputSize, Sizes, Tier};
 use crate::image::Format;
-use crate::provider::common::tiers;
-use crate::provider::common::tiers::{FOUR, GEMINI_SHAPES, LONG_SHAPES, ONE, PIXELS, TINY, TWO};
+use crate::provider::common;
+use crate::provider::common::resolution_tiers::{FOUR, GEMINI_SHAPES, LONG_SHAPES, ONE, PIXELS, TINY, TWO};
 use crate::request::PROMPT_MAX_CHARS;
 
 /// Models that take the same.
@@ -128,7 +128,7 @@ impl Family {
 
     /// The shape `(across, down)` of `output_size`.
     pub fn shape(&self, output_size: OutputSize) -> Option<(u32, u32)> {
-        tiers::shape(self.shapes, output_size)
+        common::resolution_tiers::shape(self.shapes, output_size)
     }
 
     /// The tier by this word, whether these models have it or not: an option may name any.
@@ -140,7 +140,7 @@ impl Family {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::common::fixture::Desk;
+    use crate::provider::common::fixture::JobFixture;
 
     #[test]
     fn a_wish_becomes_the_smallest_tier_that_covers_it_and_no_tier_where_there_is_none() {
@@ -163,8 +163,8 @@ mod tests {
             ("imagen-3.0-generate-002", "1024x1024", (1, 1), None),
             ("somebody-new", "1344x768", (16, 9), None),
         ] {
-            let desk = Desk::new("google", model, &format!(r#"{{"prompt":"x","size":"{size}"}}"#));
-            let job = desk.job();
+            let fixture = JobFixture::new("google", model, &format!(r#"{{"prompt":"x","size":"{size}"}}"#));
+            let job = fixture.job();
             let told = (family(model).shape(job.output_size), job.tier.map(|tier| tier.word));
             assert_eq!(told, (Some(shape), tier), "{model} {size}");
         }
@@ -201,9 +201,10 @@ mod tests {
     #[test]
     fn pictures_that_a_request_cannot_carry_are_not_sent() {
         use crate::capabilities::{SizeTolerance, Unable};
-        use crate::provider::common::fixture::Desk;
+        use crate::provider::common::fixture::JobFixture;
         let able = family("gemini-3-pro-image").capabilities(false);
-        let mut request = Desk::new("google", "gemini-3-pro-image", r#"{"prompt":"x"}"#).editing(2, false).request;
+        let mut request =
+            JobFixture::new("google", "gemini-3-pro-image", r#"{"prompt":"x"}"#).editing(2, false).request;
         let mut weigh = |bytes: usize| {
             let edit = request.edit.as_mut().unwrap();
             edit.images[1].bytes = vec![0; bytes - edit.images[0].bytes.len()].into();

@@ -9,8 +9,9 @@ use crate::pricing::Counted;
 use crate::provider::adapter::{Drawn, Found, Job, Reply, Step, Usage};
 use crate::provider::common;
 use crate::provider::common::json::Json;
+use crate::provider::common::picture_source;
+use crate::provider::common::retry_after;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
-use crate::provider::common::wire;
 use crate::provider::google::models::Method;
 
 /// How a candidate ends whose content was refused. Every other end is the model's own failure.
@@ -85,8 +86,8 @@ fn content(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     // Some gateways in front of Google write the field as its protobuf does.
     let inside = shown().filter_map(|part| part.get("inlineData").or_else(|| part.get("inline_data")));
     let data = inside.filter_map(|inside| inside.bytes_at("data")).filter(|data| !data.is_empty());
-    let found = data.map(|data| Found { source: wire::inline(&reply.body, data), revised_prompt: None });
-    let images: Vec<Found> = found.take(wire::MOST_PICTURES).collect();
+    let found = data.map(|data| Found { source: picture_source::inline(&reply.body, data), revised_prompt: None });
+    let images: Vec<Found> = found.take(picture_source::MOST_PICTURES).collect();
     if !images.is_empty() {
         let usage = Usage { counted: counted(json), ..Usage::default() };
         return Step::Done(Drawn { images, usage, ..Drawn::default() });
@@ -125,9 +126,12 @@ fn predictions(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
         .filter_map(|item| {
             let data = item.bytes_at("bytesBase64Encoded").filter(|data| !data.is_empty())?;
             let revised_prompt = item.text_at("prompt").filter(|prompt| *prompt != job.request.prompt);
-            Some(Found { source: wire::inline(&reply.body, data), revised_prompt: revised_prompt.map(str::to_owned) })
+            Some(Found {
+                source: picture_source::inline(&reply.body, data),
+                revised_prompt: revised_prompt.map(str::to_owned),
+            })
         })
-        .take(wire::MOST_PICTURES)
+        .take(picture_source::MOST_PICTURES)
         .collect();
     let missing = job.n.saturating_sub(u8::try_from(images.len()).unwrap_or(u8::MAX));
     if !images.is_empty() {
@@ -206,7 +210,7 @@ struct Quotas {
 fn add(complaint: &mut VendorError, used_up: &mut Quotas, detail: &Json<'_>) {
     complaint.words.extend(detail.text_at("reason").map(str::to_owned));
     if let Some(delay) = detail.text_at("retryDelay") {
-        complaint.retry_after = delay.strip_suffix('s').and_then(|delay| wire::seconds(delay.parse().ok()?));
+        complaint.retry_after = delay.strip_suffix('s').and_then(|delay| retry_after::seconds(delay.parse().ok()?));
     }
     let fields = detail.get("fieldViolations").map(Json::items).unwrap_or_default();
     let field = fields.iter().find_map(|violation| violation.text_at("field")).filter(|field| !field.is_empty());

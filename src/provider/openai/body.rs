@@ -12,8 +12,8 @@ use url::Url;
 use crate::failure::{Class, Failure};
 use crate::image::Format;
 use crate::provider::adapter::{Call, Job};
+use crate::provider::common::fields;
 use crate::provider::common::form::Form;
-use crate::provider::common::wire;
 use crate::provider::openai::models::{Family, ParameterSet};
 use crate::request::{Background, Complexity, Edit, Fidelity, Input, Moderation, Quality, Style};
 
@@ -69,14 +69,14 @@ fn check_pictures(family: &Family, edit: &Edit) -> Result<(), Failure> {
 fn fields(job: &Job<'_>, family: &Family, model: Option<&str>) -> Map<String, Value> {
     let request = job.request;
     let mut body = Map::new();
-    wire::put(&mut body, "model", model);
-    wire::put(&mut body, "prompt", Some(request.prompt.as_str()));
-    wire::put(&mut body, "n", Some(job.n));
-    wire::put(&mut body, "size", job.output_size.nominal().map(|size| size.to_string()));
-    wire::put(&mut body, "quality", job.quality.map(Quality::word));
-    wire::put(&mut body, "user", request.user.as_deref());
+    fields::put(&mut body, "model", model);
+    fields::put(&mut body, "prompt", Some(request.prompt.as_str()));
+    fields::put(&mut body, "n", Some(job.n));
+    fields::put(&mut body, "size", job.output_size.nominal().map(|size| size.to_string()));
+    fields::put(&mut body, "quality", job.quality.map(Quality::word));
+    fields::put(&mut body, "user", request.user.as_deref());
     match family.shape {
-        ParameterSet::Classic => wire::put(&mut body, "response_format", Some("b64_json")),
+        ParameterSet::Classic => fields::put(&mut body, "response_format", Some("b64_json")),
         ParameterSet::Gpt => {
             put_file(&mut body, job);
             put_stream(&mut body, job);
@@ -85,7 +85,7 @@ fn fields(job: &Job<'_>, family: &Family, model: Option<&str>) -> Map<String, Va
     let edit = request.edit.as_ref();
     match edit {
         None => put_generation(&mut body, job, family),
-        Some(edit) if family.fidelity => wire::put(&mut body, "input_fidelity", edit.fidelity.map(Fidelity::word)),
+        Some(edit) if family.fidelity => fields::put(&mut body, "input_fidelity", edit.fidelity.map(Fidelity::word)),
         Some(_) => {}
     }
     let options = job.model.options.iter();
@@ -97,18 +97,18 @@ fn fields(job: &Job<'_>, family: &Family, model: Option<&str>) -> Map<String, Va
 /// What a GPT image model is told of the file it writes.
 fn put_file(body: &mut Map<String, Value>, job: &Job<'_>) {
     let request = job.request;
-    wire::put(body, "background", request.background.map(Background::word));
-    wire::put(body, "output_format", job.format.map(Format::word));
+    fields::put(body, "background", request.background.map(Background::word));
+    fields::put(body, "output_format", job.format.map(Format::word));
     // Only these formats take a level; sending one with PNG is an error.
     let lossy = matches!(job.format, Some(Format::Jpeg | Format::Webp));
-    wire::put(body, "output_compression", request.output_compression.filter(|_| lossy));
+    fields::put(body, "output_compression", request.output_compression.filter(|_| lossy));
 }
 
 /// A stream is asked for only where somebody watches for unfinished pictures: what is whole can be read in one piece.
 pub fn put_stream(body: &mut Map<String, Value>, job: &Job<'_>) {
     if job.partials > 0 {
-        wire::put(body, "stream", Some(true));
-        wire::put(body, "partial_images", Some(job.partials));
+        fields::put(body, "stream", Some(true));
+        fields::put(body, "partial_images", Some(job.partials));
     }
 }
 
@@ -116,12 +116,12 @@ pub fn put_stream(body: &mut Map<String, Value>, job: &Job<'_>) {
 fn put_generation(body: &mut Map<String, Value>, job: &Job<'_>, family: &Family) {
     let request = job.request;
     if family.shape == ParameterSet::Gpt {
-        wire::put(body, "moderation", request.moderation.map(Moderation::word));
+        fields::put(body, "moderation", request.moderation.map(Moderation::word));
     }
     if family.style {
-        wire::put(body, "style", request.style.map(Style::word));
+        fields::put(body, "style", request.style.map(Style::word));
     }
     if family.complexity {
-        wire::put(body, "complexity", request.complexity.map(Complexity::word));
+        fields::put(body, "complexity", request.complexity.map(Complexity::word));
     }
 }

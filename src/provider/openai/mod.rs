@@ -7,13 +7,14 @@ use crate::capabilities::{Capabilities, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
 use crate::provider::adapter::{Adapter, Call, Job, Partial, Reply, Step};
-use crate::provider::common::wire;
+use crate::provider::common::addresses;
+use crate::provider::common::headers;
 use crate::provider::openai::models::family;
 
 pub(in crate::provider) mod body;
+pub mod images_response;
 pub(in crate::provider) mod models;
 pub(in crate::provider) mod reply;
-pub mod result;
 pub(in crate::provider) mod stream;
 
 /// OpenAI itself, or an address that speaks exactly its language.
@@ -57,15 +58,15 @@ impl Adapter for OpenAi {
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
-        let mut headers = wire::headers(job.account, "authorization", "Bearer ")?;
+        let mut headers = headers::call_headers(job.account, "authorization", "Bearer ")?;
         if let Some(organization) = &job.account.organization {
-            wire::add_header(&mut headers, "openai-organization", organization);
+            headers::add_header(&mut headers, "openai-organization", organization);
         }
         if let Some(project) = &job.account.project {
-            wire::add_header(&mut headers, "openai-project", project);
+            headers::add_header(&mut headers, "openai-project", project);
         }
         let model = job.model.name.as_str();
-        let images = |end: &str| wire::address(&job.account.base_url, ["images", end]);
+        let images = |end: &str| addresses::address(&job.account.base_url, ["images", end]);
         body::call(job, family(model), Some(model), headers, images)
     }
 
@@ -86,7 +87,7 @@ impl Adapter for OpenAi {
 mod tests {
     use serde_json::json;
 
-    use crate::provider::common::fixture::Desk;
+    use crate::provider::common::fixture::JobFixture;
 
     #[test]
     fn each_model_is_sent_only_what_it_takes() {
@@ -95,38 +96,38 @@ mod tests {
             "user":"u","response_format":"url"}"#;
         let gpt = json!({"model":"gpt-image-2","prompt":"a fox","n":1,"size":"1024x1024","quality":"high",
             "output_format":"webp","output_compression":80,"background":"opaque","moderation":"low","user":"u"});
-        assert_eq!(Desk::new("openai", "gpt-image-2", wish).body(), gpt);
+        assert_eq!(JobFixture::new("openai", "gpt-image-2", wish).body(), gpt);
         let mut with_complexity = gpt.clone();
         with_complexity["model"] = json!("gpt-image-2.6-flare");
         with_complexity["complexity"] = json!("low");
-        assert_eq!(Desk::new("openai", "gpt-image-2.6-flare", wish).body(), with_complexity);
+        assert_eq!(JobFixture::new("openai", "gpt-image-2.6-flare", wish).body(), with_complexity);
 
         let wish = r#"{"prompt":"a fox","size":"1792x1024","quality":"hd","style":"vivid","background":"opaque",
             "moderation":"low","user":"u"}"#;
         let dall_e_3 = json!({"model":"dall-e-3","prompt":"a fox","n":1,"size":"1792x1024","quality":"hd",
             "style":"vivid","user":"u","response_format":"b64_json"});
-        assert_eq!(Desk::new("openai", "dall-e-3", wish).body(), dall_e_3);
+        assert_eq!(JobFixture::new("openai", "dall-e-3", wish).body(), dall_e_3);
     }
 
     #[test]
     fn a_compression_level_is_sent_only_with_a_format_that_has_one() {
-        let body = Desk::new("openai", "gpt-image-1", r#"{"prompt":"x","output_compression":80}"#).body();
+        let body = JobFixture::new("openai", "gpt-image-1", r#"{"prompt":"x","output_compression":80}"#).body();
         assert_eq!(body, json!({"model":"gpt-image-1","prompt":"x","n":1}));
     }
 
     #[test]
     fn the_models_options_have_the_last_word() {
-        let mut desk = Desk::new("openai", "gpt-image-1", r#"{"prompt":"x","moderation":"low"}"#);
-        desk.model.options.insert("moderation".to_owned(), json!("auto"));
-        assert_eq!(desk.body()["moderation"], "auto");
+        let mut fixture = JobFixture::new("openai", "gpt-image-1", r#"{"prompt":"x","moderation":"low"}"#);
+        fixture.model.options.insert("moderation".to_owned(), json!("auto"));
+        assert_eq!(fixture.body()["moderation"], "auto");
     }
 
     #[test]
     fn an_organisation_and_a_project_are_named_in_headers() {
-        let mut desk = Desk::new("openai", "gpt-image-1", r#"{"prompt":"x"}"#);
-        desk.account.organization = Some("org-1".to_owned());
-        desk.account.project = Some("proj-1".to_owned());
-        let call = desk.call();
+        let mut fixture = JobFixture::new("openai", "gpt-image-1", r#"{"prompt":"x"}"#);
+        fixture.account.organization = Some("org-1".to_owned());
+        fixture.account.project = Some("proj-1".to_owned());
+        let call = fixture.call();
         assert_eq!(
             (&call.headers["openai-organization"], &call.headers["openai-project"]),
             (&"org-1".parse().unwrap(), &"proj-1".parse().unwrap())

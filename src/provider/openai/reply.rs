@@ -6,10 +6,10 @@
 
 use crate::failure::{Class, Failure};
 use crate::provider::adapter::{Job, Reply, Step};
+use crate::provider::common::headers;
 use crate::provider::common::json::Json;
 use crate::provider::common::vendor_error::{VendorError, malformed};
-use crate::provider::common::wire;
-use crate::provider::openai::result::{counted, drawn, failure, reported_cost};
+use crate::provider::openai::images_response::{counted, drawn, failure, reported_cost};
 use crate::provider::openai::stream;
 
 /// What a reply to a generation call means.
@@ -18,7 +18,7 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
         let counted = Json::read(&reply.body).map(|json| counted(&json)).unwrap_or_default();
         return Step::Failed(failure(job, reply, &VendorError::read(&reply.body)).with_counted(counted));
     }
-    if wire::is_event_stream(&reply.headers) {
+    if headers::is_event_stream(&reply.headers) {
         return stream::read(job, reply);
     }
     let json = match Json::read(&reply.body) {
@@ -49,12 +49,12 @@ mod tests {
     use crate::image::Encoded;
     use crate::provider::adapter::PictureSource;
     use crate::provider::adapter::Reported;
-    use crate::provider::common::fixture::Desk;
+    use crate::provider::common::fixture::JobFixture;
 
     use std::time::Duration;
 
-    fn desk() -> Desk {
-        Desk::new("openai", "gpt-image-1", r#"{"prompt":"a red fox","size":"1024x1024","n":2}"#)
+    fn fixture() -> JobFixture {
+        JobFixture::new("openai", "gpt-image-1", r#"{"prompt":"a red fox","size":"1024x1024","n":2}"#)
     }
 
     fn images(step: Step) -> Vec<PictureSource> {
@@ -117,8 +117,8 @@ mod tests {
             (200, r#"{"data":[{"b64_json":"QUJ"#.to_owned(), Class::Malformed, None),
             (200, "<html>Welcome</html>".to_owned(), Class::Malformed, None),
         ] {
-            let desk = desk();
-            let Step::Failed(failure) = read(&desk.job(), &desk.reply(status, &body)) else {
+            let fixture = fixture();
+            let Step::Failed(failure) = read(&fixture.job(), &fixture.reply(status, &body)) else {
                 panic!("{status} {body} is no failure");
             };
             assert_eq!((failure.class, failure.param.as_deref()), (class, param), "{status} {body}");
@@ -127,10 +127,10 @@ mod tests {
 
     #[test]
     fn a_waiting_time_is_kept_where_waiting_helps() {
-        let desk = desk();
+        let fixture = fixture();
         let after = |body: &str| {
-            let reply = desk.reply(429, body).with("retry-after", "7");
-            match read(&desk.job(), &reply) {
+            let reply = fixture.reply(429, body).with("retry-after", "7");
+            match read(&fixture.job(), &reply) {
                 Step::Failed(failure) => failure.retry_after,
                 other => panic!("{other:?}"),
             }
@@ -141,23 +141,23 @@ mod tests {
 
     #[test]
     fn a_key_in_an_error_is_blotted_out_and_the_message_is_bounded() {
-        let desk = desk();
-        let body = format!(r#"{{"error":"the key {} is unknown {}"}}"#, desk.key(), "x".repeat(5_000));
-        let page = format!("<html>{} {}", " ".repeat(1_000), desk.key().repeat(60));
+        let fixture = fixture();
+        let body = format!(r#"{{"error":"the key {} is unknown {}"}}"#, fixture.key(), "x".repeat(5_000));
+        let page = format!("<html>{} {}", " ".repeat(1_000), fixture.key().repeat(60));
         for (status, body) in [(401, &body), (200, &body), (400, &page), (200, &page)] {
-            let Step::Failed(failure) = read(&desk.job(), &desk.reply(status, body)) else { panic!("{status}") };
+            let Step::Failed(failure) = read(&fixture.job(), &fixture.reply(status, body)) else { panic!("{status}") };
             assert!(failure.message.chars().count() <= 501, "{}", failure.message.len());
-            assert!(!failure.message.contains(&desk.key()[..8]), "{}", failure.message);
+            assert!(!failure.message.contains(&fixture.key()[..8]), "{}", failure.message);
         }
     }
 
     #[test]
     fn base64_is_a_slice_of_the_reply_even_behind_a_data_prefix_and_survives_escapes() {
-        let desk = desk();
+        let fixture = fixture();
         let body =
             r#"{"data":[{"b64_json":"data:image\/png;base64,QUJD\nQUJD"},{"b64_json":"data:image/png;base64,QUJD"}]}"#;
-        let reply = desk.reply(200, body);
-        let found = images(read(&desk.job(), &reply));
+        let reply = fixture.reply(200, body);
+        let found = images(read(&fixture.job(), &reply));
         let [PictureSource::Inline(Encoded::Base64(copied)), PictureSource::Inline(Encoded::Base64(shared))] =
             &found[..]
         else {
@@ -170,36 +170,36 @@ mod tests {
 
     #[test]
     fn a_price_is_told_in_a_header_or_in_the_answer_digit_for_digit() {
-        let mut desk = desk();
-        desk.account.dialect.cost_header = Some("x-cost".to_owned());
-        desk.account.dialect.cost_at = Some("usage.cost".to_owned());
-        let cost = |desk: &Desk, header: &str, cost: &str| {
+        let mut fixture = fixture();
+        fixture.account.dialect.cost_header = Some("x-cost".to_owned());
+        fixture.account.dialect.cost_at = Some("usage.cost".to_owned());
+        let cost = |fixture: &JobFixture, header: &str, cost: &str| {
             let body = format!(r#"{{"data":[{{"url":"https://cdn/1.png"}}],"usage":{{"cost":{cost}}}}}"#);
-            match read(&desk.job(), &desk.reply(200, body).with("x-cost", header)) {
+            match read(&fixture.job(), &fixture.reply(200, body).with("x-cost", header)) {
                 Step::Done(drawn) => drawn.usage.reported,
                 other => panic!("{other:?}"),
             }
         };
         let usd = |text: &str| Some(Reported::Dollars(text.to_owned()));
-        assert_eq!(cost(&desk, "3.45e-05", "1"), usd("3.45e-05"));
-        assert_eq!(cost(&desk, "None", "0.0300000000000000001"), usd("0.0300000000000000001"));
-        assert_eq!(cost(&desk, "inf", r#""0.04""#), usd("0.04"));
+        assert_eq!(cost(&fixture, "3.45e-05", "1"), usd("3.45e-05"));
+        assert_eq!(cost(&fixture, "None", "0.0300000000000000001"), usd("0.0300000000000000001"));
+        assert_eq!(cost(&fixture, "inf", r#""0.04""#), usd("0.04"));
         for nothing in ["null", "-1", r#""free""#, "{}"] {
-            assert_eq!(cost(&desk, "NaN", nothing), None, "{nothing}");
+            assert_eq!(cost(&fixture, "NaN", nothing), None, "{nothing}");
         }
-        desk.account.dialect.cost_unit = CostUnit::Cents;
-        assert_eq!(cost(&desk, "4", "1"), Some(Reported::Cents("4".to_owned())));
-        desk.account.dialect.cost_unit = CostUnit::Units;
-        assert_eq!(cost(&desk, "4", "1"), Some(Reported::Units("4".to_owned())));
+        fixture.account.dialect.cost_unit = CostUnit::Cents;
+        assert_eq!(cost(&fixture, "4", "1"), Some(Reported::Cents("4".to_owned())));
+        fixture.account.dialect.cost_unit = CostUnit::Units;
+        assert_eq!(cost(&fixture, "4", "1"), Some(Reported::Units("4".to_owned())));
     }
 
     #[test]
     fn a_link_in_the_place_of_base64_is_followed_and_base64_in_the_place_of_a_link_is_the_picture() {
-        let desk = desk();
-        let png = wire::base64(b"\x89PNG\r\n\x1a\n and what follows");
+        let fixture = fixture();
+        let png = picture_source::base64(b"\x89PNG\r\n\x1a\n and what follows");
         let found =
-            |item: &str| images(read(&desk.job(), &desk.reply(200, format!(r#"{{"data":[{item}]}}"#)))).remove(0);
-        let link = |text: &str| PictureSource::Link(desk.account.base_url.join(text).unwrap());
+            |item: &str| images(read(&fixture.job(), &fixture.reply(200, format!(r#"{{"data":[{item}]}}"#)))).remove(0);
+        let link = |text: &str| PictureSource::Link(fixture.account.base_url.join(text).unwrap());
         let inside = PictureSource::Inline(Encoded::Base64(Bytes::from(png.clone())));
         assert_eq!(found(r#"{"b64_json":"https://cdn/1.png"}"#), link("https://cdn/1.png"));
         assert_eq!(found(r#"{"b64_json":"/1.png"}"#), link("/1.png"));
@@ -209,29 +209,29 @@ mod tests {
 
     #[test]
     fn a_picture_may_lie_deeper_in_its_item() {
-        let mut desk = desk();
-        desk.account.dialect.list = "output.images".to_owned();
-        desk.account.dialect.base64 = "file.data".to_owned();
-        let reply = desk.reply(200, r#"{"output":{"images":[{"file":{"data":"QUJD"}},"QUJD"]}}"#);
-        let found = images(read(&desk.job(), &reply));
+        let mut fixture = fixture();
+        fixture.account.dialect.list = "output.images".to_owned();
+        fixture.account.dialect.base64 = "file.data".to_owned();
+        let reply = fixture.reply(200, r#"{"output":{"images":[{"file":{"data":"QUJD"}},"QUJD"]}}"#);
+        let found = images(read(&fixture.job(), &reply));
         assert!(matches!(&found[..], [PictureSource::Inline(_), PictureSource::Inline(_)]), "{found:?}");
     }
 
     #[test]
     fn a_bare_string_is_a_link_when_it_looks_like_one() {
-        let desk = desk();
-        let jpeg = images(read(&desk.job(), &desk.reply(200, r#"{"data":["/9j/4AAQSkZJRg=="]}"#)));
+        let fixture = fixture();
+        let jpeg = images(read(&fixture.job(), &fixture.reply(200, r#"{"data":["/9j/4AAQSkZJRg=="]}"#)));
         assert!(matches!(&jpeg[..], [PictureSource::Inline(_)]));
-        let link = images(read(&desk.job(), &desk.reply(200, r#"{"images":["/files/1.png","https://cdn/2"]}"#)));
+        let link = images(read(&fixture.job(), &fixture.reply(200, r#"{"images":["/files/1.png","https://cdn/2"]}"#)));
         assert!(matches!(&link[..], [PictureSource::Link(_), PictureSource::Link(_)]));
     }
 
     #[test]
     fn more_pictures_than_were_asked_are_taken_too_since_they_are_charged() {
-        let desk = desk();
+        let fixture = fixture();
         let listed = |count: usize| format!(r#"{{"data":[{}]}}"#, vec![r#"{"b64_json":"AA=="}"#; count].join(","));
-        for (sent, taken) in [(2, 2), (3, 3), (500, wire::MOST_PICTURES)] {
-            assert_eq!(images(read(&desk.job(), &desk.reply(200, listed(sent)))).len(), taken, "{sent}");
+        for (sent, taken) in [(2, 2), (3, 3), (500, picture_source::MOST_PICTURES)] {
+            assert_eq!(images(read(&fixture.job(), &fixture.reply(200, listed(sent)))).len(), taken, "{sent}");
         }
     }
 }

@@ -10,9 +10,9 @@ use crate::failure::{Class, Failure};
 use crate::image::{Format, standard, without_data_prefix};
 use crate::provider::adapter::{Drawn, Found, Job, Partial, Reply, Step, Usage};
 use crate::provider::common::json::Json;
+use crate::provider::common::picture_source;
 use crate::provider::common::vendor_error::VendorError;
-use crate::provider::common::wire;
-use crate::provider::openai::result::{counted, drawn, failure, usage};
+use crate::provider::openai::images_response::{counted, drawn, failure, usage};
 
 /// The unfinished picture in an event.
 pub fn partial(event: &str) -> Option<Partial> {
@@ -41,8 +41,10 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
         let Ok(event) = event else { break };
         let Ok(json) = Json::read(event.get().as_bytes()) else { continue };
         if json.text_at("type").is_some_and(|kind| kind.ends_with(".completed")) {
-            let data = json.bytes_at("b64_json").filter(|data| !data.is_empty() && images.len() < wire::MOST_PICTURES);
-            let source = data.and_then(|data| wire::inline_or_link(&reply.body, &job.account.base_url, data));
+            let data = json
+                .bytes_at("b64_json")
+                .filter(|data| !data.is_empty() && images.len() < picture_source::MOST_PICTURES);
+            let source = data.and_then(|data| picture_source::inline_or_link(&reply.body, &job.account.base_url, data));
             images.extend(source.map(|source| Found { source, revised_prompt: None }));
             // Each picture comes with what it took by itself.
             let before = usage_told.counted.tokens;
@@ -73,21 +75,21 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::common::fixture::Desk;
+    use crate::provider::common::fixture::JobFixture;
 
     const DONE: &str = r#"{"type":"image_generation.completed","b64_json":"QUJD","size":"1536x1024","quality":"low",
         "usage":{"output_tokens":400}}"#;
 
     fn read_events(events: &str) -> Step {
-        let desk = Desk::new("openai", "gpt-image-2", r#"{"prompt":"x","stream":true,"partial_images":2}"#);
-        let reply = desk.reply(200, events).with("content-type", "text/event-stream; charset=utf-8");
-        desk.provider.read(&desk.job(), &reply)
+        let fixture = JobFixture::new("openai", "gpt-image-2", r#"{"prompt":"x","stream":true,"partial_images":2}"#);
+        let reply = fixture.reply(200, events).with("content-type", "text/event-stream; charset=utf-8");
+        fixture.provider.read(&fixture.job(), &reply)
     }
 
     #[test]
     fn a_stream_is_asked_for_only_where_unfinished_pictures_are_wanted_and_the_model_shows_them() {
         let told = |model: &str, wish: &str| {
-            let body = Desk::new("openai", model, &format!(r#"{{"prompt":"x"{wish}}}"#)).body();
+            let body = JobFixture::new("openai", model, &format!(r#"{{"prompt":"x"{wish}}}"#)).body();
             (body.get("stream").is_some(), body.get("partial_images").and_then(serde_json::Value::as_u64))
         };
         assert_eq!(told("gpt-image-2", r#","stream":true,"partial_images":2"#), (true, Some(2)));

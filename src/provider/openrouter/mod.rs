@@ -12,9 +12,12 @@ use crate::config::plan::{Account, Model, Via};
 use crate::failure::{Class, Failure, Finding};
 use crate::image::{Format, is_data_url};
 use crate::provider::adapter::{Adapter, Call, Drawn, Found, Job, Reply, Reported, Step, Usage};
+use crate::provider::common::addresses;
+use crate::provider::common::fields;
+use crate::provider::common::headers;
 use crate::provider::common::json::{Json, number_at};
+use crate::provider::common::picture_source;
 use crate::provider::common::vendor_error::{VendorError, malformed};
-use crate::provider::common::wire;
 use crate::provider::openrouter::models::{SizeText, family};
 use crate::request::{Background, Input, Quality};
 
@@ -100,13 +103,13 @@ impl Adapter for OpenRouter {
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
-        let headers = wire::headers(job.account, "authorization", "Bearer ")?;
+        let headers = headers::call_headers(job.account, "authorization", "Bearer ")?;
         let (path, mut body): (&[&str], _) = match job.model.via {
             Via::Images => (&["images"], images_body(job)),
             Via::Chat => (&["chat", "completions"], chat_body(job)),
         };
         body.extend(job.model.options.iter().map(|(field, value)| (field.clone(), value.clone())));
-        let url = wire::address(&job.account.base_url, path.iter().copied())?;
+        let url = addresses::address(&job.account.base_url, path.iter().copied())?;
         Ok(Call::post_json(url, headers, &Value::Object(body)))
     }
 
@@ -133,28 +136,28 @@ impl Adapter for OpenRouter {
 fn images_body(job: &Job<'_>) -> Map<String, Value> {
     let request = job.request;
     let mut body = Map::new();
-    wire::put(&mut body, "model", Some(job.model.name.as_str()));
-    wire::put(&mut body, "prompt", Some(request.prompt.as_str()));
+    fields::put(&mut body, "model", Some(job.model.name.as_str()));
+    fields::put(&mut body, "prompt", Some(request.prompt.as_str()));
     // Models of one picture a call may refuse the field.
-    wire::put(&mut body, "n", Some(job.n).filter(|n| *n > 1));
+    fields::put(&mut body, "n", Some(job.n).filter(|n| *n > 1));
     match family(&job.model.name).told(job, Via::Images) {
         None => {}
-        Some(SizeText::Pixels(size)) => wire::put(&mut body, "size", Some(size.to_string())),
+        Some(SizeText::Pixels(size)) => fields::put(&mut body, "size", Some(size.to_string())),
         Some(SizeText::Shape((across, down), tier)) => {
-            wire::put(&mut body, "aspect_ratio", Some(format!("{across}:{down}")));
-            wire::put(&mut body, "resolution", tier.map(|tier| tier.word));
+            fields::put(&mut body, "aspect_ratio", Some(format!("{across}:{down}")));
+            fields::put(&mut body, "resolution", tier.map(|tier| tier.word));
         }
     }
-    wire::put(&mut body, "quality", job.quality.map(Quality::word));
+    fields::put(&mut body, "quality", job.quality.map(Quality::word));
     let background = request.background.filter(|_| takes(job).transparent);
-    wire::put(&mut body, "background", background.map(Background::word));
-    wire::put(&mut body, "output_format", job.format.map(Format::word));
+    fields::put(&mut body, "background", background.map(Background::word));
+    fields::put(&mut body, "output_format", job.format.map(Format::word));
     let lossy = matches!(job.format, Some(Format::Jpeg | Format::Webp));
-    wire::put(&mut body, "output_compression", request.output_compression.filter(|_| lossy));
-    wire::put(&mut body, "seed", request.seed);
+    fields::put(&mut body, "output_compression", request.output_compression.filter(|_| lossy));
+    fields::put(&mut body, "seed", request.seed);
     if let Some(edit) = &request.edit {
         let references: Vec<Value> = edit.images.iter().map(reference).collect();
-        wire::put(&mut body, "input_references", Some(references));
+        fields::put(&mut body, "input_references", Some(references));
     }
     body
 }
@@ -171,17 +174,17 @@ fn chat_body(job: &Job<'_>) -> Map<String, Value> {
         }
     };
     let mut body = Map::new();
-    wire::put(&mut body, "model", Some(job.model.name.as_str()));
-    wire::put(&mut body, "messages", Some(json!([{"role": "user", "content": content}])));
-    wire::put(&mut body, "modalities", Some(if family.talks { json!(["image", "text"]) } else { json!(["image"]) }));
+    fields::put(&mut body, "model", Some(job.model.name.as_str()));
+    fields::put(&mut body, "messages", Some(json!([{"role": "user", "content": content}])));
+    fields::put(&mut body, "modalities", Some(if family.talks { json!(["image", "text"]) } else { json!(["image"]) }));
     if let Some(SizeText::Shape((across, down), tier)) = family.told(job, Via::Chat) {
         let mut config = Map::new();
-        wire::put(&mut config, "aspect_ratio", Some(format!("{across}:{down}")));
-        wire::put(&mut config, "image_size", tier.map(|tier| tier.word));
-        wire::put(&mut body, "image_config", Some(config));
+        fields::put(&mut config, "aspect_ratio", Some(format!("{across}:{down}")));
+        fields::put(&mut config, "image_size", tier.map(|tier| tier.word));
+        fields::put(&mut body, "image_config", Some(config));
     }
-    wire::put(&mut body, "seed", job.request.seed);
-    wire::put(&mut body, "stream", Some(false));
+    fields::put(&mut body, "seed", job.request.seed);
+    fields::put(&mut body, "stream", Some(false));
     body
 }
 
@@ -191,7 +194,7 @@ fn takes(job: &Job<'_>) -> Capabilities {
 
 /// An input picture, as both ways write it.
 fn reference(input: &Input) -> Value {
-    let url = wire::data_url(input.format.media_type(), &input.bytes);
+    let url = picture_source::data_url(input.format.media_type(), &input.bytes);
     json!({"type": "image_url", "image_url": {"url": url}})
 }
 
@@ -199,8 +202,8 @@ fn reference(input: &Input) -> Value {
 fn listed(reply: &Reply, json: &Json<'_>) -> Vec<Found> {
     let items = json.get("data").map(Json::items).unwrap_or_default();
     let base64 = items.iter().filter_map(|item| item.bytes_at("b64_json")).filter(|text| !text.is_empty());
-    let found = base64.map(|text| Found { source: wire::inline(&reply.body, text), revised_prompt: None });
-    found.take(wire::MOST_PICTURES).collect()
+    let found = base64.map(|text| Found { source: picture_source::inline(&reply.body, text), revised_prompt: None });
+    found.take(picture_source::MOST_PICTURES).collect()
 }
 
 /// A chat's pictures.
@@ -210,8 +213,8 @@ fn in_message(reply: &Reply, json: &Json<'_>) -> Vec<Found> {
     let links = images.filter_map(|image| image.at("image_url.url")?.bytes());
     // Nothing but a `data:` URL was promised, and a link would be fetched from nobody knows where.
     let inside = links.filter(|link| is_data_url(link) && link.len() > b"data:".len());
-    let found = inside.map(|link| Found { source: wire::inline(&reply.body, link), revised_prompt: None });
-    found.take(wire::MOST_PICTURES).collect()
+    let found = inside.map(|link| Found { source: picture_source::inline(&reply.body, link), revised_prompt: None });
+    found.take(picture_source::MOST_PICTURES).collect()
 }
 
 fn choice<'j, 'a>(json: &'j Json<'a>) -> Option<&'j Json<'a>> {

@@ -8,8 +8,8 @@ use crate::capabilities::{Capabilities, Edits, Sizes, Tier};
 use crate::config::plan::Via;
 use crate::image::{Format, Size};
 use crate::provider::adapter::Job;
-use crate::provider::common::tiers;
-use crate::provider::common::tiers::{FOUR, GEMINI_SHAPES, LONG_SHAPES, ONE, PIXELS, TINY, TWO};
+use crate::provider::common;
+use crate::provider::common::resolution_tiers::{FOUR, GEMINI_SHAPES, LONG_SHAPES, ONE, PIXELS, TINY, TWO};
 use crate::provider::openai;
 use crate::request::{PROMPT_MAX_CHARS, Quality};
 
@@ -174,7 +174,7 @@ impl Family {
         if matches!(self.draws, DrawnSizes::Pixels) && via == Via::Images {
             return Some(SizeText::Pixels(asked));
         }
-        Some(SizeText::Shape(tiers::shape(self.draws.shapes(), job.output_size)?, job.tier))
+        Some(SizeText::Shape(common::resolution_tiers::shape(self.draws.shapes(), job.output_size)?, job.tier))
     }
 }
 
@@ -201,12 +201,12 @@ fn of_openai(model: &str) -> Capabilities {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::common::fixture::Desk;
+    use crate::provider::common::fixture::JobFixture;
 
     fn told(model: &str, size: &str, via: Via) -> Option<SizeText> {
-        let mut desk = Desk::new("openrouter", model, &format!(r#"{{"prompt":"x","size":"{size}"}}"#));
-        desk.model.via = via;
-        family(model).told(&desk.job(), via)
+        let mut fixture = JobFixture::new("openrouter", model, &format!(r#"{{"prompt":"x","size":"{size}"}}"#));
+        fixture.model.via = via;
+        family(model).told(&fixture.job(), via)
     }
 
     fn tier(model: &str, size: &str, via: Via) -> Option<&'static str> {
@@ -244,9 +244,10 @@ mod tests {
         assert_eq!(told(gpt, "1536x1024", Via::Images), Some(SizeText::Pixels(Size::new(1536, 1024))));
         assert_eq!(told(gpt, "1536x1024", Via::Chat), Some(SizeText::Shape((3, 2), None)));
         assert_eq!(told(gpt, "auto", Via::Images), None);
-        let mut desk = Desk::new("openrouter", "google/gemini-2.5-flash-image", r#"{"prompt":"x","size":"1344x768"}"#);
-        desk.model.capabilities.sizes = Some(Sizes::Listed(vec![Size::new(1344, 768)]));
-        let told = family(&desk.model.name).told(&desk.job(), Via::Images);
+        let mut fixture =
+            JobFixture::new("openrouter", "google/gemini-2.5-flash-image", r#"{"prompt":"x","size":"1344x768"}"#);
+        fixture.model.capabilities.sizes = Some(Sizes::Listed(vec![Size::new(1344, 768)]));
+        let told = family(&fixture.model.name).told(&fixture.job(), Via::Images);
         assert_eq!(told, Some(SizeText::Shape((16, 9), None)), "a size from the config is told as a shape too");
     }
 

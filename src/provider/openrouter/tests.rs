@@ -4,23 +4,23 @@ use std::time::Duration;
 
 use super::*;
 use crate::provider::adapter::PictureSource;
-use crate::provider::common::fixture::Desk;
+use crate::provider::common::fixture::JobFixture;
 
 const WISH: &str = r#"{"prompt":"a fox","size":"1024x1024","quality":"high","output_format":"webp",
         "output_compression":80,"background":"opaque","moderation":"low","style":"vivid","user":"u"}"#;
 
-fn desk() -> Desk {
-    Desk::new("openrouter", "google/gemini-3.1-flash-image", r#"{"prompt":"a fox"}"#)
+fn fixture() -> JobFixture {
+    JobFixture::new("openrouter", "google/gemini-3.1-flash-image", r#"{"prompt":"a fox"}"#)
 }
 
-fn chat() -> Desk {
-    let mut desk = desk();
-    desk.model.via = Via::Chat;
-    desk
+fn chat() -> JobFixture {
+    let mut fixture = fixture();
+    fixture.model.via = Via::Chat;
+    fixture
 }
 
-fn failed(desk: &Desk, status: u16, body: &str) -> Failure {
-    match OpenRouter.read(&desk.job(), &desk.reply(status, body)) {
+fn failed(fixture: &JobFixture, status: u16, body: &str) -> Failure {
+    match OpenRouter.read(&fixture.job(), &fixture.reply(status, body)) {
         Step::Failed(failure) => failure,
         other => panic!("{body}: {other:?}"),
     }
@@ -30,19 +30,19 @@ fn failed(desk: &Desk, status: u16, body: &str) -> Failure {
 fn each_model_is_sent_only_what_it_takes() {
     let openai = json!({"model": "openai/gpt-image-2", "prompt": "a fox", "size": "1024x1024", "quality": "high",
         "output_format": "webp", "output_compression": 80, "background": "opaque"});
-    assert_eq!(Desk::new("openrouter", "openai/gpt-image-2", WISH).body(), openai);
+    assert_eq!(JobFixture::new("openrouter", "openai/gpt-image-2", WISH).body(), openai);
     let wish = r#"{"prompt":"a fox","size":"1536x1024","quality":"high","background":"opaque","seed":7}"#;
     let google = json!({"model": "google/gemini-3.1-flash-image", "prompt": "a fox", "aspect_ratio": "3:2",
         "resolution": "2K", "seed": 7});
-    assert_eq!(Desk::new("openrouter", "google/gemini-3.1-flash-image", wish).body(), google);
+    assert_eq!(JobFixture::new("openrouter", "google/gemini-3.1-flash-image", wish).body(), google);
 }
 
 #[test]
 fn a_chat_is_asked_for_the_modalities_the_model_has() {
     let modalities = |model: &str| {
-        let mut desk = Desk::new("openrouter", model, r#"{"prompt":"x"}"#);
-        desk.model.via = Via::Chat;
-        desk.body()["modalities"].clone()
+        let mut fixture = JobFixture::new("openrouter", model, r#"{"prompt":"x"}"#);
+        fixture.model.via = Via::Chat;
+        fixture.body()["modalities"].clone()
     };
     assert_eq!(modalities("google/gemini-3-pro-image"), json!(["image", "text"]));
     assert_eq!(modalities("black-forest-labs/flux.2-pro"), json!(["image"]));
@@ -52,8 +52,8 @@ fn a_chat_is_asked_for_the_modalities_the_model_has() {
 fn the_cost_survives_to_the_last_digit() {
     for (cost, nanos) in [("0.0000012", 1_200), ("1e-7", 100), ("0.1", 100_000_000), ("0.045", 45_000_000)] {
         let body = format!(r#"{{"data":[{{"b64_json":"QUJD"}}],"usage":{{"total_tokens":1,"cost":{cost}}}}}"#);
-        let desk = desk();
-        let Step::Done(drawn) = OpenRouter.read(&desk.job(), &desk.reply(200, body)) else { panic!("{cost}") };
+        let fixture = fixture();
+        let Step::Done(drawn) = OpenRouter.read(&fixture.job(), &fixture.reply(200, body)) else { panic!("{cost}") };
         let Some(Reported::Dollars(text)) = drawn.usage.reported else { panic!("{cost}") };
         assert_eq!(text, cost);
         assert_eq!(crate::money::Usd::rounded(&text).map(crate::money::Usd::nanos), Ok(nanos));
@@ -104,12 +104,12 @@ fn every_error_has_its_class() {
             Class::Server,
         ),
     ] {
-        assert_eq!(failed(&desk(), status, &body).class, class, "{status} {body}");
+        assert_eq!(failed(&fixture(), status, &body).class, class, "{status} {body}");
         assert_eq!(failed(&chat(), status, &body).class, class, "{status} {body}");
     }
-    let later = desk().reply(429, error(429, "m")).with("retry-after", "7");
-    let desk = desk();
-    let Step::Failed(failure) = OpenRouter.read(&desk.job(), &later) else { panic!("a failure") };
+    let later = fixture().reply(429, error(429, "m")).with("retry-after", "7");
+    let fixture = fixture();
+    let Step::Failed(failure) = OpenRouter.read(&fixture.job(), &later) else { panic!("a failure") };
     assert_eq!(failure.retry_after, Some(Duration::from_secs(7)));
 }
 
@@ -117,11 +117,11 @@ fn every_error_has_its_class() {
 fn a_makers_complaint_names_our_field_if_the_caller_sent_it() {
     let body = r#"{"error":{"code":400,"message":"Provider returned error","metadata":{"provider_name":"OpenAI",
             "raw":"{\"error\":{\"message\":\"Invalid size\",\"param\":\"size\",\"code\":\"invalid_value\"}}"}}}"#;
-    let blamed = Desk::new("openrouter", "openai/gpt-image-2", r#"{"prompt":"x","size":"1024x1024"}"#);
+    let blamed = JobFixture::new("openrouter", "openai/gpt-image-2", r#"{"prompt":"x","size":"1024x1024"}"#);
     let failure = failed(&blamed, 400, body);
     assert_eq!((failure.class, failure.param.as_deref()), (Class::CallerInvalid, Some("size")));
     assert!(failure.message.contains("Invalid size"), "{failure}");
-    assert_eq!(failed(&desk(), 400, body).class, Class::AdapterBug);
+    assert_eq!(failed(&fixture(), 400, body).class, Class::AdapterBug);
 }
 
 #[test]
@@ -142,8 +142,8 @@ fn a_chat_that_refused_is_a_refusal_however_it_says_so() {
 fn words_without_a_picture_that_are_charged_are_settled() {
     for (end, refused) in [("content_filter", 1), ("stop", 0)] {
         let body = format!(r#"{{"choices":[{{"finish_reason":"{end}","message":{{}}}}],"usage":{{"cost":0.0003}}}}"#);
-        let desk = chat();
-        let Step::Done(drawn) = OpenRouter.read(&desk.job(), &desk.reply(200, &body)) else { panic!("{body}") };
+        let fixture = chat();
+        let Step::Done(drawn) = OpenRouter.read(&fixture.job(), &fixture.reply(200, &body)) else { panic!("{body}") };
         assert_eq!((drawn.images.len(), drawn.refused, drawn.refused_billed), (0, refused, 0));
         assert_eq!(drawn.usage.reported, Some(Reported::Dollars("0.0003".to_owned())));
     }
@@ -154,9 +154,9 @@ fn a_chats_picture_is_inside_its_answer_and_is_not_fetched_from_elsewhere() {
     let answer = |url: &str| {
         format!(r#"{{"choices":[{{"message":{{"images":[{{"type":"image_url","image_url":{{"url":"{url}"}}}}]}}}}]}}"#)
     };
-    let desk = chat();
-    let reply = desk.reply(200, answer("data:image/png;base64,QUJD"));
-    let Step::Done(drawn) = OpenRouter.read(&desk.job(), &reply) else { panic!("a picture") };
+    let fixture = chat();
+    let reply = fixture.reply(200, answer("data:image/png;base64,QUJD"));
+    let Step::Done(drawn) = OpenRouter.read(&fixture.job(), &reply) else { panic!("a picture") };
     assert!(matches!(&drawn.images[..], [Found { source: PictureSource::Inline(_), .. }]));
-    assert_eq!(failed(&desk, 200, &answer("https://elsewhere.example/1.png")).class, Class::Malformed);
+    assert_eq!(failed(&fixture, 200, &answer("https://elsewhere.example/1.png")).class, Class::Malformed);
 }

@@ -15,9 +15,13 @@ use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::Format;
 use crate::pricing::Counted;
 use crate::provider::adapter::{Adapter, Call, Drawn, Found, Job, Reply, Step, Usage};
+use crate::provider::common::addresses;
+use crate::provider::common::fields;
+use crate::provider::common::headers;
 use crate::provider::common::json::{Json, number_at};
+use crate::provider::common::picture_source;
+use crate::provider::common::retry_after;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
-use crate::provider::common::wire;
 use crate::provider::replicate::models::{EditInput, SizeInput, family};
 
 pub(in crate::provider) mod models;
@@ -88,23 +92,23 @@ impl Adapter for Replicate {
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
         let model = &job.model.name;
         let base = &job.account.base_url;
-        let mut headers = wire::headers(job.account, "authorization", "Bearer ")?;
+        let mut headers = headers::call_headers(job.account, "authorization", "Bearer ")?;
         let left = job.time_left.as_secs();
         // One second is kept back, so that the prediction's id arrives while there is time to cancel it.
         let wait = left.saturating_sub(1).min(LONGEST_WAIT);
         if wait > 0 {
-            wire::add_header(&mut headers, "prefer", &format!("wait={wait}"));
+            headers::add_header(&mut headers, "prefer", &format!("wait={wait}"));
         }
-        wire::add_header(&mut headers, "cancel-after", &format!("{}s", left.max(SHORTEST_LIFE)));
+        headers::add_header(&mut headers, "cancel-after", &format!("{}s", left.max(SHORTEST_LIFE)));
         let input = Value::Object(input(job));
         match version(model) {
             Some(version) => {
-                let url = wire::address(base, ["predictions"])?;
+                let url = addresses::address(base, ["predictions"])?;
                 Ok(Call::post_json(url, headers, &json!({"version": version, "input": input})))
             }
             None => {
                 let path = std::iter::once("models").chain(model.split('/')).chain(["predictions"]);
-                Ok(Call::post_json(wire::address(base, path)?, headers, &json!({"input": input})))
+                Ok(Call::post_json(addresses::address(base, path)?, headers, &json!({"input": input})))
             }
         }
     }
@@ -142,14 +146,14 @@ fn input(job: &Job<'_>) -> Map<String, Value> {
     let family = family(&job.model.name);
     let request = job.request;
     let mut input = Map::new();
-    wire::put(&mut input, "prompt", Some(request.prompt.as_str()));
-    wire::put(&mut input, "negative_prompt", request.negative_prompt.as_deref());
-    wire::put(&mut input, "seed", request.seed);
+    fields::put(&mut input, "prompt", Some(request.prompt.as_str()));
+    fields::put(&mut input, "negative_prompt", request.negative_prompt.as_deref());
+    fields::put(&mut input, "seed", request.seed);
     // A model without the input draws one; a config that raises `max_n` says that there is one.
-    wire::put(&mut input, "num_outputs", Some(job.n).filter(|n| family.max_n > 1 || *n > 1));
+    fields::put(&mut input, "num_outputs", Some(job.n).filter(|n| family.max_n > 1 || *n > 1));
     let takes_format = !family.formats.is_empty() || job.model.capabilities.formats.is_some();
-    wire::put(&mut input, "output_format", job.format.filter(|_| takes_format).map(format_word));
-    wire::put(&mut input, "output_quality", request.output_compression.filter(|_| family.output_quality));
+    fields::put(&mut input, "output_format", job.format.filter(|_| takes_format).map(format_word));
+    fields::put(&mut input, "output_quality", request.output_compression.filter(|_| family.output_quality));
     let own_size = put_pictures(&mut input, job, family.edit);
     if !own_size {
         put_size(&mut input, job, family.size);
@@ -163,33 +167,33 @@ fn input(job: &Job<'_>) -> Map<String, Value> {
 /// The pictures of an edit as `data:` URLs, and whether the model draws in their size.
 fn put_pictures(input: &mut Map<String, Value>, job: &Job<'_>, how: Option<EditInput>) -> bool {
     let (Some(edit), Some(how)) = (&job.request.edit, how) else { return false };
-    let mut urls = edit.images.iter().map(|image| wire::data_url(image.format.media_type(), &image.bytes));
+    let mut urls = edit.images.iter().map(|image| picture_source::data_url(image.format.media_type(), &image.bytes));
     match how.takes.images {
-        1 => wire::put(input, how.image, urls.next()),
-        _ => wire::put(input, how.image, Some(urls.collect::<Vec<_>>())),
+        1 => fields::put(input, how.image, urls.next()),
+        _ => fields::put(input, how.image, Some(urls.collect::<Vec<_>>())),
     }
-    let mask = edit.mask.as_ref().map(|mask| wire::data_url(Format::Png.media_type(), &mask.white));
-    wire::put(input, "mask", mask);
+    let mask = edit.mask.as_ref().map(|mask| picture_source::data_url(Format::Png.media_type(), &mask.white));
+    fields::put(input, "mask", mask);
     how.takes.keeps_size
 }
 
 fn put_size(input: &mut Map<String, Value>, job: &Job<'_>, how: SizeInput) {
     let in_pixels = |input: &mut Map<String, Value>| {
-        wire::put(input, "width", job.output_size.nominal().map(|size| size.width));
-        wire::put(input, "height", job.output_size.nominal().map(|size| size.height));
+        fields::put(input, "width", job.output_size.nominal().map(|size| size.width));
+        fields::put(input, "height", job.output_size.nominal().map(|size| size.height));
     };
     match how {
-        SizeInput::Ratio => wire::put(input, "aspect_ratio", wire::ratio(job.output_size)),
+        SizeInput::Ratio => fields::put(input, "aspect_ratio", fields::ratio(job.output_size)),
         SizeInput::RatioAndMegapixels => {
-            wire::put(input, "aspect_ratio", wire::ratio(job.output_size));
+            fields::put(input, "aspect_ratio", fields::ratio(job.output_size));
             let quarter = job.output_size.nominal().filter(|size| size.pixels() <= 512 * 512);
-            wire::put(input, "megapixels", quarter.map(|_| "0.25"));
+            fields::put(input, "megapixels", quarter.map(|_| "0.25"));
         }
         SizeInput::Pixels => in_pixels(input),
         SizeInput::Unknown if SIZE_OPTIONS.iter().any(|option| job.model.options.contains_key(*option)) => {}
         SizeInput::Unknown => match job.output_size {
             // Only a config that lists shapes makes such a frame, for a model that takes shapes.
-            OutputSize::Ratio { .. } => wire::put(input, "aspect_ratio", wire::ratio(job.output_size)),
+            OutputSize::Ratio { .. } => fields::put(input, "aspect_ratio", fields::ratio(job.output_size)),
             OutputSize::Pixels(_) | OutputSize::Default => in_pixels(input),
         },
     }
@@ -207,12 +211,12 @@ fn format_word(format: Format) -> &'static str {
 fn poll(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Step, Failure> {
     let id = json
         .text_at("id")
-        .filter(|id| wire::is_plain_id(id))
+        .filter(|id| addresses::is_plain_id(id))
         .ok_or_else(|| malformed(job, reply, "is an unfinished prediction without an id"))?;
     let base = &job.account.base_url;
-    let headers = wire::headers(job.account, "authorization", "Bearer ")?;
-    let call = Call::get(wire::address(base, ["predictions", id])?, headers.clone());
-    let mut cancel = Call::get(wire::address(base, ["predictions", id, "cancel"])?, headers);
+    let headers = headers::call_headers(job.account, "authorization", "Bearer ")?;
+    let call = Call::get(addresses::address(base, ["predictions", id])?, headers.clone());
+    let mut cancel = Call::get(addresses::address(base, ["predictions", id, "cancel"])?, headers);
     cancel.method = Method::POST;
     // The answer to a poll is a plain 200; by then the picture is not one of the fast ones.
     let after = Duration::from_millis(if reply.status == 200 { 1000 } else { 500 });
@@ -226,10 +230,10 @@ fn succeeded(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
         .iter()
         .filter_map(Json::text)
         // A model that writes text answers with strings too.
-        .filter(|text| wire::is_address(text))
-        .filter_map(|text| wire::link(&reply.body, &job.account.base_url, text))
+        .filter(|text| picture_source::is_address(text))
+        .filter_map(|text| picture_source::link(&reply.body, &job.account.base_url, text))
         .map(|source| Found { source, revised_prompt: None })
-        .take(wire::MOST_PICTURES)
+        .take(picture_source::MOST_PICTURES)
         .collect();
     if images.is_empty() {
         let failure = malformed(job, reply, "succeeded without pictures").at_the_end();
@@ -279,7 +283,7 @@ fn failure(job: &Job<'_>, reply: &Reply, complaint: &VendorError) -> Failure {
 fn resets_in(message: &str) -> Option<Duration> {
     let (_, rest) = message.split_once("resets in ~")?;
     let (number, _) = rest.split_once('s')?;
-    wire::seconds(number.trim().parse().ok()?)
+    retry_after::seconds(number.trim().parse().ok()?)
 }
 
 /// Our name of a model's input.

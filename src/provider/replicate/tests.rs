@@ -3,18 +3,18 @@
 use super::*;
 use crate::image::Encoded;
 use crate::provider::adapter::PictureSource;
-use crate::provider::common::fixture::Desk;
+use crate::provider::common::fixture::JobFixture;
 
 const SCHNELL: &str = "black-forest-labs/flux-schnell";
 const HASH: &str = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc";
 
-fn desk() -> Desk {
-    Desk::new("replicate", SCHNELL, r#"{"prompt":"a red fox","size":"1024x1024","n":2}"#)
+fn fixture() -> JobFixture {
+    JobFixture::new("replicate", SCHNELL, r#"{"prompt":"a red fox","size":"1024x1024","n":2}"#)
 }
 
 fn read(status: u16, body: &str) -> Step {
-    let desk = desk();
-    Replicate.read(&desk.job(), &desk.reply(status, body))
+    let fixture = fixture();
+    Replicate.read(&fixture.job(), &fixture.reply(status, body))
 }
 
 #[test]
@@ -102,8 +102,8 @@ fn an_output_may_be_one_link_a_list_or_the_picture_itself() {
 #[test]
 fn the_models_name_decides_the_address() {
     let call = |model: &str| {
-        let desk = Desk::new("replicate", model, r#"{"prompt":"x"}"#);
-        (desk.call().url.path().to_owned(), desk.body()["version"].clone())
+        let fixture = JobFixture::new("replicate", model, r#"{"prompt":"x"}"#);
+        (fixture.call().url.path().to_owned(), fixture.body()["version"].clone())
     };
     assert_eq!(call(SCHNELL), (format!("/v1/models/{SCHNELL}/predictions"), Value::Null));
     assert_eq!(call(&format!("stability-ai/sdxl:{HASH}")), ("/v1/predictions".to_owned(), json!(HASH)));
@@ -114,9 +114,9 @@ fn the_models_name_decides_the_address() {
 fn waiting_and_life_are_bounded_by_the_time_left() {
     for (left, prefer, life) in [(120_000, Some("wait=60"), "120s"), (10_500, Some("wait=9"), "10s"), (900, None, "5s")]
     {
-        let mut desk = desk();
-        desk.time_left = Duration::from_millis(left);
-        let headers = desk.call().headers;
+        let mut fixture = fixture();
+        fixture.time_left = Duration::from_millis(left);
+        let headers = fixture.call().headers;
         assert_eq!(headers.get("prefer").map(|value| value.to_str().unwrap()), prefer, "{left}");
         assert_eq!(headers["cancel-after"], life, "{left}");
     }
@@ -125,9 +125,9 @@ fn waiting_and_life_are_bounded_by_the_time_left() {
 #[test]
 fn each_family_gets_the_size_its_own_way() {
     let input = |model: &str, options: &[(&str, Value)]| {
-        let mut desk = Desk::new("replicate", model, r#"{"prompt":"x","size":"512x512"}"#);
-        desk.model.options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        desk.body()["input"].clone()
+        let mut fixture = JobFixture::new("replicate", model, r#"{"prompt":"x","size":"512x512"}"#);
+        fixture.model.options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        fixture.body()["input"].clone()
     };
     let flux = json!({"prompt":"x","num_outputs":1,"aspect_ratio":"1:1","megapixels":"0.25"});
     assert_eq!(input(SCHNELL, &[]), flux);

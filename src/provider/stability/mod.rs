@@ -15,10 +15,13 @@ use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure, Finding, Scope};
 use crate::image::{Encoded, Format};
 use crate::provider::adapter::{Adapter, Call, Drawn, Found, Job, PictureSource, Reply, Step, Usage};
+use crate::provider::common::addresses;
+use crate::provider::common::fields;
 use crate::provider::common::form::Form;
+use crate::provider::common::headers;
 use crate::provider::common::json::Json;
+use crate::provider::common::picture_source;
 use crate::provider::common::vendor_error::{VendorError, malformed};
-use crate::provider::common::wire;
 use crate::provider::stability::v1::{SDXL_SIZES, V1_STEPS, fixed_seed, form_text};
 
 pub(in crate::provider) mod v1;
@@ -152,9 +155,9 @@ impl Adapter for Stability {
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
-        let mut headers = wire::headers(job.account, "authorization", "Bearer ")?;
+        let mut headers = headers::call_headers(job.account, "authorization", "Bearer ")?;
         if let Some(user) = &job.request.user {
-            wire::add_header(&mut headers, "stability-client-user-id", user);
+            headers::add_header(&mut headers, "stability-client-user-id", user);
         }
         match Api::of(&job.model.name) {
             Api::V1 { engine } => v1::ask(job, engine, headers),
@@ -183,7 +186,7 @@ impl Adapter for Stability {
 
 fn ask_v2(job: &Job<'_>, service: &str, model: Option<&str>, headers: HeaderMap) -> Result<Call, Failure> {
     let room = if service == INPAINT { "edit" } else { "generate" };
-    let url = wire::address(&job.account.base_url, ["v2beta", "stable-image", room, service])?;
+    let url = addresses::address(&job.account.base_url, ["v2beta", "stable-image", room, service])?;
     let request = job.request;
     let edit = request.edit.as_ref();
     // What starts from a picture keeps its shape, except at `ultra`.
@@ -195,7 +198,7 @@ fn ask_v2(job: &Job<'_>, service: &str, model: Option<&str>, headers: HeaderMap)
         ("model", model.map(str::to_owned)),
         ("mode", from_picture.filter(|_| service == "sd3").map(|_| "image-to-image".to_owned())),
         ("strength", from_picture.map(|_| STRENGTH.to_owned())),
-        ("aspect_ratio", wire::ratio(job.output_size).filter(|_| shaped)),
+        ("aspect_ratio", fields::ratio(job.output_size).filter(|_| shaped)),
         ("seed", request.seed.map(|seed| fixed_seed(seed).to_string())),
         ("output_format", job.format.map(|format| format.word().to_owned())),
     ];
@@ -230,8 +233,8 @@ fn read_v1(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
         .filter(|artifact| matches!(verdict(artifact).as_deref(), None | Some("SUCCESS")))
         .filter_map(|artifact| artifact.bytes_at("base64"))
         .filter(|text| !text.is_empty())
-        .map(|text| Found { source: wire::inline(&reply.body, text), revised_prompt: None })
-        .take(wire::MOST_PICTURES)
+        .map(|text| Found { source: picture_source::inline(&reply.body, text), revised_prompt: None })
+        .take(picture_source::MOST_PICTURES)
         .collect();
     match (images.is_empty(), refused) {
         (true, 0) if artifacts.is_empty() => Step::Failed(malformed(job, reply, "has no pictures")),
@@ -248,7 +251,7 @@ fn read_v2(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
         return Step::Failed(blurred(1));
     }
     match json.bytes_at("image").filter(|text| !text.is_empty()) {
-        Some(text) => done(wire::inline(&reply.body, text)),
+        Some(text) => done(picture_source::inline(&reply.body, text)),
         None => Step::Failed(without_pictures(job, reply, json)),
     }
 }

@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use super::*;
-use crate::provider::common::fixture::Desk;
+use crate::provider::common::fixture::JobFixture;
 
 const SDXL: &str = "stable-diffusion-xl-1024-v1-0";
 
 fn failure_of(model: &str, status: u16, body: &str) -> Failure {
-    let desk = Desk::new("stability", model, r#"{"prompt":"a red fox","size":"1024x1024","n":1}"#);
-    match Stability.read(&desk.job(), &desk.reply(status, body)) {
+    let fixture = JobFixture::new("stability", model, r#"{"prompt":"a red fox","size":"1024x1024","n":1}"#);
+    match Stability.read(&fixture.job(), &fixture.reply(status, body)) {
         Step::Failed(failure) => failure,
         other => panic!("{status} {body}: {other:?}"),
     }
@@ -62,10 +62,12 @@ fn an_error_about_the_picture_or_its_mask_names_our_field() {
         ("invalid_mask_image", "mask"),
         ("bad_request\",\"message\":\"init_image: is required", "image"),
     ] {
-        let mut desk = Desk::new("stability", SDXL, r#"{"prompt":"x"}"#).editing(1, true);
-        desk.request.size = None;
+        let mut fixture = JobFixture::new("stability", SDXL, r#"{"prompt":"x"}"#).editing(1, true);
+        fixture.request.size = None;
         let body = format!(r#"{{"id":"x","name":"{name}"}}"#);
-        let Step::Failed(failure) = Stability.read(&desk.job(), &desk.reply(400, body)) else { panic!("a failure") };
+        let Step::Failed(failure) = Stability.read(&fixture.job(), &fixture.reply(400, body)) else {
+            panic!("a failure")
+        };
         assert_eq!((failure.class, failure.param.as_deref()), (Class::CallerInvalid, Some(param)), "{name}");
     }
 }
@@ -74,8 +76,9 @@ fn an_error_about_the_picture_or_its_mask_names_our_field() {
 fn too_many_requests_cost_a_minute_unless_a_header_says_otherwise() {
     let body = r#"{"name":"rate_limit_exceeded","errors":["slow down"]}"#;
     assert_eq!(failure_of("core", 429, body).retry_after, Some(PENALTY));
-    let desk = Desk::new("stability", "core", r#"{"prompt":"x"}"#);
-    let Step::Failed(failure) = Stability.read(&desk.job(), &desk.reply(429, body).with("retry-after", "3")) else {
+    let fixture = JobFixture::new("stability", "core", r#"{"prompt":"x"}"#);
+    let Step::Failed(failure) = Stability.read(&fixture.job(), &fixture.reply(429, body).with("retry-after", "3"))
+    else {
         panic!("a failure");
     };
     assert_eq!(failure.retry_after, Some(Duration::from_secs(3)));
@@ -87,27 +90,27 @@ fn a_blurred_picture_is_a_refusal_that_costs() {
     assert_eq!((failure.class, failure.billed), (Class::Policy, 1));
     let failure = failure_of(SDXL, 200, r#"[{"base64":"QUJD","finishReason":"CONTENT_FILTERED"}]"#);
     assert_eq!((failure.class, failure.billed), (Class::Policy, 1));
-    let desk = Desk::new("stability", "ultra", r#"{"prompt":"x"}"#);
-    let bytes = desk.reply(200, "...").with("content-type", "image/png").with("finish-reason", "CONTENT_FILTERED");
-    assert!(matches!(Stability.read(&desk.job(), &bytes), Step::Failed(Failure { billed: 1, .. })));
+    let fixture = JobFixture::new("stability", "ultra", r#"{"prompt":"x"}"#);
+    let bytes = fixture.reply(200, "...").with("content-type", "image/png").with("finish-reason", "CONTENT_FILTERED");
+    assert!(matches!(Stability.read(&fixture.job(), &bytes), Step::Failed(Failure { billed: 1, .. })));
 }
 
 #[test]
 fn some_blurred_pictures_are_counted_beside_the_good_ones() {
-    let desk = Desk::new("stability", SDXL, r#"{"prompt":"x","n":3}"#);
+    let fixture = JobFixture::new("stability", SDXL, r#"{"prompt":"x","n":3}"#);
     let body = r#"{"artifacts":[{"base64":"QUJD","finishReason":"SUCCESS"},
             {"base64":"QUJD","finishReason":"CONTENT_FILTERED"},{"base64":"QUJD","finishReason":"SUCCESS"}]}"#;
-    let Step::Done(drawn) = Stability.read(&desk.job(), &desk.reply(200, body)) else { panic!("pictures") };
+    let Step::Done(drawn) = Stability.read(&fixture.job(), &fixture.reply(200, body)) else { panic!("pictures") };
     assert_eq!((drawn.images.len(), drawn.refused, drawn.refused_billed), (2, 1, 1));
 }
 
 #[test]
 fn options_stand_in_the_form_once_and_without_quotes() {
-    let mut desk = Desk::new("stability", "sd3.5-large", r#"{"prompt":"x","output_format":"png"}"#);
-    desk.model.options.insert("style_preset".to_owned(), json!("anime"));
-    desk.model.options.insert("cfg_scale".to_owned(), json!(7));
-    desk.model.options.insert("output_format".to_owned(), json!("png"));
-    let form = String::from_utf8(desk.call().body.to_vec()).unwrap();
+    let mut fixture = JobFixture::new("stability", "sd3.5-large", r#"{"prompt":"x","output_format":"png"}"#);
+    fixture.model.options.insert("style_preset".to_owned(), json!("anime"));
+    fixture.model.options.insert("cfg_scale".to_owned(), json!(7));
+    fixture.model.options.insert("output_format".to_owned(), json!("png"));
+    let form = String::from_utf8(fixture.call().body.to_vec()).unwrap();
     for part in ["name=\"style_preset\"\r\n\r\nanime\r\n", "name=\"cfg_scale\"\r\n\r\n7\r\n"] {
         assert!(form.contains(part), "{form}");
     }
@@ -117,8 +120,8 @@ fn options_stand_in_the_form_once_and_without_quotes() {
 #[test]
 fn each_api_has_its_own_sizes_and_counts() {
     let able = |model: &str| {
-        let desk = Desk::new("stability", model, r#"{"prompt":"x"}"#);
-        Stability.capabilities(&desk.account, model)
+        let fixture = JobFixture::new("stability", model, r#"{"prompt":"x"}"#);
+        Stability.capabilities(&fixture.account, model)
     };
     assert_eq!((able(SDXL).max_n, able("core").max_n), (10, 1));
     assert_eq!(able(SDXL).sizes, Sizes::Listed(SDXL_SIZES.to_vec()));

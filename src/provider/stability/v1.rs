@@ -11,8 +11,9 @@ use crate::capabilities::{Edits, Steps};
 use crate::failure::Failure;
 use crate::image::{Format, Size};
 use crate::provider::adapter::{Call, Job};
+use crate::provider::common::addresses;
+use crate::provider::common::fields;
 use crate::provider::common::form::Form;
-use crate::provider::common::wire;
 use crate::request::Edit;
 
 /// The only sizes SDXL 1.0 draws.
@@ -54,7 +55,7 @@ pub fn ask(job: &Job<'_>, engine: &str, headers: HeaderMap) -> Result<Call, Fail
 }
 
 fn from_words(job: &Job<'_>, engine: &str, headers: HeaderMap) -> Result<Call, Failure> {
-    let url = wire::address(&job.account.base_url, ["v1", "generation", engine, "text-to-image"])?;
+    let url = addresses::address(&job.account.base_url, ["v1", "generation", engine, "text-to-image"])?;
     let request = job.request;
     let mut prompts = vec![json!({"text": request.prompt, "weight": 1})];
     if let Some(negative) = &request.negative_prompt {
@@ -63,12 +64,12 @@ fn from_words(job: &Job<'_>, engine: &str, headers: HeaderMap) -> Result<Call, F
     // The API's own default of 512 is a size that SDXL refuses.
     let size = job.output_size.nominal().unwrap_or(SDXL_SIZES[0]);
     let mut body = Map::new();
-    wire::put(&mut body, "text_prompts", Some(prompts));
-    wire::put(&mut body, "width", Some(size.width));
-    wire::put(&mut body, "height", Some(size.height));
-    wire::put(&mut body, "samples", Some(job.n));
-    wire::put(&mut body, "steps", Some(V1_DIFFUSION_STEPS));
-    wire::put(&mut body, "seed", request.seed.map(fixed_seed));
+    fields::put(&mut body, "text_prompts", Some(prompts));
+    fields::put(&mut body, "width", Some(size.width));
+    fields::put(&mut body, "height", Some(size.height));
+    fields::put(&mut body, "samples", Some(job.n));
+    fields::put(&mut body, "steps", Some(V1_DIFFUSION_STEPS));
+    fields::put(&mut body, "seed", request.seed.map(fixed_seed));
     for (field, value) in job.model.options.iter().filter(|(field, _)| !ABOUT_THE_PICTURE.contains(&field.as_str())) {
         body.insert(field.clone(), value.clone());
     }
@@ -79,7 +80,7 @@ fn from_words(job: &Job<'_>, engine: &str, headers: HeaderMap) -> Result<Call, F
 fn from_picture(job: &Job<'_>, edit: &Edit, engine: &str, headers: HeaderMap) -> Result<Call, Failure> {
     let masking = edit.mask.as_ref().map(|_| "masking");
     let path = ["v1", "generation", engine, "image-to-image", masking.unwrap_or_default()];
-    let url = wire::address(&job.account.base_url, path)?;
+    let url = addresses::address(&job.account.base_url, path)?;
     let (request, options) = (job.request, &job.model.options);
     let whole = |value: &str| masking.is_none().then(|| value.to_owned());
     let negative = request.negative_prompt.as_ref();
@@ -132,18 +133,18 @@ pub fn fixed_seed(seed: u32) -> u32 {
 mod tests {
     use super::*;
     use crate::capabilities::{SizeTolerance, Unable};
-    use crate::provider::common::fixture::Desk;
+    use crate::provider::common::fixture::JobFixture;
 
     const SDXL: &str = "stable-diffusion-xl-1024-v1-0";
 
-    fn desk(options: &[(&str, Value)]) -> Desk {
-        let mut desk = Desk::new("stability", SDXL, r#"{"prompt":"x","seed":0}"#);
-        desk.model.options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        desk
+    fn fixture(options: &[(&str, Value)]) -> JobFixture {
+        let mut fixture = JobFixture::new("stability", SDXL, r#"{"prompt":"x","seed":0}"#);
+        fixture.model.options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        fixture
     }
 
-    fn form(desk: &Desk) -> String {
-        String::from_utf8(desk.call().body.to_vec()).unwrap()
+    fn form(fixture: &JobFixture) -> String {
+        String::from_utf8(fixture.call().body.to_vec()).unwrap()
     }
 
     #[test]
@@ -155,15 +156,15 @@ mod tests {
     fn options_about_the_input_picture_are_sent_with_a_whole_picture_alone() {
         let schedule =
             [("init_image_mode", json!("STEP_SCHEDULE")), ("step_schedule_start", json!(0.4)), ("cfg_scale", json!(9))];
-        let whole = form(&desk(&schedule).editing(1, false));
+        let whole = form(&fixture(&schedule).editing(1, false));
         for part in ["init_image_mode\"\r\n\r\nSTEP_SCHEDULE", "step_schedule_start\"\r\n\r\n0.4", "cfg_scale\""] {
             assert!(whole.contains(part), "{whole}");
         }
         assert!(!whole.contains("image_strength") && whole.matches("init_image_mode").count() == 1, "{whole}");
-        let masked = form(&desk(&schedule).editing(1, true));
+        let masked = form(&fixture(&schedule).editing(1, true));
         assert!(!masked.contains("init_image_mode") && !masked.contains("step_schedule"), "{masked}");
         assert!(masked.contains("cfg_scale\"\r\n\r\n9"), "{masked}");
-        let body = desk(&schedule).body();
+        let body = fixture(&schedule).body();
         assert_eq!((body.get("init_image_mode"), body.get("cfg_scale")), (None, Some(&json!(9))));
     }
 
@@ -176,10 +177,10 @@ mod tests {
             ("stable-diffusion-v1-6", 512, None),
             ("stable-diffusion-v1-6", 500, Some(Unable::ImageSize)),
         ] {
-            let mut desk = Desk::new("stability", model, r#"{"prompt":"x"}"#).editing(1, true);
-            desk.request.edit.as_mut().unwrap().images[0].size = Size::new(side, side);
-            let able = desk.provider.capabilities(&desk.account, model);
-            assert_eq!(able.fit(&desk.request, size_tolerance).err(), wanted, "{model} {side}");
+            let mut fixture = JobFixture::new("stability", model, r#"{"prompt":"x"}"#).editing(1, true);
+            fixture.request.edit.as_mut().unwrap().images[0].size = Size::new(side, side);
+            let able = fixture.provider.capabilities(&fixture.account, model);
+            assert_eq!(able.fit(&fixture.request, size_tolerance).err(), wanted, "{model} {side}");
         }
     }
 }

@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::provider::adapter::PictureSource;
-use crate::provider::common::fixture::Desk;
+use crate::provider::common::fixture::JobFixture;
 
 const WISH: &str = r#"{"prompt":"a red fox","n":2,"size":"1024x1024"}"#;
 
 fn read_as(model: &str, status: u16, body: &str) -> Step {
-    let desk = Desk::new("dashscope", model, WISH);
-    read(&desk.job(), &desk.reply(status, body))
+    let fixture = JobFixture::new("dashscope", model, WISH);
+    read(&fixture.job(), &fixture.reply(status, body))
 }
 
 fn failure_of(status: u16, body: &str) -> Failure {
@@ -221,8 +221,8 @@ fn the_size_and_the_number_of_charged_pictures_are_read_in_every_spelling() {
 
 #[test]
 fn a_key_that_the_vendor_quotes_is_blotted_out() {
-    let desk = Desk::new("dashscope", "qwen-image", r#"{"prompt":"x"}"#);
-    let body = flat("InvalidApiKey", &format!("Invalid API-key provided: {}", desk.key()));
-    let Step::Failed(failure) = read(&desk.job(), &desk.reply(401, body)) else { panic!("a failure") };
-    assert!(!failure.message.contains(desk.key()) && failure.message.contains("***"), "{failure}");
+    let fixture = JobFixture::new("dashscope", "qwen-image", r#"{"prompt":"x"}"#);
+    let body = flat("InvalidApiKey", &format!("Invalid API-key provided: {}", fixture.key()));
+    let Step::Failed(failure) = read(&fixture.job(), &fixture.reply(401, body)) else { panic!("a failure") };
+    assert!(!failure.message.contains(fixture.key()) && failure.message.contains("***"), "{failure}");
 }

@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::capabilities::{SizeTolerance, Unable};
-use crate::provider::common::fixture::Desk;
+use crate::provider::common::fixture::JobFixture;
 
 fn body(model: &str, request: &str) -> Value {
-    Desk::new("fal", model, request).body()
+    JobFixture::new("fal", model, request).body()
 }
 
 fn edited(model: &str, request: &str, images: usize, mask: bool) -> Value {
-    Desk::new("fal", model, request).editing(images, mask).body()
+    JobFixture::new("fal", model, request).editing(images, mask).body()
 }
 
 fn picture(words: &str) -> String {
-    wire::data_url("image/png", words.as_bytes())
+    picture_source::data_url("image/png", words.as_bytes())
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn each_family_gets_the_size_its_own_way() {
         let fields = body.as_object().unwrap().keys().filter(|key| SIZE_OPTIONS.contains(&key.as_str())).count();
         assert_eq!(fields, 1, "{model}");
     }
-    let mut own = Desk::new("fal", "acme/unknown", square);
+    let mut own = JobFixture::new("fal", "acme/unknown", square);
     own.model.options = [("resolution".to_owned(), json!("1K"))].into();
     assert_eq!(own.body(), json!({"prompt":"x","resolution":"1K"}));
 }
@@ -86,7 +86,7 @@ fn pictures_go_where_the_model_takes_them_and_a_mask_is_white_where_it_is_to_cha
 
 #[test]
 fn a_model_that_changes_what_a_mask_shows_is_unable_without_one_and_the_others_are_not() {
-    let request = Desk::new("fal", FLUX.name, r#"{"prompt":"x"}"#).editing(1, false).request;
+    let request = JobFixture::new("fal", FLUX.name, r#"{"prompt":"x"}"#).editing(1, false).request;
     let size_tolerance = SizeTolerance { tolerance_ppm: 0, strict: false };
     assert!(capabilities("openai/gpt-image-2/edit").fit(&request, size_tolerance).is_ok());
     for model in ["fal-ai/flux-pro/v1/fill", "fal-ai/flux-general/inpainting", "fal-ai/fast-sdxl/inpainting"] {

@@ -3,25 +3,25 @@
 use std::time::Duration;
 
 use super::*;
-use crate::provider::common::fixture::Desk;
+use crate::provider::common::fixture::JobFixture;
 
-fn desk() -> Desk {
-    Desk::new("google", "gemini-3-pro-image", r#"{"prompt":"a fox","size":"1024x1024"}"#)
+fn fixture() -> JobFixture {
+    JobFixture::new("google", "gemini-3-pro-image", r#"{"prompt":"a fox","size":"1024x1024"}"#)
 }
 
-fn imagen() -> Desk {
-    Desk::new("google", "imagen-4.0-generate-001", r#"{"prompt":"a fox","n":4}"#)
+fn imagen() -> JobFixture {
+    JobFixture::new("google", "imagen-4.0-generate-001", r#"{"prompt":"a fox","n":4}"#)
 }
 
-fn failed(desk: &Desk, status: u16, body: &str) -> Failure {
-    match desk.provider.read(&desk.job(), &desk.reply(status, body)) {
+fn failed(fixture: &JobFixture, status: u16, body: &str) -> Failure {
+    match fixture.provider.read(&fixture.job(), &fixture.reply(status, body)) {
         Step::Failed(failure) => failure,
         other => panic!("{body}: {other:?}"),
     }
 }
 
-fn drawn(desk: &Desk, body: &str) -> Drawn {
-    match desk.provider.read(&desk.job(), &desk.reply(200, body)) {
+fn drawn(fixture: &JobFixture, body: &str) -> Drawn {
+    match fixture.provider.read(&fixture.job(), &fixture.reply(200, body)) {
         Step::Done(drawn) => drawn,
         other => panic!("{body}: {other:?}"),
     }
@@ -58,23 +58,23 @@ fn every_error_of_the_table_has_its_class() {
         (200, r#"{"message":"no code"}"#, Class::Server),
     ] {
         let body = format!(r#"{{"error":{body}}}"#);
-        assert_eq!(failed(&desk(), status, &body).class, class, "{body}");
-        assert_eq!(failed(&desk(), status, &format!("[{body}]")).class, class, "in a list: {body}");
+        assert_eq!(failed(&fixture(), status, &body).class, class, "{body}");
+        assert_eq!(failed(&fixture(), status, &format!("[{body}]")).class, class, "in a list: {body}");
     }
-    assert_eq!(failed(&desk(), 502, "<html>Bad Gateway</html>").class, Class::Server);
+    assert_eq!(failed(&fixture(), 502, "<html>Bad Gateway</html>").class, Class::Server);
 }
 
 #[test]
 fn the_body_says_when_to_come_back_and_which_field_is_wrong() {
     let body = r#"[{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":[
             {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"41.5s"}]}}]"#;
-    assert_eq!(failed(&desk(), 429, body).retry_after, Some(Duration::from_millis(41_500)));
+    assert_eq!(failed(&fixture(), 429, body).retry_after, Some(Duration::from_millis(41_500)));
     let body = r#"{"error":{"code":400,"status":"INVALID_ARGUMENT","message":"bad","details":[{"fieldViolations":
             [{"field":"generation_config.image_config.aspect_ratio","description":"no"}]}]}}"#;
-    let failure = failed(&desk(), 400, body);
+    let failure = failed(&fixture(), 400, body);
     assert_eq!((failure.class, failure.param.as_deref()), (Class::CallerInvalid, Some("size")));
     let seed = body.replace("image_config.aspect_ratio", "seed");
-    assert_eq!(failed(&desk(), 400, &seed).class, Class::AdapterBug, "the caller sent no seed");
+    assert_eq!(failed(&fixture(), 400, &seed).class, Class::AdapterBug, "the caller sent no seed");
 }
 
 #[test]
@@ -92,22 +92,22 @@ fn an_error_about_a_reference_picture_names_our_picture_or_our_mask() {
 fn a_200_without_a_picture_is_a_refusal_or_a_stumble_by_its_word() {
     for reason in REFUSING_ENDS {
         let body = format!(r#"{{"candidates":[{{"finishReason":"{reason}","finishMessage":"because"}}]}}"#);
-        let failure = failed(&desk(), 200, &body);
+        let failure = failed(&fixture(), 200, &body);
         assert!(failure.class == Class::Policy && failure.message.contains("because"), "{failure}");
     }
     for reason in ["NO_IMAGE", "IMAGE_OTHER", "OTHER", "MAX_TOKENS", "MALFORMED_FUNCTION_CALL", "STOP", "NEW_WORD"] {
         let body = format!(
             r#"{{"candidates":[{{"content":{{"parts":[{{"text":"I cannot"}}]}},"finishReason":"{reason}"}}]}}"#
         );
-        let failure = failed(&desk(), 200, &body);
+        let failure = failed(&fixture(), 200, &body);
         assert!(failure.class == Class::Server && failure.message.contains("I cannot"), "{failure}");
     }
     for reason in ["SAFETY", "OTHER", "BLOCKLIST", "IMAGE_SAFETY", "MODEL_ARMOR", "JAILBREAK"] {
         let body = format!(r#"{{"promptFeedback":{{"blockReason":"{reason}"}}}}"#);
-        assert_eq!(failed(&desk(), 200, &body).class, Class::Policy, "{reason}");
+        assert_eq!(failed(&fixture(), 200, &body).class, Class::Policy, "{reason}");
     }
-    assert_eq!(failed(&desk(), 200, r#"{"candidates":[]}"#).class, Class::Malformed);
-    assert_eq!(failed(&desk(), 200, "<html>").class, Class::Malformed);
+    assert_eq!(failed(&fixture(), 200, r#"{"candidates":[]}"#).class, Class::Malformed);
+    assert_eq!(failed(&fixture(), 200, "<html>").class, Class::Malformed);
 }
 
 #[test]
@@ -115,20 +115,20 @@ fn what_was_drawn_while_thinking_is_not_delivered() {
     let body = r#"{"candidates":[{"content":{"parts":[{"thought":true,"inlineData":{"data":"QUFB"}},
             {"text":"here"},{"thought":false,"inlineData":{"data":"QkJC"},"thoughtSignature":"x"}]},
             "finishReason":"STOP"}]}"#;
-    let desk = desk();
-    let drawn = drawn(&desk, body);
+    let fixture = fixture();
+    let drawn = drawn(&fixture, body);
     assert_eq!(drawn.images.len(), 1);
-    let wanted = wire::inline(&bytes::Bytes::new(), b"QkJC");
+    let wanted = picture_source::inline(&bytes::Bytes::new(), b"QkJC");
     assert_eq!(drawn.images[0].source, wanted);
     let only = body.replace("\"thought\":false", "\"thought\":true");
-    assert_eq!(failed(&desk, 200, &only).class, Class::Server);
+    assert_eq!(failed(&fixture, 200, &only).class, Class::Server);
 }
 
 #[test]
 fn a_second_picture_is_charged_and_taken_though_one_was_asked() {
     let body = r#"{"candidates":[{"content":{"parts":[{"inlineData":{"data":"QUFB"}},{"text":"or"},
             {"inlineData":{"data":"QkJC"}}]},"finishReason":"STOP"}]}"#;
-    assert_eq!(drawn(&desk(), body).images.len(), 2);
+    assert_eq!(drawn(&fixture(), body).images.len(), 2);
 }
 
 #[test]
@@ -149,9 +149,9 @@ fn imagen_leaves_out_what_it_withholds() {
 
 #[test]
 fn no_message_repeats_the_key() {
-    let desk = desk();
-    let body = format!(r#"{{"error":{{"status":"INVALID_ARGUMENT","message":"bad key {}"}}}}"#, desk.key());
-    assert!(!failed(&desk, 400, &body).message.contains(desk.key()));
-    let body = format!(r#"{{"candidates":[{{"finishReason":"STOP","finishMessage":"{}"}}]}}"#, desk.key());
-    assert!(!failed(&desk, 200, &body).message.contains(desk.key()));
+    let fixture = fixture();
+    let body = format!(r#"{{"error":{{"status":"INVALID_ARGUMENT","message":"bad key {}"}}}}"#, fixture.key());
+    assert!(!failed(&fixture, 400, &body).message.contains(fixture.key()));
+    let body = format!(r#"{{"candidates":[{{"finishReason":"STOP","finishMessage":"{}"}}]}}"#, fixture.key());
+    assert!(!failed(&fixture, 200, &body).message.contains(fixture.key()));
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::alert::{AlertEvent, Alerts, News, Readings, Standing};
-pub use crate::alerting::outlets::Outlets;
-use crate::alerting::post::{Pauses, Post};
+use crate::alert_evaluator::{AlertEvent, Alerts, News, Readings, Standing};
+pub use crate::alert_notifier::outlets::Outlets;
+use crate::alert_notifier::post::{Pauses, Post};
 use crate::calendar::Moment;
 use crate::clock;
 use crate::config::plan::Alert;

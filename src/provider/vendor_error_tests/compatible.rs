@@ -1,6 +1,6 @@
 //! The errors of OpenAI-compatible servers: SiliconFlow, LiteLLM, Together and xAI.
 
-use super::*;
+use crate::provider::vendor_error_tests::*;
 
 #[test]
 fn siliconflow_litellm_together_and_xai() {

@@ -9,8 +9,9 @@ use crate::pricing::Counted;
 use crate::provider::adapter::{Drawn, Found, Job, Reply, Reported, Usage};
 use crate::provider::common;
 use crate::provider::common::json::{Json, number_at};
+use crate::provider::common::picture_source;
+use crate::provider::common::retry_after;
 use crate::provider::common::vendor_error::{VendorError, malformed};
-use crate::provider::common::wire;
 
 /// A vendor's words -> what they mean; earlier rows count first (PROVIDERS.md 1.6, 2, 8, 17).
 pub(super) const WORDS: &[(&str, Class)] = &[
@@ -120,7 +121,7 @@ pub(super) fn finding(complaint: &VendorError, status: u16) -> Finding {
 pub(super) fn told_waiting_time(message: &str) -> Option<Duration> {
     let (_, rest) = message.split_once("retry after ")?;
     let (number, unit) = rest.split_once(' ')?;
-    if unit.starts_with("second") { wire::seconds(number.parse().ok()?) } else { None }
+    if unit.starts_with("second") { retry_after::seconds(number.parse().ok()?) } else { None }
 }
 
 /// A 2xx without a picture: the error hidden in it, or none.
@@ -154,7 +155,7 @@ pub(super) fn pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Vec<Fou
         .into_iter()
         .filter_map(|path| json.at(path))
         .map(|list| list.items().iter().filter_map(|item| found(job.account, reply, item)))
-        .map(|found| found.take(wire::MOST_PICTURES).collect::<Vec<_>>())
+        .map(|found| found.take(picture_source::MOST_PICTURES).collect::<Vec<_>>())
         .find(|found| !found.is_empty())
         .unwrap_or_default()
 }
@@ -169,14 +170,14 @@ pub(super) fn lists(dialect: &Dialect) -> [&str; 3] {
 pub(super) fn found(account: &Account, reply: &Reply, item: &Json<'_>) -> Option<Found> {
     let dialect = &account.dialect;
     let source = match item {
-        Json::Text(_) | Json::Long(_) => wire::inline_or_link(&reply.body, &account.base_url, item.bytes()?),
+        Json::Text(_) | Json::Long(_) => picture_source::inline_or_link(&reply.body, &account.base_url, item.bytes()?),
         _ => item
             .at(&dialect.base64)
             .and_then(Json::bytes)
-            .and_then(|text| wire::inline_or_link(&reply.body, &account.base_url, text))
+            .and_then(|text| picture_source::inline_or_link(&reply.body, &account.base_url, text))
             .or_else(|| {
                 let text = item.at(&dialect.url).and_then(Json::text).filter(|text| !text.is_empty())?;
-                wire::link(&reply.body, &account.base_url, text)
+                picture_source::link(&reply.body, &account.base_url, text)
             }),
     }?;
     let revised_prompt = item.text_at("revised_prompt").filter(|text| !text.is_empty()).map(str::to_owned);

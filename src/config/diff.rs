@@ -6,7 +6,7 @@ use std::fmt;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::tree::{Node, NodeKind};
+use crate::config::tree::{Node, NodeKind};
 
 /// The most differences that are told one by one.
 const TOLD: usize = 12;
@@ -143,9 +143,9 @@ fn named<'a>(old: &'a OutlineNode, new: &'a OutlineNode) -> Option<(&'a Parts, &
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::Findings;
-    use super::super::tree;
     use super::Outline;
+    use crate::config::report::Findings;
+    use crate::config::tree;
 
     fn differences(old: &str, new: &str) -> String {
         let outline = |text| Outline::of(&tree::read(text, &mut Findings::default()).unwrap());

@@ -10,7 +10,7 @@ use crate::breaker::{BreakerTarget, Breakers, ModelOperation};
 use crate::config::plan::Breaker;
 use crate::failure::{Class, Failure};
 use crate::provider::adapter::Step;
-use crate::provider::common::fixture::Desk;
+use crate::provider::common::fixture::JobFixture;
 
 mod azure;
 mod bfl;
@@ -65,10 +65,10 @@ fn pause(failure: &Failure) -> String {
 
 /// Reads a row's answer. The request has a prompt and a size of the caller's own.
 fn read(kind: &str, model: &str, status: u16, retry_after: &str, body: &str) -> Failure {
-    let desk = Desk::new(kind, model, r#"{"prompt":"a red fox","size":"1024x1024"}"#);
-    let reply = desk.reply(status, body);
+    let fixture = JobFixture::new(kind, model, r#"{"prompt":"a red fox","size":"1024x1024"}"#);
+    let reply = fixture.reply(status, body);
     let reply = if retry_after.is_empty() { reply } else { reply.with("retry-after", retry_after) };
-    match desk.provider.read(&desk.job(), &reply) {
+    match fixture.provider.read(&fixture.job(), &reply) {
         Step::Failed(failure) => failure,
         other => panic!("{kind} {status} {body}: {other:?}"),
     }
@@ -166,9 +166,9 @@ fn what_the_route_put_into_a_request_is_not_the_callers_mistake() {
         |field: &str| format!(r#"{{"error":{{"message":"m","type":"t","param":"{field}","code":"invalid_value"}}}}"#);
     let verdict_of = |field: &str, fill: fn(&mut crate::request::Filled)| {
         let wish = r#"{"prompt":"x","size":"1024x1024","quality":"high","output_format":"png"}"#;
-        let mut desk = Desk::new("openai", "gpt-image-2", wish);
-        fill(&mut desk.request.filled);
-        match desk.provider.read(&desk.job(), &desk.reply(400, body(field))) {
+        let mut fixture = JobFixture::new("openai", "gpt-image-2", wish);
+        fill(&mut fixture.request.filled);
+        match fixture.provider.read(&fixture.job(), &fixture.reply(400, body(field))) {
             Step::Failed(failure) => verdict(&failure),
             other => panic!("{other:?}"),
         }

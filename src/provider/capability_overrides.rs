@@ -76,25 +76,25 @@ fn put_over<T: Clone>(own: &mut T, stated: &Option<T>) {
 mod tests {
     use super::*;
     use crate::provider::by_kind;
-    use crate::provider::common::fixture::Desk;
+    use crate::provider::common::fixture::JobFixture;
     use crate::request::Quality;
 
     #[test]
     fn the_config_has_the_last_word_on_abilities() {
-        let mut desk = Desk::new("replicate", "owner/unknown", r#"{"prompt":"x"}"#);
-        desk.model.capabilities.max_n = Some(4);
-        desk.model.capabilities.negative_prompt = Some(true);
+        let mut fixture = JobFixture::new("replicate", "owner/unknown", r#"{"prompt":"x"}"#);
+        fixture.model.capabilities.max_n = Some(4);
+        fixture.model.capabilities.negative_prompt = Some(true);
         let provider = by_kind("replicate").unwrap();
-        let able = capabilities(provider, &desk.account, &desk.model);
+        let able = capabilities(provider, &fixture.account, &fixture.model);
         assert_eq!((able.max_n, able.negative_prompt, able.seed), (4, true, true));
     }
 
     #[test]
     fn the_config_may_take_from_what_a_model_can_change_but_not_add_to_it() {
         let edit = |kind: &str, model: &str, edit: EditOverride| {
-            let mut desk = Desk::new(kind, model, r#"{"prompt":"x"}"#);
-            desk.model.capabilities.edit = Some(edit);
-            capabilities(by_kind(kind).unwrap(), &desk.account, &desk.model).edit
+            let mut fixture = JobFixture::new(kind, model, r#"{"prompt":"x"}"#);
+            fixture.model.capabilities.edit = Some(edit);
+            capabilities(by_kind(kind).unwrap(), &fixture.account, &fixture.model).edit
         };
         let within = |images, mask, keeps_size| EditOverride::Within { images, mask, keeps_size };
         let takes = |images, mask, keeps_size| Some(Edits { mask, keeps_size, ..Edits::up_to(images) });
@@ -108,11 +108,11 @@ mod tests {
     #[test]
     fn what_options_fix_is_not_open_to_wishes() {
         let able = |options: &[(&str, &str)]| {
-            let mut desk = Desk::new("openai", "gpt-image-2", r#"{"prompt":"x"}"#);
+            let mut fixture = JobFixture::new("openai", "gpt-image-2", r#"{"prompt":"x"}"#);
             for (field, word) in options {
-                desk.model.options.insert((*field).to_owned(), serde_json::json!(word));
+                fixture.model.options.insert((*field).to_owned(), serde_json::json!(word));
             }
-            let able = capabilities(by_kind("openai").unwrap(), &desk.account, &desk.model);
+            let able = capabilities(by_kind("openai").unwrap(), &fixture.account, &fixture.model);
             (able.formats.iter().map(|format| format.word()).collect::<Vec<_>>(), able.transparent)
         };
         assert_eq!(able(&[]), (vec!["png", "jpeg", "webp"], true));
@@ -123,8 +123,8 @@ mod tests {
 
     #[test]
     fn every_other_ability_is_as_the_config_states_it() {
-        let mut desk = Desk::new("openai_compatible", "m", r#"{"prompt":"x"}"#);
-        desk.model.capabilities = CapabilityOverrides {
+        let mut fixture = JobFixture::new("openai_compatible", "m", r#"{"prompt":"x"}"#);
+        fixture.model.capabilities = CapabilityOverrides {
             qualities: Some(vec![Quality::Hd]),
             transparent: Some(true),
             compression: Some(false),
@@ -132,7 +132,7 @@ mod tests {
             generate: Some(false),
             ..CapabilityOverrides::default()
         };
-        let able = capabilities(by_kind("openai_compatible").unwrap(), &desk.account, &desk.model);
+        let able = capabilities(by_kind("openai_compatible").unwrap(), &fixture.account, &fixture.model);
         assert_eq!(able.qualities, [Quality::Hd]);
         assert_eq!((able.transparent, able.compression, able.style, able.generate), (true, false, false, false));
     }

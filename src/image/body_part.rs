@@ -5,14 +5,14 @@
 use base64_simd::STANDARD;
 use bytes::Bytes;
 
-use crate::image::file::File;
+use crate::image::reader::EncodedReader;
 
 /// Characters of base64 that are decoded, or made, at once: whole groups of four, and no long wait for anybody else.
 const TEXT: usize = 64 * 1024;
 
 /// Bytes on their way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum BodyPart {
     /// As they are held.
     Held(Bytes),
     /// Held in standard padded base64; goes as the file it stands for.
@@ -21,32 +21,32 @@ pub enum Part {
     Encoded(Bytes),
 }
 
-impl Part {
+impl BodyPart {
     /// Bytes that are still to go.
     pub fn len(&self) -> usize {
         match self {
-            Part::Held(bytes) => bytes.len(),
-            Part::Decoded(text) => File::Base64(text).len(),
-            Part::Encoded(file) => STANDARD.encoded_length(file.len()),
+            BodyPart::Held(bytes) => bytes.len(),
+            BodyPart::Decoded(text) => EncodedReader::Base64(text).len(),
+            BodyPart::Encoded(file) => STANDARD.encoded_length(file.len()),
         }
     }
 
     /// Whether all have gone.
     pub fn is_empty(&self) -> bool {
-        let (Part::Held(bytes) | Part::Decoded(bytes) | Part::Encoded(bytes)) = self;
+        let (BodyPart::Held(bytes) | BodyPart::Decoded(bytes) | BodyPart::Encoded(bytes)) = self;
         bytes.is_empty()
     }
 
     /// The next piece: of what is held at most `most` bytes, of what has to be made some ten thousand.
     pub fn next(&mut self, most: usize) -> Bytes {
         match self {
-            Part::Held(bytes) => bytes.split_to(bytes.len().min(most)),
-            Part::Decoded(text) => {
+            BodyPart::Held(bytes) => bytes.split_to(bytes.len().min(most)),
+            BodyPart::Decoded(text) => {
                 let groups = text.split_to(text.len().min(TEXT));
                 // Whoever keeps a picture in base64 has checked the whole of it.
                 STANDARD.decode_to_vec(groups).unwrap_or_default().into()
             }
-            Part::Encoded(file) => {
+            BodyPart::Encoded(file) => {
                 let groups = file.split_to(file.len().min(TEXT / 4 * 3));
                 STANDARD.encode_to_string(groups).into()
             }
@@ -54,15 +54,15 @@ impl Part {
     }
 }
 
-impl From<Bytes> for Part {
-    fn from(bytes: Bytes) -> Part {
-        Part::Held(bytes)
+impl From<Bytes> for BodyPart {
+    fn from(bytes: Bytes) -> BodyPart {
+        BodyPart::Held(bytes)
     }
 }
 
-impl From<String> for Part {
-    fn from(text: String) -> Part {
-        Part::Held(text.into())
+impl From<String> for BodyPart {
+    fn from(text: String) -> BodyPart {
+        BodyPart::Held(text.into())
     }
 }
 
@@ -70,7 +70,7 @@ impl From<String> for Part {
 mod tests {
     use super::*;
 
-    fn all(mut part: Part, most: usize) -> (Vec<u8>, usize) {
+    fn all(mut part: BodyPart, most: usize) -> (Vec<u8>, usize) {
         let (mut all, mut largest) = (Vec::new(), 0);
         while !part.is_empty() {
             let (before, piece) = (part.len(), part.next(most));
@@ -86,11 +86,11 @@ mod tests {
         for length in [0, 1, 2, 3, 4, 48 * 1024 - 1, 48 * 1024, 48 * 1024 + 1, 200_000] {
             let file: Bytes = (0..length).map(|at: usize| ((at * 31) >> 3) as u8).collect();
             let text = Bytes::from(STANDARD.encode_to_string(&file));
-            let (decoded, largest) = all(Part::Decoded(text.clone()), usize::MAX);
+            let (decoded, largest) = all(BodyPart::Decoded(text.clone()), usize::MAX);
             assert!(decoded == file && largest <= TEXT, "{length}");
-            let (encoded, largest) = all(Part::Encoded(file.clone()), usize::MAX);
+            let (encoded, largest) = all(BodyPart::Encoded(file.clone()), usize::MAX);
             assert!(encoded == text && largest <= TEXT, "{length}");
-            assert!(all(Part::Held(file.clone()), 1000).0 == file, "{length}");
+            assert!(all(BodyPart::Held(file.clone()), 1000).0 == file, "{length}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The errors of Black Forest Labs.
 
-use super::*;
+use crate::provider::vendor_error_tests::*;
 
 #[test]
 fn black_forest_labs() {

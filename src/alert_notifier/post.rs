@@ -14,9 +14,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::alert::AlertEvent;
-use crate::alerting::message::message;
-use crate::alerting::outlets::Outlets;
+use crate::alert_evaluator::AlertEvent;
+use crate::alert_notifier::message::message;
+use crate::alert_notifier::outlets::Outlets;
 use crate::provider::{Call, Reply};
 use crate::secret::Secret;
 use crate::upstream::transport::{Bounds, IDLE, Reach, Trouble};

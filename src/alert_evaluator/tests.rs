@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use crate::alert_evaluator::*;
 
 /// Readings of a test: sums by name, and budgets.
 #[derive(Default)]

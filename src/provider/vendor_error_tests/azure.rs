@@ -1,6 +1,6 @@
 //! The errors of Azure.
 
-use super::*;
+use crate::provider::vendor_error_tests::*;
 
 #[test]
 fn azure() {

@@ -1,6 +1,6 @@
 //! The errors of Stability.
 
-use super::*;
+use crate::provider::vendor_error_tests::*;
 
 #[test]
 fn stability() {

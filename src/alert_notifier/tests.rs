@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::json;
 
-use super::*;
-use crate::alert::{AlertState, BudgetUse, Ended};
+use crate::alert_evaluator::{AlertState, BudgetUse, Ended};
+use crate::alert_notifier::*;
 use crate::config::plan::{Dimension, Plan};
 use crate::gateway::reload::{self, Os};
 use crate::ledger::window::WindowSum;

@@ -9,9 +9,9 @@ use axum::response::IntoResponse;
 use prometheus::{Registry, TextEncoder};
 use serde_json::Value;
 
-use super::*;
-use crate::alert::{Ended, News};
-use crate::alerting::tests::outlets;
+use crate::alert_evaluator::{Ended, News};
+use crate::alert_notifier::post::*;
+use crate::alert_notifier::tests::outlets;
 use crate::calendar::Moment;
 use crate::config::plan::{Alert, Comparison, Condition, Dimension, Measure};
 use crate::metrics::Metrics;

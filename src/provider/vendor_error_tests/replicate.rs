@@ -1,6 +1,6 @@
 //! The errors of Replicate.
 
-use super::*;
+use crate::provider::vendor_error_tests::*;
 
 #[test]
 fn replicate() {

@@ -3,11 +3,11 @@
 //! What follows the end is nobody's concern: phones add trailers, disks pad to a block, and every decoder reads the
 //! picture all the same. A file that ends before it is at its end was cut off.
 
-use crate::image::file::File;
 use crate::image::format::Format;
 use crate::image::jpeg;
 use crate::image::jpeg::marker;
 use crate::image::jpeg::marker::SCAN;
+use crate::image::reader::EncodedReader;
 
 /// A chunk of a PNG besides its data: length, type and checksum.
 const PNG_CHUNK: usize = 12;
@@ -15,7 +15,7 @@ const PNG_CHUNK: usize = 12;
 const RIFF_CHUNK: usize = 8;
 
 /// Whether `file`, which begins like one of this format, is whole.
-pub fn is_whole(format: Format, file: File<'_>) -> bool {
+pub fn is_whole(format: Format, file: EncodedReader<'_>) -> bool {
     match format {
         Format::Png => png(file),
         Format::Jpeg => jpeg(file),
@@ -24,7 +24,7 @@ pub fn is_whole(format: Format, file: File<'_>) -> bool {
 }
 
 /// From chunk to chunk to `IEND`, whose checksum is the last of the file, with a picture on the way.
-fn png(file: File<'_>) -> bool {
+fn png(file: EncodedReader<'_>) -> bool {
     let (length, mut at, mut drawn) = (file.len(), 8_usize, false);
     while let Some([a, b, c, d, kind @ ..]) = file.read::<8>(at) {
         let data = u32::from_be_bytes([a, b, c, d]) as usize;
@@ -40,12 +40,12 @@ fn png(file: File<'_>) -> bool {
 
 /// From marker to marker to the scan; a file whose last two bytes end a picture needs no look at what is between, since
 /// no scan holds them. Any other is walked to its end.
-fn jpeg(file: File<'_>) -> bool {
+fn jpeg(file: EncodedReader<'_>) -> bool {
     let ended = file.len().checked_sub(2).and_then(|at| file.read::<2>(at)) == Some([0xff, marker::END]);
     (ended && begins_a_scan(file)) || jpeg::is_whole(&file.whole())
 }
 
-fn begins_a_scan(file: File<'_>) -> bool {
+fn begins_a_scan(file: EncodedReader<'_>) -> bool {
     let mut at = 2_usize;
     while let Some([0xff, marker, high, low]) = file.read::<4>(at) {
         at += match marker {
@@ -60,7 +60,7 @@ fn begins_a_scan(file: File<'_>) -> bool {
 
 /// From chunk to chunk to where the header says that it ends, with a picture on the way. A chunk of an odd length is
 /// padded to an even one; some writers leave that out behind the last.
-fn webp(file: File<'_>) -> bool {
+fn webp(file: EncodedReader<'_>) -> bool {
     let Some(told) = file.read::<4>(4).map(u32::from_le_bytes) else { return false };
     let (length, end) = (file.len(), told as usize + RIFF_CHUNK);
     let (mut at, mut drawn) = (12_usize, false);
@@ -109,7 +109,7 @@ mod tests {
             (4 + 8 + 10, &[(b"VP8X", 10, 10)], false),
             (4, &[], false),
         ] {
-            assert_eq!(webp(File::Raw(&riff(told, chunks))), whole, "{told} {chunks:?}");
+            assert_eq!(webp(EncodedReader::Raw(&riff(told, chunks))), whole, "{told} {chunks:?}");
         }
     }
 
@@ -118,18 +118,18 @@ mod tests {
         let chunk = |kind: &[u8; 4], data: usize| [&(data as u32).to_be_bytes()[..], kind, &vec![0; data + 4]].concat();
         let file = |chunks: &[Vec<u8>]| [b"\x89PNG\r\n\x1a\n".to_vec(), chunks.concat()].concat();
         let whole = file(&[chunk(b"IHDR", 13), chunk(b"IDAT", 700), chunk(b"IDAT", 0), chunk(b"IEND", 0)]);
-        assert!(png(File::Raw(&whole)));
+        assert!(png(EncodedReader::Raw(&whole)));
         for cut in 0..whole.len() {
-            assert!(!png(File::Raw(&whole[..cut])), "{cut}");
+            assert!(!png(EncodedReader::Raw(&whole[..cut])), "{cut}");
         }
         for behind in [1, 40, 65, 4096] {
-            assert!(png(File::Raw(&[whole.clone(), vec![0; behind]].concat())), "{behind}");
+            assert!(png(EncodedReader::Raw(&[whole.clone(), vec![0; behind]].concat())), "{behind}");
         }
-        assert!(!png(File::Raw(&file(&[chunk(b"IHDR", 13), chunk(b"IEND", 0)]))), "nothing is drawn");
+        assert!(!png(EncodedReader::Raw(&file(&[chunk(b"IHDR", 13), chunk(b"IEND", 0)]))), "nothing is drawn");
         // The word by itself is no chunk.
         let text =
             file(&[chunk(b"IHDR", 13), [&2_000_u32.to_be_bytes()[..], b"IDAT", b"IEND\xae\x42\x60\x82"].concat()]);
-        assert!(!png(File::Raw(&text)));
-        assert!(!png(File::Raw(&file(&[[&u32::MAX.to_be_bytes()[..], b"IDAT"].concat()]))));
+        assert!(!png(EncodedReader::Raw(&text)));
+        assert!(!png(EncodedReader::Raw(&file(&[[&u32::MAX.to_be_bytes()[..], b"IDAT"].concat()]))));
     }
 }
