@@ -180,6 +180,51 @@ mod tests {
         assert!(lane.try_slot().is_some());
     }
 
+    /// Frees a slot as its drop does, and stops before it is handed on: another thread may ask just then.
+    fn free_without_handing_on(mut slot: Slot) {
+        let lane = slot.lane.take().unwrap();
+        lane.lock().in_flight -= 1;
+    }
+
+    #[test]
+    fn a_newcomer_does_not_take_the_slot_that_is_about_to_be_handed_to_those_who_wait() {
+        let lane = Lane::new(1, 2);
+        let first = slot(lane.admit());
+        let mut waiting = ticket(lane.admit());
+        free_without_handing_on(first);
+        assert!(!lane.has_room());
+        assert!(lane.try_slot().is_none());
+        let mut newcomer = ticket(lane.admit());
+        assert!(newcomer.try_recv().is_err(), "the newcomer passed the one who waits");
+        drop(waiting.try_recv().unwrap());
+        drop(newcomer.try_recv().unwrap());
+        assert_eq!((lane.in_flight(), lane.waiting()), (0, 0));
+    }
+
+    #[test]
+    fn who_has_gone_keeps_neither_a_free_slot_nor_a_place_in_the_queue_from_a_newcomer() {
+        let lane = Lane::new(1, 1);
+        let first = slot(lane.admit());
+        drop(ticket(lane.admit()));
+        assert_eq!(lane.waiting(), 0);
+        drop(ticket(lane.admit()));
+        free_without_handing_on(first);
+        assert!(lane.has_room());
+        assert!(lane.try_slot().is_some());
+    }
+
+    #[test]
+    fn there_is_room_for_a_newcomer_until_the_cap_is_reached() {
+        let lane = Lane::new(2, 1);
+        assert!(lane.has_room());
+        let first = slot(lane.admit());
+        assert!(lane.has_room());
+        let _second = slot(lane.admit());
+        assert!(!lane.has_room());
+        drop(first);
+        assert!(lane.has_room());
+    }
+
     #[test]
     fn a_dropped_ticket_loses_no_slot_whenever_it_is_dropped() {
         let lane = Lane::new(1, 3);
