@@ -446,6 +446,20 @@ mod tests {
     }
 
     #[test]
+    fn the_state_of_a_model_is_paused_then_probing_until_the_probe_is_back_then_passing() {
+        let mut story = Story::new();
+        let state = |story: &Story| story.breakers.state("p", 1, "m", story.now);
+        story.fail("m", Class::Auth);
+        assert_eq!(state(&story), 2);
+        story.later(60);
+        assert_eq!(state(&story), 1, "the next call is the probe");
+        let probe = story.pass("m").unwrap();
+        assert_eq!(state(&story), 1, "the probe is out");
+        probe.succeeded(story.now);
+        assert_eq!(state(&story), 0);
+    }
+
+    #[test]
     fn failures_far_apart_do_not_trip() {
         let mut story = Story::new();
         for _ in 0..6 {
