@@ -232,3 +232,51 @@ fn cannot(unable: Unable, route: &str) -> Error {
     };
     Error::invalid(unable.param(), message).with_code("unsupported_value")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::breaker::{Cooling, Pause};
+    use crate::dispatch::obstacles::Obstacle;
+
+    fn explain(obstacles: &Obstacles, skips: &[Skip], late: bool, now: Instant) -> Error {
+        obstacles.explain(skips, "all", late, now, Moment::default())
+    }
+
+    #[test]
+    fn of_several_limits_the_one_that_comes_nearest_to_the_request_is_told() {
+        let told = |unable: &[Unable]| {
+            let skips: Vec<Skip> = unable.iter().copied().map(Skip::Unable).collect();
+            explain(&Obstacles::default(), &skips, false, Instant::now()).message
+        };
+        let (long, short) = (Unable::PromptTooLong { limit: 4000 }, Unable::PromptTooLong { limit: 100 });
+        assert!(told(&[long, short, Unable::Mask, Unable::Edit]).contains("4000 characters"));
+        assert!(told(&[Unable::NegativePromptTooLong { limit: 0 }, Unable::Mask]).contains("'negative_prompt'"));
+        let (many, few) = (Unable::Images { limit: 16 }, Unable::Images { limit: 1 });
+        assert!(told(&[many, few, Unable::Mask]).contains("at most 16 pictures"));
+        assert!(told(&[Unable::Mask, Unable::Edit]).contains("'mask'"), "another model may change pictures");
+    }
+
+    #[test]
+    fn a_call_that_timed_out_is_the_deadlines_fault_only_once_that_has_passed() {
+        let mut obstacles = Obstacles::default();
+        obstacles.note_failure(Failure::new(Class::TimeoutAmbiguous, ""));
+        let kind = |late| explain(&obstacles, &[], late, Instant::now()).kind;
+        assert_eq!(kind(false), ErrorKind::UpstreamFailed);
+        assert_eq!(kind(true), ErrorKind::DeadlineExceeded);
+    }
+
+    #[test]
+    fn a_pause_that_stood_in_the_way_is_told_with_the_time_of_the_first_that_ends() {
+        let now = Instant::now();
+        let mut obstacles = Obstacles::default();
+        for (pause, seconds) in [(Pause::RateLimited, 40), (Pause::Quota, 30)] {
+            let until = now + Duration::from_secs(seconds);
+            obstacles.note(&Obstacle::Cooling(Cooling { pause, until }));
+        }
+        let error = explain(&obstacles, &[], false, now);
+        assert_eq!((error.kind, error.retry_after), (ErrorKind::Busy, Some(Duration::from_secs(30))));
+        obstacles.note(&Obstacle::Cooling(Cooling { pause: Pause::Auth, until: now }));
+        assert_eq!(explain(&obstacles, &[], false, now).kind, ErrorKind::Unavailable);
+    }
+}

@@ -314,6 +314,38 @@ fn no_offer_is_asked_more_often_than_the_route_allows() {
     assert_eq!(error.kind, ErrorKind::UpstreamFailed);
 }
 
+#[test]
+fn an_offer_that_took_as_long_as_is_left_does_not_take_over_from_a_slow_call() {
+    let told = |seconds, overdue| {
+        let mut world = World::new(&[1, 1], Duration::from_secs(seconds));
+        let mut dispatch = Dispatch::new(rules(&world, 1), vec![candidate(0, 1), candidate(1, 1)], Vec::new(), 2);
+        world.run(&mut dispatch);
+        world.end(&mut dispatch, 0, 3, 0, failed(Class::Server));
+        assert_eq!(world.run(&mut dispatch), Some(Duration::from_millis(overdue)));
+        world.now = world.began + Duration::from_millis(overdue);
+        dispatch.timer(world.time());
+        world.run(&mut dispatch);
+        world.told
+    };
+    assert_eq!(told(9, 6_000), ["0 draws [0]", "1 draws [0]"], "its three seconds are all that is left");
+    assert_eq!(told(12, 7_500), ["0 draws [0]", "1 draws [0]", "1 slow", "0 draws [0]"]);
+}
+
+#[test]
+fn a_slot_that_was_waited_for_is_used_in_time_and_given_back_after_the_deadline() {
+    let action = |seconds| {
+        let mut world = World::new(&[0], Duration::from_secs(10));
+        world.queue = vec![1];
+        let mut dispatch = Dispatch::new(rules(&world, 1), vec![candidate(0, 1)], Vec::new(), 1);
+        world.run(&mut dispatch);
+        world.now = world.began + Duration::from_secs(seconds);
+        dispatch.slot_granted(0);
+        dispatch.next(&world, world.time())
+    };
+    assert!(matches!(action(1), Action::Start { candidate: 0, granted: true, .. }));
+    assert!(matches!(action(10), Action::ReturnSlot));
+}
+
 /// Something that happens to a request.
 #[derive(Clone, Debug)]
 enum Happening {

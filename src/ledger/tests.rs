@@ -525,3 +525,19 @@ fn a_fee_of_last_month_is_not_paid_out_of_this_months_budget() {
     quiet.no_fees_before(NOON);
     quiet.accrue(&plan.providers["p"], NOON, |entry, _| panic!("{entry:?} is of before this ledger began"));
 }
+
+#[test]
+fn a_fee_is_shared_out_by_the_minute_without_a_rest() {
+    let mut windows = Windows::default();
+    let fee = Fact { usd: Usd::from_nanos(6_059), ..Fact::default() };
+    add_to_windows(&mut windows, NOON, &owner(""), Purpose::Reserve, "ok", fee);
+    let sum = |seconds| windows.sum(Dimension::All, "", Some(Duration::from_secs(seconds)), NOON).usd.nanos();
+    assert_eq!([sum(0), sum(60), sum(3600)], [100 + 59, 200 + 59, 6_059]);
+}
+
+#[test]
+fn what_is_left_of_a_budget_is_neither_spent_nor_promised_and_never_less_than_nothing() {
+    let key = CounterKey { scope: Scope::Route("r".into()), per: Per::Month, zone: Zone::default() };
+    let left = |used| counter::Budgeted { key: key.clone(), limit: usd("1"), used: usd(used) }.left();
+    assert_eq!([left("0.4"), left("1"), left("1.5")], [usd("0.6"), Usd::ZERO, Usd::ZERO]);
+}

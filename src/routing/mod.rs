@@ -19,6 +19,8 @@ mod candidate;
 mod cap;
 mod price_caps;
 mod skip;
+#[cfg(test)]
+mod tests;
 
 /// A request matched to a route.
 #[derive(Clone, Debug)]
