@@ -1,6 +1,6 @@
 //! Where a short-lived token comes from, for vendors that take one instead of a key.
 //!
-//! Data only: `upstream/token.rs` signs, fetches and keeps. Two sources that are equal give tokens that are as good as
+//! Data only: `upstream/token/` signs, fetches and keeps. Two sources that are equal give tokens that are as good as
 //! each other, which is how a reloaded config goes on with the token it has.
 
 use url::Url;

@@ -1,0 +1,31 @@
+//! One request for a token to its endpoint.
+
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+use crate::failure::{Class, Failure};
+use crate::provider::common::token_source::TokenSource;
+use crate::upstream::token::redact::secrets;
+use crate::upstream::token::refresh::Token;
+use crate::upstream::token::reply::read;
+use crate::upstream::token::request::request;
+use crate::upstream::transport::{Bounds, Transport, Trouble};
+
+/// Asks the source's endpoint for a token.
+pub async fn fetch(transport: &Transport, source: &TokenSource, bounds: Bounds) -> Result<Token, Failure> {
+    let asked = Instant::now();
+    let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs());
+    let call = request(source, now)?;
+    let received = transport.send(&call, bounds).await.map_err(|trouble| {
+        let why = match trouble {
+            Trouble::Unreachable(why) | Trouble::Lost(why) | Trouble::Unreadable(why) => why,
+            Trouble::TimedOut { .. } => "no answer in time".to_owned(),
+            Trouble::TooLarge => "its answer is too large".to_owned(),
+            Trouble::Private => "its address is not followed".to_owned(),
+        };
+        let host = call.url.host_str().unwrap_or("?");
+        Failure::new(Class::Unreachable, format!("no access token from {host}: {why}"))
+    })?;
+    read(&received.reply, asked, &secrets(&call))
+}

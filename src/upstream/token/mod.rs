@@ -1,0 +1,97 @@
+//! Access tokens: signed for, fetched, kept until shortly before they end, and forgotten when a vendor refuses them.
+//!
+//! Tokens outlive a config, because they go by the credentials and not by a provider's name. Nothing here logs. A failure
+//! quotes OAuth's words for it and nothing else of the endpoint's answer, and never a secret that was sent.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::failure::Failure;
+use crate::provider::common::token_source::TokenSource;
+use crate::secret::Secret;
+use crate::upstream::token::fetch::fetch;
+use crate::upstream::token::refresh::TokenSlot;
+use crate::upstream::transport::{Bounds, IDLE, Reach, Transport};
+
+mod fetch;
+mod jwt;
+mod redact;
+mod refresh;
+mod reply;
+mod request;
+
+/// Longest wait for a token; a call has its own deadline besides.
+const WAIT: Duration = Duration::from_secs(20);
+/// Largest answer of a token endpoint.
+const BODY: usize = 64 * 1024;
+/// Sources remembered; every reload with other credentials brings a new one.
+const SOURCES: usize = 64;
+
+/// The tokens of all sources.
+#[derive(Default)]
+pub struct Tokens {
+    slots: Mutex<Vec<(TokenSource, Arc<TokenSlot>)>>,
+}
+
+impl Tokens {
+    /// A token of `source` that has some life left, fetched unless there is one.
+    pub async fn get(
+        &self,
+        transport: &Arc<Transport>,
+        source: &TokenSource,
+        deadline: Instant,
+        connect: Duration,
+    ) -> Result<Arc<Secret>, Failure> {
+        let fetch = || {
+            let (transport, source) = (transport.clone(), source.clone());
+            async move {
+                // The operator names the place, and a metadata server is link-local by design.
+                let (deadline, reach) = (Instant::now() + WAIT, Reach::Anywhere);
+                let bounds = Bounds { deadline, connect, silence: None, idle: IDLE, body: BODY, reach };
+                fetch(&transport, &source, bounds).await
+            }
+        };
+        self.slot(source).get(deadline.min(Instant::now() + WAIT), fetch).await
+    }
+
+    /// Forgets a token that a vendor did not accept, unless it was replaced since.
+    pub fn forget(&self, source: &TokenSource, refused: &Secret) {
+        self.slot(source).forget(refused);
+    }
+
+    fn slot(&self, source: &TokenSource) -> Arc<TokenSlot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, slot)) = slots.iter().find(|(known, _)| known == source) {
+            return slot.clone();
+        }
+        if slots.len() >= SOURCES {
+            slots.remove(0);
+        }
+        let slot = Arc::<TokenSlot>::default();
+        slots.push((source.clone(), slot.clone()));
+        slot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_token_that_was_refused_is_forgotten() {
+        let tokens = Tokens::default();
+        let source = TokenSource::Metadata { url: "http://metadata.example".parse().unwrap(), header: ("a", "b") };
+        let slot = tokens.slot(&source);
+        let get = async |text: &'static str| {
+            let fetch = || async move { Ok(refresh::tests::token(text)) };
+            slot.get(Instant::now() + WAIT, fetch).await.unwrap().reveal().to_owned()
+        };
+        assert_eq!(get("new").await, "new");
+        tokens.forget(&source, &Secret::new("old"));
+        assert_eq!(get("newer").await, "new", "another call has replaced it already");
+        tokens.forget(&source, &Secret::new("new"));
+        assert_eq!(get("newer").await, "newer");
+    }
+}
