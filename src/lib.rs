@@ -30,7 +30,8 @@
 //!
 //! # Follow one request in five files
 //!
-//! 1. `server/proxy.rs`: is it an image request? Read its body, bounded.
+//! 1. `server/image_request.rs`: read its body, bounded, and let it in. `server/proxy.rs`, the phases of every request,
+//!    sends image requests there.
 //! 2. `gateway/mod.rs`: [`Gateway::serve`](gateway::Gateway::serve), the life of a request on one screen: route, cache,
 //!    join the same request in flight or lead it.
 //! 3. `dispatch/mod.rs`: which offer is asked next, why not the others, what is still missing; a state machine that

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use prometheus::IntCounter;
 use serde::{Serialize, Serializer};
 
+use crate::gateway::outcome::Outcome;
 use crate::money::Usd;
 use crate::server::lines::Lines;
 
@@ -61,6 +62,23 @@ pub struct Image<'a> {
     pub enriched: Option<&'a (String, &'static str)>,
     /// Wishes that were changed.
     pub adjusted: Vec<&'a str>,
+}
+
+impl Image<'_> {
+    /// What the line says of this outcome.
+    pub fn of(outcome: &Outcome) -> Image<'_> {
+        Image {
+            route: outcome.route.as_deref().unwrap_or("none"),
+            outcome: outcome.word(),
+            cache: outcome.cache.word(),
+            cost_usd: outcome.cost,
+            attempts: outcome.attempts,
+            served_by: outcome.served_by(),
+            skipped: &outcome.skipped,
+            enriched: outcome.enriched.as_ref(),
+            adjusted: outcome.adjusted(),
+        }
+    }
 }
 
 /// A moment; the present one by default.

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use crate::server::connections::{Closed, Guest};
 use crate::server::head::{self, Head, Time};
 use crate::server::respond;
-use crate::server::service::{Service, stopping};
+use crate::server::service::Service;
+use crate::server::shutdown::stopping;
 
 /// Serves the connection to its end, or until it is told to go. The head of its first request must be there by `first_by`.
 pub async fn serve<A>(service: &Service<A>, stream: Stream, guest: &Guest, first_by: Instant, shutdown: &ShutdownWatch)
@@ -24,6 +25,13 @@ where
         () = requests(service, stream, guest, first_by, shutdown) => {}
         () = guest.told_to_go() => {}
     }
+}
+
+/// Closes a connection on which no request came in time.
+async fn close<A>(service: &Service<A>, mut stream: Stream, why: Closed) {
+    service.connections.count(why);
+    // Whether it is closed gently or is gone already, it ends here.
+    let _ = stream.shutdown().await;
 }
 
 async fn requests<A>(
@@ -51,12 +59,8 @@ async fn requests<A>(
         let head = match head {
             Head::Whole(head) => head,
             Head::Gone => return,
-            Head::Nothing => {
-                service.connections.count(if kept { Closed::Idle } else { Closed::HeaderTimeout });
-                // Whether it is closed gently or is gone already, it ends here.
-                let _ = stream.shutdown().await;
-                return;
-            }
+            Head::Nothing if kept => return close(service, stream, Closed::Idle).await,
+            Head::Nothing => return close(service, stream, Closed::HeaderTimeout).await,
             Head::Refused(closed, error) => {
                 service.connections.count(closed);
                 return Box::pin(respond::refuse(stream, &error)).await;

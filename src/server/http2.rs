@@ -17,7 +17,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::server::connections::{Closed, Guest, Serving};
-use crate::server::service::{Service, stopping};
+use crate::server::service::Service;
+use crate::server::shutdown::stopping;
 
 type Connection = h2::server::Connection<Stream, Bytes>;
 

@@ -20,7 +20,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::{Error, ErrorKind};
 use crate::server::connections::{Closed, Guest, Presence};
-use crate::server::service::{Service, stopping};
+use crate::server::service::Service;
+use crate::server::shutdown::stopping;
 use crate::server::wire::Wire;
 use crate::server::{http1, http2, respond};
 

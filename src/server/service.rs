@@ -1,19 +1,12 @@
-//! What is served at one listener, and by whose limits.
+//! One listener: who answers there, over which protocols, and by whose limits.
 
 use std::sync::Arc;
 
 use pingora::listeners::tls::Acceptor;
-use pingora::server::ShutdownWatch;
 
 use crate::config::plan::Limits;
 use crate::gateway::Gateway;
 use crate::server::connections::Connections;
-
-/// Waits until the server stops.
-pub async fn stopping(shutdown: &ShutdownWatch) {
-    // Without a sender the server is gone.
-    let _ = shutdown.clone().wait_for(|stops| *stops).await;
-}
 
 /// One listener.
 pub struct Service<A> {

@@ -1,0 +1,163 @@
+//! When to stop asking for a while: circuit breakers for an account, for a model, and for what a model is target to do.
+//!
+//! Plain arithmetic that is handed the time. [`Breakers`] has one breaker for each account, model and operation; a caller
+//! takes a [`Pass`] before it calls an offer and reports with it how the call went. Which offer is asked instead is decided
+//! elsewhere.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::breaker::circuit::{Circuit, Verdict};
+pub use crate::breaker::pause::{Cooling, Pause};
+use crate::breaker::policy::blame;
+pub use crate::breaker::target::{BreakerTarget, ModelOperation};
+use crate::breaker::target::{CircuitName, place};
+use crate::config::plan::Breaker as Limits;
+use crate::failure::{Failure, Scope};
+
+mod circuit;
+mod pause;
+mod policy;
+mod target;
+
+/// Every breaker by name; survives reloads.
+#[derive(Debug, Default)]
+pub struct Breakers {
+    circuits: Mutex<HashMap<CircuitName, Circuit>>,
+}
+
+impl Breakers {
+    /// All passing.
+    pub fn new() -> Arc<Breakers> {
+        Arc::default()
+    }
+
+    /// Whether anything of `target` is paused, without asking to call it.
+    pub fn cooling(&self, target: BreakerTarget<'_>, now: Instant) -> Option<Cooling> {
+        let circuits = self.lock();
+        last_of(target.names().iter().filter_map(|name| circuits.get(name)).map(|breaker| breaker.verdict(now)))
+    }
+
+    /// Asks for a call now. The pass must be told how the call went ([`Pass::succeeded`], [`Pass::failed`]); dropped
+    /// without, it only gives back the probe.
+    pub fn pass(self: &Arc<Breakers>, target: BreakerTarget<'_>, now: Instant) -> Result<Pass, Cooling> {
+        let names = target.names();
+        let mut circuits = self.lock();
+        let verdicts =
+            names.each_ref().map(|name| circuits.get(name).map_or(Verdict::Pass, |breaker| breaker.verdict(now)));
+        if let Some(cooling) = last_of(verdicts.into_iter()) {
+            return Err(cooling);
+        }
+        let probes = verdicts.map(|verdict| verdict == Verdict::Probe);
+        for (name, probe) in names.iter().zip(probes) {
+            if probe && let Some(breaker) = circuits.get_mut(name) {
+                breaker.probe_out = true;
+            }
+        }
+        Ok(Pass { breakers: self.clone(), names, probes, reported: false })
+    }
+
+    /// Forgets every account that is not among these, by its provider's name and its fingerprint.
+    pub fn keep_only(&self, accounts: &[(&str, u64)]) {
+        let in_force = |name: &CircuitName| {
+            accounts.iter().any(|(provider, account)| name.provider == *provider && name.account == *account)
+        };
+        self.lock().retain(|name, _| in_force(name));
+    }
+
+    /// 0 passing, 1 probing, 2 paused: the value of `easel_breaker_state`. Of a model's operations the worst counts.
+    pub fn state(&self, provider: &str, account: u64, model: &str, now: Instant) -> i64 {
+        let circuits = self.lock();
+        let level = |breaker: &Circuit| match breaker.verdict(now) {
+            Verdict::Pass => 0,
+            Verdict::Probe => 1,
+            Verdict::Paused(cooling) if cooling.pause == Pause::Probing => 1,
+            Verdict::Paused(_) => 2,
+        };
+        let operations = [ModelOperation::Generate, ModelOperation::Edit, ModelOperation::Write];
+        let names =
+            operations.into_iter().flat_map(|operation| BreakerTarget { provider, account, model, operation }.names());
+        names.filter_map(|name| circuits.get(&name)).map(level).max().unwrap_or(0)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<CircuitName, Circuit>> {
+        // No code panics while it holds the lock, and each breaker is whole between statements.
+        self.circuits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The pause that lasts longest, if there is one.
+fn last_of(verdicts: impl Iterator<Item = Verdict>) -> Option<Cooling> {
+    let paused = verdicts.filter_map(|verdict| match verdict {
+        Verdict::Paused(cooling) => Some(cooling),
+        Verdict::Pass | Verdict::Probe => None,
+    });
+    paused.max_by_key(|cooling| cooling.until)
+}
+
+/// The right to call an offer, and the duty to say how it went.
+#[derive(Debug)]
+pub struct Pass {
+    breakers: Arc<Breakers>,
+    names: [CircuitName; 3],
+    probes: [bool; 3],
+    reported: bool,
+}
+
+impl Pass {
+    /// The call brought what it promised.
+    pub fn succeeded(mut self, now: Instant) {
+        self.reported = true;
+        let mut circuits = self.breakers.lock();
+        for (name, probe) in self.names.iter().zip(self.probes) {
+            if let Some(breaker) = circuits.get_mut(name) {
+                breaker.probe_out &= !probe;
+                breaker.succeeded(probe, now);
+            }
+        }
+    }
+
+    /// The call failed. A caller's mistake or a refusal says nothing against the offer, so it counts as an answer.
+    /// `chance`, out of 1000, decides how much later than told a pause ends. Returns the pause that this brought, if
+    /// any: everybody who asks before its end is told the same time.
+    pub fn failed(mut self, failure: &Failure, limits: Limits, chance: u32, now: Instant) -> Option<Cooling> {
+        let Some(blame) = blame(failure) else {
+            self.succeeded(now);
+            return None;
+        };
+        self.reported = true;
+        let mut circuits = self.breakers.lock();
+        self.give_back(&mut circuits);
+        if let Some((pause, length)) = blame.pause {
+            let breaker = circuits.entry(self.names[place(failure.scope)].clone()).or_default();
+            breaker.pause(pause, length, chance, now);
+        }
+        if blame.counts {
+            let operation = place(Scope::Operation);
+            let breaker = circuits.entry(self.names[operation].clone()).or_default();
+            breaker.failed(self.probes[operation], limits, chance, now);
+        }
+        last_of(self.names.iter().filter_map(|name| circuits.get(name)).map(|breaker| breaker.verdict(now)))
+    }
+
+    fn give_back(&self, circuits: &mut HashMap<CircuitName, Circuit>) {
+        for (name, probe) in self.names.iter().zip(self.probes) {
+            if probe && let Some(breaker) = circuits.get_mut(name) {
+                breaker.probe_out = false;
+            }
+        }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        if self.reported || self.probes == [false; 3] {
+            return;
+        }
+        self.give_back(&mut self.breakers.lock());
+    }
+}
+
+#[cfg(test)]
+mod tests;

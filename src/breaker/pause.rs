@@ -1,0 +1,56 @@
+//! Why and until when an offer must not be asked.
+
+use std::time::Instant;
+
+/// Why an offer is paused. The word goes to log, metric and header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pause {
+    /// The provider said "too many requests".
+    RateLimited,
+    /// The provider has trouble and said when to come back.
+    Overloaded,
+    /// Too many failures in a row of time.
+    Failing,
+    /// The account is out of money or quota.
+    Quota,
+    /// The credentials were refused.
+    Auth,
+    /// The model does not exist.
+    ModelGone,
+    /// The pause is over and a probe is out.
+    Probing,
+}
+
+impl Pause {
+    /// The word for log, metric and header.
+    pub fn word(self) -> &'static str {
+        match self {
+            Pause::RateLimited => "rate_limited",
+            Pause::Overloaded => "overloaded",
+            Pause::Failing => "failing",
+            Pause::Quota => "quota",
+            Pause::Auth => "auth",
+            Pause::ModelGone => "model_gone",
+            Pause::Probing => "probing",
+        }
+    }
+
+    /// Whether the account or the model is used up for now, and nothing is broken.
+    pub fn is_a_limit(self) -> bool {
+        matches!(self, Pause::RateLimited | Pause::Quota)
+    }
+
+    /// Whether one probe must prove that it is over. Where the vendor named the time, its word is enough.
+    pub(super) fn wants_proof(self) -> bool {
+        !matches!(self, Pause::RateLimited | Pause::Overloaded)
+    }
+}
+
+/// An offer that must not be asked now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cooling {
+    /// Why.
+    pub pause: Pause,
+    /// Until when, as everybody is told who asks meanwhile.
+    pub until: Instant,
+}

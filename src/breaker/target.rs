@@ -1,0 +1,60 @@
+//! What a breaker is for: an account, a model of it, or an operation of that model.
+
+use crate::failure::Scope;
+
+/// What a model is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ModelOperation {
+    /// To draw from words.
+    Generate,
+    /// To change a picture.
+    Edit,
+    /// To rewrite a prompt.
+    Write,
+}
+
+/// What a call is for, as the breakers distinguish it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerTarget<'a> {
+    /// The provider's name in the config.
+    pub provider: &'a str,
+    /// The fingerprint of the account that the call is sent with. What happens to an old key is nothing to a new one.
+    pub account: u64,
+    /// The model, as the vendor knows it.
+    pub model: &'a str,
+    /// What it is to do.
+    pub operation: ModelOperation,
+}
+
+impl BreakerTarget<'_> {
+    /// The names of its breakers: the account's, the model's, the operation's.
+    pub fn names(&self) -> [CircuitName; 3] {
+        let account =
+            CircuitName { provider: self.provider.to_owned(), account: self.account, model: None, operation: None };
+        let model = CircuitName { model: Some(self.model.to_owned()), ..account.clone() };
+        let operation = CircuitName { operation: Some(self.operation), ..model.clone() };
+        [account, model, operation]
+    }
+}
+
+/// What a breaker is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CircuitName {
+    /// The provider's name in the config.
+    pub provider: String,
+    /// The account's fingerprint.
+    pub account: u64,
+    /// None for the breaker of the whole account.
+    model: Option<String>,
+    /// None for the breaker of a whole model.
+    operation: Option<ModelOperation>,
+}
+
+/// The place of a scope's breaker among the three.
+pub fn place(scope: Scope) -> usize {
+    match scope {
+        Scope::Account => 0,
+        Scope::Model => 1,
+        Scope::Operation => 2,
+    }
+}

@@ -1,0 +1,41 @@
+//! Which connections make room for a newcomer.
+//!
+//! First go those on which nobody was served yet, of them first those of the address that holds the most, and of these the
+//! one that has waited the longest.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use tokio::time::Instant;
+
+/// What counts as one address: of IPv6 the network, since one machine has as many addresses of it as it likes.
+pub fn neighbourhood(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+        v4 => v4,
+    }
+}
+
+/// A connection that may go, and what decides whether it does.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// The connection.
+    pub id: u64,
+    /// Where it comes from; of IPv6 the network.
+    pub peer: IpAddr,
+    /// Whether somebody was served on it.
+    pub known: bool,
+    /// When it began to wait.
+    pub since: Instant,
+}
+
+/// Who goes first, at most `wanted` of them. `peers` tells how many connections an address holds.
+pub fn who_goes(mut standing: Vec<Standing>, peers: &HashMap<IpAddr, usize>, wanted: usize) -> Vec<u64> {
+    let held = |peer: &IpAddr| peers.get(peer).copied().unwrap_or_default();
+    standing.sort_by_cached_key(|one| (one.known, Reverse(held(&one.peer)), one.since));
+    standing.into_iter().take(wanted).map(|one| one.id).collect()
+}

@@ -1,0 +1,148 @@
+//! The connections that are open at one listener, and which of them goes when there are as many as there may be.
+//!
+//! Anybody who can connect can hold connections. A newcomer is therefore not refused: a connection that has nothing under
+//! way makes room for it (`eviction` says which one). A connection whose request is being served never makes room, except
+//! one whose body is still being read, and one that has its last answer and is only closed gently (`presence`).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use prometheus::core::{AtomicI64, GenericGauge};
+use prometheus::{IntCounterVec, IntGauge};
+
+use crate::metrics::Metrics;
+pub use crate::server::connections::closed::Closed;
+use crate::server::connections::eviction::{neighbourhood, who_goes};
+pub use crate::server::connections::presence::{Presence, Reading, Serving};
+
+mod closed;
+mod eviction;
+mod presence;
+
+/// A full listener makes room for this part of its connections more than it has to: whom to take is worked out over all
+/// of them, which must not be done for each newcomer.
+const SPARE: usize = 128;
+
+/// All connections of a listener.
+pub struct Connections {
+    listener: &'static str,
+    table: Mutex<Table>,
+    gauge: IntGauge,
+    closed: IntCounterVec,
+}
+
+#[derive(Default)]
+struct Table {
+    next: u64,
+    open: HashMap<u64, Arc<Presence>>,
+    peers: HashMap<IpAddr, usize>,
+}
+
+impl Connections {
+    /// None yet, of the listener with this name in the metrics.
+    pub fn new(listener: &'static str, metrics: &Metrics) -> Arc<Connections> {
+        let gauge: GenericGauge<AtomicI64> = metrics.connections.with_label_values(&[listener]);
+        Arc::new(Connections { listener, table: Mutex::default(), gauge, closed: metrics.connections_closed.clone() })
+    }
+
+    /// Takes a connection from `peer` in, where there may be `most`. None when nobody can make room for it.
+    pub fn admit(self: &Arc<Self>, peer: IpAddr, most: usize) -> Option<Guest> {
+        let (peer, mut table) = (neighbourhood(peer), self.table());
+        if table.open.len() >= most {
+            self.make_room(&mut table, most);
+        }
+        if table.open.len() >= most {
+            drop(table);
+            self.count(Closed::Full);
+            return None;
+        }
+        let (id, presence) = (table.next, Arc::new(Presence::new(peer)));
+        table.next += 1;
+        table.open.insert(id, presence.clone());
+        *table.peers.entry(peer).or_default() += 1;
+        self.gauge.inc();
+        Some(Guest { connections: self.clone(), id, presence })
+    }
+
+    /// Lets some go so that fewer than `most` are left, if so many can go.
+    pub fn make_room_below(&self, most: usize) {
+        self.make_room(&mut self.table(), most);
+    }
+
+    /// How many there are.
+    pub fn open(&self) -> usize {
+        self.table().open.len()
+    }
+
+    /// Ends all there are, whatever they do.
+    pub fn end(&self) {
+        for presence in self.table().open.values() {
+            presence.end();
+        }
+    }
+
+    /// Counts a connection that Easel closes.
+    pub fn count(&self, closed: Closed) {
+        log::debug!("a connection of {} was closed: {}", self.listener, closed.word());
+        self.closed.with_label_values(&[self.listener, closed.word()]).inc();
+    }
+
+    fn make_room(&self, table: &mut Table, most: usize) {
+        let wanted = (table.open.len() + 1).saturating_sub(most) + most / SPARE;
+        let standing = table.open.iter().filter_map(|(id, presence)| presence.standing(*id)).collect();
+        for id in who_goes(standing, &table.peers, wanted) {
+            if table.open.get(&id).is_some_and(|presence| presence.go()) {
+                self.forget(table, id);
+                self.count(Closed::MadeRoom);
+            }
+        }
+    }
+
+    fn forget(&self, table: &mut Table, id: u64) {
+        let Some(presence) = table.open.remove(&id) else { return };
+        self.gauge.dec();
+        if let Some(count) = table.peers.get_mut(&presence.peer()) {
+            *count -= 1;
+            if *count == 0 {
+                table.peers.remove(&presence.peer());
+            }
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that was taken in; it is not open any more when this is dropped.
+pub struct Guest {
+    connections: Arc<Connections>,
+    id: u64,
+    presence: Arc<Presence>,
+}
+
+impl Guest {
+    /// What the connection does.
+    pub fn presence(&self) -> &Arc<Presence> {
+        &self.presence
+    }
+}
+
+impl Deref for Guest {
+    type Target = Presence;
+
+    fn deref(&self) -> &Presence {
+        &self.presence
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.connections.forget(&mut self.connections.table(), self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests;

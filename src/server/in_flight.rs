@@ -1,0 +1,40 @@
+//! How many requests are under way, counted by guards that give back what they took.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use prometheus::IntGauge;
+
+/// A place among those that are counted, given back when dropped.
+pub struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    /// Takes a place, and says how many are taken with it.
+    pub fn take(count: &Arc<AtomicUsize>) -> (Counted, usize) {
+        let now = count.fetch_add(1, Ordering::AcqRel) + 1;
+        (Counted(count.clone()), now)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A gauge that is one higher until this is dropped.
+pub struct Raised(IntGauge);
+
+impl Raised {
+    /// Raises the gauge.
+    pub fn new(gauge: IntGauge) -> Raised {
+        gauge.inc();
+        Raised(gauge)
+    }
+}
+
+impl Drop for Raised {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

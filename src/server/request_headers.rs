@@ -1,0 +1,43 @@
+//! What the headers of an image request say to the gateway: which route it matches, and whether the cache may serve it.
+
+use std::collections::HashMap;
+
+use http::HeaderValue;
+use pingora::proxy::Session;
+
+use crate::gateway::ask::CacheWish;
+use crate::gateway::snapshot::Snapshot;
+
+/// The headers of a request that routes match by. The session cannot be asked for them while it is served.
+pub struct RoutedHeaders<'l>(HashMap<&'l str, HeaderValue>);
+
+impl RoutedHeaders<'_> {
+    /// The value of this header, where it is text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.to_str().ok()
+    }
+}
+
+/// The headers that any route matches by.
+pub fn routed_headers<'l>(session: &Session, snapshot: &'l Snapshot) -> RoutedHeaders<'l> {
+    let names = snapshot.plan.routes.iter().flat_map(|route| &route.headers).map(|(name, _)| name.as_str());
+    RoutedHeaders(names.filter_map(|name| Some((name, session.get_header(name)?.clone()))).collect())
+}
+
+/// `cache-control` of the request; of several wishes the strictest counts.
+pub fn cache_wish(session: &Session) -> CacheWish {
+    let told = session.req_header().headers.get_all(http::header::CACHE_CONTROL);
+    let words: Vec<String> = told
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','))
+        .map(|word| word.trim().to_ascii_lowercase())
+        .collect();
+    if words.iter().any(|word| word == "no-store") {
+        CacheWish::Skip
+    } else if words.iter().any(|word| word == "no-cache" || word == "max-age=0") {
+        CacheWish::Fresh
+    } else {
+        CacheWish::Use
+    }
+}
