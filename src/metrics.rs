@@ -5,25 +5,26 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
+use prometheus::core::Collector;
 use prometheus::{
-    Counter, CounterVec, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Registry, TextEncoder,
+    Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
-use crate::ledger::entry::Verdict;
+use crate::ledger::Ledger;
 use crate::ledger::window::Cost;
-use crate::ledger::{Ledger, SpendKind};
-use crate::money::Usd;
+use crate::metrics::accepted_cost::AcceptedCost;
+use crate::metrics::naming::opts;
+use crate::metrics::spend::Spend;
 
+mod accepted_cost;
 mod naming;
 mod scrape;
+mod spend;
+mod units;
 
-use crate::metrics::naming::opts;
 pub use scrape::Scrape;
+pub use units::{dollars, seconds};
 
 /// Buckets for requests and attempts, in seconds: a cache hit takes under a millisecond, a high-quality picture minutes.
 const SECONDS: [f64; 15] = [0.0005, 0.001, 0.0025, 0.005, 0.025, 0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 180.0];
@@ -86,49 +87,31 @@ impl Metrics {
         let made = Maker(Registry::new());
         let log_dropped =
             made.counters("log_dropped_total", "Lines of the logs that nobody took in time.", &["log"])?;
+        let (connections, connections_closed, certificate_reload_success) = made.listeners()?;
+        let (reload_success, reload_timestamp, config_version) = made.config()?;
+        let (alert_state, alert_notifications) = made.alerts()?;
         let metrics = Metrics {
             requests: made.counters("requests_total", "Requests answered.", &["route", "outcome"])?,
             request_seconds: made.seconds("request_seconds", "Time to answer a request.", &["route", "cache"])?,
             attempts: made.counters("attempts_total", "Calls to providers.", &["provider", "model", "outcome"])?,
-            attempt_seconds: made.seconds(
-                "attempt_seconds",
-                "Time of a call, polling included.",
-                &["provider", "model"],
-            )?,
+            attempt_seconds: made.call_seconds()?,
             images: made.counters("images_total", "Pictures received.", &["provider", "model", "verdict"])?,
             skipped: made.counters("skipped_total", "Offers not asked.", &["provider", "reason"])?,
             cache_requests: made.counters("cache_requests_total", "Looks into the cache.", &["route", "result"])?,
-            enrichments: made.counters(
-                "enrichments_total",
-                "Prompts that were to be rewritten, by what became of it.",
-                &["route", "outcome"],
-            )?,
+            enrichments: made.enrichments()?,
             requests_in_flight: made.gauge("requests_in_flight", "Image requests being served.")?,
             request_body_bytes: made.gauge("request_body_bytes", "Bytes of image requests' bodies held at once.")?,
             response_body_bytes: made.gauge("response_body_bytes", "Bytes of providers' replies held at once.")?,
-            connections: made.gauges("connections", "Connections that are open.", &["listener"])?,
-            connections_closed: made.counters(
-                "connections_closed_total",
-                "Connections that Easel closed for what they did or did not do.",
-                &["listener", "reason"],
-            )?,
-            certificate_reload_success: made.gauges(
-                "certificate_reload_success",
-                "1 when the last change of the certificate was taken.",
-                &["listener"],
-            )?,
-            reload_success: made.gauge("config_reload_success", "1 when the last config reload was taken.")?,
-            reload_timestamp: made
-                .gauge("config_last_reload_timestamp_seconds", "When the config in force was taken.")?,
-            config_version: made.gauge("config_version", "Number of the config in force.")?,
+            connections,
+            connections_closed,
+            certificate_reload_success,
+            reload_success,
+            reload_timestamp,
+            config_version,
             access_lines_dropped: log_dropped.with_label_values(&["access"]),
             diagnostic_lines_dropped: log_dropped.with_label_values(&["diagnostic"]),
-            alert_state: made.gauges("alert_state", "Alerts: 0 inactive, 1 pending, 2 firing.", &["alert", "name"])?,
-            alert_notifications: made.counters(
-                "alert_notifications_total",
-                "Messages to the webhooks of alerts, by what became of them.",
-                &["alert", "outcome"],
-            )?,
+            alert_state,
+            alert_notifications,
             feedback: made.counters("feedback_total", "Verdicts of clients on pictures.", &["verdict", "outcome"])?,
             registry: made.0,
         };
@@ -142,9 +125,7 @@ impl Metrics {
     /// # Errors
     /// When it is called twice.
     pub fn tell_costs(&self, costs: impl Fn() -> Vec<Cost> + Send + Sync + 'static) -> Result<(), prometheus::Error> {
-        let (cost, images) = (cost_gauges()?, window_gauges()?);
-        let descriptions = cost.desc().into_iter().chain(images.desc()).cloned().collect();
-        self.registry.register(Box::new(Costs { costs: Box::new(costs), descriptions }))
+        self.registry.register(Box::new(AcceptedCost::new(costs)?))
     }
 
     /// The text Prometheus reads, with what was looked up for it.
@@ -159,14 +140,48 @@ impl Metrics {
     }
 }
 
-/// A duration as the floating-point seconds that histograms take.
-pub fn seconds(duration: Duration) -> f64 {
-    duration.as_secs_f64()
-}
-
+/// Makes metrics and registers them.
 struct Maker(Registry);
 
 impl Maker {
+    /// Those that are open, those that were closed, and whether a certificate was taken.
+    fn listeners(&self) -> Result<(IntGaugeVec, IntCounterVec, IntGaugeVec), prometheus::Error> {
+        let closed = "Connections that Easel closed for what they did or did not do.";
+        let certificate = "1 when the last change of the certificate was taken.";
+        Ok((
+            self.gauges("connections", "Connections that are open.", &["listener"])?,
+            self.counters("connections_closed_total", closed, &["listener", "reason"])?,
+            self.gauges("certificate_reload_success", certificate, &["listener"])?,
+        ))
+    }
+
+    /// Whether the last reload was taken, when, and the config's version.
+    fn config(&self) -> Result<(IntGauge, IntGauge, IntGauge), prometheus::Error> {
+        Ok((
+            self.gauge("config_reload_success", "1 when the last config reload was taken.")?,
+            self.gauge("config_last_reload_timestamp_seconds", "When the config in force was taken.")?,
+            self.gauge("config_version", "Number of the config in force.")?,
+        ))
+    }
+
+    /// How alerts stand, and messages about them.
+    fn alerts(&self) -> Result<(IntGaugeVec, IntCounterVec), prometheus::Error> {
+        let sent = "Messages to the webhooks of alerts, by what became of them.";
+        Ok((
+            self.gauges("alert_state", "Alerts: 0 inactive, 1 pending, 2 firing.", &["alert", "name"])?,
+            self.counters("alert_notifications_total", sent, &["alert", "outcome"])?,
+        ))
+    }
+
+    fn call_seconds(&self) -> Result<HistogramVec, prometheus::Error> {
+        self.seconds("attempt_seconds", "Time of a call, polling included.", &["provider", "model"])
+    }
+
+    fn enrichments(&self) -> Result<IntCounterVec, prometheus::Error> {
+        let help = "Prompts that were to be rewritten, by what became of it.";
+        self.counters("enrichments_total", help, &["route", "outcome"])
+    }
+
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
         self.keep(IntCounterVec::new(opts(name, help), labels)?)
     }
@@ -197,115 +212,12 @@ fn build_info() -> Result<Gauge, prometheus::Error> {
     Ok(gauge)
 }
 
-/// Reads the ledger at every scrape, so that the exact integers are what is reported.
-struct Spend {
-    ledger: Arc<Ledger>,
-    descriptions: Vec<Desc>,
-}
-
-impl Spend {
-    fn new(ledger: Arc<Ledger>) -> Result<Spend, prometheus::Error> {
-        let (spend, unsure, saved) = (spend_counters()?, unsure_counters()?, saved_counter()?);
-        let prepaid = prepaid_counters()?;
-        let descriptions =
-            spend.desc().into_iter().chain(unsure.desc()).chain(prepaid.desc()).chain(saved.desc()).cloned().collect();
-        Ok(Spend { ledger, descriptions })
-    }
-}
-
-fn spend_counters() -> Result<CounterVec, prometheus::Error> {
-    CounterVec::new(opts("spend_usd_total", "Dollars paid to providers."), &["provider", "model", "kind"])
-}
-
-fn unsure_counters() -> Result<CounterVec, prometheus::Error> {
-    let help = "Dollars, as noted or estimated, of calls that were never answered, or by something that says nothing, \
-                and jobs that were lost.";
-    CounterVec::new(opts("possibly_billed_usd_total", help), &["provider", "model"])
-}
-
-fn prepaid_counters() -> Result<CounterVec, prometheus::Error> {
-    let help = "Dollars taken from commitments instead of being charged.";
-    CounterVec::new(opts("prepaid_usd_total", help), &["provider", "model"])
-}
-
-fn saved_counter() -> Result<Counter, prometheus::Error> {
-    let labels = HashMap::from([("tier".to_owned(), "exact".to_owned())]);
-    Counter::with_opts(opts("saved_usd_total", "Dollars not spent thanks to the cache.").const_labels(labels))
-}
-
-impl Collector for Spend {
-    fn desc(&self) -> Vec<&Desc> {
-        self.descriptions.iter().collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let (Ok(spend), Ok(unsure), Ok(saved)) = (spend_counters(), unsure_counters(), saved_counter()) else {
-            return Vec::new();
-        };
-        let Ok(prepaid) = prepaid_counters() else { return Vec::new() };
-        for (account, total) in self.ledger.totals() {
-            let (provider, model) = (account.provider.as_str(), account.model.as_str());
-            match account.kind {
-                SpendKind::Uncertain => unsure.with_label_values(&[provider, model]).inc_by(dollars(total.usd)),
-                SpendKind::Prepaid => prepaid.with_label_values(&[provider, model]).inc_by(dollars(total.usd)),
-                kind => spend.with_label_values(&[provider, model, kind.word()]).inc_by(dollars(total.usd)),
-            }
-        }
-        saved.inc_by(dollars(self.ledger.total_saved()));
-        // A family without a single sample is not valid exposition text.
-        let families =
-            saved.collect().into_iter().chain(spend.collect()).chain(unsure.collect()).chain(prepaid.collect());
-        families.filter(|family| !family.get_metric().is_empty()).collect()
-    }
-}
-
-/// Asks at every scrape what accepted pictures cost, so that the exact sums are what is divided.
-struct Costs {
-    costs: Box<dyn Fn() -> Vec<Cost> + Send + Sync>,
-    descriptions: Vec<Desc>,
-}
-
-fn cost_gauges() -> Result<GaugeVec, prometheus::Error> {
-    let help = "Dollars paid for everything, divided by the pictures that were accepted.";
-    GaugeVec::new(opts("cost_per_accepted_usd", help), &["by", "name", "window"])
-}
-
-fn window_gauges() -> Result<IntGaugeVec, prometheus::Error> {
-    let help = "Pictures delivered in a window, by what is held of them now.";
-    IntGaugeVec::new(opts("window_images", help), &["by", "name", "window", "verdict"])
-}
-
-impl Collector for Costs {
-    fn desc(&self) -> Vec<&Desc> {
-        self.descriptions.iter().collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let (Ok(costs), Ok(images)) = (cost_gauges(), window_gauges()) else { return Vec::new() };
-        for Cost { by, name, window, usd, accepted, rejected } in (self.costs)() {
-            if let Some(usd) = usd {
-                costs.with_label_values(&[by.word(), &name, window]).set(dollars(usd));
-            }
-            for (verdict, count) in [(Verdict::Accepted, accepted), (Verdict::Rejected, rejected)] {
-                let labels = [by.word(), &name, window, verdict.word()];
-                images.with_label_values(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
-            }
-        }
-        let families = costs.collect().into_iter().chain(images.collect());
-        families.filter(|family| !family.get_metric().is_empty()).collect()
-    }
-}
-
-/// Dollars for Prometheus, which knows only floating point. Never read back.
-pub fn dollars(usd: Usd) -> f64 {
-    usd.nanos() as f64 / 1e9
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::plan::Dimension;
-    use crate::ledger::{Account, Total};
+    use crate::ledger::{Account, SpendKind, Total};
+    use crate::money::Usd;
 
     #[test]
     fn the_scrape_shows_what_an_accepted_picture_costs_now() {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pingora::apps::http_app::HttpServer;
+use pingora::listeners::tls::Acceptor;
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use tokio::net::{TcpListener, TcpSocket};
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::admin::handler::Admin;
+use crate::config::plan::Server;
 use crate::gateway::Gateway;
 use crate::gateway::background::{self, BackgroundTasks};
 use crate::gateway::reload::POLL_INTERVAL;
@@ -84,35 +86,13 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListen
     let (server, metrics) = (&snapshot.plan.server, &gateway.shared.metrics);
     let (clients, addr) = bind(&server.listen)?;
     let (operators, admin) = bind(&server.admin)?;
-    let certificate = server.tls.as_ref().map(Certificate::open).transpose().map_err(NotListening::Tls)?;
-    let tls = certificate.as_ref().map(Certificate::acceptor).transpose().map_err(NotListening::Tls)?;
+    let (certificate, tls) = certificate(server).map_err(NotListening::Tls)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let easel = Easel::new(gateway.clone(), log.clone(), format!("{scheme}://{}", reachable(addr)));
     let (draining, in_flight) = (easel.draining(), easel.in_flight());
-    let mut proxy = HttpProxy::new(easel, Arc::new(ServerConf::default()));
-    proxy.handle_init_modules();
-    let fitting = descriptors::connections();
-    if server.limits.connections > fitting {
-        log::warn!("the system's limit on open files allows {fitting} connections of clients at once, not more");
-    }
     let connections = ["clients", "admin"].map(|listener| Connections::new(listener, metrics));
-    let for_clients = Service {
-        app: Arc::new(proxy),
-        gateway: gateway.clone(),
-        connections: connections[0].clone(),
-        most: Box::new(move |limits| limits.connections.min(fitting)),
-        tls,
-        http2: true,
-    };
-    let app = Admin { gateway: gateway.clone(), draining: draining.clone(), local: admin.ip().is_loopback() };
-    let for_operators = Service {
-        app: Arc::new(HttpServer::new_app(app)),
-        gateway: gateway.clone(),
-        connections: connections[1].clone(),
-        most: Box::new(|_| OPERATORS),
-        tls: None,
-        http2: false,
-    };
+    let for_clients = for_clients(easel, &gateway, &connections[0], tls);
+    let for_operators = for_operators(admin, &draining, &gateway, &connections[1]);
     let (stop, stopping) = watch::channel(false);
     // Health is told until the very end: a draining server is alive, but not ready.
     let (stop_admin, stopping_admin) = watch::channel(false);
@@ -140,6 +120,54 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListen
         certificate,
         background_tasks,
     })
+}
+
+/// The certificate of the clients' listener, and how TLS is spoken with it; none where the config has no `tls`.
+fn certificate(server: &Server) -> Result<(Option<Certificate>, Option<Acceptor>), String> {
+    let certificate = server.tls.as_ref().map(Certificate::open).transpose()?;
+    let tls = certificate.as_ref().map(Certificate::acceptor).transpose()?;
+    Ok((certificate, tls))
+}
+
+/// The listener of clients.
+fn for_clients(
+    easel: Easel,
+    gateway: &Arc<Gateway>,
+    connections: &Arc<Connections>,
+    tls: Option<Acceptor>,
+) -> Service<HttpProxy<Easel>> {
+    let mut proxy = HttpProxy::new(easel, Arc::new(ServerConf::default()));
+    proxy.handle_init_modules();
+    let fitting = descriptors::connections();
+    if gateway.snapshot().plan.server.limits.connections > fitting {
+        log::warn!("the system's limit on open files allows {fitting} connections of clients at once, not more");
+    }
+    Service {
+        app: Arc::new(proxy),
+        gateway: gateway.clone(),
+        connections: connections.clone(),
+        most: Box::new(move |limits| limits.connections.min(fitting)),
+        tls,
+        http2: true,
+    }
+}
+
+/// The listener of operators.
+fn for_operators(
+    addr: SocketAddr,
+    draining: &Arc<AtomicBool>,
+    gateway: &Arc<Gateway>,
+    connections: &Arc<Connections>,
+) -> Service<HttpServer<Admin>> {
+    let app = Admin { gateway: gateway.clone(), draining: draining.clone(), local: addr.ip().is_loopback() };
+    Service {
+        app: Arc::new(HttpServer::new_app(app)),
+        gateway: gateway.clone(),
+        connections: connections.clone(),
+        most: Box::new(|_| OPERATORS),
+        tls: None,
+        http2: false,
+    }
 }
 
 /// Listens on the first of an address's meanings that can be bound.

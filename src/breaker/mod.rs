@@ -1,4 +1,4 @@
-//! When to stop asking for a while: circuit breakers for an account, for a model, and for what a model is target to do.
+//! When to stop asking for a while: circuit breakers for an account, for a model, and for what a model is asked to do.
 //!
 //! Plain arithmetic that is handed the time. [`Breakers`] has one breaker for each account, model and operation; a caller
 //! takes a [`Pass`] before it calls an offer and reports with it how the call went. Which offer is asked instead is decided

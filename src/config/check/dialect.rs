@@ -31,10 +31,6 @@ pub(super) fn dialect(
         |checker: &mut Checker<'_>, key: &str, path: &Option<String>| place_in(checker, at.key(key), path.as_deref());
     let edit_path = below(checker, "edit_path", edit_path);
     told_where(checker, written, at, edit_path.is_some());
-    let response_format = match written.response_format.as_deref() {
-        Some("none") => None,
-        word => checker.text(at.key("response_format"), word).or(default.response_format),
-    };
     let auth = auth(checker, written.auth_header.as_deref(), written.auth_prefix.as_deref(), at);
     Dialect {
         path: below(checker, "path", path).unwrap_or(default.path),
@@ -46,7 +42,7 @@ pub(super) fn dialect(
         drop: written.drop.iter().cloned().collect(),
         constants: written.constants.clone(),
         size: written.size.map_or(default.size, size_format),
-        response_format,
+        response_format: response_format(checker, written, default.response_format, at),
         list: place(checker, "list", list).unwrap_or(default.list),
         base64: place(checker, "base64", base64).unwrap_or(default.base64),
         url: place(checker, "url", url).unwrap_or(default.url),
@@ -54,6 +50,19 @@ pub(super) fn dialect(
         cost_at: place(checker, "cost_at", cost_at),
         cost_unit: written.cost_unit.map_or(default.cost_unit, cost_unit),
         poll: written.poll.as_ref().and_then(|poll| poll::poll(checker, poll, at.key("poll"), base_url)),
+    }
+}
+
+/// The `response_format` that is sent; `none` sends none.
+fn response_format(
+    checker: &mut Checker<'_>,
+    written: &file::Dialect,
+    default: Option<String>,
+    at: NodePath<'_>,
+) -> Option<String> {
+    match written.response_format.as_deref() {
+        Some("none") => None,
+        word => checker.text(at.key("response_format"), word).or(default),
     }
 }
 

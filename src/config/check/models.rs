@@ -71,10 +71,7 @@ pub(super) fn capabilities(
         style,
     } = written;
     let edit = edit.as_ref().map(|written| self::edit(checker, written, at.key("edit")));
-    if *generate == Some(false) && edit == Some(EditOverride::Never) {
-        let help = "leave out `generate` or `edit`".to_owned();
-        checker.report(at.key("generate"), "a model that neither draws nor changes pictures is no use", help);
-    }
+    does_something(checker, *generate, edit.as_ref(), at.key("generate"));
     CapabilityOverrides {
         max_n: max_n.map(|n| checker.count(at.key("max_n"), Some(n), 1, 1)),
         sizes: written_sizes.as_ref().map(|written| sizes::sizes(checker, written, at.key("sizes"))),
@@ -89,6 +86,14 @@ pub(super) fn capabilities(
         style: *style,
         generate: *generate,
         edit,
+    }
+}
+
+/// Notes a model that neither draws nor changes pictures.
+fn does_something(checker: &mut Checker<'_>, generate: Option<bool>, edit: Option<&EditOverride>, at: NodePath<'_>) {
+    if generate == Some(false) && edit == Some(&EditOverride::Never) {
+        let help = "leave out `generate` or `edit`".to_owned();
+        checker.report(at, "a model that neither draws nor changes pictures is no use", help);
     }
 }
 

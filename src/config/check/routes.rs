@@ -108,9 +108,9 @@ fn covers(earlier: &Route, later: &Route) -> bool {
 fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known: &KnownOffers<'_>) -> Route {
     let file::Route {
         name: written_name,
-        matches,
+        matches: file::Match { models, headers: written_headers },
         offers: written_offers,
-        price,
+        price: file::Limit { max_usd_per_image, max_usd_per_request, budget },
         deadline: written_deadline,
         attempts,
         refusals,
@@ -121,10 +121,8 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
         cache: written_cache,
     } = route;
     let (deadline, on_deadline) = deadline(checker, written_deadline.as_ref(), at.key("deadline"));
-    let file::Limit { max_usd_per_image, max_usd_per_request, budget } = price;
     let limit = at.key("price");
-    let file::Attempts { max, per_offer } = attempts;
-    let file::Match { models, headers: written_headers } = matches;
+    let (max_failures, max_failures_per_offer) = self::attempts(checker, attempts, at.key("attempts"));
     let cache = cache(checker, written_cache.as_ref(), at.key("cache"));
     let ttl = cache.map_or(CACHE_TTL, |cache| cache.ttl);
     Route {
@@ -137,13 +135,8 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
         budgets: money::budgets(checker, budget.as_ref(), limit.key("budget")),
         deadline,
         on_deadline,
-        max_failures: checker.count(at.key("attempts").key("max"), *max, 1, MAX_FAILURES),
-        max_failures_per_offer: checker.count(
-            at.key("attempts").key("per_offer"),
-            *per_offer,
-            1,
-            MAX_FAILURES_PER_OFFER,
-        ),
+        max_failures,
+        max_failures_per_offer,
         refusals_go_on: *refusals == Some(file::Refusals::Next),
         prompt: prompt::prompt(checker, written_prompt, at.key("prompt"), known, ttl),
         defaults: defaults(checker, written_defaults, at.key("defaults")),
@@ -151,6 +144,13 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
         strict: strict.unwrap_or(false),
         cache,
     }
+}
+
+/// How many calls may fail, of all offers and of each.
+fn attempts(checker: &mut Checker<'_>, written: &file::Attempts, at: NodePath<'_>) -> (u32, u32) {
+    let file::Attempts { max, per_offer } = written;
+    let of_all = checker.count(at.key("max"), *max, 1, MAX_FAILURES);
+    (of_all, checker.count(at.key("per_offer"), *per_offer, 1, MAX_FAILURES_PER_OFFER))
 }
 
 fn name(checker: &mut Checker<'_>, written: Option<&str>, at: NodePath<'_>) -> String {

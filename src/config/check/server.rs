@@ -61,22 +61,12 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: NodeP
         state_dir,
         ledger: written_ledger,
     } = server;
-    let listen = address(checker, at.key("listen"), listen.as_deref(), LISTEN);
-    let admin = address(checker, at.key("admin"), admin.as_deref(), ADMIN);
-    if listen == admin && !listen.ends_with(":0") {
-        let place = if at.key("admin").is_given() { at.key("admin") } else { at.key("listen") };
-        let help = "give `listen` and `admin` different ports".to_owned();
-        checker.report(place, format!("clients and admin cannot share {}", place.shown()), help);
-    }
-    let mut secret = |key: &str, written: &Option<file::Hidden>| {
-        checker.text(at.key(key), written.as_ref().map(|secret| secret.0.as_str())).map(Secret::new)
-    };
-    let (admin_token, link_secret) = (secret("admin_token", admin_token), secret("link_secret", link_secret));
+    let (listen, admin) = listeners(checker, listen.as_deref(), admin.as_deref(), at);
     Server {
         listen,
         tls: tls.as_ref().and_then(|tls| self::tls(checker, tls, at.key("tls"))),
         admin,
-        admin_token,
+        admin_token: secret(checker, at.key("admin_token"), admin_token.as_ref()),
         public_url: public_url.as_deref().and_then(|url| self::public_url(checker, at.key("public_url"), url)),
         passthrough: passthrough.as_deref().and_then(|url| origin(checker, at.key("passthrough"), url)),
         hosts: each(checker, hosts, at.key("hosts"), host),
@@ -84,11 +74,32 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: NodeP
         threads: threads.map(|threads| checker.count(at.key("threads"), Some(threads), 1, 1)),
         drain: checker.time(at.key("drain"), drain.as_ref(), DRAIN),
         limits: limits(checker, written_limits, at.key("limits")),
-        link_secret,
+        link_secret: secret(checker, at.key("link_secret"), link_secret.as_ref()),
         link_ttl: checker.some_time(at.key("link_ttl"), link_ttl.as_ref(), LINK_TTL),
         state_dir: checker.text(at.key("state_dir"), state_dir.as_deref()).map(Into::into),
         ledger: ledger(checker, written_ledger, at.key("ledger")),
     }
+}
+
+/// The addresses of clients and operators, which must differ.
+fn listeners(
+    checker: &mut Checker<'_>,
+    listen: Option<&str>,
+    admin: Option<&str>,
+    at: NodePath<'_>,
+) -> (String, String) {
+    let listen = address(checker, at.key("listen"), listen, LISTEN);
+    let admin = address(checker, at.key("admin"), admin, ADMIN);
+    if listen == admin && !listen.ends_with(":0") {
+        let place = if at.key("admin").is_given() { at.key("admin") } else { at.key("listen") };
+        let help = "give `listen` and `admin` different ports".to_owned();
+        checker.report(place, format!("clients and admin cannot share {}", place.shown()), help);
+    }
+    (listen, admin)
+}
+
+fn secret(checker: &mut Checker<'_>, at: NodePath<'_>, written: Option<&file::Hidden>) -> Option<Secret> {
+    checker.text(at, written.map(|secret| secret.0.as_str())).map(Secret::new)
 }
 
 /// Notes an address that others than this machine reach, where nobody is asked who he is.

@@ -141,18 +141,7 @@ impl PooledClient {
             head => head?,
         };
         state.heard = true;
-        // Who was told of an error, or of another address, by the header knows it, whatever becomes of the words.
-        let is_told = status >= 300;
-        let until = if is_told { bounds.deadline.min(Instant::now() + ERROR_BODY) } else { bounds.deadline };
-        let read = timeout_at(until, reading::reply(&mut session, &headers, bounds, &mut held, watcher)).await;
-        let (body, ended) = match read.unwrap_or(Err(Trouble::TimedOut { sent: true })) {
-            Ok(body) => (body.bytes, body.ended),
-            Err(_) if is_told => {
-                held.clear();
-                (Bytes::new(), false)
-            }
-            Err(trouble) => return Err(trouble),
-        };
+        let (body, ended) = read_body(&mut session, status, &headers, bounds, &mut held, watcher).await?;
         if ended && !interrupted {
             self.keep(session, &peer, idle(&headers, bounds.idle)).await;
         }
@@ -264,6 +253,29 @@ async fn read_head(session: &mut HttpSession) -> Result<(u16, HeaderMap), Troubl
             Some(head) => return Ok((head.status.as_u16(), head.headers.clone())),
             None => return Err(Trouble::Lost("no response header".to_owned())),
         }
+    }
+}
+
+/// The body of the answer, and whether the connection is good for another exchange after it.
+async fn read_body(
+    session: &mut HttpSession,
+    status: u16,
+    headers: &HeaderMap,
+    bounds: Bounds,
+    held: &mut Held,
+    watcher: Option<&Watcher>,
+) -> Result<(Bytes, bool), Trouble> {
+    // The header has told of an error, or of another address, whatever becomes of the words that go with it.
+    let is_told = status >= 300;
+    let until = if is_told { bounds.deadline.min(Instant::now() + ERROR_BODY) } else { bounds.deadline };
+    let read = timeout_at(until, reading::reply(session, headers, bounds, held, watcher)).await;
+    match read.unwrap_or(Err(Trouble::TimedOut { sent: true })) {
+        Ok(body) => Ok((body.bytes, body.ended)),
+        Err(_) if is_told => {
+            held.clear();
+            Ok((Bytes::new(), false))
+        }
+        Err(trouble) => Err(trouble),
     }
 }
 

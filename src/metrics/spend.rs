@@ -1,0 +1,75 @@
+//! What was paid, out of the ledger.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{Counter, CounterVec};
+
+use crate::ledger::{Ledger, SpendKind};
+use crate::metrics::naming::opts;
+use crate::metrics::units::dollars;
+
+/// Reads the ledger at every scrape, so that the exact integers are what is reported.
+pub struct Spend {
+    ledger: Arc<Ledger>,
+    descriptions: Vec<Desc>,
+}
+
+impl Spend {
+    /// Of this ledger.
+    pub fn new(ledger: Arc<Ledger>) -> Result<Spend, prometheus::Error> {
+        let (spend, unsure, saved) = (spend_counters()?, unsure_counters()?, saved_counter()?);
+        let prepaid = prepaid_counters()?;
+        let descriptions =
+            spend.desc().into_iter().chain(unsure.desc()).chain(prepaid.desc()).chain(saved.desc()).cloned().collect();
+        Ok(Spend { ledger, descriptions })
+    }
+}
+
+fn spend_counters() -> Result<CounterVec, prometheus::Error> {
+    CounterVec::new(opts("spend_usd_total", "Dollars paid to providers."), &["provider", "model", "kind"])
+}
+
+fn unsure_counters() -> Result<CounterVec, prometheus::Error> {
+    let help = "Dollars, as noted or estimated, of calls that were never answered, or by something that says nothing, \
+                and jobs that were lost.";
+    CounterVec::new(opts("possibly_billed_usd_total", help), &["provider", "model"])
+}
+
+fn prepaid_counters() -> Result<CounterVec, prometheus::Error> {
+    let help = "Dollars taken from commitments instead of being charged.";
+    CounterVec::new(opts("prepaid_usd_total", help), &["provider", "model"])
+}
+
+fn saved_counter() -> Result<Counter, prometheus::Error> {
+    let labels = HashMap::from([("tier".to_owned(), "exact".to_owned())]);
+    Counter::with_opts(opts("saved_usd_total", "Dollars not spent thanks to the cache.").const_labels(labels))
+}
+
+impl Collector for Spend {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descriptions.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let (Ok(spend), Ok(unsure), Ok(saved)) = (spend_counters(), unsure_counters(), saved_counter()) else {
+            return Vec::new();
+        };
+        let Ok(prepaid) = prepaid_counters() else { return Vec::new() };
+        for (account, total) in self.ledger.totals() {
+            let (provider, model) = (account.provider.as_str(), account.model.as_str());
+            match account.kind {
+                SpendKind::Uncertain => unsure.with_label_values(&[provider, model]).inc_by(dollars(total.usd)),
+                SpendKind::Prepaid => prepaid.with_label_values(&[provider, model]).inc_by(dollars(total.usd)),
+                kind => spend.with_label_values(&[provider, model, kind.word()]).inc_by(dollars(total.usd)),
+            }
+        }
+        saved.inc_by(dollars(self.ledger.total_saved()));
+        // A family without a single sample is not valid exposition text.
+        let families =
+            saved.collect().into_iter().chain(spend.collect()).chain(unsure.collect()).chain(prepaid.collect());
+        families.filter(|family| !family.get_metric().is_empty()).collect()
+    }
+}
