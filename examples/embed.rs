@@ -21,12 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
 use async_trait::async_trait;
-use easel::admin::handler::Admin;
-use easel::gateway;
-use easel::gateway::Gateway;
-use easel::gateway::reload::{Os, POLL_INTERVAL, Watch};
-use easel::server::access::AccessLog;
-use easel::server::proxy::Easel;
+use easel::reload::{Os, POLL_INTERVAL, Watch};
+use easel::{AccessLog, Admin, Easel, Gateway, background};
 use http::Response;
 use pingora::apps::HttpServerOptions;
 use pingora::apps::http_app::{HttpServer, ServeHttp};
@@ -72,7 +68,7 @@ fn assemble(config: PathBuf) -> Result<Server, Box<dyn Error>> {
     // Pingora gives a service one thread unless told otherwise.
     let threads = plan.server.threads.map_or_else(|| available_parallelism().map(NonZero::get), Ok)?;
     let gateway = Gateway::new(plan)?;
-    let log = AccessLog::to(std::io::stdout(), gateway.shared.metrics.access_lines_dropped.clone())?;
+    let log = AccessLog::to(std::io::stdout(), &gateway)?;
     // Picture links start with this where the config has no `server.public_url`.
     let easel = Easel::new(gateway.clone(), log, format!("http://{listen}"));
     let draining = easel.draining();
@@ -117,7 +113,7 @@ impl BackgroundService for Keeper {
         let (_reload_now, asked) = mpsc::channel(1);
         let Some(watch) = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         // Alerts and monthly fees need somebody to look at the clock.
-        let _background_tasks = gateway::background::start(&self.gateway);
+        let _background_tasks = background::start(&self.gateway);
         tokio::select! {
             () = watch.follow(self.gateway.clone(), POLL_INTERVAL, asked) => {}
             // An error means that the server is gone, which is the same.

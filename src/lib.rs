@@ -9,7 +9,8 @@
 //! The modules below are floors of a house, and arrows between them point down only. A floor may use any floor below it.
 //!
 //! ```text
-//! 5  main.rs  cli/     the command line: serve check schema ledger sandbox demo completions
+//! 5  main.rs cli/ internals
+//!                      the command line, and what Easel's tests and benches use besides the API
 //! 4  server/ admin/ sidecar
 //!                      HTTP with clients, HTTP with operators, and both together as the command line runs them
 //! 3  gateway/          the only floor that waits: the life of a request, single flight, attempts, reload
@@ -24,21 +25,21 @@
 //!                      words that everyone shares
 //! ```
 //!
-//! Floors 0 to 2 are synchronous: no socket, no file, no clock, no spawned task. [`config`] never imports [`provider`],
-//! it is given the names. Providers never see routing, caches or the ledger; policies never wait. [`gateway`] hands each
+//! Floors 0 to 2 are synchronous: no socket, no file, no clock, no spawned task. `config` never imports `provider`,
+//! it is given the names. Providers never see routing, caches or the ledger; policies never wait. `gateway` hands each
 //! the small facts it needs and holds every guard while it does.
 //!
 //! # Follow one request in five files
 //!
 //! 1. `server/image_request.rs`: read its body, bounded, and let it in. `server/proxy.rs`, the phases of every request,
 //!    sends image requests there.
-//! 2. `gateway/mod.rs`: [`Gateway::serve`](gateway::Gateway::serve), the life of a request on one screen: route, cache,
+//! 2. `gateway/mod.rs`: [`Gateway::serve`], the life of a request on one screen: route, cache,
 //!    join the same request in flight or lead it.
 //! 3. `dispatch/mod.rs`: which offer is asked next, why not the others, what is still missing; a state machine that
 //!    `gateway/dispatch_loop.rs` drives.
 //! 4. `gateway/attempt.rs`: one call with one offer: send, poll, download, settle what it cost.
-//! 5. `provider/<vendor>/mod.rs`: [`ask`](provider::Adapter::ask) turns the request into a vendor's words,
-//!    [`read`](provider::Adapter::read) turns the reply into pictures or into what to do next.
+//! 5. `provider/<vendor>/mod.rs`: `Adapter::ask` turns the request into a vendor's words,
+//!    `Adapter::read` turns the reply into pictures or into what to do next.
 //!
 //! The answer leaves through `server/respond.rs`, the one place that speaks HTTP back. Each step of `serve` is one call
 //! into one file of floor 1, to be opened only by who cares about that step.
@@ -47,14 +48,13 @@
 //!
 //! The features `cli` (the `easel` command) and `sandbox` (the pretend vendors) are on by default; an embedder needs neither.
 //!
-//! [`sidecar::start`] runs Easel as the command line does. [`server::proxy::Easel`] is a Pingora
+//! [`sidecar::start`] runs Easel as the command line does. [`Easel`] is a Pingora
 //! [`ProxyHttp`](pingora::proxy::ProxyHttp) to be mounted in a server of your own: `examples/embed.rs` shows all of it.
-//! A [`gateway::Gateway`] answers requests without any HTTP server:
+//! A [`Gateway`] answers requests without any HTTP server:
 //!
 //! ```
-//! use easel::gateway::reload::{self, Os};
-//! use easel::gateway::{Ask, CacheWish, Gateway};
-//! use easel::request::ImageRequest;
+//! use easel::reload::{self, Os};
+//! use easel::{Ask, Gateway, ImageRequest};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # tokio::runtime::Runtime::new()?.block_on(async {
@@ -75,46 +75,86 @@
 //! ```
 
 // Floor 0: words that everyone shares.
-pub mod alert_evaluator;
-pub mod alert_notifier;
-pub mod calendar;
-pub mod canonical;
-pub mod capabilities;
-pub mod config;
-pub mod edit_mask;
-pub mod error;
-pub mod failure;
-pub mod image;
-pub mod money;
-pub mod pem;
-pub mod pricing;
-pub mod redact;
-pub mod request;
-pub mod secret;
-pub mod signed_links;
+mod alert_evaluator;
+mod alert_notifier;
+mod calendar;
+mod canonical;
+mod capabilities;
+mod config;
+mod edit_mask;
+mod error;
+mod failure;
+mod image;
+mod money;
+mod pem;
+mod pricing;
+mod redact;
+mod request;
+mod secret;
+mod signed_links;
 
 // Floor 1: decisions and records; the time comes in as an argument.
-pub mod admission;
-pub mod breaker;
-pub mod cache;
-pub mod dispatch;
-pub mod ledger;
-pub mod metrics;
-pub mod rate_limit;
-pub mod routing;
+mod admission;
+mod breaker;
+mod cache;
+mod dispatch;
+mod ledger;
+mod metrics;
+mod rate_limit;
+mod routing;
 
 // Floor 2: each image API as two pure functions.
-pub mod provider;
+mod provider;
 
 // Floor 3: what waits, and the pretend vendors beside it.
-pub mod clock;
-pub mod gateway;
+mod clock;
+mod gateway;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
-pub mod store;
-pub mod upstream;
+mod store;
+mod upstream;
 
 // Floor 4: HTTP with clients and operators.
-pub mod admin;
-pub mod server;
+mod admin;
+mod server;
 pub mod sidecar;
+
+// Floor 5: the command line, and what tests and benches use besides the API.
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
+#[doc(hidden)]
+pub mod internals;
+
+pub use crate::admin::handler::Admin;
+pub use crate::cache::Kept;
+pub use crate::config::plan::Plan;
+pub use crate::error::Error;
+pub use crate::gateway::outcome::Outcome;
+pub use crate::gateway::snapshot::Snapshot;
+pub use crate::gateway::{Ask, CacheWish, Caller, Gateway, ReplaceError, StartError};
+pub use crate::image::Picture;
+pub use crate::money::Usd;
+pub use crate::request::ImageRequest;
+pub use crate::server::access::AccessLog;
+pub use crate::server::proxy::Easel;
+
+/// A config, from its text or its file to the plan that a [`Gateway`] serves.
+pub mod reload {
+    pub use crate::config::Lookup;
+    pub use crate::gateway::reload::{LoadError, Os, POLL_INTERVAL, Watch, check, ignored_proxy, load};
+}
+
+/// What [`Gateway::with_parts`] takes in place of the system's clock and connections.
+pub mod parts {
+    pub use crate::calendar::Moment;
+    pub use crate::clock::{Clock, ManualClock};
+    pub use crate::provider::{Call, Reply};
+    pub use crate::upstream::transport::replies::{Held, Tab};
+    pub use crate::upstream::transport::{Bounds, HttpClient, Reach, Received, Seen, Trouble, Watcher};
+}
+
+/// What has to happen in a [`Gateway`] while nobody asks it anything: alerts and monthly fees.
+pub mod background {
+    pub use crate::gateway::background::{BackgroundTasks, start};
+}

@@ -18,7 +18,7 @@ mod image_request;
 mod json;
 mod option_enums;
 
-pub use crate::request::image_request::{Edit, Filled, ImageRequest, Input, Mask, N_MAX, PROMPT_MAX_CHARS};
+pub use crate::request::image_request::{Edit, Filled, ImageRequest, Input, Mask, PROMPT_MAX_CHARS};
 pub use crate::request::option_enums::{
     Background, Complexity, Fidelity, Moderation, Quality, ResponseFormat, Style, Verdict,
 };

@@ -13,10 +13,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use easel::gateway::Gateway;
-use easel::gateway::reload::{Os, POLL_INTERVAL, Watch};
-use easel::server::access::AccessLog;
-use easel::server::lines::stream;
+use easel::internals::server::lines::stream;
+use easel::reload::{Os, POLL_INTERVAL, Watch};
+use easel::{AccessLog, Gateway};
 use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora::prelude::HttpPeer;
@@ -185,7 +184,7 @@ fn easel(origin: &str, state: Option<TempDir>, logged: bool) -> Result<SocketAdd
     let (watch, loaded) = Watch::open(file.path().to_owned(), Arc::new(Os));
     let gateway = Gateway::new(loaded?)?;
     let log = match logged {
-        true => AccessLog::to(stream(std::io::stdout())?, gateway.shared.metrics.access_lines_dropped.clone())?,
+        true => AccessLog::to(stream(std::io::stdout())?, &gateway)?,
         false => AccessLog::off(),
     };
     let running = easel::sidecar::start(gateway.clone(), log)?;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::config::plan::Plan;
+use crate::gateway::reload::{self, Os};
 use clap::Parser;
-use easel::config::plan::Plan;
-use easel::gateway::reload::{self, Os};
 
 use crate::cli;
 

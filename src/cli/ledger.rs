@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::admin::ledger::{cells, render_json};
+use crate::gateway::reload::{self, Os};
+use crate::store::report;
+use crate::store::report::{Report, ReportQuery, ReportRow};
+use crate::store::report_query::ReportParameters;
+use crate::store::sums::Filter;
 use clap::{Parser, ValueEnum};
-use easel::admin::ledger::{cells, render_json};
-use easel::gateway::reload::{self, Os};
-use easel::store::report;
-use easel::store::report::{Report, ReportQuery, ReportRow};
-use easel::store::report_query::ReportParameters;
-use easel::store::sums::Filter;
 
 use crate::cli;
 

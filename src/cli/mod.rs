@@ -5,16 +5,78 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
+use clap::{CommandFactory, Parser, Subcommand};
 use tokio::runtime::Runtime;
 
-pub mod check;
-pub mod completions;
-pub mod demo;
-pub mod ledger;
-pub mod man;
-pub mod sandbox;
-pub mod schema;
-pub mod serve;
+use crate::server::diagnostics;
+
+mod check;
+mod completions;
+mod demo;
+mod ledger;
+mod man;
+mod sandbox;
+mod schema;
+mod serve;
+
+/// A sidecar reverse proxy for image generation: one YAML file decides who draws each picture, and at what price.
+#[derive(Parser)]
+#[command(name = "easel", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API as the config says, and follow its changes.
+    Serve(serve::Args),
+    /// Say everything that is wrong with a config, or that nothing is.
+    Check(check::Args),
+    /// Print the config's JSON Schema, for editors, or a preset.
+    Schema(schema::Args),
+    /// Print what was paid, from the ledger on disk, while serving goes on.
+    Ledger(ledger::Args),
+    /// Run local providers that speak the real wire formats and charge pretend money.
+    Sandbox(sandbox::Args),
+    /// Show the whole story without any key: sandbox, gateway, a first picture, a cached one, a failing provider.
+    Demo(demo::Args),
+    /// Print what a shell needs to complete this command line.
+    Completions(completions::Args),
+    /// Write the manual's pages.
+    #[command(hide = true)]
+    Man(man::Args),
+}
+
+/// Waits at the end, of a panic too, for what is still to be logged.
+struct LastLines;
+
+impl Drop for LastLines {
+    fn drop(&mut self) {
+        log::logger().flush();
+    }
+}
+
+/// The `easel` command: parses the arguments and runs what they name.
+pub fn main() -> ExitCode {
+    let Cli { command } = Cli::parse();
+    let filter = if let Command::Demo(_) = command { demo::FILTER } else { diagnostics::FILTER };
+    let diagnostics = match diagnostics::init(filter) {
+        Ok(diagnostics) => diagnostics,
+        Err(error) => return failed(error),
+    };
+    let _last_lines = LastLines;
+    match command {
+        Command::Serve(args) => serve::run(args, &diagnostics),
+        Command::Check(args) => check::run(args),
+        Command::Schema(args) => schema::run(args),
+        Command::Ledger(args) => ledger::run(args),
+        Command::Sandbox(args) => sandbox::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Completions(args) => completions::run(args, Cli::command()),
+        Command::Man(args) => man::run(args, Cli::command()),
+    }
+}
 
 /// A line for the person at the terminal, who may have left.
 pub fn say(line: impl Display) {

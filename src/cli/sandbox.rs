@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::gateway::files;
+use crate::money::Usd;
+use crate::sandbox::{Name, Rate, Sandbox, Settings};
 use clap::Parser;
-use easel::gateway::files;
-use easel::money::Usd;
-use easel::sandbox::{Name, Rate, Sandbox, Settings};
 
 use crate::cli;
 

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::config;
 use clap::Parser;
-use easel::config;
 
 use crate::cli;
 

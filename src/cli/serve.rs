@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use crate::config::plan::Plan;
+use crate::gateway::Gateway;
+use crate::gateway::reload::{self, Os, POLL_INTERVAL, Watch};
+use crate::server::access::AccessLog;
+use crate::server::diagnostics::tell_panics;
+use crate::server::lines::{Lines, stream};
+use crate::sidecar::{self, Running};
 use clap::Parser;
-use easel::config::plan::Plan;
-use easel::gateway::Gateway;
-use easel::gateway::reload::{self, Os, POLL_INTERVAL, Watch};
-use easel::server::access::AccessLog;
-use easel::server::diagnostics::tell_panics;
-use easel::server::lines::{Lines, stream};
-use easel::sidecar::{self, Running};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -92,7 +92,7 @@ async fn give_back() {
 }
 
 fn to_stdout(gateway: &Gateway) -> std::io::Result<AccessLog> {
-    AccessLog::to(stream(std::io::stdout())?, gateway.shared.metrics.access_lines_dropped.clone())
+    AccessLog::to(stream(std::io::stdout())?, gateway)
 }
 
 /// The signals that mean something here.

@@ -24,7 +24,7 @@ mod tree;
 mod units;
 
 pub use crate::config::diff::Outline;
-pub use report::{Problem, Problems};
+pub use report::Problems;
 
 pub use crate::config::expand::Lookup;
 pub use crate::config::provider_kind::ProviderKind;

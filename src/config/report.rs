@@ -110,7 +110,6 @@ pub struct Problems {
 
 impl Problems {
     /// How many there are; at least one.
-    #[expect(clippy::len_without_is_empty, reason = "there is no empty list of problems: that is a plan")]
     pub fn len(&self) -> usize {
         self.problems.len()
     }

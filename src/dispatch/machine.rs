@@ -90,6 +90,7 @@ impl Dispatch {
     }
 
     /// What is spent on the request, promised for it, or perhaps charged.
+    #[cfg(test)]
     pub fn promised(&self) -> Usd {
         self.promised
     }

@@ -24,6 +24,6 @@ mod places;
 mod tests;
 
 pub use action::{Action, EventTime, Facts, Rules};
-pub use call_end::{CallEnd, Disposition, PictureDispositions};
+pub use call_end::{CallEnd, Disposition};
 pub use machine::Dispatch;
 pub use obstacles::Obstacle;

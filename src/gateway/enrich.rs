@@ -1,8 +1,9 @@
 //! What becomes of a prompt before it is drawn: a language model rewrites it, the route's prefix and suffix go around it.
 //!
 //! It happens once a flight, after the cache was looked into and before offers are chosen, so a hit pays nothing for
-//! it. Nothing here may fail a request: whatever goes wrong, the caller's own prompt is drawn, and an [`Enriched`] says
-//! why. Nothing is paid for a prompt that no offer could draw, nor at the cost of a picture.
+//! it. Nothing here may fail a request: whatever goes wrong, the caller's own prompt is drawn, and
+//! [`Enriched`](prompt::Enriched) says why. Nothing is paid for a prompt that no offer could draw, nor at the cost of a
+//! picture.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ mod leeway;
 mod prompt;
 mod rewriting;
 
-pub use prompt::{Author, Enriched};
+pub use prompt::Author;
 
 use leeway::Leeway;
 use prompt::with_prefix_and_suffix;

@@ -55,7 +55,8 @@ pub struct Gateway {
     /// One change at a time, so that versions count up without a gap.
     changing: Mutex<()>,
     link_secret: Secret,
-    /// Everything that outlives a config.
+    /// Everything that outlives a config. No part of the API: tests and benches look into it.
+    #[doc(hidden)]
     pub shared: Arc<Shared>,
 }
 

@@ -58,13 +58,13 @@ pub struct Edit {
 /// One image request, bounded but not yet given to a route. `None` is "absent", "null" or "auto".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageRequest {
-    /// What to draw; 1 to [`PROMPT_MAX_CHARS`] characters, not blank.
+    /// What to draw; 1 to `PROMPT_MAX_CHARS` characters, not blank.
     pub prompt: String,
     /// What the picture must not show (extension).
     pub negative_prompt: Option<String>,
     /// A route's model name, or `provider/model` to pin one offer.
     pub model: Option<String>,
-    /// Pictures wanted, 1 to [`N_MAX`].
+    /// Pictures wanted, 1 to `N_MAX`.
     pub n: u8,
     /// Pixels wanted.
     pub size: Option<Size>,

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use prometheus::IntCounter;
 use serde::{Serialize, Serializer};
 
+use crate::gateway::Gateway;
 use crate::gateway::outcome::Outcome;
 use crate::money::Usd;
 use crate::server::lines::Lines;
@@ -113,11 +114,16 @@ impl AccessLog {
         AccessLog { lines: None }
     }
 
-    /// Starts the writer. It ends when the last log handle is gone.
+    /// A log that a thread of its own writes, until the last handle is gone. Lines that it has to drop are counted in the
+    /// gateway's metrics.
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn to(out: impl Write + Send + 'static, dropped: IntCounter) -> io::Result<AccessLog> {
+    pub fn to(out: impl Write + Send + 'static, gateway: &Gateway) -> io::Result<AccessLog> {
+        AccessLog::counting(out, gateway.shared.metrics.access_lines_dropped.clone())
+    }
+
+    fn counting(out: impl Write + Send + 'static, dropped: IntCounter) -> io::Result<AccessLog> {
         let lines = Lines::to(out, "access-log", GATHER)?;
         lines.count_in(dropped);
         Ok(AccessLog { lines: Some(Arc::new(lines)) })
@@ -171,7 +177,7 @@ mod tests {
     #[tokio::test]
     async fn a_line_is_json_and_what_gathers_is_written_in_one_piece() {
         let (seen, batches) = channel();
-        let log = AccessLog::to(Seen(seen), IntCounter::new("dropped", "x").unwrap()).unwrap();
+        let log = AccessLog::counting(Seen(seen), IntCounter::new("dropped", "x").unwrap()).unwrap();
         let image = Image {
             route: "r",
             outcome: "ok",

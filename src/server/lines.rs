@@ -26,7 +26,7 @@ const ENOUGH: usize = 64 << 10;
 /// How long the writer rests when a stream that does not block takes nothing.
 const REST: Duration = Duration::from_millis(10);
 
-/// A stream of this process, for [`Lines::to`]. Nobody else can lock it: who prints to the standard one, in a panic for
+/// A stream of this process, for `Lines::to`. Nobody else can lock it: who prints to the standard one, in a panic for
 /// example, does not wait for a writer that is stuck.
 ///
 /// # Errors
@@ -83,6 +83,7 @@ impl Lines {
     }
 
     /// Lines dropped so far.
+    #[cfg(any(test, feature = "cli"))]
     pub fn dropped(&self) -> u64 {
         self.shared.lock().dropped
     }

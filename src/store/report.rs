@@ -173,6 +173,7 @@ pub struct Report {
 ///
 /// # Errors
 /// When a sum does not fit.
+#[cfg(feature = "cli")]
 pub fn total(rows: &[ReportRow]) -> Result<Figures, StoreError> {
     rows.iter().try_fold(Figures::default(), |sum, row| sum.and(&row.figures)).ok_or(StoreError::TooMuch)
 }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use base64_simd::STANDARD;
-use easel::ledger::SpendKind;
-use easel::money::Usd;
+use easel::Usd;
+use easel::internals::ledger::SpendKind;
 use easel::sandbox::{Mode, Name, Settings};
 use image::{Rgb, RgbImage};
 use serde_json::{Value, json};

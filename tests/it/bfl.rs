@@ -6,13 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::StatusCode;
 use axum::{Router, routing};
-use easel::edit_mask;
-use easel::ledger::SpendKind;
-use easel::money::Usd;
-use easel::provider::{Reported, Step, by_kind, capabilities};
-use easel::request::{Edit, ImageRequest, Mask};
+use easel::internals::edit_mask;
+use easel::internals::ledger::SpendKind;
+use easel::internals::provider::{Reported, Step, by_kind, capabilities};
+use easel::internals::request::{Edit, Mask};
 use easel::sandbox::{Mode, Name, Sandbox, Settings};
-
+use easel::{ImageRequest, Usd};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 

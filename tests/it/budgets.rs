@@ -1,6 +1,6 @@
 //! Budgets: set aside before they are spent, never passed, and told when they are used up.
 
-use easel::money::Usd;
+use easel::Usd;
 use easel::sandbox::{Name, Rate};
 use serde_json::json;
 use tokio::task::JoinSet;

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
-use easel::calendar::Moment;
-use easel::config::plan::OnLedgerError;
-use easel::ledger::entry::{CostSource, Delivered, Entry, Owner, Purpose, Settlement};
-use easel::money::Usd;
+use easel::Usd;
+use easel::internals::calendar::Moment;
+use easel::internals::config::plan::OnLedgerError;
+use easel::internals::ledger::entry::{CostSource, Delivered, Entry, Owner, Purpose, Settlement};
+use easel::internals::store::{Location, Options, Store, Write};
 use easel::sandbox::{Name, Sandbox, Settings};
-use easel::store::{Location, Options, Store, Write};
 use serde_json::Value;
 
 use crate::client::Client;

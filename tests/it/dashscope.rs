@@ -1,10 +1,10 @@
 //! DashScope as a provider against the sandbox that reads the same documents with other eyes: what is sent is taken,
 //! what is charged is recorded, on both of its surfaces.
 
-use easel::money::Usd;
-use easel::provider::{Step, by_kind, capabilities};
-use easel::request::{Edit, ImageRequest};
+use easel::internals::provider::{Step, by_kind, capabilities};
+use easel::internals::request::Edit;
 use easel::sandbox::{Name, Sandbox, Settings};
+use easel::{ImageRequest, Usd};
 use serde_json::{Value, json};
 
 use crate::exchange::{exchange, input, job};

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use easel::calendar::{Moment, Per, Zone};
-use easel::config::plan::OnLedgerError;
-use easel::ledger::entry::{CostSource, Entry, Owner, Purpose, Settlement};
-use easel::money::Usd;
+use easel::Usd;
+use easel::internals::calendar::{Moment, Per, Zone};
+use easel::internals::config::plan::OnLedgerError;
+use easel::internals::ledger::entry::{CostSource, Entry, Owner, Purpose, Settlement};
+use easel::internals::store::report;
+use easel::internals::store::report::{ReportBy, ReportQuery};
+use easel::internals::store::{Location, Options, Store, Write};
 use easel::sandbox::{Name, Sandbox, Settings};
-use easel::store::report;
-use easel::store::report::{ReportBy, ReportQuery};
-use easel::store::{Location, Options, Store, Write};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -118,7 +118,7 @@ async fn kill_9_under_load_loses_no_attempt_that_was_answered_and_the_budget_goe
         let row = rows.get(request).unwrap_or_else(|| panic!("{request} was answered and is not in the ledger"));
         assert_eq!((row.usd, row.accepted), (*cost, 1), "{request}");
     }
-    let sum = |of: fn(&report::Figures) -> Usd| easel::money::sum(rows.values().map(of)).unwrap();
+    let sum = |of: fn(&report::Figures) -> Usd| easel::internals::money::sum(rows.values().map(of)).unwrap();
     let (paid, unsure) = (sum(|row| row.usd), sum(|row| row.uncertain));
     let invoiced = sandbox.invoice().vendor(Name::Stability).usd;
     assert!(paid <= invoiced && invoiced <= paid.checked_add(unsure).unwrap(), "{paid} {invoiced} {unsure}");
@@ -158,7 +158,7 @@ async fn a_restart_goes_on_with_the_month_its_tiers_its_commitment_and_what_a_pi
     assert_eq!(metric(served.admin, cost).await, "0.0325");
     stop(served).await;
     let rows = by_request(folder.path());
-    assert_eq!(easel::money::sum(rows.values().map(|row| row.usd)), Some(usd("0.06")));
+    assert_eq!(easel::internals::money::sum(rows.values().map(|row| row.usd)), Some(usd("0.06")));
 }
 
 #[tokio::test]
@@ -227,7 +227,7 @@ async fn behind_a_lock_a_sidecar_that_may_continue_goes_on_says_so_and_writes_al
     tokio::task::spawn_blocking(move || store.flush()).await.unwrap().unwrap();
     assert_eq!(metric(world.admin, "easel_ledger_writable").await, "1");
     assert_eq!(metric(world.admin, "easel_ledger_lost").await, "0");
-    let paid = easel::money::sum(by_request(folder.path()).values().map(|row| row.usd)).unwrap();
+    let paid = easel::internals::money::sum(by_request(folder.path()).values().map(|row| row.usd)).unwrap();
     assert_eq!((paid, world.invoiced()), (usd("0.12"), usd("0.12")));
 }
 
@@ -280,8 +280,8 @@ async fn a_listener_that_others_reach_tells_nobody_of_money_without_a_token() {
     assert_eq!(Client::connect(world.admin).await.get("/admin/ledger").await.status, 200);
     let mut plan = crate::world::plan(&crate::world::route(&["stability/core"]), &world.sandbox.url());
     plan.server.admin = "0.0.0.0:0".to_owned();
-    let gateway = easel::gateway::Gateway::new(plan).unwrap();
-    let log = easel::server::access::AccessLog::off();
+    let gateway = easel::Gateway::new(plan).unwrap();
+    let log = easel::AccessLog::off();
     let open = easel::sidecar::start(gateway, log).unwrap();
     let admin = SocketAddr::from(([127, 0, 0, 1], open.admin.port()));
     let no = Client::connect(admin).await.get("/admin/ledger").await;

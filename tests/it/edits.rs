@@ -1,7 +1,7 @@
 //! Edits and variations, over real sockets: what a client sends as a form or as JSON, and what the provider gets.
 
 use base64_simd::STANDARD;
-use easel::money::Usd;
+use easel::Usd;
 use easel::sandbox::Name;
 use image::{Rgba, RgbaImage};
 use serde_json::{Value, json};

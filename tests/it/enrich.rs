@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use easel::money::Usd;
+use easel::Usd;
 use easel::sandbox::{Mode, Name, Rate, Settings};
 use image::{Rgba, RgbaImage};
 use serde_json::{Value, json};
@@ -205,7 +205,7 @@ async fn the_same_prompt_in_ten_sizes_at_once_is_rewritten_once() {
     let mut words: Vec<&str> = answers.iter().map(word).collect();
     words.sort_unstable();
     assert_eq!(words, [vec!["cached"; 9], vec!["written"]].concat());
-    let told = easel::money::sum(answers.iter().map(cost)).unwrap();
+    let told = easel::internals::money::sum(answers.iter().map(cost)).unwrap();
     assert_eq!((world.bill(Name::Anthropic).calls, told, world.spent()), (1, world.invoiced(), world.invoiced()));
 }
 
@@ -221,7 +221,7 @@ async fn twenty_identical_requests_at_once_pay_one_rewriting_and_one_picture() {
     let answers = running.join_all().await;
     assert!(answers.iter().all(|answer| answer.status == 200));
     assert_eq!((world.bill(Name::Anthropic).calls, world.bill(Name::Stability).calls), (1, 1));
-    let told = easel::money::sum(answers.iter().map(cost)).unwrap();
+    let told = easel::internals::money::sum(answers.iter().map(cost)).unwrap();
     assert_eq!((told, world.spent()), (world.invoiced(), world.invoiced()));
 }
 
@@ -389,10 +389,10 @@ async fn five_hundred_requests_with_faults_cost_what_both_invoices_say() {
     }
     let claude = world.gateway.shared.ledger.totals().into_iter();
     let claude = claude.filter(|(account, _)| account.provider == "claude" && account.kind.is_invoiced());
-    let claude = easel::money::sum(claude.map(|(_, total)| total.usd)).unwrap();
+    let claude = easel::internals::money::sum(claude.map(|(_, total)| total.usd)).unwrap();
     assert_eq!(claude, world.bill(Name::Anthropic).usd);
     assert_eq!(world.spent(), world.invoiced());
-    let sum = easel::money::sum(told.iter().map(|(_, cost)| *cost)).unwrap();
+    let sum = easel::internals::money::sum(told.iter().map(|(_, cost)| *cost)).unwrap();
     assert!(sum <= world.invoiced() && sum > "5".parse().unwrap(), "{sum}");
     for expected in ["written", "cached", "refused", "max_tokens", "server_error", "malformed", "empty"] {
         assert!(told.iter().any(|(word, _)| word == expected), "nothing was {expected}");

@@ -1,6 +1,6 @@
 //! Entra's tokens for Azure over HTTP: one for everybody, a fresh one when it is refused, and no secret in an answer.
 
-use easel::money::Usd;
+use easel::Usd;
 use easel::sandbox::{Name, Settings};
 use futures_util::future::join_all;
 use serde_json::Value;

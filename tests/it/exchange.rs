@@ -4,12 +4,13 @@
 use std::io::Cursor;
 
 use bytes::Bytes;
-use easel::calendar::Moment;
-use easel::capabilities::{Fitted, SizeTolerance};
-use easel::config::plan::{Model, Provider};
-use easel::image::{Format, Size};
-use easel::provider::{Call, Job, Reply, by_kind, capabilities};
-use easel::request::{ImageRequest, Input};
+use easel::ImageRequest;
+use easel::internals::calendar::Moment;
+use easel::internals::capabilities::{Fitted, SizeTolerance};
+use easel::internals::config::plan::{Model, Provider};
+use easel::internals::image::{Format, Size};
+use easel::internals::provider::{Call, Job, Reply, by_kind, capabilities};
+use easel::internals::request::Input;
 use easel::sandbox::Sandbox;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};

@@ -4,11 +4,11 @@
 use std::sync::{Arc, Mutex};
 
 use axum::http::{Method, StatusCode, Uri};
-use easel::config::plan::{Model, Provider};
-use easel::money::Usd;
-use easel::provider::{Drawn, Reported, Step, by_kind, capabilities};
-use easel::request::{Edit, Fidelity, ImageRequest, Mask};
+use easel::internals::config::plan::{Model, Provider};
+use easel::internals::provider::{Drawn, Reported, Step, by_kind, capabilities};
+use easel::internals::request::{Edit, Fidelity, Mask};
 use easel::sandbox::{Name, Sandbox, Settings};
+use easel::{ImageRequest, Usd};
 use image::GrayImage;
 use serde_json::json;
 

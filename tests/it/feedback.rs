@@ -4,13 +4,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use easel::calendar::Moment;
-use easel::gateway::background;
-use easel::gateway::feedback::FeedbackEffect;
-use easel::gateway::{Ask, Gateway};
-use easel::money::Usd;
-use easel::request::{Feedback, ImageRequest, Verdict};
+use easel::internals::calendar::Moment;
+use easel::internals::gateway::background;
+use easel::internals::gateway::feedback::FeedbackEffect;
+use easel::internals::request::{Feedback, Verdict};
 use easel::sandbox::{Name, Sandbox, Settings};
+use easel::{Ask, Gateway, ImageRequest, Usd};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -132,7 +131,11 @@ async fn a_verdict_is_taken_after_a_restart_and_refused_while_it_cannot_be_writt
     );
 }
 
-async fn judge(gateway: &Gateway, image: &str, verdict: Verdict) -> Result<FeedbackEffect, easel::store::StoreError> {
+async fn judge(
+    gateway: &Gateway,
+    image: &str,
+    verdict: Verdict,
+) -> Result<FeedbackEffect, easel::internals::store::StoreError> {
     let feedback = Feedback { image_id: image.to_owned(), verdict, reason: None };
     gateway.judge("default".into(), feedback).await
 }

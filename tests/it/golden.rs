@@ -24,16 +24,18 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{FromRequest, Multipart};
 use bytes::Bytes;
-use easel::calendar::Moment;
-use easel::capabilities::SizeTolerance;
-use easel::config::plan::{Account, CapabilityOverrides, Credentials, Dialect, Model, SizeFormat, Via};
-use easel::failure::Failure;
-use easel::image::{Encoded, Format, Picture, Size};
-use easel::money::Usd;
-use easel::pricing::Price;
-use easel::provider::{ALL, Adapter, Call, Drawn, Job, PictureSource, Reply, Reported, Step, by_kind, capabilities};
-use easel::request::{Edit, ImageRequest, Input, Mask};
-use easel::secret::Secret;
+use easel::internals::calendar::Moment;
+use easel::internals::capabilities::SizeTolerance;
+use easel::internals::config::plan::{Account, CapabilityOverrides, Credentials, Dialect, Model, SizeFormat, Via};
+use easel::internals::failure::Failure;
+use easel::internals::image::{Encoded, Format, Size};
+use easel::internals::pricing::Price;
+use easel::internals::provider::{
+    ALL, Adapter, Call, Drawn, Job, PictureSource, Reply, Reported, Step, by_kind, capabilities,
+};
+use easel::internals::request::{Edit, Input, Mask};
+use easel::internals::secret::Secret;
+use easel::{ImageRequest, Picture, Usd};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -196,7 +198,7 @@ impl Accent {
 
 /// Whether a preset knows the address, or the case itself.
 fn has_address(entry: &Map<String, Value>) -> bool {
-    let preset = entry.get("preset").and_then(Value::as_str).and_then(easel::config::preset);
+    let preset = entry.get("preset").and_then(Value::as_str).and_then(easel::internals::config::preset);
     entry.contains_key("base_url") || preset.is_some_and(|text| text.contains("\nbase_url:"))
 }
 

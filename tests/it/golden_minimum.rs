@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use easel::provider::ALL;
+use easel::internals::provider::ALL;
 use serde_json::Value;
 
 use crate::golden::{folder, names_in};
@@ -91,7 +91,8 @@ fn needs(row: &BTreeMap<&'static str, String>, preset: Option<&str>) -> Vec<Need
 fn samples(kind: &str, preset: Option<&str>) -> BTreeMap<String, Value> {
     let folder = folder().join(kind);
     // `janus_hosted` begins like `janus`.
-    let owner = |rest: &str| easel::config::presets().filter(|name| rest.starts_with(&format!("{name}_"))).max();
+    let owner =
+        |rest: &str| easel::internals::config::presets().filter(|name| rest.starts_with(&format!("{name}_"))).max();
     let of = |file: String| {
         let said = match file.strip_prefix("preset_") {
             None => preset.is_none().then(|| file.clone())?,
@@ -109,7 +110,7 @@ fn every_provider_has_a_folder_of_samples_and_every_folder_a_provider() {
     let kinds: BTreeSet<String> = ALL.iter().map(|provider| provider.name().to_owned()).collect();
     // The kind that writes instead of drawing has samples of another form, which `golden_words.rs` reads.
     let mut folders = names_in(&folder());
-    assert!(folders.remove(easel::provider::anthropic::NAME));
+    assert!(folders.remove(easel::internals::provider::anthropic::NAME));
     assert_eq!(folders, kinds);
 }
 
@@ -120,7 +121,7 @@ fn every_kind_and_every_preset_has_the_least_samples_and_their_names_are_true() 
         let preset = subject.strip_prefix("preset: ");
         let kind = if preset.is_some() { "openai_compatible" } else { &subject };
         let samples = samples(kind, preset);
-        for Need { name, with, fits } in needs(&row, preset.and_then(easel::config::preset)) {
+        for Need { name, with, fits } in needs(&row, preset.and_then(easel::internals::config::preset)) {
             let mut named = samples.iter().filter(|(file, _)| file.starts_with(name));
             if !named.any(|(_, sample)| fits(sample)) {
                 missing.push(format!("{subject}: no `{name}*` that is one {with}"));

@@ -2,7 +2,7 @@
 //!
 //! The sandbox reads the signed statements claim by claim, with a key that opens nothing anywhere.
 
-use easel::money::Usd;
+use easel::Usd;
 use easel::sandbox::{Name, Settings};
 use futures_util::future::join_all;
 use serde_json::{Value, json};

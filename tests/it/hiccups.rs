@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Mutex;
 
-use easel::ledger::SpendKind;
-use easel::money::Usd;
+use easel::Usd;
+use easel::internals::ledger::SpendKind;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 

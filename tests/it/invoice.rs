@@ -7,10 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use easel::ledger::SpendKind;
-use easel::money::{self, Usd};
+use easel::Usd;
+use easel::internals::ledger::SpendKind;
+use easel::internals::money;
+use easel::internals::store::report::{Figures, ReportBy, ReportQuery};
 use easel::sandbox::{Mode, Name, Vendor};
-use easel::store::report::{Figures, ReportBy, ReportQuery};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -261,7 +262,10 @@ async fn share_of_failures(world: &World) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_requests_with_faults_refusals_and_hang_ups_leave_no_nano_dollar_between_invoice_and_ledger() {
     let is_asked = |provider: &str| PARTS.iter().any(|part| part.provider == provider);
-    assert!(easel::config::presets().all(|preset| is_asked(&preset.replace('_', "-"))), "a preset is not asked");
+    assert!(
+        easel::internals::config::presets().all(|preset| is_asked(&preset.replace('_', "-"))),
+        "a preset is not asked"
+    );
     let draws = |name: &Name| *name != Name::Anthropic;
     assert!(Name::ALL.into_iter().filter(draws).all(|name| is_asked(name.word())), "a vendor is not asked");
     let state = tempfile::tempdir().unwrap();

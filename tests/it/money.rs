@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use easel::money::Usd;
+use easel::Usd;
 use easel::sandbox::{Name, PriceRow, Rate, Settings};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -126,7 +126,7 @@ async fn a_thousand_mixed_requests_with_a_tenth_failing_are_recorded_to_the_nano
             told
         });
     }
-    let told = easel::money::sum(running.join_all().await).unwrap();
+    let told = easel::internals::money::sum(running.join_all().await).unwrap();
     world.settled().await;
     let invoice = world.sandbox.invoice();
     for name in Name::ALL {
@@ -134,7 +134,7 @@ async fn a_thousand_mixed_requests_with_a_tenth_failing_are_recorded_to_the_nano
         let recorded = world.gateway.shared.ledger.totals();
         let recorded = recorded.into_iter();
         let recorded = recorded.filter(|(account, _)| account.provider == name.word() && account.kind.is_invoiced());
-        let recorded = easel::money::sum(recorded.map(|(_, total)| total.usd)).unwrap();
+        let recorded = easel::internals::money::sum(recorded.map(|(_, total)| total.usd)).unwrap();
         assert_eq!(recorded, invoice.vendor(name).usd, "{name}");
     }
     assert_eq!(world.spent(), world.invoiced());

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use easel::money::Usd;
+use easel::Usd;
 use easel::sandbox::{Mode, Name};
 use serde_json::{Value, json};
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use easel::config::Lookup;
-use easel::gateway::reload;
+use easel::reload;
+use easel::reload::Lookup;
 use easel::sandbox::Settings;
 
 use crate::docs::{layout, pages, root};
@@ -64,7 +64,7 @@ fn every_yaml_in_conf_deploy_and_examples_loads() {
 
 /// What stands in the config's schema under `limits`.
 fn keys_of_limits() -> Vec<String> {
-    let schema = easel::config::schema();
+    let schema = easel::internals::config::schema();
     let limits = &schema["properties"]["server"]["properties"]["limits"]["properties"];
     let limits = limits.as_object().expect("the schema has limits");
     limits.keys().cloned().collect()
@@ -205,7 +205,7 @@ pub(crate) fn code() -> Vec<(PathBuf, String, String)> {
         let inside = path.strip_prefix(&src).unwrap();
         let room = inside.components().next().unwrap().as_os_str().to_string_lossy().replace(".rs", "");
         let is_test = path.ancestors().any(|folder| only_tests.contains(&folder.with_extension("")));
-        if ["lib", "main", "cli"].contains(&room.as_str()) || is_test {
+        if ["lib", "main", "cli", "internals"].contains(&room.as_str()) || is_test {
             continue;
         }
         let inner = ["mod tests {", "pub mod tests {", "pub(super) mod tests {"];

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use base64_simd::STANDARD;
-use easel::money::Usd;
+use easel::Usd;
 use image::{Rgb, RgbImage};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -274,7 +274,7 @@ async fn a_stream_that_breaks_behind_its_finished_picture_delivers_it_and_it_is_
     assert!(!answer.text().contains("image_generation.completed"), "{}", answer.text());
     assert_eq!(world.spent(), Usd::ZERO);
     let totals = world.gateway.shared.ledger.totals();
-    assert!(totals.iter().any(|(account, _)| account.kind == easel::ledger::SpendKind::Uncertain));
+    assert!(totals.iter().any(|(account, _)| account.kind == easel::internals::ledger::SpendKind::Uncertain));
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! Every kind of price a vendor can charge by: what it puts on its invoice is what Easel has in its ledger.
 
 use base64_simd::STANDARD;
-use easel::money::{self, Usd};
+use easel::Usd;
+use easel::internals::money;
+use easel::internals::store::report::{ReportBy, ReportQuery};
 use easel::sandbox::{Name, Rate, Rates, Settings};
-use easel::store::report::{ReportBy, ReportQuery};
 use image::{Rgba, RgbaImage};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;

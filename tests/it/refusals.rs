@@ -1,7 +1,7 @@
 //! Bad input: each answers quickly with the right 4xx in OpenAI's shape, names the field, costs nothing, and leaves the
 //! connection usable where HTTP allows.
 
-use easel::money::Usd;
+use easel::Usd;
 use easel::sandbox::Name;
 use serde_json::json;
 

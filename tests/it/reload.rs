@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use easel::gateway::Gateway;
-use easel::gateway::reload::Watch;
+use easel::Gateway;
+use easel::reload::Watch;
 use easel::sandbox::{Mode, Name};
 use serde_json::json;
 use tokio::sync::mpsc;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use easel::image::{Encoded, Picture};
-use easel::money::Usd;
+use easel::internals::image::Encoded;
 use easel::sandbox::{Mode, Name};
+use easel::{Picture, Usd};
 use serde_json::{Value, json};
 
 use crate::client::Answer;

@@ -8,10 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use easel::config::plan::{EditOverride, Plan, Provider};
-use easel::money::Usd;
-use easel::provider::{ALL, by_kind, capabilities};
+use easel::internals::config::plan::{EditOverride, Provider};
+use easel::internals::provider::{ALL, by_kind, capabilities};
 use easel::sandbox::{Name, Settings};
+use easel::{Plan, Usd};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -132,7 +132,8 @@ pub fn rows() -> BTreeMap<String, BTreeMap<&'static str, String>> {
 
 /// The row that a provider of the config belongs to; one with a preset has its name, or begins with it.
 fn row_of(provider: &Provider) -> String {
-    let presets = easel::config::presets().filter(|preset| provider.name.starts_with(&preset.replace('_', "-")));
+    let presets =
+        easel::internals::config::presets().filter(|preset| provider.name.starts_with(&preset.replace('_', "-")));
     let preset = presets.max_by_key(|preset| preset.len()).filter(|_| provider.kind == "openai_compatible");
     preset.map_or_else(|| provider.kind.to_owned(), |preset| format!("preset: {preset}"))
 }
@@ -387,7 +388,8 @@ fn who_only_writes_has_a_row_that_promises_no_picture() {
 #[test]
 fn every_kind_and_every_preset_has_a_row() {
     let kinds = ALL.iter().map(|provider| provider.name().to_owned());
-    let all: BTreeSet<String> = kinds.chain(easel::config::presets().map(|name| format!("preset: {name}"))).collect();
+    let all: BTreeSet<String> =
+        kinds.chain(easel::internals::config::presets().map(|name| format!("preset: {name}"))).collect();
     assert_eq!(rows().into_keys().collect::<BTreeSet<_>>(), all);
 }
 

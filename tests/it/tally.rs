@@ -3,7 +3,7 @@
 //! What a call costs follows from its tariff, what was asked, what was answered, and how many pictures were charged
 //! before it. It is an oracle for `reckoning.rs` and asks nobody.
 
-use easel::money::Usd;
+use easel::Usd;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use easel::ledger::SpendKind;
-use easel::money::Usd;
+use easel::Usd;
+use easel::internals::ledger::SpendKind;
 use easel::sandbox::{Mode, Name, Vendor};
 use serde_json::json;
 use tokio::task::JoinSet;

@@ -4,13 +4,12 @@
 //! The provider's own two functions are used, without the gateway: what the sandbox refuses here, the vendor would.
 
 use bytes::Bytes;
-use easel::capabilities::{SizeTolerance, Unable};
-use easel::config::plan::{Plan, Provider};
-use easel::image::Picture;
-use easel::money::Usd;
-use easel::provider::{Drawn, PictureSource, Reported, Step, by_kind, capabilities};
-use easel::request::{Edit, Fidelity, ImageRequest, Mask};
+use easel::internals::capabilities::{SizeTolerance, Unable};
+use easel::internals::config::plan::Provider;
+use easel::internals::provider::{Drawn, PictureSource, Reported, Step, by_kind, capabilities};
+use easel::internals::request::{Edit, Fidelity, Mask};
 use easel::sandbox::{Name, Sandbox, Settings};
+use easel::{ImageRequest, Picture, Plan, Usd};
 use serde_json::{Value, json};
 
 use crate::exchange::{exchange, half_clear, job};

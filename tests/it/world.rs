@@ -5,14 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use easel::config::Lookup;
-use easel::config::plan::Plan;
-use easel::gateway::Gateway;
-use easel::gateway::reload;
-use easel::money::Usd;
+use easel::reload::Lookup;
 use easel::sandbox::{Bill, Name, Sandbox, Settings, Vendor};
-use easel::server::access::AccessLog;
 use easel::sidecar::{self, Running};
+use easel::{AccessLog, Gateway, Plan, Usd, reload};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client};

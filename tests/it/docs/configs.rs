@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use easel::config::Lookup;
-use easel::gateway::reload;
+use easel::reload;
+use easel::reload::Lookup;
 use easel::sandbox::Settings;
 use serde_yaml::{Mapping, Value};
 

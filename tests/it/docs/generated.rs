@@ -132,7 +132,7 @@ impl Keys {
 
 fn config_page() -> String {
     let mut keys = Keys::default();
-    keys.section("", &easel::config::schema());
+    keys.section("", &easel::internals::config::schema());
     format!("{HEAD}{}", keys.text)
 }
 

@@ -1,0 +1,91 @@
+//! What Easel's own tests and benches use of the library besides its API, under the paths that it has in src/. It is no
+//! promise: it changes whenever they do.
+
+pub mod calendar {
+    pub use crate::calendar::{Moment, Per, Zone};
+}
+
+pub mod capabilities {
+    pub use crate::capabilities::{Fitted, SizeTolerance, Unable};
+}
+
+pub mod config {
+    pub use crate::config::{preset, presets, schema};
+
+    pub mod plan {
+        pub use crate::config::plan::{
+            Account, CapabilityOverrides, Credentials, Dialect, EditOverride, Model, OnLedgerError, Provider,
+            SizeFormat, Via, Writer,
+        };
+    }
+}
+
+pub mod edit_mask {
+    pub use crate::edit_mask::white;
+}
+
+pub mod failure {
+    pub use crate::failure::Failure;
+}
+
+pub mod gateway {
+    pub mod background {
+        pub use crate::gateway::background::alerts;
+    }
+
+    pub mod feedback {
+        pub use crate::gateway::feedback::FeedbackEffect;
+    }
+}
+
+pub mod image {
+    pub use crate::image::{Encoded, Format, Size};
+}
+
+pub mod ledger {
+    pub use crate::ledger::SpendKind;
+
+    pub mod entry {
+        pub use crate::ledger::entry::{CostSource, Delivered, Entry, Owner, Purpose, Settlement};
+    }
+}
+
+pub mod money {
+    pub use crate::money::sum;
+}
+
+pub mod pricing {
+    pub use crate::pricing::{Price, TokenPrice, Tokens};
+}
+
+pub mod provider {
+    pub use crate::provider::{
+        ALL, Adapter, Call, Drawn, Job, PictureSource, Reply, Reported, Step, by_kind, capabilities,
+    };
+
+    pub mod anthropic {
+        pub use crate::provider::anthropic::{DEFAULT_BASE_URL, NAME, Unwritten, Wish, Written, ask, read};
+    }
+}
+
+pub mod request {
+    pub use crate::request::{Edit, Feedback, Fidelity, Input, Mask, Verdict};
+}
+
+pub mod secret {
+    pub use crate::secret::Secret;
+}
+
+pub mod server {
+    pub mod lines {
+        pub use crate::server::lines::stream;
+    }
+}
+
+pub mod store {
+    pub use crate::store::{Location, Options, Store, StoreError, Write};
+
+    pub mod report {
+        pub use crate::store::report::{Figures, ReportBy, ReportQuery, of_file};
+    }
+}
