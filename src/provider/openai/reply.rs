@@ -50,6 +50,7 @@ mod tests {
     use crate::provider::adapter::PictureSource;
     use crate::provider::adapter::Reported;
     use crate::provider::common::fixture::JobFixture;
+    use crate::provider::common::picture_source;
 
     use std::time::Duration;
 
