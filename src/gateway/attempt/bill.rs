@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::capabilities::{BilledSize, Fitted, OutputSize, Tier, Usual};
-use crate::gateway::attempt::Attempt;
+use crate::gateway::attempt::inputs::Attempt;
 use crate::image::{Picture, Size};
 use crate::ledger::Amount;
 use crate::ledger::entry::CostSource;

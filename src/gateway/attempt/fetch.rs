@@ -11,7 +11,8 @@ use url::Url;
 
 use crate::config::plan::HostRule;
 use crate::failure::{Class, Failure};
-use crate::gateway::attempt::{Attempt, patience, redirect};
+use crate::gateway::attempt::inputs::Attempt;
+use crate::gateway::attempt::{redirect, retries};
 use crate::image::{Encoded, Picture};
 use crate::provider::{Call, Found, PictureSource, retry_after};
 use crate::request::ResponseFormat;
@@ -67,14 +68,14 @@ impl Attempt {
         let mut again = 0;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let failure = match self.follow(url.clone(), Instant::now() + patience::share(left)).await {
+            let failure = match self.follow(url.clone(), Instant::now() + retries::share(left)).await {
                 Ok(bytes) => return Ok(bytes),
                 Err(Missed::ForGood(failure)) => return Err(failure),
                 Err(Missed::ForNow(failure)) => failure,
             };
             again += 1;
             let left = deadline.saturating_duration_since(Instant::now());
-            let Some(pause) = patience::pause(again, failure.retry_after, left).filter(|pause| *pause < left) else {
+            let Some(pause) = retries::pause(again, failure.retry_after, left).filter(|pause| *pause < left) else {
                 return Err(failure);
             };
             sleep(pause).await;
@@ -104,7 +105,7 @@ impl Attempt {
 
     async fn look(&self, url: &Url, deadline: Instant, reach: Reach) -> Result<Received, Missed> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let bounds = Bounds { silence: Some(patience::silence(left)), ..self.bounds(deadline, reach) };
+        let bounds = Bounds { silence: Some(retries::silence(left)), ..self.bounds(deadline, reach) };
         let call = Call::get(url.clone(), http::HeaderMap::new());
         let sent = self.shared.transport.send_watched(&call, bounds, &self.tab, None).await;
         sent.map_err(|trouble| match trouble {

@@ -1,16 +1,16 @@
-//! What became of a try: which pictures were charged, delivered or not, and what may have been.
+//! What an attempt is charged: for which pictures, delivered or not, and what may have been charged besides.
 //!
-//! What they cost is `bill.rs`'s business, and the ledger adds it up. What a vendor charges without a picture to show
+//! What a picture costs stands in `bill.rs`, and the ledger adds it up. What a vendor charges without a picture to show
 //! for it can be overridden by the config. Nothing here asks anybody anything.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::Kept;
-use crate::capabilities::{Came, Unmet};
 use crate::config::plan::Charged;
 use crate::failure::{Class, Failure};
-use crate::gateway::attempt::{Attempt, Collected, FailedAttempt, Report};
+use crate::gateway::attempt::inputs::Attempt;
+use crate::gateway::attempt::results::{Collected, FailedAttempt, Report};
 use crate::image::Picture;
 use crate::ledger::{self, Charge, Hold};
 use crate::money::Usd;
@@ -27,8 +27,8 @@ struct Undelivered {
 }
 
 impl Attempt {
-    /// Settles a try that brought an answer, or a failure, and reports it with each picture's price.
-    pub(super) async fn settle(
+    /// Books what an attempt cost and reports it with each picture's price.
+    pub(super) async fn book(
         self: &Arc<Self>,
         hold: Hold,
         ended: Result<Collected, FailedAttempt>,
@@ -38,23 +38,10 @@ impl Attempt {
             Ok(collected) => collected.out_of_reach,
             Err(failed) => failed.open,
         };
-        let (collected, undelivered) = match ended {
-            Ok(collected) => {
-                let undelivered = self.undelivered_of(&collected);
-                (collected, undelivered)
-            }
-            Err(failed) => {
-                let undelivered = self.lost(&failed);
-                let counted = failed.failure.counted.as_deref().cloned().unwrap_or_default();
-                let usage = Usage { counted, ..Usage::default() };
-                (Collected { failure: Some(failed.failure), usage, ..Collected::default() }, undelivered)
-            }
-        };
+        let (collected, undelivered) = self.undelivered(ended);
         let Collected { pictures, at, refused, usage, failure, .. } = collected;
         let (source, amount) = self.amount(&pictures, undelivered.lost, &usage);
-        let (attempt, bytes) = (self.clone(), pictures.iter().map(Picture::weight).sum());
-        let kept: Vec<Kept> =
-            apart(bytes, move || pictures.into_iter().map(|picture| attempt.named(picture)).collect()).await;
+        let kept = self.clone().named_apart(pictures).await;
         let charge = Charge {
             amount,
             source,
@@ -68,45 +55,32 @@ impl Attempt {
         };
         let settled = self.shared.journal.settle(hold, charge).await;
         let priced = kept.into_iter().zip(settled.prices());
-        Report {
-            pictures: priced.map(|(kept, usd)| Arc::new(Kept { usd, ..kept })).collect(),
-            at,
-            cost: settled.settlement.usd,
-            promised: settled.settlement.usd.saturating_add(settled.settlement.prepaid),
-            uncertain: undelivered.uncertain,
-            refused,
-            failure,
-            open,
+        let pictures = priced.map(|(kept, usd)| Arc::new(Kept { usd, ..kept })).collect();
+        let (cost, uncertain) = (settled.settlement.usd, undelivered.uncertain);
+        let promised = cost.saturating_add(settled.settlement.prepaid);
+        Report { pictures, at, cost, promised, uncertain, refused, failure, open }
+    }
+
+    /// Names pictures where that may take its time.
+    async fn named_apart(self: Arc<Self>, pictures: Vec<Picture>) -> Vec<Kept> {
+        let bytes = pictures.iter().map(Picture::weight).sum();
+        apart(bytes, move || pictures.into_iter().map(|picture| self.named(picture)).collect()).await
+    }
+
+    /// What was collected, which is nothing but a usage for a call that failed, and what was charged besides.
+    fn undelivered(&self, ended: Result<Collected, FailedAttempt>) -> (Collected, Undelivered) {
+        match ended {
+            Ok(collected) => {
+                let undelivered = self.undelivered_of(&collected);
+                (collected, undelivered)
+            }
+            Err(failed) => {
+                let undelivered = self.lost(&failed);
+                let counted = failed.failure.counted.as_deref().cloned().unwrap_or_default();
+                let usage = Usage { counted, ..Usage::default() };
+                (Collected { failure: Some(failed.failure), usage, ..Collected::default() }, undelivered)
+            }
         }
-    }
-
-    /// A picture with its name, not yet priced.
-    fn named(&self, picture: Picture) -> Kept {
-        let adjusted = self.adjusted(&picture);
-        let drawn_by = self.offer.name.as_str().into();
-        Kept { adjusted, ..Kept::new(picture, drawn_by, Usd::ZERO, self.shared.hash_seed) }
-    }
-
-    /// What was changed of the request's wishes, a size or a file format that came out otherwise included.
-    fn adjusted(&self, picture: &Picture) -> Arc<[String]> {
-        self.came(picture).adjusted.iter().map(ToString::to_string).collect()
-    }
-
-    fn came(&self, picture: &Picture) -> Came {
-        self.candidate.fitted.came(&self.request, picture.size, picture.format)
-    }
-
-    /// Turns away a picture that is not as was agreed where the route takes no other; elsewhere that is told. Such a
-    /// picture is paid for, and the next would be like it.
-    pub(super) fn insist(&self, picture: &Picture) -> Result<(), (Unmet, Failure)> {
-        let came = self.came(picture);
-        if let Some((unmet, change)) = came.refused(self.candidate.strict) {
-            return Err((*unmet, Failure::new(Class::Unlike, format!("{unmet}: {change}"))));
-        }
-        for (unmet, change) in &came.unmet {
-            log::warn!("{} drew {unmet}: {change}", self.offer.name);
-        }
-        Ok(())
     }
 
     /// What an answer charges for pictures that it withheld, that are broken or that the route does not take.
@@ -119,7 +93,7 @@ impl Attempt {
         refused.and(rejected)
     }
 
-    /// What a failed try charges: nothing to deliver, but perhaps something to pay.
+    /// What a failed attempt charges: nothing to deliver, but perhaps something to pay.
     fn lost(&self, failed: &FailedAttempt) -> Undelivered {
         let FailedAttempt { failure, open, noted } = failed;
         let (charges, all, told) =
@@ -164,22 +138,6 @@ impl Attempt {
         let estimate = || self.candidate.usd.checked_mul(u32::from(self.n)).unwrap_or(Usd::ZERO);
         let with_fee = |usd: Usd| usd.checked_add(self.offer.model.price.fee);
         noted.and_then(|noted| self.reported(noted)).and_then(with_fee).unwrap_or_else(estimate)
-    }
-
-    /// Counts pictures by what became of them.
-    pub(super) fn count_verdicts(&self, ended: &Result<Collected, FailedAttempt>) {
-        match ended {
-            Ok(collected) => {
-                self.count("delivered", collected.pictures.len());
-                self.count("broken", collected.broken);
-                collected.unlike.iter().for_each(|unmet| self.count(unmet.word(), 1));
-                self.count("refused", usize::from(collected.refused));
-            }
-            Err(FailedAttempt { failure: Failure { class: Class::Policy, .. }, .. }) => {
-                self.count("refused", usize::from(self.n));
-            }
-            Err(_) => {}
-        }
     }
 }
 
