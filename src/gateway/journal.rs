@@ -16,7 +16,7 @@ use crate::gateway::savings::{Saving, Savings};
 use crate::ledger::counter::{CounterKey, CounterSum, Scope};
 use crate::ledger::entry::Verdict;
 use crate::ledger::window::{self, Change, Fact, Windows};
-use crate::ledger::{self, Charge, Hold, Intent, Ledger, Settled, Short, keys};
+use crate::ledger::{self, Charge, Hold, Intent, Ledger, Settled, Short, counter_keys};
 use crate::store::sums::{Filter, Sums};
 use crate::store::{Health, Judged, Location, Opened as Found, Options, Store, StoreError, Unwritten, View, Write};
 
@@ -99,7 +99,7 @@ impl Journal {
     /// # Errors
     /// As [`Journal::follow`].
     fn recount(&self, plan: &Plan, now: Moment) -> Result<(), StoreError> {
-        self.ledger.count(&keys(plan), now, |new| {
+        self.ledger.count(&counter_keys(plan), now, |new| {
             let new = new.to_vec();
             let told =
                 self.store.reading(move |view| new.iter().map(|(key, period)| sum(&view, key, *period)).collect());

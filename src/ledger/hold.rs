@@ -5,56 +5,17 @@
 //! it was may have been charged.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::calendar::{Moment, Per};
 use crate::config::plan::Volume;
+use crate::ledger::charge::{Charge, Shares};
 use crate::ledger::counter::{CounterKey, Scope};
 use crate::ledger::entry::{CostSource, Delivered, Entry, Purpose, Settlement};
-use crate::ledger::{Ledger, LedgerState, Terms, volume, volume_keys};
+use crate::ledger::plan_counters::volume_keys;
+use crate::ledger::state::{Ledger, LedgerState};
+use crate::ledger::terms::Terms;
+use crate::ledger::volume;
 use crate::money::{self, Usd};
-
-/// What was charged, before volume tiers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Amount {
-    /// For the whole call, and how many pictures that was.
-    Total {
-        /// Dollars.
-        usd: Usd,
-        /// Pictures charged, delivered or not.
-        billed: u32,
-    },
-    /// By the picture.
-    Pictures {
-        /// Those that can be delivered, in their order.
-        delivered: Vec<Usd>,
-        /// The others.
-        lost: Vec<Usd>,
-    },
-}
-
-/// What an attempt came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Charge {
-    /// What was charged.
-    pub amount: Amount,
-    /// Where that comes from. What a vendor tells has its discounts in it already.
-    pub source: CostSource,
-    /// The model's volume tiers for these pictures; `None` takes them as they are written.
-    pub tiers: Option<Vec<Volume>>,
-    /// The part of the first picture's price that no tier takes the place of.
-    pub fee: Usd,
-    /// What may have been charged besides.
-    pub uncertain: Usd,
-    /// Pictures withheld for their content.
-    pub refused: u32,
-    /// `ok`, or the failure's word.
-    pub outcome: &'static str,
-    /// How long it took.
-    pub took: Duration,
-    /// The ids of the pictures that can be delivered.
-    pub images: Vec<Arc<str>>,
-}
 
 /// A settled attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,21 +93,6 @@ impl Drop for Hold {
 }
 
 impl LedgerState {
-    /// Counts what an attempt came to, wherever it counts.
-    pub(super) fn take(&mut self, entry: &Entry, settlement: &Settlement) {
-        match entry.purpose {
-            Purpose::Reserve => self.counters.settle_late(&entry.owner, settlement),
-            Purpose::Draw | Purpose::Enrich => self.counters.settle(&entry.owner, settlement),
-        }
-        self.book(entry, settlement);
-        self.show(entry, settlement);
-    }
-
-    fn close(&mut self, entry: &Entry, now: Moment) {
-        self.under_way.remove(&entry.id);
-        self.counters.release(entry, now);
-    }
-
     /// The settlement of a charge at this moment.
     fn priced(&mut self, entry: &Entry, terms: &Terms, charge: Charge, now: Moment) -> Settlement {
         let Charge { amount, source, tiers, fee, uncertain, refused, outcome, took, images } = charge;
@@ -155,16 +101,16 @@ impl LedgerState {
         if source != CostSource::Reported {
             let amounts = delivered.iter_mut().chain(lost.iter_mut());
             if self.tier(terms, (tiers.as_deref(), fee), amounts, now).is_none() {
-                self.overflowed += 1;
+                self.spend.overflow();
                 return unpriced;
             }
         }
         let (Some(good), Some(bad)) = (money::sum(delivered.iter().copied()), money::sum(lost)) else {
-            self.overflowed += 1;
+            self.spend.overflow();
             return unpriced;
         };
         let Some(total) = good.checked_add(bad) else {
-            self.overflowed += 1;
+            self.spend.overflow();
             return unpriced;
         };
         let prepaid = self.prepaid(terms, total, now);
@@ -207,38 +153,4 @@ impl LedgerState {
         let used = self.counters.get(&key, now).map_or(Usd::ZERO, |counter| counter.settled.prepaid);
         committed.checked_sub(used).map_or(Usd::ZERO, |left| left.clamp(Usd::ZERO, total.max(Usd::ZERO)))
     }
-}
-
-/// A charge divided among its pictures.
-struct Shares {
-    delivered: Vec<Usd>,
-    lost: Vec<Usd>,
-    billed: u32,
-}
-
-impl Shares {
-    /// A total is shared out evenly; what the division leaves over is on the first, so that nothing gets lost.
-    fn of(amount: Amount, images: usize) -> Shares {
-        let (usd, billed) = match amount {
-            Amount::Pictures { delivered, lost } => {
-                let billed = count(delivered.len() + lost.len());
-                return Shares { delivered, lost, billed };
-            }
-            Amount::Total { usd, billed } => (usd, billed.max(count(images))),
-        };
-        if billed == 0 {
-            return Shares { delivered: Vec::new(), lost: vec![usd], billed };
-        }
-        let (each, over) = (usd.nanos() / i64::from(billed), usd.nanos() % i64::from(billed));
-        let mut shares = vec![Usd::from_nanos(each); usize::try_from(billed).unwrap_or(images)];
-        if let Some(first) = shares.first_mut() {
-            *first = Usd::from_nanos(each + over);
-        }
-        let lost = shares.split_off(images);
-        Shares { delivered: shares, lost, billed }
-    }
-}
-
-fn count(pictures: usize) -> u32 {
-    u32::try_from(pictures).unwrap_or(u32::MAX)
 }

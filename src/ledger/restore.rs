@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::calendar::{Moment, Period};
 use crate::ledger::counter::{Begun, CounterKey, CounterSum};
+use crate::ledger::state::{Ledger, LedgerState};
 use crate::ledger::window::Windows;
-use crate::ledger::{Ledger, LedgerState};
 
 impl Ledger {
     /// Goes on after the entries of an earlier process.
@@ -92,7 +92,7 @@ impl Ledger {
         let mut state = self.lock();
         let meanwhile = state.meanwhile.take().unwrap_or_default();
         let mut windows = told?;
-        meanwhile.into_iter().for_each(|seen| seen.add_to(&mut windows));
+        meanwhile.into_iter().for_each(|event| event.add_to(&mut windows));
         (state.windows, state.looks_back) = (windows, kept);
         Ok(())
     }

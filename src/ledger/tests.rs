@@ -1,16 +1,19 @@
 //! Limits under a crowd, prices on both sides of an edge, and nothing promised when nothing is under way.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::calendar::{Period, Zone};
+use crate::calendar::{Moment, Per, Period, Zone};
 use crate::config::plan::{Dimension, Plan, Volume, VolumePrice};
 use crate::config::{self, ConfigText as Text, Lookup};
-use crate::ledger::counter::CounterSum;
-use crate::ledger::entry::CostSource;
-use crate::ledger::window::{Change, Fact};
+use crate::ledger::counter::{CounterKey, CounterSum, Scope};
+use crate::ledger::entry::{CostSource, Owner, Purpose, Settlement};
+use crate::ledger::window::{Change, Fact, Windows};
+use crate::ledger::*;
+use crate::money::Usd;
+use crate::request::ImageRequest;
 
 const NOON: Moment = Moment::from_millis(1_795_608_000_000); // 2026-11-25T12:00:00Z
 
@@ -65,7 +68,7 @@ fn ledger(plan: &Plan) -> Arc<Ledger> {
 /// A ledger whose every counter begins with `sum`.
 fn ledger_after(plan: &Plan, sum: CounterSum) -> Arc<Ledger> {
     let ledger = Arc::new(Ledger::default());
-    ledger.count(&keys(plan), NOON, |new| told(vec![sum; new.len()])).unwrap();
+    ledger.count(&counter_keys(plan), NOON, |new| told(vec![sum; new.len()])).unwrap();
     ledger
 }
 
@@ -132,7 +135,7 @@ fn a_budget_begins_again_at_its_own_midnight() {
 
 /// A day's budget of one dollar, and what is left of it at a moment.
 fn left_at(ledger: &Arc<Ledger>, plan: &Plan, now: Moment) -> Usd {
-    ledger.counter(&keys(plan)[0], now).unwrap().left(usd("1"))
+    ledger.counter(&counter_keys(plan)[0], now).unwrap().left(usd("1"))
 }
 
 fn days(days: u64) -> Duration {
@@ -179,14 +182,14 @@ fn what_is_under_way_stays_promised_whatever_the_clock_does() {
 fn a_ledger_that_began_ahead_asks_the_record_for_the_day_it_comes_back_to() {
     let plan = plan("budget: {usd: 1, per: day},", "price: 0.3");
     let (ledger, far) = (Arc::new(Ledger::default()), NOON.after(days(3650)));
-    ledger.count(&keys(&plan), far, |new| told(vec![CounterSum::default(); new.len()])).unwrap();
+    ledger.count(&counter_keys(&plan), far, |new| told(vec![CounterSum::default(); new.len()])).unwrap();
     spend(&ledger, &plan, "0.5", NOON);
     assert!(ledger.is_behind());
-    assert_eq!(ledger.count(&keys(&plan), NOON, |_| || Err("the disk is away")), Err("the disk is away"));
+    assert_eq!(ledger.count(&counter_keys(&plan), NOON, |_| || Err("the disk is away")), Err("the disk is away"));
     assert!(ledger.is_behind() && left_at(&ledger, &plan, NOON) == usd("0.5"), "it counts on meanwhile");
     // The record has what was spent before, and what was just spent.
     let record = CounterSum { usd: usd("0.9"), ..CounterSum::default() };
-    ledger.count(&keys(&plan), NOON, |new| told(vec![record; new.len()])).unwrap();
+    ledger.count(&counter_keys(&plan), NOON, |new| told(vec![record; new.len()])).unwrap();
     assert_eq!((ledger.is_behind(), left_at(&ledger, &plan, NOON)), (false, usd("0.1")));
 }
 
@@ -227,17 +230,17 @@ fn a_counter_that_begins_late_knows_what_is_under_way_and_what_the_record_holds(
     let plan = plan("budget: {usd: 1},", "price: 0.3");
     let late = Arc::new(Ledger::default());
     let running = open(&late, intent(&plan, 1, usd("0.3"))).unwrap();
-    assert_eq!(late.count(&keys(&plan), NOON, |_| || Err("the disk is away")), Err("the disk is away"));
+    assert_eq!(late.count(&counter_keys(&plan), NOON, |_| || Err("the disk is away")), Err("the disk is away"));
     let tell = |new: &[(CounterKey, Period)]| {
         let months = new.iter().map(|(_, month)| (month.start.to_string(), month.end.unwrap().to_string()));
         assert_eq!(months.collect::<Vec<_>>(), [("2026-11-01T00:00:00Z".into(), "2026-12-01T00:00:00Z".into())]);
         told(vec![CounterSum { usd: usd("0.5"), ..CounterSum::default() }])
     };
-    late.count(&keys(&plan), NOON, tell).unwrap();
+    late.count(&counter_keys(&plan), NOON, tell).unwrap();
     assert_eq!(open(&late, intent(&plan, 1, usd("0.3"))).unwrap_err().left, usd("0.2"));
     settle(running, pictures(1, usd("0.1")));
     assert_eq!(open(&late, intent(&plan, 1, usd("0.5"))).unwrap_err().left, usd("0.4"));
-    assert_eq!(late.count(&keys(&plan), NOON, |_| || Err("what is counted is asked for again")), Ok(()));
+    assert_eq!(late.count(&counter_keys(&plan), NOON, |_| || Err("what is counted is asked for again")), Ok(()));
 }
 
 #[test]
@@ -257,8 +260,8 @@ fn while_a_record_is_read_attempts_go_on_and_count_on_top_of_what_it_tells() {
             Ok::<_, ()>(sums)
         }
     };
-    ledger.count(&keys(&plan), NOON, ask).unwrap();
-    for key in keys(&plan) {
+    ledger.count(&counter_keys(&plan), NOON, ask).unwrap();
+    for key in counter_keys(&plan) {
         let settled = ledger.counter(&key, NOON).unwrap().settled;
         assert_eq!((settled.usd, settled.billed), (usd("1.875"), 7), "{key}");
         assert_eq!(ledger.counter(&key, far).unwrap().settled.usd, usd("7"), "{key}");
@@ -488,7 +491,7 @@ fn an_hour_of_reserved_capacity_is_part_of_what_its_pictures_cost_and_of_the_bud
     // 720 hours at 30 cents, of which 24 days and 11 hours have passed.
     assert_eq!(noted.len(), 587);
     assert_eq!(noted[586], (587, "2026-11-25T10:59:59.999Z".parse().unwrap(), usd("0.3")));
-    assert_eq!(ledger.counter(&keys(&plan)[0], one).unwrap().left(usd("300")), usd("123.9"));
+    assert_eq!(ledger.counter(&counter_keys(&plan)[0], one).unwrap().left(usd("300")), usd("123.9"));
     settle(open(&ledger, intent(&plan, 1, usd("0.009"))).unwrap(), pictures(1, usd("0.009")));
     ledger.accrue(&plan.providers["p"], NOON, |entry, _| assert_eq!(entry.id, 589));
     let hour = |by, name: &str| ledger.sum(by, name, Duration::from_secs(3600), NOON);
@@ -508,7 +511,7 @@ fn a_fee_of_last_month_is_not_paid_out_of_this_months_budget() {
     ledger.accrue(&plan.providers["p"], first, |_, settlement| booked = booked.checked_add(settlement.usd).unwrap());
     // Two hours of October at a 744th, one of November at a 720th.
     assert_eq!(booked, usd("0.880645162"));
-    assert_eq!(ledger.counter(&keys(&plan)[0], first).unwrap().settled.usd, usd("0.3"));
+    assert_eq!(ledger.counter(&counter_keys(&plan)[0], first).unwrap().settled.usd, usd("0.3"));
     // A clock that leaps ahead books what is left of this month and a part of another; back again, nothing is due twice
     // and nothing is left out until that year.
     let far = "2036-05-01T02:00:00Z".parse().unwrap();

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::config::plan::Offer;
-
 use crate::gateway::flight::Flight;
 use crate::gateway::shared::Shared;
 use crate::provider::{Adapter, Job};

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use crate::config::plan::Dimension;
 use crate::config::{self, ConfigText, Lookup, ProviderKind};
 use crate::gateway::journal::*;
+use crate::ledger::counter_keys;
 use crate::ledger::entry::{CostSource as From, Owner, Purpose};
-use crate::ledger::keys;
 use crate::ledger::{Amount, Terms};
 use crate::money::Usd;
 
@@ -114,7 +114,7 @@ proptest! {
         prop_assert!(ended.load(Ordering::Acquire));
         prop_assert_eq!(settled.len(), amounts.len());
         let last = plans.last().unwrap();
-        let counted = keys(last);
+        let counted = counter_keys(last);
         prop_assert_eq!(counted.len(), 18);
         for key in counted {
             let counter = ledger.counter(&key, Clock::System.now()).unwrap();

@@ -1,14 +1,14 @@
-//! What a plan needs to have counted.
+//! The counters that a plan needs: those of its budgets, its volume tiers and its commitments.
 
 use std::sync::Arc;
 
 use crate::calendar::{Per, Zone};
-use crate::config::plan::{Budget, Plan, Provider};
+use crate::config::plan::{Budget, Model, Plan, Provider};
 use crate::ledger::counter::{CounterKey, Scope};
 use crate::money::Usd;
 
 /// Every counter that a budget, a volume tier or a commitment of `plan` reads.
-pub fn keys(plan: &Plan) -> Vec<CounterKey> {
+pub fn counter_keys(plan: &Plan) -> Vec<CounterKey> {
     let tiers = plan.providers.values().flat_map(|provider| of_provider(provider));
     budgets(plan).into_iter().map(|(key, _)| key).chain(tiers).collect()
 }
@@ -38,4 +38,11 @@ fn of_provider(provider: &Provider) -> Vec<CounterKey> {
     let tiered = provider.models.values().filter(|model| !model.volume.is_empty());
     keys.extend(tiered.map(|model| monthly(Scope::Model(name.clone(), model.name.as_str().into()))));
     keys
+}
+
+/// What the volume tiers of a model and of its provider count.
+pub(super) fn volume_keys(provider: &Provider, model: &Model) -> [CounterKey; 2] {
+    let (name, zone): (Arc<str>, _) = (provider.name.as_str().into(), &provider.billing.zone);
+    let monthly = |scope| CounterKey { scope, per: Per::Month, zone: zone.clone() };
+    [monthly(Scope::Model(name.clone(), model.name.as_str().into())), monthly(Scope::Provider(name))]
 }
