@@ -3,7 +3,7 @@
 //! A [`Canonical`] holds everything that decides which picture is right: tenant, route, prompt, size, quality and the
 //! rest. Provider and model are not in it unless the caller pinned them, so a picture drawn by one provider answers
 //! for another. How many pictures are wanted and how they are delivered (url, base64, stream) are not part of the meaning.
-//! What of the config is, [`rules`] decides.
+//! What of the config is, [`config_digest`] decides.
 //!
 //! The key is XXH3-128 with a secret seed; it only finds candidates. XXH3 is not collision-resistant, so whoever finds
 //! an entry must compare the whole [`Canonical::bytes`] before serving it.

@@ -1,4 +1,4 @@
-//! What operators reach: metrics and health ([`listener`]), and what was paid ([`ledger`]). Nothing here changes anything.
+//! What operators reach: metrics and health ([`handler`]), and what was paid ([`ledger`]). Nothing here changes anything.
 
 pub mod handler;
 pub mod ledger;

@@ -41,7 +41,7 @@ impl Ledger {
         self.lock().see(WindowEvent::Judged { at, owner: owner.clone(), change });
     }
 
-    /// What accepted pictures cost, as [`Windows::costs`] tells it.
+    /// What accepted pictures cost, as `Windows::costs` tells it.
     pub fn costs(&self, now: Moment) -> Vec<Cost> {
         self.lock().windows.costs(now)
     }
@@ -51,7 +51,7 @@ impl Ledger {
         self.lock().windows.names(by).cloned().collect()
     }
 
-    /// What was settled for a name over the time before `now`, as [`Windows::sum`] tells it.
+    /// What was settled for a name over the time before `now`, as `Windows::sum` tells it.
     pub fn sum(&self, by: Dimension, name: &str, over: Duration, now: Moment) -> window::WindowSum {
         self.lock().windows.sum(by, name, Some(over), now)
     }
