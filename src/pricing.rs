@@ -209,6 +209,12 @@ mod tests {
     }
 
     #[test]
+    fn each_addon_has_the_word_of_its_key_in_the_config() {
+        let words = ["negative_prompt", "transparent_background", "style", "seed", "input_image"];
+        assert_eq!(Addon::ALL.map(Addon::word), words);
+    }
+
+    #[test]
     fn a_row_is_found_by_size_and_quality() {
         let square = Some(Size::new(1024, 1024));
         let price = dalle();
