@@ -20,7 +20,7 @@
 //! 2  provider/         each image API as two pure functions
 //! 1  dispatch/ routing/ cache/ ledger/ admission alert_evaluator breaker metrics rate_limit
 //!                      decisions and records; the time comes in as an argument
-//! 0  error failure money calendar secret redact pem signed_links image edit_mask request canonical
+//! 0  error failure money calendar secret redact rsa_key signed_links image edit_mask request canonical
 //!    capabilities pricing config/
 //!                      words that everyone shares
 //! ```
@@ -86,10 +86,10 @@ mod error;
 mod failure;
 mod image;
 mod money;
-mod pem;
 mod pricing;
 mod redact;
 mod request;
+mod rsa_key;
 mod secret;
 mod signed_links;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::gateway::files;
+use crate::gateway;
 use crate::money::Usd;
 use crate::sandbox::{Name, Rate, Sandbox, Settings};
 use clap::Parser;
@@ -83,7 +83,8 @@ fn settings(args: Args) -> Result<Settings, String> {
     let mut settings = match &args.settings {
         None => Settings::default(),
         Some(path) => {
-            let text = files::text(path, files::CONFIG).map_err(|why| format!("{}: {why}", path.display()))?;
+            let text = gateway::read_file::text(path, gateway::read_file::CONFIG)
+                .map_err(|why| format!("{}: {why}", path.display()))?;
             serde_yaml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?
         }
     };

@@ -4,11 +4,11 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::action::{Action, EventTime, Facts, Rules};
 use super::in_flight::InFlight;
 use super::obstacles::{Obstacle, Obstacles};
-use super::places::Places;
 use crate::calendar::Moment;
+use crate::dispatch::interface::{Action, EventTime, Facts, Rules};
+use crate::dispatch::picture_status::Places;
 use crate::error::Error;
 use crate::money::Usd;
 use crate::routing::{Candidate, Skip};

@@ -10,20 +10,20 @@
 //! next, and only when every able one is full does the request queue. A call that takes so long that the deadline is in
 //! danger is given up where another candidate may be asked (`overdue`), but it is never cut off: what it brings is kept.
 
-mod action;
+mod call_completion;
 mod call_end;
-mod completion;
 mod in_flight;
+mod interface;
 mod machine;
-pub mod no_picture_reason;
+pub mod no_picture_error;
 mod obstacles;
 mod order;
 mod overdue;
-mod places;
+mod picture_status;
 #[cfg(test)]
 mod tests;
 
-pub use action::{Action, EventTime, Facts, Rules};
+pub use crate::dispatch::interface::{Action, EventTime, Facts, Rules};
 pub use call_end::{CallEnd, Disposition};
 pub use machine::Dispatch;
 pub use obstacles::Obstacle;

@@ -1,8 +1,8 @@
 //! The order in which candidates are asked, and what stands against each.
 
-use super::action::{Action, EventTime, Facts};
 use super::machine::Dispatch;
 use super::obstacles::Obstacle;
+use crate::dispatch::interface::{Action, EventTime, Facts};
 use crate::routing::Candidate;
 
 impl Dispatch {

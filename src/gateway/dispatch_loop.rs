@@ -24,7 +24,7 @@ use crate::gateway::join_few::JoinFew;
 use crate::request::ImageRequest;
 use crate::routing::Skip;
 
-mod completion;
+mod call_completion;
 mod facts;
 mod reserve;
 mod state;

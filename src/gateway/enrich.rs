@@ -2,7 +2,7 @@
 //!
 //! It happens once a flight, after the cache was looked into and before offers are chosen, so a hit pays nothing for
 //! it. Nothing here may fail a request: whatever goes wrong, the caller's own prompt is drawn, and
-//! [`Enriched`](prompt::Enriched) says why. Nothing is paid for a prompt that no offer could draw, nor at the cost of a
+//! [`Enriched`](outcome::Enriched) says why. Nothing is paid for a prompt that no offer could draw, nor at the cost of a
 //! picture.
 
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use crate::gateway::flight::Flight;
 use crate::request::{Filled, ImageRequest};
 
 mod leeway;
-mod prompt;
+mod outcome;
 mod rewriting;
 
-pub use prompt::Author;
+pub use crate::gateway::enrich::outcome::Author;
 
+use crate::gateway::enrich::outcome::with_prefix_and_suffix;
 use leeway::Leeway;
-use prompt::with_prefix_and_suffix;
 use rewriting::{Rewriting, Rewritten};
 
 /// The request with the prompt that is to be drawn.

@@ -28,26 +28,26 @@ mod detached;
 pub mod dispatch_loop;
 pub mod draw_spec;
 pub mod enrich;
-mod errors;
 pub mod feedback;
-pub mod files;
 pub mod flight;
 mod join_few;
 pub mod journal;
 pub mod outcome;
 pub mod progress;
+pub mod read_file;
 pub mod reload;
 pub mod savings;
 mod scrape;
 mod serve;
 pub mod shared;
 pub mod snapshot;
+mod start_errors;
 #[cfg(test)]
 mod tests;
 
 pub use crate::gateway::ask::{Ask, CacheWish, Caller};
-pub use crate::gateway::errors::{ReplaceError, StartError};
 pub use crate::gateway::shared::Shared;
+pub use crate::gateway::start_errors::{ReplaceError, StartError};
 
 /// The gateway: one per process, shared by every connection.
 pub struct Gateway {

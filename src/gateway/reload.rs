@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::config::plan::Plan;
 use crate::config::{self, ConfigText, Lookup, Problems, ProviderKind};
-use crate::gateway::{Gateway, files};
+use crate::gateway::{Gateway, read_file};
 use crate::provider::{self, anthropic};
 
 /// Time between two looks at the file that a person editing it does not notice.
@@ -47,7 +47,7 @@ impl Lookup for Os {
     }
 
     fn file(&self, path: &Path) -> Result<String, String> {
-        files::text(path, files::REFERRED)
+        read_file::text(path, read_file::REFERRED)
     }
 }
 
@@ -89,7 +89,8 @@ pub fn kinds() -> Vec<ProviderKind> {
 /// Reads and checks a config file.
 pub fn load(path: &Path, lookup: &dyn Lookup) -> Result<Plan, LoadError> {
     let name = path.display().to_string();
-    let text = files::text(path, files::CONFIG).map_err(|why| LoadError::Unreadable { path: name.clone(), why })?;
+    let text =
+        read_file::text(path, read_file::CONFIG).map_err(|why| LoadError::Unreadable { path: name.clone(), why })?;
     check(&name, &text, lookup)
 }
 
@@ -212,7 +213,7 @@ impl Watch {
     /// Reads and checks the file, remembering what was read.
     fn load(&mut self) -> Result<Plan, LoadError> {
         let name = self.path.display().to_string();
-        let text = files::text(&self.path, files::CONFIG);
+        let text = read_file::text(&self.path, read_file::CONFIG);
         self.read = FileHashes::from([(self.path.clone(), text.as_ref().ok().map(|text| hash(text)))]);
         let text = text.map_err(|why| LoadError::Unreadable { path: name.clone(), why })?;
         let recorder = Recorder { lookup: &*self.lookup, read: Mutex::default() };
@@ -225,7 +226,7 @@ impl Watch {
     fn look(&self) -> FileHashes {
         let held = |path: &PathBuf| {
             let secret = *path != self.path;
-            let text = if secret { self.lookup.file(path).ok() } else { files::text(path, files::CONFIG).ok() };
+            let text = if secret { self.lookup.file(path).ok() } else { read_file::text(path, read_file::CONFIG).ok() };
             (path.clone(), text.map(|text| hash(&text)))
         };
         self.read.keys().map(held).collect()

@@ -12,7 +12,7 @@ use crate::cache::Placed;
 use crate::cache::exact::{Look, Miss, Terms};
 use crate::canonical::Canonical;
 use crate::config::plan::OnDeadline;
-use crate::dispatch::no_picture_reason;
+use crate::dispatch;
 use crate::gateway::ask::{CacheWish, Caller};
 use crate::gateway::detached::Detached;
 use crate::gateway::dispatch_loop;
@@ -194,7 +194,7 @@ impl ServeRequest<'_> {
         let result = if complete || (!progress.pictures.is_empty() && partial_is_fine) {
             Ok(progress.pictures.into_iter().map(|placed| placed.kept).collect())
         } else {
-            Err(progress.error.unwrap_or_else(no_picture_reason::deadline))
+            Err(progress.error.unwrap_or_else(dispatch::no_picture_error::deadline))
         };
         if let Err(error) = &result
             && let Some(detail) = &error.detail

@@ -11,12 +11,12 @@ use crate::money::Usd;
 use crate::request::ImageRequest;
 
 pub use crate::routing::candidate::Candidate;
-pub use crate::routing::cap::{Cap, Whose};
+pub use crate::routing::price_cap::{Cap, Whose};
 pub use crate::routing::price_caps::Caps;
 pub use crate::routing::skip::Skip;
 
 mod candidate;
-mod cap;
+mod price_cap;
 mod price_caps;
 mod skip;
 #[cfg(test)]

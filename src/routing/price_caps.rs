@@ -6,7 +6,7 @@
 use crate::config::plan::{Client, Route};
 use crate::money::Usd;
 use crate::routing::candidate::Candidate;
-use crate::routing::cap::{Cap, Whose};
+use crate::routing::price_cap::{Cap, Whose};
 use crate::routing::skip::Skip;
 
 /// What holds for one request.

@@ -3,7 +3,7 @@
 use crate::breaker::Pause;
 use crate::capabilities::Unable;
 use crate::money::Usd;
-use crate::routing::cap::Cap;
+use crate::routing::price_cap::Cap;
 
 /// Why an offer was not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

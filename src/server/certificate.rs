@@ -21,7 +21,7 @@ use rustls::{InconsistentKeys, ServerConfig};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::config::plan::Tls;
-use crate::gateway::files;
+use crate::gateway;
 
 /// The pair in force.
 pub struct Certificate {
@@ -96,8 +96,10 @@ struct Texts {
 
 impl Texts {
     fn read(files: &Tls) -> Result<Texts, String> {
-        let read =
-            |path: &Path| files::bytes(path, files::REFERRED).map_err(|why| format!("{}: {why}", path.display()));
+        let read = |path: &Path| {
+            gateway::read_file::bytes(path, gateway::read_file::REFERRED)
+                .map_err(|why| format!("{}: {why}", path.display()))
+        };
         Ok(Texts { cert: read(&files.cert)?, key: read(&files.key)? })
     }
 

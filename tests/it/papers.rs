@@ -134,7 +134,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "failure",
             "image",
             "money",
-            "pem",
+            "rsa_key",
             "pricing",
             "redact",
             "request",

@@ -11,7 +11,7 @@ use crate::config::file;
 use crate::config::node_path::NodePath;
 use crate::config::plan::Credentials;
 use crate::config::provider_kind::ProviderKind;
-use crate::pem::rsa_key;
+use crate::rsa_key::rsa_key;
 use crate::secret::Secret;
 
 /// The kind that may be either.

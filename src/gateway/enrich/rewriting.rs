@@ -9,13 +9,13 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::leeway::Leeway;
-use super::prompt::{Author, Enriched, with_prefix_and_suffix};
 use crate::admission::{Admission, Slot};
 use crate::breaker::{BreakerTarget, ModelOperation};
 use crate::cache::prompts::{RewriteKey, Turn};
 use crate::config::plan::{Charged, Enrich};
 use crate::failure::{Class, Failure};
 use crate::gateway::draw_spec::DrawSpec;
+use crate::gateway::enrich::outcome::{Author, Enriched, with_prefix_and_suffix};
 use crate::gateway::journal::Opened;
 use crate::ledger::entry::{CostSource, Purpose};
 use crate::ledger::{Amount, Charge, Hold, Intent, Terms};

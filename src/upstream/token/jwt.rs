@@ -10,7 +10,7 @@ use ring::signature::RSA_PKCS1_SHA256;
 use serde_json::Value;
 
 use crate::failure::{Class, Failure};
-use crate::pem::{BadKey, rsa_key};
+use crate::rsa_key::{BadKey, rsa_key};
 use crate::secret::Secret;
 
 /// Header and claims, signed with a service account's key.

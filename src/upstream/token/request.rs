@@ -61,7 +61,7 @@ pub mod tests {
 
     use super::*;
     use crate::failure::Class;
-    use crate::pem::rsa_key;
+    use crate::rsa_key::rsa_key;
     use crate::secret::Secret;
 
     pub const KEY: &str = include_str!("../../../tests/it/google_key.pem");

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::obstacles::Obstacles;
+use crate::dispatch::obstacles::Obstacles;
 
 use crate::calendar::{Moment, Per};
 use crate::capabilities::Unable;

@@ -3,10 +3,10 @@
 
 use std::time::Instant;
 
-use super::call_end::{CallEnd, Disposition, PictureDispositions};
-use super::in_flight::PendingCall;
-use super::machine::Dispatch;
-use super::no_picture_reason;
+use crate::dispatch::call_end::{CallEnd, Disposition, PictureDispositions};
+use crate::dispatch::in_flight::PendingCall;
+use crate::dispatch::machine::Dispatch;
+use crate::dispatch::no_picture_error;
 use crate::failure::{Class, Failure};
 use crate::money::Usd;
 
@@ -70,14 +70,14 @@ impl Dispatch {
             self.obstacles.refused = true;
             return;
         }
-        self.stop.get_or_insert_with(|| no_picture_reason::refused(failure));
+        self.stop.get_or_insert_with(|| no_picture_error::refused(failure));
     }
 
     /// No candidate is asked again that may be drawing it already or may have been paid for it (`open`), or whose answer
     /// would be the same. A call that was given up has been counted then.
     fn failed(&mut self, candidate: usize, failure: Failure, open: bool, given_up: bool) {
         if failure.is_the_callers() {
-            self.stop.get_or_insert_with(|| no_picture_reason::caller_invalid(&failure));
+            self.stop.get_or_insert_with(|| no_picture_error::caller_invalid(&failure));
             return;
         }
         self.history[candidate].failures += u32::from(!given_up);
