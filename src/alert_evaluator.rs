@@ -129,7 +129,7 @@ impl AlertState {
 
 /// Why an alert is no longer firing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum ResolveReason {
     /// The condition does not hold any more.
     Better,
     /// Nothing happened in the whole window, or the budget is gone: there is nothing left to complain of.
@@ -138,13 +138,13 @@ pub enum Ended {
     Withdrawn,
 }
 
-impl Ended {
+impl ResolveReason {
     /// The word in the log.
     pub fn word(self) -> &'static str {
         match self {
-            Ended::Better => "the condition does not hold any more",
-            Ended::Quiet => "nothing happened in its window",
-            Ended::Withdrawn => "the config does not have it any more",
+            ResolveReason::Better => "the condition does not hold any more",
+            ResolveReason::Quiet => "nothing happened in its window",
+            ResolveReason::Withdrawn => "the config does not have it any more",
         }
     }
 }
@@ -155,7 +155,7 @@ pub enum News {
     /// It began.
     Firing,
     /// It ended.
-    Resolved(Ended),
+    Resolved(ResolveReason),
 }
 
 impl News {
@@ -211,7 +211,9 @@ impl AlertEvent {
         };
         match self.news {
             News::Firing => format!("{name} is firing for {of}: {word} is {value}, {bar}"),
-            News::Resolved(Ended::Better) => format!("{name} is resolved for {of}: {word} is {value}, no longer {bar}"),
+            News::Resolved(ResolveReason::Better) => {
+                format!("{name} is resolved for {of}: {word} is {value}, no longer {bar}")
+            }
             News::Resolved(ended) => format!("{name} is resolved for {of}: {}", ended.word()),
         }
     }
@@ -225,7 +227,7 @@ struct Watched {
 }
 
 /// One line of [`Evaluation::states`]: alert, name, where it stands.
-pub type Standing = (Arc<Alert>, Arc<str>, AlertState);
+pub type AlertStatus = (Arc<Alert>, Arc<str>, AlertState);
 
 /// What one look at the readings found.
 #[derive(Debug, Default)]
@@ -233,7 +235,7 @@ pub struct Evaluation {
     /// What is to be told, in this order.
     pub events: Vec<AlertEvent>,
     /// Where every alert stands for every name it was held against.
-    pub states: Vec<Standing>,
+    pub states: Vec<AlertStatus>,
 }
 
 /// All alerts and where they stand.
@@ -256,7 +258,7 @@ impl Alerts {
         for Watched { alert, states } in before {
             for (name, state) in states {
                 if let AlertState::Firing { since } = state {
-                    let news = News::Resolved(Ended::Withdrawn);
+                    let news = News::Resolved(ResolveReason::Withdrawn);
                     events.push(AlertEvent { alert: alert.clone(), name, news, value: None, since, at: now });
                 }
             }
@@ -345,10 +347,10 @@ fn next(before: AlertState, finding: ConditionState, hold: Duration, now: Moment
     match (before, finding) {
         (AlertState::Firing { .. }, ConditionState::Holds(_) | ConditionState::TooLittle) => (before, None),
         (AlertState::Firing { .. }, ConditionState::HoldsNot(_)) => {
-            (AlertState::Inactive, Some(News::Resolved(Ended::Better)))
+            (AlertState::Inactive, Some(News::Resolved(ResolveReason::Better)))
         }
         (AlertState::Firing { .. }, ConditionState::Nothing) => {
-            (AlertState::Inactive, Some(News::Resolved(Ended::Quiet)))
+            (AlertState::Inactive, Some(News::Resolved(ResolveReason::Quiet)))
         }
         (AlertState::Inactive | AlertState::Pending { .. }, ConditionState::Holds(_)) => {
             let since = if let AlertState::Pending { since } = before { since } else { now };

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::alert_evaluator::{AlertEvent, Alerts, News, Readings, Standing};
+use crate::alert_evaluator::{AlertEvent, AlertStatus, Alerts, News, Readings};
 pub use crate::alert_notifier::outlets::Outlets;
 use crate::alert_notifier::post::{Pauses, Post};
 use crate::calendar::Moment;
@@ -87,7 +87,7 @@ impl<R: Readings> Alerting<R> {
     }
 
     /// Brings the metric up to date. What is gone leaves it; what stays is never missing from a scrape between.
-    fn show(&mut self, states: &[Standing]) {
+    fn show(&mut self, states: &[AlertStatus]) {
         let gauges = &self.outlets.state;
         let mut shown = BTreeSet::new();
         for (alert, name, state) in states {

@@ -14,7 +14,7 @@ mod sizes;
 
 pub use crate::capabilities::adjustment::{Adjustment, Unable};
 pub use crate::capabilities::fitted::Fitted;
-pub use crate::capabilities::result_check::{Came, Strict, Unmet};
+pub use crate::capabilities::result_check::{Mismatch, ResultCheck, Strict};
 pub use crate::capabilities::sizes::{OutputSize, SizeTolerance, Sizes, Steps, Tier};
 
 /// What one model can do in one call.

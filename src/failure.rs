@@ -92,7 +92,7 @@ pub enum Scope {
 
 /// What a vendor's answer is found to say: the class, how far it reaches, and whether the vendor said so itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct Classification {
     /// What kind of failure.
     pub class: Class,
     /// How far its cause reaches.
@@ -102,26 +102,26 @@ pub struct Finding {
     pub stated: bool,
 }
 
-impl Finding {
+impl Classification {
     /// The vendor says so itself; as wide as such failures usually are.
-    pub fn stated(class: Class) -> Finding {
+    pub fn stated(class: Class) -> Classification {
         let scope = match class {
             Class::Auth | Class::Quota => Scope::Account,
             // Most vendors limit by model (PROVIDERS.md 1.6, 2, 4.4, 10).
             Class::RateLimited => Scope::Model,
             _ => Scope::Operation,
         };
-        Finding { class, scope, stated: true }
+        Classification { class, scope, stated: true }
     }
 
     /// It looks like it, and one look proves nothing.
-    pub fn guess(class: Class) -> Finding {
-        Finding { stated: false, ..Finding::stated(class) }
+    pub fn guess(class: Class) -> Classification {
+        Classification { stated: false, ..Classification::stated(class) }
     }
 
     /// The same, reaching so far.
-    pub fn at(self, scope: Scope) -> Finding {
-        Finding { scope, ..self }
+    pub fn at(self, scope: Scope) -> Classification {
+        Classification { scope, ..self }
     }
 }
 
@@ -158,12 +158,12 @@ pub struct Failure {
 impl Failure {
     /// A failure nothing is billed for.
     pub fn new(class: Class, message: impl Into<String>) -> Failure {
-        Failure::found(Finding::stated(class), message)
+        Failure::found(Classification::stated(class), message)
     }
 
     /// A failure as it was found in a vendor's answer.
-    pub fn found(finding: Finding, message: impl Into<String>) -> Failure {
-        let Finding { class, scope, stated } = finding;
+    pub fn found(finding: Classification, message: impl Into<String>) -> Failure {
+        let Classification { class, scope, stated } = finding;
         Failure {
             class,
             scope,

@@ -15,7 +15,7 @@ pub mod config {
     pub mod plan {
         pub use crate::config::plan::{
             Account, CapabilityOverrides, Credentials, Dialect, EditOverride, Model, OnLedgerError, Provider,
-            SizeFormat, Via, Writer,
+            SizeFormat, TextModel, Via,
         };
     }
 }
@@ -64,7 +64,9 @@ pub mod provider {
     };
 
     pub mod anthropic {
-        pub use crate::provider::anthropic::{DEFAULT_BASE_URL, NAME, Unwritten, Wish, Written, ask, read};
+        pub use crate::provider::anthropic::{
+            DEFAULT_BASE_URL, NAME, NoRewrite, RewriteReply, RewriteRequest, ask, read,
+        };
     }
 }
 

@@ -11,7 +11,7 @@ use crate::secret::Secret;
 
 /// Why a text is no key to sign with.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum BadKey {
+pub enum RsaKeyError {
     /// No `BEGIN` line, or something else than base64 after it.
     #[error("is not PEM")]
     NotPem,
@@ -21,12 +21,12 @@ pub enum BadKey {
 }
 
 /// The key in `pem`; lines before its `BEGIN` are let be.
-pub fn rsa_key(pem: &Secret) -> Result<RsaKeyPair, BadKey> {
+pub fn rsa_key(pem: &Secret) -> Result<RsaKeyPair, RsaKeyError> {
     let mut lines = pem.reveal().lines().map(str::trim).skip_while(|line| !line.starts_with("-----BEGIN PRIVATE KEY"));
-    lines.next().ok_or(BadKey::NotPem)?;
+    lines.next().ok_or(RsaKeyError::NotPem)?;
     let inside = lines.take_while(|line| !line.starts_with("-----"));
-    let der = STANDARD.decode_to_vec(inside.collect::<String>()).map_err(|_| BadKey::NotPem)?;
-    RsaKeyPair::from_pkcs8(&der).map_err(|_| BadKey::NotAKey)
+    let der = STANDARD.decode_to_vec(inside.collect::<String>()).map_err(|_| RsaKeyError::NotPem)?;
+    RsaKeyPair::from_pkcs8(&der).map_err(|_| RsaKeyError::NotAKey)
 }
 
 #[cfg(test)]
@@ -40,11 +40,11 @@ mod tests {
         assert!(rsa_key(&Secret::new(key.replace('\n', "\r\n"))).is_ok());
         let half = key.lines().take(12).collect::<Vec<_>>().join("\n");
         for (text, why) in [
-            (half.clone(), BadKey::NotAKey),
-            (half[..half.len() - 1].to_owned(), BadKey::NotPem),
-            (key.replace("PRIVATE KEY", "EC KEY"), BadKey::NotPem),
-            (key.replacen("MII", "M!I", 1), BadKey::NotPem),
-            (String::new(), BadKey::NotPem),
+            (half.clone(), RsaKeyError::NotAKey),
+            (half[..half.len() - 1].to_owned(), RsaKeyError::NotPem),
+            (key.replace("PRIVATE KEY", "EC KEY"), RsaKeyError::NotPem),
+            (key.replacen("MII", "M!I", 1), RsaKeyError::NotPem),
+            (String::new(), RsaKeyError::NotPem),
         ] {
             assert_eq!(rsa_key(&Secret::new(text)).map(|_| ()), Err(why));
         }

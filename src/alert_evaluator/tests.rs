@@ -79,8 +79,8 @@ impl Story {
     }
 }
 
-const BETTER: News = News::Resolved(Ended::Better);
-const QUIET: News = News::Resolved(Ended::Quiet);
+const BETTER: News = News::Resolved(ResolveReason::Better);
+const QUIET: News = News::Resolved(ResolveReason::Quiet);
 
 #[test]
 fn an_episode_is_told_when_it_begins_and_when_it_ends_and_not_between() {
@@ -194,7 +194,7 @@ fn a_reload_goes_on_with_what_did_not_change_and_ends_what_did() {
     let ended = alerts.replace(&[Arc::new(changed.clone()), Arc::new(dear())], minute(2));
     let told: Vec<(&str, News, Moment)> =
         ended.iter().map(|event| (event.alert.name.as_str(), event.news, event.since)).collect();
-    assert_eq!(told, [("b", News::Resolved(Ended::Withdrawn), minute(1))]);
+    assert_eq!(told, [("b", News::Resolved(ResolveReason::Withdrawn), minute(1))]);
     let events = alerts.look(&readings, minute(3)).events;
     let told: Vec<(&str, News)> = events.iter().map(|event| (event.alert.name.as_str(), event.news)).collect();
     assert_eq!(told, [("b", News::Firing)], "the changed one begins anew, the other one goes on");

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::json;
 
-use crate::alert_evaluator::{AlertState, BudgetUse, Ended};
+use crate::alert_evaluator::{AlertState, BudgetUse, ResolveReason};
 use crate::alert_notifier::*;
 use crate::config::plan::{Dimension, Plan};
 use crate::gateway::reload::{self, Os};
@@ -157,7 +157,7 @@ fn a_message_says_everything_and_the_webhook_nothing() {
         "text": "dear is firing for provider home: acceptance_rate is 39.5%, below 40%",
     });
     assert_eq!(told, expected);
-    let resolved = message::message(&event(News::Resolved(Ended::Better)));
+    let resolved = message::message(&event(News::Resolved(ResolveReason::Better)));
     assert_eq!(resolved["status"], "resolved");
     let budget = plan("alerts:\n  - {name: full, when: budget_share > 90%}\n").alerts[0].clone();
     let event = AlertEvent { alert: budget, name: "client:web".into(), ..event(News::Firing) };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::breaker::circuit::spread;
 use crate::breaker::policy::LONGEST_PAUSE;
-use crate::failure::{Class, Finding};
+use crate::failure::{Class, Classification};
 
 const LIMITS: Limits = Limits { failures: 3, window: Duration::from_secs(30), pause: Duration::from_secs(20) };
 
@@ -30,10 +30,10 @@ impl Story {
     }
 
     fn fail(&self, model: &str, class: Class) {
-        self.find(model, Finding::stated(class), None);
+        self.find(model, Classification::stated(class), None);
     }
 
-    fn find(&self, model: &str, finding: Finding, after: Option<u64>) -> Option<Cooling> {
+    fn find(&self, model: &str, finding: Classification, after: Option<u64>) -> Option<Cooling> {
         let failure = Failure::found(finding, "").with_retry_after(after.map(Duration::from_secs));
         self.pass(model).unwrap().failed(&failure, LIMITS, 0, self.now)
     }
@@ -106,7 +106,7 @@ fn a_success_between_failures_starts_the_count_again() {
 fn what_a_vendor_states_pauses_at_once_and_as_wide_as_it_reaches() {
     let elsewhere = |class: Class, scope: Scope| {
         let mut story = Story::new();
-        story.find("m", Finding::stated(class).at(scope), None);
+        story.find("m", Classification::stated(class).at(scope), None);
         let same = story.pause("m");
         let other_model = story.pause("other");
         story.operation = ModelOperation::Edit;
@@ -117,7 +117,8 @@ fn what_a_vendor_states_pauses_at_once_and_as_wide_as_it_reaches() {
         assert_eq!(elsewhere(class, Scope::Model), (true, true, false), "{class:?}");
         assert_eq!(elsewhere(class, Scope::Operation), (true, false, false), "{class:?}");
     }
-    let usual = [Class::Quota, Class::Auth, Class::RateLimited, Class::ModelGone].map(|c| Finding::stated(c).scope);
+    let usual =
+        [Class::Quota, Class::Auth, Class::RateLimited, Class::ModelGone].map(|c| Classification::stated(c).scope);
     assert_eq!(usual, [Scope::Account, Scope::Account, Scope::Model, Scope::Operation]);
 }
 
@@ -126,10 +127,10 @@ fn what_may_come_from_anybody_counts_as_one_failure_of_the_operation() {
     for class in [Class::Auth, Class::Quota, Class::ModelGone] {
         let mut story = Story::new();
         for _ in 0..2 {
-            assert_eq!(story.find("m", Finding::guess(class), None), None, "{class:?}");
+            assert_eq!(story.find("m", Classification::guess(class), None), None, "{class:?}");
         }
         assert_eq!(story.pause("m"), None, "{class:?}");
-        story.find("m", Finding::guess(class), None);
+        story.find("m", Classification::guess(class), None);
         assert_eq!((story.pause("m"), story.pause("other")), (Some(Pause::Failing), None), "{class:?}");
         story.operation = ModelOperation::Edit;
         assert_eq!(story.pause("m"), None, "{class:?}");
@@ -139,7 +140,7 @@ fn what_may_come_from_anybody_counts_as_one_failure_of_the_operation() {
 #[test]
 fn the_providers_own_waiting_time_counts_up_to_a_limit_and_is_told_alike_to_everybody() {
     let mut story = Story::new();
-    let told = story.find("m", Finding::stated(Class::RateLimited), Some(99_999)).unwrap();
+    let told = story.find("m", Classification::stated(Class::RateLimited), Some(99_999)).unwrap();
     assert_eq!(told.until, story.now + LONGEST_PAUSE);
     story.later(599);
     assert_eq!(story.breakers.cooling(story.target("m"), story.now), Some(told));
@@ -150,7 +151,7 @@ fn the_providers_own_waiting_time_counts_up_to_a_limit_and_is_told_alike_to_ever
 #[test]
 fn one_failure_that_names_a_time_is_over_after_it_and_needs_no_proof() {
     let mut story = Story::new();
-    story.find("m", Finding::stated(Class::Server), Some(1));
+    story.find("m", Classification::stated(Class::Server), Some(1));
     assert_eq!(story.pause("m"), Some(Pause::Overloaded));
     story.later(1);
     let all: Vec<Result<Pass, Cooling>> = (0..10).map(|_| story.pass("m")).collect();
@@ -161,7 +162,7 @@ fn one_failure_that_names_a_time_is_over_after_it_and_needs_no_proof() {
 fn failures_that_name_a_time_trip_all_the_same_when_there_are_many() {
     let mut story = Story::new();
     for _ in 0..3 {
-        story.find("m", Finding::stated(Class::Server), Some(1));
+        story.find("m", Classification::stated(Class::Server), Some(1));
         story.later(1);
     }
     assert_eq!(story.pause("m"), Some(Pause::Failing));
@@ -171,7 +172,7 @@ fn failures_that_name_a_time_trip_all_the_same_when_there_are_many() {
 fn each_kind_of_pause_is_told_by_its_own_name_and_ends_in_its_own_way() {
     let mut story = Story::new();
     let slow = [story.pass("m").unwrap(), story.pass("m").unwrap(), story.pass("m").unwrap()];
-    story.find("m", Finding::stated(Class::RateLimited), Some(60));
+    story.find("m", Classification::stated(Class::RateLimited), Some(60));
     for pass in slow {
         pass.failed(&Failure::new(Class::Server, ""), LIMITS, 0, story.now);
     }
@@ -181,7 +182,7 @@ fn each_kind_of_pause_is_told_by_its_own_name_and_ends_in_its_own_way() {
     assert_eq!(story.pass("m").unwrap_err().pause, Pause::Probing, "that it fails is not disproved");
     probe.succeeded(story.now);
     assert!(story.pass("m").is_ok() && story.pass("m").is_ok());
-    story.find("m", Finding::stated(Class::Quota), None);
+    story.find("m", Classification::stated(Class::Quota), None);
     assert_eq!(story.pause("other"), Some(Pause::Quota));
 }
 

@@ -21,7 +21,7 @@ const PIXELS_SLACK: u64 = 2;
 
 /// A wish that a picture does not meet although its model was asked for it. The word goes to log and metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Unmet {
+pub enum Mismatch {
     /// Another size than was agreed.
     Size,
     /// Another file format than was asked for.
@@ -30,21 +30,21 @@ pub enum Unmet {
     Background,
 }
 
-impl Unmet {
+impl Mismatch {
     /// Every one, for metrics and tables.
-    pub const ALL: [Unmet; 3] = [Unmet::Size, Unmet::OutputFormat, Unmet::Background];
+    pub const ALL: [Mismatch; 3] = [Mismatch::Size, Mismatch::OutputFormat, Mismatch::Background];
 
     /// The word for log and metric.
     pub fn word(self) -> &'static str {
         match self {
-            Unmet::Size => "wrong_size",
-            Unmet::OutputFormat => "wrong_format",
-            Unmet::Background => "wrong_background",
+            Mismatch::Size => "wrong_size",
+            Mismatch::OutputFormat => "wrong_format",
+            Mismatch::Background => "wrong_background",
         }
     }
 }
 
-impl fmt::Display for Unmet {
+impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
     }
@@ -61,33 +61,33 @@ pub struct Strict {
 
 /// What a finished picture is, next to what was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Came {
+pub struct ResultCheck {
     /// What is told of it in `x-easel-adjusted`.
     pub adjusted: Vec<Adjustment>,
     /// What it does not keep of what was agreed, and how that is told.
-    pub unmet: Vec<(Unmet, Adjustment)>,
+    pub unmet: Vec<(Mismatch, Adjustment)>,
 }
 
-impl Came {
+impl ResultCheck {
     /// The first agreement it breaks that the route insists on.
-    pub fn refused(&self, strict: Strict) -> Option<&(Unmet, Adjustment)> {
+    pub fn refused(&self, strict: Strict) -> Option<&(Mismatch, Adjustment)> {
         self.unmet.iter().find(|(unmet, _)| match unmet {
-            Unmet::Size => strict.size,
-            Unmet::OutputFormat | Unmet::Background => strict.wishes,
+            Mismatch::Size => strict.size,
+            Mismatch::OutputFormat | Mismatch::Background => strict.wishes,
         })
     }
 }
 
 impl Fitted {
     /// Holds a picture of this size and format, drawn for `request`, against what was agreed.
-    pub fn came(&self, request: &ImageRequest, size: Size, format: Format) -> Came {
+    pub fn check_result(&self, request: &ImageRequest, size: Size, format: Format) -> ResultCheck {
         let (resized, agreed) = self.resized(request.size, size);
-        let wrong_size = resized.iter().filter(|_| !agreed).map(|change| (Unmet::Size, change.clone()));
+        let wrong_size = resized.iter().filter(|_| !agreed).map(|change| (Mismatch::Size, change.clone()));
         let files: Vec<_> = written(request, format).into_iter().chain(covered(request, format)).collect();
         let unmet = wrong_size.chain(files.iter().cloned()).collect();
         let others = self.adjusted.iter().filter(|adjusted| !adjusted.is_of("size")).cloned();
         let adjusted = resized.into_iter().chain(others).chain(files.into_iter().map(|(_, change)| change)).collect();
-        Came { adjusted, unmet }
+        ResultCheck { adjusted, unmet }
     }
 
     /// How a picture of size `came` differs from what was asked, and whether that was agreed.
@@ -120,18 +120,18 @@ impl Fitted {
     }
 }
 
-fn written(request: &ImageRequest, came: Format) -> Option<(Unmet, Adjustment)> {
+fn written(request: &ImageRequest, came: Format) -> Option<(Mismatch, Adjustment)> {
     let asked = request.output_format.filter(|asked| *asked != came)?;
     let change = Adjustment::Changed("output_format", asked.word().to_owned(), came.word().to_owned());
-    Some((Unmet::OutputFormat, change))
+    Some((Mismatch::OutputFormat, change))
 }
 
 /// JPEG has no transparency. Whether a picture of another format has any is in its pixels, which nobody looks at.
-fn covered(request: &ImageRequest, came: Format) -> Option<(Unmet, Adjustment)> {
+fn covered(request: &ImageRequest, came: Format) -> Option<(Mismatch, Adjustment)> {
     let (asked, got) = (Background::Transparent, Background::Opaque);
     let covered = request.background == Some(asked) && came == Format::Jpeg;
     let change = || Adjustment::Changed("background", asked.word().to_owned(), got.word().to_owned());
-    covered.then(|| (Unmet::Background, change()))
+    covered.then(|| (Mismatch::Background, change()))
 }
 
 #[cfg(test)]
@@ -155,9 +155,9 @@ mod tests {
     }
 
     fn told(fitted: &Fitted, request: &ImageRequest, came: &str) -> (String, bool) {
-        let came = fitted.came(request, came.parse().unwrap(), Format::Png);
+        let came = fitted.check_result(request, came.parse().unwrap(), Format::Png);
         let told: Vec<String> = came.adjusted.iter().map(ToString::to_string).collect();
-        (told.join(","), came.unmet.iter().any(|(unmet, _)| *unmet == Unmet::Size))
+        (told.join(","), came.unmet.iter().any(|(unmet, _)| *unmet == Mismatch::Size))
     }
 
     #[test]
@@ -212,7 +212,7 @@ mod tests {
     fn where_no_size_was_asked_any_is_right() {
         for output_size in [OutputSize::Default, OutputSize::Pixels(SQUARE)] {
             for asked in ["", r#","size":"auto""#] {
-                let came = fitted(output_size, None).came(&request(asked), SMALL, Format::Png);
+                let came = fitted(output_size, None).check_result(&request(asked), SMALL, Format::Png);
                 assert_eq!((came.adjusted, came.unmet), (vec![Adjustment::Dropped("quality")], vec![]));
             }
         }
@@ -229,19 +229,22 @@ mod tests {
     #[test]
     fn a_file_of_another_format_is_told_and_jpeg_is_never_transparent() {
         let asked = request(r#","output_format":"webp","background":"transparent""#);
-        let came = fitted(OutputSize::Default, None).came(&asked, SMALL, Format::Jpeg);
+        let came = fitted(OutputSize::Default, None).check_result(&asked, SMALL, Format::Jpeg);
         let told: Vec<String> = came.adjusted.iter().map(ToString::to_string).collect();
         assert_eq!(told, ["quality dropped", "output_format webp -> jpeg", "background transparent -> opaque"]);
         let of = |size, wishes| came.refused(Strict { size, wishes }).map(|(unmet, _)| unmet.word());
         assert_eq!((of(true, false), of(false, true)), (None, Some("wrong_format")));
-        let came = fitted(OutputSize::Default, None).came(&request(""), SMALL, Format::Jpeg);
+        let came = fitted(OutputSize::Default, None).check_result(&request(""), SMALL, Format::Jpeg);
         assert_eq!(came.unmet, [], "nobody asked for a format");
     }
 
     #[test]
     fn a_route_insists_on_what_its_config_says() {
-        let came =
-            fitted(OutputSize::Pixels(SQUARE), None).came(&request(r#","size":"1024x1024""#), SMALL, Format::Png);
+        let came = fitted(OutputSize::Pixels(SQUARE), None).check_result(
+            &request(r#","size":"1024x1024""#),
+            SMALL,
+            Format::Png,
+        );
         let of = |size, wishes| came.refused(Strict { size, wishes }).map(|(unmet, _)| unmet.word());
         assert_eq!((of(true, false), of(false, true), of(true, true)), (Some("wrong_size"), None, Some("wrong_size")));
     }

@@ -19,7 +19,7 @@ mod provider;
 mod route;
 mod server;
 
-pub use crate::config::plan::model::{CapabilityOverrides, EditOverride, Model, Via, Writer};
+pub use crate::config::plan::model::{CapabilityOverrides, EditOverride, Model, TextModel, Via};
 pub use crate::config::plan::provider::{Account, Breaker, Concurrency, Credentials, Provider};
 pub use crate::config::plan::route::{Defaults, Enrich, ModelPattern, Offer, OnDeadline, Prompt, Route, RouteCache};
 pub use crate::config::plan::server::{Cache, LedgerRules, Limits, OnLedgerError, Server, Tls};

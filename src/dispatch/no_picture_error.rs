@@ -15,7 +15,7 @@ use crate::ledger::Short;
 use crate::ledger::counter::Scope;
 use crate::money::Usd;
 use crate::redact::redact;
-use crate::routing::{Cap, Skip, Whose};
+use crate::routing::{Cap, CapOwner, Skip};
 
 impl Obstacles {
     /// The error for the caller. `late`: the route's deadline has passed. `today` is `now` by the wall clock. What may go
@@ -179,14 +179,14 @@ fn no_offer(skips: &[Skip], route: &str) -> Error {
 
 fn over_price(usd: Usd, cap: Cap, route: &str) -> Error {
     let whose = match cap.whose {
-        Whose::Caller => "this request ('x-easel-max-usd')".to_owned(),
-        Whose::Client => "this client".to_owned(),
-        Whose::Route | Whose::Offer => format!("route '{route}'"),
+        CapOwner::Caller => "this request ('x-easel-max-usd')".to_owned(),
+        CapOwner::Client => "this client".to_owned(),
+        CapOwner::Route | CapOwner::Offer => format!("route '{route}'"),
     };
     let limit = cap.usd;
     let message = format!("The cheapest able provider would cost {usd} USD, over the limit of {limit} USD of {whose}.");
     let error = Error::new(ErrorKind::PriceLimit, message);
-    if cap.whose == Whose::Caller { error.with_param("x-easel-max-usd") } else { error }
+    if cap.whose == CapOwner::Caller { error.with_param("x-easel-max-usd") } else { error }
 }
 
 /// Of several offers that cannot, the one that comes nearest says what to change.

@@ -14,7 +14,7 @@ use crate::failure::{Class, Failure};
 use crate::ledger::Short;
 use crate::ledger::counter::Scope;
 use crate::money::Usd;
-use crate::routing::{Candidate, Cap, Caps, Skip, Whose};
+use crate::routing::{Candidate, Cap, CapOwner, Caps, Skip};
 
 /// What a picture costs everywhere.
 const CENT: Usd = Usd::from_nanos(10_000_000);
@@ -419,7 +419,7 @@ proptest! {
         world.queue = queue;
         world.left = Usd::from_nanos(budget * CENT.nanos());
         let usd = Usd::from_nanos(cents * CENT.nanos());
-        let caps = Caps { per_request: Some(Cap { usd, whose: Whose::Caller }), ..Caps::default() };
+        let caps = Caps { per_request: Some(Cap { usd, whose: CapOwner::Caller }), ..Caps::default() };
         let most = |max_n: u8| if seeded { 1 } else { max_n };
         let candidates = vec![candidate(0, most(2)), candidate(1, most(1)), candidate(2, most(4))];
         let rules = Rules { caps, seeded, ..rules(&world, wanted) };

@@ -15,7 +15,7 @@ use crate::gateway::snapshot::Snapshot;
 use crate::ledger::entry::Owner;
 use crate::money::Usd;
 use crate::request::ImageRequest;
-use crate::routing::{self, Candidate, Caps, Matched, Skip};
+use crate::routing::{self, Candidate, Caps, RouteMatch, Skip};
 
 /// What is to be drawn, and for whom.
 pub struct DrawSpec {
@@ -24,7 +24,7 @@ pub struct DrawSpec {
     /// The config in force when the request came.
     pub snapshot: Arc<Snapshot>,
     /// The route and the pinned offer.
-    pub matched: Matched,
+    pub matched: RouteMatch,
     /// The request's own id.
     pub request_id: Arc<str>,
     /// The client that asks.

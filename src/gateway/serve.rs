@@ -26,7 +26,7 @@ use crate::gateway::shared::Shared;
 use crate::gateway::snapshot::Snapshot;
 use crate::money::Usd;
 use crate::request::{ImageRequest, ResponseFormat};
-use crate::routing::{Caps, Matched};
+use crate::routing::{Caps, RouteMatch};
 
 /// One request whose route is known.
 pub struct ServeRequest<'a> {
@@ -35,7 +35,7 @@ pub struct ServeRequest<'a> {
     /// The config in force when it came.
     pub snapshot: &'a Arc<Snapshot>,
     /// Its route and pinned offer.
-    pub matched: Matched,
+    pub matched: RouteMatch,
     /// The request, route defaults filled in.
     pub request: Arc<ImageRequest>,
     /// Its canonical form, which is the key of the cache.

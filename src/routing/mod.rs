@@ -11,7 +11,7 @@ use crate::money::Usd;
 use crate::request::ImageRequest;
 
 pub use crate::routing::candidate::Candidate;
-pub use crate::routing::price_cap::{Cap, Whose};
+pub use crate::routing::price_cap::{Cap, CapOwner};
 pub use crate::routing::price_caps::Caps;
 pub use crate::routing::skip::Skip;
 
@@ -24,7 +24,7 @@ mod tests;
 
 /// A request matched to a route.
 #[derive(Clone, Debug)]
-pub struct Matched {
+pub struct RouteMatch {
     /// The route.
     pub route: Arc<Route>,
     /// The one offer the caller insists on, `provider/model`.
@@ -42,11 +42,11 @@ pub fn find<'a>(
     allowed: impl Fn(&Route) -> bool,
     model: Option<&str>,
     header: impl Fn(&str) -> Option<&'a str>,
-) -> Option<Matched> {
+) -> Option<RouteMatch> {
     let told = |(name, value): &(String, String)| header(name) == Some(value.as_str());
     let open = |route: &Route| allowed(route) && route.headers.iter().all(told);
     let mut open = routes.iter().enumerate().filter(|(_, route)| open(route));
-    let matched = |(index, route): (usize, &Arc<Route>), pinned| Matched { route: route.clone(), pinned, index };
+    let matched = |(index, route): (usize, &Arc<Route>), pinned| RouteMatch { route: route.clone(), pinned, index };
     let Some(model) = model else {
         let open: Vec<_> = open.collect();
         let unnamed = open.iter().find(|(_, route)| route.models.is_empty());
@@ -62,17 +62,17 @@ pub fn find<'a>(
 }
 
 /// What a picture of an offer costs now, made of its price without volume tiers.
-pub type Tiered<'a> = &'a dyn Fn(&Offer, Usd) -> Option<Usd>;
+pub type TieredPrice<'a> = &'a dyn Fn(&Offer, Usd) -> Option<Usd>;
 
 /// What becomes of each of a route's offers before anyone is asked: able and affordable, or why not.
 pub fn appraise(
-    matched: &Matched,
+    matched: &RouteMatch,
     capabilities: &[Capabilities],
     request: &ImageRequest,
     caps: &Caps,
-    tiered: Tiered<'_>,
+    tiered: TieredPrice<'_>,
 ) -> (Vec<Candidate>, Vec<(usize, Skip)>) {
-    let Matched { route, pinned, index: _ } = matched;
+    let RouteMatch { route, pinned, index: _ } = matched;
     let (mut able, mut skipped) = (Vec::new(), Vec::new());
     for (index, (offer, capabilities)) in route.offers.iter().zip(capabilities).enumerate() {
         if pinned.as_ref().is_some_and(|name| *name != offer.name) {
@@ -99,7 +99,7 @@ fn candidate(
     capabilities: &Capabilities,
     request: &ImageRequest,
     caps: &Caps,
-    tiered: Tiered<'_>,
+    tiered: TieredPrice<'_>,
 ) -> Result<(Fitted, Usd, Usd), Skip> {
     let fitted = capabilities.fit(request, route.size_tolerance).map_err(Skip::Unable)?;
     if let (true, Some(field)) = (route.strict, fitted.dropped()) {

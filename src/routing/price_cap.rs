@@ -4,7 +4,7 @@ use crate::money::Usd;
 
 /// Who set a cap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Whose {
+pub enum CapOwner {
     /// The caller, for this request: `x-easel-max-usd`.
     Caller,
     /// The config, for this client.
@@ -21,5 +21,5 @@ pub struct Cap {
     /// No dearer than this.
     pub usd: Usd,
     /// Who set it.
-    pub whose: Whose,
+    pub whose: CapOwner,
 }

@@ -6,7 +6,7 @@
 use crate::config::plan::{Client, Route};
 use crate::money::Usd;
 use crate::routing::candidate::Candidate;
-use crate::routing::price_cap::{Cap, Whose};
+use crate::routing::price_cap::{Cap, CapOwner};
 use crate::routing::skip::Skip;
 
 /// What holds for one request.
@@ -26,18 +26,22 @@ impl Caps {
         let client_image = client.and_then(|client| client.max_usd_per_image);
         let client_request = client.and_then(|client| client.max_usd_per_request);
         Caps {
-            per_image: lowest([cap(Whose::Client, client_image), cap(Whose::Route, route.max_usd_per_image), None]),
+            per_image: lowest([
+                cap(CapOwner::Client, client_image),
+                cap(CapOwner::Route, route.max_usd_per_image),
+                None,
+            ]),
             per_request: lowest([
-                cap(Whose::Caller, caller),
-                cap(Whose::Client, client_request),
-                cap(Whose::Route, route.max_usd_per_request),
+                cap(CapOwner::Caller, caller),
+                cap(CapOwner::Client, client_request),
+                cap(CapOwner::Route, route.max_usd_per_request),
             ]),
         }
     }
 
     /// Whether a picture may cost `usd` from an offer with a cap of its own.
     pub(super) fn picture(&self, offer: Option<Usd>, usd: Usd) -> Result<(), Skip> {
-        let offer = offer.map(|usd| Cap { usd, whose: Whose::Offer });
+        let offer = offer.map(|usd| Cap { usd, whose: CapOwner::Offer });
         match [self.per_image, offer].into_iter().flatten().min() {
             Some(cap) if usd > cap.usd => Err(Skip::OverPrice { usd, cap }),
             _ => Ok(()),

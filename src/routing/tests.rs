@@ -82,7 +82,7 @@ fn a_route_is_taken_only_by_who_may_and_with_its_headers() {
 /// why the others are not asked.
 fn appraised(pinned: Option<&str>, caps: &Caps, body: &str) -> (Vec<(usize, u8)>, Vec<(usize, &'static str)>) {
     let route = routes("  - {name: all, offers: [p/m, p/dear]}\n").remove(0);
-    let matched = Matched { route, pinned: pinned.map(str::to_owned), index: 0 };
+    let matched = RouteMatch { route, pinned: pinned.map(str::to_owned), index: 0 };
     let request = ImageRequest::from_json(body.as_bytes()).unwrap();
     let capabilities = [four_at_once(), four_at_once()];
     let (able, skipped) = appraise(&matched, &capabilities, &request, caps, &|_, usd| Some(usd));
@@ -107,7 +107,7 @@ fn pictures_with_a_seed_and_pictures_that_are_shown_unfinished_are_drawn_one_a_c
 
 #[test]
 fn a_price_at_a_cap_is_within_it_and_one_above_it_is_not() {
-    let cap = |nanos| Cap { usd: Usd::from_nanos(nanos), whose: Whose::Route };
+    let cap = |nanos| Cap { usd: Usd::from_nanos(nanos), whose: CapOwner::Route };
     let body = r#"{"prompt":"x"}"#;
     let at = |nanos| appraised(None, &Caps { per_image: Some(cap(nanos)), per_request: None }, body);
     assert_eq!(at(50_000_000), (vec![(0, 4), (1, 4)], vec![]));

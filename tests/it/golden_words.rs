@@ -9,10 +9,10 @@ use std::path::Path;
 use bytes::Bytes;
 use easel::Usd;
 use easel::internals::calendar::Moment;
-use easel::internals::config::plan::{Account, Dialect, Writer};
+use easel::internals::config::plan::{Account, Dialect, TextModel};
 use easel::internals::failure::Failure;
 use easel::internals::pricing::{TokenPrice, Tokens};
-use easel::internals::provider::anthropic::{self, Unwritten, Wish, Written};
+use easel::internals::provider::anthropic::{self, NoRewrite, RewriteReply, RewriteRequest};
 use easel::internals::provider::{Call, Reply};
 use easel::internals::secret::Secret;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -83,9 +83,9 @@ impl Case {
             dialect: Dialect::default(),
         };
         let price = TokenPrice { text_in: Usd::ZERO, text_out: Usd::ZERO, markup_ppm: 0 };
-        let writer = Writer { name: self.model.clone(), price, options: self.options.clone() };
+        let writer = TextModel { name: self.model.clone(), price, options: self.options.clone() };
         let Case { system, max_tokens, prompt, .. } = self;
-        let wish = Wish { account: &account, writer: &writer, system, max_tokens: *max_tokens, prompt };
+        let wish = RewriteRequest { account: &account, writer: &writer, system, max_tokens: *max_tokens, prompt };
         let mut differences = Vec::new();
         if let Some(call) = &self.call {
             differences.push(("the call", call.clone(), sent(&anthropic::ask(&wish).unwrap())));
@@ -123,13 +123,13 @@ fn sent(call: &Call) -> Value {
     json!({"method": call.method.as_str(), "url": call.url.as_str(), "headers": headers, "body": body})
 }
 
-fn written(written: &Written) -> Value {
+fn written(written: &RewriteReply) -> Value {
     let mut told = match &written.text {
         Ok(text) => json!({"text": text}),
-        Err(Unwritten::Refused) => json!({"unwritten": "refused"}),
-        Err(Unwritten::MaxTokens) => json!({"unwritten": "max_tokens"}),
-        Err(Unwritten::Stopped) => json!({"unwritten": "stopped"}),
-        Err(Unwritten::Empty) => json!({"unwritten": "empty"}),
+        Err(NoRewrite::Refused) => json!({"unwritten": "refused"}),
+        Err(NoRewrite::MaxTokens) => json!({"unwritten": "max_tokens"}),
+        Err(NoRewrite::Stopped) => json!({"unwritten": "stopped"}),
+        Err(NoRewrite::Empty) => json!({"unwritten": "empty"}),
     };
     let Tokens { input, output, kept_5m, kept_1h, reused } = written.tokens;
     let counts = [("input", input), ("output", output), ("kept_5m", kept_5m), ("kept_1h", kept_1h), ("reused", reused)];

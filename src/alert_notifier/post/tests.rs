@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use prometheus::{Registry, TextEncoder};
 use serde_json::Value;
 
-use crate::alert_evaluator::{Ended, News};
+use crate::alert_evaluator::{News, ResolveReason};
 use crate::alert_notifier::post::*;
 use crate::alert_notifier::tests::outlets;
 use crate::calendar::Moment;
@@ -70,7 +70,7 @@ fn event(alert: &Arc<Alert>, news: News) -> AlertEvent {
     AlertEvent { alert: alert.clone(), name: "all".into(), news, value: Some(20_000), since: at, at }
 }
 
-const RESOLVED: News = News::Resolved(Ended::Better);
+const RESOLVED: News = News::Resolved(ResolveReason::Better);
 
 /// Waits until nothing is on its way.
 async fn done(post: &mut Post) {

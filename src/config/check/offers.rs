@@ -7,7 +7,7 @@ use crate::config::check::checker::Checker;
 use crate::config::check::text_models::ANTHROPIC;
 use crate::config::file;
 use crate::config::node_path::NodePath;
-use crate::config::plan::{Model, Offer, Provider, Writer};
+use crate::config::plan::{Model, Offer, Provider, TextModel};
 use crate::config::provider_kind::ProviderKind;
 use crate::config::suggest::{instead, listed, nearest};
 
@@ -85,7 +85,7 @@ impl KnownOffers<'_> {
         checker: &mut Checker<'_>,
         name: &str,
         at: NodePath<'_>,
-    ) -> Option<(&Arc<Provider>, &Arc<Writer>)> {
+    ) -> Option<(&Arc<Provider>, &Arc<TextModel>)> {
         let (provider, model) = self.named(checker, name, at)?;
         if provider.kind != ANTHROPIC {
             let what = format!("{} draws pictures and rewrites no prompts", at.shown());

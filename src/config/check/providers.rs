@@ -16,7 +16,7 @@ use crate::config::check::text_models::ANTHROPIC;
 use crate::config::check::{dialect, entra, models, money};
 use crate::config::file;
 use crate::config::node_path::NodePath;
-use crate::config::plan::{Account, Billing, Breaker, Concurrency, Credentials, Dialect, Model, Provider, Writer};
+use crate::config::plan::{Account, Billing, Breaker, Concurrency, Credentials, Dialect, Model, Provider, TextModel};
 use crate::config::provider_kind::ProviderKind;
 use crate::config::suggest::instead;
 use crate::money::Usd;
@@ -178,7 +178,7 @@ fn models(
     at: NodePath<'_>,
     kind: Option<&ProviderKind>,
     dialect: &Dialect,
-) -> (BTreeMap<String, Arc<Model>>, BTreeMap<String, Arc<Writer>>) {
+) -> (BTreeMap<String, Arc<Model>>, BTreeMap<String, Arc<TextModel>>) {
     let markup_ppm = checker.read(at.key("markup"), written.markup.as_ref()).unwrap_or(0);
     let fee = checker.read(at.key("fee"), written.fee.as_ref()).unwrap_or(Usd::ZERO);
     // Each model has them already; here they are checked where no model is.

@@ -7,7 +7,7 @@ use crate::config::check::checker::Checker;
 use crate::config::check::models;
 use crate::config::file;
 use crate::config::node_path::NodePath;
-use crate::config::plan::Writer;
+use crate::config::plan::TextModel;
 use crate::pricing::TokenPrice;
 
 /// The kind that draws nothing.
@@ -42,7 +42,7 @@ pub(super) fn writers(
     models: &BTreeMap<String, file::Model>,
     at: NodePath<'_>,
     markup_ppm: u32,
-) -> BTreeMap<String, Arc<Writer>> {
+) -> BTreeMap<String, Arc<TextModel>> {
     for key in ["download_hosts", "poll", "model_defaults", "fee"] {
         if at.key(key).is_given() {
             let what = format!("`{key}` means nothing to a provider that draws nothing");
@@ -59,7 +59,7 @@ pub(super) fn writers(
             checker.report(place.key(key), what, "delete it".to_owned());
         }
         if let Some(price) = price(checker, model.price.as_ref(), place.key("price"), markup_ppm) {
-            let writer = Writer { name: name.clone(), price, options: model.options.clone() };
+            let writer = TextModel { name: name.clone(), price, options: model.options.clone() };
             read.insert(name.clone(), Arc::new(writer));
         }
     }

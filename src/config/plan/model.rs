@@ -31,7 +31,7 @@ pub struct Model {
 
 /// One language model of one provider. It draws nothing.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Writer {
+pub struct TextModel {
     /// The name the vendor knows.
     pub name: String,
     /// What its tokens cost.

@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::config::plan::dialect::Dialect;
 use crate::config::plan::hosts::HostRule;
-use crate::config::plan::model::{Model, Writer};
+use crate::config::plan::model::{Model, TextModel};
 use crate::config::plan::money::{Billing, Budget};
 use crate::secret::Secret;
 
@@ -40,7 +40,7 @@ pub struct Provider {
     /// Models by name.
     pub models: BTreeMap<String, Arc<Model>>,
     /// Models that write prompts instead of drawing; a provider has the one sort or the other.
-    pub writers: BTreeMap<String, Arc<Writer>>,
+    pub writers: BTreeMap<String, Arc<TextModel>>,
 }
 
 /// What a wire format needs to reach and convince its vendor.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capabilities::SizeTolerance;
-use crate::config::plan::model::{Model, Writer};
+use crate::config::plan::model::{Model, TextModel};
 use crate::config::plan::money::Budget;
 use crate::config::plan::provider::Provider;
 use crate::image::{Format, Size};
@@ -121,7 +121,7 @@ pub struct Enrich {
     /// The provider.
     pub provider: Arc<Provider>,
     /// The model.
-    pub writer: Arc<Writer>,
+    pub writer: Arc<TextModel>,
     /// `provider/model`, the name in logs, metrics and headers.
     pub name: String,
     /// What the model is told to do.
@@ -139,7 +139,7 @@ impl Enrich {
     /// options come last, because there may be any number of them.
     pub fn meaning(&self) -> Vec<String> {
         let Enrich { provider, writer, name, system, timeout: _, max_tokens, keep: _ } = self;
-        let Writer { name: _, price: _, options } = &**writer;
+        let TextModel { name: _, price: _, options } = &**writer;
         let told = [name.clone(), provider.account.base_url.to_string(), system.clone(), max_tokens.to_string()];
         let options = options.iter().flat_map(|(key, value)| [key.clone(), value.to_string()]);
         told.into_iter().chain(options).collect()

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 
 use crate::cache::Kept;
-use crate::capabilities::{Came, Unmet};
+use crate::capabilities::{Mismatch, ResultCheck};
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::fetch;
 use crate::gateway::attempt::inputs::Attempt;
@@ -20,7 +20,7 @@ use crate::provider::{Drawn, PictureSource};
 struct Sorted {
     pictures: Vec<Picture>,
     at: Vec<u8>,
-    unlike: Vec<Unmet>,
+    unlike: Vec<Mismatch>,
     failure: Option<Failure>,
 }
 
@@ -71,8 +71,8 @@ impl Attempt {
 
     /// Turns away a picture that is not as was agreed where the route takes no other; elsewhere that is told. Such a
     /// picture is paid for, and the next would be like it.
-    fn insist(&self, picture: &Picture) -> Result<(), (Unmet, Failure)> {
-        let came = self.came(picture);
+    fn insist(&self, picture: &Picture) -> Result<(), (Mismatch, Failure)> {
+        let came = self.check_result(picture);
         if let Some((unmet, change)) = came.refused(self.candidate.strict) {
             return Err((*unmet, Failure::new(Class::Unlike, format!("{unmet}: {change}"))));
         }
@@ -84,13 +84,13 @@ impl Attempt {
 
     /// A picture with its name, not yet priced.
     pub(super) fn named(&self, picture: Picture) -> Kept {
-        let adjusted = self.came(&picture).adjusted.iter().map(ToString::to_string).collect();
+        let adjusted = self.check_result(&picture).adjusted.iter().map(ToString::to_string).collect();
         let drawn_by = self.offer.name.as_str().into();
         Kept { adjusted, ..Kept::new(picture, drawn_by, Usd::ZERO, self.shared.hash_seed) }
     }
 
     /// What came otherwise than the request wished, a size or a file format included.
-    fn came(&self, picture: &Picture) -> Came {
-        self.candidate.fitted.came(&self.request, picture.size, picture.format)
+    fn check_result(&self, picture: &Picture) -> ResultCheck {
+        self.candidate.fitted.check_result(&self.request, picture.size, picture.format)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cache::Kept;
-use crate::capabilities::Unmet;
+use crate::capabilities::Mismatch;
 use crate::failure::{Class, Failure};
 use crate::image::Picture;
 use crate::money::Usd;
@@ -43,7 +43,7 @@ pub(super) struct Collected {
     /// All that came were links, and nothing is behind them that could be had: to ask again is to pay again.
     pub(super) out_of_reach: bool,
     /// Pictures that are not as was agreed, on a route that takes no others.
-    pub(super) unlike: Vec<Unmet>,
+    pub(super) unlike: Vec<Mismatch>,
     pub(super) refused: u8,
     pub(super) refused_billed: u8,
     pub(super) usage: Usage,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::breaker::Pause;
 use crate::config::plan::Prompt;
 use crate::failure::Class;
-use crate::provider::anthropic::Unwritten;
+use crate::provider::anthropic::NoRewrite;
 
 /// The tenant that wrote a prompt, and whether its rewritten form may be remembered.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub enum Enriched {
     /// It had been before.
     Cached,
     /// The model answered, with nothing to use.
-    Unwritten(Unwritten),
+    Unwritten(NoRewrite),
     /// An offer that could draw the caller's own prompt could not read what was written.
     TooLong,
     /// The call failed, or took too long.
@@ -47,10 +47,10 @@ impl Enriched {
         match self {
             Enriched::Written => "written",
             Enriched::Cached => "cached",
-            Enriched::Unwritten(Unwritten::Refused) => "refused",
-            Enriched::Unwritten(Unwritten::MaxTokens) => "max_tokens",
-            Enriched::Unwritten(Unwritten::Stopped) => "stopped",
-            Enriched::Unwritten(Unwritten::Empty) => "empty",
+            Enriched::Unwritten(NoRewrite::Refused) => "refused",
+            Enriched::Unwritten(NoRewrite::MaxTokens) => "max_tokens",
+            Enriched::Unwritten(NoRewrite::Stopped) => "stopped",
+            Enriched::Unwritten(NoRewrite::Empty) => "empty",
             Enriched::TooLong => "too_long",
             Enriched::Failed(class) => class.word(),
             Enriched::Paused(pause) => pause.word(),

@@ -23,7 +23,7 @@ use crate::metrics::seconds;
 use crate::money::Usd;
 use crate::pricing::Tokens;
 use crate::provider::Call;
-use crate::provider::anthropic::{self, Wish, Written};
+use crate::provider::anthropic::{self, RewriteReply, RewriteRequest};
 use crate::upstream::transport::{Bounds, Reach, Received, Trouble};
 
 /// The largest answer in bytes that is read, a thousand times as long as one is.
@@ -98,7 +98,7 @@ impl Rewriting<'_> {
     async fn ask(&self, turn: Option<(Turn<'_>, Duration)>, deadline: Instant) -> Rewritten {
         let Enrich { provider, writer, system, max_tokens, .. } = self.enrich;
         let (account, max_tokens) = (&provider.account, *max_tokens);
-        let wish = Wish { account, writer, system, max_tokens, prompt: self.caller };
+        let wish = RewriteRequest { account, writer, system, max_tokens, prompt: self.caller };
         let call = match anthropic::ask(&wish) {
             Ok(call) => call,
             Err(failure) => return self.failed(&failure),
@@ -165,7 +165,7 @@ impl Rewriting<'_> {
 
     /// Books what the call cost. An answer is paid for whatever it says; a call that was never answered, or by something
     /// that says nothing, may have been charged, `most` at the most.
-    async fn settle(&self, hold: Hold, told: &Result<Written, Unanswered>, most: Usd, took: Duration) -> Paid {
+    async fn settle(&self, hold: Hold, told: &Result<RewriteReply, Unanswered>, most: Usd, took: Duration) -> Paid {
         let (usd, source, uncertain) = match told {
             Ok(written) => match self.enrich.writer.price.of(&written.tokens) {
                 Some(usd) => (usd, CostSource::Usage, Usd::ZERO),
@@ -216,7 +216,12 @@ impl Rewriting<'_> {
         }
     }
 
-    async fn send(&self, wish: &Wish<'_>, call: &Call, deadline: Instant) -> Result<Written, Unanswered> {
+    async fn send(
+        &self,
+        wish: &RewriteRequest<'_>,
+        call: &Call,
+        deadline: Instant,
+    ) -> Result<RewriteReply, Unanswered> {
         let body = self.spec.snapshot.plan.server.limits.response_body.min(LONGEST_ANSWER);
         let (connect, idle) = (self.enrich.provider.connect_timeout, self.enrich.provider.idle_timeout);
         let bounds = Bounds { deadline, connect, silence: None, idle, body, reach: Reach::Anywhere };
@@ -232,7 +237,7 @@ impl Rewriting<'_> {
     }
 
     /// An answer.
-    fn written(&self, written: Written, turn: Option<(Turn<'_>, Duration)>) -> Rewritten {
+    fn written(&self, written: RewriteReply, turn: Option<(Turn<'_>, Duration)>) -> Rewritten {
         let told = match written.text {
             Ok(words) => {
                 let words: Arc<str> = words.into();
@@ -256,7 +261,7 @@ impl Rewriting<'_> {
         Rewritten::not(Enriched::Failed(failure.class))
     }
 
-    fn measure(&self, told: &Result<Written, Unanswered>, took: Duration) {
+    fn measure(&self, told: &Result<RewriteReply, Unanswered>, took: Duration) {
         let outcome = outcome(told);
         let (provider, model) = (self.enrich.provider.name.as_str(), self.enrich.writer.name.as_str());
         let metrics = &self.spec.shared.metrics;
@@ -286,10 +291,10 @@ struct Paid {
 }
 
 /// The word for metric and ledger.
-fn outcome(told: &Result<Written, Unanswered>) -> &'static str {
+fn outcome(told: &Result<RewriteReply, Unanswered>) -> &'static str {
     match told {
-        Ok(Written { text: Ok(_), .. }) => "ok",
-        Ok(Written { text: Err(why), .. }) => Enriched::Unwritten(*why).word(),
+        Ok(RewriteReply { text: Ok(_), .. }) => "ok",
+        Ok(RewriteReply { text: Err(why), .. }) => Enriched::Unwritten(*why).word(),
         Err(Unanswered { failure, .. }) => failure.class.word(),
     }
 }

@@ -8,8 +8,8 @@ use http::HeaderValue;
 use http::header::HeaderName;
 use serde_json::{Map, Value, json};
 
-use crate::config::plan::{Account, Writer};
-use crate::failure::{Class, Failure, Finding, Scope};
+use crate::config::plan::{Account, TextModel};
+use crate::failure::{Class, Classification, Failure, Scope};
 use crate::pricing::Tokens;
 use crate::provider::adapter::{Call, Reply};
 use crate::provider::common;
@@ -47,11 +47,11 @@ const CLASSES: &[(&str, Class)] = &[
 
 /// What is to be rewritten, by whom, and how.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish<'a> {
+pub struct RewriteRequest<'a> {
     /// Where to call and with which key.
     pub account: &'a Account,
     /// The model and its fixed options.
-    pub writer: &'a Writer,
+    pub writer: &'a TextModel,
     /// What the model is told to do.
     pub system: &'a str,
     /// The longest answer, in tokens.
@@ -62,16 +62,16 @@ pub struct Wish<'a> {
 
 /// An answer that was given and is paid for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
+pub struct RewriteReply {
     /// The words, or why there are none to use.
-    pub text: Result<String, Unwritten>,
+    pub text: Result<String, NoRewrite>,
     /// What the answer took.
     pub tokens: Tokens,
 }
 
 /// Why an answer has no words to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Unwritten {
+pub enum NoRewrite {
     /// The model would not.
     Refused,
     /// The words end where the answer reached its longest.
@@ -86,7 +86,7 @@ pub enum Unwritten {
 ///
 /// # Errors
 /// When the account's address or key cannot be used.
-pub fn ask(wish: &Wish<'_>) -> Result<Call, Failure> {
+pub fn ask(wish: &RewriteRequest<'_>) -> Result<Call, Failure> {
     let url = addresses::address(&wish.account.base_url, ["messages"])?;
     let mut headers = headers::call_headers(wish.account, "x-api-key", "")?;
     headers.insert(HeaderName::from_static(VERSION.0), HeaderValue::from_static(VERSION.1));
@@ -104,7 +104,7 @@ pub fn ask(wish: &Wish<'_>) -> Result<Call, Failure> {
 ///
 /// # Errors
 /// When nothing was written. Whether something is charged all the same, the failure tells by its class.
-pub fn read(wish: &Wish<'_>, reply: &Reply) -> Result<Written, Failure> {
+pub fn read(wish: &RewriteRequest<'_>, reply: &Reply) -> Result<RewriteReply, Failure> {
     if !(200..300).contains(&reply.status) {
         return Err(failure(wish, reply, &VendorError::read(&reply.body)));
     }
@@ -119,21 +119,21 @@ pub fn read(wish: &Wish<'_>, reply: &Reply) -> Result<Written, Failure> {
     let tokens = tokens(&reply.body).ok_or_else(|| malformed("does not say what it used"))?;
     let text = match json.text_at("stop_reason") {
         Some("end_turn" | "stop_sequence") => words(&json),
-        Some("refusal") => Err(Unwritten::Refused),
-        Some("max_tokens") => Err(Unwritten::MaxTokens),
+        Some("refusal") => Err(NoRewrite::Refused),
+        Some("max_tokens") => Err(NoRewrite::MaxTokens),
         // Whatever it is, its tokens are told and charged.
-        Some(_) | None => Err(Unwritten::Stopped),
+        Some(_) | None => Err(NoRewrite::Stopped),
     };
-    Ok(Written { text, tokens })
+    Ok(RewriteReply { text, tokens })
 }
 
 /// The text blocks, one after the other. Other blocks (thinking, tools) are not for the reader.
-fn words(json: &Json<'_>) -> Result<String, Unwritten> {
+fn words(json: &Json<'_>) -> Result<String, NoRewrite> {
     let blocks = json.get("content").map_or(&[][..], Json::items);
     let blocks = blocks.iter().filter(|block| block.text_at("type") == Some("text"));
     let text: String = blocks.filter_map(|block| block.text_at("text")).collect();
     match text.trim() {
-        "" => Err(Unwritten::Empty),
+        "" => Err(NoRewrite::Empty),
         text => Ok(text.to_owned()),
     }
 }
@@ -153,13 +153,13 @@ fn tokens(body: &[u8]) -> Option<Tokens> {
 }
 
 /// The class by the vendor's word, else by the status.
-fn failure(wish: &Wish<'_>, reply: &Reply, complaint: &VendorError) -> Failure {
+fn failure(wish: &RewriteRequest<'_>, reply: &Reply, complaint: &VendorError) -> Failure {
     let broke = matches!(reply.status, 400 | 402 | 403) && complaint.mentions(&["credit balance is too low"]);
     let finding = match complaint.by_word(CLASSES, reply.status) {
-        _ if broke => Finding::stated(Class::Quota),
+        _ if broke => Classification::stated(Class::Quota),
         // It is one on a model or a feature.
-        Some(Class::Auth) if reply.status == 403 => Finding::stated(Class::Auth).at(Scope::Model),
-        Some(class) => Finding::stated(class),
+        Some(Class::Auth) if reply.status == 403 => Classification::stated(Class::Auth).at(Scope::Model),
+        Some(class) => Classification::stated(class),
         None => complaint.by_status(reply.status),
     };
     let words = format!("HTTP {} {}: {}", reply.status, complaint.words.join(" "), complaint.message);
@@ -171,7 +171,7 @@ fn failure(wish: &Wish<'_>, reply: &Reply, complaint: &VendorError) -> Failure {
 }
 
 /// Words for the operator's log, without the key.
-fn told(wish: &Wish<'_>, words: &str) -> String {
+fn told(wish: &RewriteRequest<'_>, words: &str) -> String {
     common::vendor_error::short(&headers::without_key(wish.account, words))
 }
 
@@ -192,7 +192,7 @@ mod tests {
 
     const KEY: &str = "sk-ant-0123456789abcdef";
 
-    fn with_wish<T>(run: impl FnOnce(&Wish<'_>) -> T) -> T {
+    fn with_wish<T>(run: impl FnOnce(&RewriteRequest<'_>) -> T) -> T {
         let account = Account {
             base_url: DEFAULT_BASE_URL.parse().unwrap(),
             api_key: Some(Secret::new(KEY)),
@@ -205,8 +205,8 @@ mod tests {
             dialect: Dialect::default(),
         };
         let price = TokenPrice { text_in: Usd::ZERO, text_out: Usd::ZERO, markup_ppm: 0 };
-        let writer = Writer { name: "claude-haiku-4-5".to_owned(), price, options: BTreeMap::new() };
-        run(&Wish { account: &account, writer: &writer, system: "s", max_tokens: 400, prompt: "a fox" })
+        let writer = TextModel { name: "claude-haiku-4-5".to_owned(), price, options: BTreeMap::new() };
+        run(&RewriteRequest { account: &account, writer: &writer, system: "s", max_tokens: 400, prompt: "a fox" })
     }
 
     fn reply(status: u16, body: &str) -> Reply {

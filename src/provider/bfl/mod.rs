@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::capabilities::{Capabilities, OutputSize, Usual};
 use crate::config::plan::{Account, Model};
-use crate::failure::{Class, Failure, Finding, Scope};
+use crate::failure::{Class, Classification, Failure, Scope};
 use crate::image::Format;
 use crate::provider::adapter::{Adapter, Call, Drawn, Found, Job, Reply, Reported, Step, Usage};
 use crate::provider::bfl::models::{InputPictures, KNOWN, SizeInput, family};
@@ -269,10 +269,12 @@ fn failure(job: &Job<'_>, reply: &Reply) -> Failure {
     let complaint = VendorError::read(&reply.body);
     let found = complaint.by_status(reply.status);
     let finding = match found.class {
-        Class::CallerInvalid if complaint.structured && is_about_the_key(&complaint) => Finding::stated(Class::Auth),
-        Class::CallerInvalid if complaint.refuses(reply.status, REFUSALS) => Finding::stated(Class::Policy),
-        Class::CallerInvalid => complaint.by_word(OURS, reply.status).map_or(found, Finding::stated),
-        Class::Auth if complaint.structured && complaint.mentions(NO_KEY) => Finding::stated(Class::Auth),
+        Class::CallerInvalid if complaint.structured && is_about_the_key(&complaint) => {
+            Classification::stated(Class::Auth)
+        }
+        Class::CallerInvalid if complaint.refuses(reply.status, REFUSALS) => Classification::stated(Class::Policy),
+        Class::CallerInvalid => complaint.by_word(OURS, reply.status).map_or(found, Classification::stated),
+        Class::Auth if complaint.structured && complaint.mentions(NO_KEY) => Classification::stated(Class::Auth),
         // So many tasks at once may be under way for one account, whichever models draw them.
         Class::RateLimited if job.model.name != OWN_LIMIT => found.at(Scope::Account),
         _ => found,

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::failure::{Class, Failure, Finding, Scope};
+use crate::failure::{Class, Classification, Failure, Scope};
 use crate::provider::adapter::{Job, Reply};
 use crate::provider::common::fields;
 use crate::provider::common::headers;
@@ -156,14 +156,14 @@ impl VendorError {
 
     /// What the status says where no word of the vendor's does. A key that is refused is the vendor's word; who may not,
     /// and what is not found, may come from anybody on the way and be about anything.
-    pub fn by_status(&self, status: u16) -> Finding {
+    pub fn by_status(&self, status: u16) -> Classification {
         let of_one_model = self.field.as_deref() == Some("model") || self.mentions(&["model"]);
         let finding = match self.class_by_status(status) {
-            Class::Auth if status == 401 && !self.page => Finding::stated(Class::Auth),
-            Class::Auth if self.structured && self.is_about_the_account() => Finding::stated(Class::Auth),
-            class @ (Class::Auth | Class::ModelGone) => Finding::guess(class),
-            Class::Quota if self.page => Finding::guess(Class::Quota),
-            class => Finding::stated(class),
+            Class::Auth if status == 401 && !self.page => Classification::stated(Class::Auth),
+            Class::Auth if self.structured && self.is_about_the_account() => Classification::stated(Class::Auth),
+            class @ (Class::Auth | Class::ModelGone) => Classification::guess(class),
+            Class::Quota if self.page => Classification::guess(Class::Quota),
+            class => Classification::stated(class),
         };
         // A key may be good for other models.
         if finding.class == Class::Auth && of_one_model { finding.at(Scope::Model) } else { finding }
@@ -231,7 +231,7 @@ impl VendorError {
     /// another vendor may well draw the same request.
     pub fn failure(
         &self,
-        finding: Finding,
+        finding: Classification,
         job: &Job<'_>,
         reply: &Reply,
         ours: impl Fn(&str) -> Option<String>,

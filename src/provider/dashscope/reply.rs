@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::failure::{Class, Failure, Finding, Scope};
+use crate::failure::{Class, Classification, Failure, Scope};
 use crate::image::Size;
 use crate::provider::adapter::{Call, Drawn, Found, Job, Reply, Reported, Step, Usage};
 use crate::provider::common::addresses;
@@ -79,7 +79,7 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
         None | Some("SUCCEEDED") => finished(job, reply, &json, output),
         Some("FAILED") => {
             let complaint = VendorError::from_json(output);
-            Step::Failed(failure(job, reply, complaint, Finding::stated(Class::Server)).at_the_end())
+            Step::Failed(failure(job, reply, complaint, Classification::stated(Class::Server)).at_the_end())
         }
         Some("CANCELED") => Step::Failed(Failure::new(Class::Server, "the task was canceled").at_the_end()),
         // Forgotten, or never known. It may have been drawn, and what was drawn is charged.
@@ -92,7 +92,7 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
 /// A 2xx that is an error all the same, or nothing at all.
 fn without_output(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
     match json.text_at("code").filter(|code| !code.is_empty()) {
-        Some(_) => failure(job, reply, VendorError::from_json(json), Finding::stated(Class::Server)),
+        Some(_) => failure(job, reply, VendorError::from_json(json), Classification::stated(Class::Server)),
         None => malformed(job, reply, "has no output"),
     }
 }
@@ -128,7 +128,7 @@ fn finished(job: &Job<'_>, reply: &Reply, json: &Json<'_>, output: &Json<'_>) ->
     let billed = told.unwrap_or(0);
     if images.is_empty() {
         let failure = match errors.into_iter().next() {
-            Some(error) => failure(job, reply, error, Finding::stated(Class::Server)),
+            Some(error) => failure(job, reply, error, Classification::stated(Class::Server)),
             // It counts what it charges, and that is none.
             None if told == Some(0) => Failure { class: Class::Server, ..malformed(job, reply, "has no pictures") },
             None => malformed(job, reply, "has no pictures"),
@@ -136,7 +136,7 @@ fn finished(job: &Job<'_>, reply: &Reply, json: &Json<'_>, output: &Json<'_>) ->
         return Step::Failed(failure.with_billed(billed.min(job.n)).at_the_end());
     }
     let drawn = u8::try_from(images.len()).unwrap_or(job.n);
-    let server = Finding::stated(Class::Server);
+    let server = Classification::stated(Class::Server);
     let refused = errors.iter().filter(|error| finding(error, server).class == Class::Policy).count();
     let refused = u8::try_from(refused).unwrap_or(u8::MAX).min(job.n.saturating_sub(drawn));
     let refused_billed = billed.saturating_sub(drawn).min(refused);
@@ -186,31 +186,31 @@ fn whole(value: &Json<'_>) -> Option<u32> {
 }
 
 /// A failure out of what the vendor says; `otherwise` where its words are none we know.
-fn failure(job: &Job<'_>, reply: &Reply, mut complaint: VendorError, otherwise: Finding) -> Failure {
+fn failure(job: &Job<'_>, reply: &Reply, mut complaint: VendorError, otherwise: Classification) -> Failure {
     let finding = finding(&complaint, otherwise);
     complaint.field = FIELDS.iter().find(|(words, _)| complaint.mentions(&[words])).map(|(_, ours)| (*ours).to_owned());
     complaint.failure(finding, job, reply, |ours| Some(ours.to_owned()))
 }
 
-fn finding(complaint: &VendorError, otherwise: Finding) -> Finding {
+fn finding(complaint: &VendorError, otherwise: Classification) -> Classification {
     let said = |code: &str| {
         let goes_on = |word: &str| word.strip_prefix(code).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
         complaint.words.iter().any(|word| goes_on(word))
     };
     let by_code = CODES.iter().find(|(code, _)| said(code)).map(|(_, class)| *class);
-    let found = by_code.map_or(otherwise, Finding::stated);
+    let found = by_code.map_or(otherwise, Classification::stated);
     match found.class {
         // The same code as for a field that is wrong; by its status, or by its sentence, it is about the model.
-        Class::CallerInvalid if otherwise.class == Class::ModelGone => Finding::stated(Class::ModelGone),
-        Class::CallerInvalid if complaint.mentions(&["model not exist"]) => Finding::stated(Class::ModelGone),
+        Class::CallerInvalid if otherwise.class == Class::ModelGone => Classification::stated(Class::ModelGone),
+        Class::CallerInvalid if complaint.mentions(&["model not exist"]) => Classification::stated(Class::ModelGone),
         // A model of the other surface.
-        Class::Auth if complaint.mentions(&["synchronous calls"]) => Finding::stated(Class::AdapterBug),
-        Class::Auth if complaint.mentions(&["good standing", "overdue"]) => Finding::stated(Class::Quota),
+        Class::Auth if complaint.mentions(&["synchronous calls"]) => Classification::stated(Class::AdapterBug),
+        Class::Auth if complaint.mentions(&["good standing", "overdue"]) => Classification::stated(Class::Quota),
         // The same code says of an account what it says of a model.
         Class::Auth if said("AccessDenied.Unpurchased") => found,
-        Class::Auth if said("AccessDenied") => Finding::guess(Class::Auth),
+        Class::Auth if said("AccessDenied") => Classification::guess(Class::Auth),
         Class::RateLimited if complaint.mentions(&["free allocated quota"]) => {
-            Finding::stated(Class::Quota).at(Scope::Model)
+            Classification::stated(Class::Quota).at(Scope::Model)
         }
         // Each model has a free allowance of its own.
         Class::Quota if said("AllocationQuota") => found.at(Scope::Model),

@@ -7,7 +7,7 @@
 
 use http::HeaderName;
 
-use crate::failure::{Class, Failure, Finding, Scope};
+use crate::failure::{Class, Classification, Failure, Scope};
 use crate::image::Size;
 use crate::provider::adapter::{Drawn, Found, Job, Reply, Reported, Step, Usage};
 use crate::provider::common::json::Json;
@@ -102,14 +102,14 @@ pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &VendorError) -> Failure
     let mut complaint = complaint.clone();
     complaint.words.extend(reply.header(&ERROR_TYPE).map(str::to_owned));
     let by_word = complaint.by_word(WORDS, reply.status);
-    let found = by_word.map_or_else(|| complaint.by_status(reply.status), Finding::stated);
+    let found = by_word.map_or_else(|| complaint.by_status(reply.status), Classification::stated);
     let finding = match found.class {
-        Class::Auth if complaint.mentions(LOCKED) => Finding::stated(Class::Quota),
-        Class::CallerInvalid if complaint.mentions(TOO_EARLY) => Finding::stated(Class::Server),
+        Class::Auth if complaint.mentions(LOCKED) => Classification::stated(Class::Quota),
+        Class::CallerInvalid if complaint.mentions(TOO_EARLY) => Classification::stated(Class::Server),
         // What may succeed later as it is cannot be wrong.
-        Class::CallerInvalid if by_word.is_none() && is_retryable(reply) => Finding::stated(Class::Server),
+        Class::CallerInvalid if by_word.is_none() && is_retryable(reply) => Classification::stated(Class::Server),
         // fal names the application; any other 404 may be about a path.
-        Class::ModelGone if complaint.mentions(&["application"]) => Finding::stated(Class::ModelGone),
+        Class::ModelGone if complaint.mentions(&["application"]) => Classification::stated(Class::ModelGone),
         // So many requests at once are an account's.
         Class::RateLimited => found.at(Scope::Account),
         _ => found,

@@ -4,7 +4,7 @@
 //! tells of a model that merely stumbled. The two tables here tell these apart. Imagen leaves out what it withholds,
 //! and charges only for what it gives.
 
-use crate::failure::{Class, Failure, Finding, Scope};
+use crate::failure::{Class, Classification, Failure, Scope};
 use crate::pricing::Counted;
 use crate::provider::adapter::{Drawn, Found, Job, Reply, Step, Usage};
 use crate::provider::common;
@@ -167,32 +167,32 @@ fn failure(job: &Job<'_>, reply: &Reply) -> Failure {
 }
 
 /// What the status and Google's words say; sentences tell causes apart that have the same words.
-fn finding(complaint: &VendorError, quotas: Quotas, status: u16) -> Finding {
+fn finding(complaint: &VendorError, quotas: Quotas, status: u16) -> Classification {
     if let Some(class) = complaint.by_word(WORDS, status) {
-        return Finding::stated(class);
+        return Classification::stated(class);
     }
     let said = |word: &str| complaint.words.iter().any(|said| said == word);
     let found = complaint.by_status(status);
     match found.class {
-        Class::RateLimited if complaint.mentions(&BROKE[1..]) => Finding::stated(Class::Quota),
+        Class::RateLimited if complaint.mentions(&BROKE[1..]) => Classification::stated(Class::Quota),
         Class::RateLimited => {
             let class = if quotas.daily { Class::Quota } else { Class::RateLimited };
             let scope = if quotas.of_all_models { Scope::Account } else { Scope::Model };
-            Finding::stated(class).at(scope)
+            Classification::stated(class).at(scope)
         }
-        Class::CallerInvalid if complaint.mentions(UNKNOWN) => Finding::stated(Class::AdapterBug),
+        Class::CallerInvalid if complaint.mentions(UNKNOWN) => Classification::stated(Class::AdapterBug),
         Class::CallerInvalid if said("FAILED_PRECONDITION") => {
             // Billing or the country we call from: another account may do.
-            Finding::stated(if complaint.mentions(BROKE) { Class::Quota } else { Class::Auth })
+            Classification::stated(if complaint.mentions(BROKE) { Class::Quota } else { Class::Auth })
         }
         Class::CallerInvalid if said("INVALID_ARGUMENT") && complaint.refuses(status, REFUSING) => {
-            Finding::stated(Class::Policy)
+            Classification::stated(Class::Policy)
         }
         // The permission is one on a model; what is wrong with the whole account has words of its own.
         Class::Auth if said("PERMISSION_DENIED") && !complaint.is_about_the_account() => {
-            Finding::stated(Class::Auth).at(Scope::Model)
+            Classification::stated(Class::Auth).at(Scope::Model)
         }
-        Class::ModelGone if said("NOT_FOUND") => Finding::stated(Class::ModelGone),
+        Class::ModelGone if said("NOT_FOUND") => Classification::stated(Class::ModelGone),
         _ => found,
     }
 }

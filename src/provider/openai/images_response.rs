@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::config::plan::{Account, CostUnit, Dialect, SizeFormat};
-use crate::failure::{Class, Failure, Finding, Scope};
+use crate::failure::{Class, Classification, Failure, Scope};
 use crate::pricing::Counted;
 use crate::provider::adapter::{Drawn, Found, Job, Reply, Reported, Usage};
 use crate::provider::common;
@@ -98,20 +98,22 @@ pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &VendorError) -> Failure
 }
 
 /// What a vendor says with this status: its words first, then the status, and sentences only where neither tells.
-pub(super) fn finding(complaint: &VendorError, status: u16) -> Finding {
+pub(super) fn finding(complaint: &VendorError, status: u16) -> Classification {
     if let Some(class) = complaint.by_word(WORDS, status) {
         let reaches = REACHES.iter().find(|(word, _)| complaint.words.iter().any(|said| said == word));
-        let finding = Finding::stated(class);
+        let finding = Classification::stated(class);
         return reaches.map_or(finding, |(_, scope)| finding.at(*scope));
     }
     if complaint.refuses(status, REFUSALS) {
-        return Finding::stated(Class::Policy);
+        return Classification::stated(Class::Policy);
     }
     let finding = complaint.by_status(status);
     match finding.class {
         // "The model 'x' does not exist" is sometimes a 400, and sometimes one that blames this field.
-        Class::CallerInvalid if complaint.field.as_deref() == Some("model") => Finding::stated(Class::ModelGone),
-        Class::CallerInvalid | Class::ModelGone if complaint.misses_the_model() => Finding::stated(Class::ModelGone),
+        Class::CallerInvalid if complaint.field.as_deref() == Some("model") => Classification::stated(Class::ModelGone),
+        Class::CallerInvalid | Class::ModelGone if complaint.misses_the_model() => {
+            Classification::stated(Class::ModelGone)
+        }
         Class::RateLimited if complaint.mentions(OF_ALL_MODELS) => finding.at(Scope::Account),
         _ => finding,
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::capabilities::Capabilities;
 use crate::config::plan::{Account, Model, Via};
-use crate::failure::{Class, Failure, Finding};
+use crate::failure::{Class, Classification, Failure};
 use crate::image::{Format, is_data_url};
 use crate::provider::adapter::{Adapter, Call, Drawn, Found, Job, Reply, Reported, Step, Usage};
 use crate::provider::common::addresses;
@@ -273,24 +273,24 @@ fn failure(job: &Job<'_>, reply: &Reply, json: Option<&Json<'_>>) -> Failure {
     let status = complaint.status_word().filter(|_| reply.status < 300).unwrap_or(reply.status);
     let flagged = metadata.is_some_and(|said| said.get("reasons").is_some() || said.get("flagged_input").is_some());
     complaint.error |= error.is_some();
-    let finding = if flagged { Finding::stated(Class::Policy) } else { finding(&complaint, status) };
+    let finding = if flagged { Classification::stated(Class::Policy) } else { finding(&complaint, status) };
     complaint.failure(finding, job, reply, our_field)
 }
 
 /// What the status says, and the words of OpenRouter and of the maker behind it.
-fn finding(complaint: &VendorError, status: u16) -> Finding {
+fn finding(complaint: &VendorError, status: u16) -> Classification {
     if let Some(class) = complaint.by_word(REFUSALS, status) {
-        return Finding::stated(class);
+        return Classification::stated(class);
     }
     let found = complaint.by_status(status);
     match found.class {
-        _ if complaint.refuses(status, REFUSING) => Finding::stated(Class::Policy),
+        _ if complaint.refuses(status, REFUSING) => Classification::stated(Class::Policy),
         // The gateway's own filter, which stands before some models.
-        Class::Auth if status == 403 && complaint.mentions(FLAGGED) => Finding::stated(Class::Policy),
-        Class::Auth if status == 403 && complaint.mentions(SPENT) => Finding::stated(Class::Quota),
-        Class::CallerInvalid if complaint.mentions(&["not a valid model"]) => Finding::stated(Class::ModelGone),
+        Class::Auth if status == 403 && complaint.mentions(FLAGGED) => Classification::stated(Class::Policy),
+        Class::Auth if status == 403 && complaint.mentions(SPENT) => Classification::stated(Class::Quota),
+        Class::CallerInvalid if complaint.mentions(&["not a valid model"]) => Classification::stated(Class::ModelGone),
         // Nobody behind the gateway takes what this request wants. Another request wants something else.
-        Class::ModelGone if complaint.mentions(UNSUPPORTED) => Finding::stated(Class::AdapterBug),
+        Class::ModelGone if complaint.mentions(UNSUPPORTED) => Classification::stated(Class::AdapterBug),
         _ => found,
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::capabilities::{BilledSize, Capabilities, OutputSize, Usual};
 use crate::config::plan::{Account, Model};
-use crate::failure::{Class, Failure, Finding, Scope};
+use crate::failure::{Class, Classification, Failure, Scope};
 use crate::image::Format;
 use crate::pricing::Counted;
 use crate::provider::adapter::{Adapter, Call, Drawn, Found, Job, Reply, Step, Usage};
@@ -264,12 +264,12 @@ fn error_text(json: &Json<'_>) -> String {
 fn failure(job: &Job<'_>, reply: &Reply, complaint: &VendorError) -> Failure {
     let found = complaint.by_status(reply.status);
     let finding = match found.class {
-        Class::CallerInvalid if complaint.refuses(reply.status, REFUSALS) => Finding::stated(Class::Policy),
+        Class::CallerInvalid if complaint.refuses(reply.status, REFUSALS) => Classification::stated(Class::Policy),
         // The one 422 that is about the model: a version that is gone or was never ours to run.
         Class::CallerInvalid if complaint.mentions(&["version does not exist"]) => {
-            Finding::stated(Class::ModelGone).at(Scope::Model)
+            Classification::stated(Class::ModelGone).at(Scope::Model)
         }
-        Class::ModelGone if complaint.misses_the_model() => Finding::stated(Class::ModelGone),
+        Class::ModelGone if complaint.misses_the_model() => Classification::stated(Class::ModelGone),
         // So many predictions a minute are an account's (PROVIDERS.md section 5).
         Class::RateLimited => found.at(Scope::Account),
         _ => found,

@@ -12,7 +12,7 @@ use http::header::CONTENT_TYPE;
 
 use crate::capabilities::{Capabilities, Edits, Sizes, Usual};
 use crate::config::plan::{Account, Model};
-use crate::failure::{Class, Failure, Finding, Scope};
+use crate::failure::{Class, Classification, Failure, Scope};
 use crate::image::{Encoded, Format};
 use crate::provider::adapter::{Adapter, Call, Drawn, Found, Job, PictureSource, Reply, Step, Usage};
 use crate::provider::common::addresses;
@@ -282,13 +282,14 @@ fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
 
 /// A failure out of an error's name, its field and its status.
 fn failure(job: &Job<'_>, reply: &Reply, complaint: &VendorError) -> Failure {
-    let found =
-        complaint.by_word(NAMES, reply.status).map_or_else(|| complaint.by_status(reply.status), Finding::stated);
+    let found = complaint
+        .by_word(NAMES, reply.status)
+        .map_or_else(|| complaint.by_status(reply.status), Classification::stated);
     let said = |name: &str| complaint.words.iter().any(|word| word == name);
     let finding = match found.class {
-        Class::Auth if said("permission_denied") => Finding::stated(Class::Auth).at(Scope::Model),
+        Class::Auth if said("permission_denied") => Classification::stated(Class::Auth).at(Scope::Model),
         Class::ModelGone if said("not_found") && complaint.mentions(&["engine", "model"]) => {
-            Finding::stated(Class::ModelGone)
+            Classification::stated(Class::ModelGone)
         }
         // The key is locked, whatever it asks for.
         Class::RateLimited => found.at(Scope::Account),

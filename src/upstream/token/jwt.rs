@@ -10,12 +10,12 @@ use ring::signature::RSA_PKCS1_SHA256;
 use serde_json::Value;
 
 use crate::failure::{Class, Failure};
-use crate::rsa_key::{BadKey, rsa_key};
+use crate::rsa_key::{RsaKeyError, rsa_key};
 use crate::secret::Secret;
 
 /// Header and claims, signed with a service account's key.
 pub fn signed(header: &Value, claims: &Value, key: &Secret) -> Result<String, Failure> {
-    let unusable = |why: BadKey| Failure::new(Class::Auth, format!("the service account's private key {why}"));
+    let unusable = |why: RsaKeyError| Failure::new(Class::Auth, format!("the service account's private key {why}"));
     let part = |value: &Value| URL_SAFE_NO_PAD.encode_to_string(value.to_string());
     let text = format!("{}.{}", part(header), part(claims));
     let pair = rsa_key(key).map_err(unusable)?;
