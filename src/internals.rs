@@ -80,7 +80,7 @@ pub mod secret {
 
 pub mod server {
     pub mod lines {
-        pub use crate::server::lines::stream;
+        pub use crate::server::log_writer::stream;
     }
 }
 

@@ -136,7 +136,7 @@ pub use crate::gateway::{Ask, CacheWish, Caller, Gateway, ReplaceError, StartErr
 pub use crate::image::Picture;
 pub use crate::money::Usd;
 pub use crate::request::ImageRequest;
-pub use crate::server::access::AccessLog;
+pub use crate::server::access_log::AccessLog;
 pub use crate::server::proxy::Easel;
 
 /// A config, from its text or its file to the plan that a [`Gateway`] serves.
@@ -150,8 +150,8 @@ pub mod parts {
     pub use crate::calendar::Moment;
     pub use crate::clock::{Clock, ManualClock};
     pub use crate::provider::{Call, Reply};
-    pub use crate::upstream::transport::replies::{Held, Tab};
-    pub use crate::upstream::transport::{Bounds, HttpClient, Reach, Received, Seen, Trouble, Watcher};
+    pub use crate::upstream::transport::reply_memory::{Held, Tab};
+    pub use crate::upstream::transport::{Bounds, HttpClient, Reach, Received, Seen, TransportError, Watcher};
 }
 
 /// What has to happen in a [`Gateway`] while nobody asks it anything: alerts and monthly fees.

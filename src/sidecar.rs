@@ -22,11 +22,11 @@ use crate::config::plan::Server;
 use crate::gateway::Gateway;
 use crate::gateway::background::{self, BackgroundTasks};
 use crate::gateway::reload::POLL_INTERVAL;
-use crate::server::access::AccessLog;
+use crate::server::access_log::AccessLog;
 use crate::server::certificate::Certificate;
 use crate::server::connections::Connections;
-use crate::server::descriptors;
-use crate::server::lines::LAST_LINES;
+use crate::server::file_descriptors;
+use crate::server::log_writer::LAST_LINES;
 use crate::server::proxy::Easel;
 use crate::server::service::Service;
 
@@ -138,7 +138,7 @@ fn for_clients(
 ) -> Service<HttpProxy<Easel>> {
     let mut proxy = HttpProxy::new(easel, Arc::new(ServerConf::default()));
     proxy.handle_init_modules();
-    let fitting = descriptors::connections();
+    let fitting = file_descriptors::connections();
     if gateway.snapshot().plan.server.limits.connections > fitting {
         log::warn!("the system's limit on open files allows {fitting} connections of clients at once, not more");
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use easel::internals::server::lines::stream;
+use easel::internals::server::log_writer::stream;
 use easel::reload::{Os, POLL_INTERVAL, Watch};
 use easel::{AccessLog, Gateway};
 use pingora::Result;

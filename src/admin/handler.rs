@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use crate::admin::ledger::ledger;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
-use crate::server::browser::{self, Door, Signs};
+use crate::server::browser_guard::{self, Door, Signs};
 use crate::server::caller::bearer;
 use crate::server::respond::error_object;
 
@@ -87,7 +87,7 @@ impl Admin {
         }
         let signs = Signs::of(session.req_header());
         let door = if self.local { Door::Operators } else { Door::Clients };
-        browser::foreign(signs, server, door).map(|foreign| refused(&foreign.error(signs)))
+        browser_guard::foreign(signs, server, door).map(|foreign| refused(&foreign.error(signs)))
     }
 
     /// The answer to who may not see what is under `/admin/`.

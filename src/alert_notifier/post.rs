@@ -19,7 +19,7 @@ use crate::alert_notifier::message::message;
 use crate::alert_notifier::outlets::Outlets;
 use crate::provider::{Call, Reply};
 use crate::secret::Secret;
-use crate::upstream::transport::{Bounds, IDLE, Reach, Trouble};
+use crate::upstream::transport::{Bounds, IDLE, Reach, TransportError};
 
 /// Messages that wait for one webhook. More than this come only from an alert that flickers while nobody answers.
 const QUEUE: usize = 64;
@@ -216,18 +216,18 @@ async fn attempt(outlets: &Outlets, letter: &Letter) -> Result<(), Setback> {
     judged(outlets.transport.send(&call, bounds).await.map(|received| received.reply))
 }
 
-fn judged(answer: Result<Reply, Trouble>) -> Result<(), Setback> {
+fn judged(answer: Result<Reply, TransportError>) -> Result<(), Setback> {
     match answer {
         Ok(reply) if (200..300).contains(&reply.status) => Ok(()),
         Ok(reply) => Err(Setback::Status(reply.status)),
-        Err(Trouble::Unreachable(_) | Trouble::Private | Trouble::TimedOut { sent: false }) => {
+        Err(TransportError::Unreachable(_) | TransportError::Private | TransportError::TimedOut { sent: false }) => {
             Err(Setback::Unreachable)
         }
-        Err(Trouble::TimedOut { sent: true }) => Err(Setback::Late),
-        Err(Trouble::Lost(_)) => Err(Setback::Lost),
-        Err(Trouble::TooLarge) => Err(Setback::TooLarge),
+        Err(TransportError::TimedOut { sent: true }) => Err(Setback::Late),
+        Err(TransportError::Lost(_)) => Err(Setback::Lost),
+        Err(TransportError::TooLarge) => Err(Setback::TooLarge),
         // Only a success is read to its end, so the message was taken.
-        Err(Trouble::Unreadable(_)) => Ok(()),
+        Err(TransportError::Unreadable(_)) => Ok(()),
     }
 }
 

@@ -1,8 +1,8 @@
 //! One breaker: the failures it counts, the pauses that run, and its probe.
 //!
-//! Each kind of pause is kept by itself, so that none is told in another's name. When a pause for failing ends, a single
-//! probe goes out and everyone else keeps away until it has come back; a pause whose length the vendor named needs no
-//! proof.
+//! Each kind of pause is kept by itself, so that none is told in another's name. When a pause for failing ends, a
+//! single probe goes out and everyone else keeps away until it has come back; a pause whose length the vendor named
+//! needs no proof.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use crate::breaker::pause::{Cooling, Pause};
 use crate::config::plan::Breaker as Limits;
 
-/// Pauses shorter than this end when they end. Nobody notices a herd after so short a time.
+/// Pauses shorter than this end at the time that is told: after so short a time, calls that come back together do no
+/// harm.
 const SPREAD_FROM: Duration = Duration::from_secs(10);
 /// Longer ones end up to this part of themselves later, each process's at another moment.
 const SPREAD: u32 = 20;

@@ -1,8 +1,8 @@
 //! When to stop asking for a while: circuit breakers for an account, for a model, and for what a model is asked to do.
 //!
-//! Plain arithmetic that is handed the time. [`Breakers`] has one breaker for each account, model and operation; a caller
-//! takes a [`Pass`] before it calls an offer and reports with it how the call went. Which offer is asked instead is decided
-//! elsewhere.
+//! Plain arithmetic that is handed the time. [`Breakers`] has one breaker for each account, model and operation; a
+//! caller takes a [`Pass`] before it calls an offer and reports with it how the call went. Which offer is asked instead
+//! is decided elsewhere.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

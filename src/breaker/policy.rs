@@ -1,9 +1,9 @@
 //! What a failure says against an offer: a pause at once, one more failure, or nothing.
 //!
 //! The evidence decides how wide a pause is. An error that the vendor states about the account (key, money) pauses the
-//! account; a rate limit pauses the model or, where the vendor limits by account, the account. Errors, timeouts and garbage
-//! pause one operation of one model after several of them, and so do answers that may come from anybody, such as a
-//! firewall's page.
+//! account; a rate limit pauses the model or, where the vendor limits by account, the account. Errors, timeouts and
+//! garbage pause one operation of one model after several of them, and so do answers that may come from anybody, such
+//! as a firewall's page.
 
 use std::time::Duration;
 

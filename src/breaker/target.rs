@@ -18,7 +18,8 @@ pub enum ModelOperation {
 pub struct BreakerTarget<'a> {
     /// The provider's name in the config.
     pub provider: &'a str,
-    /// The fingerprint of the account that the call is sent with. What happens to an old key is nothing to a new one.
+    /// The fingerprint of the account that the call is sent with. What happens to an old key does not count against
+    /// a new one.
     pub account: u64,
     /// The model, as the vendor knows it.
     pub model: &'a str,

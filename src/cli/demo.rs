@@ -16,7 +16,7 @@ use crate::gateway::reload::{self, Os};
 use crate::money::Usd;
 use crate::provider::{Call, Reply};
 use crate::sandbox::{Mode, Name, Sandbox, Settings};
-use crate::server::access::AccessLog;
+use crate::server::access_log::AccessLog;
 use crate::sidecar::{self, Running};
 use crate::upstream::transport::{Bounds, IDLE, Reach, Transport};
 use clap::Parser;

@@ -9,9 +9,9 @@ use std::time::Duration;
 use crate::config::plan::Plan;
 use crate::gateway::Gateway;
 use crate::gateway::reload::{self, Os, POLL_INTERVAL, Watch};
-use crate::server::access::AccessLog;
+use crate::server::access_log::AccessLog;
 use crate::server::diagnostics::tell_panics;
-use crate::server::lines::{Lines, stream};
+use crate::server::log_writer::{LogWriter, stream};
 use crate::sidecar::{self, Running};
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -34,7 +34,7 @@ pub struct Args {
 }
 
 /// Runs until told to stop.
-pub fn run(args: Args, diagnostics: &Lines) -> ExitCode {
+pub fn run(args: Args, diagnostics: &LogWriter) -> ExitCode {
     let (watch, loaded) = Watch::open(args.config, Arc::new(Os));
     let plan = match loaded {
         Ok(plan) => plan,
@@ -47,7 +47,7 @@ pub fn run(args: Args, diagnostics: &Lines) -> ExitCode {
     runtime.block_on(serve(watch, plan, !args.no_access_log, diagnostics))
 }
 
-async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &Lines) -> ExitCode {
+async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &LogWriter) -> ExitCode {
     // Before anything is served: until then a signal would end the process at once, requests and all.
     let signals = match Signals::listen() {
         Ok(signals) => signals,

@@ -21,8 +21,8 @@ use crate::gateway::reload::{self, Os};
 use crate::money::Usd;
 use crate::provider::{Call, Reply};
 use crate::store::report::{ReportBy, ReportQuery};
-use crate::upstream::transport::replies::Tab;
-use crate::upstream::transport::{Bounds, Received, Trouble, Watcher};
+use crate::upstream::transport::reply_memory::Tab;
+use crate::upstream::transport::{Bounds, Received, TransportError, Watcher};
 
 const CONFIG: &str = "
 providers:
@@ -59,15 +59,15 @@ impl HttpClient for ScriptedClient {
         _bounds: Bounds,
         tab: &'a Arc<Tab>,
         _watcher: Option<&'a Watcher>,
-    ) -> BoxFuture<'a, Result<Received, Trouble>> {
+    ) -> BoxFuture<'a, Result<Received, TransportError>> {
         let host = call.url.host_str().unwrap();
         self.0.called.lock().unwrap().push(host.to_owned());
         let reply = self.0.replies.lock().unwrap().get_mut(host).and_then(VecDeque::pop_front);
-        let reply = reply.ok_or_else(|| Trouble::Unreachable("the script has no reply".to_owned()));
+        let reply = reply.ok_or_else(|| TransportError::Unreachable("the script has no reply".to_owned()));
         Box::pin(ready(reply.map(|reply| Received { reply, held: tab.reply() })))
     }
 
-    fn addresses<'a>(&'a self, _url: &'a Url) -> BoxFuture<'a, Result<Arc<[SocketAddr]>, Trouble>> {
+    fn addresses<'a>(&'a self, _url: &'a Url) -> BoxFuture<'a, Result<Arc<[SocketAddr]>, TransportError>> {
         // Of the addresses that documents may use (RFC 5737).
         Box::pin(ready(Ok(Arc::from([SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 443))]))))
     }

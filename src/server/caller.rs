@@ -1,4 +1,4 @@
-//! Who asks, what they are willing to pay, and whether they may ask for so much now.
+//! Identifies the caller of a request, reads the price it is willing to pay, and holds it to its rate.
 //!
 //! A key is compared by its SHA-256 in constant time with every client's, so that neither the time nor an error tells
 //! how near a guess came. A key that was sent goes nowhere from here: not into a log, not to a provider.
@@ -40,8 +40,8 @@ pub fn identify(session: &Session, plan: &Plan) -> Result<Caller, Error> {
 }
 
 /// The caller where no client has a key: one of this machine, or any if the config says so. What the config says of
-/// `listen` does not count: a reload may change it while the socket stays where it is. A socket that has no IP address is
-/// a file of this machine.
+/// `listen` does not count: a reload may change it while the socket stays where it is. A socket that has no IP address
+/// is a file of this machine.
 fn anybody(address: Option<IpAddr>, plan: &Plan) -> Result<Caller, Error> {
     let is_local = address.is_none_or(|address| address.to_canonical().is_loopback());
     if plan.anyone || is_local {

@@ -9,12 +9,12 @@ use http::{HeaderName, HeaderValue};
 use crate::gateway::Gateway;
 use crate::gateway::outcome::Outcome;
 use crate::gateway::snapshot::Snapshot;
-use crate::server::access::AccessLog;
-use crate::server::bodies::Bodies;
-use crate::server::body::Upload;
+use crate::server::access_log::AccessLog;
 use crate::server::connections::Reading;
 use crate::server::in_flight::Counted;
+use crate::server::request_body::Upload;
 use crate::server::request_id;
+use crate::server::request_memory::RequestMemory;
 
 /// Easel, to be mounted in a Pingora server as any other [`ProxyHttp`](pingora::proxy::ProxyHttp).
 pub struct Easel {
@@ -26,13 +26,13 @@ pub struct Easel {
     pub(super) in_flight: Arc<AtomicUsize>,
     /// The image requests among those in flight.
     pub(super) drawing: Arc<AtomicUsize>,
-    pub(super) bodies: Arc<Bodies>,
+    pub(super) bodies: Arc<RequestMemory>,
 }
 
 impl Easel {
     /// Serves `gateway`. `public_url` is how clients reach picture files where the config names none.
     pub fn new(gateway: Arc<Gateway>, log: AccessLog, public_url: String) -> Easel {
-        let bodies = Bodies::new(gateway.shared.metrics.request_body_bytes.clone());
+        let bodies = RequestMemory::new(gateway.shared.metrics.request_body_bytes.clone());
         let (draining, in_flight, drawing) = (Arc::default(), Arc::default(), Arc::default());
         Easel { gateway, log, public_url, draining, in_flight, drawing, bodies }
     }
@@ -64,7 +64,7 @@ pub struct Ctx {
     pub(super) reading: Option<Reading>,
     /// Bytes that were sent by a way of our own.
     pub(super) sent: usize,
-    /// What every answer tells: the request's id, and what a browser needs.
+    /// Headers of every answer: the request's id, and what a browser needs.
     pub(super) told: Vec<(HeaderName, HeaderValue)>,
 }
 

@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method};
 
 use crate::config::plan::Server;
-use crate::server::browser::{Foreign, Signs};
+use crate::server::browser_guard::{Foreign, Signs};
 use crate::server::paths::Target;
 use crate::server::respond::Answer;
 

@@ -14,9 +14,9 @@ use tokio::time::timeout;
 use crate::config::plan::Limits;
 use crate::error::{Error, ErrorKind};
 use crate::request::{Draft, Edit, ImageRequest, Input, Mask};
-use crate::server::bodies::Body;
-use crate::server::form;
+use crate::server::multipart;
 use crate::server::paths::Operation;
+use crate::server::request_memory::Body;
 
 /// Bodies that are read at once by threads of their own. Each holds its own bytes and what it decodes of them.
 static READERS: Semaphore = Semaphore::const_new(2);
@@ -58,19 +58,19 @@ pub async fn request(
     let bytes = body.bytes.clone();
     let draft = match (operation, media) {
         (Operation::Generate, _) if bytes.len() <= SMALL => return ImageRequest::from_json(&bytes),
-        (Operation::Generate, _) => return apart(&READERS, move || ImageRequest::from_json(&bytes)).await,
-        (Operation::Edit, Media::Json) => apart(&READERS, move || Draft::from_edit_json(&bytes)).await?,
+        (Operation::Generate, _) => return offload(&READERS, move || ImageRequest::from_json(&bytes)).await,
+        (Operation::Edit, Media::Json) => offload(&READERS, move || Draft::from_edit_json(&bytes)).await?,
         (Operation::Edit, Media::Form) => {
-            let fields = Box::pin(form::fields(content_type(session), bytes)).await?;
-            apart(&READERS, move || Draft::from_edit_form(fields)).await?
+            let fields = Box::pin(multipart::fields(content_type(session), bytes)).await?;
+            offload(&READERS, move || Draft::from_edit_form(fields)).await?
         }
         (Operation::Vary, _) => {
-            let fields = Box::pin(form::fields(content_type(session), bytes)).await?;
-            apart(&READERS, move || Draft::from_variation_form(fields)).await?
+            let fields = Box::pin(multipart::fields(content_type(session), bytes)).await?;
+            offload(&READERS, move || Draft::from_variation_form(fields)).await?
         }
     };
     draft.check_mask(limits.mask_pixels)?;
-    let mut request = if draft.has_mask() { apart(&MASKS, move || draft.finish()).await? } else { draft.finish()? };
+    let mut request = if draft.has_mask() { offload(&MASKS, move || draft.finish()).await? } else { draft.finish()? };
     if let Some(edit) = &mut request.edit {
         keep(&body, edit);
     }
@@ -93,7 +93,7 @@ pub fn json(session: &Session) -> Result<(), Error> {
 }
 
 /// Reads on a thread that may take its time, when it is this request's turn.
-async fn apart<T: Send + 'static>(
+async fn offload<T: Send + 'static>(
     turns: &'static Semaphore,
     read: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {

@@ -1,7 +1,7 @@
-//! What Easel and the libraries in it have to say of themselves, beside the access log: the process's logger.
+//! The process's logger: diagnostics of Easel and its libraries, beside the access log.
 //!
 //! Lines look as `env_logger` makes them and are filtered as it filters. They go to a bounded writer, so that a stream
-//! nobody reads freezes nothing, and are summed up (`repeats.rs`) when they repeat themselves.
+//! nobody reads freezes nothing, and are summed up (`log_dedup.rs`) when they repeat themselves.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, Write};
@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use env_logger::{Env, Logger, Target};
 use log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 
-use crate::server::lines::{LAST_LINES, Lines, stream};
-use crate::server::repeats::{HeldLines, Repeats, WINDOW};
+use crate::server::log_dedup::{HeldLines, LogDedup, WINDOW};
+use crate::server::log_writer::{LAST_LINES, LogWriter, stream};
 
-/// What a server says where `EASEL_LOG` says nothing.
+/// The filter of a server where `EASEL_LOG` is not set.
 pub const FILTER: &str = "info,pingora_core=warn,pingora_proxy=off";
 
 /// Every line from here is shown: it may be the only record of money that could not be written down.
@@ -32,14 +32,14 @@ pub enum NoLog {
     Taken(#[from] SetLoggerError),
 }
 
-/// Makes standard error the process's log, filtered as `EASEL_LOG` says, or else as `default` does. Who ends the process
-/// calls `log::logger().flush()` before; it waits a second at most.
+/// Makes standard error the process's log, filtered as `EASEL_LOG` says, or else as `default` does. Who ends the
+/// process calls `log::logger().flush()` before; it waits a second at most.
 ///
 /// # Errors
 /// When the process cannot start it, or has one.
-pub fn init(default: &str) -> Result<Arc<Lines>, NoLog> {
+pub fn init(default: &str) -> Result<Arc<LogWriter>, NoLog> {
     // A line is written at once: who looks for the cause of a sudden end finds it.
-    let lines = Arc::new(Lines::to(stream(io::stderr())?, "diagnostics", Duration::ZERO)?);
+    let lines = Arc::new(LogWriter::to(stream(io::stderr())?, "diagnostics", Duration::ZERO)?);
     let diagnostics = Diagnostics::start(Env::default().filter_or("EASEL_LOG", default), lines.clone())?;
     // Beyond this Pingora writes whole request headers, keys and webhooks' addresses included.
     log::set_max_level(diagnostics.0.logger.filter().min(LevelFilter::Debug));
@@ -62,8 +62,8 @@ struct Diagnostics(Arc<Inner>);
 
 struct Inner {
     logger: Logger,
-    lines: Arc<Lines>,
-    repeats: Mutex<Repeats>,
+    lines: Arc<LogWriter>,
+    repeats: Mutex<LogDedup>,
     /// Tells the thread that says sums that there is one to say.
     held: Condvar,
     /// Dropped lines that were told of.
@@ -71,7 +71,7 @@ struct Inner {
 }
 
 impl Diagnostics {
-    fn start(env: Env<'_>, lines: Arc<Lines>) -> io::Result<Diagnostics> {
+    fn start(env: Env<'_>, lines: Arc<LogWriter>) -> io::Result<Diagnostics> {
         let target = Target::Pipe(Box::new(Way(lines.clone())));
         let logger = env_logger::Builder::from_env(env).target(target).build();
         let (repeats, held) = (Mutex::default(), Condvar::new());
@@ -120,7 +120,7 @@ impl Log for Diagnostics {
 }
 
 impl Inner {
-    fn repeats(&self) -> MutexGuard<'_, Repeats> {
+    fn repeats(&self) -> MutexGuard<'_, LogDedup> {
         self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -170,7 +170,7 @@ impl Inner {
 }
 
 /// What `env_logger` writes to: each write is a whole line.
-struct Way(Arc<Lines>);
+struct Way(Arc<LogWriter>);
 
 impl Write for Way {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
@@ -188,7 +188,7 @@ mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use super::*;
-    use crate::server::lines::BOUND;
+    use crate::server::log_writer::BOUND;
 
     /// Takes what it is given when it is told to.
     struct Gated {
@@ -210,7 +210,7 @@ mod tests {
 
     fn started() -> (Diagnostics, Receiver<Vec<u8>>, Sender<()>) {
         let ((seen, batches), (open, go)) = (channel(), channel());
-        let lines = Lines::to(Gated { seen, go }, "test", Duration::ZERO).unwrap();
+        let lines = LogWriter::to(Gated { seen, go }, "test", Duration::ZERO).unwrap();
         let env = Env::default().filter_or("EASEL_NOT_SET", "debug");
         (Diagnostics::start(env, Arc::new(lines)).unwrap(), batches, open)
     }

@@ -8,16 +8,16 @@ use pingora::proxy::Session;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::outcome::Outcome;
 use crate::gateway::snapshot::Snapshot;
-use crate::server::browser::{Door, Signs};
+use crate::server::browser_guard::{Door, Signs};
 use crate::server::context::{Ctx, Easel};
-use crate::server::near_path::{NearPath, near};
+use crate::server::path_suggestion::{PathSuggestion, suggest};
 use crate::server::paths::Target;
 use crate::server::respond::{self, Answer};
-use crate::server::{browser, caller, feedback};
+use crate::server::{browser_guard, caller, feedback};
 
 impl Easel {
-    /// The answer to a request that is Easel's own. `None` when the answer was streamed, an error when it was not sent to
-    /// its end.
+    /// The answer to a request that is Easel's own. `None` when the answer was streamed, an error when it was not sent
+    /// to its end.
     pub(super) async fn endpoint(
         &self,
         session: &mut Session,
@@ -67,7 +67,7 @@ fn foreign(session: &Session, snapshot: &Snapshot, target: &Target) -> Option<Er
         return None;
     }
     let signs = Signs::of(session.req_header());
-    browser::foreign(signs, &snapshot.plan.server, Door::Clients).map(|foreign| foreign.error(signs))
+    browser_guard::foreign(signs, &snapshot.plan.server, Door::Clients).map(|foreign| foreign.error(signs))
 }
 
 fn models(session: &Session, snapshot: &Snapshot) -> Answer {
@@ -93,8 +93,8 @@ fn model(session: &Session, snapshot: &Snapshot, name: &str) -> Answer {
 fn unknown_path(session: &Session) -> Error {
     let request = session.req_header();
     let path: String = request.uri.path().chars().take(120).collect();
-    let message = match near(request.uri.path()) {
-        Some(NearPath { path: meant, help }) => {
+    let message = match suggest(request.uri.path()) {
+        Some(PathSuggestion { path: meant, help }) => {
             format!("Nothing answers {} {path} here. '{meant}' is probably meant: {help}.", request.method)
         }
         None => format!("Nothing answers {} {path} here, and no 'server.passthrough' is set.", request.method),

@@ -12,9 +12,9 @@ use crate::gateway::Gateway;
 use crate::gateway::feedback::FeedbackEffect;
 use crate::gateway::snapshot::Snapshot;
 use crate::request::Feedback;
-use crate::server::bodies::Bodies;
+use crate::server::request_memory::RequestMemory;
 use crate::server::respond::Answer;
-use crate::server::{body, caller, decode};
+use crate::server::{caller, decode, request_body};
 
 /// Far more than an id, a word and a sentence take.
 const BODY: usize = 64 * 1024;
@@ -23,7 +23,12 @@ const BODY: usize = 64 * 1024;
 const COME_BACK: Duration = Duration::from_secs(5);
 
 /// The answer to a verdict.
-pub async fn answer(session: &mut Session, gateway: &Gateway, snapshot: &Snapshot, bodies: &Arc<Bodies>) -> Answer {
+pub async fn answer(
+    session: &mut Session,
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    bodies: &Arc<RequestMemory>,
+) -> Answer {
     judge(session, gateway, snapshot, bodies).await.unwrap_or_else(|error| Answer::error(&error))
 }
 
@@ -31,15 +36,15 @@ async fn judge(
     session: &mut Session,
     gateway: &Gateway,
     snapshot: &Snapshot,
-    bodies: &Arc<Bodies>,
+    bodies: &Arc<RequestMemory>,
 ) -> Result<Answer, Error> {
     let limits = &snapshot.plan.server.limits;
-    let caller = caller::identify(session, &snapshot.plan).inspect_err(|_| body::leave(session))?;
+    let caller = caller::identify(session, &snapshot.plan).inspect_err(|_| request_body::leave(session))?;
     if let Err(error) = decode::json(session) {
-        body::skip(session, limits, bodies).await;
+        request_body::skip(session, limits, bodies).await;
         return Err(error);
     }
-    let body = body::read(session, BODY, limits, bodies).await?;
+    let body = request_body::read(session, BODY, limits, bodies).await?;
     let feedback = Feedback::from_json(&body.bytes)?;
     let (image_id, verdict) = (feedback.image_id.clone(), feedback.verdict);
     let effect = gateway.judge(caller.tenant, feedback).await.map_err(|_| {

@@ -10,12 +10,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 use crate::server::connections::{Closed, Guest};
-use crate::server::head::{self, Head, Time};
+use crate::server::request_head::{self, Head, Time};
 use crate::server::respond;
 use crate::server::service::Service;
 use crate::server::shutdown::stopping;
 
-/// Serves the connection to its end, or until it is told to go. The head of its first request must be there by `first_by`.
+/// Serves the connection to its end, or until it is told to go. The head of its first request must be there by
+/// `first_by`.
 pub async fn serve<A>(service: &Service<A>, stream: Stream, guest: &Guest, first_by: Instant, shutdown: &ShutdownWatch)
 where
     A: HttpServerApp + Send + Sync + 'static,
@@ -53,7 +54,7 @@ async fn requests<A>(
         };
         let head = tokio::select! {
             biased;
-            head = head::read(&mut stream, time, limits.request_header, || guest.hears()) => head,
+            head = request_head::read(&mut stream, time, limits.request_header, || guest.hears()) => head,
             () = &mut stopping => return,
         };
         let head = match head {

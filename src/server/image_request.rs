@@ -18,12 +18,12 @@ use crate::request::ResponseFormat;
 use crate::server::caller::{self, Allowance};
 use crate::server::context::{Ctx, Easel};
 use crate::server::in_flight::{Counted, Raised};
-use crate::server::outlet::Outlet;
 use crate::server::paths::Operation;
 use crate::server::request_headers::{cache_wish, routed_headers};
 use crate::server::respond::{self, Answer};
+use crate::server::response_writer::ResponseWriter;
 use crate::server::stream::{Events, Stream};
-use crate::server::{body, decode};
+use crate::server::{decode, request_body};
 
 /// A place among the image requests that are served at once.
 type Place = (Counted, Raised);
@@ -60,8 +60,8 @@ impl Easel {
         Ok(Some(self.answer(ctx, snapshot, outcome)))
     }
 
-    /// Serves one image request that asks for a stream. What is given back is the answer in one piece, where nothing was
-    /// sent before it was there; `None` when the stream was sent to its end, an error when it was not.
+    /// Serves one image request that asks for a stream. What is given back is the answer in one piece, where nothing
+    /// was sent before it was there; `None` when the stream was sent to its end, an error when it was not.
     async fn stream(
         &self,
         session: &mut Session,
@@ -79,9 +79,9 @@ impl Easel {
         let serving = self.gateway.serve(snapshot, Ask { progress: Some(sender), ..ask }, |name| headers.text(name));
         let limits = &snapshot.plan.server.limits;
         let stream = Stream { events, heartbeat: limits.heartbeat };
-        let mut outlet = Outlet::new(session, limits.send_timeout).adding(&ctx.told);
-        let (outcome, answer) = stream.run(&mut outlet, serving, receiver).await;
-        ctx.sent = outlet.sent();
+        let mut writer = ResponseWriter::new(session, limits.send_timeout).adding(&ctx.told);
+        let (outcome, answer) = stream.run(&mut writer, serving, receiver).await;
+        ctx.sent = writer.sent();
         allowance.settle(&outcome);
         ctx.outcome = Some(outcome);
         answer
@@ -109,9 +109,9 @@ impl Easel {
         Ok((place, Raised::new(self.gateway.shared.metrics.requests_in_flight.clone())))
     }
 
-    /// The request as the gateway takes it. Whatever its head tells is settled before its body is worked on, and who
-    /// asks before anything of the body is read. A place is nobody's before the whole request is there, so that slow
-    /// senders take none.
+    /// The request as the gateway takes it. The caller is identified before anything of the body is read, and the rest
+    /// of the head is checked before the body is parsed. A request takes a place only when all of it is there, so that
+    /// slow senders take none.
     async fn ask(
         &self,
         session: &mut Session,
@@ -120,16 +120,16 @@ impl Easel {
         operation: Operation,
     ) -> Result<(Ask, Place), Error> {
         let limits = &snapshot.plan.server.limits;
-        let caller = caller::identify(session, &snapshot.plan).inspect_err(|_| body::leave(session))?;
+        let caller = caller::identify(session, &snapshot.plan).inspect_err(|_| request_body::leave(session))?;
         let (max_usd, media) = match self.head(session, limits, operation) {
             Ok(told) => told,
             Err(error) => {
-                body::skip(session, limits, &self.bodies).await;
+                request_body::skip(session, limits, &self.bodies).await;
                 return Err(error);
             }
         };
-        let body = body::read(session, decode::most_bytes(operation, limits), limits, &self.bodies).await?;
-        // Whoever waits for a turn to be read has a place, which bounds how many wait.
+        let body = request_body::read(session, decode::most_bytes(operation, limits), limits, &self.bodies).await?;
+        // A body that waits for its turn to be parsed has a place already, which bounds how many wait.
         let place = self.place(snapshot)?;
         let request = decode::request(session, operation, media, body, limits).await?;
         let (id, cache) = (ctx.id.as_str().into(), cache_wish(session));

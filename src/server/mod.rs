@@ -1,46 +1,46 @@
 //! HTTP with clients: connections, heads, bodies, the ways an answer takes, and the access log.
 //!
 //! HTTP is Pingora's; the loops around it are ours (`protocol`, `http1`, `http2`), because Pingora's services bound
-//! neither connections nor the time that a stranger may take. `sidecar` binds the listeners and serves; who already runs
-//! a Pingora server mounts [`proxy::Easel`] in it instead (`examples/embed.rs`).
+//! neither connections nor the time that a stranger may take. `sidecar` binds the listeners and serves; an embedder
+//! with a Pingora server of its own mounts [`proxy::Easel`] there instead (`examples/embed.rs`).
 
-pub mod access;
-mod bodies;
-mod body;
-pub(crate) mod browser;
+pub mod access_log;
+pub(crate) mod browser_guard;
 pub(crate) mod caller;
 pub(crate) mod certificate;
 pub(crate) mod connections;
 mod context;
 mod cors;
 mod decode;
-pub(crate) mod descriptors;
 #[cfg(feature = "cli")]
 pub mod diagnostics;
+mod easel_headers;
 mod endpoints;
 mod feedback;
-mod form;
-mod framing;
-mod head;
+pub(crate) mod file_descriptors;
 mod http1;
 mod http2;
 mod image_request;
 mod in_flight;
-pub mod lines;
-mod near_path;
-mod outlet;
+#[cfg(feature = "cli")]
+mod log_dedup;
+pub mod log_writer;
+mod message_framing;
+mod multipart;
 mod passthrough;
+mod path_suggestion;
 pub mod paths;
 mod picture_links;
 pub(crate) mod protocol;
 pub mod proxy;
-#[cfg(feature = "cli")]
-mod repeats;
+mod request_body;
+mod request_head;
 mod request_headers;
 mod request_id;
+mod request_memory;
 pub mod respond;
+mod response_writer;
 pub(crate) mod service;
 mod shutdown;
 mod stream;
-mod told;
-mod wire;
+mod watched_stream;

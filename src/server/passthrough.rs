@@ -1,7 +1,7 @@
 //! Requests that are not Easel's own, on their way to the service behind it.
 //!
-//! Pingora streams them both ways, upgrades included. Here stands what it has to be told: where the service is, whether its
-//! connection may serve another request, and what a client learns when the service cannot be reached.
+//! Pingora streams them both ways, upgrades included. Here stands what it has to be told: where the service is, whether
+//! its connection may serve another request, and what a client learns when the service cannot be reached.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use pingora::proxy::Session;
 use pingora::{ErrorSource, ErrorType, Result};
 
 use crate::error::{Error, ErrorKind};
-use crate::server::body::{self, Upload};
 use crate::server::context::{Ctx, Easel};
-use crate::server::wire;
+use crate::server::request_body::{self, Upload};
+use crate::server::watched_stream;
 
 impl Easel {
     /// The service that the request is passed through to.
@@ -24,7 +24,7 @@ impl Easel {
             pingora::Error::explain(ErrorType::ConnectNoRoute, format!("passthrough: {trouble:?}")).into_up()
         })?;
         if !leaves_nothing(session) {
-            // Who asks for a connection of a group of its own gets a new one, and nobody asks for it again.
+            // A request with a group key of its own gets a new connection, which no other request is given.
             peer.group_key = fastrand::u64(1..);
             peer.options.idle_timeout = Some(Duration::ZERO);
         }
@@ -35,13 +35,13 @@ impl Easel {
 /// Gets a request ready to be passed through.
 pub fn begin(session: &mut Session, ctx: &mut Ctx, patience: Duration) {
     ctx.upload = Some(Upload::begins(session));
-    if session.is_http2() || wire::meter(session).is_none() {
+    if session.is_http2() || watched_stream::meter(session).is_none() {
         // For each piece that the service sends, of 64 KiB. Over HTTP/1.1 the connection itself is watched.
         session.set_write_timeout(Some(patience));
     }
     let upgrades = session.req_header().headers.contains_key(http::header::UPGRADE);
     if !upgrades && !session.is_body_empty() {
-        ctx.reading = wire::presence(session).map(|presence| presence.reads());
+        ctx.reading = watched_stream::presence(session).map(|presence| presence.reads());
     }
     if upgrades {
         // Whether the service takes the upgrade or not: what the client sends after it may be no HTTP.
@@ -64,7 +64,7 @@ pub fn failure(session: &Session, error: &pingora::Error, id: &str) -> Option<Er
         return None;
     }
     if *error.esource() == ErrorSource::Downstream {
-        return body::at_fault(error);
+        return request_body::at_fault(error);
     }
     log::warn!("{id}: passthrough failed: {error}");
     let kind = match error.etype() {

@@ -18,7 +18,7 @@ impl Easel {
         format!("{}/v1/images/files/{name}?{}", base.trim_end_matches('/'), snapshot.link_key.query(name, expires))
     }
 
-    /// A picture file, for who holds a good link.
+    /// The picture file, where the link to it is signed and has not expired.
     pub(super) fn file(&self, session: &Session, snapshot: &Snapshot, name: &str) -> Answer {
         let Some((id, format)) = respond::parse_file_name(name) else {
             return Answer::error(&Error::new(ErrorKind::FileNotFound, "There is no such picture."));

@@ -1,8 +1,8 @@
-//! The door of one listener: takes connections in, and gives each to the HTTP that its client speaks.
+//! Accepts a listener's connections, and serves each with the HTTP version that its client speaks.
 //!
-//! Pingora tells HTTP/1.1 and HTTP/2 apart by waiting for 24 bytes, which a short HTTP/1.0 health check never sends. Four
-//! bytes are enough: no HTTP/1 request begins like HTTP/2's preface. Pingora's own loop gives a TLS handshake a minute,
-//! knows no bound on connections, and none on how long they say nothing; that is why there is this one.
+//! Pingora tells HTTP/1.1 and HTTP/2 apart by waiting for 24 bytes, which a short HTTP/1.0 health check never sends.
+//! Four bytes are enough: no HTTP/1 request begins like HTTP/2's preface. Pingora's own loop gives a TLS handshake a
+//! minute, knows no bound on connections, and none on how long they say nothing; that is why there is this one.
 
 use std::io;
 use std::sync::Arc;
@@ -22,13 +22,13 @@ use crate::error::{Error, ErrorKind};
 use crate::server::connections::{Closed, Guest, Presence};
 use crate::server::service::Service;
 use crate::server::shutdown::stopping;
-use crate::server::wire::Wire;
+use crate::server::watched_stream::WatchedStream;
 use crate::server::{http1, http2, respond};
 
 /// How a connection that is to become HTTP/2 begins (RFC 9113 section 3.4), as far as it differs from any HTTP/1.
 const PREFACE: &[u8; 4] = b"PRI ";
 
-/// How long nobody is taken in when the system has no more files to give.
+/// How long no connection is accepted when the system has no file descriptor left.
 const NO_FILES: Duration = Duration::from_millis(50);
 
 /// Connections that are told at once that there is no room. More are closed without a word.
@@ -71,7 +71,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
                 let Ok(turn) = told.clone().try_acquire_owned() else { return };
                 let presence = Arc::new(Presence::new(peer.ip()));
                 tokio::spawn(async move {
-                    let stream = Box::new(Wire::new(Box::new(socket), service.gateway.clone(), presence));
+                    let stream = Box::new(WatchedStream::new(Box::new(socket), service.gateway.clone(), presence));
                     respond::refuse(stream, &full()).await;
                     drop(turn);
                 });
@@ -80,7 +80,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
         }
     }
 
-    /// Where the system has no file for a connection, those who wait make room, as they do at a bound of our own.
+    /// When the system has no file descriptor left, idle connections make room, as they do at a bound of our own.
     async fn cannot_accept(&self, error: &io::Error) {
         log::error!("a connection was not taken in: {error}");
         self.connections.make_room_below(self.connections.open());
@@ -115,7 +115,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
                 Some(Closed::Handshake)
             })?),
         };
-        let mut stream: Stream = Box::new(Wire::new(secured, self.gateway.clone(), guest.presence().clone()));
+        let mut stream: Stream = Box::new(WatchedStream::new(secured, self.gateway.clone(), guest.presence().clone()));
         let http2 = match self.tls {
             // The handshake has settled which of the two it is.
             Some(_) => matches!(stream.selected_alpn_proto(), Some(ALPN::H2)),

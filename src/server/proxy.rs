@@ -1,9 +1,10 @@
-//! Easel as a Pingora proxy, phase by phase: image routes are answered in `request_filter`, everything else passes through.
+//! Easel as a Pingora proxy, phase by phase: image routes are answered in `request_filter`, everything else passes
+//! through.
 //!
-//! `request_filter` answers what is Easel's own (`endpoints`) and returns `true`. For all other paths it reads nothing, and
-//! Pingora proxies the request to `passthrough`. Easel does not watch for a client that leaves while its pictures are drawn:
-//! the drawing goes on without it anyway (it is paid for), and its place among the image requests in flight is freed at the
-//! route's deadline at the latest.
+//! `request_filter` answers what is Easel's own (`endpoints`) and returns `true`. For all other paths it reads nothing,
+//! and Pingora proxies the request to `passthrough`. Easel does not watch for a client that leaves while its pictures
+//! are drawn: the drawing goes on without it anyway (it is paid for), and its place among the image requests in flight
+//! is freed at the route's deadline at the latest.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,13 +22,13 @@ use pingora::{ErrorSource, Result};
 use crate::gateway::outcome::Outcome;
 use crate::gateway::snapshot::Snapshot;
 use crate::metrics::seconds;
-use crate::server::access::{Image, Line, Stamp};
+use crate::server::access_log::{Image, Line, Stamp};
 pub use crate::server::context::{Ctx, Easel};
 use crate::server::in_flight::Counted;
-use crate::server::outlet::Outlet;
 use crate::server::paths::{self, Target};
 use crate::server::respond::Answer;
-use crate::server::{cors, framing, passthrough, request_id, wire};
+use crate::server::response_writer::ResponseWriter;
+use crate::server::{cors, message_framing, passthrough, request_id, watched_stream};
 
 #[async_trait]
 impl ProxyHttp for Easel {
@@ -44,7 +45,7 @@ impl ProxyHttp for Easel {
         ctx.counted = Some(Counted::take(&self.in_flight).0);
         let snapshot = self.gateway.snapshot();
         ctx.snapshot = Some(snapshot.clone());
-        let settled = framing::settle(session.req_header_mut());
+        let settled = message_framing::settle(session.req_header_mut());
         if !matches!(settled, Ok(true)) {
             session.set_keepalive(None);
         }
@@ -121,7 +122,7 @@ impl ProxyHttp for Easel {
         let answer = Answer::error(&told);
         let error_code = answer.status;
         let patience = self.gateway.snapshot().plan.server.limits.send_timeout;
-        match answer.write(&mut Outlet::new(session, patience).adding(&ctx.told), false).await {
+        match answer.write(&mut ResponseWriter::new(session, patience).adding(&ctx.told), false).await {
             // An unread body would turn the close into a reset, which may take the answer away.
             Ok(()) if !session.is_http2() => session.shutdown().await,
             Ok(()) => {}
@@ -136,9 +137,9 @@ impl ProxyHttp for Easel {
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&pingora::Error>, ctx: &mut Ctx) {
-        // Who was given something keeps its connection longer than a stranger, when others need room.
+        // When others need room, a client that was served keeps its connection longer than one that was not.
         let served = session.response_written().is_some_and(|response| response.status.as_u16() < 400);
-        if let Some(presence) = wire::presence(session).filter(|_| served) {
+        if let Some(presence) = watched_stream::presence(session).filter(|_| served) {
             presence.knows();
         }
         let elapsed = ctx.began.elapsed();
@@ -168,9 +169,9 @@ impl Easel {
             session.set_keepalive(None);
         }
         let head_only = session.req_header().method == http::Method::HEAD;
-        let mut outlet = Outlet::new(session, snapshot.plan.server.limits.send_timeout).adding(&ctx.told);
-        let written = answer.write(&mut outlet, head_only).await;
-        ctx.sent = outlet.sent();
+        let mut writer = ResponseWriter::new(session, snapshot.plan.server.limits.send_timeout).adding(&ctx.told);
+        let written = answer.write(&mut writer, head_only).await;
+        ctx.sent = writer.sent();
         written.map(|()| true).map_err(|error| give_up(session, error))
     }
 

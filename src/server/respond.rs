@@ -24,8 +24,8 @@ use crate::error::{Error, ErrorKind};
 use crate::gateway::outcome::Outcome;
 use crate::image::{BodyPart, Format};
 use crate::request::ResponseFormat;
-use crate::server::outlet::Outlet;
-use crate::server::{request_id, told};
+use crate::server::response_writer::ResponseWriter;
+use crate::server::{easel_headers, request_id};
 
 /// Sizes that OpenAI's published `ImagesResponse` schema allows in `size`; any other is told in `x-easel-size` only.
 const SCHEMA_SIZES: [&str; 3] = ["1024x1024", "1024x1536", "1536x1024"];
@@ -33,8 +33,8 @@ const SCHEMA_SIZES: [&str; 3] = ["1024x1024", "1024x1536", "1536x1024"];
 /// What OpenAI's clients go by before they look at the status.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
-/// Headers that most answers have at the most: a picture's has ten of its own, and two more of each its request's id, what
-/// browsers need, and Pingora.
+/// Headers that most answers have at the most: a picture's has ten of its own, and two more of each its request's id,
+/// what browsers need, and Pingora.
 const HEADERS: usize = 16;
 
 /// A whole answer, ready to be written.
@@ -105,7 +105,7 @@ impl Answer {
     }
 
     /// Writes the answer. `head_only`: headers as for GET, without the body.
-    pub async fn write(self, to: &mut Outlet<'_>, head_only: bool) -> pingora::Result<()> {
+    pub async fn write(self, to: &mut ResponseWriter<'_>, head_only: bool) -> pingora::Result<()> {
         let head = self.head()?;
         let bare = head_only || self.body.iter().all(BodyPart::is_empty);
         to.head(head, bare).await?;
@@ -113,8 +113,8 @@ impl Answer {
     }
 }
 
-/// A head with this status and no headers yet. Heads are put together by hand because Pingora's own way parses each name
-/// and keeps it twice.
+/// A head with this status and no headers yet. Heads are put together by hand because Pingora's own way parses each
+/// name and keeps it twice.
 pub fn bare_head(status: StatusCode) -> Parts {
     let mut head = http::Response::new(()).into_parts().0;
     head.status = status;
@@ -164,29 +164,31 @@ pub fn images(outcome: &Outcome, link: &dyn Fn(&str) -> String) -> Answer {
 /// The headers that say what happened. Which request it was is told by its id in every answer, whatever it is.
 pub fn explain(outcome: &Outcome, headers: &mut Vec<(HeaderName, String)>) {
     let Some(route) = &outcome.route else { return };
-    headers.push((told::ROUTE, told::name(route)));
-    headers.push((told::CACHE, outcome.cache.word().to_owned()));
-    headers.push((told::COST, outcome.cost.to_string()));
-    headers.push((told::ATTEMPTS, outcome.attempts.to_string()));
+    headers.push((easel_headers::ROUTE, easel_headers::name(route)));
+    headers.push((easel_headers::CACHE, outcome.cache.word().to_owned()));
+    headers.push((easel_headers::COST, outcome.cost.to_string()));
+    headers.push((easel_headers::ATTEMPTS, outcome.attempts.to_string()));
     if let Some((offer, word)) = &outcome.enriched {
-        headers.push((told::ENRICHED, told::about(offer, word)));
+        headers.push((easel_headers::ENRICHED, easel_headers::about(offer, word)));
     }
-    let skipped = told::list(outcome.skipped.iter().map(|(offer, reason)| told::about(offer, reason)));
-    let adjusted = told::list(outcome.adjusted().into_iter().map(told::name));
-    for (name, value) in [(told::SKIPPED, skipped), (told::ADJUSTED, adjusted)] {
+    let skipped =
+        easel_headers::list(outcome.skipped.iter().map(|(offer, reason)| easel_headers::about(offer, reason)));
+    let adjusted = easel_headers::list(outcome.adjusted().into_iter().map(easel_headers::name));
+    for (name, value) in [(easel_headers::SKIPPED, skipped), (easel_headers::ADJUSTED, adjusted)] {
         if !value.is_empty() {
             headers.push((name, value));
         }
     }
     let Ok(pictures) = &outcome.result else { return };
-    let served_by = outcome.served_by().into_iter().map(|(offer, count)| told::about(offer, &count.to_string()));
-    headers.push((told::SERVED_BY, told::list(served_by)));
-    headers.push((told::IMAGE_IDS, told::list(pictures.iter().map(|kept| kept.id.to_string()))));
+    let served_by =
+        outcome.served_by().into_iter().map(|(offer, count)| easel_headers::about(offer, &count.to_string()));
+    headers.push((easel_headers::SERVED_BY, easel_headers::list(served_by)));
+    headers.push((easel_headers::IMAGE_IDS, easel_headers::list(pictures.iter().map(|kept| kept.id.to_string()))));
     if let Some(size) = common(pictures.iter().map(|kept| kept.picture.size)) {
-        headers.push((told::SIZE, size.to_string()));
+        headers.push((easel_headers::SIZE, size.to_string()));
     }
     if pictures.len() < usize::from(outcome.wanted) {
-        headers.push((told::PARTIAL, format!("{}/{}", pictures.len(), outcome.wanted)));
+        headers.push((easel_headers::PARTIAL, format!("{}/{}", pictures.len(), outcome.wanted)));
     }
 }
 
@@ -342,7 +344,7 @@ mod tests {
         let (answer, value) = answer(&outcome(vec![picture.clone()], 1), ResponseFormat::Url);
         assert_eq!(value["data"][0], json!({"url": format!("http://e/{}.png", picture.id)}));
         assert_eq!(value.get("size"), None);
-        assert!(answer.headers.contains(&(told::SIZE, "640x384".to_owned())));
+        assert!(answer.headers.contains(&(easel_headers::SIZE, "640x384".to_owned())));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One listener: who answers there, over which protocols, and by whose limits.
+//! One listener: the application that answers there, its protocols, and its limits.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use crate::server::connections::Connections;
 
 /// One listener.
 pub struct Service<A> {
-    /// Who answers.
+    /// The application that answers.
     pub app: Arc<A>,
     /// Whose limits count.
     pub gateway: Arc<Gateway>,
-    /// Those who are here.
+    /// The connections that are open.
     pub connections: Arc<Connections>,
     /// How many there may be.
     pub most: Box<dyn Fn(&Limits) -> usize + Send + Sync>,

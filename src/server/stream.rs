@@ -23,8 +23,8 @@ use crate::gateway::progress::{ProgressEvent, ProgressReceiver};
 use crate::image::BodyPart;
 use crate::provider::Partial;
 use crate::request::{Background, ImageRequest, Quality};
-use crate::server::outlet::Outlet;
 use crate::server::respond::{self, Answer};
+use crate::server::response_writer::ResponseWriter;
 
 /// What is between an event and the next.
 const END: &[u8] = b"\n\n";
@@ -42,7 +42,7 @@ impl Stream {
     /// An error is the client's, who left or takes nothing.
     pub async fn run(
         &self,
-        to: &mut Outlet<'_>,
+        to: &mut ResponseWriter<'_>,
         serving: impl Future<Output = Outcome>,
         mut progress: ProgressReceiver,
     ) -> (Outcome, pingora::Result<Option<Answer>>) {
@@ -79,7 +79,7 @@ impl Stream {
     }
 
     /// Sends these parts, after the head of the answer where it was not sent yet.
-    async fn send(&self, to: &mut Outlet<'_>, parts: Vec<BodyPart>, begun: bool) -> pingora::Result<()> {
+    async fn send(&self, to: &mut ResponseWriter<'_>, parts: Vec<BodyPart>, begun: bool) -> pingora::Result<()> {
         if !begun {
             self.begin(to).await?;
         }
@@ -100,7 +100,7 @@ impl Stream {
         answer
     }
 
-    async fn begin(&self, to: &mut Outlet<'_>) -> pingora::Result<()> {
+    async fn begin(&self, to: &mut ResponseWriter<'_>) -> pingora::Result<()> {
         let mut head = respond::bare_head(StatusCode::OK);
         head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         head.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -114,7 +114,12 @@ impl Stream {
     }
 
     /// What was not shown yet, and the rest of what there is to say.
-    async fn end(&self, to: &mut Outlet<'_>, outcome: &Outcome, progress: &ProgressReceiver) -> pingora::Result<()> {
+    async fn end(
+        &self,
+        to: &mut ResponseWriter<'_>,
+        outcome: &Outcome,
+        progress: &ProgressReceiver,
+    ) -> pingora::Result<()> {
         let mut parts: Vec<BodyPart> = match &outcome.result {
             Ok(pictures) => progress.not_shown(pictures).iter().flat_map(|kept| self.events.completed(kept)).collect(),
             Err(error) => vec![failed(error).into()],

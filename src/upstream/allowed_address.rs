@@ -1,12 +1,12 @@
 //! Which addresses a link from outside may lead to.
 //!
 //! A vendor's reply names where its pictures are, and a name can resolve to anything. Easel follows links only to
-//! addresses of the open internet, so that no reply reaches into the network that Easel runs in. The transport asks after
-//! it has resolved the name, about the very addresses that it will dial. Nothing is resolved here.
+//! addresses of the open internet, so that no reply reaches into the network that Easel runs in. The transport asks
+//! after it has resolved the name, about the very addresses that it will dial. Nothing is resolved here.
 //!
 //! `ipnet` does the arithmetic of prefixes. The list of ranges is ours, because no maintained crate has it: `ip_rfc`
-//! (2020) and `ip_network` (2021) let through what is refused here, such as multicast and IPv4-compatible addresses, and
-//! the standard library's `is_global` is not stable. A test has every range with its first and last address.
+//! (2020) and `ip_network` (2021) let through what is refused here, such as multicast and IPv4-compatible addresses,
+//! and the standard library's `is_global` is not stable. A test has every range with its first and last address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -14,24 +14,24 @@ use url::Url;
 
 use crate::provider::Call;
 use crate::upstream::allowed_address::is_private;
-pub use crate::upstream::transport::exchange::{Bounds, Reach, Seen, Watcher};
+pub use crate::upstream::transport::bounds::{Bounds, Reach, Seen, Watcher};
+pub use crate::upstream::transport::error::TransportError;
 pub use crate::upstream::transport::http_client::{HttpClient, Received};
 pub use crate::upstream::transport::pooled_client::PooledClient;
 use crate::upstream::transport::pooled_client::server_name;
-use crate::upstream::transport::replies::{Replies, Tab};
-pub use crate::upstream::transport::trouble::Trouble;
+use crate::upstream::transport::reply_memory::{Replies, Tab};
 
-mod buffer;
-mod coding;
+mod body_buffer;
+mod bounds;
+mod content_encoding;
 mod dns;
-mod exchange;
+mod error;
 mod happy_eyeballs;
 mod http_client;
 mod pooled_client;
-mod reading;
-pub mod replies;
-mod trouble;
-mod upload;
+pub mod reply_memory;
+mod response_body;
+mod send_request;
 
 /// Idle connections are given up before a server gives them up, so that a paid request is rarely written into a closing
 /// connection. uvicorn (vLLM, LiteLLM and most home-made servers) and Node wait 5 s, nginx and most gateways 60 s or
@@ -54,7 +54,7 @@ impl Transport {
     }
 
     /// Sends `call` and reads the whole reply, for as long as the caller has it.
-    pub async fn send(&self, call: &Call, bounds: Bounds) -> Result<Received, Trouble> {
+    pub async fn send(&self, call: &Call, bounds: Bounds) -> Result<Received, TransportError> {
         self.client.send(call, bounds, &self.replies.tab(), None).await
     }
 
@@ -66,7 +66,7 @@ impl Transport {
         bounds: Bounds,
         tab: &'a Arc<Tab>,
         watcher: Option<&'a Watcher>,
-    ) -> BoxFuture<'a, Result<Received, Trouble>> {
+    ) -> BoxFuture<'a, Result<Received, TransportError>> {
         self.client.send(call, bounds, tab, watcher)
     }
 
@@ -77,8 +77,8 @@ impl Transport {
     }
 
     /// The peer of a service that requests are passed through to. Its timeouts are the service's own business.
-    pub async fn passthrough_peer(&self, url: &Url) -> Result<HttpPeer, Trouble> {
-        let unknown = || Trouble::Unreachable("the name has no address".to_owned());
+    pub async fn passthrough_peer(&self, url: &Url) -> Result<HttpPeer, TransportError> {
+        let unknown = || TransportError::Unreachable("the name has no address".to_owned());
         let addresses = self.client.addresses(url).await?;
         // Pingora's proxy tries one address; what listens next door more often listens on IPv4.
         let address = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
@@ -109,8 +109,8 @@ mod tests {
         for url in
             ["http://localhost:1/a.png", "http://127.0.0.1:1/", "http://[::1]:1/", "http://[::ffff:127.0.0.1]:1/"]
         {
-            assert_eq!(send(url, Reach::Open).await, Trouble::Private, "{url}");
+            assert_eq!(send(url, Reach::Open).await, TransportError::Private, "{url}");
         }
-        assert!(matches!(send("http://127.0.0.1:1/", Reach::Anywhere).await, Trouble::Unreachable(_)));
+        assert!(matches!(send("http://127.0.0.1:1/", Reach::Anywhere).await, TransportError::Unreachable(_)));
     }
 }

@@ -15,7 +15,7 @@ use crate::image::Picture;
 use crate::ledger::{self, Charge, Hold};
 use crate::money::Usd;
 use crate::provider::{Reported, Usage};
-use crate::upstream::apart::apart;
+use crate::upstream::blocking_pool::offload;
 
 /// What was charged that brought nothing, and what may have been.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,7 +64,7 @@ impl Attempt {
     /// Names pictures where that may take its time.
     async fn named_apart(self: Arc<Self>, pictures: Vec<Picture>) -> Vec<Kept> {
         let bytes = pictures.iter().map(Picture::weight).sum();
-        apart(bytes, move || pictures.into_iter().map(|picture| self.named(picture)).collect()).await
+        offload(bytes, move || pictures.into_iter().map(|picture| self.named(picture)).collect()).await
     }
 
     /// What was collected, which is nothing but a usage for a call that failed, and what was charged besides.

@@ -20,8 +20,8 @@ use crate::gateway::attempt::{redirect, retries};
 use crate::provider::common::token_source::TokenSource;
 use crate::provider::{Call, Drawn, Job, Reply, Step};
 use crate::secret::Secret;
-use crate::upstream::apart::apart;
-use crate::upstream::transport::{Bounds, Reach, Received, Seen, Trouble, Watcher};
+use crate::upstream::blocking_pool::offload;
+use crate::upstream::transport::{Bounds, Reach, Received, Seen, TransportError, Watcher};
 
 /// How long a cancel may take; nobody waits for it.
 const CANCEL: Duration = Duration::from_secs(5);
@@ -127,7 +127,7 @@ impl Conversation {
         let (attempt, deadline) = (self.attempt.clone(), self.deadline);
         let (token, noted) = (self.token.clone(), self.polling.noted.clone());
         let polled = self.polling.started.then(|| self.call.url.clone());
-        apart(reply.body.len(), move || {
+        offload(reply.body.len(), move || {
             let job = attempt.job(deadline, bearer(&token));
             attempt.provider.read(&Job { noted: noted.as_ref(), polled: polled.as_ref(), ..job }, &reply)
         })
@@ -178,7 +178,7 @@ impl Attempt {
         let bounds = self.bounds(deadline, Reach::Anywhere);
         let bounds = if is_poll { one_try(bounds) } else { bounds };
         let sent = self.shared.transport.send_watched(call, bounds, &self.tab, Some(&watcher)).await;
-        sent.map_err(Trouble::failure)
+        sent.map_err(TransportError::failure)
     }
 
     /// Shows the unfinished picture of an event; `finished` counts the finished ones.

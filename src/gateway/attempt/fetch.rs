@@ -16,8 +16,8 @@ use crate::gateway::attempt::{redirect, retries};
 use crate::image::{Encoded, Picture};
 use crate::provider::{Call, Found, PictureSource, retry_after};
 use crate::request::ResponseFormat;
-use crate::upstream::apart::apart;
-use crate::upstream::transport::{Bounds, Reach, Received, Trouble};
+use crate::upstream::blocking_pool::offload;
+use crate::upstream::transport::{Bounds, Reach, Received, TransportError};
 
 /// Redirects followed for one picture file.
 const REDIRECTS: u32 = 3;
@@ -39,7 +39,7 @@ impl Attempt {
             PictureSource::Link(url) => Encoded::Raw(self.download(url).await?),
         };
         let (attempt, revised_prompt) = (self.clone(), found.revised_prompt);
-        apart(encoded.bytes().len(), move || attempt.inspect(encoded, &body, revised_prompt)).await
+        offload(encoded.bytes().len(), move || attempt.inspect(encoded, &body, revised_prompt)).await
     }
 
     /// Looks at what was fetched, and brings it into the form in which it is kept.
@@ -110,7 +110,7 @@ impl Attempt {
         let sent = self.shared.transport.send_watched(&call, bounds, &self.tab, None).await;
         sent.map_err(|trouble| match trouble {
             // Neither the way there nor the file's size changes by itself.
-            Trouble::Private | Trouble::TooLarge => Missed::ForGood(trouble.failure()),
+            TransportError::Private | TransportError::TooLarge => Missed::ForGood(trouble.failure()),
             trouble => Missed::ForNow(trouble.failure()),
         })
     }
@@ -152,7 +152,7 @@ pub(super) async fn without_repeats(fetched: Vec<Result<Picture, Failure>>, n: u
         return fetched;
     }
     let bytes = fetched.iter().flatten().map(Picture::weight).sum();
-    apart(bytes, move || without_those_listed_twice(fetched, n)).await
+    offload(bytes, move || without_those_listed_twice(fetched, n)).await
 }
 
 fn without_those_listed_twice(fetched: Vec<Result<Picture, Failure>>, n: usize) -> Vec<Result<Picture, Failure>> {

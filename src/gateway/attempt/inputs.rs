@@ -11,7 +11,7 @@ use crate::provider::{Adapter, Job};
 use crate::request::ImageRequest;
 use crate::routing::Candidate;
 use crate::secret::Secret;
-use crate::upstream::transport::replies::Tab;
+use crate::upstream::transport::reply_memory::Tab;
 use crate::upstream::transport::{Bounds, Reach};
 
 /// One attempt, ready to run.

@@ -24,7 +24,7 @@ use crate::money::Usd;
 use crate::pricing::Tokens;
 use crate::provider::Call;
 use crate::provider::anthropic::{self, RewriteReply, RewriteRequest};
-use crate::upstream::transport::{Bounds, Reach, Received, Trouble};
+use crate::upstream::transport::{Bounds, Reach, Received, TransportError};
 
 /// The largest answer in bytes that is read, a thousand times as long as one is.
 const LONGEST_ANSWER: usize = 1024 * 1024;
@@ -228,7 +228,7 @@ impl Rewriting<'_> {
         let sent = self.spec.shared.transport.send(call, bounds).await;
         let Received { reply, held: _held } = sent.map_err(|trouble| {
             let failure = match trouble {
-                Trouble::TooLarge => Failure::new(Class::Malformed, "the answer is longer than any prompt"),
+                TransportError::TooLarge => Failure::new(Class::Malformed, "the answer is longer than any prompt"),
                 trouble => trouble.failure(),
             };
             Unanswered::of(failure, None)

@@ -1,7 +1,7 @@
 //! Which connections make room for a newcomer.
 //!
-//! First go those on which nobody was served yet, of them first those of the address that holds the most, and of these the
-//! one that has waited the longest.
+//! First go those on which nobody was served yet, of them first those of the address that holds the most, and of these
+//! the one that has waited the longest.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -33,7 +33,7 @@ pub struct Standing {
     pub since: Instant,
 }
 
-/// Who goes first, at most `wanted` of them. `peers` tells how many connections an address holds.
+/// The connections that go first, at most `wanted` of them. `peers` tells how many connections an address holds.
 pub fn who_goes(mut standing: Vec<Standing>, peers: &HashMap<IpAddr, usize>, wanted: usize) -> Vec<u64> {
     let held = |peer: &IpAddr| peers.get(peer).copied().unwrap_or_default();
     standing.sort_by_cached_key(|one| (one.known, Reverse(held(&one.peer)), one.since));

@@ -1,8 +1,9 @@
 //! The connections that are open at one listener, and which of them goes when there are as many as there may be.
 //!
-//! Anybody who can connect can hold connections. A newcomer is therefore not refused: a connection that has nothing under
-//! way makes room for it (`eviction` says which one). A connection whose request is being served never makes room, except
-//! one whose body is still being read, and one that has its last answer and is only closed gently (`presence`).
+//! Anybody who can connect can hold connections. A newcomer is therefore not refused: a connection that has nothing
+//! under way makes room for it (`eviction` says which one). A connection whose request is being served never makes
+//! room, except one whose body is still being read, and one that has its last answer and is only closed gently
+//! (`presence`).
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -10,7 +10,7 @@ use crate::upstream::token::redact::secrets;
 use crate::upstream::token::refresh::Token;
 use crate::upstream::token::reply::read;
 use crate::upstream::token::request::request;
-use crate::upstream::transport::{Bounds, Transport, Trouble};
+use crate::upstream::transport::{Bounds, Transport, TransportError};
 
 /// Asks the source's endpoint for a token.
 pub async fn fetch(transport: &Transport, source: &TokenSource, bounds: Bounds) -> Result<Token, Failure> {
@@ -19,10 +19,10 @@ pub async fn fetch(transport: &Transport, source: &TokenSource, bounds: Bounds) 
     let call = request(source, now)?;
     let received = transport.send(&call, bounds).await.map_err(|trouble| {
         let why = match trouble {
-            Trouble::Unreachable(why) | Trouble::Lost(why) | Trouble::Unreadable(why) => why,
-            Trouble::TimedOut { .. } => "no answer in time".to_owned(),
-            Trouble::TooLarge => "its answer is too large".to_owned(),
-            Trouble::Private => "its address is not followed".to_owned(),
+            TransportError::Unreachable(why) | TransportError::Lost(why) | TransportError::Unreadable(why) => why,
+            TransportError::TimedOut { .. } => "no answer in time".to_owned(),
+            TransportError::TooLarge => "its answer is too large".to_owned(),
+            TransportError::Private => "its address is not followed".to_owned(),
         };
         let host = call.url.host_str().unwrap_or("?");
         Failure::new(Class::Unreachable, format!("no access token from {host}: {why}"))

@@ -1,8 +1,8 @@
 //! JSON Web Tokens (RS256), as service accounts sign them.
 //!
 //! ring signs. `jsonwebtoken` (12) is maintained, but has no backend for ring: with it the code below would become a
-//! signer of our own, installed for the whole process, or Easel would carry a second library of cryptography (aws-lc, or
-//! the 32 crates of its RustCrypto backend).
+//! signer of our own, installed for the whole process, or Easel would carry a second library of cryptography (aws-lc,
+//! or the 32 crates of its RustCrypto backend).
 
 use base64_simd::URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;

@@ -1,7 +1,7 @@
 //! Access tokens: signed for, fetched, kept until shortly before they end, and forgotten when a vendor refuses them.
 //!
-//! Tokens outlive a config, because they go by the credentials and not by a provider's name. Nothing here logs. A failure
-//! quotes OAuth's words for it and nothing else of the endpoint's answer, and never a secret that was sent.
+//! Tokens outlive a config, because they go by the credentials and not by a provider's name. Nothing here logs. A
+//! failure quotes OAuth's words for it and nothing else of the endpoint's answer, and never a secret that was sent.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

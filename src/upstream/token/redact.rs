@@ -7,7 +7,7 @@ const SECRET_FIELDS: [&str; 2] = ["assertion", "client_secret"];
 /// A word of an endpoint's that has so many bytes of a secret in a row repeats the secret; chance does not.
 pub const SHARED: usize = 6;
 
-/// What no failure may repeat of a request, as it is and as it was written.
+/// The secrets of a request, plain and form-encoded; no failure may repeat them.
 pub fn secrets(call: &Call) -> Vec<String> {
     let fields = url::form_urlencoded::parse(&call.body).filter(|(name, _)| SECRET_FIELDS.contains(&&**name));
     fields

@@ -1,8 +1,8 @@
 //! When a source's token is fetched and who waits for it.
 //!
-//! However many calls wait for a token, one fetch brings it. When the fetch fails, those who waited fail with it instead of
-//! asking one after another, and nobody asks again for a moment. A token that is still good serves everybody while its
-//! successor is fetched in a task of its own.
+//! However many calls wait for a token, one fetch brings it. When the fetch fails, those who waited fail with it
+//! instead of asking one after another, and nobody asks again for a moment. A token that is still good serves everybody
+//! while its successor is fetched in a task of its own.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,9 +34,9 @@ struct TokenState {
     is_fetching: bool,
     /// Fetches that failed since the last that did not.
     failures: u32,
-    /// How the last one did.
+    /// How the last fetch failed.
     failed: Option<Failure>,
-    /// Nothing is fetched before.
+    /// No fetch begins before this.
     not_before: Option<Instant>,
 }
 
@@ -51,7 +51,7 @@ pub struct Token {
     pub ends_at: Instant,
 }
 
-/// How it stands with a source's token.
+/// The state of a source's token.
 enum Standing {
     /// It is good.
     Good(Arc<Secret>),
@@ -118,8 +118,8 @@ impl TokenSlot {
         }
     }
 
-    /// Fetches a token in a task of its own, unless one is being fetched or the endpoint is left alone: whoever began it
-    /// may leave, and others wait for it.
+    /// Fetches a token in a task of its own, unless one is being fetched or the endpoint is left alone: whoever began
+    /// it may leave, and others wait for it.
     fn begin<F>(self: &Arc<TokenSlot>, fetch: impl FnOnce() -> F)
     where
         F: Future<Output = Result<Token, Failure>> + Send + 'static,
@@ -175,7 +175,8 @@ impl Drop for FetchGuard {
     }
 }
 
-/// How long an endpoint is left alone after so many failures in a row: a little longer each time, or as long as it says.
+/// How long an endpoint is left alone after so many failures in a row: a little longer each time, or as long as it
+/// says.
 fn pause(failures: u32, told: Option<Duration>) -> Duration {
     let own = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
     own.max(told.unwrap_or(Duration::ZERO).min(LONGEST_TOLD))

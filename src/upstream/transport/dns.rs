@@ -1,13 +1,13 @@
-//! Names and their addresses, from the system's resolver.
+//! Resolves names to addresses, by the system's resolver.
 //!
-//! A question to the system (`getaddrinfo`) cannot be called off: it keeps a thread of the runtime until the system gives
-//! up, which takes half a minute when no nameserver answers. So whoever wants the same name at the same time waits for
-//! one question, no caller waits longer than [`TIMEOUT`], and an answer that comes too late for those who waited serves
-//! the next caller. A name's addresses are remembered for a moment, failures are not.
+//! A question to the system (`getaddrinfo`) cannot be called off: it keeps a thread of the runtime until the system
+//! gives up, which takes half a minute when no nameserver answers. So whoever wants the same name at the same time
+//! waits for one question, no caller waits longer than [`TIMEOUT`], and an answer that comes too late for those who
+//! waited serves the next caller. A name's addresses are remembered for a moment, failures are not.
 //!
-//! `hickory-resolver` is maintained and could be called off, but it reads `resolv.conf` and `hosts` once when it is made
-//! and `nsswitch.conf` never, so that a sidecar would go on asking the nameserver of the network its machine has left;
-//! and it brings sixteen crates.
+//! `hickory-resolver` is maintained and could be called off, but it reads `resolv.conf` and `hosts` once when it is
+//! made and `nsswitch.conf` never, so that a sidecar would go on asking the nameserver of the network its machine has
+//! left; and it brings sixteen crates.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -20,7 +20,7 @@ use futures_util::future::{BoxFuture, Shared};
 use tokio::time::{Instant, timeout};
 use url::{Host, Url};
 
-use crate::upstream::transport::trouble::Trouble;
+use crate::upstream::transport::error::TransportError;
 
 /// Longest wait for a name's addresses, whatever else the caller has time for. The system's resolver asks its second
 /// nameserver after five seconds, which must still have time to answer.
@@ -62,13 +62,13 @@ pub struct Resolver {
 
 impl Resolver {
     /// The addresses of the URL's host, as the system orders them.
-    pub async fn addresses(&self, url: &Url) -> Result<Arc<[SocketAddr]>, Trouble> {
+    pub async fn addresses(&self, url: &Url) -> Result<Arc<[SocketAddr]>, TransportError> {
         let port = url.port_or_known_default().unwrap_or(443);
         match url.host() {
             Some(Host::Ipv4(ip)) => Ok(Arc::new([SocketAddr::new(IpAddr::V4(ip), port)])),
             Some(Host::Ipv6(ip)) => Ok(Arc::new([SocketAddr::new(IpAddr::V6(ip), port)])),
             Some(Host::Domain(name)) => self.look_up(name, port, ask_system).await,
-            None => Err(Trouble::Unreachable("the address names no host".to_owned())),
+            None => Err(TransportError::Unreachable("the address names no host".to_owned())),
         }
     }
 
@@ -77,13 +77,13 @@ impl Resolver {
         name: &str,
         port: u16,
         ask: impl FnOnce(String, u16) -> F,
-    ) -> Result<Arc<[SocketAddr]>, Trouble>
+    ) -> Result<Arc<[SocketAddr]>, TransportError>
     where
         F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
     {
         match timeout(TIMEOUT, self.answer((name.to_owned(), port), ask)).await {
-            Ok(answer) => answer.map_err(|why| Trouble::Unreachable(format!("{name}: {why}"))),
-            Err(_) => Err(Trouble::Unreachable("the name was not resolved in time".to_owned())),
+            Ok(answer) => answer.map_err(|why| TransportError::Unreachable(format!("{name}: {why}"))),
+            Err(_) => Err(TransportError::Unreachable("the name was not resolved in time".to_owned())),
         }
     }
 
@@ -156,7 +156,7 @@ mod tests {
         let began = Instant::now();
         let hangs = |_, _| async { Ok(late.await.unwrap()) };
         let in_vain = resolver.look_up("a.example", 443, hangs).await.unwrap_err();
-        assert_eq!(in_vain, Trouble::Unreachable("the name was not resolved in time".to_owned()));
+        assert_eq!(in_vain, TransportError::Unreachable("the name was not resolved in time".to_owned()));
         assert_eq!(began.elapsed(), TIMEOUT);
         answer.send(one()).unwrap();
         let found = resolver.look_up("a.example", 443, |_, _| async { panic!("the question is under way") }).await;
@@ -167,7 +167,7 @@ mod tests {
     async fn a_name_that_is_not_found_is_asked_for_again() {
         let resolver = Resolver::default();
         let missing = resolver.look_up("a.example", 443, |_, _| async { Err(io::Error::other("no such name")) }).await;
-        assert_eq!(missing.unwrap_err(), Trouble::Unreachable("a.example: no such name".to_owned()));
+        assert_eq!(missing.unwrap_err(), TransportError::Unreachable("a.example: no such name".to_owned()));
         assert_eq!(*resolver.look_up("a.example", 443, |_, _| async { Ok(one()) }).await.unwrap(), *one());
     }
 

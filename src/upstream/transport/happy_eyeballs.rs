@@ -1,13 +1,13 @@
 //! Which of a name's addresses answers first.
 //!
-//! Happy eyeballs (RFC 8305): the transport dials the addresses one after the other with a short head start for each, and
-//! takes the first connection that stands. An address that is down, or a family that leads nowhere, costs the head start
-//! and not the whole wait for a connection. Nothing is resolved or opened here: the caller passes the addresses, which it
-//! has checked, and the function that dials one.
+//! Happy eyeballs (RFC 8305): the transport dials the addresses one after the other with a short head start for each,
+//! and takes the first connection that stands. An address that is down, or a family that leads nowhere, costs the head
+//! start and not the whole wait for a connection. Nothing is resolved or opened here: the caller passes the addresses,
+//! which it has checked, and the function that dials one.
 //!
 //! This is our own code because a connection must come out of Pingora's connector, which takes one address at a time,
-//! with TLS and its pool. The crate `happy-eyeballs` and hyper-util's `HttpConnector` resolve and dial themselves and hand
-//! out a bare TCP stream; hyper-util races two families and not the addresses of one.
+//! with TLS and its pool. The crate `happy-eyeballs` and hyper-util's `HttpConnector` resolve and dial themselves and
+//! hand out a bare TCP stream; hyper-util races two families and not the addresses of one.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -7,9 +7,9 @@ use futures_util::future::BoxFuture;
 use url::Url;
 
 use crate::provider::{Call, Reply};
-use crate::upstream::transport::exchange::{Bounds, Watcher};
-use crate::upstream::transport::replies::{Held, Tab};
-use crate::upstream::transport::trouble::Trouble;
+use crate::upstream::transport::bounds::{Bounds, Watcher};
+use crate::upstream::transport::error::TransportError;
+use crate::upstream::transport::reply_memory::{Held, Tab};
 
 /// A reply, and its share of all that are held.
 #[derive(Debug)]
@@ -30,8 +30,8 @@ pub trait HttpClient: Send + Sync {
         bounds: Bounds,
         tab: &'a Arc<Tab>,
         watcher: Option<&'a Watcher>,
-    ) -> BoxFuture<'a, Result<Received, Trouble>>;
+    ) -> BoxFuture<'a, Result<Received, TransportError>>;
 
     /// The addresses of the URL's host.
-    fn addresses<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Arc<[SocketAddr]>, Trouble>>;
+    fn addresses<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Arc<[SocketAddr]>, TransportError>>;
 }

@@ -24,14 +24,14 @@ use url::{Host, Url};
 use crate::clock;
 use crate::provider::{Call, Reply};
 use crate::upstream::allowed_address::is_private;
+use crate::upstream::transport::bounds::{Bounds, Reach, Watcher};
 use crate::upstream::transport::dns::Resolver;
-use crate::upstream::transport::exchange::{Bounds, Reach, Watcher};
+use crate::upstream::transport::error::TransportError;
 use crate::upstream::transport::happy_eyeballs;
 use crate::upstream::transport::http_client::{HttpClient, Received};
-use crate::upstream::transport::reading::{self, broken};
-use crate::upstream::transport::replies::{Held, Tab};
-use crate::upstream::transport::trouble::Trouble;
-use crate::upstream::transport::upload::{self, Sent};
+use crate::upstream::transport::reply_memory::{Held, Tab};
+use crate::upstream::transport::response_body::{self, broken};
+use crate::upstream::transport::send_request::{self, Sent};
 
 /// Idle connections kept in all.
 const POOL: usize = 512;
@@ -68,18 +68,18 @@ impl HttpClient for PooledClient {
         bounds: Bounds,
         tab: &'a Arc<Tab>,
         watcher: Option<&'a Watcher>,
-    ) -> BoxFuture<'a, Result<Received, Trouble>> {
+    ) -> BoxFuture<'a, Result<Received, TransportError>> {
         Box::pin(async move {
             let mut state = ExchangeState::default();
             let exchange = self.exchange(call, bounds, tab, watcher, &mut state);
             match timeout_at(bounds.deadline, exchange).await {
                 Ok(reply) => reply,
-                Err(_) => Err(Trouble::TimedOut { sent: state.sent }),
+                Err(_) => Err(TransportError::TimedOut { sent: state.sent }),
             }
         })
     }
 
-    fn addresses<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Arc<[SocketAddr]>, Trouble>> {
+    fn addresses<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Arc<[SocketAddr]>, TransportError>> {
         Box::pin(self.resolver.addresses(url))
     }
 }
@@ -100,7 +100,7 @@ impl PooledClient {
         tab: &Arc<Tab>,
         watcher: Option<&Watcher>,
         state: &mut ExchangeState,
-    ) -> Result<Received, Trouble> {
+    ) -> Result<Received, TransportError> {
         let mut pooled = true;
         loop {
             *state = ExchangeState::default();
@@ -110,7 +110,7 @@ impl PooledClient {
             let ended = Box::pin(self.converse(call, connection, bounds, tab.reply(), watcher, state)).await;
             let taken = state.heard || (state.sent && call.method != Method::GET);
             match ended {
-                Err(Trouble::Lost(_) | Trouble::Unreachable(_)) if pooled && !taken => pooled = false,
+                Err(TransportError::Lost(_) | TransportError::Unreachable(_)) if pooled && !taken => pooled = false,
                 ended => return ended,
             }
         }
@@ -124,20 +124,20 @@ impl PooledClient {
         mut held: Held,
         watcher: Option<&Watcher>,
         state: &mut ExchangeState,
-    ) -> Result<Received, Trouble> {
+    ) -> Result<Received, TransportError> {
         let PeerConnection { stream, peer, reused: _ } = connection;
         let unsent = |why: &dyn std::fmt::Display| {
-            Trouble::Unreachable(format!("the connection was lost before the whole request was sent: {why}"))
+            TransportError::Unreachable(format!("the connection was lost before the whole request was sent: {why}"))
         };
         let head = request_head(call)?;
-        let sent = upload::send(stream, head, call.body.clone()).await.map_err(|error| unsent(&error))?;
+        let sent = send_request::send(stream, head, call.body.clone()).await.map_err(|error| unsent(&error))?;
         let Sent { stream, whole, interrupted } = sent;
         state.sent = whole;
         let mut session = HttpSession::new(stream);
         session.read_timeout = bounds.silence;
         let (status, headers) = match read_head(&mut session).await {
             // Nobody has the request, so whatever this was, it drew nothing.
-            Err(Trouble::Lost(why)) if !whole => return Err(unsent(&why)),
+            Err(TransportError::Lost(why)) if !whole => return Err(unsent(&why)),
             head => head?,
         };
         state.heard = true;
@@ -160,13 +160,13 @@ impl PooledClient {
 
     /// A connection to the URL's host, to whichever of its addresses answers first. `pooled`: one that was kept will
     /// do.
-    async fn connect(&self, url: &Url, bounds: Bounds, pooled: bool) -> Result<PeerConnection, Trouble> {
+    async fn connect(&self, url: &Url, bounds: Bounds, pooled: bool) -> Result<PeerConnection, TransportError> {
         let until = Instant::now() + bounds.connect;
-        let slow = |_| Trouble::Unreachable("the name was not resolved in time".to_owned());
+        let slow = |_| TransportError::Unreachable("the name was not resolved in time".to_owned());
         let addresses = timeout_at(until, self.resolver.addresses(url)).await.map_err(slow)??;
         // One such address among open ones is as suspicious as one alone.
         if bounds.reach == Reach::Open && addresses.iter().any(|address| is_private(address.ip())) {
-            return Err(Trouble::Private);
+            return Err(TransportError::Private);
         }
         let addresses = happy_eyeballs::in_turn(&addresses);
         if pooled {
@@ -183,9 +183,9 @@ impl PooledClient {
             Ok::<_, Box<pingora::Error>>(PeerConnection { stream, peer, reused: false })
         });
         match timeout_at(until, dialled).await {
-            Ok(Some(reached)) => reached.map_err(|error| Trouble::Unreachable(error.to_string())),
-            Ok(None) => Err(Trouble::Unreachable("the name has no address".to_owned())),
-            Err(_) => Err(Trouble::Unreachable("no connection in time".to_owned())),
+            Ok(Some(reached)) => reached.map_err(|error| TransportError::Unreachable(error.to_string())),
+            Ok(None) => Err(TransportError::Unreachable("the name has no address".to_owned())),
+            Err(_) => Err(TransportError::Unreachable("no connection in time".to_owned())),
         }
     }
 }
@@ -217,8 +217,8 @@ pub(super) fn server_name(url: &Url) -> String {
 }
 
 /// The request line and headers as they are sent, `host` and `content-length` added.
-fn request_head(call: &Call) -> Result<Bytes, Trouble> {
-    let bad = |error: Box<pingora::Error>| Trouble::Unreachable(format!("cannot build the request: {error}"));
+fn request_head(call: &Call) -> Result<Bytes, TransportError> {
+    let bad = |error: Box<pingora::Error>| TransportError::Unreachable(format!("cannot build the request: {error}"));
     let path = match call.url.query() {
         Some(query) => format!("{}?{query}", call.url.path()),
         None => call.url.path().to_owned(),
@@ -241,17 +241,19 @@ fn request_head(call: &Call) -> Result<Bytes, Trouble> {
         head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(call.body.len())).map_err(bad)?;
     }
     let wire = http_req_header_to_wire(&head).map(BytesMut::freeze);
-    wire.ok_or_else(|| Trouble::Unreachable("cannot build the request: its address cannot be written".to_owned()))
+    wire.ok_or_else(|| {
+        TransportError::Unreachable("cannot build the request: its address cannot be written".to_owned())
+    })
 }
 
 /// The status and headers of the answer, provisional ones (1xx) skipped.
-async fn read_head(session: &mut HttpSession) -> Result<(u16, HeaderMap), Trouble> {
+async fn read_head(session: &mut HttpSession) -> Result<(u16, HeaderMap), TransportError> {
     loop {
         session.read_response().await.map_err(broken)?;
         match session.resp_header() {
             Some(head) if head.status.is_informational() => {}
             Some(head) => return Ok((head.status.as_u16(), head.headers.clone())),
-            None => return Err(Trouble::Lost("no response header".to_owned())),
+            None => return Err(TransportError::Lost("no response header".to_owned())),
         }
     }
 }
@@ -264,12 +266,12 @@ async fn read_body(
     bounds: Bounds,
     held: &mut Held,
     watcher: Option<&Watcher>,
-) -> Result<(Bytes, bool), Trouble> {
+) -> Result<(Bytes, bool), TransportError> {
     // The header has told of an error, or of another address, whatever becomes of the words that go with it.
     let is_told = status >= 300;
     let until = if is_told { bounds.deadline.min(Instant::now() + ERROR_BODY) } else { bounds.deadline };
-    let read = timeout_at(until, reading::reply(session, headers, bounds, held, watcher)).await;
-    match read.unwrap_or(Err(Trouble::TimedOut { sent: true })) {
+    let read = timeout_at(until, response_body::reply(session, headers, bounds, held, watcher)).await;
+    match read.unwrap_or(Err(TransportError::TimedOut { sent: true })) {
         Ok(body) => Ok((body.bytes, body.ended)),
         Err(_) if is_told => {
             held.clear();

@@ -1,11 +1,11 @@
-//! The way of an answer to its client, in pieces.
+//! Writes a response to its client, piece by piece.
 //!
-//! What has to be made of a picture is made piece by piece, each when the one before is gone; so however slowly an
-//! answer is read, it holds no copy of the picture.
+//! A picture that has to be encoded is encoded piece by piece, each after the one before has been sent, so that a slow
+//! reader costs no copy of the picture.
 //!
-//! A client that takes some of its answer, however little, gets the rest; one that takes nothing for
-//! `limits.send_timeout` is given up. What cannot be sent to its end is never ended as if it were whole: a stream of
-//! HTTP/2 is reset, a connection of HTTP/1.1 closed short of its length or its last chunk.
+//! A client that takes some of its answer, however little, gets the rest; Easel gives up one that takes nothing for
+//! `limits.send_timeout`. An answer that cannot be sent to its end is never ended as if it were whole: Easel resets a
+//! stream of HTTP/2, and closes a connection of HTTP/1.1 short of its length or its last chunk.
 
 use std::future::poll_fn;
 use std::time::Duration;
@@ -20,15 +20,15 @@ use pingora::{Error, ErrorType, Result};
 use tokio::time::timeout;
 
 use crate::image::BodyPart;
-use crate::server::wire;
+use crate::server::watched_stream;
 
-/// The most that is sent at once over a connection that others share, or that has a time for each piece: few calls for a
-/// picture, and no long wait. A connection of HTTP/1.1 that Easel's own [`wire`] watches over takes what there is at once,
-/// which costs a quarter less than pieces do.
+/// The most that is sent at once over a connection that others share, or that has a time for each piece: few calls for
+/// a picture, and no long wait. A connection of HTTP/1.1 that Easel's own [`watched_stream`] watches over takes what
+/// there is at once, which costs a quarter less than pieces do.
 const PIECE: usize = 256 * 1024;
 
-/// Where the answer to one request goes.
-pub struct Outlet<'a> {
+/// Writes the answer to one request.
+pub struct ResponseWriter<'a> {
     session: &'a mut Session,
     patience: Duration,
     /// The body's way over HTTP/2, once its head is sent. Pingora's own way over it measures the time of a whole piece,
@@ -40,20 +40,20 @@ pub struct Outlet<'a> {
     more: &'a [(HeaderName, HeaderValue)],
 }
 
-impl<'a> Outlet<'a> {
-    /// The way to who sent the request of `session`. It may take nothing for as long as `patience`.
-    pub fn new(session: &'a mut Session, patience: Duration) -> Outlet<'a> {
-        let watched = wire::meter(session).is_some();
+impl<'a> ResponseWriter<'a> {
+    /// A writer to the client of `session`, which may take nothing for as long as `patience`.
+    pub fn new(session: &'a mut Session, patience: Duration) -> ResponseWriter<'a> {
+        let watched = watched_stream::meter(session).is_some();
         if !watched {
-            // In a server of somebody else's nobody else watches over the connection: a piece has this time.
+            // In an embedder's server no `WatchedStream` watches the connection, so each piece has this time.
             session.set_write_timeout(Some(patience));
         }
         let piece = if watched && !session.is_http2() { usize::MAX } else { PIECE };
-        Outlet { session, patience, stream: None, piece, sent: 0, more: &[] }
+        ResponseWriter { session, patience, stream: None, piece, sent: 0, more: &[] }
     }
 
     /// The same with headers that the answer has besides its own.
-    pub fn adding(mut self, more: &'a [(HeaderName, HeaderValue)]) -> Outlet<'a> {
+    pub fn adding(mut self, more: &'a [(HeaderName, HeaderValue)]) -> ResponseWriter<'a> {
         self.more = more;
         self
     }

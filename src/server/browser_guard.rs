@@ -1,4 +1,4 @@
-//! Which requests come from a web page that has no business here. Facts in, a verdict out.
+//! Guards against web pages: which requests come from a page that has no business here.
 //!
 //! Any page that a browser on this machine shows can make it send a form to a loopback address, without asking first. A
 //! page can also have its own name re-bound to such an address, and then reads the answers. What a page cannot do is to
@@ -52,7 +52,7 @@ impl<'a> Signs<'a> {
     }
 }
 
-/// Who is held to calling this server by a name of its own.
+/// Which requests must call this server by a name of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
     /// Pages. Programs may call it what they like, as the name of a container or of a service.

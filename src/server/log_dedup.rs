@@ -1,8 +1,8 @@
-//! Lines of the diagnostics that say the same over and over: the first ones are shown, the others are counted.
+//! Deduplicates lines of the diagnostics that repeat: the first ones are shown, the others are counted.
 //!
-//! Whoever can connect can make some lines appear, a failed TLS handshake each time, and a provider that is down makes
-//! one a request. Lines are alike when level, target and message are, apart from numbers, addresses and ids. The time
-//! comes in as an argument.
+//! Anybody who can connect can make some lines appear, a failed TLS handshake each time, and a provider that is down
+//! makes one for each request. Lines are alike when level, target and message are, apart from numbers, addresses and
+//! ids. The time comes in as an argument.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -22,9 +22,9 @@ const KINDS: usize = 512;
 /// How much of a message a sum repeats, in characters.
 const QUOTED: usize = 160;
 
-/// The kinds of lines of late.
+/// The kinds of lines that appeared lately.
 #[derive(Default)]
-pub struct Repeats {
+pub struct LogDedup {
     kinds: HashMap<u64, LineKind>,
     /// When each began, the oldest first.
     began: VecDeque<(Instant, u64)>,
@@ -51,7 +51,7 @@ pub struct HeldLines {
     pub first: String,
 }
 
-impl Repeats {
+impl LogDedup {
     /// Whether a line is to be shown; else it is counted. Windows that are over have to be [ended](Self::ended) before.
     pub fn show(&mut self, now: Instant, level: Level, target: &str, message: &str) -> bool {
         let key = key(level, target, message);
@@ -130,13 +130,13 @@ mod tests {
 
     const TARGET: &str = "pingora_core";
 
-    fn shown(repeats: &mut Repeats, now: Instant, messages: impl IntoIterator<Item = String>) -> usize {
+    fn shown(repeats: &mut LogDedup, now: Instant, messages: impl IntoIterator<Item = String>) -> usize {
         messages.into_iter().filter(|message| repeats.show(now, Level::Error, TARGET, message)).count()
     }
 
     #[test]
     fn like_lines_are_shown_ten_times_and_then_summed_up_at_the_end_of_their_window() {
-        let (mut repeats, now) = (Repeats::default(), Instant::now());
+        let (mut repeats, now) = (LogDedup::default(), Instant::now());
         let lines = (0..224).map(|nth| format!("handshake error from 10.0.{nth}.7:{nth}443: after {nth}ms"));
         assert_eq!(shown(&mut repeats, now, lines), 10);
         let end = now + WINDOW;
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_kinds_are_bounded_and_what_is_of_no_kind_is_shown() {
-        let (mut repeats, now) = (Repeats::default(), Instant::now());
+        let (mut repeats, now) = (LogDedup::default(), Instant::now());
         let word = |nth: usize| format!("line {}", "x".repeat(nth));
         assert_eq!(shown(&mut repeats, now, (0..KINDS).map(word)), KINDS);
         assert_eq!(shown(&mut repeats, now, (0..100).map(|_| word(KINDS))), 100);
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_was_not_shown_is_said_at_the_end_of_all() {
-        let (mut repeats, now) = (Repeats::default(), Instant::now());
+        let (mut repeats, now) = (LogDedup::default(), Instant::now());
         shown(&mut repeats, now, (0..12).map(|_| "x".repeat(1000)));
         let sums = repeats.end();
         assert_eq!((sums.len(), sums[0].count, sums[0].first.len()), (1, 2, QUOTED));

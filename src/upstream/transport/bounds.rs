@@ -1,4 +1,4 @@
-//! What bounds one exchange, and who watches it.
+//! The bounds of one exchange (time, size, addresses), and the type of who watches its reply.
 
 use std::sync::Arc;
 use std::time::Duration;

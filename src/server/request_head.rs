@@ -1,8 +1,8 @@
-//! The head of a request over HTTP/1.1: read in time and to a bound, and judged before anybody works for it.
+//! Reads the head of a request over HTTP/1.1, in time and to a bound, and checks it before anything else is done.
 //!
 //! Pingora waits for a head as long as something comes, reads up to a megabyte of it, and answers one that is none with
-//! an empty 400. So a head is read here, Pingora's own parser says whether it is one, where that is not plain to see, and
-//! only then it is handed on.
+//! an empty 400. So a head is read here, Pingora's own parser says whether it is one, where that is not plain to see,
+//! and only then it is handed on.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -42,7 +42,7 @@ pub struct Time {
     pub then: Option<Duration>,
 }
 
-/// What came.
+/// What came over the connection in place of, or as, a head.
 pub enum Head {
     /// A whole head that will be taken, and what came after it.
     Whole(BytesMut),
@@ -101,8 +101,8 @@ async fn more(stream: &mut Stream, head: &mut BytesMut, most: usize) -> io::Resu
     .await
 }
 
-/// Adds what came; where the head ends, if it does. A head that came at once has the room it needs. Any other has at once
-/// all the room there may be: what is not written to is no memory yet, and no smaller pieces are left behind.
+/// Adds what came; where the head ends, if it does. A head that came at once has the room it needs. Any other has at
+/// once all the room there may be: what is not written to is no memory yet, and no smaller pieces are left behind.
 fn append(head: &mut BytesMut, came: &[u8], most: usize) -> Option<usize> {
     let looked_at = head.len();
     let whole = if looked_at == 0 { end(came, 0) } else { None };
@@ -128,8 +128,8 @@ fn end(head: &[u8], from: usize) -> Option<usize> {
     None
 }
 
-/// Whether Pingora takes a whole head in any case. Most heads are as plain as this, and Pingora's parser, which will parse
-/// them again when it serves them, needs ten times as long to say so.
+/// Whether Pingora takes a whole head in any case. Most heads are as plain as this, and Pingora's parser, which will
+/// parse them again when it serves them, needs ten times as long to say so.
 fn plain(head: &[u8]) -> bool {
     let mut fields = [httparse::EMPTY_HEADER; PLAIN_FIELDS];
     let mut request = httparse::Request::new(&mut fields);

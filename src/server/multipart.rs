@@ -1,7 +1,7 @@
 //! Takes a client's `multipart/form-data` body apart into its fields.
 //!
-//! The body is in memory already, bounded by `limits.request_body`, and fields are slices of it. It knows no field by
-//! name; what they mean is `request`'s business.
+//! The body is in memory already, bounded by `limits.request_body`, and fields are slices of it. What the
+//! fields mean is decided in `request`.
 
 use std::convert::Infallible;
 

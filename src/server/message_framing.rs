@@ -1,8 +1,8 @@
-//! Where a request's body ends, told in one way only.
+//! Message framing: a request says in exactly one way where its body ends, which prevents request smuggling.
 //!
-//! A service behind this proxy may count a doubtful length otherwise than Easel does, and then the end of one request
-//! is the beginning of the next to it. What has two readings is refused; what has one but is written oddly is written
-//! anew, and is the last on its connection.
+//! A service behind this proxy may count a doubtful length otherwise than Easel does, and would take the end of one
+//! request for the beginning of the next. Easel refuses a length with two readings. A length with one reading that is
+//! written oddly is written anew, and its request is the last on its connection.
 
 use http::header::{CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 use pingora::http::RequestHeader;

@@ -1,9 +1,9 @@
-//! Lines on their way to a stream that may be slow, or stuck: the access log's and the diagnostics'.
+//! Writes log lines, of the access log and of the diagnostics, to a stream that may be slow or stuck.
 //!
-//! Who has a line appends it to a bounded buffer; a thread of its own writes what has gathered, one call to the system a
-//! batch. When the buffer is full the line is dropped and counted, because a slow terminal must not slow the proxy. The
-//! thread is woken for the first line of a batch and for a full batch, not for each line: waking a thread costs more
-//! than the line. Who stops waits for the lines that are on their way, but not for a stream that is stuck.
+//! The proxy appends a line to a bounded buffer; a thread of the writer's own writes what has gathered, one call to the
+//! system a batch. When the buffer is full the line is dropped and counted, because a slow terminal must not slow the
+//! proxy. The thread is woken for the first line of a batch and for a full batch, not for each line, because waking a
+//! thread costs more than the line. A process that stops waits for the last lines, but not for a stream that is stuck.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -26,8 +26,8 @@ const ENOUGH: usize = 64 << 10;
 /// How long the writer rests when a stream that does not block takes nothing.
 const REST: Duration = Duration::from_millis(10);
 
-/// A stream of this process, for `Lines::to`. Nobody else can lock it: who prints to the standard one, in a panic for
-/// example, does not wait for a writer that is stuck.
+/// A stream of this process, for `LogWriter::to`. Nobody else can lock it: code that prints to the standard one, in a
+/// panic for example, does not wait for a writer that is stuck.
 ///
 /// # Errors
 /// When the process has no descriptor left.
@@ -35,8 +35,9 @@ pub fn stream(standard: impl AsFd) -> io::Result<File> {
     Ok(File::from(standard.as_fd().try_clone_to_owned()?))
 }
 
-/// The way to a stream. The writer ends when this is dropped and everything is written.
-pub struct Lines {
+/// A buffer in front of a stream, and the thread that empties it. The thread ends when this is dropped and everything
+/// is written.
+pub struct LogWriter {
     shared: Arc<Shared>,
 }
 
@@ -44,18 +45,18 @@ struct Shared {
     state: Mutex<LinesState>,
     /// Tells the writer that there is something to do.
     wake: Condvar,
-    /// Tells who waits that a batch is done.
+    /// Tells those that flush that a batch is done.
     done: Condvar,
 }
 
-impl Lines {
+impl LogWriter {
     /// Starts the writer. A batch is written `gather` after its first line, or when it is large.
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn to(mut out: impl Write + Send + 'static, name: &str, gather: Duration) -> io::Result<Lines> {
+    pub fn to(mut out: impl Write + Send + 'static, name: &str, gather: Duration) -> io::Result<LogWriter> {
         let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), done: Condvar::new() });
-        let lines = Lines { shared: shared.clone() };
+        let lines = LogWriter { shared: shared.clone() };
         std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             let mut batch = Vec::new();
             while shared.next(&mut batch, gather) {
@@ -106,7 +107,7 @@ impl Lines {
     }
 }
 
-impl Drop for Lines {
+impl Drop for LogWriter {
     fn drop(&mut self) {
         self.shared.lock().closed = true;
         self.shared.wake.notify_one();
@@ -198,7 +199,7 @@ impl LinesState {
         self.taken += text.len() as u64;
         match self.writer {
             Writer::Idle => {
-                // Whoever comes before the writer is up must not wake it once more.
+                // A line that comes before the writer is up must not wake it once more.
                 self.writer = Writer::Gathering;
                 Appended::Wake
             }
@@ -228,15 +229,15 @@ impl LinesState {
     }
 }
 
-/// Writes all of it, however long that takes; the lines that were lost. A closed pipe must not end the proxy, and a full
-/// disk may have room for the next batch.
+/// Writes all of it, however long that takes; the lines that were lost. A closed pipe must not end the proxy, and a
+/// full disk may have room for the next batch.
 fn write(out: &mut impl Write, mut rest: &[u8]) -> u64 {
     while !rest.is_empty() {
         match out.write(rest) {
             Ok(0) => return lines_in(rest),
             Ok(written) => rest = &rest[written..],
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // Whoever shares the stream, a shell for example, may have told it not to block.
+            // Another process that shares the stream, a shell for example, may have made it non-blocking.
             Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(REST),
             Err(_) => return lines_in(rest),
         }
@@ -277,9 +278,9 @@ mod tests {
         }
     }
 
-    fn gated(gather: Duration) -> (Lines, Receiver<Vec<u8>>, Sender<()>) {
+    fn gated(gather: Duration) -> (LogWriter, Receiver<Vec<u8>>, Sender<()>) {
         let ((seen, batches), (open, go)) = (channel(), channel());
-        (Lines::to(Gated { seen, go }, "test", gather).unwrap(), batches, open)
+        (LogWriter::to(Gated { seen, go }, "test", gather).unwrap(), batches, open)
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! A request on its way out, watched for an answer that comes before it is whole.
+//! Sends a request, and watches for an answer that comes before the request is whole.
 //!
 //! A server that does not want a body (a key that is not accepted, too large, too many requests) answers while the body
-//! is still being sent, and closes (RFC 9112 9.5). Who only looks when all is written finds a connection that was reset
-//! and no answer. So what comes meanwhile is read at once, and an answer that is no success ends the sending. What an
-//! answer means is not decided here.
+//! is still being sent, and closes (RFC 9112 9.5). A client that reads only after it has written everything finds a
+//! connection that was reset and no answer. So whatever comes meanwhile is read at once, and an answer that is no
+//! success ends the sending. What an answer means is decided elsewhere.
 
 use std::fmt;
 use std::future::poll_fn;

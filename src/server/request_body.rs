@@ -14,9 +14,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::config::plan::Limits;
 use crate::error::{Error, ErrorKind};
-use crate::server::bodies::{Bodies, Body, Room};
 use crate::server::connections::Closed;
-use crate::server::wire::{self, Meter};
+use crate::server::request_memory::{Body, RequestMemory, Room};
+use crate::server::watched_stream::{self, Meter};
 
 /// What may come with a chunked body besides its bytes: extensions of chunks and trailers, which nobody reads. As much
 /// as Pingora takes of trailers.
@@ -42,8 +42,13 @@ const BROKEN: [&str; 2] = ["InvalidChunk", "InvalidTrailerEnd"];
 const TOO_MUCH: ErrorType = ErrorType::new("TooMuchBesidesTheBody");
 
 /// The whole body of at most `most` bytes, or the 4xx that says why not.
-pub async fn read(session: &mut Session, most: usize, limits: &Limits, bodies: &Arc<Bodies>) -> Result<Body, Error> {
-    let presence = wire::presence(session);
+pub async fn read(
+    session: &mut Session,
+    most: usize,
+    limits: &Limits,
+    bodies: &Arc<RequestMemory>,
+) -> Result<Body, Error> {
+    let presence = watched_stream::presence(session);
     let reading = presence.as_ref().map(|presence| presence.reads());
     let read = read_open(session, most, limits, bodies.room()).await;
     drop(reading);
@@ -62,7 +67,7 @@ pub fn leave(session: &mut Session) {
 
 /// Gets a session ready for an answer to a mistake in the head: a small body is read to nowhere, so that the connection
 /// stays usable. It is closed before a larger one.
-pub async fn skip(session: &mut Session, limits: &Limits, bodies: &Arc<Bodies>) {
+pub async fn skip(session: &mut Session, limits: &Limits, bodies: &Arc<RequestMemory>) {
     match declared_length(session) {
         Some(length) if length <= SMALL => drop(read(session, SMALL, limits, bodies).await),
         _ => leave(session),
@@ -99,7 +104,7 @@ async fn read_open(session: &mut Session, most: usize, limits: &Limits, mut room
     Ok(Body::new(whole.done(), room))
 }
 
-/// What there is of a body.
+/// A body that is being read.
 enum Collected {
     Nothing,
     /// Most bodies are one piece, which is not copied.
@@ -182,7 +187,7 @@ impl Upload {
     /// Counts from here on. Only a chunked body of HTTP/1.1 has anything besides itself.
     pub fn begins(session: &Session) -> Upload {
         let chunked = session.get_header(http::header::TRANSFER_ENCODING).is_some();
-        let meter = if chunked { wire::meter(session) } else { None };
+        let meter = if chunked { watched_stream::meter(session) } else { None };
         let before = meter.as_ref().map_or(0, |meter| meter.read());
         Upload { meter, before, body: 0, pieces: 0 }
     }

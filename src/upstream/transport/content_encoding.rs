@@ -1,4 +1,4 @@
-//! Bodies that come compressed although nobody asked for it.
+//! Decodes replies that come compressed (`content-encoding`) although Easel did not ask for it.
 //!
 //! Easel asks for `accept-encoding: identity`; a vendor, or a cache in front of it, may compress all the same, and what
 //! it sends then is paid for. gzip and deflate are read, and nothing else. A body is bounded as it is unpacked: a small
@@ -10,7 +10,7 @@ use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
-use crate::upstream::transport::buffer::{Buffer, Collected};
+use crate::upstream::transport::body_buffer::{Buffer, Collected};
 
 /// Bytes that tell how a body called `deflate` was made.
 const ZLIB_HEADER: usize = 2;

@@ -1,5 +1,7 @@
-//! What `x-easel-*` headers say, made fit for a header: of characters that may stand there, and bounded in length,
-//! however many offers a config has and however long their names are.
+//! The `x-easel-*` response headers: their names, and values that fit into a header.
+//!
+//! A value has only characters that a header may have, and a bounded length, however many offers a config has and
+//! however long their names are.
 
 use http::HeaderName;
 

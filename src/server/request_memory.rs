@@ -1,8 +1,8 @@
-//! The bytes of request bodies that are held at once, over all clients.
+//! Bounds the memory that request bodies take at once, over all clients.
 //!
-//! A body counts piece by piece as it arrives, not by the length it announces: who announces much and sends nothing
-//! takes nothing from others. It counts for as long as anything holds a part of it, which may be longer than its client
-//! waits.
+//! A body counts piece by piece as it arrives, not by the length it announces, so that a client that announces much and
+//! sends nothing takes nothing from others. It counts for as long as anything holds a part of it, which may be longer
+//! than its client waits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,30 +12,30 @@ use prometheus::IntGauge;
 
 use crate::error::Error;
 
-/// All bodies together.
+/// The memory of all bodies together.
 #[derive(Debug)]
-pub struct Bodies {
+pub struct RequestMemory {
     held: AtomicUsize,
-    /// The same number, for who scrapes.
+    /// The same number, for Prometheus.
     gauge: IntGauge,
 }
 
-impl Bodies {
+impl RequestMemory {
     /// None yet; `gauge` tells how many bytes there are.
-    pub fn new(gauge: IntGauge) -> Arc<Bodies> {
-        Arc::new(Bodies { held: AtomicUsize::new(0), gauge })
+    pub fn new(gauge: IntGauge) -> Arc<RequestMemory> {
+        Arc::new(RequestMemory { held: AtomicUsize::new(0), gauge })
     }
 
     /// Room for a body that is to come.
-    pub fn room(self: &Arc<Bodies>) -> Room {
+    pub fn room(self: &Arc<RequestMemory>) -> Room {
         Room { bodies: self.clone(), bytes: 0 }
     }
 }
 
-/// What one body takes of all; given back when dropped.
+/// The memory that one body takes; given back when dropped.
 #[derive(Debug)]
 pub struct Room {
-    bodies: Arc<Bodies>,
+    bodies: Arc<RequestMemory>,
     bytes: usize,
 }
 
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn bodies_take_from_one_bound_and_give_back_when_their_last_part_is_gone() {
         let gauge = IntGauge::new("bodies", "x").unwrap();
-        let bodies = Bodies::new(gauge.clone());
+        let bodies = RequestMemory::new(gauge.clone());
         let (mut first, mut second) = (bodies.room(), bodies.room());
         first.grow(60, 100).unwrap();
         assert_eq!(second.grow(41, 100).unwrap_err().code(), "bodies_full");

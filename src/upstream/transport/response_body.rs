@@ -17,12 +17,12 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::image::{Encoded, Picture};
 use crate::provider::is_event_stream;
-use crate::upstream::apart::apart;
-use crate::upstream::transport::buffer::Collected;
-use crate::upstream::transport::coding::{Coding, Unpacking};
-use crate::upstream::transport::exchange::{Bounds, Seen, Watcher};
-use crate::upstream::transport::replies::Held;
-use crate::upstream::transport::trouble::Trouble;
+use crate::upstream::blocking_pool::offload;
+use crate::upstream::transport::body_buffer::Collected;
+use crate::upstream::transport::bounds::{Bounds, Seen, Watcher};
+use crate::upstream::transport::content_encoding::{Coding, Unpacking};
+use crate::upstream::transport::error::TransportError;
+use crate::upstream::transport::reply_memory::Held;
 
 /// How long the end of a stream is waited for behind its last event; the connection is of use again only then.
 const AFTER_THE_LAST: Duration = Duration::from_secs(1);
@@ -70,14 +70,14 @@ pub async fn reply(
     bounds: Bounds,
     held: &mut Held,
     watcher: Option<&Watcher>,
-) -> Result<Body, Trouble> {
+) -> Result<Body, TransportError> {
     let coding = Coding::of(headers)?;
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|text| text.parse::<usize>().ok());
     if declared.is_some_and(|length| length > bounds.body) {
-        return Err(Trouble::TooLarge);
+        return Err(TransportError::TooLarge);
     }
     let unpacking = Unpacking::new(coding, bounds.body, declared);
     let (is_packed, until) = (coding != Coding::Identity, bounds.give_up());
@@ -90,9 +90,9 @@ pub async fn reply(
 
 impl Reading<'_> {
     /// Reads on, and waits until there is room for what came.
-    async fn more(&mut self) -> Result<Came, Trouble> {
+    async fn more(&mut self) -> Result<Came, TransportError> {
         let read = timeout_at(self.until, self.session.read_body_ref()).await;
-        let Some(piece) = read.map_err(|_| Trouble::TimedOut { sent: true })?.map_err(broken)? else {
+        let Some(piece) = read.map_err(|_| TransportError::TimedOut { sent: true })?.map_err(broken)? else {
             return Ok(Came::End);
         };
         self.came += piece.len();
@@ -100,7 +100,7 @@ impl Reading<'_> {
             self.unpacking.push(part)?;
             let more = (self.unpacking.unpacked() * self.copies).saturating_sub(self.held.bytes());
             let room = timeout_at(self.until, self.held.grow(more)).await;
-            room.map_err(|_| Trouble::TimedOut { sent: true })?;
+            room.map_err(|_| TransportError::TimedOut { sent: true })?;
             if self.is_packed {
                 yield_now().await;
             }
@@ -110,30 +110,30 @@ impl Reading<'_> {
 }
 
 /// How a connection ended before the reply was whole.
-pub fn broken(error: Box<pingora::Error>) -> Trouble {
+pub fn broken(error: Box<pingora::Error>) -> TransportError {
     match error.etype() {
-        pingora::ErrorType::ReadTimedout => Trouble::TimedOut { sent: true },
-        _ => Trouble::Lost(error.to_string()),
+        pingora::ErrorType::ReadTimedout => TransportError::TimedOut { sent: true },
+        _ => TransportError::Lost(error.to_string()),
     }
 }
 
-/// The whole body in one buffer. One that was cut off, or never ended, counts if nothing is missing of what it holds: it
-/// may be paid for.
-async fn read_body(mut reading: Reading<'_>) -> Result<Body, Trouble> {
+/// The whole body in one buffer. One that was cut off, or never ended, counts if nothing is missing of what it holds:
+/// it may be paid for.
+async fn read_body(mut reading: Reading<'_>) -> Result<Body, TransportError> {
     let trouble = loop {
         match reading.more().await {
             Ok(Came::Some) => {}
             Ok(Came::End) if reading.declared.is_some_and(|declared| declared != reading.came) => {
-                break Trouble::Lost("the reply ended before its length".to_owned());
+                break TransportError::Lost("the reply ended before its length".to_owned());
             }
             Ok(Came::End) => return Ok(Body { bytes: whole(reading.unpacking.finish()?).await, ended: true }),
-            Err(trouble @ (Trouble::TooLarge | Trouble::Unreadable(_))) => return Err(trouble),
+            Err(trouble @ (TransportError::TooLarge | TransportError::Unreadable(_))) => return Err(trouble),
             Err(trouble) => break trouble,
         }
     };
     let bytes = whole(reading.unpacking.take()?).await;
     let looked_at = bytes.clone();
-    if !apart(bytes.len(), move || is_whole(&looked_at)).await {
+    if !offload(bytes.len(), move || is_whole(&looked_at)).await {
         return Err(trouble);
     }
     log::warn!("a reply was cut off behind its last byte: {trouble:?}");
@@ -156,7 +156,7 @@ fn begins_as_json(body: &[u8]) -> Option<bool> {
 
 /// A body that is called a stream of events. Some servers call their JSON so, since it was a stream that was asked for;
 /// no line of events begins like that.
-async fn read_stream(mut reading: Reading<'_>, watcher: &Watcher) -> Result<Body, Trouble> {
+async fn read_stream(mut reading: Reading<'_>, watcher: &Watcher) -> Result<Body, TransportError> {
     let is_json = loop {
         if let Some(is_json) = begins_as_json(reading.unpacking.start()?) {
             break is_json;
@@ -170,7 +170,7 @@ async fn read_stream(mut reading: Reading<'_>, watcher: &Watcher) -> Result<Body
 
 /// The data of a stream's events, one after the other, without those that were good only for the watcher. Of a stream
 /// that breaks off, the events before that count: each was whole, and what it brought may be paid for.
-async fn read_events(mut reading: Reading<'_>, watcher: &Watcher) -> Result<Body, Trouble> {
+async fn read_events(mut reading: Reading<'_>, watcher: &Watcher) -> Result<Body, TransportError> {
     reading.copies = COPIES_OF_AN_EVENT;
     let mut until = reading.until;
     let mut events = pin!(SseByteStream::new(pieces(reading)));
@@ -179,7 +179,7 @@ async fn read_events(mut reading: Reading<'_>, watcher: &Watcher) -> Result<Body
         match timeout_at(until, events.next()).await {
             Ok(Some(Ok(Sse { data: Some(data), .. }))) => {
                 let shown = watcher.clone();
-                let (seen, data) = apart(data.len(), move || (shown(&data), data)).await;
+                let (seen, data) = offload(data.len(), move || (shown(&data), data)).await;
                 if seen != Seen::Shown {
                     kept.push(data);
                 }
@@ -190,11 +190,11 @@ async fn read_events(mut reading: Reading<'_>, watcher: &Watcher) -> Result<Body
             Ok(Some(Ok(_))) => {}
             Ok(None) => return Ok(Body { bytes: joined(kept).await, ended: true }),
             Ok(Some(Err(sse_stream::Error::Body(error)))) => break trouble(&*error),
-            Ok(Some(Err(error))) => break Trouble::Lost(error.to_string()),
-            Err(_) => break Trouble::TimedOut { sent: true },
+            Ok(Some(Err(error))) => break TransportError::Lost(error.to_string()),
+            Err(_) => break TransportError::TimedOut { sent: true },
         }
     };
-    if kept.is_empty() || trouble == Trouble::TooLarge {
+    if kept.is_empty() || trouble == TransportError::TooLarge {
         return Err(trouble);
     }
     log::warn!("a stream broke off behind whole events: {trouble:?}");
@@ -207,14 +207,14 @@ async fn joined(mut events: Vec<String>) -> Bytes {
         1 => whole(events.swap_remove(0).into()).await,
         _ => {
             let bytes = events.iter().map(String::len).sum();
-            apart(bytes, move || events.join("\n").into()).await
+            offload(bytes, move || events.join("\n").into()).await
         }
     }
 }
 
 /// A body in one buffer.
 async fn whole(body: Collected) -> Bytes {
-    apart(body.len(), move || body.whole()).await
+    offload(body.len(), move || body.whole()).await
 }
 
 /// The body in pieces. Boxed, because the compiler cannot see through it that it may move to another thread.
@@ -241,9 +241,9 @@ async fn next_piece(reading: Option<Reading<'_>>) -> std::io::Result<Option<(Byt
     }
 }
 
-/// Trouble on its way through the reader of events.
+/// TransportError on its way through the reader of events.
 #[derive(Debug)]
-struct Broken(Trouble);
+struct Broken(TransportError);
 
 impl std::fmt::Display for Broken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -260,10 +260,10 @@ impl From<Broken> for std::io::Error {
 }
 
 /// The trouble that came through the reader of events.
-fn trouble(error: &(dyn std::error::Error + 'static)) -> Trouble {
+fn trouble(error: &(dyn std::error::Error + 'static)) -> TransportError {
     let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     match inner.and_then(|inner| inner.downcast_ref::<Broken>()) {
         Some(Broken(trouble)) => trouble.clone(),
-        None => Trouble::Lost(error.to_string()),
+        None => TransportError::Lost(error.to_string()),
     }
 }

@@ -1,4 +1,4 @@
-//! One JSON line a request, on its way to a [bounded writer](super::lines). Prompts and keys are never written.
+//! One JSON line a request, on its way to a [bounded writer](super::log_writer). Prompts and keys are never written.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use crate::gateway::Gateway;
 use crate::gateway::outcome::Outcome;
 use crate::money::Usd;
-use crate::server::lines::Lines;
+use crate::server::log_writer::LogWriter;
 
 /// How long lines gather before they are written.
 const GATHER: Duration = Duration::from_millis(50);
@@ -105,7 +105,7 @@ fn as_text<S: Serializer>(value: &impl std::fmt::Display, serializer: S) -> Resu
 /// The way to the writer.
 #[derive(Clone)]
 pub struct AccessLog {
-    lines: Option<Arc<Lines>>,
+    lines: Option<Arc<LogWriter>>,
 }
 
 impl AccessLog {
@@ -124,7 +124,7 @@ impl AccessLog {
     }
 
     fn counting(out: impl Write + Send + 'static, dropped: IntCounter) -> io::Result<AccessLog> {
-        let lines = Lines::to(out, "access-log", GATHER)?;
+        let lines = LogWriter::to(out, "access-log", GATHER)?;
         lines.count_in(dropped);
         Ok(AccessLog { lines: Some(Arc::new(lines)) })
     }

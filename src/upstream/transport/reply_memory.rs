@@ -1,8 +1,8 @@
-//! The bytes of replies that are held at once, over all calls.
+//! Bounds the memory that replies take at once, over all calls.
 //!
 //! A reply counts piece by piece as it arrives, and for as long as its call needs it: until its pictures are in the
-//! cache, behind a link or in an answer. What finds no room waits, as it is paid for, and nothing of it is read
-//! meanwhile. Many that are read in part could wait for each other for ever; so one call at a time may go over the
+//! cache, behind a link or in an answer. A reply that finds no room waits, because it is paid for, and nothing of it is
+//! read meanwhile. Many that are read in part could wait for each other for ever; so one call at a time may go over the
 //! bound, until it has ended and the next takes its turn.
 
 use std::pin::pin;
@@ -20,7 +20,7 @@ const SMALL: usize = 64 * 1024;
 pub struct Replies {
     held: AtomicUsize,
     most: AtomicUsize,
-    /// The number of bytes held, for who scrapes.
+    /// The number of bytes held, for Prometheus.
     gauge: IntGauge,
     /// Whose turn it is to get the next bytes that are given back.
     turn: Mutex<()>,

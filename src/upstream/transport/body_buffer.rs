@@ -1,4 +1,4 @@
-//! A body as it comes in, in a few pieces.
+//! Buffers a reply's body in a few pieces as it comes in.
 //!
 //! One buffer that grows is held twice whenever it is moved, and leaves holes of every size behind. Pieces of one size
 //! are used by the next reply as soon as this one is dropped. They are put together once, when all is there.

@@ -1,4 +1,4 @@
-//! The path of Easel's own that was probably meant by one that is not: base URLs one step off, and misspelt words.
+//! Suggests the path of Easel's own that a client probably meant: its base URL is one step off, or a word is misspelt.
 //!
 //! Anybody may send any path, so only a few short words of it are compared, whatever its length.
 
@@ -26,7 +26,7 @@ const ENDPOINTS: [(&str, &str); 4] = [
 
 /// What was probably meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NearPath {
+pub struct PathSuggestion {
     /// The path of ours.
     pub path: &'static str,
     /// What to change so that it is sent.
@@ -34,14 +34,14 @@ pub struct NearPath {
 }
 
 /// The path of ours that `path` is one step off, if it is.
-pub fn near(path: &str) -> Option<NearPath> {
+pub fn suggest(path: &str) -> Option<PathSuggestion> {
     if path.len() > LONGEST {
         return None;
     }
     let lower = path.to_ascii_lowercase();
     let words: Vec<&str> = lower.split('/').filter(|word| !word.is_empty()).take(MOST_WORDS + 1).collect();
     let (path, before) = if words.len() > MOST_WORDS { None } else { endpoint(&words) }?;
-    Some(NearPath { path, help: help(before) })
+    Some(PathSuggestion { path, help: help(before) })
 }
 
 /// Which path of ours the last words are, and the words before those.
@@ -113,7 +113,7 @@ mod tests {
             ("/models/openai/gpt-image-2", "/v1/models/{id}", "end in '/v1'"),
             ("/v1/model/m", "/v1/models/{id}", "exactly so"),
         ] {
-            let near = near(path).unwrap_or_else(|| panic!("{path}: none"));
+            let near = suggest(path).unwrap_or_else(|| panic!("{path}: none"));
             assert_eq!(near.path, right, "{path}");
             assert!(near.help.contains(word), "{path}: {}", near.help);
         }
@@ -136,14 +136,14 @@ mod tests {
             "/metrics",
             "/index.html",
         ] {
-            assert_eq!(near(path), None, "{path}");
+            assert_eq!(suggest(path), None, "{path}");
         }
         for long in [
             format!("/v1/images/{}", "generations".repeat(3)),
             format!("{}/images/generations", "/v1".repeat(MOST_WORDS)),
             format!("/{}/images/generations", "x".repeat(LONGEST)),
         ] {
-            assert_eq!(near(&long), None, "{} bytes", long.len());
+            assert_eq!(suggest(&long), None, "{} bytes", long.len());
         }
     }
 }

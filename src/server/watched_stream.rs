@@ -1,8 +1,8 @@
-//! A client's connection as bytes, below HTTP.
+//! The byte stream of a client's connection, watched below HTTP.
 //!
-//! It knows three things that HTTP's parser does not tell: how much was read in all, so that what is not body has a
-//! bound; whether a client that is written to takes anything; and when a connection may be closed without taking the
-//! last answer away with it.
+//! HTTP's parser does not tell three things, so they are observed here: how many bytes were read in all, which bounds
+//! what is not body; whether the client takes what is written to it; and when the connection may be closed without
+//! taking the last answer away with it.
 
 use std::io;
 use std::pin::Pin;
@@ -75,19 +75,19 @@ fn note(session: &ServerSession) -> Option<&Note> {
     session.digest()?.proxy_digest.as_ref()?.user_data.as_ref()?.downcast_ref()
 }
 
-/// The meter of the connection a request came over; none where Easel is mounted in a server of somebody else's.
+/// The meter of a request's connection; none in an embedder's server.
 pub fn meter(session: &ServerSession) -> Option<Arc<Meter>> {
     note(session).map(|note| note.meter.clone())
 }
 
-/// What the connection does that a request came over; none likewise.
+/// What the connection of a request does; none in an embedder's server.
 pub fn presence(session: &ServerSession) -> Option<Arc<Presence>> {
     note(session).map(|note| note.presence.clone())
 }
 
-/// One client's connection.
+/// The stream of one client's connection.
 #[derive(Debug)]
-pub struct Wire {
+pub struct WatchedStream {
     stream: BufWriter<Stream>,
     meter: Arc<Meter>,
     presence: Arc<Presence>,
@@ -101,7 +101,7 @@ pub struct Wire {
     linger: Option<Linger>,
 }
 
-/// Where the time that a client may take nothing is told; a reload may change it.
+/// Knows how long a client may take nothing, which a reload may change.
 struct Patience(Arc<Gateway>);
 
 impl std::fmt::Debug for Patience {
@@ -124,15 +124,15 @@ struct Linger {
     bytes: usize,
 }
 
-impl Wire {
+impl WatchedStream {
     /// Watches over `stream`, the connection that is known as `presence`.
-    pub fn new(stream: Stream, gateway: Arc<Gateway>, presence: Arc<Presence>) -> Wire {
+    pub fn new(stream: Stream, gateway: Arc<Gateway>, presence: Arc<Presence>) -> WatchedStream {
         let (meter, stream) = (Arc::<Meter>::default(), BufWriter::with_capacity(GATHERED, stream));
         let head = ResponseHeader::build(200, Some(0)).ok();
         let told = Note { meter: meter.clone(), presence: presence.clone() };
         let note = head.map(|head| Arc::new(ProxyDigest::new(Box::new(head), Some(Box::new(told)))));
         let patience = Patience(gateway);
-        Wire { stream, meter, presence, note, patience, look: None, waiting: false, stall: None, linger: None }
+        WatchedStream { stream, meter, presence, note, patience, look: None, waiting: false, stall: None, linger: None }
     }
 
     /// What the client's machine has confirmed, where the system tells. A socket can be written to only after a third
@@ -149,8 +149,8 @@ impl Wire {
 
     /// Hands on what a write came to; one that must wait too long is an error.
     ///
-    /// Large answers wait often and shortly, so a wait sets no timer and asks the system nothing until it has lasted for
-    /// a while. The client's time counts from the first look then, which makes it a quarter longer at most.
+    /// Large answers wait often and shortly, so a wait sets no timer and asks the system nothing until it has lasted
+    /// for a while. The client's time counts from the first look then, which makes it a quarter longer at most.
     fn unless_stalled<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             (self.waiting, self.stall) = (false, None);
@@ -203,7 +203,7 @@ impl Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for WatchedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
         let before = buffer.filled().len();
@@ -213,7 +213,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for WatchedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
         let written = Pin::new(&mut wire.stream).poll_write(cx, bytes);
@@ -253,19 +253,19 @@ impl AsyncWrite for Wire {
 }
 
 #[async_trait]
-impl Shutdown for Wire {
+impl Shutdown for WatchedStream {
     async fn shutdown(&mut self) {
         self.stream.get_mut().shutdown().await;
     }
 }
 
-impl UniqueID for Wire {
+impl UniqueID for WatchedStream {
     fn id(&self) -> UniqueIDType {
         self.stream.get_ref().id()
     }
 }
 
-impl Ssl for Wire {
+impl Ssl for WatchedStream {
     fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
         self.stream.get_ref().get_ssl_digest()
     }
@@ -275,26 +275,26 @@ impl Ssl for Wire {
     }
 }
 
-impl GetTimingDigest for Wire {
+impl GetTimingDigest for WatchedStream {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
         self.stream.get_ref().get_timing_digest()
     }
 }
 
-impl GetProxyDigest for Wire {
+impl GetProxyDigest for WatchedStream {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
         self.note.clone()
     }
 }
 
-impl GetSocketDigest for Wire {
+impl GetSocketDigest for WatchedStream {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         self.stream.get_ref().get_socket_digest()
     }
 }
 
 #[async_trait]
-impl Peek for Wire {
+impl Peek for WatchedStream {
     async fn try_peek(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
         self.stream.get_mut().try_peek(buffer).await
     }
