@@ -27,7 +27,7 @@ pub use alert::{Alert, Comparison, Condition, Dimension, LONGEST_WINDOW, Measure
 pub use client::{Client, Rate};
 pub use dialect::{AskAt, CostUnit, Dialect, EditAs, Poll, SizeFormat};
 pub use hosts::{HostRule, NoHost};
-pub use money::{Billing, Budget, Charged, Charges, Volume, VolumePrice};
+pub use money::{Billing, Budget};
 
 /// A whole config, ready to run.
 #[derive(Clone, Debug)]

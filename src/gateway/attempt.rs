@@ -1,5 +1,5 @@
 //! One attempt with one offer: ask and poll until the vendor is done (`conversation`), fetch and check the pictures
-//! (`collect`, `fetch`), book what it cost (`charge`, `bill`).
+//! (`collect`, `fetch`), book what it cost (`charge`).
 //!
 //! An attempt never repeats a call that may have been paid for.
 
@@ -13,7 +13,6 @@ use crate::gateway::attempt::results::{Collected, FailedAttempt};
 use crate::gateway::journal::Opened;
 use crate::metrics::seconds;
 
-mod bill;
 mod charge;
 mod collect;
 mod conversation;

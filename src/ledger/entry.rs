@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::calendar::Moment;
 use crate::money::Usd;
+pub use crate::pricing::amount::CostSource;
 pub use crate::request::Verdict;
 
 /// What a call is made for.
@@ -31,38 +32,6 @@ impl Purpose {
             Purpose::Draw => "draw",
             Purpose::Enrich => "enrich",
             Purpose::Reserve => "reserve",
-        }
-    }
-}
-
-/// Where a settled amount comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CostSource {
-    /// Counted by the vendor (tokens, seconds) and priced here.
-    Usage,
-    /// Told by the vendor in money, credits or units.
-    Reported,
-    /// The price table, by what was billed.
-    Table,
-    /// What was reckoned before the call; nothing better is known.
-    Estimate,
-    /// Nothing was charged.
-    Nothing,
-}
-
-impl CostSource {
-    /// Every source.
-    pub const ALL: [CostSource; 5] =
-        [CostSource::Usage, CostSource::Reported, CostSource::Table, CostSource::Estimate, CostSource::Nothing];
-
-    /// The word in the ledger.
-    pub fn word(self) -> &'static str {
-        match self {
-            CostSource::Usage => "usage",
-            CostSource::Reported => "reported",
-            CostSource::Table => "table",
-            CostSource::Estimate => "estimate",
-            CostSource::Nothing => "nothing",
         }
     }
 }

@@ -7,15 +7,15 @@
 use std::sync::Arc;
 
 use crate::calendar::{Moment, Per};
-use crate::config::plan::Volume;
-use crate::ledger::charge::{Charge, Shares};
+use crate::ledger::charge::Charge;
 use crate::ledger::counter::{CounterKey, Scope};
 use crate::ledger::entry::{CostSource, Delivered, Entry, Purpose, Settlement};
 use crate::ledger::plan_counters::volume_keys;
 use crate::ledger::state::{Ledger, LedgerState};
 use crate::ledger::terms::Terms;
-use crate::ledger::volume;
 use crate::money::{self, Usd};
+use crate::pricing::amount::Shares;
+use crate::pricing::volume::{self, VolumeTier};
 
 /// A settled attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,22 +126,19 @@ impl LedgerState {
     fn tier<'a>(
         &mut self,
         terms: &Terms,
-        (tiers, fee): (Option<&[Volume]>, Usd),
+        (tiers, fee): (Option<&[VolumeTier]>, Usd),
         amounts: impl Iterator<Item = &'a mut Usd>,
         now: Moment,
     ) -> Option<()> {
         let Some(model) = &terms.model else { return Some(()) };
-        let (of_model, of_all) = (tiers.unwrap_or(&model.volume), &terms.provider.billing.volume);
+        let (of_model, of_all) = (tiers.unwrap_or(&model.volume), terms.provider.billing.volume.as_slice());
         if of_model.is_empty() && of_all.is_empty() {
             return Some(());
         }
-        let [model, provider] = volume_keys(&terms.provider, model).map(|key| self.position(&key, now).0);
-        for (place, usd) in (0..).zip(amounts) {
-            let fee = if place == 0 { fee } else { Usd::ZERO };
-            let base = volume::price(of_model, model.saturating_add(place), *usd, fee)?;
-            *usd = volume::price(of_all, provider.saturating_add(place), base, fee)?;
-        }
-        Some(())
+        let counts = volume_keys(&terms.provider, model).map(|key| self.position(&key, now).0);
+        let [of_model, of_all] =
+            [(of_model, counts[0]), (of_all, counts[1])].map(|(tiers, count)| volume::MonthlyTiers { tiers, count });
+        volume::apply(of_model, of_all, fee, amounts)
     }
 
     /// How much of `total` is taken from what is committed for this month anyhow.

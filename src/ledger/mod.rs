@@ -19,18 +19,16 @@ mod restore;
 mod spend;
 mod state;
 mod terms;
-mod volume;
 pub mod window;
 mod window_event;
 
-pub use charge::{Amount, Charge};
+pub use charge::Charge;
 pub use hold::{Hold, Settled};
 pub use plan_counters::counter_keys;
 pub use reserve::{Intent, Short};
 pub use spend::{Account, SpendKind, Total};
 pub use state::Ledger;
 pub use terms::Terms;
-pub use volume::tiers;
 pub use window_event::add_to_windows;
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use crate::ledger::entry::{Entry, Owner, Purpose};
 use crate::ledger::hold::Hold;
 use crate::ledger::plan_counters::volume_keys;
 use crate::ledger::state::{Ledger, LedgerState};
-use crate::ledger::{terms::Terms, volume};
+use crate::ledger::terms::Terms;
 use crate::money::Usd;
+use crate::pricing::volume;
 use crate::request::ImageRequest;
 
 /// What an attempt is going to do.
@@ -90,7 +91,7 @@ impl Ledger {
         if model.volume.is_empty() && provider.billing.volume.is_empty() {
             return Some(base);
         }
-        let (tiers, fee) = (volume::tiers(model, request)?, model.price.fee);
+        let (tiers, fee) = (volume::tiers_for(&model.volume, &model.price, request)?, model.price.fee);
         let mut state = self.lock();
         let [of_model, of_provider] = volume_keys(provider, model).map(|key| state.position(&key, now));
         let most = u64::from(pictures);

@@ -6,13 +6,15 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::calendar::{Moment, Per, Period, Zone};
-use crate::config::plan::{Dimension, Plan, Volume, VolumePrice};
+use crate::config::plan::{Dimension, Plan};
 use crate::config::{self, ConfigText as Text, Lookup};
 use crate::ledger::counter::{CounterKey, CounterSum, Scope};
 use crate::ledger::entry::{CostSource, Owner, Purpose, Settlement};
 use crate::ledger::window::{Change, Fact, Windows};
 use crate::ledger::*;
 use crate::money::Usd;
+use crate::pricing::amount::Amount;
+use crate::pricing::volume::{VolumePrice, VolumeTier, tiers_for};
 use crate::request::ImageRequest;
 
 const NOON: Moment = Moment::from_millis(1_795_608_000_000); // 2026-11-25T12:00:00Z
@@ -313,7 +315,7 @@ fn a_tiers_own_price_takes_the_place_of_the_tables_and_of_nothing_on_top() {
     );
     let ledger = ledger(&plan);
     let (provider, model) = (&plan.providers["p"], &plan.providers["p"].models["m"]);
-    let tiers = tiers(model, &request());
+    let tiers = tiers_for(&model.volume, &model.price, &request());
     // 0.02 and 0.01 by half, with the seed, and 10% on both.
     let (listed, own, fee) = (usd("0.0143"), usd("0.0088"), usd("0.001"));
     assert_eq!(model.price.per_picture(&request(), None, None), Some(listed));
@@ -333,7 +335,7 @@ fn a_tiers_own_price_takes_the_place_of_the_tables_and_of_nothing_on_top() {
     let counted = Charge {
         amount: Amount::Total { usd: usd("0.5"), billed: 2 },
         source: CostSource::Usage,
-        tiers: Some(vec![Volume { from: 0, price: VolumePrice::Flat(own) }]),
+        tiers: Some(vec![VolumeTier { from: 0, price: VolumePrice::Flat(own) }]),
         fee,
         ..pictures(2, Usd::ZERO)
     };
@@ -438,7 +440,7 @@ proptest! {
         provider.billing.committed = Some(Usd::from_nanos(committed));
         let model = Arc::make_mut(provider.models.get_mut("m").unwrap());
         model.volume =
-            tiers.iter().map(|(from, usd)| Volume { from: *from, price: VolumePrice::Flat(Usd::from_nanos(*usd)) }).collect();
+            tiers.iter().map(|(from, usd)| VolumeTier { from: *from, price: VolumePrice::Flat(Usd::from_nanos(*usd)) }).collect();
         let ledger = ledger(&plan);
         let (mut count, mut worth, mut unsure) = (0u64, 0i64, 0i64);
         for (n, fate) in fates {

@@ -1,10 +1,12 @@
-//! What a vendor counts while it draws, priced: tokens by their kind, seconds by the machine.
+//! What a vendor says of a call, and what it counts while it draws, priced: tokens by their kind, seconds by the machine.
 //!
 //! A kind of token that was counted and has no price leaves the whole call without one. Counting is the vendor's; what
 //! a call may cost before it is made is the table's business.
 
+use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::pricing::exact::Exact;
+use crate::request::Quality;
 
 /// Tokens that a price is for.
 const MILLION: u32 = 1_000_000;
@@ -33,6 +35,32 @@ pub struct Counted {
     pub tokens: Option<PictureTokens>,
     /// Seconds of computing, a decimal number as the vendor wrote it.
     pub seconds: Option<String>,
+}
+
+/// What the vendor says about the work, used to settle the price.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Usage {
+    /// The size really drawn, where echoed.
+    pub size: Option<Size>,
+    /// The quality really drawn, where echoed.
+    pub quality: Option<Quality>,
+    /// The file format, where echoed.
+    pub format: Option<Format>,
+    /// What the vendor says the call costs.
+    pub reported: Option<Reported>,
+    /// What it counted.
+    pub counted: Counted,
+}
+
+/// What a vendor says a call costs, as it wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reported {
+    /// In dollars.
+    Dollars(String),
+    /// In cents; Stability and Black Forest Labs call them credits.
+    Cents(String),
+    /// In units of the model's own, whose price the config knows.
+    Units(String),
 }
 
 impl PictureTokens {

@@ -10,8 +10,8 @@ use crate::calendar::Moment;
 use crate::capabilities::{Capabilities, Fitted, OutputSize, Tier, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
-use crate::image::{Encoded, Format, Size};
-use crate::pricing::Counted;
+use crate::image::{Encoded, Format};
+pub use crate::pricing::{Reported, Usage};
 use crate::provider::common::token_source::TokenSource;
 use crate::request::{ImageRequest, Quality};
 use crate::secret::Secret;
@@ -214,21 +214,6 @@ pub enum PictureSource {
     Link(Url),
 }
 
-/// What the vendor says about the work, used to settle the price.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct Usage {
-    /// The size really drawn, where echoed.
-    pub size: Option<Size>,
-    /// The quality really drawn, where echoed.
-    pub quality: Option<Quality>,
-    /// The file format, where echoed.
-    pub format: Option<Format>,
-    /// What the vendor says the call costs.
-    pub reported: Option<Reported>,
-    /// What it counted.
-    pub counted: Counted,
-}
-
 /// An unfinished picture that a vendor shows while it draws.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partial {
@@ -238,17 +223,6 @@ pub struct Partial {
     pub index: u8,
     /// Its file format's word, where told.
     pub format: Option<&'static str>,
-}
-
-/// What a vendor says a call costs, as it wrote it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reported {
-    /// In dollars.
-    Dollars(String),
-    /// In cents; Stability and Black Forest Labs call them credits.
-    Cents(String),
-    /// In units of the model's own, whose price the config knows.
-    Units(String),
 }
 
 impl Call {

@@ -4,7 +4,9 @@ use crate::calendar::{Per, Zone};
 use crate::config::check::checker::Checker;
 use crate::config::file;
 use crate::config::node_path::NodePath;
-use crate::config::plan::{Billing, Budget, Charged, Charges, Volume, VolumePrice};
+use crate::config::plan::{Billing, Budget};
+use crate::pricing::undelivered::{Charged, Charges};
+use crate::pricing::volume::{VolumePrice, VolumeTier};
 
 /// The budgets written at `at`.
 pub(super) fn budgets(checker: &mut Checker<'_>, written: Option<&file::Budgets>, at: NodePath<'_>) -> Vec<Budget> {
@@ -94,8 +96,8 @@ fn charges(written: &file::Charges) -> Charges {
 }
 
 /// Volume tiers, by the number of pictures they begin at.
-pub(super) fn volume(checker: &mut Checker<'_>, written: &[file::VolumeTier], at: NodePath<'_>) -> Vec<Volume> {
-    let mut tiers: Vec<Volume> = Vec::new();
+pub(super) fn volume(checker: &mut Checker<'_>, written: &[file::VolumeTier], at: NodePath<'_>) -> Vec<VolumeTier> {
+    let mut tiers: Vec<VolumeTier> = Vec::new();
     for (index, tier) in written.iter().enumerate() {
         let place = at.item(index);
         let Some(tier) = self::tier(checker, tier, place) else { continue };
@@ -108,7 +110,7 @@ pub(super) fn volume(checker: &mut Checker<'_>, written: &[file::VolumeTier], at
     tiers
 }
 
-fn tier(checker: &mut Checker<'_>, written: &file::VolumeTier, at: NodePath<'_>) -> Option<Volume> {
+fn tier(checker: &mut Checker<'_>, written: &file::VolumeTier, at: NodePath<'_>) -> Option<VolumeTier> {
     let file::VolumeTier { from, usd, discount } = written;
     if from.is_none() {
         let help = "add `from: 100000`, pictures charged before in the same month".to_owned();
@@ -129,5 +131,5 @@ fn tier(checker: &mut Checker<'_>, written: &file::VolumeTier, at: NodePath<'_>)
         checker.report(at.key("discount"), "is more than everything", "write at most 100%".to_owned());
         return None;
     }
-    Some(Volume { from: (*from)?, price: price? })
+    Some(VolumeTier { from: (*from)?, price: price? })
 }

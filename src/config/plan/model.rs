@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::capabilities::Sizes;
-use crate::config::plan::money::Volume;
 use crate::image::Format;
+use crate::pricing::volume::VolumeTier;
 use crate::pricing::{Price, TokenPrice};
 use crate::request::Quality;
 
@@ -18,7 +18,7 @@ pub struct Model {
     /// What its pictures cost.
     pub price: Price,
     /// Prices by the pictures of this model in a month; sorted by `from`.
-    pub volume: Vec<Volume>,
+    pub volume: Vec<VolumeTier>,
     /// What the config says it can do, over the kind's own knowledge.
     pub capabilities: CapabilityOverrides,
     /// Sent with every call to this model, in the vendor's own words.

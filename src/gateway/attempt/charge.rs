@@ -1,30 +1,26 @@
 //! What an attempt is charged: for which pictures, delivered or not, and what may have been charged besides.
 //!
-//! What a picture costs stands in `bill.rs`, and the ledger adds it up. What a vendor charges without a picture to show
-//! for it can be overridden by the config. Nothing here asks anybody anything.
+//! What a picture costs is reckoned in `pricing/bill.rs`, what is charged without one in `pricing/undelivered.rs`, and
+//! the ledger adds it up. Nothing here asks anybody anything.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::cache::Kept;
-use crate::config::plan::Charged;
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::inputs::Attempt;
 use crate::gateway::attempt::results::{Collected, FailedAttempt, Report};
-use crate::image::Picture;
-use crate::ledger::{self, Charge, Hold};
+use crate::image::{Picture, Size};
+use crate::ledger::{Charge, Hold};
 use crate::money::Usd;
-use crate::provider::{Reported, Usage};
+use crate::pricing::bill::Bill;
+use crate::pricing::undelivered::Undelivered;
+use crate::pricing::{Reported, Usage, volume};
+use crate::request::Quality;
 use crate::upstream::blocking_pool::offload;
-
-/// What was charged that brought nothing, and what may have been.
-#[derive(Clone, Copy, Debug, Default)]
-struct Undelivered {
-    /// Pictures.
-    lost: usize,
-    /// Dollars.
-    uncertain: Usd,
-}
 
 impl Attempt {
     /// Books what an attempt cost and reports it with each picture's price.
@@ -40,12 +36,13 @@ impl Attempt {
         };
         let (collected, undelivered) = self.undelivered(ended);
         let Collected { pictures, at, refused, usage, failure, .. } = collected;
-        let (source, amount) = self.amount(&pictures, undelivered.lost, &usage);
+        let sizes: Vec<Size> = pictures.iter().map(|picture| picture.size).collect();
+        let (source, amount) = self.bill().amount(&sizes, undelivered.lost, &usage);
         let kept = self.clone().named_apart(pictures).await;
         let charge = Charge {
             amount,
             source,
-            tiers: ledger::tiers(&self.offer.model, &self.request),
+            tiers: volume::tiers_for(&self.offer.model.volume, &self.offer.model.price, &self.request),
             fee: self.offer.model.price.fee,
             uncertain: undelivered.uncertain,
             refused: u32::from(refused),
@@ -85,64 +82,59 @@ impl Attempt {
 
     /// What an answer charges for pictures that it withheld, that are broken or that the route does not take.
     fn undelivered_of(&self, collected: &Collected) -> Undelivered {
-        let charges = self.offer.provider.billing.charges;
-        let told = usize::from(collected.refused_billed);
-        let refused = self.charged(charges.refused, usize::from(collected.refused), told);
+        let (charges, each) = (self.offer.provider.billing.charges, self.candidate.usd);
+        let (refused, told) = (usize::from(collected.refused), usize::from(collected.refused_billed));
+        let refused = Undelivered::by_rule(charges.refused, refused, told, each);
         let thrown_away = collected.broken + collected.unlike.len();
-        let rejected = self.charged(charges.rejected, thrown_away, thrown_away);
-        refused.and(rejected)
+        refused.and(Undelivered::by_rule(charges.rejected, thrown_away, thrown_away, each))
     }
 
     /// What a failed attempt charges: nothing to deliver, but perhaps something to pay.
     fn lost(&self, failed: &FailedAttempt) -> Undelivered {
         let FailedAttempt { failure, open, noted } = failed;
-        let (charges, all, told) =
-            (self.offer.provider.billing.charges, usize::from(self.n), usize::from(failure.billed));
+        let (charges, each) = (self.offer.provider.billing.charges, self.candidate.usd);
+        let (all, told) = (usize::from(self.n), usize::from(failure.billed));
         if *open {
-            let lost = |lost| Undelivered { lost, uncertain: Usd::ZERO };
-            return match charges.abandoned {
-                Some(Charged::No) => lost(0),
-                Some(Charged::Yes) => lost(all),
-                // What the vendor told is charged, and nothing besides.
-                Some(Charged::Maybe) | None if told > 0 || self.is_told(failure) => lost(told),
-                Some(Charged::Maybe) | None => Undelivered { lost: 0, uncertain: self.uncertain(noted.as_ref()) },
-            };
+            let told = (told > 0 || self.is_told(failure)).then_some(told);
+            return charges.of_abandoned(all, told, || self.may_cost(noted.as_ref()));
         }
         match failure.class {
-            Class::Policy => self.charged(charges.refused, all, told),
-            Class::Server | Class::Malformed => self.charged(charges.failed, all, told),
-            _ => Undelivered { lost: told, uncertain: Usd::ZERO },
-        }
-    }
-
-    /// `pictures` as the config says they are charged; where it says nothing, `told` of them are.
-    fn charged(&self, rule: Option<Charged>, pictures: usize, told: usize) -> Undelivered {
-        let estimate = || u32::try_from(pictures).ok().and_then(|pictures| self.candidate.usd.checked_mul(pictures));
-        match rule {
-            None => Undelivered { lost: told, uncertain: Usd::ZERO },
-            Some(Charged::No) => Undelivered::default(),
-            Some(Charged::Yes) => Undelivered { lost: pictures, uncertain: Usd::ZERO },
-            Some(Charged::Maybe) => Undelivered { lost: 0, uncertain: estimate().unwrap_or(Usd::ZERO) },
+            Class::Policy => Undelivered::by_rule(charges.refused, all, told, each),
+            Class::Server | Class::Malformed => Undelivered::by_rule(charges.failed, all, told, each),
+            _ => Undelivered::lost(told),
         }
     }
 
     /// Whether the vendor counted what the failed call took, in something that has a price.
     fn is_told(&self, failure: &Failure) -> bool {
         let usage = Usage { counted: failure.counted.as_deref().cloned().unwrap_or_default(), ..Usage::default() };
-        self.counted(false, 0, &usage).is_some_and(|usd| usd > Usd::ZERO)
+        self.bill().counted(false, 0, &usage).is_some_and(|usd| usd > Usd::ZERO)
     }
 
     /// A call that was sent and never answered, one whose answer says nothing, and a job that was lost, may have been
     /// drawn and billed: at what the vendor noted or else at their estimate.
-    fn uncertain(&self, noted: Option<&Reported>) -> Usd {
+    fn may_cost(&self, noted: Option<&Reported>) -> Usd {
         let estimate = || self.candidate.usd.checked_mul(u32::from(self.n)).unwrap_or(Usd::ZERO);
         let with_fee = |usd: Usd| usd.checked_add(self.offer.model.price.fee);
-        noted.and_then(|noted| self.reported(noted)).and_then(with_fee).unwrap_or_else(estimate)
+        noted.and_then(|noted| self.bill().reported(noted)).and_then(with_fee).unwrap_or_else(estimate)
     }
-}
 
-impl Undelivered {
-    fn and(self, other: Undelivered) -> Undelivered {
-        Undelivered { lost: self.lost + other.lost, uncertain: self.uncertain.saturating_add(other.uncertain) }
+    /// What is known for the bill.
+    fn bill(&self) -> Bill<'_> {
+        Bill {
+            price: &self.offer.model.price,
+            request: &self.request,
+            fitted: &self.candidate.fitted,
+            usual: self.provider.usual(&self.offer.provider.account, &self.offer.model),
+            sent_quality: self.sent_quality(),
+            listed: self.candidate.listed,
+        }
+    }
+
+    /// The quality that was sent. What the config sends with every call goes over what was asked.
+    fn sent_quality(&self) -> Option<Quality> {
+        let fixed = |fields: &BTreeMap<String, Value>| fields.get("quality").and_then(Value::as_str)?.parse().ok();
+        let constants = &self.offer.provider.account.dialect.constants;
+        fixed(&self.offer.model.options).or_else(|| fixed(constants)).or(self.candidate.fitted.quality)
     }
 }

@@ -8,10 +8,11 @@ use proptest::prelude::*;
 use crate::config::plan::Dimension;
 use crate::config::{self, ConfigText, Lookup, ProviderKind};
 use crate::gateway::journal::*;
+use crate::ledger::Terms;
 use crate::ledger::counter_keys;
 use crate::ledger::entry::{CostSource as From, Owner, Purpose};
-use crate::ledger::{Amount, Terms};
 use crate::money::Usd;
+use crate::pricing::amount::Amount;
 
 struct Nothing;
 

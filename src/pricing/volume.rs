@@ -4,31 +4,74 @@
 //! pictures, so a call that crosses an edge pays both prices. A price of a tier's own takes the place of the table's,
 //! and what is charged on top of that stays on top. What was counted is not known here.
 
-use crate::config::plan::{Model, Volume, VolumePrice};
 use crate::money::Usd;
+use crate::pricing::Price;
 use crate::request::ImageRequest;
 
-/// A model's tiers for pictures of `request`: a tier's own price has add-ons, multiplier and markup in it as the table's
-/// would, and not the call's fee. `None` where one does not fit.
-pub fn tiers(model: &Model, request: &ImageRequest) -> Option<Vec<Volume>> {
-    let dressed = |tier: &Volume| {
+/// A price from some number of pictures on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VolumeTier {
+    /// Pictures charged before in the same month.
+    pub from: u64,
+    /// What the next one costs.
+    pub price: VolumePrice,
+}
+
+/// How a volume tier changes a price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VolumePrice {
+    /// A picture costs this, whatever the table says.
+    Flat(Usd),
+    /// So many parts per million less.
+    Discount(u32),
+}
+
+/// A model's tiers for pictures of `request`, whose price without them is `price`: a tier's own price has add-ons,
+/// multiplier and markup in it as the table's would, and not the call's fee. `None` where one does not fit.
+pub fn tiers_for(tiers: &[VolumeTier], price: &Price, request: &ImageRequest) -> Option<Vec<VolumeTier>> {
+    let dressed = |tier: &VolumeTier| {
         let price = match tier.price {
-            VolumePrice::Flat(usd) => VolumePrice::Flat(model.price.instead(request, usd)?),
+            VolumePrice::Flat(usd) => VolumePrice::Flat(price.instead(request, usd)?),
             VolumePrice::Discount(ppm) => VolumePrice::Discount(ppm),
         };
-        Some(Volume { price, ..*tier })
+        Some(VolumeTier { price, ..*tier })
     };
-    model.volume.iter().map(dressed).collect()
+    tiers.iter().map(dressed).collect()
+}
+
+/// Tiers, and how many pictures that they count were charged this month.
+#[derive(Clone, Copy, Debug)]
+pub struct MonthlyTiers<'a> {
+    /// The tiers, sorted by `from`.
+    pub tiers: &'a [VolumeTier],
+    /// Pictures charged before.
+    pub count: u64,
+}
+
+/// Prices the pictures of one call by where each stands among the month's: by the model's tiers, and what comes of that
+/// by the provider's. The first picture has the call's `fee` in its price. `None` where a price does not fit.
+pub fn apply<'a>(
+    model: MonthlyTiers<'_>,
+    provider: MonthlyTiers<'_>,
+    fee: Usd,
+    amounts: impl Iterator<Item = &'a mut Usd>,
+) -> Option<()> {
+    for (place, usd) in (0..).zip(amounts) {
+        let fee = if place == 0 { fee } else { Usd::ZERO };
+        let base = price(model.tiers, model.count.saturating_add(place), *usd, fee)?;
+        *usd = price(provider.tiers, provider.count.saturating_add(place), base, fee)?;
+    }
+    Some(())
 }
 
 /// The price of the picture before which `count` were charged this month; `base` is its price without tiers, of which
 /// `fee` is in any price. `None` where it does not fit.
-pub(super) fn price(tiers: &[Volume], count: u64, base: Usd, fee: Usd) -> Option<Usd> {
+fn price(tiers: &[VolumeTier], count: u64, base: Usd, fee: Usd) -> Option<Usd> {
     tiers.iter().rev().find(|tier| tier.from <= count).map_or(Some(base), |tier| tier.price.of(base, fee))
 }
 
 /// The dearest of the next pictures: those that may stand anywhere after `count` and before `end`.
-pub(super) fn dearest(tiers: &[Volume], count: u64, end: u64, base: Usd, fee: Usd) -> Option<Usd> {
+pub fn dearest(tiers: &[VolumeTier], count: u64, end: u64, base: Usd, fee: Usd) -> Option<Usd> {
     let later = tiers.iter().filter(|tier| tier.from > count && tier.from < end);
     later
         .map(|tier| tier.price.of(base, fee))
@@ -53,8 +96,8 @@ impl VolumePrice {
 mod tests {
     use super::*;
 
-    fn flat(from: u64, usd: &str) -> Volume {
-        Volume { from, price: VolumePrice::Flat(usd.parse().unwrap()) }
+    fn flat(from: u64, usd: &str) -> VolumeTier {
+        VolumeTier { from, price: VolumePrice::Flat(usd.parse().unwrap()) }
     }
 
     #[test]
@@ -74,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_discount_is_rounded_half_up_to_the_nano_dollar() {
-        let tiers = [Volume { from: 10, price: VolumePrice::Discount(333_333) }];
+        let tiers = [VolumeTier { from: 10, price: VolumePrice::Discount(333_333) }];
         let at = |count, nanos| price(&tiers, count, Usd::from_nanos(nanos), Usd::ZERO).unwrap().nanos();
         assert_eq!([at(9, 3), at(10, 3), at(10, 1_000_000), at(10, 1)], [3, 2, 666_667, 1]);
     }

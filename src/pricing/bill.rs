@@ -1,31 +1,44 @@
-//! What an attempt was charged: the vendor's own word, what it counted, the table, the estimate, in this order.
+//! What a call was charged: the vendor's own word, what it counted, the table, the estimate, in this order.
 //!
-//! Each amount is said with where it comes from, so that the ledger marks what nobody told. What was charged without a
-//! picture to show for it is decided elsewhere; here it is only priced.
-
-use std::collections::BTreeMap;
-
-use serde_json::Value;
+//! Each amount is said with where it comes from, so that the ledger marks what nobody told. How many pictures were
+//! charged without one to show for it is decided elsewhere (`undelivered.rs`); here they are only priced.
 
 use crate::capabilities::{BilledSize, Fitted, OutputSize, Tier, Usual};
-use crate::gateway::attempt::inputs::Attempt;
-use crate::image::{Picture, Size};
-use crate::ledger::Amount;
-use crate::ledger::entry::CostSource;
+use crate::image::Size;
 use crate::money::Usd;
-use crate::provider::{Reported, Usage};
-use crate::request::Quality;
+use crate::pricing::Price;
+use crate::pricing::amount::{Amount, CostSource};
+use crate::pricing::usage::{Reported, Usage};
+use crate::request::{ImageRequest, Quality};
 
-impl Attempt {
-    /// What is charged: by the provider's own word, by what it counted, or by the picture.
-    pub(super) fn amount(&self, pictures: &[Picture], lost: usize, usage: &Usage) -> (CostSource, Amount) {
+/// What is known of a call when its bill is reckoned.
+#[derive(Clone, Copy, Debug)]
+pub struct Bill<'a> {
+    /// The model's price.
+    pub price: &'a Price,
+    /// The request.
+    pub request: &'a ImageRequest,
+    /// How it was fitted to the model.
+    pub fitted: &'a Fitted,
+    /// What the model draws unasked, and by which size it bills.
+    pub usual: Usual,
+    /// The quality that was sent.
+    pub sent_quality: Option<Quality>,
+    /// What a picture is listed at, where its own price cannot be found.
+    pub listed: Usd,
+}
+
+impl Bill<'_> {
+    /// What is charged for pictures of these sizes and for `lost` others: by the provider's own word, by what it counted,
+    /// or by the picture.
+    pub fn amount(&self, pictures: &[Size], lost: usize, usage: &Usage) -> (CostSource, Amount) {
         let billed = u32::try_from(pictures.len() + lost).unwrap_or(u32::MAX);
         let reported = usage.reported.as_ref().and_then(|reported| self.reported(reported));
         let counted = || self.counted(!pictures.is_empty(), billed, usage);
         let total = reported.map(|usd| (CostSource::Reported, usd)).or_else(|| Some((CostSource::Usage, counted()?)));
         let charged = |usd: &Usd| *usd > Usd::ZERO || billed > 0;
         let total = total.and_then(|(source, usd)| {
-            let fee = if charged(&usd) { self.offer.model.price.fee } else { Usd::ZERO };
+            let fee = if charged(&usd) { self.price.fee } else { Usd::ZERO };
             Some((source, usd.checked_add(fee)?))
         });
         match total {
@@ -35,8 +48,8 @@ impl Attempt {
     }
 
     /// What the provider says the call costs, in dollars, with what a reseller adds; nonsense is nothing.
-    pub(super) fn reported(&self, reported: &Reported) -> Option<Usd> {
-        let price = &self.offer.model.price;
+    pub fn reported(&self, reported: &Reported) -> Option<Usd> {
+        let price = self.price;
         let usd = match reported {
             Reported::Dollars(text) => Usd::rounded(text).ok()?,
             Reported::Cents(text) => Usd::rounded_cents(text).ok()?,
@@ -46,29 +59,29 @@ impl Attempt {
     }
 
     /// What the provider counted, priced; `None` where it counted nothing that has a price.
-    pub(super) fn counted(&self, drawn: bool, billed: u32, usage: &Usage) -> Option<Usd> {
-        let price = &self.offer.model.price;
+    pub fn counted(&self, drawn: bool, billed: u32, usage: &Usage) -> Option<Usd> {
+        let price = self.price;
         // Resellers fill the place of a count with zeros; no picture is made of no token.
         let tokens =
             usage.counted.tokens.as_ref().filter(|tokens| !drawn || tokens.image_out > 0 || tokens.text_out > 0);
-        let by_tokens = tokens.and_then(|tokens| price.by_tokens(&self.request, tokens, billed));
-        let by_seconds = || price.by_seconds(&self.request, usage.counted.seconds.as_deref()?, billed);
+        let by_tokens = tokens.and_then(|tokens| price.by_tokens(self.request, tokens, billed));
+        let by_seconds = || price.by_seconds(self.request, usage.counted.seconds.as_deref()?, billed);
         by_tokens.or_else(by_seconds)
     }
 
     /// Each picture at its price; where a meter should have told it, or nobody told what decides it, that is an
     /// estimate.
-    fn by_the_picture(&self, pictures: &[Picture], lost: usize, usage: &Usage) -> (CostSource, Amount) {
-        let model = &self.offer.model.price;
+    fn by_the_picture(&self, pictures: &[Size], lost: usize, usage: &Usage) -> (CostSource, Amount) {
+        let model = self.price;
         let mut source = if model.meter.is_some() { CostSource::Estimate } else { CostSource::Table };
-        let mut price = |picture: Option<&Picture>| {
-            let (usd, is_a_guess) = self.price(picture, usage).unwrap_or((self.candidate.listed, true));
+        let mut price = |picture: Option<Size>| {
+            let (usd, is_a_guess) = self.picture(picture, usage).unwrap_or((self.listed, true));
             if is_a_guess {
                 source = CostSource::Estimate;
             }
             usd
         };
-        let mut delivered: Vec<Usd> = pictures.iter().map(|picture| price(Some(picture))).collect();
+        let mut delivered: Vec<Usd> = pictures.iter().map(|picture| price(Some(*picture))).collect();
         let mut lost: Vec<Usd> = (0..lost).map(|_| price(None)).collect();
         // The call's fee stands on its first picture; one that does not fit is no amount at all.
         if let Some(first) = delivered.iter_mut().chain(&mut lost).next() {
@@ -79,21 +92,12 @@ impl Attempt {
 
     /// The price of one picture as billed, and whether it is a guess: by the first size that the table has. `None`
     /// where it has none of them.
-    fn price(&self, picture: Option<&Picture>, usage: &Usage) -> Option<(Usd, bool)> {
-        let price = &self.offer.model.price;
-        let usual = self.provider.usual(&self.offer.provider.account, &self.offer.model);
-        let quality = usage.quality.or_else(|| self.sent_quality()).or(usual.quality);
-        let sizes = sizes(usage.size, &self.candidate.fitted, usual, picture.map(|picture| picture.size));
+    fn picture(&self, picture: Option<Size>, usage: &Usage) -> Option<(Usd, bool)> {
+        let quality = usage.quality.or(self.sent_quality).or(self.usual.quality);
+        let sizes = sizes(usage.size, self.fitted, self.usual, picture);
         // A table without sizes prices a picture of which none is known.
         let sizes = sizes.into_iter().flatten().map(Some).chain([None]);
-        sizes.into_iter().find_map(|size| price.billed(&self.request, size, quality))
-    }
-
-    /// The quality that was sent. What the config sends with every call goes over what was asked.
-    fn sent_quality(&self) -> Option<Quality> {
-        let fixed = |fields: &BTreeMap<String, Value>| fields.get("quality").and_then(Value::as_str)?.parse().ok();
-        let constants = &self.offer.provider.account.dialect.constants;
-        fixed(&self.offer.model.options).or_else(|| fixed(constants)).or(self.candidate.fitted.quality)
+        sizes.into_iter().find_map(|size| self.price.billed(self.request, size, quality))
     }
 }
 

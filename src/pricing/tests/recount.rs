@@ -4,7 +4,10 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use crate::image::Size;
+use crate::money::Usd;
+use crate::pricing::*;
+use crate::request::{ImageRequest, Quality};
 
 /// Nano-dollars times 10^18, which every price here divides into: a million each for pixels or tokens, multiplier and
 /// markup.
