@@ -41,8 +41,11 @@ fn rooms() -> BTreeSet<String> {
     rooms
 }
 
-/// Whether a folder is there for the tests of the file beside it alone.
+/// Whether a folder is there for the tests of the file beside it, or of the folder it is in, alone.
 fn holds_only_tests(folder: &Path) -> bool {
+    if folder.ends_with("tests") {
+        return true;
+    }
     let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
     names.eq(["tests.rs"])
 }

@@ -1,0 +1,102 @@
+//! Whatever happens in whatever order: no picture is lost, and no limit is passed.
+
+use super::*;
+
+/// Something that happens to a request.
+#[derive(Clone, Debug)]
+enum Happening {
+    /// Time passes.
+    Passes(u64),
+    /// The nth call ends, with so many pictures and in this way.
+    Ends(usize, u8, Option<Class>, bool),
+    /// The nth queue gives a slot.
+    Granted(usize),
+    /// An offer is paused for some seconds.
+    Paused(usize, u64),
+}
+
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    let class = prop::option::of(prop::sample::select(vec![
+        Class::Server,
+        Class::TimeoutAmbiguous,
+        Class::RateLimited,
+        Class::Policy,
+        Class::Malformed,
+    ]));
+    let happening = prop_oneof![
+        (1..3000u64).prop_map(Happening::Passes),
+        (0..4usize, 0..5u8, class, any::<bool>())
+            .prop_map(|(nth, drawn, class, open)| Happening::Ends(nth, drawn, class, open)),
+        (0..3usize).prop_map(Happening::Granted),
+        (0..3usize, 1..20u64).prop_map(|(offer, seconds)| Happening::Paused(offer, seconds)),
+    ];
+    prop::collection::vec(happening, 0..40)
+}
+
+/// Makes it happen; what became of the pictures, where a call ended by it.
+fn happen(world: &mut World, dispatch: &mut Dispatch, happening: Happening) -> Vec<Disposition> {
+    match happening {
+        Happening::Passes(millis) => {
+            world.now += Duration::from_millis(millis);
+            dispatch.timer(world.time());
+        }
+        Happening::Ends(nth, pictures, class, open) if !world.carried.is_empty() => {
+            let nth = nth % world.carried.len();
+            let end = CallEnd { open, ..class.map_or_else(CallEnd::default, failed) };
+            return world.end_call(dispatch, nth, pictures, end);
+        }
+        Happening::Granted(nth) if !world.queued.is_empty() => {
+            let candidate = world.queued.swap_remove(nth % world.queued.len());
+            world.granted = Some(candidate);
+            dispatch.slot_granted(candidate);
+        }
+        Happening::Paused(offer, seconds) => {
+            let until = world.now + Duration::from_secs(seconds);
+            world.paused[offer] = Some(Cooling { pause: Pause::Failing, until });
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    /// `World` holds that no place is bought or delivered twice.
+    #[test]
+    fn whatever_happens_no_picture_is_lost_and_no_limit_is_passed(
+        happenings in happenings(),
+        wanted in 1..6u8,
+        slots in prop::collection::vec(0..3usize, 3),
+        queue in prop::collection::vec(0..2usize, 3),
+        (seeded, cents, budget) in (any::<bool>(), 0..8i64, 0..10i64),
+    ) {
+        let mut world = World::new(&slots, Duration::from_secs(20));
+        world.queue = queue;
+        world.left = Usd::from_nanos(budget * CENT.nanos());
+        let usd = Usd::from_nanos(cents * CENT.nanos());
+        let caps = Caps { per_request: Some(Cap { usd, whose: CapOwner::Caller }), ..Caps::default() };
+        let most = |max_n: u8| if seeded { 1 } else { max_n };
+        let candidates = vec![candidate(0, most(2)), candidate(1, most(1)), candidate(2, most(4))];
+        let rules = Rules { caps, seeded, ..rules(&world, wanted) };
+        let mut dispatch = Dispatch::new(rules, candidates, Vec::new(), 3);
+        let mut became = Vec::new();
+        world.run(&mut dispatch);
+        // After the script, all calls end well.
+        let rest = std::iter::repeat_n(Happening::Ends(0, 9, None, false), 40);
+        for happening in happenings.into_iter().chain(rest) {
+            became.extend(happen(&mut world, &mut dispatch, happening));
+            if !world.over {
+                world.run(&mut dispatch);
+            }
+            prop_assert!(dispatch.promised() <= usd, "{} of {usd}", dispatch.promised());
+            prop_assert!(world.left >= Usd::ZERO);
+        }
+        prop_assert!(world.carried.is_empty());
+        let delivered = became.iter().filter(|became| matches!(became, Disposition::Deliver(_))).count();
+        prop_assert_eq!(world.filled.len(), delivered);
+        prop_assert!(seeded || !became.contains(&Disposition::Discard), "{:?}", became);
+        let error = dispatch.error("all", world.time(), Moment::from_millis(0));
+        prop_assert_eq!(error.is_none(), delivered == usize::from(wanted), "{:?}", error);
+    }
+}

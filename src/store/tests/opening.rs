@@ -1,0 +1,84 @@
+//! A file that is opened: after a crash, beside another process, and written by an older or a newer version.
+
+use super::*;
+
+#[tokio::test]
+async fn what_was_under_way_when_the_process_died_may_have_been_charged() {
+    let dir = tempdir().unwrap();
+    let store = opened(&dir, OnLedgerError::Refuse);
+    for id in 1..=3 {
+        store.write(opens(id)).await.unwrap();
+    }
+    store.write(settled(1, now(), 40, &["a"])).await.unwrap();
+    store.write(Write::Release { id: 3 }).await.unwrap();
+    drop(store);
+    let again = Store::open(place(&dir), options(OnLedgerError::Refuse), at("2026-12-25T12:00:00Z")).unwrap();
+    assert_eq!((again.last_id, again.interrupted, again.interrupted_usd), (2, 1, Usd::from_nanos(7)));
+    let sums = all(&again.store);
+    assert_eq!((sums.attempts, sums.usd.nanos(), sums.uncertain.nanos()), (2, 40, 7));
+    let recent = recent(&again.store, now()).unwrap();
+    let last = recent.iter().find(|row| row.outcome == "interrupted").unwrap();
+    assert_eq!((last.at, last.cost, last.accepted), (now(), Usd::ZERO, 0), "it belongs to when it was sent");
+    drop(again);
+    assert_eq!(Store::open(place(&dir), options(OnLedgerError::Refuse), now()).unwrap().interrupted, 0);
+}
+
+#[tokio::test]
+async fn one_process_writes_and_others_read_meanwhile() {
+    let dir = tempdir().unwrap();
+    let store = opened(&dir, OnLedgerError::Refuse);
+    let second = Store::open(place(&dir), options(OnLedgerError::Refuse), now()).err().unwrap();
+    assert!(matches!(&second, StoreError::Taken { file } if file.ends_with(schema::FILE)), "{second}");
+    let reader = schema::read(dir.path()).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM attempts").unwrap();
+    let mut seen = 0;
+    for id in 1..=200 {
+        let (open, settle) = (store.write(opens(id)), store.write(settled(id, now(), 1, &["x"])));
+        open.await.unwrap();
+        settle.await.unwrap();
+        let rows = report::of_file(dir.path(), &ReportQuery::default()).unwrap();
+        assert!(rows[0].figures.attempts > seen);
+        seen = rows[0].figures.attempts;
+    }
+    assert_eq!(reader.query_row("SELECT count(*) FROM attempts", [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    assert!(reader.execute("DELETE FROM attempts", []).is_err(), "a reader writes nothing");
+    assert!(store.close(Duration::from_secs(60)).await);
+    opened(&dir, OnLedgerError::Refuse);
+}
+
+#[test]
+fn every_version_becomes_the_present_one_and_a_newer_one_is_refused() {
+    for version in 1..=schema::STEPS.len() {
+        let dir = tempdir().unwrap();
+        let mut old = Connection::open(dir.path().join(schema::FILE)).unwrap();
+        schema::migrate(&mut old, &schema::STEPS[..version]).unwrap();
+        old.execute_batch(
+            "INSERT INTO attempts (id, opened_at, settled_at, request, tenant, route, provider, model, purpose, asked,
+             estimate, usd) VALUES (9, 1, 2, 'q', 't', 'r', 'p', 'm', 'draw', 1, 5, 4)",
+        )
+        .unwrap();
+        drop(old);
+        let now = Store::open(place(&dir), options(OnLedgerError::Refuse), Moment::from_millis(3)).unwrap();
+        assert_eq!((now.last_id, all(&now.store).usd.nanos()), (9, 4), "version {version}");
+        drop(now);
+        let newer = Connection::open(dir.path().join(schema::FILE)).unwrap();
+        newer.pragma_update(None, "user_version", 1000).unwrap();
+        drop(newer);
+        let refused = Store::open(place(&dir), options(OnLedgerError::Refuse), Moment::from_millis(3)).err().unwrap();
+        assert!(refused.to_string().contains("version 1000"), "{refused}");
+        assert!(matches!(schema::read(dir.path()), Err(StoreError::TooNew { found: 1000, .. })));
+    }
+}
+
+#[test]
+fn steps_are_taken_once_each_and_all_or_none() {
+    let mut ledger = Connection::open_in_memory().unwrap();
+    let steps = ["CREATE TABLE a (x)", "ALTER TABLE a ADD COLUMN y", "nonsense"];
+    schema::migrate(&mut ledger, &steps[..1]).unwrap();
+    assert!(schema::migrate(&mut ledger, &steps).is_err());
+    assert!(ledger.prepare("SELECT y FROM a").is_err(), "nothing of a change that failed");
+    schema::migrate(&mut ledger, &steps[..2]).unwrap();
+    schema::migrate(&mut ledger, &steps[..2]).unwrap();
+    assert!(ledger.prepare("SELECT y FROM a").is_ok());
+    assert!(matches!(schema::migrate(&mut ledger, &steps[..1]), Err(StoreError::TooNew { found: 2, known: 1 })));
+}
