@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use crate::calendar::Moment;
 use crate::config::plan::{Alert, Comparison, Condition, Dimension, Measure};
-use crate::ledger::window::{self, WindowSum};
+use crate::ledger;
+use crate::ledger::sliding_window::WindowSum;
 use crate::money::Usd;
 
 /// The name under which an alert that looks at everything together is told.
@@ -35,7 +36,7 @@ pub trait Readings {
     /// Every name of a dimension there are sums of.
     fn names(&self, by: Dimension) -> Vec<Arc<str>>;
 
-    /// The sum of a name over the time before `now`, as [`window::Windows::sum`] tells it.
+    /// The sum of a name over the time before `now`, as [`ledger::sliding_window::Windows::sum`] tells it.
     fn sum(&self, by: Dimension, name: &str, over: Duration, now: Moment) -> WindowSum;
 
     /// Every budget as it stands at `now`.
@@ -370,7 +371,7 @@ fn measure(alert: &Alert, sum: &WindowSum, now: Moment) -> Result<Ratio, Conditi
     let evidence = match alert.when.measure {
         // No money is a fact as well.
         Measure::SpendPerHour | Measure::BudgetShare => {
-            let begin = window::start(alert.over, now);
+            let begin = ledger::sliding_window::start(alert.over, now);
             let millis = i128::from(now.millis().saturating_sub(begin.millis()));
             return Ok(Ratio { above: nanos * MILLIS_PER_HOUR, below: millis.max(1) });
         }

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use crate::canonical::writer::{Digest, Writer};
+use crate::canonical::writer::{Digest, FieldWriter};
 use crate::request::ImageRequest;
 
 pub mod config_digest;
@@ -47,7 +47,7 @@ impl Canonical {
         request: &ImageRequest,
         seed: u64,
     ) -> Canonical {
-        let mut bytes = Writer(vec![LAYOUT]);
+        let mut bytes = FieldWriter(vec![LAYOUT]);
         bytes.field(Some(tenant));
         bytes.field(Some(route));
         bytes.field(pinned);
@@ -64,7 +64,7 @@ impl Canonical {
 
     /// Whether a canonical form is a request of this tenant's.
     pub fn is_of(bytes: &[u8], tenant: &str) -> bool {
-        let mut begin = Writer(vec![LAYOUT]);
+        let mut begin = FieldWriter(vec![LAYOUT]);
         begin.field(Some(tenant));
         // Fields carry their length, so that no tenant's name is the beginning of another's.
         bytes.starts_with(&begin.0)
@@ -82,7 +82,7 @@ impl Canonical {
     }
 }
 
-impl Writer {
+impl FieldWriter {
     /// What a request means.
     fn request(&mut self, request: &ImageRequest) {
         // Destructured so that a new field breaks the build until it is decided whether it belongs to the meaning.

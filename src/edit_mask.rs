@@ -18,7 +18,7 @@ const ROW: usize = 4 * 1024 * 1024;
 
 /// Why a mask cannot be used.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Unusable {
+pub enum MaskError {
     /// Not a PNG that decodes within bounds.
     #[error("is not a PNG file that can be read")]
     Unreadable,
@@ -27,15 +27,15 @@ pub enum Unusable {
     NoAlpha,
 }
 
-impl From<DecodingError> for Unusable {
-    fn from(_: DecodingError) -> Unusable {
-        Unusable::Unreadable
+impl From<DecodingError> for MaskError {
+    fn from(_: DecodingError) -> MaskError {
+        MaskError::Unreadable
     }
 }
 
 /// A greyscale PNG of the same size in which white is to change: each pixel is as white as the mask's was transparent.
 /// Takes time by the pixels that the file says it has, and a row of memory, or a byte a pixel where it is interlaced.
-pub fn white(mask: &[u8]) -> Result<Bytes, Unusable> {
+pub fn white(mask: &[u8]) -> Result<Bytes, MaskError> {
     let mut decoder = Decoder::new_with_limits(Cursor::new(mask), Limits { bytes: ROW });
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     decoder.set_ignore_text_chunk(true);
@@ -44,12 +44,12 @@ pub fn white(mask: &[u8]) -> Result<Bytes, Unusable> {
     let channels = match reader.output_color_type().0 {
         ColorType::GrayscaleAlpha => 2,
         ColorType::Rgba => 4,
-        _ => return Err(Unusable::NoAlpha),
+        _ => return Err(MaskError::NoAlpha),
     };
     let (width, height) = reader.info().size();
     let mut file = Vec::new();
     // Writing into memory fails for no reason of the file's.
-    let written = |_| Unusable::Unreadable;
+    let written = |_| MaskError::Unreadable;
     let mut encoder = Encoder::new(&mut file, width, height);
     encoder.set_color(ColorType::Grayscale);
     encoder.set_depth(BitDepth::Eight);
@@ -58,7 +58,7 @@ pub fn white(mask: &[u8]) -> Result<Bytes, Unusable> {
     encoder.set_filter(Filter::Up);
     let mut writer = encoder.write_header().map_err(written)?;
     let mut rows = writer.stream_writer().map_err(written)?;
-    let mut put = |row: &[u8]| rows.write_all(row).map_err(|_| Unusable::Unreadable);
+    let mut put = |row: &[u8]| rows.write_all(row).map_err(|_| MaskError::Unreadable);
     if reader.info().interlaced {
         put(&interlaced(&mut reader, width as usize, height as usize, channels)?)?;
     } else {
@@ -79,13 +79,13 @@ fn interlaced(
     width: usize,
     height: usize,
     channels: usize,
-) -> Result<Vec<u8>, Unusable> {
+) -> Result<Vec<u8>, MaskError> {
     let (mut all, mut line) = (vec![0; width * height], Vec::with_capacity(width));
     while let Some(row) = reader.next_interlaced_row()? {
         whiteness(row.data(), channels, &mut line);
         match row.interlace() {
             InterlaceInfo::Adam7(pass) => expand_interlaced_row(&mut all, width, &line, pass, 8),
-            InterlaceInfo::Null(_) => return Err(Unusable::Unreadable),
+            InterlaceInfo::Null(_) => return Err(MaskError::Unreadable),
         }
     }
     Ok(all)
@@ -173,10 +173,10 @@ mod tests {
 
     #[test]
     fn a_mask_without_transparency_or_without_pixels_is_told_apart() {
-        assert_eq!(white(&png(RgbImage::new(2, 2))), Err(Unusable::NoAlpha));
+        assert_eq!(white(&png(RgbImage::new(2, 2))), Err(MaskError::NoAlpha));
         let whole = png(RgbaImage::new(64, 64));
-        assert_eq!(white(&whole[..whole.len() / 2]), Err(Unusable::Unreadable));
-        assert_eq!(white(b"GIF89a"), Err(Unusable::Unreadable));
-        assert_eq!(white(&png(RgbaImage::new(3_000_000, 1))), Err(Unusable::Unreadable), "a row of 12 MB");
+        assert_eq!(white(&whole[..whole.len() / 2]), Err(MaskError::Unreadable));
+        assert_eq!(white(b"GIF89a"), Err(MaskError::Unreadable));
+        assert_eq!(white(&png(RgbaImage::new(3_000_000, 1))), Err(MaskError::Unreadable), "a row of 12 MB");
     }
 }

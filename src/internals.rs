@@ -79,7 +79,7 @@ pub mod secret {
 }
 
 pub mod server {
-    pub mod lines {
+    pub mod log_writer {
         pub use crate::server::log_writer::stream;
     }
 }

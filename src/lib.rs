@@ -150,8 +150,8 @@ pub mod parts {
     pub use crate::calendar::Moment;
     pub use crate::clock::{Clock, ManualClock};
     pub use crate::provider::{Call, Reply};
-    pub use crate::upstream::transport::reply_memory::{Held, Tab};
-    pub use crate::upstream::transport::{Bounds, HttpClient, Reach, Received, Seen, TransportError, Watcher};
+    pub use crate::upstream::transport::reply_memory::{CallReservation, ReplyReservation};
+    pub use crate::upstream::transport::{Bounds, EventRole, HeldReply, HttpClient, Reach, TransportError, Watcher};
 }
 
 /// What has to happen in a [`Gateway`] while nobody asks it anything: alerts and monthly fees.

@@ -12,10 +12,10 @@ use prometheus::{
 };
 
 use crate::ledger::Ledger;
-use crate::ledger::window::Cost;
+use crate::ledger::sliding_window::Cost;
 use crate::metrics::accepted_cost::AcceptedCost;
 use crate::metrics::naming::opts;
-use crate::metrics::spend::Spend;
+use crate::metrics::spend::SpendCollector;
 
 mod accepted_cost;
 mod naming;
@@ -115,7 +115,7 @@ impl Metrics {
             feedback: made.counters("feedback_total", "Verdicts of clients on pictures.", &["verdict", "outcome"])?,
             registry: made.0,
         };
-        metrics.registry.register(Box::new(Spend::new(ledger.clone())?))?;
+        metrics.registry.register(Box::new(SpendCollector::new(ledger.clone())?))?;
         metrics.registry.register(Box::new(build_info()?))?;
         Ok(metrics)
     }
@@ -216,7 +216,8 @@ fn build_info() -> Result<Gauge, prometheus::Error> {
 mod tests {
     use super::*;
     use crate::config::plan::Dimension;
-    use crate::ledger::{Account, SpendKind, Total};
+    use crate::ledger::SpendKind;
+    use crate::ledger::{SpendAccount, Total};
     use crate::money::Usd;
 
     #[test]
@@ -247,7 +248,7 @@ mod tests {
     fn the_scrape_shows_the_ledger_in_dollars() {
         let ledger = Arc::new(Ledger::default());
         let metrics = Metrics::new(&ledger).unwrap();
-        let account = Account { provider: "p".into(), model: "m".into(), kind: SpendKind::Delivered };
+        let account = SpendAccount { provider: "p".into(), model: "m".into(), kind: SpendKind::Delivered };
         ledger.begin_with(account, Total { pictures: 1, usd: "0.009".parse().unwrap() });
         let text = metrics.render(Scrape::default()).unwrap();
         let line = "easel_spend_usd_total{kind=\"delivered\",model=\"m\",provider=\"p\"} 0.009";

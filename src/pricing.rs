@@ -9,19 +9,19 @@ use crate::request::{Background, ImageRequest, Quality};
 
 pub mod amount;
 pub mod bill;
+mod computed_prices;
 mod exact;
-mod pixels;
+mod metered_usage;
 mod table;
-mod tokens;
+mod text_tokens;
 pub mod undelivered;
-mod usage;
-pub mod volume;
+pub mod volume_tiers;
 
+pub use crate::pricing::computed_prices::{FirstMegapixel, Megapixels, Rounding, Steps};
+pub use crate::pricing::metered_usage::{Counted, Meter, PictureTokenPrice, PictureTokens, Reported, Usage};
+pub use crate::pricing::text_tokens::{TokenPrice, Tokens};
 use exact::Exact;
-pub use pixels::{FirstMegapixel, Megapixels, Rounding, Steps};
 pub use table::{Row, RowSize, TIERS, Table};
-pub use tokens::{TokenPrice, Tokens};
-pub use usage::{Counted, Meter, PictureTokenPrice, PictureTokens, Reported, Usage};
 
 /// Extras that a vendor charges on top of the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -159,7 +159,7 @@ impl Price {
     /// The same by seconds, a decimal number as the vendor writes it.
     pub fn by_seconds(&self, request: &ImageRequest, told: &str, pictures: u32) -> Option<Usd> {
         match &self.meter {
-            Some(Meter::Seconds(rate)) => self.counted(request, usage::seconds(*rate, told)?, pictures),
+            Some(Meter::Seconds(rate)) => self.counted(request, metered_usage::seconds(*rate, told)?, pictures),
             _ => None,
         }
     }

@@ -47,7 +47,7 @@ pub struct RateLimiter {
 
 /// Something that was taken of a client's rate.
 #[derive(Clone, Copy, Debug)]
-pub struct Taken {
+pub struct RateCharge {
     /// What.
     pub what: RateUnit,
     /// The client's rate then.
@@ -88,7 +88,7 @@ impl RateLimiter {
 
     /// Gives back what was taken for a request that came to nothing. What has come back by itself since is not given a
     /// second time.
-    pub fn give_back(&self, client: &str, taken: Taken, now: Instant) {
+    pub fn give_back(&self, client: &str, taken: RateCharge, now: Instant) {
         let left = cost(taken.per_minute, taken.count).saturating_sub(now.saturating_duration_since(taken.at));
         if let Some(full_at) = self.lock().get_mut(&(client.to_owned(), taken.what, Count::Used))
             && let Some(earlier) = full_at.checked_sub(left)
@@ -99,7 +99,7 @@ impl RateLimiter {
 
     /// The same for a request that a vendor refused: no more than a minute's worth in a minute, so that no client can
     /// have a vendor refuse one request after the other for ever.
-    pub fn forgive(&self, client: &str, taken: Taken, now: Instant) {
+    pub fn forgive(&self, client: &str, taken: RateCharge, now: Instant) {
         if self.count(client, taken.what, Count::Forgiven, cost(taken.per_minute, taken.count), now).is_ok() {
             self.give_back(client, taken, now);
         }
@@ -162,8 +162,8 @@ mod tests {
         assert!(rates.take("web", RateUnit::Images, FOUR, 1, now).is_err());
     }
 
-    fn taken(count: u32, at: Instant) -> Taken {
-        Taken { what: RateUnit::Images, per_minute: FOUR, count, at }
+    fn taken(count: u32, at: Instant) -> RateCharge {
+        RateCharge { what: RateUnit::Images, per_minute: FOUR, count, at }
     }
 
     #[test]

@@ -26,9 +26,9 @@ use crate::server::access_log::AccessLog;
 use crate::server::certificate::Certificate;
 use crate::server::connections::Connections;
 use crate::server::file_descriptors;
+use crate::server::listener::Service;
 use crate::server::log_writer::LAST_LINES;
 use crate::server::proxy::Easel;
-use crate::server::service::Service;
 
 /// Connections to the operator's listener that are open at once: more than probes and scrapers need.
 const OPERATORS: usize = 128;
@@ -58,7 +58,7 @@ pub enum NotListening {
 }
 
 /// A server that answers.
-pub struct Running {
+pub struct RunningSidecar {
     /// Where clients connect; the real port where the config said 0.
     pub addr: SocketAddr,
     /// `http` or `https`, as clients must speak.
@@ -81,7 +81,7 @@ pub struct Running {
 ///
 /// # Errors
 /// When an address cannot be bound or the TLS files cannot be used; nothing is served then.
-pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListening> {
+pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<RunningSidecar, NotListening> {
     let snapshot = gateway.snapshot();
     let (server, metrics) = (&snapshot.plan.server, &gateway.shared.metrics);
     let (clients, addr) = bind(&server.listen)?;
@@ -105,7 +105,7 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<Running, NotListen
         tokio::spawn(certificate.follow(POLL_INTERVAL, success))
     });
     let background_tasks = background::start(&gateway);
-    Ok(Running {
+    Ok(RunningSidecar {
         addr,
         scheme,
         admin,
@@ -206,7 +206,7 @@ fn reachable(addr: SocketAddr) -> SocketAddr {
     }
 }
 
-impl Running {
+impl RunningSidecar {
     /// Waits until a listener ends by itself, which it should not.
     pub async fn failed(&mut self) {
         let ended = futures_util::future::select_all(self.services.iter_mut()).await;

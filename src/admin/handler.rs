@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use crate::admin::ledger::ledger;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
-use crate::server::browser_guard::{self, Door, Signs};
+use crate::server::browser_guard::{self, HostCheck, Signs};
 use crate::server::caller::bearer;
 use crate::server::respond::error_object;
 
@@ -86,7 +86,7 @@ impl Admin {
             return None;
         }
         let signs = Signs::of(session.req_header());
-        let door = if self.local { Door::Operators } else { Door::Clients };
+        let door = if self.local { HostCheck::Operators } else { HostCheck::Clients };
         browser_guard::foreign(signs, server, door).map(|foreign| refused(&foreign.error(signs)))
     }
 

@@ -9,7 +9,7 @@ use crate::alert_evaluator::{AlertState, BudgetUse, ResolveReason};
 use crate::alert_notifier::*;
 use crate::config::plan::{Dimension, Plan};
 use crate::gateway::reload::{self, Os};
-use crate::ledger::window::WindowSum;
+use crate::ledger::sliding_window::WindowSum;
 use crate::metrics::Metrics;
 use crate::money::Usd;
 use crate::upstream::transport::{PooledClient, Transport};

@@ -20,7 +20,7 @@ const LONGEST_SPREAD: Duration = Duration::from_secs(5);
 
 /// One kind of pause that was called for.
 #[derive(Clone, Copy, Debug)]
-struct Running {
+struct ActiveKind {
     pause: Pause,
     /// Until when, as it is told.
     until: Instant,
@@ -33,7 +33,7 @@ struct Running {
 pub struct Circuit {
     failures: VecDeque<Instant>,
     /// At most one of each kind.
-    pauses: Vec<Running>,
+    pauses: Vec<ActiveKind>,
     /// A probe was sent and has not come back.
     pub probe_out: bool,
 }
@@ -65,7 +65,7 @@ impl Circuit {
 
     /// Pauses for `length`, or for longer where a pause of this kind runs longer already.
     pub fn pause(&mut self, pause: Pause, length: Duration, chance: u32, now: Instant) {
-        let new = Running { pause, until: now + length, opens: now + length + spread(length, chance) };
+        let new = ActiveKind { pause, until: now + length, opens: now + length + spread(length, chance) };
         // What has run out and wants no proof is forgotten here, where the list would grow.
         self.pauses.retain(|running| running.opens > now || running.pause.wants_proof());
         match self.pauses.iter_mut().find(|running| running.pause == pause) {

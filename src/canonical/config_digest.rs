@@ -15,7 +15,7 @@ use std::fmt::Debug;
 use sha2::{Digest as _, Sha256};
 
 pub use crate::canonical::writer::Digest;
-use crate::canonical::writer::Writer;
+use crate::canonical::writer::FieldWriter;
 use crate::config::plan::{Account, CapabilityOverrides, Dialect, EditOverride, Model, Offer, Provider, Route};
 
 /// What a route does to a request before anybody is asked.
@@ -127,11 +127,11 @@ pub fn seller(provider: &Provider) -> Digest {
 }
 
 /// A digest in the making.
-struct Hasher(Writer);
+struct Hasher(FieldWriter);
 
 impl Default for Hasher {
     fn default() -> Hasher {
-        Hasher(Writer(Vec::new()))
+        Hasher(FieldWriter(Vec::new()))
     }
 }
 

@@ -3,9 +3,9 @@
 use crate::request::Edit;
 
 /// Fields written with their length, so that no two different lists of fields make the same bytes.
-pub(super) struct Writer(pub(super) Vec<u8>);
+pub(super) struct FieldWriter(pub(super) Vec<u8>);
 
-impl Writer {
+impl FieldWriter {
     /// Input pictures count by their hashes, so that the form stays small.
     pub(super) fn edit(&mut self, edit: Option<&Edit>) {
         let Some(Edit { images, mask, fidelity }) = edit else { return };

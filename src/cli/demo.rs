@@ -17,7 +17,7 @@ use crate::money::Usd;
 use crate::provider::{Call, Reply};
 use crate::sandbox::{Mode, Name, Sandbox, Settings};
 use crate::server::access_log::AccessLog;
-use crate::sidecar::{self, Running};
+use crate::sidecar::{self, RunningSidecar};
 use crate::upstream::transport::{Bounds, IDLE, Reach, Transport};
 use clap::Parser;
 use http::HeaderMap;
@@ -91,7 +91,7 @@ impl Lookup for Env {
 struct Stage {
     sandbox: Sandbox,
     gateway: Arc<Gateway>,
-    running: Running,
+    running: RunningSidecar,
     client: Arc<Transport>,
     out: PathBuf,
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use tokio::runtime::Runtime;
 
-use crate::server::diagnostics;
+use crate::server;
 
 mod check;
 mod completions;
@@ -60,8 +60,8 @@ impl Drop for LastLines {
 /// The `easel` command: parses the arguments and runs what they name.
 pub fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
-    let filter = if let Command::Demo(_) = command { demo::FILTER } else { diagnostics::FILTER };
-    let diagnostics = match diagnostics::init(filter) {
+    let filter = if let Command::Demo(_) = command { demo::FILTER } else { server::process_log::FILTER };
+    let diagnostics = match server::process_log::init(filter) {
         Ok(diagnostics) => diagnostics,
         Err(error) => return failed(error),
     };

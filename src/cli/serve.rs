@@ -10,9 +10,9 @@ use crate::config::plan::Plan;
 use crate::gateway::Gateway;
 use crate::gateway::reload::{self, Os, POLL_INTERVAL, Watch};
 use crate::server::access_log::AccessLog;
-use crate::server::diagnostics::tell_panics;
 use crate::server::log_writer::{LogWriter, stream};
-use crate::sidecar::{self, Running};
+use crate::server::process_log::tell_panics;
+use crate::sidecar::{self, RunningSidecar};
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -114,7 +114,7 @@ impl Signals {
 }
 
 /// Follows SIGHUP and the file until SIGTERM or SIGINT, then drains; a second signal does not wait.
-async fn until_stopped(gateway: Arc<Gateway>, watch: Watch, mut running: Running, signals: Signals) -> ExitCode {
+async fn until_stopped(gateway: Arc<Gateway>, watch: Watch, mut running: RunningSidecar, signals: Signals) -> ExitCode {
     let Signals { mut hup, mut term, mut interrupt } = signals;
     let (reload_now, asked) = mpsc::channel(1);
     tokio::spawn(watch.follow(gateway, POLL_INTERVAL, asked));

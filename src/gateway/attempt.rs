@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::conversation::Conversation;
-use crate::gateway::attempt::results::{Collected, FailedAttempt};
-use crate::gateway::journal::Opened;
+use crate::gateway::attempt::results::{CollectedPictures, FailedAttempt};
+use crate::gateway::journal::OpenedAttempt;
 use crate::metrics::seconds;
 
 mod charge;
@@ -24,17 +24,17 @@ mod results;
 mod retries;
 
 pub use inputs::Attempt;
-pub use results::Report;
+pub use results::AttemptReport;
 
 impl Attempt {
     /// Runs the attempt to its end and books its cost. Nothing is sent before it is written down.
-    pub async fn run(self: Arc<Self>, opened: Opened) -> Report {
+    pub async fn run(self: Arc<Self>, opened: OpenedAttempt) -> AttemptReport {
         let hold = match opened.written().await {
             Ok(hold) => hold,
             Err((hold, _)) => {
                 self.shared.journal.release(hold);
                 let failure = Failure::new(Class::Unrecorded, "the ledger cannot be written");
-                return Report { failure: Some(failure), ..Report::default() };
+                return AttemptReport { failure: Some(failure), ..AttemptReport::default() };
             }
         };
         let began = Instant::now();
@@ -50,13 +50,13 @@ impl Attempt {
     }
 
     /// Asks the vendor and collects what it drew.
-    async fn ask(self: &Arc<Self>, deadline: Instant) -> Result<Collected, FailedAttempt> {
+    async fn ask(self: &Arc<Self>, deadline: Instant) -> Result<CollectedPictures, FailedAttempt> {
         let (drawn, body) = Conversation::begin(self, deadline).await?.run().await?;
         Ok(self.collect_pictures(drawn, body).await)
     }
 
     /// Counts pictures by what became of them.
-    fn count_verdicts(&self, ended: &Result<Collected, FailedAttempt>) {
+    fn count_verdicts(&self, ended: &Result<CollectedPictures, FailedAttempt>) {
         match ended {
             Ok(collected) => {
                 self.count("delivered", collected.pictures.len());

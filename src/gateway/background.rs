@@ -14,7 +14,7 @@ use crate::calendar::Moment;
 use crate::config::plan::Dimension;
 use crate::gateway::Gateway;
 use crate::ledger::counter::Budgeted;
-use crate::ledger::window::WindowSum;
+use crate::ledger::sliding_window::WindowSum;
 
 /// How often monthly fees are booked that are due.
 const ACCRUE_EVERY: Duration = Duration::from_secs(30);

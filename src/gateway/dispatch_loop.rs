@@ -14,7 +14,7 @@ use crate::admission::Admission;
 use crate::dispatch::{Action, Dispatch, EventTime};
 use crate::error::ErrorKind;
 use crate::failure::{Class, Failure};
-use crate::gateway::attempt::{Attempt, Report};
+use crate::gateway::attempt::{Attempt, AttemptReport};
 use crate::gateway::dispatch_loop::facts::GatewayFacts;
 use crate::gateway::dispatch_loop::reserve::Reserved;
 use crate::gateway::dispatch_loop::state::{Completed, DispatchLoop, now};
@@ -155,7 +155,7 @@ impl DispatchLoop {
             drop(slot);
             let report = ended.unwrap_or_else(|_| {
                 let failure = Failure::new(Class::AdapterBug, "the attempt panicked");
-                Report { failure: Some(failure), ..Report::default() }
+                AttemptReport { failure: Some(failure), ..AttemptReport::default() }
             });
             Completed { call, report, pass }
         });

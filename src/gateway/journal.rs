@@ -13,12 +13,13 @@ use crate::calendar::{Moment, Per, Period};
 use crate::clock::Clock;
 use crate::config::plan::{self, OnLedgerError, Plan};
 use crate::gateway::savings::{Saving, Savings};
+use crate::ledger;
 use crate::ledger::counter::{CounterKey, CounterSum, Scope};
 use crate::ledger::entry::Verdict;
-use crate::ledger::window::{self, Change, Fact, Windows};
-use crate::ledger::{self, Charge, Hold, Intent, Ledger, Settled, Short, counter_keys};
+use crate::ledger::sliding_window::{Fact, VerdictChange, Windows};
+use crate::ledger::{Charge, Hold, Intent, Ledger, Settled, Short, counter_keys};
 use crate::store::sums::{Filter, Sums};
-use crate::store::{Health, Judged, Location, Opened as Found, Options, Store, StoreError, Unwritten, View, Write};
+use crate::store::{Health, Location, OpenedStore, Options, Store, StoreError, Unwritten, VerdictEffect, View, Write};
 
 /// How long a process that ends waits for its last writes.
 const LAST_WRITES: Duration = Duration::from_secs(10);
@@ -33,7 +34,7 @@ pub struct Journal {
 }
 
 /// An attempt that may be sent once it is written down.
-pub struct Opened {
+pub struct OpenedAttempt {
     hold: Hold,
     written: BoxFuture<'static, Result<(), Unwritten>>,
 }
@@ -52,7 +53,7 @@ impl Journal {
             ledger.no_fees_before(now);
         }
         let options = Options::new(server.ledger.retention, on_error);
-        let Found { store, last_id, interrupted, interrupted_usd } = Store::open(place, options, now)?;
+        let OpenedStore { store, last_id, interrupted, interrupted_usd } = Store::open(place, options, now)?;
         if interrupted > 0 {
             log::warn!(
                 "{interrupted} calls were under way when the last process ended; up to {interrupted_usd} USD may be charged for them"
@@ -68,7 +69,7 @@ impl Journal {
     /// When the record cannot be read; nothing is counted then that was not before.
     pub fn follow(&self, plan: &Plan) -> Result<(), StoreError> {
         self.recount(plan, self.clock.now())?;
-        let longest = plan::longest_window(&plan.alerts).unwrap_or(window::KEPT);
+        let longest = plan::longest_window(&plan.alerts).unwrap_or(ledger::sliding_window::KEPT);
         self.ledger.look_back(longest, |windows| {
             // The clock is read behind all that is settled, so that nothing seems to be of a clock that was ahead.
             let now = self.clock.now();
@@ -144,11 +145,11 @@ impl Journal {
     }
 
     /// Promises what an attempt may cost, or says which budget it would pass.
-    pub fn open(&self, intent: Intent<'_>) -> Result<Opened, Short> {
+    pub fn open(&self, intent: Intent<'_>) -> Result<OpenedAttempt, Short> {
         let (hold, written) = self.ledger.reserve(intent, self.clock.now(), |entry| -> BoxFuture<'static, _> {
             Box::pin(self.store.write(Write::Open(entry.clone())))
         })?;
-        Ok(Opened { hold, written })
+        Ok(OpenedAttempt { hold, written })
     }
 
     /// Settles an attempt and returns when that is written down. What cannot be written now is kept and written when it
@@ -191,12 +192,12 @@ impl Journal {
         tenant: &str,
         verdict: Verdict,
         reason: Option<String>,
-    ) -> Result<Option<Judged>, StoreError> {
+    ) -> Result<Option<VerdictEffect>, StoreError> {
         let judged = self.store.judge(image, tenant, verdict, reason, self.clock.now()).await?;
-        if let Some(Judged { owner, entry_at, changed: true, .. }) = &judged {
+        if let Some(VerdictEffect { owner, entry_at, changed: true, .. }) = &judged {
             let change = match verdict {
-                Verdict::Accepted => Change { accepted: 1, rejected: -1 },
-                Verdict::Rejected => Change { accepted: -1, rejected: 1 },
+                Verdict::Accepted => VerdictChange { accepted: 1, rejected: -1 },
+                Verdict::Rejected => VerdictChange { accepted: -1, rejected: 1 },
             };
             self.ledger.judge(*entry_at, owner, change);
         }
@@ -224,13 +225,16 @@ fn refill(view: &View<'_>, mut windows: Windows, now: Moment) -> Result<Windows,
     let since = now.before(windows.kept());
     for (owner, Sums { usd, prepaid, accepted, rejected, attempts, .. }) in view.owners(since)? {
         let usd = usd.saturating_add(prepaid);
-        windows.recall(&owner, window::WindowSum { usd, accepted, rejected, attempts, failures: 0 });
+        windows.recall(&owner, ledger::sliding_window::WindowSum { usd, accepted, rejected, attempts, failures: 0 });
     }
     for row in view.recent(since)? {
         if row.at > now {
             // Of a clock that was ahead: part of what there was ever, and of no window that ends now.
             let (usd, accepted, rejected) = (row.cost, row.accepted.into(), row.rejected.into());
-            windows.recall(&row.owner, window::WindowSum { usd, accepted, rejected, attempts: 1, failures: 0 });
+            windows.recall(
+                &row.owner,
+                ledger::sliding_window::WindowSum { usd, accepted, rejected, attempts: 1, failures: 0 },
+            );
             continue;
         }
         let fact = Fact { usd: row.cost, accepted: row.accepted, rejected: row.rejected, ..Fact::default() };
@@ -253,7 +257,7 @@ fn filter(scope: &Scope) -> Filter {
     filter
 }
 
-impl Opened {
+impl OpenedAttempt {
     /// The promise of an attempt that is not going to be sent.
     pub fn unsent(self) -> Hold {
         self.hold

@@ -21,8 +21,8 @@ use crate::gateway::reload::{self, Os};
 use crate::money::Usd;
 use crate::provider::{Call, Reply};
 use crate::store::report::{ReportBy, ReportQuery};
-use crate::upstream::transport::reply_memory::Tab;
-use crate::upstream::transport::{Bounds, Received, TransportError, Watcher};
+use crate::upstream::transport::reply_memory::CallReservation;
+use crate::upstream::transport::{Bounds, HeldReply, TransportError, Watcher};
 
 const CONFIG: &str = "
 providers:
@@ -57,14 +57,14 @@ impl HttpClient for ScriptedClient {
         &'a self,
         call: &'a Call,
         _bounds: Bounds,
-        tab: &'a Arc<Tab>,
+        tab: &'a Arc<CallReservation>,
         _watcher: Option<&'a Watcher>,
-    ) -> BoxFuture<'a, Result<Received, TransportError>> {
+    ) -> BoxFuture<'a, Result<HeldReply, TransportError>> {
         let host = call.url.host_str().unwrap();
         self.0.called.lock().unwrap().push(host.to_owned());
         let reply = self.0.replies.lock().unwrap().get_mut(host).and_then(VecDeque::pop_front);
         let reply = reply.ok_or_else(|| TransportError::Unreachable("the script has no reply".to_owned()));
-        Box::pin(ready(reply.map(|reply| Received { reply, held: tab.reply() })))
+        Box::pin(ready(reply.map(|reply| HeldReply { reply, held: tab.reply() })))
     }
 
     fn addresses<'a>(&'a self, _url: &'a Url) -> BoxFuture<'a, Result<Arc<[SocketAddr]>, TransportError>> {

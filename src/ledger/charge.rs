@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::money::Usd;
 use crate::pricing::amount::{Amount, CostSource};
-use crate::pricing::volume::VolumeTier;
+use crate::pricing::volume_tiers::VolumeTier;
 
 /// What an attempt came to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -221,7 +221,7 @@ fn left(limit: Usd, used: Usd) -> Usd {
 
 /// A counter that a record is asked about.
 #[derive(Clone, Debug)]
-pub(super) struct Begun {
+pub(super) struct CounterRecall {
     /// What it counts.
     pub(super) key: CounterKey,
     /// The period that is asked about.
@@ -258,23 +258,23 @@ impl Counters {
         key: &CounterKey,
         under_way: impl Iterator<Item = &'a Entry>,
         now: Moment,
-    ) -> Option<Begun> {
+    ) -> Option<CounterRecall> {
         if let Some(Counter { period, settled, unknown, .. }) = self.get(key, now) {
-            return unknown.then(|| Begun { key: key.clone(), period: *period, held: *settled, new: false });
+            return unknown.then(|| CounterRecall { key: key.clone(), period: *period, held: *settled, new: false });
         }
         let mut counter = Counter::new(key.clone(), now);
         for entry in under_way.filter(|entry| key.scope.covers(&entry.owner)) {
             counter.reserved = counter.reserved.saturating_add(entry.estimate);
             counter.under_way += u64::from(entry.pictures);
         }
-        let begun = Begun { key: key.clone(), period: counter.period, held: CounterSum::default(), new: true };
+        let begun = CounterRecall { key: key.clone(), period: counter.period, held: CounterSum::default(), new: true };
         self.by_scope.entry(key.scope.clone()).or_default().push(counter);
         Some(begun)
     }
 
     /// Takes up all that a record held of a period when its counter was begun. What was settled since comes on top.
-    pub(super) fn recall(&mut self, begun: &Begun, sum: CounterSum) {
-        let Begun { key, period, held, .. } = begun;
+    pub(super) fn recall(&mut self, begun: &CounterRecall, sum: CounterSum) {
+        let CounterRecall { key, period, held, .. } = begun;
         let counters = self.by_scope.get_mut(&key.scope).into_iter().flatten();
         for counter in counters.filter(|counter| counter.key == *key) {
             if let Some(settled) = counter.settled_at(period.start) {
@@ -285,7 +285,7 @@ impl Counters {
     }
 
     /// Counts what has only just begun no longer.
-    pub(super) fn forget(&mut self, begun: &Begun) {
+    pub(super) fn forget(&mut self, begun: &CounterRecall) {
         if let Some(counters) = self.by_scope.get_mut(&begun.key.scope) {
             counters.retain(|counter| counter.key != begun.key || !begun.new);
         }

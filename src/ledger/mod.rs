@@ -16,17 +16,19 @@ mod plan_counters;
 mod queries;
 mod reserve;
 mod restore;
+pub mod sliding_window;
 mod spend;
 mod state;
 mod terms;
-pub mod window;
 mod window_event;
 
 pub use charge::Charge;
 pub use hold::{Hold, Settled};
 pub use plan_counters::counter_keys;
 pub use reserve::{Intent, Short};
-pub use spend::{Account, SpendKind, Total};
+pub use spend::SpendKind;
+#[cfg(test)]
+pub use spend::{SpendAccount, Total};
 pub use state::Ledger;
 pub use terms::Terms;
 pub use window_event::add_to_windows;

@@ -9,15 +9,16 @@ use crate::config::plan::{Dimension, Plan};
 use crate::ledger::counter::{Budgeted, Counter, CounterKey};
 use crate::ledger::entry::Owner;
 use crate::ledger::plan_counters;
-use crate::ledger::spend::{Account, Total};
+use crate::ledger::sliding_window;
+use crate::ledger::sliding_window::{Cost, VerdictChange};
+use crate::ledger::spend::{SpendAccount, Total};
 use crate::ledger::state::Ledger;
-use crate::ledger::window::{self, Change, Cost};
 use crate::ledger::window_event::WindowEvent;
 use crate::money::Usd;
 
 impl Ledger {
     /// Every account's total, in order of name.
-    pub fn totals(&self) -> Vec<(Account, Total)> {
+    pub fn totals(&self) -> Vec<(SpendAccount, Total)> {
         self.lock().spend.totals().map(|(account, total)| (account.clone(), *total)).collect()
     }
 
@@ -37,7 +38,7 @@ impl Ledger {
     }
 
     /// Changes what is held of pictures that were delivered by an attempt of `owner` that was settled at `at`.
-    pub fn judge(&self, at: Moment, owner: &Owner, change: Change) {
+    pub fn judge(&self, at: Moment, owner: &Owner, change: VerdictChange) {
         self.lock().see(WindowEvent::Judged { at, owner: owner.clone(), change });
     }
 
@@ -52,7 +53,7 @@ impl Ledger {
     }
 
     /// What was settled for a name over the time before `now`, as `Windows::sum` tells it.
-    pub fn sum(&self, by: Dimension, name: &str, over: Duration, now: Moment) -> window::WindowSum {
+    pub fn sum(&self, by: Dimension, name: &str, over: Duration, now: Moment) -> sliding_window::WindowSum {
         self.lock().windows.sum(by, name, Some(over), now)
     }
 

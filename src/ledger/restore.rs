@@ -8,9 +8,9 @@ use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::calendar::{Moment, Period};
-use crate::ledger::counter::{Begun, CounterKey, CounterSum};
+use crate::ledger::counter::{CounterKey, CounterRecall, CounterSum};
+use crate::ledger::sliding_window::Windows;
 use crate::ledger::state::{Ledger, LedgerState};
-use crate::ledger::window::Windows;
 
 impl Ledger {
     /// Goes on after the entries of an earlier process.
@@ -43,7 +43,7 @@ impl Ledger {
         let (begun, told) = {
             let mut state = self.lock();
             let LedgerState { counters, under_way, .. } = &mut *state;
-            let begun: Vec<Begun> =
+            let begun: Vec<CounterRecall> =
                 keys.iter().filter_map(|key| counters.begin(key, under_way.values(), now)).collect();
             if begun.is_empty() {
                 return Ok(());

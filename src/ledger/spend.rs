@@ -44,7 +44,7 @@ impl SpendKind {
 
 /// One line of the totals.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Account {
+pub struct SpendAccount {
     /// The provider.
     pub provider: String,
     /// Its model.
@@ -65,14 +65,14 @@ pub struct Total {
 /// Every account's total.
 #[derive(Debug, Default)]
 pub(super) struct Spend {
-    totals: BTreeMap<Account, Total>,
+    totals: BTreeMap<SpendAccount, Total>,
     /// Sums and prices that did not fit.
     overflowed: u64,
 }
 
 impl Spend {
     /// Every account's total, in order of name.
-    pub(super) fn totals(&self) -> impl Iterator<Item = (&Account, &Total)> {
+    pub(super) fn totals(&self) -> impl Iterator<Item = (&SpendAccount, &Total)> {
         self.totals.iter()
     }
 
@@ -91,7 +91,7 @@ impl Spend {
     }
 
     /// Adds to one account.
-    pub(super) fn add(&mut self, account: Account, more: Total) {
+    pub(super) fn add(&mut self, account: SpendAccount, more: Total) {
         if more == Total::default() {
             return;
         }
@@ -108,8 +108,11 @@ impl Spend {
     pub(super) fn book(&mut self, entry: &Entry, settlement: &Settlement) {
         let Settlement { usd, prepaid, lost, uncertain, billed, .. } = *settlement;
         let delivered = settlement.pictures.len() as u64;
-        let of =
-            |kind| Account { provider: entry.owner.provider.to_string(), model: entry.owner.model.to_string(), kind };
+        let of = |kind| SpendAccount {
+            provider: entry.owner.provider.to_string(),
+            model: entry.owner.model.to_string(),
+            kind,
+        };
         match entry.purpose {
             Purpose::Draw => {
                 let lost = lost.min(usd);

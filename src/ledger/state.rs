@@ -8,8 +8,8 @@ use crate::calendar::Moment;
 use crate::ledger::booked_hours::BookedHours;
 use crate::ledger::counter::{CounterKey, Counters};
 use crate::ledger::entry::{Entry, Purpose, Settlement};
+use crate::ledger::sliding_window::{Fact, Windows};
 use crate::ledger::spend::Spend;
-use crate::ledger::window::{Fact, Windows};
 use crate::ledger::window_event::WindowEvent;
 use crate::money::Usd;
 
@@ -54,7 +54,7 @@ impl Ledger {
 
     /// A total to begin with, for the tests of what reads totals.
     #[cfg(test)]
-    pub(crate) fn begin_with(&self, account: crate::ledger::spend::Account, total: crate::ledger::spend::Total) {
+    pub(crate) fn begin_with(&self, account: crate::ledger::spend::SpendAccount, total: crate::ledger::spend::Total) {
         self.lock().spend.add(account, total);
     }
 }

@@ -10,11 +10,11 @@ use crate::config::plan::{Dimension, Plan};
 use crate::config::{self, ConfigText as Text, Lookup};
 use crate::ledger::counter::{CounterKey, CounterSum, Scope};
 use crate::ledger::entry::{CostSource, Owner, Purpose, Settlement};
-use crate::ledger::window::{Change, Fact, Windows};
+use crate::ledger::sliding_window::{Fact, VerdictChange, Windows};
 use crate::ledger::*;
 use crate::money::Usd;
 use crate::pricing::amount::Amount;
-use crate::pricing::volume::{VolumePrice, VolumeTier, tiers_for};
+use crate::pricing::volume_tiers::{VolumePrice, VolumeTier, tiers_for};
 use crate::request::ImageRequest;
 
 mod budgets;

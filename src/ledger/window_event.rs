@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::calendar::Moment;
 use crate::failure::Class;
 use crate::ledger::entry::{Owner, Purpose};
-use crate::ledger::window::{Change, Fact, Windows};
+use crate::ledger::sliding_window::{Fact, VerdictChange, Windows};
 use crate::money::Usd;
 
 /// The outcome of a call that went well.
@@ -19,7 +19,7 @@ pub(super) enum WindowEvent {
     /// An attempt ended.
     Settled { at: Moment, owner: Owner, purpose: Purpose, outcome: &'static str, fact: Fact },
     /// Somebody said what a picture is worth.
-    Judged { at: Moment, owner: Owner, change: Change },
+    Judged { at: Moment, owner: Owner, change: VerdictChange },
 }
 
 impl WindowEvent {

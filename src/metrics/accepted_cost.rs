@@ -5,7 +5,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntGaugeVec};
 
 use crate::ledger::entry::Verdict;
-use crate::ledger::window::Cost;
+use crate::ledger::sliding_window::Cost;
 use crate::metrics::naming::opts;
 use crate::metrics::units::dollars;
 

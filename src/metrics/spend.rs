@@ -12,19 +12,19 @@ use crate::metrics::naming::opts;
 use crate::metrics::units::dollars;
 
 /// Reads the ledger at every scrape, so that the exact integers are what is reported.
-pub struct Spend {
+pub struct SpendCollector {
     ledger: Arc<Ledger>,
     descriptions: Vec<Desc>,
 }
 
-impl Spend {
+impl SpendCollector {
     /// Of this ledger.
-    pub fn new(ledger: Arc<Ledger>) -> Result<Spend, prometheus::Error> {
+    pub fn new(ledger: Arc<Ledger>) -> Result<SpendCollector, prometheus::Error> {
         let (spend, unsure, saved) = (spend_counters()?, unsure_counters()?, saved_counter()?);
         let prepaid = prepaid_counters()?;
         let descriptions =
             spend.desc().into_iter().chain(unsure.desc()).chain(prepaid.desc()).chain(saved.desc()).cloned().collect();
-        Ok(Spend { ledger, descriptions })
+        Ok(SpendCollector { ledger, descriptions })
     }
 }
 
@@ -48,7 +48,7 @@ fn saved_counter() -> Result<Counter, prometheus::Error> {
     Counter::with_opts(opts("saved_usd_total", "Dollars not spent thanks to the cache.").const_labels(labels))
 }
 
-impl Collector for Spend {
+impl Collector for SpendCollector {
     fn desc(&self) -> Vec<&Desc> {
         self.descriptions.iter().collect()
     }

@@ -8,7 +8,7 @@ use crate::image::Size;
 use crate::money::Usd;
 use crate::pricing::Price;
 use crate::pricing::amount::{Amount, CostSource};
-use crate::pricing::usage::{Reported, Usage};
+use crate::pricing::metered_usage::{Reported, Usage};
 use crate::request::{ImageRequest, Quality};
 
 /// What is known of a call when its bill is reckoned.

@@ -6,8 +6,8 @@
 use crate::capabilities::Tier;
 use crate::image::Size;
 use crate::money::Usd;
+use crate::pricing::computed_prices::{FirstMegapixel, Megapixels, Steps};
 use crate::pricing::exact::Exact;
-use crate::pricing::pixels::{FirstMegapixel, Megapixels, Steps};
 use crate::request::{ImageRequest, Quality};
 
 /// The resolutions that rows may name, sorted by size.

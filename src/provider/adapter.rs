@@ -187,7 +187,7 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Drawn {
     /// The pictures found, more than asked where the vendor sends more: those are charged as well, and are kept.
-    pub images: Vec<Found>,
+    pub images: Vec<ReplyPicture>,
     /// Pictures the vendor withheld for their content.
     pub refused: u8,
     /// How many of `refused` are charged all the same.
@@ -198,7 +198,7 @@ pub struct Drawn {
 
 /// One picture in a reply.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
+pub struct ReplyPicture {
     /// Where its bytes are.
     pub source: PictureSource,
     /// The prompt as the vendor rewrote it.

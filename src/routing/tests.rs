@@ -78,9 +78,12 @@ fn a_route_is_taken_only_by_who_may_and_with_its_headers() {
     assert_eq!([found("team all", None), found("team", None), found("all", Some("art"))], [Some(1), None, Some(1)]);
 }
 
+/// The offers that are asked with how many pictures at once, and those that are not, with the reason.
+type Appraised = (Vec<(usize, u8)>, Vec<(usize, &'static str)>);
+
 /// What becomes of the offers of a route with both models for a request: who is asked for how many pictures at once, and
 /// why the others are not asked.
-fn appraised(pinned: Option<&str>, caps: &Caps, body: &str) -> (Vec<(usize, u8)>, Vec<(usize, &'static str)>) {
+fn appraised(pinned: Option<&str>, caps: &Caps, body: &str) -> Appraised {
     let route = routes("  - {name: all, offers: [p/m, p/dear]}\n").remove(0);
     let matched = RouteMatch { route, pinned: pinned.map(str::to_owned), index: 0 };
     let request = ImageRequest::from_json(body.as_bytes()).unwrap();

@@ -17,10 +17,10 @@ use super::faults::{Faults, Mode};
 use super::settings::{Name, Vendor};
 use crate::money::Usd;
 use crate::sandbox::billing::Invoice;
-use crate::sandbox::desk::Desk;
-use crate::sandbox::parse::{amounts, duration, parsed};
+use crate::sandbox::settings_values::{amounts, duration, parsed};
+use crate::sandbox::state::SandboxState;
 
-pub(super) fn routes() -> Router<Arc<Desk>> {
+pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/invoice", routing::get(invoice))
         .route("/faults", routing::post(faults))
@@ -28,8 +28,8 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
 }
 
 /// `GET /`: what this is.
-pub(super) async fn page(State(desk): State<Arc<Desk>>) -> String {
-    let url = &desk.url;
+pub(super) async fn page(State(shared): State<Arc<SandboxState>>) -> String {
+    let url = &shared.url;
     format!(
         "Easel's sandbox: pretend image vendors that speak the real wire formats. Any key will do.
 
@@ -58,20 +58,20 @@ A prompt with the word \"forbidden\" is refused; Stability blurs what is \"blurr
 }
 
 /// Amounts are exact decimal texts.
-async fn invoice(State(desk): State<Arc<Desk>>) -> Json<Invoice> {
-    Json(desk.invoice())
+async fn invoice(State(shared): State<Arc<SandboxState>>) -> Json<Invoice> {
+    Json(shared.invoice())
 }
 
-async fn reset(State(desk): State<Arc<Desk>>) -> StatusCode {
-    desk.reset();
+async fn reset(State(shared): State<Arc<SandboxState>>) -> StatusCode {
+    shared.reset();
     StatusCode::NO_CONTENT
 }
 
 /// Changes what is named and leaves the rest.
-async fn faults(State(desk): State<Arc<Desk>>, body: Bytes) -> Response {
+async fn faults(State(shared): State<Arc<SandboxState>>, body: Bytes) -> Response {
     match serde_json::from_slice::<Change>(&body) {
         Ok(change) => {
-            desk.set(change.vendor, |vendor| change.apply(vendor));
+            shared.set(change.vendor, |vendor| change.apply(vendor));
             StatusCode::NO_CONTENT.into_response()
         }
         Err(why) => (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),

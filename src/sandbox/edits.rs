@@ -13,9 +13,9 @@ use base64_simd::STANDARD;
 use image::ImageReader;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::call::text;
 use super::fields::{Why, Wrong};
 use crate::image::{Format, Size};
+use crate::sandbox::vendor_call::text;
 
 /// A form's fields and files, in the order sent.
 #[derive(Clone, Debug, Default)]

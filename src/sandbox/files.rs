@@ -6,12 +6,12 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::sandbox::call::draw;
-use crate::sandbox::desk::Desk;
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::draw;
 
 /// `GET /{vendor}/files/{id}/{file}`.
-pub(super) async fn fetch(State(desk): State<Arc<Desk>>, Path((id, _)): Path<(String, String)>) -> Response {
-    let Some(sketch) = desk.shelf.get(&id) else {
+pub(super) async fn fetch(State(shared): State<Arc<SandboxState>>, Path((id, _)): Path<(String, String)>) -> Response {
+    let Some(sketch) = shared.shelf.get(&id) else {
         return (StatusCode::NOT_FOUND, "no such file, or no longer\n").into_response();
     };
     if sketch.hangs {

@@ -24,13 +24,11 @@ mod anthropic;
 mod azure;
 mod bfl;
 mod billing;
-mod call;
 #[cfg(test)]
 mod client;
 mod compatible;
 mod control;
 mod dashscope;
-mod desk;
 mod draw;
 mod edits;
 mod fal;
@@ -39,26 +37,28 @@ mod fields;
 mod files;
 mod google;
 mod lock;
+mod metered_prices;
 mod openai;
 mod openrouter;
-mod parse;
-mod rates;
+mod picture_links;
 mod replicate;
 mod settings;
-mod shelf;
+mod settings_values;
 mod stability;
+mod state;
 mod tasks;
 mod token_form;
 mod tokens;
+mod vendor_call;
 
 pub use crate::sandbox::billing::{Bill, Invoice, Line};
 pub use crate::sandbox::compatible::dialect::{AnswerForm, CostStyle, Dialect, EditStyle, ErrorShape, Jobs, SizeStyle};
+pub use crate::sandbox::metered_prices::{Dollars, ImageTokenPrice, MegapixelPrice, Rates, Round, StepPrice};
 pub use faults::{BadRate, Faults, Mode, Rate};
-pub use rates::{Dollars, ImageTokenPrice, MegapixelPrice, Rates, Round, StepPrice};
 pub use settings::{Name, PerVendor, PriceRow, Settings, TokenPrice, Vendor, Vendors};
 
-use crate::sandbox::call::LARGEST_BODY;
-use crate::sandbox::desk::Desk;
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::LARGEST_BODY;
 use axum::serve::ListenerExt;
 
 /// How long [`Sandbox::stop`] waits for answers that are being sent.
@@ -67,7 +67,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Running vendors. Dropping it stops them, [`Sandbox::stop`] also waits until they have.
 #[derive(Debug)]
 pub struct Sandbox {
-    desk: Arc<Desk>,
+    shared: Arc<SandboxState>,
     addr: SocketAddr,
     closing: watch::Sender<bool>,
     server: JoinHandle<io::Result<()>>,
@@ -81,19 +81,19 @@ impl Sandbox {
     pub async fn start(addr: SocketAddr, settings: Settings) -> io::Result<Sandbox> {
         let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
-        let desk = Arc::new(Desk::new(format!("http://{}", reachable(addr)), settings));
+        let shared = Arc::new(SandboxState::new(format!("http://{}", reachable(addr)), settings));
         let closing = watch::Sender::new(false);
-        let app = routes(Arc::clone(&desk), closing.subscribe());
+        let app = routes(Arc::clone(&shared), closing.subscribe());
         // Answers must not wait for an acknowledgement; where the option is refused they are only slower.
         let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         let stopped = closed(closing.subscribe());
         let server = tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(stopped).await });
-        Ok(Sandbox { desk, addr, closing, server })
+        Ok(Sandbox { shared, addr, closing, server })
     }
 
     /// `http://127.0.0.1:PORT`; the vendors are below it, at `/openai/v1` and so on.
     pub fn url(&self) -> String {
-        self.desk.url.clone()
+        self.shared.url.clone()
     }
 
     /// Where it listens.
@@ -103,38 +103,38 @@ impl Sandbox {
 
     /// What the vendors charge up to now.
     pub fn invoice(&self) -> Invoice {
-        self.desk.invoice()
+        self.shared.invoice()
     }
 
     /// Waits until `vendor`'s bill is as `wanted`, and gives it.
     pub async fn until(&self, vendor: Name, wanted: impl FnMut(&Bill) -> bool) -> Bill {
-        self.desk.book(vendor).billing.until(wanted).await
+        self.shared.vendor_state(vendor).billing.until(wanted).await
     }
 
     /// Changes a vendor's settings from the next call on.
     pub fn set(&self, vendor: Name, change: impl FnOnce(&mut Vendor)) {
-        self.desk.set(vendor, change);
+        self.shared.set(vendor, change);
     }
 
     /// An empty invoice, the settings and the generators as at the start. Calls in flight stay in flight.
     pub fn reset(&self) {
-        self.desk.reset();
+        self.shared.reset();
     }
 
     /// Access tokens that `vendor` has given.
     pub fn tokens(&self, vendor: Name) -> u64 {
-        self.desk.book(vendor).tokens.count()
+        self.shared.vendor_state(vendor).tokens.count()
     }
 
     /// Takes a vendor's access tokens back before their time.
     pub fn revoke_tokens(&self, vendor: Name) {
-        self.desk.book(vendor).tokens.revoke();
+        self.shared.vendor_state(vendor).tokens.revoke();
     }
 
     /// Stops listening, breaks off what hangs or still draws, and returns when everything is closed.
     pub async fn stop(mut self) {
         self.closing.send_replace(true);
-        self.desk.stop();
+        self.shared.stop();
         if tokio::time::timeout(LAST_WORDS, &mut self.server).await.is_err() {
             self.server.abort();
         }
@@ -144,7 +144,7 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.closing.send_replace(true);
-        self.desk.stop();
+        self.shared.stop();
     }
 }
 
@@ -164,7 +164,7 @@ async fn closed(mut closing: watch::Receiver<bool>) {
 }
 
 /// Every path.
-fn routes(desk: Arc<Desk>, closing: watch::Receiver<bool>) -> Router {
+fn routes(shared: Arc<SandboxState>, closing: watch::Receiver<bool>) -> Router {
     Router::new()
         .route("/", routing::get(control::page))
         .nest("/control", control::routes())
@@ -181,7 +181,7 @@ fn routes(desk: Arc<Desk>, closing: watch::Receiver<bool>) -> Router {
         .nest("/anthropic", anthropic::routes())
         .layer(middleware::from_fn_with_state(closing, until_closed))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .with_state(desk)
+        .with_state(shared)
 }
 
 /// Breaks off a request, hanging or not, when the sandbox closes.
@@ -287,12 +287,12 @@ mod tests {
         let body = json!({"input": {"prompt": "x"}});
         post(&sandbox, "/replicate/v1/models/black-forest-labs/flux-schnell/predictions", body).await;
         sandbox.until(Name::OpenAi, |bill| bill.in_flight == 1).await;
-        let desk = Arc::clone(&sandbox.desk);
+        let shared = Arc::clone(&sandbox.shared);
         sandbox.stop().await;
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-        assert_eq!(Name::ALL.map(|name| desk.invoice().vendor(name).in_flight), [0; Name::ALL.len()]);
+        assert_eq!(Name::ALL.map(|name| shared.invoice().vendor(name).in_flight), [0; Name::ALL.len()]);
         assert!(TcpListener::bind(addr).await.is_ok());
     }
 }

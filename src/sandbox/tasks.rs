@@ -131,19 +131,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::sandbox::call::VendorCall;
-    use crate::sandbox::desk::Desk;
+    use crate::sandbox::state::SandboxState;
+    use crate::sandbox::vendor_call::VendorCall;
     use crate::sandbox::{Name, Settings};
 
     #[tokio::test(start_paused = true)]
     async fn a_task_ends_once_in_its_own_time_and_gives_its_place_back() {
         let mut settings = Settings::default();
         settings.vendors.compatible.latency = Duration::from_secs(10);
-        let desk = Arc::new(Desk::new("http://sandbox".to_owned(), settings));
+        let shared = Arc::new(SandboxState::new("http://sandbox".to_owned(), settings));
         let (tasks, headers) = (Tasks::default(), HeaderMap::new());
-        let in_flight = || desk.invoice().vendor(Name::Compatible).in_flight;
+        let in_flight = || shared.invoice().vendor(Name::Compatible).in_flight;
         let start = |finish: fn(&str) -> Value| {
-            let mut call = VendorCall::admit(&desk, Name::Compatible, &headers);
+            let mut call = VendorCall::admit(&shared, Name::Compatible, &headers);
             tasks.start(call.take_guard(), call.time, finish)
         };
         let (first, second) = (start(|id| json!(id)), start(|_| json!("done")));

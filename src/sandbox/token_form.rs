@@ -4,7 +4,7 @@ use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::http::header;
 
-use crate::sandbox::call::{LARGEST_BODY, media_type, text};
+use crate::sandbox::vendor_call::{LARGEST_BODY, media_type, text};
 
 /// A token request's fields, sorted by name.
 pub(super) async fn form(request: Request) -> Result<Vec<(String, String)>, &'static str> {

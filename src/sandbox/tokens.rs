@@ -12,15 +12,15 @@ use crate::sandbox::lock::lock;
 
 /// Tokens that were given.
 #[derive(Debug, Default)]
-pub(super) struct Given(Mutex<Book>);
+pub(super) struct TokenStore(Mutex<IssuedTokens>);
 
 #[derive(Debug, Default)]
-struct Book {
+struct IssuedTokens {
     ends: BTreeMap<String, Instant>,
     count: u64,
 }
 
-impl Given {
+impl TokenStore {
     /// Whether this token was given and is not over.
     pub(super) fn knows(&self, token: &str) -> bool {
         lock(&self.0).ends.get(token).is_some_and(|end| *end > Instant::now())
@@ -38,10 +38,10 @@ impl Given {
 
     /// OAuth's answer with a new token, which begins with `prefix`.
     pub(super) fn give(&self, prefix: &str, life: Duration) -> Value {
-        let mut book = lock(&self.0);
-        book.count += 1;
-        let token = format!("{prefix}-{}", book.count);
-        book.ends.insert(token.clone(), Instant::now() + life);
+        let mut issued = lock(&self.0);
+        issued.count += 1;
+        let token = format!("{prefix}-{}", issued.count);
+        issued.ends.insert(token.clone(), Instant::now() + life);
         json!({"access_token": token, "expires_in": life.as_secs(), "token_type": "Bearer"})
     }
 }

@@ -18,7 +18,7 @@ const GATHER: Duration = Duration::from_millis(50);
 
 /// What one line says; absent parts are left out.
 #[derive(Debug, Default, Serialize)]
-pub struct Line<'a> {
+pub struct LogLine<'a> {
     /// When the request was answered, RFC 3339 in UTC.
     pub time: Stamp,
     /// The request's own id.
@@ -136,7 +136,7 @@ impl AccessLog {
     }
 
     /// Writes a line, or drops and counts it.
-    pub fn write(&self, line: &Line<'_>) {
+    pub fn write(&self, line: &LogLine<'_>) {
         thread_local! {
             /// Where a line is put together, outside of everybody's way.
             static TEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -189,8 +189,8 @@ mod tests {
             enriched: None,
             adjusted: vec![],
         };
-        log.write(&Line { request_id: "r1", status: 200, image: Some(image), ..Line::default() });
-        log.write(&Line { request_id: "r2", path: "/\"\n", ..Line::default() });
+        log.write(&LogLine { request_id: "r1", status: 200, image: Some(image), ..LogLine::default() });
+        log.write(&LogLine { request_id: "r2", path: "/\"\n", ..LogLine::default() });
         assert!(log.written(Duration::from_secs(60)).await);
         let all: Vec<u8> = batches.try_iter().flatten().collect();
         let lines: Vec<Value> = all

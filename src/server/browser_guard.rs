@@ -4,7 +4,7 @@
 //! page can also have its own name re-bound to such an address, and then reads the answers. What a page cannot do is to
 //! leave out or forge `origin`, `sec-fetch-site` and `host`. Programs send none of the first two, and call this server
 //! whatever their network calls it. So a request with the marks of a browser is held to both its page and its host, and
-//! one without them only where nothing but a browser would be refused (see [`Door`]).
+//! one without them only where nothing but a browser would be refused (see [`HostCheck`]).
 //!
 //! Where clients have keys, none of this is asked: a page does not have one.
 
@@ -54,7 +54,7 @@ impl<'a> Signs<'a> {
 
 /// Which requests must call this server by a name of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
+pub enum HostCheck {
     /// Pages. Programs may call it what they like, as the name of a container or of a service.
     Clients,
     /// Everybody. A re-bound page that only reads sends no mark over plain HTTP, and this one is read.
@@ -63,7 +63,7 @@ pub enum Door {
 
 /// Why a request is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Foreign {
+pub enum ForeignOrigin {
     /// A page sent it whose origin is neither this server's nor named in the config.
     Origin,
     /// A page of another site sent it, without saying which.
@@ -72,24 +72,24 @@ pub enum Foreign {
     Host,
 }
 
-impl Foreign {
+impl ForeignOrigin {
     /// The 403 that says which header it is and what to configure.
     pub fn error(self, signs: Signs<'_>) -> Error {
         let (kind, header, value, help) = match self {
-            Foreign::Origin => (
+            ForeignOrigin::Origin => (
                 ErrorKind::ForeignOrigin,
                 "origin",
                 signs.origin,
                 "is of a web page that this server does not know. To serve it, name it in 'server.cors.origins'",
             ),
-            Foreign::Site => (
+            ForeignOrigin::Site => (
                 ErrorKind::CrossSite,
                 "sec-fetch-site",
                 signs.site,
                 "says that a web page of another site sent this. To serve it, name its origin in 'server.cors.origins' \
                  and let it ask with CORS",
             ),
-            Foreign::Host => (
+            ForeignOrigin::Host => (
                 ErrorKind::ForeignHost,
                 "host",
                 signs.host,
@@ -102,13 +102,13 @@ impl Foreign {
 }
 
 /// Whether a request may be served: `None` is yes.
-pub fn foreign(signs: Signs<'_>, server: &Server, door: Door) -> Option<Foreign> {
+pub fn foreign(signs: Signs<'_>, server: &Server, door: HostCheck) -> Option<ForeignOrigin> {
     let is_ours = |host: Option<&str>| host.is_none_or(|host| ours(host, server));
     if !signs.is_of_a_page() {
-        return (door == Door::Operators && !is_ours(signs.host)).then_some(Foreign::Host);
+        return (door == HostCheck::Operators && !is_ours(signs.host)).then_some(ForeignOrigin::Host);
     }
     if let Some(origin) = signs.origin {
-        let named = door == Door::Clients && server.cors.iter().any(|named| named == origin);
+        let named = door == HostCheck::Clients && server.cors.iter().any(|named| named == origin);
         if named || server.public_url.as_ref().is_some_and(|url| url.origin().ascii_serialization() == origin) {
             // Whichever way it came here: the page is one of ours, and no other can say so.
             return None;
@@ -116,12 +116,12 @@ pub fn foreign(signs: Signs<'_>, server: &Server, door: Door) -> Option<Foreign>
         // A page and the server it came from have the same host and port. The scheme may differ where TLS ends earlier.
         let page = origin.split_once("://").map(|(_, authority)| authority);
         if page.is_none_or(|page| signs.host.is_none_or(|host| !page.eq_ignore_ascii_case(host))) {
-            return Some(Foreign::Origin);
+            return Some(ForeignOrigin::Origin);
         }
     } else if signs.site == Some("cross-site") {
-        return Some(Foreign::Site);
+        return Some(ForeignOrigin::Site);
     }
-    (!is_ours(signs.host)).then_some(Foreign::Host)
+    (!is_ours(signs.host)).then_some(ForeignOrigin::Host)
 }
 
 /// Whether nobody else can have the name: re-binding needs a name, so an address is always ours.
@@ -174,16 +174,20 @@ routes: [{{name: all, offers: [home/flux]}}]"
     fn a_program_is_served_whatever_it_calls_this_server_and_reads_what_is_the_operators_by_a_name_of_ours() {
         let server = server("");
         for host in ["127.0.0.1:8080", "[::1]:8080", "localhost", "10.1.2.3", "easel:8080", "pics.INTERNAL.", ""] {
-            for door in [Door::Clients, Door::Operators] {
+            for door in [HostCheck::Clients, HostCheck::Operators] {
                 assert_eq!(foreign(signs(host, "", ""), &server, door), None, "{host}");
             }
         }
         for host in ["evil.example", "localhost.evil.example:9901", "127.0.0.1.evil.example", "[::1].evil.example"] {
-            assert_eq!(foreign(signs(host, "", ""), &server, Door::Clients), None, "{host}");
-            assert_eq!(foreign(signs(host, "", ""), &server, Door::Operators), Some(Foreign::Host), "{host}");
+            assert_eq!(foreign(signs(host, "", ""), &server, HostCheck::Clients), None, "{host}");
+            assert_eq!(
+                foreign(signs(host, "", ""), &server, HostCheck::Operators),
+                Some(ForeignOrigin::Host),
+                "{host}"
+            );
         }
         // What a person typed is no page's doing.
-        assert_eq!(foreign(signs("any.example", "", "none"), &server, Door::Clients), None);
+        assert_eq!(foreign(signs("any.example", "", "none"), &server, HostCheck::Clients), None);
     }
 
     #[test]
@@ -198,38 +202,38 @@ routes: [{{name: all, offers: [home/flux]}}]"
             ("127.0.0.1:8080", "http://ui.test:3000", "cross-site"),
             ("localhost:8080", "", "same-site"),
         ] {
-            assert_eq!(foreign(signs(host, origin, site), &server, Door::Clients), None, "{host} {origin} {site}");
+            assert_eq!(foreign(signs(host, origin, site), &server, HostCheck::Clients), None, "{host} {origin} {site}");
         }
         // Who may ask for pictures may not therefore read what was paid.
         let read = signs("127.0.0.1:9901", "http://ui.test:3000", "cross-site");
-        assert_eq!(foreign(read, &server, Door::Operators), Some(Foreign::Origin));
+        assert_eq!(foreign(read, &server, HostCheck::Operators), Some(ForeignOrigin::Origin));
     }
 
     #[test]
     fn every_other_page_is_refused_with_the_header_that_gives_it_away() {
         let server = server("cors: {origins: ['http://ui.test:3000']}");
         for (host, origin, site, reason) in [
-            ("127.0.0.1:8080", "http://evil.example", "cross-site", Foreign::Origin),
-            ("127.0.0.1:8080", "http://127.0.0.1:3000", "same-site", Foreign::Origin),
-            ("127.0.0.1:8080", "null", "cross-site", Foreign::Origin),
-            ("127.0.0.1:8080", "http://ui.test", "", Foreign::Origin),
-            ("127.0.0.1:8080", "", "cross-site", Foreign::Site),
-            ("evil.example:8080", "http://evil.example:8080", "same-origin", Foreign::Host),
-            ("evil.example:8080", "", "same-origin", Foreign::Host),
-            ("", "http://evil.example", "", Foreign::Origin),
+            ("127.0.0.1:8080", "http://evil.example", "cross-site", ForeignOrigin::Origin),
+            ("127.0.0.1:8080", "http://127.0.0.1:3000", "same-site", ForeignOrigin::Origin),
+            ("127.0.0.1:8080", "null", "cross-site", ForeignOrigin::Origin),
+            ("127.0.0.1:8080", "http://ui.test", "", ForeignOrigin::Origin),
+            ("127.0.0.1:8080", "", "cross-site", ForeignOrigin::Site),
+            ("evil.example:8080", "http://evil.example:8080", "same-origin", ForeignOrigin::Host),
+            ("evil.example:8080", "", "same-origin", ForeignOrigin::Host),
+            ("", "http://evil.example", "", ForeignOrigin::Origin),
         ] {
             let signs = signs(host, origin, site);
-            assert_eq!(foreign(signs, &server, Door::Clients), Some(reason), "{host} {origin} {site}");
-            assert_eq!(foreign(signs, &server, Door::Operators), Some(reason), "{host} {origin} {site}");
+            assert_eq!(foreign(signs, &server, HostCheck::Clients), Some(reason), "{host} {origin} {site}");
+            assert_eq!(foreign(signs, &server, HostCheck::Operators), Some(reason), "{host} {origin} {site}");
         }
     }
 
     #[test]
     fn a_refusal_names_the_header_and_what_to_configure() {
         for (reason, code, key) in [
-            (Foreign::Origin, "foreign_origin", "server.cors.origins"),
-            (Foreign::Site, "cross_site", "server.cors.origins"),
-            (Foreign::Host, "foreign_host", "server.hosts"),
+            (ForeignOrigin::Origin, "foreign_origin", "server.cors.origins"),
+            (ForeignOrigin::Site, "cross_site", "server.cors.origins"),
+            (ForeignOrigin::Host, "foreign_host", "server.hosts"),
         ] {
             let error = reason.error(signs("evil.example", &"x".repeat(5000), "cross-site"));
             assert_eq!((error.code(), error.kind.status()), (code, 403));

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind};
 use crate::gateway::ask::Caller;
 use crate::gateway::outcome::Outcome;
 use crate::money::Usd;
-use crate::rate_limit::{RateExceeded, RateLimiter, RateUnit, Taken};
+use crate::rate_limit::{RateCharge, RateExceeded, RateLimiter, RateUnit};
 
 /// The most a caller is willing to pay for a request.
 const MAX_USD: HeaderName = HeaderName::from_static("x-easel-max-usd");
@@ -85,7 +85,7 @@ pub fn max_usd(session: &Session) -> Result<Option<Usd>, Error> {
 pub struct Allowance<'a> {
     rates: &'a RateLimiter,
     client: Option<Arc<Client>>,
-    taken: Vec<Taken>,
+    taken: Vec<RateCharge>,
 }
 
 impl<'a> Allowance<'a> {
@@ -101,7 +101,7 @@ impl<'a> Allowance<'a> {
             let Some(per_minute) = per_minute else { continue };
             // What was taken before is given back when the allowance is dropped.
             rates.take(&client.name, what, per_minute, count, now).map_err(|wait| too_much(what, per_minute, wait))?;
-            allowance.taken.push(Taken { what, per_minute, count, at: now });
+            allowance.taken.push(RateCharge { what, per_minute, count, at: now });
         }
         Ok(allowance)
     }
@@ -116,7 +116,7 @@ impl<'a> Allowance<'a> {
         }
     }
 
-    fn give_back(&mut self, how: impl Fn(&RateLimiter, &str, Taken, Instant)) {
+    fn give_back(&mut self, how: impl Fn(&RateLimiter, &str, RateCharge, Instant)) {
         let Some(client) = &self.client else { return };
         let now = Instant::now();
         self.taken.drain(..).for_each(|taken| how(self.rates, &client.name, taken, now));

@@ -26,14 +26,14 @@ use crate::gateway;
 /// The pair in force.
 pub struct Certificate {
     files: Tls,
-    shown: Arc<Shown>,
+    shown: Arc<CertResolver>,
     looks: Looks,
 }
 
 #[derive(Debug)]
-struct Shown(ArcSwap<CertifiedKey>);
+struct CertResolver(ArcSwap<CertifiedKey>);
 
-impl ResolvesServerCert for Shown {
+impl ResolvesServerCert for CertResolver {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.0.load_full())
     }
@@ -45,8 +45,8 @@ impl Certificate {
     /// # Errors
     /// When it cannot be used: which file, and why.
     pub fn open(files: &Tls) -> Result<Certificate, String> {
-        let texts = Texts::read(files)?;
-        let shown = Arc::new(Shown(ArcSwap::from_pointee(texts.pair(files)?)));
+        let texts = PemTexts::read(files)?;
+        let shown = Arc::new(CertResolver(ArcSwap::from_pointee(texts.pair(files)?)));
         Ok(Certificate { files: files.clone(), shown, looks: Looks { taken: Some(texts.print()), last: None } })
     }
 
@@ -69,8 +69,8 @@ impl Certificate {
             tokio::time::sleep(every).await;
             let files = self.files.clone();
             // Files may be on a slow disk.
-            let Ok(texts) = tokio::task::spawn_blocking(move || Texts::read(&files)).await else { return };
-            if !self.looks.changed(texts.as_ref().ok().map(Texts::print)) {
+            let Ok(texts) = tokio::task::spawn_blocking(move || PemTexts::read(&files)).await else { return };
+            if !self.looks.changed(texts.as_ref().ok().map(PemTexts::print)) {
                 continue;
             }
             match texts.and_then(|texts| texts.pair(&self.files)) {
@@ -89,18 +89,18 @@ impl Certificate {
 }
 
 /// What the two files hold.
-struct Texts {
+struct PemTexts {
     cert: Vec<u8>,
     key: Vec<u8>,
 }
 
-impl Texts {
-    fn read(files: &Tls) -> Result<Texts, String> {
+impl PemTexts {
+    fn read(files: &Tls) -> Result<PemTexts, String> {
         let read = |path: &Path| {
             gateway::read_file::bytes(path, gateway::read_file::REFERRED)
                 .map_err(|why| format!("{}: {why}", path.display()))
         };
-        Ok(Texts { cert: read(&files.cert)?, key: read(&files.key)? })
+        Ok(PemTexts { cert: read(&files.cert)?, key: read(&files.key)? })
     }
 
     fn print(&self) -> [u128; 2] {

@@ -10,9 +10,9 @@ use crate::gateway::Gateway;
 use crate::gateway::outcome::Outcome;
 use crate::gateway::snapshot::Snapshot;
 use crate::server::access_log::AccessLog;
-use crate::server::connections::Reading;
-use crate::server::in_flight::Counted;
-use crate::server::request_body::Upload;
+use crate::server::connections::BodyReadGuard;
+use crate::server::in_flight::InFlightGuard;
+use crate::server::request_body::ReceivedBody;
 use crate::server::request_id;
 use crate::server::request_memory::RequestMemory;
 
@@ -57,11 +57,11 @@ pub struct Ctx {
     /// What became of an image request.
     pub(super) outcome: Option<Outcome>,
     /// Its place among the requests in flight.
-    pub(super) counted: Option<Counted>,
+    pub(super) counted: Option<InFlightGuard>,
     /// A body that is passed through.
-    pub(super) upload: Option<Upload>,
+    pub(super) upload: Option<ReceivedBody>,
     /// It is still on its way.
-    pub(super) reading: Option<Reading>,
+    pub(super) reading: Option<BodyReadGuard>,
     /// Bytes that were sent by a way of our own.
     pub(super) sent: usize,
     /// Headers of every answer: the request's id, and what a browser needs.

@@ -11,8 +11,8 @@ use http::request::Parts;
 use http::{HeaderMap, Method};
 
 use crate::config::plan::Server;
-use crate::server::browser_guard::{Foreign, Signs};
-use crate::server::paths::Target;
+use crate::server::browser_guard::{ForeignOrigin, Signs};
+use crate::server::paths::RequestTarget;
 use crate::server::respond::Answer;
 
 /// Headers of answers that a page may read besides those that every page may.
@@ -42,14 +42,14 @@ pub fn headers(request: &Parts, server: &Server) -> Vec<(HeaderName, HeaderValue
 
 /// The answer to a browser that asks before it sends a page's request. `None` where this is no such question, or not
 /// Easel's to answer: the path is not its own, or the config names no pages.
-pub fn preflight(request: &Parts, target: &Target, server: &Server) -> Option<Answer> {
+pub fn preflight(request: &Parts, target: &RequestTarget, server: &Server) -> Option<Answer> {
     let asked = request.method == Method::OPTIONS && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    let Target::WrongMethod(allowed) = target else { return None };
+    let RequestTarget::WrongMethod(allowed) = target else { return None };
     if !asked || !request.headers.contains_key(ORIGIN) || server.cors.is_empty() {
         return None;
     }
     if named(&request.headers, server).is_none() {
-        return Some(Answer::error(&Foreign::Origin.error(Signs::of(request))));
+        return Some(Answer::error(&ForeignOrigin::Origin.error(Signs::of(request))));
     }
     let names = request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS).and_then(|names| names.to_str().ok());
     let names = names.filter(|names| names.len() <= NAMES).unwrap_or("authorization, content-type");

@@ -8,10 +8,10 @@ use pingora::proxy::Session;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::outcome::Outcome;
 use crate::gateway::snapshot::Snapshot;
-use crate::server::browser_guard::{Door, Signs};
+use crate::server::browser_guard::{HostCheck, Signs};
 use crate::server::context::{Ctx, Easel};
 use crate::server::path_suggestion::{PathSuggestion, suggest};
-use crate::server::paths::Target;
+use crate::server::paths::RequestTarget;
 use crate::server::respond::{self, Answer};
 use crate::server::{browser_guard, caller, feedback};
 
@@ -23,22 +23,22 @@ impl Easel {
         session: &mut Session,
         ctx: &mut Ctx,
         snapshot: &Arc<Snapshot>,
-        target: Target,
+        target: RequestTarget,
     ) -> Result<Option<Answer>> {
         let answer = match target {
             _ if let Some(error) = foreign(session, snapshot, &target) => {
                 self.turn_away(session, ctx, snapshot, &target, error)
             }
-            Target::Draw(operation) => return self.draw(session, ctx, snapshot, operation).await,
-            Target::Feedback => feedback::answer(session, &self.gateway, snapshot, &self.bodies).await,
-            Target::Models => models(session, snapshot),
-            Target::Model(name) => model(session, snapshot, &name),
-            Target::File(name) => self.file(session, snapshot, &name),
-            Target::WrongMethod(allowed) => {
+            RequestTarget::Draw(operation) => return self.draw(session, ctx, snapshot, operation).await,
+            RequestTarget::Feedback => feedback::answer(session, &self.gateway, snapshot, &self.bodies).await,
+            RequestTarget::Models => models(session, snapshot),
+            RequestTarget::Model(name) => model(session, snapshot, &name),
+            RequestTarget::File(name) => self.file(session, snapshot, &name),
+            RequestTarget::WrongMethod(allowed) => {
                 let message = format!("This path takes {allowed} only.");
                 Answer::error(&Error::new(ErrorKind::WrongMethod, message).with_detail(allowed))
             }
-            Target::Other => Answer::error(&unknown_path(session)),
+            RequestTarget::Other => Answer::error(&unknown_path(session)),
         };
         Ok(Some(answer))
     }
@@ -49,12 +49,12 @@ impl Easel {
         session: &mut Session,
         ctx: &mut Ctx,
         snapshot: &Snapshot,
-        target: &Target,
+        target: &RequestTarget,
         error: Error,
     ) -> Answer {
         session.set_keepalive(None);
         match target {
-            Target::Draw(_) => self.answer(ctx, snapshot, Outcome::failed(snapshot.version, error)),
+            RequestTarget::Draw(_) => self.answer(ctx, snapshot, Outcome::failed(snapshot.version, error)),
             _ => Answer::error(&error),
         }
     }
@@ -62,12 +62,14 @@ impl Easel {
 
 /// Why a web page may not ask for this. A picture's link is signed and meant to be shown by any page; what is not ours
 /// is not ours to refuse.
-fn foreign(session: &Session, snapshot: &Snapshot, target: &Target) -> Option<Error> {
-    if matches!(target, Target::File(_) | Target::WrongMethod(_) | Target::Other) || !snapshot.plan.clients.is_empty() {
+fn foreign(session: &Session, snapshot: &Snapshot, target: &RequestTarget) -> Option<Error> {
+    if matches!(target, RequestTarget::File(_) | RequestTarget::WrongMethod(_) | RequestTarget::Other)
+        || !snapshot.plan.clients.is_empty()
+    {
         return None;
     }
     let signs = Signs::of(session.req_header());
-    browser_guard::foreign(signs, &snapshot.plan.server, Door::Clients).map(|foreign| foreign.error(signs))
+    browser_guard::foreign(signs, &snapshot.plan.server, HostCheck::Clients).map(|foreign| foreign.error(signs))
 }
 
 fn models(session: &Session, snapshot: &Snapshot) -> Answer {

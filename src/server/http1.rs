@@ -9,16 +9,21 @@ use pingora::server::ShutdownWatch;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
-use crate::server::connections::{Closed, Guest};
+use crate::server::connections::{Closed, ConnectionGuard};
+use crate::server::listener::Service;
 use crate::server::request_head::{self, Head, Time};
 use crate::server::respond;
-use crate::server::service::Service;
 use crate::server::shutdown::stopping;
 
 /// Serves the connection to its end, or until it is told to go. The head of its first request must be there by
 /// `first_by`.
-pub async fn serve<A>(service: &Service<A>, stream: Stream, guest: &Guest, first_by: Instant, shutdown: &ShutdownWatch)
-where
+pub async fn serve<A>(
+    service: &Service<A>,
+    stream: Stream,
+    guest: &ConnectionGuard,
+    first_by: Instant,
+    shutdown: &ShutdownWatch,
+) where
     A: HttpServerApp + Send + Sync + 'static,
 {
     tokio::select! {
@@ -38,7 +43,7 @@ async fn close<A>(service: &Service<A>, mut stream: Stream, why: Closed) {
 async fn requests<A>(
     service: &Service<A>,
     mut stream: Stream,
-    guest: &Guest,
+    guest: &ConnectionGuard,
     first_by: Instant,
     shutdown: &ShutdownWatch,
 ) where

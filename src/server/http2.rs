@@ -16,8 +16,8 @@ use pingora::server::ShutdownWatch;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::server::connections::{Closed, Guest, Serving};
-use crate::server::service::Service;
+use crate::server::connections::{Closed, ConnectionGuard, ServingGuard};
+use crate::server::listener::Service;
 use crate::server::shutdown::stopping;
 
 type Connection = h2::server::Connection<Stream, Bytes>;
@@ -36,8 +36,13 @@ const GOODBYE: Duration = Duration::from_secs(2);
 const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Serves the connection to its end. Its first request must be there by `first_by`.
-pub async fn serve<A>(service: &Service<A>, stream: Stream, guest: &Guest, first_by: Instant, shutdown: &ShutdownWatch)
-where
+pub async fn serve<A>(
+    service: &Service<A>,
+    stream: Stream,
+    guest: &ConnectionGuard,
+    first_by: Instant,
+    shutdown: &ShutdownWatch,
+) where
     A: HttpServerApp + Send + Sync + 'static,
 {
     let digest = Arc::new(Digest {
@@ -79,7 +84,7 @@ fn options(most: usize) -> H2Options {
 /// One connection as it is served.
 struct Serve<'a, A> {
     service: &'a Service<A>,
-    guest: &'a Guest,
+    guest: &'a ConnectionGuard,
     shutdown: &'a ShutdownWatch,
     connection: Connection,
     digest: Arc<Digest>,
@@ -169,7 +174,7 @@ async fn next(connection: &mut Connection, digest: &Arc<Digest>, room: bool) -> 
 
 /// A request that is being served.
 struct Run {
-    serving: Option<Serving>,
+    serving: Option<ServingGuard>,
     ended: Arc<Notify>,
 }
 

@@ -17,16 +17,16 @@ use crate::money::Usd;
 use crate::request::ResponseFormat;
 use crate::server::caller::{self, Allowance};
 use crate::server::context::{Ctx, Easel};
-use crate::server::in_flight::{Counted, Raised};
+use crate::server::in_flight::{InFlightGuard, Raised};
 use crate::server::paths::Operation;
 use crate::server::request_headers::{cache_wish, routed_headers};
 use crate::server::respond::{self, Answer};
 use crate::server::response_writer::ResponseWriter;
 use crate::server::stream::{Events, Stream};
-use crate::server::{decode, request_body};
+use crate::server::{parse_request, request_body};
 
 /// A place among the image requests that are served at once.
-type Place = (Counted, Raised);
+type Place = (InFlightGuard, Raised);
 
 impl Easel {
     /// Reads and serves one image request. `None` when the answer was streamed, an error when not to its end.
@@ -102,7 +102,7 @@ impl Easel {
 
     /// A place among the image requests that are served at once.
     fn place(&self, snapshot: &Snapshot) -> Result<Place, Error> {
-        let (place, drawing) = Counted::take(&self.drawing);
+        let (place, drawing) = InFlightGuard::take(&self.drawing);
         if drawing > snapshot.plan.server.limits.in_flight {
             return Err(too_busy());
         }
@@ -128,10 +128,11 @@ impl Easel {
                 return Err(error);
             }
         };
-        let body = request_body::read(session, decode::most_bytes(operation, limits), limits, &self.bodies).await?;
+        let body =
+            request_body::read(session, parse_request::most_bytes(operation, limits), limits, &self.bodies).await?;
         // A body that waits for its turn to be parsed has a place already, which bounds how many wait.
         let place = self.place(snapshot)?;
-        let request = decode::request(session, operation, media, body, limits).await?;
+        let request = parse_request::request(session, operation, media, body, limits).await?;
         let (id, cache) = (ctx.id.as_str().into(), cache_wish(session));
         Ok((Ask { request, id, caller, max_usd, cache, progress: None }, place))
     }
@@ -142,11 +143,11 @@ impl Easel {
         session: &Session,
         limits: &Limits,
         operation: Operation,
-    ) -> Result<(Option<Usd>, decode::Media), Error> {
+    ) -> Result<(Option<Usd>, parse_request::Media), Error> {
         if self.drawing.load(Ordering::Acquire) >= limits.in_flight {
             return Err(too_busy());
         }
-        Ok((caller::max_usd(session)?, decode::media(session, operation)?))
+        Ok((caller::max_usd(session)?, parse_request::media(session, operation)?))
     }
 }
 

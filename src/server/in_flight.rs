@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use prometheus::IntGauge;
 
 /// A place among those that are counted, given back when dropped.
-pub struct Counted(Arc<AtomicUsize>);
+pub struct InFlightGuard(Arc<AtomicUsize>);
 
-impl Counted {
+impl InFlightGuard {
     /// Takes a place, and says how many are taken with it.
-    pub fn take(count: &Arc<AtomicUsize>) -> (Counted, usize) {
+    pub fn take(count: &Arc<AtomicUsize>) -> (InFlightGuard, usize) {
         let now = count.fetch_add(1, Ordering::AcqRel) + 1;
-        (Counted(count.clone()), now)
+        (InFlightGuard(count.clone()), now)
     }
 }
 
-impl Drop for Counted {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }

@@ -38,10 +38,10 @@ pub fn stream(standard: impl AsFd) -> io::Result<File> {
 /// A buffer in front of a stream, and the thread that empties it. The thread ends when this is dropped and everything
 /// is written.
 pub struct LogWriter {
-    shared: Arc<Shared>,
+    shared: Arc<LogQueue>,
 }
 
-struct Shared {
+struct LogQueue {
     state: Mutex<LinesState>,
     /// Tells the writer that there is something to do.
     wake: Condvar,
@@ -55,7 +55,7 @@ impl LogWriter {
     /// # Errors
     /// When the thread cannot be started.
     pub fn to(mut out: impl Write + Send + 'static, name: &str, gather: Duration) -> io::Result<LogWriter> {
-        let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), done: Condvar::new() });
+        let shared = Arc::new(LogQueue { state: Mutex::default(), wake: Condvar::new(), done: Condvar::new() });
         let lines = LogWriter { shared: shared.clone() };
         std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             let mut batch = Vec::new();
@@ -114,7 +114,7 @@ impl Drop for LogWriter {
     }
 }
 
-impl Shared {
+impl LogQueue {
     fn lock(&self) -> MutexGuard<'_, LinesState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,10 +125,10 @@ impl Shared {
         batch.shrink_to(2 * ENOUGH);
         let mut state = self.lock();
         while state.pending.is_empty() && !state.closed {
-            state.writer = Writer::Idle;
+            state.writer = WriterState::Idle;
             state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.writer = Writer::Gathering;
+        state.writer = WriterState::Gathering;
         let deadline = Instant::now() + gather;
         while state.pending.len() < ENOUGH && !state.hurry && !state.closed {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -149,7 +149,7 @@ impl Shared {
 
 /// What the writer is doing.
 #[derive(Default, PartialEq, Eq)]
-enum Writer {
+enum WriterState {
     /// Waiting for a first line.
     Idle,
     /// Woken, and waiting for more lines.
@@ -175,7 +175,7 @@ struct LinesState {
     pending: Vec<u8>,
     /// Bytes being written.
     writing: usize,
-    writer: Writer,
+    writer: WriterState,
     /// Somebody waits: nothing more is gathered.
     hurry: bool,
     /// Nothing more will come.
@@ -198,13 +198,13 @@ impl LinesState {
         self.pending.extend_from_slice(text);
         self.taken += text.len() as u64;
         match self.writer {
-            Writer::Idle => {
+            WriterState::Idle => {
                 // A line that comes before the writer is up must not wake it once more.
-                self.writer = Writer::Gathering;
+                self.writer = WriterState::Gathering;
                 Appended::Wake
             }
-            Writer::Gathering if before < ENOUGH && self.pending.len() >= ENOUGH => Appended::Wake,
-            Writer::Gathering | Writer::Writing => Appended::Quietly,
+            WriterState::Gathering if before < ENOUGH && self.pending.len() >= ENOUGH => Appended::Wake,
+            WriterState::Gathering | WriterState::Writing => Appended::Quietly,
         }
     }
 
@@ -212,7 +212,7 @@ impl LinesState {
         mem::swap(&mut self.pending, batch);
         self.writing = batch.len();
         self.hurry = false;
-        self.writer = Writer::Writing;
+        self.writer = WriterState::Writing;
     }
 
     fn finished(&mut self, lost: u64) {
@@ -261,12 +261,12 @@ mod tests {
     const LINE: &[u8] = b"{\"status\":200}\n";
 
     /// Says what it is given, and takes it when it is told to.
-    struct Gated {
+    struct GatedOutput {
         seen: Sender<Vec<u8>>,
         go: Receiver<()>,
     }
 
-    impl Write for Gated {
+    impl Write for GatedOutput {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.seen.send(bytes.to_vec()).map_err(io::Error::other)?;
             self.go.recv().map_err(io::Error::other)?;
@@ -280,7 +280,7 @@ mod tests {
 
     fn gated(gather: Duration) -> (LogWriter, Receiver<Vec<u8>>, Sender<()>) {
         let ((seen, batches), (open, go)) = (channel(), channel());
-        (LogWriter::to(Gated { seen, go }, "test", gather).unwrap(), batches, open)
+        (LogWriter::to(GatedOutput { seen, go }, "test", gather).unwrap(), batches, open)
     }
 
     #[test]
@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn the_writer_is_woken_for_the_first_line_and_for_a_full_batch_and_for_no_other() {
-        let mut state = LinesState { writer: Writer::Idle, ..LinesState::default() };
+        let mut state = LinesState { writer: WriterState::Idle, ..LinesState::default() };
         assert_eq!(state.append(LINE), Appended::Wake);
         let mut woken = 0;
         while state.pending.len() < 2 * ENOUGH {

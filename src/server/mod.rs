@@ -4,6 +4,7 @@
 //! neither connections nor the time that a stranger may take. `sidecar` binds the listeners and serves; an embedder
 //! with a Pingora server of its own mounts [`proxy::Easel`] there instead (`examples/embed.rs`).
 
+pub(crate) mod accept;
 pub mod access_log;
 pub(crate) mod browser_guard;
 pub(crate) mod caller;
@@ -11,9 +12,6 @@ pub(crate) mod certificate;
 pub(crate) mod connections;
 mod context;
 mod cors;
-mod decode;
-#[cfg(feature = "cli")]
-pub mod diagnostics;
 mod easel_headers;
 mod endpoints;
 mod feedback;
@@ -22,16 +20,19 @@ mod http1;
 mod http2;
 mod image_request;
 mod in_flight;
+pub(crate) mod listener;
 #[cfg(feature = "cli")]
 mod log_dedup;
 pub mod log_writer;
 mod message_framing;
 mod multipart;
+mod parse_request;
 mod passthrough;
 mod path_suggestion;
 pub mod paths;
 mod picture_links;
-pub(crate) mod protocol;
+#[cfg(feature = "cli")]
+pub mod process_log;
 pub mod proxy;
 mod request_body;
 mod request_head;
@@ -40,7 +41,6 @@ mod request_id;
 mod request_memory;
 pub mod respond;
 mod response_writer;
-pub(crate) mod service;
 mod shutdown;
 mod stream;
 mod watched_stream;

@@ -11,7 +11,7 @@ use pingora::{ErrorSource, ErrorType, Result};
 
 use crate::error::{Error, ErrorKind};
 use crate::server::context::{Ctx, Easel};
-use crate::server::request_body::{self, Upload};
+use crate::server::request_body::{self, ReceivedBody};
 use crate::server::watched_stream;
 
 impl Easel {
@@ -34,7 +34,7 @@ impl Easel {
 
 /// Gets a request ready to be passed through.
 pub fn begin(session: &mut Session, ctx: &mut Ctx, patience: Duration) {
-    ctx.upload = Some(Upload::begins(session));
+    ctx.upload = Some(ReceivedBody::begins(session));
     if session.is_http2() || watched_stream::meter(session).is_none() {
         // For each piece that the service sends, of 64 KiB. Over HTTP/1.1 the connection itself is watched.
         session.set_write_timeout(Some(patience));

@@ -19,7 +19,7 @@ pub enum Operation {
 
 /// What a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum RequestTarget {
     /// A request for pictures.
     Draw(Operation),
     /// `POST /v1/images/feedback`.
@@ -37,28 +37,28 @@ pub enum Target {
 }
 
 /// Reads the target off method and path.
-pub fn target(method: &Method, path: &str) -> Target {
+pub fn target(method: &Method, path: &str) -> RequestTarget {
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let posted = match path {
-        "/v1/images/generations" => Some(Target::Draw(Operation::Generate)),
-        "/v1/images/edits" => Some(Target::Draw(Operation::Edit)),
-        "/v1/images/variations" => Some(Target::Draw(Operation::Vary)),
-        "/v1/images/feedback" => Some(Target::Feedback),
+        "/v1/images/generations" => Some(RequestTarget::Draw(Operation::Generate)),
+        "/v1/images/edits" => Some(RequestTarget::Draw(Operation::Edit)),
+        "/v1/images/variations" => Some(RequestTarget::Draw(Operation::Vary)),
+        "/v1/images/feedback" => Some(RequestTarget::Feedback),
         _ => None,
     };
     if let Some(target) = posted {
-        return if *method == Method::POST { target } else { Target::WrongMethod("POST") };
+        return if *method == Method::POST { target } else { RequestTarget::WrongMethod("POST") };
     }
     let found = if path == "/v1/models" {
-        Target::Models
+        RequestTarget::Models
     } else if let Some(id) = path.strip_prefix("/v1/models/") {
-        Target::Model(percent_decode_str(id).decode_utf8_lossy().into_owned())
+        RequestTarget::Model(percent_decode_str(id).decode_utf8_lossy().into_owned())
     } else if let Some(name) = path.strip_prefix("/v1/images/files/") {
-        Target::File(name.to_owned())
+        RequestTarget::File(name.to_owned())
     } else {
-        return Target::Other;
+        return RequestTarget::Other;
     };
-    if reads { found } else { Target::WrongMethod("GET, HEAD") }
+    if reads { found } else { RequestTarget::WrongMethod("GET, HEAD") }
 }
 
 #[cfg(test)]
@@ -69,19 +69,19 @@ mod tests {
     fn a_request_is_ours_by_method_and_path() {
         let get = |path: &str| target(&Method::GET, path);
         let post = |path: &str| target(&Method::POST, path);
-        assert_eq!(post("/v1/images/generations"), Target::Draw(Operation::Generate));
-        assert_eq!(post("/v1/images/edits"), Target::Draw(Operation::Edit));
-        assert_eq!(post("/v1/images/variations"), Target::Draw(Operation::Vary));
-        assert_eq!(post("/v1/images/feedback"), Target::Feedback);
-        assert_eq!(get("/v1/models"), Target::Models);
-        assert_eq!(get("/v1/models/openai/dall-e-3"), Target::Model("openai/dall-e-3".into()));
-        assert_eq!(get("/v1/models/openai%2Fdall-e-3"), Target::Model("openai/dall-e-3".into()));
-        assert_eq!(get("/v1/images/files/../../etc/passwd"), Target::File("../../etc/passwd".into()));
-        assert_eq!(get("/v1/images/generations"), Target::WrongMethod("POST"));
-        assert_eq!(get("/v1/images/feedback"), Target::WrongMethod("POST"));
-        assert_eq!(target(&Method::DELETE, "/v1/models"), Target::WrongMethod("GET, HEAD"));
+        assert_eq!(post("/v1/images/generations"), RequestTarget::Draw(Operation::Generate));
+        assert_eq!(post("/v1/images/edits"), RequestTarget::Draw(Operation::Edit));
+        assert_eq!(post("/v1/images/variations"), RequestTarget::Draw(Operation::Vary));
+        assert_eq!(post("/v1/images/feedback"), RequestTarget::Feedback);
+        assert_eq!(get("/v1/models"), RequestTarget::Models);
+        assert_eq!(get("/v1/models/openai/dall-e-3"), RequestTarget::Model("openai/dall-e-3".into()));
+        assert_eq!(get("/v1/models/openai%2Fdall-e-3"), RequestTarget::Model("openai/dall-e-3".into()));
+        assert_eq!(get("/v1/images/files/../../etc/passwd"), RequestTarget::File("../../etc/passwd".into()));
+        assert_eq!(get("/v1/images/generations"), RequestTarget::WrongMethod("POST"));
+        assert_eq!(get("/v1/images/feedback"), RequestTarget::WrongMethod("POST"));
+        assert_eq!(target(&Method::DELETE, "/v1/models"), RequestTarget::WrongMethod("GET, HEAD"));
         for other in ["/", "/v1/chat/completions", "/v1/images/generations/", "/v1/images/edit", "/v1/modelsx"] {
-            assert_eq!(get(other), Target::Other, "{other}");
+            assert_eq!(get(other), RequestTarget::Other, "{other}");
         }
     }
 }

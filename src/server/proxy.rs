@@ -22,10 +22,10 @@ use pingora::{ErrorSource, Result};
 use crate::gateway::outcome::Outcome;
 use crate::gateway::snapshot::Snapshot;
 use crate::metrics::seconds;
-use crate::server::access_log::{Image, Line, Stamp};
+use crate::server::access_log::{Image, LogLine, Stamp};
 pub use crate::server::context::{Ctx, Easel};
-use crate::server::in_flight::Counted;
-use crate::server::paths::{self, Target};
+use crate::server::in_flight::InFlightGuard;
+use crate::server::paths::{self, RequestTarget};
 use crate::server::respond::Answer;
 use crate::server::response_writer::ResponseWriter;
 use crate::server::{cors, message_framing, passthrough, request_id, watched_stream};
@@ -42,7 +42,7 @@ impl ProxyHttp for Easel {
     fn init_downstream_modules(&self, _modules: &mut pingora::modules::http::HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
-        ctx.counted = Some(Counted::take(&self.in_flight).0);
+        ctx.counted = Some(InFlightGuard::take(&self.in_flight).0);
         let snapshot = self.gateway.snapshot();
         ctx.snapshot = Some(snapshot.clone());
         let settled = message_framing::settle(session.req_header_mut());
@@ -59,7 +59,7 @@ impl ProxyHttp for Easel {
             ctx.told.extend(cors::headers(request, server));
             return self.reply(session, ctx, &snapshot, answer).await;
         }
-        if snapshot.passthrough().is_some() && matches!(target, Target::Other | Target::WrongMethod(_)) {
+        if snapshot.passthrough().is_some() && matches!(target, RequestTarget::Other | RequestTarget::WrongMethod(_)) {
             passthrough::begin(session, ctx, snapshot.plan.server.limits.send_timeout);
             return Ok(false);
         }
@@ -147,7 +147,7 @@ impl ProxyHttp for Easel {
             self.measure(outcome, elapsed);
         }
         let request = session.req_header();
-        self.log.write(&Line {
+        self.log.write(&LogLine {
             time: Stamp::default(),
             request_id: &ctx.id,
             method: request.method.as_str(),

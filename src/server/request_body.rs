@@ -15,8 +15,8 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::plan::Limits;
 use crate::error::{Error, ErrorKind};
 use crate::server::connections::Closed;
-use crate::server::request_memory::{Body, RequestMemory, Room};
-use crate::server::watched_stream::{self, Meter};
+use crate::server::request_memory::{Body, BodyReservation, RequestMemory};
+use crate::server::watched_stream::{self, ByteMeter};
 
 /// What may come with a chunked body besides its bytes: extensions of chunks and trailers, which nobody reads. As much
 /// as Pingora takes of trailers.
@@ -74,14 +74,19 @@ pub async fn skip(session: &mut Session, limits: &Limits, bodies: &Arc<RequestMe
     }
 }
 
-async fn read_open(session: &mut Session, most: usize, limits: &Limits, mut room: Room) -> Result<Body, Error> {
+async fn read_open(
+    session: &mut Session,
+    most: usize,
+    limits: &Limits,
+    mut room: BodyReservation,
+) -> Result<Body, Error> {
     let declared = declared_length(session);
     if declared.is_some_and(|length| length > most) {
         return Err(too_large(most));
     }
     invite(session).await;
-    let mut whole = Collected::Nothing;
-    let (mut upload, patience) = (Upload::begins(session), limits.body_timeout);
+    let mut whole = BodyProgress::Nothing;
+    let (mut upload, patience) = (ReceivedBody::begins(session), limits.body_timeout);
     let (mut progress, mut until) = (0, Instant::now() + patience);
     loop {
         let piece = timeout_at(until, session.downstream_session.read_request_body()).await;
@@ -105,44 +110,44 @@ async fn read_open(session: &mut Session, most: usize, limits: &Limits, mut room
 }
 
 /// A body that is being read.
-enum Collected {
+enum BodyProgress {
     Nothing,
     /// Most bodies are one piece, which is not copied.
     Piece(Bytes),
     Pieces(BytesMut),
 }
 
-impl Collected {
+impl BodyProgress {
     fn len(&self) -> usize {
         match self {
-            Collected::Nothing => 0,
-            Collected::Piece(piece) => piece.len(),
-            Collected::Pieces(pieces) => pieces.len(),
+            BodyProgress::Nothing => 0,
+            BodyProgress::Piece(piece) => piece.len(),
+            BodyProgress::Pieces(pieces) => pieces.len(),
         }
     }
 
     /// Adds a piece of a body that is said to have `declared` bytes. Room that is not written to is no memory yet.
     fn add(&mut self, piece: Bytes, declared: usize) {
-        *self = match std::mem::replace(self, Collected::Nothing) {
-            Collected::Nothing => Collected::Piece(piece),
-            Collected::Piece(first) => {
+        *self = match std::mem::replace(self, BodyProgress::Nothing) {
+            BodyProgress::Nothing => BodyProgress::Piece(piece),
+            BodyProgress::Piece(first) => {
                 let mut pieces = BytesMut::with_capacity(declared.max(first.len() + piece.len()));
                 pieces.extend_from_slice(&first);
                 pieces.extend_from_slice(&piece);
-                Collected::Pieces(pieces)
+                BodyProgress::Pieces(pieces)
             }
-            Collected::Pieces(mut pieces) => {
+            BodyProgress::Pieces(mut pieces) => {
                 pieces.extend_from_slice(&piece);
-                Collected::Pieces(pieces)
+                BodyProgress::Pieces(pieces)
             }
         };
     }
 
     fn done(self) -> Bytes {
         match self {
-            Collected::Nothing => Bytes::new(),
-            Collected::Piece(piece) => piece,
-            Collected::Pieces(pieces) => pieces.freeze(),
+            BodyProgress::Nothing => Bytes::new(),
+            BodyProgress::Piece(piece) => piece,
+            BodyProgress::Pieces(pieces) => pieces.freeze(),
         }
     }
 }
@@ -176,20 +181,20 @@ async fn invite(session: &mut Session) {
 }
 
 /// A body on its way, and what comes with it.
-pub struct Upload {
-    meter: Option<Arc<Meter>>,
+pub struct ReceivedBody {
+    meter: Option<Arc<ByteMeter>>,
     before: u64,
     body: u64,
     pieces: u64,
 }
 
-impl Upload {
+impl ReceivedBody {
     /// Counts from here on. Only a chunked body of HTTP/1.1 has anything besides itself.
-    pub fn begins(session: &Session) -> Upload {
+    pub fn begins(session: &Session) -> ReceivedBody {
         let chunked = session.get_header(http::header::TRANSFER_ENCODING).is_some();
         let meter = if chunked { watched_stream::meter(session) } else { None };
         let before = meter.as_ref().map_or(0, |meter| meter.read());
-        Upload { meter, before, body: 0, pieces: 0 }
+        ReceivedBody { meter, before, body: 0, pieces: 0 }
     }
 
     /// Counts a piece of the body, which is of one chunk at most.
@@ -212,7 +217,7 @@ impl Upload {
         self.meter.as_ref().is_none_or(|meter| meter.last().ends_with(b"\r\n0\r\n\r\n"))
     }
 
-    /// The same as [`Upload::brings`] for a body that is passed through.
+    /// The same as [`ReceivedBody::brings`] for a body that is passed through.
     ///
     /// # Errors
     /// When too much came besides the body.

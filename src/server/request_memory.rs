@@ -27,19 +27,19 @@ impl RequestMemory {
     }
 
     /// Room for a body that is to come.
-    pub fn room(self: &Arc<RequestMemory>) -> Room {
-        Room { bodies: self.clone(), bytes: 0 }
+    pub fn room(self: &Arc<RequestMemory>) -> BodyReservation {
+        BodyReservation { bodies: self.clone(), bytes: 0 }
     }
 }
 
 /// The memory that one body takes; given back when dropped.
 #[derive(Debug)]
-pub struct Room {
+pub struct BodyReservation {
     bodies: Arc<RequestMemory>,
     bytes: usize,
 }
 
-impl Room {
+impl BodyReservation {
     /// Counts `more` bytes, of which there may be `most` in all bodies together.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for BodyReservation {
     fn drop(&mut self) {
         self.bodies.held.fetch_sub(self.bytes, Ordering::AcqRel);
         self.bodies.gauge.sub(self.bytes as i64);
@@ -68,28 +68,28 @@ impl Drop for Room {
 pub struct Body {
     /// All of it.
     pub bytes: Bytes,
-    room: Arc<Room>,
+    room: Arc<BodyReservation>,
 }
 
 impl Body {
     /// `bytes`, which are counted by `room`.
-    pub fn new(bytes: Bytes, room: Room) -> Body {
+    pub fn new(bytes: Bytes, room: BodyReservation) -> Body {
         Body { bytes, room: Arc::new(room) }
     }
 
     /// The same bytes as `part`, which keep the body counted for as long as anybody has them.
     pub fn keep(&self, part: Bytes) -> Bytes {
-        Bytes::from_owner(Kept { part, _room: self.room.clone() })
+        Bytes::from_owner(SharedBytes { part, _room: self.room.clone() })
     }
 }
 
 /// Bytes of a body, or made of it.
-struct Kept {
+struct SharedBytes {
     part: Bytes,
-    _room: Arc<Room>,
+    _room: Arc<BodyReservation>,
 }
 
-impl AsRef<[u8]> for Kept {
+impl AsRef<[u8]> for SharedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.part
     }

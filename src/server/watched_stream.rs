@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::gateway::Gateway;
-use crate::server::connections::Presence;
+use crate::server::connections::ConnectionActivity;
 
 /// How often a client that takes nothing is looked at within the time it has.
 const LOOKS: u32 = 4;
@@ -41,12 +41,12 @@ const GATHERED: usize = 1460;
 
 /// Bytes that came over one connection.
 #[derive(Debug, Default)]
-pub struct Meter {
+pub struct ByteMeter {
     read: AtomicU64,
     last: AtomicU64,
 }
 
-impl Meter {
+impl ByteMeter {
     /// Bytes that HTTP has read so far.
     pub fn read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
@@ -67,8 +67,8 @@ impl Meter {
 
 /// What a request can learn of its connection.
 struct Note {
-    meter: Arc<Meter>,
-    presence: Arc<Presence>,
+    meter: Arc<ByteMeter>,
+    presence: Arc<ConnectionActivity>,
 }
 
 fn note(session: &ServerSession) -> Option<&Note> {
@@ -76,12 +76,12 @@ fn note(session: &ServerSession) -> Option<&Note> {
 }
 
 /// The meter of a request's connection; none in an embedder's server.
-pub fn meter(session: &ServerSession) -> Option<Arc<Meter>> {
+pub fn meter(session: &ServerSession) -> Option<Arc<ByteMeter>> {
     note(session).map(|note| note.meter.clone())
 }
 
 /// What the connection of a request does; none in an embedder's server.
-pub fn presence(session: &ServerSession) -> Option<Arc<Presence>> {
+pub fn presence(session: &ServerSession) -> Option<Arc<ConnectionActivity>> {
     note(session).map(|note| note.presence.clone())
 }
 
@@ -89,8 +89,8 @@ pub fn presence(session: &ServerSession) -> Option<Arc<Presence>> {
 #[derive(Debug)]
 pub struct WatchedStream {
     stream: BufWriter<Stream>,
-    meter: Arc<Meter>,
-    presence: Arc<Presence>,
+    meter: Arc<ByteMeter>,
+    presence: Arc<ConnectionActivity>,
     /// Pingora hands a request this note of its connection, and nothing else that a connection could carry.
     note: Option<Arc<ProxyDigest>>,
     patience: Patience,
@@ -126,8 +126,8 @@ struct Linger {
 
 impl WatchedStream {
     /// Watches over `stream`, the connection that is known as `presence`.
-    pub fn new(stream: Stream, gateway: Arc<Gateway>, presence: Arc<Presence>) -> WatchedStream {
-        let (meter, stream) = (Arc::<Meter>::default(), BufWriter::with_capacity(GATHERED, stream));
+    pub fn new(stream: Stream, gateway: Arc<Gateway>, presence: Arc<ConnectionActivity>) -> WatchedStream {
+        let (meter, stream) = (Arc::<ByteMeter>::default(), BufWriter::with_capacity(GATHERED, stream));
         let head = ResponseHeader::build(200, Some(0)).ok();
         let told = Note { meter: meter.clone(), presence: presence.clone() };
         let note = head.map(|head| Arc::new(ProxyDigest::new(Box::new(head), Some(Box::new(told)))));

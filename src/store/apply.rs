@@ -10,38 +10,38 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavio
 use crate::calendar::Moment;
 use crate::ledger::entry::{CostSource, Entry, Owner, Settlement, Verdict};
 use crate::money::Usd;
+use crate::store::api::{Judgement, VerdictEffect, Write};
 use crate::store::queue::Item;
-use crate::store::types::{Judged, Judgement, Write};
 
 /// Milliseconds of a day.
 pub(super) const DAY: i64 = 86_400_000;
 
 /// What became of one item of a batch that was committed.
 #[derive(Debug)]
-pub(super) enum Said {
+pub(super) enum ItemResult {
     /// It is in the tables.
     Written,
     /// It makes no sense to the tables and never will; why.
     Senseless(String),
     /// The verdict's answer.
-    Judged(Option<Judged>),
+    VerdictEffect(Option<VerdictEffect>),
 }
 
 /// Makes all changes in one transaction; on an error, none.
 ///
 /// # Errors
 /// What the disk says.
-pub(super) fn batch(ledger: &mut Connection, items: &[Item]) -> rusqlite::Result<Vec<Said>> {
+pub(super) fn batch(ledger: &mut Connection, items: &[Item]) -> rusqlite::Result<Vec<ItemResult>> {
     let change = ledger.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut said = Vec::with_capacity(items.len());
     for item in items {
         let done = match item {
             Item::Write { write, .. } => one(&change, write),
-            Item::Judge { ask, .. } => judge(&change, ask).map(Said::Judged),
-            Item::Job(_) => Ok(Said::Written),
+            Item::Judge { ask, .. } => judge(&change, ask).map(ItemResult::VerdictEffect),
+            Item::Job(_) => Ok(ItemResult::Written),
         };
         said.push(match done {
-            Err(error) if senseless(&error) => Said::Senseless(error.to_string()),
+            Err(error) if senseless(&error) => ItemResult::Senseless(error.to_string()),
             done => done?,
         });
     }
@@ -63,13 +63,13 @@ fn senseless(error: &rusqlite::Error) -> bool {
     }
 }
 
-fn one(ledger: &Connection, write: &Write) -> rusqlite::Result<Said> {
+fn one(ledger: &Connection, write: &Write) -> rusqlite::Result<ItemResult> {
     match write {
         Write::Open(entry) => open(ledger, entry),
         Write::Settle { id, settlement } => settle(ledger, *id, settlement),
         Write::Release { id } => {
             ledger.prepare_cached("DELETE FROM attempts WHERE id = ?1 AND settled_at IS NULL")?.execute([id])?;
-            Ok(Said::Written)
+            Ok(ItemResult::Written)
         }
         Write::Saved { at, tenant, route, tier, pictures, usd } => {
             let mut add = ledger.prepare_cached(
@@ -78,12 +78,12 @@ fn one(ledger: &Connection, write: &Write) -> rusqlite::Result<Said> {
             )?;
             let day = at.millis() - at.millis().rem_euclid(DAY);
             add.execute(params![day, tenant, route, tier, pictures, usd.nanos()])?;
-            Ok(Said::Written)
+            Ok(ItemResult::Written)
         }
     }
 }
 
-fn open(ledger: &Connection, entry: &Entry) -> rusqlite::Result<Said> {
+fn open(ledger: &Connection, entry: &Entry) -> rusqlite::Result<ItemResult> {
     let mut insert = ledger.prepare_cached(
         "INSERT INTO attempts
              (id, opened_at, request, tenant, route, provider, model, purpose, asked, estimate)
@@ -103,17 +103,17 @@ fn open(ledger: &Connection, entry: &Entry) -> rusqlite::Result<Said> {
         entry.estimate.nanos(),
     ])?;
     if new == 1 {
-        return Ok(Said::Written);
+        return Ok(ItemResult::Written);
     }
     let whose: String =
         ledger.prepare_cached("SELECT request FROM attempts WHERE id = ?1")?.query_row([entry.id], |row| row.get(0))?;
     Ok(match *whose == *entry.request {
-        true => Said::Written,
-        false => Said::Senseless(format!("attempt {} is request {whose}'s", entry.id)),
+        true => ItemResult::Written,
+        false => ItemResult::Senseless(format!("attempt {} is request {whose}'s", entry.id)),
     })
 }
 
-fn settle(ledger: &Connection, id: i64, settlement: &Settlement) -> rusqlite::Result<Said> {
+fn settle(ledger: &Connection, id: i64, settlement: &Settlement) -> rusqlite::Result<ItemResult> {
     let mut update = ledger.prepare_cached(
         "UPDATE attempts SET settled_at = ?2, usd = ?3, prepaid = ?4, lost = ?5, uncertain = ?6, source = ?7,
              billed = ?8, accepted = ?9, refused = ?10, outcome = ?11, latency_us = ?12
@@ -136,7 +136,11 @@ fn settle(ledger: &Connection, id: i64, settlement: &Settlement) -> rusqlite::Re
     ])?;
     if changed == 0 {
         let known = ledger.prepare_cached("SELECT 1 FROM attempts WHERE id = ?1")?.exists([id])?;
-        return Ok(if known { Said::Written } else { Said::Senseless(format!("attempt {id} was never opened")) });
+        return Ok(if known {
+            ItemResult::Written
+        } else {
+            ItemResult::Senseless(format!("attempt {id} was never opened"))
+        });
     }
     let mut insert = ledger.prepare_cached(
         "INSERT INTO pictures (attempt, nth, image, tenant, usd) SELECT id, ?2, ?3, tenant, ?4 FROM attempts WHERE id = ?1",
@@ -144,11 +148,11 @@ fn settle(ledger: &Connection, id: i64, settlement: &Settlement) -> rusqlite::Re
     for (nth, picture) in (0i64..).zip(pictures) {
         insert.execute(params![id, nth, picture.image, picture.usd.nanos()])?;
     }
-    Ok(Said::Written)
+    Ok(ItemResult::Written)
 }
 
 /// Takes a verdict on the newest delivery of a picture to a tenant.
-fn judge(ledger: &Connection, ask: &Judgement) -> rusqlite::Result<Option<Judged>> {
+fn judge(ledger: &Connection, ask: &Judgement) -> rusqlite::Result<Option<VerdictEffect>> {
     let mut find = ledger.prepare_cached(
         "SELECT p.nth, a.id, a.settled_at, p.usd, p.verdict, a.tenant, a.route, a.provider, a.model
          FROM pictures p JOIN attempts a ON a.id = p.attempt
@@ -160,7 +164,7 @@ fn judge(ledger: &Connection, ask: &Judgement) -> rusqlite::Result<Option<Judged
                 "rejected" => Verdict::Rejected,
                 _ => Verdict::Accepted,
             };
-            let judged = Judged {
+            let judged = VerdictEffect {
                 owner: owner(row, 5)?,
                 entry_at: Moment::from_millis(row.get(2)?),
                 usd: Usd::from_nanos(row.get(3)?),

@@ -19,8 +19,9 @@ use crate::ledger::entry::{Owner, Verdict};
 use crate::money::Usd;
 use crate::store::queue::{Item, Queue};
 use crate::store::report::{Page, Report, ReportQuery, ReportRow};
-use crate::store::sums::{Filter, Recent, Sums};
+use crate::store::sums::{Filter, SettledRow, Sums};
 
+mod api;
 mod apply;
 mod queue;
 pub mod report;
@@ -30,11 +31,10 @@ pub mod schema;
 pub mod sums;
 #[cfg(test)]
 mod tests;
-mod types;
 mod writer;
 
-pub(crate) use crate::store::types::Judgement;
-pub use crate::store::types::{Health, Judged, Location, Options, StoreError, Unwritten, Write};
+pub(crate) use crate::store::api::Judgement;
+pub use crate::store::api::{Health, Location, Options, StoreError, Unwritten, VerdictEffect, Write};
 
 /// How long a store that is dropped without [`Store::close`] waits for its writer, which may hang on a dead disk.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
@@ -43,7 +43,7 @@ const LAST_COMMIT: Duration = Duration::from_secs(2);
 const GATHER: Duration = Duration::from_millis(100);
 
 /// A store that was opened, and what it found.
-pub struct Opened {
+pub struct OpenedStore {
     /// The store.
     pub store: Arc<Store>,
     /// The largest id that was ever used; the next attempt's is one more.
@@ -69,7 +69,7 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be opened, another process writes it, or it is of a newer version.
-    pub fn open(place: Location, options: Options, now: Moment) -> Result<Opened, StoreError> {
+    pub fn open(place: Location, options: Options, now: Moment) -> Result<OpenedStore, StoreError> {
         Store::open_with(place, options, now, |_| Ok(()))
     }
 
@@ -79,7 +79,7 @@ impl Store {
         options: Options,
         now: Moment,
         prepare: impl FnOnce(&Connection) -> rusqlite::Result<()>,
-    ) -> Result<Opened, StoreError> {
+    ) -> Result<OpenedStore, StoreError> {
         let mut opened = schema::open(&place)?;
         let (interrupted, interrupted_usd) = apply::interrupted(&mut opened.ledger)?;
         let last_id = apply::last_id(&opened.ledger)?;
@@ -89,9 +89,9 @@ impl Store {
         let (end, ended) = watch::channel(());
         let (going, gone) = mpsc::channel();
         let file = opened.file.clone();
-        let writer = writer::Writer::new(opened, queue.clone(), &options, now);
+        let writer = writer::StoreWriter::new(opened, queue.clone(), &options, now);
         // Dropped when the thread ends, however it ends; after the writer, whose file is closed by then.
-        let last = Last { queue: queue.clone(), _end: end, _going: going };
+        let last = EndSignal { queue: queue.clone(), _end: end, _going: going };
         std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || {
@@ -100,7 +100,7 @@ impl Store {
             })
             .map_err(StoreError::NoThread)?;
         let store = Store { place, file, queue, patience: options.patience, ended, gone: Mutex::new(gone) };
-        Ok(Opened { store: Arc::new(store), last_id, interrupted, interrupted_usd })
+        Ok(OpenedStore { store: Arc::new(store), last_id, interrupted, interrupted_usd })
     }
 
     /// Hands in a change, at once, and resolves when it is on disk; in memory, at once. While nothing can be written it
@@ -154,7 +154,7 @@ impl Store {
         verdict: Verdict,
         reason: Option<String>,
         now: Moment,
-    ) -> Result<Option<Judged>, StoreError> {
+    ) -> Result<Option<VerdictEffect>, StoreError> {
         let ask = Judgement { image: image.to_owned(), tenant: tenant.to_owned(), verdict, reason, now };
         let (reply, judged) = oneshot::channel();
         self.queue.ask(Item::Judge { ask, reply });
@@ -180,13 +180,13 @@ impl Store {
     pub fn reading<T: Send + 'static>(
         &self,
         read: impl FnOnce(View<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Reading<T> {
+    ) -> PendingRead<T> {
         match &self.place {
-            Location::Memory => Reading(self.later_on_writer(move |ledger| read(View(ledger)))),
+            Location::Memory => PendingRead(self.later_on_writer(move |ledger| read(View(ledger)))),
             Location::Dir(dir) => {
                 let dir = dir.clone();
                 let stands = self.later_on_writer(move |_| schema::as_it_stands(&dir));
-                Reading(Box::new(move || read(View(&stands()?))))
+                PendingRead(Box::new(move || read(View(&stands()?))))
             }
         }
     }
@@ -264,9 +264,9 @@ impl Store {
 type Told<T> = Box<dyn FnOnce() -> Result<T, StoreError> + Send>;
 
 /// What is read of the ledger as it stood at one moment.
-pub struct Reading<T>(Told<T>);
+pub struct PendingRead<T>(Told<T>);
 
-impl<T> Reading<T> {
+impl<T> PendingRead<T> {
     /// Reads. Blocks.
     ///
     /// # Errors
@@ -293,7 +293,7 @@ impl View<'_> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn recent(&self, since: Moment) -> Result<Vec<Recent>, StoreError> {
+    pub fn recent(&self, since: Moment) -> Result<Vec<SettledRow>, StoreError> {
         Ok(sums::recent(self.0, since)?)
     }
 
@@ -316,13 +316,13 @@ impl Drop for Store {
 }
 
 /// Tells everybody that the writer has ended.
-struct Last {
+struct EndSignal {
     queue: Arc<Queue>,
     _end: watch::Sender<()>,
     _going: mpsc::Sender<()>,
 }
 
-impl Drop for Last {
+impl Drop for EndSignal {
     fn drop(&mut self) {
         let left = self.queue.end();
         if left > 0 {

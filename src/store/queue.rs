@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::config::plan::OnLedgerError;
-use crate::store::types::{Health, Judged, Judgement, Unwritten, Write};
+use crate::store::api::{Health, Judgement, Unwritten, VerdictEffect, Write};
 
 /// Things written in one transaction at most: enough for the disk to be no limit, few enough for a reader to get in.
 const BATCH: usize = 1024;
@@ -29,7 +29,7 @@ pub(super) enum Item {
     /// A change.
     Write { write: Write, ack: Option<Ack> },
     /// A verdict, which has an answer.
-    Judge { ask: Judgement, reply: oneshot::Sender<Option<Judged>> },
+    Judge { ask: Judgement, reply: oneshot::Sender<Option<VerdictEffect>> },
     /// Anything else.
     Job(WriteJob),
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use crate::store::types::{Location, StoreError};
+use crate::store::api::{Location, StoreError};
 
 /// The ledger's file in the state directory.
 pub const FILE: &str = "ledger.sqlite3";
@@ -100,7 +100,7 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOU
 "];
 
 /// The writer's connections.
-pub(super) struct Opened {
+pub(super) struct StoreConnections {
     /// To the ledger.
     pub(super) ledger: Connection,
     /// Keeps other writers out for as long as it lives; `None` in memory.
@@ -161,7 +161,7 @@ pub(super) fn bytes(ledger: &Connection) -> rusqlite::Result<u64> {
 ///
 /// # Errors
 /// When the directory or the file cannot be made or read, another process writes it, or it is of a newer version.
-pub(super) fn open(place: &Location) -> Result<Opened, StoreError> {
+pub(super) fn open(place: &Location) -> Result<StoreConnections, StoreError> {
     let (mut ledger, lock, path) = match place {
         Location::Memory => (Connection::open_in_memory()?, None, None),
         Location::Dir(dir) => {
@@ -187,7 +187,7 @@ pub(super) fn open(place: &Location) -> Result<Opened, StoreError> {
             Some(Identity::of(path).map_err(why)?)
         }
     };
-    Ok(Opened { ledger, lock, file })
+    Ok(StoreConnections { ledger, lock, file })
 }
 
 fn lock(dir: &Path) -> Result<Connection, StoreError> {

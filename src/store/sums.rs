@@ -49,7 +49,7 @@ pub struct Sums {
 
 /// One settled attempt, as a sliding window counts it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recent {
+pub struct SettledRow {
     /// Whose.
     pub owner: Owner,
     /// When it was settled.
@@ -111,7 +111,7 @@ pub(super) fn count(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
     u64::try_from(count).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(at, count))
 }
 
-pub(super) fn recent(ledger: &Connection, since: Moment) -> rusqlite::Result<Vec<Recent>> {
+pub(super) fn recent(ledger: &Connection, since: Moment) -> rusqlite::Result<Vec<SettledRow>> {
     let mut find = ledger.prepare(
         "SELECT tenant, route, provider, model, settled_at, usd + prepaid, accepted, rejected, outcome, purpose
          FROM attempts WHERE settled_at >= ?1 ORDER BY settled_at, id",
@@ -131,7 +131,7 @@ pub(super) fn recent(ledger: &Connection, since: Moment) -> rusqlite::Result<Vec
             Owner { tenant: shared(tenant), route: shared(route), provider: shared(provider), model: shared(model) };
         let word = row.get_ref(9)?.as_str()?;
         let purpose = Purpose::ALL.into_iter().find(|purpose| purpose.word() == word).unwrap_or(Purpose::Draw);
-        recent.push(Recent {
+        recent.push(SettledRow {
             owner,
             at: Moment::from_millis(row.get(4)?),
             cost: usd(row, 5)?,

@@ -66,7 +66,7 @@ fn sums(store: &Store, since: Option<Moment>, filter: &Filter) -> Result<Sums, S
     store.reading(move |view| view.sums(within, &filter)).wait()
 }
 
-fn recent(store: &Store, since: Moment) -> Result<Vec<Recent>, StoreError> {
+fn recent(store: &Store, since: Moment) -> Result<Vec<SettledRow>, StoreError> {
     store.reading(move |view| view.recent(since)).wait()
 }
 

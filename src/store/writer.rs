@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use crate::calendar::Moment;
-use crate::store::apply::Said;
+use crate::store::api::Unwritten;
+use crate::store::api::{Options, Write};
+use crate::store::apply::ItemResult;
 use crate::store::queue::{Item, Next, Queue};
-use crate::store::types::Unwritten;
-use crate::store::types::{Options, Write};
 use crate::store::{apply, retention, schema};
 
 /// The pause after a first failure; each further one is twice as long.
@@ -26,7 +26,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// What the thread owns.
-pub(super) struct Writer {
+pub(super) struct StoreWriter {
     ledger: Connection,
     _lock: Option<Connection>,
     file: Option<schema::Identity>,
@@ -41,11 +41,16 @@ pub(super) struct Writer {
     pause: Duration,
 }
 
-impl Writer {
+impl StoreWriter {
     /// Takes over the opened ledger.
-    pub(super) fn new(opened: schema::Opened, queue: Arc<Queue>, options: &Options, now: Moment) -> Writer {
+    pub(super) fn new(
+        opened: schema::StoreConnections,
+        queue: Arc<Queue>,
+        options: &Options,
+        now: Moment,
+    ) -> StoreWriter {
         let bound = opened.lock.is_none().then_some(options.memory_rows);
-        Writer {
+        StoreWriter {
             ledger: opened.ledger,
             _lock: opened.lock,
             file: opened.file,
@@ -141,10 +146,10 @@ impl Writer {
     }
 
     /// Answers who waits for what was committed.
-    fn tell(&self, item: Item, said: Said) {
+    fn tell(&self, item: Item, said: ItemResult) {
         match (item, said) {
-            (Item::Judge { reply, .. }, Said::Judged(judged)) => drop(reply.send(judged)),
-            (Item::Write { write, ack }, Said::Senseless(why)) => {
+            (Item::Judge { reply, .. }, ItemResult::VerdictEffect(judged)) => drop(reply.send(judged)),
+            (Item::Write { write, ack }, ItemResult::Senseless(why)) => {
                 log::error!("the ledger cannot hold {write:?}: {why}");
                 self.queue.gauges.lost.fetch_add(1, Ordering::Relaxed);
                 ack.map(|ack| ack.send(Err(Unwritten)));

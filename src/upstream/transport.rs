@@ -14,12 +14,12 @@ use url::Url;
 
 use crate::provider::Call;
 use crate::upstream::allowed_address::is_private;
-pub use crate::upstream::transport::bounds::{Bounds, Reach, Seen, Watcher};
+pub use crate::upstream::transport::bounds::{Bounds, EventRole, Reach, Watcher};
 pub use crate::upstream::transport::error::TransportError;
-pub use crate::upstream::transport::http_client::{HttpClient, Received};
+pub use crate::upstream::transport::http_client::{HeldReply, HttpClient};
 pub use crate::upstream::transport::pooled_client::PooledClient;
 use crate::upstream::transport::pooled_client::server_name;
-use crate::upstream::transport::reply_memory::{Replies, Tab};
+use crate::upstream::transport::reply_memory::{CallReservation, Replies};
 
 mod body_buffer;
 mod bounds;
@@ -54,7 +54,7 @@ impl Transport {
     }
 
     /// Sends `call` and reads the whole reply, for as long as the caller has it.
-    pub async fn send(&self, call: &Call, bounds: Bounds) -> Result<Received, TransportError> {
+    pub async fn send(&self, call: &Call, bounds: Bounds) -> Result<HeldReply, TransportError> {
         self.client.send(call, bounds, &self.replies.tab(), None).await
     }
 
@@ -64,9 +64,9 @@ impl Transport {
         &'a self,
         call: &'a Call,
         bounds: Bounds,
-        tab: &'a Arc<Tab>,
+        tab: &'a Arc<CallReservation>,
         watcher: Option<&'a Watcher>,
-    ) -> BoxFuture<'a, Result<Received, TransportError>> {
+    ) -> BoxFuture<'a, Result<HeldReply, TransportError>> {
         self.client.send(call, bounds, tab, watcher)
     }
 

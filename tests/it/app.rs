@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct EventRole {
     /// Number of its connection.
     pub connection: usize,
     /// Request line and headers.
@@ -22,7 +22,7 @@ pub struct Seen {
     pub whole: bool,
 }
 
-impl Seen {
+impl EventRole {
     /// Method and path.
     pub fn line(&self) -> &str {
         self.head.split(" HTTP/").next().unwrap_or_default()
@@ -38,7 +38,7 @@ impl Seen {
 /// What the service saw and still has open.
 #[derive(Clone, Debug, Default)]
 pub struct Book {
-    pub requests: Vec<Seen>,
+    pub requests: Vec<EventRole>,
     pub strays: Vec<String>,
     pub open: usize,
     connections: usize,
@@ -58,7 +58,7 @@ impl App {
 
     /// The same, but where `early` has an answer to a head, that goes out before the body is read, and the body is
     /// read as whatever comes next: how services behave that know a path without a body.
-    pub async fn answering(early: impl Fn(&Seen) -> Option<String> + Send + Sync + 'static) -> App {
+    pub async fn answering(early: impl Fn(&EventRole) -> Option<String> + Send + Sync + 'static) -> App {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (book, early) = (watch::Sender::new(Book::default()), Arc::new(early));
@@ -102,7 +102,7 @@ struct Talk {
 }
 
 impl Talk {
-    async fn run(mut self, early: &(dyn Fn(&Seen) -> Option<String> + Send + Sync)) {
+    async fn run(mut self, early: &(dyn Fn(&EventRole) -> Option<String> + Send + Sync)) {
         while let Some(head) = self.until(b"\r\n\r\n").await {
             let head = String::from_utf8_lossy(&head).into_owned();
             let line = head.lines().next().unwrap_or_default();
@@ -111,7 +111,7 @@ impl Talk {
                 self.say("HTTP/1.1 400 Bad Request\r\ncontent-length: 5\r\n\r\nstray").await;
                 continue;
             }
-            let seen = Seen { connection: self.number, head, body: Vec::new(), whole: false };
+            let seen = EventRole { connection: self.number, head, body: Vec::new(), whole: false };
             let answer = early(&seen);
             let at = self.book.borrow().requests.len();
             self.book.send_modify(|book| book.requests.push(seen.clone()));
@@ -136,7 +136,7 @@ impl Talk {
     }
 
     /// Reads the body by the head's own words.
-    async fn body(&mut self, seen: &Seen, at: usize) -> Option<()> {
+    async fn body(&mut self, seen: &EventRole, at: usize) -> Option<()> {
         match (seen.header("transfer-encoding")[..].first(), seen.header("content-length")[..].first()) {
             (Some(_), _) => loop {
                 let line = self.until(b"\r\n").await?;

@@ -314,7 +314,7 @@ async fn a_transfer_coding_with_two_readings_is_refused_before_anybody_sees_it()
 
 #[tokio::test]
 async fn a_body_that_a_service_does_not_read_is_nobodys_next_request() {
-    let early = |_: &crate::app::Seen| Some("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nearly".to_owned());
+    let early = |_: &crate::app::EventRole| Some("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nearly".to_owned());
     let app = App::answering(early).await;
     let world = before(&app).await;
     for method in ["GET", "DELETE", "OPTIONS", "POST"] {
@@ -338,7 +338,7 @@ async fn a_body_that_a_service_does_not_read_is_nobodys_next_request() {
 
 #[tokio::test]
 async fn an_answer_before_the_whole_body_came_ends_both_connections() {
-    let early = |seen: &crate::app::Seen| {
+    let early = |seen: &crate::app::EventRole| {
         let answer = "HTTP/1.1 413 Too Large\r\ncontent-length: 5\r\n\r\nearly";
         (seen.line() == "POST /upload").then(|| answer.to_owned())
     };
@@ -378,7 +378,7 @@ async fn what_follows_an_upgrade_that_was_refused_is_no_request() {
 
 #[tokio::test]
 async fn an_old_client_is_answered_without_chunks_and_its_expectation_is_none() {
-    let early = |seen: &crate::app::Seen| {
+    let early = |seen: &crate::app::EventRole| {
         let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
         let unframed = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhello";
         match seen.line() {
@@ -403,7 +403,7 @@ async fn an_old_client_is_answered_without_chunks_and_its_expectation_is_none() 
 
 #[tokio::test]
 async fn a_service_that_breaks_its_answer_is_seen_to_and_nobody_else_gets_the_pieces() {
-    let early = |seen: &crate::app::Seen| {
+    let early = |seen: &crate::app::EventRole| {
         let answer = match seen.line() {
             "GET /broken" => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0xf\r\nx\r\n0\r\n\r\n",
             "GET /more" => {

@@ -84,7 +84,7 @@ struct Case {
     noted_cents: Option<String>,
     /// What must be sent; absent in cases that are about the reply alone.
     call: Option<Sent>,
-    reply: Received,
+    reply: HeldReply,
     outcome: Value,
     /// Words the failure's message must hold.
     says: Option<String>,
@@ -133,7 +133,7 @@ struct Sent {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Received {
+struct HeldReply {
     status: u16,
     #[serde(default)]
     headers: BTreeMap<String, String>,

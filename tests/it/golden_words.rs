@@ -36,13 +36,13 @@ struct Case {
     base_url: Option<String>,
     /// What must be sent; absent in cases that are about the reply alone.
     call: Option<Value>,
-    reply: Received,
+    reply: HeldReply,
     outcome: Value,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Received {
+struct HeldReply {
     status: u16,
     #[serde(default)]
     headers: BTreeMap<String, String>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use easel::reload::Lookup;
 use easel::sandbox::{Bill, Name, Sandbox, Settings, Vendor};
-use easel::sidecar::{self, Running};
+use easel::sidecar::{self, RunningSidecar};
 use easel::{AccessLog, Gateway, Plan, Usd, reload};
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ impl Lookup for Env {
 pub struct World {
     pub sandbox: Sandbox,
     pub gateway: Arc<Gateway>,
-    _running: Running,
+    _running: RunningSidecar,
     pub addr: SocketAddr,
     pub admin: SocketAddr,
 }

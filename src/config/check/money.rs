@@ -6,7 +6,7 @@ use crate::config::file;
 use crate::config::node_path::NodePath;
 use crate::config::plan::{Billing, Budget};
 use crate::pricing::undelivered::{Charged, Charges};
-use crate::pricing::volume::{VolumePrice, VolumeTier};
+use crate::pricing::volume_tiers::{VolumePrice, VolumeTier};
 
 /// The budgets written at `at`.
 pub(super) fn budgets(checker: &mut Checker<'_>, written: Option<&file::Budgets>, at: NodePath<'_>) -> Vec<Budget> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::capabilities::Sizes;
 use crate::image::Format;
-use crate::pricing::volume::VolumeTier;
+use crate::pricing::volume_tiers::VolumeTier;
 use crate::pricing::{Price, TokenPrice};
 use crate::request::Quality;
 

@@ -3,7 +3,7 @@
 use crate::calendar::{Per, Zone};
 use crate::money::Usd;
 use crate::pricing::undelivered::Charges;
-use crate::pricing::volume::VolumeTier;
+use crate::pricing::volume_tiers::VolumeTier;
 
 /// So much and no more, in each day or month.
 #[derive(Clone, Debug, PartialEq, Eq)]

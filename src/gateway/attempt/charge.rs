@@ -12,13 +12,14 @@ use serde_json::Value;
 use crate::cache::Kept;
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::inputs::Attempt;
-use crate::gateway::attempt::results::{Collected, FailedAttempt, Report};
+use crate::gateway::attempt::results::{AttemptReport, CollectedPictures, FailedAttempt};
 use crate::image::{Picture, Size};
 use crate::ledger::{Charge, Hold};
 use crate::money::Usd;
+use crate::pricing;
 use crate::pricing::bill::Bill;
 use crate::pricing::undelivered::Undelivered;
-use crate::pricing::{Reported, Usage, volume};
+use crate::pricing::{Reported, Usage};
 use crate::request::Quality;
 use crate::upstream::blocking_pool::offload;
 
@@ -27,22 +28,22 @@ impl Attempt {
     pub(super) async fn book(
         self: &Arc<Self>,
         hold: Hold,
-        ended: Result<Collected, FailedAttempt>,
+        ended: Result<CollectedPictures, FailedAttempt>,
         took: Duration,
-    ) -> Report {
+    ) -> AttemptReport {
         let open = match &ended {
             Ok(collected) => collected.out_of_reach,
             Err(failed) => failed.open,
         };
         let (collected, undelivered) = self.undelivered(ended);
-        let Collected { pictures, at, refused, usage, failure, .. } = collected;
+        let CollectedPictures { pictures, at, refused, usage, failure, .. } = collected;
         let sizes: Vec<Size> = pictures.iter().map(|picture| picture.size).collect();
         let (source, amount) = self.bill().amount(&sizes, undelivered.lost, &usage);
         let kept = self.clone().named_apart(pictures).await;
         let charge = Charge {
             amount,
             source,
-            tiers: volume::tiers_for(&self.offer.model.volume, &self.offer.model.price, &self.request),
+            tiers: pricing::volume_tiers::tiers_for(&self.offer.model.volume, &self.offer.model.price, &self.request),
             fee: self.offer.model.price.fee,
             uncertain: undelivered.uncertain,
             refused: u32::from(refused),
@@ -55,7 +56,7 @@ impl Attempt {
         let pictures = priced.map(|(kept, usd)| Arc::new(Kept { usd, ..kept })).collect();
         let (cost, uncertain) = (settled.settlement.usd, undelivered.uncertain);
         let promised = cost.saturating_add(settled.settlement.prepaid);
-        Report { pictures, at, cost, promised, uncertain, refused, failure, open }
+        AttemptReport { pictures, at, cost, promised, uncertain, refused, failure, open }
     }
 
     /// Names pictures where that may take its time.
@@ -65,7 +66,7 @@ impl Attempt {
     }
 
     /// What was collected, which is nothing but a usage for a call that failed, and what was charged besides.
-    fn undelivered(&self, ended: Result<Collected, FailedAttempt>) -> (Collected, Undelivered) {
+    fn undelivered(&self, ended: Result<CollectedPictures, FailedAttempt>) -> (CollectedPictures, Undelivered) {
         match ended {
             Ok(collected) => {
                 let undelivered = self.undelivered_of(&collected);
@@ -75,13 +76,16 @@ impl Attempt {
                 let undelivered = self.lost(&failed);
                 let counted = failed.failure.counted.as_deref().cloned().unwrap_or_default();
                 let usage = Usage { counted, ..Usage::default() };
-                (Collected { failure: Some(failed.failure), usage, ..Collected::default() }, undelivered)
+                (
+                    CollectedPictures { failure: Some(failed.failure), usage, ..CollectedPictures::default() },
+                    undelivered,
+                )
             }
         }
     }
 
     /// What an answer charges for pictures that it withheld, that are broken or that the route does not take.
-    fn undelivered_of(&self, collected: &Collected) -> Undelivered {
+    fn undelivered_of(&self, collected: &CollectedPictures) -> Undelivered {
         let (charges, each) = (self.offer.provider.billing.charges, self.candidate.usd);
         let (refused, told) = (usize::from(collected.refused), usize::from(collected.refused_billed));
         let refused = Undelivered::by_rule(charges.refused, refused, told, each);

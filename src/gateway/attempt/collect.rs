@@ -10,7 +10,7 @@ use crate::capabilities::{Mismatch, ResultCheck};
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::fetch;
 use crate::gateway::attempt::inputs::Attempt;
-use crate::gateway::attempt::results::Collected;
+use crate::gateway::attempt::results::CollectedPictures;
 use crate::image::Picture;
 use crate::money::Usd;
 use crate::provider::{Drawn, PictureSource};
@@ -26,7 +26,7 @@ struct Sorted {
 
 impl Attempt {
     /// Fetches and checks the pictures; `body` is that of the reply.
-    pub(super) async fn collect_pictures(self: &Arc<Self>, drawn: Drawn, body: Bytes) -> Collected {
+    pub(super) async fn collect_pictures(self: &Arc<Self>, drawn: Drawn, body: Bytes) -> CollectedPictures {
         let Drawn { images, refused, refused_billed, usage } = drawn;
         let behind_links = images.iter().any(|found| matches!(found.source, PictureSource::Link(_)));
         let fetched = join_all(images.into_iter().map(|found| self.fetch(found, body.clone()))).await;
@@ -47,7 +47,7 @@ impl Attempt {
         }
         let broken = found - pictures.len() - unlike.len();
         let out_of_reach = behind_links && pictures.is_empty() && unlike.is_empty();
-        Collected { pictures, at, broken, out_of_reach, unlike, refused, refused_billed, usage, failure }
+        CollectedPictures { pictures, at, broken, out_of_reach, unlike, refused, refused_billed, usage, failure }
     }
 
     /// Tells pictures that are as was agreed from others and from those that could not be had.

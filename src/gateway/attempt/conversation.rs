@@ -21,7 +21,7 @@ use crate::provider::common::token_source::TokenSource;
 use crate::provider::{Call, Drawn, Job, Reply, Step};
 use crate::secret::Secret;
 use crate::upstream::blocking_pool::offload;
-use crate::upstream::transport::{Bounds, Reach, Received, Seen, TransportError, Watcher};
+use crate::upstream::transport::{Bounds, EventRole, HeldReply, Reach, TransportError, Watcher};
 
 /// How long a cancel may take; nobody waits for it.
 const CANCEL: Duration = Duration::from_secs(5);
@@ -88,8 +88,8 @@ impl Conversation {
     }
 
     /// What a reply leads to: the end, or a pause before the next call.
-    async fn take_in(&mut self, received: Received) -> Result<ControlFlow<Done, Duration>, FailedAttempt> {
-        let Received { reply, held } = received;
+    async fn take_in(&mut self, received: HeldReply) -> Result<ControlFlow<Done, Duration>, FailedAttempt> {
+        let HeldReply { reply, held } = received;
         let (status, body) = (Some(reply.status), reply.body.clone());
         let step = if redirect::is_one(&reply) { self.redirected(&reply) } else { self.read(reply).await };
         match step {
@@ -172,7 +172,7 @@ impl Attempt {
         call: &Call,
         is_poll: bool,
         deadline: Instant,
-    ) -> Result<Received, Failure> {
+    ) -> Result<HeldReply, Failure> {
         let (attempt, finished) = (self.clone(), AtomicU8::new(0));
         let watcher: Watcher = Arc::new(move |event| attempt.watch(event, &finished));
         let bounds = self.bounds(deadline, Reach::Anywhere);
@@ -182,15 +182,15 @@ impl Attempt {
     }
 
     /// Shows the unfinished picture of an event; `finished` counts the finished ones.
-    fn watch(&self, event: &str, finished: &AtomicU8) -> Seen {
+    fn watch(&self, event: &str, finished: &AtomicU8) -> EventRole {
         if let Some(partial) = self.provider.partial(event) {
             if self.candidate.fitted.partials > 0 {
                 self.flight.update(|progress| progress.partials.push(partial));
             }
-            return Seen::Shown;
+            return EventRole::Shown;
         }
         let is_last = self.provider.finishes(event) && finished.fetch_add(1, Relaxed) + 1 >= self.n;
-        if is_last { Seen::Last } else { Seen::Kept }
+        if is_last { EventRole::Last } else { EventRole::Kept }
     }
 
     /// Tells the provider to stop drawing, without waiting for it.

@@ -14,10 +14,10 @@ use crate::failure::{Class, Failure};
 use crate::gateway::attempt::inputs::Attempt;
 use crate::gateway::attempt::{redirect, retries};
 use crate::image::{Encoded, Picture};
-use crate::provider::{Call, Found, PictureSource, retry_after};
+use crate::provider::{Call, PictureSource, ReplyPicture, retry_after};
 use crate::request::ResponseFormat;
 use crate::upstream::blocking_pool::offload;
-use crate::upstream::transport::{Bounds, Reach, Received, TransportError};
+use crate::upstream::transport::{Bounds, HeldReply, Reach, TransportError};
 
 /// Redirects followed for one picture file.
 const REDIRECTS: u32 = 3;
@@ -33,7 +33,7 @@ enum Missed {
 impl Attempt {
     /// A picture's bytes, checked, in the form the client will want.
     /// `body` is the reply's.
-    pub(super) async fn fetch(self: &Arc<Self>, found: Found, body: Bytes) -> Result<Picture, Failure> {
+    pub(super) async fn fetch(self: &Arc<Self>, found: ReplyPicture, body: Bytes) -> Result<Picture, Failure> {
         let encoded = match found.source {
             PictureSource::Inline(encoded) => encoded,
             PictureSource::Link(url) => Encoded::Raw(self.download(url).await?),
@@ -88,7 +88,7 @@ impl Attempt {
         for _ in 0..=REDIRECTS {
             self.check_host(&url).map_err(Missed::ForGood)?;
             let reach = self.reach(&url).await;
-            let Received { reply, held } = self.look(&url, deadline, reach).await?;
+            let HeldReply { reply, held } = self.look(&url, deadline, reach).await?;
             if reply.status == 200 {
                 held.keep();
                 return Ok(reply.body);
@@ -103,7 +103,7 @@ impl Attempt {
         Err(Missed::ForNow(Failure::new(Class::Malformed, "a picture link that leads on and on")))
     }
 
-    async fn look(&self, url: &Url, deadline: Instant, reach: Reach) -> Result<Received, Missed> {
+    async fn look(&self, url: &Url, deadline: Instant, reach: Reach) -> Result<HeldReply, Missed> {
         let left = deadline.saturating_duration_since(Instant::now());
         let bounds = Bounds { silence: Some(retries::silence(left)), ..self.bounds(deadline, reach) };
         let call = Call::get(url.clone(), http::HeaderMap::new());

@@ -11,7 +11,7 @@ use crate::provider::{Adapter, Job};
 use crate::request::ImageRequest;
 use crate::routing::Candidate;
 use crate::secret::Secret;
-use crate::upstream::transport::reply_memory::Tab;
+use crate::upstream::transport::reply_memory::CallReservation;
 use crate::upstream::transport::{Bounds, Reach};
 
 /// One attempt, ready to run.
@@ -33,7 +33,7 @@ pub struct Attempt {
     /// Largest reply.
     pub body_limit: usize,
     /// What its replies take of the memory for all replies, until the attempt is settled.
-    pub tab: Arc<Tab>,
+    pub tab: Arc<CallReservation>,
     /// Where unfinished pictures are shown.
     pub flight: Arc<Flight>,
 }

@@ -11,7 +11,7 @@ use crate::provider::{Reported, Usage};
 
 /// What one attempt brought.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct AttemptReport {
     /// Deliverable pictures.
     pub pictures: Vec<Arc<Kept>>,
     /// Which one of the answer's pictures each of them is, counted from 0; others may be broken.
@@ -34,7 +34,7 @@ pub struct Report {
 
 /// What an answer brought, before it is priced.
 #[derive(Default)]
-pub(super) struct Collected {
+pub(super) struct CollectedPictures {
     pub(super) pictures: Vec<Picture>,
     /// Which one of those that came each of them is.
     pub(super) at: Vec<u8>,

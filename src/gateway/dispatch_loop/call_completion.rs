@@ -4,7 +4,7 @@
 use crate::cache::Placed;
 use crate::dispatch::{CallEnd, Disposition};
 use crate::failure::Class;
-use crate::gateway::attempt::Report;
+use crate::gateway::attempt::AttemptReport;
 use crate::gateway::dispatch_loop::state::{Completed, DispatchLoop, now};
 use crate::gateway::draw_spec::DrawSpec;
 
@@ -12,7 +12,7 @@ impl DispatchLoop {
     /// Takes in what a call brought.
     pub(super) fn complete(&mut self, completed: Completed) {
         let Completed { call, report, pass } = completed;
-        let Report { pictures, at, cost, promised, uncertain, refused, failure, open } = report;
+        let AttemptReport { pictures, at, cost, promised, uncertain, refused, failure, open } = report;
         let Some(candidate) = self.dispatch.candidate_of(call) else { return };
         let limits = self.offer(candidate).map(|offer| offer.provider.breaker);
         let cooling = match (&failure, limits) {

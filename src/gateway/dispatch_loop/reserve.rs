@@ -7,7 +7,7 @@ use crate::breaker::Pass;
 use crate::config::plan::Offer;
 use crate::dispatch::Obstacle;
 use crate::gateway::dispatch_loop::state::{DispatchLoop, now};
-use crate::gateway::journal::Opened;
+use crate::gateway::journal::OpenedAttempt;
 use crate::ledger::entry::Purpose;
 use crate::ledger::{Intent, Terms};
 use crate::provider::Adapter;
@@ -19,7 +19,7 @@ pub(super) struct Reserved {
     pub(super) provider: &'static dyn Adapter,
     pub(super) slot: Slot,
     pub(super) pass: Pass,
-    pub(super) opened: Opened,
+    pub(super) opened: OpenedAttempt,
 }
 
 impl DispatchLoop {

@@ -8,7 +8,7 @@ use crate::admission::Slot;
 use crate::breaker::Pass;
 use crate::config::plan::Offer;
 use crate::dispatch::{Dispatch, EventTime};
-use crate::gateway::attempt::Report;
+use crate::gateway::attempt::AttemptReport;
 use crate::gateway::draw_spec::DrawSpec;
 use crate::gateway::flight::Flight;
 use crate::gateway::join_few::JoinFew;
@@ -16,7 +16,7 @@ use crate::gateway::join_few::JoinFew;
 /// A call that has ended.
 pub(super) struct Completed {
     pub(super) call: u32,
-    pub(super) report: Report,
+    pub(super) report: AttemptReport,
     pub(super) pass: Pass,
 }
 

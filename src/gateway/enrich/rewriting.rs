@@ -16,7 +16,7 @@ use crate::config::plan::Enrich;
 use crate::failure::{Class, Failure};
 use crate::gateway::draw_spec::DrawSpec;
 use crate::gateway::enrich::outcome::{Author, Enriched, with_prefix_and_suffix};
-use crate::gateway::journal::Opened;
+use crate::gateway::journal::OpenedAttempt;
 use crate::ledger::entry::Purpose;
 use crate::ledger::{Charge, Hold, Intent, Terms};
 use crate::metrics::seconds;
@@ -26,7 +26,7 @@ use crate::pricing::amount::{Amount, CostSource};
 use crate::pricing::undelivered::Charged;
 use crate::provider::Call;
 use crate::provider::anthropic::{self, RewriteReply, RewriteRequest};
-use crate::upstream::transport::{Bounds, Reach, Received, TransportError};
+use crate::upstream::transport::{Bounds, HeldReply, Reach, TransportError};
 
 /// The largest answer in bytes that is read, a thousand times as long as one is.
 const LONGEST_ANSWER: usize = 1024 * 1024;
@@ -158,7 +158,7 @@ impl Rewriting<'_> {
             terms: Terms { provider: provider.clone(), model: None },
             budgets: [spec.caller.budgets(), &spec.matched.route.budgets, &provider.budgets],
         };
-        let opened: Opened = journal.open(intent).map_err(|_| Enriched::OverBudget)?;
+        let opened: OpenedAttempt = journal.open(intent).map_err(|_| Enriched::OverBudget)?;
         opened.written().await.map_err(|(hold, _)| {
             journal.release(hold);
             Enriched::LedgerUnwritable
@@ -228,7 +228,7 @@ impl Rewriting<'_> {
         let (connect, idle) = (self.enrich.provider.connect_timeout, self.enrich.provider.idle_timeout);
         let bounds = Bounds { deadline, connect, silence: None, idle, body, reach: Reach::Anywhere };
         let sent = self.spec.shared.transport.send(call, bounds).await;
-        let Received { reply, held: _held } = sent.map_err(|trouble| {
+        let HeldReply { reply, held: _held } = sent.map_err(|trouble| {
             let failure = match trouble {
                 TransportError::TooLarge => Failure::new(Class::Malformed, "the answer is longer than any prompt"),
                 trouble => trouble.failure(),

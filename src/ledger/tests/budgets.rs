@@ -103,7 +103,7 @@ fn an_attempt_that_was_interrupted_may_have_been_charged() {
     let ledger = ledger(&plan);
     drop(open(&ledger, intent(&plan, 1, usd("0.3"))).unwrap());
     assert_eq!(ledger.reserved(), Usd::ZERO);
-    let unsure = Account { provider: "p".into(), model: "m".into(), kind: SpendKind::Uncertain };
+    let unsure = SpendAccount { provider: "p".into(), model: "m".into(), kind: SpendKind::Uncertain };
     assert_eq!(ledger.totals(), [(unsure, Total { pictures: 1, usd: usd("0.3") })]);
     assert_eq!(open(&ledger, intent(&plan, 1, usd("0.8"))).unwrap_err().left, usd("0.7"));
 }

@@ -6,7 +6,7 @@ use super::*;
 fn an_hour_of_reserved_capacity_is_part_of_what_its_pictures_cost_and_of_the_budget() {
     let plan = plan("budget: {usd: 300}, billing: {reserved_usd_per_month: 216},", "price: 0.009");
     let ledger = ledger(&plan);
-    ledger.look_back(window::KEPT, told).unwrap();
+    ledger.look_back(sliding_window::KEPT, told).unwrap();
     let (one, mut noted) = (NOON.before(Duration::from_secs(60)), Vec::new());
     ledger.accrue(&plan.providers["p"], one, |entry, settlement| noted.push((entry.id, entry.at, settlement.usd)));
     // 720 hours at 30 cents, of which 24 days and 11 hours have passed.

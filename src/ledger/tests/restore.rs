@@ -56,7 +56,7 @@ fn what_a_record_misses_because_it_was_read_before_is_in_the_windows_all_the_sam
         windows.add(NOON, &owner("t"), Fact { usd: usd("0.5"), accepted: 1, attempts: 1, ..Fact::default() });
         move || {
             spend(same.0, same.1, "0.25", NOON);
-            same.0.judge(NOON, &owner("t"), Change { accepted: -1, rejected: 1 });
+            same.0.judge(NOON, &owner("t"), VerdictChange { accepted: -1, rejected: 1 });
             Ok::<_, ()>(windows)
         }
     };

@@ -16,7 +16,7 @@ use crate::capabilities::{Capabilities, OutputSize, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Classification, Failure, Scope};
 use crate::image::Format;
-use crate::provider::adapter::{Adapter, Call, Drawn, Found, Job, Reply, Reported, Step, Usage};
+use crate::provider::adapter::{Adapter, Call, Drawn, Job, Reply, ReplyPicture, Reported, Step, Usage};
 use crate::provider::bfl::models::{InputPictures, KNOWN, SizeInput, family};
 use crate::provider::common::addresses;
 use crate::provider::common::fields;
@@ -252,7 +252,7 @@ fn ready(job: &Job<'_>, reply: &Reply, json: &Json<'_>, noted: Option<Reported>)
     let prompt = json.at("result.prompt").and_then(Json::text);
     let revised_prompt = prompt.filter(|text| !text.is_empty() && *text != job.request.prompt).map(str::to_owned);
     let usage = Usage { reported: noted, ..Usage::default() };
-    Step::Done(Drawn { images: vec![Found { source, revised_prompt }], usage, ..Drawn::default() })
+    Step::Done(Drawn { images: vec![ReplyPicture { source, revised_prompt }], usage, ..Drawn::default() })
 }
 
 /// Why a task failed, in as many of the vendor's words as there are.

@@ -13,7 +13,7 @@ use crate::request::Input;
 
 /// The fields of a form, in order.
 #[derive(Default)]
-pub struct Form(Vec<Field>);
+pub struct MultipartForm(Vec<Field>);
 
 struct Field {
     /// Everything between the field's boundary and its value.
@@ -21,28 +21,28 @@ struct Field {
     value: Bytes,
 }
 
-impl Form {
+impl MultipartForm {
     /// A form of text fields.
-    pub fn of(fields: impl IntoIterator<Item = (String, String)>) -> Form {
-        fields.into_iter().fold(Form::default(), |form, (name, value)| form.text(&name, value))
+    pub fn of(fields: impl IntoIterator<Item = (String, String)>) -> MultipartForm {
+        fields.into_iter().fold(MultipartForm::default(), |form, (name, value)| form.text(&name, value))
     }
 
     /// One more text field.
-    pub fn text(mut self, name: &str, value: impl Into<String>) -> Form {
+    pub fn text(mut self, name: &str, value: impl Into<String>) -> MultipartForm {
         let head = format!("content-disposition: form-data; name=\"{}\"\r\n\r\n", escaped(name));
         self.0.push(Field { head, value: Bytes::from(value.into()) });
         self
     }
 
     /// One more file, called `stem` with the ending of its format.
-    pub fn picture(self, name: &str, stem: &str, picture: &Input) -> Form {
+    pub fn picture(self, name: &str, stem: &str, picture: &Input) -> MultipartForm {
         let format = picture.format;
         let file = format!("{stem}.{}", format.word());
         self.file(name, &file, format.media_type(), picture.bytes.clone())
     }
 
     /// One more file.
-    pub fn file(mut self, name: &str, file: &str, media_type: &str, bytes: Bytes) -> Form {
+    pub fn file(mut self, name: &str, file: &str, media_type: &str, bytes: Bytes) -> MultipartForm {
         let (name, file) = (escaped(name), escaped(file));
         let head = format!(
             "content-disposition: form-data; name=\"{name}\"; filename=\"{file}\"\r\ncontent-type: {media_type}\r\n\r\n"
@@ -93,7 +93,8 @@ mod tests {
     #[test]
     fn a_form_keeps_fields_apart_whatever_they_hold() {
         let nasty = "--easel-form-0\r\ncontent-disposition: form-data; name=\"x\"\r\n\r\nsmuggled";
-        let form = Form::of([("prompt".to_owned(), nasty.to_owned()), ("a\"b\r\n".to_owned(), "1".to_owned())]);
+        let form =
+            MultipartForm::of([("prompt".to_owned(), nasty.to_owned()), ("a\"b\r\n".to_owned(), "1".to_owned())]);
         let form = form.file("image", "a\".png", "image/png", Bytes::from_static(b"\x89PNG\r\n"));
         let call = form.post("https://host/".parse().unwrap(), HeaderMap::new());
         assert_eq!(call.headers["content-type"], "multipart/form-data; boundary=easel-form-1");

@@ -10,7 +10,7 @@ use http::Method;
 
 use crate::failure::{Class, Classification, Failure, Scope};
 use crate::image::Size;
-use crate::provider::adapter::{Call, Drawn, Found, Job, Reply, Reported, Step, Usage};
+use crate::provider::adapter::{Call, Drawn, Job, Reply, ReplyPicture, Reported, Step, Usage};
 use crate::provider::common::addresses;
 use crate::provider::common::headers;
 use crate::provider::common::json::Json;
@@ -116,7 +116,7 @@ fn poll(job: &Job<'_>, reply: &Reply, output: &Json<'_>, status: &str) -> Result
 fn finished(job: &Job<'_>, reply: &Reply, json: &Json<'_>, output: &Json<'_>) -> Step {
     let results = items(output.get("results"));
     let contents = items(output.get("choices")).iter().flat_map(|choice| items(choice.at("message.content")));
-    let images: Vec<Found> = results
+    let images: Vec<ReplyPicture> = results
         .iter()
         .chain(contents)
         .filter_map(|item| found(job, reply, item))
@@ -148,11 +148,11 @@ fn items<'j, 'a>(list: Option<&'j Json<'a>>) -> &'j [Json<'a>] {
 }
 
 /// The picture of one list item.
-fn found(job: &Job<'_>, reply: &Reply, item: &Json<'_>) -> Option<Found> {
+fn found(job: &Job<'_>, reply: &Reply, item: &Json<'_>) -> Option<ReplyPicture> {
     let link = item.text_at("url").or_else(|| item.text_at("image")).filter(|link| !link.is_empty())?;
     let source = picture_source::link(&reply.body, &job.account.base_url, link)?;
     let rewritten = item.text_at("actual_prompt").filter(|text| !text.is_empty() && *text != job.request.prompt);
-    Some(Found { source, revised_prompt: rewritten.map(str::to_owned) })
+    Some(ReplyPicture { source, revised_prompt: rewritten.map(str::to_owned) })
 }
 
 /// Pictures that are charged. The newest models spell it differently.

@@ -9,7 +9,7 @@ use http::HeaderName;
 
 use crate::failure::{Class, Classification, Failure, Scope};
 use crate::image::Size;
-use crate::provider::adapter::{Drawn, Found, Job, Reply, Reported, Step, Usage};
+use crate::provider::adapter::{Drawn, Job, Reply, ReplyPicture, Reported, Step, Usage};
 use crate::provider::common::json::Json;
 use crate::provider::common::picture_source;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
@@ -67,14 +67,14 @@ pub fn result(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     let flags = flags.map(Json::items).unwrap_or_default();
     let withheld = |at: usize| flags.get(at) == Some(&Json::Bool(true));
     let revised_prompt = json.text_at("prompt").filter(|text| !text.is_empty() && *text != job.request.prompt);
-    let images: Vec<Found> = listed
+    let images: Vec<ReplyPicture> = listed
         .iter()
         .enumerate()
         .take(picture_source::MOST_PICTURES)
         .filter(|(at, _)| !withheld(*at))
         .filter_map(|(_, item)| item.text().or_else(|| item.text_at("url")))
         .filter_map(|text| picture_source::link(&reply.body, &job.account.base_url, text).filter(|_| !text.is_empty()))
-        .map(|source| Found { source, revised_prompt: revised_prompt.map(str::to_owned) })
+        .map(|source| ReplyPicture { source, revised_prompt: revised_prompt.map(str::to_owned) })
         .collect();
     let told = listed.len().max(usize::from(job.n)).min(picture_source::MOST_PICTURES);
     let refused = u8::try_from((0..told).filter(|at| withheld(*at)).count()).unwrap_or(job.n);

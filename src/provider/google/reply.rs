@@ -6,7 +6,7 @@
 
 use crate::failure::{Class, Classification, Failure, Scope};
 use crate::pricing::Counted;
-use crate::provider::adapter::{Drawn, Found, Job, Reply, Step, Usage};
+use crate::provider::adapter::{Drawn, Job, Reply, ReplyPicture, Step, Usage};
 use crate::provider::common;
 use crate::provider::common::json::Json;
 use crate::provider::common::picture_source;
@@ -86,8 +86,9 @@ fn content(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     // Some gateways in front of Google write the field as its protobuf does.
     let inside = shown().filter_map(|part| part.get("inlineData").or_else(|| part.get("inline_data")));
     let data = inside.filter_map(|inside| inside.bytes_at("data")).filter(|data| !data.is_empty());
-    let found = data.map(|data| Found { source: picture_source::inline(&reply.body, data), revised_prompt: None });
-    let images: Vec<Found> = found.take(picture_source::MOST_PICTURES).collect();
+    let found =
+        data.map(|data| ReplyPicture { source: picture_source::inline(&reply.body, data), revised_prompt: None });
+    let images: Vec<ReplyPicture> = found.take(picture_source::MOST_PICTURES).collect();
     if !images.is_empty() {
         let usage = Usage { counted: counted(json), ..Usage::default() };
         return Step::Done(Drawn { images, usage, ..Drawn::default() });
@@ -121,12 +122,12 @@ fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>, candidates: &
 /// Imagen's answer, in which what was withheld has a reason or is missing.
 fn predictions(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     let list = json.get("predictions").map(Json::items).unwrap_or_default();
-    let images: Vec<Found> = list
+    let images: Vec<ReplyPicture> = list
         .iter()
         .filter_map(|item| {
             let data = item.bytes_at("bytesBase64Encoded").filter(|data| !data.is_empty())?;
             let revised_prompt = item.text_at("prompt").filter(|prompt| *prompt != job.request.prompt);
-            Some(Found {
+            Some(ReplyPicture {
                 source: picture_source::inline(&reply.body, data),
                 revised_prompt: revised_prompt.map(str::to_owned),
             })

@@ -13,7 +13,7 @@ use crate::failure::{Class, Failure};
 use crate::image::Format;
 use crate::provider::adapter::{Call, Job};
 use crate::provider::common::fields;
-use crate::provider::common::form::Form;
+use crate::provider::common::form::MultipartForm;
 use crate::provider::openai::models::{Family, ParameterSet};
 use crate::request::{Background, Complexity, Edit, Fidelity, Input, Moderation, Quality, Style};
 
@@ -41,13 +41,14 @@ pub fn call(
 
 /// An edit as a form: the fields as texts, then the pictures under `image`, then the mask, where transparent is to
 /// change.
-pub fn form(fields: Map<String, Value>, edit: &Edit, image: &str, mask: &str) -> Form {
+pub fn form(fields: Map<String, Value>, edit: &Edit, image: &str, mask: &str) -> MultipartForm {
     let texts = fields.into_iter().map(|(name, value)| match value {
         Value::String(text) => (name, text),
         other => (name, other.to_string()),
     });
     let numbered = edit.images.iter().enumerate();
-    let form = numbered.fold(Form::of(texts), |form, (at, input)| form.picture(image, &format!("image-{at}"), input));
+    let form =
+        numbered.fold(MultipartForm::of(texts), |form, (at, input)| form.picture(image, &format!("image-{at}"), input));
     match &edit.mask {
         Some(given) => form.picture(mask, "mask", &given.clear),
         None => form,

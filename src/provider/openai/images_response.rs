@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::plan::{Account, CostUnit, Dialect, SizeFormat};
 use crate::failure::{Class, Classification, Failure, Scope};
 use crate::pricing::Counted;
-use crate::provider::adapter::{Drawn, Found, Job, Reply, Reported, Usage};
+use crate::provider::adapter::{Drawn, Job, Reply, ReplyPicture, Reported, Usage};
 use crate::provider::common;
 use crate::provider::common::json::{Json, number_at};
 use crate::provider::common::picture_source;
@@ -151,7 +151,7 @@ pub(super) fn our_field(dialect: &Dialect, field: &str) -> Option<String> {
 }
 
 /// The pictures of a reply.
-pub(super) fn pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Vec<Found> {
+pub(super) fn pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Vec<ReplyPicture> {
     let dialect = &job.account.dialect;
     lists(dialect)
         .into_iter()
@@ -169,7 +169,7 @@ pub(super) fn lists(dialect: &Dialect) -> [&str; 3] {
 }
 
 /// The picture of one list item.
-pub(super) fn found(account: &Account, reply: &Reply, item: &Json<'_>) -> Option<Found> {
+pub(super) fn found(account: &Account, reply: &Reply, item: &Json<'_>) -> Option<ReplyPicture> {
     let dialect = &account.dialect;
     let source = match item {
         Json::Text(_) | Json::Long(_) => picture_source::inline_or_link(&reply.body, &account.base_url, item.bytes()?),
@@ -183,7 +183,7 @@ pub(super) fn found(account: &Account, reply: &Reply, item: &Json<'_>) -> Option
             }),
     }?;
     let revised_prompt = item.text_at("revised_prompt").filter(|text| !text.is_empty()).map(str::to_owned);
-    Some(Found { source, revised_prompt })
+    Some(ReplyPicture { source, revised_prompt })
 }
 
 /// What the vendor says it drew and charged.

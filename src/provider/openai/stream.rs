@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::failure::{Class, Failure};
 use crate::image::{Format, standard, without_data_prefix};
-use crate::provider::adapter::{Drawn, Found, Job, Partial, Reply, Step, Usage};
+use crate::provider::adapter::{Drawn, Job, Partial, Reply, ReplyPicture, Step, Usage};
 use crate::provider::common::json::Json;
 use crate::provider::common::picture_source;
 use crate::provider::common::vendor_error::VendorError;
@@ -45,7 +45,7 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
                 .bytes_at("b64_json")
                 .filter(|data| !data.is_empty() && images.len() < picture_source::MOST_PICTURES);
             let source = data.and_then(|data| picture_source::inline_or_link(&reply.body, &job.account.base_url, data));
-            images.extend(source.map(|source| Found { source, revised_prompt: None }));
+            images.extend(source.map(|source| ReplyPicture { source, revised_prompt: None }));
             // Each picture comes with what it took by itself.
             let before = usage_told.counted.tokens;
             usage_told = usage(job, reply, &json);

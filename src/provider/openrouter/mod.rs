@@ -11,7 +11,7 @@ use crate::capabilities::Capabilities;
 use crate::config::plan::{Account, Model, Via};
 use crate::failure::{Class, Classification, Failure};
 use crate::image::{Format, is_data_url};
-use crate::provider::adapter::{Adapter, Call, Drawn, Found, Job, Reply, Reported, Step, Usage};
+use crate::provider::adapter::{Adapter, Call, Drawn, Job, Reply, ReplyPicture, Reported, Step, Usage};
 use crate::provider::common::addresses;
 use crate::provider::common::fields;
 use crate::provider::common::headers;
@@ -199,21 +199,23 @@ fn reference(input: &Input) -> Value {
 }
 
 /// The image API's pictures.
-fn listed(reply: &Reply, json: &Json<'_>) -> Vec<Found> {
+fn listed(reply: &Reply, json: &Json<'_>) -> Vec<ReplyPicture> {
     let items = json.get("data").map(Json::items).unwrap_or_default();
     let base64 = items.iter().filter_map(|item| item.bytes_at("b64_json")).filter(|text| !text.is_empty());
-    let found = base64.map(|text| Found { source: picture_source::inline(&reply.body, text), revised_prompt: None });
+    let found =
+        base64.map(|text| ReplyPicture { source: picture_source::inline(&reply.body, text), revised_prompt: None });
     found.take(picture_source::MOST_PICTURES).collect()
 }
 
 /// A chat's pictures.
-fn in_message(reply: &Reply, json: &Json<'_>) -> Vec<Found> {
+fn in_message(reply: &Reply, json: &Json<'_>) -> Vec<ReplyPicture> {
     let choices = json.get("choices").map(Json::items).unwrap_or_default();
     let images = choices.iter().filter_map(|choice| choice.at("message.images")).flat_map(Json::items);
     let links = images.filter_map(|image| image.at("image_url.url")?.bytes());
     // Nothing but a `data:` URL was promised, and a link would be fetched from nobody knows where.
     let inside = links.filter(|link| is_data_url(link) && link.len() > b"data:".len());
-    let found = inside.map(|link| Found { source: picture_source::inline(&reply.body, link), revised_prompt: None });
+    let found =
+        inside.map(|link| ReplyPicture { source: picture_source::inline(&reply.body, link), revised_prompt: None });
     found.take(picture_source::MOST_PICTURES).collect()
 }
 

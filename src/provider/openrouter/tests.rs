@@ -157,6 +157,6 @@ fn a_chats_picture_is_inside_its_answer_and_is_not_fetched_from_elsewhere() {
     let fixture = chat();
     let reply = fixture.reply(200, answer("data:image/png;base64,QUJD"));
     let Step::Done(drawn) = OpenRouter.read(&fixture.job(), &reply) else { panic!("a picture") };
-    assert!(matches!(&drawn.images[..], [Found { source: PictureSource::Inline(_), .. }]));
+    assert!(matches!(&drawn.images[..], [ReplyPicture { source: PictureSource::Inline(_), .. }]));
     assert_eq!(failed(&fixture, 200, &answer("https://elsewhere.example/1.png")).class, Class::Malformed);
 }

@@ -14,7 +14,7 @@ use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Classification, Failure, Scope};
 use crate::image::Format;
 use crate::pricing::Counted;
-use crate::provider::adapter::{Adapter, Call, Drawn, Found, Job, Reply, Step, Usage};
+use crate::provider::adapter::{Adapter, Call, Drawn, Job, Reply, ReplyPicture, Step, Usage};
 use crate::provider::common::addresses;
 use crate::provider::common::fields;
 use crate::provider::common::headers;
@@ -226,13 +226,13 @@ fn poll(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Step, Failure> 
 /// The pictures of a finished prediction: a link, a `data:` URL, or a list of them.
 fn succeeded(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     let output = json.get("output").map(Json::items).unwrap_or_default();
-    let images: Vec<Found> = output
+    let images: Vec<ReplyPicture> = output
         .iter()
         .filter_map(Json::text)
         // A model that writes text answers with strings too.
         .filter(|text| picture_source::is_address(text))
         .filter_map(|text| picture_source::link(&reply.body, &job.account.base_url, text))
-        .map(|source| Found { source, revised_prompt: None })
+        .map(|source| ReplyPicture { source, revised_prompt: None })
         .take(picture_source::MOST_PICTURES)
         .collect();
     if images.is_empty() {

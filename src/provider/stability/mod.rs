@@ -14,10 +14,10 @@ use crate::capabilities::{Capabilities, Edits, Sizes, Usual};
 use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Classification, Failure, Scope};
 use crate::image::{Encoded, Format};
-use crate::provider::adapter::{Adapter, Call, Drawn, Found, Job, PictureSource, Reply, Step, Usage};
+use crate::provider::adapter::{Adapter, Call, Drawn, Job, PictureSource, Reply, ReplyPicture, Step, Usage};
 use crate::provider::common::addresses;
 use crate::provider::common::fields;
-use crate::provider::common::form::Form;
+use crate::provider::common::form::MultipartForm;
 use crate::provider::common::headers;
 use crate::provider::common::json::Json;
 use crate::provider::common::picture_source;
@@ -209,7 +209,7 @@ fn ask_v2(job: &Job<'_>, service: &str, model: Option<&str>, headers: HeaderMap)
         .filter_map(|(name, value)| Some((name.to_owned(), value?)))
         .collect();
     fields.extend(options.iter().map(|(name, value)| (name.clone(), form_text(value))));
-    let mut form = Form::of(fields);
+    let mut form = MultipartForm::of(fields);
     for image in edit.iter().flat_map(|edit| &edit.images) {
         form = form.picture("image", "image", image);
     }
@@ -228,12 +228,12 @@ fn read_v1(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     let verdict = |artifact: &Json<'_>| artifact.text_at("finishReason").map(|word| word.to_string());
     let filtered = artifacts.iter().filter(|artifact| verdict(artifact).as_deref() == Some("CONTENT_FILTERED")).count();
     let refused = u8::try_from(filtered).unwrap_or(u8::MAX).min(job.n);
-    let images: Vec<Found> = artifacts
+    let images: Vec<ReplyPicture> = artifacts
         .iter()
         .filter(|artifact| matches!(verdict(artifact).as_deref(), None | Some("SUCCESS")))
         .filter_map(|artifact| artifact.bytes_at("base64"))
         .filter(|text| !text.is_empty())
-        .map(|text| Found { source: picture_source::inline(&reply.body, text), revised_prompt: None })
+        .map(|text| ReplyPicture { source: picture_source::inline(&reply.body, text), revised_prompt: None })
         .take(picture_source::MOST_PICTURES)
         .collect();
     match (images.is_empty(), refused) {
@@ -266,7 +266,7 @@ fn read_bytes(reply: &Reply) -> Step {
 }
 
 fn done(source: PictureSource) -> Step {
-    let images = vec![Found { source, revised_prompt: None }];
+    let images = vec![ReplyPicture { source, revised_prompt: None }];
     Step::Done(Drawn { images, refused: 0, refused_billed: 0, usage: Usage::default() })
 }
 

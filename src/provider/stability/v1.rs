@@ -13,7 +13,7 @@ use crate::image::{Format, Size};
 use crate::provider::adapter::{Call, Job};
 use crate::provider::common::addresses;
 use crate::provider::common::fields;
-use crate::provider::common::form::Form;
+use crate::provider::common::form::MultipartForm;
 use crate::request::Edit;
 
 /// The only sizes SDXL 1.0 draws.
@@ -101,7 +101,7 @@ fn from_picture(job: &Job<'_>, edit: &Edit, engine: &str, headers: HeaderMap) ->
     let given: Vec<(String, String)> = given.map(|(name, value)| (name.clone(), form_text(value))).collect();
     let wished = wished.into_iter().filter(|(name, _)| !options.contains_key(*name));
     let fields = wished.filter_map(|(name, value)| Some((name.to_owned(), value?))).chain(given);
-    let mut form = Form::of(fields);
+    let mut form = MultipartForm::of(fields);
     for image in &edit.images {
         form = form.picture("init_image", "image", image);
     }

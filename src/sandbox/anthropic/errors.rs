@@ -3,9 +3,9 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::sandbox::call::{BadBody, No};
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Why, Wrong};
+use crate::sandbox::vendor_call::{BadBody, No};
 
 /// The envelope; the id is added where it is known.
 pub(super) fn error(kind: &str, message: &str) -> Value {

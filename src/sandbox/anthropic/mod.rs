@@ -13,14 +13,14 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
-use super::call::{No, VendorCall, act_out, finish, read_json, text};
 use super::faults::Mode;
 use super::fields::Fields;
 use super::settings::{Name, TokenPrice, Vendor};
 use crate::money::Usd;
 use crate::sandbox::anthropic::errors::{bad_body, fault, invalid, violation, with_id};
 use crate::sandbox::anthropic::requests::Order;
-use crate::sandbox::desk::Desk;
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{No, VendorCall, act_out, finish, read_json, text};
 
 mod errors;
 pub(in crate::sandbox) mod requests;
@@ -28,12 +28,12 @@ pub(in crate::sandbox) mod requests;
 /// The versions of the API.
 const VERSIONS: [&str; 2] = ["2023-06-01", "2023-01-01"];
 
-pub(super) fn routes() -> Router<Arc<Desk>> {
+pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new().route("/v1/messages", routing::post(write)).fallback(lost).method_not_allowed_fallback(lost)
 }
 
-async fn write(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let call = VendorCall::admit(&desk, Name::Anthropic, request.headers());
+async fn write(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
+    let call = VendorCall::admit(&shared, Name::Anthropic, request.headers());
     let id = format!("req_{:016x}", call.luck);
     let answer = answer(&call, request).await.map_err(|no| with_id(no, &id));
     let mut answer = call.close(answer);
@@ -56,10 +56,10 @@ async fn answer(call: &VendorCall, request: Request) -> Result<Response, No> {
     Ok(Json(message.told(&order.model, call.luck)).into_response())
 }
 
-async fn lost(State(desk): State<Arc<Desk>>, method: Method, uri: Uri) -> Response {
+async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
     let message = format!("Not Found: {method} {}", uri.path());
     let no = violation(StatusCode::NOT_FOUND, "not_found_error", &message);
-    finish(&desk, Name::Anthropic, Err(with_id(no, "req_lost")))
+    finish(&shared, Name::Anthropic, Err(with_id(no, "req_lost")))
 }
 
 fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {

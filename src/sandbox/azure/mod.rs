@@ -13,15 +13,15 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
-use super::call::{No, VendorCall, act_out, bearer, finish, read_json, text};
 use super::faults::Mode;
 use super::fields::{Fields, Why, Wrong};
 use super::settings::{Name, Vendor};
-use super::tokens::Given;
-use crate::sandbox::desk::Desk;
+use super::tokens::TokenStore;
 use crate::sandbox::openai::edits::Edit;
 use crate::sandbox::openai::models::{Family, MODELS};
 use crate::sandbox::openai::requests::{Order, Way};
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{No, VendorCall, act_out, bearer, finish, read_json, text};
 use crate::sandbox::{files, openai};
 
 pub(in crate::sandbox) mod token;
@@ -29,7 +29,7 @@ pub(in crate::sandbox) mod token;
 const DEPLOYMENT: &str = "/openai/deployments/{deployment}/images";
 const V1: &str = "/openai/v1/images";
 
-pub(super) fn routes() -> Router<Arc<Desk>> {
+pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
         .route(&format!("{DEPLOYMENT}/generations"), routing::post(classic_generation))
         .route(&format!("{DEPLOYMENT}/edits"), routing::post(classic_edit))
@@ -41,31 +41,36 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .method_not_allowed_fallback(lost)
 }
 
-async fn classic_generation(desk: State<Arc<Desk>>, Path(name): Path<String>, request: Request) -> Response {
-    serve(desk, request, Some(name), false).await
+async fn classic_generation(shared: State<Arc<SandboxState>>, Path(name): Path<String>, request: Request) -> Response {
+    serve(shared, request, Some(name), false).await
 }
 
-async fn classic_edit(desk: State<Arc<Desk>>, Path(name): Path<String>, request: Request) -> Response {
-    serve(desk, request, Some(name), true).await
+async fn classic_edit(shared: State<Arc<SandboxState>>, Path(name): Path<String>, request: Request) -> Response {
+    serve(shared, request, Some(name), true).await
 }
 
-async fn v1_generation(desk: State<Arc<Desk>>, request: Request) -> Response {
-    serve(desk, request, None, false).await
+async fn v1_generation(shared: State<Arc<SandboxState>>, request: Request) -> Response {
+    serve(shared, request, None, false).await
 }
 
-async fn v1_edit(desk: State<Arc<Desk>>, request: Request) -> Response {
-    serve(desk, request, None, true).await
+async fn v1_edit(shared: State<Arc<SandboxState>>, request: Request) -> Response {
+    serve(shared, request, None, true).await
 }
 
-async fn lost(State(desk): State<Arc<Desk>>, method: Method, uri: Uri) -> Response {
+async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
     let message = format!("Resource not found: {method} {}", uri.path());
-    finish(&desk, Name::Azure, Err(no(StatusCode::NOT_FOUND, "404", &message)))
+    finish(&shared, Name::Azure, Err(no(StatusCode::NOT_FOUND, "404", &message)))
 }
 
 /// Answers a call to the deployment in the path, or in the body where the path has none.
-async fn serve(State(desk): State<Arc<Desk>>, request: Request, deployment: Option<String>, edits: bool) -> Response {
-    let mut call = VendorCall::admit(&desk, Name::Azure, request.headers());
-    let mut answer = match authorise(&call.vendor, &desk.book(Name::Azure).tokens, request.headers()) {
+async fn serve(
+    State(shared): State<Arc<SandboxState>>,
+    request: Request,
+    deployment: Option<String>,
+    edits: bool,
+) -> Response {
+    let mut call = VendorCall::admit(&shared, Name::Azure, request.headers());
+    let mut answer = match authorise(&call.vendor, &shared.vendor_state(Name::Azure).tokens, request.headers()) {
         Ok(()) => answer(&mut call, request, deployment, edits).await,
         Err(no) => Err(no),
     };
@@ -116,7 +121,7 @@ async fn answer(
     Ok(Json(body).into_response())
 }
 
-fn authorise(vendor: &Vendor, given: &Given, headers: &HeaderMap) -> Result<(), No> {
+fn authorise(vendor: &Vendor, given: &TokenStore, headers: &HeaderMap) -> Result<(), No> {
     let key = text(headers, &HeaderName::from_static("api-key"));
     if vendor.accepts(key) {
         return Ok(());

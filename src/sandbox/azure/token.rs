@@ -11,27 +11,27 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::sandbox::call::{No, finish};
-use crate::sandbox::desk::Desk;
 use crate::sandbox::settings::{Name, Vendor};
+use crate::sandbox::state::SandboxState;
 use crate::sandbox::token_form::form;
+use crate::sandbox::vendor_call::{No, finish};
 
 /// What a token opens.
 const SCOPE: &str = "https://cognitiveservices.azure.com/.default";
 
 pub(in crate::sandbox) async fn grant(
-    State(desk): State<Arc<Desk>>,
+    State(shared): State<Arc<SandboxState>>,
     Path(tenant): Path<String>,
     request: Request,
 ) -> Response {
-    let vendor = desk.settings(Name::Azure);
+    let vendor = shared.settings(Name::Azure);
     let answer = check(&tenant, request, &vendor).await;
     let answer = answer.map(|()| {
-        let mut given = desk.book(Name::Azure).tokens.give("eyJ0eXAi.sandbox", vendor.token_life);
+        let mut given = shared.vendor_state(Name::Azure).tokens.give("eyJ0eXAi.sandbox", vendor.token_life);
         given["ext_expires_in"] = given["expires_in"].clone();
         Json(given).into_response()
     });
-    finish(&desk, Name::Azure, answer)
+    finish(&shared, Name::Azure, answer)
 }
 
 async fn check(tenant: &str, request: Request, vendor: &Vendor) -> Result<(), No> {

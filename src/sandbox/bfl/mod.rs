@@ -17,7 +17,6 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::call::{BadBody, No, VendorCall, act_out, finish, read_json, text, unix_time};
 use super::draw::Sketch;
 use super::faults::Mode;
 use super::fields::{Fields, Why, Wrong};
@@ -25,12 +24,13 @@ use super::settings::{Name, Vendor};
 use super::tasks::Task;
 use crate::money::Usd;
 use crate::sandbox::bfl::models::{Model, Order};
-use crate::sandbox::desk::Desk;
 use crate::sandbox::files;
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{BadBody, No, VendorCall, act_out, finish, read_json, text, unix_time};
 
 pub(in crate::sandbox) mod models;
 
-pub(super) fn routes() -> Router<Arc<Desk>> {
+pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/v1/get_result", routing::get(poll))
         .route("/v1/{model}", routing::post(take_on))
@@ -39,8 +39,8 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .method_not_allowed_fallback(lost)
 }
 
-async fn take_on(State(desk): State<Arc<Desk>>, Path(model): Path<String>, request: Request) -> Response {
-    let mut call = VendorCall::admit(&desk, Name::Bfl, request.headers());
+async fn take_on(State(shared): State<Arc<SandboxState>>, Path(model): Path<String>, request: Request) -> Response {
+    let mut call = VendorCall::admit(&shared, Name::Bfl, request.headers());
     let answer = task(&mut call, model, request).await;
     call.close(answer)
 }
@@ -54,9 +54,9 @@ async fn task(call: &mut VendorCall, name: String, request: Request) -> Result<R
     let by_pixels = call.vendor.rates.picture(&name, order.size, &order.inputs);
     let price = by_pixels.unwrap_or_else(|| call.vendor.price_of(&name, order.size, None));
     let ending = Ending::of(call, name, &order, price);
-    let (desk, origin) = (Arc::clone(&call.desk), call.origin.clone());
-    let tasks = &desk.book(Name::Bfl).tasks;
-    let kept = Arc::clone(&desk);
+    let (shared, origin) = (Arc::clone(&call.shared), call.origin.clone());
+    let tasks = &shared.vendor_state(Name::Bfl).tasks;
+    let kept = Arc::clone(&shared);
     let task = tasks.start(call.take_guard(), call.time, move |_| ending.come(&kept, &origin));
     let polling_url = format!("{}/bfl/v1/get_result?id={}", call.origin, task.id);
     let hooked = order.webhook.is_some();
@@ -132,18 +132,18 @@ impl Ending {
     }
 
     /// Charges what is drawn and says how the task stands from now on.
-    fn come(self, desk: &Desk, origin: &str) -> Value {
+    fn come(self, shared: &SandboxState, origin: &str) -> Value {
         match self {
             Ending::Refused(status, reason) => {
                 json!({"status": status, "result": null, "details": {"Moderation Reasons": [reason]}})
             }
             Ending::Nothing => json!({"status": "Ready", "result": {}, "details": null}),
             Ending::Picture { model, price, sketch } => {
-                if desk.book(Name::Bfl).billing.charge(&model, price, 1, 0).is_none() {
+                if shared.vendor_state(Name::Bfl).billing.charge(&model, price, 1, 0).is_none() {
                     return json!({"status": "Error", "result": null, "details": {"error": "the sandbox itself failed"}});
                 }
                 let (prompt, seed) = (sketch.prompt.clone(), sketch.seed);
-                let sample = format!("{origin}{}", desk.shelf.put(Name::Bfl, *sketch));
+                let sample = format!("{origin}{}", shared.shelf.put(Name::Bfl, *sketch));
                 let now = unix_time();
                 let result = json!({"sample": sample, "prompt": prompt, "seed": seed, "start_time": now,
                     "end_time": now, "duration": 0.0});
@@ -155,11 +155,11 @@ impl Ending {
 
 /// How a task stands; one that is not known is told in the same words as any other.
 async fn poll(
-    State(desk): State<Arc<Desk>>,
+    State(shared): State<Arc<SandboxState>>,
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
 ) -> Response {
-    let answer = find(&desk, &query, &headers).await.map(|(id, found)| {
+    let answer = find(&shared, &query, &headers).await.map(|(id, found)| {
         let mut body = match found {
             None => json!({"status": "Task not found", "result": null, "details": null}),
             Some(task) => standing(&task),
@@ -168,20 +168,20 @@ async fn poll(
         body["progress"] = Value::Null;
         Json(body).into_response()
     });
-    finish(&desk, Name::Bfl, answer)
+    finish(&shared, Name::Bfl, answer)
 }
 
 /// The task asked about, unless the whole vendor misbehaves. Odds are for new work only.
 async fn find(
-    desk: &Desk,
+    shared: &SandboxState,
     query: &HashMap<String, String>,
     headers: &HeaderMap,
 ) -> Result<(String, Option<Arc<Task>>), No> {
-    let vendor = desk.settings(Name::Bfl);
+    let vendor = shared.settings(Name::Bfl);
     authorise(&vendor, headers)?;
     act_out(vendor.mode, fault).await?;
     let id = query.get("id").ok_or_else(|| bad_field("query", &Wrong::new("id", Why::Missing)))?;
-    Ok((id.clone(), desk.book(Name::Bfl).tasks.get(id)))
+    Ok((id.clone(), shared.vendor_state(Name::Bfl).tasks.get(id)))
 }
 
 fn standing(task: &Task) -> Value {
@@ -194,8 +194,8 @@ fn standing(task: &Task) -> Value {
     }
 }
 
-async fn lost(State(desk): State<Arc<Desk>>) -> Response {
-    finish(&desk, Name::Bfl, Err(not_found()))
+async fn lost(State(shared): State<Arc<SandboxState>>) -> Response {
+    finish(&shared, Name::Bfl, Err(not_found()))
 }
 
 fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {

@@ -59,8 +59,8 @@ async fn a_task_is_taken_on_asked_about_and_fetched_without_a_key() {
 async fn a_task_stands_differently_in_its_time_and_is_charged_at_its_end() {
     let mut settings = Settings::default();
     settings.vendors.bfl.latency = Duration::from_secs(10);
-    let desk = Arc::new(Desk::new("http://sandbox".to_owned(), settings));
-    let mut call = VendorCall::admit(&desk, Name::Bfl, &HeaderMap::new());
+    let shared = Arc::new(SandboxState::new("http://sandbox".to_owned(), settings));
+    let mut call = VendorCall::admit(&shared, Name::Bfl, &HeaderMap::new());
     let order = Order {
         prompt: "x".to_owned(),
         size: Size::new(64, 64),
@@ -71,12 +71,14 @@ async fn a_task_stands_differently_in_its_time_and_is_charged_at_its_end() {
         webhook: None,
     };
     let ending = Ending::of(&call, "flux-2-pro".to_owned(), &order, Usd::from_nanos(7));
-    let kept = Arc::clone(&desk);
-    let task =
-        desk.book(Name::Bfl).tasks.start(call.take_guard(), call.time, move |_| ending.come(&kept, "http://sandbox"));
+    let kept = Arc::clone(&shared);
+    let task = shared
+        .vendor_state(Name::Bfl)
+        .tasks
+        .start(call.take_guard(), call.time, move |_| ending.come(&kept, "http://sandbox"));
     let mut seen = Vec::new();
     for _ in 0..3 {
-        seen.push((standing(&task)["status"].as_str().unwrap().to_owned(), desk.invoice().total));
+        seen.push((standing(&task)["status"].as_str().unwrap().to_owned(), shared.invoice().total));
         tokio::time::sleep(Duration::from_secs(6)).await;
     }
     let at = |status: &str, nanos| (status.to_owned(), Some(Usd::from_nanos(nanos)));

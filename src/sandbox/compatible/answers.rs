@@ -11,18 +11,18 @@ use base64_simd::STANDARD;
 use serde_json::{Value, json};
 
 use crate::money::Usd;
-use crate::sandbox::call::{No, VendorCall, draw, unix_time};
 use crate::sandbox::compatible::dialect::{AnswerForm, CostStyle, Dialect};
 use crate::sandbox::compatible::requests::Order;
-use crate::sandbox::desk::Desk;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::settings::{Name, Vendor};
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{No, VendorCall, draw, unix_time};
 
 /// Pictures that are ready and not charged yet.
 #[derive(Debug)]
 pub(in crate::sandbox) struct Work {
-    desk: Arc<Desk>,
+    shared: Arc<SandboxState>,
     vendor: Arc<Vendor>,
     /// Where links lead.
     origin: String,
@@ -49,8 +49,8 @@ impl Work {
             AnswerForm::Asked | AnswerForm::Base64 | AnswerForm::Url => String::new(),
         };
         let inside = drawn.iter().map(|file| format!("{prefix}{}", STANDARD.encode_to_string(file))).collect();
-        let (desk, vendor) = (Arc::clone(&call.desk), Arc::clone(&call.vendor));
-        Ok(Work { desk, vendor, origin: call.origin.clone(), order, sketches, inside })
+        let (shared, vendor) = (Arc::clone(&call.shared), Arc::clone(&call.vendor));
+        Ok(Work { shared, vendor, origin: call.origin.clone(), order, sketches, inside })
     }
 
     /// Charges, and gives the answer's body and its price. `None` when the bill does not fit.
@@ -58,9 +58,9 @@ impl Work {
         let (order, dialect) = (&self.order, &self.vendor.dialect);
         let count = u32::try_from(self.sketches.len()).ok()?;
         let price = self.vendor.price_of(&order.model, order.size, order.quality.as_deref());
-        let charged = self.desk.book(Name::Compatible).billing.charge(&order.model, price, count, 0)?;
+        let charged = self.shared.vendor_state(Name::Compatible).billing.charge(&order.model, price, count, 0)?;
         let link = |sketch: Sketch| {
-            let path = self.desk.shelf.put(Name::Compatible, sketch);
+            let path = self.shared.shelf.put(Name::Compatible, sketch);
             if dialect.relative_urls { path } else { format!("{}{path}", self.origin) }
         };
         let pictures = if order.links { self.sketches.into_iter().map(link).collect() } else { self.inside };

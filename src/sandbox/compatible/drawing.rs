@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::response::Response;
 
-use crate::sandbox::call::{VendorCall, act_out};
 use crate::sandbox::compatible::errors::Trouble;
 use crate::sandbox::compatible::requests::Order;
 use crate::sandbox::compatible::{answers, jobs};
 use crate::sandbox::openai;
+use crate::sandbox::vendor_call::{VendorCall, act_out};
 
 /// Draws an order that was understood, at once or as a job.
 pub(super) async fn drawn(call: &mut VendorCall, order: Order) -> Result<Response, Trouble> {

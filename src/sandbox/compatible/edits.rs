@@ -10,15 +10,15 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
-use crate::sandbox::call::VendorCall;
 use crate::sandbox::compatible::dialect::{Dialect, EditStyle};
 use crate::sandbox::compatible::drawing::drawn;
 use crate::sandbox::compatible::errors::Trouble;
 use crate::sandbox::compatible::requests::{Order, authorise};
-use crate::sandbox::desk::Desk;
 use crate::sandbox::edits::{BadForm, Form, data_url, look, mark};
 use crate::sandbox::fields::{Fields, Wrong};
 use crate::sandbox::settings::Name;
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::VendorCall;
 
 /// Pictures at once.
 const MOST: usize = 16;
@@ -44,8 +44,8 @@ pub(in crate::sandbox) async fn in_body(fields: &mut Fields, dialect: &Dialect) 
 }
 
 /// `POST /compatible/v1/images/edits`.
-pub(in crate::sandbox) async fn edit(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let mut call = VendorCall::admit(&desk, Name::Compatible, request.headers());
+pub(in crate::sandbox) async fn edit(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
+    let mut call = VendorCall::admit(&shared, Name::Compatible, request.headers());
     let shape = call.vendor.dialect.errors;
     let answer = answer(&mut call, request).await.map_err(|trouble| trouble.told_as(shape));
     call.close(answer)

@@ -3,9 +3,9 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::sandbox::call::{BadBody, No};
 use crate::sandbox::compatible::dialect::ErrorShape;
 use crate::sandbox::fields::{Why, Wrong};
+use crate::sandbox::vendor_call::{BadBody, No};
 
 /// What went wrong, before it is put in the dialect's shape.
 #[derive(Clone, Debug, PartialEq)]

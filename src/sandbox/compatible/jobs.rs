@@ -12,14 +12,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::sandbox::call::{No, VendorCall, finish, origin};
 use crate::sandbox::compatible::answers::{Work, put_at};
 use crate::sandbox::compatible::dialect::Jobs;
 use crate::sandbox::compatible::errors::Trouble;
 use crate::sandbox::compatible::requests::{Order, authorise};
-use crate::sandbox::desk::Desk;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::settings::Name;
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{No, VendorCall, finish, origin};
 
 /// How a job ends.
 enum Ending {
@@ -37,8 +37,9 @@ pub(in crate::sandbox) async fn take_on(call: &mut VendorCall, order: Order, job
     } else {
         Ending::Drawn(Box::new(Work::prepare(call, order).await?))
     };
-    let (desk, ended) = (Arc::clone(&call.desk), jobs.clone());
-    let task = desk.book(Name::Compatible).tasks.start(call.take_guard(), call.time, move |_| end(ending, &ended));
+    let (shared, ended) = (Arc::clone(&call.shared), jobs.clone());
+    let task =
+        shared.vendor_state(Name::Compatible).tasks.start(call.take_guard(), call.time, move |_| end(ending, &ended));
     let mut body = json!({});
     put_at(&mut body, &jobs.state, json!(jobs.running));
     told(&mut body, jobs, &task.id, &call.origin);
@@ -75,24 +76,24 @@ fn told(body: &mut Value, jobs: &Jobs, id: &str, origin: &str) {
 
 /// `GET /compatible/v1/jobs/{id}`.
 pub(in crate::sandbox) async fn look(
-    State(desk): State<Arc<Desk>>,
+    State(shared): State<Arc<SandboxState>>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let vendor = desk.settings(Name::Compatible);
+    let vendor = shared.settings(Name::Compatible);
     let unknown = || Trouble::Wrong(StatusCode::NOT_FOUND, None, format!("no such job: {id}"));
     let answer = authorise(&vendor, &headers).and_then(|()| {
         let jobs = vendor.dialect.jobs.as_ref().ok_or_else(unknown)?;
-        let task = desk.book(Name::Compatible).tasks.get(&id).ok_or_else(unknown)?;
+        let task = shared.vendor_state(Name::Compatible).tasks.get(&id).ok_or_else(unknown)?;
         let mut body = task.ended_with().unwrap_or_else(|| {
             let mut body = json!({});
             put_at(&mut body, &jobs.state, json!(jobs.running));
             body
         });
-        told(&mut body, jobs, &id, &origin(&headers, &desk));
+        told(&mut body, jobs, &id, &origin(&headers, &shared));
         Ok(Json(body).into_response())
     });
-    finish(&desk, Name::Compatible, answer.map_err(|trouble| trouble.told_as(vendor.dialect.errors)))
+    finish(&shared, Name::Compatible, answer.map_err(|trouble| trouble.told_as(vendor.dialect.errors)))
 }
 
 #[cfg(test)]

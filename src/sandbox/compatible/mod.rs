@@ -12,14 +12,14 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use serde_json::{Map, Value, json};
 
-use super::call::{VendorCall, finish, read_json};
 use super::fields::Fields;
 use super::settings::Name;
 use crate::sandbox::compatible::drawing::drawn;
 use crate::sandbox::compatible::errors::Trouble;
 use crate::sandbox::compatible::requests::{Order, authorise};
-use crate::sandbox::desk::Desk;
 use crate::sandbox::files;
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{VendorCall, finish, read_json};
 
 pub(in crate::sandbox) mod answers;
 pub(in crate::sandbox) mod dialect;
@@ -30,7 +30,7 @@ pub(in crate::sandbox) mod jobs;
 mod requests;
 pub(in crate::sandbox) mod sizes;
 
-pub(super) fn routes() -> Router<Arc<Desk>> {
+pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/v1/images/generations", routing::post(generate))
         .route("/v1/images/edits", routing::post(edits::edit))
@@ -41,8 +41,8 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .method_not_allowed_fallback(lost)
 }
 
-async fn generate(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let mut call = VendorCall::admit(&desk, Name::Compatible, request.headers());
+async fn generate(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
+    let mut call = VendorCall::admit(&shared, Name::Compatible, request.headers());
     let shape = call.vendor.dialect.errors;
     let answer = answer(&mut call, request).await.map_err(|no| no.told_as(shape));
     call.close(answer)
@@ -76,20 +76,20 @@ fn flat(object: Map<String, Value>) -> Map<String, Value> {
     fields
 }
 
-async fn models(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
-    let vendor = desk.settings(Name::Compatible);
+async fn models(State(shared): State<Arc<SandboxState>>, headers: HeaderMap) -> Response {
+    let vendor = shared.settings(Name::Compatible);
     let answer = authorise(&vendor, &headers).map(|()| {
         let names = vendor.dialect.models.iter().chain(vendor.price.keys());
         let list: Vec<Value> = names.map(|id| json!({"id": id, "object": "model"})).collect();
         Json(json!({"object": "list", "data": list})).into_response()
     });
-    finish(&desk, Name::Compatible, answer.map_err(|trouble| trouble.told_as(vendor.dialect.errors)))
+    finish(&shared, Name::Compatible, answer.map_err(|trouble| trouble.told_as(vendor.dialect.errors)))
 }
 
-async fn lost(State(desk): State<Arc<Desk>>, method: Method, uri: Uri) -> Response {
-    let vendor = desk.settings(Name::Compatible);
+async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
+    let vendor = shared.settings(Name::Compatible);
     let trouble = Trouble::Wrong(StatusCode::NOT_FOUND, None, format!("no such path: {method} {}", uri.path()));
-    finish(&desk, Name::Compatible, Err(trouble.told_as(vendor.dialect.errors)))
+    finish(&shared, Name::Compatible, Err(trouble.told_as(vendor.dialect.errors)))
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::image::{Format, Size};
-use crate::sandbox::call::text;
 use crate::sandbox::compatible::dialect::{AnswerForm, Dialect};
 use crate::sandbox::compatible::errors::Trouble;
 use crate::sandbox::compatible::sizes;
 use crate::sandbox::fields::{Fields, Wrong};
 use crate::sandbox::settings::Vendor;
+use crate::sandbox::vendor_call::text;
 
 /// OpenAI's names of the fields a server may know besides `model`, `prompt`, `n`, the size and `response_format`.
 /// A dialect may know fewer. Their values change nothing in the picture, except `seed` and `output_format`.

@@ -6,10 +6,10 @@
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use crate::sandbox::call::{BadBody, No, bearer};
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::Wrong;
 use crate::sandbox::settings::Vendor;
+use crate::sandbox::vendor_call::{BadBody, No, bearer};
 
 /// What the filter says of what came out.
 pub(in crate::sandbox) const WITHHELD: (&str, &str) =

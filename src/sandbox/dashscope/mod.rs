@@ -13,13 +13,13 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
-use super::call::{No, VendorCall, act_out, finish};
 use super::settings::Name;
 use super::tasks::Task;
 use crate::sandbox::dashscope::errors::{WITHHELD, authorise, fault, flat, refusal, request_id, wrong};
 use crate::sandbox::dashscope::requests::{Order, Surface, stamp};
-use crate::sandbox::desk::Desk;
 use crate::sandbox::files;
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{No, VendorCall, act_out, finish};
 
 pub(in crate::sandbox) mod errors;
 pub(in crate::sandbox) mod models;
@@ -28,7 +28,7 @@ pub(in crate::sandbox) mod requests;
 /// What stands before the 16 digits of a task.
 const TASK: &str = "00000000-0000-4000-";
 
-pub(super) fn routes() -> Router<Arc<Desk>> {
+pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/api/v1/services/aigc/multimodal-generation/generation", routing::post(answer_messages))
         .route("/api/v1/services/aigc/text2image/image-synthesis", routing::post(take_on))
@@ -39,14 +39,14 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .method_not_allowed_fallback(lost)
 }
 
-async fn answer_messages(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let call = VendorCall::admit(&desk, Name::DashScope, request.headers());
+async fn answer_messages(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
+    let call = VendorCall::admit(&shared, Name::DashScope, request.headers());
     let answer = messages(&call, request).await;
     call.close(answer)
 }
 
-async fn take_on(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let mut call = VendorCall::admit(&desk, Name::DashScope, request.headers());
+async fn take_on(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
+    let mut call = VendorCall::admit(&shared, Name::DashScope, request.headers());
     let answer = task(&mut call, request).await;
     call.close(answer)
 }
@@ -61,23 +61,23 @@ async fn messages(call: &VendorCall, request: Request) -> Result<Response, No> {
     let drawn = order.drawn(call);
     // Nothing is awaited from here on: what is charged is answered.
     call.charge(&order.name, order.asked.size, None, drawn.charged(), 0)?;
-    let links = drawn.put(&call.desk, &call.origin);
+    let links = drawn.put(&call.shared, &call.origin);
     Ok(Json(order.answer(&links, call.luck)).into_response())
 }
 
 async fn task(call: &mut VendorCall, request: Request) -> Result<Response, No> {
     let order = Order::read(call, request, Surface::Tasks).await?;
     act_out(call.fate, fault).await?;
-    let (desk, origin) = (Arc::clone(&call.desk), call.origin.clone());
+    let (shared, origin) = (Arc::clone(&call.shared), call.origin.clone());
     let price = call.vendor.price_of(&order.name, order.asked.size, None);
     let drawn = (!call.refuses(&order.asked.prompt)).then(|| order.drawn(call));
-    let tasks = &desk.book(Name::DashScope).tasks;
-    let (kept, luck) = (Arc::clone(&desk), call.luck);
+    let tasks = &shared.vendor_state(Name::DashScope).tasks;
+    let (kept, luck) = (Arc::clone(&shared), call.luck);
     let task = tasks.start(call.take_guard(), call.time, move |_| {
         let Some(drawn) = drawn else {
             return failed(WITHHELD.0, WITHHELD.1);
         };
-        let billing = &kept.book(Name::DashScope).billing;
+        let billing = &kept.vendor_state(Name::DashScope).billing;
         match billing.charge(&order.name, price, drawn.charged(), 0) {
             Some(_) => order.results(&drawn.put(&kept, &origin)),
             None => failed("InternalError", "the sandbox itself failed"),
@@ -88,8 +88,8 @@ async fn task(call: &mut VendorCall, request: Request) -> Result<Response, No> {
 }
 
 /// A task as it stands. One that is not known is told in the same words as any other.
-async fn poll(State(desk): State<Arc<Desk>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let answer = find(&desk, &id, &headers).await.map(|found| {
+async fn poll(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    let answer = find(&shared, &id, &headers).await.map(|found| {
         let (mut output, usage) = match &found {
             None => (json!({"task_status": "UNKNOWN"}), Value::Null),
             Some(task) => standing(task),
@@ -101,12 +101,12 @@ async fn poll(State(desk): State<Arc<Desk>>, Path(id): Path<String>, headers: He
         }
         Json(body).into_response()
     });
-    finish(&desk, Name::DashScope, answer)
+    finish(&shared, Name::DashScope, answer)
 }
 
 /// Only what has not been begun can be stopped.
-async fn cancel(State(desk): State<Arc<Desk>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let answer = find(&desk, &id, &headers).await.and_then(|found| {
+async fn cancel(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    let answer = find(&shared, &id, &headers).await.and_then(|found| {
         let canceled = || json!({"output": {"task_status": "CANCELED"}});
         match found.filter(|task| is_waiting(task)) {
             Some(task) if task.end(canceled) => Ok(Json(json!({"request_id": request_id(0)})).into_response()),
@@ -116,20 +116,22 @@ async fn cancel(State(desk): State<Arc<Desk>>, Path(id): Path<String>, headers: 
             }
         }
     });
-    finish(&desk, Name::DashScope, answer)
+    finish(&shared, Name::DashScope, answer)
 }
 
 /// The task asked about, unless the whole vendor misbehaves. Odds are for new work only.
-async fn find(desk: &Desk, id: &str, headers: &HeaderMap) -> Result<Option<Arc<Task>>, No> {
-    let vendor = desk.settings(Name::DashScope);
+async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Option<Arc<Task>>, No> {
+    let vendor = shared.settings(Name::DashScope);
     authorise(&vendor, headers)?;
     act_out(vendor.mode, fault).await?;
     let short = id.strip_prefix(TASK).map(|rest| rest.replacen('-', "", 1));
-    Ok(short.and_then(|short| desk.book(Name::DashScope).tasks.get(&short)).filter(|task| long(&task.id) == id))
+    Ok(short
+        .and_then(|short| shared.vendor_state(Name::DashScope).tasks.get(&short))
+        .filter(|task| long(&task.id) == id))
 }
 
-async fn lost(State(desk): State<Arc<Desk>>) -> Response {
-    finish(&desk, Name::DashScope, Err(wrong(StatusCode::NOT_FOUND, "NotFound", "Not found.")))
+async fn lost(State(shared): State<Arc<SandboxState>>) -> Response {
+    finish(&shared, Name::DashScope, Err(wrong(StatusCode::NOT_FOUND, "NotFound", "Not found.")))
 }
 
 /// A task's output and usage.

@@ -9,14 +9,14 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::{Value, json};
 
-use crate::sandbox::call::{No, VendorCall, read_json, text};
 use crate::sandbox::dashscope::errors::{WITHHELD, authorise, bad_body, bad_field, request_id, wrong, wrong_surface};
 use crate::sandbox::dashscope::models::{Asked, Model, Spelling, nothing, part};
-use crate::sandbox::desk::Desk;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Fields, Why, Wrong};
 use crate::sandbox::settings::Name;
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{No, VendorCall, read_json, text};
 
 /// The header that makes a call a task.
 const ASYNC: HeaderName = HeaderName::from_static("x-dashscope-async");
@@ -131,8 +131,8 @@ impl Drawn {
     }
 
     /// Links to them; the files are drawn when they are fetched.
-    pub(in crate::sandbox) fn put(self, desk: &Desk, origin: &str) -> Vec<String> {
-        let put = |sketch| format!("{origin}{}", desk.shelf.put(Name::DashScope, sketch));
+    pub(in crate::sandbox) fn put(self, shared: &SandboxState, origin: &str) -> Vec<String> {
+        let put = |sketch| format!("{origin}{}", shared.shelf.put(Name::DashScope, sketch));
         self.sketches.into_iter().map(put).collect()
     }
 }

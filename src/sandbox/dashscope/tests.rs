@@ -147,22 +147,22 @@ async fn only_a_task_that_waits_can_be_stopped_and_then_it_costs_nothing() {
 async fn a_task_that_has_been_begun_is_not_stopped_and_goes_on_to_be_charged() {
     let mut settings = Settings::default();
     settings.vendors.dashscope.latency = Duration::from_secs(10);
-    let desk = Arc::new(Desk::new("http://sandbox".to_owned(), settings));
-    let kept = Arc::clone(&desk);
-    let mut call = VendorCall::admit(&desk, Name::DashScope, &HeaderMap::new());
-    let task = desk.book(Name::DashScope).tasks.start(call.take_guard(), call.time, move |_| {
-        kept.book(Name::DashScope).billing.charge("wan2.2-t2i-flash", Usd::from_nanos(7), 1, 0);
+    let shared = Arc::new(SandboxState::new("http://sandbox".to_owned(), settings));
+    let kept = Arc::clone(&shared);
+    let mut call = VendorCall::admit(&shared, Name::DashScope, &HeaderMap::new());
+    let task = shared.vendor_state(Name::DashScope).tasks.start(call.take_guard(), call.time, move |_| {
+        kept.vendor_state(Name::DashScope).billing.charge("wan2.2-t2i-flash", Usd::from_nanos(7), 1, 0);
         json!({"output": {"task_status": "SUCCEEDED"}})
     });
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(standing(&task).0["task_status"], "RUNNING");
     let mut headers = HeaderMap::new();
     headers.insert("authorization", "Bearer any".parse().unwrap());
-    let answer = cancel(State(Arc::clone(&desk)), Path(long(&task.id)), headers).await;
+    let answer = cancel(State(Arc::clone(&shared)), Path(long(&task.id)), headers).await;
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
     tokio::time::sleep(Duration::from_secs(9)).await;
     assert_eq!(standing(&task).0["task_status"], "SUCCEEDED");
-    assert_eq!(desk.invoice().total, Some(Usd::from_nanos(7)));
+    assert_eq!(shared.invoice().total, Some(Usd::from_nanos(7)));
 }
 
 #[tokio::test]

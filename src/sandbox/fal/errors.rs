@@ -8,10 +8,10 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::sandbox::call::{BadBody, No, text};
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::Why;
 use crate::sandbox::settings::Vendor;
+use crate::sandbox::vendor_call::{BadBody, No, text};
 
 const START_TIMEOUT: HeaderName = HeaderName::from_static("x-fal-request-timeout");
 

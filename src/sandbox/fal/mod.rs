@@ -15,24 +15,24 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
-use super::call::{No, VendorCall, act_out, finish, origin, read_json};
 use super::fields::Fields;
 use super::settings::Name;
 use super::tasks::Task;
-use crate::sandbox::desk::Desk;
 use crate::sandbox::fal::errors::{authorise, bad_body, fault, kind_of, model_error, start_timeout, wrong};
 use crate::sandbox::fal::models::Model;
-use crate::sandbox::fal::requests::{Ending, Work, add_error, end, told};
+use crate::sandbox::fal::results::{Ending, Work, add_error, end, told};
 use crate::sandbox::files;
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{No, VendorCall, act_out, finish, origin, read_json};
 
 pub(in crate::sandbox) mod errors;
 pub(in crate::sandbox) mod models;
-pub(in crate::sandbox) mod requests;
+pub(in crate::sandbox) mod results;
 
 /// What stands before the 16 digits of a request.
 const REQUEST: &str = "00000000-0000-4000-";
 
-pub(super) fn routes() -> Router<Arc<Desk>> {
+pub(super) fn routes() -> Router<Arc<SandboxState>> {
     // An endpoint's name has any number of parts, so the other paths are told apart by hand.
     Router::new()
         .route("/files/{id}/{file}", routing::get(files::fetch))
@@ -40,26 +40,26 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .method_not_allowed_fallback(lost)
 }
 
-async fn any(State(desk): State<Arc<Desk>>, request: Request) -> Response {
+async fn any(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
     let path = request.uri().path().trim_start_matches('/').to_owned();
     let parts: Vec<&str> = path.split('/').collect();
     match (request.method(), &parts[..]) {
         (&Method::GET, [owner, app, "requests", id, "status"]) => {
-            look(&desk, &format!("{owner}/{app}"), id, request.headers()).await
+            look(&shared, &format!("{owner}/{app}"), id, request.headers()).await
         }
-        (&Method::GET, [_, _, "requests", id]) => fetch(&desk, id, request.headers()).await,
-        (&Method::PUT, [_, _, "requests", id, "cancel"]) => cancel(&desk, id, request.headers()).await,
+        (&Method::GET, [_, _, "requests", id]) => fetch(&shared, id, request.headers()).await,
+        (&Method::PUT, [_, _, "requests", id, "cancel"]) => cancel(&shared, id, request.headers()).await,
         (&Method::POST, [_, _, rest @ ..]) if rest.first() != Some(&"requests") => {
-            let mut call = VendorCall::admit(&desk, Name::Fal, request.headers());
+            let mut call = VendorCall::admit(&shared, Name::Fal, request.headers());
             let answer = submit(&mut call, &path, request).await;
             call.close(answer)
         }
-        _ => lost(State(desk)).await,
+        _ => lost(State(shared)).await,
     }
 }
 
-async fn lost(State(desk): State<Arc<Desk>>) -> Response {
-    finish(&desk, Name::Fal, Err(wrong(StatusCode::NOT_FOUND, "Not Found", "not_found")))
+async fn lost(State(shared): State<Arc<SandboxState>>) -> Response {
+    finish(&shared, Name::Fal, Err(wrong(StatusCode::NOT_FOUND, "Not Found", "not_found")))
 }
 
 /// Takes a request on.
@@ -76,7 +76,7 @@ async fn submit(call: &mut VendorCall, name: &str, request: Request) -> Result<R
     let ending = match asked {
         Err(field) => {
             let body = model_error(&field.field, &field.sentence(), kind_of(&field.why));
-            call.desk.book(Name::Fal).billing.complain(format!("422 {body}"));
+            call.shared.vendor_state(Name::Fal).billing.complain(format!("422 {body}"));
             Ending::Failed(body)
         }
         Ok(asked) if call.refuses(&asked.prompt) => {
@@ -86,8 +86,8 @@ async fn submit(call: &mut VendorCall, name: &str, request: Request) -> Result<R
         }
         Ok(asked) => Ending::Drawn(Box::new(Work::prepare(call, name, asked).await?)),
     };
-    let desk = Arc::clone(&call.desk);
-    let task = desk.book(Name::Fal).tasks.start(call.take_guard(), call.time, move |_| ending.finish());
+    let shared = Arc::clone(&call.shared);
+    let task = shared.vendor_state(Name::Fal).tasks.start(call.take_guard(), call.time, move |_| ending.finish());
     if let Some(patience) = patience.filter(|patience| *patience < turn(&task)) {
         give_up_after(patience, Arc::clone(&task));
     }
@@ -98,9 +98,9 @@ async fn submit(call: &mut VendorCall, name: &str, request: Request) -> Result<R
 }
 
 /// How a request stands: 202 until it is completed, which is not to say that it succeeded.
-async fn look(desk: &Desk, app: &str, id: &str, headers: &HeaderMap) -> Response {
-    let answer = find(desk, id, headers).await.map(|task| {
-        let mut body = addresses(&origin(headers, desk), app, &task);
+async fn look(shared: &SandboxState, app: &str, id: &str, headers: &HeaderMap) -> Response {
+    let answer = find(shared, id, headers).await.map(|task| {
+        let mut body = addresses(&origin(headers, shared), app, &task);
         let (status, word) = match task.ended_with() {
             None if is_queued(&task) => (StatusCode::ACCEPTED, "IN_QUEUE"),
             None => (StatusCode::ACCEPTED, "IN_PROGRESS"),
@@ -117,22 +117,22 @@ async fn look(desk: &Desk, app: &str, id: &str, headers: &HeaderMap) -> Response
         }
         (status, Json(body)).into_response()
     });
-    finish(desk, Name::Fal, answer)
+    finish(shared, Name::Fal, answer)
 }
 
 /// What the model answered, pictures or its own error.
-async fn fetch(desk: &Desk, id: &str, headers: &HeaderMap) -> Response {
-    let answer = match find(desk, id, headers).await.map(|task| task.ended_with()) {
+async fn fetch(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Response {
+    let answer = match find(shared, id, headers).await.map(|task| task.ended_with()) {
         Err(no) => Err(no),
         Ok(None) => Err(wrong(StatusCode::BAD_REQUEST, "Request is still in progress", "bad_request")),
         Ok(Some(end)) => Ok(told(id, &end)),
     };
-    finish(desk, Name::Fal, answer)
+    finish(shared, Name::Fal, answer)
 }
 
 /// Only what has not been begun is stopped; what has been goes on, and is charged.
-async fn cancel(desk: &Desk, id: &str, headers: &HeaderMap) -> Response {
-    let answer = find(desk, id, headers).await.map(|task| {
+async fn cancel(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Response {
+    let answer = find(shared, id, headers).await.map(|task| {
         if is_queued(&task) {
             task.end(|| end(499, None, "client_cancelled", json!({"detail": "Request was cancelled by the client"})));
         } else if task.ended_with().is_some() {
@@ -140,16 +140,17 @@ async fn cancel(desk: &Desk, id: &str, headers: &HeaderMap) -> Response {
         }
         (StatusCode::ACCEPTED, Json(json!({"status": "CANCELLATION_REQUESTED"}))).into_response()
     });
-    finish(desk, Name::Fal, answer)
+    finish(shared, Name::Fal, answer)
 }
 
 /// The request asked about, unless the whole vendor misbehaves. Odds are for new work only.
-async fn find(desk: &Desk, id: &str, headers: &HeaderMap) -> Result<Arc<Task>, No> {
-    let vendor = desk.settings(Name::Fal);
+async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Arc<Task>, No> {
+    let vendor = shared.settings(Name::Fal);
     authorise(&vendor, headers)?;
     act_out(vendor.mode, fault).await?;
     let short = id.strip_prefix(REQUEST).map(|rest| rest.replacen('-', "", 1));
-    let task = short.and_then(|short| desk.book(Name::Fal).tasks.get(&short)).filter(|task| long(&task.id) == id);
+    let task =
+        short.and_then(|short| shared.vendor_state(Name::Fal).tasks.get(&short)).filter(|task| long(&task.id) == id);
     task.ok_or_else(|| wrong(StatusCode::NOT_FOUND, "Request not found", "not_found"))
 }
 

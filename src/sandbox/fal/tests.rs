@@ -80,19 +80,19 @@ async fn a_request_keeps_only_the_first_two_parts_of_its_endpoint_and_is_202_unt
 async fn a_request_that_has_been_begun_is_not_stopped_and_goes_on_to_be_charged() {
     let mut settings = Settings::default();
     settings.vendors.fal.latency = Duration::from_secs(10);
-    let desk = Arc::new(Desk::new("http://sandbox".to_owned(), settings));
-    let kept = Arc::clone(&desk);
-    let mut call = VendorCall::admit(&desk, Name::Fal, &HeaderMap::new());
-    let task = desk.book(Name::Fal).tasks.start(call.take_guard(), call.time, move |_| {
-        kept.book(Name::Fal).billing.charge(SCHNELL, Usd::from_nanos(7), 1, 0);
+    let shared = Arc::new(SandboxState::new("http://sandbox".to_owned(), settings));
+    let kept = Arc::clone(&shared);
+    let mut call = VendorCall::admit(&shared, Name::Fal, &HeaderMap::new());
+    let task = shared.vendor_state(Name::Fal).tasks.start(call.take_guard(), call.time, move |_| {
+        kept.vendor_state(Name::Fal).billing.charge(SCHNELL, Usd::from_nanos(7), 1, 0);
         end(200, Some("1".to_owned()), "", json!({}))
     });
     tokio::time::sleep(Duration::from_secs(3)).await;
     let mut headers = HeaderMap::new();
     headers.insert("authorization", "Key any".parse().unwrap());
-    assert_eq!(cancel(&desk, &long(&task.id), &headers).await.status(), StatusCode::ACCEPTED);
+    assert_eq!(cancel(&shared, &long(&task.id), &headers).await.status(), StatusCode::ACCEPTED);
     tokio::time::sleep(Duration::from_secs(8)).await;
-    assert_eq!((task.ended_with().unwrap()["status"].as_u64(), bill_of(&desk)), (Some(200), Usd::from_nanos(7)));
+    assert_eq!((task.ended_with().unwrap()["status"].as_u64(), bill_of(&shared)), (Some(200), Usd::from_nanos(7)));
 }
 
 #[tokio::test]
@@ -120,8 +120,8 @@ async fn a_request_that_is_not_begun_in_the_time_it_gives_is_never_begun_and_its
     assert_eq!(bill(&sandbox), (0, Usd::ZERO, 0));
 }
 
-fn bill_of(desk: &Desk) -> Usd {
-    desk.invoice().vendor(Name::Fal).usd
+fn bill_of(shared: &SandboxState) -> Usd {
+    shared.invoice().vendor(Name::Fal).usd
 }
 
 #[tokio::test]

@@ -3,9 +3,9 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::sandbox::call::{BadBody, No};
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Why, Wrong};
+use crate::sandbox::vendor_call::{BadBody, No};
 
 pub(super) fn error(status: StatusCode, word: &str, message: &str) -> Value {
     json!({"error": {"code": status.as_u16(), "message": message, "status": word}})

@@ -13,14 +13,14 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use serde_json::json;
 
-use super::call::{No, VendorCall, act_out, bearer, finish, read_json, text};
 use super::edits::{look, mark};
 use super::fields::Fields;
 use super::settings::{Name, Vendor};
-use crate::sandbox::desk::Desk;
 use crate::sandbox::google::errors::{bad_body, bad_field, error, fault, violation};
 use crate::sandbox::google::models::{GEMINI, MODELS, Model};
 use crate::sandbox::google::requests::{charged, content, predict, refusal};
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{No, VendorCall, act_out, bearer, finish, read_json, text};
 
 pub(in crate::sandbox) mod edits;
 mod errors;
@@ -30,7 +30,7 @@ mod requests;
 pub(in crate::sandbox) mod token;
 pub(in crate::sandbox) mod usage;
 
-pub(super) fn routes() -> Router<Arc<Desk>> {
+pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/v1beta/models/{target}", routing::post(gemini))
         .route("/v1/projects/{project}/locations/{location}/publishers/google/models/{target}", routing::post(vertex))
@@ -40,8 +40,8 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .method_not_allowed_fallback(lost)
 }
 
-async fn gemini(State(desk): State<Arc<Desk>>, Path(target): Path<String>, request: Request) -> Response {
-    let call = VendorCall::admit(&desk, Name::Google, request.headers());
+async fn gemini(State(shared): State<Arc<SandboxState>>, Path(target): Path<String>, request: Request) -> Response {
+    let call = VendorCall::admit(&shared, Name::Google, request.headers());
     let answer = match key(&call.vendor, request.headers()) {
         Ok(()) => answer(&call, &target, false, request).await,
         Err(no) => Err(no),
@@ -50,12 +50,12 @@ async fn gemini(State(desk): State<Arc<Desk>>, Path(target): Path<String>, reque
 }
 
 async fn vertex(
-    State(desk): State<Arc<Desk>>,
+    State(shared): State<Arc<SandboxState>>,
     Path((_, _, target)): Path<(String, String, String)>,
     request: Request,
 ) -> Response {
-    let call = VendorCall::admit(&desk, Name::Google, request.headers());
-    let known = bearer(request.headers()).is_some_and(|token| desk.book(Name::Google).tokens.knows(token));
+    let call = VendorCall::admit(&shared, Name::Google, request.headers());
+    let known = bearer(request.headers()).is_some_and(|token| shared.vendor_state(Name::Google).tokens.knows(token));
     let answer = match known {
         true => answer(&call, &target, true, request).await,
         false => {
@@ -66,9 +66,9 @@ async fn vertex(
     call.close(answer)
 }
 
-async fn lost(State(desk): State<Arc<Desk>>, method: Method, uri: Uri) -> Response {
+async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
     let message = format!("no such path: {method} {}", uri.path());
-    finish(&desk, Name::Google, Err(violation(StatusCode::NOT_FOUND, "NOT_FOUND", &message)))
+    finish(&shared, Name::Google, Err(violation(StatusCode::NOT_FOUND, "NOT_FOUND", &message)))
 }
 
 fn key(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {

@@ -7,7 +7,6 @@ use base64_simd::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::image::{Format, Size};
-use crate::sandbox::call::{No, VendorCall, draw};
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Fields, Why, Wrong};
@@ -15,7 +14,8 @@ use crate::sandbox::google::edits::Change;
 use crate::sandbox::google::members::{list, members, object};
 use crate::sandbox::google::models::Model;
 use crate::sandbox::google::{edits, usage};
-use crate::sandbox::rates::ImageTokens;
+use crate::sandbox::metered_prices::ImageTokens;
+use crate::sandbox::vendor_call::{No, VendorCall, draw};
 
 pub(super) const THRESHOLDS: [&str; 5] =
     ["BLOCK_LOW_AND_ABOVE", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_ONLY_HIGH", "BLOCK_NONE", "OFF"];

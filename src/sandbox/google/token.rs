@@ -13,10 +13,10 @@ use base64_simd::{STANDARD, URL_SAFE_NO_PAD};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::call::{No, finish, origin, unix_time};
-use crate::sandbox::desk::Desk;
 use crate::sandbox::settings::{Name, Vendor};
+use crate::sandbox::state::SandboxState;
 use crate::sandbox::token_form::form;
+use crate::sandbox::vendor_call::{No, finish, origin, unix_time};
 
 /// How a statement is asked to be honoured.
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -27,26 +27,26 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// How far clocks may differ, in seconds.
 const SKEW: u64 = 300;
 
-pub(in crate::sandbox) async fn grant(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let vendor = desk.settings(Name::Google);
-    let here = format!("{}/google/token", origin(request.headers(), &desk));
+pub(in crate::sandbox) async fn grant(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
+    let vendor = shared.settings(Name::Google);
+    let here = format!("{}/google/token", origin(request.headers(), &shared));
     let answer = statement(request).await.and_then(|statement| check(&statement, &here, &vendor));
-    let answer = answer.map(|()| give(&desk));
-    finish(&desk, Name::Google, answer)
+    let answer = answer.map(|()| give(&shared));
+    finish(&shared, Name::Google, answer)
 }
 
-pub(in crate::sandbox) async fn metadata(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
+pub(in crate::sandbox) async fn metadata(State(shared): State<Arc<SandboxState>>, headers: HeaderMap) -> Response {
     let asked = headers.get("metadata-flavor").is_some_and(|flavor| flavor == "Google");
     let answer = match asked {
-        true => Ok(give(&desk)),
+        true => Ok(give(&shared)),
         false => Err(No::violation(StatusCode::FORBIDDEN, json!("Missing Metadata-Flavor:Google header."))),
     };
-    finish(&desk, Name::Google, answer)
+    finish(&shared, Name::Google, answer)
 }
 
-fn give(desk: &Desk) -> Response {
-    let life = desk.settings(Name::Google).token_life;
-    Json(desk.book(Name::Google).tokens.give("ya29.sandbox", life)).into_response()
+fn give(shared: &SandboxState) -> Response {
+    let life = shared.settings(Name::Google).token_life;
+    Json(shared.vendor_state(Name::Google).tokens.give("ya29.sandbox", life)).into_response()
 }
 
 /// The signed statement in a form that has just it and what it is for.

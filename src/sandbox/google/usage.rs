@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::rates::ImageTokens;
+use crate::sandbox::metered_prices::ImageTokens;
 
 /// Tokens of a picture that is given.
 const GIVEN: u64 = 258;

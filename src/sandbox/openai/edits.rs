@@ -9,12 +9,12 @@ use axum::http::{StatusCode, header};
 use serde_json::{Map, Value};
 
 use crate::image::Format;
-use crate::sandbox::call::{No, media_type, read_json, text};
 use crate::sandbox::edits::{BadForm, Form, Seen, data_url, look, mark};
 use crate::sandbox::fields::{Fields, Why, Wrong};
 use crate::sandbox::openai::errors::{bad_body, bad_field, invalid};
 use crate::sandbox::openai::models::Family;
 use crate::sandbox::openai::requests::Way;
+use crate::sandbox::vendor_call::{No, media_type, read_json, text};
 
 /// The largest mask, and the largest picture for DALL-E 2.
 const FOUR_MIB: usize = 4 * 1024 * 1024;

@@ -13,15 +13,15 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use serde_json::json;
 
-use super::call::{No, VendorCall, act_out, finish, read_json};
 use super::fields::{Fields, Why, Wrong};
 use super::settings::{Name, Vendor};
-use crate::sandbox::desk::Desk;
 use crate::sandbox::files;
 use crate::sandbox::openai::edits::Edit;
 use crate::sandbox::openai::errors::{authorise, bad_body, bad_field, fault, invalid, no_such_model, refusal};
 use crate::sandbox::openai::models::{Family, MODELS};
 use crate::sandbox::openai::requests::{Order, Way};
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{No, VendorCall, act_out, finish, read_json};
 
 pub(in crate::sandbox) mod edits;
 pub(in crate::sandbox) mod errors;
@@ -29,7 +29,7 @@ pub(in crate::sandbox) mod models;
 pub(in crate::sandbox) mod requests;
 pub(in crate::sandbox) mod stream;
 
-pub(super) fn routes() -> Router<Arc<Desk>> {
+pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/v1/images/generations", routing::post(generate))
         .route("/v1/images/edits", routing::post(edit))
@@ -39,8 +39,8 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .method_not_allowed_fallback(lost)
 }
 
-async fn generate(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let mut call = VendorCall::admit(&desk, Name::OpenAi, request.headers());
+async fn generate(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
+    let mut call = VendorCall::admit(&shared, Name::OpenAi, request.headers());
     let answer = answer(&mut call, request).await.map(|answer| with_vendor_headers(answer, &call));
     call.close(answer)
 }
@@ -53,8 +53,8 @@ async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, No>
     drawn(call, order, "image_generation").await
 }
 
-async fn edit(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let mut call = VendorCall::admit(&desk, Name::OpenAi, request.headers());
+async fn edit(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
+    let mut call = VendorCall::admit(&shared, Name::OpenAi, request.headers());
     let answer = edited(&mut call, request).await.map(|answer| with_vendor_headers(answer, &call));
     call.close(answer)
 }
@@ -102,21 +102,21 @@ fn request_id(luck: u64) -> String {
 }
 
 /// `GET /openai/v1/models`.
-async fn models(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
-    let vendor = desk.settings(Name::OpenAi);
+async fn models(State(shared): State<Arc<SandboxState>>, headers: HeaderMap) -> Response {
+    let vendor = shared.settings(Name::OpenAi);
     let answer = authorise(&vendor, &headers).map(|()| {
         let own = vendor.price.keys().map(String::as_str).filter(|model| !MODELS.iter().any(|(name, _)| name == model));
         let names = MODELS.iter().map(|(name, _)| *name).chain(own);
         let list = names.map(|id| json!({"id": id, "object": "model", "created": 1_745_517_030, "owned_by": "system"}));
         Json(json!({"object": "list", "data": list.collect::<Vec<_>>()})).into_response()
     });
-    finish(&desk, Name::OpenAi, answer)
+    finish(&shared, Name::OpenAi, answer)
 }
 
 /// Any other path or method.
-async fn lost(State(desk): State<Arc<Desk>>, method: axum::http::Method, uri: Uri) -> Response {
+async fn lost(State(shared): State<Arc<SandboxState>>, method: axum::http::Method, uri: Uri) -> Response {
     let message = format!("Invalid URL ({method} {})", uri.path());
-    finish(&desk, Name::OpenAi, Err(No::violation(StatusCode::NOT_FOUND, invalid(&message, None, None))))
+    finish(&shared, Name::OpenAi, Err(No::violation(StatusCode::NOT_FOUND, invalid(&message, None, None))))
 }
 
 fn required(value: Option<String>, name: &str) -> Result<String, No> {

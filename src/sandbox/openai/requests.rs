@@ -8,12 +8,12 @@ use base64_simd::STANDARD;
 use serde_json::{Value, json};
 
 use crate::image::{Format, Size};
-use crate::sandbox::call::{No, Tab, VendorCall, draw, unix_time};
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Fields, Wrong};
+use crate::sandbox::metered_prices::ImageTokens;
 use crate::sandbox::openai::models::{Family, quality, size, tokens};
-use crate::sandbox::rates::ImageTokens;
+use crate::sandbox::vendor_call::{No, Tab, VendorCall, draw, unix_time};
 
 /// How an order comes in; each way knows fields of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +136,7 @@ impl Order {
         }
         let sketches: Vec<Sketch> = (0..self.n).map(|index| self.sketch(call, index)).collect();
         let data = if self.links {
-            let link = |sketch| json!({"url": format!("{}{}", call.origin, call.desk.shelf.put(call.name, sketch))});
+            let link = |sketch| json!({"url": format!("{}{}", call.origin, call.shared.shelf.put(call.name, sketch))});
             sketches.into_iter().map(link).collect()
         } else {
             let files = draw(sketches).await?;

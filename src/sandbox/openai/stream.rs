@@ -10,9 +10,9 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
-use crate::sandbox::call::{No, VendorCall};
 use crate::sandbox::faults::Mode;
 use crate::sandbox::openai::requests::Order;
+use crate::sandbox::vendor_call::{No, VendorCall};
 
 /// The answer to an order that is to be streamed.
 pub(in crate::sandbox) async fn answer(

@@ -16,19 +16,19 @@ use serde_json::{Value, json};
 
 use crate::image::{Format, Size};
 use crate::money::Usd;
-use crate::sandbox::call::{No, VendorCall, act_out, read_json, unix_time};
-use crate::sandbox::desk::Desk;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Fields, Why, Wrong};
 use crate::sandbox::openrouter::errors::{authorise, bad_body, bad_field, fault, violation};
+use crate::sandbox::openrouter::image_api::{Order, Usage};
 use crate::sandbox::openrouter::models::Model;
-use crate::sandbox::openrouter::order::{Order, Usage};
 use crate::sandbox::openrouter::requests::{check, model, not_a, provider, referred, seed, unstreamed};
 use crate::sandbox::settings::Name;
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{No, VendorCall, act_out, read_json, unix_time};
 
 /// `POST /openrouter/api/v1/chat/completions`.
-pub(in crate::sandbox) async fn complete(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let call = VendorCall::admit(&desk, Name::OpenRouter, request.headers());
+pub(in crate::sandbox) async fn complete(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
+    let call = VendorCall::admit(&shared, Name::OpenRouter, request.headers());
     let answer = answer(&call, request).await;
     call.close(answer)
 }

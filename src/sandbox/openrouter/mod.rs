@@ -11,21 +11,21 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::{Router, routing};
 
-use super::call::{No, VendorCall, act_out, finish, read_json};
 use super::fields::Fields;
 use super::settings::Name;
-use crate::sandbox::desk::Desk;
 use crate::sandbox::openrouter::errors::{authorise, bad_body, bad_field, fault, violation};
-use crate::sandbox::openrouter::order::{moderation, read};
+use crate::sandbox::openrouter::image_api::{moderation, read};
 use crate::sandbox::openrouter::requests::{check, model};
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{No, VendorCall, act_out, finish, read_json};
 
 pub(in crate::sandbox) mod chat;
 mod errors;
+mod image_api;
 pub(in crate::sandbox) mod models;
-mod order;
 mod requests;
 
-pub(super) fn routes() -> Router<Arc<Desk>> {
+pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/api/v1/images", routing::post(generate))
         .route("/api/v1/chat/completions", routing::post(chat::complete))
@@ -33,8 +33,8 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .method_not_allowed_fallback(lost)
 }
 
-async fn generate(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let call = VendorCall::admit(&desk, Name::OpenRouter, request.headers());
+async fn generate(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
+    let call = VendorCall::admit(&shared, Name::OpenRouter, request.headers());
     let answer = answer(&call, request).await;
     call.close(answer)
 }
@@ -54,9 +54,9 @@ async fn answer(call: &VendorCall, request: Request) -> Result<Response, No> {
     order.fill(call).await
 }
 
-async fn lost(State(desk): State<Arc<Desk>>, method: Method, uri: Uri) -> Response {
+async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
     let message = format!("Not Found: {method} {}", uri.path());
-    finish(&desk, Name::OpenRouter, Err(violation(StatusCode::NOT_FOUND, &message)))
+    finish(&shared, Name::OpenRouter, Err(violation(StatusCode::NOT_FOUND, &message)))
 }
 
 #[cfg(test)]

@@ -4,13 +4,13 @@ use axum::body::Bytes;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::sandbox::call::No;
 use crate::sandbox::edits::{data_url, look, mark};
 use crate::sandbox::fields;
 use crate::sandbox::fields::{Fields, Why, Wrong};
 use crate::sandbox::openrouter::errors::{bad_field, violation};
 use crate::sandbox::openrouter::models::Model;
 use crate::sandbox::settings::Vendor;
+use crate::sandbox::vendor_call::No;
 
 /// The model and its name.
 pub(super) fn model(fields: &mut Fields, vendor: &Vendor) -> Result<(String, Model), No> {

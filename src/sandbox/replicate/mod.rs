@@ -13,24 +13,24 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
-use super::call::{BadBody, No, VendorCall, act_out, bearer, finish, origin, read_json};
 use super::faults::Mode;
 use super::fields::{Fields, Why, Wrong};
 use super::settings::{Name, Vendor};
-use crate::sandbox::desk::Desk;
 use crate::sandbox::files;
 use crate::sandbox::replicate::models::Asked;
-use crate::sandbox::replicate::predictions::Prediction;
+use crate::sandbox::replicate::prediction_store::Prediction;
 use crate::sandbox::replicate::work::Order;
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{BadBody, No, VendorCall, act_out, bearer, finish, origin, read_json};
 
 pub(in crate::sandbox) mod models;
-pub(in crate::sandbox) mod predictions;
+pub(in crate::sandbox) mod prediction_store;
 mod work;
 
 /// The longest `Prefer: wait`.
 const LONGEST_WAIT: u64 = 60;
 
-pub(super) fn routes() -> Router<Arc<Desk>> {
+pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/v1/models/{owner}/{name}/predictions", routing::post(create_by_model))
         .route("/v1/predictions", routing::post(create_by_version))
@@ -42,17 +42,17 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
 }
 
 async fn create_by_model(
-    State(desk): State<Arc<Desk>>,
+    State(shared): State<Arc<SandboxState>>,
     Path((owner, name)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    let mut call = VendorCall::admit(&desk, Name::Replicate, request.headers());
+    let mut call = VendorCall::admit(&shared, Name::Replicate, request.headers());
     let answer = create(&mut call, Some(format!("{owner}/{name}")), request).await;
     call.close(answer)
 }
 
-async fn create_by_version(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let mut call = VendorCall::admit(&desk, Name::Replicate, request.headers());
+async fn create_by_version(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
+    let mut call = VendorCall::admit(&shared, Name::Replicate, request.headers());
     let answer = create(&mut call, None, request).await;
     call.close(answer)
 }
@@ -73,30 +73,30 @@ async fn create(call: &mut VendorCall, model: Option<String>, request: Request) 
     Ok((status, Json(prediction.body(&call.origin))).into_response())
 }
 
-async fn poll(State(desk): State<Arc<Desk>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+async fn poll(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     let answer =
-        find(&desk, &id, &headers).await.map(|found| Json(found.body(&origin(&headers, &desk))).into_response());
-    finish(&desk, Name::Replicate, answer)
+        find(&shared, &id, &headers).await.map(|found| Json(found.body(&origin(&headers, &shared))).into_response());
+    finish(&shared, Name::Replicate, answer)
 }
 
-async fn cancel(State(desk): State<Arc<Desk>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let answer = find(&desk, &id, &headers).await.map(|found| {
+async fn cancel(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    let answer = find(&shared, &id, &headers).await.map(|found| {
         found.cancel();
-        Json(found.body(&origin(&headers, &desk))).into_response()
+        Json(found.body(&origin(&headers, &shared))).into_response()
     });
-    finish(&desk, Name::Replicate, answer)
+    finish(&shared, Name::Replicate, answer)
 }
 
 /// The prediction asked about, unless the whole vendor misbehaves. Odds are for creating only.
-async fn find(desk: &Desk, id: &str, headers: &HeaderMap) -> Result<Arc<Prediction>, No> {
-    let vendor = desk.settings(Name::Replicate);
+async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Arc<Prediction>, No> {
+    let vendor = shared.settings(Name::Replicate);
     authorise(&vendor, headers)?;
     act_out(vendor.mode, fault).await?;
-    desk.predictions.get(id).ok_or_else(not_found)
+    shared.predictions.get(id).ok_or_else(not_found)
 }
 
-async fn lost(State(desk): State<Arc<Desk>>, _: Method, _: Uri) -> Response {
-    finish(&desk, Name::Replicate, Err(not_found()))
+async fn lost(State(shared): State<Arc<SandboxState>>, _: Method, _: Uri) -> Response {
+    finish(&shared, Name::Replicate, Err(not_found()))
 }
 
 /// Checks the request and finds out what is to be drawn.

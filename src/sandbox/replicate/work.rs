@@ -7,14 +7,14 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::sandbox::call::VendorCall;
-use crate::sandbox::desk::Desk;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::lock::lock;
 use crate::sandbox::replicate::models::Picture;
-use crate::sandbox::replicate::predictions::{Ending, Prediction, Progress, now, phase};
+use crate::sandbox::replicate::prediction_store::{Ending, Prediction, Progress, now, phase};
 use crate::sandbox::settings::{Name, Vendor};
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::VendorCall;
 
 /// What is to be drawn, and the request's own words for it.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Prediction {
         // A tenth of a second to five seconds, whatever the time on the clock.
         let by_time = call.vendor.rates.per_second.contains_key(&model);
         let micros = by_time.then_some(100_000 + call.luck % 4_900_000);
-        let prediction = call.desk.predictions.keep(|id| Prediction {
+        let prediction = call.shared.predictions.keep(|id| Prediction {
             id,
             model,
             version,
@@ -53,7 +53,7 @@ impl Prediction {
             worker: Mutex::new(None),
         });
         let work = Work {
-            desk: Arc::clone(&call.desk),
+            shared: Arc::clone(&call.shared),
             origin: call.origin.clone(),
             vendor: Arc::clone(&call.vendor),
             outcome: PredictionOutcome::of(call, picture),
@@ -94,7 +94,7 @@ impl PredictionOutcome {
 /// A prediction's worker.
 #[derive(Debug)]
 pub(super) struct Work {
-    pub(super) desk: Arc<Desk>,
+    pub(super) shared: Arc<SandboxState>,
     /// Where the links lead.
     pub(super) origin: String,
     pub(super) vendor: Arc<Vendor>,
@@ -116,7 +116,7 @@ impl Work {
 
     /// Charges and gives the links; the files are drawn when they are fetched. Time costs also when nothing comes of it.
     pub(super) fn finish(self, model: &str, micros: Option<u64>) -> Option<Ending> {
-        let billing = &self.desk.book(Name::Replicate).billing;
+        let billing = &self.shared.vendor_state(Name::Replicate).billing;
         let drawn = if let PredictionOutcome::Pictures { picture, .. } = &self.outcome { picture.count } else { 0 };
         let timed = micros.and_then(|micros| self.vendor.rates.seconds(model, micros));
         if let Some(usd) = timed {
@@ -134,7 +134,7 @@ impl Work {
         if timed.is_none() {
             billing.charge(model, self.vendor.price_of(model, picture.size, None), picture.count, 0)?;
         }
-        let put = |sketch| json!(format!("{}{}", self.origin, self.desk.shelf.put(Name::Replicate, sketch)));
+        let put = |sketch| json!(format!("{}{}", self.origin, self.shared.shelf.put(Name::Replicate, sketch)));
         let mut links: Vec<Value> = sketches.into_iter().map(put).collect();
         Some(Ending::Succeeded(if picture.single { links.pop().unwrap_or(Value::Null) } else { Value::Array(links) }))
     }

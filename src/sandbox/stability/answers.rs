@@ -3,7 +3,7 @@
 use axum::http::HeaderValue;
 use axum::response::Response;
 
-use crate::sandbox::call::VendorCall;
+use crate::sandbox::vendor_call::VendorCall;
 
 /// Both versions: zero is any.
 pub(super) fn seed_of(asked: u32, call: &VendorCall) -> u32 {

@@ -14,28 +14,28 @@ use axum::{Json, Router, routing};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::call::{No, VendorCall, finish, read_json};
 use super::fields::Fields;
 use super::settings::Name;
 use crate::money::Usd;
-use crate::sandbox::desk::Desk;
 use crate::sandbox::stability::errors::{authorise, bad_body, error};
 use crate::sandbox::stability::v1::{Order, SDXL, admit, serve};
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{No, VendorCall, finish, read_json};
 
 mod answers;
-pub(in crate::sandbox) mod edits;
 mod errors;
 pub(in crate::sandbox) mod stable_image;
 mod v1;
+pub(in crate::sandbox) mod v1_edits;
 
 /// What the account held before anything was charged.
 const DEPOSIT: Usd = Usd::from_nanos(1_000_000_000_000);
 
-pub(super) fn routes() -> Router<Arc<Desk>> {
+pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/v1/generation/{engine}/text-to-image", routing::post(generate))
-        .route("/v1/generation/{engine}/image-to-image", routing::post(edits::whole))
-        .route("/v1/generation/{engine}/image-to-image/masking", routing::post(edits::masked))
+        .route("/v1/generation/{engine}/image-to-image", routing::post(v1_edits::whole))
+        .route("/v1/generation/{engine}/image-to-image/masking", routing::post(v1_edits::masked))
         .route("/v1/engines/list", routing::get(engines))
         .route("/v1/user/balance", routing::get(balance))
         .route("/v2beta/stable-image/generate/{service}", routing::post(stable_image::generate))
@@ -44,8 +44,8 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .method_not_allowed_fallback(lost)
 }
 
-async fn generate(State(desk): State<Arc<Desk>>, Path(engine): Path<String>, request: Request) -> Response {
-    let call = VendorCall::admit(&desk, Name::Stability, request.headers());
+async fn generate(State(shared): State<Arc<SandboxState>>, Path(engine): Path<String>, request: Request) -> Response {
+    let call = VendorCall::admit(&shared, Name::Stability, request.headers());
     let answer = answer(&call, engine, request).await;
     call.close(answer)
 }
@@ -57,31 +57,31 @@ async fn answer(call: &VendorCall, engine: String, request: Request) -> Result<R
     serve(call, Order::read(Fields::json(object), engine, bytes)?).await
 }
 
-async fn engines(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
+async fn engines(State(shared): State<Arc<SandboxState>>, headers: HeaderMap) -> Response {
     let list = json!([{
         "id": SDXL,
         "name": "Stable Diffusion XL v1.0",
         "description": "Stability-AI Stable Diffusion XL v1.0",
         "type": "PICTURE",
     }]);
-    let answer = authorise(&desk.settings(Name::Stability), &headers).map(|()| Json(list).into_response());
-    finish(&desk, Name::Stability, answer)
+    let answer = authorise(&shared.settings(Name::Stability), &headers).map(|()| Json(list).into_response());
+    finish(&shared, Name::Stability, answer)
 }
 
 /// Credits left, one for each cent, written exactly.
-async fn balance(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
-    let spent = desk.book(Name::Stability).billing.bill().usd;
+async fn balance(State(shared): State<Arc<SandboxState>>, headers: HeaderMap) -> Response {
+    let spent = shared.vendor_state(Name::Stability).billing.bill().usd;
     let credits = DEPOSIT.checked_sub(spent).and_then(|left| left.checked_mul(100)).unwrap_or(Usd::ZERO);
-    let answer = authorise(&desk.settings(Name::Stability), &headers).and_then(|()| {
+    let answer = authorise(&shared.settings(Name::Stability), &headers).and_then(|()| {
         let body = RawValue::from_string(format!("{{\"credits\":{credits}}}")).map_err(|_| No::broken())?;
         Ok(Json(body).into_response())
     });
-    finish(&desk, Name::Stability, answer)
+    finish(&shared, Name::Stability, answer)
 }
 
-async fn lost(State(desk): State<Arc<Desk>>, method: Method, uri: Uri) -> Response {
+async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
     let message = format!("no such route: {method} {}", uri.path());
-    finish(&desk, Name::Stability, Err(No::violation(StatusCode::NOT_FOUND, error("not_found", &message))))
+    finish(&shared, Name::Stability, Err(No::violation(StatusCode::NOT_FOUND, error("not_found", &message))))
 }
 
 #[cfg(test)]

@@ -15,8 +15,6 @@ use base64_simd::STANDARD;
 use serde_json::{Value, json};
 
 use crate::image::{Format, Size};
-use crate::sandbox::call::{No, VendorCall, act_out, bearer, draw, media_type, text};
-use crate::sandbox::desk::Desk;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::edits;
 use crate::sandbox::edits::{BadForm, Form, mark};
@@ -26,6 +24,8 @@ use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::stability::answers::{is_blurred, seed_of, tell};
 use crate::sandbox::stability::errors::fault_words;
 use crate::sandbox::stability::v1::STYLES;
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{No, VendorCall, act_out, bearer, draw, media_type, text};
 
 /// Ratios and what SD3 draws for them.
 const RATIOS: [(&str, Size); 9] = [
@@ -54,7 +54,7 @@ enum Service {
 
 /// `POST /stability/v2beta/stable-image/generate/{service}`.
 pub(in crate::sandbox) async fn generate(
-    State(desk): State<Arc<Desk>>,
+    State(shared): State<Arc<SandboxState>>,
     Path(service): Path<String>,
     request: Request,
 ) -> Response {
@@ -64,20 +64,20 @@ pub(in crate::sandbox) async fn generate(
         "sd3" => Some(Service::Sd3),
         _ => None,
     };
-    serve(&desk, service, request).await
+    serve(&shared, service, request).await
 }
 
 /// `POST /stability/v2beta/stable-image/edit/{service}`.
 pub(in crate::sandbox) async fn edit(
-    State(desk): State<Arc<Desk>>,
+    State(shared): State<Arc<SandboxState>>,
     Path(service): Path<String>,
     request: Request,
 ) -> Response {
-    serve(&desk, (service == "inpaint").then_some(Service::Inpaint), request).await
+    serve(&shared, (service == "inpaint").then_some(Service::Inpaint), request).await
 }
 
-async fn serve(desk: &Arc<Desk>, service: Option<Service>, request: Request) -> Response {
-    let call = VendorCall::admit(desk, Name::Stability, request.headers());
+async fn serve(shared: &Arc<SandboxState>, service: Option<Service>, request: Request) -> Response {
+    let call = VendorCall::admit(shared, Name::Stability, request.headers());
     let answer = answer(&call, service, request).await;
     call.close(answer)
 }

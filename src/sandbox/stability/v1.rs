@@ -7,12 +7,12 @@ use base64_simd::STANDARD;
 use serde_json::{Value, json};
 
 use crate::image::Size;
-use crate::sandbox::call::{No, VendorCall, act_out, draw, media_type, text};
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Fields, Wrong};
 use crate::sandbox::stability::answers::{is_blurred, seed_of, tell};
 use crate::sandbox::stability::errors::{authorise, bad_field, error, fault};
+use crate::sandbox::vendor_call::{No, VendorCall, act_out, draw, media_type, text};
 
 /// The one engine left.
 pub(super) const SDXL: &str = "stable-diffusion-xl-1024-v1-0";

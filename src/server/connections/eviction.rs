@@ -22,7 +22,7 @@ pub fn neighbourhood(peer: IpAddr) -> IpAddr {
 
 /// A connection that may go, and what decides whether it does.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing {
+pub struct Evictable {
     /// The connection.
     pub id: u64,
     /// Where it comes from; of IPv6 the network.
@@ -34,7 +34,7 @@ pub struct Standing {
 }
 
 /// The connections that go first, at most `wanted` of them. `peers` tells how many connections an address holds.
-pub fn who_goes(mut standing: Vec<Standing>, peers: &HashMap<IpAddr, usize>, wanted: usize) -> Vec<u64> {
+pub fn who_goes(mut standing: Vec<Evictable>, peers: &HashMap<IpAddr, usize>, wanted: usize) -> Vec<u64> {
     let held = |peer: &IpAddr| peers.get(peer).copied().unwrap_or_default();
     standing.sort_by_cached_key(|one| (one.known, Reverse(held(&one.peer)), one.since));
     standing.into_iter().take(wanted).map(|one| one.id).collect()

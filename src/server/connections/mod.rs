@@ -16,7 +16,7 @@ use prometheus::{IntCounterVec, IntGauge};
 use crate::metrics::Metrics;
 pub use crate::server::connections::closed::Closed;
 use crate::server::connections::eviction::{neighbourhood, who_goes};
-pub use crate::server::connections::presence::{Presence, Reading, Serving};
+pub use crate::server::connections::presence::{BodyReadGuard, ConnectionActivity, ServingGuard};
 
 mod closed;
 mod eviction;
@@ -29,15 +29,15 @@ const SPARE: usize = 128;
 /// All connections of a listener.
 pub struct Connections {
     listener: &'static str,
-    table: Mutex<Table>,
+    table: Mutex<ConnectionTable>,
     gauge: IntGauge,
     closed: IntCounterVec,
 }
 
 #[derive(Default)]
-struct Table {
+struct ConnectionTable {
     next: u64,
-    open: HashMap<u64, Arc<Presence>>,
+    open: HashMap<u64, Arc<ConnectionActivity>>,
     peers: HashMap<IpAddr, usize>,
 }
 
@@ -49,7 +49,7 @@ impl Connections {
     }
 
     /// Takes a connection from `peer` in, where there may be `most`. None when nobody can make room for it.
-    pub fn admit(self: &Arc<Self>, peer: IpAddr, most: usize) -> Option<Guest> {
+    pub fn admit(self: &Arc<Self>, peer: IpAddr, most: usize) -> Option<ConnectionGuard> {
         let (peer, mut table) = (neighbourhood(peer), self.table());
         if table.open.len() >= most {
             self.make_room(&mut table, most);
@@ -59,12 +59,12 @@ impl Connections {
             self.count(Closed::Full);
             return None;
         }
-        let (id, presence) = (table.next, Arc::new(Presence::new(peer)));
+        let (id, presence) = (table.next, Arc::new(ConnectionActivity::new(peer)));
         table.next += 1;
         table.open.insert(id, presence.clone());
         *table.peers.entry(peer).or_default() += 1;
         self.gauge.inc();
-        Some(Guest { connections: self.clone(), id, presence })
+        Some(ConnectionGuard { connections: self.clone(), id, presence })
     }
 
     /// Lets some go so that fewer than `most` are left, if so many can go.
@@ -90,7 +90,7 @@ impl Connections {
         self.closed.with_label_values(&[self.listener, closed.word()]).inc();
     }
 
-    fn make_room(&self, table: &mut Table, most: usize) {
+    fn make_room(&self, table: &mut ConnectionTable, most: usize) {
         let wanted = (table.open.len() + 1).saturating_sub(most) + most / SPARE;
         let standing = table.open.iter().filter_map(|(id, presence)| presence.standing(*id)).collect();
         for id in who_goes(standing, &table.peers, wanted) {
@@ -101,7 +101,7 @@ impl Connections {
         }
     }
 
-    fn forget(&self, table: &mut Table, id: u64) {
+    fn forget(&self, table: &mut ConnectionTable, id: u64) {
         let Some(presence) = table.open.remove(&id) else { return };
         self.gauge.dec();
         if let Some(count) = table.peers.get_mut(&presence.peer()) {
@@ -112,34 +112,34 @@ impl Connections {
         }
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, ConnectionTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A connection that was taken in; it is not open any more when this is dropped.
-pub struct Guest {
+pub struct ConnectionGuard {
     connections: Arc<Connections>,
     id: u64,
-    presence: Arc<Presence>,
+    presence: Arc<ConnectionActivity>,
 }
 
-impl Guest {
+impl ConnectionGuard {
     /// What the connection does.
-    pub fn presence(&self) -> &Arc<Presence> {
+    pub fn presence(&self) -> &Arc<ConnectionActivity> {
         &self.presence
     }
 }
 
-impl Deref for Guest {
-    type Target = Presence;
+impl Deref for ConnectionGuard {
+    type Target = ConnectionActivity;
 
-    fn deref(&self) -> &Presence {
+    fn deref(&self) -> &ConnectionActivity {
         &self.presence
     }
 }
 
-impl Drop for Guest {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.connections.forget(&mut self.connections.table(), self.id);
     }

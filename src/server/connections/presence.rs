@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use crate::server::connections::eviction::Standing;
+use crate::server::connections::eviction::Evictable;
 
 /// What one connection does, as far as it decides whether it may go.
 #[derive(Debug)]
-pub struct Presence {
+pub struct ConnectionActivity {
     peer: IpAddr,
     doing: Mutex<Doing>,
     leave: CancellationToken,
@@ -30,11 +30,11 @@ struct Doing {
     closing: bool,
 }
 
-impl Presence {
+impl ConnectionActivity {
     /// A connection from `peer` that waits.
-    pub fn new(peer: IpAddr) -> Presence {
+    pub fn new(peer: IpAddr) -> ConnectionActivity {
         let doing = Doing { since: Instant::now(), serving: 0, reading: 0, known: false, closing: false };
-        Presence { peer, doing: Mutex::new(doing), leave: CancellationToken::new() }
+        ConnectionActivity { peer, doing: Mutex::new(doing), leave: CancellationToken::new() }
     }
 
     /// A request has begun to come.
@@ -53,23 +53,23 @@ impl Presence {
     }
 
     /// A request is being served until what is given back is dropped. None when the connection has to go.
-    pub fn serves(self: &Arc<Self>) -> Option<Serving> {
+    pub fn serves(self: &Arc<Self>) -> Option<ServingGuard> {
         let mut doing = self.doing();
         if self.leave.is_cancelled() {
             return None;
         }
         doing.serving += 1;
-        Some(Serving(self.clone()))
+        Some(ServingGuard(self.clone()))
     }
 
     /// A request's body is being read until what is given back is dropped.
-    pub fn reads(self: &Arc<Self>) -> Reading {
+    pub fn reads(self: &Arc<Self>) -> BodyReadGuard {
         let mut doing = self.doing();
         doing.reading += 1;
         if doing.reading == doing.serving {
             doing.since = Instant::now();
         }
-        Reading(self.clone())
+        BodyReadGuard(self.clone())
     }
 
     /// Requests under way.
@@ -99,9 +99,9 @@ impl Presence {
     }
 
     /// What decides whether it makes room; none while it must not go.
-    pub(super) fn standing(&self, id: u64) -> Option<Standing> {
+    pub(super) fn standing(&self, id: u64) -> Option<Evictable> {
         let doing = self.doing();
-        doing.may_go().then(|| Standing { id, peer: self.peer, known: doing.known, since: doing.since })
+        doing.may_go().then(|| Evictable { id, peer: self.peer, known: doing.known, since: doing.since })
     }
 
     /// Makes it go, whatever it does.
@@ -130,9 +130,9 @@ impl Doing {
 }
 
 /// A request that is being served on a connection.
-pub struct Serving(Arc<Presence>);
+pub struct ServingGuard(Arc<ConnectionActivity>);
 
-impl Drop for Serving {
+impl Drop for ServingGuard {
     fn drop(&mut self) {
         let mut doing = self.0.doing();
         doing.serving -= 1;
@@ -141,9 +141,9 @@ impl Drop for Serving {
 }
 
 /// A request's body that is being read.
-pub struct Reading(Arc<Presence>);
+pub struct BodyReadGuard(Arc<ConnectionActivity>);
 
-impl Drop for Reading {
+impl Drop for BodyReadGuard {
     fn drop(&mut self) {
         self.0.doing().reading -= 1;
     }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::ledger::Ledger;
-use crate::server::connections::eviction::Standing;
+use crate::server::connections::eviction::Evictable;
 
 fn listener() -> (Arc<Connections>, Metrics) {
     let metrics = Metrics::new(&Arc::<Ledger>::default()).unwrap();
@@ -17,7 +17,7 @@ fn from(last: u8) -> IpAddr {
     IpAddr::from([192, 0, 2, last])
 }
 
-fn gone(guests: &[Guest]) -> Vec<usize> {
+fn gone(guests: &[ConnectionGuard]) -> Vec<usize> {
     (0..guests.len()).filter(|nth| guests[*nth].goes()).collect()
 }
 
@@ -25,7 +25,7 @@ fn gone(guests: &[Guest]) -> Vec<usize> {
 fn strangers_go_before_who_was_served_the_largest_share_before_others_and_the_longest_wait_first() {
     let now = Instant::now();
     let one =
-        |id, last, known, waited| Standing { id, peer: from(last), known, since: now - Duration::from_secs(waited) };
+        |id, last, known, waited| Evictable { id, peer: from(last), known, since: now - Duration::from_secs(waited) };
     let standing = vec![
         one(0, 1, true, 900),
         one(1, 2, false, 1),
@@ -41,7 +41,7 @@ fn strangers_go_before_who_was_served_the_largest_share_before_others_and_the_lo
 #[tokio::test]
 async fn a_newcomer_takes_the_place_of_one_that_waits_and_never_of_one_that_works() {
     let (connections, metrics) = listener();
-    let mut guests: Vec<Guest> = (0..3).map(|nth| connections.admit(from(nth), 3).unwrap()).collect();
+    let mut guests: Vec<ConnectionGuard> = (0..3).map(|nth| connections.admit(from(nth), 3).unwrap()).collect();
     let work = guests[0].presence().serves().unwrap();
     let (begun, body) = (guests[1].presence().serves().unwrap(), guests[1].presence().reads());
     guests.push(connections.admit(from(9), 3).unwrap());
@@ -50,7 +50,7 @@ async fn a_newcomer_takes_the_place_of_one_that_waits_and_never_of_one_that_work
     assert_eq!(gone(&guests), [1, 2], "a body that is read waits, too");
     assert!(guests[1].presence().serves().is_none(), "who has to go begins nothing");
     drop((begun, body));
-    let _busy: Vec<Serving> = guests[3..].iter().map(|guest| guest.presence().serves().unwrap()).collect();
+    let _busy: Vec<ServingGuard> = guests[3..].iter().map(|guest| guest.presence().serves().unwrap()).collect();
     assert!(connections.admit(from(11), 3).is_none());
     drop(work);
     assert!(connections.admit(from(11), 3).is_some());

@@ -52,7 +52,7 @@ pub struct Token {
 }
 
 /// The state of a source's token.
-enum Standing {
+enum TokenStatus {
     /// It is good.
     Good(Arc<Secret>),
     /// It is good, and near its end.
@@ -87,13 +87,13 @@ impl TokenSlot {
     {
         let mut ended = self.ended.subscribe();
         match self.standing(Instant::now()) {
-            Standing::Good(secret) => return Ok(secret),
-            Standing::Paused(failure) => return Err(failure),
-            Standing::Ageing(secret) => {
+            TokenStatus::Good(secret) => return Ok(secret),
+            TokenStatus::Paused(failure) => return Err(failure),
+            TokenStatus::Ageing(secret) => {
                 self.begin(fetch);
                 return Ok(secret);
             }
-            Standing::None => self.begin(fetch),
+            TokenStatus::None => self.begin(fetch),
         }
         let slow = |_| Failure::new(Class::Unreachable, "no access token in time");
         // The sender lives as long as the slot, so this ends with a fetch or with the time.
@@ -101,20 +101,20 @@ impl TokenSlot {
         self.outcome(Instant::now())
     }
 
-    fn standing(&self, now: Instant) -> Standing {
+    fn standing(&self, now: Instant) -> TokenStatus {
         let state = self.state();
         match &state.token {
-            Some(token) if token.replace_at > now => return Standing::Good(token.secret.clone()),
-            Some(token) if token.ends_at > now => return Standing::Ageing(token.secret.clone()),
+            Some(token) if token.replace_at > now => return TokenStatus::Good(token.secret.clone()),
+            Some(token) if token.ends_at > now => return TokenStatus::Ageing(token.secret.clone()),
             _ => {}
         }
         match (&state.failed, state.not_before) {
             (Some(failure), Some(not_before)) if not_before > now && !state.is_fetching => {
                 let failure = failure.clone();
                 let told = failure.retry_after.map(|_| not_before - now);
-                Standing::Paused(failure.with_retry_after(told))
+                TokenStatus::Paused(failure.with_retry_after(told))
             }
-            _ => Standing::None,
+            _ => TokenStatus::None,
         }
     }
 

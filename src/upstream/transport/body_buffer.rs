@@ -38,10 +38,10 @@ impl Buffer {
     }
 
     /// What is in it, which leaves nothing.
-    pub fn take(&mut self) -> Collected {
+    pub fn take(&mut self) -> BufferedBody {
         let mut pieces = std::mem::take(&mut self.full);
         pieces.push(std::mem::take(&mut self.last));
-        Collected(pieces)
+        BufferedBody(pieces)
     }
 }
 
@@ -70,9 +70,9 @@ impl Write for Buffer {
 }
 
 /// What was in a buffer.
-pub struct Collected(Vec<Vec<u8>>);
+pub struct BufferedBody(Vec<Vec<u8>>);
 
-impl Collected {
+impl BufferedBody {
     /// Bytes in all.
     pub fn len(&self) -> usize {
         self.0.iter().map(Vec::len).sum()
@@ -92,9 +92,9 @@ impl Collected {
     }
 }
 
-impl From<String> for Collected {
-    fn from(text: String) -> Collected {
-        Collected(vec![text.into()])
+impl From<String> for BufferedBody {
+    fn from(text: String) -> BufferedBody {
+        BufferedBody(vec![text.into()])
     }
 }
 

@@ -42,11 +42,11 @@ pub enum Reach {
 }
 
 /// Is shown the data of an event, a large one on a thread of its own.
-pub type Watcher = Arc<dyn Fn(&str) -> Seen + Send + Sync>;
+pub type Watcher = Arc<dyn Fn(&str) -> EventRole + Send + Sync>;
 
 /// What a watcher makes of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum EventRole {
     /// That was all it was good for.
     Shown,
     /// It belongs to the reply.

@@ -10,7 +10,7 @@ use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
-use crate::upstream::transport::body_buffer::{Buffer, Collected};
+use crate::upstream::transport::body_buffer::{Buffer, BufferedBody};
 
 /// Bytes that tell how a body called `deflate` was made.
 const ZLIB_HEADER: usize = 2;
@@ -66,7 +66,7 @@ impl Coding {
 }
 
 /// A body on its way in, unpacked as it comes.
-pub struct Unpacking {
+pub struct BodyDecoder {
     unpacker: Unpacker,
     /// Bytes that it may have, packed or not.
     limit: usize,
@@ -84,16 +84,16 @@ enum Unpacker {
     Deflate(DeflateDecoder<Buffer>),
 }
 
-impl Unpacking {
+impl BodyDecoder {
     /// A body of at most `limit` bytes, packed or not; `declared` is what its header says that it has.
-    pub fn new(coding: Coding, limit: usize, declared: Option<usize>) -> Unpacking {
+    pub fn new(coding: Coding, limit: usize, declared: Option<usize>) -> BodyDecoder {
         let buffer = Buffer::new(limit, declared.unwrap_or(0));
         let unpacker = match coding {
             Coding::Identity => Unpacker::Identity(buffer),
             Coding::Gzip => Unpacker::Gzip(MultiGzDecoder::new(buffer)),
             Coding::Deflate => Unpacker::Undecided(Vec::new(), buffer),
         };
-        Unpacking { unpacker, limit, left: limit, is_empty: true }
+        BodyDecoder { unpacker, limit, left: limit, is_empty: true }
     }
 
     /// Takes in a piece as it came.
@@ -149,7 +149,7 @@ impl Unpacking {
     }
 
     /// What was unpacked since this was last asked.
-    pub fn take(&mut self) -> Result<Collected, Unreadable> {
+    pub fn take(&mut self) -> Result<BufferedBody, Unreadable> {
         self.buffer().map(Buffer::take)
     }
 
@@ -172,7 +172,7 @@ impl Unpacking {
     }
 
     /// The rest of it, once nothing more comes.
-    pub fn finish(self) -> Result<Collected, Unreadable> {
+    pub fn finish(self) -> Result<BufferedBody, Unreadable> {
         let buffer = match self.unpacker {
             Unpacker::Identity(buffer) => Ok(buffer),
             // Nothing came: servers name a coding for empty bodies too.
@@ -229,7 +229,7 @@ mod tests {
     }
 
     fn unpack(coding: Coding, limit: usize, body: &[u8], piece: usize) -> Result<Vec<u8>, Unreadable> {
-        let mut unpacking = Unpacking::new(coding, limit, None);
+        let mut unpacking = BodyDecoder::new(coding, limit, None);
         body.chunks(piece).try_for_each(|piece| unpacking.push(piece))?;
         unpacking.finish().map(|body| body.whole().to_vec())
     }
@@ -266,7 +266,7 @@ mod tests {
         let plain = vec![0; 4 << 20];
         for (kind, coding) in KINDS {
             let body = packed(kind, &plain);
-            let mut unpacking = Unpacking::new(coding, 1 << 20, None);
+            let mut unpacking = BodyDecoder::new(coding, 1 << 20, None);
             assert_eq!(body.chunks(4096).try_for_each(|piece| unpacking.push(piece)), Err(Unreadable::TooLarge));
             let held = unpacking.take().map_or(0, |bytes| bytes.len());
             assert!(held <= 1 << 20, "{kind}: {held}");
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn the_events_of_a_packed_stream_are_there_as_soon_as_they_are_sent() {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        let mut unpacking = Unpacking::new(Coding::Gzip, 1000, None);
+        let mut unpacking = BodyDecoder::new(Coding::Gzip, 1000, None);
         for event in ["data: 1\n\n", "data: 2\n\n"] {
             encoder.write_all(event.as_bytes()).unwrap();
             encoder.flush().unwrap();

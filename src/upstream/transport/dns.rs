@@ -31,21 +31,21 @@ const TTL: Duration = Duration::from_secs(30);
 const NAMES: usize = 1024;
 
 /// The addresses of a name, or the system's words.
-type Answer = Result<Arc<[SocketAddr]>, Arc<str>>;
+type DnsAnswer = Result<Arc<[SocketAddr]>, Arc<str>>;
 
 /// A question to the system, with its answer once that is there.
-struct Lookup {
+struct DnsLookup {
     asked: Instant,
-    answer: Shared<BoxFuture<'static, Answer>>,
+    answer: Shared<BoxFuture<'static, DnsAnswer>>,
 }
 
-impl Lookup {
-    fn new(question: impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static) -> Lookup {
+impl DnsLookup {
+    fn new(question: impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static) -> DnsLookup {
         let answer = question.map(|found| match found {
             Ok(addresses) => Ok(addresses.into()),
             Err(error) => Err(error.to_string().into()),
         });
-        Lookup { asked: Instant::now(), answer: answer.boxed().shared() }
+        DnsLookup { asked: Instant::now(), answer: answer.boxed().shared() }
     }
 
     /// Whether it may serve one more caller: its answer is on the way, or good and not too old.
@@ -57,7 +57,7 @@ impl Lookup {
 /// Every name that was looked up lately.
 #[derive(Default)]
 pub struct Resolver {
-    lookups: DashMap<(String, u16), Lookup>,
+    lookups: DashMap<(String, u16), DnsLookup>,
 }
 
 impl Resolver {
@@ -88,7 +88,7 @@ impl Resolver {
     }
 
     /// The answer to the question that is under way or was answered lately, or else to a new one.
-    fn answer<F>(&self, key: (String, u16), ask: impl FnOnce(String, u16) -> F) -> Shared<BoxFuture<'static, Answer>>
+    fn answer<F>(&self, key: (String, u16), ask: impl FnOnce(String, u16) -> F) -> Shared<BoxFuture<'static, DnsAnswer>>
     where
         F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
     {
@@ -99,7 +99,7 @@ impl Resolver {
             self.lookups.clear();
         }
         let (name, port) = key.clone();
-        let new = || Lookup::new(ask(name, port));
+        let new = || DnsLookup::new(ask(name, port));
         match self.lookups.entry(key) {
             // Another caller may have asked meanwhile.
             Entry::Occupied(other) if other.get().serves() => other.get().answer.clone(),

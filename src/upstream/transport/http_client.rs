@@ -9,15 +9,15 @@ use url::Url;
 use crate::provider::{Call, Reply};
 use crate::upstream::transport::bounds::{Bounds, Watcher};
 use crate::upstream::transport::error::TransportError;
-use crate::upstream::transport::reply_memory::{Held, Tab};
+use crate::upstream::transport::reply_memory::{CallReservation, ReplyReservation};
 
 /// A reply, and its share of all that are held.
 #[derive(Debug)]
-pub struct Received {
+pub struct HeldReply {
     /// The reply.
     pub reply: Reply,
     /// Counts its body.
-    pub held: Held,
+    pub held: ReplyReservation,
 }
 
 /// Who carries out HTTP exchanges: connections to vendors, or what a test puts in their place.
@@ -28,9 +28,9 @@ pub trait HttpClient: Send + Sync {
         &'a self,
         call: &'a Call,
         bounds: Bounds,
-        tab: &'a Arc<Tab>,
+        tab: &'a Arc<CallReservation>,
         watcher: Option<&'a Watcher>,
-    ) -> BoxFuture<'a, Result<Received, TransportError>>;
+    ) -> BoxFuture<'a, Result<HeldReply, TransportError>>;
 
     /// The addresses of the URL's host.
     fn addresses<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Arc<[SocketAddr]>, TransportError>>;

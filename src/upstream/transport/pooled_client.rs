@@ -28,10 +28,10 @@ use crate::upstream::transport::bounds::{Bounds, Reach, Watcher};
 use crate::upstream::transport::dns::Resolver;
 use crate::upstream::transport::error::TransportError;
 use crate::upstream::transport::happy_eyeballs;
-use crate::upstream::transport::http_client::{HttpClient, Received};
-use crate::upstream::transport::reply_memory::{Held, Tab};
+use crate::upstream::transport::http_client::{HeldReply, HttpClient};
+use crate::upstream::transport::reply_memory::{CallReservation, ReplyReservation};
 use crate::upstream::transport::response_body::{self, broken};
-use crate::upstream::transport::send_request::{self, Sent};
+use crate::upstream::transport::send_request::{self, SentRequest};
 
 /// Idle connections kept in all.
 const POOL: usize = 512;
@@ -66,9 +66,9 @@ impl HttpClient for PooledClient {
         &'a self,
         call: &'a Call,
         bounds: Bounds,
-        tab: &'a Arc<Tab>,
+        tab: &'a Arc<CallReservation>,
         watcher: Option<&'a Watcher>,
-    ) -> BoxFuture<'a, Result<Received, TransportError>> {
+    ) -> BoxFuture<'a, Result<HeldReply, TransportError>> {
         Box::pin(async move {
             let mut state = ExchangeState::default();
             let exchange = self.exchange(call, bounds, tab, watcher, &mut state);
@@ -97,10 +97,10 @@ impl PooledClient {
         &self,
         call: &Call,
         bounds: Bounds,
-        tab: &Arc<Tab>,
+        tab: &Arc<CallReservation>,
         watcher: Option<&Watcher>,
         state: &mut ExchangeState,
-    ) -> Result<Received, TransportError> {
+    ) -> Result<HeldReply, TransportError> {
         let mut pooled = true;
         loop {
             *state = ExchangeState::default();
@@ -121,17 +121,17 @@ impl PooledClient {
         call: &Call,
         connection: PeerConnection,
         bounds: Bounds,
-        mut held: Held,
+        mut held: ReplyReservation,
         watcher: Option<&Watcher>,
         state: &mut ExchangeState,
-    ) -> Result<Received, TransportError> {
+    ) -> Result<HeldReply, TransportError> {
         let PeerConnection { stream, peer, reused: _ } = connection;
         let unsent = |why: &dyn std::fmt::Display| {
             TransportError::Unreachable(format!("the connection was lost before the whole request was sent: {why}"))
         };
         let head = request_head(call)?;
         let sent = send_request::send(stream, head, call.body.clone()).await.map_err(|error| unsent(&error))?;
-        let Sent { stream, whole, interrupted } = sent;
+        let SentRequest { stream, whole, interrupted } = sent;
         state.sent = whole;
         let mut session = HttpSession::new(stream);
         session.read_timeout = bounds.silence;
@@ -145,7 +145,7 @@ impl PooledClient {
         if ended && !interrupted {
             self.keep(session, &peer, idle(&headers, bounds.idle)).await;
         }
-        Ok(Received { reply: Reply { status, headers, body, at: clock::now() }, held })
+        Ok(HeldReply { reply: Reply { status, headers, body, at: clock::now() }, held })
     }
 
     /// Keeps a connection for the next exchange, if its server does.
@@ -264,7 +264,7 @@ async fn read_body(
     status: u16,
     headers: &HeaderMap,
     bounds: Bounds,
-    held: &mut Held,
+    held: &mut ReplyReservation,
     watcher: Option<&Watcher>,
 ) -> Result<(Bytes, bool), TransportError> {
     // The header has told of an error, or of another address, whatever becomes of the words that go with it.

@@ -51,9 +51,9 @@ impl Replies {
     }
 
     /// What one call, and all that it leads to, takes of them.
-    pub fn tab(self: &Arc<Replies>) -> Arc<Tab> {
+    pub fn tab(self: &Arc<Replies>) -> Arc<CallReservation> {
         let over = OnceLock::new();
-        Arc::new(Tab { replies: self.clone(), kept: AtomicUsize::new(0), over, allowed: Notify::new() })
+        Arc::new(CallReservation { replies: self.clone(), kept: AtomicUsize::new(0), over, allowed: Notify::new() })
     }
 
     fn add(&self, bytes: usize) {
@@ -84,7 +84,7 @@ impl Replies {
 
 /// The bytes of one call's replies.
 #[derive(Debug)]
-pub struct Tab {
+pub struct CallReservation {
     replies: Arc<Replies>,
     /// Those that are needed until the call has ended.
     kept: AtomicUsize,
@@ -93,10 +93,10 @@ pub struct Tab {
     allowed: Notify,
 }
 
-impl Tab {
+impl CallReservation {
     /// A reply that is to come.
-    pub fn reply(self: &Arc<Tab>) -> Held {
-        Held { tab: self.clone(), bytes: 0 }
+    pub fn reply(self: &Arc<CallReservation>) -> ReplyReservation {
+        ReplyReservation { tab: self.clone(), bytes: 0 }
     }
 
     /// Counts bytes that were made of a reply, until the call has ended. They wait for nothing: what they were made of
@@ -144,7 +144,7 @@ impl Tab {
     }
 }
 
-impl Drop for Tab {
+impl Drop for CallReservation {
     fn drop(&mut self) {
         self.replies.give_back(self.kept.load(Ordering::Acquire));
     }
@@ -183,12 +183,12 @@ impl Drop for Waiting<'_> {
 
 /// The bytes of one reply, given back when dropped.
 #[derive(Debug)]
-pub struct Held {
-    tab: Arc<Tab>,
+pub struct ReplyReservation {
+    tab: Arc<CallReservation>,
     bytes: usize,
 }
 
-impl Held {
+impl ReplyReservation {
     /// Counts `more` bytes, once there is room for them.
     pub async fn grow(&mut self, more: usize) {
         if self.bytes + more <= SMALL {
@@ -215,7 +215,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for ReplyReservation {
     fn drop(&mut self) {
         self.clear();
     }
@@ -237,7 +237,7 @@ mod tests {
     }
 
     /// Whether a further piece of `held` is counted without waiting.
-    fn grows(held: &mut Held) -> bool {
+    fn grows(held: &mut ReplyReservation) -> bool {
         held.grow(PIECE).now_or_never().is_some()
     }
 

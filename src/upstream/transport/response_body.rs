@@ -18,11 +18,11 @@ use tokio::time::{Instant, timeout_at};
 use crate::image::{Encoded, Picture};
 use crate::provider::is_event_stream;
 use crate::upstream::blocking_pool::offload;
-use crate::upstream::transport::body_buffer::Collected;
-use crate::upstream::transport::bounds::{Bounds, Seen, Watcher};
-use crate::upstream::transport::content_encoding::{Coding, Unpacking};
+use crate::upstream::transport::body_buffer::BufferedBody;
+use crate::upstream::transport::bounds::{Bounds, EventRole, Watcher};
+use crate::upstream::transport::content_encoding::{BodyDecoder, Coding};
 use crate::upstream::transport::error::TransportError;
-use crate::upstream::transport::reply_memory::Held;
+use crate::upstream::transport::reply_memory::ReplyReservation;
 
 /// How long the end of a stream is waited for behind its last event; the connection is of use again only then.
 const AFTER_THE_LAST: Duration = Duration::from_secs(1);
@@ -41,15 +41,15 @@ pub struct Body {
 }
 
 /// A body that is being read.
-struct Reading<'a> {
+struct BodyReader<'a> {
     session: &'a mut HttpSession,
-    unpacking: Unpacking,
+    unpacking: BodyDecoder,
     is_packed: bool,
     /// Its length as the header says.
     declared: Option<usize>,
     /// Bytes that came over the wire.
     came: usize,
-    held: &'a mut Held,
+    held: &'a mut ReplyReservation,
     /// How often what was read is in memory.
     copies: usize,
     /// When to make do with what there is.
@@ -68,7 +68,7 @@ pub async fn reply(
     session: &mut HttpSession,
     headers: &HeaderMap,
     bounds: Bounds,
-    held: &mut Held,
+    held: &mut ReplyReservation,
     watcher: Option<&Watcher>,
 ) -> Result<Body, TransportError> {
     let coding = Coding::of(headers)?;
@@ -79,16 +79,16 @@ pub async fn reply(
     if declared.is_some_and(|length| length > bounds.body) {
         return Err(TransportError::TooLarge);
     }
-    let unpacking = Unpacking::new(coding, bounds.body, declared);
+    let unpacking = BodyDecoder::new(coding, bounds.body, declared);
     let (is_packed, until) = (coding != Coding::Identity, bounds.give_up());
-    let reading = Reading { session, unpacking, is_packed, declared, came: 0, held, copies: 1, until };
+    let reading = BodyReader { session, unpacking, is_packed, declared, came: 0, held, copies: 1, until };
     match watcher.filter(|_| is_event_stream(headers)) {
         Some(watcher) => read_stream(reading, watcher).await,
         None => read_body(reading).await,
     }
 }
 
-impl Reading<'_> {
+impl BodyReader<'_> {
     /// Reads on, and waits until there is room for what came.
     async fn more(&mut self) -> Result<Came, TransportError> {
         let read = timeout_at(self.until, self.session.read_body_ref()).await;
@@ -119,7 +119,7 @@ pub fn broken(error: Box<pingora::Error>) -> TransportError {
 
 /// The whole body in one buffer. One that was cut off, or never ended, counts if nothing is missing of what it holds:
 /// it may be paid for.
-async fn read_body(mut reading: Reading<'_>) -> Result<Body, TransportError> {
+async fn read_body(mut reading: BodyReader<'_>) -> Result<Body, TransportError> {
     let trouble = loop {
         match reading.more().await {
             Ok(Came::Some) => {}
@@ -156,7 +156,7 @@ fn begins_as_json(body: &[u8]) -> Option<bool> {
 
 /// A body that is called a stream of events. Some servers call their JSON so, since it was a stream that was asked for;
 /// no line of events begins like that.
-async fn read_stream(mut reading: Reading<'_>, watcher: &Watcher) -> Result<Body, TransportError> {
+async fn read_stream(mut reading: BodyReader<'_>, watcher: &Watcher) -> Result<Body, TransportError> {
     let is_json = loop {
         if let Some(is_json) = begins_as_json(reading.unpacking.start()?) {
             break is_json;
@@ -170,7 +170,7 @@ async fn read_stream(mut reading: Reading<'_>, watcher: &Watcher) -> Result<Body
 
 /// The data of a stream's events, one after the other, without those that were good only for the watcher. Of a stream
 /// that breaks off, the events before that count: each was whole, and what it brought may be paid for.
-async fn read_events(mut reading: Reading<'_>, watcher: &Watcher) -> Result<Body, TransportError> {
+async fn read_events(mut reading: BodyReader<'_>, watcher: &Watcher) -> Result<Body, TransportError> {
     reading.copies = COPIES_OF_AN_EVENT;
     let mut until = reading.until;
     let mut events = pin!(SseByteStream::new(pieces(reading)));
@@ -180,10 +180,10 @@ async fn read_events(mut reading: Reading<'_>, watcher: &Watcher) -> Result<Body
             Ok(Some(Ok(Sse { data: Some(data), .. }))) => {
                 let shown = watcher.clone();
                 let (seen, data) = offload(data.len(), move || (shown(&data), data)).await;
-                if seen != Seen::Shown {
+                if seen != EventRole::Shown {
                     kept.push(data);
                 }
-                if seen == Seen::Last {
+                if seen == EventRole::Last {
                     until = until.min(Instant::now() + AFTER_THE_LAST);
                 }
             }
@@ -213,17 +213,17 @@ async fn joined(mut events: Vec<String>) -> Bytes {
 }
 
 /// A body in one buffer.
-async fn whole(body: Collected) -> Bytes {
+async fn whole(body: BufferedBody) -> Bytes {
     offload(body.len(), move || body.whole()).await
 }
 
 /// The body in pieces. Boxed, because the compiler cannot see through it that it may move to another thread.
-fn pieces<'a>(reading: Reading<'a>) -> BoxStream<'a, std::io::Result<Bytes>> {
+fn pieces<'a>(reading: BodyReader<'a>) -> BoxStream<'a, std::io::Result<Bytes>> {
     Box::pin(stream::try_unfold(Some(reading), next_piece))
 }
 
 /// The next piece of the body, as long as all of them are within the limit; what was read before comes first.
-async fn next_piece(reading: Option<Reading<'_>>) -> std::io::Result<Option<(Bytes, Option<Reading<'_>>)>> {
+async fn next_piece(reading: Option<BodyReader<'_>>) -> std::io::Result<Option<(Bytes, Option<BodyReader<'_>>)>> {
     let Some(mut reading) = reading else { return Ok(None) };
     let before = reading.unpacking.take().map_err(|error| Broken(error.into()))?;
     if before.len() > 0 {

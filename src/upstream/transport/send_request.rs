@@ -33,7 +33,7 @@ const AFTERWARDS: Duration = Duration::from_secs(2);
 const STATUS_LINE: usize = 12;
 
 /// A request that left, and the connection to read its answer from.
-pub struct Sent {
+pub struct SentRequest {
     /// The connection. What was read of it already is read from it once more.
     pub stream: Stream,
     /// Whether all of the request was handed over. If not, there is an answer that did not wait for it.
@@ -46,8 +46,8 @@ pub struct Sent {
 ///
 /// # Errors
 /// When the connection ends before the request is whole, and without an answer. Nobody has the request then.
-pub async fn send(stream: Stream, head: Bytes, body: Bytes) -> io::Result<Sent> {
-    let mut upload = Upload { stream, head, body, early: BytesMut::new() };
+pub async fn send(stream: Stream, head: Bytes, body: Bytes) -> io::Result<SentRequest> {
+    let mut upload = RequestUpload { stream, head, body, early: BytesMut::new() };
     let whole = match poll_fn(|context| upload.poll(context)).await {
         Ok(whole) => whole,
         Err(error) => {
@@ -59,14 +59,14 @@ pub async fn send(stream: Stream, head: Bytes, body: Bytes) -> io::Result<Sent> 
             }
         }
     };
-    let Upload { stream, early, .. } = upload;
+    let RequestUpload { stream, early, .. } = upload;
     if early.is_empty() {
-        return Ok(Sent { stream, whole, interrupted: false });
+        return Ok(SentRequest { stream, whole, interrupted: false });
     }
-    Ok(Sent { stream: Box::new(Reread { early: early.freeze(), stream }), whole, interrupted: true })
+    Ok(SentRequest { stream: Box::new(Reread { early: early.freeze(), stream }), whole, interrupted: true })
 }
 
-struct Upload {
+struct RequestUpload {
     stream: Stream,
     head: Bytes,
     body: Bytes,
@@ -74,7 +74,7 @@ struct Upload {
     early: BytesMut,
 }
 
-impl Upload {
+impl RequestUpload {
     /// Writes, and reads while that has to wait; whether the request is whole.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
         match self.poll_write(context) {
@@ -212,7 +212,7 @@ mod tests {
     /// A body that no buffer on the way holds.
     const BODY: usize = 1 << 20;
 
-    async fn sent(vendor: impl AsyncFnOnce(DuplexStream)) -> io::Result<(Sent, String)> {
+    async fn sent(vendor: impl AsyncFnOnce(DuplexStream)) -> io::Result<(SentRequest, String)> {
         let (near, far) = duplex(4096);
         let (head, body) = (Bytes::from_static(b"POST / HTTP/1.1\r\n\r\n"), Bytes::from(vec![b'x'; BODY]));
         let (sent, ()) = tokio::join!(send(Box::new(near), head, body), vendor(far));

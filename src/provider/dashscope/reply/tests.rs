@@ -145,7 +145,7 @@ fn a_task_is_asked_about_below_the_accounts_own_address_and_stopped_only_while_i
 fn pictures_are_found_in_every_list_that_models_answer_with() {
     let links = |output: Value| -> Vec<String> {
         let images = drawn(&json!({"output": output})).images;
-        let link = |found: Found| match found.source {
+        let link = |found: ReplyPicture| match found.source {
             PictureSource::Link(url) => url.to_string(),
             PictureSource::Inline(_) => panic!("a link"),
         };

@@ -70,7 +70,7 @@ async fn an_endpoint_that_failed_is_left_alone_for_as_long_as_it_says() {
     let (first, second) = tokio::join!(ask(&slot, Err(busy())), ask(&slot, Ok("unasked")));
     assert_eq!((first, second), ((Err(Class::RateLimited), 1, true), (Err(Class::RateLimited), 1, false)));
     assert_eq!(ask(&slot, Ok("early")).await, (Err(Class::RateLimited), 0, false));
-    let Standing::Paused(failure) = slot.standing(Instant::now()) else { panic!("it is left alone") };
+    let TokenStatus::Paused(failure) = slot.standing(Instant::now()) else { panic!("it is left alone") };
     assert_eq!(failure.retry_after, Some(Duration::from_secs(9)));
     tokio::time::advance(Duration::from_secs(9)).await;
     assert_eq!(ask(&slot, Ok("one")).await, (Ok("one".to_owned()), 1, true));

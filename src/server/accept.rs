@@ -19,8 +19,8 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::{Error, ErrorKind};
-use crate::server::connections::{Closed, Guest, Presence};
-use crate::server::service::Service;
+use crate::server::connections::{Closed, ConnectionActivity, ConnectionGuard};
+use crate::server::listener::Service;
 use crate::server::shutdown::stopping;
 use crate::server::watched_stream::WatchedStream;
 use crate::server::{http1, http2, respond};
@@ -69,7 +69,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
             // In TLS there is no word before the handshake, and no handshake for whom there is no room.
             None if self.tls.is_none() => {
                 let Ok(turn) = told.clone().try_acquire_owned() else { return };
-                let presence = Arc::new(Presence::new(peer.ip()));
+                let presence = Arc::new(ConnectionActivity::new(peer.ip()));
                 tokio::spawn(async move {
                     let stream = Box::new(WatchedStream::new(Box::new(socket), service.gateway.clone(), presence));
                     respond::refuse(stream, &full()).await;
@@ -88,7 +88,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
     }
 
     /// Serves one connection to its end.
-    async fn serve(&self, socket: Socket, guest: Guest, shutdown: &ShutdownWatch) {
+    async fn serve(&self, socket: Socket, guest: ConnectionGuard, shutdown: &ShutdownWatch) {
         let first_by = Instant::now() + self.limits().header_timeout;
         let opened = tokio::select! {
             biased;
@@ -107,7 +107,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service<A> {
     }
 
     /// What a client speaks, and whether that is HTTP/2. An error is why it is closed, where that is Easel's doing.
-    async fn open(&self, socket: Socket, guest: &Guest) -> Result<(Stream, bool), Option<Closed>> {
+    async fn open(&self, socket: Socket, guest: &ConnectionGuard) -> Result<(Stream, bool), Option<Closed>> {
         let secured: Stream = match &self.tls {
             None => Box::new(socket),
             Some(tls) => Box::new(Box::pin(tls.tls_handshake(socket)).await.map_err(|error| {

@@ -170,20 +170,20 @@ mod tests {
     use crate::image::{Format, Size};
     use crate::money::Usd;
     use crate::sandbox::Settings;
-    use crate::sandbox::call::VendorCall;
-    use crate::sandbox::desk::Desk;
-    use crate::sandbox::desk::dice;
     use crate::sandbox::replicate::models::Picture;
     use crate::sandbox::replicate::work::Order;
     use crate::sandbox::settings::Name;
+    use crate::sandbox::state::SandboxState;
+    use crate::sandbox::state::dice;
+    use crate::sandbox::vendor_call::VendorCall;
 
-    fn desk() -> Arc<Desk> {
+    fn shared() -> Arc<SandboxState> {
         let mut settings = Settings::default();
         settings.vendors.replicate.latency = Duration::from_secs(10);
-        Arc::new(Desk::new("http://sandbox".to_owned(), settings))
+        Arc::new(SandboxState::new("http://sandbox".to_owned(), settings))
     }
 
-    fn start(desk: &Arc<Desk>, deadline: Option<u64>) -> Arc<Prediction> {
+    fn start(shared: &Arc<SandboxState>, deadline: Option<u64>) -> Arc<Prediction> {
         let picture = Picture {
             prompt: "a red bicycle".to_owned(),
             size: Size::new(64, 64),
@@ -194,7 +194,7 @@ mod tests {
         };
         let order = Order { model: "owner/model".to_owned(), version: "hidden".to_owned(), input: Map::new(), picture };
         Prediction::start(
-            &mut VendorCall::admit(desk, Name::Replicate, &HeaderMap::new()),
+            &mut VendorCall::admit(shared, Name::Replicate, &HeaderMap::new()),
             order,
             deadline.map(Duration::from_secs),
         )
@@ -206,40 +206,40 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_prediction_starts_works_and_succeeds_in_its_own_time() {
-        let desk = desk();
-        let prediction = start(&desk, None);
+        let shared = shared();
+        let prediction = start(&shared, None);
         assert_eq!(status(&prediction), "starting");
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(status(&prediction), "processing");
-        assert_eq!((desk.invoice().total, desk.invoice().vendors.replicate.in_flight), (Some(Usd::ZERO), 1));
+        assert_eq!((shared.invoice().total, shared.invoice().vendors.replicate.in_flight), (Some(Usd::ZERO), 1));
         prediction.ended().await;
         assert_eq!(prediction.created.elapsed(), Duration::from_secs(10));
         assert_eq!(status(&prediction), "succeeded");
-        assert_eq!(desk.invoice().total, Some(Usd::from_nanos(80_000_000)));
-        assert_eq!(desk.invoice().vendors.replicate.in_flight, 0);
+        assert_eq!(shared.invoice().total, Some(Usd::from_nanos(80_000_000)));
+        assert_eq!(shared.invoice().vendors.replicate.in_flight, 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_deadline_before_its_end_breaks_it_off_uncharged() {
-        let desk = desk();
-        let (early, late) = (start(&desk, Some(1)), start(&desk, Some(5)));
-        let in_time = start(&desk, Some(11));
+        let shared = shared();
+        let (early, late) = (start(&shared, Some(1)), start(&shared, Some(5)));
+        let in_time = start(&shared, Some(11));
         early.ended().await;
         late.ended().await;
         assert_eq!((status(&early), status(&late)), ("aborted".to_owned(), "canceled".to_owned()));
-        assert_eq!(desk.invoice().total, Some(Usd::ZERO));
+        assert_eq!(shared.invoice().total, Some(Usd::ZERO));
         in_time.ended().await;
         assert_eq!(status(&in_time), "succeeded");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_cancelled_is_never_charged_later() {
-        let desk = desk();
-        let prediction = start(&desk, None);
+        let shared = shared();
+        let prediction = start(&shared, None);
         prediction.cancel();
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(status(&prediction), "canceled");
-        assert_eq!((desk.invoice().total, desk.invoice().vendors.replicate.in_flight), (Some(Usd::ZERO), 0));
+        assert_eq!((shared.invoice().total, shared.invoice().vendors.replicate.in_flight), (Some(Usd::ZERO), 0));
     }
 
     #[test]

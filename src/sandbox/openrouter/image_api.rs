@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 
 use crate::image::{Format, Size};
 use crate::money::Usd;
-use crate::sandbox::call::{No, VendorCall, draw, unix_time};
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Fields, Wrong};
 use crate::sandbox::openrouter::errors::error;
 use crate::sandbox::openrouter::models::Model;
 use crate::sandbox::openrouter::requests::{not_a, provider, referred, seed, unstreamed};
+use crate::sandbox::vendor_call::{No, VendorCall, draw, unix_time};
 
 /// What is to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -161,7 +161,7 @@ pub(crate) struct Judgement {
 
 /// What a verdict did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judged {
+pub struct VerdictEffect {
     /// Whose attempt delivered the picture.
     pub owner: Owner,
     /// When that attempt was settled.

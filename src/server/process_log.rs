@@ -191,12 +191,12 @@ mod tests {
     use crate::server::log_writer::BOUND;
 
     /// Takes what it is given when it is told to.
-    struct Gated {
+    struct GatedLog {
         seen: Sender<Vec<u8>>,
         go: Receiver<()>,
     }
 
-    impl Write for Gated {
+    impl Write for GatedLog {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.go.recv().map_err(io::Error::other)?;
             self.seen.send(bytes.to_vec()).map_err(io::Error::other)?;
@@ -210,7 +210,7 @@ mod tests {
 
     fn started() -> (Diagnostics, Receiver<Vec<u8>>, Sender<()>) {
         let ((seen, batches), (open, go)) = (channel(), channel());
-        let lines = LogWriter::to(Gated { seen, go }, "test", Duration::ZERO).unwrap();
+        let lines = LogWriter::to(GatedLog { seen, go }, "test", Duration::ZERO).unwrap();
         let env = Env::default().filter_or("EASEL_NOT_SET", "debug");
         (Diagnostics::start(env, Arc::new(lines)).unwrap(), batches, open)
     }
@@ -263,7 +263,7 @@ mod tests {
         assert!(!written(&diagnostics, &batches, &open).contains("lost"));
         say(&diagnostics, Level::Info, "easel", "read again");
         let text = written(&diagnostics, &batches, &open);
-        let said = format!("WARN  easel::server::diagnostics] {lost} lines were lost here");
+        let said = format!("WARN  easel::server::process_log] {lost} lines were lost here");
         assert!(text.contains("read again") && text.contains(&said), "{text}");
         say(&diagnostics, Level::Info, "easel", "and again");
         assert!(!written(&diagnostics, &batches, &open).contains("lost"), "it is said once");

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use super::draw::Sketch;
-use super::settings::Name;
 use crate::image::Format;
+use crate::sandbox::draw::Sketch;
 use crate::sandbox::lock::lock;
+use crate::sandbox::settings::Name;
 
 /// Links that are good at once.
 const CAPACITY: usize = 10_000;

@@ -6,75 +6,75 @@ use fastrand::Rng;
 
 use crate::sandbox::billing::{Billing, Invoice};
 use crate::sandbox::lock::lock;
-use crate::sandbox::replicate::predictions::Predictions;
+use crate::sandbox::picture_links::Shelf;
+use crate::sandbox::replicate::prediction_store::Predictions;
 use crate::sandbox::settings::{Name, PerVendor, Settings, Vendor};
-use crate::sandbox::shelf::Shelf;
 use crate::sandbox::tasks::Tasks;
-use crate::sandbox::tokens::Given;
+use crate::sandbox::tokens::TokenStore;
 
 /// What all requests share.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct SandboxState {
     pub(super) url: String,
     pub(super) start: Settings,
-    books: PerVendor<Book>,
+    vendor_states: PerVendor<VendorState>,
     pub(super) shelf: Shelf,
     pub(super) predictions: Predictions,
 }
 
 /// One vendor's settings, dice, billing, tasks and tokens.
 #[derive(Debug)]
-pub(super) struct Book {
+pub(super) struct VendorState {
     pub(super) settings: Mutex<Arc<Vendor>>,
     pub(super) dice: Mutex<Rng>,
     pub(super) billing: Billing,
     pub(super) tasks: Tasks,
-    pub(super) tokens: Given,
+    pub(super) tokens: TokenStore,
 }
 
-impl Desk {
-    pub(super) fn new(url: String, start: Settings) -> Desk {
-        let book = |name, vendor: &Vendor| Book {
+impl SandboxState {
+    pub(super) fn new(url: String, start: Settings) -> SandboxState {
+        let vendor_state = |name, vendor: &Vendor| VendorState {
             settings: Mutex::new(Arc::new(vendor.clone())),
             dice: Mutex::new(dice(&start, name)),
             billing: Billing::new(),
             tasks: Tasks::default(),
-            tokens: Given::default(),
+            tokens: TokenStore::default(),
         };
-        let books = start.vendors.map(book);
-        Desk { url, start, books, shelf: Shelf::default(), predictions: Predictions::default() }
+        let vendor_states = start.vendors.map(vendor_state);
+        SandboxState { url, start, vendor_states, shelf: Shelf::default(), predictions: Predictions::default() }
     }
 
-    pub(super) fn book(&self, name: Name) -> &Book {
-        self.books.get(name)
+    pub(super) fn vendor_state(&self, name: Name) -> &VendorState {
+        self.vendor_states.get(name)
     }
 
     pub(super) fn settings(&self, name: Name) -> Arc<Vendor> {
-        Arc::clone(&lock(&self.book(name).settings))
+        Arc::clone(&lock(&self.vendor_state(name).settings))
     }
 
     pub(super) fn set(&self, name: Name, change: impl FnOnce(&mut Vendor)) {
-        change(Arc::make_mut(&mut lock(&self.book(name).settings)));
+        change(Arc::make_mut(&mut lock(&self.vendor_state(name).settings)));
     }
 
     /// Ends all work that was taken on, uncharged.
     pub(super) fn stop(&self) {
         self.predictions.stop();
         for name in Name::ALL {
-            self.book(name).tasks.stop();
+            self.vendor_state(name).tasks.stop();
         }
     }
 
     pub(super) fn invoice(&self) -> Invoice {
-        Invoice::of(self.books.map(|_, book| book.billing.bill()))
+        Invoice::of(self.vendor_states.map(|_, vendor_state| vendor_state.billing.bill()))
     }
 
     pub(super) fn reset(&self) {
         for name in Name::ALL {
-            let book = self.book(name);
-            *lock(&book.settings) = Arc::new(self.start.vendors.get(name).clone());
-            *lock(&book.dice) = dice(&self.start, name);
-            book.billing.reset();
+            let vendor_state = self.vendor_state(name);
+            *lock(&vendor_state.settings) = Arc::new(self.start.vendors.get(name).clone());
+            *lock(&vendor_state.dice) = dice(&self.start, name);
+            vendor_state.billing.reset();
         }
     }
 }

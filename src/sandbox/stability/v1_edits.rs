@@ -14,34 +14,34 @@ use axum::response::Response;
 use serde_json::{Map, Value};
 
 use crate::image::Size;
-use crate::sandbox::call::{No, VendorCall};
-use crate::sandbox::desk::Desk;
 use crate::sandbox::edits::{BadForm, Form, look, mark};
 use crate::sandbox::fields::{Fields, Why, Wrong};
 use crate::sandbox::settings::Name;
 use crate::sandbox::stability::errors::{bad_field, error};
 use crate::sandbox::stability::v1::{Order, admit, knobs, prompts, samples, serve, size};
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{No, VendorCall};
 
 /// `POST .../image-to-image`.
 pub(in crate::sandbox) async fn whole(
-    desk: State<Arc<Desk>>,
+    shared: State<Arc<SandboxState>>,
     Path(engine): Path<String>,
     request: Request,
 ) -> Response {
-    draw(desk, engine, request, false).await
+    draw(shared, engine, request, false).await
 }
 
 /// `POST .../image-to-image/masking`.
 pub(in crate::sandbox) async fn masked(
-    desk: State<Arc<Desk>>,
+    shared: State<Arc<SandboxState>>,
     Path(engine): Path<String>,
     request: Request,
 ) -> Response {
-    draw(desk, engine, request, true).await
+    draw(shared, engine, request, true).await
 }
 
-async fn draw(State(desk): State<Arc<Desk>>, engine: String, request: Request, masking: bool) -> Response {
-    let call = VendorCall::admit(&desk, Name::Stability, request.headers());
+async fn draw(State(shared): State<Arc<SandboxState>>, engine: String, request: Request, masking: bool) -> Response {
+    let call = VendorCall::admit(&shared, Name::Stability, request.headers());
     let answer = answer(&call, engine, request, masking).await;
     call.close(answer)
 }

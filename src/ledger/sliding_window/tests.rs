@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use crate::ledger::sliding_window::*;
 
 fn owner(provider: &str, model: &str, route: &str, tenant: &str) -> Owner {
     Owner { provider: provider.into(), model: model.into(), route: route.into(), tenant: tenant.into() }
@@ -80,7 +80,7 @@ fn a_later_verdict_belongs_to_the_minute_the_picture_was_paid_in() {
     let (paid, now) = (at("2026-11-25T11:00:00Z"), at("2026-11-25T11:59:00Z"));
     windows.add(paid, &owner, pictures(9, 1));
     windows.add(now, &owner, pictures(9, 1));
-    windows.judge(paid, &owner, Change { accepted: -1, rejected: 1 });
+    windows.judge(paid, &owner, VerdictChange { accepted: -1, rejected: 1 });
     let of = |sum: WindowSum| (sum.accepted, sum.rejected);
     assert_eq!(of(windows.sum(Dimension::Provider, "a", Some(HOUR), now)), (1, 1));
     assert_eq!(of(windows.sum(Dimension::Provider, "a", Some(HOUR), at("2026-11-25T12:01:00Z"))), (1, 0));
@@ -92,7 +92,7 @@ fn a_verdict_on_a_picture_of_a_minute_that_is_gone_changes_totals_alone() {
     let (paid, now) = (at("2026-11-20T11:00:00Z"), at("2026-11-25T11:59:00Z"));
     windows.add(paid, &owner, pictures(9, 1));
     windows.add(now, &owner, pictures(9, 1));
-    windows.judge(paid, &owner, Change { accepted: -1, rejected: 1 });
+    windows.judge(paid, &owner, VerdictChange { accepted: -1, rejected: 1 });
     assert_eq!(windows.sum(Dimension::All, "", Some(KEPT), now).rejected, 0);
     let total = windows.sum(Dimension::All, "", None, now);
     assert_eq!((total.accepted, total.rejected), (1, 1));
@@ -220,7 +220,7 @@ proptest! {
                     if fact.accepted > 0 {
                         fact.accepted -= 1;
                         fact.rejected += 1;
-                        windows.judge(*at, owner, Change { accepted: -1, rejected: 1 });
+                        windows.judge(*at, owner, VerdictChange { accepted: -1, rejected: 1 });
                     }
                 }
                 Event::Judge(_) => {}

@@ -47,7 +47,7 @@ pub struct Fact {
 
 /// What a later verdict changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Change {
+pub struct VerdictChange {
     /// Accepted pictures more, or fewer.
     pub accepted: i32,
     /// Rejected pictures more, or fewer.
@@ -75,7 +75,7 @@ impl WindowSum {
         self.accepted.saturating_add(self.rejected)
     }
 
-    fn judge(&mut self, change: Change) {
+    fn judge(&mut self, change: VerdictChange) {
         self.accepted = self.accepted.saturating_add_signed(change.accepted.into());
         self.rejected = self.rejected.saturating_add_signed(change.rejected.into());
     }
@@ -184,7 +184,7 @@ impl Series {
         self.hours.forget(first.div_euclid(MINUTES_OF_HOUR), last.div_euclid(MINUTES_OF_HOUR));
     }
 
-    fn judge(&mut self, minute: i64, change: Change) {
+    fn judge(&mut self, minute: i64, change: VerdictChange) {
         self.total.judge(change);
         let Some(bucket) = self.minutes.get_mut(minute) else { return };
         bucket.judge(change);
@@ -286,7 +286,7 @@ impl Windows {
     }
 
     /// Changes what became of pictures that were settled at `at`. Where that minute is gone, only totals change.
-    pub fn judge(&mut self, at: Moment, owner: &Owner, change: Change) {
+    pub fn judge(&mut self, at: Moment, owner: &Owner, change: VerdictChange) {
         for spot in self.spots(owner).into_iter().flatten() {
             if let Some(series) = self.series.get_mut(spot) {
                 series.judge(minute(at), change);

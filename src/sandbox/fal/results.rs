@@ -12,12 +12,12 @@ use base64_simd::STANDARD;
 use serde_json::{Value, json};
 
 use crate::image::Format;
-use crate::sandbox::call::{No, VendorCall, draw};
-use crate::sandbox::desk::Desk;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::fal::models::Asked;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::settings::{Name, Vendor};
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{No, VendorCall, draw};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-fal-request-id");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-fal-error-type");
@@ -36,7 +36,7 @@ pub(in crate::sandbox) enum Ending {
 /// Pictures that are charged when their time is over.
 #[derive(Debug)]
 pub(in crate::sandbox) struct Work {
-    desk: Arc<Desk>,
+    shared: Arc<SandboxState>,
     vendor: Arc<Vendor>,
     origin: String,
     model: String,
@@ -66,7 +66,7 @@ impl Work {
         let url = |file| format!("data:{};base64,{}", asked.format.media_type(), STANDARD.encode_to_string(file));
         let inside = drawn.into_iter().map(url).collect();
         Ok(Work {
-            desk: Arc::clone(&call.desk),
+            shared: Arc::clone(&call.shared),
             vendor: Arc::clone(&call.vendor),
             origin: call.origin.clone(),
             model: model.to_owned(),
@@ -99,7 +99,7 @@ impl Ending {
         let withheld = (0..count).map(|index| blacked_out(&work.asked, index)).collect::<Vec<bool>>();
         let refused = withheld.iter().filter(|withheld| **withheld).count();
         let price = work.vendor.price_of(&work.model, *size, quality.as_deref());
-        let billing = &work.desk.book(Name::Fal).billing;
+        let billing = &work.shared.vendor_state(Name::Fal).billing;
         if billing.charge(&work.model, price, count, u32::try_from(refused).unwrap_or(count)).is_none() {
             return end(500, None, "internal_server_error", json!({"detail": "the sandbox itself failed"}));
         }
@@ -108,7 +108,7 @@ impl Ending {
             false => work
                 .sketches
                 .into_iter()
-                .map(|sketch| format!("{}{}", work.origin, work.desk.shelf.put(Name::Fal, sketch)))
+                .map(|sketch| format!("{}{}", work.origin, work.shared.shelf.put(Name::Fal, sketch)))
                 .collect(),
         };
         let image = |link: &String| {

@@ -13,15 +13,15 @@ use axum::response::{Html, IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Map, Value};
 
-use super::draw::Sketch;
-use super::faults::Mode;
-use super::rates::ImageTokens;
-use super::settings::{Name, Vendor};
 use crate::image::Size;
 use crate::money::Usd;
 use crate::sandbox::billing::CallGuard;
-use crate::sandbox::desk::Desk;
+use crate::sandbox::draw::Sketch;
+use crate::sandbox::faults::Mode;
 use crate::sandbox::lock::lock;
+use crate::sandbox::metered_prices::ImageTokens;
+use crate::sandbox::settings::{Name, Vendor};
+use crate::sandbox::state::SandboxState;
 
 /// What a confused load balancer says.
 const PAGE: &str = "<!doctype html><html><head><title>502 Bad Gateway</title></head>\
@@ -37,7 +37,7 @@ const QUOTE: usize = 300;
 /// A call that asks for pictures.
 #[derive(Debug)]
 pub(super) struct VendorCall {
-    pub desk: Arc<Desk>,
+    pub shared: Arc<SandboxState>,
     /// Where its links lead.
     pub origin: String,
     pub name: Name,
@@ -54,24 +54,24 @@ pub(super) struct VendorCall {
 
 impl VendorCall {
     /// Counts the call and throws its dice, always the same throws in the same order, so that a run repeats.
-    pub(super) fn admit(desk: &Arc<Desk>, name: Name, headers: &HeaderMap) -> VendorCall {
-        let book = desk.book(name);
-        let vendor = desk.settings(name);
+    pub(super) fn admit(shared: &Arc<SandboxState>, name: Name, headers: &HeaderMap) -> VendorCall {
+        let vendor_state = shared.vendor_state(name);
+        let vendor = shared.settings(name);
         let (thrown, jitter, luck) = {
-            let mut dice = lock(&book.dice);
+            let mut dice = lock(&vendor_state.dice);
             let most = u64::try_from(vendor.jitter.as_micros()).unwrap_or(u64::MAX);
             (dice.u16(0..1000), Duration::from_micros(dice.u64(0..=most)), dice.u64(..))
         };
         let fate = if vendor.mode == Mode::Normal { vendor.faults.meet(thrown) } else { vendor.mode };
         let time = vendor.latency.saturating_add(jitter);
         VendorCall {
-            desk: Arc::clone(desk),
-            origin: origin(headers, desk),
+            shared: Arc::clone(shared),
+            origin: origin(headers, shared),
             name,
             fate,
             luck,
             time,
-            guard: Some(book.billing.begin_call()),
+            guard: Some(vendor_state.billing.begin_call()),
             vendor,
         }
     }
@@ -96,24 +96,24 @@ impl VendorCall {
         refused: u32,
     ) -> Result<Usd, No> {
         let price = self.vendor.price_of(model, size, quality);
-        self.desk.book(self.name).billing.charge(model, price, count, refused).ok_or_else(No::broken)
+        self.shared.vendor_state(self.name).billing.charge(model, price, count, refused).ok_or_else(No::broken)
     }
 
     /// Charges a call by its tokens, and `count` pictures with it. `None` where this model is charged by the picture.
     pub(super) fn charge_tokens(&self, model: &str, tokens: &ImageTokens, count: u32) -> Option<Result<(), No>> {
         let usd = self.vendor.rates.tokens(model, tokens)?;
-        Some(self.desk.book(self.name).billing.charge_call(model, usd, count).ok_or_else(No::broken))
+        Some(self.shared.vendor_state(self.name).billing.charge_call(model, usd, count).ok_or_else(No::broken))
     }
 
     /// Charges words of `model`.
     pub(super) fn charge_words(&self, model: &str, usd: Usd) -> Result<(), No> {
-        self.desk.book(self.name).billing.charge_words(model, usd).ok_or_else(No::broken)
+        self.shared.vendor_state(self.name).billing.charge_words(model, usd).ok_or_else(No::broken)
     }
 
     /// The same charge, to be made later.
     pub(super) fn tab(&self, model: &str, size: Size, quality: Option<&str>, count: u32) -> Tab {
         let price = self.vendor.price_of(model, size, quality);
-        Tab { desk: Arc::clone(&self.desk), name: self.name, model: model.to_owned(), price, count, whole: None }
+        Tab { shared: Arc::clone(&self.shared), name: self.name, model: model.to_owned(), price, count, whole: None }
     }
 
     /// A sketch with this call's luck and its vendor's whims.
@@ -135,14 +135,14 @@ impl VendorCall {
 
     /// Leaves, with the answer.
     pub(super) fn close(self, answer: Result<Response, No>) -> Response {
-        finish(&self.desk, self.name, answer.map(|answer| spoil(self.fate, answer)))
+        finish(&self.shared, self.name, answer.map(|answer| spoil(self.fate, answer)))
     }
 }
 
 /// What a call will be charged when it is done.
 #[derive(Debug)]
 pub(super) struct Tab {
-    desk: Arc<Desk>,
+    shared: Arc<SandboxState>,
     name: Name,
     model: String,
     price: Usd,
@@ -160,7 +160,7 @@ impl Tab {
     /// Charges it.
     pub(super) fn charge(&self) {
         // A sum that does not fit is told by the invoice.
-        let billing = &self.desk.book(self.name).billing;
+        let billing = &self.shared.vendor_state(self.name).billing;
         match self.whole {
             Some(usd) => drop(billing.charge_call(&self.model, usd, self.count)),
             None => drop(billing.charge(&self.model, self.price, self.count, 0)),
@@ -169,10 +169,10 @@ impl Tab {
 }
 
 /// Notes a violation and turns the outcome into an answer.
-pub(super) fn finish(desk: &Desk, name: Name, answer: Result<Response, No>) -> Response {
+pub(super) fn finish(shared: &SandboxState, name: Name, answer: Result<Response, No>) -> Response {
     answer.unwrap_or_else(|no| {
         if no.callers_fault {
-            desk.book(name).billing.complain(no.quote());
+            shared.vendor_state(name).billing.complain(no.quote());
         }
         no.into_response()
     })
@@ -331,8 +331,8 @@ pub(super) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h 
 }
 
 /// `http://host:port` as the client knows it, which in containers is another name than ours.
-pub(super) fn origin(headers: &HeaderMap, desk: &Desk) -> String {
-    text(headers, &header::HOST).map_or_else(|| desk.url.clone(), |host| format!("http://{host}"))
+pub(super) fn origin(headers: &HeaderMap, shared: &SandboxState) -> String {
+    text(headers, &header::HOST).map_or_else(|| shared.url.clone(), |host| format!("http://{host}"))
 }
 
 /// The key in `Authorization: Bearer KEY`.
