@@ -58,18 +58,18 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 async fn tour(args: Args) -> Result<(), String> {
-    let stage = Stage::set(args.out).await?;
-    stage.first_picture().await?;
-    stage.same_again().await?;
-    stage.first_provider_down().await?;
-    stage.reckoning()?;
-    stage.where_pictures_are();
+    let setup = DemoSetup::set(args.out).await?;
+    setup.first_picture().await?;
+    setup.same_again().await?;
+    setup.first_provider_down().await?;
+    setup.reckoning()?;
+    setup.where_pictures_are();
     if args.exit {
-        return stage.strike().await;
+        return setup.strike().await;
     }
-    stage.stay_up();
+    setup.stay_up();
     tokio::signal::ctrl_c().await.map_err(text)?;
-    stage.strike().await
+    setup.strike().await
 }
 
 /// Environment of the demo: the sandbox's address, and the real one behind it.
@@ -88,7 +88,7 @@ impl Lookup for Env {
 }
 
 /// Everything that runs during the demo.
-struct Stage {
+struct DemoSetup {
     sandbox: Sandbox,
     gateway: Arc<Gateway>,
     running: RunningSidecar,
@@ -96,8 +96,8 @@ struct Stage {
     out: PathBuf,
 }
 
-impl Stage {
-    async fn set(out: PathBuf) -> Result<Stage, String> {
+impl DemoSetup {
+    async fn set(out: PathBuf) -> Result<DemoSetup, String> {
         std::fs::create_dir_all(&out).map_err(|error| not_writable(&out, &error))?;
         let settings = sandbox_settings()?;
         let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), settings).await.map_err(text)?;
@@ -116,7 +116,7 @@ impl Stage {
         cli::say(format!("  providers  {} (pretend money, real PNGs)", sandbox.url()));
         cli::say(format!("  gateway    http://{}/v1  (OpenAI's Images API)", running.addr));
         let client = gateway.shared.transport.clone();
-        Ok(Stage { sandbox, gateway, running, client, out })
+        Ok(DemoSetup { sandbox, gateway, running, client, out })
     }
 
     async fn first_picture(&self) -> Result<(), String> {

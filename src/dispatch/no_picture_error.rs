@@ -29,7 +29,7 @@ impl Obstacles {
             return failed(failure, late, come_back);
         }
         let used_up = self.used_up || self.limited.is_some();
-        if late && !used_up && self.complaint.is_none() {
+        if late && !used_up && self.caller_error.is_none() {
             return deadline();
         }
         if skips.contains(&Skip::LedgerUnwritable) {
@@ -45,8 +45,8 @@ impl Obstacles {
         if used_up || self.paused {
             return self.pausing(come_back);
         }
-        if let Some(complaint) = &self.complaint {
-            return caller_invalid(complaint);
+        if let Some(caller_error) = &self.caller_error {
+            return caller_invalid(caller_error);
         }
         match (&self.short, skips.contains(&Skip::OverBudget)) {
             (Some(short), true) => over_budget(short, today),

@@ -49,7 +49,7 @@ pub struct Obstacles {
     /// The latest that a limit or an empty account stood in the way of.
     pub limited: Option<Failure>,
     /// The first that a vendor found wrong without blaming what the caller sent.
-    pub complaint: Option<Failure>,
+    pub caller_error: Option<Failure>,
     /// An offer is rate limited or out of quota for a while.
     pub used_up: bool,
     /// An offer is paused for something else.
@@ -86,7 +86,7 @@ impl Obstacles {
         match failure.class {
             Class::RateLimited | Class::Quota => self.limited = Some(failure),
             Class::CallerInvalid => {
-                self.complaint.get_or_insert(failure);
+                self.caller_error.get_or_insert(failure);
             }
             _ => self.last_failure = Some(failure),
         }

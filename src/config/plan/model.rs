@@ -50,7 +50,7 @@ pub enum Via {
     Chat,
 }
 
-/// Abilities stated in the config; absent ones keep the kind's default.
+/// Capabilities stated in the config; absent ones keep the kind's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CapabilityOverrides {
     /// Pictures per call.

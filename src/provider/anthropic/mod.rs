@@ -153,16 +153,16 @@ fn tokens(body: &[u8]) -> Option<Tokens> {
 }
 
 /// The class by the vendor's word, else by the status.
-fn failure(wish: &RewriteRequest<'_>, reply: &Reply, complaint: &VendorError) -> Failure {
-    let broke = matches!(reply.status, 400 | 402 | 403) && complaint.mentions(&["credit balance is too low"]);
-    let finding = match complaint.by_word(CLASSES, reply.status) {
+fn failure(wish: &RewriteRequest<'_>, reply: &Reply, vendor_error: &VendorError) -> Failure {
+    let broke = matches!(reply.status, 400 | 402 | 403) && vendor_error.mentions(&["credit balance is too low"]);
+    let finding = match vendor_error.by_word(CLASSES, reply.status) {
         _ if broke => Classification::stated(Class::Quota),
         // It is one on a model or a feature.
         Some(Class::Auth) if reply.status == 403 => Classification::stated(Class::Auth).at(Scope::Model),
         Some(class) => Classification::stated(class),
-        None => complaint.by_status(reply.status),
+        None => vendor_error.by_status(reply.status),
     };
-    let words = format!("HTTP {} {}: {}", reply.status, complaint.words.join(" "), complaint.message);
+    let words = format!("HTTP {} {}: {}", reply.status, vendor_error.words.join(" "), vendor_error.message);
     let failure = Failure::found(finding, told(wish, &words));
     match finding.class {
         Class::RateLimited | Class::Server => failure.with_retry_after(retry_after::retry_after(reply)),

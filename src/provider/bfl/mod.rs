@@ -266,25 +266,25 @@ fn reasons(json: &Json<'_>) -> String {
 
 /// A failure out of an error reply.
 fn failure(job: &Job<'_>, reply: &Reply) -> Failure {
-    let complaint = VendorError::read(&reply.body);
-    let found = complaint.by_status(reply.status);
+    let vendor_error = VendorError::read(&reply.body);
+    let found = vendor_error.by_status(reply.status);
     let finding = match found.class {
-        Class::CallerInvalid if complaint.structured && is_about_the_key(&complaint) => {
+        Class::CallerInvalid if vendor_error.structured && is_about_the_key(&vendor_error) => {
             Classification::stated(Class::Auth)
         }
-        Class::CallerInvalid if complaint.refuses(reply.status, REFUSALS) => Classification::stated(Class::Policy),
-        Class::CallerInvalid => complaint.by_word(OURS, reply.status).map_or(found, Classification::stated),
-        Class::Auth if complaint.structured && complaint.mentions(NO_KEY) => Classification::stated(Class::Auth),
+        Class::CallerInvalid if vendor_error.refuses(reply.status, REFUSALS) => Classification::stated(Class::Policy),
+        Class::CallerInvalid => vendor_error.by_word(OURS, reply.status).map_or(found, Classification::stated),
+        Class::Auth if vendor_error.structured && vendor_error.mentions(NO_KEY) => Classification::stated(Class::Auth),
         // So many tasks at once may be under way for one account, whichever models draw them.
         Class::RateLimited if job.model.name != OWN_LIMIT => found.at(Scope::Account),
         _ => found,
     };
-    complaint.failure(finding, job, reply, our_field)
+    vendor_error.failure(finding, job, reply, our_field)
 }
 
 /// Whether it is the key that has the wrong form; it stands in a header, which the checker names as a field.
-fn is_about_the_key(complaint: &VendorError) -> bool {
-    complaint.mentions(KEY_WORDS) || complaint.field.as_deref().is_some_and(|field| field.ends_with("x-key"))
+fn is_about_the_key(vendor_error: &VendorError) -> bool {
+    vendor_error.mentions(KEY_WORDS) || vendor_error.field.as_deref().is_some_and(|field| field.ends_with("x-key"))
 }
 
 /// Our name of a model's input.

@@ -14,7 +14,7 @@ const LONG: usize = 4096;
 const KEPT: usize = 16;
 
 /// The short form of a body.
-pub struct Abridged<'a> {
+pub struct ElidedJson<'a> {
     body: &'a [u8],
     short: Cow<'a, [u8]>,
     cuts: Vec<Cut>,
@@ -27,9 +27,9 @@ struct Cut {
     missing: usize,
 }
 
-impl<'a> Abridged<'a> {
+impl<'a> ElidedJson<'a> {
     /// Abridges `body`. Strings with escapes stay as they are, because they will have to be copied anyway.
-    pub fn of(body: &'a [u8]) -> Abridged<'a> {
+    pub fn of(body: &'a [u8]) -> ElidedJson<'a> {
         // RFC 8259 8.1 lets a reader ignore a byte order mark, which some servers write all the same.
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let (mut short, mut cuts) = (Vec::new(), Vec::new());
@@ -44,10 +44,10 @@ impl<'a> Abridged<'a> {
             from = end + 1;
         }
         if cuts.is_empty() {
-            return Abridged { body, short: Cow::Borrowed(body), cuts };
+            return ElidedJson { body, short: Cow::Borrowed(body), cuts };
         }
         short.extend_from_slice(&body[done..]);
-        Abridged { body, short: Cow::Owned(short), cuts }
+        ElidedJson { body, short: Cow::Owned(short), cuts }
     }
 
     /// The short form.
@@ -94,13 +94,13 @@ mod tests {
     fn long_strings_are_left_out_and_found_again_by_their_place() {
         let (one, two) = ("x".repeat(LONG), "y".repeat(LONG + 7));
         let body = format!(r#"{{"a":"{one}","b":"short","c":["{two}","{one}"],"d":"\"{one}\\"}}"#);
-        let abridged = Abridged::of(body.as_bytes());
-        let short = str::from_utf8(abridged.short()).unwrap();
+        let elided = ElidedJson::of(body.as_bytes());
+        let short = str::from_utf8(elided.short()).unwrap();
         let (x, y) = ("x".repeat(KEPT), "y".repeat(KEPT));
         assert_eq!(short, format!(r#"{{"a":"{x}","b":"short","c":["{y}","{x}"],"d":"\"{one}\\"}}"#));
         let whole = |text: &str, nth: usize| {
             let (at, _) = short.match_indices(&format!("\"{text}\"")).nth(nth).unwrap();
-            abridged.whole(&short[at + 1..at + 1 + text.len()]).map(|bytes| str::from_utf8(bytes).unwrap())
+            elided.whole(&short[at + 1..at + 1 + text.len()]).map(|bytes| str::from_utf8(bytes).unwrap())
         };
         assert_eq!(whole(&x, 0), Some(&*one));
         assert_eq!(whole("short", 0), Some("short"));
@@ -111,17 +111,17 @@ mod tests {
     #[test]
     fn no_character_is_cut_in_two() {
         let body = format!("\"{}{}\"", "x".repeat(KEPT - 1), "\u{e9}".repeat(LONG));
-        assert_eq!(Abridged::of(body.as_bytes()).short(), body.as_bytes());
+        assert_eq!(ElidedJson::of(body.as_bytes()).short(), body.as_bytes());
         let body = format!("\"{}{}\"", "x".repeat(KEPT + 1), "\u{e9}".repeat(LONG));
-        assert!(Abridged::of(body.as_bytes()).short().len() < body.len());
+        assert!(ElidedJson::of(body.as_bytes()).short().len() < body.len());
     }
 
     #[test]
     fn a_body_of_short_strings_or_without_an_end_is_left_alone() {
         for body in ["{\"a\":\"b\"}", "", "\"", "\"\\", &format!("\"{}", "x".repeat(LONG))] {
-            let abridged = Abridged::of(body.as_bytes());
-            assert_eq!(abridged.short(), body.as_bytes());
-            assert_eq!(abridged.short().as_ptr(), body.as_ptr());
+            let elided = ElidedJson::of(body.as_bytes());
+            assert_eq!(elided.short(), body.as_bytes());
+            assert_eq!(elided.short().as_ptr(), body.as_ptr());
         }
     }
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::provider::common::elide_long_strings::Abridged;
+use crate::provider::common::elide_long_strings::ElidedJson;
 
 /// Values one reply may hold; an image API's largest answer has a few hundred.
 const MAX_VALUES: u32 = 65_536;
@@ -40,9 +40,9 @@ pub enum Json<'a> {
 impl<'a> Json<'a> {
     /// Reads a whole body. Errors for anything but exactly one JSON value, and for more than [`MAX_VALUES`] in it.
     pub fn read(body: &'a [u8]) -> Result<Json<'a>, serde_json::Error> {
-        let (left, abridged) = (Cell::new(MAX_VALUES), Abridged::of(body));
-        let mut reader = serde_json::Deserializer::from_slice(abridged.short());
-        let json = Tree { left: &left, abridged: &abridged }.deserialize(&mut reader)?;
+        let (left, elided) = (Cell::new(MAX_VALUES), ElidedJson::of(body));
+        let mut reader = serde_json::Deserializer::from_slice(elided.short());
+        let json = Tree { left: &left, elided: &elided }.deserialize(&mut reader)?;
         reader.end()?;
         Ok(json)
     }
@@ -105,8 +105,8 @@ impl<'a> Json<'a> {
 /// [`Json::read`] has found good.
 pub fn number_at(body: &[u8], path: &str) -> Option<String> {
     // No number lies inside a string, so the short form has them all.
-    let abridged = Abridged::of(body);
-    let mut value = str::from_utf8(abridged.short()).ok()?;
+    let elided = ElidedJson::of(body);
+    let mut value = str::from_utf8(elided.short()).ok()?;
     for key in path.split('.') {
         let mut members: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(value).ok()?;
         value = members.remove(key)?.get();
@@ -118,13 +118,13 @@ pub fn number_at(body: &[u8], path: &str) -> Option<String> {
 #[derive(Clone, Copy)]
 struct Tree<'t, 'a> {
     left: &'t Cell<u32>,
-    abridged: &'t Abridged<'a>,
+    elided: &'t ElidedJson<'a>,
 }
 
 impl<'a> Tree<'_, 'a> {
     /// The string of the body that was read as `text`.
     fn whole<E: Error>(self, text: &str) -> Result<Json<'a>, E> {
-        let bytes = self.abridged.whole(text).ok_or_else(|| E::custom("a string from nowhere"))?;
+        let bytes = self.elided.whole(text).ok_or_else(|| E::custom("a string from nowhere"))?;
         if bytes.len() > text.len() {
             return Ok(Json::Long(bytes));
         }

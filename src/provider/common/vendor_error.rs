@@ -109,7 +109,7 @@ pub struct VendorError {
 }
 
 impl VendorError {
-    /// Reads an error reply's body; anything at all is some complaint.
+    /// Reads an error reply's body; anything at all is some error.
     pub fn read(body: &[u8]) -> VendorError {
         let known = if body.len() <= BODY_BYTES { Json::read(body).ok() } else { None };
         match known {
@@ -124,9 +124,9 @@ impl VendorError {
 
     /// Gathers what a JSON value complains of.
     pub fn from_json(json: &Json<'_>) -> VendorError {
-        let mut complaint = VendorError { structured: true, ..VendorError::default() };
-        complaint.gather(json);
-        complaint
+        let mut vendor_error = VendorError { structured: true, ..VendorError::default() };
+        vendor_error.gather(json);
+        vendor_error
     }
 
     /// Whether anything was said at all.
@@ -224,7 +224,7 @@ impl VendorError {
         self.words.iter().filter_map(|word| word.parse().ok()).find(|status| (400..600).contains(status))
     }
 
-    /// This complaint as a failure, as it was found. `ours` gives our name of the vendor's field.
+    /// This error as a failure, as it was found. `ours` gives our name of the vendor's field.
     ///
     /// A mistake is the caller's for certain only if the vendor speaks for itself and blames what the caller sent. One
     /// that blames nothing may be this vendor's own taste, and what the caller never sent is no mistake of its own:

@@ -75,13 +75,13 @@ fn stateless(job: &Job<'_>, reply: &Reply, json: &Json<'_>, poll: &Poll) -> Step
 /// A job that ended without pictures. The vendor's own words decide whether its content was refused.
 fn ended(job: &Job<'_>, json: &Json<'_>, poll: &Poll, refused: bool, state: &str) -> Failure {
     let why = poll.error.as_deref().and_then(|path| json.at(path)).unwrap_or(json);
-    let complaint = VendorError::from_json(why);
+    let vendor_error = VendorError::from_json(why);
     let class = match refused {
         true => Class::Policy,
-        false => openai::images_response::class_of_words(&complaint).unwrap_or(Class::Server),
+        false => openai::images_response::class_of_words(&vendor_error).unwrap_or(Class::Server),
     };
-    let head = told(job, &format!("{state} {}", complaint.words.join(" ")));
-    Failure::new(class, head).with_reason(&told(job, &complaint.message)).at_the_end()
+    let head = told(job, &format!("{state} {}", vendor_error.words.join(" ")));
+    Failure::new(class, head).with_reason(&told(job, &vendor_error.message)).at_the_end()
 }
 
 /// The next question.

@@ -64,9 +64,9 @@ const FIELDS: &[(&str, &str)] = &[
 /// What a reply to any of our calls means.
 pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
     if !(200..300).contains(&reply.status) {
-        let complaint = VendorError::read(&reply.body);
-        let by_status = complaint.by_status(reply.status);
-        return Step::Failed(failure(job, reply, complaint, by_status));
+        let vendor_error = VendorError::read(&reply.body);
+        let by_status = vendor_error.by_status(reply.status);
+        return Step::Failed(failure(job, reply, vendor_error, by_status));
     }
     let json = match Json::read(&reply.body) {
         Ok(json) => json,
@@ -78,8 +78,8 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
     match output.text_at("task_status") {
         None | Some("SUCCEEDED") => finished(job, reply, &json, output),
         Some("FAILED") => {
-            let complaint = VendorError::from_json(output);
-            Step::Failed(failure(job, reply, complaint, Classification::stated(Class::Server)).at_the_end())
+            let vendor_error = VendorError::from_json(output);
+            Step::Failed(failure(job, reply, vendor_error, Classification::stated(Class::Server)).at_the_end())
         }
         Some("CANCELED") => Step::Failed(Failure::new(Class::Server, "the task was canceled").at_the_end()),
         // Forgotten, or never known. It may have been drawn, and what was drawn is charged.
@@ -186,30 +186,31 @@ fn whole(value: &Json<'_>) -> Option<u32> {
 }
 
 /// A failure out of what the vendor says; `otherwise` where its words are none we know.
-fn failure(job: &Job<'_>, reply: &Reply, mut complaint: VendorError, otherwise: Classification) -> Failure {
-    let finding = finding(&complaint, otherwise);
-    complaint.field = FIELDS.iter().find(|(words, _)| complaint.mentions(&[words])).map(|(_, ours)| (*ours).to_owned());
-    complaint.failure(finding, job, reply, |ours| Some(ours.to_owned()))
+fn failure(job: &Job<'_>, reply: &Reply, mut vendor_error: VendorError, otherwise: Classification) -> Failure {
+    let finding = finding(&vendor_error, otherwise);
+    vendor_error.field =
+        FIELDS.iter().find(|(words, _)| vendor_error.mentions(&[words])).map(|(_, ours)| (*ours).to_owned());
+    vendor_error.failure(finding, job, reply, |ours| Some(ours.to_owned()))
 }
 
-fn finding(complaint: &VendorError, otherwise: Classification) -> Classification {
+fn finding(vendor_error: &VendorError, otherwise: Classification) -> Classification {
     let said = |code: &str| {
         let goes_on = |word: &str| word.strip_prefix(code).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        complaint.words.iter().any(|word| goes_on(word))
+        vendor_error.words.iter().any(|word| goes_on(word))
     };
     let by_code = CODES.iter().find(|(code, _)| said(code)).map(|(_, class)| *class);
     let found = by_code.map_or(otherwise, Classification::stated);
     match found.class {
         // The same code as for a field that is wrong; by its status, or by its sentence, it is about the model.
         Class::CallerInvalid if otherwise.class == Class::ModelGone => Classification::stated(Class::ModelGone),
-        Class::CallerInvalid if complaint.mentions(&["model not exist"]) => Classification::stated(Class::ModelGone),
+        Class::CallerInvalid if vendor_error.mentions(&["model not exist"]) => Classification::stated(Class::ModelGone),
         // A model of the other surface.
-        Class::Auth if complaint.mentions(&["synchronous calls"]) => Classification::stated(Class::AdapterBug),
-        Class::Auth if complaint.mentions(&["good standing", "overdue"]) => Classification::stated(Class::Quota),
+        Class::Auth if vendor_error.mentions(&["synchronous calls"]) => Classification::stated(Class::AdapterBug),
+        Class::Auth if vendor_error.mentions(&["good standing", "overdue"]) => Classification::stated(Class::Quota),
         // The same code says of an account what it says of a model.
         Class::Auth if said("AccessDenied.Unpurchased") => found,
         Class::Auth if said("AccessDenied") => Classification::guess(Class::Auth),
-        Class::RateLimited if complaint.mentions(&["free allocated quota"]) => {
+        Class::RateLimited if vendor_error.mentions(&["free allocated quota"]) => {
             Classification::stated(Class::Quota).at(Scope::Model)
         }
         // Each model has a free allowance of its own.

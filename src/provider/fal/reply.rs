@@ -92,38 +92,38 @@ fn at_result(job: &Job<'_>) -> bool {
 
 /// Whether an answer in place of a result is the model's own, and as good as it gets. What a proxy or the queue says
 /// of getting at the result is not.
-fn is_the_models(complaint: &VendorError, class: Class) -> bool {
+fn is_the_models(vendor_error: &VendorError, class: Class) -> bool {
     let its_kind = matches!(class, Class::Server | Class::Policy | Class::CallerInvalid | Class::AdapterBug);
-    complaint.structured && its_kind && !complaint.mentions(TOO_EARLY)
+    vendor_error.structured && its_kind && !vendor_error.mentions(TOO_EARLY)
 }
 
 /// A failure out of an error reply.
-pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &VendorError) -> Failure {
-    let mut complaint = complaint.clone();
-    complaint.words.extend(reply.header(&ERROR_TYPE).map(str::to_owned));
-    let by_word = complaint.by_word(WORDS, reply.status);
-    let found = by_word.map_or_else(|| complaint.by_status(reply.status), Classification::stated);
+pub fn failure(job: &Job<'_>, reply: &Reply, vendor_error: &VendorError) -> Failure {
+    let mut vendor_error = vendor_error.clone();
+    vendor_error.words.extend(reply.header(&ERROR_TYPE).map(str::to_owned));
+    let by_word = vendor_error.by_word(WORDS, reply.status);
+    let found = by_word.map_or_else(|| vendor_error.by_status(reply.status), Classification::stated);
     let finding = match found.class {
-        Class::Auth if complaint.mentions(LOCKED) => Classification::stated(Class::Quota),
-        Class::CallerInvalid if complaint.mentions(TOO_EARLY) => Classification::stated(Class::Server),
+        Class::Auth if vendor_error.mentions(LOCKED) => Classification::stated(Class::Quota),
+        Class::CallerInvalid if vendor_error.mentions(TOO_EARLY) => Classification::stated(Class::Server),
         // What may succeed later as it is cannot be wrong.
         Class::CallerInvalid if by_word.is_none() && is_retryable(reply) => Classification::stated(Class::Server),
         // fal names the application; any other 404 may be about a path.
-        Class::ModelGone if complaint.mentions(&["application"]) => Classification::stated(Class::ModelGone),
+        Class::ModelGone if vendor_error.mentions(&["application"]) => Classification::stated(Class::ModelGone),
         // So many requests at once are an account's.
         Class::RateLimited => found.at(Scope::Account),
         _ => found,
     };
     let class = finding.class;
-    let failure = complaint.failure(finding, job, reply, our_field).with_billed(billed(job, reply, class));
-    if at_result(job) && is_the_models(&complaint, class) { failure.at_the_end() } else { failure }
+    let failure = vendor_error.failure(finding, job, reply, our_field).with_billed(billed(job, reply, class));
+    if at_result(job) && is_the_models(&vendor_error, class) { failure.at_the_end() } else { failure }
 }
 
 /// A failure of fal's own machinery, told by the queue. The error of a model is not read from here.
 pub fn failed_machinery(job: &Job<'_>, status: &Json<'_>) -> Option<Failure> {
-    let complaint = VendorError::from_json(status);
-    let class = complaint.class_by_word(WORDS).filter(|class| *class == Class::Server)?;
-    let words = format!("COMPLETED {}: {}", complaint.words.join(" "), complaint.message);
+    let vendor_error = VendorError::from_json(status);
+    let class = vendor_error.class_by_word(WORDS).filter(|class| *class == Class::Server)?;
+    let words = format!("COMPLETED {}: {}", vendor_error.words.join(" "), vendor_error.message);
     Some(Failure::new(class, told(job, &words)).at_the_end())
 }
 
@@ -133,9 +133,9 @@ fn is_retryable(reply: &Reply) -> bool {
 
 /// A result without a picture: the error hidden in it, or none.
 fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
-    let complaint = VendorError::from_json(json);
-    if !complaint.is_empty() {
-        return failure(job, reply, &complaint);
+    let vendor_error = VendorError::from_json(json);
+    if !vendor_error.is_empty() {
+        return failure(job, reply, &vendor_error);
     }
     let failure = malformed(job, reply, "has no pictures").with_billed(billed(job, reply, Class::Malformed));
     if at_result(job) { failure.at_the_end() } else { failure }

@@ -151,46 +151,46 @@ fn predictions(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
 fn failure(job: &Job<'_>, reply: &Reply) -> Failure {
     let json = Json::read(&reply.body).ok();
     let error = json.as_ref().and_then(|json| json.items().first()).and_then(|first| first.get("error"));
-    let mut complaint = match error {
+    let mut vendor_error = match error {
         Some(error) => VendorError::from_json(error),
         None => VendorError::read(&reply.body),
     };
     let mut quotas = Quotas::default();
     if let Some(error) = error {
-        complaint.words.extend(error.text_at("status").map(str::to_owned));
+        vendor_error.words.extend(error.text_at("status").map(str::to_owned));
         for detail in error.get("details").map(Json::items).unwrap_or_default() {
-            add(&mut complaint, &mut quotas, detail);
+            add(&mut vendor_error, &mut quotas, detail);
         }
     }
-    complaint.error |= error.is_some();
-    let status = complaint.status_word().filter(|_| reply.status < 300).unwrap_or(reply.status);
-    complaint.failure(finding(&complaint, quotas, status), job, reply, our_field)
+    vendor_error.error |= error.is_some();
+    let status = vendor_error.status_word().filter(|_| reply.status < 300).unwrap_or(reply.status);
+    vendor_error.failure(finding(&vendor_error, quotas, status), job, reply, our_field)
 }
 
 /// What the status and Google's words say; sentences tell causes apart that have the same words.
-fn finding(complaint: &VendorError, quotas: Quotas, status: u16) -> Classification {
-    if let Some(class) = complaint.by_word(WORDS, status) {
+fn finding(vendor_error: &VendorError, quotas: Quotas, status: u16) -> Classification {
+    if let Some(class) = vendor_error.by_word(WORDS, status) {
         return Classification::stated(class);
     }
-    let said = |word: &str| complaint.words.iter().any(|said| said == word);
-    let found = complaint.by_status(status);
+    let said = |word: &str| vendor_error.words.iter().any(|said| said == word);
+    let found = vendor_error.by_status(status);
     match found.class {
-        Class::RateLimited if complaint.mentions(&BROKE[1..]) => Classification::stated(Class::Quota),
+        Class::RateLimited if vendor_error.mentions(&BROKE[1..]) => Classification::stated(Class::Quota),
         Class::RateLimited => {
             let class = if quotas.daily { Class::Quota } else { Class::RateLimited };
             let scope = if quotas.of_all_models { Scope::Account } else { Scope::Model };
             Classification::stated(class).at(scope)
         }
-        Class::CallerInvalid if complaint.mentions(UNKNOWN) => Classification::stated(Class::AdapterBug),
+        Class::CallerInvalid if vendor_error.mentions(UNKNOWN) => Classification::stated(Class::AdapterBug),
         Class::CallerInvalid if said("FAILED_PRECONDITION") => {
             // Billing or the country we call from: another account may do.
-            Classification::stated(if complaint.mentions(BROKE) { Class::Quota } else { Class::Auth })
+            Classification::stated(if vendor_error.mentions(BROKE) { Class::Quota } else { Class::Auth })
         }
-        Class::CallerInvalid if said("INVALID_ARGUMENT") && complaint.refuses(status, REFUSING) => {
+        Class::CallerInvalid if said("INVALID_ARGUMENT") && vendor_error.refuses(status, REFUSING) => {
             Classification::stated(Class::Policy)
         }
         // The permission is one on a model; what is wrong with the whole account has words of its own.
-        Class::Auth if said("PERMISSION_DENIED") && !complaint.is_about_the_account() => {
+        Class::Auth if said("PERMISSION_DENIED") && !vendor_error.is_about_the_account() => {
             Classification::stated(Class::Auth).at(Scope::Model)
         }
         Class::ModelGone if said("NOT_FOUND") => Classification::stated(Class::ModelGone),
@@ -208,14 +208,14 @@ struct Quotas {
 }
 
 /// Adds what one of an error's details says.
-fn add(complaint: &mut VendorError, used_up: &mut Quotas, detail: &Json<'_>) {
-    complaint.words.extend(detail.text_at("reason").map(str::to_owned));
+fn add(vendor_error: &mut VendorError, used_up: &mut Quotas, detail: &Json<'_>) {
+    vendor_error.words.extend(detail.text_at("reason").map(str::to_owned));
     if let Some(delay) = detail.text_at("retryDelay") {
-        complaint.retry_after = delay.strip_suffix('s').and_then(|delay| retry_after::seconds(delay.parse().ok()?));
+        vendor_error.retry_after = delay.strip_suffix('s').and_then(|delay| retry_after::seconds(delay.parse().ok()?));
     }
     let fields = detail.get("fieldViolations").map(Json::items).unwrap_or_default();
     let field = fields.iter().find_map(|violation| violation.text_at("field")).filter(|field| !field.is_empty());
-    complaint.field = complaint.field.take().or_else(|| field.map(str::to_owned));
+    vendor_error.field = vendor_error.field.take().or_else(|| field.map(str::to_owned));
     let quotas = detail.get("violations").map(Json::items).unwrap_or_default();
     for id in quotas.iter().filter_map(|violation| violation.text_at("quotaId")) {
         used_up.daily |= id.contains("PerDay");

@@ -76,45 +76,47 @@ pub fn drawn(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Drawn, Fai
 }
 
 /// What a vendor's words or sentences say by themselves, whatever the status they come with.
-pub fn class_of_words(complaint: &VendorError) -> Option<Class> {
-    let refused = complaint.refuses(200, REFUSALS).then_some(Class::Policy);
-    complaint.class_by_word(WORDS).or(refused)
+pub fn class_of_words(vendor_error: &VendorError) -> Option<Class> {
+    let refused = vendor_error.refuses(200, REFUSALS).then_some(Class::Policy);
+    vendor_error.class_by_word(WORDS).or(refused)
 }
 
 /// A failure out of what the vendor says.
-pub fn failure(job: &Job<'_>, reply: &Reply, complaint: &VendorError) -> Failure {
-    let status = match complaint.status_word() {
+pub fn failure(job: &Job<'_>, reply: &Reply, vendor_error: &VendorError) -> Failure {
+    let status = match vendor_error.status_word() {
         Some(inner) if reply.status < 300 => inner,
         _ => reply.status,
     };
-    let finding = finding(complaint, status);
-    let failure = complaint.failure(finding, job, reply, |field| our_field(&job.account.dialect, field));
+    let finding = finding(vendor_error, status);
+    let failure = vendor_error.failure(finding, job, reply, |field| our_field(&job.account.dialect, field));
     match failure.class {
         Class::RateLimited if failure.retry_after.is_none() => {
-            failure.with_retry_after(told_waiting_time(&complaint.message))
+            failure.with_retry_after(told_waiting_time(&vendor_error.message))
         }
         _ => failure,
     }
 }
 
 /// What a vendor says with this status: its words first, then the status, and sentences only where neither tells.
-pub(super) fn finding(complaint: &VendorError, status: u16) -> Classification {
-    if let Some(class) = complaint.by_word(WORDS, status) {
-        let reaches = REACHES.iter().find(|(word, _)| complaint.words.iter().any(|said| said == word));
+pub(super) fn finding(vendor_error: &VendorError, status: u16) -> Classification {
+    if let Some(class) = vendor_error.by_word(WORDS, status) {
+        let reaches = REACHES.iter().find(|(word, _)| vendor_error.words.iter().any(|said| said == word));
         let finding = Classification::stated(class);
         return reaches.map_or(finding, |(_, scope)| finding.at(*scope));
     }
-    if complaint.refuses(status, REFUSALS) {
+    if vendor_error.refuses(status, REFUSALS) {
         return Classification::stated(Class::Policy);
     }
-    let finding = complaint.by_status(status);
+    let finding = vendor_error.by_status(status);
     match finding.class {
         // "The model 'x' does not exist" is sometimes a 400, and sometimes one that blames this field.
-        Class::CallerInvalid if complaint.field.as_deref() == Some("model") => Classification::stated(Class::ModelGone),
-        Class::CallerInvalid | Class::ModelGone if complaint.misses_the_model() => {
+        Class::CallerInvalid if vendor_error.field.as_deref() == Some("model") => {
             Classification::stated(Class::ModelGone)
         }
-        Class::RateLimited if complaint.mentions(OF_ALL_MODELS) => finding.at(Scope::Account),
+        Class::CallerInvalid | Class::ModelGone if vendor_error.misses_the_model() => {
+            Classification::stated(Class::ModelGone)
+        }
+        Class::RateLimited if vendor_error.mentions(OF_ALL_MODELS) => finding.at(Scope::Account),
         _ => finding,
     }
 }
@@ -128,12 +130,12 @@ pub(super) fn told_waiting_time(message: &str) -> Option<Duration> {
 
 /// A 2xx without a picture: the error hidden in it, or none.
 pub(super) fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
-    let complaint = VendorError::from_json(json);
-    if complaint.is_empty() {
+    let vendor_error = VendorError::from_json(json);
+    if vendor_error.is_empty() {
         let lists_none = lists(&job.account.dialect).iter().any(|path| json.at(path).is_some_and(Json::is_empty_list));
         return malformed(job, reply, "has no pictures").with_none_drawn(lists_none).with_counted(counted(json));
     }
-    failure(job, reply, &complaint).with_counted(counted(json))
+    failure(job, reply, &vendor_error).with_counted(counted(json))
 }
 
 /// Our name of a field as this dialect spells it.

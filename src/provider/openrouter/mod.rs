@@ -264,49 +264,51 @@ fn error_of<'j, 'a>(json: &'j Json<'a>) -> Option<&'j Json<'a>> {
 /// A failure out of what OpenRouter says, and the maker behind it.
 fn failure(job: &Job<'_>, reply: &Reply, json: Option<&Json<'_>>) -> Failure {
     let error = json.and_then(error_of);
-    let mut complaint = match error.or(json) {
+    let mut vendor_error = match error.or(json) {
         Some(json) => VendorError::from_json(json),
         None => VendorError::read(&reply.body),
     };
     let metadata = error.and_then(|error| error.get("metadata"));
     if let Some(raw) = metadata.and_then(|metadata| metadata.get("raw")) {
-        add(&mut complaint, raw);
+        add(&mut vendor_error, raw);
     }
-    let status = complaint.status_word().filter(|_| reply.status < 300).unwrap_or(reply.status);
+    let status = vendor_error.status_word().filter(|_| reply.status < 300).unwrap_or(reply.status);
     let flagged = metadata.is_some_and(|said| said.get("reasons").is_some() || said.get("flagged_input").is_some());
-    complaint.error |= error.is_some();
-    let finding = if flagged { Classification::stated(Class::Policy) } else { finding(&complaint, status) };
-    complaint.failure(finding, job, reply, our_field)
+    vendor_error.error |= error.is_some();
+    let finding = if flagged { Classification::stated(Class::Policy) } else { finding(&vendor_error, status) };
+    vendor_error.failure(finding, job, reply, our_field)
 }
 
 /// What the status says, and the words of OpenRouter and of the maker behind it.
-fn finding(complaint: &VendorError, status: u16) -> Classification {
-    if let Some(class) = complaint.by_word(REFUSALS, status) {
+fn finding(vendor_error: &VendorError, status: u16) -> Classification {
+    if let Some(class) = vendor_error.by_word(REFUSALS, status) {
         return Classification::stated(class);
     }
-    let found = complaint.by_status(status);
+    let found = vendor_error.by_status(status);
     match found.class {
-        _ if complaint.refuses(status, REFUSING) => Classification::stated(Class::Policy),
+        _ if vendor_error.refuses(status, REFUSING) => Classification::stated(Class::Policy),
         // The gateway's own filter, which stands before some models.
-        Class::Auth if status == 403 && complaint.mentions(FLAGGED) => Classification::stated(Class::Policy),
-        Class::Auth if status == 403 && complaint.mentions(SPENT) => Classification::stated(Class::Quota),
-        Class::CallerInvalid if complaint.mentions(&["not a valid model"]) => Classification::stated(Class::ModelGone),
+        Class::Auth if status == 403 && vendor_error.mentions(FLAGGED) => Classification::stated(Class::Policy),
+        Class::Auth if status == 403 && vendor_error.mentions(SPENT) => Classification::stated(Class::Quota),
+        Class::CallerInvalid if vendor_error.mentions(&["not a valid model"]) => {
+            Classification::stated(Class::ModelGone)
+        }
         // Nobody behind the gateway takes what this request wants. Another request wants something else.
-        Class::ModelGone if complaint.mentions(UNSUPPORTED) => Classification::stated(Class::AdapterBug),
+        Class::ModelGone if vendor_error.mentions(UNSUPPORTED) => Classification::stated(Class::AdapterBug),
         _ => found,
     }
 }
 
 /// Adds what the maker said, which is often JSON once more inside a string.
-fn add(complaint: &mut VendorError, raw: &Json<'_>) {
+fn add(vendor_error: &mut VendorError, raw: &Json<'_>) {
     let theirs = match raw.text() {
         Some(text) => VendorError::read(text.as_bytes()),
         None => VendorError::from_json(raw),
     };
     // A status among the maker's words is about its own call.
-    complaint.words.extend(theirs.words.into_iter().filter(|word| word.parse::<u16>().is_err()));
-    complaint.message = format!("{}; {}", complaint.message, theirs.message);
-    complaint.field = complaint.field.take().or(theirs.field);
+    vendor_error.words.extend(theirs.words.into_iter().filter(|word| word.parse::<u16>().is_err()));
+    vendor_error.message = format!("{}; {}", vendor_error.message, theirs.message);
+    vendor_error.field = vendor_error.field.take().or(theirs.field);
 }
 
 /// Our name of a field.

@@ -114,7 +114,7 @@ fn every_error_has_its_class() {
 }
 
 #[test]
-fn a_makers_complaint_names_our_field_if_the_caller_sent_it() {
+fn a_makers_error_names_our_field_if_the_caller_sent_it() {
     let body = r#"{"error":{"code":400,"message":"Provider returned error","metadata":{"provider_name":"OpenAI",
             "raw":"{\"error\":{\"message\":\"Invalid size\",\"param\":\"size\",\"code\":\"invalid_value\"}}"}}}"#;
     let blamed = JobFixture::new("openrouter", "openai/gpt-image-2", r#"{"prompt":"x","size":"1024x1024"}"#);

@@ -137,8 +137,8 @@ impl Adapter for Replicate {
 
 /// A good answer that is no prediction: an error all the same, or one that says nothing.
 fn not_a_prediction(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
-    let complaint = VendorError::from_json(json);
-    if complaint.error { failure(job, reply, &complaint) } else { malformed(job, reply, "is not a prediction") }
+    let vendor_error = VendorError::from_json(json);
+    if vendor_error.error { failure(job, reply, &vendor_error) } else { malformed(job, reply, "is not a prediction") }
 }
 
 /// The model's inputs: ours first, the config's options over them.
@@ -250,10 +250,10 @@ fn counted(reply: &Reply) -> Counted {
 
 /// A prediction that ran and failed; refusals say so only in their sentence.
 fn failed(job: &Job<'_>, json: &Json<'_>) -> Failure {
-    let complaint = VendorError { message: error_text(json), ..VendorError::default() };
+    let vendor_error = VendorError { message: error_text(json), ..VendorError::default() };
     // The field is the model's own word on its work, and refusals are told nowhere else.
-    let class = if complaint.mentions(REFUSALS) { Class::Policy } else { Class::Server };
-    Failure::new(class, "failed").with_reason(&told(job, &complaint.message)).at_the_end()
+    let class = if vendor_error.mentions(REFUSALS) { Class::Policy } else { Class::Server };
+    Failure::new(class, "failed").with_reason(&told(job, &vendor_error.message)).at_the_end()
 }
 
 fn error_text(json: &Json<'_>) -> String {
@@ -261,22 +261,22 @@ fn error_text(json: &Json<'_>) -> String {
 }
 
 /// A failure out of an error reply.
-fn failure(job: &Job<'_>, reply: &Reply, complaint: &VendorError) -> Failure {
-    let found = complaint.by_status(reply.status);
+fn failure(job: &Job<'_>, reply: &Reply, vendor_error: &VendorError) -> Failure {
+    let found = vendor_error.by_status(reply.status);
     let finding = match found.class {
-        Class::CallerInvalid if complaint.refuses(reply.status, REFUSALS) => Classification::stated(Class::Policy),
+        Class::CallerInvalid if vendor_error.refuses(reply.status, REFUSALS) => Classification::stated(Class::Policy),
         // The one 422 that is about the model: a version that is gone or was never ours to run.
-        Class::CallerInvalid if complaint.mentions(&["version does not exist"]) => {
+        Class::CallerInvalid if vendor_error.mentions(&["version does not exist"]) => {
             Classification::stated(Class::ModelGone).at(Scope::Model)
         }
-        Class::ModelGone if complaint.misses_the_model() => Classification::stated(Class::ModelGone),
+        Class::ModelGone if vendor_error.misses_the_model() => Classification::stated(Class::ModelGone),
         // So many predictions a minute are an account's (PROVIDERS.md section 5).
         Class::RateLimited => found.at(Scope::Account),
         _ => found,
     };
-    let mut complaint = complaint.clone();
-    complaint.retry_after = complaint.retry_after.or_else(|| resets_in(&complaint.message));
-    complaint.failure(finding, job, reply, our_field)
+    let mut vendor_error = vendor_error.clone();
+    vendor_error.retry_after = vendor_error.retry_after.or_else(|| resets_in(&vendor_error.message));
+    vendor_error.failure(finding, job, reply, our_field)
 }
 
 /// `Your rate limit resets in ~30s.`

@@ -276,28 +276,28 @@ fn blurred(pictures: u8) -> Failure {
 }
 
 fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
-    let complaint = VendorError::from_json(json);
-    if complaint.is_empty() { malformed(job, reply, "has no pictures") } else { failure(job, reply, &complaint) }
+    let vendor_error = VendorError::from_json(json);
+    if vendor_error.is_empty() { malformed(job, reply, "has no pictures") } else { failure(job, reply, &vendor_error) }
 }
 
 /// A failure out of an error's name, its field and its status.
-fn failure(job: &Job<'_>, reply: &Reply, complaint: &VendorError) -> Failure {
-    let found = complaint
+fn failure(job: &Job<'_>, reply: &Reply, vendor_error: &VendorError) -> Failure {
+    let found = vendor_error
         .by_word(NAMES, reply.status)
-        .map_or_else(|| complaint.by_status(reply.status), Classification::stated);
-    let said = |name: &str| complaint.words.iter().any(|word| word == name);
+        .map_or_else(|| vendor_error.by_status(reply.status), Classification::stated);
+    let said = |name: &str| vendor_error.words.iter().any(|word| word == name);
     let finding = match found.class {
         Class::Auth if said("permission_denied") => Classification::stated(Class::Auth).at(Scope::Model),
-        Class::ModelGone if said("not_found") && complaint.mentions(&["engine", "model"]) => {
+        Class::ModelGone if said("not_found") && vendor_error.mentions(&["engine", "model"]) => {
             Classification::stated(Class::ModelGone)
         }
         // The key is locked, whatever it asks for.
         Class::RateLimited => found.at(Scope::Account),
         _ => found,
     };
-    let mut complaint = complaint.clone();
-    complaint.field = complaint.field.or_else(|| blamed_field(&complaint.words, &complaint.message));
-    let failure = complaint.failure(finding, job, reply, our_field);
+    let mut vendor_error = vendor_error.clone();
+    vendor_error.field = vendor_error.field.or_else(|| blamed_field(&vendor_error.words, &vendor_error.message));
+    let failure = vendor_error.failure(finding, job, reply, our_field);
     match (finding.class, failure.retry_after) {
         (Class::RateLimited, None) => failure.with_retry_after(Some(PENALTY)),
         _ => failure,

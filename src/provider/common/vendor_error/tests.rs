@@ -28,10 +28,10 @@ fn every_shape_of_error_gives_up_its_words_its_field_and_its_sentence() {
         (r#"[{"error":{"code":"f","message":"m"}}]"#, "f", None, "m"),
         (r#""Invalid token""#, "", None, "Invalid token"),
     ] {
-        let complaint = VendorError::read(body.as_bytes());
-        assert_eq!(complaint.words.join(" "), words, "{body}");
-        assert_eq!((complaint.field.as_deref(), complaint.message.as_str()), (field, message), "{body}");
-        assert!(complaint.structured, "{body}");
+        let vendor_error = VendorError::read(body.as_bytes());
+        assert_eq!(vendor_error.words.join(" "), words, "{body}");
+        assert_eq!((vendor_error.field.as_deref(), vendor_error.message.as_str()), (field, message), "{body}");
+        assert!(vendor_error.structured, "{body}");
     }
 }
 
@@ -48,10 +48,10 @@ fn an_error_is_told_from_other_things_that_are_said() {
         r#"{"success":false,"message":"m"}"#,
         r#"[{"error":{"code":500}}]"#,
     ] {
-        let complaint = VendorError::read(error.as_bytes());
-        assert!(complaint.error, "{error}");
-        assert_eq!(complaint.class_by_status(200), Class::Server, "{error}");
-        assert_eq!(complaint.class_by_status(302), Class::Malformed, "{error}");
+        let vendor_error = VendorError::read(error.as_bytes());
+        assert!(vendor_error.error, "{error}");
+        assert_eq!(vendor_error.class_by_status(200), Class::Server, "{error}");
+        assert_eq!(vendor_error.class_by_status(302), Class::Malformed, "{error}");
     }
     for quiet in [
         "{}",
@@ -63,9 +63,9 @@ fn an_error_is_told_from_other_things_that_are_said() {
         r#"{"success":true,"status":"ok"}"#,
         "<html>504</html>",
     ] {
-        let complaint = VendorError::read(quiet.as_bytes());
-        assert!(!complaint.error, "{quiet}");
-        assert_eq!(complaint.class_by_status(200), Class::Malformed, "{quiet}");
+        let vendor_error = VendorError::read(quiet.as_bytes());
+        assert!(!vendor_error.error, "{quiet}");
+        assert_eq!(vendor_error.class_by_status(200), Class::Malformed, "{quiet}");
     }
 }
 
@@ -79,7 +79,7 @@ fn a_page_is_kept_as_text_and_known_to_be_no_json() {
 
 #[test]
 fn a_body_may_say_when_to_come_back_and_hide_a_status() {
-    let complaint = VendorError::read(br#"{"error":{"code":503,"message":"busy"},"retry_after":5}"#);
-    assert_eq!(complaint.retry_after, Some(Duration::from_secs(5)));
-    assert_eq!(complaint.status_word(), Some(503));
+    let vendor_error = VendorError::read(br#"{"error":{"code":503,"message":"busy"},"retry_after":5}"#);
+    assert_eq!(vendor_error.retry_after, Some(Duration::from_secs(5)));
+    assert_eq!(vendor_error.status_word(), Some(503));
 }
