@@ -75,8 +75,6 @@
 //! ```
 
 // Floor 0: words that everyone shares.
-mod alert_evaluator;
-mod alert_notifier;
 mod calendar;
 mod canonical;
 mod capabilities;
@@ -95,6 +93,7 @@ mod signed_links;
 
 // Floor 1: decisions and records; the time comes in as an argument.
 mod admission;
+mod alert_evaluator;
 mod breaker;
 mod cache;
 mod dispatch;
@@ -107,6 +106,7 @@ mod routing;
 mod provider;
 
 // Floor 3: what waits, and the pretend vendors beside it.
+mod alert_notifier;
 mod clock;
 mod gateway;
 #[cfg(feature = "sandbox")]

@@ -185,25 +185,14 @@ mod tests {
 
     use super::*;
     use crate::calendar::Moment;
-    use crate::config::plan::Dialect;
     use crate::money::Usd;
     use crate::pricing::TokenPrice;
-    use crate::secret::Secret;
+    use crate::provider::common::fixture::account;
 
     const KEY: &str = "sk-ant-0123456789abcdef";
 
-    fn with_wish<T>(run: impl FnOnce(&RewriteRequest<'_>) -> T) -> T {
-        let account = Account {
-            base_url: DEFAULT_BASE_URL.parse().unwrap(),
-            api_key: Some(Secret::new(KEY)),
-            organization: None,
-            project: None,
-            location: None,
-            credentials: None,
-            api_version: None,
-            poll_hosts: Vec::new(),
-            dialect: Dialect::default(),
-        };
+    fn with_request<T>(run: impl FnOnce(&RewriteRequest<'_>) -> T) -> T {
+        let account = account(DEFAULT_BASE_URL, KEY);
         let price = TokenPrice { text_in: Usd::ZERO, text_out: Usd::ZERO, markup_ppm: 0 };
         let writer = TextModel { name: "claude-haiku-4-5".to_owned(), price, options: BTreeMap::new() };
         run(&RewriteRequest { account: &account, writer: &writer, system: "s", max_tokens: 400, prompt: "a fox" })
@@ -234,7 +223,7 @@ mod tests {
         ] {
             let body = json!({"type": "error", "error": {"type": word, "message": "m"}, "request_id": "req_1"});
             for body in [body.to_string(), String::new(), "<html>".to_owned()] {
-                let failure = with_wish(|wish| read(wish, &reply(status, &body))).unwrap_err();
+                let failure = with_request(|wish| read(wish, &reply(status, &body))).unwrap_err();
                 // What is not the vendor's own word is judged by its status, which says less of a 400.
                 let expected = if status == 400 && !body.starts_with('{') { Class::CallerInvalid } else { class };
                 assert_eq!(failure.class, expected, "{status} {body}");
@@ -246,14 +235,14 @@ mod tests {
     fn an_account_without_credit_is_out_of_money_whatever_the_status() {
         let body = r#"{"type":"error","error":{"type":"invalid_request_error","message":
             "Your credit balance is too low to access the Anthropic API."}}"#;
-        let failure = with_wish(|wish| read(wish, &reply(400, body))).unwrap_err();
+        let failure = with_request(|wish| read(wish, &reply(400, body))).unwrap_err();
         assert_eq!((failure.class, failure.billed), (Class::Quota, 0));
     }
 
     #[test]
     fn a_waiting_time_is_kept_and_a_key_is_not() {
         let body = format!(r#"{{"type":"error","error":{{"type":"rate_limit_error","message":"slow down {KEY}"}}}}"#);
-        let failure = with_wish(|wish| read(wish, &reply(429, &body).with("retry-after", "7"))).unwrap_err();
+        let failure = with_request(|wish| read(wish, &reply(429, &body).with("retry-after", "7"))).unwrap_err();
         assert_eq!(failure.retry_after.map(|after| after.as_secs()), Some(7));
         assert!(failure.message.contains("slow down ***"), "{failure}");
     }
@@ -264,7 +253,7 @@ mod tests {
             status in 0u16..1000, body in proptest::collection::vec(any::<u8>(), 0..200),
         ) {
             let reply = Reply { status, headers: HeaderMap::new(), body: Bytes::from(body), at: Moment::default() };
-            let read = with_wish(|wish| read(wish, &reply));
+            let read = with_request(|wish| read(wish, &reply));
             prop_assert!(read.is_ok() || read.is_err());
         }
 
@@ -274,7 +263,7 @@ mod tests {
             let body = format!(r#"{{"stop_reason":"end_turn","content":[{{"type":"text","text":" x "}}],"usage":
                 {{"input_tokens":1,"output_tokens":1,"cache_creation_input_tokens":{count},
                 "cache_creation":{{"ephemeral_1h_input_tokens":{count}}},"cache_read_input_tokens":{count}}}}}"#);
-            let written = with_wish(|wish| read(wish, &reply(200, &body))).unwrap();
+            let written = with_request(|wish| read(wish, &reply(200, &body))).unwrap();
             prop_assert_eq!(written.text.as_deref(), Ok("x"));
         }
     }

@@ -55,23 +55,13 @@ pub struct JobFixture {
 }
 
 impl JobFixture {
-    /// A desk for this kind and model, with an OpenAI request.
+    /// A job for this kind and model, with an OpenAI request.
     pub fn new(kind: &str, model: &str, request: &str) -> JobFixture {
         let provider = by_kind(kind).unwrap();
         let base = provider.default_base_url().unwrap_or("https://server.example/prefix/v1/");
         JobFixture {
             provider,
-            account: Account {
-                base_url: Url::parse(base).unwrap(),
-                api_key: Some(Secret::new("key-0123456789abcdef")),
-                organization: None,
-                project: None,
-                location: None,
-                credentials: None,
-                api_version: None,
-                poll_hosts: Vec::new(),
-                dialect: Dialect::default(),
-            },
+            account: account(base, "key-0123456789abcdef"),
             model: Model {
                 name: model.to_owned(),
                 price: Price::flat(Usd::ZERO),
@@ -89,7 +79,7 @@ impl JobFixture {
         }
     }
 
-    /// The same desk with an edit of so many pictures, with or without a mask.
+    /// The same with an edit of so many pictures, with or without a mask.
     pub fn editing(mut self, images: usize, mask: bool) -> JobFixture {
         let input =
             |bytes: &str| Input::new(Bytes::copy_from_slice(bytes.as_bytes()), Format::Png, Size::new(1024, 1024));
