@@ -1,6 +1,6 @@
 //! Looks at the alerts every few seconds and tells what it finds to the log, to the metrics and to webhooks.
 //!
-//! The policy in `alert` decides when an alert begins and ends, and the ledger adds up the sums; this room is handed
+//! The policy in `alert_evaluator` decides when an alert begins and ends, and the ledger adds up the sums; this room is handed
 //! both. It takes a changed config at its next look. It does not remember over a restart which alerts fire, so it tells
 //! them again.
 
@@ -15,7 +15,7 @@ use crate::alert_evaluator::{AlertEvent, AlertStatus, Alerts, News, Readings};
 pub use crate::alert_notifier::outlets::Outlets;
 use crate::alert_notifier::post::{Pauses, Post};
 use crate::calendar::Moment;
-use crate::clock;
+use crate::clock::Clock;
 use crate::config::plan::Alert;
 
 mod message;
@@ -26,9 +26,9 @@ mod post;
 pub const EVERY: Duration = Duration::from_secs(5);
 
 /// Looks at the alerts for as long as the task runs. Whoever started it has to abort it; messages to webhooks that were
-/// under way by then are still tried while the runtime lives.
-pub fn start(alerting: Alerting<impl Readings + Send + 'static>) -> JoinHandle<()> {
-    tokio::spawn(alerting.run(EVERY))
+/// under way by then are still tried while the runtime lives. `clock` says when it looks.
+pub fn start(alerting: Alerting<impl Readings + Send + 'static>, clock: Clock) -> JoinHandle<()> {
+    tokio::spawn(alerting.run(EVERY, clock))
 }
 
 /// The alerts of the config in force and that config's version, asked for at each look.
@@ -54,13 +54,13 @@ impl<R: Readings> Alerting<R> {
         Alerting { rules, readings, outlets, alerts: Alerts::default(), version: 0, shown: BTreeSet::new(), post }
     }
 
-    /// Looks every so often, beginning at once.
-    pub async fn run(mut self, every: Duration) {
+    /// Looks every so often by tokio's clock, beginning at once. The wall time of a look is `clock`'s.
+    pub async fn run(mut self, every: Duration, clock: Clock) {
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.look(clock::now());
+            self.look(clock.now());
         }
     }
 

@@ -26,7 +26,7 @@ use crate::server::access_log::AccessLog;
 use crate::server::certificate::Certificate;
 use crate::server::connections::Connections;
 use crate::server::file_descriptors;
-use crate::server::listener::Service;
+use crate::server::listener::ListenerService;
 use crate::server::log_writer::LAST_LINES;
 use crate::server::proxy::Easel;
 
@@ -135,14 +135,14 @@ fn for_clients(
     gateway: &Arc<Gateway>,
     connections: &Arc<Connections>,
     tls: Option<Acceptor>,
-) -> Service<HttpProxy<Easel>> {
+) -> ListenerService<HttpProxy<Easel>> {
     let mut proxy = HttpProxy::new(easel, Arc::new(ServerConf::default()));
     proxy.handle_init_modules();
     let fitting = file_descriptors::connections();
     if gateway.snapshot().plan.server.limits.connections > fitting {
         log::warn!("the system's limit on open files allows {fitting} connections of clients at once, not more");
     }
-    Service {
+    ListenerService {
         app: Arc::new(proxy),
         gateway: gateway.clone(),
         connections: connections.clone(),
@@ -158,9 +158,9 @@ fn for_operators(
     draining: &Arc<AtomicBool>,
     gateway: &Arc<Gateway>,
     connections: &Arc<Connections>,
-) -> Service<HttpServer<Admin>> {
+) -> ListenerService<HttpServer<Admin>> {
     let app = Admin { gateway: gateway.clone(), draining: draining.clone(), local: addr.ip().is_loopback() };
-    Service {
+    ListenerService {
         app: Arc::new(HttpServer::new_app(app)),
         gateway: gateway.clone(),
         connections: connections.clone(),

@@ -1,12 +1,12 @@
 //! Looks at alerts whose sums a test makes up.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::json;
 
 use crate::alert_evaluator::{AlertState, BudgetUse, ResolveReason};
 use crate::alert_notifier::*;
+use crate::clock::ManualClock;
 use crate::config::plan::{Dimension, Plan};
 use crate::gateway::reload::{self, Os};
 use crate::ledger::sliding_window::WindowSum;
@@ -25,25 +25,26 @@ pub(super) fn plan(alerts: &str) -> Plan {
 
 /// One provider whose sum can be changed while somebody looks.
 #[derive(Default)]
-struct Told {
+struct ChangingSum {
     sum: Mutex<WindowSum>,
-    asked: AtomicU32,
+    /// The moments it was asked at.
+    asked: Mutex<Vec<Moment>>,
 }
 
-impl Told {
+impl ChangingSum {
     fn set(&self, nanos: i64, accepted: u64) {
         let sum = WindowSum { usd: Usd::from_nanos(nanos), accepted, attempts: accepted, ..WindowSum::default() };
         *self.sum.lock().unwrap() = sum;
     }
 }
 
-impl Readings for Told {
+impl Readings for ChangingSum {
     fn names(&self, _: Dimension) -> Vec<Arc<str>> {
         vec!["home".into()]
     }
 
-    fn sum(&self, _: Dimension, _: &str, _: Duration, _: Moment) -> WindowSum {
-        self.asked.fetch_add(1, Ordering::Relaxed);
+    fn sum(&self, _: Dimension, _: &str, _: Duration, now: Moment) -> WindowSum {
+        self.asked.lock().unwrap().push(now);
         *self.sum.lock().unwrap()
     }
 
@@ -99,7 +100,7 @@ fn states(metrics: &Metrics) -> Vec<String> {
 
 #[tokio::test]
 async fn the_metric_says_where_each_alert_stands_and_forgets_the_one_that_is_gone() {
-    let (metrics, told) = (Metrics::new(&Arc::default()).unwrap(), Arc::new(Told::default()));
+    let (metrics, told) = (Metrics::new(&Arc::default()).unwrap(), Arc::new(ChangingSum::default()));
     let in_force = InForce::new(DEAR);
     let mut alerting = Alerting::new(in_force.rules(), told.clone(), outlets(&metrics));
     alerting.look(minute(1));
@@ -118,13 +119,16 @@ async fn the_metric_says_where_each_alert_stands_and_forgets_the_one_that_is_gon
 }
 
 #[tokio::test(start_paused = true)]
-async fn alerts_are_looked_at_at_once_and_then_every_so_often() {
-    let (metrics, told) = (Metrics::new(&Arc::default()).unwrap(), Arc::new(Told::default()));
-    let watching = start(Alerting::new(InForce::new(DEAR).rules(), told.clone(), outlets(&metrics)));
+async fn alerts_are_looked_at_at_once_and_then_every_so_often_at_the_time_of_the_clock_that_is_given() {
+    let (metrics, told) = (Metrics::new(&Arc::default()).unwrap(), Arc::new(ChangingSum::default()));
+    let clock = ManualClock::at(minute(7));
+    let alerting = Alerting::new(InForce::new(DEAR).rules(), told.clone(), outlets(&metrics));
+    let watching = start(alerting, Clock::Manual(clock.clone()));
     tokio::time::sleep(Duration::from_millis(1)).await;
-    assert_eq!(told.asked.load(Ordering::Relaxed), 1);
+    assert_eq!(*told.asked.lock().unwrap(), [minute(7)]);
+    clock.set(minute(8));
     tokio::time::sleep(2 * EVERY).await;
-    assert_eq!(told.asked.load(Ordering::Relaxed), 3);
+    assert_eq!(*told.asked.lock().unwrap(), [7, 8, 8].map(minute));
     watching.abort();
 }
 

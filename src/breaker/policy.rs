@@ -20,6 +20,7 @@ const AUTH_PAUSE: Duration = Duration::from_secs(60);
 const GONE_PAUSE: Duration = Duration::from_secs(600);
 /// No provider's own waiting time is believed beyond this.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
 /// What a failure calls for: a pause at once, as wide as its scope, and whether it counts as one failure of the
 /// operation.
 pub struct Blame {

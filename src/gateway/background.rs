@@ -42,7 +42,7 @@ pub fn start(gateway: &Arc<Gateway>) -> BackgroundTasks {
         }
     };
     BackgroundTasks(vec![
-        alert_notifier::start(alerts(gateway)),
+        alert_notifier::start(alerts(gateway), gateway.shared.clock.clone()),
         tokio::spawn(every(ACCRUE_EVERY, gateway.clone(), fees)),
         tokio::spawn(every(WRITE_SAVINGS_EVERY, gateway.clone(), savings)),
         tokio::spawn(every(CHECK_CLOCK_EVERY, gateway.clone(), behind)),

@@ -65,8 +65,8 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// A total is shared out evenly; what the division leaves over is on the first, so that nothing gets lost. `images` of the pictures can
-    /// be delivered.
+    /// A total is shared out evenly; what the division leaves over is on the first, so that nothing gets lost. `images` of
+    /// the pictures can be delivered.
     pub fn of(amount: Amount, images: usize) -> Shares {
         let (usd, billed) = match amount {
             Amount::Pictures { delivered, lost } => {

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 use crate::server::connections::{Closed, ConnectionGuard};
-use crate::server::listener::Service;
+use crate::server::listener::ListenerService;
 use crate::server::request_head::{self, Head, Time};
 use crate::server::respond;
 use crate::server::shutdown::stopping;
@@ -18,7 +18,7 @@ use crate::server::shutdown::stopping;
 /// Serves the connection to its end, or until it is told to go. The head of its first request must be there by
 /// `first_by`.
 pub async fn serve<A>(
-    service: &Service<A>,
+    service: &ListenerService<A>,
     stream: Stream,
     guest: &ConnectionGuard,
     first_by: Instant,
@@ -34,14 +34,14 @@ pub async fn serve<A>(
 }
 
 /// Closes a connection on which no request came in time.
-async fn close<A>(service: &Service<A>, mut stream: Stream, why: Closed) {
+async fn close<A>(service: &ListenerService<A>, mut stream: Stream, why: Closed) {
     service.connections.count(why);
     // Whether it is closed gently or is gone already, it ends here.
     let _ = stream.shutdown().await;
 }
 
 async fn requests<A>(
-    service: &Service<A>,
+    service: &ListenerService<A>,
     mut stream: Stream,
     guest: &ConnectionGuard,
     first_by: Instant,

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::server::connections::{Closed, ConnectionGuard, ServingGuard};
-use crate::server::listener::Service;
+use crate::server::listener::ListenerService;
 use crate::server::shutdown::stopping;
 
 type Connection = h2::server::Connection<Stream, Bytes>;
@@ -37,7 +37,7 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Serves the connection to its end. Its first request must be there by `first_by`.
 pub async fn serve<A>(
-    service: &Service<A>,
+    service: &ListenerService<A>,
     stream: Stream,
     guest: &ConnectionGuard,
     first_by: Instant,
@@ -83,7 +83,7 @@ fn options(most: usize) -> H2Options {
 
 /// One connection as it is served.
 struct Serve<'a, A> {
-    service: &'a Service<A>,
+    service: &'a ListenerService<A>,
     guest: &'a ConnectionGuard,
     shutdown: &'a ShutdownWatch,
     connection: Connection,

@@ -9,7 +9,7 @@ use crate::gateway::Gateway;
 use crate::server::connections::Connections;
 
 /// One listener.
-pub struct Service<A> {
+pub struct ListenerService<A> {
     /// The application that answers.
     pub app: Arc<A>,
     /// Whose limits count.
@@ -24,7 +24,7 @@ pub struct Service<A> {
     pub http2: bool,
 }
 
-impl<A> Service<A> {
+impl<A> ListenerService<A> {
     /// The limits in force.
     pub fn limits(&self) -> Limits {
         self.gateway.snapshot().plan.server.limits.clone()

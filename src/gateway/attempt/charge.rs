@@ -16,9 +16,9 @@ use crate::gateway::attempt::results::{AttemptReport, CollectedPictures, FailedA
 use crate::image::{Picture, Size};
 use crate::ledger::{Charge, Hold};
 use crate::money::Usd;
-use crate::pricing;
 use crate::pricing::bill::Bill;
 use crate::pricing::undelivered::Undelivered;
+use crate::pricing::volume_tiers::tiers_for;
 use crate::pricing::{Reported, Usage};
 use crate::request::Quality;
 use crate::upstream::blocking_pool::offload;
@@ -43,7 +43,7 @@ impl Attempt {
         let charge = Charge {
             amount,
             source,
-            tiers: pricing::volume_tiers::tiers_for(&self.offer.model.volume, &self.offer.model.price, &self.request),
+            tiers: tiers_for(&self.offer.model.volume, &self.offer.model.price, &self.request),
             fee: self.offer.model.price.fee,
             uncertain: undelivered.uncertain,
             refused: u32::from(refused),

@@ -156,7 +156,8 @@ impl Attempt {
     async fn token(&self, deadline: Instant) -> Result<BearerToken, Failure> {
         let Some(source) = self.provider.token(&self.offer.provider.account) else { return Ok(None) };
         let connect = self.offer.provider.connect_timeout;
-        let token = self.shared.tokens.get(&self.shared.transport, &source, deadline, connect).await?;
+        let shared = &self.shared;
+        let token = shared.tokens.get(&shared.transport, &source, &shared.clock, deadline, connect).await?;
         Ok(Some((source, token)))
     }
 

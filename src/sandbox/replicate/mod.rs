@@ -1,7 +1,7 @@
 //! Replicate predictions (PROVIDERS.md section 5): create by model or by version, wait, poll, cancel, fetch files.
 //!
-//! Only the requests and their answers; what becomes of a prediction is in `predictions.rs`, which inputs a model takes
-//! in `models.rs`. Webhooks are accepted and never called.
+//! Only the requests and their answers; what becomes of a prediction is in `prediction_store.rs`, which inputs a
+//! model takes in `models.rs`. Webhooks are accepted and never called.
 
 use std::sync::Arc;
 use std::time::Duration;

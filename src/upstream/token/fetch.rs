@@ -1,9 +1,8 @@
 //! One request for a token to its endpoint.
 
-use std::time::SystemTime;
-
 use tokio::time::Instant;
 
+use crate::calendar::Moment;
 use crate::failure::{Class, Failure};
 use crate::provider::common::token_source::TokenSource;
 use crate::upstream::token::redact::secrets;
@@ -12,11 +11,10 @@ use crate::upstream::token::reply::read;
 use crate::upstream::token::request::request;
 use crate::upstream::transport::{Bounds, Transport, TransportError};
 
-/// Asks the source's endpoint for a token.
-pub async fn fetch(transport: &Transport, source: &TokenSource, bounds: Bounds) -> Result<Token, Failure> {
+/// Asks the source's endpoint for a token; `now` is the wall time that a signed statement begins at.
+pub async fn fetch(transport: &Transport, source: &TokenSource, bounds: Bounds, now: Moment) -> Result<Token, Failure> {
     let asked = Instant::now();
-    let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs());
-    let call = request(source, now)?;
+    let call = request(source, u64::try_from(now.millis() / 1000).unwrap_or(0))?;
     let received = transport.send(&call, bounds).await.map_err(|trouble| {
         let why = match trouble {
             TransportError::Unreachable(why) | TransportError::Lost(why) | TransportError::Unreadable(why) => why,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::provider::common::token_source::TokenSource;
 use crate::secret::Secret;
@@ -36,21 +37,22 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// A token of `source` that has some life left, fetched unless there is one.
+    /// A token of `source` that has some life left, fetched unless there is one. `clock` says when that is.
     pub async fn get(
         &self,
         transport: &Arc<Transport>,
         source: &TokenSource,
+        clock: &Clock,
         deadline: Instant,
         connect: Duration,
     ) -> Result<Arc<Secret>, Failure> {
         let fetch = || {
-            let (transport, source) = (transport.clone(), source.clone());
+            let (transport, source, now) = (transport.clone(), source.clone(), clock.now());
             async move {
                 // The operator names the place, and a metadata server is link-local by design.
                 let (deadline, reach) = (Instant::now() + WAIT, Reach::Anywhere);
                 let bounds = Bounds { deadline, connect, silence: None, idle: IDLE, body: BODY, reach };
-                fetch(&transport, &source, bounds).await
+                fetch(&transport, &source, bounds, now).await
             }
         };
         self.slot(source).get(deadline.min(Instant::now() + WAIT), fetch).await
@@ -77,7 +79,58 @@ impl Tokens {
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+    use std::net::SocketAddr;
+
+    use base64_simd::URL_SAFE_NO_PAD;
+    use bytes::Bytes;
+    use futures_util::future::BoxFuture;
+    use prometheus::IntGauge;
+    use serde_json::Value;
+    use url::Url;
+
     use super::*;
+    use crate::calendar::Moment;
+    use crate::clock::ManualClock;
+    use crate::provider::Call;
+    use crate::upstream::transport::reply_memory::CallReservation;
+    use crate::upstream::transport::{HeldReply, HttpClient, TransportError, Watcher};
+
+    /// Keeps the bodies of calls and answers none.
+    struct Unanswered(Arc<Mutex<Vec<Bytes>>>);
+
+    impl HttpClient for Unanswered {
+        fn send<'a>(
+            &'a self,
+            call: &'a Call,
+            _bounds: Bounds,
+            _tab: &'a Arc<CallReservation>,
+            _watcher: Option<&'a Watcher>,
+        ) -> BoxFuture<'a, Result<HeldReply, TransportError>> {
+            self.0.lock().unwrap().push(call.body.clone());
+            Box::pin(ready(Err(TransportError::Lost("no answer".to_owned()))))
+        }
+
+        fn addresses<'a>(&'a self, _url: &'a Url) -> BoxFuture<'a, Result<Arc<[SocketAddr]>, TransportError>> {
+            Box::pin(ready(Err(TransportError::Private)))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_statement_begins_at_the_time_of_the_clock_that_is_given() {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let client = Box::new(Unanswered(sent.clone()));
+        let transport = Arc::new(Transport::new(client, BODY, IntGauge::new("replies", "x").unwrap()));
+        let clock = Clock::Manual(ManualClock::at(Moment::from_millis(1_000_999)));
+        let source = request::tests::source(request::tests::KEY);
+        let deadline = Instant::now() + WAIT;
+        Tokens::default().get(&transport, &source, &clock, deadline, WAIT).await.unwrap_err();
+        let body = sent.lock().unwrap().pop().unwrap();
+        let (_, statement) = url::form_urlencoded::parse(&body).find(|(name, _)| name == "assertion").unwrap();
+        let claims = statement.split('.').nth(1).unwrap();
+        let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode_to_vec(claims).unwrap()).unwrap();
+        assert_eq!((&claims["iat"], &claims["exp"]), (&Value::from(1_000), &Value::from(4_600)));
+    }
 
     #[tokio::test]
     async fn only_the_token_that_was_refused_is_forgotten() {
