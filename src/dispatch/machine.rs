@@ -1,5 +1,5 @@
 //! The machine: its state, what it says next, and the events that change it. Which candidate is asked and how long a
-//! call is waited for is decided in `order` and `overdue`; what a call's end means, in `completion`.
+//! call is waited for is decided in `order` and `overdue`; what a call's end means, in `call_completion`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

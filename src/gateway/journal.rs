@@ -13,11 +13,10 @@ use crate::calendar::{Moment, Per, Period};
 use crate::clock::Clock;
 use crate::config::plan::{self, OnLedgerError, Plan};
 use crate::gateway::savings::{Saving, Savings};
-use crate::ledger;
 use crate::ledger::counter::{CounterKey, CounterSum, Scope};
 use crate::ledger::entry::Verdict;
-use crate::ledger::sliding_window::{Fact, VerdictChange, Windows};
-use crate::ledger::{Charge, Hold, Intent, Ledger, Settled, Short, counter_keys};
+use crate::ledger::sliding_window::{Fact, KEPT, VerdictChange, WindowSum, Windows};
+use crate::ledger::{Charge, Hold, Intent, Ledger, Settled, Short, add_to_windows, counter_keys};
 use crate::store::sums::{Filter, Sums};
 use crate::store::{Health, Location, OpenedStore, Options, Store, StoreError, Unwritten, VerdictEffect, View, Write};
 
@@ -69,7 +68,7 @@ impl Journal {
     /// When the record cannot be read; nothing is counted then that was not before.
     pub fn follow(&self, plan: &Plan) -> Result<(), StoreError> {
         self.recount(plan, self.clock.now())?;
-        let longest = plan::longest_window(&plan.alerts).unwrap_or(ledger::sliding_window::KEPT);
+        let longest = plan::longest_window(&plan.alerts).unwrap_or(KEPT);
         self.ledger.look_back(longest, |windows| {
             // The clock is read behind all that is settled, so that nothing seems to be of a clock that was ahead.
             let now = self.clock.now();
@@ -225,20 +224,17 @@ fn refill(view: &View<'_>, mut windows: Windows, now: Moment) -> Result<Windows,
     let since = now.before(windows.kept());
     for (owner, Sums { usd, prepaid, accepted, rejected, attempts, .. }) in view.owners(since)? {
         let usd = usd.saturating_add(prepaid);
-        windows.recall(&owner, ledger::sliding_window::WindowSum { usd, accepted, rejected, attempts, failures: 0 });
+        windows.recall(&owner, WindowSum { usd, accepted, rejected, attempts, failures: 0 });
     }
     for row in view.recent(since)? {
         if row.at > now {
             // Of a clock that was ahead: part of what there was ever, and of no window that ends now.
             let (usd, accepted, rejected) = (row.cost, row.accepted.into(), row.rejected.into());
-            windows.recall(
-                &row.owner,
-                ledger::sliding_window::WindowSum { usd, accepted, rejected, attempts: 1, failures: 0 },
-            );
+            windows.recall(&row.owner, WindowSum { usd, accepted, rejected, attempts: 1, failures: 0 });
             continue;
         }
         let fact = Fact { usd: row.cost, accepted: row.accepted, rejected: row.rejected, ..Fact::default() };
-        ledger::add_to_windows(&mut windows, row.at, &row.owner, row.purpose, &row.outcome, fact);
+        add_to_windows(&mut windows, row.at, &row.owner, row.purpose, &row.outcome, fact);
     }
     Ok(windows)
 }

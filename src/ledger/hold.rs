@@ -14,9 +14,8 @@ use crate::ledger::plan_counters::volume_keys;
 use crate::ledger::state::{Ledger, LedgerState};
 use crate::ledger::terms::Terms;
 use crate::money::{self, Usd};
-use crate::pricing;
 use crate::pricing::amount::Shares;
-use crate::pricing::volume_tiers::VolumeTier;
+use crate::pricing::volume_tiers::{MonthlyTiers, VolumeTier, apply};
 
 /// A settled attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,9 +136,9 @@ impl LedgerState {
             return Some(());
         }
         let counts = volume_keys(&terms.provider, model).map(|key| self.position(&key, now).0);
-        let [of_model, of_all] = [(of_model, counts[0]), (of_all, counts[1])]
-            .map(|(tiers, count)| pricing::volume_tiers::MonthlyTiers { tiers, count });
-        pricing::volume_tiers::apply(of_model, of_all, fee, amounts)
+        let [of_model, of_all] =
+            [(of_model, counts[0]), (of_all, counts[1])].map(|(tiers, count)| MonthlyTiers { tiers, count });
+        apply(of_model, of_all, fee, amounts)
     }
 
     /// How much of `total` is taken from what is committed for this month anyhow.

@@ -11,7 +11,7 @@ use crate::ledger::plan_counters::volume_keys;
 use crate::ledger::state::{Ledger, LedgerState};
 use crate::ledger::terms::Terms;
 use crate::money::Usd;
-use crate::pricing;
+use crate::pricing::volume_tiers::{dearest, tiers_for};
 use crate::request::ImageRequest;
 
 /// What an attempt is going to do.
@@ -91,18 +91,12 @@ impl Ledger {
         if model.volume.is_empty() && provider.billing.volume.is_empty() {
             return Some(base);
         }
-        let (tiers, fee) = (pricing::volume_tiers::tiers_for(&model.volume, &model.price, request)?, model.price.fee);
+        let (tiers, fee) = (tiers_for(&model.volume, &model.price, request)?, model.price.fee);
         let mut state = self.lock();
         let [of_model, of_provider] = volume_keys(provider, model).map(|key| state.position(&key, now));
         let most = u64::from(pictures);
-        let base = pricing::volume_tiers::dearest(&tiers, of_model.0, of_model.0 + of_model.1 + most, base, fee)?;
-        pricing::volume_tiers::dearest(
-            &provider.billing.volume,
-            of_provider.0,
-            of_provider.0 + of_provider.1 + most,
-            base,
-            fee,
-        )
+        let base = dearest(&tiers, of_model.0, of_model.0 + of_model.1 + most, base, fee)?;
+        dearest(&provider.billing.volume, of_provider.0, of_provider.0 + of_provider.1 + most, base, fee)
     }
 }
 

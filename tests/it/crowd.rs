@@ -57,7 +57,8 @@ async fn two_hundred_requests_over_a_cap_of_ten_never_put_eleven_in_flight() {
         "base_url: ${SANDBOX}/stability/\n    concurrency: {limit: 10, queue: 200, max_wait: 60s}",
     );
     let world = World::new(&config).await;
-    world.set(Name::Stability, |vendor| vendor.latency = Duration::from_millis(5));
+    // Long enough for ten to be there at once on a slow machine too.
+    world.set(Name::Stability, |vendor| vendor.latency = Duration::from_millis(50));
     let answers = together(&world, (0..200).map(|number| ask(&format!("fox {number}")))).await;
     let served = answers.iter().filter(|answer| answer.status == 200).count();
     let bill = world.bill(Name::Stability);
