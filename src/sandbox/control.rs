@@ -10,13 +10,14 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
+use axum::{Router, routing};
 use serde::Deserialize;
 
 use super::faults::{Faults, Mode};
 use super::settings::{Name, Vendor};
 use crate::money::Usd;
 use crate::sandbox::billing::Invoice;
+use crate::sandbox::json::Json;
 use crate::sandbox::settings_values::{amounts, duration, parsed};
 use crate::sandbox::state::SandboxState;
 

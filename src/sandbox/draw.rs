@@ -7,11 +7,9 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use easel_encode::{Encoding, Pixels};
 use fastrand::Rng;
-use image::codecs::jpeg::JpegEncoder;
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::codecs::webp::WebPEncoder;
-use image::{ExtendedColorType, ImageEncoder, ImageResult};
+use image::ImageResult;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::image::{Format, Size};
@@ -67,26 +65,14 @@ impl Sketch {
     /// The file. Takes milliseconds of a core: call it where that delays nobody.
     pub(super) fn file(&self) -> ImageResult<Bytes> {
         let canvas = Canvas::paint(self);
-        let mut file = Vec::new();
-        let colours = if canvas.channels == 4 { ExtendedColorType::Rgba8 } else { ExtendedColorType::Rgb8 };
         let Size { width, height } = self.size;
-        match self.format {
-            Format::Png => PngEncoder::new_with_quality(&mut file, CompressionType::Fast, FilterType::Up).write_image(
-                &canvas.bytes,
-                width,
-                height,
-                colours,
-            )?,
-            Format::Jpeg => JpegEncoder::new_with_quality(&mut file, self.quality.clamp(1, 100)).write_image(
-                &canvas.bytes,
-                width,
-                height,
-                colours,
-            )?,
-            Format::Webp => {
-                WebPEncoder::new_lossless(&mut file).write_image(&canvas.bytes, width, height, colours)?;
-            }
-        }
+        let pixels = Pixels { bytes: &canvas.bytes, width, height, alpha: canvas.channels == 4 };
+        let encoding = match self.format {
+            Format::Png => Encoding::Png,
+            Format::Jpeg => Encoding::Jpeg(self.quality),
+            Format::Webp => Encoding::Webp,
+        };
+        let mut file = easel_encode::encode(pixels, encoding)?;
         if self.truncated {
             file.truncate(file.len() * 6 / 10);
         }

@@ -36,6 +36,7 @@ mod faults;
 mod fields;
 mod files;
 mod google;
+mod json;
 mod lock;
 mod metered_prices;
 mod openai;

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -18,6 +17,7 @@ use crate::money::Usd;
 use crate::sandbox::billing::CallGuard;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
+use crate::sandbox::json::Json;
 use crate::sandbox::lock::lock;
 use crate::sandbox::metered_prices::ImageTokens;
 use crate::sandbox::settings::{Name, Vendor};

@@ -178,7 +178,8 @@ impl Client {
         while self.buffer.len() < length {
             self.fill().await?;
         }
-        Some(self.buffer.drain(..length).collect())
+        let rest = self.buffer.split_off(length);
+        Some(std::mem::replace(&mut self.buffer, rest))
     }
 
     async fn chunks(&mut self) -> Option<Vec<u8>> {
@@ -194,8 +195,8 @@ impl Client {
             while self.buffer.len() < length + 2 {
                 self.fill().await?;
             }
-            body.extend(self.buffer.drain(..length));
-            self.buffer.drain(..2);
+            body.extend_from_slice(&self.buffer[..length]);
+            self.buffer.drain(..length + 2);
             if length == 0 {
                 return Some(body);
             }

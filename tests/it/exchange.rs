@@ -1,8 +1,6 @@
 //! A provider's two functions against a strict vendor, without the gateway between: pictures to send, the job as the
 //! gateway would fit it, and one exchange over a real socket.
 
-use std::io::Cursor;
-
 use bytes::Bytes;
 use easel::ImageRequest;
 use easel::internals::calendar::Moment;
@@ -12,14 +10,17 @@ use easel::internals::image::{Format, Size};
 use easel::internals::provider::{Call, Job, Reply, by_kind, capabilities};
 use easel::internals::request::Input;
 use easel::sandbox::Sandbox;
+use easel_encode::{Encoding, Pixels, encode};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
+use image::{DynamicImage, Rgb, RgbImage, Rgba, RgbaImage};
 
 /// A picture as a PNG file.
 pub fn png(picture: impl Into<DynamicImage>) -> Bytes {
-    let mut file = Cursor::new(Vec::new());
-    picture.into().write_to(&mut file, ImageFormat::Png).unwrap();
-    file.into_inner().into()
+    let picture = picture.into();
+    let alpha = picture.color().has_alpha();
+    let (width, height) = (picture.width(), picture.height());
+    let bytes = if alpha { picture.into_rgba8().into_raw() } else { picture.into_rgb8().into_raw() };
+    encode(Pixels { bytes: &bytes, width, height, alpha }, Encoding::Png).unwrap().into()
 }
 
 /// A picture to start from.

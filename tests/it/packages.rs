@@ -60,7 +60,8 @@ fn deb() -> Value {
     let mut command = Command::new(cargo);
     command.args(["metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"]).current_dir(root());
     let metadata: Value = serde_json::from_str(&printed(&mut command)).unwrap();
-    metadata["packages"][0]["metadata"]["deb"].clone()
+    let packages = metadata["packages"].as_array().unwrap();
+    packages.iter().find(|package| package["name"] == "easel").unwrap()["metadata"]["deb"].clone()
 }
 
 /// Each file of the Debian package: where it comes from, and where it is installed.

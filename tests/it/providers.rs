@@ -5,7 +5,7 @@
 
 use base64_simd::STANDARD;
 use easel::sandbox::{Dialect, Name};
-use image::{Rgba, RgbaImage};
+use image::RgbaImage;
 use serde_json::{Value, json};
 
 use crate::client::Answer;
@@ -208,7 +208,8 @@ pub fn config() -> String {
 
 /// A PNG as a `data:` URL.
 pub fn picture(side: u32, alpha: u8) -> Value {
-    let file = png(RgbaImage::from_fn(side, side, |x, y| Rgba([x as u8, y as u8, 90, alpha])));
+    let row: Vec<u8> = (0..side).flat_map(|x| [x as u8, 160, 90, alpha]).collect();
+    let file = png(RgbaImage::from_raw(side, side, row.repeat(side as usize)).unwrap());
     json!({"image_url": format!("data:image/png;base64,{}", STANDARD.encode_to_string(file))})
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
+use axum::{Router, routing};
 use serde_json::{Value, json};
 
 use super::faults::Mode;
@@ -19,6 +19,7 @@ use super::settings::{Name, TokenPrice, Vendor};
 use crate::money::Usd;
 use crate::sandbox::anthropic::errors::{bad_body, fault, invalid, violation, with_id};
 use crate::sandbox::anthropic::requests::Order;
+use crate::sandbox::json::Json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{No, VendorCall, act_out, finish, read_json, text};
 

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
+use axum::{Router, routing};
 use serde_json::{Value, json};
 
 use super::faults::Mode;
 use super::fields::{Fields, Why, Wrong};
 use super::settings::{Name, Vendor};
 use super::tokens::TokenStore;
+use crate::sandbox::json::Json;
 use crate::sandbox::openai::edits::Edit;
 use crate::sandbox::openai::models::{Family, MODELS};
 use crate::sandbox::openai::requests::{Order, Way};

@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
+use axum::{Router, routing};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -25,6 +25,7 @@ use super::tasks::Task;
 use crate::money::Usd;
 use crate::sandbox::bfl::models::{Model, Order};
 use crate::sandbox::files;
+use crate::sandbox::json::Json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{BadBody, No, VendorCall, act_out, finish, read_json, text, unix_time};
 

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use base64_simd::STANDARD;
@@ -15,6 +14,7 @@ use crate::sandbox::compatible::dialect::{AnswerForm, CostStyle, Dialect};
 use crate::sandbox::compatible::requests::Order;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
+use crate::sandbox::json::Json;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{No, VendorCall, draw, unix_time};

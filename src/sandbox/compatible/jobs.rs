@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -17,6 +16,7 @@ use crate::sandbox::compatible::dialect::Jobs;
 use crate::sandbox::compatible::errors::Trouble;
 use crate::sandbox::compatible::requests::{Order, authorise};
 use crate::sandbox::faults::Mode;
+use crate::sandbox::json::Json;
 use crate::sandbox::settings::Name;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{No, VendorCall, finish, origin};

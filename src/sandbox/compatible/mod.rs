@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
+use axum::{Router, routing};
 use serde_json::{Map, Value, json};
 
 use super::fields::Fields;
@@ -18,6 +18,7 @@ use crate::sandbox::compatible::drawing::drawn;
 use crate::sandbox::compatible::errors::Trouble;
 use crate::sandbox::compatible::requests::{Order, authorise};
 use crate::sandbox::files;
+use crate::sandbox::json::Json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish, read_json};
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
+use axum::{Router, routing};
 use serde_json::{Value, json};
 
 use super::settings::Name;
@@ -18,6 +18,7 @@ use super::tasks::Task;
 use crate::sandbox::dashscope::errors::{WITHHELD, authorise, fault, flat, refusal, request_id, wrong};
 use crate::sandbox::dashscope::requests::{Order, Surface, stamp};
 use crate::sandbox::files;
+use crate::sandbox::json::Json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{No, VendorCall, act_out, finish};
 

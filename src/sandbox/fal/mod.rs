@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
+use axum::{Router, routing};
 use serde_json::{Value, json};
 
 use super::fields::Fields;
@@ -22,6 +22,7 @@ use crate::sandbox::fal::errors::{authorise, bad_body, fault, kind_of, model_err
 use crate::sandbox::fal::models::Model;
 use crate::sandbox::fal::results::{Ending, Work, add_error, end, told};
 use crate::sandbox::files;
+use crate::sandbox::json::Json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{No, VendorCall, act_out, finish, origin, read_json};
 

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64_simd::STANDARD;
@@ -15,6 +14,7 @@ use crate::image::Format;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::fal::models::Asked;
 use crate::sandbox::faults::Mode;
+use crate::sandbox::json::Json;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{No, VendorCall, draw};

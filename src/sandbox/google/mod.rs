@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
+use axum::{Router, routing};
 use serde_json::json;
 
 use super::edits::{look, mark};
@@ -19,6 +19,7 @@ use super::settings::{Name, Vendor};
 use crate::sandbox::google::errors::{bad_body, bad_field, error, fault, violation};
 use crate::sandbox::google::models::{GEMINI, MODELS, Model};
 use crate::sandbox::google::requests::{charged, content, predict, refusal};
+use crate::sandbox::json::Json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{No, VendorCall, act_out, bearer, finish, read_json, text};
 

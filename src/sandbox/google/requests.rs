@@ -1,6 +1,5 @@
 //! A request to Google: read in either of its two shapes, drawn and charged.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
 use base64_simd::STANDARD;
@@ -14,6 +13,7 @@ use crate::sandbox::google::edits::Change;
 use crate::sandbox::google::members::{list, members, object};
 use crate::sandbox::google::models::Model;
 use crate::sandbox::google::{edits, usage};
+use crate::sandbox::json::Json;
 use crate::sandbox::metered_prices::ImageTokens;
 use crate::sandbox::vendor_call::{No, VendorCall, draw};
 

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
+use axum::{Router, routing};
 use serde_json::json;
 
 use super::fields::{Fields, Why, Wrong};
 use super::settings::{Name, Vendor};
 use crate::sandbox::files;
+use crate::sandbox::json::Json;
 use crate::sandbox::openai::edits::Edit;
 use crate::sandbox::openai::errors::{authorise, bad_body, bad_field, fault, invalid, no_such_model, refusal};
 use crate::sandbox::openai::models::{Family, MODELS};

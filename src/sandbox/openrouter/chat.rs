@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -18,6 +17,7 @@ use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Fields, Why, Wrong};
+use crate::sandbox::json::Json;
 use crate::sandbox::openrouter::errors::{authorise, bad_body, bad_field, fault, violation};
 use crate::sandbox::openrouter::image_api::{Order, Usage};
 use crate::sandbox::openrouter::models::Model;

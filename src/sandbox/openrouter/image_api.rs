@@ -1,6 +1,5 @@
 //! An order at OpenRouter's image API: read, drawn and charged.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -14,6 +13,7 @@ use crate::money::Usd;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Fields, Wrong};
+use crate::sandbox::json::Json;
 use crate::sandbox::openrouter::errors::error;
 use crate::sandbox::openrouter::models::Model;
 use crate::sandbox::openrouter::requests::{not_a, provider, referred, seed, unstreamed};

@@ -10,13 +10,14 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
+use axum::{Router, routing};
 use serde_json::{Value, json};
 
 use super::faults::Mode;
 use super::fields::{Fields, Why, Wrong};
 use super::settings::{Name, Vendor};
 use crate::sandbox::files;
+use crate::sandbox::json::Json;
 use crate::sandbox::replicate::models::Asked;
 use crate::sandbox::replicate::prediction_store::Prediction;
 use crate::sandbox::replicate::work::Order;

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
+use axum::{Router, routing};
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::fields::Fields;
 use super::settings::Name;
 use crate::money::Usd;
+use crate::sandbox::json::Json;
 use crate::sandbox::stability::errors::{authorise, bad_body, error};
 use crate::sandbox::stability::v1::{Order, SDXL, admit, serve};
 use crate::sandbox::state::SandboxState;

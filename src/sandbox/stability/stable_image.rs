@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -20,6 +19,7 @@ use crate::sandbox::edits;
 use crate::sandbox::edits::{BadForm, Form, mark};
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Fields, Why, Wrong};
+use crate::sandbox::json::Json;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::stability::answers::{is_blurred, seed_of, tell};
 use crate::sandbox::stability::errors::fault_words;

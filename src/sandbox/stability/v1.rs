@@ -1,6 +1,5 @@
 //! An order at version 1 of Stability's API: read, drawn and charged.
 
-use axum::Json;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64_simd::STANDARD;
@@ -10,6 +9,7 @@ use crate::image::Size;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{Fields, Wrong};
+use crate::sandbox::json::Json;
 use crate::sandbox::stability::answers::{is_blurred, seed_of, tell};
 use crate::sandbox::stability::errors::{authorise, bad_field, error, fault};
 use crate::sandbox::vendor_call::{No, VendorCall, act_out, draw, media_type, text};
