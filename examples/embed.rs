@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
 use async_trait::async_trait;
-use easel::reload::{Os, POLL_INTERVAL, Watch};
+use easel::reload::{POLL_INTERVAL, ProcessEnv, Watch};
 use easel::{AccessLog, Admin, Easel, Gateway, background};
 use http::Response;
 use pingora::apps::HttpServerOptions;
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 
 /// One Pingora server with everything in it. No tokio runtime is needed yet: Pingora makes one for each service.
 fn assemble(config: PathBuf) -> Result<Server, Box<dyn Error>> {
-    let (watch, plan) = Watch::open(config, Arc::new(Os));
+    let (watch, plan) = Watch::open(config, Arc::new(ProcessEnv));
     let plan = plan?;
     if plan.server.tls.is_some() {
         return Err("this example serves plain HTTP: add TLS to the Pingora service, not to the config".into());

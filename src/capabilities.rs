@@ -12,10 +12,10 @@ mod fitted;
 mod result_check;
 mod sizes;
 
-pub use crate::capabilities::adjustment::{Adjustment, Unable};
-pub use crate::capabilities::fitted::Fitted;
-pub use crate::capabilities::result_check::{Mismatch, ResultCheck, Strict};
-pub use crate::capabilities::sizes::{OutputSize, SizeTolerance, Sizes, Steps, Tier};
+pub use crate::capabilities::adjustment::{Adjustment, Unsupported};
+pub use crate::capabilities::fitted::FittedRequest;
+pub use crate::capabilities::result_check::{Mismatch, ResultCheck, StrictOptions};
+pub use crate::capabilities::sizes::{OutputSize, SizeBounds, SizeTolerance, Sizes, Tier};
 
 /// What one model can do in one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub struct Capabilities {
 /// Before a call nothing is made of it: what is not asked is reckoned at its dearest. After the call it says what was
 /// drawn where the answer does not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usual {
+pub struct ModelDefaults {
     /// The size it draws then; `None` where nobody says, or the model decides.
     pub size: Option<Size>,
     /// The quality, likewise.
@@ -105,7 +105,7 @@ const USUAL: Size = Size::new(1024, 1024);
 
 impl Capabilities {
     /// Fits `request` to this model, or says why it cannot be done.
-    pub fn fit(&self, request: &ImageRequest, size_tolerance: SizeTolerance) -> Result<Fitted, Unable> {
+    pub fn fit(&self, request: &ImageRequest, size_tolerance: SizeTolerance) -> Result<FittedRequest, Unsupported> {
         self.check_wishes(request)?;
         let mut adjusted = Vec::new();
         let (output_size, change) = self.output_size(request, size_tolerance)?;
@@ -123,7 +123,7 @@ impl Capabilities {
         let tier = self.covering(output_size.nominal().unwrap_or(USUAL));
         let partials = if self.partials { request.partial_images } else { 0 };
         let format = request.output_format.or_else(|| self.alpha_format(request));
-        Ok(Fitted { output_size, tier, quality, format, partials, adjusted })
+        Ok(FittedRequest { output_size, tier, quality, format, partials, adjusted })
     }
 
     /// The smallest tier that covers `asked`, else the largest.
@@ -136,10 +136,10 @@ impl Capabilities {
         &self,
         request: &ImageRequest,
         size_tolerance: SizeTolerance,
-    ) -> Result<(OutputSize, Option<Adjustment>), Unable> {
+    ) -> Result<(OutputSize, Option<Adjustment>), Unsupported> {
         let own = request.edit.as_ref().filter(|_| self.edit.is_some_and(|edit| edit.keeps_size));
         match (own.and_then(|edit| edit.images.first()), request.size) {
-            (Some(first), Some(asked)) if asked != first.size && size_tolerance.strict => Err(Unable::Size),
+            (Some(first), Some(asked)) if asked != first.size && size_tolerance.strict => Err(Unsupported::Size),
             (Some(first), asked) => {
                 let changed = asked.filter(|asked| *asked != first.size);
                 let change =
@@ -151,22 +151,22 @@ impl Capabilities {
         }
     }
 
-    fn check_operation(&self, edit: Option<&Edit>) -> Result<(), Unable> {
+    fn check_operation(&self, edit: Option<&Edit>) -> Result<(), Unsupported> {
         let Some(edit) = edit else {
-            return if self.generate { Ok(()) } else { Err(Unable::Generate) };
+            return if self.generate { Ok(()) } else { Err(Unsupported::Generate) };
         };
-        let able = self.edit.ok_or(Unable::Edit)?;
+        let able = self.edit.ok_or(Unsupported::Edit)?;
         if edit.images.len() > usize::from(able.images) {
-            return Err(Unable::Images { limit: able.images });
+            return Err(Unsupported::Images { limit: able.images });
         }
         let bytes = edit.images.iter().fold(0, |sum: usize, image| sum.saturating_add(image.bytes.len()));
         match edit.mask {
-            _ if bytes > able.bytes => Err(Unable::ImageBytes { limit: able.bytes }),
+            _ if bytes > able.bytes => Err(Unsupported::ImageBytes { limit: able.bytes }),
             _ if able.drawn_sizes && !edit.images.iter().all(|image| self.sizes.has(image.size)) => {
-                Err(Unable::ImageSize)
+                Err(Unsupported::ImageSize)
             }
-            Some(_) if !able.mask => Err(Unable::Mask),
-            None if able.needs_mask => Err(Unable::MaskMissing),
+            Some(_) if !able.mask => Err(Unsupported::Mask),
+            None if able.needs_mask => Err(Unsupported::MaskMissing),
             _ => Ok(()),
         }
     }
@@ -183,26 +183,26 @@ impl Capabilities {
         self.formats.is_empty() || self.formats.iter().any(|format| format.has_alpha())
     }
 
-    fn check_wishes(&self, request: &ImageRequest) -> Result<(), Unable> {
+    fn check_wishes(&self, request: &ImageRequest) -> Result<(), Unsupported> {
         self.check_operation(request.edit.as_ref())?;
         if request.prompt.chars().count() > self.prompt_chars {
-            return Err(Unable::PromptTooLong { limit: self.prompt_chars });
+            return Err(Unsupported::PromptTooLong { limit: self.prompt_chars });
         }
         if request.seed.is_some() && !self.seed {
-            return Err(Unable::Seed);
+            return Err(Unsupported::Seed);
         }
         match &request.negative_prompt {
-            Some(_) if !self.negative_prompt => return Err(Unable::NegativePrompt),
+            Some(_) if !self.negative_prompt => return Err(Unsupported::NegativePrompt),
             Some(text) if text.chars().count() > self.negative_chars => {
-                return Err(Unable::NegativePromptTooLong { limit: self.negative_chars });
+                return Err(Unsupported::NegativePromptTooLong { limit: self.negative_chars });
             }
             _ => {}
         }
         if request.background == Some(Background::Transparent) && !(self.transparent && self.writes_alpha()) {
-            return Err(Unable::Background);
+            return Err(Unsupported::Background);
         }
         match request.output_format {
-            Some(format) if !self.formats.contains(&format) => Err(Unable::OutputFormat),
+            Some(format) if !self.formats.contains(&format) => Err(Unsupported::OutputFormat),
             _ => Ok(()),
         }
     }

@@ -81,7 +81,7 @@ impl Class {
 
 /// How far the cause of a failure reaches, as far as the evidence goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scope {
+pub enum FailureScope {
     /// Everything that is asked with this account: its key, its money, a limit that vendors keep by account.
     Account,
     /// Everything that is asked of this model.
@@ -96,7 +96,7 @@ pub struct Classification {
     /// What kind of failure.
     pub class: Class,
     /// How far its cause reaches.
-    pub scope: Scope,
+    pub scope: FailureScope,
     /// Whether the vendor says so in words that it documents, which is enough to pause at once. An answer that may be
     /// anybody's, such as a firewall's page, only counts as one failure.
     pub stated: bool,
@@ -106,10 +106,10 @@ impl Classification {
     /// The vendor says so itself; as wide as such failures usually are.
     pub fn stated(class: Class) -> Classification {
         let scope = match class {
-            Class::Auth | Class::Quota => Scope::Account,
+            Class::Auth | Class::Quota => FailureScope::Account,
             // Most vendors limit by model (PROVIDERS.md 1.6, 2, 4.4, 10).
-            Class::RateLimited => Scope::Model,
-            _ => Scope::Operation,
+            Class::RateLimited => FailureScope::Model,
+            _ => FailureScope::Operation,
         };
         Classification { class, scope, stated: true }
     }
@@ -120,7 +120,7 @@ impl Classification {
     }
 
     /// The same, reaching so far.
-    pub fn at(self, scope: Scope) -> Classification {
+    pub fn at(self, scope: FailureScope) -> Classification {
         Classification { scope, ..self }
     }
 }
@@ -131,7 +131,7 @@ pub struct Failure {
     /// What kind.
     pub class: Class,
     /// How far its cause reaches.
-    pub scope: Scope,
+    pub scope: FailureScope,
     /// Whether the vendor itself says so; else it only counts as one failure.
     pub stated: bool,
     /// The provider's words, for the operator's log. May name the account; never shown to a caller.

@@ -6,7 +6,7 @@ pub mod calendar {
 }
 
 pub mod capabilities {
-    pub use crate::capabilities::{Fitted, SizeTolerance, Unable};
+    pub use crate::capabilities::{FittedRequest, SizeTolerance, Unsupported};
 }
 
 pub mod config {
@@ -60,7 +60,7 @@ pub mod pricing {
 
 pub mod provider {
     pub use crate::provider::{
-        ALL, Adapter, Call, Drawn, Job, PictureSource, Reply, Reported, Step, by_kind, capabilities,
+        ALL, Adapter, Call, Job, JobResult, PictureSource, Reply, Reported, Step, by_kind, capabilities,
     };
 
     pub mod anthropic {

@@ -127,7 +127,7 @@ pub mod cli;
 pub mod internals;
 
 pub use crate::admin::handler::Admin;
-pub use crate::cache::Kept;
+pub use crate::cache::GeneratedPicture;
 pub use crate::config::plan::Plan;
 pub use crate::error::Error;
 pub use crate::gateway::outcome::Outcome;
@@ -141,8 +141,8 @@ pub use crate::server::proxy::Easel;
 
 /// A config, from its text or its file to the plan that a [`Gateway`] serves.
 pub mod reload {
-    pub use crate::config::Lookup;
-    pub use crate::gateway::reload::{LoadError, Os, POLL_INTERVAL, Watch, check, ignored_proxy, load};
+    pub use crate::config::EnvAndFiles;
+    pub use crate::gateway::reload::{LoadError, POLL_INTERVAL, ProcessEnv, Watch, check, ignored_proxy, load};
 }
 
 /// What [`Gateway::with_parts`] takes in place of the system's clock and connections.
@@ -151,7 +151,9 @@ pub mod parts {
     pub use crate::clock::{Clock, ManualClock};
     pub use crate::provider::{Call, Reply};
     pub use crate::upstream::transport::reply_memory::{CallReservation, ReplyReservation};
-    pub use crate::upstream::transport::{Bounds, EventRole, HeldReply, HttpClient, Reach, TransportError, Watcher};
+    pub use crate::upstream::transport::{
+        AllowedTargets, Bounds, EventRole, HeldReply, HttpClient, TransportError, Watcher,
+    };
 }
 
 /// What has to happen in a [`Gateway`] while nobody asks it anything: alerts and monthly fees.

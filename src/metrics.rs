@@ -84,7 +84,7 @@ impl Metrics {
     /// # Errors
     /// When two metrics share a name, which a test rules out.
     pub fn new(ledger: &Arc<Ledger>) -> Result<Metrics, prometheus::Error> {
-        let made = Maker(Registry::new());
+        let made = MetricsBuilder(Registry::new());
         let log_dropped =
             made.counters("log_dropped_total", "Lines of the logs that nobody took in time.", &["log"])?;
         let (connections, connections_closed, certificate_reload_success) = made.listeners()?;
@@ -141,9 +141,9 @@ impl Metrics {
 }
 
 /// Makes metrics and registers them.
-struct Maker(Registry);
+struct MetricsBuilder(Registry);
 
-impl Maker {
+impl MetricsBuilder {
     /// Those that are open, those that were closed, and whether a certificate was taken.
     fn listeners(&self) -> Result<(IntGaugeVec, IntCounterVec, IntGaugeVec), prometheus::Error> {
         let closed = "Connections that Easel closed for what they did or did not do.";

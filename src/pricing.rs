@@ -17,10 +17,10 @@ mod text_tokens;
 pub mod undelivered;
 pub mod volume_tiers;
 
-pub use crate::pricing::computed_prices::{FirstMegapixel, Megapixels, Rounding, Steps};
+pub use crate::pricing::computed_prices::{FirstMegapixel, Megapixels, Rounding, StepsPrice};
 pub use crate::pricing::metered_usage::{Counted, Meter, PictureTokenPrice, PictureTokens, Reported, Usage};
 pub use crate::pricing::text_tokens::{TokenPrice, Tokens};
-use exact::Exact;
+use exact::ExactFraction;
 pub use table::{Row, RowSize, TIERS, Table};
 
 /// Extras that a vendor charges on top of the picture.
@@ -138,7 +138,7 @@ impl Price {
     /// and markup come on top, the call's fee does not. `None` when the sum does not fit.
     pub fn instead(&self, request: &ImageRequest, usd: Usd) -> Option<Usd> {
         let added = self.addons(request, |_| true)?;
-        Exact::times(usd, 1)?.ppm(self.multiplier_ppm)?.plus(added)?.with_markup(self.markup_ppm)?.rounded()
+        ExactFraction::times(usd, 1)?.ppm(self.multiplier_ppm)?.plus(added)?.with_markup(self.markup_ppm)?.rounded()
     }
 
     /// What one picture is billed, without the call's fee, and whether that is a guess: the dearest of several prices,
@@ -165,21 +165,21 @@ impl Price {
     }
 
     /// A counted amount with what is added to it. What was counted has the pictures to start from in it already.
-    fn counted(&self, request: &ImageRequest, counted: Exact, pictures: u32) -> Option<Usd> {
+    fn counted(&self, request: &ImageRequest, counted: ExactFraction, pictures: u32) -> Option<Usd> {
         let added = self.addons(request, |addon| addon != Addon::InputImage)?.many(pictures)?;
         counted.ppm(self.multiplier_ppm)?.plus(added)?.with_markup(self.markup_ppm)?.rounded()
     }
 
     /// The add-ons of one picture, those of them that are `meant`.
-    fn addons(&self, request: &ImageRequest, meant: impl Fn(Addon) -> bool) -> Option<Exact> {
-        self.addons.iter().filter(|(addon, _)| meant(*addon)).try_fold(Exact::ZERO, |total, (addon, usd)| {
-            total.plus(Exact::times(*usd, u64::try_from(addon.times(request)).ok()?)?)
+    fn addons(&self, request: &ImageRequest, meant: impl Fn(Addon) -> bool) -> Option<ExactFraction> {
+        self.addons.iter().filter(|(addon, _)| meant(*addon)).try_fold(ExactFraction::ZERO, |total, (addon, usd)| {
+            total.plus(ExactFraction::times(*usd, u64::try_from(addon.times(request)).ok()?)?)
         })
     }
 
     /// The most that reading the request's words can cost.
-    fn read_before(&self, request: &ImageRequest) -> Option<Exact> {
-        let Some(Meter::Tokens(price)) = &self.meter else { return Some(Exact::ZERO) };
+    fn read_before(&self, request: &ImageRequest) -> Option<ExactFraction> {
+        let Some(Meter::Tokens(price)) = &self.meter else { return Some(ExactFraction::ZERO) };
         price.text(request.prompt.len() + request.negative_prompt.as_ref().map_or(0, String::len))
     }
 }

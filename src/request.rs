@@ -22,7 +22,7 @@ pub use crate::request::image_request::{Edit, Filled, ImageRequest, Input, Mask,
 pub use crate::request::option_enums::{
     Background, Complexity, Fidelity, Moderation, Quality, ResponseFormat, Style, Verdict,
 };
-pub use edit::{Draft, FormField};
+pub use edit::{EditDraft, FormField};
 pub use feedback::Feedback;
 pub use field_names::SENT_FIELDS;
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use easel::internals::server::log_writer::stream;
-use easel::reload::{Os, POLL_INTERVAL, Watch};
+use easel::reload::{POLL_INTERVAL, ProcessEnv, Watch};
 use easel::{AccessLog, Gateway};
 use pingora::Result;
 use pingora::http::ResponseHeader;
@@ -181,7 +181,7 @@ fn easel(origin: &str, state: Option<TempDir>, logged: bool) -> Result<SocketAdd
     );
     let mut file = tempfile::Builder::new().suffix(".yaml").tempfile()?;
     file.write_all(yaml.as_bytes())?;
-    let (watch, loaded) = Watch::open(file.path().to_owned(), Arc::new(Os));
+    let (watch, loaded) = Watch::open(file.path().to_owned(), Arc::new(ProcessEnv));
     let gateway = Gateway::new(loaded?)?;
     let log = match logged {
         true => AccessLog::to(stream(std::io::stdout())?, &gateway)?,

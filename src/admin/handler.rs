@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use crate::admin::ledger::ledger;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
-use crate::server::browser_guard::{self, HostCheck, Signs};
+use crate::server::browser_guard::{self, HostCheck, OriginHeaders};
 use crate::server::caller::bearer;
 use crate::server::respond::error_object;
 
@@ -85,7 +85,7 @@ impl Admin {
         if !guarded {
             return None;
         }
-        let signs = Signs::of(session.req_header());
+        let signs = OriginHeaders::of(session.req_header());
         let door = if self.local { HostCheck::Operators } else { HostCheck::Clients };
         browser_guard::foreign(signs, server, door).map(|foreign| refused(&foreign.error(signs)))
     }

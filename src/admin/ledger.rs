@@ -104,50 +104,50 @@ fn figures(figures: &Figures) -> Map<String, Value> {
 
 /// One figure as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cell {
+pub enum FigureCell {
     /// So many.
     Count(u64),
     /// So much; `None` where there is no such amount.
     Amount(Option<Usd>),
 }
 
-impl Cell {
+impl FigureCell {
     fn json(self) -> Value {
         match self {
-            Cell::Count(count) => count.into(),
-            Cell::Amount(amount) => amount.map(|usd| usd.to_string()).into(),
+            FigureCell::Count(count) => count.into(),
+            FigureCell::Amount(amount) => amount.map(|usd| usd.to_string()).into(),
         }
     }
 }
 
-impl std::fmt::Display for Cell {
+impl std::fmt::Display for FigureCell {
     /// As text; nothing where there is no amount.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Cell::Count(count) => write!(f, "{count}"),
-            Cell::Amount(Some(amount)) => write!(f, "{amount}"),
-            Cell::Amount(None) => Ok(()),
+            FigureCell::Count(count) => write!(f, "{count}"),
+            FigureCell::Amount(Some(amount)) => write!(f, "{amount}"),
+            FigureCell::Amount(None) => Ok(()),
         }
     }
 }
 
 /// A row's figures in the order they are shown, with their titles.
-pub fn cells(figures: &Figures) -> [(&'static str, Cell); 13] {
-    let usd = |amount: Usd| Cell::Amount(Some(amount));
+pub fn cells(figures: &Figures) -> [(&'static str, FigureCell); 13] {
+    let usd = |amount: Usd| FigureCell::Amount(Some(amount));
     [
-        ("attempts", Cell::Count(figures.attempts)),
-        ("billed", Cell::Count(figures.billed)),
-        ("accepted", Cell::Count(figures.accepted)),
-        ("rejected", Cell::Count(figures.rejected)),
-        ("refused", Cell::Count(figures.refused)),
+        ("attempts", FigureCell::Count(figures.attempts)),
+        ("billed", FigureCell::Count(figures.billed)),
+        ("accepted", FigureCell::Count(figures.accepted)),
+        ("rejected", FigureCell::Count(figures.rejected)),
+        ("refused", FigureCell::Count(figures.refused)),
         ("usd", usd(figures.usd)),
         ("prepaid_usd", usd(figures.prepaid)),
         ("lost_usd", usd(figures.lost)),
         ("uncertain_usd", usd(figures.uncertain)),
-        ("cost_per_accepted_usd", Cell::Amount(figures.cost_per_accepted())),
-        ("saved_pictures", Cell::Count(figures.saved_pictures)),
+        ("cost_per_accepted_usd", FigureCell::Amount(figures.cost_per_accepted())),
+        ("saved_pictures", FigureCell::Count(figures.saved_pictures)),
         ("saved_usd", usd(figures.saved_usd)),
-        ("estimated", Cell::Count(figures.estimated)),
+        ("estimated", FigureCell::Count(figures.estimated)),
     ]
 }
 

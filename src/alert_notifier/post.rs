@@ -19,7 +19,7 @@ use crate::alert_notifier::message::message;
 use crate::alert_notifier::outlets::Outlets;
 use crate::provider::{Call, Reply};
 use crate::secret::Secret;
-use crate::upstream::transport::{Bounds, IDLE, Reach, TransportError};
+use crate::upstream::transport::{AllowedTargets, Bounds, IDLE, TransportError};
 
 /// Messages that wait for one webhook. More than this come only from an alert that flickers while nobody answers.
 const QUEUE: usize = 64;
@@ -84,7 +84,7 @@ impl PostOutcome {
 
 /// Why a try did not work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Setback {
+enum DeliveryError {
     /// The address cannot be written to.
     Unusable,
     /// No connection.
@@ -99,32 +99,32 @@ enum Setback {
     Status(u16),
 }
 
-impl Setback {
+impl DeliveryError {
     /// Whether the same message would fare the same again.
     fn is_final(self) -> bool {
         match self {
-            Setback::Unusable | Setback::TooLarge => true,
-            Setback::Unreachable | Setback::Lost | Setback::Late => false,
-            Setback::Status(status) => status < 500 && !matches!(status, 408 | 429),
+            DeliveryError::Unusable | DeliveryError::TooLarge => true,
+            DeliveryError::Unreachable | DeliveryError::Lost | DeliveryError::Late => false,
+            DeliveryError::Status(status) => status < 500 && !matches!(status, 408 | 429),
         }
     }
 }
 
-impl fmt::Display for Setback {
+impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Setback::Unusable => f.write_str("its address cannot be used"),
-            Setback::Unreachable => f.write_str("it cannot be reached"),
-            Setback::Lost => f.write_str("the connection was lost"),
-            Setback::Late => f.write_str("it does not answer in time"),
-            Setback::TooLarge => f.write_str("its answer is too large"),
-            Setback::Status(status) => write!(f, "it answers {status}"),
+            DeliveryError::Unusable => f.write_str("its address cannot be used"),
+            DeliveryError::Unreachable => f.write_str("it cannot be reached"),
+            DeliveryError::Lost => f.write_str("the connection was lost"),
+            DeliveryError::Late => f.write_str("it does not answer in time"),
+            DeliveryError::TooLarge => f.write_str("its answer is too large"),
+            DeliveryError::Status(status) => write!(f, "it answers {status}"),
         }
     }
 }
 
 /// A message on its way.
-struct Letter {
+struct PendingMessage {
     alert: String,
     webhook: Secret,
     body: serde_json::Value,
@@ -133,8 +133,8 @@ struct Letter {
 }
 
 /// The queue of one alert.
-struct Mailbox {
-    letters: mpsc::Sender<Letter>,
+struct AlertQueue {
+    letters: mpsc::Sender<PendingMessage>,
     /// Shared with every letter that is not done with.
     open: Arc<()>,
 }
@@ -143,7 +143,7 @@ struct Mailbox {
 pub(super) struct Post {
     outlets: Outlets,
     pauses: Pauses,
-    boxes: HashMap<String, Mailbox>,
+    boxes: HashMap<String, AlertQueue>,
 }
 
 impl Post {
@@ -160,10 +160,10 @@ impl Post {
         let mailbox = self.boxes.entry(alert.clone()).or_insert_with(|| {
             let (letters, waiting) = mpsc::channel(QUEUE);
             tokio::spawn(carry(outlets.clone(), waiting, pauses));
-            Mailbox { letters, open: Arc::default() }
+            AlertQueue { letters, open: Arc::default() }
         });
         let (webhook, body) = (webhook.clone(), message(event));
-        let letter = Letter { alert: alert.clone(), webhook, body, _open: mailbox.open.clone() };
+        let letter = PendingMessage { alert: alert.clone(), webhook, body, _open: mailbox.open.clone() };
         if mailbox.letters.try_send(letter).is_err() {
             log::warn!("alert {alert}: a message is dropped, {QUEUE} wait for its webhook already");
             count(outlets, alert, PostOutcome::Dropped);
@@ -182,14 +182,14 @@ fn count(outlets: &Outlets, alert: &str, outcome: PostOutcome) {
 }
 
 /// Takes one letter after the other to its end.
-async fn carry(outlets: Outlets, mut letters: mpsc::Receiver<Letter>, pauses: Pauses) {
+async fn carry(outlets: Outlets, mut letters: mpsc::Receiver<PendingMessage>, pauses: Pauses) {
     while let Some(letter) = letters.recv().await {
         let outcome = deliver(&outlets, &letter, pauses).await;
         count(&outlets, &letter.alert, outcome);
     }
 }
 
-async fn deliver(outlets: &Outlets, letter: &Letter, pauses: Pauses) -> PostOutcome {
+async fn deliver(outlets: &Outlets, letter: &PendingMessage, pauses: Pauses) -> PostOutcome {
     let alert = &letter.alert;
     let mut failures = 0;
     loop {
@@ -207,25 +207,25 @@ async fn deliver(outlets: &Outlets, letter: &Letter, pauses: Pauses) -> PostOutc
     }
 }
 
-async fn attempt(outlets: &Outlets, letter: &Letter) -> Result<(), Setback> {
-    let url = Url::parse(letter.webhook.reveal()).map_err(|_| Setback::Unusable)?;
+async fn attempt(outlets: &Outlets, letter: &PendingMessage) -> Result<(), DeliveryError> {
+    let url = Url::parse(letter.webhook.reveal()).map_err(|_| DeliveryError::Unusable)?;
     let call = Call::post_json(url, HeaderMap::new(), &letter.body);
     let deadline = Instant::now() + ANSWER;
-    let (silence, idle, reach) = (None, IDLE, Reach::Anywhere);
+    let (silence, idle, reach) = (None, IDLE, AllowedTargets::Anywhere);
     let bounds = Bounds { deadline, connect: CONNECT, silence, idle, body: BODY, reach };
     judged(outlets.transport.send(&call, bounds).await.map(|received| received.reply))
 }
 
-fn judged(answer: Result<Reply, TransportError>) -> Result<(), Setback> {
+fn judged(answer: Result<Reply, TransportError>) -> Result<(), DeliveryError> {
     match answer {
         Ok(reply) if (200..300).contains(&reply.status) => Ok(()),
-        Ok(reply) => Err(Setback::Status(reply.status)),
+        Ok(reply) => Err(DeliveryError::Status(reply.status)),
         Err(TransportError::Unreachable(_) | TransportError::Private | TransportError::TimedOut { sent: false }) => {
-            Err(Setback::Unreachable)
+            Err(DeliveryError::Unreachable)
         }
-        Err(TransportError::TimedOut { sent: true }) => Err(Setback::Late),
-        Err(TransportError::Lost(_)) => Err(Setback::Lost),
-        Err(TransportError::TooLarge) => Err(Setback::TooLarge),
+        Err(TransportError::TimedOut { sent: true }) => Err(DeliveryError::Late),
+        Err(TransportError::Lost(_)) => Err(DeliveryError::Lost),
+        Err(TransportError::TooLarge) => Err(DeliveryError::TooLarge),
         // Only a success is read to its end, so the message was taken.
         Err(TransportError::Unreadable(_)) => Ok(()),
     }

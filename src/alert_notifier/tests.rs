@@ -8,7 +8,7 @@ use crate::alert_evaluator::{AlertState, BudgetUse, ResolveReason};
 use crate::alert_notifier::*;
 use crate::clock::ManualClock;
 use crate::config::plan::{Dimension, Plan};
-use crate::gateway::reload::{self, Os};
+use crate::gateway::reload::{self, ProcessEnv};
 use crate::ledger::sliding_window::WindowSum;
 use crate::metrics::Metrics;
 use crate::money::Usd;
@@ -20,7 +20,7 @@ pub(super) fn plan(alerts: &str) -> Plan {
         "providers:\n  home: {{kind: openai_compatible, base_url: http://127.0.0.1:1/v1/, models: {{m: {{price: 0.002}}}}}}\n\
          routes:\n  - {{name: all, offers: [home/m]}}\n{alerts}"
     );
-    reload::check("test.yaml", &text, &Os).unwrap_or_else(|problems| panic!("{problems}"))
+    reload::check("test.yaml", &text, &ProcessEnv).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 /// One provider whose sum can be changed while somebody looks.

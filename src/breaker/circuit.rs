@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::breaker::pause::{Cooling, Pause};
+use crate::breaker::pause::{Pause, PausedUntil};
 use crate::config::plan::Breaker as Limits;
 
 /// Pauses shorter than this end at the time that is told: after so short a time, calls that come back together do no
@@ -46,7 +46,7 @@ pub enum Verdict {
     /// It may as the probe that decides.
     Probe,
     /// It may not.
-    Paused(Cooling),
+    Paused(PausedUntil),
 }
 
 impl Circuit {
@@ -54,11 +54,11 @@ impl Circuit {
     pub fn verdict(&self, now: Instant) -> Verdict {
         let running = self.pauses.iter().filter(|running| running.opens > now);
         if let Some(last) = running.max_by_key(|running| running.until) {
-            return Verdict::Paused(Cooling { pause: last.pause, until: last.until });
+            return Verdict::Paused(PausedUntil { pause: last.pause, until: last.until });
         }
         match (self.pauses.iter().any(|over| over.pause.wants_proof()), self.probe_out) {
             (false, _) => Verdict::Pass,
-            (true, true) => Verdict::Paused(Cooling { pause: Pause::Probing, until: now }),
+            (true, true) => Verdict::Paused(PausedUntil { pause: Pause::Probing, until: now }),
             (true, false) => Verdict::Probe,
         }
     }

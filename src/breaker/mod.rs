@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::breaker::circuit::{Circuit, Verdict};
-pub use crate::breaker::pause::{Cooling, Pause};
+pub use crate::breaker::pause::{Pause, PausedUntil};
 use crate::breaker::policy::blame;
 pub use crate::breaker::target::{BreakerTarget, ModelOperation};
 use crate::breaker::target::{CircuitName, place};
 use crate::config::plan::Breaker as Limits;
-use crate::failure::{Failure, Scope};
+use crate::failure::{Failure, FailureScope};
 
 mod circuit;
 mod pause;
@@ -34,14 +34,14 @@ impl Breakers {
     }
 
     /// Whether anything of `target` is paused, without asking to call it.
-    pub fn cooling(&self, target: BreakerTarget<'_>, now: Instant) -> Option<Cooling> {
+    pub fn cooling(&self, target: BreakerTarget<'_>, now: Instant) -> Option<PausedUntil> {
         let circuits = self.lock();
         last_of(target.names().iter().filter_map(|name| circuits.get(name)).map(|breaker| breaker.verdict(now)))
     }
 
     /// Asks for a call now. The pass must be told how the call went ([`Pass::succeeded`], [`Pass::failed`]); dropped
     /// without, it only gives back the probe.
-    pub fn pass(self: &Arc<Breakers>, target: BreakerTarget<'_>, now: Instant) -> Result<Pass, Cooling> {
+    pub fn pass(self: &Arc<Breakers>, target: BreakerTarget<'_>, now: Instant) -> Result<Pass, PausedUntil> {
         let names = target.names();
         let mut circuits = self.lock();
         let verdicts =
@@ -88,7 +88,7 @@ impl Breakers {
 }
 
 /// The pause that lasts longest, if there is one.
-fn last_of(verdicts: impl Iterator<Item = Verdict>) -> Option<Cooling> {
+fn last_of(verdicts: impl Iterator<Item = Verdict>) -> Option<PausedUntil> {
     let paused = verdicts.filter_map(|verdict| match verdict {
         Verdict::Paused(cooling) => Some(cooling),
         Verdict::Pass | Verdict::Probe => None,
@@ -121,7 +121,7 @@ impl Pass {
     /// The call failed. A caller's mistake or a refusal says nothing against the offer, so it counts as an answer.
     /// `chance`, out of 1000, decides how much later than told a pause ends. Returns the pause that this brought, if
     /// any: everybody who asks before its end is told the same time.
-    pub fn failed(mut self, failure: &Failure, limits: Limits, chance: u32, now: Instant) -> Option<Cooling> {
+    pub fn failed(mut self, failure: &Failure, limits: Limits, chance: u32, now: Instant) -> Option<PausedUntil> {
         let Some(blame) = blame(failure) else {
             self.succeeded(now);
             return None;
@@ -134,7 +134,7 @@ impl Pass {
             breaker.pause(pause, length, chance, now);
         }
         if blame.counts {
-            let operation = place(Scope::Operation);
+            let operation = place(FailureScope::Operation);
             let breaker = circuits.entry(self.names[operation].clone()).or_default();
             breaker.failed(self.probes[operation], limits, chance, now);
         }

@@ -48,7 +48,7 @@ impl Pause {
 
 /// An offer that must not be asked now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cooling {
+pub struct PausedUntil {
     /// Why.
     pub pause: Pause,
     /// Until when, as everybody is told who asks meanwhile.

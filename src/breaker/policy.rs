@@ -23,7 +23,7 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// What a failure calls for: a pause at once, as wide as its scope, and whether it counts as one failure of the
 /// operation.
-pub struct Blame {
+pub struct FailurePolicy {
     /// Why to pause, and for how long.
     pub pause: Option<(Pause, Duration)>,
     /// Whether it is one failure more of the operation.
@@ -31,7 +31,7 @@ pub struct Blame {
 }
 
 /// What a failure calls for; none where it is no fault of the offer.
-pub fn blame(failure: &Failure) -> Option<Blame> {
+pub fn blame(failure: &Failure) -> Option<FailurePolicy> {
     let told = failure.retry_after.map(|told| told.min(LONGEST_PAUSE));
     let at_least = |own: Duration| told.map_or(own, |told| told.max(own));
     let pause = match failure.class {
@@ -42,9 +42,9 @@ pub fn blame(failure: &Failure) -> Option<Blame> {
         Class::ModelGone => Some((Pause::ModelGone, GONE_PAUSE)),
         Class::Server | Class::Unreachable | Class::TimeoutAmbiguous | Class::Malformed => {
             let pause = told.map(|told| (Pause::Overloaded, told));
-            return Some(Blame { pause, counts: true });
+            return Some(FailurePolicy { pause, counts: true });
         }
     };
     // What the vendor did not say itself is one failure and no more.
-    Some(Blame { pause: pause.filter(|_| failure.stated), counts: !failure.stated })
+    Some(FailurePolicy { pause: pause.filter(|_| failure.stated), counts: !failure.stated })
 }

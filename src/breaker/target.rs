@@ -1,6 +1,6 @@
 //! What a breaker is for: an account, a model of it, or an operation of that model.
 
-use crate::failure::Scope;
+use crate::failure::FailureScope;
 
 /// What a model is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,10 +52,10 @@ pub struct CircuitName {
 }
 
 /// The place of a scope's breaker among the three.
-pub fn place(scope: Scope) -> usize {
+pub fn place(scope: FailureScope) -> usize {
     match scope {
-        Scope::Account => 0,
-        Scope::Model => 1,
-        Scope::Operation => 2,
+        FailureScope::Account => 0,
+        FailureScope::Model => 1,
+        FailureScope::Operation => 2,
     }
 }

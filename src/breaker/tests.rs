@@ -33,12 +33,12 @@ impl Story {
         self.find(model, Classification::stated(class), None);
     }
 
-    fn find(&self, model: &str, finding: Classification, after: Option<u64>) -> Option<Cooling> {
+    fn find(&self, model: &str, finding: Classification, after: Option<u64>) -> Option<PausedUntil> {
         let failure = Failure::found(finding, "").with_retry_after(after.map(Duration::from_secs));
         self.pass(model).unwrap().failed(&failure, LIMITS, 0, self.now)
     }
 
-    fn pass(&self, model: &str) -> Result<Pass, Cooling> {
+    fn pass(&self, model: &str) -> Result<Pass, PausedUntil> {
         self.breakers.pass(self.target(model), self.now)
     }
 
@@ -104,7 +104,7 @@ fn a_success_between_failures_starts_the_count_again() {
 
 #[test]
 fn what_a_vendor_states_pauses_at_once_and_as_wide_as_it_reaches() {
-    let elsewhere = |class: Class, scope: Scope| {
+    let elsewhere = |class: Class, scope: FailureScope| {
         let mut story = Story::new();
         story.find("m", Classification::stated(class).at(scope), None);
         let same = story.pause("m");
@@ -113,13 +113,13 @@ fn what_a_vendor_states_pauses_at_once_and_as_wide_as_it_reaches() {
         (same.is_some(), story.pause("m").is_some(), other_model.is_some())
     };
     for class in [Class::RateLimited, Class::Quota, Class::Auth, Class::ModelGone] {
-        assert_eq!(elsewhere(class, Scope::Account), (true, true, true), "{class:?}");
-        assert_eq!(elsewhere(class, Scope::Model), (true, true, false), "{class:?}");
-        assert_eq!(elsewhere(class, Scope::Operation), (true, false, false), "{class:?}");
+        assert_eq!(elsewhere(class, FailureScope::Account), (true, true, true), "{class:?}");
+        assert_eq!(elsewhere(class, FailureScope::Model), (true, true, false), "{class:?}");
+        assert_eq!(elsewhere(class, FailureScope::Operation), (true, false, false), "{class:?}");
     }
     let usual =
         [Class::Quota, Class::Auth, Class::RateLimited, Class::ModelGone].map(|c| Classification::stated(c).scope);
-    assert_eq!(usual, [Scope::Account, Scope::Account, Scope::Model, Scope::Operation]);
+    assert_eq!(usual, [FailureScope::Account, FailureScope::Account, FailureScope::Model, FailureScope::Operation]);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn one_failure_that_names_a_time_is_over_after_it_and_needs_no_proof() {
     story.find("m", Classification::stated(Class::Server), Some(1));
     assert_eq!(story.pause("m"), Some(Pause::Overloaded));
     story.later(1);
-    let all: Vec<Result<Pass, Cooling>> = (0..10).map(|_| story.pass("m")).collect();
+    let all: Vec<Result<Pass, PausedUntil>> = (0..10).map(|_| story.pass("m")).collect();
     assert!(all.iter().all(Result::is_ok), "everybody may ask");
 }
 

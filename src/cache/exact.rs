@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
-use crate::cache::{Kept, Placed};
+use crate::cache::{GeneratedPicture, PlacedPicture};
 use crate::canonical::Canonical;
 use crate::canonical::config_digest::Digest;
 
@@ -33,11 +33,11 @@ const PARTS_FOR_ONE: u64 = 15;
 
 /// What a look found.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Look {
+pub enum CacheLookup {
     /// All pictures wanted, by their places.
-    Hit(Vec<Placed>),
+    Hit(Vec<PlacedPicture>),
     /// Some of the pictures wanted, by their places.
-    Part(Vec<Placed>),
+    Part(Vec<PlacedPicture>),
     /// None.
     Miss(Miss),
 }
@@ -69,7 +69,7 @@ impl Miss {
 
 /// What a picture must be to be served.
 #[derive(Clone, Copy)]
-pub struct Terms<'a> {
+pub struct Freshness<'a> {
     /// Kept for less than this.
     pub ttl: Duration,
     /// The time.
@@ -78,17 +78,17 @@ pub struct Terms<'a> {
     pub way: &'a dyn Fn(&str) -> Option<Digest>,
 }
 
-struct Entry {
+struct PoolEntry {
     canonical: Box<[u8]>,
-    pictures: Vec<Pooled>,
+    pictures: Vec<PooledPicture>,
     /// It is being put in. quick_cache makes room by dropping what was not asked for lately, and that may be what has just
     /// come: where all others are popular, a key that was dropped not long ago joins these without having been asked for.
     arriving: AtomicBool,
 }
 
-impl Entry {
-    fn new(canonical: &[u8], pictures: Vec<Pooled>) -> Entry {
-        Entry { canonical: canonical.into(), pictures, arriving: AtomicBool::new(false) }
+impl PoolEntry {
+    fn new(canonical: &[u8], pictures: Vec<PooledPicture>) -> PoolEntry {
+        PoolEntry { canonical: canonical.into(), pictures, arriving: AtomicBool::new(false) }
     }
 
     fn weight(&self) -> u64 {
@@ -96,8 +96,8 @@ impl Entry {
     }
 }
 
-fn weight(canonical: &[u8], pictures: &[Pooled]) -> u64 {
-    let pictures: usize = pictures.iter().map(|pooled| pooled.kept.weight() + size_of::<Pooled>()).sum();
+fn weight(canonical: &[u8], pictures: &[PooledPicture]) -> u64 {
+    let pictures: usize = pictures.iter().map(|pooled| pooled.kept.weight() + size_of::<PooledPicture>()).sum();
     (canonical.len() + pictures + OVERHEAD) as u64
 }
 
@@ -115,17 +115,17 @@ pub struct Oversized {
 
 /// A picture in its pool.
 #[derive(Clone)]
-struct Pooled {
+struct PooledPicture {
     /// Which of the request's pictures it is; means something with a seed only.
     place: u8,
-    kept: Arc<Kept>,
+    kept: Arc<GeneratedPicture>,
     /// When it was kept. What joins it later makes it no younger.
     since: Instant,
     /// How it was drawn.
     way: Digest,
 }
 
-impl Pooled {
+impl PooledPicture {
     fn is_young(&self, ttl: Duration, now: Instant) -> bool {
         now.saturating_duration_since(self.since) < ttl
     }
@@ -134,8 +134,8 @@ impl Pooled {
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<u128, Arc<Entry>> for Bytes {
-    fn weight(&self, _key: &u128, entry: &Arc<Entry>) -> u64 {
+impl Weighter<u128, Arc<PoolEntry>> for Bytes {
+    fn weight(&self, _key: &u128, entry: &Arc<PoolEntry>) -> u64 {
         entry.weight()
     }
 }
@@ -144,28 +144,28 @@ impl Weighter<u128, Arc<Entry>> for Bytes {
 #[derive(Clone)]
 struct Arrivals;
 
-impl Lifecycle<u128, Arc<Entry>> for Arrivals {
-    type RequestState = Vec<Arc<Entry>>;
+impl Lifecycle<u128, Arc<PoolEntry>> for Arrivals {
+    type RequestState = Vec<Arc<PoolEntry>>;
 
-    fn is_pinned(&self, _key: &u128, entry: &Arc<Entry>) -> bool {
+    fn is_pinned(&self, _key: &u128, entry: &Arc<PoolEntry>) -> bool {
         entry.arriving.load(Ordering::Relaxed)
     }
 
-    fn on_evict(&self, dropped: &mut Vec<Arc<Entry>>, _key: u128, entry: Arc<Entry>) {
+    fn on_evict(&self, dropped: &mut Vec<Arc<PoolEntry>>, _key: u128, entry: Arc<PoolEntry>) {
         dropped.push(entry);
     }
 }
 
 /// Pictures by canonical request, bounded in bytes.
-pub struct Exact {
-    entries: Cache<u128, Arc<Entry>, Bytes, DefaultHashBuilder, Arrivals>,
+pub struct ExactCache {
+    entries: Cache<u128, Arc<PoolEntry>, Bytes, DefaultHashBuilder, Arrivals>,
     /// Held while a pool is replaced by another made from it.
     changing: Mutex<()>,
 }
 
-impl Exact {
+impl ExactCache {
     /// An empty cache of at most `memory` bytes.
-    pub fn new(memory: u64) -> Exact {
+    pub fn new(memory: u64) -> ExactCache {
         let hasher = DefaultHashBuilder::default();
         // In one piece: a part of the memory would bound the largest entry, and a look takes no time beside an answer.
         let built = OptionsBuilder::new().estimated_items_capacity(ENTRIES).weight_capacity(memory).shards(1).build();
@@ -174,32 +174,32 @@ impl Exact {
             // Nothing is missing above. This is the same in several pieces.
             Err(_) => Cache::with(ENTRIES, memory, Bytes, hasher, Arrivals),
         };
-        Exact { entries, changing: Mutex::default() }
+        ExactCache { entries, changing: Mutex::default() }
     }
 
     /// Up to `n` pictures for `canonical`.
-    pub fn look(&self, canonical: &Canonical, n: u8, terms: &Terms<'_>) -> Look {
+    pub fn look(&self, canonical: &Canonical, n: u8, terms: &Freshness<'_>) -> CacheLookup {
         let key = canonical.key();
-        let Some(entry) = self.entries.get(&key) else { return Look::Miss(Miss::Absent) };
+        let Some(entry) = self.entries.get(&key) else { return CacheLookup::Miss(Miss::Absent) };
         if *entry.canonical != *canonical.bytes() {
-            return Look::Miss(Miss::Collision);
+            return CacheLookup::Miss(Miss::Collision);
         }
-        let young = |pooled: &&Pooled| pooled.is_young(terms.ttl, terms.now);
+        let young = |pooled: &&PooledPicture| pooled.is_young(terms.ttl, terms.now);
         if !entry.pictures.iter().any(|pooled| young(&pooled)) {
             // What another has kept there since is not what was looked at, and stays.
             self.entries.remove_if(&key, |there| Arc::ptr_eq(there, &entry));
-            return Look::Miss(Miss::Expired);
+            return CacheLookup::Miss(Miss::Expired);
         }
-        let same = |pooled: &&Pooled| (terms.way)(&pooled.kept.drawn_by).is_none_or(|way| way == pooled.way);
-        let good: Vec<&Pooled> = entry.pictures.iter().filter(young).filter(same).collect();
+        let same = |pooled: &&PooledPicture| (terms.way)(&pooled.kept.drawn_by).is_none_or(|way| way == pooled.way);
+        let good: Vec<&PooledPicture> = entry.pictures.iter().filter(young).filter(same).collect();
         if good.is_empty() {
-            return Look::Miss(Miss::Stale);
+            return CacheLookup::Miss(Miss::Stale);
         }
         let found = chosen(&good, canonical.seeded(), n);
         match found.len() {
-            0 => Look::Miss(Miss::Absent),
-            all if all == usize::from(n) => Look::Hit(found),
-            _ => Look::Part(found),
+            0 => CacheLookup::Miss(Miss::Absent),
+            all if all == usize::from(n) => CacheLookup::Hit(found),
+            _ => CacheLookup::Part(found),
         }
     }
 
@@ -211,19 +211,19 @@ impl Exact {
     pub fn keep(
         &self,
         canonical: &Canonical,
-        pictures: &[Placed],
+        pictures: &[PlacedPicture],
         way: Digest,
         ttl: Duration,
         now: Instant,
     ) -> Result<(), Oversized> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let new = pictures.iter().map(|placed| {
-            let Placed { place, kept } = placed.clone();
-            Pooled { place, kept, since: now, way }
+            let PlacedPicture { place, kept } = placed.clone();
+            PooledPicture { place, kept, since: now, way }
         });
         let mut pool = Vec::with_capacity(pictures.len());
         let (mut places, mut ids) = (HashSet::new(), HashSet::new());
-        let mut join = |pooled: Pooled| {
+        let mut join = |pooled: PooledPicture| {
             let is_another = match canonical.seeded() {
                 true => places.insert(pooled.place),
                 false => ids.insert(pooled.kept.id.clone()),
@@ -245,14 +245,14 @@ impl Exact {
         while weight(canonical.bytes(), &pool) > oversized.most && pool.pop().is_some() {}
         let kept = pool.len();
         if kept > 0 {
-            self.put(canonical.key(), Entry::new(canonical.bytes(), pool));
+            self.put(canonical.key(), PoolEntry::new(canonical.bytes(), pool));
         }
         if kept < new.min(POOL) { Err(oversized) } else { Ok(()) }
     }
 
     /// Puts in what is not too large, for which others give way.
-    fn put(&self, key: u128, entry: Entry) {
-        let entry = Arc::new(Entry { arriving: AtomicBool::new(true), ..entry });
+    fn put(&self, key: u128, entry: PoolEntry) {
+        let entry = Arc::new(PoolEntry { arriving: AtomicBool::new(true), ..entry });
         self.entries.insert(key, entry.clone());
         entry.arriving.store(false, Ordering::Relaxed);
     }
@@ -264,8 +264,8 @@ impl Exact {
 
     /// Serves a picture to a tenant no more, whatever it was drawn for. Looks at all that is kept.
     pub fn forget(&self, tenant: &str, id: &str) {
-        let has = |entry: &Entry| entry.pictures.iter().any(|pooled| *pooled.kept.id == *id);
-        let own = |entry: &Entry| Canonical::is_of(&entry.canonical, tenant);
+        let has = |entry: &PoolEntry| entry.pictures.iter().any(|pooled| *pooled.kept.id == *id);
+        let own = |entry: &PoolEntry| Canonical::is_of(&entry.canonical, tenant);
         let found: Vec<u128> =
             self.entries.iter().filter(|(_, entry)| has(entry) && own(entry)).map(|(key, _)| key).collect();
         for key in found {
@@ -277,7 +277,7 @@ impl Exact {
             if pictures.is_empty() {
                 self.entries.remove(&key);
             } else {
-                self.put(key, Entry::new(&entry.canonical, pictures));
+                self.put(key, PoolEntry::new(&entry.canonical, pictures));
             }
         }
     }
@@ -297,13 +297,13 @@ impl Exact {
 
 /// The pictures of a pool for a request for `n`, by their places: with a seed those that are its own, else as many as are
 /// wanted, the freshest first.
-fn chosen(good: &[&Pooled], seeded: bool, n: u8) -> Vec<Placed> {
-    let placed = |place: u8, pooled: &Pooled| Placed { place, kept: pooled.kept.clone() };
+fn chosen(good: &[&PooledPicture], seeded: bool, n: u8) -> Vec<PlacedPicture> {
+    let placed = |place: u8, pooled: &PooledPicture| PlacedPicture { place, kept: pooled.kept.clone() };
     if !seeded {
         return (0..n).zip(good).map(|(place, pooled)| placed(place, pooled)).collect();
     }
     let own = good.iter().filter(|pooled| pooled.place < n);
-    let mut own: Vec<Placed> = own.map(|pooled| placed(pooled.place, pooled)).collect();
+    let mut own: Vec<PlacedPicture> = own.map(|pooled| placed(pooled.place, pooled)).collect();
     own.sort_by_key(|placed| placed.place);
     own
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::cache::Kept;
+use crate::cache::GeneratedPicture;
 
 /// What an entry weighs besides its picture: its places in the table and in the order.
 const OVERHEAD: usize = 192;
@@ -18,33 +18,33 @@ const OVERHEAD: usize = 192;
 const SLACK: usize = 1024;
 
 /// Pictures by id, bounded in bytes and time.
-pub struct Links {
-    state: Mutex<LinkState>,
+pub struct LinkedPictures {
+    state: Mutex<LinkedPicturesState>,
 }
 
-struct LinkState {
+struct LinkedPicturesState {
     limit: u64,
     bytes: u64,
     given_up: u64,
-    held: HashMap<Arc<str>, Held>,
+    held: HashMap<Arc<str>, LinkedPicture>,
     /// When each of them expires.
     order: BTreeSet<(Instant, Arc<str>)>,
 }
 
-struct Held {
-    kept: Arc<Kept>,
+struct LinkedPicture {
+    kept: Arc<GeneratedPicture>,
     expires: Instant,
 }
 
-impl Links {
+impl LinkedPictures {
     /// No links yet, at most `limit` bytes of pictures.
-    pub fn new(limit: u64) -> Links {
-        let state = LinkState { limit, bytes: 0, given_up: 0, held: HashMap::new(), order: BTreeSet::new() };
-        Links { state: Mutex::new(state) }
+    pub fn new(limit: u64) -> LinkedPictures {
+        let state = LinkedPicturesState { limit, bytes: 0, given_up: 0, held: HashMap::new(), order: BTreeSet::new() };
+        LinkedPictures { state: Mutex::new(state) }
     }
 
     /// Holds a picture for `ttl` from `now`; a picture already held is held longer.
-    pub fn hold(&self, kept: &Arc<Kept>, ttl: Duration, now: Instant) {
+    pub fn hold(&self, kept: &Arc<GeneratedPicture>, ttl: Duration, now: Instant) {
         let mut state = self.lock();
         let expires = now + ttl;
         match state.held.get_mut(&kept.id) {
@@ -56,7 +56,7 @@ impl Links {
             }
             None => {
                 state.bytes += weight(kept);
-                state.held.insert(kept.id.clone(), Held { kept: kept.clone(), expires });
+                state.held.insert(kept.id.clone(), LinkedPicture { kept: kept.clone(), expires });
                 state.order.insert((expires, kept.id.clone()));
             }
         }
@@ -64,7 +64,7 @@ impl Links {
     }
 
     /// The picture behind a link, if it is still held.
-    pub fn get(&self, id: &str, now: Instant) -> Option<Arc<Kept>> {
+    pub fn get(&self, id: &str, now: Instant) -> Option<Arc<GeneratedPicture>> {
         let state = self.lock();
         state.held.get(id).filter(|held| held.expires > now).map(|held| held.kept.clone())
     }
@@ -86,13 +86,13 @@ impl Links {
         state.shrink(now);
     }
 
-    fn lock(&self) -> MutexGuard<'_, LinkState> {
+    fn lock(&self) -> MutexGuard<'_, LinkedPicturesState> {
         // No code panics while it holds the lock, and the state is whole between statements.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl LinkState {
+impl LinkedPicturesState {
     /// Drops what expired, then what expires next until the bound holds.
     fn shrink(&mut self, now: Instant) {
         while let Some((expires, _)) = self.order.first() {
@@ -110,7 +110,7 @@ impl LinkState {
     }
 }
 
-fn weight(kept: &Kept) -> u64 {
+fn weight(kept: &GeneratedPicture) -> u64 {
     (kept.weight() + OVERHEAD) as u64
 }
 
@@ -124,19 +124,19 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn picture(tag: u8) -> Arc<Kept> {
+    fn picture(tag: u8) -> Arc<GeneratedPicture> {
         let picture = Picture {
             encoded: Encoded::Raw(Bytes::from(vec![tag; 100])),
             format: Format::Png,
             size: Size::new(1, 1),
             revised_prompt: None,
         };
-        Arc::new(Kept::new(picture, "p/m".into(), Usd::ZERO, 5))
+        Arc::new(GeneratedPicture::new(picture, "p/m".into(), Usd::ZERO, 5))
     }
 
     #[test]
     fn a_link_is_good_until_it_expires_and_a_new_one_prolongs_it() {
-        let (links, now, each) = (Links::new(10_000), Instant::now(), weight(&picture(1)));
+        let (links, now, each) = (LinkedPictures::new(10_000), Instant::now(), weight(&picture(1)));
         let one = picture(1);
         links.hold(&one, MINUTE, now);
         assert_eq!(links.get(&one.id, now), Some(one.clone()));
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_picture_that_is_handed_out_again_and_again_has_one_entry_and_the_last_expiry() {
-        let (links, now, each) = (Links::new(10_000), Instant::now(), weight(&picture(1)));
+        let (links, now, each) = (LinkedPictures::new(10_000), Instant::now(), weight(&picture(1)));
         let pictures = [picture(1), picture(2)];
         for second in 0..1000 {
             links.hold(&pictures[second % 2], MINUTE, now + Duration::from_millis(second as u64));
@@ -170,13 +170,13 @@ mod tests {
 
     #[test]
     fn whatever_happens_the_bytes_told_are_the_bytes_held() {
-        let links = Links::new(40_000);
+        let links = LinkedPictures::new(40_000);
         let (mut random, mut now) = (fastrand::Rng::with_seed(6), Instant::now());
         let made = |number: u8, told: Option<&str>| {
             let mut kept = (*picture(number)).clone();
             kept.picture.encoded = Encoded::Raw(Bytes::from(vec![number; usize::from(number) * 40]));
             kept.picture.revised_prompt = told.map(str::to_owned);
-            Arc::new(Kept { id: format!("{number}").into(), ..kept })
+            Arc::new(GeneratedPicture { id: format!("{number}").into(), ..kept })
         };
         let pictures: Vec<_> = (0..60).map(|number| made(number, (number % 3 == 0).then_some("a red fox"))).collect();
         for round in 0..5_000 {
@@ -197,9 +197,13 @@ mod tests {
 
     #[test]
     fn a_table_that_was_full_once_does_not_stay_so() {
-        let (links, now) = (Links::new(u64::MAX), Instant::now());
+        let (links, now) = (LinkedPictures::new(u64::MAX), Instant::now());
         for number in 0..20_000_u32 {
-            links.hold(&Arc::new(Kept { id: number.to_string().into(), ..(*picture(1)).clone() }), MINUTE, now);
+            links.hold(
+                &Arc::new(GeneratedPicture { id: number.to_string().into(), ..(*picture(1)).clone() }),
+                MINUTE,
+                now,
+            );
         }
         links.hold(&picture(2), MINUTE, now + MINUTE);
         assert!(links.bytes() == weight(&picture(2)) && links.lock().held.capacity() < 2 * SLACK);
@@ -208,7 +212,7 @@ mod tests {
     #[test]
     fn the_bound_is_hard_and_the_oldest_go_first_and_are_counted() {
         let each = weight(&picture(1));
-        let (links, now) = (Links::new(each * 5 / 2), Instant::now());
+        let (links, now) = (LinkedPictures::new(each * 5 / 2), Instant::now());
         for tag in 1..=3 {
             links.hold(&picture(tag), MINUTE, now + Duration::from_millis(tag.into()));
         }

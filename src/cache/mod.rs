@@ -20,7 +20,7 @@ const HEADS: usize = 160;
 
 /// A finished picture with its name and who drew it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct GeneratedPicture {
     /// 32 hex digits: XXH3-128 of the held bytes under the deployment's secret seed.
     pub id: Arc<str>,
     /// The picture.
@@ -35,25 +35,25 @@ pub struct Kept {
 
 /// A picture, and which of its request's pictures it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed {
+pub struct PlacedPicture {
     /// Counted from 0. With a seed it says which seed drew it: the request's own and so many more.
     pub place: u8,
     /// The picture.
-    pub kept: Arc<Kept>,
+    pub kept: Arc<GeneratedPicture>,
 }
 
-impl Kept {
+impl GeneratedPicture {
     /// Names a picture by its bytes. `seed` is the deployment's secret hash seed, so that ids cannot be guessed from
     /// a picture.
-    pub fn new(picture: Picture, drawn_by: Arc<str>, usd: Usd, seed: u64) -> Kept {
+    pub fn new(picture: Picture, drawn_by: Arc<str>, usd: Usd, seed: u64) -> GeneratedPicture {
         let id = format!("{:032x}", xxh3_128_with_seed(picture.encoded.bytes(), seed)).into();
-        Kept { id, picture, drawn_by, usd, adjusted: Arc::new([]) }
+        GeneratedPicture { id, picture, drawn_by, usd, adjusted: Arc::new([]) }
     }
 
     /// Bytes of memory held, the picture's and its record's.
     pub fn weight(&self) -> usize {
         let adjusted: usize = self.adjusted.iter().map(|text| size_of::<String>() + text.len()).sum();
-        let record = size_of::<Kept>() + HEADS + self.id.len() + self.drawn_by.len() + adjusted;
+        let record = size_of::<GeneratedPicture>() + HEADS + self.id.len() + self.drawn_by.len() + adjusted;
         record + self.picture.weight()
     }
 }

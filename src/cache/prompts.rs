@@ -2,7 +2,7 @@
 //!
 //! The whole key is compared, so that nobody is ever given the words of another. Memory is bounded in bytes by
 //! quick_cache (S3-FIFO); time-to-live is checked on every look. Of several who want the same words at once one has the
-//! turn to get them ([`Turn`]); the waiting itself is the gateway's.
+//! turn to get them ([`RewriteTurn`]); the waiting itself is the gateway's.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ impl RewriteKey {
 }
 
 #[derive(Clone)]
-struct Entry {
+struct CachedRewrite {
     words: Arc<str>,
     expires: Instant,
 }
@@ -39,28 +39,35 @@ struct Entry {
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<RewriteKey, Entry> for Bytes {
-    fn weight(&self, key: &RewriteKey, entry: &Entry) -> u64 {
+impl Weighter<RewriteKey, CachedRewrite> for Bytes {
+    fn weight(&self, key: &RewriteKey, entry: &CachedRewrite) -> u64 {
         (key.0.len() + entry.words.len() + OVERHEAD) as u64
     }
 }
 
 /// The turn to get the words that several may want. Dropped without any, it passes to the next who waits.
-pub struct Turn<'w>(
-    PlaceholderGuard<'w, RewriteKey, Entry, Bytes, DefaultHashBuilder, DefaultLifecycle<RewriteKey, Entry>>,
+pub struct RewriteTurn<'w>(
+    PlaceholderGuard<
+        'w,
+        RewriteKey,
+        CachedRewrite,
+        Bytes,
+        DefaultHashBuilder,
+        DefaultLifecycle<RewriteKey, CachedRewrite>,
+    >,
 );
 
-impl Turn<'_> {
+impl RewriteTurn<'_> {
     /// Keeps `words`, for those who wait as well.
     pub fn keep(self, words: Arc<str>, ttl: Duration, now: Instant) {
         // Refused only when the entry was removed meanwhile; then nobody wants it kept.
-        drop(self.0.insert(Entry { words, expires: now + ttl }));
+        drop(self.0.insert(CachedRewrite { words, expires: now + ttl }));
     }
 }
 
 /// Rewritten prompts, bounded in bytes.
 pub struct PromptCache {
-    entries: Cache<RewriteKey, Entry, Bytes>,
+    entries: Cache<RewriteKey, CachedRewrite, Bytes>,
 }
 
 impl PromptCache {
@@ -74,11 +81,11 @@ impl PromptCache {
         &'w self,
         key: &'w RewriteKey,
         now: Instant,
-    ) -> impl Future<Output = Result<Arc<str>, Turn<'w>>> + use<'w> {
+    ) -> impl Future<Output = Result<Arc<str>, RewriteTurn<'w>>> + use<'w> {
         // In one step, or somebody else's turn could be taken away in between.
         self.entries.remove_if(key, |entry| entry.expires <= now);
         let found = self.entries.get_value_or_guard_async(key);
-        found.map(|found| found.map(|entry| entry.words).map_err(Turn))
+        found.map(|found| found.map(|entry| entry.words).map_err(RewriteTurn))
     }
 
     /// Bytes held.

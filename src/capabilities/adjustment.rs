@@ -30,7 +30,7 @@ impl fmt::Display for Adjustment {
 
 /// Why a model cannot draw a request. The word goes to log, metric and the caller's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Unable {
+pub enum Unsupported {
     /// No size near enough.
     Size,
     /// The prompt is longer than the model reads.
@@ -75,41 +75,41 @@ pub enum Unable {
     Dropped(&'static str),
 }
 
-impl Unable {
+impl Unsupported {
     /// The word for log and metric.
     pub fn word(self) -> &'static str {
         match self {
-            Unable::Size => "size",
-            Unable::PromptTooLong { .. } => "prompt_too_long",
-            Unable::Seed => "seed",
-            Unable::NegativePrompt => "negative_prompt",
-            Unable::NegativePromptTooLong { .. } => "negative_prompt_too_long",
-            Unable::Background => "background",
-            Unable::OutputFormat => "output_format",
-            Unable::Generate => "generate",
-            Unable::Edit => "edit",
-            Unable::Images { .. } => "too_many_images",
-            Unable::ImageBytes { .. } => "images_too_large",
-            Unable::ImageSize => "image_size",
-            Unable::Mask => "mask",
-            Unable::MaskMissing => "mask_missing",
-            Unable::Dropped(field) => field,
+            Unsupported::Size => "size",
+            Unsupported::PromptTooLong { .. } => "prompt_too_long",
+            Unsupported::Seed => "seed",
+            Unsupported::NegativePrompt => "negative_prompt",
+            Unsupported::NegativePromptTooLong { .. } => "negative_prompt_too_long",
+            Unsupported::Background => "background",
+            Unsupported::OutputFormat => "output_format",
+            Unsupported::Generate => "generate",
+            Unsupported::Edit => "edit",
+            Unsupported::Images { .. } => "too_many_images",
+            Unsupported::ImageBytes { .. } => "images_too_large",
+            Unsupported::ImageSize => "image_size",
+            Unsupported::Mask => "mask",
+            Unsupported::MaskMissing => "mask_missing",
+            Unsupported::Dropped(field) => field,
         }
     }
 
     /// The request field to name in an error.
     pub fn param(self) -> &'static str {
         match self {
-            Unable::PromptTooLong { .. } => "prompt",
-            Unable::Size => "size",
-            Unable::Seed => "seed",
-            Unable::NegativePrompt | Unable::NegativePromptTooLong { .. } => "negative_prompt",
-            Unable::Background => "background",
-            Unable::OutputFormat => "output_format",
-            Unable::Generate | Unable::Edit => "model",
-            Unable::Images { .. } | Unable::ImageBytes { .. } | Unable::ImageSize => "image",
-            Unable::Mask | Unable::MaskMissing => "mask",
-            Unable::Dropped(field) => field,
+            Unsupported::PromptTooLong { .. } => "prompt",
+            Unsupported::Size => "size",
+            Unsupported::Seed => "seed",
+            Unsupported::NegativePrompt | Unsupported::NegativePromptTooLong { .. } => "negative_prompt",
+            Unsupported::Background => "background",
+            Unsupported::OutputFormat => "output_format",
+            Unsupported::Generate | Unsupported::Edit => "model",
+            Unsupported::Images { .. } | Unsupported::ImageBytes { .. } | Unsupported::ImageSize => "image",
+            Unsupported::Mask | Unsupported::MaskMissing => "mask",
+            Unsupported::Dropped(field) => field,
         }
     }
 }

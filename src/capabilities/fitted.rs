@@ -7,7 +7,7 @@ use crate::request::Quality;
 
 /// A request as one model will be asked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fitted {
+pub struct FittedRequest {
     /// The size to ask for.
     pub output_size: OutputSize,
     /// The resolution to ask for, where the model has tiers; its usual one when no size was asked.
@@ -22,7 +22,7 @@ pub struct Fitted {
     pub adjusted: Vec<Adjustment>,
 }
 
-impl Fitted {
+impl FittedRequest {
     /// The first wish that is dropped. A file's compression and a picture's style are wishes too.
     pub fn dropped(&self) -> Option<&'static str> {
         self.adjusted.iter().find_map(|adjusted| match adjusted {

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::capabilities::adjustment::Adjustment;
-use crate::capabilities::fitted::Fitted;
+use crate::capabilities::fitted::FittedRequest;
 use crate::capabilities::sizes::{OutputSize, Tier};
 use crate::image::{Format, Size};
 use crate::request::{Background, ImageRequest};
@@ -52,7 +52,7 @@ impl fmt::Display for Mismatch {
 
 /// What a route takes only as it was asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Strict {
+pub struct StrictOptions {
     /// The size (`size.strict`, or `strict` of the whole route).
     pub size: bool,
     /// Every other wish (`strict` of the whole route).
@@ -70,7 +70,7 @@ pub struct ResultCheck {
 
 impl ResultCheck {
     /// The first agreement it breaks that the route insists on.
-    pub fn refused(&self, strict: Strict) -> Option<&(Mismatch, Adjustment)> {
+    pub fn refused(&self, strict: StrictOptions) -> Option<&(Mismatch, Adjustment)> {
         self.unmet.iter().find(|(unmet, _)| match unmet {
             Mismatch::Size => strict.size,
             Mismatch::OutputFormat | Mismatch::Background => strict.wishes,
@@ -78,7 +78,7 @@ impl ResultCheck {
     }
 }
 
-impl Fitted {
+impl FittedRequest {
     /// Holds a picture of this size and format, drawn for `request`, against what was agreed.
     pub fn check_result(&self, request: &ImageRequest, size: Size, format: Format) -> ResultCheck {
         let (resized, agreed) = self.resized(request.size, size);
@@ -148,13 +148,13 @@ mod tests {
         ImageRequest::from_json(format!(r#"{{"prompt":"x"{more}}}"#).as_bytes()).unwrap()
     }
 
-    fn fitted(output_size: OutputSize, foreseen: Option<(&str, &str)>) -> Fitted {
+    fn fitted(output_size: OutputSize, foreseen: Option<(&str, &str)>) -> FittedRequest {
         let change = |(from, to): (&str, &str)| Adjustment::Changed("size", from.to_owned(), to.to_owned());
         let adjusted = foreseen.map(change).into_iter().chain([Adjustment::Dropped("quality")]).collect();
-        Fitted { output_size, tier: None, quality: None, format: None, partials: 0, adjusted }
+        FittedRequest { output_size, tier: None, quality: None, format: None, partials: 0, adjusted }
     }
 
-    fn told(fitted: &Fitted, request: &ImageRequest, came: &str) -> (String, bool) {
+    fn told(fitted: &FittedRequest, request: &ImageRequest, came: &str) -> (String, bool) {
         let came = fitted.check_result(request, came.parse().unwrap(), Format::Png);
         let told: Vec<String> = came.adjusted.iter().map(ToString::to_string).collect();
         (told.join(","), came.unmet.iter().any(|(unmet, _)| *unmet == Mismatch::Size))
@@ -202,7 +202,7 @@ mod tests {
     fn a_tier_is_met_by_its_own_resolution_only() {
         let asked = request(r#","size":"1792x1792""#);
         let ratio = OutputSize::Ratio { across: 1, down: 1, asked: Size::new(1792, 1792), pixels: SQUARE.pixels() };
-        let tiered = |tier| Fitted { tier: Some(tier), ..fitted(ratio, Some(("1792x1792", "1:1"))) };
+        let tiered = |tier| FittedRequest { tier: Some(tier), ..fitted(ratio, Some(("1792x1792", "1:1"))) };
         assert!(!told(&tiered(TWO), &asked, "2048x2048").1);
         assert!(told(&tiered(TWO), &asked, "1024x1024").1);
         assert!(!told(&tiered(ONE), &asked, "1024x1024").1);
@@ -220,7 +220,8 @@ mod tests {
 
     #[test]
     fn a_model_without_sizes_tells_what_came_and_agreed_to_none() {
-        let unsized_model = Fitted { adjusted: vec![Adjustment::Dropped("size")], ..fitted(OutputSize::Default, None) };
+        let unsized_model =
+            FittedRequest { adjusted: vec![Adjustment::Dropped("size")], ..fitted(OutputSize::Default, None) };
         let asked = request(r#","size":"1024x1024""#);
         assert_eq!(told(&unsized_model, &asked, "512x512"), ("size 1024x1024 -> 512x512".to_owned(), false));
         assert_eq!(told(&unsized_model, &asked, "1024x1024"), (String::new(), false));
@@ -232,7 +233,7 @@ mod tests {
         let came = fitted(OutputSize::Default, None).check_result(&asked, SMALL, Format::Jpeg);
         let told: Vec<String> = came.adjusted.iter().map(ToString::to_string).collect();
         assert_eq!(told, ["quality dropped", "output_format webp -> jpeg", "background transparent -> opaque"]);
-        let of = |size, wishes| came.refused(Strict { size, wishes }).map(|(unmet, _)| unmet.word());
+        let of = |size, wishes| came.refused(StrictOptions { size, wishes }).map(|(unmet, _)| unmet.word());
         assert_eq!((of(true, false), of(false, true)), (None, Some("wrong_format")));
         let came = fitted(OutputSize::Default, None).check_result(&request(""), SMALL, Format::Jpeg);
         assert_eq!(came.unmet, [], "nobody asked for a format");
@@ -245,7 +246,7 @@ mod tests {
             SMALL,
             Format::Png,
         );
-        let of = |size, wishes| came.refused(Strict { size, wishes }).map(|(unmet, _)| unmet.word());
+        let of = |size, wishes| came.refused(StrictOptions { size, wishes }).map(|(unmet, _)| unmet.word());
         assert_eq!((of(true, false), of(false, true), of(true, true)), (Some("wrong_size"), None, Some("wrong_size")));
     }
 }

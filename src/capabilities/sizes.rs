@@ -3,7 +3,7 @@
 //! The shape decides, not the pixels: a picture may come larger or smaller, but not squeezed. Which of a model's other
 //! wishes can be met is not decided here.
 
-use crate::capabilities::adjustment::{Adjustment, Unable};
+use crate::capabilities::adjustment::{Adjustment, Unsupported};
 use crate::image::Size;
 
 /// The sizes a model draws.
@@ -16,7 +16,7 @@ pub enum Sizes {
     /// Only these.
     Listed(Vec<Size>),
     /// Any size within bounds.
-    Stepped(Steps),
+    Stepped(SizeBounds),
     /// Only shapes, `(across, down)`; the model decides the pixels, about `pixels` of them.
     Ratios {
         /// The shapes.
@@ -52,7 +52,7 @@ impl Tier {
 
 /// Bounds of a model that draws free sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Steps {
+pub struct SizeBounds {
     /// Both sides are multiples of this.
     pub multiple_of: u32,
     /// Shortest side.
@@ -115,16 +115,20 @@ impl Sizes {
 
     /// The frame nearest to `asked`, and what changed. The shape decides (PROVIDERS.md 14.1): the smallest |ln| of
     /// the two ratios, within the tolerance; among equals the smallest size that covers what was asked.
-    pub fn fit(&self, asked: Size, size_tolerance: SizeTolerance) -> Result<(OutputSize, Option<Adjustment>), Unable> {
+    pub fn fit(
+        &self,
+        asked: Size,
+        size_tolerance: SizeTolerance,
+    ) -> Result<(OutputSize, Option<Adjustment>), Unsupported> {
         match self {
             Sizes::Any => Ok((OutputSize::Pixels(asked), None)),
-            Sizes::None if size_tolerance.strict => Err(Unable::Size),
+            Sizes::None if size_tolerance.strict => Err(Unsupported::Size),
             Sizes::None => Ok((OutputSize::Default, Some(Adjustment::Dropped("size")))),
             Sizes::Listed(sizes) => {
-                nearest(sizes, asked).ok_or(Unable::Size).and_then(|size| adjusted(asked, size, size_tolerance))
+                nearest(sizes, asked).ok_or(Unsupported::Size).and_then(|size| adjusted(asked, size, size_tolerance))
             }
             Sizes::Stepped(steps) => {
-                steps.nearest(asked).ok_or(Unable::Size).and_then(|size| adjusted(asked, size, size_tolerance))
+                steps.nearest(asked).ok_or(Unsupported::Size).and_then(|size| adjusted(asked, size, size_tolerance))
             }
             Sizes::Ratios { shapes, pixels } => fit_ratio(shapes, *pixels, asked, size_tolerance),
         }
@@ -136,12 +140,12 @@ fn adjusted(
     asked: Size,
     size: Size,
     size_tolerance: SizeTolerance,
-) -> Result<(OutputSize, Option<Adjustment>), Unable> {
+) -> Result<(OutputSize, Option<Adjustment>), Unsupported> {
     if size == asked {
         return Ok((OutputSize::Pixels(size), None));
     }
     if size_tolerance.strict || !within(shape_error(asked, size.width, size.height), size_tolerance) {
-        return Err(Unable::Size);
+        return Err(Unsupported::Size);
     }
     let change = Adjustment::Changed("size", asked.to_string(), size.to_string());
     Ok((OutputSize::Pixels(size), Some(change)))
@@ -152,16 +156,16 @@ fn fit_ratio(
     pixels: u64,
     asked: Size,
     size_tolerance: SizeTolerance,
-) -> Result<(OutputSize, Option<Adjustment>), Unable> {
+) -> Result<(OutputSize, Option<Adjustment>), Unsupported> {
     let (across, down) = shapes
         .iter()
         .copied()
         .min_by(|a, b| shape_error(asked, a.0, a.1).total_cmp(&shape_error(asked, b.0, b.1)))
-        .ok_or(Unable::Size)?;
+        .ok_or(Unsupported::Size)?;
     let same_shape = u64::from(asked.width) * u64::from(down) == u64::from(asked.height) * u64::from(across);
     let exact = same_shape && asked.pixels() == pixels;
     if !exact && (size_tolerance.strict || !within(shape_error(asked, across, down), size_tolerance)) {
-        return Err(Unable::Size);
+        return Err(Unsupported::Size);
     }
     let change = (!exact).then(|| Adjustment::Changed("size", asked.to_string(), format!("{across}:{down}")));
     Ok((OutputSize::Ratio { across, down, asked, pixels }, change))
@@ -178,7 +182,7 @@ fn nearest(sizes: &[Size], asked: Size) -> Option<Size> {
     })
 }
 
-impl Steps {
+impl SizeBounds {
     /// Whether `size` can be drawn as it is.
     pub fn allows(&self, size: Size) -> bool {
         let sides = [size.width, size.height];

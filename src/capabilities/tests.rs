@@ -14,7 +14,7 @@ fn output_size(
     sizes: &Sizes,
     asked: &str,
     size_tolerance: SizeTolerance,
-) -> Result<(OutputSize, Option<String>), Unable> {
+) -> Result<(OutputSize, Option<String>), Unsupported> {
     sizes
         .fit(asked.parse().unwrap(), size_tolerance)
         .map(|(output_size, change)| (output_size, change.map(|c| c.to_string())))
@@ -76,8 +76,8 @@ fn a_size_becomes_the_nearest_shape_and_the_change_is_told() {
 
 #[test]
 fn a_shape_beyond_the_tolerance_is_impossible() {
-    assert_eq!(output_size(&stability(), "4096x512", TOLERANCE), Err(Unable::Size));
-    assert_eq!(output_size(&stability(), "1792x1024", STRICT), Err(Unable::Size));
+    assert_eq!(output_size(&stability(), "4096x512", TOLERANCE), Err(Unsupported::Size));
+    assert_eq!(output_size(&stability(), "1792x1024", STRICT), Err(Unsupported::Size));
 }
 
 #[test]
@@ -89,12 +89,12 @@ fn a_list_prefers_the_shape_then_the_smallest_that_covers() {
     assert_eq!(told("900x900"), "size 900x900 -> 1024x1024");
     assert_eq!(told("4000x4000"), "size 4000x4000 -> 2048x2048");
     assert_eq!(told("300x200"), "size 300x200 -> 1536x1024");
-    assert_eq!(output_size(&list, "1024x1792", TOLERANCE), Err(Unable::Size));
+    assert_eq!(output_size(&list, "1024x1792", TOLERANCE), Err(Unsupported::Size));
 }
 
 #[test]
 fn a_free_size_is_rounded_into_its_bounds() {
-    let steps = Sizes::Stepped(Steps {
+    let steps = Sizes::Stepped(SizeBounds {
         multiple_of: 16,
         min_side: 16,
         max_side: 3840,
@@ -105,25 +105,25 @@ fn a_free_size_is_rounded_into_its_bounds() {
     assert_eq!(output_size(&steps, "1536x864", TOLERANCE), Ok((OutputSize::Pixels(Size::new(1536, 864)), None)));
     assert_eq!(output_size(&steps, "1000x1000", TOLERANCE).unwrap().1.as_deref(), Some("size 1000x1000 -> 992x992"));
     assert_eq!(output_size(&steps, "512x512", TOLERANCE).unwrap().1.as_deref(), Some("size 512x512 -> 816x816"));
-    assert_eq!(output_size(&steps, "4096x512", TOLERANCE), Err(Unable::Size));
+    assert_eq!(output_size(&steps, "4096x512", TOLERANCE), Err(Unsupported::Size));
 }
 
 #[test]
 fn wishes_that_change_the_picture_are_met_or_refused_and_others_are_told() {
     let capabilities = Capabilities { formats: vec![Format::Png], qualities: vec![Quality::Low], ..plain() };
     let fit = |body: &str| capabilities.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), TOLERANCE);
-    assert_eq!(fit(r#"{"prompt":"a fox in a box"}"#), Err(Unable::PromptTooLong { limit: 10 }));
-    assert_eq!(fit(r#"{"prompt":"a fox","seed":1}"#), Err(Unable::Seed));
-    assert_eq!(fit(r#"{"prompt":"a fox","negative_prompt":"b"}"#), Err(Unable::NegativePrompt));
-    assert_eq!(fit(r#"{"prompt":"a fox","background":"transparent"}"#), Err(Unable::Background));
-    assert_eq!(fit(r#"{"prompt":"a fox","output_format":"webp"}"#), Err(Unable::OutputFormat));
+    assert_eq!(fit(r#"{"prompt":"a fox in a box"}"#), Err(Unsupported::PromptTooLong { limit: 10 }));
+    assert_eq!(fit(r#"{"prompt":"a fox","seed":1}"#), Err(Unsupported::Seed));
+    assert_eq!(fit(r#"{"prompt":"a fox","negative_prompt":"b"}"#), Err(Unsupported::NegativePrompt));
+    assert_eq!(fit(r#"{"prompt":"a fox","background":"transparent"}"#), Err(Unsupported::Background));
+    assert_eq!(fit(r#"{"prompt":"a fox","output_format":"webp"}"#), Err(Unsupported::OutputFormat));
     let negative = |text: &str| {
         let able = Capabilities { negative_prompt: true, ..plain() };
         let body = format!(r#"{{"prompt":"a fox","negative_prompt":"{text}"}}"#);
         able.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), TOLERANCE).map(|_| ())
     };
     assert_eq!(negative("éééééééééé"), Ok(()));
-    assert_eq!(negative("ééééééééééé"), Err(Unable::NegativePromptTooLong { limit: 10 }));
+    assert_eq!(negative("ééééééééééé"), Err(Unsupported::NegativePromptTooLong { limit: 10 }));
     let fitted = fit(r#"{"prompt":"a fox","quality":"high","style":"vivid","output_compression":3}"#).unwrap();
     let told: Vec<String> = fitted.adjusted.iter().map(ToString::to_string).collect();
     assert_eq!(told, ["quality dropped", "output_compression dropped", "style dropped"]);
@@ -136,7 +136,7 @@ fn a_transparent_picture_is_asked_for_in_a_format_that_can_be_and_of_nobody_who_
         let body = format!(r#"{{"prompt":"a fox","background":"transparent"{more}}}"#);
         able.fit(&ImageRequest::from_json(body.as_bytes()).unwrap(), TOLERANCE).map(|fitted| fitted.format)
     };
-    assert_eq!(format(&[Format::Jpeg], ""), Err(Unable::Background));
+    assert_eq!(format(&[Format::Jpeg], ""), Err(Unsupported::Background));
     assert_eq!(format(&[Format::Jpeg, Format::Webp], ""), Ok(Some(Format::Webp)), "the vendor's own may be JPEG");
     assert_eq!(format(&Format::ALL, r#","output_format":"webp""#), Ok(Some(Format::Webp)));
     assert_eq!(format(&[Format::Png], ""), Ok(None), "it writes nothing else");
@@ -149,7 +149,7 @@ fn a_model_that_is_told_no_size_draws_its_own_and_a_strict_route_does_not_ask_it
         output_size(&Sizes::None, "640x480", TOLERANCE),
         Ok((OutputSize::Default, Some("size dropped".to_owned())))
     );
-    assert_eq!(output_size(&Sizes::None, "640x480", STRICT), Err(Unable::Size));
+    assert_eq!(output_size(&Sizes::None, "640x480", STRICT), Err(Unsupported::Size));
     let able = Capabilities { sizes: Sizes::None, ..plain() };
     let auto = ImageRequest::from_json(br#"{"prompt":"a fox"}"#).unwrap();
     let fitted = able.fit(&auto, STRICT).unwrap();
@@ -162,19 +162,19 @@ fn an_edit_goes_only_to_a_model_that_takes_its_pictures_and_may_keep_their_size(
     let input = |side| Input::new(Default::default(), Format::Png, Size::new(side, side));
     let mut able = Capabilities { generate: false, ..plain() };
     let mut request = ImageRequest::from_json(br#"{"prompt":"a hat","size":"512x512"}"#).unwrap();
-    assert_eq!(able.fit(&request, TOLERANCE), Err(Unable::Generate));
+    assert_eq!(able.fit(&request, TOLERANCE), Err(Unsupported::Generate));
     let mask = Mask { clear: input(64), white: Default::default() };
     request.edit = Some(Edit { images: vec![input(64), input(32)], mask: Some(mask), fidelity: None });
-    assert_eq!(able.fit(&request, TOLERANCE), Err(Unable::Edit));
+    assert_eq!(able.fit(&request, TOLERANCE), Err(Unsupported::Edit));
     able.edit = Some(Edits { keeps_size: true, ..Edits::up_to(1) });
-    assert_eq!(able.fit(&request, TOLERANCE), Err(Unable::Images { limit: 1 }));
+    assert_eq!(able.fit(&request, TOLERANCE), Err(Unsupported::Images { limit: 1 }));
     able.edit = Some(Edits { keeps_size: true, ..Edits::up_to(2) });
-    assert_eq!(able.fit(&request, TOLERANCE), Err(Unable::Mask));
+    assert_eq!(able.fit(&request, TOLERANCE), Err(Unsupported::Mask));
     able.edit = Some(Edits { mask: true, keeps_size: true, ..Edits::up_to(2) });
     let fitted = able.fit(&request, TOLERANCE).unwrap();
     assert_eq!(fitted.output_size, OutputSize::Pixels(Size::new(64, 64)));
     assert_eq!(fitted.adjusted[0].to_string(), "size 512x512 -> 64x64");
-    assert_eq!(able.fit(&request, STRICT), Err(Unable::Size));
+    assert_eq!(able.fit(&request, STRICT), Err(Unsupported::Size));
 }
 
 #[test]
@@ -186,10 +186,10 @@ fn a_model_that_needs_a_mask_is_unable_without_one_and_pictures_have_a_weight_in
     let mut request = ImageRequest::from_json(br#"{"prompt":"a hat"}"#).unwrap();
     assert!(able.fit(&request, TOLERANCE).is_ok(), "drawn from words, there is nothing to mask");
     request.edit = Some(Edit { images: vec![input(5), input(5)], mask: None, fidelity: None });
-    assert_eq!(able.fit(&request, TOLERANCE), Err(Unable::MaskMissing));
+    assert_eq!(able.fit(&request, TOLERANCE), Err(Unsupported::MaskMissing));
     let mask = Some(Mask { clear: input(64), white: Default::default() });
     request.edit = Some(Edit { images: vec![input(5), input(5)], mask: mask.clone(), fidelity: None });
     assert!(able.fit(&request, TOLERANCE).is_ok());
     request.edit = Some(Edit { images: vec![input(5), input(6)], mask, fidelity: None });
-    assert_eq!(able.fit(&request, TOLERANCE), Err(Unable::ImageBytes { limit: 10 }));
+    assert_eq!(able.fit(&request, TOLERANCE), Err(Unsupported::ImageBytes { limit: 10 }));
 }

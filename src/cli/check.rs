@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::config::plan::Plan;
-use crate::gateway::reload::{self, Os};
+use crate::gateway::reload::{self, ProcessEnv};
 use clap::Parser;
 
 use crate::cli;
@@ -19,11 +19,11 @@ pub struct Args {
 
 /// Checks the file.
 pub fn run(args: Args) -> ExitCode {
-    match reload::load(&args.file, &Os) {
+    match reload::load(&args.file, &ProcessEnv) {
         Ok(Plan { shut: Some(problem), .. }) => cli::problems(problem),
         Ok(plan) => {
             let offers: usize = plan.routes.iter().map(|route| route.offers.len()).sum();
-            let notes = reload::ignored_proxy(&Os).into_iter().chain(plan.server.unusable_links());
+            let notes = reload::ignored_proxy(&ProcessEnv).into_iter().chain(plan.server.unusable_links());
             let notes: String = notes.map(|note| format!("\nnote: {note}")).collect();
             cli::print(format!(
                 "{} is fine: {} providers, {} routes, {offers} offers{notes}",

@@ -10,15 +10,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::Lookup;
+use crate::config::EnvAndFiles;
 use crate::gateway::Gateway;
-use crate::gateway::reload::{self, Os};
+use crate::gateway::reload::{self, ProcessEnv};
 use crate::money::Usd;
 use crate::provider::{Call, Reply};
 use crate::sandbox::{Mode, Name, Sandbox, Settings};
 use crate::server::access_log::AccessLog;
 use crate::sidecar::{self, RunningSidecar};
-use crate::upstream::transport::{Bounds, IDLE, Reach, Transport};
+use crate::upstream::transport::{AllowedTargets, Bounds, IDLE, Transport};
 use clap::Parser;
 use http::HeaderMap;
 use serde_json::{Value, json};
@@ -77,13 +77,13 @@ struct Env {
     sandbox_url: String,
 }
 
-impl Lookup for Env {
+impl EnvAndFiles for Env {
     fn var(&self, name: &str) -> Option<String> {
-        if name == SANDBOX_URL { Some(self.sandbox_url.clone()) } else { Os.var(name) }
+        if name == SANDBOX_URL { Some(self.sandbox_url.clone()) } else { ProcessEnv.var(name) }
     }
 
     fn file(&self, path: &Path) -> Result<String, String> {
-        Os.file(path)
+        ProcessEnv.file(path)
     }
 }
 
@@ -193,7 +193,7 @@ impl DemoSetup {
         offer.map(|offer| offer.name.clone()).ok_or_else(|| "the demo route has no offers".to_owned())
     }
 
-    async fn draw(&self, prompt: &str) -> Result<Drawn, String> {
+    async fn draw(&self, prompt: &str) -> Result<ImageReply, String> {
         cli::say(format!("   prompt     {prompt}"));
         let url = Url::parse(&format!("http://{}/v1/images/generations", self.running.addr)).map_err(text)?;
         let body = json!({"model": "demo", "prompt": prompt, "response_format": "url"});
@@ -201,11 +201,11 @@ impl DemoSetup {
         if reply.status != 200 {
             return Err(format!("{}: {}", reply.status, String::from_utf8_lossy(&reply.body)));
         }
-        Ok(Drawn { reply })
+        Ok(ImageReply { reply })
     }
 
     /// Follows the answer's link, makes sure the picture opens, and saves it.
-    async fn save(&self, answer: &Drawn, name: &str) -> Result<PathBuf, String> {
+    async fn save(&self, answer: &ImageReply, name: &str) -> Result<PathBuf, String> {
         let body: Value = serde_json::from_slice(&answer.reply.body).map_err(text)?;
         let link = body["data"][0]["url"].as_str().ok_or("the answer holds no link")?;
         let file = self.send(&Call::get(Url::parse(link).map_err(text)?, HeaderMap::new())).await?;
@@ -219,7 +219,7 @@ impl DemoSetup {
 
     async fn send(&self, call: &Call) -> Result<Reply, String> {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-        let (connect, reach) = (Duration::from_secs(5), Reach::Anywhere);
+        let (connect, reach) = (Duration::from_secs(5), AllowedTargets::Anywhere);
         let bounds = Bounds { deadline, connect, silence: None, idle: IDLE, body: 64 << 20, reach };
         let received = self.client.send(call, bounds).await;
         received.map(|received| received.reply).map_err(|trouble| format!("{}: {trouble:?}", call.url))
@@ -232,11 +232,11 @@ fn sandbox_settings() -> Result<Settings, String> {
 }
 
 /// An answered image request.
-struct Drawn {
+struct ImageReply {
     reply: Reply,
 }
 
-impl Drawn {
+impl ImageReply {
     fn header(&self, name: &str) -> &str {
         self.reply.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
     }

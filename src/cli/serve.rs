@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::config::plan::Plan;
 use crate::gateway::Gateway;
-use crate::gateway::reload::{self, Os, POLL_INTERVAL, Watch};
+use crate::gateway::reload::{self, POLL_INTERVAL, ProcessEnv, Watch};
 use crate::server::access_log::AccessLog;
 use crate::server::log_writer::{LogWriter, stream};
 use crate::server::process_log::tell_panics;
@@ -35,7 +35,7 @@ pub struct Args {
 
 /// Runs until told to stop.
 pub fn run(args: Args, diagnostics: &LogWriter) -> ExitCode {
-    let (watch, loaded) = Watch::open(args.config, Arc::new(Os));
+    let (watch, loaded) = Watch::open(args.config, Arc::new(ProcessEnv));
     let plan = match loaded {
         Ok(plan) => plan,
         Err(error) => return cli::problems(error),
@@ -57,7 +57,7 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &LogWrit
         log::warn!("server.state_dir is not set: what is paid is kept in memory and forgotten at the end");
     }
     reload::log_shut(&plan);
-    for note in reload::ignored_proxy(&Os).into_iter().chain(plan.server.unusable_links()) {
+    for note in reload::ignored_proxy(&ProcessEnv).into_iter().chain(plan.server.unusable_links()) {
         log::warn!("{note}");
     }
     let gateway = match Gateway::new(plan) {

@@ -14,12 +14,12 @@ use crate::config::span::Span;
 use crate::config::variable::is_name;
 
 /// Fills in every reference in the tree. `text` is the file's, for positions.
-pub(super) fn expand(node: &mut Node, text: &str, lookup: &dyn Lookup, findings: &mut Findings) {
+pub(super) fn expand(node: &mut Node, text: &str, lookup: &dyn EnvAndFiles, findings: &mut Findings) {
     fill_in(node, text, lookup, findings, false);
 }
 
 /// The same below a key whose values are secret, or not.
-fn fill_in(node: &mut Node, text: &str, lookup: &dyn Lookup, findings: &mut Findings, secret: bool) {
+fn fill_in(node: &mut Node, text: &str, lookup: &dyn EnvAndFiles, findings: &mut Findings, secret: bool) {
     match &mut node.kind {
         NodeKind::List(items) => items.iter_mut().for_each(|item| fill_in(item, text, lookup, findings, secret)),
         NodeKind::Map(entries) => entries.iter_mut().for_each(|entry| {
@@ -53,7 +53,7 @@ fn fill_in(node: &mut Node, text: &str, lookup: &dyn Lookup, findings: &mut Find
 }
 
 /// What is wrong with a reference in another tool's words, and what to write. A name that may be a secret is not shown.
-fn in_other_words(foreign: &ForeignReference<'_>, value: &str, lookup: &dyn Lookup) -> (&'static str, String) {
+fn in_other_words(foreign: &ForeignReference<'_>, value: &str, lookup: &dyn EnvAndFiles) -> (&'static str, String) {
     let itself = match value.trim_start().starts_with('$') {
         true => "where a dollar sign itself is meant, write `$$`",
         false => "where this very text is meant, put it in a file and write `${file:/path}`",
@@ -69,18 +69,18 @@ fn in_other_words(foreign: &ForeignReference<'_>, value: &str, lookup: &dyn Look
 }
 
 /// Where within the scalar (where that is known), what is wrong, and what to write.
-type Reject = (Option<Span>, String, String);
+type ReferenceError = (Option<Span>, String, String);
 
 struct Filler<'a> {
     /// The scalar as the file has it, quotes included.
     written: &'a str,
     /// How much of `written` has been gone through.
     seen: usize,
-    lookup: &'a dyn Lookup,
+    lookup: &'a dyn EnvAndFiles,
 }
 
 impl Filler<'_> {
-    fn fill(&mut self, scalar: &mut Scalar) -> Result<(), Vec<Reject>> {
+    fn fill(&mut self, scalar: &mut Scalar) -> Result<(), Vec<ReferenceError>> {
         let (mut out, mut wrong, mut expanded) = (String::new(), Vec::new(), false);
         let mut rest = scalar.value.as_str();
         while let Some(at) = rest.find('$') {
@@ -157,7 +157,7 @@ impl Filler<'_> {
 }
 
 /// Environment and files, handed in so that this floor reads neither.
-pub trait Lookup {
+pub trait EnvAndFiles {
     /// The value of an environment variable, `None` when it is not set.
     fn var(&self, name: &str) -> Option<String>;
 
@@ -172,11 +172,11 @@ mod tests {
 
     use super::super::report::Findings;
     use super::super::tree;
-    use super::{ForeignReference, Lookup, NodeKind, expand, in_other_words};
+    use super::{EnvAndFiles, ForeignReference, NodeKind, expand, in_other_words};
 
     struct World;
 
-    impl Lookup for World {
+    impl EnvAndFiles for World {
         fn var(&self, name: &str) -> Option<String> {
             (name == "KEY").then(|| "sk-${KEY}".to_owned())
         }

@@ -26,7 +26,7 @@ mod units;
 pub use crate::config::diff::Outline;
 pub use report::Problems;
 
-pub use crate::config::expand::Lookup;
+pub use crate::config::expand::EnvAndFiles;
 pub use crate::config::provider_kind::ProviderKind;
 use plan::Plan;
 use report::{Finding, Findings};
@@ -43,7 +43,7 @@ pub struct ConfigText<'a> {
 /// Reads and checks a config; `kinds` are the providers this build knows.
 ///
 /// Fails with every problem there is, not just the first.
-pub fn load(source: &ConfigText<'_>, kinds: &[ProviderKind], lookup: &dyn Lookup) -> Result<Plan, Problems> {
+pub fn load(source: &ConfigText<'_>, kinds: &[ProviderKind], lookup: &dyn EnvAndFiles) -> Result<Plan, Problems> {
     let mut findings = Findings::default();
     let mut tree = match tree::read(source.text, &mut findings) {
         Ok(tree) => tree,

@@ -48,7 +48,7 @@ impl<'a> SchemaCheck<'a> {
         if node.bad {
             return None;
         }
-        let wanted = Wanted::of(schema);
+        let wanted = SchemaUnion::of(schema);
         if wanted.anything {
             return free(node);
         }
@@ -115,13 +115,13 @@ impl<'a> SchemaCheck<'a> {
         self.findings.add(Finding::new(entry.key_span.clone(), format!("unknown key {written}"), help.as_deref()));
     }
 
-    fn wrong_type(&mut self, wanted: &Wanted<'_>, found: &str, at: &Span) -> Option<Value> {
+    fn wrong_type(&mut self, wanted: &SchemaUnion<'_>, found: &str, at: &Span) -> Option<Value> {
         let what = format!("expected {}, found {found}", wanted.words());
         self.findings.add(Finding::new(at.clone(), what, wanted.example().as_deref()));
         None
     }
 
-    fn wrong_scalar(&mut self, scalar: &Scalar, wanted: &Wanted<'_>, at: &Span) -> Option<Value> {
+    fn wrong_scalar(&mut self, scalar: &Scalar, wanted: &SchemaUnion<'_>, at: &Span) -> Option<Value> {
         let written = quoted(self.text.get(at.clone()).unwrap_or_default());
         if scalar.is_null() {
             return self.wrong_type(wanted, "nothing", at);
@@ -164,7 +164,7 @@ fn known_name(key: &str) -> Option<&'static str> {
 
 /// What a schema asks for, its alternatives taken together.
 #[derive(Default)]
-struct Wanted<'s> {
+struct SchemaUnion<'s> {
     anything: bool,
     map: Option<&'s Schema>,
     list: Option<&'s Schema>,
@@ -176,9 +176,9 @@ struct Wanted<'s> {
     format: Option<&'s str>,
 }
 
-impl<'s> Wanted<'s> {
-    fn of(schema: &'s Schema) -> Wanted<'s> {
-        let mut wanted = Wanted::default();
+impl<'s> SchemaUnion<'s> {
+    fn of(schema: &'s Schema) -> SchemaUnion<'s> {
+        let mut wanted = SchemaUnion::default();
         wanted.add(schema);
         wanted
     }

@@ -12,7 +12,7 @@ use super::plan::{
 };
 use super::{ConfigText, Problems, load, preset, presets, schema};
 use crate::capabilities::Sizes;
-use crate::config::expand::Lookup;
+use crate::config::expand::EnvAndFiles;
 use crate::config::provider_kind::ProviderKind;
 use crate::image::{Format, Size};
 use crate::money::Usd;
@@ -82,7 +82,7 @@ const SECRET: &str = "sk-live-5ec2e7";
 
 struct World;
 
-impl Lookup for World {
+impl EnvAndFiles for World {
     fn var(&self, name: &str) -> Option<String> {
         match name {
             "EASEL_SANDBOX_URL" => Some("http://127.0.0.1:4100".to_owned()),

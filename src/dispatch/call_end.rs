@@ -1,6 +1,6 @@
 //! How a call ended, and what becomes of its pictures.
 
-use crate::breaker::Cooling;
+use crate::breaker::PausedUntil;
 use crate::failure::Failure;
 use crate::money::Usd;
 
@@ -20,7 +20,7 @@ pub struct CallEnd {
     /// Whether it may have been carried out and charged, so that the same must not be bought there again.
     pub open: bool,
     /// The pause that its end brought.
-    pub cooling: Option<Cooling>,
+    pub cooling: Option<PausedUntil>,
 }
 
 /// What becomes of a picture.

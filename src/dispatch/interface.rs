@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use crate::breaker::Cooling;
-use crate::ledger::Short;
+use crate::breaker::PausedUntil;
+use crate::ledger::BudgetExceeded;
 use crate::money::Usd;
 use crate::routing::{Caps, Skip};
 
 /// What holds for one request.
 #[derive(Clone, Debug)]
-pub struct Rules {
+pub struct DispatchRules {
     /// Pictures wanted.
     pub wanted: u8,
     /// Which of them are to be bought; the others are there already.
@@ -41,15 +41,15 @@ pub struct EventTime {
 }
 
 /// What the machine asks about the world. `offer` is a place among the route's offers.
-pub trait Facts {
+pub trait DispatchFacts {
     /// Why the offer is paused and until when, if its circuit breakers are not closed.
-    fn cooling(&self, offer: usize, now: Instant) -> Option<Cooling>;
+    fn cooling(&self, offer: usize, now: Instant) -> Option<PausedUntil>;
 
     /// Whether something new may be paid for.
     fn may_pay(&self) -> bool;
 
     /// The budget that has less left than `usd`.
-    fn short(&self, offer: usize, usd: Usd) -> Option<Short>;
+    fn short(&self, offer: usize, usd: Usd) -> Option<BudgetExceeded>;
 
     /// Whether the offer's provider has a slot free, or room in its queue.
     fn has_room(&self, offer: usize) -> bool;

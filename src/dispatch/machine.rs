@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::in_flight::InFlight;
 use super::obstacles::{Obstacle, Obstacles};
 use crate::calendar::Moment;
-use crate::dispatch::interface::{Action, EventTime, Facts, Rules};
+use crate::dispatch::interface::{Action, DispatchFacts, DispatchRules, EventTime};
 use crate::dispatch::picture_status::Places;
 use crate::error::Error;
 use crate::money::Usd;
@@ -41,7 +41,7 @@ pub(super) struct Queues {
 /// The dispatch of one request.
 #[derive(Debug)]
 pub struct Dispatch {
-    pub(super) rules: Rules,
+    pub(super) rules: DispatchRules,
     pub(super) candidates: Vec<Candidate>,
     pub(super) history: Vec<CandidateHistory>,
     /// The latest reason of each of the route's offers.
@@ -58,7 +58,12 @@ pub struct Dispatch {
 
 impl Dispatch {
     /// The dispatch of a request that `candidates` could draw, and that `refused` of the route's `offers` cannot.
-    pub fn new(rules: Rules, candidates: Vec<Candidate>, refused: Vec<(usize, Skip)>, offers: usize) -> Dispatch {
+    pub fn new(
+        rules: DispatchRules,
+        candidates: Vec<Candidate>,
+        refused: Vec<(usize, Skip)>,
+        offers: usize,
+    ) -> Dispatch {
         let mut dispatch = Dispatch {
             history: vec![CandidateHistory::default(); candidates.len()],
             skips: vec![None; offers],
@@ -96,7 +101,7 @@ impl Dispatch {
     }
 
     /// What to do next.
-    pub fn next(&mut self, facts: &impl Facts, time: EventTime) -> Action {
+    pub fn next(&mut self, facts: &impl DispatchFacts, time: EventTime) -> Action {
         if let Some(notice) = self.notices.pop_front() {
             return notice;
         }

@@ -3,7 +3,7 @@
 //! The driver (the gateway's loop, or a simulator's) performs each [`Action`] and tells what came of it: `started` or
 //! `not_started`, `queued`, `slot_granted` or `slot_lost`, `ended`, `timer`. Between two events it calls
 //! [`Dispatch::next`] until that says [`Action::Wait`] or [`Action::Finish`]. What the machine has to know of the world
-//! beyond its own calls it asks [`Facts`] for; the time comes in with each call.
+//! beyond its own calls it asks [`DispatchFacts`] for; the time comes in with each call.
 //!
 //! Pictures are bought in calls of at most what an offer draws at once, several calls side by side. Offers are asked in
 //! the route's order, those that failed this request after those that did not (`order`). A full provider spills to the
@@ -23,7 +23,7 @@ mod picture_status;
 #[cfg(test)]
 mod tests;
 
-pub use crate::dispatch::interface::{Action, EventTime, Facts, Rules};
+pub use crate::dispatch::interface::{Action, DispatchFacts, DispatchRules, EventTime};
 pub use call_end::{CallEnd, Disposition};
 pub use machine::Dispatch;
 pub use obstacles::Obstacle;

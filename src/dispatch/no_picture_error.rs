@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use crate::dispatch::obstacles::Obstacles;
 
 use crate::calendar::{Moment, Per};
-use crate::capabilities::Unable;
+use crate::capabilities::Unsupported;
 use crate::error::{Error, ErrorKind};
 use crate::failure::{Class, Failure};
-use crate::ledger::Short;
-use crate::ledger::counter::Scope;
+use crate::ledger::BudgetExceeded;
+use crate::ledger::counter::CounterScope;
 use crate::money::Usd;
 use crate::redact::redact;
 use crate::routing::{Cap, CapOwner, Skip};
@@ -80,12 +80,12 @@ fn unrecorded() -> Error {
 
 /// Which budget, how much is left, when it begins again. Names of providers and routes are no secrets; of other
 /// clients nothing is said.
-fn over_budget(short: &Short, today: Moment) -> Error {
-    let Short { scope, per, limit, left, wanted, resets } = short;
+fn over_budget(short: &BudgetExceeded, today: Moment) -> Error {
+    let BudgetExceeded { scope, per, limit, left, wanted, resets } = short;
     let whose = match scope {
-        Scope::Client(name) => format!("of client '{name}'"),
-        Scope::Route(name) => format!("of route '{name}'"),
-        Scope::Provider(name) | Scope::Model(name, _) => format!("of provider '{name}'"),
+        CounterScope::Client(name) => format!("of client '{name}'"),
+        CounterScope::Route(name) => format!("of route '{name}'"),
+        CounterScope::Provider(name) | CounterScope::Model(name, _) => format!("of provider '{name}'"),
     };
     let again = match resets {
         Some(at) => format!(" It begins again at {at}."),
@@ -167,7 +167,7 @@ fn no_offer(skips: &[Skip], route: &str) -> Error {
         return over_price(usd, cap, route);
     }
     let unable = skips.iter().filter_map(|skip| match skip {
-        Skip::Unable(unable) => Some(*unable),
+        Skip::Unsupported(unable) => Some(*unable),
         _ => None,
     });
     if let Some(nearest) = unable.max_by_key(|unable| nearness(*unable)) {
@@ -190,41 +190,41 @@ fn over_price(usd: Usd, cap: Cap, route: &str) -> Error {
 }
 
 /// Of several offers that cannot, the one that comes nearest says what to change.
-fn nearness(unable: Unable) -> usize {
+fn nearness(unable: Unsupported) -> usize {
     match unable {
-        Unable::Edit | Unable::Generate => 0,
-        Unable::PromptTooLong { limit } | Unable::NegativePromptTooLong { limit } => 2 + limit,
-        Unable::Images { limit } => 2 + usize::from(limit),
+        Unsupported::Edit | Unsupported::Generate => 0,
+        Unsupported::PromptTooLong { limit } | Unsupported::NegativePromptTooLong { limit } => 2 + limit,
+        Unsupported::Images { limit } => 2 + usize::from(limit),
         _ => 1,
     }
 }
 
-fn cannot(unable: Unable, route: &str) -> Error {
+fn cannot(unable: Unsupported, route: &str) -> Error {
     let message = match unable {
-        Unable::PromptTooLong { limit } => {
+        Unsupported::PromptTooLong { limit } => {
             format!("'prompt' is too long for route '{route}': its models read at most {limit} characters.")
         }
-        Unable::NegativePromptTooLong { limit } => {
+        Unsupported::NegativePromptTooLong { limit } => {
             format!("'negative_prompt' is too long for route '{route}': its models read at most {limit} characters.")
         }
-        Unable::Images { limit } => format!("The models of route '{route}' start from at most {limit} pictures."),
-        Unable::ImageSize => {
+        Unsupported::Images { limit } => format!("The models of route '{route}' start from at most {limit} pictures."),
+        Unsupported::ImageSize => {
             format!(
                 "The models of route '{route}' start from pictures of certain sizes alone, and this is none of them."
             )
         }
-        Unable::ImageBytes { limit } => {
+        Unsupported::ImageBytes { limit } => {
             format!("The models of route '{route}' start from at most {limit} bytes of pictures in all.")
         }
-        Unable::MaskMissing => {
+        Unsupported::MaskMissing => {
             format!("The models of route '{route}' change only what a 'mask' shows. Add one.")
         }
-        Unable::Mask => {
+        Unsupported::Mask => {
             format!("No model of route '{route}' takes a 'mask'. Leave it out and say in the prompt what to change.")
         }
-        Unable::Edit | Unable::Generate => {
+        Unsupported::Edit | Unsupported::Generate => {
             let what =
-                if unable == Unable::Edit { "changes pictures" } else { "draws without a picture to start from" };
+                if unable == Unsupported::Edit { "changes pictures" } else { "draws without a picture to start from" };
             return Error::new(ErrorKind::ModelNotFound, format!("No model of route '{route}' {what}."))
                 .with_param("model");
         }
@@ -236,7 +236,7 @@ fn cannot(unable: Unable, route: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::breaker::{Cooling, Pause};
+    use crate::breaker::{Pause, PausedUntil};
     use crate::dispatch::obstacles::Obstacle;
 
     fn explain(obstacles: &Obstacles, skips: &[Skip], late: bool, now: Instant) -> Error {
@@ -245,16 +245,18 @@ mod tests {
 
     #[test]
     fn of_several_limits_the_one_that_comes_nearest_to_the_request_is_told() {
-        let told = |unable: &[Unable]| {
-            let skips: Vec<Skip> = unable.iter().copied().map(Skip::Unable).collect();
+        let told = |unable: &[Unsupported]| {
+            let skips: Vec<Skip> = unable.iter().copied().map(Skip::Unsupported).collect();
             explain(&Obstacles::default(), &skips, false, Instant::now()).message
         };
-        let (long, short) = (Unable::PromptTooLong { limit: 4000 }, Unable::PromptTooLong { limit: 100 });
-        assert!(told(&[long, short, Unable::Mask, Unable::Edit]).contains("4000 characters"));
-        assert!(told(&[Unable::NegativePromptTooLong { limit: 0 }, Unable::Mask]).contains("'negative_prompt'"));
-        let (many, few) = (Unable::Images { limit: 16 }, Unable::Images { limit: 1 });
-        assert!(told(&[many, few, Unable::Mask]).contains("at most 16 pictures"));
-        assert!(told(&[Unable::Mask, Unable::Edit]).contains("'mask'"), "another model may change pictures");
+        let (long, short) = (Unsupported::PromptTooLong { limit: 4000 }, Unsupported::PromptTooLong { limit: 100 });
+        assert!(told(&[long, short, Unsupported::Mask, Unsupported::Edit]).contains("4000 characters"));
+        assert!(
+            told(&[Unsupported::NegativePromptTooLong { limit: 0 }, Unsupported::Mask]).contains("'negative_prompt'")
+        );
+        let (many, few) = (Unsupported::Images { limit: 16 }, Unsupported::Images { limit: 1 });
+        assert!(told(&[many, few, Unsupported::Mask]).contains("at most 16 pictures"));
+        assert!(told(&[Unsupported::Mask, Unsupported::Edit]).contains("'mask'"), "another model may change pictures");
     }
 
     #[test]
@@ -272,11 +274,11 @@ mod tests {
         let mut obstacles = Obstacles::default();
         for (pause, seconds) in [(Pause::RateLimited, 40), (Pause::Quota, 30)] {
             let until = now + Duration::from_secs(seconds);
-            obstacles.note(&Obstacle::Cooling(Cooling { pause, until }));
+            obstacles.note(&Obstacle::PausedUntil(PausedUntil { pause, until }));
         }
         let error = explain(&obstacles, &[], false, now);
         assert_eq!((error.kind, error.retry_after), (ErrorKind::Busy, Some(Duration::from_secs(30))));
-        obstacles.note(&Obstacle::Cooling(Cooling { pause: Pause::Auth, until: now }));
+        obstacles.note(&Obstacle::PausedUntil(PausedUntil { pause: Pause::Auth, until: now }));
         assert_eq!(explain(&obstacles, &[], false, now).kind, ErrorKind::Unavailable);
     }
 }

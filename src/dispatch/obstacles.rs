@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use crate::breaker::Cooling;
+use crate::breaker::PausedUntil;
 use crate::failure::{Class, Failure};
-use crate::ledger::Short;
+use crate::ledger::BudgetExceeded;
 use crate::routing::Skip;
 
 /// What stands against asking an offer now.
@@ -13,13 +13,13 @@ pub enum Obstacle {
     /// It failed this request as often as the route allows.
     Failed,
     /// It is paused.
-    Cooling(Cooling),
+    PausedUntil(PausedUntil),
     /// Nothing can be written down, so nothing is paid for.
     LedgerUnwritable,
     /// It would take the request over its cap.
     OverPrice(Skip),
     /// A budget has too little left.
-    Short(Short),
+    BudgetExceeded(BudgetExceeded),
     /// Its price does not fit into an amount.
     Unpriced,
     /// It has no slot free.
@@ -31,10 +31,10 @@ impl Obstacle {
     pub fn skip(&self) -> Skip {
         match self {
             Obstacle::Failed => Skip::Failed,
-            Obstacle::Cooling(cooling) => Skip::CoolingDown(cooling.pause),
+            Obstacle::PausedUntil(cooling) => Skip::CoolingDown(cooling.pause),
             Obstacle::LedgerUnwritable => Skip::LedgerUnwritable,
             Obstacle::OverPrice(skip) => *skip,
-            Obstacle::Short(_) => Skip::OverBudget,
+            Obstacle::BudgetExceeded(_) => Skip::OverBudget,
             Obstacle::Unpriced => Skip::Unpriced,
             Obstacle::AtCapacity => Skip::AtCapacity,
         }
@@ -61,22 +61,22 @@ pub struct Obstacles {
     /// When the first paused offer may be asked again.
     pub earliest_retry: Option<Instant>,
     /// The budget that stood in the way of the least.
-    pub short: Option<Short>,
+    pub short: Option<BudgetExceeded>,
 }
 
 impl Obstacles {
     /// Remembers what stood against an offer, as far as the answer may tell it.
     pub fn note(&mut self, obstacle: &Obstacle) {
         match obstacle {
-            Obstacle::Cooling(cooling) => self.note_cooling(*cooling),
-            Obstacle::Short(short) => self.note_short(short.clone()),
+            Obstacle::PausedUntil(cooling) => self.note_cooling(*cooling),
+            Obstacle::BudgetExceeded(short) => self.note_short(short.clone()),
             _ => {}
         }
     }
 
     /// Remembers why an offer is paused, and when the first may be asked again.
-    pub fn note_cooling(&mut self, cooling: Cooling) {
-        let Cooling { pause, until } = cooling;
+    pub fn note_cooling(&mut self, cooling: PausedUntil) {
+        let PausedUntil { pause, until } = cooling;
         *(if pause.is_a_limit() { &mut self.used_up } else { &mut self.paused }) = true;
         self.earliest_retry = Some(self.earliest_retry.map_or(until, |known| known.min(until)));
     }
@@ -93,7 +93,7 @@ impl Obstacles {
     }
 
     /// Remembers a budget that would have been passed; of several the one that the cheapest attempt missed.
-    pub fn note_short(&mut self, short: Short) {
+    pub fn note_short(&mut self, short: BudgetExceeded) {
         if self.short.as_ref().is_none_or(|known| short.wanted < known.wanted) {
             self.short = Some(short);
         }

@@ -2,12 +2,12 @@
 
 use super::machine::Dispatch;
 use super::obstacles::Obstacle;
-use crate::dispatch::interface::{Action, EventTime, Facts};
+use crate::dispatch::interface::{Action, DispatchFacts, EventTime};
 use crate::routing::Candidate;
 
 impl Dispatch {
     /// The next call to start, or the queues to wait in where no candidate has a free slot.
-    pub(super) fn next_call(&mut self, facts: &impl Facts, time: EventTime) -> Option<Action> {
+    pub(super) fn next_call(&mut self, facts: &impl DispatchFacts, time: EventTime) -> Option<Action> {
         if self.places.open() == 0 || !self.may_start(time) {
             self.leave_queue();
             return None;
@@ -23,7 +23,7 @@ impl Dispatch {
     }
 
     /// A slot came for a candidate that waited: the call to start with it, if that is still wanted.
-    pub(super) fn use_granted_slot(&mut self, candidate: usize, facts: &impl Facts, time: EventTime) -> Action {
+    pub(super) fn use_granted_slot(&mut self, candidate: usize, facts: &impl DispatchFacts, time: EventTime) -> Action {
         if self.places.open() == 0 || !self.may_start(time) || self.is_barred(candidate, facts, time) {
             return Action::ReturnSlot;
         }
@@ -38,7 +38,7 @@ impl Dispatch {
     }
 
     /// The first candidate that nothing stands against; why the others cannot be asked is noted.
-    fn choose(&mut self, facts: &impl Facts, time: EventTime) -> Option<usize> {
+    fn choose(&mut self, facts: &impl DispatchFacts, time: EventTime) -> Option<usize> {
         let mut order: Vec<usize> = (0..self.candidates.len()).collect();
         order.sort_by_key(|candidate| self.history[*candidate].failures);
         for candidate in order {
@@ -54,7 +54,7 @@ impl Dispatch {
     }
 
     /// No slot is free: waits at every candidate that nothing else stands against, unless the request waits already.
-    fn queue_up(&mut self, facts: &impl Facts, time: EventTime) -> Option<Action> {
+    fn queue_up(&mut self, facts: &impl DispatchFacts, time: EventTime) -> Option<Action> {
         if self.queues.waiting > 0 || self.queues.requested || self.obstacles.queue_timed_out {
             return None;
         }
@@ -65,7 +65,7 @@ impl Dispatch {
     }
 
     /// Whether something other than a missing slot stands against asking a candidate. It is remembered for the answer.
-    fn is_barred(&mut self, candidate: usize, facts: &impl Facts, time: EventTime) -> bool {
+    fn is_barred(&mut self, candidate: usize, facts: &impl DispatchFacts, time: EventTime) -> bool {
         let obstacle = self.obstacle(candidate, self.places.open(), facts, time);
         if let Some(obstacle) = &obstacle {
             self.obstacles.note(obstacle);
@@ -78,7 +78,7 @@ impl Dispatch {
         &self,
         candidate: usize,
         pictures: u8,
-        facts: &impl Facts,
+        facts: &impl DispatchFacts,
         time: EventTime,
     ) -> Option<Obstacle> {
         let Candidate { offer, usd, max_n, .. } = self.candidates[candidate];
@@ -86,7 +86,7 @@ impl Dispatch {
             return Some(Obstacle::Failed);
         }
         if let Some(cooling) = facts.cooling(offer, time.now) {
-            return Some(Obstacle::Cooling(cooling));
+            return Some(Obstacle::PausedUntil(cooling));
         }
         if !facts.may_pay() {
             return Some(Obstacle::LedgerUnwritable);
@@ -96,7 +96,7 @@ impl Dispatch {
         }
         // A budget does not come back by waiting, so it is asked before a slot is waited for.
         let wanted = usd.checked_mul(u32::from(pictures.min(max_n)))?;
-        facts.short(offer, wanted).map(Obstacle::Short)
+        facts.short(offer, wanted).map(Obstacle::BudgetExceeded)
     }
 
     fn is_excluded(&self, candidate: usize) -> bool {

@@ -1,12 +1,12 @@
 //! How long a call is waited for while another candidate could be asked in its place.
 
 use super::machine::Dispatch;
-use crate::dispatch::interface::{Action, EventTime, Facts};
+use crate::dispatch::interface::{Action, DispatchFacts, EventTime};
 use crate::failure::{Class, Failure};
 
 impl Dispatch {
     /// Overdue calls are not waited for any more, if another candidate can be asked. They go on.
-    pub(super) fn give_up_overdue(&mut self, facts: &impl Facts, time: EventTime) {
+    pub(super) fn give_up_overdue(&mut self, facts: &impl DispatchFacts, time: EventTime) {
         for (call, slow, pictures) in self.in_flight.overdue(time.now) {
             let mut others = (0..self.candidates.len()).filter(|other| *other != slow);
             if !self.may_start(time) || !others.any(|other| self.can_take_over(other, pictures, facts, time)) {
@@ -24,7 +24,7 @@ impl Dispatch {
 
     /// Whether asking this candidate in place of a slow one is worth its price: it is not being waited for itself, was
     /// not too slow before, and nothing stands against asking it for so many pictures now.
-    fn can_take_over(&self, candidate: usize, pictures: u8, facts: &impl Facts, time: EventTime) -> bool {
+    fn can_take_over(&self, candidate: usize, pictures: u8, facts: &impl DispatchFacts, time: EventTime) -> bool {
         let left = time.deadline.saturating_duration_since(time.now);
         !self.in_flight.has_call_to(candidate)
             && self.history[candidate].took < left

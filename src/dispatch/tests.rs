@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
-use crate::breaker::{Cooling, Pause};
+use crate::breaker::{Pause, PausedUntil};
 use crate::calendar::{Moment, Per};
-use crate::capabilities::{Fitted, OutputSize, Strict};
+use crate::capabilities::{FittedRequest, OutputSize, StrictOptions};
 use crate::error::ErrorKind;
 use crate::failure::{Class, Failure};
-use crate::ledger::Short;
-use crate::ledger::counter::Scope;
+use crate::ledger::BudgetExceeded;
+use crate::ledger::counter::CounterScope;
 use crate::money::Usd;
 use crate::routing::{Candidate, Cap, CapOwner, Caps, Skip};
 
@@ -23,7 +23,7 @@ mod scenarios;
 const CENT: Usd = Usd::from_nanos(10_000_000);
 
 fn candidate(offer: usize, max_n: u8) -> Candidate {
-    let fitted = Fitted {
+    let fitted = FittedRequest {
         output_size: OutputSize::Default,
         tier: None,
         quality: None,
@@ -31,7 +31,7 @@ fn candidate(offer: usize, max_n: u8) -> Candidate {
         partials: 0,
         adjusted: Vec::new(),
     };
-    Candidate { offer, fitted, max_n, usd: CENT, listed: CENT, strict: Strict::default() }
+    Candidate { offer, fitted, max_n, usd: CENT, listed: CENT, strict: StrictOptions::default() }
 }
 
 /// A call that the world carries out.
@@ -52,7 +52,7 @@ struct World {
     slots: Vec<usize>,
     /// Room in each offer's queue.
     queue: Vec<usize>,
-    paused: Vec<Option<Cooling>>,
+    paused: Vec<Option<PausedUntil>>,
     /// What a budget that all offers share has left.
     left: Usd,
     may_pay: bool,
@@ -65,8 +65,8 @@ struct World {
     over: bool,
 }
 
-impl Facts for World {
-    fn cooling(&self, offer: usize, now: Instant) -> Option<Cooling> {
+impl DispatchFacts for World {
+    fn cooling(&self, offer: usize, now: Instant) -> Option<PausedUntil> {
         self.paused[offer].filter(|cooling| cooling.until > now)
     }
 
@@ -74,7 +74,7 @@ impl Facts for World {
         self.may_pay
     }
 
-    fn short(&self, _offer: usize, usd: Usd) -> Option<Short> {
+    fn short(&self, _offer: usize, usd: Usd) -> Option<BudgetExceeded> {
         (usd > self.left).then(|| self.shortage(usd))
     }
 
@@ -104,9 +104,9 @@ impl World {
         }
     }
 
-    fn shortage(&self, wanted: Usd) -> Short {
-        let scope = Scope::Route("all".into());
-        Short { scope, per: Per::Month, limit: self.left, left: self.left, wanted, resets: None }
+    fn shortage(&self, wanted: Usd) -> BudgetExceeded {
+        let scope = CounterScope::Route("all".into());
+        BudgetExceeded { scope, per: Per::Month, limit: self.left, left: self.left, wanted, resets: None }
     }
 
     fn time(&self) -> EventTime {
@@ -161,7 +161,7 @@ impl World {
             Some(left) => self.left = left,
             None => {
                 self.slots[candidate] += 1;
-                return dispatch.not_started(candidate, Obstacle::Short(self.shortage(usd)));
+                return dispatch.not_started(candidate, Obstacle::BudgetExceeded(self.shortage(usd)));
             }
         }
         self.told.push(format!("{candidate} draws {places:?}"));
@@ -202,8 +202,8 @@ impl World {
     }
 }
 
-fn rules(world: &World, wanted: u8) -> Rules {
-    Rules {
+fn rules(world: &World, wanted: u8) -> DispatchRules {
+    DispatchRules {
         wanted,
         open: (0..wanted).collect(),
         seeded: false,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::breaker::{BreakerTarget, ModelOperation};
 use crate::canonical::Canonical;
 use crate::config::plan::{Budget, Offer};
-use crate::dispatch::Rules;
+use crate::dispatch::DispatchRules;
 use crate::gateway::ask::Caller;
 use crate::gateway::shared::Shared;
 use crate::gateway::snapshot::Snapshot;
@@ -47,9 +47,9 @@ pub struct DrawSpec {
 
 impl DrawSpec {
     /// What the dispatch goes by.
-    pub fn rules(&self) -> Rules {
+    pub fn rules(&self) -> DispatchRules {
         let route = &self.matched.route;
-        Rules {
+        DispatchRules {
             wanted: self.request.n,
             open: self.open.clone(),
             seeded: self.request.seed.is_some(),

@@ -15,7 +15,7 @@ use dashmap::mapref::entry::Entry;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::cache::Placed;
+use crate::cache::PlacedPicture;
 use crate::error::{Error, ErrorKind};
 use crate::money::Usd;
 use crate::provider::Partial;
@@ -37,7 +37,7 @@ pub struct FlightKey {
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
     /// Pictures there are, in the order in which they came; no two have the same place.
-    pub pictures: Vec<Placed>,
+    pub pictures: Vec<PlacedPicture>,
     /// Unfinished pictures, for streams; drawn only if the leader asked for them.
     pub partials: Vec<Partial>,
     /// Money settled.

@@ -13,12 +13,14 @@ use crate::calendar::{Moment, Per, Period};
 use crate::clock::Clock;
 use crate::config::plan::{self, OnLedgerError, Plan};
 use crate::gateway::savings::{Saving, Savings};
-use crate::ledger::counter::{CounterKey, CounterSum, Scope};
+use crate::ledger::counter::{CounterKey, CounterScope, CounterSum};
 use crate::ledger::entry::Verdict;
-use crate::ledger::sliding_window::{Fact, KEPT, VerdictChange, WindowSum, Windows};
-use crate::ledger::{Charge, Hold, Intent, Ledger, Settled, Short, add_to_windows, counter_keys};
+use crate::ledger::sliding_window::{KEPT, VerdictChange, WindowFact, WindowSum, Windows};
+use crate::ledger::{BudgetExceeded, Charge, Hold, Intent, Ledger, Settled, add_to_windows, counter_keys};
 use crate::store::sums::{Filter, Sums};
-use crate::store::{Health, Location, OpenedStore, Options, Store, StoreError, Unwritten, VerdictEffect, View, Write};
+use crate::store::{
+    Health, Location, OpenedStore, Options, ReadSnapshot, Store, StoreError, Unwritten, VerdictEffect, Write,
+};
 
 /// How long a process that ends waits for its last writes.
 const LAST_WRITES: Duration = Duration::from_secs(10);
@@ -144,7 +146,7 @@ impl Journal {
     }
 
     /// Promises what an attempt may cost, or says which budget it would pass.
-    pub fn open(&self, intent: Intent<'_>) -> Result<OpenedAttempt, Short> {
+    pub fn open(&self, intent: Intent<'_>) -> Result<OpenedAttempt, BudgetExceeded> {
         let (hold, written) = self.ledger.reserve(intent, self.clock.now(), |entry| -> BoxFuture<'static, _> {
             Box::pin(self.store.write(Write::Open(entry.clone())))
         })?;
@@ -213,14 +215,14 @@ impl Journal {
 }
 
 /// What was settled in a counter's period so far. A clock that was ahead may have left entries of later ones.
-fn sum(view: &View<'_>, key: &CounterKey, period: Period) -> Result<CounterSum, StoreError> {
+fn sum(view: &ReadSnapshot<'_>, key: &CounterKey, period: Period) -> Result<CounterSum, StoreError> {
     let within = (key.per != Per::Total).then_some(period);
     let Sums { usd, prepaid, uncertain, billed, .. } = view.sums(within, &filter(&key.scope))?;
     Ok(CounterSum { usd, prepaid, uncertain, billed })
 }
 
 /// Everything that was settled: by the minute as far as `windows` goes back, before that in sums.
-fn refill(view: &View<'_>, mut windows: Windows, now: Moment) -> Result<Windows, StoreError> {
+fn refill(view: &ReadSnapshot<'_>, mut windows: Windows, now: Moment) -> Result<Windows, StoreError> {
     let since = now.before(windows.kept());
     for (owner, Sums { usd, prepaid, accepted, rejected, attempts, .. }) in view.owners(since)? {
         let usd = usd.saturating_add(prepaid);
@@ -233,19 +235,20 @@ fn refill(view: &View<'_>, mut windows: Windows, now: Moment) -> Result<Windows,
             windows.recall(&row.owner, WindowSum { usd, accepted, rejected, attempts: 1, failures: 0 });
             continue;
         }
-        let fact = Fact { usd: row.cost, accepted: row.accepted, rejected: row.rejected, ..Fact::default() };
+        let fact =
+            WindowFact { usd: row.cost, accepted: row.accepted, rejected: row.rejected, ..WindowFact::default() };
         add_to_windows(&mut windows, row.at, &row.owner, row.purpose, &row.outcome, fact);
     }
     Ok(windows)
 }
 
-fn filter(scope: &Scope) -> Filter {
+fn filter(scope: &CounterScope) -> Filter {
     let mut filter = Filter::default();
     match scope {
-        Scope::Client(name) => filter.tenant = Some(name.to_string()),
-        Scope::Route(name) => filter.route = Some(name.to_string()),
-        Scope::Provider(name) => filter.provider = Some(name.to_string()),
-        Scope::Model(provider, model) => {
+        CounterScope::Client(name) => filter.tenant = Some(name.to_string()),
+        CounterScope::Route(name) => filter.route = Some(name.to_string()),
+        CounterScope::Provider(name) => filter.provider = Some(name.to_string()),
+        CounterScope::Model(provider, model) => {
             filter.provider = Some(provider.to_string());
             filter.model = Some(model.to_string());
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::cache::Kept;
+use crate::cache::GeneratedPicture;
 use crate::error::Error;
 use crate::money::Usd;
 use crate::request::ResponseFormat;
@@ -58,7 +58,7 @@ pub struct Outcome {
     /// How the pictures are handed out: by the caller's word, or the route's, or as base64.
     pub format: ResponseFormat,
     /// The pictures, at least one, or why there is none.
-    pub result: Result<Vec<Arc<Kept>>, Error>,
+    pub result: Result<Vec<Arc<GeneratedPicture>>, Error>,
 }
 
 impl Outcome {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::cache::{Kept, Placed};
+use crate::cache::{GeneratedPicture, PlacedPicture};
 use crate::gateway::flight::Flight;
 use crate::provider::Partial;
 use crate::request::ImageRequest;
@@ -36,7 +36,7 @@ pub enum ProgressEvent {
     /// An unfinished picture.
     Partial(Partial),
     /// A picture as it will be delivered.
-    Picture(Arc<Kept>),
+    Picture(Arc<GeneratedPicture>),
 }
 
 /// Both ends of the channel on which the progress of `request` is watched.
@@ -83,7 +83,7 @@ impl ProgressReceiver {
     }
 
     /// What of `delivered` was not shown.
-    pub fn not_shown(&self, delivered: &[Arc<Kept>]) -> Vec<Arc<Kept>> {
+    pub fn not_shown(&self, delivered: &[Arc<GeneratedPicture>]) -> Vec<Arc<GeneratedPicture>> {
         let mut shown = self.shown.clone();
         let new = delivered.iter().filter(|kept| {
             let seen = shown.iter().position(|id| *id == kept.id);
@@ -103,7 +103,7 @@ impl ProgressReceiver {
 
     /// What may be shown of what there is. With a seed each waits for those before it, so that their order tells which is
     /// which; what nothing comes before any more is delivered in the end.
-    fn ready(&self, pictures: &[Placed]) -> Vec<Arc<Kept>> {
+    fn ready(&self, pictures: &[PlacedPicture]) -> Vec<Arc<GeneratedPicture>> {
         if !self.in_order {
             return pictures.iter().take(self.wanted).map(|placed| placed.kept.clone()).collect();
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::config::plan::Plan;
-use crate::config::{self, ConfigText, Lookup, Problems, ProviderKind};
+use crate::config::{self, ConfigText, EnvAndFiles, Problems, ProviderKind};
 use crate::gateway::{Gateway, read_file};
 use crate::provider::{self, anthropic};
 
@@ -39,9 +39,9 @@ pub enum LoadError {
 }
 
 /// The environment and files of this process.
-pub struct Os;
+pub struct ProcessEnv;
 
-impl Lookup for Os {
+impl EnvAndFiles for ProcessEnv {
     fn var(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
     }
@@ -56,7 +56,7 @@ const PROXIES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_pr
 
 /// A line on a proxy that the environment names, which is not used; `None` where it names none. Its address is not told:
 /// it may hold a password.
-pub fn ignored_proxy(lookup: &dyn Lookup) -> Option<String> {
+pub fn ignored_proxy(lookup: &dyn EnvAndFiles) -> Option<String> {
     let is_set = |name: &&str| lookup.var(name).is_some_and(|value| !value.is_empty());
     let set: Vec<&str> = PROXIES.into_iter().filter(is_set).collect();
     let verb = if set.len() == 1 { "is" } else { "are" };
@@ -87,7 +87,7 @@ pub fn kinds() -> Vec<ProviderKind> {
 }
 
 /// Reads and checks a config file.
-pub fn load(path: &Path, lookup: &dyn Lookup) -> Result<Plan, LoadError> {
+pub fn load(path: &Path, lookup: &dyn EnvAndFiles) -> Result<Plan, LoadError> {
     let name = path.display().to_string();
     let text =
         read_file::text(path, read_file::CONFIG).map_err(|why| LoadError::Unreadable { path: name.clone(), why })?;
@@ -95,7 +95,7 @@ pub fn load(path: &Path, lookup: &dyn Lookup) -> Result<Plan, LoadError> {
 }
 
 /// Checks config text; `name` is printed with its problems.
-pub fn check(name: &str, text: &str, lookup: &dyn Lookup) -> Result<Plan, LoadError> {
+pub fn check(name: &str, text: &str, lookup: &dyn EnvAndFiles) -> Result<Plan, LoadError> {
     config::load(&ConfigText { name, text }, &kinds(), lookup).map_err(LoadError::Problems)
 }
 
@@ -156,7 +156,7 @@ fn warn_of_restart(old: &Plan, new: &Plan) {
 /// A config file that is followed: what it held when it was last read, the secret files it names included.
 pub struct Watch {
     path: PathBuf,
-    lookup: Arc<dyn Lookup + Send + Sync>,
+    lookup: Arc<dyn EnvAndFiles + Send + Sync>,
     read: FileHashes,
 }
 
@@ -165,7 +165,7 @@ type FileHashes = BTreeMap<PathBuf, Option<u128>>;
 
 impl Watch {
     /// Reads and checks the file, and remembers exactly what was read: a change from then on is a change.
-    pub fn open(path: PathBuf, lookup: Arc<dyn Lookup + Send + Sync>) -> (Watch, Result<Plan, LoadError>) {
+    pub fn open(path: PathBuf, lookup: Arc<dyn EnvAndFiles + Send + Sync>) -> (Watch, Result<Plan, LoadError>) {
         let mut watch = Watch { path, lookup, read: FileHashes::new() };
         let loaded = watch.load();
         (watch, loaded)
@@ -239,11 +239,11 @@ fn hash(text: &str) -> u128 {
 
 /// A lookup that remembers which files were read, and what they held.
 struct Recorder<'a> {
-    lookup: &'a dyn Lookup,
+    lookup: &'a dyn EnvAndFiles,
     read: Mutex<FileHashes>,
 }
 
-impl Lookup for Recorder<'_> {
+impl EnvAndFiles for Recorder<'_> {
     fn var(&self, name: &str) -> Option<String> {
         self.lookup.var(name)
     }
@@ -262,7 +262,7 @@ mod tests {
 
     struct Env(&'static [(&'static str, &'static str)]);
 
-    impl Lookup for Env {
+    impl EnvAndFiles for Env {
         fn var(&self, name: &str) -> Option<String> {
             self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         }
@@ -278,7 +278,7 @@ routes: [{name: all, offers: [home/flux]}]
 ";
 
     fn plan(clients: &str) -> Plan {
-        match check("test.yaml", &format!("{clients}\n{REST}"), &Os) {
+        match check("test.yaml", &format!("{clients}\n{REST}"), &ProcessEnv) {
             Ok(plan) => plan,
             Err(error) => panic!("{error}"),
         }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::cache::Placed;
-use crate::cache::exact::{Look, Miss, Terms};
+use crate::cache::PlacedPicture;
+use crate::cache::exact::{CacheLookup, Freshness, Miss};
 use crate::canonical::Canonical;
 use crate::config::plan::OnDeadline;
 use crate::dispatch;
@@ -61,10 +61,10 @@ impl ServeRequest<'_> {
     pub async fn run(self) -> Outcome {
         loop {
             let (have, used) = match self.look_up() {
-                Look::Hit(pictures) => return self.hit(pictures),
-                Look::Part(pictures) => (pictures, CacheUse::Pool),
-                Look::Miss(_) if self.wish == CacheWish::Use => (Vec::new(), CacheUse::Miss),
-                Look::Miss(_) => (Vec::new(), CacheUse::Bypass),
+                CacheLookup::Hit(pictures) => return self.hit(pictures),
+                CacheLookup::Part(pictures) => (pictures, CacheUse::Pool),
+                CacheLookup::Miss(_) if self.wish == CacheWish::Use => (Vec::new(), CacheUse::Miss),
+                CacheLookup::Miss(_) => (Vec::new(), CacheUse::Bypass),
             };
             match self.join_flight() {
                 FlightRole::Lead(lead) => return self.lead(lead, have, used).await,
@@ -86,26 +86,26 @@ impl ServeRequest<'_> {
     }
 
     /// Looks the request up in the cache, where caller and route wish that, and counts the look-up.
-    fn look_up(&self) -> Look {
+    fn look_up(&self) -> CacheLookup {
         let look = match self.wish {
             CacheWish::Use => self.cached(),
-            CacheWish::Fresh | CacheWish::Skip => Look::Miss(Miss::Absent),
+            CacheWish::Fresh | CacheWish::Skip => CacheLookup::Miss(Miss::Absent),
         };
         let word = match (&look, self.wish) {
             (_, CacheWish::Fresh | CacheWish::Skip) => CacheUse::Bypass.word(),
-            (Look::Hit(_), _) => CacheUse::Exact.word(),
-            (Look::Part(_), _) => CacheUse::Pool.word(),
-            (Look::Miss(miss), _) => miss.word(),
+            (CacheLookup::Hit(_), _) => CacheUse::Exact.word(),
+            (CacheLookup::Part(_), _) => CacheUse::Pool.word(),
+            (CacheLookup::Miss(miss), _) => miss.word(),
         };
         let route = self.matched.route.name.as_str();
         self.shared.metrics.cache_requests.with_label_values(&[route, word]).inc();
         look
     }
 
-    fn cached(&self) -> Look {
-        let Some(cache) = self.matched.route.cache else { return Look::Miss(Miss::Absent) };
+    fn cached(&self) -> CacheLookup {
+        let Some(cache) = self.matched.route.cache else { return CacheLookup::Miss(Miss::Absent) };
         let way = |offer: &str| self.snapshot.way_of(self.matched.index, offer);
-        let terms = Terms { ttl: cache.ttl, now: Instant::now().into_std(), way: &way };
+        let terms = Freshness { ttl: cache.ttl, now: Instant::now().into_std(), way: &way };
         self.shared.exact.look(&self.canonical, self.request.n, &terms)
     }
 
@@ -122,18 +122,18 @@ impl ServeRequest<'_> {
         }
     }
 
-    async fn lead(&self, lead: FlightLeader, have: Vec<Placed>, used: CacheUse) -> Outcome {
+    async fn lead(&self, lead: FlightLeader, have: Vec<PlacedPicture>, used: CacheUse) -> Outcome {
         let flight = lead.flight().clone();
         self.announce(&flight);
         // Another flight may have filled the cache since it was looked up. Followers that joined meanwhile get that too.
-        let again = if self.wish == CacheWish::Use { self.cached() } else { Look::Miss(Miss::Absent) };
+        let again = if self.wish == CacheWish::Use { self.cached() } else { CacheLookup::Miss(Miss::Absent) };
         let (have, used) = match again {
-            Look::Hit(pictures) => {
+            CacheLookup::Hit(pictures) => {
                 flight.update(|progress| progress.pictures.clone_from(&pictures));
                 return self.hit(pictures);
             }
-            Look::Part(pictures) => (pictures, CacheUse::Pool),
-            Look::Miss(_) => (have, used),
+            CacheLookup::Part(pictures) => (pictures, CacheUse::Pool),
+            CacheLookup::Miss(_) => (have, used),
         };
         let late = timeout_at(self.deadline, self.drawing(lead, have)).await.is_err();
         self.outcome(flight.progress(), used, late)
@@ -146,7 +146,7 @@ impl ServeRequest<'_> {
     }
 
     /// Prepares and draws, as work that goes on if the client disconnects.
-    fn drawing(&self, lead: FlightLeader, have: Vec<Placed>) -> Detached {
+    fn drawing(&self, lead: FlightLeader, have: Vec<PlacedPicture>) -> Detached {
         let there: BTreeSet<u8> = have.iter().map(|placed| placed.place).collect();
         let open = (0..self.request.n).filter(|place| !there.contains(place)).collect();
         let spec = DrawSpec {
@@ -174,7 +174,7 @@ impl ServeRequest<'_> {
         Detached::new(drawing, self.shared.work.clone())
     }
 
-    fn hit(&self, pictures: Vec<Placed>) -> Outcome {
+    fn hit(&self, pictures: Vec<PlacedPicture>) -> Outcome {
         let saved = pictures.iter().fold(Usd::ZERO, |total, placed| total.saturating_add(placed.kept.usd));
         self.shared.journal.saved(Saving {
             tenant: &self.caller.tenant,

@@ -7,8 +7,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::admission::Lane;
 use crate::breaker::Breakers;
-use crate::cache::exact::Exact;
-use crate::cache::linked_pictures::Links;
+use crate::cache::exact::ExactCache;
+use crate::cache::linked_pictures::LinkedPictures;
 use crate::cache::prompts::PromptCache;
 use crate::clock::Clock;
 use crate::config::plan::{Plan, Provider};
@@ -26,9 +26,9 @@ pub struct Shared {
     /// The wall clock.
     pub clock: Clock,
     /// Pictures kept for reuse.
-    pub exact: Exact,
+    pub exact: ExactCache,
     /// Pictures held behind links.
-    pub links: Links,
+    pub links: LinkedPictures,
     /// Prompts as they were rewritten.
     pub prompts: PromptCache,
     /// Requests being drawn.
@@ -67,8 +67,8 @@ impl Shared {
         let replies = metrics.response_body_bytes.clone();
         Ok(Shared {
             clock,
-            exact: Exact::new(plan.cache.memory),
-            links: Links::new(plan.cache.links),
+            exact: ExactCache::new(plan.cache.memory),
+            links: LinkedPictures::new(plan.cache.links),
             prompts: PromptCache::new(plan.cache.prompts),
             flights: Arc::default(),
             breakers: Breakers::new(),

@@ -132,7 +132,7 @@ fn resolve(route: &Route) -> Result<ResolvedRoute, SnapshotError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::reload::{self, Os};
+    use crate::gateway::reload::{self, ProcessEnv};
 
     const CONFIG: &str = "
 clients:
@@ -169,7 +169,7 @@ routes:
 
     /// The rules of the route, the way of its offer, and the rules of a request that is pinned to the offer.
     fn meaning(config: &str) -> (Vec<Digest>, Option<Digest>, Vec<Digest>) {
-        let plan = match reload::check("test.yaml", config, &Os) {
+        let plan = match reload::check("test.yaml", config, &ProcessEnv) {
             Ok(plan) => plan,
             Err(error) => panic!("{error}"),
         };

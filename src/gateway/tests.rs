@@ -17,7 +17,7 @@ use super::*;
 use crate::calendar::{Moment, Zone};
 use crate::clock::ManualClock;
 use crate::gateway::outcome::CacheUse;
-use crate::gateway::reload::{self, Os};
+use crate::gateway::reload::{self, ProcessEnv};
 use crate::money::Usd;
 use crate::provider::{Call, Reply};
 use crate::store::report::{ReportBy, ReportQuery};
@@ -82,7 +82,7 @@ struct Story {
 
 impl Story {
     fn begin() -> Story {
-        let plan = match reload::check("test.yaml", CONFIG, &Os) {
+        let plan = match reload::check("test.yaml", CONFIG, &ProcessEnv) {
             Ok(plan) => plan,
             Err(error) => panic!("{error}"),
         };

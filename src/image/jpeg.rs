@@ -4,7 +4,7 @@
 //! be told by counting: each block of the picture is a run of Huffman codes. Codes are read, pixels are not. That is
 //! done for files without an end alone, here for the sequential kind and in `jpeg/progressive.rs` for the other.
 
-use crate::image::jpeg::frame::{Frame, Scan, Walk};
+use crate::image::jpeg::frame::{Frame, Scan, SegmentWalk};
 use crate::image::jpeg::marker::{END, SCAN, end_of_scan, is_alone, next_marker, segment};
 
 mod bits;
@@ -14,7 +14,7 @@ mod progressive;
 
 /// Whether `file` has its end marker behind a scan, or all its blocks.
 pub fn is_whole(file: &[u8]) -> bool {
-    let (mut walk, mut at) = (Walk::default(), 2_usize);
+    let (mut walk, mut at) = (SegmentWalk::default(), 2_usize);
     while let Some(marker) = next_marker(file, &mut at) {
         if marker == END {
             return walk.scans > 0;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::money::Usd;
-use crate::pricing::amount::{Amount, CostSource};
+use crate::pricing::amount::{ChargedAmount, CostSource};
 use crate::pricing::volume_tiers::VolumeTier;
 
 /// What an attempt came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
     /// What was charged.
-    pub amount: Amount,
+    pub amount: ChargedAmount,
     /// Where that comes from. What a vendor tells has its discounts in it already.
     pub source: CostSource,
     /// The model's volume tiers for these pictures; `None` takes them as they are written.

@@ -19,7 +19,7 @@ const REMEMBERED: usize = 64;
 
 /// Over what is counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Scope {
+pub enum CounterScope {
     /// All that is done for one client.
     Client(Arc<str>),
     /// All that is done on one route.
@@ -30,37 +30,37 @@ pub enum Scope {
     Model(Arc<str>, Arc<str>),
 }
 
-impl Scope {
+impl CounterScope {
     /// All scopes that an owner's attempts count in.
-    pub fn of(owner: &Owner) -> [Scope; 4] {
+    pub fn of(owner: &Owner) -> [CounterScope; 4] {
         let Owner { tenant, route, provider, model } = owner;
         [
-            Scope::Client(tenant.clone()),
-            Scope::Route(route.clone()),
-            Scope::Provider(provider.clone()),
-            Scope::Model(provider.clone(), model.clone()),
+            CounterScope::Client(tenant.clone()),
+            CounterScope::Route(route.clone()),
+            CounterScope::Provider(provider.clone()),
+            CounterScope::Model(provider.clone(), model.clone()),
         ]
     }
 
     /// Whether an owner's attempts count in it.
     pub fn covers(&self, owner: &Owner) -> bool {
         match self {
-            Scope::Client(name) => *name == owner.tenant,
-            Scope::Route(name) => *name == owner.route,
-            Scope::Provider(name) => *name == owner.provider,
-            Scope::Model(provider, model) => *provider == owner.provider && *model == owner.model,
+            CounterScope::Client(name) => *name == owner.tenant,
+            CounterScope::Route(name) => *name == owner.route,
+            CounterScope::Provider(name) => *name == owner.provider,
+            CounterScope::Model(provider, model) => *provider == owner.provider && *model == owner.model,
         }
     }
 }
 
-impl fmt::Display for Scope {
+impl fmt::Display for CounterScope {
     /// As messages and metrics name it: `client:web`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Scope::Client(name) => write!(f, "client:{name}"),
-            Scope::Route(name) => write!(f, "route:{name}"),
-            Scope::Provider(name) => write!(f, "provider:{name}"),
-            Scope::Model(provider, model) => write!(f, "model:{provider}/{model}"),
+            CounterScope::Client(name) => write!(f, "client:{name}"),
+            CounterScope::Route(name) => write!(f, "route:{name}"),
+            CounterScope::Provider(name) => write!(f, "provider:{name}"),
+            CounterScope::Model(provider, model) => write!(f, "model:{provider}/{model}"),
         }
     }
 }
@@ -69,7 +69,7 @@ impl fmt::Display for Scope {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CounterKey {
     /// Over what.
-    pub scope: Scope,
+    pub scope: CounterScope,
     /// How often it begins again.
     pub per: Per,
     /// Whose midnight that is.
@@ -235,7 +235,7 @@ pub(super) struct CounterRecall {
 /// All counters.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    by_scope: HashMap<Scope, Vec<Counter>>,
+    by_scope: HashMap<CounterScope, Vec<Counter>>,
 }
 
 impl Counters {
@@ -335,7 +335,7 @@ impl Counters {
         if self.by_scope.is_empty() {
             return;
         }
-        for scope in Scope::of(owner) {
+        for scope in CounterScope::of(owner) {
             self.by_scope.get_mut(&scope).into_iter().flatten().for_each(&mut change);
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::calendar::{Moment, Per};
 use crate::ledger::charge::Charge;
-use crate::ledger::counter::{CounterKey, Scope};
+use crate::ledger::counter::{CounterKey, CounterScope};
 use crate::ledger::entry::{CostSource, Delivered, Entry, Purpose, Settlement};
 use crate::ledger::plan_counters::volume_keys;
 use crate::ledger::state::{Ledger, LedgerState};
@@ -145,7 +145,7 @@ impl LedgerState {
     fn prepaid(&mut self, terms: &Terms, total: Usd, now: Moment) -> Usd {
         let billing = &terms.provider.billing;
         let Some(committed) = billing.committed else { return Usd::ZERO };
-        let scope = Scope::Provider(terms.provider.name.as_str().into());
+        let scope = CounterScope::Provider(terms.provider.name.as_str().into());
         let key = CounterKey { scope, per: Per::Month, zone: billing.zone.clone() };
         let used = self.counters.get(&key, now).map_or(Usd::ZERO, |counter| counter.settled.prepaid);
         committed.checked_sub(used).map_or(Usd::ZERO, |left| left.clamp(Usd::ZERO, total.max(Usd::ZERO)))

@@ -25,7 +25,7 @@ mod window_event;
 pub use charge::Charge;
 pub use hold::{Hold, Settled};
 pub use plan_counters::counter_keys;
-pub use reserve::{Intent, Short};
+pub use reserve::{BudgetExceeded, Intent};
 pub use spend::SpendKind;
 #[cfg(test)]
 pub use spend::{SpendAccount, Total};

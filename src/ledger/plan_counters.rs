@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::calendar::{Per, Zone};
 use crate::config::plan::{Budget, Model, Plan, Provider};
-use crate::ledger::counter::{CounterKey, Scope};
+use crate::ledger::counter::{CounterKey, CounterScope};
 use crate::money::Usd;
 
 /// Every counter that a budget, a volume tier or a commitment of `plan` reads.
@@ -15,14 +15,14 @@ pub fn counter_keys(plan: &Plan) -> Vec<CounterKey> {
 
 /// What each budget of `plan` counts, and how much it is.
 pub(super) fn budgets(plan: &Plan) -> Vec<(CounterKey, Usd)> {
-    let clients = plan.clients.iter().flat_map(|client| budgeted(Scope::Client, &client.name, &client.budgets));
-    let routes = plan.routes.iter().flat_map(|route| budgeted(Scope::Route, &route.name, &route.budgets));
+    let clients = plan.clients.iter().flat_map(|client| budgeted(CounterScope::Client, &client.name, &client.budgets));
+    let routes = plan.routes.iter().flat_map(|route| budgeted(CounterScope::Route, &route.name, &route.budgets));
     let providers = plan.providers.values();
-    let providers = providers.flat_map(|provider| budgeted(Scope::Provider, &provider.name, &provider.budgets));
+    let providers = providers.flat_map(|provider| budgeted(CounterScope::Provider, &provider.name, &provider.budgets));
     clients.chain(routes).chain(providers).collect()
 }
 
-fn budgeted(scope: fn(Arc<str>) -> Scope, name: &str, budgets: &[Budget]) -> Vec<(CounterKey, Usd)> {
+fn budgeted(scope: fn(Arc<str>) -> CounterScope, name: &str, budgets: &[Budget]) -> Vec<(CounterKey, Usd)> {
     let scope = scope(name.into());
     let key = |budget: &Budget| CounterKey { scope: scope.clone(), per: budget.per, zone: budget.zone.clone() };
     budgets.iter().map(|budget| (key(budget), budget.usd)).collect()
@@ -33,10 +33,10 @@ fn of_provider(provider: &Provider) -> Vec<CounterKey> {
     let monthly = |scope| CounterKey { scope, per: Per::Month, zone: zone.clone() };
     let mut keys = Vec::new();
     if provider.billing.committed.is_some() || !provider.billing.volume.is_empty() {
-        keys.push(monthly(Scope::Provider(name.clone())));
+        keys.push(monthly(CounterScope::Provider(name.clone())));
     }
     let tiered = provider.models.values().filter(|model| !model.volume.is_empty());
-    keys.extend(tiered.map(|model| monthly(Scope::Model(name.clone(), model.name.as_str().into()))));
+    keys.extend(tiered.map(|model| monthly(CounterScope::Model(name.clone(), model.name.as_str().into()))));
     keys
 }
 
@@ -44,5 +44,5 @@ fn of_provider(provider: &Provider) -> Vec<CounterKey> {
 pub(super) fn volume_keys(provider: &Provider, model: &Model) -> [CounterKey; 2] {
     let (name, zone): (Arc<str>, _) = (provider.name.as_str().into(), &provider.billing.zone);
     let monthly = |scope| CounterKey { scope, per: Per::Month, zone: zone.clone() };
-    [monthly(Scope::Model(name.clone(), model.name.as_str().into())), monthly(Scope::Provider(name))]
+    [monthly(CounterScope::Model(name.clone(), model.name.as_str().into())), monthly(CounterScope::Provider(name))]
 }

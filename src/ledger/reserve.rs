@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::calendar::{Moment, Per};
 use crate::config::plan::{Budget, Model, Provider};
-use crate::ledger::counter::{CounterKey, Scope};
+use crate::ledger::counter::{CounterKey, CounterScope};
 use crate::ledger::entry::{Entry, Owner, Purpose};
 use crate::ledger::hold::Hold;
 use crate::ledger::plan_counters::volume_keys;
@@ -35,9 +35,9 @@ pub struct Intent<'a> {
 
 /// A budget that an attempt would pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Short {
+pub struct BudgetExceeded {
     /// Whose.
-    pub scope: Scope,
+    pub scope: CounterScope,
     /// How often it begins again.
     pub per: Per,
     /// How much it is.
@@ -58,7 +58,7 @@ impl Ledger {
         intent: Intent<'_>,
         now: Moment,
         note: impl FnOnce(&Entry) -> T,
-    ) -> Result<(Hold, T), Short> {
+    ) -> Result<(Hold, T), BudgetExceeded> {
         let Intent { request, owner, purpose, pictures, estimate, terms, budgets } = intent;
         let mut state = self.lock();
         let short = state.shortages(&owner, budgets, estimate, now).into_iter().min_by_key(|short| short.left);
@@ -74,7 +74,7 @@ impl Ledger {
     }
 
     /// The budget that an attempt of `wanted` dollars would pass, if there is one. Nothing is promised.
-    pub fn short(&self, owner: &Owner, budgets: [&[Budget]; 3], wanted: Usd, now: Moment) -> Option<Short> {
+    pub fn short(&self, owner: &Owner, budgets: [&[Budget]; 3], wanted: Usd, now: Moment) -> Option<BudgetExceeded> {
         self.lock().shortages(owner, budgets, wanted, now).into_iter().min_by_key(|short| short.left)
     }
 
@@ -102,9 +102,9 @@ impl Ledger {
 
 impl LedgerState {
     /// Every budget with less left than `wanted`.
-    fn shortages(&mut self, owner: &Owner, budgets: [&[Budget]; 3], wanted: Usd, now: Moment) -> Vec<Short> {
+    fn shortages(&mut self, owner: &Owner, budgets: [&[Budget]; 3], wanted: Usd, now: Moment) -> Vec<BudgetExceeded> {
         let mut short = Vec::new();
-        let [client, route, provider, _] = Scope::of(owner);
+        let [client, route, provider, _] = CounterScope::of(owner);
         for (scope, budgets) in [client, route, provider].into_iter().zip(budgets) {
             for Budget { usd, per, zone } in budgets {
                 let key = CounterKey { scope: scope.clone(), per: *per, zone: zone.clone() };
@@ -112,7 +112,7 @@ impl LedgerState {
                 let left = counter.left(*usd);
                 if wanted > left {
                     let (scope, resets) = (key.scope, counter.period.end);
-                    short.push(Short { scope, per: *per, limit: *usd, left, wanted, resets });
+                    short.push(BudgetExceeded { scope, per: *per, limit: *usd, left, wanted, resets });
                 }
             }
         }

@@ -32,7 +32,7 @@ const MINUTES_OF_HOUR: i64 = 60;
 
 /// What one settled attempt adds; a fee that is due by time is a fact without pictures and attempts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fact {
+pub struct WindowFact {
     /// Money paid, from a commitment too.
     pub usd: Usd,
     /// Pictures delivered and held to be good.
@@ -81,8 +81,8 @@ impl WindowSum {
     }
 }
 
-impl From<Fact> for WindowSum {
-    fn from(fact: Fact) -> WindowSum {
+impl From<WindowFact> for WindowSum {
+    fn from(fact: WindowFact) -> WindowSum {
         WindowSum {
             usd: fact.usd,
             accepted: fact.accepted.into(),
@@ -207,7 +207,7 @@ impl Series {
 type Names = BTreeMap<Arc<str>, usize>;
 
 /// Where an owner's sums are: everything, provider, model, route, tenant. What has no name has no sum of its own.
-type Spots = [Option<usize>; 5];
+type SumIndexes = [Option<usize>; 5];
 
 /// What came of the money over one window, for the scrape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,7 +235,7 @@ const TOLD: [(&str, Option<Duration>); 3] =
 pub struct Windows {
     series: Vec<Series>,
     names: HashMap<Dimension, Names>,
-    owners: HashMap<Owner, Spots>,
+    owners: HashMap<Owner, SumIndexes>,
     kept: Duration,
     /// The moment of the latest call, or of a later fee.
     newest: Moment,
@@ -275,7 +275,7 @@ impl Windows {
 
     /// Adds what was settled at `at`. Facts may come in any order; those older than what is kept count in totals only.
     /// A call is settled now, so it tells the time, also when a clock that was ahead was set back.
-    pub fn add(&mut self, at: Moment, owner: &Owner, fact: Fact) {
+    pub fn add(&mut self, at: Moment, owner: &Owner, fact: WindowFact) {
         self.newest = if fact.attempts > 0 { at } else { self.newest.max(at) };
         let first = minute(self.newest.before(self.kept));
         for spot in self.spots(owner).into_iter().flatten() {
@@ -332,7 +332,7 @@ impl Windows {
         costs
     }
 
-    fn spots(&mut self, owner: &Owner) -> Spots {
+    fn spots(&mut self, owner: &Owner) -> SumIndexes {
         if let Some(spots) = self.owners.get(owner) {
             return *spots;
         }

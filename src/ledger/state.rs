@@ -8,7 +8,7 @@ use crate::calendar::Moment;
 use crate::ledger::booked_hours::BookedHours;
 use crate::ledger::counter::{CounterKey, Counters};
 use crate::ledger::entry::{Entry, Purpose, Settlement};
-use crate::ledger::sliding_window::{Fact, Windows};
+use crate::ledger::sliding_window::{WindowFact, Windows};
 use crate::ledger::spend::Spend;
 use crate::ledger::window_event::WindowEvent;
 use crate::money::Usd;
@@ -86,7 +86,7 @@ impl LedgerState {
         let Settlement { at, usd, prepaid, outcome, .. } = *settlement;
         let accepted = u32::try_from(settlement.pictures.len()).unwrap_or(u32::MAX);
         let cost = usd.saturating_add(prepaid);
-        let fact = Fact { usd: cost, accepted, ..Fact::default() };
+        let fact = WindowFact { usd: cost, accepted, ..WindowFact::default() };
         self.see(WindowEvent::Settled { at, owner: entry.owner.clone(), purpose: entry.purpose, outcome, fact });
     }
 

@@ -7,13 +7,13 @@ use proptest::prelude::*;
 
 use crate::calendar::{Moment, Per, Period, Zone};
 use crate::config::plan::{Dimension, Plan};
-use crate::config::{self, ConfigText as Text, Lookup};
-use crate::ledger::counter::{CounterKey, CounterSum, Scope};
+use crate::config::{self, ConfigText as Text, EnvAndFiles};
+use crate::ledger::counter::{CounterKey, CounterScope, CounterSum};
 use crate::ledger::entry::{CostSource, Owner, Purpose, Settlement};
-use crate::ledger::sliding_window::{Fact, VerdictChange, Windows};
+use crate::ledger::sliding_window::{VerdictChange, WindowFact, Windows};
 use crate::ledger::*;
 use crate::money::Usd;
-use crate::pricing::amount::Amount;
+use crate::pricing::amount::ChargedAmount;
 use crate::pricing::volume_tiers::{VolumePrice, VolumeTier, tiers_for};
 use crate::request::ImageRequest;
 
@@ -26,7 +26,7 @@ const NOON: Moment = Moment::from_millis(1_795_608_000_000); // 2026-11-25T12:00
 
 struct Nothing;
 
-impl Lookup for Nothing {
+impl EnvAndFiles for Nothing {
     fn var(&self, _name: &str) -> Option<String> {
         None
     }
@@ -84,7 +84,7 @@ fn told<T>(what: T) -> impl FnOnce() -> Result<T, ()> {
     move || Ok(what)
 }
 
-fn open(ledger: &Arc<Ledger>, intent: Intent<'_>) -> Result<Hold, Short> {
+fn open(ledger: &Arc<Ledger>, intent: Intent<'_>) -> Result<Hold, BudgetExceeded> {
     ledger.reserve(intent, NOON, |_| ()).map(|(hold, ())| hold)
 }
 
@@ -95,7 +95,7 @@ fn request() -> ImageRequest {
 /// So many pictures at `each`, all delivered.
 fn pictures(count: usize, each: Usd) -> Charge {
     Charge {
-        amount: Amount::Pictures { delivered: vec![each; count], lost: Vec::new() },
+        amount: ChargedAmount::Pictures { delivered: vec![each; count], lost: Vec::new() },
         source: CostSource::Table,
         tiers: None,
         fee: Usd::ZERO,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::calendar::Moment;
 use crate::failure::Class;
 use crate::ledger::entry::{Owner, Purpose};
-use crate::ledger::sliding_window::{Fact, VerdictChange, Windows};
+use crate::ledger::sliding_window::{VerdictChange, WindowFact, Windows};
 use crate::money::Usd;
 
 /// The outcome of a call that went well.
@@ -17,7 +17,7 @@ const NOBODYS_FAULT: [Class; 2] = [Class::Policy, Class::CallerInvalid];
 #[derive(Debug)]
 pub(super) enum WindowEvent {
     /// An attempt ended.
-    Settled { at: Moment, owner: Owner, purpose: Purpose, outcome: &'static str, fact: Fact },
+    Settled { at: Moment, owner: Owner, purpose: Purpose, outcome: &'static str, fact: WindowFact },
     /// Somebody said what a picture is worth.
     Judged { at: Moment, owner: Owner, change: VerdictChange },
 }
@@ -36,12 +36,19 @@ impl WindowEvent {
 
 /// Adds one settled attempt to `windows`: `fact` has its money and pictures, its `outcome` says whether it failed. A fee
 /// belongs to the whole hour before.
-pub fn add_to_windows(windows: &mut Windows, at: Moment, owner: &Owner, purpose: Purpose, outcome: &str, fact: Fact) {
+pub fn add_to_windows(
+    windows: &mut Windows,
+    at: Moment,
+    owner: &Owner,
+    purpose: Purpose,
+    outcome: &str,
+    fact: WindowFact,
+) {
     if purpose == Purpose::Reserve {
         return spread(windows, at, owner, fact.usd);
     }
     let failed = outcome != OK && !NOBODYS_FAULT.iter().any(|class| class.word() == outcome);
-    windows.add(at, owner, Fact { attempts: 1, failures: u32::from(failed), ..fact });
+    windows.add(at, owner, WindowFact { attempts: 1, failures: u32::from(failed), ..fact });
 }
 
 /// The last minute of an hour carries what the division leaves over.
@@ -50,6 +57,6 @@ fn spread(windows: &mut Windows, end: Moment, owner: &Owner, fee: Usd) {
     let (each, over) = (fee.nanos() / MINUTES, fee.nanos() % MINUTES);
     for back in (0..60u64).rev() {
         let usd = Usd::from_nanos(if back == 0 { each + over } else { each });
-        windows.add(end.before(Duration::from_secs(60 * back)), owner, Fact { usd, ..Fact::default() });
+        windows.add(end.before(Duration::from_secs(60 * back)), owner, WindowFact { usd, ..WindowFact::default() });
     }
 }

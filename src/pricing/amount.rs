@@ -36,7 +36,7 @@ impl CostSource {
 
 /// What was charged, before volume tiers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Amount {
+pub enum ChargedAmount {
     /// For the whole call, and how many pictures that was.
     Total {
         /// Dollars.
@@ -67,13 +67,13 @@ pub struct Shares {
 impl Shares {
     /// A total is shared out evenly; what the division leaves over is on the first, so that nothing gets lost. `images` of
     /// the pictures can be delivered.
-    pub fn of(amount: Amount, images: usize) -> Shares {
+    pub fn of(amount: ChargedAmount, images: usize) -> Shares {
         let (usd, billed) = match amount {
-            Amount::Pictures { delivered, lost } => {
+            ChargedAmount::Pictures { delivered, lost } => {
                 let billed = count(delivered.len() + lost.len());
                 return Shares { delivered, lost, billed };
             }
-            Amount::Total { usd, billed } => (usd, billed.max(count(images))),
+            ChargedAmount::Total { usd, billed } => (usd, billed.max(count(images))),
         };
         if billed == 0 {
             return Shares { delivered: Vec::new(), lost: vec![usd], billed };
@@ -99,11 +99,11 @@ mod tests {
     #[test]
     fn a_total_is_shared_out_to_the_nano_dollar_and_what_came_to_nothing_has_its_share() {
         let usd = Usd::from_nanos;
-        let shares = Shares::of(Amount::Total { usd: usd(10), billed: 3 }, 2);
+        let shares = Shares::of(ChargedAmount::Total { usd: usd(10), billed: 3 }, 2);
         assert_eq!(shares, Shares { delivered: vec![usd(4), usd(3)], lost: vec![usd(3)], billed: 3 });
-        let nothing = Shares::of(Amount::Total { usd: usd(10), billed: 0 }, 0);
+        let nothing = Shares::of(ChargedAmount::Total { usd: usd(10), billed: 0 }, 0);
         assert_eq!(nothing, Shares { delivered: Vec::new(), lost: vec![usd(10)], billed: 0 });
-        let few = Shares::of(Amount::Total { usd: usd(4), billed: 1 }, 2);
+        let few = Shares::of(ChargedAmount::Total { usd: usd(4), billed: 1 }, 2);
         assert_eq!(few, Shares { delivered: vec![usd(2), usd(2)], lost: Vec::new(), billed: 2 });
     }
 }

@@ -3,35 +3,35 @@
 //! Each amount is said with where it comes from, so that the ledger marks what nobody told. How many pictures were
 //! charged without one to show for it is decided elsewhere (`undelivered.rs`); here they are only priced.
 
-use crate::capabilities::{BilledSize, Fitted, OutputSize, Tier, Usual};
+use crate::capabilities::{BilledSize, FittedRequest, ModelDefaults, OutputSize, Tier};
 use crate::image::Size;
 use crate::money::Usd;
 use crate::pricing::Price;
-use crate::pricing::amount::{Amount, CostSource};
+use crate::pricing::amount::{ChargedAmount, CostSource};
 use crate::pricing::metered_usage::{Reported, Usage};
 use crate::request::{ImageRequest, Quality};
 
 /// What is known of a call when its bill is reckoned.
 #[derive(Clone, Copy, Debug)]
-pub struct Bill<'a> {
+pub struct BillInput<'a> {
     /// The model's price.
     pub price: &'a Price,
     /// The request.
     pub request: &'a ImageRequest,
     /// How it was fitted to the model.
-    pub fitted: &'a Fitted,
+    pub fitted: &'a FittedRequest,
     /// What the model draws unasked, and by which size it bills.
-    pub usual: Usual,
+    pub usual: ModelDefaults,
     /// The quality that was sent.
     pub sent_quality: Option<Quality>,
     /// What a picture is listed at, where its own price cannot be found.
     pub listed: Usd,
 }
 
-impl Bill<'_> {
+impl BillInput<'_> {
     /// What is charged for pictures of these sizes and for `lost` others: by the provider's own word, by what it counted,
     /// or by the picture.
-    pub fn amount(&self, pictures: &[Size], lost: usize, usage: &Usage) -> (CostSource, Amount) {
+    pub fn amount(&self, pictures: &[Size], lost: usize, usage: &Usage) -> (CostSource, ChargedAmount) {
         let billed = u32::try_from(pictures.len() + lost).unwrap_or(u32::MAX);
         let reported = usage.reported.as_ref().and_then(|reported| self.reported(reported));
         let counted = || self.counted(!pictures.is_empty(), billed, usage);
@@ -42,7 +42,7 @@ impl Bill<'_> {
             Some((source, usd.checked_add(fee)?))
         });
         match total {
-            Some((source, usd)) => (source, Amount::Total { usd, billed }),
+            Some((source, usd)) => (source, ChargedAmount::Total { usd, billed }),
             None => self.by_the_picture(pictures, lost, usage),
         }
     }
@@ -71,7 +71,7 @@ impl Bill<'_> {
 
     /// Each picture at its price; where a meter should have told it, or nobody told what decides it, that is an
     /// estimate.
-    fn by_the_picture(&self, pictures: &[Size], lost: usize, usage: &Usage) -> (CostSource, Amount) {
+    fn by_the_picture(&self, pictures: &[Size], lost: usize, usage: &Usage) -> (CostSource, ChargedAmount) {
         let model = self.price;
         let mut source = if model.meter.is_some() { CostSource::Estimate } else { CostSource::Table };
         let mut price = |picture: Option<Size>| {
@@ -87,7 +87,7 @@ impl Bill<'_> {
         if let Some(first) = delivered.iter_mut().chain(&mut lost).next() {
             *first = first.checked_add(model.fee).unwrap_or(Usd::from_nanos(i64::MAX));
         }
-        (source, Amount::Pictures { delivered, lost })
+        (source, ChargedAmount::Pictures { delivered, lost })
     }
 
     /// The price of one picture as billed, and whether it is a guess: by the first size that the table has. `None`
@@ -103,7 +103,7 @@ impl Bill<'_> {
 
 /// What may be the size on the bill, the likeliest first: the one that the vendor tells, the tier that was asked for,
 /// then what was asked, or what is drawn unasked, and what came, in the vendor's order.
-fn sizes(told: Option<Size>, fitted: &Fitted, usual: Usual, drawn: Option<Size>) -> [Option<Size>; 5] {
+fn sizes(told: Option<Size>, fitted: &FittedRequest, usual: ModelDefaults, drawn: Option<Size>) -> [Option<Size>; 5] {
     // Of a shape the model decides the pixels.
     let asked = match fitted.output_size {
         OutputSize::Pixels(size) => Some(size),
@@ -121,8 +121,8 @@ fn sizes(told: Option<Size>, fitted: &Fitted, usual: Usual, drawn: Option<Size>)
 mod tests {
     use super::*;
 
-    fn fitted(output_size: OutputSize) -> Fitted {
-        Fitted { output_size, tier: None, quality: None, format: None, partials: 0, adjusted: Vec::new() }
+    fn fitted(output_size: OutputSize) -> FittedRequest {
+        FittedRequest { output_size, tier: None, quality: None, format: None, partials: 0, adjusted: Vec::new() }
     }
 
     #[test]
@@ -130,16 +130,16 @@ mod tests {
         let [asked, drawn, told, usual] = [1024, 512, 2048, 256].map(|side| Size::new(side, side));
         let pixels = fitted(OutputSize::Pixels(asked));
         let first =
-            |told, fitted: &Fitted, usual, drawn| sizes(told, fitted, usual, drawn).into_iter().flatten().next();
-        let by = |billed| Usual { billed, ..Usual::default() };
+            |told, fitted: &FittedRequest, usual, drawn| sizes(told, fitted, usual, drawn).into_iter().flatten().next();
+        let by = |billed| ModelDefaults { billed, ..ModelDefaults::default() };
         assert_eq!(first(None, &pixels, by(BilledSize::Asked), Some(drawn)), Some(asked));
         assert_eq!(first(None, &pixels, by(BilledSize::Drawn), Some(drawn)), Some(drawn));
         assert_eq!(first(Some(told), &pixels, by(BilledSize::Asked), Some(drawn)), Some(told));
         assert_eq!(first(None, &pixels, by(BilledSize::Drawn), None), Some(asked), "a lost picture has no size");
         let unasked = fitted(OutputSize::Default);
-        let has_one = Usual { size: Some(usual), ..Usual::default() };
+        let has_one = ModelDefaults { size: Some(usual), ..ModelDefaults::default() };
         assert_eq!(first(None, &unasked, has_one, Some(drawn)), Some(usual));
-        assert_eq!(first(None, &unasked, Usual::default(), Some(drawn)), Some(drawn));
+        assert_eq!(first(None, &unasked, ModelDefaults::default(), Some(drawn)), Some(drawn));
         let shape = fitted(OutputSize::Ratio { across: 1, down: 1, asked, pixels: 1 });
         assert_eq!(first(None, &shape, by(BilledSize::Asked), Some(drawn)), Some(drawn));
         assert_eq!(first(None, &shape, by(BilledSize::Asked), None), Some(asked));

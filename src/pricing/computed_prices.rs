@@ -4,7 +4,7 @@
 
 use crate::image::Size;
 use crate::money::Usd;
-use crate::pricing::exact::Exact;
+use crate::pricing::exact::ExactFraction;
 use crate::request::ImageRequest;
 
 /// Pixels of a megapixel.
@@ -48,8 +48,8 @@ pub struct Megapixels {
 }
 
 impl Megapixels {
-    pub(super) fn price(&self, size: Size) -> Option<Exact> {
-        Exact::share(self.usd, self.rounding.pixels(size), MEGAPIXEL)
+    pub(super) fn price(&self, size: Size) -> Option<ExactFraction> {
+        ExactFraction::share(self.usd, self.rounding.pixels(size), MEGAPIXEL)
     }
 }
 
@@ -67,18 +67,18 @@ pub struct FirstMegapixel {
 }
 
 impl FirstMegapixel {
-    pub(super) fn price(&self, request: &ImageRequest, size: Size) -> Option<Exact> {
+    pub(super) fn price(&self, request: &ImageRequest, size: Size) -> Option<ExactFraction> {
         let after = self.rounding.pixels(size).saturating_sub(u64::from(MEGAPIXEL));
-        let drawn = Exact::times(self.first, 1)?.plus(Exact::share(self.extra, after, MEGAPIXEL)?)?;
+        let drawn = ExactFraction::times(self.first, 1)?.plus(ExactFraction::share(self.extra, after, MEGAPIXEL)?)?;
         let given = request.edit.iter().flat_map(|edit| &edit.images).map(|input| self.rounding.pixels(input.size));
         let given = given.fold(0, u64::saturating_add);
-        drawn.plus(Exact::share(self.input, given, MEGAPIXEL)?)
+        drawn.plus(ExactFraction::share(self.input, given, MEGAPIXEL)?)
     }
 }
 
 /// By the steps a model takes, and by the tiles of 512x512 that cover the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Steps {
+pub struct StepsPrice {
     /// Price of a step.
     pub per_step: Usd,
     /// Of a tile; `None` charges none, whatever the size.
@@ -87,13 +87,13 @@ pub struct Steps {
     pub steps: u32,
 }
 
-impl Steps {
-    pub(super) fn price(&self, size: Option<Size>) -> Option<Exact> {
-        let steps = Exact::times(self.per_step, u64::from(self.steps))?;
+impl StepsPrice {
+    pub(super) fn price(&self, size: Option<Size>) -> Option<ExactFraction> {
+        let steps = ExactFraction::times(self.per_step, u64::from(self.steps))?;
         let Some(per_tile) = self.per_tile else { return Some(steps) };
         let size = size?;
         let tiles = u64::from(size.width.div_ceil(TILE)) * u64::from(size.height.div_ceil(TILE));
-        steps.plus(Exact::times(per_tile, tiles)?)
+        steps.plus(ExactFraction::times(per_tile, tiles)?)
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn nanos(exact: Option<Exact>) -> i64 {
+    fn nanos(exact: Option<ExactFraction>) -> i64 {
         exact.unwrap().rounded().unwrap().nanos()
     }
 
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn steps_and_tiles_add_up_and_a_begun_tile_counts() {
         let price = |per_tile: Option<&str>, size: Option<(u32, u32)>| {
-            let steps = Steps { per_step: usd("0.00011"), per_tile: per_tile.map(usd), steps: 4 };
+            let steps = StepsPrice { per_step: usd("0.00011"), per_tile: per_tile.map(usd), steps: 4 };
             steps.price(size.map(|(across, down)| Size::new(across, down)))
         };
         assert_eq!(nanos(price(None, None)), 440_000);

@@ -5,7 +5,7 @@
 
 use crate::image::{Format, Size};
 use crate::money::Usd;
-use crate::pricing::exact::Exact;
+use crate::pricing::exact::ExactFraction;
 use crate::request::Quality;
 
 /// Tokens that a price is for.
@@ -107,7 +107,7 @@ pub enum Meter {
 
 impl PictureTokenPrice {
     /// The price of all of them. `None` where a kind that was counted has no price.
-    pub(super) fn of(&self, tokens: &PictureTokens) -> Option<Exact> {
+    pub(super) fn of(&self, tokens: &PictureTokens) -> Option<ExactFraction> {
         let PictureTokens { text_in, text_cached_in, image_in, image_cached_in, image_out, text_out } = *tokens;
         let kinds = [
             (text_in, self.text_in),
@@ -118,26 +118,26 @@ impl PictureTokenPrice {
             (text_out, self.text_out),
         ];
         kinds.into_iter().filter(|(count, _)| *count > 0).try_fold(
-            Exact::share(Usd::ZERO, 0, MILLION)?,
+            ExactFraction::share(Usd::ZERO, 0, MILLION)?,
             |total, kind| {
                 let (count, usd) = kind;
-                total.plus(Exact::share(usd?, count, MILLION)?)
+                total.plus(ExactFraction::share(usd?, count, MILLION)?)
             },
         )
     }
 
     /// The most that reading this much text can cost: no vendor makes more than one token of a byte.
-    pub(super) fn text(&self, bytes: usize) -> Option<Exact> {
-        Exact::share(self.text_in.unwrap_or(Usd::ZERO), u64::try_from(bytes).ok()?, MILLION)
+    pub(super) fn text(&self, bytes: usize) -> Option<ExactFraction> {
+        ExactFraction::share(self.text_in.unwrap_or(Usd::ZERO), u64::try_from(bytes).ok()?, MILLION)
     }
 }
 
 /// The price of so many seconds, a decimal number as the vendor writes it. `None` when it is none, or less than
 /// nothing.
-pub(super) fn seconds(rate: Usd, told: &str) -> Option<Exact> {
+pub(super) fn seconds(rate: Usd, told: &str) -> Option<ExactFraction> {
     // A billionth of a second of the dearest machine is far below a nano-dollar.
     let billionths = u64::try_from(Usd::rounded(told).ok()?.nanos()).ok()?;
-    Exact::share(rate, billionths, 1_000_000_000)
+    ExactFraction::share(rate, billionths, 1_000_000_000)
 }
 
 #[cfg(test)]
@@ -148,8 +148,8 @@ mod tests {
         Some(text.parse().unwrap())
     }
 
-    fn nanos(exact: Option<Exact>) -> Option<i64> {
-        exact.and_then(Exact::rounded).map(Usd::nanos)
+    fn nanos(exact: Option<ExactFraction>) -> Option<i64> {
+        exact.and_then(ExactFraction::rounded).map(Usd::nanos)
     }
 
     fn gpt_image() -> PictureTokenPrice {

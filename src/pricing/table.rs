@@ -6,8 +6,8 @@
 use crate::capabilities::Tier;
 use crate::image::Size;
 use crate::money::Usd;
-use crate::pricing::computed_prices::{FirstMegapixel, Megapixels, Steps};
-use crate::pricing::exact::Exact;
+use crate::pricing::computed_prices::{FirstMegapixel, Megapixels, StepsPrice};
+use crate::pricing::exact::ExactFraction;
 use crate::request::{ImageRequest, Quality};
 
 /// The resolutions that rows may name, sorted by size.
@@ -71,13 +71,18 @@ pub enum Table {
     /// By the megapixel, the first for a price of its own.
     FirstMegapixel(FirstMegapixel),
     /// By the step, and by the tile.
-    Steps(Steps),
+    Steps(StepsPrice),
 }
 
 impl Table {
     /// The price of one picture; with size or quality unknown, the dearest that it can have.
-    pub(super) fn price(&self, request: &ImageRequest, size: Option<Size>, quality: Option<Quality>) -> Option<Exact> {
-        let listed = |usd: Usd| Exact::times(usd, 1);
+    pub(super) fn price(
+        &self,
+        request: &ImageRequest,
+        size: Option<Size>,
+        quality: Option<Quality>,
+    ) -> Option<ExactFraction> {
+        let listed = |usd: Usd| ExactFraction::times(usd, 1);
         match self {
             Table::Flat(usd) => listed(*usd),
             Table::Rows(rows) => listed(possible(rows, size, quality).map(|row| row.usd).max()?),

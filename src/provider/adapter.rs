@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
 use crate::calendar::Moment;
-use crate::capabilities::{Capabilities, Fitted, OutputSize, Tier, Usual};
+use crate::capabilities::{Capabilities, FittedRequest, ModelDefaults, OutputSize, Tier};
 use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
 use crate::image::{Encoded, Format};
@@ -42,8 +42,8 @@ pub trait Adapter: Sync {
     }
 
     /// What `model` does with wishes that are left out, and which size it is billed by.
-    fn usual(&self, _account: &Account, _model: &Model) -> Usual {
-        Usual::default()
+    fn usual(&self, _account: &Account, _model: &Model) -> ModelDefaults {
+        ModelDefaults::default()
     }
 
     /// Where a token comes from that goes with every call; `None` where the key itself does.
@@ -105,11 +105,11 @@ impl<'a> Job<'a> {
         account: &'a Account,
         model: &'a Model,
         request: &'a ImageRequest,
-        fitted: &Fitted,
+        fitted: &FittedRequest,
         n: u8,
         time_left: Duration,
     ) -> Job<'a> {
-        let Fitted { output_size, tier, quality, format, partials, adjusted: _ } = fitted;
+        let FittedRequest { output_size, tier, quality, format, partials, adjusted: _ } = fitted;
         Job {
             account,
             model,
@@ -159,7 +159,7 @@ pub struct Reply {
 #[expect(clippy::large_enum_variant, reason = "one exists per reply, and it is taken apart at once")]
 pub enum Step {
     /// The job is finished.
-    Done(Drawn),
+    Done(JobResult),
     /// Not yet: wait, then send `call` and read its reply. `cancel` stops the job and its cost.
     Again {
         /// What to send next.
@@ -185,7 +185,7 @@ pub enum Step {
 
 /// The result of a finished job.
 #[derive(Clone, Debug, PartialEq, Default)]
-pub struct Drawn {
+pub struct JobResult {
     /// The pictures found, more than asked where the vendor sends more: those are charged as well, and are kept.
     pub images: Vec<ReplyPicture>,
     /// Pictures the vendor withheld for their content.

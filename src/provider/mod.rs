@@ -22,7 +22,7 @@ pub mod stability;
 mod vendor_error_tests;
 
 pub use crate::provider::adapter::{
-    Adapter, Call, Drawn, Job, Partial, PictureSource, Reply, ReplyPicture, Reported, Step, Usage,
+    Adapter, Call, Job, JobResult, Partial, PictureSource, Reply, ReplyPicture, Reported, Step, Usage,
 };
 pub use crate::provider::capability_overrides::capabilities;
 pub use crate::provider::common::headers::is_event_stream;

@@ -43,12 +43,12 @@ pub struct FormField {
 
 /// An edit that is read but for the pixels of its mask.
 #[derive(Debug)]
-pub struct Draft {
+pub struct EditDraft {
     request: ImageRequest,
     mask: Option<Input>,
 }
 
-impl Draft {
+impl EditDraft {
     /// Refuses a mask of more than `most` pixels, whose reading would take long. Nothing is decoded for it.
     pub fn check_mask(&self, most: u64) -> Result<(), Error> {
         let Some(mask) = self.mask.as_ref().filter(|mask| mask.size.pixels() > most) else { return Ok(()) };
@@ -64,7 +64,7 @@ impl Draft {
         self.mask.is_some()
     }
 
-    /// The whole request. With a mask this takes time: see [`Draft::check_mask`].
+    /// The whole request. With a mask this takes time: see [`EditDraft::check_mask`].
     pub fn finish(mut self) -> Result<ImageRequest, Error> {
         if let (Some(clear), Some(edit)) = (self.mask, &mut self.request.edit) {
             let white = edit_mask::white(&clear.bytes);
@@ -75,13 +75,13 @@ impl Draft {
     }
 
     /// Reads `POST /v1/images/edits` sent as a form. Errors are 400s that name the field and say what to send.
-    pub fn from_edit_form(form: Vec<FormField>) -> Result<Draft, Error> {
+    pub fn from_edit_form(form: Vec<FormField>) -> Result<EditDraft, Error> {
         let EditForm { texts, images, mask } = EditForm::read(form)?;
         request(Fields(texts), images, mask, "image")
     }
 
     /// Reads `POST /v1/images/variations`, which is always a form.
-    pub fn from_variation_form(form: Vec<FormField>) -> Result<Draft, Error> {
+    pub fn from_variation_form(form: Vec<FormField>) -> Result<EditDraft, Error> {
         let EditForm { mut texts, images, mask } = EditForm::read(form)?;
         if let Some(unknown) = texts.keys().find(|name| !VARIATION_FIELDS.contains(&&***name)) {
             return Err(fields::unknown(unknown, &VARIATION_FIELDS));
@@ -97,7 +97,7 @@ impl Draft {
     }
 
     /// Reads `POST /v1/images/edits` sent as JSON: `images` and `mask` hold `data:` URLs.
-    pub fn from_edit_json(body: &[u8]) -> Result<Draft, Error> {
+    pub fn from_edit_json(body: &[u8]) -> Result<EditDraft, Error> {
         let shape = BodySchema { known: &EDIT_FIELDS, pictures: Some(MAX_IMAGES), example: EXAMPLE };
         let body = fields::object(body, shape)?;
         let images = match body.images {
@@ -209,7 +209,7 @@ fn at_most_so_many(field: &str, count: usize) -> Result<(), Error> {
 }
 
 /// The request with its pictures, checked. `field` is what the caller knows them by.
-fn request(fields: Fields<'_>, images: Vec<Bytes>, mask: Option<Bytes>, field: &str) -> Result<Draft, Error> {
+fn request(fields: Fields<'_>, images: Vec<Bytes>, mask: Option<Bytes>, field: &str) -> Result<EditDraft, Error> {
     let fidelity = fields.word("input_fidelity", Fidelity::ALL, Fidelity::word)?;
     let request = fields.read(&EDIT_FIELDS)?;
     if images.is_empty() {
@@ -219,7 +219,7 @@ fn request(fields: Fields<'_>, images: Vec<Bytes>, mask: Option<Bytes>, field: &
     let images = images.into_iter().map(|bytes| input(field, bytes)).collect::<Result<Vec<_>, _>>()?;
     let mask = mask.map(|bytes| read_mask(bytes, &images[0])).transpose()?;
     let edit = Some(Edit { images, mask: None, fidelity });
-    Ok(Draft { request: ImageRequest { edit, ..request }, mask })
+    Ok(EditDraft { request: ImageRequest { edit, ..request }, mask })
 }
 
 fn input(field: &str, bytes: Bytes) -> Result<Input, Error> {

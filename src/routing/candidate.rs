@@ -1,6 +1,6 @@
 //! An offer that could draw a request.
 
-use crate::capabilities::{Fitted, Strict};
+use crate::capabilities::{FittedRequest, StrictOptions};
 use crate::money::Usd;
 
 /// An offer that could draw the request.
@@ -9,7 +9,7 @@ pub struct Candidate {
     /// Its place among the route's offers.
     pub offer: usize,
     /// The request as it will be asked.
-    pub fitted: Fitted,
+    pub fitted: FittedRequest,
     /// Pictures per call.
     pub max_n: u8,
     /// Estimated price of one picture now.
@@ -17,5 +17,5 @@ pub struct Candidate {
     /// The same without volume tiers.
     pub listed: Usd,
     /// What the route takes only as it was asked.
-    pub strict: Strict,
+    pub strict: StrictOptions,
 }

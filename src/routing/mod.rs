@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::capabilities::{Capabilities, Fitted, Strict, Unable};
+use crate::capabilities::{Capabilities, FittedRequest, StrictOptions, Unsupported};
 use crate::config::plan::{Offer, Route};
 use crate::money::Usd;
 use crate::request::ImageRequest;
@@ -84,7 +84,7 @@ pub fn appraise(
                 // second and the third picture of a call with one seed, and they would not be the same elsewhere.
                 let single = fitted.partials > 0 || request.seed.is_some();
                 let max_n = if single { 1 } else { capabilities.max_n.max(1) };
-                let strict = Strict { size: route.size_tolerance.strict, wishes: route.strict };
+                let strict = StrictOptions { size: route.size_tolerance.strict, wishes: route.strict };
                 able.push(Candidate { offer: index, fitted, max_n, usd, listed, strict });
             }
             Err(skip) => skipped.push((index, skip)),
@@ -100,10 +100,10 @@ fn candidate(
     request: &ImageRequest,
     caps: &Caps,
     tiered: TieredPrice<'_>,
-) -> Result<(Fitted, Usd, Usd), Skip> {
-    let fitted = capabilities.fit(request, route.size_tolerance).map_err(Skip::Unable)?;
+) -> Result<(FittedRequest, Usd, Usd), Skip> {
+    let fitted = capabilities.fit(request, route.size_tolerance).map_err(Skip::Unsupported)?;
     if let (true, Some(field)) = (route.strict, fitted.dropped()) {
-        return Err(Skip::Unable(Unable::Dropped(field)));
+        return Err(Skip::Unsupported(Unsupported::Dropped(field)));
     }
     let price = &offer.model.price;
     let listed = price.estimate(request, fitted.priced(), fitted.quality).ok_or(Skip::Unpriced)?;

@@ -1,7 +1,7 @@
 //! Why an offer was not asked.
 
 use crate::breaker::Pause;
-use crate::capabilities::Unable;
+use crate::capabilities::Unsupported;
 use crate::money::Usd;
 use crate::routing::price_cap::Cap;
 
@@ -9,7 +9,7 @@ use crate::routing::price_cap::Cap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Skip {
     /// The model cannot draw this.
-    Unable(Unable),
+    Unsupported(Unsupported),
     /// The price table has no such picture.
     Unpriced,
     /// Dearer than a threshold allows.
@@ -35,7 +35,7 @@ impl Skip {
     /// The word for log, metric and header.
     pub fn word(self) -> &'static str {
         match self {
-            Skip::Unable(unable) => unable.word(),
+            Skip::Unsupported(unable) => unable.word(),
             Skip::Unpriced => "unpriced",
             Skip::OverPrice { .. } => "over_price",
             Skip::OverBudget => "over_budget",

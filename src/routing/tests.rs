@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::capabilities::Sizes;
-use crate::config::{self, ConfigText, Lookup, ProviderKind};
+use crate::config::{self, ConfigText, EnvAndFiles, ProviderKind};
 
 struct Nothing;
 
-impl Lookup for Nothing {
+impl EnvAndFiles for Nothing {
     fn var(&self, _name: &str) -> Option<String> {
         None
     }

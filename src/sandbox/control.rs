@@ -70,7 +70,7 @@ async fn reset(State(shared): State<Arc<SandboxState>>) -> StatusCode {
 
 /// Changes what is named and leaves the rest.
 async fn faults(State(shared): State<Arc<SandboxState>>, body: Bytes) -> Response {
-    match serde_json::from_slice::<Change>(&body) {
+    match serde_json::from_slice::<SettingsChange>(&body) {
         Ok(change) => {
             shared.set(change.vendor, |vendor| change.apply(vendor));
             StatusCode::NO_CONTENT.into_response()
@@ -82,7 +82,7 @@ async fn faults(State(shared): State<Arc<SandboxState>>, body: Bytes) -> Respons
 /// A change to one vendor's settings; the words are those of the settings file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct SettingsChange {
     vendor: Name,
     #[serde(default)]
     key: Option<String>,
@@ -91,13 +91,13 @@ struct Change {
     #[serde(default)]
     faults: Option<Faults>,
     #[serde(default)]
-    latency: Option<Span>,
+    latency: Option<DurationSetting>,
     #[serde(default)]
-    jitter: Option<Span>,
+    jitter: Option<DurationSetting>,
     #[serde(default)]
-    price: Option<Prices>,
+    price: Option<PriceSettings>,
     #[serde(default)]
-    default_price: Option<Amount>,
+    default_price: Option<AmountSetting>,
     #[serde(default)]
     min_bytes: Option<usize>,
 }
@@ -106,26 +106,26 @@ struct Change {
 struct NewMode(#[serde(with = "serde_yaml::with::singleton_map")] Mode);
 
 #[derive(Debug, Deserialize)]
-struct Span(#[serde(deserialize_with = "duration")] Duration);
+struct DurationSetting(#[serde(deserialize_with = "duration")] Duration);
 
 #[derive(Debug, Deserialize)]
-struct Prices(#[serde(deserialize_with = "amounts")] BTreeMap<String, Usd>);
+struct PriceSettings(#[serde(deserialize_with = "amounts")] BTreeMap<String, Usd>);
 
 #[derive(Debug, Deserialize)]
-struct Amount(#[serde(deserialize_with = "parsed")] Usd);
+struct AmountSetting(#[serde(deserialize_with = "parsed")] Usd);
 
-impl Change {
+impl SettingsChange {
     fn apply(self, to: &mut Vendor) {
-        let Change { vendor: _, key, mode, faults, latency, jitter, price, default_price, min_bytes } = self;
+        let SettingsChange { vendor: _, key, mode, faults, latency, jitter, price, default_price, min_bytes } = self;
         to.key = key.or(to.key.take());
         to.mode = mode.map_or(to.mode, |NewMode(mode)| mode);
         to.faults = faults.unwrap_or(to.faults);
-        to.latency = latency.map_or(to.latency, |Span(time)| time);
-        to.jitter = jitter.map_or(to.jitter, |Span(time)| time);
-        if let Some(Prices(price)) = price {
+        to.latency = latency.map_or(to.latency, |DurationSetting(time)| time);
+        to.jitter = jitter.map_or(to.jitter, |DurationSetting(time)| time);
+        if let Some(PriceSettings(price)) = price {
             to.price = price;
         }
-        to.default_price = default_price.map_or(to.default_price, |Amount(usd)| usd);
+        to.default_price = default_price.map_or(to.default_price, |AmountSetting(usd)| usd);
         to.min_bytes = min_bytes.unwrap_or(to.min_bytes);
     }
 }

@@ -13,7 +13,7 @@ use base64_simd::STANDARD;
 use image::ImageReader;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::fields::{Why, Wrong};
+use super::fields::{FieldError, FieldErrorKind};
 use crate::image::{Format, Size};
 use crate::sandbox::vendor_call::text;
 
@@ -65,17 +65,17 @@ impl Form {
     }
 
     /// The only file of this name, taken out.
-    pub(super) fn take_one(&mut self, name: &str) -> Result<Option<Bytes>, Wrong> {
+    pub(super) fn take_one(&mut self, name: &str) -> Result<Option<Bytes>, FieldError> {
         let mut files = self.take(name);
         match files.len() {
             0 | 1 => Ok(files.pop()),
-            _ => Err(Wrong::other(name, "must be given once")),
+            _ => Err(FieldError::other(name, "must be given once")),
         }
     }
 
     /// No file may be left.
-    pub(super) fn end(&self) -> Result<(), Wrong> {
-        self.files.first().map_or(Ok(()), |(name, _)| Err(Wrong::new(name, Why::Unknown)))
+    pub(super) fn end(&self) -> Result<(), FieldError> {
+        self.files.first().map_or(Ok(()), |(name, _)| Err(FieldError::new(name, FieldErrorKind::Unknown)))
     }
 }
 
@@ -91,23 +91,27 @@ pub(super) fn data_url(url: &str) -> Option<Bytes> {
 
 /// A picture that was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct InspectedPicture {
     pub format: Format,
     pub size: Size,
     pub alpha: bool,
 }
 
 /// Looks at the pictures of field `image`, then at the mask: a PNG with an alpha channel, as large as the first.
-pub(super) async fn look(image: &str, images: Vec<Bytes>, mask: Option<Bytes>) -> Result<Vec<Seen>, Wrong> {
+pub(super) async fn look(
+    image: &str,
+    images: Vec<Bytes>,
+    mask: Option<Bytes>,
+) -> Result<Vec<InspectedPicture>, FieldError> {
     let looking = tokio::task::spawn_blocking(move || {
         let seen = images.iter().map(|bytes| decode(bytes)).collect::<Vec<_>>();
         (seen, mask.map(|bytes| decode(&bytes)))
     });
-    let (seen, mask) = looking.await.map_err(|_| Wrong::other(image, "could not be decoded"))?;
-    let seen: Option<Vec<Seen>> = seen.into_iter().collect();
-    let seen =
-        seen.ok_or_else(|| Wrong::other(image, "Invalid image file or mode: it must be a whole PNG, JPEG or WebP"))?;
-    let first = seen.first().ok_or_else(|| Wrong::new(image, Why::Missing))?;
+    let (seen, mask) = looking.await.map_err(|_| FieldError::other(image, "could not be decoded"))?;
+    let seen: Option<Vec<InspectedPicture>> = seen.into_iter().collect();
+    let seen = seen
+        .ok_or_else(|| FieldError::other(image, "Invalid image file or mode: it must be a whole PNG, JPEG or WebP"))?;
+    let first = seen.first().ok_or_else(|| FieldError::new(image, FieldErrorKind::Missing))?;
     let flaw = match mask {
         None => None,
         Some(None) => Some("Invalid mask image: not a picture"),
@@ -118,11 +122,11 @@ pub(super) async fn look(image: &str, images: Vec<Bytes>, mask: Option<Bytes>) -
         }
         Some(Some(_)) => None,
     };
-    flaw.map_or(Ok(seen.clone()), |flaw| Err(Wrong::other("mask", flaw)))
+    flaw.map_or(Ok(seen.clone()), |flaw| Err(FieldError::other("mask", flaw)))
 }
 
 /// Decodes one picture to its last pixel.
-pub(super) fn decode(bytes: &[u8]) -> Option<Seen> {
+pub(super) fn decode(bytes: &[u8]) -> Option<InspectedPicture> {
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok()?;
     let format = match reader.format()? {
         image::ImageFormat::Png => Format::Png,
@@ -132,7 +136,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Seen> {
     };
     let picture = reader.decode().ok()?;
     let size = Size::new(picture.width(), picture.height());
-    Some(Seen { format, size, alpha: picture.color().has_alpha() })
+    Some(InspectedPicture { format, size, alpha: picture.color().has_alpha() })
 }
 
 /// A number that is another for other pictures, so that an edit of another picture looks different.

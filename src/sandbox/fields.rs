@@ -1,6 +1,6 @@
 //! A strict reader of request fields: each field is taken once, by the type it must have; what is left is unknown.
 //!
-//! It says what is wrong in plain facts ([`Wrong`]); every vendor has its own words, status and shape for them.
+//! It says what is wrong in plain facts ([`FieldError`]); every vendor has its own words, status and shape for them.
 
 use std::ops::RangeInclusive;
 
@@ -8,16 +8,16 @@ use serde_json::{Map, Value};
 
 /// One field that is not as it must be.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Wrong {
+pub(super) struct FieldError {
     /// Which field.
     pub field: String,
     /// What is the matter.
-    pub why: Why,
+    pub why: FieldErrorKind,
 }
 
 /// What is the matter with a field.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Why {
+pub(super) enum FieldErrorKind {
     /// Not there, but required.
     Missing,
     /// There, but not known.
@@ -38,28 +38,28 @@ pub(super) enum Why {
     Other(String),
 }
 
-impl Wrong {
-    pub(super) fn new(field: &str, why: Why) -> Wrong {
-        Wrong { field: field.to_owned(), why }
+impl FieldError {
+    pub(super) fn new(field: &str, why: FieldErrorKind) -> FieldError {
+        FieldError { field: field.to_owned(), why }
     }
 
     /// Wrong in a way that needs a sentence.
-    pub(super) fn other(field: &str, sentence: impl Into<String>) -> Wrong {
-        Wrong::new(field, Why::Other(sentence.into()))
+    pub(super) fn other(field: &str, sentence: impl Into<String>) -> FieldError {
+        FieldError::new(field, FieldErrorKind::Other(sentence.into()))
     }
 
     /// A plain sentence, for vendors whose exact words are not known.
     pub(super) fn sentence(&self) -> String {
         match &self.why {
-            Why::Missing => "is required".to_owned(),
-            Why::Unknown => "is not a known field".to_owned(),
-            Why::NotA(wanted, got) => format!("must be of type {wanted}, not {got}"),
-            Why::Empty => "must not be empty".to_owned(),
-            Why::TooLong(most, got) => format!("must have at most {most} characters, not {got}"),
-            Why::Below(least) => format!("must be greater than or equal to {least}"),
-            Why::Above(most) => format!("must be less than or equal to {most}"),
-            Why::NotOneOf(words) => format!("must be one of: {}", words.join(", ")),
-            Why::Other(sentence) => sentence.clone(),
+            FieldErrorKind::Missing => "is required".to_owned(),
+            FieldErrorKind::Unknown => "is not a known field".to_owned(),
+            FieldErrorKind::NotA(wanted, got) => format!("must be of type {wanted}, not {got}"),
+            FieldErrorKind::Empty => "must not be empty".to_owned(),
+            FieldErrorKind::TooLong(most, got) => format!("must have at most {most} characters, not {got}"),
+            FieldErrorKind::Below(least) => format!("must be greater than or equal to {least}"),
+            FieldErrorKind::Above(most) => format!("must be less than or equal to {most}"),
+            FieldErrorKind::NotOneOf(words) => format!("must be one of: {}", words.join(", ")),
+            FieldErrorKind::Other(sentence) => sentence.clone(),
         }
     }
 }
@@ -101,87 +101,88 @@ impl Fields {
         self.left.get(name).is_some_and(|value| !(self.null_is_absent && value.is_null()))
     }
 
-    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Wrong> {
+    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, FieldError> {
         match self.any(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(Wrong::new(name, Why::NotA("string", kind(&other)))),
+            Some(other) => Err(FieldError::new(name, FieldErrorKind::NotA("string", kind(&other)))),
         }
     }
 
     /// A text of 1 to `most` characters that must be there.
-    pub(super) fn prompt(&mut self, name: &str, most: usize) -> Result<String, Wrong> {
-        let text = self.bounded(name, most)?.ok_or_else(|| Wrong::new(name, Why::Missing))?;
-        if text.is_empty() { Err(Wrong::new(name, Why::Empty)) } else { Ok(text) }
+    pub(super) fn prompt(&mut self, name: &str, most: usize) -> Result<String, FieldError> {
+        let text = self.bounded(name, most)?.ok_or_else(|| FieldError::new(name, FieldErrorKind::Missing))?;
+        if text.is_empty() { Err(FieldError::new(name, FieldErrorKind::Empty)) } else { Ok(text) }
     }
 
     /// A text of at most `most` characters.
-    pub(super) fn bounded(&mut self, name: &str, most: usize) -> Result<Option<String>, Wrong> {
+    pub(super) fn bounded(&mut self, name: &str, most: usize) -> Result<Option<String>, FieldError> {
         let text = self.text(name)?;
         match text.as_deref().map(|text| text.chars().count()) {
-            Some(length) if length > most => Err(Wrong::new(name, Why::TooLong(most, length))),
+            Some(length) if length > most => Err(FieldError::new(name, FieldErrorKind::TooLong(most, length))),
             _ => Ok(text),
         }
     }
 
-    pub(super) fn whole(&mut self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, Wrong> {
+    pub(super) fn whole(&mut self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, FieldError> {
         let Some(value) = self.any(name) else { return Ok(None) };
         let number = match &value {
             Value::String(text) if self.form => text.parse().ok(),
             Value::Number(number) => number.as_i64().or_else(|| number.as_u64().map(|_| i64::MAX)),
             _ => None,
         };
-        let number = number.ok_or_else(|| Wrong::new(name, Why::NotA("integer", kind(&value))))?;
+        let number = number.ok_or_else(|| FieldError::new(name, FieldErrorKind::NotA("integer", kind(&value))))?;
         if number < *range.start() {
-            Err(Wrong::new(name, Why::Below(range.start().to_string())))
+            Err(FieldError::new(name, FieldErrorKind::Below(range.start().to_string())))
         } else if number > *range.end() {
-            Err(Wrong::new(name, Why::Above(range.end().to_string())))
+            Err(FieldError::new(name, FieldErrorKind::Above(range.end().to_string())))
         } else {
             Ok(Some(number))
         }
     }
 
-    pub(super) fn number(&mut self, name: &str, range: RangeInclusive<f64>) -> Result<Option<f64>, Wrong> {
+    pub(super) fn number(&mut self, name: &str, range: RangeInclusive<f64>) -> Result<Option<f64>, FieldError> {
         let Some(value) = self.any(name) else { return Ok(None) };
         let number = match &value {
             Value::String(text) if self.form => text.parse().ok(),
             other => other.as_f64(),
         };
-        let number = number.ok_or_else(|| Wrong::new(name, Why::NotA("number", kind(&value))))?;
+        let number = number.ok_or_else(|| FieldError::new(name, FieldErrorKind::NotA("number", kind(&value))))?;
         if range.contains(&number) {
             Ok(Some(number))
         } else if number > *range.end() {
-            Err(Wrong::new(name, Why::Above(range.end().to_string())))
+            Err(FieldError::new(name, FieldErrorKind::Above(range.end().to_string())))
         } else {
-            Err(Wrong::new(name, Why::Below(range.start().to_string())))
+            Err(FieldError::new(name, FieldErrorKind::Below(range.start().to_string())))
         }
     }
 
-    pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, Wrong> {
+    pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, FieldError> {
         match self.any(name) {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(flag)),
             Some(Value::String(text)) if self.form && ["true", "false"].contains(&text.as_str()) => {
                 Ok(Some(text == "true"))
             }
-            Some(other) => Err(Wrong::new(name, Why::NotA("boolean", kind(&other)))),
+            Some(other) => Err(FieldError::new(name, FieldErrorKind::NotA("boolean", kind(&other)))),
         }
     }
 
     /// One of `words`.
-    pub(super) fn choice(&mut self, name: &str, words: &[&str]) -> Result<Option<String>, Wrong> {
+    pub(super) fn choice(&mut self, name: &str, words: &[&str]) -> Result<Option<String>, FieldError> {
         match self.text(name)? {
-            Some(text) if !words.contains(&text.as_str()) => {
-                Err(Wrong::new(name, Why::NotOneOf(words.iter().map(|word| (*word).to_owned()).collect())))
-            }
+            Some(text) if !words.contains(&text.as_str()) => Err(FieldError::new(
+                name,
+                FieldErrorKind::NotOneOf(words.iter().map(|word| (*word).to_owned()).collect()),
+            )),
             text => Ok(text),
         }
     }
 
     /// Nothing may be left.
-    pub(super) fn end(self) -> Result<(), Wrong> {
+    pub(super) fn end(self) -> Result<(), FieldError> {
         match self.left.keys().next() {
-            Some(name) => Err(Wrong::new(name, Why::Unknown)),
+            Some(name) => Err(FieldError::new(name, FieldErrorKind::Unknown)),
             None => Ok(()),
         }
     }
@@ -214,12 +215,12 @@ mod tests {
     fn a_field_of_the_wrong_type_or_outside_its_range_is_told_apart() {
         let mut fields = fields(json!({"a": "1", "b": 1.5, "c": 11, "d": -1, "e": 18446744073709551615u64, "f": null}));
         let mut why = |name| fields.whole(name, 0..=10).map_err(|wrong| wrong.why);
-        assert_eq!(why("a"), Err(Why::NotA("integer", "string")));
-        assert_eq!(why("b"), Err(Why::NotA("integer", "decimal")));
-        assert_eq!(why("c"), Err(Why::Above("10".to_owned())));
-        assert_eq!(why("d"), Err(Why::Below("0".to_owned())));
-        assert_eq!(why("e"), Err(Why::Above("10".to_owned())));
-        assert_eq!(why("f"), Err(Why::NotA("integer", "null")));
+        assert_eq!(why("a"), Err(FieldErrorKind::NotA("integer", "string")));
+        assert_eq!(why("b"), Err(FieldErrorKind::NotA("integer", "decimal")));
+        assert_eq!(why("c"), Err(FieldErrorKind::Above("10".to_owned())));
+        assert_eq!(why("d"), Err(FieldErrorKind::Below("0".to_owned())));
+        assert_eq!(why("e"), Err(FieldErrorKind::Above("10".to_owned())));
+        assert_eq!(why("f"), Err(FieldErrorKind::NotA("integer", "null")));
         assert_eq!(why("g"), Ok(None));
     }
 
@@ -227,7 +228,7 @@ mod tests {
     fn what_nobody_took_is_unknown() {
         let mut fields = fields(json!({"prompt": "x", "promt": "y"}));
         assert_eq!(fields.prompt("prompt", 10), Ok("x".to_owned()));
-        assert_eq!(fields.end(), Err(Wrong::new("promt", Why::Unknown)));
+        assert_eq!(fields.end(), Err(FieldError::new("promt", FieldErrorKind::Unknown)));
     }
 
     #[test]

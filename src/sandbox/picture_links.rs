@@ -16,15 +16,15 @@ const CAPACITY: usize = 10_000;
 
 /// The pictures that links lead to.
 #[derive(Debug, Default)]
-pub(super) struct Shelf(Mutex<Links>);
+pub(super) struct PictureLinks(Mutex<PictureLinksState>);
 
 #[derive(Debug, Default)]
-struct Links {
+struct PictureLinksState {
     next: u64,
     sketches: BTreeMap<u64, Sketch>,
 }
 
-impl Shelf {
+impl PictureLinks {
     /// Keeps `sketch` and gives its path at `vendor`. Replicate writes `jpg`, so the others' `jpeg` is not universal.
     pub(super) fn put(&self, vendor: Name, sketch: Sketch) -> String {
         let ending = match (sketch.format, vendor) {

@@ -6,7 +6,7 @@ use fastrand::Rng;
 
 use crate::sandbox::billing::{Billing, Invoice};
 use crate::sandbox::lock::lock;
-use crate::sandbox::picture_links::Shelf;
+use crate::sandbox::picture_links::PictureLinks;
 use crate::sandbox::replicate::prediction_store::Predictions;
 use crate::sandbox::settings::{Name, PerVendor, Settings, Vendor};
 use crate::sandbox::tasks::Tasks;
@@ -18,7 +18,7 @@ pub(super) struct SandboxState {
     pub(super) url: String,
     pub(super) start: Settings,
     vendor_states: PerVendor<VendorState>,
-    pub(super) shelf: Shelf,
+    pub(super) shelf: PictureLinks,
     pub(super) predictions: Predictions,
 }
 
@@ -42,7 +42,7 @@ impl SandboxState {
             tokens: TokenStore::default(),
         };
         let vendor_states = start.vendors.map(vendor_state);
-        SandboxState { url, start, vendor_states, shelf: Shelf::default(), predictions: Predictions::default() }
+        SandboxState { url, start, vendor_states, shelf: PictureLinks::default(), predictions: Predictions::default() }
     }
 
     pub(super) fn vendor_state(&self, name: Name) -> &VendorState {

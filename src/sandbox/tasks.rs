@@ -21,10 +21,10 @@ const REMEMBERED: usize = 10_000;
 
 /// The tasks of one vendor.
 #[derive(Debug, Default)]
-pub(super) struct Tasks(Mutex<Remembered>);
+pub(super) struct Tasks(Mutex<TasksState>);
 
 #[derive(Debug, Default)]
-struct Remembered {
+struct TasksState {
     next: u64,
     by_number: BTreeMap<u64, Arc<Task>>,
 }

@@ -94,26 +94,48 @@ impl VendorCall {
         quality: Option<&str>,
         count: u32,
         refused: u32,
-    ) -> Result<Usd, No> {
+    ) -> Result<Usd, ErrorResponse> {
         let price = self.vendor.price_of(model, size, quality);
-        self.shared.vendor_state(self.name).billing.charge(model, price, count, refused).ok_or_else(No::broken)
+        self.shared
+            .vendor_state(self.name)
+            .billing
+            .charge(model, price, count, refused)
+            .ok_or_else(ErrorResponse::broken)
     }
 
     /// Charges a call by its tokens, and `count` pictures with it. `None` where this model is charged by the picture.
-    pub(super) fn charge_tokens(&self, model: &str, tokens: &ImageTokens, count: u32) -> Option<Result<(), No>> {
+    pub(super) fn charge_tokens(
+        &self,
+        model: &str,
+        tokens: &ImageTokens,
+        count: u32,
+    ) -> Option<Result<(), ErrorResponse>> {
         let usd = self.vendor.rates.tokens(model, tokens)?;
-        Some(self.shared.vendor_state(self.name).billing.charge_call(model, usd, count).ok_or_else(No::broken))
+        Some(
+            self.shared
+                .vendor_state(self.name)
+                .billing
+                .charge_call(model, usd, count)
+                .ok_or_else(ErrorResponse::broken),
+        )
     }
 
     /// Charges words of `model`.
-    pub(super) fn charge_words(&self, model: &str, usd: Usd) -> Result<(), No> {
-        self.shared.vendor_state(self.name).billing.charge_words(model, usd).ok_or_else(No::broken)
+    pub(super) fn charge_words(&self, model: &str, usd: Usd) -> Result<(), ErrorResponse> {
+        self.shared.vendor_state(self.name).billing.charge_words(model, usd).ok_or_else(ErrorResponse::broken)
     }
 
     /// The same charge, to be made later.
-    pub(super) fn tab(&self, model: &str, size: Size, quality: Option<&str>, count: u32) -> Tab {
+    pub(super) fn tab(&self, model: &str, size: Size, quality: Option<&str>, count: u32) -> PendingCharge {
         let price = self.vendor.price_of(model, size, quality);
-        Tab { shared: Arc::clone(&self.shared), name: self.name, model: model.to_owned(), price, count, whole: None }
+        PendingCharge {
+            shared: Arc::clone(&self.shared),
+            name: self.name,
+            model: model.to_owned(),
+            price,
+            count,
+            whole: None,
+        }
     }
 
     /// A sketch with this call's luck and its vendor's whims.
@@ -134,14 +156,14 @@ impl VendorCall {
     }
 
     /// Leaves, with the answer.
-    pub(super) fn close(self, answer: Result<Response, No>) -> Response {
+    pub(super) fn close(self, answer: Result<Response, ErrorResponse>) -> Response {
         finish(&self.shared, self.name, answer.map(|answer| spoil(self.fate, answer)))
     }
 }
 
 /// What a call will be charged when it is done.
 #[derive(Debug)]
-pub(super) struct Tab {
+pub(super) struct PendingCharge {
     shared: Arc<SandboxState>,
     name: Name,
     model: String,
@@ -151,10 +173,10 @@ pub(super) struct Tab {
     whole: Option<Usd>,
 }
 
-impl Tab {
+impl PendingCharge {
     /// The same at a price by the call; `None` leaves it as it is.
-    pub(super) fn of_a_call(self, whole: Option<Usd>) -> Tab {
-        Tab { whole, ..self }
+    pub(super) fn of_a_call(self, whole: Option<Usd>) -> PendingCharge {
+        PendingCharge { whole, ..self }
     }
 
     /// Charges it.
@@ -169,7 +191,7 @@ impl Tab {
 }
 
 /// Notes a violation and turns the outcome into an answer.
-pub(super) fn finish(shared: &SandboxState, name: Name, answer: Result<Response, No>) -> Response {
+pub(super) fn finish(shared: &SandboxState, name: Name, answer: Result<Response, ErrorResponse>) -> Response {
     answer.unwrap_or_else(|no| {
         if no.callers_fault {
             shared.vendor_state(name).billing.complain(no.quote());
@@ -179,11 +201,11 @@ pub(super) fn finish(shared: &SandboxState, name: Name, answer: Result<Response,
 }
 
 /// Acts out `fate` as far as it spoils a call before anything is drawn. `shape` has the vendor's words for a fault.
-pub(super) async fn act_out(fate: Mode, shape: fn(Mode) -> No) -> Result<(), No> {
+pub(super) async fn act_out(fate: Mode, shape: fn(Mode) -> ErrorResponse) -> Result<(), ErrorResponse> {
     match fate {
         Mode::Normal | Mode::Refusing | Mode::NoPictures | Mode::Truncated | Mode::OddSize => Ok(()),
         Mode::Down500 | Mode::RateLimited { .. } | Mode::OutOfMoney | Mode::Overloaded => Err(shape(fate)),
-        Mode::Garbage => Err(No { page: true, ..No::fault(StatusCode::OK, Value::Null) }),
+        Mode::Garbage => Err(ErrorResponse { page: true, ..ErrorResponse::fault(StatusCode::OK, Value::Null) }),
         Mode::Hang => std::future::pending().await,
         late => {
             debug_assert!(late.comes_late(), "every other fault is acted out here");
@@ -234,7 +256,7 @@ fn first_half(answer: Response, cut: bool) -> Response {
 
 /// An answer other than the one that was hoped for, in the vendor's own shape.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct No {
+pub(super) struct ErrorResponse {
     pub status: StatusCode,
     pub body: Value,
     /// Sent as `retry-after`, in whole seconds.
@@ -245,30 +267,30 @@ pub(super) struct No {
     page: bool,
 }
 
-impl No {
+impl ErrorResponse {
     /// The request is not one this vendor takes.
-    pub(super) fn violation(status: StatusCode, body: Value) -> No {
-        No { callers_fault: true, ..No::fault(status, body) }
+    pub(super) fn violation(status: StatusCode, body: Value) -> ErrorResponse {
+        ErrorResponse { callers_fault: true, ..ErrorResponse::fault(status, body) }
     }
 
     /// Nothing wrong with the request: a fault, or a refusal of its content.
-    pub(super) fn fault(status: StatusCode, body: Value) -> No {
-        No { status, body, retry_after: None, callers_fault: false, page: false }
+    pub(super) fn fault(status: StatusCode, body: Value) -> ErrorResponse {
+        ErrorResponse { status, body, retry_after: None, callers_fault: false, page: false }
     }
 
     /// The sandbox itself failed. Not a vendor's shape on purpose: nobody should learn to expect it.
-    pub(super) fn broken() -> No {
-        No::fault(StatusCode::INTERNAL_SERVER_ERROR, Value::String("the sandbox itself failed".to_owned()))
+    pub(super) fn broken() -> ErrorResponse {
+        ErrorResponse::fault(StatusCode::INTERNAL_SERVER_ERROR, Value::String("the sandbox itself failed".to_owned()))
     }
 
     /// The same, saying when to come back.
-    pub(super) fn with_retry_after(mut self, after: Duration) -> No {
+    pub(super) fn with_retry_after(mut self, after: Duration) -> ErrorResponse {
         self.retry_after = Some(after);
         self
     }
 
     /// The same in other words.
-    pub(super) fn reworded(mut self, body: Value) -> No {
+    pub(super) fn reworded(mut self, body: Value) -> ErrorResponse {
         self.body = body;
         self
     }
@@ -279,7 +301,7 @@ impl No {
     }
 }
 
-impl IntoResponse for No {
+impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
         if self.page {
             return (self.status, Html(PAGE)).into_response();
@@ -341,11 +363,11 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Draws off the threads that answer; in order.
-pub(super) async fn draw(sketches: Vec<Sketch>) -> Result<Vec<Bytes>, No> {
+pub(super) async fn draw(sketches: Vec<Sketch>) -> Result<Vec<Bytes>, ErrorResponse> {
     let drawing = tokio::task::spawn_blocking(move || sketches.iter().map(Sketch::file).collect::<Result<Vec<_>, _>>());
     match drawing.await {
         Ok(Ok(files)) => Ok(files),
-        Ok(Err(_)) | Err(_) => Err(No::broken()),
+        Ok(Err(_)) | Err(_) => Err(ErrorResponse::broken()),
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::{Error, ErrorKind};
-use crate::server::connections::{Closed, ConnectionActivity, ConnectionGuard};
+use crate::server::connections::{CloseReason, ConnectionActivity, ConnectionGuard};
 use crate::server::listener::ListenerService;
 use crate::server::shutdown::stopping;
 use crate::server::watched_stream::WatchedStream;
@@ -102,17 +102,17 @@ impl<A: HttpServerApp + Send + Sync + 'static> ListenerService<A> {
             Ok(Ok((stream, false))) => http1::serve(self, stream, &guest, first_by, shutdown).await,
             Ok(Err(Some(closed))) => self.connections.count(closed),
             Ok(Err(None)) => {}
-            Err(_) => self.connections.count(Closed::HeaderTimeout),
+            Err(_) => self.connections.count(CloseReason::HeaderTimeout),
         }
     }
 
     /// What a client speaks, and whether that is HTTP/2. An error is why it is closed, where that is Easel's doing.
-    async fn open(&self, socket: Socket, guest: &ConnectionGuard) -> Result<(Stream, bool), Option<Closed>> {
+    async fn open(&self, socket: Socket, guest: &ConnectionGuard) -> Result<(Stream, bool), Option<CloseReason>> {
         let secured: Stream = match &self.tls {
             None => Box::new(socket),
             Some(tls) => Box::new(Box::pin(tls.tls_handshake(socket)).await.map_err(|error| {
                 log::debug!("no TLS with a client: {error}");
-                Some(Closed::Handshake)
+                Some(CloseReason::Handshake)
             })?),
         };
         let mut stream: Stream = Box::new(WatchedStream::new(secured, self.gateway.clone(), guest.presence().clone()));
@@ -131,5 +131,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> ListenerService<A> {
 
 fn full() -> Error {
     let message = "This server has as many connections as it may, and all of them work.";
-    Error::new(ErrorKind::Unavailable, message).with_code(Closed::Full.word()).with_retry_after(Duration::from_secs(1))
+    Error::new(ErrorKind::Unavailable, message)
+        .with_code(CloseReason::Full.word())
+        .with_retry_after(Duration::from_secs(1))
 }

@@ -20,7 +20,7 @@ const GATHER: Duration = Duration::from_millis(50);
 #[derive(Debug, Default, Serialize)]
 pub struct LogLine<'a> {
     /// When the request was answered, RFC 3339 in UTC.
-    pub time: Stamp,
+    pub time: LogTime,
     /// The request's own id.
     pub request_id: &'a str,
     /// HTTP method.
@@ -84,15 +84,15 @@ impl Image<'_> {
 
 /// A moment; the present one by default.
 #[derive(Clone, Copy, Debug)]
-pub struct Stamp(SystemTime);
+pub struct LogTime(SystemTime);
 
-impl Default for Stamp {
-    fn default() -> Stamp {
-        Stamp(SystemTime::now())
+impl Default for LogTime {
+    fn default() -> LogTime {
+        LogTime(SystemTime::now())
     }
 }
 
-impl Serialize for Stamp {
+impl Serialize for LogTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         as_text(&humantime::format_rfc3339_millis(self.0), serializer)
     }
@@ -161,9 +161,9 @@ mod tests {
 
     use super::*;
 
-    struct Seen(Sender<Vec<u8>>);
+    struct LineCapture(Sender<Vec<u8>>);
 
-    impl Write for Seen {
+    impl Write for LineCapture {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.send(bytes.to_vec()).map_err(io::Error::other)?;
             Ok(bytes.len())
@@ -177,7 +177,7 @@ mod tests {
     #[tokio::test]
     async fn a_line_is_json_and_what_gathers_is_written_in_one_piece() {
         let (seen, batches) = channel();
-        let log = AccessLog::counting(Seen(seen), IntCounter::new("dropped", "x").unwrap()).unwrap();
+        let log = AccessLog::counting(LineCapture(seen), IntCounter::new("dropped", "x").unwrap()).unwrap();
         let image = Image {
             route: "r",
             outcome: "ok",

@@ -29,7 +29,7 @@ const SHOWN: usize = 100;
 
 /// What a request says of where it comes from; `?` stands for what is no text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Signs<'a> {
+pub struct OriginHeaders<'a> {
     /// What it calls this server, the port included.
     pub host: Option<&'a str>,
     /// The page that sent it.
@@ -38,12 +38,12 @@ pub struct Signs<'a> {
     pub site: Option<&'a str>,
 }
 
-impl<'a> Signs<'a> {
+impl<'a> OriginHeaders<'a> {
     /// Reads them off a request.
-    pub fn of(request: &'a Parts) -> Signs<'a> {
+    pub fn of(request: &'a Parts) -> OriginHeaders<'a> {
         let header = |name: &HeaderName| request.headers.get(name).map(|value| value.to_str().unwrap_or("?"));
         let authority = request.uri.authority().map(http::uri::Authority::as_str);
-        Signs { host: authority.or_else(|| header(&HOST)), origin: header(&ORIGIN), site: header(&SITE) }
+        OriginHeaders { host: authority.or_else(|| header(&HOST)), origin: header(&ORIGIN), site: header(&SITE) }
     }
 
     /// Whether a page sent it. What a person typed into a browser (`none`) no page has sent.
@@ -74,7 +74,7 @@ pub enum ForeignOrigin {
 
 impl ForeignOrigin {
     /// The 403 that says which header it is and what to configure.
-    pub fn error(self, signs: Signs<'_>) -> Error {
+    pub fn error(self, signs: OriginHeaders<'_>) -> Error {
         let (kind, header, value, help) = match self {
             ForeignOrigin::Origin => (
                 ErrorKind::ForeignOrigin,
@@ -102,7 +102,7 @@ impl ForeignOrigin {
 }
 
 /// Whether a request may be served: `None` is yes.
-pub fn foreign(signs: Signs<'_>, server: &Server, door: HostCheck) -> Option<ForeignOrigin> {
+pub fn foreign(signs: OriginHeaders<'_>, server: &Server, door: HostCheck) -> Option<ForeignOrigin> {
     let is_ours = |host: Option<&str>| host.is_none_or(|host| ours(host, server));
     if !signs.is_of_a_page() {
         return (door == HostCheck::Operators && !is_ours(signs.host)).then_some(ForeignOrigin::Host);
@@ -151,7 +151,7 @@ fn name(host: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::reload::{self, Os};
+    use crate::gateway::reload::{self, ProcessEnv};
 
     fn server(more: &str) -> Server {
         let text = format!(
@@ -159,15 +159,15 @@ mod tests {
 providers: {{home: {{kind: openai_compatible, base_url: http://127.0.0.1:1/v1/, models: {{flux: {{price: 0.002}}}}}}}}
 routes: [{{name: all, offers: [home/flux]}}]"
         );
-        match reload::check("test.yaml", &text, &Os) {
+        match reload::check("test.yaml", &text, &ProcessEnv) {
             Ok(plan) => plan.server,
             Err(error) => panic!("{error}"),
         }
     }
 
-    fn signs<'a>(host: &'a str, origin: &'a str, site: &'a str) -> Signs<'a> {
+    fn signs<'a>(host: &'a str, origin: &'a str, site: &'a str) -> OriginHeaders<'a> {
         let some = |text: &'a str| (!text.is_empty()).then_some(text);
-        Signs { host: some(host), origin: some(origin), site: some(site) }
+        OriginHeaders { host: some(host), origin: some(origin), site: some(site) }
     }
 
     #[test]

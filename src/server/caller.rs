@@ -151,7 +151,7 @@ fn too_much(what: RateUnit, per_minute: NonZeroU32, wait: RateExceeded) -> Error
 mod tests {
     use super::*;
     use crate::config::plan::Rate;
-    use crate::gateway::reload::{Os, check};
+    use crate::gateway::reload::{ProcessEnv, check};
 
     fn named(name: &str, keys: &[&str]) -> Arc<Client> {
         let keys = keys.iter().map(|key| Sha256::digest(key.as_bytes()).into()).collect();
@@ -183,7 +183,7 @@ mod tests {
                  providers: {{v: {{kind: openai, api_key: any, models: {{m: {{price: 0.01}}}}}}}}\n\
                  routes: [{{name: r, offers: [v/m]}}]\n"
             );
-            check("test.yaml", &text, &Os).unwrap()
+            check("test.yaml", &text, &ProcessEnv).unwrap()
         };
         let served = |plan: &Plan, address: &str| match anybody(address.parse().ok(), plan) {
             Ok(_) => true,

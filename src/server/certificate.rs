@@ -27,7 +27,7 @@ use crate::gateway;
 pub struct Certificate {
     files: Tls,
     shown: Arc<CertResolver>,
-    looks: Looks,
+    looks: FileObservation,
 }
 
 #[derive(Debug)]
@@ -47,7 +47,11 @@ impl Certificate {
     pub fn open(files: &Tls) -> Result<Certificate, String> {
         let texts = PemTexts::read(files)?;
         let shown = Arc::new(CertResolver(ArcSwap::from_pointee(texts.pair(files)?)));
-        Ok(Certificate { files: files.clone(), shown, looks: Looks { taken: Some(texts.print()), last: None } })
+        Ok(Certificate {
+            files: files.clone(),
+            shown,
+            looks: FileObservation { taken: Some(texts.print()), last: None },
+        })
     }
 
     /// Speaks TLS with whatever pair is in force at the time.
@@ -132,12 +136,12 @@ impl PemTexts {
 type Print = Option<[u128; 2]>;
 
 /// Tells a change from a file that is being written.
-struct Looks {
+struct FileObservation {
     taken: Print,
     last: Option<Print>,
 }
 
-impl Looks {
+impl FileObservation {
     /// Whether what is seen `now` is new and was seen by the look before, too.
     fn changed(&mut self, now: Print) -> bool {
         let settled = self.last.replace(now) == Some(now);
@@ -152,7 +156,7 @@ mod tests {
     #[test]
     fn a_change_counts_once_and_when_two_looks_agree() {
         let of = |text: u128| Some([text, 0]);
-        let mut looks = Looks { taken: of(1), last: None };
+        let mut looks = FileObservation { taken: of(1), last: None };
         for (seen, changed) in [
             (of(1), false),
             (of(1), false),

@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method};
 
 use crate::config::plan::Server;
-use crate::server::browser_guard::{ForeignOrigin, Signs};
+use crate::server::browser_guard::{ForeignOrigin, OriginHeaders};
 use crate::server::paths::RequestTarget;
 use crate::server::respond::Answer;
 
@@ -49,7 +49,7 @@ pub fn preflight(request: &Parts, target: &RequestTarget, server: &Server) -> Op
         return None;
     }
     if named(&request.headers, server).is_none() {
-        return Some(Answer::error(&ForeignOrigin::Origin.error(Signs::of(request))));
+        return Some(Answer::error(&ForeignOrigin::Origin.error(OriginHeaders::of(request))));
     }
     let names = request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS).and_then(|names| names.to_str().ok());
     let names = names.filter(|names| names.len() <= NAMES).unwrap_or("authorization, content-type");

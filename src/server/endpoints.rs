@@ -8,7 +8,7 @@ use pingora::proxy::Session;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::outcome::Outcome;
 use crate::gateway::snapshot::Snapshot;
-use crate::server::browser_guard::{HostCheck, Signs};
+use crate::server::browser_guard::{HostCheck, OriginHeaders};
 use crate::server::context::{Ctx, Easel};
 use crate::server::path_suggestion::{PathSuggestion, suggest};
 use crate::server::paths::RequestTarget;
@@ -68,7 +68,7 @@ fn foreign(session: &Session, snapshot: &Snapshot, target: &RequestTarget) -> Op
     {
         return None;
     }
-    let signs = Signs::of(session.req_header());
+    let signs = OriginHeaders::of(session.req_header());
     browser_guard::foreign(signs, &snapshot.plan.server, HostCheck::Clients).map(|foreign| foreign.error(signs))
 }
 

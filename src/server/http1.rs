@@ -9,7 +9,7 @@ use pingora::server::ShutdownWatch;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
-use crate::server::connections::{Closed, ConnectionGuard};
+use crate::server::connections::{CloseReason, ConnectionGuard};
 use crate::server::listener::ListenerService;
 use crate::server::request_head::{self, Head, Time};
 use crate::server::respond;
@@ -34,7 +34,7 @@ pub async fn serve<A>(
 }
 
 /// Closes a connection on which no request came in time.
-async fn close<A>(service: &ListenerService<A>, mut stream: Stream, why: Closed) {
+async fn close<A>(service: &ListenerService<A>, mut stream: Stream, why: CloseReason) {
     service.connections.count(why);
     // Whether it is closed gently or is gone already, it ends here.
     let _ = stream.shutdown().await;
@@ -65,8 +65,8 @@ async fn requests<A>(
         let head = match head {
             Head::Whole(head) => head,
             Head::Gone => return,
-            Head::Nothing if kept => return close(service, stream, Closed::Idle).await,
-            Head::Nothing => return close(service, stream, Closed::HeaderTimeout).await,
+            Head::Nothing if kept => return close(service, stream, CloseReason::Idle).await,
+            Head::Nothing => return close(service, stream, CloseReason::HeaderTimeout).await,
             Head::Refused(closed, error) => {
                 service.connections.count(closed);
                 return Box::pin(respond::refuse(stream, &error)).await;

@@ -16,7 +16,7 @@ use pingora::server::ShutdownWatch;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::server::connections::{Closed, ConnectionGuard, ServingGuard};
+use crate::server::connections::{CloseReason, ConnectionGuard, ServingGuard};
 use crate::server::listener::ListenerService;
 use crate::server::shutdown::stopping;
 
@@ -65,9 +65,9 @@ pub async fn serve<A>(
         }
         Ok(Err(error)) => {
             log::debug!("no HTTP/2 after its preface: {error}");
-            Some(Closed::Malformed)
+            Some(CloseReason::Malformed)
         }
-        Err(_) => Some(Closed::HeaderTimeout),
+        Err(_) => Some(CloseReason::HeaderTimeout),
     };
     if let Some(closed) = closed {
         service.connections.count(closed);
@@ -97,7 +97,7 @@ struct Serve<'a, A> {
 
 impl<A: HttpServerApp + Send + Sync + 'static> Serve<'_, A> {
     /// Serves until the end; why Easel made it, where it did.
-    async fn until_closed(mut self, first_by: Instant) -> Option<Closed> {
+    async fn until_closed(mut self, first_by: Instant) -> Option<CloseReason> {
         let (opened, mut served, mut closed) = (Instant::now(), false, None);
         loop {
             let (quiet, patience) = (self.guest.quiet_since(), self.service.limits().keepalive_timeout);
@@ -117,7 +117,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Serve<'_, A> {
                         self.begin(session);
                     }
                     Ok(Some(H2Accept::Rejected)) if self.malformed + 1 < MALFORMED => self.malformed += 1,
-                    Ok(Some(H2Accept::Rejected)) => return Some(Closed::Malformed),
+                    Ok(Some(H2Accept::Rejected)) => return Some(CloseReason::Malformed),
                     Ok(None) => return closed,
                     Err(error) => {
                         log::debug!("a connection of HTTP/2 ends: {error}");
@@ -129,7 +129,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Serve<'_, A> {
                     if self.leaving.is_some() {
                         return closed;
                     }
-                    closed = Some(if served { Closed::Idle } else { Closed::HeaderTimeout });
+                    closed = Some(if served { CloseReason::Idle } else { CloseReason::HeaderTimeout });
                     self.leave();
                 }
             }
@@ -143,7 +143,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Serve<'_, A> {
     }
 
     /// Closes at once, which is told where the client still listens.
-    async fn go(mut self, closed: Option<Closed>) -> Option<Closed> {
+    async fn go(mut self, closed: Option<CloseReason>) -> Option<CloseReason> {
         self.connection.abrupt_shutdown(h2::Reason::NO_ERROR);
         let said = poll_fn(|cx| self.connection.poll_closed(cx));
         let _ = timeout_at(Instant::now() + LAST_WORD, said).await;
@@ -152,7 +152,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Serve<'_, A> {
 
     fn begin(&self, session: HttpSession) {
         let Some(serving) = self.guest.presence().serves() else { return };
-        let run = Run { serving: Some(serving), ended: self.ended.clone() };
+        let run = StreamTask { serving: Some(serving), ended: self.ended.clone() };
         let (app, shutdown) = (self.service.app.clone(), self.shutdown.clone());
         tokio::spawn(async move {
             app.process_new_http(ServerSession::new_http2(session), &shutdown).await;
@@ -173,12 +173,12 @@ async fn next(connection: &mut Connection, digest: &Arc<Digest>, room: bool) -> 
 }
 
 /// A request that is being served.
-struct Run {
+struct StreamTask {
     serving: Option<ServingGuard>,
     ended: Arc<Notify>,
 }
 
-impl Drop for Run {
+impl Drop for StreamTask {
     fn drop(&mut self) {
         self.serving = None;
         self.ended.notify_one();

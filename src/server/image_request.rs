@@ -17,7 +17,7 @@ use crate::money::Usd;
 use crate::request::ResponseFormat;
 use crate::server::caller::{self, Allowance};
 use crate::server::context::{Ctx, Easel};
-use crate::server::in_flight::{InFlightGuard, Raised};
+use crate::server::in_flight::{GaugeGuard, InFlightGuard};
 use crate::server::paths::Operation;
 use crate::server::request_headers::{cache_wish, routed_headers};
 use crate::server::respond::{self, Answer};
@@ -26,7 +26,7 @@ use crate::server::stream::{Events, Stream};
 use crate::server::{parse_request, request_body};
 
 /// A place among the image requests that are served at once.
-type Place = (InFlightGuard, Raised);
+type Place = (InFlightGuard, GaugeGuard);
 
 impl Easel {
     /// Reads and serves one image request. `None` when the answer was streamed, an error when not to its end.
@@ -106,7 +106,7 @@ impl Easel {
         if drawing > snapshot.plan.server.limits.in_flight {
             return Err(too_busy());
         }
-        Ok((place, Raised::new(self.gateway.shared.metrics.requests_in_flight.clone())))
+        Ok((place, GaugeGuard::new(self.gateway.shared.metrics.requests_in_flight.clone())))
     }
 
     /// The request as the gateway takes it. The caller is identified before anything of the body is read, and the rest

@@ -23,17 +23,17 @@ impl Drop for InFlightGuard {
 }
 
 /// A gauge that is one higher until this is dropped.
-pub struct Raised(IntGauge);
+pub struct GaugeGuard(IntGauge);
 
-impl Raised {
+impl GaugeGuard {
     /// Raises the gauge.
-    pub fn new(gauge: IntGauge) -> Raised {
+    pub fn new(gauge: IntGauge) -> GaugeGuard {
         gauge.inc();
-        Raised(gauge)
+        GaugeGuard(gauge)
     }
 }
 
-impl Drop for Raised {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.dec();
     }

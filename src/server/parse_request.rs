@@ -13,10 +13,10 @@ use tokio::time::timeout;
 
 use crate::config::plan::Limits;
 use crate::error::{Error, ErrorKind};
-use crate::request::{Draft, Edit, ImageRequest, Input, Mask};
+use crate::request::{Edit, EditDraft, ImageRequest, Input, Mask};
 use crate::server::multipart;
 use crate::server::paths::Operation;
-use crate::server::request_memory::Body;
+use crate::server::request_memory::RequestBody;
 
 /// Bodies that are read at once by threads of their own. Each holds its own bytes and what it decodes of them.
 static READERS: Semaphore = Semaphore::const_new(2);
@@ -52,21 +52,21 @@ pub async fn request(
     session: &Session,
     operation: Operation,
     media: Media,
-    body: Body,
+    body: RequestBody,
     limits: &Limits,
 ) -> Result<ImageRequest, Error> {
     let bytes = body.bytes.clone();
     let draft = match (operation, media) {
         (Operation::Generate, _) if bytes.len() <= SMALL => return ImageRequest::from_json(&bytes),
         (Operation::Generate, _) => return offload(&READERS, move || ImageRequest::from_json(&bytes)).await,
-        (Operation::Edit, Media::Json) => offload(&READERS, move || Draft::from_edit_json(&bytes)).await?,
+        (Operation::Edit, Media::Json) => offload(&READERS, move || EditDraft::from_edit_json(&bytes)).await?,
         (Operation::Edit, Media::Form) => {
             let fields = Box::pin(multipart::fields(content_type(session), bytes)).await?;
-            offload(&READERS, move || Draft::from_edit_form(fields)).await?
+            offload(&READERS, move || EditDraft::from_edit_form(fields)).await?
         }
         (Operation::Vary, _) => {
             let fields = Box::pin(multipart::fields(content_type(session), bytes)).await?;
-            offload(&READERS, move || Draft::from_variation_form(fields)).await?
+            offload(&READERS, move || EditDraft::from_variation_form(fields)).await?
         }
     };
     draft.check_mask(limits.mask_pixels)?;
@@ -78,7 +78,7 @@ pub async fn request(
 }
 
 /// Has the pictures counted with the body that they came in.
-fn keep(body: &Body, edit: &mut Edit) {
+fn keep(body: &RequestBody, edit: &mut Edit) {
     let kept = |input: &mut Input| input.bytes = body.keep(std::mem::take(&mut input.bytes));
     edit.images.iter_mut().for_each(kept);
     if let Some(Mask { clear, white }) = &mut edit.mask {

@@ -72,7 +72,7 @@ struct Inner {
 
 impl Diagnostics {
     fn start(env: Env<'_>, lines: Arc<LogWriter>) -> io::Result<Diagnostics> {
-        let target = Target::Pipe(Box::new(Way(lines.clone())));
+        let target = Target::Pipe(Box::new(LineSink(lines.clone())));
         let logger = env_logger::Builder::from_env(env).target(target).build();
         let (repeats, held) = (Mutex::default(), Condvar::new());
         let inner = Arc::new(Inner { logger, lines, repeats, held, told: AtomicU64::new(0) });
@@ -170,9 +170,9 @@ impl Inner {
 }
 
 /// What `env_logger` writes to: each write is a whole line.
-struct Way(Arc<LogWriter>);
+struct LineSink(Arc<LogWriter>);
 
-impl Write for Way {
+impl Write for LineSink {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.append(line);
         Ok(line.len())

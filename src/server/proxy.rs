@@ -22,7 +22,7 @@ use pingora::{ErrorSource, Result};
 use crate::gateway::outcome::Outcome;
 use crate::gateway::snapshot::Snapshot;
 use crate::metrics::seconds;
-use crate::server::access_log::{Image, LogLine, Stamp};
+use crate::server::access_log::{Image, LogLine, LogTime};
 pub use crate::server::context::{Ctx, Easel};
 use crate::server::in_flight::InFlightGuard;
 use crate::server::paths::{self, RequestTarget};
@@ -148,7 +148,7 @@ impl ProxyHttp for Easel {
         }
         let request = session.req_header();
         self.log.write(&LogLine {
-            time: Stamp::default(),
+            time: LogTime::default(),
             request_id: &ctx.id,
             method: request.method.as_str(),
             path: request.uri.path(),

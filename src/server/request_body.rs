@@ -14,8 +14,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::config::plan::Limits;
 use crate::error::{Error, ErrorKind};
-use crate::server::connections::Closed;
-use crate::server::request_memory::{Body, BodyReservation, RequestMemory};
+use crate::server::connections::CloseReason;
+use crate::server::request_memory::{BodyReservation, RequestBody, RequestMemory};
 use crate::server::watched_stream::{self, ByteMeter};
 
 /// What may come with a chunked body besides its bytes: extensions of chunks and trailers, which nobody reads. As much
@@ -47,7 +47,7 @@ pub async fn read(
     most: usize,
     limits: &Limits,
     bodies: &Arc<RequestMemory>,
-) -> Result<Body, Error> {
+) -> Result<RequestBody, Error> {
     let presence = watched_stream::presence(session);
     let reading = presence.as_ref().map(|presence| presence.reads());
     let read = read_open(session, most, limits, bodies.room()).await;
@@ -79,7 +79,7 @@ async fn read_open(
     most: usize,
     limits: &Limits,
     mut room: BodyReservation,
-) -> Result<Body, Error> {
+) -> Result<RequestBody, Error> {
     let declared = declared_length(session);
     if declared.is_some_and(|length| length > most) {
         return Err(too_large(most));
@@ -106,7 +106,7 @@ async fn read_open(
     if !upload.ended_plainly() {
         session.set_keepalive(None);
     }
-    Ok(Body::new(whole.done(), room))
+    Ok(RequestBody::new(whole.done(), room))
 }
 
 /// A body that is being read.
@@ -153,7 +153,8 @@ impl BodyProgress {
 }
 
 fn made_room() -> Error {
-    Error::busy("This connection made room for another while its body was read.").with_code(Closed::MadeRoom.word())
+    Error::busy("This connection made room for another while its body was read.")
+        .with_code(CloseReason::MadeRoom.word())
 }
 
 fn too_slow(patience: Duration) -> Error {

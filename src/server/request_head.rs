@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Error, ErrorKind};
-use crate::server::connections::Closed;
+use crate::server::connections::CloseReason;
 
 /// The most that is read at once. Most heads fit in it.
 const CHUNK: usize = 4096;
@@ -51,7 +51,7 @@ pub enum Head {
     /// The client has closed.
     Gone,
     /// Something that is answered with an error, and nothing after it read.
-    Refused(Closed, Error),
+    Refused(CloseReason, Error),
 }
 
 /// Reads a head of at most `most` bytes; `begins` is told when it begins.
@@ -61,7 +61,7 @@ pub async fn read(stream: &mut Stream, time: Time, most: usize, begins: impl FnO
     loop {
         let end = match timeout_at(until, more(stream, &mut head, most)).await {
             Err(_) if head.is_empty() => return Head::Nothing,
-            Err(_) => return Head::Refused(Closed::HeaderTimeout, too_slow()),
+            Err(_) => return Head::Refused(CloseReason::HeaderTimeout, too_slow()),
             Ok(Ok((0, _)) | Err(_)) => return Head::Gone,
             Ok(Ok((_, end))) => end,
         };
@@ -70,7 +70,7 @@ pub async fn read(stream: &mut Stream, time: Time, most: usize, begins: impl FnO
             until = Instant::now() + then;
         }
         if end.unwrap_or(head.len() + 1) > most {
-            return Head::Refused(Closed::HeaderTooLarge, too_large(format!("is longer than {most} bytes")));
+            return Head::Refused(CloseReason::HeaderTooLarge, too_large(format!("is longer than {most} bytes")));
         }
         // Of a part of a head only the first is judged, so that what is no HTTP at all is not waited for.
         let judged = match (end, first) {
@@ -162,7 +162,7 @@ fn plain_fields(fields: &[httparse::Header<'_>]) -> bool {
 }
 
 /// What Pingora's parser makes of a head, or of the beginning of one.
-async fn judge(head: &[u8], whole: bool) -> Result<(), (Closed, Error)> {
+async fn judge(head: &[u8], whole: bool) -> Result<(), (CloseReason, Error)> {
     if whole && plain(head) {
         return Ok(());
     }
@@ -171,7 +171,7 @@ async fn judge(head: &[u8], whole: bool) -> Result<(), (Closed, Error)> {
     match session.read_request().await {
         Ok(true) if session.req_header().method == Method::CONNECT => {
             let error = Error::new(ErrorKind::WrongMethod, "This server opens no tunnels.").with_detail("GET, POST");
-            Err((Closed::Malformed, error))
+            Err((CloseReason::Malformed, error))
         }
         Ok(_) => Ok(()),
         Err(error) if !whole && *error.etype() == ErrorType::ConnectionClosed => Ok(()),
@@ -179,19 +179,19 @@ async fn judge(head: &[u8], whole: bool) -> Result<(), (Closed, Error)> {
     }
 }
 
-fn unreadable(error: &pingora::Error) -> (Closed, Error) {
+fn unreadable(error: &pingora::Error) -> (CloseReason, Error) {
     let cause = error.cause.as_ref().map(|_| error.root_cause().to_string());
     // Where there is a cause, the context repeats the head.
     let why = match (cause, &error.context) {
         (Some(cause), _) if cause == TOO_MANY => {
-            return (Closed::HeaderTooLarge, too_large("has more than 256 fields".to_owned()));
+            return (CloseReason::HeaderTooLarge, too_large("has more than 256 fields".to_owned()));
         }
         (Some(cause), _) => cause,
         (None, Some(context)) => context.to_string(),
         (None, None) => "it has no end".to_owned(),
     };
     let message = format!("The head of this request cannot be read: {why}. Send one as RFC 9112 says.");
-    (Closed::Malformed, Error::new(ErrorKind::InvalidRequest, message).with_code(Closed::Malformed.word()))
+    (CloseReason::Malformed, Error::new(ErrorKind::InvalidRequest, message).with_code(CloseReason::Malformed.word()))
 }
 
 fn too_large(how: String) -> Error {
@@ -203,7 +203,7 @@ fn too_large(how: String) -> Error {
 
 fn too_slow() -> Error {
     let message = "The head of this request was not there in time. Send it at once, its empty line included.";
-    Error::new(ErrorKind::InvalidRequest, message).with_code(Closed::HeaderTimeout.word())
+    Error::new(ErrorKind::InvalidRequest, message).with_code(CloseReason::HeaderTimeout.word())
 }
 
 #[cfg(test)]

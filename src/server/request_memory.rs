@@ -65,16 +65,16 @@ impl Drop for BodyReservation {
 
 /// A body that has arrived.
 #[derive(Clone, Debug)]
-pub struct Body {
+pub struct RequestBody {
     /// All of it.
     pub bytes: Bytes,
     room: Arc<BodyReservation>,
 }
 
-impl Body {
+impl RequestBody {
     /// `bytes`, which are counted by `room`.
-    pub fn new(bytes: Bytes, room: BodyReservation) -> Body {
-        Body { bytes, room: Arc::new(room) }
+    pub fn new(bytes: Bytes, room: BodyReservation) -> RequestBody {
+        RequestBody { bytes, room: Arc::new(room) }
     }
 
     /// The same bytes as `part`, which keep the body counted for as long as anybody has them.
@@ -109,7 +109,7 @@ mod tests {
         second.grow(40, 100).unwrap();
         assert_eq!(gauge.get(), 100);
         drop(second);
-        let body = Body::new(Bytes::from_static(b"abcdef"), first);
+        let body = RequestBody::new(Bytes::from_static(b"abcdef"), first);
         let part = body.keep(body.bytes.slice(2..4)).slice(1..);
         drop(body);
         assert_eq!((&part[..], gauge.get()), (&b"d"[..], 60));

@@ -19,7 +19,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::{ErrorType, OrErr};
 use serde_json::{Value, json};
 
-use crate::cache::Kept;
+use crate::cache::GeneratedPicture;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::outcome::Outcome;
 use crate::image::{BodyPart, Format};
@@ -198,7 +198,11 @@ fn common<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
 }
 
 /// OpenAI's `ImagesResponse`, the base64 spliced in between.
-fn picture_list(pictures: &[Arc<Kept>], format: ResponseFormat, link: &dyn Fn(&str) -> String) -> Vec<BodyPart> {
+fn picture_list(
+    pictures: &[Arc<GeneratedPicture>],
+    format: ResponseFormat,
+    link: &dyn Fn(&str) -> String,
+) -> Vec<BodyPart> {
     let mut parts = Vec::with_capacity(pictures.len() * 2 + 1);
     let mut text = format!("{{\"created\":{},\"data\":[", unix_seconds());
     for (index, kept) in pictures.iter().enumerate() {
@@ -236,12 +240,12 @@ fn picture_list(pictures: &[Arc<Kept>], format: ResponseFormat, link: &dyn Fn(&s
 }
 
 /// The file name behind a picture's link: its id and its real type.
-pub fn file_name(kept: &Kept) -> String {
+pub fn file_name(kept: &GeneratedPicture) -> String {
     format!("{}.{}", kept.id, kept.picture.format.word())
 }
 
 /// The answer with a picture's own bytes.
-pub fn file(kept: &Kept, good_for: Duration) -> Answer {
+pub fn file(kept: &GeneratedPicture, good_for: Duration) -> Answer {
     Answer {
         status: 200,
         headers: vec![
@@ -286,7 +290,7 @@ mod tests {
     use crate::image::{Encoded, Picture, Size};
     use crate::money::Usd;
 
-    fn kept(size: Size, revised_prompt: Option<&str>) -> Arc<Kept> {
+    fn kept(size: Size, revised_prompt: Option<&str>) -> Arc<GeneratedPicture> {
         let picture = Picture {
             encoded: Encoded::Base64(Bytes::from_static(b"QUJD")),
             format: Format::Png,
@@ -294,10 +298,10 @@ mod tests {
             revised_prompt: revised_prompt.map(str::to_owned),
         };
         let adjusted = Arc::new(["size 1x1 -> 2x2".to_owned()]);
-        Arc::new(Kept { adjusted, ..Kept::new(picture, "p/m".into(), Usd::ZERO, 1) })
+        Arc::new(GeneratedPicture { adjusted, ..GeneratedPicture::new(picture, "p/m".into(), Usd::ZERO, 1) })
     }
 
-    fn outcome(pictures: Vec<Arc<Kept>>, wanted: u8) -> Outcome {
+    fn outcome(pictures: Vec<Arc<GeneratedPicture>>, wanted: u8) -> Outcome {
         Outcome {
             version: 1,
             route: Some("r".into()),

@@ -16,7 +16,7 @@ use http::{StatusCode, Version};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::cache::Kept;
+use crate::cache::GeneratedPicture;
 use crate::error::Error;
 use crate::gateway::outcome::Outcome;
 use crate::gateway::progress::{ProgressEvent, ProgressReceiver};
@@ -176,7 +176,7 @@ impl Events {
     }
 
     /// A finished picture, the base64 spliced in as it lies in the cache.
-    fn completed(&self, kept: &Arc<Kept>) -> Vec<BodyPart> {
+    fn completed(&self, kept: &Arc<GeneratedPicture>) -> Vec<BodyPart> {
         let picture = &kept.picture;
         let mut rest = self.told(&picture.size.to_string(), Some(picture.format.word()));
         if let Some(revised) = &picture.revised_prompt {
@@ -247,7 +247,7 @@ mod tests {
             size: Size::new(640, 384),
             revised_prompt: Some("a \"fox\"\n".to_owned()),
         };
-        let kept = Arc::new(Kept::new(picture, "p/m".into(), Usd::ZERO, 1));
+        let kept = Arc::new(GeneratedPicture::new(picture, "p/m".into(), Usd::ZERO, 1));
         let parts = events(r#"{"prompt":"x","size":"1024x1024","quality":"low"}"#).completed(&kept);
         let held = kept.picture.base64().as_ptr();
         let is_shared = |part: &BodyPart| matches!(part, BodyPart::Held(bytes) if bytes.as_ptr() == held);

@@ -66,12 +66,12 @@ impl ByteMeter {
 }
 
 /// What a request can learn of its connection.
-struct Note {
+struct ConnectionNote {
     meter: Arc<ByteMeter>,
     presence: Arc<ConnectionActivity>,
 }
 
-fn note(session: &ServerSession) -> Option<&Note> {
+fn note(session: &ServerSession) -> Option<&ConnectionNote> {
     session.digest()?.proxy_digest.as_ref()?.user_data.as_ref()?.downcast_ref()
 }
 
@@ -129,7 +129,7 @@ impl WatchedStream {
     pub fn new(stream: Stream, gateway: Arc<Gateway>, presence: Arc<ConnectionActivity>) -> WatchedStream {
         let (meter, stream) = (Arc::<ByteMeter>::default(), BufWriter::with_capacity(GATHERED, stream));
         let head = ResponseHeader::build(200, Some(0)).ok();
-        let told = Note { meter: meter.clone(), presence: presence.clone() };
+        let told = ConnectionNote { meter: meter.clone(), presence: presence.clone() };
         let note = head.map(|head| Arc::new(ProxyDigest::new(Box::new(head), Some(Box::new(told)))));
         let patience = Patience(gateway);
         WatchedStream { stream, meter, presence, note, patience, look: None, waiting: false, stall: None, linger: None }

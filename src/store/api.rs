@@ -151,7 +151,7 @@ pub enum Write {
 
 /// A verdict that is handed in.
 #[derive(Clone, Debug)]
-pub(crate) struct Judgement {
+pub(crate) struct VerdictWrite {
     pub(super) image: String,
     pub(super) tenant: String,
     pub(super) verdict: Verdict,

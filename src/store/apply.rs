@@ -10,8 +10,8 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavio
 use crate::calendar::Moment;
 use crate::ledger::entry::{CostSource, Entry, Owner, Settlement, Verdict};
 use crate::money::Usd;
-use crate::store::api::{Judgement, VerdictEffect, Write};
-use crate::store::queue::Item;
+use crate::store::api::{VerdictEffect, VerdictWrite, Write};
+use crate::store::queue::QueueItem;
 
 /// Milliseconds of a day.
 pub(super) const DAY: i64 = 86_400_000;
@@ -31,14 +31,14 @@ pub(super) enum ItemResult {
 ///
 /// # Errors
 /// What the disk says.
-pub(super) fn batch(ledger: &mut Connection, items: &[Item]) -> rusqlite::Result<Vec<ItemResult>> {
+pub(super) fn batch(ledger: &mut Connection, items: &[QueueItem]) -> rusqlite::Result<Vec<ItemResult>> {
     let change = ledger.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut said = Vec::with_capacity(items.len());
     for item in items {
         let done = match item {
-            Item::Write { write, .. } => one(&change, write),
-            Item::Judge { ask, .. } => judge(&change, ask).map(ItemResult::VerdictEffect),
-            Item::Job(_) => Ok(ItemResult::Written),
+            QueueItem::Write { write, .. } => one(&change, write),
+            QueueItem::Judge { ask, .. } => judge(&change, ask).map(ItemResult::VerdictEffect),
+            QueueItem::Job(_) => Ok(ItemResult::Written),
         };
         said.push(match done {
             Err(error) if senseless(&error) => ItemResult::Senseless(error.to_string()),
@@ -152,7 +152,7 @@ fn settle(ledger: &Connection, id: i64, settlement: &Settlement) -> rusqlite::Re
 }
 
 /// Takes a verdict on the newest delivery of a picture to a tenant.
-fn judge(ledger: &Connection, ask: &Judgement) -> rusqlite::Result<Option<VerdictEffect>> {
+fn judge(ledger: &Connection, ask: &VerdictWrite) -> rusqlite::Result<Option<VerdictEffect>> {
     let mut find = ledger.prepare_cached(
         "SELECT p.nth, a.id, a.settled_at, p.usd, p.verdict, a.tenant, a.route, a.provider, a.model
          FROM pictures p JOIN attempts a ON a.id = p.attempt

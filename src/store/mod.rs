@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::calendar::{Moment, Period};
 use crate::ledger::entry::{Owner, Verdict};
 use crate::money::Usd;
-use crate::store::queue::{Item, Queue};
+use crate::store::queue::{Queue, QueueItem};
 use crate::store::report::{Page, Report, ReportQuery, ReportRow};
 use crate::store::sums::{Filter, SettledRow, Sums};
 
@@ -33,7 +33,7 @@ pub mod sums;
 mod tests;
 mod writer;
 
-pub(crate) use crate::store::api::Judgement;
+pub(crate) use crate::store::api::VerdictWrite;
 pub use crate::store::api::{Health, Location, Options, StoreError, Unwritten, VerdictEffect, Write};
 
 /// How long a store that is dropped without [`Store::close`] waits for its writer, which may hang on a dead disk.
@@ -155,9 +155,9 @@ impl Store {
         reason: Option<String>,
         now: Moment,
     ) -> Result<Option<VerdictEffect>, StoreError> {
-        let ask = Judgement { image: image.to_owned(), tenant: tenant.to_owned(), verdict, reason, now };
+        let ask = VerdictWrite { image: image.to_owned(), tenant: tenant.to_owned(), verdict, reason, now };
         let (reply, judged) = oneshot::channel();
-        self.queue.ask(Item::Judge { ask, reply });
+        self.queue.ask(QueueItem::Judge { ask, reply });
         judged.await.map_err(|_| StoreError::Unwritten)
     }
 
@@ -179,14 +179,14 @@ impl Store {
     /// after it. The reading itself is done by who waits for it, with a connection of its own where there is a file.
     pub fn reading<T: Send + 'static>(
         &self,
-        read: impl FnOnce(View<'_>) -> Result<T, StoreError> + Send + 'static,
+        read: impl FnOnce(ReadSnapshot<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> PendingRead<T> {
         match &self.place {
-            Location::Memory => PendingRead(self.later_on_writer(move |ledger| read(View(ledger)))),
+            Location::Memory => PendingRead(self.later_on_writer(move |ledger| read(ReadSnapshot(ledger)))),
             Location::Dir(dir) => {
                 let dir = dir.clone();
                 let stands = self.later_on_writer(move |_| schema::as_it_stands(&dir));
-                PendingRead(Box::new(move || read(View(&stands()?))))
+                PendingRead(Box::new(move || read(ReadSnapshot(&stands()?))))
             }
         }
     }
@@ -197,7 +197,7 @@ impl Store {
     /// When something before it cannot be written or read.
     pub fn last_fee(&self, provider: &str, before: Option<Moment>) -> Result<Option<Moment>, StoreError> {
         let provider = provider.to_owned();
-        self.reading(move |View(ledger)| Ok(sums::last_fee(ledger, &provider, before)?)).wait()
+        self.reading(move |ReadSnapshot(ledger)| Ok(sums::last_fee(ledger, &provider, before)?)).wait()
     }
 
     /// A table of what was settled. While nothing can be written, of what is on disk. Blocks.
@@ -210,7 +210,7 @@ impl Store {
             return report::of_file(dir, query);
         }
         let query = query.clone();
-        self.reading(move |View(ledger)| report::report(ledger, &query)).wait()
+        self.reading(move |ReadSnapshot(ledger)| report::report(ledger, &query)).wait()
     }
 
     /// A page of the same. Blocks.
@@ -223,7 +223,7 @@ impl Store {
             return report::page(&schema::read(dir)?, query, page);
         }
         let (query, page) = (query.clone(), page.clone());
-        self.reading(move |View(ledger)| report::page(ledger, &query, &page)).wait()
+        self.reading(move |ReadSnapshot(ledger)| report::page(ledger, &query, &page)).wait()
     }
 
     /// Waits until everything handed in before is written. Blocks.
@@ -253,18 +253,18 @@ impl Store {
     fn later_on_writer<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Told<T> {
+    ) -> Callback<T> {
         let (reply, done) = mpsc::channel();
-        self.queue.ask(Item::Job(Box::new(move |ledger| drop(reply.send(job(ledger))))));
+        self.queue.ask(QueueItem::Job(Box::new(move |ledger| drop(reply.send(job(ledger))))));
         Box::new(move || done.recv().map_err(|_| StoreError::Unwritten)?)
     }
 }
 
 /// What is told once it is known.
-type Told<T> = Box<dyn FnOnce() -> Result<T, StoreError> + Send>;
+type Callback<T> = Box<dyn FnOnce() -> Result<T, StoreError> + Send>;
 
 /// What is read of the ledger as it stood at one moment.
-pub struct PendingRead<T>(Told<T>);
+pub struct PendingRead<T>(Callback<T>);
 
 impl<T> PendingRead<T> {
     /// Reads. Blocks.
@@ -277,9 +277,9 @@ impl<T> PendingRead<T> {
 }
 
 /// The ledger as it stood at one moment.
-pub struct View<'a>(&'a Connection);
+pub struct ReadSnapshot<'a>(&'a Connection);
 
-impl View<'_> {
+impl ReadSnapshot<'_> {
     /// Exact sums over attempts settled within a period; `None` is all there ever was. Rows past retention are known by
     /// the quarter of an hour they were settled in.
     ///

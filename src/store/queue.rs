@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::config::plan::OnLedgerError;
-use crate::store::api::{Health, Judgement, Unwritten, VerdictEffect, Write};
+use crate::store::api::{Health, Unwritten, VerdictEffect, VerdictWrite, Write};
 
 /// Things written in one transaction at most: enough for the disk to be no limit, few enough for a reader to get in.
 const BATCH: usize = 1024;
@@ -25,19 +25,19 @@ pub(super) type Ack = oneshot::Sender<Result<(), Unwritten>>;
 pub(super) type WriteJob = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// One thing for the writer.
-pub(super) enum Item {
+pub(super) enum QueueItem {
     /// A change.
     Write { write: Write, ack: Option<Ack> },
     /// A verdict, which has an answer.
-    Judge { ask: Judgement, reply: oneshot::Sender<Option<VerdictEffect>> },
+    Judge { ask: VerdictWrite, reply: oneshot::Sender<Option<VerdictEffect>> },
     /// Anything else.
     Job(WriteJob),
 }
 
 /// What the writer is to do next.
-pub(super) enum Next {
+pub(super) enum WriterStep {
     /// Write these; none of them to see whether the disk is there again.
-    Batch(Vec<Item>),
+    Batch(Vec<QueueItem>),
     /// Do this.
     Job(WriteJob),
     /// Nothing waits.
@@ -47,7 +47,7 @@ pub(super) enum Next {
 }
 
 struct QueueState {
-    items: VecDeque<Item>,
+    items: VecDeque<QueueItem>,
     /// How many of them were there already when the present batch was taken.
     behind: usize,
     /// Since when nothing can be written: when to try again.
@@ -150,17 +150,17 @@ impl Queue {
         if state.again.is_some() {
             let answer = if wait { self.answer() } else { Ok(()) };
             if !(answer.is_err() && matches!(write, Write::Open(_))) {
-                self.push(&mut state, Item::Write { write, ack: None });
+                self.push(&mut state, QueueItem::Write { write, ack: None });
             }
             return answer.map(|()| None);
         }
         let (ack, written) = if wait { Some(oneshot::channel()).unzip() } else { (None, None) };
-        self.push(&mut state, Item::Write { write, ack });
+        self.push(&mut state, QueueItem::Write { write, ack });
         Ok(written)
     }
 
     /// Hands in something whose sender is dropped unanswered when the disk cannot be written.
-    pub(super) fn ask(&self, item: Item) {
+    pub(super) fn ask(&self, item: QueueItem) {
         let mut state = self.state();
         if state.ended {
             return;
@@ -170,7 +170,7 @@ impl Queue {
         self.push(&mut state, item);
     }
 
-    fn push(&self, state: &mut QueueState, item: Item) {
+    fn push(&self, state: &mut QueueState, item: QueueItem) {
         state.items.push_back(item);
         self.shed(state);
         self.gauges.waiting.store(state.items.len(), Ordering::Relaxed);
@@ -184,17 +184,17 @@ impl Queue {
     /// in flight.
     fn shed(&self, state: &mut QueueState) {
         while state.items.len() > self.bound {
-            let oldest = state
-                .items
-                .iter()
-                .position(|item| matches!(item, Item::Write { write: Write::Settle { .. } | Write::Saved { .. }, .. }));
-            let Some(Item::Write { write, ack }) = oldest.and_then(|oldest| state.items.remove(oldest)) else { return };
+            let oldest = state.items.iter().position(|item| {
+                matches!(item, QueueItem::Write { write: Write::Settle { .. } | Write::Saved { .. }, .. })
+            });
+            let Some(QueueItem::Write { write, ack }) = oldest.and_then(|oldest| state.items.remove(oldest)) else {
+                return;
+            };
             if let Some(ack) = ack {
                 let _ = ack.send(self.answer());
             }
             if let Write::Settle { id, .. } = &write {
-                let opened =
-                    |item: &Item| matches!(item, Item::Write { write: Write::Open(entry), .. } if entry.id == *id);
+                let opened = |item: &QueueItem| matches!(item, QueueItem::Write { write: Write::Open(entry), .. } if entry.id == *id);
                 state.items.iter().position(opened).and_then(|open| state.items.remove(open));
             }
             log::error!("more waits for the ledger than may, it will not hold: {write:?}");
@@ -202,8 +202,8 @@ impl Queue {
         }
     }
 
-    /// What to do next; waits for it, unless `busy`: then it is [`Next::Idle`] when nothing waits.
-    pub(super) fn next(&self, busy: bool) -> Next {
+    /// What to do next; waits for it, unless `busy`: then it is [`WriterStep::Idle`] when nothing waits.
+    pub(super) fn next(&self, busy: bool) -> WriterStep {
         let (mut state, mut gathered) = (self.state(), false);
         loop {
             let few = (1..BATCH).contains(&state.items.len()) && !state.hurry && !state.closing;
@@ -223,18 +223,18 @@ impl Queue {
             state.hurry = false;
             if let Some(job) = job_in_front(&mut state) {
                 self.gauges.waiting.store(state.items.len(), Ordering::Relaxed);
-                return Next::Job(job);
+                return WriterStep::Job(job);
             }
             let batch = take(&mut state.items);
             state.behind = state.items.len();
             if !batch.is_empty() || state.again.is_some() {
-                return Next::Batch(batch);
+                return WriterStep::Batch(batch);
             }
             if state.closing {
-                return Next::End;
+                return WriterStep::End;
             }
             if busy {
-                return Next::Idle;
+                return WriterStep::Idle;
             }
             state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -250,12 +250,13 @@ impl Queue {
 
     /// The disk did not take `batch`: it goes back to the front, everybody is told, and the writer rests until `again`.
     /// Whether that is news.
-    pub(super) fn note_failed(&self, batch: Vec<Item>, again: Instant) -> bool {
+    pub(super) fn note_failed(&self, batch: Vec<QueueItem>, again: Instant) -> bool {
         let mut state = self.state();
         let behind = state.behind;
         // Who asked after the batch was taken is owed a try of his own.
-        let late =
-            |(nth, item)| if nth < behind || matches!(item, Item::Write { .. }) { self.keep(item) } else { Some(item) };
+        let late = |(nth, item)| {
+            if nth < behind || matches!(item, QueueItem::Write { .. }) { self.keep(item) } else { Some(item) }
+        };
         let waiting = std::mem::take(&mut state.items).into_iter().enumerate().filter_map(late);
         state.items = batch.into_iter().filter_map(|item| self.keep(item)).chain(waiting).collect();
         self.shed(&mut state);
@@ -278,15 +279,15 @@ impl Queue {
 
     /// What is kept of an item that cannot be written now. A new attempt that is refused is none; that is written down
     /// as well, because a commit that failed may still have reached the disk.
-    fn keep(&self, item: Item) -> Option<Item> {
-        let Item::Write { write, ack } = item else { return None };
-        let Some(ack) = ack else { return Some(Item::Write { write, ack: None }) };
+    fn keep(&self, item: QueueItem) -> Option<QueueItem> {
+        let QueueItem::Write { write, ack } = item else { return None };
+        let Some(ack) = ack else { return Some(QueueItem::Write { write, ack: None }) };
         let _ = ack.send(self.answer());
         let write = match (write, self.on_error) {
             (Write::Open(entry), OnLedgerError::Refuse) => Write::Release { id: entry.id },
             (write, _) => write,
         };
-        Some(Item::Write { write, ack: None })
+        Some(QueueItem::Write { write, ack: None })
     }
 
     /// Nothing comes any more; what waits is written first. With `giving_up`, what cannot be written now is lost.
@@ -308,7 +309,7 @@ impl Queue {
         let mut state = self.state();
         state.ended = true;
         let left = std::mem::take(&mut state.items);
-        let left = left.into_iter().filter(|item| matches!(item, Item::Write { .. })).count();
+        let left = left.into_iter().filter(|item| matches!(item, QueueItem::Write { .. })).count();
         self.gauges.waiting.store(0, Ordering::Relaxed);
         self.gauges.lost.fetch_add(u64::try_from(left).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.gauges.broken.store(true, Ordering::Release);
@@ -318,17 +319,17 @@ impl Queue {
 
 /// A job in front is done by itself, unless the disk is ill: then only a probe tells whether it may be.
 fn job_in_front(state: &mut QueueState) -> Option<WriteJob> {
-    if state.again.is_some() || !matches!(state.items.front(), Some(Item::Job(_))) {
+    if state.again.is_some() || !matches!(state.items.front(), Some(QueueItem::Job(_))) {
         return None;
     }
     match state.items.pop_front() {
-        Some(Item::Job(job)) => Some(job),
+        Some(QueueItem::Job(job)) => Some(job),
         _ => None,
     }
 }
 
 /// The changes and verdicts in front, as many as go into one transaction.
-fn take(items: &mut VecDeque<Item>) -> Vec<Item> {
-    let many = items.iter().take(BATCH).take_while(|item| !matches!(item, Item::Job(_))).count();
+fn take(items: &mut VecDeque<QueueItem>) -> Vec<QueueItem> {
+    let many = items.iter().take(BATCH).take_while(|item| !matches!(item, QueueItem::Job(_))).count();
     items.drain(..many).collect()
 }

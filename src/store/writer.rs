@@ -13,7 +13,7 @@ use crate::calendar::Moment;
 use crate::store::api::Unwritten;
 use crate::store::api::{Options, Write};
 use crate::store::apply::ItemResult;
-use crate::store::queue::{Item, Next, Queue};
+use crate::store::queue::{Queue, QueueItem, WriterStep};
 use crate::store::{apply, retention, schema};
 
 /// The pause after a first failure; each further one is twice as long.
@@ -69,14 +69,14 @@ impl StoreWriter {
         loop {
             let busy = self.is_sweep_due();
             match self.queue.next(busy) {
-                Next::Batch(batch) => {
+                WriterStep::Batch(batch) => {
                     if !self.commit(batch) && self.queue.is_giving_up() {
                         break;
                     }
                 }
-                Next::Job(job) => job(&mut self.ledger),
-                Next::Idle => {}
-                Next::End => break,
+                WriterStep::Job(job) => job(&mut self.ledger),
+                WriterStep::Idle => {}
+                WriterStep::End => break,
             }
             if busy {
                 self.sweep();
@@ -89,7 +89,7 @@ impl StoreWriter {
     }
 
     /// Whether the disk took the batch.
-    fn commit(&mut self, batch: Vec<Item>) -> bool {
+    fn commit(&mut self, batch: Vec<QueueItem>) -> bool {
         let begun = Instant::now();
         let written = match self.file.as_ref().and_then(schema::Identity::is_lost) {
             Some(why) => Err(why),
@@ -119,7 +119,7 @@ impl StoreWriter {
         }
     }
 
-    fn count(&mut self, batch: &[Item], took: Duration) {
+    fn count(&mut self, batch: &[QueueItem], took: Duration) {
         let gauges = &self.queue.gauges;
         let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         gauges.batches.fetch_add(1, Ordering::Relaxed);
@@ -132,29 +132,29 @@ impl StoreWriter {
         }
         for item in batch {
             let at = match item {
-                Item::Write { write: Write::Open(entry), .. } => {
+                QueueItem::Write { write: Write::Open(entry), .. } => {
                     self.rows += 1;
                     entry.at
                 }
-                Item::Write { write: Write::Settle { settlement, .. }, .. } => settlement.at,
-                Item::Write { write: Write::Saved { at, .. }, .. } => *at,
-                Item::Judge { ask, .. } => ask.now,
-                Item::Write { write: Write::Release { .. }, .. } | Item::Job(_) => continue,
+                QueueItem::Write { write: Write::Settle { settlement, .. }, .. } => settlement.at,
+                QueueItem::Write { write: Write::Saved { at, .. }, .. } => *at,
+                QueueItem::Judge { ask, .. } => ask.now,
+                QueueItem::Write { write: Write::Release { .. }, .. } | QueueItem::Job(_) => continue,
             };
             self.newest = self.newest.max(at);
         }
     }
 
     /// Answers who waits for what was committed.
-    fn tell(&self, item: Item, said: ItemResult) {
+    fn tell(&self, item: QueueItem, said: ItemResult) {
         match (item, said) {
-            (Item::Judge { reply, .. }, ItemResult::VerdictEffect(judged)) => drop(reply.send(judged)),
-            (Item::Write { write, ack }, ItemResult::Senseless(why)) => {
+            (QueueItem::Judge { reply, .. }, ItemResult::VerdictEffect(judged)) => drop(reply.send(judged)),
+            (QueueItem::Write { write, ack }, ItemResult::Senseless(why)) => {
                 log::error!("the ledger cannot hold {write:?}: {why}");
                 self.queue.gauges.lost.fetch_add(1, Ordering::Relaxed);
                 ack.map(|ack| ack.send(Err(Unwritten)));
             }
-            (Item::Write { ack: Some(ack), .. }, _) => drop(ack.send(Ok(()))),
+            (QueueItem::Write { ack: Some(ack), .. }, _) => drop(ack.send(Ok(()))),
             // Who asks for a verdict that makes no sense hears nothing, which is an error to him.
             _ => {}
         }

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::provider::Call;
 use crate::upstream::allowed_address::is_private;
-pub use crate::upstream::transport::bounds::{Bounds, EventRole, Reach, Watcher};
+pub use crate::upstream::transport::bounds::{AllowedTargets, Bounds, EventRole, Watcher};
 pub use crate::upstream::transport::error::TransportError;
 pub use crate::upstream::transport::http_client::{HeldReply, HttpClient};
 pub use crate::upstream::transport::pooled_client::PooledClient;
@@ -100,7 +100,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_leads_into_a_private_network_is_refused_before_anything_is_sent() {
         let transport = Transport::new(Box::new(PooledClient::new()), 1, IntGauge::new("replies", "x").unwrap());
-        let send = async |url: &str, reach: Reach| {
+        let send = async |url: &str, reach: AllowedTargets| {
             let deadline = Instant::now() + Duration::from_secs(20);
             let connect = Duration::from_secs(10);
             let bounds = Bounds { deadline, connect, silence: None, idle: IDLE, body: 1, reach };
@@ -109,8 +109,8 @@ mod tests {
         for url in
             ["http://localhost:1/a.png", "http://127.0.0.1:1/", "http://[::1]:1/", "http://[::ffff:127.0.0.1]:1/"]
         {
-            assert_eq!(send(url, Reach::Open).await, TransportError::Private, "{url}");
+            assert_eq!(send(url, AllowedTargets::Open).await, TransportError::Private, "{url}");
         }
-        assert!(matches!(send("http://127.0.0.1:1/", Reach::Anywhere).await, TransportError::Unreachable(_)));
+        assert!(matches!(send("http://127.0.0.1:1/", AllowedTargets::Anywhere).await, TransportError::Unreachable(_)));
     }
 }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use easel::ImageRequest;
 use easel::internals::calendar::Moment;
-use easel::internals::capabilities::{Fitted, SizeTolerance};
+use easel::internals::capabilities::{FittedRequest, SizeTolerance};
 use easel::internals::config::plan::{Model, Provider};
 use easel::internals::image::{Format, Size};
 use easel::internals::provider::{Call, Job, Reply, by_kind, capabilities};
@@ -37,7 +37,7 @@ pub fn half_clear(width: u32, height: u32) -> Input {
 }
 
 /// `request` as the gateway fits it to a model.
-pub fn fitted(provider: &Provider, model: &Model, request: &ImageRequest) -> Fitted {
+pub fn fitted(provider: &Provider, model: &Model, request: &ImageRequest) -> FittedRequest {
     let able = capabilities(by_kind(provider.kind).unwrap(), &provider.account, model);
     able.fit(request, SizeTolerance { tolerance_ppm: 150_000, strict: false }).unwrap()
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::http::{Method, StatusCode, Uri};
 use easel::internals::config::plan::{Model, Provider};
-use easel::internals::provider::{Drawn, Reported, Step, by_kind, capabilities};
+use easel::internals::provider::{JobResult, Reported, Step, by_kind, capabilities};
 use easel::internals::request::{Edit, Fidelity, Mask};
 use easel::sandbox::{Name, Sandbox, Settings};
 use easel::{ImageRequest, Usd};
@@ -22,7 +22,7 @@ fn edit(images: usize, mask: bool) -> Edit {
 }
 
 /// Asks as the gateway would and follows every step to its end.
-async fn draw(sandbox: &Sandbox, provider: &Provider, model: &Model, request: &ImageRequest) -> Drawn {
+async fn draw(sandbox: &Sandbox, provider: &Provider, model: &Model, request: &ImageRequest) -> JobResult {
     let kind = by_kind("fal").unwrap();
     let job = job(provider, model, request);
     let mut call = kind.ask(&job).unwrap();

@@ -31,7 +31,7 @@ use easel::internals::failure::Failure;
 use easel::internals::image::{Encoded, Format, Size};
 use easel::internals::pricing::Price;
 use easel::internals::provider::{
-    ALL, Adapter, Call, Drawn, Job, PictureSource, Reply, Reported, Step, by_kind, capabilities,
+    ALL, Adapter, Call, Job, JobResult, PictureSource, Reply, Reported, Step, by_kind, capabilities,
 };
 use easel::internals::request::{Edit, Input, Mask};
 use easel::internals::secret::Secret;
@@ -406,7 +406,7 @@ fn reported(reported: &Reported) -> String {
     }
 }
 
-fn done(drawn: &Drawn) -> Value {
+fn done(drawn: &JobResult) -> Value {
     let mut told = Map::new();
     let images: Vec<String> = drawn.images.iter().map(|found| source(&found.source)).collect();
     told.insert("images".to_owned(), json!(images));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use easel::reload;
-use easel::reload::Lookup;
+use easel::reload::EnvAndFiles;
 use easel::sandbox::Settings;
 
 use crate::docs::{layout, pages, root};
@@ -12,7 +12,7 @@ use crate::docs::{layout, pages, root};
 /// Answers every variable and every file.
 struct Anything;
 
-impl Lookup for Anything {
+impl EnvAndFiles for Anything {
     fn var(&self, name: &str) -> Option<String> {
         Some(if name.ends_with("_URL") { "http://127.0.0.1:9".to_owned() } else { "x".to_owned() })
     }

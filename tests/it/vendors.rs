@@ -4,9 +4,9 @@
 //! The provider's own two functions are used, without the gateway: what the sandbox refuses here, the vendor would.
 
 use bytes::Bytes;
-use easel::internals::capabilities::{SizeTolerance, Unable};
+use easel::internals::capabilities::{SizeTolerance, Unsupported};
 use easel::internals::config::plan::Provider;
-use easel::internals::provider::{Drawn, PictureSource, Reported, Step, by_kind, capabilities};
+use easel::internals::provider::{JobResult, PictureSource, Reported, Step, by_kind, capabilities};
 use easel::internals::request::{Edit, Fidelity, Mask};
 use easel::sandbox::{Name, Sandbox, Settings};
 use easel::{ImageRequest, Picture, Plan, Usd};
@@ -73,7 +73,7 @@ fn edit(images: usize, mask: bool) -> Edit {
 }
 
 /// Asks a provider's model as the gateway would, sends it, and reads the answer.
-async fn draw(sandbox: &Sandbox, provider: &Provider, model: &str, wish: &Value, edit: Option<Edit>) -> Drawn {
+async fn draw(sandbox: &Sandbox, provider: &Provider, model: &str, wish: &Value, edit: Option<Edit>) -> JobResult {
     let kind = by_kind(provider.kind).unwrap();
     let model = &provider.models[model];
     let mut request = ImageRequest::from_json(wish.to_string().as_bytes()).unwrap();
@@ -87,7 +87,7 @@ async fn draw(sandbox: &Sandbox, provider: &Provider, model: &str, wish: &Value,
     }
 }
 
-fn sizes(drawn: &Drawn) -> Vec<String> {
+fn sizes(drawn: &JobResult) -> Vec<String> {
     let size = |source: &PictureSource| match source {
         PictureSource::Inline(encoded) => Picture::inspect(encoded.clone()).unwrap().size.to_string(),
         PictureSource::Link(url) => panic!("a link: {url}"),
@@ -177,7 +177,7 @@ async fn a_model_that_takes_no_mask_is_not_asked_with_one() {
         let able = capabilities(by_kind("openrouter").unwrap(), &provider.account, model);
         assert_eq!(
             able.fit(&request, SizeTolerance { tolerance_ppm: 0, strict: false }),
-            Err(Unable::Mask),
+            Err(Unsupported::Mask),
             "{}",
             model.name
         );

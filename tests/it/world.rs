@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use easel::reload::Lookup;
+use easel::reload::EnvAndFiles;
 use easel::sandbox::{Bill, Name, Sandbox, Settings, Vendor};
 use easel::sidecar::{self, RunningSidecar};
 use easel::{AccessLog, Gateway, Plan, Usd, reload};
@@ -19,7 +19,7 @@ pub const GENERATE: &str = "/v1/images/generations";
 /// The environment of a test: where the sandbox is.
 pub struct Env(pub String);
 
-impl Lookup for Env {
+impl EnvAndFiles for Env {
     fn var(&self, name: &str) -> Option<String> {
         (name == "SANDBOX").then(|| self.0.clone())
     }

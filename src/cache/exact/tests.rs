@@ -14,34 +14,34 @@ fn canonical(prompt: &str) -> Canonical {
     Canonical::new("t", "r", None, &ImageRequest::from_json(body.as_bytes()).unwrap(), 5)
 }
 
-fn picture(tag: u8, bytes: usize) -> Arc<Kept> {
+fn picture(tag: u8, bytes: usize) -> Arc<GeneratedPicture> {
     let picture = Picture {
         encoded: Encoded::Raw(Buffer::from(vec![tag; bytes])),
         format: Format::Png,
         size: Size::new(1, 1),
         revised_prompt: None,
     };
-    Arc::new(Kept::new(picture, "p/m".into(), Usd::ZERO, 5))
+    Arc::new(GeneratedPicture::new(picture, "p/m".into(), Usd::ZERO, 5))
 }
 
 const WAY: Digest = [1; 32];
 
 /// An hour, and offers that draw as they did.
-fn terms(now: Instant) -> Terms<'static> {
-    Terms { ttl: HOUR, now, way: &|_| Some(WAY) }
+fn terms(now: Instant) -> Freshness<'static> {
+    Freshness { ttl: HOUR, now, way: &|_| Some(WAY) }
 }
 
-fn keep(cache: &Exact, canonical: &Canonical, pictures: &[Arc<Kept>], now: Instant) -> bool {
+fn keep(cache: &ExactCache, canonical: &Canonical, pictures: &[Arc<GeneratedPicture>], now: Instant) -> bool {
     cache.keep(canonical, &placed(pictures), WAY, HOUR, now).is_ok()
 }
 
 /// Each in the place in which it is listed.
-fn placed(pictures: &[Arc<Kept>]) -> Vec<Placed> {
+fn placed(pictures: &[Arc<GeneratedPicture>]) -> Vec<PlacedPicture> {
     (0..).zip(pictures).map(|(place, kept)| at(place, kept)).collect()
 }
 
-fn at(place: u8, kept: &Arc<Kept>) -> Placed {
-    Placed { place, kept: kept.clone() }
+fn at(place: u8, kept: &Arc<GeneratedPicture>) -> PlacedPicture {
+    PlacedPicture { place, kept: kept.clone() }
 }
 
 fn seeded(seed: u32) -> Canonical {
@@ -51,107 +51,107 @@ fn seeded(seed: u32) -> Canonical {
 
 #[test]
 fn what_was_kept_is_found_until_its_time_is_over() {
-    let (cache, now) = (Exact::new(1 << 20), Instant::now());
+    let (cache, now) = (ExactCache::new(1 << 20), Instant::now());
     let fox = canonical("a fox");
-    assert_eq!(cache.look(&fox, 1, &terms(now)), Look::Miss(Miss::Absent));
+    assert_eq!(cache.look(&fox, 1, &terms(now)), CacheLookup::Miss(Miss::Absent));
     assert!(keep(&cache, &fox, &[picture(1, 100)], now));
-    assert_eq!(cache.look(&fox, 1, &terms(now)), Look::Hit(placed(&[picture(1, 100)])));
-    assert_eq!(cache.look(&canonical("a box"), 1, &terms(now)), Look::Miss(Miss::Absent));
-    assert_eq!(cache.look(&fox, 1, &terms(now + HOUR)), Look::Miss(Miss::Expired));
-    assert_eq!(cache.look(&fox, 1, &terms(now)), Look::Miss(Miss::Absent));
+    assert_eq!(cache.look(&fox, 1, &terms(now)), CacheLookup::Hit(placed(&[picture(1, 100)])));
+    assert_eq!(cache.look(&canonical("a box"), 1, &terms(now)), CacheLookup::Miss(Miss::Absent));
+    assert_eq!(cache.look(&fox, 1, &terms(now + HOUR)), CacheLookup::Miss(Miss::Expired));
+    assert_eq!(cache.look(&fox, 1, &terms(now)), CacheLookup::Miss(Miss::Absent));
 }
 
 #[test]
 fn part_of_a_batch_is_kept_and_the_rest_joins_it() {
-    let (cache, now) = (Exact::new(1 << 20), Instant::now());
+    let (cache, now) = (ExactCache::new(1 << 20), Instant::now());
     let fox = canonical("a fox");
     keep(&cache, &fox, &[picture(1, 10), picture(2, 10)], now);
-    assert_eq!(cache.look(&fox, 4, &terms(now)), Look::Part(placed(&[picture(1, 10), picture(2, 10)])));
+    assert_eq!(cache.look(&fox, 4, &terms(now)), CacheLookup::Part(placed(&[picture(1, 10), picture(2, 10)])));
     keep(&cache, &fox, &[picture(3, 10), picture(1, 10), picture(4, 10)], now);
     let all = [3, 1, 4, 2].map(|tag| picture(tag, 10));
-    assert_eq!(cache.look(&fox, 4, &terms(now)), Look::Hit(placed(&all)));
+    assert_eq!(cache.look(&fox, 4, &terms(now)), CacheLookup::Hit(placed(&all)));
 }
 
 #[test]
 fn with_a_seed_a_picture_is_served_for_its_own_place_alone() {
-    let (cache, now) = (Exact::new(1 << 20), Instant::now());
+    let (cache, now) = (ExactCache::new(1 << 20), Instant::now());
     let (fox, [zero, one, two, four]) = (seeded(7), [0, 1, 2, 4].map(|tag| picture(tag, 10)));
     cache.keep(&fox, &[at(4, &four), at(2, &two)], WAY, HOUR, now).unwrap();
-    assert_eq!(cache.look(&fox, 1, &terms(now)), Look::Miss(Miss::Absent), "nothing drawn by seed 7");
-    assert_eq!(cache.look(&fox, 4, &terms(now)), Look::Part(vec![at(2, &two)]));
+    assert_eq!(cache.look(&fox, 1, &terms(now)), CacheLookup::Miss(Miss::Absent), "nothing drawn by seed 7");
+    assert_eq!(cache.look(&fox, 4, &terms(now)), CacheLookup::Part(vec![at(2, &two)]));
     cache.keep(&fox, &[at(1, &one)], WAY, HOUR, now).unwrap();
     cache.keep(&fox, &[at(0, &zero)], WAY, HOUR, now).unwrap();
-    assert_eq!(cache.look(&fox, 1, &terms(now)), Look::Hit(vec![at(0, &zero)]));
-    assert_eq!(cache.look(&fox, 3, &terms(now)), Look::Hit(vec![at(0, &zero), at(1, &one), at(2, &two)]));
+    assert_eq!(cache.look(&fox, 1, &terms(now)), CacheLookup::Hit(vec![at(0, &zero)]));
+    assert_eq!(cache.look(&fox, 3, &terms(now)), CacheLookup::Hit(vec![at(0, &zero), at(1, &one), at(2, &two)]));
     // Drawn anew, and the same bytes twice: a vendor may draw alike for two seeds.
     cache.keep(&fox, &[at(1, &four), at(2, &four)], WAY, HOUR, now).unwrap();
-    assert_eq!(cache.look(&fox, 3, &terms(now)), Look::Hit(vec![at(0, &zero), at(1, &four), at(2, &four)]));
-    assert_eq!(cache.look(&seeded(8), 1, &terms(now)), Look::Miss(Miss::Absent));
+    assert_eq!(cache.look(&fox, 3, &terms(now)), CacheLookup::Hit(vec![at(0, &zero), at(1, &four), at(2, &four)]));
+    assert_eq!(cache.look(&seeded(8), 1, &terms(now)), CacheLookup::Miss(Miss::Absent));
 }
 
 #[test]
 fn each_picture_of_a_pool_has_an_age_of_its_own() {
-    let (cache, now) = (Exact::new(1 << 20), Instant::now());
+    let (cache, now) = (ExactCache::new(1 << 20), Instant::now());
     let (old, new) = (picture(1, 10), picture(2, 10));
     for (fox, new_at) in [(canonical("a fox"), 0), (seeded(7), 1)] {
         cache.keep(&fox, &[at(0, &old)], WAY, HOUR, now).unwrap();
         cache.keep(&fox, &[at(1, &new)], WAY, HOUR, now + HOUR / 2).unwrap();
-        assert!(matches!(cache.look(&fox, 2, &terms(now + HOUR / 2)), Look::Hit(_)));
-        assert_eq!(cache.look(&fox, 2, &terms(now + HOUR)), Look::Part(vec![at(new_at, &new)]));
+        assert!(matches!(cache.look(&fox, 2, &terms(now + HOUR / 2)), CacheLookup::Hit(_)));
+        assert_eq!(cache.look(&fox, 2, &terms(now + HOUR)), CacheLookup::Part(vec![at(new_at, &new)]));
         // A route whose pictures are to be younger has them younger at once.
-        let strict = Terms { ttl: HOUR / 4, ..terms(now + HOUR) };
-        assert_eq!(cache.look(&fox, 2, &strict), Look::Miss(Miss::Expired));
+        let strict = Freshness { ttl: HOUR / 4, ..terms(now + HOUR) };
+        assert_eq!(cache.look(&fox, 2, &strict), CacheLookup::Miss(Miss::Expired));
     }
 }
 
 #[test]
 fn what_would_be_drawn_another_way_now_is_not_served_and_the_rest_is() {
-    let (cache, now) = (Exact::new(1 << 20), Instant::now());
+    let (cache, now) = (ExactCache::new(1 << 20), Instant::now());
     let (fox, ours) = (canonical("a fox"), picture(1, 10));
-    let theirs = Arc::new(Kept { drawn_by: "q/m".into(), ..(*picture(2, 10)).clone() });
+    let theirs = Arc::new(GeneratedPicture { drawn_by: "q/m".into(), ..(*picture(2, 10)).clone() });
     cache.keep(&fox, &[at(0, &theirs)], [2; 32], HOUR, now).unwrap();
     cache.keep(&fox, &[at(0, &ours)], WAY, HOUR, now).unwrap();
-    let look = |way: &dyn Fn(&str) -> Option<Digest>| cache.look(&fox, 2, &Terms { way, ..terms(now) });
+    let look = |way: &dyn Fn(&str) -> Option<Digest>| cache.look(&fox, 2, &Freshness { way, ..terms(now) });
     assert_eq!(
         look(&|name| Some(if name == "p/m" { WAY } else { [2; 32] })),
-        Look::Hit(placed(&[ours.clone(), theirs.clone()]))
+        CacheLookup::Hit(placed(&[ours.clone(), theirs.clone()]))
     );
-    assert_eq!(look(&|_| Some(WAY)), Look::Part(placed(&[ours])), "the other one's options changed");
-    assert_eq!(look(&|name| (name == "p/m").then_some([3; 32])), Look::Part(placed(&[theirs])), "it is gone");
-    assert_eq!(look(&|_| Some([3; 32])), Look::Miss(Miss::Stale));
+    assert_eq!(look(&|_| Some(WAY)), CacheLookup::Part(placed(&[ours])), "the other one's options changed");
+    assert_eq!(look(&|name| (name == "p/m").then_some([3; 32])), CacheLookup::Part(placed(&[theirs])), "it is gone");
+    assert_eq!(look(&|_| Some([3; 32])), CacheLookup::Miss(Miss::Stale));
 }
 
 #[test]
 fn an_expired_pool_that_another_has_replaced_meanwhile_is_not_removed() {
-    let (cache, now) = (Exact::new(1 << 20), Instant::now());
+    let (cache, now) = (ExactCache::new(1 << 20), Instant::now());
     let (fox, new) = (canonical("a fox"), picture(2, 10));
     let later = now + HOUR;
     let old = || {
-        let pictures = vec![Pooled { place: 0, kept: picture(1, 10), since: now, way: WAY }];
-        Arc::new(Entry::new(fox.bytes(), pictures))
+        let pictures = vec![PooledPicture { place: 0, kept: picture(1, 10), since: now, way: WAY }];
+        Arc::new(PoolEntry::new(fox.bytes(), pictures))
     };
     std::thread::scope(|scope| {
         let looking = scope.spawn(|| (0..50_000).for_each(|_| drop(cache.look(&fox, 1, &terms(later)))));
         while !looking.is_finished() {
             cache.entries.insert(fox.key(), old());
             keep(&cache, &fox, std::slice::from_ref(&new), later);
-            assert_eq!(cache.look(&fox, 1, &terms(later)), Look::Hit(placed(std::slice::from_ref(&new))));
+            assert_eq!(cache.look(&fox, 1, &terms(later)), CacheLookup::Hit(placed(std::slice::from_ref(&new))));
         }
     });
 }
 
 #[test]
 fn a_colliding_hash_never_serves_another_requests_picture() {
-    let (cache, now) = (Exact::new(1 << 20), Instant::now());
+    let (cache, now) = (ExactCache::new(1 << 20), Instant::now());
     let fox = canonical("a fox");
-    let pictures = vec![Pooled { place: 0, kept: picture(1, 9), since: now, way: WAY }];
-    cache.entries.insert(fox.key(), Arc::new(Entry::new(b"something else", pictures)));
-    assert_eq!(cache.look(&fox, 1, &terms(now)), Look::Miss(Miss::Collision));
+    let pictures = vec![PooledPicture { place: 0, kept: picture(1, 9), since: now, way: WAY }];
+    cache.entries.insert(fox.key(), Arc::new(PoolEntry::new(b"something else", pictures)));
+    assert_eq!(cache.look(&fox, 1, &terms(now)), CacheLookup::Miss(Miss::Collision));
 }
 
 #[test]
 fn a_picture_that_is_forgotten_leaves_every_pool_of_its_tenant_and_no_other() {
-    let (cache, now) = (Exact::new(1 << 20), Instant::now());
+    let (cache, now) = (ExactCache::new(1 << 20), Instant::now());
     let of = |tenant: &str, prompt: &str| {
         let body = serde_json::json!({ "prompt": prompt }).to_string();
         Canonical::new(tenant, "r", None, &ImageRequest::from_json(body.as_bytes()).unwrap(), 5)
@@ -162,15 +162,15 @@ fn a_picture_that_is_forgotten_leaves_every_pool_of_its_tenant_and_no_other() {
     }
     keep(&cache, &of("t", "alone"), std::slice::from_ref(&bad), now);
     cache.forget("t", &bad.id);
-    assert_eq!(cache.look(&of("t", "a fox"), 2, &terms(now)), Look::Part(placed(std::slice::from_ref(&good))));
-    assert_eq!(cache.look(&of("t", "a vixen"), 1, &terms(now)), Look::Hit(placed(std::slice::from_ref(&good))));
-    assert_eq!(cache.look(&of("t", "alone"), 1, &terms(now)), Look::Miss(Miss::Absent));
-    assert_eq!(cache.look(&of("tt", "a fox"), 2, &terms(now)), Look::Hit(placed(&[bad, good])));
+    assert_eq!(cache.look(&of("t", "a fox"), 2, &terms(now)), CacheLookup::Part(placed(std::slice::from_ref(&good))));
+    assert_eq!(cache.look(&of("t", "a vixen"), 1, &terms(now)), CacheLookup::Hit(placed(std::slice::from_ref(&good))));
+    assert_eq!(cache.look(&of("t", "alone"), 1, &terms(now)), CacheLookup::Miss(Miss::Absent));
+    assert_eq!(cache.look(&of("tt", "a fox"), 2, &terms(now)), CacheLookup::Hit(placed(&[bad, good])));
 }
 
 #[test]
 fn memory_never_passes_its_bound_and_follows_it_down() {
-    let (cache, now) = (Exact::new(1 << 20), Instant::now());
+    let (cache, now) = (ExactCache::new(1 << 20), Instant::now());
     for tag in 0..100u8 {
         keep(&cache, &canonical(&format!("fox {tag}")), &[picture(tag, 50_000)], now);
         assert!(cache.bytes() <= 1 << 20);
@@ -183,7 +183,7 @@ fn memory_never_passes_its_bound_and_follows_it_down() {
 
 #[test]
 fn what_is_not_too_large_for_one_request_is_found_as_soon_as_it_is_kept() {
-    let (cache, now) = (Exact::new(1 << 20), Instant::now());
+    let (cache, now) = (ExactCache::new(1 << 20), Instant::now());
     let mut random = fastrand::Rng::with_seed(12);
     let keys: Vec<Canonical> = (0..40).map(|number| canonical(&format!("fox {number}"))).collect();
     let mut popular = Vec::new();
@@ -192,7 +192,7 @@ fn what_is_not_too_large_for_one_request_is_found_as_soon_as_it_is_kept() {
         let bytes = random.usize(..if round % 7 == 0 { 900_000 } else { 90_000 });
         let new = picture(tag, bytes);
         assert!(keep(&cache, &keys[at], std::slice::from_ref(&new), now), "{bytes} bytes");
-        assert_eq!(cache.look(&keys[at], 1, &terms(now)), Look::Hit(placed(&[new])), "{round}: {bytes} bytes");
+        assert_eq!(cache.look(&keys[at], 1, &terms(now)), CacheLookup::Hit(placed(&[new])), "{round}: {bytes} bytes");
         assert!(cache.bytes() <= 1 << 20);
         popular.push(at);
         // All that is there is asked for now and then.
@@ -204,7 +204,7 @@ fn what_is_not_too_large_for_one_request_is_found_as_soon_as_it_is_kept() {
 
 #[test]
 fn whatever_happens_the_bytes_told_are_the_bytes_held() {
-    let cache = Exact::new(1 << 20);
+    let cache = ExactCache::new(1 << 20);
     let (mut random, mut now) = (fastrand::Rng::with_seed(6), Instant::now());
     let keys: Vec<Canonical> = (0..60).map(|number| canonical(&format!("fox {number}"))).collect();
     for round in 0..4_000 {
@@ -230,16 +230,16 @@ fn whatever_happens_the_bytes_told_are_the_bytes_held() {
 
 #[test]
 fn of_pictures_that_are_too_large_together_as_many_are_kept_as_fit_the_new_ones_first() {
-    let (cache, now) = (Exact::new(1 << 20), Instant::now());
+    let (cache, now) = (ExactCache::new(1 << 20), Instant::now());
     let (fox, pictures) = (canonical("a fox"), [1, 2, 3].map(|tag| picture(tag, 450_000)));
     for kept in &pictures {
         assert!(keep(&cache, &fox, std::slice::from_ref(kept), now), "those before give way");
     }
     let look = || cache.look(&fox, 3, &terms(now));
-    assert_eq!(look(), Look::Part(placed(&[pictures[2].clone(), pictures[1].clone()])));
+    assert_eq!(look(), CacheLookup::Part(placed(&[pictures[2].clone(), pictures[1].clone()])));
     let told = cache.keep(&fox, &placed(&pictures), WAY, HOUR, now).unwrap_err();
     assert!(told.most == 983_040 && (1_350_000..1_360_000).contains(&told.bytes), "{told}");
-    assert_eq!(look(), Look::Part(placed(&pictures[..2])));
+    assert_eq!(look(), CacheLookup::Part(placed(&pictures[..2])));
     let huge = cache.keep(&fox, &placed(&[picture(4, 1_000_000)]), WAY, HOUR, now);
-    assert!(huge.is_err() && look() == Look::Part(placed(&pictures[..2])), "what is there stays");
+    assert!(huge.is_err() && look() == CacheLookup::Part(placed(&pictures[..2])), "what is there stays");
 }

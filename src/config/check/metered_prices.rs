@@ -14,7 +14,7 @@ use crate::config::node_path::NodePath;
 use crate::config::suggest::instead;
 use crate::config::units::ConfigUnit;
 use crate::money::Usd;
-use crate::pricing::{FirstMegapixel, Megapixels, Meter, Origin, PictureTokenPrice, Rounding, Steps, Table};
+use crate::pricing::{FirstMegapixel, Megapixels, Meter, Origin, PictureTokenPrice, Rounding, StepsPrice, Table};
 
 /// The key that makes a mapping one of a kind, and the keys that may stand beside it.
 const KINDS: [(&str, &[&str]); 7] = [
@@ -125,7 +125,7 @@ fn steps(
         return None;
     };
     let steps = checker.count(at.key("steps"), Some(count), 1, 1);
-    Some(Table::Steps(Steps {
+    Some(Table::Steps(StepsPrice {
         per_step: per_step?,
         per_tile: per_tile.map_or(Some(None), |usd| usd.map(Some))?,
         steps,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::check::checker::Checker;
-use crate::config::check::prices::OnTop;
+use crate::config::check::prices::Surcharge;
 use crate::config::check::{money, prices, sizes};
 use crate::config::file;
 use crate::config::node_path::NodePath;
@@ -16,7 +16,7 @@ pub(super) fn models(
     checker: &mut Checker<'_>,
     models: &BTreeMap<String, file::Model>,
     at: NodePath<'_>,
-    on_top: OnTop,
+    on_top: Surcharge,
 ) -> BTreeMap<String, Arc<Model>> {
     let mut read = BTreeMap::new();
     for (name, model) in models {

@@ -10,7 +10,7 @@ use crate::pricing::{Addon, Meter, Price, Table};
 
 /// What a provider adds to each of its prices.
 #[derive(Clone, Copy)]
-pub(super) struct OnTop {
+pub(super) struct Surcharge {
     /// Parts per million.
     pub(super) markup_ppm: u32,
     /// Dollars a call.
@@ -18,7 +18,12 @@ pub(super) struct OnTop {
 }
 
 /// The price of the model at `at`; `None` when it has no usable one, which is noted.
-pub(super) fn price(checker: &mut Checker<'_>, model: &file::Model, at: NodePath<'_>, on_top: OnTop) -> Option<Price> {
+pub(super) fn price(
+    checker: &mut Checker<'_>,
+    model: &file::Model,
+    at: NodePath<'_>,
+    on_top: Surcharge,
+) -> Option<Price> {
     let place = at.key("price");
     let mut origins = Vec::new();
     let priced = match &model.price {
@@ -43,7 +48,7 @@ pub(super) fn price(checker: &mut Checker<'_>, model: &file::Model, at: NodePath
         checker.report(at.key("multiplier"), "`multiplier` means nothing to a price that is reported", help);
     }
     let multiplier_ppm = multiplier.unwrap_or(1_000_000);
-    let OnTop { markup_ppm, fee } = on_top;
+    let Surcharge { markup_ppm, fee } = on_top;
     Some(Price { table, meter, addons, multiplier_ppm, markup_ppm, fee, per_unit, origins })
 }
 

@@ -10,7 +10,7 @@ use crate::config::check::checker::Checker;
 use crate::config::check::entra::AZURE;
 use crate::config::check::google::{self, GOOGLE};
 use crate::config::check::hosts::hosts;
-use crate::config::check::prices::OnTop;
+use crate::config::check::prices::Surcharge;
 use crate::config::check::text_models;
 use crate::config::check::text_models::ANTHROPIC;
 use crate::config::check::{dialect, entra, models, money};
@@ -186,7 +186,7 @@ fn models(
     if kind.is_some_and(|kind| kind.name == ANTHROPIC) {
         return (BTreeMap::new(), text_models::writers(checker, &written.models, at, markup_ppm));
     }
-    let models = models::models(checker, &written.models, at.key("models"), OnTop { markup_ppm, fee });
+    let models = models::models(checker, &written.models, at.key("models"), Surcharge { markup_ppm, fee });
     if kind.is_some_and(|kind| kind.name == COMPATIBLE) {
         for (name, model) in &models {
             let place = at.key("models").key(name);

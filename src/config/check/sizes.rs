@@ -1,6 +1,6 @@
 //! `sizes:` of a model: a list, shapes, a grid, whatever is asked, or none.
 
-use crate::capabilities::{Sizes, Steps};
+use crate::capabilities::{SizeBounds, Sizes};
 use crate::config::check::checker::Checker;
 use crate::config::file;
 use crate::config::node_path::NodePath;
@@ -58,7 +58,7 @@ fn grid(checker: &mut Checker<'_>, rules: &file::SizeRules, at: NodePath<'_>) ->
         checker.report(at.key("pixels"), "`pixels` means nothing without `ratios`", help);
     }
     let multiple_of = checker.count(at.key("multiple_of"), *multiple_of, 1, 1);
-    let steps = Steps {
+    let steps = SizeBounds {
         multiple_of,
         min_side: checker.count(at.key("min_side"), *min_side, 1, multiple_of),
         max_side: checker.count(at.key("max_side"), *max_side, 1, Size::MAX_SIDE),

@@ -2,7 +2,7 @@
 
 use super::{plan, problems, read};
 use crate::money::Usd;
-use crate::pricing::{Addon, FirstMegapixel, Megapixels, Meter, Origin, Price, Rounding, RowSize, Steps, Table};
+use crate::pricing::{Addon, FirstMegapixel, Megapixels, Meter, Origin, Price, Rounding, RowSize, StepsPrice, Table};
 
 /// A config with one model that has this price, and with more keys of the model and of its provider.
 fn config(price: &str, model: &str, provider: &str) -> String {
@@ -43,7 +43,7 @@ fn a_price_by_the_megapixel_or_step_is_read_with_its_defaults() {
     assert_eq!(table("{first_megapixel: 0.03, extra_megapixel: 0.015}", ""), first("0"));
     assert_eq!(table("{first_megapixel: 0.03, extra_megapixel: 0.015, input_megapixel: 0.01}", ""), first("0.01"));
     let steps = |per_tile: Option<&str>, steps| {
-        Table::Steps(Steps { per_step: usd("0.00011"), per_tile: per_tile.map(usd), steps })
+        Table::Steps(StepsPrice { per_step: usd("0.00011"), per_tile: per_tile.map(usd), steps })
     };
     assert_eq!(table("{per_step: 0.00011, steps: 4}", "options: {steps: 9}, "), steps(None, 4));
     assert_eq!(table("{per_step: 0.00011}", "options: {steps: 9}, "), steps(None, 9));

@@ -52,7 +52,7 @@ fn happen(world: &mut World, dispatch: &mut Dispatch, happening: Happening) -> V
         }
         Happening::Paused(offer, seconds) => {
             let until = world.now + Duration::from_secs(seconds);
-            world.paused[offer] = Some(Cooling { pause: Pause::Failing, until });
+            world.paused[offer] = Some(PausedUntil { pause: Pause::Failing, until });
         }
         _ => {}
     }
@@ -78,7 +78,7 @@ proptest! {
         let caps = Caps { per_request: Some(Cap { usd, whose: CapOwner::Caller }), ..Caps::default() };
         let most = |max_n: u8| if seeded { 1 } else { max_n };
         let candidates = vec![candidate(0, most(2)), candidate(1, most(1)), candidate(2, most(4))];
-        let rules = Rules { caps, seeded, ..rules(&world, wanted) };
+        let rules = DispatchRules { caps, seeded, ..rules(&world, wanted) };
         let mut dispatch = Dispatch::new(rules, candidates, Vec::new(), 3);
         let mut became = Vec::new();
         world.run(&mut dispatch);

@@ -71,7 +71,7 @@ fn a_request_queues_where_every_offer_is_full_and_takes_the_first_slot_or_gives_
 #[test]
 fn an_offer_that_is_paused_or_over_its_budget_is_passed_over_with_its_reason() {
     let mut world = World::new(&[1, 1], Duration::from_secs(10));
-    world.paused[0] = Some(Cooling { pause: Pause::Quota, until: world.began + Duration::from_secs(60) });
+    world.paused[0] = Some(PausedUntil { pause: Pause::Quota, until: world.began + Duration::from_secs(60) });
     world.left = Usd::ZERO;
     let mut dispatch = Dispatch::new(rules(&world, 1), vec![candidate(0, 1), candidate(1, 1)], Vec::new(), 2);
     world.run(&mut dispatch);
@@ -87,7 +87,7 @@ fn an_offer_that_is_paused_or_over_its_budget_is_passed_over_with_its_reason() {
 #[test]
 fn no_offer_is_asked_more_often_than_the_route_allows() {
     let mut world = World::new(&[9, 9], Duration::from_secs(60));
-    let rules = Rules { max_failures: 3, ..rules(&world, 1) };
+    let rules = DispatchRules { max_failures: 3, ..rules(&world, 1) };
     let mut dispatch = Dispatch::new(rules, vec![candidate(0, 1), candidate(1, 1)], Vec::new(), 2);
     for second in 1.. {
         world.run(&mut dispatch);

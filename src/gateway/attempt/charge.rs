@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cache::Kept;
+use crate::cache::GeneratedPicture;
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::inputs::Attempt;
 use crate::gateway::attempt::results::{AttemptReport, CollectedPictures, FailedAttempt};
 use crate::image::{Picture, Size};
 use crate::ledger::{Charge, Hold};
 use crate::money::Usd;
-use crate::pricing::bill::Bill;
+use crate::pricing::bill::BillInput;
 use crate::pricing::undelivered::Undelivered;
 use crate::pricing::volume_tiers::tiers_for;
 use crate::pricing::{Reported, Usage};
@@ -53,14 +53,14 @@ impl Attempt {
         };
         let settled = self.shared.journal.settle(hold, charge).await;
         let priced = kept.into_iter().zip(settled.prices());
-        let pictures = priced.map(|(kept, usd)| Arc::new(Kept { usd, ..kept })).collect();
+        let pictures = priced.map(|(kept, usd)| Arc::new(GeneratedPicture { usd, ..kept })).collect();
         let (cost, uncertain) = (settled.settlement.usd, undelivered.uncertain);
         let promised = cost.saturating_add(settled.settlement.prepaid);
         AttemptReport { pictures, at, cost, promised, uncertain, refused, failure, open }
     }
 
     /// Names pictures where that may take its time.
-    async fn named_apart(self: Arc<Self>, pictures: Vec<Picture>) -> Vec<Kept> {
+    async fn named_apart(self: Arc<Self>, pictures: Vec<Picture>) -> Vec<GeneratedPicture> {
         let bytes = pictures.iter().map(Picture::weight).sum();
         offload(bytes, move || pictures.into_iter().map(|picture| self.named(picture)).collect()).await
     }
@@ -124,8 +124,8 @@ impl Attempt {
     }
 
     /// What is known for the bill.
-    fn bill(&self) -> Bill<'_> {
-        Bill {
+    fn bill(&self) -> BillInput<'_> {
+        BillInput {
             price: &self.offer.model.price,
             request: &self.request,
             fitted: &self.candidate.fitted,

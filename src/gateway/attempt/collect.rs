@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::join_all;
 
-use crate::cache::Kept;
+use crate::cache::GeneratedPicture;
 use crate::capabilities::{Mismatch, ResultCheck};
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::fetch;
@@ -13,7 +13,7 @@ use crate::gateway::attempt::inputs::Attempt;
 use crate::gateway::attempt::results::CollectedPictures;
 use crate::image::Picture;
 use crate::money::Usd;
-use crate::provider::{Drawn, PictureSource};
+use crate::provider::{JobResult, PictureSource};
 
 /// The pictures of an answer, sorted by what is to become of them.
 #[derive(Default)]
@@ -26,8 +26,8 @@ struct Sorted {
 
 impl Attempt {
     /// Fetches and checks the pictures; `body` is that of the reply.
-    pub(super) async fn collect_pictures(self: &Arc<Self>, drawn: Drawn, body: Bytes) -> CollectedPictures {
-        let Drawn { images, refused, refused_billed, usage } = drawn;
+    pub(super) async fn collect_pictures(self: &Arc<Self>, drawn: JobResult, body: Bytes) -> CollectedPictures {
+        let JobResult { images, refused, refused_billed, usage } = drawn;
         let behind_links = images.iter().any(|found| matches!(found.source, PictureSource::Link(_)));
         let fetched = join_all(images.into_iter().map(|found| self.fetch(found, body.clone()))).await;
         let fetched = fetch::without_repeats(fetched, usize::from(self.n)).await;
@@ -83,10 +83,10 @@ impl Attempt {
     }
 
     /// A picture with its name, not yet priced.
-    pub(super) fn named(&self, picture: Picture) -> Kept {
+    pub(super) fn named(&self, picture: Picture) -> GeneratedPicture {
         let adjusted = self.check_result(&picture).adjusted.iter().map(ToString::to_string).collect();
         let drawn_by = self.offer.name.as_str().into();
-        Kept { adjusted, ..Kept::new(picture, drawn_by, Usd::ZERO, self.shared.hash_seed) }
+        GeneratedPicture { adjusted, ..GeneratedPicture::new(picture, drawn_by, Usd::ZERO, self.shared.hash_seed) }
     }
 
     /// What came otherwise than the request wished, a size or a file format included.

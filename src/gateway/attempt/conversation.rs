@@ -18,10 +18,10 @@ use crate::gateway::attempt::polling::Polling;
 use crate::gateway::attempt::results::FailedAttempt;
 use crate::gateway::attempt::{redirect, retries};
 use crate::provider::common::token_source::TokenSource;
-use crate::provider::{Call, Drawn, Job, Reply, Step};
+use crate::provider::{Call, Job, JobResult, Reply, Step};
 use crate::secret::Secret;
 use crate::upstream::blocking_pool::offload;
-use crate::upstream::transport::{Bounds, EventRole, HeldReply, Reach, TransportError, Watcher};
+use crate::upstream::transport::{AllowedTargets, Bounds, EventRole, HeldReply, TransportError, Watcher};
 
 /// How long a cancel may take; nobody waits for it.
 const CANCEL: Duration = Duration::from_secs(5);
@@ -30,7 +30,7 @@ const CANCEL: Duration = Duration::from_secs(5);
 type BearerToken = Option<(TokenSource, Arc<Secret>)>;
 
 /// What the vendor drew, and the body of the reply that says so.
-type Done = (Drawn, Bytes);
+type Done = (JobResult, Bytes);
 
 /// The calls of an attempt, as they stand.
 pub(super) struct Conversation {
@@ -176,7 +176,7 @@ impl Attempt {
     ) -> Result<HeldReply, Failure> {
         let (attempt, finished) = (self.clone(), AtomicU8::new(0));
         let watcher: Watcher = Arc::new(move |event| attempt.watch(event, &finished));
-        let bounds = self.bounds(deadline, Reach::Anywhere);
+        let bounds = self.bounds(deadline, AllowedTargets::Anywhere);
         let bounds = if is_poll { one_try(bounds) } else { bounds };
         let sent = self.shared.transport.send_watched(call, bounds, &self.tab, Some(&watcher)).await;
         sent.map_err(TransportError::failure)
@@ -198,7 +198,7 @@ impl Attempt {
     fn cancel(&self, call: Option<Call>) {
         let Some(call) = call else { return };
         let shared = self.shared.clone();
-        let bounds = self.bounds(Instant::now() + CANCEL, Reach::Anywhere);
+        let bounds = self.bounds(Instant::now() + CANCEL, AllowedTargets::Anywhere);
         self.shared.work.spawn(async move {
             if let Err(trouble) = shared.transport.send(&call, bounds).await {
                 log::warn!("cancel was not delivered to {}: {trouble:?}", call.url.host_str().unwrap_or("?"));
@@ -225,8 +225,14 @@ mod tests {
     #[test]
     fn one_try_leaves_time_for_another() {
         let (now, connect, timeout) = (Instant::now(), Duration::from_secs(5), Duration::from_secs(60));
-        let bounds =
-            Bounds { deadline: now + timeout, connect, silence: None, idle: connect, body: 1, reach: Reach::Open };
+        let bounds = Bounds {
+            deadline: now + timeout,
+            connect,
+            silence: None,
+            idle: connect,
+            body: 1,
+            reach: AllowedTargets::Open,
+        };
         let tried = one_try(bounds);
         assert!(tried.deadline < bounds.deadline && tried.silence.is_some_and(|silence| silence < timeout));
     }

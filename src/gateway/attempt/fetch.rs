@@ -17,13 +17,13 @@ use crate::image::{Encoded, Picture};
 use crate::provider::{Call, PictureSource, ReplyPicture, retry_after};
 use crate::request::ResponseFormat;
 use crate::upstream::blocking_pool::offload;
-use crate::upstream::transport::{Bounds, HeldReply, Reach, TransportError};
+use crate::upstream::transport::{AllowedTargets, Bounds, HeldReply, TransportError};
 
 /// Redirects followed for one picture file.
 const REDIRECTS: u32 = 3;
 
 /// Why a try to fetch a picture brought none.
-enum Missed {
+enum FetchError {
     /// Another may bring it.
     ForNow(Failure),
     /// No other will.
@@ -70,8 +70,8 @@ impl Attempt {
             let left = deadline.saturating_duration_since(Instant::now());
             let failure = match self.follow(url.clone(), Instant::now() + retries::share(left)).await {
                 Ok(bytes) => return Ok(bytes),
-                Err(Missed::ForGood(failure)) => return Err(failure),
-                Err(Missed::ForNow(failure)) => failure,
+                Err(FetchError::ForGood(failure)) => return Err(failure),
+                Err(FetchError::ForNow(failure)) => failure,
             };
             again += 1;
             let left = deadline.saturating_duration_since(Instant::now());
@@ -84,9 +84,9 @@ impl Attempt {
 
     /// One try of it, along its redirects. Whatever a server answers may be over in a moment: a cache that does not have
     /// the file yet says 403 or 404, and one that is busy 503.
-    async fn follow(&self, mut url: Url, deadline: Instant) -> Result<Bytes, Missed> {
+    async fn follow(&self, mut url: Url, deadline: Instant) -> Result<Bytes, FetchError> {
         for _ in 0..=REDIRECTS {
-            self.check_host(&url).map_err(Missed::ForGood)?;
+            self.check_host(&url).map_err(FetchError::ForGood)?;
             let reach = self.reach(&url).await;
             let HeldReply { reply, held } = self.look(&url, deadline, reach).await?;
             if reply.status == 200 {
@@ -95,23 +95,23 @@ impl Attempt {
             }
             if !redirect::is_one(&reply) {
                 let failure = Failure::new(Class::Malformed, format!("the picture link answered {}", reply.status));
-                return Err(Missed::ForNow(failure.with_retry_after(retry_after(&reply))));
+                return Err(FetchError::ForNow(failure.with_retry_after(retry_after(&reply))));
             }
             url = redirect::anywhere(&url, &reply)
-                .ok_or_else(|| Missed::ForNow(Failure::new(Class::Malformed, "a redirect to nowhere")))?;
+                .ok_or_else(|| FetchError::ForNow(Failure::new(Class::Malformed, "a redirect to nowhere")))?;
         }
-        Err(Missed::ForNow(Failure::new(Class::Malformed, "a picture link that leads on and on")))
+        Err(FetchError::ForNow(Failure::new(Class::Malformed, "a picture link that leads on and on")))
     }
 
-    async fn look(&self, url: &Url, deadline: Instant, reach: Reach) -> Result<HeldReply, Missed> {
+    async fn look(&self, url: &Url, deadline: Instant, reach: AllowedTargets) -> Result<HeldReply, FetchError> {
         let left = deadline.saturating_duration_since(Instant::now());
         let bounds = Bounds { silence: Some(retries::silence(left)), ..self.bounds(deadline, reach) };
         let call = Call::get(url.clone(), http::HeaderMap::new());
         let sent = self.shared.transport.send_watched(&call, bounds, &self.tab, None).await;
         sent.map_err(|trouble| match trouble {
             // Neither the way there nor the file's size changes by itself.
-            TransportError::Private | TransportError::TooLarge => Missed::ForGood(trouble.failure()),
-            trouble => Missed::ForNow(trouble.failure()),
+            TransportError::Private | TransportError::TooLarge => FetchError::ForGood(trouble.failure()),
+            trouble => FetchError::ForNow(trouble.failure()),
         })
     }
 
@@ -122,11 +122,11 @@ impl Attempt {
     }
 
     /// A link may lead into a private network only where the provider itself is in one.
-    async fn reach(&self, url: &Url) -> Reach {
+    async fn reach(&self, url: &Url) -> AllowedTargets {
         let base = &self.offer.provider.account.base_url;
         match self.is_own(url) || self.shared.transport.is_private(base).await {
-            true => Reach::Anywhere,
-            false => Reach::Open,
+            true => AllowedTargets::Anywhere,
+            false => AllowedTargets::Open,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::request::ImageRequest;
 use crate::routing::Candidate;
 use crate::secret::Secret;
 use crate::upstream::transport::reply_memory::CallReservation;
-use crate::upstream::transport::{Bounds, Reach};
+use crate::upstream::transport::{AllowedTargets, Bounds};
 
 /// One attempt, ready to run.
 pub struct Attempt {
@@ -47,7 +47,7 @@ impl Attempt {
     }
 
     /// The limits of time and size for one call.
-    pub(super) fn bounds(&self, deadline: Instant, reach: Reach) -> Bounds {
+    pub(super) fn bounds(&self, deadline: Instant, reach: AllowedTargets) -> Bounds {
         let provider = &self.offer.provider;
         let (connect, idle) = (provider.connect_timeout, provider.idle_timeout);
         Bounds { deadline, connect, silence: None, idle, body: self.body_limit, reach }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cache::Kept;
+use crate::cache::GeneratedPicture;
 use crate::capabilities::Mismatch;
 use crate::failure::{Class, Failure};
 use crate::image::Picture;
@@ -13,7 +13,7 @@ use crate::provider::{Reported, Usage};
 #[derive(Debug, Default)]
 pub struct AttemptReport {
     /// Deliverable pictures.
-    pub pictures: Vec<Arc<Kept>>,
+    pub pictures: Vec<Arc<GeneratedPicture>>,
     /// Which one of the answer's pictures each of them is, counted from 0; others may be broken.
     pub at: Vec<u8>,
     /// What the attempt adds to the provider's invoice.

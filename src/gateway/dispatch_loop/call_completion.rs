@@ -1,7 +1,7 @@
 //! A call has ended: its breaker and the dispatch are told, its pictures are delivered and cached at once, so that whatever
 //! happens later they are not lost.
 
-use crate::cache::Placed;
+use crate::cache::PlacedPicture;
 use crate::dispatch::{CallEnd, Disposition};
 use crate::failure::Class;
 use crate::gateway::attempt::AttemptReport;
@@ -27,7 +27,7 @@ impl DispatchLoop {
         }
         let end = CallEnd { at, promised, uncertain, refused: refused > 0, failure, open, cooling };
         let Some(ended) = self.dispatch.ended(call, end, now()) else { return };
-        let placed = |place: u8, kept: &_| Placed { place, kept: std::sync::Arc::clone(kept) };
+        let placed = |place: u8, kept: &_| PlacedPicture { place, kept: std::sync::Arc::clone(kept) };
         let (mut delivered, mut kept) = (Vec::new(), Vec::new());
         for (disposition, picture) in ended.dispositions.iter().zip(&pictures) {
             match disposition {
@@ -47,7 +47,7 @@ impl DispatchLoop {
     }
 
     /// Caches pictures that a candidate drew.
-    fn keep(&self, candidate: usize, pictures: &[Placed]) {
+    fn keep(&self, candidate: usize, pictures: &[PlacedPicture]) {
         let DrawSpec { snapshot, matched, keep, shared, .. } = &self.spec;
         let way = snapshot.way(matched.index, self.dispatch.candidate(candidate).offer);
         let (Some(canonical), Some(cache), Some(way), false) = (keep, matched.route.cache, way, pictures.is_empty())

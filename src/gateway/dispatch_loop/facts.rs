@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use crate::breaker::Cooling;
+use crate::breaker::PausedUntil;
 use crate::config::plan::Offer;
-use crate::dispatch::Facts;
+use crate::dispatch::DispatchFacts;
 use crate::gateway::draw_spec::DrawSpec;
-use crate::ledger::Short;
+use crate::ledger::BudgetExceeded;
 use crate::money::Usd;
 
 /// What the dispatch of a request asks about.
@@ -18,8 +18,8 @@ impl GatewayFacts<'_> {
     }
 }
 
-impl Facts for GatewayFacts<'_> {
-    fn cooling(&self, offer: usize, now: Instant) -> Option<Cooling> {
+impl DispatchFacts for GatewayFacts<'_> {
+    fn cooling(&self, offer: usize, now: Instant) -> Option<PausedUntil> {
         self.0.shared.breakers.cooling(self.0.breaker_target(self.offer(offer)?), now)
     }
 
@@ -27,7 +27,7 @@ impl Facts for GatewayFacts<'_> {
         self.0.shared.journal.may_pay()
     }
 
-    fn short(&self, offer: usize, usd: Usd) -> Option<Short> {
+    fn short(&self, offer: usize, usd: Usd) -> Option<BudgetExceeded> {
         let offer = self.offer(offer)?;
         let budgets = self.0.budgets(offer);
         if budgets.iter().all(|budgets| budgets.is_empty()) {

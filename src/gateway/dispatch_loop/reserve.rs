@@ -31,7 +31,7 @@ impl DispatchLoop {
         // Every offer of the plan in force has an adapter; without one nothing could be sent.
         let provider = spec.snapshot.provider(spec.matched.index, index).ok_or(Obstacle::Failed)?;
         let slot = granted.or_else(|| shared.lane(&offer.provider).try_slot()).ok_or(Obstacle::AtCapacity)?;
-        let pass = shared.breakers.pass(spec.breaker_target(offer), now()).map_err(Obstacle::Cooling)?;
+        let pass = shared.breakers.pass(spec.breaker_target(offer), now()).map_err(Obstacle::PausedUntil)?;
         let pictures = u32::try_from(places.len()).unwrap_or(u32::MAX);
         let intent = Intent {
             request: spec.request_id.clone(),
@@ -42,7 +42,7 @@ impl DispatchLoop {
             terms: Terms { provider: offer.provider.clone(), model: Some(offer.model.clone()) },
             budgets: spec.budgets(offer),
         };
-        let opened = shared.journal.open(intent).map_err(Obstacle::Short)?;
+        let opened = shared.journal.open(intent).map_err(Obstacle::BudgetExceeded)?;
         Ok(Reserved { offer: offer.clone(), provider, slot, pass, opened })
     }
 }

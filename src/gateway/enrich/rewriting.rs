@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::leeway::Leeway;
 use crate::admission::{Admission, Slot};
 use crate::breaker::{BreakerTarget, ModelOperation};
-use crate::cache::prompts::{RewriteKey, Turn};
+use crate::cache::prompts::{RewriteKey, RewriteTurn};
 use crate::config::plan::Enrich;
 use crate::failure::{Class, Failure};
 use crate::gateway::draw_spec::DrawSpec;
@@ -22,11 +22,11 @@ use crate::ledger::{Charge, Hold, Intent, Terms};
 use crate::metrics::seconds;
 use crate::money::Usd;
 use crate::pricing::Tokens;
-use crate::pricing::amount::{Amount, CostSource};
+use crate::pricing::amount::{ChargedAmount, CostSource};
 use crate::pricing::undelivered::Charged;
 use crate::provider::Call;
 use crate::provider::anthropic::{self, RewriteReply, RewriteRequest};
-use crate::upstream::transport::{Bounds, HeldReply, Reach, TransportError};
+use crate::upstream::transport::{AllowedTargets, Bounds, HeldReply, TransportError};
 
 /// The largest answer in bytes that is read, a thousand times as long as one is.
 const LONGEST_ANSWER: usize = 1024 * 1024;
@@ -97,7 +97,7 @@ impl Rewriting<'_> {
     }
 
     /// Asks the model; what it writes is kept if there is a `turn` to.
-    async fn ask(&self, turn: Option<(Turn<'_>, Duration)>, deadline: Instant) -> Rewritten {
+    async fn ask(&self, turn: Option<(RewriteTurn<'_>, Duration)>, deadline: Instant) -> Rewritten {
         let Enrich { provider, writer, system, max_tokens, .. } = self.enrich;
         let (account, max_tokens) = (&provider.account, *max_tokens);
         let wish = RewriteRequest { account, writer, system, max_tokens, prompt: self.caller };
@@ -128,7 +128,7 @@ impl Rewriting<'_> {
                 pass.succeeded(now());
                 Rewritten { cost: paid.cost, promised: paid.promised, ..self.written(written, turn) }
             }
-            Err(Unanswered { failure, .. }) => {
+            Err(FailedCall { failure, .. }) => {
                 pass.failed(&failure, provider.breaker, fastrand::u32(0..=1000), now());
                 Rewritten { cost: paid.cost, promised: paid.promised, ..self.failed(&failure) }
             }
@@ -167,13 +167,13 @@ impl Rewriting<'_> {
 
     /// Books what the call cost. An answer is paid for whatever it says; a call that was never answered, or by something
     /// that says nothing, may have been charged, `most` at the most.
-    async fn settle(&self, hold: Hold, told: &Result<RewriteReply, Unanswered>, most: Usd, took: Duration) -> Paid {
+    async fn settle(&self, hold: Hold, told: &Result<RewriteReply, FailedCall>, most: Usd, took: Duration) -> CallCost {
         let (usd, source, uncertain) = match told {
             Ok(written) => match self.enrich.writer.price.of(&written.tokens) {
                 Some(usd) => (usd, CostSource::Usage, Usd::ZERO),
                 None => (most, CostSource::Estimate, Usd::ZERO),
             },
-            Err(Unanswered { open: true, .. }) => {
+            Err(FailedCall { open: true, .. }) => {
                 let charged = |usd, uncertain| (usd, CostSource::Estimate, uncertain);
                 match self.enrich.provider.billing.charges.abandoned {
                     Some(Charged::No) => (Usd::ZERO, CostSource::Nothing, Usd::ZERO),
@@ -181,15 +181,15 @@ impl Rewriting<'_> {
                     Some(Charged::Maybe) | None => (Usd::ZERO, CostSource::Nothing, most),
                 }
             }
-            Err(Unanswered { open: false, .. }) => (Usd::ZERO, CostSource::Nothing, Usd::ZERO),
+            Err(FailedCall { open: false, .. }) => (Usd::ZERO, CostSource::Nothing, Usd::ZERO),
         };
-        let amount = Amount::Total { usd, billed: 0 };
+        let amount = ChargedAmount::Total { usd, billed: 0 };
         let (outcome, images) = (outcome(told), Vec::new());
         let (tiers, fee) = (None, Usd::ZERO);
         let charge = Charge { amount, source, tiers, fee, uncertain, refused: 0, outcome, took, images };
         let settled = self.spec.shared.journal.settle(hold, charge).await.settlement;
         let promised = settled.usd.saturating_add(settled.prepaid).saturating_add(uncertain);
-        Paid { cost: settled.usd, promised }
+        CallCost { cost: settled.usd, promised }
     }
 
     /// The most a call can cost, if that leaves the pictures their money. No token is shorter than a byte of the body
@@ -223,23 +223,23 @@ impl Rewriting<'_> {
         wish: &RewriteRequest<'_>,
         call: &Call,
         deadline: Instant,
-    ) -> Result<RewriteReply, Unanswered> {
+    ) -> Result<RewriteReply, FailedCall> {
         let body = self.spec.snapshot.plan.server.limits.response_body.min(LONGEST_ANSWER);
         let (connect, idle) = (self.enrich.provider.connect_timeout, self.enrich.provider.idle_timeout);
-        let bounds = Bounds { deadline, connect, silence: None, idle, body, reach: Reach::Anywhere };
+        let bounds = Bounds { deadline, connect, silence: None, idle, body, reach: AllowedTargets::Anywhere };
         let sent = self.spec.shared.transport.send(call, bounds).await;
         let HeldReply { reply, held: _held } = sent.map_err(|trouble| {
             let failure = match trouble {
                 TransportError::TooLarge => Failure::new(Class::Malformed, "the answer is longer than any prompt"),
                 trouble => trouble.failure(),
             };
-            Unanswered::of(failure, None)
+            FailedCall::of(failure, None)
         })?;
-        anthropic::read(wish, &reply).map_err(|failure| Unanswered::of(failure, Some(reply.status)))
+        anthropic::read(wish, &reply).map_err(|failure| FailedCall::of(failure, Some(reply.status)))
     }
 
     /// An answer.
-    fn written(&self, written: RewriteReply, turn: Option<(Turn<'_>, Duration)>) -> Rewritten {
+    fn written(&self, written: RewriteReply, turn: Option<(RewriteTurn<'_>, Duration)>) -> Rewritten {
         let told = match written.text {
             Ok(words) => {
                 let words: Arc<str> = words.into();
@@ -263,7 +263,7 @@ impl Rewriting<'_> {
         Rewritten::not(Enriched::Failed(failure.class))
     }
 
-    fn measure(&self, told: &Result<RewriteReply, Unanswered>, took: Duration) {
+    fn measure(&self, told: &Result<RewriteReply, FailedCall>, took: Duration) {
         let outcome = outcome(told);
         let (provider, model) = (self.enrich.provider.name.as_str(), self.enrich.writer.name.as_str());
         let metrics = &self.spec.shared.metrics;
@@ -273,31 +273,31 @@ impl Rewriting<'_> {
 }
 
 /// A call that brought no words.
-struct Unanswered {
+struct FailedCall {
     failure: Failure,
     /// Whether it is not known if the vendor carried it out and charged it.
     open: bool,
 }
 
-impl Unanswered {
+impl FailedCall {
     /// `status` is the answer's, `None` where none was read to its end.
-    fn of(failure: Failure, status: Option<u16>) -> Unanswered {
-        Unanswered { open: failure.leaves_the_bill_open(status), failure }
+    fn of(failure: Failure, status: Option<u16>) -> FailedCall {
+        FailedCall { open: failure.leaves_the_bill_open(status), failure }
     }
 }
 
 /// What a call cost.
-struct Paid {
+struct CallCost {
     cost: Usd,
     promised: Usd,
 }
 
 /// The word for metric and ledger.
-fn outcome(told: &Result<RewriteReply, Unanswered>) -> &'static str {
+fn outcome(told: &Result<RewriteReply, FailedCall>) -> &'static str {
     match told {
         Ok(RewriteReply { text: Ok(_), .. }) => "ok",
         Ok(RewriteReply { text: Err(why), .. }) => Enriched::Unwritten(*why).word(),
-        Err(Unanswered { failure, .. }) => failure.class.word(),
+        Err(FailedCall { failure, .. }) => failure.class.word(),
     }
 }
 

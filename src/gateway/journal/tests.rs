@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use proptest::prelude::*;
 
 use crate::config::plan::Dimension;
-use crate::config::{self, ConfigText, Lookup, ProviderKind};
+use crate::config::{self, ConfigText, EnvAndFiles, ProviderKind};
 use crate::gateway::journal::*;
 use crate::ledger::Terms;
 use crate::ledger::counter_keys;
 use crate::ledger::entry::{CostSource as From, Owner, Purpose};
 use crate::money::Usd;
-use crate::pricing::amount::Amount;
+use crate::pricing::amount::ChargedAmount;
 
 struct Nothing;
 
-impl Lookup for Nothing {
+impl EnvAndFiles for Nothing {
     fn var(&self, _name: &str) -> Option<String> {
         None
     }
@@ -69,7 +69,7 @@ fn book(journal: &Journal, plan: &Plan, amounts: &[i64]) -> Vec<(Moment, Usd)> {
             budgets: [&[], &[], &[]],
         };
         let charge = Charge {
-            amount: Amount::Pictures { delivered: vec![usd], lost: Vec::new() },
+            amount: ChargedAmount::Pictures { delivered: vec![usd], lost: Vec::new() },
             source: From::Table,
             tiers: None,
             fee: Usd::ZERO,

@@ -4,7 +4,7 @@ use crate::image::jpeg::bits::{Bits, Huffman};
 
 /// What the segments said on the way.
 #[derive(Default)]
-pub(super) struct Walk {
+pub(super) struct SegmentWalk {
     pub(super) frame: Option<Frame>,
     /// Blocks of direct current, then of alternating; four of each.
     pub(super) tables: [[Option<Huffman>; 4]; 2],
@@ -61,7 +61,7 @@ impl Frame {
     }
 }
 
-impl Walk {
+impl SegmentWalk {
     /// Reads what a segment says for the scans behind it.
     pub(super) fn tables_or_restart(&mut self, marker: u8, segment: &[u8]) {
         match marker {
@@ -124,7 +124,7 @@ pub(super) struct Scan<'w> {
 }
 
 impl<'w> Scan<'w> {
-    pub(super) fn read(segment: &[u8], walk: &'w Walk) -> Option<Scan<'w>> {
+    pub(super) fn read(segment: &[u8], walk: &'w SegmentWalk) -> Option<Scan<'w>> {
         let (frame, (count, rest)) = (walk.frame.as_ref()?, segment.split_first()?);
         let table = |class: usize, index: u8| walk.tables[class].get(usize::from(index))?.as_ref();
         let members = rest.chunks_exact(2).take(usize::from(*count)).map(|part| {

@@ -5,7 +5,7 @@
 //! coefficients are zero so far, so that much of each block is remembered.
 
 use crate::image::jpeg::bits::{Bits, Huffman};
-use crate::image::jpeg::frame::{Component, Frame, Walk};
+use crate::image::jpeg::frame::{Component, Frame, SegmentWalk};
 use crate::image::jpeg::marker::{SCAN, end_of_scan, is_alone, next_marker, segment};
 
 /// The marker that begins a progressive frame.
@@ -23,7 +23,7 @@ pub fn is_whole(file: &[u8]) -> bool {
 }
 
 fn read(file: &[u8]) -> Option<bool> {
-    let (mut walk, mut at, mut planes) = (Walk::default(), 2_usize, Vec::new());
+    let (mut walk, mut at, mut planes) = (SegmentWalk::default(), 2_usize, Vec::new());
     while let Some(marker) = next_marker(file, &mut at) {
         if is_alone(marker) {
             continue;
@@ -91,7 +91,7 @@ struct Scan<'w> {
 }
 
 impl<'w> Scan<'w> {
-    fn read(segment: &[u8], walk: &'w Walk) -> Option<Scan<'w>> {
+    fn read(segment: &[u8], walk: &'w SegmentWalk) -> Option<Scan<'w>> {
         let (frame, (count, rest)) = (walk.frame.as_ref()?, segment.split_first()?);
         let (members, band) = rest.split_at_checked(2 * usize::from(*count))?;
         let table = |class: usize, index: u8| walk.tables[class].get(usize::from(index)).and_then(Option::as_ref);

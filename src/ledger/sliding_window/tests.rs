@@ -12,8 +12,8 @@ fn at(text: &str) -> Moment {
     text.parse().unwrap()
 }
 
-fn pictures(nanos: i64, accepted: u32) -> Fact {
-    Fact { usd: Usd::from_nanos(nanos), accepted, attempts: 1, ..Fact::default() }
+fn pictures(nanos: i64, accepted: u32) -> WindowFact {
+    WindowFact { usd: Usd::from_nanos(nanos), accepted, attempts: 1, ..WindowFact::default() }
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -129,7 +129,7 @@ fn the_scrape_is_told_of_the_hour_the_day_and_everything_where_there_are_picture
     let mut windows = Windows::default();
     let now = at("2026-11-25T12:00:00Z");
     windows.add(now.before(2 * HOUR), &owner("a", "x", "r", "t"), pictures(40, 4));
-    windows.add(now, &owner("b", "y", "r", "t"), Fact { rejected: 2, ..pictures(5, 0) });
+    windows.add(now, &owner("b", "y", "r", "t"), WindowFact { rejected: 2, ..pictures(5, 0) });
     windows.add(now, &owner("c", "z", "r", "t"), pictures(1, 0));
     let told = |wanted: Dimension| -> Vec<(String, &str, Option<i64>, u64, u64)> {
         let costs = windows.costs(now).into_iter().filter(|cost| cost.by == wanted);
@@ -155,14 +155,14 @@ fn the_scrape_is_told_of_the_hour_the_day_and_everything_where_there_are_picture
 /// What happens to the sums in a random life.
 #[derive(Clone, Debug)]
 enum Event {
-    Add(i64, usize, Fact),
+    Add(i64, usize, WindowFact),
     /// One picture of an earlier fact is rejected after all.
     Judge(prop::sample::Index),
 }
 
 fn event() -> impl Strategy<Value = Event> {
     let fact = (0i64..1_000_000_000_000, 0u32..5, 0u32..5, 0u32..3, 0u32..3).prop_map(
-        |(nanos, accepted, rejected, attempts, failures)| Fact {
+        |(nanos, accepted, rejected, attempts, failures)| WindowFact {
             usd: Usd::from_nanos(nanos),
             accepted,
             rejected,
@@ -190,7 +190,7 @@ fn name_of(by: Dimension, owner: &Owner) -> String {
     }
 }
 
-fn naively(facts: &[(Moment, Owner, Fact)], by: Dimension, name: &str, from: Option<Moment>) -> WindowSum {
+fn naively(facts: &[(Moment, Owner, WindowFact)], by: Dimension, name: &str, from: Option<Moment>) -> WindowSum {
     let mut sum = WindowSum::default();
     for (at, owner, fact) in facts {
         if name_of(by, owner) == name && from.is_none_or(|from| *at >= from) {
@@ -207,7 +207,7 @@ proptest! {
         later in 0u64..7_200_000,
         window in 1u64..86_400_000,
     ) {
-        let (mut windows, mut facts) = (Windows::default(), Vec::<(Moment, Owner, Fact)>::new());
+        let (mut windows, mut facts) = (Windows::default(), Vec::<(Moment, Owner, WindowFact)>::new());
         for event in events {
             match event {
                 Event::Add(millis, whose, fact) => {

@@ -126,14 +126,14 @@ fn a_crowd_never_passes_a_budget_and_leaves_nothing_promised() {
 
 #[test]
 fn what_is_left_of_a_budget_is_neither_spent_nor_promised_and_never_less_than_nothing() {
-    let key = CounterKey { scope: Scope::Route("r".into()), per: Per::Month, zone: Zone::default() };
+    let key = CounterKey { scope: CounterScope::Route("r".into()), per: Per::Month, zone: Zone::default() };
     let left = |used| counter::Budgeted { key: key.clone(), limit: usd("1"), used: usd(used) }.left();
     assert_eq!([left("0.4"), left("1"), left("1.5")], [usd("0.6"), Usd::ZERO, Usd::ZERO]);
 }
 
 #[test]
 fn a_counter_is_named_with_its_time_zone_unless_that_is_utc() {
-    let name = |zone: Zone| CounterKey { scope: Scope::Route("r".into()), per: Per::Month, zone }.to_string();
+    let name = |zone: Zone| CounterKey { scope: CounterScope::Route("r".into()), per: Per::Month, zone }.to_string();
     assert_eq!(name(Zone::default()), "route:r/month");
     assert_eq!(name("Asia/Tokyo".parse().unwrap()), "route:r/month/Asia/Tokyo");
 }

@@ -53,7 +53,7 @@ fn a_fee_of_last_month_is_not_paid_out_of_this_months_budget() {
 #[test]
 fn a_fee_is_shared_out_by_the_minute_without_a_rest() {
     let mut windows = Windows::default();
-    let fee = Fact { usd: Usd::from_nanos(6_059), ..Fact::default() };
+    let fee = WindowFact { usd: Usd::from_nanos(6_059), ..WindowFact::default() };
     add_to_windows(&mut windows, NOON, &owner(""), Purpose::Reserve, "ok", fee);
     let sum = |seconds| windows.sum(Dimension::All, "", Some(Duration::from_secs(seconds)), NOON).usd.nanos();
     assert_eq!([sum(0), sum(60), sum(3600)], [100 + 59, 200 + 59, 6_059]);

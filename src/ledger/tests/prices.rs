@@ -32,7 +32,7 @@ fn a_tiers_own_price_takes_the_place_of_the_tables_and_of_nothing_on_top() {
     assert_eq!(model.price.per_picture(&request(), None, None), Some(listed));
     let call = || {
         let first = listed.checked_add(fee).unwrap();
-        let amount = Amount::Pictures { delivered: vec![first, listed], lost: Vec::new() };
+        let amount = ChargedAmount::Pictures { delivered: vec![first, listed], lost: Vec::new() };
         let charge = Charge { amount, tiers: tiers.clone(), fee, ..pictures(2, listed) };
         settle(open(&ledger, intent(&plan, 2, usd("1"))).unwrap(), charge)
     };
@@ -44,7 +44,7 @@ fn a_tiers_own_price_takes_the_place_of_the_tables_and_of_nothing_on_top() {
     assert_eq!(each(&call()), [usd("0.00765"), usd("0.00715")], "a discount is on all of it");
     // What is counted for the whole call is a price of the table's kind too.
     let counted = Charge {
-        amount: Amount::Total { usd: usd("0.5"), billed: 2 },
+        amount: ChargedAmount::Total { usd: usd("0.5"), billed: 2 },
         source: CostSource::Usage,
         tiers: Some(vec![VolumeTier { from: 0, price: VolumePrice::Flat(own) }]),
         fee,
@@ -84,7 +84,7 @@ fn what_a_vendor_tells_for_a_whole_call_is_shared_out_without_a_rest() {
     let plan = plan("", "price: 1, volume: [{from: 0, discount: 50%}]");
     let ledger = ledger(&plan);
     let total =
-        |source, usd, billed| Charge { amount: Amount::Total { usd, billed }, source, ..pictures(2, Usd::ZERO) };
+        |source, usd, billed| Charge { amount: ChargedAmount::Total { usd, billed }, source, ..pictures(2, Usd::ZERO) };
     let told = settle(open(&ledger, intent(&plan, 3, usd("3"))).unwrap(), total(CostSource::Reported, usd("0.01"), 3));
     let each: Vec<i64> = told.pictures.iter().map(|picture| picture.usd.nanos()).collect();
     assert_eq!((each, told.usd, told.lost), (vec![3_333_334, 3_333_333], usd("0.01"), Usd::from_nanos(3_333_333)));
@@ -147,12 +147,12 @@ proptest! {
                         count += 1;
                     }
                     let each = Usd::from_nanos(price);
-                    let amount = Amount::Pictures { delivered: vec![each; delivered], lost: vec![each; lost] };
+                    let amount = ChargedAmount::Pictures { delivered: vec![each; delivered], lost: vec![each; lost] };
                     settle(hold, Charge { amount, ..pictures(delivered, each) });
                 }
                 Fate::Told(nanos) => {
                     (worth, count) = (worth + nanos, count + u64::from(n));
-                    let amount = Amount::Total { usd: Usd::from_nanos(nanos), billed: n };
+                    let amount = ChargedAmount::Total { usd: Usd::from_nanos(nanos), billed: n };
                     settle(hold, Charge { amount, source: CostSource::Reported, ..pictures(n as usize, Usd::ZERO) });
                 }
                 Fate::Unsure => {
@@ -171,7 +171,7 @@ proptest! {
         prop_assert_eq!(of(SpendKind::Prepaid), worth.min(committed));
         prop_assert_eq!(of(SpendKind::Uncertain), unsure);
         prop_assert_eq!(ledger.reserved(), Usd::ZERO);
-        let key = CounterKey { scope: Scope::Model("p".into(), "m".into()), per: Per::Month, zone: Zone::default() };
+        let key = CounterKey { scope: CounterScope::Model("p".into(), "m".into()), per: Per::Month, zone: Zone::default() };
         if !tiers.is_empty() {
             prop_assert_eq!(ledger.counter(&key, NOON).unwrap().settled.billed, count);
         }

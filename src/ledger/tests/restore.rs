@@ -53,7 +53,11 @@ fn what_a_record_misses_because_it_was_read_before_is_in_the_windows_all_the_sam
     spend(&ledger, &plan, "0.5", NOON);
     let same = (&ledger, &plan);
     let ask = |mut windows: Windows| {
-        windows.add(NOON, &owner("t"), Fact { usd: usd("0.5"), accepted: 1, attempts: 1, ..Fact::default() });
+        windows.add(
+            NOON,
+            &owner("t"),
+            WindowFact { usd: usd("0.5"), accepted: 1, attempts: 1, ..WindowFact::default() },
+        );
         move || {
             spend(same.0, same.1, "0.25", NOON);
             same.0.judge(NOON, &owner("t"), VerdictChange { accepted: -1, rejected: 1 });

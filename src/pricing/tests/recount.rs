@@ -87,7 +87,7 @@ fn table() -> impl Strategy<Value = Table> {
         first.prop_map(|(first, extra, input, rounding)| {
             Table::FirstMegapixel(FirstMegapixel { first, extra, input, rounding })
         }),
-        steps.prop_map(|(per_step, per_tile, steps)| Table::Steps(Steps { per_step, per_tile, steps })),
+        steps.prop_map(|(per_step, per_tile, steps)| Table::Steps(StepsPrice { per_step, per_tile, steps })),
     ]
 }
 

@@ -9,7 +9,7 @@ use http::header::HeaderName;
 use serde_json::{Map, Value, json};
 
 use crate::config::plan::{Account, TextModel};
-use crate::failure::{Class, Classification, Failure, Scope};
+use crate::failure::{Class, Classification, Failure, FailureScope};
 use crate::pricing::Tokens;
 use crate::provider::adapter::{Call, Reply};
 use crate::provider::common;
@@ -158,7 +158,7 @@ fn failure(wish: &RewriteRequest<'_>, reply: &Reply, vendor_error: &VendorError)
     let finding = match vendor_error.by_word(CLASSES, reply.status) {
         _ if broke => Classification::stated(Class::Quota),
         // It is one on a model or a feature.
-        Some(Class::Auth) if reply.status == 403 => Classification::stated(Class::Auth).at(Scope::Model),
+        Some(Class::Auth) if reply.status == 403 => Classification::stated(Class::Auth).at(FailureScope::Model),
         Some(class) => Classification::stated(class),
         None => vendor_error.by_status(reply.status),
     };

@@ -7,7 +7,7 @@
 
 use url::Url;
 
-use crate::capabilities::{Capabilities, Usual};
+use crate::capabilities::{Capabilities, ModelDefaults};
 use crate::config::plan::{Account, Credentials, Model};
 use crate::failure::Failure;
 use crate::provider::adapter::{Adapter, Call, Job, Partial, Reply, Step};
@@ -60,7 +60,7 @@ impl Adapter for Azure {
         family_of(model).capabilities()
     }
 
-    fn usual(&self, _: &Account, model: &Model) -> Usual {
+    fn usual(&self, _: &Account, model: &Model) -> ModelDefaults {
         family_of(model).usual
     }
 

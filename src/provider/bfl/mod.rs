@@ -12,11 +12,11 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::capabilities::{Capabilities, OutputSize, Usual};
+use crate::capabilities::{Capabilities, ModelDefaults, OutputSize};
 use crate::config::plan::{Account, Model};
-use crate::failure::{Class, Classification, Failure, Scope};
+use crate::failure::{Class, Classification, Failure, FailureScope};
 use crate::image::Format;
-use crate::provider::adapter::{Adapter, Call, Drawn, Job, Reply, ReplyPicture, Reported, Step, Usage};
+use crate::provider::adapter::{Adapter, Call, Job, JobResult, Reply, ReplyPicture, Reported, Step, Usage};
 use crate::provider::bfl::models::{InputPictures, KNOWN, SizeInput, family};
 use crate::provider::common::addresses;
 use crate::provider::common::fields;
@@ -38,18 +38,18 @@ const DOMAIN: &str = "bfl.ai";
 const POLL_EVERY: Duration = Duration::from_millis(500);
 
 /// What a task's status means; any other is one more way of not being finished.
-const STATUSES: &[(&str, Means)] = &[
-    ("Ready", Means::Ready),
-    ("Request Moderated", Means::Failed(Class::Policy)),
-    ("Content Moderated", Means::Failed(Class::Policy)),
-    ("Error", Means::Failed(Class::Server)),
-    ("Failed", Means::Failed(Class::Server)),
+const STATUSES: &[(&str, StatusMeaning)] = &[
+    ("Ready", StatusMeaning::Ready),
+    ("Request Moderated", StatusMeaning::Failed(Class::Policy)),
+    ("Content Moderated", StatusMeaning::Failed(Class::Policy)),
+    ("Error", StatusMeaning::Failed(Class::Server)),
+    ("Failed", StatusMeaning::Failed(Class::Server)),
     // `Task not found` is not here on purpose. It is also said right after a task was taken on, when another of the
     // vendor's machines is asked, and a task given up is paid all the same; the provider's timeout bounds the asking.
 ];
 
 #[derive(Clone, Copy, Debug)]
-enum Means {
+enum StatusMeaning {
     Ready,
     Failed(Class),
 }
@@ -101,7 +101,7 @@ impl Adapter for Bfl {
         family(model).capabilities()
     }
 
-    fn usual(&self, _: &Account, model: &Model) -> Usual {
+    fn usual(&self, _: &Account, model: &Model) -> ModelDefaults {
         family(&model.name).usual
     }
 
@@ -234,10 +234,10 @@ fn stands(job: &Job<'_>, reply: &Reply, json: &Json<'_>, status: &str, url: &Url
     let noted = cost(reply).or_else(|| job.noted.cloned());
     match STATUSES.iter().find(|(word, _)| *word == status).map(|(_, means)| *means) {
         None => look_again(job, reply, url, noted).unwrap_or_else(Step::Failed),
-        Some(Means::Failed(class)) => {
+        Some(StatusMeaning::Failed(class)) => {
             Step::Failed(Failure::new(class, status).with_reason(&told(job, &reasons(json))).at_the_end())
         }
-        Some(Means::Ready) => ready(job, reply, json, noted),
+        Some(StatusMeaning::Ready) => ready(job, reply, json, noted),
     }
 }
 
@@ -252,7 +252,7 @@ fn ready(job: &Job<'_>, reply: &Reply, json: &Json<'_>, noted: Option<Reported>)
     let prompt = json.at("result.prompt").and_then(Json::text);
     let revised_prompt = prompt.filter(|text| !text.is_empty() && *text != job.request.prompt).map(str::to_owned);
     let usage = Usage { reported: noted, ..Usage::default() };
-    Step::Done(Drawn { images: vec![ReplyPicture { source, revised_prompt }], usage, ..Drawn::default() })
+    Step::Done(JobResult { images: vec![ReplyPicture { source, revised_prompt }], usage, ..JobResult::default() })
 }
 
 /// Why a task failed, in as many of the vendor's words as there are.
@@ -276,7 +276,7 @@ fn failure(job: &Job<'_>, reply: &Reply) -> Failure {
         Class::CallerInvalid => vendor_error.by_word(OURS, reply.status).map_or(found, Classification::stated),
         Class::Auth if vendor_error.structured && vendor_error.mentions(NO_KEY) => Classification::stated(Class::Auth),
         // So many tasks at once may be under way for one account, whichever models draw them.
-        Class::RateLimited if job.model.name != OWN_LIMIT => found.at(Scope::Account),
+        Class::RateLimited if job.model.name != OWN_LIMIT => found.at(FailureScope::Account),
         _ => found,
     };
     vendor_error.failure(finding, job, reply, our_field)

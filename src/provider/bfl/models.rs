@@ -3,7 +3,7 @@
 //!
 //! Data. A model nobody has described takes what all that draw in pixels take, and changes no pictures.
 
-use crate::capabilities::{BilledSize, Capabilities, Edits, Sizes, Steps, Usual};
+use crate::capabilities::{BilledSize, Capabilities, Edits, ModelDefaults, SizeBounds, Sizes};
 use crate::image::{Format, Size};
 use crate::request::PROMPT_MAX_CHARS;
 
@@ -16,14 +16,14 @@ pub struct Family {
     pub pictures: InputPictures,
     formats: &'static [Format],
     /// What they draw where nothing is asked, and what is billed of it.
-    pub usual: Usual,
+    pub usual: ModelDefaults,
 }
 
 /// How a size is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SizeInput {
     /// `width` and `height`.
-    Pixels(Steps),
+    Pixels(SizeBounds),
     /// `aspect_ratio`; about so many pixels.
     Ratio(u64),
     /// Not at all: the picture is as large as the one it starts from.
@@ -43,7 +43,7 @@ pub enum InputPictures {
 }
 
 /// FLUX.2 draws any size up to four megapixels; no bound on the shape is documented.
-const FLUX_2: Steps = Steps {
+const FLUX_2: SizeBounds = SizeBounds {
     multiple_of: 16,
     min_side: 64,
     max_side: Size::MAX_SIDE,
@@ -54,10 +54,10 @@ const FLUX_2: Steps = Steps {
 
 /// FLUX.3 draws from 768 by 768 to 4K. The sizes are from a reseller's page; that they are told like FLUX.2's is
 /// presumed, because its maker's own schema was not to be had.
-const FLUX_3: Steps = Steps { min_pixels: 768 * 768, max_pixels: 4096 * 4096, ..FLUX_2 };
+const FLUX_3: SizeBounds = SizeBounds { min_pixels: 768 * 768, max_pixels: 4096 * 4096, ..FLUX_2 };
 
 /// FLUX.1's sizes.
-const FLUX_1: Steps = Steps {
+const FLUX_1: SizeBounds = SizeBounds {
     multiple_of: 32,
     min_side: 256,
     max_side: 1440,
@@ -76,7 +76,7 @@ const ANY: Family = Family {
     size: SizeInput::Pixels(FLUX_1),
     pictures: InputPictures::None,
     formats: &[Format::Png, Format::Jpeg],
-    usual: Usual { size: None, quality: None, billed: BilledSize::Asked },
+    usual: ModelDefaults { size: None, quality: None, billed: BilledSize::Asked },
 };
 
 /// FLUX.2's larger models.
@@ -96,7 +96,7 @@ static FAMILIES: &[Family] = &[
     // Which files it writes and which pictures it takes nobody has said.
     Family { prefix: "flux-3-", size: SizeInput::Pixels(FLUX_3), ..ANY },
     Family { prefix: "flux-pro-1.1-ultra", size: SizeInput::Ratio(2048 * 2048), ..ANY },
-    Family { prefix: "flux-pro-1.1", usual: Usual { size: Some(Size::new(1024, 768)), ..ANY.usual }, ..ANY },
+    Family { prefix: "flux-pro-1.1", usual: ModelDefaults { size: Some(Size::new(1024, 768)), ..ANY.usual }, ..ANY },
     // More than one picture is experimental there.
     Family { prefix: "flux-kontext", size: SizeInput::Ratio(1024 * 1024), pictures: InputPictures::Numbered(1), ..ANY },
     Family { prefix: "flux-pro-1.0-fill", size: SizeInput::Same, pictures: InputPictures::Masked, ..ANY },
@@ -159,10 +159,10 @@ impl Family {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capabilities::{SizeTolerance, Unable};
+    use crate::capabilities::{SizeTolerance, Unsupported};
     use crate::provider::common::fixture::JobFixture;
 
-    fn fit(model: &str, wish: &str, images: usize, mask: bool) -> Result<Vec<String>, Unable> {
+    fn fit(model: &str, wish: &str, images: usize, mask: bool) -> Result<Vec<String>, Unsupported> {
         let mut fixture = JobFixture::new("bfl", model, wish);
         if images > 0 {
             fixture = fixture.editing(images, mask);
@@ -181,16 +181,16 @@ mod tests {
             ("flux-2-klein-9b", r#""size":"64x64""#, Ok(vec![])),
             ("flux-3-image", r#""size":"4096x4096""#, Ok(vec![])),
             ("flux-3-image-klein", r#""size":"512x512""#, Ok(vec!["size 512x512 -> 768x768"])),
-            ("flux-3-image", r#""output_format":"webp""#, Err(Unable::OutputFormat)),
+            ("flux-3-image", r#""output_format":"webp""#, Err(Unsupported::OutputFormat)),
             ("flux-pro-1.1", r#""size":"1440x1440","output_format":"png""#, Ok(vec![])),
             ("flux-pro-1.1", r#""size":"1536x1024""#, Ok(vec!["size 1536x1024 -> 1440x1024"])),
-            ("flux-pro-1.1", r#""output_format":"webp""#, Err(Unable::OutputFormat)),
+            ("flux-pro-1.1", r#""output_format":"webp""#, Err(Unsupported::OutputFormat)),
             ("flux-pro-1.1-ultra", r#""size":"1792x1024""#, Ok(vec!["size 1792x1024 -> 16:9"])),
-            ("flux-pro-1.1-ultra", r#""size":"4096x512""#, Err(Unable::Size)),
+            ("flux-pro-1.1-ultra", r#""size":"4096x512""#, Err(Unsupported::Size)),
             ("flux-kontext-max", r#""size":"1024x1024""#, Ok(vec![])),
             ("something-new", r#""size":"1024x768""#, Ok(vec![])),
-            ("flux-2-pro", r#""negative_prompt":"x""#, Err(Unable::NegativePrompt)),
-            ("flux-2-pro", r#""background":"transparent""#, Err(Unable::Background)),
+            ("flux-2-pro", r#""negative_prompt":"x""#, Err(Unsupported::NegativePrompt)),
+            ("flux-2-pro", r#""background":"transparent""#, Err(Unsupported::Background)),
         ] {
             let told = told.map(|told| told.into_iter().map(str::to_owned).collect());
             assert_eq!(fit(model, &format!(r#"{{"prompt":"x",{wish}}}"#), 0, false), told, "{model} {wish}");
@@ -202,13 +202,13 @@ mod tests {
         let fit = |model, images, mask| fit(model, r#"{"prompt":"x"}"#, images, mask).err();
         for (model, limit) in [("flux-2-max", 8), ("flux-2-klein-4b", 4), ("flux-kontext-pro", 1)] {
             assert_eq!(fit(model, usize::from(limit), false), None, "{model}");
-            assert_eq!(fit(model, usize::from(limit) + 1, false), Some(Unable::Images { limit }), "{model}");
-            assert_eq!(fit(model, 1, true), Some(Unable::Mask), "{model}");
+            assert_eq!(fit(model, usize::from(limit) + 1, false), Some(Unsupported::Images { limit }), "{model}");
+            assert_eq!(fit(model, 1, true), Some(Unsupported::Mask), "{model}");
         }
         for model in ["flux-pro-1.1", "flux-pro-1.1-ultra", "flux-dev", "something-new"] {
-            assert_eq!(fit(model, 1, false), Some(Unable::Edit), "{model}");
+            assert_eq!(fit(model, 1, false), Some(Unsupported::Edit), "{model}");
         }
         let fill = "flux-pro-1.0-fill";
-        assert_eq!((fit(fill, 0, false), fit(fill, 1, true)), (Some(Unable::Generate), None));
+        assert_eq!((fit(fill, 0, false), fit(fill, 1, true)), (Some(Unsupported::Generate), None));
     }
 }

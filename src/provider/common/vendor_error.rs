@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::failure::{Class, Classification, Failure, Scope};
+use crate::failure::{Class, Classification, Failure, FailureScope};
 use crate::provider::adapter::{Job, Reply};
 use crate::provider::common::fields;
 use crate::provider::common::headers;
@@ -166,7 +166,7 @@ impl VendorError {
             class => Classification::stated(class),
         };
         // A key may be good for other models.
-        if finding.class == Class::Auth && of_one_model { finding.at(Scope::Model) } else { finding }
+        if finding.class == Class::Auth && of_one_model { finding.at(FailureScope::Model) } else { finding }
     }
 
     /// Whether it says that the content was refused, in one of these phrases. A phrase counts only where the status says

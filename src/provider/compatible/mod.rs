@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::capabilities::{BilledSize, Capabilities, Edits, Sizes, Usual};
+use crate::capabilities::{BilledSize, Capabilities, Edits, ModelDefaults, Sizes};
 use crate::config::plan::{Account, EditAs, Model, SizeFormat};
 use crate::failure::{Class, Failure};
 use crate::image::{Format, Size};
@@ -76,7 +76,7 @@ impl Adapter for Compatible {
 
     /// Who sells OpenAI's models keeps their defaults. What is billed is what was asked, where a size is asked at all:
     /// by Together (PROVIDERS.md 8.3), and by resellers that reckon from the request.
-    fn usual(&self, account: &Account, model: &Model) -> Usual {
+    fn usual(&self, account: &Account, model: &Model) -> ModelDefaults {
         let dialect = &account.dialect;
         let theirs = |ours: &str| dialect.rename.get(ours).map_or(ours, String::as_str).to_owned();
         let (fields, by_pixels): (&[&str], bool) = match dialect.size {
@@ -88,7 +88,7 @@ impl Adapter for Compatible {
         let is_sent = |ours: &&str| !dialect.drop.contains(*ours) && !is_fixed(&theirs(ours));
         let asked = by_pixels && fields.iter().all(is_sent);
         let billed = if asked { BilledSize::Asked } else { BilledSize::Drawn };
-        Usual { billed, ..openai::models::usual(&model.name) }
+        ModelDefaults { billed, ..openai::models::usual(&model.name) }
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {

@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::capabilities::{Capabilities, Usual};
+use crate::capabilities::{Capabilities, ModelDefaults};
 use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure};
 use crate::provider::adapter::{Adapter, Call, Job, Reply, Step};
@@ -56,7 +56,7 @@ impl Adapter for DashScope {
         family(model).capabilities()
     }
 
-    fn usual(&self, _: &Account, model: &Model) -> Usual {
+    fn usual(&self, _: &Account, model: &Model) -> ModelDefaults {
         family(&model.name).usual()
     }
 

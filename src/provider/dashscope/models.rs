@@ -4,7 +4,7 @@
 //! is sent is in `mod.rs`. A model nobody described is asked for one picture on the newer surface, with no wish
 //! that it might not know.
 
-use crate::capabilities::{Capabilities, Edits, Sizes, Steps, Usual};
+use crate::capabilities::{Capabilities, Edits, ModelDefaults, SizeBounds, Sizes};
 use crate::image::{Format, Size};
 
 /// The two ways in.
@@ -23,7 +23,7 @@ enum DrawnSizes {
     Any,
     /// Only these. None at all is a model whose picture has the size of its input.
     Listed(&'static [Size]),
-    Free(Steps),
+    Free(SizeBounds),
 }
 
 /// Models that take the same parameters.
@@ -79,7 +79,7 @@ const fn square(side: u64) -> u64 {
 }
 
 /// Sides of 512 to 2048, whatever the shape that leaves.
-const TO_2048: Steps = Steps {
+const TO_2048: SizeBounds = SizeBounds {
     multiple_of: 1,
     min_side: 512,
     max_side: 2048,
@@ -89,11 +89,11 @@ const TO_2048: Steps = Steps {
 };
 
 /// Wan up to 2.2: sides of 512 to 1440.
-const WAN_2_2_SIZES: Steps = Steps { max_side: 1440, max_pixels: square(1440), ..TO_2048 };
+const WAN_2_2_SIZES: SizeBounds = SizeBounds { max_side: 1440, max_pixels: square(1440), ..TO_2048 };
 
 /// Wan 2.5 and 2.6: any sides within a number of pixels and a shape of 1:4 to 4:1. The page says that it begins at
 /// 1280 by 1280, the error that it begins at 768 by 768.
-const WAN_2_5_SIZES: Steps = Steps {
+const WAN_2_5_SIZES: SizeBounds = SizeBounds {
     multiple_of: 1,
     min_side: 384,
     max_side: 2880,
@@ -103,7 +103,8 @@ const WAN_2_5_SIZES: Steps = Steps {
 };
 
 /// The Wan models that also change pictures; they round to whole steps of 16 by themselves.
-const WAN_IMAGE_SIZES: Steps = Steps { multiple_of: 16, max_side: 4096, max_pixels: square(2048), ..WAN_2_5_SIZES };
+const WAN_IMAGE_SIZES: SizeBounds =
+    SizeBounds { multiple_of: 16, max_side: 4096, max_pixels: square(2048), ..WAN_2_5_SIZES };
 
 /// Qwen-Image with its five sizes, one picture a call.
 const QWEN: Family = Family {
@@ -195,12 +196,12 @@ pub fn family(model: &str) -> &'static Family {
 
 impl Family {
     /// What its models draw where nothing is asked: of the five sizes of Qwen-Image the first, by the vendor's page.
-    pub fn usual(&self) -> Usual {
+    pub fn usual(&self) -> ModelDefaults {
         let size = match self.draws {
             DrawnSizes::Listed(sizes) => sizes.first().copied(),
             DrawnSizes::Any | DrawnSizes::Free(_) => None,
         };
-        Usual { size, ..Usual::default() }
+        ModelDefaults { size, ..ModelDefaults::default() }
     }
 
     /// Whether its models look at a picture of this size.
@@ -239,7 +240,7 @@ impl Family {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capabilities::{OutputSize, SizeTolerance, Unable};
+    use crate::capabilities::{OutputSize, SizeTolerance, Unsupported};
 
     const BEND: SizeTolerance = SizeTolerance { tolerance_ppm: 150_000, strict: false };
 
@@ -290,7 +291,11 @@ mod tests {
         ] {
             assert_eq!(fit(model, asked).map(|(output_size, _)| output_size), Ok(output_size), "{model} {asked}");
         }
-        assert_eq!(fit("qwen-image-edit", "1024x1024"), Err(Unable::Size), "its picture has the size of its input");
-        assert_eq!(fit("qwen-image", "2048x512"), Err(Unable::Size));
+        assert_eq!(
+            fit("qwen-image-edit", "1024x1024"),
+            Err(Unsupported::Size),
+            "its picture has the size of its input"
+        );
+        assert_eq!(fit("qwen-image", "2048x512"), Err(Unsupported::Size));
     }
 }

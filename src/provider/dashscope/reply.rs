@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::failure::{Class, Classification, Failure, Scope};
+use crate::failure::{Class, Classification, Failure, FailureScope};
 use crate::image::Size;
-use crate::provider::adapter::{Call, Drawn, Job, Reply, ReplyPicture, Reported, Step, Usage};
+use crate::provider::adapter::{Call, Job, JobResult, Reply, ReplyPicture, Reported, Step, Usage};
 use crate::provider::common::addresses;
 use crate::provider::common::headers;
 use crate::provider::common::json::Json;
@@ -140,7 +140,7 @@ fn finished(job: &Job<'_>, reply: &Reply, json: &Json<'_>, output: &Json<'_>) ->
     let refused = errors.iter().filter(|error| finding(error, server).class == Class::Policy).count();
     let refused = u8::try_from(refused).unwrap_or(u8::MAX).min(job.n.saturating_sub(drawn));
     let refused_billed = billed.saturating_sub(drawn).min(refused);
-    Step::Done(Drawn { images, refused, refused_billed, usage: usage(json) })
+    Step::Done(JobResult { images, refused, refused_billed, usage: usage(json) })
 }
 
 fn items<'j, 'a>(list: Option<&'j Json<'a>>) -> &'j [Json<'a>] {
@@ -211,10 +211,10 @@ fn finding(vendor_error: &VendorError, otherwise: Classification) -> Classificat
         Class::Auth if said("AccessDenied.Unpurchased") => found,
         Class::Auth if said("AccessDenied") => Classification::guess(Class::Auth),
         Class::RateLimited if vendor_error.mentions(&["free allocated quota"]) => {
-            Classification::stated(Class::Quota).at(Scope::Model)
+            Classification::stated(Class::Quota).at(FailureScope::Model)
         }
         // Each model has a free allowance of its own.
-        Class::Quota if said("AllocationQuota") => found.at(Scope::Model),
+        Class::Quota if said("AllocationQuota") => found.at(FailureScope::Model),
         _ => found,
     }
 }

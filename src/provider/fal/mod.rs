@@ -12,7 +12,7 @@ use http::Method;
 use serde_json::Value;
 use url::Url;
 
-use crate::capabilities::{BilledSize, Capabilities, Usual};
+use crate::capabilities::{BilledSize, Capabilities, ModelDefaults};
 use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure};
 use crate::provider::adapter::{Adapter, Call, Job, Reply, Step};
@@ -60,8 +60,8 @@ impl Adapter for Fal {
     }
 
     /// fal bills the megapixels that its result tells; where it tells none, those of the picture.
-    fn usual(&self, _: &Account, _: &Model) -> Usual {
-        Usual { billed: BilledSize::Drawn, ..Usual::default() }
+    fn usual(&self, _: &Account, _: &Model) -> ModelDefaults {
+        ModelDefaults { billed: BilledSize::Drawn, ..ModelDefaults::default() }
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::capabilities::{Capabilities, Edits, OutputSize, Sizes, Steps};
+use crate::capabilities::{Capabilities, Edits, OutputSize, SizeBounds, Sizes};
 use crate::image::{Format, Size};
 use crate::provider::adapter::Job;
 use crate::provider::common::fields;
@@ -17,7 +17,7 @@ use crate::request::{Edit, PROMPT_MAX_CHARS, Quality};
 #[derive(Clone, Copy, Debug)]
 enum SizeInput {
     /// `image_size: {width, height}`.
-    Pixels(Steps),
+    Pixels(SizeBounds),
     /// `image_size: "1024x1024"`, one of these.
     Words(&'static [Size]),
     /// `aspect_ratio`, for about so many pixels.
@@ -72,7 +72,7 @@ struct FalModel {
 const JPEG_PNG: &[Format] = &[Format::Jpeg, Format::Png];
 
 /// The open FLUX models: packed 16 pixels at a time.
-const FLUX_STEPS: Steps = Steps {
+const FLUX_STEPS: SizeBounds = SizeBounds {
     multiple_of: 16,
     min_side: 256,
     max_side: 2048,
@@ -82,13 +82,13 @@ const FLUX_STEPS: Steps = Steps {
 };
 
 /// FLUX 1.1 pro, as its maker says.
-const PRO_STEPS: Steps = Steps { multiple_of: 32, max_side: 1440, ..FLUX_STEPS };
+const PRO_STEPS: SizeBounds = SizeBounds { multiple_of: 32, max_side: 1440, ..FLUX_STEPS };
 
-const FLUX_2_STEPS: Steps = Steps { min_side: 512, min_pixels: 512 * 512, max_ratio: 4, ..FLUX_STEPS };
+const FLUX_2_STEPS: SizeBounds = SizeBounds { min_side: 512, min_pixels: 512 * 512, max_ratio: 4, ..FLUX_STEPS };
 
-const SDXL_STEPS: Steps = Steps { multiple_of: 8, ..FLUX_STEPS };
+const SDXL_STEPS: SizeBounds = SizeBounds { multiple_of: 8, ..FLUX_STEPS };
 
-const SEEDREAM_STEPS: Steps = Steps {
+const SEEDREAM_STEPS: SizeBounds = SizeBounds {
     multiple_of: 16,
     min_side: 1024,
     max_side: 4096,
@@ -98,8 +98,14 @@ const SEEDREAM_STEPS: Steps = Steps {
 };
 
 /// OpenAI's own bounds, which fal hands on.
-const GPT_2_STEPS: Steps =
-    Steps { multiple_of: 16, min_side: 16, max_side: 3840, min_pixels: 655_360, max_pixels: 8_294_400, max_ratio: 3 };
+const GPT_2_STEPS: SizeBounds = SizeBounds {
+    multiple_of: 16,
+    min_side: 16,
+    max_side: 3840,
+    min_pixels: 655_360,
+    max_pixels: 8_294_400,
+    max_ratio: 3,
+};
 
 const GPT_1_SIZES: &[Size] = &[Size::new(1024, 1024), Size::new(1536, 1024), Size::new(1024, 1536)];
 

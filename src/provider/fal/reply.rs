@@ -7,9 +7,9 @@
 
 use http::HeaderName;
 
-use crate::failure::{Class, Classification, Failure, Scope};
+use crate::failure::{Class, Classification, Failure, FailureScope};
 use crate::image::Size;
-use crate::provider::adapter::{Drawn, Job, Reply, ReplyPicture, Reported, Step, Usage};
+use crate::provider::adapter::{Job, JobResult, Reply, ReplyPicture, Reported, Step, Usage};
 use crate::provider::common::json::Json;
 use crate::provider::common::picture_source;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
@@ -82,7 +82,7 @@ pub fn result(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
         return Step::Failed(without_pictures(job, reply, json));
     }
     // A black picture was drawn and then blacked out. fal exempts server errors from the bill and nothing else.
-    Step::Done(Drawn { images, refused, refused_billed: refused, usage: usage(reply, listed) })
+    Step::Done(JobResult { images, refused, refused_billed: refused, usage: usage(reply, listed) })
 }
 
 /// Whether the reply is to the last question about a request, for its result. The ones before it end in `status`.
@@ -111,7 +111,7 @@ pub fn failure(job: &Job<'_>, reply: &Reply, vendor_error: &VendorError) -> Fail
         // fal names the application; any other 404 may be about a path.
         Class::ModelGone if vendor_error.mentions(&["application"]) => Classification::stated(Class::ModelGone),
         // So many requests at once are an account's.
-        Class::RateLimited => found.at(Scope::Account),
+        Class::RateLimited => found.at(FailureScope::Account),
         _ => found,
     };
     let class = finding.class;
@@ -208,7 +208,7 @@ mod tests {
         Fal.read(&fixture.job(), &reply)
     }
 
-    fn drawn(headers: &[(&'static str, &str)], body: &str) -> Drawn {
+    fn drawn(headers: &[(&'static str, &str)], body: &str) -> JobResult {
         match read(200, headers, body) {
             Step::Done(drawn) => drawn,
             other => panic!("{other:?}"),

@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn pictures_that_a_request_cannot_carry_are_not_sent() {
-        use crate::capabilities::{SizeTolerance, Unable};
+        use crate::capabilities::{SizeTolerance, Unsupported};
         use crate::provider::common::fixture::JobFixture;
         let able = family("gemini-3-pro-image").capabilities(false);
         let mut request =
@@ -211,6 +211,6 @@ mod tests {
             able.fit(&request, SizeTolerance { tolerance_ppm: 0, strict: false }).err()
         };
         assert_eq!(weigh(15_000_000), None);
-        assert_eq!(weigh(15_000_001), Some(Unable::ImageBytes { limit: 15_000_000 }));
+        assert_eq!(weigh(15_000_001), Some(Unsupported::ImageBytes { limit: 15_000_000 }));
     }
 }

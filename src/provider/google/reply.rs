@@ -4,9 +4,9 @@
 //! tells of a model that merely stumbled. The two tables here tell these apart. Imagen leaves out what it withholds,
 //! and charges only for what it gives.
 
-use crate::failure::{Class, Classification, Failure, Scope};
+use crate::failure::{Class, Classification, Failure, FailureScope};
 use crate::pricing::Counted;
-use crate::provider::adapter::{Drawn, Job, Reply, ReplyPicture, Step, Usage};
+use crate::provider::adapter::{Job, JobResult, Reply, ReplyPicture, Step, Usage};
 use crate::provider::common;
 use crate::provider::common::json::Json;
 use crate::provider::common::picture_source;
@@ -91,7 +91,7 @@ fn content(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     let images: Vec<ReplyPicture> = found.take(picture_source::MOST_PICTURES).collect();
     if !images.is_empty() {
         let usage = Usage { counted: counted(json), ..Usage::default() };
-        return Step::Done(Drawn { images, usage, ..Drawn::default() });
+        return Step::Done(JobResult { images, usage, ..JobResult::default() });
     }
     let words = shown().filter_map(|part| part.text_at("text")).next().unwrap_or_default();
     // What was refused, or came to nothing, took its tokens all the same.
@@ -136,7 +136,7 @@ fn predictions(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
         .collect();
     let missing = job.n.saturating_sub(u8::try_from(images.len()).unwrap_or(u8::MAX));
     if !images.is_empty() {
-        return Step::Done(Drawn { images, refused: missing, ..Drawn::default() });
+        return Step::Done(JobResult { images, refused: missing, ..JobResult::default() });
     }
     let reason = list.iter().find_map(|item| item.text_at("raiFilteredReason"));
     let bare = matches!(json, Json::Object(_)) && list.is_empty() && json.get("error").is_none();
@@ -178,7 +178,7 @@ fn finding(vendor_error: &VendorError, quotas: Quotas, status: u16) -> Classific
         Class::RateLimited if vendor_error.mentions(&BROKE[1..]) => Classification::stated(Class::Quota),
         Class::RateLimited => {
             let class = if quotas.daily { Class::Quota } else { Class::RateLimited };
-            let scope = if quotas.of_all_models { Scope::Account } else { Scope::Model };
+            let scope = if quotas.of_all_models { FailureScope::Account } else { FailureScope::Model };
             Classification::stated(class).at(scope)
         }
         Class::CallerInvalid if vendor_error.mentions(UNKNOWN) => Classification::stated(Class::AdapterBug),
@@ -191,7 +191,7 @@ fn finding(vendor_error: &VendorError, quotas: Quotas, status: u16) -> Classific
         }
         // The permission is one on a model; what is wrong with the whole account has words of its own.
         Class::Auth if said("PERMISSION_DENIED") && !vendor_error.is_about_the_account() => {
-            Classification::stated(Class::Auth).at(Scope::Model)
+            Classification::stated(Class::Auth).at(FailureScope::Model)
         }
         Class::ModelGone if said("NOT_FOUND") => Classification::stated(Class::ModelGone),
         _ => found,

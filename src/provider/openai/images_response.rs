@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use crate::config::plan::{Account, CostUnit, Dialect, SizeFormat};
-use crate::failure::{Class, Classification, Failure, Scope};
+use crate::failure::{Class, Classification, Failure, FailureScope};
 use crate::pricing::Counted;
-use crate::provider::adapter::{Drawn, Job, Reply, ReplyPicture, Reported, Usage};
+use crate::provider::adapter::{Job, JobResult, Reply, ReplyPicture, Reported, Usage};
 use crate::provider::common;
 use crate::provider::common::json::{Json, number_at};
 use crate::provider::common::picture_source;
@@ -53,10 +53,10 @@ pub(super) const WORDS: &[(&str, Class)] = &[
 ];
 
 /// Words whose failure reaches otherwise than its class usually does.
-pub(super) const REACHES: &[(&str, Scope)] = &[
-    ("DeploymentNotFound", Scope::Model),
-    ("key_model_access_denied", Scope::Model),
-    ("team_model_access_denied", Scope::Model),
+pub(super) const REACHES: &[(&str, FailureScope)] = &[
+    ("DeploymentNotFound", FailureScope::Model),
+    ("key_model_access_denied", FailureScope::Model),
+    ("team_model_access_denied", FailureScope::Model),
 ];
 
 /// Sentences that tell a refusal where no word does.
@@ -67,12 +67,12 @@ pub(super) const REFUSALS: &[&str] =
 pub(super) const OF_ALL_MODELS: &[&str] = &["all models", "across models"];
 
 /// The pictures of a good reply, or what it says instead.
-pub fn drawn(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<Drawn, Failure> {
+pub fn drawn(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Result<JobResult, Failure> {
     let images = pictures(job, reply, json);
     if images.is_empty() {
         return Err(without_pictures(job, reply, json));
     }
-    Ok(Drawn { images, refused: 0, refused_billed: 0, usage: usage(job, reply, json) })
+    Ok(JobResult { images, refused: 0, refused_billed: 0, usage: usage(job, reply, json) })
 }
 
 /// What a vendor's words or sentences say by themselves, whatever the status they come with.
@@ -116,7 +116,7 @@ pub(super) fn finding(vendor_error: &VendorError, status: u16) -> Classification
         Class::CallerInvalid | Class::ModelGone if vendor_error.misses_the_model() => {
             Classification::stated(Class::ModelGone)
         }
-        Class::RateLimited if vendor_error.mentions(OF_ALL_MODELS) => finding.at(Scope::Account),
+        Class::RateLimited if vendor_error.mentions(OF_ALL_MODELS) => finding.at(FailureScope::Account),
         _ => finding,
     }
 }

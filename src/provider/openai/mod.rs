@@ -3,7 +3,7 @@
 //! Addresses and headers are here; which parameters a model takes is in `models.rs`, the bodies are in
 //! `body.rs`, and what a reply means is shared with servers like OpenAI's and is in `reply.rs`.
 
-use crate::capabilities::{Capabilities, Usual};
+use crate::capabilities::{Capabilities, ModelDefaults};
 use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
 use crate::provider::adapter::{Adapter, Call, Job, Partial, Reply, Step};
@@ -53,7 +53,7 @@ impl Adapter for OpenAi {
         family(model).capabilities()
     }
 
-    fn usual(&self, _: &Account, model: &Model) -> Usual {
+    fn usual(&self, _: &Account, model: &Model) -> ModelDefaults {
         family(&model.name).usual
     }
 

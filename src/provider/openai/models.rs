@@ -3,7 +3,7 @@
 //! Data only. OpenAI and Azure serve the same models, and resellers pass their names on, so this table stands apart
 //! from what is sent to whom. A name it does not know is taken for a model like gpt-image-2.
 
-use crate::capabilities::{BilledSize, Capabilities, Edits, Sizes, Steps, Usual};
+use crate::capabilities::{BilledSize, Capabilities, Edits, ModelDefaults, SizeBounds, Sizes};
 use crate::image::{Format, Size};
 use crate::request::{PROMPT_MAX_CHARS, Quality};
 
@@ -45,7 +45,7 @@ pub struct Family {
     /// Take `input_fidelity`.
     pub fidelity: bool,
     /// What they draw where nothing is asked. A GPT image model's `auto` decides by the prompt, and tells.
-    pub usual: Usual,
+    pub usual: ModelDefaults,
 }
 
 const SQUARE: Size = Size::new(1024, 1024);
@@ -54,8 +54,14 @@ const DALL_E_2_SIZES: &[Size] = &[Size::new(256, 256), Size::new(512, 512), SQUA
 const DALL_E_3_SIZES: &[Size] = &[SQUARE, Size::new(1792, 1024), Size::new(1024, 1792)];
 
 /// The free sizes of gpt-image-2 and later (PROVIDERS.md 1.1).
-const FREE: Steps =
-    Steps { multiple_of: 16, min_side: 16, max_side: 3840, min_pixels: 655_360, max_pixels: 8_294_400, max_ratio: 3 };
+const FREE: SizeBounds = SizeBounds {
+    multiple_of: 16,
+    min_side: 16,
+    max_side: 3840,
+    min_pixels: 655_360,
+    max_pixels: 8_294_400,
+    max_ratio: 3,
+};
 
 const THREE: &[Quality] = &[Quality::Low, Quality::Medium, Quality::High];
 const FIVE: &[Quality] = &[Quality::Low, Quality::Medium, Quality::High, Quality::Xhigh, Quality::Max];
@@ -72,11 +78,12 @@ const GPT: Family = Family {
     complexity: false,
     edit: Some(Edits { mask: true, ..Edits::up_to(16) }),
     fidelity: true,
-    usual: Usual { size: None, quality: None, billed: BilledSize::Asked },
+    usual: ModelDefaults { size: None, quality: None, billed: BilledSize::Asked },
 };
 
 /// DALL-E's defaults (PROVIDERS.md 1.1 and 1.7).
-const CLASSIC: Usual = Usual { size: Some(SQUARE), quality: Some(Quality::Standard), billed: BilledSize::Asked };
+const CLASSIC: ModelDefaults =
+    ModelDefaults { size: Some(SQUARE), quality: Some(Quality::Standard), billed: BilledSize::Asked };
 
 /// Every family; the first whose prefix fits counts. The last fits everything: a model newer than this table is taken
 /// to be like gpt-image-2.
@@ -122,7 +129,7 @@ pub fn family(model: &str) -> &'static Family {
 
 /// What a model by this name draws where nothing is asked, perhaps behind a reseller's prefix such as `openai/`. Nothing
 /// is presumed of a name that is not in the table.
-pub fn usual(model: &str) -> Usual {
+pub fn usual(model: &str) -> ModelDefaults {
     let name = model.rsplit('/').next().unwrap_or(model);
     let named = FAMILIES.iter().find(|family| !family.prefix.is_empty() && name.starts_with(family.prefix));
     named.map(|family| family.usual).unwrap_or_default()

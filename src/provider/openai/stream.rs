@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::failure::{Class, Failure};
 use crate::image::{Format, standard, without_data_prefix};
-use crate::provider::adapter::{Drawn, Job, Partial, Reply, ReplyPicture, Step, Usage};
+use crate::provider::adapter::{Job, JobResult, Partial, Reply, ReplyPicture, Step, Usage};
 use crate::provider::common::json::Json;
 use crate::provider::common::picture_source;
 use crate::provider::common::vendor_error::VendorError;
@@ -65,7 +65,7 @@ pub fn read(job: &Job<'_>, reply: &Reply) -> Step {
         }
     }
     match (images.is_empty(), failed) {
-        (false, _) => Step::Done(Drawn { images, refused: 0, refused_billed: 0, usage: usage_told }),
+        (false, _) => Step::Done(JobResult { images, refused: 0, refused_billed: 0, usage: usage_told }),
         (true, Some(failure)) => Step::Failed(failure),
         // Something may have been drawn.
         (true, None) => Step::Failed(Failure::new(Class::TimeoutAmbiguous, "the stream ended without a picture")),

@@ -11,7 +11,7 @@ use crate::capabilities::Capabilities;
 use crate::config::plan::{Account, Model, Via};
 use crate::failure::{Class, Classification, Failure};
 use crate::image::{Format, is_data_url};
-use crate::provider::adapter::{Adapter, Call, Drawn, Job, Reply, ReplyPicture, Reported, Step, Usage};
+use crate::provider::adapter::{Adapter, Call, Job, JobResult, Reply, ReplyPicture, Reported, Step, Usage};
 use crate::provider::common::addresses;
 use crate::provider::common::fields;
 use crate::provider::common::headers;
@@ -128,7 +128,7 @@ impl Adapter for OpenRouter {
         if images.is_empty() {
             return without_pictures(job, reply, &json);
         }
-        Step::Done(Drawn { images, usage: usage(reply), ..Drawn::default() })
+        Step::Done(JobResult { images, usage: usage(reply), ..JobResult::default() })
     }
 }
 
@@ -238,7 +238,7 @@ fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
     if cost.is_some_and(|cost| matches!(cost, Json::Number(cost) if *cost > 0.0)) {
         // Words that led to no picture are charged too, so the answer is settled like one with pictures.
         let refused = if refused { job.n } else { 0 };
-        return Step::Done(Drawn { refused, usage: usage(reply), ..Drawn::default() });
+        return Step::Done(JobResult { refused, usage: usage(reply), ..JobResult::default() });
     }
     let failure = malformed(job, reply, "has no pictures");
     Step::Failed(match (refused, cost) {

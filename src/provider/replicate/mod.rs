@@ -9,12 +9,12 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::capabilities::{BilledSize, Capabilities, OutputSize, Usual};
+use crate::capabilities::{BilledSize, Capabilities, ModelDefaults, OutputSize};
 use crate::config::plan::{Account, Model};
-use crate::failure::{Class, Classification, Failure, Scope};
+use crate::failure::{Class, Classification, Failure, FailureScope};
 use crate::image::Format;
 use crate::pricing::Counted;
-use crate::provider::adapter::{Adapter, Call, Drawn, Job, Reply, ReplyPicture, Step, Usage};
+use crate::provider::adapter::{Adapter, Call, Job, JobResult, Reply, ReplyPicture, Step, Usage};
 use crate::provider::common::addresses;
 use crate::provider::common::fields;
 use crate::provider::common::headers;
@@ -85,8 +85,8 @@ impl Adapter for Replicate {
     }
 
     /// A model decides the pixels of a shape, and megapixels are those of the picture (PROVIDERS.md 5.2).
-    fn usual(&self, _: &Account, _: &Model) -> Usual {
-        Usual { billed: BilledSize::Drawn, ..Usual::default() }
+    fn usual(&self, _: &Account, _: &Model) -> ModelDefaults {
+        ModelDefaults { billed: BilledSize::Drawn, ..ModelDefaults::default() }
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
@@ -240,7 +240,7 @@ fn succeeded(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
         return Step::Failed(failure.with_counted(counted(reply)));
     }
     let usage = Usage { counted: counted(reply), ..Usage::default() };
-    Step::Done(Drawn { images, usage, ..Drawn::default() })
+    Step::Done(JobResult { images, usage, ..JobResult::default() })
 }
 
 /// How long it ran, whatever came of it.
@@ -267,11 +267,11 @@ fn failure(job: &Job<'_>, reply: &Reply, vendor_error: &VendorError) -> Failure 
         Class::CallerInvalid if vendor_error.refuses(reply.status, REFUSALS) => Classification::stated(Class::Policy),
         // The one 422 that is about the model: a version that is gone or was never ours to run.
         Class::CallerInvalid if vendor_error.mentions(&["version does not exist"]) => {
-            Classification::stated(Class::ModelGone).at(Scope::Model)
+            Classification::stated(Class::ModelGone).at(FailureScope::Model)
         }
         Class::ModelGone if vendor_error.misses_the_model() => Classification::stated(Class::ModelGone),
         // So many predictions a minute are an account's (PROVIDERS.md section 5).
-        Class::RateLimited => found.at(Scope::Account),
+        Class::RateLimited => found.at(FailureScope::Account),
         _ => found,
     };
     let mut vendor_error = vendor_error.clone();

@@ -3,7 +3,7 @@
 //! Data, with what it means for capabilities. A model nobody described takes a prompt and a size in pixels; its config
 //! says the rest.
 
-use crate::capabilities::{Capabilities, Edits, Sizes, Steps};
+use crate::capabilities::{Capabilities, Edits, SizeBounds, Sizes};
 use crate::image::Format;
 use crate::request::PROMPT_MAX_CHARS;
 
@@ -100,8 +100,14 @@ const SHAPES: [(u32, u32); 11] =
     [(1, 1), (16, 9), (21, 9), (3, 2), (2, 3), (4, 5), (5, 4), (3, 4), (4, 3), (9, 16), (9, 21)];
 
 /// Sizes of SDXL and of what is built on it.
-const PIXEL_STEPS: Steps =
-    Steps { multiple_of: 8, min_side: 256, max_side: 2048, min_pixels: 65_536, max_pixels: 4_194_304, max_ratio: 8 };
+const PIXEL_STEPS: SizeBounds = SizeBounds {
+    multiple_of: 8,
+    min_side: 256,
+    max_side: 2048,
+    min_pixels: 65_536,
+    max_pixels: 4_194_304,
+    max_ratio: 8,
+};
 
 /// The name behind the owner and before the version; a bare version has none.
 pub fn family(model: &str) -> &'static Family {

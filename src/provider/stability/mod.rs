@@ -10,11 +10,11 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
-use crate::capabilities::{Capabilities, Edits, Sizes, Usual};
+use crate::capabilities::{Capabilities, Edits, ModelDefaults, Sizes};
 use crate::config::plan::{Account, Model};
-use crate::failure::{Class, Classification, Failure, Scope};
+use crate::failure::{Class, Classification, Failure, FailureScope};
 use crate::image::{Encoded, Format};
-use crate::provider::adapter::{Adapter, Call, Drawn, Job, PictureSource, Reply, ReplyPicture, Step, Usage};
+use crate::provider::adapter::{Adapter, Call, Job, JobResult, PictureSource, Reply, ReplyPicture, Step, Usage};
 use crate::provider::common::addresses;
 use crate::provider::common::fields;
 use crate::provider::common::form::MultipartForm;
@@ -146,12 +146,12 @@ impl Adapter for Stability {
     }
 
     /// v1 is told a size in any case.
-    fn usual(&self, _: &Account, model: &Model) -> Usual {
+    fn usual(&self, _: &Account, model: &Model) -> ModelDefaults {
         let size = match Api::of(&model.name) {
             Api::V1 { .. } => SDXL_SIZES.first().copied(),
             Api::V2 { .. } => None,
         };
-        Usual { size, ..Usual::default() }
+        ModelDefaults { size, ..ModelDefaults::default() }
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {
@@ -240,7 +240,7 @@ fn read_v1(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
         (true, 0) if artifacts.is_empty() => Step::Failed(malformed(job, reply, "has no pictures")),
         (true, 0) => Step::Failed(Failure::new(Class::Server, "every artifact ended in ERROR")),
         (true, refused) => Step::Failed(blurred(refused)),
-        (false, refused) => Step::Done(Drawn { images, refused, refused_billed: refused, usage: Usage::default() }),
+        (false, refused) => Step::Done(JobResult { images, refused, refused_billed: refused, usage: Usage::default() }),
     }
 }
 
@@ -267,7 +267,7 @@ fn read_bytes(reply: &Reply) -> Step {
 
 fn done(source: PictureSource) -> Step {
     let images = vec![ReplyPicture { source, revised_prompt: None }];
-    Step::Done(Drawn { images, refused: 0, refused_billed: 0, usage: Usage::default() })
+    Step::Done(JobResult { images, refused: 0, refused_billed: 0, usage: Usage::default() })
 }
 
 /// A filtered output is described as a successful generation, so it counts as charged.
@@ -287,12 +287,12 @@ fn failure(job: &Job<'_>, reply: &Reply, vendor_error: &VendorError) -> Failure 
         .map_or_else(|| vendor_error.by_status(reply.status), Classification::stated);
     let said = |name: &str| vendor_error.words.iter().any(|word| word == name);
     let finding = match found.class {
-        Class::Auth if said("permission_denied") => Classification::stated(Class::Auth).at(Scope::Model),
+        Class::Auth if said("permission_denied") => Classification::stated(Class::Auth).at(FailureScope::Model),
         Class::ModelGone if said("not_found") && vendor_error.mentions(&["engine", "model"]) => {
             Classification::stated(Class::ModelGone)
         }
         // The key is locked, whatever it asks for.
-        Class::RateLimited => found.at(Scope::Account),
+        Class::RateLimited => found.at(FailureScope::Account),
         _ => found,
     };
     let mut vendor_error = vendor_error.clone();

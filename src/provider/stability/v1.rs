@@ -7,7 +7,7 @@
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
-use crate::capabilities::{Edits, Steps};
+use crate::capabilities::{Edits, SizeBounds};
 use crate::failure::Failure;
 use crate::image::{Format, Size};
 use crate::provider::adapter::{Call, Job};
@@ -30,8 +30,14 @@ pub const SDXL_SIZES: [Size; 9] = [
 ];
 
 /// What v1 says of every engine.
-pub const V1_STEPS: Steps =
-    Steps { multiple_of: 64, min_side: 128, max_side: 8192, min_pixels: 262_144, max_pixels: 1_048_576, max_ratio: 64 };
+pub const V1_STEPS: SizeBounds = SizeBounds {
+    multiple_of: 64,
+    min_side: 128,
+    max_side: 8192,
+    min_pixels: 262_144,
+    max_pixels: 1_048_576,
+    max_ratio: 64,
+};
 
 /// Sent unless the model's options say otherwise: the documents disagree about the default.
 const V1_DIFFUSION_STEPS: u32 = 30;
@@ -132,7 +138,7 @@ pub fn fixed_seed(seed: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capabilities::{SizeTolerance, Unable};
+    use crate::capabilities::{SizeTolerance, Unsupported};
     use crate::provider::common::fixture::JobFixture;
 
     const SDXL: &str = "stable-diffusion-xl-1024-v1-0";
@@ -173,9 +179,9 @@ mod tests {
         let size_tolerance = SizeTolerance { tolerance_ppm: 1_000_000, strict: false };
         for (model, side, wanted) in [
             (SDXL, 1024, None),
-            (SDXL, 512, Some(Unable::ImageSize)),
+            (SDXL, 512, Some(Unsupported::ImageSize)),
             ("stable-diffusion-v1-6", 512, None),
-            ("stable-diffusion-v1-6", 500, Some(Unable::ImageSize)),
+            ("stable-diffusion-v1-6", 500, Some(Unsupported::ImageSize)),
         ] {
             let mut fixture = JobFixture::new("stability", model, r#"{"prompt":"x"}"#).editing(1, true);
             fixture.request.edit.as_mut().unwrap().images[0].size = Size::new(side, side);

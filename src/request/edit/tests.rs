@@ -29,7 +29,7 @@ fn url(bytes: &Bytes) -> serde_json::Value {
 
 #[test]
 fn a_form_and_json_with_the_same_wishes_are_the_same_request() {
-    let form = Draft::from_edit_form(vec![
+    let form = EditDraft::from_edit_form(vec![
         text("prompt", "a red hat"),
         text("n", "2"),
         text("input_fidelity", "high"),
@@ -38,11 +38,11 @@ fn a_form_and_json_with_the_same_wishes_are_the_same_request() {
         file("image[]", png(4, 255)),
         file("mask", png(8, 0)),
     ])
-    .and_then(Draft::finish)
+    .and_then(EditDraft::finish)
     .unwrap();
     let body = json!({"prompt": "a red hat", "n": 2, "input_fidelity": "high", "seed": 7,
         "images": [url(&png(8, 255)), url(&png(4, 255))], "mask": url(&png(8, 0)), "user": null});
-    assert_eq!(form, Draft::from_edit_json(body.to_string().as_bytes()).and_then(Draft::finish).unwrap());
+    assert_eq!(form, EditDraft::from_edit_json(body.to_string().as_bytes()).and_then(EditDraft::finish).unwrap());
     let edit = form.edit.unwrap();
     assert_eq!((form.n, edit.images.len(), edit.fidelity), (2, 2, Some(Fidelity::High)));
     let white = ::image::load_from_memory(&edit.mask.unwrap().white).unwrap().into_luma8();
@@ -52,7 +52,8 @@ fn a_form_and_json_with_the_same_wishes_are_the_same_request() {
 #[test]
 fn null_means_absent_in_every_field_and_a_text_of_nothing_within_pictures() {
     let plain = json!({"prompt": "x", "images": [url(&png(8, 255))]});
-    let read = |body: &serde_json::Value| Draft::from_edit_json(body.to_string().as_bytes()).and_then(Draft::finish);
+    let read =
+        |body: &serde_json::Value| EditDraft::from_edit_json(body.to_string().as_bytes()).and_then(EditDraft::finish);
     let wanted = read(&plain).unwrap();
     let nothings = [json!(null), json!(""), json!(" ")];
     for field in EDIT_FIELDS.into_iter().chain(["mask"]).filter(|field| *field != "prompt") {
@@ -76,7 +77,7 @@ fn null_means_absent_in_every_field_and_a_text_of_nothing_within_pictures() {
 fn a_text_of_nothing_means_absent_in_every_field_of_a_form_and_is_no_second_value() {
     let form = |more: Vec<FormField>| {
         let fields = [vec![text("prompt", "x"), file("image", png(8, 255))], more].concat();
-        Draft::from_edit_form(fields).and_then(Draft::finish)
+        EditDraft::from_edit_form(fields).and_then(EditDraft::finish)
     };
     let wanted = form(vec![]).unwrap();
     for field in EDIT_FIELDS.into_iter().chain(["mask", "image", "image[]"]) {
@@ -113,7 +114,7 @@ fn each_mistake_in_a_form_names_its_field() {
         (vec![text("prompt", "x"), picture(), file("mask", png(8, 0)), file("mask", png(8, 0))], "mask"),
         ([vec![text("prompt", "x")], vec![picture(); 17]].concat(), "image"),
     ] {
-        let error = Draft::from_edit_form(form).unwrap_err();
+        let error = EditDraft::from_edit_form(form).unwrap_err();
         assert_eq!((error.param.as_deref(), error.kind.status()), (Some(field), 400), "{error:?}");
     }
 }
@@ -121,12 +122,12 @@ fn each_mistake_in_a_form_names_its_field() {
 #[test]
 fn a_mask_of_too_many_pixels_is_refused_before_it_is_decoded() {
     let form = || vec![text("prompt", "x"), file("image", png(8, 255)), file("mask", png(8, 0))];
-    let draft = Draft::from_edit_form(form()).unwrap();
+    let draft = EditDraft::from_edit_form(form()).unwrap();
     draft.check_mask(64).unwrap();
     let error = draft.check_mask(63).unwrap_err();
     assert_eq!(error.param.as_deref(), Some("mask"));
     assert!(error.message.contains("8x8, which are 64 pixels; at most 63"), "{}", error.message);
-    assert!(Draft::from_edit_form(form()[..2].to_vec()).unwrap().check_mask(1).is_ok(), "pictures are not decoded");
+    assert!(EditDraft::from_edit_form(form()[..2].to_vec()).unwrap().check_mask(1).is_ok(), "pictures are not decoded");
 }
 
 #[test]
@@ -141,7 +142,7 @@ fn no_address_or_file_id_of_a_caller_is_followed() {
         (json!("data:,"), "must be an object"),
     ] {
         let body = json!({"prompt": "x", "images": [reference]});
-        let error = Draft::from_edit_json(body.to_string().as_bytes()).unwrap_err();
+        let error = EditDraft::from_edit_json(body.to_string().as_bytes()).unwrap_err();
         assert_eq!(error.param.as_deref(), Some("images[0]"));
         assert!(error.message.contains(says), "{}", error.message);
     }
@@ -149,12 +150,13 @@ fn no_address_or_file_id_of_a_caller_is_followed() {
 
 #[test]
 fn a_variation_is_an_edit_in_our_own_words_and_takes_no_others() {
-    let request =
-        Draft::from_variation_form(vec![file("image", png(8, 255)), text("n", "3")]).and_then(Draft::finish).unwrap();
+    let request = EditDraft::from_variation_form(vec![file("image", png(8, 255)), text("n", "3")])
+        .and_then(EditDraft::finish)
+        .unwrap();
     assert_eq!((request.prompt.as_str(), request.n, request.edit.unwrap().images.len()), (VARIATION, 3, 1));
     for extra in [text("prompt", "x"), file("mask", png(8, 0)), text("quality", "high")] {
         let form = vec![file("image", png(8, 255)), extra.clone()];
-        let error = Draft::from_variation_form(form).unwrap_err();
+        let error = EditDraft::from_variation_form(form).unwrap_err();
         assert_eq!(error.param, Some(extra.name));
     }
 }

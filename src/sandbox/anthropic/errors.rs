@@ -4,23 +4,23 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::sandbox::faults::Mode;
-use crate::sandbox::fields::{Why, Wrong};
-use crate::sandbox::vendor_call::{BadBody, No};
+use crate::sandbox::fields::{FieldError, FieldErrorKind};
+use crate::sandbox::vendor_call::{BadBody, ErrorResponse};
 
 /// The envelope; the id is added where it is known.
 pub(super) fn error(kind: &str, message: &str) -> Value {
     json!({"type": "error", "error": {"type": kind, "message": message}})
 }
 
-pub(super) fn violation(status: StatusCode, kind: &str, message: &str) -> No {
-    No::violation(status, error(kind, message))
+pub(super) fn violation(status: StatusCode, kind: &str, message: &str) -> ErrorResponse {
+    ErrorResponse::violation(status, error(kind, message))
 }
 
-pub(super) fn invalid(message: &str) -> No {
+pub(super) fn invalid(message: &str) -> ErrorResponse {
     violation(StatusCode::BAD_REQUEST, "invalid_request_error", message)
 }
 
-pub(super) fn with_id(no: No, id: &str) -> No {
+pub(super) fn with_id(no: ErrorResponse, id: &str) -> ErrorResponse {
     let mut body = no.body.clone();
     if body.is_object() {
         body["request_id"] = json!(id);
@@ -28,9 +28,12 @@ pub(super) fn with_id(no: No, id: &str) -> No {
     no.reworded(body)
 }
 
-pub(super) fn fault(mode: Mode) -> No {
+pub(super) fn fault(mode: Mode) -> ErrorResponse {
     let fault = |status: u16, kind, message| {
-        No::fault(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), error(kind, message))
+        ErrorResponse::fault(
+            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            error(kind, message),
+        )
     };
     match mode {
         Mode::RateLimited { retry_after } => {
@@ -48,18 +51,18 @@ pub(super) fn fault(mode: Mode) -> No {
     }
 }
 
-pub(in crate::sandbox) fn bad_field(wrong: Wrong) -> No {
+pub(in crate::sandbox) fn bad_field(wrong: FieldError) -> ErrorResponse {
     let sentence = match &wrong.why {
-        Why::Missing => "Field required".to_owned(),
-        Why::Unknown => "Extra inputs are not permitted".to_owned(),
-        Why::Below(least) => format!("Input should be greater than or equal to {least}"),
-        Why::Above(most) => format!("Input should be less than or equal to {most}"),
+        FieldErrorKind::Missing => "Field required".to_owned(),
+        FieldErrorKind::Unknown => "Extra inputs are not permitted".to_owned(),
+        FieldErrorKind::Below(least) => format!("Input should be greater than or equal to {least}"),
+        FieldErrorKind::Above(most) => format!("Input should be less than or equal to {most}"),
         _ => wrong.sentence(),
     };
     invalid(&format!("{}: {sentence}", wrong.field))
 }
 
-pub(in crate::sandbox) fn bad_body(why: BadBody) -> No {
+pub(in crate::sandbox) fn bad_body(why: BadBody) -> ErrorResponse {
     match why {
         BadBody::ContentType(given) => invalid(&format!("content-type: must be application/json, not '{given}'")),
         BadBody::TooLarge => {

@@ -18,10 +18,10 @@ use super::fields::Fields;
 use super::settings::{Name, TokenPrice, Vendor};
 use crate::money::Usd;
 use crate::sandbox::anthropic::errors::{bad_body, fault, invalid, violation, with_id};
-use crate::sandbox::anthropic::requests::Order;
+use crate::sandbox::anthropic::requests::ParsedRequest;
 use crate::sandbox::json::Json;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{No, VendorCall, act_out, finish, read_json, text};
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, finish, read_json, text};
 
 mod errors;
 pub(in crate::sandbox) mod requests;
@@ -44,11 +44,11 @@ async fn write(State(shared): State<Arc<SandboxState>>, request: Request) -> Res
     answer
 }
 
-async fn answer(call: &VendorCall, request: Request) -> Result<Response, No> {
+async fn answer(call: &VendorCall, request: Request) -> Result<Response, ErrorResponse> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
-    let order = Order::read(fields, &call.vendor)?;
+    let order = ParsedRequest::read(fields, &call.vendor)?;
     act_out(call.fate, fault).await?;
     call.work().await;
     let message = Message::write(&order, call);
@@ -63,7 +63,7 @@ async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri)
     finish(&shared, Name::Anthropic, Err(with_id(no, "req_lost")))
 }
 
-fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
+fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     let key = text(headers, &HeaderName::from_static("x-api-key"));
     if !vendor.accepts(key) {
         let message = if key.is_none_or(str::is_empty) { "x-api-key header is required" } else { "invalid x-api-key" };
@@ -82,11 +82,11 @@ fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
 struct Message {
     text: String,
     stop_reason: &'static str,
-    usage: Usage,
+    usage: TokenUsage,
 }
 
 impl Message {
-    fn write(order: &Order, call: &VendorCall) -> Message {
+    fn write(order: &ParsedRequest, call: &VendorCall) -> Message {
         let prompt = &order.prompt;
         let whole = format!("{prompt}, in soft morning light, sharp and rich in detail");
         let longest = usize::try_from(order.max_tokens).unwrap_or(usize::MAX).saturating_mul(4);
@@ -98,7 +98,7 @@ impl Message {
             _ if whole.chars().count() > longest => (cut(longest), "max_tokens"),
             _ => (whole, "end_turn"),
         };
-        let usage = Usage::of(order.read_chars(), text.chars().count(), prompt.contains("cached"));
+        let usage = TokenUsage::of(order.read_chars(), text.chars().count(), prompt.contains("cached"));
         Message { text, stop_reason, usage }
     }
 
@@ -119,7 +119,7 @@ impl Message {
 
 /// What an answer took, in tokens.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Usage {
+struct TokenUsage {
     input: u64,
     output: u64,
     five_minutes: u64,
@@ -127,13 +127,13 @@ struct Usage {
     reused: u64,
 }
 
-impl Usage {
-    fn of(read: usize, written: usize, cached: bool) -> Usage {
+impl TokenUsage {
+    fn of(read: usize, written: usize, cached: bool) -> TokenUsage {
         let tokens = |chars: usize| u64::try_from(chars.div_ceil(4)).unwrap_or(u64::MAX);
         let (input, output) = (tokens(read), tokens(written).max(1));
         match cached {
-            false => Usage { input, output, ..Usage::default() },
-            true => Usage {
+            false => TokenUsage { input, output, ..TokenUsage::default() },
+            true => TokenUsage {
                 input: input - 3 * (input / 4),
                 output,
                 five_minutes: input / 4,
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn half_a_nano_dollar_is_rounded_up() {
         let price = TokenPrice { text_in: Usd::from_nanos(500_000), text_out: Usd::from_nanos(499_999) };
-        let cost = |input, output| Usage { input, output, ..Usage::default() }.price(Some(&price)).nanos();
+        let cost = |input, output| TokenUsage { input, output, ..TokenUsage::default() }.price(Some(&price)).nanos();
         assert_eq!([cost(1, 0), cost(0, 1), cost(1, 1)], [1, 0, 1]);
     }
 

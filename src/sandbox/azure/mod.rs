@@ -14,15 +14,15 @@ use axum::{Router, routing};
 use serde_json::{Value, json};
 
 use super::faults::Mode;
-use super::fields::{Fields, Why, Wrong};
+use super::fields::{FieldError, FieldErrorKind, Fields};
 use super::settings::{Name, Vendor};
 use super::tokens::TokenStore;
 use crate::sandbox::json::Json;
 use crate::sandbox::openai::edits::Edit;
 use crate::sandbox::openai::models::{Family, MODELS};
-use crate::sandbox::openai::requests::{Order, Way};
+use crate::sandbox::openai::requests::{ParsedRequest, RequestForm};
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{No, VendorCall, act_out, bearer, finish, read_json, text};
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, bearer, finish, read_json, text};
 use crate::sandbox::{files, openai};
 
 pub(in crate::sandbox) mod token;
@@ -88,7 +88,7 @@ async fn answer(
     request: Request,
     deployment: Option<String>,
     edits: bool,
-) -> Result<Response, No> {
+) -> Result<Response, ErrorResponse> {
     let version = version(request.uri());
     let (mut fields, start, way) = if edits {
         let Edit { fields, start, way } = Edit::read_form(request).await.map_err(in_azures_words)?;
@@ -97,14 +97,15 @@ async fn answer(
         let (parts, body) = request.into_parts();
         let object = read_json(&parts.headers, body).await;
         let object = object.map_err(|why| in_azures_words(openai::errors::bad_body(why)))?;
-        (Fields::nullable(object), None, Way::Generation)
+        (Fields::nullable(object), None, RequestForm::Generation)
     };
     let named = fields.text("model").map_err(bad_field)?;
     let v1 = deployment.is_none();
-    let deployment = deployment.or(named).ok_or_else(|| bad_field(Wrong::new("model", Why::Missing)))?;
+    let deployment =
+        deployment.or(named).ok_or_else(|| bad_field(FieldError::new("model", FieldErrorKind::Missing)))?;
     let family = behind(&deployment, &call.vendor).ok_or_else(no_deployment)?;
     check_version(version.as_deref(), v1, family)?;
-    let mut order = Order::read(deployment, family, fields, way).map_err(bad_field)?;
+    let mut order = ParsedRequest::read(deployment, family, fields, way).map_err(bad_field)?;
     if let Some(start) = start {
         (order.mark, order.image_tokens) = start.check(family).await.map_err(bad_field)?;
     }
@@ -122,7 +123,7 @@ async fn answer(
     Ok(Json(body).into_response())
 }
 
-fn authorise(vendor: &Vendor, given: &TokenStore, headers: &HeaderMap) -> Result<(), No> {
+fn authorise(vendor: &Vendor, given: &TokenStore, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     let key = text(headers, &HeaderName::from_static("api-key"));
     if vendor.accepts(key) {
         return Ok(());
@@ -149,7 +150,7 @@ fn version(uri: &Uri) -> Option<String> {
 }
 
 /// DALL-E came with 2024-02-01, the GPT image models with 2025-04-01; a version is a date, so texts compare as dates.
-fn check_version(version: Option<&str>, v1: bool, family: Family) -> Result<(), No> {
+fn check_version(version: Option<&str>, v1: bool, family: Family) -> Result<(), ErrorResponse> {
     let first = if family.is_dalle() { "2024-02-01" } else { "2025-04-01" };
     let good = match version {
         None => v1,
@@ -177,22 +178,22 @@ fn error(code: &str, message: &str) -> Value {
     json!({"error": {"code": code, "message": message}})
 }
 
-fn no(status: StatusCode, code: &str, message: &str) -> No {
-    No::violation(status, error(code, message))
+fn no(status: StatusCode, code: &str, message: &str) -> ErrorResponse {
+    ErrorResponse::violation(status, error(code, message))
 }
 
-fn no_deployment() -> No {
+fn no_deployment() -> ErrorResponse {
     let message = "The API deployment for this resource does not exist. If you created the deployment within the last \
                    5 minutes, please wait a moment and try again.";
     no(StatusCode::NOT_FOUND, "DeploymentNotFound", message)
 }
 
-fn bad_field(wrong: Wrong) -> No {
+fn bad_field(wrong: FieldError) -> ErrorResponse {
     in_azures_words(openai::errors::bad_field(wrong))
 }
 
 /// OpenAI's error with Azure's kind of code.
-fn in_azures_words(no: No) -> No {
+fn in_azures_words(no: ErrorResponse) -> ErrorResponse {
     let mut body = no.body.clone();
     if body["error"]["code"].is_null() {
         body["error"]["code"] = json!(no.status.as_str());
@@ -200,7 +201,7 @@ fn in_azures_words(no: No) -> No {
     no.reworded(body)
 }
 
-fn fault(mode: Mode) -> No {
+fn fault(mode: Mode) -> ErrorResponse {
     match mode {
         Mode::RateLimited { retry_after } => {
             let message = format!(
@@ -208,21 +209,21 @@ fn fault(mode: Mode) -> No {
                  limit of your current pricing tier. Please retry after {} seconds.",
                 retry_after.as_secs_f32().ceil()
             );
-            No::fault(StatusCode::TOO_MANY_REQUESTS, error("429", &message)).with_retry_after(retry_after)
+            ErrorResponse::fault(StatusCode::TOO_MANY_REQUESTS, error("429", &message)).with_retry_after(retry_after)
         }
         Mode::OutOfMoney => {
             let message = "You exceeded your current quota, please check your plan and billing details.";
-            No::fault(StatusCode::TOO_MANY_REQUESTS, error("insufficient_quota", message))
+            ErrorResponse::fault(StatusCode::TOO_MANY_REQUESTS, error("insufficient_quota", message))
         }
         _ => {
             let message = "The server had an error while processing your request.";
-            No::fault(StatusCode::INTERNAL_SERVER_ERROR, error("InternalServerError", message))
+            ErrorResponse::fault(StatusCode::INTERNAL_SERVER_ERROR, error("InternalServerError", message))
         }
     }
 }
 
 /// DALL-E's prompts meet Azure's own filter, the GPT image models OpenAI's.
-fn refusal(family: Family) -> No {
+fn refusal(family: Family) -> ErrorResponse {
     if !family.is_dalle() {
         let body = json!({"error": {
             "message": "Your request was rejected by the safety system. If you believe this is an error, contact us \
@@ -231,14 +232,14 @@ fn refusal(family: Family) -> No {
             "param": null,
             "code": "moderation_blocked",
         }});
-        return No::fault(StatusCode::BAD_REQUEST, body);
+        return ErrorResponse::fault(StatusCode::BAD_REQUEST, body);
     }
     let mut body = error("contentFilter", "Your task failed as a result of our safety system.");
     body["error"]["inner_error"] = json!({
         "code": "ResponsibleAIPolicyViolation",
         "content_filter_results": {"violence": {"filtered": true, "severity": "high"}},
     });
-    No::fault(StatusCode::BAD_REQUEST, body)
+    ErrorResponse::fault(StatusCode::BAD_REQUEST, body)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::sandbox::json::Json;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::token_form::form;
-use crate::sandbox::vendor_call::{No, finish};
+use crate::sandbox::vendor_call::{ErrorResponse, finish};
 
 /// What a token opens.
 const SCOPE: &str = "https://cognitiveservices.azure.com/.default";
@@ -34,7 +34,7 @@ pub(in crate::sandbox) async fn grant(
     finish(&shared, Name::Azure, answer)
 }
 
-async fn check(tenant: &str, request: Request, vendor: &Vendor) -> Result<(), No> {
+async fn check(tenant: &str, request: Request, vendor: &Vendor) -> Result<(), ErrorResponse> {
     if ["common", "organizations", "consumers"].contains(&tenant) {
         return Err(no("invalid_request", 53003, "Application must ask its own tenant"));
     }
@@ -61,10 +61,10 @@ async fn check(tenant: &str, request: Request, vendor: &Vendor) -> Result<(), No
     Ok(())
 }
 
-fn no(word: &str, number: u32, what: &str) -> No {
+fn no(word: &str, number: u32, what: &str) -> ErrorResponse {
     let status = if word == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
     let what = format!("AADSTS{number}: {what}.");
-    No::violation(status, json!({"error": word, "error_description": what, "error_codes": [number]}))
+    ErrorResponse::violation(status, json!({"error": word, "error_description": what, "error_codes": [number]}))
 }
 
 #[cfg(test)]

@@ -19,15 +19,15 @@ use serde_json::{Value, json};
 
 use super::draw::Sketch;
 use super::faults::Mode;
-use super::fields::{Fields, Why, Wrong};
+use super::fields::{FieldError, FieldErrorKind, Fields};
 use super::settings::{Name, Vendor};
 use super::tasks::Task;
 use crate::money::Usd;
-use crate::sandbox::bfl::models::{Model, Order};
+use crate::sandbox::bfl::models::{Model, ParsedRequest};
 use crate::sandbox::files;
 use crate::sandbox::json::Json;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{BadBody, No, VendorCall, act_out, finish, read_json, text, unix_time};
+use crate::sandbox::vendor_call::{BadBody, ErrorResponse, VendorCall, act_out, finish, read_json, text, unix_time};
 
 pub(in crate::sandbox) mod models;
 
@@ -46,7 +46,7 @@ async fn take_on(State(shared): State<Arc<SandboxState>>, Path(model): Path<Stri
     call.close(answer)
 }
 
-async fn task(call: &mut VendorCall, name: String, request: Request) -> Result<Response, No> {
+async fn task(call: &mut VendorCall, name: String, request: Request) -> Result<Response, ErrorResponse> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let model = Model::of(&name, &call.vendor).ok_or_else(not_found)?;
@@ -54,14 +54,14 @@ async fn task(call: &mut VendorCall, name: String, request: Request) -> Result<R
     act_out(call.fate, fault).await?;
     let by_pixels = call.vendor.rates.picture(&name, order.size, &order.inputs);
     let price = by_pixels.unwrap_or_else(|| call.vendor.price_of(&name, order.size, None));
-    let ending = Ending::of(call, name, &order, price);
+    let ending = TaskEnd::of(call, name, &order, price);
     let (shared, origin) = (Arc::clone(&call.shared), call.origin.clone());
     let tasks = &shared.vendor_state(Name::Bfl).tasks;
     let kept = Arc::clone(&shared);
     let task = tasks.start(call.take_guard(), call.time, move |_| ending.come(&kept, &origin));
     let polling_url = format!("{}/bfl/v1/get_result?id={}", call.origin, task.id);
     let hooked = order.webhook.is_some();
-    let taken = Taken {
+    let taken = TaskAccepted {
         id: &task.id,
         polling_url: (!hooked).then_some(polling_url),
         status: hooked.then_some("Pending"),
@@ -73,14 +73,14 @@ async fn task(call: &mut VendorCall, name: String, request: Request) -> Result<R
     Ok(Json(taken).into_response())
 }
 
-async fn read_order(model: Model, headers: &HeaderMap, body: Body) -> Result<Order, No> {
+async fn read_order(model: Model, headers: &HeaderMap, body: Body) -> Result<ParsedRequest, ErrorResponse> {
     let fields = Fields::nullable(read_json(headers, body).await.map_err(bad_body)?);
     model.read(fields).await.map_err(|wrong| bad_field("body", &wrong))
 }
 
 /// The answer to a task that was taken on. With a webhook there is no address to ask at.
 #[derive(Serialize)]
-struct Taken<'t> {
+struct TaskAccepted<'t> {
     id: &'t str,
     #[serde(skip_serializing_if = "Option::is_none")]
     polling_url: Option<String>,
@@ -106,28 +106,28 @@ fn hundredths(number: u64) -> String {
     format!("{}.{:02}", number / 100, number % 100)
 }
 
-fn number(digits: String) -> Result<Box<RawValue>, No> {
-    RawValue::from_string(digits).map_err(|_| No::broken())
+fn number(digits: String) -> Result<Box<RawValue>, ErrorResponse> {
+    RawValue::from_string(digits).map_err(|_| ErrorResponse::broken())
 }
 
 /// What a task will end with.
 #[derive(Debug)]
-enum Ending {
+enum TaskEnd {
     Refused(&'static str, &'static str),
     Nothing,
     Picture { model: String, price: Usd, sketch: Box<Sketch> },
 }
 
-impl Ending {
-    fn of(call: &VendorCall, model: String, order: &Order, price: Usd) -> Ending {
+impl TaskEnd {
+    fn of(call: &VendorCall, model: String, order: &ParsedRequest, price: Usd) -> TaskEnd {
         match call.fate {
-            Mode::Refusing => Ending::Refused("Content Moderated", "Derivative Works Filter"),
-            _ if call.refuses(&order.prompt) => Ending::Refused("Request Moderated", "Violence"),
-            Mode::NoPictures => Ending::Nothing,
+            Mode::Refusing => TaskEnd::Refused("Content Moderated", "Derivative Works Filter"),
+            _ if call.refuses(&order.prompt) => TaskEnd::Refused("Request Moderated", "Violence"),
+            Mode::NoPictures => TaskEnd::Nothing,
             _ => {
                 let seed = order.seed.map_or(call.luck, i64::cast_unsigned);
                 let drawn = call.sketch(&order.prompt, seed ^ order.mark, 0, order.size);
-                Ending::Picture { model, price, sketch: Box::new(Sketch { format: order.format, ..drawn }) }
+                TaskEnd::Picture { model, price, sketch: Box::new(Sketch { format: order.format, ..drawn }) }
             }
         }
     }
@@ -135,11 +135,11 @@ impl Ending {
     /// Charges what is drawn and says how the task stands from now on.
     fn come(self, shared: &SandboxState, origin: &str) -> Value {
         match self {
-            Ending::Refused(status, reason) => {
+            TaskEnd::Refused(status, reason) => {
                 json!({"status": status, "result": null, "details": {"Moderation Reasons": [reason]}})
             }
-            Ending::Nothing => json!({"status": "Ready", "result": {}, "details": null}),
-            Ending::Picture { model, price, sketch } => {
+            TaskEnd::Nothing => json!({"status": "Ready", "result": {}, "details": null}),
+            TaskEnd::Picture { model, price, sketch } => {
                 if shared.vendor_state(Name::Bfl).billing.charge(&model, price, 1, 0).is_none() {
                     return json!({"status": "Error", "result": null, "details": {"error": "the sandbox itself failed"}});
                 }
@@ -177,11 +177,11 @@ async fn find(
     shared: &SandboxState,
     query: &HashMap<String, String>,
     headers: &HeaderMap,
-) -> Result<(String, Option<Arc<Task>>), No> {
+) -> Result<(String, Option<Arc<Task>>), ErrorResponse> {
     let vendor = shared.settings(Name::Bfl);
     authorise(&vendor, headers)?;
     act_out(vendor.mode, fault).await?;
-    let id = query.get("id").ok_or_else(|| bad_field("query", &Wrong::new("id", Why::Missing)))?;
+    let id = query.get("id").ok_or_else(|| bad_field("query", &FieldError::new("id", FieldErrorKind::Missing)))?;
     Ok((id.clone(), shared.vendor_state(Name::Bfl).tasks.get(id)))
 }
 
@@ -199,7 +199,7 @@ async fn lost(State(shared): State<Arc<SandboxState>>) -> Response {
     finish(&shared, Name::Bfl, Err(not_found()))
 }
 
-fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
+fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     match text(headers, &HeaderName::from_static("x-key")) {
         key if vendor.accepts(key) => Ok(()),
         None | Some("") => Err(violation(StatusCode::FORBIDDEN, "Not authenticated")),
@@ -207,32 +207,35 @@ fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
     }
 }
 
-fn violation(status: StatusCode, words: &str) -> No {
-    No::violation(status, json!({"detail": words}))
+fn violation(status: StatusCode, words: &str) -> ErrorResponse {
+    ErrorResponse::violation(status, json!({"detail": words}))
 }
 
-fn not_found() -> No {
+fn not_found() -> ErrorResponse {
     violation(StatusCode::NOT_FOUND, "Not Found")
 }
 
-fn bad_field(place: &str, wrong: &Wrong) -> No {
+fn bad_field(place: &str, wrong: &FieldError) -> ErrorResponse {
     let kind = match wrong.why {
-        Why::Missing => "missing",
-        Why::Unknown => "extra_forbidden",
-        Why::NotA(..) => "type_error",
-        Why::Below(_) => "greater_than_equal",
-        Why::Above(_) => "less_than_equal",
-        Why::NotOneOf(_) => "enum",
-        Why::Empty | Why::TooLong(..) | Why::Other(_) => "value_error",
+        FieldErrorKind::Missing => "missing",
+        FieldErrorKind::Unknown => "extra_forbidden",
+        FieldErrorKind::NotA(..) => "type_error",
+        FieldErrorKind::Below(_) => "greater_than_equal",
+        FieldErrorKind::Above(_) => "less_than_equal",
+        FieldErrorKind::NotOneOf(_) => "enum",
+        FieldErrorKind::Empty | FieldErrorKind::TooLong(..) | FieldErrorKind::Other(_) => "value_error",
     };
     unprocessable(json!([place, wrong.field]), &wrong.sentence(), kind)
 }
 
-fn unprocessable(place: Value, words: &str, kind: &str) -> No {
-    No::violation(StatusCode::UNPROCESSABLE_ENTITY, json!({"detail": [{"loc": place, "msg": words, "type": kind}]}))
+fn unprocessable(place: Value, words: &str, kind: &str) -> ErrorResponse {
+    ErrorResponse::violation(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        json!({"detail": [{"loc": place, "msg": words, "type": kind}]}),
+    )
 }
 
-fn bad_body(why: BadBody) -> No {
+fn bad_body(why: BadBody) -> ErrorResponse {
     match why {
         BadBody::TooLarge => violation(StatusCode::PAYLOAD_TOO_LARGE, "Request body too large"),
         BadBody::NotJson(why) => unprocessable(json!(["body"]), &format!("JSON decode error: {why}"), "json_invalid"),
@@ -242,16 +245,18 @@ fn bad_body(why: BadBody) -> No {
     }
 }
 
-fn fault(mode: Mode) -> No {
+fn fault(mode: Mode) -> ErrorResponse {
     match mode {
         Mode::RateLimited { retry_after } => {
             let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
             let words = "Too many concurrent tasks";
             let body = json!({"error": "rate_limit_exceeded", "message": words, "retry_after": seconds});
-            No::fault(StatusCode::TOO_MANY_REQUESTS, body).with_retry_after(retry_after)
+            ErrorResponse::fault(StatusCode::TOO_MANY_REQUESTS, body).with_retry_after(retry_after)
         }
-        Mode::OutOfMoney => No::fault(StatusCode::PAYMENT_REQUIRED, json!({"detail": "Insufficient credits"})),
-        _ => No::fault(StatusCode::INTERNAL_SERVER_ERROR, json!({"detail": "Internal Server Error"})),
+        Mode::OutOfMoney => {
+            ErrorResponse::fault(StatusCode::PAYMENT_REQUIRED, json!({"detail": "Insufficient credits"}))
+        }
+        _ => ErrorResponse::fault(StatusCode::INTERNAL_SERVER_ERROR, json!({"detail": "Internal Server Error"})),
     }
 }
 

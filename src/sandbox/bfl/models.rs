@@ -10,8 +10,8 @@ use axum::body::Bytes;
 use base64_simd::STANDARD;
 
 use crate::image::{Format, Size};
-use crate::sandbox::edits::{Seen, look, mark};
-use crate::sandbox::fields::{Fields, Why, Wrong};
+use crate::sandbox::edits::{InspectedPicture, look, mark};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::settings::Vendor;
 
 /// One model.
@@ -141,7 +141,7 @@ const MODELS: &[Model] = &[
 
 /// What is to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::sandbox) struct Order {
+pub(in crate::sandbox) struct ParsedRequest {
     pub prompt: String,
     pub size: Size,
     pub format: Format,
@@ -162,7 +162,7 @@ struct Inputs {
 
 /// What was wished for the size.
 #[derive(Clone, Copy, Debug)]
-enum Wish {
+enum RequestedSize {
     Pixels(Option<u32>, Option<u32>),
     Shape(Option<(u64, u64)>),
     None,
@@ -176,11 +176,11 @@ impl Model {
     }
 
     /// Checks a request against the table, and its pictures against what they claim to be.
-    pub(in crate::sandbox) async fn read(self, mut fields: Fields) -> Result<Order, Wrong> {
+    pub(in crate::sandbox) async fn read(self, mut fields: Fields) -> Result<ParsedRequest, FieldError> {
         let prompt = match self.starts_from {
             From::Masked => fields.text("prompt")?.unwrap_or_default(),
             From::Nothing | From::Images(_) => {
-                fields.text("prompt")?.ok_or_else(|| Wrong::new("prompt", Why::Missing))?
+                fields.text("prompt")?.ok_or_else(|| FieldError::new("prompt", FieldErrorKind::Missing))?
             }
         };
         let wish = self.wish(&mut fields)?;
@@ -199,7 +199,7 @@ impl Model {
         if matches!(self.starts_from, From::Masked) {
             masked(seen.first(), inputs.mask).await?;
         }
-        Ok(Order {
+        Ok(ParsedRequest {
             prompt,
             size: self.size(wish, seen.first())?,
             format: format.and_then(|word| word.parse().ok()).unwrap_or(self.format),
@@ -210,20 +210,20 @@ impl Model {
         })
     }
 
-    fn wish(&self, fields: &mut Fields) -> Result<Wish, Wrong> {
+    fn wish(&self, fields: &mut Fields) -> Result<RequestedSize, FieldError> {
         Ok(match self.draws {
             Draws::Free => {
-                Wish::Pixels(side(fields, "width", 16, 64..=65_536)?, side(fields, "height", 16, 64..=65_536)?)
+                RequestedSize::Pixels(side(fields, "width", 16, 64..=65_536)?, side(fields, "height", 16, 64..=65_536)?)
             }
             Draws::Small => {
-                Wish::Pixels(side(fields, "width", 32, 256..=1440)?, side(fields, "height", 32, 256..=1440)?)
+                RequestedSize::Pixels(side(fields, "width", 32, 256..=1440)?, side(fields, "height", 32, 256..=1440)?)
             }
-            Draws::Shape { widest, .. } => Wish::Shape(shape(fields, widest)?),
-            Draws::LikeInput => Wish::None,
+            Draws::Shape { widest, .. } => RequestedSize::Shape(shape(fields, widest)?),
+            Draws::LikeInput => RequestedSize::None,
         })
     }
 
-    fn pictures(&self, fields: &mut Fields) -> Result<Inputs, Wrong> {
+    fn pictures(&self, fields: &mut Fields) -> Result<Inputs, FieldError> {
         let mut inputs = Inputs::default();
         match self.starts_from {
             From::Nothing => {}
@@ -235,7 +235,8 @@ impl Model {
                 }
             }
             From::Masked => {
-                let image = picture(fields, "image")?.ok_or_else(|| Wrong::new("image", Why::Missing))?;
+                let image =
+                    picture(fields, "image")?.ok_or_else(|| FieldError::new("image", FieldErrorKind::Missing))?;
                 inputs = Inputs { images: vec![("image".to_owned(), image)], mask: picture(fields, "mask")? };
             }
         }
@@ -243,27 +244,30 @@ impl Model {
     }
 
     /// The size of the picture; what is not said follows the first picture, where there is one.
-    fn size(&self, wish: Wish, first: Option<&Seen>) -> Result<Size, Wrong> {
+    fn size(&self, wish: RequestedSize, first: Option<&InspectedPicture>) -> Result<Size, FieldError> {
         let first = first.map(|seen| seen.size);
         match (self.draws, wish) {
-            (Draws::Free, Wish::Pixels(None, None)) => Ok(first.map_or(Size::new(1024, 1024), whole_steps)),
-            (Draws::Free, Wish::Pixels(width, height)) => {
+            (Draws::Free, RequestedSize::Pixels(None, None)) => Ok(first.map_or(Size::new(1024, 1024), whole_steps)),
+            (Draws::Free, RequestedSize::Pixels(width, height)) => {
                 let size = Size::new(width.unwrap_or(1024), height.unwrap_or(1024));
                 let fits = size.pixels() <= 2048 * 2048;
-                fits.then_some(size).ok_or_else(|| Wrong::other("width", "width * height must be at most 4 megapixels"))
+                fits.then_some(size)
+                    .ok_or_else(|| FieldError::other("width", "width * height must be at most 4 megapixels"))
             }
-            (Draws::Small, Wish::Pixels(width, height)) => Ok(Size::new(width.unwrap_or(1024), height.unwrap_or(768))),
-            (Draws::Shape { pixels, usual, .. }, Wish::Shape(shape)) => {
+            (Draws::Small, RequestedSize::Pixels(width, height)) => {
+                Ok(Size::new(width.unwrap_or(1024), height.unwrap_or(768)))
+            }
+            (Draws::Shape { pixels, usual, .. }, RequestedSize::Shape(shape)) => {
                 let shape = shape.or(first.map(|size| (u64::from(size.width), u64::from(size.height))));
                 Ok(of_shape(shape.unwrap_or(usual), pixels))
             }
-            _ => first.ok_or_else(|| Wrong::new("image", Why::Missing)),
+            _ => first.ok_or_else(|| FieldError::new("image", FieldErrorKind::Missing)),
         }
     }
 }
 
 impl InputKind {
-    fn take(self, fields: &mut Fields, name: &str, inputs: &mut Inputs) -> Result<(), Wrong> {
+    fn take(self, fields: &mut Fields, name: &str, inputs: &mut Inputs) -> Result<(), FieldError> {
         match self {
             InputKind::Flag => fields.flag(name).map(drop),
             InputKind::Whole(least, most) => fields.whole(name, least..=most).map(drop),
@@ -278,7 +282,7 @@ impl InputKind {
 }
 
 impl Inputs {
-    async fn look(&self) -> Result<Vec<Seen>, Wrong> {
+    async fn look(&self) -> Result<Vec<InspectedPicture>, FieldError> {
         let mut all = Vec::with_capacity(self.images.len());
         for (name, bytes) in &self.images {
             all.extend(look(name, vec![bytes.clone()], None).await?);
@@ -288,45 +292,47 @@ impl Inputs {
 }
 
 /// A mask is black and white and as large as the picture; without one the picture says itself what is to change.
-async fn masked(picture: Option<&Seen>, mask: Option<Bytes>) -> Result<(), Wrong> {
-    let picture = picture.ok_or_else(|| Wrong::new("image", Why::Missing))?;
+async fn masked(picture: Option<&InspectedPicture>, mask: Option<Bytes>) -> Result<(), FieldError> {
+    let picture = picture.ok_or_else(|| FieldError::new("image", FieldErrorKind::Missing))?;
     let Some(mask) = mask else {
         let clear = picture.alpha;
         return clear
             .then_some(())
-            .ok_or_else(|| Wrong::other("mask", "is required for an image without transparency"));
+            .ok_or_else(|| FieldError::other("mask", "is required for an image without transparency"));
     };
     match look("mask", vec![mask], None).await?.first() {
-        Some(mask) if mask.alpha => Err(Wrong::other("mask", "must be black and white, without transparency")),
-        Some(mask) if mask.size != picture.size => Err(Wrong::other("mask", "must be as large as the image")),
+        Some(mask) if mask.alpha => Err(FieldError::other("mask", "must be black and white, without transparency")),
+        Some(mask) if mask.size != picture.size => Err(FieldError::other("mask", "must be as large as the image")),
         _ => Ok(()),
     }
 }
 
 /// The bytes of a picture in base64.
-fn picture(fields: &mut Fields, name: &str) -> Result<Option<Bytes>, Wrong> {
+fn picture(fields: &mut Fields, name: &str) -> Result<Option<Bytes>, FieldError> {
     let Some(text) = fields.text(name)? else { return Ok(None) };
-    let bytes = STANDARD.decode_to_vec(text).map_err(|_| Wrong::other(name, "must be a picture in base64"))?;
+    let bytes = STANDARD.decode_to_vec(text).map_err(|_| FieldError::other(name, "must be a picture in base64"))?;
     Ok(Some(Bytes::from(bytes)))
 }
 
 /// One side; 0 counts as not said where the model may choose.
-fn side(fields: &mut Fields, name: &str, step: i64, range: RangeInclusive<i64>) -> Result<Option<u32>, Wrong> {
+fn side(fields: &mut Fields, name: &str, step: i64, range: RangeInclusive<i64>) -> Result<Option<u32>, FieldError> {
     let may_choose = step == 16;
     let least = if may_choose { 0 } else { *range.start() };
     match fields.whole(name, least..=*range.end())? {
         Some(0) if may_choose => Ok(None),
-        Some(side) if side < *range.start() => Err(Wrong::new(name, Why::Below(range.start().to_string()))),
-        Some(side) if side % step != 0 => Err(Wrong::other(name, format!("Input should be a multiple of {step}"))),
+        Some(side) if side < *range.start() => {
+            Err(FieldError::new(name, FieldErrorKind::Below(range.start().to_string())))
+        }
+        Some(side) if side % step != 0 => Err(FieldError::other(name, format!("Input should be a multiple of {step}"))),
         side => Ok(side.and_then(|side| u32::try_from(side).ok())),
     }
 }
 
 /// `aspect_ratio` as `across:down`, no wider and no taller than allowed.
-fn shape(fields: &mut Fields, widest: (u64, u64)) -> Result<Option<(u64, u64)>, Wrong> {
+fn shape(fields: &mut Fields, widest: (u64, u64)) -> Result<Option<(u64, u64)>, FieldError> {
     let Some(text) = fields.bounded("aspect_ratio", 16)? else { return Ok(None) };
     let parts = text.split_once(':').and_then(|(across, down)| Some((across.parse().ok()?, down.parse().ok()?)));
-    let bad = |words: &str| Wrong::other("aspect_ratio", words);
+    let bad = |words: &str| FieldError::other("aspect_ratio", words);
     let (across, down): (u32, u32) = parts.ok_or_else(|| bad("must be written as width:height"))?;
     let (across, down) = (u64::from(across), u64::from(down));
     let (long, short) = (across.max(down), across.min(down));
@@ -348,12 +354,12 @@ fn whole_steps(size: Size) -> Size {
     if stepped.pixels() <= 2048 * 2048 { stepped } else { Size::new(1024, 1024) }
 }
 
-fn webhook(fields: &mut Fields) -> Result<Option<String>, Wrong> {
+fn webhook(fields: &mut Fields) -> Result<Option<String>, FieldError> {
     let url = fields.bounded("webhook_url", 2083)?;
     fields.text("webhook_secret")?;
     match url {
         Some(url) if !url.starts_with("https://") && !url.starts_with("http://") => {
-            Err(Wrong::other("webhook_url", "Input should be a valid URL"))
+            Err(FieldError::other("webhook_url", "Input should be a valid URL"))
         }
         url => Ok(url),
     }

@@ -11,30 +11,33 @@ use serde_json::{Value, json};
 
 use crate::money::Usd;
 use crate::sandbox::compatible::dialect::{AnswerForm, CostStyle, Dialect};
-use crate::sandbox::compatible::requests::Order;
+use crate::sandbox::compatible::requests::ParsedRequest;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::json::Json;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{No, VendorCall, draw, unix_time};
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, draw, unix_time};
 
 /// Pictures that are ready and not charged yet.
 #[derive(Debug)]
-pub(in crate::sandbox) struct Work {
+pub(in crate::sandbox) struct UnchargedPictures {
     shared: Arc<SandboxState>,
     vendor: Arc<Vendor>,
     /// Where links lead.
     origin: String,
-    order: Order,
+    order: ParsedRequest,
     sketches: Vec<Sketch>,
     /// Base64, where the answer holds the pictures itself.
     inside: Vec<String>,
 }
 
-impl Work {
+impl UnchargedPictures {
     /// Draws what is ordered.
-    pub(in crate::sandbox) async fn prepare(call: &VendorCall, order: Order) -> Result<Work, No> {
+    pub(in crate::sandbox) async fn prepare(
+        call: &VendorCall,
+        order: ParsedRequest,
+    ) -> Result<UnchargedPictures, ErrorResponse> {
         let sketch = |index| {
             let seed = order.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.luck);
             Sketch { format: order.format, ..call.sketch(&order.prompt, seed ^ order.mark, index, order.size) }
@@ -50,7 +53,7 @@ impl Work {
         };
         let inside = drawn.iter().map(|file| format!("{prefix}{}", STANDARD.encode_to_string(file))).collect();
         let (shared, vendor) = (Arc::clone(&call.shared), Arc::clone(&call.vendor));
-        Ok(Work { shared, vendor, origin: call.origin.clone(), order, sketches, inside })
+        Ok(UnchargedPictures { shared, vendor, origin: call.origin.clone(), order, sketches, inside })
     }
 
     /// Charges, and gives the answer's body and its price. `None` when the bill does not fit.
@@ -91,8 +94,8 @@ impl Work {
 }
 
 /// The whole answer to an order that is drawn at once.
-pub(in crate::sandbox) async fn fill(call: &VendorCall, order: Order) -> Result<Response, No> {
-    let (body, charged) = Work::prepare(call, order).await?.finish().ok_or_else(No::broken)?;
+pub(in crate::sandbox) async fn fill(call: &VendorCall, order: ParsedRequest) -> Result<Response, ErrorResponse> {
+    let (body, charged) = UnchargedPictures::prepare(call, order).await?.finish().ok_or_else(ErrorResponse::broken)?;
     let mut answer = Json(body).into_response();
     tell_cost(&mut answer, &call.vendor.dialect, charged);
     Ok(answer)

@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use crate::sandbox::compatible::dialect::{Dialect, EditStyle};
 use crate::sandbox::compatible::drawing::drawn;
-use crate::sandbox::compatible::errors::Trouble;
-use crate::sandbox::compatible::requests::{Order, authorise};
+use crate::sandbox::compatible::errors::CompatibleError;
+use crate::sandbox::compatible::requests::{ParsedRequest, authorise};
 use crate::sandbox::edits::{BadForm, Form, data_url, look, mark};
-use crate::sandbox::fields::{Fields, Wrong};
+use crate::sandbox::fields::{FieldError, Fields};
 use crate::sandbox::settings::Name;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::VendorCall;
@@ -24,7 +24,7 @@ use crate::sandbox::vendor_call::VendorCall;
 const MOST: usize = 16;
 
 /// The pictures among the fields of an order, where the dialect has them there; 0 where there are none.
-pub(in crate::sandbox) async fn in_body(fields: &mut Fields, dialect: &Dialect) -> Result<u64, Wrong> {
+pub(in crate::sandbox) async fn in_body(fields: &mut Fields, dialect: &Dialect) -> Result<u64, FieldError> {
     let name = dialect.rename.get("image").map_or("image", String::as_str);
     let given = match dialect.edits {
         EditStyle::Form => return Ok(0),
@@ -34,10 +34,10 @@ pub(in crate::sandbox) async fn in_body(fields: &mut Fields, dialect: &Dialect) 
         (None, _) => return Ok(0),
         (Some(Value::String(url)), EditStyle::Url) => vec![Value::String(url)],
         (Some(Value::Array(urls)), EditStyle::Urls) => urls,
-        (Some(_), _) => return Err(Wrong::other(name, "must be written in the other way")),
+        (Some(_), _) => return Err(FieldError::other(name, "must be written in the other way")),
     };
     let images = urls.iter().map(|url| data_url(url.as_str()?)).collect::<Option<Vec<_>>>();
-    let images = images.ok_or_else(|| Wrong::other(name, "must be a data: URL of a picture"))?;
+    let images = images.ok_or_else(|| FieldError::other(name, "must be a data: URL of a picture"))?;
     let marked = mark(&images, None);
     look(name, images, None).await?;
     Ok(marked)
@@ -51,7 +51,7 @@ pub(in crate::sandbox) async fn edit(State(shared): State<Arc<SandboxState>>, re
     call.close(answer)
 }
 
-async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, Trouble> {
+async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, CompatibleError> {
     authorise(&call.vendor, request.headers())?;
     let mut form = Form::read(request).await?;
     let rename = &call.vendor.dialect.rename;
@@ -65,27 +65,27 @@ async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, Tro
     };
     form.end()?;
     if images.len() > MOST {
-        return Err(Wrong::other(name, format!("must be at most {MOST} pictures")).into());
+        return Err(FieldError::other(name, format!("must be at most {MOST} pictures")).into());
     }
     let mut fields = Fields::form(form.texts);
     fields.choice(rename.get("input_fidelity").map_or("input_fidelity", String::as_str), &["high", "low"])?;
-    let mut order = Order::read(fields, &call.vendor)?;
+    let mut order = ParsedRequest::read(fields, &call.vendor)?;
     order.mark = mark(&images, mask.as_ref());
     look(name, images, mask).await?;
     drawn(call, order).await
 }
 
-impl From<BadForm> for Trouble {
-    fn from(why: BadForm) -> Trouble {
+impl From<BadForm> for CompatibleError {
+    fn from(why: BadForm) -> CompatibleError {
         let (status, sentence) = match why {
             BadForm::ContentType(given) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("expected multipart/form-data, not '{given}'"))
             }
             BadForm::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "request body too large".to_owned()),
             BadForm::Broken(why) => (StatusCode::BAD_REQUEST, format!("not a form: {why}")),
-            BadForm::Twice(name) => return Wrong::other(&name, "must be given once").into(),
+            BadForm::Twice(name) => return FieldError::other(&name, "must be given once").into(),
         };
-        Trouble::Wrong(status, None, sentence)
+        CompatibleError::FieldError(status, None, sentence)
     }
 }
 

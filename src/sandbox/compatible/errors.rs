@@ -4,32 +4,32 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::sandbox::compatible::dialect::ErrorShape;
-use crate::sandbox::fields::{Why, Wrong};
-use crate::sandbox::vendor_call::{BadBody, No};
+use crate::sandbox::fields::{FieldError, FieldErrorKind};
+use crate::sandbox::vendor_call::{BadBody, ErrorResponse};
 
 /// What went wrong, before it is put in the dialect's shape.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::sandbox) enum Trouble {
+pub(in crate::sandbox) enum CompatibleError {
     /// A request this server does not take: status, field, sentence.
-    Wrong(StatusCode, Option<String>, String),
+    FieldError(StatusCode, Option<String>, String),
     /// The content is refused.
     Refused,
     /// A fault, in OpenAI's shape.
-    Fault(No),
+    Fault(ErrorResponse),
 }
 
-impl From<Wrong> for Trouble {
-    fn from(wrong: Wrong) -> Trouble {
+impl From<FieldError> for CompatibleError {
+    fn from(wrong: FieldError) -> CompatibleError {
         let sentence = match &wrong.why {
-            Why::Unknown => format!("Unknown parameter: '{}'.", wrong.field),
+            FieldErrorKind::Unknown => format!("Unknown parameter: '{}'.", wrong.field),
             _ => format!("{} {}", wrong.field, wrong.sentence()),
         };
-        Trouble::Wrong(StatusCode::BAD_REQUEST, Some(wrong.field), sentence)
+        CompatibleError::FieldError(StatusCode::BAD_REQUEST, Some(wrong.field), sentence)
     }
 }
 
-impl From<BadBody> for Trouble {
-    fn from(why: BadBody) -> Trouble {
+impl From<BadBody> for CompatibleError {
+    fn from(why: BadBody) -> CompatibleError {
         let (status, sentence) = match why {
             BadBody::ContentType(given) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("expected application/json, not '{given}'"))
@@ -38,26 +38,29 @@ impl From<BadBody> for Trouble {
             BadBody::NotJson(why) => (StatusCode::BAD_REQUEST, format!("not JSON: {why}")),
             BadBody::NotAnObject => (StatusCode::BAD_REQUEST, "the body must be an object".to_owned()),
         };
-        Trouble::Wrong(status, None, sentence)
+        CompatibleError::FieldError(status, None, sentence)
     }
 }
 
-impl Trouble {
-    pub(in crate::sandbox) fn told_as(self, shape: ErrorShape) -> No {
+impl CompatibleError {
+    pub(in crate::sandbox) fn told_as(self, shape: ErrorShape) -> ErrorResponse {
         match self {
-            Trouble::Wrong(status, field, sentence) => {
+            CompatibleError::FieldError(status, field, sentence) => {
                 let fastapi = shape == ErrorShape::Fastapi && status == StatusCode::BAD_REQUEST;
                 let status = if fastapi { StatusCode::UNPROCESSABLE_ENTITY } else { status };
-                No::violation(status, worded(shape, status, field.as_deref(), &sentence, "invalid_request_error", None))
+                ErrorResponse::violation(
+                    status,
+                    worded(shape, status, field.as_deref(), &sentence, "invalid_request_error", None),
+                )
             }
-            Trouble::Refused => {
+            CompatibleError::Refused => {
                 let sentence = "Your request was rejected as a result of our safety system: content_policy_violation";
                 let code = Some("content_policy_violation");
                 let status = StatusCode::BAD_REQUEST;
-                No::fault(status, worded(shape, status, None, sentence, "invalid_request_error", code))
+                ErrorResponse::fault(status, worded(shape, status, None, sentence, "invalid_request_error", code))
             }
-            Trouble::Fault(no) if shape == ErrorShape::OpenAi || no.body.is_null() => no,
-            Trouble::Fault(no) => {
+            CompatibleError::Fault(no) if shape == ErrorShape::OpenAi || no.body.is_null() => no,
+            CompatibleError::Fault(no) => {
                 let sentence = no.body["error"]["message"].as_str().unwrap_or("the server failed").to_owned();
                 let body = worded(shape, no.status, None, &sentence, "server_error", None);
                 no.reworded(body)

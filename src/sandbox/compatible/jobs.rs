@@ -11,31 +11,35 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::sandbox::compatible::answers::{Work, put_at};
+use crate::sandbox::compatible::answers::{UnchargedPictures, put_at};
 use crate::sandbox::compatible::dialect::Jobs;
-use crate::sandbox::compatible::errors::Trouble;
-use crate::sandbox::compatible::requests::{Order, authorise};
+use crate::sandbox::compatible::errors::CompatibleError;
+use crate::sandbox::compatible::requests::{ParsedRequest, authorise};
 use crate::sandbox::faults::Mode;
 use crate::sandbox::json::Json;
 use crate::sandbox::settings::Name;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{No, VendorCall, finish, origin};
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, finish, origin};
 
 /// How a job ends.
-enum Ending {
-    Drawn(Box<Work>),
+enum JobEnd {
+    Drawn(Box<UnchargedPictures>),
     Failed(&'static str),
     Refused(&'static str),
 }
 
 /// Takes an order on.
-pub(in crate::sandbox) async fn take_on(call: &mut VendorCall, order: Order, jobs: &Jobs) -> Result<Response, No> {
+pub(in crate::sandbox) async fn take_on(
+    call: &mut VendorCall,
+    order: ParsedRequest,
+    jobs: &Jobs,
+) -> Result<Response, ErrorResponse> {
     let ending = if call.refuses(&order.prompt) {
-        Ending::Refused("Your request was rejected by our safety system.")
+        JobEnd::Refused("Your request was rejected by our safety system.")
     } else if call.fate == Mode::NoPictures {
-        Ending::Failed("CUDA out of memory")
+        JobEnd::Failed("CUDA out of memory")
     } else {
-        Ending::Drawn(Box::new(Work::prepare(call, order).await?))
+        JobEnd::Drawn(Box::new(UnchargedPictures::prepare(call, order).await?))
     };
     let (shared, ended) = (Arc::clone(&call.shared), jobs.clone());
     let task =
@@ -47,14 +51,14 @@ pub(in crate::sandbox) async fn take_on(call: &mut VendorCall, order: Order, job
 }
 
 /// Charges, and says what the job ended with.
-fn end(ending: Ending, jobs: &Jobs) -> Value {
+fn end(ending: JobEnd, jobs: &Jobs) -> Value {
     let (mut body, state) = match ending {
-        Ending::Drawn(work) => match work.finish() {
+        JobEnd::Drawn(work) => match work.finish() {
             Some((body, _)) => (body, &jobs.done),
             None => (json!({}), &jobs.failed),
         },
-        Ending::Failed(why) => (because(jobs, why), &jobs.failed),
-        Ending::Refused(why) => (because(jobs, why), jobs.refused.as_ref().unwrap_or(&jobs.failed)),
+        JobEnd::Failed(why) => (because(jobs, why), &jobs.failed),
+        JobEnd::Refused(why) => (because(jobs, why), jobs.refused.as_ref().unwrap_or(&jobs.failed)),
     };
     put_at(&mut body, &jobs.state, json!(state));
     body
@@ -81,7 +85,7 @@ pub(in crate::sandbox) async fn look(
     headers: HeaderMap,
 ) -> Response {
     let vendor = shared.settings(Name::Compatible);
-    let unknown = || Trouble::Wrong(StatusCode::NOT_FOUND, None, format!("no such job: {id}"));
+    let unknown = || CompatibleError::FieldError(StatusCode::NOT_FOUND, None, format!("no such job: {id}"));
     let answer = authorise(&vendor, &headers).and_then(|()| {
         let jobs = vendor.dialect.jobs.as_ref().ok_or_else(unknown)?;
         let task = shared.vendor_state(Name::Compatible).tasks.get(&id).ok_or_else(unknown)?;

@@ -15,8 +15,8 @@ use serde_json::{Map, Value, json};
 use super::fields::Fields;
 use super::settings::Name;
 use crate::sandbox::compatible::drawing::drawn;
-use crate::sandbox::compatible::errors::Trouble;
-use crate::sandbox::compatible::requests::{Order, authorise};
+use crate::sandbox::compatible::errors::CompatibleError;
+use crate::sandbox::compatible::requests::{ParsedRequest, authorise};
 use crate::sandbox::files;
 use crate::sandbox::json::Json;
 use crate::sandbox::state::SandboxState;
@@ -49,14 +49,14 @@ async fn generate(State(shared): State<Arc<SandboxState>>, request: Request) -> 
     call.close(answer)
 }
 
-async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, Trouble> {
+async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, CompatibleError> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let object = read_json(&parts.headers, body).await?;
     let object = if call.vendor.dialect.nested { flat(object) } else { object };
     let mut fields = Fields::nullable(object);
     let mark = edits::in_body(&mut fields, &call.vendor.dialect).await?;
-    let mut order = Order::read(fields, &call.vendor)?;
+    let mut order = ParsedRequest::read(fields, &call.vendor)?;
     order.mark = mark;
     drawn(call, order).await
 }
@@ -89,7 +89,8 @@ async fn models(State(shared): State<Arc<SandboxState>>, headers: HeaderMap) -> 
 
 async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
     let vendor = shared.settings(Name::Compatible);
-    let trouble = Trouble::Wrong(StatusCode::NOT_FOUND, None, format!("no such path: {method} {}", uri.path()));
+    let trouble =
+        CompatibleError::FieldError(StatusCode::NOT_FOUND, None, format!("no such path: {method} {}", uri.path()));
     finish(&shared, Name::Compatible, Err(trouble.told_as(vendor.dialect.errors)))
 }
 

@@ -4,9 +4,9 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::image::{Format, Size};
 use crate::sandbox::compatible::dialect::{AnswerForm, Dialect};
-use crate::sandbox::compatible::errors::Trouble;
+use crate::sandbox::compatible::errors::CompatibleError;
 use crate::sandbox::compatible::sizes;
-use crate::sandbox::fields::{Fields, Wrong};
+use crate::sandbox::fields::{FieldError, Fields};
 use crate::sandbox::settings::Vendor;
 use crate::sandbox::vendor_call::text;
 
@@ -15,11 +15,15 @@ use crate::sandbox::vendor_call::text;
 pub(super) const TAKEN: [&str; 8] =
     ["quality", "style", "user", "background", "moderation", "output_compression", "steps", "guidance_scale"];
 
-pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), Trouble> {
+pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), CompatibleError> {
     let dialect = &vendor.dialect;
     for (name, wanted) in &dialect.headers {
         if headers.get(name.as_str()).is_none_or(|value| value != wanted.as_str()) {
-            return Err(Trouble::Wrong(StatusCode::BAD_REQUEST, None, format!("the header {name} must be {wanted}")));
+            return Err(CompatibleError::FieldError(
+                StatusCode::BAD_REQUEST,
+                None,
+                format!("the header {name} must be {wanted}"),
+            ));
         }
     }
     let key = HeaderName::try_from(dialect.auth_header.as_str())
@@ -28,13 +32,13 @@ pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), Trou
     if vendor.accepts(key) || (dialect.open && key.is_none()) {
         Ok(())
     } else {
-        Err(Trouble::Wrong(StatusCode::UNAUTHORIZED, None, "invalid or missing API key".to_owned()))
+        Err(CompatibleError::FieldError(StatusCode::UNAUTHORIZED, None, "invalid or missing API key".to_owned()))
     }
 }
 
 /// What is to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::sandbox) struct Order {
+pub(in crate::sandbox) struct ParsedRequest {
     pub model: String,
     pub prompt: String,
     pub n: u32,
@@ -47,19 +51,19 @@ pub(in crate::sandbox) struct Order {
     pub mark: u64,
 }
 
-impl Order {
-    pub(super) fn read(mut fields: Fields, vendor: &Vendor) -> Result<Order, Trouble> {
+impl ParsedRequest {
+    pub(super) fn read(mut fields: Fields, vendor: &Vendor) -> Result<ParsedRequest, CompatibleError> {
         let dialect = &vendor.dialect;
-        let order = Order::read_fields(&mut fields, dialect)?;
+        let order = ParsedRequest::read_fields(&mut fields, dialect)?;
         fields.end()?;
         if !dialect.models.is_empty() && !dialect.models.contains(&order.model) {
             let message = format!("model '{}' does not exist", order.model);
-            return Err(Trouble::Wrong(StatusCode::NOT_FOUND, Some("model".to_owned()), message));
+            return Err(CompatibleError::FieldError(StatusCode::NOT_FOUND, Some("model".to_owned()), message));
         }
         Ok(order)
     }
 
-    fn read_fields(fields: &mut Fields, dialect: &Dialect) -> Result<Order, Wrong> {
+    fn read_fields(fields: &mut Fields, dialect: &Dialect) -> Result<ParsedRequest, FieldError> {
         let model = fields.prompt(theirs(dialect, "model"), 200)?;
         let prompt = fields.prompt(theirs(dialect, "prompt"), 32_000)?;
         let n = known(dialect, "n", |name| fields.whole(name, 1..=i64::from(dialect.max_n)))?;
@@ -81,7 +85,7 @@ impl Order {
             AnswerForm::Base64 | AnswerForm::DataUrl => false,
             AnswerForm::Url => true,
         };
-        Ok(Order {
+        Ok(ParsedRequest {
             model,
             prompt,
             n: n.and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
@@ -104,8 +108,8 @@ fn theirs<'d>(dialect: &'d Dialect, name: &'d str) -> &'d str {
 fn known<T>(
     dialect: &Dialect,
     name: &str,
-    read: impl FnOnce(&str) -> Result<Option<T>, Wrong>,
-) -> Result<Option<T>, Wrong> {
+    read: impl FnOnce(&str) -> Result<Option<T>, FieldError>,
+) -> Result<Option<T>, FieldError> {
     let known = dialect.knows.as_ref().is_none_or(|knows| knows.contains(name));
     if known { read(theirs(dialect, name)) } else { Ok(None) }
 }

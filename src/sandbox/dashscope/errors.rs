@@ -7,9 +7,9 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use crate::sandbox::faults::Mode;
-use crate::sandbox::fields::Wrong;
+use crate::sandbox::fields::FieldError;
 use crate::sandbox::settings::Vendor;
-use crate::sandbox::vendor_call::{BadBody, No, bearer};
+use crate::sandbox::vendor_call::{BadBody, ErrorResponse, bearer};
 
 /// What the filter says of what came out.
 pub(in crate::sandbox) const WITHHELD: (&str, &str) =
@@ -20,7 +20,7 @@ pub(in crate::sandbox) fn request_id(luck: u64) -> String {
     format!("{:08x}-0000-4000-8000-{:012x}", luck >> 32, luck & 0xffff_ffff)
 }
 
-pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
+pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     match bearer(headers) {
         key if vendor.accepts(key) => Ok(()),
         None | Some("") => Err(wrong(StatusCode::UNAUTHORIZED, "InvalidApiKey", "No API-key provided.")),
@@ -28,7 +28,7 @@ pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Res
     }
 }
 
-pub(in crate::sandbox) fn wrong_surface(calls: &str) -> No {
+pub(in crate::sandbox) fn wrong_surface(calls: &str) -> ErrorResponse {
     let words = format!("current user api does not support {calls} calls");
     wrong(StatusCode::FORBIDDEN, "AccessDenied", &words)
 }
@@ -38,19 +38,19 @@ pub(in crate::sandbox) fn flat(code: &str, message: &str) -> Value {
     json!({"code": code, "message": message, "request_id": request_id(0)})
 }
 
-pub(in crate::sandbox) fn wrong(status: StatusCode, code: &str, message: &str) -> No {
-    No::violation(status, flat(code, message))
+pub(in crate::sandbox) fn wrong(status: StatusCode, code: &str, message: &str) -> ErrorResponse {
+    ErrorResponse::violation(status, flat(code, message))
 }
 
 /// The vendor names a field only in its sentence.
-pub(in crate::sandbox) fn bad_field(field: &Wrong) -> No {
+pub(in crate::sandbox) fn bad_field(field: &FieldError) -> ErrorResponse {
     // What the vendor calls it behind the scenes is what it says.
     let name = if field.field == "n" { "num_images_per_prompt" } else { &field.field };
     let words = format!("The {name} {}", field.sentence());
     wrong(StatusCode::BAD_REQUEST, "InvalidParameter", &words)
 }
 
-pub(in crate::sandbox) fn bad_body(why: BadBody) -> No {
+pub(in crate::sandbox) fn bad_body(why: BadBody) -> ErrorResponse {
     let words = match why {
         BadBody::TooLarge => return wrong(StatusCode::PAYLOAD_TOO_LARGE, "BadRequest.TooLarge", "Payload Too Large"),
         BadBody::ContentType(given) => format!("Content-Type '{given}' is not supported."),
@@ -61,7 +61,7 @@ pub(in crate::sandbox) fn bad_body(why: BadBody) -> No {
 }
 
 /// No `retry-after`: the vendor does not say when to come back.
-pub(in crate::sandbox) fn fault(mode: Mode) -> No {
+pub(in crate::sandbox) fn fault(mode: Mode) -> ErrorResponse {
     let (status, code, words) = match mode {
         Mode::RateLimited { .. } => (
             StatusCode::TOO_MANY_REQUESTS,
@@ -73,10 +73,13 @@ pub(in crate::sandbox) fn fault(mode: Mode) -> No {
         }
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "An internal error has occurred."),
     };
-    No::fault(status, flat(code, words))
+    ErrorResponse::fault(status, flat(code, words))
 }
 
 /// The content of what was sent is refused.
-pub(in crate::sandbox) fn refusal() -> No {
-    No::fault(StatusCode::BAD_REQUEST, flat("DataInspectionFailed", "Input data may contain inappropriate content."))
+pub(in crate::sandbox) fn refusal() -> ErrorResponse {
+    ErrorResponse::fault(
+        StatusCode::BAD_REQUEST,
+        flat("DataInspectionFailed", "Input data may contain inappropriate content."),
+    )
 }

@@ -16,11 +16,11 @@ use serde_json::{Value, json};
 use super::settings::Name;
 use super::tasks::Task;
 use crate::sandbox::dashscope::errors::{WITHHELD, authorise, fault, flat, refusal, request_id, wrong};
-use crate::sandbox::dashscope::requests::{Order, Surface, stamp};
+use crate::sandbox::dashscope::requests::{ParsedRequest, Surface, stamp};
 use crate::sandbox::files;
 use crate::sandbox::json::Json;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{No, VendorCall, act_out, finish};
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, finish};
 
 pub(in crate::sandbox) mod errors;
 pub(in crate::sandbox) mod models;
@@ -52,8 +52,8 @@ async fn take_on(State(shared): State<Arc<SandboxState>>, request: Request) -> R
     call.close(answer)
 }
 
-async fn messages(call: &VendorCall, request: Request) -> Result<Response, No> {
-    let order = Order::read(call, request, Surface::Messages).await?;
+async fn messages(call: &VendorCall, request: Request) -> Result<Response, ErrorResponse> {
+    let order = ParsedRequest::read(call, request, Surface::Messages).await?;
     act_out(call.fate, fault).await?;
     if call.refuses(&order.asked.prompt) {
         return Err(refusal());
@@ -66,8 +66,8 @@ async fn messages(call: &VendorCall, request: Request) -> Result<Response, No> {
     Ok(Json(order.answer(&links, call.luck)).into_response())
 }
 
-async fn task(call: &mut VendorCall, request: Request) -> Result<Response, No> {
-    let order = Order::read(call, request, Surface::Tasks).await?;
+async fn task(call: &mut VendorCall, request: Request) -> Result<Response, ErrorResponse> {
+    let order = ParsedRequest::read(call, request, Surface::Tasks).await?;
     act_out(call.fate, fault).await?;
     let (shared, origin) = (Arc::clone(&call.shared), call.origin.clone());
     let price = call.vendor.price_of(&order.name, order.asked.size, None);
@@ -113,7 +113,7 @@ async fn cancel(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>,
             Some(task) if task.end(canceled) => Ok(Json(json!({"request_id": request_id(0)})).into_response()),
             _ => {
                 let words = "Failed to cancel the task, please confirm if the task is in PENDING status.";
-                Err(No::fault(StatusCode::BAD_REQUEST, flat("UnsupportedOperation", words)))
+                Err(ErrorResponse::fault(StatusCode::BAD_REQUEST, flat("UnsupportedOperation", words)))
             }
         }
     });
@@ -121,7 +121,7 @@ async fn cancel(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>,
 }
 
 /// The task asked about, unless the whole vendor misbehaves. Odds are for new work only.
-async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Option<Arc<Task>>, No> {
+async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Option<Arc<Task>>, ErrorResponse> {
     let vendor = shared.settings(Name::DashScope);
     authorise(&vendor, headers)?;
     act_out(vendor.mode, fault).await?;

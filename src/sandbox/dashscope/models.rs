@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::image::{Format, Size};
-use crate::sandbox::fields::{Fields, Why, Wrong, kind};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields, kind};
 use crate::sandbox::settings::Vendor;
 
 /// The largest file that may be changed.
@@ -183,13 +183,17 @@ impl Model {
     }
 
     /// Checks a request on the newer surface: one message of one user, its pictures and its one text.
-    pub(in crate::sandbox) fn read_messages(&self, input: Fields, parameters: Fields) -> Result<Asked, Wrong> {
+    pub(in crate::sandbox) fn read_messages(
+        &self,
+        input: Fields,
+        parameters: Fields,
+    ) -> Result<DrawParameters, FieldError> {
         let (prompt, links) = content(input)?;
         checked_prompt(&prompt, "content.text", self.prompt_chars)?;
         let (fewest, most) = self.inputs;
         if !(fewest..=most).contains(&links.len()) {
             let sentence = format!("needs {fewest} to {most} images, not {}", links.len());
-            return Err(Wrong::other("content.image", sentence));
+            return Err(FieldError::other("content.image", sentence));
         }
         let inputs = links.iter().map(|link| self.picture(link)).collect::<Result<Vec<_>, _>>()?;
         let negative_prompt = self.negative_prompt;
@@ -197,7 +201,11 @@ impl Model {
     }
 
     /// Checks a request on the older surface.
-    pub(in crate::sandbox) fn read_prompts(&self, mut input: Fields, parameters: Fields) -> Result<Asked, Wrong> {
+    pub(in crate::sandbox) fn read_prompts(
+        &self,
+        mut input: Fields,
+        parameters: Fields,
+    ) -> Result<DrawParameters, FieldError> {
         let prompt = input.prompt("prompt", self.prompt_chars)?;
         if self.negative_prompt {
             input.bounded("negative_prompt", 500)?;
@@ -211,14 +219,14 @@ impl Model {
         mut fields: Fields,
         negative_prompt: bool,
         prompt: String,
-        inputs: &[Given],
-    ) -> Result<Asked, Wrong> {
+        inputs: &[EditInputSize],
+    ) -> Result<DrawParameters, FieldError> {
         let usual = match inputs.last() {
             Some(input) => like(input.size, self.changed),
             None => self.usual,
         };
         let size = match (self.sizes, fields.text("size")) {
-            (Sizes::Untold, Ok(Some(_))) => return Err(Wrong::new("size", Why::Unknown)),
+            (Sizes::Untold, Ok(Some(_))) => return Err(FieldError::new("size", FieldErrorKind::Unknown)),
             (_, size) => size?.map(|text| self.size(&text)).transpose()?.unwrap_or(usual),
         };
         // Four where Wan may draw four: who forgets the number pays for it.
@@ -231,7 +239,7 @@ impl Model {
         let extended = fields.flag("prompt_extend")?.unwrap_or(true);
         fields.flag("watermark")?;
         fields.end()?;
-        Ok(Asked {
+        Ok(DrawParameters {
             prompt,
             size,
             count: u32::try_from(count).unwrap_or(1),
@@ -242,12 +250,12 @@ impl Model {
     }
 
     /// `1664*928`, if this model draws it.
-    fn size(&self, text: &str) -> Result<Size, Wrong> {
+    fn size(&self, text: &str) -> Result<Size, FieldError> {
         let sides = text.split_once('*').and_then(|(width, height)| Some((plain(width)?, plain(height)?)));
-        let (width, height) = sides.ok_or_else(|| Wrong::other("size", "must be width*height"))?;
+        let (width, height) = sides.ok_or_else(|| FieldError::other("size", "must be width*height"))?;
         let (size, area) = (Size::new(width, height), u64::from(width) * u64::from(height));
         let sentence = match self.sizes {
-            Sizes::Untold => return Err(Wrong::new("size", Why::Unknown)),
+            Sizes::Untold => return Err(FieldError::new("size", FieldErrorKind::Unknown)),
             Sizes::Five if FIVE.contains(&(width, height)) => return Ok(size),
             Sizes::Five => {
                 let five = FIVE.map(|(width, height)| format!("{width}*{height}")).join(",");
@@ -265,12 +273,12 @@ impl Model {
             }
             Sizes::Area(..) => return Ok(size),
         };
-        Err(Wrong::other("size", sentence))
+        Err(FieldError::other("size", sentence))
     }
 
     /// A picture to change: a whole file of the kind it says it is, neither too small nor too large.
-    fn picture(&self, link: &str) -> Result<Given, Wrong> {
-        let bad = |sentence: String| Wrong::other("content.image", sentence);
+    fn picture(&self, link: &str) -> Result<EditInputSize, FieldError> {
+        let bad = |sentence: String| FieldError::other("content.image", sentence);
         let (media_type, base64) = link
             .strip_prefix("data:")
             .and_then(|rest| rest.split_once(";base64,"))
@@ -288,13 +296,13 @@ impl Model {
         if ![size.width, size.height].iter().all(|side| sides.contains(side)) {
             return Err(bad(format!("must have sides of {} to {}", sides.start(), sides.end())));
         }
-        Ok(Given { size, hash: xxh3_64(&Bytes::from(bytes)) })
+        Ok(EditInputSize { size, hash: xxh3_64(&Bytes::from(bytes)) })
     }
 }
 
 /// What is to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::sandbox) struct Asked {
+pub(in crate::sandbox) struct DrawParameters {
     pub prompt: String,
     pub size: Size,
     pub count: u32,
@@ -306,20 +314,20 @@ pub(in crate::sandbox) struct Asked {
 }
 
 /// A picture to change.
-struct Given {
+struct EditInputSize {
     size: Size,
     hash: u64,
 }
 
 /// The text and the pictures of the only message.
-fn content(mut input: Fields) -> Result<(String, Vec<String>), Wrong> {
+fn content(mut input: Fields) -> Result<(String, Vec<String>), FieldError> {
     let mut message = one_object(input.any("messages"), "messages")?;
     input.end()?;
-    message.choice("role", &["user"])?.ok_or_else(|| Wrong::new("role", Why::Missing))?;
+    message.choice("role", &["user"])?.ok_or_else(|| FieldError::new("role", FieldErrorKind::Missing))?;
     let parts = match message.any("content") {
         Some(Value::Array(parts)) => parts,
-        Some(other) => return Err(Wrong::new("content", Why::NotA("array", kind(&other)))),
-        None => return Err(Wrong::new("content", Why::Missing)),
+        Some(other) => return Err(FieldError::new("content", FieldErrorKind::NotA("array", kind(&other)))),
+        None => return Err(FieldError::new("content", FieldErrorKind::Missing)),
     };
     message.end()?;
     let (mut texts, mut links) = (Vec::new(), Vec::new());
@@ -332,29 +340,29 @@ fn content(mut input: Fields) -> Result<(String, Vec<String>), Wrong> {
     match <[String; 1]>::try_from(texts) {
         Ok([prompt]) => Ok((prompt, links)),
         Err(texts) => {
-            Err(Wrong::other("content.text", format!("must be there exactly once, not {} times", texts.len())))
+            Err(FieldError::other("content.text", format!("must be there exactly once, not {} times", texts.len())))
         }
     }
 }
 
-fn one_object(list: Option<Value>, name: &str) -> Result<Fields, Wrong> {
+fn one_object(list: Option<Value>, name: &str) -> Result<Fields, FieldError> {
     match list {
-        None => Err(Wrong::new(name, Why::Missing)),
+        None => Err(FieldError::new(name, FieldErrorKind::Missing)),
         Some(Value::Array(mut items)) if items.len() == 1 => object(items.remove(0), name),
-        Some(Value::Array(items)) => Err(Wrong::other(name, format!("must be one message, not {}", items.len()))),
-        Some(other) => Err(Wrong::new(name, Why::NotA("array", kind(&other)))),
+        Some(Value::Array(items)) => Err(FieldError::other(name, format!("must be one message, not {}", items.len()))),
+        Some(other) => Err(FieldError::new(name, FieldErrorKind::NotA("array", kind(&other)))),
     }
 }
 
-fn object(value: Value, name: &str) -> Result<Fields, Wrong> {
+fn object(value: Value, name: &str) -> Result<Fields, FieldError> {
     match value {
         Value::Object(object) => Ok(Fields::json(object)),
-        other => Err(Wrong::new(name, Why::NotA("object", kind(&other)))),
+        other => Err(FieldError::new(name, FieldErrorKind::NotA("object", kind(&other)))),
     }
 }
 
 /// `input` or `parameters`; the latter may be left out.
-pub(in crate::sandbox) fn part(fields: &mut Fields, name: &str) -> Result<Option<Fields>, Wrong> {
+pub(in crate::sandbox) fn part(fields: &mut Fields, name: &str) -> Result<Option<Fields>, FieldError> {
     fields.any(name).map(|value| object(value, name)).transpose()
 }
 
@@ -363,11 +371,11 @@ pub(in crate::sandbox) fn nothing() -> Fields {
     Fields::json(Map::new())
 }
 
-fn checked_prompt(prompt: &str, name: &str, most: usize) -> Result<(), Wrong> {
+fn checked_prompt(prompt: &str, name: &str, most: usize) -> Result<(), FieldError> {
     let length = prompt.chars().count();
     match length {
-        0 => Err(Wrong::new(name, Why::Empty)),
-        _ if length > most => Err(Wrong::new(name, Why::TooLong(most, length))),
+        0 => Err(FieldError::new(name, FieldErrorKind::Empty)),
+        _ if length > most => Err(FieldError::new(name, FieldErrorKind::TooLong(most, length))),
         _ => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! A request at the sandbox's DashScope, from its reading to the words of its answer.
 //!
-//! Both surfaces end in one [`Order`]; the answer to messages and the end of a task are worded here, each model's usage
+//! Both surfaces end in one [`ParsedRequest`]; the answer to messages and the end of a task are worded here, each model's usage
 //! in its own spelling. Charging and waiting are `mod.rs`'s business.
 
 use std::time::{Duration, SystemTime};
@@ -10,13 +10,13 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::{Value, json};
 
 use crate::sandbox::dashscope::errors::{WITHHELD, authorise, bad_body, bad_field, request_id, wrong, wrong_surface};
-use crate::sandbox::dashscope::models::{Asked, Model, Spelling, nothing, part};
+use crate::sandbox::dashscope::models::{DrawParameters, Model, Spelling, nothing, part};
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
-use crate::sandbox::fields::{Fields, Why, Wrong};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::settings::Name;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{No, VendorCall, read_json, text};
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, read_json, text};
 
 /// The header that makes a call a task.
 const ASYNC: HeaderName = HeaderName::from_static("x-dashscope-async");
@@ -39,14 +39,18 @@ pub(in crate::sandbox) enum Surface {
 
 /// A checked request.
 #[derive(Debug)]
-pub(in crate::sandbox) struct Order {
+pub(in crate::sandbox) struct ParsedRequest {
     pub name: String,
     spelling: Spelling,
-    pub asked: Asked,
+    pub asked: DrawParameters,
 }
 
-impl Order {
-    pub(in crate::sandbox) async fn read(call: &VendorCall, request: Request, surface: Surface) -> Result<Order, No> {
+impl ParsedRequest {
+    pub(in crate::sandbox) async fn read(
+        call: &VendorCall,
+        request: Request,
+        surface: Surface,
+    ) -> Result<ParsedRequest, ErrorResponse> {
         let (parts, body) = request.into_parts();
         authorise(&call.vendor, &parts.headers)?;
         check_surface(&parts.headers, surface)?;
@@ -62,16 +66,16 @@ impl Order {
         }
         // Pictures are decoded, which takes its time.
         let reading = tokio::task::spawn_blocking(move || read_fields(&model, surface, fields));
-        let asked = reading.await.map_err(|_| No::broken())?.map_err(|wrong| bad_field(&wrong))?;
-        Ok(Order { name, spelling: model.spelling, asked })
+        let asked = reading.await.map_err(|_| ErrorResponse::broken())?.map_err(|wrong| bad_field(&wrong))?;
+        Ok(ParsedRequest { name, spelling: model.spelling, asked })
     }
 
-    pub(in crate::sandbox) fn drawn(&self, call: &VendorCall) -> Drawn {
-        let Asked { prompt, size, count, seed, inputs, .. } = &self.asked;
+    pub(in crate::sandbox) fn drawn(&self, call: &VendorCall) -> DeliveredPictures {
+        let DrawParameters { prompt, size, count, seed, inputs, .. } = &self.asked;
         let seed = seed.unwrap_or(call.luck) ^ inputs;
         let withheld = u32::from(*count > 1 && prompt.to_lowercase().contains("withheld"));
         let count = if call.fate == Mode::NoPictures { 0 } else { count - withheld };
-        Drawn { sketches: (0..count).map(|index| call.sketch(prompt, seed, index, *size)).collect() }
+        DeliveredPictures { sketches: (0..count).map(|index| call.sketch(prompt, seed, index, *size)).collect() }
     }
 
     /// The answer to messages.
@@ -121,11 +125,11 @@ impl Order {
 
 /// The pictures that are delivered, and so charged.
 #[derive(Debug)]
-pub(in crate::sandbox) struct Drawn {
+pub(in crate::sandbox) struct DeliveredPictures {
     sketches: Vec<Sketch>,
 }
 
-impl Drawn {
+impl DeliveredPictures {
     pub(in crate::sandbox) fn charged(&self) -> u32 {
         u32::try_from(self.sketches.len()).unwrap_or(u32::MAX)
     }
@@ -137,8 +141,8 @@ impl Drawn {
     }
 }
 
-fn read_fields(model: &Model, surface: Surface, mut fields: Fields) -> Result<Asked, Wrong> {
-    let input = part(&mut fields, "input")?.ok_or_else(|| Wrong::new("input", Why::Missing))?;
+fn read_fields(model: &Model, surface: Surface, mut fields: Fields) -> Result<DrawParameters, FieldError> {
+    let input = part(&mut fields, "input")?.ok_or_else(|| FieldError::new("input", FieldErrorKind::Missing))?;
     let parameters = part(&mut fields, "parameters")?.unwrap_or_else(nothing);
     fields.end()?;
     match surface {
@@ -148,7 +152,7 @@ fn read_fields(model: &Model, surface: Surface, mut fields: Fields) -> Result<As
 }
 
 /// The header must say what the address says.
-fn check_surface(headers: &HeaderMap, surface: Surface) -> Result<(), No> {
+fn check_surface(headers: &HeaderMap, surface: Surface) -> Result<(), ErrorResponse> {
     match (surface, text(headers, &ASYNC)) {
         (Surface::Tasks, Some("enable")) | (Surface::Messages, None | Some("disable")) => Ok(()),
         (Surface::Tasks, _) => Err(wrong_surface("synchronous")),

@@ -9,14 +9,14 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::sandbox::faults::Mode;
-use crate::sandbox::fields::Why;
+use crate::sandbox::fields::FieldErrorKind;
 use crate::sandbox::settings::Vendor;
-use crate::sandbox::vendor_call::{BadBody, No, text};
+use crate::sandbox::vendor_call::{BadBody, ErrorResponse, text};
 
 const START_TIMEOUT: HeaderName = HeaderName::from_static("x-fal-request-timeout");
 
 /// `Authorization: Key ...`, and no other word before the key.
-pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
+pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     let key = text(headers, &header::AUTHORIZATION).and_then(|value| value.strip_prefix("Key "));
     match key {
         key if vendor.accepts(key) => Ok(()),
@@ -29,7 +29,7 @@ pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Res
 }
 
 /// How long a request may wait for its beginning: seconds, more than a tenth.
-pub(in crate::sandbox) fn start_timeout(headers: &HeaderMap) -> Result<Option<Duration>, No> {
+pub(in crate::sandbox) fn start_timeout(headers: &HeaderMap) -> Result<Option<Duration>, ErrorResponse> {
     let Some(value) = headers.get(&START_TIMEOUT) else { return Ok(None) };
     let seconds = value.to_str().ok().and_then(|text| text.parse::<f64>().ok()).filter(|seconds| *seconds > 0.1);
     match seconds.map(Duration::try_from_secs_f64) {
@@ -39,8 +39,8 @@ pub(in crate::sandbox) fn start_timeout(headers: &HeaderMap) -> Result<Option<Du
 }
 
 /// An error of the queue's own.
-pub(in crate::sandbox) fn wrong(status: StatusCode, words: &str, kind: &str) -> No {
-    No::violation(status, json!({"detail": words, "error_type": kind}))
+pub(in crate::sandbox) fn wrong(status: StatusCode, words: &str, kind: &str) -> ErrorResponse {
+    ErrorResponse::violation(status, json!({"detail": words, "error_type": kind}))
 }
 
 /// An error of the model's.
@@ -49,21 +49,21 @@ pub(in crate::sandbox) fn model_error(field: &str, words: &str, kind: &str) -> V
     json!({"detail": [{"loc": ["body", field], "msg": words, "type": kind, "url": page, "ctx": {}, "input": {}}]})
 }
 
-pub(in crate::sandbox) fn kind_of(why: &Why) -> &'static str {
+pub(in crate::sandbox) fn kind_of(why: &FieldErrorKind) -> &'static str {
     match why {
-        Why::Missing => "missing",
-        Why::Unknown => "extra_forbidden",
-        Why::NotA(..) => "type_error",
-        Why::Empty => "string_too_short",
-        Why::TooLong(..) => "string_too_long",
-        Why::Below(_) => "greater_than_equal",
-        Why::Above(_) => "less_than_equal",
-        Why::NotOneOf(_) => "literal_error",
-        Why::Other(_) => "value_error",
+        FieldErrorKind::Missing => "missing",
+        FieldErrorKind::Unknown => "extra_forbidden",
+        FieldErrorKind::NotA(..) => "type_error",
+        FieldErrorKind::Empty => "string_too_short",
+        FieldErrorKind::TooLong(..) => "string_too_long",
+        FieldErrorKind::Below(_) => "greater_than_equal",
+        FieldErrorKind::Above(_) => "less_than_equal",
+        FieldErrorKind::NotOneOf(_) => "literal_error",
+        FieldErrorKind::Other(_) => "value_error",
     }
 }
 
-pub(in crate::sandbox) fn bad_body(why: BadBody) -> No {
+pub(in crate::sandbox) fn bad_body(why: BadBody) -> ErrorResponse {
     let (status, words) = match why {
         BadBody::ContentType(given) => {
             (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("Unsupported content type '{given}'"))
@@ -76,7 +76,7 @@ pub(in crate::sandbox) fn bad_body(why: BadBody) -> No {
 }
 
 /// No `retry-after`: the vendor does not say when to come back.
-pub(in crate::sandbox) fn fault(mode: Mode) -> No {
+pub(in crate::sandbox) fn fault(mode: Mode) -> ErrorResponse {
     let (status, words, kind) = match mode {
         Mode::RateLimited { .. } => (
             StatusCode::TOO_MANY_REQUESTS,
@@ -90,5 +90,5 @@ pub(in crate::sandbox) fn fault(mode: Mode) -> No {
         ),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "Internal server error", "internal_error"),
     };
-    No::fault(status, json!({"detail": words, "error_type": kind}))
+    ErrorResponse::fault(status, json!({"detail": words, "error_type": kind}))
 }

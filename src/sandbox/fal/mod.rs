@@ -20,11 +20,11 @@ use super::settings::Name;
 use super::tasks::Task;
 use crate::sandbox::fal::errors::{authorise, bad_body, fault, kind_of, model_error, start_timeout, wrong};
 use crate::sandbox::fal::models::Model;
-use crate::sandbox::fal::results::{Ending, Work, add_error, end, told};
+use crate::sandbox::fal::results::{RequestEnd, UnchargedPictures, add_error, end, told};
 use crate::sandbox::files;
 use crate::sandbox::json::Json;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{No, VendorCall, act_out, finish, origin, read_json};
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, finish, origin, read_json};
 
 pub(in crate::sandbox) mod errors;
 pub(in crate::sandbox) mod models;
@@ -64,7 +64,7 @@ async fn lost(State(shared): State<Arc<SandboxState>>) -> Response {
 }
 
 /// Takes a request on.
-async fn submit(call: &mut VendorCall, name: &str, request: Request) -> Result<Response, No> {
+async fn submit(call: &mut VendorCall, name: &str, request: Request) -> Result<Response, ErrorResponse> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let unknown = || wrong(StatusCode::NOT_FOUND, &format!("Application '{name}' not found"), "not_found");
@@ -72,20 +72,20 @@ async fn submit(call: &mut VendorCall, name: &str, request: Request) -> Result<R
     let patience = start_timeout(&parts.headers)?;
     let fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
     let reading = tokio::task::spawn_blocking(move || model.read(fields));
-    let asked = reading.await.map_err(|_| No::broken())?;
+    let asked = reading.await.map_err(|_| ErrorResponse::broken())?;
     act_out(call.fate, fault).await?;
     let ending = match asked {
         Err(field) => {
             let body = model_error(&field.field, &field.sentence(), kind_of(&field.why));
             call.shared.vendor_state(Name::Fal).billing.complain(format!("422 {body}"));
-            Ending::Failed(body)
+            RequestEnd::Failed(body)
         }
         Ok(asked) if call.refuses(&asked.prompt) => {
             let words =
                 "The content could not be processed because it contained material flagged by a content checker.";
-            Ending::Failed(model_error("prompt", words, "content_policy_violation"))
+            RequestEnd::Failed(model_error("prompt", words, "content_policy_violation"))
         }
-        Ok(asked) => Ending::Drawn(Box::new(Work::prepare(call, name, asked).await?)),
+        Ok(asked) => RequestEnd::Drawn(Box::new(UnchargedPictures::prepare(call, name, asked).await?)),
     };
     let shared = Arc::clone(&call.shared);
     let task = shared.vendor_state(Name::Fal).tasks.start(call.take_guard(), call.time, move |_| ending.finish());
@@ -145,7 +145,7 @@ async fn cancel(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Respons
 }
 
 /// The request asked about, unless the whole vendor misbehaves. Odds are for new work only.
-async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Arc<Task>, No> {
+async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Arc<Task>, ErrorResponse> {
     let vendor = shared.settings(Name::Fal);
     authorise(&vendor, headers)?;
     act_out(vendor.mode, fault).await?;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::image::{Format, Size};
 use crate::sandbox::edits::{data_url, decode, mark};
-use crate::sandbox::fields::{Fields, Why, Wrong, kind};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields, kind};
 use crate::sandbox::settings::Vendor;
 
 /// How an endpoint is told the size.
@@ -174,7 +174,7 @@ const OTHER: Model = Model { name: "", sizes: Sizes::Sides(1, 64, 4096), negativ
 
 /// What is to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::sandbox) struct Asked {
+pub(in crate::sandbox) struct DrawParameters {
     pub prompt: String,
     pub size: Size,
     pub count: u32,
@@ -197,7 +197,7 @@ impl Model {
     }
 
     /// Checks a request. Decodes pictures, which takes its time.
-    pub(in crate::sandbox) fn read(&self, mut fields: Fields) -> Result<Asked, Wrong> {
+    pub(in crate::sandbox) fn read(&self, mut fields: Fields) -> Result<DrawParameters, FieldError> {
         let prompt = fields.prompt("prompt", 32_000)?;
         let (inputs, own_size) = self.inputs(&mut fields)?;
         let size = self.size(&mut fields, own_size)?;
@@ -217,7 +217,7 @@ impl Model {
         let inside = fields.flag("sync_mode")?.unwrap_or(false);
         self.tuning(&mut fields)?;
         fields.end()?;
-        Ok(Asked {
+        Ok(DrawParameters {
             prompt,
             size,
             count: u32::try_from(count).unwrap_or(1),
@@ -232,7 +232,7 @@ impl Model {
     }
 
     /// Inputs that change how a picture is drawn, not which.
-    fn tuning(&self, fields: &mut Fields) -> Result<(), Wrong> {
+    fn tuning(&self, fields: &mut Fields) -> Result<(), FieldError> {
         if self.strength {
             fields.number("strength", 0.01..=1.0)?;
         }
@@ -247,22 +247,25 @@ impl Model {
     }
 
     /// The input pictures, the mask last, and the first one's size.
-    fn inputs(&self, fields: &mut Fields) -> Result<(Vec<Bytes>, Option<Size>), Wrong> {
+    fn inputs(&self, fields: &mut Fields) -> Result<(Vec<Bytes>, Option<Size>), FieldError> {
         let (most, list) = self.pictures;
         if most == 0 {
             return Ok((Vec::new(), None));
         }
         let field = if list { "image_urls" } else { "image_url" };
         let links = match fields.any(field) {
-            None => return Err(Wrong::new(field, Why::Missing)),
+            None => return Err(FieldError::new(field, FieldErrorKind::Missing)),
             Some(Value::Array(links)) if list => links,
             Some(link @ Value::String(_)) if !list => vec![link],
             Some(other) => {
-                return Err(Wrong::new(field, Why::NotA(if list { "list" } else { "string" }, kind(&other))));
+                return Err(FieldError::new(
+                    field,
+                    FieldErrorKind::NotA(if list { "list" } else { "string" }, kind(&other)),
+                ));
             }
         };
         if links.is_empty() || links.len() > most {
-            return Err(Wrong::other(field, format!("must have 1 to {most} items, not {}", links.len())));
+            return Err(FieldError::other(field, format!("must have 1 to {most} items, not {}", links.len())));
         }
         let mut inputs = Vec::with_capacity(links.len() + 1);
         let mut first = None;
@@ -276,21 +279,21 @@ impl Model {
     }
 
     /// The mask: a picture without transparency, as large as what it masks. White is to change.
-    fn mask(&self, fields: &mut Fields, of: Option<Size>) -> Result<Option<Bytes>, Wrong> {
+    fn mask(&self, fields: &mut Fields, of: Option<Size>) -> Result<Option<Bytes>, FieldError> {
         let Some((field, must)) = self.mask else { return Ok(None) };
         let Some(link) = fields.any(field) else {
-            return if must { Err(Wrong::new(field, Why::Missing)) } else { Ok(None) };
+            return if must { Err(FieldError::new(field, FieldErrorKind::Missing)) } else { Ok(None) };
         };
         let (bytes, size, alpha) = picture(field, &link)?;
         match of {
-            Some(of) if of != size => Err(Wrong::other(field, format!("is {size}, but the image is {of}"))),
+            Some(of) if of != size => Err(FieldError::other(field, format!("is {size}, but the image is {of}"))),
             // White under a transparent hole is OpenAI's opposite.
-            _ if alpha => Err(Wrong::other(field, "must be black and white, without an alpha channel")),
+            _ if alpha => Err(FieldError::other(field, "must be black and white, without an alpha channel")),
             _ => Ok(Some(bytes)),
         }
     }
 
-    fn size(&self, fields: &mut Fields, of_input: Option<Size>) -> Result<Size, Wrong> {
+    fn size(&self, fields: &mut Fields, of_input: Option<Size>) -> Result<Size, FieldError> {
         let usual = Size::new(1024, 768);
         match self.sizes {
             Sizes::Input => Ok(of_input.unwrap_or(usual)),
@@ -313,7 +316,7 @@ impl Model {
                     return Ok(size);
                 }
                 let words = format!("must have sides from {least} to {most} in steps of {step}, not {size}");
-                Err(Wrong::other("image_size", words))
+                Err(FieldError::other("image_size", words))
             }
             Sizes::Gpt2 => {
                 let (size, told) = pixels(fields, Size::new(1024, 1024))?;
@@ -323,43 +326,47 @@ impl Model {
                     && long <= 3840
                     && long <= 3 * short
                     && (655_360..=8_294_400).contains(&size.pixels());
-                if fits || !told { Ok(size) } else { Err(Wrong::other("image_size", format!("{size} is not drawn"))) }
+                if fits || !told {
+                    Ok(size)
+                } else {
+                    Err(FieldError::other("image_size", format!("{size} is not drawn")))
+                }
             }
         }
     }
 }
 
 /// The picture in a `data:` URL, its size, and whether it has an alpha channel. Nothing is downloaded here.
-fn picture(field: &str, link: &Value) -> Result<(Bytes, Size, bool), Wrong> {
-    let text = link.as_str().ok_or_else(|| Wrong::new(field, Why::NotA("string", kind(link))))?;
-    let bytes = data_url(text).ok_or_else(|| Wrong::other(field, "is no data URL of a picture"))?;
-    let seen = decode(&bytes).ok_or_else(|| Wrong::other(field, "could not be read as a picture"))?;
+fn picture(field: &str, link: &Value) -> Result<(Bytes, Size, bool), FieldError> {
+    let text = link.as_str().ok_or_else(|| FieldError::new(field, FieldErrorKind::NotA("string", kind(link))))?;
+    let bytes = data_url(text).ok_or_else(|| FieldError::other(field, "is no data URL of a picture"))?;
+    let seen = decode(&bytes).ok_or_else(|| FieldError::other(field, "could not be read as a picture"))?;
     Ok((bytes, seen.size, seen.alpha))
 }
 
 /// `image_size`, and whether it was told in pixels.
-fn pixels(fields: &mut Fields, usual: Size) -> Result<(Size, bool), Wrong> {
+fn pixels(fields: &mut Fields, usual: Size) -> Result<(Size, bool), FieldError> {
     match fields.any("image_size") {
         None => Ok((usual, false)),
         Some(Value::String(word)) => match PRESETS.iter().find(|(name, _)| *name == word) {
             Some((_, size)) => Ok((*size, false)),
             None => {
                 let words = PRESETS.iter().map(|(name, _)| (*name).to_owned()).collect();
-                Err(Wrong::new("image_size", Why::NotOneOf(words)))
+                Err(FieldError::new("image_size", FieldErrorKind::NotOneOf(words)))
             }
         },
         Some(Value::Object(sides)) => {
             let mut sides = Fields::json(sides);
             let mut side = |name| match sides.whole(name, 1..=14_142) {
                 Ok(Some(side)) => Ok(u32::try_from(side).unwrap_or(1)),
-                Ok(None) => Err(Wrong::new("image_size", Why::Missing)),
-                Err(wrong) => Err(Wrong::new("image_size", wrong.why)),
+                Ok(None) => Err(FieldError::new("image_size", FieldErrorKind::Missing)),
+                Err(wrong) => Err(FieldError::new("image_size", wrong.why)),
             };
             let size = Size::new(side("width")?, side("height")?);
-            sides.end().map_err(|wrong| Wrong::new("image_size", wrong.why))?;
+            sides.end().map_err(|wrong| FieldError::new("image_size", wrong.why))?;
             Ok((size, true))
         }
-        Some(other) => Err(Wrong::new("image_size", Why::NotA("object", kind(&other)))),
+        Some(other) => Err(FieldError::new("image_size", FieldErrorKind::NotA("object", kind(&other)))),
     }
 }
 

@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 
 use crate::image::Format;
 use crate::sandbox::draw::Sketch;
-use crate::sandbox::fal::models::Asked;
+use crate::sandbox::fal::models::DrawParameters;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::json::Json;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{No, VendorCall, draw};
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, draw};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-fal-request-id");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-fal-error-type");
@@ -27,20 +27,20 @@ const UNITS: HeaderName = HeaderName::from_static("x-fal-billable-units");
 
 /// How a request ends.
 #[derive(Debug)]
-pub(in crate::sandbox) enum Ending {
+pub(in crate::sandbox) enum RequestEnd {
     /// With the model's error, which costs nothing.
     Failed(Value),
-    Drawn(Box<Work>),
+    Drawn(Box<UnchargedPictures>),
 }
 
 /// Pictures that are charged when their time is over.
 #[derive(Debug)]
-pub(in crate::sandbox) struct Work {
+pub(in crate::sandbox) struct UnchargedPictures {
     shared: Arc<SandboxState>,
     vendor: Arc<Vendor>,
     origin: String,
     model: String,
-    asked: Asked,
+    asked: DrawParameters,
     seed: u64,
     /// Nothing is drawn, as the fate has it.
     empty: bool,
@@ -49,9 +49,13 @@ pub(in crate::sandbox) struct Work {
     inside: Vec<String>,
 }
 
-impl Work {
+impl UnchargedPictures {
     /// Sketches what was asked; draws it already where it comes inside the answer.
-    pub(in crate::sandbox) async fn prepare(call: &VendorCall, model: &str, asked: Asked) -> Result<Work, No> {
+    pub(in crate::sandbox) async fn prepare(
+        call: &VendorCall,
+        model: &str,
+        asked: DrawParameters,
+    ) -> Result<UnchargedPictures, ErrorResponse> {
         let seed = asked.seed.unwrap_or(call.luck >> 32);
         let empty = call.fate == Mode::NoPictures;
         let count = if empty { 0 } else { asked.count };
@@ -65,7 +69,7 @@ impl Work {
         let drawn = if asked.inside { draw(sketches.clone()).await? } else { Vec::new() };
         let url = |file| format!("data:{};base64,{}", asked.format.media_type(), STANDARD.encode_to_string(file));
         let inside = drawn.into_iter().map(url).collect();
-        Ok(Work {
+        Ok(UnchargedPictures {
             shared: Arc::clone(&call.shared),
             vendor: Arc::clone(&call.vendor),
             origin: call.origin.clone(),
@@ -80,21 +84,21 @@ impl Work {
 }
 
 /// The last picture of a prompt that asks for it, at models that look at what they drew.
-fn blacked_out(asked: &Asked, index: u32) -> bool {
+fn blacked_out(asked: &DrawParameters, index: u32) -> bool {
     asked.checked && index + 1 == asked.count && asked.prompt.to_lowercase().contains("withheld")
 }
 
-impl Ending {
+impl RequestEnd {
     /// Charges, and says what the result is.
     pub(in crate::sandbox) fn finish(self) -> Value {
         let work = match self {
-            Ending::Failed(body) => {
+            RequestEnd::Failed(body) => {
                 let kind = body["detail"][0]["type"].as_str().unwrap_or_default().to_owned();
                 return end(422, None, &kind, body);
             }
-            Ending::Drawn(work) => work,
+            RequestEnd::Drawn(work) => work,
         };
-        let Asked { size, count, quality, format, .. } = &work.asked;
+        let DrawParameters { size, count, quality, format, .. } = &work.asked;
         let count = if work.empty { 0 } else { *count };
         let withheld = (0..count).map(|index| blacked_out(&work.asked, index)).collect::<Vec<bool>>();
         let refused = withheld.iter().filter(|withheld| **withheld).count();

@@ -9,7 +9,7 @@ use base64_simd::STANDARD;
 
 use crate::image::{Format, Size};
 use crate::sandbox::edits::{look, mark};
-use crate::sandbox::fields::{Fields, Why, Wrong};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::google::members::{list, members, object};
 
 const MODES: [&str; 4] =
@@ -17,24 +17,24 @@ const MODES: [&str; 4] =
 
 /// A picture to draw into, and where.
 #[derive(Clone, Debug)]
-pub(in crate::sandbox) struct Change {
+pub(in crate::sandbox) struct PictureEdit {
     raw: Bytes,
     mask: Bytes,
 }
 
-impl Change {
+impl PictureEdit {
     /// Takes the reference pictures out of an instance.
-    pub(in crate::sandbox) fn read(instance: &mut Fields) -> Result<Change, Wrong> {
+    pub(in crate::sandbox) fn read(instance: &mut Fields) -> Result<PictureEdit, FieldError> {
         let (mut raw, mut mask, mut numbers) = (None, None, Vec::new());
         for reference in list(instance, "referenceImages")? {
             let mut reference = members("referenceImages", reference)?;
             numbers.push(reference.whole("referenceId", 0..=i64::from(i32::MAX))?);
             let kind = reference.choice("referenceType", &["REFERENCE_TYPE_RAW", "REFERENCE_TYPE_MASK"])?;
-            let kind = kind.ok_or_else(|| Wrong::new("referenceType", Why::Missing))?;
+            let kind = kind.ok_or_else(|| FieldError::new("referenceType", FieldErrorKind::Missing))?;
             let bytes = picture(&mut reference)?;
             let place = if kind == "REFERENCE_TYPE_RAW" { &mut raw } else { &mut mask };
             if place.replace(bytes).is_some() {
-                return Err(Wrong::other("referenceImages", format!("must have one {kind}")));
+                return Err(FieldError::other("referenceImages", format!("must have one {kind}")));
             }
             if kind == "REFERENCE_TYPE_MASK" {
                 mask_config(&mut reference)?;
@@ -43,10 +43,10 @@ impl Change {
         }
         match (raw, mask, &numbers[..]) {
             (_, _, [one, other]) if one.is_none() || one == other => {
-                Err(Wrong::other("referenceId", "must be given, and another for each picture"))
+                Err(FieldError::other("referenceId", "must be given, and another for each picture"))
             }
-            (Some(raw), Some(mask), _) => Ok(Change { raw, mask }),
-            _ => Err(Wrong::other("referenceImages", "must be a raw picture and a mask")),
+            (Some(raw), Some(mask), _) => Ok(PictureEdit { raw, mask }),
+            _ => Err(FieldError::other("referenceImages", "must be a raw picture and a mask")),
         }
     }
 
@@ -56,36 +56,37 @@ impl Change {
     }
 
     /// Looks at both; what is drawn is as large as they are.
-    pub(in crate::sandbox) async fn size(self) -> Result<Size, Wrong> {
+    pub(in crate::sandbox) async fn size(self) -> Result<Size, FieldError> {
         let seen = look("referenceImage", vec![self.raw, self.mask], None).await?;
         if seen.iter().any(|seen| seen.format == Format::Webp) {
-            return Err(Wrong::other("referenceImage", "must be a PNG or a JPEG"));
+            return Err(FieldError::other("referenceImage", "must be a PNG or a JPEG"));
         }
         match seen[..] {
             [raw, mask] if raw.size == mask.size => Ok(raw.size),
-            _ => Err(Wrong::other("maskImageConfig", "the mask must be of the same size as the raw picture")),
+            _ => Err(FieldError::other("maskImageConfig", "the mask must be of the same size as the raw picture")),
         }
     }
 }
 
 /// The parameters of such a call alone.
-pub(in crate::sandbox) fn mode(with: &mut Fields) -> Result<(), Wrong> {
-    with.choice("editMode", &MODES)?.ok_or_else(|| Wrong::new("editMode", Why::Missing))?;
+pub(in crate::sandbox) fn mode(with: &mut Fields) -> Result<(), FieldError> {
+    with.choice("editMode", &MODES)?.ok_or_else(|| FieldError::new("editMode", FieldErrorKind::Missing))?;
     with.whole("baseSteps", 1..=75)?;
     Ok(())
 }
 
-fn picture(reference: &mut Fields) -> Result<Bytes, Wrong> {
-    let mut image = object(reference, "referenceImage")?.ok_or_else(|| Wrong::new("referenceImage", Why::Missing))?;
+fn picture(reference: &mut Fields) -> Result<Bytes, FieldError> {
+    let mut image = object(reference, "referenceImage")?
+        .ok_or_else(|| FieldError::new("referenceImage", FieldErrorKind::Missing))?;
     image.choice("mimeType", &["image/png", "image/jpeg"])?;
     let base64 = image.prompt("bytesBase64Encoded", usize::MAX)?;
     image.end()?;
     let bytes = STANDARD.decode_to_vec(base64);
-    bytes.map(Bytes::from).map_err(|_| Wrong::other("bytesBase64Encoded", "Base64 decoding failed"))
+    bytes.map(Bytes::from).map_err(|_| FieldError::other("bytesBase64Encoded", "Base64 decoding failed"))
 }
 
-fn mask_config(reference: &mut Fields) -> Result<(), Wrong> {
-    let missing = || Wrong::new("maskImageConfig", Why::Missing);
+fn mask_config(reference: &mut Fields) -> Result<(), FieldError> {
+    let missing = || FieldError::new("maskImageConfig", FieldErrorKind::Missing);
     let mut config = object(reference, "maskImageConfig")?.ok_or_else(missing)?;
     config.choice("maskMode", &["MASK_MODE_USER_PROVIDED"])?.ok_or_else(missing)?;
     config.number("dilation", 0.0..=1.0)?;

@@ -4,20 +4,20 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::sandbox::faults::Mode;
-use crate::sandbox::fields::{Why, Wrong};
-use crate::sandbox::vendor_call::{BadBody, No};
+use crate::sandbox::fields::{FieldError, FieldErrorKind};
+use crate::sandbox::vendor_call::{BadBody, ErrorResponse};
 
 pub(super) fn error(status: StatusCode, word: &str, message: &str) -> Value {
     json!({"error": {"code": status.as_u16(), "message": message, "status": word}})
 }
 
-pub(super) fn violation(status: StatusCode, word: &str, message: &str) -> No {
-    No::violation(status, error(status, word, message))
+pub(super) fn violation(status: StatusCode, word: &str, message: &str) -> ErrorResponse {
+    ErrorResponse::violation(status, error(status, word, message))
 }
 
-pub(super) fn bad_field(wrong: Wrong) -> No {
+pub(super) fn bad_field(wrong: FieldError) -> ErrorResponse {
     let message = match wrong.why {
-        Why::Unknown => {
+        FieldErrorKind::Unknown => {
             format!("Invalid JSON payload received. Unknown name \"{}\": Cannot find field.", wrong.field)
         }
         _ => format!("{}: {}", wrong.field, wrong.sentence()),
@@ -25,7 +25,7 @@ pub(super) fn bad_field(wrong: Wrong) -> No {
     violation(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", &message)
 }
 
-pub(super) fn bad_body(why: BadBody) -> No {
+pub(super) fn bad_body(why: BadBody) -> ErrorResponse {
     let message = match why {
         BadBody::ContentType(given) => format!("content type must be application/json, not '{given}'"),
         BadBody::TooLarge => "Request payload size exceeds the limit".to_owned(),
@@ -35,15 +35,15 @@ pub(super) fn bad_body(why: BadBody) -> No {
     violation(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", &message)
 }
 
-pub(super) fn fault(mode: Mode) -> No {
-    let fault = |status, word, message| No::fault(status, error(status, word, message));
+pub(super) fn fault(mode: Mode) -> ErrorResponse {
+    let fault = |status, word, message| ErrorResponse::fault(status, error(status, word, message));
     match mode {
         Mode::RateLimited { retry_after } => {
             let status = StatusCode::TOO_MANY_REQUESTS;
             let mut body = error(status, "RESOURCE_EXHAUSTED", "You exceeded your current quota.");
             body["error"]["details"] = json!([{"@type": "type.googleapis.com/google.rpc.RetryInfo",
                 "retryDelay": format!("{}s", retry_after.as_secs_f32())}]);
-            No::fault(status, body)
+            ErrorResponse::fault(status, body)
         }
         Mode::OutOfMoney => {
             fault(StatusCode::FORBIDDEN, "PERMISSION_DENIED", "This API method requires billing to be enabled.")

@@ -21,7 +21,7 @@ use crate::sandbox::google::models::{GEMINI, MODELS, Model};
 use crate::sandbox::google::requests::{charged, content, predict, refusal};
 use crate::sandbox::json::Json;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{No, VendorCall, act_out, bearer, finish, read_json, text};
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, bearer, finish, read_json, text};
 
 pub(in crate::sandbox) mod edits;
 mod errors;
@@ -72,7 +72,7 @@ async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri)
     finish(&shared, Name::Google, Err(violation(StatusCode::NOT_FOUND, "NOT_FOUND", &message)))
 }
 
-fn key(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
+fn key(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     match text(headers, &axum::http::HeaderName::from_static("x-goog-api-key")) {
         key if vendor.accepts(key) => Ok(()),
         None | Some("") => {
@@ -84,12 +84,12 @@ fn key(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
             let mut body = error(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", message);
             body["error"]["details"] = json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo",
                 "reason": "API_KEY_INVALID", "domain": "googleapis.com"}]);
-            Err(No::violation(StatusCode::BAD_REQUEST, body))
+            Err(ErrorResponse::violation(StatusCode::BAD_REQUEST, body))
         }
     }
 }
 
-async fn answer(call: &VendorCall, target: &str, vertex: bool, request: Request) -> Result<Response, No> {
+async fn answer(call: &VendorCall, target: &str, vertex: bool, request: Request) -> Result<Response, ErrorResponse> {
     let (name, method) = target.split_once(':').unwrap_or((target, ""));
     let (parts, body) = request.into_parts();
     let model = MODELS.iter().find(|model| model.name == name).copied();

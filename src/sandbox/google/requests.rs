@@ -8,21 +8,21 @@ use serde_json::{Map, Value, json};
 use crate::image::{Format, Size};
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
-use crate::sandbox::fields::{Fields, Why, Wrong};
-use crate::sandbox::google::edits::Change;
+use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::google::edits::PictureEdit;
 use crate::sandbox::google::members::{list, members, object};
 use crate::sandbox::google::models::Model;
 use crate::sandbox::google::{edits, usage};
 use crate::sandbox::json::Json;
 use crate::sandbox::metered_prices::ImageTokens;
-use crate::sandbox::vendor_call::{No, VendorCall, draw};
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, draw};
 
 pub(super) const THRESHOLDS: [&str; 5] =
     ["BLOCK_LOW_AND_ABOVE", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_ONLY_HIGH", "BLOCK_NONE", "OFF"];
 
 /// What is to be drawn.
 #[derive(Clone, Debug)]
-pub(super) struct Order {
+pub(super) struct ParsedRequest {
     pub(super) model: String,
     pub(super) prompt: String,
     pub(super) n: u32,
@@ -42,22 +42,22 @@ pub(super) fn content(
     name: &str,
     model: &Model,
     vertex: bool,
-) -> Result<(Order, Vec<Bytes>), Wrong> {
+) -> Result<(ParsedRequest, Vec<Bytes>), FieldError> {
     let (prompt, inputs) = message(fields.any("contents"), model)?;
-    let mut config =
-        object(&mut fields, "generationConfig")?.ok_or_else(|| Wrong::new("generationConfig", Why::Missing))?;
+    let mut config = object(&mut fields, "generationConfig")?
+        .ok_or_else(|| FieldError::new("generationConfig", FieldErrorKind::Missing))?;
     if config
         .any("responseModalities")
         .is_none_or(|words| words != json!(["IMAGE"]) && words != json!(["TEXT", "IMAGE"]))
     {
-        return Err(Wrong::other("generationConfig.responseModalities", "must name IMAGE"));
+        return Err(FieldError::other("generationConfig.responseModalities", "must name IMAGE"));
     }
     let seed = config.whole("seed", 0..=i64::from(i32::MAX))?;
     config.number("temperature", 0.0..=2.0)?;
     let mut image = object(&mut config, "imageConfig")?.unwrap_or_else(|| Fields::json(Map::new()));
     let size = size(&mut image, model, "imageSize")?;
     let format = match object(&mut image, "imageOutputOptions")? {
-        Some(_) if !vertex => return Err(Wrong::new("imageOutputOptions", Why::Unknown)),
+        Some(_) if !vertex => return Err(FieldError::new("imageOutputOptions", FieldErrorKind::Unknown)),
         Some(output) => output_of(output)?,
         None => Format::Png,
     };
@@ -67,21 +67,23 @@ pub(super) fn content(
         let mut setting = members("safetySettings", setting)?;
         let category = setting.prompt("category", 100)?;
         if !category.starts_with("HARM_CATEGORY_") {
-            return Err(Wrong::other("safetySettings.category", "is not a category"));
+            return Err(FieldError::other("safetySettings.category", "is not a category"));
         }
         setting.choice("threshold", &THRESHOLDS)?;
         setting.end()?;
     }
     labels(&mut fields, vertex)?;
     fields.end()?;
-    Ok((Order { model: name.to_owned(), prompt, n: 1, size, format, seed, mark: 0, inputs: 0 }, inputs))
+    Ok((ParsedRequest { model: name.to_owned(), prompt, n: 1, size, format, seed, mark: 0, inputs: 0 }, inputs))
 }
 
 /// The words and pictures of the only message.
-pub(super) fn message(contents: Option<Value>, model: &Model) -> Result<(String, Vec<Bytes>), Wrong> {
-    let Some(Value::Array(mut contents)) = contents else { return Err(Wrong::new("contents", Why::Missing)) };
+pub(super) fn message(contents: Option<Value>, model: &Model) -> Result<(String, Vec<Bytes>), FieldError> {
+    let Some(Value::Array(mut contents)) = contents else {
+        return Err(FieldError::new("contents", FieldErrorKind::Missing));
+    };
     let (Some(content), true) = (contents.pop(), contents.is_empty()) else {
-        return Err(Wrong::other("contents", "this sandbox takes one message"));
+        return Err(FieldError::other("contents", "this sandbox takes one message"));
     };
     let mut content = members("contents", content)?;
     content.choice("role", &["user"])?;
@@ -93,11 +95,11 @@ pub(super) fn message(contents: Option<Value>, model: &Model) -> Result<(String,
         match object(&mut part, "inlineData")? {
             Some(mut data) => {
                 data.choice("mimeType", &["image/png", "image/jpeg", "image/webp"])?
-                    .ok_or_else(|| Wrong::new("mimeType", Why::Missing))?;
+                    .ok_or_else(|| FieldError::new("mimeType", FieldErrorKind::Missing))?;
                 let base64 = data.prompt("data", usize::MAX)?;
                 data.end()?;
                 let bytes =
-                    STANDARD.decode_to_vec(base64).map_err(|_| Wrong::other("data", "Base64 decoding failed"))?;
+                    STANDARD.decode_to_vec(base64).map_err(|_| FieldError::other("data", "Base64 decoding failed"))?;
                 inputs.push(Bytes::from(bytes));
             }
             None => prompt += &part.prompt("text", usize::MAX)?,
@@ -105,9 +107,9 @@ pub(super) fn message(contents: Option<Value>, model: &Model) -> Result<(String,
         part.end()?;
     }
     if inputs.len() > model.inputs {
-        return Err(Wrong::other("contents", format!("this model takes at most {} pictures", model.inputs)));
+        return Err(FieldError::other("contents", format!("this model takes at most {} pictures", model.inputs)));
     }
-    if prompt.is_empty() { Err(Wrong::new("contents", Why::Empty)) } else { Ok((prompt, inputs)) }
+    if prompt.is_empty() { Err(FieldError::new("contents", FieldErrorKind::Empty)) } else { Ok((prompt, inputs)) }
 }
 
 /// Imagen's body: one instance and its parameters.
@@ -116,21 +118,21 @@ pub(super) fn predict(
     name: &str,
     model: &Model,
     vertex: bool,
-) -> Result<(Order, Option<Change>), Wrong> {
+) -> Result<(ParsedRequest, Option<PictureEdit>), FieldError> {
     let mut instances = list(&mut fields, "instances")?;
     let (Some(instance), true) = (instances.pop(), instances.is_empty()) else {
-        return Err(Wrong::other("instances", "must be one"));
+        return Err(FieldError::other("instances", "must be one"));
     };
     let mut instance = members("instances", instance)?;
     let prompt = instance.prompt("prompt", usize::MAX)?;
-    let change = if model.masked { Some(Change::read(&mut instance)?) } else { None };
+    let change = if model.masked { Some(PictureEdit::read(&mut instance)?) } else { None };
     instance.end()?;
     let mut with = object(&mut fields, "parameters")?.unwrap_or_else(|| Fields::json(Map::new()));
     if !vertex
         && let Some(field) =
             ["negativePrompt", "seed", "addWatermark", "enhancePrompt"].into_iter().find(|field| with.has(field))
     {
-        return Err(Wrong::other(field, "is not supported by the Gemini API"));
+        return Err(FieldError::other(field, "is not supported by the Gemini API"));
     }
     let n = with.whole("sampleCount", 1..=4)?.unwrap_or(4);
     let size = match model.masked {
@@ -139,11 +141,11 @@ pub(super) fn predict(
         false => size(&mut with, model, "sampleImageSize")?,
     };
     if with.text("negativePrompt")?.is_some() && !model.negative {
-        return Err(Wrong::other("negativePrompt", "is not supported by this model"));
+        return Err(FieldError::other("negativePrompt", "is not supported by this model"));
     }
     let seed = with.whole("seed", 1..=i64::from(i32::MAX))?;
     if with.flag("addWatermark")?.unwrap_or(true) && seed.is_some() {
-        return Err(Wrong::other("seed", "is not supported when watermark is enabled"));
+        return Err(FieldError::other("seed", "is not supported when watermark is enabled"));
     }
     with.number("guidanceScale", 0.0..=100.0)?;
     with.flag("enhancePrompt")?;
@@ -155,14 +157,14 @@ pub(super) fn predict(
     labels(&mut fields, vertex)?;
     fields.end()?;
     let n = u32::try_from(n).unwrap_or(1);
-    Ok((Order { model: name.to_owned(), prompt, n, size, format, seed, mark: 0, inputs: 0 }, change))
+    Ok((ParsedRequest { model: name.to_owned(), prompt, n, size, format, seed, mark: 0, inputs: 0 }, change))
 }
 
 /// The pixels that a shape and a tier stand for, and those that are charged.
-pub(super) fn size(fields: &mut Fields, model: &Model, tier: &str) -> Result<(Size, Size), Wrong> {
+pub(super) fn size(fields: &mut Fields, model: &Model, tier: &str) -> Result<(Size, Size), FieldError> {
     let shape = fields.choice("aspectRatio", model.shapes)?;
     if model.tiers.is_empty() && fields.has(tier) {
-        return Err(Wrong::other(tier, "is not supported by this model"));
+        return Err(FieldError::other(tier, "is not supported by this model"));
     }
     let edge: u32 = match fields.choice(tier, model.tiers)?.as_deref() {
         Some("512") => 512,
@@ -178,33 +180,33 @@ pub(super) fn size(fields: &mut Fields, model: &Model, tier: &str) -> Result<(Si
     Ok((drawn, if model.tiers.is_empty() { drawn } else { Size::new(edge, edge) }))
 }
 
-pub(super) fn output_of(mut output: Fields) -> Result<Format, Wrong> {
+pub(super) fn output_of(mut output: Fields) -> Result<Format, FieldError> {
     let word = output.choice("mimeType", &["image/png", "image/jpeg"])?;
     let jpeg = word.as_deref() == Some("image/jpeg");
     if output.whole("compressionQuality", 0..=100)?.is_some() && !jpeg {
-        return Err(Wrong::other("compressionQuality", "is for image/jpeg only"));
+        return Err(FieldError::other("compressionQuality", "is for image/jpeg only"));
     }
     output.end()?;
     Ok(if jpeg { Format::Jpeg } else { Format::Png })
 }
 
 /// Vertex AI's labels, in the letters it allows.
-pub(super) fn labels(fields: &mut Fields, vertex: bool) -> Result<(), Wrong> {
+pub(super) fn labels(fields: &mut Fields, vertex: bool) -> Result<(), FieldError> {
     match fields.any("labels") {
         None => Ok(()),
         Some(Value::Object(labels)) if vertex => {
             let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
             let bad = |text: &str| text.is_empty() || text.len() > 63 || !text.chars().all(good);
             let wrong = labels.iter().any(|(name, value)| bad(name) || value.as_str().is_none_or(bad));
-            if wrong { Err(Wrong::other("labels", "has a name or a value that is no label")) } else { Ok(()) }
+            if wrong { Err(FieldError::other("labels", "has a name or a value that is no label")) } else { Ok(()) }
         }
-        Some(_) => Err(Wrong::new("labels", Why::Unknown)),
+        Some(_) => Err(FieldError::new("labels", FieldErrorKind::Unknown)),
     }
 }
 
-impl Order {
+impl ParsedRequest {
     /// Draws, charges and answers.
-    pub(super) async fn fill(self, call: &VendorCall, predict: bool) -> Result<Response, No> {
+    pub(super) async fn fill(self, call: &VendorCall, predict: bool) -> Result<Response, ErrorResponse> {
         if call.fate == Mode::NoPictures {
             let empty = if predict { json!({"predictions": [{}]}) } else { json!({"candidates": []}) };
             return Ok(Json(empty).into_response());
@@ -242,7 +244,12 @@ impl Order {
 }
 
 /// What a model that is charged by the token is charged for, in the words that tell it; `None` for any other.
-pub(super) fn charged(call: &VendorCall, model: &str, tokens: &ImageTokens, count: u32) -> Result<Option<Value>, No> {
+pub(super) fn charged(
+    call: &VendorCall,
+    model: &str,
+    tokens: &ImageTokens,
+    count: u32,
+) -> Result<Option<Value>, ErrorResponse> {
     let charged = call.charge_tokens(model, tokens, count).transpose()?;
     Ok(charged.map(|()| usage::told(tokens)))
 }

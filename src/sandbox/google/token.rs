@@ -16,7 +16,7 @@ use crate::sandbox::json::Json;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::token_form::form;
-use crate::sandbox::vendor_call::{No, finish, origin, unix_time};
+use crate::sandbox::vendor_call::{ErrorResponse, finish, origin, unix_time};
 
 /// How a statement is asked to be honoured.
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -39,7 +39,7 @@ pub(in crate::sandbox) async fn metadata(State(shared): State<Arc<SandboxState>>
     let asked = headers.get("metadata-flavor").is_some_and(|flavor| flavor == "Google");
     let answer = match asked {
         true => Ok(give(&shared)),
-        false => Err(No::violation(StatusCode::FORBIDDEN, json!("Missing Metadata-Flavor:Google header."))),
+        false => Err(ErrorResponse::violation(StatusCode::FORBIDDEN, json!("Missing Metadata-Flavor:Google header."))),
     };
     finish(&shared, Name::Google, answer)
 }
@@ -50,7 +50,7 @@ fn give(shared: &SandboxState) -> Response {
 }
 
 /// The signed statement in a form that has just it and what it is for.
-async fn statement(request: Request) -> Result<String, No> {
+async fn statement(request: Request) -> Result<String, ErrorResponse> {
     let fields = form(request).await.map_err(|why| no("invalid_request", why))?;
     match fields.as_slice() {
         [(assertion, statement), (grant, kind)] if assertion == "assertion" && grant == "grant_type" => {
@@ -60,7 +60,7 @@ async fn statement(request: Request) -> Result<String, No> {
     }
 }
 
-fn check(statement: &str, here: &str, vendor: &Vendor) -> Result<(), No> {
+fn check(statement: &str, here: &str, vendor: &Vendor) -> Result<(), ErrorResponse> {
     let bad = |what: &str| no("invalid_grant", &format!("Invalid JWT: {what}"));
     let parts: Vec<&str> = statement.split('.').collect();
     let [head, claims, signature] = parts.as_slice() else { return Err(bad("it has not three parts")) };
@@ -93,14 +93,14 @@ fn check(statement: &str, here: &str, vendor: &Vendor) -> Result<(), No> {
     signed(statement, &signature, vendor.token_key.as_deref())
 }
 
-fn signed(statement: &str, signature: &[u8], key: Option<&str>) -> Result<(), No> {
+fn signed(statement: &str, signature: &[u8], key: Option<&str>) -> Result<(), ErrorResponse> {
     let bad = || no("invalid_grant", "Invalid JWT Signature.");
     if signature.is_empty() {
         return Err(bad());
     }
     let Some(key) = key else { return Ok(()) };
     let lines: String = key.lines().map(str::trim).filter(|line| !line.starts_with("-----")).collect();
-    let key = STANDARD.decode_to_vec(lines).map_err(|_| No::broken())?;
+    let key = STANDARD.decode_to_vec(lines).map_err(|_| ErrorResponse::broken())?;
     let text = statement.rsplit_once('.').map_or(statement, |(text, _)| text);
     UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key).verify(text.as_bytes(), signature).map_err(|_| bad())
 }
@@ -109,6 +109,6 @@ fn part(text: &str) -> Option<Map<String, Value>> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode_to_vec(text).ok()?).ok()
 }
 
-fn no(word: &str, what: &str) -> No {
-    No::violation(StatusCode::BAD_REQUEST, json!({"error": word, "error_description": what}))
+fn no(word: &str, what: &str) -> ErrorResponse {
+    ErrorResponse::violation(StatusCode::BAD_REQUEST, json!({"error": word, "error_description": what}))
 }

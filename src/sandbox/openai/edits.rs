@@ -9,12 +9,12 @@ use axum::http::{StatusCode, header};
 use serde_json::{Map, Value};
 
 use crate::image::Format;
-use crate::sandbox::edits::{BadForm, Form, Seen, data_url, look, mark};
-use crate::sandbox::fields::{Fields, Why, Wrong};
+use crate::sandbox::edits::{BadForm, Form, InspectedPicture, data_url, look, mark};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::openai::errors::{bad_body, bad_field, invalid};
 use crate::sandbox::openai::models::Family;
-use crate::sandbox::openai::requests::Way;
-use crate::sandbox::vendor_call::{No, media_type, read_json, text};
+use crate::sandbox::openai::requests::RequestForm;
+use crate::sandbox::vendor_call::{ErrorResponse, media_type, read_json, text};
 
 /// The largest mask, and the largest picture for DALL-E 2.
 const FOUR_MIB: usize = 4 * 1024 * 1024;
@@ -24,7 +24,7 @@ pub(in crate::sandbox) struct Edit {
     /// The fields besides the pictures.
     pub fields: Fields,
     pub start: Start,
-    pub way: Way,
+    pub way: RequestForm,
 }
 
 /// The pictures an edit starts from, as they were sent.
@@ -37,7 +37,7 @@ pub(in crate::sandbox) struct Start {
 
 impl Edit {
     /// Reads either shape.
-    pub(in crate::sandbox) async fn read(request: Request) -> Result<Edit, No> {
+    pub(in crate::sandbox) async fn read(request: Request) -> Result<Edit, ErrorResponse> {
         let kind = text(request.headers(), &header::CONTENT_TYPE).map(media_type).unwrap_or_default();
         if kind == "application/json" {
             let (parts, body) = request.into_parts();
@@ -48,79 +48,94 @@ impl Edit {
     }
 
     /// Reads a form, the only shape that Azure and the DALL-E models take.
-    pub(in crate::sandbox) async fn read_form(request: Request) -> Result<Edit, No> {
+    pub(in crate::sandbox) async fn read_form(request: Request) -> Result<Edit, ErrorResponse> {
         let form = Form::read(request).await.map_err(bad_form)?;
         Edit::from_form(form).map_err(bad_field)
     }
 
-    fn from_form(mut form: Form) -> Result<Edit, Wrong> {
+    fn from_form(mut form: Form) -> Result<Edit, FieldError> {
         let (single, list) = (form.take_one("image")?, form.take("image[]"));
         let (name, images) = match single {
-            Some(_) if !list.is_empty() => return Err(Wrong::other("image", "give either 'image' or 'image[]'")),
+            Some(_) if !list.is_empty() => return Err(FieldError::other("image", "give either 'image' or 'image[]'")),
             Some(image) => ("image", vec![image]),
             None if list.is_empty() => ("image", list),
             None => ("image[]", list),
         };
         let mask = form.take_one("mask")?;
         form.end()?;
-        Ok(Edit { fields: Fields::form(form.texts), start: Start { name, images, mask }, way: Way::FormEdit })
+        Ok(Edit { fields: Fields::form(form.texts), start: Start { name, images, mask }, way: RequestForm::FormEdit })
     }
 
-    fn from_json(object: Map<String, Value>) -> Result<Edit, Wrong> {
+    fn from_json(object: Map<String, Value>) -> Result<Edit, FieldError> {
         let mut fields = Fields::nullable(object);
         let images = match fields.any("images") {
-            None => return Err(Wrong::new("images", Why::Missing)),
+            None => return Err(FieldError::new("images", FieldErrorKind::Missing)),
             Some(Value::Array(references)) => {
                 references.iter().map(|reference| referred("images", reference)).collect::<Result<_, _>>()?
             }
-            Some(other) => return Err(Wrong::new("images", Why::NotA("array", crate::sandbox::fields::kind(&other)))),
+            Some(other) => {
+                return Err(FieldError::new(
+                    "images",
+                    FieldErrorKind::NotA("array", crate::sandbox::fields::kind(&other)),
+                ));
+            }
         };
         let mask = fields.any("mask").map(|reference| referred("mask", &reference)).transpose()?;
-        Ok(Edit { fields, start: Start { name: "images", images, mask }, way: Way::JsonEdit })
+        Ok(Edit { fields, start: Start { name: "images", images, mask }, way: RequestForm::JsonEdit })
     }
 }
 
 /// The bytes behind `{"image_url": "data:…"}`.
-fn referred(field: &str, reference: &Value) -> Result<Bytes, Wrong> {
+fn referred(field: &str, reference: &Value) -> Result<Bytes, FieldError> {
     let object = reference.as_object().filter(|object| object.len() == 1);
     let object =
-        object.ok_or_else(|| Wrong::other(field, "each must have exactly one of 'image_url' and 'file_id'"))?;
+        object.ok_or_else(|| FieldError::other(field, "each must have exactly one of 'image_url' and 'file_id'"))?;
     match object.get("image_url").and_then(Value::as_str) {
-        Some(url) => data_url(url).ok_or_else(|| Wrong::other(field, "this sandbox takes data: URLs of pictures only")),
-        None => Err(Wrong::other(field, "this sandbox has no such file")),
+        Some(url) => {
+            data_url(url).ok_or_else(|| FieldError::other(field, "this sandbox takes data: URLs of pictures only"))
+        }
+        None => Err(FieldError::other(field, "this sandbox has no such file")),
     }
 }
 
 impl Start {
     /// Whether models of this family can start from these pictures; a number that stands for them, and how many tokens
     /// they are: 65 for each begun tile of 512x512.
-    pub(in crate::sandbox) async fn check(self, family: Family) -> Result<(u64, u64), Wrong> {
+    pub(in crate::sandbox) async fn check(self, family: Family) -> Result<(u64, u64), FieldError> {
         let Start { name, images, mask } = self;
         let most = match family {
-            Family::Dalle3 => return Err(Wrong::other("model", "Invalid value: this model does not edit images.")),
+            Family::Dalle3 => {
+                return Err(FieldError::other("model", "Invalid value: this model does not edit images."));
+            }
             Family::Dalle2 => 1,
             Family::Gpt1 | Family::Gpt2 | Family::Gpt25 | Family::Gpt26 => 16,
         };
         if images.len() > most {
-            return Err(Wrong::other(name, format!("Invalid '{name}': too many images, expected at most {most}.")));
+            return Err(FieldError::other(
+                name,
+                format!("Invalid '{name}': too many images, expected at most {most}."),
+            ));
         }
         let largest = images.iter().map(Bytes::len).max().unwrap_or(0);
         if mask.as_ref().is_some_and(|mask| mask.len() >= FOUR_MIB) {
-            return Err(Wrong::other("mask", "must be less than 4MB"));
+            return Err(FieldError::other("mask", "must be less than 4MB"));
         }
         let mark = mark(&images, mask.as_ref());
         let seen = look(name, images, mask).await?;
-        let square_png = |seen: &Seen| seen.format == Format::Png && seen.size.width == seen.size.height;
+        let square_png = |seen: &InspectedPicture| seen.format == Format::Png && seen.size.width == seen.size.height;
         if family == Family::Dalle2 && !(seen.iter().all(square_png) && largest < FOUR_MIB) {
-            return Err(Wrong::other(name, "Uploaded image must be a square PNG and less than 4 MB."));
+            return Err(FieldError::other(name, "Uploaded image must be a square PNG and less than 4 MB."));
         }
-        let tiles = |seen: &Seen| u64::from(seen.size.width.div_ceil(512)) * u64::from(seen.size.height.div_ceil(512));
+        let tiles = |seen: &InspectedPicture| {
+            u64::from(seen.size.width.div_ceil(512)) * u64::from(seen.size.height.div_ceil(512))
+        };
         Ok((mark, seen.iter().map(|seen| 65 * tiles(seen)).sum()))
     }
 }
 
-fn bad_form(why: BadForm) -> No {
-    let bad = |message: &str, param, code| No::violation(StatusCode::BAD_REQUEST, invalid(message, param, code));
+fn bad_form(why: BadForm) -> ErrorResponse {
+    let bad =
+        |message: &str, param, code| ErrorResponse::violation(StatusCode::BAD_REQUEST, invalid(message, param, code));
     match why {
         BadForm::ContentType(given) => bad(
             &format!("Unsupported content type: '{given}'. Use 'multipart/form-data'."),
@@ -128,7 +143,7 @@ fn bad_form(why: BadForm) -> No {
             Some("unsupported_content_type"),
         ),
         BadForm::TooLarge => {
-            No::violation(StatusCode::PAYLOAD_TOO_LARGE, invalid("Request body too large.", None, None))
+            ErrorResponse::violation(StatusCode::PAYLOAD_TOO_LARGE, invalid("Request body too large.", None, None))
         }
         BadForm::Broken(why) => bad(&format!("Could not parse multipart form ({why})."), None, None),
         BadForm::Twice(name) => {

@@ -7,11 +7,11 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use crate::sandbox::faults::Mode;
-use crate::sandbox::fields::{Why, Wrong};
+use crate::sandbox::fields::{FieldError, FieldErrorKind};
 use crate::sandbox::settings::Vendor;
-use crate::sandbox::vendor_call::{BadBody, No, bearer};
+use crate::sandbox::vendor_call::{BadBody, ErrorResponse, bearer};
 
-pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
+pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     let key = bearer(headers);
     if vendor.accepts(key) {
         return Ok(());
@@ -25,7 +25,7 @@ pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Res
         ),
         Some(_) => invalid("Incorrect API key provided.", None, Some("invalid_api_key")),
     };
-    Err(No::violation(StatusCode::UNAUTHORIZED, body))
+    Err(ErrorResponse::violation(StatusCode::UNAUTHORIZED, body))
 }
 
 fn error(message: &str, kind: &str, param: Option<&str>, code: Option<&str>) -> Value {
@@ -36,12 +36,12 @@ pub(in crate::sandbox) fn invalid(message: &str, param: Option<&str>, code: Opti
     error(message, "invalid_request_error", param, code)
 }
 
-pub(in crate::sandbox) fn no_such_model(model: &str) -> No {
+pub(in crate::sandbox) fn no_such_model(model: &str) -> ErrorResponse {
     let message = format!("The model '{model}' does not exist or you do not have access to it.");
-    No::violation(StatusCode::NOT_FOUND, invalid(&message, Some("model"), Some("model_not_found")))
+    ErrorResponse::violation(StatusCode::NOT_FOUND, invalid(&message, Some("model"), Some("model_not_found")))
 }
 
-pub(in crate::sandbox) fn bad_body(why: BadBody) -> No {
+pub(in crate::sandbox) fn bad_body(why: BadBody) -> ErrorResponse {
     let (status, message, code) = match why {
         BadBody::ContentType(given) => (
             StatusCode::BAD_REQUEST,
@@ -60,69 +60,71 @@ pub(in crate::sandbox) fn bad_body(why: BadBody) -> No {
             (StatusCode::BAD_REQUEST, "We expected the JSON body of your request to be an object.".to_owned(), None)
         }
     };
-    No::violation(status, invalid(&message, None, code))
+    ErrorResponse::violation(status, invalid(&message, None, code))
 }
 
-pub(in crate::sandbox) fn bad_field(wrong: Wrong) -> No {
+pub(in crate::sandbox) fn bad_field(wrong: FieldError) -> ErrorResponse {
     let name = &wrong.field;
     let (message, code) = match &wrong.why {
-        Why::Missing => (format!("Missing required parameter: '{name}'."), "missing_required_parameter"),
-        Why::Unknown => (format!("Unknown parameter: '{name}'."), "unknown_parameter"),
-        Why::NotA(wanted, got) => {
+        FieldErrorKind::Missing => (format!("Missing required parameter: '{name}'."), "missing_required_parameter"),
+        FieldErrorKind::Unknown => (format!("Unknown parameter: '{name}'."), "unknown_parameter"),
+        FieldErrorKind::NotA(wanted, got) => {
             (format!("Invalid type for '{name}': expected {wanted}, but got {got} instead."), "invalid_type")
         }
-        Why::Empty => (
+        FieldErrorKind::Empty => (
             format!(
                 "Invalid '{name}': empty string. Expected a string with minimum length 1, but got an \
                  empty string instead."
             ),
             "empty_string",
         ),
-        Why::TooLong(most, got) => (
+        FieldErrorKind::TooLong(most, got) => (
             format!(
                 "Invalid '{name}': string too long. Expected a string with maximum length {most}, but got a \
                  string with length {got} instead."
             ),
             "string_above_max_length",
         ),
-        Why::Below(least) => (
+        FieldErrorKind::Below(least) => (
             format!("Invalid '{name}': integer below minimum value. Expected a value >= {least}."),
             "integer_below_min_value",
         ),
-        Why::Above(most) => (
+        FieldErrorKind::Above(most) => (
             format!("Invalid '{name}': integer above maximum value. Expected a value <= {most}."),
             "integer_above_max_value",
         ),
-        Why::NotOneOf(words) => {
+        FieldErrorKind::NotOneOf(words) => {
             let words: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
             (format!("Invalid value for '{name}'. Supported values are: {}.", words.join(", ")), "invalid_value")
         }
-        Why::Other(sentence) => (sentence.clone(), if name == "size" { "invalid_size" } else { "invalid_value" }),
+        FieldErrorKind::Other(sentence) => {
+            (sentence.clone(), if name == "size" { "invalid_size" } else { "invalid_value" })
+        }
     };
-    No::violation(StatusCode::BAD_REQUEST, invalid(&message, Some(name), Some(code)))
+    ErrorResponse::violation(StatusCode::BAD_REQUEST, invalid(&message, Some(name), Some(code)))
 }
 
 /// A fault in OpenAI's words; also used by `sandbox/compatible/mod.rs` where a server copies them.
-pub(in crate::sandbox) fn fault(mode: Mode) -> No {
+pub(in crate::sandbox) fn fault(mode: Mode) -> ErrorResponse {
     match mode {
         Mode::RateLimited { retry_after } => {
             let body =
                 error("Rate limit reached for images per minute.", "requests", None, Some("rate_limit_exceeded"));
-            No::fault(StatusCode::TOO_MANY_REQUESTS, body).with_retry_after(retry_after)
+            ErrorResponse::fault(StatusCode::TOO_MANY_REQUESTS, body).with_retry_after(retry_after)
         }
         Mode::OutOfMoney => {
             let message = "You exceeded your current quota, please check your plan and billing details.";
             let body = error(message, "insufficient_quota", None, Some("insufficient_quota"));
-            No::fault(StatusCode::TOO_MANY_REQUESTS, body)
+            ErrorResponse::fault(StatusCode::TOO_MANY_REQUESTS, body)
         }
         _ => {
             let message = "The server had an error while processing your request. Sorry about that!";
-            No::fault(StatusCode::INTERNAL_SERVER_ERROR, error(message, "server_error", None, None))
+            ErrorResponse::fault(StatusCode::INTERNAL_SERVER_ERROR, error(message, "server_error", None, None))
         }
     }
 }
 
-pub(in crate::sandbox) fn refusal(is_dalle: bool, request_id: &str) -> No {
+pub(in crate::sandbox) fn refusal(is_dalle: bool, request_id: &str) -> ErrorResponse {
     let message = format!(
         "Your request was rejected by the safety system. If you believe this is an error, contact us \
          at help.openai.com and include the request ID {}. safety_violations=[violence].",
@@ -135,5 +137,5 @@ pub(in crate::sandbox) fn refusal(is_dalle: bool, request_id: &str) -> No {
         body["error"]["moderation_details"] = json!({"moderation_stage": "input", "categories": ["violence"]});
         body
     };
-    No::fault(StatusCode::BAD_REQUEST, body)
+    ErrorResponse::fault(StatusCode::BAD_REQUEST, body)
 }

@@ -13,16 +13,16 @@ use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 use serde_json::json;
 
-use super::fields::{Fields, Why, Wrong};
+use super::fields::{FieldError, FieldErrorKind, Fields};
 use super::settings::{Name, Vendor};
 use crate::sandbox::files;
 use crate::sandbox::json::Json;
 use crate::sandbox::openai::edits::Edit;
 use crate::sandbox::openai::errors::{authorise, bad_body, bad_field, fault, invalid, no_such_model, refusal};
 use crate::sandbox::openai::models::{Family, MODELS};
-use crate::sandbox::openai::requests::{Order, Way};
+use crate::sandbox::openai::requests::{ParsedRequest, RequestForm};
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{No, VendorCall, act_out, finish, read_json};
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, finish, read_json};
 
 pub(in crate::sandbox) mod edits;
 pub(in crate::sandbox) mod errors;
@@ -46,11 +46,11 @@ async fn generate(State(shared): State<Arc<SandboxState>>, request: Request) -> 
     call.close(answer)
 }
 
-async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, No> {
+async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, ErrorResponse> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let object = read_json(&parts.headers, body).await.map_err(bad_body)?;
-    let order = order(Fields::nullable(object), &call.vendor, Way::Generation)?;
+    let order = order(Fields::nullable(object), &call.vendor, RequestForm::Generation)?;
     drawn(call, order, "image_generation").await
 }
 
@@ -60,7 +60,7 @@ async fn edit(State(shared): State<Arc<SandboxState>>, request: Request) -> Resp
     call.close(answer)
 }
 
-async fn edited(call: &mut VendorCall, request: Request) -> Result<Response, No> {
+async fn edited(call: &mut VendorCall, request: Request) -> Result<Response, ErrorResponse> {
     authorise(&call.vendor, request.headers())?;
     let Edit { fields, start, way } = Edit::read(request).await?;
     let mut order = order(fields, &call.vendor, way)?;
@@ -69,13 +69,13 @@ async fn edited(call: &mut VendorCall, request: Request) -> Result<Response, No>
 }
 
 /// The order in `fields`, its model included.
-fn order(mut fields: Fields, vendor: &Vendor, way: Way) -> Result<Order, No> {
+fn order(mut fields: Fields, vendor: &Vendor, way: RequestForm) -> Result<ParsedRequest, ErrorResponse> {
     let model = required(fields.text("model").map_err(bad_field)?, "model")?;
     let family = Family::of(&model, vendor).ok_or_else(|| no_such_model(&model))?;
-    Order::read(model, family, fields, way).map_err(bad_field)
+    ParsedRequest::read(model, family, fields, way).map_err(bad_field)
 }
 
-async fn drawn(call: &mut VendorCall, order: Order, what: &'static str) -> Result<Response, No> {
+async fn drawn(call: &mut VendorCall, order: ParsedRequest, what: &'static str) -> Result<Response, ErrorResponse> {
     act_out(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
         return Err(refusal(order.family.is_dalle(), &request_id(call.luck)));
@@ -117,11 +117,11 @@ async fn models(State(shared): State<Arc<SandboxState>>, headers: HeaderMap) -> 
 /// Any other path or method.
 async fn lost(State(shared): State<Arc<SandboxState>>, method: axum::http::Method, uri: Uri) -> Response {
     let message = format!("Invalid URL ({method} {})", uri.path());
-    finish(&shared, Name::OpenAi, Err(No::violation(StatusCode::NOT_FOUND, invalid(&message, None, None))))
+    finish(&shared, Name::OpenAi, Err(ErrorResponse::violation(StatusCode::NOT_FOUND, invalid(&message, None, None))))
 }
 
-fn required(value: Option<String>, name: &str) -> Result<String, No> {
-    value.ok_or_else(|| bad_field(Wrong::new(name, Why::Missing)))
+fn required(value: Option<String>, name: &str) -> Result<String, ErrorResponse> {
+    value.ok_or_else(|| bad_field(FieldError::new(name, FieldErrorKind::Missing)))
 }
 
 #[cfg(test)]

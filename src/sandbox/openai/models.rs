@@ -4,7 +4,7 @@
 //! are settings, never built in.
 
 use crate::image::Size;
-use crate::sandbox::fields::{Fields, Wrong};
+use crate::sandbox::fields::{FieldError, Fields};
 use crate::sandbox::settings::Vendor;
 
 /// Models with the same fields.
@@ -103,7 +103,7 @@ pub(in crate::sandbox) fn quality(family: Family, asked: Option<String>) -> Stri
     }
 }
 
-pub(in crate::sandbox) fn size(family: Family, fields: &mut Fields) -> Result<Size, Wrong> {
+pub(in crate::sandbox) fn size(family: Family, fields: &mut Fields) -> Result<Size, FieldError> {
     let text = match family.sizes() {
         Some(sizes) => fields.choice("size", sizes)?,
         None => fields.text("size")?,
@@ -111,7 +111,7 @@ pub(in crate::sandbox) fn size(family: Family, fields: &mut Fields) -> Result<Si
     let Some(text) = text.filter(|text| text != "auto") else { return Ok(Size::new(1024, 1024)) };
     let size = text.parse().ok().filter(|size| family.sizes().is_some() || is_drawable(*size));
     size.ok_or_else(|| {
-        Wrong::other(
+        FieldError::other(
             "size",
             format!(
                 "Invalid size '{text}'. Width and height must be multiples of 16, with a ratio between 1:3 and 3:1, \

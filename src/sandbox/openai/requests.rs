@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use crate::image::{Format, Size};
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
-use crate::sandbox::fields::{Fields, Wrong};
+use crate::sandbox::fields::{FieldError, Fields};
 use crate::sandbox::metered_prices::ImageTokens;
 use crate::sandbox::openai::models::{Family, quality, size, tokens};
-use crate::sandbox::vendor_call::{No, Tab, VendorCall, draw, unix_time};
+use crate::sandbox::vendor_call::{ErrorResponse, PendingCharge, VendorCall, draw, unix_time};
 
 /// How an order comes in; each way knows fields of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::sandbox) enum Way {
+pub(in crate::sandbox) enum RequestForm {
     /// A prompt alone.
     Generation,
     /// Pictures in a form.
@@ -28,7 +28,7 @@ pub(in crate::sandbox) enum Way {
 
 /// What is to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::sandbox) struct Order {
+pub(in crate::sandbox) struct ParsedRequest {
     model: String,
     pub family: Family,
     pub prompt: String,
@@ -49,21 +49,21 @@ pub(in crate::sandbox) struct Order {
     pub stream: Option<u32>,
 }
 
-impl Order {
+impl ParsedRequest {
     /// The order in `fields`, from which the model has been taken.
     pub(in crate::sandbox) fn read(
         model: String,
         family: Family,
         mut fields: Fields,
-        way: Way,
-    ) -> Result<Order, Wrong> {
+        way: RequestForm,
+    ) -> Result<ParsedRequest, FieldError> {
         let prompt = fields.prompt("prompt", family.prompt_chars())?;
         let most = if family == Family::Dalle3 { 1 } else { 10 };
         let n = fields.whole("n", 1..=most)?.and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
         let size = size(family, &mut fields)?;
         let quality = quality(family, fields.choice("quality", family.qualities())?);
         fields.text("user")?;
-        let mut order = Order {
+        let mut order = ParsedRequest {
             model,
             family,
             prompt,
@@ -88,23 +88,23 @@ impl Order {
     }
 
     /// Fields of the DALL-E models only.
-    fn read_dalle(&mut self, fields: &mut Fields, way: Way) -> Result<(), Wrong> {
+    fn read_dalle(&mut self, fields: &mut Fields, way: RequestForm) -> Result<(), FieldError> {
         let form = fields.choice("response_format", &["url", "b64_json"])?;
         self.links = form.as_deref() != Some("b64_json");
-        if self.family == Family::Dalle3 && way == Way::Generation {
+        if self.family == Family::Dalle3 && way == RequestForm::Generation {
             fields.choice("style", &["vivid", "natural"])?;
         }
         Ok(())
     }
 
     /// Fields of the GPT image models only.
-    fn read_gpt(&mut self, fields: &mut Fields, way: Way) -> Result<(), Wrong> {
+    fn read_gpt(&mut self, fields: &mut Fields, way: RequestForm) -> Result<(), FieldError> {
         let format = fields.choice("output_format", &["png", "jpeg", "webp"])?;
         self.format = format.and_then(|word| word.parse().ok()).unwrap_or(Format::Png);
         let compression = fields.whole("output_compression", 0..=100)?;
         self.compression = compression.and_then(|share| u8::try_from(share).ok()).unwrap_or(100);
         if self.compression < 100 && self.format == Format::Png {
-            return Err(Wrong::other(
+            return Err(FieldError::other(
                 "output_compression",
                 "Compression less than 100 is not supported for PNG output format.",
             ));
@@ -112,25 +112,32 @@ impl Order {
         let background = fields.choice("background", &["transparent", "opaque", "auto"])?;
         self.transparent = background.as_deref() == Some("transparent");
         if self.transparent && self.format == Format::Jpeg {
-            return Err(Wrong::other("background", "Transparent background is not supported for JPEG output format."));
+            return Err(FieldError::other(
+                "background",
+                "Transparent background is not supported for JPEG output format.",
+            ));
         }
-        if way != Way::FormEdit {
+        if way != RequestForm::FormEdit {
             fields.choice("moderation", &["low", "auto"])?;
         }
-        let fidelity = if way == Way::Generation { None } else { fields.choice("input_fidelity", &["high", "low"])? };
+        let fidelity =
+            if way == RequestForm::Generation { None } else { fields.choice("input_fidelity", &["high", "low"])? };
         if fidelity.is_some() && self.model.contains("mini") {
-            return Err(Wrong::other("input_fidelity", "This model does not support the 'input_fidelity' parameter."));
+            return Err(FieldError::other(
+                "input_fidelity",
+                "This model does not support the 'input_fidelity' parameter.",
+            ));
         }
         let partials = fields.whole("partial_images", 0..=3)?.and_then(|count| u32::try_from(count).ok());
         self.stream = fields.flag("stream")?.filter(|stream| *stream).map(|_| partials.unwrap_or(0));
-        if self.family == Family::Gpt26 && way == Way::Generation {
+        if self.family == Family::Gpt26 && way == RequestForm::Generation {
             fields.choice("complexity", &["low", "medium", "high"])?;
         }
         Ok(())
     }
 
     /// Draws, charges and answers.
-    pub(in crate::sandbox) async fn fill(self, call: &VendorCall) -> Result<Value, No> {
+    pub(in crate::sandbox) async fn fill(self, call: &VendorCall) -> Result<Value, ErrorResponse> {
         if call.fate == Mode::NoPictures {
             return Ok(json!({"created": unix_time(), "data": []}));
         }
@@ -155,7 +162,7 @@ impl Order {
         &self,
         call: &VendorCall,
         what: &str,
-    ) -> Result<(Vec<Value>, Vec<Value>), No> {
+    ) -> Result<(Vec<Value>, Vec<Value>), ErrorResponse> {
         let partials = self.stream.unwrap_or(0);
         // An unfinished picture is another one, and of less effort.
         let unfinished = |index| Sketch { blurred: true, truncated: false, ..self.sketch(call, 100 + index) };
@@ -187,7 +194,7 @@ impl Order {
     }
 
     /// What the order is charged, for when its stream ends.
-    pub(in crate::sandbox) fn tab(&self, call: &VendorCall) -> Tab {
+    pub(in crate::sandbox) fn tab(&self, call: &VendorCall) -> PendingCharge {
         let each = self.tokens(1);
         let n = u64::from(self.n);
         let all = ImageTokens {

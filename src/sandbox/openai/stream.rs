@@ -11,15 +11,15 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
 use crate::sandbox::faults::Mode;
-use crate::sandbox::openai::requests::Order;
-use crate::sandbox::vendor_call::{No, VendorCall};
+use crate::sandbox::openai::requests::ParsedRequest;
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall};
 
 /// The answer to an order that is to be streamed.
 pub(in crate::sandbox) async fn answer(
     call: &mut VendorCall,
-    order: Order,
+    order: ParsedRequest,
     what: &'static str,
-) -> Result<Response, No> {
+) -> Result<Response, ErrorResponse> {
     let (partials, mut finished) = order.events(call, what).await?;
     let failed = call.fate == Mode::NoPictures;
     if failed {

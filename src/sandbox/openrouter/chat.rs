@@ -16,15 +16,15 @@ use serde_json::{Value, json};
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::sandbox::faults::Mode;
-use crate::sandbox::fields::{Fields, Why, Wrong};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::json::Json;
 use crate::sandbox::openrouter::errors::{authorise, bad_body, bad_field, fault, violation};
-use crate::sandbox::openrouter::image_api::{Order, Usage};
+use crate::sandbox::openrouter::image_api::{CallUsage, ParsedRequest};
 use crate::sandbox::openrouter::models::Model;
 use crate::sandbox::openrouter::requests::{check, model, not_a, provider, referred, seed, unstreamed};
 use crate::sandbox::settings::Name;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{No, VendorCall, act_out, read_json, unix_time};
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, read_json, unix_time};
 
 /// `POST /openrouter/api/v1/chat/completions`.
 pub(in crate::sandbox) async fn complete(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
@@ -33,7 +33,7 @@ pub(in crate::sandbox) async fn complete(State(shared): State<Arc<SandboxState>>
     call.close(answer)
 }
 
-async fn answer(call: &VendorCall, request: Request) -> Result<Response, No> {
+async fn answer(call: &VendorCall, request: Request) -> Result<Response, ErrorResponse> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let mut fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
@@ -43,20 +43,20 @@ async fn answer(call: &VendorCall, request: Request) -> Result<Response, No> {
     order.mark = check(references, model.references, "messages").await.map_err(bad_field)?;
     act_out(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
-        return told(call, &order, Ending::Refused, Usage::of(Usd::ZERO)?);
+        return told(call, &order, ChatEnd::Refused, CallUsage::of(Usd::ZERO)?);
     }
     call.work().await;
     if call.fate == Mode::NoPictures {
-        return told(call, &order, Ending::OnlyWords, Usage::of(Usd::ZERO)?);
+        return told(call, &order, ChatEnd::OnlyWords, CallUsage::of(Usd::ZERO)?);
     }
     let mut files = order.draw(call).await?;
     // Nothing is awaited from here on: what is charged is answered.
     let usage = order.charge(call)?;
-    told(call, &order, Ending::Picture(files.pop().unwrap_or_default()), usage)
+    told(call, &order, ChatEnd::Picture(files.pop().unwrap_or_default()), usage)
 }
 
 /// Pictures must be asked for, and words only from who has some.
-fn check_modalities(model: &Model, asked: Option<Value>) -> Result<(), No> {
+fn check_modalities(model: &Model, asked: Option<Value>) -> Result<(), ErrorResponse> {
     let asked = asked.unwrap_or(Value::Null);
     let words: Vec<&str> = asked.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let known = words.iter().all(|word| *word == "image" || (*word == "text" && model.talks));
@@ -67,7 +67,7 @@ fn check_modalities(model: &Model, asked: Option<Value>) -> Result<(), No> {
     Err(violation(StatusCode::NOT_FOUND, &message))
 }
 
-fn read(name: String, model: &Model, mut fields: Fields) -> Result<(Order, Vec<Bytes>), Wrong> {
+fn read(name: String, model: &Model, mut fields: Fields) -> Result<(ParsedRequest, Vec<Bytes>), FieldError> {
     let (prompt, references) = message(fields.any("messages"))?;
     let size = match fields.any("image_config") {
         None => model.shaped(&mut Fields::json(serde_json::Map::new()), "aspect_ratio", "image_size")?,
@@ -86,14 +86,14 @@ fn read(name: String, model: &Model, mut fields: Fields) -> Result<(Order, Vec<B
     Ok((order(name, prompt, size, seed), references))
 }
 
-fn order(model: String, prompt: String, size: Size, seed: Option<i64>) -> Order {
-    Order { model, prompt, n: 1, size, quality: None, format: Format::Png, transparent: false, seed, mark: 0 }
+fn order(model: String, prompt: String, size: Size, seed: Option<i64>) -> ParsedRequest {
+    ParsedRequest { model, prompt, n: 1, size, quality: None, format: Format::Png, transparent: false, seed, mark: 0 }
 }
 
 /// The one message's words and pictures.
-fn message(messages: Option<Value>) -> Result<(String, Vec<Bytes>), Wrong> {
-    let messages = messages.ok_or_else(|| Wrong::new("messages", Why::Missing))?;
-    let wrong = |sentence: &str| Wrong::other("messages", sentence);
+fn message(messages: Option<Value>) -> Result<(String, Vec<Bytes>), FieldError> {
+    let messages = messages.ok_or_else(|| FieldError::new("messages", FieldErrorKind::Missing))?;
+    let wrong = |sentence: &str| FieldError::other("messages", sentence);
     let Some([message]) = messages.as_array().map(Vec::as_slice) else {
         return Err(wrong("must be a list of one message here"));
     };
@@ -118,7 +118,7 @@ fn message(messages: Option<Value>) -> Result<(String, Vec<Bytes>), Wrong> {
 }
 
 /// How a chat ends.
-enum Ending {
+enum ChatEnd {
     Picture(Bytes),
     Refused,
     OnlyWords,
@@ -132,18 +132,23 @@ struct Completion<'a> {
     created: u64,
     model: &'a str,
     choices: [Value; 1],
-    usage: Usage,
+    usage: CallUsage,
 }
 
-fn told(call: &VendorCall, order: &Order, ending: Ending, usage: Usage) -> Result<Response, No> {
+fn told(
+    call: &VendorCall,
+    order: &ParsedRequest,
+    ending: ChatEnd,
+    usage: CallUsage,
+) -> Result<Response, ErrorResponse> {
     let (native, content) = match &ending {
-        Ending::Picture(_) => ("STOP", "Here is your picture."),
-        Ending::Refused => ("IMAGE_SAFETY", ""),
-        Ending::OnlyWords => ("STOP", "Which colour shall it have?"),
+        ChatEnd::Picture(_) => ("STOP", "Here is your picture."),
+        ChatEnd::Refused => ("IMAGE_SAFETY", ""),
+        ChatEnd::OnlyWords => ("STOP", "Which colour shall it have?"),
     };
-    let finish = if matches!(ending, Ending::Refused) { "content_filter" } else { "stop" };
+    let finish = if matches!(ending, ChatEnd::Refused) { "content_filter" } else { "stop" };
     let mut message = json!({"role": "assistant", "content": content, "refusal": null});
-    if let Ending::Picture(file) = ending {
+    if let ChatEnd::Picture(file) = ending {
         let url = format!("data:{};base64,{}", order.format.media_type(), STANDARD.encode_to_string(file));
         message["images"] = json!([{"type": "image_url", "index": 0, "image_url": {"url": url}}]);
     }

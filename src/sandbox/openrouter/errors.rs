@@ -4,11 +4,11 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use crate::sandbox::faults::Mode;
-use crate::sandbox::fields::Wrong;
+use crate::sandbox::fields::FieldError;
 use crate::sandbox::settings::Vendor;
-use crate::sandbox::vendor_call::{BadBody, No, bearer};
+use crate::sandbox::vendor_call::{BadBody, ErrorResponse, bearer};
 
-pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
+pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     match bearer(headers) {
         key if vendor.accepts(key) => Ok(()),
         None | Some("") => Err(violation(StatusCode::UNAUTHORIZED, "No auth credentials found")),
@@ -21,15 +21,15 @@ pub(super) fn error(status: StatusCode, message: &str) -> Value {
     json!({"error": {"code": status.as_u16(), "message": message}, "user_id": "user_sandbox"})
 }
 
-pub(super) fn violation(status: StatusCode, message: &str) -> No {
-    No::violation(status, error(status, message))
+pub(super) fn violation(status: StatusCode, message: &str) -> ErrorResponse {
+    ErrorResponse::violation(status, error(status, message))
 }
 
-pub(super) fn bad_field(wrong: Wrong) -> No {
+pub(super) fn bad_field(wrong: FieldError) -> ErrorResponse {
     violation(StatusCode::BAD_REQUEST, &format!("{}: {}", wrong.field, wrong.sentence()))
 }
 
-pub(super) fn bad_body(why: BadBody) -> No {
+pub(super) fn bad_body(why: BadBody) -> ErrorResponse {
     match why {
         BadBody::ContentType(given) => {
             violation(StatusCode::BAD_REQUEST, &format!("expected application/json, not '{given}'"))
@@ -40,8 +40,8 @@ pub(super) fn bad_body(why: BadBody) -> No {
     }
 }
 
-pub(super) fn fault(mode: Mode) -> No {
-    let fault = |status, message| No::fault(status, error(status, message));
+pub(super) fn fault(mode: Mode) -> ErrorResponse {
+    let fault = |status, message| ErrorResponse::fault(status, error(status, message));
     match mode {
         Mode::RateLimited { retry_after } => {
             fault(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded").with_retry_after(retry_after)

@@ -12,16 +12,16 @@ use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
-use crate::sandbox::fields::{Fields, Wrong};
+use crate::sandbox::fields::{FieldError, Fields};
 use crate::sandbox::json::Json;
 use crate::sandbox::openrouter::errors::error;
 use crate::sandbox::openrouter::models::Model;
 use crate::sandbox::openrouter::requests::{not_a, provider, referred, seed, unstreamed};
-use crate::sandbox::vendor_call::{No, VendorCall, draw, unix_time};
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, draw, unix_time};
 
 /// What is to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Order {
+pub(super) struct ParsedRequest {
     pub model: String,
     pub prompt: String,
     pub n: u32,
@@ -35,22 +35,22 @@ pub(super) struct Order {
 }
 
 /// The order and its input pictures.
-pub(super) fn read(name: String, model: &Model, mut fields: Fields) -> Result<(Order, Vec<Bytes>), Wrong> {
+pub(super) fn read(name: String, model: &Model, mut fields: Fields) -> Result<(ParsedRequest, Vec<Bytes>), FieldError> {
     let prompt = fields.prompt("prompt", usize::MAX)?;
     let n = fields.whole("n", 1..=10)?.unwrap_or(1);
     if n > model.most {
-        return Err(Wrong::other("n", "is not supported by this model, which draws one picture a call"));
+        return Err(FieldError::other("n", "is not supported by this model, which draws one picture a call"));
     }
     let size = model.size(&mut fields)?;
     if !model.effort
         && let Some(field) = ["quality", "background"].into_iter().find(|field| fields.has(field))
     {
-        return Err(Wrong::other(field, "is not supported by this model"));
+        return Err(FieldError::other(field, "is not supported by this model"));
     }
     let quality = fields.choice("quality", &["auto", "low", "medium", "high"])?.filter(|word| word != "auto");
     let background = fields.choice("background", &["auto", "transparent", "opaque"])?;
     if model.formats.is_empty() && fields.has("output_format") {
-        return Err(Wrong::other("output_format", "is not supported by this model"));
+        return Err(FieldError::other("output_format", "is not supported by this model"));
     }
     let format = fields.choice("output_format", model.formats)?;
     fields.whole("output_compression", 0..=100)?;
@@ -65,7 +65,7 @@ pub(super) fn read(name: String, model: &Model, mut fields: Fields) -> Result<(O
         Some(other) => return Err(not_a("input_references", "array", &other)),
     };
     fields.end()?;
-    let order = Order {
+    let order = ParsedRequest {
         model: name,
         prompt,
         n: u32::try_from(n).unwrap_or(1),
@@ -79,9 +79,9 @@ pub(super) fn read(name: String, model: &Model, mut fields: Fields) -> Result<(O
     Ok((order, references))
 }
 
-impl Order {
+impl ParsedRequest {
     /// Draws, charges and answers.
-    pub(super) async fn fill(self, call: &VendorCall) -> Result<Response, No> {
+    pub(super) async fn fill(self, call: &VendorCall) -> Result<Response, ErrorResponse> {
         if call.fate == Mode::NoPictures {
             return Ok(Json(json!({"created": unix_time(), "data": []})).into_response());
         }
@@ -91,10 +91,10 @@ impl Order {
         let media_type = self.format.media_type();
         let item = |file| json!({"b64_json": STANDARD.encode_to_string(file), "media_type": media_type});
         let data = files.iter().map(item).collect();
-        Ok(Json(Drawn { created: unix_time(), data, usage }).into_response())
+        Ok(Json(ImagesAnswer { created: unix_time(), data, usage }).into_response())
     }
 
-    pub(super) async fn draw(&self, call: &VendorCall) -> Result<Vec<Bytes>, No> {
+    pub(super) async fn draw(&self, call: &VendorCall) -> Result<Vec<Bytes>, ErrorResponse> {
         let seed = self.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.luck) ^ self.mark;
         let sketch = |index| Sketch {
             format: self.format,
@@ -105,23 +105,23 @@ impl Order {
     }
 
     /// Charges the pictures and says so.
-    pub(super) fn charge(&self, call: &VendorCall) -> Result<Usage, No> {
+    pub(super) fn charge(&self, call: &VendorCall) -> Result<CallUsage, ErrorResponse> {
         let charged = call.charge(&self.model, self.size, self.quality.as_deref(), self.n, 0)?;
-        Usage::of(charged)
+        CallUsage::of(charged)
     }
 }
 
 /// The image API's answer.
 #[derive(Serialize)]
-pub(super) struct Drawn {
+pub(super) struct ImagesAnswer {
     pub(super) created: u64,
     pub(super) data: Vec<Value>,
-    pub(super) usage: Usage,
+    pub(super) usage: CallUsage,
 }
 
 /// What a call took and costs.
 #[derive(Serialize)]
-pub(super) struct Usage {
+pub(super) struct CallUsage {
     prompt_tokens: u32,
     completion_tokens: u32,
     total_tokens: u32,
@@ -130,10 +130,10 @@ pub(super) struct Usage {
     is_byok: bool,
 }
 
-impl Usage {
-    pub(super) fn of(cost: Usd) -> Result<Usage, No> {
-        let cost = RawValue::from_string(digits(cost)).map_err(|_| No::broken())?;
-        Ok(Usage { prompt_tokens: 8, completion_tokens: 1290, total_tokens: 1298, cost, is_byok: false })
+impl CallUsage {
+    pub(super) fn of(cost: Usd) -> Result<CallUsage, ErrorResponse> {
+        let cost = RawValue::from_string(digits(cost)).map_err(|_| ErrorResponse::broken())?;
+        Ok(CallUsage { prompt_tokens: 8, completion_tokens: 1290, total_tokens: 1298, cost, is_byok: false })
     }
 }
 
@@ -146,7 +146,7 @@ pub(super) fn digits(usd: Usd) -> String {
 }
 
 /// The image API's refusal, before anything is drawn.
-pub(super) fn moderation(order: &Order) -> No {
+pub(super) fn moderation(order: &ParsedRequest) -> ErrorResponse {
     let message = "Your chosen model requires moderation and your input was flagged for \"violence\". No credits were \
                    charged.";
     let mut body = error(StatusCode::FORBIDDEN, message);
@@ -156,5 +156,5 @@ pub(super) fn moderation(order: &Order) -> No {
         "provider_name": "Sandbox",
         "model_slug": order.model,
     });
-    No::fault(StatusCode::FORBIDDEN, body)
+    ErrorResponse::fault(StatusCode::FORBIDDEN, body)
 }

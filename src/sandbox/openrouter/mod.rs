@@ -17,7 +17,7 @@ use crate::sandbox::openrouter::errors::{authorise, bad_body, bad_field, fault, 
 use crate::sandbox::openrouter::image_api::{moderation, read};
 use crate::sandbox::openrouter::requests::{check, model};
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{No, VendorCall, act_out, finish, read_json};
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, finish, read_json};
 
 pub(in crate::sandbox) mod chat;
 mod errors;
@@ -39,7 +39,7 @@ async fn generate(State(shared): State<Arc<SandboxState>>, request: Request) -> 
     call.close(answer)
 }
 
-async fn answer(call: &VendorCall, request: Request) -> Result<Response, No> {
+async fn answer(call: &VendorCall, request: Request) -> Result<Response, ErrorResponse> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let mut fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);

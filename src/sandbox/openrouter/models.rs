@@ -4,7 +4,7 @@
 //! parameter that a model does not take is refused rather than ignored. Prices are settings, never built in.
 
 use crate::image::Size;
-use crate::sandbox::fields::{Fields, Wrong};
+use crate::sandbox::fields::{FieldError, Fields};
 use crate::sandbox::settings::Vendor;
 
 /// What one model takes.
@@ -88,23 +88,23 @@ impl Model {
     }
 
     /// The size that the image API's fields ask for.
-    pub(in crate::sandbox) fn size(&self, fields: &mut Fields) -> Result<Size, Wrong> {
+    pub(in crate::sandbox) fn size(&self, fields: &mut Fields) -> Result<Size, FieldError> {
         let Some(text) = fields.text("size")? else { return self.shaped(fields, "aspect_ratio", "resolution") };
         if fields.has("aspect_ratio") || fields.has("resolution") {
-            return Err(Wrong::other("size", "explicit pixels conflict with aspect_ratio and resolution"));
+            return Err(FieldError::other("size", "explicit pixels conflict with aspect_ratio and resolution"));
         }
         if !self.pixels {
-            return Err(Wrong::other("size", "is not supported by this model, use aspect_ratio and resolution"));
+            return Err(FieldError::other("size", "is not supported by this model, use aspect_ratio and resolution"));
         }
         let size = text.parse::<Size>().ok().filter(|size| is_drawable(*size));
-        size.ok_or_else(|| Wrong::other("size", format!("'{text}' is not a size this model draws")))
+        size.ok_or_else(|| FieldError::other("size", format!("'{text}' is not a size this model draws")))
     }
 
     /// The size that a shape and a tier in these fields stand for.
-    pub(in crate::sandbox) fn shaped(&self, fields: &mut Fields, shape: &str, tier: &str) -> Result<Size, Wrong> {
+    pub(in crate::sandbox) fn shaped(&self, fields: &mut Fields, shape: &str, tier: &str) -> Result<Size, FieldError> {
         let ratio = fields.choice(shape, &SHAPES)?;
         if self.tiers.is_empty() && fields.has(tier) {
-            return Err(Wrong::other(tier, "is not supported by this model"));
+            return Err(FieldError::other(tier, "is not supported by this model"));
         }
         let word = fields.choice(tier, self.tiers)?;
         let edge: u64 = match word.as_deref().or(self.tiers.iter().find(|word| **word != "512").copied()) {

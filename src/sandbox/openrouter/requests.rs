@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use crate::sandbox::edits::{data_url, look, mark};
 use crate::sandbox::fields;
-use crate::sandbox::fields::{Fields, Why, Wrong};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::openrouter::errors::{bad_field, violation};
 use crate::sandbox::openrouter::models::Model;
 use crate::sandbox::settings::Vendor;
-use crate::sandbox::vendor_call::No;
+use crate::sandbox::vendor_call::ErrorResponse;
 
 /// The model and its name.
-pub(super) fn model(fields: &mut Fields, vendor: &Vendor) -> Result<(String, Model), No> {
+pub(super) fn model(fields: &mut Fields, vendor: &Vendor) -> Result<(String, Model), ErrorResponse> {
     let name = fields.prompt("model", 200).map_err(bad_field)?;
     match Model::of(&name, vendor) {
         Some(model) => Ok((name, model)),
@@ -22,44 +22,44 @@ pub(super) fn model(fields: &mut Fields, vendor: &Vendor) -> Result<(String, Mod
     }
 }
 
-pub(super) fn seed(model: &Model, fields: &mut Fields) -> Result<Option<i64>, Wrong> {
+pub(super) fn seed(model: &Model, fields: &mut Fields) -> Result<Option<i64>, FieldError> {
     match fields.whole("seed", 0..=i64::MAX)? {
-        Some(_) if !model.seed => Err(Wrong::other("seed", "is not supported by this model")),
+        Some(_) if !model.seed => Err(FieldError::other("seed", "is not supported by this model")),
         seed => Ok(seed),
     }
 }
 
-pub(super) fn unstreamed(fields: &mut Fields) -> Result<(), Wrong> {
+pub(super) fn unstreamed(fields: &mut Fields) -> Result<(), FieldError> {
     match fields.flag("stream")? {
-        Some(true) => Err(Wrong::other("stream", "is not what this sandbox does")),
+        Some(true) => Err(FieldError::other("stream", "is not what this sandbox does")),
         _ => Ok(()),
     }
 }
 
-pub(super) fn provider(fields: &mut Fields) -> Result<(), Wrong> {
+pub(super) fn provider(fields: &mut Fields) -> Result<(), FieldError> {
     match fields.any("provider") {
         None | Some(Value::Object(_)) => Ok(()),
         Some(other) => Err(not_a("provider", "object", &other)),
     }
 }
 
-pub(super) fn not_a(field: &str, wanted: &'static str, got: &Value) -> Wrong {
-    Wrong::new(field, Why::NotA(wanted, fields::kind(got)))
+pub(super) fn not_a(field: &str, wanted: &'static str, got: &Value) -> FieldError {
+    FieldError::new(field, FieldErrorKind::NotA(wanted, fields::kind(got)))
 }
 
 /// The bytes of `{"type": "image_url", "image_url": {"url": "data:…"}}`, exactly so.
-pub(super) fn referred(field: &str, item: &Value) -> Result<Bytes, Wrong> {
+pub(super) fn referred(field: &str, item: &Value) -> Result<Bytes, FieldError> {
     let url = item.pointer("/image_url/url").and_then(Value::as_str).unwrap_or_default();
     if *item != json!({"type": "image_url", "image_url": {"url": url}}) {
-        return Err(Wrong::other(field, "each must be {type: image_url, image_url: {url}}"));
+        return Err(FieldError::other(field, "each must be {type: image_url, image_url: {url}}"));
     }
-    data_url(url).ok_or_else(|| Wrong::other(field, "this sandbox takes data: URLs of pictures only"))
+    data_url(url).ok_or_else(|| FieldError::other(field, "this sandbox takes data: URLs of pictures only"))
 }
 
 /// Whether these are real pictures and not too many; a number that stands for them.
-pub(super) async fn check(references: Vec<Bytes>, most: usize, field: &str) -> Result<u64, Wrong> {
+pub(super) async fn check(references: Vec<Bytes>, most: usize, field: &str) -> Result<u64, FieldError> {
     if references.len() > most {
-        return Err(Wrong::other(field, format!("this model takes at most {most}")));
+        return Err(FieldError::other(field, format!("this model takes at most {most}")));
     }
     let mark = mark(&references, None);
     if !references.is_empty() {

@@ -14,15 +14,15 @@ use axum::{Router, routing};
 use serde_json::{Value, json};
 
 use super::faults::Mode;
-use super::fields::{Fields, Why, Wrong};
+use super::fields::{FieldError, FieldErrorKind, Fields};
 use super::settings::{Name, Vendor};
 use crate::sandbox::files;
 use crate::sandbox::json::Json;
-use crate::sandbox::replicate::models::Asked;
+use crate::sandbox::replicate::models::RequestedModel;
 use crate::sandbox::replicate::prediction_store::Prediction;
-use crate::sandbox::replicate::work::Order;
+use crate::sandbox::replicate::work::ParsedRequest;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{BadBody, No, VendorCall, act_out, bearer, finish, origin, read_json};
+use crate::sandbox::vendor_call::{BadBody, ErrorResponse, VendorCall, act_out, bearer, finish, origin, read_json};
 
 pub(in crate::sandbox) mod models;
 pub(in crate::sandbox) mod prediction_store;
@@ -58,7 +58,7 @@ async fn create_by_version(State(shared): State<Arc<SandboxState>>, request: Req
     call.close(answer)
 }
 
-async fn create(call: &mut VendorCall, model: Option<String>, request: Request) -> Result<Response, No> {
+async fn create(call: &mut VendorCall, model: Option<String>, request: Request) -> Result<Response, ErrorResponse> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let wait = prefer_wait(&parts.headers)?;
@@ -89,7 +89,7 @@ async fn cancel(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>,
 }
 
 /// The prediction asked about, unless the whole vendor misbehaves. Odds are for creating only.
-async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Arc<Prediction>, No> {
+async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Arc<Prediction>, ErrorResponse> {
     let vendor = shared.settings(Name::Replicate);
     authorise(&vendor, headers)?;
     act_out(vendor.mode, fault).await?;
@@ -101,7 +101,12 @@ async fn lost(State(shared): State<Arc<SandboxState>>, _: Method, _: Uri) -> Res
 }
 
 /// Checks the request and finds out what is to be drawn.
-async fn read_order(call: &VendorCall, model: Option<String>, headers: &HeaderMap, body: Body) -> Result<Order, No> {
+async fn read_order(
+    call: &VendorCall,
+    model: Option<String>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<ParsedRequest, ErrorResponse> {
     let mut fields = Fields::json(read_json(headers, body).await.map_err(bad_body)?);
     let version = match &model {
         None => Some(fields.prompt("version", 300).map_err(|wrong| bad_field("", &wrong))?),
@@ -110,30 +115,30 @@ async fn read_order(call: &VendorCall, model: Option<String>, headers: &HeaderMa
     let input = fields.any("input");
     outer(fields).map_err(|wrong| bad_field("", &wrong))?;
     let asked = match (&model, &version) {
-        (Some(name), _) => Asked::by_name(name, &call.vendor),
-        (None, Some(version)) => Asked::by_version(version, &call.vendor),
+        (Some(name), _) => RequestedModel::by_name(name, &call.vendor),
+        (None, Some(version)) => RequestedModel::by_version(version, &call.vendor),
         (None, None) => None,
     };
     let asked = asked.ok_or_else(|| if model.is_some() { not_found() } else { no_such_version() })?;
     let input = match input {
         Some(Value::Object(input)) => input,
-        Some(_) => return Err(bad_field("", &Wrong::other("input", "must be an object"))),
-        None => return Err(bad_field("", &Wrong::new("input", Why::Missing))),
+        Some(_) => return Err(bad_field("", &FieldError::other("input", "must be an object"))),
+        None => return Err(bad_field("", &FieldError::new("input", FieldErrorKind::Missing))),
     };
     let picture = asked.read(input.clone()).map_err(|wrong| bad_field("input.", &wrong))?;
-    Ok(Order { model: asked.name, version: version.unwrap_or_else(|| "hidden".to_owned()), input, picture })
+    Ok(ParsedRequest { model: asked.name, version: version.unwrap_or_else(|| "hidden".to_owned()), input, picture })
 }
 
 /// What may stand beside `input`; `additionalProperties` is false.
-fn outer(mut fields: Fields) -> Result<(), Wrong> {
+fn outer(mut fields: Fields) -> Result<(), FieldError> {
     let webhook = fields.text("webhook")?;
     if webhook.is_some_and(|url| !url.starts_with("https://")) {
-        return Err(Wrong::other("webhook", "must be an HTTPS URL"));
+        return Err(FieldError::other("webhook", "must be an HTTPS URL"));
     }
     if let Some(filter) = fields.any("webhook_events_filter") {
         let known = |event: &Value| ["start", "output", "logs", "completed"].iter().any(|word| event == word);
         if !filter.as_array().is_some_and(|events| events.iter().all(known)) {
-            return Err(Wrong::other("webhook_events_filter", "must be a list of start, output, logs, completed"));
+            return Err(FieldError::other("webhook_events_filter", "must be a list of start, output, logs, completed"));
         }
     }
     fields.flag("stream")?;
@@ -141,7 +146,7 @@ fn outer(mut fields: Fields) -> Result<(), Wrong> {
 }
 
 /// `Prefer: wait` or `wait=n`, n from 1 to 60.
-fn prefer_wait(headers: &HeaderMap) -> Result<Option<Duration>, No> {
+fn prefer_wait(headers: &HeaderMap) -> Result<Option<Duration>, ErrorResponse> {
     let Some(value) = headers.get("prefer") else { return Ok(None) };
     let seconds = match value.to_str() {
         Ok("wait") => Some(LONGEST_WAIT),
@@ -154,7 +159,7 @@ fn prefer_wait(headers: &HeaderMap) -> Result<Option<Duration>, No> {
 }
 
 /// `Cancel-After: 90s`, in s, m or h, at least five seconds; a bare number is seconds.
-fn cancel_after(headers: &HeaderMap) -> Result<Option<Duration>, No> {
+fn cancel_after(headers: &HeaderMap) -> Result<Option<Duration>, ErrorResponse> {
     let Some(value) = headers.get("cancel-after") else { return Ok(None) };
     let text = value.to_str().unwrap_or_default();
     let text = if text.bytes().all(|byte| byte.is_ascii_digit()) { format!("{text}s") } else { text.to_owned() };
@@ -163,43 +168,43 @@ fn cancel_after(headers: &HeaderMap) -> Result<Option<Duration>, No> {
     time.map(Some).ok_or_else(|| bad_header("Cancel-After", "must be a time like 90s, 5m or 1h, at least 5s"))
 }
 
-fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
+fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     if vendor.accepts(bearer(headers)) {
         return Ok(());
     }
     let words = "You did not pass a valid authentication token";
-    Err(No::violation(StatusCode::UNAUTHORIZED, problem(StatusCode::UNAUTHORIZED, "Unauthenticated", words)))
+    Err(ErrorResponse::violation(StatusCode::UNAUTHORIZED, problem(StatusCode::UNAUTHORIZED, "Unauthenticated", words)))
 }
 
 fn problem(status: StatusCode, title: &str, detail: &str) -> Value {
     json!({"title": title, "detail": detail, "status": status.as_u16()})
 }
 
-fn not_found() -> No {
+fn not_found() -> ErrorResponse {
     let words = "The requested resource could not be found.";
-    No::violation(StatusCode::NOT_FOUND, problem(StatusCode::NOT_FOUND, "Not found", words))
+    ErrorResponse::violation(StatusCode::NOT_FOUND, problem(StatusCode::NOT_FOUND, "Not found", words))
 }
 
-fn no_such_version() -> No {
+fn no_such_version() -> ErrorResponse {
     let status = StatusCode::UNPROCESSABLE_ENTITY;
     let words = "The specified version does not exist (or perhaps you don't have permission to use it?)";
-    No::violation(status, problem(status, "Invalid version or not permitted", words))
+    ErrorResponse::violation(status, problem(status, "Invalid version or not permitted", words))
 }
 
-fn bad_header(name: &str, sentence: &str) -> No {
+fn bad_header(name: &str, sentence: &str) -> ErrorResponse {
     let words = format!("{name} {sentence}");
-    No::violation(StatusCode::BAD_REQUEST, problem(StatusCode::BAD_REQUEST, "Invalid header", &words))
+    ErrorResponse::violation(StatusCode::BAD_REQUEST, problem(StatusCode::BAD_REQUEST, "Invalid header", &words))
 }
 
-fn bad_field(inside: &str, wrong: &Wrong) -> No {
+fn bad_field(inside: &str, wrong: &FieldError) -> ErrorResponse {
     let status = StatusCode::UNPROCESSABLE_ENTITY;
     let (field, sentence) = (format!("{inside}{}", wrong.field), wrong.sentence());
     let mut body = problem(status, "Input validation failed", &format!("- {field}: {sentence}\n"));
     body["invalid_fields"] = json!([{"field": field, "description": sentence}]);
-    No::violation(status, body)
+    ErrorResponse::violation(status, body)
 }
 
-fn bad_body(why: BadBody) -> No {
+fn bad_body(why: BadBody) -> ErrorResponse {
     let (status, words) = match why {
         BadBody::ContentType(given) => {
             (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("Unsupported media type \"{given}\" in request."))
@@ -208,11 +213,11 @@ fn bad_body(why: BadBody) -> No {
         BadBody::NotJson(why) => (StatusCode::BAD_REQUEST, format!("JSON parse error - {why}")),
         BadBody::NotAnObject => (StatusCode::BAD_REQUEST, "The body must be an object.".to_owned()),
     };
-    No::violation(status, json!({"detail": words}))
+    ErrorResponse::violation(status, json!({"detail": words}))
 }
 
 /// No `retry-after`: Replicate says when to come back in its sentence.
-fn fault(mode: Mode) -> No {
+fn fault(mode: Mode) -> ErrorResponse {
     let (status, body) = match mode {
         Mode::RateLimited { retry_after } => {
             let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
@@ -226,7 +231,7 @@ fn fault(mode: Mode) -> No {
         }
         _ => (StatusCode::INTERNAL_SERVER_ERROR, json!({"detail": "Internal server error"})),
     };
-    No::fault(status, body)
+    ErrorResponse::fault(status, body)
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::image::{Format, Size};
 use crate::sandbox::edits;
-use crate::sandbox::edits::Seen;
-use crate::sandbox::fields::{Fields, Why, Wrong};
+use crate::sandbox::edits::InspectedPicture;
+use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::settings::Vendor;
 
 /// What one input may be.
@@ -191,7 +191,7 @@ const OTHER: Model = Model {
 
 /// What is to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::sandbox) struct Picture {
+pub(in crate::sandbox) struct PictureInput {
     pub prompt: String,
     pub size: Size,
     pub count: u32,
@@ -203,38 +203,38 @@ pub(in crate::sandbox) struct Picture {
 
 /// A model that may be asked.
 #[derive(Clone, Debug)]
-pub(in crate::sandbox) struct Asked {
+pub(in crate::sandbox) struct RequestedModel {
     /// `owner/name`, as invoices have it.
     pub name: String,
     model: Model,
 }
 
-impl Asked {
+impl RequestedModel {
     /// The model behind `POST /models/{owner}/{name}/predictions`: official ones only.
-    pub(in crate::sandbox) fn by_name(name: &str, vendor: &Vendor) -> Option<Asked> {
-        Asked::find(name, vendor).filter(|asked| asked.model.official)
+    pub(in crate::sandbox) fn by_name(name: &str, vendor: &Vendor) -> Option<RequestedModel> {
+        RequestedModel::find(name, vendor).filter(|asked| asked.model.official)
     }
 
     /// The model behind a `version`: 64 hex digits, with the model's name before it or not, or an official name.
     /// Digits alone are taken for sdxl, the one versioned model here.
-    pub(in crate::sandbox) fn by_version(version: &str, vendor: &Vendor) -> Option<Asked> {
+    pub(in crate::sandbox) fn by_version(version: &str, vendor: &Vendor) -> Option<RequestedModel> {
         match version.rsplit_once(':') {
-            Some((name, digits)) => Asked::find(name, vendor).filter(|_| is_version(digits)),
-            None if is_version(version) => Asked::find(SDXL_NAME, vendor),
-            None => Asked::by_name(version, vendor),
+            Some((name, digits)) => RequestedModel::find(name, vendor).filter(|_| is_version(digits)),
+            None if is_version(version) => RequestedModel::find(SDXL_NAME, vendor),
+            None => RequestedModel::by_name(version, vendor),
         }
     }
 
-    fn find(name: &str, vendor: &Vendor) -> Option<Asked> {
+    fn find(name: &str, vendor: &Vendor) -> Option<RequestedModel> {
         let known = MODELS.iter().find(|model| model.name == name).copied();
         let model = known.or_else(|| vendor.price.contains_key(name).then_some(OTHER))?;
-        Some(Asked { name: name.to_owned(), model })
+        Some(RequestedModel { name: name.to_owned(), model })
     }
 
     /// Checks `input` against the model's table.
-    pub(in crate::sandbox) fn read(&self, input: Map<String, Value>) -> Result<Picture, Wrong> {
+    pub(in crate::sandbox) fn read(&self, input: Map<String, Value>) -> Result<PictureInput, FieldError> {
         let mut fields = Fields::json(input);
-        let prompt = fields.text("prompt")?.ok_or_else(|| Wrong::new("prompt", Why::Missing))?;
+        let prompt = fields.text("prompt")?.ok_or_else(|| FieldError::new("prompt", FieldErrorKind::Missing))?;
         let mut read = Read::default();
         for (name, kind) in self.model.inputs.iter().copied().flatten() {
             if fields.has(name) {
@@ -242,7 +242,7 @@ impl Asked {
             }
         }
         fields.end()?;
-        Ok(Picture {
+        Ok(PictureInput {
             prompt,
             size: read.size()?,
             count: read.count.unwrap_or(1),
@@ -268,11 +268,11 @@ struct Read {
     quarter: bool,
     format: Option<Format>,
     /// Input pictures by their input's name.
-    pictures: Vec<(String, Seen)>,
+    pictures: Vec<(String, InspectedPicture)>,
 }
 
 impl Read {
-    fn take(&mut self, fields: &mut Fields, name: &str, kind: InputType) -> Result<(), Wrong> {
+    fn take(&mut self, fields: &mut Fields, name: &str, kind: InputType) -> Result<(), FieldError> {
         match kind {
             InputType::Text => drop(fields.text(name)?),
             InputType::Flag => drop(fields.flag(name)?),
@@ -290,10 +290,10 @@ impl Read {
             InputType::Picture => self.see(name, &fields.text(name)?.unwrap_or_default())?,
             InputType::Pictures(most) => {
                 let Some(Value::Array(items)) = fields.any(name) else {
-                    return Err(Wrong::other(name, "must be a list of pictures"));
+                    return Err(FieldError::other(name, "must be a list of pictures"));
                 };
                 if items.len() > most {
-                    return Err(Wrong::new(name, Why::Above(most.to_string())));
+                    return Err(FieldError::new(name, FieldErrorKind::Above(most.to_string())));
                 }
                 for item in items {
                     self.see(name, item.as_str().unwrap_or_default())?;
@@ -313,24 +313,24 @@ impl Read {
     }
 
     /// Looks at an input picture.
-    fn see(&mut self, name: &str, url: &str) -> Result<(), Wrong> {
+    fn see(&mut self, name: &str, url: &str) -> Result<(), FieldError> {
         let seen = edits::data_url(url).and_then(|bytes| edits::decode(&bytes));
-        let seen = seen.ok_or_else(|| Wrong::other(name, "must be a data: URL of a PNG, JPEG or WebP picture"))?;
+        let seen = seen.ok_or_else(|| FieldError::other(name, "must be a data: URL of a PNG, JPEG or WebP picture"))?;
         self.pictures.push((name.to_owned(), seen));
         Ok(())
     }
 
     /// The size of the picture to start from, where the model keeps it. A mask must have that size too.
-    fn own_size(&self) -> Result<Option<Size>, Wrong> {
+    fn own_size(&self) -> Result<Option<Size>, FieldError> {
         let size = |wanted: &str| self.pictures.iter().find(|(name, _)| name == wanted).map(|(_, seen)| seen.size);
         match (size("image"), size("mask")) {
-            (Some(image), Some(mask)) if image != mask => Err(Wrong::other("mask", "must have the image's size")),
-            (None, Some(_)) => Err(Wrong::new("image", Why::Missing)),
+            (Some(image), Some(mask)) if image != mask => Err(FieldError::other("mask", "must have the image's size")),
+            (None, Some(_)) => Err(FieldError::new("image", FieldErrorKind::Missing)),
             (image, _) => Ok(image),
         }
     }
 
-    fn size(&self) -> Result<Size, Wrong> {
+    fn size(&self) -> Result<Size, FieldError> {
         if let Some(own) = self.own_size()? {
             return Ok(own);
         }
@@ -338,7 +338,7 @@ impl Read {
         if by_sides && (self.width.is_some() || self.height.is_some()) {
             let side = |name, side: Option<u32>| {
                 let side = side.unwrap_or(1024);
-                if side.is_multiple_of(8) { Ok(side) } else { Err(Wrong::other(name, "must be a multiple of 8")) }
+                if side.is_multiple_of(8) { Ok(side) } else { Err(FieldError::other(name, "must be a multiple of 8")) }
             };
             return Ok(Size::new(side("width", self.width)?, side("height", self.height)?));
         }

@@ -20,10 +20,10 @@ const REMEMBERED: usize = 10_000;
 
 /// Every prediction that can still be asked about.
 #[derive(Debug, Default)]
-pub(in crate::sandbox) struct Predictions(Mutex<Remembered>);
+pub(in crate::sandbox) struct Predictions(Mutex<PredictionsState>);
 
 #[derive(Debug, Default)]
-struct Remembered {
+struct PredictionsState {
     next: u64,
     by_number: BTreeMap<u64, Arc<Prediction>>,
 }
@@ -43,7 +43,7 @@ impl Predictions {
         all.by_number.insert(number, Arc::clone(&prediction));
         while all.by_number.len() > REMEMBERED {
             if let Some((_, oldest)) = all.by_number.pop_first() {
-                oldest.end(|| Some(Ending::Aborted));
+                oldest.end(|| Some(PredictionEnd::Aborted));
             }
         }
         prediction
@@ -52,7 +52,7 @@ impl Predictions {
     /// Ends everything that still runs, uncharged.
     pub(in crate::sandbox) fn stop(&self) {
         for prediction in lock(&self.0).by_number.values() {
-            prediction.end(|| Some(Ending::Aborted));
+            prediction.end(|| Some(PredictionEnd::Aborted));
         }
     }
 }
@@ -69,21 +69,21 @@ pub(in crate::sandbox) struct Prediction {
     pub(super) time: Duration,
     /// How long it computes, where it is charged by that; drawn by lot.
     pub(super) micros: Option<u64>,
-    pub(super) progress: watch::Sender<Progress>,
+    pub(super) progress: watch::Sender<PredictionProgress>,
     /// Its worker, once there is one.
     pub(super) worker: Mutex<Option<AbortHandle>>,
 }
 
 #[derive(Debug)]
-pub(super) enum Progress {
+pub(super) enum PredictionProgress {
     /// Holds its place in flight.
     Running(#[expect(dead_code, reason = "held for its Drop")] Option<CallGuard>),
-    Ended(Ending),
+    Ended(PredictionEnd),
 }
 
 /// How a prediction can end.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Ending {
+pub(super) enum PredictionEnd {
     Succeeded(Value),
     Failed(&'static str),
     Canceled,
@@ -94,11 +94,11 @@ pub(super) enum Ending {
 impl Prediction {
     /// Ends as `ending` says, if it has not ended yet; the place in flight is free at once. `ending` is only called
     /// when the end is its own, so whatever it charges is charged once; `None` stands for a failure.
-    pub(super) fn end(&self, ending: impl FnOnce() -> Option<Ending>) {
+    pub(super) fn end(&self, ending: impl FnOnce() -> Option<PredictionEnd>) {
         let ended = self.progress.send_if_modified(|progress| {
-            let running = matches!(progress, Progress::Running(_));
+            let running = matches!(progress, PredictionProgress::Running(_));
             if running {
-                *progress = Progress::Ended(ending().unwrap_or(Ending::Failed("Prediction failed")));
+                *progress = PredictionProgress::Ended(ending().unwrap_or(PredictionEnd::Failed("Prediction failed")));
             }
             running
         });
@@ -109,23 +109,23 @@ impl Prediction {
 
     /// Ends it uncharged, unless it has ended already.
     pub(in crate::sandbox) fn cancel(&self) {
-        self.end(|| Some(Ending::Canceled));
+        self.end(|| Some(PredictionEnd::Canceled));
     }
 
     /// Returns when it has ended.
     pub(in crate::sandbox) async fn ended(&self) {
         // The sender is `self`, so waiting cannot fail.
-        drop(self.progress.subscribe().wait_for(|progress| matches!(progress, Progress::Ended(_))).await);
+        drop(self.progress.subscribe().wait_for(|progress| matches!(progress, PredictionProgress::Ended(_))).await);
     }
 
     /// The prediction object. `origin` is the sandbox as the asker knows it.
     pub(in crate::sandbox) fn body(&self, origin: &str) -> Value {
         let (status, output, error) = match &*self.progress.borrow() {
-            Progress::Running(_) => (phase(self.created.elapsed(), self.time), Value::Null, Value::Null),
-            Progress::Ended(Ending::Succeeded(output)) => ("succeeded", output.clone(), Value::Null),
-            Progress::Ended(Ending::Failed(why)) => ("failed", Value::Null, json!(why)),
-            Progress::Ended(Ending::Canceled) => ("canceled", Value::Null, Value::Null),
-            Progress::Ended(Ending::Aborted) => ("aborted", Value::Null, Value::Null),
+            PredictionProgress::Running(_) => (phase(self.created.elapsed(), self.time), Value::Null, Value::Null),
+            PredictionProgress::Ended(PredictionEnd::Succeeded(output)) => ("succeeded", output.clone(), Value::Null),
+            PredictionProgress::Ended(PredictionEnd::Failed(why)) => ("failed", Value::Null, json!(why)),
+            PredictionProgress::Ended(PredictionEnd::Canceled) => ("canceled", Value::Null, Value::Null),
+            PredictionProgress::Ended(PredictionEnd::Aborted) => ("aborted", Value::Null, Value::Null),
         };
         let own = format!("{origin}/replicate/v1/predictions/{}", self.id);
         let mut body = json!({
@@ -170,8 +170,8 @@ mod tests {
     use crate::image::{Format, Size};
     use crate::money::Usd;
     use crate::sandbox::Settings;
-    use crate::sandbox::replicate::models::Picture;
-    use crate::sandbox::replicate::work::Order;
+    use crate::sandbox::replicate::models::PictureInput;
+    use crate::sandbox::replicate::work::ParsedRequest;
     use crate::sandbox::settings::Name;
     use crate::sandbox::state::SandboxState;
     use crate::sandbox::state::dice;
@@ -184,7 +184,7 @@ mod tests {
     }
 
     fn start(shared: &Arc<SandboxState>, deadline: Option<u64>) -> Arc<Prediction> {
-        let picture = Picture {
+        let picture = PictureInput {
             prompt: "a red bicycle".to_owned(),
             size: Size::new(64, 64),
             count: 2,
@@ -192,7 +192,8 @@ mod tests {
             seed: None,
             single: false,
         };
-        let order = Order { model: "owner/model".to_owned(), version: "hidden".to_owned(), input: Map::new(), picture };
+        let order =
+            ParsedRequest { model: "owner/model".to_owned(), version: "hidden".to_owned(), input: Map::new(), picture };
         Prediction::start(
             &mut VendorCall::admit(shared, Name::Replicate, &HeaderMap::new()),
             order,

@@ -10,32 +10,32 @@ use tokio::time::Instant;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::lock::lock;
-use crate::sandbox::replicate::models::Picture;
-use crate::sandbox::replicate::prediction_store::{Ending, Prediction, Progress, now, phase};
+use crate::sandbox::replicate::models::PictureInput;
+use crate::sandbox::replicate::prediction_store::{Prediction, PredictionEnd, PredictionProgress, now, phase};
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::VendorCall;
 
 /// What is to be drawn, and the request's own words for it.
 #[derive(Debug)]
-pub(in crate::sandbox) struct Order {
+pub(in crate::sandbox) struct ParsedRequest {
     /// `owner/name`, as invoices have it.
     pub model: String,
     /// As the request gave it.
     pub version: String,
     /// As the request gave it.
     pub input: Map<String, Value>,
-    pub picture: Picture,
+    pub picture: PictureInput,
 }
 
 impl Prediction {
     /// Starts the work, which goes on whether or not anybody waits.
     pub(in crate::sandbox) fn start(
         call: &mut VendorCall,
-        order: Order,
+        order: ParsedRequest,
         deadline: Option<Duration>,
     ) -> Arc<Prediction> {
-        let Order { model, version, input, picture } = order;
+        let ParsedRequest { model, version, input, picture } = order;
         let guard = call.take_guard();
         // A tenth of a second to five seconds, whatever the time on the clock.
         let by_time = call.vendor.rates.per_second.contains_key(&model);
@@ -49,10 +49,10 @@ impl Prediction {
             created_at: now(),
             time: call.time,
             micros,
-            progress: watch::Sender::new(Progress::Running(guard)),
+            progress: watch::Sender::new(PredictionProgress::Running(guard)),
             worker: Mutex::new(None),
         });
-        let work = Work {
+        let work = PredictionWorker {
             shared: Arc::clone(&call.shared),
             origin: call.origin.clone(),
             vendor: Arc::clone(&call.vendor),
@@ -68,7 +68,7 @@ impl Prediction {
 #[derive(Debug)]
 pub(super) enum PredictionOutcome {
     /// Pictures.
-    Pictures { picture: Picture, sketches: Vec<Sketch> },
+    Pictures { picture: PictureInput, sketches: Vec<Sketch> },
     /// A good end without pictures.
     Empty,
     /// The content is refused.
@@ -76,7 +76,7 @@ pub(super) enum PredictionOutcome {
 }
 
 impl PredictionOutcome {
-    pub(super) fn of(call: &VendorCall, picture: Picture) -> PredictionOutcome {
+    pub(super) fn of(call: &VendorCall, picture: PictureInput) -> PredictionOutcome {
         if call.refuses(&picture.prompt) {
             return PredictionOutcome::Refused;
         }
@@ -93,7 +93,7 @@ impl PredictionOutcome {
 
 /// A prediction's worker.
 #[derive(Debug)]
-pub(super) struct Work {
+pub(super) struct PredictionWorker {
     pub(super) shared: Arc<SandboxState>,
     /// Where the links lead.
     pub(super) origin: String,
@@ -101,12 +101,12 @@ pub(super) struct Work {
     pub(super) outcome: PredictionOutcome,
 }
 
-impl Work {
+impl PredictionWorker {
     pub(super) async fn run(self, prediction: Arc<Prediction>, deadline: Option<Duration>) {
         if let Some(deadline) = deadline.filter(|deadline| *deadline < prediction.time) {
             tokio::time::sleep(deadline).await;
             let started = phase(deadline, prediction.time) == "processing";
-            prediction.end(|| Some(if started { Ending::Canceled } else { Ending::Aborted }));
+            prediction.end(|| Some(if started { PredictionEnd::Canceled } else { PredictionEnd::Aborted }));
             return;
         }
         // Counted from its creation, not from when this worker was first run.
@@ -115,7 +115,7 @@ impl Work {
     }
 
     /// Charges and gives the links; the files are drawn when they are fetched. Time costs also when nothing comes of it.
-    pub(super) fn finish(self, model: &str, micros: Option<u64>) -> Option<Ending> {
+    pub(super) fn finish(self, model: &str, micros: Option<u64>) -> Option<PredictionEnd> {
         let billing = &self.shared.vendor_state(Name::Replicate).billing;
         let drawn = if let PredictionOutcome::Pictures { picture, .. } = &self.outcome { picture.count } else { 0 };
         let timed = micros.and_then(|micros| self.vendor.rates.seconds(model, micros));
@@ -123,9 +123,9 @@ impl Work {
             billing.charge_call(model, usd, drawn)?;
         }
         let (picture, sketches) = match self.outcome {
-            PredictionOutcome::Empty => return Some(Ending::Succeeded(json!([]))),
+            PredictionOutcome::Empty => return Some(PredictionEnd::Succeeded(json!([]))),
             PredictionOutcome::Refused => {
-                return Some(Ending::Failed(
+                return Some(PredictionEnd::Failed(
                     "The input or output was flagged as sensitive. Please try again with different inputs. (E005)",
                 ));
             }
@@ -136,6 +136,10 @@ impl Work {
         }
         let put = |sketch| json!(format!("{}{}", self.origin, self.shared.shelf.put(Name::Replicate, sketch)));
         let mut links: Vec<Value> = sketches.into_iter().map(put).collect();
-        Some(Ending::Succeeded(if picture.single { links.pop().unwrap_or(Value::Null) } else { Value::Array(links) }))
+        Some(PredictionEnd::Succeeded(if picture.single {
+            links.pop().unwrap_or(Value::Null)
+        } else {
+            Value::Array(links)
+        }))
     }
 }

@@ -4,15 +4,20 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use crate::sandbox::faults::Mode;
-use crate::sandbox::fields::Wrong;
+use crate::sandbox::fields::FieldError;
 use crate::sandbox::settings::Vendor;
-use crate::sandbox::vendor_call::{BadBody, No, bearer};
+use crate::sandbox::vendor_call::{BadBody, ErrorResponse, bearer};
 
-pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
+pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     match bearer(headers) {
         key if vendor.accepts(key) => Ok(()),
-        None => Err(No::violation(StatusCode::UNAUTHORIZED, error("unauthorized", "missing authorization header"))),
-        Some(_) => Err(No::violation(StatusCode::UNAUTHORIZED, error("unauthorized", "Incorrect API key provided"))),
+        None => Err(ErrorResponse::violation(
+            StatusCode::UNAUTHORIZED,
+            error("unauthorized", "missing authorization header"),
+        )),
+        Some(_) => {
+            Err(ErrorResponse::violation(StatusCode::UNAUTHORIZED, error("unauthorized", "Incorrect API key provided")))
+        }
     }
 }
 
@@ -21,28 +26,28 @@ pub(super) fn error(name: &str, message: &str) -> Value {
     json!({"id": "sandbox", "name": name, "message": message})
 }
 
-pub(super) fn bad_field(name: &str, wrong: &Wrong) -> No {
-    No::violation(StatusCode::BAD_REQUEST, error(name, &format!("{}: {}", wrong.field, wrong.sentence())))
+pub(super) fn bad_field(name: &str, wrong: &FieldError) -> ErrorResponse {
+    ErrorResponse::violation(StatusCode::BAD_REQUEST, error(name, &format!("{}: {}", wrong.field, wrong.sentence())))
 }
 
-pub(super) fn bad_body(why: BadBody) -> No {
+pub(super) fn bad_body(why: BadBody) -> ErrorResponse {
     match why {
         BadBody::ContentType(given) => {
-            let wrong = Wrong::other("content-type", format!("must be application/json, not '{given}'"));
+            let wrong = FieldError::other("content-type", format!("must be application/json, not '{given}'"));
             bad_field("bad_request", &wrong)
         }
         BadBody::TooLarge => {
-            No::violation(StatusCode::PAYLOAD_TOO_LARGE, error("payload_too_large", "body over 10MiB"))
+            ErrorResponse::violation(StatusCode::PAYLOAD_TOO_LARGE, error("payload_too_large", "body over 10MiB"))
         }
-        BadBody::NotJson(why) => bad_field("bad_request", &Wrong::other("body", why)),
-        BadBody::NotAnObject => bad_field("bad_request", &Wrong::other("body", "must be an object")),
+        BadBody::NotJson(why) => bad_field("bad_request", &FieldError::other("body", why)),
+        BadBody::NotAnObject => bad_field("bad_request", &FieldError::other("body", "must be an object")),
     }
 }
 
 /// No `retry-after`: Stability documents none, only its penalty of 60 seconds.
-pub(super) fn fault(mode: Mode) -> No {
+pub(super) fn fault(mode: Mode) -> ErrorResponse {
     let (status, name, message) = fault_words(mode);
-    No::fault(status, error(name, message))
+    ErrorResponse::fault(status, error(name, message))
 }
 
 /// Both versions' status, name and sentence for a fault.

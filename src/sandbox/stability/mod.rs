@@ -19,9 +19,9 @@ use super::settings::Name;
 use crate::money::Usd;
 use crate::sandbox::json::Json;
 use crate::sandbox::stability::errors::{authorise, bad_body, error};
-use crate::sandbox::stability::v1::{Order, SDXL, admit, serve};
+use crate::sandbox::stability::v1::{ParsedRequest, SDXL, admit, serve};
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{No, VendorCall, finish, read_json};
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, finish, read_json};
 
 mod answers;
 mod errors;
@@ -51,11 +51,11 @@ async fn generate(State(shared): State<Arc<SandboxState>>, Path(engine): Path<St
     call.close(answer)
 }
 
-async fn answer(call: &VendorCall, engine: String, request: Request) -> Result<Response, No> {
+async fn answer(call: &VendorCall, engine: String, request: Request) -> Result<Response, ErrorResponse> {
     let (parts, body) = request.into_parts();
     let bytes = admit(call, &engine, &parts.headers)?;
     let object = read_json(&parts.headers, body).await.map_err(bad_body)?;
-    serve(call, Order::read(Fields::json(object), engine, bytes)?).await
+    serve(call, ParsedRequest::read(Fields::json(object), engine, bytes)?).await
 }
 
 async fn engines(State(shared): State<Arc<SandboxState>>, headers: HeaderMap) -> Response {
@@ -74,7 +74,7 @@ async fn balance(State(shared): State<Arc<SandboxState>>, headers: HeaderMap) ->
     let spent = shared.vendor_state(Name::Stability).billing.bill().usd;
     let credits = DEPOSIT.checked_sub(spent).and_then(|left| left.checked_mul(100)).unwrap_or(Usd::ZERO);
     let answer = authorise(&shared.settings(Name::Stability), &headers).and_then(|()| {
-        let body = RawValue::from_string(format!("{{\"credits\":{credits}}}")).map_err(|_| No::broken())?;
+        let body = RawValue::from_string(format!("{{\"credits\":{credits}}}")).map_err(|_| ErrorResponse::broken())?;
         Ok(Json(body).into_response())
     });
     finish(&shared, Name::Stability, answer)
@@ -82,7 +82,7 @@ async fn balance(State(shared): State<Arc<SandboxState>>, headers: HeaderMap) ->
 
 async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
     let message = format!("no such route: {method} {}", uri.path());
-    finish(&shared, Name::Stability, Err(No::violation(StatusCode::NOT_FOUND, error("not_found", &message))))
+    finish(&shared, Name::Stability, Err(ErrorResponse::violation(StatusCode::NOT_FOUND, error("not_found", &message))))
 }
 
 #[cfg(test)]

@@ -18,14 +18,14 @@ use crate::sandbox::draw::Sketch;
 use crate::sandbox::edits;
 use crate::sandbox::edits::{BadForm, Form, mark};
 use crate::sandbox::faults::Mode;
-use crate::sandbox::fields::{Fields, Why, Wrong};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::json::Json;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::stability::answers::{is_blurred, seed_of, tell};
 use crate::sandbox::stability::errors::fault_words;
 use crate::sandbox::stability::v1::STYLES;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{No, VendorCall, act_out, bearer, draw, media_type, text};
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, bearer, draw, media_type, text};
 
 /// Ratios and what SD3 draws for them.
 const RATIOS: [(&str, Size); 9] = [
@@ -82,7 +82,7 @@ async fn serve(shared: &Arc<SandboxState>, service: Option<Service>, request: Re
     call.close(answer)
 }
 
-async fn answer(call: &VendorCall, service: Option<Service>, request: Request) -> Result<Response, No> {
+async fn answer(call: &VendorCall, service: Option<Service>, request: Request) -> Result<Response, ErrorResponse> {
     authorise(&call.vendor, request.headers())?;
     let missing = || wrong(StatusCode::NOT_FOUND, "not_found", "no such service: use core, ultra, sd3 or inpaint");
     let service = service.ok_or_else(missing)?;
@@ -94,22 +94,22 @@ async fn answer(call: &VendorCall, service: Option<Service>, request: Request) -
     if call.refuses(&order.prompt) {
         let words = "Your request was flagged by our content moderation system, as a result your request was denied \
                      and you were not charged.";
-        return Err(No::fault(StatusCode::FORBIDDEN, error("content_moderation", words)));
+        return Err(ErrorResponse::fault(StatusCode::FORBIDDEN, error("content_moderation", words)));
     }
     call.work().await;
     order.fill(call, json).await
 }
 
 /// The order, its pictures looked at.
-async fn read(service: Service, mut form: Form) -> Result<Order, Wrong> {
+async fn read(service: Service, mut form: Form) -> Result<ParsedRequest, FieldError> {
     // The vendor's own sample sends an empty file called `none` only to make its client write a form.
     form.take("none");
     let texts = form.texts.iter().filter(|(name, text)| name != "none" || !text.is_empty()).cloned().collect();
     let (image, mask) = (form.take_one("image")?, form.take_one("mask")?);
     form.end()?;
-    let order = Order::read(service, Fields::form(texts), image.is_some())?;
+    let order = ParsedRequest::read(service, Fields::form(texts), image.is_some())?;
     if mask.is_some() && service != Service::Inpaint {
-        return Err(Wrong::new("mask", Why::Unknown));
+        return Err(FieldError::new("mask", FieldErrorKind::Unknown));
     }
     let Some(image) = image else { return Ok(order) };
     let mark = mark(std::slice::from_ref(&image), mask.as_ref());
@@ -117,27 +117,27 @@ async fn read(service: Service, mut form: Form) -> Result<Order, Wrong> {
     if let Some(mask) = mask {
         let masked = edits::look("mask", vec![mask], None).await?.remove(0);
         if masked.size != seen.size {
-            return Err(Wrong::other("mask", "must be of the same size as the image"));
+            return Err(FieldError::other("mask", "must be of the same size as the image"));
         }
     }
     let size = if service == Service::Ultra { order.size } else { seen.size };
-    Ok(Order { size, mark, ..order })
+    Ok(ParsedRequest { size, mark, ..order })
 }
 
-fn bad_form(bad: BadForm, given: &str) -> No {
+fn bad_form(bad: BadForm, given: &str) -> ErrorResponse {
     match bad {
         BadForm::TooLarge => wrong(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "body: must be at most 10MiB"),
         BadForm::ContentType(_) => {
-            bad_field(&Wrong::other("content-type", format!("must be multipart/form-data, not '{given}'")))
+            bad_field(&FieldError::other("content-type", format!("must be multipart/form-data, not '{given}'")))
         }
-        BadForm::Broken(words) => bad_field(&Wrong::other("body", words)),
-        BadForm::Twice(name) => bad_field(&Wrong::other(&name, "must be given once")),
+        BadForm::Broken(words) => bad_field(&FieldError::other("body", words)),
+        BadForm::Twice(name) => bad_field(&FieldError::other(&name, "must be given once")),
     }
 }
 
 /// What is to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Order {
+struct ParsedRequest {
     model: String,
     prompt: String,
     size: Size,
@@ -147,9 +147,9 @@ struct Order {
     mark: u64,
 }
 
-impl Order {
+impl ParsedRequest {
     /// `pictured`: the form brings a picture along.
-    fn read(service: Service, mut fields: Fields, pictured: bool) -> Result<Order, Wrong> {
+    fn read(service: Service, mut fields: Fields, pictured: bool) -> Result<ParsedRequest, FieldError> {
         let prompt = fields.prompt("prompt", 10_000)?;
         fields.bounded("negative_prompt", 10_000)?;
         let shaped = service == Service::Ultra || !(pictured || service == Service::Inpaint);
@@ -161,17 +161,19 @@ impl Order {
             Service::Core => "core".to_owned(),
             Service::Ultra => "ultra".to_owned(),
             Service::Sd3 => read_sd3(&mut fields, pictured)?,
-            Service::Inpaint if !pictured => return Err(Wrong::new("image", Why::Missing)),
+            Service::Inpaint if !pictured => return Err(FieldError::new("image", FieldErrorKind::Missing)),
             Service::Inpaint => "inpaint".to_owned(),
         };
         if pictured && matches!(service, Service::Ultra | Service::Sd3) {
-            fields.number("strength", 0.0..=1.0)?.ok_or_else(|| Wrong::new("strength", Why::Missing))?;
+            fields
+                .number("strength", 0.0..=1.0)?
+                .ok_or_else(|| FieldError::new("strength", FieldErrorKind::Missing))?;
         }
         if pictured && service == Service::Core {
-            return Err(Wrong::new("image", Why::Unknown));
+            return Err(FieldError::new("image", FieldErrorKind::Unknown));
         }
         fields.end()?;
-        Ok(Order {
+        Ok(ParsedRequest {
             model,
             prompt,
             size: size(service, ratio.as_deref().unwrap_or("1:1")),
@@ -182,7 +184,7 @@ impl Order {
     }
 
     /// Draws, charges and answers.
-    async fn fill(self, call: &VendorCall, json: bool) -> Result<Response, No> {
+    async fn fill(self, call: &VendorCall, json: bool) -> Result<Response, ErrorResponse> {
         let seed = seed_of(self.seed, call);
         if call.fate == Mode::NoPictures {
             let body = json!({"seed": seed, "finish_reason": "SUCCESS"});
@@ -208,10 +210,10 @@ impl Order {
 }
 
 /// The fields of `sd3` alone, and its model.
-fn read_sd3(fields: &mut Fields, pictured: bool) -> Result<String, Wrong> {
+fn read_sd3(fields: &mut Fields, pictured: bool) -> Result<String, FieldError> {
     let mode = fields.choice("mode", &["text-to-image", "image-to-image"])?;
     if (mode.as_deref() == Some("image-to-image")) != pictured {
-        return Err(Wrong::other("mode", "must be image-to-image with an image, and only then"));
+        return Err(FieldError::other("mode", "must be image-to-image with an image, and only then"));
     }
     fields.number("cfg_scale", 1.0..=10.0)?;
     Ok(fields.choice("model", &SD3)?.unwrap_or_else(|| "sd3.5-large".to_owned()))
@@ -231,15 +233,15 @@ fn size(service: Service, ratio: &str) -> Size {
     }
 }
 
-fn wants_json(headers: &HeaderMap) -> Result<bool, No> {
+fn wants_json(headers: &HeaderMap) -> Result<bool, ErrorResponse> {
     match media_type(text(headers, &header::ACCEPT).unwrap_or_default()).as_str() {
         "" | "*/*" | "image/*" => Ok(false),
         "application/json" => Ok(true),
-        _ => Err(bad_field(&Wrong::other("accept", "must be image/* or application/json"))),
+        _ => Err(bad_field(&FieldError::other("accept", "must be image/* or application/json"))),
     }
 }
 
-fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), No> {
+fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     match bearer(headers) {
         key if vendor.accepts(key) => Ok(()),
         None => Err(wrong(StatusCode::UNAUTHORIZED, "unauthorized", "authorization: is required")),
@@ -252,17 +254,17 @@ fn error(name: &str, words: &str) -> Value {
     json!({"id": "sandbox", "name": name, "errors": [words]})
 }
 
-fn wrong(status: StatusCode, name: &str, words: &str) -> No {
-    No::violation(status, error(name, words))
+fn wrong(status: StatusCode, name: &str, words: &str) -> ErrorResponse {
+    ErrorResponse::violation(status, error(name, words))
 }
 
-fn bad_field(field: &Wrong) -> No {
+fn bad_field(field: &FieldError) -> ErrorResponse {
     wrong(StatusCode::BAD_REQUEST, "bad_request", &format!("{}: {}", field.field, field.sentence()))
 }
 
-fn fault(mode: Mode) -> No {
+fn fault(mode: Mode) -> ErrorResponse {
     let (status, name, words) = fault_words(mode);
-    No::fault(status, error(name, words))
+    ErrorResponse::fault(status, error(name, words))
 }
 
 #[cfg(test)]

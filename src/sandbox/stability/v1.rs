@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use crate::image::Size;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
-use crate::sandbox::fields::{Fields, Wrong};
+use crate::sandbox::fields::{FieldError, Fields};
 use crate::sandbox::json::Json;
 use crate::sandbox::stability::answers::{is_blurred, seed_of, tell};
 use crate::sandbox::stability::errors::{authorise, bad_field, error, fault};
-use crate::sandbox::vendor_call::{No, VendorCall, act_out, draw, media_type, text};
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, draw, media_type, text};
 
 /// The one engine left.
 pub(super) const SDXL: &str = "stable-diffusion-xl-1024-v1-0";
@@ -67,21 +67,21 @@ pub(super) const STYLES: [&str; 17] = [
 ];
 
 /// Checks the key and the engine; whether the picture itself is asked for.
-pub(super) fn admit(call: &VendorCall, engine: &str, headers: &HeaderMap) -> Result<bool, No> {
+pub(super) fn admit(call: &VendorCall, engine: &str, headers: &HeaderMap) -> Result<bool, ErrorResponse> {
     authorise(&call.vendor, headers)?;
     if engine != SDXL && !call.vendor.price.contains_key(engine) {
         let message = "The specified engine was not found";
-        return Err(No::violation(StatusCode::NOT_FOUND, error("not_found", message)));
+        return Err(ErrorResponse::violation(StatusCode::NOT_FOUND, error("not_found", message)));
     }
     wants_bytes(headers)
 }
 
 /// What is left to do with an order that is right.
-pub(super) async fn serve(call: &VendorCall, order: Order) -> Result<Response, No> {
+pub(super) async fn serve(call: &VendorCall, order: ParsedRequest) -> Result<Response, ErrorResponse> {
     act_out(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
         let message = "One or more prompts contains filtered words.";
-        return Err(No::fault(StatusCode::BAD_REQUEST, error("invalid_prompts", message)));
+        return Err(ErrorResponse::fault(StatusCode::BAD_REQUEST, error("invalid_prompts", message)));
     }
     call.work().await;
     order.fill(call).await
@@ -89,7 +89,7 @@ pub(super) async fn serve(call: &VendorCall, order: Order) -> Result<Response, N
 
 /// What is to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Order {
+pub(super) struct ParsedRequest {
     pub engine: String,
     /// The texts of positive weight.
     pub prompt: String,
@@ -102,8 +102,8 @@ pub(super) struct Order {
     pub mark: u64,
 }
 
-impl Order {
-    pub(super) fn read(mut fields: Fields, engine: String, bytes: bool) -> Result<Order, No> {
+impl ParsedRequest {
+    pub(super) fn read(mut fields: Fields, engine: String, bytes: bool) -> Result<ParsedRequest, ErrorResponse> {
         let prompt = prompts(fields.any("text_prompts")).map_err(|wrong| bad_field("invalid_prompts", &wrong))?;
         let bad_size = |wrong| bad_field("invalid_height_or_width", &wrong);
         let mut side = |name| fields.whole(name, 128..=2048).map(|side| side.unwrap_or(512)).map_err(bad_size);
@@ -111,11 +111,11 @@ impl Order {
         let size = size(&engine, width, height).map_err(bad_size)?;
         let samples = samples(&mut fields, bytes)?;
         let seed = knobs(fields).map_err(|wrong| bad_field("bad_request", &wrong))?;
-        Ok(Order { engine, prompt, size, samples, seed, bytes, mark: 0 })
+        Ok(ParsedRequest { engine, prompt, size, samples, seed, bytes, mark: 0 })
     }
 
     /// Draws, charges and answers.
-    pub(super) async fn fill(self, call: &VendorCall) -> Result<Response, No> {
+    pub(super) async fn fill(self, call: &VendorCall) -> Result<Response, ErrorResponse> {
         if call.fate == Mode::NoPictures {
             return Ok(if self.bytes { ().into_response() } else { Json(json!({"artifacts": []})).into_response() });
         }
@@ -142,18 +142,18 @@ impl Order {
 }
 
 /// How many pictures.
-pub(super) fn samples(fields: &mut Fields, bytes: bool) -> Result<u32, No> {
+pub(super) fn samples(fields: &mut Fields, bytes: bool) -> Result<u32, ErrorResponse> {
     let samples = fields.whole("samples", 1..=10).map_err(|wrong| bad_field("invalid_samples", &wrong))?.unwrap_or(1);
     if samples > 1 && bytes {
-        let wrong = Wrong::other("samples", "must be 1 unless the accept header is application/json");
+        let wrong = FieldError::other("samples", "must be 1 unless the accept header is application/json");
         return Err(bad_field("invalid_samples", &wrong));
     }
     Ok(u32::try_from(samples).unwrap_or(1))
 }
 
 /// The positive texts, joined. A negative prompt is a text of negative weight.
-pub(super) fn prompts(value: Option<Value>) -> Result<String, Wrong> {
-    let missing = || Wrong::other("text_prompts", "must be a list of at least one prompt");
+pub(super) fn prompts(value: Option<Value>) -> Result<String, FieldError> {
+    let missing = || FieldError::other("text_prompts", "must be a list of at least one prompt");
     let Some(Value::Array(list)) = value else { return Err(missing()) };
     let mut positive = Vec::new();
     for item in list {
@@ -169,31 +169,31 @@ pub(super) fn prompts(value: Option<Value>) -> Result<String, Wrong> {
     if positive.is_empty() { Err(missing()) } else { Ok(positive.join(", ")) }
 }
 
-pub(super) fn inside(wrong: Wrong) -> Wrong {
-    Wrong { field: format!("text_prompts.{}", wrong.field), ..wrong }
+pub(super) fn inside(wrong: FieldError) -> FieldError {
+    FieldError { field: format!("text_prompts.{}", wrong.field), ..wrong }
 }
 
 /// A size that the engine draws.
-pub(super) fn size(engine: &str, width: i64, height: i64) -> Result<Size, Wrong> {
+pub(super) fn size(engine: &str, width: i64, height: i64) -> Result<Size, FieldError> {
     let side = |name, side: i64| {
         u32::try_from(side)
             .ok()
             .filter(|side| side.is_multiple_of(64))
-            .ok_or_else(|| Wrong::other(name, "must be a multiple of 64"))
+            .ok_or_else(|| FieldError::other(name, "must be a multiple of 64"))
     };
     let size = Size::new(side("width", width)?, side("height", height)?);
     if engine == SDXL && !SDXL_SIZES.contains(&(size.width, size.height)) {
         let sizes = SDXL_SIZES.map(|(width, height)| format!("{width}x{height}")).join(", ");
-        return Err(Wrong::other("width", format!("and height must be one of {sizes} for {SDXL}")));
+        return Err(FieldError::other("width", format!("and height must be one of {sizes} for {SDXL}")));
     }
     if !(262_144..=1_048_576).contains(&size.pixels()) {
-        return Err(Wrong::other("width", "times height must be from 262144 to 1048576"));
+        return Err(FieldError::other("width", "times height must be from 262144 to 1048576"));
     }
     Ok(size)
 }
 
 /// Everything that changes nothing here but must be right, and the seed.
-pub(super) fn knobs(mut fields: Fields) -> Result<u32, Wrong> {
+pub(super) fn knobs(mut fields: Fields) -> Result<u32, FieldError> {
     fields.number("cfg_scale", 0.0..=35.0)?;
     fields.choice("clip_guidance_preset", &GUIDANCE)?;
     fields.choice("sampler", &SAMPLERS)?;
@@ -205,12 +205,12 @@ pub(super) fn knobs(mut fields: Fields) -> Result<u32, Wrong> {
 }
 
 /// Whether the picture itself is asked for.
-pub(super) fn wants_bytes(headers: &HeaderMap) -> Result<bool, No> {
+pub(super) fn wants_bytes(headers: &HeaderMap) -> Result<bool, ErrorResponse> {
     match media_type(text(headers, &header::ACCEPT).unwrap_or_default()).as_str() {
         "" | "*/*" | "application/json" => Ok(false),
         "image/png" => Ok(true),
         _ => {
-            let wrong = Wrong::other("accept", "must be application/json or image/png");
+            let wrong = FieldError::other("accept", "must be application/json or image/png");
             Err(bad_field("bad_request", &wrong))
         }
     }

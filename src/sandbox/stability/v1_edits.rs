@@ -15,12 +15,12 @@ use serde_json::{Map, Value};
 
 use crate::image::Size;
 use crate::sandbox::edits::{BadForm, Form, look, mark};
-use crate::sandbox::fields::{Fields, Why, Wrong};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::settings::Name;
 use crate::sandbox::stability::errors::{bad_field, error};
-use crate::sandbox::stability::v1::{Order, admit, knobs, prompts, samples, serve, size};
+use crate::sandbox::stability::v1::{ParsedRequest, admit, knobs, prompts, samples, serve, size};
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{No, VendorCall};
+use crate::sandbox::vendor_call::{ErrorResponse, VendorCall};
 
 /// `POST .../image-to-image`.
 pub(in crate::sandbox) async fn whole(
@@ -46,15 +46,15 @@ async fn draw(State(shared): State<Arc<SandboxState>>, engine: String, request: 
     call.close(answer)
 }
 
-async fn answer(call: &VendorCall, engine: String, request: Request, masking: bool) -> Result<Response, No> {
+async fn answer(call: &VendorCall, engine: String, request: Request, masking: bool) -> Result<Response, ErrorResponse> {
     let bytes = admit(call, &engine, request.headers())?;
     let mut form = Form::read(request).await.map_err(bad_form)?;
-    let wrong = |wrong: Wrong| bad_field("bad_request", &wrong);
+    let wrong = |wrong: FieldError| bad_field("bad_request", &wrong);
     let (texts, rest) = apart(std::mem::take(&mut form.texts));
     let prompt = prompts(Some(texts)).map_err(|wrong| bad_field("invalid_prompts", &wrong))?;
     let mut fields = Fields::form(rest);
     let image = form.take_one("init_image").map_err(wrong)?;
-    let image = image.ok_or_else(|| wrong(Wrong::new("init_image", Why::Missing)))?;
+    let image = image.ok_or_else(|| wrong(FieldError::new("init_image", FieldErrorKind::Missing)))?;
     let mask = if masking { mask(&mut fields, &mut form) } else { weight(&mut fields).map(|()| None) };
     let mask = mask.map_err(wrong)?;
     form.end().map_err(wrong)?;
@@ -62,7 +62,7 @@ async fn answer(call: &VendorCall, engine: String, request: Request, masking: bo
     let seed = knobs(fields).map_err(wrong)?;
     let mark = mark(std::slice::from_ref(&image), mask.as_ref());
     let size = seen(&engine, image, mask).await?;
-    serve(call, Order { engine, prompt, size, samples, seed, bytes, mark }).await
+    serve(call, ParsedRequest { engine, prompt, size, samples, seed, bytes, mark }).await
 }
 
 /// The prompts as the JSON endpoint has them, and the other texts.
@@ -85,7 +85,7 @@ fn apart(texts: Vec<(String, String)>) -> (Value, Vec<(String, String)>) {
 }
 
 /// How much the picture counts.
-fn weight(fields: &mut Fields) -> Result<(), Wrong> {
+fn weight(fields: &mut Fields) -> Result<(), FieldError> {
     if fields.choice("init_image_mode", &["IMAGE_STRENGTH", "STEP_SCHEDULE"])?.as_deref() == Some("STEP_SCHEDULE") {
         fields.number("step_schedule_start", 0.0..=1.0)?;
         fields.number("step_schedule_end", 0.0..=1.0)?;
@@ -96,45 +96,46 @@ fn weight(fields: &mut Fields) -> Result<(), Wrong> {
 }
 
 /// The mask, where it is a picture of its own.
-fn mask(fields: &mut Fields, form: &mut Form) -> Result<Option<Bytes>, Wrong> {
+fn mask(fields: &mut Fields, form: &mut Form) -> Result<Option<Bytes>, FieldError> {
     let source = fields.choice("mask_source", &["MASK_IMAGE_WHITE", "MASK_IMAGE_BLACK", "INIT_IMAGE_ALPHA"])?;
-    let source = source.ok_or_else(|| Wrong::new("mask_source", Why::Missing))?;
+    let source = source.ok_or_else(|| FieldError::new("mask_source", FieldErrorKind::Missing))?;
     match (source.as_str(), form.take_one("mask_image")?) {
         ("INIT_IMAGE_ALPHA", None) => Ok(None),
-        ("INIT_IMAGE_ALPHA", Some(_)) => Err(Wrong::new("mask_image", Why::Unknown)),
-        (_, None) => Err(Wrong::new("mask_image", Why::Missing)),
+        ("INIT_IMAGE_ALPHA", Some(_)) => Err(FieldError::new("mask_image", FieldErrorKind::Unknown)),
+        (_, None) => Err(FieldError::new("mask_image", FieldErrorKind::Missing)),
         (_, mask) => Ok(mask),
     }
 }
 
 /// The size of the picture, after a look at it and at its mask.
-async fn seen(engine: &str, image: Bytes, mask: Option<Bytes>) -> Result<Size, No> {
-    let unreadable = |name: &'static str| move |wrong: Wrong| bad_field(name, &wrong);
+async fn seen(engine: &str, image: Bytes, mask: Option<Bytes>) -> Result<Size, ErrorResponse> {
+    let unreadable = |name: &'static str| move |wrong: FieldError| bad_field(name, &wrong);
     let image = look("init_image", vec![image], None).await.map_err(unreadable("invalid_mime_type"))?.remove(0);
     let (width, height) = (i64::from(image.size.width), i64::from(image.size.height));
-    let size = size(engine, width, height)
-        .map_err(|wrong| bad_field("invalid_image_dimensions", &Wrong { field: "init_image".to_owned(), ..wrong }))?;
+    let size = size(engine, width, height).map_err(|wrong| {
+        bad_field("invalid_image_dimensions", &FieldError { field: "init_image".to_owned(), ..wrong })
+    })?;
     if let Some(mask) = mask {
         let mask = look("mask_image", vec![mask], None).await.map_err(unreadable("invalid_mask_image"))?.remove(0);
         if mask.size != size {
-            let wrong = Wrong::other("mask_image", "must be of the same size as init_image");
+            let wrong = FieldError::other("mask_image", "must be of the same size as init_image");
             return Err(bad_field("invalid_mask_image", &wrong));
         }
     }
     Ok(size)
 }
 
-fn bad_form(bad: BadForm) -> No {
+fn bad_form(bad: BadForm) -> ErrorResponse {
     match bad {
         BadForm::TooLarge => {
-            No::violation(StatusCode::PAYLOAD_TOO_LARGE, error("payload_too_large", "body over 10MiB"))
+            ErrorResponse::violation(StatusCode::PAYLOAD_TOO_LARGE, error("payload_too_large", "body over 10MiB"))
         }
         BadForm::ContentType(given) => {
-            let wrong = Wrong::other("content-type", format!("must be multipart/form-data, not '{given}'"));
+            let wrong = FieldError::other("content-type", format!("must be multipart/form-data, not '{given}'"));
             bad_field("bad_request", &wrong)
         }
-        BadForm::Broken(words) => bad_field("bad_request", &Wrong::other("body", words)),
-        BadForm::Twice(name) => bad_field("bad_request", &Wrong::other(&name, "must be given once")),
+        BadForm::Broken(words) => bad_field("bad_request", &FieldError::other("body", words)),
+        BadForm::Twice(name) => bad_field("bad_request", &FieldError::other(&name, "must be given once")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 /// Why Easel closed a connection that no answer had closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Closed {
+pub enum CloseReason {
     /// Its TLS handshake, or the head of its request, was not there in time.
     HeaderTimeout,
     /// The TLS handshake failed.
@@ -19,17 +19,17 @@ pub enum Closed {
     Full,
 }
 
-impl Closed {
+impl CloseReason {
     /// The word in logs, metrics and, where there is an answer, its `code`.
     pub fn word(self) -> &'static str {
         match self {
-            Closed::HeaderTimeout => "header_timeout",
-            Closed::Handshake => "handshake",
-            Closed::HeaderTooLarge => "header_too_large",
-            Closed::Malformed => "malformed_request",
-            Closed::Idle => "idle",
-            Closed::MadeRoom => "made_room",
-            Closed::Full => "connections_full",
+            CloseReason::HeaderTimeout => "header_timeout",
+            CloseReason::Handshake => "handshake",
+            CloseReason::HeaderTooLarge => "header_too_large",
+            CloseReason::Malformed => "malformed_request",
+            CloseReason::Idle => "idle",
+            CloseReason::MadeRoom => "made_room",
+            CloseReason::Full => "connections_full",
         }
     }
 }

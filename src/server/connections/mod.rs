@@ -14,7 +14,7 @@ use prometheus::core::{AtomicI64, GenericGauge};
 use prometheus::{IntCounterVec, IntGauge};
 
 use crate::metrics::Metrics;
-pub use crate::server::connections::closed::Closed;
+pub use crate::server::connections::closed::CloseReason;
 use crate::server::connections::eviction::{neighbourhood, who_goes};
 pub use crate::server::connections::presence::{BodyReadGuard, ConnectionActivity, ServingGuard};
 
@@ -56,7 +56,7 @@ impl Connections {
         }
         if table.open.len() >= most {
             drop(table);
-            self.count(Closed::Full);
+            self.count(CloseReason::Full);
             return None;
         }
         let (id, presence) = (table.next, Arc::new(ConnectionActivity::new(peer)));
@@ -85,7 +85,7 @@ impl Connections {
     }
 
     /// Counts a connection that Easel closes.
-    pub fn count(&self, closed: Closed) {
+    pub fn count(&self, closed: CloseReason) {
         log::debug!("a connection of {} was closed: {}", self.listener, closed.word());
         self.closed.with_label_values(&[self.listener, closed.word()]).inc();
     }
@@ -96,7 +96,7 @@ impl Connections {
         for id in who_goes(standing, &table.peers, wanted) {
             if table.open.get(&id).is_some_and(|presence| presence.go()) {
                 self.forget(table, id);
-                self.count(Closed::MadeRoom);
+                self.count(CloseReason::MadeRoom);
             }
         }
     }

@@ -12,12 +12,12 @@ use crate::server::connections::eviction::Evictable;
 #[derive(Debug)]
 pub struct ConnectionActivity {
     peer: IpAddr,
-    doing: Mutex<Doing>,
+    doing: Mutex<WaitingOn>,
     leave: CancellationToken,
 }
 
 #[derive(Debug)]
-struct Doing {
+struct WaitingOn {
     /// When it began to wait.
     since: Instant,
     /// Requests under way.
@@ -33,7 +33,7 @@ struct Doing {
 impl ConnectionActivity {
     /// A connection from `peer` that waits.
     pub fn new(peer: IpAddr) -> ConnectionActivity {
-        let doing = Doing { since: Instant::now(), serving: 0, reading: 0, known: false, closing: false };
+        let doing = WaitingOn { since: Instant::now(), serving: 0, reading: 0, known: false, closing: false };
         ConnectionActivity { peer, doing: Mutex::new(doing), leave: CancellationToken::new() }
     }
 
@@ -118,12 +118,12 @@ impl ConnectionActivity {
         doing.may_go()
     }
 
-    fn doing(&self) -> MutexGuard<'_, Doing> {
+    fn doing(&self) -> MutexGuard<'_, WaitingOn> {
         self.doing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Doing {
+impl WaitingOn {
     fn may_go(&self) -> bool {
         self.closing || self.serving == self.reading
     }

@@ -54,8 +54,8 @@ async fn a_newcomer_takes_the_place_of_one_that_waits_and_never_of_one_that_work
     assert!(connections.admit(from(11), 3).is_none());
     drop(work);
     assert!(connections.admit(from(11), 3).is_some());
-    let count = |closed: Closed| metrics.connections_closed.with_label_values(&["clients", closed.word()]).get();
-    assert_eq!((count(Closed::MadeRoom), count(Closed::Full)), (3, 1));
+    let count = |closed: CloseReason| metrics.connections_closed.with_label_values(&["clients", closed.word()]).get();
+    assert_eq!((count(CloseReason::MadeRoom), count(CloseReason::Full)), (3, 1));
     drop((guests, _busy));
     assert_eq!((connections.open(), metrics.connections.with_label_values(&["clients"]).get()), (0, 0));
     assert!(connections.table().peers.is_empty());

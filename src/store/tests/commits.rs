@@ -8,7 +8,7 @@ async fn who_waits_is_answered_after_one_commit_for_all() {
     let store = opened(&dir, OnLedgerError::Refuse);
     let before = store.health().batches;
     let (go, gate) = channel::<()>();
-    store.queue.ask(Item::Job(Box::new(move |_| gate.recv().unwrap_or_default())));
+    store.queue.ask(QueueItem::Job(Box::new(move |_| gate.recv().unwrap_or_default())));
     let waiting: Vec<_> = (1..=50).map(|id| tokio::spawn(store.write(opens(id)))).collect();
     tokio::task::yield_now().await;
     assert!(waiting.iter().all(|task| !task.is_finished()));

@@ -14,7 +14,7 @@ use crate::provider::common::token_source::TokenSource;
 use crate::secret::Secret;
 use crate::upstream::token::fetch::fetch;
 use crate::upstream::token::refresh::TokenSlot;
-use crate::upstream::transport::{Bounds, IDLE, Reach, Transport};
+use crate::upstream::transport::{AllowedTargets, Bounds, IDLE, Transport};
 
 mod fetch;
 mod jwt;
@@ -50,7 +50,7 @@ impl Tokens {
             let (transport, source, now) = (transport.clone(), source.clone(), clock.now());
             async move {
                 // The operator names the place, and a metadata server is link-local by design.
-                let (deadline, reach) = (Instant::now() + WAIT, Reach::Anywhere);
+                let (deadline, reach) = (Instant::now() + WAIT, AllowedTargets::Anywhere);
                 let bounds = Bounds { deadline, connect, silence: None, idle: IDLE, body: BODY, reach };
                 fetch(&transport, &source, bounds, now).await
             }
@@ -97,9 +97,9 @@ mod tests {
     use crate::upstream::transport::{HeldReply, HttpClient, TransportError, Watcher};
 
     /// Keeps the bodies of calls and answers none.
-    struct Unanswered(Arc<Mutex<Vec<Bytes>>>);
+    struct SilentClient(Arc<Mutex<Vec<Bytes>>>);
 
-    impl HttpClient for Unanswered {
+    impl HttpClient for SilentClient {
         fn send<'a>(
             &'a self,
             call: &'a Call,
@@ -119,7 +119,7 @@ mod tests {
     #[tokio::test]
     async fn a_statement_begins_at_the_time_of_the_clock_that_is_given() {
         let sent = Arc::new(Mutex::new(Vec::new()));
-        let client = Box::new(Unanswered(sent.clone()));
+        let client = Box::new(SilentClient(sent.clone()));
         let transport = Arc::new(Transport::new(client, BODY, IntGauge::new("replies", "x").unwrap()));
         let clock = Clock::Manual(ManualClock::at(Moment::from_millis(1_000_999)));
         let source = request::tests::source(request::tests::KEY);

@@ -22,7 +22,7 @@ pub struct Bounds {
     /// Largest reply body in bytes, as it comes and unpacked.
     pub body: usize,
     /// Whether addresses outside the open internet may be connected to.
-    pub reach: Reach,
+    pub reach: AllowedTargets,
 }
 
 impl Bounds {
@@ -34,7 +34,7 @@ impl Bounds {
 
 /// Where a call may lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum AllowedTargets {
     /// Anywhere: the operator wrote the address.
     Anywhere,
     /// To addresses of the open internet only: a reply named it.

@@ -24,7 +24,7 @@ use url::{Host, Url};
 use crate::clock;
 use crate::provider::{Call, Reply};
 use crate::upstream::allowed_address::is_private;
-use crate::upstream::transport::bounds::{Bounds, Reach, Watcher};
+use crate::upstream::transport::bounds::{AllowedTargets, Bounds, Watcher};
 use crate::upstream::transport::dns::Resolver;
 use crate::upstream::transport::error::TransportError;
 use crate::upstream::transport::happy_eyeballs;
@@ -165,7 +165,7 @@ impl PooledClient {
         let slow = |_| TransportError::Unreachable("the name was not resolved in time".to_owned());
         let addresses = timeout_at(until, self.resolver.addresses(url)).await.map_err(slow)??;
         // One such address among open ones is as suspicious as one alone.
-        if bounds.reach == Reach::Open && addresses.iter().any(|address| is_private(address.ip())) {
+        if bounds.reach == AllowedTargets::Open && addresses.iter().any(|address| is_private(address.ip())) {
             return Err(TransportError::Private);
         }
         let addresses = happy_eyeballs::in_turn(&addresses);

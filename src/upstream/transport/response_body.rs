@@ -34,7 +34,7 @@ const STEP: usize = 1024;
 const COPIES_OF_AN_EVENT: usize = 2;
 
 /// A reply's body, unpacked.
-pub struct Body {
+pub struct ResponseBody {
     pub bytes: Bytes,
     /// Whether its framing came to an end too; else the connection is of no more use.
     pub ended: bool,
@@ -57,7 +57,7 @@ struct BodyReader<'a> {
 }
 
 /// What a read came to.
-enum Came {
+enum ReadProgress {
     Some,
     /// Nothing more will.
     End,
@@ -70,7 +70,7 @@ pub async fn reply(
     bounds: Bounds,
     held: &mut ReplyReservation,
     watcher: Option<&Watcher>,
-) -> Result<Body, TransportError> {
+) -> Result<ResponseBody, TransportError> {
     let coding = Coding::of(headers)?;
     let declared = headers
         .get(header::CONTENT_LENGTH)
@@ -90,10 +90,10 @@ pub async fn reply(
 
 impl BodyReader<'_> {
     /// Reads on, and waits until there is room for what came.
-    async fn more(&mut self) -> Result<Came, TransportError> {
+    async fn more(&mut self) -> Result<ReadProgress, TransportError> {
         let read = timeout_at(self.until, self.session.read_body_ref()).await;
         let Some(piece) = read.map_err(|_| TransportError::TimedOut { sent: true })?.map_err(broken)? else {
-            return Ok(Came::End);
+            return Ok(ReadProgress::End);
         };
         self.came += piece.len();
         for part in piece.chunks(if self.is_packed { STEP } else { usize::MAX }) {
@@ -105,7 +105,7 @@ impl BodyReader<'_> {
                 yield_now().await;
             }
         }
-        Ok(Came::Some)
+        Ok(ReadProgress::Some)
     }
 }
 
@@ -119,14 +119,16 @@ pub fn broken(error: Box<pingora::Error>) -> TransportError {
 
 /// The whole body in one buffer. One that was cut off, or never ended, counts if nothing is missing of what it holds:
 /// it may be paid for.
-async fn read_body(mut reading: BodyReader<'_>) -> Result<Body, TransportError> {
+async fn read_body(mut reading: BodyReader<'_>) -> Result<ResponseBody, TransportError> {
     let trouble = loop {
         match reading.more().await {
-            Ok(Came::Some) => {}
-            Ok(Came::End) if reading.declared.is_some_and(|declared| declared != reading.came) => {
+            Ok(ReadProgress::Some) => {}
+            Ok(ReadProgress::End) if reading.declared.is_some_and(|declared| declared != reading.came) => {
                 break TransportError::Lost("the reply ended before its length".to_owned());
             }
-            Ok(Came::End) => return Ok(Body { bytes: whole(reading.unpacking.finish()?).await, ended: true }),
+            Ok(ReadProgress::End) => {
+                return Ok(ResponseBody { bytes: whole(reading.unpacking.finish()?).await, ended: true });
+            }
             Err(trouble @ (TransportError::TooLarge | TransportError::Unreadable(_))) => return Err(trouble),
             Err(trouble) => break trouble,
         }
@@ -137,7 +139,7 @@ async fn read_body(mut reading: BodyReader<'_>) -> Result<Body, TransportError> 
         return Err(trouble);
     }
     log::warn!("a reply was cut off behind its last byte: {trouble:?}");
-    Ok(Body { bytes, ended: false })
+    Ok(ResponseBody { bytes, ended: false })
 }
 
 /// Whether nothing is missing of a body by what it holds: JSON to its last bracket, or a picture's whole file.
@@ -156,12 +158,12 @@ fn begins_as_json(body: &[u8]) -> Option<bool> {
 
 /// A body that is called a stream of events. Some servers call their JSON so, since it was a stream that was asked for;
 /// no line of events begins like that.
-async fn read_stream(mut reading: BodyReader<'_>, watcher: &Watcher) -> Result<Body, TransportError> {
+async fn read_stream(mut reading: BodyReader<'_>, watcher: &Watcher) -> Result<ResponseBody, TransportError> {
     let is_json = loop {
         if let Some(is_json) = begins_as_json(reading.unpacking.start()?) {
             break is_json;
         }
-        if let Came::End = reading.more().await? {
+        if let ReadProgress::End = reading.more().await? {
             break false;
         }
     };
@@ -170,7 +172,7 @@ async fn read_stream(mut reading: BodyReader<'_>, watcher: &Watcher) -> Result<B
 
 /// The data of a stream's events, one after the other, without those that were good only for the watcher. Of a stream
 /// that breaks off, the events before that count: each was whole, and what it brought may be paid for.
-async fn read_events(mut reading: BodyReader<'_>, watcher: &Watcher) -> Result<Body, TransportError> {
+async fn read_events(mut reading: BodyReader<'_>, watcher: &Watcher) -> Result<ResponseBody, TransportError> {
     reading.copies = COPIES_OF_AN_EVENT;
     let mut until = reading.until;
     let mut events = pin!(SseByteStream::new(pieces(reading)));
@@ -188,7 +190,7 @@ async fn read_events(mut reading: BodyReader<'_>, watcher: &Watcher) -> Result<B
                 }
             }
             Ok(Some(Ok(_))) => {}
-            Ok(None) => return Ok(Body { bytes: joined(kept).await, ended: true }),
+            Ok(None) => return Ok(ResponseBody { bytes: joined(kept).await, ended: true }),
             Ok(Some(Err(sse_stream::Error::Body(error)))) => break trouble(&*error),
             Ok(Some(Err(error))) => break TransportError::Lost(error.to_string()),
             Err(_) => break TransportError::TimedOut { sent: true },
@@ -198,7 +200,7 @@ async fn read_events(mut reading: BodyReader<'_>, watcher: &Watcher) -> Result<B
         return Err(trouble);
     }
     log::warn!("a stream broke off behind whole events: {trouble:?}");
-    Ok(Body { bytes: joined(kept).await, ended: false })
+    Ok(ResponseBody { bytes: joined(kept).await, ended: false })
 }
 
 /// Events one after the other, each on a line of its own. One alone, which is most of them, is not copied.
@@ -230,11 +232,11 @@ async fn next_piece(reading: Option<BodyReader<'_>>) -> std::io::Result<Option<(
         return Ok(Some((before.whole(), Some(reading))));
     }
     match reading.more().await.map_err(Broken)? {
-        Came::Some => {
+        ReadProgress::Some => {
             let piece = reading.unpacking.take().map_err(|error| Broken(error.into()))?;
             Ok(Some((piece.whole(), Some(reading))))
         }
-        Came::End => {
+        ReadProgress::End => {
             let rest = reading.unpacking.finish().map_err(|error| Broken(error.into()))?;
             Ok(Some((rest.whole(), None)))
         }

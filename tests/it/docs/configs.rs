@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use easel::reload;
-use easel::reload::Lookup;
+use easel::reload::EnvAndFiles;
 use easel::sandbox::Settings;
 use serde_yaml::{Mapping, Value};
 
@@ -14,7 +14,7 @@ use crate::commands::easel;
 /// Answers every variable and every file.
 struct Anything;
 
-impl Lookup for Anything {
+impl EnvAndFiles for Anything {
     fn var(&self, name: &str) -> Option<String> {
         Some(if name.ends_with("_URL") { "http://127.0.0.1:9".to_owned() } else { "x".to_owned() })
     }

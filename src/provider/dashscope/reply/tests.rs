@@ -20,7 +20,7 @@ fn failure_of(status: u16, body: &str) -> Failure {
     }
 }
 
-fn drawn(body: &Value) -> Drawn {
+fn drawn(body: &Value) -> JobResult {
     match read_as("wan2.2-t2i-flash", 200, &body.to_string()) {
         Step::Done(drawn) => drawn,
         other => panic!("{body} is {other:?}"),
@@ -171,7 +171,7 @@ fn a_withheld_picture_counts_as_refused_and_a_broken_one_as_missing() {
         drawn(&json!({"output": {"task_status": "SUCCEEDED", "results": [{"url": "https://a/1.png"}, error]},
             "usage": {"image_count": billed}}))
     };
-    let counts = |drawn: &Drawn| (drawn.images.len(), drawn.refused, drawn.refused_billed);
+    let counts = |drawn: &JobResult| (drawn.images.len(), drawn.refused, drawn.refused_billed);
     let withheld = json!({"code": "DataInspectionFailed", "message": "Output data may contain it."});
     assert_eq!(counts(&with(withheld.clone(), 1)), (1, 1, 0));
     assert_eq!(counts(&with(withheld, 2)), (1, 1, 1), "charged all the same, if the vendor says so");

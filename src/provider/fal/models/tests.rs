@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::capabilities::{SizeTolerance, Unable};
+use crate::capabilities::{SizeTolerance, Unsupported};
 use crate::provider::common::fixture::JobFixture;
 
 fn body(model: &str, request: &str) -> Value {
@@ -90,7 +90,7 @@ fn a_model_that_changes_what_a_mask_shows_is_unable_without_one_and_the_others_a
     let size_tolerance = SizeTolerance { tolerance_ppm: 0, strict: false };
     assert!(capabilities("openai/gpt-image-2/edit").fit(&request, size_tolerance).is_ok());
     for model in ["fal-ai/flux-pro/v1/fill", "fal-ai/flux-general/inpainting", "fal-ai/fast-sdxl/inpainting"] {
-        assert_eq!(capabilities(model).fit(&request, size_tolerance), Err(Unable::MaskMissing), "{model}");
+        assert_eq!(capabilities(model).fit(&request, size_tolerance), Err(Unsupported::MaskMissing), "{model}");
     }
 }
 

@@ -20,7 +20,7 @@ fn failed(fixture: &JobFixture, status: u16, body: &str) -> Failure {
     }
 }
 
-fn drawn(fixture: &JobFixture, body: &str) -> Drawn {
+fn drawn(fixture: &JobFixture, body: &str) -> JobResult {
     match fixture.provider.read(&fixture.job(), &fixture.reply(200, body)) {
         Step::Done(drawn) => drawn,
         other => panic!("{body}: {other:?}"),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::sandbox::edits::tests::picture;
 
-async fn read(model: &str, body: Value) -> Result<Order, String> {
+async fn read(model: &str, body: Value) -> Result<ParsedRequest, String> {
     let fields = Fields::nullable(body.as_object().cloned().unwrap());
     let model = Model::of(model, &Vendor::default()).unwrap();
     model.read(fields).await.map_err(|wrong| wrong.field)
