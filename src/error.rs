@@ -1,7 +1,7 @@
 //! Errors as the caller meets them: what kind, which words for the caller, which words for the operator.
 //!
 //! [`ErrorKind`] decides status, OpenAI `type` and `code`, and the word used in logs and metrics, each in one exhaustive
-//! match. Nothing here formats an HTTP answer (that is `server/respond.rs`) and nothing here knows a provider.
+//! match. Nothing here formats an HTTP answer (that is `server/response.rs`) and nothing here knows a provider.
 
 use std::fmt;
 use std::time::Duration;

@@ -11,15 +11,14 @@ use thiserror::Error;
 use crate::image::reader::EncodedReader;
 
 mod base64;
-mod body_part;
+mod body_chunks;
 mod format;
-mod jpeg;
 mod picture_bytes;
 mod reader;
 mod size;
 mod truncation;
 
-pub use crate::image::body_part::BodyPart;
+pub use crate::image::body_chunks::BodyChunks;
 pub use crate::image::format::Format;
 pub use crate::image::picture_bytes::Encoded;
 pub use crate::image::size::{BadSize, Size};
@@ -87,18 +86,18 @@ impl Picture {
     }
 
     /// The file's bytes, to be sent.
-    pub fn as_file(&self) -> BodyPart {
+    pub fn as_file(&self) -> BodyChunks {
         match &self.encoded {
-            Encoded::Raw(bytes) => BodyPart::Held(bytes.clone()),
-            Encoded::Base64(text) => BodyPart::Decoded(text.clone()),
+            Encoded::Raw(bytes) => BodyChunks::Held(bytes.clone()),
+            Encoded::Base64(text) => BodyChunks::Decoded(text.clone()),
         }
     }
 
     /// The file in base64, to be sent.
-    pub fn as_base64(&self) -> BodyPart {
+    pub fn as_base64(&self) -> BodyChunks {
         match &self.encoded {
-            Encoded::Raw(bytes) => BodyPart::Encoded(bytes.clone()),
-            Encoded::Base64(text) => BodyPart::Held(text.clone()),
+            Encoded::Raw(bytes) => BodyChunks::Encoded(bytes.clone()),
+            Encoded::Base64(text) => BodyChunks::Held(text.clone()),
         }
     }
 

@@ -14,11 +14,11 @@
 //! 4  server/ admin/ sidecar
 //!                      HTTP with clients, HTTP with operators, and both together as the command line runs them
 //! 3  gateway/          the only floor that waits: the life of a request, single flight, attempts, reload
-//!    upstream/ store/ alert_notifier clock
+//!    upstream/ store/ alert_manager clock
 //!                      the HTTP client for vendors, the ledger on disk, messages to webhooks, the wall clock
 //!    sandbox/          beside it: pretend vendors for trying and testing; shares no code with provider/
 //! 2  provider/         each image API as two pure functions
-//! 1  dispatch/ routing/ cache/ ledger/ admission alert_evaluator breaker metrics rate_limit
+//! 1  dispatch/ routing/ cache/ ledger/ alert_evaluator breaker concurrency_limit metrics rate_limit
 //!                      decisions and records; the time comes in as an argument
 //! 0  error failure money calendar secret redact rsa_key signed_links image edit_mask request canonical
 //!    capabilities pricing config/
@@ -31,7 +31,7 @@
 //!
 //! # Follow one request in five files
 //!
-//! 1. `server/image_request.rs`: read its body, bounded, and let it in. `server/proxy.rs`, the phases of every request,
+//! 1. `server/image_handler.rs`: read its body, bounded, and let it in. `server/proxy.rs`, the phases of every request,
 //!    sends image requests there.
 //! 2. `gateway/mod.rs`: [`Gateway::serve`], the life of a request on one screen: route, cache,
 //!    join the same request in flight or lead it.
@@ -41,7 +41,7 @@
 //! 5. `provider/<vendor>/mod.rs`: `Adapter::ask` turns the request into a vendor's words,
 //!    `Adapter::read` turns the reply into pictures or into what to do next.
 //!
-//! The answer leaves through `server/respond.rs`, the one place that speaks HTTP back. Each step of `serve` is one call
+//! The answer leaves through `server/response.rs`, the one place that speaks HTTP back. Each step of `serve` is one call
 //! into one file of floor 1, to be opened only by who cares about that step.
 //!
 //! # Embedding
@@ -75,9 +75,11 @@
 //! ```
 
 // Floor 0: words that everyone shares.
+mod alert_manager;
 mod calendar;
 mod canonical;
 mod capabilities;
+mod concurrency_limit;
 mod config;
 mod edit_mask;
 mod error;
@@ -92,7 +94,6 @@ mod secret;
 mod signed_links;
 
 // Floor 1: decisions and records; the time comes in as an argument.
-mod admission;
 mod alert_evaluator;
 mod breaker;
 mod cache;
@@ -106,7 +107,6 @@ mod routing;
 mod provider;
 
 // Floor 3: what waits, and the pretend vendors beside it.
-mod alert_notifier;
 mod clock;
 mod gateway;
 #[cfg(feature = "sandbox")]
@@ -132,7 +132,7 @@ pub use crate::config::plan::Plan;
 pub use crate::error::Error;
 pub use crate::gateway::outcome::Outcome;
 pub use crate::gateway::snapshot::Snapshot;
-pub use crate::gateway::{Ask, CacheWish, Caller, Gateway, ReplaceError, StartError};
+pub use crate::gateway::{CacheWish, Caller, Gateway, GatewayRequest, ReplaceError, StartError};
 pub use crate::image::Picture;
 pub use crate::money::Usd;
 pub use crate::request::ImageRequest;

@@ -7,20 +7,20 @@ use crate::image::Size;
 use crate::money::Usd;
 use crate::request::{Background, ImageRequest, Quality};
 
-pub mod amount;
 pub mod bill;
+pub mod charged_amount;
 mod computed_prices;
-mod exact;
+mod fraction;
 mod metered_usage;
 mod table;
-mod text_tokens;
+mod text_token_price;
 pub mod undelivered;
 pub mod volume_tiers;
 
 pub use crate::pricing::computed_prices::{FirstMegapixel, Megapixels, Rounding, StepsPrice};
+use crate::pricing::fraction::ExactFraction;
 pub use crate::pricing::metered_usage::{Counted, Meter, PictureTokenPrice, PictureTokens, Reported, Usage};
-pub use crate::pricing::text_tokens::{TokenPrice, Tokens};
-use exact::ExactFraction;
+pub use crate::pricing::text_token_price::{TokenPrice, Tokens};
 pub use table::{Row, RowSize, TIERS, Table};
 
 /// Extras that a vendor charges on top of the picture.

@@ -23,12 +23,12 @@ use crate::gateway::Gateway;
 use crate::gateway::background::{self, BackgroundTasks};
 use crate::gateway::reload::POLL_INTERVAL;
 use crate::server::access_log::AccessLog;
-use crate::server::certificate::Certificate;
 use crate::server::connections::Connections;
 use crate::server::file_descriptors;
-use crate::server::listener::ListenerService;
+use crate::server::listener_service::ListenerService;
 use crate::server::log_writer::LAST_LINES;
 use crate::server::proxy::Easel;
+use crate::server::tls_certificate::Certificate;
 
 /// Connections to the operator's listener that are open at once: more than probes and scrapers need.
 const OPERATORS: usize = 128;

@@ -17,9 +17,9 @@ use tokio::sync::Semaphore;
 use crate::admin::ledger::ledger;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
+use crate::server::authenticate::bearer;
 use crate::server::browser_guard::{self, HostCheck, OriginHeaders};
-use crate::server::caller::bearer;
-use crate::server::respond::error_object;
+use crate::server::response::error_object;
 
 /// Reports that are made at once. Each sorts all rows of its time, so the others wait.
 static REPORTS: Semaphore = Semaphore::const_new(2);

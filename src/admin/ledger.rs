@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::money::Usd;
 use crate::store::Store;
 use crate::store::report::{Figures, Page, Report, ReportQuery};
-use crate::store::report_query::ReportParameters;
+use crate::store::report_parameters::ReportParameters;
 
 /// Rows of one answer, where the query does not say how many.
 const ROWS: usize = 1_000;

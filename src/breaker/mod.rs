@@ -9,16 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::breaker::circuit::{Circuit, Verdict};
+use crate::breaker::failure_policy::blame;
 pub use crate::breaker::pause::{Pause, PausedUntil};
-use crate::breaker::policy::blame;
 pub use crate::breaker::target::{BreakerTarget, ModelOperation};
 use crate::breaker::target::{CircuitName, place};
 use crate::config::plan::Breaker as Limits;
 use crate::failure::{Failure, FailureScope};
 
 mod circuit;
+mod failure_policy;
 mod pause;
-mod policy;
 mod target;
 
 /// Every breaker by name; survives reloads.

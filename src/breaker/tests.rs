@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::breaker::circuit::spread;
-use crate::breaker::policy::LONGEST_PAUSE;
+use crate::breaker::failure_policy::LONGEST_PAUSE;
 use crate::failure::{Class, Classification};
 
 const LIMITS: Limits = Limits { failures: 3, window: Duration::from_secs(30), pause: Duration::from_secs(20) };

@@ -12,7 +12,7 @@ use crate::image::Picture;
 use crate::money::Usd;
 
 pub mod exact;
-pub mod linked_pictures;
+pub mod link_store;
 pub mod prompts;
 
 /// What a picture's record takes besides the record itself: the heads of its shared parts, and what an allocator adds.

@@ -7,7 +7,7 @@ use crate::admin::ledger::{cells, render_json};
 use crate::gateway::reload::{self, ProcessEnv};
 use crate::store::report;
 use crate::store::report::{Report, ReportQuery, ReportRow};
-use crate::store::report_query::ReportParameters;
+use crate::store::report_parameters::ReportParameters;
 use crate::store::sums::Filter;
 use clap::{Parser, ValueEnum};
 

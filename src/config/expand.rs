@@ -7,11 +7,11 @@ use std::path::Path;
 
 use super::report::{Finding, Findings};
 use super::tree::{Node, NodeKind, Scalar};
-use crate::config::foreign_variables;
-use crate::config::foreign_variables::ForeignReference;
+use crate::config::env_name::is_name;
+use crate::config::foreign_references;
+use crate::config::foreign_references::ForeignReference;
 use crate::config::redact::SECRET_KEYS;
 use crate::config::span::Span;
-use crate::config::variable::is_name;
 
 /// Fills in every reference in the tree. `text` is the file's, for positions.
 pub(super) fn expand(node: &mut Node, text: &str, lookup: &dyn EnvAndFiles, findings: &mut Findings) {
@@ -27,7 +27,7 @@ fn fill_in(node: &mut Node, text: &str, lookup: &dyn EnvAndFiles, findings: &mut
             fill_in(&mut entry.value, text, lookup, findings, secret);
         }),
         NodeKind::Scalar(scalar) => {
-            if let Some(foreign) = foreign_variables::reference(&scalar.value, secret) {
+            if let Some(foreign) = foreign_references::reference(&scalar.value, secret) {
                 let (what, help) = in_other_words(&foreign, &scalar.value, lookup);
                 findings.add(Finding::new(node.span.clone(), what, Some(&help)));
                 node.bad = true;
@@ -137,11 +137,11 @@ impl Filler<'_> {
             };
         }
         if !is_name(name) {
-            if let Some(name) = foreign_variables::with_default(name) {
+            if let Some(name) = foreign_references::with_default(name) {
                 let help = format!("write `${{{name}}}`, and set {name} before Easel starts");
                 return Err(("a reference has no default here".to_owned(), help));
             }
-            let help = match foreign_variables::braced(name) {
+            let help = match foreign_references::braced(name) {
                 Some(name) => format!("write `${{{name}}}`"),
                 None => {
                     "write `${NAME}` for a variable, `${file:/path}` for a file, or `$$` for a dollar sign".to_owned()

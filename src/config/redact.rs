@@ -4,10 +4,10 @@
 //! `${NAME}`. Painting keeps every byte offset. It goes by the key's name (misspelt ones too, since a misspelt `api_key`
 //! is exactly what a problem is about) and errs on the side of hiding.
 
+use crate::config::env_name;
 use crate::config::span::Span;
 use crate::config::suggest::nearest;
 use crate::config::tree::{MapEntry, Node, NodeKind};
-use crate::config::variable;
 
 /// The keys of the config whose values are secret.
 pub(super) const SECRET_KEYS: [&str; 7] =
@@ -150,7 +150,7 @@ fn reference(text: &str) -> Option<usize> {
     let inside = text.strip_prefix("${")?;
     let end = inside.find('}')?;
     let name = &inside[..end];
-    let is_name = variable::is_name(name);
+    let is_name = env_name::is_name(name);
     let is_file = name.strip_prefix("file:").is_some_and(|path| path.starts_with(['/', '.']) && !path.contains('\n'));
     (is_name || is_file).then_some(end + 3)
 }

@@ -6,24 +6,24 @@
 //! beyond its own calls it asks [`DispatchFacts`] for; the time comes in with each call.
 //!
 //! Pictures are bought in calls of at most what an offer draws at once, several calls side by side. Offers are asked in
-//! the route's order, those that failed this request after those that did not (`order`). A full provider spills to the
+//! the route's order, those that failed this request after those that did not (`next_call`). A full provider spills to the
 //! next, and only when every able one is full does the request queue. A call that takes so long that the deadline is in
 //! danger is given up where another candidate may be asked (`overdue`), but it is never cut off: what it brings is kept.
 
-mod call_completion;
 mod call_end;
+mod handle_call_end;
 mod in_flight;
 mod interface;
-mod machine;
+mod next_call;
 pub mod no_picture_error;
 mod obstacles;
-mod order;
 mod overdue;
 mod picture_status;
+mod state_machine;
 #[cfg(test)]
 mod tests;
 
 pub use crate::dispatch::interface::{Action, DispatchFacts, DispatchRules, EventTime};
+pub use crate::dispatch::state_machine::Dispatch;
 pub use call_end::{CallEnd, Disposition};
-pub use machine::Dispatch;
 pub use obstacles::Obstacle;

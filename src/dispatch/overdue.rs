@@ -1,7 +1,7 @@
 //! How long a call is waited for while another candidate could be asked in its place.
 
-use super::machine::Dispatch;
 use crate::dispatch::interface::{Action, DispatchFacts, EventTime};
+use crate::dispatch::state_machine::Dispatch;
 use crate::failure::{Class, Failure};
 
 impl Dispatch {

@@ -1,4 +1,4 @@
-//! One attempt with one offer: ask and poll until the vendor is done (`conversation`), fetch and check the pictures
+//! One attempt with one offer: ask and poll until the vendor is done (`exchange`), fetch and check the pictures
 //! (`collect`, `fetch`), book what it cost (`charge`).
 //!
 //! An attempt never repeats a call that may have been paid for.
@@ -8,23 +8,23 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::failure::{Class, Failure};
-use crate::gateway::attempt::conversation::Conversation;
-use crate::gateway::attempt::results::{CollectedPictures, FailedAttempt};
-use crate::gateway::journal::OpenedAttempt;
+use crate::gateway::attempt::exchange::Conversation;
+use crate::gateway::attempt::report::{CollectedPictures, FailedAttempt};
+use crate::gateway::durable_ledger::OpenedAttempt;
 use crate::metrics::seconds;
 
+mod backoff;
 mod charge;
 mod collect;
-mod conversation;
+mod context;
+mod exchange;
 mod fetch;
-mod inputs;
-mod polling;
+mod job_state;
 mod redirect;
-mod results;
-mod retries;
+mod report;
 
-pub use inputs::Attempt;
-pub use results::AttemptReport;
+pub use crate::gateway::attempt::context::Attempt;
+pub use crate::gateway::attempt::report::AttemptReport;
 
 impl Attempt {
     /// Runs the attempt to its end and books its cost. Nothing is sent before it is written down.

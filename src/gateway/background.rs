@@ -8,8 +8,8 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::alert_evaluator::{BudgetUse, Readings};
-use crate::alert_notifier;
-use crate::alert_notifier::{Alerting, Outlets};
+use crate::alert_manager;
+use crate::alert_manager::{AlertOutputs, Alerting};
 use crate::calendar::Moment;
 use crate::config::plan::Dimension;
 use crate::gateway::Gateway;
@@ -42,7 +42,7 @@ pub fn start(gateway: &Arc<Gateway>) -> BackgroundTasks {
         }
     };
     BackgroundTasks(vec![
-        alert_notifier::start(alerts(gateway), gateway.shared.clock.clone()),
+        alert_manager::start(alerts(gateway), gateway.shared.clock.clone()),
         tokio::spawn(every(ACCRUE_EVERY, gateway.clone(), fees)),
         tokio::spawn(every(WRITE_SAVINGS_EVERY, gateway.clone(), savings)),
         tokio::spawn(every(CHECK_CLOCK_EVERY, gateway.clone(), behind)),
@@ -56,7 +56,7 @@ pub fn alerts(gateway: &Arc<Gateway>) -> Alerting<Arc<Gateway>> {
         let snapshot = of.snapshot();
         (snapshot.version, snapshot.plan.alerts.clone())
     };
-    let outlets = Outlets {
+    let outlets = AlertOutputs {
         transport: gateway.shared.transport.clone(),
         state: metrics.alert_state.clone(),
         notifications: metrics.alert_notifications.clone(),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until};
 
-use crate::admission::Admission;
+use crate::concurrency_limit::Admission;
 use crate::dispatch::{Action, Dispatch, EventTime};
 use crate::error::ErrorKind;
 use crate::failure::{Class, Failure};
@@ -18,9 +18,9 @@ use crate::gateway::attempt::{Attempt, AttemptReport};
 use crate::gateway::dispatch_loop::facts::GatewayFacts;
 use crate::gateway::dispatch_loop::reserve::Reserved;
 use crate::gateway::dispatch_loop::state::{Completed, DispatchLoop, now};
-use crate::gateway::draw_spec::DrawSpec;
-use crate::gateway::flight::Flight;
 use crate::gateway::join_few::JoinFew;
+use crate::gateway::routed_request::RoutedRequest;
+use crate::gateway::single_flight::Flight;
 use crate::request::ImageRequest;
 use crate::routing::Skip;
 
@@ -31,7 +31,7 @@ mod state;
 
 /// Draws `spec` and reports to `flight`. Returns when nothing more will come for the requests that wait; calls that
 /// no request waits for any more end in a task of their own.
-pub async fn draw(spec: DrawSpec, flight: Arc<Flight>) {
+pub async fn draw(spec: RoutedRequest, flight: Arc<Flight>) {
     let (candidates, refused) = spec.appraise();
     let dispatch = Dispatch::new(spec.rules(), candidates, refused, spec.matched.route.offers.len());
     let (running, waiting) = (JoinFew::new(), JoinFew::new());

@@ -7,22 +7,22 @@
 
 use std::sync::Arc;
 
-use crate::gateway::draw_spec::DrawSpec;
-use crate::gateway::flight::Flight;
+use crate::gateway::routed_request::RoutedRequest;
+use crate::gateway::single_flight::Flight;
 use crate::request::{Filled, ImageRequest};
 
-mod leeway;
 mod outcome;
+mod rewrite_limits;
 mod rewriting;
 
 pub use crate::gateway::enrich::outcome::Author;
 
 use crate::gateway::enrich::outcome::with_prefix_and_suffix;
-use leeway::Leeway;
+use crate::gateway::enrich::rewrite_limits::RewriteLimits;
 use rewriting::{Rewriting, Rewritten};
 
 /// The request with the prompt that is to be drawn.
-pub async fn prepare(spec: DrawSpec, author: &Author, flight: &Flight) -> DrawSpec {
+pub async fn prepare(spec: RoutedRequest, author: &Author, flight: &Flight) -> RoutedRequest {
     let route = spec.matched.route.clone();
     if spec.request.is_variation() {
         // A variation has no prompt to rewrite.
@@ -31,7 +31,7 @@ pub async fn prepare(spec: DrawSpec, author: &Author, flight: &Flight) -> DrawSp
     let caller = spec.request.prompt.clone();
     let mut spec = with_prompt(spec, &caller, with_prefix_and_suffix(&route.prompt, &caller));
     let Some(enrich) = &route.prompt.enrich else { return spec };
-    let Some(leeway) = Leeway::of(&spec) else { return spec };
+    let Some(leeway) = RewriteLimits::of(&spec) else { return spec };
     let rewriting = Rewriting { spec: &spec, enrich, author, caller: &caller, leeway };
     let Rewritten { enriched, words, cost, promised } = rewriting.run().await;
     let word = enriched.word();
@@ -48,12 +48,12 @@ pub async fn prepare(spec: DrawSpec, author: &Author, flight: &Flight) -> DrawSp
 }
 
 /// The request with another prompt, which the answer tells where it is not what the caller wrote.
-fn with_prompt(spec: DrawSpec, caller: &str, prompt: String) -> DrawSpec {
+fn with_prompt(spec: RoutedRequest, caller: &str, prompt: String) -> RoutedRequest {
     if prompt == spec.request.prompt {
         return spec;
     }
     let revised_prompt = (prompt != caller).then(|| prompt.as_str().into());
     let filled = Filled { prompt: revised_prompt.is_some(), ..spec.request.filled };
     let request = Arc::new(ImageRequest { prompt, filled, ..(*spec.request).clone() });
-    DrawSpec { request, revised_prompt, ..spec }
+    RoutedRequest { request, revised_prompt, ..spec }
 }

@@ -21,33 +21,33 @@ use crate::routing;
 use crate::secret::Secret;
 use crate::upstream::transport::{HttpClient, PooledClient};
 
-pub mod ask;
 pub mod attempt;
 pub mod background;
-mod detached;
+mod detached_task;
 pub mod dispatch_loop;
-pub mod draw_spec;
+pub mod durable_ledger;
 pub mod enrich;
+mod errors;
 pub mod feedback;
-pub mod flight;
+pub mod gateway_request;
 mod join_few;
-pub mod journal;
 pub mod outcome;
 pub mod progress;
 pub mod read_file;
 pub mod reload;
+pub mod routed_request;
 pub mod savings;
 mod scrape;
 mod serve;
 pub mod shared;
+pub mod single_flight;
 pub mod snapshot;
-mod start_errors;
 #[cfg(test)]
 mod tests;
 
-pub use crate::gateway::ask::{Ask, CacheWish, Caller};
+pub use crate::gateway::errors::{ReplaceError, StartError};
+pub use crate::gateway::gateway_request::{CacheWish, Caller, GatewayRequest};
 pub use crate::gateway::shared::Shared;
-pub use crate::gateway::start_errors::{ReplaceError, StartError};
 
 /// The gateway: one per process, shared by every connection.
 pub struct Gateway {
@@ -138,10 +138,10 @@ impl Gateway {
     pub async fn serve<'a>(
         &self,
         snapshot: &Arc<Snapshot>,
-        ask: Ask,
+        ask: GatewayRequest,
         header: impl Fn(&str) -> Option<&'a str>,
     ) -> Outcome {
-        let Ask { mut request, id, caller, max_usd, cache, progress } = ask;
+        let GatewayRequest { mut request, id, caller, max_usd, cache, progress } = ask;
         let (routes, model) = (&snapshot.plan.routes, request.model.as_deref());
         let Some(matched) = routing::find(routes, |route| caller.may_use(route), model, &header) else {
             let elsewhere = routing::find(routes, |_| true, model, &header).is_some();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::cache::{GeneratedPicture, PlacedPicture};
-use crate::gateway::flight::Flight;
+use crate::gateway::single_flight::Flight;
 use crate::provider::Partial;
 use crate::request::ImageRequest;
 

@@ -13,16 +13,16 @@ use crate::cache::exact::{CacheLookup, Freshness, Miss};
 use crate::canonical::Canonical;
 use crate::config::plan::OnDeadline;
 use crate::dispatch;
-use crate::gateway::ask::{CacheWish, Caller};
-use crate::gateway::detached::Detached;
+use crate::gateway::detached_task::Detached;
 use crate::gateway::dispatch_loop;
-use crate::gateway::draw_spec::DrawSpec;
 use crate::gateway::enrich::{self, Author};
-use crate::gateway::flight::{Flight, FlightKey, FlightLeader, FlightRole, Flights, Progress};
+use crate::gateway::gateway_request::{CacheWish, Caller};
 use crate::gateway::outcome::{CacheUse, Outcome};
 use crate::gateway::progress::ProgressSender;
+use crate::gateway::routed_request::RoutedRequest;
 use crate::gateway::savings::Saving;
 use crate::gateway::shared::Shared;
+use crate::gateway::single_flight::{Flight, FlightKey, FlightLeader, FlightRole, Flights, Progress};
 use crate::gateway::snapshot::Snapshot;
 use crate::money::Usd;
 use crate::request::{ImageRequest, ResponseFormat};
@@ -149,7 +149,7 @@ impl ServeRequest<'_> {
     fn drawing(&self, lead: FlightLeader, have: Vec<PlacedPicture>) -> Detached {
         let there: BTreeSet<u8> = have.iter().map(|placed| placed.place).collect();
         let open = (0..self.request.n).filter(|place| !there.contains(place)).collect();
-        let spec = DrawSpec {
+        let spec = RoutedRequest {
             shared: self.shared.clone(),
             snapshot: self.snapshot.clone(),
             matched: self.matched.clone(),

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use tokio_util::task::TaskTracker;
 
-use crate::admission::Lane;
 use crate::breaker::Breakers;
 use crate::cache::exact::ExactCache;
-use crate::cache::linked_pictures::LinkedPictures;
+use crate::cache::link_store::LinkStore;
 use crate::cache::prompts::PromptCache;
 use crate::clock::Clock;
+use crate::concurrency_limit::Lane;
 use crate::config::plan::{Plan, Provider};
-use crate::gateway::flight::Flights;
-use crate::gateway::journal::Journal;
-use crate::gateway::start_errors::StartError;
+use crate::gateway::durable_ledger::DurableLedger;
+use crate::gateway::errors::StartError;
+use crate::gateway::single_flight::Flights;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::rate_limit::RateLimiter;
@@ -28,7 +28,7 @@ pub struct Shared {
     /// Pictures kept for reuse.
     pub exact: ExactCache,
     /// Pictures held behind links.
-    pub links: LinkedPictures,
+    pub links: LinkStore,
     /// Prompts as they were rewritten.
     pub prompts: PromptCache,
     /// Requests being drawn.
@@ -38,7 +38,7 @@ pub struct Shared {
     /// What was paid, and may still be.
     pub ledger: Arc<Ledger>,
     /// The same and its record.
-    pub journal: Journal,
+    pub journal: DurableLedger,
     /// What Prometheus scrapes.
     pub metrics: Metrics,
     /// How much clients asked for lately.
@@ -62,13 +62,13 @@ impl Shared {
     /// When the ledger cannot be opened, or two metrics share a name.
     pub fn open(plan: &Plan, clock: Clock, client: Box<dyn HttpClient>, hash_seed: u64) -> Result<Shared, StartError> {
         let ledger = Arc::new(Ledger::default());
-        let journal = Journal::open_record(ledger.clone(), &plan.server, clock.clone())?;
+        let journal = DurableLedger::open_record(ledger.clone(), &plan.server, clock.clone())?;
         let metrics = Metrics::new(&ledger)?;
         let replies = metrics.response_body_bytes.clone();
         Ok(Shared {
             clock,
             exact: ExactCache::new(plan.cache.memory),
-            links: LinkedPictures::new(plan.cache.links),
+            links: LinkStore::new(plan.cache.links),
             prompts: PromptCache::new(plan.cache.prompts),
             flights: Arc::default(),
             breakers: Breakers::new(),

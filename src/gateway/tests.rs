@@ -94,7 +94,7 @@ impl Story {
 
     async fn serve(&self, prompt: &str) -> Outcome {
         let request = ImageRequest::from_json(format!(r#"{{"prompt": "{prompt}"}}"#).as_bytes()).unwrap();
-        self.gateway.serve(&self.gateway.snapshot(), Ask::new(request), |_| None).await
+        self.gateway.serve(&self.gateway.snapshot(), GatewayRequest::new(request), |_| None).await
     }
 
     /// What of the route's budget is left today, as Prometheus is told.

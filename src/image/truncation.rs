@@ -4,10 +4,11 @@
 //! picture all the same. A file that ends before it is at its end was cut off.
 
 use crate::image::format::Format;
-use crate::image::jpeg;
-use crate::image::jpeg::marker;
-use crate::image::jpeg::marker::SCAN;
 use crate::image::reader::EncodedReader;
+use crate::image::truncation::jpeg::marker;
+use crate::image::truncation::jpeg::marker::SCAN;
+
+pub(in crate::image) mod jpeg;
 
 /// A chunk of a PNG besides its data: length, type and checksum.
 const PNG_CHUNK: usize = 12;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::money::Usd;
-use crate::pricing::amount::{ChargedAmount, CostSource};
+use crate::pricing::charged_amount::{ChargedAmount, CostSource};
 use crate::pricing::volume_tiers::VolumeTier;
 
 /// What an attempt came to.

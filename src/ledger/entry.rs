@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::calendar::Moment;
 use crate::money::Usd;
-pub use crate::pricing::amount::CostSource;
+pub use crate::pricing::charged_amount::CostSource;
 pub use crate::request::Verdict;
 
 /// What a call is made for.

@@ -7,14 +7,14 @@
 use std::sync::Arc;
 
 use crate::calendar::{Moment, Per};
+use crate::ledger::billed_model::BilledModel;
 use crate::ledger::charge::Charge;
 use crate::ledger::counter::{CounterKey, CounterScope};
 use crate::ledger::entry::{CostSource, Delivered, Entry, Purpose, Settlement};
 use crate::ledger::plan_counters::volume_keys;
 use crate::ledger::state::{Ledger, LedgerState};
-use crate::ledger::terms::Terms;
 use crate::money::{self, Usd};
-use crate::pricing::amount::Shares;
+use crate::pricing::charged_amount::Shares;
 use crate::pricing::volume_tiers::{MonthlyTiers, VolumeTier, apply};
 
 /// A settled attempt.
@@ -42,11 +42,11 @@ impl Settled {
 #[derive(Debug)]
 pub struct Hold {
     ledger: Arc<Ledger>,
-    open: Option<(Entry, Terms)>,
+    open: Option<(Entry, BilledModel)>,
 }
 
 impl Hold {
-    pub(super) fn new(ledger: Arc<Ledger>, entry: Entry, terms: Terms) -> Hold {
+    pub(super) fn new(ledger: Arc<Ledger>, entry: Entry, terms: BilledModel) -> Hold {
         Hold { ledger, open: Some((entry, terms)) }
     }
 
@@ -94,7 +94,7 @@ impl Drop for Hold {
 
 impl LedgerState {
     /// The settlement of a charge at this moment.
-    fn priced(&mut self, entry: &Entry, terms: &Terms, charge: Charge, now: Moment) -> Settlement {
+    fn priced(&mut self, entry: &Entry, terms: &BilledModel, charge: Charge, now: Moment) -> Settlement {
         let Charge { amount, source, tiers, fee, uncertain, refused, outcome, took, images } = charge;
         let Shares { mut delivered, mut lost, billed } = Shares::of(amount, images.len());
         let unpriced = Settlement { uncertain, refused, outcome, took, ..Settlement::nothing(now) };
@@ -125,7 +125,7 @@ impl LedgerState {
     /// Prices pictures by where each stands among the month's.
     fn tier<'a>(
         &mut self,
-        terms: &Terms,
+        terms: &BilledModel,
         (tiers, fee): (Option<&[VolumeTier]>, Usd),
         amounts: impl Iterator<Item = &'a mut Usd>,
         now: Moment,
@@ -142,7 +142,7 @@ impl LedgerState {
     }
 
     /// How much of `total` is taken from what is committed for this month anyhow.
-    fn prepaid(&mut self, terms: &Terms, total: Usd, now: Moment) -> Usd {
+    fn prepaid(&mut self, terms: &BilledModel, total: Usd, now: Moment) -> Usd {
         let billing = &terms.provider.billing;
         let Some(committed) = billing.committed else { return Usd::ZERO };
         let scope = CounterScope::Provider(terms.provider.name.as_str().into());

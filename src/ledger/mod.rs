@@ -6,10 +6,11 @@
 //! The gateway's journal writes entries down, in the order in which it is told of them here; what was written down
 //! before comes back in the same order, while nothing else can happen.
 
-mod booked_hours;
+mod billed_model;
 mod charge;
 pub mod counter;
 pub mod entry;
+mod fee_accrual;
 mod hold;
 mod monthly_fee;
 mod plan_counters;
@@ -19,9 +20,9 @@ mod restore;
 pub mod sliding_window;
 mod spend;
 mod state;
-mod terms;
-mod window_event;
 
+pub use crate::ledger::billed_model::BilledModel;
+pub use crate::ledger::sliding_window::event::add_to_windows;
 pub use charge::Charge;
 pub use hold::{Hold, Settled};
 pub use plan_counters::counter_keys;
@@ -30,8 +31,6 @@ pub use spend::SpendKind;
 #[cfg(test)]
 pub use spend::{SpendAccount, Total};
 pub use state::Ledger;
-pub use terms::Terms;
-pub use window_event::add_to_windows;
 
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::calendar::Moment;
 use crate::config::plan::Provider;
-use crate::ledger::booked_hours::due;
 use crate::ledger::entry::{CostSource, Entry, Owner, Purpose, Settlement};
+use crate::ledger::fee_accrual::due;
 use crate::ledger::state::Ledger;
 use crate::money::Usd;
 

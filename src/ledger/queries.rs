@@ -10,10 +10,10 @@ use crate::ledger::counter::{Budgeted, Counter, CounterKey};
 use crate::ledger::entry::Owner;
 use crate::ledger::plan_counters;
 use crate::ledger::sliding_window;
+use crate::ledger::sliding_window::event::WindowEvent;
 use crate::ledger::sliding_window::{Cost, VerdictChange};
 use crate::ledger::spend::{SpendAccount, Total};
 use crate::ledger::state::Ledger;
-use crate::ledger::window_event::WindowEvent;
 use crate::money::Usd;
 
 impl Ledger {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use crate::calendar::{Moment, Per};
 use crate::config::plan::{Budget, Model, Provider};
+use crate::ledger::billed_model::BilledModel;
 use crate::ledger::counter::{CounterKey, CounterScope};
 use crate::ledger::entry::{Entry, Owner, Purpose};
 use crate::ledger::hold::Hold;
 use crate::ledger::plan_counters::volume_keys;
 use crate::ledger::state::{Ledger, LedgerState};
-use crate::ledger::terms::Terms;
 use crate::money::Usd;
 use crate::pricing::volume_tiers::{dearest, tiers_for};
 use crate::request::ImageRequest;
@@ -28,7 +28,7 @@ pub struct Intent<'a> {
     /// What it may cost, volume tiers applied.
     pub estimate: Usd,
     /// What is agreed with its vendor.
-    pub terms: Terms,
+    pub terms: BilledModel,
     /// Budgets of its client, its route and its provider.
     pub budgets: [&'a [Budget]; 3],
 }

@@ -364,5 +364,6 @@ impl Windows {
     }
 }
 
+pub(in crate::ledger) mod event;
 #[cfg(test)]
 mod tests;

@@ -5,12 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::calendar::Moment;
-use crate::ledger::booked_hours::BookedHours;
 use crate::ledger::counter::{CounterKey, Counters};
 use crate::ledger::entry::{Entry, Purpose, Settlement};
+use crate::ledger::fee_accrual::FeeAccrual;
+use crate::ledger::sliding_window::event::WindowEvent;
 use crate::ledger::sliding_window::{WindowFact, Windows};
 use crate::ledger::spend::Spend;
-use crate::ledger::window_event::WindowEvent;
 use crate::money::Usd;
 
 /// All that is known of money.
@@ -37,7 +37,7 @@ pub(super) struct LedgerState {
     pub(super) meanwhile: Option<Vec<WindowEvent>>,
     /// For how long the windows know of everything.
     pub(super) looks_back: Duration,
-    pub(super) fees: BookedHours,
+    pub(super) fees: FeeAccrual,
 }
 
 impl Ledger {

@@ -13,7 +13,7 @@ use crate::ledger::entry::{CostSource, Owner, Purpose, Settlement};
 use crate::ledger::sliding_window::{VerdictChange, WindowFact, Windows};
 use crate::ledger::*;
 use crate::money::Usd;
-use crate::pricing::amount::ChargedAmount;
+use crate::pricing::charged_amount::ChargedAmount;
 use crate::pricing::volume_tiers::{VolumePrice, VolumeTier, tiers_for};
 use crate::request::ImageRequest;
 
@@ -64,7 +64,7 @@ fn intent<'a>(plan: &'a Plan, pictures: u32, estimate: Usd) -> Intent<'a> {
         pictures,
         estimate,
         budgets: [&[], &[], &plan.providers["p"].budgets],
-        terms: Terms { provider, model },
+        terms: BilledModel { provider, model },
     }
 }
 

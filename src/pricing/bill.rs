@@ -7,7 +7,7 @@ use crate::capabilities::{BilledSize, FittedRequest, ModelDefaults, OutputSize, 
 use crate::image::Size;
 use crate::money::Usd;
 use crate::pricing::Price;
-use crate::pricing::amount::{ChargedAmount, CostSource};
+use crate::pricing::charged_amount::{ChargedAmount, CostSource};
 use crate::pricing::metered_usage::{Reported, Usage};
 use crate::request::{ImageRequest, Quality};
 

@@ -4,7 +4,7 @@
 
 use crate::image::Size;
 use crate::money::Usd;
-use crate::pricing::exact::ExactFraction;
+use crate::pricing::fraction::ExactFraction;
 use crate::request::ImageRequest;
 
 /// Pixels of a megapixel.

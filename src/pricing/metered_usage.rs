@@ -5,7 +5,7 @@
 
 use crate::image::{Format, Size};
 use crate::money::Usd;
-use crate::pricing::exact::ExactFraction;
+use crate::pricing::fraction::ExactFraction;
 use crate::request::Quality;
 
 /// Tokens that a price is for.

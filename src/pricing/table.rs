@@ -7,7 +7,7 @@ use crate::capabilities::Tier;
 use crate::image::Size;
 use crate::money::Usd;
 use crate::pricing::computed_prices::{FirstMegapixel, Megapixels, StepsPrice};
-use crate::pricing::exact::ExactFraction;
+use crate::pricing::fraction::ExactFraction;
 use crate::request::{ImageRequest, Quality};
 
 /// The resolutions that rows may name, sorted by size.

@@ -17,8 +17,8 @@ use super::faults::{Faults, Mode};
 use super::settings::{Name, Vendor};
 use crate::money::Usd;
 use crate::sandbox::billing::Invoice;
-use crate::sandbox::json::Json;
-use crate::sandbox::settings_values::{amounts, duration, parsed};
+use crate::sandbox::json_response::Json;
+use crate::sandbox::settings_serde::{amounts, duration, parsed};
 use crate::sandbox::state::SandboxState;
 
 pub(super) fn routes() -> Router<Arc<SandboxState>> {
@@ -134,8 +134,8 @@ impl SettingsChange {
 mod tests {
     use serde_json::json;
 
-    use super::super::client::{get, post, sandbox};
     use super::*;
+    use crate::sandbox::test_client::{get, post, sandbox};
 
     const PATH: &str = "/openai/v1/images/generations";
 

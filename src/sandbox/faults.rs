@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use thiserror::Error;
 
-use crate::sandbox::settings_values::duration;
+use crate::sandbox::settings_serde::duration;
 
 /// What a call meets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::image::Size;
 use crate::money::Usd;
-use crate::sandbox::settings_values::{maybe_parsed, parsed};
+use crate::sandbox::settings_serde::{maybe_parsed, parsed};
 
 /// Pixels of a megapixel.
 const MILLION: u128 = 1_000_000;

@@ -20,12 +20,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+mod access_tokens;
 mod anthropic;
 mod azure;
 mod bfl;
 mod billing;
-#[cfg(test)]
-mod client;
 mod compatible;
 mod control;
 mod dashscope;
@@ -36,7 +35,7 @@ mod faults;
 mod fields;
 mod files;
 mod google;
-mod json;
+mod json_response;
 mod lock;
 mod metered_prices;
 mod openai;
@@ -44,12 +43,13 @@ mod openrouter;
 mod picture_links;
 mod replicate;
 mod settings;
-mod settings_values;
+mod settings_serde;
 mod stability;
 mod state;
 mod tasks;
+#[cfg(test)]
+mod test_client;
 mod token_form;
-mod tokens;
 mod vendor_call;
 
 pub use crate::sandbox::billing::{Bill, Invoice, Line};
@@ -198,7 +198,7 @@ mod tests {
     use serde_json::{Value, json};
     use tokio::io::AsyncReadExt;
 
-    use super::client::{get, post, sandbox, send, start};
+    use super::test_client::{get, post, sandbox, send, start};
     use super::*;
     use crate::money::{self, Usd};
 

@@ -15,7 +15,7 @@ use crate::image::Size;
 use crate::money::Usd;
 use crate::sandbox::compatible::dialect::Dialect;
 use crate::sandbox::metered_prices::Rates;
-use crate::sandbox::settings_values::{amounts, duration, maybe_parsed, parsed};
+use crate::sandbox::settings_serde::{amounts, duration, maybe_parsed, parsed};
 
 /// The vendors, each on one line: its documentation, its variant, and its word, which is the first part of its path and
 /// its key in YAML and JSON.

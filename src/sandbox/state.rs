@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
 
+use crate::sandbox::access_tokens::TokenStore;
 use crate::sandbox::billing::{Billing, Invoice};
 use crate::sandbox::lock::lock;
 use crate::sandbox::picture_links::PictureLinks;
 use crate::sandbox::replicate::prediction_store::Predictions;
 use crate::sandbox::settings::{Name, PerVendor, Settings, Vendor};
 use crate::sandbox::tasks::Tasks;
-use crate::sandbox::tokens::TokenStore;
 
 /// What all requests share.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use crate::money::Usd;
 use crate::sandbox::billing::CallGuard;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
-use crate::sandbox::json::Json;
+use crate::sandbox::json_response::Json;
 use crate::sandbox::lock::lock;
 use crate::sandbox::metered_prices::ImageTokens;
 use crate::sandbox::settings::{Name, Vendor};

@@ -20,10 +20,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::{Error, ErrorKind};
 use crate::server::connections::{CloseReason, ConnectionActivity, ConnectionGuard};
-use crate::server::listener::ListenerService;
-use crate::server::shutdown::stopping;
+use crate::server::listener_service::ListenerService;
+use crate::server::shutdown_signal::stopping;
 use crate::server::watched_stream::WatchedStream;
-use crate::server::{http1, http2, respond};
+use crate::server::{http1, http2, response};
 
 /// How a connection that is to become HTTP/2 begins (RFC 9113 section 3.4), as far as it differs from any HTTP/1.
 const PREFACE: &[u8; 4] = b"PRI ";
@@ -72,7 +72,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> ListenerService<A> {
                 let presence = Arc::new(ConnectionActivity::new(peer.ip()));
                 tokio::spawn(async move {
                     let stream = Box::new(WatchedStream::new(Box::new(socket), service.gateway.clone(), presence));
-                    respond::refuse(stream, &full()).await;
+                    response::refuse(stream, &full()).await;
                     drop(turn);
                 });
             }

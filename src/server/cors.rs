@@ -13,7 +13,7 @@ use http::{HeaderMap, Method};
 use crate::config::plan::Server;
 use crate::server::browser_guard::{ForeignOrigin, OriginHeaders};
 use crate::server::paths::RequestTarget;
-use crate::server::respond::Answer;
+use crate::server::response::Answer;
 
 /// Headers of answers that a page may read besides those that every page may.
 const READABLE: &str = "x-request-id, x-easel-request-id, x-easel-route, x-easel-cache, x-easel-cost-usd, x-easel-attempts, \

@@ -13,8 +13,8 @@ use crate::gateway::feedback::FeedbackEffect;
 use crate::gateway::snapshot::Snapshot;
 use crate::request::Feedback;
 use crate::server::request_memory::RequestMemory;
-use crate::server::respond::Answer;
-use crate::server::{caller, parse_request, request_body};
+use crate::server::response::Answer;
+use crate::server::{authenticate, parse_request, request_body};
 
 /// Far more than an id, a word and a sentence take.
 const BODY: usize = 64 * 1024;
@@ -39,7 +39,7 @@ async fn judge(
     bodies: &Arc<RequestMemory>,
 ) -> Result<Answer, Error> {
     let limits = &snapshot.plan.server.limits;
-    let caller = caller::identify(session, &snapshot.plan).inspect_err(|_| request_body::leave(session))?;
+    let caller = authenticate::identify(session, &snapshot.plan).inspect_err(|_| request_body::leave(session))?;
     if let Err(error) = parse_request::json(session) {
         request_body::skip(session, limits, bodies).await;
         return Err(error);

@@ -10,10 +10,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 use crate::server::connections::{CloseReason, ConnectionGuard};
-use crate::server::listener::ListenerService;
+use crate::server::listener_service::ListenerService;
 use crate::server::request_head::{self, Head, Time};
-use crate::server::respond;
-use crate::server::shutdown::stopping;
+use crate::server::response;
+use crate::server::shutdown_signal::stopping;
 
 /// Serves the connection to its end, or until it is told to go. The head of its first request must be there by
 /// `first_by`.
@@ -69,7 +69,7 @@ async fn requests<A>(
             Head::Nothing => return close(service, stream, CloseReason::HeaderTimeout).await,
             Head::Refused(closed, error) => {
                 service.connections.count(closed);
-                return Box::pin(respond::refuse(stream, &error)).await;
+                return Box::pin(response::refuse(stream, &error)).await;
             }
         };
         let Some(_serving) = guest.presence().serves() else { return };

@@ -17,8 +17,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::server::connections::{CloseReason, ConnectionGuard, ServingGuard};
-use crate::server::listener::ListenerService;
-use crate::server::shutdown::stopping;
+use crate::server::listener_service::ListenerService;
+use crate::server::shutdown_signal::stopping;
 
 type Connection = h2::server::Connection<Stream, Bytes>;
 

@@ -6,21 +6,20 @@
 
 pub(crate) mod accept;
 pub mod access_log;
+pub(crate) mod authenticate;
 pub(crate) mod browser_guard;
-pub(crate) mod caller;
-pub(crate) mod certificate;
 pub(crate) mod connections;
 mod context;
 mod cors;
 mod easel_headers;
-mod endpoints;
+mod event_stream;
 mod feedback;
 pub(crate) mod file_descriptors;
 mod http1;
 mod http2;
-mod image_request;
+mod image_handler;
 mod in_flight;
-pub(crate) mod listener;
+pub(crate) mod listener_service;
 #[cfg(feature = "cli")]
 mod log_dedup;
 pub mod log_writer;
@@ -39,8 +38,9 @@ mod request_head;
 mod request_headers;
 mod request_id;
 mod request_memory;
-pub mod respond;
+pub mod response;
 mod response_writer;
-mod shutdown;
-mod stream;
+mod router;
+mod shutdown_signal;
+pub(crate) mod tls_certificate;
 mod watched_stream;

@@ -1,7 +1,7 @@
 //! Easel as a Pingora proxy, phase by phase: image routes are answered in `request_filter`, everything else passes
 //! through.
 //!
-//! `request_filter` answers what is Easel's own (`endpoints`) and returns `true`. For all other paths it reads nothing,
+//! `request_filter` answers what is Easel's own (`router`) and returns `true`. For all other paths it reads nothing,
 //! and Pingora proxies the request to `passthrough`. Easel does not watch for a client that leaves while its pictures
 //! are drawn: the drawing goes on without it anyway (it is paid for), and its place among the image requests in flight
 //! is freed at the route's deadline at the latest.
@@ -26,7 +26,7 @@ use crate::server::access_log::{Image, LogLine, LogTime};
 pub use crate::server::context::{Ctx, Easel};
 use crate::server::in_flight::InFlightGuard;
 use crate::server::paths::{self, RequestTarget};
-use crate::server::respond::Answer;
+use crate::server::response::Answer;
 use crate::server::response_writer::ResponseWriter;
 use crate::server::{cors, message_framing, passthrough, request_id, watched_stream};
 

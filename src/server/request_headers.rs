@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use http::HeaderValue;
 use pingora::proxy::Session;
 
-use crate::gateway::ask::CacheWish;
+use crate::gateway::gateway_request::CacheWish;
 use crate::gateway::snapshot::Snapshot;
 
 /// The headers of a request that routes match by. The session cannot be asked for them while it is served.

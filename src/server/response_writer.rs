@@ -19,7 +19,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::timeout;
 
-use crate::image::BodyPart;
+use crate::image::BodyChunks;
 use crate::server::watched_stream;
 
 /// The most that is sent at once over a connection that others share, or that has a time for each piece: few calls for
@@ -84,7 +84,7 @@ impl<'a> ResponseWriter<'a> {
     }
 
     /// Sends parts of the body; the last of them ends it where `end` says so.
-    pub async fn body(&mut self, parts: Vec<BodyPart>, end: bool) -> Result<()> {
+    pub async fn body(&mut self, parts: Vec<BodyChunks>, end: bool) -> Result<()> {
         let mut parts = parts.into_iter().filter(|part| !part.is_empty()).peekable();
         if end && parts.peek().is_none() {
             return self.write(Bytes::new(), true).await;

@@ -10,8 +10,8 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavio
 use crate::calendar::Moment;
 use crate::ledger::entry::{CostSource, Entry, Owner, Settlement, Verdict};
 use crate::money::Usd;
-use crate::store::api::{VerdictEffect, VerdictWrite, Write};
 use crate::store::queue::QueueItem;
+use crate::store::types::{VerdictEffect, VerdictWrite, Write};
 
 /// Milliseconds of a day.
 pub(super) const DAY: i64 = 86_400_000;

@@ -21,20 +21,20 @@ use crate::store::queue::{Queue, QueueItem};
 use crate::store::report::{Page, Report, ReportQuery, ReportRow};
 use crate::store::sums::{Filter, SettledRow, Sums};
 
-mod api;
 mod apply;
 mod queue;
 pub mod report;
-pub mod report_query;
+pub mod report_parameters;
 mod retention;
 pub mod schema;
 pub mod sums;
 #[cfg(test)]
 mod tests;
+mod types;
 mod writer;
 
-pub(crate) use crate::store::api::VerdictWrite;
-pub use crate::store::api::{Health, Location, Options, StoreError, Unwritten, VerdictEffect, Write};
+pub(crate) use crate::store::types::VerdictWrite;
+pub use crate::store::types::{Health, Location, Options, StoreError, Unwritten, VerdictEffect, Write};
 
 /// How long a store that is dropped without [`Store::close`] waits for its writer, which may hang on a dead disk.
 const LAST_COMMIT: Duration = Duration::from_secs(2);

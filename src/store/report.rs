@@ -13,9 +13,9 @@ use rusqlite::{Connection, params_from_iter};
 use crate::calendar::{Moment, Zone};
 use crate::ledger::sliding_window::per_picture;
 use crate::money::Usd;
-use crate::store::api::StoreError;
 use crate::store::schema;
 use crate::store::sums::{Filter, count, usd};
+use crate::store::types::StoreError;
 
 /// What rows are grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

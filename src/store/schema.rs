@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use crate::store::api::{Location, StoreError};
+use crate::store::types::{Location, StoreError};
 
 /// The ledger's file in the state directory.
 pub const FILE: &str = "ledger.sqlite3";

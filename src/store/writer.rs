@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use crate::calendar::Moment;
-use crate::store::api::Unwritten;
-use crate::store::api::{Options, Write};
 use crate::store::apply::ItemResult;
 use crate::store::queue::{Queue, QueueItem, WriterStep};
+use crate::store::types::Unwritten;
+use crate::store::types::{Options, Write};
 use crate::store::{apply, retention, schema};
 
 /// The pause after a first failure; each further one is twice as long.

@@ -2,6 +2,6 @@
 //! vendor's links may lead to (`allowed_address`). Nothing here knows routes, caches or money.
 
 pub(crate) mod allowed_address;
-pub(crate) mod blocking_pool;
+pub(crate) mod offload;
 pub mod token;
 pub mod transport;

@@ -9,7 +9,7 @@ use easel::internals::gateway::background;
 use easel::internals::gateway::feedback::FeedbackEffect;
 use easel::internals::request::{Feedback, Verdict};
 use easel::sandbox::{Name, Sandbox, Settings};
-use easel::{Ask, Gateway, ImageRequest, Usd};
+use easel::{Gateway, GatewayRequest, ImageRequest, Usd};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -143,7 +143,7 @@ async fn judge(
 /// Pictures drawn without a server; their ids.
 async fn draw(gateway: &Arc<Gateway>, prompt: &str, n: u8) -> Vec<String> {
     let request = ImageRequest::from_json(ask_with(prompt, json!({"n": n})).to_string().as_bytes()).unwrap();
-    let outcome = gateway.serve(&gateway.snapshot(), Ask::new(request), |_| None).await;
+    let outcome = gateway.serve(&gateway.snapshot(), GatewayRequest::new(request), |_| None).await;
     outcome.result.unwrap().iter().map(|kept| kept.id.to_string()).collect()
 }
 

@@ -144,10 +144,20 @@ const FLOORS: &[(u8, &[&str])] = &[
     ),
     (
         1,
-        &["admission", "alert_evaluator", "breaker", "cache", "dispatch", "ledger", "metrics", "rate_limit", "routing"],
+        &[
+            "alert_evaluator",
+            "breaker",
+            "cache",
+            "concurrency_limit",
+            "dispatch",
+            "ledger",
+            "metrics",
+            "rate_limit",
+            "routing",
+        ],
     ),
     (2, &["provider"]),
-    (3, &["alert_notifier", "clock", "gateway", "sandbox", "store", "upstream"]),
+    (3, &["alert_manager", "clock", "gateway", "sandbox", "store", "upstream"]),
     (4, &["admin", "server", "sidecar"]),
 ];
 

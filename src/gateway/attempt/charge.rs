@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use crate::cache::GeneratedPicture;
 use crate::failure::{Class, Failure};
-use crate::gateway::attempt::inputs::Attempt;
-use crate::gateway::attempt::results::{AttemptReport, CollectedPictures, FailedAttempt};
+use crate::gateway::attempt::context::Attempt;
+use crate::gateway::attempt::report::{AttemptReport, CollectedPictures, FailedAttempt};
 use crate::image::{Picture, Size};
 use crate::ledger::{Charge, Hold};
 use crate::money::Usd;
@@ -21,7 +21,7 @@ use crate::pricing::undelivered::Undelivered;
 use crate::pricing::volume_tiers::tiers_for;
 use crate::pricing::{Reported, Usage};
 use crate::request::Quality;
-use crate::upstream::blocking_pool::offload;
+use crate::upstream::offload::offload;
 
 impl Attempt {
     /// Books what an attempt cost and reports it with each picture's price.

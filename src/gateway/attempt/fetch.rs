@@ -11,12 +11,12 @@ use url::Url;
 
 use crate::config::plan::HostRule;
 use crate::failure::{Class, Failure};
-use crate::gateway::attempt::inputs::Attempt;
-use crate::gateway::attempt::{redirect, retries};
+use crate::gateway::attempt::context::Attempt;
+use crate::gateway::attempt::{backoff, redirect};
 use crate::image::{Encoded, Picture};
 use crate::provider::{Call, PictureSource, ReplyPicture, retry_after};
 use crate::request::ResponseFormat;
-use crate::upstream::blocking_pool::offload;
+use crate::upstream::offload::offload;
 use crate::upstream::transport::{AllowedTargets, Bounds, HeldReply, TransportError};
 
 /// Redirects followed for one picture file.
@@ -68,14 +68,14 @@ impl Attempt {
         let mut again = 0;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let failure = match self.follow(url.clone(), Instant::now() + retries::share(left)).await {
+            let failure = match self.follow(url.clone(), Instant::now() + backoff::share(left)).await {
                 Ok(bytes) => return Ok(bytes),
                 Err(FetchError::ForGood(failure)) => return Err(failure),
                 Err(FetchError::ForNow(failure)) => failure,
             };
             again += 1;
             let left = deadline.saturating_duration_since(Instant::now());
-            let Some(pause) = retries::pause(again, failure.retry_after, left).filter(|pause| *pause < left) else {
+            let Some(pause) = backoff::pause(again, failure.retry_after, left).filter(|pause| *pause < left) else {
                 return Err(failure);
             };
             sleep(pause).await;
@@ -105,7 +105,7 @@ impl Attempt {
 
     async fn look(&self, url: &Url, deadline: Instant, reach: AllowedTargets) -> Result<HeldReply, FetchError> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let bounds = Bounds { silence: Some(retries::silence(left)), ..self.bounds(deadline, reach) };
+        let bounds = Bounds { silence: Some(backoff::silence(left)), ..self.bounds(deadline, reach) };
         let call = Call::get(url.clone(), http::HeaderMap::new());
         let sent = self.shared.transport.send_watched(&call, bounds, &self.tab, None).await;
         sent.map_err(|trouble| match trouble {

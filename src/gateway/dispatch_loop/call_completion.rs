@@ -6,7 +6,7 @@ use crate::dispatch::{CallEnd, Disposition};
 use crate::failure::Class;
 use crate::gateway::attempt::AttemptReport;
 use crate::gateway::dispatch_loop::state::{Completed, DispatchLoop, now};
-use crate::gateway::draw_spec::DrawSpec;
+use crate::gateway::routed_request::RoutedRequest;
 
 impl DispatchLoop {
     /// Takes in what a call brought.
@@ -48,7 +48,7 @@ impl DispatchLoop {
 
     /// Caches pictures that a candidate drew.
     fn keep(&self, candidate: usize, pictures: &[PlacedPicture]) {
-        let DrawSpec { snapshot, matched, keep, shared, .. } = &self.spec;
+        let RoutedRequest { snapshot, matched, keep, shared, .. } = &self.spec;
         let way = snapshot.way(matched.index, self.dispatch.candidate(candidate).offer);
         let (Some(canonical), Some(cache), Some(way), false) = (keep, matched.route.cache, way, pictures.is_empty())
         else {

@@ -5,12 +5,12 @@ use std::time::Instant;
 use crate::breaker::PausedUntil;
 use crate::config::plan::Offer;
 use crate::dispatch::DispatchFacts;
-use crate::gateway::draw_spec::DrawSpec;
+use crate::gateway::routed_request::RoutedRequest;
 use crate::ledger::BudgetExceeded;
 use crate::money::Usd;
 
 /// What the dispatch of a request asks about.
-pub(super) struct GatewayFacts<'a>(pub(super) &'a DrawSpec);
+pub(super) struct GatewayFacts<'a>(pub(super) &'a RoutedRequest);
 
 impl GatewayFacts<'_> {
     fn offer(&self, offer: usize) -> Option<&Offer> {

@@ -2,14 +2,14 @@
 //!
 //! What is missing is an answer, an [`Obstacle`]; nothing is held back then. It sends nothing and waits for nothing.
 
-use crate::admission::Slot;
 use crate::breaker::Pass;
+use crate::concurrency_limit::Slot;
 use crate::config::plan::Offer;
 use crate::dispatch::Obstacle;
 use crate::gateway::dispatch_loop::state::{DispatchLoop, now};
-use crate::gateway::journal::OpenedAttempt;
+use crate::gateway::durable_ledger::OpenedAttempt;
 use crate::ledger::entry::Purpose;
-use crate::ledger::{Intent, Terms};
+use crate::ledger::{BilledModel, Intent};
 use crate::provider::Adapter;
 use crate::routing::Candidate;
 
@@ -39,7 +39,7 @@ impl DispatchLoop {
             purpose: Purpose::Draw,
             pictures,
             estimate: usd.checked_mul(pictures).ok_or(Obstacle::Unpriced)?,
-            terms: Terms { provider: offer.provider.clone(), model: Some(offer.model.clone()) },
+            terms: BilledModel { provider: offer.provider.clone(), model: Some(offer.model.clone()) },
             budgets: spec.budgets(offer),
         };
         let opened = shared.journal.open(intent).map_err(Obstacle::BudgetExceeded)?;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::admission::Slot;
 use crate::breaker::Pass;
+use crate::concurrency_limit::Slot;
 use crate::config::plan::Offer;
 use crate::dispatch::{Dispatch, EventTime};
 use crate::gateway::attempt::AttemptReport;
-use crate::gateway::draw_spec::DrawSpec;
-use crate::gateway::flight::Flight;
 use crate::gateway::join_few::JoinFew;
+use crate::gateway::routed_request::RoutedRequest;
+use crate::gateway::single_flight::Flight;
 
 /// A call that has ended.
 pub(super) struct Completed {
@@ -22,7 +22,7 @@ pub(super) struct Completed {
 
 /// The dispatch of one flight, and what it holds while it goes on.
 pub(super) struct DispatchLoop {
-    pub(super) spec: DrawSpec,
+    pub(super) spec: RoutedRequest,
     pub(super) flight: Arc<Flight>,
     pub(super) dispatch: Dispatch,
     pub(super) running: JoinFew<Completed>,

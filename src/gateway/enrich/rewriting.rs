@@ -8,21 +8,21 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::leeway::Leeway;
-use crate::admission::{Admission, Slot};
 use crate::breaker::{BreakerTarget, ModelOperation};
 use crate::cache::prompts::{RewriteKey, RewriteTurn};
+use crate::concurrency_limit::{Admission, Slot};
 use crate::config::plan::Enrich;
 use crate::failure::{Class, Failure};
-use crate::gateway::draw_spec::DrawSpec;
+use crate::gateway::durable_ledger::OpenedAttempt;
 use crate::gateway::enrich::outcome::{Author, Enriched, with_prefix_and_suffix};
-use crate::gateway::journal::OpenedAttempt;
+use crate::gateway::enrich::rewrite_limits::RewriteLimits;
+use crate::gateway::routed_request::RoutedRequest;
 use crate::ledger::entry::Purpose;
-use crate::ledger::{Charge, Hold, Intent, Terms};
+use crate::ledger::{BilledModel, Charge, Hold, Intent};
 use crate::metrics::seconds;
 use crate::money::Usd;
 use crate::pricing::Tokens;
-use crate::pricing::amount::{ChargedAmount, CostSource};
+use crate::pricing::charged_amount::{ChargedAmount, CostSource};
 use crate::pricing::undelivered::Charged;
 use crate::provider::Call;
 use crate::provider::anthropic::{self, RewriteReply, RewriteRequest};
@@ -34,12 +34,12 @@ const LONGEST_ANSWER: usize = 1024 * 1024;
 /// A prompt that is to be rewritten.
 pub(super) struct Rewriting<'a> {
     /// The request with the caller's own prompt, prefix and suffix around it.
-    pub(super) spec: &'a DrawSpec,
+    pub(super) spec: &'a RoutedRequest,
     pub(super) enrich: &'a Enrich,
     pub(super) author: &'a Author,
     /// The caller's own prompt.
     pub(super) caller: &'a str,
-    pub(super) leeway: Leeway,
+    pub(super) leeway: RewriteLimits,
 }
 
 /// What came of it.
@@ -155,7 +155,7 @@ impl Rewriting<'_> {
             purpose: Purpose::Enrich,
             pictures: 0,
             estimate: most,
-            terms: Terms { provider: provider.clone(), model: None },
+            terms: BilledModel { provider: provider.clone(), model: None },
             budgets: [spec.caller.budgets(), &spec.matched.route.budgets, &provider.budgets],
         };
         let opened: OpenedAttempt = journal.open(intent).map_err(|_| Enriched::OverBudget)?;

@@ -2,14 +2,13 @@
 //! tokens, and where a picture's bytes are.
 
 pub(in crate::provider) mod addresses;
-pub(in crate::provider) mod elide_long_strings;
 pub(in crate::provider) mod fields;
 #[cfg(test)]
 pub(in crate::provider) mod fixture;
-pub(in crate::provider) mod form;
 pub(in crate::provider) mod headers;
 pub(in crate::provider) mod http_status;
 pub(in crate::provider) mod json;
+pub(in crate::provider) mod multipart;
 pub(in crate::provider) mod picture_source;
 pub(in crate::provider) mod resolution_tiers;
 pub(in crate::provider) mod retry_after;

@@ -13,7 +13,7 @@ use crate::failure::{Class, Failure};
 use crate::image::Format;
 use crate::provider::adapter::{Call, Job};
 use crate::provider::common::fields;
-use crate::provider::common::form::MultipartForm;
+use crate::provider::common::multipart::MultipartForm;
 use crate::provider::openai::models::{Family, ParameterSet};
 use crate::request::{Background, Complexity, Edit, Fidelity, Input, Moderation, Quality, Style};
 

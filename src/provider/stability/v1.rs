@@ -13,7 +13,7 @@ use crate::image::{Format, Size};
 use crate::provider::adapter::{Call, Job};
 use crate::provider::common::addresses;
 use crate::provider::common::fields;
-use crate::provider::common::form::MultipartForm;
+use crate::provider::common::multipart::MultipartForm;
 use crate::request::Edit;
 
 /// The only sizes SDXL 1.0 draws.

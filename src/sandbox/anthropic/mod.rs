@@ -19,7 +19,7 @@ use super::settings::{Name, TokenPrice, Vendor};
 use crate::money::Usd;
 use crate::sandbox::anthropic::errors::{bad_body, fault, invalid, violation, with_id};
 use crate::sandbox::anthropic::requests::ParsedRequest;
-use crate::sandbox::json::Json;
+use crate::sandbox::json_response::Json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, finish, read_json, text};
 
@@ -178,8 +178,8 @@ mod tests {
     use std::time::Duration;
 
     use super::super::Sandbox;
-    use super::super::client::{Reply, sandbox, send, start};
     use super::*;
+    use crate::sandbox::test_client::{Reply, sandbox, send, start};
 
     const PATH: &str = "/anthropic/v1/messages";
     const HEADERS: [(&str, &str); 3] =

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use super::faults::Mode;
 use super::fields::{FieldError, FieldErrorKind, Fields};
 use super::settings::{Name, Vendor};
-use super::tokens::TokenStore;
-use crate::sandbox::json::Json;
+use crate::sandbox::access_tokens::TokenStore;
+use crate::sandbox::json_response::Json;
 use crate::sandbox::openai::edits::Edit;
 use crate::sandbox::openai::models::{Family, MODELS};
 use crate::sandbox::openai::requests::{ParsedRequest, RequestForm};
@@ -246,12 +246,12 @@ fn refusal(family: Family) -> ErrorResponse {
 mod tests {
     use axum::body::Bytes;
 
-    use super::super::client::{Reply, sandbox, send};
     use super::super::edits::tests::{FORM, form, picture};
     use super::super::{Mode, Sandbox};
     use super::*;
     use crate::image::{Encoded, Format, Picture, Size};
     use crate::money::Usd;
+    use crate::sandbox::test_client::{Reply, sandbox, send};
 
     const CLASSIC: &str = "/azure/openai/deployments/gpt-image-1/images/generations?api-version=2025-04-01-preview";
 

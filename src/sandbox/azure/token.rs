@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::sandbox::json::Json;
+use crate::sandbox::json_response::Json;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::token_form::form;
@@ -70,7 +70,7 @@ fn no(word: &str, number: u32, what: &str) -> ErrorResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::client::{sandbox, send};
+    use crate::sandbox::test_client::{sandbox, send};
 
     const FORM: [(&str, &str); 1] = [("content-type", "application/x-www-form-urlencoded")];
 

@@ -25,7 +25,7 @@ use super::tasks::Task;
 use crate::money::Usd;
 use crate::sandbox::bfl::models::{Model, ParsedRequest};
 use crate::sandbox::files;
-use crate::sandbox::json::Json;
+use crate::sandbox::json_response::Json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{BadBody, ErrorResponse, VendorCall, act_out, finish, read_json, text, unix_time};
 

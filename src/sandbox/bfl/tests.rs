@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use base64_simd::STANDARD;
 
-use super::super::client::{Reply, sandbox, send};
 use super::super::edits::tests::picture;
 use super::super::{Mode, Sandbox, Settings};
 use super::*;
 use crate::image::{Encoded, Fault, Format, Picture, Size};
+use crate::sandbox::test_client::{Reply, sandbox, send};
 
 async fn ask(sandbox: &Sandbox, model: &str, wish: Value) -> Reply {
     let headers = [("x-key", "any"), ("content-type", "application/json")];
@@ -146,7 +146,7 @@ async fn what_the_vendor_does_not_take_is_refused_in_its_own_words() {
     let body = br#"{"prompt":"x","output_format":"gif"}"#;
     detail(json!(["body", "output_format"]), "enum", send("POST", pro, &[key, json_type], body).await);
     assert_eq!(bill(&sandbox), (0, Usd::ZERO, 12));
-    let unknown = super::super::client::send(sandbox.addr(), "GET", "/bfl/v1/get_result?id=1", &[key], b"").await;
+    let unknown = super::super::test_client::send(sandbox.addr(), "GET", "/bfl/v1/get_result?id=1", &[key], b"").await;
     assert_eq!((unknown.status, unknown.json()["status"].as_str()), (200, Some("Task not found")));
 }
 

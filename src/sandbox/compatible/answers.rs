@@ -14,7 +14,7 @@ use crate::sandbox::compatible::dialect::{AnswerForm, CostStyle, Dialect};
 use crate::sandbox::compatible::requests::ParsedRequest;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
-use crate::sandbox::json::Json;
+use crate::sandbox::json_response::Json;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, draw, unix_time};

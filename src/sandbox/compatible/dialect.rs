@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
 use crate::image::{Format, Size};
-use crate::sandbox::settings_values::parsed;
+use crate::sandbox::settings_serde::parsed;
 
 /// How an OpenAI-compatible server speaks (PROVIDERS.md 8.3 and 8.5).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

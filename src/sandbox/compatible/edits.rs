@@ -11,8 +11,8 @@ use axum::response::Response;
 use serde_json::Value;
 
 use crate::sandbox::compatible::dialect::{Dialect, EditStyle};
-use crate::sandbox::compatible::drawing::drawn;
 use crate::sandbox::compatible::errors::CompatibleError;
+use crate::sandbox::compatible::execute::drawn;
 use crate::sandbox::compatible::requests::{ParsedRequest, authorise};
 use crate::sandbox::edits::{BadForm, Form, data_url, look, mark};
 use crate::sandbox::fields::{FieldError, Fields};
@@ -98,8 +98,8 @@ mod tests {
     use crate::image::{Encoded, Format, Picture, Size};
     use crate::money::Usd;
     use crate::sandbox::Sandbox;
-    use crate::sandbox::client::{Reply, post, sandbox, send};
     use crate::sandbox::edits::tests::{FORM, as_url, form, picture};
+    use crate::sandbox::test_client::{Reply, post, sandbox, send};
 
     const PATH: &str = "/compatible/v1/images/edits";
 

@@ -16,7 +16,7 @@ use crate::sandbox::compatible::dialect::Jobs;
 use crate::sandbox::compatible::errors::CompatibleError;
 use crate::sandbox::compatible::requests::{ParsedRequest, authorise};
 use crate::sandbox::faults::Mode;
-use crate::sandbox::json::Json;
+use crate::sandbox::json_response::Json;
 use crate::sandbox::settings::Name;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, finish, origin};
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
     use crate::money::Usd;
     use crate::sandbox::Sandbox;
-    use crate::sandbox::client::{get, post, sandbox, send};
+    use crate::sandbox::test_client::{get, post, sandbox, send};
 
     async fn acme() -> Sandbox {
         let jobs = "{id: job.id, state: job.state, address: urls.get, refused: blocked, reason: error.message}";

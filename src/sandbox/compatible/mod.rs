@@ -14,19 +14,19 @@ use serde_json::{Map, Value, json};
 
 use super::fields::Fields;
 use super::settings::Name;
-use crate::sandbox::compatible::drawing::drawn;
 use crate::sandbox::compatible::errors::CompatibleError;
+use crate::sandbox::compatible::execute::drawn;
 use crate::sandbox::compatible::requests::{ParsedRequest, authorise};
 use crate::sandbox::files;
-use crate::sandbox::json::Json;
+use crate::sandbox::json_response::Json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish, read_json};
 
 pub(in crate::sandbox) mod answers;
 pub(in crate::sandbox) mod dialect;
-mod drawing;
 pub(in crate::sandbox) mod edits;
 pub(in crate::sandbox) mod errors;
+mod execute;
 pub(in crate::sandbox) mod jobs;
 mod requests;
 pub(in crate::sandbox) mod sizes;
@@ -97,13 +97,13 @@ async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri)
 #[cfg(test)]
 mod tests {
     use super::super::Sandbox;
-    use super::super::client::{get, post, sandbox, send};
     use super::super::faults::Mode;
     use super::*;
     use crate::image::{Encoded, Picture, without_data_prefix};
     use crate::image::{Format, Size};
     use crate::money::Usd;
     use crate::sandbox::compatible::dialect::CostStyle;
+    use crate::sandbox::test_client::{get, post, sandbox, send};
 
     const PATH: &str = "/compatible/v1/images/generations";
 

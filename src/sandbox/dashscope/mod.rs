@@ -18,7 +18,7 @@ use super::tasks::Task;
 use crate::sandbox::dashscope::errors::{WITHHELD, authorise, fault, flat, refusal, request_id, wrong};
 use crate::sandbox::dashscope::requests::{ParsedRequest, Surface, stamp};
 use crate::sandbox::files;
-use crate::sandbox::json::Json;
+use crate::sandbox::json_response::Json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, finish};
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use base64_simd::STANDARD;
 
-use super::super::client::{Reply, get, post, sandbox, send};
 use super::super::draw::Sketch;
 use super::super::{Mode, Sandbox, Settings};
 use super::*;
 use crate::image::{Encoded, Fault, Format, Picture, Size};
 use crate::money::Usd;
+use crate::sandbox::test_client::{Reply, get, post, sandbox, send};
 
 const MESSAGES: &str = "/dashscope/api/v1/services/aigc/multimodal-generation/generation";
 const TASKS: &str = "/dashscope/api/v1/services/aigc/text2image/image-synthesis";

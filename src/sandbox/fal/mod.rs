@@ -22,7 +22,7 @@ use crate::sandbox::fal::errors::{authorise, bad_body, fault, kind_of, model_err
 use crate::sandbox::fal::models::Model;
 use crate::sandbox::fal::results::{RequestEnd, UnchargedPictures, add_error, end, told};
 use crate::sandbox::files;
-use crate::sandbox::json::Json;
+use crate::sandbox::json_response::Json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, finish, origin, read_json};
 

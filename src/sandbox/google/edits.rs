@@ -10,7 +10,7 @@ use base64_simd::STANDARD;
 use crate::image::{Format, Size};
 use crate::sandbox::edits::{look, mark};
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
-use crate::sandbox::google::members::{list, members, object};
+use crate::sandbox::google::json_fields::{list, members, object};
 
 const MODES: [&str; 4] =
     ["EDIT_MODE_INPAINT_INSERTION", "EDIT_MODE_INPAINT_REMOVAL", "EDIT_MODE_OUTPAINT", "EDIT_MODE_BGSWAP"];
@@ -99,8 +99,8 @@ mod tests {
 
     use super::*;
     use crate::image::{Encoded, Picture};
-    use crate::sandbox::client::{Reply, sandbox, send};
     use crate::sandbox::edits::tests::picture;
+    use crate::sandbox::test_client::{Reply, sandbox, send};
     use crate::sandbox::{Name, Sandbox};
 
     const TARGET: &str = "imagen-3.0-capability-001:predict";

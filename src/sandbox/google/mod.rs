@@ -19,13 +19,13 @@ use super::settings::{Name, Vendor};
 use crate::sandbox::google::errors::{bad_body, bad_field, error, fault, violation};
 use crate::sandbox::google::models::{GEMINI, MODELS, Model};
 use crate::sandbox::google::requests::{charged, content, predict, refusal};
-use crate::sandbox::json::Json;
+use crate::sandbox::json_response::Json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, bearer, finish, read_json, text};
 
 pub(in crate::sandbox) mod edits;
 mod errors;
-mod members;
+mod json_fields;
 mod models;
 mod requests;
 pub(in crate::sandbox) mod token;

@@ -10,10 +10,10 @@ use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::google::edits::PictureEdit;
-use crate::sandbox::google::members::{list, members, object};
+use crate::sandbox::google::json_fields::{list, members, object};
 use crate::sandbox::google::models::Model;
 use crate::sandbox::google::{edits, usage};
-use crate::sandbox::json::Json;
+use crate::sandbox::json_response::Json;
 use crate::sandbox::metered_prices::ImageTokens;
 use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, draw};
 

@@ -3,13 +3,13 @@
 use base64_simd::STANDARD;
 use serde_json::Value;
 
-use super::super::client::{Reply, sandbox, send};
 use super::super::edits::tests::picture;
 use super::super::{Mode, Sandbox};
 use super::*;
 use crate::image::{Encoded, Picture};
 use crate::image::{Format, Size};
 use crate::money::Usd;
+use crate::sandbox::test_client::{Reply, sandbox, send};
 
 const FLASH: &str = "gemini-3.1-flash-image:generateContent";
 const IMAGEN: &str = "imagen-4.0-generate-001:predict";

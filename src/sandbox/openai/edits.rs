@@ -160,9 +160,9 @@ mod tests {
     use super::*;
     use crate::image::{Encoded, Picture, Size};
     use crate::money::Usd;
-    use crate::sandbox::client::{Reply, post, sandbox, send};
     use crate::sandbox::edits::tests::{FORM, as_url, form, picture};
     use crate::sandbox::settings::Name;
+    use crate::sandbox::test_client::{Reply, post, sandbox, send};
     use crate::sandbox::{Mode, Sandbox};
 
     const PATH: &str = "/openai/v1/images/edits";

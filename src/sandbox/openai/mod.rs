@@ -16,7 +16,7 @@ use serde_json::json;
 use super::fields::{FieldError, FieldErrorKind, Fields};
 use super::settings::{Name, Vendor};
 use crate::sandbox::files;
-use crate::sandbox::json::Json;
+use crate::sandbox::json_response::Json;
 use crate::sandbox::openai::edits::Edit;
 use crate::sandbox::openai::errors::{authorise, bad_body, bad_field, fault, invalid, no_such_model, refusal};
 use crate::sandbox::openai::models::{Family, MODELS};
@@ -128,11 +128,11 @@ fn required(value: Option<String>, name: &str) -> Result<String, ErrorResponse> 
 mod tests {
     use serde_json::Value;
 
-    use super::super::client::{get, post, sandbox, send, start};
     use super::super::{Mode, Sandbox};
     use super::*;
     use crate::image::{Encoded, Fault, Format, Picture, Size};
     use crate::money::Usd;
+    use crate::sandbox::test_client::{get, post, sandbox, send, start};
 
     const PATH: &str = "/openai/v1/images/generations";
 

@@ -17,7 +17,7 @@ use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
-use crate::sandbox::json::Json;
+use crate::sandbox::json_response::Json;
 use crate::sandbox::openrouter::errors::{authorise, bad_body, bad_field, fault, violation};
 use crate::sandbox::openrouter::image_api::{CallUsage, ParsedRequest};
 use crate::sandbox::openrouter::models::Model;
@@ -168,8 +168,8 @@ fn told(
 mod tests {
     use super::*;
     use crate::image::{Encoded, Picture, without_data_prefix};
-    use crate::sandbox::client::{Reply, post, sandbox};
     use crate::sandbox::edits::tests::{as_url, picture};
+    use crate::sandbox::test_client::{Reply, post, sandbox};
     use crate::sandbox::{Mode, Sandbox};
 
     const PATH: &str = "/openrouter/api/v1/chat/completions";

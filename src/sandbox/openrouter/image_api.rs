@@ -13,7 +13,7 @@ use crate::money::Usd;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, Fields};
-use crate::sandbox::json::Json;
+use crate::sandbox::json_response::Json;
 use crate::sandbox::openrouter::errors::error;
 use crate::sandbox::openrouter::models::Model;
 use crate::sandbox::openrouter::requests::{not_a, provider, referred, seed, unstreamed};

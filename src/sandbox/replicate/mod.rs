@@ -17,16 +17,16 @@ use super::faults::Mode;
 use super::fields::{FieldError, FieldErrorKind, Fields};
 use super::settings::{Name, Vendor};
 use crate::sandbox::files;
-use crate::sandbox::json::Json;
+use crate::sandbox::json_response::Json;
 use crate::sandbox::replicate::models::RequestedModel;
 use crate::sandbox::replicate::prediction_store::Prediction;
-use crate::sandbox::replicate::work::ParsedRequest;
+use crate::sandbox::replicate::prediction_task::ParsedRequest;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{BadBody, ErrorResponse, VendorCall, act_out, bearer, finish, origin, read_json};
 
 pub(in crate::sandbox) mod models;
 pub(in crate::sandbox) mod prediction_store;
-mod work;
+mod prediction_task;
 
 /// The longest `Prefer: wait`.
 const LONGEST_WAIT: u64 = 60;

@@ -1,10 +1,10 @@
 //! Tests of sandbox/replicate/mod.rs.
 
-use super::super::client::{Reply, get, post, sandbox, send};
 use super::super::{Mode, Sandbox};
 use super::*;
 use crate::image::{Encoded, Fault, Format, Picture, Size};
 use crate::money::Usd;
+use crate::sandbox::test_client::{Reply, get, post, sandbox, send};
 
 const SCHNELL: &str = "/replicate/v1/models/black-forest-labs/flux-schnell/predictions";
 const VERSIONS: &str = "/replicate/v1/predictions";

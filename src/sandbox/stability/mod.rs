@@ -17,13 +17,13 @@ use serde_json::value::RawValue;
 use super::fields::Fields;
 use super::settings::Name;
 use crate::money::Usd;
-use crate::sandbox::json::Json;
+use crate::sandbox::json_response::Json;
 use crate::sandbox::stability::errors::{authorise, bad_body, error};
 use crate::sandbox::stability::v1::{ParsedRequest, SDXL, admit, serve};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, finish, read_json};
 
-mod answers;
+mod common;
 mod errors;
 pub(in crate::sandbox) mod stable_image;
 mod v1;

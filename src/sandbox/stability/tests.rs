@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::super::client::{get, post, sandbox, send};
 use super::*;
 use crate::image::{Encoded, Format, Picture, Size};
+use crate::sandbox::test_client::{get, post, sandbox, send};
 
 const PATH: &str = "/stability/v1/generation/stable-diffusion-xl-1024-v1-0/text-to-image";
 

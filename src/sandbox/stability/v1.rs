@@ -9,8 +9,8 @@ use crate::image::Size;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, Fields};
-use crate::sandbox::json::Json;
-use crate::sandbox::stability::answers::{is_blurred, seed_of, tell};
+use crate::sandbox::json_response::Json;
+use crate::sandbox::stability::common::{is_blurred, seed_of, tell};
 use crate::sandbox::stability::errors::{authorise, bad_field, error, fault};
 use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, draw, media_type, text};
 

@@ -145,8 +145,8 @@ mod tests {
     use crate::image::{Encoded, Format, Picture};
     use crate::money::Usd;
     use crate::sandbox::Sandbox;
-    use crate::sandbox::client::{Reply, sandbox, send};
     use crate::sandbox::edits::tests::{FORM, form, picture};
+    use crate::sandbox::test_client::{Reply, sandbox, send};
 
     const ENGINE: &str = "stable-diffusion-xl-1024-v1-0";
     const TEXTS: [(&str, &str); 2] = [("text_prompts[0][text]", "a blue hat"), ("text_prompts[0][weight]", "1")];

@@ -3,7 +3,7 @@
 //! Anybody who can connect can hold connections. A newcomer is therefore not refused: a connection that has nothing
 //! under way makes room for it (`eviction` says which one). A connection whose request is being served never makes
 //! room, except one whose body is still being read, and one that has its last answer and is only closed gently
-//! (`presence`).
+//! (`activity`).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,13 +14,13 @@ use prometheus::core::{AtomicI64, GenericGauge};
 use prometheus::{IntCounterVec, IntGauge};
 
 use crate::metrics::Metrics;
-pub use crate::server::connections::closed::CloseReason;
+pub use crate::server::connections::activity::{BodyReadGuard, ConnectionActivity, ServingGuard};
+pub use crate::server::connections::close_reason::CloseReason;
 use crate::server::connections::eviction::{neighbourhood, who_goes};
-pub use crate::server::connections::presence::{BodyReadGuard, ConnectionActivity, ServingGuard};
 
-mod closed;
+mod activity;
+mod close_reason;
 mod eviction;
-mod presence;
 
 /// A full listener makes room for this part of its connections more than it has to: whom to take is worked out over all
 /// of them, which must not be done for each newcomer.

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::image::{Encoded, Picture};
 use crate::provider::is_event_stream;
-use crate::upstream::blocking_pool::offload;
+use crate::upstream::offload::offload;
 use crate::upstream::transport::body_buffer::BufferedBody;
 use crate::upstream::transport::bounds::{Bounds, EventRole, Watcher};
 use crate::upstream::transport::content_encoding::{BodyDecoder, Coding};

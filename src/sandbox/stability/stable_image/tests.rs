@@ -3,7 +3,7 @@
 use super::*;
 use crate::image::{Encoded, Picture};
 use crate::money::Usd;
-use crate::sandbox::client::{Reply, sandbox, send};
+use crate::sandbox::test_client::{Reply, sandbox, send};
 use crate::sandbox::{Mode, Sandbox};
 
 type Texts<'a> = &'a [(&'a str, &'a str)];

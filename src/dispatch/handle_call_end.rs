@@ -1,0 +1,99 @@
+//! What a call that has ended means for its request: where its pictures go, which places are drawn again, what it cost,
+//! and whether its offer may be asked again.
+
+use std::time::Instant;
+
+use crate::dispatch::call_end::{CallEnd, Disposition, PictureDispositions};
+use crate::dispatch::in_flight::PendingCall;
+use crate::dispatch::no_picture_error;
+use crate::dispatch::state_machine::Dispatch;
+use crate::failure::{Class, Failure};
+use crate::money::Usd;
+
+impl Dispatch {
+    /// Takes in how a call ended. `None` for a call that is not under way.
+    pub fn ended(&mut self, call: u32, end: CallEnd, now: Instant) -> Option<PictureDispositions> {
+        let ended = self.in_flight.end(call)?;
+        let candidate = ended.candidate;
+        self.reconsider_all();
+        self.history[candidate].took = ended.took(now);
+        if let Some(cooling) = end.cooling {
+            self.obstacles.note_cooling(cooling);
+        }
+        self.settle(&ended, &end);
+        let dispositions = self.place(&ended, &end.at);
+        if end.refused || end.failure.as_ref().is_some_and(|failure| failure.class == Class::Policy) {
+            self.refused(candidate, end.failure.as_ref(), ended.given_up);
+        } else if let Some(failure) = end.failure {
+            // Where the reply lists no picture none was drawn. Its price stays set aside, and a budget allows another call
+            // or not.
+            let open = !failure.drew_none && (end.open || end.uncertain > Usd::ZERO);
+            self.failed(candidate, failure, open, ended.given_up);
+        }
+        Some(PictureDispositions { candidate, dispositions })
+    }
+
+    /// Puts what a call cost, or may have cost, in place of what was promised for it.
+    fn settle(&mut self, ended: &PendingCall, end: &CallEnd) {
+        let estimate = self.estimate(ended.candidate, ended.n);
+        let paid = end.promised.saturating_add(end.uncertain);
+        let settled = self.promised.checked_sub(estimate).and_then(|rest| rest.checked_add(paid));
+        self.promised = settled.unwrap_or(self.promised);
+    }
+
+    /// Finds a place for each picture and gives back the places that stayed empty.
+    ///
+    /// With a seed a picture is the one of its own place, even if another call was asked for it; one that is not known to
+    /// be wanted is neither delivered nor kept. Without a seed a call that was given up fills what no call draws yet, and
+    /// what is not needed is kept for the next request.
+    fn place(&mut self, ended: &PendingCall, at: &[u8]) -> Vec<Disposition> {
+        let seeded = self.rules.seeded;
+        let mut dispositions = Vec::with_capacity(at.len());
+        for at in at {
+            let own = ended.places.get(usize::from(*at)).copied().filter(|_| seeded || !ended.given_up);
+            dispositions.push(match self.places.fill(own) {
+                Some(place) => Disposition::Deliver(place),
+                None if seeded => Disposition::Discard,
+                None => Disposition::Keep,
+            });
+        }
+        if !ended.given_up {
+            self.places.give_back(&ended.places);
+        }
+        dispositions
+    }
+
+    fn refused(&mut self, candidate: usize, failure: Option<&Failure>, given_up: bool) {
+        self.history[candidate].failures += u32::from(!given_up);
+        self.history[candidate].excluded = true;
+        if self.rules.refusals_go_on {
+            self.obstacles.refused = true;
+            return;
+        }
+        self.stop.get_or_insert_with(|| no_picture_error::refused(failure));
+    }
+
+    /// No candidate is asked again that may be drawing it already or may have been paid for it (`open`), or whose answer
+    /// would be the same. A call that was given up has been counted then.
+    fn failed(&mut self, candidate: usize, failure: Failure, open: bool, given_up: bool) {
+        if failure.is_the_callers() {
+            self.stop.get_or_insert_with(|| no_picture_error::caller_invalid(&failure));
+            return;
+        }
+        self.history[candidate].failures += u32::from(!given_up);
+        let same_again = matches!(
+            failure.class,
+            Class::Auth
+                | Class::Quota
+                | Class::RateLimited
+                | Class::ModelGone
+                | Class::CallerInvalid
+                | Class::AdapterBug
+                | Class::Unlike
+                | Class::TimeoutAmbiguous
+                | Class::Unrecorded
+        );
+        self.history[candidate].excluded |= open || same_again;
+        self.obstacles.note_failure(failure);
+    }
+}

@@ -1,0 +1,111 @@
+//! The order in which candidates are asked, and what stands against each.
+
+use crate::dispatch::interface::{Action, DispatchFacts, EventTime};
+use crate::dispatch::obstacles::Obstacle;
+use crate::dispatch::state_machine::Dispatch;
+use crate::routing::Candidate;
+
+impl Dispatch {
+    /// The next call to start, or the queues to wait in where no candidate has a free slot.
+    pub(super) fn next_call(&mut self, facts: &impl DispatchFacts, time: EventTime) -> Option<Action> {
+        if self.places.open() == 0 || !self.may_start(time) {
+            self.leave_queue();
+            return None;
+        }
+        match self.choose(facts, time) {
+            Some(candidate) => Some(self.start(candidate, false)),
+            None => self.queue_up(facts, time),
+        }
+    }
+
+    fn start(&self, candidate: usize, granted: bool) -> Action {
+        Action::Start { candidate, places: self.places.next(self.candidates[candidate].max_n), granted }
+    }
+
+    /// A slot came for a candidate that waited: the call to start with it, if that is still wanted.
+    pub(super) fn use_granted_slot(&mut self, candidate: usize, facts: &impl DispatchFacts, time: EventTime) -> Action {
+        if self.places.open() == 0 || !self.may_start(time) || self.is_barred(candidate, facts, time) {
+            return Action::ReturnSlot;
+        }
+        self.start(candidate, true)
+    }
+
+    /// Several calls of one offer that fail at once say no more than one of them, so each offer's count is bounded.
+    pub(super) fn may_start(&self, time: EventTime) -> bool {
+        let most = self.rules.max_failures_per_offer;
+        let failures: u32 = self.history.iter().map(|history| history.failures.min(most)).sum();
+        self.stop.is_none() && time.now < time.deadline && failures < self.rules.max_failures
+    }
+
+    /// The first candidate that nothing stands against; why the others cannot be asked is noted.
+    fn choose(&mut self, facts: &impl DispatchFacts, time: EventTime) -> Option<usize> {
+        let mut order: Vec<usize> = (0..self.candidates.len()).collect();
+        order.sort_by_key(|candidate| self.history[*candidate].failures);
+        for candidate in order {
+            if self.history[candidate].passed_over {
+                continue;
+            }
+            let Some(obstacle) = self.obstacle(candidate, self.places.open(), facts, time) else {
+                return Some(candidate);
+            };
+            self.not_started(candidate, obstacle);
+        }
+        None
+    }
+
+    /// No slot is free: waits at every candidate that nothing else stands against, unless the request waits already.
+    fn queue_up(&mut self, facts: &impl DispatchFacts, time: EventTime) -> Option<Action> {
+        if self.queues.waiting > 0 || self.queues.requested || self.obstacles.queue_timed_out {
+            return None;
+        }
+        self.queues.requested = true;
+        let able: Vec<usize> =
+            (0..self.candidates.len()).filter(|candidate| !self.is_barred(*candidate, facts, time)).collect();
+        (!able.is_empty()).then_some(Action::Queue(able))
+    }
+
+    /// Whether something other than a missing slot stands against asking a candidate. It is remembered for the answer.
+    fn is_barred(&mut self, candidate: usize, facts: &impl DispatchFacts, time: EventTime) -> bool {
+        let obstacle = self.obstacle(candidate, self.places.open(), facts, time);
+        if let Some(obstacle) = &obstacle {
+            self.obstacles.note(obstacle);
+        }
+        obstacle.is_some()
+    }
+
+    /// What stands against asking a candidate for so many pictures now, free slots aside.
+    pub(super) fn obstacle(
+        &self,
+        candidate: usize,
+        pictures: u8,
+        facts: &impl DispatchFacts,
+        time: EventTime,
+    ) -> Option<Obstacle> {
+        let Candidate { offer, usd, max_n, .. } = self.candidates[candidate];
+        if self.is_excluded(candidate) {
+            return Some(Obstacle::Failed);
+        }
+        if let Some(cooling) = facts.cooling(offer, time.now) {
+            return Some(Obstacle::PausedUntil(cooling));
+        }
+        if !facts.may_pay() {
+            return Some(Obstacle::LedgerUnwritable);
+        }
+        if let Err(skip) = self.rules.caps.affordable(usd, pictures, self.promised) {
+            return Some(Obstacle::OverPrice(skip));
+        }
+        // A budget does not come back by waiting, so it is asked before a slot is waited for.
+        let wanted = usd.checked_mul(u32::from(pictures.min(max_n)))?;
+        facts.short(offer, wanted).map(Obstacle::BudgetExceeded)
+    }
+
+    fn is_excluded(&self, candidate: usize) -> bool {
+        let history = self.history[candidate];
+        history.excluded || history.failures >= self.rules.max_failures_per_offer
+    }
+
+    pub(super) fn note_obstacle(&mut self, candidate: usize, obstacle: Obstacle) {
+        self.obstacles.note(&obstacle);
+        self.note_skip(self.candidates[candidate].offer, obstacle.skip());
+    }
+}

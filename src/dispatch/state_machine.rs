@@ -1,0 +1,226 @@
+//! The machine: its state, what it says next, and the events that change it. Which candidate is asked and how long a
+//! call is waited for is decided in `next_call` and `overdue`; what a call's end means, in `handle_call_end`.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::calendar::Moment;
+use crate::dispatch::in_flight::InFlight;
+use crate::dispatch::interface::{Action, DispatchFacts, DispatchRules, EventTime};
+use crate::dispatch::obstacles::{Obstacle, Obstacles};
+use crate::dispatch::picture_status::Places;
+use crate::error::Error;
+use crate::money::Usd;
+use crate::routing::{Candidate, Skip};
+
+/// How a candidate did for this request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct CandidateHistory {
+    pub(super) failures: u32,
+    /// Asking again is pointless, however many failures the route allows.
+    pub(super) excluded: bool,
+    /// How long its last call took.
+    pub(super) took: Duration,
+    /// It was looked at since the last event and cannot be started now.
+    pub(super) passed_over: bool,
+}
+
+/// The queues in which the request waits for a slot.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    /// How many slots are waited for.
+    pub(super) waiting: usize,
+    /// How long.
+    give_up: Option<Instant>,
+    /// Whether they were asked for since the last event.
+    pub(super) requested: bool,
+    /// The candidate whose slot came.
+    granted: Option<usize>,
+}
+
+/// The dispatch of one request.
+#[derive(Debug)]
+pub struct Dispatch {
+    pub(super) rules: DispatchRules,
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) history: Vec<CandidateHistory>,
+    /// The latest reason of each of the route's offers.
+    skips: Vec<Option<Skip>>,
+    pub(super) obstacles: Obstacles,
+    pub(super) in_flight: InFlight,
+    pub(super) queues: Queues,
+    pub(super) places: Places,
+    /// Spent, promised, or perhaps charged.
+    pub(super) promised: Usd,
+    pub(super) stop: Option<Error>,
+    pub(super) notices: VecDeque<Action>,
+}
+
+impl Dispatch {
+    /// The dispatch of a request that `candidates` could draw, and that `refused` of the route's `offers` cannot.
+    pub fn new(
+        rules: DispatchRules,
+        candidates: Vec<Candidate>,
+        refused: Vec<(usize, Skip)>,
+        offers: usize,
+    ) -> Dispatch {
+        let mut dispatch = Dispatch {
+            history: vec![CandidateHistory::default(); candidates.len()],
+            skips: vec![None; offers],
+            obstacles: Obstacles::default(),
+            in_flight: InFlight::default(),
+            queues: Queues::default(),
+            places: Places::new(rules.wanted, rules.seeded, rules.open.clone()),
+            promised: rules.spent,
+            stop: None,
+            notices: VecDeque::new(),
+            rules,
+            candidates,
+        };
+        for (offer, skip) in refused {
+            dispatch.note_skip(offer, skip);
+        }
+        dispatch
+    }
+
+    /// A candidate, by the number that actions give.
+    pub fn candidate(&self, candidate: usize) -> &Candidate {
+        // Numbers come from `0..candidates.len()`, and no candidate ever leaves the list.
+        &self.candidates[candidate]
+    }
+
+    /// The candidate of a call that is under way.
+    pub fn candidate_of(&self, call: u32) -> Option<usize> {
+        self.in_flight.candidate_of(call)
+    }
+
+    /// What is spent on the request, promised for it, or perhaps charged.
+    #[cfg(test)]
+    pub fn promised(&self) -> Usd {
+        self.promised
+    }
+
+    /// What to do next.
+    pub fn next(&mut self, facts: &impl DispatchFacts, time: EventTime) -> Action {
+        if let Some(notice) = self.notices.pop_front() {
+            return notice;
+        }
+        if let Some(candidate) = self.queues.granted.take() {
+            return self.use_granted_slot(candidate, facts, time);
+        }
+        self.give_up_overdue(facts, time);
+        if let Some(action) = self.next_call(facts, time) {
+            self.notices.push_back(action);
+        }
+        if let Some(notice) = self.notices.pop_front() {
+            return notice;
+        }
+        if self.is_over() {
+            return Action::Finish;
+        }
+        let overdue = self.in_flight.next_check(time.now);
+        let give_up = (self.queues.waiting > 0).then(|| self.waits_until(time));
+        Action::Wait { until: [overdue, give_up].into_iter().flatten().min() }
+    }
+
+    /// A call was started, which is told by the number that comes back.
+    pub fn started(&mut self, candidate: usize, places: Vec<u8>, time: EventTime) -> u32 {
+        self.places.begin(&places);
+        let n = u8::try_from(places.len()).unwrap_or(u8::MAX);
+        self.promised = self.promised.saturating_add(self.estimate(candidate, n));
+        let offer = self.candidates[candidate].offer;
+        self.skips[offer] = None;
+        self.reconsider_all();
+        self.in_flight.begin(candidate, places, time.now, self.call_deadline(time))
+    }
+
+    /// A call could not be started: the slot, the breaker or the budget was taken meanwhile.
+    pub fn not_started(&mut self, candidate: usize, obstacle: Obstacle) {
+        self.history[candidate].passed_over = true;
+        self.note_obstacle(candidate, obstacle);
+    }
+
+    /// So many slots are waited for, at most so long.
+    pub fn queued(&mut self, waiting: usize, longest: Duration, now: Instant) {
+        self.queues.waiting = waiting;
+        self.queues.give_up = Some(now + longest);
+    }
+
+    /// A slot came that was waited for.
+    pub fn slot_granted(&mut self, candidate: usize) {
+        self.slot_lost();
+        self.queues.granted = Some(candidate);
+    }
+
+    /// A slot that was waited for will not come.
+    pub fn slot_lost(&mut self) {
+        self.queues.waiting = self.queues.waiting.saturating_sub(1);
+        self.reconsider_all();
+    }
+
+    /// The moment came that [`Action::Wait`] named. A request that waited for a slot as long as it may waits no longer,
+    /// unless a request joined meanwhile that has more time.
+    pub fn timer(&mut self, time: EventTime) {
+        self.reconsider_all();
+        if self.queues.waiting > 0 && time.now >= self.waits_until(time) {
+            self.obstacles.queue_timed_out = true;
+            self.leave_queue();
+        }
+    }
+
+    /// Why there are not all pictures; `None` when there are. `today` is `now` by the wall clock.
+    pub fn error(&mut self, route: &str, time: EventTime, today: Moment) -> Option<Error> {
+        if self.places.complete() {
+            return None;
+        }
+        let skips: Vec<Skip> = self.skips.iter().copied().flatten().collect();
+        let late = time.now >= time.deadline;
+        let explain = |obstacles: &Obstacles| obstacles.explain(&skips, route, late, time.now, today);
+        Some(self.stop.take().unwrap_or_else(|| explain(&self.obstacles)))
+    }
+
+    /// Whether nothing more will come for the requests that wait.
+    fn is_over(&self) -> bool {
+        let idle = self.in_flight.is_empty() && self.queues.waiting == 0;
+        // A refusal goes back at once; where pictures are there already, the rest is waited for.
+        self.places.complete() || idle || (self.stop.is_some() && self.places.none())
+    }
+
+    /// How long a slot is waited for.
+    fn waits_until(&self, time: EventTime) -> Instant {
+        self.queues.give_up.unwrap_or(time.deadline).min(time.deadline)
+    }
+
+    pub(super) fn leave_queue(&mut self) {
+        if self.queues.waiting > 0 {
+            self.queues.waiting = 0;
+            self.notices.push_back(Action::LeaveQueue);
+        }
+    }
+
+    /// Something has changed: candidates that were passed over may be asked now.
+    pub(super) fn reconsider_all(&mut self) {
+        self.queues.requested = false;
+        self.history.iter_mut().for_each(|history| history.passed_over = false);
+    }
+
+    /// What a call for `n` pictures is expected to cost.
+    pub(super) fn estimate(&self, candidate: usize, n: u8) -> Usd {
+        self.candidates[candidate].usd.checked_mul(u32::from(n)).unwrap_or(Usd::ZERO)
+    }
+
+    /// The deadline that a call is held against: of all requests that wait for it, the one it was dispatched for has the
+    /// least time left, and another candidate must be asked early enough for that one too.
+    fn call_deadline(&self, time: EventTime) -> Instant {
+        if time.now < self.rules.deadline { self.rules.deadline } else { time.deadline }
+    }
+
+    /// Notes a reason once per request and offer, and remembers the latest for the answer.
+    pub(super) fn note_skip(&mut self, offer: usize, skip: Skip) {
+        let Some(known) = self.skips.get_mut(offer) else { return };
+        if known.map(Skip::word) != Some(skip.word()) {
+            self.notices.push_back(Action::Skipped { offer, skip });
+        }
+        *known = Some(skip);
+    }
+}

@@ -1,0 +1,97 @@
+//! A request whose route is known, as it is prepared and dispatched: what is to be drawn, for whom, at what price.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::breaker::{BreakerTarget, ModelOperation};
+use crate::canonical::Canonical;
+use crate::config::plan::{Budget, Offer};
+use crate::dispatch::DispatchRules;
+use crate::gateway::gateway_request::Caller;
+use crate::gateway::shared::Shared;
+use crate::gateway::snapshot::Snapshot;
+use crate::ledger::entry::Owner;
+use crate::money::Usd;
+use crate::request::ImageRequest;
+use crate::routing::{self, Candidate, Caps, RouteMatch, Skip};
+
+/// What is to be drawn, and for whom.
+pub struct RoutedRequest {
+    /// Everything that outlives a config.
+    pub shared: Arc<Shared>,
+    /// The config in force when the request came.
+    pub snapshot: Arc<Snapshot>,
+    /// The route and the pinned offer.
+    pub matched: RouteMatch,
+    /// The request's own id.
+    pub request_id: Arc<str>,
+    /// The client that asks.
+    pub caller: Caller,
+    /// What the request may cost.
+    pub caps: Caps,
+    /// The request, route defaults filled in.
+    pub request: Arc<ImageRequest>,
+    /// Where finished pictures are kept; `None` keeps nothing.
+    pub keep: Option<Canonical>,
+    /// The prompt, where it is not the caller's own any more.
+    pub revised_prompt: Option<Arc<str>>,
+    /// What was paid for it, in advance or not, or may have been.
+    pub spent: Usd,
+    /// Which of the wanted pictures are to be bought; the others are there already.
+    pub open: BTreeSet<u8>,
+    /// When the leader's client stops waiting. Followers of the flight may wait longer.
+    pub deadline: Instant,
+}
+
+impl RoutedRequest {
+    /// What the dispatch goes by.
+    pub fn rules(&self) -> DispatchRules {
+        let route = &self.matched.route;
+        DispatchRules {
+            wanted: self.request.n,
+            open: self.open.clone(),
+            seeded: self.request.seed.is_some(),
+            spent: self.spent,
+            caps: self.caps,
+            deadline: self.deadline.into_std(),
+            max_failures: route.max_failures,
+            max_failures_per_offer: route.max_failures_per_offer,
+            refusals_go_on: route.refusals_go_on,
+        }
+    }
+
+    /// The offers that could draw it within its caps, and why not the others.
+    pub fn appraise(&self) -> (Vec<Candidate>, Vec<(usize, Skip)>) {
+        let capabilities = self.snapshot.capabilities(self.matched.index);
+        let pictures = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
+        let tiered = |offer: &Offer, listed: Usd| {
+            let whose = (&*offer.provider, &*offer.model);
+            self.shared.ledger.tiered(whose, &self.request, listed, pictures, self.shared.clock.now())
+        };
+        routing::appraise(&self.matched, capabilities, &self.request, &self.caps, &tiered)
+    }
+
+    /// What the circuit breakers of a call to `offer` are kept for.
+    pub fn breaker_target<'a>(&self, offer: &'a Offer) -> BreakerTarget<'a> {
+        let operation = if self.request.edit.is_some() { ModelOperation::Edit } else { ModelOperation::Generate };
+        let account = offer.provider.account.fingerprint();
+        BreakerTarget { provider: &offer.provider.name, account, model: &offer.model.name, operation }
+    }
+
+    /// Whose an attempt with `model` of `provider` is.
+    pub fn owner(&self, provider: &str, model: &str) -> Owner {
+        Owner {
+            tenant: self.caller.tenant.clone(),
+            route: self.matched.route.name.as_str().into(),
+            provider: provider.into(),
+            model: model.into(),
+        }
+    }
+
+    /// The budgets of its client, its route and its provider.
+    pub fn budgets<'a>(&'a self, offer: &'a Offer) -> [&'a [Budget]; 3] {
+        [self.caller.budgets(), &self.matched.route.budgets, &offer.provider.budgets]
+    }
+}

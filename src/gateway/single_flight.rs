@@ -1,0 +1,286 @@
+//! Single flight: identical requests in flight are drawn once.
+//!
+//! The first request with a key leads the [`Flight`] and draws. Identical requests that come meanwhile follow it, and
+//! all read its [`Progress`]. When a client disconnects, drawing goes on (`gateway/detached_task.rs`). When the leader ends in
+//! any way, a panic included, the flight ends, so no follower waits for ever.
+//!
+//! A follower has its own, later deadline, and calls may start until the latest deadline of all. No request joins after
+//! the leader's deadline: the calls under way are overdue by then, and a follower would run out of time with them. Such
+//! a request leads a new flight.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::cache::PlacedPicture;
+use crate::error::{Error, ErrorKind};
+use crate::money::Usd;
+use crate::provider::Partial;
+
+/// What is the same for two requests that may share a flight: the whole canonical form, and how many pictures.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FlightKey {
+    /// The config in force: a request is served by one version alone.
+    pub version: u64,
+    /// The canonical form, compared whole.
+    pub canonical: Box<[u8]>,
+    /// Pictures wanted.
+    pub n: u8,
+    /// What the leader is willing to pay.
+    pub max_usd: Option<Usd>,
+}
+
+/// What a flight has to show so far.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// Pictures there are, in the order in which they came; no two have the same place.
+    pub pictures: Vec<PlacedPicture>,
+    /// Unfinished pictures, for streams; drawn only if the leader asked for them.
+    pub partials: Vec<Partial>,
+    /// Money settled.
+    pub cost: Usd,
+    /// Calls made.
+    pub attempts: u32,
+    /// Offers not asked, and why.
+    pub skipped: Vec<(String, &'static str)>,
+    /// The model that was to rewrite the prompt, and what became of it.
+    pub enriched: Option<(String, &'static str)>,
+    /// The deadline ended it, not the providers.
+    pub out_of_time: bool,
+    /// Why there are not more pictures.
+    pub error: Option<Error>,
+}
+
+/// One drawing that several requests may wait for.
+pub struct Flight {
+    progress: Mutex<Progress>,
+    /// The leader's deadline. A request that comes later does not join.
+    joinable_until: Instant,
+    /// The latest deadline of all its requests.
+    deadline: Mutex<Instant>,
+    done: watch::Sender<bool>,
+    /// Notified at every change. It is not `done`, so that a follower that waits for the end alone is not woken.
+    changes: watch::Sender<()>,
+}
+
+impl Flight {
+    fn new(deadline: Instant) -> Arc<Flight> {
+        Arc::new(Flight {
+            progress: Mutex::new(Progress::default()),
+            joinable_until: deadline,
+            deadline: Mutex::new(deadline),
+            done: watch::Sender::new(false),
+            changes: watch::Sender::new(()),
+        })
+    }
+
+    /// Waits until nothing more will come.
+    pub async fn finished(&self) {
+        // The sender lives in `self`, so the channel cannot close while we wait.
+        let _ = self.done.subscribe().wait_for(|done| *done).await;
+    }
+
+    /// No new call starts after this, as no request waits any longer.
+    pub fn deadline(&self) -> Instant {
+        // An instant is whole whatever panicked beside it.
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a request join that waits until `deadline`, unless it is too late for that.
+    fn admit(&self, deadline: Instant, now: Instant) -> bool {
+        if now >= self.joinable_until {
+            return false;
+        }
+        let mut latest = self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        *latest = deadline.max(*latest);
+        true
+    }
+
+    /// What there is now.
+    pub fn progress(&self) -> Progress {
+        self.lock().clone()
+    }
+
+    /// Reads the progress where it is, under its lock.
+    pub fn inspect<T>(&self, look: impl FnOnce(&Progress) -> T) -> T {
+        look(&self.lock())
+    }
+
+    /// Changes the progress, and notifies those who watch it.
+    pub fn update(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.lock());
+        self.changes.send_replace(());
+    }
+
+    /// Notified at every later change.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        // A panic inside `update` leaves the progress as far as it came, which is still true.
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All flights under way.
+#[derive(Default)]
+pub struct Flights {
+    table: DashMap<FlightKey, Arc<Flight>>,
+}
+
+/// Leading or following.
+pub enum FlightRole {
+    /// This request draws, for itself and its followers.
+    Lead(FlightLeader),
+    /// Another request draws already.
+    Follow(Arc<Flight>),
+}
+
+impl Flights {
+    /// Joins the flight of this key, or starts it, for a request that waits until `deadline`.
+    pub fn join(self: &Arc<Flights>, key: FlightKey, deadline: Instant, now: Instant) -> FlightRole {
+        let flight = match self.table.entry(key.clone()) {
+            Entry::Occupied(entry) if entry.get().admit(deadline, now) => {
+                return FlightRole::Follow(entry.get().clone());
+            }
+            Entry::Occupied(mut entry) => {
+                // Those who joined the old flight stay on it; its leader removes no flight but its own from the table.
+                entry.insert(Flight::new(deadline));
+                entry.get().clone()
+            }
+            Entry::Vacant(vacant) => vacant.insert(Flight::new(deadline)).clone(),
+        };
+        FlightRole::Lead(FlightLeader { flight, registered: Some((self.clone(), key)) })
+    }
+
+    /// A flight that no request can join, for a request that must not share.
+    pub fn alone(deadline: Instant) -> FlightLeader {
+        FlightLeader { flight: Flight::new(deadline), registered: None }
+    }
+
+    /// How many flights are under way.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+}
+
+/// The leader's side of a flight. Dropping it ends the flight.
+pub struct FlightLeader {
+    flight: Arc<Flight>,
+    registered: Option<(Arc<Flights>, FlightKey)>,
+}
+
+impl FlightLeader {
+    /// The flight to report to.
+    pub fn flight(&self) -> &Arc<Flight> {
+        &self.flight
+    }
+}
+
+impl Drop for FlightLeader {
+    fn drop(&mut self) {
+        if let Some((flights, key)) = self.registered.take() {
+            // Another flight may have this key by now.
+            flights.table.remove_if(&key, |_, entry| Arc::ptr_eq(entry, &self.flight));
+        }
+        if std::thread::panicking() {
+            self.flight.update(|progress| {
+                progress.error = Some(Error::new(ErrorKind::Internal, "Easel failed while drawing. Try again."));
+            });
+        }
+        self.flight.done.send_replace(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn key(n: u8) -> FlightKey {
+        FlightKey { version: 1, canonical: b"fox".as_slice().into(), n, max_usd: None }
+    }
+
+    /// A request that comes now and waits for a second.
+    fn join(flights: &Arc<Flights>, n: u8) -> FlightRole {
+        join_at(flights, n, Instant::now())
+    }
+
+    fn join_at(flights: &Arc<Flights>, n: u8, now: Instant) -> FlightRole {
+        flights.join(key(n), now + SECOND, now)
+    }
+
+    #[tokio::test]
+    async fn a_flight_has_one_leader_and_ends_for_all() {
+        let flights = Arc::new(Flights::default());
+        let FlightRole::Lead(lead) = join(&flights, 1) else { panic!("the first must lead") };
+        let FlightRole::Follow(follower) = join(&flights, 1) else { panic!("the second must follow") };
+        assert!(matches!(join(&flights, 2), FlightRole::Lead(_)));
+        lead.flight().update(|progress| progress.attempts = 3);
+        drop(lead);
+        follower.finished().await;
+        assert_eq!(follower.progress().attempts, 3);
+        assert!(flights.is_empty());
+        assert!(matches!(join(&flights, 1), FlightRole::Lead(_)));
+    }
+
+    #[test]
+    fn a_follower_brings_a_deadline_and_a_request_after_the_leaders_leads() {
+        let (flights, start) = (Arc::new(Flights::default()), Instant::now());
+        let FlightRole::Lead(lead) = join_at(&flights, 1, start) else { panic!("the first must lead") };
+        assert_eq!(lead.flight().deadline(), start + SECOND);
+        let FlightRole::Follow(follower) = join_at(&flights, 1, start + SECOND / 2) else { panic!("it is in time") };
+        assert_eq!((lead.flight().deadline(), follower.deadline()), (start + 3 * SECOND / 2, start + 3 * SECOND / 2));
+        // Not even before a follower's deadline: a flight that every request may join would never end.
+        let FlightRole::Lead(second) = join_at(&flights, 1, start + SECOND) else { panic!("it is too late to join") };
+        let FlightRole::Follow(other) = join_at(&flights, 1, start + SECOND) else {
+            panic!("the second flight is there")
+        };
+        assert!(Arc::ptr_eq(&other, second.flight()) && !Arc::ptr_eq(&other, &follower));
+        drop(lead);
+        assert_eq!(flights.len(), 1, "the first leader takes its own flight away and no other");
+        assert!(matches!(join_at(&flights, 1, start + SECOND), FlightRole::Follow(_)));
+        drop(second);
+        assert!(flights.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_leader_that_panics_frees_its_followers_with_an_error() {
+        let flights = Arc::new(Flights::default());
+        let FlightRole::Lead(lead) = join(&flights, 1) else { panic!("the first must lead") };
+        let FlightRole::Follow(follower) = join(&flights, 1) else { panic!("the second must follow") };
+        let task = tokio::spawn(async move {
+            let _lead = lead;
+            panic!("on purpose");
+        });
+        assert!(task.await.is_err());
+        follower.finished().await;
+        assert_eq!(follower.progress().error.map(|error| error.kind), Some(ErrorKind::Internal));
+    }
+
+    #[tokio::test]
+    async fn a_crowd_of_joiners_has_exactly_one_leader() {
+        let flights = Arc::new(Flights::default());
+        let joins = (0..64).map(|_| {
+            let flights = flights.clone();
+            tokio::spawn(async move { join(&flights, 1) })
+        });
+        let mut roles = Vec::new();
+        for join in joins {
+            roles.push(join.await.unwrap());
+        }
+        assert_eq!(roles.iter().filter(|role| matches!(role, FlightRole::Lead(_))).count(), 1);
+    }
+}
