@@ -13,6 +13,7 @@ use image::ImageResult;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::image::{Format, Size};
+use crate::sandbox::error_response::ErrorResponse;
 
 /// Spreads a small picture index over all bits of the seed.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -77,6 +78,15 @@ impl Sketch {
             file.truncate(file.len() * 6 / 10);
         }
         Ok(Bytes::from(file))
+    }
+}
+
+/// Draws every sketch on a thread for blocking work, in order.
+pub(super) async fn draw_all(sketches: Vec<Sketch>) -> Result<Vec<Bytes>, ErrorResponse> {
+    let drawing = tokio::task::spawn_blocking(move || sketches.iter().map(Sketch::file).collect::<Result<Vec<_>, _>>());
+    match drawing.await {
+        Ok(Ok(files)) => Ok(files),
+        Ok(Err(_)) | Err(_) => Err(ErrorResponse::broken()),
     }
 }
 

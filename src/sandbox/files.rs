@@ -6,8 +6,8 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::sandbox::draw::draw_all;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::draw;
 
 /// `GET /{vendor}/files/{id}/{file}`.
 pub(super) async fn fetch(State(shared): State<Arc<SandboxState>>, Path((id, _)): Path<(String, String)>) -> Response {
@@ -18,7 +18,7 @@ pub(super) async fn fetch(State(shared): State<Arc<SandboxState>>, Path((id, _))
         return std::future::pending().await;
     }
     let media_type = sketch.format.media_type();
-    match draw(vec![sketch]).await {
+    match draw_all(vec![sketch]).await {
         Ok(mut files) => ([(header::CONTENT_TYPE, media_type)], files.pop().unwrap_or_default()).into_response(),
         Err(no) => no.into_response(),
     }

@@ -29,15 +29,19 @@ mod compatible;
 mod control;
 mod dashscope;
 mod draw;
-mod edits;
+mod error_response;
 mod fal;
+mod fault_injection;
 mod faults;
 mod fields;
 mod files;
 mod google;
+mod http_request;
+mod input_images;
 mod json_response;
 mod lock;
 mod metered_prices;
+mod multipart;
 mod openai;
 mod openrouter;
 mod picture_links;
@@ -49,7 +53,9 @@ mod state;
 mod tasks;
 #[cfg(test)]
 mod test_client;
-mod token_form;
+#[cfg(test)]
+mod test_inputs;
+mod unix_time;
 mod vendor_call;
 
 pub use crate::sandbox::billing::{Bill, Invoice, Line};
@@ -58,8 +64,8 @@ pub use crate::sandbox::metered_prices::{Dollars, ImageTokenPrice, MegapixelPric
 pub use faults::{BadRate, Faults, Mode, Rate};
 pub use settings::{Name, PerVendor, PriceRow, Settings, TokenPrice, Vendor, Vendors};
 
+use crate::sandbox::http_request::LARGEST_BODY;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::LARGEST_BODY;
 use axum::serve::ListenerExt;
 
 /// How long [`Sandbox::stop`] waits for answers that are being sent.

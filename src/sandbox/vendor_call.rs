@@ -1,38 +1,25 @@
-//! One call at a vendor: its place in flight, its luck, its work, its charge; and what an error answer is.
+//! One call at a vendor: its place in flight, the fault it meets, its random seed, its work and its charge.
 //!
-//! The vendors' files read requests and word answers; what they have in common is here. Nothing here knows a wire
-//! format, except that a web page is garbage to all of them.
+//! The vendors' files read requests and word answers; what a call has in common at all of them is here.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, to_bytes};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
-use futures_util::stream::{self, StreamExt};
-use serde_json::{Map, Value};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
 
 use crate::image::Size;
 use crate::money::Usd;
 use crate::sandbox::billing::CallGuard;
 use crate::sandbox::draw::Sketch;
+use crate::sandbox::error_response::ErrorResponse;
+use crate::sandbox::fault_injection::spoil_answer;
 use crate::sandbox::faults::Mode;
-use crate::sandbox::json_response::Json;
+use crate::sandbox::http_request::origin;
 use crate::sandbox::lock::lock;
 use crate::sandbox::metered_prices::ImageTokens;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
-
-/// What a confused load balancer says.
-const PAGE: &str = "<!doctype html><html><head><title>502 Bad Gateway</title></head>\
-                    <body><h1>Bad Gateway</h1><p>The sandbox was told to answer garbage.</p></body></html>\n";
-
-/// What a gateway says that got no answer in time.
-const GATEWAY_PAGE: &str = "<!doctype html><html><head><title>Gateway Timeout</title></head>\
-                            <body><h1>Gateway Timeout</h1><p>The sandbox did the work all the same.</p></body></html>\n";
-
-/// How much of a refused request's answer goes on the invoice.
-const QUOTE: usize = 300;
 
 /// A call that asks for pictures.
 #[derive(Debug)]
@@ -66,7 +53,7 @@ impl VendorCall {
         let time = vendor.latency.saturating_add(jitter);
         VendorCall {
             shared: Arc::clone(shared),
-            origin: origin(headers, shared),
+            origin: origin(headers, &shared.url),
             name,
             fate,
             luck,
@@ -157,7 +144,7 @@ impl VendorCall {
 
     /// Leaves, with the answer.
     pub(super) fn close(self, answer: Result<Response, ErrorResponse>) -> Response {
-        finish(&self.shared, self.name, answer.map(|answer| spoil(self.fate, answer)))
+        finish(&self.shared, self.name, answer.map(|answer| spoil_answer(self.fate, answer)))
     }
 }
 
@@ -192,189 +179,10 @@ impl PendingCharge {
 
 /// Notes a violation and turns the outcome into an answer.
 pub(super) fn finish(shared: &SandboxState, name: Name, answer: Result<Response, ErrorResponse>) -> Response {
-    answer.unwrap_or_else(|no| {
-        if no.callers_fault {
-            shared.vendor_state(name).billing.complain(no.quote());
+    answer.unwrap_or_else(|error| {
+        if let Some(violation) = error.violation_note() {
+            shared.vendor_state(name).billing.complain(violation);
         }
-        no.into_response()
+        error.into_response()
     })
 }
-
-/// Acts out `fate` as far as it spoils a call before anything is drawn. `shape` has the vendor's words for a fault.
-pub(super) async fn act_out(fate: Mode, shape: fn(Mode) -> ErrorResponse) -> Result<(), ErrorResponse> {
-    match fate {
-        Mode::Normal | Mode::Refusing | Mode::NoPictures | Mode::Truncated | Mode::OddSize => Ok(()),
-        Mode::Down500 | Mode::RateLimited { .. } | Mode::OutOfMoney | Mode::Overloaded => Err(shape(fate)),
-        Mode::Garbage => Err(ErrorResponse { page: true, ..ErrorResponse::fault(StatusCode::OK, Value::Null) }),
-        Mode::Hang => std::future::pending().await,
-        late => {
-            debug_assert!(late.comes_late(), "every other fault is acted out here");
-            Ok(())
-        }
-    }
-}
-
-/// What becomes of a good answer on its way to the client. The work behind it is done and charged in any case, also
-/// where it is a stream.
-fn spoil(fate: Mode, answer: Response) -> Response {
-    if !answer.status().is_success() {
-        return answer;
-    }
-    match fate {
-        Mode::Unreadable => first_half(answer, false),
-        Mode::Cut => first_half(answer, true),
-        Mode::GatewayTimeout => instead(answer, (StatusCode::GATEWAY_TIMEOUT, Html(GATEWAY_PAGE)).into_response()),
-        Mode::CdnTimeout => {
-            let status = StatusCode::from_u16(524).unwrap_or(StatusCode::GATEWAY_TIMEOUT);
-            instead(answer, (status, Html(GATEWAY_PAGE)).into_response())
-        }
-        Mode::Redirect => {
-            instead(answer, (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/elsewhere/")]).into_response())
-        }
-        _ => answer,
-    }
-}
-
-/// Lets an answer come to its end with nobody to read it, and gives another.
-fn instead(answer: Response, other: Response) -> Response {
-    drop(tokio::spawn(to_bytes(answer.into_body(), usize::MAX)));
-    other
-}
-
-/// The first half of an answer, which is over then or is `cut` off.
-fn first_half(answer: Response, cut: bool) -> Response {
-    let (mut parts, body) = answer.into_parts();
-    parts.headers.remove(header::CONTENT_LENGTH);
-    let pieces = stream::once(async move {
-        let whole = to_bytes(body, usize::MAX).await.unwrap_or_default();
-        let half = Ok(whole.slice(..whole.len() / 2));
-        let end = cut.then(|| Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
-        stream::iter([Some(half), end].into_iter().flatten())
-    });
-    Response::from_parts(parts, Body::from_stream(pieces.flatten()))
-}
-
-/// An answer other than the one that was hoped for, in the vendor's own shape.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct ErrorResponse {
-    pub status: StatusCode,
-    pub body: Value,
-    /// Sent as `retry-after`, in whole seconds.
-    retry_after: Option<Duration>,
-    /// The request was wrong; this goes on the invoice.
-    callers_fault: bool,
-    /// Garbage instead of `body`.
-    page: bool,
-}
-
-impl ErrorResponse {
-    /// The request is not one this vendor takes.
-    pub(super) fn violation(status: StatusCode, body: Value) -> ErrorResponse {
-        ErrorResponse { callers_fault: true, ..ErrorResponse::fault(status, body) }
-    }
-
-    /// Nothing wrong with the request: a fault, or a refusal of its content.
-    pub(super) fn fault(status: StatusCode, body: Value) -> ErrorResponse {
-        ErrorResponse { status, body, retry_after: None, callers_fault: false, page: false }
-    }
-
-    /// The sandbox itself failed. Not a vendor's shape on purpose: nobody should learn to expect it.
-    pub(super) fn broken() -> ErrorResponse {
-        ErrorResponse::fault(StatusCode::INTERNAL_SERVER_ERROR, Value::String("the sandbox itself failed".to_owned()))
-    }
-
-    /// The same, saying when to come back.
-    pub(super) fn with_retry_after(mut self, after: Duration) -> ErrorResponse {
-        self.retry_after = Some(after);
-        self
-    }
-
-    /// The same in other words.
-    pub(super) fn reworded(mut self, body: Value) -> ErrorResponse {
-        self.body = body;
-        self
-    }
-
-    fn quote(&self) -> String {
-        let words = format!("{} {}", self.status.as_u16(), self.body);
-        words.chars().take(QUOTE).collect()
-    }
-}
-
-impl IntoResponse for ErrorResponse {
-    fn into_response(self) -> Response {
-        if self.page {
-            return (self.status, Html(PAGE)).into_response();
-        }
-        let mut answer = (self.status, Json(self.body)).into_response();
-        if let Some(after) = self.retry_after {
-            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        answer
-    }
-}
-
-/// Why a body is not a JSON object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum BadBody {
-    /// The content type is this instead (empty when there is none).
-    ContentType(String),
-    /// Over the limit, or cut off.
-    TooLarge,
-    /// Not JSON; the parser's words.
-    NotJson(String),
-    /// JSON, but not an object.
-    NotAnObject,
-}
-
-/// The request's JSON object.
-pub(super) async fn read_json(headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, BadBody> {
-    let given = text(headers, &header::CONTENT_TYPE).unwrap_or_default();
-    if media_type(given) != "application/json" {
-        return Err(BadBody::ContentType(given.to_owned()));
-    }
-    let body = to_bytes(body, LARGEST_BODY).await.map_err(|_| BadBody::TooLarge)?;
-    match serde_json::from_slice(&body) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(BadBody::NotAnObject),
-        Err(why) => Err(BadBody::NotJson(why.to_string())),
-    }
-}
-
-/// A media type without its parameters, in lower case.
-pub(super) fn media_type(text: &str) -> String {
-    text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-}
-
-/// A header as text.
-pub(super) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// `http://host:port` as the client knows it, which in containers is another name than ours.
-pub(super) fn origin(headers: &HeaderMap, shared: &SandboxState) -> String {
-    text(headers, &header::HOST).map_or_else(|| shared.url.clone(), |host| format!("http://{host}"))
-}
-
-/// The key in `Authorization: Bearer KEY`.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    text(headers, &header::AUTHORIZATION)?.strip_prefix("Bearer ")
-}
-
-/// Draws off the threads that answer; in order.
-pub(super) async fn draw(sketches: Vec<Sketch>) -> Result<Vec<Bytes>, ErrorResponse> {
-    let drawing = tokio::task::spawn_blocking(move || sketches.iter().map(Sketch::file).collect::<Result<Vec<_>, _>>());
-    match drawing.await {
-        Ok(Ok(files)) => Ok(files),
-        Ok(Err(_)) | Err(_) => Err(ErrorResponse::broken()),
-    }
-}
-
-/// Seconds since 1970.
-pub(super) fn unix_time() -> u64 {
-    std::time::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs())
-}
-
-/// The largest request body that any vendor takes; Stability documents this one, the others borrow it.
-pub(super) const LARGEST_BODY: usize = 10 * 1024 * 1024;

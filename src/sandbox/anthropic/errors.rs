@@ -3,9 +3,10 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, FieldErrorKind};
-use crate::sandbox::vendor_call::{BadBody, ErrorResponse};
+use crate::sandbox::http_request::BadBody;
 
 /// The envelope; the id is added where it is known.
 pub(super) fn error(kind: &str, message: &str) -> Value {

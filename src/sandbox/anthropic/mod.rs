@@ -19,9 +19,12 @@ use super::settings::{Name, TokenPrice, Vendor};
 use crate::money::Usd;
 use crate::sandbox::anthropic::errors::{bad_body, fault, invalid, violation, with_id};
 use crate::sandbox::anthropic::requests::ParsedRequest;
+use crate::sandbox::error_response::ErrorResponse;
+use crate::sandbox::fault_injection::inject_fault;
+use crate::sandbox::http_request::{read_json, text};
 use crate::sandbox::json_response::Json;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, finish, read_json, text};
+use crate::sandbox::vendor_call::{VendorCall, finish};
 
 mod errors;
 pub(in crate::sandbox) mod requests;
@@ -49,7 +52,7 @@ async fn answer(call: &VendorCall, request: Request) -> Result<Response, ErrorRe
     authorise(&call.vendor, &parts.headers)?;
     let fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
     let order = ParsedRequest::read(fields, &call.vendor)?;
-    act_out(call.fate, fault).await?;
+    inject_fault(call.fate, fault).await?;
     call.work().await;
     let message = Message::write(&order, call);
     // Nothing is awaited from here on: what is charged is answered.

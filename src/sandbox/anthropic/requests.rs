@@ -7,9 +7,9 @@ use axum::http::StatusCode;
 use serde_json::Value;
 
 use crate::sandbox::anthropic::errors::{bad_field, violation};
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields, kind};
 use crate::sandbox::settings::Vendor;
-use crate::sandbox::vendor_call::ErrorResponse;
 
 /// Models and their longest answers in tokens.
 const MODELS: [(&str, u64); 4] = [

@@ -17,12 +17,15 @@ use super::faults::Mode;
 use super::fields::{FieldError, FieldErrorKind, Fields};
 use super::settings::{Name, Vendor};
 use crate::sandbox::access_tokens::TokenStore;
+use crate::sandbox::error_response::ErrorResponse;
+use crate::sandbox::fault_injection::inject_fault;
+use crate::sandbox::http_request::{bearer, read_json, text};
 use crate::sandbox::json_response::Json;
 use crate::sandbox::openai::edits::Edit;
 use crate::sandbox::openai::models::{Family, MODELS};
 use crate::sandbox::openai::requests::{ParsedRequest, RequestForm};
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, bearer, finish, read_json, text};
+use crate::sandbox::vendor_call::{VendorCall, finish};
 use crate::sandbox::{files, openai};
 
 pub(in crate::sandbox) mod token;
@@ -109,7 +112,7 @@ async fn answer(
     if let Some(start) = start {
         (order.mark, order.image_tokens) = start.check(family).await.map_err(bad_field)?;
     }
-    act_out(call.fate, fault).await?;
+    inject_fault(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
         return Err(refusal(family));
     }
@@ -246,12 +249,12 @@ fn refusal(family: Family) -> ErrorResponse {
 mod tests {
     use axum::body::Bytes;
 
-    use super::super::edits::tests::{FORM, form, picture};
     use super::super::{Mode, Sandbox};
     use super::*;
     use crate::image::{Encoded, Format, Picture, Size};
     use crate::money::Usd;
     use crate::sandbox::test_client::{Reply, sandbox, send};
+    use crate::sandbox::test_inputs::{FORM, form, picture};
 
     const CLASSIC: &str = "/azure/openai/deployments/gpt-image-1/images/generations?api-version=2025-04-01-preview";
 

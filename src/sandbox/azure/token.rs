@@ -10,11 +10,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::sandbox::access_tokens::read_token_form;
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::json_response::Json;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::token_form::form;
-use crate::sandbox::vendor_call::{ErrorResponse, finish};
+use crate::sandbox::vendor_call::finish;
 
 /// What a token opens.
 const SCOPE: &str = "https://cognitiveservices.azure.com/.default";
@@ -38,7 +39,7 @@ async fn check(tenant: &str, request: Request, vendor: &Vendor) -> Result<(), Er
     if ["common", "organizations", "consumers"].contains(&tenant) {
         return Err(no("invalid_request", 53003, "Application must ask its own tenant"));
     }
-    let fields = form(request).await.map_err(|why| no("invalid_request", 900144, why))?;
+    let fields = read_token_form(request).await.map_err(|why| no("invalid_request", 900144, why))?;
     let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
     if names != ["client_id", "client_secret", "grant_type", "scope"] {
         let what = "The request body must contain client_id, client_secret, grant_type and scope, each once";

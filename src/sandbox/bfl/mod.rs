@@ -24,10 +24,14 @@ use super::settings::{Name, Vendor};
 use super::tasks::Task;
 use crate::money::Usd;
 use crate::sandbox::bfl::models::{Model, ParsedRequest};
+use crate::sandbox::error_response::ErrorResponse;
+use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::files;
+use crate::sandbox::http_request::{BadBody, read_json, text};
 use crate::sandbox::json_response::Json;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{BadBody, ErrorResponse, VendorCall, act_out, finish, read_json, text, unix_time};
+use crate::sandbox::unix_time::unix_time;
+use crate::sandbox::vendor_call::{VendorCall, finish};
 
 pub(in crate::sandbox) mod models;
 
@@ -51,7 +55,7 @@ async fn task(call: &mut VendorCall, name: String, request: Request) -> Result<R
     authorise(&call.vendor, &parts.headers)?;
     let model = Model::of(&name, &call.vendor).ok_or_else(not_found)?;
     let order = read_order(model, &parts.headers, body).await?;
-    act_out(call.fate, fault).await?;
+    inject_fault(call.fate, fault).await?;
     let by_pixels = call.vendor.rates.picture(&name, order.size, &order.inputs);
     let price = by_pixels.unwrap_or_else(|| call.vendor.price_of(&name, order.size, None));
     let ending = TaskEnd::of(call, name, &order, price);
@@ -180,7 +184,7 @@ async fn find(
 ) -> Result<(String, Option<Arc<Task>>), ErrorResponse> {
     let vendor = shared.settings(Name::Bfl);
     authorise(&vendor, headers)?;
-    act_out(vendor.mode, fault).await?;
+    inject_fault(vendor.mode, fault).await?;
     let id = query.get("id").ok_or_else(|| bad_field("query", &FieldError::new("id", FieldErrorKind::Missing)))?;
     Ok((id.clone(), shared.vendor_state(Name::Bfl).tasks.get(id)))
 }

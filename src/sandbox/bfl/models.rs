@@ -10,8 +10,8 @@ use axum::body::Bytes;
 use base64_simd::STANDARD;
 
 use crate::image::{Format, Size};
-use crate::sandbox::edits::{InspectedPicture, look, mark};
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::input_images::{InspectedPicture, decode_all, fingerprint};
 use crate::sandbox::settings::Vendor;
 
 /// One model.
@@ -194,7 +194,7 @@ impl Model {
         }
         fields.end()?;
         let bytes: Vec<Bytes> = inputs.images.iter().map(|(_, bytes)| bytes.clone()).collect();
-        let mark = mark(&bytes, inputs.mask.as_ref());
+        let mark = fingerprint(&bytes, inputs.mask.as_ref());
         let seen = inputs.look().await?;
         if matches!(self.starts_from, From::Masked) {
             masked(seen.first(), inputs.mask).await?;
@@ -285,7 +285,7 @@ impl Inputs {
     async fn look(&self) -> Result<Vec<InspectedPicture>, FieldError> {
         let mut all = Vec::with_capacity(self.images.len());
         for (name, bytes) in &self.images {
-            all.extend(look(name, vec![bytes.clone()], None).await?);
+            all.extend(decode_all(name, vec![bytes.clone()], None).await?);
         }
         Ok(all)
     }
@@ -300,7 +300,7 @@ async fn masked(picture: Option<&InspectedPicture>, mask: Option<Bytes>) -> Resu
             .then_some(())
             .ok_or_else(|| FieldError::other("mask", "is required for an image without transparency"));
     };
-    match look("mask", vec![mask], None).await?.first() {
+    match decode_all("mask", vec![mask], None).await?.first() {
         Some(mask) if mask.alpha => Err(FieldError::other("mask", "must be black and white, without transparency")),
         Some(mask) if mask.size != picture.size => Err(FieldError::other("mask", "must be as large as the image")),
         _ => Ok(()),

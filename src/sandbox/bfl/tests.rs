@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use base64_simd::STANDARD;
 
-use super::super::edits::tests::picture;
 use super::super::{Mode, Sandbox, Settings};
 use super::*;
 use crate::image::{Encoded, Fault, Format, Picture, Size};
 use crate::sandbox::test_client::{Reply, sandbox, send};
+use crate::sandbox::test_inputs::picture;
 
 async fn ask(sandbox: &Sandbox, model: &str, wish: Value) -> Reply {
     let headers = [("x-key", "any"), ("content-type", "application/json")];

@@ -13,11 +13,14 @@ use crate::money::Usd;
 use crate::sandbox::compatible::dialect::{AnswerForm, CostStyle, Dialect};
 use crate::sandbox::compatible::requests::ParsedRequest;
 use crate::sandbox::draw::Sketch;
+use crate::sandbox::draw::draw_all;
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::json_response::Json;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, draw, unix_time};
+use crate::sandbox::unix_time::unix_time;
+use crate::sandbox::vendor_call::VendorCall;
 
 /// Pictures that are ready and not charged yet.
 #[derive(Debug)]
@@ -46,7 +49,7 @@ impl UnchargedPictures {
             Mode::NoPictures => Vec::new(),
             _ => (0..order.n).map(sketch).collect(),
         };
-        let drawn = if order.links { Vec::new() } else { draw(sketches.clone()).await? };
+        let drawn = if order.links { Vec::new() } else { draw_all(sketches.clone()).await? };
         let prefix = match call.vendor.dialect.answer {
             AnswerForm::DataUrl => format!("data:{};base64,", order.format.media_type()),
             AnswerForm::Asked | AnswerForm::Base64 | AnswerForm::Url => String::new(),

@@ -14,8 +14,9 @@ use crate::sandbox::compatible::dialect::{Dialect, EditStyle};
 use crate::sandbox::compatible::errors::CompatibleError;
 use crate::sandbox::compatible::execute::drawn;
 use crate::sandbox::compatible::requests::{ParsedRequest, authorise};
-use crate::sandbox::edits::{BadForm, Form, data_url, look, mark};
 use crate::sandbox::fields::{FieldError, Fields};
+use crate::sandbox::input_images::{data_url, decode_all, fingerprint};
+use crate::sandbox::multipart::{BadForm, Form};
 use crate::sandbox::settings::Name;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::VendorCall;
@@ -38,8 +39,8 @@ pub(in crate::sandbox) async fn in_body(fields: &mut Fields, dialect: &Dialect) 
     };
     let images = urls.iter().map(|url| data_url(url.as_str()?)).collect::<Option<Vec<_>>>();
     let images = images.ok_or_else(|| FieldError::other(name, "must be a data: URL of a picture"))?;
-    let marked = mark(&images, None);
-    look(name, images, None).await?;
+    let marked = fingerprint(&images, None);
+    decode_all(name, images, None).await?;
     Ok(marked)
 }
 
@@ -70,8 +71,8 @@ async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, Com
     let mut fields = Fields::form(form.texts);
     fields.choice(rename.get("input_fidelity").map_or("input_fidelity", String::as_str), &["high", "low"])?;
     let mut order = ParsedRequest::read(fields, &call.vendor)?;
-    order.mark = mark(&images, mask.as_ref());
-    look(name, images, mask).await?;
+    order.mark = fingerprint(&images, mask.as_ref());
+    decode_all(name, images, mask).await?;
     drawn(call, order).await
 }
 
@@ -98,8 +99,8 @@ mod tests {
     use crate::image::{Encoded, Format, Picture, Size};
     use crate::money::Usd;
     use crate::sandbox::Sandbox;
-    use crate::sandbox::edits::tests::{FORM, as_url, form, picture};
     use crate::sandbox::test_client::{Reply, post, sandbox, send};
+    use crate::sandbox::test_inputs::{FORM, as_url, form, picture};
 
     const PATH: &str = "/compatible/v1/images/edits";
 

@@ -4,8 +4,9 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::sandbox::compatible::dialect::ErrorShape;
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fields::{FieldError, FieldErrorKind};
-use crate::sandbox::vendor_call::{BadBody, ErrorResponse};
+use crate::sandbox::http_request::BadBody;
 
 /// What went wrong, before it is put in the dialect's shape.
 #[derive(Clone, Debug, PartialEq)]

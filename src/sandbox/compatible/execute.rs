@@ -7,12 +7,13 @@ use axum::response::Response;
 use crate::sandbox::compatible::errors::CompatibleError;
 use crate::sandbox::compatible::requests::ParsedRequest;
 use crate::sandbox::compatible::{answers, jobs};
+use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::openai;
-use crate::sandbox::vendor_call::{VendorCall, act_out};
+use crate::sandbox::vendor_call::VendorCall;
 
 /// Draws an order that was understood, at once or as a job.
 pub(super) async fn drawn(call: &mut VendorCall, order: ParsedRequest) -> Result<Response, CompatibleError> {
-    act_out(call.fate, openai::errors::fault).await.map_err(CompatibleError::Fault)?;
+    inject_fault(call.fate, openai::errors::fault).await.map_err(CompatibleError::Fault)?;
     let vendor = Arc::clone(&call.vendor);
     if let Some(jobs) = &vendor.dialect.jobs {
         return jobs::take_on(call, order, jobs).await.map_err(CompatibleError::Fault);

@@ -15,11 +15,13 @@ use crate::sandbox::compatible::answers::{UnchargedPictures, put_at};
 use crate::sandbox::compatible::dialect::Jobs;
 use crate::sandbox::compatible::errors::CompatibleError;
 use crate::sandbox::compatible::requests::{ParsedRequest, authorise};
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
+use crate::sandbox::http_request::origin;
 use crate::sandbox::json_response::Json;
 use crate::sandbox::settings::Name;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, finish, origin};
+use crate::sandbox::vendor_call::{VendorCall, finish};
 
 /// How a job ends.
 enum JobEnd {
@@ -94,7 +96,7 @@ pub(in crate::sandbox) async fn look(
             put_at(&mut body, &jobs.state, json!(jobs.running));
             body
         });
-        told(&mut body, jobs, &id, &origin(&headers, &shared));
+        told(&mut body, jobs, &id, &origin(&headers, &shared.url));
         Ok(Json(body).into_response())
     });
     finish(&shared, Name::Compatible, answer.map_err(|trouble| trouble.told_as(vendor.dialect.errors)))

@@ -18,9 +18,10 @@ use crate::sandbox::compatible::errors::CompatibleError;
 use crate::sandbox::compatible::execute::drawn;
 use crate::sandbox::compatible::requests::{ParsedRequest, authorise};
 use crate::sandbox::files;
+use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::Json;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{VendorCall, finish, read_json};
+use crate::sandbox::vendor_call::{VendorCall, finish};
 
 pub(in crate::sandbox) mod answers;
 pub(in crate::sandbox) mod dialect;

@@ -7,8 +7,8 @@ use crate::sandbox::compatible::dialect::{AnswerForm, Dialect};
 use crate::sandbox::compatible::errors::CompatibleError;
 use crate::sandbox::compatible::sizes;
 use crate::sandbox::fields::{FieldError, Fields};
+use crate::sandbox::http_request::text;
 use crate::sandbox::settings::Vendor;
-use crate::sandbox::vendor_call::text;
 
 /// OpenAI's names of the fields a server may know besides `model`, `prompt`, `n`, the size and `response_format`.
 /// A dialect may know fewer. Their values change nothing in the picture, except `seed` and `output_format`.

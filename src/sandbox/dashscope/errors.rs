@@ -6,10 +6,11 @@
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::FieldError;
+use crate::sandbox::http_request::{BadBody, bearer};
 use crate::sandbox::settings::Vendor;
-use crate::sandbox::vendor_call::{BadBody, ErrorResponse, bearer};
 
 /// What the filter says of what came out.
 pub(in crate::sandbox) const WITHHELD: (&str, &str) =

@@ -17,10 +17,12 @@ use super::settings::Name;
 use super::tasks::Task;
 use crate::sandbox::dashscope::errors::{WITHHELD, authorise, fault, flat, refusal, request_id, wrong};
 use crate::sandbox::dashscope::requests::{ParsedRequest, Surface, stamp};
+use crate::sandbox::error_response::ErrorResponse;
+use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::files;
 use crate::sandbox::json_response::Json;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, finish};
+use crate::sandbox::vendor_call::{VendorCall, finish};
 
 pub(in crate::sandbox) mod errors;
 pub(in crate::sandbox) mod models;
@@ -54,7 +56,7 @@ async fn take_on(State(shared): State<Arc<SandboxState>>, request: Request) -> R
 
 async fn messages(call: &VendorCall, request: Request) -> Result<Response, ErrorResponse> {
     let order = ParsedRequest::read(call, request, Surface::Messages).await?;
-    act_out(call.fate, fault).await?;
+    inject_fault(call.fate, fault).await?;
     if call.refuses(&order.asked.prompt) {
         return Err(refusal());
     }
@@ -68,7 +70,7 @@ async fn messages(call: &VendorCall, request: Request) -> Result<Response, Error
 
 async fn task(call: &mut VendorCall, request: Request) -> Result<Response, ErrorResponse> {
     let order = ParsedRequest::read(call, request, Surface::Tasks).await?;
-    act_out(call.fate, fault).await?;
+    inject_fault(call.fate, fault).await?;
     let (shared, origin) = (Arc::clone(&call.shared), call.origin.clone());
     let price = call.vendor.price_of(&order.name, order.asked.size, None);
     let drawn = (!call.refuses(&order.asked.prompt)).then(|| order.drawn(call));
@@ -124,7 +126,7 @@ async fn cancel(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>,
 async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Option<Arc<Task>>, ErrorResponse> {
     let vendor = shared.settings(Name::DashScope);
     authorise(&vendor, headers)?;
-    act_out(vendor.mode, fault).await?;
+    inject_fault(vendor.mode, fault).await?;
     let short = id.strip_prefix(TASK).map(|rest| rest.replacen('-', "", 1));
     Ok(short
         .and_then(|short| shared.vendor_state(Name::DashScope).tasks.get(&short))

@@ -12,11 +12,13 @@ use serde_json::{Value, json};
 use crate::sandbox::dashscope::errors::{WITHHELD, authorise, bad_body, bad_field, request_id, wrong, wrong_surface};
 use crate::sandbox::dashscope::models::{DrawParameters, Model, Spelling, nothing, part};
 use crate::sandbox::draw::Sketch;
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::http_request::{read_json, text};
 use crate::sandbox::settings::Name;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, read_json, text};
+use crate::sandbox::vendor_call::VendorCall;
 
 /// The header that makes a call a task.
 const ASYNC: HeaderName = HeaderName::from_static("x-dashscope-async");

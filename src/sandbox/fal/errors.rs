@@ -8,10 +8,11 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use serde_json::{Value, json};
 
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::FieldErrorKind;
+use crate::sandbox::http_request::{BadBody, text};
 use crate::sandbox::settings::Vendor;
-use crate::sandbox::vendor_call::{BadBody, ErrorResponse, text};
 
 const START_TIMEOUT: HeaderName = HeaderName::from_static("x-fal-request-timeout");
 

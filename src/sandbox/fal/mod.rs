@@ -18,13 +18,16 @@ use serde_json::{Value, json};
 use super::fields::Fields;
 use super::settings::Name;
 use super::tasks::Task;
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fal::errors::{authorise, bad_body, fault, kind_of, model_error, start_timeout, wrong};
 use crate::sandbox::fal::models::Model;
 use crate::sandbox::fal::results::{RequestEnd, UnchargedPictures, add_error, end, told};
+use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::files;
+use crate::sandbox::http_request::{origin, read_json};
 use crate::sandbox::json_response::Json;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, finish, origin, read_json};
+use crate::sandbox::vendor_call::{VendorCall, finish};
 
 pub(in crate::sandbox) mod errors;
 pub(in crate::sandbox) mod models;
@@ -73,7 +76,7 @@ async fn submit(call: &mut VendorCall, name: &str, request: Request) -> Result<R
     let fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
     let reading = tokio::task::spawn_blocking(move || model.read(fields));
     let asked = reading.await.map_err(|_| ErrorResponse::broken())?;
-    act_out(call.fate, fault).await?;
+    inject_fault(call.fate, fault).await?;
     let ending = match asked {
         Err(field) => {
             let body = model_error(&field.field, &field.sentence(), kind_of(&field.why));
@@ -101,7 +104,7 @@ async fn submit(call: &mut VendorCall, name: &str, request: Request) -> Result<R
 /// How a request stands: 202 until it is completed, which is not to say that it succeeded.
 async fn look(shared: &SandboxState, app: &str, id: &str, headers: &HeaderMap) -> Response {
     let answer = find(shared, id, headers).await.map(|task| {
-        let mut body = addresses(&origin(headers, shared), app, &task);
+        let mut body = addresses(&origin(headers, &shared.url), app, &task);
         let (status, word) = match task.ended_with() {
             None if is_queued(&task) => (StatusCode::ACCEPTED, "IN_QUEUE"),
             None => (StatusCode::ACCEPTED, "IN_PROGRESS"),
@@ -148,7 +151,7 @@ async fn cancel(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Respons
 async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Arc<Task>, ErrorResponse> {
     let vendor = shared.settings(Name::Fal);
     authorise(&vendor, headers)?;
-    act_out(vendor.mode, fault).await?;
+    inject_fault(vendor.mode, fault).await?;
     let short = id.strip_prefix(REQUEST).map(|rest| rest.replacen('-', "", 1));
     let task =
         short.and_then(|short| shared.vendor_state(Name::Fal).tasks.get(&short)).filter(|task| long(&task.id) == id);

@@ -8,8 +8,8 @@ use axum::body::Bytes;
 use serde_json::Value;
 
 use crate::image::{Format, Size};
-use crate::sandbox::edits::{data_url, decode, mark};
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields, kind};
+use crate::sandbox::input_images::{data_url, decode, fingerprint};
 use crate::sandbox::settings::Vendor;
 
 /// How an endpoint is told the size.
@@ -227,7 +227,7 @@ impl Model {
             seed: seed.and_then(|seed| u64::try_from(seed).ok()),
             inside,
             checked: self.open,
-            mark: mark(&inputs, None),
+            mark: fingerprint(&inputs, None),
         })
     }
 

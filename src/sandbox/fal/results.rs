@@ -12,12 +12,14 @@ use serde_json::{Value, json};
 
 use crate::image::Format;
 use crate::sandbox::draw::Sketch;
+use crate::sandbox::draw::draw_all;
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fal::models::DrawParameters;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::json_response::Json;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, draw};
+use crate::sandbox::vendor_call::VendorCall;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-fal-request-id");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-fal-error-type");
@@ -66,7 +68,7 @@ impl UnchargedPictures {
             ..call.sketch(&asked.prompt, seed ^ asked.mark, index, asked.size)
         };
         let sketches: Vec<Sketch> = (0..count).map(sketch).collect();
-        let drawn = if asked.inside { draw(sketches.clone()).await? } else { Vec::new() };
+        let drawn = if asked.inside { draw_all(sketches.clone()).await? } else { Vec::new() };
         let url = |file| format!("data:{};base64,{}", asked.format.media_type(), STANDARD.encode_to_string(file));
         let inside = drawn.into_iter().map(url).collect();
         Ok(UnchargedPictures {

@@ -1,11 +1,11 @@
 //! Tests of sandbox/fal/mod.rs.
 
-use super::super::edits::tests::{as_url, picture};
 use super::super::{Mode, Sandbox, Settings};
 use super::*;
 use crate::image::{Encoded, Fault, Format, Picture, Size};
 use crate::money::Usd;
 use crate::sandbox::test_client::{Reply, sandbox, send};
+use crate::sandbox::test_inputs::{as_url, picture};
 
 const SCHNELL: &str = "fal-ai/flux/schnell";
 

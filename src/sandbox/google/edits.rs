@@ -8,9 +8,9 @@ use axum::body::Bytes;
 use base64_simd::STANDARD;
 
 use crate::image::{Format, Size};
-use crate::sandbox::edits::{look, mark};
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::google::json_fields::{list, members, object};
+use crate::sandbox::input_images::{decode_all, fingerprint};
 
 const MODES: [&str; 4] =
     ["EDIT_MODE_INPAINT_INSERTION", "EDIT_MODE_INPAINT_REMOVAL", "EDIT_MODE_OUTPAINT", "EDIT_MODE_BGSWAP"];
@@ -52,12 +52,12 @@ impl PictureEdit {
 
     /// A number that is another for other pictures.
     pub(in crate::sandbox) fn mark(&self) -> u64 {
-        mark(std::slice::from_ref(&self.raw), Some(&self.mask))
+        fingerprint(std::slice::from_ref(&self.raw), Some(&self.mask))
     }
 
     /// Looks at both; what is drawn is as large as they are.
     pub(in crate::sandbox) async fn size(self) -> Result<Size, FieldError> {
-        let seen = look("referenceImage", vec![self.raw, self.mask], None).await?;
+        let seen = decode_all("referenceImage", vec![self.raw, self.mask], None).await?;
         if seen.iter().any(|seen| seen.format == Format::Webp) {
             return Err(FieldError::other("referenceImage", "must be a PNG or a JPEG"));
         }
@@ -99,8 +99,8 @@ mod tests {
 
     use super::*;
     use crate::image::{Encoded, Picture};
-    use crate::sandbox::edits::tests::picture;
     use crate::sandbox::test_client::{Reply, sandbox, send};
+    use crate::sandbox::test_inputs::picture;
     use crate::sandbox::{Name, Sandbox};
 
     const TARGET: &str = "imagen-3.0-capability-001:predict";

@@ -3,9 +3,10 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, FieldErrorKind};
-use crate::sandbox::vendor_call::{BadBody, ErrorResponse};
+use crate::sandbox::http_request::BadBody;
 
 pub(super) fn error(status: StatusCode, word: &str, message: &str) -> Value {
     json!({"error": {"code": status.as_u16(), "message": message, "status": word}})

@@ -13,15 +13,18 @@ use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 use serde_json::json;
 
-use super::edits::{look, mark};
 use super::fields::Fields;
 use super::settings::{Name, Vendor};
+use crate::sandbox::error_response::ErrorResponse;
+use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::google::errors::{bad_body, bad_field, error, fault, violation};
 use crate::sandbox::google::models::{GEMINI, MODELS, Model};
 use crate::sandbox::google::requests::{charged, content, predict, refusal};
+use crate::sandbox::http_request::{bearer, read_json, text};
+use crate::sandbox::input_images::{decode_all, fingerprint};
 use crate::sandbox::json_response::Json;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, bearer, finish, read_json, text};
+use crate::sandbox::vendor_call::{VendorCall, finish};
 
 pub(in crate::sandbox) mod edits;
 mod errors;
@@ -112,10 +115,10 @@ async fn answer(call: &VendorCall, target: &str, vertex: bool, request: Request)
     }
     order.inputs = u64::try_from(inputs.len()).unwrap_or(0);
     if !inputs.is_empty() {
-        order.mark = mark(&inputs, None);
-        look("contents", inputs, None).await.map_err(bad_field)?;
+        order.mark = fingerprint(&inputs, None);
+        decode_all("contents", inputs, None).await.map_err(bad_field)?;
     }
-    act_out(call.fate, fault).await?;
+    inject_fault(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
         let tokens = usage::read(&order.prompt, order.inputs);
         let counted = charged(call, name, &tokens, 0)?;

@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::image::{Format, Size};
 use crate::sandbox::draw::Sketch;
+use crate::sandbox::draw::draw_all;
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::google::edits::PictureEdit;
@@ -15,7 +17,7 @@ use crate::sandbox::google::models::Model;
 use crate::sandbox::google::{edits, usage};
 use crate::sandbox::json_response::Json;
 use crate::sandbox::metered_prices::ImageTokens;
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, draw};
+use crate::sandbox::vendor_call::VendorCall;
 
 pub(super) const THRESHOLDS: [&str; 5] =
     ["BLOCK_LOW_AND_ABOVE", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_ONLY_HIGH", "BLOCK_NONE", "OFF"];
@@ -213,7 +215,7 @@ impl ParsedRequest {
         }
         let seed = self.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.luck) ^ self.mark;
         let sketch = |index| Sketch { format: self.format, ..call.sketch(&self.prompt, seed, index, self.size.0) };
-        let files = draw((0..self.n).map(sketch).collect()).await?;
+        let files = draw_all((0..self.n).map(sketch).collect()).await?;
         // Nothing is awaited from here on: what is charged is answered.
         let counted = if predict { None } else { charged(call, &self.model, &self.tokens(), self.n)? };
         if counted.is_none() {

@@ -3,13 +3,13 @@
 use base64_simd::STANDARD;
 use serde_json::Value;
 
-use super::super::edits::tests::picture;
 use super::super::{Mode, Sandbox};
 use super::*;
 use crate::image::{Encoded, Picture};
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::sandbox::test_client::{Reply, sandbox, send};
+use crate::sandbox::test_inputs::picture;
 
 const FLASH: &str = "gemini-3.1-flash-image:generateContent";
 const IMAGEN: &str = "imagen-4.0-generate-001:predict";
@@ -104,7 +104,7 @@ async fn refusals_and_faults_are_googles_own_and_cost_nothing() {
 async fn a_statement_that_is_not_exactly_right_gets_no_token() {
     let sandbox = sandbox("{}").await;
     let part = |value: Value| base64_simd::URL_SAFE_NO_PAD.encode_to_string(value.to_string());
-    let now = crate::sandbox::vendor_call::unix_time();
+    let now = crate::sandbox::unix_time::unix_time();
     let ask = async |head: Value, change: (&str, Value)| {
         let mut claims = json!({"iss": "a@b", "scope": "https://www.googleapis.com/auth/cloud-platform",
             "aud": format!("{}/google/token", sandbox.url()), "iat": now, "exp": now + 3600});

@@ -12,11 +12,14 @@ use base64_simd::{STANDARD, URL_SAFE_NO_PAD};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Map, Value, json};
 
+use crate::sandbox::access_tokens::read_token_form;
+use crate::sandbox::error_response::ErrorResponse;
+use crate::sandbox::http_request::origin;
 use crate::sandbox::json_response::Json;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::token_form::form;
-use crate::sandbox::vendor_call::{ErrorResponse, finish, origin, unix_time};
+use crate::sandbox::unix_time::unix_time;
+use crate::sandbox::vendor_call::finish;
 
 /// How a statement is asked to be honoured.
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -29,7 +32,7 @@ const SKEW: u64 = 300;
 
 pub(in crate::sandbox) async fn grant(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
     let vendor = shared.settings(Name::Google);
-    let here = format!("{}/google/token", origin(request.headers(), &shared));
+    let here = format!("{}/google/token", origin(request.headers(), &shared.url));
     let answer = statement(request).await.and_then(|statement| check(&statement, &here, &vendor));
     let answer = answer.map(|()| give(&shared));
     finish(&shared, Name::Google, answer)
@@ -51,7 +54,7 @@ fn give(shared: &SandboxState) -> Response {
 
 /// The signed statement in a form that has just it and what it is for.
 async fn statement(request: Request) -> Result<String, ErrorResponse> {
-    let fields = form(request).await.map_err(|why| no("invalid_request", why))?;
+    let fields = read_token_form(request).await.map_err(|why| no("invalid_request", why))?;
     match fields.as_slice() {
         [(assertion, statement), (grant, kind)] if assertion == "assertion" && grant == "grant_type" => {
             if kind == GRANT { Ok(statement.clone()) } else { Err(no("unsupported_grant_type", kind)) }

@@ -9,12 +9,14 @@ use axum::http::{StatusCode, header};
 use serde_json::{Map, Value};
 
 use crate::image::Format;
-use crate::sandbox::edits::{BadForm, Form, InspectedPicture, data_url, look, mark};
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::http_request::{media_type, read_json, text};
+use crate::sandbox::input_images::{InspectedPicture, data_url, decode_all, fingerprint};
+use crate::sandbox::multipart::{BadForm, Form};
 use crate::sandbox::openai::errors::{bad_body, bad_field, invalid};
 use crate::sandbox::openai::models::Family;
 use crate::sandbox::openai::requests::RequestForm;
-use crate::sandbox::vendor_call::{ErrorResponse, media_type, read_json, text};
 
 /// The largest mask, and the largest picture for DALL-E 2.
 const FOUR_MIB: usize = 4 * 1024 * 1024;
@@ -120,8 +122,8 @@ impl Start {
         if mask.as_ref().is_some_and(|mask| mask.len() >= FOUR_MIB) {
             return Err(FieldError::other("mask", "must be less than 4MB"));
         }
-        let mark = mark(&images, mask.as_ref());
-        let seen = look(name, images, mask).await?;
+        let mark = fingerprint(&images, mask.as_ref());
+        let seen = decode_all(name, images, mask).await?;
         let square_png = |seen: &InspectedPicture| seen.format == Format::Png && seen.size.width == seen.size.height;
         if family == Family::Dalle2 && !(seen.iter().all(square_png) && largest < FOUR_MIB) {
             return Err(FieldError::other(name, "Uploaded image must be a square PNG and less than 4 MB."));
@@ -160,9 +162,9 @@ mod tests {
     use super::*;
     use crate::image::{Encoded, Picture, Size};
     use crate::money::Usd;
-    use crate::sandbox::edits::tests::{FORM, as_url, form, picture};
     use crate::sandbox::settings::Name;
     use crate::sandbox::test_client::{Reply, post, sandbox, send};
+    use crate::sandbox::test_inputs::{FORM, as_url, form, picture};
     use crate::sandbox::{Mode, Sandbox};
 
     const PATH: &str = "/openai/v1/images/edits";

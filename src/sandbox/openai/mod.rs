@@ -15,14 +15,17 @@ use serde_json::json;
 
 use super::fields::{FieldError, FieldErrorKind, Fields};
 use super::settings::{Name, Vendor};
+use crate::sandbox::error_response::ErrorResponse;
+use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::files;
+use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::Json;
 use crate::sandbox::openai::edits::Edit;
 use crate::sandbox::openai::errors::{authorise, bad_body, bad_field, fault, invalid, no_such_model, refusal};
 use crate::sandbox::openai::models::{Family, MODELS};
 use crate::sandbox::openai::requests::{ParsedRequest, RequestForm};
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, finish, read_json};
+use crate::sandbox::vendor_call::{VendorCall, finish};
 
 pub(in crate::sandbox) mod edits;
 pub(in crate::sandbox) mod errors;
@@ -76,7 +79,7 @@ fn order(mut fields: Fields, vendor: &Vendor, way: RequestForm) -> Result<Parsed
 }
 
 async fn drawn(call: &mut VendorCall, order: ParsedRequest, what: &'static str) -> Result<Response, ErrorResponse> {
-    act_out(call.fate, fault).await?;
+    inject_fault(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
         return Err(refusal(order.family.is_dalle(), &request_id(call.luck)));
     }

@@ -9,11 +9,14 @@ use serde_json::{Value, json};
 
 use crate::image::{Format, Size};
 use crate::sandbox::draw::Sketch;
+use crate::sandbox::draw::draw_all;
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, Fields};
 use crate::sandbox::metered_prices::ImageTokens;
 use crate::sandbox::openai::models::{Family, quality, size, tokens};
-use crate::sandbox::vendor_call::{ErrorResponse, PendingCharge, VendorCall, draw, unix_time};
+use crate::sandbox::unix_time::unix_time;
+use crate::sandbox::vendor_call::{PendingCharge, VendorCall};
 
 /// How an order comes in; each way knows fields of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +149,7 @@ impl ParsedRequest {
             let link = |sketch| json!({"url": format!("{}{}", call.origin, call.shared.shelf.put(call.name, sketch))});
             sketches.into_iter().map(link).collect()
         } else {
-            let files = draw(sketches).await?;
+            let files = draw_all(sketches).await?;
             files.iter().map(|file| json!({"b64_json": STANDARD.encode_to_string(file)})).collect()
         };
         // Nothing is awaited from here on: what is charged is answered.
@@ -167,7 +170,7 @@ impl ParsedRequest {
         // An unfinished picture is another one, and of less effort.
         let unfinished = |index| Sketch { blurred: true, truncated: false, ..self.sketch(call, 100 + index) };
         let sketches = (0..partials).map(unfinished).chain((0..self.n).map(|index| self.sketch(call, index)));
-        let files = draw(sketches.collect()).await?;
+        let files = draw_all(sketches.collect()).await?;
         let told = |kind: &str, file: &Bytes| {
             // Each event tells what its own picture took.
             let mut event = self.body(Vec::new(), 1);

@@ -10,9 +10,10 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::openai::requests::ParsedRequest;
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall};
+use crate::sandbox::vendor_call::VendorCall;
 
 /// The answer to an order that is to be streamed.
 pub(in crate::sandbox) async fn answer(

@@ -15,8 +15,11 @@ use serde_json::{Value, json};
 
 use crate::image::{Format, Size};
 use crate::money::Usd;
+use crate::sandbox::error_response::ErrorResponse;
+use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::Json;
 use crate::sandbox::openrouter::errors::{authorise, bad_body, bad_field, fault, violation};
 use crate::sandbox::openrouter::image_api::{CallUsage, ParsedRequest};
@@ -24,7 +27,8 @@ use crate::sandbox::openrouter::models::Model;
 use crate::sandbox::openrouter::requests::{check, model, not_a, provider, referred, seed, unstreamed};
 use crate::sandbox::settings::Name;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, read_json, unix_time};
+use crate::sandbox::unix_time::unix_time;
+use crate::sandbox::vendor_call::VendorCall;
 
 /// `POST /openrouter/api/v1/chat/completions`.
 pub(in crate::sandbox) async fn complete(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
@@ -41,7 +45,7 @@ async fn answer(call: &VendorCall, request: Request) -> Result<Response, ErrorRe
     check_modalities(&model, fields.any("modalities"))?;
     let (mut order, references) = read(name, &model, fields).map_err(bad_field)?;
     order.mark = check(references, model.references, "messages").await.map_err(bad_field)?;
-    act_out(call.fate, fault).await?;
+    inject_fault(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
         return told(call, &order, ChatEnd::Refused, CallUsage::of(Usd::ZERO)?);
     }
@@ -168,8 +172,8 @@ fn told(
 mod tests {
     use super::*;
     use crate::image::{Encoded, Picture, without_data_prefix};
-    use crate::sandbox::edits::tests::{as_url, picture};
     use crate::sandbox::test_client::{Reply, post, sandbox};
+    use crate::sandbox::test_inputs::{as_url, picture};
     use crate::sandbox::{Mode, Sandbox};
 
     const PATH: &str = "/openrouter/api/v1/chat/completions";

@@ -3,10 +3,11 @@
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::FieldError;
+use crate::sandbox::http_request::{BadBody, bearer};
 use crate::sandbox::settings::Vendor;
-use crate::sandbox::vendor_call::{BadBody, ErrorResponse, bearer};
 
 pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     match bearer(headers) {

@@ -11,13 +11,16 @@ use serde_json::{Value, json};
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::sandbox::draw::Sketch;
+use crate::sandbox::draw::draw_all;
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, Fields};
 use crate::sandbox::json_response::Json;
 use crate::sandbox::openrouter::errors::error;
 use crate::sandbox::openrouter::models::Model;
 use crate::sandbox::openrouter::requests::{not_a, provider, referred, seed, unstreamed};
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, draw, unix_time};
+use crate::sandbox::unix_time::unix_time;
+use crate::sandbox::vendor_call::VendorCall;
 
 /// What is to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +104,7 @@ impl ParsedRequest {
             transparent: self.transparent,
             ..call.sketch(&self.prompt, seed, index, self.size)
         };
-        draw((0..self.n).map(sketch).collect()).await
+        draw_all((0..self.n).map(sketch).collect()).await
     }
 
     /// Charges the pictures and says so.

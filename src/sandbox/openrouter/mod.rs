@@ -13,11 +13,14 @@ use axum::{Router, routing};
 
 use super::fields::Fields;
 use super::settings::Name;
+use crate::sandbox::error_response::ErrorResponse;
+use crate::sandbox::fault_injection::inject_fault;
+use crate::sandbox::http_request::read_json;
 use crate::sandbox::openrouter::errors::{authorise, bad_body, bad_field, fault, violation};
 use crate::sandbox::openrouter::image_api::{moderation, read};
 use crate::sandbox::openrouter::requests::{check, model};
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, finish, read_json};
+use crate::sandbox::vendor_call::{VendorCall, finish};
 
 pub(in crate::sandbox) mod chat;
 mod errors;
@@ -46,7 +49,7 @@ async fn answer(call: &VendorCall, request: Request) -> Result<Response, ErrorRe
     let (name, model) = model(&mut fields, &call.vendor)?;
     let (mut order, references) = read(name, &model, fields).map_err(bad_field)?;
     order.mark = check(references, model.references, "input_references").await.map_err(bad_field)?;
-    act_out(call.fate, fault).await?;
+    inject_fault(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
         return Err(moderation(&order));
     }

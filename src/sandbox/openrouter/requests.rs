@@ -4,13 +4,13 @@ use axum::body::Bytes;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::sandbox::edits::{data_url, look, mark};
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fields;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::input_images::{data_url, decode_all, fingerprint};
 use crate::sandbox::openrouter::errors::{bad_field, violation};
 use crate::sandbox::openrouter::models::Model;
 use crate::sandbox::settings::Vendor;
-use crate::sandbox::vendor_call::ErrorResponse;
 
 /// The model and its name.
 pub(super) fn model(fields: &mut Fields, vendor: &Vendor) -> Result<(String, Model), ErrorResponse> {
@@ -61,9 +61,9 @@ pub(super) async fn check(references: Vec<Bytes>, most: usize, field: &str) -> R
     if references.len() > most {
         return Err(FieldError::other(field, format!("this model takes at most {most}")));
     }
-    let mark = mark(&references, None);
+    let mark = fingerprint(&references, None);
     if !references.is_empty() {
-        look(field, references, None).await?;
+        decode_all(field, references, None).await?;
     }
     Ok(mark)
 }

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use super::super::Sandbox;
-use super::super::edits::tests::{as_url, picture};
 use super::*;
 use crate::image::{Encoded, Format, Picture, Size};
 use crate::money::Usd;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::test_client::{Reply, post, sandbox, send};
+use crate::sandbox::test_inputs::{as_url, picture};
 
 const PATH: &str = "/openrouter/api/v1/images";
 const GEMINI: &str = "google/gemini-3.1-flash-image";

@@ -16,13 +16,16 @@ use serde_json::{Value, json};
 use super::faults::Mode;
 use super::fields::{FieldError, FieldErrorKind, Fields};
 use super::settings::{Name, Vendor};
+use crate::sandbox::error_response::ErrorResponse;
+use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::files;
+use crate::sandbox::http_request::{BadBody, bearer, origin, read_json};
 use crate::sandbox::json_response::Json;
 use crate::sandbox::replicate::models::RequestedModel;
 use crate::sandbox::replicate::prediction_store::Prediction;
 use crate::sandbox::replicate::prediction_task::ParsedRequest;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{BadBody, ErrorResponse, VendorCall, act_out, bearer, finish, origin, read_json};
+use crate::sandbox::vendor_call::{VendorCall, finish};
 
 pub(in crate::sandbox) mod models;
 pub(in crate::sandbox) mod prediction_store;
@@ -64,7 +67,7 @@ async fn create(call: &mut VendorCall, model: Option<String>, request: Request) 
     let wait = prefer_wait(&parts.headers)?;
     let deadline = cancel_after(&parts.headers)?;
     let order = read_order(call, model, &parts.headers, body).await?;
-    act_out(call.fate, fault).await?;
+    inject_fault(call.fate, fault).await?;
     let prediction = Prediction::start(call, order, deadline);
     let Some(wait) = wait else {
         return Ok((StatusCode::CREATED, Json(prediction.body(&call.origin))).into_response());
@@ -75,15 +78,16 @@ async fn create(call: &mut VendorCall, model: Option<String>, request: Request) 
 }
 
 async fn poll(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let answer =
-        find(&shared, &id, &headers).await.map(|found| Json(found.body(&origin(&headers, &shared))).into_response());
+    let answer = find(&shared, &id, &headers)
+        .await
+        .map(|found| Json(found.body(&origin(&headers, &shared.url))).into_response());
     finish(&shared, Name::Replicate, answer)
 }
 
 async fn cancel(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     let answer = find(&shared, &id, &headers).await.map(|found| {
         found.cancel();
-        Json(found.body(&origin(&headers, &shared))).into_response()
+        Json(found.body(&origin(&headers, &shared.url))).into_response()
     });
     finish(&shared, Name::Replicate, answer)
 }
@@ -92,7 +96,7 @@ async fn cancel(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>,
 async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Arc<Prediction>, ErrorResponse> {
     let vendor = shared.settings(Name::Replicate);
     authorise(&vendor, headers)?;
-    act_out(vendor.mode, fault).await?;
+    inject_fault(vendor.mode, fault).await?;
     shared.predictions.get(id).ok_or_else(not_found)
 }
 

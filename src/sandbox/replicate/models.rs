@@ -6,9 +6,8 @@
 use serde_json::{Map, Value};
 
 use crate::image::{Format, Size};
-use crate::sandbox::edits;
-use crate::sandbox::edits::InspectedPicture;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::input_images::{InspectedPicture, data_url, decode};
 use crate::sandbox::settings::Vendor;
 
 /// What one input may be.
@@ -314,7 +313,7 @@ impl Read {
 
     /// Looks at an input picture.
     fn see(&mut self, name: &str, url: &str) -> Result<(), FieldError> {
-        let seen = edits::data_url(url).and_then(|bytes| edits::decode(&bytes));
+        let seen = data_url(url).and_then(|bytes| decode(&bytes));
         let seen = seen.ok_or_else(|| FieldError::other(name, "must be a data: URL of a PNG, JPEG or WebP picture"))?;
         self.pictures.push((name.to_owned(), seen));
         Ok(())

@@ -17,11 +17,13 @@ use serde_json::value::RawValue;
 use super::fields::Fields;
 use super::settings::Name;
 use crate::money::Usd;
+use crate::sandbox::error_response::ErrorResponse;
+use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::Json;
 use crate::sandbox::stability::errors::{authorise, bad_body, error};
 use crate::sandbox::stability::v1::{ParsedRequest, SDXL, admit, serve};
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, finish, read_json};
+use crate::sandbox::vendor_call::{VendorCall, finish};
 
 mod common;
 mod errors;

@@ -15,17 +15,21 @@ use serde_json::{Value, json};
 
 use crate::image::{Format, Size};
 use crate::sandbox::draw::Sketch;
-use crate::sandbox::edits;
-use crate::sandbox::edits::{BadForm, Form, mark};
+use crate::sandbox::draw::draw_all;
+use crate::sandbox::error_response::ErrorResponse;
+use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::http_request::{bearer, media_type, text};
+use crate::sandbox::input_images::{decode_all, fingerprint};
 use crate::sandbox::json_response::Json;
+use crate::sandbox::multipart::{BadForm, Form};
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::stability::common::{is_blurred, seed_of, tell};
 use crate::sandbox::stability::errors::fault_words;
 use crate::sandbox::stability::v1::STYLES;
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, bearer, draw, media_type, text};
+use crate::sandbox::vendor_call::VendorCall;
 
 /// Ratios and what SD3 draws for them.
 const RATIOS: [(&str, Size); 9] = [
@@ -90,7 +94,7 @@ async fn answer(call: &VendorCall, service: Option<Service>, request: Request) -
     let given = text(request.headers(), &header::CONTENT_TYPE).unwrap_or_default().to_owned();
     let form = Form::read(request).await.map_err(|bad| bad_form(bad, &given))?;
     let order = read(service, form).await.map_err(|wrong| bad_field(&wrong))?;
-    act_out(call.fate, fault).await?;
+    inject_fault(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
         let words = "Your request was flagged by our content moderation system, as a result your request was denied \
                      and you were not charged.";
@@ -112,10 +116,10 @@ async fn read(service: Service, mut form: Form) -> Result<ParsedRequest, FieldEr
         return Err(FieldError::new("mask", FieldErrorKind::Unknown));
     }
     let Some(image) = image else { return Ok(order) };
-    let mark = mark(std::slice::from_ref(&image), mask.as_ref());
-    let seen = edits::look("image", vec![image], None).await?.remove(0);
+    let mark = fingerprint(std::slice::from_ref(&image), mask.as_ref());
+    let seen = decode_all("image", vec![image], None).await?.remove(0);
     if let Some(mask) = mask {
-        let masked = edits::look("mask", vec![mask], None).await?.remove(0);
+        let masked = decode_all("mask", vec![mask], None).await?.remove(0);
         if masked.size != seen.size {
             return Err(FieldError::other("mask", "must be of the same size as the image"));
         }
@@ -193,7 +197,7 @@ impl ParsedRequest {
         let blurred = is_blurred(&self.prompt);
         let reason = if blurred { "CONTENT_FILTERED" } else { "SUCCESS" };
         let sketch = call.sketch(&self.prompt, u64::from(seed) ^ self.mark, 0, self.size);
-        let mut files = draw(vec![Sketch { blurred, format: self.format, ..sketch }]).await?;
+        let mut files = draw_all(vec![Sketch { blurred, format: self.format, ..sketch }]).await?;
         let file = files.pop().unwrap_or_default();
         // Nothing is awaited from here on: what is charged is answered.
         call.charge(&self.model, self.size, None, 1, u32::from(blurred))?;

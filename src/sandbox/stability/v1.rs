@@ -7,12 +7,16 @@ use serde_json::{Value, json};
 
 use crate::image::Size;
 use crate::sandbox::draw::Sketch;
+use crate::sandbox::draw::draw_all;
+use crate::sandbox::error_response::ErrorResponse;
+use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, Fields};
+use crate::sandbox::http_request::{media_type, text};
 use crate::sandbox::json_response::Json;
 use crate::sandbox::stability::common::{is_blurred, seed_of, tell};
 use crate::sandbox::stability::errors::{authorise, bad_field, error, fault};
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall, act_out, draw, media_type, text};
+use crate::sandbox::vendor_call::VendorCall;
 
 /// The one engine left.
 pub(super) const SDXL: &str = "stable-diffusion-xl-1024-v1-0";
@@ -78,7 +82,7 @@ pub(super) fn admit(call: &VendorCall, engine: &str, headers: &HeaderMap) -> Res
 
 /// What is left to do with an order that is right.
 pub(super) async fn serve(call: &VendorCall, order: ParsedRequest) -> Result<Response, ErrorResponse> {
-    act_out(call.fate, fault).await?;
+    inject_fault(call.fate, fault).await?;
     if call.refuses(&order.prompt) {
         let message = "One or more prompts contains filtered words.";
         return Err(ErrorResponse::fault(StatusCode::BAD_REQUEST, error("invalid_prompts", message)));
@@ -124,7 +128,7 @@ impl ParsedRequest {
         let seeds: Vec<u32> = (0..self.samples).map(|index| seed_of(self.seed, call).wrapping_add(index)).collect();
         let sketch =
             |seed: &u32| Sketch { blurred, ..call.sketch(&self.prompt, u64::from(*seed) ^ self.mark, 0, self.size) };
-        let mut files = draw(seeds.iter().map(sketch).collect()).await?;
+        let mut files = draw_all(seeds.iter().map(sketch).collect()).await?;
         // Nothing is awaited from here on: what is charged is answered.
         let refused = if blurred { self.samples } else { 0 };
         call.charge(&self.engine, self.size, None, self.samples, refused)?;

@@ -14,13 +14,15 @@ use axum::response::Response;
 use serde_json::{Map, Value};
 
 use crate::image::Size;
-use crate::sandbox::edits::{BadForm, Form, look, mark};
+use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::input_images::{decode_all, fingerprint};
+use crate::sandbox::multipart::{BadForm, Form};
 use crate::sandbox::settings::Name;
 use crate::sandbox::stability::errors::{bad_field, error};
 use crate::sandbox::stability::v1::{ParsedRequest, admit, knobs, prompts, samples, serve, size};
 use crate::sandbox::state::SandboxState;
-use crate::sandbox::vendor_call::{ErrorResponse, VendorCall};
+use crate::sandbox::vendor_call::VendorCall;
 
 /// `POST .../image-to-image`.
 pub(in crate::sandbox) async fn whole(
@@ -60,7 +62,7 @@ async fn answer(call: &VendorCall, engine: String, request: Request, masking: bo
     form.end().map_err(wrong)?;
     let samples = samples(&mut fields, bytes)?;
     let seed = knobs(fields).map_err(wrong)?;
-    let mark = mark(std::slice::from_ref(&image), mask.as_ref());
+    let mark = fingerprint(std::slice::from_ref(&image), mask.as_ref());
     let size = seen(&engine, image, mask).await?;
     serve(call, ParsedRequest { engine, prompt, size, samples, seed, bytes, mark }).await
 }
@@ -110,13 +112,14 @@ fn mask(fields: &mut Fields, form: &mut Form) -> Result<Option<Bytes>, FieldErro
 /// The size of the picture, after a look at it and at its mask.
 async fn seen(engine: &str, image: Bytes, mask: Option<Bytes>) -> Result<Size, ErrorResponse> {
     let unreadable = |name: &'static str| move |wrong: FieldError| bad_field(name, &wrong);
-    let image = look("init_image", vec![image], None).await.map_err(unreadable("invalid_mime_type"))?.remove(0);
+    let image = decode_all("init_image", vec![image], None).await.map_err(unreadable("invalid_mime_type"))?.remove(0);
     let (width, height) = (i64::from(image.size.width), i64::from(image.size.height));
     let size = size(engine, width, height).map_err(|wrong| {
         bad_field("invalid_image_dimensions", &FieldError { field: "init_image".to_owned(), ..wrong })
     })?;
     if let Some(mask) = mask {
-        let mask = look("mask_image", vec![mask], None).await.map_err(unreadable("invalid_mask_image"))?.remove(0);
+        let mask =
+            decode_all("mask_image", vec![mask], None).await.map_err(unreadable("invalid_mask_image"))?.remove(0);
         if mask.size != size {
             let wrong = FieldError::other("mask_image", "must be of the same size as init_image");
             return Err(bad_field("invalid_mask_image", &wrong));
@@ -145,8 +148,8 @@ mod tests {
     use crate::image::{Encoded, Format, Picture};
     use crate::money::Usd;
     use crate::sandbox::Sandbox;
-    use crate::sandbox::edits::tests::{FORM, form, picture};
     use crate::sandbox::test_client::{Reply, sandbox, send};
+    use crate::sandbox::test_inputs::{FORM, form, picture};
 
     const ENGINE: &str = "stable-diffusion-xl-1024-v1-0";
     const TEXTS: [(&str, &str); 2] = [("text_prompts[0][text]", "a blue hat"), ("text_prompts[0][weight]", "1")];

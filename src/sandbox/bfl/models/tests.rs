@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::sandbox::edits::tests::picture;
+use crate::sandbox::test_inputs::picture;
 
 async fn read(model: &str, body: Value) -> Result<ParsedRequest, String> {
     let fields = Fields::nullable(body.as_object().cloned().unwrap());
