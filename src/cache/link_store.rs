@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::cache::GeneratedPicture;
+use crate::cache::generated_picture::GeneratedPicture;
 
 /// What an entry weighs besides its picture: its places in the table and in the order.
 const OVERHEAD: usize = 192;
@@ -32,7 +32,7 @@ struct LinkStoreState {
 }
 
 struct LinkedPicture {
-    kept: Arc<GeneratedPicture>,
+    generated: Arc<GeneratedPicture>,
     expires: Instant,
 }
 
@@ -44,20 +44,20 @@ impl LinkStore {
     }
 
     /// Holds a picture for `ttl` from `now`; a picture already held is held longer.
-    pub fn hold(&self, kept: &Arc<GeneratedPicture>, ttl: Duration, now: Instant) {
+    pub fn hold(&self, generated: &Arc<GeneratedPicture>, ttl: Duration, now: Instant) {
         let mut state = self.lock();
         let expires = now + ttl;
-        match state.held.get_mut(&kept.id) {
+        match state.held.get_mut(&generated.id) {
             Some(held) if held.expires >= expires => {}
             Some(held) => {
-                let place = (std::mem::replace(&mut held.expires, expires), kept.id.clone());
+                let place = (std::mem::replace(&mut held.expires, expires), generated.id.clone());
                 state.order.remove(&place);
                 state.order.insert((expires, place.1));
             }
             None => {
-                state.bytes += weight(kept);
-                state.held.insert(kept.id.clone(), LinkedPicture { kept: kept.clone(), expires });
-                state.order.insert((expires, kept.id.clone()));
+                state.bytes += weight(generated);
+                state.held.insert(generated.id.clone(), LinkedPicture { generated: generated.clone(), expires });
+                state.order.insert((expires, generated.id.clone()));
             }
         }
         state.shrink(now);
@@ -66,7 +66,7 @@ impl LinkStore {
     /// The picture behind a link, if it is still held.
     pub fn get(&self, id: &str, now: Instant) -> Option<Arc<GeneratedPicture>> {
         let state = self.lock();
-        state.held.get(id).filter(|held| held.expires > now).map(|held| held.kept.clone())
+        state.held.get(id).filter(|held| held.expires > now).map(|held| held.generated.clone())
     }
 
     /// Bytes held.
@@ -102,7 +102,7 @@ impl LinkStoreState {
             let Some((expires, id)) = self.order.pop_first() else { break };
             let Some(held) = self.held.remove(&id) else { continue };
             self.given_up += u64::from(expires > now);
-            self.bytes -= weight(&held.kept);
+            self.bytes -= weight(&held.generated);
         }
         if self.held.capacity() > 4 * self.held.len() + SLACK {
             self.held.shrink_to(2 * self.held.len());
@@ -110,8 +110,8 @@ impl LinkStoreState {
     }
 }
 
-fn weight(kept: &GeneratedPicture) -> u64 {
-    (kept.weight() + OVERHEAD) as u64
+fn weight(generated: &GeneratedPicture) -> u64 {
+    (generated.weight() + OVERHEAD) as u64
 }
 
 #[cfg(test)]
@@ -173,10 +173,10 @@ mod tests {
         let links = LinkStore::new(40_000);
         let (mut random, mut now) = (fastrand::Rng::with_seed(6), Instant::now());
         let made = |number: u8, told: Option<&str>| {
-            let mut kept = (*picture(number)).clone();
-            kept.picture.encoded = Encoded::Raw(Bytes::from(vec![number; usize::from(number) * 40]));
-            kept.picture.revised_prompt = told.map(str::to_owned);
-            Arc::new(GeneratedPicture { id: format!("{number}").into(), ..kept })
+            let mut generated = (*picture(number)).clone();
+            generated.picture.encoded = Encoded::Raw(Bytes::from(vec![number; usize::from(number) * 40]));
+            generated.picture.revised_prompt = told.map(str::to_owned);
+            Arc::new(GeneratedPicture { id: format!("{number}").into(), ..generated })
         };
         let pictures: Vec<_> = (0..60).map(|number| made(number, (number % 3 == 0).then_some("a red fox"))).collect();
         for round in 0..5_000 {
@@ -187,7 +187,7 @@ mod tests {
                 _ => links.hold(&pictures[random.usize(..pictures.len())], MINUTE * random.u32(1..4), now),
             }
             let state = links.lock();
-            let held: u64 = state.held.values().map(|held| weight(&held.kept)).sum();
+            let held: u64 = state.held.values().map(|held| weight(&held.generated)).sum();
             assert_eq!((state.bytes, state.order.len()), (held, state.held.len()), "{round}");
             assert!(held <= state.limit, "{round}");
         }

@@ -1,15 +1,14 @@
 //! Rewritten prompts: the same prompt for the same model, told the same, finds what was written for it.
 //!
-//! The whole key is compared, so that nobody is ever given the words of another. Memory is bounded in bytes by
-//! quick_cache (S3-FIFO); time-to-live is checked on every look. Of several who want the same words at once one has the
-//! turn to get them ([`RewriteTurn`]); the waiting itself is the gateway's.
+//! The whole key is compared, so that nobody is ever given the words of another. Time-to-live is checked on every look-up.
+//! Of several requests that want the same words at once one has the turn to get them ([`RewriteTurn`]); the waiting itself
+//! is the gateway's.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::cache::byte_bounded::{ByteBounded, FillGuard, Weigh};
 use futures_util::FutureExt;
-use quick_cache::sync::{Cache, DefaultLifecycle, PlaceholderGuard};
-use quick_cache::{DefaultHashBuilder, Weighter};
 
 /// What an entry weighs besides its words: the table slot, the boxes, and what an allocator adds.
 const OVERHEAD: usize = 192;
@@ -36,30 +35,18 @@ struct CachedRewrite {
     expires: Instant,
 }
 
-#[derive(Clone)]
-struct Bytes;
-
-impl Weighter<RewriteKey, CachedRewrite> for Bytes {
-    fn weight(&self, key: &RewriteKey, entry: &CachedRewrite) -> u64 {
-        (key.0.len() + entry.words.len() + OVERHEAD) as u64
+impl Weigh<RewriteKey> for CachedRewrite {
+    fn weight(&self, key: &RewriteKey) -> u64 {
+        (key.0.len() + self.words.len() + OVERHEAD) as u64
     }
 }
 
 /// The turn to get the words that several may want. Dropped without any, it passes to the next who waits.
-pub struct RewriteTurn<'w>(
-    PlaceholderGuard<
-        'w,
-        RewriteKey,
-        CachedRewrite,
-        Bytes,
-        DefaultHashBuilder,
-        DefaultLifecycle<RewriteKey, CachedRewrite>,
-    >,
-);
+pub struct RewriteTurn<'w>(FillGuard<'w, RewriteKey, CachedRewrite>);
 
 impl RewriteTurn<'_> {
     /// Keeps `words`, for those who wait as well.
-    pub fn keep(self, words: Arc<str>, ttl: Duration, now: Instant) {
+    pub fn fill(self, words: Arc<str>, ttl: Duration, now: Instant) {
         // Refused only when the entry was removed meanwhile; then nobody wants it kept.
         drop(self.0.insert(CachedRewrite { words, expires: now + ttl }));
     }
@@ -67,37 +54,35 @@ impl RewriteTurn<'_> {
 
 /// Rewritten prompts, bounded in bytes.
 pub struct PromptCache {
-    entries: Cache<RewriteKey, CachedRewrite, Bytes>,
+    rewrites: ByteBounded<RewriteKey, CachedRewrite>,
 }
 
 impl PromptCache {
     /// An empty cache of at most `memory` bytes.
     pub fn new(memory: u64) -> PromptCache {
-        PromptCache { entries: Cache::with_weighter(1024, memory, Bytes) }
+        PromptCache { rewrites: ByteBounded::new(memory) }
     }
 
     /// What was written for `key`, or the turn to have it written. Somebody else's turn is waited for.
-    pub fn look<'w>(
+    pub fn get_or_turn<'w>(
         &'w self,
         key: &'w RewriteKey,
         now: Instant,
     ) -> impl Future<Output = Result<Arc<str>, RewriteTurn<'w>>> + use<'w> {
         // In one step, or somebody else's turn could be taken away in between.
-        self.entries.remove_if(key, |entry| entry.expires <= now);
-        let found = self.entries.get_value_or_guard_async(key);
+        self.rewrites.entries.remove_if(key, |entry| entry.expires <= now);
+        let found = self.rewrites.entries.get_value_or_guard_async(key);
         found.map(|found| found.map(|entry| entry.words).map_err(RewriteTurn))
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> u64 {
-        self.entries.weight()
+        self.rewrites.bytes()
     }
 
     /// Changes the bound; evicts at once when it shrinks.
     pub fn resize(&self, memory: u64) {
-        if self.entries.capacity() != memory {
-            self.entries.set_capacity(memory);
-        }
+        self.rewrites.resize(memory);
     }
 }
 
@@ -109,11 +94,11 @@ mod tests {
 
     /// What is there without waiting; the turn is taken and given back.
     fn look(words: &PromptCache, key: &RewriteKey, now: Instant) -> Option<Arc<str>> {
-        words.look(key, now).now_or_never().unwrap().ok()
+        words.get_or_turn(key, now).now_or_never().unwrap().ok()
     }
 
     fn keep(words: &PromptCache, key: &RewriteKey, text: &str, now: Instant) {
-        words.look(key, now).now_or_never().unwrap().err().unwrap().keep(text.into(), HOUR, now);
+        words.get_or_turn(key, now).now_or_never().unwrap().err().unwrap().fill(text.into(), HOUR, now);
     }
 
     #[test]
@@ -134,15 +119,15 @@ mod tests {
     fn one_has_the_turn_and_the_others_wait_for_what_it_brings() {
         let (words, now) = (PromptCache::new(1 << 20), Instant::now());
         let key = RewriteKey::of(["a fox"]);
-        let first = words.look(&key, now).now_or_never().unwrap().err().unwrap();
-        let mut waiting = [Box::pin(words.look(&key, now)), Box::pin(words.look(&key, now))];
+        let first = words.get_or_turn(&key, now).now_or_never().unwrap().err().unwrap();
+        let mut waiting = [Box::pin(words.get_or_turn(&key, now)), Box::pin(words.get_or_turn(&key, now))];
         assert!(waiting.each_mut().map(|waiter| waiter.now_or_never().is_none()).iter().all(|waits| *waits));
         drop(first);
         let mut turns: Vec<_> = waiting.each_mut().into_iter().map(|waiter| waiter.now_or_never()).collect();
         let (mine, other) = if turns[0].is_some() { (0, 1) } else { (1, 0) };
         let turn = turns.swap_remove(mine).unwrap().err().unwrap();
         assert!(turns[0].is_none(), "one alone has the turn");
-        turn.keep("a red fox".into(), HOUR, now);
+        turn.fill("a red fox".into(), HOUR, now);
         let found = waiting.each_mut().into_iter().nth(other).unwrap().now_or_never().unwrap();
         assert_eq!(found.ok().as_deref(), Some("a red fox"));
     }

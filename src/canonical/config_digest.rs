@@ -4,11 +4,11 @@
 //! changes what would be drawn makes them the pictures of something else. Every field of a route, an offer and a
 //! provider is decided here, in one of three digests that are worked out once for each config:
 //!
-//! - [`of_route`] is part of the meaning of every request to the route.
-//! - [`way`] goes with each kept picture: how the offer that drew it was told to draw. When that changes, its pictures
+//! - [`route_digest`] is part of the meaning of every request to the route.
+//! - [`offer_digest`] goes with each kept picture: how the offer that drew it was told to draw. When that changes, its pictures
 //!   are served no more, and those of the other offers stay. An offer that is gone leaves its pictures behind: provider
 //!   and model are no part of the meaning.
-//! - [`seller`] is part of the meaning of a request that insists on one offer: where that offer leads.
+//! - [`provider_digest`] is part of the meaning of a request that insists on one offer: where that offer leads.
 
 use std::fmt::Debug;
 
@@ -19,7 +19,7 @@ use crate::canonical::writer::FieldWriter;
 use crate::config::plan::{Account, CapabilityOverrides, Dialect, EditOverride, Model, Offer, Provider, Route};
 
 /// What a route does to a request before anybody is asked.
-pub fn of_route(route: &Route) -> Digest {
+pub fn route_digest(route: &Route) -> Digest {
     // Destructured, here and below, so that a new field breaks the build until it is decided whether it counts.
     let Route {
         // In the canonical form itself.
@@ -53,7 +53,7 @@ pub fn of_route(route: &Route) -> Digest {
 }
 
 /// How an offer is told to draw, and with what words.
-pub fn way(offer: &Offer) -> Digest {
+pub fn offer_digest(offer: &Offer) -> Digest {
     let Offer { provider, model, name: _, max_usd_per_image: _ } = offer;
     let Model { name: _, price: _, volume: _, capabilities, options, via, family } = &**model;
     let CapabilityOverrides {
@@ -88,7 +88,7 @@ pub fn way(offer: &Offer) -> Digest {
 }
 
 /// Where an offer of this provider leads.
-pub fn seller(provider: &Provider) -> Digest {
+pub fn provider_digest(provider: &Provider) -> Digest {
     let Provider {
         // In the pinned offer's name, as the model is.
         name: _,

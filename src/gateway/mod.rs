@@ -111,9 +111,7 @@ impl Gateway {
         let version = self.snapshot().version + 1;
         let snapshot = Snapshot::new(version, plan, &self.link_secret)?;
         self.shared.journal.follow(&snapshot.plan)?;
-        self.shared.exact.resize(snapshot.plan.cache.memory);
-        self.shared.links.resize(snapshot.plan.cache.links, std::time::Instant::now());
-        self.shared.prompts.resize(snapshot.plan.cache.prompts);
+        self.shared.cache.resize(&snapshot.plan.cache, std::time::Instant::now());
         self.shared.transport.replies.resize(snapshot.plan.server.limits.response_bodies);
         for provider in snapshot.plan.providers.values() {
             self.shared.lane(provider).resize(provider.concurrency.limit, provider.concurrency.queue);

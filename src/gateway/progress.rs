@@ -105,10 +105,10 @@ impl ProgressReceiver {
     /// which; what nothing comes before any more is delivered in the end.
     fn ready(&self, pictures: &[PlacedPicture]) -> Vec<Arc<GeneratedPicture>> {
         if !self.in_order {
-            return pictures.iter().take(self.wanted).map(|placed| placed.kept.clone()).collect();
+            return pictures.iter().take(self.wanted).map(|placed| placed.generated.clone()).collect();
         }
         let at = |place: usize| pictures.iter().find(|placed| usize::from(placed.place) == place);
-        (0..self.wanted).map_while(at).map(|placed| placed.kept.clone()).collect()
+        (0..self.wanted).map_while(at).map(|placed| placed.generated.clone()).collect()
     }
 
     fn next_event(&mut self) -> Option<ProgressEvent> {

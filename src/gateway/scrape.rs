@@ -43,13 +43,13 @@ impl Gateway {
     }
 
     fn scrape_caches(&self, scrape: &mut Scrape) -> Result<(), prometheus::Error> {
-        let shared = &self.shared;
-        scrape.count("cache_bytes", "Bytes of pictures kept for reuse.", gauge(shared.exact.bytes()))?;
-        scrape.count("link_bytes", "Bytes of pictures held behind links.", gauge(shared.links.bytes()))?;
+        let size = self.shared.cache.size();
+        scrape.count("cache_bytes", "Bytes of pictures kept for reuse.", gauge(size.pictures))?;
+        scrape.count("link_bytes", "Bytes of pictures held behind links.", gauge(size.links))?;
         let help = "Bytes of rewritten prompts kept for reuse.";
-        scrape.count("prompt_cache_bytes", help, gauge(shared.prompts.bytes()))?;
+        scrape.count("prompt_cache_bytes", help, gauge(size.prompts))?;
         let help = "Links given up before their time for want of space.";
-        scrape.count("links_given_up", help, gauge(shared.links.given_up()))
+        scrape.count("links_given_up", help, gauge(size.links_given_up))
     }
 
     /// Every budget of `plan`, all as of one moment.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cache::PlacedPicture;
-use crate::cache::exact::{CacheLookup, Freshness, Miss};
+use crate::cache::{CacheLookup, Freshness, Miss};
 use crate::canonical::Canonical;
 use crate::config::plan::OnDeadline;
 use crate::dispatch;
@@ -104,9 +104,9 @@ impl ServeRequest<'_> {
 
     fn cached(&self) -> CacheLookup {
         let Some(cache) = self.matched.route.cache else { return CacheLookup::Miss(Miss::Absent) };
-        let way = |offer: &str| self.snapshot.way_of(self.matched.index, offer);
-        let terms = Freshness { ttl: cache.ttl, now: Instant::now().into_std(), way: &way };
-        self.shared.exact.look(&self.canonical, self.request.n, &terms)
+        let offer_digest = |offer: &str| self.snapshot.offer_digest_by_name(self.matched.index, offer);
+        let freshness = Freshness { ttl: cache.ttl, now: Instant::now().into_std(), offer_digest: &offer_digest };
+        self.shared.cache.look_up(&self.canonical, self.request.n, &freshness)
     }
 
     /// Joins an identical request in flight, unless the caller wants pictures of its own.
@@ -175,7 +175,7 @@ impl ServeRequest<'_> {
     }
 
     fn hit(&self, pictures: Vec<PlacedPicture>) -> Outcome {
-        let saved = pictures.iter().fold(Usd::ZERO, |total, placed| total.saturating_add(placed.kept.usd));
+        let saved = pictures.iter().fold(Usd::ZERO, |total, placed| total.saturating_add(placed.generated.usd));
         self.shared.journal.saved(Saving {
             tenant: &self.caller.tenant,
             route: &self.matched.route.name,
@@ -192,7 +192,7 @@ impl ServeRequest<'_> {
         let complete = progress.pictures.len() == self.wanted();
         let partial_is_fine = !late || self.matched.route.on_deadline == OnDeadline::Partial;
         let result = if complete || (!progress.pictures.is_empty() && partial_is_fine) {
-            Ok(progress.pictures.into_iter().map(|placed| placed.kept).collect())
+            Ok(progress.pictures.into_iter().map(|placed| placed.generated).collect())
         } else {
             Err(progress.error.unwrap_or_else(dispatch::no_picture_error::deadline))
         };

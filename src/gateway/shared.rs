@@ -6,9 +6,7 @@ use dashmap::DashMap;
 use tokio_util::task::TaskTracker;
 
 use crate::breaker::Breakers;
-use crate::cache::exact::ExactCache;
-use crate::cache::link_store::LinkStore;
-use crate::cache::prompts::PromptCache;
+use crate::cache::CacheTiers;
 use crate::clock::Clock;
 use crate::concurrency_limit::Lane;
 use crate::config::plan::{Plan, Provider};
@@ -25,12 +23,8 @@ use crate::upstream::transport::{HttpClient, Transport};
 pub struct Shared {
     /// The wall clock.
     pub clock: Clock,
-    /// Pictures kept for reuse.
-    pub exact: ExactCache,
-    /// Pictures held behind links.
-    pub links: LinkStore,
-    /// Prompts as they were rewritten.
-    pub prompts: PromptCache,
+    /// Pictures and rewritten prompts for later requests, and pictures behind links.
+    pub cache: CacheTiers,
     /// Requests being drawn.
     pub flights: Arc<Flights>,
     /// Circuit breakers by name.
@@ -67,9 +61,7 @@ impl Shared {
         let replies = metrics.response_body_bytes.clone();
         Ok(Shared {
             clock,
-            exact: ExactCache::new(plan.cache.memory),
-            links: LinkStore::new(plan.cache.links),
-            prompts: PromptCache::new(plan.cache.prompts),
+            cache: CacheTiers::new(&plan.cache),
             flights: Arc::default(),
             breakers: Breakers::new(),
             metrics,

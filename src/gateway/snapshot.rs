@@ -37,7 +37,7 @@ struct ResolvedRoute {
     /// The same for a request that insists on the offer.
     pinned: Vec<[Digest; 2]>,
     /// How the offer draws.
-    ways: Vec<Digest>,
+    offer_digests: Vec<Digest>,
 }
 
 /// Why a checked plan cannot run.
@@ -80,13 +80,13 @@ impl Snapshot {
     }
 
     /// How an offer draws: with its pictures this is kept.
-    pub fn way(&self, route: usize, offer: usize) -> Option<Digest> {
-        self.routes.get(route)?.ways.get(offer).copied()
+    pub fn offer_digest(&self, route: usize, offer: usize) -> Option<Digest> {
+        self.routes.get(route)?.offer_digests.get(offer).copied()
     }
 
     /// The same by the offer's name; `None` when the route has no such offer.
-    pub fn way_of(&self, route: usize, name: &str) -> Option<Digest> {
-        self.way(route, self.offer(route, name)?)
+    pub fn offer_digest_by_name(&self, route: usize, name: &str) -> Option<Digest> {
+        self.offer_digest(route, self.offer(route, name)?)
     }
 
     fn offer(&self, route: usize, name: &str) -> Option<usize> {
@@ -117,14 +117,15 @@ impl Snapshot {
 }
 
 fn resolve(route: &Route) -> Result<ResolvedRoute, SnapshotError> {
-    let mut resolved = ResolvedRoute { rules: [canonical::config_digest::of_route(route)], ..ResolvedRoute::default() };
+    let mut resolved =
+        ResolvedRoute { rules: [canonical::config_digest::route_digest(route)], ..ResolvedRoute::default() };
     for offer in &route.offers {
         let kind = offer.provider.kind;
         let provider = provider::by_kind(kind).ok_or(SnapshotError::UnknownKind(kind))?;
         resolved.providers.push(provider);
         resolved.capabilities.push(provider::capabilities(provider, &offer.provider.account, &offer.model));
-        resolved.pinned.push([resolved.rules[0], canonical::config_digest::seller(&offer.provider)]);
-        resolved.ways.push(canonical::config_digest::way(offer));
+        resolved.pinned.push([resolved.rules[0], canonical::config_digest::provider_digest(&offer.provider)]);
+        resolved.offer_digests.push(canonical::config_digest::offer_digest(offer));
     }
     Ok(resolved)
 }
@@ -175,7 +176,11 @@ routes:
         };
         let snapshot = Snapshot::new(1, plan, &Secret::new("0123456789abcdef0123456789abcdef")).unwrap();
         let offer = snapshot.plan.routes[0].offers[0].name.clone();
-        (snapshot.rules(0, None).to_vec(), snapshot.way_of(0, &offer), snapshot.rules(0, Some(&offer)).to_vec())
+        (
+            snapshot.rules(0, None).to_vec(),
+            snapshot.offer_digest_by_name(0, &offer),
+            snapshot.rules(0, Some(&offer)).to_vec(),
+        )
     }
 
     fn changed(from: &str, to: &str) -> String {
@@ -187,7 +192,7 @@ routes:
     fn what_a_change_of_the_config_makes_the_pictures_of_something_else() {
         let before = meaning(CONFIG);
         // From, to, and whether it counts for every request, for the offer's own pictures, for requests pinned to the offer.
-        for (from, to, route, way, pinned) in [
+        for (from, to, route, offer_digest, pinned) in [
             ("tolerance: 15%", "tolerance: 1%", true, false, true),
             ("strict: false", "strict: true", true, false, true),
             ("size: {tolerance: 15%}", "size: {tolerance: 15%, strict: true}", true, false, true),
@@ -209,7 +214,7 @@ routes:
         ] {
             let after = meaning(&changed(from, to));
             let told = (before.0 != after.0, before.1 != after.1, before.2 != after.2);
-            assert_eq!(told, (route, way, pinned), "{from} -> {to}");
+            assert_eq!(told, (route, offer_digest, pinned), "{from} -> {to}");
         }
     }
 

@@ -96,7 +96,7 @@ impl Easel {
         let answer = response::images(&outcome, &link);
         if outcome.format == ResponseFormat::Url {
             for kept in outcome.result.iter().flatten() {
-                self.gateway.shared.links.hold(kept, snapshot.plan.server.link_ttl, Instant::now());
+                self.gateway.shared.cache.hold_link(kept, snapshot.plan.server.link_ttl, Instant::now());
             }
         }
         ctx.outcome = Some(outcome);

@@ -37,7 +37,7 @@ impl Easel {
             };
             return Answer::error(&Error::new(ErrorKind::LinkRefused, message).with_code(code));
         }
-        match self.gateway.shared.links.get(id, Instant::now()) {
+        match self.gateway.shared.cache.linked_picture(id, Instant::now()) {
             Some(kept) if kept.picture.format == format => response::file(&kept, snapshot.plan.server.link_ttl),
             _ => Answer::error(&Error::new(
                 ErrorKind::FileNotFound,

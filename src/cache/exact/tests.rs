@@ -24,24 +24,24 @@ fn picture(tag: u8, bytes: usize) -> Arc<GeneratedPicture> {
     Arc::new(GeneratedPicture::new(picture, "p/m".into(), Usd::ZERO, 5))
 }
 
-const WAY: Digest = [1; 32];
+const OFFER_DIGEST: Digest = [1; 32];
 
 /// An hour, and offers that draw as they did.
-fn terms(now: Instant) -> Freshness<'static> {
-    Freshness { ttl: HOUR, now, way: &|_| Some(WAY) }
+fn freshness(now: Instant) -> Freshness<'static> {
+    Freshness { ttl: HOUR, now, offer_digest: &|_| Some(OFFER_DIGEST) }
 }
 
 fn keep(cache: &ExactCache, canonical: &Canonical, pictures: &[Arc<GeneratedPicture>], now: Instant) -> bool {
-    cache.keep(canonical, &placed(pictures), WAY, HOUR, now).is_ok()
+    cache.insert(canonical, &placed(pictures), OFFER_DIGEST, HOUR, now).is_ok()
 }
 
 /// Each in the place in which it is listed.
 fn placed(pictures: &[Arc<GeneratedPicture>]) -> Vec<PlacedPicture> {
-    (0..).zip(pictures).map(|(place, kept)| at(place, kept)).collect()
+    (0..).zip(pictures).map(|(place, generated)| at(place, generated)).collect()
 }
 
-fn at(place: u8, kept: &Arc<GeneratedPicture>) -> PlacedPicture {
-    PlacedPicture { place, kept: kept.clone() }
+fn at(place: u8, generated: &Arc<GeneratedPicture>) -> PlacedPicture {
+    PlacedPicture { place, generated: generated.clone() }
 }
 
 fn seeded(seed: u32) -> Canonical {
@@ -53,12 +53,12 @@ fn seeded(seed: u32) -> Canonical {
 fn what_was_kept_is_found_until_its_time_is_over() {
     let (cache, now) = (ExactCache::new(1 << 20), Instant::now());
     let fox = canonical("a fox");
-    assert_eq!(cache.look(&fox, 1, &terms(now)), CacheLookup::Miss(Miss::Absent));
+    assert_eq!(cache.look_up(&fox, 1, &freshness(now)), CacheLookup::Miss(Miss::Absent));
     assert!(keep(&cache, &fox, &[picture(1, 100)], now));
-    assert_eq!(cache.look(&fox, 1, &terms(now)), CacheLookup::Hit(placed(&[picture(1, 100)])));
-    assert_eq!(cache.look(&canonical("a box"), 1, &terms(now)), CacheLookup::Miss(Miss::Absent));
-    assert_eq!(cache.look(&fox, 1, &terms(now + HOUR)), CacheLookup::Miss(Miss::Expired));
-    assert_eq!(cache.look(&fox, 1, &terms(now)), CacheLookup::Miss(Miss::Absent));
+    assert_eq!(cache.look_up(&fox, 1, &freshness(now)), CacheLookup::Hit(placed(&[picture(1, 100)])));
+    assert_eq!(cache.look_up(&canonical("a box"), 1, &freshness(now)), CacheLookup::Miss(Miss::Absent));
+    assert_eq!(cache.look_up(&fox, 1, &freshness(now + HOUR)), CacheLookup::Miss(Miss::Expired));
+    assert_eq!(cache.look_up(&fox, 1, &freshness(now)), CacheLookup::Miss(Miss::Absent));
 }
 
 #[test]
@@ -66,27 +66,30 @@ fn part_of_a_batch_is_kept_and_the_rest_joins_it() {
     let (cache, now) = (ExactCache::new(1 << 20), Instant::now());
     let fox = canonical("a fox");
     keep(&cache, &fox, &[picture(1, 10), picture(2, 10)], now);
-    assert_eq!(cache.look(&fox, 4, &terms(now)), CacheLookup::Part(placed(&[picture(1, 10), picture(2, 10)])));
+    assert_eq!(cache.look_up(&fox, 4, &freshness(now)), CacheLookup::Part(placed(&[picture(1, 10), picture(2, 10)])));
     keep(&cache, &fox, &[picture(3, 10), picture(1, 10), picture(4, 10)], now);
     let all = [3, 1, 4, 2].map(|tag| picture(tag, 10));
-    assert_eq!(cache.look(&fox, 4, &terms(now)), CacheLookup::Hit(placed(&all)));
+    assert_eq!(cache.look_up(&fox, 4, &freshness(now)), CacheLookup::Hit(placed(&all)));
 }
 
 #[test]
 fn with_a_seed_a_picture_is_served_for_its_own_place_alone() {
     let (cache, now) = (ExactCache::new(1 << 20), Instant::now());
     let (fox, [zero, one, two, four]) = (seeded(7), [0, 1, 2, 4].map(|tag| picture(tag, 10)));
-    cache.keep(&fox, &[at(4, &four), at(2, &two)], WAY, HOUR, now).unwrap();
-    assert_eq!(cache.look(&fox, 1, &terms(now)), CacheLookup::Miss(Miss::Absent), "nothing drawn by seed 7");
-    assert_eq!(cache.look(&fox, 4, &terms(now)), CacheLookup::Part(vec![at(2, &two)]));
-    cache.keep(&fox, &[at(1, &one)], WAY, HOUR, now).unwrap();
-    cache.keep(&fox, &[at(0, &zero)], WAY, HOUR, now).unwrap();
-    assert_eq!(cache.look(&fox, 1, &terms(now)), CacheLookup::Hit(vec![at(0, &zero)]));
-    assert_eq!(cache.look(&fox, 3, &terms(now)), CacheLookup::Hit(vec![at(0, &zero), at(1, &one), at(2, &two)]));
+    cache.insert(&fox, &[at(4, &four), at(2, &two)], OFFER_DIGEST, HOUR, now).unwrap();
+    assert_eq!(cache.look_up(&fox, 1, &freshness(now)), CacheLookup::Miss(Miss::Absent), "nothing drawn by seed 7");
+    assert_eq!(cache.look_up(&fox, 4, &freshness(now)), CacheLookup::Part(vec![at(2, &two)]));
+    cache.insert(&fox, &[at(1, &one)], OFFER_DIGEST, HOUR, now).unwrap();
+    cache.insert(&fox, &[at(0, &zero)], OFFER_DIGEST, HOUR, now).unwrap();
+    assert_eq!(cache.look_up(&fox, 1, &freshness(now)), CacheLookup::Hit(vec![at(0, &zero)]));
+    assert_eq!(cache.look_up(&fox, 3, &freshness(now)), CacheLookup::Hit(vec![at(0, &zero), at(1, &one), at(2, &two)]));
     // Drawn anew, and the same bytes twice: a vendor may draw alike for two seeds.
-    cache.keep(&fox, &[at(1, &four), at(2, &four)], WAY, HOUR, now).unwrap();
-    assert_eq!(cache.look(&fox, 3, &terms(now)), CacheLookup::Hit(vec![at(0, &zero), at(1, &four), at(2, &four)]));
-    assert_eq!(cache.look(&seeded(8), 1, &terms(now)), CacheLookup::Miss(Miss::Absent));
+    cache.insert(&fox, &[at(1, &four), at(2, &four)], OFFER_DIGEST, HOUR, now).unwrap();
+    assert_eq!(
+        cache.look_up(&fox, 3, &freshness(now)),
+        CacheLookup::Hit(vec![at(0, &zero), at(1, &four), at(2, &four)])
+    );
+    assert_eq!(cache.look_up(&seeded(8), 1, &freshness(now)), CacheLookup::Miss(Miss::Absent));
 }
 
 #[test]
@@ -94,13 +97,13 @@ fn each_picture_of_a_pool_has_an_age_of_its_own() {
     let (cache, now) = (ExactCache::new(1 << 20), Instant::now());
     let (old, new) = (picture(1, 10), picture(2, 10));
     for (fox, new_at) in [(canonical("a fox"), 0), (seeded(7), 1)] {
-        cache.keep(&fox, &[at(0, &old)], WAY, HOUR, now).unwrap();
-        cache.keep(&fox, &[at(1, &new)], WAY, HOUR, now + HOUR / 2).unwrap();
-        assert!(matches!(cache.look(&fox, 2, &terms(now + HOUR / 2)), CacheLookup::Hit(_)));
-        assert_eq!(cache.look(&fox, 2, &terms(now + HOUR)), CacheLookup::Part(vec![at(new_at, &new)]));
+        cache.insert(&fox, &[at(0, &old)], OFFER_DIGEST, HOUR, now).unwrap();
+        cache.insert(&fox, &[at(1, &new)], OFFER_DIGEST, HOUR, now + HOUR / 2).unwrap();
+        assert!(matches!(cache.look_up(&fox, 2, &freshness(now + HOUR / 2)), CacheLookup::Hit(_)));
+        assert_eq!(cache.look_up(&fox, 2, &freshness(now + HOUR)), CacheLookup::Part(vec![at(new_at, &new)]));
         // A route whose pictures are to be younger has them younger at once.
-        let strict = Freshness { ttl: HOUR / 4, ..terms(now + HOUR) };
-        assert_eq!(cache.look(&fox, 2, &strict), CacheLookup::Miss(Miss::Expired));
+        let strict = Freshness { ttl: HOUR / 4, ..freshness(now + HOUR) };
+        assert_eq!(cache.look_up(&fox, 2, &strict), CacheLookup::Miss(Miss::Expired));
     }
 }
 
@@ -109,16 +112,18 @@ fn what_would_be_drawn_another_way_now_is_not_served_and_the_rest_is() {
     let (cache, now) = (ExactCache::new(1 << 20), Instant::now());
     let (fox, ours) = (canonical("a fox"), picture(1, 10));
     let theirs = Arc::new(GeneratedPicture { drawn_by: "q/m".into(), ..(*picture(2, 10)).clone() });
-    cache.keep(&fox, &[at(0, &theirs)], [2; 32], HOUR, now).unwrap();
-    cache.keep(&fox, &[at(0, &ours)], WAY, HOUR, now).unwrap();
-    let look = |way: &dyn Fn(&str) -> Option<Digest>| cache.look(&fox, 2, &Freshness { way, ..terms(now) });
+    cache.insert(&fox, &[at(0, &theirs)], [2; 32], HOUR, now).unwrap();
+    cache.insert(&fox, &[at(0, &ours)], OFFER_DIGEST, HOUR, now).unwrap();
+    let look_up = |offer_digest: &dyn Fn(&str) -> Option<Digest>| {
+        cache.look_up(&fox, 2, &Freshness { offer_digest, ..freshness(now) })
+    };
     assert_eq!(
-        look(&|name| Some(if name == "p/m" { WAY } else { [2; 32] })),
+        look_up(&|name| Some(if name == "p/m" { OFFER_DIGEST } else { [2; 32] })),
         CacheLookup::Hit(placed(&[ours.clone(), theirs.clone()]))
     );
-    assert_eq!(look(&|_| Some(WAY)), CacheLookup::Part(placed(&[ours])), "the other one's options changed");
-    assert_eq!(look(&|name| (name == "p/m").then_some([3; 32])), CacheLookup::Part(placed(&[theirs])), "it is gone");
-    assert_eq!(look(&|_| Some([3; 32])), CacheLookup::Miss(Miss::Stale));
+    assert_eq!(look_up(&|_| Some(OFFER_DIGEST)), CacheLookup::Part(placed(&[ours])), "the other one's options changed");
+    assert_eq!(look_up(&|name| (name == "p/m").then_some([3; 32])), CacheLookup::Part(placed(&[theirs])), "it is gone");
+    assert_eq!(look_up(&|_| Some([3; 32])), CacheLookup::Miss(Miss::Stale));
 }
 
 #[test]
@@ -127,15 +132,16 @@ fn an_expired_pool_that_another_has_replaced_meanwhile_is_not_removed() {
     let (fox, new) = (canonical("a fox"), picture(2, 10));
     let later = now + HOUR;
     let old = || {
-        let pictures = vec![PooledPicture { place: 0, kept: picture(1, 10), since: now, way: WAY }];
+        let pictures =
+            vec![PooledPicture { place: 0, generated: picture(1, 10), since: now, offer_digest: OFFER_DIGEST }];
         Arc::new(PoolEntry::new(fox.bytes(), pictures))
     };
     std::thread::scope(|scope| {
-        let looking = scope.spawn(|| (0..50_000).for_each(|_| drop(cache.look(&fox, 1, &terms(later)))));
+        let looking = scope.spawn(|| (0..50_000).for_each(|_| drop(cache.look_up(&fox, 1, &freshness(later)))));
         while !looking.is_finished() {
-            cache.entries.insert(fox.key(), old());
+            cache.pools.entries.insert(fox.key(), old());
             keep(&cache, &fox, std::slice::from_ref(&new), later);
-            assert_eq!(cache.look(&fox, 1, &terms(later)), CacheLookup::Hit(placed(std::slice::from_ref(&new))));
+            assert_eq!(cache.look_up(&fox, 1, &freshness(later)), CacheLookup::Hit(placed(std::slice::from_ref(&new))));
         }
     });
 }
@@ -144,9 +150,9 @@ fn an_expired_pool_that_another_has_replaced_meanwhile_is_not_removed() {
 fn a_colliding_hash_never_serves_another_requests_picture() {
     let (cache, now) = (ExactCache::new(1 << 20), Instant::now());
     let fox = canonical("a fox");
-    let pictures = vec![PooledPicture { place: 0, kept: picture(1, 9), since: now, way: WAY }];
-    cache.entries.insert(fox.key(), Arc::new(PoolEntry::new(b"something else", pictures)));
-    assert_eq!(cache.look(&fox, 1, &terms(now)), CacheLookup::Miss(Miss::Collision));
+    let pictures = vec![PooledPicture { place: 0, generated: picture(1, 9), since: now, offer_digest: OFFER_DIGEST }];
+    cache.pools.entries.insert(fox.key(), Arc::new(PoolEntry::new(b"something else", pictures)));
+    assert_eq!(cache.look_up(&fox, 1, &freshness(now)), CacheLookup::Miss(Miss::Collision));
 }
 
 #[test]
@@ -162,10 +168,16 @@ fn a_picture_that_is_forgotten_leaves_every_pool_of_its_tenant_and_no_other() {
     }
     keep(&cache, &of("t", "alone"), std::slice::from_ref(&bad), now);
     cache.forget("t", &bad.id);
-    assert_eq!(cache.look(&of("t", "a fox"), 2, &terms(now)), CacheLookup::Part(placed(std::slice::from_ref(&good))));
-    assert_eq!(cache.look(&of("t", "a vixen"), 1, &terms(now)), CacheLookup::Hit(placed(std::slice::from_ref(&good))));
-    assert_eq!(cache.look(&of("t", "alone"), 1, &terms(now)), CacheLookup::Miss(Miss::Absent));
-    assert_eq!(cache.look(&of("tt", "a fox"), 2, &terms(now)), CacheLookup::Hit(placed(&[bad, good])));
+    assert_eq!(
+        cache.look_up(&of("t", "a fox"), 2, &freshness(now)),
+        CacheLookup::Part(placed(std::slice::from_ref(&good)))
+    );
+    assert_eq!(
+        cache.look_up(&of("t", "a vixen"), 1, &freshness(now)),
+        CacheLookup::Hit(placed(std::slice::from_ref(&good)))
+    );
+    assert_eq!(cache.look_up(&of("t", "alone"), 1, &freshness(now)), CacheLookup::Miss(Miss::Absent));
+    assert_eq!(cache.look_up(&of("tt", "a fox"), 2, &freshness(now)), CacheLookup::Hit(placed(&[bad, good])));
 }
 
 #[test]
@@ -192,12 +204,16 @@ fn what_is_not_too_large_for_one_request_is_found_as_soon_as_it_is_kept() {
         let bytes = random.usize(..if round % 7 == 0 { 900_000 } else { 90_000 });
         let new = picture(tag, bytes);
         assert!(keep(&cache, &keys[at], std::slice::from_ref(&new), now), "{bytes} bytes");
-        assert_eq!(cache.look(&keys[at], 1, &terms(now)), CacheLookup::Hit(placed(&[new])), "{round}: {bytes} bytes");
+        assert_eq!(
+            cache.look_up(&keys[at], 1, &freshness(now)),
+            CacheLookup::Hit(placed(&[new])),
+            "{round}: {bytes} bytes"
+        );
         assert!(cache.bytes() <= 1 << 20);
         popular.push(at);
         // All that is there is asked for now and then.
         for at in popular.iter().rev().take(30) {
-            cache.look(&keys[*at], 1, &terms(now));
+            cache.look_up(&keys[*at], 1, &freshness(now));
         }
     }
 }
@@ -213,16 +229,16 @@ fn whatever_happens_the_bytes_told_are_the_bytes_held() {
         match random.u8(..20) {
             0 => cache.resize(random.u64(200_000..2_000_000)),
             1 => cache.forget("t", &picture(random.u8(..), 1_000).id),
-            2..10 => drop(cache.look(key, random.u8(1..4), &terms(now))),
+            2..10 => drop(cache.look_up(key, random.u8(1..4), &freshness(now))),
             _ => {
                 let batch: Vec<_> =
                     (0..random.u8(1..5)).map(|_| picture(random.u8(..), random.usize(..150_000))).collect();
                 keep(&cache, key, &batch, now);
             }
         }
-        let held: u64 = cache.entries.iter().map(|(_, entry)| entry.weight()).sum();
+        let held: u64 = cache.pools.entries.iter().map(|(_, entry)| entry.weight(&0)).sum();
         assert_eq!(cache.bytes(), held, "{round}");
-        assert!(held <= cache.entries.capacity(), "{round}");
+        assert!(held <= cache.pools.entries.capacity(), "{round}");
     }
     cache.resize(0);
     assert_eq!(cache.bytes(), 0);
@@ -232,14 +248,14 @@ fn whatever_happens_the_bytes_told_are_the_bytes_held() {
 fn of_pictures_that_are_too_large_together_as_many_are_kept_as_fit_the_new_ones_first() {
     let (cache, now) = (ExactCache::new(1 << 20), Instant::now());
     let (fox, pictures) = (canonical("a fox"), [1, 2, 3].map(|tag| picture(tag, 450_000)));
-    for kept in &pictures {
-        assert!(keep(&cache, &fox, std::slice::from_ref(kept), now), "those before give way");
+    for generated in &pictures {
+        assert!(keep(&cache, &fox, std::slice::from_ref(generated), now), "those before give way");
     }
-    let look = || cache.look(&fox, 3, &terms(now));
-    assert_eq!(look(), CacheLookup::Part(placed(&[pictures[2].clone(), pictures[1].clone()])));
-    let told = cache.keep(&fox, &placed(&pictures), WAY, HOUR, now).unwrap_err();
+    let look_up = || cache.look_up(&fox, 3, &freshness(now));
+    assert_eq!(look_up(), CacheLookup::Part(placed(&[pictures[2].clone(), pictures[1].clone()])));
+    let told = cache.insert(&fox, &placed(&pictures), OFFER_DIGEST, HOUR, now).unwrap_err();
     assert!(told.most == 983_040 && (1_350_000..1_360_000).contains(&told.bytes), "{told}");
-    assert_eq!(look(), CacheLookup::Part(placed(&pictures[..2])));
-    let huge = cache.keep(&fox, &placed(&[picture(4, 1_000_000)]), WAY, HOUR, now);
-    assert!(huge.is_err() && look() == CacheLookup::Part(placed(&pictures[..2])), "what is there stays");
+    assert_eq!(look_up(), CacheLookup::Part(placed(&pictures[..2])));
+    let huge = cache.insert(&fox, &placed(&[picture(4, 1_000_000)]), OFFER_DIGEST, HOUR, now);
+    assert!(huge.is_err() && look_up() == CacheLookup::Part(placed(&pictures[..2])), "what is there stays");
 }

@@ -39,7 +39,7 @@ impl Attempt {
         let CollectedPictures { pictures, at, refused, usage, failure, .. } = collected;
         let sizes: Vec<Size> = pictures.iter().map(|picture| picture.size).collect();
         let (source, amount) = self.bill().amount(&sizes, undelivered.lost, &usage);
-        let kept = self.clone().named_apart(pictures).await;
+        let generated = self.clone().named_apart(pictures).await;
         let charge = Charge {
             amount,
             source,
@@ -49,11 +49,11 @@ impl Attempt {
             refused: u32::from(refused),
             outcome: failure.as_ref().map_or("ok", |failure| failure.class.word()),
             took,
-            images: kept.iter().map(|kept| kept.id.clone()).collect(),
+            images: generated.iter().map(|picture| picture.id.clone()).collect(),
         };
         let settled = self.shared.journal.settle(hold, charge).await;
-        let priced = kept.into_iter().zip(settled.prices());
-        let pictures = priced.map(|(kept, usd)| Arc::new(GeneratedPicture { usd, ..kept })).collect();
+        let priced = generated.into_iter().zip(settled.prices());
+        let pictures = priced.map(|(generated, usd)| Arc::new(GeneratedPicture { usd, ..generated })).collect();
         let (cost, uncertain) = (settled.settlement.usd, undelivered.uncertain);
         let promised = cost.saturating_add(settled.settlement.prepaid);
         AttemptReport { pictures, at, cost, promised, uncertain, refused, failure, open }

@@ -27,7 +27,7 @@ impl DispatchLoop {
         }
         let end = CallEnd { at, promised, uncertain, refused: refused > 0, failure, open, cooling };
         let Some(ended) = self.dispatch.ended(call, end, now()) else { return };
-        let placed = |place: u8, kept: &_| PlacedPicture { place, kept: std::sync::Arc::clone(kept) };
+        let placed = |place: u8, kept: &_| PlacedPicture { place, generated: std::sync::Arc::clone(kept) };
         let (mut delivered, mut kept) = (Vec::new(), Vec::new());
         for (disposition, picture) in ended.dispositions.iter().zip(&pictures) {
             match disposition {
@@ -49,12 +49,13 @@ impl DispatchLoop {
     /// Caches pictures that a candidate drew.
     fn keep(&self, candidate: usize, pictures: &[PlacedPicture]) {
         let RoutedRequest { snapshot, matched, keep, shared, .. } = &self.spec;
-        let way = snapshot.way(matched.index, self.dispatch.candidate(candidate).offer);
-        let (Some(canonical), Some(cache), Some(way), false) = (keep, matched.route.cache, way, pictures.is_empty())
+        let offer_digest = snapshot.offer_digest(matched.index, self.dispatch.candidate(candidate).offer);
+        let (Some(canonical), Some(cache), Some(offer_digest), false) =
+            (keep, matched.route.cache, offer_digest, pictures.is_empty())
         else {
             return;
         };
-        if let Err(oversized) = shared.exact.keep(canonical, pictures, way, cache.ttl, now()) {
+        if let Err(oversized) = shared.cache.insert(canonical, pictures, offer_digest, cache.ttl, now()) {
             log::warn!("not all pictures of route {} are kept: {oversized}", matched.route.name);
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::breaker::{BreakerTarget, ModelOperation};
-use crate::cache::prompts::{RewriteKey, RewriteTurn};
+use crate::cache::{RewriteKey, RewriteTurn};
 use crate::concurrency_limit::{Admission, Slot};
 use crate::config::plan::Enrich;
 use crate::failure::{Class, Failure};
@@ -65,8 +65,8 @@ impl Rewriting<'_> {
         let deadline = self.deadline();
         let (key, keep) = (self.key(), self.enrich.keep.filter(|_| self.author.remember));
         let Some(keep) = keep else { return self.ask(None, deadline).await };
-        let words = &self.spec.shared.prompts;
-        match timeout_at(deadline, words.look(&key, now())).await {
+        let cache = &self.spec.shared.cache;
+        match timeout_at(deadline, cache.rewritten(&key, now())).await {
             Ok(Ok(words)) => self.if_readable(words, Enriched::Cached),
             Ok(Err(turn)) => self.ask(Some((turn, keep)), deadline).await,
             Err(_) => Rewritten::not(Enriched::Failed(Class::TimeoutAmbiguous)),
@@ -244,7 +244,7 @@ impl Rewriting<'_> {
             Ok(words) => {
                 let words: Arc<str> = words.into();
                 if let Some((turn, keep)) = turn {
-                    turn.keep(words.clone(), keep, now());
+                    turn.fill(words.clone(), keep, now());
                 }
                 self.if_readable(words, Enriched::Written)
             }

@@ -1,0 +1,51 @@
+//! A picture that a vendor drew, as it is delivered, kept and linked to: with its id, its maker and its price.
+
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use crate::image::Picture;
+use crate::money::Usd;
+
+/// What a picture's record takes besides the record itself: the heads of its shared parts, and what an allocator adds.
+const OVERHEAD: usize = 160;
+
+/// A finished picture with its name and who drew it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GeneratedPicture {
+    /// 32 hex digits: XXH3-128 of the held bytes under the deployment's secret seed.
+    pub id: Arc<str>,
+    /// The picture.
+    pub picture: Picture,
+    /// `provider/model` of the offer that drew it.
+    pub drawn_by: Arc<str>,
+    /// What it cost, so that a hit can say what it saved.
+    pub usd: Usd,
+    /// What was changed of the wishes it was drawn for, so that a hit can tell it as well.
+    pub adjusted: Arc<[String]>,
+}
+
+/// A picture, and which of its request's pictures it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedPicture {
+    /// Counted from 0. With a seed it says which seed drew it: the request's own and so many more.
+    pub place: u8,
+    /// The picture.
+    pub generated: Arc<GeneratedPicture>,
+}
+
+impl GeneratedPicture {
+    /// Names a picture by its bytes. `seed` is the deployment's secret hash seed, so that ids cannot be guessed from
+    /// a picture.
+    pub fn new(picture: Picture, drawn_by: Arc<str>, usd: Usd, seed: u64) -> GeneratedPicture {
+        let id = format!("{:032x}", xxh3_128_with_seed(picture.encoded.bytes(), seed)).into();
+        GeneratedPicture { id, picture, drawn_by, usd, adjusted: Arc::new([]) }
+    }
+
+    /// Bytes of memory held, the picture's and its record's.
+    pub fn weight(&self) -> usize {
+        let adjusted: usize = self.adjusted.iter().map(|text| size_of::<String>() + text.len()).sum();
+        let record = size_of::<GeneratedPicture>() + OVERHEAD + self.id.len() + self.drawn_by.len() + adjusted;
+        record + self.picture.weight()
+    }
+}
