@@ -179,6 +179,28 @@ impl Fields {
         }
     }
 
+    /// The members of an object within the request.
+    pub(super) fn object(&mut self, name: &str) -> Result<Option<Fields>, FieldError> {
+        self.any(name).map(|value| Fields::of_value(name, value)).transpose()
+    }
+
+    /// The members of `value`, which must be a JSON object and is called `name` in errors.
+    pub(super) fn of_value(name: &str, value: Value) -> Result<Fields, FieldError> {
+        match value {
+            Value::Object(object) => Ok(Fields::json(object)),
+            other => Err(FieldError::new(name, FieldErrorKind::NotA("object", kind(&other)))),
+        }
+    }
+
+    /// A list within the request, empty when it is absent.
+    pub(super) fn list(&mut self, name: &str) -> Result<Vec<Value>, FieldError> {
+        match self.any(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(list)) => Ok(list),
+            Some(other) => Err(FieldError::new(name, FieldErrorKind::NotA("array", kind(&other)))),
+        }
+    }
+
     /// Nothing may be left.
     pub(super) fn end(self) -> Result<(), FieldError> {
         match self.left.keys().next() {

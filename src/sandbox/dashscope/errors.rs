@@ -3,14 +3,13 @@
 //! PROVIDERS.md section 10 has the codes and statuses; some sentences are from memory. Nothing here decides whether
 //! there is an error.
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::FieldError;
-use crate::sandbox::http_request::{BadBody, bearer};
-use crate::sandbox::settings::Vendor;
+use crate::sandbox::http_request::BadBody;
 
 /// What the filter says of what came out.
 pub(in crate::sandbox) const WITHHELD: (&str, &str) =
@@ -19,14 +18,6 @@ pub(in crate::sandbox) const WITHHELD: (&str, &str) =
 /// An id like the vendor's.
 pub(in crate::sandbox) fn request_id(luck: u64) -> String {
     format!("{:08x}-0000-4000-8000-{:012x}", luck >> 32, luck & 0xffff_ffff)
-}
-
-pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
-    match bearer(headers) {
-        key if vendor.accepts(key) => Ok(()),
-        None | Some("") => Err(wrong(StatusCode::UNAUTHORIZED, "InvalidApiKey", "No API-key provided.")),
-        Some(_) => Err(wrong(StatusCode::UNAUTHORIZED, "InvalidApiKey", "Invalid API-key provided.")),
-    }
 }
 
 pub(in crate::sandbox) fn wrong_surface(calls: &str) -> ErrorResponse {

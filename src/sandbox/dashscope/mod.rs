@@ -1,7 +1,7 @@
 //! Alibaba's DashScope (PROVIDERS.md section 10): messages that are answered at once, and tasks that are asked about.
 //!
-//! Only who asks what, and when it is charged; a request and the words of its answer are in `requests.rs`, what
-//! a model takes in `models.rs`. Input pictures come inside the request, nothing is downloaded; text between
+//! Only who asks what, and when it is charged; a request is read in `requests.rs` and answered in `responses.rs`, what a model takes is in
+//! `models.rs`. Input pictures come inside the request, nothing is downloaded; text between
 //! pictures and streaming are not here. A prompt with the word "withheld" loses its last picture to the vendor's
 //! filter, while the others are delivered.
 
@@ -15,8 +15,10 @@ use serde_json::{Value, json};
 
 use super::settings::Name;
 use super::tasks::Task;
-use crate::sandbox::dashscope::errors::{WITHHELD, authorise, fault, flat, refusal, request_id, wrong};
-use crate::sandbox::dashscope::requests::{ParsedRequest, Surface, stamp};
+use crate::sandbox::dashscope::auth::authorise;
+use crate::sandbox::dashscope::errors::{WITHHELD, fault, flat, refusal, request_id, wrong};
+use crate::sandbox::dashscope::requests::{ParsedRequest, Surface};
+use crate::sandbox::dashscope::responses::stamp;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::files;
@@ -24,9 +26,11 @@ use crate::sandbox::json_response::Json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 
+mod auth;
 pub(in crate::sandbox) mod errors;
 pub(in crate::sandbox) mod models;
 pub(in crate::sandbox) mod requests;
+mod responses;
 
 /// What stands before the 16 digits of a task.
 const TASK: &str = "00000000-0000-4000-";

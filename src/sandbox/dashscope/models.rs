@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use axum::body::Bytes;
 use base64_simd::STANDARD;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::image::{Format, Size};
@@ -332,7 +332,7 @@ fn content(mut input: Fields) -> Result<(String, Vec<String>), FieldError> {
     message.end()?;
     let (mut texts, mut links) = (Vec::new(), Vec::new());
     for part in parts {
-        let mut part = object(part, "content")?;
+        let mut part = Fields::of_value("content", part)?;
         texts.extend(part.text("text")?);
         links.extend(part.text("image")?);
         part.end()?;
@@ -348,27 +348,10 @@ fn content(mut input: Fields) -> Result<(String, Vec<String>), FieldError> {
 fn one_object(list: Option<Value>, name: &str) -> Result<Fields, FieldError> {
     match list {
         None => Err(FieldError::new(name, FieldErrorKind::Missing)),
-        Some(Value::Array(mut items)) if items.len() == 1 => object(items.remove(0), name),
+        Some(Value::Array(mut items)) if items.len() == 1 => Fields::of_value(name, items.remove(0)),
         Some(Value::Array(items)) => Err(FieldError::other(name, format!("must be one message, not {}", items.len()))),
         Some(other) => Err(FieldError::new(name, FieldErrorKind::NotA("array", kind(&other)))),
     }
-}
-
-fn object(value: Value, name: &str) -> Result<Fields, FieldError> {
-    match value {
-        Value::Object(object) => Ok(Fields::json(object)),
-        other => Err(FieldError::new(name, FieldErrorKind::NotA("object", kind(&other)))),
-    }
-}
-
-/// `input` or `parameters`; the latter may be left out.
-pub(in crate::sandbox) fn part(fields: &mut Fields, name: &str) -> Result<Option<Fields>, FieldError> {
-    fields.any(name).map(|value| object(value, name)).transpose()
-}
-
-/// No fields at all.
-pub(in crate::sandbox) fn nothing() -> Fields {
-    Fields::json(Map::new())
 }
 
 fn checked_prompt(prompt: &str, name: &str, most: usize) -> Result<(), FieldError> {

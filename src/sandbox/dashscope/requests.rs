@@ -1,36 +1,21 @@
-//! A request at the sandbox's DashScope, from its reading to the words of its answer.
+//! Reads and checks a request to DashScope on either surface; both end in one [`ParsedRequest`].
 //!
-//! Both surfaces end in one [`ParsedRequest`]; the answer to messages and the end of a task are worded here, each model's usage
-//! in its own spelling. Charging and waiting are `mod.rs`'s business.
-
-use std::time::{Duration, SystemTime};
+//! What a model takes is in `models.rs`.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Map;
 
-use crate::sandbox::dashscope::errors::{WITHHELD, authorise, bad_body, bad_field, request_id, wrong, wrong_surface};
-use crate::sandbox::dashscope::models::{DrawParameters, Model, Spelling, nothing, part};
-use crate::sandbox::draw::Sketch;
+use crate::sandbox::dashscope::auth::authorise;
+use crate::sandbox::dashscope::errors::{bad_body, bad_field, wrong, wrong_surface};
+use crate::sandbox::dashscope::models::{DrawParameters, Model, Spelling};
 use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::http_request::{read_json, text};
-use crate::sandbox::settings::Name;
-use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::VendorCall;
 
 /// The header that makes a call a task.
 const ASYNC: HeaderName = HeaderName::from_static("x-dashscope-async");
-
-/// The vendor's clock, whatever the region.
-const BEIJING: Duration = Duration::from_secs(8 * 60 * 60);
-
-/// So long ago, as the vendor writes it: no zone, eight hours ahead.
-pub(in crate::sandbox) fn stamp(ago: Duration) -> String {
-    let then = SystemTime::now() - ago + BEIJING;
-    humantime::format_rfc3339_millis(then).to_string().replace('T', " ").replace('Z', "")
-}
 
 /// The two ways in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +28,7 @@ pub(in crate::sandbox) enum Surface {
 #[derive(Debug)]
 pub(in crate::sandbox) struct ParsedRequest {
     pub name: String,
-    spelling: Spelling,
+    pub spelling: Spelling,
     pub asked: DrawParameters,
 }
 
@@ -71,81 +56,11 @@ impl ParsedRequest {
         let asked = reading.await.map_err(|_| ErrorResponse::broken())?.map_err(|wrong| bad_field(&wrong))?;
         Ok(ParsedRequest { name, spelling: model.spelling, asked })
     }
-
-    pub(in crate::sandbox) fn drawn(&self, call: &VendorCall) -> DeliveredPictures {
-        let DrawParameters { prompt, size, count, seed, inputs, .. } = &self.asked;
-        let seed = seed.unwrap_or(call.luck) ^ inputs;
-        let withheld = u32::from(*count > 1 && prompt.to_lowercase().contains("withheld"));
-        let count = if call.fate == Mode::NoPictures { 0 } else { count - withheld };
-        DeliveredPictures { sketches: (0..count).map(|index| call.sketch(prompt, seed, index, *size)).collect() }
-    }
-
-    /// The answer to messages.
-    pub(in crate::sandbox) fn answer(&self, links: &[String], luck: u64) -> Value {
-        let content: Vec<Value> = links.iter().map(|link| json!({"image": link, "type": "image"})).collect();
-        let message = json!({"role": "assistant", "content": content});
-        let mut output = json!({"choices": [{"finish_reason": "stop", "message": message}]});
-        match self.spelling {
-            Spelling::Qwen | Spelling::Newest => output["task_metric"] = self.metrics(links.len()),
-            Spelling::Wan => output["finished"] = json!(true),
-        }
-        json!({"output": output, "usage": self.usage(links.len()), "request_id": request_id(luck)})
-    }
-
-    /// What a task ends with.
-    pub(in crate::sandbox) fn results(&self, links: &[String]) -> Value {
-        let prompt = &self.asked.prompt;
-        let mut results: Vec<Value> = links.iter().map(|link| json!({"orig_prompt": prompt, "url": link})).collect();
-        if self.asked.extended {
-            results.iter_mut().for_each(|result| result["actual_prompt"] = json!(format!("In detail: {prompt}")));
-        }
-        if !links.is_empty() {
-            let (code, message) = WITHHELD;
-            results.resize(self.asked.count as usize, json!({"code": code, "message": message}));
-        }
-        let output = json!({"task_status": "SUCCEEDED", "results": results, "task_metrics": self.metrics(links.len()),
-            "end_time": stamp(Duration::ZERO)});
-        json!({"output": output, "usage": {"image_count": links.len()}})
-    }
-
-    fn metrics(&self, good: usize) -> Value {
-        let total = self.asked.count as usize;
-        json!({"TOTAL": total, "SUCCEEDED": good, "FAILED": total - good})
-    }
-
-    /// Only what is charged is counted.
-    fn usage(&self, count: usize) -> Value {
-        let (width, height) = (self.asked.size.width, self.asked.size.height);
-        match self.spelling {
-            Spelling::Qwen => json!({"image_count": count, "width": width, "height": height}),
-            Spelling::Wan => json!({"image_count": count, "size": format!("{width}*{height}"),
-                "input_tokens": 0, "output_tokens": 0, "total_tokens": 0}),
-            Spelling::Newest => json!({"output_image_count": count, "output_width": width, "output_height": height}),
-        }
-    }
-}
-
-/// The pictures that are delivered, and so charged.
-#[derive(Debug)]
-pub(in crate::sandbox) struct DeliveredPictures {
-    sketches: Vec<Sketch>,
-}
-
-impl DeliveredPictures {
-    pub(in crate::sandbox) fn charged(&self) -> u32 {
-        u32::try_from(self.sketches.len()).unwrap_or(u32::MAX)
-    }
-
-    /// Links to them; the files are drawn when they are fetched.
-    pub(in crate::sandbox) fn put(self, shared: &SandboxState, origin: &str) -> Vec<String> {
-        let put = |sketch| format!("{origin}{}", shared.shelf.put(Name::DashScope, sketch));
-        self.sketches.into_iter().map(put).collect()
-    }
 }
 
 fn read_fields(model: &Model, surface: Surface, mut fields: Fields) -> Result<DrawParameters, FieldError> {
-    let input = part(&mut fields, "input")?.ok_or_else(|| FieldError::new("input", FieldErrorKind::Missing))?;
-    let parameters = part(&mut fields, "parameters")?.unwrap_or_else(nothing);
+    let input = fields.object("input")?.ok_or_else(|| FieldError::new("input", FieldErrorKind::Missing))?;
+    let parameters = fields.object("parameters")?.unwrap_or_else(|| Fields::json(Map::new()));
     fields.end()?;
     match surface {
         Surface::Messages => model.read_messages(input, parameters),

@@ -9,7 +9,6 @@ use base64_simd::STANDARD;
 
 use crate::image::{Format, Size};
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
-use crate::sandbox::google::json_fields::{list, members, object};
 use crate::sandbox::input_images::{decode_all, fingerprint};
 
 const MODES: [&str; 4] =
@@ -26,8 +25,8 @@ impl PictureEdit {
     /// Takes the reference pictures out of an instance.
     pub(in crate::sandbox) fn read(instance: &mut Fields) -> Result<PictureEdit, FieldError> {
         let (mut raw, mut mask, mut numbers) = (None, None, Vec::new());
-        for reference in list(instance, "referenceImages")? {
-            let mut reference = members("referenceImages", reference)?;
+        for reference in instance.list("referenceImages")? {
+            let mut reference = Fields::of_value("referenceImages", reference)?;
             numbers.push(reference.whole("referenceId", 0..=i64::from(i32::MAX))?);
             let kind = reference.choice("referenceType", &["REFERENCE_TYPE_RAW", "REFERENCE_TYPE_MASK"])?;
             let kind = kind.ok_or_else(|| FieldError::new("referenceType", FieldErrorKind::Missing))?;
@@ -76,7 +75,8 @@ pub(in crate::sandbox) fn mode(with: &mut Fields) -> Result<(), FieldError> {
 }
 
 fn picture(reference: &mut Fields) -> Result<Bytes, FieldError> {
-    let mut image = object(reference, "referenceImage")?
+    let mut image = reference
+        .object("referenceImage")?
         .ok_or_else(|| FieldError::new("referenceImage", FieldErrorKind::Missing))?;
     image.choice("mimeType", &["image/png", "image/jpeg"])?;
     let base64 = image.prompt("bytesBase64Encoded", usize::MAX)?;
@@ -87,7 +87,7 @@ fn picture(reference: &mut Fields) -> Result<Bytes, FieldError> {
 
 fn mask_config(reference: &mut Fields) -> Result<(), FieldError> {
     let missing = || FieldError::new("maskImageConfig", FieldErrorKind::Missing);
-    let mut config = object(reference, "maskImageConfig")?.ok_or_else(missing)?;
+    let mut config = reference.object("maskImageConfig")?.ok_or_else(missing)?;
     config.choice("maskMode", &["MASK_MODE_USER_PROVIDED"])?.ok_or_else(missing)?;
     config.number("dilation", 0.0..=1.0)?;
     config.end()

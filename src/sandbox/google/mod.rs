@@ -8,29 +8,32 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 use serde_json::json;
 
 use super::fields::Fields;
-use super::settings::{Name, Vendor};
+use super::settings::Name;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
-use crate::sandbox::google::errors::{bad_body, bad_field, error, fault, violation};
+use crate::sandbox::google::auth::{authorise, authorise_token};
+use crate::sandbox::google::errors::{bad_body, bad_field, fault, violation};
 use crate::sandbox::google::models::{GEMINI, MODELS, Model};
-use crate::sandbox::google::requests::{charged, content, predict, refusal};
-use crate::sandbox::http_request::{bearer, read_json, text};
+use crate::sandbox::google::requests::{content, predict};
+use crate::sandbox::google::responses::{charged, refusal};
+use crate::sandbox::http_request::read_json;
 use crate::sandbox::input_images::{decode_all, fingerprint};
 use crate::sandbox::json_response::Json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 
+mod auth;
 pub(in crate::sandbox) mod edits;
 mod errors;
-mod json_fields;
 mod models;
 mod requests;
+mod responses;
 pub(in crate::sandbox) mod token;
 pub(in crate::sandbox) mod usage;
 
@@ -46,7 +49,7 @@ pub(super) fn routes() -> Router<Arc<SandboxState>> {
 
 async fn gemini(State(shared): State<Arc<SandboxState>>, Path(target): Path<String>, request: Request) -> Response {
     let call = VendorCall::admit(&shared, Name::Google, request.headers());
-    let answer = match key(&call.vendor, request.headers()) {
+    let answer = match authorise(&call.vendor, request.headers()) {
         Ok(()) => answer(&call, &target, false, request).await,
         Err(no) => Err(no),
     };
@@ -59,13 +62,9 @@ async fn vertex(
     request: Request,
 ) -> Response {
     let call = VendorCall::admit(&shared, Name::Google, request.headers());
-    let known = bearer(request.headers()).is_some_and(|token| shared.vendor_state(Name::Google).tokens.knows(token));
-    let answer = match known {
-        true => answer(&call, &target, true, request).await,
-        false => {
-            let message = "Request had invalid authentication credentials. Expected OAuth 2 access token.";
-            Err(violation(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message))
-        }
+    let answer = match authorise_token(&shared.vendor_state(Name::Google).tokens, request.headers()) {
+        Ok(()) => answer(&call, &target, true, request).await,
+        Err(no) => Err(no),
     };
     call.close(answer)
 }
@@ -73,23 +72,6 @@ async fn vertex(
 async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
     let message = format!("no such path: {method} {}", uri.path());
     finish(&shared, Name::Google, Err(violation(StatusCode::NOT_FOUND, "NOT_FOUND", &message)))
-}
-
-fn key(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
-    match text(headers, &axum::http::HeaderName::from_static("x-goog-api-key")) {
-        key if vendor.accepts(key) => Ok(()),
-        None | Some("") => {
-            let message = "Method doesn't allow unregistered callers. Please use API Key.";
-            Err(violation(StatusCode::FORBIDDEN, "PERMISSION_DENIED", message))
-        }
-        Some(_) => {
-            let message = "API key not valid. Please pass a valid API key.";
-            let mut body = error(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", message);
-            body["error"]["details"] = json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo",
-                "reason": "API_KEY_INVALID", "domain": "googleapis.com"}]);
-            Err(ErrorResponse::violation(StatusCode::BAD_REQUEST, body))
-        }
-    }
 }
 
 async fn answer(call: &VendorCall, target: &str, vertex: bool, request: Request) -> Result<Response, ErrorResponse> {

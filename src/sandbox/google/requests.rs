@@ -1,23 +1,14 @@
-//! A request to Google: read in either of its two shapes, drawn and charged.
+//! Reads and checks a request to Google in either of its two shapes: Gemini's message or Imagen's instance.
 
 use axum::body::Bytes;
-use axum::response::{IntoResponse, Response};
 use base64_simd::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::image::{Format, Size};
-use crate::sandbox::draw::Sketch;
-use crate::sandbox::draw::draw_all;
-use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::google::edits;
 use crate::sandbox::google::edits::PictureEdit;
-use crate::sandbox::google::json_fields::{list, members, object};
 use crate::sandbox::google::models::Model;
-use crate::sandbox::google::{edits, usage};
-use crate::sandbox::json_response::Json;
-use crate::sandbox::metered_prices::ImageTokens;
-use crate::sandbox::vendor_call::VendorCall;
 
 pub(super) const THRESHOLDS: [&str; 5] =
     ["BLOCK_LOW_AND_ABOVE", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_ONLY_HIGH", "BLOCK_NONE", "OFF"];
@@ -46,7 +37,8 @@ pub(super) fn content(
     vertex: bool,
 ) -> Result<(ParsedRequest, Vec<Bytes>), FieldError> {
     let (prompt, inputs) = message(fields.any("contents"), model)?;
-    let mut config = object(&mut fields, "generationConfig")?
+    let mut config = fields
+        .object("generationConfig")?
         .ok_or_else(|| FieldError::new("generationConfig", FieldErrorKind::Missing))?;
     if config
         .any("responseModalities")
@@ -56,17 +48,17 @@ pub(super) fn content(
     }
     let seed = config.whole("seed", 0..=i64::from(i32::MAX))?;
     config.number("temperature", 0.0..=2.0)?;
-    let mut image = object(&mut config, "imageConfig")?.unwrap_or_else(|| Fields::json(Map::new()));
+    let mut image = config.object("imageConfig")?.unwrap_or_else(|| Fields::json(Map::new()));
     let size = size(&mut image, model, "imageSize")?;
-    let format = match object(&mut image, "imageOutputOptions")? {
+    let format = match image.object("imageOutputOptions")? {
         Some(_) if !vertex => return Err(FieldError::new("imageOutputOptions", FieldErrorKind::Unknown)),
         Some(output) => output_of(output)?,
         None => Format::Png,
     };
     image.end()?;
     config.end()?;
-    for setting in list(&mut fields, "safetySettings")? {
-        let mut setting = members("safetySettings", setting)?;
+    for setting in fields.list("safetySettings")? {
+        let mut setting = Fields::of_value("safetySettings", setting)?;
         let category = setting.prompt("category", 100)?;
         if !category.starts_with("HARM_CATEGORY_") {
             return Err(FieldError::other("safetySettings.category", "is not a category"));
@@ -87,14 +79,14 @@ pub(super) fn message(contents: Option<Value>, model: &Model) -> Result<(String,
     let (Some(content), true) = (contents.pop(), contents.is_empty()) else {
         return Err(FieldError::other("contents", "this sandbox takes one message"));
     };
-    let mut content = members("contents", content)?;
+    let mut content = Fields::of_value("contents", content)?;
     content.choice("role", &["user"])?;
-    let parts = list(&mut content, "parts")?;
+    let parts = content.list("parts")?;
     content.end()?;
     let (mut prompt, mut inputs) = (String::new(), Vec::new());
     for part in parts {
-        let mut part = members("contents.parts", part)?;
-        match object(&mut part, "inlineData")? {
+        let mut part = Fields::of_value("contents.parts", part)?;
+        match part.object("inlineData")? {
             Some(mut data) => {
                 data.choice("mimeType", &["image/png", "image/jpeg", "image/webp"])?
                     .ok_or_else(|| FieldError::new("mimeType", FieldErrorKind::Missing))?;
@@ -121,15 +113,15 @@ pub(super) fn predict(
     model: &Model,
     vertex: bool,
 ) -> Result<(ParsedRequest, Option<PictureEdit>), FieldError> {
-    let mut instances = list(&mut fields, "instances")?;
+    let mut instances = fields.list("instances")?;
     let (Some(instance), true) = (instances.pop(), instances.is_empty()) else {
         return Err(FieldError::other("instances", "must be one"));
     };
-    let mut instance = members("instances", instance)?;
+    let mut instance = Fields::of_value("instances", instance)?;
     let prompt = instance.prompt("prompt", usize::MAX)?;
     let change = if model.masked { Some(PictureEdit::read(&mut instance)?) } else { None };
     instance.end()?;
-    let mut with = object(&mut fields, "parameters")?.unwrap_or_else(|| Fields::json(Map::new()));
+    let mut with = fields.object("parameters")?.unwrap_or_else(|| Fields::json(Map::new()));
     if !vertex
         && let Some(field) =
             ["negativePrompt", "seed", "addWatermark", "enhancePrompt"].into_iter().find(|field| with.has(field))
@@ -154,7 +146,7 @@ pub(super) fn predict(
     with.flag("includeRaiReason")?;
     with.choice("safetySetting", &THRESHOLDS)?;
     with.choice("personGeneration", &["DONT_ALLOW", "ALLOW_ADULT", "ALLOW_ALL"])?;
-    let format = object(&mut with, "outputOptions")?.map_or(Ok(Format::Png), output_of)?;
+    let format = with.object("outputOptions")?.map_or(Ok(Format::Png), output_of)?;
     with.end()?;
     labels(&mut fields, vertex)?;
     fields.end()?;
@@ -203,64 +195,5 @@ pub(super) fn labels(fields: &mut Fields, vertex: bool) -> Result<(), FieldError
             if wrong { Err(FieldError::other("labels", "has a name or a value that is no label")) } else { Ok(()) }
         }
         Some(_) => Err(FieldError::new("labels", FieldErrorKind::Unknown)),
-    }
-}
-
-impl ParsedRequest {
-    /// Draws, charges and answers.
-    pub(super) async fn fill(self, call: &VendorCall, predict: bool) -> Result<Response, ErrorResponse> {
-        if call.fate == Mode::NoPictures {
-            let empty = if predict { json!({"predictions": [{}]}) } else { json!({"candidates": []}) };
-            return Ok(Json(empty).into_response());
-        }
-        let seed = self.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.luck) ^ self.mark;
-        let sketch = |index| Sketch { format: self.format, ..call.sketch(&self.prompt, seed, index, self.size.0) };
-        let files = draw_all((0..self.n).map(sketch).collect()).await?;
-        // Nothing is awaited from here on: what is charged is answered.
-        let counted = if predict { None } else { charged(call, &self.model, &self.tokens(), self.n)? };
-        if counted.is_none() {
-            call.charge(&self.model, self.size.1, None, self.n, 0)?;
-        }
-        let few = json!({"promptTokenCount": 8, "candidatesTokenCount": 1290, "totalTokenCount": 1298});
-        let media_type = self.format.media_type();
-        let texts: Vec<String> = files.iter().map(|file| STANDARD.encode_to_string(file)).collect();
-        if predict {
-            let item = |text| json!({"bytesBase64Encoded": text, "mimeType": media_type});
-            return Ok(Json(json!({"predictions": texts.iter().map(item).collect::<Vec<_>>()})).into_response());
-        }
-        let part = |text| json!({"inlineData": {"mimeType": media_type, "data": text}, "thoughtSignature": "c2ln"});
-        let mut parts = vec![json!({"text": "Let me think.", "thought": true})];
-        parts.extend(texts.iter().map(part));
-        Ok(Json(json!({
-            "candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}],
-            "usageMetadata": counted.unwrap_or(few),
-            "modelVersion": self.model,
-            "responseId": format!("{:x}", call.luck),
-        }))
-        .into_response())
-    }
-
-    pub(super) fn tokens(&self) -> ImageTokens {
-        usage::drawn(&self.prompt, self.inputs, self.size.1.width)
-    }
-}
-
-/// What a model that is charged by the token is charged for, in the words that tell it; `None` for any other.
-pub(super) fn charged(
-    call: &VendorCall,
-    model: &str,
-    tokens: &ImageTokens,
-    count: u32,
-) -> Result<Option<Value>, ErrorResponse> {
-    let charged = call.charge_tokens(model, tokens, count).transpose()?;
-    Ok(charged.map(|()| usage::told(tokens)))
-}
-
-/// A 200 without a picture.
-pub(super) fn refusal(predict: bool, counted: Option<Value>) -> Value {
-    match predict {
-        true => json!({"predictions": [{"raiFilteredReason": "Unable to show generated images. 58061214"}]}),
-        false => json!({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
-            "usageMetadata": counted.unwrap_or_else(|| json!({"promptTokenCount": 8, "totalTokenCount": 8}))}),
     }
 }

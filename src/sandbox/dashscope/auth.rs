@@ -1,0 +1,16 @@
+//! Checks the API key of a request to DashScope.
+
+use axum::http::{HeaderMap, StatusCode};
+
+use crate::sandbox::dashscope::errors::wrong;
+use crate::sandbox::error_response::ErrorResponse;
+use crate::sandbox::http_request::bearer;
+use crate::sandbox::settings::Vendor;
+
+pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
+    match bearer(headers) {
+        key if vendor.accepts(key) => Ok(()),
+        None | Some("") => Err(wrong(StatusCode::UNAUTHORIZED, "InvalidApiKey", "No API-key provided.")),
+        Some(_) => Err(wrong(StatusCode::UNAUTHORIZED, "InvalidApiKey", "Invalid API-key provided.")),
+    }
+}
