@@ -8,18 +8,18 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 use serde_json::{Value, json};
 
-use super::faults::Mode;
 use super::fields::{FieldError, FieldErrorKind, Fields};
 use super::settings::{Name, Vendor};
-use crate::sandbox::access_tokens::TokenStore;
+use crate::sandbox::azure::auth::authorise;
+use crate::sandbox::azure::errors::{bad_field, fault, in_azures_words, no, no_deployment, refusal};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
-use crate::sandbox::http_request::{bearer, read_json, text};
+use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::Json;
 use crate::sandbox::openai::edits::Edit;
 use crate::sandbox::openai::models::{Family, MODELS};
@@ -28,6 +28,8 @@ use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 use crate::sandbox::{files, openai};
 
+mod auth;
+mod errors;
 pub(in crate::sandbox) mod token;
 
 const DEPLOYMENT: &str = "/openai/deployments/{deployment}/images";
@@ -126,21 +128,6 @@ async fn answer(
     Ok(Json(body).into_response())
 }
 
-fn authorise(vendor: &Vendor, given: &TokenStore, headers: &HeaderMap) -> Result<(), ErrorResponse> {
-    let key = text(headers, &HeaderName::from_static("api-key"));
-    if vendor.accepts(key) {
-        return Ok(());
-    }
-    if let (None, Some(token)) = (key, bearer(headers)) {
-        let message = "Unauthorized. Access token is missing, invalid, audience is incorrect \
-                       (https://cognitiveservices.azure.com), or have expired.";
-        return if given.knows(token) { Ok(()) } else { Err(no(StatusCode::UNAUTHORIZED, "401", message)) };
-    }
-    let message = "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid \
-                   key for an active subscription and use a correct regional API endpoint for your resource.";
-    Err(no(StatusCode::UNAUTHORIZED, "401", message))
-}
-
 /// The model behind a deployment: the longest name that its name contains.
 fn behind(deployment: &str, vendor: &Vendor) -> Option<Family> {
     let known = MODELS.iter().filter(|(name, _)| deployment.contains(name)).max_by_key(|(name, _)| name.len());
@@ -174,75 +161,6 @@ fn annotate(body: &mut Value) {
         item["content_filter_results"] = found.clone();
         item["prompt_filter_results"] = in_prompt.clone();
     }
-}
-
-/// Azure's envelope, whose code is a word or a status in a string.
-fn error(code: &str, message: &str) -> Value {
-    json!({"error": {"code": code, "message": message}})
-}
-
-fn no(status: StatusCode, code: &str, message: &str) -> ErrorResponse {
-    ErrorResponse::violation(status, error(code, message))
-}
-
-fn no_deployment() -> ErrorResponse {
-    let message = "The API deployment for this resource does not exist. If you created the deployment within the last \
-                   5 minutes, please wait a moment and try again.";
-    no(StatusCode::NOT_FOUND, "DeploymentNotFound", message)
-}
-
-fn bad_field(wrong: FieldError) -> ErrorResponse {
-    in_azures_words(openai::errors::bad_field(wrong))
-}
-
-/// OpenAI's error with Azure's kind of code.
-fn in_azures_words(no: ErrorResponse) -> ErrorResponse {
-    let mut body = no.body.clone();
-    if body["error"]["code"].is_null() {
-        body["error"]["code"] = json!(no.status.as_str());
-    }
-    no.reworded(body)
-}
-
-fn fault(mode: Mode) -> ErrorResponse {
-    match mode {
-        Mode::RateLimited { retry_after } => {
-            let message = format!(
-                "Requests to the ImageGenerations_Create Operation under Azure OpenAI API have exceeded call rate \
-                 limit of your current pricing tier. Please retry after {} seconds.",
-                retry_after.as_secs_f32().ceil()
-            );
-            ErrorResponse::fault(StatusCode::TOO_MANY_REQUESTS, error("429", &message)).with_retry_after(retry_after)
-        }
-        Mode::OutOfMoney => {
-            let message = "You exceeded your current quota, please check your plan and billing details.";
-            ErrorResponse::fault(StatusCode::TOO_MANY_REQUESTS, error("insufficient_quota", message))
-        }
-        _ => {
-            let message = "The server had an error while processing your request.";
-            ErrorResponse::fault(StatusCode::INTERNAL_SERVER_ERROR, error("InternalServerError", message))
-        }
-    }
-}
-
-/// DALL-E's prompts meet Azure's own filter, the GPT image models OpenAI's.
-fn refusal(family: Family) -> ErrorResponse {
-    if !family.is_dalle() {
-        let body = json!({"error": {
-            "message": "Your request was rejected by the safety system. If you believe this is an error, contact us \
-                        through an Azure support ticket. safety_violations=[violence].",
-            "type": "image_generation_user_error",
-            "param": null,
-            "code": "moderation_blocked",
-        }});
-        return ErrorResponse::fault(StatusCode::BAD_REQUEST, body);
-    }
-    let mut body = error("contentFilter", "Your task failed as a result of our safety system.");
-    body["error"]["inner_error"] = json!({
-        "code": "ResponsibleAIPolicyViolation",
-        "content_filter_results": {"violence": {"filtered": true, "severity": "high"}},
-    });
-    ErrorResponse::fault(StatusCode::BAD_REQUEST, body)
 }
 
 #[cfg(test)]

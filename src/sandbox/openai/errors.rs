@@ -3,31 +3,13 @@
 //! PROVIDERS.md section 1.6 quotes the refusal and `unknown_parameter`; the other sentences are from memory. Status,
 //! type, param and code are what a client may rely on. Nothing here decides whether there is an error.
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, FieldErrorKind};
-use crate::sandbox::http_request::{BadBody, bearer};
-use crate::sandbox::settings::Vendor;
-
-pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
-    let key = bearer(headers);
-    if vendor.accepts(key) {
-        return Ok(());
-    }
-    let body = match key {
-        None | Some("") => invalid(
-            "You didn't provide an API key. You need to provide your API key in an Authorization header using \
-             Bearer auth (i.e. Authorization: Bearer YOUR_KEY).",
-            None,
-            None,
-        ),
-        Some(_) => invalid("Incorrect API key provided.", None, Some("invalid_api_key")),
-    };
-    Err(ErrorResponse::violation(StatusCode::UNAUTHORIZED, body))
-}
+use crate::sandbox::http_request::BadBody;
 
 fn error(message: &str, kind: &str, param: Option<&str>, code: Option<&str>) -> Value {
     json!({"error": {"message": message, "type": kind, "param": param, "code": code}})

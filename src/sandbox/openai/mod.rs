@@ -1,9 +1,7 @@
 //! The OpenAI Images API as PROVIDERS.md section 1 has it: generations, edits and models.
 //!
-//! In JSON `null` is absent. What an order may say is in `requests.rs`, models and their limits are in
-//! `models.rs`, the wordings of errors in `errors.rs`. An edit comes as a form or as JSON with `data:`
-//! URLs; a link to a picture is refused, because nothing is fetched here. `stream.rs` has the
-//! answers that are streamed. Not here: variations.
+//! In JSON `null` is absent. An edit comes as a form or as JSON with `data:` URLs; a link to a picture is refused, because
+//! nothing is fetched here. Not here: variations.
 
 use std::sync::Arc;
 
@@ -20,18 +18,22 @@ use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::files;
 use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::Json;
+use crate::sandbox::openai::auth::authorise;
 use crate::sandbox::openai::edits::Edit;
-use crate::sandbox::openai::errors::{authorise, bad_body, bad_field, fault, invalid, no_such_model, refusal};
+use crate::sandbox::openai::errors::{bad_body, bad_field, fault, invalid, no_such_model, refusal};
 use crate::sandbox::openai::models::{Family, MODELS};
 use crate::sandbox::openai::requests::{ParsedRequest, RequestForm};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 
+mod auth;
 pub(in crate::sandbox) mod edits;
 pub(in crate::sandbox) mod errors;
 pub(in crate::sandbox) mod models;
 pub(in crate::sandbox) mod requests;
+mod responses;
 pub(in crate::sandbox) mod stream;
+mod usage;
 
 pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
