@@ -13,7 +13,7 @@ use base64_simd::STANDARD;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::image::{Format, Size};
+use crate::image::Format;
 use crate::money::Usd;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
@@ -21,10 +21,11 @@ use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::Json;
-use crate::sandbox::openrouter::errors::{authorise, bad_body, bad_field, fault, violation};
-use crate::sandbox::openrouter::image_api::{CallUsage, ParsedRequest};
+use crate::sandbox::openrouter::auth::authorise;
+use crate::sandbox::openrouter::errors::{bad_body, bad_field, fault, violation};
 use crate::sandbox::openrouter::models::Model;
-use crate::sandbox::openrouter::requests::{check, model, not_a, provider, referred, seed, unstreamed};
+use crate::sandbox::openrouter::requests::{ParsedRequest, check, model, not_a, provider, referred, seed, unstreamed};
+use crate::sandbox::openrouter::responses::CallUsage;
 use crate::sandbox::settings::Name;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::unix_time::unix_time;
@@ -87,11 +88,18 @@ fn read(name: String, model: &Model, mut fields: Fields) -> Result<(ParsedReques
     unstreamed(&mut fields)?;
     provider(&mut fields)?;
     fields.end()?;
-    Ok((order(name, prompt, size, seed), references))
-}
-
-fn order(model: String, prompt: String, size: Size, seed: Option<i64>) -> ParsedRequest {
-    ParsedRequest { model, prompt, n: 1, size, quality: None, format: Format::Png, transparent: false, seed, mark: 0 }
+    let order = ParsedRequest {
+        model: name,
+        prompt,
+        n: 1,
+        size,
+        quality: None,
+        format: Format::Png,
+        transparent: false,
+        seed,
+        mark: 0,
+    };
+    Ok((order, references))
 }
 
 /// The one message's words and pictures.
@@ -171,7 +179,7 @@ fn told(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Encoded, Picture, without_data_prefix};
+    use crate::image::{Encoded, Picture, Size, without_data_prefix};
     use crate::sandbox::test_client::{Reply, post, sandbox};
     use crate::sandbox::test_inputs::{as_url, picture};
     use crate::sandbox::{Mode, Sandbox};

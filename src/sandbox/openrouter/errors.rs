@@ -1,21 +1,12 @@
 //! What OpenRouter says when something is wrong, and whom it lets in.
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::FieldError;
-use crate::sandbox::http_request::{BadBody, bearer};
-use crate::sandbox::settings::Vendor;
-
-pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
-    match bearer(headers) {
-        key if vendor.accepts(key) => Ok(()),
-        None | Some("") => Err(violation(StatusCode::UNAUTHORIZED, "No auth credentials found")),
-        Some(_) => Err(violation(StatusCode::UNAUTHORIZED, "User not found.")),
-    }
-}
+use crate::sandbox::http_request::BadBody;
 
 /// The envelope, whose code is a number.
 pub(super) fn error(status: StatusCode, message: &str) -> Value {

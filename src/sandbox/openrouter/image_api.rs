@@ -1,44 +1,56 @@
-//! An order at OpenRouter's image API: read, drawn and charged.
+//! OpenRouter's image API (PROVIDERS.md section 7.1): its handler, the fields it reads, and its answer.
+
+use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base64_simd::STANDARD;
 use serde::Serialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::image::{Format, Size};
-use crate::money::Usd;
-use crate::sandbox::draw::Sketch;
-use crate::sandbox::draw::draw_all;
+use crate::image::Format;
 use crate::sandbox::error_response::ErrorResponse;
+use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, Fields};
+use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::Json;
-use crate::sandbox::openrouter::errors::error;
+use crate::sandbox::openrouter::auth::authorise;
+use crate::sandbox::openrouter::errors::{bad_body, bad_field, error, fault};
 use crate::sandbox::openrouter::models::Model;
-use crate::sandbox::openrouter::requests::{not_a, provider, referred, seed, unstreamed};
+use crate::sandbox::openrouter::requests::{ParsedRequest, check, model, not_a, provider, referred, seed, unstreamed};
+use crate::sandbox::openrouter::responses::CallUsage;
+use crate::sandbox::settings::Name;
+use crate::sandbox::state::SandboxState;
 use crate::sandbox::unix_time::unix_time;
 use crate::sandbox::vendor_call::VendorCall;
 
-/// What is to be drawn.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ParsedRequest {
-    pub model: String,
-    pub prompt: String,
-    pub n: u32,
-    pub size: Size,
-    pub quality: Option<String>,
-    pub format: Format,
-    pub transparent: bool,
-    pub seed: Option<i64>,
-    /// Stands for the input pictures; 0 when there are none.
-    pub mark: u64,
+/// `POST /openrouter/api/v1/images`.
+pub(in crate::sandbox) async fn generate(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
+    let call = VendorCall::admit(&shared, Name::OpenRouter, request.headers());
+    let answer = answer(&call, request).await;
+    call.close(answer)
+}
+
+async fn answer(call: &VendorCall, request: Request) -> Result<Response, ErrorResponse> {
+    let (parts, body) = request.into_parts();
+    authorise(&call.vendor, &parts.headers)?;
+    let mut fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
+    let (name, model) = model(&mut fields, &call.vendor)?;
+    let (mut order, references) = read(name, &model, fields).map_err(bad_field)?;
+    order.mark = check(references, model.references, "input_references").await.map_err(bad_field)?;
+    inject_fault(call.fate, fault).await?;
+    if call.refuses(&order.prompt) {
+        return Err(moderation(&order));
+    }
+    call.work().await;
+    order.fill(call).await
 }
 
 /// The order and its input pictures.
-pub(super) fn read(name: String, model: &Model, mut fields: Fields) -> Result<(ParsedRequest, Vec<Bytes>), FieldError> {
+fn read(name: String, model: &Model, mut fields: Fields) -> Result<(ParsedRequest, Vec<Bytes>), FieldError> {
     let prompt = fields.prompt("prompt", usize::MAX)?;
     let n = fields.whole("n", 1..=10)?.unwrap_or(1);
     if n > model.most {
@@ -84,7 +96,7 @@ pub(super) fn read(name: String, model: &Model, mut fields: Fields) -> Result<(P
 
 impl ParsedRequest {
     /// Draws, charges and answers.
-    pub(super) async fn fill(self, call: &VendorCall) -> Result<Response, ErrorResponse> {
+    async fn fill(self, call: &VendorCall) -> Result<Response, ErrorResponse> {
         if call.fate == Mode::NoPictures {
             return Ok(Json(json!({"created": unix_time(), "data": []})).into_response());
         }
@@ -96,60 +108,18 @@ impl ParsedRequest {
         let data = files.iter().map(item).collect();
         Ok(Json(ImagesAnswer { created: unix_time(), data, usage }).into_response())
     }
-
-    pub(super) async fn draw(&self, call: &VendorCall) -> Result<Vec<Bytes>, ErrorResponse> {
-        let seed = self.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.luck) ^ self.mark;
-        let sketch = |index| Sketch {
-            format: self.format,
-            transparent: self.transparent,
-            ..call.sketch(&self.prompt, seed, index, self.size)
-        };
-        draw_all((0..self.n).map(sketch).collect()).await
-    }
-
-    /// Charges the pictures and says so.
-    pub(super) fn charge(&self, call: &VendorCall) -> Result<CallUsage, ErrorResponse> {
-        let charged = call.charge(&self.model, self.size, self.quality.as_deref(), self.n, 0)?;
-        CallUsage::of(charged)
-    }
 }
 
 /// The image API's answer.
 #[derive(Serialize)]
-pub(super) struct ImagesAnswer {
-    pub(super) created: u64,
-    pub(super) data: Vec<Value>,
-    pub(super) usage: CallUsage,
-}
-
-/// What a call took and costs.
-#[derive(Serialize)]
-pub(super) struct CallUsage {
-    prompt_tokens: u32,
-    completion_tokens: u32,
-    total_tokens: u32,
-    /// The digits themselves.
-    pub(super) cost: Box<RawValue>,
-    is_byok: bool,
-}
-
-impl CallUsage {
-    pub(super) fn of(cost: Usd) -> Result<CallUsage, ErrorResponse> {
-        let cost = RawValue::from_string(digits(cost)).map_err(|_| ErrorResponse::broken())?;
-        Ok(CallUsage { prompt_tokens: 8, completion_tokens: 1290, total_tokens: 1298, cost, is_byok: false })
-    }
-}
-
-/// An amount as JavaScript prints it: below a millionth in scientific notation.
-pub(super) fn digits(usd: Usd) -> String {
-    match usd.nanos() {
-        nanos @ 1..1000 => format!("{nanos}e-9"),
-        _ => usd.to_string(),
-    }
+struct ImagesAnswer {
+    created: u64,
+    data: Vec<Value>,
+    usage: CallUsage,
 }
 
 /// The image API's refusal, before anything is drawn.
-pub(super) fn moderation(order: &ParsedRequest) -> ErrorResponse {
+fn moderation(order: &ParsedRequest) -> ErrorResponse {
     let message = "Your chosen model requires moderation and your input was flagged for \"violence\". No credits were \
                    charged.";
     let mut body = error(StatusCode::FORBIDDEN, message);
@@ -161,3 +131,6 @@ pub(super) fn moderation(order: &ParsedRequest) -> ErrorResponse {
     });
     ErrorResponse::fault(StatusCode::FORBIDDEN, body)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,12 @@
-//! What both of OpenRouter's APIs read alike in a request.
+//! What OpenRouter's image API and its chat read alike in a request: the model, shared fields and input pictures.
+//!
+//! Each API reads its other fields itself, in `image_api.rs` and `chat.rs`; both end in one [`ParsedRequest`].
 
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::image::{Format, Size};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fields;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
@@ -11,6 +14,21 @@ use crate::sandbox::input_images::{data_url, decode_all, fingerprint};
 use crate::sandbox::openrouter::errors::{bad_field, violation};
 use crate::sandbox::openrouter::models::Model;
 use crate::sandbox::settings::Vendor;
+
+/// What is to be drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ParsedRequest {
+    pub model: String,
+    pub prompt: String,
+    pub n: u32,
+    pub size: Size,
+    pub quality: Option<String>,
+    pub format: Format,
+    pub transparent: bool,
+    pub seed: Option<i64>,
+    /// Stands for the input pictures; 0 when there are none.
+    pub mark: u64,
+}
 
 /// The model and its name.
 pub(super) fn model(fields: &mut Fields, vendor: &Vendor) -> Result<(String, Model), ErrorResponse> {

@@ -1,11 +1,11 @@
-//! Tests of sandbox/openrouter/mod.rs.
+//! Tests of sandbox/openrouter/image_api.rs.
 
 use serde_json::{Value, json};
 
-use super::super::Sandbox;
 use super::*;
 use crate::image::{Encoded, Format, Picture, Size};
 use crate::money::Usd;
+use crate::sandbox::Sandbox;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::test_client::{Reply, post, sandbox, send};
 use crate::sandbox::test_inputs::{as_url, picture};
