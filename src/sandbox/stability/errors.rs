@@ -1,26 +1,12 @@
-//! What Stability says when something is wrong, and whom it lets in.
+//! What version 1 of Stability's API says when something is wrong, and the words for faults of both versions.
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::FieldError;
-use crate::sandbox::http_request::{BadBody, bearer};
-use crate::sandbox::settings::Vendor;
-
-pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
-    match bearer(headers) {
-        key if vendor.accepts(key) => Ok(()),
-        None => Err(ErrorResponse::violation(
-            StatusCode::UNAUTHORIZED,
-            error("unauthorized", "missing authorization header"),
-        )),
-        Some(_) => {
-            Err(ErrorResponse::violation(StatusCode::UNAUTHORIZED, error("unauthorized", "Incorrect API key provided")))
-        }
-    }
-}
+use crate::sandbox::http_request::BadBody;
 
 /// Version 1's envelope: one `message`.
 pub(super) fn error(name: &str, message: &str) -> Value {

@@ -11,7 +11,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64_simd::STANDARD;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::image::{Format, Size};
 use crate::sandbox::draw::Sketch;
@@ -20,13 +20,14 @@ use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
-use crate::sandbox::http_request::{bearer, media_type, text};
+use crate::sandbox::http_request::{media_type, text};
 use crate::sandbox::input_images::{decode_all, fingerprint};
 use crate::sandbox::json_response::Json;
-use crate::sandbox::multipart::{BadForm, Form};
-use crate::sandbox::settings::{Name, Vendor};
+use crate::sandbox::multipart::Form;
+use crate::sandbox::settings::Name;
+use crate::sandbox::stability::auth::authorise_stable_image;
 use crate::sandbox::stability::common::{is_blurred, seed_of, tell};
-use crate::sandbox::stability::errors::fault_words;
+use crate::sandbox::stability::stable_image_errors::{bad_field, bad_form, error, fault, wrong};
 use crate::sandbox::stability::v1::STYLES;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::VendorCall;
@@ -87,7 +88,7 @@ async fn serve(shared: &Arc<SandboxState>, service: Option<Service>, request: Re
 }
 
 async fn answer(call: &VendorCall, service: Option<Service>, request: Request) -> Result<Response, ErrorResponse> {
-    authorise(&call.vendor, request.headers())?;
+    authorise_stable_image(&call.vendor, request.headers())?;
     let missing = || wrong(StatusCode::NOT_FOUND, "not_found", "no such service: use core, ultra, sd3 or inpaint");
     let service = service.ok_or_else(missing)?;
     let json = wants_json(request.headers())?;
@@ -126,17 +127,6 @@ async fn read(service: Service, mut form: Form) -> Result<ParsedRequest, FieldEr
     }
     let size = if service == Service::Ultra { order.size } else { seen.size };
     Ok(ParsedRequest { size, mark, ..order })
-}
-
-fn bad_form(bad: BadForm, given: &str) -> ErrorResponse {
-    match bad {
-        BadForm::TooLarge => wrong(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "body: must be at most 10MiB"),
-        BadForm::ContentType(_) => {
-            bad_field(&FieldError::other("content-type", format!("must be multipart/form-data, not '{given}'")))
-        }
-        BadForm::Broken(words) => bad_field(&FieldError::other("body", words)),
-        BadForm::Twice(name) => bad_field(&FieldError::other(&name, "must be given once")),
-    }
 }
 
 /// What is to be drawn.
@@ -243,32 +233,6 @@ fn wants_json(headers: &HeaderMap) -> Result<bool, ErrorResponse> {
         "application/json" => Ok(true),
         _ => Err(bad_field(&FieldError::other("accept", "must be image/* or application/json"))),
     }
-}
-
-fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
-    match bearer(headers) {
-        key if vendor.accepts(key) => Ok(()),
-        None => Err(wrong(StatusCode::UNAUTHORIZED, "unauthorized", "authorization: is required")),
-        Some(_) => Err(wrong(StatusCode::UNAUTHORIZED, "unauthorized", "authorization: invalid API key")),
-    }
-}
-
-/// Version 2beta's envelope: a list of `errors`.
-fn error(name: &str, words: &str) -> Value {
-    json!({"id": "sandbox", "name": name, "errors": [words]})
-}
-
-fn wrong(status: StatusCode, name: &str, words: &str) -> ErrorResponse {
-    ErrorResponse::violation(status, error(name, words))
-}
-
-fn bad_field(field: &FieldError) -> ErrorResponse {
-    wrong(StatusCode::BAD_REQUEST, "bad_request", &format!("{}: {}", field.field, field.sentence()))
-}
-
-fn fault(mode: Mode) -> ErrorResponse {
-    let (status, name, words) = fault_words(mode);
-    ErrorResponse::fault(status, error(name, words))
 }
 
 #[cfg(test)]

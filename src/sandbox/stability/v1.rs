@@ -1,22 +1,33 @@
-//! An order at version 1 of Stability's API: read, drawn and charged.
+//! Stability AI, version 1: text to image in JSON, engines, balance (PROVIDERS.md section 3.2).
+//!
+//! Strict where the documents are: SDXL 1.0 draws nine sizes, and because the documented default of 512 is not one of
+//! them, a request without a size is refused. What starts from a picture is in `v1_edits.rs`. Not here: upscaling.
 
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64_simd::STANDARD;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::image::Size;
+use crate::money::Usd;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::draw::draw_all;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, Fields};
-use crate::sandbox::http_request::{media_type, text};
+use crate::sandbox::http_request::{media_type, read_json, text};
 use crate::sandbox::json_response::Json;
+use crate::sandbox::settings::Name;
+use crate::sandbox::stability::auth::authorise_v1;
 use crate::sandbox::stability::common::{is_blurred, seed_of, tell};
-use crate::sandbox::stability::errors::{authorise, bad_field, error, fault};
-use crate::sandbox::vendor_call::VendorCall;
+use crate::sandbox::stability::errors::{bad_body, bad_field, error, fault};
+use crate::sandbox::state::SandboxState;
+use crate::sandbox::vendor_call::{VendorCall, finish};
 
 /// The one engine left.
 pub(super) const SDXL: &str = "stable-diffusion-xl-1024-v1-0";
@@ -70,9 +81,53 @@ pub(super) const STYLES: [&str; 17] = [
     "tile-texture",
 ];
 
+/// What the account held before anything was charged.
+const DEPOSIT: Usd = Usd::from_nanos(1_000_000_000_000);
+
+/// `POST /stability/v1/generation/{engine}/text-to-image`.
+pub(super) async fn generate(
+    State(shared): State<Arc<SandboxState>>,
+    Path(engine): Path<String>,
+    request: Request,
+) -> Response {
+    let call = VendorCall::admit(&shared, Name::Stability, request.headers());
+    let answer = answer(&call, engine, request).await;
+    call.close(answer)
+}
+
+async fn answer(call: &VendorCall, engine: String, request: Request) -> Result<Response, ErrorResponse> {
+    let (parts, body) = request.into_parts();
+    let bytes = admit(call, &engine, &parts.headers)?;
+    let object = read_json(&parts.headers, body).await.map_err(bad_body)?;
+    serve(call, ParsedRequest::read(Fields::json(object), engine, bytes)?).await
+}
+
+/// `GET /stability/v1/engines/list`.
+pub(super) async fn engines(State(shared): State<Arc<SandboxState>>, headers: HeaderMap) -> Response {
+    let list = json!([{
+        "id": SDXL,
+        "name": "Stable Diffusion XL v1.0",
+        "description": "Stability-AI Stable Diffusion XL v1.0",
+        "type": "PICTURE",
+    }]);
+    let answer = authorise_v1(&shared.settings(Name::Stability), &headers).map(|()| Json(list).into_response());
+    finish(&shared, Name::Stability, answer)
+}
+
+/// `GET /stability/v1/user/balance`: credits left, one for each cent, written exactly.
+pub(super) async fn balance(State(shared): State<Arc<SandboxState>>, headers: HeaderMap) -> Response {
+    let spent = shared.vendor_state(Name::Stability).billing.bill().usd;
+    let credits = DEPOSIT.checked_sub(spent).and_then(|left| left.checked_mul(100)).unwrap_or(Usd::ZERO);
+    let answer = authorise_v1(&shared.settings(Name::Stability), &headers).and_then(|()| {
+        let body = RawValue::from_string(format!("{{\"credits\":{credits}}}")).map_err(|_| ErrorResponse::broken())?;
+        Ok(Json(body).into_response())
+    });
+    finish(&shared, Name::Stability, answer)
+}
+
 /// Checks the key and the engine; whether the picture itself is asked for.
 pub(super) fn admit(call: &VendorCall, engine: &str, headers: &HeaderMap) -> Result<bool, ErrorResponse> {
-    authorise(&call.vendor, headers)?;
+    authorise_v1(&call.vendor, headers)?;
     if engine != SDXL && !call.vendor.price.contains_key(engine) {
         let message = "The specified engine was not found";
         return Err(ErrorResponse::violation(StatusCode::NOT_FOUND, error("not_found", message)));
@@ -219,3 +274,6 @@ pub(super) fn wants_bytes(headers: &HeaderMap) -> Result<bool, ErrorResponse> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

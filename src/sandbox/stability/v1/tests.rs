@@ -1,4 +1,4 @@
-//! Tests of sandbox/stability/mod.rs.
+//! Tests of sandbox/stability/v1.rs.
 
 use serde_json::Value;
 

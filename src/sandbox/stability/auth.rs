@@ -1,0 +1,30 @@
+//! Checks the API key of a request to Stability. Both versions take the same key and word a wrong one differently.
+
+use axum::http::{HeaderMap, StatusCode};
+
+use crate::sandbox::error_response::ErrorResponse;
+use crate::sandbox::http_request::bearer;
+use crate::sandbox::settings::Vendor;
+use crate::sandbox::stability::errors::error;
+use crate::sandbox::stability::stable_image_errors::wrong;
+
+pub(super) fn authorise_v1(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
+    match bearer(headers) {
+        key if vendor.accepts(key) => Ok(()),
+        None => Err(ErrorResponse::violation(
+            StatusCode::UNAUTHORIZED,
+            error("unauthorized", "missing authorization header"),
+        )),
+        Some(_) => {
+            Err(ErrorResponse::violation(StatusCode::UNAUTHORIZED, error("unauthorized", "Incorrect API key provided")))
+        }
+    }
+}
+
+pub(super) fn authorise_stable_image(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
+    match bearer(headers) {
+        key if vendor.accepts(key) => Ok(()),
+        None => Err(wrong(StatusCode::UNAUTHORIZED, "unauthorized", "authorization: is required")),
+        Some(_) => Err(wrong(StatusCode::UNAUTHORIZED, "unauthorized", "authorization: invalid API key")),
+    }
+}
