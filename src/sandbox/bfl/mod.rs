@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 use serde::Serialize;
@@ -20,19 +20,23 @@ use serde_json::{Value, json};
 use super::draw::Sketch;
 use super::faults::Mode;
 use super::fields::{FieldError, FieldErrorKind, Fields};
-use super::settings::{Name, Vendor};
+use super::settings::Name;
 use super::tasks::Task;
 use crate::money::Usd;
+use crate::sandbox::bfl::auth::authorise;
+use crate::sandbox::bfl::errors::{bad_body, bad_field, fault, not_found};
 use crate::sandbox::bfl::models::{Model, ParsedRequest};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::files;
-use crate::sandbox::http_request::{BadBody, read_json, text};
+use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::Json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::unix_time::unix_time;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 
+mod auth;
+mod errors;
 pub(in crate::sandbox) mod models;
 
 pub(super) fn routes() -> Router<Arc<SandboxState>> {
@@ -201,67 +205,6 @@ fn standing(task: &Task) -> Value {
 
 async fn lost(State(shared): State<Arc<SandboxState>>) -> Response {
     finish(&shared, Name::Bfl, Err(not_found()))
-}
-
-fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
-    match text(headers, &HeaderName::from_static("x-key")) {
-        key if vendor.accepts(key) => Ok(()),
-        None | Some("") => Err(violation(StatusCode::FORBIDDEN, "Not authenticated")),
-        Some(_) => Err(violation(StatusCode::FORBIDDEN, "Not authenticated - Invalid Authentication")),
-    }
-}
-
-fn violation(status: StatusCode, words: &str) -> ErrorResponse {
-    ErrorResponse::violation(status, json!({"detail": words}))
-}
-
-fn not_found() -> ErrorResponse {
-    violation(StatusCode::NOT_FOUND, "Not Found")
-}
-
-fn bad_field(place: &str, wrong: &FieldError) -> ErrorResponse {
-    let kind = match wrong.why {
-        FieldErrorKind::Missing => "missing",
-        FieldErrorKind::Unknown => "extra_forbidden",
-        FieldErrorKind::NotA(..) => "type_error",
-        FieldErrorKind::Below(_) => "greater_than_equal",
-        FieldErrorKind::Above(_) => "less_than_equal",
-        FieldErrorKind::NotOneOf(_) => "enum",
-        FieldErrorKind::Empty | FieldErrorKind::TooLong(..) | FieldErrorKind::Other(_) => "value_error",
-    };
-    unprocessable(json!([place, wrong.field]), &wrong.sentence(), kind)
-}
-
-fn unprocessable(place: Value, words: &str, kind: &str) -> ErrorResponse {
-    ErrorResponse::violation(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        json!({"detail": [{"loc": place, "msg": words, "type": kind}]}),
-    )
-}
-
-fn bad_body(why: BadBody) -> ErrorResponse {
-    match why {
-        BadBody::TooLarge => violation(StatusCode::PAYLOAD_TOO_LARGE, "Request body too large"),
-        BadBody::NotJson(why) => unprocessable(json!(["body"]), &format!("JSON decode error: {why}"), "json_invalid"),
-        BadBody::NotAnObject | BadBody::ContentType(_) => {
-            unprocessable(json!(["body"]), "Input should be a valid dictionary", "model_attributes_type")
-        }
-    }
-}
-
-fn fault(mode: Mode) -> ErrorResponse {
-    match mode {
-        Mode::RateLimited { retry_after } => {
-            let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
-            let words = "Too many concurrent tasks";
-            let body = json!({"error": "rate_limit_exceeded", "message": words, "retry_after": seconds});
-            ErrorResponse::fault(StatusCode::TOO_MANY_REQUESTS, body).with_retry_after(retry_after)
-        }
-        Mode::OutOfMoney => {
-            ErrorResponse::fault(StatusCode::PAYMENT_REQUIRED, json!({"detail": "Insufficient credits"}))
-        }
-        _ => ErrorResponse::fault(StatusCode::INTERNAL_SERVER_ERROR, json!({"detail": "Internal Server Error"})),
-    }
 }
 
 #[cfg(test)]

@@ -3,41 +3,13 @@
 //! PROVIDERS.md section 9.2 has the types and statuses; some sentences are from memory. Nothing here decides whether
 //! there is an error, except about the key and the one header that is read.
 
-use std::time::Duration;
-
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::FieldErrorKind;
-use crate::sandbox::http_request::{BadBody, text};
-use crate::sandbox::settings::Vendor;
-
-const START_TIMEOUT: HeaderName = HeaderName::from_static("x-fal-request-timeout");
-
-/// `Authorization: Key ...`, and no other word before the key.
-pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
-    let key = text(headers, &header::AUTHORIZATION).and_then(|value| value.strip_prefix("Key "));
-    match key {
-        key if vendor.accepts(key) => Ok(()),
-        None | Some("") => {
-            let words = "Authentication is required to access this application.";
-            Err(wrong(StatusCode::UNAUTHORIZED, words, "unauthorized"))
-        }
-        Some(_) => Err(wrong(StatusCode::UNAUTHORIZED, "No user found for Key ID and Secret", "unauthorized")),
-    }
-}
-
-/// How long a request may wait for its beginning: seconds, more than a tenth.
-pub(in crate::sandbox) fn start_timeout(headers: &HeaderMap) -> Result<Option<Duration>, ErrorResponse> {
-    let Some(value) = headers.get(&START_TIMEOUT) else { return Ok(None) };
-    let seconds = value.to_str().ok().and_then(|text| text.parse::<f64>().ok()).filter(|seconds| *seconds > 0.1);
-    match seconds.map(Duration::try_from_secs_f64) {
-        Some(Ok(patience)) => Ok(Some(patience)),
-        _ => Err(wrong(StatusCode::BAD_REQUEST, "X-Fal-Request-Timeout must be above 0.1 seconds", "bad_request")),
-    }
-}
+use crate::sandbox::http_request::BadBody;
 
 /// An error of the queue's own.
 pub(in crate::sandbox) fn wrong(status: StatusCode, words: &str, kind: &str) -> ErrorResponse {

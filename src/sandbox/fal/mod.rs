@@ -3,14 +3,14 @@
 //! A request is taken on whatever its input says, as at the vendor: what the model refuses is told by its result, on a
 //! request that is COMPLETED all the same. Whom the queue serves, where, and in which JSON, it checks at once. What
 //! waits for its turn longer than it says it may is never begun. What an endpoint takes is in `models.rs`, its
-//! results in `requests.rs`. A prompt with the word "withheld" has its last picture blacked out, which is charged
+//! results in `results.rs`. A prompt with the word "withheld" has its last picture blacked out, which is charged
 //! like any other. Not here: webhooks, logs, streaming, files by URL, and the vendor's own retries.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 use serde_json::{Value, json};
@@ -19,7 +19,8 @@ use super::fields::Fields;
 use super::settings::Name;
 use super::tasks::Task;
 use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::fal::errors::{authorise, bad_body, fault, kind_of, model_error, start_timeout, wrong};
+use crate::sandbox::fal::auth::authorise;
+use crate::sandbox::fal::errors::{bad_body, fault, kind_of, model_error, wrong};
 use crate::sandbox::fal::models::Model;
 use crate::sandbox::fal::results::{RequestEnd, UnchargedPictures, add_error, end, told};
 use crate::sandbox::fault_injection::inject_fault;
@@ -29,9 +30,13 @@ use crate::sandbox::json_response::Json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 
+mod auth;
 pub(in crate::sandbox) mod errors;
 pub(in crate::sandbox) mod models;
 pub(in crate::sandbox) mod results;
+
+/// The header with which a client says how long its request may wait to be started.
+const START_TIMEOUT: HeaderName = HeaderName::from_static("x-fal-request-timeout");
 
 /// What stands before the 16 digits of a request.
 const REQUEST: &str = "00000000-0000-4000-";
@@ -99,6 +104,16 @@ async fn submit(call: &mut VendorCall, name: &str, request: Request) -> Result<R
     body["status"] = json!("IN_QUEUE");
     body["queue_position"] = json!(0);
     Ok(Json(body).into_response())
+}
+
+/// How long a request may wait for its beginning: seconds, more than a tenth.
+fn start_timeout(headers: &HeaderMap) -> Result<Option<Duration>, ErrorResponse> {
+    let Some(value) = headers.get(&START_TIMEOUT) else { return Ok(None) };
+    let seconds = value.to_str().ok().and_then(|text| text.parse::<f64>().ok()).filter(|seconds| *seconds > 0.1);
+    match seconds.map(Duration::try_from_secs_f64) {
+        Some(Ok(patience)) => Ok(Some(patience)),
+        _ => Err(wrong(StatusCode::BAD_REQUEST, "X-Fal-Request-Timeout must be above 0.1 seconds", "bad_request")),
+    }
 }
 
 /// How a request stands: 202 until it is completed, which is not to say that it succeeded.

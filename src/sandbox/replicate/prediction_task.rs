@@ -1,9 +1,9 @@
-//! The work behind a prediction: what is to be drawn, what becomes of it, and what is charged.
+//! The work behind a prediction: it waits, draws, charges and ends it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -12,21 +12,10 @@ use crate::sandbox::faults::Mode;
 use crate::sandbox::lock::lock;
 use crate::sandbox::replicate::models::PictureInput;
 use crate::sandbox::replicate::prediction_store::{Prediction, PredictionEnd, PredictionProgress, now, phase};
+use crate::sandbox::replicate::requests::ParsedRequest;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::VendorCall;
-
-/// What is to be drawn, and the request's own words for it.
-#[derive(Debug)]
-pub(in crate::sandbox) struct ParsedRequest {
-    /// `owner/name`, as invoices have it.
-    pub model: String,
-    /// As the request gave it.
-    pub version: String,
-    /// As the request gave it.
-    pub input: Map<String, Value>,
-    pub picture: PictureInput,
-}
 
 impl Prediction {
     /// Starts the work, which goes on whether or not anybody waits.

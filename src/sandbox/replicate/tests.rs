@@ -1,5 +1,9 @@
 //! Tests of sandbox/replicate/mod.rs.
 
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
 use super::super::{Mode, Sandbox};
 use super::*;
 use crate::image::{Encoded, Fault, Format, Picture, Size};
