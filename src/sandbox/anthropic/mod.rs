@@ -8,29 +8,28 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
-use serde_json::{Value, json};
 
-use super::faults::Mode;
 use super::fields::Fields;
-use super::settings::{Name, TokenPrice, Vendor};
-use crate::money::Usd;
-use crate::sandbox::anthropic::errors::{bad_body, fault, invalid, violation, with_id};
+use super::settings::Name;
+use crate::sandbox::anthropic::auth::authorise;
+use crate::sandbox::anthropic::errors::{bad_body, fault, violation, with_id};
 use crate::sandbox::anthropic::requests::ParsedRequest;
+use crate::sandbox::anthropic::responses::Message;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
-use crate::sandbox::http_request::{read_json, text};
+use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::Json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 
+mod auth;
 mod errors;
 pub(in crate::sandbox) mod requests;
-
-/// The versions of the API.
-const VERSIONS: [&str; 2] = ["2023-06-01", "2023-01-01"];
+mod responses;
+mod usage;
 
 pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new().route("/v1/messages", routing::post(write)).fallback(lost).method_not_allowed_fallback(lost)
@@ -66,122 +65,16 @@ async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri)
     finish(&shared, Name::Anthropic, Err(with_id(no, "req_lost")))
 }
 
-fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
-    let key = text(headers, &HeaderName::from_static("x-api-key"));
-    if !vendor.accepts(key) {
-        let message = if key.is_none_or(str::is_empty) { "x-api-key header is required" } else { "invalid x-api-key" };
-        return Err(violation(StatusCode::UNAUTHORIZED, "authentication_error", message));
-    }
-    match text(headers, &HeaderName::from_static("anthropic-version")) {
-        None => Err(invalid("anthropic-version: header is required")),
-        Some(version) if !VERSIONS.contains(&version) => {
-            Err(invalid(&format!("anthropic-version: \"{version}\" is not a valid version")))
-        }
-        Some(_) => Ok(()),
-    }
-}
-
-/// What was written.
-struct Message {
-    text: String,
-    stop_reason: &'static str,
-    usage: TokenUsage,
-}
-
-impl Message {
-    fn write(order: &ParsedRequest, call: &VendorCall) -> Message {
-        let prompt = &order.prompt;
-        let whole = format!("{prompt}, in soft morning light, sharp and rich in detail");
-        let longest = usize::try_from(order.max_tokens).unwrap_or(usize::MAX).saturating_mul(4);
-        let cut = |length: usize| whole.chars().take(length).collect::<String>();
-        let (text, stop_reason) = match call.fate {
-            _ if call.refuses(prompt) => (String::new(), "refusal"),
-            Mode::NoPictures => (String::new(), "end_turn"),
-            Mode::Truncated => (cut(longest.min(whole.chars().count() / 2)), "max_tokens"),
-            _ if whole.chars().count() > longest => (cut(longest), "max_tokens"),
-            _ => (whole, "end_turn"),
-        };
-        let usage = TokenUsage::of(order.read_chars(), text.chars().count(), prompt.contains("cached"));
-        Message { text, stop_reason, usage }
-    }
-
-    fn told(&self, model: &str, luck: u64) -> Value {
-        let content = if self.text.is_empty() { json!([]) } else { json!([{"type": "text", "text": self.text}]) };
-        json!({
-            "id": format!("msg_{luck:016x}"),
-            "type": "message",
-            "role": "assistant",
-            "model": model,
-            "content": content,
-            "stop_reason": self.stop_reason,
-            "stop_sequence": null,
-            "usage": self.usage.told(),
-        })
-    }
-}
-
-/// What an answer took, in tokens.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct TokenUsage {
-    input: u64,
-    output: u64,
-    five_minutes: u64,
-    one_hour: u64,
-    reused: u64,
-}
-
-impl TokenUsage {
-    fn of(read: usize, written: usize, cached: bool) -> TokenUsage {
-        let tokens = |chars: usize| u64::try_from(chars.div_ceil(4)).unwrap_or(u64::MAX);
-        let (input, output) = (tokens(read), tokens(written).max(1));
-        match cached {
-            false => TokenUsage { input, output, ..TokenUsage::default() },
-            true => TokenUsage {
-                input: input - 3 * (input / 4),
-                output,
-                five_minutes: input / 4,
-                one_hour: input / 4,
-                reused: input / 4,
-            },
-        }
-    }
-
-    fn told(&self) -> Value {
-        json!({
-            "input_tokens": self.input,
-            "output_tokens": self.output,
-            "cache_creation_input_tokens": self.five_minutes + self.one_hour,
-            "cache_read_input_tokens": self.reused,
-            "cache_creation": {
-                "ephemeral_5m_input_tokens": self.five_minutes,
-                "ephemeral_1h_input_tokens": self.one_hour,
-            },
-            "service_tier": "standard",
-        })
-    }
-
-    /// The price in whole nano-dollars, rounded half up. Input that is kept costs a quarter more for five minutes and
-    /// twice as much for an hour, input that is reused a tenth.
-    fn price(&self, price: Option<&TokenPrice>) -> Usd {
-        let TokenPrice { text_in, text_out } = price.copied().unwrap_or_default();
-        // Twentieths of a token, so that a quarter and a tenth are whole.
-        let read = 20 * u128::from(self.input)
-            + 25 * u128::from(self.five_minutes)
-            + 40 * u128::from(self.one_hour)
-            + 2 * u128::from(self.reused);
-        let nanos = |usd: Usd| u128::from(usd.nanos().unsigned_abs());
-        let twentieths = read * nanos(text_in) + 20 * u128::from(self.output) * nanos(text_out);
-        let rounded = (twentieths + 10_000_000) / 20_000_000;
-        Usd::from_nanos(i64::try_from(rounded).unwrap_or(i64::MAX))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::super::Sandbox;
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::money::Usd;
+    use crate::sandbox::Sandbox;
+    use crate::sandbox::faults::Mode;
     use crate::sandbox::test_client::{Reply, sandbox, send, start};
 
     const PATH: &str = "/anthropic/v1/messages";
@@ -231,13 +124,6 @@ mod tests {
         let nanos = count("input_tokens") * 1000 + kept * 1250 + hour * 2000 + count("cache_read_input_tokens") * 100;
         let bill = sandbox.invoice().vendor(Name::Anthropic).clone();
         assert_eq!(bill.usd, Usd::from_nanos(nanos + count("output_tokens") * 5000));
-    }
-
-    #[test]
-    fn half_a_nano_dollar_is_rounded_up() {
-        let price = TokenPrice { text_in: Usd::from_nanos(500_000), text_out: Usd::from_nanos(499_999) };
-        let cost = |input, output| TokenUsage { input, output, ..TokenUsage::default() }.price(Some(&price)).nanos();
-        assert_eq!([cost(1, 0), cost(0, 1), cost(1, 1)], [1, 0, 1]);
     }
 
     #[tokio::test]

@@ -10,10 +10,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
+use crate::sandbox::compatible::auth::authorise;
 use crate::sandbox::compatible::dialect::{Dialect, EditStyle};
 use crate::sandbox::compatible::errors::CompatibleError;
 use crate::sandbox::compatible::execute::drawn;
-use crate::sandbox::compatible::requests::{ParsedRequest, authorise};
+use crate::sandbox::compatible::requests::ParsedRequest;
 use crate::sandbox::fields::{FieldError, Fields};
 use crate::sandbox::input_images::{data_url, decode_all, fingerprint};
 use crate::sandbox::multipart::{BadForm, Form};

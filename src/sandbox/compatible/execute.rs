@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use crate::sandbox::compatible::errors::CompatibleError;
 use crate::sandbox::compatible::requests::ParsedRequest;
-use crate::sandbox::compatible::{answers, jobs};
+use crate::sandbox::compatible::{jobs, responses};
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::openai;
 use crate::sandbox::vendor_call::VendorCall;
@@ -22,5 +22,5 @@ pub(super) async fn drawn(call: &mut VendorCall, order: ParsedRequest) -> Result
         return Err(CompatibleError::Refused);
     }
     call.work().await;
-    answers::fill(call, order).await.map_err(CompatibleError::Fault)
+    responses::fill(call, order).await.map_err(CompatibleError::Fault)
 }

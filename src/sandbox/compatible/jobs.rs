@@ -11,10 +11,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::sandbox::compatible::answers::{UnchargedPictures, put_at};
+use crate::sandbox::compatible::auth::authorise;
 use crate::sandbox::compatible::dialect::Jobs;
 use crate::sandbox::compatible::errors::CompatibleError;
-use crate::sandbox::compatible::requests::{ParsedRequest, authorise};
+use crate::sandbox::compatible::requests::ParsedRequest;
+use crate::sandbox::compatible::responses::{UnchargedPictures, put_at};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::http_request::origin;

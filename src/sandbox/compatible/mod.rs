@@ -14,22 +14,24 @@ use serde_json::{Map, Value, json};
 
 use super::fields::Fields;
 use super::settings::Name;
+use crate::sandbox::compatible::auth::authorise;
 use crate::sandbox::compatible::errors::CompatibleError;
 use crate::sandbox::compatible::execute::drawn;
-use crate::sandbox::compatible::requests::{ParsedRequest, authorise};
+use crate::sandbox::compatible::requests::ParsedRequest;
 use crate::sandbox::files;
 use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::Json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 
-pub(in crate::sandbox) mod answers;
+mod auth;
 pub(in crate::sandbox) mod dialect;
 pub(in crate::sandbox) mod edits;
 pub(in crate::sandbox) mod errors;
 mod execute;
 pub(in crate::sandbox) mod jobs;
 mod requests;
+pub(in crate::sandbox) mod responses;
 pub(in crate::sandbox) mod sizes;
 
 pub(super) fn routes() -> Router<Arc<SandboxState>> {

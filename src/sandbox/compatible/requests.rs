@@ -1,40 +1,18 @@
 //! What a request to the compatible vendor asks for, and whether it may.
 
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::StatusCode;
 
 use crate::image::{Format, Size};
 use crate::sandbox::compatible::dialect::{AnswerForm, Dialect};
 use crate::sandbox::compatible::errors::CompatibleError;
 use crate::sandbox::compatible::sizes;
 use crate::sandbox::fields::{FieldError, Fields};
-use crate::sandbox::http_request::text;
 use crate::sandbox::settings::Vendor;
 
 /// OpenAI's names of the fields a server may know besides `model`, `prompt`, `n`, the size and `response_format`.
 /// A dialect may know fewer. Their values change nothing in the picture, except `seed` and `output_format`.
 pub(super) const TAKEN: [&str; 8] =
     ["quality", "style", "user", "background", "moderation", "output_compression", "steps", "guidance_scale"];
-
-pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), CompatibleError> {
-    let dialect = &vendor.dialect;
-    for (name, wanted) in &dialect.headers {
-        if headers.get(name.as_str()).is_none_or(|value| value != wanted.as_str()) {
-            return Err(CompatibleError::FieldError(
-                StatusCode::BAD_REQUEST,
-                None,
-                format!("the header {name} must be {wanted}"),
-            ));
-        }
-    }
-    let key = HeaderName::try_from(dialect.auth_header.as_str())
-        .ok()
-        .and_then(|name| text(headers, &name)?.strip_prefix(dialect.auth_prefix.as_str()));
-    if vendor.accepts(key) || (dialect.open && key.is_none()) {
-        Ok(())
-    } else {
-        Err(CompatibleError::FieldError(StatusCode::UNAUTHORIZED, None, "invalid or missing API key".to_owned()))
-    }
-}
 
 /// What is to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
