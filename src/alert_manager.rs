@@ -34,20 +34,20 @@ pub type AlertRules = Box<dyn Fn() -> (u64, Vec<Arc<Alert>>) + Send>;
 pub struct Alerting<R> {
     rules: AlertRules,
     readings: R,
-    outlets: AlertOutputs,
+    outputs: AlertOutputs,
     alerts: Alerts,
     /// The config whose alerts these are.
     version: u64,
     /// The labels that are in the metric.
     shown: BTreeSet<(String, String)>,
-    post: WebhookQueue,
+    webhooks: WebhookQueue,
 }
 
 impl<R: Readings> Alerting<R> {
     /// Nothing was looked at yet.
-    pub fn new(rules: AlertRules, readings: R, outlets: AlertOutputs) -> Alerting<R> {
-        let post = WebhookQueue::new(outlets.clone(), Pauses::default());
-        Alerting { rules, readings, outlets, alerts: Alerts::default(), version: 0, shown: BTreeSet::new(), post }
+    pub fn new(rules: AlertRules, readings: R, outputs: AlertOutputs) -> Alerting<R> {
+        let webhooks = WebhookQueue::new(outputs.clone(), Pauses::default());
+        Alerting { rules, readings, outputs, alerts: Alerts::default(), version: 0, shown: BTreeSet::new(), webhooks }
     }
 
     /// Looks every so often by tokio's clock, beginning at once. The wall time of a look is `clock`'s.
@@ -71,7 +71,7 @@ impl<R: Readings> Alerting<R> {
         let look = self.alerts.look(&self.readings, now);
         look.events.iter().for_each(|event| self.tell(event));
         self.show(&look.states);
-        self.post.sweep();
+        self.webhooks.sweep();
     }
 
     fn tell(&mut self, event: &AlertEvent) {
@@ -79,12 +79,12 @@ impl<R: Readings> Alerting<R> {
             News::Firing => log::warn!("alert {}", event.text()),
             News::Resolved(_) => log::info!("alert {}", event.text()),
         }
-        self.post.send(event);
+        self.webhooks.send(event);
     }
 
     /// Brings the metric up to date. What is gone leaves it; what stays is never missing from a scrape between.
     fn show(&mut self, states: &[AlertStatus]) {
-        let gauges = &self.outlets.state;
+        let gauges = &self.outputs.state;
         let mut shown = BTreeSet::new();
         for (alert, name, state) in states {
             gauges.with_label_values(&[alert.name.as_str(), name]).set(state.number());

@@ -239,7 +239,7 @@ impl RunningSidecar {
         }
         drop(self.background_tasks);
         // The last thing that may be paid for is paid; what was cut off is found open at the next start.
-        self.gateway.shared.journal.close().await;
+        self.gateway.shared.durable_ledger.close().await;
         if !self.log.written(LAST_LINES).await {
             log::warn!("the last lines of the access log were not written in time");
         }

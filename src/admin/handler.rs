@@ -106,8 +106,8 @@ impl Admin {
 
     /// What was paid, as `easel ledger` prints it.
     async fn ledger(&self, query: &str) -> Response<Vec<u8>> {
-        self.gateway.shared.journal.write_savings();
-        let (store, query) = (self.gateway.shared.journal.store().clone(), query.to_owned());
+        self.gateway.shared.durable_ledger.write_savings();
+        let (store, query) = (self.gateway.shared.durable_ledger.store().clone(), query.to_owned());
         let turn = REPORTS.acquire().await;
         let report = move || {
             let report = ledger(&store, &query);

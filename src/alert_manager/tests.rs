@@ -60,7 +60,7 @@ fn minute(number: i64) -> Moment {
 }
 
 /// Where alerts are told: to these metrics, over a transport of their own.
-pub(super) fn outlets(metrics: &Metrics) -> AlertOutputs {
+pub(super) fn outputs(metrics: &Metrics) -> AlertOutputs {
     AlertOutputs {
         transport: Arc::new(Transport::new(
             Box::new(PooledClient::new()),
@@ -102,7 +102,7 @@ fn states(metrics: &Metrics) -> Vec<String> {
 async fn the_metric_says_where_each_alert_stands_and_forgets_the_one_that_is_gone() {
     let (metrics, told) = (Metrics::new(&Arc::default()).unwrap(), Arc::new(ChangingSum::default()));
     let in_force = InForce::new(DEAR);
-    let mut alerting = Alerting::new(in_force.rules(), told.clone(), outlets(&metrics));
+    let mut alerting = Alerting::new(in_force.rules(), told.clone(), outputs(&metrics));
     alerting.look(minute(1));
     assert_eq!(states(&metrics), ["easel_alert_state{alert=\"dear\",name=\"home\"} 0"]);
     told.set(13_000_000, 1);
@@ -122,7 +122,7 @@ async fn the_metric_says_where_each_alert_stands_and_forgets_the_one_that_is_gon
 async fn alerts_are_looked_at_at_once_and_then_every_so_often_at_the_time_of_the_clock_that_is_given() {
     let (metrics, told) = (Metrics::new(&Arc::default()).unwrap(), Arc::new(ChangingSum::default()));
     let clock = ManualClock::at(minute(7));
-    let alerting = Alerting::new(InForce::new(DEAR).rules(), told.clone(), outlets(&metrics));
+    let alerting = Alerting::new(InForce::new(DEAR).rules(), told.clone(), outputs(&metrics));
     let watching = start(alerting, Clock::Manual(clock.clone()));
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(*told.asked.lock().unwrap(), [minute(7)]);

@@ -141,32 +141,32 @@ struct AlertQueue {
 
 /// Everything on its way.
 pub(super) struct WebhookQueue {
-    outlets: AlertOutputs,
+    outputs: AlertOutputs,
     pauses: Pauses,
     boxes: HashMap<String, AlertQueue>,
 }
 
 impl WebhookQueue {
     /// Nothing is on its way.
-    pub(super) fn new(outlets: AlertOutputs, pauses: Pauses) -> WebhookQueue {
-        WebhookQueue { outlets, pauses, boxes: HashMap::new() }
+    pub(super) fn new(outputs: AlertOutputs, pauses: Pauses) -> WebhookQueue {
+        WebhookQueue { outputs, pauses, boxes: HashMap::new() }
     }
 
     /// Sends the event to its alert's webhook, if it has one, behind whatever else is on its way there.
     pub(super) fn send(&mut self, event: &AlertEvent) {
         let Some(webhook) = &event.alert.webhook else { return };
         let alert = &event.alert.name;
-        let (outlets, pauses) = (&self.outlets, self.pauses);
+        let (outputs, pauses) = (&self.outputs, self.pauses);
         let mailbox = self.boxes.entry(alert.clone()).or_insert_with(|| {
             let (letters, waiting) = mpsc::channel(QUEUE);
-            tokio::spawn(carry(outlets.clone(), waiting, pauses));
+            tokio::spawn(deliver_all(outputs.clone(), waiting, pauses));
             AlertQueue { letters, open: Arc::default() }
         });
         let (webhook, body) = (webhook.clone(), message(event));
         let letter = PendingMessage { alert: alert.clone(), webhook, body, _open: mailbox.open.clone() };
         if mailbox.letters.try_send(letter).is_err() {
             log::warn!("alert {alert}: a message is dropped, {QUEUE} wait for its webhook already");
-            count(outlets, alert, PostOutcome::Dropped);
+            count(outputs, alert, PostOutcome::Dropped);
         }
     }
 
@@ -177,23 +177,23 @@ impl WebhookQueue {
     }
 }
 
-fn count(outlets: &AlertOutputs, alert: &str, outcome: PostOutcome) {
-    outlets.notifications.with_label_values(&[alert, outcome.word()]).inc();
+fn count(outputs: &AlertOutputs, alert: &str, outcome: PostOutcome) {
+    outputs.notifications.with_label_values(&[alert, outcome.word()]).inc();
 }
 
 /// Takes one letter after the other to its end.
-async fn carry(outlets: AlertOutputs, mut letters: mpsc::Receiver<PendingMessage>, pauses: Pauses) {
+async fn deliver_all(outputs: AlertOutputs, mut letters: mpsc::Receiver<PendingMessage>, pauses: Pauses) {
     while let Some(letter) = letters.recv().await {
-        let outcome = deliver(&outlets, &letter, pauses).await;
-        count(&outlets, &letter.alert, outcome);
+        let outcome = deliver(&outputs, &letter, pauses).await;
+        count(&outputs, &letter.alert, outcome);
     }
 }
 
-async fn deliver(outlets: &AlertOutputs, letter: &PendingMessage, pauses: Pauses) -> PostOutcome {
+async fn deliver(outputs: &AlertOutputs, letter: &PendingMessage, pauses: Pauses) -> PostOutcome {
     let alert = &letter.alert;
     let mut failures = 0;
     loop {
-        let Err(setback) = attempt(outlets, letter).await else { return PostOutcome::Delivered };
+        let Err(setback) = attempt(outputs, letter).await else { return PostOutcome::Delivered };
         failures += 1;
         if setback.is_final() {
             log::error!("alert {alert}: its webhook did not take a message: {setback}");
@@ -207,13 +207,13 @@ async fn deliver(outlets: &AlertOutputs, letter: &PendingMessage, pauses: Pauses
     }
 }
 
-async fn attempt(outlets: &AlertOutputs, letter: &PendingMessage) -> Result<(), DeliveryError> {
+async fn attempt(outputs: &AlertOutputs, letter: &PendingMessage) -> Result<(), DeliveryError> {
     let url = Url::parse(letter.webhook.reveal()).map_err(|_| DeliveryError::Unusable)?;
     let call = Call::post_json(url, HeaderMap::new(), &letter.body);
     let deadline = Instant::now() + ANSWER;
     let (silence, idle, reach) = (None, IDLE, AllowedTargets::Anywhere);
     let bounds = Bounds { deadline, connect: CONNECT, silence, idle, body: BODY, reach };
-    judged(outlets.transport.send(&call, bounds).await.map(|received| received.reply))
+    judged(outputs.transport.send(&call, bounds).await.map(|received| received.reply))
 }
 
 fn judged(answer: Result<Reply, TransportError>) -> Result<(), DeliveryError> {

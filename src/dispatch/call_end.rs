@@ -1,4 +1,4 @@
-//! How a call ended, and what becomes of its pictures.
+//! How a call ended, as the gateway tells the machine.
 
 use crate::breaker::PausedUntil;
 use crate::failure::Failure;
@@ -21,24 +21,4 @@ pub struct CallEnd {
     pub open: bool,
     /// The pause that its end brought.
     pub cooling: Option<PausedUntil>,
-}
-
-/// What becomes of a picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disposition {
-    /// It is delivered in this place, and kept.
-    Deliver(u8),
-    /// No request waits for it; it is kept for the next one.
-    Keep,
-    /// No place is known that it is right for.
-    Discard,
-}
-
-/// What becomes of a call's pictures.
-#[derive(Debug, PartialEq, Eq)]
-pub struct PictureDispositions {
-    /// The candidate that drew them.
-    pub candidate: usize,
-    /// What becomes of each, in the order of [`CallEnd::at`].
-    pub dispositions: Vec<Disposition>,
 }

@@ -3,9 +3,10 @@
 
 use std::time::Instant;
 
-use crate::dispatch::call_end::{CallEnd, Disposition, PictureDispositions};
+use crate::dispatch::call_end::CallEnd;
 use crate::dispatch::in_flight::PendingCall;
 use crate::dispatch::no_picture_error;
+use crate::dispatch::picture_disposition::{Disposition, PictureDispositions};
 use crate::dispatch::state_machine::Dispatch;
 use crate::failure::{Class, Failure};
 use crate::money::Usd;

@@ -18,6 +18,7 @@ mod next_call;
 pub mod no_picture_error;
 mod obstacles;
 mod overdue;
+mod picture_disposition;
 mod picture_status;
 mod state_machine;
 #[cfg(test)]
@@ -25,5 +26,6 @@ mod tests;
 
 pub use crate::dispatch::interface::{Action, DispatchFacts, DispatchRules, EventTime};
 pub use crate::dispatch::state_machine::Dispatch;
-pub use call_end::{CallEnd, Disposition};
+pub use call_end::CallEnd;
 pub use obstacles::Obstacle;
+pub use picture_disposition::Disposition;

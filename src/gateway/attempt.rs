@@ -32,7 +32,7 @@ impl Attempt {
         let hold = match opened.written().await {
             Ok(hold) => hold,
             Err((hold, _)) => {
-                self.shared.journal.release(hold);
+                self.shared.durable_ledger.release(hold);
                 let failure = Failure::new(Class::Unrecorded, "the ledger cannot be written");
                 return AttemptReport { failure: Some(failure), ..AttemptReport::default() };
             }

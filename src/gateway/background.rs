@@ -29,16 +29,17 @@ pub struct BackgroundTasks(Vec<JoinHandle<()>>);
 
 /// Starts the background tasks of `gateway` on the present tokio runtime.
 pub fn start(gateway: &Arc<Gateway>) -> BackgroundTasks {
-    let fees =
-        |gateway: &Arc<Gateway>| gateway.shared.journal.accrue(&gateway.snapshot().plan, gateway.shared.clock.now());
+    let fees = |gateway: &Arc<Gateway>| {
+        gateway.shared.durable_ledger.accrue(&gateway.snapshot().plan, gateway.shared.clock.now())
+    };
     let savings = |gateway: &Arc<Gateway>| {
-        gateway.shared.journal.write_savings();
-        gateway.shared.journal.store().look();
+        gateway.shared.durable_ledger.write_savings();
+        gateway.shared.durable_ledger.store().look();
     };
     let behind = |gateway: &Arc<Gateway>| {
         if gateway.shared.ledger.is_behind() {
             let gateway = gateway.clone();
-            drop(tokio::task::spawn_blocking(move || gateway.shared.journal.catch_up(&gateway.snapshot().plan)));
+            drop(tokio::task::spawn_blocking(move || gateway.shared.durable_ledger.catch_up(&gateway.snapshot().plan)));
         }
     };
     BackgroundTasks(vec![

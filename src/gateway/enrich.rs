@@ -11,13 +11,13 @@ use crate::gateway::routed_request::RoutedRequest;
 use crate::gateway::single_flight::Flight;
 use crate::request::{Filled, ImageRequest};
 
+mod author;
 mod outcome;
 mod rewrite_limits;
 mod rewriting;
 
-pub use crate::gateway::enrich::outcome::Author;
+pub use crate::gateway::enrich::author::Author;
 
-use crate::gateway::enrich::outcome::with_prefix_and_suffix;
 use crate::gateway::enrich::rewrite_limits::RewriteLimits;
 use rewriting::{Rewriting, Rewritten};
 
@@ -29,10 +29,10 @@ pub async fn prepare(spec: RoutedRequest, author: &Author, flight: &Flight) -> R
         return spec;
     }
     let caller = spec.request.prompt.clone();
-    let mut spec = with_prompt(spec, &caller, with_prefix_and_suffix(&route.prompt, &caller));
+    let mut spec = with_prompt(spec, &caller, route.prompt.with_prefix_and_suffix(&caller));
     let Some(enrich) = &route.prompt.enrich else { return spec };
-    let Some(leeway) = RewriteLimits::of(&spec) else { return spec };
-    let rewriting = Rewriting { spec: &spec, enrich, author, caller: &caller, leeway };
+    let Some(rewrite_limits) = RewriteLimits::of(&spec) else { return spec };
+    let rewriting = Rewriting { spec: &spec, enrich, author, caller: &caller, rewrite_limits };
     let Rewritten { enriched, words, cost, promised } = rewriting.run().await;
     let word = enriched.word();
     spec.shared.metrics.enrichments.with_label_values(&[route.name.as_str(), word]).inc();
@@ -42,7 +42,7 @@ pub async fn prepare(spec: RoutedRequest, author: &Author, flight: &Flight) -> R
     });
     spec.spent = spec.spent.saturating_add(promised);
     match words {
-        Some(words) => with_prompt(spec, &caller, with_prefix_and_suffix(&route.prompt, &words)),
+        Some(words) => with_prompt(spec, &caller, route.prompt.with_prefix_and_suffix(&words)),
         None => spec,
     }
 }

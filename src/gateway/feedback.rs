@@ -38,7 +38,7 @@ impl Gateway {
     /// When the ledger cannot be written; nothing is changed then.
     pub async fn judge(&self, tenant: Arc<str>, feedback: Feedback) -> Result<FeedbackEffect, StoreError> {
         let Feedback { image_id, verdict, reason } = feedback;
-        let judged = self.shared.journal.judge(&image_id, &tenant, verdict, reason).await?;
+        let judged = self.shared.durable_ledger.judge(&image_id, &tenant, verdict, reason).await?;
         let effect = match &judged {
             None => FeedbackEffect::Unknown,
             Some(judged) if judged.changed => FeedbackEffect::Changed,

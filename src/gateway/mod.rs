@@ -23,6 +23,7 @@ use crate::upstream::transport::{HttpClient, PooledClient};
 
 pub mod attempt;
 pub mod background;
+pub mod caller;
 mod detached_task;
 pub mod dispatch_loop;
 pub mod durable_ledger;
@@ -45,8 +46,9 @@ pub mod snapshot;
 #[cfg(test)]
 mod tests;
 
+pub use crate::gateway::caller::Caller;
 pub use crate::gateway::errors::{ReplaceError, StartError};
-pub use crate::gateway::gateway_request::{CacheWish, Caller, GatewayRequest};
+pub use crate::gateway::gateway_request::{CacheWish, GatewayRequest};
 pub use crate::gateway::shared::Shared;
 
 /// The gateway: one per process, shared by every connection.
@@ -83,7 +85,7 @@ impl Gateway {
         let shared = Shared::open(&plan, clock.clone(), client, u64::from_le_bytes(seed))?;
         let link_secret = Secret::new(hex);
         let snapshot = Snapshot::new(1, plan, &link_secret)?;
-        shared.journal.follow(&snapshot.plan)?;
+        shared.durable_ledger.follow(&snapshot.plan)?;
         let told = shared.ledger.clone();
         shared.metrics.tell_costs(move || told.costs(clock.now()))?;
         let gateway = Gateway {
@@ -110,7 +112,7 @@ impl Gateway {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.snapshot().version + 1;
         let snapshot = Snapshot::new(version, plan, &self.link_secret)?;
-        self.shared.journal.follow(&snapshot.plan)?;
+        self.shared.durable_ledger.follow(&snapshot.plan)?;
         self.shared.cache.resize(&snapshot.plan.cache, std::time::Instant::now());
         self.shared.transport.replies.resize(snapshot.plan.server.limits.response_bodies);
         for provider in snapshot.plan.providers.values() {

@@ -9,7 +9,7 @@ use crate::breaker::{BreakerTarget, ModelOperation};
 use crate::canonical::Canonical;
 use crate::config::plan::{Budget, Offer};
 use crate::dispatch::DispatchRules;
-use crate::gateway::gateway_request::Caller;
+use crate::gateway::caller::Caller;
 use crate::gateway::shared::Shared;
 use crate::gateway::snapshot::Snapshot;
 use crate::ledger::entry::Owner;

@@ -68,7 +68,7 @@ impl Gateway {
 
     /// How the ledger's record does.
     fn scrape_ledger(&self, scrape: &mut Scrape) -> Result<(), prometheus::Error> {
-        let health = self.shared.journal.health();
+        let health = self.shared.durable_ledger.health();
         let help = "1 when what is paid can be written down.";
         scrape.count("ledger_writable", help, i64::from(health.writable))?;
         scrape.count("ledger_waiting", "Changes that wait to be written down.", gauge(health.waiting))?;

@@ -13,10 +13,11 @@ use crate::cache::{CacheLookup, Freshness, Miss};
 use crate::canonical::Canonical;
 use crate::config::plan::OnDeadline;
 use crate::dispatch;
+use crate::gateway::caller::Caller;
 use crate::gateway::detached_task::Detached;
 use crate::gateway::dispatch_loop;
 use crate::gateway::enrich::{self, Author};
-use crate::gateway::gateway_request::{CacheWish, Caller};
+use crate::gateway::gateway_request::CacheWish;
 use crate::gateway::outcome::{CacheUse, Outcome};
 use crate::gateway::progress::ProgressSender;
 use crate::gateway::routed_request::RoutedRequest;
@@ -176,7 +177,7 @@ impl ServeRequest<'_> {
 
     fn hit(&self, pictures: Vec<PlacedPicture>) -> Outcome {
         let saved = pictures.iter().fold(Usd::ZERO, |total, placed| total.saturating_add(placed.generated.usd));
-        self.shared.journal.saved(Saving {
+        self.shared.durable_ledger.saved(Saving {
             tenant: &self.caller.tenant,
             route: &self.matched.route.name,
             tier: CacheUse::Exact.word(),

@@ -32,7 +32,7 @@ pub struct Shared {
     /// What was paid, and may still be.
     pub ledger: Arc<Ledger>,
     /// The same and its record.
-    pub journal: DurableLedger,
+    pub durable_ledger: DurableLedger,
     /// What Prometheus scrapes.
     pub metrics: Metrics,
     /// How much clients asked for lately.
@@ -56,7 +56,7 @@ impl Shared {
     /// When the ledger cannot be opened, or two metrics share a name.
     pub fn open(plan: &Plan, clock: Clock, client: Box<dyn HttpClient>, hash_seed: u64) -> Result<Shared, StartError> {
         let ledger = Arc::new(Ledger::default());
-        let journal = DurableLedger::open_record(ledger.clone(), &plan.server, clock.clone())?;
+        let durable_ledger = DurableLedger::open_record(ledger.clone(), &plan.server, clock.clone())?;
         let metrics = Metrics::new(&ledger)?;
         let replies = metrics.response_body_bytes.clone();
         Ok(Shared {
@@ -65,7 +65,7 @@ impl Shared {
             flights: Arc::default(),
             breakers: Breakers::new(),
             metrics,
-            journal,
+            durable_ledger,
             ledger,
             rate_limiter: RateLimiter::default(),
             transport: Arc::new(Transport::new(client, plan.server.limits.response_bodies, replies)),

@@ -107,7 +107,7 @@ impl Story {
     /// What the ledger says was paid, by day and provider.
     fn paid(&self) -> Vec<(Vec<String>, Usd)> {
         let query = ReportQuery { by: vec![ReportBy::Day, ReportBy::Provider], ..ReportQuery::default() };
-        let rows = self.gateway.shared.journal.store().report(&query).unwrap();
+        let rows = self.gateway.shared.durable_ledger.store().report(&query).unwrap();
         rows.into_iter().map(|row| (row.keys, row.figures.usd)).collect()
     }
 }

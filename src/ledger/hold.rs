@@ -46,8 +46,8 @@ pub struct Hold {
 }
 
 impl Hold {
-    pub(super) fn new(ledger: Arc<Ledger>, entry: Entry, terms: BilledModel) -> Hold {
-        Hold { ledger, open: Some((entry, terms)) }
+    pub(super) fn new(ledger: Arc<Ledger>, entry: Entry, billed_model: BilledModel) -> Hold {
+        Hold { ledger, open: Some((entry, billed_model)) }
     }
 
     /// The entry's number.
@@ -58,12 +58,12 @@ impl Hold {
     /// Puts what was charged in place of what was promised. `note` is called with the result before anything else can
     /// happen to the ledger.
     pub fn settle<T>(mut self, charge: Charge, now: Moment, note: impl FnOnce(&Settled) -> T) -> (Settled, Option<T>) {
-        let Some((entry, terms)) = self.open.take() else {
+        let Some((entry, billed_model)) = self.open.take() else {
             // A hold is open until it is consumed, so this cannot be.
             return (Settled { id: 0, settlement: Settlement::nothing(now) }, None);
         };
         let mut state = self.ledger.lock();
-        let settlement = state.priced(&entry, &terms, charge, now);
+        let settlement = state.priced(&entry, &billed_model, charge, now);
         state.close(&entry, now);
         state.take(&entry, &settlement);
         let settled = Settled { id: entry.id, settlement };
@@ -94,13 +94,13 @@ impl Drop for Hold {
 
 impl LedgerState {
     /// The settlement of a charge at this moment.
-    fn priced(&mut self, entry: &Entry, terms: &BilledModel, charge: Charge, now: Moment) -> Settlement {
+    fn priced(&mut self, entry: &Entry, billed_model: &BilledModel, charge: Charge, now: Moment) -> Settlement {
         let Charge { amount, source, tiers, fee, uncertain, refused, outcome, took, images } = charge;
         let Shares { mut delivered, mut lost, billed } = Shares::of(amount, images.len());
         let unpriced = Settlement { uncertain, refused, outcome, took, ..Settlement::nothing(now) };
         if source != CostSource::Reported {
             let amounts = delivered.iter_mut().chain(lost.iter_mut());
-            if self.tier(terms, (tiers.as_deref(), fee), amounts, now).is_none() {
+            if self.tier(billed_model, (tiers.as_deref(), fee), amounts, now).is_none() {
                 self.spend.overflow();
                 return unpriced;
             }
@@ -113,7 +113,7 @@ impl LedgerState {
             self.spend.overflow();
             return unpriced;
         };
-        let prepaid = self.prepaid(terms, total, now);
+        let prepaid = self.prepaid(billed_model, total, now);
         let usd = total.checked_sub(prepaid).unwrap_or(total);
         // What is paid for words is not lost, though no picture comes of it.
         let lost = if entry.purpose == Purpose::Draw { bad } else { Usd::ZERO };
@@ -125,27 +125,27 @@ impl LedgerState {
     /// Prices pictures by where each stands among the month's.
     fn tier<'a>(
         &mut self,
-        terms: &BilledModel,
+        billed_model: &BilledModel,
         (tiers, fee): (Option<&[VolumeTier]>, Usd),
         amounts: impl Iterator<Item = &'a mut Usd>,
         now: Moment,
     ) -> Option<()> {
-        let Some(model) = &terms.model else { return Some(()) };
-        let (of_model, of_all) = (tiers.unwrap_or(&model.volume), terms.provider.billing.volume.as_slice());
+        let Some(model) = &billed_model.model else { return Some(()) };
+        let (of_model, of_all) = (tiers.unwrap_or(&model.volume), billed_model.provider.billing.volume.as_slice());
         if of_model.is_empty() && of_all.is_empty() {
             return Some(());
         }
-        let counts = volume_keys(&terms.provider, model).map(|key| self.position(&key, now).0);
+        let counts = volume_keys(&billed_model.provider, model).map(|key| self.position(&key, now).0);
         let [of_model, of_all] =
             [(of_model, counts[0]), (of_all, counts[1])].map(|(tiers, count)| MonthlyTiers { tiers, count });
         apply(of_model, of_all, fee, amounts)
     }
 
     /// How much of `total` is taken from what is committed for this month anyhow.
-    fn prepaid(&mut self, terms: &BilledModel, total: Usd, now: Moment) -> Usd {
-        let billing = &terms.provider.billing;
+    fn prepaid(&mut self, billed_model: &BilledModel, total: Usd, now: Moment) -> Usd {
+        let billing = &billed_model.provider.billing;
         let Some(committed) = billing.committed else { return Usd::ZERO };
-        let scope = CounterScope::Provider(terms.provider.name.as_str().into());
+        let scope = CounterScope::Provider(billed_model.provider.name.as_str().into());
         let key = CounterKey { scope, per: Per::Month, zone: billing.zone.clone() };
         let used = self.counters.get(&key, now).map_or(Usd::ZERO, |counter| counter.settled.prepaid);
         committed.checked_sub(used).map_or(Usd::ZERO, |left| left.clamp(Usd::ZERO, total.max(Usd::ZERO)))

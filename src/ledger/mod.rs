@@ -3,7 +3,7 @@
 //! An attempt is opened by [`Ledger::reserve`], which promises its price against every budget it counts in or says
 //! which of them it would pass, and is closed by its [`Hold`]. In between the promise stands, so no number of attempts
 //! side by side can pass a limit. Amounts are exact; nothing is estimated here and nothing is rounded but a price.
-//! The gateway's journal writes entries down, in the order in which it is told of them here; what was written down
+//! The gateway's durable ledger writes entries down, in the order in which it is told of them here; what was written down
 //! before comes back in the same order, while nothing else can happen.
 
 mod billed_model;

@@ -28,7 +28,7 @@ pub struct Intent<'a> {
     /// What it may cost, volume tiers applied.
     pub estimate: Usd,
     /// What is agreed with its vendor.
-    pub terms: BilledModel,
+    pub billed_model: BilledModel,
     /// Budgets of its client, its route and its provider.
     pub budgets: [&'a [Budget]; 3],
 }
@@ -59,7 +59,7 @@ impl Ledger {
         now: Moment,
         note: impl FnOnce(&Entry) -> T,
     ) -> Result<(Hold, T), BudgetExceeded> {
-        let Intent { request, owner, purpose, pictures, estimate, terms, budgets } = intent;
+        let Intent { request, owner, purpose, pictures, estimate, billed_model, budgets } = intent;
         let mut state = self.lock();
         let short = state.shortages(&owner, budgets, estimate, now).into_iter().min_by_key(|short| short.left);
         if let Some(short) = short {
@@ -70,7 +70,7 @@ impl Ledger {
         state.counters.reserve(&entry);
         state.under_way.insert(entry.id, entry.clone());
         let noted = note(&entry);
-        Ok((Hold::new(self.clone(), entry, terms), noted))
+        Ok((Hold::new(self.clone(), entry, billed_model), noted))
     }
 
     /// The budget that an attempt of `wanted` dollars would pass, if there is one. Nothing is promised.

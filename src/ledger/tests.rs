@@ -64,7 +64,7 @@ fn intent<'a>(plan: &'a Plan, pictures: u32, estimate: Usd) -> Intent<'a> {
         pictures,
         estimate,
         budgets: [&[], &[], &plan.providers["p"].budgets],
-        terms: BilledModel { provider, model },
+        billed_model: BilledModel { provider, model },
     }
 }
 

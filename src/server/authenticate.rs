@@ -15,7 +15,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use crate::config::plan::{Client, Plan};
 use crate::error::{Error, ErrorKind};
-use crate::gateway::gateway_request::Caller;
+use crate::gateway::caller::Caller;
 use crate::gateway::outcome::Outcome;
 use crate::money::Usd;
 use crate::rate_limit::{RateCharge, RateExceeded, RateLimiter, RateUnit};

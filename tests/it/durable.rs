@@ -223,7 +223,7 @@ async fn behind_a_lock_a_sidecar_that_may_continue_goes_on_says_so_and_writes_al
     assert_eq!(metric(world.admin, "easel_ledger_writable").await, "0");
     assert_ne!(metric(world.admin, "easel_ledger_waiting").await, "0");
     drop(lock);
-    let store = world.gateway.shared.journal.store().clone();
+    let store = world.gateway.shared.durable_ledger.store().clone();
     tokio::task::spawn_blocking(move || store.flush()).await.unwrap().unwrap();
     assert_eq!(metric(world.admin, "easel_ledger_writable").await, "1");
     assert_eq!(metric(world.admin, "easel_ledger_lost").await, "0");
@@ -240,7 +240,7 @@ async fn behind_a_lock_a_sidecar_that_must_know_refuses_until_the_lock_is_gone()
     assert_eq!(no.error(), (503, "ledger_unwritable".into(), String::new()), "{}", no.text());
     assert_eq!(world.bill(Name::Stability).calls, 0);
     drop(lock);
-    let store = world.gateway.shared.journal.store().clone();
+    let store = world.gateway.shared.durable_ledger.store().clone();
     tokio::task::spawn_blocking(move || store.flush()).await.unwrap().unwrap();
     assert_eq!(world.draw(ask("a fox")).await.status, 200);
     assert_eq!(world.gateway.shared.ledger.reserved(), Usd::ZERO);

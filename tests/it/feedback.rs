@@ -117,7 +117,7 @@ async fn a_verdict_is_taken_after_a_restart_and_refused_while_it_cannot_be_writt
     let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
     let first = Gateway::new(plan(&text, &sandbox.url())).unwrap();
     let id = draw(&first, "a fox", 1).await.remove(0);
-    first.shared.journal.close().await;
+    first.shared.durable_ledger.close().await;
     drop(first);
     let second = Gateway::new(plan(&text, &sandbox.url())).unwrap();
     let other = rusqlite::Connection::open(folder.path().join("ledger.sqlite3")).unwrap();

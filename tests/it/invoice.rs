@@ -157,7 +157,7 @@ impl Tally {
 /// The record's figures by provider.
 fn recorded(world: &World) -> BTreeMap<String, Figures> {
     let query = ReportQuery { by: vec![ReportBy::Provider], ..ReportQuery::default() };
-    let rows = world.gateway.shared.journal.store().report(&query).unwrap();
+    let rows = world.gateway.shared.durable_ledger.store().report(&query).unwrap();
     rows.into_iter().map(|row| (row.keys[0].clone(), row.figures)).collect()
 }
 

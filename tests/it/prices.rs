@@ -254,7 +254,7 @@ async fn a_token_without_a_price_leaves_the_call_to_its_estimate_and_a_fee_is_on
 /// Where the amounts in the ledger come from, each word once.
 fn sources(world: &World) -> Vec<String> {
     let query = ReportQuery { by: vec![ReportBy::Source], ..ReportQuery::default() };
-    let rows = world.gateway.shared.journal.store().report(&query).unwrap();
+    let rows = world.gateway.shared.durable_ledger.store().report(&query).unwrap();
     rows.into_iter().map(|row| row.keys[0].clone()).collect()
 }
 

@@ -140,7 +140,7 @@ async fn play(case: &Case, together: bool) -> Result<(), TestCaseError> {
     world.idle().await;
     prop_assert_eq!(world.gateway.shared.ledger.reserved(), Usd::ZERO);
     let query = ReportQuery { by: vec![ReportBy::Provider], ..ReportQuery::default() };
-    let rows = world.gateway.shared.journal.store().report(&query).unwrap();
+    let rows = world.gateway.shared.durable_ledger.store().report(&query).unwrap();
     let asked = desk.asked.lock().unwrap().clone();
     prop_assert!(!asked.is_empty());
     for (name, tariff) in PROVIDERS.into_iter().zip(&case.tariffs) {

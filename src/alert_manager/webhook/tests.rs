@@ -10,7 +10,7 @@ use prometheus::{Registry, TextEncoder};
 use serde_json::Value;
 
 use crate::alert_evaluator::{News, ResolveReason};
-use crate::alert_manager::tests::outlets;
+use crate::alert_manager::tests::outputs;
 use crate::alert_manager::webhook::*;
 use crate::calendar::Moment;
 use crate::config::plan::{Alert, Comparison, Condition, Dimension, Measure};
@@ -49,8 +49,8 @@ async fn hook(answers: &[u16]) -> (Secret, mpsc::UnboundedReceiver<(String, Valu
 /// No pauses: what they are is a matter of arithmetic.
 const AT_ONCE: Pauses = Pauses { tries: 3, first: Duration::ZERO };
 
-fn post() -> WebhookQueue {
-    WebhookQueue::new(outlets(&Metrics::new(&Arc::default()).unwrap()), AT_ONCE)
+fn webhooks() -> WebhookQueue {
+    WebhookQueue::new(outputs(&Metrics::new(&Arc::default()).unwrap()), AT_ONCE)
 }
 
 fn alert(name: &str, webhook: &Secret) -> Arc<Alert> {
@@ -73,24 +73,24 @@ fn event(alert: &Arc<Alert>, news: News) -> AlertEvent {
 const RESOLVED: News = News::Resolved(ResolveReason::Better);
 
 /// Waits until nothing is on its way.
-async fn done(post: &mut WebhookQueue) {
-    while !post.boxes.is_empty() {
-        post.sweep();
+async fn done(webhooks: &mut WebhookQueue) {
+    while !webhooks.boxes.is_empty() {
+        webhooks.sweep();
         tokio::task::yield_now().await;
     }
 }
 
 /// The metrics that alerts write to, as they are scraped.
-fn page(post: &WebhookQueue) -> String {
+fn page(webhooks: &WebhookQueue) -> String {
     let registry = Registry::new();
-    registry.register(Box::new(post.outlets.state.clone())).unwrap();
-    registry.register(Box::new(post.outlets.notifications.clone())).unwrap();
+    registry.register(Box::new(webhooks.outputs.state.clone())).unwrap();
+    registry.register(Box::new(webhooks.outputs.notifications.clone())).unwrap();
     TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
 }
 
 /// The counts of what became of messages.
-fn counted(post: &WebhookQueue) -> Vec<String> {
-    let page = page(post);
+fn counted(webhooks: &WebhookQueue) -> Vec<String> {
+    let page = page(webhooks);
     let lines = page.lines().filter_map(|line| line.strip_prefix("easel_alert_notifications_total"));
     lines.map(str::to_owned).collect()
 }
@@ -101,70 +101,70 @@ fn statuses(sent: &mut mpsc::UnboundedReceiver<(String, Value)>) -> Vec<String> 
 
 #[tokio::test]
 async fn a_webhook_that_fails_twice_is_asked_again_and_the_end_waits_for_the_beginning() {
-    let ((webhook, mut sent), mut post) = (hook(&[500, 503]).await, post());
+    let ((webhook, mut sent), mut webhooks) = (hook(&[500, 503]).await, webhooks());
     let alert = alert("a", &webhook);
-    post.send(&event(&alert, News::Firing));
-    post.send(&event(&alert, RESOLVED));
+    webhooks.send(&event(&alert, News::Firing));
+    webhooks.send(&event(&alert, RESOLVED));
     let (path, body) = sent.recv().await.unwrap();
     assert_eq!(path, format!("/{SECRET}?sig={SECRET}"));
     assert_eq!(body, message(&event(&alert, News::Firing)));
-    done(&mut post).await;
+    done(&mut webhooks).await;
     assert_eq!(statuses(&mut sent), ["firing", "firing", "resolved"]);
-    assert_eq!(counted(&post), ["{alert=\"a\",outcome=\"delivered\"} 2"]);
+    assert_eq!(counted(&webhooks), ["{alert=\"a\",outcome=\"delivered\"} 2"]);
 }
 
 #[tokio::test]
 async fn a_webhook_that_refuses_or_sends_elsewhere_is_not_asked_again() {
     for status in [302, 308, 400, 404, 410] {
-        let ((webhook, mut sent), mut post) = (hook(&[status]).await, post());
-        post.send(&event(&alert("a", &webhook), News::Firing));
-        done(&mut post).await;
+        let ((webhook, mut sent), mut webhooks) = (hook(&[status]).await, webhooks());
+        webhooks.send(&event(&alert("a", &webhook), News::Firing));
+        done(&mut webhooks).await;
         assert_eq!(statuses(&mut sent).len(), 1, "{status}");
-        assert_eq!(counted(&post), ["{alert=\"a\",outcome=\"refused\"} 1"], "{status}");
+        assert_eq!(counted(&webhooks), ["{alert=\"a\",outcome=\"refused\"} 1"], "{status}");
     }
 }
 
 #[tokio::test]
 async fn a_webhook_that_is_busy_or_slow_is_asked_again_as_often_as_it_may_be() {
-    let ((webhook, mut sent), mut post) = (hook(&[429, 408, 200, 500, 500, 500]).await, post());
+    let ((webhook, mut sent), mut webhooks) = (hook(&[429, 408, 200, 500, 500, 500]).await, webhooks());
     let alert = alert("a", &webhook);
-    post.send(&event(&alert, News::Firing));
-    post.send(&event(&alert, RESOLVED));
-    done(&mut post).await;
+    webhooks.send(&event(&alert, News::Firing));
+    webhooks.send(&event(&alert, RESOLVED));
+    done(&mut webhooks).await;
     assert_eq!(statuses(&mut sent), ["firing", "firing", "firing", "resolved", "resolved", "resolved"]);
     let counts = ["{alert=\"a\",outcome=\"delivered\"} 1", "{alert=\"a\",outcome=\"gave_up\"} 1"];
-    assert_eq!(counted(&post), counts);
+    assert_eq!(counted(&webhooks), counts);
 }
 
 #[tokio::test]
 async fn a_webhook_that_does_not_answer_delays_no_other() {
-    let ((silent, mut asked), (other, mut sent), mut post) = (hook(&[0]).await, hook(&[]).await, post());
-    post.send(&event(&alert("a", &silent), News::Firing));
+    let ((silent, mut asked), (other, mut sent), mut webhooks) = (hook(&[0]).await, hook(&[]).await, webhooks());
+    webhooks.send(&event(&alert("a", &silent), News::Firing));
     assert!(asked.recv().await.is_some());
-    post.send(&event(&alert("b", &other), News::Firing));
+    webhooks.send(&event(&alert("b", &other), News::Firing));
     assert_eq!(sent.recv().await.unwrap().1["alert"], "b");
-    post.sweep();
-    assert!(post.boxes.contains_key("a"), "what is on its way keeps its queue");
+    webhooks.sweep();
+    assert!(webhooks.boxes.contains_key("a"), "what is on its way keeps its queue");
 }
 
 #[tokio::test]
 async fn what_waits_is_bounded() {
-    let ((webhook, mut sent), mut post) = (hook(&[]).await, post());
+    let ((webhook, mut sent), mut webhooks) = (hook(&[]).await, webhooks());
     let alert = alert("a", &webhook);
     for _ in 0..QUEUE + 3 {
-        post.send(&event(&alert, News::Firing));
+        webhooks.send(&event(&alert, News::Firing));
     }
-    done(&mut post).await;
+    done(&mut webhooks).await;
     assert_eq!(statuses(&mut sent).len(), QUEUE);
-    assert!(counted(&post).contains(&"{alert=\"a\",outcome=\"dropped\"} 3".to_owned()));
+    assert!(counted(&webhooks).contains(&"{alert=\"a\",outcome=\"dropped\"} 3".to_owned()));
 }
 
 #[tokio::test]
 async fn an_alert_without_a_webhook_posts_nothing() {
-    let (mut post, (webhook, _)) = (post(), hook(&[]).await);
+    let (mut webhooks, (webhook, _)) = (webhooks(), hook(&[]).await);
     let silent = Arc::new(Alert { webhook: None, ..Alert::clone(&alert("a", &webhook)) });
-    post.send(&event(&silent, News::Firing));
-    assert!(post.boxes.is_empty());
+    webhooks.send(&event(&silent, News::Firing));
+    assert!(webhooks.boxes.is_empty());
 }
 
 #[test]
@@ -212,18 +212,18 @@ async fn whatever_goes_wrong_nobody_sees_the_address_of_a_webhook() {
     for status in [404, 302] {
         addresses.push(hook(&[status]).await.0);
     }
-    let mut post = post();
+    let mut webhooks = webhooks();
     for (number, webhook) in addresses.iter().enumerate() {
         let alert = alert(&format!("hushed-{number}"), webhook);
         assert!(!format!("{alert:?} {:?}", event(&alert, News::Firing)).contains(SECRET));
-        post.send(&event(&alert, News::Firing));
+        webhooks.send(&event(&alert, News::Firing));
     }
-    done(&mut post).await;
+    done(&mut webhooks).await;
     let lines = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
     let ours: Vec<&String> = lines.iter().filter(|line| line.contains("alert hushed-")).collect();
     assert_eq!(ours.len(), addresses.len(), "{ours:?}");
     assert!(ours.iter().any(|line| line.ends_with("it cannot be reached")), "{ours:?}");
     let telling = lines.iter().find(|line| line.contains(SECRET));
     assert!(telling.is_none(), "{telling:?}");
-    assert!(!page(&post).contains(SECRET));
+    assert!(!page(&webhooks).contains(SECRET));
 }

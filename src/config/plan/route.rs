@@ -103,6 +103,11 @@ pub struct Prompt {
 }
 
 impl Prompt {
+    /// `words` between the prefix and the suffix.
+    pub fn with_prefix_and_suffix(&self, words: &str) -> String {
+        format!("{}{words}{}", self.prefix, self.suffix)
+    }
+
     /// All of it that decides which picture is right: the pictures of other words are other pictures. What a rewriting
     /// costs, how long it may take and whether it is kept is not among it.
     pub fn meaning(&self) -> Vec<String> {

@@ -51,7 +51,7 @@ impl Attempt {
             took,
             images: generated.iter().map(|picture| picture.id.clone()).collect(),
         };
-        let settled = self.shared.journal.settle(hold, charge).await;
+        let settled = self.shared.durable_ledger.settle(hold, charge).await;
         let priced = generated.into_iter().zip(settled.prices());
         let pictures = priced.map(|(generated, usd)| Arc::new(GeneratedPicture { usd, ..generated })).collect();
         let (cost, uncertain) = (settled.settlement.usd, undelivered.uncertain);

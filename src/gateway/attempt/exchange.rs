@@ -1,6 +1,6 @@
-//! The calls of one attempt with its vendor: the order, and polls until the vendor is done.
+//! The calls of one attempt with its vendor: the request for pictures, and polls until the vendor is done.
 //!
-//! Polling, deadlines and cancelling exist only here; an adapter merely says what to send next. An order that may have
+//! Polling, deadlines and cancelling exist only here; an adapter merely says what to send next. A request that may have
 //! been taken is never sent again.
 
 use std::ops::ControlFlow;
@@ -47,7 +47,7 @@ impl Conversation {
     /// Prepares the first call; nothing of it is sent yet, but a token may be fetched.
     pub(super) async fn begin(attempt: &Arc<Attempt>, deadline: Instant) -> Result<Conversation, FailedAttempt> {
         let token = attempt.token(deadline).await?;
-        let call = attempt.order(deadline, &token)?;
+        let call = attempt.submit(deadline, &token)?;
         let attempt = attempt.clone();
         Ok(Conversation { attempt, deadline, token, token_renewed: false, call, polling: Polling::default() })
     }
@@ -57,10 +57,10 @@ impl Conversation {
         loop {
             let pause = match self.attempt.send_watched(&self.call, self.polling.started, self.deadline).await {
                 Ok(received) if self.needs_new_token(received.reply.status) => {
-                    // The vendor refused before it looked at the order, so nothing was drawn: this buys nothing twice.
+                    // The vendor refused before it looked at the request, so nothing was drawn: this buys nothing twice.
                     self.token_renewed = true;
                     self.token = self.attempt.token(self.deadline).await?;
-                    self.call = self.attempt.order(self.deadline, &self.token)?;
+                    self.call = self.attempt.submit(self.deadline, &self.token)?;
                     continue;
                 }
                 Ok(received) => match self.take_in(received).await? {
@@ -79,7 +79,7 @@ impl Conversation {
         }
     }
 
-    /// Whether the vendor turned away the token that went with the order; such a token is forgotten. It is fetched anew
+    /// Whether the vendor turned away the token that went with the request; such a token is forgotten. It is fetched anew
     /// once.
     fn needs_new_token(&self, status: u16) -> bool {
         let Some((source, token)) = self.token.as_ref().filter(|_| status == 401) else { return false };
@@ -99,7 +99,7 @@ impl Conversation {
             }
             Step::Again { call, after, cancel, noted } => {
                 self.call = call;
-                self.polling = Polling { started: true, stumbles: 0, cancel, noted };
+                self.polling = Polling { started: true, consecutive_failures: 0, cancel, noted };
                 Ok(ControlFlow::Continue(after))
             }
             Step::Lost { failure, noted } => {
@@ -113,7 +113,7 @@ impl Conversation {
         }
     }
 
-    /// A vendor that sends elsewhere. A poll is sent there the next time; an order is not placed twice.
+    /// A vendor that sends elsewhere. A poll is sent there the next time; a request for pictures is not sent twice.
     fn redirected(&mut self, reply: &Reply) -> Step {
         let failure = redirect::failure(&self.call.url, reply);
         if let Some(url) = redirect::target(&self.call.url, reply).filter(|_| self.polling.started) {
@@ -162,7 +162,7 @@ impl Attempt {
     }
 
     /// The call that orders the pictures.
-    fn order(&self, deadline: Instant, token: &BearerToken) -> Result<Call, Failure> {
+    fn submit(&self, deadline: Instant, token: &BearerToken) -> Result<Call, Failure> {
         self.provider.ask(&self.job(deadline, bearer(token)))
     }
 

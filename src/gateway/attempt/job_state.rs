@@ -12,7 +12,7 @@ pub(super) struct Polling {
     /// Whether the vendor has accepted a job.
     pub(super) started: bool,
     /// Polls in a row that failed.
-    pub(super) stumbles: u32,
+    pub(super) consecutive_failures: u32,
     /// The call that stops the job.
     pub(super) cancel: Option<Call>,
     /// What the vendor said that the job costs.
@@ -27,8 +27,8 @@ impl Polling {
         if !self.started || failure.ended {
             return None;
         }
-        self.stumbles += 1;
-        backoff::pause(self.stumbles, failure.retry_after, left)
+        self.consecutive_failures += 1;
+        backoff::pause(self.consecutive_failures, failure.retry_after, left)
     }
 }
 
@@ -50,7 +50,7 @@ mod tests {
             assert_eq!(polling.try_again(&failure.at_the_end(), POLL), None);
         }
         let failure = Failure::new(Class::Malformed, "<html>");
-        assert_eq!(Polling::default().try_again(&failure, POLL), None, "an order is not placed twice");
+        assert_eq!(Polling::default().try_again(&failure, POLL), None, "a request for pictures is not sent twice");
         let pauses = std::iter::from_fn(|| polling.try_again(&failure, POLL)).count();
         assert_eq!(pauses, backoff::AGAIN as usize);
     }

@@ -1,6 +1,6 @@
 //! A vendor that sends elsewhere.
 //!
-//! An order is never placed again at another address: whether the first was taken nobody knows, and the key goes to the
+//! A request for pictures is never sent again to another address: whether the first was taken nobody knows, and the key goes to the
 //! account's own address only. So the operator is told where it leads. A question about a job may follow within the same
 //! origin, and a picture's link is followed wherever a link may lead.
 

@@ -24,7 +24,7 @@ impl DispatchFacts for GatewayFacts<'_> {
     }
 
     fn may_pay(&self) -> bool {
-        self.0.shared.journal.may_pay()
+        self.0.shared.durable_ledger.may_pay()
     }
 
     fn short(&self, offer: usize, usd: Usd) -> Option<BudgetExceeded> {

@@ -39,10 +39,10 @@ impl DispatchLoop {
             purpose: Purpose::Draw,
             pictures,
             estimate: usd.checked_mul(pictures).ok_or(Obstacle::Unpriced)?,
-            terms: BilledModel { provider: offer.provider.clone(), model: Some(offer.model.clone()) },
+            billed_model: BilledModel { provider: offer.provider.clone(), model: Some(offer.model.clone()) },
             budgets: spec.budgets(offer),
         };
-        let opened = shared.journal.open(intent).map_err(Obstacle::BudgetExceeded)?;
+        let opened = shared.durable_ledger.open(intent).map_err(Obstacle::BudgetExceeded)?;
         Ok(Reserved { offer: offer.clone(), provider, slot, pass, opened })
     }
 }

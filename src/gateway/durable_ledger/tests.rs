@@ -53,7 +53,7 @@ fn growing(state_dir: Option<&Path>) -> Vec<Plan> {
 }
 
 /// Books each amount; what was settled, and when.
-fn book(journal: &DurableLedger, plan: &Plan, amounts: &[i64]) -> Vec<(Moment, Usd)> {
+fn book(durable_ledger: &DurableLedger, plan: &Plan, amounts: &[i64]) -> Vec<(Moment, Usd)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let provider = plan.providers["p"].clone();
     let mut settled = Vec::new();
@@ -65,7 +65,7 @@ fn book(journal: &DurableLedger, plan: &Plan, amounts: &[i64]) -> Vec<(Moment, U
             purpose: Purpose::Draw,
             pictures: 1,
             estimate: usd,
-            terms: BilledModel { model: Some(provider.models["m"].clone()), provider: provider.clone() },
+            billed_model: BilledModel { model: Some(provider.models["m"].clone()), provider: provider.clone() },
             budgets: [&[], &[], &[]],
         };
         let charge = Charge {
@@ -80,8 +80,8 @@ fn book(journal: &DurableLedger, plan: &Plan, amounts: &[i64]) -> Vec<(Moment, U
             images: vec!["id".into()],
         };
         let done = runtime.block_on(async {
-            let hold = journal.open(intent).unwrap().written().await.map_err(|(_, why)| why).unwrap();
-            journal.settle(hold, charge).await
+            let hold = durable_ledger.open(intent).unwrap().written().await.map_err(|(_, why)| why).unwrap();
+            durable_ledger.settle(hold, charge).await
         });
         settled.push((done.settlement.at, done.settlement.usd));
     }
@@ -98,13 +98,13 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let plans = growing(on_disk.then(|| dir.path()));
         let ledger = Arc::new(Ledger::default());
-        let journal = DurableLedger::open_record(ledger.clone(), &plans[0].server, Clock::System).unwrap();
+        let durable_ledger = DurableLedger::open_record(ledger.clone(), &plans[0].server, Clock::System).unwrap();
         let ended = AtomicBool::new(false);
         let settled = std::thread::scope(|scope| {
-            let booking: Vec<_> = amounts.chunks(30).map(|some| scope.spawn(|| book(&journal, &plans[0], some))).collect();
+            let booking: Vec<_> = amounts.chunks(30).map(|some| scope.spawn(|| book(&durable_ledger, &plans[0], some))).collect();
             let follower = scope.spawn(|| {
                 for plan in &plans {
-                    journal.follow(plan).unwrap();
+                    durable_ledger.follow(plan).unwrap();
                 }
                 ended.store(true, Ordering::Release);
             });

@@ -1,20 +1,8 @@
-//! Whose a prompt is, what became of it, and the route's prefix and suffix around it.
-
-use std::sync::Arc;
+//! What became of a prompt that was to be rewritten.
 
 use crate::breaker::Pause;
-use crate::config::plan::Prompt;
 use crate::failure::Class;
 use crate::provider::anthropic::NoRewrite;
-
-/// The tenant that wrote a prompt, and whether its rewritten form may be remembered.
-#[derive(Clone, Debug)]
-pub struct Author {
-    /// Nothing is shared between tenants, rewritten prompts included.
-    pub tenant: Arc<str>,
-    /// Whether what is written for this caller may be kept, and taken from what was kept.
-    pub remember: bool,
-}
 
 /// What became of a prompt that was to be rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,10 +48,4 @@ impl Enriched {
             Enriched::LedgerUnwritable => "ledger_unwritable",
         }
     }
-}
-
-/// `words` between the route's prefix and suffix.
-pub fn with_prefix_and_suffix(prompt: &Prompt, words: &str) -> String {
-    let Prompt { prefix, suffix, enrich: _ } = prompt;
-    format!("{prefix}{words}{suffix}")
 }

@@ -14,7 +14,8 @@ use crate::concurrency_limit::{Admission, Slot};
 use crate::config::plan::Enrich;
 use crate::failure::{Class, Failure};
 use crate::gateway::durable_ledger::OpenedAttempt;
-use crate::gateway::enrich::outcome::{Author, Enriched, with_prefix_and_suffix};
+use crate::gateway::enrich::author::Author;
+use crate::gateway::enrich::outcome::Enriched;
 use crate::gateway::enrich::rewrite_limits::RewriteLimits;
 use crate::gateway::routed_request::RoutedRequest;
 use crate::ledger::entry::Purpose;
@@ -39,7 +40,7 @@ pub(super) struct Rewriting<'a> {
     pub(super) author: &'a Author,
     /// The caller's own prompt.
     pub(super) caller: &'a str,
-    pub(super) leeway: RewriteLimits,
+    pub(super) rewrite_limits: RewriteLimits,
 }
 
 /// What came of it.
@@ -89,8 +90,8 @@ impl Rewriting<'_> {
 
     /// The rewritten prompt, if every offer that could draw the caller's own can read it.
     fn if_readable(&self, words: Arc<str>, enriched: Enriched) -> Rewritten {
-        let whole = with_prefix_and_suffix(&self.spec.matched.route.prompt, &words);
-        match whole.chars().count() <= self.leeway.chars {
+        let whole = self.spec.matched.route.prompt.with_prefix_and_suffix(&words);
+        match whole.chars().count() <= self.rewrite_limits.chars {
             true => Rewritten { words: Some(words), ..Rewritten::not(enriched) },
             false => Rewritten::not(Enriched::TooLong),
         }
@@ -145,8 +146,8 @@ impl Rewriting<'_> {
     /// Sets `most` aside and writes it down.
     async fn open(&self, most: Usd) -> Result<Hold, Enriched> {
         let (Enrich { provider, writer, .. }, spec) = (self.enrich, self.spec);
-        let journal = &spec.shared.journal;
-        if !journal.may_pay() {
+        let durable_ledger = &spec.shared.durable_ledger;
+        if !durable_ledger.may_pay() {
             return Err(Enriched::LedgerUnwritable);
         }
         let intent = Intent {
@@ -155,12 +156,12 @@ impl Rewriting<'_> {
             purpose: Purpose::Enrich,
             pictures: 0,
             estimate: most,
-            terms: BilledModel { provider: provider.clone(), model: None },
+            billed_model: BilledModel { provider: provider.clone(), model: None },
             budgets: [spec.caller.budgets(), &spec.matched.route.budgets, &provider.budgets],
         };
-        let opened: OpenedAttempt = journal.open(intent).map_err(|_| Enriched::OverBudget)?;
+        let opened: OpenedAttempt = durable_ledger.open(intent).map_err(|_| Enriched::OverBudget)?;
         opened.written().await.map_err(|(hold, _)| {
-            journal.release(hold);
+            durable_ledger.release(hold);
             Enriched::LedgerUnwritable
         })
     }
@@ -187,7 +188,7 @@ impl Rewriting<'_> {
         let (outcome, images) = (outcome(told), Vec::new());
         let (tiers, fee) = (None, Usd::ZERO);
         let charge = Charge { amount, source, tiers, fee, uncertain, refused: 0, outcome, took, images };
-        let settled = self.spec.shared.journal.settle(hold, charge).await.settlement;
+        let settled = self.spec.shared.durable_ledger.settle(hold, charge).await.settlement;
         let promised = settled.usd.saturating_add(settled.prepaid).saturating_add(uncertain);
         CallCost { cost: settled.usd, promised }
     }
@@ -198,7 +199,7 @@ impl Rewriting<'_> {
         let input = u64::try_from(call.body.len()).unwrap_or(u64::MAX);
         let tokens = Tokens { input, output: self.enrich.max_tokens.into(), ..Tokens::default() };
         let most = self.enrich.writer.price.of(&tokens)?;
-        self.leeway.usd.is_none_or(|spare| most <= spare).then_some(most)
+        self.rewrite_limits.usd.is_none_or(|spare| most <= spare).then_some(most)
     }
 
     /// A slot at the provider, waited for no longer than it is worth.
