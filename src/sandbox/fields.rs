@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn a_field_of_the_wrong_type_or_outside_its_range_is_told_apart() {
         let mut fields = fields(json!({"a": "1", "b": 1.5, "c": 11, "d": -1, "e": 18446744073709551615u64, "f": null}));
-        let mut why = |name| fields.whole(name, 0..=10).map_err(|wrong| wrong.why);
+        let mut why = |name| fields.whole(name, 0..=10).map_err(|error| error.why);
         assert_eq!(why("a"), Err(FieldErrorKind::NotA("integer", "string")));
         assert_eq!(why("b"), Err(FieldErrorKind::NotA("integer", "decimal")));
         assert_eq!(why("c"), Err(FieldErrorKind::Above("10".to_owned())));

@@ -18,7 +18,7 @@ pub(super) struct SandboxState {
     pub(super) url: String,
     pub(super) start: Settings,
     vendor_states: PerVendor<VendorState>,
-    pub(super) shelf: PictureLinks,
+    pub(super) picture_links: PictureLinks,
     pub(super) predictions: Predictions,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct SandboxState {
 #[derive(Debug)]
 pub(super) struct VendorState {
     pub(super) settings: Mutex<Arc<Vendor>>,
-    pub(super) dice: Mutex<Rng>,
+    pub(super) rng: Mutex<Rng>,
     pub(super) billing: Billing,
     pub(super) tasks: Tasks,
     pub(super) tokens: TokenStore,
@@ -36,13 +36,19 @@ impl SandboxState {
     pub(super) fn new(url: String, start: Settings) -> SandboxState {
         let vendor_state = |name, vendor: &Vendor| VendorState {
             settings: Mutex::new(Arc::new(vendor.clone())),
-            dice: Mutex::new(dice(&start, name)),
+            rng: Mutex::new(vendor_rng(&start, name)),
             billing: Billing::new(),
             tasks: Tasks::default(),
             tokens: TokenStore::default(),
         };
         let vendor_states = start.vendors.map(vendor_state);
-        SandboxState { url, start, vendor_states, shelf: PictureLinks::default(), predictions: Predictions::default() }
+        SandboxState {
+            url,
+            start,
+            vendor_states,
+            picture_links: PictureLinks::default(),
+            predictions: Predictions::default(),
+        }
     }
 
     pub(super) fn vendor_state(&self, name: Name) -> &VendorState {
@@ -73,14 +79,14 @@ impl SandboxState {
         for name in Name::ALL {
             let vendor_state = self.vendor_state(name);
             *lock(&vendor_state.settings) = Arc::new(self.start.vendors.get(name).clone());
-            *lock(&vendor_state.dice) = dice(&self.start, name);
+            *lock(&vendor_state.rng) = vendor_rng(&self.start, name);
             vendor_state.billing.reset();
         }
     }
 }
 
 /// A vendor's own generator, so that traffic at one vendor does not change another's luck.
-pub(super) fn dice(settings: &Settings, name: Name) -> Rng {
+pub(super) fn vendor_rng(settings: &Settings, name: Name) -> Rng {
     let lane = name.word().bytes().fold(0u64, |lane, byte| lane.wrapping_mul(31).wrapping_add(u64::from(byte)));
     Rng::with_seed(settings.seed ^ lane)
 }

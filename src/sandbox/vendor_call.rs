@@ -31,9 +31,9 @@ pub(super) struct VendorCall {
     /// The settings when the call came.
     pub vendor: Arc<Vendor>,
     /// What it meets.
-    pub fate: Mode,
+    pub fault: Mode,
     /// Its own random number, for pictures, ids and seeds.
-    pub luck: u64,
+    pub seed: u64,
     /// How long its drawing takes.
     pub time: Duration,
     guard: Option<CallGuard>,
@@ -44,19 +44,19 @@ impl VendorCall {
     pub(super) fn admit(shared: &Arc<SandboxState>, name: Name, headers: &HeaderMap) -> VendorCall {
         let vendor_state = shared.vendor_state(name);
         let vendor = shared.settings(name);
-        let (thrown, jitter, luck) = {
-            let mut dice = lock(&vendor_state.dice);
+        let (thrown, jitter, seed) = {
+            let mut rng = lock(&vendor_state.rng);
             let most = u64::try_from(vendor.jitter.as_micros()).unwrap_or(u64::MAX);
-            (dice.u16(0..1000), Duration::from_micros(dice.u64(0..=most)), dice.u64(..))
+            (rng.u16(0..1000), Duration::from_micros(rng.u64(0..=most)), rng.u64(..))
         };
-        let fate = if vendor.mode == Mode::Normal { vendor.faults.meet(thrown) } else { vendor.mode };
+        let fault = if vendor.mode == Mode::Normal { vendor.faults.meet(thrown) } else { vendor.mode };
         let time = vendor.latency.saturating_add(jitter);
         VendorCall {
             shared: Arc::clone(shared),
             origin: origin(headers, &shared.url),
             name,
-            fate,
-            luck,
+            fault,
+            seed,
             time,
             guard: Some(vendor_state.billing.begin_call()),
             vendor,
@@ -65,7 +65,7 @@ impl VendorCall {
 
     /// Whether the content is refused, by its word or by its fate.
     pub(super) fn refuses(&self, prompt: &str) -> bool {
-        self.fate == Mode::Refusing || prompt.to_lowercase().contains("forbidden")
+        self.fault == Mode::Refusing || prompt.to_lowercase().contains("forbidden")
     }
 
     /// Waits as long as drawing takes.
@@ -113,7 +113,7 @@ impl VendorCall {
     }
 
     /// The same charge, to be made later.
-    pub(super) fn tab(&self, model: &str, size: Size, quality: Option<&str>, count: u32) -> PendingCharge {
+    pub(super) fn pending_charge(&self, model: &str, size: Size, quality: Option<&str>, count: u32) -> PendingCharge {
         let price = self.vendor.price_of(model, size, quality);
         PendingCharge {
             shared: Arc::clone(&self.shared),
@@ -129,9 +129,9 @@ impl VendorCall {
     pub(super) fn sketch(&self, prompt: &str, seed: u64, index: u32, size: Size) -> Sketch {
         let mut sketch = Sketch::new(prompt, seed, index, size);
         sketch.min_bytes = self.vendor.min_bytes;
-        sketch.truncated = self.fate == Mode::Truncated;
-        sketch.hangs = self.fate == Mode::HangingDownload;
-        if self.fate == Mode::OddSize {
+        sketch.truncated = self.fault == Mode::Truncated;
+        sketch.hangs = self.fault == Mode::HangingDownload;
+        if self.fault == Mode::OddSize {
             sketch.size = Size::new(size.width.div_ceil(2), size.height.div_ceil(2));
         }
         sketch
@@ -144,7 +144,7 @@ impl VendorCall {
 
     /// Leaves, with the answer.
     pub(super) fn close(self, answer: Result<Response, ErrorResponse>) -> Response {
-        finish(&self.shared, self.name, answer.map(|answer| spoil_answer(self.fate, answer)))
+        finish(&self.shared, self.name, answer.map(|answer| spoil_answer(self.fault, answer)))
     }
 }
 
@@ -167,7 +167,7 @@ impl PendingCharge {
     }
 
     /// Charges it.
-    pub(super) fn charge(&self) {
+    pub(super) fn apply(&self) {
         // A sum that does not fit is told by the invoice.
         let billing = &self.shared.vendor_state(self.name).billing;
         match self.whole {

@@ -15,7 +15,7 @@ use axum::{Router, routing};
 use super::fields::Fields;
 use super::settings::Name;
 use crate::sandbox::anthropic::auth::authorise;
-use crate::sandbox::anthropic::errors::{bad_body, fault, violation, with_id};
+use crate::sandbox::anthropic::errors::{bad_body, fault_response, violation, with_id};
 use crate::sandbox::anthropic::requests::ParsedRequest;
 use crate::sandbox::anthropic::responses::Message;
 use crate::sandbox::error_response::ErrorResponse;
@@ -32,13 +32,13 @@ mod responses;
 mod usage;
 
 pub(super) fn routes() -> Router<Arc<SandboxState>> {
-    Router::new().route("/v1/messages", routing::post(write)).fallback(lost).method_not_allowed_fallback(lost)
+    Router::new().route("/v1/messages", routing::post(write)).fallback(not_found).method_not_allowed_fallback(not_found)
 }
 
 async fn write(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
     let call = VendorCall::admit(&shared, Name::Anthropic, request.headers());
-    let id = format!("req_{:016x}", call.luck);
-    let answer = answer(&call, request).await.map_err(|no| with_id(no, &id));
+    let id = format!("req_{:016x}", call.seed);
+    let answer = answer(&call, request).await.map_err(|error| with_id(error, &id));
     let mut answer = call.close(answer);
     if let Ok(id) = HeaderValue::from_str(&id) {
         answer.headers_mut().insert("request-id", id);
@@ -50,19 +50,19 @@ async fn answer(call: &VendorCall, request: Request) -> Result<Response, ErrorRe
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
-    let order = ParsedRequest::read(fields, &call.vendor)?;
-    inject_fault(call.fate, fault).await?;
+    let parsed = ParsedRequest::read(fields, &call.vendor)?;
+    inject_fault(call.fault, fault_response).await?;
     call.work().await;
-    let message = Message::write(&order, call);
+    let message = Message::write(&parsed, call);
     // Nothing is awaited from here on: what is charged is answered.
-    call.charge_words(&order.model, message.usage.price(call.vendor.token_price.get(&order.model)))?;
-    Ok(Json(message.told(&order.model, call.luck)).into_response())
+    call.charge_words(&parsed.model, message.usage.price(call.vendor.token_price.get(&parsed.model)))?;
+    Ok(Json(message.to_json(&parsed.model, call.seed)).into_response())
 }
 
-async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
+async fn not_found(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
     let message = format!("Not Found: {method} {}", uri.path());
-    let no = violation(StatusCode::NOT_FOUND, "not_found_error", &message);
-    finish(&shared, Name::Anthropic, Err(with_id(no, "req_lost")))
+    let error = violation(StatusCode::NOT_FOUND, "not_found_error", &message);
+    finish(&shared, Name::Anthropic, Err(with_id(error, "req_lost")))
 }
 
 #[cfg(test)]

@@ -95,14 +95,14 @@ impl ParsedRequest {
 
 /// Who speaks in a message, and what.
 fn message(message: &Value) -> Result<(&str, String), FieldError> {
-    let wrong = |sentence: &str| FieldError::other("messages", sentence);
-    let object = message.as_object().ok_or_else(|| wrong("each must be an object"))?;
+    let bad = |sentence: &str| FieldError::other("messages", sentence);
+    let object = message.as_object().ok_or_else(|| bad("each must be an object"))?;
     if object.keys().any(|key| !["role", "content"].contains(&key.as_str())) {
-        return Err(wrong("Extra inputs are not permitted"));
+        return Err(bad("Extra inputs are not permitted"));
     }
     let role = object.get("role").and_then(Value::as_str).filter(|role| ["user", "assistant"].contains(role));
-    let role = role.ok_or_else(|| wrong("role must be one of: user, assistant"))?;
-    let content = object.get("content").ok_or_else(|| wrong("content: Field required"))?;
+    let role = role.ok_or_else(|| bad("role must be one of: user, assistant"))?;
+    let content = object.get("content").ok_or_else(|| bad("content: Field required"))?;
     Ok((role, words("messages", content)?))
 }
 

@@ -31,7 +31,7 @@ impl TokenUsage {
         }
     }
 
-    pub(super) fn told(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         json!({
             "input_tokens": self.input,
             "output_tokens": self.output,

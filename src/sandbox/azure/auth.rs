@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::sandbox::access_tokens::TokenStore;
-use crate::sandbox::azure::errors::no;
+use crate::sandbox::azure::errors::violation;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::http_request::{bearer, text};
 use crate::sandbox::settings::Vendor;
@@ -16,9 +16,9 @@ pub(super) fn authorise(vendor: &Vendor, given: &TokenStore, headers: &HeaderMap
     if let (None, Some(token)) = (key, bearer(headers)) {
         let message = "Unauthorized. Access token is missing, invalid, audience is incorrect \
                        (https://cognitiveservices.azure.com), or have expired.";
-        return if given.knows(token) { Ok(()) } else { Err(no(StatusCode::UNAUTHORIZED, "401", message)) };
+        return if given.knows(token) { Ok(()) } else { Err(violation(StatusCode::UNAUTHORIZED, "401", message)) };
     }
     let message = "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid \
                    key for an active subscription and use a correct regional API endpoint for your resource.";
-    Err(no(StatusCode::UNAUTHORIZED, "401", message))
+    Err(violation(StatusCode::UNAUTHORIZED, "401", message))
 }

@@ -10,34 +10,34 @@ use crate::sandbox::openai;
 use crate::sandbox::openai::models::Family;
 
 /// Azure's envelope, whose code is a word or a status in a string.
-pub(super) fn error(code: &str, message: &str) -> Value {
+pub(super) fn error_body(code: &str, message: &str) -> Value {
     json!({"error": {"code": code, "message": message}})
 }
 
-pub(super) fn no(status: StatusCode, code: &str, message: &str) -> ErrorResponse {
-    ErrorResponse::violation(status, error(code, message))
+pub(super) fn violation(status: StatusCode, code: &str, message: &str) -> ErrorResponse {
+    ErrorResponse::violation(status, error_body(code, message))
 }
 
 pub(super) fn no_deployment() -> ErrorResponse {
     let message = "The API deployment for this resource does not exist. If you created the deployment within the last \
                    5 minutes, please wait a moment and try again.";
-    no(StatusCode::NOT_FOUND, "DeploymentNotFound", message)
+    violation(StatusCode::NOT_FOUND, "DeploymentNotFound", message)
 }
 
-pub(super) fn bad_field(wrong: FieldError) -> ErrorResponse {
-    in_azures_words(openai::errors::bad_field(wrong))
+pub(super) fn bad_field(error: FieldError) -> ErrorResponse {
+    in_azures_words(openai::errors::bad_field(error))
 }
 
 /// OpenAI's error with Azure's kind of code.
-pub(super) fn in_azures_words(no: ErrorResponse) -> ErrorResponse {
-    let mut body = no.body.clone();
+pub(super) fn in_azures_words(error: ErrorResponse) -> ErrorResponse {
+    let mut body = error.body.clone();
     if body["error"]["code"].is_null() {
-        body["error"]["code"] = json!(no.status.as_str());
+        body["error"]["code"] = json!(error.status.as_str());
     }
-    no.reworded(body)
+    error.reworded(body)
 }
 
-pub(super) fn fault(mode: Mode) -> ErrorResponse {
+pub(super) fn fault_response(mode: Mode) -> ErrorResponse {
     match mode {
         Mode::RateLimited { retry_after } => {
             let message = format!(
@@ -45,15 +45,16 @@ pub(super) fn fault(mode: Mode) -> ErrorResponse {
                  limit of your current pricing tier. Please retry after {} seconds.",
                 retry_after.as_secs_f32().ceil()
             );
-            ErrorResponse::fault(StatusCode::TOO_MANY_REQUESTS, error("429", &message)).with_retry_after(retry_after)
+            ErrorResponse::fault(StatusCode::TOO_MANY_REQUESTS, error_body("429", &message))
+                .with_retry_after(retry_after)
         }
         Mode::OutOfMoney => {
             let message = "You exceeded your current quota, please check your plan and billing details.";
-            ErrorResponse::fault(StatusCode::TOO_MANY_REQUESTS, error("insufficient_quota", message))
+            ErrorResponse::fault(StatusCode::TOO_MANY_REQUESTS, error_body("insufficient_quota", message))
         }
         _ => {
             let message = "The server had an error while processing your request.";
-            ErrorResponse::fault(StatusCode::INTERNAL_SERVER_ERROR, error("InternalServerError", message))
+            ErrorResponse::fault(StatusCode::INTERNAL_SERVER_ERROR, error_body("InternalServerError", message))
         }
     }
 }
@@ -70,7 +71,7 @@ pub(super) fn refusal(family: Family) -> ErrorResponse {
         }});
         return ErrorResponse::fault(StatusCode::BAD_REQUEST, body);
     }
-    let mut body = error("contentFilter", "Your task failed as a result of our safety system.");
+    let mut body = error_body("contentFilter", "Your task failed as a result of our safety system.");
     body["error"]["inner_error"] = json!({
         "code": "ResponsibleAIPolicyViolation",
         "content_filter_results": {"violence": {"filtered": true, "severity": "high"}},

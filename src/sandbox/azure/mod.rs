@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::fields::{FieldError, FieldErrorKind, Fields};
 use super::settings::{Name, Vendor};
 use crate::sandbox::azure::auth::authorise;
-use crate::sandbox::azure::errors::{bad_field, fault, in_azures_words, no, no_deployment, refusal};
+use crate::sandbox::azure::errors::{bad_field, fault_response, in_azures_words, no_deployment, refusal, violation};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::http_request::read_json;
@@ -43,8 +43,8 @@ pub(super) fn routes() -> Router<Arc<SandboxState>> {
         .route(&format!("{V1}/edits"), routing::post(v1_edit))
         .route("/files/{id}/{file}", routing::get(files::fetch))
         .route("/login/{tenant}/oauth2/v2.0/token", routing::post(token::grant))
-        .fallback(lost)
-        .method_not_allowed_fallback(lost)
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_found)
 }
 
 async fn classic_generation(shared: State<Arc<SandboxState>>, Path(name): Path<String>, request: Request) -> Response {
@@ -63,9 +63,9 @@ async fn v1_edit(shared: State<Arc<SandboxState>>, request: Request) -> Response
     serve(shared, request, None, true).await
 }
 
-async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
+async fn not_found(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
     let message = format!("Resource not found: {method} {}", uri.path());
-    finish(&shared, Name::Azure, Err(no(StatusCode::NOT_FOUND, "404", &message)))
+    finish(&shared, Name::Azure, Err(violation(StatusCode::NOT_FOUND, "404", &message)))
 }
 
 /// Answers a call to the deployment in the path, or in the body where the path has none.
@@ -78,10 +78,10 @@ async fn serve(
     let mut call = VendorCall::admit(&shared, Name::Azure, request.headers());
     let mut answer = match authorise(&call.vendor, &shared.vendor_state(Name::Azure).tokens, request.headers()) {
         Ok(()) => answer(&mut call, request, deployment, edits).await,
-        Err(no) => Err(no),
+        Err(error) => Err(error),
     };
     if let Ok(answer) = &mut answer
-        && let Ok(id) = HeaderValue::from_str(&format!("{:032x}", call.luck))
+        && let Ok(id) = HeaderValue::from_str(&format!("{:032x}", call.seed))
     {
         answer.headers_mut().insert("apim-request-id", id);
     }
@@ -95,9 +95,9 @@ async fn answer(
     edits: bool,
 ) -> Result<Response, ErrorResponse> {
     let version = version(request.uri());
-    let (mut fields, start, way) = if edits {
-        let Edit { fields, start, way } = Edit::read_form(request).await.map_err(in_azures_words)?;
-        (fields, Some(start), way)
+    let (mut fields, start, form) = if edits {
+        let Edit { fields, start, form } = Edit::read_form(request).await.map_err(in_azures_words)?;
+        (fields, Some(start), form)
     } else {
         let (parts, body) = request.into_parts();
         let object = read_json(&parts.headers, body).await;
@@ -110,20 +110,20 @@ async fn answer(
         deployment.or(named).ok_or_else(|| bad_field(FieldError::new("model", FieldErrorKind::Missing)))?;
     let family = behind(&deployment, &call.vendor).ok_or_else(no_deployment)?;
     check_version(version.as_deref(), v1, family)?;
-    let mut order = ParsedRequest::read(deployment, family, fields, way).map_err(bad_field)?;
+    let mut parsed = ParsedRequest::read(deployment, family, fields, form).map_err(bad_field)?;
     if let Some(start) = start {
-        (order.mark, order.image_tokens) = start.check(family).await.map_err(bad_field)?;
+        (parsed.fingerprint, parsed.image_tokens) = start.check(family).await.map_err(bad_field)?;
     }
-    inject_fault(call.fate, fault).await?;
-    if call.refuses(&order.prompt) {
+    inject_fault(call.fault, fault_response).await?;
+    if call.refuses(&parsed.prompt) {
         return Err(refusal(family));
     }
-    if order.stream.is_some() {
+    if parsed.stream.is_some() {
         let what = if edits { "image_edit" } else { "image_generation" };
-        return openai::stream::answer(call, order, what).await;
+        return openai::stream::answer(call, parsed, what).await;
     }
     call.work().await;
-    let mut body = order.fill(call).await?;
+    let mut body = parsed.fill(call).await?;
     annotate(&mut body);
     Ok(Json(body).into_response())
 }
@@ -147,7 +147,7 @@ fn check_version(version: Option<&str>, v1: bool, family: Family) -> Result<(), 
         Some(version) if v1 => matches!(version, "preview" | "v1"),
         Some(version) => version.starts_with("20") && version >= first,
     };
-    if good { Ok(()) } else { Err(no(StatusCode::NOT_FOUND, "404", "Resource not found")) }
+    if good { Ok(()) } else { Err(violation(StatusCode::NOT_FOUND, "404", "Resource not found")) }
 }
 
 /// What the content filters found, beside every picture.

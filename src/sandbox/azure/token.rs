@@ -37,32 +37,36 @@ pub(in crate::sandbox) async fn grant(
 
 async fn check(tenant: &str, request: Request, vendor: &Vendor) -> Result<(), ErrorResponse> {
     if ["common", "organizations", "consumers"].contains(&tenant) {
-        return Err(no("invalid_request", 53003, "Application must ask its own tenant"));
+        return Err(token_error("invalid_request", 53003, "Application must ask its own tenant"));
     }
-    let fields = read_token_form(request).await.map_err(|why| no("invalid_request", 900144, why))?;
+    let fields = read_token_form(request).await.map_err(|why| token_error("invalid_request", 900144, why))?;
     let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
     if names != ["client_id", "client_secret", "grant_type", "scope"] {
         let what = "The request body must contain client_id, client_secret, grant_type and scope, each once";
-        return Err(no("invalid_request", 900144, what));
+        return Err(token_error("invalid_request", 900144, what));
     }
     let value = |index: usize| fields[index].1.as_str();
     if value(2) != "client_credentials" {
-        return Err(no("unsupported_grant_type", 70003, "The app requested an unsupported grant type"));
+        return Err(token_error("unsupported_grant_type", 70003, "The app requested an unsupported grant type"));
     }
     if value(3) != SCOPE {
-        return Err(no("invalid_scope", 1002012, "The provided value for scope is not valid for client credentials"));
+        return Err(token_error(
+            "invalid_scope",
+            1002012,
+            "The provided value for scope is not valid for client credentials",
+        ));
     }
     if value(0).is_empty() {
-        return Err(no("unauthorized_client", 700016, "Application was not found in the directory"));
+        return Err(token_error("unauthorized_client", 700016, "Application was not found in the directory"));
     }
     let right = vendor.token_key.as_deref();
     if value(1).is_empty() || right.is_some_and(|right| right != value(1)) {
-        return Err(no("invalid_client", 7_000_215, "Invalid client secret provided"));
+        return Err(token_error("invalid_client", 7_000_215, "Invalid client secret provided"));
     }
     Ok(())
 }
 
-fn no(word: &str, number: u32, what: &str) -> ErrorResponse {
+fn token_error(word: &str, number: u32, what: &str) -> ErrorResponse {
     let status = if word == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
     let what = format!("AADSTS{number}: {what}.");
     ErrorResponse::violation(status, json!({"error": word, "error_description": what, "error_codes": [number]}))
@@ -81,7 +85,7 @@ mod tests {
         let path = "/azure/login/t1/oauth2/v2.0/token";
         let scope = "https%3A%2F%2Fcognitiveservices.azure.com%2F.default";
         let good = format!("grant_type=client_credentials&client_id=id&client_secret=s3cret&scope={scope}");
-        let wrong = [
+        let refused = [
             (good.replace("s3cret", "other"), 401, "invalid_client"),
             (good.replace("client_credentials", "password"), 400, "unsupported_grant_type"),
             (good.replace("cognitiveservices", "graph"), 400, "invalid_scope"),
@@ -89,7 +93,7 @@ mod tests {
             (good.replace("client_id=id&", ""), 400, "invalid_request"),
             (format!("{good}&resource=x"), 400, "invalid_request"),
         ];
-        for (body, status, word) in &wrong {
+        for (body, status, word) in &refused {
             let reply = send(sandbox.addr(), "POST", path, &FORM, body.as_bytes()).await;
             assert_eq!((reply.status, reply.json()["error"].as_str()), (*status, Some(*word)), "{body}");
         }
@@ -106,6 +110,6 @@ mod tests {
         assert_eq!(ask().await, 200);
         sandbox.revoke_tokens(Name::Azure);
         assert_eq!(ask().await, 401);
-        assert_eq!(sandbox.invoice().vendor(Name::Azure).violations_total, wrong.len() as u64 + 3);
+        assert_eq!(sandbox.invoice().vendor(Name::Azure).violations_total, refused.len() as u64 + 3);
     }
 }

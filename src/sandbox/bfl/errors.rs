@@ -12,12 +12,12 @@ pub(super) fn violation(status: StatusCode, words: &str) -> ErrorResponse {
     ErrorResponse::violation(status, json!({"detail": words}))
 }
 
-pub(super) fn not_found() -> ErrorResponse {
+pub(super) fn not_found_error() -> ErrorResponse {
     violation(StatusCode::NOT_FOUND, "Not Found")
 }
 
-pub(super) fn bad_field(place: &str, wrong: &FieldError) -> ErrorResponse {
-    let kind = match wrong.why {
+pub(super) fn bad_field(place: &str, error: &FieldError) -> ErrorResponse {
+    let kind = match error.why {
         FieldErrorKind::Missing => "missing",
         FieldErrorKind::Unknown => "extra_forbidden",
         FieldErrorKind::NotA(..) => "type_error",
@@ -26,7 +26,7 @@ pub(super) fn bad_field(place: &str, wrong: &FieldError) -> ErrorResponse {
         FieldErrorKind::NotOneOf(_) => "enum",
         FieldErrorKind::Empty | FieldErrorKind::TooLong(..) | FieldErrorKind::Other(_) => "value_error",
     };
-    unprocessable(json!([place, wrong.field]), &wrong.sentence(), kind)
+    unprocessable(json!([place, error.field]), &error.sentence(), kind)
 }
 
 fn unprocessable(place: Value, words: &str, kind: &str) -> ErrorResponse {
@@ -46,7 +46,7 @@ pub(super) fn bad_body(why: BadBody) -> ErrorResponse {
     }
 }
 
-pub(super) fn fault(mode: Mode) -> ErrorResponse {
+pub(super) fn fault_response(mode: Mode) -> ErrorResponse {
     match mode {
         Mode::RateLimited { retry_after } => {
             let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);

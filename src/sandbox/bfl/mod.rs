@@ -24,7 +24,7 @@ use super::settings::Name;
 use super::tasks::Task;
 use crate::money::Usd;
 use crate::sandbox::bfl::auth::authorise;
-use crate::sandbox::bfl::errors::{bad_body, bad_field, fault, not_found};
+use crate::sandbox::bfl::errors::{bad_body, bad_field, fault_response, not_found_error};
 use crate::sandbox::bfl::models::{Model, ParsedRequest};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
@@ -44,8 +44,8 @@ pub(super) fn routes() -> Router<Arc<SandboxState>> {
         .route("/v1/get_result", routing::get(poll))
         .route("/v1/{model}", routing::post(take_on))
         .route("/files/{id}/{file}", routing::get(files::fetch))
-        .fallback(lost)
-        .method_not_allowed_fallback(lost)
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_found)
 }
 
 async fn take_on(State(shared): State<Arc<SandboxState>>, Path(model): Path<String>, request: Request) -> Response {
@@ -57,33 +57,33 @@ async fn take_on(State(shared): State<Arc<SandboxState>>, Path(model): Path<Stri
 async fn task(call: &mut VendorCall, name: String, request: Request) -> Result<Response, ErrorResponse> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
-    let model = Model::of(&name, &call.vendor).ok_or_else(not_found)?;
-    let order = read_order(model, &parts.headers, body).await?;
-    inject_fault(call.fate, fault).await?;
-    let by_pixels = call.vendor.rates.picture(&name, order.size, &order.inputs);
-    let price = by_pixels.unwrap_or_else(|| call.vendor.price_of(&name, order.size, None));
-    let ending = TaskEnd::of(call, name, &order, price);
+    let model = Model::of(&name, &call.vendor).ok_or_else(not_found_error)?;
+    let parsed = read_request(model, &parts.headers, body).await?;
+    inject_fault(call.fault, fault_response).await?;
+    let by_pixels = call.vendor.rates.picture(&name, parsed.size, &parsed.inputs);
+    let price = by_pixels.unwrap_or_else(|| call.vendor.price_of(&name, parsed.size, None));
+    let ending = TaskEnd::of(call, name, &parsed, price);
     let (shared, origin) = (Arc::clone(&call.shared), call.origin.clone());
     let tasks = &shared.vendor_state(Name::Bfl).tasks;
     let kept = Arc::clone(&shared);
     let task = tasks.start(call.take_guard(), call.time, move |_| ending.come(&kept, &origin));
     let polling_url = format!("{}/bfl/v1/get_result?id={}", call.origin, task.id);
-    let hooked = order.webhook.is_some();
+    let hooked = parsed.webhook.is_some();
     let taken = TaskAccepted {
         id: &task.id,
         polling_url: (!hooked).then_some(polling_url),
         status: hooked.then_some("Pending"),
-        webhook_url: order.webhook,
+        webhook_url: parsed.webhook,
         cost: if call.vendor.tells_cost { Some(number(credits(price))?) } else { None },
-        input_mp: number(hundredths(order.inputs.iter().map(|size| size.pixels() / 10_000).sum()))?,
-        output_mp: number(hundredths(order.size.pixels() / 10_000))?,
+        input_mp: number(hundredths(parsed.inputs.iter().map(|size| size.pixels() / 10_000).sum()))?,
+        output_mp: number(hundredths(parsed.size.pixels() / 10_000))?,
     };
     Ok(Json(taken).into_response())
 }
 
-async fn read_order(model: Model, headers: &HeaderMap, body: Body) -> Result<ParsedRequest, ErrorResponse> {
+async fn read_request(model: Model, headers: &HeaderMap, body: Body) -> Result<ParsedRequest, ErrorResponse> {
     let fields = Fields::nullable(read_json(headers, body).await.map_err(bad_body)?);
-    model.read(fields).await.map_err(|wrong| bad_field("body", &wrong))
+    model.read(fields).await.map_err(|error| bad_field("body", &error))
 }
 
 /// The answer to a task that was taken on. With a webhook there is no address to ask at.
@@ -127,15 +127,15 @@ enum TaskEnd {
 }
 
 impl TaskEnd {
-    fn of(call: &VendorCall, model: String, order: &ParsedRequest, price: Usd) -> TaskEnd {
-        match call.fate {
+    fn of(call: &VendorCall, model: String, parsed: &ParsedRequest, price: Usd) -> TaskEnd {
+        match call.fault {
             Mode::Refusing => TaskEnd::Refused("Content Moderated", "Derivative Works Filter"),
-            _ if call.refuses(&order.prompt) => TaskEnd::Refused("Request Moderated", "Violence"),
+            _ if call.refuses(&parsed.prompt) => TaskEnd::Refused("Request Moderated", "Violence"),
             Mode::NoPictures => TaskEnd::Nothing,
             _ => {
-                let seed = order.seed.map_or(call.luck, i64::cast_unsigned);
-                let drawn = call.sketch(&order.prompt, seed ^ order.mark, 0, order.size);
-                TaskEnd::Picture { model, price, sketch: Box::new(Sketch { format: order.format, ..drawn }) }
+                let seed = parsed.seed.map_or(call.seed, i64::cast_unsigned);
+                let drawn = call.sketch(&parsed.prompt, seed ^ parsed.fingerprint, 0, parsed.size);
+                TaskEnd::Picture { model, price, sketch: Box::new(Sketch { format: parsed.format, ..drawn }) }
             }
         }
     }
@@ -152,7 +152,7 @@ impl TaskEnd {
                     return json!({"status": "Error", "result": null, "details": {"error": "the sandbox itself failed"}});
                 }
                 let (prompt, seed) = (sketch.prompt.clone(), sketch.seed);
-                let sample = format!("{origin}{}", shared.shelf.put(Name::Bfl, *sketch));
+                let sample = format!("{origin}{}", shared.picture_links.put(Name::Bfl, *sketch));
                 let now = unix_time();
                 let result = json!({"sample": sample, "prompt": prompt, "seed": seed, "start_time": now,
                     "end_time": now, "duration": 0.0});
@@ -188,7 +188,7 @@ async fn find(
 ) -> Result<(String, Option<Arc<Task>>), ErrorResponse> {
     let vendor = shared.settings(Name::Bfl);
     authorise(&vendor, headers)?;
-    inject_fault(vendor.mode, fault).await?;
+    inject_fault(vendor.mode, fault_response).await?;
     let id = query.get("id").ok_or_else(|| bad_field("query", &FieldError::new("id", FieldErrorKind::Missing)))?;
     Ok((id.clone(), shared.vendor_state(Name::Bfl).tasks.get(id)))
 }
@@ -203,8 +203,8 @@ fn standing(task: &Task) -> Value {
     }
 }
 
-async fn lost(State(shared): State<Arc<SandboxState>>) -> Response {
-    finish(&shared, Name::Bfl, Err(not_found()))
+async fn not_found(State(shared): State<Arc<SandboxState>>) -> Response {
+    finish(&shared, Name::Bfl, Err(not_found_error()))
 }
 
 #[cfg(test)]

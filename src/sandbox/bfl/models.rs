@@ -147,7 +147,7 @@ pub(in crate::sandbox) struct ParsedRequest {
     pub format: Format,
     pub seed: Option<i64>,
     /// Stands for the input pictures; 0 when there are none.
-    pub mark: u64,
+    pub fingerprint: u64,
     /// The sizes of the pictures that came along.
     pub inputs: Vec<Size>,
     pub webhook: Option<String>,
@@ -194,8 +194,8 @@ impl Model {
         }
         fields.end()?;
         let bytes: Vec<Bytes> = inputs.images.iter().map(|(_, bytes)| bytes.clone()).collect();
-        let mark = fingerprint(&bytes, inputs.mask.as_ref());
-        let seen = inputs.look().await?;
+        let fingerprint = fingerprint(&bytes, inputs.mask.as_ref());
+        let seen = inputs.decode().await?;
         if matches!(self.starts_from, From::Masked) {
             masked(seen.first(), inputs.mask).await?;
         }
@@ -204,7 +204,7 @@ impl Model {
             size: self.size(wish, seen.first())?,
             format: format.and_then(|word| word.parse().ok()).unwrap_or(self.format),
             seed,
-            mark,
+            fingerprint,
             inputs: seen.iter().map(|seen| seen.size).collect(),
             webhook,
         })
@@ -282,7 +282,7 @@ impl InputKind {
 }
 
 impl Inputs {
-    async fn look(&self) -> Result<Vec<InspectedPicture>, FieldError> {
+    async fn decode(&self) -> Result<Vec<InspectedPicture>, FieldError> {
         let mut all = Vec::with_capacity(self.images.len());
         for (name, bytes) in &self.images {
             all.extend(decode_all(name, vec![bytes.clone()], None).await?);

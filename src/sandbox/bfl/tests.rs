@@ -61,16 +61,16 @@ async fn a_task_stands_differently_in_its_time_and_is_charged_at_its_end() {
     settings.vendors.bfl.latency = Duration::from_secs(10);
     let shared = Arc::new(SandboxState::new("http://sandbox".to_owned(), settings));
     let mut call = VendorCall::admit(&shared, Name::Bfl, &HeaderMap::new());
-    let order = ParsedRequest {
+    let parsed = ParsedRequest {
         prompt: "x".to_owned(),
         size: Size::new(64, 64),
         format: Format::Jpeg,
         seed: None,
-        mark: 0,
+        fingerprint: 0,
         inputs: Vec::new(),
         webhook: None,
     };
-    let ending = TaskEnd::of(&call, "flux-2-pro".to_owned(), &order, Usd::from_nanos(7));
+    let ending = TaskEnd::of(&call, "flux-2-pro".to_owned(), &parsed, Usd::from_nanos(7));
     let kept = Arc::clone(&shared);
     let task = shared
         .vendor_state(Name::Bfl)

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::sandbox::compatible::auth::authorise;
 use crate::sandbox::compatible::dialect::{Dialect, EditStyle};
 use crate::sandbox::compatible::errors::CompatibleError;
-use crate::sandbox::compatible::execute::drawn;
+use crate::sandbox::compatible::execute::execute;
 use crate::sandbox::compatible::requests::ParsedRequest;
 use crate::sandbox::fields::{FieldError, Fields};
 use crate::sandbox::input_images::{data_url, decode_all, fingerprint};
@@ -40,16 +40,16 @@ pub(in crate::sandbox) async fn in_body(fields: &mut Fields, dialect: &Dialect) 
     };
     let images = urls.iter().map(|url| data_url(url.as_str()?)).collect::<Option<Vec<_>>>();
     let images = images.ok_or_else(|| FieldError::other(name, "must be a data: URL of a picture"))?;
-    let marked = fingerprint(&images, None);
+    let fingerprint = fingerprint(&images, None);
     decode_all(name, images, None).await?;
-    Ok(marked)
+    Ok(fingerprint)
 }
 
 /// `POST /compatible/v1/images/edits`.
 pub(in crate::sandbox) async fn edit(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
     let mut call = VendorCall::admit(&shared, Name::Compatible, request.headers());
     let shape = call.vendor.dialect.errors;
-    let answer = answer(&mut call, request).await.map_err(|trouble| trouble.told_as(shape));
+    let answer = answer(&mut call, request).await.map_err(|error| error.into_error_response(shape));
     call.close(answer)
 }
 
@@ -71,10 +71,10 @@ async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, Com
     }
     let mut fields = Fields::form(form.texts);
     fields.choice(rename.get("input_fidelity").map_or("input_fidelity", String::as_str), &["high", "low"])?;
-    let mut order = ParsedRequest::read(fields, &call.vendor)?;
-    order.mark = fingerprint(&images, mask.as_ref());
+    let mut parsed = ParsedRequest::read(fields, &call.vendor)?;
+    parsed.fingerprint = fingerprint(&images, mask.as_ref());
     decode_all(name, images, mask).await?;
-    drawn(call, order).await
+    execute(call, parsed).await
 }
 
 impl From<BadForm> for CompatibleError {
@@ -141,8 +141,8 @@ mod tests {
         };
         let (plain, changed) = (ask(Value::Null).await.json(), ask(json!(url)).await.json());
         assert!(plain["data"].is_array() && changed["data"].is_array() && plain["data"] != changed["data"]);
-        for wrong in [json!([url]), json!("https://host/1.png"), json!("data:image/png;base64,QUJD")] {
-            assert_eq!(ask(wrong).await.json()["error"]["param"], "image_url");
+        for bad in [json!([url]), json!("https://host/1.png"), json!("data:image/png;base64,QUJD")] {
+            assert_eq!(ask(bad).await.json()["error"]["param"], "image_url");
         }
         sandbox.set(Name::Compatible, |vendor| vendor.dialect.edits = EditStyle::Urls);
         assert_eq!(ask(json!([url, url])).await.status, 200);

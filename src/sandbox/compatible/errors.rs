@@ -20,12 +20,12 @@ pub(in crate::sandbox) enum CompatibleError {
 }
 
 impl From<FieldError> for CompatibleError {
-    fn from(wrong: FieldError) -> CompatibleError {
-        let sentence = match &wrong.why {
-            FieldErrorKind::Unknown => format!("Unknown parameter: '{}'.", wrong.field),
-            _ => format!("{} {}", wrong.field, wrong.sentence()),
+    fn from(error: FieldError) -> CompatibleError {
+        let sentence = match &error.why {
+            FieldErrorKind::Unknown => format!("Unknown parameter: '{}'.", error.field),
+            _ => format!("{} {}", error.field, error.sentence()),
         };
-        CompatibleError::FieldError(StatusCode::BAD_REQUEST, Some(wrong.field), sentence)
+        CompatibleError::FieldError(StatusCode::BAD_REQUEST, Some(error.field), sentence)
     }
 }
 
@@ -44,7 +44,7 @@ impl From<BadBody> for CompatibleError {
 }
 
 impl CompatibleError {
-    pub(in crate::sandbox) fn told_as(self, shape: ErrorShape) -> ErrorResponse {
+    pub(in crate::sandbox) fn into_error_response(self, shape: ErrorShape) -> ErrorResponse {
         match self {
             CompatibleError::FieldError(status, field, sentence) => {
                 let fastapi = shape == ErrorShape::Fastapi && status == StatusCode::BAD_REQUEST;
@@ -60,11 +60,11 @@ impl CompatibleError {
                 let status = StatusCode::BAD_REQUEST;
                 ErrorResponse::fault(status, worded(shape, status, None, sentence, "invalid_request_error", code))
             }
-            CompatibleError::Fault(no) if shape == ErrorShape::OpenAi || no.body.is_null() => no,
-            CompatibleError::Fault(no) => {
-                let sentence = no.body["error"]["message"].as_str().unwrap_or("the server failed").to_owned();
-                let body = worded(shape, no.status, None, &sentence, "server_error", None);
-                no.reworded(body)
+            CompatibleError::Fault(error) if shape == ErrorShape::OpenAi || error.body.is_null() => error,
+            CompatibleError::Fault(error) => {
+                let sentence = error.body["error"]["message"].as_str().unwrap_or("the server failed").to_owned();
+                let body = worded(shape, error.status, None, &sentence, "server_error", None);
+                error.reworded(body)
             }
         }
     }

@@ -12,15 +12,15 @@ use crate::sandbox::openai;
 use crate::sandbox::vendor_call::VendorCall;
 
 /// Draws an order that was understood, at once or as a job.
-pub(super) async fn drawn(call: &mut VendorCall, order: ParsedRequest) -> Result<Response, CompatibleError> {
-    inject_fault(call.fate, openai::errors::fault).await.map_err(CompatibleError::Fault)?;
+pub(super) async fn execute(call: &mut VendorCall, parsed: ParsedRequest) -> Result<Response, CompatibleError> {
+    inject_fault(call.fault, openai::errors::fault_response).await.map_err(CompatibleError::Fault)?;
     let vendor = Arc::clone(&call.vendor);
     if let Some(jobs) = &vendor.dialect.jobs {
-        return jobs::take_on(call, order, jobs).await.map_err(CompatibleError::Fault);
+        return jobs::take_on(call, parsed, jobs).await.map_err(CompatibleError::Fault);
     }
-    if call.refuses(&order.prompt) {
+    if call.refuses(&parsed.prompt) {
         return Err(CompatibleError::Refused);
     }
     call.work().await;
-    responses::fill(call, order).await.map_err(CompatibleError::Fault)
+    responses::fill(call, parsed).await.map_err(CompatibleError::Fault)
 }

@@ -34,22 +34,22 @@ enum JobEnd {
 /// Takes an order on.
 pub(in crate::sandbox) async fn take_on(
     call: &mut VendorCall,
-    order: ParsedRequest,
+    parsed: ParsedRequest,
     jobs: &Jobs,
 ) -> Result<Response, ErrorResponse> {
-    let ending = if call.refuses(&order.prompt) {
+    let ending = if call.refuses(&parsed.prompt) {
         JobEnd::Refused("Your request was rejected by our safety system.")
-    } else if call.fate == Mode::NoPictures {
+    } else if call.fault == Mode::NoPictures {
         JobEnd::Failed("CUDA out of memory")
     } else {
-        JobEnd::Drawn(Box::new(UnchargedPictures::prepare(call, order).await?))
+        JobEnd::Drawn(Box::new(UnchargedPictures::prepare(call, parsed).await?))
     };
     let (shared, ended) = (Arc::clone(&call.shared), jobs.clone());
     let task =
         shared.vendor_state(Name::Compatible).tasks.start(call.take_guard(), call.time, move |_| end(ending, &ended));
     let mut body = json!({});
     put_at(&mut body, &jobs.state, json!(jobs.running));
-    told(&mut body, jobs, &task.id, &call.origin);
+    put_id_and_address(&mut body, jobs, &task.id, &call.origin);
     Ok((StatusCode::ACCEPTED, Json(body)).into_response())
 }
 
@@ -74,7 +74,7 @@ fn because(jobs: &Jobs, why: &str) -> Value {
 }
 
 /// The job's name and address, where the dialect has them.
-fn told(body: &mut Value, jobs: &Jobs, id: &str, origin: &str) {
+fn put_id_and_address(body: &mut Value, jobs: &Jobs, id: &str, origin: &str) {
     put_at(body, &jobs.id, json!(id));
     if let Some(path) = &jobs.address {
         put_at(body, path, json!(format!("{origin}/compatible/v1/jobs/{id}")));
@@ -82,7 +82,7 @@ fn told(body: &mut Value, jobs: &Jobs, id: &str, origin: &str) {
 }
 
 /// `GET /compatible/v1/jobs/{id}`.
-pub(in crate::sandbox) async fn look(
+pub(in crate::sandbox) async fn poll(
     State(shared): State<Arc<SandboxState>>,
     Path(id): Path<String>,
     headers: HeaderMap,
@@ -97,10 +97,10 @@ pub(in crate::sandbox) async fn look(
             put_at(&mut body, &jobs.state, json!(jobs.running));
             body
         });
-        told(&mut body, jobs, &id, &origin(&headers, &shared.url));
+        put_id_and_address(&mut body, jobs, &id, &origin(&headers, &shared.url));
         Ok(Json(body).into_response())
     });
-    finish(&shared, Name::Compatible, answer.map_err(|trouble| trouble.told_as(vendor.dialect.errors)))
+    finish(&shared, Name::Compatible, answer.map_err(|error| error.into_error_response(vendor.dialect.errors)))
 }
 
 #[cfg(test)]

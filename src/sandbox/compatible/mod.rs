@@ -16,7 +16,7 @@ use super::fields::Fields;
 use super::settings::Name;
 use crate::sandbox::compatible::auth::authorise;
 use crate::sandbox::compatible::errors::CompatibleError;
-use crate::sandbox::compatible::execute::drawn;
+use crate::sandbox::compatible::execute::execute;
 use crate::sandbox::compatible::requests::ParsedRequest;
 use crate::sandbox::files;
 use crate::sandbox::http_request::read_json;
@@ -38,17 +38,17 @@ pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/v1/images/generations", routing::post(generate))
         .route("/v1/images/edits", routing::post(edits::edit))
-        .route("/v1/jobs/{id}", routing::get(jobs::look))
+        .route("/v1/jobs/{id}", routing::get(jobs::poll))
         .route("/v1/models", routing::get(models))
         .route("/files/{id}/{file}", routing::get(files::fetch))
-        .fallback(lost)
-        .method_not_allowed_fallback(lost)
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_found)
 }
 
 async fn generate(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
     let mut call = VendorCall::admit(&shared, Name::Compatible, request.headers());
     let shape = call.vendor.dialect.errors;
-    let answer = answer(&mut call, request).await.map_err(|no| no.told_as(shape));
+    let answer = answer(&mut call, request).await.map_err(|error| error.into_error_response(shape));
     call.close(answer)
 }
 
@@ -58,10 +58,10 @@ async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, Com
     let object = read_json(&parts.headers, body).await?;
     let object = if call.vendor.dialect.nested { flat(object) } else { object };
     let mut fields = Fields::nullable(object);
-    let mark = edits::in_body(&mut fields, &call.vendor.dialect).await?;
-    let mut order = ParsedRequest::read(fields, &call.vendor)?;
-    order.mark = mark;
-    drawn(call, order).await
+    let fingerprint = edits::in_body(&mut fields, &call.vendor.dialect).await?;
+    let mut parsed = ParsedRequest::read(fields, &call.vendor)?;
+    parsed.fingerprint = fingerprint;
+    execute(call, parsed).await
 }
 
 /// An object's fields by their whole names, dots between the keys: `input.prompt`.
@@ -87,14 +87,14 @@ async fn models(State(shared): State<Arc<SandboxState>>, headers: HeaderMap) -> 
         let list: Vec<Value> = names.map(|id| json!({"id": id, "object": "model"})).collect();
         Json(json!({"object": "list", "data": list})).into_response()
     });
-    finish(&shared, Name::Compatible, answer.map_err(|trouble| trouble.told_as(vendor.dialect.errors)))
+    finish(&shared, Name::Compatible, answer.map_err(|error| error.into_error_response(vendor.dialect.errors)))
 }
 
-async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
+async fn not_found(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
     let vendor = shared.settings(Name::Compatible);
-    let trouble =
+    let error =
         CompatibleError::FieldError(StatusCode::NOT_FOUND, None, format!("no such path: {method} {}", uri.path()));
-    finish(&shared, Name::Compatible, Err(trouble.told_as(vendor.dialect.errors)))
+    finish(&shared, Name::Compatible, Err(error.into_error_response(vendor.dialect.errors)))
 }
 
 #[cfg(test)]

@@ -26,19 +26,19 @@ pub(in crate::sandbox) struct ParsedRequest {
     pub seed: Option<i64>,
     pub links: bool,
     /// Stands for the pictures an edit starts from; 0 when there are none.
-    pub mark: u64,
+    pub fingerprint: u64,
 }
 
 impl ParsedRequest {
     pub(super) fn read(mut fields: Fields, vendor: &Vendor) -> Result<ParsedRequest, CompatibleError> {
         let dialect = &vendor.dialect;
-        let order = ParsedRequest::read_fields(&mut fields, dialect)?;
+        let parsed = ParsedRequest::read_fields(&mut fields, dialect)?;
         fields.end()?;
-        if !dialect.models.is_empty() && !dialect.models.contains(&order.model) {
-            let message = format!("model '{}' does not exist", order.model);
+        if !dialect.models.is_empty() && !dialect.models.contains(&parsed.model) {
+            let message = format!("model '{}' does not exist", parsed.model);
             return Err(CompatibleError::FieldError(StatusCode::NOT_FOUND, Some("model".to_owned()), message));
         }
-        Ok(order)
+        Ok(parsed)
     }
 
     fn read_fields(fields: &mut Fields, dialect: &Dialect) -> Result<ParsedRequest, FieldError> {
@@ -72,7 +72,7 @@ impl ParsedRequest {
             format: format.and_then(|word| word.parse().ok()).unwrap_or(dialect.format),
             seed,
             links,
-            mark: 0,
+            fingerprint: 0,
         })
     }
 }

@@ -29,7 +29,7 @@ pub(in crate::sandbox) struct UnchargedPictures {
     vendor: Arc<Vendor>,
     /// Where links lead.
     origin: String,
-    order: ParsedRequest,
+    request: ParsedRequest,
     sketches: Vec<Sketch>,
     /// Base64, where the answer holds the pictures itself.
     inside: Vec<String>,
@@ -39,38 +39,41 @@ impl UnchargedPictures {
     /// Draws what is ordered.
     pub(in crate::sandbox) async fn prepare(
         call: &VendorCall,
-        order: ParsedRequest,
+        request: ParsedRequest,
     ) -> Result<UnchargedPictures, ErrorResponse> {
         let sketch = |index| {
-            let seed = order.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.luck);
-            Sketch { format: order.format, ..call.sketch(&order.prompt, seed ^ order.mark, index, order.size) }
+            let seed = request.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.seed);
+            Sketch {
+                format: request.format,
+                ..call.sketch(&request.prompt, seed ^ request.fingerprint, index, request.size)
+            }
         };
-        let sketches: Vec<Sketch> = match call.fate {
+        let sketches: Vec<Sketch> = match call.fault {
             Mode::NoPictures => Vec::new(),
-            _ => (0..order.n).map(sketch).collect(),
+            _ => (0..request.n).map(sketch).collect(),
         };
-        let drawn = if order.links { Vec::new() } else { draw_all(sketches.clone()).await? };
+        let drawn = if request.links { Vec::new() } else { draw_all(sketches.clone()).await? };
         let prefix = match call.vendor.dialect.answer {
-            AnswerForm::DataUrl => format!("data:{};base64,", order.format.media_type()),
+            AnswerForm::DataUrl => format!("data:{};base64,", request.format.media_type()),
             AnswerForm::Asked | AnswerForm::Base64 | AnswerForm::Url => String::new(),
         };
         let inside = drawn.iter().map(|file| format!("{prefix}{}", STANDARD.encode_to_string(file))).collect();
         let (shared, vendor) = (Arc::clone(&call.shared), Arc::clone(&call.vendor));
-        Ok(UnchargedPictures { shared, vendor, origin: call.origin.clone(), order, sketches, inside })
+        Ok(UnchargedPictures { shared, vendor, origin: call.origin.clone(), request, sketches, inside })
     }
 
     /// Charges, and gives the answer's body and its price. `None` when the bill does not fit.
     pub(in crate::sandbox) fn finish(self) -> Option<(Value, Usd)> {
-        let (order, dialect) = (&self.order, &self.vendor.dialect);
+        let (request, dialect) = (&self.request, &self.vendor.dialect);
         let count = u32::try_from(self.sketches.len()).ok()?;
-        let price = self.vendor.price_of(&order.model, order.size, order.quality.as_deref());
-        let charged = self.shared.vendor_state(Name::Compatible).billing.charge(&order.model, price, count, 0)?;
+        let price = self.vendor.price_of(&request.model, request.size, request.quality.as_deref());
+        let charged = self.shared.vendor_state(Name::Compatible).billing.charge(&request.model, price, count, 0)?;
         let link = |sketch: Sketch| {
-            let path = self.shared.shelf.put(Name::Compatible, sketch);
+            let path = self.shared.picture_links.put(Name::Compatible, sketch);
             if dialect.relative_urls { path } else { format!("{}{path}", self.origin) }
         };
-        let pictures = if order.links { self.sketches.into_iter().map(link).collect() } else { self.inside };
-        let key = if order.links { &dialect.url } else { &dialect.base64 };
+        let pictures = if request.links { self.sketches.into_iter().map(link).collect() } else { self.inside };
+        let key = if request.links { &dialect.url } else { &dialect.base64 };
         let item = |picture: String| match dialect.bare_items {
             true => Value::String(picture),
             false => {
@@ -85,11 +88,11 @@ impl UnchargedPictures {
             body["created"] = json!(unix_time());
         }
         // JSON's own number: an amount of so few digits is written as it is.
-        let told = dialect
+        let cost = dialect
             .cost_at
             .as_ref()
             .and_then(|path| Some((path, serde_json::from_str::<Value>(&charged.to_string()).ok()?)));
-        if let Some((path, amount)) = told {
+        if let Some((path, amount)) = cost {
             put_at(&mut body, path, amount);
         }
         Some((body, charged))
@@ -97,15 +100,16 @@ impl UnchargedPictures {
 }
 
 /// The whole answer to an order that is drawn at once.
-pub(in crate::sandbox) async fn fill(call: &VendorCall, order: ParsedRequest) -> Result<Response, ErrorResponse> {
-    let (body, charged) = UnchargedPictures::prepare(call, order).await?.finish().ok_or_else(ErrorResponse::broken)?;
+pub(in crate::sandbox) async fn fill(call: &VendorCall, request: ParsedRequest) -> Result<Response, ErrorResponse> {
+    let (body, charged) =
+        UnchargedPictures::prepare(call, request).await?.finish().ok_or_else(ErrorResponse::broken)?;
     let mut answer = Json(body).into_response();
-    tell_cost(&mut answer, &call.vendor.dialect, charged);
+    set_cost_header(&mut answer, &call.vendor.dialect, charged);
     Ok(answer)
 }
 
 /// The exact price in the dialect's header.
-fn tell_cost(answer: &mut Response, dialect: &Dialect, charged: Usd) {
+fn set_cost_header(answer: &mut Response, dialect: &Dialect, charged: Usd) {
     let text = match dialect.cost_style {
         CostStyle::Plain => charged.to_string(),
         CostStyle::Scientific => format!("{}e-09", charged.nanos()),

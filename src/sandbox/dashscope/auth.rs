@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, StatusCode};
 
-use crate::sandbox::dashscope::errors::wrong;
+use crate::sandbox::dashscope::errors::violation;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::http_request::bearer;
 use crate::sandbox::settings::Vendor;
@@ -10,7 +10,7 @@ use crate::sandbox::settings::Vendor;
 pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     match bearer(headers) {
         key if vendor.accepts(key) => Ok(()),
-        None | Some("") => Err(wrong(StatusCode::UNAUTHORIZED, "InvalidApiKey", "No API-key provided.")),
-        Some(_) => Err(wrong(StatusCode::UNAUTHORIZED, "InvalidApiKey", "Invalid API-key provided.")),
+        None | Some("") => Err(violation(StatusCode::UNAUTHORIZED, "InvalidApiKey", "No API-key provided.")),
+        Some(_) => Err(violation(StatusCode::UNAUTHORIZED, "InvalidApiKey", "Invalid API-key provided.")),
     }
 }

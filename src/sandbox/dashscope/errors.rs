@@ -16,13 +16,13 @@ pub(in crate::sandbox) const WITHHELD: (&str, &str) =
     ("DataInspectionFailed", "Output data may contain inappropriate content.");
 
 /// An id like the vendor's.
-pub(in crate::sandbox) fn request_id(luck: u64) -> String {
-    format!("{:08x}-0000-4000-8000-{:012x}", luck >> 32, luck & 0xffff_ffff)
+pub(in crate::sandbox) fn request_id(seed: u64) -> String {
+    format!("{:08x}-0000-4000-8000-{:012x}", seed >> 32, seed & 0xffff_ffff)
 }
 
 pub(in crate::sandbox) fn wrong_surface(calls: &str) -> ErrorResponse {
     let words = format!("current user api does not support {calls} calls");
-    wrong(StatusCode::FORBIDDEN, "AccessDenied", &words)
+    violation(StatusCode::FORBIDDEN, "AccessDenied", &words)
 }
 
 /// The vendor's envelope for errors.
@@ -30,7 +30,7 @@ pub(in crate::sandbox) fn flat(code: &str, message: &str) -> Value {
     json!({"code": code, "message": message, "request_id": request_id(0)})
 }
 
-pub(in crate::sandbox) fn wrong(status: StatusCode, code: &str, message: &str) -> ErrorResponse {
+pub(in crate::sandbox) fn violation(status: StatusCode, code: &str, message: &str) -> ErrorResponse {
     ErrorResponse::violation(status, flat(code, message))
 }
 
@@ -39,21 +39,23 @@ pub(in crate::sandbox) fn bad_field(field: &FieldError) -> ErrorResponse {
     // What the vendor calls it behind the scenes is what it says.
     let name = if field.field == "n" { "num_images_per_prompt" } else { &field.field };
     let words = format!("The {name} {}", field.sentence());
-    wrong(StatusCode::BAD_REQUEST, "InvalidParameter", &words)
+    violation(StatusCode::BAD_REQUEST, "InvalidParameter", &words)
 }
 
 pub(in crate::sandbox) fn bad_body(why: BadBody) -> ErrorResponse {
     let words = match why {
-        BadBody::TooLarge => return wrong(StatusCode::PAYLOAD_TOO_LARGE, "BadRequest.TooLarge", "Payload Too Large"),
+        BadBody::TooLarge => {
+            return violation(StatusCode::PAYLOAD_TOO_LARGE, "BadRequest.TooLarge", "Payload Too Large");
+        }
         BadBody::ContentType(given) => format!("Content-Type '{given}' is not supported."),
         BadBody::NotJson(why) => format!("Required body invalid, please check the request body format. ({why})"),
         BadBody::NotAnObject => "Required body invalid, please check the request body format.".to_owned(),
     };
-    wrong(StatusCode::BAD_REQUEST, "InvalidParameter", &words)
+    violation(StatusCode::BAD_REQUEST, "InvalidParameter", &words)
 }
 
 /// No `retry-after`: the vendor does not say when to come back.
-pub(in crate::sandbox) fn fault(mode: Mode) -> ErrorResponse {
+pub(in crate::sandbox) fn fault_response(mode: Mode) -> ErrorResponse {
     let (status, code, words) = match mode {
         Mode::RateLimited { .. } => (
             StatusCode::TOO_MANY_REQUESTS,

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::settings::Name;
 use super::tasks::Task;
 use crate::sandbox::dashscope::auth::authorise;
-use crate::sandbox::dashscope::errors::{WITHHELD, fault, flat, refusal, request_id, wrong};
+use crate::sandbox::dashscope::errors::{WITHHELD, fault_response, flat, refusal, request_id, violation};
 use crate::sandbox::dashscope::requests::{ParsedRequest, Surface};
 use crate::sandbox::dashscope::responses::stamp;
 use crate::sandbox::error_response::ErrorResponse;
@@ -42,8 +42,8 @@ pub(super) fn routes() -> Router<Arc<SandboxState>> {
         .route("/api/v1/tasks/{id}", routing::get(poll))
         .route("/api/v1/tasks/{id}/cancel", routing::post(cancel))
         .route("/files/{id}/{file}", routing::get(files::fetch))
-        .fallback(lost)
-        .method_not_allowed_fallback(lost)
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_found)
 }
 
 async fn answer_messages(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
@@ -59,39 +59,39 @@ async fn take_on(State(shared): State<Arc<SandboxState>>, request: Request) -> R
 }
 
 async fn messages(call: &VendorCall, request: Request) -> Result<Response, ErrorResponse> {
-    let order = ParsedRequest::read(call, request, Surface::Messages).await?;
-    inject_fault(call.fate, fault).await?;
-    if call.refuses(&order.asked.prompt) {
+    let parsed = ParsedRequest::read(call, request, Surface::Messages).await?;
+    inject_fault(call.fault, fault_response).await?;
+    if call.refuses(&parsed.asked.prompt) {
         return Err(refusal());
     }
     call.work().await;
-    let drawn = order.drawn(call);
+    let drawn = parsed.drawn(call);
     // Nothing is awaited from here on: what is charged is answered.
-    call.charge(&order.name, order.asked.size, None, drawn.charged(), 0)?;
+    call.charge(&parsed.name, parsed.asked.size, None, drawn.charged(), 0)?;
     let links = drawn.put(&call.shared, &call.origin);
-    Ok(Json(order.answer(&links, call.luck)).into_response())
+    Ok(Json(parsed.answer(&links, call.seed)).into_response())
 }
 
 async fn task(call: &mut VendorCall, request: Request) -> Result<Response, ErrorResponse> {
-    let order = ParsedRequest::read(call, request, Surface::Tasks).await?;
-    inject_fault(call.fate, fault).await?;
+    let parsed = ParsedRequest::read(call, request, Surface::Tasks).await?;
+    inject_fault(call.fault, fault_response).await?;
     let (shared, origin) = (Arc::clone(&call.shared), call.origin.clone());
-    let price = call.vendor.price_of(&order.name, order.asked.size, None);
-    let drawn = (!call.refuses(&order.asked.prompt)).then(|| order.drawn(call));
+    let price = call.vendor.price_of(&parsed.name, parsed.asked.size, None);
+    let drawn = (!call.refuses(&parsed.asked.prompt)).then(|| parsed.drawn(call));
     let tasks = &shared.vendor_state(Name::DashScope).tasks;
-    let (kept, luck) = (Arc::clone(&shared), call.luck);
+    let (kept, seed) = (Arc::clone(&shared), call.seed);
     let task = tasks.start(call.take_guard(), call.time, move |_| {
         let Some(drawn) = drawn else {
             return failed(WITHHELD.0, WITHHELD.1);
         };
         let billing = &kept.vendor_state(Name::DashScope).billing;
-        match billing.charge(&order.name, price, drawn.charged(), 0) {
-            Some(_) => order.results(&drawn.put(&kept, &origin)),
+        match billing.charge(&parsed.name, price, drawn.charged(), 0) {
+            Some(_) => parsed.results(&drawn.put(&kept, &origin)),
             None => failed("InternalError", "the sandbox itself failed"),
         }
     });
     let output = json!({"task_status": "PENDING", "task_id": long(&task.id)});
-    Ok(Json(json!({"output": output, "request_id": request_id(luck)})).into_response())
+    Ok(Json(json!({"output": output, "request_id": request_id(seed)})).into_response())
 }
 
 /// A task as it stands. One that is not known is told in the same words as any other.
@@ -130,15 +130,15 @@ async fn cancel(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>,
 async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Option<Arc<Task>>, ErrorResponse> {
     let vendor = shared.settings(Name::DashScope);
     authorise(&vendor, headers)?;
-    inject_fault(vendor.mode, fault).await?;
+    inject_fault(vendor.mode, fault_response).await?;
     let short = id.strip_prefix(TASK).map(|rest| rest.replacen('-', "", 1));
     Ok(short
         .and_then(|short| shared.vendor_state(Name::DashScope).tasks.get(&short))
         .filter(|task| long(&task.id) == id))
 }
 
-async fn lost(State(shared): State<Arc<SandboxState>>) -> Response {
-    finish(&shared, Name::DashScope, Err(wrong(StatusCode::NOT_FOUND, "NotFound", "Not found.")))
+async fn not_found(State(shared): State<Arc<SandboxState>>) -> Response {
+    finish(&shared, Name::DashScope, Err(violation(StatusCode::NOT_FOUND, "NotFound", "Not found.")))
 }
 
 /// A task's output and usage.

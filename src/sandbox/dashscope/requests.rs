@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::Map;
 
 use crate::sandbox::dashscope::auth::authorise;
-use crate::sandbox::dashscope::errors::{bad_body, bad_field, wrong, wrong_surface};
+use crate::sandbox::dashscope::errors::{bad_body, bad_field, violation, wrong_surface};
 use crate::sandbox::dashscope::models::{DrawParameters, Model, Spelling};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
@@ -42,18 +42,19 @@ impl ParsedRequest {
         authorise(&call.vendor, &parts.headers)?;
         check_surface(&parts.headers, surface)?;
         let mut fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
-        let name = fields.prompt("model", 300).map_err(|wrong| bad_field(&wrong))?;
+        let name = fields.prompt("model", 300).map_err(|error| bad_field(&error))?;
         let model = Model::of(&name, &call.vendor);
-        let model = model.ok_or_else(|| wrong(StatusCode::NOT_FOUND, "ModelNotFound", "Model can not be found."))?;
+        let model =
+            model.ok_or_else(|| violation(StatusCode::NOT_FOUND, "ModelNotFound", "Model can not be found."))?;
         if surface == Surface::Tasks && !model.tasks {
             return Err(wrong_surface("asynchronous"));
         }
         if surface == Surface::Messages && !model.messages {
-            return Err(wrong(StatusCode::BAD_REQUEST, "InvalidParameter", "url error, please check url"));
+            return Err(violation(StatusCode::BAD_REQUEST, "InvalidParameter", "url error, please check url"));
         }
         // Pictures are decoded, which takes its time.
         let reading = tokio::task::spawn_blocking(move || read_fields(&model, surface, fields));
-        let asked = reading.await.map_err(|_| ErrorResponse::broken())?.map_err(|wrong| bad_field(&wrong))?;
+        let asked = reading.await.map_err(|_| ErrorResponse::broken())?.map_err(|error| bad_field(&error))?;
         Ok(ParsedRequest { name, spelling: model.spelling, asked })
     }
 }

@@ -27,14 +27,14 @@ pub(in crate::sandbox) fn stamp(ago: Duration) -> String {
 impl ParsedRequest {
     pub(in crate::sandbox) fn drawn(&self, call: &VendorCall) -> DeliveredPictures {
         let DrawParameters { prompt, size, count, seed, inputs, .. } = &self.asked;
-        let seed = seed.unwrap_or(call.luck) ^ inputs;
+        let seed = seed.unwrap_or(call.seed) ^ inputs;
         let withheld = u32::from(*count > 1 && prompt.to_lowercase().contains("withheld"));
-        let count = if call.fate == Mode::NoPictures { 0 } else { count - withheld };
+        let count = if call.fault == Mode::NoPictures { 0 } else { count - withheld };
         DeliveredPictures { sketches: (0..count).map(|index| call.sketch(prompt, seed, index, *size)).collect() }
     }
 
     /// The answer to messages.
-    pub(in crate::sandbox) fn answer(&self, links: &[String], luck: u64) -> Value {
+    pub(in crate::sandbox) fn answer(&self, links: &[String], seed: u64) -> Value {
         let content: Vec<Value> = links.iter().map(|link| json!({"image": link, "type": "image"})).collect();
         let message = json!({"role": "assistant", "content": content});
         let mut output = json!({"choices": [{"finish_reason": "stop", "message": message}]});
@@ -42,7 +42,7 @@ impl ParsedRequest {
             Spelling::Qwen | Spelling::Newest => output["task_metric"] = self.metrics(links.len()),
             Spelling::Wan => output["finished"] = json!(true),
         }
-        json!({"output": output, "usage": self.usage(links.len()), "request_id": request_id(luck)})
+        json!({"output": output, "usage": self.usage(links.len()), "request_id": request_id(seed)})
     }
 
     /// What a task ends with.
@@ -91,7 +91,7 @@ impl DeliveredPictures {
 
     /// Links to them; the files are drawn when they are fetched.
     pub(in crate::sandbox) fn put(self, shared: &SandboxState, origin: &str) -> Vec<String> {
-        let put = |sketch| format!("{origin}{}", shared.shelf.put(Name::DashScope, sketch));
+        let put = |sketch| format!("{origin}{}", shared.picture_links.put(Name::DashScope, sketch));
         self.sketches.into_iter().map(put).collect()
     }
 }

@@ -110,11 +110,11 @@ async fn a_task_waits_then_runs_and_is_charged_once_when_it_is_done() {
     let sandbox = sandbox("{vendors: {dashscope: {latency: 50ms, default_price: 0.025}}}").await;
     let reply = take_on(&sandbox, &task_of("a red fox", json!({"size": "1440*810", "n": 2}))).await;
     assert_eq!((reply.status, &reply.json()["output"]["task_status"]), (200, &json!("PENDING")));
-    let order = ["PENDING", "RUNNING", "SUCCEEDED"];
+    let states = ["PENDING", "RUNNING", "SUCCEEDED"];
     let mut last = 0;
     while last < 2 {
         let json = get(&sandbox, &task_path(&reply)).await.json();
-        let place = order.iter().position(|status| json["output"]["task_status"] == *status).unwrap();
+        let place = states.iter().position(|status| json["output"]["task_status"] == *status).unwrap();
         assert!(place >= last, "never backwards");
         last = place;
     }

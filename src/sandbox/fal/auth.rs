@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, StatusCode, header};
 
 use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::fal::errors::wrong;
+use crate::sandbox::fal::errors::violation;
 use crate::sandbox::http_request::text;
 use crate::sandbox::settings::Vendor;
 
@@ -14,8 +14,8 @@ pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Res
         key if vendor.accepts(key) => Ok(()),
         None | Some("") => {
             let words = "Authentication is required to access this application.";
-            Err(wrong(StatusCode::UNAUTHORIZED, words, "unauthorized"))
+            Err(violation(StatusCode::UNAUTHORIZED, words, "unauthorized"))
         }
-        Some(_) => Err(wrong(StatusCode::UNAUTHORIZED, "No user found for Key ID and Secret", "unauthorized")),
+        Some(_) => Err(violation(StatusCode::UNAUTHORIZED, "No user found for Key ID and Secret", "unauthorized")),
     }
 }

@@ -12,7 +12,7 @@ use crate::sandbox::fields::FieldErrorKind;
 use crate::sandbox::http_request::BadBody;
 
 /// An error of the queue's own.
-pub(in crate::sandbox) fn wrong(status: StatusCode, words: &str, kind: &str) -> ErrorResponse {
+pub(in crate::sandbox) fn violation(status: StatusCode, words: &str, kind: &str) -> ErrorResponse {
     ErrorResponse::violation(status, json!({"detail": words, "error_type": kind}))
 }
 
@@ -45,11 +45,11 @@ pub(in crate::sandbox) fn bad_body(why: BadBody) -> ErrorResponse {
         BadBody::NotJson(why) => (StatusCode::UNPROCESSABLE_ENTITY, format!("Request body is no JSON: {why}")),
         BadBody::NotAnObject => (StatusCode::UNPROCESSABLE_ENTITY, "Request body is no JSON object".to_owned()),
     };
-    wrong(status, &words, "bad_request")
+    violation(status, &words, "bad_request")
 }
 
 /// No `retry-after`: the vendor does not say when to come back.
-pub(in crate::sandbox) fn fault(mode: Mode) -> ErrorResponse {
+pub(in crate::sandbox) fn fault_response(mode: Mode) -> ErrorResponse {
     let (status, words, kind) = match mode {
         Mode::RateLimited { .. } => (
             StatusCode::TOO_MANY_REQUESTS,

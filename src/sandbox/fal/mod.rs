@@ -20,9 +20,9 @@ use super::settings::Name;
 use super::tasks::Task;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fal::auth::authorise;
-use crate::sandbox::fal::errors::{bad_body, fault, kind_of, model_error, wrong};
+use crate::sandbox::fal::errors::{bad_body, fault_response, kind_of, model_error, violation};
 use crate::sandbox::fal::models::Model;
-use crate::sandbox::fal::results::{RequestEnd, UnchargedPictures, add_error, end, told};
+use crate::sandbox::fal::results::{RequestEnd, UnchargedPictures, add_error, end, to_response};
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::files;
 use crate::sandbox::http_request::{origin, read_json};
@@ -46,7 +46,7 @@ pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/files/{id}/{file}", routing::get(files::fetch))
         .fallback(any)
-        .method_not_allowed_fallback(lost)
+        .method_not_allowed_fallback(not_found)
 }
 
 async fn any(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
@@ -54,7 +54,7 @@ async fn any(State(shared): State<Arc<SandboxState>>, request: Request) -> Respo
     let parts: Vec<&str> = path.split('/').collect();
     match (request.method(), &parts[..]) {
         (&Method::GET, [owner, app, "requests", id, "status"]) => {
-            look(&shared, &format!("{owner}/{app}"), id, request.headers()).await
+            poll(&shared, &format!("{owner}/{app}"), id, request.headers()).await
         }
         (&Method::GET, [_, _, "requests", id]) => fetch(&shared, id, request.headers()).await,
         (&Method::PUT, [_, _, "requests", id, "cancel"]) => cancel(&shared, id, request.headers()).await,
@@ -63,25 +63,25 @@ async fn any(State(shared): State<Arc<SandboxState>>, request: Request) -> Respo
             let answer = submit(&mut call, &path, request).await;
             call.close(answer)
         }
-        _ => lost(State(shared)).await,
+        _ => not_found(State(shared)).await,
     }
 }
 
-async fn lost(State(shared): State<Arc<SandboxState>>) -> Response {
-    finish(&shared, Name::Fal, Err(wrong(StatusCode::NOT_FOUND, "Not Found", "not_found")))
+async fn not_found(State(shared): State<Arc<SandboxState>>) -> Response {
+    finish(&shared, Name::Fal, Err(violation(StatusCode::NOT_FOUND, "Not Found", "not_found")))
 }
 
 /// Takes a request on.
 async fn submit(call: &mut VendorCall, name: &str, request: Request) -> Result<Response, ErrorResponse> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
-    let unknown = || wrong(StatusCode::NOT_FOUND, &format!("Application '{name}' not found"), "not_found");
+    let unknown = || violation(StatusCode::NOT_FOUND, &format!("Application '{name}' not found"), "not_found");
     let model = Model::of(name, &call.vendor).ok_or_else(unknown)?;
     let patience = start_timeout(&parts.headers)?;
     let fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
     let reading = tokio::task::spawn_blocking(move || model.read(fields));
     let asked = reading.await.map_err(|_| ErrorResponse::broken())?;
-    inject_fault(call.fate, fault).await?;
+    inject_fault(call.fault, fault_response).await?;
     let ending = match asked {
         Err(field) => {
             let body = model_error(&field.field, &field.sentence(), kind_of(&field.why));
@@ -112,12 +112,12 @@ fn start_timeout(headers: &HeaderMap) -> Result<Option<Duration>, ErrorResponse>
     let seconds = value.to_str().ok().and_then(|text| text.parse::<f64>().ok()).filter(|seconds| *seconds > 0.1);
     match seconds.map(Duration::try_from_secs_f64) {
         Some(Ok(patience)) => Ok(Some(patience)),
-        _ => Err(wrong(StatusCode::BAD_REQUEST, "X-Fal-Request-Timeout must be above 0.1 seconds", "bad_request")),
+        _ => Err(violation(StatusCode::BAD_REQUEST, "X-Fal-Request-Timeout must be above 0.1 seconds", "bad_request")),
     }
 }
 
 /// How a request stands: 202 until it is completed, which is not to say that it succeeded.
-async fn look(shared: &SandboxState, app: &str, id: &str, headers: &HeaderMap) -> Response {
+async fn poll(shared: &SandboxState, app: &str, id: &str, headers: &HeaderMap) -> Response {
     let answer = find(shared, id, headers).await.map(|task| {
         let mut body = addresses(&origin(headers, &shared.url), app, &task);
         let (status, word) = match task.ended_with() {
@@ -142,9 +142,9 @@ async fn look(shared: &SandboxState, app: &str, id: &str, headers: &HeaderMap) -
 /// What the model answered, pictures or its own error.
 async fn fetch(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Response {
     let answer = match find(shared, id, headers).await.map(|task| task.ended_with()) {
-        Err(no) => Err(no),
-        Ok(None) => Err(wrong(StatusCode::BAD_REQUEST, "Request is still in progress", "bad_request")),
-        Ok(Some(end)) => Ok(told(id, &end)),
+        Err(error) => Err(error),
+        Ok(None) => Err(violation(StatusCode::BAD_REQUEST, "Request is still in progress", "bad_request")),
+        Ok(Some(end)) => Ok(to_response(id, &end)),
     };
     finish(shared, Name::Fal, answer)
 }
@@ -166,11 +166,11 @@ async fn cancel(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Respons
 async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Arc<Task>, ErrorResponse> {
     let vendor = shared.settings(Name::Fal);
     authorise(&vendor, headers)?;
-    inject_fault(vendor.mode, fault).await?;
+    inject_fault(vendor.mode, fault_response).await?;
     let short = id.strip_prefix(REQUEST).map(|rest| rest.replacen('-', "", 1));
     let task =
         short.and_then(|short| shared.vendor_state(Name::Fal).tasks.get(&short)).filter(|task| long(&task.id) == id);
-    task.ok_or_else(|| wrong(StatusCode::NOT_FOUND, "Request not found", "not_found"))
+    task.ok_or_else(|| violation(StatusCode::NOT_FOUND, "Request not found", "not_found"))
 }
 
 /// The first fifth of the time is spent waiting for a runner.

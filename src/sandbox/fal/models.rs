@@ -187,7 +187,7 @@ pub(in crate::sandbox) struct DrawParameters {
     /// The answer says which pictures were blacked out.
     pub checked: bool,
     /// Stands for the input pictures; 0 when there are none.
-    pub mark: u64,
+    pub fingerprint: u64,
 }
 
 impl Model {
@@ -227,7 +227,7 @@ impl Model {
             seed: seed.and_then(|seed| u64::try_from(seed).ok()),
             inside,
             checked: self.open,
-            mark: fingerprint(&inputs, None),
+            fingerprint: fingerprint(&inputs, None),
         })
     }
 
@@ -309,24 +309,24 @@ impl Model {
                 Ok(shaped(at.and_then(|at| shapes.get(at)).copied().unwrap_or((1, 1)), side))
             }
             Sizes::Sides(step, least, most) => {
-                let (size, told) = pixels(fields, of_input.filter(|_| self.mask.is_some()).unwrap_or(usual))?;
+                let (size, in_pixels) = pixels(fields, of_input.filter(|_| self.mask.is_some()).unwrap_or(usual))?;
                 let fits = |side: u32| side.is_multiple_of(step) && (least..=most).contains(&side);
                 // A preset, or an input's own size, is the vendor's business to round.
-                if !told || (fits(size.width) && fits(size.height)) {
+                if !in_pixels || (fits(size.width) && fits(size.height)) {
                     return Ok(size);
                 }
                 let words = format!("must have sides from {least} to {most} in steps of {step}, not {size}");
                 Err(FieldError::other("image_size", words))
             }
             Sizes::Gpt2 => {
-                let (size, told) = pixels(fields, Size::new(1024, 1024))?;
+                let (size, in_pixels) = pixels(fields, Size::new(1024, 1024))?;
                 let (long, short) = (size.width.max(size.height), size.width.min(size.height));
                 let fits = size.width.is_multiple_of(16)
                     && size.height.is_multiple_of(16)
                     && long <= 3840
                     && long <= 3 * short
                     && (655_360..=8_294_400).contains(&size.pixels());
-                if fits || !told {
+                if fits || !in_pixels {
                     Ok(size)
                 } else {
                     Err(FieldError::other("image_size", format!("{size} is not drawn")))
@@ -360,10 +360,10 @@ fn pixels(fields: &mut Fields, usual: Size) -> Result<(Size, bool), FieldError> 
             let mut side = |name| match sides.whole(name, 1..=14_142) {
                 Ok(Some(side)) => Ok(u32::try_from(side).unwrap_or(1)),
                 Ok(None) => Err(FieldError::new("image_size", FieldErrorKind::Missing)),
-                Err(wrong) => Err(FieldError::new("image_size", wrong.why)),
+                Err(error) => Err(FieldError::new("image_size", error.why)),
             };
             let size = Size::new(side("width")?, side("height")?);
-            sides.end().map_err(|wrong| FieldError::new("image_size", wrong.why))?;
+            sides.end().map_err(|error| FieldError::new("image_size", error.why))?;
             Ok((size, true))
         }
         Some(other) => Err(FieldError::new("image_size", FieldErrorKind::NotA("object", kind(&other)))),

@@ -58,14 +58,14 @@ impl UnchargedPictures {
         model: &str,
         asked: DrawParameters,
     ) -> Result<UnchargedPictures, ErrorResponse> {
-        let seed = asked.seed.unwrap_or(call.luck >> 32);
-        let empty = call.fate == Mode::NoPictures;
+        let seed = asked.seed.unwrap_or(call.seed >> 32);
+        let empty = call.fault == Mode::NoPictures;
         let count = if empty { 0 } else { asked.count };
         let sketch = |index| Sketch {
             format: asked.format,
             transparent: asked.transparent && asked.format != Format::Jpeg,
             blurred: blacked_out(&asked, index),
-            ..call.sketch(&asked.prompt, seed ^ asked.mark, index, asked.size)
+            ..call.sketch(&asked.prompt, seed ^ asked.fingerprint, index, asked.size)
         };
         let sketches: Vec<Sketch> = (0..count).map(sketch).collect();
         let drawn = if asked.inside { draw_all(sketches.clone()).await? } else { Vec::new() };
@@ -114,7 +114,7 @@ impl RequestEnd {
             false => work
                 .sketches
                 .into_iter()
-                .map(|sketch| format!("{}{}", work.origin, work.shared.shelf.put(Name::Fal, sketch)))
+                .map(|sketch| format!("{}{}", work.origin, work.shared.picture_links.put(Name::Fal, sketch)))
                 .collect(),
         };
         let image = |link: &String| {
@@ -150,7 +150,7 @@ pub(in crate::sandbox) fn add_error(status: &mut Value, end: &Value) {
 }
 
 /// A result that was kept, as an answer.
-pub(in crate::sandbox) fn told(id: &str, end: &Value) -> Response {
+pub(in crate::sandbox) fn to_response(id: &str, end: &Value) -> Response {
     let status = end["status"].as_u64().and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
     // What ended without a result was ended by the sandbox's closing.
     let status = status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);

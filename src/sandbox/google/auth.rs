@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::sandbox::access_tokens::TokenStore;
 use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::google::errors::{error, violation};
+use crate::sandbox::google::errors::{error_body, violation};
 use crate::sandbox::http_request::{bearer, text};
 use crate::sandbox::settings::Vendor;
 
@@ -19,7 +19,7 @@ pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), Erro
         }
         Some(_) => {
             let message = "API key not valid. Please pass a valid API key.";
-            let mut body = error(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", message);
+            let mut body = error_body(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", message);
             body["error"]["details"] = json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo",
                 "reason": "API_KEY_INVALID", "domain": "googleapis.com"}]);
             Err(ErrorResponse::violation(StatusCode::BAD_REQUEST, body))

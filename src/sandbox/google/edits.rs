@@ -50,7 +50,7 @@ impl PictureEdit {
     }
 
     /// A number that is another for other pictures.
-    pub(in crate::sandbox) fn mark(&self) -> u64 {
+    pub(in crate::sandbox) fn fingerprint(&self) -> u64 {
         fingerprint(std::slice::from_ref(&self.raw), Some(&self.mask))
     }
 

@@ -8,20 +8,20 @@ use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, FieldErrorKind};
 use crate::sandbox::http_request::BadBody;
 
-pub(super) fn error(status: StatusCode, word: &str, message: &str) -> Value {
+pub(super) fn error_body(status: StatusCode, word: &str, message: &str) -> Value {
     json!({"error": {"code": status.as_u16(), "message": message, "status": word}})
 }
 
 pub(super) fn violation(status: StatusCode, word: &str, message: &str) -> ErrorResponse {
-    ErrorResponse::violation(status, error(status, word, message))
+    ErrorResponse::violation(status, error_body(status, word, message))
 }
 
-pub(super) fn bad_field(wrong: FieldError) -> ErrorResponse {
-    let message = match wrong.why {
+pub(super) fn bad_field(error: FieldError) -> ErrorResponse {
+    let message = match error.why {
         FieldErrorKind::Unknown => {
-            format!("Invalid JSON payload received. Unknown name \"{}\": Cannot find field.", wrong.field)
+            format!("Invalid JSON payload received. Unknown name \"{}\": Cannot find field.", error.field)
         }
-        _ => format!("{}: {}", wrong.field, wrong.sentence()),
+        _ => format!("{}: {}", error.field, error.sentence()),
     };
     violation(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", &message)
 }
@@ -36,22 +36,24 @@ pub(super) fn bad_body(why: BadBody) -> ErrorResponse {
     violation(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", &message)
 }
 
-pub(super) fn fault(mode: Mode) -> ErrorResponse {
-    let fault = |status, word, message| ErrorResponse::fault(status, error(status, word, message));
+pub(super) fn fault_response(mode: Mode) -> ErrorResponse {
+    let fault_response = |status, word, message| ErrorResponse::fault(status, error_body(status, word, message));
     match mode {
         Mode::RateLimited { retry_after } => {
             let status = StatusCode::TOO_MANY_REQUESTS;
-            let mut body = error(status, "RESOURCE_EXHAUSTED", "You exceeded your current quota.");
+            let mut body = error_body(status, "RESOURCE_EXHAUSTED", "You exceeded your current quota.");
             body["error"]["details"] = json!([{"@type": "type.googleapis.com/google.rpc.RetryInfo",
                 "retryDelay": format!("{}s", retry_after.as_secs_f32())}]);
             ErrorResponse::fault(status, body)
         }
-        Mode::OutOfMoney => {
-            fault(StatusCode::FORBIDDEN, "PERMISSION_DENIED", "This API method requires billing to be enabled.")
-                .reworded(json!({"error": {"code": 403, "status": "PERMISSION_DENIED",
+        Mode::OutOfMoney => fault_response(
+            StatusCode::FORBIDDEN,
+            "PERMISSION_DENIED",
+            "This API method requires billing to be enabled.",
+        )
+        .reworded(json!({"error": {"code": 403, "status": "PERMISSION_DENIED",
             "message": "This API method requires billing to be enabled.",
-            "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "BILLING_DISABLED"}]}}))
-        }
-        _ => fault(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "An internal error has occurred."),
+            "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "BILLING_DISABLED"}]}})),
+        _ => fault_response(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "An internal error has occurred."),
     }
 }

@@ -18,7 +18,7 @@ use super::settings::Name;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::google::auth::{authorise, authorise_token};
-use crate::sandbox::google::errors::{bad_body, bad_field, fault, violation};
+use crate::sandbox::google::errors::{bad_body, bad_field, fault_response, violation};
 use crate::sandbox::google::models::{GEMINI, MODELS, Model};
 use crate::sandbox::google::requests::{content, predict};
 use crate::sandbox::google::responses::{charged, refusal};
@@ -43,15 +43,15 @@ pub(super) fn routes() -> Router<Arc<SandboxState>> {
         .route("/v1/projects/{project}/locations/{location}/publishers/google/models/{target}", routing::post(vertex))
         .route("/token", routing::post(token::grant))
         .route("/metadata/token", routing::get(token::metadata))
-        .fallback(lost)
-        .method_not_allowed_fallback(lost)
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_found)
 }
 
 async fn gemini(State(shared): State<Arc<SandboxState>>, Path(target): Path<String>, request: Request) -> Response {
     let call = VendorCall::admit(&shared, Name::Google, request.headers());
     let answer = match authorise(&call.vendor, request.headers()) {
         Ok(()) => answer(&call, &target, false, request).await,
-        Err(no) => Err(no),
+        Err(error) => Err(error),
     };
     call.close(answer)
 }
@@ -64,12 +64,12 @@ async fn vertex(
     let call = VendorCall::admit(&shared, Name::Google, request.headers());
     let answer = match authorise_token(&shared.vendor_state(Name::Google).tokens, request.headers()) {
         Ok(()) => answer(&call, &target, true, request).await,
-        Err(no) => Err(no),
+        Err(error) => Err(error),
     };
     call.close(answer)
 }
 
-async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
+async fn not_found(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
     let message = format!("no such path: {method} {}", uri.path());
     finish(&shared, Name::Google, Err(violation(StatusCode::NOT_FOUND, "NOT_FOUND", &message)))
 }
@@ -85,35 +85,35 @@ async fn answer(call: &VendorCall, target: &str, vertex: bool, request: Request)
         return Err(violation(StatusCode::NOT_FOUND, "NOT_FOUND", &message));
     };
     let fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
-    let (mut order, inputs, change) = match model.predict {
-        true => predict(fields, name, &model, vertex).map(|(order, change)| (order, Vec::new(), change)),
-        false => content(fields, name, &model, vertex).map(|(order, inputs)| (order, inputs, None)),
+    let (mut parsed, inputs, change) = match model.predict {
+        true => predict(fields, name, &model, vertex).map(|(parsed, change)| (parsed, Vec::new(), change)),
+        false => content(fields, name, &model, vertex).map(|(parsed, inputs)| (parsed, inputs, None)),
     }
     .map_err(bad_field)?;
     if let Some(change) = change {
-        order.mark = change.mark();
+        parsed.fingerprint = change.fingerprint();
         let size = change.size().await.map_err(bad_field)?;
-        order.size = (size, size);
+        parsed.size = (size, size);
     }
-    order.inputs = u64::try_from(inputs.len()).unwrap_or(0);
+    parsed.inputs = u64::try_from(inputs.len()).unwrap_or(0);
     if !inputs.is_empty() {
-        order.mark = fingerprint(&inputs, None);
+        parsed.fingerprint = fingerprint(&inputs, None);
         decode_all("contents", inputs, None).await.map_err(bad_field)?;
     }
-    inject_fault(call.fate, fault).await?;
-    if call.refuses(&order.prompt) {
-        let tokens = usage::read(&order.prompt, order.inputs);
+    inject_fault(call.fault, fault_response).await?;
+    if call.refuses(&parsed.prompt) {
+        let tokens = usage::read(&parsed.prompt, parsed.inputs);
         let counted = charged(call, name, &tokens, 0)?;
         return Ok(Json(refusal(model.predict, counted)).into_response());
     }
     call.work().await;
-    if order.prompt.contains("withheld")
-        && let Some(usage) = charged(call, name, &order.tokens(), 0)?
+    if parsed.prompt.contains("withheld")
+        && let Some(usage) = charged(call, name, &parsed.tokens(), 0)?
     {
         let candidate = json!({"content": {}, "finishReason": "IMAGE_SAFETY", "index": 0});
         return Ok(Json(json!({"candidates": [candidate], "usageMetadata": usage})).into_response());
     }
-    order.fill(call, model.predict).await
+    parsed.fill(call, model.predict).await
 }
 
 #[cfg(test)]

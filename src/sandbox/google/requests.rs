@@ -24,7 +24,7 @@ pub(super) struct ParsedRequest {
     pub(super) format: Format,
     pub(super) seed: Option<i64>,
     /// Stands for the input pictures; 0 when there are none.
-    pub(super) mark: u64,
+    pub(super) fingerprint: u64,
     /// How many those are.
     pub(super) inputs: u64,
 }
@@ -68,7 +68,7 @@ pub(super) fn content(
     }
     labels(&mut fields, vertex)?;
     fields.end()?;
-    Ok((ParsedRequest { model: name.to_owned(), prompt, n: 1, size, format, seed, mark: 0, inputs: 0 }, inputs))
+    Ok((ParsedRequest { model: name.to_owned(), prompt, n: 1, size, format, seed, fingerprint: 0, inputs: 0 }, inputs))
 }
 
 /// The words and pictures of the only message.
@@ -151,7 +151,7 @@ pub(super) fn predict(
     labels(&mut fields, vertex)?;
     fields.end()?;
     let n = u32::try_from(n).unwrap_or(1);
-    Ok((ParsedRequest { model: name.to_owned(), prompt, n, size, format, seed, mark: 0, inputs: 0 }, change))
+    Ok((ParsedRequest { model: name.to_owned(), prompt, n, size, format, seed, fingerprint: 0, inputs: 0 }, change))
 }
 
 /// The pixels that a shape and a tier stand for, and those that are charged.
@@ -191,8 +191,8 @@ pub(super) fn labels(fields: &mut Fields, vertex: bool) -> Result<(), FieldError
         Some(Value::Object(labels)) if vertex => {
             let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
             let bad = |text: &str| text.is_empty() || text.len() > 63 || !text.chars().all(good);
-            let wrong = labels.iter().any(|(name, value)| bad(name) || value.as_str().is_none_or(bad));
-            if wrong { Err(FieldError::other("labels", "has a name or a value that is no label")) } else { Ok(()) }
+            let any_bad = labels.iter().any(|(name, value)| bad(name) || value.as_str().is_none_or(bad));
+            if any_bad { Err(FieldError::other("labels", "has a name or a value that is no label")) } else { Ok(()) }
         }
         Some(_) => Err(FieldError::new("labels", FieldErrorKind::Unknown)),
     }

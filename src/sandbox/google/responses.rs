@@ -16,11 +16,11 @@ use crate::sandbox::vendor_call::VendorCall;
 impl ParsedRequest {
     /// Draws, charges and answers.
     pub(super) async fn fill(self, call: &VendorCall, predict: bool) -> Result<Response, ErrorResponse> {
-        if call.fate == Mode::NoPictures {
+        if call.fault == Mode::NoPictures {
             let empty = if predict { json!({"predictions": [{}]}) } else { json!({"candidates": []}) };
             return Ok(Json(empty).into_response());
         }
-        let seed = self.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.luck) ^ self.mark;
+        let seed = self.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.seed) ^ self.fingerprint;
         let sketch = |index| Sketch { format: self.format, ..call.sketch(&self.prompt, seed, index, self.size.0) };
         let files = draw_all((0..self.n).map(sketch).collect()).await?;
         // Nothing is awaited from here on: what is charged is answered.
@@ -42,7 +42,7 @@ impl ParsedRequest {
             "candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}],
             "usageMetadata": counted.unwrap_or(few),
             "modelVersion": self.model,
-            "responseId": format!("{:x}", call.luck),
+            "responseId": format!("{:x}", call.seed),
         }))
         .into_response())
     }
@@ -60,7 +60,7 @@ pub(super) fn charged(
     count: u32,
 ) -> Result<Option<Value>, ErrorResponse> {
     let charged = call.charge_tokens(model, tokens, count).transpose()?;
-    Ok(charged.map(|()| usage::told(tokens)))
+    Ok(charged.map(|()| usage::to_json(tokens)))
 }
 
 /// A 200 without a picture.

@@ -54,17 +54,17 @@ fn give(shared: &SandboxState) -> Response {
 
 /// The signed statement in a form that has just it and what it is for.
 async fn statement(request: Request) -> Result<String, ErrorResponse> {
-    let fields = read_token_form(request).await.map_err(|why| no("invalid_request", why))?;
+    let fields = read_token_form(request).await.map_err(|why| token_error("invalid_request", why))?;
     match fields.as_slice() {
         [(assertion, statement), (grant, kind)] if assertion == "assertion" && grant == "grant_type" => {
-            if kind == GRANT { Ok(statement.clone()) } else { Err(no("unsupported_grant_type", kind)) }
+            if kind == GRANT { Ok(statement.clone()) } else { Err(token_error("unsupported_grant_type", kind)) }
         }
-        _ => Err(no("invalid_request", "the fields must be grant_type and assertion, each once")),
+        _ => Err(token_error("invalid_request", "the fields must be grant_type and assertion, each once")),
     }
 }
 
 fn check(statement: &str, here: &str, vendor: &Vendor) -> Result<(), ErrorResponse> {
-    let bad = |what: &str| no("invalid_grant", &format!("Invalid JWT: {what}"));
+    let bad = |what: &str| token_error("invalid_grant", &format!("Invalid JWT: {what}"));
     let parts: Vec<&str> = statement.split('.').collect();
     let [head, claims, signature] = parts.as_slice() else { return Err(bad("it has not three parts")) };
     let signature = URL_SAFE_NO_PAD.decode_to_vec(signature).map_err(|_| bad("the signature is not base64url"))?;
@@ -85,7 +85,7 @@ fn check(statement: &str, here: &str, vendor: &Vendor) -> Result<(), ErrorRespon
         return Err(bad("iss must be the account's e-mail address"));
     }
     if word("scope") != SCOPE {
-        return Err(no("invalid_scope", "the scope must be cloud-platform"));
+        return Err(token_error("invalid_scope", "the scope must be cloud-platform"));
     }
     if word("aud") != here {
         return Err(bad("aud must be this endpoint"));
@@ -97,7 +97,7 @@ fn check(statement: &str, here: &str, vendor: &Vendor) -> Result<(), ErrorRespon
 }
 
 fn signed(statement: &str, signature: &[u8], key: Option<&str>) -> Result<(), ErrorResponse> {
-    let bad = || no("invalid_grant", "Invalid JWT Signature.");
+    let bad = || token_error("invalid_grant", "Invalid JWT Signature.");
     if signature.is_empty() {
         return Err(bad());
     }
@@ -112,6 +112,6 @@ fn part(text: &str) -> Option<Map<String, Value>> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode_to_vec(text).ok()?).ok()
 }
 
-fn no(word: &str, what: &str) -> ErrorResponse {
+fn token_error(word: &str, what: &str) -> ErrorResponse {
     ErrorResponse::violation(StatusCode::BAD_REQUEST, json!({"error": word, "error_description": what}))
 }

@@ -32,7 +32,7 @@ pub(in crate::sandbox) fn drawn(prompt: &str, pictures: u64, edge: u32) -> Image
 }
 
 /// `usageMetadata`. Thoughts are told beside the candidates' tokens, not among them.
-pub(in crate::sandbox) fn told(tokens: &ImageTokens) -> Value {
+pub(in crate::sandbox) fn to_json(tokens: &ImageTokens) -> Value {
     let ImageTokens { text_in, text_cached_in, image_in, image_out, text_out } = *tokens;
     let (text, total) = (text_in + text_cached_in, text_in + text_cached_in + image_in + image_out + text_out);
     let mut read = vec![json!({"modality": "TEXT", "tokenCount": text})];
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn thoughts_are_told_beside_the_pictures_tokens_and_cached_ones_among_the_prompts() {
-        let usage = told(&drawn("thinking of a cached fox", 1, 2048));
+        let usage = to_json(&drawn("thinking of a cached fox", 1, 2048));
         for (key, count) in [
             ("promptTokenCount", 264),
             ("candidatesTokenCount", 1680),
@@ -70,6 +70,6 @@ mod tests {
         ] {
             assert_eq!(usage[key], count, "{key}");
         }
-        assert_eq!(told(&read("a fox", 0)).get("candidatesTokenCount"), None);
+        assert_eq!(to_json(&read("a fox", 0)).get("candidatesTokenCount"), None);
     }
 }

@@ -26,7 +26,7 @@ pub(in crate::sandbox) struct Edit {
     /// The fields besides the pictures.
     pub fields: Fields,
     pub start: Start,
-    pub way: RequestForm,
+    pub form: RequestForm,
 }
 
 /// The pictures an edit starts from, as they were sent.
@@ -65,7 +65,7 @@ impl Edit {
         };
         let mask = form.take_one("mask")?;
         form.end()?;
-        Ok(Edit { fields: Fields::form(form.texts), start: Start { name, images, mask }, way: RequestForm::FormEdit })
+        Ok(Edit { fields: Fields::form(form.texts), start: Start { name, images, mask }, form: RequestForm::FormEdit })
     }
 
     fn from_json(object: Map<String, Value>) -> Result<Edit, FieldError> {
@@ -83,7 +83,7 @@ impl Edit {
             }
         };
         let mask = fields.any("mask").map(|reference| referred("mask", &reference)).transpose()?;
-        Ok(Edit { fields, start: Start { name: "images", images, mask }, way: RequestForm::JsonEdit })
+        Ok(Edit { fields, start: Start { name: "images", images, mask }, form: RequestForm::JsonEdit })
     }
 }
 
@@ -122,7 +122,7 @@ impl Start {
         if mask.as_ref().is_some_and(|mask| mask.len() >= FOUR_MIB) {
             return Err(FieldError::other("mask", "must be less than 4MB"));
         }
-        let mark = fingerprint(&images, mask.as_ref());
+        let fingerprint = fingerprint(&images, mask.as_ref());
         let seen = decode_all(name, images, mask).await?;
         let square_png = |seen: &InspectedPicture| seen.format == Format::Png && seen.size.width == seen.size.height;
         if family == Family::Dalle2 && !(seen.iter().all(square_png) && largest < FOUR_MIB) {
@@ -131,7 +131,7 @@ impl Start {
         let tiles = |seen: &InspectedPicture| {
             u64::from(seen.size.width.div_ceil(512)) * u64::from(seen.size.height.div_ceil(512))
         };
-        Ok((mark, seen.iter().map(|seen| 65 * tiles(seen)).sum()))
+        Ok((fingerprint, seen.iter().map(|seen| 65 * tiles(seen)).sum()))
     }
 }
 

@@ -11,12 +11,12 @@ use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, FieldErrorKind};
 use crate::sandbox::http_request::BadBody;
 
-fn error(message: &str, kind: &str, param: Option<&str>, code: Option<&str>) -> Value {
+fn error_body(message: &str, kind: &str, param: Option<&str>, code: Option<&str>) -> Value {
     json!({"error": {"message": message, "type": kind, "param": param, "code": code}})
 }
 
 pub(in crate::sandbox) fn invalid(message: &str, param: Option<&str>, code: Option<&str>) -> Value {
-    error(message, "invalid_request_error", param, code)
+    error_body(message, "invalid_request_error", param, code)
 }
 
 pub(in crate::sandbox) fn no_such_model(model: &str) -> ErrorResponse {
@@ -46,9 +46,9 @@ pub(in crate::sandbox) fn bad_body(why: BadBody) -> ErrorResponse {
     ErrorResponse::violation(status, invalid(&message, None, code))
 }
 
-pub(in crate::sandbox) fn bad_field(wrong: FieldError) -> ErrorResponse {
-    let name = &wrong.field;
-    let (message, code) = match &wrong.why {
+pub(in crate::sandbox) fn bad_field(error: FieldError) -> ErrorResponse {
+    let name = &error.field;
+    let (message, code) = match &error.why {
         FieldErrorKind::Missing => (format!("Missing required parameter: '{name}'."), "missing_required_parameter"),
         FieldErrorKind::Unknown => (format!("Unknown parameter: '{name}'."), "unknown_parameter"),
         FieldErrorKind::NotA(wanted, got) => {
@@ -88,21 +88,21 @@ pub(in crate::sandbox) fn bad_field(wrong: FieldError) -> ErrorResponse {
 }
 
 /// A fault in OpenAI's words; also used by `sandbox/compatible/mod.rs` where a server copies them.
-pub(in crate::sandbox) fn fault(mode: Mode) -> ErrorResponse {
+pub(in crate::sandbox) fn fault_response(mode: Mode) -> ErrorResponse {
     match mode {
         Mode::RateLimited { retry_after } => {
             let body =
-                error("Rate limit reached for images per minute.", "requests", None, Some("rate_limit_exceeded"));
+                error_body("Rate limit reached for images per minute.", "requests", None, Some("rate_limit_exceeded"));
             ErrorResponse::fault(StatusCode::TOO_MANY_REQUESTS, body).with_retry_after(retry_after)
         }
         Mode::OutOfMoney => {
             let message = "You exceeded your current quota, please check your plan and billing details.";
-            let body = error(message, "insufficient_quota", None, Some("insufficient_quota"));
+            let body = error_body(message, "insufficient_quota", None, Some("insufficient_quota"));
             ErrorResponse::fault(StatusCode::TOO_MANY_REQUESTS, body)
         }
         _ => {
             let message = "The server had an error while processing your request. Sorry about that!";
-            ErrorResponse::fault(StatusCode::INTERNAL_SERVER_ERROR, error(message, "server_error", None, None))
+            ErrorResponse::fault(StatusCode::INTERNAL_SERVER_ERROR, error_body(message, "server_error", None, None))
         }
     }
 }
@@ -116,7 +116,7 @@ pub(in crate::sandbox) fn refusal(is_dalle: bool, request_id: &str) -> ErrorResp
     let body = if is_dalle {
         invalid(&message, None, Some("content_policy_violation"))
     } else {
-        let mut body = error(&message, "image_generation_user_error", None, Some("moderation_blocked"));
+        let mut body = error_body(&message, "image_generation_user_error", None, Some("moderation_blocked"));
         body["error"]["moderation_details"] = json!({"moderation_stage": "input", "categories": ["violence"]});
         body
     };

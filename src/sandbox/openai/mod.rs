@@ -20,7 +20,7 @@ use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::Json;
 use crate::sandbox::openai::auth::authorise;
 use crate::sandbox::openai::edits::Edit;
-use crate::sandbox::openai::errors::{bad_body, bad_field, fault, invalid, no_such_model, refusal};
+use crate::sandbox::openai::errors::{bad_body, bad_field, fault_response, invalid, no_such_model, refusal};
 use crate::sandbox::openai::models::{Family, MODELS};
 use crate::sandbox::openai::requests::{ParsedRequest, RequestForm};
 use crate::sandbox::state::SandboxState;
@@ -41,8 +41,8 @@ pub(super) fn routes() -> Router<Arc<SandboxState>> {
         .route("/v1/images/edits", routing::post(edit))
         .route("/v1/models", routing::get(models))
         .route("/files/{id}/{file}", routing::get(files::fetch))
-        .fallback(lost)
-        .method_not_allowed_fallback(lost)
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_found)
 }
 
 async fn generate(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
@@ -55,8 +55,8 @@ async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, Err
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let object = read_json(&parts.headers, body).await.map_err(bad_body)?;
-    let order = order(Fields::nullable(object), &call.vendor, RequestForm::Generation)?;
-    drawn(call, order, "image_generation").await
+    let parsed = parsed(Fields::nullable(object), &call.vendor, RequestForm::Generation)?;
+    drawn(call, parsed, "image_generation").await
 }
 
 async fn edit(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
@@ -67,29 +67,29 @@ async fn edit(State(shared): State<Arc<SandboxState>>, request: Request) -> Resp
 
 async fn edited(call: &mut VendorCall, request: Request) -> Result<Response, ErrorResponse> {
     authorise(&call.vendor, request.headers())?;
-    let Edit { fields, start, way } = Edit::read(request).await?;
-    let mut order = order(fields, &call.vendor, way)?;
-    (order.mark, order.image_tokens) = start.check(order.family).await.map_err(bad_field)?;
-    drawn(call, order, "image_edit").await
+    let Edit { fields, start, form } = Edit::read(request).await?;
+    let mut parsed = parsed(fields, &call.vendor, form)?;
+    (parsed.fingerprint, parsed.image_tokens) = start.check(parsed.family).await.map_err(bad_field)?;
+    drawn(call, parsed, "image_edit").await
 }
 
 /// The order in `fields`, its model included.
-fn order(mut fields: Fields, vendor: &Vendor, way: RequestForm) -> Result<ParsedRequest, ErrorResponse> {
+fn parsed(mut fields: Fields, vendor: &Vendor, form: RequestForm) -> Result<ParsedRequest, ErrorResponse> {
     let model = required(fields.text("model").map_err(bad_field)?, "model")?;
     let family = Family::of(&model, vendor).ok_or_else(|| no_such_model(&model))?;
-    ParsedRequest::read(model, family, fields, way).map_err(bad_field)
+    ParsedRequest::read(model, family, fields, form).map_err(bad_field)
 }
 
-async fn drawn(call: &mut VendorCall, order: ParsedRequest, what: &'static str) -> Result<Response, ErrorResponse> {
-    inject_fault(call.fate, fault).await?;
-    if call.refuses(&order.prompt) {
-        return Err(refusal(order.family.is_dalle(), &request_id(call.luck)));
+async fn drawn(call: &mut VendorCall, parsed: ParsedRequest, what: &'static str) -> Result<Response, ErrorResponse> {
+    inject_fault(call.fault, fault_response).await?;
+    if call.refuses(&parsed.prompt) {
+        return Err(refusal(parsed.family.is_dalle(), &request_id(call.seed)));
     }
-    if order.stream.is_some() {
-        return stream::answer(call, order, what).await;
+    if parsed.stream.is_some() {
+        return stream::answer(call, parsed, what).await;
     }
     call.work().await;
-    Ok(Json(order.fill(call).await?).into_response())
+    Ok(Json(parsed.fill(call).await?).into_response())
 }
 
 /// The headers that section 1.6 observed.
@@ -97,14 +97,14 @@ fn with_vendor_headers(mut answer: Response, call: &VendorCall) -> Response {
     let headers = answer.headers_mut();
     headers.insert("openai-version", HeaderValue::from_static("2020-10-01"));
     headers.insert("openai-processing-ms", HeaderValue::from(u64::try_from(call.time.as_millis()).unwrap_or(u64::MAX)));
-    if let Ok(id) = HeaderValue::from_str(&request_id(call.luck)) {
+    if let Ok(id) = HeaderValue::from_str(&request_id(call.seed)) {
         headers.insert("x-request-id", id);
     }
     answer
 }
 
-fn request_id(luck: u64) -> String {
-    format!("req_{luck:016x}")
+fn request_id(seed: u64) -> String {
+    format!("req_{seed:016x}")
 }
 
 /// `GET /openai/v1/models`.
@@ -120,7 +120,7 @@ async fn models(State(shared): State<Arc<SandboxState>>, headers: HeaderMap) -> 
 }
 
 /// Any other path or method.
-async fn lost(State(shared): State<Arc<SandboxState>>, method: axum::http::Method, uri: Uri) -> Response {
+async fn not_found(State(shared): State<Arc<SandboxState>>, method: axum::http::Method, uri: Uri) -> Response {
     let message = format!("Invalid URL ({method} {})", uri.path());
     finish(&shared, Name::OpenAi, Err(ErrorResponse::violation(StatusCode::NOT_FOUND, invalid(&message, None, None))))
 }

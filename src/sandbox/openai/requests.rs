@@ -35,7 +35,7 @@ pub(in crate::sandbox) struct ParsedRequest {
     /// Links instead of base64.
     pub links: bool,
     /// Stands for the pictures an edit starts from; 0 when there are none.
-    pub mark: u64,
+    pub fingerprint: u64,
     /// Tokens of those pictures.
     pub image_tokens: u64,
     /// Unfinished pictures to show in a stream; `None` answers in one piece.
@@ -48,7 +48,7 @@ impl ParsedRequest {
         model: String,
         family: Family,
         mut fields: Fields,
-        way: RequestForm,
+        form: RequestForm,
     ) -> Result<ParsedRequest, FieldError> {
         let prompt = fields.prompt("prompt", family.prompt_chars())?;
         let most = if family == Family::Dalle3 { 1 } else { 10 };
@@ -56,7 +56,7 @@ impl ParsedRequest {
         let size = size(family, &mut fields)?;
         let quality = quality(family, fields.choice("quality", family.qualities())?);
         fields.text("user")?;
-        let mut order = ParsedRequest {
+        let mut parsed = ParsedRequest {
             model,
             family,
             prompt,
@@ -67,31 +67,31 @@ impl ParsedRequest {
             compression: 100,
             transparent: false,
             links: false,
-            mark: 0,
+            fingerprint: 0,
             image_tokens: 0,
             stream: None,
         };
         if family.is_dalle() {
-            order.read_dalle(&mut fields, way)?
+            parsed.read_dalle(&mut fields, form)?
         } else {
-            order.read_gpt(&mut fields, way)?
+            parsed.read_gpt(&mut fields, form)?
         }
         fields.end()?;
-        Ok(order)
+        Ok(parsed)
     }
 
     /// Fields of the DALL-E models only.
-    fn read_dalle(&mut self, fields: &mut Fields, way: RequestForm) -> Result<(), FieldError> {
-        let form = fields.choice("response_format", &["url", "b64_json"])?;
-        self.links = form.as_deref() != Some("b64_json");
-        if self.family == Family::Dalle3 && way == RequestForm::Generation {
+    fn read_dalle(&mut self, fields: &mut Fields, form: RequestForm) -> Result<(), FieldError> {
+        let response_format = fields.choice("response_format", &["url", "b64_json"])?;
+        self.links = response_format.as_deref() != Some("b64_json");
+        if self.family == Family::Dalle3 && form == RequestForm::Generation {
             fields.choice("style", &["vivid", "natural"])?;
         }
         Ok(())
     }
 
     /// Fields of the GPT image models only.
-    fn read_gpt(&mut self, fields: &mut Fields, way: RequestForm) -> Result<(), FieldError> {
+    fn read_gpt(&mut self, fields: &mut Fields, form: RequestForm) -> Result<(), FieldError> {
         let format = fields.choice("output_format", &["png", "jpeg", "webp"])?;
         self.format = format.and_then(|word| word.parse().ok()).unwrap_or(Format::Png);
         let compression = fields.whole("output_compression", 0..=100)?;
@@ -110,11 +110,11 @@ impl ParsedRequest {
                 "Transparent background is not supported for JPEG output format.",
             ));
         }
-        if way != RequestForm::FormEdit {
+        if form != RequestForm::FormEdit {
             fields.choice("moderation", &["low", "auto"])?;
         }
         let fidelity =
-            if way == RequestForm::Generation { None } else { fields.choice("input_fidelity", &["high", "low"])? };
+            if form == RequestForm::Generation { None } else { fields.choice("input_fidelity", &["high", "low"])? };
         if fidelity.is_some() && self.model.contains("mini") {
             return Err(FieldError::other(
                 "input_fidelity",
@@ -123,7 +123,7 @@ impl ParsedRequest {
         }
         let partials = fields.whole("partial_images", 0..=3)?.and_then(|count| u32::try_from(count).ok());
         self.stream = fields.flag("stream")?.filter(|stream| *stream).map(|_| partials.unwrap_or(0));
-        if self.family == Family::Gpt26 && way == RequestForm::Generation {
+        if self.family == Family::Gpt26 && form == RequestForm::Generation {
             fields.choice("complexity", &["low", "medium", "high"])?;
         }
         Ok(())

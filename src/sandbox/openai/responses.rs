@@ -17,12 +17,13 @@ use crate::sandbox::vendor_call::{PendingCharge, VendorCall};
 impl ParsedRequest {
     /// Draws, charges and answers.
     pub(in crate::sandbox) async fn fill(self, call: &VendorCall) -> Result<Value, ErrorResponse> {
-        if call.fate == Mode::NoPictures {
+        if call.fault == Mode::NoPictures {
             return Ok(json!({"created": unix_time(), "data": []}));
         }
         let sketches: Vec<Sketch> = (0..self.n).map(|index| self.sketch(call, index)).collect();
         let data = if self.links {
-            let link = |sketch| json!({"url": format!("{}{}", call.origin, call.shared.shelf.put(call.name, sketch))});
+            let link =
+                |sketch| json!({"url": format!("{}{}", call.origin, call.shared.picture_links.put(call.name, sketch))});
             sketches.into_iter().map(link).collect()
         } else {
             let files = draw_all(sketches).await?;
@@ -47,7 +48,7 @@ impl ParsedRequest {
         let unfinished = |index| Sketch { blurred: true, truncated: false, ..self.sketch(call, 100 + index) };
         let sketches = (0..partials).map(unfinished).chain((0..self.n).map(|index| self.sketch(call, index)));
         let files = draw_all(sketches.collect()).await?;
-        let told = |kind: &str, file: &Bytes| {
+        let event = |kind: &str, file: &Bytes| {
             // Each event tells what its own picture took.
             let mut event = self.body(Vec::new(), 1);
             event["type"] = json!(format!("{what}.{kind}"));
@@ -61,7 +62,7 @@ impl ParsedRequest {
         };
         let (unfinished, finished) = files.split_at(usize::try_from(partials).unwrap_or(0));
         let partial = |(index, file): (usize, &Bytes)| {
-            let mut event = told("partial_image", file);
+            let mut event = event("partial_image", file);
             event["partial_image_index"] = json!(index);
             if let Some(event) = event.as_object_mut() {
                 event.remove("usage");
@@ -69,11 +70,11 @@ impl ParsedRequest {
             event
         };
         let partials = unfinished.iter().enumerate().map(partial).collect();
-        Ok((partials, finished.iter().map(|file| told("completed", file)).collect()))
+        Ok((partials, finished.iter().map(|file| event("completed", file)).collect()))
     }
 
     /// What the order is charged, for when its stream ends.
-    pub(in crate::sandbox) fn tab(&self, call: &VendorCall) -> PendingCharge {
+    pub(in crate::sandbox) fn pending_charge(&self, call: &VendorCall) -> PendingCharge {
         let each = self.tokens(1);
         let n = u64::from(self.n);
         let all = ImageTokens {
@@ -84,11 +85,11 @@ impl ParsedRequest {
             text_out: each.text_out * n,
         };
         let whole = call.vendor.rates.tokens(&self.model, &all);
-        call.tab(&self.model, self.size, Some(&self.quality), self.n).of_a_call(whole)
+        call.pending_charge(&self.model, self.size, Some(&self.quality), self.n).of_a_call(whole)
     }
 
     fn sketch(&self, call: &VendorCall, index: u32) -> Sketch {
-        let sketch = call.sketch(&self.prompt, call.luck ^ self.mark, index, self.size);
+        let sketch = call.sketch(&self.prompt, call.seed ^ self.fingerprint, index, self.size);
         Sketch { format: self.format, transparent: self.transparent, quality: self.compression.min(85), ..sketch }
     }
 

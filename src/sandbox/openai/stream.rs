@@ -18,21 +18,21 @@ use crate::sandbox::vendor_call::VendorCall;
 /// The answer to an order that is to be streamed.
 pub(in crate::sandbox) async fn answer(
     call: &mut VendorCall,
-    order: ParsedRequest,
+    parsed: ParsedRequest,
     what: &'static str,
 ) -> Result<Response, ErrorResponse> {
-    let (partials, mut finished) = order.events(call, what).await?;
-    let failed = call.fate == Mode::NoPictures;
+    let (partials, mut finished) = parsed.events(call, what).await?;
+    let failed = call.fault == Mode::NoPictures;
     if failed {
         let message = "The server had an error while processing your request.";
         let error = json!({"type": "server_error", "code": "server_error", "message": message, "param": null});
         finished = vec![json!({"type": "error", "error": error})];
     }
-    let (tab, time, guard) = (order.tab(call), call.time, call.take_guard());
+    let (charge, time, guard) = (parsed.pending_charge(call), call.time, call.take_guard());
     let end = stream::once(async move {
         tokio::time::sleep(time).await;
         if !failed {
-            tab.charge();
+            charge.apply();
         }
         drop(guard);
         stream::iter(finished)

@@ -22,7 +22,7 @@ use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::Json;
 use crate::sandbox::openrouter::auth::authorise;
-use crate::sandbox::openrouter::errors::{bad_body, bad_field, fault, violation};
+use crate::sandbox::openrouter::errors::{bad_body, bad_field, fault_response, violation};
 use crate::sandbox::openrouter::models::Model;
 use crate::sandbox::openrouter::requests::{ParsedRequest, check, model, not_a, provider, referred, seed, unstreamed};
 use crate::sandbox::openrouter::responses::CallUsage;
@@ -44,20 +44,20 @@ async fn answer(call: &VendorCall, request: Request) -> Result<Response, ErrorRe
     let mut fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
     let (name, model) = model(&mut fields, &call.vendor)?;
     check_modalities(&model, fields.any("modalities"))?;
-    let (mut order, references) = read(name, &model, fields).map_err(bad_field)?;
-    order.mark = check(references, model.references, "messages").await.map_err(bad_field)?;
-    inject_fault(call.fate, fault).await?;
-    if call.refuses(&order.prompt) {
-        return told(call, &order, ChatEnd::Refused, CallUsage::of(Usd::ZERO)?);
+    let (mut parsed, references) = read(name, &model, fields).map_err(bad_field)?;
+    parsed.fingerprint = check(references, model.references, "messages").await.map_err(bad_field)?;
+    inject_fault(call.fault, fault_response).await?;
+    if call.refuses(&parsed.prompt) {
+        return respond(call, &parsed, ChatEnd::Refused, CallUsage::of(Usd::ZERO)?);
     }
     call.work().await;
-    if call.fate == Mode::NoPictures {
-        return told(call, &order, ChatEnd::OnlyWords, CallUsage::of(Usd::ZERO)?);
+    if call.fault == Mode::NoPictures {
+        return respond(call, &parsed, ChatEnd::OnlyWords, CallUsage::of(Usd::ZERO)?);
     }
-    let mut files = order.draw(call).await?;
+    let mut files = parsed.draw(call).await?;
     // Nothing is awaited from here on: what is charged is answered.
-    let usage = order.charge(call)?;
-    told(call, &order, ChatEnd::Picture(files.pop().unwrap_or_default()), usage)
+    let usage = parsed.charge(call)?;
+    respond(call, &parsed, ChatEnd::Picture(files.pop().unwrap_or_default()), usage)
 }
 
 /// Pictures must be asked for, and words only from who has some.
@@ -88,7 +88,7 @@ fn read(name: String, model: &Model, mut fields: Fields) -> Result<(ParsedReques
     unstreamed(&mut fields)?;
     provider(&mut fields)?;
     fields.end()?;
-    let order = ParsedRequest {
+    let parsed = ParsedRequest {
         model: name,
         prompt,
         n: 1,
@@ -97,21 +97,21 @@ fn read(name: String, model: &Model, mut fields: Fields) -> Result<(ParsedReques
         format: Format::Png,
         transparent: false,
         seed,
-        mark: 0,
+        fingerprint: 0,
     };
-    Ok((order, references))
+    Ok((parsed, references))
 }
 
 /// The one message's words and pictures.
 fn message(messages: Option<Value>) -> Result<(String, Vec<Bytes>), FieldError> {
     let messages = messages.ok_or_else(|| FieldError::new("messages", FieldErrorKind::Missing))?;
-    let wrong = |sentence: &str| FieldError::other("messages", sentence);
+    let bad = |sentence: &str| FieldError::other("messages", sentence);
     let Some([message]) = messages.as_array().map(Vec::as_slice) else {
-        return Err(wrong("must be a list of one message here"));
+        return Err(bad("must be a list of one message here"));
     };
     let content = &message["content"];
     if *message != json!({"role": "user", "content": content}) {
-        return Err(wrong("must be of the user, with content and nothing else"));
+        return Err(bad("must be of the user, with content and nothing else"));
     }
     let (mut words, mut pictures) = (String::new(), Vec::new());
     match content {
@@ -126,7 +126,7 @@ fn message(messages: Option<Value>) -> Result<(String, Vec<Bytes>), FieldError> 
         }
         other => return Err(not_a("messages", "string or array", other)),
     }
-    if words.is_empty() { Err(wrong("must say something")) } else { Ok((words, pictures)) }
+    if words.is_empty() { Err(bad("must say something")) } else { Ok((words, pictures)) }
 }
 
 /// How a chat ends.
@@ -147,9 +147,9 @@ struct Completion<'a> {
     usage: CallUsage,
 }
 
-fn told(
+fn respond(
     call: &VendorCall,
-    order: &ParsedRequest,
+    parsed: &ParsedRequest,
     ending: ChatEnd,
     usage: CallUsage,
 ) -> Result<Response, ErrorResponse> {
@@ -161,15 +161,15 @@ fn told(
     let finish = if matches!(ending, ChatEnd::Refused) { "content_filter" } else { "stop" };
     let mut message = json!({"role": "assistant", "content": content, "refusal": null});
     if let ChatEnd::Picture(file) = ending {
-        let url = format!("data:{};base64,{}", order.format.media_type(), STANDARD.encode_to_string(file));
+        let url = format!("data:{};base64,{}", parsed.format.media_type(), STANDARD.encode_to_string(file));
         message["images"] = json!([{"type": "image_url", "index": 0, "image_url": {"url": url}}]);
     }
     let choice = json!({"index": 0, "finish_reason": finish, "native_finish_reason": native, "message": message});
     let completion = Completion {
-        id: format!("gen-{:016x}", call.luck),
+        id: format!("gen-{:016x}", call.seed),
         object: "chat.completion",
         created: unix_time(),
-        model: &order.model,
+        model: &parsed.model,
         choices: [choice],
         usage,
     };

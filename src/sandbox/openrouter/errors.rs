@@ -9,16 +9,16 @@ use crate::sandbox::fields::FieldError;
 use crate::sandbox::http_request::BadBody;
 
 /// The envelope, whose code is a number.
-pub(super) fn error(status: StatusCode, message: &str) -> Value {
+pub(super) fn error_body(status: StatusCode, message: &str) -> Value {
     json!({"error": {"code": status.as_u16(), "message": message}, "user_id": "user_sandbox"})
 }
 
 pub(super) fn violation(status: StatusCode, message: &str) -> ErrorResponse {
-    ErrorResponse::violation(status, error(status, message))
+    ErrorResponse::violation(status, error_body(status, message))
 }
 
-pub(super) fn bad_field(wrong: FieldError) -> ErrorResponse {
-    violation(StatusCode::BAD_REQUEST, &format!("{}: {}", wrong.field, wrong.sentence()))
+pub(super) fn bad_field(error: FieldError) -> ErrorResponse {
+    violation(StatusCode::BAD_REQUEST, &format!("{}: {}", error.field, error.sentence()))
 }
 
 pub(super) fn bad_body(why: BadBody) -> ErrorResponse {
@@ -32,13 +32,13 @@ pub(super) fn bad_body(why: BadBody) -> ErrorResponse {
     }
 }
 
-pub(super) fn fault(mode: Mode) -> ErrorResponse {
-    let fault = |status, message| ErrorResponse::fault(status, error(status, message));
+pub(super) fn fault_response(mode: Mode) -> ErrorResponse {
+    let fault_response = |status, message| ErrorResponse::fault(status, error_body(status, message));
     match mode {
         Mode::RateLimited { retry_after } => {
-            fault(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded").with_retry_after(retry_after)
+            fault_response(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded").with_retry_after(retry_after)
         }
-        Mode::OutOfMoney => fault(StatusCode::PAYMENT_REQUIRED, "Insufficient credits. Add more to continue."),
-        _ => fault(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+        Mode::OutOfMoney => fault_response(StatusCode::PAYMENT_REQUIRED, "Insufficient credits. Add more to continue."),
+        _ => fault_response(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
     }
 }

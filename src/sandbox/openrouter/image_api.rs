@@ -18,7 +18,7 @@ use crate::sandbox::fields::{FieldError, Fields};
 use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::Json;
 use crate::sandbox::openrouter::auth::authorise;
-use crate::sandbox::openrouter::errors::{bad_body, bad_field, error, fault};
+use crate::sandbox::openrouter::errors::{bad_body, bad_field, error_body, fault_response};
 use crate::sandbox::openrouter::models::Model;
 use crate::sandbox::openrouter::requests::{ParsedRequest, check, model, not_a, provider, referred, seed, unstreamed};
 use crate::sandbox::openrouter::responses::CallUsage;
@@ -39,14 +39,14 @@ async fn answer(call: &VendorCall, request: Request) -> Result<Response, ErrorRe
     authorise(&call.vendor, &parts.headers)?;
     let mut fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
     let (name, model) = model(&mut fields, &call.vendor)?;
-    let (mut order, references) = read(name, &model, fields).map_err(bad_field)?;
-    order.mark = check(references, model.references, "input_references").await.map_err(bad_field)?;
-    inject_fault(call.fate, fault).await?;
-    if call.refuses(&order.prompt) {
-        return Err(moderation(&order));
+    let (mut parsed, references) = read(name, &model, fields).map_err(bad_field)?;
+    parsed.fingerprint = check(references, model.references, "input_references").await.map_err(bad_field)?;
+    inject_fault(call.fault, fault_response).await?;
+    if call.refuses(&parsed.prompt) {
+        return Err(moderation(&parsed));
     }
     call.work().await;
-    order.fill(call).await
+    parsed.fill(call).await
 }
 
 /// The order and its input pictures.
@@ -80,7 +80,7 @@ fn read(name: String, model: &Model, mut fields: Fields) -> Result<(ParsedReques
         Some(other) => return Err(not_a("input_references", "array", &other)),
     };
     fields.end()?;
-    let order = ParsedRequest {
+    let parsed = ParsedRequest {
         model: name,
         prompt,
         n: u32::try_from(n).unwrap_or(1),
@@ -89,15 +89,15 @@ fn read(name: String, model: &Model, mut fields: Fields) -> Result<(ParsedReques
         format: format.and_then(|word| word.parse().ok()).unwrap_or(Format::Png),
         transparent: background.as_deref() == Some("transparent"),
         seed,
-        mark: 0,
+        fingerprint: 0,
     };
-    Ok((order, references))
+    Ok((parsed, references))
 }
 
 impl ParsedRequest {
     /// Draws, charges and answers.
     async fn fill(self, call: &VendorCall) -> Result<Response, ErrorResponse> {
-        if call.fate == Mode::NoPictures {
+        if call.fault == Mode::NoPictures {
             return Ok(Json(json!({"created": unix_time(), "data": []})).into_response());
         }
         let files = self.draw(call).await?;
@@ -119,15 +119,15 @@ struct ImagesAnswer {
 }
 
 /// The image API's refusal, before anything is drawn.
-fn moderation(order: &ParsedRequest) -> ErrorResponse {
+fn moderation(parsed: &ParsedRequest) -> ErrorResponse {
     let message = "Your chosen model requires moderation and your input was flagged for \"violence\". No credits were \
                    charged.";
-    let mut body = error(StatusCode::FORBIDDEN, message);
+    let mut body = error_body(StatusCode::FORBIDDEN, message);
     body["error"]["metadata"] = json!({
         "reasons": ["violence"],
-        "flagged_input": order.prompt.chars().take(100).collect::<String>(),
+        "flagged_input": parsed.prompt.chars().take(100).collect::<String>(),
         "provider_name": "Sandbox",
-        "model_slug": order.model,
+        "model_slug": parsed.model,
     });
     ErrorResponse::fault(StatusCode::FORBIDDEN, body)
 }

@@ -27,11 +27,11 @@ pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/api/v1/images", routing::post(image_api::generate))
         .route("/api/v1/chat/completions", routing::post(chat::complete))
-        .fallback(lost)
-        .method_not_allowed_fallback(lost)
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_found)
 }
 
-async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
+async fn not_found(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
     let message = format!("Not Found: {method} {}", uri.path());
     finish(&shared, Name::OpenRouter, Err(violation(StatusCode::NOT_FOUND, &message)))
 }

@@ -27,7 +27,7 @@ pub(super) struct ParsedRequest {
     pub transparent: bool,
     pub seed: Option<i64>,
     /// Stands for the input pictures; 0 when there are none.
-    pub mark: u64,
+    pub fingerprint: u64,
 }
 
 /// The model and its name.
@@ -79,9 +79,9 @@ pub(super) async fn check(references: Vec<Bytes>, most: usize, field: &str) -> R
     if references.len() > most {
         return Err(FieldError::other(field, format!("this model takes at most {most}")));
     }
-    let mark = fingerprint(&references, None);
+    let fingerprint = fingerprint(&references, None);
     if !references.is_empty() {
         decode_all(field, references, None).await?;
     }
-    Ok(mark)
+    Ok(fingerprint)
 }

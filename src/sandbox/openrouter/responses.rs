@@ -15,7 +15,7 @@ use crate::sandbox::vendor_call::VendorCall;
 
 impl ParsedRequest {
     pub(super) async fn draw(&self, call: &VendorCall) -> Result<Vec<Bytes>, ErrorResponse> {
-        let seed = self.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.luck) ^ self.mark;
+        let seed = self.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.seed) ^ self.fingerprint;
         let sketch = |index| Sketch {
             format: self.format,
             transparent: self.transparent,

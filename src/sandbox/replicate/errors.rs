@@ -12,7 +12,7 @@ pub(super) fn problem(status: StatusCode, title: &str, detail: &str) -> Value {
     json!({"title": title, "detail": detail, "status": status.as_u16()})
 }
 
-pub(super) fn not_found() -> ErrorResponse {
+pub(super) fn not_found_error() -> ErrorResponse {
     let words = "The requested resource could not be found.";
     ErrorResponse::violation(StatusCode::NOT_FOUND, problem(StatusCode::NOT_FOUND, "Not found", words))
 }
@@ -28,9 +28,9 @@ pub(super) fn bad_header(name: &str, sentence: &str) -> ErrorResponse {
     ErrorResponse::violation(StatusCode::BAD_REQUEST, problem(StatusCode::BAD_REQUEST, "Invalid header", &words))
 }
 
-pub(super) fn bad_field(inside: &str, wrong: &FieldError) -> ErrorResponse {
+pub(super) fn bad_field(inside: &str, error: &FieldError) -> ErrorResponse {
     let status = StatusCode::UNPROCESSABLE_ENTITY;
-    let (field, sentence) = (format!("{inside}{}", wrong.field), wrong.sentence());
+    let (field, sentence) = (format!("{inside}{}", error.field), error.sentence());
     let mut body = problem(status, "Input validation failed", &format!("- {field}: {sentence}\n"));
     body["invalid_fields"] = json!([{"field": field, "description": sentence}]);
     ErrorResponse::violation(status, body)
@@ -49,7 +49,7 @@ pub(super) fn bad_body(why: BadBody) -> ErrorResponse {
 }
 
 /// No `retry-after`: Replicate says when to come back in its sentence.
-pub(super) fn fault(mode: Mode) -> ErrorResponse {
+pub(super) fn fault_response(mode: Mode) -> ErrorResponse {
     let (status, body) = match mode {
         Mode::RateLimited { retry_after } => {
             let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);

@@ -17,9 +17,9 @@ use crate::sandbox::files;
 use crate::sandbox::http_request::origin;
 use crate::sandbox::json_response::Json;
 use crate::sandbox::replicate::auth::authorise;
-use crate::sandbox::replicate::errors::{fault, not_found};
+use crate::sandbox::replicate::errors::{fault_response, not_found_error};
 use crate::sandbox::replicate::prediction_store::Prediction;
-use crate::sandbox::replicate::requests::{cancel_after, prefer_wait, read_order};
+use crate::sandbox::replicate::requests::{cancel_after, prefer_wait, read_request};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 
@@ -37,8 +37,8 @@ pub(super) fn routes() -> Router<Arc<SandboxState>> {
         .route("/v1/predictions/{id}", routing::get(poll))
         .route("/v1/predictions/{id}/cancel", routing::post(cancel))
         .route("/files/{id}/{file}", routing::get(files::fetch))
-        .fallback(lost)
-        .method_not_allowed_fallback(lost)
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_found)
 }
 
 async fn create_by_model(
@@ -62,9 +62,9 @@ async fn create(call: &mut VendorCall, model: Option<String>, request: Request) 
     authorise(&call.vendor, &parts.headers)?;
     let wait = prefer_wait(&parts.headers)?;
     let deadline = cancel_after(&parts.headers)?;
-    let order = read_order(call, model, &parts.headers, body).await?;
-    inject_fault(call.fate, fault).await?;
-    let prediction = Prediction::start(call, order, deadline);
+    let parsed = read_request(call, model, &parts.headers, body).await?;
+    inject_fault(call.fault, fault_response).await?;
+    let prediction = Prediction::start(call, parsed, deadline);
     let Some(wait) = wait else {
         return Ok((StatusCode::CREATED, Json(prediction.body(&call.origin))).into_response());
     };
@@ -92,12 +92,12 @@ async fn cancel(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>,
 async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Arc<Prediction>, ErrorResponse> {
     let vendor = shared.settings(Name::Replicate);
     authorise(&vendor, headers)?;
-    inject_fault(vendor.mode, fault).await?;
-    shared.predictions.get(id).ok_or_else(not_found)
+    inject_fault(vendor.mode, fault_response).await?;
+    shared.predictions.get(id).ok_or_else(not_found_error)
 }
 
-async fn lost(State(shared): State<Arc<SandboxState>>, _: Method, _: Uri) -> Response {
-    finish(&shared, Name::Replicate, Err(not_found()))
+async fn not_found(State(shared): State<Arc<SandboxState>>, _: Method, _: Uri) -> Response {
+    finish(&shared, Name::Replicate, Err(not_found_error()))
 }
 
 #[cfg(test)]

@@ -174,7 +174,7 @@ mod tests {
     use crate::sandbox::replicate::requests::ParsedRequest;
     use crate::sandbox::settings::Name;
     use crate::sandbox::state::SandboxState;
-    use crate::sandbox::state::dice;
+    use crate::sandbox::state::vendor_rng;
     use crate::sandbox::vendor_call::VendorCall;
 
     fn shared() -> Arc<SandboxState> {
@@ -192,11 +192,11 @@ mod tests {
             seed: None,
             single: false,
         };
-        let order =
+        let parsed =
             ParsedRequest { model: "owner/model".to_owned(), version: "hidden".to_owned(), input: Map::new(), picture };
         Prediction::start(
             &mut VendorCall::admit(shared, Name::Replicate, &HeaderMap::new()),
-            order,
+            parsed,
             deadline.map(Duration::from_secs),
         )
     }
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn every_vendor_has_dice_of_its_own() {
         let settings = Settings::default();
-        let throws: std::collections::BTreeSet<u64> = Name::ALL.map(|name| dice(&settings, name).u64(..)).into();
+        let throws: std::collections::BTreeSet<u64> = Name::ALL.map(|name| vendor_rng(&settings, name).u64(..)).into();
         assert_eq!(throws.len(), Name::ALL.len());
     }
 }

@@ -21,14 +21,14 @@ impl Prediction {
     /// Starts the work, which goes on whether or not anybody waits.
     pub(in crate::sandbox) fn start(
         call: &mut VendorCall,
-        order: ParsedRequest,
+        parsed: ParsedRequest,
         deadline: Option<Duration>,
     ) -> Arc<Prediction> {
-        let ParsedRequest { model, version, input, picture } = order;
+        let ParsedRequest { model, version, input, picture } = parsed;
         let guard = call.take_guard();
         // A tenth of a second to five seconds, whatever the time on the clock.
         let by_time = call.vendor.rates.per_second.contains_key(&model);
-        let micros = by_time.then_some(100_000 + call.luck % 4_900_000);
+        let micros = by_time.then_some(100_000 + call.seed % 4_900_000);
         let prediction = call.shared.predictions.keep(|id| Prediction {
             id,
             model,
@@ -69,10 +69,10 @@ impl PredictionOutcome {
         if call.refuses(&picture.prompt) {
             return PredictionOutcome::Refused;
         }
-        if call.fate == Mode::NoPictures {
+        if call.fault == Mode::NoPictures {
             return PredictionOutcome::Empty;
         }
-        let seed = picture.seed.unwrap_or(call.luck);
+        let seed = picture.seed.unwrap_or(call.seed);
         let sketch =
             |index| Sketch { format: picture.format, ..call.sketch(&picture.prompt, seed, index, picture.size) };
         let sketches = (0..picture.count).map(sketch).collect();
@@ -123,7 +123,7 @@ impl PredictionWorker {
         if timed.is_none() {
             billing.charge(model, self.vendor.price_of(model, picture.size, None), picture.count, 0)?;
         }
-        let put = |sketch| json!(format!("{}{}", self.origin, self.shared.shelf.put(Name::Replicate, sketch)));
+        let put = |sketch| json!(format!("{}{}", self.origin, self.shared.picture_links.put(Name::Replicate, sketch)));
         let mut links: Vec<Value> = sketches.into_iter().map(put).collect();
         Some(PredictionEnd::Succeeded(if picture.single {
             links.pop().unwrap_or(Value::Null)

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::http_request::read_json;
-use crate::sandbox::replicate::errors::{bad_body, bad_field, bad_header, no_such_version, not_found};
+use crate::sandbox::replicate::errors::{bad_body, bad_field, bad_header, no_such_version, not_found_error};
 use crate::sandbox::replicate::models::{PictureInput, RequestedModel};
 use crate::sandbox::vendor_call::VendorCall;
 
@@ -29,7 +29,7 @@ pub(in crate::sandbox) struct ParsedRequest {
 }
 
 /// Checks the request and finds out what is to be drawn.
-pub(super) async fn read_order(
+pub(super) async fn read_request(
     call: &VendorCall,
     model: Option<String>,
     headers: &HeaderMap,
@@ -37,23 +37,23 @@ pub(super) async fn read_order(
 ) -> Result<ParsedRequest, ErrorResponse> {
     let mut fields = Fields::json(read_json(headers, body).await.map_err(bad_body)?);
     let version = match &model {
-        None => Some(fields.prompt("version", 300).map_err(|wrong| bad_field("", &wrong))?),
+        None => Some(fields.prompt("version", 300).map_err(|error| bad_field("", &error))?),
         Some(_) => None,
     };
     let input = fields.any("input");
-    outer(fields).map_err(|wrong| bad_field("", &wrong))?;
+    outer(fields).map_err(|error| bad_field("", &error))?;
     let asked = match (&model, &version) {
         (Some(name), _) => RequestedModel::by_name(name, &call.vendor),
         (None, Some(version)) => RequestedModel::by_version(version, &call.vendor),
         (None, None) => None,
     };
-    let asked = asked.ok_or_else(|| if model.is_some() { not_found() } else { no_such_version() })?;
+    let asked = asked.ok_or_else(|| if model.is_some() { not_found_error() } else { no_such_version() })?;
     let input = match input {
         Some(Value::Object(input)) => input,
         Some(_) => return Err(bad_field("", &FieldError::other("input", "must be an object"))),
         None => return Err(bad_field("", &FieldError::new("input", FieldErrorKind::Missing))),
     };
-    let picture = asked.read(input.clone()).map_err(|wrong| bad_field("input.", &wrong))?;
+    let picture = asked.read(input.clone()).map_err(|error| bad_field("input.", &error))?;
     Ok(ParsedRequest { model: asked.name, version: version.unwrap_or_else(|| "hidden".to_owned()), input, picture })
 }
 

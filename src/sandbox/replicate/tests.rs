@@ -55,11 +55,11 @@ async fn a_client_that_polls_sees_it_start_work_and_succeed() {
     let reply = post(&sandbox, SCHNELL, wish()).await;
     assert_eq!((reply.status, &reply.json()["output"]), (201, &Value::Null));
     let poll = reply.json()["urls"]["get"].as_str().unwrap().to_owned();
-    let order = ["starting", "processing", "succeeded"];
+    let states = ["starting", "processing", "succeeded"];
     let mut last = 0;
     while last < 2 {
         let json = get(&sandbox, &poll).await.json();
-        let place = order.iter().position(|status| json["status"] == *status).unwrap();
+        let place = states.iter().position(|status| json["status"] == *status).unwrap();
         assert!(place >= last, "never backwards");
         last = place;
     }

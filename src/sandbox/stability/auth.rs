@@ -5,26 +5,27 @@ use axum::http::{HeaderMap, StatusCode};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::http_request::bearer;
 use crate::sandbox::settings::Vendor;
-use crate::sandbox::stability::errors::error;
-use crate::sandbox::stability::stable_image_errors::wrong;
+use crate::sandbox::stability::errors::error_body;
+use crate::sandbox::stability::stable_image_errors::violation;
 
 pub(super) fn authorise_v1(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     match bearer(headers) {
         key if vendor.accepts(key) => Ok(()),
         None => Err(ErrorResponse::violation(
             StatusCode::UNAUTHORIZED,
-            error("unauthorized", "missing authorization header"),
+            error_body("unauthorized", "missing authorization header"),
         )),
-        Some(_) => {
-            Err(ErrorResponse::violation(StatusCode::UNAUTHORIZED, error("unauthorized", "Incorrect API key provided")))
-        }
+        Some(_) => Err(ErrorResponse::violation(
+            StatusCode::UNAUTHORIZED,
+            error_body("unauthorized", "Incorrect API key provided"),
+        )),
     }
 }
 
 pub(super) fn authorise_stable_image(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     match bearer(headers) {
         key if vendor.accepts(key) => Ok(()),
-        None => Err(wrong(StatusCode::UNAUTHORIZED, "unauthorized", "authorization: is required")),
-        Some(_) => Err(wrong(StatusCode::UNAUTHORIZED, "unauthorized", "authorization: invalid API key")),
+        None => Err(violation(StatusCode::UNAUTHORIZED, "unauthorized", "authorization: is required")),
+        Some(_) => Err(violation(StatusCode::UNAUTHORIZED, "unauthorized", "authorization: invalid API key")),
     }
 }

@@ -9,22 +9,25 @@ use crate::sandbox::fields::FieldError;
 use crate::sandbox::http_request::BadBody;
 
 /// Version 1's envelope: one `message`.
-pub(super) fn error(name: &str, message: &str) -> Value {
+pub(super) fn error_body(name: &str, message: &str) -> Value {
     json!({"id": "sandbox", "name": name, "message": message})
 }
 
-pub(super) fn bad_field(name: &str, wrong: &FieldError) -> ErrorResponse {
-    ErrorResponse::violation(StatusCode::BAD_REQUEST, error(name, &format!("{}: {}", wrong.field, wrong.sentence())))
+pub(super) fn bad_field(name: &str, error: &FieldError) -> ErrorResponse {
+    ErrorResponse::violation(
+        StatusCode::BAD_REQUEST,
+        error_body(name, &format!("{}: {}", error.field, error.sentence())),
+    )
 }
 
 pub(super) fn bad_body(why: BadBody) -> ErrorResponse {
     match why {
         BadBody::ContentType(given) => {
-            let wrong = FieldError::other("content-type", format!("must be application/json, not '{given}'"));
-            bad_field("bad_request", &wrong)
+            let error = FieldError::other("content-type", format!("must be application/json, not '{given}'"));
+            bad_field("bad_request", &error)
         }
         BadBody::TooLarge => {
-            ErrorResponse::violation(StatusCode::PAYLOAD_TOO_LARGE, error("payload_too_large", "body over 10MiB"))
+            ErrorResponse::violation(StatusCode::PAYLOAD_TOO_LARGE, error_body("payload_too_large", "body over 10MiB"))
         }
         BadBody::NotJson(why) => bad_field("bad_request", &FieldError::other("body", why)),
         BadBody::NotAnObject => bad_field("bad_request", &FieldError::other("body", "must be an object")),
@@ -32,9 +35,9 @@ pub(super) fn bad_body(why: BadBody) -> ErrorResponse {
 }
 
 /// No `retry-after`: Stability documents none, only its penalty of 60 seconds.
-pub(super) fn fault(mode: Mode) -> ErrorResponse {
+pub(super) fn fault_response(mode: Mode) -> ErrorResponse {
     let (status, name, message) = fault_words(mode);
-    ErrorResponse::fault(status, error(name, message))
+    ErrorResponse::fault(status, error_body(name, message))
 }
 
 /// Both versions' status, name and sentence for a fault.

@@ -11,7 +11,7 @@ use axum::{Router, routing};
 
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::settings::Name;
-use crate::sandbox::stability::errors::error;
+use crate::sandbox::stability::errors::error_body;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::finish;
 
@@ -32,11 +32,15 @@ pub(super) fn routes() -> Router<Arc<SandboxState>> {
         .route("/v1/user/balance", routing::get(v1::balance))
         .route("/v2beta/stable-image/generate/{service}", routing::post(stable_image::generate))
         .route("/v2beta/stable-image/edit/{service}", routing::post(stable_image::edit))
-        .fallback(lost)
-        .method_not_allowed_fallback(lost)
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_found)
 }
 
-async fn lost(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
+async fn not_found(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {
     let message = format!("no such route: {method} {}", uri.path());
-    finish(&shared, Name::Stability, Err(ErrorResponse::violation(StatusCode::NOT_FOUND, error("not_found", &message))))
+    finish(
+        &shared,
+        Name::Stability,
+        Err(ErrorResponse::violation(StatusCode::NOT_FOUND, error_body("not_found", &message))),
+    )
 }

@@ -26,8 +26,8 @@ use crate::sandbox::json_response::Json;
 use crate::sandbox::multipart::Form;
 use crate::sandbox::settings::Name;
 use crate::sandbox::stability::auth::authorise_stable_image;
-use crate::sandbox::stability::common::{is_blurred, seed_of, tell};
-use crate::sandbox::stability::stable_image_errors::{bad_field, bad_form, error, fault, wrong};
+use crate::sandbox::stability::common::{is_blurred, seed_of, set_headers};
+use crate::sandbox::stability::stable_image_errors::{bad_field, bad_form, error_body, fault_response, violation};
 use crate::sandbox::stability::v1::STYLES;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::VendorCall;
@@ -89,20 +89,20 @@ async fn serve(shared: &Arc<SandboxState>, service: Option<Service>, request: Re
 
 async fn answer(call: &VendorCall, service: Option<Service>, request: Request) -> Result<Response, ErrorResponse> {
     authorise_stable_image(&call.vendor, request.headers())?;
-    let missing = || wrong(StatusCode::NOT_FOUND, "not_found", "no such service: use core, ultra, sd3 or inpaint");
+    let missing = || violation(StatusCode::NOT_FOUND, "not_found", "no such service: use core, ultra, sd3 or inpaint");
     let service = service.ok_or_else(missing)?;
     let json = wants_json(request.headers())?;
     let given = text(request.headers(), &header::CONTENT_TYPE).unwrap_or_default().to_owned();
     let form = Form::read(request).await.map_err(|bad| bad_form(bad, &given))?;
-    let order = read(service, form).await.map_err(|wrong| bad_field(&wrong))?;
-    inject_fault(call.fate, fault).await?;
-    if call.refuses(&order.prompt) {
+    let parsed = read(service, form).await.map_err(|error| bad_field(&error))?;
+    inject_fault(call.fault, fault_response).await?;
+    if call.refuses(&parsed.prompt) {
         let words = "Your request was flagged by our content moderation system, as a result your request was denied \
                      and you were not charged.";
-        return Err(ErrorResponse::fault(StatusCode::FORBIDDEN, error("content_moderation", words)));
+        return Err(ErrorResponse::fault(StatusCode::FORBIDDEN, error_body("content_moderation", words)));
     }
     call.work().await;
-    order.fill(call, json).await
+    parsed.fill(call, json).await
 }
 
 /// The order, its pictures looked at.
@@ -112,12 +112,12 @@ async fn read(service: Service, mut form: Form) -> Result<ParsedRequest, FieldEr
     let texts = form.texts.iter().filter(|(name, text)| name != "none" || !text.is_empty()).cloned().collect();
     let (image, mask) = (form.take_one("image")?, form.take_one("mask")?);
     form.end()?;
-    let order = ParsedRequest::read(service, Fields::form(texts), image.is_some())?;
+    let parsed = ParsedRequest::read(service, Fields::form(texts), image.is_some())?;
     if mask.is_some() && service != Service::Inpaint {
         return Err(FieldError::new("mask", FieldErrorKind::Unknown));
     }
-    let Some(image) = image else { return Ok(order) };
-    let mark = fingerprint(std::slice::from_ref(&image), mask.as_ref());
+    let Some(image) = image else { return Ok(parsed) };
+    let fingerprint = fingerprint(std::slice::from_ref(&image), mask.as_ref());
     let seen = decode_all("image", vec![image], None).await?.remove(0);
     if let Some(mask) = mask {
         let masked = decode_all("mask", vec![mask], None).await?.remove(0);
@@ -125,8 +125,8 @@ async fn read(service: Service, mut form: Form) -> Result<ParsedRequest, FieldEr
             return Err(FieldError::other("mask", "must be of the same size as the image"));
         }
     }
-    let size = if service == Service::Ultra { order.size } else { seen.size };
-    Ok(ParsedRequest { size, mark, ..order })
+    let size = if service == Service::Ultra { parsed.size } else { seen.size };
+    Ok(ParsedRequest { size, fingerprint, ..parsed })
 }
 
 /// What is to be drawn.
@@ -138,7 +138,7 @@ struct ParsedRequest {
     format: Format,
     seed: u32,
     /// Another for other input pictures.
-    mark: u64,
+    fingerprint: u64,
 }
 
 impl ParsedRequest {
@@ -173,20 +173,20 @@ impl ParsedRequest {
             size: size(service, ratio.as_deref().unwrap_or("1:1")),
             format: format.and_then(|word| word.parse().ok()).unwrap_or(Format::Png),
             seed: seed.and_then(|seed| u32::try_from(seed).ok()).unwrap_or(0),
-            mark: 0,
+            fingerprint: 0,
         })
     }
 
     /// Draws, charges and answers.
     async fn fill(self, call: &VendorCall, json: bool) -> Result<Response, ErrorResponse> {
         let seed = seed_of(self.seed, call);
-        if call.fate == Mode::NoPictures {
+        if call.fault == Mode::NoPictures {
             let body = json!({"seed": seed, "finish_reason": "SUCCESS"});
             return Ok(if json { Json(body).into_response() } else { ().into_response() });
         }
         let blurred = is_blurred(&self.prompt);
         let reason = if blurred { "CONTENT_FILTERED" } else { "SUCCESS" };
-        let sketch = call.sketch(&self.prompt, u64::from(seed) ^ self.mark, 0, self.size);
+        let sketch = call.sketch(&self.prompt, u64::from(seed) ^ self.fingerprint, 0, self.size);
         let mut files = draw_all(vec![Sketch { blurred, format: self.format, ..sketch }]).await?;
         let file = files.pop().unwrap_or_default();
         // Nothing is awaited from here on: what is charged is answered.
@@ -198,7 +198,7 @@ impl ParsedRequest {
             return Ok(([(header::CONTENT_TYPE, content_type)], body.to_string()).into_response());
         }
         let mut answer = ([(header::CONTENT_TYPE, media_type)], file).into_response();
-        tell(&mut answer, reason, seed);
+        set_headers(&mut answer, reason, seed);
         Ok(answer)
     }
 }

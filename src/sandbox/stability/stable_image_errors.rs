@@ -11,7 +11,9 @@ use crate::sandbox::stability::errors::fault_words;
 
 pub(super) fn bad_form(bad: BadForm, given: &str) -> ErrorResponse {
     match bad {
-        BadForm::TooLarge => wrong(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "body: must be at most 10MiB"),
+        BadForm::TooLarge => {
+            violation(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "body: must be at most 10MiB")
+        }
         BadForm::ContentType(_) => {
             bad_field(&FieldError::other("content-type", format!("must be multipart/form-data, not '{given}'")))
         }
@@ -21,19 +23,19 @@ pub(super) fn bad_form(bad: BadForm, given: &str) -> ErrorResponse {
 }
 
 /// Version 2beta's envelope: a list of `errors`.
-pub(super) fn error(name: &str, words: &str) -> Value {
+pub(super) fn error_body(name: &str, words: &str) -> Value {
     json!({"id": "sandbox", "name": name, "errors": [words]})
 }
 
-pub(super) fn wrong(status: StatusCode, name: &str, words: &str) -> ErrorResponse {
-    ErrorResponse::violation(status, error(name, words))
+pub(super) fn violation(status: StatusCode, name: &str, words: &str) -> ErrorResponse {
+    ErrorResponse::violation(status, error_body(name, words))
 }
 
 pub(super) fn bad_field(field: &FieldError) -> ErrorResponse {
-    wrong(StatusCode::BAD_REQUEST, "bad_request", &format!("{}: {}", field.field, field.sentence()))
+    violation(StatusCode::BAD_REQUEST, "bad_request", &format!("{}: {}", field.field, field.sentence()))
 }
 
-pub(super) fn fault(mode: Mode) -> ErrorResponse {
+pub(super) fn fault_response(mode: Mode) -> ErrorResponse {
     let (status, name, words) = fault_words(mode);
-    ErrorResponse::fault(status, error(name, words))
+    ErrorResponse::fault(status, error_body(name, words))
 }

@@ -24,8 +24,8 @@ use crate::sandbox::http_request::{media_type, read_json, text};
 use crate::sandbox::json_response::Json;
 use crate::sandbox::settings::Name;
 use crate::sandbox::stability::auth::authorise_v1;
-use crate::sandbox::stability::common::{is_blurred, seed_of, tell};
-use crate::sandbox::stability::errors::{bad_body, bad_field, error, fault};
+use crate::sandbox::stability::common::{is_blurred, seed_of, set_headers};
+use crate::sandbox::stability::errors::{bad_body, bad_field, error_body, fault_response};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 
@@ -130,20 +130,20 @@ pub(super) fn admit(call: &VendorCall, engine: &str, headers: &HeaderMap) -> Res
     authorise_v1(&call.vendor, headers)?;
     if engine != SDXL && !call.vendor.price.contains_key(engine) {
         let message = "The specified engine was not found";
-        return Err(ErrorResponse::violation(StatusCode::NOT_FOUND, error("not_found", message)));
+        return Err(ErrorResponse::violation(StatusCode::NOT_FOUND, error_body("not_found", message)));
     }
     wants_bytes(headers)
 }
 
 /// What is left to do with an order that is right.
-pub(super) async fn serve(call: &VendorCall, order: ParsedRequest) -> Result<Response, ErrorResponse> {
-    inject_fault(call.fate, fault).await?;
-    if call.refuses(&order.prompt) {
+pub(super) async fn serve(call: &VendorCall, parsed: ParsedRequest) -> Result<Response, ErrorResponse> {
+    inject_fault(call.fault, fault_response).await?;
+    if call.refuses(&parsed.prompt) {
         let message = "One or more prompts contains filtered words.";
-        return Err(ErrorResponse::fault(StatusCode::BAD_REQUEST, error("invalid_prompts", message)));
+        return Err(ErrorResponse::fault(StatusCode::BAD_REQUEST, error_body("invalid_prompts", message)));
     }
     call.work().await;
-    order.fill(call).await
+    parsed.fill(call).await
 }
 
 /// What is to be drawn.
@@ -158,31 +158,33 @@ pub(super) struct ParsedRequest {
     /// The picture itself instead of JSON.
     pub bytes: bool,
     /// Another for other input pictures.
-    pub mark: u64,
+    pub fingerprint: u64,
 }
 
 impl ParsedRequest {
     pub(super) fn read(mut fields: Fields, engine: String, bytes: bool) -> Result<ParsedRequest, ErrorResponse> {
-        let prompt = prompts(fields.any("text_prompts")).map_err(|wrong| bad_field("invalid_prompts", &wrong))?;
-        let bad_size = |wrong| bad_field("invalid_height_or_width", &wrong);
+        let prompt = prompts(fields.any("text_prompts")).map_err(|error| bad_field("invalid_prompts", &error))?;
+        let bad_size = |error| bad_field("invalid_height_or_width", &error);
         let mut side = |name| fields.whole(name, 128..=2048).map(|side| side.unwrap_or(512)).map_err(bad_size);
         let (width, height) = (side("width")?, side("height")?);
         let size = size(&engine, width, height).map_err(bad_size)?;
         let samples = samples(&mut fields, bytes)?;
-        let seed = knobs(fields).map_err(|wrong| bad_field("bad_request", &wrong))?;
-        Ok(ParsedRequest { engine, prompt, size, samples, seed, bytes, mark: 0 })
+        let seed = knobs(fields).map_err(|error| bad_field("bad_request", &error))?;
+        Ok(ParsedRequest { engine, prompt, size, samples, seed, bytes, fingerprint: 0 })
     }
 
     /// Draws, charges and answers.
     pub(super) async fn fill(self, call: &VendorCall) -> Result<Response, ErrorResponse> {
-        if call.fate == Mode::NoPictures {
+        if call.fault == Mode::NoPictures {
             return Ok(if self.bytes { ().into_response() } else { Json(json!({"artifacts": []})).into_response() });
         }
         let blurred = is_blurred(&self.prompt);
         let reason = if blurred { "CONTENT_FILTERED" } else { "SUCCESS" };
         let seeds: Vec<u32> = (0..self.samples).map(|index| seed_of(self.seed, call).wrapping_add(index)).collect();
-        let sketch =
-            |seed: &u32| Sketch { blurred, ..call.sketch(&self.prompt, u64::from(*seed) ^ self.mark, 0, self.size) };
+        let sketch = |seed: &u32| Sketch {
+            blurred,
+            ..call.sketch(&self.prompt, u64::from(*seed) ^ self.fingerprint, 0, self.size)
+        };
         let mut files = draw_all(seeds.iter().map(sketch).collect()).await?;
         // Nothing is awaited from here on: what is charged is answered.
         let refused = if blurred { self.samples } else { 0 };
@@ -190,7 +192,7 @@ impl ParsedRequest {
         if self.bytes {
             let file = files.pop().unwrap_or_default();
             let mut answer = ([(header::CONTENT_TYPE, "image/png")], file).into_response();
-            tell(&mut answer, reason, seeds[0]);
+            set_headers(&mut answer, reason, seeds[0]);
             return Ok(answer);
         }
         let artifact =
@@ -202,10 +204,10 @@ impl ParsedRequest {
 
 /// How many pictures.
 pub(super) fn samples(fields: &mut Fields, bytes: bool) -> Result<u32, ErrorResponse> {
-    let samples = fields.whole("samples", 1..=10).map_err(|wrong| bad_field("invalid_samples", &wrong))?.unwrap_or(1);
+    let samples = fields.whole("samples", 1..=10).map_err(|error| bad_field("invalid_samples", &error))?.unwrap_or(1);
     if samples > 1 && bytes {
-        let wrong = FieldError::other("samples", "must be 1 unless the accept header is application/json");
-        return Err(bad_field("invalid_samples", &wrong));
+        let error = FieldError::other("samples", "must be 1 unless the accept header is application/json");
+        return Err(bad_field("invalid_samples", &error));
     }
     Ok(u32::try_from(samples).unwrap_or(1))
 }
@@ -228,8 +230,8 @@ pub(super) fn prompts(value: Option<Value>) -> Result<String, FieldError> {
     if positive.is_empty() { Err(missing()) } else { Ok(positive.join(", ")) }
 }
 
-pub(super) fn inside(wrong: FieldError) -> FieldError {
-    FieldError { field: format!("text_prompts.{}", wrong.field), ..wrong }
+pub(super) fn inside(error: FieldError) -> FieldError {
+    FieldError { field: format!("text_prompts.{}", error.field), ..error }
 }
 
 /// A size that the engine draws.
@@ -269,8 +271,8 @@ pub(super) fn wants_bytes(headers: &HeaderMap) -> Result<bool, ErrorResponse> {
         "" | "*/*" | "application/json" => Ok(false),
         "image/png" => Ok(true),
         _ => {
-            let wrong = FieldError::other("accept", "must be application/json or image/png");
-            Err(bad_field("bad_request", &wrong))
+            let error = FieldError::other("accept", "must be application/json or image/png");
+            Err(bad_field("bad_request", &error))
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::input_images::{decode_all, fingerprint};
 use crate::sandbox::multipart::{BadForm, Form};
 use crate::sandbox::settings::Name;
-use crate::sandbox::stability::errors::{bad_field, error};
+use crate::sandbox::stability::errors::{bad_field, error_body};
 use crate::sandbox::stability::v1::{ParsedRequest, admit, knobs, prompts, samples, serve, size};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::VendorCall;
@@ -51,20 +51,20 @@ async fn draw(State(shared): State<Arc<SandboxState>>, engine: String, request: 
 async fn answer(call: &VendorCall, engine: String, request: Request, masking: bool) -> Result<Response, ErrorResponse> {
     let bytes = admit(call, &engine, request.headers())?;
     let mut form = Form::read(request).await.map_err(bad_form)?;
-    let wrong = |wrong: FieldError| bad_field("bad_request", &wrong);
+    let bad_request = |error: FieldError| bad_field("bad_request", &error);
     let (texts, rest) = apart(std::mem::take(&mut form.texts));
-    let prompt = prompts(Some(texts)).map_err(|wrong| bad_field("invalid_prompts", &wrong))?;
+    let prompt = prompts(Some(texts)).map_err(|error| bad_field("invalid_prompts", &error))?;
     let mut fields = Fields::form(rest);
-    let image = form.take_one("init_image").map_err(wrong)?;
-    let image = image.ok_or_else(|| wrong(FieldError::new("init_image", FieldErrorKind::Missing)))?;
+    let image = form.take_one("init_image").map_err(bad_request)?;
+    let image = image.ok_or_else(|| bad_request(FieldError::new("init_image", FieldErrorKind::Missing)))?;
     let mask = if masking { mask(&mut fields, &mut form) } else { weight(&mut fields).map(|()| None) };
-    let mask = mask.map_err(wrong)?;
-    form.end().map_err(wrong)?;
+    let mask = mask.map_err(bad_request)?;
+    form.end().map_err(bad_request)?;
     let samples = samples(&mut fields, bytes)?;
-    let seed = knobs(fields).map_err(wrong)?;
-    let mark = fingerprint(std::slice::from_ref(&image), mask.as_ref());
+    let seed = knobs(fields).map_err(bad_request)?;
+    let fingerprint = fingerprint(std::slice::from_ref(&image), mask.as_ref());
     let size = seen(&engine, image, mask).await?;
-    serve(call, ParsedRequest { engine, prompt, size, samples, seed, bytes, mark }).await
+    serve(call, ParsedRequest { engine, prompt, size, samples, seed, bytes, fingerprint }).await
 }
 
 /// The prompts as the JSON endpoint has them, and the other texts.
@@ -111,18 +111,18 @@ fn mask(fields: &mut Fields, form: &mut Form) -> Result<Option<Bytes>, FieldErro
 
 /// The size of the picture, after a look at it and at its mask.
 async fn seen(engine: &str, image: Bytes, mask: Option<Bytes>) -> Result<Size, ErrorResponse> {
-    let unreadable = |name: &'static str| move |wrong: FieldError| bad_field(name, &wrong);
+    let unreadable = |name: &'static str| move |error: FieldError| bad_field(name, &error);
     let image = decode_all("init_image", vec![image], None).await.map_err(unreadable("invalid_mime_type"))?.remove(0);
     let (width, height) = (i64::from(image.size.width), i64::from(image.size.height));
-    let size = size(engine, width, height).map_err(|wrong| {
-        bad_field("invalid_image_dimensions", &FieldError { field: "init_image".to_owned(), ..wrong })
+    let size = size(engine, width, height).map_err(|error| {
+        bad_field("invalid_image_dimensions", &FieldError { field: "init_image".to_owned(), ..error })
     })?;
     if let Some(mask) = mask {
         let mask =
             decode_all("mask_image", vec![mask], None).await.map_err(unreadable("invalid_mask_image"))?.remove(0);
         if mask.size != size {
-            let wrong = FieldError::other("mask_image", "must be of the same size as init_image");
-            return Err(bad_field("invalid_mask_image", &wrong));
+            let error = FieldError::other("mask_image", "must be of the same size as init_image");
+            return Err(bad_field("invalid_mask_image", &error));
         }
     }
     Ok(size)
@@ -131,11 +131,11 @@ async fn seen(engine: &str, image: Bytes, mask: Option<Bytes>) -> Result<Size, E
 fn bad_form(bad: BadForm) -> ErrorResponse {
     match bad {
         BadForm::TooLarge => {
-            ErrorResponse::violation(StatusCode::PAYLOAD_TOO_LARGE, error("payload_too_large", "body over 10MiB"))
+            ErrorResponse::violation(StatusCode::PAYLOAD_TOO_LARGE, error_body("payload_too_large", "body over 10MiB"))
         }
         BadForm::ContentType(given) => {
-            let wrong = FieldError::other("content-type", format!("must be multipart/form-data, not '{given}'"));
-            bad_field("bad_request", &wrong)
+            let error = FieldError::other("content-type", format!("must be multipart/form-data, not '{given}'"));
+            bad_field("bad_request", &error)
         }
         BadForm::Broken(words) => bad_field("bad_request", &FieldError::other("body", words)),
         BadForm::Twice(name) => bad_field("bad_request", &FieldError::other(&name, "must be given once")),

@@ -8,7 +8,7 @@ use crate::sandbox::test_inputs::picture;
 async fn read(model: &str, body: Value) -> Result<ParsedRequest, String> {
     let fields = Fields::nullable(body.as_object().cloned().unwrap());
     let model = Model::of(model, &Vendor::default()).unwrap();
-    model.read(fields).await.map_err(|wrong| wrong.field)
+    model.read(fields).await.map_err(|error| error.field)
 }
 
 fn base64(side: u32, format: Format, transparent: bool) -> String {
@@ -32,8 +32,8 @@ async fn each_model_draws_its_own_sizes_and_files() {
     ] {
         let mut body = json!({"prompt": "x"});
         body.as_object_mut().unwrap().extend(wish.as_object().cloned().unwrap());
-        let order = read(model, body).await.unwrap();
-        assert_eq!((order.size, order.format), (Size::new(size.0, size.1), format), "{model} {wish}");
+        let parsed = read(model, body).await.unwrap();
+        assert_eq!((parsed.size, parsed.format), (Size::new(size.0, size.1), format), "{model} {wish}");
     }
 }
 
@@ -78,10 +78,10 @@ async fn what_a_model_does_not_take_is_refused_by_name() {
 async fn a_mask_is_black_and_white_and_as_large_as_its_picture() {
     let (png, clear) = (base64(64, Format::Png, false), base64(64, Format::Png, true));
     let fill = async |body: Value| read("flux-pro-1.0-fill", body).await;
-    let order = fill(json!({"image": png, "mask": png, "prompt": "a hat"})).await.unwrap();
-    assert_eq!(order.size, Size::new(64, 64));
+    let parsed = fill(json!({"image": png, "mask": png, "prompt": "a hat"})).await.unwrap();
+    assert_eq!(parsed.size, Size::new(64, 64));
     let without = fill(json!({"image": clear})).await.unwrap();
-    assert_ne!(without.mark, order.mark);
+    assert_ne!(without.fingerprint, parsed.fingerprint);
     for (body, field) in [
         (json!({"image": png}), "mask"),
         (json!({"image": png, "mask": clear}), "mask"),
