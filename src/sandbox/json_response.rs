@@ -19,3 +19,15 @@ impl<T: Serialize> IntoResponse for Json<T> {
         }
     }
 }
+
+/// A body of JSON with numbers whose digits are given ([`serde_json::value::RawValue`]), which a `Value` would round.
+pub(super) struct ExactJson<T>(pub T);
+
+impl<T: Serialize> IntoResponse for ExactJson<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_string(&self.0) {
+            Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
+            Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, why.to_string()).into_response(),
+        }
+    }
+}

@@ -30,7 +30,7 @@ use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::files;
 use crate::sandbox::http_request::read_json;
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::{ExactJson, Json};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::unix_time::unix_time;
 use crate::sandbox::vendor_call::{VendorCall, finish};
@@ -78,7 +78,7 @@ async fn task(call: &mut VendorCall, name: String, request: Request) -> Result<R
         input_mp: number(hundredths(parsed.inputs.iter().map(|size| size.pixels() / 10_000).sum()))?,
         output_mp: number(hundredths(parsed.size.pixels() / 10_000))?,
     };
-    Ok(Json(taken).into_response())
+    Ok(ExactJson(taken).into_response())
 }
 
 async fn read_request(model: Model, headers: &HeaderMap, body: Body) -> Result<ParsedRequest, ErrorResponse> {

@@ -20,7 +20,7 @@ use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::http_request::read_json;
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::ExactJson;
 use crate::sandbox::openrouter::auth::authorise;
 use crate::sandbox::openrouter::errors::{bad_body, bad_field, fault_response, violation};
 use crate::sandbox::openrouter::models::Model;
@@ -173,7 +173,7 @@ fn respond(
         choices: [choice],
         usage,
     };
-    Ok(Json(completion).into_response())
+    Ok(ExactJson(completion).into_response())
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, Fields};
 use crate::sandbox::http_request::read_json;
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::{ExactJson, Json};
 use crate::sandbox::openrouter::auth::authorise;
 use crate::sandbox::openrouter::errors::{bad_body, bad_field, error_body, fault_response};
 use crate::sandbox::openrouter::models::Model;
@@ -106,7 +106,7 @@ impl ParsedRequest {
         let media_type = self.format.media_type();
         let item = |file| json!({"b64_json": STANDARD.encode_to_string(file), "media_type": media_type});
         let data = files.iter().map(item).collect();
-        Ok(Json(ImagesAnswer { created: unix_time(), data, usage }).into_response())
+        Ok(ExactJson(ImagesAnswer { created: unix_time(), data, usage }).into_response())
     }
 }
 

@@ -21,7 +21,7 @@ use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, Fields};
 use crate::sandbox::http_request::{media_type, read_json, text};
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::{ExactJson, Json};
 use crate::sandbox::settings::Name;
 use crate::sandbox::stability::auth::authorise_v1;
 use crate::sandbox::stability::common::{is_blurred, seed_of, set_headers};
@@ -120,7 +120,7 @@ pub(super) async fn balance(State(shared): State<Arc<SandboxState>>, headers: He
     let credits = DEPOSIT.checked_sub(spent).and_then(|left| left.checked_mul(100)).unwrap_or(Usd::ZERO);
     let answer = authorise_v1(&shared.settings(Name::Stability), &headers).and_then(|()| {
         let body = RawValue::from_string(format!("{{\"credits\":{credits}}}")).map_err(|_| ErrorResponse::broken())?;
-        Ok(Json(body).into_response())
+        Ok(ExactJson(body).into_response())
     });
     finish(&shared, Name::Stability, answer)
 }
