@@ -18,7 +18,7 @@ const SPELLED_OUT: usize = 200;
 /// What one vendor did and charges.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Bill {
-    /// Calls that ask for pictures (for words, at Anthropic), whatever became of them. Polls, lists and downloads are
+    /// Calls that ask for pictures (for text, at Anthropic), whatever became of them. Polls, lists and downloads are
     /// not among them.
     pub calls: u64,
     /// Pictures drawn, answered and charged.
@@ -146,7 +146,7 @@ impl Billing {
         charged
     }
 
-    /// Charges words of `model`, which are no pictures. `None` when the sum does not fit, as with pictures.
+    /// Charges text that `model` wrote, which is no picture. `None` when the sum does not fit, as with pictures.
     pub(super) fn charge_words(&self, model: &str, usd: Usd) -> Option<()> {
         self.charge_call(model, usd, 0)
     }
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seat_is_given_back_and_the_largest_number_is_remembered() {
+    fn a_place_in_flight_is_given_back_and_the_largest_number_is_remembered() {
         let billing = Billing::new();
         let (first, second) = (billing.begin_call(), billing.begin_call());
         drop(first);

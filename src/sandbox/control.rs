@@ -1,6 +1,6 @@
 //! The sandbox's own endpoints: read the invoice, change a vendor's behaviour, start afresh.
 //!
-//! No key is asked: whoever reaches the sandbox may run it. Nothing here speaks a vendor's format.
+//! They need no key: any client that reaches the sandbox may use them. Nothing here speaks a vendor's format.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -11,21 +11,21 @@ use serde_json::Value;
 
 use crate::sandbox::json_response::Json;
 
-/// What a confused load balancer says.
+/// The page of a load balancer with no server behind it.
 const PAGE: &str = "<!doctype html><html><head><title>502 Bad Gateway</title></head>\
                     <body><h1>Bad Gateway</h1><p>The sandbox was told to answer garbage.</p></body></html>\n";
 
 /// How much of a refused request's answer goes on the invoice.
 const QUOTE: usize = 300;
 
-/// An answer other than the one that was hoped for, in the vendor's own shape.
+/// A response without pictures: an error or a refusal in the vendor's own shape.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ErrorResponse {
     pub status: StatusCode,
     pub body: Value,
     /// Sent as `retry-after`, in whole seconds.
     retry_after: Option<Duration>,
-    /// The request was wrong; this goes on the invoice.
+    /// The caller sent a wrong request; this goes on the invoice.
     callers_fault: bool,
     /// A web page is sent instead of `body`.
     page: bool,
@@ -47,18 +47,18 @@ impl ErrorResponse {
         ErrorResponse { page: true, ..ErrorResponse::fault(StatusCode::OK, Value::Null) }
     }
 
-    /// The sandbox itself failed. Not a vendor's shape on purpose: nobody should learn to expect it.
+    /// The sandbox itself failed. It has no vendor's shape, so that no client learns to expect it.
     pub(super) fn broken() -> ErrorResponse {
         ErrorResponse::fault(StatusCode::INTERNAL_SERVER_ERROR, Value::String("the sandbox itself failed".to_owned()))
     }
 
-    /// The same, saying when to come back.
+    /// The same with a `retry-after` header.
     pub(super) fn with_retry_after(mut self, after: Duration) -> ErrorResponse {
         self.retry_after = Some(after);
         self
     }
 
-    /// The same in other words.
+    /// The same with another body.
     pub(super) fn reworded(mut self, body: Value) -> ErrorResponse {
         self.body = body;
         self

@@ -10,11 +10,11 @@ use futures_util::stream::{self, StreamExt};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 
-/// What a gateway says that got no answer in time.
+/// The page of a gateway that got no answer in time.
 const GATEWAY_PAGE: &str = "<!doctype html><html><head><title>Gateway Timeout</title></head>\
                             <body><h1>Gateway Timeout</h1><p>The sandbox did the work all the same.</p></body></html>\n";
 
-/// Fails a call whose `fault` comes before anything is drawn. `shape` has the vendor's words for it.
+/// Fails a call whose `fault` comes before anything is drawn. `shape` words it as the vendor does.
 pub(super) async fn inject_fault(fault: Mode, shape: fn(Mode) -> ErrorResponse) -> Result<(), ErrorResponse> {
     match fault {
         Mode::Normal | Mode::Refusing | Mode::NoPictures | Mode::Truncated | Mode::OddSize => Ok(()),
@@ -49,7 +49,7 @@ pub(super) fn spoil_answer(fault: Mode, answer: Response) -> Response {
     }
 }
 
-/// Lets an answer come to its end with nobody to read it, and gives another.
+/// Reads an answer to its end without sending it, and gives another.
 fn instead(answer: Response, other: Response) -> Response {
     drop(tokio::spawn(to_bytes(answer.into_body(), usize::MAX)));
     other

@@ -1,7 +1,7 @@
-//! How a vendor misbehaves: always, by order (`Mode`), or now and then, by chance (`Faults`).
+//! The faults that a vendor can have: one that every call meets (`Mode`), or several by chance (`Faults`).
 //!
-//! Chance comes in as a number, so this file is as predictable as its caller's generator. It says what goes wrong; how
-//! that looks on the wire is the vendors' own business.
+//! The caller gives the random number, so this file is as predictable as its caller's generator. `fault_injection.rs`
+//! makes a call fail; the vendors word their errors.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::sandbox::settings_serde::duration;
 
-/// What a call meets.
+/// The fault that a call meets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
@@ -39,7 +39,7 @@ pub enum Mode {
     NoPictures,
     /// Pictures that end too soon; words that reach the longest answer.
     Truncated,
-    /// Whole pictures with half of what was asked on each side, told as if they were right.
+    /// Whole pictures with half of what was asked on each side, reported as if they were right.
     OddSize,
     /// 529, which only Anthropic has; 500 elsewhere.
     Overloaded,
@@ -72,7 +72,7 @@ impl Mode {
     }
 }
 
-/// How often a call meets what. One throw of the dice decides, so the rates add up; past 100% in all, the later ones
+/// How often a call meets which fault. One random number decides, so the rates add up; past 100% in all, the later ones
 /// in this list never happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -133,8 +133,8 @@ impl Default for Faults {
 }
 
 impl Faults {
-    /// What a throw of 0 to 999 means.
-    pub(super) fn meet(&self, thrown: u16) -> Mode {
+    /// The fault that a random number from 0 to 999 picks.
+    pub(super) fn pick(&self, roll: u16) -> Mode {
         let odds = [
             (self.error_rate, Mode::Down500),
             (self.rate_limit_rate, Mode::RateLimited { retry_after: self.retry_after }),
@@ -154,7 +154,7 @@ impl Faults {
         let mut edge = 0;
         for (rate, mode) in odds {
             edge += rate.0;
-            if thrown < edge {
+            if roll < edge {
                 return mode;
             }
         }
@@ -226,7 +226,7 @@ mod tests {
             hang_rate: Rate::percent(1),
             ..Faults::default()
         };
-        let met: Vec<Mode> = (0..1000).map(|thrown| faults.meet(thrown)).collect();
+        let met: Vec<Mode> = (0..1000).map(|roll| faults.pick(roll)).collect();
         let count = |mode| met.iter().filter(|met| **met == mode).count();
         assert_eq!([count(Mode::Down500), count(Mode::Refusing), count(Mode::Hang)], [100, 5, 10]);
         assert_eq!(count(Mode::Normal), 885);

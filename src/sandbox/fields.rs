@@ -1,6 +1,6 @@
 //! A strict reader of request fields: each field is taken once, by the type it must have; what is left is unknown.
 //!
-//! It says what is wrong in plain facts ([`FieldError`]); every vendor has its own words, status and shape for them.
+//! It says what is wrong as data ([`FieldError`]); every vendor gives that its own words, status and shape.
 
 use std::ops::RangeInclusive;
 
@@ -34,7 +34,7 @@ pub(super) enum FieldErrorKind {
     Above(String),
     /// A text that is none of these.
     NotOneOf(Vec<String>),
-    /// Wrong in another way.
+    /// Another error, in a sentence.
     Other(String),
 }
 
@@ -43,7 +43,7 @@ impl FieldError {
         FieldError { field: field.to_owned(), why }
     }
 
-    /// Wrong in a way that needs a sentence.
+    /// An error that needs a sentence of its own.
     pub(super) fn other(field: &str, sentence: impl Into<String>) -> FieldError {
         FieldError::new(field, FieldErrorKind::Other(sentence.into()))
     }
@@ -64,7 +64,7 @@ impl FieldError {
     }
 }
 
-/// The fields of one request that nobody has taken yet.
+/// The fields of one request that have not been taken yet.
 #[derive(Clone, Debug)]
 pub(super) struct Fields {
     left: Map<String, Value>,
@@ -210,7 +210,7 @@ impl Fields {
     }
 }
 
-/// A JSON type in words.
+/// The name of a value's JSON type.
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

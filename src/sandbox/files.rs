@@ -1,4 +1,4 @@
-//! The files behind links.
+//! Serves the pictures behind links: each is drawn when it is fetched.
 
 use std::sync::Arc;
 

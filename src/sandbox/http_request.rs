@@ -14,7 +14,7 @@ pub(super) enum BadBody {
     ContentType(String),
     /// Over the limit, or cut off.
     TooLarge,
-    /// Not JSON; the parser's words.
+    /// Not JSON; the parser's message.
     NotJson(String),
     /// JSON, but not an object.
     NotAnObject,

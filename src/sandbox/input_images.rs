@@ -1,7 +1,7 @@
 //! The pictures that an edit starts from: read out of a `data:` URL, decoded, checked against their mask, fingerprinted.
 //!
 //! Pictures are decoded to the last pixel, so that a file that only begins like one is noticed. Which formats and how
-//! many pictures a vendor takes is its own business, and so are its words for what is wrong.
+//! many pictures a vendor takes is its own business, and so is how it words an error.
 
 use std::io::Cursor;
 
@@ -69,7 +69,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<InspectedPicture> {
     Some(InspectedPicture { format, size, alpha: picture.color().has_alpha() })
 }
 
-/// A number that is another for other pictures, so that an edit of another picture looks different.
+/// A hash of the pictures, mixed into the seed so that an edit of another picture looks different.
 pub(super) fn fingerprint(images: &[Bytes], mask: Option<&Bytes>) -> u64 {
     images.iter().chain(mask).fold(0, |hash, bytes| xxh3_64_with_seed(bytes, hash))
 }

@@ -18,10 +18,10 @@ const MILLION: u128 = 1_000_000;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rates {
-    /// By the token, as `usage` tells them; at openai, azure and google. What was
-    /// refused there is charged for the tokens that it tells.
+    /// By the token, as `usage` reports them; at openai, azure and google. What was
+    /// refused there is charged for the tokens that it reports.
     pub image_tokens: BTreeMap<String, ImageTokenPrice>,
-    /// By the second of computing, which is drawn by lot and told as `predict_time`; at replicate. What was refused or
+    /// By the second of computing, which is random and reported as `predict_time`; at replicate. What was refused or
     /// failed after it ran is charged too.
     pub per_second: BTreeMap<String, Dollars>,
     /// By the megapixel; at every vendor that charges by size.

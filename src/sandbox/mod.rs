@@ -68,8 +68,8 @@ use crate::sandbox::http_request::LARGEST_BODY;
 use crate::sandbox::state::SandboxState;
 use axum::serve::ListenerExt;
 
-/// How long [`Sandbox::stop`] waits for answers that are being sent.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long [`Sandbox::stop`] waits for responses that are being sent.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Running vendors. Dropping it stops them, [`Sandbox::stop`] also waits until they have.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ impl Sandbox {
     pub async fn stop(mut self) {
         self.closing.send_replace(true);
         self.shared.stop();
-        if tokio::time::timeout(LAST_WORDS, &mut self.server).await.is_err() {
+        if tokio::time::timeout(STOP_TIMEOUT, &mut self.server).await.is_err() {
             self.server.abort();
         }
     }

@@ -1,6 +1,6 @@
 //! Reads a `multipart/form-data` body: its texts, and its files by name.
 //!
-//! Which names and how many a vendor takes is its own business, and so are its words for what is wrong.
+//! Which names and how many a vendor takes is its own business, and so is how it words an error.
 
 use axum::body::Bytes;
 use axum::extract::multipart::{Multipart, MultipartError};
@@ -25,7 +25,7 @@ pub(super) enum BadForm {
     ContentType(String),
     /// Over the limit.
     TooLarge,
-    /// Not what a form looks like; the reader's words.
+    /// Not a form; the parser's message.
     Broken(String),
     /// This text field stands there twice.
     Twice(String),

@@ -1,7 +1,7 @@
 //! Pictures behind links: what to draw, not the drawn bytes, so that thousands of links weigh almost nothing.
 //!
 //! A link is good until [`CAPACITY`] newer ones were handed out; then it is 404, as a vendor's link is after its hour.
-//! Whoever has the link may fetch it, no key needed.
+//! Any client with the link may fetch it without a key.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

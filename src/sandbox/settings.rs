@@ -2,7 +2,7 @@
 //!
 //! Everything has a default, so that an empty file is a working sandbox: any key, no delay, no fault, one price. A
 //! YAML file gives amounts, rates and durations as plain text (`0.04`, `2.5%`, `300ms`); none of them passes through
-//! floating point. Nothing here decides anything: `faults.rs` throws the dice, the vendors' files read the rest.
+//! floating point. Nothing here decides anything: `faults.rs` picks the faults, the vendors' files read the rest.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -145,7 +145,7 @@ pub struct Vendor {
     /// What models cost that are not charged by the picture: `image_tokens`, `per_second`, `per_megapixel` and
     /// `per_step`, each by model. They win over `price` and `price_table`.
     pub rates: Rates,
-    /// Whether bfl tells a task's cost and fal its billable units. The others do not read it.
+    /// Whether bfl reports a task's cost and fal its billable units. The others do not read it.
     pub tells_cost: bool,
 }
 
@@ -200,7 +200,7 @@ impl Vendor {
         row.map(|row| row.usd).or_else(|| self.price.get(model).copied()).unwrap_or(self.default_price)
     }
 
-    /// Whether `key` opens the door.
+    /// Whether `key` is accepted.
     pub(super) fn accepts(&self, key: Option<&str>) -> bool {
         match (key, &self.key) {
             (None | Some(""), _) => false,

@@ -1,4 +1,4 @@
-//! What all requests to the sandbox share: settings, dice, bills, and the work that was taken on.
+//! What all requests to the sandbox share: settings, random generators, bills, and accepted tasks.
 
 use std::sync::{Arc, Mutex};
 
@@ -22,7 +22,7 @@ pub(super) struct SandboxState {
     pub(super) predictions: Predictions,
 }
 
-/// One vendor's settings, dice, billing, tasks and tokens.
+/// One vendor's settings, random generator, billing, tasks and tokens.
 #[derive(Debug)]
 pub(super) struct VendorState {
     pub(super) settings: Mutex<Arc<Vendor>>,
@@ -63,7 +63,7 @@ impl SandboxState {
         change(Arc::make_mut(&mut lock(&self.vendor_state(name).settings)));
     }
 
-    /// Ends all work that was taken on, uncharged.
+    /// Ends all accepted tasks and predictions, uncharged.
     pub(super) fn stop(&self) {
         self.predictions.stop();
         for name in Name::ALL {
@@ -85,7 +85,7 @@ impl SandboxState {
     }
 }
 
-/// A vendor's own generator, so that traffic at one vendor does not change another's luck.
+/// A vendor's own random generator, so that traffic at one vendor does not change what another one does.
 pub(super) fn vendor_rng(settings: &Settings, name: Name) -> Rng {
     let lane = name.word().bytes().fold(0u64, |lane, byte| lane.wrapping_mul(31).wrapping_add(u64::from(byte)));
     Rng::with_seed(settings.seed ^ lane)

@@ -1,8 +1,8 @@
-//! Work that a vendor takes on, answers at once, and is asked about later: started, ended once, remembered for a while.
+//! Tasks that a vendor accepts at once and a client polls later: each is started, ended once, and remembered for a while.
 //!
-//! What a task ends with is the vendor's own JSON; this room only keeps it. A task holds its place in flight until it
-//! ends and is charged by whoever ends it, so what is charged is charged once. Replicate's predictions have a room of
-//! their own, because they also say what they are doing meanwhile.
+//! What a task ends with is the vendor's own JSON; this file only keeps it. A task holds its place in flight until it
+//! ends and is charged by whoever ends it, so what is charged is charged once. Replicate's predictions have files of
+//! their own, because they also report what they are doing meanwhile.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::sandbox::billing::CallGuard;
 use crate::sandbox::lock::lock;
 
-/// Tasks that can be asked about; older ones are forgotten, as every vendor forgets them.
+/// Tasks that can be polled; older ones are forgotten, as every vendor forgets them.
 const REMEMBERED: usize = 10_000;
 
 /// The tasks of one vendor.
@@ -34,7 +34,7 @@ struct TasksState {
 pub(super) struct Task {
     /// 16 hex digits.
     pub id: String,
-    /// When it was taken on.
+    /// When it was accepted.
     pub created: Instant,
     /// How long it takes.
     pub time: Duration,
@@ -49,7 +49,7 @@ enum TaskState {
 }
 
 impl Tasks {
-    /// Takes on work that is done after `time`, and holds `guard` until then. `finish` charges and says what the task
+    /// Accepts a task that is done after `time`, and holds `guard` until then. `finish` charges and says what the task
     /// ends with; it is called once, and not at all when the task is ended before its time.
     pub(super) fn start(
         &self,

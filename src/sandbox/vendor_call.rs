@@ -30,7 +30,7 @@ pub(super) struct VendorCall {
     pub name: Name,
     /// The settings when the call came.
     pub vendor: Arc<Vendor>,
-    /// What it meets.
+    /// The fault it meets; `Normal` for none.
     pub fault: Mode,
     /// Its own random number, for pictures, ids and seeds.
     pub seed: u64,
@@ -40,16 +40,16 @@ pub(super) struct VendorCall {
 }
 
 impl VendorCall {
-    /// Counts the call and throws its dice, always the same throws in the same order, so that a run repeats.
+    /// Counts the call and draws its random numbers, always the same ones in the same order, so that a run repeats.
     pub(super) fn admit(shared: &Arc<SandboxState>, name: Name, headers: &HeaderMap) -> VendorCall {
         let vendor_state = shared.vendor_state(name);
         let vendor = shared.settings(name);
-        let (thrown, jitter, seed) = {
+        let (roll, jitter, seed) = {
             let mut rng = lock(&vendor_state.rng);
             let most = u64::try_from(vendor.jitter.as_micros()).unwrap_or(u64::MAX);
             (rng.u16(0..1000), Duration::from_micros(rng.u64(0..=most)), rng.u64(..))
         };
-        let fault = if vendor.mode == Mode::Normal { vendor.faults.meet(thrown) } else { vendor.mode };
+        let fault = if vendor.mode == Mode::Normal { vendor.faults.pick(roll) } else { vendor.mode };
         let time = vendor.latency.saturating_add(jitter);
         VendorCall {
             shared: Arc::clone(shared),
@@ -63,12 +63,12 @@ impl VendorCall {
         }
     }
 
-    /// Whether the content is refused, by its word or by its fate.
+    /// Whether the content is refused: its prompt has the word "forbidden", or the call's fault is a refusal.
     pub(super) fn refuses(&self, prompt: &str) -> bool {
         self.fault == Mode::Refusing || prompt.to_lowercase().contains("forbidden")
     }
 
-    /// Waits as long as drawing takes.
+    /// Waits as long as this call's drawing takes.
     pub(super) async fn work(&self) {
         tokio::time::sleep(self.time).await;
     }
@@ -107,12 +107,12 @@ impl VendorCall {
         )
     }
 
-    /// Charges words of `model`.
+    /// Charges text that `model` wrote.
     pub(super) fn charge_words(&self, model: &str, usd: Usd) -> Result<(), ErrorResponse> {
         self.shared.vendor_state(self.name).billing.charge_words(model, usd).ok_or_else(ErrorResponse::broken)
     }
 
-    /// The same charge, to be made later.
+    /// A charge like [`VendorCall::charge`], to be applied later.
     pub(super) fn pending_charge(&self, model: &str, size: Size, quality: Option<&str>, count: u32) -> PendingCharge {
         let price = self.vendor.price_of(model, size, quality);
         PendingCharge {
@@ -125,7 +125,7 @@ impl VendorCall {
         }
     }
 
-    /// A sketch with this call's luck and its vendor's whims.
+    /// A sketch as this call's fault and its vendor's settings have it.
     pub(super) fn sketch(&self, prompt: &str, seed: u64, index: u32, size: Size) -> Sketch {
         let mut sketch = Sketch::new(prompt, seed, index, size);
         sketch.min_bytes = self.vendor.min_bytes;
@@ -142,7 +142,7 @@ impl VendorCall {
         self.guard.take()
     }
 
-    /// Leaves, with the answer.
+    /// Ends the call with its response, which a late fault may spoil.
     pub(super) fn close(self, answer: Result<Response, ErrorResponse>) -> Response {
         finish(&self.shared, self.name, answer.map(|answer| spoil_answer(self.fault, answer)))
     }
@@ -168,7 +168,7 @@ impl PendingCharge {
 
     /// Charges it.
     pub(super) fn apply(&self) {
-        // A sum that does not fit is told by the invoice.
+        // The invoice says when a sum does not fit.
         let billing = &self.shared.vendor_state(self.name).billing;
         match self.whole {
             Some(usd) => drop(billing.charge_call(&self.model, usd, self.count)),
@@ -177,7 +177,7 @@ impl PendingCharge {
     }
 }
 
-/// Notes a violation and turns the outcome into an answer.
+/// Notes a violation on the invoice and turns the outcome into a response.
 pub(super) fn finish(shared: &SandboxState, name: Name, answer: Result<Response, ErrorResponse>) -> Response {
     answer.unwrap_or_else(|error| {
         if let Some(violation) = error.violation_note() {

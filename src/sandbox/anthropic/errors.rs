@@ -1,4 +1,7 @@
-//! What Anthropic says when something is wrong.
+//! Error responses as Anthropic words them.
+//!
+//! The field's name stands before the sentence, as the vendor has it; the sentences themselves are from memory. Status
+//! and type are what a client may rely on.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
-//! Anthropic's Messages API as PROVIDERS.md section 11 has it: `POST /v1/messages`, words in and words out.
+//! Anthropic's Messages API as PROVIDERS.md section 11 has it: `POST /v1/messages`, text in and text out.
 //!
-//! What a request may say is in `requests.rs`. A token is four characters here. What is charged is what the
+//! A token is four characters here. What is charged is what the
 //! answer's usage adds up to, a refusal and an answer that was cut off included. A prompt with the word `cached` has
 //! most of its input charged as kept and reused by the vendor, so that those prices are met too. Not here: streaming,
 //! tools, pictures, batches, lists of models.

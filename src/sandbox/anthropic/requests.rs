@@ -1,7 +1,4 @@
-//! What a request to Anthropic's Messages API may say, and in which words it is told what is wrong.
-//!
-//! The field's name stands before the sentence, as the vendor has it; the sentences themselves are from memory. Status
-//! and type are what a client may rely on.
+//! Reads and checks a request to Anthropic's Messages API.
 
 use axum::http::StatusCode;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! What Azure OpenAI says when something is wrong: OpenAI's errors in Azure's envelope, and errors of its own.
+//! Error responses as Azure OpenAI words them: OpenAI's errors in Azure's envelope, and errors of its own.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};

@@ -123,7 +123,7 @@ async fn answer(
         return openai::stream::answer(call, parsed, what).await;
     }
     call.work().await;
-    let mut body = parsed.fill(call).await?;
+    let mut body = parsed.respond(call).await?;
     annotate(&mut body);
     Ok(Json(body).into_response())
 }

@@ -1,4 +1,4 @@
-//! What Black Forest Labs says when something is wrong.
+//! Error responses as Black Forest Labs words them.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};

@@ -1,8 +1,9 @@
-//! Black Forest Labs as PROVIDERS.md 9.1 has it: tasks that are taken on, asked about by their own address, and fetched.
+//! Black Forest Labs as PROVIDERS.md 9.1 has it: a client submits a task, polls it at its own address, and
+//! fetches the picture.
 //!
-//! What a model takes is in `models.rs`. A task is charged when it is ready, and its cost is told once, in credits,
-//! when it is taken on; refused tasks cost nothing. A prompt with the word "forbidden" is refused as a request, a call
-//! that is fated to be refused as content. Webhooks are taken and never called. Not here: fine-tunes, credits, limits
+//! What a model takes is in `models.rs`. A task is charged when it is ready, and its cost is reported once, in
+//! credits, when it is accepted; refused tasks cost nothing. A prompt with the word "forbidden" is refused as a request,
+//! a call whose fault is a refusal as content. Webhooks are accepted and never called. Not here: fine-tunes, credits, limits
 //! on concurrent tasks.
 
 use std::collections::HashMap;
@@ -42,13 +43,13 @@ pub(in crate::sandbox) mod models;
 pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/v1/get_result", routing::get(poll))
-        .route("/v1/{model}", routing::post(take_on))
+        .route("/v1/{model}", routing::post(submit))
         .route("/files/{id}/{file}", routing::get(files::fetch))
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
 }
 
-async fn take_on(State(shared): State<Arc<SandboxState>>, Path(model): Path<String>, request: Request) -> Response {
+async fn submit(State(shared): State<Arc<SandboxState>>, Path(model): Path<String>, request: Request) -> Response {
     let mut call = VendorCall::admit(&shared, Name::Bfl, request.headers());
     let answer = task(&mut call, model, request).await;
     call.close(answer)
@@ -66,7 +67,7 @@ async fn task(call: &mut VendorCall, name: String, request: Request) -> Result<R
     let (shared, origin) = (Arc::clone(&call.shared), call.origin.clone());
     let tasks = &shared.vendor_state(Name::Bfl).tasks;
     let kept = Arc::clone(&shared);
-    let task = tasks.start(call.take_guard(), call.time, move |_| ending.come(&kept, &origin));
+    let task = tasks.start(call.take_guard(), call.time, move |_| ending.finish(&kept, &origin));
     let polling_url = format!("{}/bfl/v1/get_result?id={}", call.origin, task.id);
     let hooked = parsed.webhook.is_some();
     let taken = TaskAccepted {
@@ -86,7 +87,7 @@ async fn read_request(model: Model, headers: &HeaderMap, body: Body) -> Result<P
     model.read(fields).await.map_err(|error| bad_field("body", &error))
 }
 
-/// The answer to a task that was taken on. With a webhook there is no address to ask at.
+/// The answer to a task that was accepted. With a webhook there is no address to poll.
 #[derive(Serialize)]
 struct TaskAccepted<'t> {
     id: &'t str,
@@ -141,7 +142,7 @@ impl TaskEnd {
     }
 
     /// Charges what is drawn and says how the task stands from now on.
-    fn come(self, shared: &SandboxState, origin: &str) -> Value {
+    fn finish(self, shared: &SandboxState, origin: &str) -> Value {
         match self {
             TaskEnd::Refused(status, reason) => {
                 json!({"status": status, "result": null, "details": {"Moderation Reasons": [reason]}})
@@ -162,7 +163,7 @@ impl TaskEnd {
     }
 }
 
-/// How a task stands; one that is not known is told in the same words as any other.
+/// Answers with a task's status; an unknown task has a status of its own.
 async fn poll(
     State(shared): State<Arc<SandboxState>>,
     Query(query): Query<HashMap<String, String>>,
@@ -180,7 +181,7 @@ async fn poll(
     finish(&shared, Name::Bfl, answer)
 }
 
-/// The task asked about, unless the whole vendor misbehaves. Odds are for new work only.
+/// Finds the task that is polled, unless every call meets a fault. Faults by chance are for new tasks only.
 async fn find(
     shared: &SandboxState,
     query: &HashMap<String, String>,

@@ -27,7 +27,7 @@ pub(in crate::sandbox) struct Model {
     inputs: &'static [(&'static str, InputKind)],
 }
 
-/// How a size is told.
+/// How a request gives its size.
 #[derive(Clone, Copy, Debug)]
 enum Draws {
     /// In multiples of 16 from 64 up to four megapixels; 0 leaves it to the model.
@@ -146,21 +146,21 @@ pub(in crate::sandbox) struct ParsedRequest {
     pub size: Size,
     pub format: Format,
     pub seed: Option<i64>,
-    /// Stands for the input pictures; 0 when there are none.
+    /// Hash of the input pictures; 0 when there are none.
     pub fingerprint: u64,
     /// The sizes of the pictures that came along.
     pub inputs: Vec<Size>,
     pub webhook: Option<String>,
 }
 
-/// The pictures of a request, not looked at yet.
+/// The pictures of a request, not decoded yet.
 #[derive(Debug, Default)]
 struct Inputs {
     images: Vec<(String, Bytes)>,
     mask: Option<Bytes>,
 }
 
-/// What was wished for the size.
+/// The size that a request asks for.
 #[derive(Clone, Copy, Debug)]
 enum RequestedSize {
     Pixels(Option<u32>, Option<u32>),
@@ -183,7 +183,7 @@ impl Model {
                 fields.text("prompt")?.ok_or_else(|| FieldError::new("prompt", FieldErrorKind::Missing))?
             }
         };
-        let wish = self.wish(&mut fields)?;
+        let requested = self.requested_size(&mut fields)?;
         let seed = fields.whole("seed", i64::MIN..=i64::MAX)?;
         let format = fields.choice("output_format", self.formats)?;
         fields.whole("safety_tolerance", 0..=self.tolerance)?;
@@ -201,7 +201,7 @@ impl Model {
         }
         Ok(ParsedRequest {
             prompt,
-            size: self.size(wish, seen.first())?,
+            size: self.size(requested, seen.first())?,
             format: format.and_then(|word| word.parse().ok()).unwrap_or(self.format),
             seed,
             fingerprint,
@@ -210,7 +210,7 @@ impl Model {
         })
     }
 
-    fn wish(&self, fields: &mut Fields) -> Result<RequestedSize, FieldError> {
+    fn requested_size(&self, fields: &mut Fields) -> Result<RequestedSize, FieldError> {
         Ok(match self.draws {
             Draws::Free => {
                 RequestedSize::Pixels(side(fields, "width", 16, 64..=65_536)?, side(fields, "height", 16, 64..=65_536)?)
@@ -244,9 +244,9 @@ impl Model {
     }
 
     /// The size of the picture; what is not said follows the first picture, where there is one.
-    fn size(&self, wish: RequestedSize, first: Option<&InspectedPicture>) -> Result<Size, FieldError> {
+    fn size(&self, requested: RequestedSize, first: Option<&InspectedPicture>) -> Result<Size, FieldError> {
         let first = first.map(|seen| seen.size);
-        match (self.draws, wish) {
+        match (self.draws, requested) {
             (Draws::Free, RequestedSize::Pixels(None, None)) => Ok(first.map_or(Size::new(1024, 1024), whole_steps)),
             (Draws::Free, RequestedSize::Pixels(width, height)) => {
                 let size = Size::new(width.unwrap_or(1024), height.unwrap_or(1024));

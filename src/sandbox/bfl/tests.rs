@@ -75,7 +75,7 @@ async fn a_task_stands_differently_in_its_time_and_is_charged_at_its_end() {
     let task = shared
         .vendor_state(Name::Bfl)
         .tasks
-        .start(call.take_guard(), call.time, move |_| ending.come(&kept, "http://sandbox"));
+        .start(call.take_guard(), call.time, move |_| ending.finish(&kept, "http://sandbox"));
     let mut seen = Vec::new();
     for _ in 0..3 {
         seen.push((standing(&task)["status"].as_str().unwrap().to_owned(), shared.invoice().total));

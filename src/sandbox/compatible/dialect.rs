@@ -140,7 +140,7 @@ pub enum SizeStyle {
 pub enum EditStyle {
     /// As files of a form, to a path of their own.
     Form,
-    /// As one `data:` URL among the fields of any order.
+    /// As one `data:` URL among the fields of any request.
     Url,
     /// As a list of them.
     Urls,
@@ -166,7 +166,7 @@ pub struct Jobs {
     pub id: String,
     /// Its state, in every answer.
     pub state: String,
-    /// The address to ask at, in every answer; `None` tells none.
+    /// Where every answer has the address to poll; `None` leaves it out.
     pub address: Option<String>,
     /// The state of a job that is being drawn.
     pub running: String,

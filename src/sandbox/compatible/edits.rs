@@ -1,7 +1,7 @@
 //! Edits at the server that resembles OpenAI: its form, with the pictures under the dialect's own names.
 //!
 //! Everything else is as in `mod.rs`. JSON is refused at their path; a dialect may have the pictures among the
-//! fields of any order instead, as `data:` URLs.
+//! fields of any request instead, as `data:` URLs.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::sandbox::vendor_call::VendorCall;
 /// Pictures at once.
 const MOST: usize = 16;
 
-/// The pictures among the fields of an order, where the dialect has them there; 0 where there are none.
+/// The hash of the pictures among a request's fields, where the dialect has them there; 0 where there are none.
 pub(in crate::sandbox) async fn in_body(fields: &mut Fields, dialect: &Dialect) -> Result<u64, FieldError> {
     let name = dialect.rename.get("image").map_or("image", String::as_str);
     let given = match dialect.edits {

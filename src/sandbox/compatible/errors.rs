@@ -1,4 +1,4 @@
-//! What the compatible vendor says when something is wrong, in the shape of its dialect.
+//! Error responses of the compatible vendor, in the shape of its dialect.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
-//! The compatible vendor as one that takes jobs on: the answer to an order names a job, which is asked about until it is
+//! Jobs at the compatible vendor: it answers a request with the name of a job, and the client polls that until it is
 //! done.
 //!
-//! Where the names stand and which words tell the state is the dialect's `jobs`. An order is checked at once and
-//! refused, if at all, when its job ends. A job told to have no pictures fails. Jobs cannot be cancelled.
+//! The dialect's `jobs` says where the names stand and which words are the states. A request is checked at once and
+//! refused, if at all, when its job ends. A job whose fault is `NoPictures` fails. Jobs cannot be cancelled.
 
 use std::sync::Arc;
 
@@ -31,8 +31,8 @@ enum JobEnd {
     Refused(&'static str),
 }
 
-/// Takes an order on.
-pub(in crate::sandbox) async fn take_on(
+/// Accepts a request as a job.
+pub(in crate::sandbox) async fn accept(
     call: &mut VendorCall,
     parsed: ParsedRequest,
     jobs: &Jobs,

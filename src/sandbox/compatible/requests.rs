@@ -1,4 +1,4 @@
-//! What a request to the compatible vendor asks for, and whether it may.
+//! Reads and checks a request to the compatible vendor in its dialect.
 
 use axum::http::StatusCode;
 
@@ -25,7 +25,7 @@ pub(in crate::sandbox) struct ParsedRequest {
     pub format: Format,
     pub seed: Option<i64>,
     pub links: bool,
-    /// Stands for the pictures an edit starts from; 0 when there are none.
+    /// Hash of the pictures an edit starts from; 0 when there are none.
     pub fingerprint: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What the compatible vendor answers when all is well: pictures where its dialect has them, and their price.
+//! The compatible vendor's answer with pictures, where its dialect has them, and their price.
 //!
 //! Drawing comes first and charging last, with nothing awaited in between: what is charged is answered.
 
@@ -36,7 +36,7 @@ pub(in crate::sandbox) struct UnchargedPictures {
 }
 
 impl UnchargedPictures {
-    /// Draws what is ordered.
+    /// Draws what the request asks for.
     pub(in crate::sandbox) async fn prepare(
         call: &VendorCall,
         request: ParsedRequest,
@@ -99,8 +99,8 @@ impl UnchargedPictures {
     }
 }
 
-/// The whole answer to an order that is drawn at once.
-pub(in crate::sandbox) async fn fill(call: &VendorCall, request: ParsedRequest) -> Result<Response, ErrorResponse> {
+/// The whole answer to a request that is drawn at once.
+pub(in crate::sandbox) async fn respond(call: &VendorCall, request: ParsedRequest) -> Result<Response, ErrorResponse> {
     let (body, charged) =
         UnchargedPictures::prepare(call, request).await?.finish().ok_or_else(ErrorResponse::broken)?;
     let mut answer = Json(body).into_response();

@@ -1,10 +1,10 @@
-//! The size of a picture in the words of the compatible vendor's dialect.
+//! Reads the size of a picture as the compatible vendor's dialect writes it.
 
 use crate::image::Size;
 use crate::sandbox::compatible::dialect::{Dialect, SizeStyle};
 use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 
-/// The size in the dialect's words; the dialect's own when nothing is said.
+/// The requested size as the dialect writes it; the dialect's default when the request has none.
 pub(in crate::sandbox) fn size(fields: &mut Fields, dialect: &Dialect) -> Result<Size, FieldError> {
     let theirs = |name| dialect.rename.get(name).map_or(name, String::as_str);
     let default = dialect.default_size;

@@ -1,4 +1,4 @@
-//! DashScope's error answers: `{"code","message","request_id"}`, and no word on the field but in the sentence.
+//! DashScope's error responses: `{"code","message","request_id"}`; only the message names the field.
 //!
 //! PROVIDERS.md section 10 has the codes and statuses; some sentences are from memory. Nothing here decides whether
 //! there is an error.

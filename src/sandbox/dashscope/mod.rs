@@ -1,7 +1,8 @@
-//! Alibaba's DashScope (PROVIDERS.md section 10): messages that are answered at once, and tasks that are asked about.
+//! Alibaba's DashScope (PROVIDERS.md section 10): messages that are answered at once, and tasks that are
+//! polled.
 //!
-//! Only who asks what, and when it is charged; a request is read in `requests.rs` and answered in `responses.rs`, what a model takes is in
-//! `models.rs`. Input pictures come inside the request, nothing is downloaded; text between
+//! The handlers are here, and when a call is charged; a request is read in `requests.rs` and answered in
+//! `responses.rs`, what a model takes is in `models.rs`. Input pictures come inside the request, nothing is downloaded; text between
 //! pictures and streaming are not here. A prompt with the word "withheld" loses its last picture to the vendor's
 //! filter, while the others are delivered.
 
@@ -18,7 +19,7 @@ use super::tasks::Task;
 use crate::sandbox::dashscope::auth::authorise;
 use crate::sandbox::dashscope::errors::{WITHHELD, fault_response, flat, refusal, request_id, violation};
 use crate::sandbox::dashscope::requests::{ParsedRequest, Surface};
-use crate::sandbox::dashscope::responses::stamp;
+use crate::sandbox::dashscope::responses::timestamp;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::files;
@@ -38,7 +39,7 @@ const TASK: &str = "00000000-0000-4000-";
 pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/api/v1/services/aigc/multimodal-generation/generation", routing::post(answer_messages))
-        .route("/api/v1/services/aigc/text2image/image-synthesis", routing::post(take_on))
+        .route("/api/v1/services/aigc/text2image/image-synthesis", routing::post(submit))
         .route("/api/v1/tasks/{id}", routing::get(poll))
         .route("/api/v1/tasks/{id}/cancel", routing::post(cancel))
         .route("/files/{id}/{file}", routing::get(files::fetch))
@@ -52,7 +53,7 @@ async fn answer_messages(State(shared): State<Arc<SandboxState>>, request: Reque
     call.close(answer)
 }
 
-async fn take_on(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
+async fn submit(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
     let mut call = VendorCall::admit(&shared, Name::DashScope, request.headers());
     let answer = task(&mut call, request).await;
     call.close(answer)
@@ -94,7 +95,7 @@ async fn task(call: &mut VendorCall, request: Request) -> Result<Response, Error
     Ok(Json(json!({"output": output, "request_id": request_id(seed)})).into_response())
 }
 
-/// A task as it stands. One that is not known is told in the same words as any other.
+/// Answers with a task's status; an unknown task has a status of its own.
 async fn poll(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     let answer = find(&shared, &id, &headers).await.map(|found| {
         let (mut output, usage) = match &found {
@@ -126,7 +127,7 @@ async fn cancel(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>,
     finish(&shared, Name::DashScope, answer)
 }
 
-/// The task asked about, unless the whole vendor misbehaves. Odds are for new work only.
+/// Finds the task that is polled, unless every call meets a fault. Faults by chance are for new tasks only.
 async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Option<Arc<Task>>, ErrorResponse> {
     let vendor = shared.settings(Name::DashScope);
     authorise(&vendor, headers)?;
@@ -149,7 +150,7 @@ fn standing(task: &Task) -> (Value, Value) {
         Some(mut ended) if ended.is_object() => (ended["output"].take(), ended["usage"].take()),
         Some(_) => (failed("InternalError", "the sandbox is closing")["output"].take(), Value::Null),
     };
-    output["submit_time"] = json!(stamp(task.created.elapsed()));
+    output["submit_time"] = json!(timestamp(task.created.elapsed()));
     (output, usage)
 }
 

@@ -307,7 +307,7 @@ pub(in crate::sandbox) struct DrawParameters {
     pub size: Size,
     pub count: u32,
     pub seed: Option<u64>,
-    /// Stands for the pictures to change; 0 for none.
+    /// Hash of the pictures to change; 0 for none.
     pub inputs: u64,
     /// The prompt is rewritten first.
     pub extended: bool,

@@ -1,6 +1,6 @@
 //! Draws what a request to DashScope asks for, and words the answer to messages and the end of a task.
 //!
-//! Each model spells its usage in its own way. Charging and waiting are `mod.rs`'s business.
+//! Each model spells its usage in its own way. `mod.rs` charges and waits.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,8 +18,8 @@ use crate::sandbox::vendor_call::VendorCall;
 /// The vendor's clock, whatever the region.
 const BEIJING: Duration = Duration::from_secs(8 * 60 * 60);
 
-/// So long ago, as the vendor writes it: no zone, eight hours ahead.
-pub(in crate::sandbox) fn stamp(ago: Duration) -> String {
+/// The time so long ago as the vendor writes it: without a zone, eight hours ahead of UTC.
+pub(in crate::sandbox) fn timestamp(ago: Duration) -> String {
     let then = SystemTime::now() - ago + BEIJING;
     humantime::format_rfc3339_millis(then).to_string().replace('T', " ").replace('Z', "")
 }
@@ -57,7 +57,7 @@ impl ParsedRequest {
             results.resize(self.asked.count as usize, json!({"code": code, "message": message}));
         }
         let output = json!({"task_status": "SUCCEEDED", "results": results, "task_metrics": self.metrics(links.len()),
-            "end_time": stamp(Duration::ZERO)});
+            "end_time": timestamp(Duration::ZERO)});
         json!({"output": output, "usage": {"image_count": links.len()}})
     }
 

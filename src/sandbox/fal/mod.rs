@@ -1,8 +1,8 @@
-//! fal.ai's queue (PROVIDERS.md section 9.2): submit, look, fetch the result, cancel.
+//! fal.ai's queue (PROVIDERS.md section 9.2): submit, poll, fetch the result, cancel.
 //!
-//! A request is taken on whatever its input says, as at the vendor: what the model refuses is told by its result, on a
-//! request that is COMPLETED all the same. Whom the queue serves, where, and in which JSON, it checks at once. What
-//! waits for its turn longer than it says it may is never begun. What an endpoint takes is in `models.rs`, its
+//! The queue accepts a request whatever its input says, as at the vendor: the result says what the model refuses, on a
+//! request that is COMPLETED all the same. The queue checks the key, the endpoint and the JSON at once. A request that
+//! waits longer than its header allows is never started. What an endpoint takes is in `models.rs`, its
 //! results in `results.rs`. A prompt with the word "withheld" has its last picture blacked out, which is charged
 //! like any other. Not here: webhooks, logs, streaming, files by URL, and the vendor's own retries.
 
@@ -42,7 +42,7 @@ const START_TIMEOUT: HeaderName = HeaderName::from_static("x-fal-request-timeout
 const REQUEST: &str = "00000000-0000-4000-";
 
 pub(super) fn routes() -> Router<Arc<SandboxState>> {
-    // An endpoint's name has any number of parts, so the other paths are told apart by hand.
+    // An endpoint's name has any number of parts, so the other paths are matched by hand.
     Router::new()
         .route("/files/{id}/{file}", routing::get(files::fetch))
         .fallback(any)
@@ -71,7 +71,7 @@ async fn not_found(State(shared): State<Arc<SandboxState>>) -> Response {
     finish(&shared, Name::Fal, Err(violation(StatusCode::NOT_FOUND, "Not Found", "not_found")))
 }
 
-/// Takes a request on.
+/// Accepts a request.
 async fn submit(call: &mut VendorCall, name: &str, request: Request) -> Result<Response, ErrorResponse> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
@@ -116,7 +116,7 @@ fn start_timeout(headers: &HeaderMap) -> Result<Option<Duration>, ErrorResponse>
     }
 }
 
-/// How a request stands: 202 until it is completed, which is not to say that it succeeded.
+/// Answers with a request's status: 202 until it is completed, whether or not it succeeds.
 async fn poll(shared: &SandboxState, app: &str, id: &str, headers: &HeaderMap) -> Response {
     let answer = find(shared, id, headers).await.map(|task| {
         let mut body = addresses(&origin(headers, &shared.url), app, &task);
@@ -162,7 +162,7 @@ async fn cancel(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Respons
     finish(shared, Name::Fal, answer)
 }
 
-/// The request asked about, unless the whole vendor misbehaves. Odds are for new work only.
+/// Finds the request that is polled, unless every call meets a fault. Faults by chance are for new requests only.
 async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Arc<Task>, ErrorResponse> {
     let vendor = shared.settings(Name::Fal);
     authorise(&vendor, headers)?;

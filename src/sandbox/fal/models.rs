@@ -12,7 +12,7 @@ use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields, kind};
 use crate::sandbox::input_images::{data_url, decode, fingerprint};
 use crate::sandbox::settings::Vendor;
 
-/// How an endpoint is told the size.
+/// How a request gives an endpoint the size.
 #[derive(Clone, Copy, Debug)]
 enum Sizes {
     /// A preset or `{width, height}`: whole steps of the first, sides from the second to the third.
@@ -186,7 +186,7 @@ pub(in crate::sandbox) struct DrawParameters {
     pub inside: bool,
     /// The answer says which pictures were blacked out.
     pub checked: bool,
-    /// Stands for the input pictures; 0 when there are none.
+    /// Hash of the input pictures; 0 when there are none.
     pub fingerprint: u64,
 }
 
@@ -344,7 +344,7 @@ fn picture(field: &str, link: &Value) -> Result<(Bytes, Size, bool), FieldError>
     Ok((bytes, seen.size, seen.alpha))
 }
 
-/// `image_size`, and whether it was told in pixels.
+/// `image_size`, and whether it was given in pixels.
 fn pixels(fields: &mut Fields, usual: Size) -> Result<(Size, bool), FieldError> {
     match fields.any("image_size") {
         None => Ok((usual, false)),

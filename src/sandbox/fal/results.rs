@@ -1,7 +1,7 @@
 //! How a request at the sandbox's fal.ai ends: with pictures that are charged, or with the model's error, which is not.
 //!
-//! A result is kept as it will be answered, its headers' contents beside its body. When it ends and who asks for it is
-//! `mod.rs`'s business.
+//! A result is kept as it will be answered, its headers' contents beside its body. `mod.rs` decides when it ends and
+//! who may fetch it.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ pub(in crate::sandbox) struct UnchargedPictures {
     model: String,
     asked: DrawParameters,
     seed: u64,
-    /// Nothing is drawn, as the fate has it.
+    /// Nothing is drawn, because the call's fault is `NoPictures`.
     empty: bool,
     sketches: Vec<Sketch>,
     /// The pictures themselves, where they come inside the answer.

@@ -49,12 +49,12 @@ impl PictureEdit {
         }
     }
 
-    /// A number that is another for other pictures.
+    /// A hash of both pictures.
     pub(in crate::sandbox) fn fingerprint(&self) -> u64 {
         fingerprint(std::slice::from_ref(&self.raw), Some(&self.mask))
     }
 
-    /// Looks at both; what is drawn is as large as they are.
+    /// Decodes both; what is drawn is as large as they are.
     pub(in crate::sandbox) async fn size(self) -> Result<Size, FieldError> {
         let seen = decode_all("referenceImage", vec![self.raw, self.mask], None).await?;
         if seen.iter().any(|seen| seen.format == Format::Webp) {

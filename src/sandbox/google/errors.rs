@@ -1,4 +1,4 @@
-//! What Google says when something is wrong.
+//! Error responses as Google words them.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};

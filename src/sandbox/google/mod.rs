@@ -21,7 +21,7 @@ use crate::sandbox::google::auth::{authorise, authorise_token};
 use crate::sandbox::google::errors::{bad_body, bad_field, fault_response, violation};
 use crate::sandbox::google::models::{GEMINI, MODELS, Model};
 use crate::sandbox::google::requests::{content, predict};
-use crate::sandbox::google::responses::{charged, refusal};
+use crate::sandbox::google::responses::{charge_tokens, refusal};
 use crate::sandbox::http_request::read_json;
 use crate::sandbox::input_images::{decode_all, fingerprint};
 use crate::sandbox::json_response::Json;
@@ -103,17 +103,17 @@ async fn answer(call: &VendorCall, target: &str, vertex: bool, request: Request)
     inject_fault(call.fault, fault_response).await?;
     if call.refuses(&parsed.prompt) {
         let tokens = usage::read(&parsed.prompt, parsed.inputs);
-        let counted = charged(call, name, &tokens, 0)?;
+        let counted = charge_tokens(call, name, &tokens, 0)?;
         return Ok(Json(refusal(model.predict, counted)).into_response());
     }
     call.work().await;
     if parsed.prompt.contains("withheld")
-        && let Some(usage) = charged(call, name, &parsed.tokens(), 0)?
+        && let Some(usage) = charge_tokens(call, name, &parsed.tokens(), 0)?
     {
         let candidate = json!({"content": {}, "finishReason": "IMAGE_SAFETY", "index": 0});
         return Ok(Json(json!({"candidates": [candidate], "usageMetadata": usage})).into_response());
     }
-    parsed.fill(call, model.predict).await
+    parsed.respond(call, model.predict).await
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(super) struct ParsedRequest {
     pub(super) size: (Size, Size),
     pub(super) format: Format,
     pub(super) seed: Option<i64>,
-    /// Stands for the input pictures; 0 when there are none.
+    /// Hash of the input pictures; 0 when there are none.
     pub(super) fingerprint: u64,
     /// How many those are.
     pub(super) inputs: u64,
@@ -71,7 +71,7 @@ pub(super) fn content(
     Ok((ParsedRequest { model: name.to_owned(), prompt, n: 1, size, format, seed, fingerprint: 0, inputs: 0 }, inputs))
 }
 
-/// The words and pictures of the only message.
+/// The text and the pictures of the only message.
 pub(super) fn message(contents: Option<Value>, model: &Model) -> Result<(String, Vec<Bytes>), FieldError> {
     let Some(Value::Array(mut contents)) = contents else {
         return Err(FieldError::new("contents", FieldErrorKind::Missing));
@@ -130,7 +130,7 @@ pub(super) fn predict(
     }
     let n = with.whole("sampleCount", 1..=4)?.unwrap_or(4);
     let size = match model.masked {
-        // Known when the picture has been looked at.
+        // Known when the picture has been decoded.
         true => edits::mode(&mut with).map(|()| (Size::new(0, 0), Size::new(0, 0)))?,
         false => size(&mut with, model, "sampleImageSize")?,
     };

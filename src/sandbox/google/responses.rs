@@ -15,7 +15,7 @@ use crate::sandbox::vendor_call::VendorCall;
 
 impl ParsedRequest {
     /// Draws, charges and answers.
-    pub(super) async fn fill(self, call: &VendorCall, predict: bool) -> Result<Response, ErrorResponse> {
+    pub(super) async fn respond(self, call: &VendorCall, predict: bool) -> Result<Response, ErrorResponse> {
         if call.fault == Mode::NoPictures {
             let empty = if predict { json!({"predictions": [{}]}) } else { json!({"candidates": []}) };
             return Ok(Json(empty).into_response());
@@ -24,7 +24,7 @@ impl ParsedRequest {
         let sketch = |index| Sketch { format: self.format, ..call.sketch(&self.prompt, seed, index, self.size.0) };
         let files = draw_all((0..self.n).map(sketch).collect()).await?;
         // Nothing is awaited from here on: what is charged is answered.
-        let counted = if predict { None } else { charged(call, &self.model, &self.tokens(), self.n)? };
+        let counted = if predict { None } else { charge_tokens(call, &self.model, &self.tokens(), self.n)? };
         if counted.is_none() {
             call.charge(&self.model, self.size.1, None, self.n, 0)?;
         }
@@ -52,8 +52,8 @@ impl ParsedRequest {
     }
 }
 
-/// What a model that is charged by the token is charged for, in the words that tell it; `None` for any other.
-pub(super) fn charged(
+/// Charges a model that has a price by the token, and gives `usageMetadata`; `None` for any other model.
+pub(super) fn charge_tokens(
     call: &VendorCall,
     model: &str,
     tokens: &ImageTokens,

@@ -21,7 +21,7 @@ use crate::sandbox::state::SandboxState;
 use crate::sandbox::unix_time::unix_time;
 use crate::sandbox::vendor_call::finish;
 
-/// How a statement is asked to be honoured.
+/// The grant type of a signed statement.
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// What a token opens.

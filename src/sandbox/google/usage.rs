@@ -1,6 +1,7 @@
-//! What Gemini's models count at the sandbox's Google, told as `usageMetadata` (PROVIDERS.md 4.2) and charged by it.
+//! Counts the tokens of a call to Gemini and words them as `usageMetadata` (PROVIDERS.md 4.2).
 //!
-//! Only models with a price by the token tell it in full; others tell the same few numbers always. Imagen counts none.
+//! Only models with a price by the token report them in full; the others report the same few numbers always. Imagen
+//! counts none.
 
 use serde_json::{Value, json};
 
@@ -31,7 +32,7 @@ pub(in crate::sandbox) fn drawn(prompt: &str, pictures: u64, edge: u32) -> Image
     ImageTokens { image_out, text_out, ..read(prompt, pictures) }
 }
 
-/// `usageMetadata`. Thoughts are told beside the candidates' tokens, not among them.
+/// `usageMetadata`. Thoughts are counted beside the candidates' tokens, not among them.
 pub(in crate::sandbox) fn to_json(tokens: &ImageTokens) -> Value {
     let ImageTokens { text_in, text_cached_in, image_in, image_out, text_out } = *tokens;
     let (text, total) = (text_in + text_cached_in, text_in + text_cached_in + image_in + image_out + text_out);
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thoughts_are_told_beside_the_pictures_tokens_and_cached_ones_among_the_prompts() {
+    fn thoughts_are_counted_beside_the_pictures_tokens_and_cached_ones_among_the_prompts() {
         let usage = to_json(&drawn("thinking of a cached fox", 1, 2048));
         for (key, count) in [
             ("promptTokenCount", 264),

@@ -101,8 +101,8 @@ fn referred(field: &str, reference: &Value) -> Result<Bytes, FieldError> {
 }
 
 impl Start {
-    /// Whether models of this family can start from these pictures; a number that stands for them, and how many tokens
-    /// they are: 65 for each begun tile of 512x512.
+    /// Checks whether models of this family can start from these pictures. Gives their hash, and how many tokens they
+    /// are: 65 for each begun tile of 512x512.
     pub(in crate::sandbox) async fn check(self, family: Family) -> Result<(u64, u64), FieldError> {
         let Start { name, images, mask } = self;
         let most = match family {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_out_of_line_in_a_form_is_named_and_costs_nothing() {
+    async fn what_is_wrong_in_a_form_is_named_and_costs_nothing() {
         let sandbox = sandbox("{}").await;
         let (png, jpeg) = (picture(64, Format::Png, false), picture(64, Format::Jpeg, false));
         let (small, junk) = (picture(32, Format::Png, true), Bytes::from_static(b"\x89PNG\r\n"));
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_edit_meets_the_same_fates_and_the_same_door() {
+    async fn an_edit_meets_the_same_faults_and_needs_the_same_key() {
         let sandbox = sandbox("{}").await;
         let png = picture(64, Format::Png, false);
         let forbidden = [("model", "gpt-image-1"), ("prompt", "forbidden")];

@@ -87,7 +87,7 @@ pub(in crate::sandbox) fn bad_field(error: FieldError) -> ErrorResponse {
     ErrorResponse::violation(StatusCode::BAD_REQUEST, invalid(&message, Some(name), Some(code)))
 }
 
-/// A fault in OpenAI's words; also used by `sandbox/compatible/mod.rs` where a server copies them.
+/// A fault as OpenAI words it; `sandbox/compatible/execute.rs` uses it too.
 pub(in crate::sandbox) fn fault_response(mode: Mode) -> ErrorResponse {
     match mode {
         Mode::RateLimited { retry_after } => {

@@ -55,8 +55,8 @@ async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, Err
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let object = read_json(&parts.headers, body).await.map_err(bad_body)?;
-    let parsed = parsed(Fields::nullable(object), &call.vendor, RequestForm::Generation)?;
-    drawn(call, parsed, "image_generation").await
+    let parsed = parse(Fields::nullable(object), &call.vendor, RequestForm::Generation)?;
+    execute(call, parsed, "image_generation").await
 }
 
 async fn edit(State(shared): State<Arc<SandboxState>>, request: Request) -> Response {
@@ -68,19 +68,19 @@ async fn edit(State(shared): State<Arc<SandboxState>>, request: Request) -> Resp
 async fn edited(call: &mut VendorCall, request: Request) -> Result<Response, ErrorResponse> {
     authorise(&call.vendor, request.headers())?;
     let Edit { fields, start, form } = Edit::read(request).await?;
-    let mut parsed = parsed(fields, &call.vendor, form)?;
+    let mut parsed = parse(fields, &call.vendor, form)?;
     (parsed.fingerprint, parsed.image_tokens) = start.check(parsed.family).await.map_err(bad_field)?;
-    drawn(call, parsed, "image_edit").await
+    execute(call, parsed, "image_edit").await
 }
 
-/// The order in `fields`, its model included.
-fn parsed(mut fields: Fields, vendor: &Vendor, form: RequestForm) -> Result<ParsedRequest, ErrorResponse> {
+/// Reads `fields`, the model included.
+fn parse(mut fields: Fields, vendor: &Vendor, form: RequestForm) -> Result<ParsedRequest, ErrorResponse> {
     let model = required(fields.text("model").map_err(bad_field)?, "model")?;
     let family = Family::of(&model, vendor).ok_or_else(|| no_such_model(&model))?;
     ParsedRequest::read(model, family, fields, form).map_err(bad_field)
 }
 
-async fn drawn(call: &mut VendorCall, parsed: ParsedRequest, what: &'static str) -> Result<Response, ErrorResponse> {
+async fn execute(call: &mut VendorCall, parsed: ParsedRequest, what: &'static str) -> Result<Response, ErrorResponse> {
     inject_fault(call.fault, fault_response).await?;
     if call.refuses(&parsed.prompt) {
         return Err(refusal(parsed.family.is_dalle(), &request_id(call.seed)));
@@ -89,7 +89,7 @@ async fn drawn(call: &mut VendorCall, parsed: ParsedRequest, what: &'static str)
         return stream::answer(call, parsed, what).await;
     }
     call.work().await;
-    Ok(Json(parsed.fill(call).await?).into_response())
+    Ok(Json(parsed.respond(call).await?).into_response())
 }
 
 /// The headers that section 1.6 observed.

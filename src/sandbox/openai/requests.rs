@@ -1,14 +1,13 @@
 //! Reads and checks the fields of a request to OpenAI (PROVIDERS.md 1.1 and 1.2).
 //!
 //! The GPT image models and the two DALL-E models each take only their own fields, and an edit takes others than a
-//! generation. Azure serves the same models and reads its requests here too. The words for what is wrong are in
-//! `errors.rs`.
+//! generation. Azure serves the same models and reads its requests here too.
 
 use crate::image::{Format, Size};
 use crate::sandbox::fields::{FieldError, Fields};
 use crate::sandbox::openai::models::{Family, quality, size};
 
-/// How an order comes in; each way knows fields of its own.
+/// The form in which a request comes; each form has fields of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) enum RequestForm {
     /// A prompt alone.
@@ -19,7 +18,7 @@ pub(in crate::sandbox) enum RequestForm {
     JsonEdit,
 }
 
-/// What is to be drawn.
+/// What the request asks to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) struct ParsedRequest {
     pub model: String,
@@ -34,7 +33,7 @@ pub(in crate::sandbox) struct ParsedRequest {
     pub transparent: bool,
     /// Links instead of base64.
     pub links: bool,
-    /// Stands for the pictures an edit starts from; 0 when there are none.
+    /// Hash of the pictures an edit starts from; 0 when there are none.
     pub fingerprint: u64,
     /// Tokens of those pictures.
     pub image_tokens: u64,
@@ -43,7 +42,7 @@ pub(in crate::sandbox) struct ParsedRequest {
 }
 
 impl ParsedRequest {
-    /// The order in `fields`, from which the model has been taken.
+    /// Reads `fields`, from which the model has been taken.
     pub(in crate::sandbox) fn read(
         model: String,
         family: Family,

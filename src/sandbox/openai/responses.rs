@@ -16,7 +16,7 @@ use crate::sandbox::vendor_call::{PendingCharge, VendorCall};
 
 impl ParsedRequest {
     /// Draws, charges and answers.
-    pub(in crate::sandbox) async fn fill(self, call: &VendorCall) -> Result<Value, ErrorResponse> {
+    pub(in crate::sandbox) async fn respond(self, call: &VendorCall) -> Result<Value, ErrorResponse> {
         if call.fault == Mode::NoPictures {
             return Ok(json!({"created": unix_time(), "data": []}));
         }
@@ -49,7 +49,7 @@ impl ParsedRequest {
         let sketches = (0..partials).map(unfinished).chain((0..self.n).map(|index| self.sketch(call, index)));
         let files = draw_all(sketches.collect()).await?;
         let event = |kind: &str, file: &Bytes| {
-            // Each event tells what its own picture took.
+            // Each event reports what its own picture took.
             let mut event = self.body(Vec::new(), 1);
             event["type"] = json!(format!("{what}.{kind}"));
             event["b64_json"] = json!(STANDARD.encode_to_string(file));
@@ -73,7 +73,7 @@ impl ParsedRequest {
         Ok((partials, finished.iter().map(|file| event("completed", file)).collect()))
     }
 
-    /// What the order is charged, for when its stream ends.
+    /// What the request is charged when its stream ends.
     pub(in crate::sandbox) fn pending_charge(&self, call: &VendorCall) -> PendingCharge {
         let each = self.tokens(1);
         let n = u64::from(self.n);

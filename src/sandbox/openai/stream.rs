@@ -1,7 +1,7 @@
 //! OpenAI's answer as a stream of events (PROVIDERS.md 1.5), for OpenAI and for Azure.
 //!
 //! Unfinished pictures go out at once, the finished ones when the work is done; only then is it charged. A client that
-//! leaves before pays nothing here, as with an answer in one piece. Which order may be streamed is not decided here.
+//! leaves before pays nothing here, as with an answer in one piece. `requests.rs` decides which request may be streamed.
 
 use std::convert::Infallible;
 
@@ -15,7 +15,7 @@ use crate::sandbox::faults::Mode;
 use crate::sandbox::openai::requests::ParsedRequest;
 use crate::sandbox::vendor_call::VendorCall;
 
-/// The answer to an order that is to be streamed.
+/// Answers a request that asks for a stream.
 pub(in crate::sandbox) async fn answer(
     call: &mut VendorCall,
     parsed: ParsedRequest,

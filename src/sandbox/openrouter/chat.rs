@@ -52,7 +52,7 @@ async fn answer(call: &VendorCall, request: Request) -> Result<Response, ErrorRe
     }
     call.work().await;
     if call.fault == Mode::NoPictures {
-        return respond(call, &parsed, ChatEnd::OnlyWords, CallUsage::of(Usd::ZERO)?);
+        return respond(call, &parsed, ChatEnd::OnlyText, CallUsage::of(Usd::ZERO)?);
     }
     let mut files = parsed.draw(call).await?;
     // Nothing is awaited from here on: what is charged is answered.
@@ -60,7 +60,7 @@ async fn answer(call: &VendorCall, request: Request) -> Result<Response, ErrorRe
     respond(call, &parsed, ChatEnd::Picture(files.pop().unwrap_or_default()), usage)
 }
 
-/// Pictures must be asked for, and words only from who has some.
+/// The request must ask for pictures, and for text only at a model that writes some.
 fn check_modalities(model: &Model, asked: Option<Value>) -> Result<(), ErrorResponse> {
     let asked = asked.unwrap_or(Value::Null);
     let words: Vec<&str> = asked.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -102,7 +102,7 @@ fn read(name: String, model: &Model, mut fields: Fields) -> Result<(ParsedReques
     Ok((parsed, references))
 }
 
-/// The one message's words and pictures.
+/// The text and the pictures of the only message.
 fn message(messages: Option<Value>) -> Result<(String, Vec<Bytes>), FieldError> {
     let messages = messages.ok_or_else(|| FieldError::new("messages", FieldErrorKind::Missing))?;
     let bad = |sentence: &str| FieldError::other("messages", sentence);
@@ -133,7 +133,7 @@ fn message(messages: Option<Value>) -> Result<(String, Vec<Bytes>), FieldError> 
 enum ChatEnd {
     Picture(Bytes),
     Refused,
-    OnlyWords,
+    OnlyText,
 }
 
 /// A completion.
@@ -156,7 +156,7 @@ fn respond(
     let (native, content) = match &ending {
         ChatEnd::Picture(_) => ("STOP", "Here is your picture."),
         ChatEnd::Refused => ("IMAGE_SAFETY", ""),
-        ChatEnd::OnlyWords => ("STOP", "Which colour shall it have?"),
+        ChatEnd::OnlyText => ("STOP", "Which colour shall it have?"),
     };
     let finish = if matches!(ending, ChatEnd::Refused) { "content_filter" } else { "stop" };
     let mut message = json!({"role": "assistant", "content": content, "refusal": null});

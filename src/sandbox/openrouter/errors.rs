@@ -1,4 +1,4 @@
-//! What OpenRouter says when something is wrong, and whom it lets in.
+//! Error responses as OpenRouter words them.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};

@@ -46,10 +46,10 @@ async fn answer(call: &VendorCall, request: Request) -> Result<Response, ErrorRe
         return Err(moderation(&parsed));
     }
     call.work().await;
-    parsed.fill(call).await
+    parsed.respond(call).await
 }
 
-/// The order and its input pictures.
+/// Reads the request and its input pictures.
 fn read(name: String, model: &Model, mut fields: Fields) -> Result<(ParsedRequest, Vec<Bytes>), FieldError> {
     let prompt = fields.prompt("prompt", usize::MAX)?;
     let n = fields.whole("n", 1..=10)?.unwrap_or(1);
@@ -96,7 +96,7 @@ fn read(name: String, model: &Model, mut fields: Fields) -> Result<(ParsedReques
 
 impl ParsedRequest {
     /// Draws, charges and answers.
-    async fn fill(self, call: &VendorCall) -> Result<Response, ErrorResponse> {
+    async fn respond(self, call: &VendorCall) -> Result<Response, ErrorResponse> {
         if call.fault == Mode::NoPictures {
             return Ok(Json(json!({"created": unix_time(), "data": []})).into_response());
         }

@@ -13,18 +13,18 @@ pub(in crate::sandbox) struct Model {
     name: &'static str,
     /// `size` in pixels, instead of `aspect_ratio` and `resolution`.
     pixels: bool,
-    /// Words for `resolution`; none when it takes no such wish.
+    /// Values of `resolution`; none where the model does not take it.
     tiers: &'static [&'static str],
     /// Pictures a call.
     pub most: i64,
     /// `quality`, `background`.
     pub effort: bool,
-    /// Words for `output_format`; none when it takes no such wish.
+    /// Values of `output_format`; none where the model does not take it.
     pub formats: &'static [&'static str],
     pub seed: bool,
     /// Input pictures at once.
     pub references: usize,
-    /// Answers a chat in words too.
+    /// Answers a chat with text too.
     pub talks: bool,
 }
 

@@ -26,7 +26,7 @@ pub(super) struct ParsedRequest {
     pub format: Format,
     pub transparent: bool,
     pub seed: Option<i64>,
-    /// Stands for the input pictures; 0 when there are none.
+    /// Hash of the input pictures; 0 when there are none.
     pub fingerprint: u64,
 }
 
@@ -74,7 +74,7 @@ pub(super) fn referred(field: &str, item: &Value) -> Result<Bytes, FieldError> {
     data_url(url).ok_or_else(|| FieldError::other(field, "this sandbox takes data: URLs of pictures only"))
 }
 
-/// Whether these are real pictures and not too many; a number that stands for them.
+/// Checks that these are real pictures and not too many, and gives their hash.
 pub(super) async fn check(references: Vec<Bytes>, most: usize, field: &str) -> Result<u64, FieldError> {
     if references.len() > most {
         return Err(FieldError::other(field, format!("this model takes at most {most}")));

@@ -1,4 +1,4 @@
-//! What Replicate says when something is wrong.
+//! Error responses as Replicate words them.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! Replicate predictions (PROVIDERS.md section 5): create by model or by version, wait, poll, cancel, fetch files.
 //!
-//! Only the requests and their answers; what becomes of a prediction is in `prediction_store.rs`, which inputs a
-//! model takes in `models.rs`. Webhooks are accepted and never called.
+//! The handlers are here. A request is read in `requests.rs`, `prediction_task.rs` works on a prediction and
+//! `prediction_store.rs` keeps it; which inputs a model takes is in `models.rs`. Webhooks are accepted and never called.
 
 use std::sync::Arc;
 
@@ -88,7 +88,7 @@ async fn cancel(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>,
     finish(&shared, Name::Replicate, answer)
 }
 
-/// The prediction asked about, unless the whole vendor misbehaves. Odds are for creating only.
+/// Finds the prediction that is polled, unless every call meets a fault. Faults by chance are for new predictions only.
 async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Arc<Prediction>, ErrorResponse> {
     let vendor = shared.settings(Name::Replicate);
     authorise(&vendor, headers)?;

@@ -1,6 +1,6 @@
 //! Predictions at the sandbox's Replicate: started, worked on, ended once, remembered for a while.
 //!
-//! A prediction is `starting`, then `processing`, then ended, whoever asks. It holds its place in flight until then,
+//! A prediction is `starting`, then `processing`, then ended, whether or not a client polls it. It holds its place in flight until then,
 //! and it is charged by succeeding, or, where time is charged, by having run. HTTP is `mod.rs`'s business.
 
 use std::collections::BTreeMap;
@@ -15,10 +15,10 @@ use tokio::time::Instant;
 use crate::sandbox::billing::CallGuard;
 use crate::sandbox::lock::lock;
 
-/// Predictions that can be asked about; older ones are forgotten, as the vendor forgets them after an hour.
+/// Predictions that can be polled; older ones are forgotten, as the vendor forgets them after an hour.
 const REMEMBERED: usize = 10_000;
 
-/// Every prediction that can still be asked about.
+/// Every prediction that can still be polled.
 #[derive(Debug, Default)]
 pub(in crate::sandbox) struct Predictions(Mutex<PredictionsState>);
 
@@ -67,7 +67,7 @@ pub(in crate::sandbox) struct Prediction {
     pub(super) created: Instant,
     pub(super) created_at: String,
     pub(super) time: Duration,
-    /// How long it computes, where it is charged by that; drawn by lot.
+    /// How long it computes, where it is charged by that; a random time.
     pub(super) micros: Option<u64>,
     pub(super) progress: watch::Sender<PredictionProgress>,
     /// Its worker, once there is one.
@@ -244,9 +244,9 @@ mod tests {
     }
 
     #[test]
-    fn every_vendor_has_dice_of_its_own() {
+    fn every_vendor_has_a_random_generator_of_its_own() {
         let settings = Settings::default();
-        let throws: std::collections::BTreeSet<u64> = Name::ALL.map(|name| vendor_rng(&settings, name).u64(..)).into();
-        assert_eq!(throws.len(), Name::ALL.len());
+        let numbers: std::collections::BTreeSet<u64> = Name::ALL.map(|name| vendor_rng(&settings, name).u64(..)).into();
+        assert_eq!(numbers.len(), Name::ALL.len());
     }
 }

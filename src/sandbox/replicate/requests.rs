@@ -16,7 +16,7 @@ use crate::sandbox::vendor_call::VendorCall;
 /// The longest `Prefer: wait`.
 const LONGEST_WAIT: u64 = 60;
 
-/// What is to be drawn, and the request's own words for it.
+/// The picture to draw, and the request's own input.
 #[derive(Debug)]
 pub(in crate::sandbox) struct ParsedRequest {
     /// `owner/name`, as invoices have it.

@@ -1,4 +1,4 @@
-//! What version 1 of Stability's API says when something is wrong, and the words for faults of both versions.
+//! Error responses of version 1 of Stability's API, and the words for faults of both versions.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};

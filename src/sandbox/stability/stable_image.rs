@@ -102,10 +102,10 @@ async fn answer(call: &VendorCall, service: Option<Service>, request: Request) -
         return Err(ErrorResponse::fault(StatusCode::FORBIDDEN, error_body("content_moderation", words)));
     }
     call.work().await;
-    parsed.fill(call, json).await
+    parsed.respond(call, json).await
 }
 
-/// The order, its pictures looked at.
+/// Reads the form and decodes its pictures.
 async fn read(service: Service, mut form: Form) -> Result<ParsedRequest, FieldError> {
     // The vendor's own sample sends an empty file called `none` only to make its client write a form.
     form.take("none");
@@ -137,7 +137,7 @@ struct ParsedRequest {
     size: Size,
     format: Format,
     seed: u32,
-    /// Another for other input pictures.
+    /// Hash of the input pictures; 0 when there are none.
     fingerprint: u64,
 }
 
@@ -178,7 +178,7 @@ impl ParsedRequest {
     }
 
     /// Draws, charges and answers.
-    async fn fill(self, call: &VendorCall, json: bool) -> Result<Response, ErrorResponse> {
+    async fn respond(self, call: &VendorCall, json: bool) -> Result<Response, ErrorResponse> {
         let seed = seed_of(self.seed, call);
         if call.fault == Mode::NoPictures {
             let body = json!({"seed": seed, "finish_reason": "SUCCESS"});

@@ -1,4 +1,4 @@
-//! What version 2beta of Stability's API says when something is wrong.
+//! Error responses of version 2beta of Stability's API (Stable Image).
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};

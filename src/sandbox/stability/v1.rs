@@ -135,7 +135,7 @@ pub(super) fn admit(call: &VendorCall, engine: &str, headers: &HeaderMap) -> Res
     wants_bytes(headers)
 }
 
-/// What is left to do with an order that is right.
+/// Serves a request that has been read: injects its fault, then draws, charges and answers.
 pub(super) async fn serve(call: &VendorCall, parsed: ParsedRequest) -> Result<Response, ErrorResponse> {
     inject_fault(call.fault, fault_response).await?;
     if call.refuses(&parsed.prompt) {
@@ -143,7 +143,7 @@ pub(super) async fn serve(call: &VendorCall, parsed: ParsedRequest) -> Result<Re
         return Err(ErrorResponse::fault(StatusCode::BAD_REQUEST, error_body("invalid_prompts", message)));
     }
     call.work().await;
-    parsed.fill(call).await
+    parsed.respond(call).await
 }
 
 /// What is to be drawn.
@@ -157,7 +157,7 @@ pub(super) struct ParsedRequest {
     pub seed: u32,
     /// The picture itself instead of JSON.
     pub bytes: bool,
-    /// Another for other input pictures.
+    /// Hash of the input pictures; 0 when there are none.
     pub fingerprint: u64,
 }
 
@@ -174,7 +174,7 @@ impl ParsedRequest {
     }
 
     /// Draws, charges and answers.
-    pub(super) async fn fill(self, call: &VendorCall) -> Result<Response, ErrorResponse> {
+    pub(super) async fn respond(self, call: &VendorCall) -> Result<Response, ErrorResponse> {
         if call.fault == Mode::NoPictures {
             return Ok(if self.bytes { ().into_response() } else { Json(json!({"artifacts": []})).into_response() });
         }

@@ -63,7 +63,7 @@ async fn answer(call: &VendorCall, engine: String, request: Request, masking: bo
     let samples = samples(&mut fields, bytes)?;
     let seed = knobs(fields).map_err(bad_request)?;
     let fingerprint = fingerprint(std::slice::from_ref(&image), mask.as_ref());
-    let size = seen(&engine, image, mask).await?;
+    let size = decoded_size(&engine, image, mask).await?;
     serve(call, ParsedRequest { engine, prompt, size, samples, seed, bytes, fingerprint }).await
 }
 
@@ -109,8 +109,8 @@ fn mask(fields: &mut Fields, form: &mut Form) -> Result<Option<Bytes>, FieldErro
     }
 }
 
-/// The size of the picture, after a look at it and at its mask.
-async fn seen(engine: &str, image: Bytes, mask: Option<Bytes>) -> Result<Size, ErrorResponse> {
+/// Decodes the picture and its mask, and gives their size.
+async fn decoded_size(engine: &str, image: Bytes, mask: Option<Bytes>) -> Result<Size, ErrorResponse> {
     let unreadable = |name: &'static str| move |error: FieldError| bad_field(name, &error);
     let image = decode_all("init_image", vec![image], None).await.map_err(unreadable("invalid_mime_type"))?.remove(0);
     let (width, height) = (i64::from(image.size.width), i64::from(image.size.height));
