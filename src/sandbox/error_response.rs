@@ -1,6 +1,6 @@
-//! An error answer in a vendor's own shape: its status and JSON, and whether the caller is to blame.
+//! An error response in a vendor's own shape: its status and JSON, and whether the caller is to blame.
 //!
-//! Vendors build one in their `errors.rs`. Nothing here knows a wire format, except that a web page is garbage to all of
+//! Every vendor builds its own in its folder. Nothing here knows a wire format, except that a web page is garbage to all of
 //! them.
 
 use std::time::Duration;

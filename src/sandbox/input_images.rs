@@ -1,4 +1,4 @@
-//! The pictures that an edit starts from: read out of a `data:` URL, decoded, checked against their mask, fingerprinted.
+//! The pictures that an edit starts from: read from a `data:` URL, decoded, checked with their mask, fingerprinted.
 //!
 //! Pictures are decoded to the last pixel, so that a file that only begins like one is noticed. Which formats and how
 //! many pictures a vendor takes is its own business, and so is how it words an error.
@@ -27,7 +27,7 @@ pub(super) struct InspectedPicture {
     pub alpha: bool,
 }
 
-/// Decodes the pictures of field `image`, then the mask, which must be a PNG with an alpha channel, as large as the first.
+/// Decodes the pictures of field `image`, then the mask: a PNG with an alpha channel, as large as the first picture.
 pub(super) async fn decode_all(
     image: &str,
     images: Vec<Bytes>,

@@ -1,4 +1,4 @@
-//! JSON answers, with pictures of megabytes in them.
+//! JSON responses, with pictures of megabytes in them.
 
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;

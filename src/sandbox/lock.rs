@@ -1,4 +1,4 @@
-//! How the sandbox locks.
+//! Locks a mutex, also after another thread has panicked with it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

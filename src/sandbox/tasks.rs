@@ -1,4 +1,4 @@
-//! Tasks that a vendor accepts at once and a client polls later: each is started, ended once, and remembered for a while.
+//! Tasks that a vendor accepts at once and a client polls later: started, ended once, remembered for a while.
 //!
 //! What a task ends with is the vendor's own JSON; this file only keeps it. A task holds its place in flight until it
 //! ends and is charged by whoever ends it, so what is charged is charged once. Replicate's predictions have files of

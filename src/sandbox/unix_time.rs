@@ -1,4 +1,4 @@
-//! The time of day, as the vendors write it into their answers.
+//! Seconds since 1970, which vendors write into their answers.
 
 /// Seconds since 1970.
 pub(super) fn unix_time() -> u64 {

@@ -1,9 +1,8 @@
 //! Anthropic's Messages API as PROVIDERS.md section 11 has it: `POST /v1/messages`, text in and text out.
 //!
-//! A token is four characters here. What is charged is what the
-//! answer's usage adds up to, a refusal and an answer that was cut off included. A prompt with the word `cached` has
-//! most of its input charged as kept and reused by the vendor, so that those prices are met too. Not here: streaming,
-//! tools, pictures, batches, lists of models.
+//! A token is four characters here. What is charged is what the answer's usage adds up to, a refusal and an answer that
+//! was cut off included. A prompt with the word `cached` has most of its input charged as kept and reused by the
+//! vendor, so that those prices are met too. Not here: streaming, tools, pictures, batches, lists of models.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Azure OpenAI as PROVIDERS.md section 2 has it: OpenAI's models behind deployments, classic and v1.
 //!
-//! A deployment is named as its owner likes, so here the model behind one is the model whose name its name contains,
-//! or a `gpt-image-2` where only the settings know it. The classic surface wants an `api-version` new enough for the
-//! model and ignores `model` in the body; the v1 surface reads the deployment there. A key opens it, or a token that
+//! A deployment is named as its owner likes, so here the model behind one is the model whose name its name contains, or
+//! a `gpt-image-2` where only the settings know it. The classic surface wants an `api-version` new enough for the model
+//! and ignores `model` in the body; the v1 surface reads the deployment there. A key opens it, or a token that
 //! `token.rs` gave.
 
 use std::sync::Arc;

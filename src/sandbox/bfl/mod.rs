@@ -1,9 +1,9 @@
-//! Black Forest Labs as PROVIDERS.md 9.1 has it: a client submits a task, polls it at its own address, and
-//! fetches the picture.
+//! Black Forest Labs as PROVIDERS.md 9.1 has it: a client submits a task, polls it at its own address, and fetches the
+//! picture.
 //!
-//! What a model takes is in `models.rs`. A task is charged when it is ready, and its cost is reported once, in
-//! credits, when it is accepted; refused tasks cost nothing. A prompt with the word "forbidden" is refused as a request,
-//! a call whose fault is a refusal as content. Webhooks are accepted and never called. Not here: fine-tunes, credits, limits
+//! What a model takes is in `models.rs`. A task is charged when it is ready, and its cost is reported once, in credits,
+//! when it is accepted; refused tasks cost nothing. A prompt with the word "forbidden" is refused as a request, a call
+//! whose fault is a refusal as content. Webhooks are accepted and never called. Not here: fine-tunes, credits, limits
 //! on concurrent tasks.
 
 use std::collections::HashMap;

@@ -90,8 +90,8 @@ async fn the_cost_is_told_once_in_credits_to_the_last_digit() {
     let sandbox = sandbox("{vendors: {bfl: {price: {flux-2-pro: 0.03, flux-dev: 0.000000301}}}}").await;
     for (model, cost) in [("flux-2-pro", "3.0"), ("flux-dev", "0.0000301"), ("flux-2-max", "4.0")] {
         let reply = ask(&sandbox, model, json!({})).await;
-        let told = String::from_utf8(reply.body.clone()).unwrap();
-        assert!(told.contains(&format!("\"cost\":{cost},")), "{told}");
+        let text = String::from_utf8(reply.body.clone()).unwrap();
+        assert!(text.contains(&format!("\"cost\":{cost},")), "{text}");
         let polled = get(&sandbox, reply.json()["polling_url"].as_str().unwrap()).await.json();
         assert_eq!(polled.get("cost"), None);
     }

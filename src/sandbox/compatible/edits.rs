@@ -1,7 +1,7 @@
 //! Edits at the server that resembles OpenAI: its form, with the pictures under the dialect's own names.
 //!
-//! Everything else is as in `mod.rs`. JSON is refused at their path; a dialect may have the pictures among the
-//! fields of any request instead, as `data:` URLs.
+//! Everything else is as in `mod.rs`. JSON is refused at their path; a dialect may have the pictures among the fields
+//! of any request instead, as `data:` URLs.
 
 use std::sync::Arc;
 

@@ -189,10 +189,10 @@ mod tests {
         let sandbox = speaking("{cost_header: x-litellm-response-cost}").await;
         let reply = post(&sandbox, PATH, with(json!({"n": 3, "size": "64x64"}))).await;
         assert_eq!(reply.header("x-litellm-response-cost"), Some("0.018"));
-        for (style, told) in [(CostStyle::Scientific, "18000000e-09"), (CostStyle::None, "None")] {
+        for (style, written) in [(CostStyle::Scientific, "18000000e-09"), (CostStyle::None, "None")] {
             sandbox.set(Name::Compatible, |vendor| vendor.dialect.cost_style = style);
             let reply = post(&sandbox, PATH, with(json!({"n": 3, "size": "64x64"}))).await;
-            assert_eq!(reply.header("x-litellm-response-cost"), Some(told));
+            assert_eq!(reply.header("x-litellm-response-cost"), Some(written));
         }
     }
 

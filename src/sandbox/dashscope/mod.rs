@@ -1,10 +1,9 @@
-//! Alibaba's DashScope (PROVIDERS.md section 10): messages that are answered at once, and tasks that are
-//! polled.
+//! Alibaba's DashScope (PROVIDERS.md section 10): messages that are answered at once, and tasks that are polled.
 //!
 //! The handlers are here, and when a call is charged; a request is read in `requests.rs` and answered in
-//! `responses.rs`, what a model takes is in `models.rs`. Input pictures come inside the request, nothing is downloaded; text between
-//! pictures and streaming are not here. A prompt with the word "withheld" loses its last picture to the vendor's
-//! filter, while the others are delivered.
+//! `responses.rs`, what a model takes is in `models.rs`. Input pictures come inside the request, nothing is downloaded;
+//! text between pictures and streaming are not here. A prompt with the word "withheld" loses its last picture to the
+//! vendor's filter, while the others are delivered.
 
 use std::sync::Arc;
 

@@ -244,26 +244,26 @@ async fn whatever_is_not_in_the_table_is_refused() {
 #[tokio::test]
 async fn the_way_in_must_be_the_models_own() {
     let sandbox = sandbox("{}").await;
-    let told = |reply: Reply| (reply.status, reply.json()["code"].as_str().unwrap().to_owned());
+    let status_and_code = |reply: Reply| (reply.status, reply.json()["code"].as_str().unwrap().to_owned());
     let denied = (403, "AccessDenied".to_owned());
-    assert_eq!(told(post(&sandbox, TASKS, task_of("x", json!({}))).await), denied, "without the header");
+    assert_eq!(status_and_code(post(&sandbox, TASKS, task_of("x", json!({}))).await), denied, "without the header");
     let newer = json!({"model": "qwen-image-2.0", "input": {"prompt": "x"}});
-    assert_eq!(told(take_on(&sandbox, &newer).await), denied);
+    assert_eq!(status_and_code(take_on(&sandbox, &newer).await), denied);
     let stranger = json!({"model": "dall-e-3", "input": {"prompt": "x"}});
-    assert_eq!(told(take_on(&sandbox, &stranger).await), (404, "ModelNotFound".to_owned()));
+    assert_eq!(status_and_code(take_on(&sandbox, &stranger).await), (404, "ModelNotFound".to_owned()));
     let misplaced =
         json!({"model": "wan2.2-t2i-flash", "input": {"prompt": "x"}, "parameters": {"negative_prompt": "y"}});
-    assert_eq!(told(take_on(&sandbox, &misplaced).await), (400, "InvalidParameter".to_owned()));
-    assert_eq!(told(get(&sandbox, MESSAGES).await), (404, "NotFound".to_owned()));
+    assert_eq!(status_and_code(take_on(&sandbox, &misplaced).await), (400, "InvalidParameter".to_owned()));
+    assert_eq!(status_and_code(get(&sandbox, MESSAGES).await), (404, "NotFound".to_owned()));
     let form = [("authorization", "Bearer any"), ("content-type", "text/plain")];
     let reply = send(sandbox.addr(), "POST", MESSAGES, &form, b"{}").await;
-    assert_eq!(told(reply), (400, "InvalidParameter".to_owned()));
+    assert_eq!(status_and_code(reply), (400, "InvalidParameter".to_owned()));
     let keyless = [("content-type", "application/json")];
     let reply = send(sandbox.addr(), "POST", MESSAGES, &keyless, b"{}").await;
-    assert_eq!(told(reply), (401, "InvalidApiKey".to_owned()));
+    assert_eq!(status_and_code(reply), (401, "InvalidApiKey".to_owned()));
     sandbox.set(Name::DashScope, |vendor| vendor.key = Some("right".to_owned()));
     let path = "/dashscope/api/v1/tasks/x";
-    assert_eq!(told(get(&sandbox, path).await), (401, "InvalidApiKey".to_owned()), "polls need the key too");
+    assert_eq!(status_and_code(get(&sandbox, path).await), (401, "InvalidApiKey".to_owned()), "polls need the key too");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
-//! fal.ai's error answers: the queue's own as `{"detail", "error_type"}`, a model's as a list of `detail`s.
+//! fal.ai's error responses: the queue's own as `{"detail", "error_type"}`, a model's as a list of `detail`s.
 //!
 //! PROVIDERS.md section 9.2 has the types and statuses; some sentences are from memory. Nothing here decides whether
-//! there is an error, except about the key and the one header that is read.
+//! there is an error.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};

@@ -107,10 +107,10 @@ async fn a_request_that_is_not_begun_in_the_time_it_gives_is_never_begun_and_its
     let late = ask("0.2").await;
     sandbox.until(Name::Fal, |bill| bill.in_flight == 0).await;
     let status = call(&sandbox, "GET", late["status_url"].as_str().unwrap(), "").await;
-    let told = status.json();
-    assert_eq!((status.status, &told["status"]), (200, &json!("COMPLETED")));
-    assert_eq!(told["error_type"], "startup_timeout");
-    assert!(told["error"].as_str().unwrap().contains("timed out"), "{told}");
+    let json = status.json();
+    assert_eq!((status.status, &json["status"]), (200, &json!("COMPLETED")));
+    assert_eq!(json["error_type"], "startup_timeout");
+    assert!(json["error"].as_str().unwrap().contains("timed out"), "{json}");
     let result = call(&sandbox, "GET", late["response_url"].as_str().unwrap(), "").await;
     assert_eq!((result.status, result.header("x-fal-error-type")), (504, Some("startup_timeout")));
     assert_eq!(result.header("x-fal-request-timeout-type"), Some("user"));

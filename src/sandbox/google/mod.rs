@@ -2,8 +2,8 @@
 //! `token.rs`.
 //!
 //! Strict where Google's own client is: what Vertex AI takes and the Gemini API does not is refused here too, and so is
-//! every member that is not in the schema. Models are data; one that only the settings know is asked like Gemini.
-//! What Imagen draws into a picture is in `edits.rs`. Not here: streaming, files by address.
+//! every member that is not in the schema. Models are data; one that only the settings know is asked like Gemini. What
+//! Imagen draws into a picture is in `edits.rs`. Not here: streaming, files by address.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! OpenAI's error answers: `{"error":{"message","type","param","code"}}`, all four keys always there.
+//! OpenAI's error responses: `{"error":{"message","type","param","code"}}`, all four keys always there.
 //!
 //! PROVIDERS.md section 1.6 quotes the refusal and `unknown_parameter`; the other sentences are from memory. Status,
 //! type, param and code are what a client may rely on. Nothing here decides whether there is an error.

@@ -1,7 +1,7 @@
 //! The OpenAI Images API as PROVIDERS.md section 1 has it: generations, edits and models.
 //!
-//! In JSON `null` is absent. An edit comes as a form or as JSON with `data:` URLs; a link to a picture is refused, because
-//! nothing is fetched here. Not here: variations.
+//! In JSON `null` is absent. An edit comes as a form or as JSON with `data:` URLs; a link to a picture is refused,
+//! because nothing is fetched here. Not here: variations.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! OpenAI's answer as a stream of events (PROVIDERS.md 1.5), for OpenAI and for Azure.
 //!
 //! Unfinished pictures go out at once, the finished ones when the work is done; only then is it charged. A client that
-//! leaves before pays nothing here, as with an answer in one piece. `requests.rs` decides which request may be streamed.
+//! leaves before pays nothing here, as with an answer in one piece. `requests.rs` decides which request may be
+//! streamed.
 
 use std::convert::Infallible;
 

@@ -1,7 +1,8 @@
 //! Replicate predictions (PROVIDERS.md section 5): create by model or by version, wait, poll, cancel, fetch files.
 //!
 //! The handlers are here. A request is read in `requests.rs`, `prediction_task.rs` works on a prediction and
-//! `prediction_store.rs` keeps it; which inputs a model takes is in `models.rs`. Webhooks are accepted and never called.
+//! `prediction_store.rs` keeps it; which inputs a model takes is in `models.rs`. Webhooks are accepted and never
+//! called.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! Predictions at the sandbox's Replicate: started, worked on, ended once, remembered for a while.
 //!
-//! A prediction is `starting`, then `processing`, then ended, whether or not a client polls it. It holds its place in flight until then,
-//! and it is charged by succeeding, or, where time is charged, by having run. HTTP is `mod.rs`'s business.
+//! A prediction is `starting`, then `processing`, then ended, whether or not a client polls it. It holds its place in
+//! flight until then, and it is charged by succeeding, or, where time is charged, by having run. HTTP is `mod.rs`'s
+//! business.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -5,8 +5,8 @@ use axum::http::{HeaderMap, StatusCode};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::http_request::bearer;
 use crate::sandbox::settings::Vendor;
-use crate::sandbox::stability::errors::error_body;
 use crate::sandbox::stability::stable_image_errors::violation;
+use crate::sandbox::stability::v1_errors::error_body;
 
 pub(super) fn authorise_v1(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     match bearer(headers) {

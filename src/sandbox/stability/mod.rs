@@ -11,17 +11,17 @@ use axum::{Router, routing};
 
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::settings::Name;
-use crate::sandbox::stability::errors::error_body;
+use crate::sandbox::stability::v1_errors::error_body;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::finish;
 
 mod auth;
 mod common;
-mod errors;
 pub(in crate::sandbox) mod stable_image;
 mod stable_image_errors;
 mod v1;
 pub(in crate::sandbox) mod v1_edits;
+mod v1_errors;
 
 pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()

@@ -2,8 +2,9 @@
 //!
 //! Forms only: a JSON body is refused, however right its fields. One picture a call, by aspect ratio, never by pixels.
 //! The sizes drawn are SD3's own for about one million pixels; core's are the same ratios at the 1.5 million its page
-//! promises, computed, for want of a published list. `ultra` and `sd3` also start from a picture, `inpaint` changes part of
-//! one, white where its mask allows it; what starts from a picture is drawn in its size. Not here: the other edits.
+//! promises, computed, for want of a published list. `ultra` and `sd3` also start from a picture, `inpaint` changes
+//! part of one, white where its mask allows it; what starts from a picture is drawn in its size. Not here: the other
+//! edits.
 
 use std::sync::Arc;
 

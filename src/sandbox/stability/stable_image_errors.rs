@@ -7,7 +7,7 @@ use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::FieldError;
 use crate::sandbox::multipart::BadForm;
-use crate::sandbox::stability::errors::fault_words;
+use crate::sandbox::stability::common::fault_words;
 
 pub(super) fn bad_form(bad: BadForm, given: &str) -> ErrorResponse {
     match bad {

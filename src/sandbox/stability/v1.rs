@@ -25,7 +25,7 @@ use crate::sandbox::json_response::{ExactJson, Json};
 use crate::sandbox::settings::Name;
 use crate::sandbox::stability::auth::authorise_v1;
 use crate::sandbox::stability::common::{is_blurred, seed_of, set_headers};
-use crate::sandbox::stability::errors::{bad_body, bad_field, error_body, fault_response};
+use crate::sandbox::stability::v1_errors::{bad_body, bad_field, error_body, fault_response};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 

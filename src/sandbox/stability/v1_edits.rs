@@ -19,8 +19,8 @@ use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::input_images::{decode_all, fingerprint};
 use crate::sandbox::multipart::{BadForm, Form};
 use crate::sandbox::settings::Name;
-use crate::sandbox::stability::errors::{bad_field, error_body};
 use crate::sandbox::stability::v1::{ParsedRequest, admit, knobs, prompts, samples, serve, size};
+use crate::sandbox::stability::v1_errors::{bad_field, error_body};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::VendorCall;
 

@@ -90,9 +90,9 @@ async fn every_field_that_is_out_of_line_is_named_and_noted() {
     ];
     for (count, (service, fields, words)) in cases.iter().enumerate() {
         let reply = form(&sandbox, service, "image/*", fields).await;
-        let told = reply.json()["errors"][0].as_str().unwrap().to_owned();
-        assert_eq!(reply.status, 400, "{told}");
-        assert!(told.starts_with(words), "{told}");
+        let message = reply.json()["errors"][0].as_str().unwrap().to_owned();
+        assert_eq!(reply.status, 400, "{message}");
+        assert!(message.starts_with(words), "{message}");
         assert_eq!(sandbox.invoice().vendor(Name::Stability).violations_total, count as u64 + 1);
     }
     assert_eq!(form(&sandbox, "core", "image/png", &[("prompt", "x")]).await.status, 400);

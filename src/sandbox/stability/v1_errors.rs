@@ -1,4 +1,4 @@
-//! Error responses of version 1 of Stability's API, and the words for faults of both versions.
+//! Error responses of version 1 of Stability's API.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -7,6 +7,7 @@ use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::FieldError;
 use crate::sandbox::http_request::BadBody;
+use crate::sandbox::stability::common::fault_words;
 
 /// Version 1's envelope: one `message`.
 pub(super) fn error_body(name: &str, message: &str) -> Value {
@@ -38,22 +39,4 @@ pub(super) fn bad_body(why: BadBody) -> ErrorResponse {
 pub(super) fn fault_response(mode: Mode) -> ErrorResponse {
     let (status, name, message) = fault_words(mode);
     ErrorResponse::fault(status, error_body(name, message))
-}
-
-/// Both versions' status, name and sentence for a fault.
-pub(super) fn fault_words(mode: Mode) -> (StatusCode, &'static str, &'static str) {
-    match mode {
-        Mode::RateLimited { .. } => (
-            StatusCode::TOO_MANY_REQUESTS,
-            "rate_limit_exceeded",
-            "You have exceeded the rate limit of 150 requests within a 10 second period, and have been timed out \
-             for 60 seconds.",
-        ),
-        Mode::OutOfMoney => (
-            StatusCode::PAYMENT_REQUIRED,
-            "payment_required",
-            "You lack sufficient credits to make this request. Please purchase more credits.",
-        ),
-        _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "An unexpected server error has occurred."),
-    }
 }
