@@ -21,7 +21,7 @@ use crate::admin::handler::Admin;
 use crate::config::plan::Server;
 use crate::gateway::Gateway;
 use crate::gateway::background::{self, BackgroundTasks};
-use crate::gateway::reload::POLL_INTERVAL;
+use crate::gateway::config_watcher::POLL_INTERVAL;
 use crate::server::access_log::AccessLog;
 use crate::server::connections::Connections;
 use crate::server::file_descriptors;

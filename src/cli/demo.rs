@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use crate::config::EnvAndFiles;
 use crate::gateway::Gateway;
-use crate::gateway::reload::{self, ProcessEnv};
+use crate::gateway;
+use crate::gateway::config_watcher::ProcessEnv;
 use crate::money::Usd;
 use crate::provider::{Call, Reply};
 use crate::sandbox::{Mode, Name, Sandbox, Settings};
@@ -102,7 +103,7 @@ impl DemoSetup {
         let settings = sandbox_settings()?;
         let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), settings).await.map_err(text)?;
         let env = Env { sandbox_url: sandbox.url() };
-        let mut plan = reload::check("conf/demo.yaml", CONFIG, &env).map_err(text)?;
+        let mut plan = gateway::config_watcher::check("conf/demo.yaml", CONFIG, &env).map_err(text)?;
         for address in [&mut plan.server.listen, &mut plan.server.admin] {
             // The demo must not fail because something else lives on its usual port.
             if std::net::TcpListener::bind(address.as_str()).is_err() {

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::admin::ledger::{cells, render_json};
-use crate::gateway::reload::{self, ProcessEnv};
+use crate::gateway;
+use crate::gateway::config_watcher::ProcessEnv;
 use crate::store::report;
 use crate::store::report::{Report, ReportQuery, ReportRow};
 use crate::store::report_parameters::ReportParameters;
@@ -91,7 +92,7 @@ pub fn run(args: Args) -> ExitCode {
 
 /// Where a config keeps its ledger.
 fn said_by(config: &Path) -> Result<PathBuf, ExitCode> {
-    let plan = reload::load(config, &ProcessEnv).map_err(cli::problems)?;
+    let plan = gateway::config_watcher::load(config, &ProcessEnv).map_err(cli::problems)?;
     let nowhere = || {
         cli::failed(format!(
             "{} has no server.state_dir, so its ledger is in the memory of the process that serves it: \

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::config::plan::Plan;
 use crate::gateway::Gateway;
-use crate::gateway::reload::{self, POLL_INTERVAL, ProcessEnv, Watch};
+use crate::gateway;
+use crate::gateway::config_watcher::{POLL_INTERVAL, ProcessEnv, Watch};
 use crate::server::access_log::AccessLog;
 use crate::server::log_writer::{LogWriter, stream};
 use crate::server::process_log::tell_panics;
@@ -56,8 +57,8 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &LogWrit
     if plan.server.state_dir.is_none() {
         log::warn!("server.state_dir is not set: what is paid is kept in memory and forgotten at the end");
     }
-    reload::log_shut(&plan);
-    for note in reload::ignored_proxy(&ProcessEnv).into_iter().chain(plan.server.unusable_links()) {
+    gateway::config_watcher::log_shut(&plan);
+    for note in gateway::config_watcher::ignored_proxy(&ProcessEnv).into_iter().chain(plan.server.unusable_links()) {
         log::warn!("{note}");
     }
     let gateway = match Gateway::new(plan) {

@@ -22,6 +22,7 @@ use crate::secret::Secret;
 use crate::upstream::transport::{HttpClient, PooledClient};
 
 pub mod attempt;
+pub mod config_watcher;
 pub mod background;
 pub mod caller;
 mod detached_task;
@@ -35,7 +36,6 @@ mod join_few;
 pub mod outcome;
 pub mod progress;
 pub mod read_file;
-pub mod reload;
 pub mod routed_request;
 pub mod savings;
 mod scrape;

@@ -17,7 +17,8 @@ use super::*;
 use crate::calendar::{Moment, Zone};
 use crate::clock::ManualClock;
 use crate::gateway::outcome::CacheUse;
-use crate::gateway::reload::{self, ProcessEnv};
+use crate::gateway::config_watcher;
+use crate::gateway::config_watcher::ProcessEnv;
 use crate::money::Usd;
 use crate::provider::{Call, Reply};
 use crate::store::report::{ReportBy, ReportQuery};
@@ -82,7 +83,7 @@ struct Story {
 
 impl Story {
     fn begin() -> Story {
-        let plan = match reload::check("test.yaml", CONFIG, &ProcessEnv) {
+        let plan = match config_watcher::check("test.yaml", CONFIG, &ProcessEnv) {
             Ok(plan) => plan,
             Err(error) => panic!("{error}"),
         };

@@ -151,7 +151,7 @@ fn too_much(what: RateUnit, per_minute: NonZeroU32, wait: RateExceeded) -> Error
 mod tests {
     use super::*;
     use crate::config::plan::Rate;
-    use crate::gateway::reload::{ProcessEnv, check};
+    use crate::gateway::config_watcher::{ProcessEnv, check};
 
     fn named(name: &str, keys: &[&str]) -> Arc<Client> {
         let keys = keys.iter().map(|key| Sha256::digest(key.as_bytes()).into()).collect();

@@ -12,7 +12,7 @@ use http::{HeaderMap, Method};
 
 use crate::config::plan::Server;
 use crate::server::browser_guard::{ForeignOrigin, OriginHeaders};
-use crate::server::paths::RequestTarget;
+use crate::server::request_target::RequestTarget;
 use crate::server::response::Answer;
 
 /// Headers of answers that a page may read besides those that every page may.

@@ -20,7 +20,7 @@ use crate::server::authenticate::Allowance;
 use crate::server::context::{Ctx, Easel};
 use crate::server::event_stream::{Events, Stream};
 use crate::server::in_flight::{GaugeGuard, InFlightGuard};
-use crate::server::paths::Operation;
+use crate::server::request_target::Operation;
 use crate::server::request_headers::{cache_wish, routed_headers};
 use crate::server::response;
 use crate::server::response::Answer;

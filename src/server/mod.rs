@@ -5,6 +5,7 @@
 //! with a Pingora server of its own mounts [`proxy::Easel`] there instead (`examples/embed.rs`).
 
 pub(crate) mod accept;
+pub mod request_target;
 pub mod access_log;
 pub(crate) mod authenticate;
 pub(crate) mod browser_guard;
@@ -28,7 +29,6 @@ mod multipart;
 mod parse_request;
 mod passthrough;
 mod path_suggestion;
-pub mod paths;
 mod picture_links;
 #[cfg(feature = "cli")]
 pub mod process_log;

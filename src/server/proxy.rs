@@ -25,7 +25,8 @@ use crate::metrics::seconds;
 use crate::server::access_log::{Image, LogLine, LogTime};
 pub use crate::server::context::{Ctx, Easel};
 use crate::server::in_flight::InFlightGuard;
-use crate::server::paths::{self, RequestTarget};
+use crate::server::request_target;
+use crate::server::request_target::RequestTarget;
 use crate::server::response::Answer;
 use crate::server::response_writer::ResponseWriter;
 use crate::server::{cors, message_framing, passthrough, request_id, watched_stream};
@@ -50,7 +51,7 @@ impl ProxyHttp for Easel {
             session.set_keepalive(None);
         }
         let request = session.req_header();
-        let target = paths::target(&request.method, request.uri.path());
+        let target = request_target::target(&request.method, request.uri.path());
         if let Err(error) = settled {
             return self.reply(session, ctx, &snapshot, Answer::error(&error)).await;
         }

@@ -11,7 +11,7 @@ use crate::gateway::snapshot::Snapshot;
 use crate::server::browser_guard::{HostCheck, OriginHeaders};
 use crate::server::context::{Ctx, Easel};
 use crate::server::path_suggestion::{PathSuggestion, suggest};
-use crate::server::paths::RequestTarget;
+use crate::server::request_target::RequestTarget;
 use crate::server::response;
 use crate::server::response::Answer;
 use crate::server::{authenticate, browser_guard, feedback};

@@ -12,7 +12,7 @@ use crate::provider::common::headers;
 use crate::provider::openai::models::family;
 
 pub(in crate::provider) mod body;
-pub mod images_response;
+pub mod images_json;
 pub(in crate::provider) mod models;
 pub(in crate::provider) mod reply;
 pub(in crate::provider) mod stream;
