@@ -11,11 +11,13 @@ mod adjustment;
 mod fitted;
 mod result_check;
 mod sizes;
+mod unsupported;
 
-pub use crate::capabilities::adjustment::{Adjustment, Unsupported};
+pub use crate::capabilities::adjustment::Adjustment;
 pub use crate::capabilities::fitted::FittedRequest;
 pub use crate::capabilities::result_check::{Mismatch, ResultCheck, StrictOptions};
 pub use crate::capabilities::sizes::{OutputSize, SizeBounds, SizeTolerance, Sizes, Tier};
+pub use crate::capabilities::unsupported::Unsupported;
 
 /// What one model can do in one call.
 #[derive(Clone, Debug, PartialEq, Eq)]

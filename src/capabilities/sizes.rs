@@ -3,7 +3,8 @@
 //! The shape decides, not the pixels: a picture may come larger or smaller, but not squeezed. Which of a model's other
 //! wishes can be met is not decided here.
 
-use crate::capabilities::adjustment::{Adjustment, Unsupported};
+use crate::capabilities::adjustment::Adjustment;
+use crate::capabilities::unsupported::Unsupported;
 use crate::image::Size;
 
 /// The sizes a model draws.

@@ -24,7 +24,8 @@ pub fn run(args: Args) -> ExitCode {
         Ok(Plan { shut: Some(problem), .. }) => cli::problems(problem),
         Ok(plan) => {
             let offers: usize = plan.routes.iter().map(|route| route.offers.len()).sum();
-            let notes = gateway::config_watcher::ignored_proxy(&ProcessEnv).into_iter().chain(plan.server.unusable_links());
+            let notes =
+                gateway::config_watcher::ignored_proxy(&ProcessEnv).into_iter().chain(plan.server.unusable_links());
             let notes: String = notes.map(|note| format!("\nnote: {note}")).collect();
             cli::print(format!(
                 "{} is fine: {} providers, {} routes, {offers} offers{notes}",

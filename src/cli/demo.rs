@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::EnvAndFiles;
-use crate::gateway::Gateway;
 use crate::gateway;
+use crate::gateway::Gateway;
 use crate::gateway::config_watcher::ProcessEnv;
 use crate::money::Usd;
 use crate::provider::{Call, Reply};

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::config::plan::Plan;
-use crate::gateway::Gateway;
 use crate::gateway;
+use crate::gateway::Gateway;
 use crate::gateway::config_watcher::{POLL_INTERVAL, ProcessEnv, Watch};
 use crate::server::access_log::AccessLog;
 use crate::server::log_writer::{LogWriter, stream};

@@ -22,9 +22,9 @@ use crate::secret::Secret;
 use crate::upstream::transport::{HttpClient, PooledClient};
 
 pub mod attempt;
-pub mod config_watcher;
 pub mod background;
 pub mod caller;
+pub mod config_watcher;
 mod detached_task;
 pub mod dispatch_loop;
 pub mod durable_ledger;

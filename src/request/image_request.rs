@@ -128,4 +128,29 @@ impl ImageRequest {
         );
         Err(Error::invalid("background", message).with_code("invalid_value"))
     }
+
+    /// Whether the caller sent this field, by our name. What it never sent cannot be its mistake, and neither can what
+    /// the route put there.
+    pub fn caller_sent(&self, field: &str) -> bool {
+        let filled = self.filled;
+        match field {
+            "prompt" => !filled.prompt,
+            "n" => self.n > 1,
+            "size" => self.size.is_some() && !filled.size,
+            "quality" => self.quality.is_some() && !filled.quality,
+            "output_format" => self.output_format.is_some() && !filled.output_format,
+            "output_compression" => self.output_compression.is_some(),
+            "background" => self.background.is_some(),
+            "moderation" => self.moderation.is_some(),
+            "style" => self.style.is_some(),
+            "complexity" => self.complexity.is_some(),
+            "seed" => self.seed.is_some(),
+            "negative_prompt" => self.negative_prompt.is_some(),
+            "user" => self.user.is_some(),
+            "image" => self.edit.is_some(),
+            "mask" => self.edit.as_ref().is_some_and(|edit| edit.mask.is_some()),
+            "input_fidelity" => self.edit.as_ref().is_some_and(|edit| edit.fidelity.is_some()),
+            _ => false,
+        }
+    }
 }

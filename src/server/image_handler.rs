@@ -15,13 +15,15 @@ use crate::gateway::progress;
 use crate::gateway::snapshot::Snapshot;
 use crate::money::Usd;
 use crate::request::ResponseFormat;
+use crate::server::app::Easel;
 use crate::server::authenticate;
-use crate::server::authenticate::Allowance;
-use crate::server::context::{Ctx, Easel};
+use crate::server::context::Ctx;
 use crate::server::event_stream::{Events, Stream};
 use crate::server::in_flight::{GaugeGuard, InFlightGuard};
-use crate::server::request_target::Operation;
+use crate::server::rate_allowance::Allowance;
+use crate::server::request_headers;
 use crate::server::request_headers::{cache_wish, routed_headers};
+use crate::server::request_target::Operation;
 use crate::server::response;
 use crate::server::response::Answer;
 use crate::server::response_writer::ResponseWriter;
@@ -150,7 +152,7 @@ impl Easel {
         if self.drawing.load(Ordering::Acquire) >= limits.in_flight {
             return Err(too_busy());
         }
-        Ok((authenticate::max_usd(session)?, parse_request::media(session, operation)?))
+        Ok((request_headers::max_usd(session)?, parse_request::media(session, operation)?))
     }
 }
 

@@ -5,8 +5,8 @@
 //! with a Pingora server of its own mounts [`proxy::Easel`] there instead (`examples/embed.rs`).
 
 pub(crate) mod accept;
-pub mod request_target;
 pub mod access_log;
+mod app;
 pub(crate) mod authenticate;
 pub(crate) mod browser_guard;
 pub(crate) mod connections;
@@ -25,6 +25,7 @@ pub(crate) mod listener_service;
 mod log_dedup;
 pub mod log_writer;
 mod message_framing;
+mod models;
 mod multipart;
 mod parse_request;
 mod passthrough;
@@ -33,11 +34,13 @@ mod picture_links;
 #[cfg(feature = "cli")]
 pub mod process_log;
 pub mod proxy;
+mod rate_allowance;
 mod request_body;
 mod request_head;
 mod request_headers;
 mod request_id;
 mod request_memory;
+pub mod request_target;
 pub mod response;
 mod response_writer;
 mod router;

@@ -10,7 +10,8 @@ use pingora::proxy::Session;
 use pingora::{ErrorSource, ErrorType, Result};
 
 use crate::error::{Error, ErrorKind};
-use crate::server::context::{Ctx, Easel};
+use crate::server::app::Easel;
+use crate::server::context::Ctx;
 use crate::server::request_body::{self, ReceivedBody};
 use crate::server::watched_stream;
 

@@ -6,7 +6,7 @@ use pingora::proxy::Session;
 
 use crate::error::{Error, ErrorKind};
 use crate::gateway::snapshot::Snapshot;
-use crate::server::context::Easel;
+use crate::server::app::Easel;
 use crate::server::response;
 use crate::server::response::Answer;
 use crate::signed_links::BadLink;

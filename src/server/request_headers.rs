@@ -1,12 +1,16 @@
-//! What the headers of an image request say to the gateway: which route it matches, and whether the cache may serve it.
+//! What the headers of an image request say to the gateway: which route it matches, whether the cache may serve it, and
+//! what the caller is willing to pay.
 
 use std::collections::HashMap;
 
 use http::HeaderValue;
 use pingora::proxy::Session;
 
+use crate::error::Error;
 use crate::gateway::gateway_request::CacheWish;
 use crate::gateway::snapshot::Snapshot;
+use crate::money::Usd;
+use http::HeaderName;
 
 /// The headers of a request that routes match by. The session cannot be asked for them while it is served.
 pub struct RoutedHeaders<'l>(HashMap<&'l str, HeaderValue>);
@@ -40,4 +44,15 @@ pub fn cache_wish(session: &Session) -> CacheWish {
     } else {
         CacheWish::Use
     }
+}
+
+/// The most a caller is willing to pay for a request.
+const MAX_USD: HeaderName = HeaderName::from_static("x-easel-max-usd");
+
+/// What the caller is willing to pay.
+pub fn max_usd(session: &Session) -> Result<Option<Usd>, Error> {
+    let Some(value) = session.get_header(MAX_USD) else { return Ok(None) };
+    let wrong = || Error::invalid(MAX_USD.as_str(), format!("'{MAX_USD}' is an amount of dollars, like 0.25."));
+    let usd: Usd = value.to_str().map_err(|_| wrong())?.parse().map_err(|_| wrong())?;
+    if usd < Usd::ZERO { Err(wrong()) } else { Ok(Some(usd)) }
 }

@@ -8,13 +8,14 @@ use pingora::proxy::Session;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::outcome::Outcome;
 use crate::gateway::snapshot::Snapshot;
+use crate::server::app::Easel;
 use crate::server::browser_guard::{HostCheck, OriginHeaders};
-use crate::server::context::{Ctx, Easel};
+use crate::server::context::Ctx;
+use crate::server::models::{model, models};
 use crate::server::path_suggestion::{PathSuggestion, suggest};
 use crate::server::request_target::RequestTarget;
-use crate::server::response;
 use crate::server::response::Answer;
-use crate::server::{authenticate, browser_guard, feedback};
+use crate::server::{browser_guard, feedback};
 
 impl Easel {
     /// The answer to a request that is Easel's own. `None` when the answer was streamed, an error when it was not sent
@@ -71,26 +72,6 @@ fn foreign(session: &Session, snapshot: &Snapshot, target: &RequestTarget) -> Op
     }
     let signs = OriginHeaders::of(session.req_header());
     browser_guard::foreign(signs, &snapshot.plan.server, HostCheck::Clients).map(|foreign| foreign.error(signs))
-}
-
-fn models(session: &Session, snapshot: &Snapshot) -> Answer {
-    match authenticate::identify(session, &snapshot.plan) {
-        Ok(caller) => response::models(&snapshot.model_names(|route| caller.may_use(route))),
-        Err(error) => Answer::error(&error),
-    }
-}
-
-fn model(session: &Session, snapshot: &Snapshot, name: &str) -> Answer {
-    let caller = match authenticate::identify(session, &snapshot.plan) {
-        Ok(caller) => caller,
-        Err(error) => return Answer::error(&error),
-    };
-    if snapshot.model_names(|route| caller.may_use(route)).contains(&name) {
-        return Answer::json(200, &response::model(name));
-    }
-    let shown: String = name.chars().take(80).collect();
-    let message = format!("The model '{shown}' does not exist here. GET /v1/models lists what does.");
-    Answer::error(&Error::new(ErrorKind::ModelNotFound, message).with_param("model"))
 }
 
 fn unknown_path(session: &Session) -> Error {

@@ -4,43 +4,47 @@
 //! be told by counting: each block of the picture is a run of Huffman codes. Codes are read, pixels are not. That is
 //! done for files without an end alone, here for the sequential kind and in `jpeg/progressive.rs` for the other.
 
-use crate::image::truncation::jpeg::frame::{Frame, Scan, SegmentWalk};
+use crate::image::truncation::jpeg::decoder_state::DecoderState;
+use crate::image::truncation::jpeg::frame::Frame;
 use crate::image::truncation::jpeg::marker::{END, SCAN, end_of_scan, is_alone, next_marker, segment};
+use crate::image::truncation::jpeg::scan::SequentialScan;
 
 mod bits;
+mod decoder_state;
 mod frame;
 pub(in crate::image) mod marker;
 mod progressive;
+mod scan;
 
 /// Whether `file` has its end marker behind a scan, or all its blocks.
 pub fn is_whole(file: &[u8]) -> bool {
-    let (mut walk, mut at) = (SegmentWalk::default(), 2_usize);
+    let (mut state, mut at) = (DecoderState::default(), 2_usize);
     while let Some(marker) = next_marker(file, &mut at) {
         if marker == END {
-            return walk.scans > 0;
+            return state.scans > 0;
         }
         if is_alone(marker) {
             continue;
         }
         let Some(segment) = segment(file, &mut at) else { return false };
         match marker {
-            0xc0 | 0xc1 => walk.frame = Frame::read(segment),
-            progressive::FRAME => walk.progressive = true,
+            0xc0 | 0xc1 => state.frame = Frame::read(segment),
+            progressive::FRAME => state.progressive = true,
             SCAN => {
-                walk.scans += 1;
+                state.scans += 1;
                 let codes = file.get(at..).unwrap_or_default();
                 let end = end_of_scan(codes);
                 // What a marker follows is the next reader's; a last scan has to show that it is whole.
                 match end {
                     Some(end) => {
-                        walk.covered |= Scan::read(segment, &walk).map_or(0, |scan| scan.members());
+                        state.covered |= SequentialScan::read(segment, &state).map_or(0, |scan| scan.members());
                         at += end;
                     }
-                    None if walk.progressive => return progressive::is_whole(file),
-                    None => return walk.ends_with(segment, codes),
+                    None if state.progressive => return progressive::is_whole(file),
+                    None => return state.ends_with(segment, codes),
                 }
             }
-            _ => walk.tables_or_restart(marker, segment),
+            _ => state.tables_or_restart(marker, segment),
         }
     }
     false

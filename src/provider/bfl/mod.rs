@@ -19,9 +19,11 @@ use crate::image::Format;
 use crate::provider::adapter::{Adapter, Call, Job, JobResult, Reply, ReplyPicture, Reported, Step, Usage};
 use crate::provider::bfl::models::{InputPictures, KNOWN, SizeInput, family};
 use crate::provider::common::addresses;
-use crate::provider::common::fields;
+use crate::provider::common::aspect_ratio;
 use crate::provider::common::headers;
 use crate::provider::common::json::{Json, number_at};
+use crate::provider::common::json_body;
+use crate::provider::common::key_hosts;
 use crate::provider::common::picture_source;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
 use crate::request::Edit;
@@ -143,10 +145,10 @@ fn headers(account: &Account) -> Result<http::HeaderMap, Failure> {
 fn body(job: &Job<'_>) -> Map<String, Value> {
     let request = job.request;
     let mut body = Map::new();
-    fields::put(&mut body, "prompt", Some(request.prompt.as_str()));
+    json_body::put(&mut body, "prompt", Some(request.prompt.as_str()));
     put_size(&mut body, job);
-    fields::put(&mut body, "seed", request.seed);
-    fields::put(&mut body, "output_format", job.format.map(Format::word));
+    json_body::put(&mut body, "seed", request.seed);
+    json_body::put(&mut body, "output_format", job.format.map(Format::word));
     if let Some(edit) = &request.edit {
         put_pictures(&mut body, edit, family(&job.model.name).pictures);
     }
@@ -158,12 +160,12 @@ fn put_size(body: &mut Map<String, Value>, job: &Job<'_>) {
     match (family(&job.model.name).size, job.output_size) {
         (SizeInput::Same, _) | (_, OutputSize::Default) => {}
         (SizeInput::Pixels(_), OutputSize::Pixels(size)) => {
-            fields::put(body, "width", Some(size.width));
-            fields::put(body, "height", Some(size.height));
+            json_body::put(body, "width", Some(size.width));
+            json_body::put(body, "height", Some(size.height));
         }
         // A config that lists shapes says that the model takes them.
         (SizeInput::Ratio(_), _) | (_, OutputSize::Ratio { .. }) => {
-            fields::put(body, "aspect_ratio", fields::ratio(job.output_size))
+            json_body::put(body, "aspect_ratio", aspect_ratio::ratio(job.output_size))
         }
     }
 }
@@ -176,10 +178,10 @@ fn put_pictures(body: &mut Map<String, Value>, edit: &Edit, pictures: InputPictu
     };
     for (number, image) in (1..).zip(&edit.images) {
         let field = if number == 1 { first.to_owned() } else { format!("input_image_{number}") };
-        fields::put(body, &field, Some(picture_source::base64(&image.bytes)));
+        json_body::put(body, &field, Some(picture_source::base64(&image.bytes)));
     }
     let mask = edit.mask.as_ref().filter(|_| pictures == InputPictures::Masked);
-    fields::put(body, "mask", mask.map(|mask| picture_source::base64(&mask.white)));
+    json_body::put(body, "mask", mask.map(|mask| picture_source::base64(&mask.white)));
 }
 
 /// How a task stands; some of the vendor's answers call it `state`.
@@ -222,7 +224,7 @@ fn cost(reply: &Reply) -> Option<Reported> {
 
 /// Asks again at the same address.
 fn look_again(job: &Job<'_>, reply: &Reply, url: &Url, noted: Option<Reported>) -> Result<Step, Failure> {
-    if !addresses::may_have_the_key(job.account, url, DOMAIN) {
+    if !key_hosts::may_have_the_key(job.account, url, DOMAIN) {
         return Err(malformed(job, reply, "has a polling_url at a host that must not get the key"));
     }
     let call = Call::get(url.clone(), headers(job.account)?);

@@ -2,12 +2,14 @@
 //! tokens, and where a picture's bytes are.
 
 pub(in crate::provider) mod addresses;
-pub(in crate::provider) mod fields;
+pub(in crate::provider) mod aspect_ratio;
 #[cfg(test)]
 pub(in crate::provider) mod fixture;
 pub(in crate::provider) mod headers;
 pub(in crate::provider) mod http_status;
 pub(in crate::provider) mod json;
+pub(in crate::provider) mod json_body;
+pub(in crate::provider) mod key_hosts;
 pub(in crate::provider) mod multipart;
 pub(in crate::provider) mod picture_source;
 pub(in crate::provider) mod resolution_tiers;

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crate::failure::{Class, Classification, Failure, FailureScope};
 use crate::provider::adapter::{Job, Reply};
-use crate::provider::common::fields;
 use crate::provider::common::headers;
 use crate::provider::common::http_status;
 use crate::provider::common::json::Json;
@@ -248,7 +247,7 @@ impl VendorError {
             }
             Class::CallerInvalid => match self.field.as_deref().map(ours) {
                 None => failure,
-                Some(Some(field)) if fields::caller_sent(job.request, &field) => failure.with_param(Some(field)),
+                Some(Some(field)) if job.request.caller_sent(&field) => failure.with_param(Some(field)),
                 // The words are the caller's, with others' around them or in their place.
                 Some(Some(field)) if field == "prompt" => failure,
                 Some(_) => Failure { class: Class::AdapterBug, ..failure },

@@ -11,7 +11,8 @@ use crate::config::plan::{Account, EditAs, Model, SizeFormat};
 use crate::failure::{Class, Failure};
 use crate::image::{Format, Size};
 use crate::provider::adapter::{Adapter, Call, Job, Partial, Reply, Step};
-use crate::provider::common::fields;
+use crate::provider::common::aspect_ratio;
+use crate::provider::common::json_body;
 use crate::provider::common::picture_source;
 use crate::provider::compatible::endpoint::{endpoint, headers};
 use crate::provider::openai;
@@ -149,10 +150,10 @@ fn put_pictures(body: &mut Map<String, Value>, edit: &Edit, how: EditAs, image: 
     let mut urls = edit.images.iter().map(url);
     match how {
         EditAs::Form => {}
-        EditAs::Json => fields::put(body, image, urls.next()),
-        EditAs::JsonList => fields::put(body, image, Some(urls.collect::<Vec<_>>())),
+        EditAs::Json => json_body::put(body, image, urls.next()),
+        EditAs::JsonList => json_body::put(body, image, Some(urls.collect::<Vec<_>>())),
     }
-    fields::put(body, mask, edit.mask.as_ref().map(|mask| url(&mask.clear)));
+    json_body::put(body, mask, edit.mask.as_ref().map(|mask| url(&mask.clear)));
 }
 
 /// The fields as an object: `input.prompt` is the prompt within `input`. A form has no objects, its names stay whole.
@@ -187,19 +188,19 @@ fn fields(job: &Job<'_>) -> Map<String, Value> {
     let request = job.request;
     let dialect = &job.account.dialect;
     let mut fields = Map::new();
-    fields::put(&mut fields, "model", Some(job.model.name.as_str()));
-    fields::put(&mut fields, "prompt", Some(request.prompt.as_str()));
-    fields::put(&mut fields, "negative_prompt", request.negative_prompt.as_deref());
-    fields::put(&mut fields, "n", Some(job.n));
-    fields::put(&mut fields, "quality", job.quality.map(Quality::word));
-    fields::put(&mut fields, "output_format", job.format.map(Format::word));
+    json_body::put(&mut fields, "model", Some(job.model.name.as_str()));
+    json_body::put(&mut fields, "prompt", Some(request.prompt.as_str()));
+    json_body::put(&mut fields, "negative_prompt", request.negative_prompt.as_deref());
+    json_body::put(&mut fields, "n", Some(job.n));
+    json_body::put(&mut fields, "quality", job.quality.map(Quality::word));
+    json_body::put(&mut fields, "output_format", job.format.map(Format::word));
     // OpenAI's models take a level with these formats alone; of others nothing is known.
     let openais = openai::models::resold(&job.model.name);
     let lossy = openais.is_none() || matches!(job.format, Some(Format::Jpeg | Format::Webp));
-    fields::put(&mut fields, "output_compression", request.output_compression.filter(|_| lossy));
-    fields::put(&mut fields, "seed", request.seed);
-    fields::put(&mut fields, "user", request.user.as_deref());
-    fields::put(&mut fields, "response_format", dialect.response_format.as_deref());
+    json_body::put(&mut fields, "output_compression", request.output_compression.filter(|_| lossy));
+    json_body::put(&mut fields, "seed", request.seed);
+    json_body::put(&mut fields, "user", request.user.as_deref());
+    json_body::put(&mut fields, "response_format", dialect.response_format.as_deref());
     openai::body::put_stream(&mut fields, job);
     put_size(&mut fields, job);
     // Only OpenAI's own models know these words, and not each of them; other servers get them when the config has a name
@@ -208,7 +209,7 @@ fn fields(job: &Job<'_>) -> Map<String, Value> {
     let stated = |capability: Option<bool>| capability == Some(true);
     let able = &job.model.capabilities;
     let mut put_known = |field: &str, known: bool, word: Option<&'static str>| {
-        fields::put(&mut fields, field, word.filter(|_| known || dialect.rename.contains_key(field)));
+        json_body::put(&mut fields, field, word.filter(|_| known || dialect.rename.contains_key(field)));
     };
     let gpt = knows(|family| family.shape == ParameterSet::Gpt);
     put_known("background", gpt || stated(able.transparent), request.background.map(Background::word));
@@ -231,13 +232,13 @@ fn fields(job: &Job<'_>) -> Map<String, Value> {
 fn put_size(fields: &mut Map<String, Value>, job: &Job<'_>) {
     let Some(Size { width, height }) = job.output_size.nominal() else { return };
     match job.account.dialect.size {
-        SizeFormat::WidthXHeight => fields::put(fields, "size", Some(format!("{width}x{height}"))),
-        SizeFormat::WidthStarHeight => fields::put(fields, "size", Some(format!("{width}*{height}"))),
+        SizeFormat::WidthXHeight => json_body::put(fields, "size", Some(format!("{width}x{height}"))),
+        SizeFormat::WidthStarHeight => json_body::put(fields, "size", Some(format!("{width}*{height}"))),
         SizeFormat::TwoFields => {
-            fields::put(fields, "width", Some(width));
-            fields::put(fields, "height", Some(height));
+            json_body::put(fields, "width", Some(width));
+            json_body::put(fields, "height", Some(height));
         }
-        SizeFormat::AspectRatio => fields::put(fields, "aspect_ratio", fields::ratio(job.output_size)),
+        SizeFormat::AspectRatio => json_body::put(fields, "aspect_ratio", aspect_ratio::ratio(job.output_size)),
         SizeFormat::Omit => {}
     }
 }

@@ -10,6 +10,7 @@ use crate::failure::{Class, Failure};
 use crate::provider::adapter::{Call, Job, Reply, Reported, Step};
 use crate::provider::common::addresses;
 use crate::provider::common::json::Json;
+use crate::provider::common::key_hosts;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
 use crate::provider::compatible::endpoint::{endpoint, headers};
 use crate::provider::openai;
@@ -48,12 +49,12 @@ fn lost(job: &Job<'_>, reply: &Reply, json: &Json<'_>, failure: Failure) -> Step
 
 /// What the vendor said of the cost, now or before.
 fn told_cost(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Option<Reported> {
-    openai::images_response::reported_cost(&job.account.dialect, reply, json).or_else(|| job.noted.cloned())
+    openai::images_json::reported_cost(&job.account.dialect, reply, json).or_else(|| job.noted.cloned())
 }
 
 /// The pictures; what the vendor said of the cost before counts where it says nothing now.
 fn done(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
-    match openai::images_response::drawn(job, reply, json) {
+    match openai::images_json::drawn(job, reply, json) {
         Ok(mut drawn) => {
             drawn.usage.reported = told_cost(job, reply, json);
             Step::Done(drawn)
@@ -78,7 +79,7 @@ fn ended(job: &Job<'_>, json: &Json<'_>, poll: &Poll, refused: bool, state: &str
     let vendor_error = VendorError::from_json(why);
     let class = match refused {
         true => Class::Policy,
-        false => openai::images_response::class_of_words(&vendor_error).unwrap_or(Class::Server),
+        false => openai::errors::class_of_words(&vendor_error).unwrap_or(Class::Server),
     };
     let head = told(job, &format!("{state} {}", vendor_error.words.join(" ")));
     Failure::new(class, head).with_reason(&told(job, &vendor_error.message)).at_the_end()
@@ -98,7 +99,7 @@ fn again(job: &Job<'_>, reply: &Reply, json: &Json<'_>, poll: &Poll) -> Result<S
             let address = json.at(url).and_then(Json::text).filter(|text| !text.is_empty());
             let address = address.and_then(|text| base.join(text).ok());
             let address = address.ok_or_else(|| malformed(job, reply, "has no address to ask at"))?;
-            if !addresses::may_be_asked(job.account, &address, hosts) {
+            if !key_hosts::may_be_asked(job.account, &address, hosts) {
                 return Err(malformed(job, reply, "has an address to ask at that must not get the key"));
             }
             address

@@ -11,8 +11,8 @@ use crate::capabilities::{Capabilities, ModelDefaults};
 use crate::config::plan::{Account, Model};
 use crate::failure::{Class, Failure};
 use crate::provider::adapter::{Adapter, Call, Job, Reply, Step};
-use crate::provider::common::fields;
 use crate::provider::common::headers;
+use crate::provider::common::json_body;
 use crate::provider::common::picture_source;
 use crate::provider::dashscope::address::address;
 use crate::provider::dashscope::models::{Surface, family};
@@ -104,26 +104,26 @@ fn messages(job: &Job<'_>) -> Value {
 /// The older surface has both prompts side by side.
 fn prompts(job: &Job<'_>) -> Value {
     let mut input = Map::new();
-    fields::put(&mut input, "prompt", Some(job.request.prompt.as_str()));
-    fields::put(&mut input, "negative_prompt", job.request.negative_prompt.as_deref());
+    json_body::put(&mut input, "prompt", Some(job.request.prompt.as_str()));
+    json_body::put(&mut input, "negative_prompt", job.request.negative_prompt.as_deref());
     Value::Object(input)
 }
 
 fn parameters(job: &Job<'_>) -> Map<String, Value> {
     let mut parameters = Map::new();
-    fields::put(
+    json_body::put(
         &mut parameters,
         "size",
         job.output_size.nominal().map(|size| format!("{}*{}", size.width, size.height)),
     );
-    fields::put(&mut parameters, "n", Some(job.n));
+    json_body::put(&mut parameters, "n", Some(job.n));
     if family(&job.model.name).surface == Surface::Messages {
-        fields::put(&mut parameters, "negative_prompt", job.request.negative_prompt.as_deref());
+        json_body::put(&mut parameters, "negative_prompt", job.request.negative_prompt.as_deref());
     }
     // A seed only has to lead to the same picture again; a bit less does that as well.
-    fields::put(&mut parameters, "seed", job.request.seed.map(|seed| seed & LARGEST_SEED));
-    fields::put(&mut parameters, "prompt_extend", Some(false));
-    fields::put(&mut parameters, "watermark", Some(false));
+    json_body::put(&mut parameters, "seed", job.request.seed.map(|seed| seed & LARGEST_SEED));
+    json_body::put(&mut parameters, "prompt_extend", Some(false));
+    json_body::put(&mut parameters, "watermark", Some(false));
     for (field, value) in &job.model.options {
         parameters.insert(field.clone(), value.clone());
     }

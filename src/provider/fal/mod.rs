@@ -19,6 +19,7 @@ use crate::provider::adapter::{Adapter, Call, Job, Reply, Step};
 use crate::provider::common::addresses;
 use crate::provider::common::headers;
 use crate::provider::common::json::Json;
+use crate::provider::common::key_hosts;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
 
 pub(in crate::provider) mod models;
@@ -133,7 +134,7 @@ fn address(job: &Job<'_>, reply: &Reply, json: &Json<'_>, field: &str, tail: &[&
         let elsewhere = || malformed(job, reply, &format!("has a {field} that the key must not go to"));
         return Url::parse(text)
             .ok()
-            .filter(|url| addresses::may_have_the_key(job.account, url, FAL_DOMAIN))
+            .filter(|url| key_hosts::may_have_the_key(job.account, url, FAL_DOMAIN))
             .ok_or_else(elsewhere);
     }
     let id = json

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::capabilities::{Capabilities, Edits, OutputSize, SizeBounds, Sizes};
 use crate::image::{Format, Size};
 use crate::provider::adapter::Job;
-use crate::provider::common::fields;
+use crate::provider::common::aspect_ratio;
+use crate::provider::common::json_body;
 use crate::provider::common::picture_source;
 use crate::request::{Edit, PROMPT_MAX_CHARS, Quality};
 
@@ -314,16 +315,16 @@ pub fn input(job: &Job<'_>) -> Map<String, Value> {
     let model = model(&job.model.name);
     let request = job.request;
     let mut input = Map::new();
-    fields::put(&mut input, "prompt", Some(request.prompt.as_str()));
-    fields::put(&mut input, "negative_prompt", request.negative_prompt.as_deref());
-    fields::put(&mut input, "seed", request.seed);
+    json_body::put(&mut input, "prompt", Some(request.prompt.as_str()));
+    json_body::put(&mut input, "negative_prompt", request.negative_prompt.as_deref());
+    json_body::put(&mut input, "seed", request.seed);
     // An endpoint without the input draws one; a config that raises `max_n` says that there is one.
-    fields::put(&mut input, "num_images", Some(job.n).filter(|n| model.max_n > 1 || *n > 1));
+    json_body::put(&mut input, "num_images", Some(job.n).filter(|n| model.max_n > 1 || *n > 1));
     let takes_format = !model.formats.is_empty() || job.model.capabilities.formats.is_some();
-    fields::put(&mut input, "output_format", job.format.filter(|_| takes_format).map(Format::word));
-    fields::put(&mut input, "quality", job.quality.filter(|_| model.quality).map(Quality::word));
+    json_body::put(&mut input, "output_format", job.format.filter(|_| takes_format).map(Format::word));
+    json_body::put(&mut input, "quality", job.quality.filter(|_| model.quality).map(Quality::word));
     let background = request.background.filter(|_| model.background);
-    fields::put(&mut input, "background", background.map(|background| background.word()));
+    json_body::put(&mut input, "background", background.map(|background| background.word()));
     if let Some(edit) = &request.edit {
         put_edit(&mut input, model, edit);
     }
@@ -339,30 +340,32 @@ fn put_edit(input: &mut Map<String, Value>, model: &FalModel, edit: &Edit) {
     let mut urls = edit.images.iter().map(|image| picture_source::data_url(image.format.media_type(), &image.bytes));
     match model.pictures {
         InputPictures::None => {}
-        InputPictures::One => fields::put(input, "image_url", urls.next()),
-        InputPictures::Many(_) => fields::put(input, "image_urls", Some(urls.collect::<Vec<_>>())),
+        InputPictures::One => json_body::put(input, "image_url", urls.next()),
+        InputPictures::Many(_) => json_body::put(input, "image_urls", Some(urls.collect::<Vec<_>>())),
     }
     let white = edit.mask.as_ref().map(|mask| picture_source::data_url(Format::Png.media_type(), &mask.white));
     match model.mask {
-        Masking::Must(field) | Masking::May(field) => fields::put(input, field, white),
+        Masking::Must(field) | Masking::May(field) => json_body::put(input, field, white),
         Masking::None => {}
     }
     let fidelity = edit.fidelity.filter(|_| model.background);
-    fields::put(input, "input_fidelity", fidelity.map(|fidelity| fidelity.word()));
+    json_body::put(input, "input_fidelity", fidelity.map(|fidelity| fidelity.word()));
 }
 
 fn put_size(input: &mut Map<String, Value>, job: &Job<'_>, model: &FalModel) {
     let in_pixels = job.output_size.nominal().map(|size| json!({"width": size.width, "height": size.height}));
     match model.size {
-        SizeInput::Pixels(_) => fields::put(input, "image_size", in_pixels),
-        SizeInput::Words(_) => fields::put(input, "image_size", job.output_size.nominal().map(|size| size.to_string())),
-        SizeInput::Ratio(..) => fields::put(input, "aspect_ratio", fields::ratio(job.output_size)),
+        SizeInput::Pixels(_) => json_body::put(input, "image_size", in_pixels),
+        SizeInput::Words(_) => {
+            json_body::put(input, "image_size", job.output_size.nominal().map(|size| size.to_string()))
+        }
+        SizeInput::Ratio(..) => json_body::put(input, "aspect_ratio", aspect_ratio::ratio(job.output_size)),
         SizeInput::OfInput => {}
         SizeInput::Unknown if SIZE_OPTIONS.iter().any(|option| job.model.options.contains_key(*option)) => {}
         SizeInput::Unknown => match job.output_size {
             // Only a config that lists shapes makes such a frame, for a model that takes shapes.
-            OutputSize::Ratio { .. } => fields::put(input, "aspect_ratio", fields::ratio(job.output_size)),
-            OutputSize::Pixels(_) | OutputSize::Default => fields::put(input, "image_size", in_pixels),
+            OutputSize::Ratio { .. } => json_body::put(input, "aspect_ratio", aspect_ratio::ratio(job.output_size)),
+            OutputSize::Pixels(_) | OutputSize::Default => json_body::put(input, "image_size", in_pixels),
         },
     }
 }

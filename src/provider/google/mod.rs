@@ -13,8 +13,8 @@ use crate::failure::{Class, Failure};
 use crate::image::Format;
 use crate::provider::adapter::{Adapter, Call, Job, Reply, Step};
 use crate::provider::common::addresses;
-use crate::provider::common::fields;
 use crate::provider::common::headers;
+use crate::provider::common::json_body;
 use crate::provider::common::picture_source;
 use crate::provider::common::token_source::TokenSource;
 use crate::provider::google::models::{Family, Method, family};
@@ -156,19 +156,19 @@ fn content_body(job: &Job<'_>) -> Map<String, Value> {
     }
     let mut image = Map::new();
     put_size(&mut image, "imageSize", job);
-    fields::put(&mut image, "imageOutputOptions", output(job).filter(|_| is_vertex(job.account)));
+    json_body::put(&mut image, "imageOutputOptions", output(job).filter(|_| is_vertex(job.account)));
     let mut config = Map::new();
-    fields::put(&mut config, "responseModalities", Some(json!(["IMAGE"])));
-    fields::put(&mut config, "imageConfig", Some(image).filter(|image| !image.is_empty()));
-    fields::put(&mut config, "seed", request.seed.map(|seed| seed & SEEDS));
+    json_body::put(&mut config, "responseModalities", Some(json!(["IMAGE"])));
+    json_body::put(&mut config, "imageConfig", Some(image).filter(|image| !image.is_empty()));
+    json_body::put(&mut config, "seed", request.seed.map(|seed| seed & SEEDS));
     let mut body = Map::new();
-    fields::put(&mut body, "contents", Some(json!([{"role": "user", "parts": parts}])));
-    fields::put(&mut body, "generationConfig", Some(config));
+    json_body::put(&mut body, "contents", Some(json!([{"role": "user", "parts": parts}])));
+    json_body::put(&mut body, "generationConfig", Some(config));
     if request.moderation == Some(Moderation::Low) {
         let loose = HARMS.map(|harm| json!({"category": harm, "threshold": LOOSE}));
-        fields::put(&mut body, "safetySettings", Some(loose.to_vec()));
+        json_body::put(&mut body, "safetySettings", Some(loose.to_vec()));
     }
-    fields::put(&mut body, "labels", labels(job));
+    json_body::put(&mut body, "labels", labels(job));
     body
 }
 
@@ -176,31 +176,31 @@ fn content_body(job: &Job<'_>) -> Map<String, Value> {
 fn predict_body(job: &Job<'_>) -> Map<String, Value> {
     let request = job.request;
     let mut parameters = Map::new();
-    fields::put(&mut parameters, "sampleCount", Some(job.n));
+    json_body::put(&mut parameters, "sampleCount", Some(job.n));
     match request.edit {
         // What is drawn into a picture has its size.
-        Some(_) => fields::put(&mut parameters, "editMode", Some("EDIT_MODE_INPAINT_INSERTION")),
+        Some(_) => json_body::put(&mut parameters, "editMode", Some("EDIT_MODE_INPAINT_INSERTION")),
         None => put_size(&mut parameters, "sampleImageSize", job),
     }
-    fields::put(&mut parameters, "negativePrompt", request.negative_prompt.as_deref());
+    json_body::put(&mut parameters, "negativePrompt", request.negative_prompt.as_deref());
     if let Some(seed) = request.seed {
         // A watermark, which is the default, would make every picture another.
         // It counts from one, so that zero becomes the last.
-        fields::put(&mut parameters, "seed", Some(Some(seed & SEEDS).filter(|seed| *seed > 0).unwrap_or(SEEDS)));
-        fields::put(&mut parameters, "addWatermark", Some(false));
+        json_body::put(&mut parameters, "seed", Some(Some(seed & SEEDS).filter(|seed| *seed > 0).unwrap_or(SEEDS)));
+        json_body::put(&mut parameters, "addWatermark", Some(false));
     }
     // Otherwise a picture that was withheld is silently missing.
-    fields::put(&mut parameters, "includeRaiReason", Some(true));
+    json_body::put(&mut parameters, "includeRaiReason", Some(true));
     let low = request.moderation == Some(Moderation::Low);
-    fields::put(&mut parameters, "safetySetting", low.then_some(LOOSE));
-    fields::put(&mut parameters, "outputOptions", output(job));
+    json_body::put(&mut parameters, "safetySetting", low.then_some(LOOSE));
+    json_body::put(&mut parameters, "outputOptions", output(job));
     let mut instance = Map::new();
-    fields::put(&mut instance, "prompt", Some(request.prompt.as_str()));
-    fields::put(&mut instance, "referenceImages", request.edit.as_ref().map(references));
+    json_body::put(&mut instance, "prompt", Some(request.prompt.as_str()));
+    json_body::put(&mut instance, "referenceImages", request.edit.as_ref().map(references));
     let mut body = Map::new();
-    fields::put(&mut body, "instances", Some(vec![Value::Object(instance)]));
-    fields::put(&mut body, "parameters", Some(parameters));
-    fields::put(&mut body, "labels", labels(job));
+    json_body::put(&mut body, "instances", Some(vec![Value::Object(instance)]));
+    json_body::put(&mut body, "parameters", Some(parameters));
+    json_body::put(&mut body, "labels", labels(job));
     body
 }
 
@@ -231,8 +231,8 @@ fn references(edit: &Edit) -> Vec<Value> {
 /// The size as a shape and, under the method's own name for it, a tier.
 fn put_size(fields: &mut Map<String, Value>, tier: &str, job: &Job<'_>) {
     if let Some((across, down)) = family(&job.model.name).shape(job.output_size) {
-        fields::put(fields, "aspectRatio", Some(format!("{across}:{down}")));
-        fields::put(fields, tier, job.tier.map(|tier| tier.word));
+        json_body::put(fields, "aspectRatio", Some(format!("{across}:{down}")));
+        json_body::put(fields, tier, job.tier.map(|tier| tier.word));
     }
 }
 
@@ -250,8 +250,12 @@ fn fixed_tier(model: &Model) -> Option<Tier> {
 fn output(job: &Job<'_>) -> Option<Value> {
     let format = job.format?;
     let mut output = Map::new();
-    fields::put(&mut output, "mimeType", Some(format.media_type()));
-    fields::put(&mut output, "compressionQuality", job.request.output_compression.filter(|_| format == Format::Jpeg));
+    json_body::put(&mut output, "mimeType", Some(format.media_type()));
+    json_body::put(
+        &mut output,
+        "compressionQuality",
+        job.request.output_compression.filter(|_| format == Format::Jpeg),
+    );
     Some(Value::Object(output))
 }
 

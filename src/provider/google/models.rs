@@ -7,7 +7,8 @@
 use crate::capabilities::{Capabilities, Edits, OutputSize, Sizes, Tier};
 use crate::image::Format;
 use crate::provider::common;
-use crate::provider::common::resolution_tiers::{FOUR, GEMINI_SHAPES, LONG_SHAPES, ONE, PIXELS, TINY, TWO};
+use crate::provider::common::aspect_ratio::{GEMINI_SHAPES, LONG_SHAPES};
+use crate::provider::common::resolution_tiers::{FOUR, ONE, PIXELS, TINY, TWO};
 use crate::request::PROMPT_MAX_CHARS;
 
 /// Models that take the same.
@@ -128,7 +129,7 @@ impl Family {
 
     /// The shape `(across, down)` of `output_size`.
     pub fn shape(&self, output_size: OutputSize) -> Option<(u32, u32)> {
-        common::resolution_tiers::shape(self.shapes, output_size)
+        common::aspect_ratio::shape(self.shapes, output_size)
     }
 
     /// The tier by this word, whether these models have it or not: an option may name any.

@@ -12,7 +12,7 @@ use url::Url;
 use crate::failure::{Class, Failure};
 use crate::image::Format;
 use crate::provider::adapter::{Call, Job};
-use crate::provider::common::fields;
+use crate::provider::common::json_body;
 use crate::provider::common::multipart::MultipartForm;
 use crate::provider::openai::models::{Family, ParameterSet};
 use crate::request::{Background, Complexity, Edit, Fidelity, Input, Moderation, Quality, Style};
@@ -70,14 +70,14 @@ fn check_pictures(family: &Family, edit: &Edit) -> Result<(), Failure> {
 fn fields(job: &Job<'_>, family: &Family, model: Option<&str>) -> Map<String, Value> {
     let request = job.request;
     let mut body = Map::new();
-    fields::put(&mut body, "model", model);
-    fields::put(&mut body, "prompt", Some(request.prompt.as_str()));
-    fields::put(&mut body, "n", Some(job.n));
-    fields::put(&mut body, "size", job.output_size.nominal().map(|size| size.to_string()));
-    fields::put(&mut body, "quality", job.quality.map(Quality::word));
-    fields::put(&mut body, "user", request.user.as_deref());
+    json_body::put(&mut body, "model", model);
+    json_body::put(&mut body, "prompt", Some(request.prompt.as_str()));
+    json_body::put(&mut body, "n", Some(job.n));
+    json_body::put(&mut body, "size", job.output_size.nominal().map(|size| size.to_string()));
+    json_body::put(&mut body, "quality", job.quality.map(Quality::word));
+    json_body::put(&mut body, "user", request.user.as_deref());
     match family.shape {
-        ParameterSet::Classic => fields::put(&mut body, "response_format", Some("b64_json")),
+        ParameterSet::Classic => json_body::put(&mut body, "response_format", Some("b64_json")),
         ParameterSet::Gpt => {
             put_file(&mut body, job);
             put_stream(&mut body, job);
@@ -86,7 +86,7 @@ fn fields(job: &Job<'_>, family: &Family, model: Option<&str>) -> Map<String, Va
     let edit = request.edit.as_ref();
     match edit {
         None => put_generation(&mut body, job, family),
-        Some(edit) if family.fidelity => fields::put(&mut body, "input_fidelity", edit.fidelity.map(Fidelity::word)),
+        Some(edit) if family.fidelity => json_body::put(&mut body, "input_fidelity", edit.fidelity.map(Fidelity::word)),
         Some(_) => {}
     }
     let options = job.model.options.iter();
@@ -98,18 +98,18 @@ fn fields(job: &Job<'_>, family: &Family, model: Option<&str>) -> Map<String, Va
 /// What a GPT image model is told of the file it writes.
 fn put_file(body: &mut Map<String, Value>, job: &Job<'_>) {
     let request = job.request;
-    fields::put(body, "background", request.background.map(Background::word));
-    fields::put(body, "output_format", job.format.map(Format::word));
+    json_body::put(body, "background", request.background.map(Background::word));
+    json_body::put(body, "output_format", job.format.map(Format::word));
     // Only these formats take a level; sending one with PNG is an error.
     let lossy = matches!(job.format, Some(Format::Jpeg | Format::Webp));
-    fields::put(body, "output_compression", request.output_compression.filter(|_| lossy));
+    json_body::put(body, "output_compression", request.output_compression.filter(|_| lossy));
 }
 
 /// A stream is asked for only where somebody watches for unfinished pictures: what is whole can be read in one piece.
 pub fn put_stream(body: &mut Map<String, Value>, job: &Job<'_>) {
     if job.partials > 0 {
-        fields::put(body, "stream", Some(true));
-        fields::put(body, "partial_images", Some(job.partials));
+        json_body::put(body, "stream", Some(true));
+        json_body::put(body, "partial_images", Some(job.partials));
     }
 }
 
@@ -117,12 +117,12 @@ pub fn put_stream(body: &mut Map<String, Value>, job: &Job<'_>) {
 fn put_generation(body: &mut Map<String, Value>, job: &Job<'_>, family: &Family) {
     let request = job.request;
     if family.shape == ParameterSet::Gpt {
-        fields::put(body, "moderation", request.moderation.map(Moderation::word));
+        json_body::put(body, "moderation", request.moderation.map(Moderation::word));
     }
     if family.style {
-        fields::put(body, "style", request.style.map(Style::word));
+        json_body::put(body, "style", request.style.map(Style::word));
     }
     if family.complexity {
-        fields::put(body, "complexity", request.complexity.map(Complexity::word));
+        json_body::put(body, "complexity", request.complexity.map(Complexity::word));
     }
 }

@@ -12,6 +12,7 @@ use crate::provider::common::headers;
 use crate::provider::openai::models::family;
 
 pub(in crate::provider) mod body;
+pub(in crate::provider) mod errors;
 pub mod images_json;
 pub(in crate::provider) mod models;
 pub(in crate::provider) mod reply;

@@ -12,7 +12,8 @@ use crate::provider::adapter::{Job, JobResult, Partial, Reply, ReplyPicture, Ste
 use crate::provider::common::json::Json;
 use crate::provider::common::picture_source;
 use crate::provider::common::vendor_error::VendorError;
-use crate::provider::openai::images_json::{counted, drawn, failure, usage};
+use crate::provider::openai::errors::failure;
+use crate::provider::openai::images_json::{counted, drawn, usage};
 
 /// The unfinished picture in an event.
 pub fn partial(event: &str) -> Option<Partial> {

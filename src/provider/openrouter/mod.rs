@@ -13,9 +13,9 @@ use crate::failure::{Class, Classification, Failure};
 use crate::image::{Format, is_data_url};
 use crate::provider::adapter::{Adapter, Call, Job, JobResult, Reply, ReplyPicture, Reported, Step, Usage};
 use crate::provider::common::addresses;
-use crate::provider::common::fields;
 use crate::provider::common::headers;
 use crate::provider::common::json::{Json, number_at};
+use crate::provider::common::json_body;
 use crate::provider::common::picture_source;
 use crate::provider::common::vendor_error::{VendorError, malformed};
 use crate::provider::openrouter::models::{SizeText, family};
@@ -136,28 +136,28 @@ impl Adapter for OpenRouter {
 fn images_body(job: &Job<'_>) -> Map<String, Value> {
     let request = job.request;
     let mut body = Map::new();
-    fields::put(&mut body, "model", Some(job.model.name.as_str()));
-    fields::put(&mut body, "prompt", Some(request.prompt.as_str()));
+    json_body::put(&mut body, "model", Some(job.model.name.as_str()));
+    json_body::put(&mut body, "prompt", Some(request.prompt.as_str()));
     // Models of one picture a call may refuse the field.
-    fields::put(&mut body, "n", Some(job.n).filter(|n| *n > 1));
+    json_body::put(&mut body, "n", Some(job.n).filter(|n| *n > 1));
     match family(&job.model.name).told(job, Via::Images) {
         None => {}
-        Some(SizeText::Pixels(size)) => fields::put(&mut body, "size", Some(size.to_string())),
+        Some(SizeText::Pixels(size)) => json_body::put(&mut body, "size", Some(size.to_string())),
         Some(SizeText::Shape((across, down), tier)) => {
-            fields::put(&mut body, "aspect_ratio", Some(format!("{across}:{down}")));
-            fields::put(&mut body, "resolution", tier.map(|tier| tier.word));
+            json_body::put(&mut body, "aspect_ratio", Some(format!("{across}:{down}")));
+            json_body::put(&mut body, "resolution", tier.map(|tier| tier.word));
         }
     }
-    fields::put(&mut body, "quality", job.quality.map(Quality::word));
+    json_body::put(&mut body, "quality", job.quality.map(Quality::word));
     let background = request.background.filter(|_| takes(job).transparent);
-    fields::put(&mut body, "background", background.map(Background::word));
-    fields::put(&mut body, "output_format", job.format.map(Format::word));
+    json_body::put(&mut body, "background", background.map(Background::word));
+    json_body::put(&mut body, "output_format", job.format.map(Format::word));
     let lossy = matches!(job.format, Some(Format::Jpeg | Format::Webp));
-    fields::put(&mut body, "output_compression", request.output_compression.filter(|_| lossy));
-    fields::put(&mut body, "seed", request.seed);
+    json_body::put(&mut body, "output_compression", request.output_compression.filter(|_| lossy));
+    json_body::put(&mut body, "seed", request.seed);
     if let Some(edit) = &request.edit {
         let references: Vec<Value> = edit.images.iter().map(reference).collect();
-        fields::put(&mut body, "input_references", Some(references));
+        json_body::put(&mut body, "input_references", Some(references));
     }
     body
 }
@@ -174,17 +174,21 @@ fn chat_body(job: &Job<'_>) -> Map<String, Value> {
         }
     };
     let mut body = Map::new();
-    fields::put(&mut body, "model", Some(job.model.name.as_str()));
-    fields::put(&mut body, "messages", Some(json!([{"role": "user", "content": content}])));
-    fields::put(&mut body, "modalities", Some(if family.talks { json!(["image", "text"]) } else { json!(["image"]) }));
+    json_body::put(&mut body, "model", Some(job.model.name.as_str()));
+    json_body::put(&mut body, "messages", Some(json!([{"role": "user", "content": content}])));
+    json_body::put(
+        &mut body,
+        "modalities",
+        Some(if family.talks { json!(["image", "text"]) } else { json!(["image"]) }),
+    );
     if let Some(SizeText::Shape((across, down), tier)) = family.told(job, Via::Chat) {
         let mut config = Map::new();
-        fields::put(&mut config, "aspect_ratio", Some(format!("{across}:{down}")));
-        fields::put(&mut config, "image_size", tier.map(|tier| tier.word));
-        fields::put(&mut body, "image_config", Some(config));
+        json_body::put(&mut config, "aspect_ratio", Some(format!("{across}:{down}")));
+        json_body::put(&mut config, "image_size", tier.map(|tier| tier.word));
+        json_body::put(&mut body, "image_config", Some(config));
     }
-    fields::put(&mut body, "seed", job.request.seed);
-    fields::put(&mut body, "stream", Some(false));
+    json_body::put(&mut body, "seed", job.request.seed);
+    json_body::put(&mut body, "stream", Some(false));
     body
 }
 

@@ -9,7 +9,8 @@ use crate::config::plan::Via;
 use crate::image::{Format, Size};
 use crate::provider::adapter::Job;
 use crate::provider::common;
-use crate::provider::common::resolution_tiers::{FOUR, GEMINI_SHAPES, LONG_SHAPES, ONE, PIXELS, TINY, TWO};
+use crate::provider::common::aspect_ratio::{GEMINI_SHAPES, LONG_SHAPES};
+use crate::provider::common::resolution_tiers::{FOUR, ONE, PIXELS, TINY, TWO};
 use crate::provider::openai;
 use crate::request::{PROMPT_MAX_CHARS, Quality};
 
@@ -174,7 +175,7 @@ impl Family {
         if matches!(self.draws, DrawnSizes::Pixels) && via == Via::Images {
             return Some(SizeText::Pixels(asked));
         }
-        Some(SizeText::Shape(common::resolution_tiers::shape(self.draws.shapes(), job.output_size)?, job.tier))
+        Some(SizeText::Shape(common::aspect_ratio::shape(self.draws.shapes(), job.output_size)?, job.tier))
     }
 }
 

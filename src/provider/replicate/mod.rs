@@ -16,9 +16,10 @@ use crate::image::Format;
 use crate::pricing::Counted;
 use crate::provider::adapter::{Adapter, Call, Job, JobResult, Reply, ReplyPicture, Step, Usage};
 use crate::provider::common::addresses;
-use crate::provider::common::fields;
+use crate::provider::common::aspect_ratio;
 use crate::provider::common::headers;
 use crate::provider::common::json::{Json, number_at};
+use crate::provider::common::json_body;
 use crate::provider::common::picture_source;
 use crate::provider::common::retry_after;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
@@ -146,14 +147,14 @@ fn input(job: &Job<'_>) -> Map<String, Value> {
     let family = family(&job.model.name);
     let request = job.request;
     let mut input = Map::new();
-    fields::put(&mut input, "prompt", Some(request.prompt.as_str()));
-    fields::put(&mut input, "negative_prompt", request.negative_prompt.as_deref());
-    fields::put(&mut input, "seed", request.seed);
+    json_body::put(&mut input, "prompt", Some(request.prompt.as_str()));
+    json_body::put(&mut input, "negative_prompt", request.negative_prompt.as_deref());
+    json_body::put(&mut input, "seed", request.seed);
     // A model without the input draws one; a config that raises `max_n` says that there is one.
-    fields::put(&mut input, "num_outputs", Some(job.n).filter(|n| family.max_n > 1 || *n > 1));
+    json_body::put(&mut input, "num_outputs", Some(job.n).filter(|n| family.max_n > 1 || *n > 1));
     let takes_format = !family.formats.is_empty() || job.model.capabilities.formats.is_some();
-    fields::put(&mut input, "output_format", job.format.filter(|_| takes_format).map(format_word));
-    fields::put(&mut input, "output_quality", request.output_compression.filter(|_| family.output_quality));
+    json_body::put(&mut input, "output_format", job.format.filter(|_| takes_format).map(format_word));
+    json_body::put(&mut input, "output_quality", request.output_compression.filter(|_| family.output_quality));
     let own_size = put_pictures(&mut input, job, family.edit);
     if !own_size {
         put_size(&mut input, job, family.size);
@@ -169,31 +170,31 @@ fn put_pictures(input: &mut Map<String, Value>, job: &Job<'_>, how: Option<EditI
     let (Some(edit), Some(how)) = (&job.request.edit, how) else { return false };
     let mut urls = edit.images.iter().map(|image| picture_source::data_url(image.format.media_type(), &image.bytes));
     match how.takes.images {
-        1 => fields::put(input, how.image, urls.next()),
-        _ => fields::put(input, how.image, Some(urls.collect::<Vec<_>>())),
+        1 => json_body::put(input, how.image, urls.next()),
+        _ => json_body::put(input, how.image, Some(urls.collect::<Vec<_>>())),
     }
     let mask = edit.mask.as_ref().map(|mask| picture_source::data_url(Format::Png.media_type(), &mask.white));
-    fields::put(input, "mask", mask);
+    json_body::put(input, "mask", mask);
     how.takes.keeps_size
 }
 
 fn put_size(input: &mut Map<String, Value>, job: &Job<'_>, how: SizeInput) {
     let in_pixels = |input: &mut Map<String, Value>| {
-        fields::put(input, "width", job.output_size.nominal().map(|size| size.width));
-        fields::put(input, "height", job.output_size.nominal().map(|size| size.height));
+        json_body::put(input, "width", job.output_size.nominal().map(|size| size.width));
+        json_body::put(input, "height", job.output_size.nominal().map(|size| size.height));
     };
     match how {
-        SizeInput::Ratio => fields::put(input, "aspect_ratio", fields::ratio(job.output_size)),
+        SizeInput::Ratio => json_body::put(input, "aspect_ratio", aspect_ratio::ratio(job.output_size)),
         SizeInput::RatioAndMegapixels => {
-            fields::put(input, "aspect_ratio", fields::ratio(job.output_size));
+            json_body::put(input, "aspect_ratio", aspect_ratio::ratio(job.output_size));
             let quarter = job.output_size.nominal().filter(|size| size.pixels() <= 512 * 512);
-            fields::put(input, "megapixels", quarter.map(|_| "0.25"));
+            json_body::put(input, "megapixels", quarter.map(|_| "0.25"));
         }
         SizeInput::Pixels => in_pixels(input),
         SizeInput::Unknown if SIZE_OPTIONS.iter().any(|option| job.model.options.contains_key(*option)) => {}
         SizeInput::Unknown => match job.output_size {
             // Only a config that lists shapes makes such a frame, for a model that takes shapes.
-            OutputSize::Ratio { .. } => fields::put(input, "aspect_ratio", fields::ratio(job.output_size)),
+            OutputSize::Ratio { .. } => json_body::put(input, "aspect_ratio", aspect_ratio::ratio(job.output_size)),
             OutputSize::Pixels(_) | OutputSize::Default => in_pixels(input),
         },
     }

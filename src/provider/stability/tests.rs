@@ -1,6 +1,8 @@
 //! Tests of provider/stability/mod.rs.
 
+use crate::provider::stability::errors::PENALTY;
 use serde_json::json;
+use std::time::Duration;
 
 use super::*;
 use crate::provider::common::fixture::JobFixture;

@@ -1,19 +1,27 @@
-//! How Stability's v1 engines are asked: by JSON for a picture out of words, by a form for one out of a picture
+//! Stability's v1 engines: JSON for a picture out of words, a form for one out of a picture, and their replies
 //! (PROVIDERS.md 3.2).
 //!
 //! What starts from a picture has its size, and that must be a size the engine draws: a picture of another is not sent,
-//! and not made to fit either. What comes back is read in `mod.rs`.
+//! and not made to fit either.
 
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
-use crate::capabilities::{Edits, SizeBounds};
+use crate::capabilities::Edits;
+use crate::capabilities::SizeBounds;
+use crate::failure::Class;
 use crate::failure::Failure;
-use crate::image::{Format, Size};
-use crate::provider::adapter::{Call, Job};
+use crate::image::Format;
+use crate::image::Size;
+use crate::provider::adapter::{Call, Job, JobResult, Reply, ReplyPicture, Step, Usage};
 use crate::provider::common::addresses;
-use crate::provider::common::fields;
+use crate::provider::common::json::Json;
+use crate::provider::common::json_body;
 use crate::provider::common::multipart::MultipartForm;
+use crate::provider::common::picture_source;
+use crate::provider::common::vendor_error::malformed;
+use crate::provider::stability::common::{fixed_seed, form_text};
+use crate::provider::stability::errors::{blurred, without_pictures};
 use crate::request::Edit;
 
 /// The only sizes SDXL 1.0 draws.
@@ -70,12 +78,12 @@ fn from_words(job: &Job<'_>, engine: &str, headers: HeaderMap) -> Result<Call, F
     // The API's own default of 512 is a size that SDXL refuses.
     let size = job.output_size.nominal().unwrap_or(SDXL_SIZES[0]);
     let mut body = Map::new();
-    fields::put(&mut body, "text_prompts", Some(prompts));
-    fields::put(&mut body, "width", Some(size.width));
-    fields::put(&mut body, "height", Some(size.height));
-    fields::put(&mut body, "samples", Some(job.n));
-    fields::put(&mut body, "steps", Some(V1_DIFFUSION_STEPS));
-    fields::put(&mut body, "seed", request.seed.map(fixed_seed));
+    json_body::put(&mut body, "text_prompts", Some(prompts));
+    json_body::put(&mut body, "width", Some(size.width));
+    json_body::put(&mut body, "height", Some(size.height));
+    json_body::put(&mut body, "samples", Some(job.n));
+    json_body::put(&mut body, "steps", Some(V1_DIFFUSION_STEPS));
+    json_body::put(&mut body, "seed", request.seed.map(fixed_seed));
     for (field, value) in job.model.options.iter().filter(|(field, _)| !ABOUT_THE_PICTURE.contains(&field.as_str())) {
         body.insert(field.clone(), value.clone());
     }
@@ -117,21 +125,28 @@ fn from_picture(job: &Job<'_>, edit: &Edit, engine: &str, headers: HeaderMap) ->
     Ok(form.post(url, headers))
 }
 
-/// An option as a form writes it: strings without quotes.
-pub fn form_text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// A seed that draws the same again. Zero means "random" to Stability and the largest number is one too large for
-/// v2beta, so those two borrow seeds that nobody is likely to ask for.
-pub fn fixed_seed(seed: u32) -> u32 {
-    match seed {
-        0 => u32::MAX - 2,
-        u32::MAX => u32::MAX - 1,
-        seed => seed,
+/// What a reply says: a list of artifacts, each with its own verdict. The documents call the list bare, the API does not.
+pub(super) fn read(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
+    let list = json.get("artifacts").unwrap_or(json);
+    let Json::List(artifacts) = list else {
+        return Step::Failed(without_pictures(job, reply, json));
+    };
+    let verdict = |artifact: &Json<'_>| artifact.text_at("finishReason").map(|word| word.to_string());
+    let filtered = artifacts.iter().filter(|artifact| verdict(artifact).as_deref() == Some("CONTENT_FILTERED")).count();
+    let refused = u8::try_from(filtered).unwrap_or(u8::MAX).min(job.n);
+    let images: Vec<ReplyPicture> = artifacts
+        .iter()
+        .filter(|artifact| matches!(verdict(artifact).as_deref(), None | Some("SUCCESS")))
+        .filter_map(|artifact| artifact.bytes_at("base64"))
+        .filter(|text| !text.is_empty())
+        .map(|text| ReplyPicture { source: picture_source::inline(&reply.body, text), revised_prompt: None })
+        .take(picture_source::MOST_PICTURES)
+        .collect();
+    match (images.is_empty(), refused) {
+        (true, 0) if artifacts.is_empty() => Step::Failed(malformed(job, reply, "has no pictures")),
+        (true, 0) => Step::Failed(Failure::new(Class::Server, "every artifact ended in ERROR")),
+        (true, refused) => Step::Failed(blurred(refused)),
+        (false, refused) => Step::Done(JobResult { images, refused, refused_billed: refused, usage: Usage::default() }),
     }
 }
 
@@ -151,11 +166,6 @@ mod tests {
 
     fn form(fixture: &JobFixture) -> String {
         String::from_utf8(fixture.call().body.to_vec()).unwrap()
-    }
-
-    #[test]
-    fn a_seed_that_means_random_is_replaced_by_one_that_does_not() {
-        assert_eq!([0, 1, u32::MAX].map(fixed_seed), [u32::MAX - 2, 1, u32::MAX - 1]);
     }
 
     #[test]

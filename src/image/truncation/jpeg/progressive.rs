@@ -5,7 +5,8 @@
 //! coefficients are zero so far, so that much of each block is remembered.
 
 use crate::image::truncation::jpeg::bits::{Bits, Huffman};
-use crate::image::truncation::jpeg::frame::{Component, Frame, SegmentWalk};
+use crate::image::truncation::jpeg::decoder_state::DecoderState;
+use crate::image::truncation::jpeg::frame::{Component, Frame};
 use crate::image::truncation::jpeg::marker::{SCAN, end_of_scan, is_alone, next_marker, segment};
 
 /// The marker that begins a progressive frame.
@@ -23,7 +24,7 @@ pub fn is_whole(file: &[u8]) -> bool {
 }
 
 fn read(file: &[u8]) -> Option<bool> {
-    let (mut walk, mut at, mut planes) = (SegmentWalk::default(), 2_usize, Vec::new());
+    let (mut state, mut at, mut planes) = (DecoderState::default(), 2_usize, Vec::new());
     while let Some(marker) = next_marker(file, &mut at) {
         if is_alone(marker) {
             continue;
@@ -33,18 +34,18 @@ fn read(file: &[u8]) -> Option<bool> {
             FRAME => {
                 let frame = Frame::read(segment)?;
                 planes = (0..frame.components.len()).map(|place| Plane::of(&frame, place)).collect::<Option<_>>()?;
-                walk.frame = Some(frame);
+                state.frame = Some(frame);
             }
             SCAN => {
-                walk.scans += 1;
-                let codes = file.get(at..).filter(|_| walk.scans <= MOST_SCANS)?;
-                let left = Scan::read(segment, &walk)?.fill(&mut planes, codes)?;
+                state.scans += 1;
+                let codes = file.get(at..).filter(|_| state.scans <= MOST_SCANS)?;
+                let left = ProgressiveScan::read(segment, &state)?.fill(&mut planes, codes)?;
                 match end_of_scan(codes) {
                     Some(end) => at += end,
                     None => return Some(left <= 1 && planes.iter().all(Plane::is_exact)),
                 }
             }
-            _ => walk.tables_or_restart(marker, segment),
+            _ => state.tables_or_restart(marker, segment),
         }
     }
     None
@@ -77,7 +78,7 @@ impl Plane {
 }
 
 /// The header of a scan.
-struct Scan<'w> {
+struct ProgressiveScan<'w> {
     frame: &'w Frame,
     /// Places of its components, each with its table of direct current and of alternating.
     members: Vec<(usize, Option<&'w Huffman>, Option<&'w Huffman>)>,
@@ -90,11 +91,11 @@ struct Scan<'w> {
     restart: usize,
 }
 
-impl<'w> Scan<'w> {
-    fn read(segment: &[u8], walk: &'w SegmentWalk) -> Option<Scan<'w>> {
-        let (frame, (count, rest)) = (walk.frame.as_ref()?, segment.split_first()?);
+impl<'w> ProgressiveScan<'w> {
+    fn read(segment: &[u8], state: &'w DecoderState) -> Option<ProgressiveScan<'w>> {
+        let (frame, (count, rest)) = (state.frame.as_ref()?, segment.split_first()?);
         let (members, band) = rest.split_at_checked(2 * usize::from(*count))?;
-        let table = |class: usize, index: u8| walk.tables[class].get(usize::from(index)).and_then(Option::as_ref);
+        let table = |class: usize, index: u8| state.tables[class].get(usize::from(index)).and_then(Option::as_ref);
         let members = members.chunks_exact(2).map(|part| {
             let place = frame.components.iter().position(|component| component.id == part[0])?;
             Some((place, table(0, part[1] >> 4), table(1, part[1] & 15)))
@@ -104,14 +105,14 @@ impl<'w> Scan<'w> {
         let (first, last) = (usize::from(first), usize::from(last));
         // Alternating current comes for one component at a time, and never with direct current.
         let sound = if first == 0 { last == 0 && !members.is_empty() } else { first <= last && members.len() == 1 };
-        let scan = Scan {
+        let scan = ProgressiveScan {
             frame,
             members,
             first,
             last,
             refines: bits >> 4 > 0,
             open: bits & 15,
-            restart: usize::from(walk.restart),
+            restart: usize::from(state.restart),
         };
         (sound && last < 64).then_some(scan)
     }

@@ -1,0 +1,130 @@
+//! `server:` and `cache:` as written: addresses, limits, the ledger, memory for pictures.
+
+use crate::config::file::scalar::{Bytes, Hidden, Time};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Addresses and limits of Easel itself.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Server {
+    /// Where clients connect, host:port. Default 127.0.0.1:8080.
+    pub(in crate::config) listen: Option<String>,
+    /// Where metrics and health are served, host:port. Default 127.0.0.1:9901.
+    pub(in crate::config) admin: Option<String>,
+    /// Opens `/admin/` to whoever sends it as `authorization: Bearer TOKEN`. Without one, `/admin/` is answered only
+    /// where `admin` is a loopback address.
+    pub(in crate::config) admin_token: Option<Hidden>,
+    /// Serve clients over TLS.
+    pub(in crate::config) tls: Option<Tls>,
+    /// How clients reach picture files when they ask for links. Default: the address Easel listens on.
+    pub(in crate::config) public_url: Option<String>,
+    /// Where every request goes that is not about images: scheme, host and port. Default: nowhere (404).
+    pub(in crate::config) passthrough: Option<String>,
+    /// Further names of this server, besides those of this machine and of `public_url`. Without `clients`, Easel
+    /// answers web pages under its own names alone. Default: none.
+    pub(in crate::config) hosts: Vec<String>,
+    /// Web pages of other origins that may ask. Default: none.
+    pub(in crate::config) cors: Cors,
+    /// Worker threads. Default: one a core.
+    pub(in crate::config) threads: Option<u64>,
+    /// How long a stopping server waits for work in flight. Default 30s.
+    pub(in crate::config) drain: Option<Time>,
+    /// Signs picture links; give every Easel of one deployment the same. Default: random, links end with the process.
+    pub(in crate::config) link_secret: Option<Hidden>,
+    /// How long a picture link is good. Default 1h.
+    pub(in crate::config) link_ttl: Option<Time>,
+    /// Size and count limits.
+    pub(in crate::config) limits: Limits,
+    /// A directory of Easel's own, for the ledger. Default: none; Easel forgets at the end what was paid.
+    pub(in crate::config) state_dir: Option<String>,
+    /// How the ledger is kept.
+    pub(in crate::config) ledger: Ledger,
+}
+
+/// Web pages of other origins that may ask.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Cors {
+    /// Their origins, like https://ui.example.com: scheme, host, and port if any.
+    pub(in crate::config) origins: Vec<String>,
+}
+
+/// How the ledger is kept.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Ledger {
+    /// How long Easel keeps single calls; it keeps their sums for ever. Default 400d.
+    pub(in crate::config) retention: Option<Time>,
+    /// What Easel does when it cannot write the ledger: refuse (pay for nothing new) or continue (and write it later).
+    /// Default refuse.
+    pub(in crate::config) on_error: Option<OnLedgerError>,
+}
+
+/// What happens when the ledger cannot be written.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum OnLedgerError {
+    /// Nothing new is paid for.
+    Refuse,
+    /// Work goes on and is written down later.
+    Continue,
+}
+
+/// Certificate and key, PEM files.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Tls {
+    /// The certificate chain's file.
+    pub(in crate::config) cert: Option<String>,
+    /// The private key's file.
+    pub(in crate::config) key: Option<String>,
+}
+
+/// Size and count limits.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Limits {
+    /// Largest head of a request. Default 32KiB.
+    pub(in crate::config) request_header: Option<Bytes>,
+    /// Largest request body. Default 50MiB.
+    pub(in crate::config) request_body: Option<Bytes>,
+    /// Largest body of a generation, which has no pictures in it. Default 1MiB.
+    pub(in crate::config) generation_body: Option<Bytes>,
+    /// All request bodies that Easel holds at once; it answers one more with 429. Default 128MiB.
+    pub(in crate::config) request_bodies: Option<Bytes>,
+    /// Pixels of the largest mask that is read. Default 33177600 (7680x4320).
+    pub(in crate::config) mask_pixels: Option<u64>,
+    /// Largest provider reply or downloaded picture. Default 64MiB.
+    pub(in crate::config) response_body: Option<Bytes>,
+    /// All replies that Easel holds at once; one more waits for its turn. Default 64MiB.
+    pub(in crate::config) response_bodies: Option<Bytes>,
+    /// Image requests being served at once; one more is answered 429. Default 1024.
+    pub(in crate::config) in_flight: Option<u64>,
+    /// Clients' connections that are open at once; an idle one makes room for a newcomer. Default 4096, or as many as
+    /// the system's limit on open files allows.
+    pub(in crate::config) connections: Option<u64>,
+    /// How long the head of a request may take from its first byte, and on a new connection from its beginning, its TLS
+    /// handshake included. Default 10s.
+    pub(in crate::config) header_timeout: Option<Time>,
+    /// How long Easel keeps a connection that carries no request. Default 60s.
+    pub(in crate::config) keepalive_timeout: Option<Time>,
+    /// How long a client may take to send its request body, or the next 16 KiB of it. Default 30s.
+    pub(in crate::config) body_timeout: Option<Time>,
+    /// How long a client may take nothing of its answer before Easel gives it up. Default 30s.
+    pub(in crate::config) send_timeout: Option<Time>,
+    /// How long a streamed answer may be silent before Easel sends a comment. Default 10s.
+    pub(in crate::config) heartbeat: Option<Time>,
+}
+
+/// Memory for pictures.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Cache {
+    /// Pictures kept for reuse. Default 512MiB.
+    pub(in crate::config) memory: Option<Bytes>,
+    /// Pictures held because a link to them was handed out. Default 256MiB.
+    pub(in crate::config) links: Option<Bytes>,
+    /// Prompts as language models rewrote them. Default 16MiB.
+    pub(in crate::config) prompts: Option<Bytes>,
+}
