@@ -9,7 +9,7 @@ use crate::gateway::config_watcher::ProcessEnv;
 use crate::store::report;
 use crate::store::report::{Report, ReportQuery, ReportRow};
 use crate::store::report_parameters::ReportParameters;
-use crate::store::sums::Filter;
+use crate::store::settled_sums::Filter;
 use clap::{Parser, ValueEnum};
 
 use crate::cli;

@@ -19,15 +19,15 @@ use crate::ledger::entry::{Owner, Verdict};
 use crate::money::Usd;
 use crate::store::queue::{Queue, QueueItem};
 use crate::store::report::{Page, Report, ReportQuery, ReportRow};
-use crate::store::sums::{Filter, SettledRow, Sums};
+use crate::store::settled_sums::{Filter, SettledRow, Sums};
 
-mod apply;
 mod queue;
+pub mod settled_sums;
+mod apply_batch;
 pub mod report;
 pub mod report_parameters;
 mod retention;
 pub mod schema;
-pub mod sums;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -81,8 +81,8 @@ impl Store {
         prepare: impl FnOnce(&Connection) -> rusqlite::Result<()>,
     ) -> Result<OpenedStore, StoreError> {
         let mut opened = schema::open(&place)?;
-        let (interrupted, interrupted_usd) = apply::interrupted(&mut opened.ledger)?;
-        let last_id = apply::last_id(&opened.ledger)?;
+        let (interrupted, interrupted_usd) = apply_batch::interrupted(&mut opened.ledger)?;
+        let last_id = apply_batch::last_id(&opened.ledger)?;
         prepare(&opened.ledger)?;
         let gather = (place == Location::Memory).then_some(GATHER);
         let queue = Arc::new(Queue::new(options.backlog, options.on_error, gather));
@@ -197,7 +197,7 @@ impl Store {
     /// When something before it cannot be written or read.
     pub fn last_fee(&self, provider: &str, before: Option<Moment>) -> Result<Option<Moment>, StoreError> {
         let provider = provider.to_owned();
-        self.reading(move |ReadSnapshot(ledger)| Ok(sums::last_fee(ledger, &provider, before)?)).wait()
+        self.reading(move |ReadSnapshot(ledger)| Ok(settled_sums::last_fee(ledger, &provider, before)?)).wait()
     }
 
     /// A table of what was settled. While nothing can be written, of what is on disk. Blocks.
@@ -286,7 +286,7 @@ impl ReadSnapshot<'_> {
     /// # Errors
     /// When it cannot be read, or a sum does not fit.
     pub fn sums(&self, within: Option<Period>, filter: &Filter) -> Result<Sums, StoreError> {
-        Ok(sums::sums(self.0, within, filter)?)
+        Ok(settled_sums::sums(self.0, within, filter)?)
     }
 
     /// Attempts settled at `since` or later, oldest first, as far as retention goes.
@@ -294,7 +294,7 @@ impl ReadSnapshot<'_> {
     /// # Errors
     /// When it cannot be read.
     pub fn recent(&self, since: Moment) -> Result<Vec<SettledRow>, StoreError> {
-        Ok(sums::recent(self.0, since)?)
+        Ok(settled_sums::recent(self.0, since)?)
     }
 
     /// What was settled before `before`, by owner.
@@ -302,7 +302,7 @@ impl ReadSnapshot<'_> {
     /// # Errors
     /// When it cannot be read, or a sum does not fit.
     pub fn owners(&self, before: Moment) -> Result<Vec<(Owner, Sums)>, StoreError> {
-        Ok(sums::owners(self.0, before)?)
+        Ok(settled_sums::owners(self.0, before)?)
     }
 }
 

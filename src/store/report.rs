@@ -14,7 +14,7 @@ use crate::calendar::{Moment, Zone};
 use crate::ledger::sliding_window::per_picture;
 use crate::money::Usd;
 use crate::store::schema;
-use crate::store::sums::{Filter, count, usd};
+use crate::store::settled_sums::{Filter, count, usd};
 use crate::store::types::StoreError;
 
 /// What rows are grouped by.

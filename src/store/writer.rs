@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use crate::calendar::Moment;
-use crate::store::apply::ItemResult;
+use crate::store::apply_batch::ItemResult;
 use crate::store::queue::{Queue, QueueItem, WriterStep};
 use crate::store::types::Unwritten;
 use crate::store::types::{Options, Write};
-use crate::store::{apply, retention, schema};
+use crate::store::{apply_batch, retention, schema};
 
 /// The pause after a first failure; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -93,7 +93,7 @@ impl StoreWriter {
         let begun = Instant::now();
         let written = match self.file.as_ref().and_then(schema::Identity::is_lost) {
             Some(why) => Err(why),
-            None => apply::batch(&mut self.ledger, &batch).map_err(|error| error.to_string()),
+            None => apply_batch::batch(&mut self.ledger, &batch).map_err(|error| error.to_string()),
         };
         match written {
             Ok(said) => {

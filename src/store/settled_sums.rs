@@ -11,7 +11,7 @@ use rusqlite::{Connection, Row, params};
 use crate::calendar::{Moment, Period};
 use crate::ledger::entry::{Owner, Purpose};
 use crate::money::Usd;
-use crate::store::apply::owner;
+use crate::store::apply_batch::owner;
 
 /// Whose rows count; `None` counts everybody's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
