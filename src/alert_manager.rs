@@ -11,7 +11,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::alert_evaluator::{AlertEvent, AlertStatus, Alerts, News, Readings};
+use crate::alert_evaluator::alert_event::{AlertEvent, News};
+use crate::alert_evaluator::{AlertStatus, Alerts, Readings};
 pub use crate::alert_manager::outputs::AlertOutputs;
 use crate::alert_manager::webhook::{Pauses, WebhookQueue};
 use crate::calendar::Moment;

@@ -142,7 +142,9 @@ pub use crate::server::proxy::Easel;
 /// A config, from its text or its file to the plan that a [`Gateway`] serves.
 pub mod reload {
     pub use crate::config::EnvAndFiles;
-    pub use crate::gateway::config_watcher::{LoadError, POLL_INTERVAL, ProcessEnv, Watch, check, ignored_proxy, load};
+    pub use crate::gateway::config_loader::{LoadError, ProcessEnv, check, load};
+    pub use crate::gateway::config_watcher::{POLL_INTERVAL, Watch};
+    pub use crate::gateway::ignored_proxy::ignored_proxy;
 }
 
 /// What [`Gateway::with_parts`] takes in place of the system's clock and connections.

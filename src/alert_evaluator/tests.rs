@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
+use crate::alert_evaluator::measurement::Ratio;
 use crate::alert_evaluator::*;
+use crate::config::plan::{Comparison, Condition};
+use crate::money::Usd;
 
 /// Readings of a test: sums by name, and budgets.
 #[derive(Default)]

@@ -4,12 +4,13 @@ use std::sync::Mutex;
 
 use serde_json::json;
 
-use crate::alert_evaluator::{AlertState, BudgetUse, ResolveReason};
+use crate::alert_evaluator::AlertState;
+use crate::alert_evaluator::alert_event::ResolveReason;
+use crate::alert_evaluator::measurement::BudgetUse;
 use crate::alert_manager::*;
 use crate::clock::ManualClock;
 use crate::config::plan::{Dimension, Plan};
-use crate::gateway;
-use crate::gateway::config_watcher::ProcessEnv;
+use crate::gateway::config_loader::ProcessEnv;
 use crate::ledger::sliding_window::WindowSum;
 use crate::metrics::Metrics;
 use crate::money::Usd;
@@ -21,7 +22,7 @@ pub(super) fn plan(alerts: &str) -> Plan {
         "providers:\n  home: {{kind: openai_compatible, base_url: http://127.0.0.1:1/v1/, models: {{m: {{price: 0.002}}}}}}\n\
          routes:\n  - {{name: all, offers: [home/m]}}\n{alerts}"
     );
-    gateway::config_watcher::check("test.yaml", &text, &ProcessEnv).unwrap_or_else(|problems| panic!("{problems}"))
+    crate::reload::check("test.yaml", &text, &ProcessEnv).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 /// One provider whose sum can be changed while somebody looks.

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::alert_evaluator::AlertEvent;
+use crate::alert_evaluator::alert_event::AlertEvent;
 use crate::alert_manager::outputs::AlertOutputs;
 use crate::alert_manager::webhook_payload::message;
 use crate::provider::{Call, Reply};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::alert_evaluator::AlertEvent;
+use crate::alert_evaluator::alert_event::AlertEvent;
 use crate::config::plan::Measure;
 
 /// The body for one event.

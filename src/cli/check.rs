@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::config::plan::Plan;
-use crate::gateway;
-use crate::gateway::config_watcher::ProcessEnv;
 use clap::Parser;
 
 use crate::cli;
+use crate::config::plan::Plan;
+use crate::gateway;
+use crate::gateway::config_loader::ProcessEnv;
 
 /// Arguments of `easel check`.
 #[derive(Parser)]
@@ -20,12 +20,12 @@ pub struct Args {
 
 /// Checks the file.
 pub fn run(args: Args) -> ExitCode {
-    match gateway::config_watcher::load(&args.file, &ProcessEnv) {
+    match crate::reload::load(&args.file, &ProcessEnv) {
         Ok(Plan { shut: Some(problem), .. }) => cli::problems(problem),
         Ok(plan) => {
             let offers: usize = plan.routes.iter().map(|route| route.offers.len()).sum();
             let notes =
-                gateway::config_watcher::ignored_proxy(&ProcessEnv).into_iter().chain(plan.server.unusable_links());
+                gateway::ignored_proxy::ignored_proxy(&ProcessEnv).into_iter().chain(plan.server.unusable_links());
             let notes: String = notes.map(|note| format!("\nnote: {note}")).collect();
             cli::print(format!(
                 "{} is fine: {} providers, {} routes, {offers} offers{notes}",

@@ -10,22 +10,21 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::EnvAndFiles;
-use crate::gateway;
-use crate::gateway::Gateway;
-use crate::gateway::config_watcher::ProcessEnv;
-use crate::money::Usd;
-use crate::provider::{Call, Reply};
-use crate::sandbox::{Mode, Name, Sandbox, Settings};
-use crate::server::access_log::AccessLog;
-use crate::sidecar::{self, RunningSidecar};
-use crate::upstream::transport::{AllowedTargets, Bounds, IDLE, Transport};
 use clap::Parser;
 use http::HeaderMap;
 use serde_json::{Value, json};
 use url::Url;
 
 use crate::cli;
+use crate::config::EnvAndFiles;
+use crate::gateway::Gateway;
+use crate::gateway::config_loader::ProcessEnv;
+use crate::money::Usd;
+use crate::provider::{Call, Reply};
+use crate::sandbox::{Mode, Name, Sandbox, Settings};
+use crate::server::access_log::AccessLog;
+use crate::sidecar::{self, RunningSidecar};
+use crate::upstream::transport::{AllowedTargets, Bounds, IDLE, Transport};
 
 /// The demo's config, the same file that lies in `conf/`.
 const CONFIG: &str = include_str!("../../conf/demo.yaml");
@@ -103,7 +102,7 @@ impl DemoSetup {
         let settings = sandbox_settings()?;
         let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), settings).await.map_err(text)?;
         let env = Env { sandbox_url: sandbox.url() };
-        let mut plan = gateway::config_watcher::check("conf/demo.yaml", CONFIG, &env).map_err(text)?;
+        let mut plan = crate::reload::check("conf/demo.yaml", CONFIG, &env).map_err(text)?;
         for address in [&mut plan.server.listen, &mut plan.server.admin] {
             // The demo must not fail because something else lives on its usual port.
             if std::net::TcpListener::bind(address.as_str()).is_err() {

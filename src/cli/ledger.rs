@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::{Parser, ValueEnum};
+
 use crate::admin::ledger::{cells, render_json};
-use crate::gateway;
-use crate::gateway::config_watcher::ProcessEnv;
+use crate::cli;
+use crate::gateway::config_loader::ProcessEnv;
 use crate::store::report;
 use crate::store::report::{Report, ReportQuery, ReportRow};
 use crate::store::report_parameters::ReportParameters;
 use crate::store::settled_sums::Filter;
-use clap::{Parser, ValueEnum};
-
-use crate::cli;
 
 /// Arguments of `easel ledger`.
 #[derive(Parser)]
@@ -92,7 +91,7 @@ pub fn run(args: Args) -> ExitCode {
 
 /// Where a config keeps its ledger.
 fn said_by(config: &Path) -> Result<PathBuf, ExitCode> {
-    let plan = gateway::config_watcher::load(config, &ProcessEnv).map_err(cli::problems)?;
+    let plan = crate::reload::load(config, &ProcessEnv).map_err(cli::problems)?;
     let nowhere = || {
         cli::failed(format!(
             "{} has no server.state_dir, so its ledger is in the memory of the process that serves it: \

@@ -6,19 +6,20 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::config::plan::Plan;
-use crate::gateway;
-use crate::gateway::Gateway;
-use crate::gateway::config_watcher::{POLL_INTERVAL, ProcessEnv, Watch};
-use crate::server::access_log::AccessLog;
-use crate::server::log_writer::{LogWriter, stream};
-use crate::server::process_log::tell_panics;
-use crate::sidecar::{self, RunningSidecar};
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::cli;
+use crate::config::plan::Plan;
+use crate::gateway;
+use crate::gateway::Gateway;
+use crate::gateway::config_loader::ProcessEnv;
+use crate::gateway::config_watcher::{POLL_INTERVAL, Watch};
+use crate::server::access_log::AccessLog;
+use crate::server::log_writer::{LogWriter, stream};
+use crate::server::process_log::tell_panics;
+use crate::sidecar::{self, RunningSidecar};
 
 /// How often memory that nobody uses goes back to the system.
 const GIVE_BACK: Duration = Duration::from_secs(10);
@@ -58,7 +59,7 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &LogWrit
         log::warn!("server.state_dir is not set: what is paid is kept in memory and forgotten at the end");
     }
     gateway::config_watcher::log_shut(&plan);
-    for note in gateway::config_watcher::ignored_proxy(&ProcessEnv).into_iter().chain(plan.server.unusable_links()) {
+    for note in gateway::ignored_proxy::ignored_proxy(&ProcessEnv).into_iter().chain(plan.server.unusable_links()) {
         log::warn!("{note}");
     }
     let gateway = match Gateway::new(plan) {

@@ -91,8 +91,8 @@ impl Dispatch {
         if !facts.may_pay() {
             return Some(Obstacle::LedgerUnwritable);
         }
-        if let Err(skip) = self.rules.caps.affordable(usd, pictures, self.promised) {
-            return Some(Obstacle::OverPrice(skip));
+        if let Err(exceeded) = self.rules.caps.affordable(usd, pictures, self.promised) {
+            return Some(Obstacle::OverPrice(exceeded.into()));
         }
         // A budget does not come back by waiting, so it is asked before a slot is waited for.
         let wanted = usd.checked_mul(u32::from(pictures.min(max_n)))?;

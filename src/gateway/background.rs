@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::alert_evaluator::{BudgetUse, Readings};
+use crate::alert_evaluator::Readings;
+use crate::alert_evaluator::measurement::BudgetUse;
 use crate::alert_manager;
 use crate::alert_manager::{AlertOutputs, Alerting};
 use crate::calendar::Moment;

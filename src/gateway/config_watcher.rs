@@ -11,93 +11,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::config::EnvAndFiles;
 use crate::config::plan::Plan;
-use crate::config::{self, ConfigText, EnvAndFiles, Problems, ProviderKind};
+use crate::gateway::config_loader::{LoadError, check};
 use crate::gateway::{Gateway, read_file};
-use crate::provider::{self, anthropic};
 
 /// Time between two looks at the file that a person editing it does not notice.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(250);
-
-/// Why a config file was not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// It cannot be read.
-    #[error("{path}: {why}")]
-    Unreadable {
-        /// The file.
-        path: String,
-        /// The system's words.
-        why: String,
-    },
-    /// It has problems.
-    #[error("{0}")]
-    Problems(Problems),
-    /// It lists no clients, where callers needed a key so far, and does not say `clients: anyone`.
-    #[error("`clients` is gone from the file: write `clients: anyone` to let everybody in without a key")]
-    ClientsRemoved,
-}
-
-/// The environment and files of this process.
-pub struct ProcessEnv;
-
-impl EnvAndFiles for ProcessEnv {
-    fn var(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
-    }
-
-    fn file(&self, path: &Path) -> Result<String, String> {
-        read_file::text(path, read_file::REFERRED)
-    }
-}
-
-/// The variables that tell other programs of a proxy.
-const PROXIES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
-
-/// A line on a proxy that the environment names, which is not used; `None` where it names none. Its address is not told:
-/// it may hold a password.
-pub fn ignored_proxy(lookup: &dyn EnvAndFiles) -> Option<String> {
-    let is_set = |name: &&str| lookup.var(name).is_some_and(|value| !value.is_empty());
-    let set: Vec<&str> = PROXIES.into_iter().filter(is_set).collect();
-    let verb = if set.len() == 1 { "is" } else { "are" };
-    (!set.is_empty()).then(|| {
-        format!(
-            "{} {verb} set and ignored: Easel connects to providers directly, not through a proxy. Where there is no \
-             other way out, let base_url name a gateway inside the network.",
-            set.join(", "),
-        )
-    })
-}
-
-/// The wire formats a config may name.
-pub fn kinds() -> Vec<ProviderKind> {
-    let draws = provider::ALL.iter().map(|provider| ProviderKind {
-        name: provider.name(),
-        default_base_url: provider.default_base_url(),
-        needs_key: provider.needs_key(),
-        known_models: provider.known_models(),
-    });
-    let writes = ProviderKind {
-        name: anthropic::NAME,
-        default_base_url: Some(anthropic::DEFAULT_BASE_URL),
-        needs_key: true,
-        known_models: anthropic::KNOWN_MODELS,
-    };
-    draws.chain([writes]).collect()
-}
-
-/// Reads and checks a config file.
-pub fn load(path: &Path, lookup: &dyn EnvAndFiles) -> Result<Plan, LoadError> {
-    let name = path.display().to_string();
-    let text =
-        read_file::text(path, read_file::CONFIG).map_err(|why| LoadError::Unreadable { path: name.clone(), why })?;
-    check(&name, &text, lookup)
-}
-
-/// Checks config text; `name` is printed with its problems.
-pub fn check(name: &str, text: &str, lookup: &dyn EnvAndFiles) -> Result<Plan, LoadError> {
-    config::load(&ConfigText { name, text }, &kinds(), lookup).map_err(LoadError::Problems)
-}
 
 /// Puts a new plan in force, or reports why not.
 fn apply(gateway: &Gateway, loaded: Result<Plan, LoadError>) {
@@ -259,23 +179,12 @@ impl EnvAndFiles for Recorder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Env(&'static [(&'static str, &'static str)]);
-
-    impl EnvAndFiles for Env {
-        fn var(&self, name: &str) -> Option<String> {
-            self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        }
-
-        fn file(&self, _path: &Path) -> Result<String, String> {
-            Err("no files here".to_owned())
-        }
-    }
+    use crate::gateway::config_loader::ProcessEnv;
 
     const REST: &str = "
-providers: {home: {kind: openai_compatible, base_url: http://127.0.0.1:1/v1/, models: {flux: {price: 0.002}}}}
-routes: [{name: all, offers: [home/flux]}]
-";
+    providers: {home: {kind: openai_compatible, base_url: http://127.0.0.1:1/v1/, models: {flux: {price: 0.002}}}}
+    routes: [{name: all, offers: [home/flux]}]
+    ";
 
     fn plan(clients: &str) -> Plan {
         match check("test.yaml", &format!("{clients}\n{REST}"), &ProcessEnv) {
@@ -301,14 +210,5 @@ routes: [{name: all, offers: [home/flux]}]
         apply(&gateway, Ok(plan("")));
         assert_eq!(gateway.snapshot().version, 3);
         assert_eq!(plan(&listed).written.differences(&plan("").written), "clients");
-    }
-
-    #[test]
-    fn a_proxy_that_the_environment_names_is_told_to_be_ignored_and_its_password_is_not_told() {
-        let told = ignored_proxy(&Env(&[("https_proxy", "http://me:s3cret@proxy:3128")])).unwrap();
-        assert!(told.starts_with("https_proxy is set and ignored") && !told.contains("s3cret"), "{told}");
-        let told = ignored_proxy(&Env(&[("HTTPS_PROXY", "p"), ("ALL_PROXY", "p")])).unwrap();
-        assert!(told.starts_with("HTTPS_PROXY, ALL_PROXY are set and ignored"), "{told}");
-        assert_eq!(ignored_proxy(&Env(&[("NO_PROXY", "*"), ("HTTPS_PROXY", "")])), None);
     }
 }

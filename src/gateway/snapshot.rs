@@ -133,8 +133,8 @@ fn resolve(route: &Route) -> Result<ResolvedRoute, SnapshotError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::config_watcher;
-    use crate::gateway::config_watcher::ProcessEnv;
+    use crate::gateway::config_loader;
+    use crate::gateway::config_loader::ProcessEnv;
 
     const CONFIG: &str = "
 clients:
@@ -171,7 +171,7 @@ routes:
 
     /// The rules of the route, the way of its offer, and the rules of a request that is pinned to the offer.
     fn meaning(config: &str) -> (Vec<Digest>, Option<Digest>, Vec<Digest>) {
-        let plan = match config_watcher::check("test.yaml", config, &ProcessEnv) {
+        let plan = match config_loader::check("test.yaml", config, &ProcessEnv) {
             Ok(plan) => plan,
             Err(error) => panic!("{error}"),
         };

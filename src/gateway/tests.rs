@@ -16,8 +16,8 @@ use url::Url;
 use super::*;
 use crate::calendar::{Moment, Zone};
 use crate::clock::ManualClock;
-use crate::gateway::config_watcher;
-use crate::gateway::config_watcher::ProcessEnv;
+use crate::gateway::config_loader;
+use crate::gateway::config_loader::ProcessEnv;
 use crate::gateway::outcome::CacheUse;
 use crate::money::Usd;
 use crate::provider::{Call, Reply};
@@ -83,7 +83,7 @@ struct Story {
 
 impl Story {
     fn begin() -> Story {
-        let plan = match config_watcher::check("test.yaml", CONFIG, &ProcessEnv) {
+        let plan = match config_loader::check("test.yaml", CONFIG, &ProcessEnv) {
             Ok(plan) => plan,
             Err(error) => panic!("{error}"),
         };

@@ -11,6 +11,7 @@ mod charge;
 pub mod counter;
 pub mod entry;
 mod fee_accrual;
+mod feedback;
 mod hold;
 mod monthly_fee;
 mod plan_counters;

@@ -7,11 +7,9 @@ use std::time::Duration;
 use crate::calendar::Moment;
 use crate::config::plan::{Dimension, Plan};
 use crate::ledger::counter::{Budgeted, Counter, CounterKey};
-use crate::ledger::entry::Owner;
 use crate::ledger::plan_counters;
 use crate::ledger::sliding_window;
-use crate::ledger::sliding_window::event::WindowEvent;
-use crate::ledger::sliding_window::{Cost, VerdictChange};
+use crate::ledger::sliding_window::Cost;
 use crate::ledger::spend::{SpendAccount, Total};
 use crate::ledger::state::Ledger;
 use crate::money::Usd;
@@ -35,11 +33,6 @@ impl Ledger {
     /// What is promised to attempts under way.
     pub fn reserved(&self) -> Usd {
         self.lock().under_way.values().fold(Usd::ZERO, |sum, entry| sum.saturating_add(entry.estimate))
-    }
-
-    /// Changes what is held of pictures that were delivered by an attempt of `owner` that was settled at `at`.
-    pub fn judge(&self, at: Moment, owner: &Owner, change: VerdictChange) {
-        self.lock().see(WindowEvent::Judged { at, owner: owner.clone(), change });
     }
 
     /// What accepted pictures cost, as `Windows::costs` tells it.

@@ -11,12 +11,10 @@ use crate::money::Usd;
 use crate::request::ImageRequest;
 
 pub use crate::routing::candidate::Candidate;
-pub use crate::routing::price_cap::{Cap, CapOwner};
-pub use crate::routing::price_caps::Caps;
+pub use crate::routing::price_caps::{Cap, CapOwner, Caps};
 pub use crate::routing::skip::Skip;
 
 mod candidate;
-mod price_cap;
 mod price_caps;
 mod skip;
 #[cfg(test)]

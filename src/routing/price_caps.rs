@@ -6,8 +6,37 @@
 use crate::config::plan::{Client, Route};
 use crate::money::Usd;
 use crate::routing::candidate::Candidate;
-use crate::routing::price_cap::{Cap, CapOwner};
-use crate::routing::skip::Skip;
+
+/// Who set a cap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CapOwner {
+    /// The caller, for this request: `x-easel-max-usd`.
+    Caller,
+    /// The config, for this client.
+    Client,
+    /// The config, for this route.
+    Route,
+    /// The config, for this offer on this route.
+    Offer,
+}
+
+/// A cap and who set it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cap {
+    /// No dearer than this.
+    pub usd: Usd,
+    /// Who set it.
+    pub whose: CapOwner,
+}
+
+/// What is dearer than a cap allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CapExceeded {
+    /// The price of one picture, or of the request where that is the limit.
+    pub usd: Usd,
+    /// The cap.
+    pub cap: Cap,
+}
 
 /// What holds for one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,21 +69,21 @@ impl Caps {
     }
 
     /// Whether a picture may cost `usd` from an offer with a cap of its own.
-    pub(super) fn picture(&self, offer: Option<Usd>, usd: Usd) -> Result<(), Skip> {
+    pub(super) fn picture(&self, offer: Option<Usd>, usd: Usd) -> Result<(), CapExceeded> {
         let offer = offer.map(|usd| Cap { usd, whose: CapOwner::Offer });
         match [self.per_image, offer].into_iter().flatten().min() {
-            Some(cap) if usd > cap.usd => Err(Skip::OverPrice { usd, cap }),
+            Some(cap) if usd > cap.usd => Err(CapExceeded { usd, cap }),
             _ => Ok(()),
         }
     }
 
     /// Whether `pictures` more at `usd` each keep the request within its cap, `spent` being spent or promised.
-    pub fn affordable(&self, usd: Usd, pictures: u8, spent: Usd) -> Result<(), Skip> {
+    pub fn affordable(&self, usd: Usd, pictures: u8, spent: Usd) -> Result<(), CapExceeded> {
         let Some(cap) = self.per_request else { return Ok(()) };
         let total = usd.checked_mul(u32::from(pictures)).and_then(|more| more.checked_add(spent));
         match total {
             Some(total) if total <= cap.usd => Ok(()),
-            total => Err(Skip::OverPrice { usd: total.unwrap_or(usd), cap }),
+            total => Err(CapExceeded { usd: total.unwrap_or(usd), cap }),
         }
     }
 

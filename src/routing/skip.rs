@@ -3,7 +3,7 @@
 use crate::breaker::Pause;
 use crate::capabilities::Unsupported;
 use crate::money::Usd;
-use crate::routing::price_cap::Cap;
+use crate::routing::price_caps::{Cap, CapExceeded};
 
 /// Why an offer was not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +29,12 @@ pub enum Skip {
     AtCapacity,
     /// Failed this request already.
     Failed,
+}
+
+impl From<CapExceeded> for Skip {
+    fn from(CapExceeded { usd, cap }: CapExceeded) -> Skip {
+        Skip::OverPrice { usd, cap }
+    }
 }
 
 impl Skip {

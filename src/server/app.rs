@@ -1,10 +1,11 @@
 //! What the proxy holds for all requests.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
 use crate::gateway::Gateway;
 use crate::server::access_log::AccessLog;
 use crate::server::request_memory::RequestMemory;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 /// Easel, to be mounted in a Pingora server as any other [`ProxyHttp`](pingora::proxy::ProxyHttp).
 pub struct Easel {

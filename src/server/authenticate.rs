@@ -67,7 +67,7 @@ fn client(clients: &[Arc<Client>], key: &str) -> Option<Arc<Client>> {
 mod tests {
     use super::*;
     use crate::config::plan::Rate;
-    use crate::gateway::config_watcher::{ProcessEnv, check};
+    use crate::gateway::config_loader::{ProcessEnv, check};
     use std::num::NonZeroU32;
 
     fn named(name: &str, keys: &[&str]) -> Arc<Client> {

@@ -151,8 +151,8 @@ fn name(host: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway;
-    use crate::gateway::config_watcher::ProcessEnv;
+
+    use crate::gateway::config_loader::ProcessEnv;
 
     fn server(more: &str) -> Server {
         let text = format!(
@@ -160,7 +160,7 @@ mod tests {
 providers: {{home: {{kind: openai_compatible, base_url: http://127.0.0.1:1/v1/, models: {{flux: {{price: 0.002}}}}}}}}
 routes: [{{name: all, offers: [home/flux]}}]"
         );
-        match gateway::config_watcher::check("test.yaml", &text, &ProcessEnv) {
+        match crate::reload::check("test.yaml", &text, &ProcessEnv) {
             Ok(plan) => plan.server,
             Err(error) => panic!("{error}"),
         }

@@ -1,11 +1,12 @@
 //! Answers `GET /v1/models` and `GET /v1/models/{id}`.
 
+use pingora::proxy::Session;
+
 use crate::error::{Error, ErrorKind};
 use crate::gateway::snapshot::Snapshot;
 use crate::server::authenticate;
 use crate::server::response;
 use crate::server::response::Answer;
-use pingora::proxy::Session;
 
 pub(super) fn models(session: &Session, snapshot: &Snapshot) -> Answer {
     match authenticate::identify(session, &snapshot.plan) {

@@ -1,13 +1,14 @@
 //! Holds a client to the requests and pictures that it may ask for in a minute.
 
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use crate::config::plan::Client;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::caller::Caller;
 use crate::gateway::outcome::Outcome;
 use crate::rate_limit::{RateCharge, RateExceeded, RateLimiter, RateUnit};
-use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// What a request used of its client's rate; given back unless the request came to something. Of what vendors refused
 /// not all is given back.

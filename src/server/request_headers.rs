@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use http::HeaderName;
 use http::HeaderValue;
 use pingora::proxy::Session;
 
@@ -10,7 +11,6 @@ use crate::error::Error;
 use crate::gateway::gateway_request::CacheWish;
 use crate::gateway::snapshot::Snapshot;
 use crate::money::Usd;
-use http::HeaderName;
 
 /// The headers of a request that routes match by. The session cannot be asked for them while it is served.
 pub struct RoutedHeaders<'l>(HashMap<&'l str, HeaderValue>);

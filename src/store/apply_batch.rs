@@ -3,13 +3,12 @@
 //! Every change may be made twice without harm: after a commit of which nobody knows whether it reached the disk, it is
 //! made again. A change that the tables cannot take is told from a disk that cannot be written.
 
-use std::sync::Arc;
-
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 
 use crate::calendar::Moment;
-use crate::ledger::entry::{CostSource, Entry, Owner, Settlement, Verdict};
+use crate::ledger::entry::{Entry, Owner, Settlement, Verdict};
 use crate::money::Usd;
+use crate::store::columns::owner;
 use crate::store::queue::QueueItem;
 use crate::store::types::{VerdictEffect, VerdictWrite, Write};
 
@@ -189,44 +188,4 @@ fn judge(ledger: &Connection, ask: &VerdictWrite) -> rusqlite::Result<Option<Ver
         count.execute(params![attempt, up])?;
     }
     Ok(Some(judged))
-}
-
-/// The owner in four columns from `first` on.
-pub(super) fn owner(row: &Row<'_>, first: usize) -> rusqlite::Result<Owner> {
-    let part = |nth: usize| row.get_ref(first + nth)?.as_str().map(Arc::from).map_err(rusqlite::Error::from);
-    Ok(Owner { tenant: part(0)?, route: part(1)?, provider: part(2)?, model: part(3)? })
-}
-
-/// Settles what a process that died had under way: each may have been charged as much as was reckoned, at the time it
-/// was sent. Returns how many there were and what they may have cost together.
-///
-/// # Errors
-/// What the disk says, or that the sum does not fit.
-pub(super) fn interrupted(ledger: &mut Connection) -> rusqlite::Result<(u64, Usd)> {
-    let change = ledger.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let sum = change.query_row(
-        "SELECT count(*), coalesce(sum(estimate), 0) FROM attempts WHERE settled_at IS NULL",
-        [],
-        |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), Usd::from_nanos(row.get(1)?))),
-    )?;
-    change.execute(
-        "UPDATE attempts SET settled_at = opened_at, uncertain = estimate, source = ?1, outcome = 'interrupted'
-         WHERE settled_at IS NULL",
-        [CostSource::Estimate.word()],
-    )?;
-    change.commit()?;
-    Ok(sum)
-}
-
-/// The largest id that was ever used, 0 at first: numbers are not given twice, not even those of rows long gone.
-///
-/// # Errors
-/// What the disk says.
-pub(super) fn last_id(ledger: &Connection) -> rusqlite::Result<i64> {
-    ledger.query_row(
-        "SELECT max(coalesce((SELECT max(id) FROM attempts), 0),
-                    coalesce((SELECT value FROM meta WHERE name = 'last_id'), 0))",
-        [],
-        |row| row.get(0),
-    )
 }

@@ -21,13 +21,16 @@ use crate::store::queue::{Queue, QueueItem};
 use crate::store::report::{Page, Report, ReportQuery, ReportRow};
 use crate::store::settled_sums::{Filter, SettledRow, Sums};
 
-mod queue;
-pub mod settled_sums;
 mod apply_batch;
+mod columns;
+pub mod connection;
+mod queue;
+mod recovery;
 pub mod report;
 pub mod report_parameters;
 mod retention;
 pub mod schema;
+pub mod settled_sums;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -57,7 +60,7 @@ pub struct OpenedStore {
 /// The ledger. Dropping it writes what waits if that can be done at once; [`Store::close`] is more patient.
 pub struct Store {
     place: Location,
-    file: Option<schema::Identity>,
+    file: Option<connection::Identity>,
     queue: Arc<Queue>,
     patience: Duration,
     ended: watch::Receiver<()>,
@@ -80,9 +83,9 @@ impl Store {
         now: Moment,
         prepare: impl FnOnce(&Connection) -> rusqlite::Result<()>,
     ) -> Result<OpenedStore, StoreError> {
-        let mut opened = schema::open(&place)?;
-        let (interrupted, interrupted_usd) = apply_batch::interrupted(&mut opened.ledger)?;
-        let last_id = apply_batch::last_id(&opened.ledger)?;
+        let mut opened = connection::open(&place)?;
+        let (interrupted, interrupted_usd) = recovery::interrupted(&mut opened.ledger)?;
+        let last_id = recovery::last_id(&opened.ledger)?;
         prepare(&opened.ledger)?;
         let gather = (place == Location::Memory).then_some(GATHER);
         let queue = Arc::new(Queue::new(options.backlog, options.on_error, gather));
@@ -163,7 +166,7 @@ impl Store {
 
     /// Looks whether its file is still there, which nothing else would notice before the next call is to be written down.
     pub fn look(&self) {
-        if let Some(why) = self.file.as_ref().and_then(schema::Identity::is_lost)
+        if let Some(why) = self.file.as_ref().and_then(connection::Identity::is_lost)
             && self.queue.note_unwritable()
         {
             log::error!("the ledger cannot be written: {why}; what waits is kept and tried again");
@@ -185,7 +188,7 @@ impl Store {
             Location::Memory => PendingRead(self.later_on_writer(move |ledger| read(ReadSnapshot(ledger)))),
             Location::Dir(dir) => {
                 let dir = dir.clone();
-                let stands = self.later_on_writer(move |_| schema::as_it_stands(&dir));
+                let stands = self.later_on_writer(move |_| connection::as_it_stands(&dir));
                 PendingRead(Box::new(move || read(ReadSnapshot(&stands()?))))
             }
         }
@@ -220,7 +223,7 @@ impl Store {
     pub fn page(&self, query: &ReportQuery, page: &Page) -> Result<Report, StoreError> {
         if let Location::Dir(dir) = &self.place {
             let _ = self.flush();
-            return report::page(&schema::read(dir)?, query, page);
+            return report::page(&connection::read(dir)?, query, page);
         }
         let (query, page) = (query.clone(), page.clone());
         self.reading(move |ReadSnapshot(ledger)| report::page(ledger, &query, &page)).wait()

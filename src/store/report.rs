@@ -13,8 +13,9 @@ use rusqlite::{Connection, params_from_iter};
 use crate::calendar::{Moment, Zone};
 use crate::ledger::sliding_window::per_picture;
 use crate::money::Usd;
-use crate::store::schema;
-use crate::store::settled_sums::{Filter, count, usd};
+use crate::store::columns::{count, usd};
+use crate::store::connection;
+use crate::store::settled_sums::Filter;
 use crate::store::types::StoreError;
 
 /// What rows are grouped by.
@@ -183,7 +184,7 @@ pub fn total(rows: &[ReportRow]) -> Result<Figures, StoreError> {
 /// # Errors
 /// When there is no ledger, it cannot be read, or a sum does not fit.
 pub fn of_file(dir: &Path, query: &ReportQuery) -> Result<Vec<ReportRow>, StoreError> {
-    report(&schema::read(dir)?, query)
+    report(&connection::read(dir)?, query)
 }
 
 const FACTS: &str = "

@@ -1,30 +1,10 @@
-//! The ledger's file: where it lies, how it is opened by its one writer and its many readers, and how an older one
-//! becomes a newer one.
+//! The ledger's tables, version by version, and how an older file becomes a newer one.
 //!
-//! A file written by a newer Easel is refused rather than guessed at, and so is a second writer. Nothing here knows
-//! what the rows mean.
+//! A file written by a newer Easel is refused rather than guessed at.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use rusqlite::{Connection, TransactionBehavior};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
-
-use crate::store::types::{Location, StoreError};
-
-/// The ledger's file in the state directory.
-pub const FILE: &str = "ledger.sqlite3";
-
-/// Held locked by the process that writes; an empty database, because SQLite's own locks die with their process.
-const LOCK: &str = "ledger.lock";
-
-/// How long opening waits for somebody who looks into the file.
-const OPENING: Duration = Duration::from_secs(5);
-
-/// How long the writer waits inside SQLite for a lock, before it says that the file cannot be written.
-const WRITING: Duration = Duration::from_millis(100);
-
-/// How long a reader waits for a lock, which in WAL mode only a checkpoint at closing holds.
-const READING: Duration = Duration::from_secs(2);
+use crate::store::types::StoreError;
 
 /// Each step makes a file one version newer; `PRAGMA user_version` counts them. Released steps are never changed.
 ///
@@ -99,141 +79,7 @@ CREATE TABLE history (
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 "];
 
-/// The writer's connections.
-pub(super) struct StoreConnections {
-    /// To the ledger.
-    pub(super) ledger: Connection,
-    /// Keeps other writers out for as long as it lives; `None` in memory.
-    pub(super) lock: Option<Connection>,
-    /// Which file it is; `None` in memory.
-    pub(super) file: Option<Identity>,
-}
-
-/// Which file lies at a path. A database goes on to be written after its file was removed, and nobody will ever read
-/// what is in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
-    path: PathBuf,
-    number: (u64, u64),
-}
-
-impl Identity {
-    fn of(path: PathBuf) -> std::io::Result<Identity> {
-        let number = number(&path)?;
-        Ok(Identity { path, number })
-    }
-
-    /// Why what is written would be lost: another file lies there now, or none.
-    pub(super) fn is_lost(&self) -> Option<String> {
-        let file = self.path.display();
-        match number(&self.path) {
-            Ok(number) if number == self.number => None,
-            Ok(_) => Some(format!("{file} was replaced by another file; start Easel anew to go on with that one")),
-            Err(why) => Some(format!("{file} is gone ({why}); put it back, or start Easel anew to begin another")),
-        }
-    }
-}
-
-/// What tells a file from every other: its device and its number there.
-#[cfg(unix)]
-fn number(path: &Path) -> std::io::Result<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(path).map(|file| (file.dev(), file.ino()))
-}
-
-/// Elsewhere an open file can't be removed.
-#[cfg(not(unix))]
-fn number(path: &Path) -> std::io::Result<(u64, u64)> {
-    std::fs::metadata(path).map(|_| (0, 0))
-}
-
-/// What the ledger takes: all its pages, those included that hold nothing at present.
-///
-/// # Errors
-/// What the disk says.
-pub(super) fn bytes(ledger: &Connection) -> rusqlite::Result<u64> {
-    let text = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
-    let bytes: i64 = ledger.prepare_cached(text)?.query_row([], |row| row.get(0))?;
-    Ok(u64::try_from(bytes).unwrap_or(0))
-}
-
-/// Opens the ledger to write, brings it to the present version, and keeps every other writer out.
-///
-/// # Errors
-/// When the directory or the file cannot be made or read, another process writes it, or it is of a newer version.
-pub(super) fn open(place: &Location) -> Result<StoreConnections, StoreError> {
-    let (mut ledger, lock, path) = match place {
-        Location::Memory => (Connection::open_in_memory()?, None, None),
-        Location::Dir(dir) => {
-            let why = |why| StoreError::NoDirectory { dir: dir.clone(), why };
-            std::fs::create_dir_all(dir).map_err(why)?;
-            let lock = lock(dir)?;
-            (Connection::open(dir.join(FILE))?, Some(lock), Some((dir, dir.join(FILE))))
-        }
-    };
-    ledger.busy_timeout(OPENING)?;
-    ledger.pragma_update(None, "journal_mode", "wal")?;
-    ledger.pragma_update(None, "synchronous", "full")?;
-    ledger.pragma_update(None, "temp_store", "memory")?;
-    // What a long night without a checkpoint made of the WAL is given back.
-    ledger.pragma_update(None, "journal_size_limit", 64 << 20)?;
-    migrate(&mut ledger, STEPS)?;
-    ledger.busy_timeout(WRITING)?;
-    ledger.set_prepared_statement_cache_capacity(64);
-    let file = match path {
-        None => None,
-        Some((dir, path)) => {
-            let why = |why| StoreError::NoDirectory { dir: dir.clone(), why };
-            Some(Identity::of(path).map_err(why)?)
-        }
-    };
-    Ok(StoreConnections { ledger, lock, file })
-}
-
-fn lock(dir: &Path) -> Result<Connection, StoreError> {
-    let lock = Connection::open(dir.join(LOCK))?;
-    lock.busy_timeout(Duration::ZERO)?;
-    match lock.execute_batch("BEGIN EXCLUSIVE") {
-        Ok(()) => Ok(lock),
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
-            Err(StoreError::Taken { file: dir.join(FILE) })
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Opens the ledger in `dir` to read. Serving goes on beside it.
-///
-/// # Errors
-/// When there is none, it cannot be read, or it is of another version than this Easel's.
-pub(super) fn read(dir: &Path) -> Result<Connection, StoreError> {
-    let file: PathBuf = dir.join(FILE);
-    if !file.exists() {
-        return Err(StoreError::Missing { file });
-    }
-    let ledger = Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    ledger.busy_timeout(READING)?;
-    let (found, known) = (version(&ledger)?, STEPS.len());
-    match found {
-        found if found > known => Err(StoreError::TooNew { found, known }),
-        found if found < known => Err(StoreError::TooOld { found, known }),
-        _ => Ok(ledger),
-    }
-}
-
-/// The same, and what is read is what was committed by now, whatever is committed afterwards.
-///
-/// # Errors
-/// As [`read`].
-pub(super) fn as_it_stands(dir: &Path) -> Result<Connection, StoreError> {
-    let ledger = read(dir)?;
-    ledger.execute_batch("BEGIN")?;
-    // In WAL mode a transaction sees what was there at its first look.
-    ledger.query_row("SELECT count(*) FROM meta", [], |_| Ok(()))?;
-    Ok(ledger)
-}
-
-fn version(ledger: &Connection) -> Result<usize, StoreError> {
+pub(super) fn version(ledger: &Connection) -> Result<usize, StoreError> {
     let version: i64 = ledger.pragma_query_value(None, "user_version", |row| row.get(0))?;
     // A version below zero is nobody's; as the largest it is refused.
     Ok(usize::try_from(version).unwrap_or(usize::MAX))

@@ -11,7 +11,8 @@ use rusqlite::{Connection, Row, params};
 use crate::calendar::{Moment, Period};
 use crate::ledger::entry::{Owner, Purpose};
 use crate::money::Usd;
-use crate::store::apply_batch::owner;
+use crate::store::columns::owner;
+use crate::store::columns::{count, usd};
 
 /// Whose rows count; `None` counts everybody's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,17 +99,6 @@ fn sums_at(row: &Row<'_>, first: usize) -> rusqlite::Result<Sums> {
         rejected: count(row, first + 6)?,
         attempts: count(row, first + 7)?,
     })
-}
-
-/// An amount in nano-dollars.
-pub(super) fn usd(row: &Row<'_>, at: usize) -> rusqlite::Result<Usd> {
-    row.get(at).map(Usd::from_nanos)
-}
-
-/// A number of things.
-pub(super) fn count(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
-    let count: i64 = row.get(at)?;
-    u64::try_from(count).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(at, count))
 }
 
 pub(super) fn recent(ledger: &Connection, since: Moment) -> rusqlite::Result<Vec<SettledRow>> {

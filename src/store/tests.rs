@@ -100,7 +100,7 @@ fn memory() -> Arc<Store> {
 }
 
 fn ask(dir: &Path, question: &str) -> i64 {
-    schema::read(dir).unwrap().query_row(question, [], |row| row.get(0)).unwrap()
+    connection::read(dir).unwrap().query_row(question, [], |row| row.get(0)).unwrap()
 }
 
 fn all(store: &Store) -> Sums {

@@ -11,10 +11,11 @@ use rusqlite::Connection;
 
 use crate::calendar::Moment;
 use crate::store::apply_batch::ItemResult;
+use crate::store::connection;
 use crate::store::queue::{Queue, QueueItem, WriterStep};
 use crate::store::types::Unwritten;
 use crate::store::types::{Options, Write};
-use crate::store::{apply_batch, retention, schema};
+use crate::store::{apply_batch, retention};
 
 /// The pause after a first failure; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -29,7 +30,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 pub(super) struct StoreWriter {
     ledger: Connection,
     _lock: Option<Connection>,
-    file: Option<schema::Identity>,
+    file: Option<connection::Identity>,
     queue: Arc<Queue>,
     retention: Duration,
     /// In memory: rows kept at most.
@@ -44,7 +45,7 @@ pub(super) struct StoreWriter {
 impl StoreWriter {
     /// Takes over the opened ledger.
     pub(super) fn new(
-        opened: schema::StoreConnections,
+        opened: connection::StoreConnections,
         queue: Arc<Queue>,
         options: &Options,
         now: Moment,
@@ -91,7 +92,7 @@ impl StoreWriter {
     /// Whether the disk took the batch.
     fn commit(&mut self, batch: Vec<QueueItem>) -> bool {
         let begun = Instant::now();
-        let written = match self.file.as_ref().and_then(schema::Identity::is_lost) {
+        let written = match self.file.as_ref().and_then(connection::Identity::is_lost) {
             Some(why) => Err(why),
             None => apply_batch::batch(&mut self.ledger, &batch).map_err(|error| error.to_string()),
         };
@@ -126,7 +127,7 @@ impl StoreWriter {
         gauges.rows.fetch_add(u64::try_from(batch.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
         gauges.last_us.store(took, Ordering::Relaxed);
         gauges.longest_us.fetch_max(took, Ordering::Relaxed);
-        match schema::bytes(&self.ledger) {
+        match connection::bytes(&self.ledger) {
             Ok(bytes) => gauges.bytes.store(bytes, Ordering::Relaxed),
             Err(error) => log::debug!("the ledger does not tell its size: {error}"),
         }

@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use prometheus::{Registry, TextEncoder};
 use serde_json::Value;
 
-use crate::alert_evaluator::{News, ResolveReason};
+use crate::alert_evaluator::alert_event::{News, ResolveReason};
 use crate::alert_manager::tests::outputs;
 use crate::alert_manager::webhook::*;
 use crate::calendar::Moment;

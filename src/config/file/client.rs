@@ -1,9 +1,10 @@
 //! `clients:` as written: who may ask, by which keys, for how much.
 
-use crate::config::file::money::Budgets;
-use crate::config::file::scalar::{Dollars, Hidden};
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use crate::config::file::money::Budgets;
+use crate::config::file::scalar::{Dollars, Hidden};
 
 /// Who may ask.
 #[derive(Deserialize, JsonSchema)]

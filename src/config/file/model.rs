@@ -1,11 +1,13 @@
 //! `models:` of a provider as written: what each costs and can do.
 
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use crate::config::file::money::VolumeTier;
 use crate::config::file::price::{Addons, Price};
 use crate::config::file::scalar::{Dollars, FileFormat, Percent, Pixels, Quality, Ratio};
-use schemars::JsonSchema;
-use serde::Deserialize;
-use std::collections::BTreeMap;
 
 /// One model: its price, and what it can do where Easel does not know.
 #[derive(Default, Deserialize, JsonSchema)]

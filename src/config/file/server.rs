@@ -1,8 +1,9 @@
 //! `server:` and `cache:` as written: addresses, limits, the ledger, memory for pictures.
 
-use crate::config::file::scalar::{Bytes, Hidden, Time};
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use crate::config::file::scalar::{Bytes, Hidden, Time};
 
 /// Addresses and limits of Easel itself.
 #[derive(Default, Deserialize, JsonSchema)]

@@ -1,7 +1,8 @@
 //! Which addresses in a vendor's reply may be called with the account's key.
 
-use crate::config::plan::{Account, HostRule};
 use url::Url;
+
+use crate::config::plan::{Account, HostRule};
 
 /// Whether the account's key may be sent to an address that a reply gives: at the account's own origin, or at
 /// `domain` and below over TLS, and at the hosts that the config names. An address that names a user of its own is nobody's.

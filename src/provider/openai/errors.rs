@@ -1,11 +1,12 @@
 //! What an error of OpenAI's shape means: its words and sentences, and the class of failure each tells.
 
+use std::time::Duration;
+
 use crate::config::plan::{Dialect, SizeFormat};
 use crate::failure::{Class, Classification, Failure, FailureScope};
 use crate::provider::adapter::{Job, Reply};
 use crate::provider::common::retry_after;
 use crate::provider::common::vendor_error::VendorError;
-use std::time::Duration;
 
 /// A vendor's words -> what they mean; earlier rows count first (PROVIDERS.md 1.6, 2, 8, 17).
 pub(super) const WORDS: &[(&str, Class)] = &[

@@ -1,10 +1,11 @@
 //! What an error of Stability's means, and what a picture that its filter blurred counts as.
 
+use std::time::Duration;
+
 use crate::failure::{Class, Classification, Failure, FailureScope};
 use crate::provider::adapter::{Job, Reply};
 use crate::provider::common::json::Json;
 use crate::provider::common::vendor_error::{VendorError, malformed};
-use std::time::Duration;
 
 /// After too many requests a key is locked for this long, and no header says so.
 pub(super) const PENALTY: Duration = Duration::from_secs(60);

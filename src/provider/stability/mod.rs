@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 
 use crate::capabilities::{Capabilities, Edits, ModelDefaults, Sizes};
 use crate::config::plan::{Account, Model};
-use crate::failure::{Class, Failure};
+use crate::failure::Failure;
 use crate::image::Format;
 use crate::provider::adapter::{Adapter, Call, Job, Reply, Step};
 use crate::provider::common::headers;

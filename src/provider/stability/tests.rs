@@ -1,11 +1,13 @@
 //! Tests of provider/stability/mod.rs.
 
-use crate::provider::stability::errors::PENALTY;
-use serde_json::json;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::*;
+use crate::failure::Class;
 use crate::provider::common::fixture::JobFixture;
+use crate::provider::stability::errors::PENALTY;
 
 const SDXL: &str = "stable-diffusion-xl-1024-v1-0";
 

@@ -1,5 +1,7 @@
 //! Stability's v2beta services: the form they are asked by, and their replies (PROVIDERS.md 3.1).
 
+use http::HeaderMap;
+
 use crate::failure::Failure;
 use crate::image::{Encoded, Format};
 use crate::provider::adapter::{Call, Job, JobResult, PictureSource, Reply, ReplyPicture, Step, Usage};
@@ -10,7 +12,6 @@ use crate::provider::common::multipart::MultipartForm;
 use crate::provider::common::picture_source;
 use crate::provider::stability::common::{fixed_seed, form_text};
 use crate::provider::stability::errors::{blurred, without_pictures};
-use http::HeaderMap;
 
 /// The one service that is below `edit/`.
 pub(super) const INPAINT: &str = "inpaint";

@@ -27,7 +27,7 @@ async fn more_than_may_wait_is_lost_and_counted() {
     let dir = tempdir().unwrap();
     let options = Options { backlog: 4, ..options(OnLedgerError::Continue) };
     let store = Store::open(place(&dir), options, now()).unwrap().store;
-    let other = Connection::open(dir.path().join(schema::FILE)).unwrap();
+    let other = Connection::open(dir.path().join(connection::FILE)).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     for id in 1..=10 {
         store.write(opens(id)).await.unwrap();
@@ -58,7 +58,7 @@ async fn closing_writes_what_waits_and_nothing_comes_after() {
 async fn closing_does_not_wait_for_ever_and_says_that_something_is_lost() {
     let dir = tempdir().unwrap();
     let store = opened(&dir, OnLedgerError::Continue);
-    let other = Connection::open(dir.path().join(schema::FILE)).unwrap();
+    let other = Connection::open(dir.path().join(connection::FILE)).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     store.write(opens(1)).await.unwrap();
     assert!(!store.close(Duration::ZERO).await);

@@ -28,8 +28,8 @@ async fn one_process_writes_and_others_read_meanwhile() {
     let dir = tempdir().unwrap();
     let store = opened(&dir, OnLedgerError::Refuse);
     let second = Store::open(place(&dir), options(OnLedgerError::Refuse), now()).err().unwrap();
-    assert!(matches!(&second, StoreError::Taken { file } if file.ends_with(schema::FILE)), "{second}");
-    let reader = schema::read(dir.path()).unwrap();
+    assert!(matches!(&second, StoreError::Taken { file } if file.ends_with(connection::FILE)), "{second}");
+    let reader = connection::read(dir.path()).unwrap();
     reader.execute_batch("BEGIN; SELECT * FROM attempts").unwrap();
     let mut seen = 0;
     for id in 1..=200 {
@@ -50,7 +50,7 @@ async fn one_process_writes_and_others_read_meanwhile() {
 fn every_version_becomes_the_present_one_and_a_newer_one_is_refused() {
     for version in 1..=schema::STEPS.len() {
         let dir = tempdir().unwrap();
-        let mut old = Connection::open(dir.path().join(schema::FILE)).unwrap();
+        let mut old = Connection::open(dir.path().join(connection::FILE)).unwrap();
         schema::migrate(&mut old, &schema::STEPS[..version]).unwrap();
         old.execute_batch(
             "INSERT INTO attempts (id, opened_at, settled_at, request, tenant, route, provider, model, purpose, asked,
@@ -61,12 +61,12 @@ fn every_version_becomes_the_present_one_and_a_newer_one_is_refused() {
         let now = Store::open(place(&dir), options(OnLedgerError::Refuse), Moment::from_millis(3)).unwrap();
         assert_eq!((now.last_id, all(&now.store).usd.nanos()), (9, 4), "version {version}");
         drop(now);
-        let newer = Connection::open(dir.path().join(schema::FILE)).unwrap();
+        let newer = Connection::open(dir.path().join(connection::FILE)).unwrap();
         newer.pragma_update(None, "user_version", 1000).unwrap();
         drop(newer);
         let refused = Store::open(place(&dir), options(OnLedgerError::Refuse), Moment::from_millis(3)).err().unwrap();
         assert!(refused.to_string().contains("version 1000"), "{refused}");
-        assert!(matches!(schema::read(dir.path()), Err(StoreError::TooNew { found: 1000, .. })));
+        assert!(matches!(connection::read(dir.path()), Err(StoreError::TooNew { found: 1000, .. })));
     }
 }
 

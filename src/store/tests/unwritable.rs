@@ -13,7 +13,7 @@ fn on_a_full_disk(dir: &TempDir, on_error: OnLedgerError) -> Arc<Store> {
 }
 
 fn make_room(dir: &TempDir) {
-    let other = Connection::open(dir.path().join(schema::FILE)).unwrap();
+    let other = Connection::open(dir.path().join(connection::FILE)).unwrap();
     other.busy_timeout(Duration::from_secs(60)).unwrap();
     other.execute_batch("DROP TABLE ballast").unwrap();
 }
@@ -77,7 +77,7 @@ async fn a_file_that_is_gone_is_noticed_refuses_new_attempts_and_is_written_agai
     assert_eq!(store.write(settled(1, now(), 40, &["a"])).await, Err(Unwritten));
     // Another ledger in its place is not this one's.
     std::fs::create_dir(dir.path()).unwrap();
-    drop(Connection::open(dir.path().join(schema::FILE)).unwrap());
+    drop(Connection::open(dir.path().join(connection::FILE)).unwrap());
     assert!(matches!(store.flush(), Err(StoreError::Unwritten)));
     std::fs::remove_dir_all(dir.path()).unwrap();
     std::fs::rename(&moved, dir.path()).unwrap();
@@ -102,7 +102,7 @@ async fn a_locked_file_refuses_new_attempts_and_keeps_what_is_owed() {
     let dir = tempdir().unwrap();
     let store = opened(&dir, OnLedgerError::Refuse);
     store.write(opens(1)).await.unwrap();
-    let other = Connection::open(dir.path().join(schema::FILE)).unwrap();
+    let other = Connection::open(dir.path().join(connection::FILE)).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     assert_eq!(store.write(opens(2)).await, Err(Unwritten));
     assert_eq!(store.write(settled(1, now(), 40, &["a"])).await, Err(Unwritten));
@@ -116,7 +116,7 @@ async fn a_locked_file_refuses_new_attempts_and_keeps_what_is_owed() {
 async fn a_locked_file_lets_go_on_who_wants_to_and_catches_up() {
     let dir = tempdir().unwrap();
     let store = opened(&dir, OnLedgerError::Continue);
-    let other = Connection::open(dir.path().join(schema::FILE)).unwrap();
+    let other = Connection::open(dir.path().join(connection::FILE)).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     for id in 1..=10 {
         store.write(opens(id)).await.unwrap();

@@ -1,0 +1,70 @@
+//! Reads a config file and checks it whole, with the environment and the files of this process.
+
+use std::path::Path;
+
+use crate::config::plan::Plan;
+use crate::config::{self, ConfigText, EnvAndFiles, Problems, ProviderKind};
+use crate::gateway::read_file;
+use crate::provider::{self, anthropic};
+
+/// Why a config file was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It cannot be read.
+    #[error("{path}: {why}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// The system's words.
+        why: String,
+    },
+    /// It has problems.
+    #[error("{0}")]
+    Problems(Problems),
+    /// It lists no clients, where callers needed a key so far, and does not say `clients: anyone`.
+    #[error("`clients` is gone from the file: write `clients: anyone` to let everybody in without a key")]
+    ClientsRemoved,
+}
+
+/// The environment and files of this process.
+pub struct ProcessEnv;
+
+impl EnvAndFiles for ProcessEnv {
+    fn var(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn file(&self, path: &Path) -> Result<String, String> {
+        read_file::text(path, read_file::REFERRED)
+    }
+}
+
+/// The wire formats a config may name.
+pub fn kinds() -> Vec<ProviderKind> {
+    let draws = provider::ALL.iter().map(|provider| ProviderKind {
+        name: provider.name(),
+        default_base_url: provider.default_base_url(),
+        needs_key: provider.needs_key(),
+        known_models: provider.known_models(),
+    });
+    let writes = ProviderKind {
+        name: anthropic::NAME,
+        default_base_url: Some(anthropic::DEFAULT_BASE_URL),
+        needs_key: true,
+        known_models: anthropic::KNOWN_MODELS,
+    };
+    draws.chain([writes]).collect()
+}
+
+/// Reads and checks a config file.
+pub fn load(path: &Path, lookup: &dyn EnvAndFiles) -> Result<Plan, LoadError> {
+    let name = path.display().to_string();
+    let text =
+        read_file::text(path, read_file::CONFIG).map_err(|why| LoadError::Unreadable { path: name.clone(), why })?;
+    check(&name, &text, lookup)
+}
+
+/// Checks config text; `name` is printed with its problems.
+pub fn check(name: &str, text: &str, lookup: &dyn EnvAndFiles) -> Result<Plan, LoadError> {
+    config::load(&ConfigText { name, text }, &kinds(), lookup).map_err(LoadError::Problems)
+}
