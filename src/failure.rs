@@ -1,6 +1,6 @@
 //! How a provider's answer can fail, in the classes that decide what happens next (PROVIDERS.md section 17).
 //!
-//! Providers name the class, `gateway` and the cool-downs act on it. Nothing here retries or waits.
+//! Providers name the class, `gateway` and the breaker act on it. Nothing here retries or waits.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! A vendor's sentence made fit for a caller: what it says of the request stays, what it tells of the account goes.
 //!
 //! Vendors quote keys, name organisations and projects, and give addresses of their own insides. Whatever looks like
-//! one of these is blotted out; better a word too many than one too few, since the operator's log has them all. Nothing
+//! one of these is redacted; better a word too many than one too few, since the operator's log has them all. Nothing
 //! here knows a vendor.
 
 use std::net::IpAddr;
@@ -92,7 +92,7 @@ pub fn redact(words: &str) -> String {
             }
             continue;
         }
-        let shown = if named && is_a_name(word) { blotted(word) } else { shown(word) };
+        let shown = if named && is_a_name(word) { redacted(word) } else { shown(word) };
         let opens = word.chars().next().filter(|c| matches!(c, '\'' | '"' | '`'));
         quoted = opens.filter(|quote| named && !word[1..].contains(*quote));
         let shown = if quoted.is_some() { BLOT.to_owned() } else { shown };
@@ -114,8 +114,8 @@ fn core(word: &str) -> &str {
     word.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '/' | '_' | '*'))
 }
 
-/// The word with its core blotted out.
-fn blotted(word: &str) -> String {
+/// The word with its core redacted.
+fn redacted(word: &str) -> String {
     let core = core(word);
     if core.is_empty() { word.to_owned() } else { word.replacen(core, BLOT, 1) }
 }
@@ -131,7 +131,7 @@ fn shown(word: &str) -> String {
     let labelled = core
         .split_once(':')
         .is_some_and(|(name, value)| !value.is_empty() && NAMERS.contains(&name.to_lowercase().as_str()));
-    if secret || told_of || labelled { blotted(word) } else { word.to_owned() }
+    if secret || told_of || labelled { redacted(word) } else { word.to_owned() }
 }
 
 /// Whether the next word is a name: `organization org-1`, `project: mine`, `token`.

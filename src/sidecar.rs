@@ -218,7 +218,7 @@ impl RunningSidecar {
     /// Stops accepting, lets what is in flight finish (client requests and drawings nobody waits for any more), and
     /// returns how many requests were cut off because the configured drain time was over.
     pub async fn drain(self) -> usize {
-        let patience = self.gateway.snapshot().plan.server.drain;
+        let drain_timeout = self.gateway.snapshot().plan.server.drain;
         self.draining.store(true, Ordering::Release);
         self.stop.send_replace(true);
         self.gateway.shared.work.close();
@@ -229,7 +229,7 @@ impl RunningSidecar {
             }
             self.gateway.shared.work.wait().await;
         };
-        let late = tokio::time::timeout(patience, idle).await.is_err();
+        let late = tokio::time::timeout(drain_timeout, idle).await.is_err();
         self.stop_admin.send_replace(true);
         for task in self.services.iter().chain(&self.certificate) {
             task.abort();

@@ -86,8 +86,8 @@ impl Admin {
             return None;
         }
         let signs = OriginHeaders::of(session.req_header());
-        let door = if self.local { HostCheck::Operators } else { HostCheck::Clients };
-        browser_guard::foreign(signs, server, door).map(|foreign| refused(&foreign.error(signs)))
+        let host_check = if self.local { HostCheck::Operators } else { HostCheck::Clients };
+        browser_guard::foreign(signs, server, host_check).map(|foreign| refused(&foreign.error(signs)))
     }
 
     /// The answer to who may not see what is under `/admin/`.

@@ -166,7 +166,14 @@ mod tests {
         let at: Moment = "2026-11-25T12:00:00Z".parse().unwrap();
         let store = Store::open(Location::Memory, options, at).unwrap().store;
         let (tenant, route) = ("web".into(), "r".into());
-        store.later(Write::Saved { at, tenant, route, tier: "exact", pictures: 2, usd: "0.08".parse().unwrap() });
+        store.write_unawaited(Write::Saved {
+            at,
+            tenant,
+            route,
+            tier: "exact",
+            pictures: 2,
+            usd: "0.08".parse().unwrap(),
+        });
         store
     }
 
@@ -189,7 +196,14 @@ mod tests {
         let at: Moment = "2026-11-25T12:00:00Z".parse().unwrap();
         for nth in 0..25 {
             let (tenant, route) = (format!("t,\"{nth:02}").into(), "r".into());
-            store.later(Write::Saved { at, tenant, route, tier: "exact", pictures: 1, usd: "0.01".parse().unwrap() });
+            store.write_unawaited(Write::Saved {
+                at,
+                tenant,
+                route,
+                tier: "exact",
+                pictures: 1,
+                usd: "0.01".parse().unwrap(),
+            });
         }
         let (mut seen, mut query, mut pages) = (Vec::new(), "by=tenant,day&limit=10".to_owned(), 0);
         loop {

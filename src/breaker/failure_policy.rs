@@ -31,7 +31,7 @@ pub struct FailurePolicy {
 }
 
 /// What a failure calls for; none where it is no fault of the offer.
-pub fn blame(failure: &Failure) -> Option<FailurePolicy> {
+pub fn failure_policy(failure: &Failure) -> Option<FailurePolicy> {
     let told = failure.retry_after.map(|told| told.min(LONGEST_PAUSE));
     let at_least = |own: Duration| told.map_or(own, |told| told.max(own));
     let pause = match failure.class {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::breaker::circuit::{Circuit, Verdict};
-use crate::breaker::failure_policy::blame;
+use crate::breaker::failure_policy::failure_policy;
 pub use crate::breaker::pause::{Pause, PausedUntil};
 pub use crate::breaker::target::{BreakerTarget, ModelOperation};
 use crate::breaker::target::{CircuitName, place};
@@ -34,7 +34,7 @@ impl Breakers {
     }
 
     /// Whether anything of `target` is paused, without asking to call it.
-    pub fn cooling(&self, target: BreakerTarget<'_>, now: Instant) -> Option<PausedUntil> {
+    pub fn paused_until(&self, target: BreakerTarget<'_>, now: Instant) -> Option<PausedUntil> {
         let circuits = self.lock();
         last_of(target.names().iter().filter_map(|name| circuits.get(name)).map(|breaker| breaker.verdict(now)))
     }
@@ -46,8 +46,8 @@ impl Breakers {
         let mut circuits = self.lock();
         let verdicts =
             names.each_ref().map(|name| circuits.get(name).map_or(Verdict::Pass, |breaker| breaker.verdict(now)));
-        if let Some(cooling) = last_of(verdicts.into_iter()) {
-            return Err(cooling);
+        if let Some(paused_until) = last_of(verdicts.into_iter()) {
+            return Err(paused_until);
         }
         let probes = verdicts.map(|verdict| verdict == Verdict::Probe);
         for (name, probe) in names.iter().zip(probes) {
@@ -72,7 +72,7 @@ impl Breakers {
         let level = |breaker: &Circuit| match breaker.verdict(now) {
             Verdict::Pass => 0,
             Verdict::Probe => 1,
-            Verdict::Paused(cooling) if cooling.pause == Pause::Probing => 1,
+            Verdict::Paused(paused_until) if paused_until.pause == Pause::Probing => 1,
             Verdict::Paused(_) => 2,
         };
         let operations = [ModelOperation::Generate, ModelOperation::Edit, ModelOperation::Write];
@@ -90,10 +90,10 @@ impl Breakers {
 /// The pause that lasts longest, if there is one.
 fn last_of(verdicts: impl Iterator<Item = Verdict>) -> Option<PausedUntil> {
     let paused = verdicts.filter_map(|verdict| match verdict {
-        Verdict::Paused(cooling) => Some(cooling),
+        Verdict::Paused(paused_until) => Some(paused_until),
         Verdict::Pass | Verdict::Probe => None,
     });
-    paused.max_by_key(|cooling| cooling.until)
+    paused.max_by_key(|paused_until| paused_until.until)
 }
 
 /// The right to call an offer, and the duty to say how it went.
@@ -122,18 +122,18 @@ impl Pass {
     /// `chance`, out of 1000, decides how much later than told a pause ends. Returns the pause that this brought, if
     /// any: everybody who asks before its end is told the same time.
     pub fn failed(mut self, failure: &Failure, limits: Limits, chance: u32, now: Instant) -> Option<PausedUntil> {
-        let Some(blame) = blame(failure) else {
+        let Some(failure_policy) = failure_policy(failure) else {
             self.succeeded(now);
             return None;
         };
         self.reported = true;
         let mut circuits = self.breakers.lock();
         self.give_back(&mut circuits);
-        if let Some((pause, length)) = blame.pause {
+        if let Some((pause, length)) = failure_policy.pause {
             let breaker = circuits.entry(self.names[place(failure.scope)].clone()).or_default();
             breaker.pause(pause, length, chance, now);
         }
-        if blame.counts {
+        if failure_policy.counts {
             let operation = place(FailureScope::Operation);
             let breaker = circuits.entry(self.names[operation].clone()).or_default();
             breaker.failed(self.probes[operation], limits, chance, now);

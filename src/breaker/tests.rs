@@ -43,7 +43,7 @@ impl Story {
     }
 
     fn pause(&self, model: &str) -> Option<Pause> {
-        self.breakers.cooling(self.target(model), self.now).map(|cooling| cooling.pause)
+        self.breakers.paused_until(self.target(model), self.now).map(|paused_until| paused_until.pause)
     }
 }
 
@@ -143,7 +143,7 @@ fn the_providers_own_waiting_time_counts_up_to_a_limit_and_is_told_alike_to_ever
     let told = story.find("m", Classification::stated(Class::RateLimited), Some(99_999)).unwrap();
     assert_eq!(told.until, story.now + LONGEST_PAUSE);
     story.later(599);
-    assert_eq!(story.breakers.cooling(story.target("m"), story.now), Some(told));
+    assert_eq!(story.breakers.paused_until(story.target("m"), story.now), Some(told));
     story.later(1);
     assert_eq!(story.pause("m"), None);
 }
@@ -238,8 +238,8 @@ fn a_long_pause_ends_a_little_later_by_chance_and_a_short_one_when_it_was_told()
     assert_eq!([spread(seconds(9), 1000), spread(seconds(600), 1000)], [seconds(0), seconds(5)]);
     let mut story = Story::new();
     let told = Failure::new(Class::RateLimited, "").with_retry_after(Some(seconds(40)));
-    let cooling = story.pass("m").unwrap().failed(&told, LIMITS, 1000, story.now).unwrap();
-    assert_eq!(cooling.until, story.now + seconds(40), "what is told is the vendor's time");
+    let paused_until = story.pass("m").unwrap().failed(&told, LIMITS, 1000, story.now).unwrap();
+    assert_eq!(paused_until.until, story.now + seconds(40), "what is told is the vendor's time");
     story.later(41);
     assert_eq!(story.pause("m"), Some(Pause::RateLimited));
     story.later(1);

@@ -21,7 +21,7 @@ pub struct Args {
 /// Checks the file.
 pub fn run(args: Args) -> ExitCode {
     match crate::reload::load(&args.file, &ProcessEnv) {
-        Ok(Plan { shut: Some(problem), .. }) => cli::problems(problem),
+        Ok(Plan { remote_refused: Some(problem), .. }) => cli::problems(problem),
         Ok(plan) => {
             let offers: usize = plan.routes.iter().map(|route| route.offers.len()).sum();
             let notes =

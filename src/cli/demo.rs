@@ -65,11 +65,11 @@ async fn tour(args: Args) -> Result<(), String> {
     setup.reckoning()?;
     setup.where_pictures_are();
     if args.exit {
-        return setup.strike().await;
+        return setup.shut_down().await;
     }
     setup.stay_up();
     tokio::signal::ctrl_c().await.map_err(text)?;
-    setup.strike().await
+    setup.shut_down().await
 }
 
 /// Environment of the demo: the sandbox's address, and the real one behind it.
@@ -180,7 +180,7 @@ impl DemoSetup {
         cli::say(format!("  curl -s http://{}/metrics | grep easel_spend", self.running.admin));
     }
 
-    async fn strike(self) -> Result<(), String> {
+    async fn shut_down(self) -> Result<(), String> {
         let cut_off = self.running.drain().await;
         self.sandbox.stop().await;
         if cut_off == 0 { Ok(()) } else { Err(format!("{cut_off} requests were cut off")) }

@@ -58,7 +58,7 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &LogWrit
     if plan.server.state_dir.is_none() {
         log::warn!("server.state_dir is not set: what is paid is kept in memory and forgotten at the end");
     }
-    gateway::config_watcher::log_shut(&plan);
+    gateway::config_watcher::log_remote_refused(&plan);
     for note in gateway::ignored_proxy::ignored_proxy(&ProcessEnv).into_iter().chain(plan.server.unusable_links()) {
         log::warn!("{note}");
     }
@@ -79,13 +79,13 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &LogWrit
     // From here on nothing goes to standard error but through the log: nobody may be reading there.
     tell_panics();
     log::info!("images on {}://{}, metrics and health on http://{}", running.scheme, running.addr, running.admin);
-    tokio::spawn(give_back());
+    tokio::spawn(return_free_memory());
     until_stopped(gateway, watch, running, signals).await
 }
 
 /// Gives memory back to the system. The allocator does that with what has been free for a second whenever one of its
 /// threads ends, or much is asked of it; neither happens in a process that has become idle. So a thread ends now and then.
-async fn give_back() {
+async fn return_free_memory() {
     loop {
         tokio::time::sleep(GIVE_BACK).await;
         // The next one may have what this one could not get.

@@ -58,22 +58,24 @@ pub fn load(source: &ConfigText<'_>, kinds: &[ProviderKind], lookup: &dyn EnvAnd
     expand::expand(&mut tree, &text, lookup, &mut findings);
     let written = Outline::of(&tree);
     fill_defaults::fill(&mut tree, &mut findings);
-    let mut shut = Findings::default();
+    let mut remote_refused = Findings::default();
     let plan = match schema_check::read(&mut tree, &text, &mut findings) {
-        Some(file) => check::check(&file, node_path::NodePath::root(&text, &tree), kinds, &mut findings, &mut shut),
+        Some(file) => {
+            check::check(&file, node_path::NodePath::root(&text, &tree), kinds, &mut findings, &mut remote_refused)
+        }
         None => None,
     };
     match plan {
         Some(plan) if findings.is_empty() => {
-            let shut = (!shut.is_empty()).then(|| shut.into_problems(source.name, text));
-            Ok(Plan { written, shut, ..plan })
+            let remote_refused = (!remote_refused.is_empty()).then(|| remote_refused.into_problems(source.name, text));
+            Ok(Plan { written, remote_refused, ..plan })
         }
         _ => {
             if findings.is_empty() {
                 // Every room notes why it gives up; should one forget, a bad file must still not pass as a good one.
                 findings.add(Finding::new(0..0, "this file cannot be read as a config", None));
             }
-            findings.extend(shut);
+            findings.extend(remote_refused);
             Err(findings.into_problems(source.name, text))
         }
     }

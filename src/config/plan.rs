@@ -42,7 +42,7 @@ pub struct Plan {
     pub anyone: bool,
     /// The problem that other machines reach the address and are not served, since there are no clients and `anyone` is
     /// not said. It is for people to read: who is served is told by the address that asks.
-    pub shut: Option<Problems>,
+    pub remote_refused: Option<Problems>,
     /// Providers by name.
     pub providers: BTreeMap<String, Arc<Provider>>,
     /// Routes in the order they are tried.

@@ -20,5 +20,5 @@ pub struct CallEnd {
     /// Whether it may have been carried out and charged, so that the same must not be bought there again.
     pub open: bool,
     /// The pause that its end brought.
-    pub cooling: Option<PausedUntil>,
+    pub paused_until: Option<PausedUntil>,
 }

@@ -18,8 +18,8 @@ impl Dispatch {
         let candidate = ended.candidate;
         self.reconsider_all();
         self.history[candidate].took = ended.took(now);
-        if let Some(cooling) = end.cooling {
-            self.obstacles.note_cooling(cooling);
+        if let Some(paused_until) = end.paused_until {
+            self.obstacles.note_pause(paused_until);
         }
         self.settle(&ended, &end);
         let dispositions = self.place(&ended, &end.at);

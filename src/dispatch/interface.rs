@@ -43,7 +43,7 @@ pub struct EventTime {
 /// What the machine asks about the world. `offer` is a place among the route's offers.
 pub trait DispatchFacts {
     /// Why the offer is paused and until when, if its circuit breakers are not closed.
-    fn cooling(&self, offer: usize, now: Instant) -> Option<PausedUntil>;
+    fn paused_until(&self, offer: usize, now: Instant) -> Option<PausedUntil>;
 
     /// Whether something new may be paid for.
     fn may_pay(&self) -> bool;

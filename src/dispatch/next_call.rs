@@ -85,8 +85,8 @@ impl Dispatch {
         if self.is_excluded(candidate) {
             return Some(Obstacle::Failed);
         }
-        if let Some(cooling) = facts.cooling(offer, time.now) {
-            return Some(Obstacle::PausedUntil(cooling));
+        if let Some(paused_until) = facts.paused_until(offer, time.now) {
+            return Some(Obstacle::PausedUntil(paused_until));
         }
         if !facts.may_pay() {
             return Some(Obstacle::LedgerUnwritable);

@@ -31,7 +31,7 @@ impl Obstacle {
     pub fn skip(&self) -> Skip {
         match self {
             Obstacle::Failed => Skip::Failed,
-            Obstacle::PausedUntil(cooling) => Skip::CoolingDown(cooling.pause),
+            Obstacle::PausedUntil(paused_until) => Skip::CoolingDown(paused_until.pause),
             Obstacle::LedgerUnwritable => Skip::LedgerUnwritable,
             Obstacle::OverPrice(skip) => *skip,
             Obstacle::BudgetExceeded(_) => Skip::OverBudget,
@@ -68,15 +68,15 @@ impl Obstacles {
     /// Remembers what stood against an offer, as far as the answer may tell it.
     pub fn note(&mut self, obstacle: &Obstacle) {
         match obstacle {
-            Obstacle::PausedUntil(cooling) => self.note_cooling(*cooling),
+            Obstacle::PausedUntil(paused_until) => self.note_pause(*paused_until),
             Obstacle::BudgetExceeded(short) => self.note_short(short.clone()),
             _ => {}
         }
     }
 
     /// Remembers why an offer is paused, and when the first may be asked again.
-    pub fn note_cooling(&mut self, cooling: PausedUntil) {
-        let PausedUntil { pause, until } = cooling;
+    pub fn note_pause(&mut self, paused_until: PausedUntil) {
+        let PausedUntil { pause, until } = paused_until;
         *(if pause.is_a_limit() { &mut self.used_up } else { &mut self.paused }) = true;
         self.earliest_retry = Some(self.earliest_retry.map_or(until, |known| known.min(until)));
     }

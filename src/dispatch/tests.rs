@@ -66,8 +66,8 @@ struct World {
 }
 
 impl DispatchFacts for World {
-    fn cooling(&self, offer: usize, now: Instant) -> Option<PausedUntil> {
-        self.paused[offer].filter(|cooling| cooling.until > now)
+    fn paused_until(&self, offer: usize, now: Instant) -> Option<PausedUntil> {
+        self.paused[offer].filter(|paused_until| paused_until.until > now)
     }
 
     fn may_pay(&self) -> bool {

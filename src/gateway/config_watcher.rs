@@ -26,7 +26,7 @@ fn apply(gateway: &Gateway, loaded: Result<Plan, LoadError>) {
         Ok(plan) if drops_all_clients(&before.plan, &plan) => Err(LoadError::ClientsRemoved.to_string()),
         Ok(plan) => {
             warn_of_restart(&before.plan, &plan);
-            log_shut(&plan);
+            log_remote_refused(&plan);
             let changed = before.plan.written.differences(&plan.written);
             gateway.replace(plan).map(|version| (version, changed)).map_err(|error| error.to_string())
         }
@@ -45,8 +45,8 @@ fn apply(gateway: &Gateway, loaded: Result<Plan, LoadError>) {
 }
 
 /// Logs that requests of other machines are refused, and what to write.
-pub fn log_shut(plan: &Plan) {
-    if let Some(problem) = &plan.shut {
+pub fn log_remote_refused(plan: &Plan) {
+    if let Some(problem) = &plan.remote_refused {
         log::error!("{problem}");
     }
 }

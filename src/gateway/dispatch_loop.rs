@@ -146,7 +146,7 @@ impl DispatchLoop {
             candidate: self.dispatch.candidate(candidate).clone(),
             n: u8::try_from(places.len()).unwrap_or(u8::MAX),
             body_limit: self.spec.snapshot.plan.server.limits.response_body,
-            tab: self.spec.shared.transport.replies.tab(),
+            memory_reservation: self.spec.shared.transport.replies.reserve(),
             flight: self.flight.clone(),
         });
         let call = self.dispatch.started(candidate, places, time);

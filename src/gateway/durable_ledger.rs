@@ -124,8 +124,8 @@ impl DurableLedger {
         for provider in plan.providers.values() {
             self.ledger.accrue(provider, now, |entry, settlement| {
                 let (id, settlement) = (entry.id, settlement.clone());
-                self.store.later(Write::Open(entry));
-                self.store.later(Write::Settle { id, settlement });
+                self.store.write_unawaited(Write::Open(entry));
+                self.store.write_unawaited(Write::Settle { id, settlement });
             });
         }
     }
@@ -169,7 +169,7 @@ impl DurableLedger {
 
     /// Takes the promise of an attempt back that was not sent.
     pub fn release(&self, hold: Hold) {
-        hold.release(self.clock.now(), |id| self.store.later(Write::Release { id }));
+        hold.release(self.clock.now(), |id| self.store.write_unawaited(Write::Release { id }));
     }
 
     /// Notes what pictures from the cache would have cost.
@@ -180,7 +180,7 @@ impl DurableLedger {
 
     /// Hands in what the cache saved since the last time.
     pub fn write_savings(&self) {
-        self.savings.take(self.clock.now()).into_iter().for_each(|saved| self.store.later(saved));
+        self.savings.take(self.clock.now()).into_iter().for_each(|saved| self.store.write_unawaited(saved));
     }
 
     /// Takes a tenant's verdict on a picture. `None` if it never received it. On disk when it resolves.

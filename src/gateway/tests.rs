@@ -58,14 +58,14 @@ impl HttpClient for ScriptedClient {
         &'a self,
         call: &'a Call,
         _bounds: Bounds,
-        tab: &'a Arc<CallReservation>,
+        memory_reservation: &'a Arc<CallReservation>,
         _watcher: Option<&'a Watcher>,
     ) -> BoxFuture<'a, Result<HeldReply, TransportError>> {
         let host = call.url.host_str().unwrap();
         self.0.called.lock().unwrap().push(host.to_owned());
         let reply = self.0.replies.lock().unwrap().get_mut(host).and_then(VecDeque::pop_front);
         let reply = reply.ok_or_else(|| TransportError::Unreachable("the script has no reply".to_owned()));
-        Box::pin(ready(reply.map(|reply| HeldReply { reply, held: tab.reply() })))
+        Box::pin(ready(reply.map(|reply| HeldReply { reply, held: memory_reservation.reply() })))
     }
 
     fn addresses<'a>(&'a self, _url: &'a Url) -> BoxFuture<'a, Result<Arc<[SocketAddr]>, TransportError>> {

@@ -48,19 +48,19 @@ fn pause(failure: &Failure) -> String {
         pass.failed(failure, LIMITS, 0, now)
     };
     let breakers = Breakers::new();
-    let Some(cooling) = fail(&breakers) else {
+    let Some(paused_until) = fail(&breakers) else {
         let tripped = (0..4).any(|_| fail(&breakers).is_some());
         return if tripped { "counts" } else { "-" }.to_owned();
     };
-    let hit = |model, operation| breakers.cooling(asked(model, operation), now).is_some();
+    let hit = |model, operation| breakers.paused_until(asked(model, operation), now).is_some();
     let elsewhere = BreakerTarget { account: 2, ..asked("m", ModelOperation::Generate) };
-    assert!(breakers.cooling(elsewhere, now).is_none(), "another key has nothing to do with it");
+    assert!(breakers.paused_until(elsewhere, now).is_none(), "another key has nothing to do with it");
     let width = match (hit("other", ModelOperation::Generate), hit("m", ModelOperation::Edit)) {
         (true, true) => "account",
         (false, true) => "model",
         (_, false) => "operation",
     };
-    format!("{width} {} {}", cooling.pause.word(), (cooling.until - now).as_secs())
+    format!("{width} {} {}", paused_until.pause.word(), (paused_until.until - now).as_secs())
 }
 
 /// Reads a row's answer. The request has a prompt and a size of the caller's own.

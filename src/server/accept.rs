@@ -62,9 +62,9 @@ impl<A: HttpServerApp + Send + Sync + 'static> ListenerService<A> {
         }
         let service = self.clone();
         match self.connections.admit(peer.ip(), (self.most)(&self.limits())) {
-            Some(guest) => {
+            Some(connection) => {
                 let shutdown = shutdown.clone();
-                tokio::spawn(async move { service.serve(socket, guest, &shutdown).await });
+                tokio::spawn(async move { service.serve(socket, connection, &shutdown).await });
             }
             // In TLS there is no word before the handshake, and no handshake for whom there is no room.
             None if self.tls.is_none() => {
@@ -88,18 +88,18 @@ impl<A: HttpServerApp + Send + Sync + 'static> ListenerService<A> {
     }
 
     /// Serves one connection to its end.
-    async fn serve(&self, socket: Socket, guest: ConnectionGuard, shutdown: &ShutdownWatch) {
+    async fn serve(&self, socket: Socket, connection: ConnectionGuard, shutdown: &ShutdownWatch) {
         let first_by = Instant::now() + self.limits().header_timeout;
         let opened = tokio::select! {
             biased;
-            opened = timeout_at(first_by, self.open(socket, &guest)) => opened,
-            () = guest.told_to_go() => return,
+            opened = timeout_at(first_by, self.open(socket, &connection)) => opened,
+            () = connection.closing_requested() => return,
             () = stopping(shutdown) => return,
         };
         match opened {
             // Boxed, like all that most connections are never in: a connection takes as much as the largest of them.
-            Ok(Ok((stream, true))) => Box::pin(http2::serve(self, stream, &guest, first_by, shutdown)).await,
-            Ok(Ok((stream, false))) => http1::serve(self, stream, &guest, first_by, shutdown).await,
+            Ok(Ok((stream, true))) => Box::pin(http2::serve(self, stream, &connection, first_by, shutdown)).await,
+            Ok(Ok((stream, false))) => http1::serve(self, stream, &connection, first_by, shutdown).await,
             Ok(Err(Some(closed))) => self.connections.count(closed),
             Ok(Err(None)) => {}
             Err(_) => self.connections.count(CloseReason::HeaderTimeout),
@@ -107,7 +107,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> ListenerService<A> {
     }
 
     /// What a client speaks, and whether that is HTTP/2. An error is why it is closed, where that is Easel's doing.
-    async fn open(&self, socket: Socket, guest: &ConnectionGuard) -> Result<(Stream, bool), Option<CloseReason>> {
+    async fn open(&self, socket: Socket, connection: &ConnectionGuard) -> Result<(Stream, bool), Option<CloseReason>> {
         let secured: Stream = match &self.tls {
             None => Box::new(socket),
             Some(tls) => Box::new(Box::pin(tls.tls_handshake(socket)).await.map_err(|error| {
@@ -115,7 +115,8 @@ impl<A: HttpServerApp + Send + Sync + 'static> ListenerService<A> {
                 Some(CloseReason::Handshake)
             })?),
         };
-        let mut stream: Stream = Box::new(WatchedStream::new(secured, self.gateway.clone(), guest.presence().clone()));
+        let mut stream: Stream =
+            Box::new(WatchedStream::new(secured, self.gateway.clone(), connection.presence().clone()));
         let http2 = match self.tls {
             // The handshake has settled which of the two it is.
             Some(_) => matches!(stream.selected_alpn_proto(), Some(ALPN::H2)),

@@ -129,10 +129,10 @@ impl AccessLog {
         Ok(AccessLog { lines: Some(Arc::new(lines)) })
     }
 
-    /// Waits until every line so far is written, at most `patience`; whether they are.
-    pub async fn written(&self, patience: Duration) -> bool {
+    /// Waits until every line so far is written, at most `timeout`; whether they are.
+    pub async fn written(&self, timeout: Duration) -> bool {
         let Some(lines) = self.lines.clone() else { return true };
-        tokio::task::spawn_blocking(move || lines.flush(patience)).await.unwrap_or(false)
+        tokio::task::spawn_blocking(move || lines.flush(timeout)).await.unwrap_or(false)
     }
 
     /// Writes a line, or drops and counts it.

@@ -102,13 +102,13 @@ impl ForeignOrigin {
 }
 
 /// Whether a request may be served: `None` is yes.
-pub fn foreign(signs: OriginHeaders<'_>, server: &Server, door: HostCheck) -> Option<ForeignOrigin> {
+pub fn foreign(signs: OriginHeaders<'_>, server: &Server, host_check: HostCheck) -> Option<ForeignOrigin> {
     let is_ours = |host: Option<&str>| host.is_none_or(|host| ours(host, server));
     if !signs.is_of_a_page() {
-        return (door == HostCheck::Operators && !is_ours(signs.host)).then_some(ForeignOrigin::Host);
+        return (host_check == HostCheck::Operators && !is_ours(signs.host)).then_some(ForeignOrigin::Host);
     }
     if let Some(origin) = signs.origin {
-        let named = door == HostCheck::Clients && server.cors.iter().any(|named| named == origin);
+        let named = host_check == HostCheck::Clients && server.cors.iter().any(|named| named == origin);
         if named || server.public_url.as_ref().is_some_and(|url| url.origin().ascii_serialization() == origin) {
             // Whichever way it came here: the page is one of ours, and no other can say so.
             return None;
@@ -175,8 +175,8 @@ routes: [{{name: all, offers: [home/flux]}}]"
     fn a_program_is_served_whatever_it_calls_this_server_and_reads_what_is_the_operators_by_a_name_of_ours() {
         let server = server("");
         for host in ["127.0.0.1:8080", "[::1]:8080", "localhost", "10.1.2.3", "easel:8080", "pics.INTERNAL.", ""] {
-            for door in [HostCheck::Clients, HostCheck::Operators] {
-                assert_eq!(foreign(signs(host, "", ""), &server, door), None, "{host}");
+            for host_check in [HostCheck::Clients, HostCheck::Operators] {
+                assert_eq!(foreign(signs(host, "", ""), &server, host_check), None, "{host}");
             }
         }
         for host in ["evil.example", "localhost.evil.example:9901", "127.0.0.1.evil.example", "[::1].evil.example"] {

@@ -20,7 +20,7 @@ use crate::server::shutdown_signal::stopping;
 pub async fn serve<A>(
     service: &ListenerService<A>,
     stream: Stream,
-    guest: &ConnectionGuard,
+    connection: &ConnectionGuard,
     first_by: Instant,
     shutdown: &ShutdownWatch,
 ) where
@@ -28,8 +28,8 @@ pub async fn serve<A>(
 {
     tokio::select! {
         biased;
-        () = requests(service, stream, guest, first_by, shutdown) => {}
-        () = guest.told_to_go() => {}
+        () = requests(service, stream, connection, first_by, shutdown) => {}
+        () = connection.closing_requested() => {}
     }
 }
 
@@ -43,7 +43,7 @@ async fn close<A>(service: &ListenerService<A>, mut stream: Stream, why: CloseRe
 async fn requests<A>(
     service: &ListenerService<A>,
     mut stream: Stream,
-    guest: &ConnectionGuard,
+    connection: &ConnectionGuard,
     first_by: Instant,
     shutdown: &ShutdownWatch,
 ) where
@@ -59,7 +59,7 @@ async fn requests<A>(
         };
         let head = tokio::select! {
             biased;
-            head = request_head::read(&mut stream, time, limits.request_header, || guest.hears()) => head,
+            head = request_head::read(&mut stream, time, limits.request_header, || connection.mark_request_started()) => head,
             () = &mut stopping => return,
         };
         let head = match head {
@@ -72,7 +72,7 @@ async fn requests<A>(
                 return Box::pin(response::refuse(stream, &error)).await;
             }
         };
-        let Some(_serving) = guest.presence().serves() else { return };
+        let Some(_serving) = connection.presence().begin_serving() else { return };
         let mut session = ServerSession::new_http1(stream);
         session.set_pipelined_prefix(head);
         let Some(reused) = service.app.process_new_http(session, shutdown).await else { return };

@@ -39,7 +39,7 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 pub async fn serve<A>(
     service: &ListenerService<A>,
     stream: Stream,
-    guest: &ConnectionGuard,
+    guard: &ConnectionGuard,
     first_by: Instant,
     shutdown: &ShutdownWatch,
 ) where
@@ -54,13 +54,13 @@ pub async fn serve<A>(
     let open = handshake(stream, Some(options(service.limits().request_header)));
     let connection = tokio::select! {
         open = timeout_at(first_by, open) => open,
-        () = guest.told_to_go() => return,
+        () = guard.closing_requested() => return,
         () = stopping(shutdown) => return,
     };
     let closed = match connection {
         Ok(Ok(connection)) => {
             let ended = Arc::default();
-            let serve = Serve { service, guest, shutdown, connection, digest, ended, malformed: 0, leaving: None };
+            let serve = Serve { service, guard, shutdown, connection, digest, ended, malformed: 0, leaving: None };
             serve.until_closed(first_by).await
         }
         Ok(Err(error)) => {
@@ -84,7 +84,7 @@ fn options(most: usize) -> H2Options {
 /// One connection as it is served.
 struct Serve<'a, A> {
     service: &'a ListenerService<A>,
-    guest: &'a ConnectionGuard,
+    guard: &'a ConnectionGuard,
     shutdown: &'a ShutdownWatch,
     connection: Connection,
     digest: Arc<Digest>,
@@ -100,17 +100,17 @@ impl<A: HttpServerApp + Send + Sync + 'static> Serve<'_, A> {
     async fn until_closed(mut self, first_by: Instant) -> Option<CloseReason> {
         let (opened, mut served, mut closed) = (Instant::now(), false, None);
         loop {
-            let (quiet, patience) = (self.guest.quiet_since(), self.service.limits().keepalive_timeout);
+            let (quiet, keepalive_timeout) = (self.guard.quiet_since(), self.service.limits().keepalive_timeout);
             let waits_until = match (self.leaving, quiet) {
                 (Some(since), quiet) => quiet.map_or(since, |quiet| quiet.max(since)) + GOODBYE,
-                (None, Some(since)) if served => since + patience,
-                (None, _) => first_by.min(opened + patience),
+                (None, Some(since)) if served => since + keepalive_timeout,
+                (None, _) => first_by.min(opened + keepalive_timeout),
             };
-            let room = self.guest.serving() < STREAMS;
+            let room = self.guard.serving() < STREAMS;
             tokio::select! {
                 biased;
                 () = stopping(self.shutdown), if self.leaving.is_none() => self.leave(),
-                () = self.guest.told_to_go() => return self.go(closed).await,
+                () = self.guard.closing_requested() => return self.go(closed).await,
                 next = next(&mut self.connection, &self.digest, room) => match next {
                     Ok(Some(H2Accept::Session(session))) => {
                         served = true;
@@ -151,7 +151,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Serve<'_, A> {
     }
 
     fn begin(&self, session: HttpSession) {
-        let Some(serving) = self.guest.presence().serves() else { return };
+        let Some(serving) = self.guard.presence().begin_serving() else { return };
         let run = StreamTask { serving: Some(serving), ended: self.ended.clone() };
         let (app, shutdown) = (self.service.app.clone(), self.shutdown.clone());
         tokio::spawn(async move {

@@ -30,7 +30,7 @@ use crate::server::response_writer::ResponseWriter;
 use crate::server::{parse_request, request_body};
 
 /// A place among the image requests that are served at once.
-type Place = (InFlightGuard, GaugeGuard);
+type InFlightPermit = (InFlightGuard, GaugeGuard);
 
 impl Easel {
     /// Reads and serves one image request. `None` when the answer was streamed, an error when not to its end.
@@ -42,12 +42,12 @@ impl Easel {
         operation: Operation,
     ) -> Result<Option<Answer>> {
         let asked = self.ask(session, ctx, snapshot, operation).await;
-        let asked = asked.and_then(|(ask, place)| {
+        let asked = asked.and_then(|(ask, permit)| {
             let rates = &self.gateway.shared.rate_limiter;
             let allowance = Allowance::take(rates, &ask.caller, ask.request.n, Instant::now())?;
-            Ok((ask, place, allowance))
+            Ok((ask, permit, allowance))
         });
-        let (ask, _place, allowance) = match asked {
+        let (ask, _permit, allowance) = match asked {
             Ok(asked) => asked,
             Err(error) => {
                 let outcome = Outcome::failed(snapshot.version, error);
@@ -106,12 +106,12 @@ impl Easel {
     }
 
     /// A place among the image requests that are served at once.
-    fn place(&self, snapshot: &Snapshot) -> Result<Place, Error> {
-        let (place, drawing) = InFlightGuard::take(&self.drawing);
+    fn permit(&self, snapshot: &Snapshot) -> Result<InFlightPermit, Error> {
+        let (permit, drawing) = InFlightGuard::take(&self.drawing);
         if drawing > snapshot.plan.server.limits.in_flight {
             return Err(too_busy());
         }
-        Ok((place, GaugeGuard::new(self.gateway.shared.metrics.requests_in_flight.clone())))
+        Ok((permit, GaugeGuard::new(self.gateway.shared.metrics.requests_in_flight.clone())))
     }
 
     /// The request as the gateway takes it. The caller is identified before anything of the body is read, and the rest
@@ -123,7 +123,7 @@ impl Easel {
         ctx: &Ctx,
         snapshot: &Snapshot,
         operation: Operation,
-    ) -> Result<(GatewayRequest, Place), Error> {
+    ) -> Result<(GatewayRequest, InFlightPermit), Error> {
         let limits = &snapshot.plan.server.limits;
         let caller = authenticate::identify(session, &snapshot.plan).inspect_err(|_| request_body::leave(session))?;
         let (max_usd, media) = match self.head(session, limits, operation) {
@@ -136,10 +136,10 @@ impl Easel {
         let body =
             request_body::read(session, parse_request::most_bytes(operation, limits), limits, &self.bodies).await?;
         // A body that waits for its turn to be parsed has a place already, which bounds how many wait.
-        let place = self.place(snapshot)?;
+        let permit = self.permit(snapshot)?;
         let request = parse_request::request(session, operation, media, body, limits).await?;
         let (id, cache) = (ctx.id.as_str().into(), cache_wish(session));
-        Ok((GatewayRequest { request, id, caller, max_usd, cache, progress: None }, place))
+        Ok((GatewayRequest { request, id, caller, max_usd, cache, progress: None }, permit))
     }
 
     /// What the caller is willing to pay, and what the body is written in.

@@ -89,9 +89,9 @@ impl LogWriter {
         self.shared.lock().dropped
     }
 
-    /// Waits until every line so far is written or given up, at most `patience`; whether they are.
-    pub fn flush(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
+    /// Waits until every line so far is written or given up, at most `timeout`; whether they are.
+    pub fn flush(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
         let mut state = self.shared.lock();
         let goal = state.taken;
         state.hurry = true;

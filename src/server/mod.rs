@@ -1,7 +1,7 @@
 //! HTTP with clients: connections, heads, bodies, the ways an answer takes, and the access log.
 //!
 //! HTTP is Pingora's; the loops around it are ours (`accept`, `http1`, `http2`), because Pingora's services bound
-//! neither connections nor the time that a stranger may take. `sidecar` binds the listeners and serves; an embedder
+//! neither connections nor the time that a client may take. `sidecar` binds the listeners and serves; an embedder
 //! with a Pingora server of its own mounts [`proxy::Easel`] there instead (`examples/embed.rs`).
 
 pub(crate) mod accept;

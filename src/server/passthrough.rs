@@ -34,11 +34,11 @@ impl Easel {
 }
 
 /// Gets a request ready to be passed through.
-pub fn begin(session: &mut Session, ctx: &mut Ctx, patience: Duration) {
+pub fn begin(session: &mut Session, ctx: &mut Ctx, send_timeout: Duration) {
     ctx.upload = Some(ReceivedBody::begins(session));
     if session.is_http2() || watched_stream::meter(session).is_none() {
         // For each piece that the service sends, of 64 KiB. Over HTTP/1.1 the connection itself is watched.
-        session.set_write_timeout(Some(patience));
+        session.set_write_timeout(Some(send_timeout));
     }
     let upgrades = session.req_header().headers.contains_key(http::header::UPGRADE);
     if !upgrades && !session.is_body_empty() {

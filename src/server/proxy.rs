@@ -123,8 +123,8 @@ impl ProxyHttp for Easel {
         };
         let answer = Answer::error(&told);
         let error_code = answer.status;
-        let patience = self.gateway.snapshot().plan.server.limits.send_timeout;
-        match answer.write(&mut ResponseWriter::new(session, patience).adding(&ctx.told), false).await {
+        let send_timeout = self.gateway.snapshot().plan.server.limits.send_timeout;
+        match answer.write(&mut ResponseWriter::new(session, send_timeout).adding(&ctx.told), false).await {
             // An unread body would turn the close into a reset, which may take the answer away.
             Ok(()) if !session.is_http2() => session.shutdown().await,
             Ok(()) => {}
@@ -142,7 +142,7 @@ impl ProxyHttp for Easel {
         // When others need room, a client that was served keeps its connection longer than one that was not.
         let served = session.response_written().is_some_and(|response| response.status.as_u16() < 400);
         if let Some(presence) = watched_stream::presence(session).filter(|_| served) {
-            presence.knows();
+            presence.mark_served();
         }
         let elapsed = ctx.began.elapsed();
         if let Some(outcome) = &ctx.outcome {

@@ -53,7 +53,7 @@ pub async fn read(
     let read = read_open(session, most, limits, bodies.room()).await;
     drop(reading);
     // Nobody is there for the answer any more, and nothing is to be paid for it.
-    let read = if presence.is_some_and(|presence| presence.goes()) { Err(made_room()) } else { read };
+    let read = if presence.is_some_and(|presence| presence.must_close()) { Err(made_room()) } else { read };
     if read.is_err() {
         session.set_keepalive(None);
     }
@@ -86,11 +86,11 @@ async fn read_open(
     }
     invite(session).await;
     let mut whole = BodyProgress::Nothing;
-    let (mut upload, patience) = (ReceivedBody::begins(session), limits.body_timeout);
-    let (mut progress, mut until) = (0, Instant::now() + patience);
+    let (mut upload, body_timeout) = (ReceivedBody::begins(session), limits.body_timeout);
+    let (mut progress, mut until) = (0, Instant::now() + body_timeout);
     loop {
         let piece = timeout_at(until, session.downstream_session.read_request_body()).await;
-        let piece = piece.map_err(|_| too_slow(patience))?.map_err(|error| unfinished(&error))?;
+        let piece = piece.map_err(|_| too_slow(body_timeout))?.map_err(|error| unfinished(&error))?;
         let Some(piece) = piece else { break };
         upload.brings(piece.len())?;
         if whole.len() + piece.len() > most {
@@ -99,7 +99,7 @@ async fn read_open(
         room.grow(piece.len(), limits.request_bodies)?;
         progress += piece.len();
         if progress >= PROGRESS {
-            (progress, until) = (0, Instant::now() + patience);
+            (progress, until) = (0, Instant::now() + body_timeout);
         }
         whole.add(piece, declared.unwrap_or_default());
     }
@@ -157,8 +157,8 @@ fn made_room() -> Error {
         .with_code(CloseReason::MadeRoom.word())
 }
 
-fn too_slow(patience: Duration) -> Error {
-    let message = format!("Of the body, less than {PROGRESS} bytes came within {patience:?}, and not its end.");
+fn too_slow(body_timeout: Duration) -> Error {
+    let message = format!("Of the body, less than {PROGRESS} bytes came within {body_timeout:?}, and not its end.");
     Error::new(ErrorKind::InvalidRequest, message).with_code("body_timeout")
 }
 

@@ -30,7 +30,7 @@ const PIECE: usize = 256 * 1024;
 /// Writes the answer to one request.
 pub struct ResponseWriter<'a> {
     session: &'a mut Session,
-    patience: Duration,
+    send_timeout: Duration,
     /// The body's way over HTTP/2, once its head is sent. Pingora's own way over it measures the time of a whole piece,
     /// and so the size of it.
     stream: Option<SendStream<Bytes>>,
@@ -41,15 +41,15 @@ pub struct ResponseWriter<'a> {
 }
 
 impl<'a> ResponseWriter<'a> {
-    /// A writer to the client of `session`, which may take nothing for as long as `patience`.
-    pub fn new(session: &'a mut Session, patience: Duration) -> ResponseWriter<'a> {
+    /// A writer to the client of `session`, which may take nothing for as long as `send_timeout`.
+    pub fn new(session: &'a mut Session, send_timeout: Duration) -> ResponseWriter<'a> {
         let watched = watched_stream::meter(session).is_some();
         if !watched {
             // In an embedder's server no `WatchedStream` watches the connection, so each piece has this time.
-            session.set_write_timeout(Some(patience));
+            session.set_write_timeout(Some(send_timeout));
         }
         let piece = if watched && !session.is_http2() { usize::MAX } else { PIECE };
-        ResponseWriter { session, patience, stream: None, piece, sent: 0, more: &[] }
+        ResponseWriter { session, send_timeout, stream: None, piece, sent: 0, more: &[] }
     }
 
     /// The same with headers that the answer has besides its own.
@@ -111,7 +111,7 @@ impl<'a> ResponseWriter<'a> {
     /// How much of `wanted` may be sent now, once it is some.
     async fn room(&mut self, wanted: usize) -> Result<usize> {
         match &mut self.stream {
-            Some(stream) => Ok(room(stream, wanted, self.patience).await?.min(wanted)),
+            Some(stream) => Ok(room(stream, wanted, self.send_timeout).await?.min(wanted)),
             None => Ok(wanted),
         }
     }
@@ -127,7 +127,7 @@ impl<'a> ResponseWriter<'a> {
 }
 
 /// Waits until the client takes more; how much, at most about `wanted`.
-async fn room(stream: &mut SendStream<Bytes>, wanted: usize, patience: Duration) -> Result<usize> {
+async fn room(stream: &mut SendStream<Bytes>, wanted: usize, send_timeout: Duration) -> Result<usize> {
     stream.reserve_capacity(wanted);
     let wait = async {
         loop {
@@ -142,6 +142,6 @@ async fn room(stream: &mut SendStream<Bytes>, wanted: usize, patience: Duration)
             }
         }
     };
-    let stalled = |_| Error::explain(ErrorType::WriteTimedout, format!("the client took nothing for {patience:?}"));
-    timeout(patience, wait).await.map_err(stalled)?
+    let stalled = |_| Error::explain(ErrorType::WriteTimedout, format!("the client took nothing for {send_timeout:?}"));
+    timeout(send_timeout, wait).await.map_err(stalled)?
 }

@@ -27,7 +27,7 @@ use crate::gateway;
 pub struct Certificate {
     files: Tls,
     shown: Arc<CertResolver>,
-    looks: FileObservation,
+    observation: FileObservation,
 }
 
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Certificate {
         Ok(Certificate {
             files: files.clone(),
             shown,
-            looks: FileObservation { taken: Some(texts.print()), last: None },
+            observation: FileObservation { taken: Some(texts.fingerprint()), last: None },
         })
     }
 
@@ -74,7 +74,7 @@ impl Certificate {
             let files = self.files.clone();
             // Files may be on a slow disk.
             let Ok(texts) = tokio::task::spawn_blocking(move || PemTexts::read(&files)).await else { return };
-            if !self.looks.changed(texts.as_ref().ok().map(PemTexts::print)) {
+            if !self.observation.changed(texts.as_ref().ok().map(PemTexts::fingerprint)) {
                 continue;
             }
             match texts.and_then(|texts| texts.pair(&self.files)) {
@@ -107,7 +107,7 @@ impl PemTexts {
         Ok(PemTexts { cert: read(&files.cert)?, key: read(&files.key)? })
     }
 
-    fn print(&self) -> [u128; 2] {
+    fn fingerprint(&self) -> [u128; 2] {
         [xxh3_128(&self.cert), xxh3_128(&self.key)]
     }
 
@@ -133,17 +133,17 @@ impl PemTexts {
 }
 
 /// What was seen of the files, hashed; none where they could not be read.
-type Print = Option<[u128; 2]>;
+type Fingerprint = Option<[u128; 2]>;
 
 /// Tells a change from a file that is being written.
 struct FileObservation {
-    taken: Print,
-    last: Option<Print>,
+    taken: Fingerprint,
+    last: Option<Fingerprint>,
 }
 
 impl FileObservation {
     /// Whether what is seen `now` is new and was seen by the look before, too.
-    fn changed(&mut self, now: Print) -> bool {
+    fn changed(&mut self, now: Fingerprint) -> bool {
         let settled = self.last.replace(now) == Some(now);
         settled && std::mem::replace(&mut self.taken, now) != now
     }
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn a_change_counts_once_and_when_two_looks_agree() {
         let of = |text: u128| Some([text, 0]);
-        let mut looks = FileObservation { taken: of(1), last: None };
+        let mut observation = FileObservation { taken: of(1), last: None };
         for (seen, changed) in [
             (of(1), false),
             (of(1), false),
@@ -169,7 +169,7 @@ mod tests {
             (of(3), false),
             (of(3), true),
         ] {
-            assert_eq!(looks.changed(seen), changed, "{seen:?}");
+            assert_eq!(observation.changed(seen), changed, "{seen:?}");
         }
     }
 }

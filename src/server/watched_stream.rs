@@ -93,7 +93,7 @@ pub struct WatchedStream {
     presence: Arc<ConnectionActivity>,
     /// Pingora hands a request this note of its connection, and nothing else that a connection could carry.
     note: Option<Arc<ProxyDigest>>,
-    patience: Patience,
+    gateway: GatewayHandle,
     /// When a client that is waited for is looked at next.
     look: Option<Pin<Box<Sleep>>>,
     waiting: bool,
@@ -102,11 +102,11 @@ pub struct WatchedStream {
 }
 
 /// Knows how long a client may take nothing, which a reload may change.
-struct Patience(Arc<Gateway>);
+struct GatewayHandle(Arc<Gateway>);
 
-impl std::fmt::Debug for Patience {
+impl std::fmt::Debug for GatewayHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Patience")
+        f.write_str("GatewayHandle")
     }
 }
 
@@ -131,8 +131,8 @@ impl WatchedStream {
         let head = ResponseHeader::build(200, Some(0)).ok();
         let told = ConnectionNote { meter: meter.clone(), presence: presence.clone() };
         let note = head.map(|head| Arc::new(ProxyDigest::new(Box::new(head), Some(Box::new(told)))));
-        let patience = Patience(gateway);
-        WatchedStream { stream, meter, presence, note, patience, look: None, waiting: false, stall: None, linger: None }
+        let gateway = GatewayHandle(gateway);
+        WatchedStream { stream, meter, presence, note, gateway, look: None, waiting: false, stall: None, linger: None }
     }
 
     /// What the client's machine has confirmed, where the system tells. A socket can be written to only after a third
@@ -144,7 +144,7 @@ impl WatchedStream {
 
     /// How long the client may take nothing.
     fn send_timeout(&self) -> Duration {
-        self.patience.0.snapshot().plan.server.limits.send_timeout
+        self.gateway.0.snapshot().plan.server.limits.send_timeout
     }
 
     /// Hands on what a write came to; one that must wait too long is an error.
@@ -160,16 +160,16 @@ impl WatchedStream {
             self.look_later();
         }
         while self.look.as_mut().is_some_and(|look| look.as_mut().poll(cx).is_ready()) {
-            let (now, patience, taken) = (Instant::now(), self.send_timeout(), self.taken());
+            let (now, send_timeout, taken) = (Instant::now(), self.send_timeout(), self.taken());
             match &mut self.stall {
-                Some(stall) if taken <= stall.taken && now - stall.since >= patience => {
+                Some(stall) if taken <= stall.taken && now - stall.since >= send_timeout => {
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
                 Some(stall) if taken <= stall.taken => {}
                 stall => *stall = Some(Stall { since: now, taken }),
             }
             if let Some(look) = &mut self.look {
-                look.as_mut().reset(now + patience / LOOKS);
+                look.as_mut().reset(now + send_timeout / LOOKS);
             }
         }
         Poll::Pending
@@ -245,7 +245,7 @@ impl AsyncWrite for WatchedStream {
         if wire.linger.is_none() {
             let closed = Pin::new(&mut wire.stream).poll_shutdown(cx);
             ready!(wire.unless_stalled(cx, closed))?;
-            wire.presence.closes();
+            wire.presence.mark_closing();
             wire.linger = Some(Linger { until: Box::pin(sleep(LINGER)), bytes: 0 });
         }
         wire.drain(cx).map(Ok)

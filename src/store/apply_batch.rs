@@ -21,7 +21,7 @@ pub(super) enum ItemResult {
     /// It is in the tables.
     Written,
     /// It makes no sense to the tables and never will; why.
-    Senseless(String),
+    Invalid(String),
     /// The verdict's answer.
     VerdictEffect(Option<VerdictEffect>),
 }
@@ -40,7 +40,7 @@ pub(super) fn batch(ledger: &mut Connection, items: &[QueueItem]) -> rusqlite::R
             QueueItem::Job(_) => Ok(ItemResult::Written),
         };
         said.push(match done {
-            Err(error) if senseless(&error) => ItemResult::Senseless(error.to_string()),
+            Err(error) if is_invalid(&error) => ItemResult::Invalid(error.to_string()),
             done => done?,
         });
     }
@@ -53,7 +53,7 @@ pub(super) fn batch(ledger: &mut Connection, items: &[QueueItem]) -> rusqlite::R
 }
 
 /// Whether trying again can only fail again.
-fn senseless(error: &rusqlite::Error) -> bool {
+fn is_invalid(error: &rusqlite::Error) -> bool {
     match error.sqlite_error_code() {
         Some(code) => {
             matches!(code, ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::ParameterOutOfRange)
@@ -108,7 +108,7 @@ fn open(ledger: &Connection, entry: &Entry) -> rusqlite::Result<ItemResult> {
         ledger.prepare_cached("SELECT request FROM attempts WHERE id = ?1")?.query_row([entry.id], |row| row.get(0))?;
     Ok(match *whose == *entry.request {
         true => ItemResult::Written,
-        false => ItemResult::Senseless(format!("attempt {} is request {whose}'s", entry.id)),
+        false => ItemResult::Invalid(format!("attempt {} is request {whose}'s", entry.id)),
     })
 }
 
@@ -138,7 +138,7 @@ fn settle(ledger: &Connection, id: i64, settlement: &Settlement) -> rusqlite::Re
         return Ok(if known {
             ItemResult::Written
         } else {
-            ItemResult::Senseless(format!("attempt {id} was never opened"))
+            ItemResult::Invalid(format!("attempt {id} was never opened"))
         });
     }
     let mut insert = ledger.prepare_cached(

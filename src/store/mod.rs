@@ -62,7 +62,7 @@ pub struct Store {
     place: Location,
     file: Option<connection::Identity>,
     queue: Arc<Queue>,
-    patience: Duration,
+    commit_timeout: Duration,
     ended: watch::Receiver<()>,
     gone: Mutex<mpsc::Receiver<()>>,
 }
@@ -102,7 +102,7 @@ impl Store {
                 writer.run();
             })
             .map_err(StoreError::NoThread)?;
-        let store = Store { place, file, queue, patience: options.patience, ended, gone: Mutex::new(gone) };
+        let store = Store { place, file, queue, commit_timeout: options.commit_timeout, ended, gone: Mutex::new(gone) };
         Ok(OpenedStore { store: Arc::new(store), last_id, interrupted, interrupted_usd })
     }
 
@@ -122,10 +122,10 @@ impl Store {
             _ => None,
         };
         let handed_in = self.queue.write(write, matches!(self.place, Location::Dir(_)));
-        let (queue, patience) = (self.queue.clone(), self.patience);
+        let (queue, commit_timeout) = (self.queue.clone(), self.commit_timeout);
         async move {
             let Some(written) = handed_in? else { return Ok(()) };
-            match timeout(patience, written).await {
+            match timeout(commit_timeout, written).await {
                 Ok(Ok(answer)) => answer,
                 // Too slow, or the writer is gone.
                 Ok(Err(_)) | Err(_) => {
@@ -140,7 +140,7 @@ impl Store {
     }
 
     /// Hands in a change that nobody waits for.
-    pub fn later(&self, write: Write) {
+    pub fn write_unawaited(&self, write: Write) {
         // Without anybody who waits there is nobody to be told; what is lost is counted and logged.
         let _ = self.queue.write(write, false);
     }
@@ -185,10 +185,10 @@ impl Store {
         read: impl FnOnce(ReadSnapshot<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> PendingRead<T> {
         match &self.place {
-            Location::Memory => PendingRead(self.later_on_writer(move |ledger| read(ReadSnapshot(ledger)))),
+            Location::Memory => PendingRead(self.run_on_writer(move |ledger| read(ReadSnapshot(ledger)))),
             Location::Dir(dir) => {
                 let dir = dir.clone();
-                let stands = self.later_on_writer(move |_| connection::as_it_stands(&dir));
+                let stands = self.run_on_writer(move |_| connection::as_it_stands(&dir));
                 PendingRead(Box::new(move || read(ReadSnapshot(&stands()?))))
             }
         }
@@ -234,18 +234,18 @@ impl Store {
     /// # Errors
     /// When it cannot be written at present.
     pub fn flush(&self) -> Result<(), StoreError> {
-        self.later_on_writer(|_| Ok(()))()
+        self.run_on_writer(|_| Ok(()))()
     }
 
-    /// Writes everything, as long as `patience` lasts, and ends. Whether all was written. Changes that are handed in
+    /// Writes everything, as long as `close_timeout` lasts, and ends. Whether all was written. Changes that are handed in
     /// later are refused and logged.
-    pub async fn close(&self, patience: Duration) -> bool {
+    pub async fn close(&self, close_timeout: Duration) -> bool {
         let before = self.health().lost;
         self.queue.close(false);
         let mut ended = self.ended.clone();
         // The other end says nothing; it is dropped when the writer is.
         let end = async move { while ended.changed().await.is_ok() {} };
-        if timeout(patience, end).await.is_err() {
+        if timeout(close_timeout, end).await.is_err() {
             self.queue.close(true);
             return false;
         }
@@ -253,7 +253,7 @@ impl Store {
     }
 
     /// Has something done on the writer's thread, after everything handed in before; what it gives waits for it.
-    fn later_on_writer<T: Send + 'static>(
+    fn run_on_writer<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Callback<T> {

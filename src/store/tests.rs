@@ -75,7 +75,7 @@ fn sweep(store: &Store, now: Moment, retention: Duration) -> Result<usize, Store
     let before = now.before(retention);
     let mut all = 0;
     loop {
-        let taken = store.later_on_writer(move |ledger| Ok(retention::step(ledger, before, retention::STEP)?))()?;
+        let taken = store.run_on_writer(move |ledger| Ok(retention::step(ledger, before, retention::STEP)?))()?;
         all += taken;
         if taken < retention::STEP {
             return Ok(all);
@@ -84,7 +84,7 @@ fn sweep(store: &Store, now: Moment, retention: Duration) -> Result<usize, Store
 }
 
 fn options(on_error: OnLedgerError) -> Options {
-    Options { patience: Duration::from_secs(60), ..Options::new(YEAR, on_error) }
+    Options { commit_timeout: Duration::from_secs(60), ..Options::new(YEAR, on_error) }
 }
 
 fn place(dir: &TempDir) -> Location {

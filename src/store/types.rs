@@ -30,7 +30,7 @@ pub struct Options {
     /// Changes that may wait for the writer. Beyond, the oldest settlements are lost, and counted.
     pub backlog: usize,
     /// How long a write waits for its commit before it is answered as if nothing could be written.
-    pub patience: Duration,
+    pub commit_timeout: Duration,
     /// Rows kept in [`Location::Memory`]; older ones become part of a sum.
     pub memory_rows: usize,
 }
@@ -39,11 +39,11 @@ impl Options {
     /// The usual bounds. A disk that takes longer than 250 ms delays nobody who goes on anyhow; who would be refused is
     /// given five seconds.
     pub fn new(retention: Duration, on_error: OnLedgerError) -> Options {
-        let patience = match on_error {
+        let commit_timeout = match on_error {
             OnLedgerError::Refuse => Duration::from_secs(5),
             OnLedgerError::Continue => Duration::from_millis(250),
         };
-        Options { retention, on_error, backlog: 100_000, patience, memory_rows: 100_000 }
+        Options { retention, on_error, backlog: 100_000, commit_timeout, memory_rows: 100_000 }
     }
 }
 

@@ -150,7 +150,7 @@ impl StoreWriter {
     fn tell(&self, item: QueueItem, said: ItemResult) {
         match (item, said) {
             (QueueItem::Judge { reply, .. }, ItemResult::VerdictEffect(judged)) => drop(reply.send(judged)),
-            (QueueItem::Write { write, ack }, ItemResult::Senseless(why)) => {
+            (QueueItem::Write { write, ack }, ItemResult::Invalid(why)) => {
                 log::error!("the ledger cannot hold {write:?}: {why}");
                 self.queue.gauges.lost.fetch_add(1, Ordering::Relaxed);
                 ack.map(|ack| ack.send(Err(Unwritten)));

@@ -55,19 +55,20 @@ impl Transport {
 
     /// Sends `call` and reads the whole reply, for as long as the caller has it.
     pub async fn send(&self, call: &Call, bounds: Bounds) -> Result<HeldReply, TransportError> {
-        self.client.send(call, bounds, &self.replies.tab(), None).await
+        self.client.send(call, bounds, &self.replies.reserve(), None).await
     }
 
-    /// The same for a call that may lead to others, all on one `tab`; each event of a reply that is a stream is shown to
+    /// The same for a call that may lead to others, all on one `memory_reservation`; each event of a reply that
+    /// is a stream is shown to
     /// `watcher` as soon as it is there.
     pub fn send_watched<'a>(
         &'a self,
         call: &'a Call,
         bounds: Bounds,
-        tab: &'a Arc<CallReservation>,
+        memory_reservation: &'a Arc<CallReservation>,
         watcher: Option<&'a Watcher>,
     ) -> BoxFuture<'a, Result<HeldReply, TransportError>> {
-        self.client.send(call, bounds, tab, watcher)
+        self.client.send(call, bounds, memory_reservation, watcher)
     }
 
     /// Whether the URL's host has an address outside the open internet; no answer in time counts as none.

@@ -34,14 +34,15 @@ use crate::config::diff::Outline;
 use crate::config::node_path::NodePath;
 use crate::config::provider_kind::ProviderKind;
 
-/// The plan `file` describes. `tree` is where it was written. What is noted in `shut` keeps nobody from serving this
+/// The plan `file` describes. `tree` is where it was written. What is noted in `remote_refused` keeps nobody from
+/// serving this
 /// machine by the plan.
 pub(super) fn check(
     file: &File,
     tree: NodePath<'_>,
     kinds: &[ProviderKind],
     findings: &mut Findings,
-    shut: &mut Findings,
+    remote_refused: &mut Findings,
 ) -> Option<Plan> {
     let mut checker = Checker { findings };
     let File { server, cache, clients, providers, routes, alerts } = file;
@@ -51,10 +52,10 @@ pub(super) fn check(
     let routes = routes::routes(&mut checker, routes, tree, &providers, kinds);
     let anyone = matches!(clients, Clients::Anyone(_));
     if matches!(clients, Clients::Listed(listed) if listed.is_empty()) {
-        server::shut(shut, &server, tree);
+        server::warn_remote_refused(remote_refused, &server, tree);
     }
     let clients = clients::clients(&mut checker, clients, tree, &routes);
     let alerts = alerts::alerts(&mut checker, alerts, tree.key("alerts"));
     let written = Outline::default();
-    Some(Plan { server, cache, clients, anyone, shut: None, providers, routes, alerts, written })
+    Some(Plan { server, cache, clients, anyone, remote_refused: None, providers, routes, alerts, written })
 }

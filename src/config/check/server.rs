@@ -103,7 +103,7 @@ fn secret(checker: &mut Checker<'_>, at: NodePath<'_>, written: Option<&file::Hi
 }
 
 /// Notes an address that others than this machine reach, where nobody is asked who he is.
-pub(super) fn shut(findings: &mut Findings, server: &Server, tree: NodePath<'_>) {
+pub(super) fn warn_remote_refused(findings: &mut Findings, server: &Server, tree: NodePath<'_>) {
     let (at, clients) = (tree.key("server").key("listen"), tree.key("clients"));
     if server.is_local() || at.is_bad() || clients.is_bad() || clients.lost_items() {
         return;

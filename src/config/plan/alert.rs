@@ -1,7 +1,7 @@
 //! `alerts:` as they run: what is watched, and when it is told.
 //!
-//! Numbers are whole: a threshold is nano-dollars or millionths, by its measure. How they are compared is `alert`'s
-//! business; nothing here looks at a single amount.
+//! Numbers are whole: a threshold is nano-dollars or millionths, by its measure. How they are compared is
+//! `alert_evaluator`'s business; nothing here looks at a single amount.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -38,22 +38,22 @@ fn an_address_that_others_reach_needs_clients_or_the_word_that_anyone_may_ask() 
         "clients: [{name: web, key_sha256: 0f5f2a0e4f1a3f7b8ad2b3f1c4a7d9e05c6f7081920a1b2c3d4e5f60718293a4}]\n";
     for address in ["0.0.0.0:8080", "[::]:8080", "10.1.2.3:80", "pod.internal:80", "localhost.example:80"] {
         for more in ["", "# clients: anyone\n"] {
-            let problems = listen(address, more).unwrap().shut.unwrap();
+            let problems = listen(address, more).unwrap().remote_refused.unwrap();
             let told = problems.iter().next().unwrap();
             assert_eq!(problems.len(), 1, "{problems}");
             assert!(told.what.contains(address), "{problems}");
             assert!(told.suggestion.as_ref().unwrap().contains("`clients: anyone`"), "{problems}");
         }
         let open = listen(address, "clients: anyone\n").unwrap();
-        assert!(open.anyone && open.shut.is_none());
+        assert!(open.anyone && open.remote_refused.is_none());
         let listed = listen(address, client).unwrap();
-        assert!(!listed.anyone && listed.shut.is_none());
+        assert!(!listed.anyone && listed.remote_refused.is_none());
         // Among other problems it is one of them.
         assert_eq!(listen(address, "cache: {memory: much}\n").unwrap_err().len(), 2);
     }
     for address in ["127.0.0.1:8080", "127.8.8.8:1", "[::1]:8080", "[::ffff:127.0.0.1]:1", "localhost:0", "LocalHost:1"]
     {
-        assert!(listen(address, "").unwrap().shut.is_none(), "{address}");
+        assert!(listen(address, "").unwrap().remote_refused.is_none(), "{address}");
     }
     assert_eq!(listen("127.0.0.1:1", "clients: everyone\n").unwrap_err().len(), 1);
 }

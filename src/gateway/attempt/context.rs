@@ -33,7 +33,7 @@ pub struct Attempt {
     /// Largest reply.
     pub body_limit: usize,
     /// What its replies take of the memory for all replies, until the attempt is settled.
-    pub tab: Arc<CallReservation>,
+    pub memory_reservation: Arc<CallReservation>,
     /// Where unfinished pictures are shown.
     pub flight: Arc<Flight>,
 }

@@ -178,7 +178,7 @@ impl Attempt {
         let watcher: Watcher = Arc::new(move |event| attempt.watch(event, &finished));
         let bounds = self.bounds(deadline, AllowedTargets::Anywhere);
         let bounds = if is_poll { one_try(bounds) } else { bounds };
-        let sent = self.shared.transport.send_watched(call, bounds, &self.tab, Some(&watcher)).await;
+        let sent = self.shared.transport.send_watched(call, bounds, &self.memory_reservation, Some(&watcher)).await;
         sent.map_err(TransportError::failure)
     }
 

@@ -56,7 +56,7 @@ impl Attempt {
         let picture = picture.without_the_rest_of(body);
         let bytes = picture.encoded.bytes();
         if bytes.as_ptr() != came {
-            self.tab.keep(bytes.len());
+            self.memory_reservation.keep(bytes.len());
         }
         Ok(picture)
     }
@@ -107,7 +107,7 @@ impl Attempt {
         let left = deadline.saturating_duration_since(Instant::now());
         let bounds = Bounds { silence: Some(backoff::silence(left)), ..self.bounds(deadline, reach) };
         let call = Call::get(url.clone(), http::HeaderMap::new());
-        let sent = self.shared.transport.send_watched(&call, bounds, &self.tab, None).await;
+        let sent = self.shared.transport.send_watched(&call, bounds, &self.memory_reservation, None).await;
         sent.map_err(|trouble| match trouble {
             // Neither the way there nor the file's size changes by itself.
             TransportError::Private | TransportError::TooLarge => FetchError::ForGood(trouble.failure()),

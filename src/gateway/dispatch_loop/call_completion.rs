@@ -15,7 +15,7 @@ impl DispatchLoop {
         let AttemptReport { pictures, at, cost, promised, uncertain, refused, failure, open } = report;
         let Some(candidate) = self.dispatch.candidate_of(call) else { return };
         let limits = self.offer(candidate).map(|offer| offer.provider.breaker);
-        let cooling = match (&failure, limits) {
+        let paused_until = match (&failure, limits) {
             (Some(failure), Some(limits)) => pass.failed(failure, limits, fastrand::u32(0..=1000), now()),
             _ => {
                 pass.succeeded(now());
@@ -25,7 +25,7 @@ impl DispatchLoop {
         if let Some(failure) = failure.as_ref().filter(|failure| refused == 0 && failure.class != Class::Policy) {
             log::warn!("{} failed: {failure}", self.name(candidate));
         }
-        let end = CallEnd { at, promised, uncertain, refused: refused > 0, failure, open, cooling };
+        let end = CallEnd { at, promised, uncertain, refused: refused > 0, failure, open, paused_until };
         let Some(ended) = self.dispatch.ended(call, end, now()) else { return };
         let placed = |place: u8, kept: &_| PlacedPicture { place, generated: std::sync::Arc::clone(kept) };
         let (mut delivered, mut kept) = (Vec::new(), Vec::new());

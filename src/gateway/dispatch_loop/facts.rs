@@ -19,8 +19,8 @@ impl GatewayFacts<'_> {
 }
 
 impl DispatchFacts for GatewayFacts<'_> {
-    fn cooling(&self, offer: usize, now: Instant) -> Option<PausedUntil> {
-        self.0.shared.breakers.cooling(self.0.breaker_target(self.offer(offer)?), now)
+    fn paused_until(&self, offer: usize, now: Instant) -> Option<PausedUntil> {
+        self.0.shared.breakers.paused_until(self.0.breaker_target(self.offer(offer)?), now)
     }
 
     fn may_pay(&self) -> bool {

@@ -20,7 +20,7 @@ impl RewriteLimits {
         let (route, capabilities) = (&matched.route, snapshot.capabilities(matched.index));
         let (able, _) = spec.appraise();
         let now = tokio::time::Instant::now().into_std();
-        let is_paused = |offer: &Offer| shared.breakers.cooling(spec.breaker_target(offer), now).is_some();
+        let is_paused = |offer: &Offer| shared.breakers.paused_until(spec.breaker_target(offer), now).is_some();
         let mut offers = able.iter().filter_map(|candidate| route.offers.get(candidate.offer));
         if offers.all(is_paused) {
             return None;

@@ -113,7 +113,7 @@ impl Rewriting<'_> {
         };
         let pass = match self.spec.shared.breakers.pass(self.breaker_target(), now()) {
             Ok(pass) => pass,
-            Err(cooling) => return Rewritten::not(Enriched::Paused(cooling.pause)),
+            Err(paused_until) => return Rewritten::not(Enriched::Paused(paused_until.pause)),
         };
         let hold = match self.open(most).await {
             Ok(hold) => hold,
@@ -205,8 +205,8 @@ impl Rewriting<'_> {
     /// A slot at the provider, waited for no longer than it is worth.
     async fn slot(&self, deadline: Instant) -> Result<Slot, Enriched> {
         let (shared, provider) = (&self.spec.shared, &self.enrich.provider);
-        if let Some(cooling) = shared.breakers.cooling(self.breaker_target(), now()) {
-            return Err(Enriched::Paused(cooling.pause));
+        if let Some(paused_until) = shared.breakers.paused_until(self.breaker_target(), now()) {
+            return Err(Enriched::Paused(paused_until.pause));
         }
         match shared.lane(provider).admit() {
             Admission::Slot(slot) => Ok(slot),

@@ -43,8 +43,8 @@ pub fn add_header(headers: &mut HeaderMap, name: &'static str, value: &str) {
 /// A header's value shorter than this is a word, not a secret, and blotting it out would make messages unreadable.
 const SHORTEST_SECRET: usize = 8;
 
-/// `text` with the account's key blotted out, and what else might be secret of its headers; a vendor may quote it in an
-/// error. Text that was cut off may end in the first part of a key, which is blotted out too.
+/// `text` with the account's key redacted, and what else might be secret of its headers; a vendor may quote it in an
+/// error. Text that was cut off may end in the first part of a key, which is redacted too.
 pub fn without_key(account: &Account, text: &str) -> String {
     let values = account.dialect.headers.iter().map(|(_, value)| value.reveal());
     let secrets = values.filter(|value| value.len() >= SHORTEST_SECRET);

@@ -237,7 +237,7 @@ impl VendorError {
     ) -> Failure {
         let head = told(job, &self.head(reply.status));
         let rest = MESSAGE_CHARS.saturating_sub(head.chars().count() + 2);
-        let failure = Failure::found(finding, head).with_reason(&bounded(&blotted(job, &self.message), rest));
+        let failure = Failure::found(finding, head).with_reason(&bounded(&redacted(job, &self.message), rest));
         match finding.class {
             Class::CallerInvalid if !self.structured => Failure { class: Class::Malformed, ..failure },
             // Said by a server and not by an API, it means that the request never came to its end there (RFC 9110
@@ -350,13 +350,13 @@ pub fn malformed(job: &Job<'_>, reply: &Reply, what: &str) -> Failure {
     Failure::new(Class::Malformed, told(job, &whole))
 }
 
-/// Words for the operator's log: the key blotted out before anything is cut, no line breaks, bounded.
+/// Words for the operator's log: the key redacted before anything is cut, no line breaks, bounded.
 pub fn told(job: &Job<'_>, words: &str) -> String {
-    short(&blotted(job, words))
+    short(&redacted(job, words))
 }
 
 /// Words without the key or the token that went with the call.
-fn blotted(job: &Job<'_>, words: &str) -> String {
+fn redacted(job: &Job<'_>, words: &str) -> String {
     let words = headers::without_key(job.account, words);
     match job.bearer {
         Some(token) => words.replace(token.reveal(), "***"),
@@ -364,7 +364,7 @@ fn blotted(job: &Job<'_>, words: &str) -> String {
     }
 }
 
-/// Words on one line, bounded. Keys must have been blotted out before, or the cut may leave the first part of one.
+/// Words on one line, bounded. Keys must have been redacted before, or the cut may leave the first part of one.
 pub fn short(words: &str) -> String {
     bounded(words, MESSAGE_CHARS)
 }

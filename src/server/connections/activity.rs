@@ -12,12 +12,12 @@ use crate::server::connections::eviction::Evictable;
 #[derive(Debug)]
 pub struct ConnectionActivity {
     peer: IpAddr,
-    doing: Mutex<WaitingOn>,
-    leave: CancellationToken,
+    state: Mutex<ActivityState>,
+    close_token: CancellationToken,
 }
 
 #[derive(Debug)]
-struct WaitingOn {
+struct ActivityState {
     /// When it began to wait.
     since: Instant,
     /// Requests under way.
@@ -25,7 +25,7 @@ struct WaitingOn {
     /// Those among them whose bodies are being read.
     reading: usize,
     /// Whether somebody was served on it.
-    known: bool,
+    served: bool,
     /// Whether all that is left to do is to close it.
     closing: bool,
 }
@@ -33,64 +33,64 @@ struct WaitingOn {
 impl ConnectionActivity {
     /// A connection from `peer` that waits.
     pub fn new(peer: IpAddr) -> ConnectionActivity {
-        let doing = WaitingOn { since: Instant::now(), serving: 0, reading: 0, known: false, closing: false };
-        ConnectionActivity { peer, doing: Mutex::new(doing), leave: CancellationToken::new() }
+        let state = ActivityState { since: Instant::now(), serving: 0, reading: 0, served: false, closing: false };
+        ConnectionActivity { peer, state: Mutex::new(state), close_token: CancellationToken::new() }
     }
 
     /// A request has begun to come.
-    pub fn hears(&self) {
-        self.doing().since = Instant::now();
+    pub fn mark_request_started(&self) {
+        self.state().since = Instant::now();
     }
 
     /// Somebody was served here.
-    pub fn knows(&self) {
-        self.doing().known = true;
+    pub fn mark_served(&self) {
+        self.state().served = true;
     }
 
     /// Its last answer is sent.
-    pub fn closes(&self) {
-        self.doing().closing = true;
+    pub fn mark_closing(&self) {
+        self.state().closing = true;
     }
 
     /// A request is being served until what is given back is dropped. None when the connection has to go.
-    pub fn serves(self: &Arc<Self>) -> Option<ServingGuard> {
-        let mut doing = self.doing();
-        if self.leave.is_cancelled() {
+    pub fn begin_serving(self: &Arc<Self>) -> Option<ServingGuard> {
+        let mut state = self.state();
+        if self.close_token.is_cancelled() {
             return None;
         }
-        doing.serving += 1;
+        state.serving += 1;
         Some(ServingGuard(self.clone()))
     }
 
     /// A request's body is being read until what is given back is dropped.
     pub fn reads(self: &Arc<Self>) -> BodyReadGuard {
-        let mut doing = self.doing();
-        doing.reading += 1;
-        if doing.reading == doing.serving {
-            doing.since = Instant::now();
+        let mut state = self.state();
+        state.reading += 1;
+        if state.reading == state.serving {
+            state.since = Instant::now();
         }
         BodyReadGuard(self.clone())
     }
 
     /// Requests under way.
     pub fn serving(&self) -> usize {
-        self.doing().serving
+        self.state().serving
     }
 
     /// Since when no request is under way; none while one is.
     pub fn quiet_since(&self) -> Option<Instant> {
-        let doing = self.doing();
-        (doing.serving == 0).then_some(doing.since)
+        let state = self.state();
+        (state.serving == 0).then_some(state.since)
     }
 
     /// Whether it has to go.
-    pub fn goes(&self) -> bool {
-        self.leave.is_cancelled()
+    pub fn must_close(&self) -> bool {
+        self.close_token.is_cancelled()
     }
 
     /// Waits until it has to go.
-    pub fn told_to_go(&self) -> WaitForCancellationFuture<'_> {
-        self.leave.cancelled()
+    pub fn closing_requested(&self) -> WaitForCancellationFuture<'_> {
+        self.close_token.cancelled()
     }
 
     /// Where it comes from.
@@ -99,32 +99,32 @@ impl ConnectionActivity {
     }
 
     /// What decides whether it makes room; none while it must not go.
-    pub(super) fn standing(&self, id: u64) -> Option<Evictable> {
-        let doing = self.doing();
-        doing.may_go().then(|| Evictable { id, peer: self.peer, known: doing.known, since: doing.since })
+    pub(super) fn evictable(&self, id: u64) -> Option<Evictable> {
+        let state = self.state();
+        state.is_evictable().then(|| Evictable { id, peer: self.peer, served: state.served, since: state.since })
     }
 
     /// Makes it go, whatever it does.
     pub(super) fn end(&self) {
-        self.leave.cancel();
+        self.close_token.cancel();
     }
 
     /// Makes it go, unless it works by now.
-    pub(super) fn go(&self) -> bool {
-        let doing = self.doing();
-        if doing.may_go() {
-            self.leave.cancel();
+    pub(super) fn evict(&self) -> bool {
+        let state = self.state();
+        if state.is_evictable() {
+            self.close_token.cancel();
         }
-        doing.may_go()
+        state.is_evictable()
     }
 
-    fn doing(&self) -> MutexGuard<'_, WaitingOn> {
-        self.doing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, ActivityState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl WaitingOn {
-    fn may_go(&self) -> bool {
+impl ActivityState {
+    fn is_evictable(&self) -> bool {
         self.closing || self.serving == self.reading
     }
 }
@@ -134,9 +134,9 @@ pub struct ServingGuard(Arc<ConnectionActivity>);
 
 impl Drop for ServingGuard {
     fn drop(&mut self) {
-        let mut doing = self.0.doing();
-        doing.serving -= 1;
-        doing.since = Instant::now();
+        let mut state = self.0.state();
+        state.serving -= 1;
+        state.since = Instant::now();
     }
 }
 
@@ -145,6 +145,6 @@ pub struct BodyReadGuard(Arc<ConnectionActivity>);
 
 impl Drop for BodyReadGuard {
     fn drop(&mut self) {
-        self.0.doing().reading -= 1;
+        self.0.state().reading -= 1;
     }
 }

@@ -1,6 +1,6 @@
 //! The connections that are open at one listener, and which of them goes when there are as many as there may be.
 //!
-//! Anybody who can connect can hold connections. A newcomer is therefore not refused: a connection that has nothing
+//! Anybody who can connect can hold connections. A new connection is therefore not refused: a connection that has nothing
 //! under way makes room for it (`eviction` says which one). A connection whose request is being served never makes
 //! room, except one whose body is still being read, and one that has its last answer and is only closed gently
 //! (`activity`).
@@ -16,14 +16,14 @@ use prometheus::{IntCounterVec, IntGauge};
 use crate::metrics::Metrics;
 pub use crate::server::connections::activity::{BodyReadGuard, ConnectionActivity, ServingGuard};
 pub use crate::server::connections::close_reason::CloseReason;
-use crate::server::connections::eviction::{neighbourhood, who_goes};
+use crate::server::connections::eviction::{ip_prefix, select_victims};
 
 mod activity;
 mod close_reason;
 mod eviction;
 
 /// A full listener makes room for this part of its connections more than it has to: whom to take is worked out over all
-/// of them, which must not be done for each newcomer.
+/// of them, which must not be done for each new connection.
 const SPARE: usize = 128;
 
 /// All connections of a listener.
@@ -50,7 +50,7 @@ impl Connections {
 
     /// Takes a connection from `peer` in, where there may be `most`. None when nobody can make room for it.
     pub fn admit(self: &Arc<Self>, peer: IpAddr, most: usize) -> Option<ConnectionGuard> {
-        let (peer, mut table) = (neighbourhood(peer), self.table());
+        let (peer, mut table) = (ip_prefix(peer), self.table());
         if table.open.len() >= most {
             self.make_room(&mut table, most);
         }
@@ -92,9 +92,9 @@ impl Connections {
 
     fn make_room(&self, table: &mut ConnectionTable, most: usize) {
         let wanted = (table.open.len() + 1).saturating_sub(most) + most / SPARE;
-        let standing = table.open.iter().filter_map(|(id, presence)| presence.standing(*id)).collect();
-        for id in who_goes(standing, &table.peers, wanted) {
-            if table.open.get(&id).is_some_and(|presence| presence.go()) {
+        let evictable = table.open.iter().filter_map(|(id, presence)| presence.evictable(*id)).collect();
+        for id in select_victims(evictable, &table.peers, wanted) {
+            if table.open.get(&id).is_some_and(|presence| presence.evict()) {
                 self.forget(table, id);
                 self.count(CloseReason::MadeRoom);
             }

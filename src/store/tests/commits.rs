@@ -45,7 +45,7 @@ async fn closing_writes_what_waits_and_nothing_comes_after() {
     let dir = tempdir().unwrap();
     let store = opened(&dir, OnLedgerError::Refuse);
     for id in 1..=100 {
-        store.later(opens(id));
+        store.write_unawaited(opens(id));
     }
     assert!(store.close(Duration::from_secs(60)).await);
     assert_eq!(ask(dir.path(), "SELECT count(*) FROM attempts"), 100);

@@ -7,8 +7,8 @@ async fn a_report_groups_by_everything_it_knows() {
     let store = memory();
     let late = at("2026-11-25T23:30:00Z");
     for (id, tenant, provider, when) in [(1, "web", "p", now()), (2, "web", "q", late), (3, "app", "q", late)] {
-        store.later(open_of(id, owner(tenant, provider)));
-        store.later(settled(id, when, 10 * id, &["a", "b"][..(id as usize).min(2)]));
+        store.write_unawaited(open_of(id, owner(tenant, provider)));
+        store.write_unawaited(settled(id, when, 10 * id, &["a", "b"][..(id as usize).min(2)]));
     }
     let (tenant, route): (Arc<str>, Arc<str>) = ("web".into(), "r".into());
     let saved = |pictures| Write::Saved {
@@ -19,8 +19,8 @@ async fn a_report_groups_by_everything_it_knows() {
         pictures,
         usd: Usd::from_nanos(5),
     };
-    store.later(saved(1));
-    store.later(saved(2));
+    store.write_unawaited(saved(1));
+    store.write_unawaited(saved(2));
     let table = |by: ReportBy| {
         let zone: Zone = "Europe/Berlin".parse().unwrap();
         let rows = store.report(&ReportQuery { by: vec![by], zone, ..ReportQuery::default() }).unwrap();
@@ -61,8 +61,8 @@ fn the_pages_of_a_report_are_the_report() {
     for store in [memory(), opened(&dir, OnLedgerError::Refuse)] {
         for id in 1..=40i64 {
             let (tenant, provider) = (["web", "app", ""][id as usize % 3], ["p", "q"][id as usize % 2]);
-            store.later(open_of(id, owner(tenant, provider)));
-            store.later(settled(id, now().after(Duration::from_secs(7 * 3600 * id as u64)), id, &["x"]));
+            store.write_unawaited(open_of(id, owner(tenant, provider)));
+            store.write_unawaited(settled(id, now().after(Duration::from_secs(7 * 3600 * id as u64)), id, &["x"]));
         }
         let total = store.report(&ReportQuery::default()).unwrap()[0].figures;
         for by in [

@@ -7,8 +7,8 @@ async fn a_verdict_counts_once_and_only_for_whom_the_picture_was_drawn() {
     let dir = tempdir().unwrap();
     let store = opened(&dir, OnLedgerError::Refuse);
     for (id, tenant, nanos) in [(1, "web", 40), (2, "app", 50), (3, "web", 60)] {
-        store.later(open_of(id, owner(tenant, "p")));
-        store.later(settled(id, now().after(Duration::from_secs(id as u64)), nanos, &["fox", "hen"]));
+        store.write_unawaited(open_of(id, owner(tenant, "p")));
+        store.write_unawaited(settled(id, now().after(Duration::from_secs(id as u64)), nanos, &["fox", "hen"]));
     }
     let judge = |tenant: &'static str, verdict| store.judge("fox", tenant, verdict, Some("six legs".to_owned()), now());
     assert!(judge("else", Verdict::Rejected).await.unwrap().is_none());
@@ -32,8 +32,8 @@ fn a_sum_that_does_not_fit_is_an_error_and_no_other_number() {
     let store = memory();
     let later = now().after(Duration::from_secs(1));
     for (id, at) in [(1, now()), (2, later)] {
-        store.later(opens(id));
-        store.later(settled(id, at, i64::MAX, &[]));
+        store.write_unawaited(opens(id));
+        store.write_unawaited(settled(id, at, i64::MAX, &[]));
     }
     assert!(matches!(sums(&store, None, &Filter::default()), Err(StoreError::TooMuch)));
     assert!(matches!(store.report(&ReportQuery::default()), Err(StoreError::TooMuch)));
@@ -49,8 +49,8 @@ fn what_is_read_stands_where_it_was_asked_for_whatever_comes_before_it_is_waited
         let earlier = [store.reading(|view| view.sums(None, &Filter::default()))];
         let mut asked = Vec::from(earlier);
         for id in 1..=20 {
-            store.later(opens(id));
-            store.later(settled(id, now(), 1, &[]));
+            store.write_unawaited(opens(id));
+            store.write_unawaited(settled(id, now(), 1, &[]));
             asked.push(store.reading(|view| view.sums(None, &Filter::default())));
         }
         store.flush().unwrap();
@@ -71,8 +71,8 @@ proptest! {
         let begin = now();
         let (tenants, providers) = (["a", "b", "c"], ["p", "q"]);
         for (id, (tenant, provider, after, nanos)) in (1i64..).zip(&rows) {
-            store.later(open_of(id, owner(tenants[*tenant], providers[*provider])));
-            store.later(settled(id, begin.after(Duration::from_secs(*after)), *nanos, &["x"]));
+            store.write_unawaited(open_of(id, owner(tenants[*tenant], providers[*provider])));
+            store.write_unawaited(settled(id, begin.after(Duration::from_secs(*after)), *nanos, &["x"]));
         }
         let by_hand = |keep: &dyn Fn(usize, u64) -> bool| {
             let kept = rows.iter().filter(|row| keep(row.0, row.2));

@@ -120,7 +120,7 @@ async fn a_locked_file_lets_go_on_who_wants_to_and_catches_up() {
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     for id in 1..=10 {
         store.write(opens(id)).await.unwrap();
-        store.later(settled(id, now(), 40, &["a"]));
+        store.write_unawaited(settled(id, now(), 40, &["a"]));
     }
     let health = store.health();
     assert!(!health.writable && health.lost == 0, "{health:?}");

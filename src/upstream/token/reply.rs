@@ -65,7 +65,7 @@ pub fn read(reply: &Reply, asked: Instant, secrets: &[String]) -> Result<Token, 
     if reply.status != 200 {
         let Refused { error, error_description } = serde_json::from_slice(&reply.body).unwrap_or_default();
         let words = format!("no access token: HTTP {} {error}: {error_description}", reply.status);
-        // More than is told, so that what is blotted out leaves enough.
+        // More than is told, so that what is redacted leaves enough.
         let words = words.chars().take(32 * WORDS).collect::<String>();
         let words = without(secrets, &words)
             .chars()

@@ -22,13 +22,14 @@ pub struct HeldReply {
 
 /// Who carries out HTTP exchanges: connections to vendors, or what a test puts in their place.
 pub trait HttpClient: Send + Sync {
-    /// Sends `call` and reads the whole reply, within `bounds`. The reply's bytes are counted on `tab`; each event of a
+    /// Sends `call` and reads the whole reply, within `bounds`. The reply's bytes are counted on
+    /// `memory_reservation`; each event of a
     /// reply that is a stream is shown to `watcher` as soon as it is there.
     fn send<'a>(
         &'a self,
         call: &'a Call,
         bounds: Bounds,
-        tab: &'a Arc<CallReservation>,
+        memory_reservation: &'a Arc<CallReservation>,
         watcher: Option<&'a Watcher>,
     ) -> BoxFuture<'a, Result<HeldReply, TransportError>>;
 

@@ -66,12 +66,12 @@ impl HttpClient for PooledClient {
         &'a self,
         call: &'a Call,
         bounds: Bounds,
-        tab: &'a Arc<CallReservation>,
+        memory_reservation: &'a Arc<CallReservation>,
         watcher: Option<&'a Watcher>,
     ) -> BoxFuture<'a, Result<HeldReply, TransportError>> {
         Box::pin(async move {
             let mut state = ExchangeState::default();
-            let exchange = self.exchange(call, bounds, tab, watcher, &mut state);
+            let exchange = self.exchange(call, bounds, memory_reservation, watcher, &mut state);
             match timeout_at(bounds.deadline, exchange).await {
                 Ok(reply) => reply,
                 Err(_) => Err(TransportError::TimedOut { sent: state.sent }),
@@ -97,7 +97,7 @@ impl PooledClient {
         &self,
         call: &Call,
         bounds: Bounds,
-        tab: &Arc<CallReservation>,
+        memory_reservation: &Arc<CallReservation>,
         watcher: Option<&Watcher>,
         state: &mut ExchangeState,
     ) -> Result<HeldReply, TransportError> {
@@ -107,7 +107,8 @@ impl PooledClient {
             // In boxes, as what waits for a whole exchange is otherwise too large for a stack.
             let connection = Box::pin(self.connect(&call.url, bounds, pooled)).await?;
             pooled = connection.reused;
-            let ended = Box::pin(self.converse(call, connection, bounds, tab.reply(), watcher, state)).await;
+            let ended =
+                Box::pin(self.converse(call, connection, bounds, memory_reservation.reply(), watcher, state)).await;
             let taken = state.heard || (state.sent && call.method != Method::GET);
             match ended {
                 Err(TransportError::Lost(_) | TransportError::Unreachable(_)) if pooled && !taken => pooled = false,

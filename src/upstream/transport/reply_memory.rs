@@ -51,7 +51,7 @@ impl Replies {
     }
 
     /// What one call, and all that it leads to, takes of them.
-    pub fn tab(self: &Arc<Replies>) -> Arc<CallReservation> {
+    pub fn reserve(self: &Arc<Replies>) -> Arc<CallReservation> {
         let over = OnceLock::new();
         Arc::new(CallReservation { replies: self.clone(), kept: AtomicUsize::new(0), over, allowed: Notify::new() })
     }
@@ -61,7 +61,7 @@ impl Replies {
         self.gauge.add(bytes as i64);
     }
 
-    fn give_back(&self, bytes: usize) {
+    fn release(&self, bytes: usize) {
         if bytes == 0 {
             return;
         }
@@ -96,7 +96,7 @@ pub struct CallReservation {
 impl CallReservation {
     /// A reply that is to come.
     pub fn reply(self: &Arc<CallReservation>) -> ReplyReservation {
-        ReplyReservation { tab: self.clone(), bytes: 0 }
+        ReplyReservation { memory_reservation: self.clone(), bytes: 0 }
     }
 
     /// Counts bytes that were made of a reply, until the call has ended. They wait for nothing: what they were made of
@@ -146,7 +146,7 @@ impl CallReservation {
 
 impl Drop for CallReservation {
     fn drop(&mut self) {
-        self.replies.give_back(self.kept.load(Ordering::Acquire));
+        self.replies.release(self.kept.load(Ordering::Acquire));
     }
 }
 
@@ -184,7 +184,7 @@ impl Drop for Waiting<'_> {
 /// The bytes of one reply, given back when dropped.
 #[derive(Debug)]
 pub struct ReplyReservation {
-    tab: Arc<CallReservation>,
+    memory_reservation: Arc<CallReservation>,
     bytes: usize,
 }
 
@@ -192,9 +192,9 @@ impl ReplyReservation {
     /// Counts `more` bytes, once there is room for them.
     pub async fn grow(&mut self, more: usize) {
         if self.bytes + more <= SMALL {
-            self.tab.replies.add(more);
+            self.memory_reservation.replies.add(more);
         } else {
-            self.tab.take(more).await;
+            self.memory_reservation.take(more).await;
         }
         self.bytes += more;
     }
@@ -206,12 +206,12 @@ impl ReplyReservation {
 
     /// Gives back what was counted so far.
     pub fn clear(&mut self) {
-        self.tab.replies.give_back(std::mem::take(&mut self.bytes));
+        self.memory_reservation.replies.release(std::mem::take(&mut self.bytes));
     }
 
     /// Has the bytes counted until the call has ended.
     pub fn keep(mut self) {
-        self.tab.kept.fetch_add(std::mem::take(&mut self.bytes), Ordering::AcqRel);
+        self.memory_reservation.kept.fetch_add(std::mem::take(&mut self.bytes), Ordering::AcqRel);
     }
 }
 
@@ -244,8 +244,8 @@ mod tests {
     #[tokio::test]
     async fn what_finds_no_room_waits_until_some_is_given_back_the_first_first() {
         let (replies, gauge) = replies(2);
-        let tabs: Vec<_> = (0..4).map(|_| replies.tab()).collect();
-        let [mut full, mut over, mut first, mut second] = [0, 1, 2, 3].map(|at| tabs[at].reply());
+        let reservations: Vec<_> = (0..4).map(|_| replies.reserve()).collect();
+        let [mut full, mut over, mut first, mut second] = [0, 1, 2, 3].map(|at| reservations[at].reply());
         assert!(grows(&mut full) && grows(&mut full), "there is room for two");
         assert!(grows(&mut over), "and one call may go over it");
         assert_eq!(gauge.get(), 3 * PIECE as i64);
@@ -255,7 +255,7 @@ mod tests {
             drop(full);
             assert!((&mut two).now_or_never().is_none() && (&mut one).now_or_never().is_some());
             assert!((&mut two).now_or_never().is_none(), "over the bound there is still one");
-            drop((over, tabs));
+            drop((over, reservations));
         }
         assert!(grows(&mut second));
         drop((first, second));
@@ -266,9 +266,9 @@ mod tests {
     async fn many_that_are_read_in_part_all_come_to_their_end() {
         let (replies, gauge) = replies(4);
         let reads = (0..16).map(|_| async {
-            let tab = replies.tab();
+            let memory_reservation = replies.reserve();
             let siblings = (0..3).map(|_| async {
-                let mut held = tab.reply();
+                let mut held = memory_reservation.reply();
                 for _ in 0..8 {
                     held.grow(PIECE).await;
                     assert!(gauge.get() <= (4 + 3 * 8) as i64 * PIECE as i64, "one call is over the bound, no other");
@@ -285,7 +285,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_small_waits_for_nobody_and_a_larger_bound_lets_others_on() {
         let (replies, _) = replies(1);
-        let (one, two, three) = (replies.tab(), replies.tab(), replies.tab());
+        let (one, two, three) = (replies.reserve(), replies.reserve(), replies.reserve());
         let (mut held, mut over, mut late) = (one.reply(), two.reply(), three.reply());
         assert!(grows(&mut held) && grows(&mut over) && !grows(&mut late));
         assert!(late.grow(SMALL).now_or_never().is_some());
@@ -297,13 +297,13 @@ mod tests {
     #[tokio::test]
     async fn what_a_call_keeps_counts_until_it_has_ended() {
         let (replies, gauge) = replies(1);
-        let tab = replies.tab();
-        let mut held = tab.reply();
+        let memory_reservation = replies.reserve();
+        let mut held = memory_reservation.reply();
         held.grow(10).await;
         held.keep();
-        tab.keep(5);
+        memory_reservation.keep(5);
         assert_eq!(gauge.get(), 15);
-        drop(tab);
+        drop(memory_reservation);
         assert_eq!(gauge.get(), 0);
     }
 }

@@ -63,7 +63,7 @@ pub async fn send(stream: Stream, head: Bytes, body: Bytes) -> io::Result<SentRe
     if early.is_empty() {
         return Ok(SentRequest { stream, whole, interrupted: false });
     }
-    Ok(SentRequest { stream: Box::new(Reread { early: early.freeze(), stream }), whole, interrupted: true })
+    Ok(SentRequest { stream: Box::new(PrefixedStream { early: early.freeze(), stream }), whole, interrupted: true })
 }
 
 struct RequestUpload {
@@ -130,18 +130,18 @@ fn status(mut bytes: &[u8]) -> Option<u16> {
 }
 
 /// A connection of which something was read already.
-struct Reread {
+struct PrefixedStream {
     early: Bytes,
     stream: Stream,
 }
 
-impl fmt::Debug for Reread {
+impl fmt::Debug for PrefixedStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes and {:?}", self.early.len(), self.stream)
     }
 }
 
-impl AsyncRead for Reread {
+impl AsyncRead for PrefixedStream {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.early.is_empty() {
             return Pin::new(&mut self.stream).poll_read(context, into);
@@ -152,7 +152,7 @@ impl AsyncRead for Reread {
     }
 }
 
-impl AsyncWrite for Reread {
+impl AsyncWrite for PrefixedStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
@@ -169,35 +169,35 @@ impl AsyncWrite for Reread {
 // What Pingora wants to know of a connection besides.
 
 #[async_trait]
-impl Shutdown for Reread {
+impl Shutdown for PrefixedStream {
     async fn shutdown(&mut self) {
         self.stream.shutdown().await;
     }
 }
 
-impl UniqueID for Reread {
+impl UniqueID for PrefixedStream {
     fn id(&self) -> i32 {
         self.stream.id()
     }
 }
 
-impl Ssl for Reread {}
+impl Ssl for PrefixedStream {}
 
-impl Peek for Reread {}
+impl Peek for PrefixedStream {}
 
-impl GetTimingDigest for Reread {
+impl GetTimingDigest for PrefixedStream {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
         self.stream.get_timing_digest()
     }
 }
 
-impl GetProxyDigest for Reread {
+impl GetProxyDigest for PrefixedStream {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
         self.stream.get_proxy_digest()
     }
 }
 
-impl GetSocketDigest for Reread {
+impl GetSocketDigest for PrefixedStream {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         self.stream.get_socket_digest()
     }
