@@ -56,7 +56,7 @@ impl Lane {
         Some(Slot { lane: Some(self.clone()) })
     }
 
-    /// Whether a slot is free for a newcomer at this moment.
+    /// Whether a slot is free for a new ticket at this moment.
     pub fn has_room(&self) -> bool {
         let state = self.lock();
         state.in_flight < state.limit && state.waiting.iter().all(oneshot::Sender::is_closed)
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newcomer_does_not_pass_those_who_wait() {
+    fn a_new_ticket_does_not_pass_those_who_wait() {
         let lane = Lane::new(1, 2);
         let first = slot(lane.admit());
         let mut waiting = ticket(lane.admit());
@@ -187,22 +187,22 @@ mod tests {
     }
 
     #[test]
-    fn a_newcomer_does_not_take_the_slot_that_is_about_to_be_handed_to_those_who_wait() {
+    fn a_new_ticket_does_not_take_the_slot_that_is_about_to_be_handed_to_those_who_wait() {
         let lane = Lane::new(1, 2);
         let first = slot(lane.admit());
         let mut waiting = ticket(lane.admit());
         free_without_handing_on(first);
         assert!(!lane.has_room());
         assert!(lane.try_slot().is_none());
-        let mut newcomer = ticket(lane.admit());
-        assert!(newcomer.try_recv().is_err(), "the newcomer passed the one who waits");
+        let mut latest = ticket(lane.admit());
+        assert!(latest.try_recv().is_err(), "the new ticket passed the one who waits");
         drop(waiting.try_recv().unwrap());
-        drop(newcomer.try_recv().unwrap());
+        drop(latest.try_recv().unwrap());
         assert_eq!((lane.in_flight(), lane.waiting()), (0, 0));
     }
 
     #[test]
-    fn who_has_gone_keeps_neither_a_free_slot_nor_a_place_in_the_queue_from_a_newcomer() {
+    fn who_has_gone_keeps_neither_a_free_slot_nor_a_place_in_the_queue_from_a_latest() {
         let lane = Lane::new(1, 1);
         let first = slot(lane.admit());
         drop(ticket(lane.admit()));
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_for_a_newcomer_until_the_cap_is_reached() {
+    fn there_is_room_for_a_latest_until_the_cap_is_reached() {
         let lane = Lane::new(2, 1);
         assert!(lane.has_room());
         let first = slot(lane.admit());

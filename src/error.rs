@@ -49,7 +49,7 @@ pub enum ErrorKind {
     RateLimited,
     /// Every able provider is at its concurrency cap, or the server is.
     Busy,
-    /// Every able provider is cooling down.
+    /// Every able provider is paused.
     Unavailable,
     /// Providers were asked and failed.
     UpstreamFailed,

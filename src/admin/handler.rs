@@ -55,7 +55,7 @@ impl ServeHttp for Admin {
                 answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n")
             }
             "/readyz" => answer(StatusCode::OK, TEXT, "ready\n"),
-            path if path.starts_with("/admin/") => match self.stranger(session) {
+            path if path.starts_with("/admin/") => match self.refuse_unauthorized(session) {
                 Some(refusal) => refusal,
                 None if path == "/admin/ledger" => self.ledger(request.uri.query().unwrap_or_default()).await,
                 None => answer(StatusCode::NOT_FOUND, TEXT, "here: /admin/ledger\n"),
@@ -90,8 +90,8 @@ impl Admin {
         browser_guard::foreign(signs, server, host_check).map(|foreign| refused(&foreign.error(signs)))
     }
 
-    /// The answer to who may not see what is under `/admin/`.
-    fn stranger(&self, session: &ServerSession) -> Option<Response<Vec<u8>>> {
+    /// The refusal of a client that may not see what is under `/admin/`; `None` for one that may.
+    fn refuse_unauthorized(&self, session: &ServerSession) -> Option<Response<Vec<u8>>> {
         let snapshot = self.gateway.snapshot();
         let Some(token) = &snapshot.plan.server.admin_token else {
             let help = "set server.admin_token, or let server.admin be a loopback address";

@@ -1,6 +1,6 @@
 //! What of a config decides which picture is right.
 //!
-//! A reload that changes prices, limits, keys or patience leaves the kept pictures as good as they were. One that
+//! A reload that changes prices, limits, keys or timeouts leaves the kept pictures as good as they were. One that
 //! changes what would be drawn makes them the pictures of something else. Every field of a route, an offer and a
 //! provider is decided here, in one of three digests that are worked out once for each config:
 //!
@@ -28,7 +28,7 @@ pub fn route_digest(route: &Route) -> Digest {
         models: _,
         headers: _,
         offers: _,
-        // Money, time and patience.
+        // Money and timeouts.
         max_usd_per_image: _,
         max_usd_per_request: _,
         budgets: _,
@@ -94,7 +94,7 @@ pub fn provider_digest(provider: &Provider) -> Digest {
         name: _,
         kind,
         account,
-        // Time, money and patience.
+        // Timeouts and money.
         timeout: _,
         connect_timeout: _,
         idle_timeout: _,

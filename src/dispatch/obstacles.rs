@@ -31,7 +31,7 @@ impl Obstacle {
     pub fn skip(&self) -> Skip {
         match self {
             Obstacle::Failed => Skip::Failed,
-            Obstacle::PausedUntil(paused_until) => Skip::CoolingDown(paused_until.pause),
+            Obstacle::PausedUntil(paused_until) => Skip::Paused(paused_until.pause),
             Obstacle::LedgerUnwritable => Skip::LedgerUnwritable,
             Obstacle::OverPrice(skip) => *skip,
             Obstacle::BudgetExceeded(_) => Skip::OverBudget,

@@ -29,8 +29,8 @@ pub(super) struct Fields<'a>(pub(super) BTreeMap<Cow<'a, str>, FieldValue<'a>>);
 impl Fields<'_> {
     /// The request without pictures; `known` are the fields there may be.
     pub(super) fn read(self, known: &[&str]) -> Result<ImageRequest, Error> {
-        if let Some(stranger) = self.0.keys().find(|key| !known.contains(&&***key)) {
-            return Err(unknown(stranger, known));
+        if let Some(unknown_field) = self.0.keys().find(|key| !known.contains(&&***key)) {
+            return Err(unknown(unknown_field, known));
         }
         let (stream, partial_images) = self.stream()?;
         Ok(ImageRequest {

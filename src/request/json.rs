@@ -130,11 +130,11 @@ pub fn read(body: &[u8], shape: BodySchema) -> Result<JsonBody<'_>, Unread> {
         serde_json::from_slice::<IgnoredAny>(body).map_err(not_json)?;
         return Err(broken(format!("The body must be a JSON object like {}.", shape.example)));
     }
-    let mut stranger = None;
+    let mut unknown_field = None;
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let read = BodyVisitor { shape, stranger: &mut stranger }.deserialize(&mut reader);
-    match (read, stranger) {
-        (_, Some(stranger)) => Err(Unread::Unknown(stranger)),
+    let read = BodyVisitor { shape, unknown_field: &mut unknown_field }.deserialize(&mut reader);
+    match (read, unknown_field) {
+        (_, Some(unknown_field)) => Err(Unread::Unknown(unknown_field)),
         (Err(error), None) => Err(not_json(error)),
         (Ok(read), None) => reader.end().map(|()| read).map_err(not_json),
     }
@@ -143,7 +143,7 @@ pub fn read(body: &[u8], shape: BodySchema) -> Result<JsonBody<'_>, Unread> {
 /// Reads the body's object.
 struct BodyVisitor<'s> {
     shape: BodySchema,
-    stranger: &'s mut Option<String>,
+    unknown_field: &'s mut Option<String>,
 }
 
 impl<'de> DeserializeSeed<'de> for BodyVisitor<'_> {
@@ -171,8 +171,8 @@ impl<'de> Visitor<'de> for BodyVisitor<'_> {
                     let value = map.next_value()?;
                     body.fields.insert(name, value);
                 }
-                (stranger, _) => {
-                    *self.stranger = Some(stranger.to_owned());
+                (unknown_field, _) => {
+                    *self.unknown_field = Some(unknown_field.to_owned());
                     return Err(A::Error::custom("unknown field"));
                 }
             }

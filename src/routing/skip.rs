@@ -24,7 +24,7 @@ pub enum Skip {
     /// The ledger cannot be written, and nothing is paid for that is not written down.
     LedgerUnwritable,
     /// Paused after trouble.
-    CoolingDown(Pause),
+    Paused(Pause),
     /// No slot free, and no room to wait.
     AtCapacity,
     /// Failed this request already.
@@ -46,7 +46,7 @@ impl Skip {
             Skip::OverPrice { .. } => "over_price",
             Skip::OverBudget => "over_budget",
             Skip::LedgerUnwritable => "ledger_unwritable",
-            Skip::CoolingDown(pause) => pause.word(),
+            Skip::Paused(pause) => pause.word(),
             Skip::AtCapacity => "at_capacity",
             Skip::Failed => "failed",
         }

@@ -1,4 +1,4 @@
-//! What the proxy holds for all requests.
+//! Easel as it is mounted in a Pingora server: what it holds for all requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};

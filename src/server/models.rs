@@ -8,14 +8,16 @@ use crate::server::authenticate;
 use crate::server::response;
 use crate::server::response::Answer;
 
-pub(super) fn models(session: &Session, snapshot: &Snapshot) -> Answer {
+/// The models that the caller may name.
+pub(super) fn list(session: &Session, snapshot: &Snapshot) -> Answer {
     match authenticate::identify(session, &snapshot.plan) {
         Ok(caller) => response::models(&snapshot.model_names(|route| caller.may_use(route))),
         Err(error) => Answer::error(&error),
     }
 }
 
-pub(super) fn model(session: &Session, snapshot: &Snapshot, name: &str) -> Answer {
+/// The model of this name, if the caller may name it.
+pub(super) fn retrieve(session: &Session, snapshot: &Snapshot, name: &str) -> Answer {
     let caller = match authenticate::identify(session, &snapshot.plan) {
         Ok(caller) => caller,
         Err(error) => return Answer::error(&error),

@@ -60,7 +60,7 @@ pub async fn read(
     read
 }
 
-/// Gets a session ready for an answer to a stranger, nothing of whose body is read: its connection is closed.
+/// Gets a session ready for an answer to an unknown client, nothing of whose body is read: its connection is closed.
 pub fn leave(session: &mut Session) {
     session.set_keepalive(None);
 }

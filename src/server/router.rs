@@ -11,11 +11,10 @@ use crate::gateway::snapshot::Snapshot;
 use crate::server::app::Easel;
 use crate::server::browser_guard::{HostCheck, OriginHeaders};
 use crate::server::context::Ctx;
-use crate::server::models::{model, models};
 use crate::server::path_suggestion::{PathSuggestion, suggest};
 use crate::server::request_target::RequestTarget;
 use crate::server::response::Answer;
-use crate::server::{browser_guard, feedback};
+use crate::server::{browser_guard, feedback, models};
 
 impl Easel {
     /// The answer to a request that is Easel's own. `None` when the answer was streamed, an error when it was not sent
@@ -33,8 +32,8 @@ impl Easel {
             }
             RequestTarget::Draw(operation) => return self.draw(session, ctx, snapshot, operation).await,
             RequestTarget::Feedback => feedback::answer(session, &self.gateway, snapshot, &self.bodies).await,
-            RequestTarget::Models => models(session, snapshot),
-            RequestTarget::Model(name) => model(session, snapshot, &name),
+            RequestTarget::Models => models::list(session, snapshot),
+            RequestTarget::Model(name) => models::retrieve(session, snapshot, &name),
             RequestTarget::File(name) => self.file(session, snapshot, &name),
             RequestTarget::WrongMethod(allowed) => {
                 let message = format!("This path takes {allowed} only.");

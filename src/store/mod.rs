@@ -84,7 +84,7 @@ impl Store {
         prepare: impl FnOnce(&Connection) -> rusqlite::Result<()>,
     ) -> Result<OpenedStore, StoreError> {
         let mut opened = connection::open(&place)?;
-        let (interrupted, interrupted_usd) = recovery::interrupted(&mut opened.ledger)?;
+        let (interrupted, interrupted_usd) = recovery::settle_interrupted(&mut opened.ledger)?;
         let last_id = recovery::last_id(&opened.ledger)?;
         prepare(&opened.ledger)?;
         let gather = (place == Location::Memory).then_some(GATHER);

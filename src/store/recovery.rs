@@ -10,7 +10,7 @@ use crate::money::Usd;
 ///
 /// # Errors
 /// What the disk says, or that the sum does not fit.
-pub(super) fn interrupted(ledger: &mut Connection) -> rusqlite::Result<(u64, Usd)> {
+pub(super) fn settle_interrupted(ledger: &mut Connection) -> rusqlite::Result<(u64, Usd)> {
     let change = ledger.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let sum = change.query_row(
         "SELECT count(*), coalesce(sum(estimate), 0) FROM attempts WHERE settled_at IS NULL",

@@ -11,8 +11,7 @@ use rusqlite::{Connection, Row, params};
 use crate::calendar::{Moment, Period};
 use crate::ledger::entry::{Owner, Purpose};
 use crate::money::Usd;
-use crate::store::columns::owner;
-use crate::store::columns::{count, usd};
+use crate::store::columns::{count, owner, usd};
 
 /// Whose rows count; `None` counts everybody's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -15,7 +15,7 @@ const LISTEN: &str = "127.0.0.1:8080";
 const ADMIN: &str = "127.0.0.1:9901";
 const DRAIN: Duration = Duration::from_secs(30);
 const LINK_TTL: Duration = Duration::from_secs(3600);
-/// As much as nginx takes. 500 strangers who never end a head hold 16 MB of heads then.
+/// As much as nginx takes. 500 clients who never end a head hold 16 MB of heads then.
 const REQUEST_HEADER: usize = 32 << 10;
 /// What Pingora reads at the most.
 const MOST_REQUEST_HEADER: usize = 1000 << 10;

@@ -8,10 +8,10 @@ use crate::provider::common::json::Json;
 use crate::provider::common::vendor_error::{VendorError, malformed};
 
 /// After too many requests a key is locked for this long, and no header says so.
-pub(super) const PENALTY: Duration = Duration::from_secs(60);
+const PENALTY: Duration = Duration::from_secs(60);
 
 /// Error names -> what they mean; the other names mean what their status means.
-pub(super) const NAMES: &[(&str, Class)] = &[
+const NAMES: &[(&str, Class)] = &[
     ("content_moderation", Class::Policy),
     ("invalid_prompts", Class::Policy),
     ("public_figure", Class::Policy),
@@ -27,6 +27,7 @@ pub(super) fn blurred(pictures: u8) -> Failure {
     Failure::new(Class::Policy, "CONTENT_FILTERED: drawn, then blurred by the content filter").with_billed(pictures)
 }
 
+/// A reply without a picture: the error that it tells, or a reply that cannot be understood.
 pub(super) fn without_pictures(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Failure {
     let vendor_error = VendorError::from_json(json);
     if vendor_error.is_empty() { malformed(job, reply, "has no pictures") } else { failure(job, reply, &vendor_error) }
@@ -57,7 +58,7 @@ pub(super) fn failure(job: &Job<'_>, reply: &Reply, vendor_error: &VendorError) 
 }
 
 /// The field that stands before the colon of a sentence (`aspect_ratio: must be one of ...`), or in an error's name.
-pub(super) fn blamed_field(words: &[String], message: &str) -> Option<String> {
+fn blamed_field(words: &[String], message: &str) -> Option<String> {
     let about_size = ["invalid_height_or_width", "invalid_pixel_count"];
     if words.iter().any(|word| about_size.contains(&word.as_str())) {
         return Some("height".to_owned());
@@ -75,7 +76,7 @@ pub(super) fn blamed_field(words: &[String], message: &str) -> Option<String> {
 }
 
 /// Our name of Stability's field.
-pub(super) fn our_field(field: &str) -> Option<String> {
+fn our_field(field: &str) -> Option<String> {
     let ours = match field {
         "prompt" | "negative_prompt" | "seed" | "output_format" => field,
         "aspect_ratio" | "height" | "width" => "size",

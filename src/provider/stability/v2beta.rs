@@ -18,8 +18,9 @@ pub(super) const INPAINT: &str = "inpaint";
 
 /// How much of the input picture may change, 0 to 1, where the API wants to be told and the options do not say. Half
 /// keeps what is seen and leaves room for the prompt.
-pub(super) const STRENGTH: &str = "0.5";
+const STRENGTH: &str = "0.5";
 
+/// The call for one picture of `service`, whose models are told apart by `model`.
 pub(super) fn ask(job: &Job<'_>, service: &str, model: Option<&str>, headers: HeaderMap) -> Result<Call, Failure> {
     let room = if service == INPAINT { "edit" } else { "generate" };
     let url = addresses::address(&job.account.base_url, ["v2beta", "stable-image", room, service])?;
@@ -76,7 +77,7 @@ pub(super) fn read_bytes(reply: &Reply) -> Step {
     done(PictureSource::Inline(Encoded::Raw(reply.body.clone())))
 }
 
-pub(super) fn done(source: PictureSource) -> Step {
+fn done(source: PictureSource) -> Step {
     let images = vec![ReplyPicture { source, revised_prompt: None }];
     Step::Done(JobResult { images, refused: 0, refused_billed: 0, usage: Usage::default() })
 }
