@@ -300,7 +300,7 @@ fn written(dir: &Path, tenants: &[&str]) -> std::sync::Arc<Store> {
             Owner { tenant: (*tenant).into(), route: "r".into(), provider: "stability".into(), model: "core".into() };
         let usd: Usd = "0.040000001".parse().unwrap();
         let (request, purpose) = (format!("req-{id}").into(), Purpose::Draw);
-        store.later(Write::Open(Entry { id, at, request, owner, purpose, pictures: 1, estimate: usd }));
+        store.write_unawaited(Write::Open(Entry { id, at, request, owner, purpose, pictures: 1, estimate: usd }));
         let settlement = Settlement {
             at,
             usd,
@@ -314,7 +314,7 @@ fn written(dir: &Path, tenants: &[&str]) -> std::sync::Arc<Store> {
             took: Duration::from_secs(1),
             pictures: vec![Delivered { image: "fox".into(), usd }],
         };
-        store.later(Write::Settle { id, settlement });
+        store.write_unawaited(Write::Settle { id, settlement });
     }
     store.flush().unwrap();
     store
@@ -341,7 +341,7 @@ fn the_ledger_is_printed_exactly_while_another_process_writes_it() {
     assert_eq!((&json["rows"][0]["day"], &json["total"]["usd"]), (&"2026-11-26".into(), &"0.040000001".into()));
     let none = text(&ledger(folder.path(), &["--until", "2026-11-25"]).stdout);
     assert!(none.contains("nothing was settled"), "{none}");
-    store.later(Write::Release { id: 9 });
+    store.write_unawaited(Write::Release { id: 9 });
     store.flush().unwrap();
 }
 

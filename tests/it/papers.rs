@@ -54,7 +54,7 @@ fn every_yaml_in_conf_deploy_and_examples_loads() {
             }
         } else {
             match reload::check(&name, &text, &Anything) {
-                Ok(plan) => problems.extend(plan.shut.map(|shut| shut.to_string())),
+                Ok(plan) => problems.extend(plan.remote_refused.map(|problems| problems.to_string())),
                 Err(error) => problems.push(error.to_string()),
             }
         }

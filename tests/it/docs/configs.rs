@@ -72,7 +72,7 @@ fn every_config_and_every_part_of_one_passes_the_check() {
         let is_whole = whole.contains_key("providers") && whole.contains_key("routes");
         let text = if is_whole { block.text.clone() } else { serde_yaml::to_string(&complete(&block)).unwrap() };
         match reload::check(&block.place, &text, &Anything) {
-            Ok(plan) => problems.extend(plan.shut.map(|shut| shut.to_string())),
+            Ok(plan) => problems.extend(plan.remote_refused.map(|problems| problems.to_string())),
             Err(error) => problems.push(error.to_string()),
         }
     }
