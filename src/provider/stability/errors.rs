@@ -8,7 +8,7 @@ use crate::provider::common::json::Json;
 use crate::provider::common::vendor_error::{VendorError, malformed};
 
 /// After too many requests a key is locked for this long, and no header says so.
-const PENALTY: Duration = Duration::from_secs(60);
+pub(super) const PENALTY: Duration = Duration::from_secs(60);
 
 /// Error names -> what they mean; the other names mean what their status means.
 const NAMES: &[(&str, Class)] = &[
