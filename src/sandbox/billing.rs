@@ -147,7 +147,7 @@ impl Billing {
     }
 
     /// Charges text that `model` wrote, which is no picture. `None` when the sum does not fit, as with pictures.
-    pub(super) fn charge_words(&self, model: &str, usd: Usd) -> Option<()> {
+    pub(super) fn charge_text(&self, model: &str, usd: Usd) -> Option<()> {
         self.charge_call(model, usd, 0)
     }
 

@@ -108,8 +108,8 @@ impl VendorCall {
     }
 
     /// Charges text that `model` wrote.
-    pub(super) fn charge_words(&self, model: &str, usd: Usd) -> Result<(), ErrorResponse> {
-        self.shared.vendor_state(self.name).billing.charge_words(model, usd).ok_or_else(ErrorResponse::broken)
+    pub(super) fn charge_text(&self, model: &str, usd: Usd) -> Result<(), ErrorResponse> {
+        self.shared.vendor_state(self.name).billing.charge_text(model, usd).ok_or_else(ErrorResponse::broken)
     }
 
     /// A charge like [`VendorCall::charge`], to be applied later.

@@ -54,7 +54,7 @@ async fn answer(call: &VendorCall, request: Request) -> Result<Response, ErrorRe
     call.work().await;
     let message = Message::write(&parsed, call);
     // Nothing is awaited from here on: what is charged is answered.
-    call.charge_words(&parsed.model, message.usage.price(call.vendor.token_price.get(&parsed.model)))?;
+    call.charge_text(&parsed.model, message.usage.price(call.vendor.token_price.get(&parsed.model)))?;
     Ok(Json(message.to_json(&parsed.model, call.seed)).into_response())
 }
 

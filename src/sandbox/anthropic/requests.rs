@@ -19,7 +19,7 @@ const MODELS: [(&str, u64); 4] = [
 /// Fields that are taken and change nothing here.
 const IGNORED: [&str; 3] = ["metadata", "service_tier", "cache_control"];
 
-/// What is to be written.
+/// What a request asks to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) struct ParsedRequest {
     pub model: String,

@@ -18,18 +18,18 @@ pub(super) fn violation(status: StatusCode, code: &str, message: &str) -> ErrorR
     ErrorResponse::violation(status, error_body(code, message))
 }
 
-pub(super) fn no_deployment() -> ErrorResponse {
+pub(super) fn no_such_deployment() -> ErrorResponse {
     let message = "The API deployment for this resource does not exist. If you created the deployment within the last \
                    5 minutes, please wait a moment and try again.";
     violation(StatusCode::NOT_FOUND, "DeploymentNotFound", message)
 }
 
 pub(super) fn bad_field(error: FieldError) -> ErrorResponse {
-    in_azures_words(openai::errors::bad_field(error))
+    as_azure_error(openai::errors::bad_field(error))
 }
 
 /// OpenAI's error with Azure's kind of code.
-pub(super) fn in_azures_words(error: ErrorResponse) -> ErrorResponse {
+pub(super) fn as_azure_error(error: ErrorResponse) -> ErrorResponse {
     let mut body = error.body.clone();
     if body["error"]["code"].is_null() {
         body["error"]["code"] = json!(error.status.as_str());

@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 use super::fields::{FieldError, FieldErrorKind, Fields};
 use super::settings::{Name, Vendor};
 use crate::sandbox::azure::auth::authorise;
-use crate::sandbox::azure::errors::{bad_field, fault_response, in_azures_words, no_deployment, refusal, violation};
+use crate::sandbox::azure::errors::{
+    as_azure_error, bad_field, fault_response, no_such_deployment, refusal, violation,
+};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::http_request::read_json;
@@ -95,24 +97,24 @@ async fn answer(
     edits: bool,
 ) -> Result<Response, ErrorResponse> {
     let version = version(request.uri());
-    let (mut fields, start, form) = if edits {
-        let Edit { fields, start, form } = Edit::read_form(request).await.map_err(in_azures_words)?;
-        (fields, Some(start), form)
+    let (mut fields, inputs, form) = if edits {
+        let Edit { fields, inputs, form } = Edit::read_form(request).await.map_err(as_azure_error)?;
+        (fields, Some(inputs), form)
     } else {
         let (parts, body) = request.into_parts();
         let object = read_json(&parts.headers, body).await;
-        let object = object.map_err(|why| in_azures_words(openai::errors::bad_body(why)))?;
+        let object = object.map_err(|why| as_azure_error(openai::errors::bad_body(why)))?;
         (Fields::nullable(object), None, RequestForm::Generation)
     };
     let named = fields.text("model").map_err(bad_field)?;
     let v1 = deployment.is_none();
     let deployment =
         deployment.or(named).ok_or_else(|| bad_field(FieldError::new("model", FieldErrorKind::Missing)))?;
-    let family = behind(&deployment, &call.vendor).ok_or_else(no_deployment)?;
+    let family = model_of(&deployment, &call.vendor).ok_or_else(no_such_deployment)?;
     check_version(version.as_deref(), v1, family)?;
     let mut parsed = ParsedRequest::read(deployment, family, fields, form).map_err(bad_field)?;
-    if let Some(start) = start {
-        (parsed.fingerprint, parsed.image_tokens) = start.check(family).await.map_err(bad_field)?;
+    if let Some(inputs) = inputs {
+        (parsed.fingerprint, parsed.image_tokens) = inputs.check(family).await.map_err(bad_field)?;
     }
     inject_fault(call.fault, fault_response).await?;
     if call.refuses(&parsed.prompt) {
@@ -129,7 +131,7 @@ async fn answer(
 }
 
 /// The model behind a deployment: the longest name that its name contains.
-fn behind(deployment: &str, vendor: &Vendor) -> Option<Family> {
+fn model_of(deployment: &str, vendor: &Vendor) -> Option<Family> {
     let known = MODELS.iter().filter(|(name, _)| deployment.contains(name)).max_by_key(|(name, _)| name.len());
     known.map(|(_, family)| *family).or_else(|| vendor.price.contains_key(deployment).then_some(Family::Gpt2))
 }

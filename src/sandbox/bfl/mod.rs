@@ -172,7 +172,7 @@ async fn poll(
     let answer = find(&shared, &query, &headers).await.map(|(id, found)| {
         let mut body = match found {
             None => json!({"status": "Task not found", "result": null, "details": null}),
-            Some(task) => standing(&task),
+            Some(task) => status_body(&task),
         };
         body["id"] = json!(id);
         body["progress"] = Value::Null;
@@ -194,7 +194,7 @@ async fn find(
     Ok((id.clone(), shared.vendor_state(Name::Bfl).tasks.get(id)))
 }
 
-fn standing(task: &Task) -> Value {
+fn status_body(task: &Task) -> Value {
     match task.ended_with() {
         Some(ended) if ended.is_object() => ended,
         Some(_) => json!({"status": "Error", "result": null, "details": {"error": "the sandbox is closing"}}),

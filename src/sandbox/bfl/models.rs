@@ -139,7 +139,7 @@ const MODELS: &[Model] = &[
     },
 ];
 
-/// What is to be drawn.
+/// What a request asks to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) struct ParsedRequest {
     pub prompt: String,

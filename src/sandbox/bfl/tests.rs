@@ -78,7 +78,7 @@ async fn a_task_stands_differently_in_its_time_and_is_charged_at_its_end() {
         .start(call.take_guard(), call.time, move |_| ending.finish(&kept, "http://sandbox"));
     let mut seen = Vec::new();
     for _ in 0..3 {
-        seen.push((standing(&task)["status"].as_str().unwrap().to_owned(), shared.invoice().total));
+        seen.push((status_body(&task)["status"].as_str().unwrap().to_owned(), shared.invoice().total));
         tokio::time::sleep(Duration::from_secs(6)).await;
     }
     let at = |status: &str, nanos| (status.to_owned(), Some(Usd::from_nanos(nanos)));

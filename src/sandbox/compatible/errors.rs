@@ -51,19 +51,19 @@ impl CompatibleError {
                 let status = if fastapi { StatusCode::UNPROCESSABLE_ENTITY } else { status };
                 ErrorResponse::violation(
                     status,
-                    worded(shape, status, field.as_deref(), &sentence, "invalid_request_error", None),
+                    error_body(shape, status, field.as_deref(), &sentence, "invalid_request_error", None),
                 )
             }
             CompatibleError::Refused => {
                 let sentence = "Your request was rejected as a result of our safety system: content_policy_violation";
                 let code = Some("content_policy_violation");
                 let status = StatusCode::BAD_REQUEST;
-                ErrorResponse::fault(status, worded(shape, status, None, sentence, "invalid_request_error", code))
+                ErrorResponse::fault(status, error_body(shape, status, None, sentence, "invalid_request_error", code))
             }
             CompatibleError::Fault(error) if shape == ErrorShape::OpenAi || error.body.is_null() => error,
             CompatibleError::Fault(error) => {
                 let sentence = error.body["error"]["message"].as_str().unwrap_or("the server failed").to_owned();
-                let body = worded(shape, error.status, None, &sentence, "server_error", None);
+                let body = error_body(shape, error.status, None, &sentence, "server_error", None);
                 error.reworded(body)
             }
         }
@@ -71,7 +71,7 @@ impl CompatibleError {
 }
 
 /// One error in the shape of this server.
-pub(in crate::sandbox) fn worded(
+pub(in crate::sandbox) fn error_body(
     shape: ErrorShape,
     status: StatusCode,
     field: Option<&str>,

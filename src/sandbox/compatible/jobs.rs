@@ -60,14 +60,14 @@ fn end(ending: JobEnd, jobs: &Jobs) -> Value {
             Some((body, _)) => (body, &jobs.done),
             None => (json!({}), &jobs.failed),
         },
-        JobEnd::Failed(why) => (because(jobs, why), &jobs.failed),
-        JobEnd::Refused(why) => (because(jobs, why), jobs.refused.as_ref().unwrap_or(&jobs.failed)),
+        JobEnd::Failed(why) => (failure_body(jobs, why), &jobs.failed),
+        JobEnd::Refused(why) => (failure_body(jobs, why), jobs.refused.as_ref().unwrap_or(&jobs.failed)),
     };
     put_at(&mut body, &jobs.state, json!(state));
     body
 }
 
-fn because(jobs: &Jobs, why: &str) -> Value {
+fn failure_body(jobs: &Jobs, why: &str) -> Value {
     let mut body = json!({});
     put_at(&mut body, &jobs.reason, json!(why));
     body

@@ -56,7 +56,7 @@ async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, Com
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let object = read_json(&parts.headers, body).await?;
-    let object = if call.vendor.dialect.nested { flat(object) } else { object };
+    let object = if call.vendor.dialect.nested { flatten(object) } else { object };
     let mut fields = Fields::nullable(object);
     let fingerprint = edits::in_body(&mut fields, &call.vendor.dialect).await?;
     let mut parsed = ParsedRequest::read(fields, &call.vendor)?;
@@ -65,12 +65,12 @@ async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, Com
 }
 
 /// An object's fields by their whole names, dots between the keys: `input.prompt`.
-fn flat(object: Map<String, Value>) -> Map<String, Value> {
+fn flatten(object: Map<String, Value>) -> Map<String, Value> {
     let mut fields = Map::new();
     for (key, value) in object {
         match value {
             Value::Object(inner) => {
-                fields.extend(flat(inner).into_iter().map(|(below, value)| (format!("{key}.{below}"), value)));
+                fields.extend(flatten(inner).into_iter().map(|(below, value)| (format!("{key}.{below}"), value)));
             }
             value => {
                 fields.insert(key, value);

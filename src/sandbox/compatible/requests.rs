@@ -14,7 +14,7 @@ use crate::sandbox::settings::Vendor;
 pub(super) const TAKEN: [&str; 8] =
     ["quality", "style", "user", "background", "moderation", "output_compression", "steps", "guidance_scale"];
 
-/// What is to be drawn.
+/// What a request asks to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) struct ParsedRequest {
     pub model: String,

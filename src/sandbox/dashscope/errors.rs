@@ -26,12 +26,12 @@ pub(in crate::sandbox) fn wrong_surface(calls: &str) -> ErrorResponse {
 }
 
 /// The vendor's envelope for errors.
-pub(in crate::sandbox) fn flat(code: &str, message: &str) -> Value {
+pub(in crate::sandbox) fn error_body(code: &str, message: &str) -> Value {
     json!({"code": code, "message": message, "request_id": request_id(0)})
 }
 
 pub(in crate::sandbox) fn violation(status: StatusCode, code: &str, message: &str) -> ErrorResponse {
-    ErrorResponse::violation(status, flat(code, message))
+    ErrorResponse::violation(status, error_body(code, message))
 }
 
 /// The vendor names a field only in its sentence.
@@ -67,13 +67,13 @@ pub(in crate::sandbox) fn fault_response(mode: Mode) -> ErrorResponse {
         }
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "An internal error has occurred."),
     };
-    ErrorResponse::fault(status, flat(code, words))
+    ErrorResponse::fault(status, error_body(code, words))
 }
 
 /// The content of what was sent is refused.
 pub(in crate::sandbox) fn refusal() -> ErrorResponse {
     ErrorResponse::fault(
         StatusCode::BAD_REQUEST,
-        flat("DataInspectionFailed", "Input data may contain inappropriate content."),
+        error_body("DataInspectionFailed", "Input data may contain inappropriate content."),
     )
 }

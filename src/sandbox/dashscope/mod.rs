@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::settings::Name;
 use super::tasks::Task;
 use crate::sandbox::dashscope::auth::authorise;
-use crate::sandbox::dashscope::errors::{WITHHELD, fault_response, flat, refusal, request_id, violation};
+use crate::sandbox::dashscope::errors::{WITHHELD, error_body, fault_response, refusal, request_id, violation};
 use crate::sandbox::dashscope::requests::{ParsedRequest, Surface};
 use crate::sandbox::dashscope::responses::timestamp;
 use crate::sandbox::error_response::ErrorResponse;
@@ -90,7 +90,7 @@ async fn task(call: &mut VendorCall, request: Request) -> Result<Response, Error
             None => failed("InternalError", "the sandbox itself failed"),
         }
     });
-    let output = json!({"task_status": "PENDING", "task_id": long(&task.id)});
+    let output = json!({"task_status": "PENDING", "task_id": public_id(&task.id)});
     Ok(Json(json!({"output": output, "request_id": request_id(seed)})).into_response())
 }
 
@@ -99,7 +99,7 @@ async fn poll(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>, h
     let answer = find(&shared, &id, &headers).await.map(|found| {
         let (mut output, usage) = match &found {
             None => (json!({"task_status": "UNKNOWN"}), Value::Null),
-            Some(task) => standing(task),
+            Some(task) => status_and_usage(task),
         };
         output["task_id"] = json!(id);
         let mut body = json!({"request_id": request_id(0), "output": output});
@@ -119,7 +119,7 @@ async fn cancel(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>,
             Some(task) if task.end(canceled) => Ok(Json(json!({"request_id": request_id(0)})).into_response()),
             _ => {
                 let words = "Failed to cancel the task, please confirm if the task is in PENDING status.";
-                Err(ErrorResponse::fault(StatusCode::BAD_REQUEST, flat("UnsupportedOperation", words)))
+                Err(ErrorResponse::fault(StatusCode::BAD_REQUEST, error_body("UnsupportedOperation", words)))
             }
         }
     });
@@ -134,7 +134,7 @@ async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Op
     let short = id.strip_prefix(TASK).map(|rest| rest.replacen('-', "", 1));
     Ok(short
         .and_then(|short| shared.vendor_state(Name::DashScope).tasks.get(&short))
-        .filter(|task| long(&task.id) == id))
+        .filter(|task| public_id(&task.id) == id))
 }
 
 async fn not_found(State(shared): State<Arc<SandboxState>>) -> Response {
@@ -142,7 +142,7 @@ async fn not_found(State(shared): State<Arc<SandboxState>>) -> Response {
 }
 
 /// A task's output and usage.
-fn standing(task: &Task) -> (Value, Value) {
+fn status_and_usage(task: &Task) -> (Value, Value) {
     let (mut output, usage) = match task.ended_with() {
         None if is_waiting(task) => (json!({"task_status": "PENDING"}), Value::Null),
         None => (json!({"task_status": "RUNNING"}), Value::Null),
@@ -159,7 +159,7 @@ fn is_waiting(task: &Task) -> bool {
 }
 
 /// The vendor's ids look like this.
-fn long(id: &str) -> String {
+fn public_id(id: &str) -> String {
     let (group, rest) = id.split_at_checked(4).unwrap_or((id, ""));
     format!("{TASK}{group}-{rest}")
 }

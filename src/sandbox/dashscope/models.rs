@@ -300,7 +300,7 @@ impl Model {
     }
 }
 
-/// What is to be drawn.
+/// What a request asks to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) struct DrawParameters {
     pub prompt: String,

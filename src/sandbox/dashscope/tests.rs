@@ -155,13 +155,13 @@ async fn a_task_that_has_been_begun_is_not_stopped_and_goes_on_to_be_charged() {
         json!({"output": {"task_status": "SUCCEEDED"}})
     });
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(standing(&task).0["task_status"], "RUNNING");
+    assert_eq!(status_and_usage(&task).0["task_status"], "RUNNING");
     let mut headers = HeaderMap::new();
     headers.insert("authorization", "Bearer any".parse().unwrap());
-    let answer = cancel(State(Arc::clone(&shared)), Path(long(&task.id)), headers).await;
+    let answer = cancel(State(Arc::clone(&shared)), Path(public_id(&task.id)), headers).await;
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
     tokio::time::sleep(Duration::from_secs(9)).await;
-    assert_eq!(standing(&task).0["task_status"], "SUCCEEDED");
+    assert_eq!(status_and_usage(&task).0["task_status"], "SUCCEEDED");
     assert_eq!(shared.invoice().total, Some(Usd::from_nanos(7)));
 }
 

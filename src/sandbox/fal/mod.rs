@@ -22,7 +22,7 @@ use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fal::auth::authorise;
 use crate::sandbox::fal::errors::{bad_body, fault_response, kind_of, model_error, violation};
 use crate::sandbox::fal::models::Model;
-use crate::sandbox::fal::results::{RequestEnd, UnchargedPictures, add_error, end, to_response};
+use crate::sandbox::fal::results::{RequestEnd, UnchargedPictures, add_error, stored_result, to_response};
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::files;
 use crate::sandbox::http_request::{origin, read_json};
@@ -97,7 +97,7 @@ async fn submit(call: &mut VendorCall, name: &str, request: Request) -> Result<R
     };
     let shared = Arc::clone(&call.shared);
     let task = shared.vendor_state(Name::Fal).tasks.start(call.take_guard(), call.time, move |_| ending.finish());
-    if let Some(patience) = patience.filter(|patience| *patience < turn(&task)) {
+    if let Some(patience) = patience.filter(|patience| *patience < start_delay(&task)) {
         give_up_after(patience, Arc::clone(&task));
     }
     let mut body = addresses(&call.origin, &app(name), &task);
@@ -153,7 +153,9 @@ async fn fetch(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Response
 async fn cancel(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Response {
     let answer = find(shared, id, headers).await.map(|task| {
         if is_queued(&task) {
-            task.end(|| end(499, None, "client_cancelled", json!({"detail": "Request was cancelled by the client"})));
+            task.end(|| {
+                stored_result(499, None, "client_cancelled", json!({"detail": "Request was cancelled by the client"}))
+            });
         } else if task.ended_with().is_some() {
             return (StatusCode::BAD_REQUEST, Json(json!({"status": "ALREADY_COMPLETED"}))).into_response();
         }
@@ -168,18 +170,19 @@ async fn find(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Result<Ar
     authorise(&vendor, headers)?;
     inject_fault(vendor.mode, fault_response).await?;
     let short = id.strip_prefix(REQUEST).map(|rest| rest.replacen('-', "", 1));
-    let task =
-        short.and_then(|short| shared.vendor_state(Name::Fal).tasks.get(&short)).filter(|task| long(&task.id) == id);
+    let task = short
+        .and_then(|short| shared.vendor_state(Name::Fal).tasks.get(&short))
+        .filter(|task| public_id(&task.id) == id);
     task.ok_or_else(|| violation(StatusCode::NOT_FOUND, "Request not found", "not_found"))
 }
 
 /// The first fifth of the time is spent waiting for a runner.
-fn turn(task: &Task) -> Duration {
+fn start_delay(task: &Task) -> Duration {
     task.time / 5
 }
 
 fn is_queued(task: &Task) -> bool {
-    task.ended_with().is_none() && task.created.elapsed() < turn(task)
+    task.ended_with().is_none() && task.created.elapsed() < start_delay(task)
 }
 
 /// Ends a request whose turn comes later than the client would wait; it is never begun, nor charged.
@@ -188,12 +191,12 @@ fn give_up_after(patience: Duration, task: Arc<Task>) {
         tokio::time::sleep_until(task.created + patience).await;
         let words = "Request timed out before a runner started on it";
         let body = json!({"detail": words, "error_type": "startup_timeout"});
-        task.end(|| end(504, None, "startup_timeout", body));
+        task.end(|| stored_result(504, None, "startup_timeout", body));
     });
 }
 
 /// The vendor's ids look like this.
-fn long(id: &str) -> String {
+fn public_id(id: &str) -> String {
     let (group, rest) = id.split_at_checked(4).unwrap_or((id, ""));
     format!("{REQUEST}{group}-{rest}")
 }
@@ -204,7 +207,7 @@ fn app(name: &str) -> String {
 }
 
 fn addresses(origin: &str, app: &str, task: &Task) -> Value {
-    let id = long(&task.id);
+    let id = public_id(&task.id);
     let own = format!("{origin}/fal/{app}/requests/{id}");
     json!({"request_id": id, "response_url": own, "status_url": format!("{own}/status"),
         "cancel_url": format!("{own}/cancel")})

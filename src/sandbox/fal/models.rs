@@ -172,7 +172,7 @@ const MODELS: &[Model] = &[
 /// Stands for any endpoint that only the settings name.
 const OTHER: Model = Model { name: "", sizes: Sizes::Sides(1, 64, 4096), negative_prompt: true, ..FLUX };
 
-/// What is to be drawn.
+/// What a request asks to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) struct DrawParameters {
     pub prompt: String,

@@ -96,7 +96,7 @@ impl RequestEnd {
         let work = match self {
             RequestEnd::Failed(body) => {
                 let kind = body["detail"][0]["type"].as_str().unwrap_or_default().to_owned();
-                return end(422, None, &kind, body);
+                return stored_result(422, None, &kind, body);
             }
             RequestEnd::Drawn(work) => work,
         };
@@ -107,7 +107,7 @@ impl RequestEnd {
         let price = work.vendor.price_of(&work.model, *size, quality.as_deref());
         let billing = &work.shared.vendor_state(Name::Fal).billing;
         if billing.charge(&work.model, price, count, u32::try_from(refused).unwrap_or(count)).is_none() {
-            return end(500, None, "internal_server_error", json!({"detail": "the sandbox itself failed"}));
+            return stored_result(500, None, "internal_server_error", json!({"detail": "the sandbox itself failed"}));
         }
         let links: Vec<String> = match work.asked.inside {
             true => work.inside,
@@ -130,12 +130,12 @@ impl RequestEnd {
         }
         let megapixels = work.vendor.rates.units(&work.model, *size).map(|units| units * u64::from(count));
         let units = megapixels.map_or_else(|| count.to_string(), |units| format!("{}.{:02}", units / 100, units % 100));
-        end(200, work.vendor.tells_cost.then_some(units), "", body)
+        stored_result(200, work.vendor.tells_cost.then_some(units), "", body)
     }
 }
 
 /// A result as it is kept until it is asked for.
-pub(in crate::sandbox) fn end(status: u16, units: Option<String>, error_type: &str, body: Value) -> Value {
+pub(in crate::sandbox) fn stored_result(status: u16, units: Option<String>, error_type: &str, body: Value) -> Value {
     json!({"status": status, "units": units, "error_type": error_type, "body": body})
 }
 

@@ -85,12 +85,12 @@ async fn a_request_that_has_been_begun_is_not_stopped_and_goes_on_to_be_charged(
     let mut call = VendorCall::admit(&shared, Name::Fal, &HeaderMap::new());
     let task = shared.vendor_state(Name::Fal).tasks.start(call.take_guard(), call.time, move |_| {
         kept.vendor_state(Name::Fal).billing.charge(SCHNELL, Usd::from_nanos(7), 1, 0);
-        end(200, Some("1".to_owned()), "", json!({}))
+        stored_result(200, Some("1".to_owned()), "", json!({}))
     });
     tokio::time::sleep(Duration::from_secs(3)).await;
     let mut headers = HeaderMap::new();
     headers.insert("authorization", "Key any".parse().unwrap());
-    assert_eq!(cancel(&shared, &long(&task.id), &headers).await.status(), StatusCode::ACCEPTED);
+    assert_eq!(cancel(&shared, &public_id(&task.id), &headers).await.status(), StatusCode::ACCEPTED);
     tokio::time::sleep(Duration::from_secs(8)).await;
     assert_eq!((task.ended_with().unwrap()["status"].as_u64(), bill_of(&shared)), (Some(200), Usd::from_nanos(7)));
 }

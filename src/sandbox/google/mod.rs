@@ -20,7 +20,7 @@ use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::google::auth::{authorise, authorise_token};
 use crate::sandbox::google::errors::{bad_body, bad_field, fault_response, violation};
 use crate::sandbox::google::models::{GEMINI, MODELS, Model};
-use crate::sandbox::google::requests::{content, predict};
+use crate::sandbox::google::requests::{read_content, read_predict};
 use crate::sandbox::google::responses::{charge_tokens, refusal};
 use crate::sandbox::http_request::read_json;
 use crate::sandbox::input_images::{decode_all, fingerprint};
@@ -86,8 +86,8 @@ async fn answer(call: &VendorCall, target: &str, vertex: bool, request: Request)
     };
     let fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
     let (mut parsed, inputs, change) = match model.predict {
-        true => predict(fields, name, &model, vertex).map(|(parsed, change)| (parsed, Vec::new(), change)),
-        false => content(fields, name, &model, vertex).map(|(parsed, inputs)| (parsed, inputs, None)),
+        true => read_predict(fields, name, &model, vertex).map(|(parsed, change)| (parsed, Vec::new(), change)),
+        false => read_content(fields, name, &model, vertex).map(|(parsed, inputs)| (parsed, inputs, None)),
     }
     .map_err(bad_field)?;
     if let Some(change) = change {
@@ -102,7 +102,7 @@ async fn answer(call: &VendorCall, target: &str, vertex: bool, request: Request)
     }
     inject_fault(call.fault, fault_response).await?;
     if call.refuses(&parsed.prompt) {
-        let tokens = usage::read(&parsed.prompt, parsed.inputs);
+        let tokens = usage::of_reading(&parsed.prompt, parsed.inputs);
         let counted = charge_tokens(call, name, &tokens, 0)?;
         return Ok(Json(refusal(model.predict, counted)).into_response());
     }

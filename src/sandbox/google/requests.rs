@@ -13,7 +13,7 @@ use crate::sandbox::google::models::Model;
 pub(super) const THRESHOLDS: [&str; 5] =
     ["BLOCK_LOW_AND_ABOVE", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_ONLY_HIGH", "BLOCK_NONE", "OFF"];
 
-/// What is to be drawn.
+/// What a request asks to be drawn.
 #[derive(Clone, Debug)]
 pub(super) struct ParsedRequest {
     pub(super) model: String,
@@ -30,7 +30,7 @@ pub(super) struct ParsedRequest {
 }
 
 /// Gemini's body: one message, and how to answer it.
-pub(super) fn content(
+pub(super) fn read_content(
     mut fields: Fields,
     name: &str,
     model: &Model,
@@ -107,7 +107,7 @@ pub(super) fn message(contents: Option<Value>, model: &Model) -> Result<(String,
 }
 
 /// Imagen's body: one instance and its parameters.
-pub(super) fn predict(
+pub(super) fn read_predict(
     mut fields: Fields,
     name: &str,
     model: &Model,

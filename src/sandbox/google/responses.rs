@@ -48,7 +48,7 @@ impl ParsedRequest {
     }
 
     pub(super) fn tokens(&self) -> ImageTokens {
-        usage::drawn(&self.prompt, self.inputs, self.size.1.width)
+        usage::of_drawing(&self.prompt, self.inputs, self.size.1.width)
     }
 }
 

@@ -14,14 +14,14 @@ const GIVEN: u64 = 258;
 const THOUGHT: u64 = 77;
 
 /// What reading so much takes: a token for every four bytes, half of it cached in a prompt with the word "cached".
-pub(in crate::sandbox) fn read(prompt: &str, pictures: u64) -> ImageTokens {
+pub(in crate::sandbox) fn of_reading(prompt: &str, pictures: u64) -> ImageTokens {
     let text = u64::try_from(prompt.len()).unwrap_or(u64::MAX).div_ceil(4);
     let text_cached_in = if prompt.contains("cached") { text / 2 } else { 0 };
     ImageTokens { text_in: text - text_cached_in, text_cached_in, image_in: GIVEN * pictures, ..ImageTokens::default() }
 }
 
 /// The same with a picture of this edge drawn, and thought about first where the prompt has the word "thinking".
-pub(in crate::sandbox) fn drawn(prompt: &str, pictures: u64, edge: u32) -> ImageTokens {
+pub(in crate::sandbox) fn of_drawing(prompt: &str, pictures: u64, edge: u32) -> ImageTokens {
     let image_out = match edge {
         512 => 747,
         2048 => 1680,
@@ -29,7 +29,7 @@ pub(in crate::sandbox) fn drawn(prompt: &str, pictures: u64, edge: u32) -> Image
         _ => 1120,
     };
     let text_out = if prompt.contains("thinking") { THOUGHT } else { 0 };
-    ImageTokens { image_out, text_out, ..read(prompt, pictures) }
+    ImageTokens { image_out, text_out, ..of_reading(prompt, pictures) }
 }
 
 /// `usageMetadata`. Thoughts are counted beside the candidates' tokens, not among them.
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn thoughts_are_counted_beside_the_pictures_tokens_and_cached_ones_among_the_prompts() {
-        let usage = to_json(&drawn("thinking of a cached fox", 1, 2048));
+        let usage = to_json(&of_drawing("thinking of a cached fox", 1, 2048));
         for (key, count) in [
             ("promptTokenCount", 264),
             ("candidatesTokenCount", 1680),
@@ -71,6 +71,6 @@ mod tests {
         ] {
             assert_eq!(usage[key], count, "{key}");
         }
-        assert_eq!(to_json(&read("a fox", 0)).get("candidatesTokenCount"), None);
+        assert_eq!(to_json(&of_reading("a fox", 0)).get("candidatesTokenCount"), None);
     }
 }

@@ -25,12 +25,12 @@ const FOUR_MIB: usize = 4 * 1024 * 1024;
 pub(in crate::sandbox) struct Edit {
     /// The fields besides the pictures.
     pub fields: Fields,
-    pub start: Start,
+    pub inputs: EditImages,
     pub form: RequestForm,
 }
 
-/// The pictures an edit starts from, as they were sent.
-pub(in crate::sandbox) struct Start {
+/// The pictures that an edit starts from, and its mask, as they were sent.
+pub(in crate::sandbox) struct EditImages {
     /// The field that holds the pictures.
     name: &'static str,
     images: Vec<Bytes>,
@@ -65,7 +65,11 @@ impl Edit {
         };
         let mask = form.take_one("mask")?;
         form.end()?;
-        Ok(Edit { fields: Fields::form(form.texts), start: Start { name, images, mask }, form: RequestForm::FormEdit })
+        Ok(Edit {
+            fields: Fields::form(form.texts),
+            inputs: EditImages { name, images, mask },
+            form: RequestForm::FormEdit,
+        })
     }
 
     fn from_json(object: Map<String, Value>) -> Result<Edit, FieldError> {
@@ -83,7 +87,7 @@ impl Edit {
             }
         };
         let mask = fields.any("mask").map(|reference| referred("mask", &reference)).transpose()?;
-        Ok(Edit { fields, start: Start { name: "images", images, mask }, form: RequestForm::JsonEdit })
+        Ok(Edit { fields, inputs: EditImages { name: "images", images, mask }, form: RequestForm::JsonEdit })
     }
 }
 
@@ -100,11 +104,11 @@ fn referred(field: &str, reference: &Value) -> Result<Bytes, FieldError> {
     }
 }
 
-impl Start {
+impl EditImages {
     /// Checks whether models of this family can start from these pictures. Gives their hash, and how many tokens they
     /// are: 65 for each begun tile of 512x512.
     pub(in crate::sandbox) async fn check(self, family: Family) -> Result<(u64, u64), FieldError> {
-        let Start { name, images, mask } = self;
+        let EditImages { name, images, mask } = self;
         let most = match family {
             Family::Dalle3 => {
                 return Err(FieldError::other("model", "Invalid value: this model does not edit images."));

@@ -67,9 +67,9 @@ async fn edit(State(shared): State<Arc<SandboxState>>, request: Request) -> Resp
 
 async fn edited(call: &mut VendorCall, request: Request) -> Result<Response, ErrorResponse> {
     authorise(&call.vendor, request.headers())?;
-    let Edit { fields, start, form } = Edit::read(request).await?;
+    let Edit { fields, inputs, form } = Edit::read(request).await?;
     let mut parsed = parse(fields, &call.vendor, form)?;
-    (parsed.fingerprint, parsed.image_tokens) = start.check(parsed.family).await.map_err(bad_field)?;
+    (parsed.fingerprint, parsed.image_tokens) = inputs.check(parsed.family).await.map_err(bad_field)?;
     execute(call, parsed, "image_edit").await
 }
 

@@ -18,7 +18,7 @@ pub(in crate::sandbox) enum RequestForm {
     JsonEdit,
 }
 
-/// What the request asks to be drawn.
+/// What a request asks to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) struct ParsedRequest {
     pub model: String,

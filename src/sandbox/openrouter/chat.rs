@@ -24,7 +24,9 @@ use crate::sandbox::json_response::ExactJson;
 use crate::sandbox::openrouter::auth::authorise;
 use crate::sandbox::openrouter::errors::{bad_body, bad_field, fault_response, violation};
 use crate::sandbox::openrouter::models::Model;
-use crate::sandbox::openrouter::requests::{ParsedRequest, check, model, not_a, provider, referred, seed, unstreamed};
+use crate::sandbox::openrouter::requests::{
+    ParsedRequest, check, model, not_a, provider, referred, refuse_streaming, seed,
+};
 use crate::sandbox::openrouter::responses::CallUsage;
 use crate::sandbox::settings::Name;
 use crate::sandbox::state::SandboxState;
@@ -85,7 +87,7 @@ fn read(name: String, model: &Model, mut fields: Fields) -> Result<(ParsedReques
         Some(other) => return Err(not_a("image_config", "object", &other)),
     };
     let seed = seed(model, &mut fields)?;
-    unstreamed(&mut fields)?;
+    refuse_streaming(&mut fields)?;
     provider(&mut fields)?;
     fields.end()?;
     let parsed = ParsedRequest {

@@ -20,7 +20,9 @@ use crate::sandbox::json_response::{ExactJson, Json};
 use crate::sandbox::openrouter::auth::authorise;
 use crate::sandbox::openrouter::errors::{bad_body, bad_field, error_body, fault_response};
 use crate::sandbox::openrouter::models::Model;
-use crate::sandbox::openrouter::requests::{ParsedRequest, check, model, not_a, provider, referred, seed, unstreamed};
+use crate::sandbox::openrouter::requests::{
+    ParsedRequest, check, model, not_a, provider, referred, refuse_streaming, seed,
+};
 use crate::sandbox::openrouter::responses::CallUsage;
 use crate::sandbox::settings::Name;
 use crate::sandbox::state::SandboxState;
@@ -70,7 +72,7 @@ fn read(name: String, model: &Model, mut fields: Fields) -> Result<(ParsedReques
     let format = fields.choice("output_format", model.formats)?;
     fields.whole("output_compression", 0..=100)?;
     let seed = seed(model, &mut fields)?;
-    unstreamed(&mut fields)?;
+    refuse_streaming(&mut fields)?;
     provider(&mut fields)?;
     let references = match fields.any("input_references") {
         None => Vec::new(),

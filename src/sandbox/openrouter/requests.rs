@@ -15,7 +15,7 @@ use crate::sandbox::openrouter::errors::{bad_field, violation};
 use crate::sandbox::openrouter::models::Model;
 use crate::sandbox::settings::Vendor;
 
-/// What is to be drawn.
+/// What a request asks to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ParsedRequest {
     pub model: String,
@@ -47,7 +47,7 @@ pub(super) fn seed(model: &Model, fields: &mut Fields) -> Result<Option<i64>, Fi
     }
 }
 
-pub(super) fn unstreamed(fields: &mut Fields) -> Result<(), FieldError> {
+pub(super) fn refuse_streaming(fields: &mut Fields) -> Result<(), FieldError> {
     match fields.flag("stream")? {
         Some(true) => Err(FieldError::other("stream", "is not what this sandbox does")),
         _ => Ok(()),

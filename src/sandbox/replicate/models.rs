@@ -188,7 +188,7 @@ const OTHER: Model = Model {
     inputs: &[SDXL, FLUX, FLUX_DEV, FROM_IMAGE, MASK],
 };
 
-/// What is to be drawn.
+/// What a request asks to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) struct PictureInput {
     pub prompt: String,

@@ -26,8 +26,8 @@ mod v1_errors;
 pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/v1/generation/{engine}/text-to-image", routing::post(v1::generate))
-        .route("/v1/generation/{engine}/image-to-image", routing::post(v1_edits::whole))
-        .route("/v1/generation/{engine}/image-to-image/masking", routing::post(v1_edits::masked))
+        .route("/v1/generation/{engine}/image-to-image", routing::post(v1_edits::image_to_image))
+        .route("/v1/generation/{engine}/image-to-image/masking", routing::post(v1_edits::masking))
         .route("/v1/engines/list", routing::get(v1::engines))
         .route("/v1/user/balance", routing::get(v1::balance))
         .route("/v2beta/stable-image/generate/{service}", routing::post(stable_image::generate))

@@ -130,7 +130,7 @@ async fn read(service: Service, mut form: Form) -> Result<ParsedRequest, FieldEr
     Ok(ParsedRequest { size, fingerprint, ..parsed })
 }
 
-/// What is to be drawn.
+/// What a request asks to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ParsedRequest {
     model: String,

@@ -146,7 +146,7 @@ pub(super) async fn serve(call: &VendorCall, parsed: ParsedRequest) -> Result<Re
     parsed.respond(call).await
 }
 
-/// What is to be drawn.
+/// What a request asks to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ParsedRequest {
     pub engine: String,
@@ -169,7 +169,7 @@ impl ParsedRequest {
         let (width, height) = (side("width")?, side("height")?);
         let size = size(&engine, width, height).map_err(bad_size)?;
         let samples = samples(&mut fields, bytes)?;
-        let seed = knobs(fields).map_err(|error| bad_field("bad_request", &error))?;
+        let seed = tuning(fields).map_err(|error| bad_field("bad_request", &error))?;
         Ok(ParsedRequest { engine, prompt, size, samples, seed, bytes, fingerprint: 0 })
     }
 
@@ -253,8 +253,8 @@ pub(super) fn size(engine: &str, width: i64, height: i64) -> Result<Size, FieldE
     Ok(size)
 }
 
-/// Everything that changes nothing here but must be right, and the seed.
-pub(super) fn knobs(mut fields: Fields) -> Result<u32, FieldError> {
+/// Checks the fields that change nothing here, and reads the seed.
+pub(super) fn tuning(mut fields: Fields) -> Result<u32, FieldError> {
     fields.number("cfg_scale", 0.0..=35.0)?;
     fields.choice("clip_guidance_preset", &GUIDANCE)?;
     fields.choice("sampler", &SAMPLERS)?;

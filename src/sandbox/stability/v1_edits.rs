@@ -19,13 +19,13 @@ use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
 use crate::sandbox::input_images::{decode_all, fingerprint};
 use crate::sandbox::multipart::{BadForm, Form};
 use crate::sandbox::settings::Name;
-use crate::sandbox::stability::v1::{ParsedRequest, admit, knobs, prompts, samples, serve, size};
+use crate::sandbox::stability::v1::{ParsedRequest, admit, prompts, samples, serve, size, tuning};
 use crate::sandbox::stability::v1_errors::{bad_field, error_body};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::VendorCall;
 
 /// `POST .../image-to-image`.
-pub(in crate::sandbox) async fn whole(
+pub(in crate::sandbox) async fn image_to_image(
     shared: State<Arc<SandboxState>>,
     Path(engine): Path<String>,
     request: Request,
@@ -34,7 +34,7 @@ pub(in crate::sandbox) async fn whole(
 }
 
 /// `POST .../image-to-image/masking`.
-pub(in crate::sandbox) async fn masked(
+pub(in crate::sandbox) async fn masking(
     shared: State<Arc<SandboxState>>,
     Path(engine): Path<String>,
     request: Request,
@@ -52,7 +52,7 @@ async fn answer(call: &VendorCall, engine: String, request: Request, masking: bo
     let bytes = admit(call, &engine, request.headers())?;
     let mut form = Form::read(request).await.map_err(bad_form)?;
     let bad_request = |error: FieldError| bad_field("bad_request", &error);
-    let (texts, rest) = apart(std::mem::take(&mut form.texts));
+    let (texts, rest) = split_prompts(std::mem::take(&mut form.texts));
     let prompt = prompts(Some(texts)).map_err(|error| bad_field("invalid_prompts", &error))?;
     let mut fields = Fields::form(rest);
     let image = form.take_one("init_image").map_err(bad_request)?;
@@ -61,14 +61,14 @@ async fn answer(call: &VendorCall, engine: String, request: Request, masking: bo
     let mask = mask.map_err(bad_request)?;
     form.end().map_err(bad_request)?;
     let samples = samples(&mut fields, bytes)?;
-    let seed = knobs(fields).map_err(bad_request)?;
+    let seed = tuning(fields).map_err(bad_request)?;
     let fingerprint = fingerprint(std::slice::from_ref(&image), mask.as_ref());
     let size = decoded_size(&engine, image, mask).await?;
     serve(call, ParsedRequest { engine, prompt, size, samples, seed, bytes, fingerprint }).await
 }
 
-/// The prompts as the JSON endpoint has them, and the other texts.
-fn apart(texts: Vec<(String, String)>) -> (Value, Vec<(String, String)>) {
+/// Splits the texts into the prompts, as the JSON endpoint has them, and the others.
+fn split_prompts(texts: Vec<(String, String)>) -> (Value, Vec<(String, String)>) {
     let mut prompts: BTreeMap<usize, Map<String, Value>> = BTreeMap::new();
     let mut rest = Vec::new();
     for (name, text) in texts {
