@@ -3,7 +3,7 @@
 //! A deployment is named as its owner likes, so here the model behind one is the model whose name its name contains, or
 //! a `gpt-image-2` where only the settings know it. The classic surface wants an `api-version` new enough for the model
 //! and ignores `model` in the body; the v1 surface reads the deployment there. A key opens it, or a token that
-//! `token.rs` gave.
+//! `token_endpoint.rs` gave.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ use crate::sandbox::{files, openai};
 
 mod auth;
 mod errors;
-pub(in crate::sandbox) mod token;
+pub(in crate::sandbox) mod token_endpoint;
 
 const DEPLOYMENT: &str = "/openai/deployments/{deployment}/images";
 const V1: &str = "/openai/v1/images";
@@ -44,7 +44,7 @@ pub(super) fn routes() -> Router<Arc<SandboxState>> {
         .route(&format!("{V1}/generations"), routing::post(v1_generation))
         .route(&format!("{V1}/edits"), routing::post(v1_edit))
         .route("/files/{id}/{file}", routing::get(files::fetch))
-        .route("/login/{tenant}/oauth2/v2.0/token", routing::post(token::grant))
+        .route("/login/{tenant}/oauth2/v2.0/token", routing::post(token_endpoint::grant))
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
 }

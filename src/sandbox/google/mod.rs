@@ -1,5 +1,5 @@
 //! Google's image methods as PROVIDERS.md section 4 has them: the Gemini API with a key, Vertex AI with a token from
-//! `token.rs`.
+//! `token_endpoint.rs`.
 //!
 //! Strict where Google's own client is: what Vertex AI takes and the Gemini API does not is refused here too, and so is
 //! every member that is not in the schema. Models are data; one that only the settings know is asked like Gemini. What
@@ -34,15 +34,15 @@ mod errors;
 mod models;
 mod requests;
 mod responses;
-pub(in crate::sandbox) mod token;
+pub(in crate::sandbox) mod token_endpoint;
 pub(in crate::sandbox) mod usage;
 
 pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/v1beta/models/{target}", routing::post(gemini))
         .route("/v1/projects/{project}/locations/{location}/publishers/google/models/{target}", routing::post(vertex))
-        .route("/token", routing::post(token::grant))
-        .route("/metadata/token", routing::get(token::metadata))
+        .route("/token", routing::post(token_endpoint::grant))
+        .route("/metadata/token", routing::get(token_endpoint::metadata))
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
 }
