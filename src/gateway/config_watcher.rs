@@ -182,9 +182,9 @@ mod tests {
     use crate::gateway::config_loader::ProcessEnv;
 
     const REST: &str = "
-    providers: {home: {kind: openai_compatible, base_url: http://127.0.0.1:1/v1/, models: {flux: {price: 0.002}}}}
-    routes: [{name: all, offers: [home/flux]}]
-    ";
+providers: {home: {kind: openai_compatible, base_url: http://127.0.0.1:1/v1/, models: {flux: {price: 0.002}}}}
+routes: [{name: all, offers: [home/flux]}]
+";
 
     fn plan(clients: &str) -> Plan {
         match check("test.yaml", &format!("{clients}\n{REST}"), &ProcessEnv) {
