@@ -122,21 +122,21 @@ impl Alerts {
     }
 
     /// Holds every alert against what is known now.
-    pub fn look(&mut self, readings: &impl Readings, now: Moment) -> Evaluation {
-        let mut look = Evaluation::default();
+    pub fn evaluate(&mut self, readings: &impl Readings, now: Moment) -> Evaluation {
+        let mut evaluation = Evaluation::default();
         let budgets = match self.watched.iter().any(|watched| watched.alert.when.measure == Measure::BudgetShare) {
             true => readings.budgets(now),
             false => Vec::new(),
         };
         for watched in &mut self.watched {
-            watched.look(readings, &budgets, now, &mut look);
+            watched.evaluate(readings, &budgets, now, &mut evaluation);
         }
-        look
+        evaluation
     }
 }
 
 impl Watched {
-    fn look(&mut self, readings: &impl Readings, budgets: &[BudgetUse], now: Moment, look: &mut Evaluation) {
+    fn evaluate(&mut self, readings: &impl Readings, budgets: &[BudgetUse], now: Moment, evaluation: &mut Evaluation) {
         for name in self.names(readings, budgets) {
             let finding = self.find(readings, budgets, &name, now);
             let before = self.states.get(&name).copied().unwrap_or_default();
@@ -148,7 +148,7 @@ impl Watched {
                     ConditionState::Holds(ratio) | ConditionState::HoldsNot(ratio) => ratio.rounded(),
                     ConditionState::TooLittle | ConditionState::Nothing => None,
                 };
-                look.events.push(AlertEvent {
+                evaluation.events.push(AlertEvent {
                     alert: self.alert.clone(),
                     name: name.clone(),
                     news,
@@ -161,7 +161,7 @@ impl Watched {
                 AlertState::Inactive => self.states.remove(&name),
                 state => self.states.insert(name.clone(), state),
             };
-            look.states.push((self.alert.clone(), name, state));
+            evaluation.states.push((self.alert.clone(), name, state));
         }
     }
 

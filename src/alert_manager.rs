@@ -57,21 +57,21 @@ impl<R: Readings> Alerting<R> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.look(clock.now());
+            self.evaluate(clock.now());
         }
     }
 
     /// One look, at `now`. It waits for nobody; webhooks are written to by tasks of their own.
-    pub fn look(&mut self, now: Moment) {
+    pub fn evaluate(&mut self, now: Moment) {
         let (version, alerts) = (self.rules)();
         if version != self.version {
             self.version = version;
             let ended = self.alerts.replace(&alerts, now);
             ended.iter().for_each(|event| self.tell(event));
         }
-        let look = self.alerts.look(&self.readings, now);
-        look.events.iter().for_each(|event| self.tell(event));
-        self.show(&look.states);
+        let evaluation = self.alerts.evaluate(&self.readings, now);
+        evaluation.events.iter().for_each(|event| self.tell(event));
+        self.show(&evaluation.states);
         self.webhooks.sweep();
     }
 

@@ -134,7 +134,7 @@ pub enum Per {
 
 impl Per {
     /// The word in the config.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Per::Day => "day",
             Per::Month => "month",

@@ -111,13 +111,13 @@ impl FieldWriter {
         self.field(Some(&normalise(prompt)));
         self.field(negative_prompt.as_deref().map(normalise).as_deref());
         self.field(size.map(|size| size.to_string()).as_deref());
-        self.field(quality.map(|quality| quality.word()));
-        self.field(output_format.map(|format| format.word()));
+        self.field(quality.map(|quality| quality.as_str()));
+        self.field(output_format.map(|format| format.as_str()));
         self.field(output_compression.map(|percent| percent.to_string()).as_deref());
-        self.field(background.map(|background| background.word()));
-        self.field(moderation.map(|moderation| moderation.word()));
-        self.field(style.map(|style| style.word()));
-        self.field(complexity.map(|complexity| complexity.word()));
+        self.field(background.map(|background| background.as_str()));
+        self.field(moderation.map(|moderation| moderation.as_str()));
+        self.field(style.map(|style| style.as_str()));
+        self.field(complexity.map(|complexity| complexity.as_str()));
         self.field(seed.map(|seed| seed.to_string()).as_deref());
         self.edit(edit.as_ref());
     }

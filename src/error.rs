@@ -113,7 +113,7 @@ impl ErrorKind {
     }
 
     /// The default `error.code`; the same word goes to the log and the metric label.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             ErrorKind::InvalidRequest => "invalid_request",
             ErrorKind::TooLarge => "request_too_large",
@@ -235,7 +235,7 @@ impl Error {
 
     /// The `error.code` of the answer.
     pub fn code(&self) -> &'static str {
-        self.code.unwrap_or(self.kind.word())
+        self.code.unwrap_or(self.kind.as_str())
     }
 }
 

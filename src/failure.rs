@@ -60,7 +60,7 @@ impl Class {
     ];
 
     /// The word for log and metric.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Class::CallerInvalid => "caller_invalid",
             Class::AdapterBug => "adapter_bug",
@@ -250,7 +250,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.class.word(), self.message)
+        write!(f, "{}: {}", self.class.as_str(), self.message)
     }
 }
 

@@ -55,7 +55,7 @@ pub mod money {
 }
 
 pub mod pricing {
-    pub use crate::pricing::{Price, TokenPrice, Tokens};
+    pub use crate::pricing::{Price, TextTokenPrice, TextTokens};
 }
 
 pub mod provider {

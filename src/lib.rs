@@ -68,7 +68,7 @@
 //! let request = ImageRequest::from_json(br#"{"prompt": "a red fox"}"#)?;
 //! let ask = Ask::new(request);
 //! let outcome = gateway.serve(&gateway.snapshot(), ask, |_header| None).await;
-//! assert_eq!(outcome.word(), "price_limit");
+//! assert_eq!(outcome.as_str(), "price_limit");
 //! # Ok(())
 //! # })
 //! # }

@@ -20,7 +20,7 @@ pub mod volume_tiers;
 pub use crate::pricing::computed_prices::{FirstMegapixel, Megapixels, Rounding, StepsPrice};
 use crate::pricing::fraction::ExactFraction;
 pub use crate::pricing::metered_usage::{Counted, Meter, PictureTokenPrice, PictureTokens, Reported, Usage};
-pub use crate::pricing::text_token_price::{TokenPrice, Tokens};
+pub use crate::pricing::text_token_price::{TextTokenPrice, TextTokens};
 pub use table::{Row, RowSize, TIERS, Table};
 
 /// Extras that a vendor charges on top of the picture.
@@ -44,7 +44,7 @@ impl Addon {
         [Addon::NegativePrompt, Addon::TransparentBackground, Addon::Style, Addon::Seed, Addon::InputImage];
 
     /// The word in the config.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Addon::NegativePrompt => "negative_prompt",
             Addon::TransparentBackground => "transparent_background",

@@ -128,7 +128,7 @@ fn table(rows: &[Row]) {
         let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
         say(format!(
             "{:<14}{:<8}{:<8}{connections:>6}{:>10}{:>12.1}{:>10.3}{:>10.3}",
-            used.kind.word(),
+            used.kind.as_str(),
             body.size(),
             used.mode,
             requests * rounds.len(),
@@ -154,7 +154,7 @@ fn ratios(rows: &[Row]) {
                 Some(goal) if ratio <= goal => format!("goal {goal:.1}: kept"),
                 Some(goal) => format!("goal {goal:.1}: MISSED"),
             };
-            let name = format!("{} {} / {}", upper.used.kind.word(), upper.used.mode, lower.used.kind.word());
+            let name = format!("{} {} / {}", upper.used.kind.as_str(), upper.used.mode, lower.used.kind.as_str());
             say(format!("{name:<30}{:<8}{connections:>3} conns  {ratio:>5.2} {more:>+8.1} us  {verdict}", body.size()));
         }
     }

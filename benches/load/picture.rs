@@ -25,7 +25,7 @@ impl Body {
     pub const ALL: [Body; 2] = [Body::Small, Body::Big];
 
     /// The word on the command line.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Body::Small => "small",
             Body::Big => "big",
@@ -60,6 +60,6 @@ impl FromStr for Body {
     type Err = Failed;
 
     fn from_str(word: &str) -> Result<Body, Failed> {
-        Body::ALL.into_iter().find(|body| body.word() == word).ok_or_else(|| format!("no body '{word}'").into())
+        Body::ALL.into_iter().find(|body| body.as_str() == word).ok_or_else(|| format!("no body '{word}'").into())
     }
 }

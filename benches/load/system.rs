@@ -53,7 +53,7 @@ impl Kind {
     const ALL: [Kind; 6] = [Kind::Origin, Kind::Direct, Kind::PassThrough, Kind::Easel, Kind::Recorded, Kind::Logged];
 
     /// The word in the table.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Kind::Origin => "origin",
             Kind::Direct => "direct",
@@ -69,7 +69,7 @@ impl FromStr for Kind {
     type Err = Failed;
 
     fn from_str(word: &str) -> Result<Kind, Failed> {
-        Kind::ALL.into_iter().find(|kind| kind.word() == word).ok_or_else(|| format!("no system '{word}'").into())
+        Kind::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or_else(|| format!("no system '{word}'").into())
     }
 }
 
@@ -85,7 +85,7 @@ impl System {
     pub fn start(kind: Kind, body: Body, origin: Option<&System>, options: Options) -> Result<System, Failed> {
         let origin = origin.map_or("-".to_owned(), |origin| origin.addr.to_string());
         let mut child = Command::new(std::env::current_exe()?)
-            .args([FLAG, kind.word(), body.word(), &origin, &options.threads.to_string()])
+            .args([FLAG, kind.as_str(), body.as_str(), &origin, &options.threads.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -94,7 +94,7 @@ impl System {
         out.read_line(&mut line)?;
         // The access log is read as a container's runtime reads it, which costs this process and not the system.
         std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-        let addr = line.trim().parse().map_err(|_| format!("{} did not start", kind.word()))?;
+        let addr = line.trim().parse().map_err(|_| format!("{} did not start", kind.as_str()))?;
         Ok(System { addr, child })
     }
 

@@ -44,7 +44,7 @@ fn read(query: &str) -> Result<QueryString, Error> {
         let word = match &*name {
             "limit" => Some(&mut limit),
             "after" => Some(&mut after),
-            name => parameters.word(name),
+            name => parameters.parameter(name),
         };
         match word {
             Some(Some(_)) => return Err(Error::invalid(&*name, format!("'{name}' is there twice, send it once"))),
@@ -77,7 +77,7 @@ fn keys_of(after: &str, query: &ReportQuery) -> Result<Vec<String>, Error> {
 
 /// The report as JSON: what was asked, its rows, all of them together, and where the next ones begin.
 pub fn render_json(query: &ReportQuery, report: &Report) -> Value {
-    let by: Vec<&str> = query.by.iter().map(|by| by.word()).collect();
+    let by: Vec<&str> = query.by.iter().map(|by| by.as_str()).collect();
     let last = report.rows.last().filter(|_| report.more);
     let objects: Vec<Value> = report
         .rows

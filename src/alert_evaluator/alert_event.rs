@@ -18,7 +18,7 @@ pub enum ResolveReason {
 
 impl ResolveReason {
     /// The word in the log.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             ResolveReason::Better => "the condition does not hold any more",
             ResolveReason::Quiet => "nothing happened in its window",
@@ -38,7 +38,7 @@ pub enum News {
 
 impl News {
     /// The word in messages.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             News::Firing => "firing",
             News::Resolved(_) => "resolved",
@@ -73,11 +73,11 @@ impl AlertEvent {
     /// One sentence for people.
     pub fn text(&self) -> String {
         let Condition { measure, comparison, threshold } = self.alert.when;
-        let (name, word, unit) = (&self.alert.name, measure.word(), measure.unit());
+        let (name, word, unit) = (&self.alert.name, measure.as_str(), measure.unit());
         let of = match (measure, self.alert.by) {
             (Measure::BudgetShare, _) => format!("budget {}", self.name),
             (_, Dimension::All) => "everything".to_owned(),
-            (_, by) => format!("{} {}", by.word(), self.name),
+            (_, by) => format!("{} {}", by.as_str(), self.name),
         };
         let value = self.value_text().unwrap_or_else(|| "beyond all numbers".to_owned());
         // In words: some of those who show it take the signs for the beginning of a link.
@@ -92,7 +92,7 @@ impl AlertEvent {
             News::Resolved(ResolveReason::Better) => {
                 format!("{name} is resolved for {of}: {word} is {value}, no longer {bar}")
             }
-            News::Resolved(ended) => format!("{name} is resolved for {of}: {}", ended.word()),
+            News::Resolved(ended) => format!("{name} is resolved for {of}: {}", ended.as_str()),
         }
     }
 }

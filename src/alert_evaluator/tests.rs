@@ -72,13 +72,13 @@ impl Story {
     /// A minute later, with this sum of everything: what is told, and where it stands.
     fn then(&mut self, sum: WindowSum) -> (Vec<News>, i64) {
         self.readings.sums.insert(ALL, sum);
-        let look = self.look();
-        (look.events.iter().map(|event| event.news).collect(), look.states[0].2.number())
+        let evaluation = self.evaluate();
+        (evaluation.events.iter().map(|event| event.news).collect(), evaluation.states[0].2.number())
     }
 
-    fn look(&mut self) -> Evaluation {
+    fn evaluate(&mut self) -> Evaluation {
         self.minute += 1;
-        self.alerts.look(&self.readings, minute(self.minute))
+        self.alerts.evaluate(&self.readings, minute(self.minute))
     }
 }
 
@@ -108,7 +108,7 @@ fn a_condition_that_must_hold_for_a_while_is_pending_until_then_and_starts_anew_
     assert_eq!(story.then(high), (vec![], 1));
     assert_eq!(story.then(high), (vec![], 1));
     story.readings.sums.insert(ALL, high);
-    let event = story.look().events.remove(0);
+    let event = story.evaluate().events.remove(0);
     assert_eq!((event.news, event.since, event.at), (News::Firing, minute(6), minute(8)));
 }
 
@@ -143,7 +143,7 @@ fn an_alert_whose_window_has_emptied_ends() {
 fn without_an_accepted_picture_its_cost_is_above_every_threshold() {
     let mut story = Story::of(dear());
     story.readings.sums.insert(ALL, cost(1, 0, 3));
-    let event = story.look().events.remove(0);
+    let event = story.evaluate().events.remove(0);
     assert_eq!((event.news, event.value), (News::Firing, None));
     assert_eq!(event.text(), "a is firing for everything: cost_per_accepted_usd is beyond all numbers, above 0.012");
     let below = rule(Measure::CostPerAccepted, Comparison::Below, 12_000_000);
@@ -156,29 +156,30 @@ fn without_an_accepted_picture_its_cost_is_above_every_threshold() {
 fn each_name_has_an_episode_of_its_own() {
     let mut story = Story::of(Alert { by: Dimension::Provider, ..dear() });
     story.readings.sums = BTreeMap::from([("one", cost(13_000_000, 1, 0)), ("two", cost(1, 1, 0))]);
-    let told = |look: Evaluation| -> Vec<(String, News)> {
-        look.events.iter().map(|event| (event.name.to_string(), event.news)).collect()
+    let told = |evaluation: Evaluation| -> Vec<(String, News)> {
+        evaluation.events.iter().map(|event| (event.name.to_string(), event.news)).collect()
     };
-    assert_eq!(told(story.look()), [("one".to_owned(), News::Firing)]);
+    assert_eq!(told(story.evaluate()), [("one".to_owned(), News::Firing)]);
     story.readings.sums.insert("two", cost(14_000_000, 1, 0));
-    assert_eq!(told(story.look()), [("two".to_owned(), News::Firing)]);
+    assert_eq!(told(story.evaluate()), [("two".to_owned(), News::Firing)]);
     story.readings.sums.remove("one");
-    let look = story.look();
-    let standing: Vec<(&str, i64)> = look.states.iter().map(|(_, name, state)| (&**name, state.number())).collect();
+    let evaluation = story.evaluate();
+    let standing: Vec<(&str, i64)> =
+        evaluation.states.iter().map(|(_, name, state)| (&**name, state.number())).collect();
     assert_eq!(standing, [("one", 0), ("two", 2)]);
-    assert_eq!(told(look), [("one".to_owned(), QUIET)]);
-    assert_eq!(story.look().states.len(), 1, "a name that is gone and inactive is forgotten");
+    assert_eq!(told(evaluation), [("one".to_owned(), QUIET)]);
+    assert_eq!(story.evaluate().states.len(), 1, "a name that is gone and inactive is forgotten");
 }
 
 #[test]
 fn an_event_says_what_was_measured_and_since_when() {
     let mut story = Story::of(Alert { by: Dimension::Provider, ..dear() });
     story.readings.sums = BTreeMap::from([("stability", cost(25_000_001, 2, 0))]);
-    let firing = story.look().events.remove(0);
+    let firing = story.evaluate().events.remove(0);
     assert_eq!((firing.value, firing.value_text().as_deref()), (Some(12_500_001), Some("0.012500001")));
     assert_eq!(firing.text(), "a is firing for provider stability: cost_per_accepted_usd is 0.012500001, above 0.012");
     story.readings.sums = BTreeMap::from([("stability", cost(3_000_000, 2, 0))]);
-    let resolved = story.look().events.remove(0);
+    let resolved = story.evaluate().events.remove(0);
     assert_eq!((resolved.since, resolved.at), (minute(1), minute(2)));
     assert_eq!(
         resolved.text(),
@@ -192,13 +193,13 @@ fn a_reload_goes_on_with_what_did_not_change_and_ends_what_did() {
     let mut alerts = Alerts::default();
     alerts.replace(&[Arc::new(dear()), Arc::new(other.clone())], minute(0));
     let readings = FakeReadings { sums: BTreeMap::from([(ALL, cost(13_000_000, 1, 0))]), ..FakeReadings::default() };
-    assert_eq!(alerts.look(&readings, minute(1)).events.len(), 2);
+    assert_eq!(alerts.evaluate(&readings, minute(1)).events.len(), 2);
     let changed = Alert { least: 1, ..other };
     let ended = alerts.replace(&[Arc::new(changed.clone()), Arc::new(dear())], minute(2));
     let told: Vec<(&str, News, Moment)> =
         ended.iter().map(|event| (event.alert.name.as_str(), event.news, event.since)).collect();
     assert_eq!(told, [("b", News::Resolved(ResolveReason::Withdrawn), minute(1))]);
-    let events = alerts.look(&readings, minute(3)).events;
+    let events = alerts.evaluate(&readings, minute(3)).events;
     let told: Vec<(&str, News)> = events.iter().map(|event| (event.alert.name.as_str(), event.news)).collect();
     assert_eq!(told, [("b", News::Firing)], "the changed one begins anew, the other one goes on");
     assert_eq!(alerts.replace(&[], minute(4)).len(), 2);
@@ -227,7 +228,7 @@ fn spend_is_reckoned_by_the_hour_over_what_the_window_really_covers() {
     alerts.replace(&[Arc::new(alert)], minute(0));
     let told = |alerts: &mut Alerts, nanos: i64, at: Moment| {
         let readings = FakeReadings { sums: BTreeMap::from([(ALL, cost(nanos, 0, 0))]), ..FakeReadings::default() };
-        alerts.look(&readings, at).events.first().map(|event| (event.news, event.value))
+        alerts.evaluate(&readings, at).events.first().map(|event| (event.news, event.value))
     };
     assert_eq!(told(&mut alerts, 40, minute(300)), None);
     assert_eq!(told(&mut alerts, 41, minute(300)), Some((News::Firing, Some(21))), "20.5, rounded half up");
@@ -250,12 +251,12 @@ fn every_budget_is_watched_by_itself() {
         used: Usd::from_nanos(used),
     };
     story.readings.budgets = vec![budget("client:web", 1000, 899), budget("route:r", 1000, 900), budget("none", 0, 0)];
-    let look = story.look();
-    assert_eq!(look.events.len(), 1);
-    assert_eq!(look.events[0].text(), "a is firing for budget route:r: budget_share is 90%, 90% or more");
+    let evaluation = story.evaluate();
+    assert_eq!(evaluation.events.len(), 1);
+    assert_eq!(evaluation.events[0].text(), "a is firing for budget route:r: budget_share is 90%, 90% or more");
     story.readings.budgets = vec![budget("client:web", 1000, 899), budget("none", 0, 1)];
     let told: Vec<(String, News)> =
-        story.look().events.iter().map(|event| (event.name.to_string(), event.news)).collect();
+        story.evaluate().events.iter().map(|event| (event.name.to_string(), event.news)).collect();
     assert_eq!(told, [("none".to_owned(), News::Firing), ("route:r".to_owned(), QUIET)]);
 }
 

@@ -105,18 +105,18 @@ async fn the_metric_says_where_each_alert_stands_and_forgets_the_one_that_is_gon
     let (metrics, told) = (Metrics::new(&Arc::default()).unwrap(), Arc::new(ChangingSum::default()));
     let in_force = InForce::new(DEAR);
     let mut alerting = Alerting::new(in_force.rules(), told.clone(), outputs(&metrics));
-    alerting.look(minute(1));
+    alerting.evaluate(minute(1));
     assert_eq!(states(&metrics), ["easel_alert_state{alert=\"dear\",name=\"home\"} 0"]);
     told.set(13_000_000, 1);
-    alerting.look(minute(2));
+    alerting.evaluate(minute(2));
     assert_eq!(states(&metrics), ["easel_alert_state{alert=\"dear\",name=\"home\"} 2"]);
     in_force.replace(&format!("{DEAR}  - {{name: more, when: error_rate > 1%, for: 1m}}\n"));
-    alerting.look(minute(3));
+    alerting.evaluate(minute(3));
     let both =
         ["easel_alert_state{alert=\"dear\",name=\"home\"} 2", "easel_alert_state{alert=\"more\",name=\"all\"} 0"];
     assert_eq!(states(&metrics), both);
     in_force.replace("");
-    alerting.look(minute(4));
+    alerting.evaluate(minute(4));
     assert_eq!(states(&metrics), [""; 0]);
 }
 

@@ -72,7 +72,7 @@ enum PostOutcome {
 
 impl PostOutcome {
     /// The word in the metric.
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             PostOutcome::Delivered => "delivered",
             PostOutcome::Refused => "refused",
@@ -178,7 +178,7 @@ impl WebhookQueue {
 }
 
 fn count(outputs: &AlertOutputs, alert: &str, outcome: PostOutcome) {
-    outputs.notifications.with_label_values(&[alert, outcome.word()]).inc();
+    outputs.notifications.with_label_values(&[alert, outcome.as_str()]).inc();
 }
 
 /// Takes one letter after the other to its end.

@@ -15,11 +15,11 @@ pub(super) fn message(event: &AlertEvent) -> Value {
     let alert = &event.alert;
     let budget = alert.when.measure == Measure::BudgetShare;
     json!({
-        "status": event.news.word(),
+        "status": event.news.as_str(),
         "alert": alert.name,
-        "by": if budget { "budget" } else { alert.by.word() },
+        "by": if budget { "budget" } else { alert.by.as_str() },
         "name": *event.name,
-        "measure": alert.when.measure.word(),
+        "measure": alert.when.measure.as_str(),
         "value": event.value_text(),
         "comparison": alert.when.comparison.sign(),
         "threshold": alert.when.measure.unit().written(alert.when.threshold),

@@ -23,7 +23,7 @@ pub enum Pause {
 
 impl Pause {
     /// The word for log, metric and header.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Pause::RateLimited => "rate_limited",
             Pause::Overloaded => "overloaded",

@@ -47,7 +47,7 @@ pub enum Miss {
 
 impl Miss {
     /// The word for log and metric.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Miss::Absent => "miss",
             Miss::Expired => "expired",

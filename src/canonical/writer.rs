@@ -14,7 +14,7 @@ impl FieldWriter {
         for image in images.iter().chain(mask.iter().map(|mask| &mask.clear)) {
             self.0.extend_from_slice(&image.hash);
         }
-        self.field(fidelity.map(|fidelity| fidelity.word()));
+        self.field(fidelity.map(|fidelity| fidelity.as_str()));
     }
 
     pub(super) fn field(&mut self, value: Option<&str>) {

@@ -35,7 +35,7 @@ impl Mismatch {
     pub const ALL: [Mismatch; 3] = [Mismatch::Size, Mismatch::OutputFormat, Mismatch::Background];
 
     /// The word for log and metric.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Mismatch::Size => "wrong_size",
             Mismatch::OutputFormat => "wrong_format",
@@ -46,7 +46,7 @@ impl Mismatch {
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(self.as_str())
     }
 }
 
@@ -122,7 +122,7 @@ impl FittedRequest {
 
 fn written(request: &ImageRequest, came: Format) -> Option<(Mismatch, Adjustment)> {
     let asked = request.output_format.filter(|asked| *asked != came)?;
-    let change = Adjustment::Changed("output_format", asked.word().to_owned(), came.word().to_owned());
+    let change = Adjustment::Changed("output_format", asked.as_str().to_owned(), came.as_str().to_owned());
     Some((Mismatch::OutputFormat, change))
 }
 
@@ -130,7 +130,7 @@ fn written(request: &ImageRequest, came: Format) -> Option<(Mismatch, Adjustment
 fn covered(request: &ImageRequest, came: Format) -> Option<(Mismatch, Adjustment)> {
     let (asked, got) = (Background::Transparent, Background::Opaque);
     let covered = request.background == Some(asked) && came == Format::Jpeg;
-    let change = || Adjustment::Changed("background", asked.word().to_owned(), got.word().to_owned());
+    let change = || Adjustment::Changed("background", asked.as_str().to_owned(), got.as_str().to_owned());
     covered.then(|| (Mismatch::Background, change()))
 }
 
@@ -233,7 +233,7 @@ mod tests {
         let came = fitted(OutputSize::Default, None).check_result(&asked, SMALL, Format::Jpeg);
         let told: Vec<String> = came.adjusted.iter().map(ToString::to_string).collect();
         assert_eq!(told, ["quality dropped", "output_format webp -> jpeg", "background transparent -> opaque"]);
-        let of = |size, wishes| came.refused(StrictOptions { size, wishes }).map(|(unmet, _)| unmet.word());
+        let of = |size, wishes| came.refused(StrictOptions { size, wishes }).map(|(unmet, _)| unmet.as_str());
         assert_eq!((of(true, false), of(false, true)), (None, Some("wrong_format")));
         let came = fitted(OutputSize::Default, None).check_result(&request(""), SMALL, Format::Jpeg);
         assert_eq!(came.unmet, [], "nobody asked for a format");
@@ -246,7 +246,7 @@ mod tests {
             SMALL,
             Format::Png,
         );
-        let of = |size, wishes| came.refused(StrictOptions { size, wishes }).map(|(unmet, _)| unmet.word());
+        let of = |size, wishes| came.refused(StrictOptions { size, wishes }).map(|(unmet, _)| unmet.as_str());
         assert_eq!((of(true, false), of(false, true), of(true, true)), (Some("wrong_size"), None, Some("wrong_size")));
     }
 }

@@ -49,7 +49,7 @@ pub enum Unsupported {
 
 impl Unsupported {
     /// The word for log and metric.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Unsupported::Size => "size",
             Unsupported::PromptTooLong { .. } => "prompt_too_long",

@@ -73,11 +73,11 @@ async fn tour(args: Args) -> Result<(), String> {
 }
 
 /// Environment of the demo: the sandbox's address, and the real one behind it.
-struct Env {
+struct DemoEnv {
     sandbox_url: String,
 }
 
-impl EnvAndFiles for Env {
+impl EnvAndFiles for DemoEnv {
     fn var(&self, name: &str) -> Option<String> {
         if name == SANDBOX_URL { Some(self.sandbox_url.clone()) } else { ProcessEnv.var(name) }
     }
@@ -101,7 +101,7 @@ impl DemoSetup {
         std::fs::create_dir_all(&out).map_err(|error| not_writable(&out, &error))?;
         let settings = sandbox_settings()?;
         let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), settings).await.map_err(text)?;
-        let env = Env { sandbox_url: sandbox.url() };
+        let env = DemoEnv { sandbox_url: sandbox.url() };
         let mut plan = crate::reload::check("conf/demo.yaml", CONFIG, &env).map_err(text)?;
         for address in [&mut plan.server.listen, &mut plan.server.admin] {
             // The demo must not fail because something else lives on its usual port.
@@ -140,7 +140,7 @@ impl DemoSetup {
     async fn first_provider_down(&self) -> Result<(), String> {
         let first = self.first_offer()?;
         cli::say(format!("\n3. Another request, while {first} answers 500"));
-        let vendor = Name::ALL.into_iter().find(|name| first.starts_with(name.word()));
+        let vendor = Name::ALL.into_iter().find(|name| first.starts_with(name.as_str()));
         let vendor = vendor.ok_or_else(|| format!("{first} is not in the sandbox"))?;
         self.sandbox.set(vendor, |vendor| vendor.mode = Mode::Down500);
         let answer = self.draw("a blue bench under a cherry tree").await?;

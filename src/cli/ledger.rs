@@ -50,13 +50,13 @@ pub struct Args {
     #[arg(long)]
     model: Option<String>,
     /// How to print it.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    format: ReportFormat,
 }
 
 /// How a report is printed.
 #[derive(Clone, Copy, ValueEnum)]
-enum Format {
+enum ReportFormat {
     /// For people, with a last line for all.
     Table,
     /// For spreadsheets: RFC 4180, a line of titles first.
@@ -79,9 +79,9 @@ pub fn run(args: Args) -> ExitCode {
         Err(ended) => return ended,
     };
     let text = report::of_file(&state_dir, &query).map_err(|error| error.to_string()).and_then(|rows| match format {
-        Format::Table => table(&query, &rows),
-        Format::Csv => csv(&query, &rows),
-        Format::Json => json(&query, rows),
+        ReportFormat::Table => table(&query, &rows),
+        ReportFormat::Csv => csv(&query, &rows),
+        ReportFormat::Json => json(&query, rows),
     });
     match text {
         Ok(text) => cli::print(text.trim_end()),
@@ -104,7 +104,7 @@ fn said_by(config: &Path) -> Result<PathBuf, ExitCode> {
 
 fn titles(query: &ReportQuery) -> Vec<String> {
     let figures = cells(&report::Figures::default()).into_iter().map(|(title, _)| title);
-    query.by.iter().map(|by| by.word()).chain(figures).map(str::to_owned).collect()
+    query.by.iter().map(|by| by.as_str()).chain(figures).map(str::to_owned).collect()
 }
 
 fn line(keys: impl Iterator<Item = String>, figures: &report::Figures) -> Vec<String> {

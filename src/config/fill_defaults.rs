@@ -23,12 +23,12 @@ pub(super) fn fill(root: &mut Node, findings: &mut Findings) {
 
 /// The provider's preset, unless it is of a kind that has none.
 fn preset(provider: &mut Node, text: impl Fn(&str) -> Option<&'static str>) {
-    if entry(provider, "kind").is_some_and(|kind| word(kind).is_some_and(|kind| kind != COMPATIBLE)) {
+    if entry(provider, "kind").is_some_and(|kind| as_text(kind).is_some_and(|kind| kind != COMPATIBLE)) {
         return;
     }
     let Some(named) = entry(provider, "preset") else { return };
     let span = named.span.clone();
-    let Some(text) = word(named).and_then(text) else { return };
+    let Some(text) = as_text(named).and_then(text) else { return };
     // A test reads every preset, so there is nothing to report here.
     if let Ok(mut filling) = tree::read(text, &mut Findings::default()) {
         point_at(&mut filling, &span);
@@ -89,7 +89,7 @@ fn entry<'n>(node: &'n mut Node, key: &str) -> Option<&'n mut Node> {
     entries.iter_mut().find(|entry| entry.key == key && !entry.value.bad).map(|entry| &mut entry.value)
 }
 
-fn word(node: &Node) -> Option<&str> {
+fn as_text(node: &Node) -> Option<&str> {
     match &node.kind {
         NodeKind::Scalar(scalar) => Some(&scalar.value),
         NodeKind::List(_) | NodeKind::Map(_) => None,

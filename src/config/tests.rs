@@ -16,7 +16,7 @@ use crate::config::expand::EnvAndFiles;
 use crate::config::provider_kind::ProviderKind;
 use crate::image::{Format, Size};
 use crate::money::Usd;
-use crate::pricing::{Addon, RowSize, Table, TokenPrice};
+use crate::pricing::{Addon, RowSize, Table, TextTokenPrice};
 use crate::request::{Quality, ResponseFormat};
 use crate::secret::Secret;
 

@@ -263,8 +263,8 @@ impl ConfigUnit for file::When {
         let end = self.0.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).unwrap_or(self.0.len());
         let (word, rest) = self.0.split_at(end);
         let rest = rest.trim();
-        let words = Measure::ALL.map(Measure::word);
-        let Some(measure) = Measure::ALL.into_iter().find(|measure| measure.word() == word) else {
+        let words = Measure::ALL.map(Measure::as_str);
+        let Some(measure) = Measure::ALL.into_iter().find(|measure| measure.as_str() == word) else {
             let near = nearest(word, words).map(|near| format!("{near} {rest}"));
             return Err(UnitError::new(format!("watches none of {}", words.join(", ")), near));
         };

@@ -218,7 +218,7 @@ impl Dispatch {
     /// Notes a reason once per request and offer, and remembers the latest for the answer.
     pub(super) fn note_skip(&mut self, offer: usize, skip: Skip) {
         let Some(known) = self.skips.get_mut(offer) else { return };
-        if known.map(Skip::word) != Some(skip.word()) {
+        if known.map(Skip::as_str) != Some(skip.as_str()) {
             self.notices.push_back(Action::Skipped { offer, skip });
         }
         *known = Some(skip);

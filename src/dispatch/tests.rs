@@ -128,7 +128,7 @@ impl World {
                     dispatch.queued(self.queued.len(), Duration::from_secs(2), self.now);
                 }
                 Action::LeaveQueue => self.queued.clear(),
-                Action::Skipped { offer, skip } => self.told.push(format!("{offer} {}", skip.word())),
+                Action::Skipped { offer, skip } => self.told.push(format!("{offer} {}", skip.as_str())),
                 Action::GivenUp { candidate } => {
                     self.told.push(format!("{candidate} slow"));
                     for carried in self.carried.iter_mut().filter(|carried| carried.candidate == candidate) {

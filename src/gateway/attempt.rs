@@ -43,7 +43,7 @@ impl Attempt {
         let report = self.book(hold, ended, began.elapsed()).await;
         let (provider, model) = (self.offer.provider.name.as_str(), self.offer.model.name.as_str());
         let metrics = &self.shared.metrics;
-        let outcome = report.failure.as_ref().map_or("ok", |failure| failure.class.word());
+        let outcome = report.failure.as_ref().map_or("ok", |failure| failure.class.as_str());
         metrics.attempts.with_label_values(&[provider, model, outcome]).inc();
         metrics.attempt_seconds.with_label_values(&[provider, model]).observe(seconds(began.elapsed()));
         report
@@ -61,7 +61,7 @@ impl Attempt {
             Ok(collected) => {
                 self.count("delivered", collected.pictures.len());
                 self.count("broken", collected.broken);
-                collected.unlike.iter().for_each(|unmet| self.count(unmet.word(), 1));
+                collected.unlike.iter().for_each(|unmet| self.count(unmet.as_str(), 1));
                 self.count("refused", usize::from(collected.refused));
             }
             Err(FailedAttempt { failure: Failure { class: Class::Policy, .. }, .. }) => {

@@ -32,7 +32,7 @@ mod state;
 /// Draws `spec` and reports to `flight`. Returns when nothing more will come for the requests that wait; calls that
 /// no request waits for any more end in a task of their own.
 pub async fn draw(spec: RoutedRequest, flight: Arc<Flight>) {
-    let (candidates, refused) = spec.appraise();
+    let (candidates, refused) = spec.evaluate_candidates();
     let dispatch = Dispatch::new(spec.rules(), candidates, refused, spec.matched.route.offers.len());
     let (running, waiting) = (JoinFew::new(), JoinFew::new());
     let mut dispatch_loop = DispatchLoop { spec, flight, dispatch, running, waiting, granted: None };
@@ -177,10 +177,10 @@ impl DispatchLoop {
     /// Counts why an offer is not asked, and notes it in the flight's progress.
     fn tell_skipped(&self, offer: usize, skip: Skip) {
         let Some(known) = self.spec.matched.route.offers.get(offer) else { return };
-        self.spec.shared.metrics.skipped.with_label_values(&[known.provider.name.as_str(), skip.word()]).inc();
+        self.spec.shared.metrics.skipped.with_label_values(&[known.provider.name.as_str(), skip.as_str()]).inc();
         self.flight.update(|progress| {
             progress.skipped.retain(|(name, _)| *name != known.name);
-            progress.skipped.push((known.name.clone(), skip.word()));
+            progress.skipped.push((known.name.clone(), skip.as_str()));
         });
     }
 }

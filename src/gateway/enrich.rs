@@ -34,7 +34,7 @@ pub async fn prepare(spec: RoutedRequest, author: &Author, flight: &Flight) -> R
     let Some(rewrite_limits) = RewriteLimits::of(&spec) else { return spec };
     let rewriting = Rewriting { spec: &spec, enrich, author, caller: &caller, rewrite_limits };
     let Rewritten { enriched, words, cost, promised } = rewriting.run().await;
-    let word = enriched.word();
+    let word = enriched.as_str();
     spec.shared.metrics.enrichments.with_label_values(&[route.name.as_str(), word]).inc();
     flight.update(|progress| {
         progress.cost = progress.cost.saturating_add(cost);

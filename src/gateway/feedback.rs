@@ -21,7 +21,7 @@ pub enum FeedbackEffect {
 
 impl FeedbackEffect {
     /// The word for the metric.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             FeedbackEffect::Changed => "changed",
             FeedbackEffect::Unchanged => "unchanged",
@@ -44,7 +44,7 @@ impl Gateway {
             Some(judged) if judged.changed => FeedbackEffect::Changed,
             Some(_) => FeedbackEffect::Unchanged,
         };
-        self.shared.metrics.feedback.with_label_values(&[verdict.word(), effect.word()]).inc();
+        self.shared.metrics.feedback.with_label_values(&[verdict.as_str(), effect.as_str()]).inc();
         if judged.is_some() && verdict == Verdict::Rejected {
             let shared = self.shared.clone();
             // All that is kept is looked through, which may be much.

@@ -25,9 +25,9 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    struct Env(&'static [(&'static str, &'static str)]);
+    struct ProxyEnv(&'static [(&'static str, &'static str)]);
 
-    impl EnvAndFiles for Env {
+    impl EnvAndFiles for ProxyEnv {
         fn var(&self, name: &str) -> Option<String> {
             self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         }
@@ -39,10 +39,10 @@ mod tests {
 
     #[test]
     fn a_proxy_that_the_environment_names_is_told_to_be_ignored_and_its_password_is_not_told() {
-        let told = ignored_proxy(&Env(&[("https_proxy", "http://me:s3cret@proxy:3128")])).unwrap();
+        let told = ignored_proxy(&ProxyEnv(&[("https_proxy", "http://me:s3cret@proxy:3128")])).unwrap();
         assert!(told.starts_with("https_proxy is set and ignored") && !told.contains("s3cret"), "{told}");
-        let told = ignored_proxy(&Env(&[("HTTPS_PROXY", "p"), ("ALL_PROXY", "p")])).unwrap();
+        let told = ignored_proxy(&ProxyEnv(&[("HTTPS_PROXY", "p"), ("ALL_PROXY", "p")])).unwrap();
         assert!(told.starts_with("HTTPS_PROXY, ALL_PROXY are set and ignored"), "{told}");
-        assert_eq!(ignored_proxy(&Env(&[("NO_PROXY", "*"), ("HTTPS_PROXY", "")])), None);
+        assert_eq!(ignored_proxy(&ProxyEnv(&[("NO_PROXY", "*"), ("HTTPS_PROXY", "")])), None);
     }
 }

@@ -25,7 +25,7 @@ pub enum CacheUse {
 
 impl CacheUse {
     /// The word for log, metric and header.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             CacheUse::Exact => "exact",
             CacheUse::Pool => "pool",
@@ -99,11 +99,11 @@ impl Outcome {
     }
 
     /// The word for log and metric: `ok`, `partial`, or the error's.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match &self.result {
             Ok(pictures) if pictures.len() < usize::from(self.wanted) => "partial",
             Ok(_) => "ok",
-            Err(error) => error.kind.word(),
+            Err(error) => error.kind.as_str(),
         }
     }
 }

@@ -25,7 +25,7 @@ pub fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let file = open(path).map_err(told)?;
     let kind = file.metadata().map_err(told)?.file_type();
     if !kind.is_file() {
-        return Err(format!("it is {}, and only regular files are read", word(kind)));
+        return Err(format!("it is {}, and only regular files are read", name_of(kind)));
     }
     let mut bytes = Vec::new();
     let read = file.take(most + 1).read_to_end(&mut bytes).map_err(told)?;
@@ -53,7 +53,7 @@ fn open(path: &Path) -> std::io::Result<File> {
 }
 
 #[cfg(unix)]
-fn word(kind: FileType) -> &'static str {
+fn name_of(kind: FileType) -> &'static str {
     use std::os::unix::fs::FileTypeExt;
     match kind {
         kind if kind.is_dir() => "a directory",
@@ -64,7 +64,7 @@ fn word(kind: FileType) -> &'static str {
 }
 
 #[cfg(not(unix))]
-fn word(kind: FileType) -> &'static str {
+fn name_of(kind: FileType) -> &'static str {
     if kind.is_dir() { "a directory" } else { "something else" }
 }
 

@@ -63,14 +63,14 @@ impl RoutedRequest {
     }
 
     /// The offers that could draw it within its caps, and why not the others.
-    pub fn appraise(&self) -> (Vec<Candidate>, Vec<(usize, Skip)>) {
+    pub fn evaluate_candidates(&self) -> (Vec<Candidate>, Vec<(usize, Skip)>) {
         let capabilities = self.snapshot.capabilities(self.matched.index);
         let pictures = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
         let tiered = |offer: &Offer, listed: Usd| {
             let whose = (&*offer.provider, &*offer.model);
             self.shared.ledger.tiered(whose, &self.request, listed, pictures, self.shared.clock.now())
         };
-        routing::appraise(&self.matched, capabilities, &self.request, &self.caps, &tiered)
+        routing::evaluate_candidates(&self.matched, capabilities, &self.request, &self.caps, &tiered)
     }
 
     /// What the circuit breakers of a call to `offer` are kept for.

@@ -58,7 +58,7 @@ impl Gateway {
         let labels = ["scope", "per", "zone"];
         let of = |budget: &crate::ledger::counter::Budgeted| {
             let key = &budget.key;
-            [key.scope.to_string(), key.per.word().to_owned(), key.zone.to_string()]
+            [key.scope.to_string(), key.per.as_str().to_owned(), key.zone.to_string()]
         };
         let limits = budgets.iter().map(|budget| (of(budget), dollars(budget.limit)));
         scrape.amounts("budget_usd", "Dollars that may be spent in a period.", labels, limits)?;

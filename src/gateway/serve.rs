@@ -93,10 +93,10 @@ impl ServeRequest<'_> {
             CacheWish::Fresh | CacheWish::Skip => CacheLookup::Miss(Miss::Absent),
         };
         let word = match (&look, self.wish) {
-            (_, CacheWish::Fresh | CacheWish::Skip) => CacheUse::Bypass.word(),
-            (CacheLookup::Hit(_), _) => CacheUse::Exact.word(),
-            (CacheLookup::Part(_), _) => CacheUse::Pool.word(),
-            (CacheLookup::Miss(miss), _) => miss.word(),
+            (_, CacheWish::Fresh | CacheWish::Skip) => CacheUse::Bypass.as_str(),
+            (CacheLookup::Hit(_), _) => CacheUse::Exact.as_str(),
+            (CacheLookup::Part(_), _) => CacheUse::Pool.as_str(),
+            (CacheLookup::Miss(miss), _) => miss.as_str(),
         };
         let route = self.matched.route.name.as_str();
         self.shared.metrics.cache_requests.with_label_values(&[route, word]).inc();
@@ -180,7 +180,7 @@ impl ServeRequest<'_> {
         self.shared.durable_ledger.saved(Saving {
             tenant: &self.caller.tenant,
             route: &self.matched.route.name,
-            tier: CacheUse::Exact.word(),
+            tier: CacheUse::Exact.as_str(),
             pictures: pictures.len(),
             usd: saved,
         });

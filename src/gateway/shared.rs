@@ -16,7 +16,7 @@ use crate::gateway::single_flight::Flights;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::rate_limit::RateLimiter;
-use crate::upstream::token::Tokens;
+use crate::upstream::token::AccessTokens;
 use crate::upstream::transport::{HttpClient, Transport};
 
 /// Everything that outlives a config.
@@ -40,7 +40,7 @@ pub struct Shared {
     /// The HTTP client.
     pub transport: Arc<Transport>,
     /// Access tokens by their credentials.
-    pub tokens: Tokens,
+    pub tokens: AccessTokens,
     /// Drawings that go on without their client; awaited when the server stops.
     pub work: TaskTracker,
     /// Secret seed of all hashes.
@@ -69,7 +69,7 @@ impl Shared {
             ledger,
             rate_limiter: RateLimiter::default(),
             transport: Arc::new(Transport::new(client, plan.server.limits.response_bodies, replies)),
-            tokens: Tokens::default(),
+            tokens: AccessTokens::default(),
             work: TaskTracker::new(),
             hash_seed,
             lanes: DashMap::new(),

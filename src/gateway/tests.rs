@@ -147,7 +147,7 @@ async fn a_request_that_one_vendor_limits_is_drawn_by_the_next_and_booked_on_the
     story.script.answers("first.example", rate_limited());
     story.script.answers("second.example", drawn());
     let outcome = story.serve("a red fox").await;
-    assert_eq!((outcome.word(), outcome.attempts, outcome.cost), ("ok", 2, usd("0.02")));
+    assert_eq!((outcome.as_str(), outcome.attempts, outcome.cost), ("ok", 2, usd("0.02")));
     assert_eq!(outcome.served_by(), BTreeMap::from([("second/flux", 1)]));
     assert_eq!(story.script.called(), ["first.example", "second.example"]);
     let row = |day: &str, provider: &str, cost: &str| (vec![day.to_owned(), provider.to_owned()], usd(cost));
@@ -160,7 +160,7 @@ async fn a_request_that_one_vendor_limits_is_drawn_by_the_next_and_booked_on_the
     assert_eq!(story.left(), "1");
     story.script.answers("second.example", drawn());
     let outcome = story.serve("a blue fox").await;
-    assert_eq!((outcome.word(), outcome.attempts, story.left().as_str()), ("ok", 1, "0.98"));
+    assert_eq!((outcome.as_str(), outcome.attempts, story.left().as_str()), ("ok", 1, "0.98"));
     assert_eq!(outcome.skipped, [("first/flux".to_owned(), "rate_limited")]);
     assert_eq!(story.script.called(), ["second.example"]);
     assert_eq!(story.paid(), [&before_midnight[..], &[row("2026-12-01", "second", "0.02")]].concat());
@@ -173,7 +173,7 @@ async fn a_request_that_was_served_is_a_hit_that_calls_no_vendor_and_pays_nothin
     assert_eq!(story.serve("a red fox").await.cache, CacheUse::Miss);
     assert_eq!(story.script.called(), ["first.example"]);
     let outcome = story.serve("a red fox").await;
-    assert_eq!((outcome.word(), outcome.cache, outcome.cost), ("ok", CacheUse::Exact, Usd::ZERO));
+    assert_eq!((outcome.as_str(), outcome.cache, outcome.cost), ("ok", CacheUse::Exact, Usd::ZERO));
     assert!(story.script.called().is_empty());
     assert_eq!(story.left(), "0.99");
 }
@@ -182,6 +182,6 @@ async fn a_request_that_was_served_is_a_hit_that_calls_no_vendor_and_pays_nothin
 async fn a_vendor_that_is_not_reached_costs_nothing_and_the_client_is_told() {
     let story = Story::begin();
     let outcome = story.serve("a red fox").await;
-    assert_eq!((outcome.word(), outcome.cost, story.left().as_str()), ("upstream_failed", Usd::ZERO, "1"));
+    assert_eq!((outcome.as_str(), outcome.cost, story.left().as_str()), ("upstream_failed", Usd::ZERO, "1"));
     assert!(story.script.called().contains(&"second.example".to_owned()));
 }

@@ -18,7 +18,7 @@ impl Format {
     pub const ALL: [Format; 3] = [Format::Png, Format::Jpeg, Format::Webp];
 
     /// OpenAI's word: `png`, `jpeg`, `webp`.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Format::Png => "png",
             Format::Jpeg => "jpeg",

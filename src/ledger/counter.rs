@@ -79,7 +79,7 @@ pub struct CounterKey {
 impl fmt::Display for CounterKey {
     /// As alerts name it: `client:web/day`, `client:web/day/Asia/Tokyo`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.scope, self.per.word())?;
+        write!(f, "{}/{}", self.scope, self.per.as_str())?;
         if self.zone == Zone::default() { Ok(()) } else { write!(f, "/{}", self.zone) }
     }
 }

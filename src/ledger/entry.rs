@@ -27,7 +27,7 @@ impl Purpose {
     pub const ALL: [Purpose; 3] = [Purpose::Draw, Purpose::Enrich, Purpose::Reserve];
 
     /// The word in the ledger.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Purpose::Draw => "draw",
             Purpose::Enrich => "enrich",

@@ -25,7 +25,7 @@ pub enum SpendKind {
 
 impl SpendKind {
     /// The word in the metric.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             SpendKind::Delivered => "delivered",
             SpendKind::Lost => "lost",

@@ -43,10 +43,10 @@ impl Collector for AcceptedCost {
         let (Ok(costs), Ok(images)) = (cost_gauges(), window_gauges()) else { return Vec::new() };
         for Cost { by, name, window, usd, accepted, rejected } in (self.costs)() {
             if let Some(usd) = usd {
-                costs.with_label_values(&[by.word(), &name, window]).set(dollars(usd));
+                costs.with_label_values(&[by.as_str(), &name, window]).set(dollars(usd));
             }
             for (verdict, count) in [(Verdict::Accepted, accepted), (Verdict::Rejected, rejected)] {
-                let labels = [by.word(), &name, window, verdict.word()];
+                let labels = [by.as_str(), &name, window, verdict.as_str()];
                 images.with_label_values(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
             }
         }

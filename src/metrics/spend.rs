@@ -63,7 +63,7 @@ impl Collector for SpendCollector {
             match account.kind {
                 SpendKind::Uncertain => unsure.with_label_values(&[provider, model]).inc_by(dollars(total.usd)),
                 SpendKind::Prepaid => prepaid.with_label_values(&[provider, model]).inc_by(dollars(total.usd)),
-                kind => spend.with_label_values(&[provider, model, kind.word()]).inc_by(dollars(total.usd)),
+                kind => spend.with_label_values(&[provider, model, kind.as_str()]).inc_by(dollars(total.usd)),
             }
         }
         saved.inc_by(dollars(self.ledger.total_saved()));

@@ -23,7 +23,7 @@ impl CostSource {
         [CostSource::Usage, CostSource::Reported, CostSource::Table, CostSource::Estimate, CostSource::Nothing];
 
     /// The word in the ledger.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             CostSource::Usage => "usage",
             CostSource::Reported => "reported",

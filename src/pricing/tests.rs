@@ -115,5 +115,5 @@ fn seconds_are_priced_with_multiplier_and_markup_and_add_ons_by_the_picture() {
 #[test]
 fn each_addon_has_the_word_of_its_key_in_the_config() {
     let words = ["negative_prompt", "transparent_background", "style", "seed", "input_image"];
-    assert_eq!(Addon::ALL.map(Addon::word), words);
+    assert_eq!(Addon::ALL.map(Addon::as_str), words);
 }

@@ -10,7 +10,7 @@ const HUNDREDTHS_OF_A_MILLION: i128 = 100_000_000;
 
 /// Tokens of one call, as the vendor counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tokens {
+pub struct TextTokens {
     /// Read, those below not among them.
     pub input: u64,
     /// Written.
@@ -25,7 +25,7 @@ pub struct Tokens {
 
 /// What a million tokens cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TokenPrice {
+pub struct TextTokenPrice {
     /// Of a prompt.
     pub text_in: Usd,
     /// Of an answer.
@@ -34,11 +34,11 @@ pub struct TokenPrice {
     pub markup_ppm: u32,
 }
 
-impl TokenPrice {
+impl TextTokenPrice {
     /// The price of one call, rounded half up to the nano-dollar once, over all its tokens. `None` when it does not
     /// fit.
-    pub fn of(&self, tokens: &Tokens) -> Option<Usd> {
-        let Tokens { input, output, kept_5m, kept_1h, reused } = *tokens;
+    pub fn of(&self, tokens: &TextTokens) -> Option<Usd> {
+        let TextTokens { input, output, kept_5m, kept_1h, reused } = *tokens;
         let part = |count: u64, price: Usd, hundredths: i128| {
             i128::from(count).checked_mul(i128::from(price.nanos()))?.checked_mul(hundredths)
         };
@@ -59,35 +59,35 @@ impl TokenPrice {
 mod tests {
     use super::*;
 
-    fn price(text_in: &str, text_out: &str, markup_ppm: u32) -> TokenPrice {
-        TokenPrice { text_in: text_in.parse().unwrap(), text_out: text_out.parse().unwrap(), markup_ppm }
+    fn price(text_in: &str, text_out: &str, markup_ppm: u32) -> TextTokenPrice {
+        TextTokenPrice { text_in: text_in.parse().unwrap(), text_out: text_out.parse().unwrap(), markup_ppm }
     }
 
     #[test]
     fn a_call_costs_what_its_tokens_cost_and_the_vendors_own_cache_has_its_factors() {
         let haiku = price("1.00", "5.00", 0);
-        let cost = |tokens: Tokens| haiku.of(&tokens).unwrap().nanos();
-        assert_eq!(cost(Tokens { input: 25, output: 80, ..Tokens::default() }), 25_000 + 400_000);
-        assert_eq!(cost(Tokens { kept_5m: 8, ..Tokens::default() }), 10_000);
-        assert_eq!(cost(Tokens { kept_1h: 8, ..Tokens::default() }), 16_000);
-        assert_eq!(cost(Tokens { reused: 8, ..Tokens::default() }), 800);
-        let all = Tokens { input: 1, output: 1, kept_5m: 1, kept_1h: 1, reused: 1 };
+        let cost = |tokens: TextTokens| haiku.of(&tokens).unwrap().nanos();
+        assert_eq!(cost(TextTokens { input: 25, output: 80, ..TextTokens::default() }), 25_000 + 400_000);
+        assert_eq!(cost(TextTokens { kept_5m: 8, ..TextTokens::default() }), 10_000);
+        assert_eq!(cost(TextTokens { kept_1h: 8, ..TextTokens::default() }), 16_000);
+        assert_eq!(cost(TextTokens { reused: 8, ..TextTokens::default() }), 800);
+        let all = TextTokens { input: 1, output: 1, kept_5m: 1, kept_1h: 1, reused: 1 };
         assert_eq!(cost(all), 1000 + 5000 + 1250 + 2000 + 100);
     }
 
     #[test]
     fn a_fraction_of_a_nano_dollar_is_rounded_once_over_the_whole_call() {
         let odd = price("0.0004", "0.0004", 0);
-        let cost = |input, output| odd.of(&Tokens { input, output, ..Tokens::default() }).unwrap().nanos();
+        let cost = |input, output| odd.of(&TextTokens { input, output, ..TextTokens::default() }).unwrap().nanos();
         assert_eq!([cost(1, 0), cost(1, 1), cost(2, 1), cost(0, 0)], [0, 1, 1, 0]);
         let reseller = price("1.00", "5.00", 55_000);
-        assert_eq!(reseller.of(&Tokens { input: 3, ..Tokens::default() }).unwrap().nanos(), 3165);
+        assert_eq!(reseller.of(&TextTokens { input: 3, ..TextTokens::default() }).unwrap().nanos(), 3165);
     }
 
     #[test]
     fn a_price_that_does_not_fit_is_no_price() {
         let dear = price("9000000000", "1", 0);
-        assert_eq!(dear.of(&Tokens { input: u64::MAX, ..Tokens::default() }), None);
-        assert_eq!(dear.of(&Tokens { kept_1h: 1_000_000, ..Tokens::default() }), None);
+        assert_eq!(dear.of(&TextTokens { input: u64::MAX, ..TextTokens::default() }), None);
+        assert_eq!(dear.of(&TextTokens { kept_1h: 1_000_000, ..TextTokens::default() }), None);
     }
 }

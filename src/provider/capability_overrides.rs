@@ -61,7 +61,7 @@ fn put_fixed(capabilities: &mut Capabilities, account: &Account, model: &Model) 
     if let Some(format) = fixed("output_format").and_then(|word| word.parse().ok()) {
         capabilities.formats = vec![format];
     }
-    if fixed("background").is_some_and(|word| word != Background::Transparent.word()) {
+    if fixed("background").is_some_and(|word| word != Background::Transparent.as_str()) {
         capabilities.transparent = false;
     }
 }
@@ -113,7 +113,7 @@ mod tests {
                 fixture.model.options.insert((*field).to_owned(), serde_json::json!(word));
             }
             let able = capabilities(by_kind("openai").unwrap(), &fixture.account, &fixture.model);
-            (able.formats.iter().map(|format| format.word()).collect::<Vec<_>>(), able.transparent)
+            (able.formats.iter().map(|format| format.as_str()).collect::<Vec<_>>(), able.transparent)
         };
         assert_eq!(able(&[]), (vec!["png", "jpeg", "webp"], true));
         assert_eq!(able(&[("output_format", "jpeg")]), (vec!["jpeg"], true));

@@ -37,7 +37,7 @@ fn verdict(failure: &Failure) -> String {
         Class::CallerInvalid => "last",
         _ => "next",
     };
-    format!("{} | {} | {next}", failure.class.word(), pause(failure))
+    format!("{} | {} | {next}", failure.class.as_str(), pause(failure))
 }
 
 fn pause(failure: &Failure) -> String {
@@ -60,7 +60,7 @@ fn pause(failure: &Failure) -> String {
         (false, true) => "model",
         (_, false) => "operation",
     };
-    format!("{width} {} {}", paused_until.pause.word(), (paused_until.until - now).as_secs())
+    format!("{width} {} {}", paused_until.pause.as_str(), (paused_until.until - now).as_secs())
 }
 
 /// Reads a row's answer. The request has a prompt and a size of the caller's own.

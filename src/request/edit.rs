@@ -210,7 +210,7 @@ fn at_most_so_many(field: &str, count: usize) -> Result<(), Error> {
 
 /// The request with its pictures, checked. `field` is what the caller knows them by.
 fn request(fields: Fields<'_>, images: Vec<Bytes>, mask: Option<Bytes>, field: &str) -> Result<EditDraft, Error> {
-    let fidelity = fields.word("input_fidelity", Fidelity::ALL, Fidelity::word)?;
+    let fidelity = fields.word("input_fidelity", Fidelity::ALL, Fidelity::as_str)?;
     let request = fields.read(&EDIT_FIELDS)?;
     if images.is_empty() {
         return Err(missing(field, "send at least one PNG, JPEG or WebP picture"));

@@ -31,7 +31,7 @@ impl Feedback {
         let no_verdict = || missing("verdict", "send 'accepted' or 'rejected'");
         Ok(Feedback {
             image_id: fields.name("image_id")?.ok_or_else(no_image)?,
-            verdict: fields.word("verdict", Verdict::ALL, Verdict::word)?.ok_or_else(no_verdict)?,
+            verdict: fields.word("verdict", Verdict::ALL, Verdict::as_str)?.ok_or_else(no_verdict)?,
             reason: reason(&fields)?,
         })
     }

@@ -121,7 +121,7 @@ impl ImageRequest {
             return Ok(());
         }
         let whose = if defaulted { "this route's default for 'output_format'" } else { "'output_format'" };
-        let word = format.word();
+        let word = format.as_str();
         let message = format!(
             "'background' is 'transparent', and {whose} is '{word}', which cannot be: send 'output_format' 'png' or \
              'webp', or another 'background'."

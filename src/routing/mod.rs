@@ -63,7 +63,7 @@ pub fn find<'a>(
 pub type TieredPrice<'a> = &'a dyn Fn(&Offer, Usd) -> Option<Usd>;
 
 /// What becomes of each of a route's offers before anyone is asked: able and affordable, or why not.
-pub fn appraise(
+pub fn evaluate_candidates(
     matched: &RouteMatch,
     capabilities: &[Capabilities],
     request: &ImageRequest,

@@ -39,14 +39,14 @@ impl From<CapExceeded> for Skip {
 
 impl Skip {
     /// The word for log, metric and header.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
-            Skip::Unsupported(unable) => unable.word(),
+            Skip::Unsupported(unable) => unable.as_str(),
             Skip::Unpriced => "unpriced",
             Skip::OverPrice { .. } => "over_price",
             Skip::OverBudget => "over_budget",
             Skip::LedgerUnwritable => "ledger_unwritable",
-            Skip::Paused(pause) => pause.word(),
+            Skip::Paused(pause) => pause.as_str(),
             Skip::AtCapacity => "at_capacity",
             Skip::Failed => "failed",
         }

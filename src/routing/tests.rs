@@ -88,9 +88,9 @@ fn appraised(pinned: Option<&str>, caps: &Caps, body: &str) -> Appraised {
     let matched = RouteMatch { route, pinned: pinned.map(str::to_owned), index: 0 };
     let request = ImageRequest::from_json(body.as_bytes()).unwrap();
     let capabilities = [four_at_once(), four_at_once()];
-    let (able, skipped) = appraise(&matched, &capabilities, &request, caps, &|_, usd| Some(usd));
+    let (able, skipped) = evaluate_candidates(&matched, &capabilities, &request, caps, &|_, usd| Some(usd));
     let able = able.iter().map(|candidate| (candidate.offer, candidate.max_n)).collect();
-    (able, skipped.iter().map(|(offer, skip)| (*offer, skip.word())).collect())
+    (able, skipped.iter().map(|(offer, skip)| (*offer, skip.as_str())).collect())
 }
 
 #[test]

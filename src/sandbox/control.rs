@@ -17,7 +17,7 @@ use super::faults::{Faults, Mode};
 use super::settings::{Name, Vendor};
 use crate::money::Usd;
 use crate::sandbox::billing::Invoice;
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::settings_serde::{amounts, duration, parsed};
 use crate::sandbox::state::SandboxState;
 
@@ -59,8 +59,8 @@ A prompt with the word \"forbidden\" is refused; Stability blurs what is \"blurr
 }
 
 /// Amounts are exact decimal texts.
-async fn invoice(State(shared): State<Arc<SandboxState>>) -> Json<Invoice> {
-    Json(shared.invoice())
+async fn invoice(State(shared): State<Arc<SandboxState>>) -> JsonResponse<Invoice> {
+    JsonResponse(shared.invoice())
 }
 
 async fn reset(State(shared): State<Arc<SandboxState>>) -> StatusCode {

@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::Value;
 
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::JsonResponse;
 
 /// The page of a load balancer with no server behind it.
 const PAGE: &str = "<!doctype html><html><head><title>502 Bad Gateway</title></head>\
@@ -76,7 +76,7 @@ impl IntoResponse for ErrorResponse {
         if self.page {
             return (self.status, Html(PAGE)).into_response();
         }
-        let mut answer = (self.status, Json(self.body)).into_response();
+        let mut answer = (self.status, JsonResponse(self.body)).into_response();
         if let Some(after) = self.retry_after {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

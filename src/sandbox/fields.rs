@@ -66,7 +66,7 @@ impl FieldError {
 
 /// The fields of one request that have not been taken yet.
 #[derive(Clone, Debug)]
-pub(super) struct Fields {
+pub(super) struct RequestFields {
     left: Map<String, Value>,
     /// `null` means absent, as OpenAI has it.
     null_is_absent: bool,
@@ -74,21 +74,21 @@ pub(super) struct Fields {
     form: bool,
 }
 
-impl Fields {
+impl RequestFields {
     /// A JSON object in which `null` is a value like any other.
-    pub(super) fn json(object: Map<String, Value>) -> Fields {
-        Fields { left: object, null_is_absent: false, form: false }
+    pub(super) fn json(object: Map<String, Value>) -> RequestFields {
+        RequestFields { left: object, null_is_absent: false, form: false }
     }
 
     /// A JSON object in which `null` means absent.
-    pub(super) fn nullable(object: Map<String, Value>) -> Fields {
-        Fields { left: object, null_is_absent: true, form: false }
+    pub(super) fn nullable(object: Map<String, Value>) -> RequestFields {
+        RequestFields { left: object, null_is_absent: true, form: false }
     }
 
     /// The fields of a form.
-    pub(super) fn form(fields: Vec<(String, String)>) -> Fields {
+    pub(super) fn form(fields: Vec<(String, String)>) -> RequestFields {
         let left = fields.into_iter().map(|(name, text)| (name, Value::String(text))).collect();
-        Fields { left, null_is_absent: false, form: true }
+        RequestFields { left, null_is_absent: false, form: true }
     }
 
     /// A field of any type.
@@ -180,14 +180,14 @@ impl Fields {
     }
 
     /// The members of an object within the request.
-    pub(super) fn object(&mut self, name: &str) -> Result<Option<Fields>, FieldError> {
-        self.any(name).map(|value| Fields::of_value(name, value)).transpose()
+    pub(super) fn object(&mut self, name: &str) -> Result<Option<RequestFields>, FieldError> {
+        self.any(name).map(|value| RequestFields::of_value(name, value)).transpose()
     }
 
     /// The members of `value`, which must be a JSON object and is called `name` in errors.
-    pub(super) fn of_value(name: &str, value: Value) -> Result<Fields, FieldError> {
+    pub(super) fn of_value(name: &str, value: Value) -> Result<RequestFields, FieldError> {
         match value {
-            Value::Object(object) => Ok(Fields::json(object)),
+            Value::Object(object) => Ok(RequestFields::json(object)),
             other => Err(FieldError::new(name, FieldErrorKind::NotA("object", kind(&other)))),
         }
     }
@@ -229,8 +229,8 @@ mod tests {
 
     use super::*;
 
-    fn fields(value: Value) -> Fields {
-        Fields::json(value.as_object().cloned().unwrap())
+    fn fields(value: Value) -> RequestFields {
+        RequestFields::json(value.as_object().cloned().unwrap())
     }
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn only_a_form_writes_numbers_and_flags_as_texts() {
         let texts = [("seed", "7"), ("cfg", "1.5"), ("stream", "true"), ("sync", "yes")];
-        let mut form = Fields::form(texts.map(|(name, text)| (name.to_owned(), text.to_owned())).to_vec());
+        let mut form = RequestFields::form(texts.map(|(name, text)| (name.to_owned(), text.to_owned())).to_vec());
         assert_eq!(form.whole("seed", 0..=9), Ok(Some(7)));
         assert_eq!(form.number("cfg", 0.0..=9.0), Ok(Some(1.5)));
         assert_eq!(form.flag("stream"), Ok(Some(true)));

@@ -5,13 +5,13 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-/// A body of JSON, as axum's `Json` answers it.
+/// A body of JSON, as axum's `JsonResponse` answers it.
 ///
 /// axum's serialises into a writer of its own, with generic code that is compiled into this crate, which no profile but
 /// `release` optimises. `Value` is printed by code that was compiled in serde_json, which every profile does.
-pub(super) struct Json<T>(pub T);
+pub(super) struct JsonResponse<T>(pub T);
 
-impl<T: Serialize> IntoResponse for Json<T> {
+impl<T: Serialize> IntoResponse for JsonResponse<T> {
     fn into_response(self) -> Response {
         match serde_json::to_value(self.0) {
             Ok(body) => ([(CONTENT_TYPE, "application/json")], body.to_string()).into_response(),

@@ -29,7 +29,7 @@ impl PictureLinks {
     pub(super) fn put(&self, vendor: Name, sketch: Sketch) -> String {
         let ending = match (sketch.format, vendor) {
             (Format::Jpeg, Name::Replicate) => "jpg",
-            (format, _) => format.word(),
+            (format, _) => format.as_str(),
         };
         let index = sketch.index;
         let mut links = lock(&self.0);

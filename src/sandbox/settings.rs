@@ -31,7 +31,7 @@ macro_rules! vendors {
             pub const ALL: [Name; [$(Name::$variant),+].len()] = [$(Name::$variant),+];
 
             /// `openai`, `compatible` and so on.
-            pub fn word(self) -> &'static str {
+            pub fn as_str(self) -> &'static str {
                 match self { $(Name::$variant => stringify!($field),)+ }
             }
         }
@@ -87,7 +87,7 @@ vendors! {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(self.as_str())
     }
 }
 

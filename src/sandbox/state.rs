@@ -87,6 +87,6 @@ impl SandboxState {
 
 /// A vendor's own random generator, so that traffic at one vendor does not change what another one does.
 pub(super) fn vendor_rng(settings: &Settings, name: Name) -> Rng {
-    let lane = name.word().bytes().fold(0u64, |lane, byte| lane.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    let lane = name.as_str().bytes().fold(0u64, |lane, byte| lane.wrapping_mul(31).wrapping_add(u64::from(byte)));
     Rng::with_seed(settings.seed ^ lane)
 }

@@ -133,6 +133,6 @@ impl<A: HttpServerApp + Send + Sync + 'static> ListenerService<A> {
 fn full() -> Error {
     let message = "This server has as many connections as it may, and all of them work.";
     Error::new(ErrorKind::Unavailable, message)
-        .with_code(CloseReason::Full.word())
+        .with_code(CloseReason::Full.as_str())
         .with_retry_after(Duration::from_secs(1))
 }

@@ -70,8 +70,8 @@ impl Image<'_> {
     pub fn of(outcome: &Outcome) -> Image<'_> {
         Image {
             route: outcome.route.as_deref().unwrap_or("none"),
-            outcome: outcome.word(),
-            cache: outcome.cache.word(),
+            outcome: outcome.as_str(),
+            cache: outcome.cache.as_str(),
             cost_usd: outcome.cost,
             attempts: outcome.attempts,
             served_by: outcome.served_by(),

@@ -105,7 +105,7 @@ mod tests {
         let served = |plan: &Plan, address: &str| match anybody(address.parse().ok(), plan) {
             Ok(_) => true,
             Err(error) => {
-                assert_eq!((error.kind.status(), error.kind.word()), (403, "not_of_this_machine"));
+                assert_eq!((error.kind.status(), error.kind.as_str()), (403, "not_of_this_machine"));
                 false
             }
         };

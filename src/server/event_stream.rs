@@ -164,8 +164,8 @@ impl Events {
         Events {
             operation: if request.edit.is_some() { "image_edit" } else { "image_generation" },
             size: request.size.map_or("auto".to_owned(), |size| size.to_string()),
-            quality: request.quality.map_or("auto", Quality::word),
-            background: request.background.map_or("auto", Background::word),
+            quality: request.quality.map_or("auto", Quality::as_str),
+            background: request.background.map_or("auto", Background::as_str),
         }
     }
 
@@ -179,7 +179,7 @@ impl Events {
     /// A finished picture, the base64 spliced in as it lies in the cache.
     fn completed(&self, kept: &Arc<GeneratedPicture>) -> Vec<BodyChunks> {
         let picture = &kept.picture;
-        let mut rest = self.told(&picture.size.to_string(), Some(picture.format.word()));
+        let mut rest = self.told(&picture.size.to_string(), Some(picture.format.as_str()));
         if let Some(revised) = &picture.revised_prompt {
             rest["revised_prompt"] = Value::from(revised.as_str());
         }

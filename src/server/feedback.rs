@@ -61,7 +61,7 @@ async fn judge(
         &json!({
             "object": "image.feedback",
             "image_id": image_id,
-            "verdict": verdict.word(),
+            "verdict": verdict.as_str(),
             "changed": effect == FeedbackEffect::Changed,
         }),
     ))

@@ -180,8 +180,8 @@ impl Easel {
     fn measure(&self, outcome: &Outcome, elapsed: Duration) {
         let metrics = &self.gateway.shared.metrics;
         let route = outcome.route.as_deref().unwrap_or("none");
-        metrics.requests.with_label_values(&[route, outcome.word()]).inc();
-        metrics.request_seconds.with_label_values(&[route, outcome.cache.word()]).observe(seconds(elapsed));
+        metrics.requests.with_label_values(&[route, outcome.as_str()]).inc();
+        metrics.request_seconds.with_label_values(&[route, outcome.cache.as_str()]).observe(seconds(elapsed));
     }
 }
 

@@ -154,7 +154,7 @@ impl BodyProgress {
 
 fn made_room() -> Error {
     Error::busy("This connection made room for another while its body was read.")
-        .with_code(CloseReason::MadeRoom.word())
+        .with_code(CloseReason::MadeRoom.as_str())
 }
 
 fn too_slow(body_timeout: Duration) -> Error {

@@ -191,7 +191,7 @@ fn unreadable(error: &pingora::Error) -> (CloseReason, Error) {
         (None, None) => "it has no end".to_owned(),
     };
     let message = format!("The head of this request cannot be read: {why}. Send one as RFC 9112 says.");
-    (CloseReason::Malformed, Error::new(ErrorKind::InvalidRequest, message).with_code(CloseReason::Malformed.word()))
+    (CloseReason::Malformed, Error::new(ErrorKind::InvalidRequest, message).with_code(CloseReason::Malformed.as_str()))
 }
 
 fn too_large(how: String) -> Error {
@@ -203,7 +203,7 @@ fn too_large(how: String) -> Error {
 
 fn too_slow() -> Error {
     let message = "The head of this request was not there in time. Send it at once, its empty line included.";
-    Error::new(ErrorKind::InvalidRequest, message).with_code(CloseReason::HeaderTimeout.word())
+    Error::new(ErrorKind::InvalidRequest, message).with_code(CloseReason::HeaderTimeout.as_str())
 }
 
 #[cfg(test)]

@@ -165,7 +165,7 @@ pub fn images(outcome: &Outcome, link: &dyn Fn(&str) -> String) -> Answer {
 pub fn explain(outcome: &Outcome, headers: &mut Vec<(HeaderName, String)>) {
     let Some(route) = &outcome.route else { return };
     headers.push((easel_headers::ROUTE, easel_headers::name(route)));
-    headers.push((easel_headers::CACHE, outcome.cache.word().to_owned()));
+    headers.push((easel_headers::CACHE, outcome.cache.as_str().to_owned()));
     headers.push((easel_headers::COST, outcome.cost.to_string()));
     headers.push((easel_headers::ATTEMPTS, outcome.attempts.to_string()));
     if let Some((offer, word)) = &outcome.enriched {
@@ -232,7 +232,7 @@ fn picture_list(
         let _ = write!(text, ",\"size\":\"{size}\"");
     }
     if let Some(format) = common(pictures.iter().map(|kept| kept.picture.format)) {
-        let _ = write!(text, ",\"output_format\":\"{}\"", format.word());
+        let _ = write!(text, ",\"output_format\":\"{}\"", format.as_str());
     }
     text.push('}');
     parts.push(text.into());
@@ -241,7 +241,7 @@ fn picture_list(
 
 /// The file name behind a picture's link: its id and its real type.
 pub fn file_name(kept: &GeneratedPicture) -> String {
-    format!("{}.{}", kept.id, kept.picture.format.word())
+    format!("{}.{}", kept.id, kept.picture.format.as_str())
 }
 
 /// The answer with a picture's own bytes.

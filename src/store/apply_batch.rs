@@ -97,7 +97,7 @@ fn open(ledger: &Connection, entry: &Entry) -> rusqlite::Result<ItemResult> {
         route,
         provider,
         model,
-        entry.purpose.word(),
+        entry.purpose.as_str(),
         entry.pictures,
         entry.estimate.nanos(),
     ])?;
@@ -126,7 +126,7 @@ fn settle(ledger: &Connection, id: i64, settlement: &Settlement) -> rusqlite::Re
         prepaid.nanos(),
         lost.nanos(),
         uncertain.nanos(),
-        source.word(),
+        source.as_str(),
         billed,
         i64::try_from(pictures.len()).unwrap_or(i64::MAX),
         refused,
@@ -178,7 +178,7 @@ fn judge(ledger: &Connection, ask: &VerdictWrite) -> rusqlite::Result<Option<Ver
         let mut mark = ledger.prepare_cached(
             "UPDATE pictures SET verdict = ?3, reason = ?4, judged_at = ?5 WHERE attempt = ?1 AND nth = ?2",
         )?;
-        mark.execute(params![attempt, nth, ask.verdict.word(), ask.reason, ask.now.millis()])?;
+        mark.execute(params![attempt, nth, ask.verdict.as_str(), ask.reason, ask.now.millis()])?;
         let up = match ask.verdict {
             Verdict::Accepted => 1,
             Verdict::Rejected => -1,

@@ -20,7 +20,7 @@ pub(super) fn settle_interrupted(ledger: &mut Connection) -> rusqlite::Result<(u
     change.execute(
         "UPDATE attempts SET settled_at = opened_at, uncertain = estimate, source = ?1, outcome = 'interrupted'
          WHERE settled_at IS NULL",
-        [CostSource::Estimate.word()],
+        [CostSource::Estimate.as_str()],
     )?;
     change.commit()?;
     Ok(sum)

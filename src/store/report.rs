@@ -50,7 +50,7 @@ impl ReportBy {
     ];
 
     /// The word in a query, and the column's title.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             ReportBy::Day => "day",
             ReportBy::Provider => "provider",
@@ -66,7 +66,7 @@ impl ReportBy {
     fn column(self) -> &'static str {
         match self {
             ReportBy::Day => "zone_day(at)",
-            other => other.word(),
+            other => other.as_str(),
         }
     }
 }

@@ -28,11 +28,11 @@ pub struct ReportParameters {
 const USUAL: [ReportBy; 2] = [ReportBy::Provider, ReportBy::Model];
 
 impl ReportParameters {
-    /// The names of the words, for who reads them from a query.
+    /// The names of the parameters, as a query has them.
     pub const NAMES: [&str; 9] = ["by", "since", "until", "month", "zone", "tenant", "route", "provider", "model"];
 
-    /// The word of this name.
-    pub fn word(&mut self, name: &str) -> Option<&mut Option<String>> {
+    /// The parameter of this name.
+    pub fn parameter(&mut self, name: &str) -> Option<&mut Option<String>> {
         Some(match name {
             "by" => &mut self.by,
             "since" => &mut self.since,
@@ -78,8 +78,8 @@ fn none(name: &str, text: &str, like: &str) -> Error {
 fn columns(text: &str) -> Result<Vec<ReportBy>, Error> {
     let mut by = Vec::new();
     for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-        let Some(column) = ReportBy::ALL.into_iter().find(|by| by.word() == word) else {
-            let known: Vec<_> = ReportBy::ALL.iter().map(|by| by.word()).collect();
+        let Some(column) = ReportBy::ALL.into_iter().find(|by| by.as_str() == word) else {
+            let known: Vec<_> = ReportBy::ALL.iter().map(|by| by.as_str()).collect();
             return Err(Error::invalid("by", format!("cannot group by '{word}', only by {}", known.join(", "))));
         };
         if !by.contains(&column) {

@@ -119,7 +119,7 @@ pub(super) fn recent(ledger: &Connection, since: Moment) -> rusqlite::Result<Vec
         let owner =
             Owner { tenant: shared(tenant), route: shared(route), provider: shared(provider), model: shared(model) };
         let word = row.get_ref(9)?.as_str()?;
-        let purpose = Purpose::ALL.into_iter().find(|purpose| purpose.word() == word).unwrap_or(Purpose::Draw);
+        let purpose = Purpose::ALL.into_iter().find(|purpose| purpose.as_str() == word).unwrap_or(Purpose::Draw);
         recent.push(SettledRow {
             owner,
             at: Moment::from_millis(row.get(4)?),
@@ -160,7 +160,7 @@ pub(super) fn last_fee(
     ledger.query_row(
         "SELECT max(settled_at) FROM attempts
          WHERE purpose = ?1 AND outcome = 'ok' AND provider = ?2 AND settled_at < ?3",
-        params![Purpose::Reserve.word(), provider, before],
+        params![Purpose::Reserve.as_str(), provider, before],
         |row| Ok(row.get::<_, Option<i64>>(0)?.map(Moment::from_millis)),
     )
 }

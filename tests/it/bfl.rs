@@ -66,7 +66,7 @@ async fn every_model_is_asked_in_a_form_that_the_strict_vendor_takes() {
         for (images, masked) in starts.into_iter().filter(|(images, masked)| can(*images, *masked)) {
             for format in &able.formats {
                 let wish = json!({"prompt": "a red fox", "size": "1000x1000", "seed": u32::MAX, "quality": "high",
-                    "output_format": format.word(), "background": "opaque", "moderation": "low", "user": "u"});
+                    "output_format": format.as_str(), "background": "opaque", "moderation": "low", "user": "u"});
                 let mut request = ImageRequest::from_json(wish.to_string().as_bytes()).unwrap();
                 request.edit = (images > 0).then(|| edit(images, masked));
                 let job = job(provider, model, &request);

@@ -382,7 +382,7 @@ fn outcome(step: &Step) -> Value {
     match step {
         Step::Done(drawn) => done(drawn),
         Step::Failed(failure) => failed(failure),
-        Step::Lost { failure, noted } => json!({"lost": failure.class.word(), "noted": noted.as_ref().map(reported)}),
+        Step::Lost { failure, noted } => json!({"lost": failure.class.as_str(), "noted": noted.as_ref().map(reported)}),
         Step::Again { call, after, cancel, noted } => {
             let mut told = json!({"again": {
                 "method": call.method.as_str(),
@@ -420,8 +420,8 @@ fn done(drawn: &JobResult) -> Value {
     let usage = &drawn.usage;
     let said: Map<String, Value> = [
         ("size", usage.size.map(|size| size.to_string())),
-        ("quality", usage.quality.map(|quality| quality.word().to_owned())),
-        ("format", usage.format.map(|format| format.word().to_owned())),
+        ("quality", usage.quality.map(|quality| quality.as_str().to_owned())),
+        ("format", usage.format.map(|format| format.as_str().to_owned())),
         ("cost", usage.reported.as_ref().map(reported)),
     ]
     .into_iter()
@@ -440,7 +440,7 @@ fn source(source: &PictureSource) -> String {
         PictureSource::Inline(encoded) => {
             let form = if matches!(encoded, Encoded::Raw(_)) { "raw" } else { "base64" };
             match Picture::inspect(encoded.clone()) {
-                Ok(picture) => format!("{form} {} {}", picture.format.word(), picture.size),
+                Ok(picture) => format!("{form} {} {}", picture.format.as_str(), picture.size),
                 Err(fault) => format!("{form} {fault}"),
             }
         }
@@ -449,7 +449,7 @@ fn source(source: &PictureSource) -> String {
 
 fn failed(failure: &Failure) -> Value {
     assert!(!failure.message.contains(KEY), "{failure}");
-    let mut told = json!({"failed": failure.class.word()});
+    let mut told = json!({"failed": failure.class.as_str()});
     if let Some(param) = &failure.param {
         told["param"] = json!(param);
     }

@@ -11,7 +11,7 @@ use easel::Usd;
 use easel::internals::calendar::Moment;
 use easel::internals::config::plan::{Account, Dialect, TextModel};
 use easel::internals::failure::Failure;
-use easel::internals::pricing::{TokenPrice, Tokens};
+use easel::internals::pricing::{TextTokenPrice, TextTokens};
 use easel::internals::provider::anthropic::{self, NoRewrite, RewriteReply, RewriteRequest};
 use easel::internals::provider::{Call, Reply};
 use easel::internals::secret::Secret;
@@ -82,7 +82,7 @@ impl Case {
             poll_hosts: Vec::new(),
             dialect: Dialect::default(),
         };
-        let price = TokenPrice { text_in: Usd::ZERO, text_out: Usd::ZERO, markup_ppm: 0 };
+        let price = TextTokenPrice { text_in: Usd::ZERO, text_out: Usd::ZERO, markup_ppm: 0 };
         let writer = TextModel { name: self.model.clone(), price, options: self.options.clone() };
         let Case { system, max_tokens, prompt, .. } = self;
         let wish = RewriteRequest { account: &account, writer: &writer, system, max_tokens: *max_tokens, prompt };
@@ -131,7 +131,7 @@ fn written(written: &RewriteReply) -> Value {
         Err(NoRewrite::Stopped) => json!({"unwritten": "stopped"}),
         Err(NoRewrite::Empty) => json!({"unwritten": "empty"}),
     };
-    let Tokens { input, output, kept_5m, kept_1h, reused } = written.tokens;
+    let TextTokens { input, output, kept_5m, kept_1h, reused } = written.tokens;
     let counts = [("input", input), ("output", output), ("kept_5m", kept_5m), ("kept_1h", kept_1h), ("reused", reused)];
     let counts: Map<String, Value> = counts
         .into_iter()
@@ -144,7 +144,7 @@ fn written(written: &RewriteReply) -> Value {
 
 fn failed(failure: &Failure) -> Value {
     assert!(!failure.message.contains(KEY), "{failure}");
-    let mut told = json!({"failed": failure.class.word()});
+    let mut told = json!({"failed": failure.class.as_str()});
     if let Some(after) = failure.retry_after {
         told["retry_after_ms"] = json!(after.as_millis() as u64);
     }

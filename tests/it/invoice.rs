@@ -267,7 +267,7 @@ async fn ten_thousand_requests_with_faults_refusals_and_hang_ups_leave_no_nano_d
         "a preset is not asked"
     );
     let draws = |name: &Name| *name != Name::Anthropic;
-    assert!(Name::ALL.into_iter().filter(draws).all(|name| is_asked(name.word())), "a vendor is not asked");
+    assert!(Name::ALL.into_iter().filter(draws).all(|name| is_asked(name.as_str())), "a vendor is not asked");
     let state = tempfile::tempdir().unwrap();
     let config = priced(state.path());
     let world = World::with(&config, settings()).await;

@@ -133,7 +133,7 @@ async fn a_thousand_mixed_requests_with_a_tenth_failing_are_recorded_to_the_nano
         assert_eq!(invoice.vendor(name).violations, Vec::<String>::new(), "{name}");
         let recorded = world.gateway.shared.ledger.totals();
         let recorded = recorded.into_iter();
-        let recorded = recorded.filter(|(account, _)| account.provider == name.word() && account.kind.is_invoiced());
+        let recorded = recorded.filter(|(account, _)| account.provider == name.as_str() && account.kind.is_invoiced());
         let recorded = easel::internals::money::sum(recorded.map(|(_, total)| total.usd)).unwrap();
         assert_eq!(recorded, invoice.vendor(name).usd, "{name}");
     }

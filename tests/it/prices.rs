@@ -165,7 +165,7 @@ async fn ask_all(world: &World) -> Usd {
         asking.spawn(async move {
             let mut told = Usd::ZERO;
             for turn in (worker..REQUESTS).step_by(WORKERS) {
-                let (path, body) = request(name.word(), turn);
+                let (path, body) = request(name.as_str(), turn);
                 let answer = client.post(path, &body).await;
                 assert!([200, 400, 429, 502, 503].contains(&answer.status), "{name} {body}: {}", answer.text());
                 told = told.checked_add(answer.header("x-easel-cost-usd").parse().unwrap()).unwrap();
@@ -178,7 +178,7 @@ async fn ask_all(world: &World) -> Usd {
 
 fn recorded(world: &World, name: Name) -> Usd {
     let totals = world.gateway.shared.ledger.totals().into_iter();
-    let invoiced = totals.filter(|(account, _)| account.provider == name.word() && account.kind.is_invoiced());
+    let invoiced = totals.filter(|(account, _)| account.provider == name.as_str() && account.kind.is_invoiced());
     money::sum(invoiced.map(|(_, total)| total.usd)).unwrap()
 }
 

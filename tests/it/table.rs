@@ -200,7 +200,7 @@ type Wish = (&'static str, Value);
 
 /// Asks an offer for everything that the table has a column for.
 async fn deeds(world: &World, provider: &Provider, model: &str, offer: &str) -> Deeds {
-    let vendor = Name::ALL.into_iter().find(|name| provider.kind.ends_with(name.word())).unwrap();
+    let vendor = Name::ALL.into_iter().find(|name| provider.kind.ends_with(name.as_str())).unwrap();
     let asked = Asked { world, offer, vendor };
     let wishes: [(Wish, &[&str]); 3] = [
         ((GENERATE, json!({})), &["generate"]),

@@ -85,7 +85,7 @@ fn window(checker: &mut Checker<'_>, written: Option<&file::Time>, at: NodePath<
 /// A rate is a part of a whole.
 fn can_come_true(checker: &mut Checker<'_>, condition: Condition, at: NodePath<'_>) {
     let rate = matches!(condition.measure, Measure::AcceptanceRate | Measure::ErrorRate);
-    let (measure, sign, bar) = (condition.measure.word(), condition.comparison.sign(), condition.threshold);
+    let (measure, sign, bar) = (condition.measure.as_str(), condition.comparison.sign(), condition.threshold);
     let never = match condition.comparison {
         Comparison::Above => rate && bar >= WHOLE,
         Comparison::AtLeast => rate && bar > WHOLE,
@@ -107,7 +107,7 @@ fn can_come_true(checker: &mut Checker<'_>, condition: Condition, at: NodePath<'
 
 /// Keys that say nothing about what is measured here.
 fn pointless(checker: &mut Checker<'_>, measure: Measure, at: NodePath<'_>) {
-    let word = measure.word();
+    let word = measure.as_str();
     let mut unless = |wanted: bool, key: &str, why: String, help: &str| {
         if !wanted && at.key(key).is_given() {
             checker.report(at.name(key), why, help.to_owned());

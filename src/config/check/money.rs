@@ -22,7 +22,7 @@ pub(super) fn budgets(checker: &mut Checker<'_>, written: Option<&file::Budgets>
     for (index, one) in budgets.iter().enumerate() {
         if budgets[..index].iter().any(|other| (other.per, &other.zone) == (one.per, &one.zone)) {
             let help = "keep the smaller one".to_owned();
-            checker.report(at.item(index), format!("there are two budgets per {} here", one.per.word()), help);
+            checker.report(at.item(index), format!("there are two budgets per {} here", one.per.as_str()), help);
         }
     }
     budgets

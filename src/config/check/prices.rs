@@ -61,7 +61,8 @@ fn addons(checker: &mut Checker<'_>, addons: &file::Addons, at: NodePath<'_>) ->
         (Addon::Seed, seed),
         (Addon::InputImage, input_image),
     ];
-    let priced =
-        written.into_iter().filter_map(|(addon, usd)| Some((addon, checker.read(at.key(addon.word()), usd.as_ref())?)));
+    let priced = written
+        .into_iter()
+        .filter_map(|(addon, usd)| Some((addon, checker.read(at.key(addon.as_str()), usd.as_ref())?)));
     priced.collect()
 }

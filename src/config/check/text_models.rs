@@ -8,7 +8,7 @@ use crate::config::check::models;
 use crate::config::file;
 use crate::config::node_path::NodePath;
 use crate::config::plan::TextModel;
-use crate::pricing::TokenPrice;
+use crate::pricing::TextTokenPrice;
 
 /// The kind that draws nothing.
 pub(super) const ANTHROPIC: &str = "anthropic";
@@ -71,7 +71,7 @@ fn price(
     written: Option<&file::Price>,
     at: NodePath<'_>,
     markup_ppm: u32,
-) -> Option<TokenPrice> {
+) -> Option<TextTokenPrice> {
     let Some(written) = written else {
         checker.report(at, "this model has no price", format!("add {EXAMPLE}"));
         return None;
@@ -96,5 +96,5 @@ fn price(
         checker.read(at.key(key), usd)
     };
     let (text_in, text_out) = (amount("text_in", text_in.as_ref()), amount("text_out", text_out.as_ref()));
-    Some(TokenPrice { text_in: text_in?, text_out: text_out?, markup_ppm })
+    Some(TextTokenPrice { text_in: text_in?, text_out: text_out?, markup_ppm })
 }

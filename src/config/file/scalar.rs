@@ -49,13 +49,13 @@ written! {
     /// A text that no message shows; best written as a reference to the outside.
     Hidden = {"type": "string", "writeOnly": true, "examples": ["${OPENAI_API_KEY}", "${file:/run/secrets/key}"]};
     /// How much effort a picture gets.
-    Quality = {"type": "string", "enum": (QualityWord::ALL.iter().map(|quality| quality.word()).collect::<Vec<_>>())};
+    Quality = {"type": "string", "enum": (QualityWord::ALL.iter().map(|quality| quality.as_str()).collect::<Vec<_>>())};
     /// What is known of a vendor.
     Preset = {"type": "string", "enum": (presets::ALL.map(|(name, _)| name))};
     /// A time zone by its IANA name.
     ZoneName = {"type": "string", "examples": ["UTC", "Europe/Berlin"]};
     /// How pictures are handed out.
-    Delivery = {"type": "string", "enum": (ResponseFormat::ALL.iter().map(|format| format.word()).collect::<Vec<_>>())};
+    Delivery = {"type": "string", "enum": (ResponseFormat::ALL.iter().map(|format| format.as_str()).collect::<Vec<_>>())};
     /// A file format.
-    FileFormat = {"type": "string", "enum": (Format::ALL.map(Format::word))};
+    FileFormat = {"type": "string", "enum": (Format::ALL.map(Format::as_str))};
 }

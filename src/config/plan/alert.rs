@@ -32,7 +32,7 @@ impl Dimension {
     pub const NAMED: [Dimension; 4] = [Dimension::Provider, Dimension::Model, Dimension::Route, Dimension::Tenant];
 
     /// The word in config, metrics and webhooks.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Dimension::All => "all",
             Dimension::Provider => "provider",
@@ -89,7 +89,7 @@ impl Measure {
     ];
 
     /// The word in the config.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Measure::CostPerAccepted => "cost_per_accepted_usd",
             Measure::AcceptanceRate => "acceptance_rate",

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::capabilities::Sizes;
 use crate::image::Format;
 use crate::pricing::volume_tiers::VolumeTier;
-use crate::pricing::{Price, TokenPrice};
+use crate::pricing::{Price, TextTokenPrice};
 use crate::request::Quality;
 
 /// One model of one provider.
@@ -35,7 +35,7 @@ pub struct TextModel {
     /// The name the vendor knows.
     pub name: String,
     /// What its tokens cost.
-    pub price: TokenPrice,
+    pub price: TextTokenPrice,
     /// Sent with every call to this model, in the vendor's own words.
     pub options: BTreeMap<String, Value>,
 }

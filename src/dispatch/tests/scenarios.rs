@@ -75,7 +75,7 @@ fn an_offer_that_is_paused_or_over_its_budget_is_passed_over_with_its_reason() {
     world.left = Usd::ZERO;
     let mut dispatch = Dispatch::new(rules(&world, 1), vec![candidate(0, 1), candidate(1, 1)], Vec::new(), 2);
     world.run(&mut dispatch);
-    assert_eq!(world.told, [format!("0 {}", Pause::Quota.word()), "1 over_budget".to_owned()]);
+    assert_eq!(world.told, [format!("0 {}", Pause::Quota.as_str()), "1 over_budget".to_owned()]);
     assert!(world.over);
     world.may_pay = false;
     let mut dispatch = Dispatch::new(rules(&world, 1), vec![candidate(1, 1)], Vec::new(), 2);

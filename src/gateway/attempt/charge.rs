@@ -47,7 +47,7 @@ impl Attempt {
             fee: self.offer.model.price.fee,
             uncertain: undelivered.uncertain,
             refused: u32::from(refused),
-            outcome: failure.as_ref().map_or("ok", |failure| failure.class.word()),
+            outcome: failure.as_ref().map_or("ok", |failure| failure.class.as_str()),
             took,
             images: generated.iter().map(|picture| picture.id.clone()).collect(),
         };

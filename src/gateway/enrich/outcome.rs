@@ -31,7 +31,7 @@ pub enum Enriched {
 
 impl Enriched {
     /// The word for log, metric and header.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Enriched::Written => "written",
             Enriched::Cached => "cached",
@@ -40,8 +40,8 @@ impl Enriched {
             Enriched::Unwritten(NoRewrite::Stopped) => "stopped",
             Enriched::Unwritten(NoRewrite::Empty) => "empty",
             Enriched::TooLong => "too_long",
-            Enriched::Failed(class) => class.word(),
-            Enriched::Paused(pause) => pause.word(),
+            Enriched::Failed(class) => class.as_str(),
+            Enriched::Paused(pause) => pause.as_str(),
             Enriched::AtCapacity => "at_capacity",
             Enriched::OverPrice => "over_price",
             Enriched::OverBudget => "over_budget",

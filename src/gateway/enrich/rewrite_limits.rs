@@ -18,7 +18,7 @@ impl RewriteLimits {
     pub fn of(spec: &RoutedRequest) -> Option<RewriteLimits> {
         let RoutedRequest { shared, snapshot, matched, open, caps, .. } = spec;
         let (route, capabilities) = (&matched.route, snapshot.capabilities(matched.index));
-        let (able, _) = spec.appraise();
+        let (able, _) = spec.evaluate_candidates();
         let now = tokio::time::Instant::now().into_std();
         let is_paused = |offer: &Offer| shared.breakers.paused_until(spec.breaker_target(offer), now).is_some();
         let mut offers = able.iter().filter_map(|candidate| route.offers.get(candidate.offer));

@@ -22,7 +22,7 @@ use crate::ledger::entry::Purpose;
 use crate::ledger::{BilledModel, Charge, Hold, Intent};
 use crate::metrics::seconds;
 use crate::money::Usd;
-use crate::pricing::Tokens;
+use crate::pricing::TextTokens;
 use crate::pricing::charged_amount::{ChargedAmount, CostSource};
 use crate::pricing::undelivered::Charged;
 use crate::provider::Call;
@@ -197,7 +197,7 @@ impl Rewriting<'_> {
     /// it comes from.
     fn affordable(&self, call: &Call) -> Option<Usd> {
         let input = u64::try_from(call.body.len()).unwrap_or(u64::MAX);
-        let tokens = Tokens { input, output: self.enrich.max_tokens.into(), ..Tokens::default() };
+        let tokens = TextTokens { input, output: self.enrich.max_tokens.into(), ..TextTokens::default() };
         let most = self.enrich.writer.price.of(&tokens)?;
         self.rewrite_limits.usd.is_none_or(|spare| most <= spare).then_some(most)
     }
@@ -253,7 +253,7 @@ impl Rewriting<'_> {
         };
         if told.words.is_none() {
             let (route, name) = (&self.spec.matched.route.name, &self.enrich.name);
-            log::warn!("route {route}: {name} wrote nothing to use: {}", told.enriched.word());
+            log::warn!("route {route}: {name} wrote nothing to use: {}", told.enriched.as_str());
         }
         told
     }
@@ -297,8 +297,8 @@ struct CallCost {
 fn outcome(told: &Result<RewriteReply, FailedCall>) -> &'static str {
     match told {
         Ok(RewriteReply { text: Ok(_), .. }) => "ok",
-        Ok(RewriteReply { text: Err(why), .. }) => Enriched::Unwritten(*why).word(),
-        Err(FailedCall { failure, .. }) => failure.class.word(),
+        Ok(RewriteReply { text: Err(why), .. }) => Enriched::Unwritten(*why).as_str(),
+        Err(FailedCall { failure, .. }) => failure.class.as_str(),
     }
 }
 

@@ -47,7 +47,7 @@ pub fn add_to_windows(
     if purpose == Purpose::Reserve {
         return spread(windows, at, owner, fact.usd);
     }
-    let failed = outcome != OK && !NOBODYS_FAULT.iter().any(|class| class.word() == outcome);
+    let failed = outcome != OK && !NOBODYS_FAULT.iter().any(|class| class.as_str() == outcome);
     windows.add(at, owner, WindowFact { attempts: 1, failures: u32::from(failed), ..fact });
 }
 

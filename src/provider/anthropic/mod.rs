@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::plan::{Account, TextModel};
 use crate::failure::{Class, Classification, Failure, FailureScope};
-use crate::pricing::Tokens;
+use crate::pricing::TextTokens;
 use crate::provider::adapter::{Call, Reply};
 use crate::provider::common;
 use crate::provider::common::addresses;
@@ -66,7 +66,7 @@ pub struct RewriteReply {
     /// The words, or why there are none to use.
     pub text: Result<String, NoRewrite>,
     /// What the answer took.
-    pub tokens: Tokens,
+    pub tokens: TextTokens,
 }
 
 /// Why an answer has no words to use.
@@ -139,11 +139,11 @@ fn words(json: &Json<'_>) -> Result<String, NoRewrite> {
 }
 
 /// What was used; `None` when the two counts that are always there are not.
-fn tokens(body: &[u8]) -> Option<Tokens> {
+fn tokens(body: &[u8]) -> Option<TextTokens> {
     let count = |name: &str| number_at(body, &format!("usage.{name}"))?.parse::<u64>().ok();
     let kept = count("cache_creation_input_tokens").unwrap_or(0);
     let kept_1h = count("cache_creation.ephemeral_1h_input_tokens").unwrap_or(0).min(kept);
-    Some(Tokens {
+    Some(TextTokens {
         input: count("input_tokens")?,
         output: count("output_tokens")?,
         kept_5m: kept - kept_1h,
@@ -186,14 +186,14 @@ mod tests {
     use super::*;
     use crate::calendar::Moment;
     use crate::money::Usd;
-    use crate::pricing::TokenPrice;
+    use crate::pricing::TextTokenPrice;
     use crate::provider::common::fixture::account;
 
     const KEY: &str = "sk-ant-0123456789abcdef";
 
     fn with_request<T>(run: impl FnOnce(&RewriteRequest<'_>) -> T) -> T {
         let account = account(DEFAULT_BASE_URL, KEY);
-        let price = TokenPrice { text_in: Usd::ZERO, text_out: Usd::ZERO, markup_ppm: 0 };
+        let price = TextTokenPrice { text_in: Usd::ZERO, text_out: Usd::ZERO, markup_ppm: 0 };
         let writer = TextModel { name: "claude-haiku-4-5".to_owned(), price, options: BTreeMap::new() };
         run(&RewriteRequest { account: &account, writer: &writer, system: "s", max_tokens: 400, prompt: "a fox" })
     }

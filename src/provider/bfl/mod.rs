@@ -148,7 +148,7 @@ fn body(job: &Job<'_>) -> Map<String, Value> {
     json_body::put(&mut body, "prompt", Some(request.prompt.as_str()));
     put_size(&mut body, job);
     json_body::put(&mut body, "seed", request.seed);
-    json_body::put(&mut body, "output_format", job.format.map(Format::word));
+    json_body::put(&mut body, "output_format", job.format.map(Format::as_str));
     if let Some(edit) = &request.edit {
         put_pictures(&mut body, edit, family(&job.model.name).pictures);
     }

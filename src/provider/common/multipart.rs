@@ -37,7 +37,7 @@ impl MultipartForm {
     /// One more file, called `stem` with the ending of its format.
     pub fn picture(self, name: &str, stem: &str, picture: &Input) -> MultipartForm {
         let format = picture.format;
-        let file = format!("{stem}.{}", format.word());
+        let file = format!("{stem}.{}", format.as_str());
         self.file(name, &file, format.media_type(), picture.bytes.clone())
     }
 

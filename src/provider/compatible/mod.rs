@@ -192,8 +192,8 @@ fn fields(job: &Job<'_>) -> Map<String, Value> {
     json_body::put(&mut fields, "prompt", Some(request.prompt.as_str()));
     json_body::put(&mut fields, "negative_prompt", request.negative_prompt.as_deref());
     json_body::put(&mut fields, "n", Some(job.n));
-    json_body::put(&mut fields, "quality", job.quality.map(Quality::word));
-    json_body::put(&mut fields, "output_format", job.format.map(Format::word));
+    json_body::put(&mut fields, "quality", job.quality.map(Quality::as_str));
+    json_body::put(&mut fields, "output_format", job.format.map(Format::as_str));
     // OpenAI's models take a level with these formats alone; of others nothing is known.
     let openais = openai::models::resold(&job.model.name);
     let lossy = openais.is_none() || matches!(job.format, Some(Format::Jpeg | Format::Webp));
@@ -212,17 +212,17 @@ fn fields(job: &Job<'_>) -> Map<String, Value> {
         json_body::put(&mut fields, field, word.filter(|_| known || dialect.rename.contains_key(field)));
     };
     let gpt = knows(|family| family.shape == ParameterSet::Gpt);
-    put_known("background", gpt || stated(able.transparent), request.background.map(Background::word));
+    put_known("background", gpt || stated(able.transparent), request.background.map(Background::as_str));
     match &request.edit {
         Some(edit) => {
-            put_known("input_fidelity", knows(|family| family.fidelity), edit.fidelity.map(Fidelity::word));
+            put_known("input_fidelity", knows(|family| family.fidelity), edit.fidelity.map(Fidelity::as_str));
         }
         // OpenAI's edits know none of these.
         None => {
-            put_known("moderation", gpt, request.moderation.map(Moderation::word));
-            put_known("complexity", knows(|family| family.complexity), request.complexity.map(Complexity::word));
+            put_known("moderation", gpt, request.moderation.map(Moderation::as_str));
+            put_known("complexity", knows(|family| family.complexity), request.complexity.map(Complexity::as_str));
             let style = knows(|family| family.style) || stated(able.style);
-            put_known("style", style, request.style.map(Style::word));
+            put_known("style", style, request.style.map(Style::as_str));
         }
     }
     fields

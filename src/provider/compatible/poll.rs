@@ -27,7 +27,7 @@ pub fn read(job: &Job<'_>, reply: &Reply, poll: &Poll) -> Step {
         Ok(json) => json,
         Err(error) => return Step::Failed(malformed(job, reply, &format!("is not JSON ({error})"))),
     };
-    let state = json.at(&poll.status).and_then(word);
+    let state = json.at(&poll.status).and_then(as_text);
     let is_in = |words: &[String]| state.as_ref().is_some_and(|state| words.contains(state));
     if is_in(&poll.done) {
         return done(job, reply, &json);
@@ -91,7 +91,7 @@ fn again(job: &Job<'_>, reply: &Reply, json: &Json<'_>, poll: &Poll) -> Result<S
     let url = match (job.polled, &poll.at) {
         (Some(url), _) => url.clone(),
         (None, AskAt::Path { id, path }) => {
-            let id = json.at(id).and_then(word).filter(|id| addresses::is_plain_id(id));
+            let id = json.at(id).and_then(as_text).filter(|id| addresses::is_plain_id(id));
             let id = id.ok_or_else(|| malformed(job, reply, "names no job"))?;
             endpoint(base, &path.replace(ID, &id))?
         }
@@ -110,7 +110,7 @@ fn again(job: &Job<'_>, reply: &Reply, json: &Json<'_>, poll: &Poll) -> Result<S
 }
 
 /// A word as a vendor may write it: some states and ids are numbers.
-fn word(json: &Json<'_>) -> Option<String> {
+fn as_text(json: &Json<'_>) -> Option<String> {
     match json {
         Json::Text(text) => Some(text.to_string()),
         Json::Number(number) => Some(number.to_string()),

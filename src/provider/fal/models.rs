@@ -321,10 +321,10 @@ pub fn input(job: &Job<'_>) -> Map<String, Value> {
     // An endpoint without the input draws one; a config that raises `max_n` says that there is one.
     json_body::put(&mut input, "num_images", Some(job.n).filter(|n| model.max_n > 1 || *n > 1));
     let takes_format = !model.formats.is_empty() || job.model.capabilities.formats.is_some();
-    json_body::put(&mut input, "output_format", job.format.filter(|_| takes_format).map(Format::word));
-    json_body::put(&mut input, "quality", job.quality.filter(|_| model.quality).map(Quality::word));
+    json_body::put(&mut input, "output_format", job.format.filter(|_| takes_format).map(Format::as_str));
+    json_body::put(&mut input, "quality", job.quality.filter(|_| model.quality).map(Quality::as_str));
     let background = request.background.filter(|_| model.background);
-    json_body::put(&mut input, "background", background.map(|background| background.word()));
+    json_body::put(&mut input, "background", background.map(|background| background.as_str()));
     if let Some(edit) = &request.edit {
         put_edit(&mut input, model, edit);
     }
@@ -349,7 +349,7 @@ fn put_edit(input: &mut Map<String, Value>, model: &FalModel, edit: &Edit) {
         Masking::None => {}
     }
     let fidelity = edit.fidelity.filter(|_| model.background);
-    json_body::put(input, "input_fidelity", fidelity.map(|fidelity| fidelity.word()));
+    json_body::put(input, "input_fidelity", fidelity.map(|fidelity| fidelity.as_str()));
 }
 
 fn put_size(input: &mut Map<String, Value>, job: &Job<'_>, model: &FalModel) {

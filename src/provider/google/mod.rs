@@ -106,7 +106,7 @@ impl Adapter for Google {
             merge(body.entry(field.as_str()).or_insert(Value::Null), value);
         }
         let headers = headers(job)?;
-        let target = format!("{}:{}", job.model.name, method.word());
+        let target = format!("{}:{}", job.model.name, method.as_str());
         let url = address(job.account, &target)?;
         Ok(Call::post_json(url, headers, &Value::Object(body)))
     }

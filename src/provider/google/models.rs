@@ -40,7 +40,7 @@ pub enum Method {
 
 impl Method {
     /// What follows the model's name in the address.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Method::GenerateContent => "generateContent",
             Method::Predict => "predict",

@@ -74,7 +74,7 @@ fn fields(job: &Job<'_>, family: &Family, model: Option<&str>) -> Map<String, Va
     json_body::put(&mut body, "prompt", Some(request.prompt.as_str()));
     json_body::put(&mut body, "n", Some(job.n));
     json_body::put(&mut body, "size", job.output_size.nominal().map(|size| size.to_string()));
-    json_body::put(&mut body, "quality", job.quality.map(Quality::word));
+    json_body::put(&mut body, "quality", job.quality.map(Quality::as_str));
     json_body::put(&mut body, "user", request.user.as_deref());
     match family.shape {
         ParameterSet::Classic => json_body::put(&mut body, "response_format", Some("b64_json")),
@@ -86,7 +86,9 @@ fn fields(job: &Job<'_>, family: &Family, model: Option<&str>) -> Map<String, Va
     let edit = request.edit.as_ref();
     match edit {
         None => put_generation(&mut body, job, family),
-        Some(edit) if family.fidelity => json_body::put(&mut body, "input_fidelity", edit.fidelity.map(Fidelity::word)),
+        Some(edit) if family.fidelity => {
+            json_body::put(&mut body, "input_fidelity", edit.fidelity.map(Fidelity::as_str))
+        }
         Some(_) => {}
     }
     let options = job.model.options.iter();
@@ -98,8 +100,8 @@ fn fields(job: &Job<'_>, family: &Family, model: Option<&str>) -> Map<String, Va
 /// What a GPT image model is told of the file it writes.
 fn put_file(body: &mut Map<String, Value>, job: &Job<'_>) {
     let request = job.request;
-    json_body::put(body, "background", request.background.map(Background::word));
-    json_body::put(body, "output_format", job.format.map(Format::word));
+    json_body::put(body, "background", request.background.map(Background::as_str));
+    json_body::put(body, "output_format", job.format.map(Format::as_str));
     // Only these formats take a level; sending one with PNG is an error.
     let lossy = matches!(job.format, Some(Format::Jpeg | Format::Webp));
     json_body::put(body, "output_compression", request.output_compression.filter(|_| lossy));
@@ -117,12 +119,12 @@ pub fn put_stream(body: &mut Map<String, Value>, job: &Job<'_>) {
 fn put_generation(body: &mut Map<String, Value>, job: &Job<'_>, family: &Family) {
     let request = job.request;
     if family.shape == ParameterSet::Gpt {
-        json_body::put(body, "moderation", request.moderation.map(Moderation::word));
+        json_body::put(body, "moderation", request.moderation.map(Moderation::as_str));
     }
     if family.style {
-        json_body::put(body, "style", request.style.map(Style::word));
+        json_body::put(body, "style", request.style.map(Style::as_str));
     }
     if family.complexity {
-        json_body::put(body, "complexity", request.complexity.map(Complexity::word));
+        json_body::put(body, "complexity", request.complexity.map(Complexity::as_str));
     }
 }

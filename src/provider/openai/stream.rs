@@ -26,7 +26,7 @@ pub fn partial(event: &str) -> Option<Partial> {
         Some(Json::Number(index)) => *index as u8,
         _ => 0,
     };
-    (!data.is_empty()).then(|| Partial { base64: data, index, format: format.map(Format::word) })
+    (!data.is_empty()).then(|| Partial { base64: data, index, format: format.map(Format::as_str) })
 }
 
 /// Whether an event brings a finished picture.

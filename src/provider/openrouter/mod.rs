@@ -148,10 +148,10 @@ fn images_body(job: &Job<'_>) -> Map<String, Value> {
             json_body::put(&mut body, "resolution", tier.map(|tier| tier.word));
         }
     }
-    json_body::put(&mut body, "quality", job.quality.map(Quality::word));
+    json_body::put(&mut body, "quality", job.quality.map(Quality::as_str));
     let background = request.background.filter(|_| takes(job).transparent);
-    json_body::put(&mut body, "background", background.map(Background::word));
-    json_body::put(&mut body, "output_format", job.format.map(Format::word));
+    json_body::put(&mut body, "background", background.map(Background::as_str));
+    json_body::put(&mut body, "output_format", job.format.map(Format::as_str));
     let lossy = matches!(job.format, Some(Format::Jpeg | Format::Webp));
     json_body::put(&mut body, "output_compression", request.output_compression.filter(|_| lossy));
     json_body::put(&mut body, "seed", request.seed);

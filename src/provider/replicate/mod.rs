@@ -204,7 +204,7 @@ fn put_size(input: &mut Map<String, Value>, job: &Job<'_>, how: SizeInput) {
 fn format_word(format: Format) -> &'static str {
     match format {
         Format::Jpeg => "jpg",
-        Format::Png | Format::Webp => format.word(),
+        Format::Png | Format::Webp => format.as_str(),
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn ask(job: &Job<'_>, service: &str, model: Option<&str>, headers: He
         ("strength", from_picture.map(|_| STRENGTH.to_owned())),
         ("aspect_ratio", aspect_ratio::ratio(job.output_size).filter(|_| shaped)),
         ("seed", request.seed.map(|seed| fixed_seed(seed).to_string())),
-        ("output_format", job.format.map(|format| format.word().to_owned())),
+        ("output_format", job.format.map(|format| format.as_str().to_owned())),
     ];
     let options = &job.model.options;
     let mut fields: Vec<(String, String)> = wished

@@ -11,7 +11,7 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 
-use super::fields::Fields;
+use super::fields::RequestFields;
 use super::settings::Name;
 use crate::sandbox::anthropic::auth::authorise;
 use crate::sandbox::anthropic::errors::{bad_body, fault_response, violation, with_id};
@@ -20,7 +20,7 @@ use crate::sandbox::anthropic::responses::Message;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::http_request::read_json;
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 
@@ -48,14 +48,14 @@ async fn write(State(shared): State<Arc<SandboxState>>, request: Request) -> Res
 async fn answer(call: &VendorCall, request: Request) -> Result<Response, ErrorResponse> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
-    let fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
+    let fields = RequestFields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
     let parsed = ParsedRequest::read(fields, &call.vendor)?;
     inject_fault(call.fault, fault_response).await?;
     call.work().await;
     let message = Message::write(&parsed, call);
     // Nothing is awaited from here on: what is charged is answered.
     call.charge_text(&parsed.model, message.usage.price(call.vendor.token_price.get(&parsed.model)))?;
-    Ok(Json(message.to_json(&parsed.model, call.seed)).into_response())
+    Ok(JsonResponse(message.to_json(&parsed.model, call.seed)).into_response())
 }
 
 async fn not_found(State(shared): State<Arc<SandboxState>>, method: Method, uri: Uri) -> Response {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::sandbox::anthropic::errors::{bad_field, violation};
 use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields, kind};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, RequestFields, kind};
 use crate::sandbox::settings::Vendor;
 
 /// Models and their longest answers in tokens.
@@ -32,7 +32,7 @@ pub(in crate::sandbox) struct ParsedRequest {
 }
 
 impl ParsedRequest {
-    pub(in crate::sandbox) fn read(mut fields: Fields, vendor: &Vendor) -> Result<ParsedRequest, ErrorResponse> {
+    pub(in crate::sandbox) fn read(mut fields: RequestFields, vendor: &Vendor) -> Result<ParsedRequest, ErrorResponse> {
         let model = fields.prompt("model", 256).map_err(bad_field)?;
         let longest = MODELS.iter().find(|(name, _)| *name == model).map(|(_, longest)| *longest);
         let longest = longest.or(vendor.token_price.contains_key(&model).then_some(64_000));
@@ -42,7 +42,7 @@ impl ParsedRequest {
         ParsedRequest::rest(model, longest, fields).map_err(bad_field)
     }
 
-    fn rest(model: String, longest: u64, mut fields: Fields) -> Result<ParsedRequest, FieldError> {
+    fn rest(model: String, longest: u64, mut fields: RequestFields) -> Result<ParsedRequest, FieldError> {
         let most = i64::try_from(longest).unwrap_or(i64::MAX);
         let max_tokens = fields
             .whole("max_tokens", 1..=most)?

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 use serde_json::{Value, json};
 
-use super::fields::{FieldError, FieldErrorKind, Fields};
+use super::fields::{FieldError, FieldErrorKind, RequestFields};
 use super::settings::{Name, Vendor};
 use crate::sandbox::azure::auth::authorise;
 use crate::sandbox::azure::errors::{
@@ -22,8 +22,8 @@ use crate::sandbox::azure::errors::{
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::http_request::read_json;
-use crate::sandbox::json_response::Json;
-use crate::sandbox::openai::edits::Edit;
+use crate::sandbox::json_response::JsonResponse;
+use crate::sandbox::openai::edits::ParsedEdit;
 use crate::sandbox::openai::models::{Family, MODELS};
 use crate::sandbox::openai::requests::{ParsedRequest, RequestForm};
 use crate::sandbox::state::SandboxState;
@@ -98,13 +98,13 @@ async fn answer(
 ) -> Result<Response, ErrorResponse> {
     let version = version(request.uri());
     let (mut fields, inputs, form) = if edits {
-        let Edit { fields, inputs, form } = Edit::read_form(request).await.map_err(as_azure_error)?;
+        let ParsedEdit { fields, inputs, form } = ParsedEdit::read_form(request).await.map_err(as_azure_error)?;
         (fields, Some(inputs), form)
     } else {
         let (parts, body) = request.into_parts();
         let object = read_json(&parts.headers, body).await;
         let object = object.map_err(|why| as_azure_error(openai::errors::bad_body(why)))?;
-        (Fields::nullable(object), None, RequestForm::Generation)
+        (RequestFields::nullable(object), None, RequestForm::Generation)
     };
     let named = fields.text("model").map_err(bad_field)?;
     let v1 = deployment.is_none();
@@ -127,7 +127,7 @@ async fn answer(
     call.work().await;
     let mut body = parsed.respond(call).await?;
     annotate(&mut body);
-    Ok(Json(body).into_response())
+    Ok(JsonResponse(body).into_response())
 }
 
 /// The model behind a deployment: the longest name that its name contains.

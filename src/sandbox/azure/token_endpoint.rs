@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::sandbox::access_tokens::read_token_form;
 use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::finish;
@@ -30,7 +30,7 @@ pub(in crate::sandbox) async fn grant(
     let answer = answer.map(|()| {
         let mut given = shared.vendor_state(Name::Azure).tokens.give("eyJ0eXAi.sandbox", vendor.token_life);
         given["ext_expires_in"] = given["expires_in"].clone();
-        Json(given).into_response()
+        JsonResponse(given).into_response()
     });
     finish(&shared, Name::Azure, answer)
 }

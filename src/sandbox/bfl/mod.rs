@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::draw::Sketch;
 use super::faults::Mode;
-use super::fields::{FieldError, FieldErrorKind, Fields};
+use super::fields::{FieldError, FieldErrorKind, RequestFields};
 use super::settings::Name;
 use super::tasks::Task;
 use crate::money::Usd;
@@ -31,7 +31,7 @@ use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::files;
 use crate::sandbox::http_request::read_json;
-use crate::sandbox::json_response::{ExactJson, Json};
+use crate::sandbox::json_response::{ExactJson, JsonResponse};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::unix_time::unix_time;
 use crate::sandbox::vendor_call::{VendorCall, finish};
@@ -83,7 +83,7 @@ async fn task(call: &mut VendorCall, name: String, request: Request) -> Result<R
 }
 
 async fn read_request(model: Model, headers: &HeaderMap, body: Body) -> Result<ParsedRequest, ErrorResponse> {
-    let fields = Fields::nullable(read_json(headers, body).await.map_err(bad_body)?);
+    let fields = RequestFields::nullable(read_json(headers, body).await.map_err(bad_body)?);
     model.read(fields).await.map_err(|error| bad_field("body", &error))
 }
 
@@ -176,7 +176,7 @@ async fn poll(
         };
         body["id"] = json!(id);
         body["progress"] = Value::Null;
-        Json(body).into_response()
+        JsonResponse(body).into_response()
     });
     finish(&shared, Name::Bfl, answer)
 }

@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use base64_simd::STANDARD;
 
 use crate::image::{Format, Size};
-use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, RequestFields};
 use crate::sandbox::input_images::{InspectedPicture, decode_all, fingerprint};
 use crate::sandbox::settings::Vendor;
 
@@ -176,7 +176,7 @@ impl Model {
     }
 
     /// Checks a request against the table, and its pictures against what they claim to be.
-    pub(in crate::sandbox) async fn read(self, mut fields: Fields) -> Result<ParsedRequest, FieldError> {
+    pub(in crate::sandbox) async fn read(self, mut fields: RequestFields) -> Result<ParsedRequest, FieldError> {
         let prompt = match self.starts_from {
             From::Masked => fields.text("prompt")?.unwrap_or_default(),
             From::Nothing | From::Images(_) => {
@@ -210,7 +210,7 @@ impl Model {
         })
     }
 
-    fn requested_size(&self, fields: &mut Fields) -> Result<RequestedSize, FieldError> {
+    fn requested_size(&self, fields: &mut RequestFields) -> Result<RequestedSize, FieldError> {
         Ok(match self.draws {
             Draws::Free => {
                 RequestedSize::Pixels(side(fields, "width", 16, 64..=65_536)?, side(fields, "height", 16, 64..=65_536)?)
@@ -223,7 +223,7 @@ impl Model {
         })
     }
 
-    fn pictures(&self, fields: &mut Fields) -> Result<Inputs, FieldError> {
+    fn pictures(&self, fields: &mut RequestFields) -> Result<Inputs, FieldError> {
         let mut inputs = Inputs::default();
         match self.starts_from {
             From::Nothing => {}
@@ -267,7 +267,7 @@ impl Model {
 }
 
 impl InputKind {
-    fn take(self, fields: &mut Fields, name: &str, inputs: &mut Inputs) -> Result<(), FieldError> {
+    fn take(self, fields: &mut RequestFields, name: &str, inputs: &mut Inputs) -> Result<(), FieldError> {
         match self {
             InputKind::Flag => fields.flag(name).map(drop),
             InputKind::Whole(least, most) => fields.whole(name, least..=most).map(drop),
@@ -308,14 +308,19 @@ async fn masked(picture: Option<&InspectedPicture>, mask: Option<Bytes>) -> Resu
 }
 
 /// The bytes of a picture in base64.
-fn picture(fields: &mut Fields, name: &str) -> Result<Option<Bytes>, FieldError> {
+fn picture(fields: &mut RequestFields, name: &str) -> Result<Option<Bytes>, FieldError> {
     let Some(text) = fields.text(name)? else { return Ok(None) };
     let bytes = STANDARD.decode_to_vec(text).map_err(|_| FieldError::other(name, "must be a picture in base64"))?;
     Ok(Some(Bytes::from(bytes)))
 }
 
 /// One side; 0 counts as not said where the model may choose.
-fn side(fields: &mut Fields, name: &str, step: i64, range: RangeInclusive<i64>) -> Result<Option<u32>, FieldError> {
+fn side(
+    fields: &mut RequestFields,
+    name: &str,
+    step: i64,
+    range: RangeInclusive<i64>,
+) -> Result<Option<u32>, FieldError> {
     let may_choose = step == 16;
     let least = if may_choose { 0 } else { *range.start() };
     match fields.whole(name, least..=*range.end())? {
@@ -329,7 +334,7 @@ fn side(fields: &mut Fields, name: &str, step: i64, range: RangeInclusive<i64>) 
 }
 
 /// `aspect_ratio` as `across:down`, no wider and no taller than allowed.
-fn shape(fields: &mut Fields, widest: (u64, u64)) -> Result<Option<(u64, u64)>, FieldError> {
+fn shape(fields: &mut RequestFields, widest: (u64, u64)) -> Result<Option<(u64, u64)>, FieldError> {
     let Some(text) = fields.bounded("aspect_ratio", 16)? else { return Ok(None) };
     let parts = text.split_once(':').and_then(|(across, down)| Some((across.parse().ok()?, down.parse().ok()?)));
     let bad = |words: &str| FieldError::other("aspect_ratio", words);
@@ -354,7 +359,7 @@ fn whole_steps(size: Size) -> Size {
     if stepped.pixels() <= 2048 * 2048 { stepped } else { Size::new(1024, 1024) }
 }
 
-fn webhook(fields: &mut Fields) -> Result<Option<String>, FieldError> {
+fn webhook(fields: &mut RequestFields) -> Result<Option<String>, FieldError> {
     let url = fields.bounded("webhook_url", 2083)?;
     fields.text("webhook_secret")?;
     match url {

@@ -15,7 +15,7 @@ use crate::sandbox::compatible::dialect::{Dialect, EditStyle};
 use crate::sandbox::compatible::errors::CompatibleError;
 use crate::sandbox::compatible::execute::execute;
 use crate::sandbox::compatible::requests::ParsedRequest;
-use crate::sandbox::fields::{FieldError, Fields};
+use crate::sandbox::fields::{FieldError, RequestFields};
 use crate::sandbox::input_images::{data_url, decode_all, fingerprint};
 use crate::sandbox::multipart::{BadForm, Form};
 use crate::sandbox::settings::Name;
@@ -26,7 +26,7 @@ use crate::sandbox::vendor_call::VendorCall;
 const MOST: usize = 16;
 
 /// The hash of the pictures among a request's fields, where the dialect has them there; 0 where there are none.
-pub(in crate::sandbox) async fn in_body(fields: &mut Fields, dialect: &Dialect) -> Result<u64, FieldError> {
+pub(in crate::sandbox) async fn in_body(fields: &mut RequestFields, dialect: &Dialect) -> Result<u64, FieldError> {
     let name = dialect.rename.get("image").map_or("image", String::as_str);
     let given = match dialect.edits {
         EditStyle::Form => return Ok(0),
@@ -69,7 +69,7 @@ async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, Com
     if images.len() > MOST {
         return Err(FieldError::other(name, format!("must be at most {MOST} pictures")).into());
     }
-    let mut fields = Fields::form(form.texts);
+    let mut fields = RequestFields::form(form.texts);
     fields.choice(rename.get("input_fidelity").map_or("input_fidelity", String::as_str), &["high", "low"])?;
     let mut parsed = ParsedRequest::read(fields, &call.vendor)?;
     parsed.fingerprint = fingerprint(&images, mask.as_ref());

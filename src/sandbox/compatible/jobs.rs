@@ -19,7 +19,7 @@ use crate::sandbox::compatible::responses::{UnchargedPictures, put_at};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::http_request::origin;
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::settings::Name;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
@@ -50,7 +50,7 @@ pub(in crate::sandbox) async fn accept(
     let mut body = json!({});
     put_at(&mut body, &jobs.state, json!(jobs.running));
     put_id_and_address(&mut body, jobs, &task.id, &call.origin);
-    Ok((StatusCode::ACCEPTED, Json(body)).into_response())
+    Ok((StatusCode::ACCEPTED, JsonResponse(body)).into_response())
 }
 
 /// Charges, and says what the job ended with.
@@ -98,7 +98,7 @@ pub(in crate::sandbox) async fn poll(
             body
         });
         put_id_and_address(&mut body, jobs, &id, &origin(&headers, &shared.url));
-        Ok(Json(body).into_response())
+        Ok(JsonResponse(body).into_response())
     });
     finish(&shared, Name::Compatible, answer.map_err(|error| error.into_error_response(vendor.dialect.errors)))
 }

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 use serde_json::{Map, Value, json};
 
-use super::fields::Fields;
+use super::fields::RequestFields;
 use super::settings::Name;
 use crate::sandbox::compatible::auth::authorise;
 use crate::sandbox::compatible::errors::CompatibleError;
@@ -20,7 +20,7 @@ use crate::sandbox::compatible::execute::execute;
 use crate::sandbox::compatible::requests::ParsedRequest;
 use crate::sandbox::files;
 use crate::sandbox::http_request::read_json;
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 
@@ -57,7 +57,7 @@ async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, Com
     authorise(&call.vendor, &parts.headers)?;
     let object = read_json(&parts.headers, body).await?;
     let object = if call.vendor.dialect.nested { flatten(object) } else { object };
-    let mut fields = Fields::nullable(object);
+    let mut fields = RequestFields::nullable(object);
     let fingerprint = edits::in_body(&mut fields, &call.vendor.dialect).await?;
     let mut parsed = ParsedRequest::read(fields, &call.vendor)?;
     parsed.fingerprint = fingerprint;
@@ -85,7 +85,7 @@ async fn models(State(shared): State<Arc<SandboxState>>, headers: HeaderMap) -> 
     let answer = authorise(&vendor, &headers).map(|()| {
         let names = vendor.dialect.models.iter().chain(vendor.price.keys());
         let list: Vec<Value> = names.map(|id| json!({"id": id, "object": "model"})).collect();
-        Json(json!({"object": "list", "data": list})).into_response()
+        JsonResponse(json!({"object": "list", "data": list})).into_response()
     });
     finish(&shared, Name::Compatible, answer.map_err(|error| error.into_error_response(vendor.dialect.errors)))
 }

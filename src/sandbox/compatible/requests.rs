@@ -6,7 +6,7 @@ use crate::image::{Format, Size};
 use crate::sandbox::compatible::dialect::{AnswerForm, Dialect};
 use crate::sandbox::compatible::errors::CompatibleError;
 use crate::sandbox::compatible::sizes;
-use crate::sandbox::fields::{FieldError, Fields};
+use crate::sandbox::fields::{FieldError, RequestFields};
 use crate::sandbox::settings::Vendor;
 
 /// OpenAI's names of the fields a server may know besides `model`, `prompt`, `n`, the size and `response_format`.
@@ -30,7 +30,7 @@ pub(in crate::sandbox) struct ParsedRequest {
 }
 
 impl ParsedRequest {
-    pub(super) fn read(mut fields: Fields, vendor: &Vendor) -> Result<ParsedRequest, CompatibleError> {
+    pub(super) fn read(mut fields: RequestFields, vendor: &Vendor) -> Result<ParsedRequest, CompatibleError> {
         let dialect = &vendor.dialect;
         let parsed = ParsedRequest::read_fields(&mut fields, dialect)?;
         fields.end()?;
@@ -41,7 +41,7 @@ impl ParsedRequest {
         Ok(parsed)
     }
 
-    fn read_fields(fields: &mut Fields, dialect: &Dialect) -> Result<ParsedRequest, FieldError> {
+    fn read_fields(fields: &mut RequestFields, dialect: &Dialect) -> Result<ParsedRequest, FieldError> {
         let model = fields.prompt(theirs(dialect, "model"), 200)?;
         let prompt = fields.prompt(theirs(dialect, "prompt"), 32_000)?;
         let n = known(dialect, "n", |name| fields.whole(name, 1..=i64::from(dialect.max_n)))?;

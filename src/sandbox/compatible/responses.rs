@@ -16,7 +16,7 @@ use crate::sandbox::draw::Sketch;
 use crate::sandbox::draw::draw_all;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::unix_time::unix_time;
@@ -103,7 +103,7 @@ impl UnchargedPictures {
 pub(in crate::sandbox) async fn respond(call: &VendorCall, request: ParsedRequest) -> Result<Response, ErrorResponse> {
     let (body, charged) =
         UnchargedPictures::prepare(call, request).await?.finish().ok_or_else(ErrorResponse::broken)?;
-    let mut answer = Json(body).into_response();
+    let mut answer = JsonResponse(body).into_response();
     set_cost_header(&mut answer, &call.vendor.dialect, charged);
     Ok(answer)
 }

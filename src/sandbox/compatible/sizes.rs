@@ -2,10 +2,10 @@
 
 use crate::image::Size;
 use crate::sandbox::compatible::dialect::{Dialect, SizeStyle};
-use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, RequestFields};
 
 /// The requested size as the dialect writes it; the dialect's default when the request has none.
-pub(in crate::sandbox) fn size(fields: &mut Fields, dialect: &Dialect) -> Result<Size, FieldError> {
+pub(in crate::sandbox) fn size(fields: &mut RequestFields, dialect: &Dialect) -> Result<Size, FieldError> {
     let theirs = |name| dialect.rename.get(name).map_or(name, String::as_str);
     let default = dialect.default_size;
     let (field, size) = match dialect.size {
@@ -33,7 +33,7 @@ pub(in crate::sandbox) fn size(fields: &mut Fields, dialect: &Dialect) -> Result
 /// The largest side drawn here.
 const MAX_SIDE: u32 = 4096;
 
-fn written(fields: &mut Fields, name: &str, sign: char) -> Result<Option<Size>, FieldError> {
+fn written(fields: &mut RequestFields, name: &str, sign: char) -> Result<Option<Size>, FieldError> {
     let Some(text) = fields.text(name)? else { return Ok(None) };
     let size = text.split_once(sign).and_then(|(width, height)| format!("{width}x{height}").parse::<Size>().ok());
     let size = size.filter(|size| size.width <= MAX_SIDE && size.height <= MAX_SIDE);
@@ -41,7 +41,7 @@ fn written(fields: &mut Fields, name: &str, sign: char) -> Result<Option<Size>, 
         .ok_or_else(|| FieldError::other(name, format!("must be a size like 1024{sign}1024, sides up to {MAX_SIDE}")))
 }
 
-fn sides(fields: &mut Fields, dialect: &Dialect) -> Result<Option<Size>, FieldError> {
+fn sides(fields: &mut RequestFields, dialect: &Dialect) -> Result<Option<Size>, FieldError> {
     let theirs = |name| dialect.rename.get(name).map_or(name, String::as_str);
     let mut side = |name| fields.whole(theirs(name), 1..=i64::from(MAX_SIDE));
     let (width, height) = (side("width")?, side("height")?);
@@ -50,7 +50,7 @@ fn sides(fields: &mut Fields, dialect: &Dialect) -> Result<Option<Size>, FieldEr
 }
 
 /// About a million pixels in this ratio, sides in multiples of 16.
-fn ratio(fields: &mut Fields, name: &str) -> Result<Option<Size>, FieldError> {
+fn ratio(fields: &mut RequestFields, name: &str) -> Result<Option<Size>, FieldError> {
     let Some(text) = fields.text(name)? else { return Ok(None) };
     let parts = text.split_once(':').and_then(|(w, h)| Some((w.parse::<u64>().ok()?, h.parse::<u64>().ok()?)));
     let parts = parts.filter(|(w, h)| (1..=64).contains(w) && (1..=64).contains(h));

@@ -22,7 +22,7 @@ use crate::sandbox::dashscope::responses::timestamp;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::files;
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 
@@ -69,7 +69,7 @@ async fn messages(call: &VendorCall, request: Request) -> Result<Response, Error
     // Nothing is awaited from here on: what is charged is answered.
     call.charge(&parsed.name, parsed.asked.size, None, drawn.charged(), 0)?;
     let links = drawn.put(&call.shared, &call.origin);
-    Ok(Json(parsed.answer(&links, call.seed)).into_response())
+    Ok(JsonResponse(parsed.answer(&links, call.seed)).into_response())
 }
 
 async fn task(call: &mut VendorCall, request: Request) -> Result<Response, ErrorResponse> {
@@ -91,7 +91,7 @@ async fn task(call: &mut VendorCall, request: Request) -> Result<Response, Error
         }
     });
     let output = json!({"task_status": "PENDING", "task_id": public_id(&task.id)});
-    Ok(Json(json!({"output": output, "request_id": request_id(seed)})).into_response())
+    Ok(JsonResponse(json!({"output": output, "request_id": request_id(seed)})).into_response())
 }
 
 /// Answers with a task's status; an unknown task has a status of its own.
@@ -106,7 +106,7 @@ async fn poll(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>, h
         if !usage.is_null() {
             body["usage"] = usage;
         }
-        Json(body).into_response()
+        JsonResponse(body).into_response()
     });
     finish(&shared, Name::DashScope, answer)
 }
@@ -116,7 +116,7 @@ async fn cancel(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>,
     let answer = find(&shared, &id, &headers).await.and_then(|found| {
         let canceled = || json!({"output": {"task_status": "CANCELED"}});
         match found.filter(|task| is_waiting(task)) {
-            Some(task) if task.end(canceled) => Ok(Json(json!({"request_id": request_id(0)})).into_response()),
+            Some(task) if task.end(canceled) => Ok(JsonResponse(json!({"request_id": request_id(0)})).into_response()),
             _ => {
                 let words = "Failed to cancel the task, please confirm if the task is in PENDING status.";
                 Err(ErrorResponse::fault(StatusCode::BAD_REQUEST, error_body("UnsupportedOperation", words)))

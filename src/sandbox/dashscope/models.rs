@@ -12,7 +12,7 @@ use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::image::{Format, Size};
-use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields, kind};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, RequestFields, kind};
 use crate::sandbox::settings::Vendor;
 
 /// The largest file that may be changed.
@@ -20,7 +20,7 @@ const LARGEST_INPUT: usize = 10 * 1024 * 1024;
 
 /// Sizes a model draws.
 #[derive(Clone, Copy, Debug)]
-enum Sizes {
+enum AllowedSizes {
     /// Takes no such parameter.
     Untold,
     /// The five of Qwen-Image.
@@ -52,7 +52,7 @@ pub(in crate::sandbox) struct Model {
     pub tasks: bool,
     most: i64,
     prompt_chars: usize,
-    sizes: Sizes,
+    sizes: AllowedSizes,
     negative_prompt: bool,
     /// Pictures to change, fewest and most.
     inputs: (usize, usize),
@@ -73,7 +73,7 @@ const QWEN: Model = Model {
     tasks: true,
     most: 1,
     prompt_chars: 800,
-    sizes: Sizes::Five,
+    sizes: AllowedSizes::Five,
     negative_prompt: true,
     inputs: (0, 0),
     input_sides: (384, 3072),
@@ -87,14 +87,19 @@ const QWEN_2: Model = Model {
     tasks: false,
     most: 6,
     prompt_chars: 1_300,
-    sizes: Sizes::Area(512 * 512, 2048 * 2048),
+    sizes: AllowedSizes::Area(512 * 512, 2048 * 2048),
     inputs: (0, 3),
     usual: Size::new(2048, 2048),
     ..QWEN
 };
 
-const QWEN_EDIT: Model =
-    Model { name: "qwen-image-edit-plus", prompt_chars: 800, sizes: Sizes::Sides(512, 2048), inputs: (1, 3), ..QWEN_2 };
+const QWEN_EDIT: Model = Model {
+    name: "qwen-image-edit-plus",
+    prompt_chars: 800,
+    sizes: AllowedSizes::Sides(512, 2048),
+    inputs: (1, 3),
+    ..QWEN_2
+};
 
 const WAN_2_2: Model = Model {
     name: "wan2.2-t2i-flash",
@@ -102,7 +107,7 @@ const WAN_2_2: Model = Model {
     tasks: true,
     most: 4,
     prompt_chars: 800,
-    sizes: Sizes::Sides(512, 1440),
+    sizes: AllowedSizes::Sides(512, 1440),
     usual: Size::new(1024, 1024),
     spelling: Spelling::Wan,
     ..QWEN
@@ -111,7 +116,7 @@ const WAN_2_2: Model = Model {
 const WAN_2_5: Model = Model {
     name: "wan2.5-t2i-preview",
     prompt_chars: 2_000,
-    sizes: Sizes::Area(768 * 768, 1440 * 1440),
+    sizes: AllowedSizes::Area(768 * 768, 1440 * 1440),
     usual: Size::new(1280, 1280),
     ..WAN_2_2
 };
@@ -121,7 +126,7 @@ const WAN_2_6: Model = Model { name: "wan2.6-t2i", messages: true, tasks: false,
 const WAN_IMAGE: Model = Model {
     name: "wan2.6-image",
     prompt_chars: 2_000,
-    sizes: Sizes::Area(768 * 768, 2048 * 2048),
+    sizes: AllowedSizes::Area(768 * 768, 2048 * 2048),
     inputs: (1, 4),
     input_sides: (240, 8000),
     changed: 1280 * 1280,
@@ -140,7 +145,7 @@ const MODELS: [Model; 19] = [
     Model { name: "qwen-image-2.0-pro", ..QWEN_2 },
     QWEN_3,
     Model { name: "qwen-image-3.0-pro", ..QWEN_3 },
-    Model { name: "qwen-image-edit", most: 1, sizes: Sizes::Untold, ..QWEN_EDIT },
+    Model { name: "qwen-image-edit", most: 1, sizes: AllowedSizes::Untold, ..QWEN_EDIT },
     QWEN_EDIT,
     Model { name: "qwen-image-edit-max", ..QWEN_EDIT },
     Model { name: "wanx2.1-t2i-turbo", ..WAN_2_2 },
@@ -154,7 +159,7 @@ const MODELS: [Model; 19] = [
     Model {
         name: "z-image-turbo",
         tasks: false,
-        sizes: Sizes::Area(512 * 512, 2048 * 2048),
+        sizes: AllowedSizes::Area(512 * 512, 2048 * 2048),
         negative_prompt: false,
         usual: Size::new(1024, 1536),
         ..QWEN
@@ -167,7 +172,7 @@ const OTHER: Model = Model {
     tasks: false,
     most: 4,
     prompt_chars: 32_000,
-    sizes: Sizes::Area(1, 4096 * 4096),
+    sizes: AllowedSizes::Area(1, 4096 * 4096),
     inputs: (0, 3),
     input_sides: (1, 8000),
     usual: Size::new(1024, 1024),
@@ -185,8 +190,8 @@ impl Model {
     /// Checks a request on the newer surface: one message of one user, its pictures and its one text.
     pub(in crate::sandbox) fn read_messages(
         &self,
-        input: Fields,
-        parameters: Fields,
+        input: RequestFields,
+        parameters: RequestFields,
     ) -> Result<DrawParameters, FieldError> {
         let (prompt, links) = content(input)?;
         checked_prompt(&prompt, "content.text", self.prompt_chars)?;
@@ -203,8 +208,8 @@ impl Model {
     /// Checks a request on the older surface.
     pub(in crate::sandbox) fn read_prompts(
         &self,
-        mut input: Fields,
-        parameters: Fields,
+        mut input: RequestFields,
+        parameters: RequestFields,
     ) -> Result<DrawParameters, FieldError> {
         let prompt = input.prompt("prompt", self.prompt_chars)?;
         if self.negative_prompt {
@@ -216,7 +221,7 @@ impl Model {
 
     fn read_parameters(
         &self,
-        mut fields: Fields,
+        mut fields: RequestFields,
         negative_prompt: bool,
         prompt: String,
         inputs: &[EditInputSize],
@@ -226,7 +231,7 @@ impl Model {
             None => self.usual,
         };
         let size = match (self.sizes, fields.text("size")) {
-            (Sizes::Untold, Ok(Some(_))) => return Err(FieldError::new("size", FieldErrorKind::Unknown)),
+            (AllowedSizes::Untold, Ok(Some(_))) => return Err(FieldError::new("size", FieldErrorKind::Unknown)),
             (_, size) => size?.map(|text| self.size(&text)).transpose()?.unwrap_or(usual),
         };
         // Four where Wan may draw four: who forgets the number pays for it.
@@ -255,23 +260,23 @@ impl Model {
         let (width, height) = sides.ok_or_else(|| FieldError::other("size", "must be width*height"))?;
         let (size, area) = (Size::new(width, height), u64::from(width) * u64::from(height));
         let sentence = match self.sizes {
-            Sizes::Untold => return Err(FieldError::new("size", FieldErrorKind::Unknown)),
-            Sizes::Five if FIVE.contains(&(width, height)) => return Ok(size),
-            Sizes::Five => {
+            AllowedSizes::Untold => return Err(FieldError::new("size", FieldErrorKind::Unknown)),
+            AllowedSizes::Five if FIVE.contains(&(width, height)) => return Ok(size),
+            AllowedSizes::Five => {
                 let five = FIVE.map(|(width, height)| format!("{width}*{height}")).join(",");
                 format!("does not match the allowed size {five}")
             }
-            Sizes::Sides(least, most) if [width, height].iter().all(|side| (least..=most).contains(side)) => {
+            AllowedSizes::Sides(least, most) if [width, height].iter().all(|side| (least..=most).contains(side)) => {
                 return Ok(size);
             }
-            Sizes::Sides(least, most) => format!("is out of range [{least}*{least}, {most}*{most}]"),
-            Sizes::Area(least, most) if !(least..=most).contains(&area) => {
+            AllowedSizes::Sides(least, most) => format!("is out of range [{least}*{least}, {most}*{most}]"),
+            AllowedSizes::Area(least, most) if !(least..=most).contains(&area) => {
                 format!("has {area} pixels in total, which must be between {least} and {most}")
             }
-            Sizes::Area(..) if width.max(height) > width.min(height).saturating_mul(4) => {
+            AllowedSizes::Area(..) if width.max(height) > width.min(height).saturating_mul(4) => {
                 "must have a ratio between 1:4 and 4:1".to_owned()
             }
-            Sizes::Area(..) => return Ok(size),
+            AllowedSizes::Area(..) => return Ok(size),
         };
         Err(FieldError::other("size", sentence))
     }
@@ -320,7 +325,7 @@ struct EditInputSize {
 }
 
 /// The text and the pictures of the only message.
-fn content(mut input: Fields) -> Result<(String, Vec<String>), FieldError> {
+fn content(mut input: RequestFields) -> Result<(String, Vec<String>), FieldError> {
     let mut message = one_object(input.any("messages"), "messages")?;
     input.end()?;
     message.choice("role", &["user"])?.ok_or_else(|| FieldError::new("role", FieldErrorKind::Missing))?;
@@ -332,7 +337,7 @@ fn content(mut input: Fields) -> Result<(String, Vec<String>), FieldError> {
     message.end()?;
     let (mut texts, mut links) = (Vec::new(), Vec::new());
     for part in parts {
-        let mut part = Fields::of_value("content", part)?;
+        let mut part = RequestFields::of_value("content", part)?;
         texts.extend(part.text("text")?);
         links.extend(part.text("image")?);
         part.end()?;
@@ -345,10 +350,10 @@ fn content(mut input: Fields) -> Result<(String, Vec<String>), FieldError> {
     }
 }
 
-fn one_object(list: Option<Value>, name: &str) -> Result<Fields, FieldError> {
+fn one_object(list: Option<Value>, name: &str) -> Result<RequestFields, FieldError> {
     match list {
         None => Err(FieldError::new(name, FieldErrorKind::Missing)),
-        Some(Value::Array(mut items)) if items.len() == 1 => Fields::of_value(name, items.remove(0)),
+        Some(Value::Array(mut items)) if items.len() == 1 => RequestFields::of_value(name, items.remove(0)),
         Some(Value::Array(items)) => Err(FieldError::other(name, format!("must be one message, not {}", items.len()))),
         Some(other) => Err(FieldError::new(name, FieldErrorKind::NotA("array", kind(&other)))),
     }

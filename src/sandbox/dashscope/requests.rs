@@ -10,7 +10,7 @@ use crate::sandbox::dashscope::auth::authorise;
 use crate::sandbox::dashscope::errors::{bad_body, bad_field, violation, wrong_surface};
 use crate::sandbox::dashscope::models::{DrawParameters, Model, Spelling};
 use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, RequestFields};
 use crate::sandbox::http_request::{read_json, text};
 use crate::sandbox::vendor_call::VendorCall;
 
@@ -41,7 +41,7 @@ impl ParsedRequest {
         let (parts, body) = request.into_parts();
         authorise(&call.vendor, &parts.headers)?;
         check_surface(&parts.headers, surface)?;
-        let mut fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
+        let mut fields = RequestFields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
         let name = fields.prompt("model", 300).map_err(|error| bad_field(&error))?;
         let model = Model::of(&name, &call.vendor);
         let model =
@@ -59,9 +59,9 @@ impl ParsedRequest {
     }
 }
 
-fn read_fields(model: &Model, surface: Surface, mut fields: Fields) -> Result<DrawParameters, FieldError> {
+fn read_fields(model: &Model, surface: Surface, mut fields: RequestFields) -> Result<DrawParameters, FieldError> {
     let input = fields.object("input")?.ok_or_else(|| FieldError::new("input", FieldErrorKind::Missing))?;
-    let parameters = fields.object("parameters")?.unwrap_or_else(|| Fields::json(Map::new()));
+    let parameters = fields.object("parameters")?.unwrap_or_else(|| RequestFields::json(Map::new()));
     fields.end()?;
     match surface {
         Surface::Messages => model.read_messages(input, parameters),

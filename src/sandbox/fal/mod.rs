@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 use serde_json::{Value, json};
 
-use super::fields::Fields;
+use super::fields::RequestFields;
 use super::settings::Name;
 use super::tasks::Task;
 use crate::sandbox::error_response::ErrorResponse;
@@ -26,7 +26,7 @@ use crate::sandbox::fal::results::{RequestEnd, UnchargedPictures, add_error, sto
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::files;
 use crate::sandbox::http_request::{origin, read_json};
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 
@@ -78,7 +78,7 @@ async fn submit(call: &mut VendorCall, name: &str, request: Request) -> Result<R
     let unknown = || violation(StatusCode::NOT_FOUND, &format!("Application '{name}' not found"), "not_found");
     let model = Model::of(name, &call.vendor).ok_or_else(unknown)?;
     let patience = start_timeout(&parts.headers)?;
-    let fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
+    let fields = RequestFields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
     let reading = tokio::task::spawn_blocking(move || model.read(fields));
     let asked = reading.await.map_err(|_| ErrorResponse::broken())?;
     inject_fault(call.fault, fault_response).await?;
@@ -103,7 +103,7 @@ async fn submit(call: &mut VendorCall, name: &str, request: Request) -> Result<R
     let mut body = addresses(&call.origin, &app(name), &task);
     body["status"] = json!("IN_QUEUE");
     body["queue_position"] = json!(0);
-    Ok(Json(body).into_response())
+    Ok(JsonResponse(body).into_response())
 }
 
 /// How long a request may wait for its beginning: seconds, more than a tenth.
@@ -134,7 +134,7 @@ async fn poll(shared: &SandboxState, app: &str, id: &str, headers: &HeaderMap) -
             body["metrics"] = json!({"inference_time": task.time.as_secs_f64()});
             add_error(&mut body, &ended);
         }
-        (status, Json(body)).into_response()
+        (status, JsonResponse(body)).into_response()
     });
     finish(shared, Name::Fal, answer)
 }
@@ -157,9 +157,9 @@ async fn cancel(shared: &SandboxState, id: &str, headers: &HeaderMap) -> Respons
                 stored_result(499, None, "client_cancelled", json!({"detail": "Request was cancelled by the client"}))
             });
         } else if task.ended_with().is_some() {
-            return (StatusCode::BAD_REQUEST, Json(json!({"status": "ALREADY_COMPLETED"}))).into_response();
+            return (StatusCode::BAD_REQUEST, JsonResponse(json!({"status": "ALREADY_COMPLETED"}))).into_response();
         }
-        (StatusCode::ACCEPTED, Json(json!({"status": "CANCELLATION_REQUESTED"}))).into_response()
+        (StatusCode::ACCEPTED, JsonResponse(json!({"status": "CANCELLATION_REQUESTED"}))).into_response()
     });
     finish(shared, Name::Fal, answer)
 }

@@ -8,13 +8,13 @@ use axum::body::Bytes;
 use serde_json::Value;
 
 use crate::image::{Format, Size};
-use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields, kind};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, RequestFields, kind};
 use crate::sandbox::input_images::{data_url, decode, fingerprint};
 use crate::sandbox::settings::Vendor;
 
 /// How a request gives an endpoint the size.
 #[derive(Clone, Copy, Debug)]
-enum Sizes {
+enum AllowedSizes {
     /// A preset or `{width, height}`: whole steps of the first, sides from the second to the third.
     Sides(u32, u32, u32),
     /// A preset or `{width, height}` within OpenAI's bounds for gpt-image-2.
@@ -31,7 +31,7 @@ enum Sizes {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::sandbox) struct Model {
     name: &'static str,
-    sizes: Sizes,
+    sizes: AllowedSizes,
     /// Pictures a request draws at most; an endpoint that draws one has no `num_images`.
     most: i64,
     formats: &'static [&'static str],
@@ -65,7 +65,7 @@ const NANO: &[(u32, u32)] = &[(21, 9), (16, 9), (3, 2), (4, 3), (5, 4), (1, 1), 
 
 const FLUX: Model = Model {
     name: "fal-ai/flux/schnell",
-    sizes: Sizes::Sides(16, 64, 2048),
+    sizes: AllowedSizes::Sides(16, 64, 2048),
     most: 4,
     formats: &["jpeg", "png"],
     pictures: (0, false),
@@ -78,8 +78,13 @@ const FLUX: Model = Model {
     open: true,
 };
 
-const REDRAW: Model =
-    Model { name: "fal-ai/flux/dev/image-to-image", sizes: Sizes::Input, pictures: (1, false), strength: true, ..FLUX };
+const REDRAW: Model = Model {
+    name: "fal-ai/flux/dev/image-to-image",
+    sizes: AllowedSizes::Input,
+    pictures: (1, false),
+    strength: true,
+    ..FLUX
+};
 const INPAINT: Model = Model {
     name: "fal-ai/flux-general/inpainting",
     pictures: (1, false),
@@ -89,17 +94,17 @@ const INPAINT: Model = Model {
 };
 const FILL: Model = Model {
     name: "fal-ai/flux-pro/v1/fill",
-    sizes: Sizes::Input,
+    sizes: AllowedSizes::Input,
     pictures: (1, false),
     mask: Some(("mask_url", true)),
     ..FLUX
 };
 const KONTEXT: Model =
-    Model { name: "fal-ai/flux-pro/kontext", sizes: Sizes::Ratio(ULTRA, 1024), pictures: (1, false), ..FLUX };
-const FLUX_2: Model = Model { name: "fal-ai/flux-2-pro", sizes: Sizes::Sides(16, 512, 2048), most: 1, ..FLUX };
+    Model { name: "fal-ai/flux-pro/kontext", sizes: AllowedSizes::Ratio(ULTRA, 1024), pictures: (1, false), ..FLUX };
+const FLUX_2: Model = Model { name: "fal-ai/flux-2-pro", sizes: AllowedSizes::Sides(16, 512, 2048), most: 1, ..FLUX };
 const GPT_1: Model = Model {
     name: "fal-ai/gpt-image-1/text-to-image",
-    sizes: Sizes::Gpt1,
+    sizes: AllowedSizes::Gpt1,
     formats: &["png", "jpeg", "webp"],
     seed: false,
     effort: true,
@@ -107,10 +112,10 @@ const GPT_1: Model = Model {
     open: false,
     ..FLUX
 };
-const GPT_2: Model = Model { name: "openai/gpt-image-2", sizes: Sizes::Gpt2, background: false, ..GPT_1 };
+const GPT_2: Model = Model { name: "openai/gpt-image-2", sizes: AllowedSizes::Gpt2, background: false, ..GPT_1 };
 const BANANA: Model = Model {
     name: "fal-ai/nano-banana",
-    sizes: Sizes::Ratio(NANO, 1024),
+    sizes: AllowedSizes::Ratio(NANO, 1024),
     formats: &["png", "jpeg", "webp"],
     seed: false,
     open: false,
@@ -118,12 +123,13 @@ const BANANA: Model = Model {
 };
 const SEEDREAM: Model = Model {
     name: "fal-ai/bytedance/seedream/v4/text-to-image",
-    sizes: Sizes::Sides(1, 1024, 4096),
+    sizes: AllowedSizes::Sides(1, 1024, 4096),
     formats: &[],
     open: false,
     ..FLUX
 };
-const SDXL: Model = Model { name: "fal-ai/fast-sdxl", sizes: Sizes::Sides(8, 64, 2048), negative_prompt: true, ..FLUX };
+const SDXL: Model =
+    Model { name: "fal-ai/fast-sdxl", sizes: AllowedSizes::Sides(8, 64, 2048), negative_prompt: true, ..FLUX };
 
 const MODELS: &[Model] = &[
     FLUX,
@@ -133,8 +139,8 @@ const MODELS: &[Model] = &[
     Model { name: "fal-ai/flux-1/dev", ..FLUX },
     INPAINT,
     Model { name: "fal-ai/flux-lora/inpainting", ..INPAINT },
-    Model { name: "fal-ai/flux-pro/v1.1", sizes: Sizes::Sides(32, 256, 1440), ..FLUX },
-    Model { name: "fal-ai/flux-pro/v1.1-ultra", sizes: Sizes::Ratio(ULTRA, 2048), ..FLUX },
+    Model { name: "fal-ai/flux-pro/v1.1", sizes: AllowedSizes::Sides(32, 256, 1440), ..FLUX },
+    Model { name: "fal-ai/flux-pro/v1.1-ultra", sizes: AllowedSizes::Ratio(ULTRA, 2048), ..FLUX },
     FILL,
     KONTEXT,
     Model { name: "fal-ai/flux-pro/kontext/max", ..KONTEXT },
@@ -170,7 +176,7 @@ const MODELS: &[Model] = &[
 ];
 
 /// Stands for any endpoint that only the settings name.
-const OTHER: Model = Model { name: "", sizes: Sizes::Sides(1, 64, 4096), negative_prompt: true, ..FLUX };
+const OTHER: Model = Model { name: "", sizes: AllowedSizes::Sides(1, 64, 4096), negative_prompt: true, ..FLUX };
 
 /// What a request asks to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,7 +203,7 @@ impl Model {
     }
 
     /// Checks a request. Decodes pictures, which takes its time.
-    pub(in crate::sandbox) fn read(&self, mut fields: Fields) -> Result<DrawParameters, FieldError> {
+    pub(in crate::sandbox) fn read(&self, mut fields: RequestFields) -> Result<DrawParameters, FieldError> {
         let prompt = fields.prompt("prompt", 32_000)?;
         let (inputs, own_size) = self.inputs(&mut fields)?;
         let size = self.size(&mut fields, own_size)?;
@@ -232,7 +238,7 @@ impl Model {
     }
 
     /// Inputs that change how a picture is drawn, not which.
-    fn tuning(&self, fields: &mut Fields) -> Result<(), FieldError> {
+    fn tuning(&self, fields: &mut RequestFields) -> Result<(), FieldError> {
         if self.strength {
             fields.number("strength", 0.01..=1.0)?;
         }
@@ -247,7 +253,7 @@ impl Model {
     }
 
     /// The input pictures, the mask last, and the first one's size.
-    fn inputs(&self, fields: &mut Fields) -> Result<(Vec<Bytes>, Option<Size>), FieldError> {
+    fn inputs(&self, fields: &mut RequestFields) -> Result<(Vec<Bytes>, Option<Size>), FieldError> {
         let (most, list) = self.pictures;
         if most == 0 {
             return Ok((Vec::new(), None));
@@ -279,7 +285,7 @@ impl Model {
     }
 
     /// The mask: a picture without transparency, as large as what it masks. White is to change.
-    fn mask(&self, fields: &mut Fields, of: Option<Size>) -> Result<Option<Bytes>, FieldError> {
+    fn mask(&self, fields: &mut RequestFields, of: Option<Size>) -> Result<Option<Bytes>, FieldError> {
         let Some((field, must)) = self.mask else { return Ok(None) };
         let Some(link) = fields.any(field) else {
             return if must { Err(FieldError::new(field, FieldErrorKind::Missing)) } else { Ok(None) };
@@ -293,22 +299,22 @@ impl Model {
         }
     }
 
-    fn size(&self, fields: &mut Fields, of_input: Option<Size>) -> Result<Size, FieldError> {
+    fn size(&self, fields: &mut RequestFields, of_input: Option<Size>) -> Result<Size, FieldError> {
         let usual = Size::new(1024, 768);
         match self.sizes {
-            Sizes::Input => Ok(of_input.unwrap_or(usual)),
-            Sizes::Gpt1 => {
+            AllowedSizes::Input => Ok(of_input.unwrap_or(usual)),
+            AllowedSizes::Gpt1 => {
                 let word = fields.choice("image_size", &GPT_1_SIZES)?;
                 Ok(word.and_then(|word| word.parse().ok()).unwrap_or(Size::new(1024, 1024)))
             }
-            Sizes::Ratio(shapes, side) => {
+            AllowedSizes::Ratio(shapes, side) => {
                 let words: Vec<String> = shapes.iter().map(|(across, down)| format!("{across}:{down}")).collect();
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
                 let word = fields.choice("aspect_ratio", &words)?;
                 let at = word.and_then(|word| words.iter().position(|known| *known == word));
                 Ok(shaped(at.and_then(|at| shapes.get(at)).copied().unwrap_or((1, 1)), side))
             }
-            Sizes::Sides(step, least, most) => {
+            AllowedSizes::Sides(step, least, most) => {
                 let (size, in_pixels) = pixels(fields, of_input.filter(|_| self.mask.is_some()).unwrap_or(usual))?;
                 let fits = |side: u32| side.is_multiple_of(step) && (least..=most).contains(&side);
                 // A preset, or an input's own size, is the vendor's business to round.
@@ -318,7 +324,7 @@ impl Model {
                 let words = format!("must have sides from {least} to {most} in steps of {step}, not {size}");
                 Err(FieldError::other("image_size", words))
             }
-            Sizes::Gpt2 => {
+            AllowedSizes::Gpt2 => {
                 let (size, in_pixels) = pixels(fields, Size::new(1024, 1024))?;
                 let (long, short) = (size.width.max(size.height), size.width.min(size.height));
                 let fits = size.width.is_multiple_of(16)
@@ -345,7 +351,7 @@ fn picture(field: &str, link: &Value) -> Result<(Bytes, Size, bool), FieldError>
 }
 
 /// `image_size`, and whether it was given in pixels.
-fn pixels(fields: &mut Fields, usual: Size) -> Result<(Size, bool), FieldError> {
+fn pixels(fields: &mut RequestFields, usual: Size) -> Result<(Size, bool), FieldError> {
     match fields.any("image_size") {
         None => Ok((usual, false)),
         Some(Value::String(word)) => match PRESETS.iter().find(|(name, _)| *name == word) {
@@ -356,7 +362,7 @@ fn pixels(fields: &mut Fields, usual: Size) -> Result<(Size, bool), FieldError> 
             }
         },
         Some(Value::Object(sides)) => {
-            let mut sides = Fields::json(sides);
+            let mut sides = RequestFields::json(sides);
             let mut side = |name| match sides.whole(name, 1..=14_142) {
                 Ok(Some(side)) => Ok(u32::try_from(side).unwrap_or(1)),
                 Ok(None) => Err(FieldError::new("image_size", FieldErrorKind::Missing)),

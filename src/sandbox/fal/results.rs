@@ -16,7 +16,7 @@ use crate::sandbox::draw::draw_all;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fal::models::DrawParameters;
 use crate::sandbox::faults::Mode;
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::VendorCall;
@@ -154,7 +154,7 @@ pub(in crate::sandbox) fn to_response(id: &str, end: &Value) -> Response {
     let status = end["status"].as_u64().and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
     // What ended without a result was ended by the sandbox's closing.
     let status = status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-    let mut answer = (status, Json(&end["body"])).into_response();
+    let mut answer = (status, JsonResponse(&end["body"])).into_response();
     let mut add = |name: &HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             answer.headers_mut().insert(name, value);

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use base64_simd::STANDARD;
 
 use crate::image::{Format, Size};
-use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, RequestFields};
 use crate::sandbox::input_images::{decode_all, fingerprint};
 
 const MODES: [&str; 4] =
@@ -23,10 +23,10 @@ pub(in crate::sandbox) struct PictureEdit {
 
 impl PictureEdit {
     /// Takes the reference pictures out of an instance.
-    pub(in crate::sandbox) fn read(instance: &mut Fields) -> Result<PictureEdit, FieldError> {
+    pub(in crate::sandbox) fn read(instance: &mut RequestFields) -> Result<PictureEdit, FieldError> {
         let (mut raw, mut mask, mut numbers) = (None, None, Vec::new());
         for reference in instance.list("referenceImages")? {
-            let mut reference = Fields::of_value("referenceImages", reference)?;
+            let mut reference = RequestFields::of_value("referenceImages", reference)?;
             numbers.push(reference.whole("referenceId", 0..=i64::from(i32::MAX))?);
             let kind = reference.choice("referenceType", &["REFERENCE_TYPE_RAW", "REFERENCE_TYPE_MASK"])?;
             let kind = kind.ok_or_else(|| FieldError::new("referenceType", FieldErrorKind::Missing))?;
@@ -68,13 +68,13 @@ impl PictureEdit {
 }
 
 /// The parameters of such a call alone.
-pub(in crate::sandbox) fn mode(with: &mut Fields) -> Result<(), FieldError> {
+pub(in crate::sandbox) fn mode(with: &mut RequestFields) -> Result<(), FieldError> {
     with.choice("editMode", &MODES)?.ok_or_else(|| FieldError::new("editMode", FieldErrorKind::Missing))?;
     with.whole("baseSteps", 1..=75)?;
     Ok(())
 }
 
-fn picture(reference: &mut Fields) -> Result<Bytes, FieldError> {
+fn picture(reference: &mut RequestFields) -> Result<Bytes, FieldError> {
     let mut image = reference
         .object("referenceImage")?
         .ok_or_else(|| FieldError::new("referenceImage", FieldErrorKind::Missing))?;
@@ -85,7 +85,7 @@ fn picture(reference: &mut Fields) -> Result<Bytes, FieldError> {
     bytes.map(Bytes::from).map_err(|_| FieldError::other("bytesBase64Encoded", "Base64 decoding failed"))
 }
 
-fn mask_config(reference: &mut Fields) -> Result<(), FieldError> {
+fn mask_config(reference: &mut RequestFields) -> Result<(), FieldError> {
     let missing = || FieldError::new("maskImageConfig", FieldErrorKind::Missing);
     let mut config = reference.object("maskImageConfig")?.ok_or_else(missing)?;
     config.choice("maskMode", &["MASK_MODE_USER_PROVIDED"])?.ok_or_else(missing)?;

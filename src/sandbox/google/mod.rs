@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 use serde_json::json;
 
-use super::fields::Fields;
+use super::fields::RequestFields;
 use super::settings::Name;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
@@ -24,7 +24,7 @@ use crate::sandbox::google::requests::{read_content, read_predict};
 use crate::sandbox::google::responses::{charge_tokens, refusal};
 use crate::sandbox::http_request::read_json;
 use crate::sandbox::input_images::{decode_all, fingerprint};
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 
@@ -84,7 +84,7 @@ async fn answer(call: &VendorCall, target: &str, vertex: bool, request: Request)
         let message = format!("models/{name} is not found, or is not supported for {method}.");
         return Err(violation(StatusCode::NOT_FOUND, "NOT_FOUND", &message));
     };
-    let fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
+    let fields = RequestFields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
     let (mut parsed, inputs, change) = match model.predict {
         true => read_predict(fields, name, &model, vertex).map(|(parsed, change)| (parsed, Vec::new(), change)),
         false => read_content(fields, name, &model, vertex).map(|(parsed, inputs)| (parsed, inputs, None)),
@@ -104,14 +104,14 @@ async fn answer(call: &VendorCall, target: &str, vertex: bool, request: Request)
     if call.refuses(&parsed.prompt) {
         let tokens = usage::of_reading(&parsed.prompt, parsed.inputs);
         let counted = charge_tokens(call, name, &tokens, 0)?;
-        return Ok(Json(refusal(model.predict, counted)).into_response());
+        return Ok(JsonResponse(refusal(model.predict, counted)).into_response());
     }
     call.work().await;
     if parsed.prompt.contains("withheld")
         && let Some(usage) = charge_tokens(call, name, &parsed.tokens(), 0)?
     {
         let candidate = json!({"content": {}, "finishReason": "IMAGE_SAFETY", "index": 0});
-        return Ok(Json(json!({"candidates": [candidate], "usageMetadata": usage})).into_response());
+        return Ok(JsonResponse(json!({"candidates": [candidate], "usageMetadata": usage})).into_response());
     }
     parsed.respond(call, model.predict).await
 }

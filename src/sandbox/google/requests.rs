@@ -5,7 +5,7 @@ use base64_simd::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::image::{Format, Size};
-use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, RequestFields};
 use crate::sandbox::google::edits;
 use crate::sandbox::google::edits::PictureEdit;
 use crate::sandbox::google::models::Model;
@@ -31,7 +31,7 @@ pub(super) struct ParsedRequest {
 
 /// Gemini's body: one message, and how to answer it.
 pub(super) fn read_content(
-    mut fields: Fields,
+    mut fields: RequestFields,
     name: &str,
     model: &Model,
     vertex: bool,
@@ -48,7 +48,7 @@ pub(super) fn read_content(
     }
     let seed = config.whole("seed", 0..=i64::from(i32::MAX))?;
     config.number("temperature", 0.0..=2.0)?;
-    let mut image = config.object("imageConfig")?.unwrap_or_else(|| Fields::json(Map::new()));
+    let mut image = config.object("imageConfig")?.unwrap_or_else(|| RequestFields::json(Map::new()));
     let size = size(&mut image, model, "imageSize")?;
     let format = match image.object("imageOutputOptions")? {
         Some(_) if !vertex => return Err(FieldError::new("imageOutputOptions", FieldErrorKind::Unknown)),
@@ -58,7 +58,7 @@ pub(super) fn read_content(
     image.end()?;
     config.end()?;
     for setting in fields.list("safetySettings")? {
-        let mut setting = Fields::of_value("safetySettings", setting)?;
+        let mut setting = RequestFields::of_value("safetySettings", setting)?;
         let category = setting.prompt("category", 100)?;
         if !category.starts_with("HARM_CATEGORY_") {
             return Err(FieldError::other("safetySettings.category", "is not a category"));
@@ -79,13 +79,13 @@ pub(super) fn message(contents: Option<Value>, model: &Model) -> Result<(String,
     let (Some(content), true) = (contents.pop(), contents.is_empty()) else {
         return Err(FieldError::other("contents", "this sandbox takes one message"));
     };
-    let mut content = Fields::of_value("contents", content)?;
+    let mut content = RequestFields::of_value("contents", content)?;
     content.choice("role", &["user"])?;
     let parts = content.list("parts")?;
     content.end()?;
     let (mut prompt, mut inputs) = (String::new(), Vec::new());
     for part in parts {
-        let mut part = Fields::of_value("contents.parts", part)?;
+        let mut part = RequestFields::of_value("contents.parts", part)?;
         match part.object("inlineData")? {
             Some(mut data) => {
                 data.choice("mimeType", &["image/png", "image/jpeg", "image/webp"])?
@@ -108,7 +108,7 @@ pub(super) fn message(contents: Option<Value>, model: &Model) -> Result<(String,
 
 /// Imagen's body: one instance and its parameters.
 pub(super) fn read_predict(
-    mut fields: Fields,
+    mut fields: RequestFields,
     name: &str,
     model: &Model,
     vertex: bool,
@@ -117,11 +117,11 @@ pub(super) fn read_predict(
     let (Some(instance), true) = (instances.pop(), instances.is_empty()) else {
         return Err(FieldError::other("instances", "must be one"));
     };
-    let mut instance = Fields::of_value("instances", instance)?;
+    let mut instance = RequestFields::of_value("instances", instance)?;
     let prompt = instance.prompt("prompt", usize::MAX)?;
     let change = if model.masked { Some(PictureEdit::read(&mut instance)?) } else { None };
     instance.end()?;
-    let mut with = fields.object("parameters")?.unwrap_or_else(|| Fields::json(Map::new()));
+    let mut with = fields.object("parameters")?.unwrap_or_else(|| RequestFields::json(Map::new()));
     if !vertex
         && let Some(field) =
             ["negativePrompt", "seed", "addWatermark", "enhancePrompt"].into_iter().find(|field| with.has(field))
@@ -155,7 +155,7 @@ pub(super) fn read_predict(
 }
 
 /// The pixels that a shape and a tier stand for, and those that are charged.
-pub(super) fn size(fields: &mut Fields, model: &Model, tier: &str) -> Result<(Size, Size), FieldError> {
+pub(super) fn size(fields: &mut RequestFields, model: &Model, tier: &str) -> Result<(Size, Size), FieldError> {
     let shape = fields.choice("aspectRatio", model.shapes)?;
     if model.tiers.is_empty() && fields.has(tier) {
         return Err(FieldError::other(tier, "is not supported by this model"));
@@ -174,7 +174,7 @@ pub(super) fn size(fields: &mut Fields, model: &Model, tier: &str) -> Result<(Si
     Ok((drawn, if model.tiers.is_empty() { drawn } else { Size::new(edge, edge) }))
 }
 
-pub(super) fn output_of(mut output: Fields) -> Result<Format, FieldError> {
+pub(super) fn output_of(mut output: RequestFields) -> Result<Format, FieldError> {
     let word = output.choice("mimeType", &["image/png", "image/jpeg"])?;
     let jpeg = word.as_deref() == Some("image/jpeg");
     if output.whole("compressionQuality", 0..=100)?.is_some() && !jpeg {
@@ -185,7 +185,7 @@ pub(super) fn output_of(mut output: Fields) -> Result<Format, FieldError> {
 }
 
 /// Vertex AI's labels, in the letters it allows.
-pub(super) fn labels(fields: &mut Fields, vertex: bool) -> Result<(), FieldError> {
+pub(super) fn labels(fields: &mut RequestFields, vertex: bool) -> Result<(), FieldError> {
     match fields.any("labels") {
         None => Ok(()),
         Some(Value::Object(labels)) if vertex => {

@@ -9,7 +9,7 @@ use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::google::requests::ParsedRequest;
 use crate::sandbox::google::usage;
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::metered_prices::ImageTokens;
 use crate::sandbox::vendor_call::VendorCall;
 
@@ -18,7 +18,7 @@ impl ParsedRequest {
     pub(super) async fn respond(self, call: &VendorCall, predict: bool) -> Result<Response, ErrorResponse> {
         if call.fault == Mode::NoPictures {
             let empty = if predict { json!({"predictions": [{}]}) } else { json!({"candidates": []}) };
-            return Ok(Json(empty).into_response());
+            return Ok(JsonResponse(empty).into_response());
         }
         let seed = self.seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(call.seed) ^ self.fingerprint;
         let sketch = |index| Sketch { format: self.format, ..call.sketch(&self.prompt, seed, index, self.size.0) };
@@ -33,12 +33,12 @@ impl ParsedRequest {
         let texts: Vec<String> = files.iter().map(|file| STANDARD.encode_to_string(file)).collect();
         if predict {
             let item = |text| json!({"bytesBase64Encoded": text, "mimeType": media_type});
-            return Ok(Json(json!({"predictions": texts.iter().map(item).collect::<Vec<_>>()})).into_response());
+            return Ok(JsonResponse(json!({"predictions": texts.iter().map(item).collect::<Vec<_>>()})).into_response());
         }
         let part = |text| json!({"inlineData": {"mimeType": media_type, "data": text}, "thoughtSignature": "c2ln"});
         let mut parts = vec![json!({"text": "Let me think.", "thought": true})];
         parts.extend(texts.iter().map(part));
-        Ok(Json(json!({
+        Ok(JsonResponse(json!({
             "candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}],
             "usageMetadata": counted.unwrap_or(few),
             "modelVersion": self.model,

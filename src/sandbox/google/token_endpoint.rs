@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::sandbox::access_tokens::read_token_form;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::http_request::origin;
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::unix_time::unix_time;
@@ -49,7 +49,7 @@ pub(in crate::sandbox) async fn metadata(State(shared): State<Arc<SandboxState>>
 
 fn give(shared: &SandboxState) -> Response {
     let life = shared.settings(Name::Google).token_life;
-    Json(shared.vendor_state(Name::Google).tokens.give("ya29.sandbox", life)).into_response()
+    JsonResponse(shared.vendor_state(Name::Google).tokens.give("ya29.sandbox", life)).into_response()
 }
 
 /// The signed statement in a form that has just it and what it is for.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::image::Format;
 use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, RequestFields};
 use crate::sandbox::http_request::{media_type, read_json, text};
 use crate::sandbox::input_images::{InspectedPicture, data_url, decode_all, fingerprint};
 use crate::sandbox::multipart::{BadForm, Form};
@@ -22,9 +22,9 @@ use crate::sandbox::openai::requests::RequestForm;
 const FOUR_MIB: usize = 4 * 1024 * 1024;
 
 /// A request to change pictures.
-pub(in crate::sandbox) struct Edit {
+pub(in crate::sandbox) struct ParsedEdit {
     /// The fields besides the pictures.
-    pub fields: Fields,
+    pub fields: RequestFields,
     pub inputs: EditImages,
     pub form: RequestForm,
 }
@@ -37,25 +37,25 @@ pub(in crate::sandbox) struct EditImages {
     mask: Option<Bytes>,
 }
 
-impl Edit {
+impl ParsedEdit {
     /// Reads either shape.
-    pub(in crate::sandbox) async fn read(request: Request) -> Result<Edit, ErrorResponse> {
+    pub(in crate::sandbox) async fn read(request: Request) -> Result<ParsedEdit, ErrorResponse> {
         let kind = text(request.headers(), &header::CONTENT_TYPE).map(media_type).unwrap_or_default();
         if kind == "application/json" {
             let (parts, body) = request.into_parts();
             let object = read_json(&parts.headers, body).await.map_err(bad_body)?;
-            return Edit::from_json(object).map_err(bad_field);
+            return ParsedEdit::from_json(object).map_err(bad_field);
         }
-        Edit::read_form(request).await
+        ParsedEdit::read_form(request).await
     }
 
     /// Reads a form, the only shape that Azure and the DALL-E models take.
-    pub(in crate::sandbox) async fn read_form(request: Request) -> Result<Edit, ErrorResponse> {
+    pub(in crate::sandbox) async fn read_form(request: Request) -> Result<ParsedEdit, ErrorResponse> {
         let form = Form::read(request).await.map_err(bad_form)?;
-        Edit::from_form(form).map_err(bad_field)
+        ParsedEdit::from_form(form).map_err(bad_field)
     }
 
-    fn from_form(mut form: Form) -> Result<Edit, FieldError> {
+    fn from_form(mut form: Form) -> Result<ParsedEdit, FieldError> {
         let (single, list) = (form.take_one("image")?, form.take("image[]"));
         let (name, images) = match single {
             Some(_) if !list.is_empty() => return Err(FieldError::other("image", "give either 'image' or 'image[]'")),
@@ -65,15 +65,15 @@ impl Edit {
         };
         let mask = form.take_one("mask")?;
         form.end()?;
-        Ok(Edit {
-            fields: Fields::form(form.texts),
+        Ok(ParsedEdit {
+            fields: RequestFields::form(form.texts),
             inputs: EditImages { name, images, mask },
             form: RequestForm::FormEdit,
         })
     }
 
-    fn from_json(object: Map<String, Value>) -> Result<Edit, FieldError> {
-        let mut fields = Fields::nullable(object);
+    fn from_json(object: Map<String, Value>) -> Result<ParsedEdit, FieldError> {
+        let mut fields = RequestFields::nullable(object);
         let images = match fields.any("images") {
             None => return Err(FieldError::new("images", FieldErrorKind::Missing)),
             Some(Value::Array(references)) => {
@@ -87,7 +87,7 @@ impl Edit {
             }
         };
         let mask = fields.any("mask").map(|reference| referred("mask", &reference)).transpose()?;
-        Ok(Edit { fields, inputs: EditImages { name: "images", images, mask }, form: RequestForm::JsonEdit })
+        Ok(ParsedEdit { fields, inputs: EditImages { name: "images", images, mask }, form: RequestForm::JsonEdit })
     }
 }
 

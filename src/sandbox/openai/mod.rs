@@ -11,15 +11,15 @@ use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 use serde_json::json;
 
-use super::fields::{FieldError, FieldErrorKind, Fields};
+use super::fields::{FieldError, FieldErrorKind, RequestFields};
 use super::settings::{Name, Vendor};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::files;
 use crate::sandbox::http_request::read_json;
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::openai::auth::authorise;
-use crate::sandbox::openai::edits::Edit;
+use crate::sandbox::openai::edits::ParsedEdit;
 use crate::sandbox::openai::errors::{bad_body, bad_field, fault_response, invalid, no_such_model, refusal};
 use crate::sandbox::openai::models::{Family, MODELS};
 use crate::sandbox::openai::requests::{ParsedRequest, RequestForm};
@@ -55,7 +55,7 @@ async fn answer(call: &mut VendorCall, request: Request) -> Result<Response, Err
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
     let object = read_json(&parts.headers, body).await.map_err(bad_body)?;
-    let parsed = parse(Fields::nullable(object), &call.vendor, RequestForm::Generation)?;
+    let parsed = parse(RequestFields::nullable(object), &call.vendor, RequestForm::Generation)?;
     execute(call, parsed, "image_generation").await
 }
 
@@ -67,14 +67,14 @@ async fn edit(State(shared): State<Arc<SandboxState>>, request: Request) -> Resp
 
 async fn edited(call: &mut VendorCall, request: Request) -> Result<Response, ErrorResponse> {
     authorise(&call.vendor, request.headers())?;
-    let Edit { fields, inputs, form } = Edit::read(request).await?;
+    let ParsedEdit { fields, inputs, form } = ParsedEdit::read(request).await?;
     let mut parsed = parse(fields, &call.vendor, form)?;
     (parsed.fingerprint, parsed.image_tokens) = inputs.check(parsed.family).await.map_err(bad_field)?;
     execute(call, parsed, "image_edit").await
 }
 
 /// Reads `fields`, the model included.
-fn parse(mut fields: Fields, vendor: &Vendor, form: RequestForm) -> Result<ParsedRequest, ErrorResponse> {
+fn parse(mut fields: RequestFields, vendor: &Vendor, form: RequestForm) -> Result<ParsedRequest, ErrorResponse> {
     let model = required(fields.text("model").map_err(bad_field)?, "model")?;
     let family = Family::of(&model, vendor).ok_or_else(|| no_such_model(&model))?;
     ParsedRequest::read(model, family, fields, form).map_err(bad_field)
@@ -89,7 +89,7 @@ async fn execute(call: &mut VendorCall, parsed: ParsedRequest, what: &'static st
         return stream::answer(call, parsed, what).await;
     }
     call.work().await;
-    Ok(Json(parsed.respond(call).await?).into_response())
+    Ok(JsonResponse(parsed.respond(call).await?).into_response())
 }
 
 /// The headers that section 1.6 observed.
@@ -114,7 +114,7 @@ async fn models(State(shared): State<Arc<SandboxState>>, headers: HeaderMap) -> 
         let own = vendor.price.keys().map(String::as_str).filter(|model| !MODELS.iter().any(|(name, _)| name == model));
         let names = MODELS.iter().map(|(name, _)| *name).chain(own);
         let list = names.map(|id| json!({"id": id, "object": "model", "created": 1_745_517_030, "owned_by": "system"}));
-        Json(json!({"object": "list", "data": list.collect::<Vec<_>>()})).into_response()
+        JsonResponse(json!({"object": "list", "data": list.collect::<Vec<_>>()})).into_response()
     });
     finish(&shared, Name::OpenAi, answer)
 }

@@ -4,7 +4,7 @@
 //! are settings, never built in.
 
 use crate::image::Size;
-use crate::sandbox::fields::{FieldError, Fields};
+use crate::sandbox::fields::{FieldError, RequestFields};
 use crate::sandbox::settings::Vendor;
 
 /// Models with the same fields.
@@ -103,7 +103,7 @@ pub(in crate::sandbox) fn quality(family: Family, asked: Option<String>) -> Stri
     }
 }
 
-pub(in crate::sandbox) fn size(family: Family, fields: &mut Fields) -> Result<Size, FieldError> {
+pub(in crate::sandbox) fn size(family: Family, fields: &mut RequestFields) -> Result<Size, FieldError> {
     let text = match family.sizes() {
         Some(sizes) => fields.choice("size", sizes)?,
         None => fields.text("size")?,

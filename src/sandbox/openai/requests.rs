@@ -4,7 +4,7 @@
 //! generation. Azure serves the same models and reads its requests here too.
 
 use crate::image::{Format, Size};
-use crate::sandbox::fields::{FieldError, Fields};
+use crate::sandbox::fields::{FieldError, RequestFields};
 use crate::sandbox::openai::models::{Family, quality, size};
 
 /// The form in which a request comes; each form has fields of its own.
@@ -46,7 +46,7 @@ impl ParsedRequest {
     pub(in crate::sandbox) fn read(
         model: String,
         family: Family,
-        mut fields: Fields,
+        mut fields: RequestFields,
         form: RequestForm,
     ) -> Result<ParsedRequest, FieldError> {
         let prompt = fields.prompt("prompt", family.prompt_chars())?;
@@ -80,7 +80,7 @@ impl ParsedRequest {
     }
 
     /// Fields of the DALL-E models only.
-    fn read_dalle(&mut self, fields: &mut Fields, form: RequestForm) -> Result<(), FieldError> {
+    fn read_dalle(&mut self, fields: &mut RequestFields, form: RequestForm) -> Result<(), FieldError> {
         let response_format = fields.choice("response_format", &["url", "b64_json"])?;
         self.links = response_format.as_deref() != Some("b64_json");
         if self.family == Family::Dalle3 && form == RequestForm::Generation {
@@ -90,7 +90,7 @@ impl ParsedRequest {
     }
 
     /// Fields of the GPT image models only.
-    fn read_gpt(&mut self, fields: &mut Fields, form: RequestForm) -> Result<(), FieldError> {
+    fn read_gpt(&mut self, fields: &mut RequestFields, form: RequestForm) -> Result<(), FieldError> {
         let format = fields.choice("output_format", &["png", "jpeg", "webp"])?;
         self.format = format.and_then(|word| word.parse().ok()).unwrap_or(Format::Png);
         let compression = fields.whole("output_compression", 0..=100)?;

@@ -103,7 +103,7 @@ impl ParsedRequest {
         let mut body = json!({"created": unix_time(), "data": data});
         if !self.family.is_dalle() {
             body["background"] = json!(if self.transparent { "transparent" } else { "opaque" });
-            body["output_format"] = json!(self.format.word());
+            body["output_format"] = json!(self.format.as_str());
             body["size"] = json!(self.size.to_string());
             body["quality"] = json!(self.quality);
             body["usage"] = self.usage(n);

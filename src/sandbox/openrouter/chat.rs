@@ -18,7 +18,7 @@ use crate::money::Usd;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::faults::Mode;
-use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, RequestFields};
 use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::ExactJson;
 use crate::sandbox::openrouter::auth::authorise;
@@ -43,7 +43,7 @@ pub(in crate::sandbox) async fn complete(State(shared): State<Arc<SandboxState>>
 async fn answer(call: &VendorCall, request: Request) -> Result<Response, ErrorResponse> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
-    let mut fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
+    let mut fields = RequestFields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
     let (name, model) = model(&mut fields, &call.vendor)?;
     check_modalities(&model, fields.any("modalities"))?;
     let (mut parsed, references) = read(name, &model, fields).map_err(bad_field)?;
@@ -74,12 +74,12 @@ fn check_modalities(model: &Model, asked: Option<Value>) -> Result<(), ErrorResp
     Err(violation(StatusCode::NOT_FOUND, &message))
 }
 
-fn read(name: String, model: &Model, mut fields: Fields) -> Result<(ParsedRequest, Vec<Bytes>), FieldError> {
+fn read(name: String, model: &Model, mut fields: RequestFields) -> Result<(ParsedRequest, Vec<Bytes>), FieldError> {
     let (prompt, references) = message(fields.any("messages"))?;
     let size = match fields.any("image_config") {
-        None => model.shaped(&mut Fields::json(serde_json::Map::new()), "aspect_ratio", "image_size")?,
+        None => model.shaped(&mut RequestFields::json(serde_json::Map::new()), "aspect_ratio", "image_size")?,
         Some(Value::Object(config)) => {
-            let mut config = Fields::json(config);
+            let mut config = RequestFields::json(config);
             let size = model.shaped(&mut config, "aspect_ratio", "image_size")?;
             config.end()?;
             size

@@ -14,9 +14,9 @@ use crate::image::Format;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::faults::Mode;
-use crate::sandbox::fields::{FieldError, Fields};
+use crate::sandbox::fields::{FieldError, RequestFields};
 use crate::sandbox::http_request::read_json;
-use crate::sandbox::json_response::{ExactJson, Json};
+use crate::sandbox::json_response::{ExactJson, JsonResponse};
 use crate::sandbox::openrouter::auth::authorise;
 use crate::sandbox::openrouter::errors::{bad_body, bad_field, error_body, fault_response};
 use crate::sandbox::openrouter::models::Model;
@@ -39,7 +39,7 @@ pub(in crate::sandbox) async fn generate(State(shared): State<Arc<SandboxState>>
 async fn answer(call: &VendorCall, request: Request) -> Result<Response, ErrorResponse> {
     let (parts, body) = request.into_parts();
     authorise(&call.vendor, &parts.headers)?;
-    let mut fields = Fields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
+    let mut fields = RequestFields::json(read_json(&parts.headers, body).await.map_err(bad_body)?);
     let (name, model) = model(&mut fields, &call.vendor)?;
     let (mut parsed, references) = read(name, &model, fields).map_err(bad_field)?;
     parsed.fingerprint = check(references, model.references, "input_references").await.map_err(bad_field)?;
@@ -52,7 +52,7 @@ async fn answer(call: &VendorCall, request: Request) -> Result<Response, ErrorRe
 }
 
 /// Reads the request and its input pictures.
-fn read(name: String, model: &Model, mut fields: Fields) -> Result<(ParsedRequest, Vec<Bytes>), FieldError> {
+fn read(name: String, model: &Model, mut fields: RequestFields) -> Result<(ParsedRequest, Vec<Bytes>), FieldError> {
     let prompt = fields.prompt("prompt", usize::MAX)?;
     let n = fields.whole("n", 1..=10)?.unwrap_or(1);
     if n > model.most {
@@ -100,7 +100,7 @@ impl ParsedRequest {
     /// Draws, charges and answers.
     async fn respond(self, call: &VendorCall) -> Result<Response, ErrorResponse> {
         if call.fault == Mode::NoPictures {
-            return Ok(Json(json!({"created": unix_time(), "data": []})).into_response());
+            return Ok(JsonResponse(json!({"created": unix_time(), "data": []})).into_response());
         }
         let files = self.draw(call).await?;
         // Nothing is awaited from here on: what is charged is answered.

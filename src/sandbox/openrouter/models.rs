@@ -4,7 +4,7 @@
 //! parameter that a model does not take is refused rather than ignored. Prices are settings, never built in.
 
 use crate::image::Size;
-use crate::sandbox::fields::{FieldError, Fields};
+use crate::sandbox::fields::{FieldError, RequestFields};
 use crate::sandbox::settings::Vendor;
 
 /// What one model takes.
@@ -88,7 +88,7 @@ impl Model {
     }
 
     /// The size that the image API's fields ask for.
-    pub(in crate::sandbox) fn size(&self, fields: &mut Fields) -> Result<Size, FieldError> {
+    pub(in crate::sandbox) fn size(&self, fields: &mut RequestFields) -> Result<Size, FieldError> {
         let Some(text) = fields.text("size")? else { return self.shaped(fields, "aspect_ratio", "resolution") };
         if fields.has("aspect_ratio") || fields.has("resolution") {
             return Err(FieldError::other("size", "explicit pixels conflict with aspect_ratio and resolution"));
@@ -101,7 +101,12 @@ impl Model {
     }
 
     /// The size that a shape and a tier in these fields stand for.
-    pub(in crate::sandbox) fn shaped(&self, fields: &mut Fields, shape: &str, tier: &str) -> Result<Size, FieldError> {
+    pub(in crate::sandbox) fn shaped(
+        &self,
+        fields: &mut RequestFields,
+        shape: &str,
+        tier: &str,
+    ) -> Result<Size, FieldError> {
         let ratio = fields.choice(shape, &SHAPES)?;
         if self.tiers.is_empty() && fields.has(tier) {
             return Err(FieldError::other(tier, "is not supported by this model"));

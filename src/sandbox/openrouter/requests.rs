@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::image::{Format, Size};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fields;
-use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, RequestFields};
 use crate::sandbox::input_images::{data_url, decode_all, fingerprint};
 use crate::sandbox::openrouter::errors::{bad_field, violation};
 use crate::sandbox::openrouter::models::Model;
@@ -31,7 +31,7 @@ pub(super) struct ParsedRequest {
 }
 
 /// The model and its name.
-pub(super) fn model(fields: &mut Fields, vendor: &Vendor) -> Result<(String, Model), ErrorResponse> {
+pub(super) fn model(fields: &mut RequestFields, vendor: &Vendor) -> Result<(String, Model), ErrorResponse> {
     let name = fields.prompt("model", 200).map_err(bad_field)?;
     match Model::of(&name, vendor) {
         Some(model) => Ok((name, model)),
@@ -40,21 +40,21 @@ pub(super) fn model(fields: &mut Fields, vendor: &Vendor) -> Result<(String, Mod
     }
 }
 
-pub(super) fn seed(model: &Model, fields: &mut Fields) -> Result<Option<i64>, FieldError> {
+pub(super) fn seed(model: &Model, fields: &mut RequestFields) -> Result<Option<i64>, FieldError> {
     match fields.whole("seed", 0..=i64::MAX)? {
         Some(_) if !model.seed => Err(FieldError::other("seed", "is not supported by this model")),
         seed => Ok(seed),
     }
 }
 
-pub(super) fn refuse_streaming(fields: &mut Fields) -> Result<(), FieldError> {
+pub(super) fn refuse_streaming(fields: &mut RequestFields) -> Result<(), FieldError> {
     match fields.flag("stream")? {
         Some(true) => Err(FieldError::other("stream", "is not what this sandbox does")),
         _ => Ok(()),
     }
 }
 
-pub(super) fn provider(fields: &mut Fields) -> Result<(), FieldError> {
+pub(super) fn provider(fields: &mut RequestFields) -> Result<(), FieldError> {
     match fields.any("provider") {
         None | Some(Value::Object(_)) => Ok(()),
         Some(other) => Err(not_a("provider", "object", &other)),

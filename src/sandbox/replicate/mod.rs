@@ -16,7 +16,7 @@ use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::files;
 use crate::sandbox::http_request::origin;
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::replicate::auth::authorise;
 use crate::sandbox::replicate::errors::{fault_response, not_found_error};
 use crate::sandbox::replicate::prediction_store::Prediction;
@@ -67,24 +67,24 @@ async fn create(call: &mut VendorCall, model: Option<String>, request: Request) 
     inject_fault(call.fault, fault_response).await?;
     let prediction = Prediction::start(call, parsed, deadline);
     let Some(wait) = wait else {
-        return Ok((StatusCode::CREATED, Json(prediction.body(&call.origin))).into_response());
+        return Ok((StatusCode::CREATED, JsonResponse(prediction.body(&call.origin))).into_response());
     };
     let ended = tokio::time::timeout(wait, prediction.ended()).await.is_ok();
     let status = if ended { StatusCode::CREATED } else { StatusCode::ACCEPTED };
-    Ok((status, Json(prediction.body(&call.origin))).into_response())
+    Ok((status, JsonResponse(prediction.body(&call.origin))).into_response())
 }
 
 async fn poll(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     let answer = find(&shared, &id, &headers)
         .await
-        .map(|found| Json(found.body(&origin(&headers, &shared.url))).into_response());
+        .map(|found| JsonResponse(found.body(&origin(&headers, &shared.url))).into_response());
     finish(&shared, Name::Replicate, answer)
 }
 
 async fn cancel(State(shared): State<Arc<SandboxState>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     let answer = find(&shared, &id, &headers).await.map(|found| {
         found.cancel();
-        Json(found.body(&origin(&headers, &shared.url))).into_response()
+        JsonResponse(found.body(&origin(&headers, &shared.url))).into_response()
     });
     finish(&shared, Name::Replicate, answer)
 }

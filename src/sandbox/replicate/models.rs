@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::image::{Format, Size};
-use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, RequestFields};
 use crate::sandbox::input_images::{InspectedPicture, data_url, decode};
 use crate::sandbox::settings::Vendor;
 
@@ -232,7 +232,7 @@ impl RequestedModel {
 
     /// Checks `input` against the model's table.
     pub(in crate::sandbox) fn read(&self, input: Map<String, Value>) -> Result<PictureInput, FieldError> {
-        let mut fields = Fields::json(input);
+        let mut fields = RequestFields::json(input);
         let prompt = fields.text("prompt")?.ok_or_else(|| FieldError::new("prompt", FieldErrorKind::Missing))?;
         let mut read = Read::default();
         for (name, kind) in self.model.inputs.iter().copied().flatten() {
@@ -271,7 +271,7 @@ struct Read {
 }
 
 impl Read {
-    fn take(&mut self, fields: &mut Fields, name: &str, kind: InputType) -> Result<(), FieldError> {
+    fn take(&mut self, fields: &mut RequestFields, name: &str, kind: InputType) -> Result<(), FieldError> {
         match kind {
             InputType::Text => drop(fields.text(name)?),
             InputType::Flag => drop(fields.flag(name)?),

@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use serde_json::{Map, Value};
 
 use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, RequestFields};
 use crate::sandbox::http_request::read_json;
 use crate::sandbox::replicate::errors::{bad_body, bad_field, bad_header, no_such_version, not_found_error};
 use crate::sandbox::replicate::models::{PictureInput, RequestedModel};
@@ -35,7 +35,7 @@ pub(super) async fn read_request(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<ParsedRequest, ErrorResponse> {
-    let mut fields = Fields::json(read_json(headers, body).await.map_err(bad_body)?);
+    let mut fields = RequestFields::json(read_json(headers, body).await.map_err(bad_body)?);
     let version = match &model {
         None => Some(fields.prompt("version", 300).map_err(|error| bad_field("", &error))?),
         Some(_) => None,
@@ -58,7 +58,7 @@ pub(super) async fn read_request(
 }
 
 /// What may stand beside `input`; `additionalProperties` is false.
-fn outer(mut fields: Fields) -> Result<(), FieldError> {
+fn outer(mut fields: RequestFields) -> Result<(), FieldError> {
     let webhook = fields.text("webhook")?;
     if webhook.is_some_and(|url| !url.starts_with("https://")) {
         return Err(FieldError::other("webhook", "must be an HTTPS URL"));

@@ -20,10 +20,10 @@ use crate::sandbox::draw::draw_all;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::faults::Mode;
-use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, RequestFields};
 use crate::sandbox::http_request::{media_type, text};
 use crate::sandbox::input_images::{decode_all, fingerprint};
-use crate::sandbox::json_response::Json;
+use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::multipart::Form;
 use crate::sandbox::settings::Name;
 use crate::sandbox::stability::auth::authorise_stable_image;
@@ -113,7 +113,7 @@ async fn read(service: Service, mut form: Form) -> Result<ParsedRequest, FieldEr
     let texts = form.texts.iter().filter(|(name, text)| name != "none" || !text.is_empty()).cloned().collect();
     let (image, mask) = (form.take_one("image")?, form.take_one("mask")?);
     form.end()?;
-    let parsed = ParsedRequest::read(service, Fields::form(texts), image.is_some())?;
+    let parsed = ParsedRequest::read(service, RequestFields::form(texts), image.is_some())?;
     if mask.is_some() && service != Service::Inpaint {
         return Err(FieldError::new("mask", FieldErrorKind::Unknown));
     }
@@ -144,7 +144,7 @@ struct ParsedRequest {
 
 impl ParsedRequest {
     /// `pictured`: the form brings a picture along.
-    fn read(service: Service, mut fields: Fields, pictured: bool) -> Result<ParsedRequest, FieldError> {
+    fn read(service: Service, mut fields: RequestFields, pictured: bool) -> Result<ParsedRequest, FieldError> {
         let prompt = fields.prompt("prompt", 10_000)?;
         fields.bounded("negative_prompt", 10_000)?;
         let shaped = service == Service::Ultra || !(pictured || service == Service::Inpaint);
@@ -183,7 +183,7 @@ impl ParsedRequest {
         let seed = seed_of(self.seed, call);
         if call.fault == Mode::NoPictures {
             let body = json!({"seed": seed, "finish_reason": "SUCCESS"});
-            return Ok(if json { Json(body).into_response() } else { ().into_response() });
+            return Ok(if json { JsonResponse(body).into_response() } else { ().into_response() });
         }
         let blurred = is_blurred(&self.prompt);
         let reason = if blurred { "CONTENT_FILTERED" } else { "SUCCESS" };
@@ -205,7 +205,7 @@ impl ParsedRequest {
 }
 
 /// The fields of `sd3` alone, and its model.
-fn read_sd3(fields: &mut Fields, pictured: bool) -> Result<String, FieldError> {
+fn read_sd3(fields: &mut RequestFields, pictured: bool) -> Result<String, FieldError> {
     let mode = fields.choice("mode", &["text-to-image", "image-to-image"])?;
     if (mode.as_deref() == Some("image-to-image")) != pictured {
         return Err(FieldError::other("mode", "must be image-to-image with an image, and only then"));

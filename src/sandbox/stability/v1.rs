@@ -19,9 +19,9 @@ use crate::sandbox::draw::draw_all;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::faults::Mode;
-use crate::sandbox::fields::{FieldError, Fields};
+use crate::sandbox::fields::{FieldError, RequestFields};
 use crate::sandbox::http_request::{media_type, read_json, text};
-use crate::sandbox::json_response::{ExactJson, Json};
+use crate::sandbox::json_response::{ExactJson, JsonResponse};
 use crate::sandbox::settings::Name;
 use crate::sandbox::stability::auth::authorise_v1;
 use crate::sandbox::stability::common::{is_blurred, seed_of, set_headers};
@@ -99,7 +99,7 @@ async fn answer(call: &VendorCall, engine: String, request: Request) -> Result<R
     let (parts, body) = request.into_parts();
     let bytes = admit(call, &engine, &parts.headers)?;
     let object = read_json(&parts.headers, body).await.map_err(bad_body)?;
-    serve(call, ParsedRequest::read(Fields::json(object), engine, bytes)?).await
+    serve(call, ParsedRequest::read(RequestFields::json(object), engine, bytes)?).await
 }
 
 /// `GET /stability/v1/engines/list`.
@@ -110,7 +110,7 @@ pub(super) async fn engines(State(shared): State<Arc<SandboxState>>, headers: He
         "description": "Stability-AI Stable Diffusion XL v1.0",
         "type": "PICTURE",
     }]);
-    let answer = authorise_v1(&shared.settings(Name::Stability), &headers).map(|()| Json(list).into_response());
+    let answer = authorise_v1(&shared.settings(Name::Stability), &headers).map(|()| JsonResponse(list).into_response());
     finish(&shared, Name::Stability, answer)
 }
 
@@ -162,7 +162,7 @@ pub(super) struct ParsedRequest {
 }
 
 impl ParsedRequest {
-    pub(super) fn read(mut fields: Fields, engine: String, bytes: bool) -> Result<ParsedRequest, ErrorResponse> {
+    pub(super) fn read(mut fields: RequestFields, engine: String, bytes: bool) -> Result<ParsedRequest, ErrorResponse> {
         let prompt = prompts(fields.any("text_prompts")).map_err(|error| bad_field("invalid_prompts", &error))?;
         let bad_size = |error| bad_field("invalid_height_or_width", &error);
         let mut side = |name| fields.whole(name, 128..=2048).map(|side| side.unwrap_or(512)).map_err(bad_size);
@@ -176,7 +176,11 @@ impl ParsedRequest {
     /// Draws, charges and answers.
     pub(super) async fn respond(self, call: &VendorCall) -> Result<Response, ErrorResponse> {
         if call.fault == Mode::NoPictures {
-            return Ok(if self.bytes { ().into_response() } else { Json(json!({"artifacts": []})).into_response() });
+            return Ok(if self.bytes {
+                ().into_response()
+            } else {
+                JsonResponse(json!({"artifacts": []})).into_response()
+            });
         }
         let blurred = is_blurred(&self.prompt);
         let reason = if blurred { "CONTENT_FILTERED" } else { "SUCCESS" };
@@ -198,12 +202,12 @@ impl ParsedRequest {
         let artifact =
             |(file, seed)| json!({"base64": STANDARD.encode_to_string(file), "seed": seed, "finishReason": reason});
         let artifacts: Vec<Value> = files.iter().zip(seeds).map(artifact).collect();
-        Ok(Json(json!({"artifacts": artifacts})).into_response())
+        Ok(JsonResponse(json!({"artifacts": artifacts})).into_response())
     }
 }
 
 /// How many pictures.
-pub(super) fn samples(fields: &mut Fields, bytes: bool) -> Result<u32, ErrorResponse> {
+pub(super) fn samples(fields: &mut RequestFields, bytes: bool) -> Result<u32, ErrorResponse> {
     let samples = fields.whole("samples", 1..=10).map_err(|error| bad_field("invalid_samples", &error))?.unwrap_or(1);
     if samples > 1 && bytes {
         let error = FieldError::other("samples", "must be 1 unless the accept header is application/json");
@@ -219,7 +223,7 @@ pub(super) fn prompts(value: Option<Value>) -> Result<String, FieldError> {
     let mut positive = Vec::new();
     for item in list {
         let Value::Object(item) = item else { return Err(missing()) };
-        let mut item = Fields::json(item);
+        let mut item = RequestFields::json(item);
         let text = item.prompt("text", 2000).map_err(inside)?;
         let weight = item.number("weight", -100.0..=100.0).map_err(inside)?;
         item.end().map_err(inside)?;
@@ -254,7 +258,7 @@ pub(super) fn size(engine: &str, width: i64, height: i64) -> Result<Size, FieldE
 }
 
 /// Checks the fields that change nothing here, and reads the seed.
-pub(super) fn tuning(mut fields: Fields) -> Result<u32, FieldError> {
+pub(super) fn tuning(mut fields: RequestFields) -> Result<u32, FieldError> {
     fields.number("cfg_scale", 0.0..=35.0)?;
     fields.choice("clip_guidance_preset", &GUIDANCE)?;
     fields.choice("sampler", &SAMPLERS)?;

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::image::Size;
 use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::fields::{FieldError, FieldErrorKind, Fields};
+use crate::sandbox::fields::{FieldError, FieldErrorKind, RequestFields};
 use crate::sandbox::input_images::{decode_all, fingerprint};
 use crate::sandbox::multipart::{BadForm, Form};
 use crate::sandbox::settings::Name;
@@ -54,7 +54,7 @@ async fn answer(call: &VendorCall, engine: String, request: Request, masking: bo
     let bad_request = |error: FieldError| bad_field("bad_request", &error);
     let (texts, rest) = split_prompts(std::mem::take(&mut form.texts));
     let prompt = prompts(Some(texts)).map_err(|error| bad_field("invalid_prompts", &error))?;
-    let mut fields = Fields::form(rest);
+    let mut fields = RequestFields::form(rest);
     let image = form.take_one("init_image").map_err(bad_request)?;
     let image = image.ok_or_else(|| bad_request(FieldError::new("init_image", FieldErrorKind::Missing)))?;
     let mask = if masking { mask(&mut fields, &mut form) } else { weight(&mut fields).map(|()| None) };
@@ -87,7 +87,7 @@ fn split_prompts(texts: Vec<(String, String)>) -> (Value, Vec<(String, String)>)
 }
 
 /// How much the picture counts.
-fn weight(fields: &mut Fields) -> Result<(), FieldError> {
+fn weight(fields: &mut RequestFields) -> Result<(), FieldError> {
     if fields.choice("init_image_mode", &["IMAGE_STRENGTH", "STEP_SCHEDULE"])?.as_deref() == Some("STEP_SCHEDULE") {
         fields.number("step_schedule_start", 0.0..=1.0)?;
         fields.number("step_schedule_end", 0.0..=1.0)?;
@@ -98,7 +98,7 @@ fn weight(fields: &mut Fields) -> Result<(), FieldError> {
 }
 
 /// The mask, where it is a picture of its own.
-fn mask(fields: &mut Fields, form: &mut Form) -> Result<Option<Bytes>, FieldError> {
+fn mask(fields: &mut RequestFields, form: &mut Form) -> Result<Option<Bytes>, FieldError> {
     let source = fields.choice("mask_source", &["MASK_IMAGE_WHITE", "MASK_IMAGE_BLACK", "INIT_IMAGE_ALPHA"])?;
     let source = source.ok_or_else(|| FieldError::new("mask_source", FieldErrorKind::Missing))?;
     match (source.as_str(), form.take_one("mask_image")?) {

@@ -21,7 +21,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// The word in logs, metrics and, where there is an answer, its `code`.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             CloseReason::HeaderTimeout => "header_timeout",
             CloseReason::Handshake => "handshake",

@@ -86,8 +86,8 @@ impl Connections {
 
     /// Counts a connection that Easel closes.
     pub fn count(&self, closed: CloseReason) {
-        log::debug!("a connection of {} was closed: {}", self.listener, closed.word());
-        self.closed.with_label_values(&[self.listener, closed.word()]).inc();
+        log::debug!("a connection of {} was closed: {}", self.listener, closed.as_str());
+        self.closed.with_label_values(&[self.listener, closed.as_str()]).inc();
     }
 
     fn make_room(&self, table: &mut ConnectionTable, most: usize) {

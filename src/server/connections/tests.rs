@@ -55,7 +55,7 @@ async fn a_new_connection_takes_the_place_of_one_that_waits_and_never_of_one_tha
     assert!(connections.admit(from(11), 3).is_none());
     drop(work);
     assert!(connections.admit(from(11), 3).is_some());
-    let count = |closed: CloseReason| metrics.connections_closed.with_label_values(&["clients", closed.word()]).get();
+    let count = |closed: CloseReason| metrics.connections_closed.with_label_values(&["clients", closed.as_str()]).get();
     assert_eq!((count(CloseReason::MadeRoom), count(CloseReason::Full)), (3, 1));
     drop((guards, _busy));
     assert_eq!((connections.open(), metrics.connections.with_label_values(&["clients"]).get()), (0, 0));

@@ -32,11 +32,11 @@ const SOURCES: usize = 64;
 
 /// The tokens of all sources.
 #[derive(Default)]
-pub struct Tokens {
+pub struct AccessTokens {
     slots: Mutex<Vec<(TokenSource, Arc<TokenSlot>)>>,
 }
 
-impl Tokens {
+impl AccessTokens {
     /// A token of `source` that has some life left, fetched unless there is one. `clock` says when that is.
     pub async fn get(
         &self,
@@ -124,7 +124,7 @@ mod tests {
         let clock = Clock::Manual(ManualClock::at(Moment::from_millis(1_000_999)));
         let source = request::tests::source(request::tests::KEY);
         let deadline = Instant::now() + WAIT;
-        Tokens::default().get(&transport, &source, &clock, deadline, WAIT).await.unwrap_err();
+        AccessTokens::default().get(&transport, &source, &clock, deadline, WAIT).await.unwrap_err();
         let body = sent.lock().unwrap().pop().unwrap();
         let (_, statement) = url::form_urlencoded::parse(&body).find(|(name, _)| name == "assertion").unwrap();
         let claims = statement.split('.').nth(1).unwrap();
@@ -134,7 +134,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_token_that_was_refused_is_forgotten() {
-        let tokens = Tokens::default();
+        let tokens = AccessTokens::default();
         let source = TokenSource::Metadata { url: "http://metadata.example".parse().unwrap(), header: ("a", "b") };
         let slot = tokens.slot(&source);
         let get = async |text: &'static str| {

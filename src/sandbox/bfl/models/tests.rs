@@ -6,7 +6,7 @@ use super::*;
 use crate::sandbox::test_inputs::picture;
 
 async fn read(model: &str, body: Value) -> Result<ParsedRequest, String> {
-    let fields = Fields::nullable(body.as_object().cloned().unwrap());
+    let fields = RequestFields::nullable(body.as_object().cloned().unwrap());
     let model = Model::of(model, &Vendor::default()).unwrap();
     model.read(fields).await.map_err(|error| error.field)
 }
