@@ -24,7 +24,7 @@ pub trait Readings {
     /// Every name of a dimension there are sums of.
     fn names(&self, by: Dimension) -> Vec<Arc<str>>;
 
-    /// The sum of a name over the time before `now`, as [`ledger::sliding_window::Windows::sum`] tells it.
+    /// The sum of a name over the time before `now`, as [`crate::ledger::sliding_window::Windows::sum`] tells it.
     fn sum(&self, by: Dimension, name: &str, over: Duration, now: Moment) -> WindowSum;
 
     /// Every budget as it stands at `now`.

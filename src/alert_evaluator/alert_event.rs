@@ -51,7 +51,7 @@ impl News {
 pub struct AlertEvent {
     /// Whose.
     pub alert: Arc<Alert>,
-    /// The provider, model, route, tenant or budget it is about; [`ALL`] for everything together.
+    /// The provider, model, route, tenant or budget it is about; [`ALL`](crate::alert_evaluator::ALL) for everything together.
     pub name: Arc<str>,
     /// Which of the two.
     pub news: News,
