@@ -195,14 +195,14 @@ alerts:
         images.extend(draw(&gateway, &format!("shoes {number}"), 10).await);
     }
     assert_eq!(images.iter().collect::<BTreeSet<_>>().len(), 60);
-    alerting.look(now());
+    alerting.evaluate(now());
     for image in images.iter().step_by(2) {
         assert_eq!(judge(&gateway, image, Verdict::Rejected).await.unwrap(), FeedbackEffect::Changed);
     }
     let line = "easel_cost_per_accepted_usd{by=\"provider\",name=\"stability\",window=\"1h\"}";
     assert!(gateway.scrape().unwrap().contains(&format!("{line} 0.018\n")), "{}", gateway.scrape().unwrap());
     for _ in 0..5 {
-        alerting.look(now());
+        alerting.evaluate(now());
     }
     let firing = posted.recv().await.unwrap();
     assert_eq!(
@@ -215,7 +215,7 @@ alerts:
         draw(&gateway, &format!("boots {number}"), 10).await;
     }
     for _ in 0..5 {
-        alerting.look(now());
+        alerting.evaluate(now());
     }
     let resolved = posted.recv().await.unwrap();
     assert_eq!((&resolved["status"], &resolved["value"]), (&"resolved".into(), &"0.012".into()));
