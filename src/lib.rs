@@ -20,8 +20,8 @@
 //! 2  provider/         each image API as two pure functions
 //! 1  dispatch/ routing/ cache/ ledger/ alert_evaluator breaker concurrency_limit metrics rate_limit
 //!                      decisions and records; the time comes in as an argument
-//! 0  error failure money calendar secret redact rsa_key signed_links image edit_mask request canonical
-//!    capabilities pricing config/
+//! 0  error failure money calendar secret redact_vendor_message rsa_key signed_links image edit_mask request
+//!    canonical capabilities pricing config/
 //!                      words that everyone shares
 //! ```
 //!
@@ -87,7 +87,7 @@ mod failure;
 mod image;
 mod money;
 mod pricing;
-mod redact;
+mod redact_vendor_message;
 mod request;
 mod rsa_key;
 mod secret;

@@ -19,11 +19,11 @@ use crate::metrics::spend::SpendCollector;
 
 mod accepted_cost;
 mod naming;
-mod scrape;
+mod scrape_gauges;
 mod spend;
 mod units;
 
-pub use scrape::Scrape;
+pub use crate::metrics::scrape_gauges::Scrape;
 pub use units::{dollars, seconds};
 
 /// Buckets for requests and attempts, in seconds: a cache hit takes under a millisecond, a high-quality picture minutes.

@@ -9,17 +9,19 @@ use crate::request::{Background, ImageRequest, Quality};
 
 pub mod bill;
 pub mod charged_amount;
-mod computed_prices;
 mod fraction;
+mod megapixel_and_step_prices;
 mod metered_usage;
+mod picture_token_price;
 mod table;
 mod text_token_price;
 pub mod undelivered;
 pub mod volume_tiers;
 
-pub use crate::pricing::computed_prices::{FirstMegapixel, Megapixels, Rounding, StepsPrice};
 use crate::pricing::fraction::ExactFraction;
-pub use crate::pricing::metered_usage::{Counted, Meter, PictureTokenPrice, PictureTokens, Reported, Usage};
+pub use crate::pricing::megapixel_and_step_prices::{FirstMegapixel, Megapixels, Rounding, StepsPrice};
+pub use crate::pricing::metered_usage::{Counted, Meter, Reported, Usage};
+pub use crate::pricing::picture_token_price::{PictureTokenPrice, PictureTokens};
 pub use crate::pricing::text_token_price::{TextTokenPrice, TextTokens};
 pub use table::{Row, RowSize, TIERS, Table};
 

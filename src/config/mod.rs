@@ -1,16 +1,17 @@
 //! From YAML text to a [`plan::Plan`], or to a list of everything that is wrong with it.
 //!
 //! The text passes through six rooms: `tree` reads YAML and remembers where everything stood, `expand` fills in
-//! `${NAME}`, `fill_defaults` adds presets and defaults, `schema_check` compares it with the JSON Schema of `file` (the
-//! YAML exactly as written), `check` turns that into the plan, and `report` prints problems. Each room notes all it can
-//! find and leaves out what it could not read, so that the next one still sees the rest. Nothing here reads a file or the environment; both are handed in.
+//! `${NAME}`, `fill_presets_and_model_defaults` adds what its name says, `schema_check` compares it with the JSON Schema of
+//! `file` (the YAML exactly as written), `check` turns that into the plan, and `report` prints problems. Each room notes
+//! all it can find and leaves out what it could not read, so that the next one still sees the rest. Nothing here reads a
+//! file or the environment; both are handed in.
 
 mod check;
 mod diff;
 mod env_name;
 mod expand;
 mod file;
-mod fill_defaults;
+mod fill_presets_and_model_defaults;
 mod foreign_references;
 mod node_path;
 pub mod plan;
@@ -57,7 +58,7 @@ pub fn load(source: &ConfigText<'_>, kinds: &[ProviderKind], lookup: &dyn EnvAnd
     let text = redact::values(source.text, &tree);
     expand::expand(&mut tree, &text, lookup, &mut findings);
     let written = Outline::of(&tree);
-    fill_defaults::fill(&mut tree, &mut findings);
+    fill_presets_and_model_defaults::fill(&mut tree, &mut findings);
     let mut remote_refused = Findings::default();
     let plan = match schema_check::read(&mut tree, &text, &mut findings) {
         Some(file) => {

@@ -1,7 +1,7 @@
 //! What is known of OpenAI-compatible vendors, as YAML: the beginnings of a provider's entry, by name.
 //!
-//! A preset is what its user would write, no more: `fill_defaults` puts it under the user's own keys. Each file says where its
-//! facts are from and how sure they are. Prices are in none of them, because lists drift.
+//! A preset is what its user would write, no more: `fill_presets_and_model_defaults` puts it under the user's own keys.
+//! Each file says where its facts are from and how sure they are. Prices are in none of them, because lists drift.
 
 /// Every preset, by the word after `preset:`.
 pub(super) const ALL: [(&str, &str); 8] = [

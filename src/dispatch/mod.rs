@@ -19,7 +19,7 @@ pub mod no_picture_error;
 mod obstacles;
 mod overdue;
 mod picture_disposition;
-mod picture_status;
+mod picture_places;
 mod state_machine;
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use crate::failure::{Class, Failure};
 use crate::ledger::BudgetExceeded;
 use crate::ledger::counter::CounterScope;
 use crate::money::Usd;
-use crate::redact::redact;
+use crate::redact_vendor_message::redact;
 use crate::routing::{Cap, CapOwner, Skip};
 
 impl Obstacles {

@@ -8,7 +8,7 @@ use crate::calendar::Moment;
 use crate::dispatch::in_flight::InFlight;
 use crate::dispatch::interface::{Action, DispatchFacts, DispatchRules, EventTime};
 use crate::dispatch::obstacles::{Obstacle, Obstacles};
-use crate::dispatch::picture_status::Places;
+use crate::dispatch::picture_places::Places;
 use crate::error::Error;
 use crate::money::Usd;
 use crate::routing::{Candidate, Skip};

@@ -1,4 +1,4 @@
-//! One attempt with one offer: ask and poll until the vendor is done (`exchange`), fetch and check the pictures
+//! One attempt with one offer: ask and poll until the vendor is done (`submit_and_poll`), fetch and check the pictures
 //! (`collect`, `fetch`), book what it cost (`charge`).
 //!
 //! An attempt never repeats a call that may have been paid for.
@@ -8,8 +8,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::failure::{Class, Failure};
-use crate::gateway::attempt::exchange::Conversation;
 use crate::gateway::attempt::report::{CollectedPictures, FailedAttempt};
+use crate::gateway::attempt::submit_and_poll::Conversation;
 use crate::gateway::durable_ledger::OpenedAttempt;
 use crate::metrics::seconds;
 
@@ -17,11 +17,11 @@ mod backoff;
 mod charge;
 mod collect;
 mod context;
-mod exchange;
 mod fetch;
 mod job_state;
 mod redirect;
 mod report;
+mod submit_and_poll;
 
 pub use crate::gateway::attempt::context::Attempt;
 pub use crate::gateway::attempt::report::AttemptReport;

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::plan::{Plan, Route};
 use crate::error::{Error, ErrorKind};
 use crate::gateway::outcome::Outcome;
-use crate::gateway::serve::ServeRequest;
+use crate::gateway::serve_request::ServeRequest;
 use crate::gateway::snapshot::Snapshot;
 use crate::request::ImageRequest;
 use crate::routing;
@@ -30,7 +30,6 @@ mod detached_task;
 pub mod dispatch_loop;
 pub mod durable_ledger;
 pub mod enrich;
-mod errors;
 pub mod feedback;
 pub mod gateway_request;
 pub mod ignored_proxy;
@@ -41,17 +40,18 @@ pub mod read_file;
 pub mod routed_request;
 pub mod savings;
 mod scrape;
-mod serve;
+mod serve_request;
 pub mod shared;
 pub mod single_flight;
 pub mod snapshot;
+mod start_and_replace_errors;
 #[cfg(test)]
 mod tests;
 
 pub use crate::gateway::caller::Caller;
-pub use crate::gateway::errors::{ReplaceError, StartError};
 pub use crate::gateway::gateway_request::{CacheWish, GatewayRequest};
 pub use crate::gateway::shared::Shared;
+pub use crate::gateway::start_and_replace_errors::{ReplaceError, StartError};
 
 /// The gateway: one per process, shared by every connection.
 pub struct Gateway {

@@ -6,18 +6,19 @@
 //! The gateway's durable ledger writes entries down, in the order in which it is told of them here; what was written down
 //! before comes back in the same order, while nothing else can happen.
 
+mod accrue_fees;
 mod billed_model;
 mod charge;
 pub mod counter;
 pub mod entry;
-mod fee_accrual;
+mod fee_hours;
 mod feedback;
 mod hold;
-mod monthly_fee;
 mod plan_counters;
 mod queries;
 mod reserve;
 mod restore;
+mod settle;
 pub mod sliding_window;
 mod spend;
 mod state;
@@ -25,9 +26,10 @@ mod state;
 pub use crate::ledger::billed_model::BilledModel;
 pub use crate::ledger::sliding_window::event::add_to_windows;
 pub use charge::Charge;
-pub use hold::{Hold, Settled};
+pub use hold::Hold;
 pub use plan_counters::counter_keys;
 pub use reserve::{BudgetExceeded, Intent};
+pub use settle::Settled;
 pub use spend::SpendKind;
 #[cfg(test)]
 pub use spend::{SpendAccount, Total};

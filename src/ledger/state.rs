@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::calendar::Moment;
 use crate::ledger::counter::{CounterKey, Counters};
 use crate::ledger::entry::{Entry, Purpose, Settlement};
-use crate::ledger::fee_accrual::FeeAccrual;
+use crate::ledger::fee_hours::FeeHours;
 use crate::ledger::sliding_window::event::WindowEvent;
 use crate::ledger::sliding_window::{WindowFact, Windows};
 use crate::ledger::spend::Spend;
@@ -37,7 +37,7 @@ pub(super) struct LedgerState {
     pub(super) meanwhile: Option<Vec<WindowEvent>>,
     /// For how long the windows know of everything.
     pub(super) looks_back: Duration,
-    pub(super) fees: FeeAccrual,
+    pub(super) fees: FeeHours,
 }
 
 impl Ledger {

@@ -6,8 +6,8 @@
 use crate::capabilities::Tier;
 use crate::image::Size;
 use crate::money::Usd;
-use crate::pricing::computed_prices::{FirstMegapixel, Megapixels, StepsPrice};
 use crate::pricing::fraction::ExactFraction;
+use crate::pricing::megapixel_and_step_prices::{FirstMegapixel, Megapixels, StepsPrice};
 use crate::request::{ImageRequest, Quality};
 
 /// The resolutions that rows may name, sorted by size.

@@ -1,8 +1,13 @@
 //! Which route takes a request, and which of its offers may draw it.
 
+use std::sync::Arc;
+
 use super::*;
-use crate::capabilities::Sizes;
+use crate::capabilities::{Capabilities, Sizes};
+use crate::config::plan::Route;
 use crate::config::{self, ConfigText, EnvAndFiles, ProviderKind};
+use crate::money::Usd;
+use crate::request::ImageRequest;
 
 struct Nothing;
 

@@ -34,7 +34,7 @@ mod fal;
 mod fault_injection;
 mod faults;
 mod fields;
-mod files;
+mod file_endpoint;
 mod google;
 mod http_request;
 mod input_images;

@@ -12,7 +12,7 @@ use http::{HeaderMap, Method};
 
 use crate::config::plan::Server;
 use crate::server::browser_guard::{ForeignOrigin, OriginHeaders};
-use crate::server::request_target::RequestTarget;
+use crate::server::endpoint::Endpoint;
 use crate::server::response::Answer;
 
 /// Headers of answers that a page may read besides those that every page may.
@@ -42,9 +42,9 @@ pub fn headers(request: &Parts, server: &Server) -> Vec<(HeaderName, HeaderValue
 
 /// The answer to a browser that asks before it sends a page's request. `None` where this is no such question, or not
 /// Easel's to answer: the path is not its own, or the config names no pages.
-pub fn preflight(request: &Parts, target: &RequestTarget, server: &Server) -> Option<Answer> {
+pub fn preflight(request: &Parts, target: &Endpoint, server: &Server) -> Option<Answer> {
     let asked = request.method == Method::OPTIONS && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    let RequestTarget::WrongMethod(allowed) = target else { return None };
+    let Endpoint::WrongMethod(allowed) = target else { return None };
     if !asked || !request.headers.contains_key(ORIGIN) || server.cors.is_empty() {
         return None;
     }

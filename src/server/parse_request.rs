@@ -14,9 +14,9 @@ use tokio::time::timeout;
 use crate::config::plan::Limits;
 use crate::error::{Error, ErrorKind};
 use crate::request::{Edit, EditDraft, ImageRequest, Input, Mask};
+use crate::server::endpoint::Operation;
 use crate::server::multipart;
 use crate::server::request_memory::RequestBody;
-use crate::server::request_target::Operation;
 
 /// Bodies that are read at once by threads of their own. Each holds its own bytes and what it decodes of them.
 static READERS: Semaphore = Semaphore::const_new(2);

@@ -25,9 +25,9 @@ use crate::metrics::seconds;
 use crate::server::access_log::{Image, LogLine, LogTime};
 pub use crate::server::app::Easel;
 pub use crate::server::context::Ctx;
+use crate::server::endpoint;
+use crate::server::endpoint::Endpoint;
 use crate::server::in_flight::InFlightGuard;
-use crate::server::request_target;
-use crate::server::request_target::RequestTarget;
 use crate::server::response::Answer;
 use crate::server::response_writer::ResponseWriter;
 use crate::server::{cors, message_framing, passthrough, request_id, watched_stream};
@@ -52,7 +52,7 @@ impl ProxyHttp for Easel {
             session.set_keepalive(None);
         }
         let request = session.req_header();
-        let target = request_target::target(&request.method, request.uri.path());
+        let target = endpoint::target(&request.method, request.uri.path());
         if let Err(error) = settled {
             return self.reply(session, ctx, &snapshot, Answer::error(&error)).await;
         }
@@ -61,7 +61,7 @@ impl ProxyHttp for Easel {
             ctx.told.extend(cors::headers(request, server));
             return self.reply(session, ctx, &snapshot, answer).await;
         }
-        if snapshot.passthrough().is_some() && matches!(target, RequestTarget::Other | RequestTarget::WrongMethod(_)) {
+        if snapshot.passthrough().is_some() && matches!(target, Endpoint::Other | Endpoint::WrongMethod(_)) {
             passthrough::begin(session, ctx, snapshot.plan.server.limits.send_timeout);
             return Ok(false);
         }

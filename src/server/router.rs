@@ -11,8 +11,8 @@ use crate::gateway::snapshot::Snapshot;
 use crate::server::app::Easel;
 use crate::server::browser_guard::{HostCheck, OriginHeaders};
 use crate::server::context::Ctx;
+use crate::server::endpoint::Endpoint;
 use crate::server::path_suggestion::{PathSuggestion, suggest};
-use crate::server::request_target::RequestTarget;
 use crate::server::response::Answer;
 use crate::server::{browser_guard, feedback, models};
 
@@ -24,22 +24,22 @@ impl Easel {
         session: &mut Session,
         ctx: &mut Ctx,
         snapshot: &Arc<Snapshot>,
-        target: RequestTarget,
+        target: Endpoint,
     ) -> Result<Option<Answer>> {
         let answer = match target {
             _ if let Some(error) = foreign(session, snapshot, &target) => {
                 self.turn_away(session, ctx, snapshot, &target, error)
             }
-            RequestTarget::Draw(operation) => return self.draw(session, ctx, snapshot, operation).await,
-            RequestTarget::Feedback => feedback::answer(session, &self.gateway, snapshot, &self.bodies).await,
-            RequestTarget::Models => models::list(session, snapshot),
-            RequestTarget::Model(name) => models::retrieve(session, snapshot, &name),
-            RequestTarget::File(name) => self.file(session, snapshot, &name),
-            RequestTarget::WrongMethod(allowed) => {
+            Endpoint::Draw(operation) => return self.draw(session, ctx, snapshot, operation).await,
+            Endpoint::Feedback => feedback::answer(session, &self.gateway, snapshot, &self.bodies).await,
+            Endpoint::Models => models::list(session, snapshot),
+            Endpoint::Model(name) => models::retrieve(session, snapshot, &name),
+            Endpoint::File(name) => self.file(session, snapshot, &name),
+            Endpoint::WrongMethod(allowed) => {
                 let message = format!("This path takes {allowed} only.");
                 Answer::error(&Error::new(ErrorKind::WrongMethod, message).with_detail(allowed))
             }
-            RequestTarget::Other => Answer::error(&unknown_path(session)),
+            Endpoint::Other => Answer::error(&unknown_path(session)),
         };
         Ok(Some(answer))
     }
@@ -50,12 +50,12 @@ impl Easel {
         session: &mut Session,
         ctx: &mut Ctx,
         snapshot: &Snapshot,
-        target: &RequestTarget,
+        target: &Endpoint,
         error: Error,
     ) -> Answer {
         session.set_keepalive(None);
         match target {
-            RequestTarget::Draw(_) => self.answer(ctx, snapshot, Outcome::failed(snapshot.version, error)),
+            Endpoint::Draw(_) => self.answer(ctx, snapshot, Outcome::failed(snapshot.version, error)),
             _ => Answer::error(&error),
         }
     }
@@ -63,8 +63,8 @@ impl Easel {
 
 /// Why a web page may not ask for this. A picture's link is signed and meant to be shown by any page; what is not ours
 /// is not ours to refuse.
-fn foreign(session: &Session, snapshot: &Snapshot, target: &RequestTarget) -> Option<Error> {
-    if matches!(target, RequestTarget::File(_) | RequestTarget::WrongMethod(_) | RequestTarget::Other)
+fn foreign(session: &Session, snapshot: &Snapshot, target: &Endpoint) -> Option<Error> {
+    if matches!(target, Endpoint::File(_) | Endpoint::WrongMethod(_) | Endpoint::Other)
         || !snapshot.plan.clients.is_empty()
     {
         return None;

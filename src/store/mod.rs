@@ -24,6 +24,7 @@ use crate::store::settled_sums::{Filter, SettledRow, Sums};
 mod apply_batch;
 mod columns;
 pub mod connection;
+mod interface;
 mod queue;
 mod recovery;
 pub mod report;
@@ -33,11 +34,10 @@ pub mod schema;
 pub mod settled_sums;
 #[cfg(test)]
 mod tests;
-mod types;
 mod writer;
 
-pub(crate) use crate::store::types::VerdictWrite;
-pub use crate::store::types::{Health, Location, Options, StoreError, Unwritten, VerdictEffect, Write};
+pub(crate) use crate::store::interface::VerdictWrite;
+pub use crate::store::interface::{Health, Location, Options, StoreError, Unwritten, VerdictEffect, Write};
 
 /// How long a store that is dropped without [`Store::close`] waits for its writer, which may hang on a dead disk.
 const LAST_COMMIT: Duration = Duration::from_secs(2);

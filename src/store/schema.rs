@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::store::types::StoreError;
+use crate::store::interface::StoreError;
 
 /// Each step makes a file one version newer; `PRAGMA user_version` counts them. Released steps are never changed.
 ///

@@ -136,7 +136,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "money",
             "rsa_key",
             "pricing",
-            "redact",
+            "redact_vendor_message",
             "request",
             "secret",
             "signed_links",

@@ -16,7 +16,7 @@ mod models;
 mod money;
 mod offers;
 mod poll;
-mod price_mapping;
+mod price_formulas;
 mod price_rows;
 mod prices;
 mod prompt;

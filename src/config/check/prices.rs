@@ -1,7 +1,7 @@
 //! `price:`, `addons:` and what is said of them: a table in which every row can be reached, or a mapping of one kind.
 
 use crate::config::check::checker::Checker;
-use crate::config::check::price_mapping;
+use crate::config::check::price_formulas;
 use crate::config::check::price_rows::{origin, table};
 use crate::config::file;
 use crate::config::node_path::NodePath;
@@ -36,7 +36,7 @@ pub(super) fn price(
         Some(file::Price::Rows(rows)) => table(checker, rows, place, &mut origins).map(|table| (table, None)),
         Some(file::Price::Mapping(mapping)) => {
             origin(checker, None, mapping.as_of.as_deref(), mapping.source.as_deref(), place, &mut origins);
-            price_mapping::price(checker, mapping, &model.options, place, &mut origins)
+            price_formulas::price(checker, mapping, &model.options, place, &mut origins)
         }
     };
     let addons = addons(checker, &model.addons, at.key("addons"));

@@ -7,14 +7,14 @@
 use crate::image::truncation::jpeg::decoder_state::DecoderState;
 use crate::image::truncation::jpeg::frame::Frame;
 use crate::image::truncation::jpeg::marker::{END, SCAN, end_of_scan, is_alone, next_marker, segment};
-use crate::image::truncation::jpeg::scan::SequentialScan;
+use crate::image::truncation::jpeg::sequential_scan::SequentialScan;
 
 mod bits;
 mod decoder_state;
 mod frame;
 pub(in crate::image) mod marker;
 mod progressive;
-mod scan;
+mod sequential_scan;
 
 /// Whether `file` has its end marker behind a scan, or all its blocks.
 pub fn is_whole(file: &[u8]) -> bool {

@@ -14,12 +14,12 @@ use crate::provider::adapter::{Adapter, Call, Job, Partial, Reply, Step};
 use crate::provider::common::aspect_ratio;
 use crate::provider::common::json_body;
 use crate::provider::common::picture_source;
-use crate::provider::compatible::endpoint::{endpoint, headers};
+use crate::provider::compatible::endpoint_and_headers::{endpoint, headers};
 use crate::provider::openai;
 use crate::provider::openai::models::{Family, ParameterSet};
 use crate::request::{Background, Complexity, Edit, Fidelity, Input, Moderation, PROMPT_MAX_CHARS, Quality, Style};
 
-mod endpoint;
+mod endpoint_and_headers;
 pub(in crate::provider) mod poll;
 
 /// Any server that is asked like OpenAI.

@@ -12,7 +12,7 @@ use crate::provider::common::addresses;
 use crate::provider::common::json::Json;
 use crate::provider::common::key_hosts;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
-use crate::provider::compatible::endpoint::{endpoint, headers};
+use crate::provider::compatible::endpoint_and_headers::{endpoint, headers};
 use crate::provider::openai;
 
 /// What stands for the job's id in a path.
@@ -49,12 +49,12 @@ fn lost(job: &Job<'_>, reply: &Reply, json: &Json<'_>, failure: Failure) -> Step
 
 /// What the vendor said of the cost, now or before.
 fn told_cost(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Option<Reported> {
-    openai::images_json::reported_cost(&job.account.dialect, reply, json).or_else(|| job.noted.cloned())
+    openai::reply_json::reported_cost(&job.account.dialect, reply, json).or_else(|| job.noted.cloned())
 }
 
 /// The pictures; what the vendor said of the cost before counts where it says nothing now.
 fn done(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
-    match openai::images_json::drawn(job, reply, json) {
+    match openai::reply_json::drawn(job, reply, json) {
         Ok(mut drawn) => {
             drawn.usage.reported = told_cost(job, reply, json);
             Step::Done(drawn)

@@ -28,7 +28,7 @@ use crate::sandbox::openai::models::{Family, MODELS};
 use crate::sandbox::openai::requests::{ParsedRequest, RequestForm};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
-use crate::sandbox::{files, openai};
+use crate::sandbox::{file_endpoint, openai};
 
 mod auth;
 mod errors;
@@ -43,7 +43,7 @@ pub(super) fn routes() -> Router<Arc<SandboxState>> {
         .route(&format!("{DEPLOYMENT}/edits"), routing::post(classic_edit))
         .route(&format!("{V1}/generations"), routing::post(v1_generation))
         .route(&format!("{V1}/edits"), routing::post(v1_edit))
-        .route("/files/{id}/{file}", routing::get(files::fetch))
+        .route("/files/{id}/{file}", routing::get(file_endpoint::fetch))
         .route("/login/{tenant}/oauth2/v2.0/token", routing::post(token_endpoint::grant))
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)

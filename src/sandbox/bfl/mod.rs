@@ -29,7 +29,7 @@ use crate::sandbox::bfl::errors::{bad_body, bad_field, fault_response, not_found
 use crate::sandbox::bfl::models::{Model, ParsedRequest};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
-use crate::sandbox::files;
+use crate::sandbox::file_endpoint;
 use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::{ExactJson, JsonResponse};
 use crate::sandbox::state::SandboxState;
@@ -44,7 +44,7 @@ pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()
         .route("/v1/get_result", routing::get(poll))
         .route("/v1/{model}", routing::post(submit))
-        .route("/files/{id}/{file}", routing::get(files::fetch))
+        .route("/files/{id}/{file}", routing::get(file_endpoint::fetch))
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
 }

@@ -18,7 +18,7 @@ use crate::sandbox::compatible::auth::authorise;
 use crate::sandbox::compatible::errors::CompatibleError;
 use crate::sandbox::compatible::execute::execute;
 use crate::sandbox::compatible::requests::ParsedRequest;
-use crate::sandbox::files;
+use crate::sandbox::file_endpoint;
 use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::state::SandboxState;
@@ -40,7 +40,7 @@ pub(super) fn routes() -> Router<Arc<SandboxState>> {
         .route("/v1/images/edits", routing::post(edits::edit))
         .route("/v1/jobs/{id}", routing::get(jobs::poll))
         .route("/v1/models", routing::get(models))
-        .route("/files/{id}/{file}", routing::get(files::fetch))
+        .route("/files/{id}/{file}", routing::get(file_endpoint::fetch))
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
 }

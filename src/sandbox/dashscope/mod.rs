@@ -21,7 +21,7 @@ use crate::sandbox::dashscope::requests::{ParsedRequest, Surface};
 use crate::sandbox::dashscope::responses::timestamp;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
-use crate::sandbox::files;
+use crate::sandbox::file_endpoint;
 use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
@@ -41,7 +41,7 @@ pub(super) fn routes() -> Router<Arc<SandboxState>> {
         .route("/api/v1/services/aigc/text2image/image-synthesis", routing::post(submit))
         .route("/api/v1/tasks/{id}", routing::get(poll))
         .route("/api/v1/tasks/{id}/cancel", routing::post(cancel))
-        .route("/files/{id}/{file}", routing::get(files::fetch))
+        .route("/files/{id}/{file}", routing::get(file_endpoint::fetch))
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
 }

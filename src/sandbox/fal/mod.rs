@@ -24,7 +24,7 @@ use crate::sandbox::fal::errors::{bad_body, fault_response, kind_of, model_error
 use crate::sandbox::fal::models::Model;
 use crate::sandbox::fal::results::{RequestEnd, UnchargedPictures, add_error, stored_result, to_response};
 use crate::sandbox::fault_injection::inject_fault;
-use crate::sandbox::files;
+use crate::sandbox::file_endpoint;
 use crate::sandbox::http_request::{origin, read_json};
 use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::state::SandboxState;
@@ -44,7 +44,7 @@ const REQUEST: &str = "00000000-0000-4000-";
 pub(super) fn routes() -> Router<Arc<SandboxState>> {
     // An endpoint's name has any number of parts, so the other paths are matched by hand.
     Router::new()
-        .route("/files/{id}/{file}", routing::get(files::fetch))
+        .route("/files/{id}/{file}", routing::get(file_endpoint::fetch))
         .fallback(any)
         .method_not_allowed_fallback(not_found)
 }

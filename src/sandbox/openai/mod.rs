@@ -15,7 +15,7 @@ use super::fields::{FieldError, FieldErrorKind, RequestFields};
 use super::settings::{Name, Vendor};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
-use crate::sandbox::files;
+use crate::sandbox::file_endpoint;
 use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::openai::auth::authorise;
@@ -40,7 +40,7 @@ pub(super) fn routes() -> Router<Arc<SandboxState>> {
         .route("/v1/images/generations", routing::post(generate))
         .route("/v1/images/edits", routing::post(edit))
         .route("/v1/models", routing::get(models))
-        .route("/files/{id}/{file}", routing::get(files::fetch))
+        .route("/files/{id}/{file}", routing::get(file_endpoint::fetch))
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
 }

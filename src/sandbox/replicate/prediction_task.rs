@@ -11,7 +11,7 @@ use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::lock::lock;
 use crate::sandbox::replicate::models::PictureInput;
-use crate::sandbox::replicate::prediction_store::{Prediction, PredictionEnd, PredictionProgress, now, phase};
+use crate::sandbox::replicate::predictions::{Prediction, PredictionEnd, PredictionProgress, now, phase};
 use crate::sandbox::replicate::requests::ParsedRequest;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;

@@ -6,9 +6,9 @@ use crate::calendar::Moment;
 use crate::failure::{Class, Failure};
 use crate::provider::common::token_source::TokenSource;
 use crate::upstream::token::redact::secrets;
-use crate::upstream::token::refresh::Token;
 use crate::upstream::token::reply::read;
 use crate::upstream::token::request::request;
+use crate::upstream::token::token_slot::Token;
 use crate::upstream::transport::{Bounds, Transport, TransportError};
 
 /// Asks the source's endpoint for a token; `now` is the wall time that a signed statement begins at.

@@ -13,15 +13,15 @@ use crate::failure::Failure;
 use crate::provider::common::token_source::TokenSource;
 use crate::secret::Secret;
 use crate::upstream::token::fetch::fetch;
-use crate::upstream::token::refresh::TokenSlot;
+use crate::upstream::token::token_slot::TokenSlot;
 use crate::upstream::transport::{AllowedTargets, Bounds, IDLE, Transport};
 
 mod fetch;
 mod jwt;
 mod redact;
-mod refresh;
 mod reply;
 mod request;
+mod token_slot;
 
 /// Longest wait for a token; a call has its own deadline besides.
 const WAIT: Duration = Duration::from_secs(20);
@@ -138,7 +138,7 @@ mod tests {
         let source = TokenSource::Metadata { url: "http://metadata.example".parse().unwrap(), header: ("a", "b") };
         let slot = tokens.slot(&source);
         let get = async |text: &'static str| {
-            let fetch = || async move { Ok(refresh::tests::token(text)) };
+            let fetch = || async move { Ok(token_slot::tests::token(text)) };
             slot.get(Instant::now() + WAIT, fetch).await.unwrap().reveal().to_owned()
         };
         assert_eq!(get("new").await, "new");

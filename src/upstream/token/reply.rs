@@ -12,7 +12,7 @@ use crate::failure::{Class, Failure};
 use crate::provider::{Reply, retry_after};
 use crate::secret::Secret;
 use crate::upstream::token::redact::without;
-use crate::upstream::token::refresh::Token;
+use crate::upstream::token::token_slot::Token;
 
 /// How long before its end a token is replaced.
 const EARLY: Duration = Duration::from_secs(5 * 60);

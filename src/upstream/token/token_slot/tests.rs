@@ -1,6 +1,6 @@
 //! One source's token as time passes; the clock stands still unless a test moves it.
 
-use super::*;
+use crate::upstream::token::token_slot::*;
 
 /// The longest that a test waits for a token.
 const WAIT: Duration = Duration::from_secs(20);

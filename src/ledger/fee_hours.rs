@@ -18,7 +18,7 @@ const MONTHS: usize = 24;
 
 /// How far fees are booked.
 #[derive(Debug, Default)]
-pub(super) struct FeeAccrual {
+pub(super) struct FeeHours {
     /// The end of the last hour that was booked in each month, by provider and by when the month began. A clock that
     /// was ahead may have booked hours of a month far off.
     until: HashMap<Arc<str>, BTreeMap<Moment, Moment>>,
@@ -33,7 +33,7 @@ pub(super) struct HourShare {
     pub(super) usd: Usd,
 }
 
-impl FeeAccrual {
+impl FeeHours {
     /// Notes that all hours of a month are booked up to `until`, which is past its beginning.
     pub(super) fn book(&mut self, provider: &Provider, until: Moment) {
         let months = self.until.entry(provider.name.as_str().into()).or_default();

@@ -9,7 +9,7 @@ use crate::gateway::Gateway;
 use crate::server::connections::Connections;
 
 /// One listener.
-pub struct ListenerService<A> {
+pub struct HttpListener<A> {
     /// The application that answers.
     pub app: Arc<A>,
     /// Whose limits count.
@@ -24,7 +24,7 @@ pub struct ListenerService<A> {
     pub http2: bool,
 }
 
-impl<A> ListenerService<A> {
+impl<A> HttpListener<A> {
     /// The limits in force.
     pub fn limits(&self) -> Limits {
         self.gateway.snapshot().plan.server.limits.clone()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::calendar::Moment;
 use crate::config::plan::Provider;
 use crate::ledger::entry::{CostSource, Entry, Owner, Purpose, Settlement};
-use crate::ledger::fee_accrual::due;
+use crate::ledger::fee_hours::due;
 use crate::ledger::state::Ledger;
 use crate::money::Usd;
 
