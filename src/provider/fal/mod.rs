@@ -4,7 +4,8 @@
 //! followed only on the account's own host or on fal's, because the key goes with them; anything else is a malformed
 //! reply. Which of its replies is being read is seen by its content: a queue's has a `status`, a result has pictures.
 //! `COMPLETED` only says that there is a result, which may be an error; the model's error is the end of a request, an
-//! error in getting at it is not. Inputs are in `models.rs`, results and errors in `reply.rs`.
+//! error in getting at it is not. What an endpoint takes is in `models.rs`, its inputs are written in `body.rs`, results
+//! and errors are read in `reply.rs`.
 
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::provider::common::json::Json;
 use crate::provider::common::key_hosts;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
 
+mod body;
 pub(in crate::provider) mod models;
 pub(in crate::provider) mod reply;
 
@@ -73,7 +75,7 @@ impl Adapter for Fal {
         // What has not been started by the time nobody waits any more is not started, and not charged.
         let left = job.time_left.as_secs().max(1);
         headers::add_header(&mut headers, "x-fal-request-timeout", &left.to_string());
-        Ok(Call::post_json(url, headers, &Value::Object(models::input(job))))
+        Ok(Call::post_json(url, headers, &Value::Object(body::input(job))))
     }
 
     fn read(&self, job: &Job<'_>, reply: &Reply) -> Step {

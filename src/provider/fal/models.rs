@@ -1,22 +1,17 @@
-//! fal.ai's models: which inputs each takes, as a table, and a job written in them (PROVIDERS.md sections 9.2 and 14).
+//! fal.ai's models: which inputs each endpoint takes, as a table, and the capabilities that follow (PROVIDERS.md
+//! sections 9.2 and 14).
 //!
 //! At fal every way to use a model is an endpoint of its own: one generates, another edits, a third fills what a mask
 //! shows. The table knows the common ones exactly; an endpoint it does not know is asked for one picture in pixels and
-//! nothing else, and the config's overrides and `options` say the rest. Addresses and replies are not read here.
+//! nothing else, and the config's overrides and `options` say the rest. A request's inputs are written in `body.rs`.
 
-use serde_json::{Map, Value, json};
-
-use crate::capabilities::{Capabilities, Edits, OutputSize, SizeBounds, Sizes};
+use crate::capabilities::{Capabilities, Edits, SizeBounds, Sizes};
 use crate::image::{Format, Size};
-use crate::provider::adapter::Job;
-use crate::provider::common::aspect_ratio;
-use crate::provider::common::json_body;
-use crate::provider::common::picture_source;
-use crate::request::{Edit, PROMPT_MAX_CHARS, Quality};
+use crate::request::{PROMPT_MAX_CHARS, Quality};
 
 /// How an endpoint is told the size.
 #[derive(Clone, Copy, Debug)]
-enum SizeInput {
+pub(super) enum SizeInput {
     /// `image_size: {width, height}`.
     Pixels(SizeBounds),
     /// `image_size: "1024x1024"`, one of these.
@@ -31,7 +26,7 @@ enum SizeInput {
 
 /// Which input picture an endpoint takes.
 #[derive(Clone, Copy, Debug)]
-enum InputPictures {
+pub(super) enum InputPictures {
     /// None: it generates.
     None,
     /// `image_url`.
@@ -42,7 +37,7 @@ enum InputPictures {
 
 /// The field in which an endpoint takes a mask; white is to change.
 #[derive(Clone, Copy, Debug)]
-enum Masking {
+pub(super) enum Masking {
     /// No such field.
     None,
     /// May be left out.
@@ -53,21 +48,21 @@ enum Masking {
 
 /// One endpoint.
 #[derive(Clone, Copy, Debug)]
-struct FalModel {
-    name: &'static str,
-    size: SizeInput,
+pub(super) struct FalModel {
+    pub(super) name: &'static str,
+    pub(super) size: SizeInput,
     /// Pictures by `num_images`; 1 where there is no such input.
-    max_n: u8,
+    pub(super) max_n: u8,
     /// What `output_format` takes; empty where there is no such input.
-    formats: &'static [Format],
-    pictures: InputPictures,
-    mask: Masking,
-    seed: bool,
-    negative_prompt: bool,
+    pub(super) formats: &'static [Format],
+    pub(super) pictures: InputPictures,
+    pub(super) mask: Masking,
+    pub(super) seed: bool,
+    pub(super) negative_prompt: bool,
     /// Takes OpenAI's `quality`.
-    quality: bool,
+    pub(super) quality: bool,
     /// Takes OpenAI's `background`, and `input_fidelity` beside input pictures.
-    background: bool,
+    pub(super) background: bool,
 }
 
 const JPEG_PNG: &[Format] = &[Format::Jpeg, Format::Png];
@@ -262,13 +257,11 @@ pub const NAMES: [&str; MODELS.len()] = {
     names
 };
 
-/// Options by which a model's config says that it takes the size in its own way.
-const SIZE_OPTIONS: [&str; 6] = ["image_size", "aspect_ratio", "width", "height", "size", "resolution"];
-
 /// The longest prompt sent. fal states no common bound; OpenAI's is the largest of any model there.
 const PROMPT_CHARS: usize = 32_000;
 
-fn model(name: &str) -> &'static FalModel {
+/// The endpoint of this name, or what stands for one that is not in the table.
+pub(super) fn model(name: &str) -> &'static FalModel {
     MODELS.iter().find(|model| model.name == name).unwrap_or(&UNKNOWN)
 }
 
@@ -307,66 +300,6 @@ pub fn capabilities(name: &str) -> Capabilities {
         style: false,
         generate: images.is_none(),
         edit: images.map(edits),
-    }
-}
-
-/// The endpoint's inputs: ours first, the config's options over them.
-pub fn input(job: &Job<'_>) -> Map<String, Value> {
-    let model = model(&job.model.name);
-    let request = job.request;
-    let mut input = Map::new();
-    json_body::put(&mut input, "prompt", Some(request.prompt.as_str()));
-    json_body::put(&mut input, "negative_prompt", request.negative_prompt.as_deref());
-    json_body::put(&mut input, "seed", request.seed);
-    // An endpoint without the input draws one; a config that raises `max_n` says that there is one.
-    json_body::put(&mut input, "num_images", Some(job.n).filter(|n| model.max_n > 1 || *n > 1));
-    let takes_format = !model.formats.is_empty() || job.model.capabilities.formats.is_some();
-    json_body::put(&mut input, "output_format", job.format.filter(|_| takes_format).map(Format::as_str));
-    json_body::put(&mut input, "quality", job.quality.filter(|_| model.quality).map(Quality::as_str));
-    let background = request.background.filter(|_| model.background);
-    json_body::put(&mut input, "background", background.map(|background| background.as_str()));
-    if let Some(edit) = &request.edit {
-        put_edit(&mut input, model, edit);
-    }
-    put_size(&mut input, job, model);
-    for (field, value) in &job.model.options {
-        input.insert(field.clone(), value.clone());
-    }
-    input
-}
-
-/// The pictures to change and the mask, as `data:` URLs.
-fn put_edit(input: &mut Map<String, Value>, model: &FalModel, edit: &Edit) {
-    let mut urls = edit.images.iter().map(|image| picture_source::data_url(image.format.media_type(), &image.bytes));
-    match model.pictures {
-        InputPictures::None => {}
-        InputPictures::One => json_body::put(input, "image_url", urls.next()),
-        InputPictures::Many(_) => json_body::put(input, "image_urls", Some(urls.collect::<Vec<_>>())),
-    }
-    let white = edit.mask.as_ref().map(|mask| picture_source::data_url(Format::Png.media_type(), &mask.white));
-    match model.mask {
-        Masking::Must(field) | Masking::May(field) => json_body::put(input, field, white),
-        Masking::None => {}
-    }
-    let fidelity = edit.fidelity.filter(|_| model.background);
-    json_body::put(input, "input_fidelity", fidelity.map(|fidelity| fidelity.as_str()));
-}
-
-fn put_size(input: &mut Map<String, Value>, job: &Job<'_>, model: &FalModel) {
-    let in_pixels = job.output_size.nominal().map(|size| json!({"width": size.width, "height": size.height}));
-    match model.size {
-        SizeInput::Pixels(_) => json_body::put(input, "image_size", in_pixels),
-        SizeInput::Words(_) => {
-            json_body::put(input, "image_size", job.output_size.nominal().map(|size| size.to_string()))
-        }
-        SizeInput::Ratio(..) => json_body::put(input, "aspect_ratio", aspect_ratio::ratio(job.output_size)),
-        SizeInput::OfInput => {}
-        SizeInput::Unknown if SIZE_OPTIONS.iter().any(|option| job.model.options.contains_key(*option)) => {}
-        SizeInput::Unknown => match job.output_size {
-            // Only a config that lists shapes makes such a frame, for a model that takes shapes.
-            OutputSize::Ratio { .. } => json_body::put(input, "aspect_ratio", aspect_ratio::ratio(job.output_size)),
-            OutputSize::Pixels(_) | OutputSize::Default => json_body::put(input, "image_size", in_pixels),
-        },
     }
 }
 
