@@ -1,10 +1,10 @@
 //! Black Forest Labs as PROVIDERS.md 9.1 has it: a client submits a task, polls it at its own address, and fetches the
 //! picture.
 //!
-//! What a model takes is in `models.rs`. A task is charged when it is ready, and its cost is reported once, in credits,
-//! when it is accepted; refused tasks cost nothing. A prompt with the word "forbidden" is refused as a request, a call
-//! whose fault is a refusal as content. Webhooks are accepted and never called. Not here: fine-tunes, credits, limits
-//! on concurrent tasks.
+//! What a model takes is in `models.rs`, and a request is read in `requests.rs`. A task is charged when it is ready,
+//! and its cost is reported once, in credits, when it is accepted; refused tasks cost nothing. A prompt with the word
+//! "forbidden" is refused as a request, a call whose fault is a refusal as content. Webhooks are accepted and never
+//! called. Not here: fine-tunes, credits, limits on concurrent tasks.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ use super::tasks::Task;
 use crate::money::Usd;
 use crate::sandbox::bfl::auth::authorise;
 use crate::sandbox::bfl::errors::{bad_body, bad_field, fault_response, not_found_error};
-use crate::sandbox::bfl::models::{Model, ParsedRequest};
+use crate::sandbox::bfl::models::Model;
+use crate::sandbox::bfl::requests::ParsedRequest;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::file_endpoint;
@@ -39,6 +40,7 @@ use crate::sandbox::vendor_call::{VendorCall, finish};
 mod auth;
 mod errors;
 pub(in crate::sandbox) mod models;
+mod requests;
 
 pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()

@@ -1,8 +1,9 @@
-//! Tests of sandbox/bfl/models.rs.
+//! Tests of sandbox/bfl/requests.rs.
 
 use serde_json::{Value, json};
 
 use super::*;
+use crate::sandbox::settings::Vendor;
 use crate::sandbox::test_inputs::picture;
 
 async fn read(model: &str, body: Value) -> Result<ParsedRequest, String> {
