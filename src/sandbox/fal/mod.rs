@@ -2,9 +2,10 @@
 //!
 //! The queue accepts a request whatever its input says, as at the vendor: the result says what the model refuses, on a
 //! request that is COMPLETED all the same. The queue checks the key, the endpoint and the JSON at once. A request that
-//! waits longer than its header allows is never started. What an endpoint takes is in `models.rs`, its results in
-//! `results.rs`. A prompt with the word "withheld" has its last picture blacked out, which is charged like any other.
-//! Not here: webhooks, logs, streaming, files by URL, and the vendor's own retries.
+//! waits longer than its header allows is never started. What an endpoint takes is in `models.rs`, its inputs are read
+//! in `requests.rs`, its results are in `results.rs`. A prompt with the word "withheld" has its last picture blacked
+//! out, which is charged like any other. Not here: webhooks, logs, streaming, files by URL, and the vendor's own
+//! retries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,7 @@ use crate::sandbox::vendor_call::{VendorCall, finish};
 mod auth;
 pub(in crate::sandbox) mod errors;
 pub(in crate::sandbox) mod models;
+mod requests;
 pub(in crate::sandbox) mod results;
 
 /// The header with which a client says how long its request may wait to be started.

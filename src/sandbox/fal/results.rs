@@ -14,7 +14,7 @@ use crate::image::Format;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::draw::draw_all;
 use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::fal::models::DrawParameters;
+use crate::sandbox::fal::requests::DrawParameters;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::json_response::JsonResponse;
 use crate::sandbox::settings::{Name, Vendor};
