@@ -171,8 +171,7 @@ mod tests {
     use crate::image::{Format, Size};
     use crate::money::Usd;
     use crate::sandbox::Settings;
-    use crate::sandbox::replicate::models::PictureInput;
-    use crate::sandbox::replicate::requests::ParsedRequest;
+    use crate::sandbox::replicate::requests::{ParsedRequest, PictureInput};
     use crate::sandbox::settings::Name;
     use crate::sandbox::state::SandboxState;
     use crate::sandbox::state::vendor_rng;
