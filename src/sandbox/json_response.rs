@@ -5,7 +5,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-/// A body of JSON, as axum's `JsonResponse` answers it.
+/// A body of JSON, as axum's `Json` answers it.
 ///
 /// axum's serialises into a writer of its own, with generic code that is compiled into this crate, which no profile but
 /// `release` optimises. `Value` is printed by code that was compiled in serde_json, which every profile does.
