@@ -13,7 +13,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::alert_evaluator::alert_event::{AlertEvent, News};
 use crate::alert_evaluator::{AlertStatus, Alerts, Readings};
-pub use crate::alert_manager::outputs::AlertOutputs;
+pub use crate::alert_manager::output_handles::AlertOutputs;
 use crate::alert_manager::webhook::{Pauses, WebhookQueue};
 use crate::calendar::Moment;
 use crate::clock::Clock;
@@ -99,7 +99,7 @@ impl<R: Readings> Alerting<R> {
     }
 }
 
-mod outputs;
+mod output_handles;
 #[cfg(test)]
 mod tests;
 mod webhook;

@@ -8,14 +8,14 @@
 use crate::error::Error;
 use crate::request::field_names::GENERATION_FIELDS;
 use crate::request::fields::{EXAMPLE, Fields, object};
-use crate::request::json::BodySchema;
+use crate::request::json_body::BodySchema;
 
 mod edit;
 mod feedback;
 mod field_names;
 mod fields;
 mod image_request;
-mod json;
+mod json_body;
 mod option_enums;
 
 pub use crate::request::image_request::{Edit, Filled, ImageRequest, Input, Mask, PROMPT_MAX_CHARS};

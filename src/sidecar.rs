@@ -25,7 +25,7 @@ use crate::gateway::config_watcher::POLL_INTERVAL;
 use crate::server::access_log::AccessLog;
 use crate::server::connections::Connections;
 use crate::server::file_descriptors;
-use crate::server::http_listener::HttpListener;
+use crate::server::listener_context::ListenerContext;
 use crate::server::log_writer::LAST_LINES;
 use crate::server::proxy::Easel;
 use crate::server::tls_certificate::Certificate;
@@ -135,14 +135,14 @@ fn for_clients(
     gateway: &Arc<Gateway>,
     connections: &Arc<Connections>,
     tls: Option<Acceptor>,
-) -> HttpListener<HttpProxy<Easel>> {
+) -> ListenerContext<HttpProxy<Easel>> {
     let mut proxy = HttpProxy::new(easel, Arc::new(ServerConf::default()));
     proxy.handle_init_modules();
     let fitting = file_descriptors::connections();
     if gateway.snapshot().plan.server.limits.connections > fitting {
         log::warn!("the system's limit on open files allows {fitting} connections of clients at once, not more");
     }
-    HttpListener {
+    ListenerContext {
         app: Arc::new(proxy),
         gateway: gateway.clone(),
         connections: connections.clone(),
@@ -158,9 +158,9 @@ fn for_operators(
     draining: &Arc<AtomicBool>,
     gateway: &Arc<Gateway>,
     connections: &Arc<Connections>,
-) -> HttpListener<HttpServer<Admin>> {
+) -> ListenerContext<HttpServer<Admin>> {
     let app = Admin { gateway: gateway.clone(), draining: draining.clone(), local: addr.ip().is_loopback() };
-    HttpListener {
+    ListenerContext {
         app: Arc::new(HttpServer::new_app(app)),
         gateway: gateway.clone(),
         connections: connections.clone(),

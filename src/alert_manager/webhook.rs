@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::alert_evaluator::alert_event::AlertEvent;
-use crate::alert_manager::outputs::AlertOutputs;
+use crate::alert_manager::output_handles::AlertOutputs;
 use crate::alert_manager::webhook_payload::message;
 use crate::provider::{Call, Reply};
 use crate::secret::Secret;

@@ -11,7 +11,7 @@ use crate::gateway::config_loader::ProcessEnv;
 use crate::store::report;
 use crate::store::report::{Report, ReportQuery, ReportRow};
 use crate::store::report_parameters::ReportParameters;
-use crate::store::settled_sums::Filter;
+use crate::store::settled_queries::Filter;
 
 /// Arguments of `easel ledger`.
 #[derive(Parser)]

@@ -8,16 +8,16 @@
 //! Pictures are bought in calls of at most what an offer draws at once, several calls side by side. Offers are asked in
 //! the route's order, those that failed this request after those that did not (`next_call`). A full provider spills to the
 //! next, and only when every able one is full does the request queue. A call that takes so long that the deadline is in
-//! danger is given up where another candidate may be asked (`overdue`), but it is never cut off: what it brings is kept.
+//! danger is given up where another candidate may be asked (`give_up_overdue`), but it is never cut off: what it brings is kept.
 
 mod call_end;
+mod give_up_overdue;
 mod handle_call_end;
 mod in_flight;
 mod interface;
 mod next_call;
 pub mod no_picture_error;
 mod obstacles;
-mod overdue;
 mod picture_disposition;
 mod picture_places;
 mod state_machine;

@@ -1,5 +1,5 @@
 //! The machine: its state, what it says next, and the events that change it. Which candidate is asked and how long a
-//! call is waited for is decided in `next_call` and `overdue`; what a call's end means, in `handle_call_end`.
+//! call is waited for is decided in `next_call` and `give_up_overdue`; what a call's end means, in `handle_call_end`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

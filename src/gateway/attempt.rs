@@ -8,11 +8,12 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::failure::{Class, Failure};
-use crate::gateway::attempt::report::{CollectedPictures, FailedAttempt};
+use crate::gateway::attempt::attempt_result::{CollectedPictures, FailedAttempt};
 use crate::gateway::attempt::submit_and_poll::Conversation;
 use crate::gateway::durable_ledger::OpenedAttempt;
 use crate::metrics::seconds;
 
+mod attempt_result;
 mod backoff;
 mod charge;
 mod collect;
@@ -20,11 +21,10 @@ mod context;
 mod fetch;
 mod job_state;
 mod redirect;
-mod report;
 mod submit_and_poll;
 
+pub use crate::gateway::attempt::attempt_result::AttemptReport;
 pub use crate::gateway::attempt::context::Attempt;
-pub use crate::gateway::attempt::report::AttemptReport;
 
 impl Attempt {
     /// Runs the attempt to its end and books its cost. Nothing is sent before it is written down.

@@ -17,7 +17,7 @@ use crate::ledger::counter::{CounterKey, CounterScope, CounterSum};
 use crate::ledger::entry::Verdict;
 use crate::ledger::sliding_window::{KEPT, VerdictChange, WindowFact, WindowSum, Windows};
 use crate::ledger::{BudgetExceeded, Charge, Hold, Intent, Ledger, Settled, add_to_windows, counter_keys};
-use crate::store::settled_sums::{Filter, Sums};
+use crate::store::settled_queries::{Filter, Sums};
 use crate::store::{
     Health, Location, OpenedStore, Options, ReadSnapshot, Store, StoreError, Unwritten, VerdictEffect, Write,
 };

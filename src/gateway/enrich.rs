@@ -12,17 +12,17 @@ use crate::gateway::single_flight::Flight;
 use crate::request::{Filled, ImageRequest};
 
 mod outcome;
-mod prompt_owner;
+mod rewrite_cache_scope;
 mod rewrite_limits;
 mod rewriting;
 
-pub use crate::gateway::enrich::prompt_owner::PromptOwner;
+pub use crate::gateway::enrich::rewrite_cache_scope::RewriteCacheScope;
 
 use crate::gateway::enrich::rewrite_limits::RewriteLimits;
 use rewriting::{Rewriting, Rewritten};
 
 /// The request with the prompt that is to be drawn.
-pub async fn prepare(spec: RoutedRequest, owner: &PromptOwner, flight: &Flight) -> RoutedRequest {
+pub async fn prepare(spec: RoutedRequest, rewrite_scope: &RewriteCacheScope, flight: &Flight) -> RoutedRequest {
     let route = spec.matched.route.clone();
     if spec.request.is_variation() {
         // A variation has no prompt to rewrite.
@@ -32,7 +32,7 @@ pub async fn prepare(spec: RoutedRequest, owner: &PromptOwner, flight: &Flight) 
     let mut spec = with_prompt(spec, &caller, route.prompt.with_prefix_and_suffix(&caller));
     let Some(enrich) = &route.prompt.enrich else { return spec };
     let Some(rewrite_limits) = RewriteLimits::of(&spec) else { return spec };
-    let rewriting = Rewriting { spec: &spec, enrich, owner, caller: &caller, rewrite_limits };
+    let rewriting = Rewriting { spec: &spec, enrich, rewrite_scope, caller: &caller, rewrite_limits };
     let Rewritten { enriched, words, cost, promised } = rewriting.run().await;
     let word = enriched.as_str();
     spec.shared.metrics.enrichments.with_label_values(&[route.name.as_str(), word]).inc();

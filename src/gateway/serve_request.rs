@@ -16,7 +16,7 @@ use crate::dispatch;
 use crate::gateway::caller::Caller;
 use crate::gateway::detached_task::Detached;
 use crate::gateway::dispatch_loop;
-use crate::gateway::enrich::{self, PromptOwner};
+use crate::gateway::enrich::{self, RewriteCacheScope};
 use crate::gateway::gateway_request::CacheWish;
 use crate::gateway::outcome::{CacheUse, Outcome};
 use crate::gateway::progress::ProgressSender;
@@ -166,9 +166,9 @@ impl ServeRequest<'_> {
         };
         let flight: Arc<Flight> = lead.flight().clone();
         flight.update(|progress| progress.pictures = have);
-        let owner = PromptOwner { tenant: self.caller.tenant.clone(), remember: self.remember };
+        let rewrite_scope = RewriteCacheScope { tenant: self.caller.tenant.clone(), remember: self.remember };
         let drawing = async move {
-            let spec = enrich::prepare(spec, &owner, &flight).await;
+            let spec = enrich::prepare(spec, &rewrite_scope, &flight).await;
             dispatch_loop::draw(spec, flight).await;
             drop(lead);
         };

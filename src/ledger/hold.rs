@@ -9,7 +9,7 @@ use crate::calendar::Moment;
 use crate::ledger::billed_model::BilledModel;
 use crate::ledger::charge::Charge;
 use crate::ledger::entry::{Entry, Settlement};
-use crate::ledger::settle::Settled;
+use crate::ledger::price_settlement::Settled;
 use crate::ledger::state::Ledger;
 
 /// An attempt under way.

@@ -15,21 +15,21 @@ mod fee_hours;
 mod feedback;
 mod hold;
 mod plan_counters;
+mod price_settlement;
 mod queries;
 mod reserve;
 mod restore;
-mod settle;
 pub mod sliding_window;
 mod spend;
 mod state;
 
 pub use crate::ledger::billed_model::BilledModel;
+pub use crate::ledger::price_settlement::Settled;
 pub use crate::ledger::sliding_window::event::add_to_windows;
 pub use charge::Charge;
 pub use hold::Hold;
 pub use plan_counters::counter_keys;
 pub use reserve::{BudgetExceeded, Intent};
-pub use settle::Settled;
 pub use spend::SpendKind;
 #[cfg(test)]
 pub use spend::{SpendAccount, Total};

@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::Number;
 
-use super::json::{BodySchema, FieldValue, Reference, References};
 use crate::edit_mask;
 use crate::error::Error;
 use crate::image::{self, Encoded, Fault, Format, Picture};
@@ -19,6 +18,7 @@ use crate::request::field_names::{EDIT_FIELDS, VARIATION_FIELDS};
 use crate::request::fields;
 use crate::request::fields::{EXAMPLE, Fields, missing};
 use crate::request::image_request::{Edit, ImageRequest, Input, Mask};
+use crate::request::json_body::{BodySchema, FieldValue, Reference, References};
 use crate::request::option_enums::Fidelity;
 
 /// Pictures an edit may start from (OpenAI's bound; PROVIDERS.md 1.2).

@@ -3,7 +3,7 @@
 
 use crate::error::Error;
 use crate::request::fields::{Fields, missing, object};
-use crate::request::json::BodySchema;
+use crate::request::json_body::BodySchema;
 use crate::request::option_enums::Verdict;
 
 /// The longest reason, in characters: a sentence or two for whoever reads the ledger.

@@ -8,16 +8,16 @@ use std::str::FromStr;
 use crate::error::Error;
 use crate::image::{BadSize, Format, Size};
 use crate::request::image_request::{Filled, ImageRequest, N_MAX, PROMPT_MAX_CHARS};
-use crate::request::json;
-use crate::request::json::{BodySchema, FieldValue, Unread};
+use crate::request::json_body;
+use crate::request::json_body::{BodySchema, FieldValue, Unread};
 use crate::request::option_enums::{Background, Complexity, Moderation, Quality, ResponseFormat, Style};
 
 /// The least that can be asked.
 pub(super) const EXAMPLE: &str = "{\"prompt\": \"a red fox\"}";
 
 /// The body's JSON object. Whatever else it is, or has, is told.
-pub(super) fn object(body: &[u8], shape: BodySchema) -> Result<json::JsonBody<'_>, Error> {
-    json::read(body, shape).map_err(|unread| match unread {
+pub(super) fn object(body: &[u8], shape: BodySchema) -> Result<json_body::JsonBody<'_>, Error> {
+    json_body::read(body, shape).map_err(|unread| match unread {
         Unread::Broken(error) => error,
         Unread::Unknown(field) => unknown(&field, shape.known),
     })

@@ -11,8 +11,8 @@ use axum::extract::Request;
 use axum::http::header;
 use serde_json::{Value, json};
 
-use crate::sandbox::http_request::{LARGEST_BODY, media_type, text};
 use crate::sandbox::lock::lock;
+use crate::sandbox::read_http_request::{LARGEST_BODY, media_type, text};
 
 /// The tokens that a vendor issued.
 #[derive(Debug, Default)]

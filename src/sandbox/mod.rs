@@ -36,7 +36,6 @@ mod faults;
 mod fields;
 mod file_endpoint;
 mod google;
-mod http_request;
 mod input_images;
 mod json_response;
 mod lock;
@@ -45,6 +44,7 @@ mod multipart;
 mod openai;
 mod openrouter;
 mod picture_links;
+mod read_http_request;
 mod replicate;
 mod settings;
 mod settings_serde;
@@ -64,7 +64,7 @@ pub use crate::sandbox::metered_prices::{Dollars, ImageTokenPrice, MegapixelPric
 pub use faults::{BadRate, Faults, Mode, Rate};
 pub use settings::{Name, PerVendor, PriceRow, Settings, TokenPrice, Vendor, Vendors};
 
-use crate::sandbox::http_request::LARGEST_BODY;
+use crate::sandbox::read_http_request::LARGEST_BODY;
 use crate::sandbox::state::SandboxState;
 use axum::serve::ListenerExt;
 

@@ -8,7 +8,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 
 use crate::sandbox::fields::{FieldError, FieldErrorKind};
-use crate::sandbox::http_request::text;
+use crate::sandbox::read_http_request::text;
 
 /// A form's fields and files, in the order sent.
 #[derive(Clone, Debug, Default)]

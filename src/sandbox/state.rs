@@ -8,7 +8,7 @@ use crate::sandbox::access_tokens::TokenStore;
 use crate::sandbox::billing::{Billing, Invoice};
 use crate::sandbox::lock::lock;
 use crate::sandbox::picture_links::PictureLinks;
-use crate::sandbox::replicate::predictions::Predictions;
+use crate::sandbox::replicate::prediction_state::Predictions;
 use crate::sandbox::settings::{Name, PerVendor, Settings, Vendor};
 use crate::sandbox::tasks::Tasks;
 

@@ -15,9 +15,9 @@ use crate::sandbox::draw::Sketch;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::spoil_answer;
 use crate::sandbox::faults::Mode;
-use crate::sandbox::http_request::origin;
 use crate::sandbox::lock::lock;
 use crate::sandbox::metered_prices::ImageTokens;
+use crate::sandbox::read_http_request::origin;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
 

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::{Error, ErrorKind};
 use crate::server::connections::{CloseReason, ConnectionActivity, ConnectionGuard};
-use crate::server::http_listener::HttpListener;
+use crate::server::listener_context::ListenerContext;
 use crate::server::wait_for_shutdown::stopping;
 use crate::server::watched_stream::WatchedStream;
 use crate::server::{http1, http2, response};
@@ -34,7 +34,7 @@ const NO_FILES: Duration = Duration::from_millis(50);
 /// Connections that are told at once that there is no room. More are closed without a word.
 const TOLD: usize = 64;
 
-impl<A: HttpServerApp + Send + Sync + 'static> HttpListener<A> {
+impl<A: HttpServerApp + Send + Sync + 'static> ListenerContext<A> {
     /// Takes connections in until the server stops.
     pub async fn listen(self, listener: TcpListener, shutdown: ShutdownWatch) {
         let (service, listener, told) = (Arc::new(self), Listener::from(listener), Arc::new(Semaphore::new(TOLD)));

@@ -10,15 +10,16 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 use crate::server::connections::{CloseReason, ConnectionGuard};
-use crate::server::http_listener::HttpListener;
-use crate::server::request_head::{self, Head, Time};
+use crate::server::http1_head;
+use crate::server::http1_head::{Head, Time};
+use crate::server::listener_context::ListenerContext;
 use crate::server::response;
 use crate::server::wait_for_shutdown::stopping;
 
 /// Serves the connection to its end, or until it is told to go. The head of its first request must be there by
 /// `first_by`.
 pub async fn serve<A>(
-    service: &HttpListener<A>,
+    service: &ListenerContext<A>,
     stream: Stream,
     connection: &ConnectionGuard,
     first_by: Instant,
@@ -34,14 +35,14 @@ pub async fn serve<A>(
 }
 
 /// Closes a connection on which no request came in time.
-async fn close<A>(service: &HttpListener<A>, mut stream: Stream, why: CloseReason) {
+async fn close<A>(service: &ListenerContext<A>, mut stream: Stream, why: CloseReason) {
     service.connections.count(why);
     // Whether it is closed gently or is gone already, it ends here.
     let _ = stream.shutdown().await;
 }
 
 async fn requests<A>(
-    service: &HttpListener<A>,
+    service: &ListenerContext<A>,
     mut stream: Stream,
     connection: &ConnectionGuard,
     first_by: Instant,
@@ -59,7 +60,7 @@ async fn requests<A>(
         };
         let head = tokio::select! {
             biased;
-            head = request_head::read(&mut stream, time, limits.request_header, || connection.mark_request_started()) => head,
+            head = http1_head::read(&mut stream, time, limits.request_header, || connection.mark_request_started()) => head,
             () = &mut stopping => return,
         };
         let head = match head {

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::server::connections::{CloseReason, ConnectionGuard, ServingGuard};
-use crate::server::http_listener::HttpListener;
+use crate::server::listener_context::ListenerContext;
 use crate::server::wait_for_shutdown::stopping;
 
 type Connection = h2::server::Connection<Stream, Bytes>;
@@ -37,7 +37,7 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Serves the connection to its end. Its first request must be there by `first_by`.
 pub async fn serve<A>(
-    service: &HttpListener<A>,
+    service: &ListenerContext<A>,
     stream: Stream,
     guard: &ConnectionGuard,
     first_by: Instant,
@@ -83,7 +83,7 @@ fn options(most: usize) -> H2Options {
 
 /// One connection as it is served.
 struct Serve<'a, A> {
-    service: &'a HttpListener<A>,
+    service: &'a ListenerContext<A>,
     guard: &'a ConnectionGuard,
     shutdown: &'a ShutdownWatch,
     connection: Connection,

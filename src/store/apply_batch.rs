@@ -9,8 +9,8 @@ use crate::calendar::Moment;
 use crate::ledger::entry::{Entry, Owner, Settlement, Verdict};
 use crate::money::Usd;
 use crate::store::columns::owner;
-use crate::store::interface::{VerdictEffect, VerdictWrite, Write};
 use crate::store::queue::QueueItem;
+use crate::store::store_types::{VerdictEffect, VerdictWrite, Write};
 
 /// Milliseconds of a day.
 pub(super) const DAY: i64 = 86_400_000;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::store::interface::{Location, StoreError};
 use crate::store::schema::{STEPS, migrate, version};
+use crate::store::store_types::{Location, StoreError};
 
 /// The ledger's file in the state directory.
 pub const FILE: &str = "ledger.sqlite3";

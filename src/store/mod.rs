@@ -19,25 +19,25 @@ use crate::ledger::entry::{Owner, Verdict};
 use crate::money::Usd;
 use crate::store::queue::{Queue, QueueItem};
 use crate::store::report::{Page, Report, ReportQuery, ReportRow};
-use crate::store::settled_sums::{Filter, SettledRow, Sums};
+use crate::store::settled_queries::{Filter, SettledRow, Sums};
 
 mod apply_batch;
 mod columns;
 pub mod connection;
-mod interface;
 mod queue;
 mod recovery;
 pub mod report;
 pub mod report_parameters;
 mod retention;
 pub mod schema;
-pub mod settled_sums;
+pub mod settled_queries;
+mod store_types;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-pub(crate) use crate::store::interface::VerdictWrite;
-pub use crate::store::interface::{Health, Location, Options, StoreError, Unwritten, VerdictEffect, Write};
+pub(crate) use crate::store::store_types::VerdictWrite;
+pub use crate::store::store_types::{Health, Location, Options, StoreError, Unwritten, VerdictEffect, Write};
 
 /// How long a store that is dropped without [`Store::close`] waits for its writer, which may hang on a dead disk.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
@@ -200,7 +200,7 @@ impl Store {
     /// When something before it cannot be written or read.
     pub fn last_fee(&self, provider: &str, before: Option<Moment>) -> Result<Option<Moment>, StoreError> {
         let provider = provider.to_owned();
-        self.reading(move |ReadSnapshot(ledger)| Ok(settled_sums::last_fee(ledger, &provider, before)?)).wait()
+        self.reading(move |ReadSnapshot(ledger)| Ok(settled_queries::last_fee(ledger, &provider, before)?)).wait()
     }
 
     /// A table of what was settled. While nothing can be written, of what is on disk. Blocks.
@@ -289,7 +289,7 @@ impl ReadSnapshot<'_> {
     /// # Errors
     /// When it cannot be read, or a sum does not fit.
     pub fn sums(&self, within: Option<Period>, filter: &Filter) -> Result<Sums, StoreError> {
-        Ok(settled_sums::sums(self.0, within, filter)?)
+        Ok(settled_queries::sums(self.0, within, filter)?)
     }
 
     /// Attempts settled at `since` or later, oldest first, as far as retention goes.
@@ -297,7 +297,7 @@ impl ReadSnapshot<'_> {
     /// # Errors
     /// When it cannot be read.
     pub fn recent(&self, since: Moment) -> Result<Vec<SettledRow>, StoreError> {
-        Ok(settled_sums::recent(self.0, since)?)
+        Ok(settled_queries::recent(self.0, since)?)
     }
 
     /// What was settled before `before`, by owner.
@@ -305,7 +305,7 @@ impl ReadSnapshot<'_> {
     /// # Errors
     /// When it cannot be read, or a sum does not fit.
     pub fn owners(&self, before: Moment) -> Result<Vec<(Owner, Sums)>, StoreError> {
-        Ok(settled_sums::owners(self.0, before)?)
+        Ok(settled_queries::owners(self.0, before)?)
     }
 }
 

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::config::plan::OnLedgerError;
-use crate::store::interface::{Health, Unwritten, VerdictEffect, VerdictWrite, Write};
+use crate::store::store_types::{Health, Unwritten, VerdictEffect, VerdictWrite, Write};
 
 /// Things written in one transaction at most: enough for the disk to be no limit, few enough for a reader to get in.
 const BATCH: usize = 1024;

@@ -15,8 +15,8 @@ use crate::ledger::sliding_window::per_picture;
 use crate::money::Usd;
 use crate::store::columns::{count, usd};
 use crate::store::connection;
-use crate::store::interface::StoreError;
-use crate::store::settled_sums::Filter;
+use crate::store::settled_queries::Filter;
+use crate::store::store_types::StoreError;
 
 /// What rows are grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,7 +5,7 @@
 use crate::calendar::{Moment, Zone};
 use crate::error::Error;
 use crate::store::report::{ReportBy, ReportQuery};
-use crate::store::settled_sums::Filter;
+use crate::store::settled_queries::Filter;
 
 /// The words, each as it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

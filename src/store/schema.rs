@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::store::interface::StoreError;
+use crate::store::store_types::StoreError;
 
 /// Each step makes a file one version newer; `PRAGMA user_version` counts them. Released steps are never changed.
 ///

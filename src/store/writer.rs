@@ -12,9 +12,9 @@ use rusqlite::Connection;
 use crate::calendar::Moment;
 use crate::store::apply_batch::ItemResult;
 use crate::store::connection;
-use crate::store::interface::Unwritten;
-use crate::store::interface::{Options, Write};
 use crate::store::queue::{Queue, QueueItem, WriterStep};
+use crate::store::store_types::Unwritten;
+use crate::store::store_types::{Options, Write};
 use crate::store::{apply_batch, retention};
 
 /// The pause after a first failure; each further one is twice as long.

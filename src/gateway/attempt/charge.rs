@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use crate::cache::GeneratedPicture;
 use crate::failure::{Class, Failure};
+use crate::gateway::attempt::attempt_result::{AttemptReport, CollectedPictures, FailedAttempt};
 use crate::gateway::attempt::context::Attempt;
-use crate::gateway::attempt::report::{AttemptReport, CollectedPictures, FailedAttempt};
 use crate::image::{Picture, Size};
 use crate::ledger::{Charge, Hold};
 use crate::money::Usd;

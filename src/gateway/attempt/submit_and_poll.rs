@@ -13,9 +13,9 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::failure::{Class, Failure};
+use crate::gateway::attempt::attempt_result::FailedAttempt;
 use crate::gateway::attempt::context::Attempt;
 use crate::gateway::attempt::job_state::Polling;
-use crate::gateway::attempt::report::FailedAttempt;
 use crate::gateway::attempt::{backoff, redirect};
 use crate::provider::common::token_source::TokenSource;
 use crate::provider::{Call, Job, JobResult, Reply, Step};

@@ -15,7 +15,7 @@ use crate::config::plan::Enrich;
 use crate::failure::{Class, Failure};
 use crate::gateway::durable_ledger::OpenedAttempt;
 use crate::gateway::enrich::outcome::Enriched;
-use crate::gateway::enrich::prompt_owner::PromptOwner;
+use crate::gateway::enrich::rewrite_cache_scope::RewriteCacheScope;
 use crate::gateway::enrich::rewrite_limits::RewriteLimits;
 use crate::gateway::routed_request::RoutedRequest;
 use crate::ledger::entry::Purpose;
@@ -37,7 +37,7 @@ pub(super) struct Rewriting<'a> {
     /// The request with the caller's own prompt, prefix and suffix around it.
     pub(super) spec: &'a RoutedRequest,
     pub(super) enrich: &'a Enrich,
-    pub(super) owner: &'a PromptOwner,
+    pub(super) rewrite_scope: &'a RewriteCacheScope,
     /// The caller's own prompt.
     pub(super) caller: &'a str,
     pub(super) rewrite_limits: RewriteLimits,
@@ -64,7 +64,7 @@ impl Rewritten {
 impl Rewriting<'_> {
     pub(super) async fn run(&self) -> Rewritten {
         let deadline = self.deadline();
-        let (key, keep) = (self.key(), self.enrich.keep.filter(|_| self.owner.remember));
+        let (key, keep) = (self.key(), self.enrich.keep.filter(|_| self.rewrite_scope.remember));
         let Some(keep) = keep else { return self.ask(None, deadline).await };
         let cache = &self.spec.shared.cache;
         match timeout_at(deadline, cache.rewritten(&key, now())).await {
@@ -83,7 +83,7 @@ impl Rewriting<'_> {
 
     /// All that decides what is written, and for whom.
     fn key(&self) -> RewriteKey {
-        let whose = [self.owner.tenant.to_string(), self.caller.to_owned()];
+        let whose = [self.rewrite_scope.tenant.to_string(), self.caller.to_owned()];
         let parts: Vec<String> = whose.into_iter().chain(self.enrich.meaning()).collect();
         RewriteKey::of(parts.iter().map(String::as_str))
     }

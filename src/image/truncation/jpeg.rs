@@ -9,9 +9,9 @@ use crate::image::truncation::jpeg::frame::Frame;
 use crate::image::truncation::jpeg::marker::{END, SCAN, end_of_scan, is_alone, next_marker, segment};
 use crate::image::truncation::jpeg::sequential_scan::SequentialScan;
 
-mod bits;
 mod decoder_state;
 mod frame;
+mod huffman_bits;
 pub(in crate::image) mod marker;
 mod progressive;
 mod sequential_scan;

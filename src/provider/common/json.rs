@@ -13,9 +13,9 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::provider::common::json::elided::ElidedJson;
+use crate::provider::common::json::skip_long_strings::ElidedJson;
 
-pub(in crate::provider) mod elided;
+pub(in crate::provider) mod skip_long_strings;
 
 /// Values one reply may hold; an image API's largest answer has a few hundred.
 const MAX_VALUES: u32 = 65_536;

@@ -49,12 +49,12 @@ fn lost(job: &Job<'_>, reply: &Reply, json: &Json<'_>, failure: Failure) -> Step
 
 /// What the vendor said of the cost, now or before.
 fn told_cost(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Option<Reported> {
-    openai::reply_json::reported_cost(&job.account.dialect, reply, json).or_else(|| job.noted.cloned())
+    openai::pictures_and_usage::reported_cost(&job.account.dialect, reply, json).or_else(|| job.noted.cloned())
 }
 
 /// The pictures; what the vendor said of the cost before counts where it says nothing now.
 fn done(job: &Job<'_>, reply: &Reply, json: &Json<'_>) -> Step {
-    match openai::reply_json::drawn(job, reply, json) {
+    match openai::pictures_and_usage::drawn(job, reply, json) {
         Ok(mut drawn) => {
             drawn.usage.reported = told_cost(job, reply, json);
             Step::Done(drawn)

@@ -14,8 +14,8 @@ use crate::provider::openai::models::family;
 pub(in crate::provider) mod body;
 pub(in crate::provider) mod errors;
 pub(in crate::provider) mod models;
+pub mod pictures_and_usage;
 pub(in crate::provider) mod reply;
-pub mod reply_json;
 pub(in crate::provider) mod stream;
 
 /// OpenAI itself, or an address that speaks exactly its language.

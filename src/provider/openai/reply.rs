@@ -10,7 +10,7 @@ use crate::provider::common::headers;
 use crate::provider::common::json::Json;
 use crate::provider::common::vendor_error::{VendorError, malformed};
 use crate::provider::openai::errors::failure;
-use crate::provider::openai::reply_json::{counted, drawn, reported_cost};
+use crate::provider::openai::pictures_and_usage::{counted, drawn, reported_cost};
 use crate::provider::openai::stream;
 
 /// What a reply to a generation call means.

@@ -13,7 +13,7 @@ use crate::provider::common::json::Json;
 use crate::provider::common::picture_source;
 use crate::provider::common::vendor_error::VendorError;
 use crate::provider::openai::errors::failure;
-use crate::provider::openai::reply_json::{counted, drawn, usage};
+use crate::provider::openai::pictures_and_usage::{counted, drawn, usage};
 
 /// The unfinished picture in an event.
 pub fn partial(event: &str) -> Option<Partial> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, FieldErrorKind};
-use crate::sandbox::http_request::BadBody;
+use crate::sandbox::read_http_request::BadBody;
 
 /// The envelope; the id is added where it is known.
 pub(super) fn error_body(kind: &str, message: &str) -> Value {

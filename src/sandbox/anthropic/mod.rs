@@ -19,8 +19,8 @@ use crate::sandbox::anthropic::requests::ParsedRequest;
 use crate::sandbox::anthropic::responses::Message;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
-use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::JsonResponse;
+use crate::sandbox::read_http_request::read_json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 

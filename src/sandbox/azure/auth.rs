@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use crate::sandbox::access_tokens::TokenStore;
 use crate::sandbox::azure::errors::violation;
 use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::http_request::{bearer, text};
+use crate::sandbox::read_http_request::{bearer, text};
 use crate::sandbox::settings::Vendor;
 
 pub(super) fn authorise(vendor: &Vendor, given: &TokenStore, headers: &HeaderMap) -> Result<(), ErrorResponse> {

@@ -21,11 +21,11 @@ use crate::sandbox::azure::errors::{
 };
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
-use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::JsonResponse;
-use crate::sandbox::openai::edits::ParsedEdit;
+use crate::sandbox::openai::edit_requests::ParsedEdit;
 use crate::sandbox::openai::models::{Family, MODELS};
 use crate::sandbox::openai::requests::{ParsedRequest, RequestForm};
+use crate::sandbox::read_http_request::read_json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 use crate::sandbox::{file_endpoint, openai};

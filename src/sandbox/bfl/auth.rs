@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::sandbox::bfl::errors::violation;
 use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::http_request::text;
+use crate::sandbox::read_http_request::text;
 use crate::sandbox::settings::Vendor;
 
 pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::sandbox::compatible::errors::CompatibleError;
-use crate::sandbox::http_request::text;
+use crate::sandbox::read_http_request::text;
 use crate::sandbox::settings::Vendor;
 
 pub(super) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), CompatibleError> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::sandbox::compatible::dialect::ErrorShape;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fields::{FieldError, FieldErrorKind};
-use crate::sandbox::http_request::BadBody;
+use crate::sandbox::read_http_request::BadBody;
 
 /// What went wrong, before it is put in the dialect's shape.
 #[derive(Clone, Debug, PartialEq)]

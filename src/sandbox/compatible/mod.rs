@@ -19,8 +19,8 @@ use crate::sandbox::compatible::errors::CompatibleError;
 use crate::sandbox::compatible::execute::execute;
 use crate::sandbox::compatible::requests::ParsedRequest;
 use crate::sandbox::file_endpoint;
-use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::JsonResponse;
+use crate::sandbox::read_http_request::read_json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 

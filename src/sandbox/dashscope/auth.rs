@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, StatusCode};
 
 use crate::sandbox::dashscope::errors::violation;
 use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::http_request::bearer;
+use crate::sandbox::read_http_request::bearer;
 use crate::sandbox::settings::Vendor;
 
 pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::FieldError;
-use crate::sandbox::http_request::BadBody;
+use crate::sandbox::read_http_request::BadBody;
 
 /// What the filter says of what came out.
 pub(in crate::sandbox) const WITHHELD: (&str, &str) =

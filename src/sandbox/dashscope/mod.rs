@@ -1,6 +1,6 @@
 //! Alibaba's DashScope (PROVIDERS.md section 10): messages that are answered at once, and tasks that are polled.
 //!
-//! The handlers are here, and when a call is charged; a request is read in `requests.rs` and `draw_parameters.rs` and
+//! The handlers are here, and when a call is charged; a request is read in `requests.rs` and `input_and_parameters.rs` and
 //! answered in `responses.rs`, what a model takes is in `models.rs`. Input pictures come inside the request, nothing is
 //! downloaded; text between pictures and streaming are not here. A prompt with the word "withheld" loses its last
 //! picture to the vendor's filter, while the others are delivered.
@@ -27,8 +27,8 @@ use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 
 mod auth;
-mod draw_parameters;
 pub(in crate::sandbox) mod errors;
+mod input_and_parameters;
 pub(in crate::sandbox) mod models;
 pub(in crate::sandbox) mod requests;
 mod responses;

@@ -1,7 +1,7 @@
 //! The models at the sandbox's DashScope: which surface each is on, what it takes, and what it draws.
 //!
 //! A reading of PROVIDERS.md section 10 of its own. A model that only the settings name is on the newer surface and
-//! draws any size. Requests are checked against this table in `draw_parameters.rs`.
+//! draws any size. Requests are checked against this table in `input_and_parameters.rs`.
 
 use crate::image::Size;
 use crate::sandbox::settings::Vendor;

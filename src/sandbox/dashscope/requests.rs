@@ -1,18 +1,18 @@
 //! Reads and checks a request to DashScope on either surface; both end in one [`ParsedRequest`].
 //!
-//! What a model takes is in `models.rs`; its input and parameters are read in `draw_parameters.rs`.
+//! What a model takes is in `models.rs`; its input and parameters are read in `input_and_parameters.rs`.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::Map;
 
 use crate::sandbox::dashscope::auth::authorise;
-use crate::sandbox::dashscope::draw_parameters::DrawParameters;
 use crate::sandbox::dashscope::errors::{bad_body, bad_field, violation, wrong_surface};
+use crate::sandbox::dashscope::input_and_parameters::DrawParameters;
 use crate::sandbox::dashscope::models::{Model, Spelling};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, RequestFields};
-use crate::sandbox::http_request::{read_json, text};
+use crate::sandbox::read_http_request::{read_json, text};
 use crate::sandbox::vendor_call::VendorCall;
 
 /// The header that makes a call a task.

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::sandbox::dashscope::draw_parameters::DrawParameters;
 use crate::sandbox::dashscope::errors::{WITHHELD, request_id};
+use crate::sandbox::dashscope::input_and_parameters::DrawParameters;
 use crate::sandbox::dashscope::models::Spelling;
 use crate::sandbox::dashscope::requests::ParsedRequest;
 use crate::sandbox::draw::Sketch;

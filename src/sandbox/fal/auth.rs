@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fal::errors::violation;
-use crate::sandbox::http_request::text;
+use crate::sandbox::read_http_request::text;
 use crate::sandbox::settings::Vendor;
 
 /// `Authorization: Key ...`, and no other word before the key.

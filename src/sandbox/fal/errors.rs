@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::FieldErrorKind;
-use crate::sandbox::http_request::BadBody;
+use crate::sandbox::read_http_request::BadBody;
 
 /// An error of the queue's own.
 pub(in crate::sandbox) fn violation(status: StatusCode, words: &str, kind: &str) -> ErrorResponse {

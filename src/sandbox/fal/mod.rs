@@ -26,8 +26,8 @@ use crate::sandbox::fal::models::Model;
 use crate::sandbox::fal::results::{RequestEnd, UnchargedPictures, add_error, stored_result, to_response};
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::file_endpoint;
-use crate::sandbox::http_request::{origin, read_json};
 use crate::sandbox::json_response::JsonResponse;
+use crate::sandbox::read_http_request::{origin, read_json};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::sandbox::access_tokens::TokenStore;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::google::errors::{error_body, violation};
-use crate::sandbox::http_request::{bearer, text};
+use crate::sandbox::read_http_request::{bearer, text};
 use crate::sandbox::settings::Vendor;
 
 /// The Gemini API's key.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, FieldErrorKind};
-use crate::sandbox::http_request::BadBody;
+use crate::sandbox::read_http_request::BadBody;
 
 pub(super) fn error_body(status: StatusCode, word: &str, message: &str) -> Value {
     json!({"error": {"code": status.as_u16(), "message": message, "status": word}})

@@ -3,7 +3,7 @@
 //!
 //! Strict where Google's own client is: what Vertex AI takes and the Gemini API does not is refused here too, and so is
 //! every member that is not in the schema. Models are data; one that only the settings know is asked like Gemini. What
-//! Imagen draws into a picture is in `edits.rs`. Not here: streaming, files by address.
+//! Imagen draws into a picture is in `edit_requests.rs`. Not here: streaming, files by address.
 
 use std::sync::Arc;
 
@@ -22,14 +22,14 @@ use crate::sandbox::google::errors::{bad_body, bad_field, fault_response, violat
 use crate::sandbox::google::models::{GEMINI, MODELS, Model};
 use crate::sandbox::google::requests::{read_content, read_predict};
 use crate::sandbox::google::responses::{charge_tokens, refusal};
-use crate::sandbox::http_request::read_json;
 use crate::sandbox::input_images::{decode_all, fingerprint};
 use crate::sandbox::json_response::JsonResponse;
+use crate::sandbox::read_http_request::read_json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 
 mod auth;
-pub(in crate::sandbox) mod edits;
+pub(in crate::sandbox) mod edit_requests;
 mod errors;
 mod models;
 mod requests;

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::image::{Format, Size};
 use crate::sandbox::fields::{FieldError, FieldErrorKind, RequestFields};
-use crate::sandbox::google::edits;
-use crate::sandbox::google::edits::PictureEdit;
+use crate::sandbox::google::edit_requests;
+use crate::sandbox::google::edit_requests::PictureEdit;
 use crate::sandbox::google::models::Model;
 
 pub(super) const THRESHOLDS: [&str; 5] =
@@ -131,7 +131,7 @@ pub(super) fn read_predict(
     let n = with.whole("sampleCount", 1..=4)?.unwrap_or(4);
     let size = match model.masked {
         // Known when the picture has been decoded.
-        true => edits::mode(&mut with).map(|()| (Size::new(0, 0), Size::new(0, 0)))?,
+        true => edit_requests::mode(&mut with).map(|()| (Size::new(0, 0), Size::new(0, 0)))?,
         false => size(&mut with, model, "sampleImageSize")?,
     };
     if with.text("negativePrompt")?.is_some() && !model.negative {

@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 
 use crate::sandbox::access_tokens::read_token_form;
 use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::http_request::origin;
 use crate::sandbox::json_response::JsonResponse;
+use crate::sandbox::read_http_request::origin;
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::unix_time::unix_time;

@@ -3,8 +3,8 @@
 use axum::http::{HeaderMap, StatusCode};
 
 use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::http_request::bearer;
 use crate::sandbox::openai::errors::invalid;
+use crate::sandbox::read_http_request::bearer;
 use crate::sandbox::settings::Vendor;
 
 pub(in crate::sandbox) fn authorise(vendor: &Vendor, headers: &HeaderMap) -> Result<(), ErrorResponse> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::FieldError;
-use crate::sandbox::http_request::BadBody;
+use crate::sandbox::read_http_request::BadBody;
 
 /// The envelope, whose code is a number.
 pub(super) fn error_body(status: StatusCode, message: &str) -> Value {

@@ -15,15 +15,15 @@ use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::{FieldError, RequestFields};
-use crate::sandbox::http_request::read_json;
 use crate::sandbox::json_response::{ExactJson, JsonResponse};
 use crate::sandbox::openrouter::auth::authorise;
+use crate::sandbox::openrouter::draw_and_charge::CallUsage;
 use crate::sandbox::openrouter::errors::{bad_body, bad_field, error_body, fault_response};
 use crate::sandbox::openrouter::models::Model;
 use crate::sandbox::openrouter::requests::{
     ParsedRequest, check, model, not_a, provider, referred, refuse_streaming, seed,
 };
-use crate::sandbox::openrouter::responses::CallUsage;
+use crate::sandbox::read_http_request::read_json;
 use crate::sandbox::settings::Name;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::unix_time::unix_time;

@@ -1,6 +1,6 @@
 //! OpenRouter as PROVIDERS.md section 7 has it: its image API in `image_api.rs`, its chat in `chat.rs`.
 //!
-//! What both APIs read alike is in `requests.rs`, what they draw, charge and answer alike in `responses.rs`. Not here:
+//! What both APIs read alike is in `requests.rs`, what they draw, charge and answer alike in `draw_and_charge.rs`. Not here:
 //! streaming, lists of models, routing among makers (`provider` is taken and ignored).
 
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::sandbox::vendor_call::finish;
 
 mod auth;
 pub(in crate::sandbox) mod chat;
+mod draw_and_charge;
 mod errors;
 mod image_api;
 pub(in crate::sandbox) mod models;
 mod requests;
-mod responses;
 
 pub(super) fn routes() -> Router<Arc<SandboxState>> {
     Router::new()

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, StatusCode};
 
 use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::http_request::bearer;
+use crate::sandbox::read_http_request::bearer;
 use crate::sandbox::replicate::errors::problem;
 use crate::sandbox::settings::Vendor;
 

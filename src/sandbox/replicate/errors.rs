@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::FieldError;
-use crate::sandbox::http_request::BadBody;
+use crate::sandbox::read_http_request::BadBody;
 
 pub(super) fn problem(status: StatusCode, title: &str, detail: &str) -> Value {
     json!({"title": title, "detail": detail, "status": status.as_u16()})

@@ -1,7 +1,7 @@
 //! Replicate predictions (PROVIDERS.md section 5): create by model or by version, wait, poll, cancel, fetch files.
 //!
 //! The handlers are here. A request is read in `requests.rs`, `prediction_task.rs` works on a prediction and
-//! `predictions.rs` keeps it; which inputs a model takes is in `models.rs`. Webhooks are accepted and never
+//! `prediction_state.rs` keeps it; which inputs a model takes is in `models.rs`. Webhooks are accepted and never
 //! called.
 
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use super::settings::Name;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fault_injection::inject_fault;
 use crate::sandbox::file_endpoint;
-use crate::sandbox::http_request::origin;
 use crate::sandbox::json_response::JsonResponse;
+use crate::sandbox::read_http_request::origin;
 use crate::sandbox::replicate::auth::authorise;
 use crate::sandbox::replicate::errors::{fault_response, not_found_error};
-use crate::sandbox::replicate::predictions::Prediction;
+use crate::sandbox::replicate::prediction_state::Prediction;
 use crate::sandbox::replicate::requests::{cancel_after, prefer_wait, read_request};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
@@ -27,8 +27,8 @@ use crate::sandbox::vendor_call::{VendorCall, finish};
 mod auth;
 mod errors;
 pub(in crate::sandbox) mod models;
+pub(in crate::sandbox) mod prediction_state;
 mod prediction_task;
-pub(in crate::sandbox) mod predictions;
 mod requests;
 
 pub(super) fn routes() -> Router<Arc<SandboxState>> {

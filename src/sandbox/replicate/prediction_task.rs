@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::sandbox::draw::Sketch;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::lock::lock;
-use crate::sandbox::replicate::predictions::{Prediction, PredictionEnd, PredictionProgress, now, phase};
+use crate::sandbox::replicate::prediction_state::{Prediction, PredictionEnd, PredictionProgress, now, phase};
 use crate::sandbox::replicate::requests::{ParsedRequest, PictureInput};
 use crate::sandbox::settings::{Name, Vendor};
 use crate::sandbox::state::SandboxState;

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, StatusCode};
 
 use crate::sandbox::error_response::ErrorResponse;
-use crate::sandbox::http_request::bearer;
+use crate::sandbox::read_http_request::bearer;
 use crate::sandbox::settings::Vendor;
 use crate::sandbox::stability::stable_image_errors::violation;
 use crate::sandbox::stability::v1_errors::error_body;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::faults::Mode;
 use crate::sandbox::fields::FieldError;
-use crate::sandbox::http_request::BadBody;
+use crate::sandbox::read_http_request::BadBody;
 use crate::sandbox::stability::common::fault_words;
 
 /// Version 1's envelope: one `message`.

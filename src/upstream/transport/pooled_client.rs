@@ -28,7 +28,7 @@ use crate::upstream::transport::bounds::{AllowedTargets, Bounds, Watcher};
 use crate::upstream::transport::dns::Resolver;
 use crate::upstream::transport::error::TransportError;
 use crate::upstream::transport::happy_eyeballs;
-use crate::upstream::transport::http_client::{HeldReply, HttpClient};
+use crate::upstream::transport::http_client_trait::{HeldReply, HttpClient};
 use crate::upstream::transport::reply_memory::{CallReservation, ReplyReservation};
 use crate::upstream::transport::response_body::{self, broken};
 use crate::upstream::transport::send_request::{self, SentRequest};

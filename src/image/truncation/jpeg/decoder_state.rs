@@ -1,7 +1,7 @@
 //! What the segments of a JPEG said so far: its frame, its Huffman tables, its restart interval.
 
-use crate::image::truncation::jpeg::bits::Huffman;
 use crate::image::truncation::jpeg::frame::Frame;
+use crate::image::truncation::jpeg::huffman_bits::Huffman;
 
 /// What the segments said on the way.
 #[derive(Default)]

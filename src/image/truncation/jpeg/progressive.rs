@@ -4,9 +4,9 @@
 //! read to its end and together they leave no bit of any coefficient open. What a refining scan holds depends on which
 //! coefficients are zero so far, so that much of each block is remembered.
 
-use crate::image::truncation::jpeg::bits::{Bits, Huffman};
 use crate::image::truncation::jpeg::decoder_state::DecoderState;
 use crate::image::truncation::jpeg::frame::{Component, Frame};
+use crate::image::truncation::jpeg::huffman_bits::{Bits, Huffman};
 use crate::image::truncation::jpeg::marker::{SCAN, end_of_scan, is_alone, next_marker, segment};
 
 /// The marker that begins a progressive frame.

@@ -1,8 +1,8 @@
 //! A sequential scan: which components it holds, and the walk through their blocks.
 
-use crate::image::truncation::jpeg::bits::{Bits, Huffman};
 use crate::image::truncation::jpeg::decoder_state::DecoderState;
 use crate::image::truncation::jpeg::frame::Frame;
+use crate::image::truncation::jpeg::huffman_bits::{Bits, Huffman};
 
 /// A scan: the components it holds, each with its tables.
 pub(super) struct SequentialScan<'w> {

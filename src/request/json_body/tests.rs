@@ -1,6 +1,6 @@
-//! Tests of request/json.rs.
+//! Tests of request/json_body.rs.
 
-use super::*;
+use crate::request::json_body::*;
 
 const SHAPE: BodySchema = BodySchema { known: &["prompt", "n"], pictures: Some(2), example: "{}" };
 

@@ -1,4 +1,4 @@
-//! One listener: the application that answers there, its protocols, and its limits.
+//! What all connections of a listener share: the application that answers there, its protocols, and its limits.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use crate::config::plan::Limits;
 use crate::gateway::Gateway;
 use crate::server::connections::Connections;
 
-/// One listener.
-pub struct HttpListener<A> {
+/// What all connections of a listener share.
+pub struct ListenerContext<A> {
     /// The application that answers.
     pub app: Arc<A>,
     /// Whose limits count.
@@ -24,7 +24,7 @@ pub struct HttpListener<A> {
     pub http2: bool,
 }
 
-impl<A> HttpListener<A> {
+impl<A> ListenerContext<A> {
     /// The limits in force.
     pub fn limits(&self) -> Limits {
         self.gateway.snapshot().plan.server.limits.clone()

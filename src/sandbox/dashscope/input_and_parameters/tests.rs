@@ -1,6 +1,6 @@
-//! Tests of sandbox/dashscope/draw_parameters.rs.
+//! Tests of sandbox/dashscope/input_and_parameters.rs.
 
-use super::*;
+use crate::sandbox::dashscope::input_and_parameters::*;
 use crate::sandbox::settings::Vendor;
 
 fn model(name: &str) -> Option<Model> {

@@ -11,12 +11,12 @@ use serde_json::{Map, Value};
 use crate::image::Format;
 use crate::sandbox::error_response::ErrorResponse;
 use crate::sandbox::fields::{FieldError, FieldErrorKind, RequestFields};
-use crate::sandbox::http_request::{media_type, read_json, text};
 use crate::sandbox::input_images::{InspectedPicture, data_url, decode_all, fingerprint};
 use crate::sandbox::multipart::{BadForm, Form};
 use crate::sandbox::openai::errors::{bad_body, bad_field, invalid};
 use crate::sandbox::openai::models::Family;
 use crate::sandbox::openai::requests::RequestForm;
+use crate::sandbox::read_http_request::{media_type, read_json, text};
 
 /// The largest mask, and the largest picture for DALL-E 2.
 const FOUR_MIB: usize = 4 * 1024 * 1024;
