@@ -87,14 +87,12 @@ async fn fresh_pictures_take_the_places_of_the_old_ones_and_no_others() {
 #[tokio::test]
 async fn a_call_that_was_given_up_fills_its_own_place_when_it_comes_after_all() {
     let painter = Painter::open(&[]).await;
-    let world = World::new(&config(&painter, &["a", "b"], ", deadline: 4s, attempts: {max: 5}")).await;
-    painter.hold(&["a"]);
+    let world = World::new(&config(&painter, &["a", "b"], ", deadline: 8s, attempts: {max: 5}")).await;
+    painter.hold(&["a", "b"]);
     let mut client = world.client().await;
     let body = wish(7, 2).to_string();
     client.send("POST", GENERATE, &[("content-type", "application/json")], body.as_bytes()).await;
-    painter.until(2).await;
     // After half of the time both places are drawn by the next offer too; what comes first counts, each in its place.
-    painter.hold(&["a", "b"]);
     painter.until(4).await;
     painter.hold(&["b"]);
     let answer = client.receive().await.unwrap();
