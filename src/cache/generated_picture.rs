@@ -49,3 +49,26 @@ impl GeneratedPicture {
         record + self.picture.weight()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{Encoded, Format, Size};
+
+    #[test]
+    fn a_picture_weighs_its_bytes_and_every_text_that_is_kept_with_it() {
+        let picture = |bytes: usize| Picture {
+            encoded: Encoded::Raw(vec![7; bytes].into()),
+            format: Format::Png,
+            size: Size::new(1, 1),
+            revised_prompt: None,
+        };
+        let of = |bytes| GeneratedPicture::new(picture(bytes), "p/m".into(), Usd::ZERO, 5);
+        let (plain, larger) = (of(100).weight(), of(1100).weight());
+        assert_eq!(larger, plain + 1000);
+        let longer = GeneratedPicture { drawn_by: "provider/m".into(), ..of(100) };
+        assert_eq!(longer.weight(), plain + "provider/m".len() - "p/m".len());
+        let adjusted = GeneratedPicture { adjusted: ["x".repeat(40), "y".repeat(2)].into(), ..of(100) };
+        assert_eq!(adjusted.weight(), plain + 2 * size_of::<String>() + 42);
+    }
+}

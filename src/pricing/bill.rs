@@ -144,4 +144,21 @@ mod tests {
         assert_eq!(first(None, &shape, by(BilledSize::Asked), Some(drawn)), Some(drawn));
         assert_eq!(first(None, &shape, by(BilledSize::Asked), None), Some(asked));
     }
+
+    #[test]
+    fn what_a_provider_reports_counts_with_the_markup_and_less_than_nothing_or_nonsense_does_not() {
+        let price = Price {
+            markup_ppm: 100_000,
+            per_unit: Some(Usd::from_nanos(3)),
+            ..Price::flat(Usd::from_nanos(50_000_000))
+        };
+        let request = ImageRequest::from_json(br#"{"prompt": "a fox"}"#).unwrap();
+        let (fitted, usual, listed) = (fitted(OutputSize::Default), ModelDefaults::default(), Usd::ZERO);
+        let input = BillInput { price: &price, request: &request, fitted: &fitted, usual, sent_quality: None, listed };
+        let dollars = |text: &str| input.reported(&Reported::Dollars(text.to_owned())).map(Usd::nanos);
+        assert_eq!([dollars("0.04"), dollars("0")], [44_000_000, 0].map(Some));
+        assert_eq!([dollars("-0.04"), dollars("free")], [None; 2]);
+        assert_eq!(input.reported(&Reported::Cents("4".to_owned())).map(Usd::nanos), Some(44_000_000));
+        assert_eq!(input.reported(&Reported::Units("10".to_owned())).map(Usd::nanos), Some(33));
+    }
 }
