@@ -260,6 +260,20 @@ mod tests {
     }
 
     #[test]
+    fn of_several_budgets_the_one_that_the_cheapest_attempt_missed_is_told() {
+        let (limit, left) = (Usd::from_nanos(1_000_000_000), Usd::from_nanos(10_000_000));
+        let mut obstacles = Obstacles::default();
+        for (route, nanos) in [("dear", 50_000_000), ("cheap", 20_000_000), ("middling", 30_000_000)] {
+            let (scope, wanted) = (CounterScope::Route(route.into()), Usd::from_nanos(nanos));
+            let missed = BudgetExceeded { scope, per: Per::Day, limit, left, wanted, resets: None };
+            obstacles.note(&Obstacle::BudgetExceeded(missed));
+        }
+        let error = explain(&obstacles, &[Skip::OverBudget], false, Instant::now());
+        assert_eq!((error.kind, error.code()), (ErrorKind::OverBudget, "budget_exceeded"));
+        assert!(error.message.contains("of route 'cheap'") && error.message.contains("0.02 USD"), "{}", error.message);
+    }
+
+    #[test]
     fn a_call_that_timed_out_is_the_deadlines_fault_only_once_that_has_passed() {
         let mut obstacles = Obstacles::default();
         obstacles.note_failure(Failure::new(Class::TimeoutAmbiguous, ""));

@@ -106,6 +106,19 @@ fn an_attempt_that_was_interrupted_may_have_been_charged() {
     let unsure = SpendAccount { provider: "p".into(), model: "m".into(), kind: SpendKind::Uncertain };
     assert_eq!(ledger.totals(), [(unsure, Total { pictures: 1, usd: usd("0.3") })]);
     assert_eq!(open(&ledger, intent(&plan, 1, usd("0.8"))).unwrap_err().left, usd("0.7"));
+    let seen = ledger.sum(Dimension::Provider, "p", Duration::from_secs(3600), NOON);
+    assert_eq!((seen.attempts, seen.failures), (1, 1), "alerts count it among the failures");
+}
+
+#[test]
+fn a_settlement_says_where_its_amount_is_from() {
+    let plan = plan("", "price: 0.3");
+    let ledger = ledger(&plan);
+    let source = |charge| settle(open(&ledger, intent(&plan, 1, usd("0.3"))).unwrap(), charge).source;
+    assert_eq!(source(pictures(1, usd("0.3"))), CostSource::Table);
+    assert_eq!(source(Charge { source: CostSource::Reported, ..pictures(1, usd("0.3")) }), CostSource::Reported);
+    assert_eq!(source(pictures(1, Usd::ZERO)), CostSource::Table, "a picture that is free was billed at nothing");
+    assert_eq!(source(pictures(0, Usd::ZERO)), CostSource::Nothing);
 }
 
 #[test]
