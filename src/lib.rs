@@ -53,8 +53,8 @@
 //! A [`Gateway`] answers requests without any HTTP server:
 //!
 //! ```
-//! use easel::reload::{self, Os};
-//! use easel::{Ask, Gateway, ImageRequest};
+//! use easel::reload::{self, ProcessEnv};
+//! use easel::{Gateway, GatewayRequest, ImageRequest};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # tokio::runtime::Runtime::new()?.block_on(async {
@@ -64,10 +64,10 @@
 //! routes:
 //!   - {name: all, offers: [home/flux], price: {max_usd_per_image: 0.001}}
 //! ";
-//! let gateway = Gateway::new(reload::check("easel.yaml", config, &Os)?)?;
+//! let gateway = Gateway::new(reload::check("easel.yaml", config, &ProcessEnv)?)?;
 //! let request = ImageRequest::from_json(br#"{"prompt": "a red fox"}"#)?;
-//! let ask = Ask::new(request);
-//! let outcome = gateway.serve(&gateway.snapshot(), ask, |_header| None).await;
+//! let request = GatewayRequest::new(request);
+//! let outcome = gateway.serve(&gateway.snapshot(), request, |_header| None).await;
 //! assert_eq!(outcome.as_str(), "price_limit");
 //! # Ok(())
 //! # })
