@@ -10,15 +10,19 @@ use std::time::Duration;
 use crate::breaker::pause::Pause;
 use crate::failure::{Class, Failure};
 
-/// Pause after a 429 that does not say how long.
+/// Pause after a 429 that does not say how long. Vendors count over windows of a second to a minute, and most 429s of a
+/// burst are over within seconds; one that is not says so again, and the next pause costs one call.
 const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(2);
-/// Pause when the account is out of money or quota; waiting does not help, a person must act.
+/// Pause when the account is out of money or quota; waiting does not help, a person must act. Five minutes cost twelve
+/// refused calls an hour, and are the longest that drawing waits after the account was filled.
 const QUOTA_PAUSE: Duration = Duration::from_secs(300);
-/// Pause when the credentials were refused; a reload may bring better ones.
+/// Pause when the credentials were refused; a reload may bring better ones. A minute, because a key that was just made
+/// is unknown to some of a vendor's servers for about so long, and many refused keys in a row lock an account.
 const AUTH_PAUSE: Duration = Duration::from_secs(60);
-/// Pause when the model is gone.
+/// Pause when the model is gone. A model that was retired stays so; ten minutes are for one that is being deployed.
 const GONE_PAUSE: Duration = Duration::from_secs(600);
-/// No provider's own waiting time is believed beyond this.
+/// No provider's own waiting time is believed beyond this: limits by the day name hours, and often more room is given
+/// before, so one call in ten minutes looks.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// What a failure calls for: a pause at once, as wide as its scope, and whether it counts as one failure of the

@@ -14,7 +14,7 @@ pub use crate::breaker::pause::{Pause, PausedUntil};
 pub use crate::breaker::target::{BreakerTarget, ModelOperation};
 use crate::breaker::target::{CircuitName, place};
 use crate::config::plan::Breaker as Limits;
-use crate::failure::{Failure, FailureScope};
+use crate::failure::{Class, Failure, FailureScope};
 
 mod circuit;
 mod failure_policy;
@@ -52,10 +52,10 @@ impl Breakers {
         let probes = verdicts.map(|verdict| verdict == Verdict::Probe);
         for (name, probe) in names.iter().zip(probes) {
             if probe && let Some(breaker) = circuits.get_mut(name) {
-                breaker.probe_out = true;
+                breaker.send_probe(now);
             }
         }
-        Ok(Pass { breakers: self.clone(), names, probes, reported: false })
+        Ok(Pass { breakers: self.clone(), names, probes, began: now, reported: false })
     }
 
     /// Forgets every account that is not among these, by its provider's name and its fingerprint.
@@ -102,6 +102,7 @@ pub struct Pass {
     breakers: Arc<Breakers>,
     names: [CircuitName; 3],
     probes: [bool; 3],
+    began: Instant,
     reported: bool,
 }
 
@@ -110,18 +111,22 @@ impl Pass {
     pub fn succeeded(mut self, now: Instant) {
         self.reported = true;
         let mut circuits = self.breakers.lock();
-        for (name, probe) in self.names.iter().zip(self.probes) {
+        self.give_back(&mut circuits);
+        for name in &self.names {
             if let Some(breaker) = circuits.get_mut(name) {
-                breaker.probe_out &= !probe;
-                breaker.succeeded(probe, now);
+                breaker.succeeded(self.began, now);
             }
         }
     }
 
-    /// The call failed. A caller's mistake or a refusal says nothing against the offer, so it counts as an answer.
+    /// The call failed. A caller's mistake or a refusal says nothing against the offer, so it counts as an answer; a call
+    /// that was never made counts as nothing.
     /// `chance`, out of 1000, decides how much later than told a pause ends. Returns the pause that this brought, if
     /// any: everybody who asks before its end is told the same time.
     pub fn failed(mut self, failure: &Failure, limits: Limits, chance: u32, now: Instant) -> Option<PausedUntil> {
+        if failure.class == Class::Unrecorded {
+            return None;
+        }
         let Some(failure_policy) = failure_policy(failure) else {
             self.succeeded(now);
             return None;
@@ -136,7 +141,7 @@ impl Pass {
         if failure_policy.counts {
             let operation = place(FailureScope::Operation);
             let breaker = circuits.entry(self.names[operation].clone()).or_default();
-            breaker.failed(self.probes[operation], limits, chance, now);
+            breaker.failed((self.began, self.probes[operation]), limits, chance, now);
         }
         last_of(self.names.iter().filter_map(|name| circuits.get(name)).map(|breaker| breaker.verdict(now)))
     }
@@ -144,7 +149,7 @@ impl Pass {
     fn give_back(&self, circuits: &mut HashMap<CircuitName, Circuit>) {
         for (name, probe) in self.names.iter().zip(self.probes) {
             if probe && let Some(breaker) = circuits.get_mut(name) {
-                breaker.probe_out = false;
+                breaker.probe_is_back(self.began);
             }
         }
     }

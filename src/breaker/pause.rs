@@ -53,4 +53,7 @@ pub struct PausedUntil {
     pub pause: Pause,
     /// Until when, as everybody is told who asks meanwhile.
     pub until: Instant,
+    /// When it may be asked again at the latest: a little later than is told, or, while a probe is out, when another
+    /// may go.
+    pub opens: Instant,
 }

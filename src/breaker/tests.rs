@@ -7,7 +7,14 @@ use crate::breaker::circuit::spread;
 use crate::breaker::failure_policy::LONGEST_PAUSE;
 use crate::failure::{Class, Classification};
 
-const LIMITS: Limits = Limits { failures: 3, window: Duration::from_secs(30), pause: Duration::from_secs(20) };
+mod recovery;
+
+const LIMITS: Limits = Limits {
+    failures: 3,
+    window: Duration::from_secs(30),
+    pause: Duration::from_secs(20),
+    max_pause: Duration::from_secs(300),
+};
 
 struct Story {
     breakers: Arc<Breakers>,
@@ -62,7 +69,7 @@ fn a_tripped_offer_is_skipped_until_its_pause_ends_and_one_probe_decides() {
     assert_eq!(story.pass("m").unwrap_err().pause, Pause::Probing);
     probe.failed(&Failure::new(Class::Server, ""), LIMITS, 0, story.now);
     assert_eq!(story.pause("m"), Some(Pause::Failing));
-    story.later(20);
+    story.later(40);
     story.pass("m").unwrap().succeeded(story.now);
     assert_eq!(story.pause("m"), None);
     assert_eq!(story.breakers.state("p", 1, "m", story.now), 0);
@@ -232,14 +239,15 @@ fn a_callers_mistake_says_nothing_against_the_offer() {
 }
 
 #[test]
-fn a_long_pause_ends_a_little_later_by_chance_and_a_short_one_when_it_was_told() {
-    let seconds = Duration::from_secs;
+fn a_pause_ends_a_little_later_by_chance_and_a_short_one_hardly_later() {
+    let (seconds, millis) = (Duration::from_secs, Duration::from_millis);
     assert_eq!([0, 500, 1000].map(|chance| spread(seconds(40), chance)), [seconds(0), seconds(1), seconds(2)]);
-    assert_eq!([spread(seconds(9), 1000), spread(seconds(600), 1000)], [seconds(0), seconds(5)]);
+    assert_eq!([spread(seconds(1), 1000), spread(seconds(600), 1000)], [millis(50), seconds(5)]);
     let mut story = Story::new();
     let told = Failure::new(Class::RateLimited, "").with_retry_after(Some(seconds(40)));
     let paused_until = story.pass("m").unwrap().failed(&told, LIMITS, 1000, story.now).unwrap();
     assert_eq!(paused_until.until, story.now + seconds(40), "what is told is the vendor's time");
+    assert_eq!(paused_until.opens, story.now + seconds(42));
     story.later(41);
     assert_eq!(story.pause("m"), Some(Pause::RateLimited));
     story.later(1);

@@ -288,11 +288,11 @@ mod tests {
         let mut obstacles = Obstacles::default();
         for (pause, seconds) in [(Pause::RateLimited, 40), (Pause::Quota, 30)] {
             let until = now + Duration::from_secs(seconds);
-            obstacles.note(&Obstacle::PausedUntil(PausedUntil { pause, until }));
+            obstacles.note(&Obstacle::PausedUntil(PausedUntil { pause, until, opens: until }));
         }
         let error = explain(&obstacles, &[], false, now);
         assert_eq!((error.kind, error.retry_after), (ErrorKind::Busy, Some(Duration::from_secs(30))));
-        obstacles.note(&Obstacle::PausedUntil(PausedUntil { pause: Pause::Auth, until: now }));
+        obstacles.note(&Obstacle::PausedUntil(PausedUntil { pause: Pause::Auth, until: now, opens: now }));
         assert_eq!(explain(&obstacles, &[], false, now).kind, ErrorKind::Unavailable);
     }
 }

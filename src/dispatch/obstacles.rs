@@ -76,7 +76,7 @@ impl Obstacles {
 
     /// Remembers why an offer is paused, and when the first may be asked again.
     pub fn note_pause(&mut self, paused_until: PausedUntil) {
-        let PausedUntil { pause, until } = paused_until;
+        let PausedUntil { pause, until, .. } = paused_until;
         *(if pause.is_a_limit() { &mut self.used_up } else { &mut self.paused }) = true;
         self.earliest_retry = Some(self.earliest_retry.map_or(until, |known| known.min(until)));
     }

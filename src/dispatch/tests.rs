@@ -104,6 +104,11 @@ impl World {
         }
     }
 
+    fn pause(&mut self, offer: usize, pause: Pause, length: Duration) {
+        let until = self.now + length;
+        self.paused[offer] = Some(PausedUntil { pause, until, opens: until });
+    }
+
     fn shortage(&self, wanted: Usd) -> BudgetExceeded {
         let scope = CounterScope::Route("all".into());
         BudgetExceeded { scope, per: Per::Month, limit: self.left, left: self.left, wanted, resets: None }

@@ -23,7 +23,12 @@ mod openrouter;
 mod replicate;
 mod stability;
 
-const LIMITS: Breaker = Breaker { failures: 5, window: Duration::from_secs(30), pause: Duration::from_secs(20) };
+const LIMITS: Breaker = Breaker {
+    failures: 5,
+    window: Duration::from_secs(30),
+    pause: Duration::from_secs(20),
+    max_pause: Duration::from_secs(300),
+};
 
 /// What an answer leads to, in one line: `class | who is paused, why, for how many seconds | what is next`.
 ///

@@ -26,7 +26,16 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 const CONCURRENCY: Concurrency = Concurrency { limit: 32, queue: 256, max_wait: Duration::from_secs(10) };
-const BREAKER: Breaker = Breaker { failures: 5, window: Duration::from_secs(30), pause: Duration::from_secs(20) };
+/// Five failures without a success between them within 30 s: one or two that stumble are made up for by the next offer
+/// and need no pause, and where there is traffic an outage brings five within seconds. The first pause is about one
+/// picture's time, so that an offer that hiccups is soon back. Doubled up to five minutes, an outage of hours costs twelve
+/// calls an hour, and is over for Easel five minutes after its end at the latest.
+const BREAKER: Breaker = Breaker {
+    failures: 5,
+    window: Duration::from_secs(30),
+    pause: Duration::from_secs(20),
+    max_pause: Duration::from_secs(300),
+};
 
 /// The kind whose differences from OpenAI are written in the config.
 const COMPATIBLE: &str = "openai_compatible";
@@ -333,10 +342,17 @@ fn concurrency(
 }
 
 fn breaker(checker: &mut Checker<'_>, written: &file::Breaker, at: NodePath<'_>) -> Breaker {
-    let file::Breaker { failures, window, pause } = written;
+    let file::Breaker { failures, window, pause, max_pause } = written;
+    let pause = checker.some_time(at.key("pause"), pause.as_ref(), BREAKER.pause);
+    let longest = at.key("max_pause");
+    let max_pause = checker.time(longest, max_pause.as_ref(), BREAKER.max_pause.max(pause));
+    if max_pause < pause {
+        checker.report(longest, "is shorter than the first pause", "make it at least as long as `pause`".to_owned());
+    }
     Breaker {
         failures: checker.count(at.key("failures"), *failures, 1, BREAKER.failures),
         window: checker.some_time(at.key("window"), window.as_ref(), BREAKER.window),
-        pause: checker.some_time(at.key("pause"), pause.as_ref(), BREAKER.pause),
+        pause,
+        max_pause,
     }
 }

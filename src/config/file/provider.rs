@@ -132,6 +132,8 @@ pub(in crate::config) struct Breaker {
     pub(in crate::config) failures: Option<u64>,
     /// The time in which they count. Default 30s.
     pub(in crate::config) window: Option<Time>,
-    /// How long the pause is. Default 20s.
+    /// How long the first pause is. Each that follows without a success in between is twice as long. Default 20s.
     pub(in crate::config) pause: Option<Time>,
+    /// How long a pause becomes at most. Default 5m, or `pause` where that is longer.
+    pub(in crate::config) max_pause: Option<Time>,
 }

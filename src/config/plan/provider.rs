@@ -157,6 +157,8 @@ pub struct Breaker {
     pub failures: u32,
     /// The time in which they count.
     pub window: Duration,
-    /// How long the pause is.
+    /// How long the first pause is.
     pub pause: Duration,
+    /// How long the pauses become that follow it without a success in between.
+    pub max_pause: Duration,
 }

@@ -22,6 +22,11 @@ fn what_is_wrong_with_a_provider_is_told() {
         ("    concurrency: {limit: -1}\n", "", &["expected a whole number, found `-1` | -"]),
         ("    breaker: {failures: 5000000000}\n", "", &["is too large a number | -"]),
         (
+            "    breaker: {pause: 30s, max_pause: 20s}\n",
+            "",
+            &["is shorter than the first pause | make it at least as long as `pause`"],
+        ),
+        (
             "    base_url: api.openai.com/v1\n",
             "",
             &["`api.openai.com/v1` is not a URL | write it like https://api.example.com/v1/"],
@@ -59,7 +64,11 @@ fn what_is_wrong_with_a_provider_is_told() {
                 "unknown key `retries` | the keys here are: api_key, api_version, base_url, billing, breaker, budget, concurrency, connect_timeout, credentials, dialect, download_hosts, entra, ...",
             ],
         ),
-        ("    breaker: 5\n", "", &["expected a mapping, found `5` | the keys here are: failures, pause, window"]),
+        (
+            "    breaker: 5\n",
+            "",
+            &["expected a mapping, found `5` | the keys here are: failures, max_pause, pause, window"],
+        ),
         ("    timeout: [1s]\n", "", &["expected a time, found a list | write it like 500ms, 10s, 2m, 1h, 30d"]),
     ]);
 }

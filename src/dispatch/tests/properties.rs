@@ -52,7 +52,7 @@ fn happen(world: &mut World, dispatch: &mut Dispatch, happening: Happening) -> V
         }
         Happening::Paused(offer, seconds) => {
             let until = world.now + Duration::from_secs(seconds);
-            world.paused[offer] = Some(PausedUntil { pause: Pause::Failing, until });
+            world.paused[offer] = Some(PausedUntil { pause: Pause::Failing, until, opens: until });
         }
         _ => {}
     }

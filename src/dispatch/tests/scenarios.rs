@@ -71,7 +71,7 @@ fn a_request_queues_where_every_offer_is_full_and_takes_the_first_slot_or_gives_
 #[test]
 fn an_offer_that_is_paused_or_over_its_budget_is_passed_over_with_its_reason() {
     let mut world = World::new(&[1, 1], Duration::from_secs(10));
-    world.paused[0] = Some(PausedUntil { pause: Pause::Quota, until: world.began + Duration::from_secs(60) });
+    world.pause(0, Pause::Quota, Duration::from_secs(60));
     world.left = Usd::ZERO;
     let mut dispatch = Dispatch::new(rules(&world, 1), vec![candidate(0, 1), candidate(1, 1)], Vec::new(), 2);
     world.run(&mut dispatch);
