@@ -28,6 +28,7 @@ pub fn route_digest(route: &Route) -> Digest {
         models: _,
         headers: _,
         offers: _,
+        strategy: _,
         // Money and timeouts.
         max_usd_per_image: _,
         max_usd_per_request: _,
@@ -54,7 +55,7 @@ pub fn route_digest(route: &Route) -> Digest {
 
 /// How an offer is told to draw, and with what words.
 pub fn offer_digest(offer: &Offer) -> Digest {
-    let Offer { provider, model, name: _, max_usd_per_image: _ } = offer;
+    let Offer { provider, model, name: _, max_usd_per_image: _, when: _ } = offer;
     let Model { name: _, price: _, volume: _, capabilities, options, via, family } = &**model;
     let CapabilityOverrides {
         // What it is asked for at once, and what it is asked for at all: a request that is drawn is drawn alike.

@@ -19,6 +19,7 @@ mod provider;
 mod route;
 mod scalar;
 mod server;
+mod strategy;
 
 pub(super) use alert::{Alert, Dimension};
 pub(super) use client::{Client, Clients, Keys, Rate};
@@ -35,6 +36,7 @@ pub(super) use scalar::{
     Bytes, Delivery, Dollars, FileFormat, Hidden, Percent, Pixels, Quality, Ratio, RowSize, Time, When, ZoneName,
 };
 pub(super) use server::{Cache, Cors, Ledger, Limits, OnLedgerError, Server, Tls};
+pub(super) use strategy::{AskWhen, CheapestAccepted, Strategy, StrategyWord};
 
 /// One Easel: where it listens, whom it may ask, and which request goes where.
 #[derive(Default, Deserialize, JsonSchema)]

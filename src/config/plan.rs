@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::diff::Outline;
 use crate::config::report::Problems;
@@ -18,16 +19,18 @@ mod money;
 mod provider;
 mod route;
 mod server;
+mod strategy;
 
 pub use crate::config::plan::model::{CapabilityOverrides, EditOverride, Model, TextModel, Via};
 pub use crate::config::plan::provider::{Account, Breaker, Concurrency, Credentials, Provider};
 pub use crate::config::plan::route::{Defaults, Enrich, ModelPattern, Offer, OnDeadline, Prompt, Route, RouteCache};
 pub use crate::config::plan::server::{Cache, LedgerRules, Limits, OnLedgerError, Server, Tls};
-pub use alert::{Alert, Comparison, Condition, Dimension, LONGEST_WINDOW, Measure, Unit, longest_window};
+pub use alert::{Alert, Comparison, Condition, Dimension, LONGEST_WINDOW, Measure, Unit};
 pub use client::{Client, Rate};
 pub use dialect::{AskAt, CostUnit, Dialect, EditAs, Poll, SizeFormat};
 pub use hosts::{HostRule, NoHost};
 pub use money::{Billing, Budget};
+pub use strategy::{AcceptanceRules, AskWhen, Strategy};
 
 /// A whole config, ready to run.
 #[derive(Clone, Debug)]
@@ -51,4 +54,16 @@ pub struct Plan {
     pub alerts: Vec<Arc<Alert>>,
     /// What the file said, to tell what another one changes.
     pub written: Outline,
+}
+
+impl Plan {
+    /// The longest window that an alert or a strategy looks over; sums must be kept for as long.
+    pub fn longest_window(&self) -> Option<Duration> {
+        let alerts = self.alerts.iter().map(|alert| alert.over);
+        let strategies = self.routes.iter().filter_map(|route| match &route.strategy {
+            Strategy::CheapestAccepted(rules) => Some(rules.over),
+            _ => None,
+        });
+        alerts.chain(strategies).max()
+    }
 }

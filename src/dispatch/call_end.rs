@@ -15,6 +15,8 @@ pub struct CallEnd {
     pub uncertain: Usd,
     /// Whether pictures were withheld for their content.
     pub refused: bool,
+    /// Whether pictures came that are not delivered: broken ones, or others than were asked for.
+    pub rejected: bool,
     /// What went wrong, if pictures are missing because of it.
     pub failure: Option<Failure>,
     /// Whether it may have been carried out and charged, so that the same must not be bought there again.

@@ -16,6 +16,7 @@ impl Dispatch {
             self.places.give_back(&places);
             self.history[slow].failures += 1;
             self.history[slow].excluded = true;
+            self.late = true;
             self.reconsider_all();
             self.notices.push_back(Action::GivenUp { candidate: slow });
             self.obstacles.note_failure(Failure::new(Class::TimeoutAmbiguous, "no reply in half the time left"));

@@ -21,6 +21,7 @@ impl Dispatch {
         if let Some(paused_until) = end.paused_until {
             self.obstacles.note_pause(paused_until);
         }
+        self.rejected |= end.rejected;
         self.settle(&ended, &end);
         let dispositions = self.place(&ended, &end.at);
         if end.refused || end.failure.as_ref().is_some_and(|failure| failure.class == Class::Policy) {

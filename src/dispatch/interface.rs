@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::breaker::PausedUntil;
+use crate::dispatch::choice_reason::ChoiceReason;
 use crate::ledger::BudgetExceeded;
 use crate::money::Usd;
 use crate::routing::{Caps, Skip};
@@ -27,6 +28,8 @@ pub struct DispatchRules {
     pub max_failures: u32,
     /// Failures of one offer after which it is not asked again.
     pub max_failures_per_offer: u32,
+    /// Whether the first candidate is there to learn what it is worth.
+    pub explores: bool,
     /// Whether a refusal for the content is taken to the next offer.
     pub refusals_go_on: bool,
 }
@@ -67,6 +70,8 @@ pub enum Action {
         places: Vec<u8>,
         /// Whether the slot is the one that was granted last.
         granted: bool,
+        /// Why this one.
+        reason: ChoiceReason,
     },
     /// Give the slot back that was granted last.
     ReturnSlot,

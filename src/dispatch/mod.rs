@@ -5,12 +5,15 @@
 //! [`Dispatch::next`] until that says [`Action::Wait`] or [`Action::Finish`]. What the machine has to know of the world
 //! beyond its own calls it asks [`DispatchFacts`] for; the time comes in with each call.
 //!
-//! Pictures are bought in calls of at most what an offer draws at once, several calls side by side. Offers are asked in
-//! the route's order, those that failed this request after those that did not (`next_call`). A full provider spills to the
+//! Pictures are bought in calls of at most what an offer draws at once, several calls side by side. Candidates
+//! come in the order of the route's strategy (`offer_order`); those that failed this request are asked after those that did
+//! not (`next_call`), and some wait for a reason (`ask_when`). A full provider spills to the
 //! next, and only when every able one is full does the request queue. A call that takes so long that the deadline is in
 //! danger is given up where another candidate may be asked (`give_up_overdue`), but it is never cut off: what it brings is kept.
 
+mod ask_when;
 mod call_end;
+mod choice_reason;
 mod give_up_overdue;
 mod handle_call_end;
 mod in_flight;
@@ -18,14 +21,19 @@ mod interface;
 mod next_call;
 pub mod no_picture_error;
 mod obstacles;
+mod offer_order;
 mod picture_disposition;
 mod picture_places;
 mod state_machine;
 #[cfg(test)]
 mod tests;
+mod weighted_turns;
 
 pub use crate::dispatch::interface::{Action, DispatchFacts, DispatchRules, EventTime};
 pub use crate::dispatch::state_machine::Dispatch;
 pub use call_end::CallEnd;
+pub use choice_reason::ChoiceReason;
 pub use obstacles::Obstacle;
+pub use offer_order::{OfferOrder, OfferStanding, offer_order};
 pub use picture_disposition::Disposition;
+pub use weighted_turns::WeightedTurns;

@@ -1,8 +1,9 @@
 //! The order in which candidates are asked, and what stands against each.
 
+use crate::dispatch::choice_reason::ChoiceReason;
 use crate::dispatch::interface::{Action, DispatchFacts, EventTime};
 use crate::dispatch::obstacles::Obstacle;
-use crate::dispatch::state_machine::Dispatch;
+use crate::dispatch::state_machine::{CandidateHistory, Dispatch};
 use crate::routing::Candidate;
 
 impl Dispatch {
@@ -19,7 +20,9 @@ impl Dispatch {
     }
 
     fn start(&self, candidate: usize, granted: bool) -> Action {
-        Action::Start { candidate, places: self.places.next(self.candidates[candidate].max_n), granted }
+        let (places, reason) =
+            (self.places.next(self.candidates[candidate].max_n), self.choice_reason(candidate, granted));
+        Action::Start { candidate, places, granted, reason }
     }
 
     /// A slot came for a candidate that waited: the call to start with it, if that is still wanted.
@@ -81,9 +84,13 @@ impl Dispatch {
         facts: &impl DispatchFacts,
         time: EventTime,
     ) -> Option<Obstacle> {
-        let Candidate { offer, usd, max_n, .. } = self.candidates[candidate];
+        let Candidate { offer, usd, max_n, .. } = &self.candidates[candidate];
+        let (offer, usd, max_n) = (*offer, *usd, *max_n);
         if self.is_excluded(candidate) {
             return Some(Obstacle::Failed);
+        }
+        if !self.has_reason(candidate, pictures, facts, time) {
+            return Some(Obstacle::ConditionNotMet);
         }
         if let Some(paused_until) = facts.paused_until(offer, time.now) {
             return Some(Obstacle::PausedUntil(paused_until));
@@ -107,5 +114,28 @@ impl Dispatch {
     pub(super) fn note_obstacle(&mut self, candidate: usize, obstacle: Obstacle) {
         self.obstacles.note(&obstacle);
         self.note_skip(self.candidates[candidate].offer, obstacle.skip());
+    }
+
+    /// Why the call that starts now goes to this candidate.
+    fn choice_reason(&self, candidate: usize, granted: bool) -> ChoiceReason {
+        let failed = |history: &CandidateHistory| history.failures > 0;
+        if granted {
+            return ChoiceReason::Queued;
+        }
+        if failed(&self.history[candidate]) {
+            return ChoiceReason::Repeat;
+        }
+        if self.late {
+            return ChoiceReason::Late;
+        }
+        if self.history.iter().any(failed) {
+            return ChoiceReason::Fallback;
+        }
+        match &self.history[..candidate] {
+            [] if self.rules.explores => ChoiceReason::Explore,
+            [] => ChoiceReason::First,
+            before if before.iter().all(|history| history.full) => ChoiceReason::Spill,
+            _ => ChoiceReason::NextAble,
+        }
     }
 }

@@ -12,6 +12,8 @@ use crate::routing::Skip;
 pub enum Obstacle {
     /// It failed this request as often as the route allows.
     Failed,
+    /// It waits for a reason, and none has come true.
+    ConditionNotMet,
     /// It is paused.
     PausedUntil(PausedUntil),
     /// Nothing can be written down, so nothing is paid for.
@@ -31,6 +33,7 @@ impl Obstacle {
     pub fn skip(&self) -> Skip {
         match self {
             Obstacle::Failed => Skip::Failed,
+            Obstacle::ConditionNotMet => Skip::ConditionNotMet,
             Obstacle::PausedUntil(paused_until) => Skip::Paused(paused_until.pause),
             Obstacle::LedgerUnwritable => Skip::LedgerUnwritable,
             Obstacle::OverPrice(skip) => *skip,

@@ -23,6 +23,8 @@ pub(super) struct CandidateHistory {
     pub(super) took: Duration,
     /// It was looked at since the last event and cannot be started now.
     pub(super) passed_over: bool,
+    /// Because its provider had no slot.
+    pub(super) full: bool,
 }
 
 /// The queues in which the request waits for a slot.
@@ -52,12 +54,16 @@ pub struct Dispatch {
     pub(super) places: Places,
     /// Spent, promised, or perhaps charged.
     pub(super) promised: Usd,
+    /// A picture of the request was rejected.
+    pub(super) rejected: bool,
+    /// A call of it was given up, because it took too long.
+    pub(super) late: bool,
     pub(super) stop: Option<Error>,
     pub(super) notices: VecDeque<Action>,
 }
 
 impl Dispatch {
-    /// The dispatch of a request that `candidates` could draw, and that `refused` of the route's `offers` cannot.
+    /// The dispatch of a request that `candidates` could draw, the one that is to be asked first first, and that `refused` of the route's `offers` cannot.
     pub fn new(
         rules: DispatchRules,
         candidates: Vec<Candidate>,
@@ -72,6 +78,8 @@ impl Dispatch {
             queues: Queues::default(),
             places: Places::new(rules.wanted, rules.seeded, rules.open.clone()),
             promised: rules.spent,
+            rejected: false,
+            late: false,
             stop: None,
             notices: VecDeque::new(),
             rules,
@@ -137,6 +145,7 @@ impl Dispatch {
     /// A call could not be started: the slot, the breaker or the budget was taken meanwhile.
     pub fn not_started(&mut self, candidate: usize, obstacle: Obstacle) {
         self.history[candidate].passed_over = true;
+        self.history[candidate].full = matches!(obstacle, Obstacle::AtCapacity);
         self.note_obstacle(candidate, obstacle);
     }
 
@@ -201,7 +210,7 @@ impl Dispatch {
     /// Something has changed: candidates that were passed over may be asked now.
     pub(super) fn reconsider_all(&mut self) {
         self.queues.requested = false;
-        self.history.iter_mut().for_each(|history| history.passed_over = false);
+        self.history.iter_mut().for_each(|history| (history.passed_over, history.full) = (false, false));
     }
 
     /// What a call for `n` pictures is expected to cost.

@@ -17,6 +17,7 @@ use crate::money::Usd;
 use crate::routing::{Candidate, Cap, CapOwner, Caps, Skip};
 
 mod properties;
+mod reasons;
 mod scenarios;
 
 /// What a picture costs everywhere.
@@ -31,7 +32,7 @@ fn candidate(offer: usize, max_n: u8) -> Candidate {
         partials: 0,
         adjusted: Vec::new(),
     };
-    Candidate { offer, fitted, max_n, usd: CENT, listed: CENT, strict: StrictOptions::default() }
+    Candidate { offer, fitted, max_n, usd: CENT, listed: CENT, when: Vec::new(), strict: StrictOptions::default() }
 }
 
 /// A call that the world carries out.
@@ -60,6 +61,8 @@ struct World {
     queued: Vec<usize>,
     granted: Option<usize>,
     filled: BTreeSet<u8>,
+    /// Why each call was to start.
+    reasons: Vec<ChoiceReason>,
     /// What happened, in words.
     told: Vec<String>,
     over: bool,
@@ -99,6 +102,7 @@ impl World {
             queued: Vec::new(),
             granted: None,
             filled: BTreeSet::new(),
+            reasons: Vec::new(),
             told: Vec::new(),
             over: false,
         }
@@ -122,7 +126,10 @@ impl World {
     fn run(&mut self, dispatch: &mut Dispatch) -> Option<Duration> {
         for _ in 0..200 {
             match dispatch.next(self, self.time()) {
-                Action::Start { candidate, places, granted } => self.start(dispatch, candidate, places, granted),
+                Action::Start { candidate, places, granted, reason } => {
+                    self.reasons.push(reason);
+                    self.start(dispatch, candidate, places, granted);
+                }
                 Action::ReturnSlot => {
                     let candidate = self.granted.take().expect("a slot was granted");
                     self.slots[candidate] += 1;
@@ -217,6 +224,7 @@ fn rules(world: &World, wanted: u8) -> DispatchRules {
         deadline: world.deadline,
         max_failures: 6,
         max_failures_per_offer: 2,
+        explores: false,
         refusals_go_on: true,
     }
 }

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until};
 
 use crate::concurrency_limit::Admission;
-use crate::dispatch::{Action, Dispatch, EventTime};
+use crate::dispatch::{Action, ChoiceReason, Dispatch, DispatchRules, EventTime};
 use crate::error::ErrorKind;
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::{Attempt, AttemptReport};
@@ -26,6 +26,7 @@ use crate::routing::Skip;
 
 mod call_completion;
 mod facts;
+pub mod offer_standing;
 mod reserve;
 mod state;
 
@@ -33,7 +34,9 @@ mod state;
 /// no request waits for any more end in a task of their own.
 pub async fn draw(spec: RoutedRequest, flight: Arc<Flight>) {
     let (candidates, refused) = spec.evaluate_candidates();
-    let dispatch = Dispatch::new(spec.rules(), candidates, refused, spec.matched.route.offers.len());
+    let (candidates, explores) = offer_standing::in_order(&spec, candidates);
+    let rules = DispatchRules { explores, ..spec.rules() };
+    let dispatch = Dispatch::new(rules, candidates, refused, spec.matched.route.offers.len());
     let (running, waiting) = (JoinFew::new(), JoinFew::new());
     let mut dispatch_loop = DispatchLoop { spec, flight, dispatch, running, waiting, granted: None };
     dispatch_loop.run().await;
@@ -46,7 +49,9 @@ impl DispatchLoop {
             // A request that joins from here on joins another flight when this one is over.
             let time = self.time();
             match self.dispatch.next(&GatewayFacts(&self.spec), time) {
-                Action::Start { candidate, places, granted } => self.start(candidate, places, granted, time),
+                Action::Start { candidate, places, granted, reason } => {
+                    self.start(candidate, places, granted, reason, time);
+                }
                 Action::ReturnSlot => self.granted = None,
                 Action::Queue(candidates) => self.queue_up(&candidates),
                 Action::LeaveQueue => self.waiting.clear(),
@@ -123,15 +128,15 @@ impl DispatchLoop {
     }
 
     /// Starts a call, or tells what the dispatch did not know of when it said so.
-    fn start(&mut self, candidate: usize, places: Vec<u8>, granted: bool, time: EventTime) {
+    fn start(&mut self, candidate: usize, places: Vec<u8>, granted: bool, reason: ChoiceReason, time: EventTime) {
         let slot = self.granted.take().filter(|_| granted);
         match self.reserve(candidate, &places, slot) {
-            Ok(reserved) => self.send(candidate, places, reserved, time),
+            Ok(reserved) => self.send(candidate, places, reserved, reason, time),
             Err(obstacle) => self.dispatch.not_started(candidate, obstacle),
         }
     }
 
-    fn send(&mut self, candidate: usize, places: Vec<u8>, reserved: Reserved, time: EventTime) {
+    fn send(&mut self, candidate: usize, places: Vec<u8>, reserved: Reserved, reason: ChoiceReason, time: EventTime) {
         let Reserved { offer, provider, slot, pass, opened } = reserved;
         self.flight.update(|progress| {
             progress.attempts += 1;
@@ -150,14 +155,17 @@ impl DispatchLoop {
             flight: self.flight.clone(),
         });
         let call = self.dispatch.started(candidate, places, time);
+        let edits = self.spec.request.edit.is_some();
+        let timing = self.spec.shared.service_times.begin(&attempt.offer.name, edits, time.now);
         self.running.push(async move {
+            let began = Instant::now();
             let ended = AssertUnwindSafe(attempt.run(opened)).catch_unwind().await;
             drop(slot);
             let report = ended.unwrap_or_else(|_| {
                 let failure = Failure::new(Class::AdapterBug, "the attempt panicked");
                 AttemptReport { failure: Some(failure), ..AttemptReport::default() }
             });
-            Completed { call, report, pass }
+            Completed { call, report, pass, timing, reason, began }
         });
     }
 

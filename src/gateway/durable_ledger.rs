@@ -70,7 +70,7 @@ impl DurableLedger {
     /// When the record cannot be read; nothing is counted then that was not before.
     pub fn follow(&self, plan: &Plan) -> Result<(), StoreError> {
         self.recount(plan, self.clock.now())?;
-        let longest = plan::longest_window(&plan.alerts).unwrap_or(KEPT);
+        let longest = plan.longest_window().unwrap_or(KEPT);
         self.ledger.look_back(longest, |windows| {
             // The clock is read behind all that is settled, so that nothing seems to be of a clock that was ahead.
             let now = self.clock.now();

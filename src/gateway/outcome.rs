@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cache::GeneratedPicture;
 use crate::error::Error;
@@ -36,6 +37,25 @@ impl CacheUse {
     }
 }
 
+/// Calls of one request that are told one by one; the rest is only counted. A request for ten pictures, one a call, through
+/// two offers that fail has twenty.
+pub const MOST_CALL_RECORDS: usize = 32;
+
+/// One call that was made for a request, as the log tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallRecord {
+    /// `provider/model`.
+    pub offer: String,
+    /// Why it was asked.
+    pub reason: &'static str,
+    /// `ok`, or the failure's word.
+    pub outcome: &'static str,
+    /// From the first byte sent to the last picture fetched.
+    pub took: Duration,
+    /// What it cost.
+    pub usd: Usd,
+}
+
 /// What became of a request.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -49,6 +69,8 @@ pub struct Outcome {
     pub cost: Usd,
     /// Calls made for it.
     pub attempts: u32,
+    /// Those of them that have ended, in that order.
+    pub calls: Vec<CallRecord>,
     /// Offers not asked, and why.
     pub skipped: Vec<(String, &'static str)>,
     /// The model that was to rewrite the prompt, and what became of it. `None` without one, and where nothing was drawn.
@@ -70,6 +92,7 @@ impl Outcome {
             cache: CacheUse::Bypass,
             cost: Usd::ZERO,
             attempts: 0,
+            calls: Vec::new(),
             skipped: Vec::new(),
             enriched: None,
             wanted: 0,

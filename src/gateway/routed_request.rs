@@ -56,6 +56,7 @@ impl RoutedRequest {
             spent: self.spent,
             caps: self.caps,
             deadline: self.deadline.into_std(),
+            explores: false,
             max_failures: route.max_failures,
             max_failures_per_offer: route.max_failures_per_offer,
             refusals_go_on: route.refusals_go_on,

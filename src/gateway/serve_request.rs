@@ -209,6 +209,7 @@ impl ServeRequest<'_> {
             cache,
             cost: if led { progress.cost } else { Usd::ZERO },
             attempts: if led { progress.attempts } else { 0 },
+            calls: if led { progress.calls } else { Vec::new() },
             skipped: progress.skipped,
             enriched: progress.enriched,
             wanted: self.request.n,

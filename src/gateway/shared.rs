@@ -10,12 +10,14 @@ use crate::cache::CacheTiers;
 use crate::clock::Clock;
 use crate::concurrency_limit::Lane;
 use crate::config::plan::{Plan, Provider};
+use crate::dispatch::WeightedTurns;
 use crate::gateway::durable_ledger::DurableLedger;
 use crate::gateway::single_flight::Flights;
 use crate::gateway::start_and_replace_errors::StartError;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::rate_limit::RateLimiter;
+use crate::service_times::ServiceTimes;
 use crate::upstream::token::AccessTokens;
 use crate::upstream::transport::{HttpClient, Transport};
 
@@ -33,6 +35,8 @@ pub struct Shared {
     pub ledger: Arc<Ledger>,
     /// The same and its record.
     pub durable_ledger: DurableLedger,
+    /// How long calls to each offer take.
+    pub service_times: Arc<ServiceTimes>,
     /// What Prometheus scrapes.
     pub metrics: Metrics,
     /// How much clients asked for lately.
@@ -46,6 +50,8 @@ pub struct Shared {
     /// Secret seed of all hashes.
     pub hash_seed: u64,
     lanes: DashMap<String, Arc<Lane>>,
+    /// Whose turn it is on the routes that go by shares.
+    turns: DashMap<String, WeightedTurns>,
 }
 
 impl Shared {
@@ -64,6 +70,7 @@ impl Shared {
             cache: CacheTiers::new(&plan.cache),
             flights: Arc::default(),
             breakers: Breakers::new(),
+            service_times: Arc::default(),
             metrics,
             durable_ledger,
             ledger,
@@ -73,7 +80,16 @@ impl Shared {
             work: TaskTracker::new(),
             hash_seed,
             lanes: DashMap::new(),
+            turns: DashMap::new(),
         })
+    }
+
+    /// Does something with a route's turns.
+    pub fn with_turns<T>(&self, route: &str, act: impl FnOnce(&mut WeightedTurns) -> T) -> T {
+        if let Some(mut turns) = self.turns.get_mut(route) {
+            return act(&mut turns);
+        }
+        act(&mut self.turns.entry(route.to_owned()).or_default())
     }
 
     /// The concurrency lane of a provider, made on first use.

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::cache::PlacedPicture;
 use crate::error::{Error, ErrorKind};
+use crate::gateway::outcome::CallRecord;
 use crate::money::Usd;
 use crate::provider::Partial;
 
@@ -44,6 +45,8 @@ pub struct Progress {
     pub cost: Usd,
     /// Calls made.
     pub attempts: u32,
+    /// Those of them that have ended.
+    pub calls: Vec<CallRecord>,
     /// Offers not asked, and why.
     pub skipped: Vec<(String, &'static str)>,
     /// The model that was to rewrite the prompt, and what became of it.

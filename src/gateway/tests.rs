@@ -25,6 +25,8 @@ use crate::store::report::{ReportBy, ReportQuery};
 use crate::upstream::transport::reply_memory::CallReservation;
 use crate::upstream::transport::{Bounds, HeldReply, TransportError, Watcher};
 
+mod strategies;
+
 const CONFIG: &str = "
 providers:
   first: {kind: openai_compatible, base_url: https://first.example/v1/, api_key: k, models: {flux: {price: 0.01}}}
@@ -83,7 +85,11 @@ struct Story {
 
 impl Story {
     fn begin() -> Story {
-        let plan = match config_loader::check("test.yaml", CONFIG, &ProcessEnv) {
+        Story::on(CONFIG)
+    }
+
+    fn on(config: &str) -> Story {
+        let plan = match config_loader::check("test.yaml", config, &ProcessEnv) {
             Ok(plan) => plan,
             Err(error) => panic!("{error}"),
         };
@@ -135,8 +141,14 @@ fn rate_limited() -> Reply {
 
 /// One picture.
 fn drawn() -> Reply {
+    drawn_in(0)
+}
+
+/// One picture in a shade of its own.
+fn drawn_in(shade: u8) -> Reply {
     let mut file = Cursor::new(Vec::new());
-    DynamicImage::new_rgb8(32, 32).write_to(&mut file, ImageFormat::Png).unwrap();
+    let picture = image::RgbImage::from_pixel(32, 32, image::Rgb([shade; 3]));
+    DynamicImage::ImageRgb8(picture).write_to(&mut file, ImageFormat::Png).unwrap();
     let text = base64_simd::STANDARD.encode_to_string(file.into_inner());
     reply(200, HeaderMap::new(), format!(r#"{{"data": [{{"b64_json": "{text}"}}]}}"#))
 }

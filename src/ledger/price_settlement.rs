@@ -89,7 +89,7 @@ impl LedgerState {
     }
 
     /// How much of `total` is taken from what is committed for this month anyhow.
-    fn prepaid(&mut self, billed_model: &BilledModel, total: Usd, now: Moment) -> Usd {
+    pub(super) fn prepaid(&mut self, billed_model: &BilledModel, total: Usd, now: Moment) -> Usd {
         let billing = &billed_model.provider.billing;
         let Some(committed) = billing.committed else { return Usd::ZERO };
         let scope = CounterScope::Provider(billed_model.provider.name.as_str().into());

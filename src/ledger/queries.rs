@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::calendar::Moment;
-use crate::config::plan::{Dimension, Plan};
+use crate::config::plan::{Dimension, Plan, Provider};
+use crate::ledger::billed_model::BilledModel;
 use crate::ledger::counter::{Budgeted, Counter, CounterKey};
 use crate::ledger::plan_counters;
 use crate::ledger::sliding_window;
@@ -48,6 +49,21 @@ impl Ledger {
     /// What was settled for a name over the time before `now`, as `Windows::sum` tells it.
     pub fn sum(&self, by: Dimension, name: &str, over: Duration, now: Moment) -> sliding_window::WindowSum {
         self.lock().windows.sum(by, name, Some(over), now)
+    }
+
+    /// What was settled for an offer, `provider/model`, on a route over the time before `now`, as `Windows::on_route` tells it.
+    pub fn on_route(&self, route: &str, offer: &str, over: Duration, now: Moment) -> sliding_window::WindowSum {
+        self.lock().windows.on_route(route, offer, over, now)
+    }
+
+    /// What `usd` adds to the invoice of a provider now: what it does not take from an unspent commitment.
+    pub fn marginal(&self, provider: &Arc<Provider>, usd: Usd, now: Moment) -> Usd {
+        if provider.billing.committed.is_none() {
+            return usd;
+        }
+        let billed_model = BilledModel { provider: provider.clone(), model: None };
+        let prepaid = self.lock().prepaid(&billed_model, usd, now);
+        usd.checked_sub(prepaid).unwrap_or(usd)
     }
 
     /// Every budget of `plan`, as it stands.

@@ -206,8 +206,12 @@ impl Series {
 /// The names of one dimension and where their sums are.
 type Names = BTreeMap<Arc<str>, usize>;
 
-/// Where an owner's sums are: everything, provider, model, route, tenant. What has no name has no sum of its own.
-type SumIndexes = [Option<usize>; 5];
+/// Where an owner's sums are: everything, provider, model, route, tenant, model on this route. What has no name has no sum
+/// of its own.
+type SumIndexes = [Option<usize>; 6];
+
+/// Models on routes whose sums are kept; the config bounds them. Should more ever be named, they begin with none.
+const ROUTE_MODELS: usize = 4096;
 
 /// What came of the money over one window, for the scrape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,6 +239,8 @@ const TOLD: [(&str, Option<Duration>); 3] =
 pub struct Windows {
     series: Vec<Series>,
     names: HashMap<Dimension, Names>,
+    /// Of a route and a `provider/model`.
+    route_models: HashMap<(Arc<str>, Arc<str>), usize>,
     owners: HashMap<Owner, SumIndexes>,
     kept: Duration,
     /// The moment of the latest call, or of a later fee.
@@ -246,6 +252,7 @@ impl Default for Windows {
         Windows {
             series: vec![Series::default()],
             names: HashMap::new(),
+            route_models: HashMap::new(),
             owners: HashMap::new(),
             kept: KEPT,
             newest: Moment::from_millis(i64::MIN),
@@ -309,6 +316,13 @@ impl Windows {
         }
     }
 
+    /// The sum of a `provider/model` on a route over the time before `now`, as [`Windows::sum`] takes it.
+    pub fn on_route(&self, route: &str, model: &str, window: Duration, now: Moment) -> WindowSum {
+        let known = self.route_models.get(&(Arc::from(route), Arc::from(model)));
+        let Some(series) = known.and_then(|spot| self.series.get(*spot)) else { return WindowSum::default() };
+        series.sum(minute(start(window, now)), minute(now))
+    }
+
     /// Every name of a dimension that something was added for, in order of name. [`Dimension::All`] has none.
     pub fn names(&self, by: Dimension) -> impl Iterator<Item = &Arc<str>> {
         self.names.get(&by).into_iter().flat_map(Names::keys)
@@ -337,18 +351,33 @@ impl Windows {
             return *spots;
         }
         let model = if owner.model.is_empty() { String::new() } else { format!("{}/{}", owner.provider, owner.model) };
+        let model: Arc<str> = model.into();
         let spots = [
             Some(0),
             self.spot(Dimension::Provider, &owner.provider),
-            self.spot(Dimension::Model, &model.into()),
+            self.spot(Dimension::Model, &model),
             self.spot(Dimension::Route, &owner.route),
             self.spot(Dimension::Tenant, &owner.tenant),
+            self.route_model(&owner.route, &model),
         ];
         if self.owners.len() >= OWNERS {
             self.owners.clear();
         }
         self.owners.insert(owner.clone(), spots);
         spots
+    }
+
+    fn route_model(&mut self, route: &Arc<str>, model: &Arc<str>) -> Option<usize> {
+        let key = (route.clone(), model.clone());
+        if let Some(known) = self.route_models.get(&key) {
+            return Some(*known);
+        }
+        if route.is_empty() || model.is_empty() || self.route_models.len() >= ROUTE_MODELS {
+            return None;
+        }
+        self.series.push(Series::default());
+        self.route_models.insert(key, self.series.len() - 1);
+        Some(self.series.len() - 1)
     }
 
     fn spot(&mut self, by: Dimension, name: &Arc<str>) -> Option<usize> {

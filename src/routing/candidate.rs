@@ -1,6 +1,7 @@
 //! An offer that could draw a request.
 
 use crate::capabilities::{FittedRequest, StrictOptions};
+use crate::config::plan::AskWhen;
 use crate::money::Usd;
 
 /// An offer that could draw the request.
@@ -16,6 +17,8 @@ pub struct Candidate {
     pub usd: Usd,
     /// The same without volume tiers.
     pub listed: Usd,
+    /// When it may be asked; empty is at any time.
+    pub when: Vec<AskWhen>,
     /// What the route takes only as it was asked.
     pub strict: StrictOptions,
 }

@@ -33,7 +33,9 @@ pub fn evaluate_candidates(
                 let single = fitted.partials > 0 || request.seed.is_some();
                 let max_n = if single { 1 } else { capabilities.max_n.max(1) };
                 let strict = StrictOptions { size: route.size_tolerance.strict, wishes: route.strict };
-                able.push(Candidate { offer: index, fitted, max_n, usd, listed, strict });
+                // Who insists on an offer is its reason.
+                let when = if pinned.is_some() { Vec::new() } else { offer.when.clone() };
+                able.push(Candidate { offer: index, fitted, max_n, usd, listed, when, strict });
             }
             Err(skip) => skipped.push((index, skip)),
         }

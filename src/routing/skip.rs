@@ -29,6 +29,8 @@ pub enum Skip {
     AtCapacity,
     /// Failed this request already.
     Failed,
+    /// It is asked for a reason alone (`when`), and none has come true.
+    ConditionNotMet,
 }
 
 impl From<CapExceeded> for Skip {
@@ -49,6 +51,7 @@ impl Skip {
             Skip::Paused(pause) => pause.as_str(),
             Skip::AtCapacity => "at_capacity",
             Skip::Failed => "failed",
+            Skip::ConditionNotMet => "condition_not_met",
         }
     }
 }

@@ -9,7 +9,7 @@ use prometheus::IntCounter;
 use serde::{Serialize, Serializer};
 
 use crate::gateway::Gateway;
-use crate::gateway::outcome::Outcome;
+use crate::gateway::outcome::{CallRecord, Outcome};
 use crate::money::Usd;
 use crate::server::log_writer::LogWriter;
 
@@ -54,6 +54,9 @@ pub struct Image<'a> {
     pub cost_usd: Usd,
     /// Calls made.
     pub attempts: u32,
+    /// Those of them that have ended: whom, why, what came of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<LoggedCall<'a>>,
     /// Who drew how many pictures.
     pub served_by: std::collections::BTreeMap<&'a str, usize>,
     /// Offers not asked, and why.
@@ -65,6 +68,22 @@ pub struct Image<'a> {
     pub adjusted: Vec<&'a str>,
 }
 
+/// One call of an image request.
+#[derive(Debug, Serialize)]
+pub struct LoggedCall<'a> {
+    /// `provider/model`.
+    pub offer: &'a str,
+    /// Why it was asked.
+    pub reason: &'a str,
+    /// `ok`, or the failure's word.
+    pub outcome: &'a str,
+    /// Milliseconds.
+    pub ms: u128,
+    /// Dollars, exact.
+    #[serde(serialize_with = "as_text")]
+    pub usd: Usd,
+}
+
 impl Image<'_> {
     /// What the line says of this outcome.
     pub fn of(outcome: &Outcome) -> Image<'_> {
@@ -74,12 +93,18 @@ impl Image<'_> {
             cache: outcome.cache.as_str(),
             cost_usd: outcome.cost,
             attempts: outcome.attempts,
+            calls: outcome.calls.iter().map(logged).collect(),
             served_by: outcome.served_by(),
             skipped: &outcome.skipped,
             enriched: outcome.enriched.as_ref(),
             adjusted: outcome.adjusted(),
         }
     }
+}
+
+fn logged(call: &CallRecord) -> LoggedCall<'_> {
+    let CallRecord { offer, reason, outcome, took, usd } = call;
+    LoggedCall { offer, reason, outcome, ms: took.as_millis(), usd: *usd }
 }
 
 /// A moment; the present one by default.
@@ -184,6 +209,7 @@ mod tests {
             cache: "miss",
             cost_usd: "0.040000001".parse().unwrap(),
             attempts: 1,
+            calls: vec![],
             served_by: [("stability/core", 1)].into(),
             skipped: &[("openai/x".to_owned(), "over_price")],
             enriched: None,

@@ -308,6 +308,7 @@ mod tests {
             cache: CacheUse::Miss,
             cost: "0.009".parse().unwrap(),
             attempts: 2,
+            calls: Vec::new(),
             skipped: vec![("q/m".into(), "over_price")],
             enriched: Some(("c/h".into(), "timeout")),
             wanted,

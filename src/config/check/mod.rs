@@ -24,6 +24,7 @@ mod providers;
 mod routes;
 mod server;
 mod sizes;
+mod strategy;
 mod text_models;
 
 use super::file::{Clients, File};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::check::checker::Checker;
+use crate::config::check::strategy;
 use crate::config::check::text_models::ANTHROPIC;
 use crate::config::file;
 use crate::config::node_path::NodePath;
@@ -31,11 +32,12 @@ pub(super) fn offers(
     let mut offers: Vec<Offer> = Vec::new();
     for (index, offer) in written.iter().enumerate() {
         let place = at.item(index);
-        let (name, name_at, limit) = match offer {
-            file::Offer::Name(name) => (Some(name), place, None),
-            file::Offer::Limited(file::LimitedOffer { offer, max_usd_per_image }) => {
+        let (name, name_at, limit, when) = match offer {
+            file::Offer::Name(name) => (Some(name), place, None, Vec::new()),
+            file::Offer::Limited(file::LimitedOffer { offer, max_usd_per_image, when }) => {
                 let limit = checker.read(place.key("max_usd_per_image"), max_usd_per_image.as_ref());
-                (offer.as_ref(), place.key("offer"), limit)
+                let when = strategy::ask_when(checker, when.as_deref(), place.key("when"));
+                (offer.as_ref(), place.key("offer"), limit, when)
             }
         };
         let Some(name) = name else {
@@ -52,8 +54,9 @@ pub(super) fn offers(
                 "delete one; `attempts: {per_offer: 2}` asks the same offer again".to_owned(),
             );
         }
-        offers.push(Offer { provider, model, name: name.clone(), max_usd_per_image: limit });
+        offers.push(Offer { provider, model, name: name.clone(), max_usd_per_image: limit, when });
     }
+    strategy::somebody_first(checker, &offers, at);
     offers
 }
 

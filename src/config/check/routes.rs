@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::capabilities::SizeTolerance;
 use crate::config::check::checker::Checker;
 use crate::config::check::offers::{KnownOffers, offers};
-use crate::config::check::{money, prompt};
+use crate::config::check::{money, prompt, strategy};
 use crate::config::file;
 use crate::config::node_path::NodePath;
 use crate::config::plan::{Defaults, ModelPattern, OnDeadline, Provider, Route, RouteCache};
@@ -110,6 +110,7 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
         name: written_name,
         matches: file::Match { models, headers: written_headers },
         offers: written_offers,
+        strategy: written_strategy,
         price: file::Limit { max_usd_per_image, max_usd_per_request, budget },
         deadline: written_deadline,
         attempts,
@@ -124,12 +125,15 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
     let limit = at.key("price");
     let (max_failures, max_failures_per_offer) = self::attempts(checker, attempts, at.key("attempts"));
     let cache = cache(checker, written_cache.as_ref(), at.key("cache"));
+    let name = name(checker, written_name.as_deref(), at.key("name"));
+    let offers = offers(checker, written_offers, at.key("offers"), known);
     let ttl = cache.map_or(CACHE_TTL, |cache| cache.ttl);
     Route {
-        name: name(checker, written_name.as_deref(), at.key("name")),
+        name,
         models: patterns(checker, models.as_deref(), at.key("match").key("models")),
         headers: headers(checker, written_headers, at.key("match").key("headers")),
-        offers: offers(checker, written_offers, at.key("offers"), known),
+        strategy: strategy::strategy(checker, written_strategy.as_ref(), at.key("strategy"), &offers),
+        offers,
         max_usd_per_image: checker.read(limit.key("max_usd_per_image"), max_usd_per_image.as_ref()),
         max_usd_per_request: checker.read(limit.key("max_usd_per_request"), max_usd_per_request.as_ref()),
         budgets: money::budgets(checker, budget.as_ref(), limit.key("budget")),

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::config::file::money::Budgets;
 use crate::config::file::scalar::{Delivery, Dollars, FileFormat, Percent, Pixels, Quality, Time};
+use crate::config::file::strategy::{AskWhen, Strategy};
 
 /// Which requests go to whom, and under what conditions.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -17,8 +18,10 @@ pub(in crate::config) struct Route {
     /// Which requests the route takes. Default: all.
     #[serde(rename = "match")]
     pub(in crate::config) matches: Match,
-    /// Who may draw, in the order in which Easel asks. Required.
+    /// Who may draw, in the order in which Easel asks unless `strategy` says otherwise. Required.
     pub(in crate::config) offers: Vec<Offer>,
+    /// In which order the offers that can draw a request are asked. Default order.
+    pub(in crate::config) strategy: Option<Strategy>,
     /// What a picture and a request may cost.
     pub(in crate::config) price: Limit,
     /// How long a client waits: a time, or a time and what happens then. Default 180s, partial.
@@ -67,6 +70,8 @@ pub(in crate::config) struct LimitedOffer {
     pub(in crate::config) offer: Option<String>,
     /// The most that a picture of this offer may cost.
     pub(in crate::config) max_usd_per_image: Option<Dollars>,
+    /// When it may be asked; of several reasons one is enough. Default: at any time.
+    pub(in crate::config) when: Option<Vec<AskWhen>>,
 }
 
 /// What a picture and a request may cost.

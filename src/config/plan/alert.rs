@@ -3,7 +3,6 @@
 //! Numbers are whole: a threshold is nano-dollars or millionths, by its measure. How they are compared is
 //! `alert_evaluator`'s business; nothing here looks at a single amount.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::money::Usd;
@@ -164,9 +163,4 @@ pub struct Alert {
     pub hold: Duration,
     /// Where it is told besides log and metrics: a URL of http or https. Whoever knows it can write there.
     pub webhook: Option<Secret>,
-}
-
-/// The longest window that any of them looks over; sums must be kept for as long.
-pub fn longest_window(alerts: &[Arc<Alert>]) -> Option<Duration> {
-    alerts.iter().map(|alert| alert.over).max()
 }

@@ -7,6 +7,7 @@ use crate::capabilities::SizeTolerance;
 use crate::config::plan::model::{Model, TextModel};
 use crate::config::plan::money::Budget;
 use crate::config::plan::provider::Provider;
+use crate::config::plan::strategy::{AskWhen, Strategy};
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::request::{Quality, ResponseFormat};
@@ -20,8 +21,10 @@ pub struct Route {
     pub models: Vec<ModelPattern>,
     /// Headers a request must carry, lower-case name and exact value.
     pub headers: Vec<(String, String)>,
-    /// Who may draw, in order.
+    /// Who may draw, as listed.
     pub offers: Vec<Offer>,
+    /// In which order they are asked.
+    pub strategy: Strategy,
     /// No picture dearer than this.
     pub max_usd_per_image: Option<Usd>,
     /// No request dearer than this.
@@ -89,6 +92,8 @@ pub struct Offer {
     pub name: String,
     /// No picture of this offer dearer than this.
     pub max_usd_per_image: Option<Usd>,
+    /// When it may be asked; empty is at any time.
+    pub when: Vec<AskWhen>,
 }
 
 /// What becomes of the prompt before it is drawn.

@@ -163,3 +163,73 @@ fn a_route_whose_name_comes_from_elsewhere_is_not_suggested_to_a_client() {
     let expanded = text.replace("name: all", "name: \"${KEY}all\"");
     assert_eq!(problems(&expanded), ["6:106 `al` names no route of this file | -"]);
 }
+
+/// The problems of a route of `a/m` and `bee/core` with this in it.
+fn strategy_problems(written: &str) -> Vec<String> {
+    let text = format!(
+        "providers:\n  a: {{kind: openai, api_key: k, models: {{m: {{price: 1}}}}}}\n  \
+         bee: {{kind: stability, api_key: k, models: {{core: {{price: 1}}}}}}\n\
+         routes: [{{name: r, offers: [a/m, bee/core], {written}}}]\n"
+    );
+    match read(&text) {
+        Ok(_) => Vec::new(),
+        Err(_) => problems(&text),
+    }
+}
+
+#[test]
+fn a_strategy_is_a_word_or_one_mapping_whose_shares_are_whole_and_make_a_hundred() {
+    for good in [
+        "strategy: order",
+        "strategy: cheapest",
+        "strategy: cheapest_accepted",
+        "strategy: fastest",
+        "strategy: {weighted: {a/m: 70%, bee/core: 30%}}",
+        "strategy: {weighted: {a/m: 100%}}",
+        "strategy: {cheapest_accepted: {prior: {accepted: 9, rejected: 1}, explore: 2%, over: 30d}}",
+    ] {
+        assert_eq!(strategy_problems(good), [""; 0], "{good}");
+    }
+    for (written, told) in [
+        ("strategy: cheap", "expected `order`, `cheapest`, `cheapest_accepted`, `fastest`"),
+        ("strategy: {weighted: {a/m: 70%, bee/core: 20%}}", "these shares add up to 90% | let them be 100% together"),
+        ("strategy: {weighted: {a/m: 99.5%, bee/core: 0.5%}}", "is not a share | write whole percents"),
+        (
+            "strategy: {weighted: {a/m: 50%, bee/cor: 50%}}",
+            "`bee/cor` is not among this route's offers | did you mean `bee/core`?",
+        ),
+        ("strategy: {}", "this is not one strategy"),
+        ("strategy: {cheapest_accepted: {prior: {accepted: 0}}}", "must be at least 1"),
+        ("strategy: {cheapest_accepted: {explore: 200%}}", "`200%` is more than all requests | write at most 100%"),
+        (
+            "strategy: {cheapest_accepted: {over: 60d}}",
+            "`60d` is no time that Easel can look back over | write 1m to 31d",
+        ),
+    ] {
+        let found = strategy_problems(written);
+        assert!(!found.is_empty() && found.iter().all(|problem| problem.contains(told)), "{written}: {found:?}");
+    }
+}
+
+#[test]
+fn an_offer_may_wait_for_reasons_as_long_as_one_offer_can_begin() {
+    assert!(offer_problems("[a/m, {offer: bee/core, when: [rejected, late]}]").is_empty());
+    assert!(
+        offer_problems("[{offer: a/m, when: [first]}, {offer: bee/core, when: [unavailable, saturated]}]").is_empty()
+    );
+    for (offers, told) in [
+        (
+            "[{offer: a/m, when: [rejected]}, {offer: bee/core, when: [late]}]",
+            "no offer of this route may be asked first",
+        ),
+        ("[a/m, {offer: bee/core, when: []}]", "an empty list is no reason to ask anybody"),
+        ("[a/m, {offer: bee/core, when: [late, late]}]", "`late` is there twice | delete one"),
+        (
+            "[a/m, {offer: bee/core, when: [full]}]",
+            "expected `first`, `rejected`, `unavailable`, `saturated`, `late`, found `full`",
+        ),
+    ] {
+        let found = offer_problems(offers);
+        assert!(found.len() == 1 && found[0].contains(told), "{offers}: {found:?}");
+    }
+}

@@ -25,6 +25,8 @@ pub struct AttemptReport {
     pub uncertain: Usd,
     /// Pictures withheld for their content.
     pub refused: u8,
+    /// Pictures that came and are not delivered: broken ones, or others than were asked for.
+    pub rejected: usize,
     /// What went wrong, if pictures are missing because of it.
     pub failure: Option<Failure>,
     /// Whether nobody knows if it was carried out and charged, or it was and can't be had: the same must not be bought

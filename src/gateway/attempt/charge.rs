@@ -36,7 +36,8 @@ impl Attempt {
             Err(failed) => failed.open,
         };
         let (collected, undelivered) = self.undelivered(ended);
-        let CollectedPictures { pictures, at, refused, usage, failure, .. } = collected;
+        let CollectedPictures { pictures, at, broken, unlike, refused, usage, failure, .. } = collected;
+        let rejected = broken + unlike.len();
         let sizes: Vec<Size> = pictures.iter().map(|picture| picture.size).collect();
         let (source, amount) = self.bill().amount(&sizes, undelivered.lost, &usage);
         let generated = self.clone().named_apart(pictures).await;
@@ -56,7 +57,7 @@ impl Attempt {
         let pictures = priced.map(|(generated, usd)| Arc::new(GeneratedPicture { usd, ..generated })).collect();
         let (cost, uncertain) = (settled.settlement.usd, undelivered.uncertain);
         let promised = cost.saturating_add(settled.settlement.prepaid);
-        AttemptReport { pictures, at, cost, promised, uncertain, refused, failure, open }
+        AttemptReport { pictures, at, cost, promised, uncertain, refused, rejected, failure, open }
     }
 
     /// Names pictures where that may take its time.

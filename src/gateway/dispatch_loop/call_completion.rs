@@ -6,14 +6,25 @@ use crate::dispatch::{CallEnd, Disposition};
 use crate::failure::Class;
 use crate::gateway::attempt::AttemptReport;
 use crate::gateway::dispatch_loop::state::{Completed, DispatchLoop, now};
+use crate::gateway::outcome::{CallRecord, MOST_CALL_RECORDS};
 use crate::gateway::routed_request::RoutedRequest;
 
 impl DispatchLoop {
     /// Takes in what a call brought.
     pub(super) fn complete(&mut self, completed: Completed) {
-        let Completed { call, report, pass } = completed;
-        let AttemptReport { pictures, at, cost, promised, uncertain, refused, failure, open } = report;
+        let Completed { call, report, pass, timing, reason, began } = completed;
+        let AttemptReport { pictures, at, cost, promised, uncertain, refused, rejected, failure, open } = report;
         let Some(candidate) = self.dispatch.candidate_of(call) else { return };
+        if failure.as_ref().is_none_or(|failure| failure.class == Class::TimeoutAmbiguous) {
+            timing.count(now());
+        }
+        let call_record = CallRecord {
+            offer: self.name(candidate).to_owned(),
+            reason: reason.as_str(),
+            outcome: failure.as_ref().map_or("ok", |failure| failure.class.as_str()),
+            took: began.elapsed(),
+            usd: cost,
+        };
         let limits = self.offer(candidate).map(|offer| offer.provider.breaker);
         let paused_until = match (&failure, limits) {
             (Some(failure), Some(limits)) => pass.failed(failure, limits, fastrand::u32(0..=1000), now()),
@@ -25,7 +36,16 @@ impl DispatchLoop {
         if let Some(failure) = failure.as_ref().filter(|failure| refused == 0 && failure.class != Class::Policy) {
             log::warn!("{} failed: {failure}", self.name(candidate));
         }
-        let end = CallEnd { at, promised, uncertain, refused: refused > 0, failure, open, paused_until };
+        let end = CallEnd {
+            at,
+            promised,
+            uncertain,
+            refused: refused > 0,
+            rejected: rejected > 0,
+            failure,
+            open,
+            paused_until,
+        };
         let Some(ended) = self.dispatch.ended(call, end, now()) else { return };
         let placed = |place: u8, kept: &_| PlacedPicture { place, generated: std::sync::Arc::clone(kept) };
         let (mut delivered, mut kept) = (Vec::new(), Vec::new());
@@ -43,6 +63,9 @@ impl DispatchLoop {
         self.flight.update(|progress| {
             progress.pictures.extend(delivered);
             progress.cost = progress.cost.saturating_add(cost);
+            if progress.calls.len() < MOST_CALL_RECORDS {
+                progress.calls.push(call_record);
+            }
         });
     }
 

@@ -7,17 +7,22 @@ use tokio::time::Instant;
 use crate::breaker::Pass;
 use crate::concurrency_limit::Slot;
 use crate::config::plan::Offer;
-use crate::dispatch::{Dispatch, EventTime};
+use crate::dispatch::{ChoiceReason, Dispatch, EventTime};
 use crate::gateway::attempt::AttemptReport;
 use crate::gateway::join_few::JoinFew;
 use crate::gateway::routed_request::RoutedRequest;
 use crate::gateway::single_flight::Flight;
+use crate::service_times::Timing;
 
 /// A call that has ended.
 pub(super) struct Completed {
     pub(super) call: u32,
     pub(super) report: AttemptReport,
     pub(super) pass: Pass,
+    pub(super) timing: Timing,
+    /// Why its offer was asked.
+    pub(super) reason: ChoiceReason,
+    pub(super) began: Instant,
 }
 
 /// The dispatch of one flight, and what it holds while it goes on.

@@ -35,6 +35,22 @@ fn a_fact_counts_for_its_provider_its_model_its_route_its_tenant_and_in_all() {
 }
 
 #[test]
+fn a_model_has_a_sum_on_each_route_that_verdicts_change() {
+    let mut windows = Windows::default();
+    let now = at("2026-11-25T12:00:00Z");
+    windows.add(now, &owner("a", "x", "r", "t"), pictures(9, 2));
+    windows.add(now, &owner("a", "x", "r", "u"), pictures(9, 1));
+    windows.add(now, &owner("a", "x", "s", "t"), pictures(9, 5));
+    windows.judge(now, &owner("a", "x", "r", "t"), VerdictChange { accepted: -1, rejected: 1 });
+    let sum = |route: &str| {
+        let sum = windows.on_route(route, "a/x", HOUR, now);
+        (sum.accepted, sum.rejected)
+    };
+    assert_eq!([sum("r"), sum("s"), sum("q")], [(2, 1), (5, 0), (0, 0)]);
+    assert_eq!(windows.on_route("r", "a/x", HOUR, at("2026-11-25T14:00:00Z")), WindowSum::default());
+}
+
+#[test]
 fn a_window_begins_with_the_minute_it_begins_in() {
     let mut windows = Windows::default();
     windows.add(at("2026-11-25T11:00:00Z"), &owner("a", "x", "r", "t"), pictures(9, 1));

@@ -1,0 +1,54 @@
+//! Whether an offer that waits for a reason (`when`) has one now.
+
+use crate::config::plan::AskWhen;
+use crate::dispatch::interface::{DispatchFacts, EventTime};
+use crate::dispatch::state_machine::Dispatch;
+
+/// How the offers that may be asked at any time stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Regulars {
+    /// One of them can be asked.
+    Able,
+    /// None can, and one of them only because its provider is at its limit.
+    Saturated,
+    /// None can, whatever slot comes free. So it is where there are none.
+    Unavailable,
+}
+
+impl Dispatch {
+    /// Whether one of a candidate's reasons has come true. Without reasons it may be asked at any time.
+    pub(super) fn has_reason(
+        &self,
+        candidate: usize,
+        pictures: u8,
+        facts: &impl DispatchFacts,
+        time: EventTime,
+    ) -> bool {
+        let when = &self.candidates[candidate].when;
+        when.is_empty() || when.iter().any(|when| self.has_come_true(*when, pictures, facts, time))
+    }
+
+    fn has_come_true(&self, when: AskWhen, pictures: u8, facts: &impl DispatchFacts, time: EventTime) -> bool {
+        match when {
+            AskWhen::First => !self.rejected && !self.late && self.history.iter().all(|history| history.failures == 0),
+            AskWhen::Rejected => self.rejected,
+            AskWhen::Unavailable => self.regulars(pictures, facts, time) == Regulars::Unavailable,
+            AskWhen::Saturated => self.regulars(pictures, facts, time) == Regulars::Saturated,
+            AskWhen::Late => self.late || !self.in_flight.overdue(time.now).is_empty(),
+        }
+    }
+
+    fn regulars(&self, pictures: u8, facts: &impl DispatchFacts, time: EventTime) -> Regulars {
+        let mut stand = Regulars::Unavailable;
+        for (nth, candidate) in self.candidates.iter().enumerate() {
+            if !candidate.when.is_empty() || self.obstacle(nth, pictures, facts, time).is_some() {
+                continue;
+            }
+            if !self.history[nth].full && facts.has_room(candidate.offer) {
+                return Regulars::Able;
+            }
+            stand = Regulars::Saturated;
+        }
+        stand
+    }
+}
