@@ -13,6 +13,7 @@ use crate::breaker::failure_policy::failure_policy;
 pub use crate::breaker::pause::{Pause, PausedUntil};
 pub use crate::breaker::target::{BreakerTarget, ModelOperation};
 use crate::breaker::target::{CircuitName, place};
+pub use crate::breaker::waiting_requests::{WaitingPlace, WaitingRequests};
 use crate::config::plan::Breaker as Limits;
 use crate::failure::{Class, Failure, FailureScope};
 
@@ -20,6 +21,7 @@ mod circuit;
 mod failure_policy;
 mod pause;
 mod target;
+mod waiting_requests;
 
 /// Every breaker by name; survives reloads.
 #[derive(Debug, Default)]

@@ -37,6 +37,7 @@ pub fn route_digest(route: &Route) -> Digest {
         on_deadline: _,
         max_failures: _,
         max_failures_per_offer: _,
+        backoff: _,
         refusals_go_on: _,
         prompt,
         // Filled into the request, and in the canonical form as if the caller had asked for them.
@@ -101,6 +102,7 @@ pub fn provider_digest(provider: &Provider) -> Digest {
         idle_timeout: _,
         concurrency: _,
         breaker: _,
+        retry_budget: _,
         billing: _,
         budgets: _,
         download_hosts: _,

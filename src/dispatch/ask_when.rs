@@ -41,7 +41,9 @@ impl Dispatch {
     fn regulars(&self, pictures: u8, facts: &impl DispatchFacts, time: EventTime) -> Regulars {
         let mut stand = Regulars::Unavailable;
         for (nth, candidate) in self.candidates.iter().enumerate() {
-            if !candidate.when.is_empty() || self.obstacle(nth, pictures, facts, time).is_some() {
+            // One that has just failed is out of the question until it is asked again.
+            let backs_off = self.backs_off_until(nth, time.now).is_some();
+            if !candidate.when.is_empty() || backs_off || self.obstacle(nth, pictures, facts, time).is_some() {
                 continue;
             }
             if !self.history[nth].full && facts.has_room(candidate.offer) {

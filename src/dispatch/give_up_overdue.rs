@@ -30,6 +30,7 @@ impl Dispatch {
         !self.in_flight.has_call_to(candidate)
             && self.history[candidate].took < left
             && facts.has_room(self.candidates[candidate].offer)
+            && self.backs_off_until(candidate, time.now).is_none()
             && self.obstacle(candidate, pictures, facts, time).is_none()
     }
 }

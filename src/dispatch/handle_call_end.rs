@@ -31,6 +31,7 @@ impl Dispatch {
             // or not.
             let open = !failure.drew_none && (end.open || end.uncertain > Usd::ZERO);
             self.failed(candidate, failure, open, ended.given_up);
+            self.back_off(candidate, now);
         }
         Some(PictureDispositions { candidate, dispositions })
     }
@@ -76,7 +77,7 @@ impl Dispatch {
     }
 
     /// No candidate is asked again that may be drawing it already or may have been paid for it (`open`), or whose answer
-    /// would be the same. A call that was given up has been counted then.
+    /// would be the same. One that has too many requests may be asked once its pause is over. A call that was given up has been counted then.
     fn failed(&mut self, candidate: usize, failure: Failure, open: bool, given_up: bool) {
         if failure.is_the_callers() {
             self.stop.get_or_insert_with(|| no_picture_error::caller_invalid(&failure));
@@ -87,7 +88,6 @@ impl Dispatch {
             failure.class,
             Class::Auth
                 | Class::Quota
-                | Class::RateLimited
                 | Class::ModelGone
                 | Class::CallerInvalid
                 | Class::AdapterBug

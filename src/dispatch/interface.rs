@@ -1,7 +1,7 @@
 //! What a dispatch is given and what it answers: the rules of a request, the time, facts about the world, and actions.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::breaker::PausedUntil;
 use crate::dispatch::choice_reason::ChoiceReason;
@@ -30,6 +30,10 @@ pub struct DispatchRules {
     pub max_failures_per_offer: u32,
     /// Whether the first candidate is there to learn what it is worth.
     pub explores: bool,
+    /// How long an offer that failed is left alone before this request asks it again.
+    pub backoff: Duration,
+    /// Chance, out of 1000, by which the waits of requests differ that would else end together.
+    pub chance: u32,
     /// Whether a refusal for the content is taken to the next offer.
     pub refusals_go_on: bool,
 }
@@ -53,6 +57,12 @@ pub trait DispatchFacts {
 
     /// The budget that has less left than `usd`.
     fn short(&self, offer: usize, usd: Usd) -> Option<BudgetExceeded>;
+
+    /// Whether the retry budget of the offer's provider lets it be asked again for what it failed in.
+    fn may_retry(&self, offer: usize, now: Instant) -> bool;
+
+    /// How long a request may wait for the end of the offer's pause, as for a slot.
+    fn max_wait(&self, offer: usize) -> Duration;
 
     /// Whether the offer's provider has a slot free, or room in its queue.
     fn has_room(&self, offer: usize) -> bool;

@@ -7,8 +7,9 @@
 //!
 //! Pictures are bought in calls of at most what an offer draws at once, several calls side by side. Candidates
 //! come in the order of the route's strategy (`offer_order`); those that failed this request are asked after those that did
-//! not (`next_call`), and some wait for a reason (`ask_when`). A full provider spills to the
-//! next, and only when every able one is full does the request queue. A call that takes so long that the deadline is in
+//! not (`next_call`), and some wait for a reason (`ask_when`). A full provider spills to the next, and only when every able
+//! one is full does the request queue. Where every able one is paused for a moment, or the last that is left has just
+//! failed, the request waits for it (`wait_for_pause`, `retry`). A call that takes so long that the deadline is in
 //! danger is given up where another candidate may be asked (`give_up_overdue`), but it is never cut off: what it brings is kept.
 
 mod ask_when;
@@ -22,11 +23,14 @@ mod next_call;
 pub mod no_picture_error;
 mod obstacles;
 mod offer_order;
+mod pause_wait;
 mod picture_disposition;
 mod picture_places;
+mod retry;
 mod state_machine;
 #[cfg(test)]
 mod tests;
+mod wait_for_pause;
 mod weighted_turns;
 
 pub use crate::dispatch::interface::{Action, DispatchFacts, DispatchRules, EventTime};

@@ -48,10 +48,12 @@ impl Dispatch {
             if self.history[candidate].passed_over {
                 continue;
             }
-            let Some(obstacle) = self.obstacle(candidate, self.places.open(), facts, time) else {
-                return Some(candidate);
-            };
-            self.not_started(candidate, obstacle);
+            match self.obstacle(candidate, self.places.open(), facts, time) {
+                Some(obstacle) => self.not_started(candidate, obstacle),
+                // It comes back by itself, so that is no reason to tell.
+                None if self.backs_off_until(candidate, time.now).is_some() => {}
+                None => return Some(candidate),
+            }
         }
         None
     }
@@ -67,17 +69,36 @@ impl Dispatch {
         (!able.is_empty()).then_some(Action::Queue(able))
     }
 
-    /// Whether something other than a missing slot stands against asking a candidate. It is remembered for the answer.
+    /// Whether something other than a missing slot stands against asking a candidate now. It is remembered for the answer.
     fn is_barred(&mut self, candidate: usize, facts: &impl DispatchFacts, time: EventTime) -> bool {
         let obstacle = self.obstacle(candidate, self.places.open(), facts, time);
         if let Some(obstacle) = &obstacle {
             self.obstacles.note(obstacle);
         }
-        obstacle.is_some()
+        obstacle.is_some() || self.backs_off_until(candidate, time.now).is_some()
     }
 
     /// What stands against asking a candidate for so many pictures now, free slots aside.
     pub(super) fn obstacle(
+        &self,
+        candidate: usize,
+        pictures: u8,
+        facts: &impl DispatchFacts,
+        time: EventTime,
+    ) -> Option<Obstacle> {
+        if self.is_excluded(candidate) {
+            return Some(Obstacle::Failed);
+        }
+        if !self.has_reason(candidate, pictures, facts, time) {
+            return Some(Obstacle::ConditionNotMet);
+        }
+        let paused_until = facts.paused_until(self.candidates[candidate].offer, time.now);
+        let pause = paused_until.map(Obstacle::PausedUntil);
+        pause.or_else(|| self.obstacle_but_pauses(candidate, pictures, facts, time))
+    }
+
+    /// The same of an offer whose pause has ended.
+    pub(super) fn obstacle_but_pauses(
         &self,
         candidate: usize,
         pictures: u8,
@@ -92,8 +113,8 @@ impl Dispatch {
         if !self.has_reason(candidate, pictures, facts, time) {
             return Some(Obstacle::ConditionNotMet);
         }
-        if let Some(paused_until) = facts.paused_until(offer, time.now) {
-            return Some(Obstacle::PausedUntil(paused_until));
+        if self.is_over_retry_budget(candidate, facts, time) {
+            return Some(Obstacle::RetryBudget);
         }
         if !facts.may_pay() {
             return Some(Obstacle::LedgerUnwritable);

@@ -16,6 +16,8 @@ pub enum Obstacle {
     ConditionNotMet,
     /// It is paused.
     PausedUntil(PausedUntil),
+    /// It failed this request, and its provider has had its share of calls that repeat such a one.
+    RetryBudget,
     /// Nothing can be written down, so nothing is paid for.
     LedgerUnwritable,
     /// It would take the request over its cap.
@@ -35,6 +37,7 @@ impl Obstacle {
             Obstacle::Failed => Skip::Failed,
             Obstacle::ConditionNotMet => Skip::ConditionNotMet,
             Obstacle::PausedUntil(paused_until) => Skip::Paused(paused_until.pause),
+            Obstacle::RetryBudget => Skip::RetryBudget,
             Obstacle::LedgerUnwritable => Skip::LedgerUnwritable,
             Obstacle::OverPrice(skip) => *skip,
             Obstacle::BudgetExceeded(_) => Skip::OverBudget,

@@ -8,6 +8,7 @@ use crate::calendar::Moment;
 use crate::dispatch::in_flight::InFlight;
 use crate::dispatch::interface::{Action, DispatchFacts, DispatchRules, EventTime};
 use crate::dispatch::obstacles::{Obstacle, Obstacles};
+use crate::dispatch::pause_wait::PauseWait;
 use crate::dispatch::picture_places::Places;
 use crate::error::Error;
 use crate::money::Usd;
@@ -21,10 +22,14 @@ pub(super) struct CandidateHistory {
     pub(super) excluded: bool,
     /// How long its last call took.
     pub(super) took: Duration,
+    /// When it may be asked again, after a failure.
+    pub(super) not_before: Option<Instant>,
     /// It was looked at since the last event and cannot be started now.
     pub(super) passed_over: bool,
     /// Because its provider had no slot.
     pub(super) full: bool,
+    /// And that was because of a pause.
+    pub(super) was_paused: bool,
 }
 
 /// The queues in which the request waits for a slot.
@@ -51,6 +56,7 @@ pub struct Dispatch {
     pub(super) obstacles: Obstacles,
     pub(super) in_flight: InFlight,
     pub(super) queues: Queues,
+    pub(super) pause_wait: PauseWait,
     pub(super) places: Places,
     /// Spent, promised, or perhaps charged.
     pub(super) promised: Usd,
@@ -76,6 +82,7 @@ impl Dispatch {
             obstacles: Obstacles::default(),
             in_flight: InFlight::default(),
             queues: Queues::default(),
+            pause_wait: PauseWait::default(),
             places: Places::new(rules.wanted, rules.seeded, rules.open.clone()),
             promised: rules.spent,
             rejected: false,
@@ -123,12 +130,14 @@ impl Dispatch {
         if let Some(notice) = self.notices.pop_front() {
             return notice;
         }
-        if self.is_over() {
+        let reopening = self.next_reopening(facts, time);
+        if self.is_over(reopening.is_some()) {
             return Action::Finish;
         }
+        self.note_wait(reopening, time);
         let overdue = self.in_flight.next_check(time.now);
         let give_up = (self.queues.waiting > 0).then(|| self.waits_until(time));
-        Action::Wait { until: [overdue, give_up].into_iter().flatten().min() }
+        Action::Wait { until: [overdue, give_up, reopening.map(|reopening| reopening.at)].into_iter().flatten().min() }
     }
 
     /// A call was started, which is told by the number that comes back.
@@ -138,6 +147,7 @@ impl Dispatch {
         self.promised = self.promised.saturating_add(self.estimate(candidate, n));
         let offer = self.candidates[candidate].offer;
         self.skips[offer] = None;
+        self.end_wait();
         self.reconsider_all();
         self.in_flight.begin(candidate, places, time.now, self.call_deadline(time))
     }
@@ -146,6 +156,7 @@ impl Dispatch {
     pub fn not_started(&mut self, candidate: usize, obstacle: Obstacle) {
         self.history[candidate].passed_over = true;
         self.history[candidate].full = matches!(obstacle, Obstacle::AtCapacity);
+        self.history[candidate].was_paused = matches!(obstacle, Obstacle::PausedUntil(_));
         self.note_obstacle(candidate, obstacle);
     }
 
@@ -188,9 +199,9 @@ impl Dispatch {
         Some(self.stop.take().unwrap_or_else(|| explain(&self.obstacles)))
     }
 
-    /// Whether nothing more will come for the requests that wait.
-    fn is_over(&self) -> bool {
-        let idle = self.in_flight.is_empty() && self.queues.waiting == 0;
+    /// Whether nothing more will come for the requests that wait; `reopens`: a candidate can be asked after a while.
+    fn is_over(&self, reopens: bool) -> bool {
+        let idle = self.in_flight.is_empty() && self.queues.waiting == 0 && !reopens;
         // A refusal goes back at once; where pictures are there already, the rest is waited for.
         self.places.complete() || idle || (self.stop.is_some() && self.places.none())
     }
@@ -210,7 +221,9 @@ impl Dispatch {
     /// Something has changed: candidates that were passed over may be asked now.
     pub(super) fn reconsider_all(&mut self) {
         self.queues.requested = false;
-        self.history.iter_mut().for_each(|history| (history.passed_over, history.full) = (false, false));
+        for history in &mut self.history {
+            (history.passed_over, history.full, history.was_paused) = (false, false, false);
+        }
     }
 
     /// What a call for `n` pictures is expected to cost.
@@ -220,7 +233,7 @@ impl Dispatch {
 
     /// The deadline that a call is held against: of all requests that wait for it, the one it was dispatched for has the
     /// least time left, and another candidate must be asked early enough for that one too.
-    fn call_deadline(&self, time: EventTime) -> Instant {
+    pub(super) fn call_deadline(&self, time: EventTime) -> Instant {
         if time.now < self.rules.deadline { self.rules.deadline } else { time.deadline }
     }
 

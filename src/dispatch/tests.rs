@@ -19,6 +19,7 @@ use crate::routing::{Candidate, Cap, CapOwner, Caps, Skip};
 mod properties;
 mod reasons;
 mod scenarios;
+mod waits;
 
 /// What a picture costs everywhere.
 const CENT: Usd = Usd::from_nanos(10_000_000);
@@ -57,6 +58,8 @@ struct World {
     /// What a budget that all offers share has left.
     left: Usd,
     may_pay: bool,
+    /// Calls that may repeat one that failed.
+    retries: u64,
     carried: Vec<Carried>,
     queued: Vec<usize>,
     granted: Option<usize>,
@@ -70,7 +73,7 @@ struct World {
 
 impl DispatchFacts for World {
     fn paused_until(&self, offer: usize, now: Instant) -> Option<PausedUntil> {
-        self.paused[offer].filter(|paused_until| paused_until.until > now)
+        self.paused[offer].filter(|paused_until| paused_until.opens > now)
     }
 
     fn may_pay(&self) -> bool {
@@ -79,6 +82,14 @@ impl DispatchFacts for World {
 
     fn short(&self, _offer: usize, usd: Usd) -> Option<BudgetExceeded> {
         (usd > self.left).then(|| self.shortage(usd))
+    }
+
+    fn may_retry(&self, _offer: usize, _now: Instant) -> bool {
+        self.retries > 0
+    }
+
+    fn max_wait(&self, _offer: usize) -> Duration {
+        Duration::from_secs(10)
     }
 
     fn has_room(&self, offer: usize) -> bool {
@@ -98,6 +109,7 @@ impl World {
             paused: vec![None; slots.len()],
             left: Usd::from_nanos(i64::MAX),
             may_pay: true,
+            retries: u64::MAX,
             carried: Vec::new(),
             queued: Vec::new(),
             granted: None,
@@ -157,6 +169,14 @@ impl World {
         panic!("it never waits: {:?}", self.told);
     }
 
+    /// The clock goes on to the moment that the machine waits for.
+    fn wake(&mut self, dispatch: &mut Dispatch) -> Option<Duration> {
+        let until = self.run(dispatch).expect("it waits for a moment");
+        self.now = self.began + until;
+        dispatch.timer(self.time());
+        self.run(dispatch)
+    }
+
     fn start(&mut self, dispatch: &mut Dispatch, candidate: usize, places: Vec<u8>, granted: bool) {
         assert!(!places.is_empty() && self.now < self.deadline, "{candidate} {places:?}");
         for place in &places {
@@ -175,6 +195,9 @@ impl World {
                 self.slots[candidate] += 1;
                 return dispatch.not_started(candidate, Obstacle::BudgetExceeded(self.shortage(usd)));
             }
+        }
+        if dispatch.is_retry(candidate) {
+            self.retries -= 1;
         }
         self.told.push(format!("{candidate} draws {places:?}"));
         let call = dispatch.started(candidate, places.clone(), self.time());
@@ -225,6 +248,8 @@ fn rules(world: &World, wanted: u8) -> DispatchRules {
         max_failures: 6,
         max_failures_per_offer: 2,
         explores: false,
+        backoff: Duration::from_millis(500),
+        chance: 0,
         refusals_go_on: true,
     }
 }

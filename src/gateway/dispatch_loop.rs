@@ -38,7 +38,8 @@ pub async fn draw(spec: RoutedRequest, flight: Arc<Flight>) {
     let rules = DispatchRules { explores, ..spec.rules() };
     let dispatch = Dispatch::new(rules, candidates, refused, spec.matched.route.offers.len());
     let (running, waiting) = (JoinFew::new(), JoinFew::new());
-    let mut dispatch_loop = DispatchLoop { spec, flight, dispatch, running, waiting, granted: None };
+    let mut dispatch_loop =
+        DispatchLoop { spec, flight, dispatch, running, waiting, granted: None, waiting_place: None };
     dispatch_loop.run().await;
     dispatch_loop.leave();
 }
@@ -59,6 +60,7 @@ impl DispatchLoop {
                 Action::GivenUp { candidate } => {
                     log::warn!("{} is slow: not waited for any more, asking the next", self.name(candidate));
                 }
+                Action::Wait { .. } if !self.may_wait() => self.dispatch.wait_refused(),
                 Action::Wait { until } => self.wait(until.map(Instant::from_std)).await,
                 Action::Finish => break time.deadline,
             }
@@ -94,6 +96,7 @@ impl DispatchLoop {
 
     /// Lets calls that no request waits for any more end by themselves, with all they bring.
     fn leave(mut self) {
+        self.waiting_place = None;
         if self.running.is_empty() {
             return;
         }
@@ -137,6 +140,7 @@ impl DispatchLoop {
     }
 
     fn send(&mut self, candidate: usize, places: Vec<u8>, reserved: Reserved, reason: ChoiceReason, time: EventTime) {
+        self.waiting_place = None;
         let Reserved { offer, provider, slot, pass, opened } = reserved;
         self.flight.update(|progress| {
             progress.attempts += 1;

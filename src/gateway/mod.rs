@@ -124,6 +124,7 @@ impl Gateway {
         let accounts =
             snapshot.plan.providers.values().map(|provider| (&*provider.name, provider.account.fingerprint()));
         self.shared.breakers.keep_only(&accounts.collect::<Vec<_>>());
+        self.shared.retry_budgets.keep_only(|provider| snapshot.plan.providers.contains_key(provider));
         self.snapshot.store(Arc::new(snapshot));
         self.record_reload(version);
         Ok(version)

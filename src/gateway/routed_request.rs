@@ -59,6 +59,8 @@ impl RoutedRequest {
             explores: false,
             max_failures: route.max_failures,
             max_failures_per_offer: route.max_failures_per_offer,
+            backoff: route.backoff,
+            chance: fastrand::u32(0..=1000),
             refusals_go_on: route.refusals_go_on,
         }
     }

@@ -31,6 +31,16 @@ impl Gateway {
         scrape.counts("in_flight", "Calls running.", ["provider"], running)?;
         let waiting = lanes.iter().map(|(name, lane)| ([(*name).clone()], gauge(lane.waiting())));
         scrape.counts("queue_depth", "Calls waiting for a slot.", ["provider"], waiting)?;
+        let paused = plan.providers.keys().map(|name| {
+            let waiting = self.shared.waiting_requests.count(name);
+            ([name.clone()], gauge(waiting))
+        });
+        scrape.counts("pause_queue_depth", "Requests waiting for the end of a pause.", ["provider"], paused)?;
+        let left = plan.providers.values().map(|provider| {
+            let left = self.shared.retry_budgets.left(&provider.name, provider.retry_budget, now);
+            ([provider.name.clone()], gauge(left))
+        });
+        scrape.counts("retry_budget_left", "Calls that may repeat one that failed.", ["provider"], left)?;
         let states = plan.providers.values().flat_map(|provider| {
             let account = provider.account.fingerprint();
             provider.models.keys().chain(provider.writers.keys()).map(move |model| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use tokio_util::task::TaskTracker;
 
-use crate::breaker::Breakers;
+use crate::breaker::{Breakers, WaitingRequests};
 use crate::cache::CacheTiers;
 use crate::clock::Clock;
 use crate::concurrency_limit::Lane;
@@ -17,6 +17,7 @@ use crate::gateway::start_and_replace_errors::StartError;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::rate_limit::RateLimiter;
+use crate::retry_budget::RetryBudgets;
 use crate::service_times::ServiceTimes;
 use crate::upstream::token::AccessTokens;
 use crate::upstream::transport::{HttpClient, Transport};
@@ -31,6 +32,10 @@ pub struct Shared {
     pub flights: Arc<Flights>,
     /// Circuit breakers by name.
     pub breakers: Arc<Breakers>,
+    /// Requests that wait for a provider that is paused or was just failing.
+    pub waiting_requests: Arc<WaitingRequests>,
+    /// How many calls may repeat one that failed.
+    pub retry_budgets: RetryBudgets,
     /// What was paid, and may still be.
     pub ledger: Arc<Ledger>,
     /// The same and its record.
@@ -70,6 +75,8 @@ impl Shared {
             cache: CacheTiers::new(&plan.cache),
             flights: Arc::default(),
             breakers: Breakers::new(),
+            waiting_requests: Arc::default(),
+            retry_budgets: RetryBudgets::default(),
             service_times: Arc::default(),
             metrics,
             durable_ledger,

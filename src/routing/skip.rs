@@ -27,6 +27,8 @@ pub enum Skip {
     Paused(Pause),
     /// No slot free, and no room to wait.
     AtCapacity,
+    /// Failed this request, and its provider has had its share of repeats.
+    RetryBudget,
     /// Failed this request already.
     Failed,
     /// It is asked for a reason alone (`when`), and none has come true.
@@ -50,6 +52,7 @@ impl Skip {
             Skip::LedgerUnwritable => "ledger_unwritable",
             Skip::Paused(pause) => pause.as_str(),
             Skip::AtCapacity => "at_capacity",
+            Skip::RetryBudget => "retry_budget",
             Skip::Failed => "failed",
             Skip::ConditionNotMet => "condition_not_met",
         }

@@ -210,7 +210,7 @@ async fn what_one_vendor_finds_wrong_without_saying_where_the_next_may_draw() {
     assert_eq!((a.calls(), b.calls()), (2, 2));
     // What may go better later is told first.
     a.will_say(&[Line::new(400, json!({"error": {"message": "no"}}))]);
-    b.will_say(&[Line::new(429, json!({"error": {"message": "slow"}})).with("retry-after", 9)]);
+    b.will_say(&[Line::new(429, json!({"error": {"message": "slow"}})).with("retry-after", 60)]);
     assert_eq!(world.draw(ask("a hen")).await.error().0, 429);
 }
 

@@ -153,6 +153,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "ledger",
             "metrics",
             "rate_limit",
+            "retry_budget",
             "routing",
             "service_times",
         ],

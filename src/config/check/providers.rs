@@ -16,7 +16,9 @@ use crate::config::check::text_models::ANTHROPIC;
 use crate::config::check::{dialect, entra, models, money};
 use crate::config::file;
 use crate::config::node_path::NodePath;
-use crate::config::plan::{Account, Billing, Breaker, Concurrency, Credentials, Dialect, Model, Provider, TextModel};
+use crate::config::plan::{
+    Account, Billing, Breaker, Concurrency, Credentials, Dialect, Model, Provider, RetryBudget, TextModel,
+};
 use crate::config::provider_kind::ProviderKind;
 use crate::config::suggest::instead;
 use crate::money::Usd;
@@ -26,6 +28,10 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 const CONCURRENCY: Concurrency = Concurrency { limit: 32, queue: 256, max_wait: Duration::from_secs(10) };
+/// A fifth of the calls, as in Finagle and Linkerd: what a provider that is down gets more than its usual traffic. Their
+/// ten a second besides are made for calls of milliseconds; a provider that draws 32 pictures of 20 s at once begins not
+/// two calls a second, so one lets a quiet Easel repeat whatever fails and is still a bound.
+const RETRY_BUDGET: RetryBudget = RetryBudget { ratio_ppm: 200_000, min_per_second: 1 };
 /// Five failures without a success between them within 30 s: one or two that stumble are made up for by the next offer
 /// and need no pause, and where there is traffic an outage brings five within seconds. The first pause is about one
 /// picture's time, so that an offer that hiccups is soon back. Doubled up to five minutes, an outage of hours costs twelve
@@ -108,6 +114,7 @@ fn provider(
         idle_timeout: checker.time(at.key("idle_timeout"), idle_timeout.as_ref(), IDLE_TIMEOUT),
         concurrency: concurrency(checker, &written.concurrency, at, &billing),
         breaker: breaker(checker, &written.breaker, at.key("breaker")),
+        retry_budget: retry_budget(checker, &written.retry_budget, at.key("retry_budget")),
         billing,
         budgets: money::budgets(checker, written.budget.as_ref(), at.key("budget")),
         download_hosts: hosts(checker, &written.download_hosts, at.key("download_hosts")),
@@ -354,5 +361,13 @@ fn breaker(checker: &mut Checker<'_>, written: &file::Breaker, at: NodePath<'_>)
         window: checker.some_time(at.key("window"), window.as_ref(), BREAKER.window),
         pause,
         max_pause,
+    }
+}
+
+fn retry_budget(checker: &mut Checker<'_>, written: &file::RetryBudget, at: NodePath<'_>) -> RetryBudget {
+    let file::RetryBudget { ratio, min_per_second } = written;
+    RetryBudget {
+        ratio_ppm: checker.read(at.key("ratio"), ratio.as_ref()).unwrap_or(RETRY_BUDGET.ratio_ppm),
+        min_per_second: checker.count(at.key("min_per_second"), *min_per_second, 0, RETRY_BUDGET.min_per_second),
     }
 }

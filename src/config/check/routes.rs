@@ -16,6 +16,8 @@ use crate::config::provider_kind::ProviderKind;
 const DEADLINE: Duration = Duration::from_secs(180);
 const MAX_FAILURES: u32 = 6;
 const MAX_FAILURES_PER_OFFER: u32 = 2;
+/// As OpenAI's own clients wait before their first repeat.
+const BACKOFF: Duration = Duration::from_millis(500);
 const TOLERANCE_PPM: u32 = 150_000;
 const CACHE_TTL: Duration = Duration::from_secs(30 * 86_400);
 
@@ -123,7 +125,7 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
     } = route;
     let (deadline, on_deadline) = deadline(checker, written_deadline.as_ref(), at.key("deadline"));
     let limit = at.key("price");
-    let (max_failures, max_failures_per_offer) = self::attempts(checker, attempts, at.key("attempts"));
+    let (max_failures, max_failures_per_offer, backoff) = self::attempts(checker, attempts, at.key("attempts"));
     let cache = cache(checker, written_cache.as_ref(), at.key("cache"));
     let name = name(checker, written_name.as_deref(), at.key("name"));
     let offers = offers(checker, written_offers, at.key("offers"), known);
@@ -141,6 +143,7 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
         on_deadline,
         max_failures,
         max_failures_per_offer,
+        backoff,
         refusals_go_on: *refusals == Some(file::Refusals::Next),
         prompt: prompt::prompt(checker, written_prompt, at.key("prompt"), known, ttl),
         defaults: defaults(checker, written_defaults, at.key("defaults")),
@@ -150,11 +153,12 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
     }
 }
 
-/// How many calls may fail, of all offers and of each.
-fn attempts(checker: &mut Checker<'_>, written: &file::Attempts, at: NodePath<'_>) -> (u32, u32) {
-    let file::Attempts { max, per_offer } = written;
+/// How many calls may fail, of all offers and of each, and how long an offer that failed is left alone.
+fn attempts(checker: &mut Checker<'_>, written: &file::Attempts, at: NodePath<'_>) -> (u32, u32, Duration) {
+    let file::Attempts { max, per_offer, backoff } = written;
     let of_all = checker.count(at.key("max"), *max, 1, MAX_FAILURES);
-    (of_all, checker.count(at.key("per_offer"), *per_offer, 1, MAX_FAILURES_PER_OFFER))
+    let of_each = checker.count(at.key("per_offer"), *per_offer, 1, MAX_FAILURES_PER_OFFER);
+    (of_all, of_each, checker.time(at.key("backoff"), backoff.as_ref(), BACKOFF))
 }
 
 fn name(checker: &mut Checker<'_>, written: Option<&str>, at: NodePath<'_>) -> String {

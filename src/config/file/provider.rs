@@ -48,6 +48,8 @@ pub(in crate::config) struct Provider {
     pub(in crate::config) concurrency: Concurrency,
     /// After which failures Easel pauses an offer, and for how long.
     pub(in crate::config) breaker: Breaker,
+    /// How many calls may repeat one that the same offer failed in.
+    pub(in crate::config) retry_budget: RetryBudget,
     /// What is agreed with the vendor: volume, commitments, reservations.
     pub(in crate::config) billing: Billing,
     /// What may be spent at this provider.
@@ -118,9 +120,9 @@ pub(in crate::config) struct Concurrency {
     pub(in crate::config) limit: Option<u64>,
     /// Calls in flight, at most, while reserved capacity is bought (`billing.active`). Default: as `limit`.
     pub(in crate::config) reserved_limit: Option<u64>,
-    /// Calls waiting for a slot, at most. Default 256.
+    /// Calls waiting for a slot, at most, and as many requests waiting for the end of a pause. Default 256.
     pub(in crate::config) queue: Option<u64>,
-    /// Longest wait for a slot. Default 10s.
+    /// Longest wait for a slot, or for the end of a pause. Default 10s.
     pub(in crate::config) max_wait: Option<Time>,
 }
 
@@ -136,4 +138,14 @@ pub(in crate::config) struct Breaker {
     pub(in crate::config) pause: Option<Time>,
     /// How long a pause becomes at most. Default 5m, or `pause` where that is longer.
     pub(in crate::config) max_pause: Option<Time>,
+}
+
+/// How many calls may repeat one that the same offer failed in.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct RetryBudget {
+    /// The share of the calls to this provider that repeat nothing. Default 20%.
+    pub(in crate::config) ratio: Option<Percent>,
+    /// So many a second besides. Default 1.
+    pub(in crate::config) min_per_second: Option<u64>,
 }

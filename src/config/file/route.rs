@@ -124,6 +124,9 @@ pub(in crate::config) struct Attempts {
     pub(in crate::config) max: Option<u64>,
     /// Failed calls after which a request stops asking the same offer. Default 2.
     pub(in crate::config) per_offer: Option<u64>,
+    /// How long a request leaves an offer alone that failed it before it asks the same one again; twice as long after
+    /// each failure, up to 16 times. Chance shortens it by up to a half. Another offer is asked at once. Default 500ms.
+    pub(in crate::config) backoff: Option<Time>,
 }
 
 /// What happens when a provider refuses the prompt for its content.

@@ -31,6 +31,8 @@ pub struct Provider {
     pub concurrency: Concurrency,
     /// When to stop asking for a while.
     pub breaker: Breaker,
+    /// How many calls may repeat one that failed.
+    pub retry_budget: RetryBudget,
     /// What is agreed about money.
     pub billing: Billing,
     /// What may be spent here.
@@ -161,4 +163,13 @@ pub struct Breaker {
     pub pause: Duration,
     /// How long the pauses become that follow it without a success in between.
     pub max_pause: Duration,
+}
+
+/// How many calls may repeat one that the same offer failed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryBudget {
+    /// For each call that repeats nothing, in millionths.
+    pub ratio_ppm: u32,
+    /// Besides, every second.
+    pub min_per_second: u32,
 }

@@ -39,6 +39,8 @@ pub struct Route {
     pub max_failures: u32,
     /// Failed calls after which a request stops asking the same offer.
     pub max_failures_per_offer: u32,
+    /// How long an offer that failed is left alone before the same request asks it again, the first time.
+    pub backoff: Duration,
     /// A refusal goes to the next offer instead of back to the caller.
     pub refusals_go_on: bool,
     /// What becomes of the prompt before it is drawn.

@@ -9,6 +9,8 @@ enum Happening {
     Passes(u64),
     /// The nth call ends, with so many pictures and in this way.
     Ends(usize, u8, Option<Class>, bool),
+    /// As many requests wait for their offers as may.
+    WaitRefused,
     /// The nth queue gives a slot.
     Granted(usize),
     /// An offer is paused for some seconds.
@@ -28,6 +30,7 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
         (0..4usize, 0..5u8, class, any::<bool>())
             .prop_map(|(nth, drawn, class, open)| Happening::Ends(nth, drawn, class, open)),
         (0..3usize).prop_map(Happening::Granted),
+        Just(Happening::WaitRefused),
         (0..3usize, 1..20u64).prop_map(|(offer, seconds)| Happening::Paused(offer, seconds)),
     ];
     prop::collection::vec(happening, 0..40)
@@ -40,6 +43,7 @@ fn happen(world: &mut World, dispatch: &mut Dispatch, happening: Happening) -> V
             world.now += Duration::from_millis(millis);
             dispatch.timer(world.time());
         }
+        Happening::WaitRefused => dispatch.wait_refused(),
         Happening::Ends(nth, pictures, class, open) if !world.carried.is_empty() => {
             let nth = nth % world.carried.len();
             let end = CallEnd { open, ..class.map_or_else(CallEnd::default, failed) };
@@ -70,6 +74,7 @@ proptest! {
         slots in prop::collection::vec(0..3usize, 3),
         queue in prop::collection::vec(0..2usize, 3),
         (seeded, cents, budget) in (any::<bool>(), 0..8i64, 0..10i64),
+        (chance, retries) in (0..=1000u32, 0..6u64),
     ) {
         let mut world = World::new(&slots, Duration::from_secs(20));
         world.queue = queue;
@@ -78,21 +83,29 @@ proptest! {
         let caps = Caps { per_request: Some(Cap { usd, whose: CapOwner::Caller }), ..Caps::default() };
         let most = |max_n: u8| if seeded { 1 } else { max_n };
         let candidates = vec![candidate(0, most(2)), candidate(1, most(1)), candidate(2, most(4))];
-        let rules = DispatchRules { caps, seeded, ..rules(&world, wanted) };
+        world.retries = retries;
+        let rules = DispatchRules { caps, seeded, chance, ..rules(&world, wanted) };
         let mut dispatch = Dispatch::new(rules, candidates, Vec::new(), 3);
         let mut became = Vec::new();
         world.run(&mut dispatch);
-        // After the script, all calls end well.
-        let rest = std::iter::repeat_n(Happening::Ends(0, 9, None, false), 40);
+        // After the script, all calls end well and time goes on.
+        let rest = [Happening::Ends(0, 9, None, false), Happening::Passes(1000)].into_iter().cycle().take(80);
         for happening in happenings.into_iter().chain(rest) {
             became.extend(happen(&mut world, &mut dispatch, happening));
             if !world.over {
-                world.run(&mut dispatch);
+                // Who waits for nothing but the end of a pause has time left when it ends.
+                let until = world.run(&mut dispatch).map(|until| world.began + until);
+                if dispatch.idle_for().is_some() && !world.over {
+                    let half = world.now + world.deadline.saturating_duration_since(world.now) / 2;
+                    let spread = Duration::from_millis(1000);
+                    prop_assert!(until.is_some_and(|until| until >= world.now && until <= half + spread));
+                    prop_assert!(world.carried.is_empty() && world.queued.is_empty());
+                }
             }
             prop_assert!(dispatch.promised() <= usd, "{} of {usd}", dispatch.promised());
             prop_assert!(world.left >= Usd::ZERO);
         }
-        prop_assert!(world.carried.is_empty());
+        prop_assert!(world.carried.is_empty() && world.over, "{:?}", world.told);
         let delivered = became.iter().filter(|became| matches!(became, Disposition::Deliver(_))).count();
         prop_assert_eq!(world.filled.len(), delivered);
         prop_assert!(seeded || !became.contains(&Disposition::Discard), "{:?}", became);

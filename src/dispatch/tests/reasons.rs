@@ -28,7 +28,7 @@ fn the_premium_offer_is_asked_after_a_rejected_picture_and_not_after_a_failure()
     let (mut world, mut dispatch) = backed_up(&[1, 1], &[AskWhen::Rejected]);
     world.run(&mut dispatch);
     world.end(&mut dispatch, 0, 1, 0, failed(Class::Server));
-    world.run(&mut dispatch);
+    world.wake(&mut dispatch);
     assert_eq!(world.told, ["0 draws [0]", "1 condition_not_met", "0 draws [0]"]);
     world.end(&mut dispatch, 0, 2, 0, rejected());
     world.run(&mut dispatch);
@@ -99,7 +99,7 @@ fn who_is_asked_first_alone_is_no_fallback() {
     world.end(&mut dispatch, 0, 1, 0, failed(Class::Server));
     world.run(&mut dispatch);
     world.end(&mut dispatch, 1, 2, 0, failed(Class::Server));
-    world.run(&mut dispatch);
+    world.wake(&mut dispatch);
     assert_eq!(world.told, ["0 draws [0]", "1 draws [0]", "0 condition_not_met", "1 draws [0]"]);
 }
 

@@ -1,6 +1,6 @@
 //! What the dispatch asks about the world, looked up in breakers, ledger and lanes. Nothing here changes anything.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::breaker::PausedUntil;
 use crate::config::plan::Offer;
@@ -35,6 +35,16 @@ impl DispatchFacts for GatewayFacts<'_> {
         }
         let owner = self.0.owner(&offer.provider.name, &offer.model.name);
         self.0.shared.ledger.short(&owner, budgets, usd, self.0.shared.clock.now())
+    }
+
+    fn may_retry(&self, offer: usize, now: Instant) -> bool {
+        self.offer(offer).is_some_and(|offer| {
+            self.0.shared.retry_budgets.left(&offer.provider.name, offer.provider.retry_budget, now) > 0
+        })
+    }
+
+    fn max_wait(&self, offer: usize) -> Duration {
+        self.offer(offer).map_or(Duration::ZERO, |offer| offer.provider.concurrency.max_wait)
     }
 
     fn has_room(&self, offer: usize) -> bool {

@@ -32,6 +32,11 @@ impl DispatchLoop {
         let provider = spec.snapshot.provider(spec.matched.index, index).ok_or(Obstacle::Failed)?;
         let slot = granted.or_else(|| shared.lane(&offer.provider).try_slot()).ok_or(Obstacle::AtCapacity)?;
         let pass = shared.breakers.pass(spec.breaker_target(offer), now()).map_err(Obstacle::PausedUntil)?;
+        let retry = self.dispatch.is_retry(candidate);
+        let (name, budget) = (&offer.provider.name, offer.provider.retry_budget);
+        if retry && !shared.retry_budgets.spend(name, budget, now()) {
+            return Err(Obstacle::RetryBudget);
+        }
         let pictures = u32::try_from(places.len()).unwrap_or(u32::MAX);
         let intent = Intent {
             request: spec.request_id.clone(),
@@ -43,6 +48,9 @@ impl DispatchLoop {
             budgets: spec.budgets(offer),
         };
         let opened = shared.durable_ledger.open(intent).map_err(Obstacle::BudgetExceeded)?;
+        if !retry {
+            shared.retry_budgets.earn(name, budget, now());
+        }
         Ok(Reserved { offer: offer.clone(), provider, slot, pass, opened })
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::breaker::Pass;
+use crate::breaker::{Pass, WaitingPlace};
 use crate::concurrency_limit::Slot;
 use crate::config::plan::Offer;
 use crate::dispatch::{ChoiceReason, Dispatch, EventTime};
@@ -34,6 +34,8 @@ pub(super) struct DispatchLoop {
     pub(super) waiting: JoinFew<(usize, Option<Slot>)>,
     /// The slot that came last of those that were waited for.
     pub(super) granted: Option<Slot>,
+    /// Held while the request does nothing but wait for the end of a pause.
+    pub(super) waiting_place: Option<WaitingPlace>,
 }
 
 impl DispatchLoop {
@@ -43,6 +45,21 @@ impl DispatchLoop {
 
     pub(super) fn offer(&self, candidate: usize) -> Option<&Offer> {
         self.spec.matched.route.offers.get(self.dispatch.candidate(candidate).offer)
+    }
+
+    /// Whether the request may wait. One that does nothing else takes a place among those that wait for its provider.
+    pub(super) fn may_wait(&mut self) -> bool {
+        let Some(candidate) = self.dispatch.idle_for() else {
+            self.waiting_place = None;
+            return true;
+        };
+        if self.waiting_place.is_none()
+            && let Some(offer) = self.offer(candidate)
+        {
+            let (name, bound) = (&offer.provider.name, offer.provider.concurrency.queue);
+            self.waiting_place = self.spec.shared.waiting_requests.enter(name, bound);
+        }
+        self.waiting_place.is_some()
     }
 
     pub(super) fn name(&self, candidate: usize) -> &str {
