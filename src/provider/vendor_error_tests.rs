@@ -22,6 +22,7 @@ mod openai;
 mod openrouter;
 mod replicate;
 mod stability;
+mod waiting_times;
 
 const LIMITS: Breaker = Breaker {
     failures: 5,

@@ -16,7 +16,6 @@ use crate::provider::common;
 use crate::provider::common::addresses;
 use crate::provider::common::headers;
 use crate::provider::common::json::{Json, number_at};
-use crate::provider::common::retry_after;
 use crate::provider::common::vendor_error::VendorError;
 
 /// The `kind` in the config.
@@ -165,7 +164,7 @@ fn failure(wish: &RewriteRequest<'_>, reply: &Reply, vendor_error: &VendorError)
     let words = format!("HTTP {} {}: {}", reply.status, vendor_error.words.join(" "), vendor_error.message);
     let failure = Failure::found(finding, told(wish, &words));
     match finding.class {
-        Class::RateLimited | Class::Server => failure.with_retry_after(retry_after::retry_after(reply)),
+        Class::RateLimited | Class::Server => failure.with_retry_after(vendor_error.come_back(finding.class, reply)),
         _ => failure,
     }
 }

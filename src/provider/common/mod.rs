@@ -17,3 +17,4 @@ pub(in crate::provider) mod retry_after;
 pub mod token_source;
 pub(in crate::provider) mod usage;
 pub(in crate::provider) mod vendor_error;
+pub(in crate::provider) mod waiting_words;

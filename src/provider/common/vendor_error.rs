@@ -12,6 +12,7 @@ use crate::provider::common::headers;
 use crate::provider::common::http_status;
 use crate::provider::common::json::Json;
 use crate::provider::common::retry_after;
+use crate::provider::common::waiting_words;
 
 /// Characters of a vendor's own words that are kept.
 const MESSAGE_CHARS: usize = 500;
@@ -252,11 +253,19 @@ impl VendorError {
                 Some(Some(field)) if field == "prompt" => failure,
                 Some(_) => Failure { class: Class::AdapterBug, ..failure },
             },
-            Class::RateLimited | Class::Server => {
-                failure.with_retry_after(retry_after::retry_after(reply).or(self.retry_after))
-            }
+            class @ (Class::RateLimited | Class::Server) => failure.with_retry_after(self.come_back(class, reply)),
             _ => failure,
         }
+    }
+
+    /// When to come back: `retry-after` before the body's own field, that before its sentence, and at last the headers of
+    /// the limits that were met. A page that anybody may have written is believed about a rate limit alone.
+    pub fn come_back(&self, class: Class, reply: &Reply) -> Option<Duration> {
+        let limited = class == Class::RateLimited;
+        let told = retry_after::retry_after(reply).or(self.retry_after);
+        let sentence = Some(&self.message).filter(|_| limited || self.structured);
+        told.or_else(|| waiting_words::waiting_time_in(sentence?))
+            .or_else(|| waiting_words::rate_limit_reset(reply).filter(|_| limited))
     }
 
     /// The status, the vendor's codes, and the field it blames.

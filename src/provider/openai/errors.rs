@@ -1,11 +1,8 @@
 //! What an error of OpenAI's shape means: its words and sentences, and the class of failure each tells.
 
-use std::time::Duration;
-
 use crate::config::plan::{Dialect, SizeFormat};
 use crate::failure::{Class, Classification, Failure, FailureScope};
 use crate::provider::adapter::{Job, Reply};
-use crate::provider::common::retry_after;
 use crate::provider::common::vendor_error::VendorError;
 
 /// A vendor's words -> what they mean; earlier rows count first (PROVIDERS.md 1.6, 2, 8, 17).
@@ -74,13 +71,7 @@ pub fn failure(job: &Job<'_>, reply: &Reply, vendor_error: &VendorError) -> Fail
         _ => reply.status,
     };
     let finding = finding(vendor_error, status);
-    let failure = vendor_error.failure(finding, job, reply, |field| our_field(&job.account.dialect, field));
-    match failure.class {
-        Class::RateLimited if failure.retry_after.is_none() => {
-            failure.with_retry_after(told_waiting_time(&vendor_error.message))
-        }
-        _ => failure,
-    }
+    vendor_error.failure(finding, job, reply, |field| our_field(&job.account.dialect, field))
 }
 
 /// What a vendor says with this status: its words first, then the status, and sentences only where neither tells.
@@ -105,13 +96,6 @@ pub(super) fn finding(vendor_error: &VendorError, status: u16) -> Classification
         Class::RateLimited if vendor_error.mentions(OF_ALL_MODELS) => finding.at(FailureScope::Account),
         _ => finding,
     }
-}
-
-/// `Please retry after 26 seconds.`, as Azure says it, also where it sends no header.
-pub(super) fn told_waiting_time(message: &str) -> Option<Duration> {
-    let (_, rest) = message.split_once("retry after ")?;
-    let (number, unit) = rest.split_once(' ')?;
-    if unit.starts_with("second") { retry_after::seconds(number.parse().ok()?) } else { None }
 }
 
 /// Our name of a field as this dialect spells it.

@@ -21,7 +21,6 @@ use crate::provider::common::headers;
 use crate::provider::common::json::{Json, number_at};
 use crate::provider::common::json_body;
 use crate::provider::common::picture_source;
-use crate::provider::common::retry_after;
 use crate::provider::common::vendor_error::{VendorError, malformed, told};
 use crate::provider::replicate::models::{EditInput, SizeInput, family};
 
@@ -275,16 +274,7 @@ fn failure(job: &Job<'_>, reply: &Reply, vendor_error: &VendorError) -> Failure 
         Class::RateLimited => found.at(FailureScope::Account),
         _ => found,
     };
-    let mut vendor_error = vendor_error.clone();
-    vendor_error.retry_after = vendor_error.retry_after.or_else(|| resets_in(&vendor_error.message));
     vendor_error.failure(finding, job, reply, our_field)
-}
-
-/// `Your rate limit resets in ~30s.`
-fn resets_in(message: &str) -> Option<Duration> {
-    let (_, rest) = message.split_once("resets in ~")?;
-    let (number, _) = rest.split_once('s')?;
-    retry_after::seconds(number.trim().parse().ok()?)
 }
 
 /// Our name of a model's input.
