@@ -17,6 +17,7 @@ use crate::canonical::writer::{Digest, FieldWriter};
 use crate::request::ImageRequest;
 
 pub mod config_digest;
+pub mod request_digest;
 mod writer;
 
 /// Layout version of the bytes; a change here makes old entries unreachable instead of wrong.

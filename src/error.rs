@@ -55,6 +55,14 @@ pub enum ErrorKind {
     UpstreamFailed,
     /// The route's deadline passed first.
     DeadlineExceeded,
+    /// An idempotency key that stands for another request.
+    IdempotencyReused,
+    /// An idempotency key whose pictures were delivered, or drawn, and are not kept any more.
+    IdempotencyGone,
+    /// An idempotency key whose request failed and was, or may have been, paid for.
+    IdempotencyFailed,
+    /// An idempotency key whose request ended with the process, and may have been paid for.
+    IdempotencyInterrupted,
     /// A fault of our own.
     Internal,
 }
@@ -73,6 +81,8 @@ impl ErrorKind {
             | ErrorKind::NotOfThisMachine => 403,
             ErrorKind::UnknownPath | ErrorKind::ModelNotFound | ErrorKind::FileNotFound => 404,
             ErrorKind::WrongMethod => 405,
+            ErrorKind::IdempotencyReused | ErrorKind::IdempotencyFailed | ErrorKind::IdempotencyInterrupted => 409,
+            ErrorKind::IdempotencyGone => 410,
             ErrorKind::TooLarge => 413,
             ErrorKind::UnsupportedMedia => 415,
             ErrorKind::HeaderTooLarge => 431,
@@ -102,6 +112,10 @@ impl ErrorKind {
             | ErrorKind::CrossSite
             | ErrorKind::ForeignHost
             | ErrorKind::NotOfThisMachine
+            | ErrorKind::IdempotencyReused
+            | ErrorKind::IdempotencyGone
+            | ErrorKind::IdempotencyFailed
+            | ErrorKind::IdempotencyInterrupted
             | ErrorKind::PriceLimit => "invalid_request_error",
             ErrorKind::Refused => "image_generation_user_error",
             ErrorKind::Busy | ErrorKind::RateLimited => "rate_limit_error",
@@ -138,6 +152,10 @@ impl ErrorKind {
             ErrorKind::Unavailable => "providers_unavailable",
             ErrorKind::UpstreamFailed => "upstream_failed",
             ErrorKind::DeadlineExceeded => "deadline_exceeded",
+            ErrorKind::IdempotencyReused => "idempotency_key_reused",
+            ErrorKind::IdempotencyGone => "idempotency_pictures_gone",
+            ErrorKind::IdempotencyFailed => "idempotency_paid_failure",
+            ErrorKind::IdempotencyInterrupted => "idempotency_interrupted",
             ErrorKind::Internal => "internal_error",
         }
     }
@@ -168,6 +186,10 @@ impl ErrorKind {
             | ErrorKind::ForeignHost
             | ErrorKind::NotOfThisMachine
             | ErrorKind::OverBudget
+            | ErrorKind::IdempotencyReused
+            | ErrorKind::IdempotencyGone
+            | ErrorKind::IdempotencyFailed
+            | ErrorKind::IdempotencyInterrupted
             | ErrorKind::PriceLimit => false,
         }
     }

@@ -48,6 +48,8 @@ pub struct Metrics {
     pub cache_requests: IntCounterVec,
     /// Prompts that were to be rewritten, by what became of it.
     pub enrichments: IntCounterVec,
+    /// Requests with an idempotency key, by how they were answered.
+    pub idempotency: IntCounterVec,
     /// Image requests being served.
     pub requests_in_flight: IntGauge,
     /// Bytes of request bodies held.
@@ -99,6 +101,7 @@ impl Metrics {
             skipped: made.counters("skipped_total", "Offers not asked.", &["provider", "reason"])?,
             cache_requests: made.counters("cache_requests_total", "Looks into the cache.", &["route", "result"])?,
             enrichments: made.enrichments()?,
+            idempotency: made.idempotency()?,
             requests_in_flight: made.gauge("requests_in_flight", "Image requests being served.")?,
             request_body_bytes: made.gauge("request_body_bytes", "Bytes of image requests' bodies held at once.")?,
             response_body_bytes: made.gauge("response_body_bytes", "Bytes of providers' replies held at once.")?,
@@ -180,6 +183,11 @@ impl MetricsBuilder {
     fn enrichments(&self) -> Result<IntCounterVec, prometheus::Error> {
         let help = "Prompts that were to be rewritten, by what became of it.";
         self.counters("enrichments_total", help, &["route", "outcome"])
+    }
+
+    fn idempotency(&self) -> Result<IntCounterVec, prometheus::Error> {
+        let help = "Requests with an idempotency key, by how they were answered.";
+        self.counters("idempotency_requests_total", help, &["result"])
     }
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {

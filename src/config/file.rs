@@ -35,7 +35,7 @@ pub(super) use route::{
 pub(super) use scalar::{
     Bytes, Delivery, Dollars, FileFormat, Hidden, Percent, Pixels, Quality, Ratio, RowSize, Time, When, ZoneName,
 };
-pub(super) use server::{Cache, Cors, Ledger, Limits, OnLedgerError, Server, Tls};
+pub(super) use server::{Cache, Cors, Idempotency, Ledger, Limits, OnLedgerError, Server, Tls};
 pub(super) use strategy::{AskWhen, CheapestAccepted, Strategy, StrategyWord};
 
 /// One Easel: where it listens, whom it may ask, and which request goes where.

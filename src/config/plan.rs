@@ -24,7 +24,7 @@ mod strategy;
 pub use crate::config::plan::model::{CapabilityOverrides, EditOverride, Model, TextModel, Via};
 pub use crate::config::plan::provider::{Account, Breaker, Concurrency, Credentials, Provider, RetryBudget};
 pub use crate::config::plan::route::{Defaults, Enrich, ModelPattern, Offer, OnDeadline, Prompt, Route, RouteCache};
-pub use crate::config::plan::server::{Cache, LedgerRules, Limits, OnLedgerError, Server, Tls};
+pub use crate::config::plan::server::{Cache, Idempotency, LedgerRules, Limits, OnLedgerError, Server, Tls};
 pub use alert::{Alert, Comparison, Condition, Dimension, LONGEST_WINDOW, Measure, Unit};
 pub use client::{Client, Rate};
 pub use dialect::{AskAt, CostUnit, Dialect, EditAs, Poll, SizeFormat};

@@ -36,6 +36,7 @@ pub fn start(gateway: &Arc<Gateway>) -> BackgroundTasks {
     let savings = |gateway: &Arc<Gateway>| {
         gateway.shared.durable_ledger.write_savings();
         gateway.shared.durable_ledger.store().look();
+        gateway.shared.idempotency.expire(gateway.shared.clock.now());
     };
     let behind = |gateway: &Arc<Gateway>| {
         if gateway.shared.ledger.is_behind() {

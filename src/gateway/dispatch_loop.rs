@@ -101,8 +101,9 @@ impl DispatchLoop {
             return;
         }
         self.waiting.clear();
-        let work = self.spec.shared.work.clone();
+        let (work, late) = (self.spec.shared.work.clone(), self.flight.late_calls());
         work.spawn(async move {
+            let _late = late;
             while !self.running.is_empty() {
                 let completed = self.running.next().await;
                 let (pictures, cost) = (completed.report.pictures.len(), completed.report.cost);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::gateway::caller::Caller;
 use crate::gateway::progress::ProgressSender;
+use crate::idempotency::IdempotencyKey;
 use crate::money::Usd;
 use crate::request::ImageRequest;
 
@@ -30,6 +31,8 @@ pub struct GatewayRequest {
     pub max_usd: Option<Usd>,
     /// What the caller wishes of the cache.
     pub cache: CacheWish,
+    /// Its idempotency key: with the same key and request the caller gets the same answer and pays once.
+    pub idempotency_key: Option<IdempotencyKey>,
     /// Where its progress is sent, if it is watched.
     pub progress: Option<ProgressSender>,
 }
@@ -38,6 +41,14 @@ impl GatewayRequest {
     /// A request of anybody's that uses the cache and has no limit of its own.
     pub fn new(request: ImageRequest) -> GatewayRequest {
         let id = format!("{:016x}", fastrand::u64(..)).into();
-        GatewayRequest { request, id, caller: Caller::anybody(), max_usd: None, cache: CacheWish::Use, progress: None }
+        GatewayRequest {
+            request,
+            id,
+            caller: Caller::anybody(),
+            max_usd: None,
+            cache: CacheWish::Use,
+            idempotency_key: None,
+            progress: None,
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::canonical::Canonical;
 use crate::clock::Clock;
 use crate::config::plan::{Plan, Route};
 use crate::error::{Error, ErrorKind};
+use crate::gateway::idempotency_book::KeyedRequest;
 use crate::gateway::outcome::Outcome;
 use crate::gateway::serve_request::ServeRequest;
 use crate::gateway::snapshot::Snapshot;
@@ -21,6 +22,7 @@ use crate::routing;
 use crate::secret::Secret;
 use crate::upstream::transport::{HttpClient, PooledClient};
 
+mod answer_keeper;
 pub mod attempt;
 pub mod background;
 pub mod caller;
@@ -32,8 +34,11 @@ pub mod durable_ledger;
 pub mod enrich;
 pub mod feedback;
 pub mod gateway_request;
+pub mod idempotency_book;
+mod idempotent_request;
 pub mod ignored_proxy;
 mod join_few;
+mod kept_answer;
 pub mod outcome;
 pub mod progress;
 pub mod read_file;
@@ -116,6 +121,7 @@ impl Gateway {
         let snapshot = Snapshot::new(version, plan, &self.link_secret)?;
         self.shared.durable_ledger.follow(&snapshot.plan)?;
         self.shared.cache.resize(&snapshot.plan.cache, std::time::Instant::now());
+        self.shared.idempotency.resize(&snapshot.plan.server.idempotency, self.shared.clock.now());
         self.shared.transport.replies.resize(snapshot.plan.server.limits.response_bodies);
         for provider in snapshot.plan.providers.values() {
             self.shared.lane(provider).resize(provider.concurrency.limit, provider.concurrency.queue);
@@ -144,7 +150,9 @@ impl Gateway {
         ask: GatewayRequest,
         header: impl Fn(&str) -> Option<&'a str>,
     ) -> Outcome {
-        let GatewayRequest { mut request, id, caller, max_usd, cache, progress } = ask;
+        let GatewayRequest { mut request, id, caller, max_usd, cache, idempotency_key, progress } = ask;
+        // What the caller asked for, before the route adds its own.
+        let keyed = idempotency_key.map(|key| KeyedRequest::new(&caller.tenant, key, &request));
         let (routes, model) = (&snapshot.plan.routes, request.model.as_deref());
         let Some(matched) = routing::find(routes, |route| caller.may_use(route), model, &header) else {
             let elsewhere = routing::find(routes, |_| true, model, &header).is_some();
@@ -161,8 +169,8 @@ impl Gateway {
         let rules = snapshot.rules(matched.index, pinned);
         let canonical = Canonical::under(rules, &caller.tenant, &route.name, pinned, &request, seed);
         let serving = ServeRequest {
-            shared: &self.shared,
-            snapshot,
+            shared: self.shared.clone(),
+            snapshot: snapshot.clone(),
             matched,
             request: Arc::new(request),
             canonical,
@@ -174,7 +182,11 @@ impl Gateway {
             progress,
             deadline: Instant::now() + route.deadline,
         };
-        serving.run().await
+        match keyed {
+            None => serving.run().await,
+            // Boxed, because most requests have no key, and what lies in here is moved for each.
+            Some(keyed) => Box::pin(idempotent_request::serve(serving, keyed)).await,
+        }
     }
 }
 

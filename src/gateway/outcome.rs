@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cache::GeneratedPicture;
 use crate::error::Error;
+use crate::idempotency::KeyUse;
 use crate::money::Usd;
 use crate::request::ResponseFormat;
 
@@ -22,6 +23,8 @@ pub enum CacheUse {
     Bypass,
     /// An identical request was already being drawn.
     Joined,
+    /// It was not looked into: the answer was kept for the request's idempotency key.
+    Replayed,
 }
 
 impl CacheUse {
@@ -33,6 +36,7 @@ impl CacheUse {
             CacheUse::Miss => "miss",
             CacheUse::Bypass => "bypass",
             CacheUse::Joined => "joined",
+            CacheUse::Replayed => "replayed",
         }
     }
 }
@@ -65,6 +69,8 @@ pub struct Outcome {
     pub route: Option<String>,
     /// How the cache took part.
     pub cache: CacheUse,
+    /// How its idempotency key took part, if it has one and was neither refused nor wrong before that counted.
+    pub idempotency: Option<KeyUse>,
     /// What this request paid; a follower and a hit pay nothing.
     pub cost: Usd,
     /// Calls made for it.
@@ -90,6 +96,7 @@ impl Outcome {
             version,
             route: None,
             cache: CacheUse::Bypass,
+            idempotency: None,
             cost: Usd::ZERO,
             attempts: 0,
             calls: Vec::new(),

@@ -53,6 +53,11 @@ impl ProgressSender {
     pub fn announce(&self, flight: &Arc<Flight>) {
         self.flight.send_replace(Some(flight.clone()));
     }
+
+    /// Tells which flight the request is on, now and at every change.
+    pub fn flights(&self) -> watch::Receiver<Option<Arc<Flight>>> {
+        self.flight.subscribe()
+    }
 }
 
 impl ProgressReceiver {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::config::plan::Plan;
 use crate::gateway::Gateway;
+use crate::gateway::idempotency_book::BookSize;
 use crate::metrics::{Scrape, dollars, seconds};
 
 impl Gateway {
@@ -59,7 +60,18 @@ impl Gateway {
         let help = "Bytes of rewritten prompts kept for reuse.";
         scrape.count("prompt_cache_bytes", help, gauge(size.prompts))?;
         let help = "Links given up before their time for want of space.";
-        scrape.count("links_given_up", help, gauge(size.links_given_up))
+        scrape.count("links_given_up", help, gauge(size.links_given_up))?;
+        self.scrape_idempotency(scrape)
+    }
+
+    fn scrape_idempotency(&self, scrape: &mut Scrape) -> Result<(), prometheus::Error> {
+        let BookSize { keys, bytes, dropped } = self.shared.idempotency.size();
+        scrape.count("idempotency_keys", "Idempotency keys that stand for a request.", gauge(keys))?;
+        scrape.count("idempotency_bytes", "Bytes of answers kept for idempotency keys.", gauge(bytes))?;
+        let help = "Idempotency keys, and pictures of answers, given up before their time since the start.";
+        let dropped = [("key", dropped.keys), ("pictures", dropped.pictures)];
+        let dropped = dropped.map(|(what, count)| ([what.to_owned()], gauge(count)));
+        scrape.counts("idempotency_dropped", help, ["what"], dropped)
     }
 
     /// Every budget of `plan`, all as of one moment.

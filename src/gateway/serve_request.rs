@@ -30,11 +30,11 @@ use crate::request::{ImageRequest, ResponseFormat};
 use crate::routing::{Caps, RouteMatch};
 
 /// One request whose route is known.
-pub struct ServeRequest<'a> {
+pub struct ServeRequest {
     /// Everything that outlives a config.
-    pub shared: &'a Arc<Shared>,
+    pub shared: Arc<Shared>,
     /// The config in force when it came.
-    pub snapshot: &'a Arc<Snapshot>,
+    pub snapshot: Arc<Snapshot>,
     /// Its route and pinned offer.
     pub matched: RouteMatch,
     /// The request, route defaults filled in.
@@ -57,7 +57,7 @@ pub struct ServeRequest<'a> {
     pub deadline: Instant,
 }
 
-impl ServeRequest<'_> {
+impl ServeRequest {
     /// Serves the request to its end.
     pub async fn run(self) -> Outcome {
         loop {
@@ -207,6 +207,7 @@ impl ServeRequest<'_> {
             version: self.snapshot.version,
             route: Some(self.matched.route.name.clone()),
             cache,
+            idempotency: None,
             cost: if led { progress.cost } else { Usd::ZERO },
             attempts: if led { progress.attempts } else { 0 },
             calls: if led { progress.calls } else { Vec::new() },

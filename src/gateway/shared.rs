@@ -12,6 +12,7 @@ use crate::concurrency_limit::Lane;
 use crate::config::plan::{Plan, Provider};
 use crate::dispatch::WeightedTurns;
 use crate::gateway::durable_ledger::DurableLedger;
+use crate::gateway::idempotency_book::IdempotencyBook;
 use crate::gateway::single_flight::Flights;
 use crate::gateway::start_and_replace_errors::StartError;
 use crate::ledger::Ledger;
@@ -42,6 +43,8 @@ pub struct Shared {
     pub durable_ledger: DurableLedger,
     /// How long calls to each offer take.
     pub service_times: Arc<ServiceTimes>,
+    /// Requests with an idempotency key.
+    pub idempotency: IdempotencyBook,
     /// What Prometheus scrapes.
     pub metrics: Metrics,
     /// How much clients asked for lately.
@@ -68,6 +71,7 @@ impl Shared {
     pub fn open(plan: &Plan, clock: Clock, client: Box<dyn HttpClient>, hash_seed: u64) -> Result<Shared, StartError> {
         let ledger = Arc::new(Ledger::default());
         let durable_ledger = DurableLedger::open_record(ledger.clone(), &plan.server, clock.clone())?;
+        let idempotency = IdempotencyBook::open(&plan.server, durable_ledger.store(), clock.now())?;
         let metrics = Metrics::new(&ledger)?;
         let replies = metrics.response_body_bytes.clone();
         Ok(Shared {
@@ -80,6 +84,7 @@ impl Shared {
             service_times: Arc::default(),
             metrics,
             durable_ledger,
+            idempotency,
             ledger,
             rate_limiter: RateLimiter::default(),
             transport: Arc::new(Transport::new(client, plan.server.limits.response_bodies, replies)),

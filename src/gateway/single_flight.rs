@@ -43,6 +43,8 @@ pub struct Progress {
     pub partials: Vec<Partial>,
     /// Money settled.
     pub cost: Usd,
+    /// What calls for its pictures cost, paid in advance or not, or may have cost.
+    pub charged: Usd,
     /// Calls made.
     pub attempts: u32,
     /// Those of them that have ended.
@@ -65,6 +67,8 @@ pub struct Flight {
     /// The latest deadline of all its requests.
     deadline: Mutex<Instant>,
     done: watch::Sender<bool>,
+    /// Whether calls go on that no request waits for.
+    late_calls: watch::Sender<bool>,
     /// Notified at every change. It is not `done`, so that a follower that waits for the end alone is not woken.
     changes: watch::Sender<()>,
 }
@@ -76,6 +80,7 @@ impl Flight {
             joinable_until: deadline,
             deadline: Mutex::new(deadline),
             done: watch::Sender::new(false),
+            late_calls: watch::Sender::new(false),
             changes: watch::Sender::new(()),
         })
     }
@@ -84,6 +89,19 @@ impl Flight {
     pub async fn finished(&self) {
         // The sender lives in `self`, so the channel cannot close while we wait.
         let _ = self.done.subscribe().wait_for(|done| *done).await;
+    }
+
+    /// Calls go on after the end until what is given back is dropped.
+    pub fn late_calls(self: &Arc<Flight>) -> LateCalls {
+        self.late_calls.send_replace(true);
+        LateCalls(self.clone())
+    }
+
+    /// Waits until nothing more will come, not even from calls that no request waits for.
+    pub async fn settled(&self) {
+        self.finished().await;
+        // As above. They begin before the flight is finished.
+        let _ = self.late_calls.subscribe().wait_for(|late| !*late).await;
     }
 
     /// No new call starts after this, as no request waits any longer.
@@ -126,6 +144,15 @@ impl Flight {
     fn lock(&self) -> MutexGuard<'_, Progress> {
         // A panic inside `update` leaves the progress as far as it came, which is still true.
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Calls of a flight that go on after its end, for as long as this is held.
+pub struct LateCalls(Arc<Flight>);
+
+impl Drop for LateCalls {
+    fn drop(&mut self) {
+        self.0.late_calls.send_replace(false);
     }
 }
 

@@ -198,3 +198,52 @@ async fn a_vendor_that_is_not_reached_costs_nothing_and_the_client_is_told() {
     assert_eq!((outcome.as_str(), outcome.cost, story.left().as_str()), ("upstream_failed", Usd::ZERO, "1"));
     assert!(story.script.called().contains(&"second.example".to_owned()));
 }
+
+/// The same request with an idempotency key.
+async fn keyed(story: &Story, key: &str) -> Outcome {
+    let request = ImageRequest::from_json(br#"{"prompt": "a red fox"}"#).unwrap();
+    let key = crate::idempotency::IdempotencyKey::parse(key.as_bytes()).unwrap();
+    let request = GatewayRequest { idempotency_key: Some(key), cache: CacheWish::Skip, ..GatewayRequest::new(request) };
+    story.gateway.serve(&story.gateway.snapshot(), request, |_| None).await
+}
+
+#[tokio::test]
+async fn a_key_stands_for_its_request_for_a_day_and_then_for_the_next() {
+    let story = Story::begin();
+    story.script.answers("first.example", drawn());
+    story.script.answers("first.example", drawn());
+    let word = |outcome: &Outcome| outcome.idempotency.map(crate::idempotency::KeyUse::as_str);
+    assert_eq!(word(&keyed(&story, "k").await), Some("first"));
+    let begun = late_on("2026-11-30");
+    story.clock.set(begun.after(Duration::from_secs(86_399)));
+    let again = keyed(&story, "k").await;
+    assert_eq!((word(&again), again.cost, again.as_str()), (Some("replayed"), Usd::ZERO, "ok"));
+    assert_eq!(story.gateway.shared.idempotency.size().keys, 1);
+    story.clock.set(begun.after(Duration::from_secs(86_400)));
+    let next = keyed(&story, "k").await;
+    assert_eq!((word(&next), next.cost), (Some("first"), usd("0.01")));
+    assert_eq!(story.script.called().len(), 2);
+    story.gateway.shared.idempotency.expire(begun.after(Duration::from_secs(3 * 86_400)));
+    let size = story.gateway.shared.idempotency.size();
+    assert_eq!((size.keys, size.bytes, size.dropped.keys), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_reload_takes_new_bounds_of_keys_and_pictures() {
+    let story = Story::begin();
+    for (key, seconds) in [("a", 0), ("b", 1)] {
+        story.clock.set(late_on("2026-11-30").after(Duration::from_secs(seconds)));
+        story.script.answers("first.example", drawn());
+        keyed(&story, key).await;
+    }
+    let bounded = |bounds: &str| {
+        let text = format!("server: {{idempotency: {{{bounds}}}}}\n{CONFIG}");
+        story.gateway.replace(config_loader::check("test.yaml", &text, &ProcessEnv).unwrap()).unwrap();
+        story.gateway.shared.idempotency.size()
+    };
+    assert_eq!(bounded("keys: 1").keys, 1);
+    let size = bounded("pictures: 1B");
+    assert_eq!((size.keys, size.bytes, size.dropped.keys, size.dropped.pictures), (1, 0, 1, 1));
+    let gone = keyed(&story, "b").await;
+    assert_eq!(gone.as_str(), "idempotency_pictures_gone");
+}

@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::gateway::Gateway;
 use crate::gateway::outcome::{CallRecord, Outcome};
+use crate::idempotency::KeyUse;
 use crate::money::Usd;
 use crate::server::log_writer::LogWriter;
 
@@ -49,6 +50,9 @@ pub struct Image<'a> {
     pub outcome: &'a str,
     /// How the cache took part.
     pub cache: &'a str,
+    /// How its idempotency key took part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotency: Option<&'static str>,
     /// Dollars, exact.
     #[serde(serialize_with = "as_text")]
     pub cost_usd: Usd,
@@ -91,6 +95,7 @@ impl Image<'_> {
             route: outcome.route.as_deref().unwrap_or("none"),
             outcome: outcome.as_str(),
             cache: outcome.cache.as_str(),
+            idempotency: outcome.idempotency.map(KeyUse::as_str),
             cost_usd: outcome.cost,
             attempts: outcome.attempts,
             calls: outcome.calls.iter().map(logged).collect(),
@@ -207,6 +212,7 @@ mod tests {
             route: "r",
             outcome: "ok",
             cache: "miss",
+            idempotency: None,
             cost_usd: "0.040000001".parse().unwrap(),
             attempts: 1,
             calls: vec![],

@@ -16,8 +16,8 @@ use crate::server::endpoint::Endpoint;
 use crate::server::response::Answer;
 
 /// Headers of answers that a page may read besides those that every page may.
-const READABLE: &str = "x-request-id, x-easel-request-id, x-easel-route, x-easel-cache, x-easel-cost-usd, x-easel-attempts, \
-                        x-easel-enriched, x-easel-skipped, x-easel-adjusted, x-easel-served-by, x-easel-image-ids, \
+const READABLE: &str = "x-request-id, x-easel-request-id, x-easel-route, x-easel-cache, x-easel-idempotency, x-easel-cost-usd, \
+                        x-easel-attempts, x-easel-enriched, x-easel-skipped, x-easel-adjusted, x-easel-served-by, x-easel-image-ids, \
                         x-easel-size, x-easel-partial, retry-after, x-should-retry";
 
 /// How long a browser need not ask again, in seconds.

@@ -9,6 +9,8 @@ use http::HeaderName;
 pub const ROUTE: HeaderName = HeaderName::from_static("x-easel-route");
 /// What the cache had.
 pub const CACHE: HeaderName = HeaderName::from_static("x-easel-cache");
+/// How the request's idempotency key took part.
+pub const IDEMPOTENCY: HeaderName = HeaderName::from_static("x-easel-idempotency");
 /// What the request cost, in dollars.
 pub const COST: HeaderName = HeaderName::from_static("x-easel-cost-usd");
 /// Calls to providers.

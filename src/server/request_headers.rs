@@ -1,5 +1,5 @@
-//! What the headers of an image request say to the gateway: which route it matches, whether the cache may serve it, and
-//! what the caller is willing to pay.
+//! What the headers of an image request say to the gateway: which route it matches, whether the cache may serve it, what
+//! the caller is willing to pay, and its idempotency key.
 
 use std::collections::HashMap;
 
@@ -10,6 +10,7 @@ use pingora::proxy::Session;
 use crate::error::Error;
 use crate::gateway::gateway_request::CacheWish;
 use crate::gateway::snapshot::Snapshot;
+use crate::idempotency::{BadKey, IdempotencyKey};
 use crate::money::Usd;
 
 /// The headers of a request that routes match by. The session cannot be asked for them while it is served.
@@ -44,6 +45,18 @@ pub fn cache_wish(session: &Session) -> CacheWish {
     } else {
         CacheWish::Use
     }
+}
+
+/// Stands for a request, so that it may be sent again and is paid for once.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The caller's idempotency key.
+pub fn idempotency_key(session: &Session) -> Result<Option<IdempotencyKey>, Error> {
+    let mut told = session.req_header().headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = told.next() else { return Ok(None) };
+    let key = if told.next().is_some() { Err(BadKey::Several) } else { IdempotencyKey::parse(value.as_bytes()) };
+    let wrong = |why| Error::invalid(IDEMPOTENCY_KEY.as_str(), format!("'{IDEMPOTENCY_KEY}' is no key: {why}."));
+    key.map(Some).map_err(wrong)
 }
 
 /// The most a caller is willing to pay for a request.

@@ -166,6 +166,9 @@ pub fn explain(outcome: &Outcome, headers: &mut Vec<(HeaderName, String)>) {
     let Some(route) = &outcome.route else { return };
     headers.push((easel_headers::ROUTE, easel_headers::name(route)));
     headers.push((easel_headers::CACHE, outcome.cache.as_str().to_owned()));
+    if let Some(key_use) = outcome.idempotency {
+        headers.push((easel_headers::IDEMPOTENCY, key_use.as_str().to_owned()));
+    }
     headers.push((easel_headers::COST, outcome.cost.to_string()));
     headers.push((easel_headers::ATTEMPTS, outcome.attempts.to_string()));
     if let Some((offer, word)) = &outcome.enriched {
@@ -306,6 +309,7 @@ mod tests {
             version: 1,
             route: Some("r".into()),
             cache: CacheUse::Miss,
+            idempotency: None,
             cost: "0.009".parse().unwrap(),
             attempts: 2,
             calls: Vec::new(),

@@ -21,9 +21,11 @@ use crate::store::queue::{Queue, QueueItem};
 use crate::store::report::{Page, Report, ReportQuery, ReportRow};
 use crate::store::settled_queries::{Filter, SettledRow, Sums};
 
+pub mod answer_files;
 mod apply_batch;
 mod columns;
 pub mod connection;
+mod idempotency_keys;
 mod queue;
 mod recovery;
 pub mod report;
@@ -36,8 +38,9 @@ mod store_types;
 mod tests;
 mod writer;
 
+pub use crate::store::idempotency_keys::StoredKey;
 pub(crate) use crate::store::store_types::VerdictWrite;
-pub use crate::store::store_types::{Health, Location, Options, StoreError, Unwritten, VerdictEffect, Write};
+pub use crate::store::store_types::{Health, KeyWrite, Location, Options, StoreError, Unwritten, VerdictEffect, Write};
 
 /// How long a store that is dropped without [`Store::close`] waits for its writer, which may hang on a dead disk.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
@@ -306,6 +309,14 @@ impl ReadSnapshot<'_> {
     /// When it cannot be read, or a sum does not fit.
     pub fn owners(&self, before: Moment) -> Result<Vec<(Owner, Sums)>, StoreError> {
         Ok(settled_queries::owners(self.0, before)?)
+    }
+
+    /// Every idempotency key that stands for a request.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn idempotency_keys(&self) -> Result<Vec<StoredKey>, StoreError> {
+        Ok(idempotency_keys::all(self.0)?)
     }
 }
 

@@ -185,7 +185,10 @@ impl Queue {
     fn shed(&self, state: &mut QueueState) {
         while state.items.len() > self.bound {
             let oldest = state.items.iter().position(|item| {
-                matches!(item, QueueItem::Write { write: Write::Settle { .. } | Write::Saved { .. }, .. })
+                matches!(
+                    item,
+                    QueueItem::Write { write: Write::Settle { .. } | Write::Saved { .. } | Write::Key(_), .. }
+                )
             });
             let Some(QueueItem::Write { write, ack }) = oldest.and_then(|oldest| state.items.remove(oldest)) else {
                 return;

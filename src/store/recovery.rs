@@ -4,6 +4,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::ledger::entry::CostSource;
 use crate::money::Usd;
+use crate::store::idempotency_keys;
 
 /// Settles what a process that died had under way: each may have been charged as much as was reckoned, at the time it
 /// was sent. Returns how many there were and what they may have cost together.
@@ -22,6 +23,7 @@ pub(super) fn settle_interrupted(ledger: &mut Connection) -> rusqlite::Result<(u
          WHERE settled_at IS NULL",
         [CostSource::Estimate.as_str()],
     )?;
+    idempotency_keys::settle_interrupted(&change)?;
     change.commit()?;
     Ok(sum)
 }

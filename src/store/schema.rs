@@ -10,8 +10,11 @@ use crate::store::store_types::StoreError;
 ///
 /// All money is in nano-dollars, all times are milliseconds since 1970, UTC. `history` holds what `attempts` held
 /// before it grew too old, by quarter of an hour: every zone in use is some quarters away from UTC, so that its days
-/// and months still add up exactly. `savings` are by UTC day.
-pub(super) const STEPS: &[&str] = &["
+/// and months still add up exactly. `savings` are by UTC day. A row of `idempotency_keys` names its key by the SHA-256 of
+/// tenant and key, its request by the SHA-256 of all that decides the answer; the answer itself is a file beside the
+/// ledger, of so many `bytes` and with that SHA-256 as `checksum`.
+pub(super) const STEPS: &[&str] = &[
+    "
 CREATE TABLE attempts (
     id INTEGER PRIMARY KEY,
     opened_at INTEGER NOT NULL,
@@ -77,7 +80,21 @@ CREATE TABLE history (
     PRIMARY KEY (quarter, tenant, route, provider, model, source)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+CREATE TABLE idempotency_keys (
+    name BLOB PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    key TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    request TEXT NOT NULL,
+    begun_at INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    bytes INTEGER NOT NULL DEFAULT 0,
+    checksum BLOB
+) STRICT, WITHOUT ROWID;
+",
+];
 
 pub(super) fn version(ledger: &Connection) -> Result<usize, StoreError> {
     let version: i64 = ledger.pragma_query_value(None, "user_version", |row| row.get(0))?;

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::calendar::Moment;
 use crate::config::plan::OnLedgerError;
+use crate::idempotency::{KeyName, KeyState};
 use crate::ledger::entry::{Entry, Owner, Settlement, Verdict};
 use crate::money::Usd;
 
@@ -146,6 +147,48 @@ pub enum Write {
         pictures: u32,
         /// What they would have cost.
         usd: Usd,
+    },
+    /// A client's idempotency key changed.
+    Key(KeyWrite),
+}
+
+/// What became of an idempotency key. `begun` tells a key from a later one of the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyWrite {
+    /// Its first request came.
+    Begun {
+        /// What stands for it.
+        name: KeyName,
+        /// When.
+        begun: Moment,
+        /// Whose it is.
+        tenant: Arc<str>,
+        /// The key as the client sent it.
+        key: Arc<str>,
+        /// The digest of the request.
+        digest: [u8; 32],
+        /// The request's own id, by which its attempts are found.
+        request: Arc<str>,
+    },
+    /// Its first request ended.
+    Ended {
+        /// Which.
+        name: KeyName,
+        /// When it began.
+        begun: Moment,
+        /// How it stands now.
+        state: KeyState,
+        /// Bytes that are kept of its answer.
+        bytes: u64,
+        /// Their SHA-256.
+        checksum: Option<[u8; 32]>,
+    },
+    /// Nothing is known of it any more.
+    Forgotten {
+        /// Which.
+        name: KeyName,
+        /// When it began.
+        begun: Moment,
     },
 }
 

@@ -29,6 +29,7 @@ mod golden_words; // the same for words
 mod google; // Vertex AI's tokens
 mod h2;
 mod hiccups; // trouble on the way to what is paid, and with connections
+mod idempotency; // requests sent twice and paid for once
 mod invoice; // ten thousand requests, and what invoice and ledger have between them
 mod logs; // logs nobody reads, output nobody waits for
 mod manifest; // Cargo.toml keeps its promises

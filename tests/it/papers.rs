@@ -155,6 +155,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "rate_limit",
             "retry_budget",
             "routing",
+            "idempotency",
             "service_times",
         ],
     ),

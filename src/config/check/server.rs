@@ -7,7 +7,7 @@ use url::Url;
 use crate::config::check::checker::Checker;
 use crate::config::file;
 use crate::config::node_path::NodePath;
-use crate::config::plan::{Cache, LedgerRules, Limits, OnLedgerError, Server, Tls};
+use crate::config::plan::{Cache, Idempotency, LedgerRules, Limits, OnLedgerError, Server, Tls};
 use crate::config::report::{Finding, Findings};
 use crate::secret::Secret;
 
@@ -39,6 +39,14 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 const RETENTION: Duration = Duration::from_secs(400 * 86_400);
 /// A month that has begun must be there whole, in any time zone.
 const LEAST_RETENTION: Duration = Duration::from_secs(62 * 86_400);
+/// What Stripe's clients are used to.
+const WINDOW: Duration = Duration::from_secs(86_400);
+/// One a second for a day and some more; each takes a third of a kilobyte of memory.
+const KEYS: usize = 100_000;
+/// Four hundred pictures of 2.5 MB: what was not delivered is asked for again within minutes.
+const ANSWERS_ON_DISK: u64 = 1 << 30;
+/// Twenty-five of them.
+const ANSWERS_IN_MEMORY: u64 = 64 << 20;
 const MEMORY: u64 = 512 << 20;
 const LINKS: u64 = 256 << 20;
 const PROMPTS: u64 = 16 << 20;
@@ -60,6 +68,7 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: NodeP
         limits: written_limits,
         state_dir,
         ledger: written_ledger,
+        idempotency: written_idempotency,
     } = server;
     let (listen, admin) = listeners(checker, listen.as_deref(), admin.as_deref(), at);
     Server {
@@ -78,6 +87,7 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: NodeP
         link_ttl: checker.some_time(at.key("link_ttl"), link_ttl.as_ref(), LINK_TTL),
         state_dir: checker.text(at.key("state_dir"), state_dir.as_deref()).map(Into::into),
         ledger: ledger(checker, written_ledger, at.key("ledger")),
+        idempotency: idempotency(checker, written_idempotency, state_dir.is_some(), at.key("idempotency")),
     }
 }
 
@@ -125,6 +135,16 @@ fn ledger(checker: &mut Checker<'_>, written: &file::Ledger, at: NodePath<'_>) -
         Some(file::OnLedgerError::Continue) => OnLedgerError::Continue,
     };
     LedgerRules { retention, on_error }
+}
+
+fn idempotency(checker: &mut Checker<'_>, written: &file::Idempotency, on_disk: bool, at: NodePath<'_>) -> Idempotency {
+    let file::Idempotency { window, keys, pictures } = written;
+    let room = if on_disk { ANSWERS_ON_DISK } else { ANSWERS_IN_MEMORY };
+    Idempotency {
+        window: checker.some_time(at.key("window"), window.as_ref(), WINDOW),
+        keys: checker.count(at.key("keys"), *keys, 1, KEYS),
+        pictures: bytes(checker, at.key("pictures"), pictures.as_ref(), room),
+    }
 }
 
 pub(super) fn cache(checker: &mut Checker<'_>, cache: &file::Cache, at: NodePath<'_>) -> Cache {

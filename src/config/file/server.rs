@@ -41,6 +41,21 @@ pub(in crate::config) struct Server {
     pub(in crate::config) state_dir: Option<String>,
     /// How the ledger is kept.
     pub(in crate::config) ledger: Ledger,
+    /// Requests that are sent with an idempotency key.
+    pub(in crate::config) idempotency: Idempotency,
+}
+
+/// Requests that are sent with an idempotency key.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Idempotency {
+    /// How long a key stands for its first request, from when that came. Default 24h.
+    pub(in crate::config) window: Option<Time>,
+    /// Keys that are remembered; beyond, the oldest is forgotten. Default 100000.
+    pub(in crate::config) keys: Option<u64>,
+    /// Pictures kept to answer again, on disk with `state_dir` (default 1GiB), else in memory (default 64MiB); beyond,
+    /// the oldest go, and a request with their key is told so.
+    pub(in crate::config) pictures: Option<Bytes>,
 }
 
 /// Web pages of other origins that may ask.

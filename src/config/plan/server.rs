@@ -41,6 +41,19 @@ pub struct Server {
     pub state_dir: Option<PathBuf>,
     /// How the ledger is kept.
     pub ledger: LedgerRules,
+    /// How long idempotency keys are kept, and how much of their answers.
+    pub idempotency: Idempotency,
+}
+
+/// How long idempotency keys are kept, and how much of their answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// How long a key stands for its first request.
+    pub window: Duration,
+    /// Keys that are remembered at most.
+    pub keys: usize,
+    /// Bytes of pictures that are kept at most.
+    pub pictures: u64,
 }
 
 impl Server {

@@ -66,6 +66,7 @@ impl DispatchLoop {
             if progress.calls.len() < MOST_CALL_RECORDS {
                 progress.calls.push(call_record);
             }
+            progress.charged = progress.charged.saturating_add(promised).saturating_add(uncertain);
         });
     }
 

@@ -1,6 +1,7 @@
 //! A file that is opened: after a crash, beside another process, and written by an older or a newer version.
 
 use super::*;
+use crate::idempotency::{KeyName, KeyState};
 
 #[tokio::test]
 async fn what_was_under_way_when_the_process_died_may_have_been_charged() {
@@ -81,4 +82,52 @@ fn steps_are_taken_once_each_and_all_or_none() {
     schema::migrate(&mut ledger, &steps[..2]).unwrap();
     assert!(ledger.prepare("SELECT y FROM a").is_ok());
     assert!(matches!(schema::migrate(&mut ledger, &steps[..1]), Err(StoreError::TooNew { found: 2, known: 1 })));
+}
+
+/// What a key's row says after the store was opened anew.
+fn keys(store: &Store) -> Vec<(u8, &'static str)> {
+    let read = store.reading(|view| view.idempotency_keys()).wait().unwrap();
+    read.iter().map(|stored| (stored.key.name.0[0], stored.key.state.as_str())).collect()
+}
+
+/// The key of this number, begun by request `request`.
+fn begun(number: u8, request: &str) -> Write {
+    Write::Key(KeyWrite::Begun {
+        name: KeyName([number; 32]),
+        begun: now(),
+        tenant: "web".into(),
+        key: "k".into(),
+        digest: [number; 32],
+        request: request.into(),
+    })
+}
+
+#[tokio::test]
+async fn of_keys_under_way_a_crash_leaves_those_that_may_have_been_charged() {
+    let dir = tempdir().unwrap();
+    let store = opened(&dir, OnLedgerError::Refuse);
+    let of = |id: i64| format!("req-{id}");
+    // The first may have been charged, the second was, the third was not, the fourth asked nobody.
+    for (number, request) in [(1, of(1)), (2, of(2)), (3, of(3)), (4, "nobody".to_owned()), (5, of(5))] {
+        store.write(begun(number, &request)).await.unwrap();
+    }
+    for id in 1..=3 {
+        store.write(opens(id)).await.unwrap();
+    }
+    store.write(settled(2, now(), 40, &["a"])).await.unwrap();
+    store.write(Write::Settle { id: 3, settlement: Settlement::nothing(now()) }).await.unwrap();
+    // The fifth was answered; a word about an earlier key of its name is no word about it.
+    let name = KeyName([5; 32]);
+    let (state, checksum) = (KeyState::Answered, Some([9; 32]));
+    store.write(Write::Key(KeyWrite::Ended { name, begun: now(), state, bytes: 7, checksum })).await.unwrap();
+    let earlier = now().before(Duration::from_secs(1));
+    store.write(Write::Key(KeyWrite::Forgotten { name, begun: earlier })).await.unwrap();
+    drop(store);
+    let again = opened(&dir, OnLedgerError::Refuse);
+    assert_eq!(keys(&again), [(1, "interrupted"), (2, "interrupted"), (5, "answered")]);
+    let read = again.reading(|view| view.idempotency_keys()).wait().unwrap();
+    let StoredKey { key, checksum } = &read[2];
+    assert_eq!((key.bytes, key.digest, *checksum, &*key.tenant), (7, [5; 32], Some([9; 32]), "web"));
+    again.write(Write::Key(KeyWrite::Forgotten { name, begun: now() })).await.unwrap();
+    assert_eq!(keys(&again), [(1, "interrupted"), (2, "interrupted")]);
 }
