@@ -132,7 +132,7 @@ pub mod internals;
 
 pub use crate::admin::handler::Admin;
 pub use crate::cache::GeneratedPicture;
-pub use crate::config::plan::Plan;
+pub use crate::config::plan::{Plan, Priority};
 pub use crate::error::Error;
 pub use crate::gateway::outcome::Outcome;
 pub use crate::gateway::snapshot::Snapshot;

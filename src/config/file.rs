@@ -22,12 +22,12 @@ mod server;
 mod strategy;
 
 pub(super) use alert::{Alert, Dimension};
-pub(super) use client::{Client, Clients, Keys, Rate};
+pub(super) use client::{Client, Clients, Keys, Priority, Rate};
 pub(super) use dialect::{CostUnit, Dialect, EditAs, Poll, SizeFormat};
 pub(super) use model::{Capabilities, Edit, EditBounds, Model, SizeRules, SizeWord, Sizes, Via};
 pub(super) use money::{Billing, Budget, Budgets, Charged, Charges, Per, VolumeTier};
 pub(super) use price::{Addons, Estimate, PerSecond, Price, PriceMapping, PriceRow, Round, TokensPerMillion};
-pub(super) use provider::{Breaker, Concurrency, Entra, EntraApplication, Provider, RetryBudget};
+pub(super) use provider::{Breaker, Concurrency, Entra, EntraApplication, Provider, RetryBudget, Shares};
 pub(super) use route::{
     Attempts, Deadline, DeadlineThen, Defaults, Enrich, Limit, LimitedOffer, Match, Offer, OnDeadline, Prompt,
     Refusals, Route, RouteCache, RouteCacheOn, SizeTolerance,

@@ -22,11 +22,11 @@ mod server;
 mod strategy;
 
 pub use crate::config::plan::model::{CapabilityOverrides, EditOverride, Model, TextModel, Via};
-pub use crate::config::plan::provider::{Account, Breaker, Concurrency, Credentials, Provider, RetryBudget};
+pub use crate::config::plan::provider::{Account, Breaker, Concurrency, Credentials, Provider, RetryBudget, Shares};
 pub use crate::config::plan::route::{Defaults, Enrich, ModelPattern, Offer, OnDeadline, Prompt, Route, RouteCache};
 pub use crate::config::plan::server::{Cache, Idempotency, LedgerRules, Limits, OnLedgerError, Server, Tls};
 pub use alert::{Alert, Comparison, Condition, Dimension, LONGEST_WINDOW, Measure, Unit};
-pub use client::{Client, Rate};
+pub use client::{Client, Priority, Rate};
 pub use dialect::{AskAt, CostUnit, Dialect, EditAs, Poll, SizeFormat};
 pub use hosts::{HostRule, NoHost};
 pub use money::{Billing, Budget};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::plan::{Budget, Client, Route};
+use crate::config::plan::{Budget, Client, Priority, Route};
 
 /// The tenant where the config lists no clients.
 const ANYBODY: &str = "default";
@@ -30,6 +30,11 @@ impl Caller {
     /// Whether it may use a route.
     pub fn may_use(&self, route: &Route) -> bool {
         self.client.as_ref().is_none_or(|client| client.may_use(&route.name))
+    }
+
+    /// Whether somebody waits for its pictures, as the config says.
+    pub fn priority(&self) -> Priority {
+        self.client.as_ref().map_or(Priority::Live, |client| client.priority)
     }
 
     /// What may be spent for it.

@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until};
 
 use crate::concurrency_limit::Admission;
+use crate::config::plan::Priority;
 use crate::dispatch::{Action, ChoiceReason, Dispatch, DispatchRules, EventTime};
 use crate::error::ErrorKind;
 use crate::failure::{Class, Failure};
@@ -37,9 +38,9 @@ pub async fn draw(spec: RoutedRequest, flight: Arc<Flight>) {
     let (candidates, explores) = offer_standing::in_order(&spec, candidates);
     let rules = DispatchRules { explores, ..spec.rules() };
     let dispatch = Dispatch::new(rules, candidates, refused, spec.matched.route.offers.len());
-    let (running, waiting) = (JoinFew::new(), JoinFew::new());
+    let (running, waiting, queued_as) = (JoinFew::new(), JoinFew::new(), spec.priority);
     let mut dispatch_loop =
-        DispatchLoop { spec, flight, dispatch, running, waiting, granted: None, waiting_place: None };
+        DispatchLoop { spec, flight, dispatch, running, waiting, granted: None, waiting_place: None, queued_as };
     dispatch_loop.run().await;
     dispatch_loop.leave();
 }
@@ -86,6 +87,8 @@ impl DispatchLoop {
                 }
                 None => self.dispatch.slot_lost(),
             },
+            // A live request has joined a batch job: what waits as batch waits as live from now on.
+            () = self.flight.raised(), if !self.waiting.is_empty() && self.queued_as == Priority::Batch => self.requeue(),
             // The moment is only looked at where there is one.
             () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
                 let time = self.time();
@@ -113,17 +116,26 @@ impl DispatchLoop {
         });
     }
 
+    /// Leaves the queues, so that the dispatch asks for the same slots once more.
+    fn requeue(&mut self) {
+        for _ in 0..self.waiting.len() {
+            self.dispatch.slot_lost();
+        }
+        self.waiting.clear();
+    }
+
     /// Asks these candidates' providers for a slot each.
     fn queue_up(&mut self, candidates: &[usize]) {
+        self.queued_as = self.flight.priority();
         let (mut waiting, mut longest) = (0, Duration::ZERO);
         for candidate in candidates.iter().copied() {
             let Some(offer) = self.offer(candidate).cloned() else { continue };
-            match self.spec.shared.lane(&offer.provider).admit() {
+            match self.spec.shared.lane(&offer.provider).admit(&self.claim()) {
                 Admission::Full => continue,
                 Admission::Slot(slot) => self.waiting.push(std::future::ready((candidate, Some(slot)))),
                 Admission::Wait(ticket) => {
                     longest = longest.max(offer.provider.concurrency.max_wait);
-                    self.waiting.push(async move { (candidate, ticket.await.ok()) });
+                    self.waiting.push(async move { (candidate, ticket.await) });
                 }
             }
             waiting += 1;

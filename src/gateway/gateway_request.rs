@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::config::plan::Priority;
 use crate::gateway::caller::Caller;
 use crate::gateway::progress::ProgressSender;
 use crate::idempotency::IdempotencyKey;
@@ -33,6 +34,8 @@ pub struct GatewayRequest {
     pub cache: CacheWish,
     /// Its idempotency key: with the same key and request the caller gets the same answer and pays once.
     pub idempotency_key: Option<IdempotencyKey>,
+    /// Whether somebody waits for it. A caller whose config says batch stays batch.
+    pub priority: Priority,
     /// Where its progress is sent, if it is watched.
     pub progress: Option<ProgressSender>,
 }
@@ -47,6 +50,7 @@ impl GatewayRequest {
             caller: Caller::anybody(),
             max_usd: None,
             cache: CacheWish::Use,
+            priority: Priority::Live,
             idempotency_key: None,
             progress: None,
         }

@@ -32,6 +32,11 @@ impl<T> JoinFew<T> {
         self.waited_for.is_empty()
     }
 
+    /// How many there are to wait for.
+    pub fn len(&self) -> usize {
+        self.waited_for.len()
+    }
+
     /// Waits for none of them any more.
     pub fn clear(&mut self) {
         self.waited_for.clear();

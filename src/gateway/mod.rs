@@ -124,7 +124,7 @@ impl Gateway {
         self.shared.idempotency.resize(&snapshot.plan.server.idempotency, self.shared.clock.now());
         self.shared.transport.replies.resize(snapshot.plan.server.limits.response_bodies);
         for provider in snapshot.plan.providers.values() {
-            self.shared.lane(provider).resize(provider.concurrency.limit, provider.concurrency.queue);
+            self.shared.lane(provider).resize(provider.concurrency);
         }
         // A new key is tried at once, since breakers go by the account; what is held against an old one is forgotten.
         let accounts =
@@ -150,7 +150,7 @@ impl Gateway {
         ask: GatewayRequest,
         header: impl Fn(&str) -> Option<&'a str>,
     ) -> Outcome {
-        let GatewayRequest { mut request, id, caller, max_usd, cache, idempotency_key, progress } = ask;
+        let GatewayRequest { mut request, id, caller, max_usd, cache, priority, idempotency_key, progress } = ask;
         // What the caller asked for, before the route adds its own.
         let keyed = idempotency_key.map(|key| KeyedRequest::new(&caller.tenant, key, &request));
         let (routes, model) = (&snapshot.plan.routes, request.model.as_deref());
@@ -178,6 +178,7 @@ impl Gateway {
             remember: cache != CacheWish::Skip,
             id,
             max_usd,
+            priority: caller.priority().lowered_to(priority),
             caller,
             progress,
             deadline: Instant::now() + route.deadline,

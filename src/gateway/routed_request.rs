@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use crate::breaker::{BreakerTarget, ModelOperation};
 use crate::canonical::Canonical;
-use crate::config::plan::{Budget, Offer};
+use crate::concurrency_limit::Claim;
+use crate::config::plan::{Budget, Offer, Priority};
 use crate::dispatch::DispatchRules;
 use crate::gateway::caller::Caller;
 use crate::gateway::shared::Shared;
@@ -29,6 +30,9 @@ pub struct RoutedRequest {
     pub request_id: Arc<str>,
     /// The client that asks.
     pub caller: Caller,
+    /// The class in which its calls wait for slots. Followers of the flight may raise it
+    /// ([`Flight::priority`](crate::gateway::single_flight::Flight::priority)).
+    pub priority: Priority,
     /// What the request may cost.
     pub caps: Caps,
     /// The request, route defaults filled in.
@@ -81,6 +85,11 @@ impl RoutedRequest {
         let operation = if self.request.edit.is_some() { ModelOperation::Edit } else { ModelOperation::Generate };
         let account = offer.provider.account.fingerprint();
         BreakerTarget { provider: &offer.provider.name, account, model: &offer.model.name, operation }
+    }
+
+    /// Whom a slot for a call in this class is for.
+    pub fn claim(&self, priority: Priority) -> Claim {
+        Claim { priority, tenant: self.caller.tenant.clone() }
     }
 
     /// Whose an attempt with `model` of `provider` is.

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use crate::config::plan::Plan;
+use crate::config::plan::{Plan, Priority};
 use crate::gateway::Gateway;
 use crate::gateway::idempotency_book::BookSize;
 use crate::metrics::{Scrape, dollars, seconds};
@@ -28,10 +28,12 @@ impl Gateway {
         let now = Instant::now();
         let lanes: Vec<_> =
             plan.providers.values().map(|provider| (&provider.name, self.shared.lane(provider))).collect();
-        let running = lanes.iter().map(|(name, lane)| ([(*name).clone()], gauge(lane.in_flight())));
-        scrape.counts("in_flight", "Calls running.", ["provider"], running)?;
-        let waiting = lanes.iter().map(|(name, lane)| ([(*name).clone()], gauge(lane.waiting())));
-        scrape.counts("queue_depth", "Calls waiting for a slot.", ["provider"], waiting)?;
+        let classes = lanes.iter().flat_map(|(name, lane)| Priority::ALL.map(|class| (*name, lane, class)));
+        let labels = |name: &String, class: Priority| [name.clone(), class.as_str().to_owned()];
+        let running = classes.clone().map(|(name, lane, class)| (labels(name, class), gauge(lane.in_flight(class))));
+        scrape.counts("in_flight", "Calls running.", ["provider", "priority"], running)?;
+        let waiting = classes.map(|(name, lane, class)| (labels(name, class), gauge(lane.waiting(class))));
+        scrape.counts("queue_depth", "Calls waiting for a slot.", ["provider", "priority"], waiting)?;
         let paused = plan.providers.keys().map(|name| {
             let waiting = self.shared.waiting_requests.count(name);
             ([name.clone()], gauge(waiting))

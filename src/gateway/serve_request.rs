@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::cache::PlacedPicture;
 use crate::cache::{CacheLookup, Freshness, Miss};
 use crate::canonical::Canonical;
-use crate::config::plan::OnDeadline;
+use crate::config::plan::{OnDeadline, Priority};
 use crate::dispatch;
 use crate::gateway::caller::Caller;
 use crate::gateway::detached_task::Detached;
@@ -49,6 +49,8 @@ pub struct ServeRequest {
     pub caller: Caller,
     /// What the caller is willing to pay for it at most.
     pub max_usd: Option<Usd>,
+    /// The class in which its calls wait for slots.
+    pub priority: Priority,
     /// Whether what is written for this caller may be kept, and taken from what was kept.
     pub remember: bool,
     /// Where its progress is sent, if it is watched.
@@ -118,8 +120,8 @@ impl ServeRequest {
             FlightKey { version: self.snapshot.version, canonical, n: self.request.n, max_usd }
         };
         match self.wish {
-            CacheWish::Use => self.shared.flights.join(key(), self.deadline, Instant::now()),
-            CacheWish::Fresh | CacheWish::Skip => FlightRole::Lead(Flights::alone(self.deadline)),
+            CacheWish::Use => self.shared.flights.join(key(), self.deadline, self.priority, Instant::now()),
+            CacheWish::Fresh | CacheWish::Skip => FlightRole::Lead(Flights::alone(self.deadline, self.priority)),
         }
     }
 
@@ -156,6 +158,7 @@ impl ServeRequest {
             matched: self.matched.clone(),
             request_id: self.id.clone(),
             caller: self.caller.clone(),
+            priority: self.priority,
             caps: Caps::of(&self.matched.route, self.caller.client.as_deref(), self.max_usd),
             request: self.request.clone(),
             keep: (self.wish != CacheWish::Skip).then(|| self.canonical.clone()),

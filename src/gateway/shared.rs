@@ -109,8 +109,7 @@ impl Shared {
         if let Some(lane) = self.lanes.get(&provider.name) {
             return lane.clone();
         }
-        let concurrency = provider.concurrency;
-        let new = || Lane::new(concurrency.limit, concurrency.queue);
+        let new = || Lane::new(provider.concurrency);
         self.lanes.entry(provider.name.clone()).or_insert_with(new).clone()
     }
 }

@@ -7,6 +7,11 @@
 //! A follower has its own, later deadline, and calls may start until the latest deadline of all. No request joins after
 //! the leader's deadline: the calls under way are overdue by then, and a follower would run out of time with them. Such
 //! a request leads a new flight.
+//!
+//! A live request that follows a batch job raises the flight to live: what is asked for from then on waits as live, and
+//! what waits already is queued anew (`dispatch_loop`). So nobody at a screen waits behind a night's jobs because one
+//! of them wanted the same picture first. A rewriting of the prompt that is under way stays in the class it began in, as
+//! it waits for no more than half of the time anyway. A flight is never lowered, for the live request may still wait.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +21,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::cache::PlacedPicture;
+use crate::config::plan::Priority;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::outcome::CallRecord;
 use crate::money::Usd;
@@ -66,6 +72,8 @@ pub struct Flight {
     joinable_until: Instant,
     /// The latest deadline of all its requests.
     deadline: Mutex<Instant>,
+    /// The highest class of all its requests.
+    priority: watch::Sender<Priority>,
     done: watch::Sender<bool>,
     /// Whether calls go on that no request waits for.
     late_calls: watch::Sender<bool>,
@@ -74,11 +82,12 @@ pub struct Flight {
 }
 
 impl Flight {
-    fn new(deadline: Instant) -> Arc<Flight> {
+    fn new(deadline: Instant, priority: Priority) -> Arc<Flight> {
         Arc::new(Flight {
             progress: Mutex::new(Progress::default()),
             joinable_until: deadline,
             deadline: Mutex::new(deadline),
+            priority: watch::Sender::new(priority),
             done: watch::Sender::new(false),
             late_calls: watch::Sender::new(false),
             changes: watch::Sender::new(()),
@@ -110,10 +119,24 @@ impl Flight {
         *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a request join that waits until `deadline`, unless it is too late for that.
-    fn admit(&self, deadline: Instant, now: Instant) -> bool {
+    /// The class in which its calls wait for slots.
+    pub fn priority(&self) -> Priority {
+        *self.priority.borrow()
+    }
+
+    /// Waits until the flight is live.
+    pub async fn raised(&self) {
+        // The sender lives in `self`, so the channel cannot close while we wait.
+        let _ = self.priority.subscribe().wait_for(|priority| *priority == Priority::Live).await;
+    }
+
+    /// Lets a request of this class join that waits until `deadline`, unless it is too late for that.
+    fn admit(&self, deadline: Instant, priority: Priority, now: Instant) -> bool {
         if now >= self.joinable_until {
             return false;
+        }
+        if priority == Priority::Live {
+            self.priority.send_if_modified(|flight| std::mem::replace(flight, Priority::Live) != Priority::Live);
         }
         let mut latest = self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
         *latest = deadline.max(*latest);
@@ -171,25 +194,31 @@ pub enum FlightRole {
 }
 
 impl Flights {
-    /// Joins the flight of this key, or starts it, for a request that waits until `deadline`.
-    pub fn join(self: &Arc<Flights>, key: FlightKey, deadline: Instant, now: Instant) -> FlightRole {
+    /// Joins the flight of this key, or starts it, for a request of this class that waits until `deadline`.
+    pub fn join(
+        self: &Arc<Flights>,
+        key: FlightKey,
+        deadline: Instant,
+        priority: Priority,
+        now: Instant,
+    ) -> FlightRole {
         let flight = match self.table.entry(key.clone()) {
-            Entry::Occupied(entry) if entry.get().admit(deadline, now) => {
+            Entry::Occupied(entry) if entry.get().admit(deadline, priority, now) => {
                 return FlightRole::Follow(entry.get().clone());
             }
             Entry::Occupied(mut entry) => {
                 // Those who joined the old flight stay on it; its leader removes no flight but its own from the table.
-                entry.insert(Flight::new(deadline));
+                entry.insert(Flight::new(deadline, priority));
                 entry.get().clone()
             }
-            Entry::Vacant(vacant) => vacant.insert(Flight::new(deadline)).clone(),
+            Entry::Vacant(vacant) => vacant.insert(Flight::new(deadline, priority)).clone(),
         };
         FlightRole::Lead(FlightLeader { flight, registered: Some((self.clone(), key)) })
     }
 
     /// A flight that no request can join, for a request that must not share.
-    pub fn alone(deadline: Instant) -> FlightLeader {
-        FlightLeader { flight: Flight::new(deadline), registered: None }
+    pub fn alone(deadline: Instant, priority: Priority) -> FlightLeader {
+        FlightLeader { flight: Flight::new(deadline, priority), registered: None }
     }
 
     /// How many flights are under way.
@@ -235,6 +264,8 @@ impl Drop for FlightLeader {
 mod tests {
     use std::time::Duration;
 
+    use futures_util::FutureExt;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -249,7 +280,7 @@ mod tests {
     }
 
     fn join_at(flights: &Arc<Flights>, n: u8, now: Instant) -> FlightRole {
-        flights.join(key(n), now + SECOND, now)
+        flights.join(key(n), now + SECOND, Priority::Live, now)
     }
 
     #[tokio::test]
@@ -284,6 +315,20 @@ mod tests {
         assert!(matches!(join_at(&flights, 1, start + SECOND), FlightRole::Follow(_)));
         drop(second);
         assert!(flights.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_live_request_raises_the_flight_of_a_batch_job_and_a_batch_job_lowers_none() {
+        let (flights, now) = (Arc::new(Flights::default()), Instant::now());
+        let join = |priority| flights.join(key(1), now + SECOND, priority, now);
+        let FlightRole::Lead(lead) = join(Priority::Batch) else { panic!("the first must lead") };
+        let flight = lead.flight().clone();
+        assert!(matches!(join(Priority::Batch), FlightRole::Follow(_)));
+        assert!(flight.priority() == Priority::Batch && flight.raised().now_or_never().is_none());
+        assert!(matches!(join(Priority::Live), FlightRole::Follow(_)));
+        flight.raised().await;
+        assert!(matches!(join(Priority::Batch), FlightRole::Follow(_)));
+        assert_eq!(flight.priority(), Priority::Live);
     }
 
     #[tokio::test]

@@ -66,7 +66,7 @@ fn client(clients: &[Arc<Client>], key: &str) -> Option<Arc<Client>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::plan::Rate;
+    use crate::config::plan::{Priority, Rate};
     use crate::gateway::config_loader::{ProcessEnv, check};
     use std::num::NonZeroU32;
 
@@ -80,6 +80,7 @@ mod tests {
             max_usd_per_image: None,
             max_usd_per_request: None,
             rate: Rate { images_per_minute: NonZeroU32::new(4), requests_per_minute: NonZeroU32::new(2) },
+            priority: Priority::Live,
         })
     }
 

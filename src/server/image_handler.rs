@@ -7,7 +7,7 @@ use std::time::Instant;
 use pingora::Result;
 use pingora::proxy::Session;
 
-use crate::config::plan::Limits;
+use crate::config::plan::{Limits, Priority};
 use crate::error::Error;
 use crate::gateway::gateway_request::GatewayRequest;
 use crate::gateway::outcome::Outcome;
@@ -127,7 +127,7 @@ impl Easel {
     ) -> Result<(GatewayRequest, InFlightPermit), Error> {
         let limits = &snapshot.plan.server.limits;
         let caller = authenticate::identify(session, &snapshot.plan).inspect_err(|_| request_body::leave(session))?;
-        let (max_usd, idempotency_key, media) = match self.head(session, limits, operation) {
+        let (max_usd, priority, idempotency_key, media) = match self.head(session, limits, operation) {
             Ok(told) => told,
             Err(error) => {
                 request_body::skip(session, limits, &self.bodies).await;
@@ -140,21 +140,22 @@ impl Easel {
         let permit = self.permit(snapshot)?;
         let request = parse_request::request(session, operation, media, body, limits).await?;
         let (id, cache) = (ctx.id.as_str().into(), cache_wish(session));
-        Ok((GatewayRequest { request, id, caller, max_usd, cache, idempotency_key, progress: None }, permit))
+        Ok((GatewayRequest { request, id, caller, max_usd, cache, priority, idempotency_key, progress: None }, permit))
     }
 
-    /// What the caller is willing to pay, its idempotency key, and what the body is written in.
+    /// What the caller is willing to pay, whether it waits, its idempotency key, and what the body is written in.
     fn head(
         &self,
         session: &Session,
         limits: &Limits,
         operation: Operation,
-    ) -> Result<(Option<Usd>, Option<IdempotencyKey>, parse_request::Media), Error> {
+    ) -> Result<(Option<Usd>, Priority, Option<IdempotencyKey>, parse_request::Media), Error> {
         if self.drawing.load(Ordering::Acquire) >= limits.in_flight {
             return Err(too_busy());
         }
         let key = request_headers::idempotency_key(session)?;
-        Ok((request_headers::max_usd(session)?, key, parse_request::media(session, operation)?))
+        let priority = request_headers::priority(session)?;
+        Ok((request_headers::max_usd(session)?, priority, key, parse_request::media(session, operation)?))
     }
 }
 

@@ -80,7 +80,7 @@ fn too_much(what: RateUnit, per_minute: NonZeroU32, wait: RateExceeded) -> Error
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::plan::Rate;
+    use crate::config::plan::{Priority, Rate};
     use sha2::{Digest, Sha256};
 
     fn named(name: &str, keys: &[&str]) -> Arc<Client> {
@@ -93,6 +93,7 @@ mod tests {
             max_usd_per_image: None,
             max_usd_per_request: None,
             rate: Rate { images_per_minute: NonZeroU32::new(4), requests_per_minute: NonZeroU32::new(2) },
+            priority: Priority::Live,
         })
     }
 

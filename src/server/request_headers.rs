@@ -7,6 +7,7 @@ use http::HeaderName;
 use http::HeaderValue;
 use pingora::proxy::Session;
 
+use crate::config::plan::Priority;
 use crate::error::Error;
 use crate::gateway::gateway_request::CacheWish;
 use crate::gateway::snapshot::Snapshot;
@@ -68,4 +69,18 @@ pub fn max_usd(session: &Session) -> Result<Option<Usd>, Error> {
     let wrong = || Error::invalid(MAX_USD.as_str(), format!("'{MAX_USD}' is an amount of dollars, like 0.25."));
     let usd: Usd = value.to_str().map_err(|_| wrong())?.parse().map_err(|_| wrong())?;
     if usd < Usd::ZERO { Err(wrong()) } else { Ok(Some(usd)) }
+}
+
+/// Whether somebody waits for the pictures of a request. A caller may lower its request to `batch`; `live` asks for
+/// nothing more than the config gives.
+const PRIORITY: HeaderName = HeaderName::from_static("x-easel-priority");
+
+/// The class that the caller wishes to wait in; live where it says nothing.
+pub fn priority(session: &Session) -> Result<Priority, Error> {
+    let Some(value) = session.get_header(PRIORITY) else { return Ok(Priority::Live) };
+    let known = value.to_str().ok().and_then(|word| Priority::ALL.into_iter().find(|known| known.as_str() == word));
+    known.ok_or_else(|| {
+        let message = format!("'{PRIORITY}' is 'batch' for a request that may wait, or 'live'.");
+        Error::invalid(PRIORITY.as_str(), message)
+    })
 }

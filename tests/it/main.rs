@@ -31,6 +31,7 @@ mod h2;
 mod hiccups; // trouble on the way to what is paid, and with connections
 mod idempotency; // requests sent twice and paid for once
 mod invoice; // ten thousand requests, and what invoice and ledger have between them
+mod live_and_batch; // people at a screen and a night's jobs at one provider
 mod logs; // logs nobody reads, output nobody waits for
 mod manifest; // Cargo.toml keeps its promises
 mod meaning; // what a changed config makes of kept pictures

@@ -19,7 +19,7 @@ async fn scrapers_at_once_each_see_the_whole_of_every_set() {
     world.idle().await;
     let whole = series(&world.metrics().await);
     let named = |start: &str| whole.iter().filter(|series| series.starts_with(start)).count();
-    assert_eq!((named("easel_in_flight{"), named("easel_queue_depth{"), named("easel_breaker_state{")), (4, 4, 6));
+    assert_eq!((named("easel_in_flight{"), named("easel_queue_depth{"), named("easel_breaker_state{")), (8, 8, 6));
     assert_eq!((named("easel_budget_usd{"), named("easel_budget_remaining_usd{")), (2, 2));
     let scrapers: Vec<_> = (0..8)
         .map(|_| {
@@ -42,7 +42,7 @@ async fn scrapers_at_once_each_see_the_whole_of_every_set() {
 #[tokio::test]
 async fn what_a_reload_takes_away_is_shown_no_longer() {
     let world = World::new(&route(&["stability/core"])).await;
-    assert!(world.metrics().await.contains("easel_in_flight{provider=\"replicate\"} 0"));
+    assert!(world.metrics().await.contains("easel_in_flight{priority=\"live\",provider=\"replicate\"} 0"));
     let without = route(&["stability/core"]);
     let at = without.find("  replicate:").unwrap();
     let end = without.find("\nroutes:").unwrap();
@@ -50,7 +50,8 @@ async fn what_a_reload_takes_away_is_shown_no_longer() {
     world.gateway.replace(plan).unwrap();
     let page = world.metrics().await;
     assert!(
-        !page.contains("provider=\"replicate\"") && page.contains("easel_in_flight{provider=\"stability\"} 0"),
+        !page.contains("provider=\"replicate\"")
+            && page.contains("easel_in_flight{priority=\"live\",provider=\"stability\"} 0"),
         "{page}"
     );
 }

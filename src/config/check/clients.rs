@@ -7,7 +7,7 @@ use crate::config::check::checker::Checker;
 use crate::config::check::money;
 use crate::config::file;
 use crate::config::node_path::NodePath;
-use crate::config::plan::{Client, Rate, Route};
+use crate::config::plan::{Client, Priority, Rate, Route};
 use crate::config::suggest::instead;
 
 /// Every client that could be read. `tree` is the whole file.
@@ -46,8 +46,8 @@ fn client(
     at: NodePath<'_>,
     known: &KnownRoutes<'_>,
 ) -> Option<Client> {
-    let file::Client { name, key_sha256, routes: allowed, budget, max_usd_per_image, max_usd_per_request, rate } =
-        written;
+    let file::Client { name, key_sha256, routes: allowed, budget, rate, priority, .. } = written;
+    let file::Client { max_usd_per_image, max_usd_per_request, .. } = written;
     match name {
         None => checker.report(at.key("name"), "this client has no name", "add `name: web`".to_owned()),
         Some(name) => {
@@ -65,6 +65,10 @@ fn client(
         max_usd_per_image: checker.read(at.key("max_usd_per_image"), max_usd_per_image.as_ref()),
         max_usd_per_request: checker.read(at.key("max_usd_per_request"), max_usd_per_request.as_ref()),
         rate: self::rate(checker, rate, at.key("rate")),
+        priority: match priority {
+            None | Some(file::Priority::Live) => Priority::Live,
+            Some(file::Priority::Batch) => Priority::Batch,
+        },
         name: name.clone()?,
     })
 }

@@ -7,6 +7,7 @@
 mod alerts;
 mod checker;
 mod clients;
+mod concurrency;
 mod dialect;
 mod dialect_paths;
 mod entra;

@@ -13,12 +13,10 @@ use crate::config::check::hosts::hosts;
 use crate::config::check::prices::Surcharge;
 use crate::config::check::text_models;
 use crate::config::check::text_models::ANTHROPIC;
-use crate::config::check::{dialect, entra, models, money};
+use crate::config::check::{concurrency, dialect, entra, models, money};
 use crate::config::file;
 use crate::config::node_path::NodePath;
-use crate::config::plan::{
-    Account, Billing, Breaker, Concurrency, Credentials, Dialect, Model, Provider, RetryBudget, TextModel,
-};
+use crate::config::plan::{Account, Breaker, Credentials, Dialect, Model, Provider, RetryBudget, TextModel};
 use crate::config::provider_kind::ProviderKind;
 use crate::config::suggest::instead;
 use crate::money::Usd;
@@ -27,7 +25,6 @@ use crate::secret::Secret;
 const TIMEOUT: Duration = Duration::from_secs(120);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-const CONCURRENCY: Concurrency = Concurrency { limit: 32, queue: 256, max_wait: Duration::from_secs(10) };
 /// A fifth of the calls, as in Finagle and Linkerd: what a provider that is down gets more than its usual traffic. Their
 /// ten a second besides are made for calls of milliseconds; a provider that draws 32 pictures of 20 s at once begins not
 /// two calls a second, so one lets a quiet Easel repeat whatever fails and is still a bound.
@@ -112,7 +109,7 @@ fn provider(
         timeout: checker.some_time(at.key("timeout"), timeout.as_ref(), TIMEOUT),
         connect_timeout: checker.some_time(at.key("connect_timeout"), connect_timeout.as_ref(), CONNECT_TIMEOUT),
         idle_timeout: checker.time(at.key("idle_timeout"), idle_timeout.as_ref(), IDLE_TIMEOUT),
-        concurrency: concurrency(checker, &written.concurrency, at, &billing),
+        concurrency: concurrency::concurrency(checker, &written.concurrency, at, &billing),
         breaker: breaker(checker, &written.breaker, at.key("breaker")),
         retry_budget: retry_budget(checker, &written.retry_budget, at.key("retry_budget")),
         billing,
@@ -324,27 +321,6 @@ fn only_for(checker: &mut Checker<'_>, place: NodePath<'_>, kind: Option<&Provid
     if place.is_given() && kind.is_some_and(|kind| !kinds.contains(&kind.name)) {
         let help = format!("delete it, or use kind {}", kinds.join(" or "));
         checker.report(place, format!("`{what}` means nothing to this kind of provider"), help);
-    }
-}
-
-/// `provider` is where the provider stands. Capacity that is bought lifts the limit.
-fn concurrency(
-    checker: &mut Checker<'_>,
-    written: &file::Concurrency,
-    provider: NodePath<'_>,
-    billing: &Billing,
-) -> Concurrency {
-    let (at, file::Concurrency { limit, reserved_limit, queue, max_wait }) = (provider.key("concurrency"), written);
-    let limit = checker.count(at.key("limit"), *limit, 1, CONCURRENCY.limit);
-    let reserved = checker.count(at.key("reserved_limit"), *reserved_limit, 1, limit);
-    if reserved_limit.is_some() && !provider.key("billing").key("reserved_usd_per_month").is_given() {
-        let help = "say what the capacity costs: `billing: {reserved_usd_per_month: 200}`".to_owned();
-        checker.report(at.key("reserved_limit"), "no capacity is reserved here", help);
-    }
-    Concurrency {
-        limit: if billing.reserved.is_some() { reserved } else { limit },
-        queue: checker.count(at.key("queue"), *queue, 0, CONCURRENCY.queue),
-        max_wait: checker.time(at.key("max_wait"), max_wait.as_ref(), CONCURRENCY.max_wait),
     }
 }
 

@@ -48,6 +48,19 @@ pub(in crate::config) struct Client {
     pub(in crate::config) max_usd_per_request: Option<Dollars>,
     /// How much the client may ask for. Default: without limit.
     pub(in crate::config) rate: Rate,
+    /// Whether somebody waits for the client's pictures: `live`, or `batch` for jobs that may take their time and give way.
+    /// Default live. A request may lower itself with `x-easel-priority: batch`.
+    pub(in crate::config) priority: Option<Priority>,
+}
+
+/// Whether somebody waits for a client's pictures.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Priority {
+    /// Somebody waits at a screen.
+    Live,
+    /// A job that may take its time.
+    Batch,
 }
 
 /// One key's hash or several.

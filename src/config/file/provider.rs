@@ -124,6 +124,19 @@ pub(in crate::config) struct Concurrency {
     pub(in crate::config) queue: Option<u64>,
     /// Longest wait for a slot, or for the end of a pause. Default 10s.
     pub(in crate::config) max_wait: Option<Time>,
+    /// How live and batch calls share the slots and the places in the queue while both want them.
+    pub(in crate::config) shares: Shares,
+}
+
+/// How live and batch calls share the slots and the places in the queue while both want them. A share that is not used is
+/// lent to the other class, and taken back as calls end. One of the two is enough; together they are 100%.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Shares {
+    /// The share of calls that somebody waits for. Default 90%.
+    pub(in crate::config) live: Option<Percent>,
+    /// The share of calls of batch jobs. Default 10%.
+    pub(in crate::config) batch: Option<Percent>,
 }
 
 /// After which failures Easel pauses an offer, and for how long.

@@ -22,12 +22,45 @@ pub struct Client {
     pub max_usd_per_request: Option<Usd>,
     /// How much it may ask for.
     pub rate: Rate,
+    /// Whether somebody waits for its pictures.
+    pub priority: Priority,
 }
 
 impl Client {
     /// Whether it may use the route of this name.
     pub fn may_use(&self, route: &str) -> bool {
         self.routes.as_ref().is_none_or(|routes| routes.iter().any(|name| name == route))
+    }
+}
+
+/// Whether somebody waits for a picture: the class in which its calls wait for a slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Priority {
+    /// Somebody waits at a screen.
+    #[default]
+    Live,
+    /// A job that may take its time.
+    Batch,
+}
+
+impl Priority {
+    /// Both.
+    pub const ALL: [Priority; 2] = [Priority::Live, Priority::Batch];
+
+    /// The word for config, header, log and metric.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Priority::Live => "live",
+            Priority::Batch => "batch",
+        }
+    }
+
+    /// The lower of two: nobody gets more than either says.
+    pub fn lowered_to(self, wished: Priority) -> Priority {
+        match (self, wished) {
+            (Priority::Live, Priority::Live) => Priority::Live,
+            _ => Priority::Batch,
+        }
     }
 }
 

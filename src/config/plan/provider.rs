@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::config::plan::client::Priority;
 use crate::config::plan::dialect::Dialect;
 use crate::config::plan::hosts::HostRule;
 use crate::config::plan::model::{Model, TextModel};
@@ -150,6 +151,25 @@ pub struct Concurrency {
     pub queue: usize,
     /// Longest wait for a slot.
     pub max_wait: Duration,
+    /// How live and batch calls share the slots and the places in the queue.
+    pub shares: Shares,
+}
+
+/// How live and batch calls share what both want. What batch has not is live's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// Batch's share in millionths; more than nothing and less than all.
+    pub batch_ppm: u32,
+}
+
+impl Shares {
+    /// The share of a class in millionths.
+    pub fn ppm(self, class: Priority) -> u32 {
+        match class {
+            Priority::Live => 1_000_000_u32.saturating_sub(self.batch_ppm),
+            Priority::Batch => self.batch_ppm,
+        }
+    }
 }
 
 /// When to stop asking an offer for a while.

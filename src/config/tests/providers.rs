@@ -19,6 +19,17 @@ fn what_is_wrong_with_a_provider_is_told() {
         ("    timeout: soon\n", "", &[&format!("`soon` is not a time | {time}")]),
         ("    timeout: 10w\n", "", &["`10w` has an unknown unit of time | write `10s`"]),
         ("    concurrency: {limit: 0}\n", "", &["must be at least 1 | -"]),
+        (
+            "    concurrency: {shares: {live: 90%, batch: 20%}}\n",
+            "",
+            &["the shares of live and batch are not 100% together | write one of them; the other is the rest"],
+        ),
+        (
+            "    concurrency: {shares: {batch: 0%}}\n",
+            "",
+            &["is not from 1% to 99% | each class gets on with a share of its own"],
+        ),
+        ("    concurrency: {shares: {live: 0.9}}\n", "", &["`0.9` is not a percentage | write `90%`"]),
         ("    concurrency: {limit: -1}\n", "", &["expected a whole number, found `-1` | -"]),
         ("    breaker: {failures: 5000000000}\n", "", &["is too large a number | -"]),
         (
@@ -141,4 +152,17 @@ fn a_model_of_openrouter_is_asked_in_one_of_two_ways() {
     assert_eq!(told("openai", ", model_family: dall-e-3"), means_nothing("model_family", "azure"));
     let streaming = means_nothing("partials", "openai or azure or openai_compatible");
     assert_eq!(told("stability", ", partials: true"), streaming);
+}
+
+#[test]
+fn of_two_shares_one_is_enough() {
+    let batch = |shares: &str| {
+        let text = small(&format!("    concurrency: {{{shares}}}\n"), "");
+        plan(&text).providers["a"].concurrency.shares.batch_ppm
+    };
+    assert_eq!(
+        [batch("limit: 3"), batch("shares: {live: 75%}"), batch("shares: {batch: 2.5%}")],
+        [100_000, 250_000, 25_000]
+    );
+    assert_eq!(batch("shares: {live: 40%, batch: 60%}"), 600_000);
 }

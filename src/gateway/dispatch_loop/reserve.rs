@@ -30,7 +30,8 @@ impl DispatchLoop {
         let offer = self.offer(candidate).ok_or(Obstacle::Failed)?;
         // Every offer of the plan in force has an adapter; without one nothing could be sent.
         let provider = spec.snapshot.provider(spec.matched.index, index).ok_or(Obstacle::Failed)?;
-        let slot = granted.or_else(|| shared.lane(&offer.provider).try_slot()).ok_or(Obstacle::AtCapacity)?;
+        let free = || shared.lane(&offer.provider).try_slot(&self.claim());
+        let slot = granted.or_else(free).ok_or(Obstacle::AtCapacity)?;
         let pass = shared.breakers.pass(spec.breaker_target(offer), now()).map_err(Obstacle::PausedUntil)?;
         let retry = self.dispatch.is_retry(candidate);
         let (name, budget) = (&offer.provider.name, offer.provider.retry_budget);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::breaker::{Pass, WaitingPlace};
-use crate::concurrency_limit::Slot;
-use crate::config::plan::Offer;
+use crate::concurrency_limit::{Claim, Slot};
+use crate::config::plan::{Offer, Priority};
 use crate::dispatch::{ChoiceReason, Dispatch, EventTime};
 use crate::gateway::attempt::AttemptReport;
 use crate::gateway::join_few::JoinFew;
@@ -36,11 +36,18 @@ pub(super) struct DispatchLoop {
     pub(super) granted: Option<Slot>,
     /// Held while the request does nothing but wait for the end of a pause.
     pub(super) waiting_place: Option<WaitingPlace>,
+    /// The class in which those that are waited for were asked for.
+    pub(super) queued_as: Priority,
 }
 
 impl DispatchLoop {
     pub(super) fn time(&self) -> EventTime {
         EventTime { now: now(), deadline: self.flight.deadline().into_std() }
+    }
+
+    /// Whom a slot is for, now that these requests wait.
+    pub(super) fn claim(&self) -> Claim {
+        self.spec.claim(self.flight.priority())
     }
 
     pub(super) fn offer(&self, candidate: usize) -> Option<&Offer> {

@@ -208,13 +208,13 @@ impl Rewriting<'_> {
         if let Some(paused_until) = shared.breakers.paused_until(self.breaker_target(), now()) {
             return Err(Enriched::Paused(paused_until.pause));
         }
-        match shared.lane(provider).admit() {
+        match shared.lane(provider).admit(&self.spec.claim(self.spec.priority)) {
             Admission::Slot(slot) => Ok(slot),
             Admission::Full => Err(Enriched::AtCapacity),
             Admission::Wait(ticket) => {
                 let until = deadline.min(Instant::now() + provider.concurrency.max_wait);
                 let came = timeout_at(until, ticket).await;
-                came.ok().and_then(Result::ok).ok_or(Enriched::AtCapacity)
+                came.ok().flatten().ok_or(Enriched::AtCapacity)
             }
         }
     }

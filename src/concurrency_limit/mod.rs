@@ -1,0 +1,156 @@
+//! Whether a call to a provider may run now: a concurrency limit, its slots shared between live and batch calls, and one
+//! bounded queue before them that is fair between tenants.
+//!
+//! A [`Slot`] is held while a call runs and gives itself back when dropped, to a call that waits if there is one. Which
+//! one: `class_shares` chooses between live and batch, `fair_queue` between the tenants of a class. Slots are never idle
+//! while a call waits: a share that its class does not use is lent to the other, and taken back as calls end.
+//!
+//! Nothing here waits: a [`Ticket`] is handed out, and `gateway` awaits it under its deadline. A ticket that is dropped
+//! loses nothing.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+
+pub use crate::concurrency_limit::claim::Claim;
+use crate::concurrency_limit::lane_state::LaneState;
+use crate::config::plan::{Concurrency, Priority};
+
+mod claim;
+mod class_shares;
+mod fair_queue;
+mod lane_state;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod tests;
+
+/// What a lane answers a call that is to run.
+#[derive(Debug)]
+pub enum Admission {
+    /// The call may run.
+    Slot(Slot),
+    /// The call waits in the queue.
+    Wait(Ticket),
+    /// The queue is full as well.
+    Full,
+}
+
+/// One provider's limit and queue.
+#[derive(Debug)]
+pub struct Lane {
+    /// Between two uses of it no slot is free while a call waits.
+    state: Mutex<LaneState<oneshot::Sender<Slot>>>,
+}
+
+impl Lane {
+    /// An idle lane within these bounds.
+    pub fn new(bounds: Concurrency) -> Arc<Lane> {
+        Arc::new(Lane { state: Mutex::new(LaneState::new(bounds)) })
+    }
+
+    /// A slot if one is free. Calls that wait have come before, so a new call never overtakes them.
+    pub fn try_slot(self: &Arc<Lane>, claim: &Claim) -> Option<Slot> {
+        self.lock().take(claim.priority).then(|| Slot { lane: Some(self.clone()), class: claim.priority })
+    }
+
+    /// Whether a slot is free for a new call at this moment.
+    pub fn has_room(&self) -> bool {
+        self.lock().has_room()
+    }
+
+    /// Takes a slot, or a place in the queue; in a full queue, the place of a call that has less right to it
+    /// ([`LaneState`] says which), whose ticket then brings no slot.
+    pub fn admit(self: &Arc<Lane>, claim: &Claim) -> Admission {
+        if let Some(slot) = self.try_slot(claim) {
+            return Admission::Slot(slot);
+        }
+        let (waiter, slot) = oneshot::channel();
+        let mut state = self.lock();
+        let Some((number, lost)) = state.enqueue(claim, waiter) else { return Admission::Full };
+        // A slot may have come back between the two locks.
+        self.hand_out(&mut state);
+        drop(state);
+        // Without its sender that ticket is told that no slot comes.
+        drop(lost);
+        Admission::Wait(Ticket { slot, lane: self.clone(), claim: claim.clone(), number })
+    }
+
+    /// Changes the bounds. More room is handed out at once; less room takes effect as calls end.
+    pub fn resize(self: &Arc<Lane>, bounds: Concurrency) {
+        let mut state = self.lock();
+        state.resize(bounds);
+        self.hand_out(&mut state);
+    }
+
+    /// Slots taken by a class.
+    pub fn in_flight(&self, class: Priority) -> usize {
+        self.lock().in_flight(class)
+    }
+
+    /// Calls of a class that wait.
+    pub fn waiting(&self, class: Priority) -> usize {
+        self.lock().waiting(class)
+    }
+
+    /// Gives free slots to calls that wait.
+    fn hand_out(self: &Arc<Lane>, state: &mut LaneState<oneshot::Sender<Slot>>) {
+        while let Some((class, waiter)) = state.next() {
+            let slot = Slot { lane: Some(self.clone()), class };
+            if let Err(mut unwanted) = waiter.send(slot) {
+                // Its drop would take the lock again.
+                unwanted.lane = None;
+                state.give_back(class);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LaneState<oneshot::Sender<Slot>>> {
+        // No code panics while it holds the lock, and the counts are whole between statements.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the queue: resolves to a slot when it is this call's turn, or to `None` when another call that has more
+/// right to the place took it. Dropping it leaves the queue.
+#[derive(Debug)]
+pub struct Ticket {
+    slot: oneshot::Receiver<Slot>,
+    lane: Arc<Lane>,
+    claim: Claim,
+    number: u64,
+}
+
+impl Future for Ticket {
+    type Output = Option<Slot>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Slot>> {
+        Pin::new(&mut self.slot).poll(context).map(Result::ok)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        // A slot that came meanwhile gives itself back when the receiver is dropped.
+        self.lane.lock().remove(&self.claim, self.number);
+    }
+}
+
+/// The right to one call. Dropping it gives the slot back.
+#[derive(Debug)]
+pub struct Slot {
+    lane: Option<Arc<Lane>>,
+    class: Priority,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(lane) = self.lane.take() {
+            let mut state = lane.lock();
+            state.give_back(self.class);
+            lane.hand_out(&mut state);
+        }
+    }
+}
