@@ -5,15 +5,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 use serde_json::json;
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
+use crate::admin::explain::{ExplainQuery, MOST_BODY, explain};
 use crate::admin::ledger::ledger;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
@@ -24,10 +26,16 @@ use crate::server::response::error_object;
 /// Reports that are made at once. Each sorts all rows of its time, so the others wait.
 static REPORTS: Semaphore = Semaphore::const_new(2);
 
+/// Requests that are explained at once, each with its body in memory.
+static EXPLANATIONS: Semaphore = Semaphore::const_new(2);
+
+/// How long the body of one is waited for.
+const LONGEST_BODY: Duration = Duration::from_secs(10);
+
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain";
 
-/// Serves `/metrics`, `/healthz`, `/readyz` and `/admin/ledger`.
+/// Serves `/metrics`, `/healthz`, `/readyz`, `/admin/ledger` and `/admin/explain`.
 pub struct Admin {
     /// Whose metrics.
     pub gateway: Arc<Gateway>,
@@ -41,12 +49,25 @@ pub struct Admin {
 impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let request = session.req_header();
-        if !matches!(request.method, http::Method::GET | http::Method::HEAD) {
-            return answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET\n");
-        }
         let path = request.uri.path();
+        let explains = path == "/admin/explain";
+        let fits = if explains {
+            request.method == Method::POST
+        } else {
+            matches!(request.method, Method::GET | Method::HEAD)
+        };
+        if !fits {
+            let only = if explains { "only POST, with the request's JSON\n" } else { "only GET\n" };
+            return answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, only);
+        }
         if let Some(refusal) = self.foreign(session, path) {
             return refusal;
+        }
+        if explains {
+            return match self.refuse_unauthorized(session) {
+                Some(refusal) => refusal,
+                None => self.explain(session).await,
+            };
         }
         match path {
             "/metrics" => self.metrics(),
@@ -58,9 +79,9 @@ impl ServeHttp for Admin {
             path if path.starts_with("/admin/") => match self.refuse_unauthorized(session) {
                 Some(refusal) => refusal,
                 None if path == "/admin/ledger" => self.ledger(request.uri.query().unwrap_or_default()).await,
-                None => answer(StatusCode::NOT_FOUND, TEXT, "here: /admin/ledger\n"),
+                None => answer(StatusCode::NOT_FOUND, TEXT, "here: /admin/ledger /admin/explain\n"),
             },
-            _ => answer(StatusCode::NOT_FOUND, TEXT, "here: /metrics /healthz /readyz /admin/ledger\n"),
+            _ => answer(StatusCode::NOT_FOUND, TEXT, "here: /metrics /healthz /readyz /admin/ledger /admin/explain\n"),
         }
     }
 }
@@ -104,6 +125,34 @@ impl Admin {
         (!known).then(|| refused(&Error::new(ErrorKind::Unauthorized, help)))
     }
 
+    /// What would become of the request in the body.
+    async fn explain(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        let turn = EXPLANATIONS.acquire().await;
+        let body = match body(session).await {
+            Ok(body) => body,
+            Err(error) => return refused(&error),
+        };
+        let head = session.req_header();
+        let headers = head.headers.clone();
+        let query = ExplainQuery::read(head.uri.query().unwrap_or_default());
+        let gateway = self.gateway.clone();
+        let explained = tokio::task::spawn_blocking(move || {
+            let told = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+            let explanation = explain(&gateway, &body, &query?, told)?;
+            Ok::<_, Error>(serde_json::to_string_pretty(&explanation).unwrap_or_default())
+        });
+        let explained = explained.await;
+        drop(turn);
+        match explained {
+            Ok(Ok(text)) => answer(StatusCode::OK, JSON, &format!("{text}\n")),
+            Ok(Err(error)) => refused(&error),
+            Err(error) => {
+                log::error!("a request was not explained: {error}");
+                refused(&Error::new(ErrorKind::Internal, "the request was not explained"))
+            }
+        }
+    }
+
     /// What was paid, as `easel ledger` prints it.
     async fn ledger(&self, query: &str) -> Response<Vec<u8>> {
         self.gateway.shared.durable_ledger.write_savings();
@@ -123,6 +172,23 @@ impl Admin {
             }
         }
     }
+}
+
+/// The body, within its bounds of bytes and time.
+async fn body(session: &mut ServerSession) -> Result<Vec<u8>, Error> {
+    let read = async {
+        let mut body = Vec::new();
+        while let Ok(Some(piece)) = session.read_request_body().await {
+            if body.len() + piece.len() > MOST_BODY {
+                let message = format!("a request to be explained has at most {MOST_BODY} bytes");
+                return Err(Error::new(ErrorKind::TooLarge, message));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body)
+    };
+    let late = |_| Error::new(ErrorKind::InvalidRequest, "the body did not come in time");
+    tokio::time::timeout(LONGEST_BODY, read).await.map_err(late)?
 }
 
 /// An error in the shape that the images' listener has, too.

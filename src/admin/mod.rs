@@ -1,4 +1,6 @@
-//! What operators reach: metrics and health ([`handler`]), and what was paid ([`ledger`]). Nothing here changes anything.
+//! What operators reach: metrics and health ([`handler`]), what was paid ([`ledger`]), and what would become of a request
+//! ([`explain`]). Nothing here changes anything.
 
+pub mod explain;
 pub mod handler;
 pub mod ledger;

@@ -13,6 +13,7 @@ use crate::server;
 mod check;
 mod completions;
 mod demo;
+mod explain;
 mod ledger;
 mod man;
 mod sandbox;
@@ -33,6 +34,8 @@ enum Command {
     Serve(serve::Args),
     /// Say everything that is wrong with a config, or that nothing is.
     Check(check::Args),
+    /// Say what would become of a request: every offer, why it is asked or not, and in which order. Nothing is sent.
+    Explain(explain::Args),
     /// Print the config's JSON Schema, for editors, or a preset.
     Schema(schema::Args),
     /// Print what was paid, from the ledger on disk, while serving goes on.
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
     match command {
         Command::Serve(args) => serve::run(args, &diagnostics),
         Command::Check(args) => check::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Ledger(args) => ledger::run(args),
         Command::Sandbox(args) => sandbox::run(args),

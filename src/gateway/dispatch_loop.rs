@@ -26,10 +26,10 @@ use crate::request::ImageRequest;
 use crate::routing::Skip;
 
 mod call_completion;
-mod facts;
+pub mod facts;
 pub mod offer_standing;
 mod reserve;
-mod state;
+pub mod state;
 
 /// Draws `spec` and reports to `flight`. Returns when nothing more will come for the requests that wait; calls that
 /// no request waits for any more end in a task of their own.

@@ -29,7 +29,7 @@ pub async fn prepare(spec: RoutedRequest, rewrite_scope: &RewriteCacheScope, fli
         return spec;
     }
     let caller = spec.request.prompt.clone();
-    let mut spec = with_prompt(spec, &caller, route.prompt.with_prefix_and_suffix(&caller));
+    let mut spec = with_words_around(spec);
     let Some(enrich) = &route.prompt.enrich else { return spec };
     let Some(rewrite_limits) = RewriteLimits::of(&spec) else { return spec };
     let rewriting = Rewriting { spec: &spec, enrich, rewrite_scope, caller: &caller, rewrite_limits };
@@ -45,6 +45,16 @@ pub async fn prepare(spec: RoutedRequest, rewrite_scope: &RewriteCacheScope, fli
         Some(words) => with_prompt(spec, &caller, route.prompt.with_prefix_and_suffix(&words)),
         None => spec,
     }
+}
+
+/// The request with the route's prefix and suffix around its prompt.
+pub fn with_words_around(spec: RoutedRequest) -> RoutedRequest {
+    if spec.request.is_variation() {
+        return spec;
+    }
+    let caller = spec.request.prompt.clone();
+    let prompt = spec.matched.route.prompt.with_prefix_and_suffix(&caller);
+    with_prompt(spec, &caller, prompt)
 }
 
 /// The request with another prompt, which the answer tells where it is not what the caller wrote.

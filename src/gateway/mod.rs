@@ -32,6 +32,7 @@ mod detached_task;
 pub mod dispatch_loop;
 pub mod durable_ledger;
 pub mod enrich;
+pub mod explain;
 pub mod feedback;
 pub mod gateway_request;
 pub mod idempotency_book;
@@ -150,25 +151,40 @@ impl Gateway {
         ask: GatewayRequest,
         header: impl Fn(&str) -> Option<&'a str>,
     ) -> Outcome {
-        let GatewayRequest { mut request, id, caller, max_usd, cache, priority, idempotency_key, progress } = ask;
         // What the caller asked for, before the route adds its own.
-        let keyed = idempotency_key.map(|key| KeyedRequest::new(&caller.tenant, key, &request));
+        let keyed = ask.idempotency_key.clone().map(|key| KeyedRequest::new(&ask.caller.tenant, key, &ask.request));
+        match (self.prepare(snapshot, ask, header), keyed) {
+            (Ok(serving), None) => serving.run().await,
+            // Boxed, because most requests have no key, and what lies in here is moved for each.
+            (Ok(serving), Some(keyed)) => Box::pin(idempotent_request::serve(serving, keyed)).await,
+            (Err(refused), _) => Outcome { route: refused.route, ..Outcome::failed(snapshot.version, refused.error) },
+        }
+    }
+
+    /// The request on its route, before anything is looked up for it; or why it has none, and the route if it has one.
+    fn prepare<'a>(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        ask: GatewayRequest,
+        header: impl Fn(&str) -> Option<&'a str>,
+    ) -> Result<ServeRequest, Box<Refused>> {
+        let GatewayRequest { mut request, id, caller, max_usd, cache, priority, idempotency_key: _, progress } = ask;
         let (routes, model) = (&snapshot.plan.routes, request.model.as_deref());
         let Some(matched) = routing::find(routes, |route| caller.may_use(route), model, &header) else {
             let elsewhere = routing::find(routes, |_| true, model, &header).is_some();
             let error = if elsewhere { forbidden(model) } else { unknown_model(snapshot, &caller, model) };
-            return Outcome::failed(snapshot.version, error);
+            return Err(Box::new(Refused { route: None, error }));
         };
         let route = matched.route.clone();
         let defaulted = request.output_format.is_none();
         fill_in(&mut request, &route);
-        if let Err(error) = request.check_together(defaulted) {
-            return Outcome { route: Some(route.name.clone()), ..Outcome::failed(snapshot.version, error) };
-        }
+        request
+            .check_together(defaulted)
+            .map_err(|error| Box::new(Refused { route: Some(route.name.clone()), error }))?;
         let (pinned, seed) = (matched.pinned.as_deref(), self.shared.hash_seed);
         let rules = snapshot.rules(matched.index, pinned);
         let canonical = Canonical::under(rules, &caller.tenant, &route.name, pinned, &request, seed);
-        let serving = ServeRequest {
+        Ok(ServeRequest {
             shared: self.shared.clone(),
             snapshot: snapshot.clone(),
             matched,
@@ -182,13 +198,15 @@ impl Gateway {
             caller,
             progress,
             deadline: Instant::now() + route.deadline,
-        };
-        match keyed {
-            None => serving.run().await,
-            // Boxed, because most requests have no key, and what lies in here is moved for each.
-            Some(keyed) => Box::pin(idempotent_request::serve(serving, keyed)).await,
-        }
+        })
     }
+}
+
+/// Why a request is not looked at any further.
+struct Refused {
+    /// The route that it came to, if it came to one.
+    route: Option<String>,
+    error: Error,
 }
 
 /// Route defaults where the request is silent.

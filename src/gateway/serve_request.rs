@@ -150,9 +150,35 @@ impl ServeRequest {
 
     /// Prepares and draws, as work that goes on if the client disconnects.
     fn drawing(&self, lead: FlightLeader, have: Vec<PlacedPicture>) -> Detached {
+        let spec = self.routed(&have);
+        let flight: Arc<Flight> = lead.flight().clone();
+        flight.update(|progress| progress.pictures = have);
+        let rewrite_scope = RewriteCacheScope { tenant: self.caller.tenant.clone(), remember: self.remember };
+        let drawing = async move {
+            let spec = enrich::prepare(spec, &rewrite_scope, &flight).await;
+            dispatch_loop::draw(spec, flight).await;
+            drop(lead);
+        };
+        Detached::new(drawing, self.shared.work.clone())
+    }
+
+    /// What the cache has of the request, and the word for that; nothing is counted.
+    pub fn peek(&self) -> (Vec<PlacedPicture>, &'static str) {
+        match self.wish {
+            CacheWish::Fresh | CacheWish::Skip => (Vec::new(), CacheUse::Bypass.as_str()),
+            CacheWish::Use => match self.cached() {
+                CacheLookup::Hit(pictures) => (pictures, CacheUse::Exact.as_str()),
+                CacheLookup::Part(pictures) => (pictures, CacheUse::Pool.as_str()),
+                CacheLookup::Miss(miss) => (Vec::new(), miss.as_str()),
+            },
+        }
+    }
+
+    /// What is to be drawn where these pictures are there.
+    pub fn routed(&self, have: &[PlacedPicture]) -> RoutedRequest {
         let there: BTreeSet<u8> = have.iter().map(|placed| placed.place).collect();
         let open = (0..self.request.n).filter(|place| !there.contains(place)).collect();
-        let spec = RoutedRequest {
+        RoutedRequest {
             shared: self.shared.clone(),
             snapshot: self.snapshot.clone(),
             matched: self.matched.clone(),
@@ -166,16 +192,7 @@ impl ServeRequest {
             spent: Usd::ZERO,
             open,
             deadline: self.deadline,
-        };
-        let flight: Arc<Flight> = lead.flight().clone();
-        flight.update(|progress| progress.pictures = have);
-        let rewrite_scope = RewriteCacheScope { tenant: self.caller.tenant.clone(), remember: self.remember };
-        let drawing = async move {
-            let spec = enrich::prepare(spec, &rewrite_scope, &flight).await;
-            dispatch_loop::draw(spec, flight).await;
-            drop(lead);
-        };
-        Detached::new(drawing, self.shared.work.clone())
+        }
     }
 
     fn hit(&self, pictures: Vec<PlacedPicture>) -> Outcome {

@@ -25,6 +25,7 @@ use crate::store::report::{ReportBy, ReportQuery};
 use crate::upstream::transport::reply_memory::CallReservation;
 use crate::upstream::transport::{Bounds, HeldReply, TransportError, Watcher};
 
+mod explain;
 mod strategies;
 mod waits;
 

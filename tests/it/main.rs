@@ -21,6 +21,7 @@ mod edits; // edits and variations, forms and JSON
 mod enrich; // prompts rewritten before they are drawn
 mod entra; // tokens for Azure
 mod exchange;
+mod explain; // what would become of a request
 mod fal; // a provider and its strict sandbox, the queue
 mod feedback; // a provider's own functions against a strict vendor
 mod golden; // wire formats against golden samples, no network

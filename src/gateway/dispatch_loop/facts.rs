@@ -10,7 +10,7 @@ use crate::ledger::BudgetExceeded;
 use crate::money::Usd;
 
 /// What the dispatch of a request asks about.
-pub(super) struct GatewayFacts<'a>(pub(super) &'a RoutedRequest);
+pub struct GatewayFacts<'a>(pub &'a RoutedRequest);
 
 impl GatewayFacts<'_> {
     fn offer(&self, offer: usize) -> Option<&Offer> {

@@ -29,6 +29,14 @@ pub fn in_order(spec: &RoutedRequest, candidates: Vec<Candidate>) -> (Vec<Candid
     (sorted(candidates, &order), explores)
 }
 
+/// The same for a request that is only looked at: no turn is taken, and nothing is explored.
+pub fn in_order_without_turn(spec: &RoutedRequest, candidates: Vec<Candidate>) -> Vec<Candidate> {
+    let route = &spec.matched.route;
+    let mut turns = spec.shared.with_turns(&route.name, |turns| turns.clone());
+    let order = offer_order(&route.strategy, &standings(spec, &candidates, now()), CHANCES, &mut turns).order;
+    sorted(candidates, &order)
+}
+
 /// What is known of each candidate now.
 pub fn standings(spec: &RoutedRequest, candidates: &[Candidate], now: Instant) -> Vec<OfferStanding> {
     let offers = &spec.matched.route.offers;

@@ -75,6 +75,6 @@ impl DispatchLoop {
 }
 
 /// The clock as the policies take it; a paused test clock pauses this too.
-pub(super) fn now() -> std::time::Instant {
+pub fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
