@@ -146,7 +146,7 @@ impl DispatchLoop {
     /// Starts a call, or tells what the dispatch did not know of when it said so.
     fn start(&mut self, candidate: usize, places: Vec<u8>, granted: bool, reason: ChoiceReason, time: EventTime) {
         let slot = self.granted.take().filter(|_| granted);
-        match self.reserve(candidate, &places, slot) {
+        match self.reserve(candidate, &places, reason, slot) {
             Ok(reserved) => self.send(candidate, places, reserved, reason, time),
             Err(obstacle) => self.dispatch.not_started(candidate, obstacle),
         }

@@ -40,7 +40,7 @@ impl Ledger {
             let at = share.end.before(Duration::from_millis(1));
             let owner = Owner { provider: provider.name.as_str().into(), ..Owner::nobody() };
             let (request, purpose, pictures, estimate) = ("".into(), Purpose::Reserve, 0, Usd::ZERO);
-            let entry = Entry { id: state.last_id, at, request, owner, purpose, pictures, estimate };
+            let entry = Entry { id: state.last_id, at, request, owner, purpose, pictures, estimate, chosen: "" };
             let settlement = Settlement { usd: share.usd, source: CostSource::Table, ..Settlement::nothing(at) };
             state.take(&entry, &settlement);
             state.fees.book(provider, share.end);

@@ -73,6 +73,8 @@ pub struct Entry {
     pub pictures: u32,
     /// What it may cost at most, as far as that can be known before.
     pub estimate: Usd,
+    /// Why its offer was asked; empty for what is no choice.
+    pub chosen: &'static str,
 }
 
 /// A picture that was delivered.

@@ -27,6 +27,8 @@ pub struct Intent<'a> {
     pub pictures: u32,
     /// What it may cost, volume tiers applied.
     pub estimate: Usd,
+    /// Why its offer was asked; empty for what is no choice.
+    pub chosen: &'static str,
     /// What is agreed with its vendor.
     pub billed_model: BilledModel,
     /// Budgets of its client, its route and its provider.
@@ -59,14 +61,14 @@ impl Ledger {
         now: Moment,
         note: impl FnOnce(&Entry) -> T,
     ) -> Result<(Hold, T), BudgetExceeded> {
-        let Intent { request, owner, purpose, pictures, estimate, billed_model, budgets } = intent;
+        let Intent { request, owner, purpose, pictures, estimate, chosen, billed_model, budgets } = intent;
         let mut state = self.lock();
         let short = state.shortages(&owner, budgets, estimate, now).into_iter().min_by_key(|short| short.left);
         if let Some(short) = short {
             return Err(short);
         }
         state.last_id += 1;
-        let entry = Entry { id: state.last_id, at: now, request, owner, purpose, pictures, estimate };
+        let entry = Entry { id: state.last_id, at: now, request, owner, purpose, pictures, estimate, chosen };
         state.counters.reserve(&entry);
         state.under_way.insert(entry.id, entry.clone());
         let noted = note(&entry);

@@ -63,6 +63,7 @@ fn intent<'a>(plan: &'a Plan, pictures: u32, estimate: Usd) -> Intent<'a> {
         purpose: Purpose::Draw,
         pictures,
         estimate,
+        chosen: "first",
         budgets: [&[], &[], &plan.providers["p"].budgets],
         billed_model: BilledModel { provider, model },
     }

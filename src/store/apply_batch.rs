@@ -87,8 +87,8 @@ fn one(ledger: &Connection, write: &Write) -> rusqlite::Result<ItemResult> {
 fn open(ledger: &Connection, entry: &Entry) -> rusqlite::Result<ItemResult> {
     let mut insert = ledger.prepare_cached(
         "INSERT INTO attempts
-             (id, opened_at, request, tenant, route, provider, model, purpose, asked, estimate)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
+             (id, opened_at, request, tenant, route, provider, model, purpose, asked, estimate, chosen)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
     )?;
     let Owner { tenant, route, provider, model } = &entry.owner;
     let new = insert.execute(params![
@@ -102,6 +102,7 @@ fn open(ledger: &Connection, entry: &Entry) -> rusqlite::Result<ItemResult> {
         entry.purpose.as_str(),
         entry.pictures,
         entry.estimate.nanos(),
+        entry.chosen,
     ])?;
     if new == 1 {
         return Ok(ItemResult::Written);

@@ -1,4 +1,5 @@
-//! The ledger as a table: settled attempts grouped by day, provider, model, route, tenant, source or request.
+//! The ledger as a table: settled attempts grouped by day, provider, model, route, tenant, source, request, reason or
+//! outcome.
 //!
 //! What is grouped by day is grouped by the days of a time zone. Rows past retention are known by owner and quarter of
 //! an hour, no longer by request; what the cache saved is known by UTC day, tenant and route, and belongs to the day
@@ -35,11 +36,15 @@ pub enum ReportBy {
     Source,
     /// The request.
     Request,
+    /// Why the offer was asked.
+    Chosen,
+    /// What came of it: `ok`, or what went wrong.
+    Outcome,
 }
 
 impl ReportBy {
     /// Every way to group.
-    pub const ALL: [ReportBy; 7] = [
+    pub const ALL: [ReportBy; 9] = [
         ReportBy::Day,
         ReportBy::Provider,
         ReportBy::Model,
@@ -47,6 +52,8 @@ impl ReportBy {
         ReportBy::Tenant,
         ReportBy::Source,
         ReportBy::Request,
+        ReportBy::Chosen,
+        ReportBy::Outcome,
     ];
 
     /// The word in a query, and the column's title.
@@ -59,6 +66,8 @@ impl ReportBy {
             ReportBy::Tenant => "tenant",
             ReportBy::Source => "source",
             ReportBy::Request => "request",
+            ReportBy::Chosen => "chosen",
+            ReportBy::Outcome => "outcome",
         }
     }
 
@@ -189,15 +198,15 @@ pub fn of_file(dir: &Path, query: &ReportQuery) -> Result<Vec<ReportRow>, StoreE
 
 const FACTS: &str = "
 WITH facts AS (
-    SELECT settled_at AS at, tenant, route, provider, model, source, request, 1 AS attempts, billed, accepted, rejected,
+    SELECT settled_at AS at, tenant, route, provider, model, source, request, chosen, outcome, 1 AS attempts, billed, accepted, rejected,
            refused, usd, prepaid, lost, uncertain, 0 AS saved_usd, 0 AS saved_pictures
     FROM attempts WHERE settled_at >= ?1 AND settled_at < ?2
     UNION ALL
-    SELECT quarter, tenant, route, provider, model, source, '', attempts, billed, accepted, rejected,
+    SELECT quarter, tenant, route, provider, model, source, '', '', '', attempts, billed, accepted, rejected,
            refused, usd, prepaid, lost, uncertain, 0, 0
     FROM history WHERE quarter >= ?1 AND quarter < ?2
     UNION ALL
-    SELECT day + 43200000, tenant, route, '', '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, usd, pictures
+    SELECT day + 43200000, tenant, route, '', '', '', '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, usd, pictures
     FROM savings WHERE day + 43200000 >= ?1 AND day + 43200000 < ?2
 )
 SELECT sum(attempts), sum(billed), sum(accepted), sum(rejected), sum(refused), sum(usd), sum(prepaid), sum(lost),

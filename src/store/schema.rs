@@ -94,6 +94,7 @@ CREATE TABLE idempotency_keys (
     checksum BLOB
 ) STRICT, WITHOUT ROWID;
 ",
+    "ALTER TABLE attempts ADD COLUMN chosen TEXT NOT NULL DEFAULT ''",
 ];
 
 pub(super) fn version(ledger: &Connection) -> Result<usize, StoreError> {

@@ -36,7 +36,16 @@ fn owner(tenant: &str, provider: &str) -> Owner {
 
 fn open_of(id: i64, owner: Owner) -> Write {
     let (purpose, estimate) = (Purpose::Draw, Usd::from_nanos(7));
-    Write::Open(Entry { id, at: now(), request: format!("req-{id}").into(), owner, purpose, pictures: 1, estimate })
+    Write::Open(Entry {
+        id,
+        at: now(),
+        request: format!("req-{id}").into(),
+        owner,
+        purpose,
+        pictures: 1,
+        estimate,
+        chosen: "first",
+    })
 }
 
 fn opens(id: i64) -> Write {

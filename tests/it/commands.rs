@@ -300,7 +300,16 @@ fn written(dir: &Path, tenants: &[&str]) -> std::sync::Arc<Store> {
             Owner { tenant: (*tenant).into(), route: "r".into(), provider: "stability".into(), model: "core".into() };
         let usd: Usd = "0.040000001".parse().unwrap();
         let (request, purpose) = (format!("req-{id}").into(), Purpose::Draw);
-        store.write_unawaited(Write::Open(Entry { id, at, request, owner, purpose, pictures: 1, estimate: usd }));
+        store.write_unawaited(Write::Open(Entry {
+            id,
+            at,
+            request,
+            owner,
+            purpose,
+            pictures: 1,
+            estimate: usd,
+            chosen: "first",
+        }));
         let settlement = Settlement {
             at,
             usd,

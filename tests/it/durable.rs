@@ -318,7 +318,16 @@ fn earlier(folder: &Path, billed: u32, prepaid: Usd) {
     let name = Arc::<str>::from;
     let owner = Owner { tenant: name("default"), route: name("r"), provider: name("stability"), model: name("core") };
     let (request, purpose, estimate) = (name("earlier"), Purpose::Draw, Usd::ZERO);
-    store.write_unawaited(Write::Open(Entry { id: 1, at, request, owner, purpose, pictures: billed, estimate }));
+    store.write_unawaited(Write::Open(Entry {
+        id: 1,
+        at,
+        request,
+        owner,
+        purpose,
+        pictures: billed,
+        estimate,
+        chosen: "first",
+    }));
     let settlement = Settlement { prepaid, billed, source: CostSource::Table, ..Settlement::nothing(at) };
     store.write_unawaited(Write::Settle { id: 1, settlement });
     store.flush().unwrap();

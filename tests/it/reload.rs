@@ -163,7 +163,7 @@ async fn cache_ledger_pauses_and_slots_survive_a_change() {
     assert_eq!(world.draw(ask("a fox")).await.header("x-easel-cache"), "exact");
     assert_eq!(world.spent(), spent);
     let page = world.metrics().await;
-    assert!(page.contains("easel_in_flight{provider=\"openai\"} 1"), "{page}");
+    assert!(page.contains("easel_in_flight{priority=\"live\",provider=\"openai\"} 1"), "{page}");
     assert!(page.contains("easel_breaker_state{model=\"core\",provider=\"stability\"} 2"), "{page}");
     assert!(page.contains("easel_config_version 2"), "{page}");
 }

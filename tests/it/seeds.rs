@@ -92,8 +92,9 @@ async fn a_call_that_was_given_up_fills_its_own_place_when_it_comes_after_all() 
     let mut client = world.client().await;
     let body = wish(7, 2).to_string();
     client.send("POST", GENERATE, &[("content-type", "application/json")], body.as_bytes()).await;
-    // After half of the time both places are drawn by the next offer too; what comes first counts, each in its place.
-    painter.until(4).await;
+    // After half of the time the next offer draws too: both places, or the first alone where the second call began so much
+    // later that the next offer was busy by then. What comes first counts, each in its place.
+    painter.until(3).await;
     painter.hold(&["b"]);
     let answer = client.receive().await.unwrap();
     assert_eq!((seeds(&answer), answer.header("x-easel-served-by")), (vec![7, 8], "a/m=2"));

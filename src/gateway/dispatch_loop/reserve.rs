@@ -5,7 +5,7 @@
 use crate::breaker::Pass;
 use crate::concurrency_limit::Slot;
 use crate::config::plan::Offer;
-use crate::dispatch::Obstacle;
+use crate::dispatch::{ChoiceReason, Obstacle};
 use crate::gateway::dispatch_loop::state::{DispatchLoop, now};
 use crate::gateway::durable_ledger::OpenedAttempt;
 use crate::ledger::entry::Purpose;
@@ -24,7 +24,13 @@ pub(super) struct Reserved {
 
 impl DispatchLoop {
     /// All that a call to a candidate takes for so many places, with the slot it was granted, if it waited for one.
-    pub(super) fn reserve(&self, candidate: usize, places: &[u8], granted: Option<Slot>) -> Result<Reserved, Obstacle> {
+    pub(super) fn reserve(
+        &self,
+        candidate: usize,
+        places: &[u8],
+        reason: ChoiceReason,
+        granted: Option<Slot>,
+    ) -> Result<Reserved, Obstacle> {
         let Candidate { usd, offer: index, .. } = *self.dispatch.candidate(candidate);
         let (spec, shared) = (&self.spec, &self.spec.shared);
         let offer = self.offer(candidate).ok_or(Obstacle::Failed)?;
@@ -45,6 +51,7 @@ impl DispatchLoop {
             purpose: Purpose::Draw,
             pictures,
             estimate: usd.checked_mul(pictures).ok_or(Obstacle::Unpriced)?,
+            chosen: reason.as_str(),
             billed_model: BilledModel { provider: offer.provider.clone(), model: Some(offer.model.clone()) },
             budgets: spec.budgets(offer),
         };

@@ -65,6 +65,7 @@ fn book(durable_ledger: &DurableLedger, plan: &Plan, amounts: &[i64]) -> Vec<(Mo
             purpose: Purpose::Draw,
             pictures: 1,
             estimate: usd,
+            chosen: "first",
             billed_model: BilledModel { model: Some(provider.models["m"].clone()), provider: provider.clone() },
             budgets: [&[], &[], &[]],
         };

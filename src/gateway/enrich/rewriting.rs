@@ -156,6 +156,7 @@ impl Rewriting<'_> {
             purpose: Purpose::Enrich,
             pictures: 0,
             estimate: most,
+            chosen: "",
             billed_model: BilledModel { provider: provider.clone(), model: None },
             budgets: [spec.caller.budgets(), &spec.matched.route.budgets, &provider.budgets],
         };

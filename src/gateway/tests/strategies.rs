@@ -82,4 +82,9 @@ async fn each_call_is_told_with_why_it_was_made_what_came_of_it_and_what_it_cost
         told,
         [("first/flux", "first", "rate_limited", Usd::ZERO), ("second/flux", "fallback", "ok", usd("0.01")),]
     );
+    let by = vec![ReportBy::Provider, ReportBy::Chosen, ReportBy::Outcome];
+    let query = ReportQuery { by, ..ReportQuery::default() };
+    let rows = story.gateway.shared.durable_ledger.store().report(&query).unwrap();
+    let keys: Vec<String> = rows.iter().map(|row| row.keys.join(" ")).collect();
+    assert_eq!(keys, ["first first rate_limited", "second fallback ok"]);
 }
