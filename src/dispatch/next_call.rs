@@ -86,15 +86,13 @@ impl Dispatch {
         facts: &impl DispatchFacts,
         time: EventTime,
     ) -> Option<Obstacle> {
-        if self.is_excluded(candidate) {
-            return Some(Obstacle::Failed);
-        }
-        if !self.has_reason(candidate, pictures, facts, time) {
-            return Some(Obstacle::ConditionNotMet);
+        let obstacle = self.obstacle_but_pauses(candidate, pictures, facts, time);
+        // Who is not to be asked in any case is not told to be paused.
+        if matches!(obstacle, Some(Obstacle::Failed | Obstacle::ConditionNotMet)) {
+            return obstacle;
         }
         let paused_until = facts.paused_until(self.candidates[candidate].offer, time.now);
-        let pause = paused_until.map(Obstacle::PausedUntil);
-        pause.or_else(|| self.obstacle_but_pauses(candidate, pictures, facts, time))
+        paused_until.map(Obstacle::PausedUntil).or(obstacle)
     }
 
     /// The same of an offer whose pause has ended.
