@@ -77,7 +77,8 @@ impl Dispatch {
     }
 
     /// No candidate is asked again that may be drawing it already or may have been paid for it (`open`), or whose answer
-    /// would be the same. One that has too many requests may be asked once its pause is over. A call that was given up has been counted then.
+    /// would be the same. One that limits its requests may be asked once its pause is over. A call that was given up has
+    /// been counted then.
     fn failed(&mut self, candidate: usize, failure: Failure, open: bool, given_up: bool) {
         if failure.is_the_callers() {
             self.stop.get_or_insert_with(|| no_picture_error::caller_invalid(&failure));

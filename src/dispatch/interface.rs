@@ -28,7 +28,7 @@ pub struct DispatchRules {
     pub max_failures: u32,
     /// Failures of one offer after which it is not asked again.
     pub max_failures_per_offer: u32,
-    /// Whether the first candidate is there to learn what it is worth.
+    /// Whether the first candidate without `when` is there to learn what it is worth.
     pub explores: bool,
     /// How long an offer that failed is left alone before this request asks it again.
     pub backoff: Duration,

@@ -150,11 +150,14 @@ impl Dispatch {
         if self.history.iter().any(failed) {
             return ChoiceReason::Fallback;
         }
-        match &self.history[..candidate] {
-            [] if self.rules.explores => ChoiceReason::Explore,
-            [] => ChoiceReason::First,
-            before if before.iter().all(|history| history.full) => ChoiceReason::Spill,
-            _ => ChoiceReason::NextAble,
+        // One that waits for a reason comes after all those that do not, wherever it stands.
+        let waits = !self.candidates[candidate].when.is_empty();
+        let before = self.candidates.iter().zip(&self.history).take(if waits { usize::MAX } else { candidate });
+        let mut before =
+            before.filter(|(candidate, _)| candidate.when.is_empty()).map(|(_, history)| history).peekable();
+        if before.peek().is_none() {
+            return if self.rules.explores && !waits { ChoiceReason::Explore } else { ChoiceReason::First };
         }
+        if before.all(|history| history.full) { ChoiceReason::Spill } else { ChoiceReason::NextAble }
     }
 }

@@ -39,7 +39,7 @@ pub struct OfferStanding {
 pub struct OfferOrder {
     /// Candidates, by their place in the list, the first to be asked first.
     pub order: Vec<usize>,
-    /// Whether the first of them is there to learn what it is worth.
+    /// Whether the first of them that waits for no reason is there to learn what it is worth.
     pub explores: bool,
 }
 

@@ -69,7 +69,8 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
-    /// The dispatch of a request that `candidates` could draw, the one that is to be asked first first, and that `refused` of the route's `offers` cannot.
+    /// The dispatch of a request that `candidates` could draw, in the order in which they are asked, and that `refused` of
+    /// the route's `offers` cannot.
     pub fn new(
         rules: DispatchRules,
         candidates: Vec<Candidate>,

@@ -138,7 +138,7 @@ impl Gateway {
         }
         for (index, skip) in &refused {
             let Some(offer) = route.offers.get(*index) else { continue };
-            offers.push(unable(&spec, offer, *skip));
+            offers.push(ExplainedOffer { skipped: Some(skip.as_str()), ..at_rest(&spec, offer, *index, now()) });
         }
         let Planned { calls, queues, error, .. } = planned;
         Ok(Explanation {
@@ -290,11 +290,6 @@ fn explained(
         wait_ms: standing.wait.as_millis(),
         ..at_rest(spec, offer, candidate.offer, now())
     }
-}
-
-fn unable(spec: &RoutedRequest, offer: &Offer, skip: Skip) -> ExplainedOffer {
-    let index = spec.matched.route.offers.iter().position(|known| known.name == offer.name).unwrap_or(usize::MAX);
-    ExplainedOffer { skipped: Some(skip.as_str()), ..at_rest(spec, offer, index, now()) }
 }
 
 /// What is known of an offer whatever is asked of it.

@@ -120,3 +120,14 @@ fn a_call_says_that_it_explores() {
     world.run(&mut dispatch);
     assert_eq!(world.reasons, [ChoiceReason::Explore]);
 }
+
+#[test]
+fn who_waits_for_a_reason_is_nobodys_predecessor_wherever_it_stands() {
+    let mut world = World::new(&[1, 1], Duration::from_secs(10));
+    let rules = DispatchRules { explores: true, ..rules(&world, 1) };
+    let candidates = vec![waiting(0, &[AskWhen::Rejected]), candidate(1, 1)];
+    let mut dispatch = Dispatch::new(rules, candidates, Vec::new(), 2);
+    world.run(&mut dispatch);
+    assert_eq!(world.told, ["0 condition_not_met", "1 draws [0]"]);
+    assert_eq!(world.reasons, [ChoiceReason::Explore]);
+}

@@ -81,8 +81,7 @@ fn config(offers: &[RandomOffer], strategy: &str, request_cap: Option<u8>) -> Op
 
 impl Story {
     fn explain(&self, request: &ImageRequest) -> Result<Explanation, Error> {
-        let ask = GatewayRequest { request: request.clone(), ..GatewayRequest::new(request.clone()) };
-        self.gateway.explain(&self.gateway.snapshot(), ask, |_| None)
+        self.gateway.explain(&self.gateway.snapshot(), GatewayRequest::new(request.clone()), |_| None)
     }
 
     /// Each vendor that limits has said so to a request that insisted on it.
