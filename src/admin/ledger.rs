@@ -109,6 +109,8 @@ pub enum FigureCell {
     Count(u64),
     /// So much; `None` where there is no such amount.
     Amount(Option<Usd>),
+    /// So many milliseconds; `None` where they are not known.
+    Millis(Option<u64>),
 }
 
 impl FigureCell {
@@ -116,23 +118,24 @@ impl FigureCell {
         match self {
             FigureCell::Count(count) => count.into(),
             FigureCell::Amount(amount) => amount.map(|usd| usd.to_string()).into(),
+            FigureCell::Millis(millis) => millis.into(),
         }
     }
 }
 
 impl std::fmt::Display for FigureCell {
-    /// As text; nothing where there is no amount.
+    /// As text; nothing where there is no such amount or time.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            FigureCell::Count(count) => write!(f, "{count}"),
+            FigureCell::Count(count) | FigureCell::Millis(Some(count)) => write!(f, "{count}"),
             FigureCell::Amount(Some(amount)) => write!(f, "{amount}"),
-            FigureCell::Amount(None) => Ok(()),
+            FigureCell::Amount(None) | FigureCell::Millis(None) => Ok(()),
         }
     }
 }
 
 /// A row's figures in the order they are shown, with their titles.
-pub fn cells(figures: &Figures) -> [(&'static str, FigureCell); 13] {
+pub fn cells(figures: &Figures) -> [(&'static str, FigureCell); 14] {
     let usd = |amount: Usd| FigureCell::Amount(Some(amount));
     [
         ("attempts", FigureCell::Count(figures.attempts)),
@@ -148,6 +151,7 @@ pub fn cells(figures: &Figures) -> [(&'static str, FigureCell); 13] {
         ("saved_pictures", FigureCell::Count(figures.saved_pictures)),
         ("saved_usd", usd(figures.saved_usd)),
         ("estimated", FigureCell::Count(figures.estimated)),
+        ("average_ms", FigureCell::Millis(figures.average_ms())),
     ]
 }
 

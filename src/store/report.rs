@@ -6,6 +6,7 @@
 //! and the span of time that hold that day's noon. A sum that does not fit is an error.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::Value;
@@ -122,6 +123,11 @@ pub struct Figures {
     pub saved_pictures: u64,
     /// Attempts of which only an estimate is known.
     pub estimated: u64,
+    /// Attempts whose time is known: all but fees, calls that a process did not live to see the end of, and those that an
+    /// older Easel made sums of.
+    pub timed: u64,
+    /// What those took together.
+    pub took: Duration,
 }
 
 impl Figures {
@@ -129,6 +135,13 @@ impl Figures {
     /// where none was accepted.
     pub fn cost_per_accepted(&self) -> Option<Usd> {
         per_picture(i128::from(self.usd.nanos()) + i128::from(self.prepaid.nanos()), self.accepted)
+    }
+
+    /// What a call took on average, to the nearest millisecond. `None` where the time of none is known.
+    pub fn average_ms(&self) -> Option<u64> {
+        let average =
+            (self.took.as_micros() + u128::from(self.timed) * 500).checked_div(u128::from(self.timed) * 1000)?;
+        u64::try_from(average).ok()
     }
 
     /// Both together; `None` when a sum does not fit.
@@ -146,6 +159,8 @@ impl Figures {
             saved_usd: self.saved_usd.checked_add(other.saved_usd)?,
             saved_pictures: self.saved_pictures.checked_add(other.saved_pictures)?,
             estimated: self.estimated.checked_add(other.estimated)?,
+            timed: self.timed.checked_add(other.timed)?,
+            took: self.took.checked_add(other.took)?,
         })
     }
 }
@@ -199,18 +214,21 @@ pub fn of_file(dir: &Path, query: &ReportQuery) -> Result<Vec<ReportRow>, StoreE
 const FACTS: &str = "
 WITH facts AS (
     SELECT settled_at AS at, tenant, route, provider, model, source, request, chosen, outcome, 1 AS attempts, billed, accepted, rejected,
-           refused, usd, prepaid, lost, uncertain, 0 AS saved_usd, 0 AS saved_pictures
+           refused, usd, prepaid, lost, uncertain, 0 AS saved_usd, 0 AS saved_pictures, latency_us > 0 AS timed, latency_us
     FROM attempts WHERE settled_at >= ?1 AND settled_at < ?2
     UNION ALL
     SELECT quarter, tenant, route, provider, model, source, '', '', '', attempts, billed, accepted, rejected,
-           refused, usd, prepaid, lost, uncertain, 0, 0
+           refused, usd, prepaid, lost, uncertain, 0, 0, timed, latency_us
     FROM history WHERE quarter >= ?1 AND quarter < ?2
     UNION ALL
-    SELECT day + 43200000, tenant, route, '', '', '', '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, usd, pictures
+    SELECT day + 43200000, tenant, route, '', '', '', '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, usd, pictures, 0, 0
     FROM savings WHERE day + 43200000 >= ?1 AND day + 43200000 < ?2
 )
 SELECT sum(attempts), sum(billed), sum(accepted), sum(rejected), sum(refused), sum(usd), sum(prepaid), sum(lost),
-       sum(uncertain), sum(saved_usd), sum(saved_pictures), sum(iif(source = 'estimate', attempts, 0))";
+       sum(uncertain), sum(saved_usd), sum(saved_pictures), sum(iif(source = 'estimate', attempts, 0)),
+       sum(timed), sum(latency_us)";
+/// Of the figures; those grouped by come after them.
+const COLUMNS: usize = 14;
 
 /// A page, and what all pages are together, as of one moment.
 pub(super) fn page(ledger: &Connection, query: &ReportQuery, page: &Page) -> Result<Report, StoreError> {
@@ -260,8 +278,10 @@ fn rows(
             saved_usd: usd(row, 9)?,
             saved_pictures: count(row, 10)?,
             estimated: count(row, 11)?,
+            timed: count(row, 12)?,
+            took: Duration::from_micros(count(row, 13)?),
         };
-        let keys = (0..query.by.len()).map(|nth| row.get(12 + nth)).collect::<Result<_, _>>()?;
+        let keys = (0..query.by.len()).map(|nth| row.get(COLUMNS + nth)).collect::<Result<_, _>>()?;
         rows.push(ReportRow { keys, figures });
     }
     Ok(rows)

@@ -42,14 +42,16 @@ pub(super) fn step(ledger: &mut Connection, before: Moment, limit: usize) -> rus
 const ROLL_UP: &str = "
 INSERT INTO history
 SELECT settled_at - settled_at % 900000, tenant, route, provider, model, source, count(*), sum(billed), sum(accepted),
-       sum(rejected), sum(refused), sum(usd), sum(prepaid), sum(lost), sum(uncertain)
+       sum(rejected), sum(refused), sum(usd), sum(prepaid), sum(lost), sum(uncertain),
+       sum(latency_us > 0), sum(latency_us)
 FROM attempts WHERE id IN (SELECT id FROM old)
 GROUP BY 1, 2, 3, 4, 5, 6
 ON CONFLICT DO UPDATE SET
     attempts = attempts + excluded.attempts, billed = billed + excluded.billed,
     accepted = accepted + excluded.accepted, rejected = rejected + excluded.rejected,
     refused = refused + excluded.refused, usd = usd + excluded.usd, prepaid = prepaid + excluded.prepaid,
-    lost = lost + excluded.lost, uncertain = uncertain + excluded.uncertain";
+    lost = lost + excluded.lost, uncertain = uncertain + excluded.uncertain,
+    timed = timed + excluded.timed, latency_us = latency_us + excluded.latency_us";
 
 /// How many rows of attempts there are.
 ///

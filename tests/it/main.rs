@@ -23,6 +23,7 @@ mod entra; // tokens for Azure
 mod exchange;
 mod explain; // what would become of a request
 mod fal; // a provider and its strict sandbox, the queue
+mod faults; // fifteen faults of the first provider, by every strategy
 mod feedback; // a provider's own functions against a strict vendor
 mod golden; // wire formats against golden samples, no network
 mod golden_minimum; // which of them there must be
@@ -47,6 +48,7 @@ mod prices; // every kind of price, invoice and ledger
 mod providers; // every provider, against its strict vendor
 mod readers; // clients that read slowly, or not at all
 mod reckoning; // random prices and answers, recorded and reckoned again
+mod recovery; // a provider that comes back
 mod refusals; // bad input
 mod reload; // config changes under traffic
 mod replies; // what replies may take, alone and together

@@ -25,6 +25,8 @@ pub enum Act {
     /// Every picture is none.
     Scribbles,
     Fails,
+    /// It answers 503 and names a second.
+    Busy,
     Refuses,
     /// One picture more than asked.
     Overdoes,
@@ -35,6 +37,7 @@ pub enum Act {
 /// One call, and the numbers of the pictures that came of it.
 #[derive(Clone, Debug)]
 pub struct Asked {
+    pub account: String,
     pub body: Value,
     pub drew: Vec<Told>,
 }
@@ -106,10 +109,24 @@ impl Painter {
         seeds
     }
 
+    /// How many of them this account was asked for.
+    pub fn asked_of(&self, account: &str) -> usize {
+        self.desk.asked.lock().unwrap().iter().filter(|asked| asked.account == account).count()
+    }
+
     /// Waits until so many calls have come.
     pub async fn until(&self, calls: usize) {
+        self.until_true(|| self.desk.asked.lock().unwrap().len() >= calls).await;
+    }
+
+    /// Waits until this account was asked so often.
+    pub async fn until_asked_of(&self, account: &str, calls: usize) {
+        self.until_true(|| self.asked_of(account) >= calls).await;
+    }
+
+    async fn until_true(&self, reached: impl Fn() -> bool) {
         let polling = async {
-            while self.desk.asked.lock().unwrap().len() < calls {
+            while !reached() {
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             }
         };
@@ -129,10 +146,10 @@ async fn answer(State(desk): State<Arc<Desk>>, Path(account): Path<String>, Json
         let all = match act {
             Act::Draws => n,
             Act::Overdoes | Act::Smudges => n + 1,
-            Act::Scribbles | Act::Fails | Act::Refuses => 0,
+            Act::Scribbles | Act::Fails | Act::Busy | Act::Refuses => 0,
         };
         let drew: Vec<Told> = (0..all).map(|nth| Told { seed: seed(nth), number: before + nth, size }).collect();
-        asked.push(Asked { body: body.clone(), drew: drew.clone() });
+        asked.push(Asked { account: account.clone(), body: body.clone(), drew: drew.clone() });
         drew
     };
     let mut held = desk.held.subscribe();
@@ -149,6 +166,10 @@ async fn answer(State(desk): State<Arc<Desk>>, Path(account): Path<String>, Json
         }
         Act::Scribbles => (0..n).map(|_| json!({"b64_json": STANDARD.encode_to_string("no picture")})).collect(),
         Act::Fails => return error(StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+        Act::Busy => {
+            let told = error(StatusCode::SERVICE_UNAVAILABLE, "overloaded");
+            return ([("retry-after", "1")], told).into_response();
+        }
         Act::Refuses => return error(StatusCode::BAD_REQUEST, "content_policy_violation"),
     };
     Json(json!({"created": 1, "data": data})).into_response()

@@ -34,6 +34,8 @@ pub enum Then {
     Last(Vec<u8>),
     /// These bytes but for the last of them, which is sent when the word is given; and the connection stays.
     Held(Vec<u8>, tokio::sync::watch::Receiver<bool>),
+    /// These bytes, and then nothing, for ever.
+    Stall(Vec<u8>),
     /// Nothing, for ever.
     Hang,
     /// The connection is reset.
@@ -148,6 +150,10 @@ async fn serve(
                 stream.write_all(most).await.ok()?;
                 word.wait_for(|given| *given).await.ok()?;
                 stream.write_all(&[*last]).await.ok()?;
+            }
+            Then::Stall(bytes) => {
+                stream.write_all(&bytes).await.ok()?;
+                std::future::pending().await
             }
             Then::Hang => std::future::pending().await,
             Then::Reset => return stream.get_ref().set_zero_linger().ok(),

@@ -27,7 +27,7 @@ fn certificate_for(whom: &str) -> CertifiedKey<rcgen::KeyPair> {
 }
 
 /// Puts TLS in front of a plain service; gives the port.
-async fn in_front_of(plain: std::net::SocketAddr, own: &CertifiedKey<rcgen::KeyPair>) -> u16 {
+pub async fn in_front_of(plain: std::net::SocketAddr, own: &CertifiedKey<rcgen::KeyPair>) -> u16 {
     let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
     let config =
         ServerConfig::builder().with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key).unwrap();

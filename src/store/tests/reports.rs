@@ -39,6 +39,7 @@ async fn a_report_groups_by_everything_it_knows() {
     let figures = whole[0].figures;
     assert_eq!((figures.attempts, figures.billed, figures.accepted, figures.saved_pictures), (3, 3, 5, 3));
     assert_eq!(figures.cost_per_accepted(), Some(Usd::from_nanos(13)), "63 over 5, half up");
+    assert_eq!((figures.timed, figures.average_ms()), (3, Some(2)), "1.5 ms each, to the nearest");
     let filter = Filter { provider: Some("q".to_owned()), ..Filter::default() };
     let some = ReportQuery {
         since: Some(late),
@@ -99,4 +100,25 @@ fn a_cost_per_picture_is_rounded_half_up_and_nothing_over_nothing_is_nothing() {
         [cost(5, 2), cost(4, 3), cost(-5, 2), cost(7, 0), cost(i64::MAX, 1)],
         [Some(3), Some(1), Some(-2), None, Some(i64::MAX)]
     );
+}
+
+#[test]
+fn the_average_time_is_of_the_calls_whose_time_is_known_also_when_they_have_become_sums() {
+    let of = |timed, micros| Figures { timed, took: Duration::from_micros(micros), ..Figures::default() }.average_ms();
+    assert_eq!([of(0, 0), of(2, 2_999), of(2, 3_000), of(1, 499)], [None, Some(1), Some(2), Some(0)]);
+    let dir = tempdir().unwrap();
+    let store = opened(&dir, OnLedgerError::Refuse);
+    for (id, millis) in [(1, 100), (2, 200), (3, 0)] {
+        store.write_unawaited(opens(id));
+        let Write::Settle { settlement, .. } = settled(id, now(), 1, &[]) else { unreachable!() };
+        store.write_unawaited(Write::Settle {
+            id,
+            settlement: Settlement { took: Duration::from_millis(millis), ..settlement },
+        });
+    }
+    let figures = || store.report(&ReportQuery::default()).unwrap()[0].figures;
+    assert_eq!((figures().attempts, figures().timed, figures().average_ms()), (3, 2, Some(150)));
+    let before = figures();
+    assert_eq!(sweep(&store, now().after(YEAR * 2), YEAR).unwrap(), 3);
+    assert_eq!((figures(), ask(dir.path(), "SELECT timed FROM history")), (before, 2));
 }
