@@ -18,8 +18,8 @@
 //!                      the HTTP client for vendors, the ledger on disk, messages to webhooks, the wall clock
 //!    sandbox/          beside it: pretend vendors for trying and testing; shares no code with provider/
 //! 2  provider/         each image API as two pure functions
-//! 1  dispatch/ routing/ cache/ ledger/ idempotency/ alert_evaluator breaker concurrency_limit metrics rate_limit
-//!    retry_budget service_times
+//! 1  dispatch/ routing/ cache/ ledger/ idempotency/ alert_evaluator breaker concurrency_limit hedge_budget metrics
+//!    rate_limit retry_budget service_times
 //!                      decisions and records; the time comes in as an argument
 //! 0  error failure money calendar secret redact_vendor_message rsa_key signed_links image edit_mask request
 //!    canonical capabilities pricing config/
@@ -99,6 +99,7 @@ mod alert_evaluator;
 mod breaker;
 mod cache;
 mod dispatch;
+mod hedge_budget;
 mod idempotency;
 mod ledger;
 mod metrics;

@@ -44,6 +44,8 @@ pub struct Metrics {
     pub images: IntCounterVec,
     /// Offers not asked.
     pub skipped: IntCounterVec,
+    /// Calls that were late: hedges by what became of them, and why there was none.
+    pub hedges: IntCounterVec,
     /// Looks into the cache.
     pub cache_requests: IntCounterVec,
     /// Prompts that were to be rewritten, by what became of it.
@@ -99,6 +101,7 @@ impl Metrics {
             attempt_seconds: made.call_seconds()?,
             images: made.counters("images_total", "Pictures received.", &["provider", "model", "verdict"])?,
             skipped: made.counters("skipped_total", "Offers not asked.", &["provider", "reason"])?,
+            hedges: made.hedges()?,
             cache_requests: made.counters("cache_requests_total", "Looks into the cache.", &["route", "result"])?,
             enrichments: made.enrichments()?,
             idempotency: made.idempotency()?,
@@ -183,6 +186,11 @@ impl MetricsBuilder {
     fn enrichments(&self) -> Result<IntCounterVec, prometheus::Error> {
         let help = "Prompts that were to be rewritten, by what became of it.";
         self.counters("enrichments_total", help, &["route", "outcome"])
+    }
+
+    fn hedges(&self) -> Result<IntCounterVec, prometheus::Error> {
+        let help = "Calls that were late: hedges by what became of them, and why there was none.";
+        self.counters("hedges_total", help, &["route", "outcome"])
     }
 
     fn idempotency(&self) -> Result<IntCounterVec, prometheus::Error> {

@@ -38,6 +38,7 @@ pub fn route_digest(route: &Route) -> Digest {
         max_failures: _,
         max_failures_per_offer: _,
         backoff: _,
+        hedge: _,
         refusals_go_on: _,
         prompt,
         // Filled into the request, and in the canonical form as if the caller had asked for them.

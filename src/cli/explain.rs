@@ -121,6 +121,7 @@ fn line(offer: &ExplainedOffer, width: usize) -> String {
     parts.extend(offer.usd_per_picture.map(|usd| format!("{usd} USD a picture")));
     parts.extend(offer.verdicts.map(|[good, bad]| format!("accepted {good}, rejected {bad}")));
     parts.extend(offer.median_ms.map(|ms| format!("median {ms} ms")));
+    parts.extend(offer.hedge_after_ms.map(|ms| format!("hedged after {ms} ms")));
     if !offer.when.is_empty() {
         parts.push(format!("when {}", offer.when.join(", ")));
     }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 mod alert;
 mod client;
 mod dialect;
+mod hedge;
 mod model;
 mod money;
 mod price;
@@ -24,6 +25,7 @@ mod strategy;
 pub(super) use alert::{Alert, Dimension};
 pub(super) use client::{Client, Clients, Keys, Priority, Rate};
 pub(super) use dialect::{CostUnit, Dialect, EditAs, Poll, SizeFormat};
+pub(super) use hedge::Hedge;
 pub(super) use model::{Capabilities, Edit, EditBounds, Model, SizeRules, SizeWord, Sizes, Via};
 pub(super) use money::{Billing, Budget, Budgets, Charged, Charges, Per, VolumeTier};
 pub(super) use price::{Addons, Estimate, PerSecond, Price, PriceMapping, PriceRow, Round, TokensPerMillion};
@@ -33,7 +35,8 @@ pub(super) use route::{
     Refusals, Route, RouteCache, RouteCacheOn, SizeTolerance,
 };
 pub(super) use scalar::{
-    Bytes, Delivery, Dollars, FileFormat, Hidden, Percent, Pixels, Quality, Ratio, RowSize, Time, When, ZoneName,
+    Bytes, Delivery, Dollars, FileFormat, HedgeAfter, Hidden, Percent, Pixels, Quality, Ratio, RowSize, Time, When,
+    ZoneName,
 };
 pub(super) use server::{Cache, Cors, Idempotency, Ledger, Limits, OnLedgerError, Server, Tls};
 pub(super) use strategy::{AskWhen, CheapestAccepted, Strategy, StrategyWord};

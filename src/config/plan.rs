@@ -13,6 +13,7 @@ use crate::config::report::Problems;
 mod alert;
 mod client;
 mod dialect;
+mod hedge;
 mod hosts;
 mod model;
 mod money;
@@ -28,6 +29,7 @@ pub use crate::config::plan::server::{Cache, Idempotency, LedgerRules, Limits, O
 pub use alert::{Alert, Comparison, Condition, Dimension, LONGEST_WINDOW, Measure, Unit};
 pub use client::{Client, Priority, Rate};
 pub use dialect::{AskAt, CostUnit, Dialect, EditAs, Poll, SizeFormat};
+pub use hedge::{Hedge, HedgeAfter};
 pub use hosts::{HostRule, NoHost};
 pub use money::{Billing, Budget};
 pub use strategy::{AcceptanceRules, AskWhen, Strategy};

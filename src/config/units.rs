@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use super::file;
-use super::plan::{Comparison, Condition, Measure, Unit};
+use super::plan::{Comparison, Condition, HedgeAfter, Measure, Unit};
 use super::suggest::nearest;
 use crate::calendar::Zone;
 use crate::image::{Format, Size};
@@ -90,6 +90,22 @@ fn time_instead(text: &str) -> Option<String> {
     let near = nearest(&word, words)?;
     let (unit, _) = TIME_UNITS.iter().find(|(_, words)| words.contains(&near))?;
     Some(format!("{number}{unit}"))
+}
+
+impl ConfigUnit for file::HedgeAfter {
+    type Value = HedgeAfter;
+    const RULE: &'static str = "write a percentile from p50 to p99, like p95, or a time, like 8s";
+
+    fn read(&self) -> Result<HedgeAfter, UnitError> {
+        // Who writes `P95`, `95%` or `95th` means the percentile. A bare number lacks the unit of a time.
+        let plain = self.0.trim().to_lowercase();
+        let number = plain.strip_prefix('p').or_else(|| plain.strip_suffix('%')).or_else(|| plain.strip_suffix("th"));
+        let Some(number) = number else { return file::Time(self.0.clone()).read().map(HedgeAfter::Time) };
+        match number.trim().parse::<u8>().ok().filter(|percent| (50..=99).contains(percent)) {
+            Some(percent) if self.0 == format!("p{percent}") => Ok(HedgeAfter::Percentile(percent)),
+            near => Err(UnitError::new("is no percentile from p50 to p99", near.map(|near| format!("p{near}")))),
+        }
+    }
 }
 
 /// The units of memory.
@@ -290,7 +306,7 @@ impl ConfigUnit for file::When {
 mod tests {
     use std::time::Duration;
 
-    use super::{ConfigUnit, file};
+    use super::{ConfigUnit, HedgeAfter, file};
 
     fn time(text: &str) -> Result<Duration, Option<String>> {
         file::Time(text.into()).read().map_err(|wrong| wrong.instead)
@@ -358,5 +374,21 @@ mod tests {
         assert_eq!(percent("0"), Err(Some("0%".into())));
         assert_eq!(percent("1001%"), Err(None));
         assert_eq!(percent("-1%"), Err(None));
+    }
+
+    #[test]
+    fn a_hedge_comes_after_a_percentile_or_a_time() {
+        let after = |text: &str| file::HedgeAfter(text.into()).read().map_err(|wrong| wrong.instead);
+        assert_eq!(after("p50"), Ok(HedgeAfter::Percentile(50)));
+        assert_eq!(after("p99"), Ok(HedgeAfter::Percentile(99)));
+        assert_eq!(after("8s"), Ok(HedgeAfter::Time(Duration::from_secs(8))));
+        for meant in ["P95", "95%", "95th", "p 95"] {
+            assert_eq!(after(meant), Err(Some("p95".into())), "{meant}");
+        }
+        assert_eq!(after("8 sec"), Err(Some("8s".into())));
+        assert_eq!(after("8"), Err(Some("8s".into())));
+        for wrong in ["p49", "p100", "p99.9", "late", ""] {
+            assert_eq!(after(wrong), Err(None), "{wrong}");
+        }
     }
 }

@@ -28,6 +28,25 @@ impl Dispatch {
         when.is_empty() || when.iter().any(|when| self.has_come_true(*when, pictures, facts, time))
     }
 
+    /// The same for a second call beside one that is late.
+    pub(super) fn has_reason_to_hedge(
+        &self,
+        candidate: usize,
+        pictures: u8,
+        facts: &impl DispatchFacts,
+        time: EventTime,
+    ) -> bool {
+        let when = &self.candidates[candidate].when;
+        let come_true = |when: &AskWhen| match when {
+            AskWhen::Late => true,
+            AskWhen::First => false,
+            AskWhen::Rejected | AskWhen::Unavailable | AskWhen::Saturated => {
+                self.has_come_true(*when, pictures, facts, time)
+            }
+        };
+        when.is_empty() || when.iter().any(come_true)
+    }
+
     fn has_come_true(&self, when: AskWhen, pictures: u8, facts: &impl DispatchFacts, time: EventTime) -> bool {
         match when {
             AskWhen::First => !self.rejected && !self.late && self.history.iter().all(|history| history.failures == 0),

@@ -17,6 +17,8 @@ pub enum ChoiceReason {
     Repeat,
     /// A call takes too long.
     Late,
+    /// A call is later than its offer's calls usually are. It is waited for all the same.
+    Hedge,
     /// Its slot came first of those that were waited for.
     Queued,
 }
@@ -32,6 +34,7 @@ impl ChoiceReason {
             ChoiceReason::Fallback => "fallback",
             ChoiceReason::Repeat => "repeat",
             ChoiceReason::Late => "late",
+            ChoiceReason::Hedge => "hedge",
             ChoiceReason::Queued => "queued",
         }
     }

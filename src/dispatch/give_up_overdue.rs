@@ -13,7 +13,7 @@ impl Dispatch {
                 continue;
             }
             let places = self.in_flight.give_up(call);
-            self.places.give_back(&places);
+            self.give_back(&places);
             self.history[slow].failures += 1;
             self.history[slow].excluded = true;
             self.late = true;

@@ -8,6 +8,7 @@ use crate::dispatch::in_flight::PendingCall;
 use crate::dispatch::no_picture_error;
 use crate::dispatch::picture_disposition::{Disposition, PictureDispositions};
 use crate::dispatch::state_machine::Dispatch;
+use crate::error::Error;
 use crate::failure::{Class, Failure};
 use crate::money::Usd;
 
@@ -24,13 +25,18 @@ impl Dispatch {
         self.rejected |= end.rejected;
         self.settle(&ended, &end);
         let dispositions = self.place(&ended, &end.at);
+        if let Some(error) = ended.last_word.clone()
+            && !self.places.empty_among(&ended.places).is_empty()
+        {
+            self.stop.get_or_insert(error);
+        }
         if end.refused || end.failure.as_ref().is_some_and(|failure| failure.class == Class::Policy) {
-            self.refused(candidate, end.failure.as_ref(), ended.given_up);
+            self.refused(&ended, end.failure.as_ref());
         } else if let Some(failure) = end.failure {
             // Where the reply lists no picture none was drawn. Its price stays set aside, and a budget allows another call
             // or not.
             let open = !failure.drew_none && (end.open || end.uncertain > Usd::ZERO);
-            self.failed(candidate, failure, open, ended.given_up);
+            self.failed(&ended, failure, open);
             self.back_off(candidate, now);
         }
         Some(PictureDispositions { candidate, dispositions })
@@ -61,30 +67,32 @@ impl Dispatch {
             });
         }
         if !ended.given_up {
-            self.places.give_back(&ended.places);
+            self.give_back(&ended.places);
         }
         dispositions
     }
 
-    fn refused(&mut self, candidate: usize, failure: Option<&Failure>, given_up: bool) {
-        self.history[candidate].failures += u32::from(!given_up);
-        self.history[candidate].excluded = true;
+    fn refused(&mut self, ended: &PendingCall, failure: Option<&Failure>) {
+        let history = &mut self.history[ended.candidate];
+        history.failures += u32::from(!ended.given_up);
+        history.excluded = true;
         if self.rules.refusals_go_on {
             self.obstacles.refused = true;
             return;
         }
-        self.stop.get_or_insert_with(|| no_picture_error::refused(failure));
+        self.stop_with(ended, no_picture_error::refused(failure));
     }
 
     /// No candidate is asked again that may be drawing it already or may have been paid for it (`open`), or whose answer
     /// would be the same. One that limits its requests may be asked once its pause is over. A call that was given up has
     /// been counted then.
-    fn failed(&mut self, candidate: usize, failure: Failure, open: bool, given_up: bool) {
+    fn failed(&mut self, ended: &PendingCall, failure: Failure, open: bool) {
         if failure.is_the_callers() {
-            self.stop.get_or_insert_with(|| no_picture_error::caller_invalid(&failure));
+            self.stop_with(ended, no_picture_error::caller_invalid(&failure));
             return;
         }
-        self.history[candidate].failures += u32::from(!given_up);
+        let history = &mut self.history[ended.candidate];
+        history.failures += u32::from(!ended.given_up);
         let same_again = matches!(
             failure.class,
             Class::Auth
@@ -96,7 +104,16 @@ impl Dispatch {
                 | Class::TimeoutAmbiguous
                 | Class::Unrecorded
         );
-        self.history[candidate].excluded |= open || same_again;
+        history.excluded |= open || same_again;
         self.obstacles.note_failure(failure);
+    }
+
+    /// Nobody else is asked. Where another call for the same places is under way, a hedge or what it is for, that one has
+    /// the last word: a request that one of two vendors draws is answered with the picture.
+    fn stop_with(&mut self, ended: &PendingCall, error: Error) {
+        match self.in_flight.twin(&ended.places).filter(|_| !ended.given_up) {
+            Some(twin) => drop(twin.last_word.get_or_insert(error)),
+            None => drop(self.stop.get_or_insert(error)),
+        }
     }
 }

@@ -6,23 +6,44 @@
 
 use std::time::{Duration, Instant};
 
+use crate::error::Error;
+
 /// How soon it is checked again whether another candidate can take over from an overdue call.
 const RECHECK: Duration = Duration::from_millis(500);
 
 /// One call under way.
 #[derive(Debug)]
 pub struct PendingCall {
-    id: u32,
+    /// Its number.
+    pub id: u32,
     /// The place of the candidate that was asked, among all.
     pub candidate: usize,
     /// Pictures asked for.
     pub n: u8,
-    /// Which of the wanted pictures it draws. Once it is given up another call may draw them too.
+    /// Which of the wanted pictures it draws. Once it is given up another call may draw them too, and so does its hedge.
     pub places: Vec<u8>,
-    began: Instant,
+    /// When it began.
+    pub began: Instant,
     overdue_at: Instant,
     /// Whether it is not waited for any more, and has been counted as a failure.
     pub given_up: bool,
+    /// How it stands to hedging.
+    pub hedge: HedgeState,
+    /// What the end of the other call for its places would have told the caller, if this one brings no pictures either.
+    pub last_word: Option<Error>,
+}
+
+/// How a call stands to hedging.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HedgeState {
+    /// It is a hedge itself.
+    pub is_hedge: bool,
+    /// It has been hedged.
+    pub hedged: bool,
+    /// It was looked at since the last event and cannot be hedged now.
+    pub passed_over: bool,
+    /// It was told why it is not hedged.
+    pub told: bool,
 }
 
 impl PendingCall {
@@ -45,7 +66,17 @@ impl InFlight {
         self.last += 1;
         let overdue_at = now + deadline.saturating_duration_since(now) / 2;
         let n = u8::try_from(places.len()).unwrap_or(u8::MAX);
-        self.calls.push(PendingCall { id: self.last, candidate, n, places, began: now, overdue_at, given_up: false });
+        self.calls.push(PendingCall {
+            id: self.last,
+            candidate,
+            n,
+            places,
+            began: now,
+            overdue_at,
+            given_up: false,
+            hedge: HedgeState::default(),
+            last_word: None,
+        });
         self.last
     }
 
@@ -60,9 +91,14 @@ impl InFlight {
         self.calls.is_empty()
     }
 
+    /// A call that is under way.
+    pub fn call(&self, id: u32) -> Option<&PendingCall> {
+        self.calls.iter().find(|call| call.id == id)
+    }
+
     /// The candidate of a call.
     pub fn candidate_of(&self, id: u32) -> Option<usize> {
-        self.calls.iter().find(|call| call.id == id).map(|call| call.candidate)
+        self.call(id).map(|call| call.candidate)
     }
 
     /// Whether a call to `candidate` is under way.
@@ -70,9 +106,66 @@ impl InFlight {
         self.calls.iter().any(|call| call.candidate == candidate)
     }
 
-    /// Calls that are overdue and still waited for, with whom they ask and for how many pictures.
+    /// Whether a call draws this place that is waited for.
+    pub fn draws(&self, place: u8) -> bool {
+        self.calls.iter().any(|call| !call.given_up && call.places.contains(&place))
+    }
+
+    /// The other call that is waited for and draws some of these places: a hedge, or what it is for.
+    pub fn twin(&mut self, places: &[u8]) -> Option<&mut PendingCall> {
+        self.calls.iter_mut().find(|call| !call.given_up && call.places.iter().any(|place| places.contains(place)))
+    }
+
+    /// Calls that may be hedged once they are late.
+    pub fn may_be_hedged(&self) -> impl Iterator<Item = &PendingCall> {
+        let hedged = |call: &PendingCall| {
+            let mut hedges = self.calls.iter().filter(|other| other.hedge.is_hedge);
+            hedges.any(|hedge| hedge.places.iter().any(|place| call.places.contains(place)))
+        };
+        let fresh = self.calls.iter().filter(|call| !call.given_up && !call.hedge.hedged && !call.hedge.is_hedge);
+        fresh.filter(move |call| !hedged(call))
+    }
+
+    /// Hedges, and what they are for, that are under way.
+    pub fn hedges_and_hedged(&self) -> impl Iterator<Item = &PendingCall> {
+        self.calls.iter().filter(|call| call.hedge.is_hedge || call.hedge.hedged)
+    }
+
+    /// The call `hedge` is a hedge of the call `hedged`.
+    pub fn mark_hedge(&mut self, hedged: u32, hedge: u32) {
+        for call in &mut self.calls {
+            call.hedge.hedged |= call.id == hedged;
+            call.hedge.is_hedge |= call.id == hedge;
+        }
+    }
+
+    /// A call cannot be hedged now.
+    pub fn pass_over_hedge(&mut self, id: u32) {
+        self.calls.iter_mut().filter(|call| call.id == id).for_each(|call| call.hedge.passed_over = true);
+    }
+
+    /// Something has changed: it may be possible now.
+    pub fn reconsider_hedges(&mut self) {
+        self.calls.iter_mut().for_each(|call| call.hedge.passed_over = false);
+    }
+
+    /// The candidate of a call that is not hedged, once.
+    pub fn tell_not_hedged(&mut self, id: u32) -> Option<usize> {
+        let call = self.calls.iter_mut().find(|call| call.id == id && !call.hedge.told)?;
+        call.hedge.told = true;
+        Some(call.candidate)
+    }
+
+    /// Calls that are overdue and still waited for, with whom they ask and for how many pictures. One whose hedge is in time
+    /// is not among them: another candidate has been asked in its place already. Nor is one that has the last word, for
+    /// nobody is asked again.
     pub fn overdue(&self, now: Instant) -> Vec<(u32, usize, u8)> {
-        let overdue = self.calls.iter().filter(|call| !call.given_up && call.overdue_at <= now);
+        let waited_for = || self.calls.iter().filter(|call| !call.given_up);
+        let in_time = |call: &&PendingCall| call.overdue_at > now || call.last_word.is_some();
+        let overdue = waited_for().filter(|call| {
+            let mut same = waited_for().filter(|other| other.places.iter().any(|place| call.places.contains(place)));
+            !same.any(|other| in_time(&other))
+        });
         overdue.map(|call| (call.id, call.candidate, call.n)).collect()
     }
 

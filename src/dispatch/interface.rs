@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::breaker::PausedUntil;
 use crate::dispatch::choice_reason::ChoiceReason;
+use crate::dispatch::hedge_refusal::HedgeRefusal;
+use crate::hedge_budget::HedgeBudgetExceeded;
 use crate::ledger::BudgetExceeded;
 use crate::money::Usd;
 use crate::routing::{Caps, Skip};
@@ -66,13 +68,24 @@ pub trait DispatchFacts {
 
     /// Whether the offer's provider has a slot free, or room in its queue.
     fn has_room(&self, offer: usize) -> bool;
+
+    /// Whether it has a slot free.
+    fn has_free_slot(&self, offer: usize) -> bool;
+
+    /// How long a call to the offer takes before it is unusually late, and another offer is asked besides. `None` where that
+    /// is never done, or where nobody knows.
+    fn hedge_after(&self, offer: usize, now: Instant) -> Option<Duration>;
+
+    /// The route's bound that a hedge of this price would pass.
+    fn hedge_exceeds(&self, usd: Usd, now: Instant) -> Option<HedgeBudgetExceeded>;
 }
 
 /// What the driver is to do next.
 #[derive(Debug, PartialEq)]
 pub enum Action {
     /// Take a slot (where `granted`, the one that was waited for), pass the breaker, reserve the price, and send a call.
-    /// Tell `started`, or `not_started` and why.
+    /// Tell `started`, or `not_started` and why. A hedge takes its part of the route's hedge budget too; where that is gone,
+    /// tell `hedge_exceeded`.
     Start {
         /// The candidate that is asked.
         candidate: usize,
@@ -100,6 +113,13 @@ pub enum Action {
     GivenUp {
         /// The slow one.
         candidate: usize,
+    },
+    /// Count that a candidate's call is late and no other is asked besides, and why; once for each call.
+    NotHedged {
+        /// The late one.
+        candidate: usize,
+        /// Why.
+        refusal: HedgeRefusal,
     },
     /// Wait for an event, and until this moment at the longest; then tell `timer`.
     Wait {

@@ -11,12 +11,15 @@
 //! one is full does the request queue. Where every able one is paused for a moment, or the last that is left has just
 //! failed, the request waits for it (`wait_for_pause`, `retry`). A call that takes so long that the deadline is in
 //! danger is given up where another candidate may be asked (`give_up_overdue`), but it is never cut off: what it brings is kept.
+//! One that is only later than usual is waited for, and another candidate is asked besides (`hedge`).
 
 mod ask_when;
 mod call_end;
 mod choice_reason;
 mod give_up_overdue;
 mod handle_call_end;
+mod hedge;
+mod hedge_refusal;
 mod in_flight;
 mod interface;
 mod next_call;
@@ -37,6 +40,7 @@ pub use crate::dispatch::interface::{Action, DispatchFacts, DispatchRules, Event
 pub use crate::dispatch::state_machine::Dispatch;
 pub use call_end::CallEnd;
 pub use choice_reason::ChoiceReason;
+pub use hedge_refusal::HedgeRefusal;
 pub use obstacles::Obstacle;
 pub use offer_order::{OfferOrder, OfferStanding, offer_order};
 pub use picture_disposition::Disposition;

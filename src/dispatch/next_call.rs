@@ -103,8 +103,6 @@ impl Dispatch {
         facts: &impl DispatchFacts,
         time: EventTime,
     ) -> Option<Obstacle> {
-        let Candidate { offer, usd, max_n, .. } = &self.candidates[candidate];
-        let (offer, usd, max_n) = (*offer, *usd, *max_n);
         if self.is_excluded(candidate) {
             return Some(Obstacle::Failed);
         }
@@ -114,6 +112,17 @@ impl Dispatch {
         if self.is_over_retry_budget(candidate, facts, time) {
             return Some(Obstacle::RetryBudget);
         }
+        self.money_obstacle(candidate, pictures, facts)
+    }
+
+    /// What stands against paying a candidate for so many pictures now.
+    pub(super) fn money_obstacle(
+        &self,
+        candidate: usize,
+        pictures: u8,
+        facts: &impl DispatchFacts,
+    ) -> Option<Obstacle> {
+        let Candidate { offer, usd, max_n, .. } = self.candidates[candidate];
         if !facts.may_pay() {
             return Some(Obstacle::LedgerUnwritable);
         }

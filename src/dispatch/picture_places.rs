@@ -52,7 +52,12 @@ impl Places {
 
     /// No call draws these any more; those that are there stay so.
     pub fn give_back(&mut self, places: &[u8]) {
-        self.open.extend(places.iter().filter(|place| !self.filled.contains(place)));
+        self.open.extend(self.empty_among(places));
+    }
+
+    /// Those of these that are not there.
+    pub fn empty_among(&self, places: &[u8]) -> Vec<u8> {
+        places.iter().copied().filter(|place| !self.filled.contains(place)).collect()
     }
 
     /// Where a picture goes that was drawn for the place `own`; `None` where that is not known, or another candidate was

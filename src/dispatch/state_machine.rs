@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::calendar::Moment;
+use crate::dispatch::hedge_refusal::HedgeRefusal;
 use crate::dispatch::in_flight::InFlight;
 use crate::dispatch::interface::{Action, DispatchFacts, DispatchRules, EventTime};
 use crate::dispatch::obstacles::{Obstacle, Obstacles};
@@ -66,6 +67,8 @@ pub struct Dispatch {
     pub(super) late: bool,
     pub(super) stop: Option<Error>,
     pub(super) notices: VecDeque<Action>,
+    /// The call that the hedge is for that is to start.
+    pub(super) hedging: Option<u32>,
 }
 
 impl Dispatch {
@@ -90,6 +93,7 @@ impl Dispatch {
             late: false,
             stop: None,
             notices: VecDeque::new(),
+            hedging: None,
             rules,
             candidates,
         };
@@ -125,7 +129,8 @@ impl Dispatch {
             return self.use_granted_slot(candidate, facts, time);
         }
         self.give_up_overdue(facts, time);
-        if let Some(action) = self.next_call(facts, time) {
+        let call = self.next_call(facts, time);
+        if let Some(action) = if call.is_some() { call } else { self.hedge(facts, time) } {
             self.notices.push_back(action);
         }
         if let Some(notice) = self.notices.pop_front() {
@@ -136,9 +141,10 @@ impl Dispatch {
             return Action::Finish;
         }
         self.note_wait(reopening, time);
-        let overdue = self.in_flight.next_check(time.now);
+        let (overdue, hedge) = (self.in_flight.next_check(time.now), self.next_hedge(facts, time));
         let give_up = (self.queues.waiting > 0).then(|| self.waits_until(time));
-        Action::Wait { until: [overdue, give_up, reopening.map(|reopening| reopening.at)].into_iter().flatten().min() }
+        let reopening = reopening.map(|reopening| reopening.at);
+        Action::Wait { until: [overdue, hedge, give_up, reopening].into_iter().flatten().min() }
     }
 
     /// A call was started, which is told by the number that comes back.
@@ -150,11 +156,19 @@ impl Dispatch {
         self.skips[offer] = None;
         self.end_wait();
         self.reconsider_all();
-        self.in_flight.begin(candidate, places, time.now, self.call_deadline(time))
+        let call = self.in_flight.begin(candidate, places, time.now, self.call_deadline(time));
+        if let Some(hedged) = self.hedging.take() {
+            self.in_flight.mark_hedge(hedged, call);
+        }
+        call
     }
 
     /// A call could not be started: the slot, the breaker or the budget was taken meanwhile.
     pub fn not_started(&mut self, candidate: usize, obstacle: Obstacle) {
+        // A hedge is not needed for an answer, so that what stood against it is nothing to tell in one.
+        if self.hedge_refused(HedgeRefusal::NoOffer) {
+            return;
+        }
         self.history[candidate].passed_over = true;
         self.history[candidate].full = matches!(obstacle, Obstacle::AtCapacity);
         self.history[candidate].was_paused = matches!(obstacle, Obstacle::PausedUntil(_));
@@ -222,9 +236,16 @@ impl Dispatch {
     /// Something has changed: candidates that were passed over may be asked now.
     pub(super) fn reconsider_all(&mut self) {
         self.queues.requested = false;
+        self.in_flight.reconsider_hedges();
         for history in &mut self.history {
             (history.passed_over, history.full, history.was_paused) = (false, false, false);
         }
+    }
+
+    /// A call draws these no more; those that no other call draws which is waited for are drawn again.
+    pub(super) fn give_back(&mut self, places: &[u8]) {
+        let free: Vec<u8> = places.iter().copied().filter(|place| !self.in_flight.draws(*place)).collect();
+        self.places.give_back(&free);
     }
 
     /// What a call for `n` pictures is expected to cost.

@@ -11,11 +11,13 @@ use crate::calendar::{Moment, Per};
 use crate::capabilities::{FittedRequest, OutputSize, StrictOptions};
 use crate::error::ErrorKind;
 use crate::failure::{Class, Failure};
+use crate::hedge_budget::HedgeBudgetExceeded;
 use crate::ledger::BudgetExceeded;
 use crate::ledger::counter::CounterScope;
 use crate::money::Usd;
 use crate::routing::{Candidate, Cap, CapOwner, Caps, Skip};
 
+mod hedging;
 mod properties;
 mod reasons;
 mod scenarios;
@@ -42,7 +44,12 @@ struct Carried {
     call: u32,
     candidate: usize,
     places: Vec<u8>,
+    began: Instant,
     given_up: bool,
+    /// It has had a hedge.
+    hedged: bool,
+    /// It is one.
+    hedge: bool,
 }
 
 /// Providers, budgets and a clock that a test moves.
@@ -60,6 +67,11 @@ struct World {
     may_pay: bool,
     /// Calls that may repeat one that failed.
     retries: u64,
+    /// How late a call to each offer is unusual.
+    hedge_after: Vec<Option<Duration>>,
+    /// Hedges that the route's other calls have earned, and what they may cost still.
+    hedges: u64,
+    hedge_usd: Usd,
     carried: Vec<Carried>,
     queued: Vec<usize>,
     granted: Option<usize>,
@@ -95,6 +107,21 @@ impl DispatchFacts for World {
     fn has_room(&self, offer: usize) -> bool {
         self.slots[offer] > 0 || self.queue[offer] > 0
     }
+
+    fn has_free_slot(&self, offer: usize) -> bool {
+        self.slots[offer] > 0
+    }
+
+    fn hedge_after(&self, offer: usize, _now: Instant) -> Option<Duration> {
+        self.hedge_after[offer]
+    }
+
+    fn hedge_exceeds(&self, usd: Usd, _now: Instant) -> Option<HedgeBudgetExceeded> {
+        if self.hedges == 0 {
+            return Some(HedgeBudgetExceeded::Share);
+        }
+        (usd > self.hedge_usd).then_some(HedgeBudgetExceeded::Dollars)
+    }
 }
 
 impl World {
@@ -110,6 +137,9 @@ impl World {
             left: Usd::from_nanos(i64::MAX),
             may_pay: true,
             retries: u64::MAX,
+            hedge_after: vec![None; slots.len()],
+            hedges: u64::MAX,
+            hedge_usd: Usd::from_nanos(i64::MAX),
             carried: Vec::new(),
             queued: Vec::new(),
             granted: None,
@@ -140,7 +170,7 @@ impl World {
             match dispatch.next(self, self.time()) {
                 Action::Start { candidate, places, granted, reason } => {
                     self.reasons.push(reason);
-                    self.start(dispatch, candidate, places, granted);
+                    self.start(dispatch, candidate, places, granted, reason == ChoiceReason::Hedge);
                 }
                 Action::ReturnSlot => {
                     let candidate = self.granted.take().expect("a slot was granted");
@@ -155,9 +185,12 @@ impl World {
                 Action::Skipped { offer, skip } => self.told.push(format!("{offer} {}", skip.as_str())),
                 Action::GivenUp { candidate } => {
                     self.told.push(format!("{candidate} slow"));
-                    for carried in self.carried.iter_mut().filter(|carried| carried.candidate == candidate) {
-                        carried.given_up = true;
+                    for carried in &mut self.carried {
+                        carried.given_up = dispatch.in_flight.call(carried.call).unwrap().given_up;
                     }
+                }
+                Action::NotHedged { candidate, refusal } => {
+                    self.told.push(format!("{candidate} not hedged: {}", refusal.as_str()));
                 }
                 Action::Wait { until } => return until.map(|until| until - self.began),
                 Action::Finish => {
@@ -177,12 +210,15 @@ impl World {
         self.run(dispatch)
     }
 
-    fn start(&mut self, dispatch: &mut Dispatch, candidate: usize, places: Vec<u8>, granted: bool) {
+    fn start(&mut self, dispatch: &mut Dispatch, candidate: usize, places: Vec<u8>, granted: bool, hedge: bool) {
         assert!(!places.is_empty() && self.now < self.deadline, "{candidate} {places:?}");
         for place in &places {
-            let twice = self.carried.iter().any(|carried| !carried.given_up && carried.places.contains(place));
-            assert!(!twice && !self.filled.contains(place), "place {place} is bought twice");
+            let bought = |carried: &&Carried| !carried.given_up && carried.places.contains(place);
+            let times = self.carried.iter().filter(bought).count();
+            // A hedge is one more for what exactly one call is late with.
+            assert!(times == usize::from(hedge) && !self.filled.contains(place), "place {place} is bought again");
         }
+        let hedged = if hedge { Some(self.hedge(candidate, &places)) } else { None };
         match granted {
             true => assert_eq!(self.granted.take(), Some(candidate)),
             false if self.slots[candidate] == 0 => return dispatch.not_started(candidate, Obstacle::AtCapacity),
@@ -199,9 +235,28 @@ impl World {
         if dispatch.is_retry(candidate) {
             self.retries -= 1;
         }
-        self.told.push(format!("{candidate} draws {places:?}"));
+        self.told.push(format!("{candidate} {} {places:?}", if hedge { "hedges" } else { "draws" }));
         let call = dispatch.started(candidate, places.clone(), self.time());
-        self.carried.push(Carried { call, candidate, places, given_up: false });
+        if let Some(hedged) = hedged {
+            self.carried[hedged].hedged = true;
+            self.hedges -= 1;
+            self.hedge_usd = self.hedge_usd.checked_sub(usd).unwrap();
+        }
+        self.carried.push(Carried { call, candidate, places, began: self.now, given_up: false, hedged: false, hedge });
+    }
+
+    /// Holds that a hedge may be: for one late call that has had none, of another candidate, beside no other hedge, with a
+    /// free slot. Which call it is.
+    fn hedge(&self, candidate: usize, places: &[u8]) -> usize {
+        let shares = |carried: &Carried| carried.places.iter().any(|place| places.contains(place));
+        assert!(!self.carried.iter().any(|carried| carried.hedge && shares(carried)), "{places:?} have a hedge");
+        let late = self.carried.iter().position(|carried| !carried.given_up && shares(carried)).unwrap();
+        let first = &self.carried[late];
+        assert!(!first.hedged && first.candidate != candidate, "{first:?}");
+        assert!(places.iter().all(|place| first.places.contains(place)), "{first:?} {places:?}");
+        assert!(self.hedge_after[first.candidate].is_some_and(|after| first.began + after <= self.now), "{first:?}");
+        assert!(self.slots[candidate] > 0 && self.paused[candidate].is_none_or(|paused| paused.opens <= self.now));
+        late
     }
 
     /// Ends the first call to `candidate` at `seconds`, with pictures for the first `drawn` of its places.

@@ -27,6 +27,7 @@ use crate::routing::Skip;
 
 mod call_completion;
 pub mod facts;
+mod hedging;
 pub mod offer_standing;
 mod reserve;
 pub mod state;
@@ -50,6 +51,7 @@ impl DispatchLoop {
         let deadline = loop {
             // A request that joins from here on joins another flight when this one is over.
             let time = self.time();
+            self.spec.priority = self.flight.priority();
             match self.dispatch.next(&GatewayFacts(&self.spec), time) {
                 Action::Start { candidate, places, granted, reason } => {
                     self.start(candidate, places, granted, reason, time);
@@ -61,6 +63,7 @@ impl DispatchLoop {
                 Action::GivenUp { candidate } => {
                     log::warn!("{} is slow: not waited for any more, asking the next", self.name(candidate));
                 }
+                Action::NotHedged { candidate, refusal } => self.tell_not_hedged(candidate, refusal),
                 Action::Wait { .. } if !self.may_wait() => self.dispatch.wait_refused(),
                 Action::Wait { until } => self.wait(until.map(Instant::from_std)).await,
                 Action::Finish => break time.deadline,
@@ -146,15 +149,19 @@ impl DispatchLoop {
     /// Starts a call, or tells what the dispatch did not know of when it said so.
     fn start(&mut self, candidate: usize, places: Vec<u8>, granted: bool, reason: ChoiceReason, time: EventTime) {
         let slot = self.granted.take().filter(|_| granted);
+        let hedge = match self.reserve_hedge(candidate, places.len(), reason) {
+            Ok(hedge) => hedge,
+            Err(exceeded) => return self.dispatch.hedge_exceeded(exceeded),
+        };
         match self.reserve(candidate, &places, reason, slot) {
-            Ok(reserved) => self.send(candidate, places, reserved, reason, time),
+            Ok(reserved) => self.send(candidate, places, Reserved { hedge, ..reserved }, reason, time),
             Err(obstacle) => self.dispatch.not_started(candidate, obstacle),
         }
     }
 
     fn send(&mut self, candidate: usize, places: Vec<u8>, reserved: Reserved, reason: ChoiceReason, time: EventTime) {
         self.waiting_place = None;
-        let Reserved { offer, provider, slot, pass, opened } = reserved;
+        let Reserved { offer, provider, slot, pass, opened, hedge } = reserved;
         self.flight.update(|progress| {
             progress.attempts += 1;
             progress.skipped.retain(|(name, _)| *name != offer.name);
@@ -172,6 +179,10 @@ impl DispatchLoop {
             flight: self.flight.clone(),
         });
         let call = self.dispatch.started(candidate, places, time);
+        if reason == ChoiceReason::Hedge {
+            log::info!("{} is asked for what another is late with", attempt.offer.name);
+            self.flight.update(|progress| progress.hedging = self.dispatch.hedging_usd());
+        }
         let edits = self.spec.request.edit.is_some();
         let timing = self.spec.shared.service_times.begin(&attempt.offer.name, edits, time.now);
         self.running.push(async move {
@@ -182,7 +193,7 @@ impl DispatchLoop {
                 let failure = Failure::new(Class::AdapterBug, "the attempt panicked");
                 AttemptReport { failure: Some(failure), ..AttemptReport::default() }
             });
-            Completed { call, report, pass, timing, reason, began }
+            Completed { call, report, pass, timing, reason, began, hedge }
         });
     }
 

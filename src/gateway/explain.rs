@@ -21,6 +21,7 @@ use crate::gateway::gateway_request::GatewayRequest;
 use crate::gateway::routed_request::RoutedRequest;
 use crate::gateway::snapshot::Snapshot;
 use crate::gateway::{Gateway, enrich};
+use crate::hedge_budget::HedgeBudgetExceeded;
 use crate::ledger::BudgetExceeded;
 use crate::money::Usd;
 use crate::routing::{Candidate, Skip};
@@ -79,6 +80,9 @@ pub struct ExplainedOffer {
     /// The median of its recent calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub median_ms: Option<u128>,
+    /// How late a call to it must be before another offer is asked besides, where the route hedges and enough is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hedge_after_ms: Option<u128>,
     /// How long a slot would be waited for.
     pub wait_ms: u128,
     /// Calls to its provider under way, and how many may be.
@@ -200,7 +204,7 @@ impl Planned {
                 Action::Skipped { offer, skip } => {
                     planned.skips.insert(offer, skip);
                 }
-                Action::ReturnSlot | Action::LeaveQueue | Action::GivenUp { .. } => {}
+                Action::ReturnSlot | Action::LeaveQueue | Action::GivenUp { .. } | Action::NotHedged { .. } => {}
                 Action::Wait { .. } => return planned,
                 Action::Finish => break,
             }
@@ -267,6 +271,18 @@ impl DispatchFacts for PlannedFacts<'_> {
         let in_flight = in_flight(self.spec, known);
         GatewayFacts(self.spec).has_room(offer) && in_flight + taken < known.provider.concurrency.limit
     }
+
+    fn has_free_slot(&self, offer: usize) -> bool {
+        self.has_room(offer)
+    }
+
+    fn hedge_after(&self, offer: usize, now: Instant) -> Option<Duration> {
+        GatewayFacts(self.spec).hedge_after(offer, now)
+    }
+
+    fn hedge_exceeds(&self, usd: Usd, now: Instant) -> Option<HedgeBudgetExceeded> {
+        GatewayFacts(self.spec).hedge_exceeds(usd, now)
+    }
 }
 
 fn explained(
@@ -305,6 +321,7 @@ fn at_rest(spec: &RoutedRequest, offer: &Offer, index: usize, now: Instant) -> E
         usd: None,
         verdicts: None,
         median_ms: None,
+        hedge_after_ms: GatewayFacts(spec).hedge_after(index, now).map(|time| time.as_millis()),
         wait_ms: 0,
         in_flight: [in_flight(spec, offer), offer.provider.concurrency.limit],
         paused: paused.map(|paused| (paused.pause.as_str(), left(paused.until))),

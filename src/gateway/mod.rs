@@ -132,6 +132,8 @@ impl Gateway {
             snapshot.plan.providers.values().map(|provider| (&*provider.name, provider.account.fingerprint()));
         self.shared.breakers.keep_only(&accounts.collect::<Vec<_>>());
         self.shared.retry_budgets.keep_only(|provider| snapshot.plan.providers.contains_key(provider));
+        // Also of a route that hedges no more: whoever turns it off and on again has no second hour of dollars.
+        self.shared.hedge_budgets.keep_only(|route| snapshot.plan.routes.iter().any(|known| known.name == route));
         self.snapshot.store(Arc::new(snapshot));
         self.record_reload(version);
         Ok(version)

@@ -71,7 +71,8 @@ pub struct Outcome {
     pub cache: CacheUse,
     /// How its idempotency key took part, if it has one and was neither refused nor wrong before that counted.
     pub idempotency: Option<KeyUse>,
-    /// What this request paid; a follower and a hit pay nothing.
+    /// What this request paid, and what is set aside for a hedge or a hedged call that is still under way; a follower and a
+    /// hit pay nothing.
     pub cost: Usd,
     /// Calls made for it.
     pub attempts: u32,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::breaker::{BreakerTarget, ModelOperation};
 use crate::canonical::Canonical;
 use crate::concurrency_limit::Claim;
-use crate::config::plan::{Budget, Offer, Priority};
+use crate::config::plan::{Budget, Hedge, Offer, Priority};
 use crate::dispatch::DispatchRules;
 use crate::gateway::caller::Caller;
 use crate::gateway::shared::Shared;
@@ -100,6 +100,12 @@ impl RoutedRequest {
             provider: provider.into(),
             model: model.into(),
         }
+    }
+
+    /// How its route hedges. A batch job is not hedged: nobody sits before a screen for it, and a night of them would leave
+    /// nothing for those who do.
+    pub fn hedge(&self) -> Option<&Hedge> {
+        self.matched.route.hedge.as_ref().filter(|_| self.priority == Priority::Live)
     }
 
     /// The budgets of its client, its route and its provider.

@@ -228,7 +228,7 @@ impl ServeRequest {
             route: Some(self.matched.route.name.clone()),
             cache,
             idempotency: None,
-            cost: if led { progress.cost } else { Usd::ZERO },
+            cost: if led { progress.cost.saturating_add(progress.hedging) } else { Usd::ZERO },
             attempts: if led { progress.attempts } else { 0 },
             calls: if led { progress.calls } else { Vec::new() },
             skipped: progress.skipped,

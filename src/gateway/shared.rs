@@ -15,6 +15,7 @@ use crate::gateway::durable_ledger::DurableLedger;
 use crate::gateway::idempotency_book::IdempotencyBook;
 use crate::gateway::single_flight::Flights;
 use crate::gateway::start_and_replace_errors::StartError;
+use crate::hedge_budget::HedgeBudgets;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::rate_limit::RateLimiter;
@@ -37,6 +38,8 @@ pub struct Shared {
     pub waiting_requests: Arc<WaitingRequests>,
     /// How many calls may repeat one that failed.
     pub retry_budgets: RetryBudgets,
+    /// How many calls may be hedges, and what they may cost.
+    pub hedge_budgets: HedgeBudgets,
     /// What was paid, and may still be.
     pub ledger: Arc<Ledger>,
     /// The same and its record.
@@ -81,6 +84,7 @@ impl Shared {
             breakers: Breakers::new(),
             waiting_requests: Arc::default(),
             retry_budgets: RetryBudgets::default(),
+            hedge_budgets: HedgeBudgets::default(),
             service_times: Arc::default(),
             metrics,
             durable_ledger,

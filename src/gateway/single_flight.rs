@@ -49,6 +49,8 @@ pub struct Progress {
     pub partials: Vec<Partial>,
     /// Money settled.
     pub cost: Usd,
+    /// What calls are estimated at that are under way and are hedges, or hedged.
+    pub hedging: Usd,
     /// What calls for its pictures cost, paid in advance or not, or may have cost.
     pub charged: Usd,
     /// Calls made.

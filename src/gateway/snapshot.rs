@@ -238,6 +238,10 @@ routes:
             ("ttl: 30d", "ttl: 1h"),
             ("models: [m]", "models: [m, m2]"),
             ("offers: [home/flux]", "offers: [home/flux, home/other]"),
+            (
+                "offers: [home/flux]",
+                "offers: [home/flux, home/other]\n    hedge: {after: p90, at_most: 3%, max_usd_per_hour: 1}",
+            ),
             ("images_per_minute: 9", "images_per_minute: 8"),
         ] {
             assert!(before == meaning(&changed(from, to)), "{from} -> {to}");

@@ -26,6 +26,7 @@ use crate::upstream::transport::reply_memory::CallReservation;
 use crate::upstream::transport::{Bounds, HeldReply, TransportError, Watcher};
 
 mod explain;
+mod hedging;
 mod strategies;
 mod waits;
 

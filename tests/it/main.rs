@@ -30,6 +30,7 @@ mod golden_minimum; // which of them there must be
 mod golden_words; // the same for words
 mod google; // Vertex AI's tokens
 mod h2;
+mod hedging; // a slow vendor, and another that is asked besides
 mod hiccups; // trouble on the way to what is paid, and with connections
 mod idempotency; // requests sent twice and paid for once
 mod invoice; // ten thousand requests, and what invoice and ledger have between them

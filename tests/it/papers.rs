@@ -150,6 +150,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "cache",
             "concurrency_limit",
             "dispatch",
+            "hedge_budget",
             "ledger",
             "metrics",
             "rate_limit",

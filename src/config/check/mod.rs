@@ -12,6 +12,7 @@ mod dialect;
 mod dialect_paths;
 mod entra;
 mod google;
+mod hedge;
 mod hosts;
 mod models;
 mod money;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::capabilities::SizeTolerance;
 use crate::config::check::checker::Checker;
 use crate::config::check::offers::{KnownOffers, offers};
-use crate::config::check::{money, prompt, strategy};
+use crate::config::check::{hedge, money, prompt, strategy};
 use crate::config::file;
 use crate::config::node_path::NodePath;
 use crate::config::plan::{Defaults, ModelPattern, OnDeadline, Provider, Route, RouteCache};
@@ -116,6 +116,7 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
         price: file::Limit { max_usd_per_image, max_usd_per_request, budget },
         deadline: written_deadline,
         attempts,
+        hedge: written_hedge,
         refusals,
         prompt: written_prompt,
         defaults: written_defaults,
@@ -128,6 +129,7 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
     let (max_failures, max_failures_per_offer, backoff) = self::attempts(checker, attempts, at.key("attempts"));
     let cache = cache(checker, written_cache.as_ref(), at.key("cache"));
     let name = name(checker, written_name.as_deref(), at.key("name"));
+    let alone = written_offers.len() == 1 && !at.key("offers").lost_items();
     let offers = offers(checker, written_offers, at.key("offers"), known);
     let ttl = cache.map_or(CACHE_TTL, |cache| cache.ttl);
     Route {
@@ -135,6 +137,7 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
         models: patterns(checker, models.as_deref(), at.key("match").key("models")),
         headers: headers(checker, written_headers, at.key("match").key("headers")),
         strategy: strategy::strategy(checker, written_strategy.as_ref(), at.key("strategy"), &offers),
+        hedge: hedge::hedge(checker, written_hedge.as_ref(), at.key("hedge"), alone),
         offers,
         max_usd_per_image: checker.read(limit.key("max_usd_per_image"), max_usd_per_image.as_ref()),
         max_usd_per_request: checker.read(limit.key("max_usd_per_request"), max_usd_per_request.as_ref()),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::config::file::hedge::Hedge;
 use crate::config::file::money::Budgets;
 use crate::config::file::scalar::{Delivery, Dollars, FileFormat, Percent, Pixels, Quality, Time};
 use crate::config::file::strategy::{AskWhen, Strategy};
@@ -28,6 +29,9 @@ pub(in crate::config) struct Route {
     pub(in crate::config) deadline: Option<Deadline>,
     /// After how many failed calls a request gives up.
     pub(in crate::config) attempts: Attempts,
+    /// Ask another offer for the same pictures when a call takes unusually long, and take what comes first. Both calls are
+    /// paid for. Default: never.
+    pub(in crate::config) hedge: Option<Hedge>,
     /// What happens when a provider refuses the prompt for its content. Default fail.
     pub(in crate::config) refusals: Option<Refusals>,
     /// What becomes of the prompt before it is drawn.

@@ -32,6 +32,8 @@ macro_rules! written {
 written! {
     /// A length of time.
     Time = {"type": "string", "format": "duration", "examples": ["500ms", "10s", "2m", "1h", "30d"]};
+    /// A percentile, or a length of time.
+    HedgeAfter = {"type": "string", "format": "percentile or duration", "examples": ["p95", "8s"]};
     /// An amount of memory.
     Bytes = {"type": "string", "format": "bytes", "examples": ["64MiB", "2GiB", "50MB"]};
     /// Dollars, exact to nine digits after the point.

@@ -77,6 +77,6 @@ pub(in crate::config) enum AskWhen {
     Unavailable,
     /// No offer without `when` can be asked, and at least one of them because its provider is at its limit.
     Saturated,
-    /// A call takes more than half of the time that was left.
+    /// A call takes more than half of the time that was left, or is late enough to be hedged.
     Late,
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capabilities::SizeTolerance;
+use crate::config::plan::hedge::Hedge;
 use crate::config::plan::model::{Model, TextModel};
 use crate::config::plan::money::Budget;
 use crate::config::plan::provider::Provider;
@@ -41,6 +42,8 @@ pub struct Route {
     pub max_failures_per_offer: u32,
     /// How long an offer that failed is left alone before the same request asks it again, the first time.
     pub backoff: Duration,
+    /// When another offer is asked besides one that is late; `None` is never.
+    pub hedge: Option<Hedge>,
     /// A refusal goes to the next offer instead of back to the caller.
     pub refusals_go_on: bool,
     /// What becomes of the prompt before it is drawn.

@@ -23,6 +23,10 @@ fn the_annotated_reference_loads_and_means_what_its_comments_say() {
     assert_eq!((mockups.size_tolerance, mockups.cache), (default.size_tolerance, default.cache));
     assert_eq!((default.deadline, default.on_deadline), (Duration::from_secs(180), OnDeadline::Partial));
     assert!(!default.refusals_go_on && !mockups.refusals_go_on);
+    let usual: Vec<&str> =
+        REFERENCE.lines().filter(|line| !line.contains("after: p95") && !line.contains("at_most:")).collect();
+    assert_eq!((default.hedge, mockups.hedge), (None, self::plan(&usual.join("\n")).routes[0].hedge));
+    assert!(mockups.hedge.is_some());
 }
 
 #[test]

@@ -233,3 +233,39 @@ fn an_offer_may_wait_for_reasons_as_long_as_one_offer_can_begin() {
         assert!(found.len() == 1 && found[0].contains(told), "{offers}: {found:?}");
     }
 }
+
+#[test]
+fn a_hedge_says_what_it_may_cost_and_has_somebody_else_to_ask() {
+    let hedged = |hedge: &str| strategy_problems(&format!("hedge: {{{hedge}}}"));
+    for good in [
+        "max_usd_per_hour: 1",
+        "after: p50, at_most: 100%, max_usd_per_hour: 0.01",
+        "after: 8s, at_most: 0.5%, max_usd_per_hour: 2.50",
+    ] {
+        assert_eq!(hedged(good), [""; 0], "{good}");
+    }
+    for (written, told) in [
+        (
+            "after: p90",
+            "4:45 this hedge does not say what it may cost | add `max_usd_per_hour:`, what you would pay for calls whose pictures may come too late",
+        ),
+        ("max_usd_per_hour: null", "4:45 this hedge does not say what it may cost | add `max_usd_per_hour:`"),
+        ("max_usd_per_hour: 0", "this pays for no hedge | write more than 0, or leave `hedge` out"),
+        ("max_usd_per_hour: $1", "`$1` is not a decimal number of dollars, write it like 0.009 | write `1`"),
+        ("after: 95%, max_usd_per_hour: 1", "`95%` is no percentile from p50 to p99 | write `p95`"),
+        ("after: p100, max_usd_per_hour: 1", "is no percentile from p50 to p99 | write a percentile from p50 to p99"),
+        ("after: 8, max_usd_per_hour: 1", "`8` is a time without a unit | write `8s`"),
+        ("after: 0s, max_usd_per_hour: 1", "must be longer than nothing | write a percentile, like p95, or a time"),
+        ("at_most: 0%, max_usd_per_hour: 1", "`0%` is no share of the calls that could be asked twice | write more"),
+        ("at_most: 101%, max_usd_per_hour: 1", "`101%` is no share of the calls that could be asked twice"),
+        ("max_usd_an_hour: 1", "unknown key `max_usd_an_hour` | did you mean `max_usd_per_hour`?"),
+    ] {
+        let found = hedged(written);
+        assert!(!found.is_empty() && found[0].contains(told), "{written}: {found:?}");
+    }
+    check_problems(&[(
+        "",
+        "    hedge: {max_usd_per_hour: 1}\n",
+        &["this route has one offer, so no other could be asked | list another, or delete it"],
+    )]);
+}

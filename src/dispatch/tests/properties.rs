@@ -66,7 +66,8 @@ fn happen(world: &mut World, dispatch: &mut Dispatch, happening: Happening) -> V
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
-    /// `World` holds that no place is bought or delivered twice.
+    /// `World` holds that no place is bought or delivered twice but by a hedge, which is one for a late call and within the
+    /// route's share and dollars.
     #[test]
     fn whatever_happens_no_picture_is_lost_and_no_limit_is_passed(
         happenings in happenings(),
@@ -75,6 +76,8 @@ proptest! {
         queue in prop::collection::vec(0..2usize, 3),
         (seeded, cents, budget) in (any::<bool>(), 0..8i64, 0..10i64),
         (chance, retries) in (0..=1000u32, 0..6u64),
+        hedge_after in prop::collection::vec(prop::option::of(1..9000u64), 3),
+        (hedges, hedge_cents, refusals_go_on) in (0..4u64, 0..5i64, any::<bool>()),
     ) {
         let mut world = World::new(&slots, Duration::from_secs(20));
         world.queue = queue;
@@ -84,7 +87,9 @@ proptest! {
         let most = |max_n: u8| if seeded { 1 } else { max_n };
         let candidates = vec![candidate(0, most(2)), candidate(1, most(1)), candidate(2, most(4))];
         world.retries = retries;
-        let rules = DispatchRules { caps, seeded, chance, ..rules(&world, wanted) };
+        world.hedge_after = hedge_after.into_iter().map(|millis| millis.map(Duration::from_millis)).collect();
+        (world.hedges, world.hedge_usd) = (hedges, Usd::from_nanos(hedge_cents * CENT.nanos()));
+        let rules = DispatchRules { caps, seeded, chance, refusals_go_on, ..rules(&world, wanted) };
         let mut dispatch = Dispatch::new(rules, candidates, Vec::new(), 3);
         let mut became = Vec::new();
         world.run(&mut dispatch);

@@ -5,6 +5,7 @@ use crate::cache::PlacedPicture;
 use crate::dispatch::{CallEnd, Disposition};
 use crate::failure::Class;
 use crate::gateway::attempt::AttemptReport;
+use crate::gateway::dispatch_loop::hedging::HedgeOutcome;
 use crate::gateway::dispatch_loop::state::{Completed, DispatchLoop, now};
 use crate::gateway::outcome::{CallRecord, MOST_CALL_RECORDS};
 use crate::gateway::routed_request::RoutedRequest;
@@ -12,7 +13,7 @@ use crate::gateway::routed_request::RoutedRequest;
 impl DispatchLoop {
     /// Takes in what a call brought.
     pub(super) fn complete(&mut self, completed: Completed) {
-        let Completed { call, report, pass, timing, reason, began } = completed;
+        let Completed { call, report, pass, timing, reason, began, hedge } = completed;
         let AttemptReport { pictures, at, cost, promised, uncertain, refused, rejected, failure, open } = report;
         let Some(candidate) = self.dispatch.candidate_of(call) else { return };
         if failure.as_ref().is_none_or(|failure| failure.class == Class::TimeoutAmbiguous) {
@@ -46,6 +47,7 @@ impl DispatchLoop {
             open,
             paused_until,
         };
+        let failed = end.failure.is_some();
         let Some(ended) = self.dispatch.ended(call, end, now()) else { return };
         let placed = |place: u8, kept: &_| PlacedPicture { place, generated: std::sync::Arc::clone(kept) };
         let (mut delivered, mut kept) = (Vec::new(), Vec::new());
@@ -67,7 +69,12 @@ impl DispatchLoop {
                 progress.calls.push(call_record);
             }
             progress.charged = progress.charged.saturating_add(promised).saturating_add(uncertain);
+            progress.hedging = self.dispatch.hedging_usd();
         });
+        if let Some(hedge) = hedge {
+            hedge.settle(promised.saturating_add(uncertain), now());
+            self.count_hedge(HedgeOutcome::of(failed, &ended.dispositions));
+        }
     }
 
     /// Caches pictures that a candidate drew.

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::breaker::PausedUntil;
-use crate::config::plan::Offer;
+use crate::config::plan::{HedgeAfter, Offer};
 use crate::dispatch::DispatchFacts;
 use crate::gateway::routed_request::RoutedRequest;
+use crate::hedge_budget::HedgeBudgetExceeded;
 use crate::ledger::BudgetExceeded;
 use crate::money::Usd;
 
@@ -49,5 +50,24 @@ impl DispatchFacts for GatewayFacts<'_> {
 
     fn has_room(&self, offer: usize) -> bool {
         self.offer(offer).is_some_and(|offer| self.0.shared.lane(&offer.provider).has_room())
+    }
+
+    fn has_free_slot(&self, offer: usize) -> bool {
+        self.has_room(offer)
+    }
+
+    fn hedge_after(&self, offer: usize, now: Instant) -> Option<Duration> {
+        match self.0.hedge()?.after {
+            HedgeAfter::Time(time) => Some(time),
+            HedgeAfter::Percentile(percent) => {
+                let edits = self.0.request.edit.is_some();
+                self.0.shared.service_times.percentile(&self.offer(offer)?.name, edits, percent, now)
+            }
+        }
+    }
+
+    fn hedge_exceeds(&self, usd: Usd, now: Instant) -> Option<HedgeBudgetExceeded> {
+        let route = &self.0.matched.route;
+        self.0.shared.hedge_budgets.exceeded(&route.name, route.hedge.as_ref()?, usd, now)
     }
 }

@@ -8,6 +8,7 @@ use crate::config::plan::Offer;
 use crate::dispatch::{ChoiceReason, Obstacle};
 use crate::gateway::dispatch_loop::state::{DispatchLoop, now};
 use crate::gateway::durable_ledger::OpenedAttempt;
+use crate::hedge_budget::HedgeReservation;
 use crate::ledger::entry::Purpose;
 use crate::ledger::{BilledModel, Intent};
 use crate::provider::Adapter;
@@ -20,6 +21,8 @@ pub(super) struct Reserved {
     pub(super) slot: Slot,
     pub(super) pass: Pass,
     pub(super) opened: OpenedAttempt,
+    /// Set aside before the rest, for a hedge.
+    pub(super) hedge: Option<HedgeReservation>,
 }
 
 impl DispatchLoop {
@@ -59,6 +62,9 @@ impl DispatchLoop {
         if !retry {
             shared.retry_budgets.earn(name, budget, now());
         }
-        Ok(Reserved { offer: offer.clone(), provider, slot, pass, opened })
+        if let Some(hedge) = spec.hedge().filter(|_| !retry && reason != ChoiceReason::Hedge) {
+            shared.hedge_budgets.earn(&spec.matched.route.name, hedge, now());
+        }
+        Ok(Reserved { offer: offer.clone(), provider, slot, pass, opened, hedge: None })
     }
 }

@@ -12,6 +12,7 @@ use crate::gateway::attempt::AttemptReport;
 use crate::gateway::join_few::JoinFew;
 use crate::gateway::routed_request::RoutedRequest;
 use crate::gateway::single_flight::Flight;
+use crate::hedge_budget::HedgeReservation;
 use crate::service_times::Timing;
 
 /// A call that has ended.
@@ -23,6 +24,8 @@ pub(super) struct Completed {
     /// Why its offer was asked.
     pub(super) reason: ChoiceReason,
     pub(super) began: Instant,
+    /// What was set aside for it, if it is a hedge.
+    pub(super) hedge: Option<HedgeReservation>,
 }
 
 /// The dispatch of one flight, and what it holds while it goes on.
