@@ -8,6 +8,7 @@ mod blame; // whose fault a vendor's answer is
 mod bodies; // what bodies may take, alone and together
 mod browser; // web pages, turned away or let in
 mod budgets; // money that is set aside before it is spent
+mod burst; // twenty times the usual traffic, in virtual time
 mod circles; // no two files use each other
 mod client;
 mod clients; // callers with keys of their own
