@@ -151,6 +151,8 @@ pub struct Failure {
     /// The vendor's own word, in an answer that was read whole, that it drew nothing: a list of pictures that is empty.
     /// What was asked for is not on its way, so it may be asked for there again. It may be charged all the same.
     pub drew_none: bool,
+    /// The vendor had too much to do to take it on (529), whoever it is that asks so much.
+    pub overloaded: bool,
     /// What the vendor counted until then, which it may charge. In a box, because few failures have any.
     pub counted: Option<Box<Counted>>,
 }
@@ -175,8 +177,14 @@ impl Failure {
             billed: 0,
             ended: false,
             drew_none: false,
+            overloaded: false,
             counted: None,
         }
+    }
+
+    /// Whether fewer calls at once may be what helps: the vendor limits them, or is overloaded.
+    pub fn too_many(&self) -> bool {
+        self.class == Class::RateLimited || self.overloaded
     }
 
     /// The same failure with the provider's waiting time.

@@ -14,7 +14,7 @@ pub mod config {
 
     pub mod plan {
         pub use crate::config::plan::{
-            Account, CapabilityOverrides, Credentials, Dialect, EditOverride, Model, OnLedgerError, Provider,
+            Account, CapabilityOverrides, Credentials, Dialect, EditOverride, Model, OnLedgerError, Provider, Rate,
             SizeFormat, TextModel, Via,
         };
     }

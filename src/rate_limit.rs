@@ -1,7 +1,10 @@
-//! How much a client may ask for in a minute.
+//! How much a client may ask for in a minute, and how much a provider or a model may be asked for.
 //!
 //! The generic cell rate algorithm: a minute's worth may come at once, and what was used comes back evenly. Only one
-//! moment is remembered for each client, so a changed rate takes effect at once. The time comes in as an argument.
+//! moment is remembered for each, so a changed rate takes effect at once. The time comes in as an argument.
+//!
+//! Of a provider's rate batch calls may leave a part untouched. What comes back goes to whoever asks first, but a live call
+//! always finds that part of a minute's worth: so a night's jobs take all that nobody else wants, and keep nobody waiting.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -10,6 +13,9 @@ use std::time::{Duration, Instant};
 
 /// What may come at once is what comes back in so long.
 const SPAN: Duration = Duration::from_secs(60);
+
+/// All of it, in millionths.
+const WHOLE_PPM: u32 = 1_000_000;
 
 /// What is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,19 +44,19 @@ enum Count {
     Forgiven,
 }
 
-/// All clients' rates.
+/// The rates of all clients, or of all providers and models.
 #[derive(Debug, Default)]
 pub struct RateLimiter {
     /// When all that was counted will have come back.
     full_at: Mutex<HashMap<(String, RateUnit, Count), Instant>>,
 }
 
-/// Something that was taken of a client's rate.
+/// Something that is, or was, taken of a rate.
 #[derive(Clone, Copy, Debug)]
 pub struct RateCharge {
     /// What.
     pub what: RateUnit,
-    /// The client's rate then.
+    /// The rate then.
     pub per_minute: NonZeroU32,
     /// How much.
     pub count: u32,
@@ -76,14 +82,47 @@ impl RateLimiter {
     }
 
     fn count(&self, client: &str, what: RateUnit, of: Count, cost: Duration, now: Instant) -> Result<(), RateExceeded> {
+        self.count_up_to(SPAN, (client, what, of), cost, now).map_err(RateExceeded::RetryAfter)
+    }
+
+    fn count_up_to(
+        &self,
+        most: Duration,
+        (who, what, of): (&str, RateUnit, Count),
+        cost: Duration,
+        now: Instant,
+    ) -> Result<(), Duration> {
         let mut table = self.lock();
-        let full_at = table.entry((client.to_owned(), what, of)).or_insert(now);
+        let full_at = table.entry((who.to_owned(), what, of)).or_insert(now);
         let counted = full_at.saturating_duration_since(now) + cost;
-        if counted > SPAN {
-            return Err(RateExceeded::RetryAfter(counted - SPAN));
+        if counted > most {
+            return Err(counted - most);
         }
         *full_at = now + counted;
         Ok(())
+    }
+
+    /// Uses what `charge` says of the rate of `who`, and leaves a part of a minute's worth untouched; `charge.at` is now.
+    ///
+    /// # Errors
+    /// How long it takes until so much has come back.
+    pub fn take_sparing(&self, who: &str, charge: RateCharge, spared_ppm: u32) -> Result<(), Duration> {
+        let cost = cost(charge.per_minute, charge.count);
+        self.count_up_to(most(cost, spared_ppm), (who, charge.what, Count::Used), cost, charge.at)
+    }
+
+    /// How long it takes until so much could be taken of the rate of `who`, after `before` has been; nothing, where it can be
+    /// at once.
+    pub fn ready_in(&self, who: &str, charge: RateCharge, before: u32, spared_ppm: u32) -> Duration {
+        let (before, cost) = (cost(charge.per_minute, before), cost(charge.per_minute, charge.count));
+        let full_at = self.lock().get(&(who.to_owned(), charge.what, Count::Used)).copied();
+        let used = full_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(charge.at));
+        (used + before + cost).saturating_sub(most(cost, spared_ppm))
+    }
+
+    /// Forgets everybody that is not among these.
+    pub fn keep_only(&self, keep: impl Fn(&str) -> bool) {
+        self.lock().retain(|(who, _, _), _| keep(who));
     }
 
     /// Gives back what was taken for a request that came to nothing. What has come back by itself since is not given a
@@ -109,6 +148,12 @@ impl RateLimiter {
         // No code panics while it holds the lock.
         self.full_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How much may be used at once where a part is spared: what something costs may always be, when all has come back.
+fn most(cost: Duration, spared_ppm: u32) -> Duration {
+    let spared = SPAN.saturating_mul(spared_ppm.min(WHOLE_PPM)) / WHOLE_PPM;
+    (SPAN - spared).max(cost)
 }
 
 /// How long `count` take to come back. Rounded up, so that no rate is ever passed.
@@ -191,5 +236,35 @@ mod tests {
         }
         assert_eq!(refused(now), Err(RateExceeded::RetryAfter(15 * SECOND)));
         assert_eq!(refused(now + 15 * SECOND), Ok(()));
+    }
+
+    #[test]
+    fn what_batch_spares_is_there_for_live_and_batch_has_all_that_comes_back() {
+        let (rates, now) = (RateLimiter::default(), Instant::now());
+        let forty = NonZeroU32::new(40).unwrap();
+        let charge = |at| RateCharge { what: RateUnit::Images, per_minute: forty, count: 1, at };
+        let batch = |at| rates.take_sparing("p", charge(at), 900_000);
+        let live = |at| rates.take_sparing("p", charge(at), 0);
+        assert_eq!((0..5).filter(|_| batch(now).is_ok()).count(), 4, "a tenth of a minute's worth");
+        assert_eq!(batch(now), Err(Duration::from_millis(1500)));
+        assert_eq!(rates.ready_in("p", charge(now), 0, 900_000), Duration::from_millis(1500));
+        assert_eq!(rates.ready_in("p", charge(now), 2, 900_000), Duration::from_millis(4500));
+        assert_eq!((0..50).filter(|_| live(now).is_ok()).count(), 36);
+        assert_eq!(live(now), Err(Duration::from_millis(1500)));
+        // A quiet minute later it goes on at the pace at which it comes back.
+        let later = now + Duration::from_secs(60);
+        let took = (0..60).filter(|second| batch(later + *second * SECOND).is_ok()).count();
+        assert!((40..=44).contains(&took), "{took}");
+    }
+
+    #[test]
+    fn what_is_more_than_batch_may_use_goes_when_all_has_come_back() {
+        let (rates, now) = (RateLimiter::default(), Instant::now());
+        let charge = |count, at| RateCharge { what: RateUnit::Images, per_minute: FOUR, count, at };
+        assert_eq!(rates.take_sparing("p", charge(2, now), 900_000), Ok(()));
+        assert_eq!(rates.take_sparing("p", charge(1, now), 900_000), Err(30 * SECOND));
+        assert_eq!(rates.take_sparing("p", charge(1, now), 0), Ok(()));
+        rates.keep_only(|who| who != "p");
+        assert_eq!(rates.take_sparing("p", charge(4, now), 0), Ok(()));
     }
 }

@@ -122,13 +122,6 @@ impl ServiceTimes {
     }
 }
 
-/// How long a newcomer waits where all `slots` are taken by calls of about `median`, and `ahead` calls wait before it: a
-/// slot comes free every `median / slots`.
-pub fn expected_wait(median: Duration, ahead: usize, slots: usize) -> Duration {
-    let (ahead, slots) = (u32::try_from(ahead).unwrap_or(u32::MAX), u32::try_from(slots).unwrap_or(u32::MAX));
-    median.saturating_mul(ahead.saturating_add(1)) / slots.max(1)
-}
-
 fn quantile(sketch: &DDSketch, at: f64) -> Option<Duration> {
     // The only errors are of a quantile that is none; an empty sketch has no value.
     let seconds = sketch.quantile(at).ok().flatten()?;
@@ -203,13 +196,6 @@ mod tests {
         drop(waiting);
         assert_eq!(times.of(OFFER, false, now + SECOND).under_way, 0);
         assert_eq!(times.of(OFFER, true, now).median, None, "an edit is another work");
-    }
-
-    #[test]
-    fn a_newcomer_waits_for_all_before_it_and_for_a_slot_of_its_own() {
-        assert_eq!(expected_wait(20 * SECOND, 0, 10), 2 * SECOND);
-        assert_eq!(expected_wait(20 * SECOND, 9, 10), 20 * SECOND);
-        assert_eq!(expected_wait(20 * SECOND, 1, 0), 40 * SECOND);
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl Circuit {
         self.failing_in_a_row = 0;
         self.pauses.retain(|called_for| match called_for.pause {
             Pause::Failing | Pause::Probing => false,
-            Pause::RateLimited | Pause::Overloaded => called_for.opens > now,
+            Pause::RateLimited | Pause::RateSpent | Pause::Overloaded => called_for.opens > now,
             Pause::Quota | Pause::Auth | Pause::ModelGone => began <= called_for.since,
         });
     }

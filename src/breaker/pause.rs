@@ -7,6 +7,9 @@ use std::time::Instant;
 pub enum Pause {
     /// The provider said "too many requests".
     RateLimited,
+    /// What the config lets the provider or the model be asked for in a minute (`rate`) is spent. No breaker says so; it is
+    /// a pause that Easel keeps before the provider has to ask for one.
+    RateSpent,
     /// The provider has trouble and said when to come back.
     Overloaded,
     /// Too many failures in a row of time.
@@ -26,6 +29,7 @@ impl Pause {
     pub fn as_str(self) -> &'static str {
         match self {
             Pause::RateLimited => "rate_limited",
+            Pause::RateSpent => "rate_spent",
             Pause::Overloaded => "overloaded",
             Pause::Failing => "failing",
             Pause::Quota => "quota",
@@ -37,12 +41,12 @@ impl Pause {
 
     /// Whether the account or the model is used up for now, and nothing is broken.
     pub fn is_a_limit(self) -> bool {
-        matches!(self, Pause::RateLimited | Pause::Quota)
+        matches!(self, Pause::RateLimited | Pause::RateSpent | Pause::Quota)
     }
 
     /// Whether one probe must prove that it is over. Where the vendor named the time, its word is enough.
     pub(super) fn wants_proof(self) -> bool {
-        !matches!(self, Pause::RateLimited | Pause::Overloaded)
+        !matches!(self, Pause::RateLimited | Pause::RateSpent | Pause::Overloaded)
     }
 }
 

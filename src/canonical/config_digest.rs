@@ -58,7 +58,7 @@ pub fn route_digest(route: &Route) -> Digest {
 /// How an offer is told to draw, and with what words.
 pub fn offer_digest(offer: &Offer) -> Digest {
     let Offer { provider, model, name: _, max_usd_per_image: _, when: _ } = offer;
-    let Model { name: _, price: _, volume: _, capabilities, options, via, family } = &**model;
+    let Model { name: _, price: _, volume: _, rate: _, capabilities, options, via, family } = &**model;
     let CapabilityOverrides {
         // What it is asked for at once, and what it is asked for at all: a request that is drawn is drawn alike.
         max_n: _,
@@ -102,6 +102,7 @@ pub fn provider_digest(provider: &Provider) -> Digest {
         connect_timeout: _,
         idle_timeout: _,
         concurrency: _,
+        rate: _,
         breaker: _,
         retry_budget: _,
         billing: _,

@@ -11,4 +11,6 @@ pub struct Claim {
     pub priority: Priority,
     /// The tenant that asks.
     pub tenant: Arc<str>,
+    /// The model that is asked, as the vendor knows it: most vendors limit each by itself.
+    pub model: Arc<str>,
 }

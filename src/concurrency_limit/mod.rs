@@ -3,7 +3,9 @@
 //!
 //! A [`Slot`] is held while a call runs and gives itself back when dropped, to a call that waits if there is one. Which
 //! one: `class_shares` chooses between live and batch, `fair_queue` between the tenants of a class. Slots are never idle
-//! while a call waits: a share that its class does not use is lent to the other, and taken back as calls end.
+//! while a call waits that may use it: a share that its class does not use is lent to the other, and taken back as calls
+//! end. A vendor that refuses calls because too many run lowers the limit, of one model or of the account, until it
+//! refuses no more (`effective_cap`).
 //!
 //! Nothing here waits: a [`Ticket`] is handed out, and `gateway` awaits it under its deadline. A ticket that is dropped
 //! loses nothing.
@@ -11,17 +13,23 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 pub use crate::concurrency_limit::claim::Claim;
 use crate::concurrency_limit::lane_state::LaneState;
+pub use crate::concurrency_limit::occupancy::Occupancy;
 use crate::config::plan::{Concurrency, Priority};
+use crate::failure::FailureScope;
 
 mod claim;
 mod class_shares;
+mod effective_cap;
+mod expected_wait;
 mod fair_queue;
 mod lane_state;
+mod occupancy;
 #[cfg(test)]
 mod property_tests;
 #[cfg(test)]
@@ -51,14 +59,58 @@ impl Lane {
         Arc::new(Lane { state: Mutex::new(LaneState::new(bounds)) })
     }
 
-    /// A slot if one is free. Calls that wait have come before, so a new call never overtakes them.
+    /// A slot if one is free. Calls that wait have come before, so a new call never overtakes one that could use it.
     pub fn try_slot(self: &Arc<Lane>, claim: &Claim) -> Option<Slot> {
-        self.lock().take(claim.priority).then(|| Slot { lane: Some(self.clone()), class: claim.priority })
+        let sent = self.lock().take(claim.priority, &claim.model)?;
+        Some(Slot { lane: Some(self.clone()), class: claim.priority, sent })
     }
 
-    /// Whether a slot is free for a new call at this moment.
-    pub fn has_room(&self) -> bool {
-        self.lock().has_room()
+    /// Whether a slot is free for a new call of this model at this moment, where calls of the models `besides` ran too.
+    pub fn has_room(&self, model: &str, besides: &[Arc<str>]) -> bool {
+        self.look_with((Priority::Live, besides), |state| state.has_room(model))
+    }
+
+    /// How many calls of this model may run at once: the config's limit, or what the vendor lets run.
+    pub fn limit_of(&self, model: &str) -> usize {
+        self.lock().limit_of(model)
+    }
+
+    /// How long until the last of so many calls that come now is expected to have its slot, where calls of the models
+    /// `besides` ran too, and a call of each model holds a slot as long as `held` says; `None` where nobody knows that.
+    pub fn expected_wait(
+        &self,
+        claim: &Claim,
+        calls: usize,
+        besides: &[Arc<str>],
+        held: impl Fn(&str) -> Option<Duration>,
+    ) -> Option<Duration> {
+        self.look_with((claim.priority, besides), |state| state.expected_wait(claim, calls, held))
+    }
+
+    /// Looks at the lane as it would be with more calls of a class running.
+    fn look_with<T>(
+        &self,
+        (class, models): (Priority, &[Arc<str>]),
+        look: impl FnOnce(&LaneState<oneshot::Sender<Slot>>) -> T,
+    ) -> T {
+        let mut state = self.lock();
+        models.iter().for_each(|model| drop(state.occupy(class, model)));
+        let seen = look(&state);
+        models.iter().for_each(|model| state.give_back(class, model));
+        seen
+    }
+
+    /// The vendor refused a call that began at `began` because too many run: of its model, or of the account where the
+    /// vendor limits that.
+    pub fn refused(&self, sent: &Occupancy, scope: FailureScope, began: Instant, now: Instant) {
+        self.lock().refused(sent, scope, began, now);
+    }
+
+    /// A call that began at `began` brought what it promised.
+    pub fn went_well(self: &Arc<Lane>, sent: &Occupancy, began: Instant, now: Instant) {
+        let mut state = self.lock();
+        state.went_well(sent, began, now);
+        self.hand_out(&mut state);
     }
 
     /// Takes a slot, or a place in the queue; in a full queue, the place of a call that has less right to it
@@ -78,10 +130,12 @@ impl Lane {
         Admission::Wait(Ticket { slot, lane: self.clone(), claim: claim.clone(), number })
     }
 
-    /// Changes the bounds. More room is handed out at once; less room takes effect as calls end.
-    pub fn resize(self: &Arc<Lane>, bounds: Concurrency) {
+    /// Changes the bounds, and forgets what was learned of models that are not there any more. More room is handed out at
+    /// once; less room takes effect as calls end.
+    pub fn resize(self: &Arc<Lane>, bounds: Concurrency, has_model: impl Fn(&str) -> bool) {
         let mut state = self.lock();
         state.resize(bounds);
+        state.keep_models(has_model);
         self.hand_out(&mut state);
     }
 
@@ -97,12 +151,12 @@ impl Lane {
 
     /// Gives free slots to calls that wait.
     fn hand_out(self: &Arc<Lane>, state: &mut LaneState<oneshot::Sender<Slot>>) {
-        while let Some((class, waiter)) = state.next() {
-            let slot = Slot { lane: Some(self.clone()), class };
+        while let Some((class, sent, waiter)) = state.next() {
+            let slot = Slot { lane: Some(self.clone()), class, sent };
             if let Err(mut unwanted) = waiter.send(slot) {
                 // Its drop would take the lock again.
                 unwanted.lane = None;
-                state.give_back(class);
+                state.give_back(class, &unwanted.sent.model);
             }
         }
     }
@@ -143,13 +197,21 @@ impl Drop for Ticket {
 pub struct Slot {
     lane: Option<Arc<Lane>>,
     class: Priority,
+    sent: Occupancy,
+}
+
+impl Slot {
+    /// How many calls run as this one does, itself among them.
+    pub fn sent(&self) -> &Occupancy {
+        &self.sent
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(lane) = self.lane.take() {
             let mut state = lane.lock();
-            state.give_back(self.class);
+            state.give_back(self.class, &self.sent.model);
             lane.hand_out(&mut state);
         }
     }

@@ -1,4 +1,5 @@
-//! What holds of a lane whatever happens to it: calls come, end, leave the queue, and the bounds change, in any order.
+//! What holds of a lane whatever happens to it: calls come, end well or are refused, leave the queue, and the bounds
+//! change, in any order.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,13 +14,26 @@ use crate::config::plan::Shares;
 /// What happens to a lane. The numbers pick one of what there is.
 #[derive(Clone, Debug)]
 enum Event {
-    Ask { class: Priority, tenant: usize },
+    Ask {
+        class: Priority,
+        tenant: usize,
+        model: usize,
+    },
     End(usize),
+    /// A call ends, and the vendor lets no more so many run.
+    Refused {
+        which: usize,
+        scope: FailureScope,
+    },
     Leave(usize),
-    Resize { limit: usize, queue: usize },
+    Resize {
+        limit: usize,
+        queue: usize,
+    },
 }
 
 const TENANTS: [&str; 4] = ["a", "b", "c", "d"];
+const MODELS: [&str; 2] = ["m", "n"];
 
 fn class() -> impl Strategy<Value = Priority> {
     prop_oneof![Just(Priority::Live), Just(Priority::Batch)]
@@ -27,8 +41,11 @@ fn class() -> impl Strategy<Value = Priority> {
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        6 => (class(), 0..TENANTS.len()).prop_map(|(class, tenant)| Event::Ask { class, tenant }),
+        8 => (class(), 0..TENANTS.len(), 0..MODELS.len())
+            .prop_map(|(class, tenant, model)| Event::Ask { class, tenant, model }),
         4 => any::<usize>().prop_map(Event::End),
+        1 => (any::<usize>(), prop_oneof![Just(FailureScope::Model), Just(FailureScope::Account)])
+            .prop_map(|(which, scope)| Event::Refused { which, scope }),
         2 => any::<usize>().prop_map(Event::Leave),
         1 => (1usize..12, 0usize..12).prop_map(|(limit, queue)| Event::Resize { limit, queue }),
     ]
@@ -38,7 +55,9 @@ fn event() -> impl Strategy<Value = Event> {
 struct World {
     lane: Arc<Lane>,
     bounds: Concurrency,
-    running: Vec<Slot>,
+    now: Instant,
+    /// Each with the moment at which it began.
+    running: Vec<(Slot, Instant)>,
     waiting: Vec<(Claim, Ticket)>,
 }
 
@@ -46,13 +65,17 @@ impl World {
     fn new(limit: usize, queue: usize, batch_percent: u32) -> World {
         let shares = Shares { batch_ppm: batch_percent * 10_000 };
         let bounds = Concurrency { limit, queue, max_wait: Duration::ZERO, shares };
-        World { lane: Lane::new(bounds), bounds, running: Vec::new(), waiting: Vec::new() }
+        World { lane: Lane::new(bounds), bounds, now: Instant::now(), running: Vec::new(), waiting: Vec::new() }
     }
 
     fn ask(&mut self, class: Priority, tenant: &str) {
-        let claim = Claim { priority: class, tenant: tenant.into() };
+        self.ask_model(class, tenant, MODELS[0]);
+    }
+
+    fn ask_model(&mut self, class: Priority, tenant: &str, model: &str) {
+        let claim = Claim { priority: class, tenant: tenant.into(), model: model.into() };
         match self.lane.admit(&claim) {
-            Admission::Slot(slot) => self.running.push(slot),
+            Admission::Slot(slot) => self.running.push((slot, self.now)),
             Admission::Wait(ticket) => self.waiting.push((claim, ticket)),
             Admission::Full => {}
         }
@@ -61,10 +84,10 @@ impl World {
     /// Takes up the slots that came, and who they came to.
     fn take_up(&mut self) -> Vec<Claim> {
         let mut came = Vec::new();
-        let running = &mut self.running;
+        let (running, now) = (&mut self.running, self.now);
         self.waiting.retain_mut(|(claim, ticket)| match ticket.now_or_never() {
             Some(Some(slot)) => {
-                running.push(slot);
+                running.push((slot, now));
                 came.push(claim.clone());
                 false
             }
@@ -75,11 +98,18 @@ impl World {
     }
 
     fn happen(&mut self, event: &Event) {
+        self.now += Duration::from_secs(1);
         match event {
-            Event::Ask { class, tenant } => self.ask(*class, TENANTS[*tenant]),
+            Event::Ask { class, tenant, model } => self.ask_model(*class, TENANTS[*tenant], MODELS[*model]),
             Event::End(which) if !self.running.is_empty() => {
                 let which = which % self.running.len();
-                drop(self.running.swap_remove(which));
+                let (slot, began) = self.running.swap_remove(which);
+                self.lane.went_well(slot.sent(), began, self.now);
+            }
+            Event::Refused { which, scope } if !self.running.is_empty() => {
+                let which = which % self.running.len();
+                let (slot, began) = self.running.swap_remove(which);
+                self.lane.refused(slot.sent(), *scope, began, self.now);
             }
             Event::Leave(which) if !self.waiting.is_empty() => {
                 let which = which % self.waiting.len();
@@ -87,14 +117,30 @@ impl World {
             }
             Event::Resize { limit, queue } => {
                 self.bounds = Concurrency { limit: *limit, queue: *queue, ..self.bounds };
-                self.lane.resize(self.bounds);
+                self.lane.resize(self.bounds, |_| true);
             }
-            Event::End(_) | Event::Leave(_) => {}
+            Event::End(_) | Event::Refused { .. } | Event::Leave(_) => {}
         }
     }
 
     fn in_flight(&self) -> [usize; 2] {
         [self.lane.in_flight(Priority::Live), self.lane.in_flight(Priority::Batch)]
+    }
+
+    /// Calls of a model in flight, those among them whose slot waits in its ticket.
+    fn in_flight_of(&self, model: &str) -> usize {
+        self.lane.lock().models.get(model).map_or(0, |state| state.in_flight.sum())
+    }
+
+    /// Whether a slot is free for a call that waits.
+    fn is_idle(&self) -> bool {
+        let mut state = self.lane.lock();
+        let came = state.next();
+        let idle = came.is_some();
+        if let Some((class, sent, _)) = came {
+            state.give_back(class, &sent.model);
+        }
+        idle
     }
 
     fn queued(&self) -> [usize; 2] {
@@ -115,12 +161,18 @@ proptest! {
         let mut world = World::new(limit, queue, batch);
         for event in &events {
             let before = (world.in_flight().iter().sum::<usize>(), world.queued().iter().sum::<usize>());
+            let before_of = MODELS.map(|model| world.in_flight_of(model));
             world.happen(event);
             let (running, queued) = (world.in_flight().iter().sum::<usize>(), world.queued().iter().sum::<usize>());
             // A bound that shrank takes effect as calls end.
             prop_assert!(running <= world.bounds.limit.max(before.0), "{running} in flight after {event:?}");
             prop_assert!(queued <= world.bounds.queue.max(before.1), "{queued} in the queue after {event:?}");
-            prop_assert!(queued == 0 || running >= world.bounds.limit, "a slot is idle while a call waits");
+            for (model, before) in MODELS.into_iter().zip(before_of) {
+                let (running, cap) = (world.in_flight_of(model), world.lane.limit_of(model));
+                prop_assert!(running <= cap.max(before), "{running} of {cap} of {model} in flight after {event:?}");
+                prop_assert!((1..=world.bounds.limit).contains(&cap));
+            }
+            prop_assert!(!world.is_idle(), "a slot is idle while a call waits");
             // Some slots stay in their tickets, where a leaving caller drops them.
             if running % 2 == 0 {
                 world.take_up();
@@ -132,6 +184,7 @@ proptest! {
         world.waiting.clear();
         world.running.clear();
         prop_assert_eq!((world.in_flight(), world.queued()), ([0, 0], [0, 0]));
+        prop_assert_eq!(MODELS.map(|model| world.in_flight_of(model)), [0, 0]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ fn bounds(limit: usize, queue: usize) -> Concurrency {
 }
 
 fn claim(priority: Priority, tenant: &str) -> Claim {
-    Claim { priority, tenant: tenant.into() }
+    Claim { priority, tenant: tenant.into(), model: "m".into() }
 }
 
 fn live(tenant: &str) -> Claim {
@@ -75,9 +75,9 @@ fn a_new_call_does_not_pass_those_who_wait() {
     let mut waiting = ticket(lane.admit(&batch("b")));
     assert!(lane.try_slot(&live("a")).is_none());
     drop(first);
-    assert!(lane.try_slot(&live("a")).is_none() && !lane.has_room());
+    assert!(lane.try_slot(&live("a")).is_none() && !lane.has_room("m", &[]));
     drop(came(&mut waiting));
-    assert!(lane.has_room() && lane.try_slot(&live("a")).is_some());
+    assert!(lane.has_room("m", &[]) && lane.try_slot(&live("a")).is_some());
 }
 
 #[test]
@@ -108,9 +108,9 @@ fn a_larger_limit_is_handed_out_at_once_and_a_smaller_one_waits_for_calls_to_end
     let lane = Lane::new(bounds(1, 5));
     let first = slot(lane.admit(&live("a")));
     let (mut second, mut third) = (ticket(lane.admit(&live("a"))), ticket(lane.admit(&live("a"))));
-    lane.resize(bounds(3, 5));
+    lane.resize(bounds(3, 5), |_| true);
     let (second, third) = (came(&mut second), came(&mut third));
-    lane.resize(bounds(1, 5));
+    lane.resize(bounds(1, 5), |_| true);
     drop(second);
     drop(third);
     assert!(lane.try_slot(&live("a")).is_none());
@@ -156,6 +156,24 @@ fn with_one_slot_for_all_live_and_batch_both_get_on() {
         running = take_first(&mut people).or_else(|| take_first(&mut jobs)).unwrap();
     }
     assert_eq!((lane.waiting(Priority::Live), lane.waiting(Priority::Batch)), (4, 5));
+}
+
+#[test]
+fn of_the_few_slots_that_a_vendor_leaves_a_model_live_and_batch_still_have_their_shares() {
+    let (lane, now) = (Lane::new(bounds(100, 500)), Instant::now());
+    let first: Vec<Slot> = (0..20).map(|_| slot(lane.admit(&live("web")))).collect();
+    lane.refused(first[19].sent(), FailureScope::Model, now, now);
+    assert_eq!((lane.limit_of("m"), lane.limit_of("n")), (10, 100));
+    let mut people: Vec<Ticket> = (0..60).map(|_| ticket(lane.admit(&live("web")))).collect();
+    let mut jobs: Vec<Ticket> = (0..60).map(|_| ticket(lane.admit(&batch("nightly")))).collect();
+    drop(first);
+    let mut running = Vec::new();
+    while let Some(slot) = take_first(&mut people).or_else(|| take_first(&mut jobs)) {
+        running.push(slot);
+    }
+    assert_eq!((lane.in_flight(Priority::Live), lane.in_flight(Priority::Batch)), (9, 1));
+    let other = Claim { model: "n".into(), ..batch("nightly") };
+    assert!(lane.try_slot(&other).is_some(), "what waits for the one model keeps nobody from the other");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 mod alert;
+mod call_rate;
 mod client;
 mod dialect;
 mod hedge;
@@ -23,6 +24,7 @@ mod server;
 mod strategy;
 
 pub(super) use alert::{Alert, Dimension};
+pub(super) use call_rate::CallRate;
 pub(super) use client::{Client, Clients, Keys, Priority, Rate};
 pub(super) use dialect::{CostUnit, Dialect, EditAs, Poll, SizeFormat};
 pub(super) use hedge::Hedge;

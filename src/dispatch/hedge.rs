@@ -120,7 +120,7 @@ impl Dispatch {
             && known.max_n >= pictures
             && facts.has_free_slot(known.offer)
             && self.has_reason_to_hedge(candidate, pictures, facts, time)
-            && facts.paused_until(known.offer, time.now).is_none()
+            && facts.paused_until(known.offer, pictures, time.now).is_none()
             && self.money_obstacle(candidate, pictures, facts).is_none()
     }
 

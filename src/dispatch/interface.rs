@@ -26,6 +26,10 @@ pub struct DispatchRules {
     pub caps: Caps,
     /// When the request that this is dispatched for stops waiting. Others that joined it may wait longer.
     pub deadline: Instant,
+    /// How long a request like it waits in all.
+    pub patience: Duration,
+    /// Whether some of the pictures are no use without the others.
+    pub all_or_none: bool,
     /// Failures in all after which no further call is started.
     pub max_failures: u32,
     /// Failures of one offer after which it is not asked again.
@@ -49,10 +53,20 @@ pub struct EventTime {
     pub deadline: Instant,
 }
 
+/// What may be expected of an offer whose provider has no slot free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotForecast {
+    /// How long until the slots have come that were asked about.
+    pub wait: Duration,
+    /// How long a call takes then; nothing, where that is not known.
+    pub call: Duration,
+}
+
 /// What the machine asks about the world. `offer` is a place among the route's offers.
 pub trait DispatchFacts {
-    /// Why the offer is paused and until when, if its circuit breakers are not closed.
-    fn paused_until(&self, offer: usize, now: Instant) -> Option<PausedUntil>;
+    /// Why the offer is paused and until when, if its circuit breakers are not closed, or its rates have nothing left for a
+    /// call for so many pictures.
+    fn paused_until(&self, offer: usize, pictures: u8, now: Instant) -> Option<PausedUntil>;
 
     /// Whether something new may be paid for.
     fn may_pay(&self) -> bool;
@@ -63,7 +77,10 @@ pub trait DispatchFacts {
     /// Whether the retry budget of the offer's provider lets it be asked again for what it failed in.
     fn may_retry(&self, offer: usize, now: Instant) -> bool;
 
-    /// How long a request may wait for the end of the offer's pause, as for a slot.
+    /// When so many calls that come now would have their slots. `None` where nobody knows, because no call ended lately.
+    fn slot_forecast(&self, offer: usize, calls: u8, now: Instant) -> Option<SlotForecast>;
+
+    /// How long a request may wait for a slot, or for the end of the offer's pause.
     fn max_wait(&self, offer: usize) -> Duration;
 
     /// Whether the offer's provider has a slot free, or room in its queue.
@@ -98,7 +115,8 @@ pub enum Action {
     },
     /// Give the slot back that was granted last.
     ReturnSlot,
-    /// Ask each of these candidates' providers for a slot, and wait. Tell `queued`, then `slot_granted` or `slot_lost`.
+    /// Ask each of these candidates' providers for a slot, a candidate that is named twice for two, and wait. Tell
+    /// `queued`, then `slot_granted` or `slot_lost`.
     Queue(Vec<usize>),
     /// Wait for no slot any more.
     LeaveQueue,

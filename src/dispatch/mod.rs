@@ -8,7 +8,7 @@
 //! Pictures are bought in calls of at most what an offer draws at once, several calls side by side. Candidates
 //! come in the order of the route's strategy (`offer_order`); those that failed this request are asked after those that did
 //! not (`next_call`), and some wait for a reason (`ask_when`). A full provider spills to the next, and only when every able
-//! one is full does the request queue. Where every able one is paused for a moment, or the last that is left has just
+//! one is full does the request queue, if it may be served in time (`queue_up`). Where every able one is paused for a moment, or the last that is left has just
 //! failed, the request waits for it (`wait_for_pause`, `retry`). A call that takes so long that the deadline is in
 //! danger is given up where another candidate may be asked (`give_up_overdue`), but it is never cut off: what it brings is kept.
 //! One that is only later than usual is waited for, and another candidate is asked besides (`hedge`).
@@ -29,6 +29,7 @@ mod offer_order;
 mod pause_wait;
 mod picture_disposition;
 mod picture_places;
+mod queue_up;
 mod retry;
 mod state_machine;
 #[cfg(test)]
@@ -36,7 +37,7 @@ mod tests;
 mod wait_for_pause;
 mod weighted_turns;
 
-pub use crate::dispatch::interface::{Action, DispatchFacts, DispatchRules, EventTime};
+pub use crate::dispatch::interface::{Action, DispatchFacts, DispatchRules, EventTime, SlotForecast};
 pub use crate::dispatch::state_machine::Dispatch;
 pub use call_end::CallEnd;
 pub use choice_reason::ChoiceReason;

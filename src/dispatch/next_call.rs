@@ -58,19 +58,8 @@ impl Dispatch {
         None
     }
 
-    /// No slot is free: waits at every candidate that nothing else stands against, unless the request waits already.
-    fn queue_up(&mut self, facts: &impl DispatchFacts, time: EventTime) -> Option<Action> {
-        if self.queues.waiting > 0 || self.queues.requested || self.obstacles.queue_timed_out {
-            return None;
-        }
-        self.queues.requested = true;
-        let able: Vec<usize> =
-            (0..self.candidates.len()).filter(|candidate| !self.is_barred(*candidate, facts, time)).collect();
-        (!able.is_empty()).then_some(Action::Queue(able))
-    }
-
     /// Whether something other than a missing slot stands against asking a candidate now. It is remembered for the answer.
-    fn is_barred(&mut self, candidate: usize, facts: &impl DispatchFacts, time: EventTime) -> bool {
+    pub(super) fn is_barred(&mut self, candidate: usize, facts: &impl DispatchFacts, time: EventTime) -> bool {
         let obstacle = self.obstacle(candidate, self.places.open(), facts, time);
         if let Some(obstacle) = &obstacle {
             self.obstacles.note(obstacle);
@@ -91,7 +80,8 @@ impl Dispatch {
         if matches!(obstacle, Some(Obstacle::Failed | Obstacle::ConditionNotMet)) {
             return obstacle;
         }
-        let paused_until = facts.paused_until(self.candidates[candidate].offer, time.now);
+        let Candidate { offer, max_n, .. } = &self.candidates[candidate];
+        let paused_until = facts.paused_until(*offer, pictures.min(*max_n), time.now);
         paused_until.map(Obstacle::PausedUntil).or(obstacle)
     }
 

@@ -35,12 +35,8 @@ impl Obstacles {
         if skips.contains(&Skip::LedgerUnwritable) {
             return unrecorded();
         }
-        if self.queue_timed_out || skips.contains(&Skip::AtCapacity) {
-            return Error::new(
-                ErrorKind::Busy,
-                "Every provider that could draw this is at its limit of concurrent calls.",
-            )
-            .with_retry_after(Duration::from_secs(1));
+        if self.queue_timed_out || skips.iter().any(|skip| matches!(skip, Skip::AtCapacity | Skip::WouldBeLate)) {
+            return self.full(skips, now);
         }
         if used_up || self.paused {
             return self.pausing(come_back);
@@ -56,6 +52,17 @@ impl Obstacles {
 }
 
 impl Obstacles {
+    /// No slot was free. Whoever is told so early could not have been served in time; it is told when a request like it can
+    /// be.
+    fn full(&self, skips: &[Skip], now: Instant) -> Error {
+        let message = match self.queue_timed_out || !skips.contains(&Skip::WouldBeLate) {
+            true => "Every provider that could draw this is at its limit of concurrent calls.",
+            false => "Every provider that could draw this is busy for longer than this request can wait.",
+        };
+        let wait = self.earliest_slot.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        Error::new(ErrorKind::Busy, message).with_retry_after(wait.max(Duration::from_secs(1)))
+    }
+
     /// Every offer that could draw it is paused. All clients that ask meanwhile are told the same time.
     fn pausing(&self, come_back: Option<Duration>) -> Error {
         let error = match self.paused {

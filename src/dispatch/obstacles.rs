@@ -28,6 +28,8 @@ pub enum Obstacle {
     Unpriced,
     /// It has no slot free.
     AtCapacity,
+    /// Its slot would be expected too late.
+    WouldBeLate,
 }
 
 impl Obstacle {
@@ -43,6 +45,7 @@ impl Obstacle {
             Obstacle::BudgetExceeded(_) => Skip::OverBudget,
             Obstacle::Unpriced => Skip::Unpriced,
             Obstacle::AtCapacity => Skip::AtCapacity,
+            Obstacle::WouldBeLate => Skip::WouldBeLate,
         }
     }
 }
@@ -64,6 +67,8 @@ pub struct Obstacles {
     pub refused: bool,
     /// Waited for a slot as long as allowed.
     pub queue_timed_out: bool,
+    /// When the first full provider could serve a request like this in time.
+    pub earliest_slot: Option<Instant>,
     /// When the first paused offer may be asked again.
     pub earliest_retry: Option<Instant>,
     /// The budget that stood in the way of the least.
@@ -85,6 +90,11 @@ impl Obstacles {
         let PausedUntil { pause, until, .. } = paused_until;
         *(if pause.is_a_limit() { &mut self.used_up } else { &mut self.paused }) = true;
         self.earliest_retry = Some(self.earliest_retry.map_or(until, |known| known.min(until)));
+    }
+
+    /// Remembers when a full provider could serve a request like this in time.
+    pub fn note_late(&mut self, at: Instant) {
+        self.earliest_slot = Some(self.earliest_slot.map_or(at, |known| known.min(at)));
     }
 
     /// Remembers a call that failed.

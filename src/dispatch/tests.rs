@@ -19,6 +19,7 @@ use crate::routing::{Candidate, Cap, CapOwner, Caps, Skip};
 
 mod hedging;
 mod properties;
+mod queues;
 mod reasons;
 mod scenarios;
 mod waits;
@@ -61,6 +62,10 @@ struct World {
     slots: Vec<usize>,
     /// Room in each offer's queue.
     queue: Vec<usize>,
+    /// What is expected of each offer.
+    forecasts: Vec<Option<SlotForecast>>,
+    /// How long a slot may be waited for.
+    max_wait: Duration,
     paused: Vec<Option<PausedUntil>>,
     /// What a budget that all offers share has left.
     left: Usd,
@@ -84,7 +89,7 @@ struct World {
 }
 
 impl DispatchFacts for World {
-    fn paused_until(&self, offer: usize, now: Instant) -> Option<PausedUntil> {
+    fn paused_until(&self, offer: usize, _pictures: u8, now: Instant) -> Option<PausedUntil> {
         self.paused[offer].filter(|paused_until| paused_until.opens > now)
     }
 
@@ -101,7 +106,12 @@ impl DispatchFacts for World {
     }
 
     fn max_wait(&self, _offer: usize) -> Duration {
-        Duration::from_secs(10)
+        self.max_wait
+    }
+
+    fn slot_forecast(&self, offer: usize, calls: u8, _now: Instant) -> Option<SlotForecast> {
+        let one = self.forecasts[offer]?;
+        Some(SlotForecast { wait: one.wait * u32::from(calls), ..one })
     }
 
     fn has_room(&self, offer: usize) -> bool {
@@ -133,6 +143,8 @@ impl World {
             deadline: began + deadline,
             slots: slots.to_vec(),
             queue: vec![0; slots.len()],
+            forecasts: vec![None; slots.len()],
+            max_wait: Duration::from_secs(10),
             paused: vec![None; slots.len()],
             left: Usd::from_nanos(i64::MAX),
             may_pay: true,
@@ -300,6 +312,8 @@ fn rules(world: &World, wanted: u8) -> DispatchRules {
         spent: Usd::ZERO,
         caps: Caps::default(),
         deadline: world.deadline,
+        patience: world.deadline - world.began,
+        all_or_none: false,
         max_failures: 6,
         max_failures_per_offer: 2,
         explores: false,

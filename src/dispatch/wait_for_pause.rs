@@ -10,6 +10,7 @@ use crate::breaker::{Pause, PausedUntil};
 use crate::dispatch::interface::{DispatchFacts, EventTime};
 use crate::dispatch::pause_wait::{PauseWait, Reopening};
 use crate::dispatch::state_machine::Dispatch;
+use crate::routing::Candidate;
 
 /// Who waits for the end of a pause goes on up to this part of the wait later, each at another moment, so that the end
 /// does not let everybody go at once.
@@ -57,9 +58,10 @@ impl Dispatch {
     }
 
     fn reopening(&self, candidate: usize, facts: &impl DispatchFacts, time: EventTime) -> Option<Reopening> {
-        let offer = self.candidates[candidate].offer;
+        let Candidate { offer, max_n, .. } = self.candidates[candidate];
+        let pictures = self.places.open().min(max_n);
         let backs_off = self.backs_off_until(candidate, time.now);
-        let pause = facts.paused_until(offer, time.now).map(|paused| self.goes_on_at(paused, time.now));
+        let pause = facts.paused_until(offer, pictures, time.now).map(|paused| self.goes_on_at(paused, time.now));
         // A pause that another request's success has ended since it was looked at.
         let over = self.history[candidate].was_paused.then_some(time.now);
         let at = backs_off.max(pause).or(over)?;

@@ -30,6 +30,7 @@ pub mod facts;
 mod hedging;
 pub mod offer_standing;
 mod reserve;
+pub mod slot_forecast;
 pub mod state;
 
 /// Draws `spec` and reports to `flight`. Returns when nothing more will come for the requests that wait; calls that
@@ -133,7 +134,7 @@ impl DispatchLoop {
         let (mut waiting, mut longest) = (0, Duration::ZERO);
         for candidate in candidates.iter().copied() {
             let Some(offer) = self.offer(candidate).cloned() else { continue };
-            match self.spec.shared.lane(&offer.provider).admit(&self.claim()) {
+            match self.spec.shared.lane(&offer.provider).admit(&self.claim(&offer)) {
                 Admission::Full => continue,
                 Admission::Slot(slot) => self.waiting.push(std::future::ready((candidate, Some(slot)))),
                 Admission::Wait(ticket) => {
@@ -188,12 +189,11 @@ impl DispatchLoop {
         self.running.push(async move {
             let began = Instant::now();
             let ended = AssertUnwindSafe(attempt.run(opened)).catch_unwind().await;
-            drop(slot);
             let report = ended.unwrap_or_else(|_| {
                 let failure = Failure::new(Class::AdapterBug, "the attempt panicked");
                 AttemptReport { failure: Some(failure), ..AttemptReport::default() }
             });
-            Completed { call, report, pass, timing, reason, began, hedge }
+            Completed { call, report, pass, timing, reason, began, hedge, slot }
         });
     }
 

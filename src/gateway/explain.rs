@@ -12,11 +12,12 @@ use serde::{Serialize, Serializer};
 
 use crate::breaker::PausedUntil;
 use crate::config::plan::{AskWhen, Offer, Priority, Strategy};
-use crate::dispatch::{Action, Dispatch, DispatchFacts, EventTime, Obstacle, OfferStanding};
+use crate::dispatch::{Action, Dispatch, DispatchFacts, EventTime, Obstacle, OfferStanding, SlotForecast};
 use crate::error::Error;
-use crate::gateway::dispatch_loop::facts::GatewayFacts;
-use crate::gateway::dispatch_loop::offer_standing;
+use crate::gateway::call_rates::RatedCall;
+use crate::gateway::dispatch_loop::facts::{self, GatewayFacts};
 use crate::gateway::dispatch_loop::state::now;
+use crate::gateway::dispatch_loop::{offer_standing, slot_forecast};
 use crate::gateway::gateway_request::GatewayRequest;
 use crate::gateway::routed_request::RoutedRequest;
 use crate::gateway::snapshot::Snapshot;
@@ -85,7 +86,7 @@ pub struct ExplainedOffer {
     pub hedge_after_ms: Option<u128>,
     /// How long a slot would be waited for.
     pub wait_ms: u128,
-    /// Calls to its provider under way, and how many may be.
+    /// Calls to its provider under way, and how many may be: as the config says, or as the vendor lets them.
     pub in_flight: [usize; 2],
     /// What its circuit breaker says: the reason, and for how many milliseconds still.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -192,13 +193,14 @@ impl Planned {
                         continue;
                     }
                     let pictures = u32::try_from(places.len()).unwrap_or(u32::MAX);
-                    facts.take(offer, usd.checked_mul(pictures).unwrap_or(usd));
+                    facts.take(offer, pictures, usd.checked_mul(pictures).unwrap_or(usd));
                     let (offer, pictures) = (name(&dispatch, candidate), places.len());
                     planned.calls.push(PlannedCall { offer, reason: reason.as_str(), pictures });
                     dispatch.started(candidate, places, time);
                 }
                 Action::Queue(queued) => {
                     planned.queues = queued.iter().map(|candidate| name(&dispatch, *candidate)).collect();
+                    planned.queues.dedup();
                     dispatch.queued(queued.len(), Duration::from_secs(1), time.now);
                 }
                 Action::Skipped { offer, skip } => {
@@ -217,8 +219,16 @@ impl Planned {
 /// What the dispatch asks about the world, with what the planned calls would have taken of it.
 struct PlannedFacts<'a> {
     spec: &'a RoutedRequest,
-    /// Provider and price of each planned call.
-    taken: Vec<(&'a str, Usd)>,
+    /// Each planned call.
+    taken: Vec<TakenCall<'a>>,
+}
+
+/// What a planned call would have taken.
+struct TakenCall<'a> {
+    provider: &'a str,
+    model: Arc<str>,
+    pictures: u32,
+    usd: Usd,
 }
 
 impl<'a> PlannedFacts<'a> {
@@ -228,22 +238,43 @@ impl<'a> PlannedFacts<'a> {
 
     /// What the calls so far would have promised, to one provider or to all.
     fn promised(&self, provider: Option<&str>) -> Usd {
-        let counted = self.taken.iter().filter(|(name, _)| provider.is_none_or(|provider| provider == *name));
-        counted.fold(Usd::ZERO, |sum, (_, usd)| sum.saturating_add(*usd))
+        let counted = self.taken.iter().filter(|taken| provider.is_none_or(|provider| provider == taken.provider));
+        counted.fold(Usd::ZERO, |sum, taken| sum.saturating_add(taken.usd))
     }
 
-    fn take(&mut self, offer: usize, usd: Usd) {
-        self.taken.extend(self.offer(offer).map(|offer| (offer.provider.name.as_str(), usd)));
+    fn take(&mut self, offer: usize, pictures: u32, usd: Usd) {
+        let taken = |offer: &'a Offer| {
+            let (provider, model) = (offer.provider.name.as_str(), offer.model.name.as_str().into());
+            TakenCall { provider, model, pictures, usd }
+        };
+        self.taken.extend(self.offer(offer).map(taken));
+    }
+
+    /// The planned calls to an offer's provider, and their pictures.
+    fn before(&self, offer: &Offer) -> (u32, u32) {
+        let taken = self.taken.iter().filter(|taken| taken.provider == offer.provider.name);
+        taken.fold((0, 0), |(calls, pictures), taken| (calls + 1, pictures + taken.pictures))
+    }
+
+    /// The models of the planned calls to a provider.
+    fn running(&self, provider: &str) -> Vec<Arc<str>> {
+        self.taken.iter().filter(|taken| taken.provider == provider).map(|taken| taken.model.clone()).collect()
+    }
+
+    fn now(&self) -> GatewayFacts<'a> {
+        GatewayFacts(self.spec)
     }
 }
 
 impl DispatchFacts for PlannedFacts<'_> {
-    fn paused_until(&self, offer: usize, now: Instant) -> Option<PausedUntil> {
-        GatewayFacts(self.spec).paused_until(offer, now)
+    fn paused_until(&self, offer: usize, pictures: u8, now: Instant) -> Option<PausedUntil> {
+        let offer = self.offer(offer)?;
+        let call = RatedCall::draw(&offer.provider, &offer.model, pictures.into(), self.spec.priority);
+        facts::paused_until(self.spec, offer, call.after(self.before(offer)), now)
     }
 
     fn may_pay(&self) -> bool {
-        GatewayFacts(self.spec).may_pay()
+        self.now().may_pay()
     }
 
     fn short(&self, offer: usize, usd: Usd) -> Option<BudgetExceeded> {
@@ -258,18 +289,23 @@ impl DispatchFacts for PlannedFacts<'_> {
     }
 
     fn may_retry(&self, offer: usize, now: Instant) -> bool {
-        GatewayFacts(self.spec).may_retry(offer, now)
+        self.now().may_retry(offer, now)
     }
 
     fn max_wait(&self, offer: usize) -> Duration {
-        GatewayFacts(self.spec).max_wait(offer)
+        self.now().max_wait(offer)
     }
 
     fn has_room(&self, offer: usize) -> bool {
-        let Some(known) = self.offer(offer) else { return false };
-        let taken = self.taken.iter().filter(|(provider, _)| *provider == known.provider.name).count();
-        let in_flight = in_flight(self.spec, known);
-        GatewayFacts(self.spec).has_room(offer) && in_flight + taken < known.provider.concurrency.limit
+        let Some(offer) = self.offer(offer) else { return false };
+        let running = self.running(&offer.provider.name);
+        self.spec.shared.lane(&offer.provider).has_room(&offer.model.name, &running)
+    }
+
+    fn slot_forecast(&self, offer: usize, calls: u8, now: Instant) -> Option<SlotForecast> {
+        let offer = self.offer(offer)?;
+        let running = self.running(&offer.provider.name);
+        slot_forecast::slot_forecast(self.spec, offer, (self.spec.priority, calls.into(), &running), now)
     }
 
     fn has_free_slot(&self, offer: usize) -> bool {
@@ -310,7 +346,7 @@ fn explained(
 
 /// What is known of an offer whatever is asked of it.
 fn at_rest(spec: &RoutedRequest, offer: &Offer, index: usize, now: Instant) -> ExplainedOffer {
-    let paused = GatewayFacts(spec).paused_until(index, now);
+    let paused = GatewayFacts(spec).paused_until(index, 1, now);
     let left = |until: Instant| until.saturating_duration_since(now).as_millis();
     ExplainedOffer {
         offer: offer.name.clone(),
@@ -323,7 +359,7 @@ fn at_rest(spec: &RoutedRequest, offer: &Offer, index: usize, now: Instant) -> E
         median_ms: None,
         hedge_after_ms: GatewayFacts(spec).hedge_after(index, now).map(|time| time.as_millis()),
         wait_ms: 0,
-        in_flight: [in_flight(spec, offer), offer.provider.concurrency.limit],
+        in_flight: [in_flight(spec, offer), spec.shared.lane(&offer.provider).limit_of(&offer.model.name)],
         paused: paused.map(|paused| (paused.pause.as_str(), left(paused.until))),
     }
 }

@@ -25,6 +25,7 @@ use crate::upstream::transport::{HttpClient, PooledClient};
 mod answer_keeper;
 pub mod attempt;
 pub mod background;
+pub mod call_rates;
 pub mod caller;
 pub mod config_loader;
 pub mod config_watcher;
@@ -125,12 +126,21 @@ impl Gateway {
         self.shared.idempotency.resize(&snapshot.plan.server.idempotency, self.shared.clock.now());
         self.shared.transport.replies.resize(snapshot.plan.server.limits.response_bodies);
         for provider in snapshot.plan.providers.values() {
-            self.shared.lane(provider).resize(provider.concurrency);
+            let has_model = |model: &str| provider.models.contains_key(model) || provider.writers.contains_key(model);
+            self.shared.lane(provider).resize(provider.concurrency, has_model);
         }
         // A new key is tried at once, since breakers go by the account; what is held against an old one is forgotten.
         let accounts =
             snapshot.plan.providers.values().map(|provider| (&*provider.name, provider.account.fingerprint()));
         self.shared.breakers.keep_only(&accounts.collect::<Vec<_>>());
+        self.shared.call_rates.keep_only(|who| {
+            let (provider, model) =
+                who.split_once('/').map_or((who, None), |(provider, model)| (provider, Some(model)));
+            let known = snapshot.plan.providers.get(provider);
+            known.is_some_and(|known| {
+                model.is_none_or(|model| known.models.contains_key(model) || known.writers.contains_key(model))
+            })
+        });
         self.shared.retry_budgets.keep_only(|provider| snapshot.plan.providers.contains_key(provider));
         // Also of a route that hedges no more: whoever turns it off and on again has no second hour of dollars.
         self.shared.hedge_budgets.keep_only(|route| snapshot.plan.routes.iter().any(|known| known.name == route));

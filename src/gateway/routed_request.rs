@@ -8,8 +8,9 @@ use tokio::time::Instant;
 use crate::breaker::{BreakerTarget, ModelOperation};
 use crate::canonical::Canonical;
 use crate::concurrency_limit::Claim;
-use crate::config::plan::{Budget, Hedge, Offer, Priority};
+use crate::config::plan::{Budget, Hedge, Offer, OnDeadline, Priority};
 use crate::dispatch::DispatchRules;
+use crate::gateway::call_rates::most_pictures;
 use crate::gateway::caller::Caller;
 use crate::gateway::shared::Shared;
 use crate::gateway::snapshot::Snapshot;
@@ -60,6 +61,8 @@ impl RoutedRequest {
             spent: self.spent,
             caps: self.caps,
             deadline: self.deadline.into_std(),
+            patience: route.deadline,
+            all_or_none: route.on_deadline == OnDeadline::Fail,
             explores: false,
             max_failures: route.max_failures,
             max_failures_per_offer: route.max_failures_per_offer,
@@ -77,7 +80,14 @@ impl RoutedRequest {
             let whose = (&*offer.provider, &*offer.model);
             self.shared.ledger.tiered(whose, &self.request, listed, pictures, self.shared.clock.now())
         };
-        routing::evaluate_candidates(&self.matched, capabilities, &self.request, &self.caps, &tiered)
+        let evaluated = routing::evaluate_candidates(&self.matched, capabilities, &self.request, &self.caps, &tiered);
+        let (mut candidates, refused) = evaluated;
+        for candidate in &mut candidates {
+            let offer = self.matched.route.offers.get(candidate.offer);
+            let most = offer.and_then(|offer| most_pictures(&offer.provider, &offer.model));
+            candidate.max_n = candidate.max_n.min(most.and_then(|most| most.try_into().ok()).unwrap_or(u8::MAX));
+        }
+        (candidates, refused)
     }
 
     /// What the circuit breakers of a call to `offer` are kept for.
@@ -87,9 +97,9 @@ impl RoutedRequest {
         BreakerTarget { provider: &offer.provider.name, account, model: &offer.model.name, operation }
     }
 
-    /// Whom a slot for a call in this class is for.
-    pub fn claim(&self, priority: Priority) -> Claim {
-        Claim { priority, tenant: self.caller.tenant.clone() }
+    /// Whom a slot for a call of `model` in this class is for.
+    pub fn claim(&self, priority: Priority, model: &str) -> Claim {
+        Claim { priority, tenant: self.caller.tenant.clone(), model: model.into() }
     }
 
     /// Whose an attempt with `model` of `provider` is.

@@ -34,6 +34,16 @@ impl Gateway {
         scrape.counts("in_flight", "Calls running.", ["provider", "priority"], running)?;
         let waiting = classes.map(|(name, lane, class)| (labels(name, class), gauge(lane.waiting(class))));
         scrape.counts("queue_depth", "Calls waiting for a slot.", ["provider", "priority"], waiting)?;
+        let caps = plan.providers.values().flat_map(|provider| {
+            let lane = self.shared.lane(provider);
+            provider
+                .models
+                .keys()
+                .chain(provider.writers.keys())
+                .map(move |model| ([provider.name.clone(), model.clone()], gauge(lane.limit_of(model))))
+        });
+        let help = "Calls that may run at once: the limit, or less where the vendor refused calls.";
+        scrape.counts("concurrency_cap", help, ["provider", "model"], caps)?;
         let paused = plan.providers.keys().map(|name| {
             let waiting = self.shared.waiting_requests.count(name);
             ([name.clone()], gauge(waiting))

@@ -52,6 +52,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// How much clients asked for lately.
     pub rate_limiter: RateLimiter,
+    /// How much providers and models were asked for lately.
+    pub call_rates: RateLimiter,
     /// The HTTP client.
     pub transport: Arc<Transport>,
     /// Access tokens by their credentials.
@@ -91,6 +93,7 @@ impl Shared {
             idempotency,
             ledger,
             rate_limiter: RateLimiter::default(),
+            call_rates: RateLimiter::default(),
             transport: Arc::new(Transport::new(client, plan.server.limits.response_bodies, replies)),
             tokens: AccessTokens::default(),
             work: TaskTracker::new(),

@@ -27,6 +27,7 @@ use crate::upstream::transport::{Bounds, HeldReply, TransportError, Watcher};
 
 mod explain;
 mod hedging;
+mod limits;
 mod strategies;
 mod waits;
 

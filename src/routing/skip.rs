@@ -27,6 +27,8 @@ pub enum Skip {
     Paused(Pause),
     /// No slot free, and no room to wait.
     AtCapacity,
+    /// No slot free, and none expected in time.
+    WouldBeLate,
     /// Failed this request, and its provider has had its share of repeats.
     RetryBudget,
     /// Failed this request already.
@@ -52,6 +54,7 @@ impl Skip {
             Skip::LedgerUnwritable => "ledger_unwritable",
             Skip::Paused(pause) => pause.as_str(),
             Skip::AtCapacity => "at_capacity",
+            Skip::WouldBeLate => "would_be_late",
             Skip::RetryBudget => "retry_budget",
             Skip::Failed => "failed",
             Skip::ConditionNotMet => "condition_not_met",

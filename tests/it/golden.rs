@@ -26,7 +26,9 @@ use axum::extract::{FromRequest, Multipart};
 use bytes::Bytes;
 use easel::internals::calendar::Moment;
 use easel::internals::capabilities::SizeTolerance;
-use easel::internals::config::plan::{Account, CapabilityOverrides, Credentials, Dialect, Model, SizeFormat, Via};
+use easel::internals::config::plan::{
+    Account, CapabilityOverrides, Credentials, Dialect, Model, Rate, SizeFormat, Via,
+};
 use easel::internals::failure::Failure;
 use easel::internals::image::{Encoded, Format, Size};
 use easel::internals::pricing::Price;
@@ -307,6 +309,7 @@ impl Case {
             name: self.model.clone(),
             price: Price::flat(Usd::ZERO),
             volume: Vec::new(),
+            rate: Rate::default(),
             capabilities: CapabilityOverrides { formats, ..CapabilityOverrides::default() },
             options: self.options.clone(),
             via: if self.chat { Via::Chat } else { Via::Images },

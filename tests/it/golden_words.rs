@@ -9,7 +9,7 @@ use std::path::Path;
 use bytes::Bytes;
 use easel::Usd;
 use easel::internals::calendar::Moment;
-use easel::internals::config::plan::{Account, Dialect, TextModel};
+use easel::internals::config::plan::{Account, Dialect, Rate, TextModel};
 use easel::internals::failure::Failure;
 use easel::internals::pricing::{TextTokenPrice, TextTokens};
 use easel::internals::provider::anthropic::{self, NoRewrite, RewriteReply, RewriteRequest};
@@ -83,7 +83,8 @@ impl Case {
             dialect: Dialect::default(),
         };
         let price = TextTokenPrice { text_in: Usd::ZERO, text_out: Usd::ZERO, markup_ppm: 0 };
-        let writer = TextModel { name: self.model.clone(), price, options: self.options.clone() };
+        let writer =
+            TextModel { name: self.model.clone(), price, rate: Rate::default(), options: self.options.clone() };
         let Case { system, max_tokens, prompt, .. } = self;
         let wish = RewriteRequest { account: &account, writer: &writer, system, max_tokens: *max_tokens, prompt };
         let mut differences = Vec::new();

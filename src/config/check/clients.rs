@@ -1,13 +1,12 @@
 //! `clients:`: every caller has a name, a key that nobody else has, and routes that exist.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::config::check::checker::Checker;
-use crate::config::check::money;
+use crate::config::check::{money, rates};
 use crate::config::file;
 use crate::config::node_path::NodePath;
-use crate::config::plan::{Client, Priority, Rate, Route};
+use crate::config::plan::{Client, Priority, Route};
 use crate::config::suggest::instead;
 
 /// Every client that could be read. `tree` is the whole file.
@@ -64,7 +63,7 @@ fn client(
         budgets: money::budgets(checker, budget.as_ref(), at.key("budget")),
         max_usd_per_image: checker.read(at.key("max_usd_per_image"), max_usd_per_image.as_ref()),
         max_usd_per_request: checker.read(at.key("max_usd_per_request"), max_usd_per_request.as_ref()),
-        rate: self::rate(checker, rate, at.key("rate")),
+        rate: rates::of_client(checker, rate, at.key("rate")),
         priority: match priority {
             None | Some(file::Priority::Live) => Priority::Live,
             Some(file::Priority::Batch) => Priority::Batch,
@@ -128,17 +127,5 @@ impl KnownRoutes<'_> {
     fn shown(&self) -> impl Iterator<Item = &str> + Clone {
         let own = |index: usize| !self.at.item(index).key("name").is_expanded();
         self.routes.iter().enumerate().filter(move |(index, _)| own(*index)).map(|(_, route)| route.name.as_str())
-    }
-}
-
-fn rate(checker: &mut Checker<'_>, written: &file::Rate, at: NodePath<'_>) -> Rate {
-    let file::Rate { images_per_minute, requests_per_minute } = written;
-    let mut read = |key: &str, count: Option<u64>| {
-        let count: u32 = checker.count(at.key(key), Some(count?), 1, 1);
-        NonZeroU32::new(count)
-    };
-    Rate {
-        images_per_minute: read("images_per_minute", *images_per_minute),
-        requests_per_minute: read("requests_per_minute", *requests_per_minute),
     }
 }

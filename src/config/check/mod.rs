@@ -23,6 +23,7 @@ mod price_rows;
 mod prices;
 mod prompt;
 mod providers;
+mod rates;
 mod routes;
 mod server;
 mod sizes;

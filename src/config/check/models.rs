@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::check::checker::Checker;
 use crate::config::check::prices::Surcharge;
-use crate::config::check::{money, prices, sizes};
+use crate::config::check::{money, prices, rates, sizes};
 use crate::config::file;
 use crate::config::node_path::NodePath;
 use crate::config::plan::{CapabilityOverrides, EditOverride, Model, Via};
@@ -27,8 +27,9 @@ pub(super) fn models(
             let family = checker.text(place.key("model_family"), model.model_family.as_deref());
             let via = model.via.map_or(Via::default(), via);
             let volume = money::volume(checker, &model.volume, place.key("volume"));
-            let model =
-                Model { name: name.clone(), price, volume, capabilities, options: model.options.clone(), via, family };
+            let rate = rates::of_calls(checker, &model.rate, place.key("rate"));
+            let options = model.options.clone();
+            let model = Model { name: name.clone(), price, volume, rate, capabilities, options, via, family };
             read.insert(name.clone(), Arc::new(model));
         }
     }

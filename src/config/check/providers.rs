@@ -13,7 +13,7 @@ use crate::config::check::hosts::hosts;
 use crate::config::check::prices::Surcharge;
 use crate::config::check::text_models;
 use crate::config::check::text_models::ANTHROPIC;
-use crate::config::check::{concurrency, dialect, entra, models, money};
+use crate::config::check::{concurrency, dialect, entra, models, money, rates};
 use crate::config::file;
 use crate::config::node_path::NodePath;
 use crate::config::plan::{Account, Breaker, Credentials, Dialect, Model, Provider, RetryBudget, TextModel};
@@ -110,6 +110,7 @@ fn provider(
         connect_timeout: checker.some_time(at.key("connect_timeout"), connect_timeout.as_ref(), CONNECT_TIMEOUT),
         idle_timeout: checker.time(at.key("idle_timeout"), idle_timeout.as_ref(), IDLE_TIMEOUT),
         concurrency: concurrency::concurrency(checker, &written.concurrency, at, &billing),
+        rate: rates::of_calls(checker, &written.rate, at.key("rate")),
         breaker: breaker(checker, &written.breaker, at.key("breaker")),
         retry_budget: retry_budget(checker, &written.retry_budget, at.key("retry_budget")),
         billing,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::check::checker::Checker;
-use crate::config::check::models;
+use crate::config::check::{models, rates};
 use crate::config::file;
 use crate::config::node_path::NodePath;
 use crate::config::plan::TextModel;
@@ -49,6 +49,7 @@ pub(super) fn writers(
             checker.report(at.key(key), what, "delete it".to_owned());
         }
     }
+    rates::without_pictures(checker, at.key("rate"));
     let at = at.key("models");
     let mut read = BTreeMap::new();
     for (name, model) in models {
@@ -58,8 +59,10 @@ pub(super) fn writers(
             let what = format!("`{key}` means nothing to a model that draws nothing");
             checker.report(place.key(key), what, "delete it".to_owned());
         }
+        rates::without_pictures(checker, place.key("rate"));
+        let rate = rates::of_calls(checker, &model.rate, place.key("rate"));
         if let Some(price) = price(checker, model.price.as_ref(), place.key("price"), markup_ppm) {
-            let writer = TextModel { name: name.clone(), price, options: model.options.clone() };
+            let writer = TextModel { name: name.clone(), price, rate, options: model.options.clone() };
             read.insert(name.clone(), Arc::new(writer));
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::config::file::call_rate::CallRate;
 use crate::config::file::money::VolumeTier;
 use crate::config::file::price::{Addons, Price};
 use crate::config::file::scalar::{Dollars, FileFormat, Percent, Pixels, Quality, Ratio};
@@ -18,6 +19,8 @@ pub(in crate::config) struct Model {
     pub(in crate::config) price: Option<Price>,
     /// Prices by how many pictures of this model were charged in a month.
     pub(in crate::config) volume: Vec<VolumeTier>,
+    /// What the model may be asked for in a minute, besides what the provider may. Default: without limit.
+    pub(in crate::config) rate: CallRate,
     /// Charged on top for each picture whose request uses them.
     pub(in crate::config) addons: Addons,
     /// The part of the price that is charged, as for batches at half of it; never on what the vendor reports, nor on

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::config::file::call_rate::CallRate;
 use crate::config::file::dialect::Dialect;
 use crate::config::file::model::{Capabilities, Model};
 use crate::config::file::money::{Billing, Budgets};
@@ -46,6 +47,8 @@ pub(in crate::config) struct Provider {
     pub(in crate::config) idle_timeout: Option<Time>,
     /// Calls at once.
     pub(in crate::config) concurrency: Concurrency,
+    /// What the vendor may be asked for in a minute, all models together. Default: without limit.
+    pub(in crate::config) rate: CallRate,
     /// After which failures Easel pauses an offer, and for how long.
     pub(in crate::config) breaker: Breaker,
     /// How many calls may repeat one that the same offer failed in.

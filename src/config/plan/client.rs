@@ -64,11 +64,11 @@ impl Priority {
     }
 }
 
-/// How much a client may ask for; `None` is without limit.
+/// How much a client may ask for, or a provider or model may be asked for; `None` is without limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rate {
-    /// Pictures in a minute, those from the cache included.
+    /// Pictures in a minute: for a client, those from the cache included.
     pub images_per_minute: Option<NonZeroU32>,
-    /// Requests in a minute.
+    /// Requests in a minute: of a client, or calls to a provider.
     pub requests_per_minute: Option<NonZeroU32>,
 }

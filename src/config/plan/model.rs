@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::capabilities::Sizes;
+use crate::config::plan::client::Rate;
 use crate::image::Format;
 use crate::pricing::volume_tiers::VolumeTier;
 use crate::pricing::{Price, TextTokenPrice};
@@ -19,6 +20,8 @@ pub struct Model {
     pub price: Price,
     /// Prices by the pictures of this model in a month; sorted by `from`.
     pub volume: Vec<VolumeTier>,
+    /// What it may be asked for.
+    pub rate: Rate,
     /// What the config says it can do, over the kind's own knowledge.
     pub capabilities: CapabilityOverrides,
     /// Sent with every call to this model, in the vendor's own words.
@@ -36,6 +39,8 @@ pub struct TextModel {
     pub name: String,
     /// What its tokens cost.
     pub price: TextTokenPrice,
+    /// What it may be asked for.
+    pub rate: Rate,
     /// Sent with every call to this model, in the vendor's own words.
     pub options: BTreeMap<String, Value>,
 }

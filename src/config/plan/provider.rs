@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::config::plan::client::Priority;
+use crate::config::plan::client::{Priority, Rate};
 use crate::config::plan::dialect::Dialect;
 use crate::config::plan::hosts::HostRule;
 use crate::config::plan::model::{Model, TextModel};
@@ -30,6 +30,8 @@ pub struct Provider {
     pub idle_timeout: Duration,
     /// Calls at once.
     pub concurrency: Concurrency,
+    /// What it may be asked for, all its models together.
+    pub rate: Rate,
     /// When to stop asking for a while.
     pub breaker: Breaker,
     /// How many calls may repeat one that failed.

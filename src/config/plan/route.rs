@@ -154,7 +154,7 @@ impl Enrich {
     /// options come last, because there may be any number of them.
     pub fn meaning(&self) -> Vec<String> {
         let Enrich { provider, writer, name, system, timeout: _, max_tokens, keep: _ } = self;
-        let TextModel { name: _, price: _, options } = &**writer;
+        let TextModel { name: _, price: _, rate: _, options } = &**writer;
         let told = [name.clone(), provider.account.base_url.to_string(), system.clone(), max_tokens.to_string()];
         let options = options.iter().flat_map(|(key, value)| [key.clone(), value.to_string()]);
         told.into_iter().chain(options).collect()

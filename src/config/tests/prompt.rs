@@ -134,4 +134,8 @@ fn what_only_pictures_have_is_no_part_of_a_model_that_writes() {
         config(PRICED, "    offers: [a/m]\n").replace("kind: anthropic", "kind: anthropic, download_hosts: [x.y]");
     let told = problems(&text);
     assert!(told[0].contains("`download_hosts` means nothing to a provider that draws nothing"), "{told:?}");
+    let text = config(PRICED, "    offers: [a/m]\n")
+        .replace("kind: anthropic", "kind: anthropic, rate: {images_per_minute: 5}");
+    let told = problems(&text);
+    assert!(told[0].contains("means nothing where nothing is drawn | write `requests_per_minute`"), "{told:?}");
 }

@@ -30,6 +30,7 @@ fn what_is_wrong_with_a_provider_is_told() {
             &["is not from 1% to 99% | each class gets on with a share of its own"],
         ),
         ("    concurrency: {shares: {live: 0.9}}\n", "", &["`0.9` is not a percentage | write `90%`"]),
+        ("    rate: {images_per_minute: 0}\n", "", &["must be at least 1 | -"]),
         ("    concurrency: {limit: -1}\n", "", &["expected a whole number, found `-1` | -"]),
         ("    breaker: {failures: 5000000000}\n", "", &["is too large a number | -"]),
         (

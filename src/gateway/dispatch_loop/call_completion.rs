@@ -1,9 +1,12 @@
 //! A call has ended: its breaker and the dispatch are told, its pictures are delivered and cached at once, so that whatever
 //! happens later they are not lost.
 
+use tokio::time::Instant;
+
 use crate::cache::PlacedPicture;
+use crate::concurrency_limit::Occupancy;
 use crate::dispatch::{CallEnd, Disposition};
-use crate::failure::Class;
+use crate::failure::{Class, Failure};
 use crate::gateway::attempt::AttemptReport;
 use crate::gateway::dispatch_loop::hedging::HedgeOutcome;
 use crate::gateway::dispatch_loop::state::{Completed, DispatchLoop, now};
@@ -13,7 +16,7 @@ use crate::gateway::routed_request::RoutedRequest;
 impl DispatchLoop {
     /// Takes in what a call brought.
     pub(super) fn complete(&mut self, completed: Completed) {
-        let Completed { call, report, pass, timing, reason, began, hedge } = completed;
+        let Completed { call, report, pass, timing, reason, began, hedge, slot } = completed;
         let AttemptReport { pictures, at, cost, promised, uncertain, refused, rejected, failure, open } = report;
         let Some(candidate) = self.dispatch.candidate_of(call) else { return };
         if failure.as_ref().is_none_or(|failure| failure.class == Class::TimeoutAmbiguous) {
@@ -26,6 +29,7 @@ impl DispatchLoop {
             took: began.elapsed(),
             usd: cost,
         };
+        self.tell_lane(candidate, slot.sent(), began, failure.as_ref());
         let limits = self.offer(candidate).map(|offer| offer.provider.breaker);
         let paused_until = match (&failure, limits) {
             (Some(failure), Some(limits)) => pass.failed(failure, limits, fastrand::u32(0..=1000), now()),
@@ -34,6 +38,7 @@ impl DispatchLoop {
                 None
             }
         };
+        drop(slot);
         if let Some(failure) = failure.as_ref().filter(|failure| refused == 0 && failure.class != Class::Policy) {
             log::warn!("{} failed: {failure}", self.name(candidate));
         }
@@ -74,6 +79,24 @@ impl DispatchLoop {
         if let Some(hedge) = hedge {
             hedge.settle(promised.saturating_add(uncertain), now());
             self.count_hedge(HedgeOutcome::of(failed, &ended.dispositions));
+        }
+    }
+
+    /// Tells the concurrency limit how a call went.
+    fn tell_lane(&self, candidate: usize, sent: &Occupancy, began: Instant, failure: Option<&Failure>) {
+        let Some(offer) = self.offer(candidate) else { return };
+        let lane = self.spec.shared.lane(&offer.provider);
+        match failure {
+            Some(failure) if failure.too_many() => {
+                let before = lane.limit_of(&offer.model.name);
+                lane.refused(sent, failure.scope, began.into_std(), now());
+                let cap = lane.limit_of(&offer.model.name);
+                if cap < before {
+                    log::warn!("{} is asked too much: at most {cap} calls at once from now on", offer.name);
+                }
+            }
+            Some(_) => {}
+            None => lane.went_well(sent, began.into_std(), now()),
         }
     }
 

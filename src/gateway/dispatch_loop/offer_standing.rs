@@ -1,14 +1,14 @@
 //! What a route's strategy goes by, looked up for each candidate: its price, its verdicts, its times and its queue.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::config::plan::{Offer, Priority, Strategy};
+use crate::config::plan::{Offer, Strategy};
 use crate::dispatch::{OfferOrder, OfferStanding, WeightedTurns, offer_order};
+use crate::gateway::dispatch_loop::slot_forecast::expected_wait;
 use crate::gateway::dispatch_loop::state::now;
 use crate::gateway::routed_request::RoutedRequest;
 use crate::money::Usd;
 use crate::routing::Candidate;
-use crate::service_times::expected_wait;
 
 /// One in so many is how finely chance is drawn.
 const CHANCES: u32 = 1_000_000;
@@ -66,19 +66,7 @@ fn standing(spec: &RoutedRequest, candidate: &Candidate, offer: &Offer, now: Ins
         rejected: judged.rejected,
         service: time.median,
         under_way: time.under_way,
-        wait: wait(spec, offer, time.median),
-    }
-}
-
-/// How long a slot would be waited for; nothing where one is free, or where it is not known how long calls take.
-fn wait(spec: &RoutedRequest, offer: &Offer, median: Option<Duration>) -> Duration {
-    let lane = spec.shared.lane(&offer.provider);
-    match median {
-        Some(median) if !lane.has_room() => {
-            let ahead = Priority::ALL.into_iter().map(|class| lane.waiting(class)).sum();
-            expected_wait(median, ahead, offer.provider.concurrency.limit)
-        }
-        _ => Duration::ZERO,
+        wait: expected_wait(spec, offer, (spec.priority, 1, &[]), now).unwrap_or_default(),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Reserving: a call needs a free slot, a breaker that lets it pass, and money that is set aside for it.
+//! Reserving: a call needs a free slot, a breaker that lets it pass, rates that are not spent, and money that is set aside
+//! for it.
 //!
 //! What is missing is an answer, an [`Obstacle`]; nothing is held back then. It sends nothing and waits for nothing.
 
@@ -6,6 +7,8 @@ use crate::breaker::Pass;
 use crate::concurrency_limit::Slot;
 use crate::config::plan::Offer;
 use crate::dispatch::{ChoiceReason, Obstacle};
+use crate::gateway::call_rates::RatedCall;
+use crate::gateway::dispatch_loop::facts::rate_spent;
 use crate::gateway::dispatch_loop::state::{DispatchLoop, now};
 use crate::gateway::durable_ledger::OpenedAttempt;
 use crate::hedge_budget::HedgeReservation;
@@ -39,26 +42,34 @@ impl DispatchLoop {
         let offer = self.offer(candidate).ok_or(Obstacle::Failed)?;
         // Every offer of the plan in force has an adapter; without one nothing could be sent.
         let provider = spec.snapshot.provider(spec.matched.index, index).ok_or(Obstacle::Failed)?;
-        let free = || shared.lane(&offer.provider).try_slot(&self.claim());
+        let free = || shared.lane(&offer.provider).try_slot(&self.claim(offer));
         let slot = granted.or_else(free).ok_or(Obstacle::AtCapacity)?;
         let pass = shared.breakers.pass(spec.breaker_target(offer), now()).map_err(Obstacle::PausedUntil)?;
+        let pictures = u32::try_from(places.len()).unwrap_or(u32::MAX);
+        let estimate = usd.checked_mul(pictures).ok_or(Obstacle::Unpriced)?;
+        let (rates, sent_at) = (&shared.call_rates, now());
+        let rated = RatedCall::draw(&offer.provider, &offer.model, pictures, self.flight.priority());
+        rated.take(rates, sent_at).map_err(|wait| Obstacle::PausedUntil(rate_spent(wait, sent_at)))?;
         let retry = self.dispatch.is_retry(candidate);
         let (name, budget) = (&offer.provider.name, offer.provider.retry_budget);
         if retry && !shared.retry_budgets.spend(name, budget, now()) {
+            rated.give_back(rates, sent_at);
             return Err(Obstacle::RetryBudget);
         }
-        let pictures = u32::try_from(places.len()).unwrap_or(u32::MAX);
         let intent = Intent {
             request: spec.request_id.clone(),
             owner: spec.owner(&offer.provider.name, &offer.model.name),
             purpose: Purpose::Draw,
             pictures,
-            estimate: usd.checked_mul(pictures).ok_or(Obstacle::Unpriced)?,
+            estimate,
             chosen: reason.as_str(),
             billed_model: BilledModel { provider: offer.provider.clone(), model: Some(offer.model.clone()) },
             budgets: spec.budgets(offer),
         };
-        let opened = shared.durable_ledger.open(intent).map_err(Obstacle::BudgetExceeded)?;
+        let opened = shared.durable_ledger.open(intent).map_err(|exceeded| {
+            rated.give_back(rates, sent_at);
+            Obstacle::BudgetExceeded(exceeded)
+        })?;
         if !retry {
             shared.retry_budgets.earn(name, budget, now());
         }

@@ -26,6 +26,8 @@ pub(super) struct Completed {
     pub(super) began: Instant,
     /// What was set aside for it, if it is a hedge.
     pub(super) hedge: Option<HedgeReservation>,
+    /// Given back when what the call says of the vendor is known: whoever gets it next must not meet the same refusal.
+    pub(super) slot: Slot,
 }
 
 /// The dispatch of one flight, and what it holds while it goes on.
@@ -48,9 +50,9 @@ impl DispatchLoop {
         EventTime { now: now(), deadline: self.flight.deadline().into_std() }
     }
 
-    /// Whom a slot is for, now that these requests wait.
-    pub(super) fn claim(&self) -> Claim {
-        self.spec.claim(self.flight.priority())
+    /// Whom a slot for a call of `offer` is for, now that these requests wait.
+    pub(super) fn claim(&self, offer: &Offer) -> Claim {
+        self.spec.claim(self.flight.priority(), &offer.model.name)
     }
 
     pub(super) fn offer(&self, candidate: usize) -> Option<&Offer> {

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::breaker::{BreakerTarget, ModelOperation};
+use crate::breaker::{BreakerTarget, ModelOperation, Pause};
 use crate::cache::{RewriteKey, RewriteTurn};
-use crate::concurrency_limit::{Admission, Slot};
+use crate::concurrency_limit::{Admission, Occupancy, Slot};
 use crate::config::plan::Enrich;
 use crate::failure::{Class, Failure};
+use crate::gateway::call_rates::RatedCall;
 use crate::gateway::durable_ledger::OpenedAttempt;
 use crate::gateway::enrich::outcome::Enriched;
 use crate::gateway::enrich::rewrite_cache_scope::RewriteCacheScope;
@@ -115,12 +116,17 @@ impl Rewriting<'_> {
             Ok(pass) => pass,
             Err(paused_until) => return Rewritten::not(Enriched::Paused(paused_until.pause)),
         };
+        let rated = RatedCall::write(provider, writer, self.spec.priority);
+        if rated.take(&self.spec.shared.call_rates, now()).is_err() {
+            return Rewritten::not(Enriched::Paused(Pause::RateSpent));
+        }
         let hold = match self.open(most).await {
             Ok(hold) => hold,
             Err(why) => return Rewritten::not(why),
         };
         let began = Instant::now();
         let told = self.send(&wish, &call, deadline).await;
+        self.tell_lane(slot.sent(), began, told.as_ref().err().map(|failed| &failed.failure));
         drop(slot);
         self.measure(&told, began.elapsed());
         let paid = self.settle(hold, &told, most, began.elapsed()).await;
@@ -133,6 +139,16 @@ impl Rewriting<'_> {
                 pass.failed(&failure, provider.breaker, fastrand::u32(0..=1000), now());
                 Rewritten { cost: paid.cost, promised: paid.promised, ..self.failed(&failure) }
             }
+        }
+    }
+
+    /// Tells the concurrency limit how a call went.
+    fn tell_lane(&self, sent: &Occupancy, began: Instant, failure: Option<&Failure>) {
+        let lane = self.spec.shared.lane(&self.enrich.provider);
+        match failure {
+            Some(failure) if failure.too_many() => lane.refused(sent, failure.scope, began.into_std(), now()),
+            Some(_) => {}
+            None => lane.went_well(sent, began.into_std(), now()),
         }
     }
 
@@ -209,7 +225,7 @@ impl Rewriting<'_> {
         if let Some(paused_until) = shared.breakers.paused_until(self.breaker_target(), now()) {
             return Err(Enriched::Paused(paused_until.pause));
         }
-        match shared.lane(provider).admit(&self.spec.claim(self.spec.priority)) {
+        match shared.lane(provider).admit(&self.spec.claim(self.spec.priority, &self.enrich.writer.name)) {
             Admission::Slot(slot) => Ok(slot),
             Admission::Full => Err(Enriched::AtCapacity),
             Admission::Wait(ticket) => {

@@ -15,6 +15,7 @@ struct RandomOffer {
     when: Option<&'static str>,
     budget: Option<u8>,
     limit: u8,
+    rate: Option<u8>,
     /// It limited a request before.
     limited: bool,
 }
@@ -28,9 +29,15 @@ fn offers() -> impl Strategy<Value = Vec<RandomOffer>> {
     );
     let offer = (
         (1..6u8, prop::bool::weighted(0.2), prop::bool::weighted(0.2), prop::option::weighted(0.3, 1..6u8)),
-        (when, prop::option::weighted(0.2, 1..9u8), 1..4u8, prop::bool::weighted(0.2)),
+        (
+            when,
+            prop::option::weighted(0.2, 1..9u8),
+            1..4u8,
+            prop::option::weighted(0.3, 1..6u8),
+            prop::bool::weighted(0.2),
+        ),
     );
-    let offer = offer.prop_map(|((cents, committed, sizes, cap), (when, budget, limit, limited))| RandomOffer {
+    let offer = offer.prop_map(|((cents, committed, sizes, cap), (when, budget, limit, rate, limited))| RandomOffer {
         cents,
         committed,
         sizes,
@@ -38,6 +45,7 @@ fn offers() -> impl Strategy<Value = Vec<RandomOffer>> {
         when,
         budget,
         limit,
+        rate,
         limited,
     });
     prop::collection::vec(offer, 1..=4)
@@ -54,12 +62,13 @@ fn config(offers: &[RandomOffer], strategy: &str, request_cap: Option<u8>) -> Op
     let mut text = "providers:\n".to_owned();
     let mut listed = Vec::new();
     for (nth, offer) in offers.iter().enumerate() {
-        let RandomOffer { cents, committed, sizes, cap, when, budget, limit, limited: _ } = offer;
+        let RandomOffer { cents, committed, sizes, cap, when, budget, limit, rate, limited: _ } = offer;
         let billing = if *committed { "billing: {committed_usd_per_month: 0.03}, " } else { "" };
         let budget = budget.map(|cents| format!("budget: {{usd: 0.0{cents}, per: day}}, ")).unwrap_or_default();
+        let rate = rate.map(|rate| format!("rate: {{images_per_minute: {rate}}}, ")).unwrap_or_default();
         let sizes = if *sizes { ", sizes: [512x512]" } else { "" };
         text += &format!(
-            "  p{nth}: {{kind: openai_compatible, base_url: https://p{nth}.example/v1/, api_key: k, {billing}{budget}\
+            "  p{nth}: {{kind: openai_compatible, base_url: https://p{nth}.example/v1/, api_key: k, {billing}{budget}{rate}\
              concurrency: {{limit: {limit}, queue: 9}}, models: {{m: {{price: 0.0{cents}, max_n: 1{sizes}}}}}}}\n"
         );
         let cap = cap.map(|cents| format!(", max_usd_per_image: 0.0{cents}")).unwrap_or_default();

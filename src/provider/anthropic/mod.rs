@@ -184,6 +184,7 @@ mod tests {
 
     use super::*;
     use crate::calendar::Moment;
+    use crate::config::plan::Rate;
     use crate::money::Usd;
     use crate::pricing::TextTokenPrice;
     use crate::provider::common::fixture::account;
@@ -193,7 +194,8 @@ mod tests {
     fn with_request<T>(run: impl FnOnce(&RewriteRequest<'_>) -> T) -> T {
         let account = account(DEFAULT_BASE_URL, KEY);
         let price = TextTokenPrice { text_in: Usd::ZERO, text_out: Usd::ZERO, markup_ppm: 0 };
-        let writer = TextModel { name: "claude-haiku-4-5".to_owned(), price, options: BTreeMap::new() };
+        let writer =
+            TextModel { name: "claude-haiku-4-5".to_owned(), price, rate: Rate::default(), options: BTreeMap::new() };
         run(&RewriteRequest { account: &account, writer: &writer, system: "s", max_tokens: 400, prompt: "a fox" })
     }
 

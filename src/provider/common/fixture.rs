@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::calendar::Moment;
 use crate::capabilities::SizeTolerance;
-use crate::config::plan::{Account, CapabilityOverrides, Dialect, Model, Via};
+use crate::config::plan::{Account, CapabilityOverrides, Dialect, Model, Rate, Via};
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::pricing::Price;
@@ -66,6 +66,7 @@ impl JobFixture {
                 name: model.to_owned(),
                 price: Price::flat(Usd::ZERO),
                 volume: Vec::new(),
+                rate: Rate::default(),
                 capabilities: CapabilityOverrides::default(),
                 options: BTreeMap::new(),
                 via: Via::default(),

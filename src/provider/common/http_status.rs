@@ -2,6 +2,9 @@
 
 use crate::failure::Class;
 
+/// Anthropic's status for an API that is overloaded; others send it too. No RFC has it.
+pub const OVERLOADED: u16 = 529;
+
 /// The class an HTTP status has by itself.
 ///
 /// A gateway in front of the vendor has statuses for having waited in vain: the request had been handed on, so it may

@@ -239,6 +239,7 @@ impl VendorError {
         let head = told(job, &self.head(reply.status));
         let rest = MESSAGE_CHARS.saturating_sub(head.chars().count() + 2);
         let failure = Failure::found(finding, head).with_reason(&bounded(&redacted(job, &self.message), rest));
+        let failure = Failure { overloaded: reply.status == http_status::OVERLOADED, ..failure };
         match finding.class {
             Class::CallerInvalid if !self.structured => Failure { class: Class::Malformed, ..failure },
             // Said by a server and not by an API, it means that the request never came to its end there (RFC 9110
