@@ -114,7 +114,7 @@ fn over_budget(short: &BudgetExceeded, today: Moment) -> Error {
 
 /// The route's deadline passed without a picture.
 pub fn deadline() -> Error {
-    Error::new(ErrorKind::DeadlineExceeded, "The route's deadline passed before a picture was ready.")
+    Error::new(ErrorKind::DeadlineExceeded, "The deadline passed before a picture was ready.")
 }
 
 /// A provider refused the content.

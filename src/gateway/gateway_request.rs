@@ -1,6 +1,7 @@
 //! A request as the server hands it over to the gateway.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::plan::Priority;
 use crate::gateway::caller::Caller;
@@ -30,6 +31,8 @@ pub struct GatewayRequest {
     pub caller: Caller,
     /// What the caller is willing to pay for it at most.
     pub max_usd: Option<Usd>,
+    /// How long the caller waits, where that is less than the route says.
+    pub patience: Option<Duration>,
     /// What the caller wishes of the cache.
     pub cache: CacheWish,
     /// Its idempotency key: with the same key and request the caller gets the same answer and pays once.
@@ -49,6 +52,7 @@ impl GatewayRequest {
             id,
             caller: Caller::anybody(),
             max_usd: None,
+            patience: None,
             cache: CacheWish::Use,
             priority: Priority::Live,
             idempotency_key: None,

@@ -180,7 +180,17 @@ impl Gateway {
         ask: GatewayRequest,
         header: impl Fn(&str) -> Option<&'a str>,
     ) -> Result<ServeRequest, Box<Refused>> {
-        let GatewayRequest { mut request, id, caller, max_usd, cache, priority, idempotency_key: _, progress } = ask;
+        let GatewayRequest {
+            mut request,
+            id,
+            caller,
+            max_usd,
+            patience,
+            cache,
+            priority,
+            idempotency_key: _,
+            progress,
+        } = ask;
         let (routes, model) = (&snapshot.plan.routes, request.model.as_deref());
         let Some(matched) = routing::find(routes, |route| caller.may_use(route), model, &header) else {
             let elsewhere = routing::find(routes, |_| true, model, &header).is_some();
@@ -194,6 +204,7 @@ impl Gateway {
             .check_together(defaulted)
             .map_err(|error| Box::new(Refused { route: Some(route.name.clone()), error }))?;
         let (pinned, seed) = (matched.pinned.as_deref(), self.shared.hash_seed);
+        let patience = patience.map_or(route.deadline, |patience| patience.min(route.deadline));
         let rules = snapshot.rules(matched.index, pinned);
         let canonical = Canonical::under(rules, &caller.tenant, &route.name, pinned, &request, seed);
         Ok(ServeRequest {
@@ -209,7 +220,8 @@ impl Gateway {
             priority: caller.priority().lowered_to(priority),
             caller,
             progress,
-            deadline: Instant::now() + route.deadline,
+            deadline: Instant::now() + patience,
+            patience,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -48,6 +49,8 @@ pub struct RoutedRequest {
     pub open: BTreeSet<u8>,
     /// When the leader's client stops waiting. Followers of the flight may wait longer.
     pub deadline: Instant,
+    /// How long it waits in all.
+    pub patience: Duration,
 }
 
 impl RoutedRequest {
@@ -61,7 +64,7 @@ impl RoutedRequest {
             spent: self.spent,
             caps: self.caps,
             deadline: self.deadline.into_std(),
-            patience: route.deadline,
+            patience: self.patience,
             all_or_none: route.on_deadline == OnDeadline::Fail,
             explores: false,
             max_failures: route.max_failures,

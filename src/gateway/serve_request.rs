@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
@@ -57,6 +58,8 @@ pub struct ServeRequest {
     pub progress: Option<ProgressSender>,
     /// When the client stops waiting.
     pub deadline: Instant,
+    /// How long it waits in all.
+    pub patience: Duration,
 }
 
 impl ServeRequest {
@@ -192,6 +195,7 @@ impl ServeRequest {
             spent: Usd::ZERO,
             open,
             deadline: self.deadline,
+            patience: self.patience,
         }
     }
 

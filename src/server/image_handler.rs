@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pingora::Result;
 use pingora::proxy::Session;
@@ -127,7 +127,7 @@ impl Easel {
     ) -> Result<(GatewayRequest, InFlightPermit), Error> {
         let limits = &snapshot.plan.server.limits;
         let caller = authenticate::identify(session, &snapshot.plan).inspect_err(|_| request_body::leave(session))?;
-        let (max_usd, priority, idempotency_key, media) = match self.head(session, limits, operation) {
+        let head = match self.head(session, limits, operation) {
             Ok(told) => told,
             Err(error) => {
                 request_body::skip(session, limits, &self.bodies).await;
@@ -138,25 +138,41 @@ impl Easel {
             request_body::read(session, parse_request::most_bytes(operation, limits), limits, &self.bodies).await?;
         // A body that waits for its turn to be parsed has a place already, which bounds how many wait.
         let permit = self.permit(snapshot)?;
+        let Head { max_usd, patience, priority, idempotency_key, media } = head;
         let request = parse_request::request(session, operation, media, body, limits).await?;
         let (id, cache) = (ctx.id.as_str().into(), cache_wish(session));
-        Ok((GatewayRequest { request, id, caller, max_usd, cache, priority, idempotency_key, progress: None }, permit))
+        let progress = None;
+        let asked =
+            GatewayRequest { request, id, caller, max_usd, patience, cache, priority, idempotency_key, progress };
+        Ok((asked, permit))
     }
 
-    /// What the caller is willing to pay, whether it waits, its idempotency key, and what the body is written in.
-    fn head(
-        &self,
-        session: &Session,
-        limits: &Limits,
-        operation: Operation,
-    ) -> Result<(Option<Usd>, Priority, Option<IdempotencyKey>, parse_request::Media), Error> {
+    /// What the head of a request says besides its route.
+    fn head(&self, session: &Session, limits: &Limits, operation: Operation) -> Result<Head, Error> {
         if self.drawing.load(Ordering::Acquire) >= limits.in_flight {
             return Err(too_busy());
         }
-        let key = request_headers::idempotency_key(session)?;
-        let priority = request_headers::priority(session)?;
-        Ok((request_headers::max_usd(session)?, priority, key, parse_request::media(session, operation)?))
+        Ok(Head {
+            max_usd: request_headers::max_usd(session)?,
+            patience: request_headers::patience(session)?,
+            priority: request_headers::priority(session)?,
+            idempotency_key: request_headers::idempotency_key(session)?,
+            media: parse_request::media(session, operation)?,
+        })
     }
+}
+
+/// What the head of a request says besides its route.
+struct Head {
+    /// What the caller is willing to pay.
+    max_usd: Option<Usd>,
+    /// How long it waits.
+    patience: Option<Duration>,
+    /// Whether somebody waits at all.
+    priority: Priority,
+    idempotency_key: Option<IdempotencyKey>,
+    /// What the body is written in.
+    media: parse_request::Media,
 }
 
 fn too_busy() -> Error {

@@ -1,7 +1,9 @@
 //! What the headers of an image request say to the gateway: which route it matches, whether the cache may serve it, what
-//! the caller is willing to pay, and its idempotency key.
+//! the caller is willing to pay, how long it waits, and its idempotency key.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
+use std::time::Duration;
 
 use http::HeaderName;
 use http::HeaderValue;
@@ -69,6 +71,17 @@ pub fn max_usd(session: &Session) -> Result<Option<Usd>, Error> {
     let wrong = || Error::invalid(MAX_USD.as_str(), format!("'{MAX_USD}' is an amount of dollars, like 0.25."));
     let usd: Usd = value.to_str().map_err(|_| wrong())?.parse().map_err(|_| wrong())?;
     if usd < Usd::ZERO { Err(wrong()) } else { Ok(Some(usd)) }
+}
+
+/// How long a caller waits for a request.
+const DEADLINE: HeaderName = HeaderName::from_static("x-easel-deadline-ms");
+
+/// How long the caller waits, where that is less than the route says.
+pub fn patience(session: &Session) -> Result<Option<Duration>, Error> {
+    let Some(value) = session.get_header(DEADLINE) else { return Ok(None) };
+    let millis = value.to_str().ok().and_then(|text| text.parse().ok()).map(NonZeroU64::get);
+    let wrong = || format!("'{DEADLINE}' is a whole number of milliseconds, from 1.");
+    millis.map(Duration::from_millis).map(Some).ok_or_else(|| Error::invalid(DEADLINE.as_str(), wrong()))
 }
 
 /// Whether somebody waits for the pictures of a request. A caller may lower its request to `batch`; `live` asks for

@@ -15,6 +15,7 @@ mod clients; // callers with keys of their own
 mod commands; // the easel command: check, schema, demo, serve and its signals
 mod crowd; // single flight, concurrency caps, the queue
 mod dashscope; // a provider and its strict sandbox, both surfaces
+mod deadlines; // how long a caller says that it waits
 mod desync; // requests whose end is not certain, and resets in their middle
 mod docs; // README and docs/: what they show works
 mod durable;
