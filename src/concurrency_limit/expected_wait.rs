@@ -52,7 +52,10 @@ impl<W> LaneState<W> {
         let capped = running >= of_model && of_model < limit;
         let counts = |model: &str| !capped || *model == *claim.model;
         let slots = self.queues.get(claim.priority).before(&claim.tenant, counts) + calls - free;
+        // After a limit was lowered, the first slots that come back are handed to nobody.
+        let excess = if capped { running - of_model } else { self.in_flight.sum().saturating_sub(limit) };
         let releases = self.rivalry(claim, capped, of_model).map_or(slots, |rivalry| rivalry.releases(slots));
+        let releases = releases.saturating_add(excess);
         let pace = self.slots_a_second(counts, held)?;
         Duration::try_from_secs_f64(f64::from(u32::try_from(releases).unwrap_or(u32::MAX)) / pace).ok()
     }
@@ -85,8 +88,11 @@ impl<W> LaneState<W> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::config::plan::Concurrency;
+    use crate::failure::FailureScope;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -156,6 +162,22 @@ mod tests {
             lane.give_back(job.priority, &job.model);
             run(lane, web, 1);
         }
+    }
+
+    #[test]
+    fn after_a_limit_was_lowered_the_calls_above_it_have_to_end_first() {
+        let (mut lane, web) = (lane(20), claim(Priority::Live, "web", "m"));
+        run(&mut lane, &web, 20);
+        lane.resize(Concurrency { limit: 5, ..lane.bounds });
+        assert_eq!(wait(&lane, &web, 1), 8, "sixteen slots come back at two a second");
+        let (mut lane, now) = (self::lane(20), Instant::now());
+        run(&mut lane, &web, 10);
+        run(&mut lane, &claim(Priority::Live, "web", "slow"), 2);
+        let sent = lane.take(Priority::Live, &web.model).unwrap();
+        lane.refused(&sent, FailureScope::Model, now, now);
+        lane.give_back(Priority::Live, &web.model);
+        assert_eq!(lane.limit_of("m"), 5);
+        assert_eq!(wait(&lane, &web, 1), 6, "of ten calls six must end, and of the other model none");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Whether an offer that waits for a reason (`when`) has one now.
 
+use crate::breaker::Pause;
 use crate::config::plan::AskWhen;
 use crate::dispatch::interface::{DispatchFacts, EventTime};
+use crate::dispatch::obstacles::Obstacle;
 use crate::dispatch::state_machine::Dispatch;
 
 /// How the offers that may be asked at any time stand.
@@ -11,8 +13,15 @@ enum Regulars {
     Able,
     /// None can, and one of them only because its provider is at its limit.
     Saturated,
+    /// None can, whatever slot comes free, and one of them only because it is asked too much: the vendor says so, or its
+    /// rate in the config is spent. That is a burst, and it is an outage too while it lasts.
+    Limited,
     /// None can, whatever slot comes free. So it is where there are none.
     Unavailable,
+}
+
+fn is_asked_too_much(pause: Pause) -> bool {
+    matches!(pause, Pause::RateLimited | Pause::RateSpent)
 }
 
 impl Dispatch {
@@ -51,8 +60,12 @@ impl Dispatch {
         match when {
             AskWhen::First => !self.rejected && !self.late && self.history.iter().all(|history| history.failures == 0),
             AskWhen::Rejected => self.rejected,
-            AskWhen::Unavailable => self.regulars(pictures, facts, time) == Regulars::Unavailable,
-            AskWhen::Saturated => self.regulars(pictures, facts, time) == Regulars::Saturated,
+            AskWhen::Unavailable => {
+                matches!(self.regulars(pictures, facts, time), Regulars::Unavailable | Regulars::Limited)
+            }
+            AskWhen::Saturated => {
+                matches!(self.regulars(pictures, facts, time), Regulars::Saturated | Regulars::Limited)
+            }
             AskWhen::Late => self.late || !self.in_flight.overdue(time.now).is_empty(),
         }
     }
@@ -62,13 +75,19 @@ impl Dispatch {
         for (nth, candidate) in self.candidates.iter().enumerate() {
             // One that has just failed is out of the question until it is asked again.
             let backs_off = self.backs_off_until(nth, time.now).is_some();
-            if !candidate.when.is_empty() || backs_off || self.obstacle(nth, pictures, facts, time).is_some() {
+            if !candidate.when.is_empty() || backs_off {
                 continue;
             }
-            if !self.history[nth].full && facts.has_room(candidate.offer) {
-                return Regulars::Able;
+            match self.obstacle(nth, pictures, facts, time) {
+                None if !self.history[nth].full && facts.has_room(candidate.offer) => return Regulars::Able,
+                None => stand = Regulars::Saturated,
+                Some(Obstacle::PausedUntil(paused))
+                    if stand == Regulars::Unavailable && is_asked_too_much(paused.pause) =>
+                {
+                    stand = Regulars::Limited;
+                }
+                Some(_) => {}
             }
-            stand = Regulars::Saturated;
         }
         stand
     }

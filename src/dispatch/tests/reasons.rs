@@ -68,6 +68,23 @@ fn the_backup_is_asked_while_the_others_are_paused_or_have_failed_and_not_while_
 }
 
 #[test]
+fn an_offer_that_is_asked_too_much_lets_both_the_one_for_bursts_and_the_one_for_outages_be_asked() {
+    for pause in [Pause::RateLimited, Pause::RateSpent] {
+        for when in [AskWhen::Saturated, AskWhen::Unavailable] {
+            let (mut world, mut dispatch) = backed_up(&[1, 1], &[when]);
+            let until = world.deadline;
+            world.paused[0] = Some(PausedUntil { pause, until, opens: until });
+            world.run(&mut dispatch);
+            assert_eq!(world.told, [format!("0 {}", pause.as_str()).as_str(), "1 draws [0]"], "{when:?}");
+        }
+    }
+    let (mut world, mut dispatch) = backed_up(&[1, 1], &[AskWhen::Saturated]);
+    world.paused[0] = Some(paused_till(world.deadline));
+    world.run(&mut dispatch);
+    assert!(world.over, "a provider that fails is not saturated");
+}
+
+#[test]
 fn of_two_others_one_full_and_one_paused_the_burst_is_taken_and_the_outage_is_not() {
     for (when, asked) in [(AskWhen::Saturated, true), (AskWhen::Unavailable, false)] {
         let mut world = World::new(&[0, 1, 1], Duration::from_secs(10));
