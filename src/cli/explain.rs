@@ -1,4 +1,4 @@
-//! `easel explain`: what would become of a request, by a config and a process that has just started with it.
+//! `easel explain`: what would become of a request, by a config and its ledger, at a process that has just started with them.
 
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -14,7 +14,6 @@ use crate::clock::{Clock, ManualClock};
 use crate::gateway::Gateway;
 use crate::gateway::config_loader::ProcessEnv;
 use crate::gateway::explain::{ExplainedOffer, Explanation};
-use crate::upstream::transport::PooledClient;
 
 /// Arguments of `easel explain`.
 #[derive(Parser)]
@@ -44,12 +43,10 @@ pub struct Args {
 
 /// Explains the request.
 pub fn run(args: Args) -> ExitCode {
-    let mut plan = match crate::reload::load(&args.config, &ProcessEnv) {
+    let plan = match crate::reload::load(&args.config, &ProcessEnv) {
         Ok(plan) => plan,
         Err(error) => return cli::problems(error),
     };
-    // The ledger's file belongs to the process that serves.
-    plan.server.state_dir = None;
     let clock = match args.at.as_deref().map(str::parse::<Moment>) {
         None => Clock::System,
         Some(Ok(at)) => Clock::Manual(ManualClock::at(at)),
@@ -63,7 +60,7 @@ pub fn run(args: Args) -> ExitCode {
         Ok(headers) => headers,
         Err(why) => return cli::failed(why),
     };
-    let gateway = match Gateway::with_parts(plan, clock, Box::new(PooledClient::new())) {
+    let gateway = match Gateway::to_explain(plan, clock) {
         Ok(gateway) => gateway,
         Err(error) => return cli::failed(error),
     };

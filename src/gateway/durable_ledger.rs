@@ -41,15 +41,18 @@ pub struct OpenedAttempt {
 }
 
 impl DurableLedger {
-    /// Opens the record that `server` speaks of and goes on where it ends. What is booked from then on is booked by
-    /// `clock`. Blocks.
+    /// Opens the record at `place` and goes on where it ends. What is booked from then on is booked by `clock`. Blocks.
     ///
     /// # Errors
     /// When it cannot be opened or read, or another process writes it.
-    pub fn open_record(ledger: Arc<Ledger>, server: &plan::Server, clock: Clock) -> Result<DurableLedger, StoreError> {
+    pub fn open_record(
+        ledger: Arc<Ledger>,
+        server: &plan::Server,
+        place: Location,
+        clock: Clock,
+    ) -> Result<DurableLedger, StoreError> {
         let now = clock.now();
         let on_error = server.ledger.on_error;
-        let place = server.state_dir.clone().map_or(Location::Memory, Location::Dir);
         if place == Location::Memory {
             ledger.no_fees_before(now);
         }

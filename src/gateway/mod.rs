@@ -20,6 +20,7 @@ use crate::gateway::snapshot::Snapshot;
 use crate::request::ImageRequest;
 use crate::routing;
 use crate::secret::Secret;
+use crate::store::Location;
 use crate::upstream::transport::{HttpClient, PooledClient};
 
 mod answer_keeper;
@@ -86,12 +87,34 @@ impl Gateway {
     /// # Errors
     /// As [`Gateway::new`].
     pub fn with_parts(plan: Plan, clock: Clock, client: Box<dyn HttpClient>) -> Result<Arc<Gateway>, StartError> {
+        let place = plan.server.state_dir.clone().map_or(Location::Memory, Location::Dir);
+        Gateway::open(plan, place, clock, client)
+    }
+
+    /// A gateway that explains requests and serves none, by what the ledger in the plan's `state_dir` says, where there is
+    /// one. That is only read: another process may write it meanwhile.
+    ///
+    /// # Errors
+    /// As [`Gateway::new`].
+    #[cfg(feature = "cli")]
+    pub fn to_explain(mut plan: Plan, clock: Clock) -> Result<Arc<Gateway>, StartError> {
+        // Everything else that lies there belongs to the process that serves.
+        let dir = plan.server.state_dir.take().filter(|dir| dir.join(crate::store::connection::FILE).exists());
+        Gateway::open(plan, dir.map_or(Location::Memory, Location::ReadOnly), clock, Box::new(PooledClient::new()))
+    }
+
+    fn open(
+        plan: Plan,
+        place: Location,
+        clock: Clock,
+        client: Box<dyn HttpClient>,
+    ) -> Result<Arc<Gateway>, StartError> {
         let mut random = [0u8; 40];
         getrandom::fill(&mut random)?;
         let hex: String = random[8..].iter().map(|byte| format!("{byte:02x}")).collect();
         let mut seed = [0u8; 8];
         seed.copy_from_slice(&random[..8]);
-        let shared = Shared::open(&plan, clock.clone(), client, u64::from_le_bytes(seed))?;
+        let shared = Shared::open(&plan, place, clock.clone(), client, u64::from_le_bytes(seed))?;
         let link_secret = Secret::new(hex);
         let snapshot = Snapshot::new(1, plan, &link_secret)?;
         shared.durable_ledger.follow(&snapshot.plan)?;

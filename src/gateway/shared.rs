@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::rate_limit::RateLimiter;
 use crate::retry_budget::RetryBudgets;
 use crate::service_times::ServiceTimes;
+use crate::store::Location;
 use crate::upstream::token::AccessTokens;
 use crate::upstream::transport::{HttpClient, Transport};
 
@@ -68,14 +69,20 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Everything that `plan` needs, with the ledger in its `state_dir`. Blocks while that is read. `clock` tells when
+    /// Everything that `plan` needs, with the ledger at `place`. Blocks while that is read. `clock` tells when
     /// something is paid, `client` carries out the calls, `hash_seed` is secret.
     ///
     /// # Errors
     /// When the ledger cannot be opened, or two metrics share a name.
-    pub fn open(plan: &Plan, clock: Clock, client: Box<dyn HttpClient>, hash_seed: u64) -> Result<Shared, StartError> {
+    pub fn open(
+        plan: &Plan,
+        place: Location,
+        clock: Clock,
+        client: Box<dyn HttpClient>,
+        hash_seed: u64,
+    ) -> Result<Shared, StartError> {
         let ledger = Arc::new(Ledger::default());
-        let durable_ledger = DurableLedger::open_record(ledger.clone(), &plan.server, clock.clone())?;
+        let durable_ledger = DurableLedger::open_record(ledger.clone(), &plan.server, place, clock.clone())?;
         let idempotency = IdempotencyBook::open(&plan.server, durable_ledger.store(), clock.now())?;
         let metrics = Metrics::new(&ledger)?;
         let replies = metrics.response_body_bytes.clone();

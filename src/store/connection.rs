@@ -91,6 +91,11 @@ pub(super) fn bytes(ledger: &Connection) -> rusqlite::Result<u64> {
 pub(super) fn open(place: &Location) -> Result<StoreConnections, StoreError> {
     let (mut ledger, lock, path) = match place {
         Location::Memory => (Connection::open_in_memory()?, None, None),
+        Location::ReadOnly(dir) => {
+            // What is wrong with it is told now, and not by whoever reads first.
+            drop(read(dir)?);
+            (Connection::open_in_memory()?, None, None)
+        }
         Location::Dir(dir) => {
             let why = |why| StoreError::NoDirectory { dir: dir.clone(), why };
             std::fs::create_dir_all(dir).map_err(why)?;

@@ -90,7 +90,7 @@ impl Store {
         let (interrupted, interrupted_usd) = recovery::settle_interrupted(&mut opened.ledger)?;
         let last_id = recovery::last_id(&opened.ledger)?;
         prepare(&opened.ledger)?;
-        let gather = (place == Location::Memory).then_some(GATHER);
+        let gather = (!matches!(place, Location::Dir(_))).then_some(GATHER);
         let queue = Arc::new(Queue::new(options.backlog, options.on_error, gather));
         let (end, ended) = watch::channel(());
         let (going, gone) = mpsc::channel();
@@ -187,9 +187,9 @@ impl Store {
         &self,
         read: impl FnOnce(ReadSnapshot<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> PendingRead<T> {
-        match &self.place {
-            Location::Memory => PendingRead(self.run_on_writer(move |ledger| read(ReadSnapshot(ledger)))),
-            Location::Dir(dir) => {
+        match self.place.dir() {
+            None => PendingRead(self.run_on_writer(move |ledger| read(ReadSnapshot(ledger)))),
+            Some(dir) => {
                 let dir = dir.clone();
                 let stands = self.run_on_writer(move |_| connection::as_it_stands(&dir));
                 PendingRead(Box::new(move || read(ReadSnapshot(&stands()?))))
@@ -211,7 +211,7 @@ impl Store {
     /// # Errors
     /// When nothing can be read, or a sum does not fit.
     pub fn report(&self, query: &ReportQuery) -> Result<Vec<ReportRow>, StoreError> {
-        if let Location::Dir(dir) = &self.place {
+        if let Some(dir) = self.place.dir() {
             let _ = self.flush();
             return report::of_file(dir, query);
         }
@@ -224,7 +224,7 @@ impl Store {
     /// # Errors
     /// As [`Store::report`].
     pub fn page(&self, query: &ReportQuery, page: &Page) -> Result<Report, StoreError> {
-        if let Location::Dir(dir) = &self.place {
+        if let Some(dir) = self.place.dir() {
             let _ = self.flush();
             return report::page(&connection::read(dir)?, query, page);
         }

@@ -19,6 +19,19 @@ pub enum Location {
     Memory,
     /// In this directory, which is made where it is missing.
     Dir(PathBuf),
+    /// In this directory, where another process may write it. It is only read; what is written ends with this process and is
+    /// not read again.
+    ReadOnly(PathBuf),
+}
+
+impl Location {
+    /// The directory that it is read from.
+    pub(super) fn dir(&self) -> Option<&PathBuf> {
+        match self {
+            Location::Memory => None,
+            Location::Dir(dir) | Location::ReadOnly(dir) => Some(dir),
+        }
+    }
 }
 
 /// How a store behaves.

@@ -39,6 +39,33 @@ async fn what_cannot_be_explained_is_told_by_the_field() {
     assert_eq!(post("/metrics", ask("x")).await.status, 405);
 }
 
+#[tokio::test]
+async fn the_command_knows_what_the_process_that_serves_has_paid() {
+    let state = tempfile::tempdir().unwrap();
+    let config = format!(
+        "server: {{state_dir: {}}}\n{PROVIDERS}\nroutes:\n  - {{name: all, price: {{budget: {{usd: 0.05, per: total}}}}, offers: [stability/core]}}\n",
+        state.path().display()
+    );
+    let world = World::new(&config).await;
+    let path = state.path().join("easel.yaml");
+    std::fs::write(&path, &config).unwrap();
+    std::fs::write(state.path().join("request.json"), ask("a cat").to_string()).unwrap();
+    let explained = || {
+        let request = state.path().join("request.json");
+        let mut command = easel();
+        command.env("SANDBOX", "http://127.0.0.1:9").arg("explain").arg("--config").arg(&path);
+        let output = command.arg("--request").arg(request).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (good, text) = explained();
+    assert!(good && text.contains("asks stability/core for 1 (first)"), "{text}");
+    assert_eq!(world.draw(ask("a fox")).await.status, 200);
+    world.settled().await;
+    let (good, text) = explained();
+    assert!(good && text.contains("skipped: over_budget") && text.contains("answers budget_exceeded"), "{text}");
+    assert_eq!(world.draw(ask("a cat")).await.error().1, "budget_exceeded");
+}
+
 #[test]
 fn the_command_explains_a_request_from_standard_input_without_a_server() {
     let folder = tempfile::tempdir().unwrap();

@@ -99,7 +99,8 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let plans = growing(on_disk.then(|| dir.path()));
         let ledger = Arc::new(Ledger::default());
-        let durable_ledger = DurableLedger::open_record(ledger.clone(), &plans[0].server, Clock::System).unwrap();
+        let place = plans[0].server.state_dir.clone().map_or(Location::Memory, Location::Dir);
+        let durable_ledger = DurableLedger::open_record(ledger.clone(), &plans[0].server, place, Clock::System).unwrap();
         let ended = AtomicBool::new(false);
         let settled = std::thread::scope(|scope| {
             let booking: Vec<_> = amounts.chunks(30).map(|some| scope.spawn(|| book(&durable_ledger, &plans[0], some))).collect();
