@@ -102,10 +102,10 @@ impl ServiceTimes {
     }
 
     /// The time within which `percent` of a hundred calls to an offer ended lately; `None` of fewer than twenty.
-    pub fn percentile(&self, offer: &str, edits: bool, percent: u8, now: Instant) -> Option<Duration> {
+    pub fn percentile(&self, offer: &str, edits: bool, percent: f64, now: Instant) -> Option<Duration> {
         self.look(offer, edits, now, |recent| {
             let sketch = recent.longest();
-            (sketch.count() >= FEWEST_FOR_PERCENTILE).then(|| quantile(sketch, f64::from(percent.min(100)) / 100.0))?
+            (sketch.count() >= FEWEST_FOR_PERCENTILE).then(|| quantile(sketch, percent.clamp(0.0, 100.0) / 100.0))?
         })?
     }
 
@@ -211,10 +211,10 @@ mod tests {
         for seconds in 1..20 {
             run(&times, seconds, now);
         }
-        assert_eq!(times.percentile(OFFER, false, 90, now), None);
+        assert_eq!(times.percentile(OFFER, false, 90.0, now), None);
         run(&times, 20, now);
-        is_about(times.percentile(OFFER, false, 90, now), 18 * SECOND);
-        is_about(times.percentile(OFFER, false, 50, now), 10 * SECOND);
+        is_about(times.percentile(OFFER, false, 90.0, now), 18 * SECOND);
+        is_about(times.percentile(OFFER, false, 50.0, now), 10 * SECOND);
     }
 
     #[test]
@@ -226,7 +226,7 @@ mod tests {
             run(&times, 10, now + ROTATION + minute * 60 * SECOND);
         }
         let later = now + ROTATION + 30 * 60 * SECOND;
-        is_about(times.percentile(OFFER, false, 99, later).or(times.of(OFFER, false, later).median), 10 * SECOND);
+        is_about(times.percentile(OFFER, false, 99.0, later).or(times.of(OFFER, false, later).median), 10 * SECOND);
         assert_eq!(times.of(OFFER, false, later + 3 * ROTATION).median, None);
     }
 

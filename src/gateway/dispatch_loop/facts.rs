@@ -69,7 +69,7 @@ impl DispatchFacts for GatewayFacts<'_> {
             HedgeAfter::Time(time) => Some(time),
             HedgeAfter::Percentile(percent) => {
                 let edits = self.0.request.edit.is_some();
-                self.0.shared.service_times.percentile(&self.offer(offer)?.name, edits, percent, now)
+                self.0.shared.service_times.percentile(&self.offer(offer)?.name, edits, f64::from(percent), now)
             }
         }
     }
