@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::plan::Hedge;
 use crate::money::{self, Usd};
@@ -21,11 +21,14 @@ const HEDGE: u64 = 1_000_000;
 /// all be hedged; an hour of peace must not pay for a storm in which everything is late and a hedge helps nobody.
 const MOST_KEPT: u64 = 10 * HEDGE;
 
+/// The time of which the dollars are.
+pub const HEDGE_WINDOW: Duration = Duration::from_secs(3600);
+
 /// Money is summed up by the minute.
 const BUCKET_SECONDS: u64 = 60;
 
 /// A minute that ended up to so many minutes ago may have hedges in it that ended in the last 60 minutes.
-const BUCKETS: u64 = 60;
+const BUCKETS: u64 = HEDGE_WINDOW.as_secs() / BUCKET_SECONDS;
 
 /// What a hedge would pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,6 +100,11 @@ impl HedgeBudgets {
         of_route.reserved = of_route.reserved.saturating_add(usd);
         drop(of_route);
         Ok(HedgeReservation { route: Some(known), usd })
+    }
+
+    /// Hedges of an earlier process came to `usd` in the last 60 minutes. They count for 60 minutes more.
+    pub fn recall(&self, route: &str, usd: Usd, now: Instant) {
+        lock(&self.of(route, now)).settle(Usd::ZERO, usd, now);
     }
 
     /// Forgets the routes that are not among these. What is under way is settled all the same.

@@ -91,8 +91,13 @@ impl DispatchLoop {
                 }
                 None => self.dispatch.slot_lost(),
             },
-            // A live request has joined a batch job: what waits as batch waits as live from now on.
-            () = self.flight.raised(), if !self.waiting.is_empty() && self.queued_as == Priority::Batch => self.requeue(),
+            // A live request has joined a batch job: what waits as batch waits as live from now on, and what is late may be
+            // hedged.
+            () = self.flight.raised(), if self.waits_as_batch() || self.hedges_once_raised() => {
+                if self.waits_as_batch() {
+                    self.requeue();
+                }
+            }
             // The moment is only looked at where there is one.
             () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
                 let time = self.time();
@@ -118,6 +123,14 @@ impl DispatchLoop {
                 log::info!("a call nobody waited for brought {pictures} pictures for {cost} USD");
             }
         });
+    }
+
+    fn waits_as_batch(&self) -> bool {
+        !self.waiting.is_empty() && self.queued_as == Priority::Batch
+    }
+
+    fn hedges_once_raised(&self) -> bool {
+        self.spec.priority == Priority::Batch && self.spec.matched.route.hedge.is_some()
     }
 
     /// Leaves the queues, so that the dispatch asks for the same slots once more.

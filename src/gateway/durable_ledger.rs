@@ -12,11 +12,14 @@ use futures_util::future::BoxFuture;
 use crate::calendar::{Moment, Per, Period};
 use crate::clock::Clock;
 use crate::config::plan::{self, OnLedgerError, Plan};
+use crate::dispatch::ChoiceReason;
 use crate::gateway::savings::{Saving, Savings};
 use crate::ledger::counter::{CounterKey, CounterScope, CounterSum};
 use crate::ledger::entry::Verdict;
 use crate::ledger::sliding_window::{KEPT, VerdictChange, WindowFact, WindowSum, Windows};
 use crate::ledger::{BudgetExceeded, Charge, Hold, Intent, Ledger, Settled, add_to_windows, counter_keys};
+use crate::money::Usd;
+use crate::store::report::{Figures, ReportBy, ReportQuery};
 use crate::store::settled_queries::{Filter, Sums};
 use crate::store::{
     Health, Location, OpenedStore, Options, ReadSnapshot, Store, StoreError, Unwritten, VerdictEffect, Write,
@@ -136,6 +139,20 @@ impl DurableLedger {
     /// Whether something new may be paid for.
     pub fn may_pay(&self) -> bool {
         self.on_error == OnLedgerError::Continue || self.store.health().writable
+    }
+
+    /// What hedges came to, or may have, that were settled since a moment, by route. Blocks.
+    ///
+    /// # Errors
+    /// When the record cannot be read, or a sum does not fit.
+    pub fn hedge_costs(&self, since: Moment) -> Result<Vec<(String, Usd)>, StoreError> {
+        let by = vec![ReportBy::Chosen, ReportBy::Route];
+        let rows = self.store.report(&ReportQuery { since: Some(since), by, ..ReportQuery::default() })?;
+        let hedges = rows
+            .into_iter()
+            .filter(|row| row.keys.first().is_some_and(|chosen| chosen == ChoiceReason::Hedge.as_str()));
+        let cost = |figures: &Figures| figures.usd.saturating_add(figures.prepaid).saturating_add(figures.uncertain);
+        Ok(hedges.filter_map(|row| Some((row.keys.get(1)?.clone(), cost(&row.figures)))).collect())
     }
 
     /// How the record does.

@@ -118,6 +118,7 @@ impl Gateway {
         let link_secret = Secret::new(hex);
         let snapshot = Snapshot::new(1, plan, &link_secret)?;
         shared.durable_ledger.follow(&snapshot.plan)?;
+        shared.recall_hedges(&snapshot.plan)?;
         let told = shared.ledger.clone();
         shared.metrics.tell_costs(move || told.costs(clock.now()))?;
         let gateway = Gateway {

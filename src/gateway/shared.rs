@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dashmap::DashMap;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::breaker::{Breakers, WaitingRequests};
@@ -15,7 +16,7 @@ use crate::gateway::durable_ledger::DurableLedger;
 use crate::gateway::idempotency_book::IdempotencyBook;
 use crate::gateway::single_flight::Flights;
 use crate::gateway::start_and_replace_errors::StartError;
-use crate::hedge_budget::HedgeBudgets;
+use crate::hedge_budget::{HEDGE_WINDOW, HedgeBudgets};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::rate_limit::RateLimiter;
@@ -108,6 +109,21 @@ impl Shared {
             lanes: DashMap::new(),
             turns: DashMap::new(),
         })
+    }
+
+    /// Counts what an earlier process paid for hedges in the last hour, where `plan` bounds that. Blocks.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn recall_hedges(&self, plan: &Plan) -> Result<(), StartError> {
+        if plan.routes.iter().all(|route| route.hedge.is_none()) {
+            return Ok(());
+        }
+        let hour = self.clock.now().before(HEDGE_WINDOW);
+        for (route, usd) in self.durable_ledger.hedge_costs(hour)? {
+            self.hedge_budgets.recall(&route, usd, Instant::now().into_std());
+        }
+        Ok(())
     }
 
     /// Does something with a route's turns.

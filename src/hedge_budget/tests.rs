@@ -1,7 +1,5 @@
 //! Stories of a route's hedges, and that no order of events takes them above share or dollars.
 
-use std::time::Duration;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -77,6 +75,16 @@ fn a_reload_brings_new_bounds_at_once_and_a_route_that_is_gone_is_forgotten() {
     assert!(lock(&budgets.routes).is_empty());
     under_way.settle(cents(6), now);
     assert_eq!(budgets.exceeded("r", &USUAL, CENT, now), Some(HedgeBudgetExceeded::Share), "it begins anew");
+}
+
+#[test]
+fn what_an_earlier_process_spent_counts_for_an_hour_more() {
+    let now = Instant::now();
+    let budgets = earned(&USUAL, now);
+    budgets.recall("r", cents(8), now);
+    assert_eq!(budgets.exceeded("r", &USUAL, cents(2), now), None);
+    assert_eq!(budgets.exceeded("r", &USUAL, cents(3), now + 60 * MINUTE), Some(HedgeBudgetExceeded::Dollars));
+    assert_eq!(budgets.exceeded("r", &USUAL, cents(10), now + 61 * MINUTE), None);
 }
 
 #[derive(Clone, Debug)]

@@ -1,14 +1,16 @@
 //! A slow vendor over real sockets, and another that is asked besides: what clients see, what the ledger has, what vendors
 //! charge.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use easel::Usd;
-use easel::sandbox::Name;
+use easel::sandbox::{Name, Sandbox, Settings};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::client::Client;
+use crate::commands::Served;
 use crate::world::{GENERATE, World, ask, ask_with, pictures, route_with};
 
 fn usd(text: &str) -> Usd {
@@ -74,4 +76,25 @@ async fn hundreds_of_calls_some_of_them_late_cost_what_the_vendors_charge_and_he
     assert_eq!((world.spent(), world.invoiced(), Usd::from_nanos(told)), (paid, paid, paid));
     let refused: Value = json!(world.metrics().await.contains("easel_hedges_total{outcome=\"dollars\",route=\"r\"}"));
     assert_eq!(refused, json!(true), "more were late than the dollars pay for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_does_not_begin_another_hour_of_dollars() {
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
+    sandbox.set(Name::Stability, |vendor| vendor.latency = Duration::from_secs(2));
+    let path = folder.path().join("easel.yaml");
+    let state = folder.path().join("state");
+    let server = format!("server: {{listen: 127.0.0.1:0, admin: 127.0.0.1:0, state_dir: '{}'}}", state.display());
+    let hedge = "{after: 100ms, at_most: 100%, max_usd_per_hour: 0.07}";
+    std::fs::write(&path, format!("{server}\n{}", config(hedge))).unwrap();
+    for (prompt, attempts) in [("a fox", "2"), ("another fox", "1")] {
+        let served = Served::start(&path, &sandbox.url(), &[], Stdio::null());
+        let drawn = Client::connect(served.addr).await.post(GENERATE, &ask(prompt)).await;
+        assert_eq!((drawn.status, drawn.header("x-easel-attempts")), (200, attempts), "{prompt}");
+        served.signal("TERM");
+        let (output, log) = tokio::task::spawn_blocking(|| served.end()).await.unwrap();
+        assert!(output.status.success(), "{log}");
+    }
+    assert_eq!(sandbox.invoice().total, Some(usd("0.12")));
 }

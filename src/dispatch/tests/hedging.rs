@@ -249,3 +249,47 @@ fn a_hedge_that_cannot_start_after_all_is_nothing_that_the_answer_tells() {
     world.run(&mut dispatch);
     assert_eq!(world.told[1..], ["0 not hedged: dollars"]);
 }
+
+#[test]
+fn a_place_has_no_second_hedge_while_the_first_is_under_way_even_where_that_is_not_waited_for() {
+    let (mut world, mut dispatch) = begun(4, 1);
+    world.hedge_after[2] = Some(Duration::from_secs(2));
+    world.wake(&mut dispatch);
+    at(&mut world, &mut dispatch, 31);
+    assert_eq!(world.told[2..], ["0 slow", "1 slow", "2 draws [0]"]);
+    at(&mut world, &mut dispatch, 35);
+    assert_eq!(world.told.len(), 5, "the third is late, and the second's call may come still");
+    world.end(&mut dispatch, 1, 36, 0, failed(Class::Server));
+    world.run(&mut dispatch);
+    assert_eq!(world.told[5..], ["3 hedges [0]"]);
+}
+
+#[test]
+fn only_those_pictures_are_hedged_that_are_not_there_yet() {
+    let (mut world, mut dispatch) = begun(3, 2);
+    (world.hedge_after[0], world.hedge_after[1]) = (None, Some(Duration::from_secs(2)));
+    at(&mut world, &mut dispatch, 30);
+    assert_eq!(world.told, ["0 draws [0, 1]", "0 slow", "1 draws [0, 1]"]);
+    // The slow call brings one of the two after all.
+    assert_eq!(world.end(&mut dispatch, 0, 31, 1, CallEnd::default()), [Disposition::Deliver(0)]);
+    world.run(&mut dispatch);
+    at(&mut world, &mut dispatch, 33);
+    assert_eq!(world.told[3..], ["2 hedges [1]"]);
+}
+
+#[test]
+fn with_a_seed_what_is_left_on_both_sides_of_a_picture_is_no_one_call() {
+    let world = World::new(&[1, 1, 1], Duration::from_secs(60));
+    let seeded = |rules| DispatchRules { seeded: true, ..rules };
+    let candidates = (0..3).map(|offer| candidate(offer, 4)).collect();
+    let (mut world, mut dispatch) = begun_with(world, candidates, seeded, 3);
+    (world.hedge_after[0], world.hedge_after[1]) = (None, Some(Duration::from_secs(2)));
+    at(&mut world, &mut dispatch, 30);
+    assert_eq!(world.told, ["0 draws [0, 1, 2]", "0 slow", "1 draws [0, 1, 2]"]);
+    let slow = world.carried.swap_remove(0);
+    let middle = CallEnd { at: vec![1], promised: CENT, ..CallEnd::default() };
+    let ended = dispatch.ended(slow.call, middle, world.now).unwrap();
+    assert_eq!(ended.dispositions, [Disposition::Deliver(1)]);
+    at(&mut world, &mut dispatch, 33);
+    assert_eq!(world.told.len(), 3);
+}

@@ -189,13 +189,15 @@ async fn the_dollars_of_an_hour_are_the_bound_and_come_back_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_call_in_twenty_may_be_hedged_however_many_are_late() {
-    let slow = Slow::on("hedge: {after: 8s, max_usd_per_hour: 100}", slow_and_fast);
-    for request in 0..60 {
-        slow.serve(&format!("fox {request}")).await;
+async fn no_more_calls_are_hedged_than_their_share_however_many_are_late() {
+    for (at_most, requests, hedges) in [("5%", 60, 3), ("50%", 12, 6), ("100%", 12, 12)] {
+        let slow = Slow::on(&format!("hedge: {{after: 8s, at_most: {at_most}, max_usd_per_hour: 100}}"), slow_and_fast);
+        for request in 0..requests {
+            slow.serve(&format!("fox {request}")).await;
+        }
+        slow.idle().await;
+        assert_eq!((slow.ledger(true).0, slow.counted("share")), (hedges, requests - hedges), "{at_most}");
     }
-    slow.idle().await;
-    assert_eq!((slow.ledger(true).0, slow.counted("share")), (3, 60 - 3));
 }
 
 #[tokio::test(start_paused = true)]
@@ -220,17 +222,18 @@ async fn a_reload_turns_hedging_on_and_off_and_gives_no_second_hour_of_dollars()
 #[tokio::test(start_paused = true)]
 async fn a_batch_job_is_not_hedged_until_somebody_waits_for_it() {
     let slow = Slow::on("hedge: {after: 8s, at_most: 100%, max_usd_per_hour: 1}", slow_and_fast);
-    let batch = serve(&slow.gateway, "a red fox", 1, Priority::Batch).await;
-    assert_eq!(batch.attempts, 1);
-    // A live request that is not late at all earns the hedge; then another joins a job.
-    assert_eq!(slow.serve("a blue fox").await.attempts, 2);
+    // A request that insists on one offer is not hedged, and earns a hedge for another.
+    let pinned = ImageRequest::from_json(br#"{"prompt": "a red fox", "model": "first/flux"}"#).unwrap();
+    let pinned = slow.gateway.serve(&slow.gateway.snapshot(), GatewayRequest::new(pinned), |_| None).await;
+    let batch = serve(&slow.gateway, "a blue fox", 1, Priority::Batch).await;
+    assert_eq!((pinned.attempts, batch.attempts), (1, 1));
     let job = serve(&slow.gateway, "a green fox", 1, Priority::Batch);
     let joins = async {
         sleep(Duration::from_secs(3)).await;
         slow.serve("a green fox").await
     };
     let (job, joined) = tokio::join!(job, joins);
-    assert_eq!((job.attempts, joined.cache, joined.as_str()), (1, CacheUse::Joined, "ok"));
+    assert_eq!((job.attempts, joined.cache, joined.as_str()), (2, CacheUse::Joined, "ok"));
 }
 
 /// Service times that are lognormal, of a seed.
