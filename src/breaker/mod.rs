@@ -13,7 +13,7 @@ use crate::breaker::failure_policy::failure_policy;
 pub use crate::breaker::pause::{Pause, PausedUntil};
 pub use crate::breaker::target::{BreakerTarget, ModelOperation};
 use crate::breaker::target::{CircuitName, place};
-pub use crate::breaker::waiting_requests::{WaitingPlace, WaitingRequests};
+pub use crate::breaker::waiting_requests::{Waiter, WaitingPlace, WaitingRequests};
 use crate::config::plan::Breaker as Limits;
 use crate::failure::{Class, Failure, FailureScope};
 

@@ -78,7 +78,8 @@ impl Dispatch {
     fn goes_on_at(&self, PausedUntil { pause, opens, .. }: PausedUntil, now: Instant) -> Instant {
         let wait = opens.saturating_duration_since(now);
         let wait = if pause == Pause::Probing { wait.min(PROBE_RECHECK) } else { wait };
-        let spread = (wait / SPREAD).min(LONGEST_SPREAD) * self.rules.chance.min(1000) / 1000;
-        now + wait + spread
+        // Those who wait for a rate stand in a line, and each has a moment of its own.
+        let chance = if pause == Pause::RateSpent { 0 } else { self.rules.chance.min(1000) };
+        now + wait + (wait / SPREAD).min(LONGEST_SPREAD) * chance / 1000
     }
 }

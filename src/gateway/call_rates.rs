@@ -32,6 +32,12 @@ impl<'a> RatedCall<'a> {
         RatedCall { provider, model: (&model.name, model.rate), priority, pictures: 0, before: (0, 0) }
     }
 
+    /// Whether it uses anything of a rate.
+    pub fn is_rated(&self) -> bool {
+        let limited = |rate: Rate| rate != Rate::default();
+        limited(self.provider.rate) || limited(self.model.1)
+    }
+
     /// The same call after so many others, which draw so many pictures.
     pub fn after(self, before: (u32, u32)) -> RatedCall<'a> {
         RatedCall { before, ..self }

@@ -53,7 +53,7 @@ impl DispatchLoop {
             // A request that joins from here on joins another flight when this one is over.
             let time = self.time();
             self.spec.priority = self.flight.priority();
-            match self.dispatch.next(&GatewayFacts(&self.spec), time) {
+            match self.dispatch.next(&GatewayFacts { spec: &self.spec, place: self.waiting_place.as_ref() }, time) {
                 Action::Start { candidate, places, granted, reason } => {
                     self.start(candidate, places, granted, reason, time);
                 }

@@ -14,7 +14,6 @@ use crate::breaker::PausedUntil;
 use crate::config::plan::{AskWhen, Offer, Priority, Strategy};
 use crate::dispatch::{Action, Dispatch, DispatchFacts, EventTime, Obstacle, OfferStanding, SlotForecast};
 use crate::error::Error;
-use crate::gateway::call_rates::RatedCall;
 use crate::gateway::dispatch_loop::facts::{self, GatewayFacts};
 use crate::gateway::dispatch_loop::state::now;
 use crate::gateway::dispatch_loop::{offer_standing, slot_forecast};
@@ -262,15 +261,14 @@ impl<'a> PlannedFacts<'a> {
     }
 
     fn now(&self) -> GatewayFacts<'a> {
-        GatewayFacts(self.spec)
+        GatewayFacts { spec: self.spec, place: None }
     }
 }
 
 impl DispatchFacts for PlannedFacts<'_> {
     fn paused_until(&self, offer: usize, pictures: u8, now: Instant) -> Option<PausedUntil> {
         let offer = self.offer(offer)?;
-        let call = RatedCall::draw(&offer.provider, &offer.model, pictures.into(), self.spec.priority);
-        facts::paused_until(self.spec, offer, call.after(self.before(offer)), now)
+        facts::paused_until(self.now(), offer, (pictures.into(), self.before(offer)), now)
     }
 
     fn may_pay(&self) -> bool {
@@ -313,11 +311,11 @@ impl DispatchFacts for PlannedFacts<'_> {
     }
 
     fn hedge_after(&self, offer: usize, now: Instant) -> Option<Duration> {
-        GatewayFacts(self.spec).hedge_after(offer, now)
+        GatewayFacts { spec: self.spec, place: None }.hedge_after(offer, now)
     }
 
     fn hedge_exceeds(&self, usd: Usd, now: Instant) -> Option<HedgeBudgetExceeded> {
-        GatewayFacts(self.spec).hedge_exceeds(usd, now)
+        GatewayFacts { spec: self.spec, place: None }.hedge_exceeds(usd, now)
     }
 }
 
@@ -346,7 +344,7 @@ fn explained(
 
 /// What is known of an offer whatever is asked of it.
 fn at_rest(spec: &RoutedRequest, offer: &Offer, index: usize, now: Instant) -> ExplainedOffer {
-    let paused = GatewayFacts(spec).paused_until(index, 1, now);
+    let paused = GatewayFacts { spec, place: None }.paused_until(index, 1, now);
     let left = |until: Instant| until.saturating_duration_since(now).as_millis();
     ExplainedOffer {
         offer: offer.name.clone(),
@@ -357,7 +355,7 @@ fn at_rest(spec: &RoutedRequest, offer: &Offer, index: usize, now: Instant) -> E
         usd: None,
         verdicts: None,
         median_ms: None,
-        hedge_after_ms: GatewayFacts(spec).hedge_after(index, now).map(|time| time.as_millis()),
+        hedge_after_ms: GatewayFacts { spec, place: None }.hedge_after(index, now).map(|time| time.as_millis()),
         wait_ms: 0,
         in_flight: [in_flight(spec, offer), spec.shared.lane(&offer.provider).limit_of(&offer.model.name)],
         paused: paused.map(|paused| (paused.pause.as_str(), left(paused.until))),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::breaker::{BreakerTarget, ModelOperation};
+use crate::breaker::{BreakerTarget, ModelOperation, Waiter};
 use crate::canonical::Canonical;
 use crate::concurrency_limit::Claim;
 use crate::config::plan::{Budget, Hedge, Offer, OnDeadline, Priority};
@@ -103,6 +103,11 @@ impl RoutedRequest {
     /// Whom a slot for a call of `model` in this class is for.
     pub fn claim(&self, priority: Priority, model: &str) -> Claim {
         Claim { priority, tenant: self.caller.tenant.clone(), model: model.into() }
+    }
+
+    /// As whom it waits where it does nothing else.
+    pub fn waiter(&self) -> Waiter {
+        Waiter { priority: self.priority, tenant: self.caller.tenant.clone() }
     }
 
     /// Whose an attempt with `model` of `provider` is.

@@ -7,11 +7,11 @@ use crate::config::plan::{Offer, Priority};
 use crate::dispatch::SlotForecast;
 use crate::gateway::routed_request::RoutedRequest;
 
-/// Of a hundred requests that are let wait, so many may be late. Each of a request's calls can make it late, so that a call is
-/// expected to take no longer than the 99th percentile of the recent ones where one is waited for, and than the 99.75th where
-/// four are. (With the 90th one request in twenty was late in a burst, and half a percent fewer were turned away: `cargo bench
-/// --bench burst`.)
-const LATE_PERCENT: f64 = 1.0;
+/// Of so many requests that are let wait one may be late. Each of a request's calls can make it late, so that a call is
+/// expected to take no longer than all but one in a hundred of the recent ones where one is waited for, and than all but one
+/// in four hundred where four are. (With one in ten, one request in twenty was late in a burst, and half a percent fewer were
+/// turned away: `cargo bench --bench burst`.)
+const ONE_LATE_IN: u32 = 100;
 
 /// What may be expected of an offer, where `calls` of this class come now, and calls of the models `besides` run too.
 /// `None` where nobody knows.
@@ -23,9 +23,8 @@ pub fn slot_forecast(
 ) -> Option<SlotForecast> {
     let wait = expected_wait(spec, offer, (priority, calls, besides), now)?;
     let (times, edits) = (&spec.shared.service_times, spec.request.edit.is_some());
-    let of_one_call = LATE_PERCENT / f64::from(u32::try_from(calls.max(1)).unwrap_or(u32::MAX));
-    let call = times.percentile(&offer.name, edits, 100.0 - of_one_call, now);
-    let call = call.or_else(|| times.of(&offer.name, edits, now).median);
+    let late = ONE_LATE_IN.saturating_mul(u32::try_from(calls.max(1)).unwrap_or(u32::MAX));
+    let call = times.all_but_one_in(late, &offer.name, edits, now);
     Some(SlotForecast { wait, call: call.unwrap_or_default() })
 }
 

@@ -65,11 +65,14 @@ impl DispatchLoop {
             self.waiting_place = None;
             return true;
         };
-        if self.waiting_place.is_none()
+        let who = self.spec.waiter();
+        // One that waited as batch and is live now waits among the live ones.
+        if self.waiting_place.as_ref().is_none_or(|place| *place.who() != who)
             && let Some(offer) = self.offer(candidate)
         {
             let (name, bound) = (&offer.provider.name, offer.provider.concurrency.queue);
-            self.waiting_place = self.spec.shared.waiting_requests.enter(name, bound);
+            let place = self.spec.shared.waiting_requests.enter(name, &who, bound);
+            self.waiting_place = place.or(self.waiting_place.take());
         }
         self.waiting_place.is_some()
     }

@@ -209,8 +209,9 @@ async fn a_call_asks_for_no_more_pictures_than_a_minute_allows() {
     let vendor = BusyVendor::new(0, 99, 429);
     let config = config(32, "rate: {images_per_minute: 1}, ", "").replace(", max_n: 1", ", max_n: 4");
     let gateway = vendor.gateway(&config);
+    let began = Instant::now();
     let outcome = serve(&gateway, r#"{"prompt": "x", "n": 2}"#).await;
-    assert_eq!((outcome.as_str(), outcome.attempts), ("partial", 1), "{:?}", outcome.skipped);
+    assert_eq!((outcome.as_str(), outcome.attempts, began.elapsed().as_secs()), ("ok", 2, 60), "one a minute");
 }
 
 #[tokio::test(start_paused = true)]
@@ -223,4 +224,21 @@ async fn where_every_rate_is_spent_the_client_is_told_when_something_comes_back(
     let error = outcome.result.unwrap_err();
     assert_eq!((error.code(), error.retry_after), ("rate_limit_exceeded", Some(Duration::from_secs(60))));
     assert_eq!(outcome.skipped, [("p/m".to_owned(), "rate_spent")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_for_a_rate_stand_in_a_line_and_who_would_wait_too_long_is_told_at_once() {
+    let vendor = BusyVendor::new(0, 99, 429);
+    let gateway = vendor.gateway(&config(32, "rate: {images_per_minute: 6}, ", "deadline: 300s, "));
+    let began = Instant::now();
+    let asked = (0..14).map(|_| async {
+        let outcome = serve(&gateway, r#"{"prompt": "x"}"#).await;
+        let retry_after = outcome.result.as_ref().err().and_then(|error| error.retry_after);
+        (outcome.as_str(), began.elapsed().as_secs(), retry_after.map(|after| after.as_secs()))
+    });
+    let mut ended = futures_util::future::join_all(asked).await;
+    let refused: Vec<_> = ended.extract_if(.., |(word, ..)| *word != "ok").collect();
+    assert_eq!(refused, [("rate_limit_exceeded", 0, Some(70)); 2], "the line is a minute long");
+    let after: Vec<u64> = ended.iter().map(|(_, after, _)| *after).collect();
+    assert_eq!(after, [0, 0, 0, 0, 0, 0, 10, 20, 30, 40, 50, 60]);
 }
