@@ -22,6 +22,8 @@ struct SlowVendors {
     times: Mutex<Times>,
     /// Who was called, and at what price.
     invoice: Mutex<Vec<(String, Usd)>>,
+    /// Who fails, and charges nothing for that.
+    fails: Mutex<Option<&'static str>>,
 }
 
 struct SlowClient(Arc<SlowVendors>);
@@ -36,14 +38,17 @@ impl HttpClient for SlowClient {
     ) -> BoxFuture<'a, Result<HeldReply, TransportError>> {
         let host = call.url.host_str().unwrap();
         let (_, price) = PRICES.into_iter().find(|(known, _)| *known == host).unwrap();
-        let mut invoice = self.0.invoice.lock().unwrap();
-        invoice.push((host.to_owned(), usd(price)));
-        let shade = u8::try_from(invoice.len() % 256).unwrap();
-        drop(invoice);
         let takes = (self.0.times.lock().unwrap())(host);
+        let mut invoice = self.0.invoice.lock().unwrap();
+        let answer = if *self.0.fails.lock().unwrap() == Some(host) {
+            reply(500, HeaderMap::new(), r#"{"error": {"message": "out of paper"}}"#.to_owned())
+        } else {
+            invoice.push((host.to_owned(), usd(price)));
+            drawn_in(u8::try_from(invoice.len() % 256).unwrap())
+        };
         Box::pin(async move {
             sleep(takes).await;
-            Ok(HeldReply { reply: drawn_in(shade), held: memory_reservation.reply() })
+            Ok(HeldReply { reply: answer, held: memory_reservation.reply() })
         })
     }
 
@@ -75,7 +80,11 @@ struct Slow {
 impl Slow {
     fn on(route: &str, times: impl FnMut(&str) -> Duration + Send + 'static) -> Slow {
         let plan = config_loader::check("test.yaml", &config(route), &ProcessEnv).unwrap();
-        let vendors = Arc::new(SlowVendors { times: Mutex::new(Box::new(times)), invoice: Mutex::default() });
+        let vendors = Arc::new(SlowVendors {
+            times: Mutex::new(Box::new(times)),
+            invoice: Mutex::default(),
+            fails: Mutex::default(),
+        });
         let clock = Clock::Manual(ManualClock::at(late_on("2026-11-30")));
         let gateway = Gateway::with_parts(plan, clock, Box::new(SlowClient(vendors.clone()))).unwrap();
         Slow { gateway, vendors }
@@ -152,6 +161,22 @@ async fn a_hedge_that_comes_second_is_kept_and_its_price_is_in_the_answer_too() 
     assert_eq!(outcome.calls[0].offer, "first/flux");
     slow.idle().await;
     assert_eq!((slow.counted("won"), slow.counted("lost"), slow.invoiced()), (0, 1, usd("0.03000001")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_that_fails_is_no_loss_and_leaves_the_dollars_of_the_hour() {
+    let slow = Slow::on("hedge: {after: 8s, at_most: 100%, max_usd_per_hour: 0.03}", slow_and_fast);
+    *slow.vendors.fails.lock().unwrap() = Some(SECOND);
+    let began = Instant::now();
+    let outcome = slow.serve("a red fox").await;
+    assert_eq!((began.elapsed().as_secs(), outcome.attempts, outcome.cost), (60, 2, usd("0.010000007")));
+    let calls: Vec<_> = outcome.calls.iter().map(|call| (call.reason, call.outcome)).collect();
+    assert_eq!((calls, slow.counted("failed")), (vec![("hedge", "server_error"), ("first", "ok")], 1));
+    *slow.vendors.fails.lock().unwrap() = None;
+    assert_eq!(slow.serve("a blue fox").await.attempts, 2);
+    slow.idle().await;
+    assert_eq!((slow.counted("won"), slow.counted("dollars")), (1, 0));
+    assert_eq!(slow.invoiced(), slow.ledger(true).1.checked_add(slow.ledger(false).1).unwrap());
 }
 
 #[tokio::test(start_paused = true)]
