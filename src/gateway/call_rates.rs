@@ -89,8 +89,9 @@ impl<'a> RatedCall<'a> {
             let per_minute = per_minute.filter(|_| count > 0)?;
             Some(RateCharge { what, per_minute, count, at })
         };
-        let provider = |charge: Option<RateCharge>| Some((self.provider.name.clone(), charge?));
-        let whole = |charge: Option<RateCharge>| Some((format!("{}/{model}", self.provider.name), charge?));
+        // Most offers have no rate, and pay for no name here.
+        let provider = |charge: Option<RateCharge>| charge.map(|charge| (self.provider.name.clone(), charge));
+        let whole = |charge: Option<RateCharge>| charge.map(|charge| (format!("{}/{model}", self.provider.name), charge));
         [
             provider(charge(RateUnit::Requests, of_provider.requests_per_minute, 1)),
             provider(charge(RateUnit::Images, of_provider.images_per_minute, self.pictures)),
