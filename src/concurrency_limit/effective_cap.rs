@@ -84,6 +84,8 @@ mod tests {
             EffectiveCap::cut(&mut cap, 32, start, start + SECOND);
         }
         assert_eq!(slots(cap), Some(16));
+        EffectiveCap::cut(&mut cap, 16, start + SECOND, start + 2 * SECOND);
+        assert_eq!(slots(cap), Some(16), "it was sent in the very moment of the cut");
         EffectiveCap::cut(&mut cap, 12, start + 2 * SECOND, start + 3 * SECOND);
         assert_eq!(slots(cap), Some(6), "twelve were too many, whatever may run");
         for nth in 0..5 {
@@ -118,6 +120,8 @@ mod tests {
         (0..100).for_each(|_| EffectiveCap::grow(&mut cap, (10, 32), start, start + 2 * SECOND));
         (0..100).for_each(|_| EffectiveCap::grow(&mut cap, (4, 32), start + 2 * SECOND, start + 3 * SECOND));
         assert_eq!(cap, before);
+        (0..11).for_each(|_| EffectiveCap::grow(&mut cap, (5, 32), start + 2 * SECOND, start + 3 * SECOND));
+        assert_eq!(slots(cap), Some(11), "half of it is enough");
     }
 
     #[test]
@@ -126,6 +130,10 @@ mod tests {
         EffectiveCap::cut(&mut cap, 20, start, start);
         EffectiveCap::grow(&mut cap, (1, 32), start + SECOND, start + FORGOTTEN_AFTER - SECOND);
         assert_eq!(slots(cap), Some(10));
+        let mut in_the_way = cap;
+        EffectiveCap::grow(&mut in_the_way, (10, 32), start + SECOND, start + FORGOTTEN_AFTER - SECOND);
+        EffectiveCap::grow(&mut in_the_way, (1, 32), start + SECOND, start + FORGOTTEN_AFTER);
+        assert_eq!(slots(in_the_way), Some(10), "a second ago it was in the way");
         EffectiveCap::grow(&mut cap, (1, 32), start + SECOND, start + FORGOTTEN_AFTER);
         assert_eq!(cap, None);
     }

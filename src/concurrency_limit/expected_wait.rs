@@ -185,5 +185,7 @@ mod tests {
         let rivalry =
             Rivalry { shares: Shares { batch_ppm: 100_000 }, class: Priority::Batch, lacks: (0, 9), others: 3 };
         assert_eq!((rivalry.releases(1), rivalry.releases(10)), (4, 13));
+        let rivalry = Rivalry { others: 100, ..rivalry };
+        assert_eq!(rivalry.releases(1), 19, "nine that live lacks, and then each tenth");
     }
 }

@@ -177,6 +177,27 @@ fn of_the_few_slots_that_a_vendor_leaves_a_model_live_and_batch_still_have_their
 }
 
 #[test]
+fn what_a_vendor_leaves_one_model_is_no_share_of_those_who_ask_another() {
+    let shares = Shares { batch_ppm: 500_000 };
+    let (lane, now) = (Lane::new(Concurrency { shares, ..bounds(10, 500) }), Instant::now());
+    let of = |model: &str, claim: Claim| Claim { model: model.into(), ..claim };
+    let refused: Vec<Slot> = (0..4).map(|_| slot(lane.admit(&of("capped", live("web"))))).collect();
+    lane.refused(refused[3].sent(), FailureScope::Model, now, now);
+    drop(refused);
+    assert_eq!(lane.limit_of("capped"), 2, "it is remembered while nobody asks");
+    let people: Vec<Slot> = (0..5).map(|_| slot(lane.admit(&live("web")))).collect();
+    let mut jobs: Vec<Slot> = (0..5).map(|_| slot(lane.admit(&batch("nightly")))).collect();
+    let mut person = ticket(lane.admit(&of("capped", live("web"))));
+    let mut job = ticket(lane.admit(&batch("nightly")));
+    // Live has its five of the ten, though none of the capped model's two.
+    drop(jobs.pop());
+    assert!((&mut person).now_or_never().is_none());
+    drop(came(&mut job));
+    drop(came(&mut person));
+    drop(people);
+}
+
+#[test]
 fn ten_thousand_jobs_in_the_queue_keep_no_live_call_out_of_it() {
     let lane = Lane::new(bounds(1, 10));
     let _running = slot(lane.admit(&batch("nightly")));

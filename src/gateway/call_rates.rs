@@ -91,7 +91,8 @@ impl<'a> RatedCall<'a> {
         };
         // Most offers have no rate, and pay for no name here.
         let provider = |charge: Option<RateCharge>| charge.map(|charge| (self.provider.name.clone(), charge));
-        let whole = |charge: Option<RateCharge>| charge.map(|charge| (format!("{}/{model}", self.provider.name), charge));
+        let whole =
+            |charge: Option<RateCharge>| charge.map(|charge| (format!("{}/{model}", self.provider.name), charge));
         [
             provider(charge(RateUnit::Requests, of_provider.requests_per_minute, 1)),
             provider(charge(RateUnit::Images, of_provider.images_per_minute, self.pictures)),

@@ -82,6 +82,15 @@ fn an_offer_that_is_asked_too_much_lets_both_the_one_for_bursts_and_the_one_for_
     world.paused[0] = Some(paused_till(world.deadline));
     world.run(&mut dispatch);
     assert!(world.over, "a provider that fails is not saturated");
+    // Where another is only full, a slot may come, and that is no outage.
+    let mut world = World::new(&[0, 1, 1], Duration::from_secs(10));
+    let until = world.deadline;
+    world.queue[0] = 1;
+    world.paused[1] = Some(PausedUntil { pause: Pause::RateLimited, until, opens: until });
+    let candidates = vec![candidate(0, 1), candidate(1, 1), waiting(2, &[AskWhen::Unavailable])];
+    let mut dispatch = Dispatch::new(rules(&world, 1), candidates, Vec::new(), 3);
+    world.run(&mut dispatch);
+    assert_eq!(world.told.last().unwrap(), "queue [0]");
 }
 
 #[test]

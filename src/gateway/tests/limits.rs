@@ -8,6 +8,9 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::sleep;
 
 use super::*;
+use crate::config::plan::Priority;
+use crate::gateway::call_rates::RatedCall;
+use crate::rate_limit::RateLimiter;
 
 /// A vendor that draws each picture in so long, and so many at once.
 struct BusyVendor {
@@ -241,4 +244,35 @@ async fn those_who_wait_for_a_rate_stand_in_a_line_and_who_would_wait_too_long_i
     assert_eq!(refused, [("rate_limit_exceeded", 0, Some(70)); 2], "the line is a minute long");
     let after: Vec<u64> = ended.iter().map(|(_, after, _)| *after).collect();
     assert_eq!(after, [0, 0, 0, 0, 0, 0, 10, 20, 30, 40, 50, 60]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_vendors_pause_and_a_rate_that_is_spent_the_longer_one_counts() {
+    let story = Story::on(
+        "providers:\n  first: {kind: openai_compatible, base_url: https://first.example/v1/, api_key: k, \
+         rate: {requests_per_minute: 1}, models: {flux: {price: 0.01}}}\n\
+         routes:\n  - {name: all, cache: false, offers: [first/flux]}\n",
+    );
+    story.script.answers("first.example", rate_limited());
+    story.serve("a fox").await;
+    let outcome = story.serve("a fox").await;
+    assert_eq!(outcome.skipped, [("first/flux".to_owned(), "rate_limited")]);
+    let retry_after = outcome.result.unwrap_err().retry_after.unwrap();
+    assert!(retry_after > Duration::from_secs(590), "{retry_after:?}");
+}
+
+#[test]
+fn a_call_that_one_rate_keeps_back_uses_nothing_of_the_others() {
+    let config = config(32, "rate: {images_per_minute: 9, requests_per_minute: 9}, ", "");
+    let config = config.replace("max_n: 1}", "rate: {requests_per_minute: 1}}");
+    let plan = config_loader::check("test.yaml", &config, &ProcessEnv).unwrap_or_else(|error| panic!("{error}"));
+    let provider = &plan.providers["p"];
+    let (rates, now) = (RateLimiter::default(), std::time::Instant::now());
+    let call = |model: &str| RatedCall::draw(provider, &provider.models[model], 3, Priority::Live);
+    assert!(call("m").take(&rates, now).is_ok());
+    for _ in 0..20 {
+        assert_eq!(call("m").take(&rates, now), Err(Duration::from_secs(60)));
+    }
+    assert_eq!((call("other").take(&rates, now), call("other").take(&rates, now)), (Ok(()), Ok(())));
+    assert!(call("other").take(&rates, now).is_err(), "nine pictures are taken");
 }
