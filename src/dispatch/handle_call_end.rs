@@ -108,10 +108,11 @@ impl Dispatch {
         self.obstacles.note_failure(failure);
     }
 
-    /// Nobody else is asked. Where another call for the same places is under way, a hedge or what it is for, that one has
-    /// the last word: a request that one of two vendors draws is answered with the picture.
+    /// Nobody else is asked. Where another call for the same places is under way (a hedge or what it is for, or the one that
+    /// took over from a slow call), that one has the last word: a request that one of two vendors draws is answered with
+    /// the picture.
     fn stop_with(&mut self, ended: &PendingCall, error: Error) {
-        match self.in_flight.twin(&ended.places).filter(|_| !ended.given_up) {
+        match self.in_flight.twin(&ended.places) {
             Some(twin) => drop(twin.last_word.get_or_insert(error)),
             None => drop(self.stop.get_or_insert(error)),
         }

@@ -111,7 +111,8 @@ impl InFlight {
         self.calls.iter().any(|call| !call.given_up && call.places.contains(&place))
     }
 
-    /// The other call that is waited for and draws some of these places: a hedge, or what it is for.
+    /// The other call that is waited for and draws some of these places: a hedge, what it is for, or the one that took over
+    /// from a slow call.
     pub fn twin(&mut self, places: &[u8]) -> Option<&mut PendingCall> {
         self.calls.iter_mut().find(|call| !call.given_up && call.places.iter().any(|place| places.contains(place)))
     }

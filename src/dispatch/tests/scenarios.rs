@@ -117,6 +117,27 @@ fn an_offer_that_took_as_long_as_is_left_does_not_take_over_from_a_slow_call() {
 }
 
 #[test]
+fn a_slow_call_that_is_refused_does_not_end_what_another_draws_in_its_place() {
+    let slow_is_refused = |other: u8, end: CallEnd| {
+        let mut world = World::new(&[1, 1], Duration::from_secs(10));
+        let rules = DispatchRules { refusals_go_on: false, ..rules(&world, 1) };
+        let mut dispatch = Dispatch::new(rules, vec![candidate(0, 1), candidate(1, 1)], Vec::new(), 2);
+        world.run(&mut dispatch);
+        world.wake(&mut dispatch);
+        assert_eq!(world.told, ["0 draws [0]", "0 slow", "1 draws [0]"]);
+        world.end(&mut dispatch, 0, 6, 0, CallEnd { refused: true, ..CallEnd::default() });
+        world.run(&mut dispatch);
+        assert!(!world.over, "the other may draw it");
+        world.end(&mut dispatch, 1, 7, other, end);
+        world.run(&mut dispatch);
+        assert!(world.over);
+        dispatch.error("all", world.time(), Moment::from_millis(0)).map(|error| error.kind)
+    };
+    assert_eq!(slow_is_refused(1, CallEnd::default()), None);
+    assert_eq!(slow_is_refused(0, failed(Class::Server)), Some(ErrorKind::Refused));
+}
+
+#[test]
 fn a_slot_that_was_waited_for_is_used_in_time_and_given_back_after_the_deadline() {
     let action = |seconds| {
         let mut world = World::new(&[0], Duration::from_secs(10));
