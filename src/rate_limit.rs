@@ -164,6 +164,8 @@ fn cost(per_minute: NonZeroU32, count: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const FOUR: NonZeroU32 = NonZeroU32::new(4).unwrap();
@@ -266,5 +268,48 @@ mod tests {
         assert_eq!(rates.take_sparing("p", charge(1, now), 0), Ok(()));
         rates.keep_only(|who| who != "p");
         assert_eq!(rates.take_sparing("p", charge(4, now), 0), Ok(()));
+    }
+
+    /// The most that a rate allows within so long, a minute's worth at once included.
+    fn allowed(per_minute: u32, within: Duration) -> u128 {
+        u128::from(per_minute) * (SPAN + within).as_nanos() / SPAN.as_nanos()
+    }
+
+    proptest! {
+        #[test]
+        fn no_rate_is_ever_passed_batch_leaves_lives_part_and_who_is_told_to_wait_is_served_then(
+            per_minute in 1..120u32,
+            asks in prop::collection::vec((0..15_000u64, any::<bool>(), 1..6u32), 1..80),
+        ) {
+            let (rates, start) = (RateLimiter::default(), Instant::now());
+            let rate = NonZeroU32::new(per_minute).unwrap();
+            let charge = |count, at| RateCharge { what: RateUnit::Images, per_minute: rate, count, at };
+            let (mut now, mut taken) = (start, Vec::new());
+            for (millis, batch, count) in asks {
+                now += Duration::from_millis(millis);
+                let (count, spared) = (count.min(per_minute), if batch { 900_000 } else { 0 });
+                let wait = rates.ready_in("p", charge(count, now), 0, spared);
+                match rates.take_sparing("p", charge(count, now), spared) {
+                    Ok(()) => prop_assert_eq!(wait, Duration::ZERO),
+                    Err(told) => {
+                        prop_assert_eq!(wait, told);
+                        prop_assert!(!told.is_zero() && told <= SPAN);
+                        now += told;
+                        prop_assert_eq!(rates.take_sparing("p", charge(count, now), spared), Ok(()));
+                    }
+                }
+                taken.push((now, count));
+                for first in 0..taken.len() {
+                    let all: u32 = taken[first..].iter().map(|(_, count)| count).sum();
+                    prop_assert!(u128::from(all) <= allowed(per_minute, now - taken[first].0), "{all} of {per_minute}");
+                }
+                // What is more than batch's part goes alone, when all has come back.
+                let lives = per_minute * 9 / 10;
+                if batch && count + lives <= per_minute && lives > 0 {
+                    // But for nanoseconds: what each use takes is rounded up.
+                    prop_assert!(rates.ready_in("p", charge(lives, now), 0, 0) < Duration::from_micros(1));
+                }
+            }
+        }
     }
 }
