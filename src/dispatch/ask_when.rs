@@ -79,7 +79,7 @@ impl Dispatch {
                 continue;
             }
             match self.obstacle(nth, pictures, facts, time) {
-                None if !self.history[nth].full && facts.has_room(candidate.offer) => return Regulars::Able,
+                None if !self.history[nth].full && facts.has_free_slot(candidate.offer) => return Regulars::Able,
                 None => stand = Regulars::Saturated,
                 Some(Obstacle::PausedUntil(paused))
                     if stand == Regulars::Unavailable && is_asked_too_much(paused.pause) =>

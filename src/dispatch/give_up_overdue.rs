@@ -29,7 +29,7 @@ impl Dispatch {
         let left = time.deadline.saturating_duration_since(time.now);
         !self.in_flight.has_call_to(candidate)
             && self.history[candidate].took < left
-            && facts.has_room(self.candidates[candidate].offer)
+            && facts.has_free_slot(self.candidates[candidate].offer)
             && self.backs_off_until(candidate, time.now).is_none()
             && self.obstacle(candidate, pictures, facts, time).is_none()
     }

@@ -83,10 +83,7 @@ pub trait DispatchFacts {
     /// How long a request may wait for a slot, or for the end of the offer's pause.
     fn max_wait(&self, offer: usize) -> Duration;
 
-    /// Whether the offer's provider has a slot free, or room in its queue.
-    fn has_room(&self, offer: usize) -> bool;
-
-    /// Whether it has a slot free.
+    /// Whether the offer's provider has a slot free for its model.
     fn has_free_slot(&self, offer: usize) -> bool;
 
     /// How long a call to the offer takes before it is unusually late, and another offer is asked besides. `None` where that

@@ -114,10 +114,6 @@ impl DispatchFacts for World {
         Some(SlotForecast { wait: one.wait * u32::from(calls), ..one })
     }
 
-    fn has_room(&self, offer: usize) -> bool {
-        self.slots[offer] > 0 || self.queue[offer] > 0
-    }
-
     fn has_free_slot(&self, offer: usize) -> bool {
         self.slots[offer] > 0
     }

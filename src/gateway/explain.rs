@@ -187,7 +187,7 @@ impl Planned {
             match dispatch.next(&facts, time) {
                 Action::Start { candidate, places, reason, granted: _ } => {
                     let Candidate { offer, usd, .. } = *dispatch.candidate(candidate);
-                    if !facts.has_room(offer) {
+                    if !facts.has_free_slot(offer) {
                         dispatch.not_started(candidate, Obstacle::AtCapacity);
                         continue;
                     }
@@ -294,7 +294,7 @@ impl DispatchFacts for PlannedFacts<'_> {
         self.now().max_wait(offer)
     }
 
-    fn has_room(&self, offer: usize) -> bool {
+    fn has_free_slot(&self, offer: usize) -> bool {
         let Some(offer) = self.offer(offer) else { return false };
         let running = self.running(&offer.provider.name);
         self.spec.shared.lane(&offer.provider).has_room(&offer.model.name, &running)
@@ -304,10 +304,6 @@ impl DispatchFacts for PlannedFacts<'_> {
         let offer = self.offer(offer)?;
         let running = self.running(&offer.provider.name);
         slot_forecast::slot_forecast(self.spec, offer, (self.spec.priority, calls.into(), &running), now)
-    }
-
-    fn has_free_slot(&self, offer: usize) -> bool {
-        self.has_room(offer)
     }
 
     fn hedge_after(&self, offer: usize, now: Instant) -> Option<Duration> {

@@ -61,12 +61,8 @@ impl DispatchFacts for GatewayFacts<'_> {
         self.offer(offer).map_or(Duration::ZERO, |offer| offer.provider.concurrency.max_wait)
     }
 
-    fn has_room(&self, offer: usize) -> bool {
-        self.offer(offer).is_some_and(|offer| self.spec.shared.lane(&offer.provider).has_room(&offer.model.name, &[]))
-    }
-
     fn has_free_slot(&self, offer: usize) -> bool {
-        self.has_room(offer)
+        self.offer(offer).is_some_and(|offer| self.spec.shared.lane(&offer.provider).has_room(&offer.model.name, &[]))
     }
 
     fn hedge_after(&self, offer: usize, now: Instant) -> Option<Duration> {
