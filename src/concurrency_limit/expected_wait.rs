@@ -9,7 +9,7 @@ use crate::concurrency_limit::lane_state::LaneState;
 use crate::config::plan::{Priority, Shares};
 
 /// What two classes that both wait have in slots, as one of them sees it.
-struct Rivalry {
+struct Contention {
     shares: Shares,
     class: Priority,
     /// Slots that each class lacks of its own: this one's and the other's.
@@ -18,13 +18,13 @@ struct Rivalry {
     others: usize,
 }
 
-impl Rivalry {
+impl Contention {
     /// How many slots come back, to whomever they go, until the class has got `slots` of them.
     ///
     /// While both wait a class that lacks slots of its own gets each that comes back, live before batch; after that a class gets
     /// back what its own calls leave, which is its share of all. It waits for no more than all of the other's calls.
     fn releases(&self, slots: usize) -> usize {
-        let Rivalry { shares, class, lacks: (lacks, other_lacks), others } = *self;
+        let Contention { shares, class, lacks: (lacks, other_lacks), others } = *self;
         let first = if class == Priority::Live { 0 } else { other_lacks.min(others) };
         let at_share = u64::try_from(slots.saturating_sub(lacks)).unwrap_or(u64::MAX);
         let all = at_share.saturating_mul(1_000_000).div_ceil(u64::from(shares.ppm(class)).max(1));
@@ -54,21 +54,21 @@ impl<W> LaneState<W> {
         let slots = self.queues.get(claim.priority).before(&claim.tenant, counts) + calls - free;
         // After a limit was lowered, the first slots that come back are handed to nobody.
         let excess = if capped { running - of_model } else { self.in_flight.sum().saturating_sub(limit) };
-        let releases = self.rivalry(claim, capped, of_model).map_or(slots, |rivalry| rivalry.releases(slots));
+        let releases = self.contention(claim, capped, of_model).map_or(slots, |contention| contention.releases(slots));
         let releases = releases.saturating_add(excess);
         let pace = self.slots_a_second(counts, held)?;
         Duration::try_from_secs_f64(f64::from(u32::try_from(releases).unwrap_or(u32::MAX)) / pace).ok()
     }
 
     /// How the classes stand, if calls of the other wait.
-    fn rivalry(&self, claim: &Claim, capped: bool, of_model: usize) -> Option<Rivalry> {
+    fn contention(&self, claim: &Claim, capped: bool, of_model: usize) -> Option<Contention> {
         let (class, other) = (claim.priority, other(claim.priority));
         let others = self.waiting(other);
         let of_one = self.models.get(&claim.model).filter(|_| capped);
         let (limit, in_flight) = of_one.map_or((self.limit(), self.in_flight), |state| (of_model, state.in_flight));
         let shares = self.bounds.shares;
         let lacks = |class| owned(shares, limit, class).saturating_sub(*in_flight.get(class));
-        (others > 0).then(|| Rivalry { shares, class, lacks: (lacks(class), lacks(other)), others })
+        (others > 0).then(|| Contention { shares, class, lacks: (lacks(class), lacks(other)), others })
     }
 
     /// How many slots come back in a second. Calls of a model of which nothing is known count like the others.
@@ -182,10 +182,10 @@ mod tests {
 
     #[test]
     fn who_waits_alone_with_few_others_waits_for_no_more_than_all_of_them() {
-        let rivalry =
-            Rivalry { shares: Shares { batch_ppm: 100_000 }, class: Priority::Batch, lacks: (0, 9), others: 3 };
-        assert_eq!((rivalry.releases(1), rivalry.releases(10)), (4, 13));
-        let rivalry = Rivalry { others: 100, ..rivalry };
-        assert_eq!(rivalry.releases(1), 19, "nine that live lacks, and then each tenth");
+        let contention =
+            Contention { shares: Shares { batch_ppm: 100_000 }, class: Priority::Batch, lacks: (0, 9), others: 3 };
+        assert_eq!((contention.releases(1), contention.releases(10)), (4, 13));
+        let contention = Contention { others: 100, ..contention };
+        assert_eq!(contention.releases(1), 19, "nine that live lacks, and then each tenth");
     }
 }

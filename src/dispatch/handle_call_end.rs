@@ -111,8 +111,10 @@ impl Dispatch {
     /// Nobody else is asked. Where another call for the same places is under way (a hedge or what it is for, or the one that
     /// took over from a slow call), that one has the last word: a request that one of two vendors draws is answered with
     /// the picture.
+    /// Where it draws only some of them, the others would have to be asked of somebody else, and the request ends.
     fn stop_with(&mut self, ended: &PendingCall, error: Error) {
-        match self.in_flight.twin(&ended.places) {
+        let all_drawn = self.places.empty_among(&ended.places).into_iter().all(|place| self.in_flight.draws(place));
+        match self.in_flight.twin(&ended.places).filter(|_| all_drawn) {
             Some(twin) => drop(twin.last_word.get_or_insert(error)),
             None => drop(self.stop.get_or_insert(error)),
         }

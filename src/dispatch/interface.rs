@@ -27,7 +27,7 @@ pub struct DispatchRules {
     /// When the request that this is dispatched for stops waiting. Others that joined it may wait longer.
     pub deadline: Instant,
     /// How long a request like it waits in all.
-    pub patience: Duration,
+    pub deadline_after: Duration,
     /// Whether some of the pictures are no use without the others.
     pub all_or_none: bool,
     /// Failures in all after which no further call is started.

@@ -48,7 +48,8 @@ impl Dispatch {
         let SlotForecast { wait, call } = facts.slot_forecast(offer, waited_for, time.now)?;
         let (longest, left) = (facts.max_wait(offer), time.deadline.saturating_duration_since(time.now));
         // Should the queue be full, or the wait longer than forecast, the answer tells this.
-        let late_by = wait.saturating_sub(longest).max((wait + call).saturating_sub(self.rules.patience)).min(wait);
+        let late_by =
+            wait.saturating_sub(longest).max((wait + call).saturating_sub(self.rules.deadline_after)).min(wait);
         self.obstacles.note_late(time.now + late_by);
         (wait > longest || wait + call > left).then_some(late_by)
     }

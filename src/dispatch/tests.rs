@@ -308,7 +308,7 @@ fn rules(world: &World, wanted: u8) -> DispatchRules {
         spent: Usd::ZERO,
         caps: Caps::default(),
         deadline: world.deadline,
-        patience: world.deadline - world.began,
+        deadline_after: world.deadline - world.began,
         all_or_none: false,
         max_failures: 6,
         max_failures_per_offer: 2,

@@ -32,7 +32,7 @@ pub struct GatewayRequest {
     /// What the caller is willing to pay for it at most.
     pub max_usd: Option<Usd>,
     /// How long the caller waits, where that is less than the route says.
-    pub patience: Option<Duration>,
+    pub deadline_after: Option<Duration>,
     /// What the caller wishes of the cache.
     pub cache: CacheWish,
     /// Its idempotency key: with the same key and request the caller gets the same answer and pays once.
@@ -52,7 +52,7 @@ impl GatewayRequest {
             id,
             caller: Caller::anybody(),
             max_usd: None,
-            patience: None,
+            deadline_after: None,
             cache: CacheWish::Use,
             priority: Priority::Live,
             idempotency_key: None,

@@ -209,7 +209,7 @@ impl Gateway {
             id,
             caller,
             max_usd,
-            patience,
+            deadline_after,
             cache,
             priority,
             idempotency_key: _,
@@ -228,7 +228,7 @@ impl Gateway {
             .check_together(defaulted)
             .map_err(|error| Box::new(Refused { route: Some(route.name.clone()), error }))?;
         let (pinned, seed) = (matched.pinned.as_deref(), self.shared.hash_seed);
-        let patience = patience.map_or(route.deadline, |patience| patience.min(route.deadline));
+        let deadline_after = deadline_after.map_or(route.deadline, |deadline_after| deadline_after.min(route.deadline));
         let rules = snapshot.rules(matched.index, pinned);
         let canonical = Canonical::under(rules, &caller.tenant, &route.name, pinned, &request, seed);
         Ok(ServeRequest {
@@ -244,8 +244,8 @@ impl Gateway {
             priority: caller.priority().lowered_to(priority),
             caller,
             progress,
-            deadline: Instant::now() + patience,
-            patience,
+            deadline: Instant::now() + deadline_after,
+            deadline_after,
         })
     }
 }

@@ -50,7 +50,7 @@ pub struct RoutedRequest {
     /// When the leader's client stops waiting. Followers of the flight may wait longer.
     pub deadline: Instant,
     /// How long it waits in all.
-    pub patience: Duration,
+    pub deadline_after: Duration,
 }
 
 impl RoutedRequest {
@@ -64,7 +64,7 @@ impl RoutedRequest {
             spent: self.spent,
             caps: self.caps,
             deadline: self.deadline.into_std(),
-            patience: self.patience,
+            deadline_after: self.deadline_after,
             all_or_none: route.on_deadline == OnDeadline::Fail,
             explores: false,
             max_failures: route.max_failures,

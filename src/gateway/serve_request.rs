@@ -59,7 +59,7 @@ pub struct ServeRequest {
     /// When the client stops waiting.
     pub deadline: Instant,
     /// How long it waits in all.
-    pub patience: Duration,
+    pub deadline_after: Duration,
 }
 
 impl ServeRequest {
@@ -195,7 +195,7 @@ impl ServeRequest {
             spent: Usd::ZERO,
             open,
             deadline: self.deadline,
-            patience: self.patience,
+            deadline_after: self.deadline_after,
         }
     }
 

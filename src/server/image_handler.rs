@@ -138,12 +138,12 @@ impl Easel {
             request_body::read(session, parse_request::most_bytes(operation, limits), limits, &self.bodies).await?;
         // A body that waits for its turn to be parsed has a place already, which bounds how many wait.
         let permit = self.permit(snapshot)?;
-        let Head { max_usd, patience, priority, idempotency_key, media } = head;
+        let Head { max_usd, deadline_after, priority, idempotency_key, media } = head;
         let request = parse_request::request(session, operation, media, body, limits).await?;
         let (id, cache) = (ctx.id.as_str().into(), cache_wish(session));
         let progress = None;
         let asked =
-            GatewayRequest { request, id, caller, max_usd, patience, cache, priority, idempotency_key, progress };
+            GatewayRequest { request, id, caller, max_usd, deadline_after, cache, priority, idempotency_key, progress };
         Ok((asked, permit))
     }
 
@@ -154,7 +154,7 @@ impl Easel {
         }
         Ok(Head {
             max_usd: request_headers::max_usd(session)?,
-            patience: request_headers::patience(session)?,
+            deadline_after: request_headers::deadline_after(session)?,
             priority: request_headers::priority(session)?,
             idempotency_key: request_headers::idempotency_key(session)?,
             media: parse_request::media(session, operation)?,
@@ -167,7 +167,7 @@ struct Head {
     /// What the caller is willing to pay.
     max_usd: Option<Usd>,
     /// How long it waits.
-    patience: Option<Duration>,
+    deadline_after: Option<Duration>,
     /// Whether somebody waits at all.
     priority: Priority,
     idempotency_key: Option<IdempotencyKey>,

@@ -77,7 +77,7 @@ pub fn max_usd(session: &Session) -> Result<Option<Usd>, Error> {
 const DEADLINE: HeaderName = HeaderName::from_static("x-easel-deadline-ms");
 
 /// How long the caller waits, where that is less than the route says.
-pub fn patience(session: &Session) -> Result<Option<Duration>, Error> {
+pub fn deadline_after(session: &Session) -> Result<Option<Duration>, Error> {
     let Some(value) = session.get_header(DEADLINE) else { return Ok(None) };
     let millis = value.to_str().ok().and_then(|text| text.parse().ok()).map(NonZeroU64::get);
     let wrong = || format!("'{DEADLINE}' is a whole number of milliseconds, from 1.");

@@ -138,6 +138,21 @@ fn a_slow_call_that_is_refused_does_not_end_what_another_draws_in_its_place() {
 }
 
 #[test]
+fn a_slow_call_that_is_refused_ends_the_request_where_somebody_else_would_have_to_be_asked_for_the_rest() {
+    let mut world = World::new(&[1, 1], Duration::from_secs(10));
+    let rules = DispatchRules { refusals_go_on: false, ..rules(&world, 2) };
+    let mut dispatch = Dispatch::new(rules, vec![candidate(0, 2), candidate(1, 1)], Vec::new(), 2);
+    world.run(&mut dispatch);
+    world.wake(&mut dispatch);
+    assert_eq!(world.told[..3], ["0 draws [0, 1]", "0 slow", "1 draws [0]"]);
+    world.end(&mut dispatch, 0, 6, 0, CallEnd { refused: true, ..CallEnd::default() });
+    world.run(&mut dispatch);
+    assert!(world.over);
+    let error = dispatch.error("all", world.time(), Moment::from_millis(0)).unwrap();
+    assert_eq!(error.kind, ErrorKind::Refused);
+}
+
+#[test]
 fn a_slot_that_was_waited_for_is_used_in_time_and_given_back_after_the_deadline() {
     let action = |seconds| {
         let mut world = World::new(&[0], Duration::from_secs(10));
