@@ -19,7 +19,7 @@
 //!    sandbox/          beside it: pretend vendors for trying and testing; shares no code with provider/
 //! 2  provider/         each image API as two pure functions
 //! 1  dispatch/ routing/ cache/ ledger/ idempotency/ alert_evaluator breaker concurrency_limit hedge_budget metrics
-//!    rate_limit retry_budget service_times
+//!    quality/ rate_limit retry_budget service_times
 //!                      decisions and records; the time comes in as an argument
 //! 0  error failure money calendar secret redact_vendor_message rsa_key signed_links image edit_mask request
 //!    canonical capabilities pricing config/
@@ -103,6 +103,7 @@ mod hedge_budget;
 mod idempotency;
 mod ledger;
 mod metrics;
+mod quality;
 mod rate_limit;
 mod retry_budget;
 mod routing;

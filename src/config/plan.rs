@@ -18,6 +18,7 @@ mod hosts;
 mod model;
 mod money;
 mod provider;
+mod quality;
 mod route;
 mod server;
 mod strategy;
@@ -32,6 +33,9 @@ pub use dialect::{AskAt, CostUnit, Dialect, EditAs, Poll, SizeFormat};
 pub use hedge::{Hedge, HedgeAfter};
 pub use hosts::{HostRule, NoHost};
 pub use money::{Billing, Budget};
+pub use quality::{
+    Brand, CheckSet, KeepRejected, OnJudgeError, OutsideJudge, QualityCheck, QualityGate, QualityPool, QualityThresholds,
+};
 pub use strategy::{AcceptanceRules, AskWhen, Strategy};
 
 /// A whole config, ready to run.

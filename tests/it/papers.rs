@@ -153,6 +153,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "hedge_budget",
             "ledger",
             "metrics",
+            "quality",
             "rate_limit",
             "retry_budget",
             "routing",
