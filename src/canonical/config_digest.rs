@@ -16,7 +16,10 @@ use sha2::{Digest as _, Sha256};
 
 pub use crate::canonical::writer::Digest;
 use crate::canonical::writer::FieldWriter;
-use crate::config::plan::{Account, CapabilityOverrides, Dialect, EditOverride, Model, Offer, Provider, Route};
+use crate::config::plan::{
+    Account, CapabilityOverrides, Dialect, EditOverride, Model, Offer, OutsideJudge, Provider, QualityCheck,
+    QualityGate, Route,
+};
 
 /// What a route does to a request before anybody is asked.
 pub fn route_digest(route: &Route) -> Digest {
@@ -45,6 +48,7 @@ pub fn route_digest(route: &Route) -> Digest {
         defaults: _,
         size_tolerance,
         strict,
+        quality,
         // Held against each picture's age when it is looked for.
         cache: _,
     } = route;
@@ -52,7 +56,32 @@ pub fn route_digest(route: &Route) -> Digest {
     sum.all(prompt.meaning());
     sum.debug(size_tolerance);
     sum.debug(strict);
+    if let Some(gate) = quality {
+        quality_digest(&mut sum, gate);
+    }
     sum.digest()
+}
+
+/// Which pictures are accepted: one that was accepted by other rules may not be good enough by these.
+fn quality_digest(sum: &mut Hasher, gate: &QualityGate) {
+    let QualityGate {
+        reject,
+        // Told of a picture that is delivered all the same.
+        flag: _,
+        thresholds,
+        min_size,
+        brand,
+        // Pictures that were rejected are not kept.
+        deliver_best: _,
+        judge,
+    } = gate;
+    if *reject == QualityGate::decodes().reject {
+        return;
+    }
+    sum.debug(reject.iter().collect::<Vec<_>>());
+    sum.debug((thresholds, min_size, brand));
+    let asks = |judge: &OutsideJudge| (judge.url.to_string(), judge.min_score, judge.on_error);
+    sum.debug(judge.as_deref().filter(|_| reject.has(QualityCheck::Judge)).map(asks));
 }
 
 /// How an offer is told to draw, and with what words.

@@ -18,6 +18,7 @@ mod model;
 mod money;
 mod price;
 mod provider;
+mod quality;
 mod route;
 mod scalar;
 mod server;
@@ -32,13 +33,16 @@ pub(super) use model::{Capabilities, Edit, EditBounds, Model, SizeRules, SizeWor
 pub(super) use money::{Billing, Budget, Budgets, Charged, Charges, Per, VolumeTier};
 pub(super) use price::{Addons, Estimate, PerSecond, Price, PriceMapping, PriceRow, Round, TokensPerMillion};
 pub(super) use provider::{Breaker, Concurrency, Entra, EntraApplication, Provider, RetryBudget, Shares};
+pub(super) use quality::{
+    Brand, Judge, KeepRejected, OnJudgeError, QualityGate, QualityPool, QualityThresholds, RouteQuality,
+};
 pub(super) use route::{
     Attempts, Deadline, DeadlineThen, Defaults, Enrich, Limit, LimitedOffer, Match, Offer, OnDeadline, Prompt,
     Refusals, Route, RouteCache, RouteCacheOn, SizeTolerance,
 };
 pub(super) use scalar::{
-    Bytes, Delivery, Dollars, FileFormat, HedgeAfter, Hidden, Percent, Pixels, Quality, Ratio, RowSize, Time, When,
-    ZoneName,
+    Bytes, Color, Decimal, Delivery, Dollars, FileFormat, HedgeAfter, Hidden, Percent, Pixels, Quality, QualityCheck,
+    Ratio, RowSize, Time, When, ZoneName,
 };
 pub(super) use server::{Cache, Cors, Idempotency, Ledger, Limits, OnLedgerError, Server, Tls};
 pub(super) use strategy::{AskWhen, CheapestAccepted, Strategy, StrategyWord};
@@ -51,6 +55,8 @@ pub(super) struct File {
     pub(super) server: Server,
     /// Memory for pictures.
     pub(super) cache: Cache,
+    /// How pictures are looked at, for all routes.
+    pub(super) quality: QualityPool,
     /// Who may ask, each with a key of its own. Default: everybody on this machine, as one client named
     /// `default`; `anyone` serves whoever reaches `server.listen`.
     pub(super) clients: Clients,

@@ -34,7 +34,8 @@ pub use hedge::{Hedge, HedgeAfter};
 pub use hosts::{HostRule, NoHost};
 pub use money::{Billing, Budget};
 pub use quality::{
-    Brand, CheckSet, KeepRejected, OnJudgeError, OutsideJudge, QualityCheck, QualityGate, QualityPool, QualityThresholds,
+    Brand, CheckSet, KeepRejected, OnJudgeError, OutsideJudge, QualityCheck, QualityGate, QualityPool,
+    QualityThresholds,
 };
 pub use strategy::{AcceptanceRules, AskWhen, Strategy};
 
@@ -45,6 +46,8 @@ pub struct Plan {
     pub server: Server,
     /// The cache's bounds.
     pub cache: Cache,
+    /// How pictures are looked at, for all routes.
+    pub quality: QualityPool,
     /// Who may ask; with nobody listed, everybody may, as tenant `default`.
     pub clients: Vec<Arc<Client>>,
     /// Whether the config says in so many words that anyone may ask.

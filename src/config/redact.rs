@@ -10,8 +10,8 @@ use crate::config::suggest::nearest;
 use crate::config::tree::{MapEntry, Node, NodeKind};
 
 /// The keys of the config whose values are secret.
-pub(super) const SECRET_KEYS: [&str; 7] =
-    ["admin_token", "api_key", "client_secret", "credentials", "key_sha256", "link_secret", "webhook"];
+pub(super) const SECRET_KEYS: [&str; 8] =
+    ["admin_token", "api_key", "client_secret", "credentials", "hmac_key", "key_sha256", "link_secret", "webhook"];
 
 /// Words within a key that make its value a secret, whether or not the config knows the key.
 const SECRET_WORDS: [&str; 4] = ["key", "secret", "token", "password"];

@@ -36,6 +36,9 @@ pub(super) fn read(tree: &mut Node, text: &str, findings: &mut Findings) -> Opti
     }
 }
 
+/// So many words are not listed in the middle of a sentence.
+const LONG_CHOICE: usize = 12;
+
 struct SchemaCheck<'a> {
     /// The file's text, redacted.
     text: &'a str,
@@ -249,9 +252,14 @@ impl<'s> SchemaUnion<'s> {
             Some("percent") => "a percentage",
             Some("ratio") => "a shape",
             Some("condition") => "a condition",
+            Some("decimal") => "a number",
+            Some("color") => "a colour",
             _ => "a text",
         };
-        let choice = self.choice.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+        let choice = match self.choice.len() {
+            many @ LONG_CHOICE.. => format!("one of {many} words"),
+            _ => self.choice.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        };
         let words = [
             (self.text, text),
             (!self.choice.is_empty(), choice.as_str()),

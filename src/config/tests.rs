@@ -28,6 +28,7 @@ mod google;
 mod prices;
 mod prompt;
 mod providers;
+mod quality;
 mod reference;
 mod routes;
 mod server;
@@ -299,7 +300,7 @@ fn text_that_is_no_yaml_is_told_where_it_breaks() {
     assert!(unquoted[0].ends_with("write \"${NAME}\" in quotes"), "{unquoted:?}");
     assert_eq!(
         problems("- a\n")[0],
-        "1:3 expected a mapping, found a list | the keys here are: alerts, cache, clients, providers, routes, server"
+        "1:3 expected a mapping, found a list | the keys here are: alerts, cache, clients, providers, quality, routes, server"
     );
     for (text, told) in [
         ("clients: {web: {}}\n", "1:1 expected `anyone` or a list, found a mapping | begin each entry with `- `"),

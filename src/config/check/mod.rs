@@ -23,6 +23,7 @@ mod price_rows;
 mod prices;
 mod prompt;
 mod providers;
+mod quality;
 mod rates;
 mod routes;
 mod server;
@@ -49,9 +50,10 @@ pub(super) fn check(
     remote_refused: &mut Findings,
 ) -> Option<Plan> {
     let mut checker = Checker { findings };
-    let File { server, cache, clients, providers, routes, alerts } = file;
+    let File { server, cache, quality, clients, providers, routes, alerts } = file;
     let server = server::server(&mut checker, server, tree.key("server"));
     let cache = server::cache(&mut checker, cache, tree.key("cache"));
+    let quality = quality::pool(&mut checker, quality, tree.key("quality"));
     let providers = providers::providers(&mut checker, providers, tree.key("providers"), kinds);
     let routes = routes::routes(&mut checker, routes, tree, &providers, kinds);
     let anyone = matches!(clients, Clients::Anyone(_));
@@ -61,5 +63,5 @@ pub(super) fn check(
     let clients = clients::clients(&mut checker, clients, tree, &routes);
     let alerts = alerts::alerts(&mut checker, alerts, tree.key("alerts"));
     let written = Outline::default();
-    Some(Plan { server, cache, clients, anyone, remote_refused: None, providers, routes, alerts, written })
+    Some(Plan { server, cache, quality, clients, anyone, remote_refused: None, providers, routes, alerts, written })
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::capabilities::SizeTolerance;
 use crate::config::check::checker::Checker;
 use crate::config::check::offers::{KnownOffers, offers};
-use crate::config::check::{hedge, money, prompt, strategy};
+use crate::config::check::{hedge, money, prompt, quality, strategy};
 use crate::config::file;
 use crate::config::node_path::NodePath;
 use crate::config::plan::{Defaults, ModelPattern, OnDeadline, Provider, Route, RouteCache};
@@ -122,6 +122,7 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
         defaults: written_defaults,
         size,
         strict,
+        quality: written_quality,
         cache: written_cache,
     } = route;
     let (deadline, on_deadline) = deadline(checker, written_deadline.as_ref(), at.key("deadline"));
@@ -132,6 +133,7 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
     let alone = written_offers.len() == 1 && !at.key("offers").lost_items();
     let offers = offers(checker, written_offers, at.key("offers"), known);
     let ttl = cache.map_or(CACHE_TTL, |cache| cache.ttl);
+    let defaults = self::defaults(checker, written_defaults, at.key("defaults"));
     Route {
         name,
         models: patterns(checker, models.as_deref(), at.key("match").key("models")),
@@ -149,7 +151,8 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
         backoff,
         refusals_go_on: *refusals == Some(file::Refusals::Next),
         prompt: prompt::prompt(checker, written_prompt, at.key("prompt"), known, ttl),
-        defaults: defaults(checker, written_defaults, at.key("defaults")),
+        quality: quality::gate(checker, written_quality.as_ref(), at.key("quality"), defaults.size),
+        defaults,
         size_tolerance: size_tolerance(checker, size, at.key("size"), strict.unwrap_or(false)),
         strict: strict.unwrap_or(false),
         cache,

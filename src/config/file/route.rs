@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::config::file::hedge::Hedge;
 use crate::config::file::money::Budgets;
+use crate::config::file::quality::RouteQuality;
 use crate::config::file::scalar::{Delivery, Dollars, FileFormat, Percent, Pixels, Quality, Time};
 use crate::config::file::strategy::{AskWhen, Strategy};
 
@@ -42,6 +43,9 @@ pub(in crate::config) struct Route {
     pub(in crate::config) size: SizeTolerance,
     /// Skip offers that would bend a size or drop a wish (quality, style, output_compression). Default false.
     pub(in crate::config) strict: Option<bool>,
+    /// Which pictures are accepted: `true` makes the usual checks, `false` none, a section sets them. Default: only what does
+    /// not decode is rejected.
+    pub(in crate::config) quality: Option<RouteQuality>,
     /// Reuse of pictures; `false` turns it off. Default on, for 30d.
     pub(in crate::config) cache: Option<RouteCache>,
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
+use crate::config::plan::QualityCheck as GateCheck;
 use crate::config::presets;
 use crate::image::Format;
 use crate::request::{Quality as QualityWord, ResponseFormat};
@@ -52,6 +53,12 @@ written! {
     Hidden = {"type": "string", "writeOnly": true, "examples": ["${OPENAI_API_KEY}", "${file:/run/secrets/key}"]};
     /// How much effort a picture gets.
     Quality = {"type": "string", "enum": (QualityWord::ALL.iter().map(|quality| quality.as_str()).collect::<Vec<_>>())};
+    /// A check of the quality gate.
+    QualityCheck = {"type": "string", "enum": (GateCheck::ALL.map(GateCheck::as_str))};
+    /// A colour.
+    Color = {"type": "string", "format": "color", "examples": ["#0a3d62"]};
+    /// A number that may have a point.
+    Decimal = {"type": ["string", "number"], "format": "decimal", "examples": [0.5]};
     /// What is known of a vendor.
     Preset = {"type": "string", "enum": (presets::ALL.map(|(name, _)| name))};
     /// A time zone by its IANA name.

@@ -201,12 +201,8 @@ impl QualityGate {
         QualityCheck::Judge,
     ]);
     /// What flags it: a prompt may ask for a night scene, fog, or a banner.
-    pub const FLAG: CheckSet = CheckSet::of(&[
-        QualityCheck::OddRatio,
-        QualityCheck::LowInformation,
-        QualityCheck::Dark,
-        QualityCheck::Light,
-    ]);
+    pub const FLAG: CheckSet =
+        CheckSet::of(&[QualityCheck::OddRatio, QualityCheck::LowInformation, QualityCheck::Dark, QualityCheck::Light]);
 
     /// The gate of a route whose config says nothing of it: what does not decode is no picture.
     pub fn decodes() -> QualityGate {

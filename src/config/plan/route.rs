@@ -8,6 +8,7 @@ use crate::config::plan::hedge::Hedge;
 use crate::config::plan::model::{Model, TextModel};
 use crate::config::plan::money::Budget;
 use crate::config::plan::provider::Provider;
+use crate::config::plan::quality::QualityGate;
 use crate::config::plan::strategy::{AskWhen, Strategy};
 use crate::image::{Format, Size};
 use crate::money::Usd;
@@ -54,6 +55,8 @@ pub struct Route {
     pub size_tolerance: SizeTolerance,
     /// Offers that would drop a wish are skipped.
     pub strict: bool,
+    /// What a picture must be to be accepted; `None` looks at none.
+    pub quality: Option<Arc<QualityGate>>,
     /// Reuse of pictures; `None` is off.
     pub cache: Option<RouteCache>,
 }
