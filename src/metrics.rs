@@ -80,6 +80,10 @@ pub struct Metrics {
     pub alert_notifications: IntCounterVec,
     /// Verdicts of clients on pictures, by what became of them.
     pub feedback: IntCounterVec,
+    /// What judges outside of Easel said of pictures, or why nothing.
+    pub judge_verdicts: IntCounterVec,
+    /// How long they took, the wait for a turn included.
+    pub judge_seconds: HistogramVec,
 }
 
 impl Metrics {
@@ -119,6 +123,8 @@ impl Metrics {
             alert_state,
             alert_notifications,
             feedback: made.counters("feedback_total", "Verdicts of clients on pictures.", &["verdict", "outcome"])?,
+            judge_verdicts: made.counters("judge_total", "What judges said of pictures.", &["route", "verdict"])?,
+            judge_seconds: made.seconds("judge_seconds", "Time of a judge, its queue included.", &["route"])?,
             registry: made.0,
         };
         metrics.registry.register(Box::new(SpendCollector::new(ledger.clone())?))?;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::canonical::Canonical;
 use crate::clock::Clock;
-use crate::config::plan::{Plan, Route};
+use crate::config::plan::{OutsideJudge, Plan, Route};
 use crate::error::{Error, ErrorKind};
 use crate::gateway::idempotency_book::KeyedRequest;
 use crate::gateway::outcome::Outcome;
@@ -43,6 +43,7 @@ pub mod ignored_proxy;
 mod join_few;
 mod kept_answer;
 pub mod outcome;
+pub mod outside_judge;
 pub mod progress;
 pub mod read_file;
 pub mod routed_request;
@@ -119,6 +120,7 @@ impl Gateway {
         let snapshot = Snapshot::new(1, plan, &link_secret)?;
         shared.durable_ledger.follow(&snapshot.plan)?;
         shared.recall_hedges(&snapshot.plan)?;
+        shared.outside_judges.keep_only(judges(&snapshot.plan));
         let told = shared.ledger.clone();
         shared.metrics.tell_costs(move || told.costs(clock.now()))?;
         let gateway = Gateway {
@@ -168,6 +170,7 @@ impl Gateway {
         self.shared.retry_budgets.keep_only(|provider| snapshot.plan.providers.contains_key(provider));
         // Also of a route that hedges no more: whoever turns it off and on again has no second hour of dollars.
         self.shared.hedge_budgets.keep_only(|route| snapshot.plan.routes.iter().any(|known| known.name == route));
+        self.shared.outside_judges.keep_only(judges(&snapshot.plan));
         self.snapshot.store(Arc::new(snapshot));
         self.record_reload(version);
         Ok(version)
@@ -248,6 +251,11 @@ impl Gateway {
             deadline_after,
         })
     }
+}
+
+/// Who is asked about the pictures of some route.
+fn judges(plan: &Plan) -> impl Iterator<Item = &OutsideJudge> {
+    plan.routes.iter().filter_map(|route| route.quality.as_ref()?.judge.as_deref())
 }
 
 /// Why a request is not looked at any further.

@@ -14,6 +14,7 @@ use crate::config::plan::{Plan, Provider};
 use crate::dispatch::WeightedTurns;
 use crate::gateway::durable_ledger::DurableLedger;
 use crate::gateway::idempotency_book::IdempotencyBook;
+use crate::gateway::outside_judge::OutsideJudges;
 use crate::gateway::single_flight::Flights;
 use crate::gateway::start_and_replace_errors::StartError;
 use crate::hedge_budget::{HEDGE_WINDOW, HedgeBudgets};
@@ -62,6 +63,8 @@ pub struct Shared {
     pub tokens: AccessTokens,
     /// Drawings that go on without their client; awaited when the server stops.
     pub work: TaskTracker,
+    /// Who is asked about pictures outside of Easel.
+    pub outside_judges: OutsideJudges,
     /// Secret seed of all hashes.
     pub hash_seed: u64,
     lanes: DashMap<String, Arc<Lane>>,
@@ -87,6 +90,7 @@ impl Shared {
         let idempotency = IdempotencyBook::open(&plan.server, durable_ledger.store(), clock.now())?;
         let metrics = Metrics::new(&ledger)?;
         let replies = metrics.response_body_bytes.clone();
+        let outside_judges = OutsideJudges::new(clock.clone(), hash_seed, &metrics);
         Ok(Shared {
             clock,
             cache: CacheTiers::new(&plan.cache),
@@ -105,6 +109,7 @@ impl Shared {
             transport: Arc::new(Transport::new(client, plan.server.limits.response_bodies, replies)),
             tokens: AccessTokens::default(),
             work: TaskTracker::new(),
+            outside_judges,
             hash_seed,
             lanes: DashMap::new(),
             turns: DashMap::new(),
