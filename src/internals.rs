@@ -43,7 +43,7 @@ pub mod image {
 }
 
 pub mod ledger {
-    pub use crate::ledger::SpendKind;
+    pub use crate::ledger::{Rejections, SpendKind};
 
     pub mod entry {
         pub use crate::ledger::entry::{CostSource, Delivered, Entry, Owner, Purpose, Settlement};

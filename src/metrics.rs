@@ -40,8 +40,12 @@ pub struct Metrics {
     pub attempts: IntCounterVec,
     /// Their duration.
     pub attempt_seconds: HistogramVec,
-    /// Pictures received, by what became of them.
+    /// Pictures that vendors drew, by what became of them.
     pub images: IntCounterVec,
+    /// Those that came and were not delivered, by the first reason against each.
+    pub rejected: IntCounterVec,
+    /// Those that were delivered although a check spoke against them, by every such check.
+    pub flagged: IntCounterVec,
     /// Offers not asked.
     pub skipped: IntCounterVec,
     /// Calls that were late: hedges by what became of them, and why there was none.
@@ -103,7 +107,13 @@ impl Metrics {
             request_seconds: made.seconds("request_seconds", "Time to answer a request.", &["route", "cache"])?,
             attempts: made.counters("attempts_total", "Calls to providers.", &["provider", "model", "outcome"])?,
             attempt_seconds: made.call_seconds()?,
-            images: made.counters("images_total", "Pictures received.", &["provider", "model", "verdict"])?,
+            images: made.counters(
+                "images_total",
+                "Pictures by what became of them.",
+                &["provider", "model", "verdict"],
+            )?,
+            rejected: made.rejected()?,
+            flagged: made.flagged()?,
             skipped: made.counters("skipped_total", "Offers not asked.", &["provider", "reason"])?,
             hedges: made.hedges()?,
             cache_requests: made.counters("cache_requests_total", "Looks into the cache.", &["route", "result"])?,
@@ -183,6 +193,16 @@ impl MetricsBuilder {
             self.gauges("alert_state", "Alerts: 0 inactive, 1 pending, 2 firing.", &["alert", "name"])?,
             self.counters("alert_notifications_total", sent, &["alert", "outcome"])?,
         ))
+    }
+
+    fn rejected(&self) -> Result<IntCounterVec, prometheus::Error> {
+        let help = "Pictures that came and were not delivered, by the first reason against each.";
+        self.counters("rejected_total", help, &["provider", "model", "reason"])
+    }
+
+    fn flagged(&self) -> Result<IntCounterVec, prometheus::Error> {
+        let help = "Pictures that were delivered although a check spoke against them, by that check.";
+        self.counters("flagged_total", help, &["provider", "model", "reason"])
     }
 
     fn call_seconds(&self) -> Result<HistogramVec, prometheus::Error> {

@@ -153,6 +153,17 @@ fn without_an_accepted_picture_its_cost_is_above_every_threshold() {
 }
 
 #[test]
+fn the_acceptance_rate_is_of_all_that_came_and_so_is_the_evidence_for_it() {
+    let rule = Alert { least: 50, ..rule(Measure::AcceptanceRate, Comparison::Below, 400_000) };
+    let mut story = Story::of(rule);
+    assert_eq!(story.then(cost(900_000_000, 0, 49)), (vec![], 0), "fifty pictures are wanted, delivered or not");
+    assert_eq!(story.then(cost(900_000_000, 20, 30)), (vec![], 0), "40% is not below it");
+    assert_eq!(story.then(cost(900_000_000, 19, 31)), (vec![News::Firing], 2));
+    assert_eq!(story.then(cost(900_000_000, 0, 50)), (vec![], 2), "and none is a rate as well");
+    assert_eq!(story.then(cost(900_000_000, 40, 60)), (vec![BETTER], 0));
+}
+
+#[test]
 fn each_name_has_an_episode_of_its_own() {
     let mut story = Story::of(Alert { by: Dimension::Provider, ..dear() });
     story.readings.sums = BTreeMap::from([("one", cost(13_000_000, 1, 0)), ("two", cost(1, 1, 0))]);

@@ -22,7 +22,8 @@ pub struct Args {
     /// The directory that holds the ledger, instead of a config.
     #[arg(long, conflicts_with = "config")]
     state_dir: Option<PathBuf>,
-    /// Group by these: day, provider, model, route, tenant, source, request, chosen (why the offer was asked), outcome.
+    /// Group by these: day, provider, model, route, tenant, source, request, chosen (why the offer was asked), reason (why
+    /// pictures were rejected before they were delivered), outcome.
     #[arg(long, default_value = "provider,model")]
     by: String,
     /// From this day or RFC 3339 moment on.

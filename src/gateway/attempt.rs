@@ -60,8 +60,9 @@ impl Attempt {
         match ended {
             Ok(collected) => {
                 self.count("delivered", collected.pictures.len());
-                self.count("broken", collected.broken);
-                collected.unlike.iter().for_each(|unmet| self.count(unmet.as_str(), 1));
+                let rejections = collected.rejections();
+                self.count("rejected", rejections.count() as usize);
+                rejections.by_reason().for_each(|(reason, pictures)| self.count_rejected(reason, pictures));
                 self.count("refused", usize::from(collected.refused));
             }
             Err(FailedAttempt { failure: Failure { class: Class::Policy, .. }, .. }) => {
@@ -69,6 +70,11 @@ impl Attempt {
             }
             Err(_) => {}
         }
+    }
+
+    fn count_rejected(&self, reason: &str, pictures: u32) {
+        let labels = [self.offer.provider.name.as_str(), &self.offer.model.name, reason];
+        self.shared.metrics.rejected.with_label_values(&labels).inc_by(pictures.into());
     }
 
     fn count(&self, verdict: &str, pictures: usize) {

@@ -157,6 +157,11 @@ fn drawn_in(shade: u8) -> Reply {
     reply(200, HeaderMap::new(), format!(r#"{{"data": [{{"b64_json": "{text}"}}]}}"#))
 }
 
+/// Something that is no picture, in a picture's place.
+fn broken() -> Reply {
+    reply(200, HeaderMap::new(), r#"{"data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}"#.to_owned())
+}
+
 #[tokio::test]
 async fn a_request_that_one_vendor_limits_is_drawn_by_the_next_and_booked_on_the_clocks_day() {
     let story = Story::begin();

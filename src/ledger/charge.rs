@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::ledger::rejections::Rejections;
 use crate::money::Usd;
 use crate::pricing::charged_amount::{ChargedAmount, CostSource};
 use crate::pricing::volume_tiers::VolumeTier;
@@ -22,6 +23,8 @@ pub struct Charge {
     pub uncertain: Usd,
     /// Pictures withheld for their content.
     pub refused: u32,
+    /// Pictures that came and are not delivered, and why.
+    pub rejections: Rejections,
     /// `ok`, or the failure's word.
     pub outcome: &'static str,
     /// How long it took.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::calendar::Moment;
+use crate::ledger::rejections::Rejections;
 use crate::money::Usd;
 pub use crate::pricing::charged_amount::CostSource;
 pub use crate::request::Verdict;
@@ -105,6 +106,8 @@ pub struct Settlement {
     pub billed: u32,
     /// Pictures withheld for their content, charged or not.
     pub refused: u32,
+    /// Pictures that came and were not delivered, charged or not, and why.
+    pub rejections: Rejections,
     /// `ok`, or the failure's word.
     pub outcome: &'static str,
     /// From the first byte sent to the last picture fetched.
@@ -125,9 +128,15 @@ impl Settlement {
             source: CostSource::Nothing,
             billed: 0,
             refused: 0,
+            rejections: Rejections::default(),
             outcome: "ok",
             took: Duration::ZERO,
             pictures: Vec::new(),
         }
+    }
+
+    /// Pictures that came and were not delivered.
+    pub fn rejected(&self) -> u32 {
+        self.rejections.count()
     }
 }

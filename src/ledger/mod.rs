@@ -17,6 +17,7 @@ mod hold;
 mod plan_counters;
 mod price_settlement;
 mod queries;
+mod rejections;
 mod reserve;
 mod restore;
 pub mod sliding_window;
@@ -29,6 +30,7 @@ pub use crate::ledger::sliding_window::event::add_to_windows;
 pub use charge::Charge;
 pub use hold::Hold;
 pub use plan_counters::counter_keys;
+pub use rejections::Rejections;
 pub use reserve::{BudgetExceeded, Intent};
 pub use spend::SpendKind;
 #[cfg(test)]

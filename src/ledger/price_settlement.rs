@@ -42,9 +42,9 @@ impl LedgerState {
         charge: Charge,
         now: Moment,
     ) -> Settlement {
-        let Charge { amount, source, tiers, fee, uncertain, refused, outcome, took, images } = charge;
+        let Charge { amount, source, tiers, fee, uncertain, refused, rejections, outcome, took, images } = charge;
         let Shares { mut delivered, mut lost, billed } = Shares::of(amount, images.len());
-        let unpriced = Settlement { uncertain, refused, outcome, took, ..Settlement::nothing(now) };
+        let unpriced = Settlement { uncertain, refused, rejections, outcome, took, ..Settlement::nothing(now) };
         if source != CostSource::Reported {
             let amounts = delivered.iter_mut().chain(lost.iter_mut());
             if self.tier(billed_model, (tiers.as_deref(), fee), amounts, now).is_none() {

@@ -37,7 +37,7 @@ pub struct WindowFact {
     pub usd: Usd,
     /// Pictures delivered and held to be good.
     pub accepted: u32,
-    /// Pictures delivered and found wanting.
+    /// Pictures found wanting: before they were delivered, or by who saw them.
     pub rejected: u32,
     /// Calls.
     pub attempts: u32,
@@ -70,7 +70,7 @@ pub struct WindowSum {
 }
 
 impl WindowSum {
-    /// Pictures delivered.
+    /// Pictures that came, delivered or rejected before.
     pub fn pictures(&self) -> u64 {
         self.accepted.saturating_add(self.rejected)
     }

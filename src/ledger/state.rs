@@ -86,7 +86,7 @@ impl LedgerState {
         let Settlement { at, usd, prepaid, outcome, .. } = *settlement;
         let accepted = u32::try_from(settlement.pictures.len()).unwrap_or(u32::MAX);
         let cost = usd.saturating_add(prepaid);
-        let fact = WindowFact { usd: cost, accepted, ..WindowFact::default() };
+        let fact = WindowFact { usd: cost, accepted, rejected: settlement.rejected(), ..WindowFact::default() };
         self.see(WindowEvent::Settled { at, owner: entry.owner.clone(), purpose: entry.purpose, outcome, fact });
     }
 

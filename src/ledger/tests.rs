@@ -20,6 +20,7 @@ use crate::request::ImageRequest;
 mod budgets;
 mod monthly_fee;
 mod prices;
+mod rejected;
 mod restore;
 
 const NOON: Moment = Moment::from_millis(1_795_608_000_000); // 2026-11-25T12:00:00Z
@@ -102,6 +103,7 @@ fn pictures(count: usize, each: Usd) -> Charge {
         fee: Usd::ZERO,
         uncertain: Usd::ZERO,
         refused: 0,
+        rejections: Rejections::default(),
         outcome: "ok",
         took: Duration::ZERO,
         images: (0..count).map(|index| format!("{index}").into()).collect(),

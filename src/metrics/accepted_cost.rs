@@ -30,7 +30,7 @@ fn cost_gauges() -> Result<GaugeVec, prometheus::Error> {
 }
 
 fn window_gauges() -> Result<IntGaugeVec, prometheus::Error> {
-    let help = "Pictures delivered in a window, by what is held of them now.";
+    let help = "Pictures that came in a window, by what is held of them now.";
     IntGaugeVec::new(opts("window_images", help), &["by", "name", "window", "verdict"])
 }
 

@@ -118,10 +118,11 @@ fn open(ledger: &Connection, entry: &Entry) -> rusqlite::Result<ItemResult> {
 fn settle(ledger: &Connection, id: i64, settlement: &Settlement) -> rusqlite::Result<ItemResult> {
     let mut update = ledger.prepare_cached(
         "UPDATE attempts SET settled_at = ?2, usd = ?3, prepaid = ?4, lost = ?5, uncertain = ?6, source = ?7,
-             billed = ?8, accepted = ?9, refused = ?10, outcome = ?11, latency_us = ?12
+             billed = ?8, accepted = ?9, rejected = ?10, reason = ?11, refused = ?12, outcome = ?13, latency_us = ?14
          WHERE id = ?1 AND settled_at IS NULL",
     )?;
-    let Settlement { at, usd, prepaid, lost, uncertain, source, billed, refused, outcome, took, pictures } = settlement;
+    let Settlement { at, usd, prepaid, lost, uncertain, source, billed, refused, rejections, outcome, took, pictures } =
+        settlement;
     let changed = update.execute(params![
         id,
         at.millis(),
@@ -132,6 +133,8 @@ fn settle(ledger: &Connection, id: i64, settlement: &Settlement) -> rusqlite::Re
         source.as_str(),
         billed,
         i64::try_from(pictures.len()).unwrap_or(i64::MAX),
+        rejections.count(),
+        rejections.reasons(),
         refused,
         outcome,
         i64::try_from(took.as_micros()).unwrap_or(i64::MAX),

@@ -1,5 +1,5 @@
-//! The ledger as a table: settled attempts grouped by day, provider, model, route, tenant, source, request, reason or
-//! outcome.
+//! The ledger as a table: settled attempts grouped by day, provider, model, route, tenant, source, request, why the offer
+//! was asked, why pictures were rejected, or outcome.
 //!
 //! What is grouped by day is grouped by the days of a time zone. Rows past retention are known by owner and quarter of
 //! an hour, no longer by request; what the cache saved is known by UTC day, tenant and route, and belongs to the day
@@ -39,13 +39,15 @@ pub enum ReportBy {
     Request,
     /// Why the offer was asked.
     Chosen,
+    /// Why pictures were rejected before they were delivered.
+    Reason,
     /// What came of it: `ok`, or what went wrong.
     Outcome,
 }
 
 impl ReportBy {
     /// Every way to group.
-    pub const ALL: [ReportBy; 9] = [
+    pub const ALL: [ReportBy; 10] = [
         ReportBy::Day,
         ReportBy::Provider,
         ReportBy::Model,
@@ -54,6 +56,7 @@ impl ReportBy {
         ReportBy::Source,
         ReportBy::Request,
         ReportBy::Chosen,
+        ReportBy::Reason,
         ReportBy::Outcome,
     ];
 
@@ -68,6 +71,7 @@ impl ReportBy {
             ReportBy::Source => "source",
             ReportBy::Request => "request",
             ReportBy::Chosen => "chosen",
+            ReportBy::Reason => "reason",
             ReportBy::Outcome => "outcome",
         }
     }
@@ -105,7 +109,7 @@ pub struct Figures {
     pub billed: u64,
     /// Pictures delivered and not rejected.
     pub accepted: u64,
-    /// Pictures rejected by who saw them.
+    /// Pictures rejected, before they were delivered or by who saw them.
     pub rejected: u64,
     /// Pictures withheld for their content.
     pub refused: u64,
@@ -213,15 +217,16 @@ pub fn of_file(dir: &Path, query: &ReportQuery) -> Result<Vec<ReportRow>, StoreE
 
 const FACTS: &str = "
 WITH facts AS (
-    SELECT settled_at AS at, tenant, route, provider, model, source, request, chosen, outcome, 1 AS attempts, billed, accepted, rejected,
-           refused, usd, prepaid, lost, uncertain, 0 AS saved_usd, 0 AS saved_pictures, latency_us > 0 AS timed, latency_us
+    SELECT settled_at AS at, tenant, route, provider, model, source, request, chosen, reason, outcome,
+           1 AS attempts, billed, accepted, rejected, refused, usd, prepaid, lost, uncertain,
+           0 AS saved_usd, 0 AS saved_pictures, latency_us > 0 AS timed, latency_us
     FROM attempts WHERE settled_at >= ?1 AND settled_at < ?2
     UNION ALL
-    SELECT quarter, tenant, route, provider, model, source, '', '', '', attempts, billed, accepted, rejected,
+    SELECT quarter, tenant, route, provider, model, source, '', '', '', '', attempts, billed, accepted, rejected,
            refused, usd, prepaid, lost, uncertain, 0, 0, timed, latency_us
     FROM history WHERE quarter >= ?1 AND quarter < ?2
     UNION ALL
-    SELECT day + 43200000, tenant, route, '', '', '', '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, usd, pictures, 0, 0
+    SELECT day + 43200000, tenant, route, '', '', '', '', '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, usd, pictures, 0, 0
     FROM savings WHERE day + 43200000 >= ?1 AND day + 43200000 < ?2
 )
 SELECT sum(attempts), sum(billed), sum(accepted), sum(rejected), sum(refused), sum(usd), sum(prepaid), sum(lost),

@@ -10,7 +10,7 @@ use crate::store::settled_queries::Filter;
 /// The words, each as it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReportParameters {
-    /// `day,provider,model,route,tenant,source,request`, or some of these; empty for one row of all.
+    /// `day,provider,model,route,tenant,source,request,chosen,reason,outcome`, or some of these; empty for one row of all.
     pub by: Option<String>,
     /// A day, or a moment in RFC 3339: from then on.
     pub since: Option<String>,

@@ -10,8 +10,9 @@ use crate::store::store_types::StoreError;
 ///
 /// All money is in nano-dollars, all times are milliseconds since 1970, UTC. `history` holds what `attempts` held
 /// before it grew too old, by quarter of an hour: every zone in use is some quarters away from UTC, so that its days
-/// and months still add up exactly; of the attempts it holds, `timed` are those whose time is in `latency_us`. `savings` are
-/// by UTC day. A row of `idempotency_keys` names its key by the SHA-256 of
+/// and months still add up exactly; of the attempts it holds, `timed` are those whose time is in `latency_us`. `rejected`
+/// counts pictures that were rejected before they were delivered, for which `reason` has the words, and by their viewers.
+/// `savings` are by UTC day. A row of `idempotency_keys` names its key by the SHA-256 of
 /// tenant and key, its request by the SHA-256 of all that decides the answer; the answer itself is a file beside the
 /// ledger, of so many `bytes` and with that SHA-256 as `checksum`.
 pub(super) const STEPS: &[&str] = &[
@@ -100,6 +101,7 @@ CREATE TABLE idempotency_keys (
 ALTER TABLE history ADD COLUMN timed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE history ADD COLUMN latency_us INTEGER NOT NULL DEFAULT 0;
 ",
+    "ALTER TABLE attempts ADD COLUMN reason TEXT NOT NULL DEFAULT ''",
 ];
 
 pub(super) fn version(ledger: &Connection) -> Result<usize, StoreError> {

@@ -41,7 +41,7 @@ pub struct Sums {
     pub billed: u64,
     /// Pictures delivered and not rejected.
     pub accepted: u64,
-    /// Pictures rejected by who saw them.
+    /// Pictures rejected, before they were delivered or by who saw them.
     pub rejected: u64,
     /// Attempts.
     pub attempts: u64,
@@ -58,7 +58,7 @@ pub struct SettledRow {
     pub cost: Usd,
     /// Pictures delivered and not rejected.
     pub accepted: u32,
-    /// Pictures rejected by who saw them.
+    /// Pictures rejected, before they were delivered or by who saw them.
     pub rejected: u32,
     /// `ok`, or the failure's word.
     pub outcome: String,

@@ -9,13 +9,15 @@ use tempfile::{TempDir, tempdir};
 
 use crate::calendar::Zone;
 use crate::config::plan::OnLedgerError;
+use crate::ledger::Rejections;
 use crate::ledger::entry::{CostSource, Delivered, Entry, Owner, Purpose, Settlement};
-use crate::store::report::{Figures, ReportBy};
+use crate::store::report::{Figures, ReportBy, ReportRow};
 use crate::store::*;
 
 mod commits;
 mod old_rows;
 mod opening;
+mod rejected;
 mod reports;
 mod totals;
 mod unwritable;
@@ -63,6 +65,7 @@ fn settled(id: i64, at: Moment, nanos: i64, images: &[&str]) -> Write {
         source: CostSource::Table,
         billed: 1,
         refused: 0,
+        rejections: Rejections::default(),
         outcome: "ok",
         took: Duration::from_micros(1500),
         pictures: images.iter().map(picture).collect(),

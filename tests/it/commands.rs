@@ -8,6 +8,7 @@ use std::time::Duration;
 use easel::Usd;
 use easel::internals::calendar::Moment;
 use easel::internals::config::plan::OnLedgerError;
+use easel::internals::ledger::Rejections;
 use easel::internals::ledger::entry::{CostSource, Delivered, Entry, Owner, Purpose, Settlement};
 use easel::internals::store::{Location, Options, Store, Write};
 use easel::sandbox::{Name, Sandbox, Settings};
@@ -290,14 +291,20 @@ fn an_address_in_use_and_a_missing_file_are_told_plainly() {
     assert!(text(&output.stderr).contains("/nowhere/easel.yaml"), "{}", text(&output.stderr));
 }
 
-/// A ledger with an attempt of each tenant, still being written.
+/// A ledger with an attempt of each tenant, still being written. Where the tenant comes behind a reason, its picture was
+/// rejected for that.
 fn written(dir: &Path, tenants: &[&str]) -> std::sync::Arc<Store> {
     let at: Moment = "2026-11-25T23:30:00Z".parse().unwrap();
     let options = Options::new(Duration::from_secs(86_400 * 400), OnLedgerError::Refuse);
     let store = Store::open(Location::Dir(dir.to_owned()), options, at).unwrap().store;
     for (id, tenant) in (1..).zip(tenants) {
+        let (rejections, tenant): (Rejections, &str) = match tenant.strip_prefix("blank:") {
+            Some(tenant) => (["blank"].into_iter().collect(), tenant),
+            None => (Rejections::default(), tenant),
+        };
+        let delivered = rejections.count() == 0;
         let owner =
-            Owner { tenant: (*tenant).into(), route: "r".into(), provider: "stability".into(), model: "core".into() };
+            Owner { tenant: tenant.into(), route: "r".into(), provider: "stability".into(), model: "core".into() };
         let usd: Usd = "0.040000001".parse().unwrap();
         let (request, purpose) = (format!("req-{id}").into(), Purpose::Draw);
         store.write_unawaited(Write::Open(Entry {
@@ -319,9 +326,10 @@ fn written(dir: &Path, tenants: &[&str]) -> std::sync::Arc<Store> {
             source: CostSource::Table,
             billed: 1,
             refused: 0,
+            rejections,
             outcome: "ok",
             took: Duration::from_secs(1),
-            pictures: vec![Delivered { image: "fox".into(), usd }],
+            pictures: delivered.then(|| Delivered { image: "fox".into(), usd }).into_iter().collect(),
         };
         store.write_unawaited(Write::Settle { id, settlement });
     }
@@ -355,6 +363,20 @@ fn the_ledger_is_printed_exactly_while_another_process_writes_it() {
     assert!(none.contains("nothing was settled"), "{none}");
     store.write_unawaited(Write::Release { id: 9 });
     store.flush().unwrap();
+}
+
+#[test]
+fn the_ledger_has_a_line_for_each_reason_to_reject_pictures_and_what_it_cost() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = written(folder.path(), &["web", "blank:web"]);
+    let said = text(&ledger(folder.path(), &["--by", "model,reason"]).stdout);
+    let lines: Vec<Vec<&str>> = said.lines().map(|line| line.split_whitespace().collect()).collect();
+    let titles = ["model", "reason", "attempts", "billed", "accepted", "rejected", "usd"];
+    assert_eq!(lines[0][..7], titles, "{said}");
+    assert_eq!(lines[1][..7], ["core", "-", "1", "1", "1", "0", "0.040000001"], "{said}");
+    assert_eq!(lines[2][..7], ["core", "blank", "1", "1", "0", "1", "0.040000001"], "{said}");
+    assert_eq!(lines[3][..6], ["all", "2", "2", "1", "1", "0.080000002"], "{said}");
+    drop(store);
 }
 
 #[test]

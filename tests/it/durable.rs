@@ -17,7 +17,7 @@ use easel::internals::ledger::entry::{CostSource, Entry, Owner, Purpose, Settlem
 use easel::internals::store::report;
 use easel::internals::store::report::{ReportBy, ReportQuery};
 use easel::internals::store::{Location, Options, Store, Write};
-use easel::sandbox::{Name, Sandbox, Settings};
+use easel::sandbox::{Mode, Name, Sandbox, Settings};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -159,6 +159,32 @@ async fn a_restart_goes_on_with_the_month_its_tiers_its_commitment_and_what_a_pi
     stop(served).await;
     let rows = by_request(folder.path());
     assert_eq!(easel::internals::money::sum(rows.values().map(|row| row.usd)), Some(usd("0.06")));
+}
+
+#[tokio::test]
+async fn after_kill_9_pictures_that_were_rejected_are_still_part_of_what_an_accepted_one_costs() {
+    let (folder, sandbox) = (tempfile::tempdir().unwrap(), sandbox().await);
+    let text = config(folder.path(), "{usd: 8, per: month}", "");
+    let served = serve(folder.path(), &text, &sandbox);
+    sandbox.set(Name::Stability, |vendor| vendor.mode = Mode::Truncated);
+    assert_eq!(draw(served.addr, "one").await.status, 502);
+    let images = |verdict: &str, window: &str| {
+        format!("easel_window_images{{by=\"provider\",name=\"stability\",verdict=\"{verdict}\",window=\"{window}\"}}")
+    };
+    assert_eq!(metric(served.admin, &images("rejected", "1h")).await, "2", "it was asked twice");
+    served.signal("KILL");
+    drop(served);
+    sandbox.set(Name::Stability, |vendor| vendor.mode = Mode::Normal);
+    let served = serve(folder.path(), &text, &sandbox);
+    assert_eq!(draw(served.addr, "two").await.status, 200);
+    for window in ["1h", "1d", "total"] {
+        let (accepted, rejected) = (images("accepted", window), images("rejected", window));
+        let told = (metric(served.admin, &accepted).await, metric(served.admin, &rejected).await);
+        assert_eq!(told, ("1".to_owned(), "2".to_owned()), "{window}");
+    }
+    let cost = "easel_cost_per_accepted_usd{by=\"provider\",name=\"stability\",window=\"1h\"}";
+    assert_eq!(metric(served.admin, cost).await, "0.12");
+    stop(served).await;
 }
 
 #[tokio::test]

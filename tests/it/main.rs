@@ -53,6 +53,7 @@ mod readers; // clients that read slowly, or not at all
 mod reckoning; // random prices and answers, recorded and reckoned again
 mod recovery; // a provider that comes back
 mod refusals; // bad input
+mod rejected; // pictures that come and are not delivered
 mod reload; // config changes under traffic
 mod replies; // what replies may take, alone and together
 mod scrape; // what scrapers see, several at once

@@ -27,7 +27,8 @@ fn wishes(line: &Line) -> Vec<(&'static str, Value)> {
 }
 
 fn wrong_sizes(metrics: &str) -> u64 {
-    let lines = metrics.lines().filter(|line| line.starts_with("easel_images_total") && line.contains("wrong_size"));
+    let lines =
+        metrics.lines().filter(|line| line.starts_with("easel_rejected_total") && line.contains("\"wrong_size\""));
     lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
 
@@ -136,7 +137,7 @@ async fn another_file_format_is_told_and_a_strict_route_does_not_deliver_it() {
     }
     let world = World::new(&of(", strict: true")).await;
     assert_eq!(world.draw(webp.clone()).await.error().0, 502);
-    assert!(world.metrics().await.contains("verdict=\"wrong_format\"} 1"));
+    assert!(world.metrics().await.contains("reason=\"wrong_format\"} 1"));
     assert!(world.spent() > Usd::ZERO && world.spent() == world.invoiced());
 }
 

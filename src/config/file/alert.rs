@@ -16,7 +16,7 @@ pub(in crate::config) struct Alert {
     pub(in crate::config) when: Option<When>,
     /// How long Easel looks back. Default 1h.
     pub(in crate::config) over: Option<Time>,
-    /// With fewer pictures delivered in that time, the alert neither begins nor ends. Default 0.
+    /// With fewer pictures in that time, delivered and rejected, the alert neither begins nor ends. Default 0.
     pub(in crate::config) min_images: Option<u64>,
     /// For error_rate: with fewer calls in that time, the alert neither begins nor ends. Default 0.
     pub(in crate::config) min_attempts: Option<u64>,

@@ -6,6 +6,7 @@ use crate::cache::GeneratedPicture;
 use crate::capabilities::Mismatch;
 use crate::failure::{Class, Failure};
 use crate::image::Picture;
+use crate::ledger::Rejections;
 use crate::money::Usd;
 use crate::provider::{Reported, Usage};
 
@@ -50,6 +51,14 @@ pub(super) struct CollectedPictures {
     pub(super) refused_billed: u8,
     pub(super) usage: Usage,
     pub(super) failure: Option<Failure>,
+}
+
+impl CollectedPictures {
+    /// The pictures that came and are not delivered, by the first reason against each.
+    pub(super) fn rejections(&self) -> Rejections {
+        let unlike = self.unlike.iter().map(|unmet| unmet.as_str());
+        std::iter::repeat_n("broken", self.broken).chain(unlike).collect()
+    }
 }
 
 /// How an attempt ended without pictures.

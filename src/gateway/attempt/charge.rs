@@ -36,6 +36,7 @@ impl Attempt {
             Err(failed) => failed.open,
         };
         let (collected, undelivered) = self.undelivered(ended);
+        let rejections = collected.rejections();
         let CollectedPictures { pictures, at, broken, unlike, refused, usage, failure, .. } = collected;
         let rejected = broken + unlike.len();
         let sizes: Vec<Size> = pictures.iter().map(|picture| picture.size).collect();
@@ -48,6 +49,7 @@ impl Attempt {
             fee: self.offer.model.price.fee,
             uncertain: undelivered.uncertain,
             refused: u32::from(refused),
+            rejections,
             outcome: failure.as_ref().map_or("ok", |failure| failure.class.as_str()),
             took,
             images: generated.iter().map(|picture| picture.id.clone()).collect(),

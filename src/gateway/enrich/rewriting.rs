@@ -20,7 +20,7 @@ use crate::gateway::enrich::rewrite_cache_scope::RewriteCacheScope;
 use crate::gateway::enrich::rewrite_limits::RewriteLimits;
 use crate::gateway::routed_request::RoutedRequest;
 use crate::ledger::entry::Purpose;
-use crate::ledger::{BilledModel, Charge, Hold, Intent};
+use crate::ledger::{BilledModel, Charge, Hold, Intent, Rejections};
 use crate::metrics::seconds;
 use crate::money::Usd;
 use crate::pricing::TextTokens;
@@ -203,8 +203,8 @@ impl Rewriting<'_> {
         };
         let amount = ChargedAmount::Total { usd, billed: 0 };
         let (outcome, images) = (outcome(told), Vec::new());
-        let (tiers, fee) = (None, Usd::ZERO);
-        let charge = Charge { amount, source, tiers, fee, uncertain, refused: 0, outcome, took, images };
+        let (tiers, fee, rejections) = (None, Usd::ZERO, Rejections::default());
+        let charge = Charge { amount, source, tiers, fee, uncertain, refused: 0, rejections, outcome, took, images };
         let settled = self.spec.shared.durable_ledger.settle(hold, charge).await.settlement;
         let promised = settled.usd.saturating_add(settled.prepaid).saturating_add(uncertain);
         CallCost { cost: settled.usd, promised }

@@ -58,6 +58,32 @@ async fn a_cheap_offer_whose_pictures_are_rejected_is_asked_after_a_dear_one_on_
 }
 
 #[tokio::test]
+async fn a_cheap_offer_whose_pictures_come_broken_is_asked_after_a_dear_one_without_anybodys_word() {
+    let story = Story::on(&config("", "attempts: {backoff: 1ms}, strategy: {cheapest_accepted: {explore: 0%}}"));
+    for cheap in [broken(), broken()] {
+        story.script.answers("second.example", cheap);
+    }
+    for dear in [reply(500, HeaderMap::new(), "{}".to_owned()), drawn_in(1)] {
+        story.script.answers("first.example", dear);
+    }
+    let outcome = story.serve("fox 1").await;
+    let asked = ["second.example", "first.example", "second.example", "first.example"];
+    assert_eq!((story.script.called().as_slice(), outcome.cost), (asked.map(str::to_owned).as_slice(), usd("0.04")));
+    // With the prior, one in four of the cheap one's pictures and two in three of the dear one's: four cents and three.
+    assert_eq!(story.drawn_by("fox 2").await, "first.example");
+    let hour = |offer| {
+        let ledger = &story.gateway.shared.ledger;
+        let sum = ledger.on_route("all", offer, Duration::from_secs(3600), late_on("2026-11-30"));
+        (sum.accepted, sum.rejected)
+    };
+    assert_eq!([hour("second/flux"), hour("first/flux")], [(0, 2), (2, 0)]);
+    let query = ReportQuery { by: vec![ReportBy::Provider, ReportBy::Reason], ..ReportQuery::default() };
+    let rows = story.gateway.shared.durable_ledger.store().report(&query).unwrap();
+    let told: Vec<_> = rows.iter().map(|row| (row.keys.join(" "), row.figures.rejected, row.figures.lost)).collect();
+    assert_eq!(told, [("first ".to_owned(), 0, Usd::ZERO), ("second broken".to_owned(), 2, usd("0.02"))]);
+}
+
+#[tokio::test]
 async fn shares_are_kept_to_the_request() {
     let story = Story::on(&config("", "strategy: {weighted: {first/flux: 25%, second/flux: 75%}}"));
     let mut asked = Vec::new();
