@@ -22,6 +22,7 @@ const SKIPPED: &[(&str, &str)] = &[
     ("systemctl ", "belongs to a system that has just installed the package"),
     ("docker ", "fetches images"),
     ("pip install", "fetches packages; scripts/test has installed them"),
+    ("JUDGE_KEY=... python examples/judge/judge.py", "serves until it is stopped; the tests in judge.rs run it"),
     ("npm install", "fetches packages; scripts/sdks has installed them"),
     ("kill -HUP \"$(pidof easel)\"", "would reach an Easel that no test has started"),
     ("easel serve --config easel.yaml >", "serves until it is stopped"),
