@@ -14,8 +14,8 @@ pub mod config {
 
     pub mod plan {
         pub use crate::config::plan::{
-            Account, CapabilityOverrides, Credentials, Dialect, EditOverride, Model, OnLedgerError, Provider, Rate,
-            SizeFormat, TextModel, Via,
+            Account, Brand, CapabilityOverrides, CheckSet, Credentials, Dialect, EditOverride, Model, OnLedgerError,
+            Provider, QualityCheck, QualityGate, QualityThresholds, Rate, SizeFormat, TextModel, Via,
         };
     }
 }
@@ -68,6 +68,12 @@ pub mod provider {
             DEFAULT_BASE_URL, NAME, NoRewrite, RewriteReply, RewriteRequest, ask, read,
         };
     }
+}
+
+pub mod quality {
+    pub use crate::quality::{
+        Examination, Expected, Fingerprint, QualityFinding, QualityMetrics, QualityVerdict, examine,
+    };
 }
 
 pub mod request {

@@ -3,98 +3,103 @@
 //! [`examine`] looks at one file and finds what fails. [`Examination::compare`] holds it against the other pictures of the
 //! same request, and [`Examination::verdict`] tells what becomes of it. All of it is arithmetic on bytes: nothing here has
 //! a thread, a file or a clock, and the caller sees to it that it is not done where clients are served.
+//!
+//! What a file says of itself is looked at first: its sides cost nothing, and a file of too many pixels is never decoded.
+//! Pixels are decoded only for a check that needs them, and each number is measured only for a check that goes by it. The
+//! loops over pixels are a crate of their own, `pixels/`.
+
+use easel_pixels::{Decoded, Header, Undecodable};
 
 use crate::config::plan::{CheckSet, QualityCheck, QualityGate};
 use crate::image::{Format, Size};
 
-/// What was agreed with the vendor about a picture.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Expected {
-    /// The pixels; `None` where no exact size was agreed.
-    pub size: Option<Size>,
-    /// The shape, across and down; `None` where none was agreed.
-    pub ratio: Option<(u32, u32)>,
-    /// Whether a transparent background was asked for.
-    pub transparent: bool,
-}
+mod appearance;
+mod examination;
+mod shape;
+mod verdict;
 
-/// What was measured of a picture. A number that no check asked for is not there.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct QualityMetrics {
-    /// Standard deviation of the brightness.
-    pub deviation: Option<f64>,
-}
+#[cfg(test)]
+mod tests;
 
-/// What two pictures are compared by: a few hundred bytes in place of a picture.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
-    /// The difference hash.
-    pub dhash: u64,
-}
-
-/// A check that failed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct QualityFinding {
-    /// Which.
-    pub check: QualityCheck,
-    /// What was measured.
-    pub measured: f64,
-    /// What it was held against.
-    pub limit: f64,
-}
-
-/// What was found out about one picture.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Examination {
-    /// The pixels across and down as a browser shows it, where the header tells.
-    pub size: Option<Size>,
-    /// What was measured.
-    pub metrics: QualityMetrics,
-    /// What it is compared by, where it is.
-    pub fingerprint: Option<Fingerprint>,
-    /// What failed.
-    pub findings: Vec<QualityFinding>,
-}
-
-/// What becomes of a picture.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct QualityVerdict {
-    /// Why it is rejected; none is accepted.
-    pub rejected: Vec<QualityCheck>,
-    /// What is told of it though it is delivered.
-    pub flagged: Vec<QualityCheck>,
-    /// How bad a rejected picture is: 0 is no failed check, and of two the lower one is handed out where nothing better came.
-    /// `None` is a picture that nobody could look at.
-    pub badness: Option<f64>,
-}
+pub use easel_pixels::Fingerprint;
+pub use examination::{Examination, Expected, QualityFinding, QualityMetrics};
+pub use verdict::QualityVerdict;
 
 /// Looks at a file by the checks of `gate`. No more than `max_pixels` are ever decoded.
 pub fn examine(file: &[u8], format: Format, gate: &QualityGate, expected: &Expected, max_pixels: u64) -> Examination {
-    let _ = (file, format, gate, expected, max_pixels);
-    Examination::default()
+    let mut examination = Examination::default();
+    let format = match format {
+        Format::Png => easel_pixels::Format::Png,
+        Format::Jpeg => easel_pixels::Format::Jpeg,
+        Format::Webp => easel_pixels::Format::Webp,
+    };
+    let header = match Header::read(file, format) {
+        Ok(header) => header,
+        Err(reason) => {
+            examination.note(undecodable(reason, max_pixels));
+            return examination;
+        }
+    };
+    let size = Size::new(header.width, header.height);
+    examination.size = Some(size);
+    shape::judge(&mut examination, size, gate, expected);
+    if header.pixels() > max_pixels {
+        examination.note(undecodable(Undecodable::TooManyPixels { pixels: header.pixels() }, max_pixels));
+        return examination;
+    }
+    let needed = needed(gate, expected);
+    if needed.iter().any(QualityCheck::needs_pixels) {
+        match Decoded::from_file(file, format, max_pixels) {
+            Ok(decoded) => appearance::judge(&mut examination, &decoded, gate, needed),
+            Err(reason) => examination.note(undecodable(reason, max_pixels)),
+        }
+    }
+    examination
+}
+
+/// The checks of a gate that can fail for this picture.
+fn needed(gate: &QualityGate, expected: &Expected) -> CheckSet {
+    let mut idle = Vec::new();
+    if gate.brand.is_none() {
+        idle.push(QualityCheck::BrandColor);
+    }
+    if !expected.transparent {
+        idle.push(QualityCheck::Opaque);
+    }
+    gate.checks().without(CheckSet::of(&idle))
+}
+
+fn undecodable(reason: Undecodable, max_pixels: u64) -> QualityFinding {
+    match reason {
+        Undecodable::TooManyPixels { pixels } => {
+            QualityFinding { check: QualityCheck::TooManyPixels, measured: pixels as f64, limit: max_pixels as f64 }
+        }
+        // None of it was seen where all of it must be.
+        Undecodable::Header | Undecodable::Damaged => {
+            QualityFinding { check: QualityCheck::Undecodable, measured: 0.0, limit: 1.0 }
+        }
+    }
 }
 
 impl Examination {
     /// Holds it against the other pictures of the same request.
     pub fn compare<'a>(&mut self, gate: &QualityGate, others: impl IntoIterator<Item = &'a Fingerprint>) {
-        let _ = (gate, others.into_iter().count());
-    }
-
-    /// Notes what somebody outside found.
-    pub fn note(&mut self, finding: QualityFinding) {
-        self.findings.push(finding);
+        let Some(own) = &self.fingerprint else { return };
+        if !gate.checks().has(QualityCheck::Duplicate) {
+            return;
+        }
+        let likenesses = others.into_iter().map(|other| own.likeness(other));
+        let Some(nearest) = likenesses.min_by(|one, other| one.difference.total_cmp(&other.difference)) else { return };
+        self.metrics.nearest_bits = Some(nearest.bits);
+        self.metrics.nearest_difference = Some(nearest.difference);
+        if appearance::is_duplicate(&nearest, &gate.thresholds) {
+            let limit = gate.thresholds.duplicate_difference;
+            self.note(QualityFinding { check: QualityCheck::Duplicate, measured: nearest.difference, limit });
+        }
     }
 
     /// What becomes of the picture.
     pub fn verdict(&self, gate: &QualityGate) -> QualityVerdict {
-        let failed = |set: CheckSet| -> Vec<QualityCheck> {
-            let has = |check: &QualityCheck| self.findings.iter().any(|finding| finding.check == *check);
-            set.iter().filter(has).collect()
-        };
-        QualityVerdict {
-            rejected: failed(gate.reject),
-            flagged: failed(gate.flag.without(gate.reject)),
-            badness: Some(0.0),
-        }
+        QualityVerdict::of(&self.findings, gate)
     }
 }

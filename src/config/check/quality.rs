@@ -169,7 +169,7 @@ fn thresholds(checker: &mut Checker<'_>, written: &file::QualityThresholds, at: 
         size_tolerance,
         odd_ratio,
         blank_deviation,
-        blank_entropy,
+        blank_spread,
         uniform_share,
         low_information,
         dark,
@@ -178,6 +178,7 @@ fn thresholds(checker: &mut Checker<'_>, written: &file::QualityThresholds, at: 
         noise,
         mosaic,
         duplicate_distance,
+        duplicate_difference,
     } = written;
     let usual = QualityThresholds::default();
     QualityThresholds {
@@ -190,7 +191,7 @@ fn thresholds(checker: &mut Checker<'_>, written: &file::QualityThresholds, at: 
             128.0,
             usual.blank_deviation,
         ),
-        blank_entropy: number(checker, at.key("blank_entropy"), blank_entropy.as_ref(), 8.0, usual.blank_entropy),
+        blank_spread: number(checker, at.key("blank_spread"), blank_spread.as_ref(), 255.0, usual.blank_spread),
         uniform_share: share(checker, at.key("uniform_share"), uniform_share.as_ref(), usual.uniform_share),
         low_information: number(
             checker,
@@ -209,6 +210,12 @@ fn thresholds(checker: &mut Checker<'_>, written: &file::QualityThresholds, at: 
             at.key("duplicate_distance"),
             *duplicate_distance,
             usual.duplicate_distance,
+        ),
+        duplicate_difference: share(
+            checker,
+            at.key("duplicate_difference"),
+            duplicate_difference.as_ref(),
+            usual.duplicate_difference,
         ),
     }
 }

@@ -47,26 +47,31 @@ pub(in crate::config) struct QualityThresholds {
     pub(in crate::config) size_tolerance: Option<Percent>,
     /// The shorter side over the longer one, below which a shape is odd. Default 0.35.
     pub(in crate::config) odd_ratio: Option<Decimal>,
-    /// Standard deviation of the brightness, below which a picture is blank that is below `blank_entropy` too. Default 4.
+    /// Standard deviation of the brightness, below which a picture is blank that is below `blank_spread` too. Default 4.
     pub(in crate::config) blank_deviation: Option<Decimal>,
-    /// Entropy of the brightness in bits, below which a picture is blank that is below `blank_deviation` too. Default 1.
-    pub(in crate::config) blank_entropy: Option<Decimal>,
-    /// The share of the pixels that may be equally bright, within three levels. Default 98%.
+    /// Levels between the darkest and the lightest of 2,000 pixels, below which a picture is blank that is below
+    /// `blank_deviation` too, and near-uniform that is above `uniform_share`. Default 40.
+    pub(in crate::config) blank_spread: Option<Decimal>,
+    /// The share of the pixels that may be equally bright, within three levels, where nothing stands out. Default 98%.
     pub(in crate::config) uniform_share: Option<Percent>,
     /// Entropy of the brightness over the 8 bits that it could have, below which a picture has low information. Default 0.3.
     pub(in crate::config) low_information: Option<Decimal>,
     /// Brightness from 0 to 1 that the brightest hundredth must reach, or the picture is dark. Default 0.32.
     pub(in crate::config) dark: Option<Decimal>,
-    /// Brightness from 0 to 1 that the darkest twentieth must not pass, or the picture is light. Default 0.95.
+    /// Brightness from 0 to 1 that the darkest hundredth must not pass, or the picture is light. Default 0.95.
     pub(in crate::config) light: Option<Decimal>,
-    /// Variance of the Laplacian in the sharpest of 8 by 8 tiles, below which a picture is blurred. Default 10.
+    /// How sharp the edges in the sharpest of 8 by 8 tiles must be, or the picture is blurred: 4 is an edge of one pixel, 0.5
+    /// one that is softened by a pixel, 0.03 by four. Default 0.25.
     pub(in crate::config) blur: Option<Decimal>,
-    /// Variance of the Laplacian of the whole picture, above which it is static noise. Default 15000.
+    /// Variance of the Laplacian over that of the brightness in the calmest of 8 by 8 tiles, above which a picture is static
+    /// noise: 20 where no pixel has to do with the next. Default 10.
     pub(in crate::config) noise: Option<Decimal>,
-    /// Steps at the edges of blocks over steps elsewhere, above which a picture is a mosaic. Default 10.
+    /// Steps at the edges of flat blocks over steps elsewhere, above which a picture is a mosaic. Default 10.
     pub(in crate::config) mosaic: Option<Decimal>,
-    /// Bits of 64 by which two pictures of a request may differ and still be looked at as duplicates. Default 6.
+    /// Bits of 64 by which two pictures of a request may differ and still be looked at as duplicates. Default 14.
     pub(in crate::config) duplicate_distance: Option<u64>,
+    /// The share of what is in the two that may differ, where one lies best on the other, for them to be duplicates. Default 15%.
+    pub(in crate::config) duplicate_difference: Option<Percent>,
 }
 
 /// Colours that must be in each picture.

@@ -237,26 +237,30 @@ pub struct QualityThresholds {
     pub size_tolerance: f64,
     /// Shorter side over longer side below which a shape is odd (`odd_ratio`).
     pub odd_ratio: f64,
-    /// Standard deviation of the brightness below which, together with `blank_entropy`, a picture is blank.
+    /// Standard deviation of the brightness below which, together with `blank_spread`, a picture is blank.
     pub blank_deviation: f64,
-    /// Entropy of the brightness in bits below which, together with `blank_deviation`, a picture is blank.
-    pub blank_entropy: f64,
-    /// Share of the pixels in one band of three levels of brightness above which a picture is near-uniform.
+    /// Levels between the darkest and the lightest of 2,000 pixels below which a picture is blank or near-uniform.
+    pub blank_spread: f64,
+    /// Share of the pixels in one band of three levels of brightness above which, together with `blank_spread`, a picture
+    /// is near-uniform.
     pub uniform_share: f64,
     /// Entropy over its maximum of eight bits below which a picture has low information.
     pub low_information: f64,
     /// Brightness, from 0 to 1, of the 99th percentile below which a picture is dark.
     pub dark: f64,
-    /// Brightness, from 0 to 1, of the 5th percentile above which a picture is light.
+    /// Brightness, from 0 to 1, of the 1st percentile above which a picture is light.
     pub light: f64,
-    /// Variance of the Laplacian in the sharpest of 8 by 8 tiles below which a picture is blurred.
+    /// Energy of the Laplacian over that of the gradient at the edges in the sharpest of 8 by 8 tiles below which a picture
+    /// is blurred: 4 is an edge of one pixel, 0.5 one that is softened by a pixel, 0.03 by four.
     pub blur: f64,
-    /// Variance of the Laplacian of the whole picture above which it is noise.
+    /// Variance of the Laplacian over that of the brightness in the calmest of 8 by 8 tiles above which a picture is noise.
     pub noise: f64,
-    /// Mean step at the edges of blocks over the mean step elsewhere above which it is a mosaic.
+    /// Median step at the edges of blocks over the mean step elsewhere above which it is a mosaic.
     pub mosaic: f64,
-    /// Bits of 64 of the difference hash up to which two pictures are compared pixel by pixel as duplicates.
+    /// Bits of 64 of the difference hash up to which two pictures are compared by their content.
     pub duplicate_distance: u32,
+    /// Share of the content that differs up to which these two are duplicates.
+    pub duplicate_difference: f64,
 }
 
 /// Colours that must be in a picture.
@@ -276,15 +280,16 @@ impl Default for QualityThresholds {
             size_tolerance: 0.05,
             odd_ratio: 0.35,
             blank_deviation: 4.0,
-            blank_entropy: 1.0,
+            blank_spread: 40.0,
             uniform_share: 0.98,
             low_information: 0.3,
             dark: 0.32,
             light: 0.95,
-            blur: 10.0,
-            noise: 15_000.0,
+            blur: 0.25,
+            noise: 10.0,
             mosaic: 10.0,
-            duplicate_distance: 6,
+            duplicate_distance: 14,
+            duplicate_difference: 0.15,
         }
     }
 }
