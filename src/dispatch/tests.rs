@@ -17,6 +17,7 @@ use crate::ledger::counter::CounterScope;
 use crate::money::Usd;
 use crate::routing::{Candidate, Cap, CapOwner, Caps, Skip};
 
+mod accepted_cost;
 mod hedging;
 mod properties;
 mod queues;
