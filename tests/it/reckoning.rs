@@ -151,6 +151,16 @@ async fn play(case: &Case, together: bool) -> Result<(), TestCaseError> {
         prop_assert_eq!(recorded, again, "{}: {:?} {:#?}", name, row, calls);
         prop_assert_eq!(i128::from(row.prepaid.nanos()), again.min(tariff.commitment.into()), "{}", name);
         prop_assert_eq!(row.attempts, calls.len() as u64, "{}", name);
+        let drawn = calls
+            .iter()
+            .map(|asked| asked.drawn())
+            .fold([0, 0], |sum, [good, broken]| [sum[0] + good, sum[1] + broken]);
+        prop_assert_eq!(
+            [row.accepted, row.rejected],
+            drawn.map(|pictures| u64::try_from(pictures).unwrap()),
+            "{}",
+            name
+        );
         if together {
             prop_assert_eq!(i128::from(row.uncertain.nanos()), tariff.unsure(&calls), "{}: {:#?}", name, calls);
         }

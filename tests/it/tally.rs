@@ -125,6 +125,16 @@ fn written(steps: &[(u64, Step)]) -> String {
     steps.iter().map(step).collect::<Vec<_>>().join(", ")
 }
 
+impl Asked {
+    /// Pictures that came whole, and those that came broken.
+    pub fn drawn(&self) -> [i64; 2] {
+        let Reply::Draws { missing, broken, .. } = self.reply else { return [0, 0] };
+        let there = (self.n - missing).max(1);
+        let good = (there - broken).max(0);
+        [good, there - good]
+    }
+}
+
 impl Tariff {
     /// The keys of a provider.
     pub fn of_provider(&self) -> String {
@@ -211,10 +221,9 @@ impl Tariff {
             Reply::Refuses => all_if(refused),
             Reply::Fails => all_if(failed),
             Reply::Cut | Reply::Empty => all_if(abandoned),
-            Reply::Draws { missing, broken, .. } => {
-                let there = (asked.n - missing).max(1);
-                let good = (there - broken).max(0);
-                if matches!(rejected, None | Some("yes")) { there } else { good }
+            Reply::Draws { .. } => {
+                let [good, broken] = asked.drawn();
+                if matches!(rejected, None | Some("yes")) { good + broken } else { good }
             }
         };
         u64::try_from(pictures).unwrap()
@@ -231,7 +240,7 @@ impl Tariff {
                 Reply::Refuses => maybe(refused, asked.n),
                 Reply::Fails => maybe(failed, asked.n),
                 Reply::Cut | Reply::Empty => maybe(abandoned.or(Some("maybe")), asked.n),
-                Reply::Draws { missing, broken, .. } => maybe(rejected, broken.min((asked.n - missing).max(1))),
+                Reply::Draws { .. } => maybe(rejected, asked.drawn()[1]),
             };
             // A picture is estimated with the fee of a call of its own.
             (self.picture(asked) + i128::from(self.fee)) * i128::from(pictures)
