@@ -35,6 +35,9 @@ pub enum Class {
     Malformed,
     /// Whole pictures, but not as the request asked, for a route that takes no others. It says nothing against the offer.
     Unlike,
+    /// Whole pictures as the request asked, which the route's quality gate does not accept. It says nothing against the
+    /// offer, and the next picture may be better.
+    Rejected,
     /// The model is not there (any more).
     ModelGone,
     /// The attempt could not be written down first, so it was not made.
@@ -43,7 +46,7 @@ pub enum Class {
 
 impl Class {
     /// Every class, for metrics and tables.
-    pub const ALL: [Class; 13] = [
+    pub const ALL: [Class; 14] = [
         Class::CallerInvalid,
         Class::AdapterBug,
         Class::Policy,
@@ -55,6 +58,7 @@ impl Class {
         Class::TimeoutAmbiguous,
         Class::Malformed,
         Class::Unlike,
+        Class::Rejected,
         Class::ModelGone,
         Class::Unrecorded,
     ];
@@ -73,6 +77,7 @@ impl Class {
             Class::TimeoutAmbiguous => "timeout",
             Class::Malformed => "malformed",
             Class::Unlike => "not_as_asked",
+            Class::Rejected => "rejected",
             Class::ModelGone => "model_gone",
             Class::Unrecorded => "ledger_unwritable",
         }

@@ -30,7 +30,13 @@ pub enum Fault {
     /// Base64 that does not decode.
     #[error("bad_base64")]
     BadBase64,
-    /// Neither PNG nor JPEG nor WebP.
+    /// SVG, which is a program as much as a picture: whoever shows it runs what a stranger wrote.
+    #[error("svg")]
+    Svg,
+    /// A picture, but neither PNG nor JPEG nor WebP.
+    #[error("other_format")]
+    OtherFormat,
+    /// No picture.
     #[error("not_a_picture")]
     NotAPicture,
     /// The file ends before its format says it does.
@@ -53,6 +59,19 @@ pub struct Picture {
 
 /// How much of a file's head is looked at first. JPEG files with large metadata need the whole file instead.
 const HEAD: usize = 16 * 1024;
+
+impl Fault {
+    /// The word for log and metric.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Fault::BadBase64 => "bad_base64",
+            Fault::NotAPicture => "not_a_picture",
+            Fault::Truncated => "truncated",
+            Fault::Svg => "svg",
+            Fault::OtherFormat => "other_format",
+        }
+    }
+}
 
 impl Picture {
     /// Looks at the head of `encoded` and for its end, and measures the picture.
@@ -130,7 +149,7 @@ impl Picture {
 /// Format and size, if the file is whole.
 fn measure(file: EncodedReader<'_>) -> Result<(Format, Size), Fault> {
     let head = file.head(HEAD);
-    let format = sniff(&head).ok_or(Fault::NotAPicture)?;
+    let format = sniff(&head).ok_or_else(|| what_else(&head))?;
     // The dimensions may sit behind a long block of metadata.
     let measured = imagesize::blob_size(&head).or_else(|_| imagesize::blob_size(&file.whole()));
     let measured = measured.map_err(|_| Fault::Truncated)?;
@@ -150,6 +169,21 @@ fn sniff(head: &[u8]) -> Option<Format> {
     } else {
         None
     }
+}
+
+/// Why what begins so is not taken, where it is none of the formats.
+fn what_else(head: &[u8]) -> Fault {
+    // A byte order mark, blanks, an XML declaration, a document type and comments may stand before its element.
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let marked_up = text.starts_with(b"<") && !text.starts_with(b"<html") && !text.starts_with(b"<!DOCTYPE html");
+    if marked_up && memchr::memmem::find(text, b"<svg").is_some() {
+        return Fault::Svg;
+    }
+    let brand = head.get(4..12).unwrap_or_default();
+    let known: [&[u8]; 8] =
+        [b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cJXL ", b"\xff\x0a", b"\0\0\x01\0", b"\0\0\0\x0cjP  "];
+    let boxed = [&b"ftypavif"[..], b"ftypavis", b"ftypheic", b"ftypheix", b"ftypmif1"].contains(&brand);
+    if boxed || known.iter().any(|magic| head.starts_with(magic)) { Fault::OtherFormat } else { Fault::NotAPicture }
 }
 
 /// Whether `text` is base64 that begins like a picture, for who expects a link there.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    TextEncoder,
 };
 
 use crate::ledger::Ledger;
@@ -60,6 +61,12 @@ pub struct Metrics {
     pub requests_in_flight: IntGauge,
     /// Bytes of request bodies held.
     pub request_body_bytes: IntGauge,
+    /// Bytes of pictures that wait to be looked at.
+    pub quality_queue_bytes: IntGauge,
+    /// Rejected pictures that were to be kept for a look, by what became of them.
+    pub rejected_files: IntCounterVec,
+    /// How long pictures were looked at, the wait for it and a judge outside included.
+    pub quality_seconds: Histogram,
     /// Bytes of providers' replies held.
     pub response_body_bytes: IntGauge,
     /// Connections that are open, by listener.
@@ -121,6 +128,9 @@ impl Metrics {
             idempotency: made.idempotency()?,
             requests_in_flight: made.gauge("requests_in_flight", "Image requests being served.")?,
             request_body_bytes: made.gauge("request_body_bytes", "Bytes of image requests' bodies held at once.")?,
+            quality_queue_bytes: made.gauge("quality_queue_bytes", "Bytes of pictures waiting to be looked at.")?,
+            rejected_files: made.rejected_files()?,
+            quality_seconds: made.quality_seconds()?,
             response_body_bytes: made.gauge("response_body_bytes", "Bytes of providers' replies held at once.")?,
             connections,
             connections_closed,
@@ -203,6 +213,17 @@ impl MetricsBuilder {
     fn flagged(&self) -> Result<IntCounterVec, prometheus::Error> {
         let help = "Pictures that were delivered although a check spoke against them, by that check.";
         self.counters("flagged_total", help, &["provider", "model", "reason"])
+    }
+
+    fn rejected_files(&self) -> Result<IntCounterVec, prometheus::Error> {
+        let help = "Rejected pictures that were to be kept for a look, by what became of them.";
+        self.counters("rejected_files_total", help, &["outcome"])
+    }
+
+    fn quality_seconds(&self) -> Result<Histogram, prometheus::Error> {
+        let help = "Time to look at a picture, the wait for a thread and a judge outside included.";
+        let opts = HistogramOpts { common_opts: opts("quality_seconds", help), buckets: SECONDS.to_vec() };
+        self.keep(Histogram::with_opts(opts)?)
     }
 
     fn call_seconds(&self) -> Result<HistogramVec, prometheus::Error> {

@@ -145,8 +145,8 @@ pub fn plan(urls: [&str; 3]) -> Result<Plan, String> {
     let text = format!(
         "server: {{listen: '127.0.0.1:0', admin: '127.0.0.1:0', limits: {{in_flight: 10000, connections: 10000}}}}\n\
          clients:\n{}providers:\n{}routes:\n  \
-         - {{name: live, match: {{models: [mockup]}}, offers: {offers}, deadline: {{after: {deadline}s, then: fail}}}}\n  \
-         - {{name: batch, match: {{models: [catalogue]}}, offers: {offers}, deadline: 120s}}\n",
+         - {{name: live, quality: false, match: {{models: [mockup]}}, offers: {offers}, deadline: {{after: {deadline}s, then: fail}}}}\n  \
+         - {{name: batch, quality: false, match: {{models: [catalogue]}}, offers: {offers}, deadline: 120s}}\n",
         keys.collect::<String>(),
         providers.collect::<String>()
     );

@@ -39,7 +39,14 @@ pub fn failure_policy(failure: &Failure) -> Option<FailurePolicy> {
     let told = failure.retry_after.map(|told| told.min(LONGEST_PAUSE));
     let at_least = |own: Duration| told.map_or(own, |told| told.max(own));
     let pause = match failure.class {
-        Class::CallerInvalid | Class::Policy | Class::AdapterBug | Class::Unlike | Class::Unrecorded => return None,
+        Class::CallerInvalid
+        | Class::Policy
+        | Class::AdapterBug
+        | Class::Unlike
+        | Class::Rejected
+        | Class::Unrecorded => {
+            return None;
+        }
         Class::RateLimited => Some((Pause::RateLimited, told.unwrap_or(RATE_LIMIT_PAUSE))),
         Class::Quota => Some((Pause::Quota, at_least(QUOTA_PAUSE))),
         Class::Auth => Some((Pause::Auth, at_least(AUTH_PAUSE))),

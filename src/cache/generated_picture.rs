@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::image::Picture;
 use crate::money::Usd;
+use crate::quality::PictureQuality;
 
 /// What a picture's record takes besides the record itself: the heads of its shared parts, and what an allocator adds.
 const OVERHEAD: usize = 160;
@@ -23,6 +24,8 @@ pub struct GeneratedPicture {
     pub usd: Usd,
     /// What was changed of the wishes it was drawn for, so that a hit can tell it as well.
     pub adjusted: Arc<[String]>,
+    /// What the quality gate says of it; `None` where nobody looked.
+    pub quality: Option<Arc<PictureQuality>>,
 }
 
 /// A picture, and which of its request's pictures it is.
@@ -39,13 +42,14 @@ impl GeneratedPicture {
     /// a picture.
     pub fn new(picture: Picture, drawn_by: Arc<str>, usd: Usd, seed: u64) -> GeneratedPicture {
         let id = format!("{:032x}", xxh3_128_with_seed(picture.encoded.bytes(), seed)).into();
-        GeneratedPicture { id, picture, drawn_by, usd, adjusted: Arc::new([]) }
+        GeneratedPicture { id, picture, drawn_by, usd, adjusted: Arc::new([]), quality: None }
     }
 
     /// Bytes of memory held, the picture's and its record's.
     pub fn weight(&self) -> usize {
         let adjusted: usize = self.adjusted.iter().map(|text| size_of::<String>() + text.len()).sum();
         let record = size_of::<GeneratedPicture>() + OVERHEAD + self.id.len() + self.drawn_by.len() + adjusted;
+        let record = record + self.quality.as_deref().map_or(0, PictureQuality::weight);
         record + self.picture.weight()
     }
 }

@@ -243,8 +243,7 @@ impl ConfigUnit for file::QualityCheck {
     const RULE: &'static str = "write a check, like blank or blurred; docs/guides/quality.md lists them";
 
     fn read(&self) -> Result<QualityCheck, UnitError> {
-        let found = QualityCheck::ALL.into_iter().find(|check| check.as_str() == self.0);
-        found.ok_or_else(|| {
+        QualityCheck::from_word(&self.0).ok_or_else(|| {
             let plain = self.0.trim().to_lowercase().replace(['-', ' '], "_");
             let near = nearest(&plain, QualityCheck::ALL.map(QualityCheck::as_str));
             UnitError::new("is not a check", near.map(str::to_owned))

@@ -35,11 +35,17 @@ impl Dispatch {
         } else if let Some(failure) = end.failure {
             // Where the reply lists no picture none was drawn. Its price stays set aside, and a budget allows another call
             // or not.
-            let open = !failure.drew_none && (end.open || end.uncertain > Usd::ZERO);
+            // What was rejected was drawn, and whatever it costs says nothing of the next call.
+            let rejected = failure.class == Class::Rejected;
+            let open = !failure.drew_none && !rejected && (end.open || end.uncertain > Usd::ZERO);
             self.failed(&ended, failure, open);
-            self.back_off(candidate, now);
+            if rejected {
+                self.history[candidate].rejections += u32::from(!ended.given_up);
+            } else {
+                self.back_off(candidate, now);
+            }
         }
-        Some(PictureDispositions { candidate, dispositions })
+        Some(PictureDispositions { candidate, places: ended.places, dispositions })
     }
 
     /// Puts what a call cost, or may have cost, in place of what was promised for it.

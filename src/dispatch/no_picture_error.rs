@@ -154,6 +154,10 @@ fn failed(failure: &Failure, late: bool, come_back: Option<Duration>) -> Error {
                 "What was drawn has another size or file format than was asked, and this route takes no other.";
             Error::new(ErrorKind::UpstreamFailed, message)
         }
+        Class::Rejected => {
+            let message = "Every picture that was drawn was rejected by this route's quality gate.";
+            Error::new(ErrorKind::UpstreamFailed, message).with_code("quality_rejected")
+        }
         _ => Error::new(ErrorKind::UpstreamFailed, "No provider could draw this: every one that was asked failed."),
     };
     let after = come_back.filter(|_| error.kind != ErrorKind::DeadlineExceeded);

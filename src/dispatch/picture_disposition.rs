@@ -16,6 +16,8 @@ pub enum Disposition {
 pub struct PictureDispositions {
     /// The candidate that drew them.
     pub candidate: usize,
+    /// The places that the call was made for.
+    pub places: Vec<u8>,
     /// What becomes of each, in the order of [`CallEnd::at`](crate::dispatch::CallEnd::at).
     pub dispositions: Vec<Disposition>,
 }

@@ -31,7 +31,8 @@ impl Dispatch {
 
     /// Whether a call to the candidate would repeat what it failed this request in.
     pub fn is_retry(&self, candidate: usize) -> bool {
-        self.history[candidate].failures > 0
+        let history = self.history[candidate];
+        history.failures > history.rejections
     }
 
     /// Whether it would, and its provider has had its share of such calls.

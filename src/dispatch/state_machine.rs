@@ -19,6 +19,8 @@ use crate::routing::{Candidate, Skip};
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct CandidateHistory {
     pub(super) failures: u32,
+    /// Those of them whose pictures were rejected: the offer may be asked again at once, as a better one may come.
+    pub(super) rejections: u32,
     /// Asking again is pointless, however many failures the route allows.
     pub(super) excluded: bool,
     /// How long its last call took.

@@ -19,11 +19,12 @@ mod charge;
 mod collect;
 mod context;
 mod fetch;
+mod gate;
 mod job_state;
 mod redirect;
 mod submit_and_poll;
 
-pub use crate::gateway::attempt::attempt_result::AttemptReport;
+pub use crate::gateway::attempt::attempt_result::{AttemptReport, BestEffort};
 pub use crate::gateway::attempt::context::Attempt;
 
 impl Attempt {
@@ -38,7 +39,7 @@ impl Attempt {
             }
         };
         let began = Instant::now();
-        let ended = self.ask(began + self.offer.provider.timeout).await;
+        let ended = self.ask(hold.id(), began + self.offer.provider.timeout).await;
         self.count_verdicts(&ended);
         let report = self.book(hold, ended, began.elapsed()).await;
         let (provider, model) = (self.offer.provider.name.as_str(), self.offer.model.name.as_str());
@@ -49,10 +50,11 @@ impl Attempt {
         report
     }
 
-    /// Asks the vendor and collects what it drew.
-    async fn ask(self: &Arc<Self>, deadline: Instant) -> Result<CollectedPictures, FailedAttempt> {
+    /// Asks the vendor and collects what it drew. `entry` is the attempt's number in the ledger.
+    async fn ask(self: &Arc<Self>, entry: i64, deadline: Instant) -> Result<CollectedPictures, FailedAttempt> {
         let (drawn, body) = Conversation::begin(self, deadline).await?.run().await?;
-        Ok(self.collect_pictures(drawn, body).await)
+        let collected = self.collect_pictures(drawn, body).await;
+        Ok(self.hold_to_gate(entry, collected).await)
     }
 
     /// Counts pictures by what became of them.
@@ -64,6 +66,8 @@ impl Attempt {
                 self.count("rejected", rejections.count() as usize);
                 rejections.by_reason().for_each(|(reason, pictures)| self.count_rejected(reason, pictures));
                 self.count("refused", usize::from(collected.refused));
+                let judged = collected.pictures.iter().filter_map(|picture| picture.quality.as_deref());
+                judged.flat_map(|quality| &quality.flagged).for_each(|check| self.count_flagged(check.as_str()));
             }
             Err(FailedAttempt { failure: Failure { class: Class::Policy, .. }, .. }) => {
                 self.count("refused", usize::from(self.n));
@@ -75,6 +79,11 @@ impl Attempt {
     fn count_rejected(&self, reason: &str, pictures: u32) {
         let labels = [self.offer.provider.name.as_str(), &self.offer.model.name, reason];
         self.shared.metrics.rejected.with_label_values(&labels).inc_by(pictures.into());
+    }
+
+    fn count_flagged(&self, reason: &str) {
+        let labels = [self.offer.provider.name.as_str(), &self.offer.model.name, reason];
+        self.shared.metrics.flagged.with_label_values(&labels).inc();
     }
 
     fn count(&self, verdict: &str, pictures: usize) {

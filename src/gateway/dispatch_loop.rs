@@ -189,6 +189,10 @@ impl DispatchLoop {
             candidate: self.dispatch.candidate(candidate).clone(),
             n: u8::try_from(places.len()).unwrap_or(u8::MAX),
             body_limit: self.spec.snapshot.plan.server.limits.response_body,
+            gate: self.spec.matched.route.quality.clone(),
+            max_pixels: self.spec.snapshot.plan.quality.max_pixels,
+            route: self.spec.matched.route.name.as_str().into(),
+            request_id: self.spec.request_id.clone(),
             memory_reservation: self.spec.shared.transport.replies.reserve(),
             flight: self.flight.clone(),
         });

@@ -7,10 +7,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::GeneratedPicture;
+use crate::config::plan::QualityCheck;
 use crate::gateway::outcome::{CacheUse, Outcome};
 use crate::idempotency::KeyUse;
 use crate::image::{Encoded, Picture, Size};
 use crate::money::Usd;
+use crate::quality::PictureQuality;
 use crate::request::ResponseFormat;
 
 /// What a request was answered, without what it cost: that was paid once.
@@ -44,6 +46,11 @@ struct PictureHead {
     revised_prompt: Option<String>,
     base64: bool,
     bytes: usize,
+    /// Absent in files of before the quality gate.
+    #[serde(default)]
+    flagged: Vec<String>,
+    #[serde(default)]
+    rejected: Vec<String>,
 }
 
 impl KeptAnswer {
@@ -118,7 +125,18 @@ fn head(generated: &GeneratedPicture) -> PictureHead {
         revised_prompt: picture.revised_prompt.clone(),
         base64: matches!(picture.encoded, Encoded::Base64(_)),
         bytes: picture.encoded.bytes().len(),
+        flagged: check_words(generated.quality.as_deref().map(|quality| &*quality.flagged)),
+        rejected: check_words(generated.quality.as_deref().map(|quality| &*quality.rejected)),
     }
+}
+
+fn check_words(checks: Option<&[QualityCheck]>) -> Vec<String> {
+    checks.into_iter().flatten().map(|check| check.as_str().to_owned()).collect()
+}
+
+/// The checks of words that a later version may have written; what this one does not know is left out.
+fn known_checks(words: &[String]) -> Vec<QualityCheck> {
+    words.iter().filter_map(|word| QualityCheck::from_word(word)).collect()
 }
 
 fn generated(bytes: Bytes, head: PictureHead) -> Option<GeneratedPicture> {
@@ -128,12 +146,15 @@ fn generated(bytes: Bytes, head: PictureHead) -> Option<GeneratedPicture> {
         size: Size::new(head.width, head.height),
         revised_prompt: head.revised_prompt,
     };
+    let (flagged, rejected) = (known_checks(&head.flagged), known_checks(&head.rejected));
     Some(GeneratedPicture {
         id: head.id.into(),
         picture,
         drawn_by: head.drawn_by.into(),
         usd: Usd::from_nanos(head.nano_usd),
         adjusted: head.adjusted.into(),
+        quality: (!flagged.is_empty() || !rejected.is_empty())
+            .then(|| Arc::new(PictureQuality { flagged, rejected, fingerprint: None })),
     })
 }
 

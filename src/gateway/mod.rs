@@ -45,7 +45,9 @@ mod kept_answer;
 pub mod outcome;
 pub mod outside_judge;
 pub mod progress;
+pub mod quality_pool;
 pub mod read_file;
+pub mod rejected_files;
 pub mod routed_request;
 pub mod savings;
 mod scrape;
@@ -151,6 +153,8 @@ impl Gateway {
         self.shared.cache.resize(&snapshot.plan.cache, std::time::Instant::now());
         self.shared.idempotency.resize(&snapshot.plan.server.idempotency, self.shared.clock.now());
         self.shared.transport.replies.resize(snapshot.plan.server.limits.response_bodies);
+        self.shared.quality_workers.resize(&snapshot.plan.quality);
+        self.shared.rejected_files.follow(snapshot.plan.quality.keep_rejected.clone());
         for provider in snapshot.plan.providers.values() {
             let has_model = |model: &str| provider.models.contains_key(model) || provider.writers.contains_key(model);
             self.shared.lane(provider).resize(provider.concurrency, has_model);

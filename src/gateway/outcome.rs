@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::GeneratedPicture;
+use crate::config::plan::QualityCheck;
 use crate::error::Error;
 use crate::idempotency::KeyUse;
 use crate::money::Usd;
+use crate::quality::PictureQuality;
 use crate::request::ResponseFormat;
 
 /// How the cache took part. The word goes to log, metric and `x-easel-cache`.
@@ -127,6 +129,25 @@ impl Outcome {
             }
         }
         told
+    }
+
+    /// What the quality gate says of delivered pictures that it accepted: each picture's place in the answer, and its words.
+    pub fn flagged(&self) -> Vec<(usize, &[QualityCheck])> {
+        self.checks(|quality| &quality.flagged)
+    }
+
+    /// Delivered pictures that the quality gate rejected, for nothing better came, and why.
+    pub fn rejected(&self) -> Vec<(usize, &[QualityCheck])> {
+        self.checks(|quality| &quality.rejected)
+    }
+
+    fn checks<'a>(
+        &'a self,
+        which: impl Fn(&'a PictureQuality) -> &'a Vec<QualityCheck>,
+    ) -> Vec<(usize, &'a [QualityCheck])> {
+        let pictures = self.result.iter().flatten().enumerate();
+        let checked = pictures.filter_map(|(nth, kept)| Some((nth, which(kept.quality.as_deref()?).as_slice())));
+        checked.filter(|(_, checks)| !checks.is_empty()).collect()
     }
 
     /// The word for log and metric: `ok`, `partial`, or the error's.

@@ -155,6 +155,8 @@ impl ServeRequest {
     fn drawing(&self, lead: FlightLeader, have: Vec<PlacedPicture>) -> Detached {
         let spec = self.routed(&have);
         let flight: Arc<Flight> = lead.flight().clone();
+        let known = have.iter().filter_map(|placed| placed.generated.quality.as_ref()?.fingerprint.clone());
+        flight.with_fingerprints(|fingerprints| fingerprints.extend(known));
         flight.update(|progress| progress.pictures = have);
         let rewrite_scope = RewriteCacheScope { tenant: self.caller.tenant.clone(), remember: self.remember };
         let drawing = async move {
@@ -213,6 +215,7 @@ impl ServeRequest {
 
     /// The outcome of what there is. A follower and a hit pay nothing.
     fn outcome(&self, mut progress: Progress, cache: CacheUse, late: bool) -> Outcome {
+        progress.fill_with_best_effort(self.request.n, self.request.seed.is_some());
         progress.pictures.sort_by_key(|placed| placed.place);
         let complete = progress.pictures.len() == self.wanted();
         let partial_is_fine = !late || self.matched.route.on_deadline == OnDeadline::Partial;

@@ -15,6 +15,8 @@ use crate::dispatch::WeightedTurns;
 use crate::gateway::durable_ledger::DurableLedger;
 use crate::gateway::idempotency_book::IdempotencyBook;
 use crate::gateway::outside_judge::OutsideJudges;
+use crate::gateway::quality_pool::QualityWorkers;
+use crate::gateway::rejected_files::RejectedFiles;
 use crate::gateway::single_flight::Flights;
 use crate::gateway::start_and_replace_errors::StartError;
 use crate::hedge_budget::{HEDGE_WINDOW, HedgeBudgets};
@@ -59,6 +61,10 @@ pub struct Shared {
     pub call_rates: RateLimiter,
     /// The HTTP client.
     pub transport: Arc<Transport>,
+    /// Threads that look at pictures.
+    pub quality_workers: QualityWorkers,
+    /// Where rejected pictures are kept for a look.
+    pub rejected_files: RejectedFiles,
     /// Access tokens by their credentials.
     pub tokens: AccessTokens,
     /// Drawings that go on without their client; awaited when the server stops.
@@ -91,6 +97,8 @@ impl Shared {
         let metrics = Metrics::new(&ledger)?;
         let replies = metrics.response_body_bytes.clone();
         let outside_judges = OutsideJudges::new(clock.clone(), hash_seed, &metrics);
+        let rejected_files = RejectedFiles::new(plan.quality.keep_rejected.clone(), metrics.rejected_files.clone());
+        let quality_workers = QualityWorkers::new(&plan.quality, metrics.quality_queue_bytes.clone());
         Ok(Shared {
             clock,
             cache: CacheTiers::new(&plan.cache),
@@ -107,6 +115,8 @@ impl Shared {
             rate_limiter: RateLimiter::default(),
             call_rates: RateLimiter::default(),
             transport: Arc::new(Transport::new(client, plan.server.limits.response_bodies, replies)),
+            quality_workers,
+            rejected_files,
             tokens: AccessTokens::default(),
             work: TaskTracker::new(),
             outside_judges,

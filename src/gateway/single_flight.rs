@@ -23,9 +23,11 @@ use tokio::time::Instant;
 use crate::cache::PlacedPicture;
 use crate::config::plan::Priority;
 use crate::error::{Error, ErrorKind};
+use crate::gateway::attempt::BestEffort;
 use crate::gateway::outcome::CallRecord;
 use crate::money::Usd;
 use crate::provider::Partial;
+use crate::quality::Fingerprint;
 
 /// What is the same for two requests that may share a flight: the whole canonical form, and how many pictures.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +47,8 @@ pub struct FlightKey {
 pub struct Progress {
     /// Pictures there are, in the order in which they came; no two have the same place.
     pub pictures: Vec<PlacedPicture>,
+    /// Rejected pictures, the least bad one for each place that nothing better came for.
+    pub best_effort: Vec<BestPlaced>,
     /// Unfinished pictures, for streams; drawn only if the leader asked for them.
     pub partials: Vec<Partial>,
     /// Money settled.
@@ -67,9 +71,61 @@ pub struct Progress {
     pub error: Option<Error>,
 }
 
+/// A rejected picture, and which of the request's pictures it would be.
+#[derive(Clone, Debug)]
+pub struct BestPlaced {
+    /// Of two, the one that is less bad is delivered.
+    pub badness: f64,
+    /// The picture in its place.
+    pub placed: PlacedPicture,
+}
+
+impl Progress {
+    /// Keeps a rejected picture for the places of its call, if it is less bad than what is kept: for its own place where
+    /// there is a seed, and else for any.
+    pub fn keep_best_effort(&mut self, picture: BestEffort, places: &[u8], seeded: bool) {
+        let BestEffort { at, badness, generated } = picture;
+        let taken = |place: u8, kept: &[BestPlaced]| kept.iter().position(|best| best.placed.place == place);
+        let own = places.get(usize::from(at)).copied();
+        let free = places.iter().copied().find(|place| taken(*place, &self.best_effort).is_none());
+        let Some(place) = (if seeded { own } else { free.or(own).or(places.first().copied()) }) else { return };
+        let placed = PlacedPicture { place, generated };
+        match taken(place, &self.best_effort) {
+            None => self.best_effort.push(BestPlaced { badness, placed }),
+            Some(known) if seeded => {
+                if let Some(best) = self.best_effort.get_mut(known).filter(|best| badness < best.badness) {
+                    *best = BestPlaced { badness, placed };
+                }
+            }
+            // Without a seed a picture is as good in any place, so the worst one of all makes room.
+            Some(_) => {
+                let worst = self.best_effort.iter_mut().max_by(|one, other| one.badness.total_cmp(&other.badness));
+                if let Some(worst) = worst.filter(|worst| badness < worst.badness) {
+                    let place = worst.placed.place;
+                    *worst = BestPlaced { badness, placed: PlacedPicture { place, ..placed } };
+                }
+            }
+        }
+    }
+
+    /// Fills what is missing of `wanted` places with the least bad ones of those that were rejected.
+    pub fn fill_with_best_effort(&mut self, wanted: u8, seeded: bool) {
+        self.best_effort.sort_by(|one, other| one.badness.total_cmp(&other.badness));
+        for BestPlaced { placed, .. } in std::mem::take(&mut self.best_effort) {
+            let empty = |place: &u8| self.pictures.iter().all(|there| there.place != *place);
+            let place = if seeded { Some(placed.place).filter(empty) } else { (0..wanted).find(empty) };
+            if let Some(place) = place {
+                self.pictures.push(PlacedPicture { place, ..placed });
+            }
+        }
+    }
+}
+
 /// One drawing that several requests may wait for.
 pub struct Flight {
     progress: Mutex<Progress>,
+    /// What the pictures of the request are compared by, those from the cache included.
+    fingerprints: Mutex<Vec<Fingerprint>>,
     /// The leader's deadline. A request that comes later does not join.
     joinable_until: Instant,
     /// The latest deadline of all its requests.
@@ -87,6 +143,7 @@ impl Flight {
     fn new(deadline: Instant, priority: Priority) -> Arc<Flight> {
         Arc::new(Flight {
             progress: Mutex::new(Progress::default()),
+            fingerprints: Mutex::default(),
             joinable_until: deadline,
             deadline: Mutex::new(deadline),
             priority: watch::Sender::new(priority),
@@ -164,6 +221,12 @@ impl Flight {
     /// Notified at every later change.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
+    }
+
+    /// Does something with what the pictures of the request are compared by, while nobody else does.
+    pub fn with_fingerprints<T>(&self, act: impl FnOnce(&mut Vec<Fingerprint>) -> T) -> T {
+        // Whatever panicked meanwhile left whole fingerprints.
+        act(&mut self.fingerprints.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn lock(&self) -> MutexGuard<'_, Progress> {

@@ -29,12 +29,13 @@ pub struct BillInput<'a> {
 }
 
 impl BillInput<'_> {
-    /// What is charged for pictures of these sizes and for `lost` others: by the provider's own word, by what it counted,
-    /// or by the picture.
-    pub fn amount(&self, pictures: &[Size], lost: usize, usage: &Usage) -> (CostSource, ChargedAmount) {
-        let billed = u32::try_from(pictures.len() + lost).unwrap_or(u32::MAX);
+    /// What is charged for pictures of these sizes and for `lost` others, whose size may be known: by the provider's own
+    /// word, by what it counted, or by the picture.
+    pub fn amount(&self, pictures: &[Size], lost: &[Option<Size>], usage: &Usage) -> (CostSource, ChargedAmount) {
+        let billed = u32::try_from(pictures.len() + lost.len()).unwrap_or(u32::MAX);
+        let drawn = !pictures.is_empty() || lost.iter().any(Option::is_some);
         let reported = usage.reported.as_ref().and_then(|reported| self.reported(reported));
-        let counted = || self.counted(!pictures.is_empty(), billed, usage);
+        let counted = || self.counted(drawn, billed, usage);
         let total = reported.map(|usd| (CostSource::Reported, usd)).or_else(|| Some((CostSource::Usage, counted()?)));
         let charged = |usd: &Usd| *usd > Usd::ZERO || billed > 0;
         let total = total.and_then(|(source, usd)| {
@@ -71,7 +72,7 @@ impl BillInput<'_> {
 
     /// Each picture at its price; where a meter should have told it, or nobody told what decides it, that is an
     /// estimate.
-    fn by_the_picture(&self, pictures: &[Size], lost: usize, usage: &Usage) -> (CostSource, ChargedAmount) {
+    fn by_the_picture(&self, pictures: &[Size], lost: &[Option<Size>], usage: &Usage) -> (CostSource, ChargedAmount) {
         let model = self.price;
         let mut source = if model.meter.is_some() { CostSource::Estimate } else { CostSource::Table };
         let mut price = |picture: Option<Size>| {
@@ -82,7 +83,7 @@ impl BillInput<'_> {
             usd
         };
         let mut delivered: Vec<Usd> = pictures.iter().map(|picture| price(Some(*picture))).collect();
-        let mut lost: Vec<Usd> = (0..lost).map(|_| price(None)).collect();
+        let mut lost: Vec<Usd> = lost.iter().map(|size| price(*size)).collect();
         // The call's fee stands on its first picture; one that does not fit is no amount at all.
         if let Some(first) = delivered.iter_mut().chain(&mut lost).next() {
             *first = first.checked_add(model.fee).unwrap_or(Usd::from_nanos(i64::MAX));

@@ -15,6 +15,7 @@ use crate::image::{Format, Size};
 
 mod appearance;
 mod examination;
+mod picture_quality;
 mod shape;
 mod verdict;
 
@@ -23,6 +24,7 @@ mod tests;
 
 pub use easel_pixels::Fingerprint;
 pub use examination::{Examination, Expected, QualityFinding, QualityMetrics};
+pub use picture_quality::PictureQuality;
 pub use verdict::QualityVerdict;
 
 /// Looks at a file by the checks of `gate`. No more than `max_pixels` are ever decoded.

@@ -229,7 +229,9 @@ fn input(field: &str, bytes: Bytes) -> Result<Input, Error> {
     let picture = Picture::inspect(Encoded::Raw(bytes.clone())).map_err(|fault| {
         let what = match fault {
             Fault::Truncated => "ends before its format says it does: send the whole file",
-            Fault::NotAPicture | Fault::BadBase64 => "is not a PNG, JPEG or WebP file",
+            Fault::NotAPicture | Fault::Svg | Fault::OtherFormat | Fault::BadBase64 => {
+                "is not a PNG, JPEG or WebP file"
+            }
         };
         Error::invalid(field, format!("The picture in '{field}' {what}."))
     })?;

@@ -49,7 +49,7 @@ pub(super) async fn page(State(shared): State<Arc<SandboxState>>) -> String {
   POST {url}/control/faults    {{\"vendor\": \"openai\", \"mode\": \"down500\"}}
   POST {url}/control/reset     an empty invoice and the first settings
 
-  modes: normal, down500, rate_limited, out_of_money, refusing, hang, garbage, no_pictures, truncated, overloaded;
+  modes: normal, down500, rate_limited, out_of_money, refusing, hang, garbage, no_pictures, truncated, blank, blurred, overloaded;
   and, with the work done and charged: unreadable, gateway_timeout, cdn_timeout, redirect, cut, hanging_download
 
 A prompt with the word \"forbidden\" is refused; Stability blurs what is \"blurred\"; Anthropic reads most of what is

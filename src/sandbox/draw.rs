@@ -18,6 +18,9 @@ use crate::sandbox::error_response::ErrorResponse;
 /// Spreads a small picture index over all bits of the seed.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
+/// What a blurred picture is drawn smaller by.
+const BLUR: u32 = 30;
+
 /// Everything that makes one picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sketch {
@@ -35,8 +38,10 @@ pub(super) struct Sketch {
     pub quality: u8,
     /// Discs on a transparent ground; JPEG has none.
     pub transparent: bool,
-    /// Only the gradient, as if the content had been blurred away.
+    /// Without anything sharp, as if the content had been blurred away.
     pub blurred: bool,
+    /// Black from edge to edge.
+    pub blank: bool,
     /// The file ends at six tenths of its length.
     pub truncated: bool,
     /// Behind a link, the file never comes.
@@ -57,6 +62,7 @@ impl Sketch {
             quality: 85,
             transparent: false,
             blurred: false,
+            blank: false,
             truncated: false,
             hangs: false,
             min_bytes: 0,
@@ -65,7 +71,7 @@ impl Sketch {
 
     /// The file. Takes milliseconds of a core: call it where that delays nobody.
     pub(super) fn file(&self) -> ImageResult<Bytes> {
-        let canvas = Canvas::paint(self);
+        let canvas = if self.blurred { Canvas::paint_blurred(self) } else { Canvas::paint(self) };
         let Size { width, height } = self.size;
         let pixels = Pixels { bytes: &canvas.bytes, width, height, alpha: canvas.channels == 4 };
         let encoding = match self.format {
@@ -110,20 +116,32 @@ impl Canvas {
             width: sketch.size.width as usize,
             height: sketch.size.height as usize,
         };
+        if sketch.blank {
+            canvas.bytes = [0, 0, 0, u8::MAX][..canvas.channels].repeat(canvas.width * canvas.height);
+            return canvas;
+        }
         let (from, to) = (colour(&mut rng), colour(&mut rng));
         if transparent {
             canvas.bytes = vec![0; canvas.channels * canvas.width * canvas.height];
         } else {
             canvas.gradient(from, to);
         }
-        if !sketch.blurred {
-            for _ in 0..rng.usize(3..=6) {
-                let tint = colour(&mut rng);
-                canvas.disc(tint, &mut rng);
-            }
+        for _ in 0..rng.usize(3..=6) {
+            let tint = colour(&mut rng);
+            canvas.disc(tint, &mut rng);
         }
         canvas.noise(sketch.min_bytes, &mut rng);
         canvas
+    }
+
+    /// The picture as it would be at a thirtieth of its size, enlarged: no edge is sharper than some twenty pixels.
+    fn paint_blurred(sketch: &Sketch) -> Canvas {
+        let Size { width, height } = sketch.size;
+        let size = Size::new(width.div_ceil(BLUR).max(8), height.div_ceil(BLUR).max(8));
+        let small = Canvas::paint(&Sketch { size, min_bytes: 0, ..sketch.clone() });
+        let pixels = Pixels { bytes: &small.bytes, width: size.width, height: size.height, alpha: small.channels == 4 };
+        let bytes = easel_encode::enlarge(pixels, width, height);
+        Canvas { bytes, channels: small.channels, width: width as usize, height: height as usize }
     }
 
     /// Every row is the same long ramp, one pixel further on: a diagonal gradient for the price of one row.
@@ -188,6 +206,18 @@ mod tests {
 
     fn sketch() -> Sketch {
         Sketch::new("a red bicycle", 7, 0, Size::new(160, 96))
+    }
+
+    #[test]
+    fn a_blurred_picture_has_no_sharp_edge_and_a_blank_one_has_one_colour() {
+        let look = |sketch: Sketch| image::load_from_memory(&sketch.file().unwrap()).unwrap().into_rgb8();
+        let steepest = |sketch: Sketch| {
+            let drawn = look(sketch);
+            let step = |x: u32, y: u32| drawn.get_pixel(x, y).0[1].abs_diff(drawn.get_pixel(x + 1, y).0[1]);
+            (0..95).flat_map(|y| (0..158).map(move |x| (x, y))).map(|(x, y)| step(x, y)).max()
+        };
+        assert!(steepest(sketch()) > Some(40) && steepest(Sketch { blurred: true, ..sketch() }) < Some(20));
+        assert!(look(Sketch { blank: true, ..sketch() }).pixels().all(|pixel| pixel.0 == [0; 3]));
     }
 
     #[test]

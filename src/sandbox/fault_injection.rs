@@ -17,7 +17,13 @@ const GATEWAY_PAGE: &str = "<!doctype html><html><head><title>Gateway Timeout</t
 /// Fails a call whose `fault` comes before anything is drawn. `shape` words it as the vendor does.
 pub(super) async fn inject_fault(fault: Mode, shape: fn(Mode) -> ErrorResponse) -> Result<(), ErrorResponse> {
     match fault {
-        Mode::Normal | Mode::Refusing | Mode::NoPictures | Mode::Truncated | Mode::OddSize => Ok(()),
+        Mode::Normal
+        | Mode::Refusing
+        | Mode::NoPictures
+        | Mode::Truncated
+        | Mode::OddSize
+        | Mode::Blank
+        | Mode::Blurred => Ok(()),
         Mode::Down500 | Mode::RateLimited { .. } | Mode::OutOfMoney | Mode::Overloaded => Err(shape(fault)),
         Mode::Garbage => Err(ErrorResponse::garbage()),
         Mode::Hang => std::future::pending().await,

@@ -41,6 +41,10 @@ pub enum Mode {
     Truncated,
     /// Whole pictures with half of what was asked on each side, reported as if they were right.
     OddSize,
+    /// Whole pictures that are black from edge to edge, as a model's own safety filter or a numeric overflow makes them.
+    Blank,
+    /// Whole pictures without anything sharp in them.
+    Blurred,
     /// 529, which only Anthropic has; 500 elsewhere.
     Overloaded,
     /// Does the work, charges it, and answers with the first half of a good answer.
@@ -90,6 +94,10 @@ pub struct Faults {
     pub garbage_rate: Rate,
     /// A picture that ends too soon; it is charged.
     pub truncated_rate: Rate,
+    /// A picture that is black from edge to edge; it is charged.
+    pub blank_rate: Rate,
+    /// A picture without anything sharp in it; it is charged.
+    pub blurred_rate: Rate,
     /// 200 without pictures.
     pub empty_rate: Rate,
     /// No answer until the client leaves.
@@ -119,6 +127,8 @@ impl Default for Faults {
             refusal_rate: Rate::default(),
             garbage_rate: Rate::default(),
             truncated_rate: Rate::default(),
+            blank_rate: Rate::default(),
+            blurred_rate: Rate::default(),
             empty_rate: Rate::default(),
             hang_rate: Rate::default(),
             overload_rate: Rate::default(),
@@ -141,6 +151,8 @@ impl Faults {
             (self.refusal_rate, Mode::Refusing),
             (self.garbage_rate, Mode::Garbage),
             (self.truncated_rate, Mode::Truncated),
+            (self.blank_rate, Mode::Blank),
+            (self.blurred_rate, Mode::Blurred),
             (self.empty_rate, Mode::NoPictures),
             (self.hang_rate, Mode::Hang),
             (self.overload_rate, Mode::Overloaded),

@@ -130,6 +130,8 @@ impl VendorCall {
         let mut sketch = Sketch::new(prompt, seed, index, size);
         sketch.min_bytes = self.vendor.min_bytes;
         sketch.truncated = self.fault == Mode::Truncated;
+        sketch.blank = self.fault == Mode::Blank;
+        sketch.blurred = self.fault == Mode::Blurred;
         sketch.hangs = self.fault == Mode::HangingDownload;
         if self.fault == Mode::OddSize {
             sketch.size = Size::new(size.width.div_ceil(2), size.height.div_ceil(2));

@@ -1,6 +1,7 @@
 //! One JSON line a request, on its way to a [bounded writer](super::log_writer). Prompts and keys are never written.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use prometheus::IntCounter;
 use serde::{Serialize, Serializer};
 
+use crate::config::plan::QualityCheck;
 use crate::gateway::Gateway;
 use crate::gateway::outcome::{CallRecord, Outcome};
 use crate::idempotency::KeyUse;
@@ -62,7 +64,7 @@ pub struct Image<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<LoggedCall<'a>>,
     /// Who drew how many pictures.
-    pub served_by: std::collections::BTreeMap<&'a str, usize>,
+    pub served_by: BTreeMap<&'a str, usize>,
     /// Offers not asked, and why.
     pub skipped: &'a [(String, &'static str)],
     /// Who was to rewrite the prompt, and what became of it.
@@ -70,6 +72,12 @@ pub struct Image<'a> {
     pub enriched: Option<&'a (String, &'static str)>,
     /// Wishes that were changed.
     pub adjusted: Vec<&'a str>,
+    /// What the quality gate says of pictures that it accepted, by their places in the answer.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub flagged: BTreeMap<usize, Vec<&'static str>>,
+    /// Pictures that it rejected and that are delivered all the same, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub rejected: BTreeMap<usize, Vec<&'static str>>,
 }
 
 /// One call of an image request.
@@ -103,8 +111,14 @@ impl Image<'_> {
             skipped: &outcome.skipped,
             enriched: outcome.enriched.as_ref(),
             adjusted: outcome.adjusted(),
+            flagged: words(outcome.flagged()),
+            rejected: words(outcome.rejected()),
         }
     }
+}
+
+fn words(checks: Vec<(usize, &[QualityCheck])>) -> BTreeMap<usize, Vec<&'static str>> {
+    checks.into_iter().map(|(nth, checks)| (nth, checks.iter().map(|check| check.as_str()).collect())).collect()
 }
 
 fn logged(call: &CallRecord) -> LoggedCall<'_> {
@@ -220,6 +234,8 @@ mod tests {
             skipped: &[("openai/x".to_owned(), "over_price")],
             enriched: None,
             adjusted: vec![],
+            flagged: BTreeMap::new(),
+            rejected: BTreeMap::new(),
         };
         log.write(&LogLine { request_id: "r1", status: 200, image: Some(image), ..LogLine::default() });
         log.write(&LogLine { request_id: "r2", path: "/\"\n", ..LogLine::default() });

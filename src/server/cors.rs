@@ -18,7 +18,7 @@ use crate::server::response::Answer;
 /// Headers of answers that a page may read besides those that every page may.
 const READABLE: &str = "x-request-id, x-easel-request-id, x-easel-route, x-easel-cache, x-easel-idempotency, x-easel-cost-usd, \
                         x-easel-attempts, x-easel-enriched, x-easel-skipped, x-easel-adjusted, x-easel-served-by, x-easel-image-ids, \
-                        x-easel-size, x-easel-partial, retry-after, x-should-retry";
+                        x-easel-size, x-easel-partial, x-easel-flagged, x-easel-rejected, retry-after, x-should-retry";
 
 /// How long a browser need not ask again, in seconds.
 const GOOD_FOR: &str = "600";

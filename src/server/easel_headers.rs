@@ -30,6 +30,11 @@ pub const SIZE: HeaderName = HeaderName::from_static("x-easel-size");
 /// How many pictures of those wanted there are, where some are missing.
 pub const PARTIAL: HeaderName = HeaderName::from_static("x-easel-partial");
 
+/// What the quality gate says of pictures that it accepted, by their places in the answer.
+pub const FLAGGED: HeaderName = HeaderName::from_static("x-easel-flagged");
+/// Pictures that the quality gate rejected and that are delivered because nothing better came, and why.
+pub const REJECTED: HeaderName = HeaderName::from_static("x-easel-rejected");
+
 /// The longest list in a header, in bytes. Clients and proxies take 8 KiB of headers at the least.
 pub const LONGEST: usize = 1024;
 

@@ -20,6 +20,7 @@ use pingora::{ErrorType, OrErr};
 use serde_json::{Value, json};
 
 use crate::cache::GeneratedPicture;
+use crate::config::plan::QualityCheck;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::outcome::Outcome;
 use crate::image::{BodyChunks, Format};
@@ -187,6 +188,14 @@ pub fn explain(outcome: &Outcome, headers: &mut Vec<(HeaderName, String)>) {
         outcome.served_by().into_iter().map(|(offer, count)| easel_headers::about(offer, &count.to_string()));
     headers.push((easel_headers::SERVED_BY, easel_headers::list(served_by)));
     headers.push((easel_headers::IMAGE_IDS, easel_headers::list(pictures.iter().map(|kept| kept.id.to_string()))));
+    for (name, checks) in [(easel_headers::FLAGGED, outcome.flagged()), (easel_headers::REJECTED, outcome.rejected())] {
+        if !checks.is_empty() {
+            let words =
+                |checks: &[QualityCheck]| checks.iter().map(|check| check.as_str()).collect::<Vec<_>>().join("+");
+            let told = checks.into_iter().map(|(nth, checks)| easel_headers::about(&nth.to_string(), &words(checks)));
+            headers.push((name, easel_headers::list(told)));
+        }
+    }
     if let Some(size) = common(pictures.iter().map(|kept| kept.picture.size)) {
         headers.push((easel_headers::SIZE, size.to_string()));
     }

@@ -56,7 +56,7 @@ async fn a_provider_all_of_whose_pictures_are_rejected_is_told_of_without_any_fe
     let page = world.metrics().await;
     let of = "model=\"core\",provider=\"stability\"";
     shows(&page, &format!("easel_images_total{{{of},verdict=\"rejected\"}} 10"));
-    shows(&page, &format!("easel_rejected_total{{{of},reason=\"broken\"}} 10"));
+    shows(&page, &format!("easel_rejected_total{{{of},reason=\"truncated\"}} 10"));
     shows(&page, "easel_window_images{by=\"provider\",name=\"stability\",verdict=\"rejected\",window=\"1h\"} 10");
     shows(&page, "easel_window_images{by=\"route\",name=\"r\",verdict=\"accepted\",window=\"1h\"} 10");
     shows(&page, "easel_cost_per_accepted_usd{by=\"route\",name=\"r\",window=\"1h\"} 0.08");
@@ -69,6 +69,6 @@ async fn a_provider_all_of_whose_pictures_are_rejected_is_told_of_without_any_fe
         ["provider", "reason", "accepted", "rejected", "lost_usd", "cost_per_accepted_usd"].map(|key| row[key].clone())
     };
     assert_eq!(row(0), [json!("openai"), json!(""), json!(10), json!(0), json!("0"), json!("0.04")]);
-    assert_eq!(row(1), [json!("stability"), json!("broken"), json!(0), json!(10), json!("0.4"), json!(null)]);
+    assert_eq!(row(1), [json!("stability"), json!("truncated"), json!(0), json!(10), json!("0.4"), json!(null)]);
     assert_eq!((&report["total"]["cost_per_accepted_usd"], world.spent()), (&json!("0.08"), world.invoiced()));
 }

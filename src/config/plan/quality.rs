@@ -97,6 +97,11 @@ impl QualityCheck {
         }
     }
 
+    /// The check of a word.
+    pub fn from_word(word: &str) -> Option<QualityCheck> {
+        QualityCheck::ALL.into_iter().find(|check| check.as_str() == word)
+    }
+
     /// Whether the picture's pixels must be decoded for it.
     pub fn needs_pixels(self) -> bool {
         match self {

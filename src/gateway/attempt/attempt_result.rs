@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::cache::GeneratedPicture;
-use crate::capabilities::Mismatch;
 use crate::failure::{Class, Failure};
-use crate::image::Picture;
+use crate::image::{Picture, Size};
 use crate::ledger::Rejections;
 use crate::money::Usd;
 use crate::provider::{Reported, Usage};
+use crate::quality::PictureQuality;
 
 /// What one attempt brought.
 #[derive(Debug, Default)]
@@ -26,8 +26,10 @@ pub struct AttemptReport {
     pub uncertain: Usd,
     /// Pictures withheld for their content.
     pub refused: u8,
-    /// Pictures that came and are not delivered: broken ones, or others than were asked for.
+    /// Pictures that came and are not delivered: broken ones, others than were asked for, or such as the route does not accept.
     pub rejected: usize,
+    /// Those of them that are delivered if nothing better comes.
+    pub best_effort: Vec<BestEffort>,
     /// What went wrong, if pictures are missing because of it.
     pub failure: Option<Failure>,
     /// Whether nobody knows if it was carried out and charged, or it was and can't be had: the same must not be bought
@@ -35,29 +37,60 @@ pub struct AttemptReport {
     pub open: bool,
 }
 
+/// A rejected picture that is delivered if nothing better comes.
+#[derive(Clone, Debug)]
+pub struct BestEffort {
+    /// Which one of the answer's pictures it is, counted from 0.
+    pub at: u8,
+    /// Of two, the one that is less bad is delivered.
+    pub badness: f64,
+    /// The picture.
+    pub generated: Arc<GeneratedPicture>,
+}
+
 /// What an answer brought, before it is priced.
 #[derive(Default)]
 pub(super) struct CollectedPictures {
-    pub(super) pictures: Vec<Picture>,
-    /// Which one of those that came each of them is.
-    pub(super) at: Vec<u8>,
-    /// Pictures that came and could not be read.
-    pub(super) broken: usize,
+    pub(super) pictures: Vec<CollectedPicture>,
+    /// Pictures that came and are not delivered.
+    pub(super) rejected: Vec<RejectedPicture>,
     /// All that came were links, and nothing is behind them that could be had: to ask again is to pay again.
     pub(super) out_of_reach: bool,
-    /// Pictures that are not as was agreed, on a route that takes no others.
-    pub(super) unlike: Vec<Mismatch>,
     pub(super) refused: u8,
     pub(super) refused_billed: u8,
     pub(super) usage: Usage,
     pub(super) failure: Option<Failure>,
 }
 
+/// A picture that came.
+pub(super) struct CollectedPicture {
+    pub(super) picture: Picture,
+    /// Which one of those that came it is.
+    pub(super) at: u8,
+    /// What the quality gate says of it; `None` where nobody looked.
+    pub(super) quality: Option<Arc<PictureQuality>>,
+}
+
+/// A picture that came and is not delivered.
+pub(super) struct RejectedPicture {
+    /// Its size, where it could be read.
+    pub(super) size: Option<Size>,
+    /// The first reason.
+    pub(super) reason: &'static str,
+    /// How bad it is, and the picture itself, where it is delivered if nothing better comes.
+    pub(super) best_effort: Option<(f64, CollectedPicture)>,
+}
+
 impl CollectedPictures {
     /// The pictures that came and are not delivered, by the first reason against each.
     pub(super) fn rejections(&self) -> Rejections {
-        let unlike = self.unlike.iter().map(|unmet| unmet.as_str());
-        std::iter::repeat_n("broken", self.broken).chain(unlike).collect()
+        self.rejected.iter().map(|rejected| rejected.reason).collect()
+    }
+
+    /// Whether all `n` pictures that were asked for are there. With a seed none stands in for another.
+    pub(super) fn has_all(&self, n: u8, seeded: bool) -> bool {
+        let enough = self.pictures.len() >= usize::from(n);
+        enough && (!seeded || self.pictures.iter().map(|picture| picture.at).take(usize::from(n)).eq(0..n))
     }
 }
 

@@ -11,9 +11,11 @@ use serde_json::Value;
 
 use crate::cache::GeneratedPicture;
 use crate::failure::{Class, Failure};
-use crate::gateway::attempt::attempt_result::{AttemptReport, CollectedPictures, FailedAttempt};
+use crate::gateway::attempt::attempt_result::{
+    AttemptReport, BestEffort, CollectedPicture, CollectedPictures, FailedAttempt, RejectedPicture,
+};
 use crate::gateway::attempt::context::Attempt;
-use crate::image::{Picture, Size};
+use crate::image::Size;
 use crate::ledger::{Charge, Hold};
 use crate::money::Usd;
 use crate::pricing::bill::BillInput;
@@ -37,11 +39,12 @@ impl Attempt {
         };
         let (collected, undelivered) = self.undelivered(ended);
         let rejections = collected.rejections();
-        let CollectedPictures { pictures, at, broken, unlike, refused, usage, failure, .. } = collected;
-        let rejected = broken + unlike.len();
-        let sizes: Vec<Size> = pictures.iter().map(|picture| picture.size).collect();
-        let (source, amount) = self.bill().amount(&sizes, undelivered.lost, &usage);
-        let generated = self.clone().named_apart(pictures).await;
+        let lost = lost_sizes(undelivered.lost, &collected.rejected);
+        let CollectedPictures { pictures, mut rejected, refused, usage, failure, .. } = collected;
+        let sizes: Vec<Size> = pictures.iter().map(|picture| picture.picture.size).collect();
+        let at = pictures.iter().map(|picture| picture.at).collect();
+        let (source, amount) = self.bill().amount(&sizes, &lost, &usage);
+        let (generated, best_effort) = self.clone().named_apart(pictures, &mut rejected).await;
         let charge = Charge {
             amount,
             source,
@@ -59,13 +62,28 @@ impl Attempt {
         let pictures = priced.map(|(generated, usd)| Arc::new(GeneratedPicture { usd, ..generated })).collect();
         let (cost, uncertain) = (settled.settlement.usd, undelivered.uncertain);
         let promised = cost.saturating_add(settled.settlement.prepaid);
-        AttemptReport { pictures, at, cost, promised, uncertain, refused, rejected, failure, open }
+        let rejected = rejected.len();
+        AttemptReport { pictures, at, cost, promised, uncertain, refused, rejected, best_effort, failure, open }
     }
 
-    /// Names pictures where that may take its time.
-    async fn named_apart(self: Arc<Self>, pictures: Vec<Picture>) -> Vec<GeneratedPicture> {
-        let bytes = pictures.iter().map(Picture::weight).sum();
-        offload(bytes, move || pictures.into_iter().map(|picture| self.named(picture)).collect()).await
+    /// Names pictures where that may take its time: the good ones, and those that are delivered if nothing better comes.
+    async fn named_apart(
+        self: Arc<Self>,
+        pictures: Vec<CollectedPicture>,
+        rejected: &mut [RejectedPicture],
+    ) -> (Vec<GeneratedPicture>, Vec<BestEffort>) {
+        let spare: Vec<_> = rejected.iter_mut().filter_map(|rejected| rejected.best_effort.take()).collect();
+        let all = pictures.iter().chain(spare.iter().map(|(_, picture)| picture));
+        let bytes = all.map(|picture| picture.picture.weight()).sum();
+        let work = move || {
+            let best_effort = spare.into_iter().map(|(badness, picture)| {
+                let at = picture.at;
+                BestEffort { at, badness, generated: Arc::new(self.named(picture)) }
+            });
+            let best_effort = best_effort.collect();
+            (pictures.into_iter().map(|picture| self.named(picture)).collect(), best_effort)
+        };
+        offload(bytes, work).await
     }
 
     /// What was collected, which is nothing but a usage for a call that failed, and what was charged besides.
@@ -92,7 +110,7 @@ impl Attempt {
         let (charges, each) = (self.offer.provider.billing.charges, self.candidate.usd);
         let (refused, told) = (usize::from(collected.refused), usize::from(collected.refused_billed));
         let refused = Undelivered::by_rule(charges.refused, refused, told, each);
-        let thrown_away = collected.broken + collected.unlike.len();
+        let thrown_away = collected.rejected.len();
         refused.and(Undelivered::by_rule(charges.rejected, thrown_away, thrown_away, each))
     }
 
@@ -144,4 +162,13 @@ impl Attempt {
         let constants = &self.offer.provider.account.dialect.constants;
         fixed(&self.offer.model.options).or_else(|| fixed(constants)).or(self.candidate.fitted.quality)
     }
+}
+
+/// The sizes of `lost` pictures that are charged and not delivered, where they are known: those that were rejected, and no
+/// size for those that never came.
+fn lost_sizes(lost: usize, rejected: &[RejectedPicture]) -> Vec<Option<Size>> {
+    let known = rejected.iter().map(|rejected| rejected.size).take(lost);
+    let known: Vec<Option<Size>> = known.collect();
+    let unknown = lost.saturating_sub(known.len());
+    std::iter::repeat_n(None, unknown).chain(known).collect()
 }

@@ -8,21 +8,12 @@ use futures_util::future::join_all;
 use crate::cache::GeneratedPicture;
 use crate::capabilities::{Mismatch, ResultCheck};
 use crate::failure::{Class, Failure};
-use crate::gateway::attempt::attempt_result::CollectedPictures;
+use crate::gateway::attempt::attempt_result::{CollectedPicture, CollectedPictures, RejectedPicture};
 use crate::gateway::attempt::context::Attempt;
-use crate::gateway::attempt::fetch;
+use crate::gateway::attempt::fetch::{self, FetchFailure};
 use crate::image::Picture;
 use crate::money::Usd;
 use crate::provider::{JobResult, PictureSource};
-
-/// The pictures of an answer, sorted by what is to become of them.
-#[derive(Default)]
-struct Sorted {
-    pictures: Vec<Picture>,
-    at: Vec<u8>,
-    unlike: Vec<Mismatch>,
-    failure: Option<Failure>,
-}
 
 impl Attempt {
     /// Fetches and checks the pictures; `body` is that of the reply.
@@ -31,42 +22,42 @@ impl Attempt {
         let behind_links = images.iter().any(|found| matches!(found.source, PictureSource::Link(_)));
         let fetched = join_all(images.into_iter().map(|found| self.fetch(found, body.clone()))).await;
         let fetched = fetch::without_repeats(fetched, usize::from(self.n)).await;
-        let found = fetched.len();
-        let Sorted { pictures, at, unlike, mut failure } = self.sort(fetched);
+        let mut collected = CollectedPictures { refused, refused_billed, usage, ..CollectedPictures::default() };
+        let unlike = self.sort(fetched, &mut collected);
         // A vendor may send more than it was asked for; a broken one of those is nobody's loss. With a seed none of them
         // stands in for the one that was asked for.
-        let replaced = self.request.seed.is_none() || at.iter().copied().take(usize::from(self.n)).eq(0..self.n);
-        if replaced && pictures.len() >= usize::from(self.n) {
-            failure = None;
+        if collected.has_all(self.n, self.request.seed.is_some()) {
+            collected.failure = None;
         }
-        if pictures.is_empty() && failure.is_none() {
-            failure = Some(match refused {
+        if collected.pictures.is_empty() && collected.failure.is_none() {
+            collected.failure = Some(match refused {
                 0 => Failure::new(Class::Malformed, "a reply without pictures"),
                 _ => Failure::new(Class::Policy, "every picture was withheld"),
             });
         }
-        let broken = found - pictures.len() - unlike.len();
-        let out_of_reach = behind_links && pictures.is_empty() && unlike.is_empty();
-        CollectedPictures { pictures, at, broken, out_of_reach, unlike, refused, refused_billed, usage, failure }
+        collected.out_of_reach = behind_links && collected.pictures.is_empty() && unlike == 0;
+        collected
     }
 
-    /// Tells pictures that are as was agreed from others and from those that could not be had.
-    fn sort(&self, fetched: Vec<Result<Picture, Failure>>) -> Sorted {
-        let mut sorted = Sorted::default();
-        for (nth, result) in (0..=u8::MAX).zip(fetched) {
+    /// Tells pictures that are as was agreed from others, which are counted, and from those that could not be had.
+    fn sort(&self, fetched: Vec<Result<Picture, FetchFailure>>, collected: &mut CollectedPictures) -> usize {
+        let mut unlike = 0;
+        for (at, result) in (0..=u8::MAX).zip(fetched) {
+            let rejected = |size, reason| RejectedPicture { size, reason, best_effort: None };
             match result.map(|picture| (self.insist(&picture), picture)) {
-                Ok((Ok(()), picture)) => {
-                    sorted.pictures.push(picture);
-                    sorted.at.push(nth);
+                Ok((Ok(()), picture)) => collected.pictures.push(CollectedPicture { picture, at, quality: None }),
+                Ok((Err((unmet, why)), picture)) => {
+                    unlike += 1;
+                    collected.rejected.push(rejected(Some(picture.size), unmet.as_str()));
+                    collected.failure.get_or_insert(why);
                 }
-                Ok((Err((unmet, why)), _)) => {
-                    sorted.unlike.push(unmet);
-                    sorted.failure.get_or_insert(why);
+                Err(FetchFailure { reason, failure }) => {
+                    collected.rejected.push(rejected(None, reason));
+                    collected.failure = Some(failure);
                 }
-                Err(why) => sorted.failure = Some(why),
             }
         }
-        sorted
+        unlike
     }
 
     /// Turns away a picture that is not as was agreed where the route takes no other; elsewhere that is told. Such a
@@ -83,10 +74,15 @@ impl Attempt {
     }
 
     /// A picture with its name, not yet priced.
-    pub(super) fn named(&self, picture: Picture) -> GeneratedPicture {
+    pub(super) fn named(&self, collected: CollectedPicture) -> GeneratedPicture {
+        let CollectedPicture { picture, at: _, quality } = collected;
         let adjusted = self.check_result(&picture).adjusted.iter().map(ToString::to_string).collect();
         let drawn_by = self.offer.name.as_str().into();
-        GeneratedPicture { adjusted, ..GeneratedPicture::new(picture, drawn_by, Usd::ZERO, self.shared.hash_seed) }
+        GeneratedPicture {
+            adjusted,
+            quality,
+            ..GeneratedPicture::new(picture, drawn_by, Usd::ZERO, self.shared.hash_seed)
+        }
     }
 
     /// What came otherwise than the request wished, a size or a file format included.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::config::plan::Offer;
+use crate::config::plan::{Offer, QualityGate};
 use crate::gateway::shared::Shared;
 use crate::gateway::single_flight::Flight;
 use crate::provider::{Adapter, Job};
@@ -34,6 +34,14 @@ pub struct Attempt {
     pub body_limit: usize,
     /// What its replies take of the memory for all replies, until the attempt is settled.
     pub memory_reservation: Arc<CallReservation>,
+    /// What its pictures must be; `None` takes any.
+    pub gate: Option<Arc<QualityGate>>,
+    /// The most pixels that are decoded.
+    pub max_pixels: u64,
+    /// The route.
+    pub route: Arc<str>,
+    /// The request's own id.
+    pub request_id: Arc<str>,
     /// Where unfinished pictures are shown.
     pub flight: Arc<Flight>,
 }

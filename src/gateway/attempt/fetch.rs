@@ -13,7 +13,7 @@ use crate::config::plan::HostRule;
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::context::Attempt;
 use crate::gateway::attempt::{backoff, redirect};
-use crate::image::{Encoded, Picture};
+use crate::image::{Encoded, Fault, Picture};
 use crate::provider::{Call, PictureSource, ReplyPicture, retry_after};
 use crate::request::ResponseFormat;
 use crate::upstream::offload::offload;
@@ -30,23 +30,42 @@ enum FetchError {
     ForGood(Failure),
 }
 
+/// Why a picture is not there, with the word for it.
+#[derive(Debug)]
+pub(super) struct FetchFailure {
+    pub(super) reason: &'static str,
+    pub(super) failure: Failure,
+}
+
+impl FetchFailure {
+    /// It came and is none.
+    fn broken(fault: Fault) -> FetchFailure {
+        let failure = Failure::new(Class::Malformed, format!("the picture is {fault}"));
+        FetchFailure { reason: fault.as_str(), failure }
+    }
+
+    /// It could not be had from behind its link.
+    fn out_of_reach(failure: Failure) -> FetchFailure {
+        FetchFailure { reason: "out_of_reach", failure }
+    }
+}
+
 impl Attempt {
     /// A picture's bytes, checked, in the form the client will want.
     /// `body` is the reply's.
-    pub(super) async fn fetch(self: &Arc<Self>, found: ReplyPicture, body: Bytes) -> Result<Picture, Failure> {
+    pub(super) async fn fetch(self: &Arc<Self>, found: ReplyPicture, body: Bytes) -> Result<Picture, FetchFailure> {
         let encoded = match found.source {
             PictureSource::Inline(encoded) => encoded,
-            PictureSource::Link(url) => Encoded::Raw(self.download(url).await?),
+            PictureSource::Link(url) => Encoded::Raw(self.download(url).await.map_err(FetchFailure::out_of_reach)?),
         };
         let (attempt, revised_prompt) = (self.clone(), found.revised_prompt);
         offload(encoded.bytes().len(), move || attempt.inspect(encoded, &body, revised_prompt)).await
     }
 
     /// Looks at what was fetched, and brings it into the form in which it is kept.
-    fn inspect(&self, encoded: Encoded, body: &Bytes, revised_prompt: Option<String>) -> Result<Picture, Failure> {
+    fn inspect(&self, encoded: Encoded, body: &Bytes, revised_prompt: Option<String>) -> Result<Picture, FetchFailure> {
         let came = encoded.bytes().as_ptr();
-        let mut picture = Picture::inspect(encoded)
-            .map_err(|fault| Failure::new(Class::Malformed, format!("the picture is {fault}")))?;
+        let mut picture = Picture::inspect(encoded).map_err(FetchFailure::broken)?;
         picture.revised_prompt = revised_prompt.or_else(|| self.revised_prompt.as_deref().map(str::to_owned));
         // The next reader will most likely want what this one wants; encoding once here keeps hits free of it.
         let picture = match self.request.response_format {
@@ -147,7 +166,10 @@ impl Attempt {
 
 /// The pictures of an answer to a call for `n`. Some servers list one twice, which draws and charges no other; so one
 /// beyond those that were asked for is left out if it is there already.
-pub(super) async fn without_repeats(fetched: Vec<Result<Picture, Failure>>, n: usize) -> Vec<Result<Picture, Failure>> {
+pub(super) async fn without_repeats(
+    fetched: Vec<Result<Picture, FetchFailure>>,
+    n: usize,
+) -> Vec<Result<Picture, FetchFailure>> {
     if fetched.len() <= n {
         return fetched;
     }
@@ -155,8 +177,11 @@ pub(super) async fn without_repeats(fetched: Vec<Result<Picture, Failure>>, n: u
     offload(bytes, move || without_those_listed_twice(fetched, n)).await
 }
 
-fn without_those_listed_twice(fetched: Vec<Result<Picture, Failure>>, n: usize) -> Vec<Result<Picture, Failure>> {
-    let mut kept: Vec<Result<Picture, Failure>> = Vec::with_capacity(fetched.len());
+fn without_those_listed_twice(
+    fetched: Vec<Result<Picture, FetchFailure>>,
+    n: usize,
+) -> Vec<Result<Picture, FetchFailure>> {
+    let mut kept: Vec<Result<Picture, FetchFailure>> = Vec::with_capacity(fetched.len());
     for (at, result) in fetched.into_iter().enumerate() {
         let is_there = |picture: &Picture| kept.iter().flatten().any(|other| other.encoded == picture.encoded);
         if at < n || !result.as_ref().is_ok_and(is_there) {

@@ -17,9 +17,11 @@ impl DispatchLoop {
     /// Takes in what a call brought.
     pub(super) fn complete(&mut self, completed: Completed) {
         let Completed { call, report, pass, timing, reason, began, hedge, slot } = completed;
-        let AttemptReport { pictures, at, cost, promised, uncertain, refused, rejected, failure, open } = report;
+        let AttemptReport { pictures, at, cost, promised, uncertain, refused, rejected, best_effort, failure, open } =
+            report;
         let Some(candidate) = self.dispatch.candidate_of(call) else { return };
-        if failure.as_ref().is_none_or(|failure| failure.class == Class::TimeoutAmbiguous) {
+        let drew = |failure: &Failure| matches!(failure.class, Class::TimeoutAmbiguous | Class::Rejected);
+        if failure.as_ref().is_none_or(drew) {
             timing.count(now());
         }
         let call_record = CallRecord {
@@ -67,8 +69,14 @@ impl DispatchLoop {
             }
         }
         self.keep(candidate, &kept);
+        let seeded = self.spec.request.seed.is_some();
         self.flight.update(|progress| {
-            progress.pictures.extend(delivered);
+            for placed in delivered {
+                // What is there now is better than what nothing better had come for.
+                progress.best_effort.retain(|best| best.placed.place != placed.place);
+                progress.pictures.push(placed);
+            }
+            best_effort.into_iter().for_each(|best| progress.keep_best_effort(best, &ended.places, seeded));
             progress.cost = progress.cost.saturating_add(cost);
             if progress.calls.len() < MOST_CALL_RECORDS {
                 progress.calls.push(call_record);
@@ -95,8 +103,8 @@ impl DispatchLoop {
                     log::warn!("{} is asked too much: at most {cap} calls at once from now on", offer.name);
                 }
             }
-            Some(_) => {}
-            None => lane.went_well(sent, began.into_std(), now()),
+            Some(failure) if failure.class != Class::Rejected => {}
+            _ => lane.went_well(sent, began.into_std(), now()),
         }
     }
 

@@ -82,7 +82,7 @@ fn config(offers: &[RandomOffer], strategy: &str, request_cap: Option<u8>) -> Op
     let strategy = if offers.len() == 1 { "order".to_owned() } else { strategy };
     let price = request_cap.map(|cents| format!("price: {{max_usd_per_request: 0.{cents:02}}}, ")).unwrap_or_default();
     text += &format!(
-        "routes:\n  - {{name: all, cache: false, {price}strategy: {strategy}, offers: [{}]}}\n",
+        "routes:\n  - {{name: all, quality: false, cache: false, {price}strategy: {strategy}, offers: [{}]}}\n",
         listed.join(", ")
     );
     Some(text)
@@ -161,7 +161,7 @@ async fn every_offer_is_explained_with_its_place_its_price_and_why_it_is_not_ask
     let story = Story::on(
         "providers:\n  first: {kind: openai_compatible, base_url: https://first.example/v1/, api_key: k, models: {flux: {price: 0.02}}}\n  \
          second: {kind: openai_compatible, base_url: https://second.example/v1/, api_key: k, models: {flux: {price: 0.01}, dear: {price: 0.5}}}\n\
-         routes:\n  - {name: all, strategy: cheapest, price: {max_usd_per_image: 0.1}, offers: [first/flux, second/flux, second/dear]}\n",
+         routes:\n  - {name: all, quality: false, strategy: cheapest, price: {max_usd_per_image: 0.1}, offers: [first/flux, second/flux, second/dear]}\n",
     );
     story.script.answers("second.example", rate_limited());
     story.script.answers("first.example", drawn());

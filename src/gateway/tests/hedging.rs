@@ -67,7 +67,7 @@ fn config(route: &str) -> String {
     });
     format!(
         "providers:\n  first: {first}\n  second: {second}\n\
-         routes:\n  - {{name: all, offers: [first/flux, second/flux], deadline: 10h, {route}}}\n"
+         routes:\n  - {{name: all, quality: false, offers: [first/flux, second/flux], deadline: 10h, {route}}}\n"
     )
 }
 

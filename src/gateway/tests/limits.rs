@@ -87,7 +87,7 @@ fn config(limit: usize, provider: &str, route: &str) -> String {
     format!(
         "providers:\n  p: {{kind: openai_compatible, base_url: https://p.example/v1/, api_key: k, {provider}\
          concurrency: {{limit: {limit}, max_wait: 60s}}, models: {{m: {{price: 0.01, max_n: 1}}, other: {{price: 0.01}}}}}}\n\
-         routes:\n  - {{name: other, match: {{models: [other]}}, offers: [p/other]}}\n  - {{name: all, cache: false, {route}offers: [p/m]}}\n"
+         routes:\n  - {{name: other, quality: false, match: {{models: [other]}}, offers: [p/other]}}\n  - {{name: all, quality: false, cache: false, {route}offers: [p/m]}}\n"
     )
 }
 
@@ -194,7 +194,7 @@ async fn an_offer_whose_rate_is_spent_is_passed_over_for_the_next_and_a_model_ha
         "providers:\n  p: {kind: openai_compatible, base_url: https://p.example/v1/, api_key: k, rate: {requests_per_minute: 3}, models: {\
          a: {price: 0.01, rate: {requests_per_minute: 1}}, b: {price: 0.01}}}\n  \
          q: {kind: openai_compatible, base_url: https://q.example/v1/, api_key: k, models: {c: {price: 0.01}}}\n\
-         routes:\n  - {name: all, cache: false, offers: [p/a, p/b, q/c]}\n",
+         routes:\n  - {name: all, quality: false, cache: false, offers: [p/a, p/b, q/c]}\n",
     );
     let mut asked = Vec::new();
     for _ in 0..5 {
@@ -251,7 +251,7 @@ async fn of_a_vendors_pause_and_a_rate_that_is_spent_the_longer_one_counts() {
     let story = Story::on(
         "providers:\n  first: {kind: openai_compatible, base_url: https://first.example/v1/, api_key: k, \
          rate: {requests_per_minute: 1}, models: {flux: {price: 0.01}}}\n\
-         routes:\n  - {name: all, cache: false, offers: [first/flux]}\n",
+         routes:\n  - {name: all, quality: false, cache: false, offers: [first/flux]}\n",
     );
     story.script.answers("first.example", rate_limited());
     story.serve("a fox").await;

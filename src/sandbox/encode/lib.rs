@@ -7,7 +7,8 @@
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::codecs::webp::WebPEncoder;
-use image::{ExtendedColorType, ImageEncoder, ImageResult};
+use image::imageops::{FilterType as ResizeFilter, resize};
+use image::{ExtendedColorType, ImageEncoder, ImageResult, RgbImage, RgbaImage};
 
 /// The format of a file, and how it is encoded.
 #[derive(Clone, Copy, Debug)]
@@ -49,4 +50,19 @@ pub fn encode(pixels: Pixels<'_>, encoding: Encoding) -> ImageResult<Vec<u8>> {
         Encoding::Webp => WebPEncoder::new_lossless(&mut file).write_image(bytes, width, height, colours)?,
     }
     Ok(file)
+}
+
+/// The bytes of the same picture at another size, one pixel flowing into the next. Of pixels that are not as many as their
+/// sides say nothing is left but black.
+pub fn enlarge(pixels: Pixels<'_>, width: u32, height: u32) -> Vec<u8> {
+    let Pixels { bytes, width: from_width, height: from_height, alpha } = pixels;
+    let filter = ResizeFilter::CatmullRom;
+    let enlarged = match alpha {
+        true => RgbaImage::from_raw(from_width, from_height, bytes.to_vec())
+            .map(|drawn| resize(&drawn, width, height, filter).into_raw()),
+        false => RgbImage::from_raw(from_width, from_height, bytes.to_vec())
+            .map(|drawn| resize(&drawn, width, height, filter).into_raw()),
+    };
+    let channels = if alpha { 4 } else { 3 };
+    enlarged.unwrap_or_else(|| vec![0; channels * width as usize * height as usize])
 }

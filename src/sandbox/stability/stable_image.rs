@@ -188,7 +188,8 @@ impl ParsedRequest {
         let blurred = is_blurred(&self.prompt);
         let reason = if blurred { "CONTENT_FILTERED" } else { "SUCCESS" };
         let sketch = call.sketch(&self.prompt, u64::from(seed) ^ self.fingerprint, 0, self.size);
-        let mut files = draw_all(vec![Sketch { blurred, format: self.format, ..sketch }]).await?;
+        let mut files =
+            draw_all(vec![Sketch { blurred: blurred || sketch.blurred, format: self.format, ..sketch }]).await?;
         let file = files.pop().unwrap_or_default();
         // Nothing is awaited from here on: what is charged is answered.
         call.charge(&self.model, self.size, None, 1, u32::from(blurred))?;

@@ -185,9 +185,9 @@ impl ParsedRequest {
         let blurred = is_blurred(&self.prompt);
         let reason = if blurred { "CONTENT_FILTERED" } else { "SUCCESS" };
         let seeds: Vec<u32> = (0..self.samples).map(|index| seed_of(self.seed, call).wrapping_add(index)).collect();
-        let sketch = |seed: &u32| Sketch {
-            blurred,
-            ..call.sketch(&self.prompt, u64::from(*seed) ^ self.fingerprint, 0, self.size)
+        let sketch = |seed: &u32| {
+            let sketch = call.sketch(&self.prompt, u64::from(*seed) ^ self.fingerprint, 0, self.size);
+            Sketch { blurred: blurred || sketch.blurred, ..sketch }
         };
         let mut files = draw_all(seeds.iter().map(sketch).collect()).await?;
         // Nothing is awaited from here on: what is charged is answered.

@@ -1,0 +1,22 @@
+//! What is kept of a verdict for as long as its picture is.
+
+use crate::config::plan::QualityCheck;
+use crate::quality::Fingerprint;
+
+/// What is kept of a picture's verdict while it is delivered and cached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PictureQuality {
+    /// What is told of it though it is accepted.
+    pub flagged: Vec<QualityCheck>,
+    /// Why it was rejected, if it is delivered because nothing better came.
+    pub rejected: Vec<QualityCheck>,
+    /// What the other pictures of its request are compared with.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+impl PictureQuality {
+    /// Bytes of memory held.
+    pub fn weight(&self) -> usize {
+        size_of::<PictureQuality>() + (self.flagged.len() + self.rejected.len()) * size_of::<QualityCheck>()
+    }
+}
