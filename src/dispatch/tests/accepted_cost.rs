@@ -40,7 +40,7 @@ fn serve(
                 let Gated { usd, accepted } = offers[candidate];
                 let call = dispatch.started(candidate, places, time);
                 let accepted = random.u32(..WHOLE) < accepted;
-                let rejection = CallEnd { rejected: true, ..failed(Class::Malformed) };
+                let rejection = CallEnd { rejected: true, ..failed(Class::Rejected) };
                 let end = if accepted { CallEnd { at: vec![0], ..CallEnd::default() } } else { rejection };
                 let ended = dispatch.ended(call, CallEnd { promised: usd, ..end }, time.now).unwrap();
                 assert_eq!(ended.dispositions.len(), usize::from(accepted));

@@ -10,8 +10,9 @@ use crate::money::Usd;
 
 /// The outcome of a call that went well.
 const OK: &str = "ok";
-/// Outcomes that say nothing of who was asked: a prompt refused for its content, a request that is wrong.
-const NOBODYS_FAULT: [Class; 2] = [Class::Policy, Class::CallerInvalid];
+/// Outcomes of calls that did not fail: a prompt refused for its content, a request that is wrong, and whole pictures that a
+/// route does not take. The last ones count as rejected pictures.
+const NOT_FAILED: [Class; 4] = [Class::Policy, Class::CallerInvalid, Class::Unlike, Class::Rejected];
 
 /// One thing that windows count.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub fn add_to_windows(
     if purpose == Purpose::Reserve {
         return spread(windows, at, owner, fact.usd);
     }
-    let failed = outcome != OK && !NOBODYS_FAULT.iter().any(|class| class.as_str() == outcome);
+    let failed = outcome != OK && !NOT_FAILED.iter().any(|class| class.as_str() == outcome);
     windows.add(at, owner, WindowFact { attempts: 1, failures: u32::from(failed), ..fact });
 }
 

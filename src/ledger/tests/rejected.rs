@@ -47,3 +47,15 @@ fn what_came_and_was_rejected_counts_also_where_it_cost_nothing_or_more_than_fit
     assert_eq!((sum.accepted, sum.rejected), (0, 2));
     assert_eq!(ledger.spent(), None, "and the sum that did not fit is told");
 }
+
+#[test]
+fn a_call_whose_whole_pictures_are_rejected_has_not_failed_and_one_whose_file_is_broken_has() {
+    let plan = plan("", "price: 0.009");
+    let ledger = ledger(&plan);
+    for (outcome, reason) in [("rejected", "blank"), ("not_as_asked", "wrong_size"), ("malformed", "truncated")] {
+        let charge = Charge { outcome, ..drawn(0, &[reason], usd("0.009")) };
+        settle(open(&ledger, intent(&plan, 1, usd("0.009"))).unwrap(), charge);
+    }
+    let sum = hour(&ledger, Dimension::Provider, "p");
+    assert_eq!((sum.attempts, sum.failures, sum.accepted, sum.rejected), (3, 1, 0, 3));
+}
