@@ -72,3 +72,51 @@ async fn a_provider_all_of_whose_pictures_are_rejected_is_told_of_without_any_fe
     assert_eq!(row(1), [json!("stability"), json!("truncated"), json!(0), json!(10), json!("0.4"), json!(null)]);
     assert_eq!((&report["total"]["cost_per_accepted_usd"], world.spent()), (&json!("0.08"), world.invoiced()));
 }
+
+/// The pictures of the route's last hour: accepted, and rejected.
+async fn held(world: &World) -> [String; 2] {
+    let page = world.metrics().await;
+    ["accepted", "rejected"].map(|verdict| {
+        let line = format!("easel_window_images{{by=\"route\",name=\"r\",verdict=\"{verdict}\",window=\"1h\"}} ");
+        page.lines().find_map(|shown| shown.strip_prefix(&line)).unwrap_or_else(|| panic!("{page}")).to_owned()
+    })
+}
+
+/// What is answered to a verdict: the status, and whether something changed.
+async fn say(world: &World, image: &str, verdict: &str) -> (u16, Option<bool>) {
+    let body = json!({"image_id": image, "verdict": verdict});
+    let answer = world.client().await.post("/v1/images/feedback", &body).await;
+    (answer.status, answer.json()["changed"].as_bool())
+}
+
+#[tokio::test]
+async fn what_the_gate_rejects_counts_at_once_and_a_viewers_word_on_what_was_delivered_is_added_to_it_once() {
+    let world = World::new(&CONFIG.replace("cache: false,", "cache: false, quality: true,")).await;
+    world.set(Name::Stability, |vendor| vendor.mode = Mode::Blank);
+    let answer = world.draw(ask("a fox")).await;
+    assert_eq!(
+        (answer.header("x-easel-served-by"), answer.header("x-easel-cost-usd")),
+        ("openai/gpt-image-2=1", "0.08")
+    );
+    assert_eq!(held(&world).await, ["1", "1"]);
+    let id = answer.header("x-easel-image-ids").to_owned();
+    for (changed, wanted) in [(true, ["0", "2"]), (false, ["0", "2"])] {
+        assert_eq!(say(&world, &id, "rejected").await, (200, Some(changed)));
+        assert_eq!(held(&world).await, wanted);
+    }
+    assert_eq!(say(&world, &id, "accepted").await, (200, Some(true)));
+    assert_eq!(held(&world).await, ["1", "1"], "what the gate rejected nobody takes back");
+}
+
+#[tokio::test]
+async fn a_rejected_picture_that_is_delivered_for_want_of_a_better_one_stays_rejected_whatever_is_said_of_it() {
+    let world = World::new(&CONFIG.replace("cache: false,", "cache: false, quality: {deliver_best: true},")).await;
+    for vendor in [Name::Stability, Name::OpenAi] {
+        world.set(vendor, |vendor| vendor.mode = Mode::Blank);
+    }
+    let answer = world.draw(ask("a fox")).await;
+    assert!(answer.status == 200 && answer.header("x-easel-rejected").starts_with("0=blank"));
+    assert_eq!(say(&world, answer.header("x-easel-image-ids"), "accepted").await, (404, None));
+    assert_eq!(held(&world).await, ["0", "2"]);
+    assert_eq!(world.spent(), world.invoiced());
+}
