@@ -12,7 +12,9 @@ use sha2::Sha256;
 
 use crate::client::{Answer, Client};
 use crate::docs::root;
+use crate::scripted::{Scripted, Then, json_answer};
 use crate::tools::tool;
+use crate::world::World;
 
 const KEY: &str = "the key of both";
 
@@ -136,4 +138,58 @@ fn what_the_example_judge_looks_for_has_tests_of_its_own() {
         tests.args(["-m", "unittest"]).env("PYTHONDONTWRITEBYTECODE", "1").current_dir(folder()).output().unwrap();
     let said = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success() && said.contains("Ran 9 tests"), "{said}");
+}
+
+/// A vendor that draws this picture for every prompt.
+async fn draws(name: &str) -> Scripted {
+    let picture = base64_simd::STANDARD.encode_to_string(fixture(name));
+    Scripted::start(move |_| Then::Answer(json_answer(200, &json!({"created": 1, "data": [{"b64_json": picture}]}))))
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Python with OCR models: run scripts/test"]
+async fn easel_delivers_the_picture_that_says_what_its_prompt_quotes_and_pays_for_the_others() {
+    let (bare, misspelt, sale) = (draws("bare").await, draws("misspelt").await, draws("sale").await);
+    let judge = ReadingJudge::start();
+    let vendor = |scripted: &Scripted, price: &str| {
+        format!(
+            "{{kind: openai_compatible, base_url: 'http://{}/v1/', models: {{m: {{price: {price}}}}}}}",
+            scripted.addr
+        )
+    };
+    let config = format!(
+        "providers:
+  bare: {}
+  misspelt: {}
+  sale: {}
+routes:
+  - name: signs
+    offers: [bare/m, misspelt/m, {{offer: sale/m, when: [rejected]}}]
+    quality:
+      judge: {{url: 'http://{}/judge', hmac_key: '{KEY}', timeout: 60s, send_prompt: true, on_error: reject}}
+",
+        vendor(&bare, "0.009"),
+        vendor(&misspelt, "0.01"),
+        vendor(&sale, "0.04"),
+        judge.addr,
+    );
+    let world = World::new(&config).await;
+    let delivered = |answer: Answer| {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let base64 = answer.json()["data"][0]["b64_json"].as_str().unwrap().to_owned();
+        base64_simd::STANDARD.decode_to_vec(base64).unwrap()
+    };
+    let sign = world.draw(json!({"prompt": "A shop with a sign that says \"SUMMER SALE\"", "quality": "high"})).await;
+    assert_eq!(sign.header("x-easel-cost-usd"), "0.059", "the two that were rejected are paid for");
+    assert!(delivered(sign) == fixture("sale"));
+    // Of a prompt that quotes nothing the judge has no opinion.
+    let shop = world.draw(json!({"prompt": "A shop with a sign"})).await;
+    assert!(delivered(shop) == fixture("bare"));
+    assert_eq!([&bare, &misspelt, &sale].map(|vendor| vendor.count("POST")), [2, 1, 1]);
+    let metrics = world.metrics().await;
+    for line in ["reject\"} 2", "accept\"} 1", "abstain\"} 1"] {
+        let line = format!("easel_judge_total{{route=\"signs\",verdict=\"{line}");
+        assert!(metrics.lines().any(|found| found == line), "{line}: {metrics}");
+    }
 }

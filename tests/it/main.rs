@@ -44,6 +44,7 @@ mod manifest; // Cargo.toml keeps its promises
 mod meaning; // what a changed config makes of kept pictures
 mod money; // invoice and ledger
 mod odd_sizes; // pictures that are not as they were asked for
+mod outside_judge; // who is asked about pictures outside, and what becomes of them
 mod packages; // what people install: manual, completions, the service and its config
 mod painter; // a vendor whose pictures tell what they were drawn for
 mod papers; // YAML that loads, floors that hold

@@ -14,12 +14,20 @@ use crate::config::plan::{OutsideJudge, QualityCheck, QualityGate};
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::attempt_result::{CollectedPicture, CollectedPictures, RejectedPicture};
 use crate::gateway::attempt::context::Attempt;
-use crate::gateway::outside_judge::JudgeQuestion;
+use crate::gateway::outside_judge::{JudgeAnswer, JudgeQuestion, JudgeVerdict};
 use crate::gateway::rejected_files::RejectedFile;
 use crate::image::Picture;
 use crate::metrics::seconds;
 use crate::quality::{self, Examination, Expected, PictureQuality, QualityFinding};
 use crate::request::Background;
+
+/// One picture, and all that is found against it.
+struct LookedAt {
+    picture: CollectedPicture,
+    examination: Examination,
+    /// What somebody outside said of it, where somebody was asked.
+    judged: Option<JudgeAnswer>,
+}
 
 impl Attempt {
     /// Looks at the pictures that were collected, and moves those that the route does not accept to the rejected ones.
@@ -31,7 +39,7 @@ impl Attempt {
         let Some(gate) = self.gate.clone().filter(|gate| !gate.checks().is_empty()) else { return collected };
         let pictures = std::mem::take(&mut collected.pictures);
         let looked_at = join_all(pictures.into_iter().map(|picture| self.look_at(entry, &gate, picture))).await;
-        for (picture, examination) in looked_at {
+        for LookedAt { picture, examination, judged } in looked_at {
             let verdict = examination.verdict(&gate);
             match verdict.rejected.first() {
                 None => {
@@ -41,7 +49,7 @@ impl Attempt {
                 }
                 Some(first) => {
                     log::warn!("{} drew a picture that is rejected: {}", self.offer.name, words(&examination, &gate));
-                    self.keep_for_a_look(entry, &picture, *first, &examination);
+                    self.keep_for_a_look(entry, &picture, *first, &examination, judged.as_ref());
                     let badness = verdict.badness.filter(|_| gate.deliver_best);
                     let quality = PictureQuality {
                         flagged: verdict.flagged,
@@ -67,13 +75,8 @@ impl Attempt {
         collected
     }
 
-    /// One picture, and all that is found against it.
-    async fn look_at(
-        self: &Arc<Self>,
-        entry: i64,
-        gate: &Arc<QualityGate>,
-        picture: CollectedPicture,
-    ) -> (CollectedPicture, Examination) {
+    /// Looks at one picture, and asks the route's judge about it where nothing else speaks against it.
+    async fn look_at(self: &Arc<Self>, entry: i64, gate: &Arc<QualityGate>, picture: CollectedPicture) -> LookedAt {
         let began = Instant::now();
         let mut examination = self.examine(gate, &picture.picture).await;
         // Taken at once, so that of two equal pictures that come together one stays.
@@ -83,11 +86,13 @@ impl Attempt {
                 known.extend(examination.fingerprint.clone());
             }
         });
+        let mut judged = None;
         if let Some(judge) = gate.judge.as_ref().filter(|_| gate.checks().has(QualityCheck::Judge))
             && examination.verdict(gate).rejected.is_empty()
         {
-            let finding = self.ask_judge(entry, judge, &picture.picture, &examination).await;
-            examination.findings.extend(finding);
+            let answer = self.ask_judge(entry, judge, &picture.picture, &examination).await;
+            examination.findings.extend(finding(&answer, judge));
+            judged = Some(answer);
             if !examination.verdict(gate).rejected.is_empty()
                 && let Some(own) = &examination.fingerprint
             {
@@ -95,17 +100,17 @@ impl Attempt {
             }
         }
         self.shared.metrics.quality_seconds.observe(seconds(began.elapsed()));
-        (picture, examination)
+        LookedAt { picture, examination, judged }
     }
 
-    /// Asks somebody outside about a picture, and tells what speaks against it then.
+    /// Asks somebody outside about a picture.
     async fn ask_judge(
         &self,
         entry: i64,
         judge: &OutsideJudge,
         picture: &Picture,
         examination: &Examination,
-    ) -> Option<QualityFinding> {
+    ) -> JudgeAnswer {
         let metrics: Vec<(&str, f64)> = examination.metrics.named().collect();
         let failed: Vec<QualityCheck> = examination.findings.iter().map(|finding| finding.check).collect();
         let question = JudgeQuestion {
@@ -120,12 +125,15 @@ impl Attempt {
             failed: &failed,
         };
         let answer = self.shared.outside_judges.ask(&self.shared.transport, judge, &question).await;
-        if !answer.verdict.rejects(judge.on_error) {
-            return None;
+        if answer.verdict == JudgeVerdict::Reject {
+            log::info!(
+                "route {}: the judge rejects a picture of {}: {:?}",
+                self.route,
+                self.offer.name,
+                answer.reasons
+            );
         }
-        log::info!("route {}: the judge rejects a picture of {}: {:?}", self.route, self.offer.name, answer.reasons);
-        let (measured, limit) = (answer.score.unwrap_or(0.0), judge.min_score.unwrap_or(1.0));
-        Some(QualityFinding { check: QualityCheck::Judge, measured, limit })
+        answer
     }
 
     /// Decodes and measures a picture where that takes nobody's time; what its header tells is looked at here.
@@ -143,8 +151,15 @@ impl Attempt {
         })
     }
 
-    /// Keeps a rejected picture in the directory for a look, where there is one. The prompt is not written down.
-    fn keep_for_a_look(&self, entry: i64, picture: &CollectedPicture, reason: QualityCheck, examination: &Examination) {
+    /// Keeps a rejected picture in the directory for a look, where there is one. The prompt is not written down, but what a judge said is.
+    fn keep_for_a_look(
+        &self,
+        entry: i64,
+        picture: &CollectedPicture,
+        reason: QualityCheck,
+        examination: &Examination,
+        judged: Option<&JudgeAnswer>,
+    ) {
         if !self.shared.rejected_files.is_on() {
             return;
         }
@@ -162,6 +177,9 @@ impl Attempt {
             "offer": offer,
             "reason": reason,
             "findings": found.collect::<Vec<_>>(),
+            "judge": judged.map(|answer| {
+                json!({"verdict": answer.verdict.as_str(), "score": answer.score, "reasons": answer.reasons})
+            }),
         });
         let about = format!("{route}-{offer}-{reason}-{}-{}-{}", self.request_id, entry, picture.at);
         self.shared.rejected_files.keep(RejectedFile {
@@ -183,6 +201,12 @@ impl Attempt {
         };
         Expected { size, ratio, transparent }
     }
+}
+
+/// What a judge's answer is as a finding, where it speaks against the picture.
+fn finding(answer: &JudgeAnswer, judge: &OutsideJudge) -> Option<QualityFinding> {
+    let (measured, limit) = (answer.score.unwrap_or(0.0), judge.min_score.unwrap_or(1.0));
+    answer.verdict.rejects(judge.on_error).then_some(QualityFinding { check: QualityCheck::Judge, measured, limit })
 }
 
 /// What a rejection means for the call. A file that cannot be read is as good as none; any other picture is one that the
