@@ -1,7 +1,8 @@
 //! What is kept of a verdict for as long as its picture is.
 
+use easel_pixels::Fingerprint;
+
 use crate::config::plan::QualityCheck;
-use crate::quality::Fingerprint;
 
 /// What is kept of a picture's verdict while it is delivered and cached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
