@@ -24,7 +24,7 @@ mod job_state;
 mod redirect;
 mod submit_and_poll;
 
-pub use crate::gateway::attempt::attempt_result::{AttemptReport, BestEffort};
+pub use crate::gateway::attempt::attempt_result::AttemptReport;
 pub use crate::gateway::attempt::context::Attempt;
 
 impl Attempt {

@@ -26,6 +26,7 @@ use crate::upstream::transport::{HttpClient, PooledClient};
 mod answer_keeper;
 pub mod attempt;
 pub mod background;
+pub mod best_effort;
 pub mod call_rates;
 pub mod caller;
 pub mod config_loader;

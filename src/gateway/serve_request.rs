@@ -215,7 +215,7 @@ impl ServeRequest {
 
     /// The outcome of what there is. A follower and a hit pay nothing.
     fn outcome(&self, mut progress: Progress, cache: CacheUse, late: bool) -> Outcome {
-        progress.fill_with_best_effort(self.request.n, self.request.seed.is_some());
+        progress.best_effort.fill(&mut progress.pictures, self.request.n, self.request.seed.is_some());
         progress.pictures.sort_by_key(|placed| placed.place);
         let complete = progress.pictures.len() == self.wanted();
         let partial_is_fine = !late || self.matched.route.on_deadline == OnDeadline::Partial;

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::cache::PlacedPicture;
 use crate::config::plan::Priority;
 use crate::error::{Error, ErrorKind};
-use crate::gateway::attempt::BestEffort;
+use crate::gateway::best_effort::BestEfforts;
 use crate::gateway::outcome::CallRecord;
 use crate::money::Usd;
 use crate::provider::Partial;
@@ -48,7 +48,7 @@ pub struct Progress {
     /// Pictures there are, in the order in which they came; no two have the same place.
     pub pictures: Vec<PlacedPicture>,
     /// Rejected pictures, the least bad one for each place that nothing better came for.
-    pub best_effort: Vec<BestPlaced>,
+    pub best_effort: BestEfforts,
     /// Unfinished pictures, for streams; drawn only if the leader asked for them.
     pub partials: Vec<Partial>,
     /// Money settled.
@@ -69,56 +69,6 @@ pub struct Progress {
     pub out_of_time: bool,
     /// Why there are not more pictures.
     pub error: Option<Error>,
-}
-
-/// A rejected picture, and which of the request's pictures it would be.
-#[derive(Clone, Debug)]
-pub struct BestPlaced {
-    /// Of two, the one that is less bad is delivered.
-    pub badness: f64,
-    /// The picture in its place.
-    pub placed: PlacedPicture,
-}
-
-impl Progress {
-    /// Keeps a rejected picture for the places of its call, if it is less bad than what is kept: for its own place where
-    /// there is a seed, and else for any.
-    pub fn keep_best_effort(&mut self, picture: BestEffort, places: &[u8], seeded: bool) {
-        let BestEffort { at, badness, generated } = picture;
-        let taken = |place: u8, kept: &[BestPlaced]| kept.iter().position(|best| best.placed.place == place);
-        let own = places.get(usize::from(at)).copied();
-        let free = places.iter().copied().find(|place| taken(*place, &self.best_effort).is_none());
-        let Some(place) = (if seeded { own } else { free.or(own).or(places.first().copied()) }) else { return };
-        let placed = PlacedPicture { place, generated };
-        match taken(place, &self.best_effort) {
-            None => self.best_effort.push(BestPlaced { badness, placed }),
-            Some(known) if seeded => {
-                if let Some(best) = self.best_effort.get_mut(known).filter(|best| badness < best.badness) {
-                    *best = BestPlaced { badness, placed };
-                }
-            }
-            // Without a seed a picture is as good in any place, so the worst one of all makes room.
-            Some(_) => {
-                let worst = self.best_effort.iter_mut().max_by(|one, other| one.badness.total_cmp(&other.badness));
-                if let Some(worst) = worst.filter(|worst| badness < worst.badness) {
-                    let place = worst.placed.place;
-                    *worst = BestPlaced { badness, placed: PlacedPicture { place, ..placed } };
-                }
-            }
-        }
-    }
-
-    /// Fills what is missing of `wanted` places with the least bad ones of those that were rejected.
-    pub fn fill_with_best_effort(&mut self, wanted: u8, seeded: bool) {
-        self.best_effort.sort_by(|one, other| one.badness.total_cmp(&other.badness));
-        for BestPlaced { placed, .. } in std::mem::take(&mut self.best_effort) {
-            let empty = |place: &u8| self.pictures.iter().all(|there| there.place != *place);
-            let place = if seeded { Some(placed.place).filter(empty) } else { (0..wanted).find(empty) };
-            if let Some(place) = place {
-                self.pictures.push(PlacedPicture { place, ..placed });
-            }
-        }
-    }
 }
 
 /// One drawing that several requests may wait for.

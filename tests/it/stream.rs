@@ -104,7 +104,7 @@ async fn a_client_that_leaves_its_stream_loses_nothing() {
     client.read_until("still drawing").await;
     drop(client);
     world.sandbox.until(Name::Stability, |bill| bill.pictures == 2 && bill.in_flight == 0).await;
-    world.settled().await;
+    world.idle().await;
     let again = world.draw(streamed("a fox", 2)).await;
     assert_eq!((completed(&again), again.header("x-easel-cache")), (2, "exact"));
     assert_eq!((world.spent(), world.bill(Name::Stability).pictures), (world.invoiced(), 2));

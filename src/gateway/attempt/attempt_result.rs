@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::cache::GeneratedPicture;
 use crate::failure::{Class, Failure};
+use crate::gateway::best_effort::BestEffort;
 use crate::image::{Picture, Size};
 use crate::ledger::Rejections;
 use crate::money::Usd;
@@ -35,17 +36,6 @@ pub struct AttemptReport {
     /// Whether nobody knows if it was carried out and charged, or it was and can't be had: the same must not be bought
     /// there again.
     pub open: bool,
-}
-
-/// A rejected picture that is delivered if nothing better comes.
-#[derive(Clone, Debug)]
-pub struct BestEffort {
-    /// Which one of the answer's pictures it is, counted from 0.
-    pub at: u8,
-    /// Of two, the one that is less bad is delivered.
-    pub badness: f64,
-    /// The picture.
-    pub generated: Arc<GeneratedPicture>,
 }
 
 /// What an answer brought, before it is priced.

@@ -12,9 +12,10 @@ use serde_json::Value;
 use crate::cache::GeneratedPicture;
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::attempt_result::{
-    AttemptReport, BestEffort, CollectedPicture, CollectedPictures, FailedAttempt, RejectedPicture,
+    AttemptReport, CollectedPicture, CollectedPictures, FailedAttempt, RejectedPicture,
 };
 use crate::gateway::attempt::context::Attempt;
+use crate::gateway::best_effort::BestEffort;
 use crate::image::Size;
 use crate::ledger::{Charge, Hold};
 use crate::money::Usd;

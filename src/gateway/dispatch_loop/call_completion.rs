@@ -73,10 +73,10 @@ impl DispatchLoop {
         self.flight.update(|progress| {
             for placed in delivered {
                 // What is there now is better than what nothing better had come for.
-                progress.best_effort.retain(|best| best.placed.place != placed.place);
+                progress.best_effort.forget(placed.place);
                 progress.pictures.push(placed);
             }
-            best_effort.into_iter().for_each(|best| progress.keep_best_effort(best, &ended.places, seeded));
+            best_effort.into_iter().for_each(|best| progress.best_effort.keep(best, &ended.places, seeded));
             progress.cost = progress.cost.saturating_add(cost);
             if progress.calls.len() < MOST_CALL_RECORDS {
                 progress.calls.push(call_record);
