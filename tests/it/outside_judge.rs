@@ -1,5 +1,6 @@
 //! A judge outside that a test plays: what it says becomes of the picture, and what it is told.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::docs::blocks::blocks;
 use crate::scripted::{Asked, Scripted, Then, answer, drawn, json_answer, picture};
 use crate::world::{GENERATE, World};
 
@@ -165,4 +167,20 @@ async fn what_the_judge_said_is_beside_the_rejected_picture_that_is_kept() {
     for told in kept() {
         assert_eq!(told["judge"], json!({"verdict": "reject", "score": 0.25, "reasons": ["toomany fingers"]}));
     }
+}
+
+#[tokio::test]
+async fn a_question_has_the_fields_that_the_page_shows_and_no_others() {
+    let (cheap, dear, judge) = (vendor().await, vendor().await, Scripted::start(says(200, "accept")).await);
+    let keys = "timeout: 20s, send_prompt: true, hmac_key: k";
+    let world = World::new(&config(&cheap, &dear, &judge, keys)).await;
+    world.draw_with(json!({"prompt": "a fox"}), &[("authorization", "Bearer client-key")]).await;
+    let asked = judge.asked().remove(0);
+    let shown = blocks(Path::new("docs/reference/judge.md")).into_iter().find(|block| block.is("json", "")).unwrap();
+    let (told, shown) = (asked.json(), serde_json::from_str::<Value>(&shown.text).unwrap());
+    let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(fields(&told), fields(&shown));
+    assert_eq!(fields(&told["image"]), fields(&shown["image"]));
+    let form = |line: &String| line.starts_with("x-easel-signature: t=") && line.contains(",v1=");
+    assert!(asked.head.iter().any(form), "{:?}", asked.head);
 }
