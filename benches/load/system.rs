@@ -162,6 +162,7 @@ where
 /// where the ledger is, in memory without.
 fn easel(origin: &str, state: Option<TempDir>, logged: bool) -> Result<SocketAddr, Failed> {
     let ledger = state.as_ref().map_or_else(String::new, |dir| format!(", state_dir: '{}'", dir.path().display()));
+    // What it costs to move a picture; what it costs to look at one is measured in benches/gate.
     // The cache is small enough that the big misses of the warm-up fill it: what is measured is a full cache, every
     // new picture taking the place of an old one.
     let yaml = format!(
@@ -177,6 +178,7 @@ fn easel(origin: &str, state: Option<TempDir>, logged: bool) -> Result<SocketAdd
          routes:\n  \
            - name: pictures\n    \
              match: {{models: [picture]}}\n    \
+             quality: false\n    \
              offers: [origin/gpt-image-1]\n"
     );
     let mut file = tempfile::Builder::new().suffix(".yaml").tempfile()?;

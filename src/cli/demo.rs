@@ -19,6 +19,7 @@ use crate::cli;
 use crate::config::EnvAndFiles;
 use crate::gateway::Gateway;
 use crate::gateway::config_loader::ProcessEnv;
+use crate::ledger::sliding_window::{Dimension, cost_per_accepted};
 use crate::money::Usd;
 use crate::provider::{Call, Reply};
 use crate::sandbox::{Mode, Name, Sandbox, Settings};
@@ -30,6 +31,12 @@ use crate::upstream::transport::{AllowedTargets, Bounds, IDLE, Transport};
 const CONFIG: &str = include_str!("../../conf/demo.yaml");
 /// The variable in it that says where the sandbox is.
 const SANDBOX_URL: &str = "EASEL_SANDBOX_URL";
+
+/// The model of `conf/demo.yaml` that is cheap by the picture and not by the accepted picture.
+const CHEAP: &str = "stability/stable-diffusion-xl-1024-v1-0";
+/// Requests that are sent to it; half of its pictures are black.
+const REQUESTS: u64 = 4;
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// What is logged between the steps where `EASEL_LOG` says nothing: neither a vendor that fails on purpose nor Pingora.
 pub const FILTER: &str = "error,pingora=off";
@@ -62,6 +69,7 @@ async fn tour(args: Args) -> Result<(), String> {
     setup.first_picture().await?;
     setup.same_again().await?;
     setup.first_provider_down().await?;
+    setup.half_rejected().await?;
     setup.reckoning()?;
     setup.where_pictures_are();
     if args.exit {
@@ -121,7 +129,7 @@ impl DemoSetup {
 
     async fn first_picture(&self) -> Result<(), String> {
         cli::say("\n1. A first picture");
-        let answer = self.draw("a red fox in the snow, studio light").await?;
+        let answer = self.draw("demo", "a red fox in the snow, studio light").await?;
         answer.tell();
         answer.expect("x-easel-cache", "miss")?;
         let path = self.save(&answer, "first").await?;
@@ -131,7 +139,7 @@ impl DemoSetup {
 
     async fn same_again(&self) -> Result<(), String> {
         cli::say("\n2. The same request again");
-        let answer = self.draw("a red fox in the snow, studio light").await?;
+        let answer = self.draw("demo", "a red fox in the snow, studio light").await?;
         answer.tell();
         answer.expect("x-easel-cache", "exact")?;
         answer.expect("x-easel-cost-usd", "0")
@@ -143,7 +151,7 @@ impl DemoSetup {
         let vendor = Name::ALL.into_iter().find(|name| first.starts_with(name.as_str()));
         let vendor = vendor.ok_or_else(|| format!("{first} is not in the sandbox"))?;
         self.sandbox.set(vendor, |vendor| vendor.mode = Mode::Down500);
-        let answer = self.draw("a blue bench under a cherry tree").await?;
+        let answer = self.draw("demo", "a blue bench under a cherry tree").await?;
         self.sandbox.set(vendor, |vendor| vendor.mode = Mode::Normal);
         answer.tell();
         let second = answer.header("x-easel-served-by");
@@ -156,8 +164,34 @@ impl DemoSetup {
         Ok(())
     }
 
+    /// A cheap model whose every other picture is black, behind a quality gate, and a premium model for what is rejected.
+    async fn half_rejected(&self) -> Result<(), String> {
+        cli::say(format!("\n4. Half of what {CHEAP} draws is black, and the quality gate looks"));
+        for number in 1..=REQUESTS {
+            let mode = if number % 2 == 1 { Mode::Blank } else { Mode::Normal };
+            self.sandbox.set(Name::Stability, |vendor| vendor.mode = mode);
+            let answer = self.send_request("gated", &format!("a coffee cup on a wooden table, view {number}")).await?;
+            self.save(&answer, &format!("accepted-{number}")).await?;
+            let (served_by, cost) = (answer.header("x-easel-served-by"), answer.header("x-easel-cost-usd"));
+            let rejected = if answer.header("x-easel-attempts") == "2" { ", after one that was rejected" } else { "" };
+            cli::say(format!("   picture {number}  {served_by} for {cost} USD{rejected}"));
+        }
+        let ledger = &self.gateway.shared.ledger;
+        let now = self.gateway.shared.clock.now();
+        let cheap = ledger.on_route("gated", CHEAP, HOUR, now);
+        let route = ledger.sum(Dimension::Route, "gated", HOUR, now);
+        let cost = |sum| cost_per_accepted(sum).ok_or("nothing was accepted");
+        let (cheap_cost, route_cost) = (cost(&cheap)?, cost(&route)?);
+        cli::say(format!("   an accepted picture of {CHEAP} costs {cheap_cost} USD; its price is 0.009"));
+        cli::say(format!("   the route delivered {} of {REQUESTS}, each for {route_cost} USD", route.accepted));
+        if (cheap_cost, route.accepted) == (Usd::from_nanos(18_000_000), REQUESTS) {
+            return Ok(());
+        }
+        Err(format!("{} of {REQUESTS} came, and an accepted picture cost {cheap_cost} USD", route.accepted))
+    }
+
     fn reckoning(&self) -> Result<(), String> {
-        cli::say("\n4. The reckoning");
+        cli::say("\n5. The reckoning");
         let spent = self.gateway.shared.ledger.spent().ok_or("the ledger does not fit")?;
         let invoiced = self.sandbox.invoice().total.ok_or("the invoice does not fit")?;
         cli::say(format!("   Easel recorded {spent} USD, the providers' invoices say {invoiced} USD"));
@@ -193,10 +227,14 @@ impl DemoSetup {
         offer.map(|offer| offer.name.clone()).ok_or_else(|| "the demo route has no offers".to_owned())
     }
 
-    async fn draw(&self, prompt: &str) -> Result<ImageReply, String> {
+    async fn draw(&self, model: &str, prompt: &str) -> Result<ImageReply, String> {
         cli::say(format!("   prompt     {prompt}"));
+        self.send_request(model, prompt).await
+    }
+
+    async fn send_request(&self, model: &str, prompt: &str) -> Result<ImageReply, String> {
         let url = Url::parse(&format!("http://{}/v1/images/generations", self.running.addr)).map_err(text)?;
-        let body = json!({"model": "demo", "prompt": prompt, "response_format": "url"});
+        let body = json!({"model": model, "prompt": prompt, "response_format": "url"});
         let reply = self.send(&Call::post_json(url, HeaderMap::new(), &body)).await?;
         if reply.status != 200 {
             return Err(format!("{}: {}", reply.status, String::from_utf8_lossy(&reply.body)));

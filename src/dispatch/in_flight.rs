@@ -27,6 +27,8 @@ pub struct PendingCall {
     overdue_at: Instant,
     /// Whether it is not waited for any more, and has been counted as a failure.
     pub given_up: bool,
+    /// Whether its pictures are there, and somebody looks at them: nobody else would be faster.
+    pub arrived: bool,
     /// How it stands to hedging.
     pub hedge: HedgeState,
     /// What the end of the other call for its places would have told the caller, if this one brings no pictures either.
@@ -74,10 +76,16 @@ impl InFlight {
             began: now,
             overdue_at,
             given_up: false,
+            arrived: false,
             hedge: HedgeState::default(),
             last_word: None,
         });
         self.last
+    }
+
+    /// The pictures of a call are there and are being looked at.
+    pub fn arrived(&mut self, id: u32) {
+        self.calls.iter_mut().filter(|call| call.id == id).for_each(|call| call.arrived = true);
     }
 
     /// Takes out a call that has ended.
@@ -123,7 +131,10 @@ impl InFlight {
             let mut hedges = self.calls.iter().filter(|other| other.hedge.is_hedge);
             hedges.any(|hedge| hedge.places.iter().any(|place| call.places.contains(place)))
         };
-        let fresh = self.calls.iter().filter(|call| !call.given_up && !call.hedge.hedged && !call.hedge.is_hedge);
+        let fresh = self
+            .calls
+            .iter()
+            .filter(|call| !call.given_up && !call.arrived && !call.hedge.hedged && !call.hedge.is_hedge);
         fresh.filter(move |call| !hedged(call))
     }
 
@@ -162,7 +173,7 @@ impl InFlight {
     /// nobody is asked again.
     pub fn overdue(&self, now: Instant) -> Vec<(u32, usize, u8)> {
         let waited_for = || self.calls.iter().filter(|call| !call.given_up);
-        let in_time = |call: &&PendingCall| call.overdue_at > now || call.last_word.is_some();
+        let in_time = |call: &&PendingCall| call.overdue_at > now || call.arrived || call.last_word.is_some();
         let overdue = waited_for().filter(|call| {
             let mut same = waited_for().filter(|other| other.places.iter().any(|place| call.places.contains(place)));
             !same.any(|other| in_time(&other))
@@ -173,7 +184,7 @@ impl InFlight {
     /// When to check again: when the next call will be overdue, or a little later where one is overdue that no candidate
     /// could take over; one may be free by then.
     pub fn next_check(&self, now: Instant) -> Option<Instant> {
-        let waited_for = self.calls.iter().filter(|call| !call.given_up);
+        let waited_for = self.calls.iter().filter(|call| !call.given_up && !call.arrived);
         waited_for.map(|call| if call.overdue_at > now { call.overdue_at } else { now + RECHECK }).min()
     }
 

@@ -165,6 +165,11 @@ impl Dispatch {
         call
     }
 
+    /// The pictures of a call are there and are being looked at. It is not late any more, however long that takes.
+    pub fn pictures_arrived(&mut self, call: u32) {
+        self.in_flight.arrived(call);
+    }
+
     /// A call could not be started: the slot, the breaker or the budget was taken meanwhile.
     pub fn not_started(&mut self, candidate: usize, obstacle: Obstacle) {
         // A hedge is not needed for an answer, so that what stood against it is nothing to tell in one.

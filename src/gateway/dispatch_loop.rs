@@ -5,6 +5,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -40,9 +41,18 @@ pub async fn draw(spec: RoutedRequest, flight: Arc<Flight>) {
     let (candidates, explores) = offer_standing::in_order(&spec, candidates);
     let rules = DispatchRules { explores, ..spec.rules() };
     let dispatch = Dispatch::new(rules, candidates, refused, spec.matched.route.offers.len());
-    let (running, waiting, queued_as) = (JoinFew::new(), JoinFew::new(), spec.priority);
-    let mut dispatch_loop =
-        DispatchLoop { spec, flight, dispatch, running, waiting, granted: None, waiting_place: None, queued_as };
+    let (running, waiting, queued_as, looked_at) = (JoinFew::new(), JoinFew::new(), spec.priority, Vec::new());
+    let mut dispatch_loop = DispatchLoop {
+        spec,
+        flight,
+        dispatch,
+        running,
+        waiting,
+        looked_at,
+        granted: None,
+        waiting_place: None,
+        queued_as,
+    };
     dispatch_loop.run().await;
     dispatch_loop.leave();
 }
@@ -53,6 +63,7 @@ impl DispatchLoop {
             // A request that joins from here on joins another flight when this one is over.
             let time = self.time();
             self.spec.priority = self.flight.priority();
+            self.tell_arrivals();
             match self.dispatch.next(&GatewayFacts { spec: &self.spec, place: self.waiting_place.as_ref() }, time) {
                 Action::Start { candidate, places, granted, reason } => {
                     self.start(candidate, places, granted, reason, time);
@@ -77,6 +88,18 @@ impl DispatchLoop {
         }
         let late = time.now >= deadline;
         self.flight.update(|progress| (progress.error, progress.out_of_time) = (error, late));
+    }
+
+    /// Tells the dispatch of calls whose pictures are there, as far as that is new.
+    fn tell_arrivals(&mut self) {
+        let dispatch = &mut self.dispatch;
+        self.looked_at.retain(|(call, arrived)| {
+            let new = arrived.load(Ordering::Acquire);
+            if new {
+                dispatch.pictures_arrived(*call);
+            }
+            !new
+        });
     }
 
     /// Waits until a call ends, a slot comes, or it is `until`.
@@ -189,6 +212,7 @@ impl DispatchLoop {
             candidate: self.dispatch.candidate(candidate).clone(),
             n: u8::try_from(places.len()).unwrap_or(u8::MAX),
             body_limit: self.spec.snapshot.plan.server.limits.response_body,
+            arrived: Arc::default(),
             gate: self.spec.matched.route.quality.clone(),
             max_pixels: self.spec.snapshot.plan.quality.max_pixels,
             route: self.spec.matched.route.name.as_str().into(),
@@ -197,6 +221,7 @@ impl DispatchLoop {
             flight: self.flight.clone(),
         });
         let call = self.dispatch.started(candidate, places, time);
+        self.looked_at.push((call, attempt.arrived.clone()));
         if reason == ChoiceReason::Hedge {
             log::info!("{} is asked for what another is late with", attempt.offer.name);
             self.flight.update(|progress| progress.hedging = self.dispatch.hedging_usd());

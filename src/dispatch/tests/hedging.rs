@@ -52,6 +52,21 @@ fn a_call_that_is_late_is_hedged_once_and_what_the_slow_one_brings_is_kept() {
 }
 
 #[test]
+fn a_call_whose_pictures_are_there_and_looked_at_is_not_late_any_more() {
+    let (mut world, mut dispatch) = begun(2, 1);
+    // The first call that a dispatch makes.
+    dispatch.pictures_arrived(1);
+    for seconds in [2, 31, 59] {
+        assert_eq!(at(&mut world, &mut dispatch, seconds), None, "nobody is asked besides or instead");
+    }
+    assert_eq!(world.told, ["0 draws [0]"]);
+    // What is found in it may be that it is to be drawn again.
+    world.end(&mut dispatch, 0, 5, 0, CallEnd { rejected: true, ..failed(Class::Rejected) });
+    world.run(&mut dispatch);
+    assert_eq!(world.told, ["0 draws [0]", "1 draws [0]"]);
+}
+
+#[test]
 fn the_first_call_may_come_first_after_all_and_its_hedge_is_kept() {
     let (mut world, mut dispatch) = begun(2, 2);
     world.wake(&mut dispatch);

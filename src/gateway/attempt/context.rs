@@ -1,6 +1,7 @@
 //! What one attempt is given: its offer, the request, and what of the gateway it works with.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::time::Instant;
 
@@ -34,6 +35,8 @@ pub struct Attempt {
     pub body_limit: usize,
     /// What its replies take of the memory for all replies, until the attempt is settled.
     pub memory_reservation: Arc<CallReservation>,
+    /// Set when its pictures are there and are being looked at.
+    pub arrived: Arc<AtomicBool>,
     /// What its pictures must be; `None` takes any.
     pub gate: Option<Arc<QualityGate>>,
     /// The most pixels that are decoded.

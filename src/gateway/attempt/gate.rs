@@ -4,6 +4,7 @@
 //! nothing else speaks against. Here each verdict becomes what the attempt reports.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -37,6 +38,7 @@ impl Attempt {
         mut collected: CollectedPictures,
     ) -> CollectedPictures {
         let Some(gate) = self.gate.clone().filter(|gate| !gate.checks().is_empty()) else { return collected };
+        self.arrived.store(true, Ordering::Release);
         let pictures = std::mem::take(&mut collected.pictures);
         let looked_at = join_all(pictures.into_iter().map(|picture| self.look_at(entry, &gate, picture))).await;
         for LookedAt { picture, examination, judged } in looked_at {

@@ -1,6 +1,7 @@
 //! What a dispatch loop holds: the machine, the calls under way, and the slots it waits for.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::time::Instant;
 
@@ -36,6 +37,8 @@ pub(super) struct DispatchLoop {
     pub(super) flight: Arc<Flight>,
     pub(super) dispatch: Dispatch,
     pub(super) running: JoinFew<Completed>,
+    /// Calls under way whose pictures the dispatch does not know to be there yet.
+    pub(super) looked_at: Vec<(u32, Arc<AtomicBool>)>,
     pub(super) waiting: JoinFew<(usize, Option<Slot>)>,
     /// The slot that came last of those that were waited for.
     pub(super) granted: Option<Slot>,
