@@ -206,12 +206,18 @@ impl Series {
 /// The names of one dimension and where their sums are.
 type Names = BTreeMap<Arc<str>, usize>;
 
-/// Where an owner's sums are: everything, provider, model, route, tenant, model on this route. What has no name has no sum
+/// Where an owner's sums are: everything, provider, model, route, tenant, offer. What has no name has no sum
 /// of its own.
 type SumIndexes = [Option<usize>; 6];
 
-/// Models on routes whose sums are kept; the config bounds them. Should more ever be named, they begin with none.
-const ROUTE_MODELS: usize = 4096;
+/// Offers of routes whose sums are kept; the config bounds them. Should more ever be named, they have no sums: what an offer is
+/// worth is decided by them, and not by those of others.
+const OFFERS: usize = 4096;
+
+/// What an offer of a route is called among all: `route/provider/model`.
+fn offer_name(route: &str, model: &str) -> String {
+    format!("{route}/{model}")
+}
 
 /// What came of the money over one window, for the scrape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -239,8 +245,6 @@ const TOLD: [(&str, Option<Duration>); 3] =
 pub struct Windows {
     series: Vec<Series>,
     names: HashMap<Dimension, Names>,
-    /// Of a route and a `provider/model`.
-    route_models: HashMap<(Arc<str>, Arc<str>), usize>,
     owners: HashMap<Owner, SumIndexes>,
     kept: Duration,
     /// The moment of the latest call, or of a later fee.
@@ -252,7 +256,6 @@ impl Default for Windows {
         Windows {
             series: vec![Series::default()],
             names: HashMap::new(),
-            route_models: HashMap::new(),
             owners: HashMap::new(),
             kept: KEPT,
             newest: Moment::from_millis(i64::MIN),
@@ -318,9 +321,7 @@ impl Windows {
 
     /// The sum of a `provider/model` on a route over the time before `now`, as [`Windows::sum`] takes it.
     pub fn on_route(&self, route: &str, model: &str, window: Duration, now: Moment) -> WindowSum {
-        let known = self.route_models.get(&(Arc::from(route), Arc::from(model)));
-        let Some(series) = known.and_then(|spot| self.series.get(*spot)) else { return WindowSum::default() };
-        series.sum(minute(start(window, now)), minute(now))
+        self.sum(Dimension::Offer, &offer_name(route, model), Some(window), now)
     }
 
     /// Every name of a dimension that something was added for, in order of name. [`Dimension::All`] has none.
@@ -358,7 +359,7 @@ impl Windows {
             self.spot(Dimension::Model, &model),
             self.spot(Dimension::Route, &owner.route),
             self.spot(Dimension::Tenant, &owner.tenant),
-            self.route_model(&owner.route, &model),
+            self.offer(&owner.route, &model),
         ];
         if self.owners.len() >= OWNERS {
             self.owners.clear();
@@ -367,17 +368,18 @@ impl Windows {
         spots
     }
 
-    fn route_model(&mut self, route: &Arc<str>, model: &Arc<str>) -> Option<usize> {
-        let key = (route.clone(), model.clone());
-        if let Some(known) = self.route_models.get(&key) {
-            return Some(*known);
-        }
-        if route.is_empty() || model.is_empty() || self.route_models.len() >= ROUTE_MODELS {
+    fn offer(&mut self, route: &str, model: &str) -> Option<usize> {
+        if route.is_empty() || model.is_empty() {
             return None;
         }
-        self.series.push(Series::default());
-        self.route_models.insert(key, self.series.len() - 1);
-        Some(self.series.len() - 1)
+        let (name, names) = (offer_name(route, model), self.names.entry(Dimension::Offer).or_default());
+        if names.len() >= OFFERS && !names.contains_key(name.as_str()) {
+            return None;
+        }
+        Some(*names.entry(name.into()).or_insert_with(|| {
+            self.series.push(Series::default());
+            self.series.len() - 1
+        }))
     }
 
     fn spot(&mut self, by: Dimension, name: &Arc<str>) -> Option<usize> {

@@ -24,6 +24,7 @@ routes:
   - {name: r, cache: false, offers: [stability/core, openai/gpt-image-2], attempts: {per_offer: 1}}
 alerts:
   - {name: acceptance, when: acceptance_rate < 40%, min_images: 10, by: provider}
+  - {name: on-the-route, when: acceptance_rate < 40%, min_images: 10, by: offer}
   - {name: dear, when: cost_per_accepted_usd > 0.05, min_images: 10, by: provider}
 ";
 
@@ -59,6 +60,8 @@ async fn a_provider_all_of_whose_pictures_are_rejected_is_told_of_without_any_fe
     shows(&page, &format!("easel_rejected_total{{{of},reason=\"truncated\"}} 10"));
     shows(&page, "easel_window_images{by=\"provider\",name=\"stability\",verdict=\"rejected\",window=\"1h\"} 10");
     shows(&page, "easel_window_images{by=\"route\",name=\"r\",verdict=\"accepted\",window=\"1h\"} 10");
+    shows(&page, "easel_window_images{by=\"offer\",name=\"r/stability/core\",verdict=\"rejected\",window=\"1h\"} 10");
+    shows(&page, "easel_alert_state{alert=\"on-the-route\",name=\"r/stability/core\"} 2");
     shows(&page, "easel_cost_per_accepted_usd{by=\"route\",name=\"r\",window=\"1h\"} 0.08");
     shows(&page, "easel_alert_state{alert=\"acceptance\",name=\"openai\"} 0");
     assert!(!page.contains("easel_cost_per_accepted_usd{by=\"provider\",name=\"stability\""), "{page}");

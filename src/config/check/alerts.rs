@@ -67,6 +67,7 @@ fn dimension(by: file::Dimension) -> Dimension {
         file::Dimension::Model => Dimension::Model,
         file::Dimension::Route => Dimension::Route,
         file::Dimension::Tenant => Dimension::Tenant,
+        file::Dimension::Offer => Dimension::Offer,
     }
 }
 

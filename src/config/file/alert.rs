@@ -41,4 +41,6 @@ pub(in crate::config) enum Dimension {
     Route,
     /// Each client.
     Tenant,
+    /// Each offer of each route.
+    Offer,
 }

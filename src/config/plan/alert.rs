@@ -24,11 +24,14 @@ pub enum Dimension {
     Route,
     /// Each tenant.
     Tenant,
+    /// Each offer of each route, `route/provider/model`.
+    Offer,
 }
 
 impl Dimension {
     /// What has a name of its own, thus all but [`Dimension::All`].
-    pub const NAMED: [Dimension; 4] = [Dimension::Provider, Dimension::Model, Dimension::Route, Dimension::Tenant];
+    pub const NAMED: [Dimension; 5] =
+        [Dimension::Provider, Dimension::Model, Dimension::Route, Dimension::Tenant, Dimension::Offer];
 
     /// The word in config, metrics and webhooks.
     pub fn as_str(self) -> &'static str {
@@ -38,6 +41,7 @@ impl Dimension {
             Dimension::Model => "model",
             Dimension::Route => "route",
             Dimension::Tenant => "tenant",
+            Dimension::Offer => "offer",
         }
     }
 }

@@ -119,7 +119,7 @@ fn every_mistake_of_an_alert_is_told_with_what_to_write() {
         ),
         (
             format!("name: a, {cost}, by: vendor"),
-            "expected `provider`, `model`, `route`, `tenant`, found `vendor` | the words here are: provider, model, route, tenant",
+            "expected `provider`, `model`, `route`, `tenant`, `offer`, found `vendor` | the words here are: provider, model, route, tenant, offer",
         ),
         (format!("name: a, {cost}, min_image: 3"), "unknown key `min_image` | did you mean `min_images`?"),
         (format!("{budget}, over: 1d"), "`budget_share` looks over the budget's own period | leave it out"),

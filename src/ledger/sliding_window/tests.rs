@@ -203,6 +203,7 @@ fn name_of(by: Dimension, owner: &Owner) -> String {
         Dimension::Model => format!("{}/{}", owner.provider, owner.model),
         Dimension::Route => owner.route.to_string(),
         Dimension::Tenant => owner.tenant.to_string(),
+        Dimension::Offer => format!("{}/{}/{}", owner.route, owner.provider, owner.model),
     }
 }
 
@@ -244,7 +245,7 @@ proptest! {
         }
         let newest = facts.iter().map(|(at, _, _)| *at).max().unwrap_or_default();
         let (now, window) = (newest.after(Duration::from_millis(later)), Duration::from_millis(window));
-        for (by, name) in [(Dimension::All, ""), (Dimension::Provider, "b"), (Dimension::Model, "a/b"), (Dimension::Route, "a"), (Dimension::Tenant, "b")] {
+        for (by, name) in [(Dimension::All, ""), (Dimension::Provider, "b"), (Dimension::Model, "a/b"), (Dimension::Route, "a"), (Dimension::Tenant, "b"), (Dimension::Offer, "b/a/b")] {
             let from = start(window, now);
             prop_assert_eq!(windows.sum(by, name, Some(window), now), naively(&facts, by, name, Some(from)));
             prop_assert_eq!(windows.sum(by, name, None, now), naively(&facts, by, name, None));
