@@ -14,16 +14,23 @@ const SEEN_PPM: u32 = 500;
 /// Of a million pixels, how many must not be opaque where transparency was asked for. A frame of one pixel around 1024 by
 /// 1024 is four times as much, and the noise of an encoder that keeps an alpha channel is none.
 const TRANSPARENT_PPM: u32 = 1_000;
-/// Variance of the Laplacian of a small copy above which a picture shows something that could be sharp: a gradient
-/// from white to black over all of the picture, or round its middle, has less than 3.
-const STRUCTURE: f64 = 8.0;
-/// Levels by which a colour may differ between two copies of one picture. JPEG of quality 60 moves one by up to 6.
-const COLOR_MOVES: u8 = 20;
+/// Variance of the Laplacian of a small copy above which a picture shows something that could be sharp. Gradients, straight,
+/// round and of several stops, as files of any format, have at most 5.3 (JPEG of quality 60); what is left of anything else under a Gaussian of a
+/// thirtieth of the picture has 7 and more, but for hills in fog.
+const STRUCTURE: f64 = 6.5;
+/// Entropy over its maximum below which a picture without contrast has hardly two levels. Noise that cannot be seen has more,
+/// and is blank by its deviation.
+const TWO_LEVELS: f64 = 0.2;
 
 /// Measures a picture for the checks that are `needed`, and notes which of them fail.
 pub(super) fn judge(examination: &mut Examination, decoded: &Decoded, gate: &QualityGate, needed: CheckSet) {
-    let mut looks = Looks { limits: &gate.thresholds, needed, metrics: QualityMetrics::default(), failed: Vec::new() };
     let see_through = decoded.share_below_alpha(255);
+    let white = Looks::on(decoded, Backdrop::White, gate, needed);
+    let mut looks = if see_through > 0 && !white.failed.is_empty() {
+        white.or(Looks::on(decoded, Backdrop::Black, gate, needed))
+    } else {
+        white
+    };
     if needed.has(QualityCheck::Opaque) {
         looks.metrics.transparent_share = Some(share(see_through));
         let (check, limit) = (QualityCheck::Opaque, share(TRANSPARENT_PPM));
@@ -32,30 +39,12 @@ pub(super) fn judge(examination: &mut Examination, decoded: &Decoded, gate: &Qua
     if see_through > 0 && 1_000_000 - decoded.share_below_alpha(INVISIBLE) < SEEN_PPM {
         looks.hold(QualityCheck::Blank, 0.0, gate.thresholds.blank_spread, true);
     }
-    let surface = Surface::new(decoded, Backdrop::White);
-    let thumbnail = looks.wants_thumbnail().then(|| Thumbnail::of(&surface));
-    let failed_before = looks.failed.len();
-    looks.judge_on(&surface, thumbnail.as_ref());
-    // A white logo is nothing on white: what fails there must fail on black as well.
-    if see_through > 0 && looks.failed.len() > failed_before {
-        let failed = looks.failed.split_off(failed_before);
-        let needed = CheckSet::of(&failed.iter().map(|finding| finding.check).collect::<Vec<_>>());
-        let mut on_black =
-            Looks { limits: &gate.thresholds, needed, metrics: QualityMetrics::default(), failed: Vec::new() };
-        let surface = Surface::new(decoded, Backdrop::Black);
-        let thumbnail = on_black.wants_thumbnail().then(|| Thumbnail::of(&surface));
-        on_black.judge_on(&surface, thumbnail.as_ref());
-        if on_black.failed.len() < failed.len() {
-            looks.metrics = on_black.metrics.or(looks.metrics);
-        }
-        looks.failed.extend(on_black.failed);
-    }
-    if let Some(thumbnail) = &thumbnail {
+    if let Some(thumbnail) = looks.thumbnail.take() {
         if needed.has(QualityCheck::Duplicate) {
-            examination.fingerprint = Some(Fingerprint::of(thumbnail));
+            examination.fingerprint = Some(Fingerprint::of(&thumbnail));
         }
         if let Some(brand) = gate.brand.as_ref().filter(|_| needed.has(QualityCheck::BrandColor)) {
-            let shares = brand.colors.iter().map(|color| share_of_color(thumbnail, *color, brand.delta_e as f32));
+            let shares = brand.colors.iter().map(|color| share_of_color(&thumbnail, *color, brand.delta_e as f32));
             let least = shares.min().unwrap_or(1_000_000);
             looks.metrics.brand_share = Some(share(least));
             looks.hold(QualityCheck::BrandColor, share(least), share(brand.share_ppm), least < brand.share_ppm);
@@ -67,23 +56,51 @@ pub(super) fn judge(examination: &mut Examination, decoded: &Decoded, gate: &Qua
 
 /// Whether two pictures show the same.
 pub(super) fn is_duplicate(likeness: &Likeness, limits: &QualityThresholds) -> bool {
-    likeness.bits <= limits.duplicate_distance
-        && likeness.difference <= limits.duplicate_difference
-        && likeness.color <= COLOR_MOVES
+    likeness.bits <= limits.duplicate_distance && likeness.difference <= limits.duplicate_difference
 }
 
 fn share(ppm: u32) -> f64 {
     f64::from(ppm) / 1_000_000.0
 }
 
+/// How a picture looks on one backdrop.
 struct Looks<'a> {
     limits: &'a QualityThresholds,
     needed: CheckSet,
     metrics: QualityMetrics,
     failed: Vec<QualityFinding>,
+    thumbnail: Option<Thumbnail>,
 }
 
-impl Looks<'_> {
+impl<'a> Looks<'a> {
+    fn on(decoded: &Decoded, backdrop: Backdrop, gate: &'a QualityGate, needed: CheckSet) -> Looks<'a> {
+        let surface = Surface::new(decoded, backdrop);
+        let (limits, metrics) = (&gate.thresholds, QualityMetrics::default());
+        let mut looks = Looks { limits, needed, metrics, failed: Vec::new(), thumbnail: None };
+        looks.thumbnail = looks.wants_thumbnail().then(|| Thumbnail::of(&surface));
+        looks.judge_on(&surface);
+        looks
+    }
+
+    /// Of two backdrops: a white logo is nothing on white, which says nothing of the logo. Where it can be seen on both, what
+    /// fails on one alone is a matter of the backdrop.
+    fn or(mut self, other: Looks<'a>) -> Looks<'a> {
+        match (self.shows_nothing(), other.shows_nothing()) {
+            (true, false) => other,
+            (false, true) => self,
+            _ => {
+                let also = |finding: &QualityFinding| other.failed.iter().any(|same| same.check == finding.check);
+                self.failed.retain(also);
+                self
+            }
+        }
+    }
+
+    fn shows_nothing(&self) -> bool {
+        let nothing = [QualityCheck::Blank, QualityCheck::NearUniform];
+        self.failed.iter().any(|finding| nothing.contains(&finding.check))
+    }
+
     fn hold(&mut self, check: QualityCheck, measured: f64, limit: f64, fails: bool) {
         let known = self.failed.iter().any(|finding| finding.check == check);
         if fails && self.needed.has(check) && !known {
@@ -105,7 +122,7 @@ impl Looks<'_> {
         ])
     }
 
-    fn judge_on(&mut self, surface: &Surface<'_>, thumbnail: Option<&Thumbnail>) {
+    fn judge_on(&mut self, surface: &Surface<'_>) {
         let by_brightness = [
             QualityCheck::Blank,
             QualityCheck::NearUniform,
@@ -114,9 +131,9 @@ impl Looks<'_> {
             QualityCheck::Light,
         ];
         if self.needs_any(&by_brightness) {
-            self.judge_brightness(&Histogram::of(surface), thumbnail);
+            self.judge_brightness(&Histogram::of(surface));
         }
-        if let Some(thumbnail) = thumbnail.filter(|_| self.needed.has(QualityCheck::Blurred)) {
+        if let Some(thumbnail) = self.thumbnail.as_ref().filter(|_| self.needed.has(QualityCheck::Blurred)) {
             let found = sharpness(surface, thumbnail);
             self.metrics.sharpness = Some(found.edges);
             self.metrics.structure = Some(found.structure);
@@ -136,13 +153,13 @@ impl Looks<'_> {
         }
     }
 
-    fn judge_brightness(&mut self, histogram: &Histogram, thumbnail: Option<&Thumbnail>) {
+    fn judge_brightness(&mut self, histogram: &Histogram) {
         let limits = self.limits;
         if self.needs_any(&[QualityCheck::Blank, QualityCheck::NearUniform]) {
             // Red on green of one brightness is something to see, too.
             let levels = histogram.spread();
             let flat = f64::from(levels) < limits.blank_spread;
-            let chroma = thumbnail.filter(|_| flat).map_or(0, Thumbnail::chroma_spread);
+            let chroma = self.thumbnail.as_ref().filter(|_| flat).map_or(0, Thumbnail::chroma_spread);
             let spread = f64::from(levels.max(chroma));
             let (deviation, band_share) = (histogram.deviation(), histogram.band_share());
             self.metrics.deviation = Some(deviation);
@@ -151,7 +168,8 @@ impl Looks<'_> {
             let flat = spread < limits.blank_spread;
             let blank = flat && deviation < limits.blank_deviation;
             self.hold(QualityCheck::Blank, deviation, limits.blank_deviation, blank);
-            let uniform = flat && band_share > limits.uniform_share;
+            let two_levels = histogram.entropy() / 8.0 < TWO_LEVELS;
+            let uniform = flat && (band_share > limits.uniform_share || two_levels);
             self.hold(QualityCheck::NearUniform, band_share, limits.uniform_share, uniform);
         }
         if self.needed.has(QualityCheck::LowInformation) {
@@ -169,25 +187,6 @@ impl Looks<'_> {
             let dark = f64::from(histogram.percentile(0.01)) / 255.0;
             self.metrics.dark_parts = Some(dark);
             self.hold(QualityCheck::Light, dark, limits.light, dark > limits.light);
-        }
-    }
-}
-
-impl QualityMetrics {
-    /// These, and those of `other` where there are none.
-    fn or(self, other: QualityMetrics) -> QualityMetrics {
-        QualityMetrics {
-            deviation: self.deviation.or(other.deviation),
-            spread: self.spread.or(other.spread),
-            band_share: self.band_share.or(other.band_share),
-            information: self.information.or(other.information),
-            bright_parts: self.bright_parts.or(other.bright_parts),
-            dark_parts: self.dark_parts.or(other.dark_parts),
-            sharpness: self.sharpness.or(other.sharpness),
-            structure: self.structure.or(other.structure),
-            noise: self.noise.or(other.noise),
-            mosaic: self.mosaic.or(other.mosaic),
-            ..other
         }
     }
 }

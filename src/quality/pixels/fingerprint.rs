@@ -7,9 +7,7 @@ use super::surface::Thumbnail;
 pub struct Fingerprint {
     /// The difference hash: whether each of 8 by 8 cells is lighter than the one at its left.
     pub dhash: u64,
-    /// The brightness of 20 by 20 cells.
-    luma: Vec<u8>,
-    /// The colours of 8 by 8 cells.
+    /// The colours of 16 by 16 cells.
     colors: Vec<[u8; 3]>,
 }
 
@@ -20,19 +18,20 @@ pub struct Likeness {
     pub bits: u32,
     /// How much of what is in the pictures differs, where one lies best on the other: 0 is nothing, 1 is as much as there is.
     pub difference: f64,
-    /// The largest difference of a cell's colour, in levels.
-    pub color: u8,
 }
 
 /// Cells across and down of the second look. Two logos on white differ in a few of them, and a shift by a few pixels is a
 /// fraction of one.
-const SIDE: usize = 20;
-/// The same of the colours.
-const COLOR_SIDE: usize = 8;
-/// Shifts that are tried in each direction, in fifths of a cell: at 1024 pixels, up to 10.
+const SIDE: usize = 16;
+/// How far around a cell's middle its colour is taken, in cells of the small copy: twice its own reach, so that what lies
+/// between two cells is what both of them are.
+const REACH: usize = Thumbnail::SIDE / SIDE;
+/// Shifts that are tried in each direction, in quarters of a cell: at 1024 pixels, up to 32.
 const SHIFTS: [i32; 5] = [-2, -1, 0, 1, 2];
 /// What a cell must be lighter than its neighbour by, in 16ths of a level: flat parts would set bits by rounding.
 const LIGHTER: i32 = 24;
+/// The least content that a difference is held against, in levels over three channels: what a codec leaves on a flat ground is no content.
+const CONTENT: f64 = 8.0;
 
 impl Fingerprint {
     /// The one of a picture.
@@ -49,58 +48,80 @@ impl Fingerprint {
                 dhash = dhash << 1 | u64::from(mean(x + 1, y) > mean(x, y) + LIGHTER);
             }
         }
-        let level = |level: i32| u8::try_from((level + 8) / 16).unwrap_or(255);
-        let luma = thumbnail.smaller_luma(SIDE).into_iter().map(level).collect();
-        let colors = thumbnail.smaller(COLOR_SIDE);
-        let colors = colors.into_iter().map(|color| color.map(|channel| level(i32::from(channel)))).collect();
-        Fingerprint { dhash, luma, colors }
+        Fingerprint { dhash, colors: soft_colors(thumbnail) }
     }
 
     /// How alike two are.
     pub fn likeness(&self, other: &Fingerprint) -> Likeness {
-        let channels = |one: &[u8; 3], other: &[u8; 3]| one.iter().zip(other).map(|(a, b)| a.abs_diff(*b)).max();
-        let color = self.colors.iter().zip(&other.colors).filter_map(|(one, other)| channels(one, other)).max();
-        Likeness {
-            bits: (self.dhash ^ other.dhash).count_ones(),
-            difference: self.difference(other),
-            color: color.unwrap_or(0),
-        }
+        Likeness { bits: (self.dhash ^ other.dhash).count_ones(), difference: self.difference(other) }
     }
 
     /// The least difference over small shifts.
     fn difference(&self, other: &Fingerprint) -> f64 {
-        let content = (content(&self.luma) + content(&other.luma)).max(1.0);
+        let content = content(&self.colors).min(content(&other.colors)).max(CONTENT);
         let mut least = f64::INFINITY;
         for dy in SHIFTS {
             for dx in SHIFTS {
                 least = least.min(self.difference_at(other, dx, dy));
             }
         }
-        (least * 2.0 / content).min(1.0)
+        (least / content).min(1.0)
     }
 
-    /// The mean difference of a cell when the other one is shifted by so many fifths of a cell.
+    /// The mean difference of a cell when the other one is shifted by so many quarters of a cell.
     fn difference_at(&self, other: &Fingerprint, dx: i32, dy: i32) -> f64 {
-        let (mut sum, mut cells) = (0_i64, 0);
-        let cell = |luma: &[u8], x: usize, y: usize| i64::from(luma[y * SIDE + x]);
         let step = |x: usize, by: i32| if by < 0 { x - 1 } else { x + 1 };
-        let (across, down) = (i64::from(dx.abs()), i64::from(dy.abs()));
+        let (across, down) = (dx.abs(), dy.abs());
+        let (mut sum, mut cells) = (0_i64, 0);
         for y in 1..SIDE - 1 {
             for x in 1..SIDE - 1 {
                 let (x2, y2) = (step(x, dx), step(y, dy));
-                let upper = cell(&other.luma, x, y) * (5 - across) + cell(&other.luma, x2, y) * across;
-                let lower = cell(&other.luma, x, y2) * (5 - across) + cell(&other.luma, x2, y2) * across;
-                let shifted = upper * (5 - down) + lower * down;
-                sum += (cell(&self.luma, x, y) * 25 - shifted).abs();
+                let [here, beside, below, beyond] =
+                    [(x, y), (x2, y), (x, y2), (x2, y2)].map(|(x, y)| other.colors[y * SIDE + x]);
+                for channel in 0..3 {
+                    let [here, beside, below, beyond] =
+                        [here, beside, below, beyond].map(|color| i32::from(color[channel]));
+                    let upper = here * (4 - across) + beside * across;
+                    let lower = below * (4 - across) + beyond * across;
+                    let shifted = upper * (4 - down) + lower * down;
+                    let own = i32::from(self.colors[y * SIDE + x][channel]);
+                    sum += i64::from((own * 16 - shifted).abs());
+                }
                 cells += 1;
             }
         }
-        sum as f64 / f64::from(cells) / 25.0
+        sum as f64 / f64::from(cells) / 16.0
     }
 }
 
-/// How much there is in a picture: the mean distance of a cell from the mean of all.
-fn content(luma: &[u8]) -> f64 {
-    let mean = luma.iter().map(|level| f64::from(*level)).sum::<f64>() / luma.len().max(1) as f64;
-    luma.iter().map(|level| (f64::from(*level) - mean).abs()).sum::<f64>() / luma.len().max(1) as f64
+/// The colours of cells, each of which fades into the next.
+fn soft_colors(thumbnail: &Thumbnail) -> Vec<[u8; 3]> {
+    const FINE: usize = Thumbnail::SIDE;
+    let fine = thumbnail.smaller(FINE);
+    // A tent over the cell and half of each neighbour, across and then down.
+    let tent: Vec<u32> = (0..2 * REACH).map(|at| (at.min(2 * REACH - 1 - at) + 1) as u32).collect();
+    let weights: u32 = tent.iter().sum();
+    let along = |cell: usize, color: &dyn Fn(usize) -> [u32; 3]| -> [u32; 3] {
+        let mut sum = [0_u32; 3];
+        for (at, weight) in tent.iter().enumerate() {
+            let place = (cell * REACH + at).saturating_sub(REACH / 2).min(FINE - 1);
+            let color = color(place);
+            (0..3).for_each(|channel| sum[channel] += weight * color[channel]);
+        }
+        sum.map(|sum| sum / weights)
+    };
+    let rows: Vec<[u32; 3]> =
+        (0..FINE * SIDE).map(|at| along(at % SIDE, &|x| fine[at / SIDE * FINE + x].map(u32::from))).collect();
+    let cells = (0..SIDE * SIDE).map(|at| along(at / SIDE, &|y| rows[y * SIDE + at % SIDE]));
+    cells.map(|color| color.map(|level| u8::try_from((level + 8) / 16).unwrap_or(255))).collect()
+}
+
+/// How much there is in a picture: the mean distance of a cell from the mean of all, over the channels.
+fn content(colors: &[[u8; 3]]) -> f64 {
+    let of = |channel: usize| {
+        let levels = colors.iter().map(|color| f64::from(color[channel]));
+        let mean = levels.clone().sum::<f64>() / colors.len().max(1) as f64;
+        levels.map(|level| (level - mean).abs()).sum::<f64>() / colors.len().max(1) as f64
+    };
+    (0..3).map(of).sum()
 }

@@ -7,6 +7,7 @@ use zune_jpeg::JpegDecoder;
 
 use super::exif::Orientation;
 use super::frame::{Frame, Undecodable};
+use super::jpeg_scan;
 
 /// Scans of a progressive file that are decoded. Encoders write about ten, and each costs a pass over all of the picture.
 const SCANS: usize = 64;
@@ -34,6 +35,9 @@ pub(super) fn decode(file: &[u8], max_pixels: u64) -> Result<Frame, Undecodable>
     let (sides, orientation) = header(file)?;
     if u64::from(sides.0) * u64::from(sides.1) > max_pixels {
         return Err(Undecodable::Header);
+    }
+    if !jpeg_scan::is_whole(file) {
+        return Err(Undecodable::Damaged);
     }
     let mut decoder = decoder(file);
     decoder.decode_headers().map_err(|_| Undecodable::Header)?;

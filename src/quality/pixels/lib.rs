@@ -15,6 +15,7 @@ mod frame;
 mod histogram;
 mod icc;
 mod jpeg_file;
+mod jpeg_scan;
 mod mosaic;
 mod noise;
 mod png_file;

@@ -2,7 +2,8 @@
 //!
 //! Laplacian variance alone says how much contrast a picture has as well: a foggy valley in focus has less of it than a
 //! blurred neon sign. At an edge that a Gaussian of deviation s has softened, the energy of the second derivative over that
-//! of the first is 1 / 2s², whatever the contrast. That ratio is taken over the pixels where there is an edge at all.
+//! of the first depends on s alone, whatever the contrast. Each pixel counts by the square of its gradient, so that what a
+//! codec leaves beside an edge weighs nothing against the edge; then the ratio is 1 / 4s².
 
 use super::surface::{Surface, Thumbnail};
 
@@ -10,7 +11,7 @@ use super::surface::{Surface, Thumbnail};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sharpness {
     /// Energy of the Laplacian over that of the gradient at the edges in the sharpest of 8 by 8 tiles: 4 is an edge of one
-    /// pixel, 0.5 one that is softened by a pixel, 0.03 by four. 0 where there is no edge.
+    /// pixel, 0.25 one that is softened by a pixel, 0.016 by four. 0 where there is no edge.
     pub edges: f64,
     /// Variance of the Laplacian in the most lively tile of a copy of 64 by 64 pixels. A picture that never had edges, as a
     /// smooth gradient, has next to nothing there, and one that lost them still has its shapes.
@@ -24,8 +25,16 @@ const TILES: usize = 8;
 const WORKING_SIDE: usize = 512;
 /// The least step between the two neighbours of a pixel that counts as an edge. JPEG's noise in smooth parts is below it.
 const EDGE: i32 = 12;
-/// Pixels with an edge that a tile must have to be measured: a stroke of a few letters has more.
-const EDGE_PIXELS: u64 = 24;
+/// The same of a picture that has none of those, as hills in fog.
+const FAINT_EDGE: i32 = 8;
+/// Pixels with an edge that a tile must have to be measured, so that it tells of more than a codec's noise: a stroke of a
+/// few letters has more.
+const EDGE_PIXELS: u64 = 64;
+/// The same of a picture with no such tile, as a small logo on the border of four of them.
+const FEW_PIXELS: u64 = 16;
+/// The part of the strongest tile's gradients that another tile must have to be measured: what JPEG leaves beside faint
+/// shapes is sharp, too.
+const FAINT: f64 = 0.0005;
 
 /// Measures it.
 pub fn sharpness(surface: &Surface<'_>, thumbnail: &Thumbnail) -> Sharpness {
@@ -63,63 +72,64 @@ fn smaller(surface: &Surface<'_>, factor: usize) -> (Vec<u8>, usize) {
     (small, width)
 }
 
-/// Energies of a part of a row at its edges: pixels, gradient, Laplacian.
+/// Energies of a part of a row at its edges, each pixel weighed by its gradient: pixels, gradient, Laplacian.
 #[derive(Clone, Copy, Default)]
 struct Energy {
     pixels: u64,
-    gradient: u64,
-    laplacian: u64,
+    gradient: f64,
+    laplacian: f64,
 }
 
+/// Of a picture with no clear edge, the faint ones are looked at.
 fn sharpest(luma: &[u8], width: usize) -> f64 {
+    let tries = [(EDGE, EDGE_PIXELS), (EDGE, FEW_PIXELS), (FAINT_EDGE, EDGE_PIXELS)];
+    tries.into_iter().find_map(|(edge, pixels)| sharpest_by(luma, width, edge, pixels)).unwrap_or(0.0)
+}
+
+/// Energy of the sharpest tile, by what counts as an edge; `None` where no tile has any.
+fn sharpest_by(luma: &[u8], width: usize, edge: i32, pixels: u64) -> Option<f64> {
     let height = luma.len() / width.max(1);
     if width < 3 || height < 3 {
-        return 0.0;
+        return None;
     }
-    let mut ratio = 0.0_f64;
-    for row in 0..TILES {
-        let mut tiles = [Energy::default(); TILES];
+    let mut tiles = [Energy::default(); TILES * TILES];
+    for (row, tiles) in tiles.chunks_exact_mut(TILES).enumerate() {
         let (from, to) = (row * height / TILES, (row + 1) * height / TILES);
         for y in from.max(1)..to.min(height - 1) {
             let [above, here, below] = [y - 1, y, y + 1].map(|y| &luma[y * width..(y + 1) * width]);
             for (column, tile) in tiles.iter_mut().enumerate() {
                 let (from, to) = ((column * width / TILES).max(1), ((column + 1) * width / TILES).min(width - 1));
                 if from < to {
-                    add_edges(tile, &above[from..to], &here[from - 1..to + 1], &below[from..to]);
+                    add_edges(tile, edge, [&above[from..to], &here[from - 1..to + 1], &below[from..to]]);
                 }
             }
         }
-        for tile in tiles.iter().filter(|tile| tile.pixels >= EDGE_PIXELS) {
-            ratio = ratio.max(tile.laplacian as f64 / tile.gradient.max(1) as f64);
-        }
     }
-    ratio
+    let tiles = || tiles.iter().filter(|tile| tile.pixels >= pixels);
+    let strongest = tiles().map(|tile| tile.gradient).fold(0.0, f64::max);
+    let clear = tiles().filter(|tile| tile.gradient >= strongest * FAINT);
+    clear.map(|tile| tile.laplacian / tile.gradient).reduce(f64::max)
 }
 
 /// Adds the edges of a part of a row. `here` has a pixel more at either end.
-fn add_edges(energy: &mut Energy, above: &[u8], here: &[u8], below: &[u8]) {
+fn add_edges(energy: &mut Energy, edge: i32, [above, here, below]: [&[u8]; 3]) {
     let (left, middle, right) = (&here[..above.len()], &here[1..=above.len()], &here[2..above.len() + 2]);
-    // A few thousand pixels are added up in 32 bits: each has at most 4 * 255 squared.
-    for at in (0..above.len()).step_by(2048) {
-        let (mut pixels, mut gradient, mut laplacian) = (0_u32, 0_u32, 0_u32);
-        let end = (at + 2048).min(above.len());
-        let rows =
-            above[at..end].iter().zip(&below[at..end]).zip(&left[at..end]).zip(&right[at..end]).zip(&middle[at..end]);
-        for ((((up, down), left), right), here) in rows {
-            let [up, down, left, right, here] = [*up, *down, *left, *right, *here].map(i32::from);
-            let (across, along) = (right - left, down - up);
-            let step = across * across + along * along;
-            let second = 4 * here - up - down - left - right;
-            let edge = u32::from(step >= EDGE * EDGE);
-            pixels += edge;
-            gradient += edge * step as u32;
-            laplacian += edge * (second * second) as u32;
-        }
-        energy.pixels += u64::from(pixels);
+    let (mut pixels, mut gradient, mut laplacian) = (0_u32, 0.0_f32, 0.0_f32);
+    for ((((up, down), left), right), here) in above.iter().zip(below).zip(left).zip(right).zip(middle) {
+        let [up, down, left, right, here] = [*up, *down, *left, *right, *here].map(i32::from);
+        let (across, along) = (right - left, down - up);
         // The difference of the two neighbours is twice the derivative.
-        energy.gradient += u64::from(gradient / 4);
-        energy.laplacian += u64::from(laplacian);
+        let step = across * across + along * along;
+        let second = 4 * here - up - down - left - right;
+        let is_edge = i32::from(step >= edge * edge);
+        pixels += is_edge as u32;
+        let weight = (is_edge * step) as f32;
+        gradient += weight * step as f32;
+        laplacian += weight * (second * second) as f32;
     }
+    energy.pixels += u64::from(pixels);
+    energy.gradient += f64::from(gradient) / 4.0;
+    energy.laplacian += f64::from(laplacian);
 }
 
 /// Cells across and down of the copy that shapes are looked for in.
