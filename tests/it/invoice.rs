@@ -245,6 +245,8 @@ fn agree(world: &World, invoiced: &BTreeMap<String, Invoiced>) {
 
 /// Holds the record, and the ledger in memory, against what was invoiced.
 pub fn agree_on_what_is_invoiced(world: &World, invoiced: &BTreeMap<String, Invoiced>) {
+    let health = world.gateway.shared.durable_ledger.health();
+    assert!(health.writable && health.lost == 0, "nothing is to be paid without a record: {health:?}");
     let (recorded, remembered) = (recorded(world), remembered(world));
     assert_eq!(recorded.keys().collect::<Vec<_>>(), invoiced.keys().collect::<Vec<_>>());
     for (provider, invoiced) in invoiced {
