@@ -32,6 +32,7 @@ impl ReadingJudge {
             .env("JUDGE_KEY", KEY)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut port = String::new();
