@@ -54,6 +54,7 @@ mod prices; // every kind of price, invoice and ledger
 mod providers; // every provider, against its strict vendor
 mod quality_fixtures; // drawn pictures, clean and with every defect
 mod quality_gate; // what the quality gate does with pictures, over HTTP
+mod quality_hostile; // files of somebody who means harm
 mod quality_verdict; // the default gate against a drawn case
 mod readers; // clients that read slowly, or not at all
 mod reckoning; // random prices and answers, recorded and reckoned again

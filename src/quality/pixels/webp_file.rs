@@ -25,15 +25,20 @@ struct Chunk<'a> {
     data: Range<usize>,
 }
 
-/// The chunks from `at` to `end`. One that does not lie within the file is the last.
-fn chunks(file: &[u8], at: usize, end: usize) -> impl Iterator<Item = Chunk<'_>> {
+/// The chunks from `at` to `end`. One whose data go on beyond it is an error: the decoder would begin with it, and allocate
+/// what it says of itself, unseen by us.
+fn chunks(file: &[u8], at: usize, end: usize) -> impl Iterator<Item = Result<Chunk<'_>, Undecodable>> {
     let mut at = at;
     std::iter::from_fn(move || {
         let name = file.get(at..at + 4)?.first_chunk::<4>()?;
         let length = u32::from_le_bytes(*file.get(at + 4..at + 8)?.first_chunk::<4>()?) as usize;
-        let data = at + 8..(at + 8).checked_add(length)?;
-        at = data.end.checked_add(length % 2)?;
-        (data.end <= end).then_some(Chunk { name, data })
+        let data = at + 8..(at + 8).saturating_add(length);
+        if data.end > end {
+            at = usize::MAX - 8;
+            return Some(Err(Undecodable::Header));
+        }
+        at = data.end + length % 2;
+        Some(Ok(Chunk { name, data }))
     })
 }
 
@@ -44,6 +49,7 @@ impl Container {
         }
         let mut container = Container::default();
         for (nth, chunk) in chunks(file, 12, file.len()).enumerate() {
+            let chunk = chunk?;
             let data = file.get(chunk.data.clone()).unwrap_or_default();
             let sides = match chunk.name {
                 b"VP8X" => canvas(data),
@@ -51,7 +57,7 @@ impl Container {
                 b"VP8L" => lossless(data),
                 b"ANMF" => {
                     // A frame's own header has 16 bytes, and the picture follows.
-                    container.note_pictures(file, chunk.data.start + 16, chunk.data.end);
+                    container.note_pictures(file, chunk.data.start + 16, chunk.data.end)?;
                     None
                 }
                 b"EXIF" => {
@@ -74,8 +80,9 @@ impl Container {
         if container.sides == (0, 0) { Err(Undecodable::Header) } else { Ok(container) }
     }
 
-    fn note_pictures(&mut self, file: &[u8], from: usize, to: usize) {
+    fn note_pictures(&mut self, file: &[u8], from: usize, to: usize) -> Result<(), Undecodable> {
         for chunk in chunks(file, from, to) {
+            let chunk = chunk?;
             let data = file.get(chunk.data.clone()).unwrap_or_default();
             let sides = match chunk.name {
                 b"VP8 " => lossy(data),
@@ -85,6 +92,7 @@ impl Container {
             let (width, height) = sides.unwrap_or_default();
             self.largest = self.largest.max(u64::from(width) * u64::from(height));
         }
+        Ok(())
     }
 }
 
