@@ -180,6 +180,11 @@ impl Capabilities {
         self.formats.iter().copied().find(|format| wished && may_write_other && format.has_alpha())
     }
 
+    /// Whether it draws a transparent background for who asks for one.
+    pub fn draws_transparent(&self) -> bool {
+        self.transparent && self.writes_alpha()
+    }
+
     /// Whether any of its file formats can be transparent; where none is known, that is left to the vendor.
     fn writes_alpha(&self) -> bool {
         self.formats.is_empty() || self.formats.iter().any(|format| format.has_alpha())
@@ -200,7 +205,7 @@ impl Capabilities {
             }
             _ => {}
         }
-        if request.background == Some(Background::Transparent) && !(self.transparent && self.writes_alpha()) {
+        if request.background == Some(Background::Transparent) && !self.draws_transparent() {
             return Err(Unsupported::Background);
         }
         match request.output_format {

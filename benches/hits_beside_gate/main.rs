@@ -134,7 +134,7 @@ async fn exchange(addr: SocketAddr, model: &str, prompt: &str) -> Result<Duratio
 
 /// A vendor like OpenAI's: the hit's picture is small, every other one is 1024 by 1024.
 async fn vendor() -> Result<SocketAddr, Failed> {
-    let [small, large] = [64, 1024].map(|side| answer(side));
+    let [small, large] = [64, 1024].map(answer);
     let (small, large): (&'static [u8], &'static [u8]) = (small?.leak(), large?.leak());
     let draw = move |Json(ask): Json<serde_json::Value>| async move {
         let hit = ask["prompt"].as_str().is_some_and(|prompt| prompt.starts_with("the picture"));

@@ -68,6 +68,8 @@ fn quality_digest(sum: &mut Hasher, gate: &QualityGate) {
         reject,
         // Told of a picture that is delivered all the same.
         flag: _,
+        // Only for who reads the config.
+        named: _,
         thresholds,
         min_size,
         brand,

@@ -26,6 +26,7 @@ pub fn run(args: Args) -> ExitCode {
             let offers: usize = plan.routes.iter().map(|route| route.offers.len()).sum();
             let notes =
                 gateway::ignored_proxy::ignored_proxy(&ProcessEnv).into_iter().chain(plan.server.unusable_links());
+            let notes = notes.chain(gateway::idle_checks::idle_checks(&plan));
             let notes: String = notes.map(|note| format!("\nnote: {note}")).collect();
             cli::print(format!(
                 "{} is fine: {} providers, {} routes, {offers} offers{notes}",

@@ -1,5 +1,5 @@
 //! One command a file. The command line is the only place that prints to the terminal and decides exit codes: 0 is
-//! well, 1 is a config with problems, 2 is a failure to run.
+//! well, 1 is a config with problems or a rejected picture, 2 is a failure to run.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -12,8 +12,10 @@ use crate::server;
 
 mod check;
 mod completions;
+mod contact_sheet;
 mod demo;
 mod explain;
+mod judge;
 mod ledger;
 mod man;
 mod sandbox;
@@ -36,6 +38,8 @@ enum Command {
     Check(check::Args),
     /// Say what would become of a request: every offer, why it is asked or not, and in which order. Nothing is sent.
     Explain(explain::Args),
+    /// Run a route's quality gate on picture files, and say what was measured, where each limit is, and which are rejected.
+    Judge(judge::Args),
     /// Print the config's JSON Schema, for editors, or a preset.
     Schema(schema::Args),
     /// Print what was paid, from the ledger on disk, while serving goes on.
@@ -73,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args, &diagnostics),
         Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Judge(args) => judge::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Ledger(args) => ledger::run(args),
         Command::Sandbox(args) => sandbox::run(args),

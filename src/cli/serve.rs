@@ -59,7 +59,8 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &LogWrit
         log::warn!("server.state_dir is not set: what is paid is kept in memory and forgotten at the end");
     }
     gateway::config_watcher::log_remote_refused(&plan);
-    for note in gateway::ignored_proxy::ignored_proxy(&ProcessEnv).into_iter().chain(plan.server.unusable_links()) {
+    let notes = gateway::ignored_proxy::ignored_proxy(&ProcessEnv).into_iter().chain(plan.server.unusable_links());
+    for note in notes.chain(gateway::idle_checks::idle_checks(&plan)) {
         log::warn!("{note}");
     }
     let gateway = match Gateway::new(plan) {

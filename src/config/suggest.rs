@@ -17,7 +17,7 @@ pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c s
 }
 
 /// "did you mean `x`?", or the whole choice when nothing is near.
-pub(super) fn instead<'c>(
+pub fn instead<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str, IntoIter: Clone>,
     of: &str,

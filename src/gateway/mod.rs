@@ -40,6 +40,7 @@ pub mod feedback;
 pub mod gateway_request;
 pub mod idempotency_book;
 mod idempotent_request;
+pub mod idle_checks;
 pub mod ignored_proxy;
 mod join_few;
 mod kept_answer;

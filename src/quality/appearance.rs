@@ -13,11 +13,11 @@ const INVISIBLE: u8 = 8;
 const SEEN_PPM: u32 = 500;
 /// Of a million pixels, how many must not be opaque where transparency was asked for. A frame of one pixel around 1024 by
 /// 1024 is four times as much, and the noise of an encoder that keeps an alpha channel is none.
-const TRANSPARENT_PPM: u32 = 1_000;
+pub(super) const TRANSPARENT_PPM: u32 = 1_000;
 /// Variance of the Laplacian of a small copy above which a picture shows something that could be sharp. Gradients, straight,
 /// round and of several stops, as files of any format, have at most 5.3 (JPEG of quality 60); what is left of anything else under a Gaussian of a
 /// thirtieth of the picture has 7 and more, but for hills in fog.
-const STRUCTURE: f64 = 6.5;
+pub(super) const STRUCTURE: f64 = 6.5;
 /// Entropy over its maximum below which a picture without contrast has hardly two levels. Noise that cannot be seen has more,
 /// and is blank by its deviation.
 const TWO_LEVELS: f64 = 0.2;

@@ -15,6 +15,7 @@ use crate::image::{Format, Size};
 
 mod appearance;
 mod examination;
+mod limits;
 mod picture_quality;
 mod shape;
 mod verdict;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use easel_pixels::Fingerprint;
 pub use examination::{Examination, Expected, QualityFinding, QualityMetrics};
+pub use limits::{CheckLimit, CheckOutcome, CheckReport, FailsWhen, limits};
 pub use picture_quality::PictureQuality;
 pub use verdict::QualityVerdict;
 

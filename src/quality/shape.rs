@@ -7,28 +7,37 @@ use crate::quality::examination::{Examination, Expected, QualityFinding};
 /// Notes which of them fail.
 pub(super) fn judge(examination: &mut Examination, size: Size, gate: &QualityGate, expected: &Expected) {
     let (checks, limits) = (gate.checks(), &gate.thresholds);
-    let [width, height] = [size.width, size.height].map(f64::from);
-    let mut note = |check: QualityCheck, measured: f64, limit: f64, fails: bool| {
-        if fails && checks.has(check) {
+    let mut hold = |check: QualityCheck, limit: f64, fails: fn(f64, f64) -> bool| {
+        let measured = measured(check, size, gate, expected).filter(|_| checks.has(check));
+        if let Some(measured) = measured.filter(|measured| fails(*measured, limit)) {
             examination.note(QualityFinding { check, measured, limit });
         }
     };
-    if let Some(agreed) = expected.size {
-        let off = off(width, agreed.width.into()).max(off(height, agreed.height.into()));
-        note(QualityCheck::WrongSize, off, limits.size_tolerance, off > limits.size_tolerance);
+    hold(QualityCheck::WrongSize, limits.size_tolerance, |off, limit| off > limit);
+    hold(QualityCheck::WrongRatio, limits.size_tolerance, |off, limit| off > limit);
+    hold(QualityCheck::TooSmall, 1.0, |part, limit| part < limit);
+    hold(QualityCheck::OddRatio, limits.odd_ratio, |ratio, limit| ratio < limit);
+}
+
+/// The number that one of these checks goes by; `None` where nothing was agreed that it could be held against.
+pub(super) fn measured(check: QualityCheck, size: Size, gate: &QualityGate, expected: &Expected) -> Option<f64> {
+    let [width, height] = [size.width, size.height].map(f64::from);
+    match check {
+        QualityCheck::WrongSize => {
+            expected.size.map(|agreed| off(width, agreed.width.into()).max(off(height, agreed.height.into())))
+        }
+        QualityCheck::WrongRatio => {
+            let agreed = expected.ratio.or(expected.size.map(|size| (size.width, size.height)));
+            let (across, down) = agreed.filter(|(across, down)| *across > 0 && *down > 0)?;
+            Some(off(width / height, f64::from(across) / f64::from(down)))
+        }
+        QualityCheck::TooSmall => gate.min_size.map(|least| {
+            let [wide, high] = [least.width, least.height].map(f64::from);
+            (width / wide.max(1.0)).min(height / high.max(1.0))
+        }),
+        QualityCheck::OddRatio => Some(width.min(height) / width.max(height).max(1.0)),
+        _ => None,
     }
-    let agreed = expected.ratio.or(expected.size.map(|size| (size.width, size.height)));
-    if let Some((across, down)) = agreed.filter(|(across, down)| *across > 0 && *down > 0) {
-        let off = off(width / height, f64::from(across) / f64::from(down));
-        note(QualityCheck::WrongRatio, off, limits.size_tolerance, off > limits.size_tolerance);
-    }
-    if let Some(least) = gate.min_size {
-        let [wide, high] = [least.width, least.height].map(f64::from);
-        let part = (width / wide.max(1.0)).min(height / high.max(1.0));
-        note(QualityCheck::TooSmall, part, 1.0, part < 1.0);
-    }
-    let ratio = width.min(height) / width.max(height).max(1.0);
-    note(QualityCheck::OddRatio, ratio, limits.odd_ratio, ratio < limits.odd_ratio);
 }
 
 /// By which share of what was agreed something misses it. What rounding adds is no miss.

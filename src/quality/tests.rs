@@ -6,7 +6,7 @@ use easel_encode::{Encoding, Pixels, encode};
 
 use crate::config::plan::{Brand, QualityCheck, QualityGate, QualityThresholds};
 use crate::image::{Format, Size};
-use crate::quality::{Examination, Expected, Fingerprint, QualityFinding, examine};
+use crate::quality::{CheckOutcome, Examination, Expected, Fingerprint, QualityFinding, examine, limits};
 
 const MAX_PIXELS: u64 = 1 << 22;
 const SIDE: u32 = 256;
@@ -339,4 +339,71 @@ fn limits_are_the_route_s() {
     let gate = QualityGate { thresholds, ..QualityGate::default() };
     let found = examined(&drawn(|x, y| [chance(x, y); 3]), &gate, &Expected::default());
     assert!(!checks(&found).contains(&QualityCheck::StaticNoise));
+}
+
+#[test]
+fn a_check_fails_exactly_where_each_of_its_numbers_is_beyond_its_limit() {
+    let brand = Brand { colors: vec![[220, 30, 60]], delta_e: 10.0, share_ppm: 10_000 };
+    let gate =
+        QualityGate { min_size: Some(Size::new(300, 300)), brand: Some(Arc::new(brand)), ..QualityGate::default() };
+    let expected = Expected { size: Some(Size::new(320, 200)), ratio: None, transparent: true };
+    let limits = limits(&gate, &expected, MAX_PIXELS);
+    let pictures = [
+        drawn(scene),
+        drawn(|_, _| [128; 3]),
+        drawn(|x, y| [chance(x, y), chance(y, x), chance(x + 999, y)]),
+        drawn(|x, y| scene(x, y).map(|level| level / 8)),
+        drawn(|x, y| scene(x, y).map(|level| 255 - level / 40)),
+        drawn(|x, y| if chance(x, y) < 3 { [160; 3] } else { [128; 3] }),
+        drawn(|x, y| [(x / 2 + y / 2) as u8, 120, 255 - (x / 2) as u8]),
+        drawn(|x, _| if x < 100 { [220, 30, 60] } else { [20; 3] }),
+        of_size(400, 100, scene),
+        discs(2.0),
+        transparent(|x, y| [255, 255, 255, if x > 100 && y > 100 { 255 } else { 0 }]),
+        b"no picture".to_vec(),
+    ];
+    let mut seen = std::collections::BTreeSet::new();
+    for (nth, file) in pictures.iter().enumerate() {
+        let found = examined(file, &gate, &expected);
+        for report in found.report(&gate, &expected, &limits) {
+            let beyond = report
+                .numbers
+                .iter()
+                .all(|(limit, measured)| measured.is_some_and(|measured| limit.fails.is_beyond(measured, limit.limit)));
+            let failed = matches!(report.outcome, CheckOutcome::Rejects | CheckOutcome::Flags);
+            // What else decides stands in `besides`.
+            if !report.numbers.iter().any(|(limit, _)| limit.besides.is_some()) {
+                assert_eq!(failed, beyond, "picture {nth}: {report:?}");
+            }
+            assert_eq!(failed, checks(&found).contains(&report.check), "picture {nth}: {report:?}");
+            seen.extend(failed.then_some(report.check));
+        }
+    }
+    let unasked = [QualityCheck::TooManyPixels, QualityCheck::Mosaic, QualityCheck::Duplicate, QualityCheck::Judge];
+    let unseen = QualityCheck::ALL.into_iter().filter(|check| !seen.contains(check) && !unasked.contains(check));
+    assert_eq!(unseen.collect::<Vec<_>>(), [], "each check fails for one of these pictures");
+}
+
+#[test]
+fn only_checks_that_can_be_made_have_limits_and_each_limit_is_the_gate_s() {
+    let thresholds = QualityThresholds { blur: 0.125, ..QualityThresholds::default() };
+    let gate = QualityGate { thresholds, ..QualityGate::default() };
+    let all = limits(&gate, &Expected::default(), MAX_PIXELS);
+    for idle in [
+        QualityCheck::WrongSize,
+        QualityCheck::WrongRatio,
+        QualityCheck::TooSmall,
+        QualityCheck::BrandColor,
+        QualityCheck::Opaque,
+        QualityCheck::Judge,
+    ] {
+        assert!(all.iter().all(|limit| limit.check != idle), "{idle:?}");
+    }
+    let blur = all.iter().find(|limit| limit.metric == "sharpness").unwrap();
+    assert_eq!((blur.limit, blur.setting), (0.125, Some("thresholds.blur")));
+    let known = examined(&drawn(scene), &gate, &Expected::default());
+    for (name, _) in known.metrics.named() {
+        assert!(all.iter().any(|limit| limit.metric == name), "no check goes by {name}");
+    }
+    assert_eq!(limits(&QualityGate::decodes(), &Expected::default(), 9).len(), 2);
 }

@@ -38,6 +38,7 @@ mod idempotency; // requests sent twice and paid for once
 mod invoice; // ten thousand requests, and what invoice and ledger have between them
 mod invoice_gate; // the same where pictures are rejected at random
 mod judge; // the judge in examples/judge, which reads the words on pictures
+mod judge_command; // easel judge: the gate on files
 mod live_and_batch; // people at a screen and a night's jobs at one provider
 mod logs; // logs nobody reads, output nobody waits for
 mod manifest; // Cargo.toml keeps its promises

@@ -16,8 +16,6 @@ use crate::secret::Secret;
 
 /// Twenty pictures of 3 MB that wait, besides those that are looked at.
 const QUEUE: u64 = 64 << 20;
-/// 8192 by 8192: four times what the largest models draw. Its pixels take 256 MiB of memory while they are looked at.
-const MAX_PIXELS: u64 = 8192 * 8192;
 /// More takes a machine's memory with one picture: 1 GiB.
 const MOST_PIXELS: u64 = 1 << 28;
 /// Some hundred rejected pictures.
@@ -95,6 +93,7 @@ fn written(
         // What is not set cannot fail.
         reject: settings.possible(reject),
         flag: settings.possible(flag),
+        named: rejects.unwrap_or_default().and(flags.unwrap_or_default()),
         thresholds: self::thresholds(checker, thresholds, at.key("thresholds")),
         min_size,
         brand,
@@ -303,7 +302,7 @@ fn judge(checker: &mut Checker<'_>, written: &file::Judge, at: NodePath<'_>) -> 
 pub(super) fn pool(checker: &mut Checker<'_>, written: &file::QualityPool, at: NodePath<'_>) -> QualityPool {
     let file::QualityPool { threads, queue, max_pixels, keep_rejected } = written;
     let usual = available_parallelism().map_or(1, |cores| (usize::from(cores) / 2).max(1));
-    let max_pixels = checker.count(at.key("max_pixels"), *max_pixels, 1, MAX_PIXELS);
+    let max_pixels = checker.count(at.key("max_pixels"), *max_pixels, 1, QualityPool::MAX_PIXELS);
     if max_pixels > MOST_PIXELS {
         let what = format!("{} pixels of one picture take more than a gibibyte", at.key("max_pixels").shown());
         checker.report(at.key("max_pixels"), what, format!("write at most {MOST_PIXELS}"));

@@ -175,6 +175,8 @@ pub struct QualityGate {
     pub reject: CheckSet,
     /// Who fails one of these is delivered, counted and told.
     pub flag: CheckSet,
+    /// The checks that the config names itself; others are there by default.
+    pub named: CheckSet,
     /// Where each check draws the line.
     pub thresholds: QualityThresholds,
     /// The fewest pixels across and down; `None` is any.
@@ -226,6 +228,7 @@ impl Default for QualityGate {
         QualityGate {
             reject: QualityGate::REJECT,
             flag: QualityGate::FLAG,
+            named: CheckSet::default(),
             thresholds: QualityThresholds::default(),
             min_size: None,
             brand: None,
@@ -355,6 +358,12 @@ pub struct QualityPool {
     pub max_pixels: u64,
     /// Where rejected pictures are kept for a look; `None` keeps none.
     pub keep_rejected: Option<KeepRejected>,
+}
+
+impl QualityPool {
+    /// The most pixels that are decoded where the config names no other number. 8192 by 8192: four times what the largest
+    /// models draw. They take 256 MiB of memory while they are looked at.
+    pub const MAX_PIXELS: u64 = 8192 * 8192;
 }
 
 /// Where rejected pictures are kept for a look.

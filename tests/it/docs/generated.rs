@@ -149,7 +149,7 @@ fn cli_page() -> String {
     let commands = commands.filter_map(|line| line.split_whitespace().next()).filter(|command| *command != "help");
     let mut page = format!(
         "# Command line\n\n<!-- scripts/docs makes this page from `--help`. Do not edit it. -->\n\nExit codes of every \
-         command: 0 is well, 1 is a config with problems, 2 is a failure to run.\n\n```text\n{whole}\n```\n"
+         command: 0 is well, 1 is a config with problems or (`easel judge`) a rejected picture, 2 is a failure to run.\n\n```text\n{whole}\n```\n"
     );
     for command in commands {
         page += &format!("\n## easel {command}\n\n```text\n{}\n```\n", help(&[command]));
