@@ -17,9 +17,9 @@ use url::Url;
 
 use crate::cli;
 use crate::config::EnvAndFiles;
+use crate::config::plan::KeepRejected;
 use crate::gateway::Gateway;
 use crate::gateway::config_loader::ProcessEnv;
-use crate::ledger::sliding_window::{Dimension, cost_per_accepted};
 use crate::money::Usd;
 use crate::provider::{Call, Reply};
 use crate::sandbox::{Mode, Name, Sandbox, Settings};
@@ -27,16 +27,12 @@ use crate::server::access_log::AccessLog;
 use crate::sidecar::{self, RunningSidecar};
 use crate::upstream::transport::{AllowedTargets, Bounds, IDLE, Transport};
 
+mod quality_step;
+
 /// The demo's config, the same file that lies in `conf/`.
 const CONFIG: &str = include_str!("../../conf/demo.yaml");
 /// The variable in it that says where the sandbox is.
 const SANDBOX_URL: &str = "EASEL_SANDBOX_URL";
-
-/// The model of `conf/demo.yaml` that is cheap by the picture and not by the accepted picture.
-const CHEAP: &str = "stability/stable-diffusion-xl-1024-v1-0";
-/// Requests that are sent to it; half of its pictures are black.
-const REQUESTS: u64 = 4;
-const HOUR: Duration = Duration::from_secs(3600);
 
 /// What is logged between the steps where `EASEL_LOG` says nothing: neither a vendor that fails on purpose nor Pingora.
 pub const FILTER: &str = "error,pingora=off";
@@ -117,6 +113,8 @@ impl DemoSetup {
                 *address = "127.0.0.1:0".to_owned();
             }
         }
+        let keep_rejected = KeepRejected { dir: out.join(quality_step::REJECTED), at_most: quality_step::AT_MOST };
+        plan.quality.keep_rejected = Some(keep_rejected);
         let gateway = Gateway::new(plan).map_err(text)?;
         let log = AccessLog::off();
         let running = sidecar::start(gateway.clone(), log).map_err(text)?;
@@ -162,32 +160,6 @@ impl DemoSetup {
         let path = self.save(&answer, "second-provider").await?;
         cli::say(format!("   saved      {}", path.display()));
         Ok(())
-    }
-
-    /// A cheap model whose every other picture is black, behind a quality gate, and a premium model for what is rejected.
-    async fn half_rejected(&self) -> Result<(), String> {
-        cli::say(format!("\n4. Half of what {CHEAP} draws is black, and the quality gate looks"));
-        for number in 1..=REQUESTS {
-            let mode = if number % 2 == 1 { Mode::Blank } else { Mode::Normal };
-            self.sandbox.set(Name::Stability, |vendor| vendor.mode = mode);
-            let answer = self.send_request("gated", &format!("a coffee cup on a wooden table, view {number}")).await?;
-            self.save(&answer, &format!("accepted-{number}")).await?;
-            let (served_by, cost) = (answer.header("x-easel-served-by"), answer.header("x-easel-cost-usd"));
-            let rejected = if answer.header("x-easel-attempts") == "2" { ", after one that was rejected" } else { "" };
-            cli::say(format!("   picture {number}  {served_by} for {cost} USD{rejected}"));
-        }
-        let ledger = &self.gateway.shared.ledger;
-        let now = self.gateway.shared.clock.now();
-        let cheap = ledger.on_route("gated", CHEAP, HOUR, now);
-        let route = ledger.sum(Dimension::Route, "gated", HOUR, now);
-        let cost = |sum| cost_per_accepted(sum).ok_or("nothing was accepted");
-        let (cheap_cost, route_cost) = (cost(&cheap)?, cost(&route)?);
-        cli::say(format!("   an accepted picture of {CHEAP} costs {cheap_cost} USD; its price is 0.009"));
-        cli::say(format!("   the route delivered {} of {REQUESTS}, each for {route_cost} USD", route.accepted));
-        if (cheap_cost, route.accepted) == (Usd::from_nanos(18_000_000), REQUESTS) {
-            return Ok(());
-        }
-        Err(format!("{} of {REQUESTS} came, and an accepted picture cost {cheap_cost} USD", route.accepted))
     }
 
     fn reckoning(&self) -> Result<(), String> {
