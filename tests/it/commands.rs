@@ -96,10 +96,14 @@ fn the_demo_tells_its_story_saves_pictures_that_open_and_exits_well() {
         assert!(said.contains(word), "{word} not in:\n{said}");
     }
     assert_eq!(text(&output.stderr), "", "no log line stands between the steps");
-    let files = |of: &Path| -> Vec<PathBuf> { std::fs::read_dir(of).unwrap().map(|entry| entry.unwrap().path()).collect() };
-    let pictures: Vec<_> = [folder.path().to_owned(), folder.path().join("rejected")].iter().flat_map(|dir| files(dir)).collect();
+    let files =
+        |of: &Path| -> Vec<PathBuf> { std::fs::read_dir(of).unwrap().map(|entry| entry.unwrap().path()).collect() };
     let pictures: Vec<_> =
-        pictures.iter().filter(|file| file.is_file() && !["json", "html"].contains(&file.extension().unwrap().to_str().unwrap())).collect();
+        [folder.path().to_owned(), folder.path().join("rejected")].iter().flat_map(|dir| files(dir)).collect();
+    let pictures: Vec<_> = pictures
+        .iter()
+        .filter(|file| file.is_file() && !["json", "html"].contains(&file.extension().unwrap().to_str().unwrap()))
+        .collect();
     assert_eq!(pictures.len(), 2 + 4 + 2, "{pictures:?}");
     for picture in pictures {
         assert!(image::open(picture).unwrap().width() >= 512, "{picture:?}");
@@ -108,7 +112,10 @@ fn the_demo_tells_its_story_saves_pictures_that_open_and_exits_well() {
     for word in ["costs 0.018 USD; its price is 0.009", "delivered 4 of 4, each for 0.0355 USD"] {
         assert!(page.contains(word) && said.contains(word), "{word} not in:\n{said}\n{page}");
     }
-    assert_eq!((page.matches("<article class=\"rejected\"").count(), page.matches("<article class=\"accepted\"").count()), (2, 4));
+    assert_eq!(
+        (page.matches("<article class=\"rejected\"").count(), page.matches("<article class=\"accepted\"").count()),
+        (2, 4)
+    );
 }
 
 #[test]

@@ -62,7 +62,10 @@ impl DemoSetup {
         ];
         costs.iter().for_each(|line| cli::say(format!("   {line}")));
         if (cheap_cost, route.accepted) != (CHEAP_COST, REQUESTS) {
-            return Err(format!("{} of {REQUESTS} came, and an accepted picture cost {cheap_cost} USD", route.accepted));
+            return Err(format!(
+                "{} of {REQUESTS} came, and an accepted picture cost {cheap_cost} USD",
+                route.accepted
+            ));
         }
         self.rejected_written(cheap.rejected).await?;
         let page = self.out.join("quality.html");
@@ -97,7 +100,12 @@ impl DemoSetup {
         let title = "What an accepted picture costs";
         let mut text = contact_sheet::head(&SheetHead { title, counts: &counts, notes: costs, limits: &[] });
         for file in &rejected {
-            text += &card(file, &format!("{REJECTED}/{}", name(file)), SheetVerdict::Rejected, &format!("{CHEAP} for 0.009 USD"));
+            text += &card(
+                file,
+                &format!("{REJECTED}/{}", name(file)),
+                SheetVerdict::Rejected,
+                &format!("{CHEAP} for 0.009 USD"),
+            );
         }
         for Accepted { file, about } in accepted {
             text += &card(file, &name(file), SheetVerdict::Accepted, about);

@@ -127,7 +127,7 @@ pub(in crate::config) struct QualityPool {
     pub(in crate::config) threads: Option<u64>,
     /// Bytes of pictures that wait for a thread; a call that brings more waits with it. Default 64MiB.
     pub(in crate::config) queue: Option<Bytes>,
-    /// The most pixels that are decoded; a larger picture fails too_many_pixels. Default 67108864 (8192x8192).
+    /// The most pixels that are decoded; a larger picture fails too_many_pixels. Default 33177600 (7680x4320).
     pub(in crate::config) max_pixels: Option<u64>,
     /// Keeps rejected pictures for a look. Default: none are kept.
     pub(in crate::config) keep_rejected: Option<KeepRejected>,

@@ -361,9 +361,9 @@ pub struct QualityPool {
 }
 
 impl QualityPool {
-    /// The most pixels that are decoded where the config names no other number. 8192 by 8192: four times what the largest
-    /// models draw. They take 256 MiB of memory while they are looked at.
-    pub const MAX_PIXELS: u64 = 8192 * 8192;
+    /// The most pixels that are decoded where the config names no other number. 8K UHD, twice what the largest models draw
+    /// (4096 by 4096). While it is looked at, a pixel takes some five bytes, of a progressive JPEG up to eleven: 350 MiB.
+    pub const MAX_PIXELS: u64 = 7680 * 4320;
 }
 
 /// Where rejected pictures are kept for a look.

@@ -99,7 +99,7 @@ fn a_check_that_cannot_work_is_told_with_what_it_needs() {
 #[test]
 fn the_pool_of_all_routes_is_bounded_whatever_is_written() {
     let usual = plan(&small("", "")).quality;
-    assert!(usual.threads >= 1 && usual.queue == 64 << 20 && usual.max_pixels == 8192 * 8192);
+    assert!(usual.threads >= 1 && usual.queue == 64 << 20 && usual.max_pixels == 7680 * 4320);
     assert_eq!(usual.keep_rejected, None);
     let with = |quality: &str| format!("quality: {quality}\n{}", small("", ""));
     let kept = plan(&with("{threads: 3, keep_rejected: {dir: ./rejected}}")).quality;
