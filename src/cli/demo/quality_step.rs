@@ -91,7 +91,8 @@ impl DemoSetup {
     fn page(&self, accepted: &[Accepted], costs: &[String]) -> Result<String, String> {
         let dir = self.out.join(REJECTED);
         let entries = std::fs::read_dir(&dir).map_err(|error| not_writable(&dir, &error))?;
-        let mut rejected: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_png).collect();
+        let mut rejected: Vec<PathBuf> =
+            entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_png(path)).collect();
         rejected.sort();
         let counts = [
             SheetCount { verdict: SheetVerdict::Rejected, files: rejected.len() },
@@ -120,7 +121,7 @@ fn card(file: &Path, link: &str, verdict: SheetVerdict, about: &str) -> String {
     contact_sheet::card(&SheetCard { name: &name(file), picture, about, verdict, said, numbers: &[] })
 }
 
-fn is_png(path: &PathBuf) -> bool {
+fn is_png(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "png")
 }
 
