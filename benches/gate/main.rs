@@ -1,6 +1,6 @@
 //! What the quality gate finds and what it costs: `cargo bench --bench gate [-- OPTIONS]`.
 //!
-//! The table judges drawn pictures of seventeen classes in four sizes and three formats, clean and with every defect, with
+//! The table judges drawn pictures of seventeen classes, and those of a diffusion model, in four sizes and three formats, clean and with every defect, with
 //! the default gate, and prints how many of each row it judges right. `--cpu` prints what a picture of 1024 by 1024 costs on
 //! one core, by format and by step, as CPU time of this thread.
 //!
