@@ -30,6 +30,7 @@ pub use report::Problems;
 
 pub use crate::config::expand::EnvAndFiles;
 pub use crate::config::provider_kind::ProviderKind;
+#[cfg(feature = "cli")]
 pub use crate::config::suggest::instead;
 use plan::Plan;
 use report::{Finding, Findings};

@@ -40,6 +40,7 @@ pub mod feedback;
 pub mod gateway_request;
 pub mod idempotency_book;
 mod idempotent_request;
+#[cfg(feature = "cli")]
 pub mod idle_checks;
 pub mod ignored_proxy;
 mod join_few;

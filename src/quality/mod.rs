@@ -15,6 +15,7 @@ use crate::image::{Format, Size};
 
 mod appearance;
 mod examination;
+#[cfg(feature = "cli")]
 mod limits;
 mod picture_quality;
 mod shape;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use easel_pixels::Fingerprint;
 pub use examination::{Examination, Expected, QualityFinding, QualityMetrics};
+#[cfg(feature = "cli")]
 pub use limits::{CheckLimit, CheckOutcome, CheckReport, FailsWhen, limits};
 pub use picture_quality::PictureQuality;
 pub use verdict::QualityVerdict;
