@@ -1,5 +1,7 @@
 //! JPEG: baseline and progressive, grey, YCbCr, RGB, CMYK and YCCK.
 
+use std::borrow::Cow;
+
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
@@ -8,6 +10,9 @@ use zune_jpeg::JpegDecoder;
 use super::exif::Orientation;
 use super::frame::{Frame, Undecodable};
 use super::jpeg_scan;
+
+const SCAN: [u8; 2] = [0xff, 0xda];
+const END: [u8; 2] = [0xff, 0xd9];
 
 /// Scans of a progressive file that are decoded. Encoders write about ten, and each costs a pass over all of the picture.
 const SCANS: usize = 64;
@@ -31,15 +36,27 @@ pub(super) fn header(file: &[u8]) -> Result<((u32, u32), Orientation), Undecodab
     Ok(((sides[0], sides[1]), orientation))
 }
 
+/// The file with the marker of its end. Some encoders leave that out, and every browser shows what they wrote; the decoder, which
+/// is to find what is missing, does not.
+fn closed(file: &[u8]) -> Cow<'_, [u8]> {
+    // In a scan no marker stands for data, and a small picture in the metadata, with an end of its own, comes before it.
+    let last = |marker: [u8; 2]| file.windows(2).rposition(|pair| pair == marker);
+    match last(END) > last(SCAN) {
+        true => Cow::Borrowed(file),
+        false => Cow::Owned([file, &END].concat()),
+    }
+}
+
 pub(super) fn decode(file: &[u8], max_pixels: u64) -> Result<Frame, Undecodable> {
     let (sides, orientation) = header(file)?;
     if u64::from(sides.0) * u64::from(sides.1) > max_pixels {
         return Err(Undecodable::Header);
     }
-    if !jpeg_scan::is_whole(file) {
+    let file = closed(file);
+    if !jpeg_scan::is_whole(&file) {
         return Err(Undecodable::Damaged);
     }
-    let mut decoder = decoder(file);
+    let mut decoder = decoder(&file);
     decoder.decode_headers().map_err(|_| Undecodable::Header)?;
     let stored = decoder.input_colorspace().ok_or(Undecodable::Header)?;
     // CMYK and YCCK as Adobe stores them, inverted, which is how browsers take all of them.
