@@ -97,11 +97,11 @@ impl Bits<'_> {
         codes.symbols.get(usize::try_from(index).ok()?).copied()
     }
 
-    /// Goes to the byte after the last bit that was used, and whether all of them were there.
+    /// Goes to the byte after the last bit that was used, and whether all of them were there, but for a few at the end.
     fn finish(&mut self) -> bool {
         let unused = self.count / 8;
         let invented = self.missing / 8;
-        let whole = unused >= invented;
+        let whole = self.missing.saturating_sub(self.count) <= LEFT_OUT;
         // Bytes that were read ahead, each of which may have been two in the file.
         for _ in 0..unused.saturating_sub(invented) {
             let stuffed = self.at >= 2 && self.data.get(self.at - 2..self.at) == Some(&[0xff, 0]);
@@ -134,6 +134,9 @@ struct Walk<'a> {
     restart: usize,
 }
 
+/// Bits of the last block that a file may lack: every decoder takes them for zeros, and nobody sees it. Small files are made by
+/// leaving them out.
+const LEFT_OUT: u32 = 8;
 /// Bytes between the last block and the next marker that an encoder may leave.
 const LEFT_OVER: usize = 2;
 
@@ -269,6 +272,10 @@ impl Walk<'_> {
             let tables = (self.codes[0][*direct].as_ref()?, self.codes[1][*alternating].as_ref()?);
             unit.extend(std::iter::repeat_n(tables, blocks));
         }
+        // Of bits that are all missing the shortest picture could be made.
+        if self.file.get(self.at) == Some(&0xff) && self.file.get(self.at + 1) != Some(&0) {
+            return Some(false);
+        }
         let mut bits = Bits { data: self.file, at: self.at, held: 0, count: 0, missing: 0 };
         for nth in 0..units {
             if self.restart > 0 && nth > 0 && nth % self.restart == 0 {
@@ -318,4 +325,39 @@ fn block(bits: &mut Bits<'_>, direct: &Codes, alternating: &Codes) -> Option<()>
         }
     }
     (at == 64).then_some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A grey picture of one block whose codes take ten bits: two, seven more for the brightness, and one for the end.
+    fn one_block(data: &[u8]) -> Vec<u8> {
+        let segment = |marker: u8, bytes: &[u8]| {
+            let length = u16::try_from(bytes.len() + 2).unwrap().to_be_bytes();
+            [&[0xff, marker], &length[..], bytes].concat()
+        };
+        let counts = |first: u8, second: u8| [&[first, second][..], &[0; 14]].concat();
+        let direct = [&[0][..], &counts(1, 1), &[0, 7]].concat();
+        let alternating = [&[0x10][..], &counts(1, 0), &[0]].concat();
+        [
+            vec![0xff, 0xd8],
+            segment(0xc0, &[8, 0, 8, 0, 8, 1, 1, 0x11, 0]),
+            segment(0xc4, &direct),
+            segment(0xc4, &alternating),
+            segment(0xda, &[1, 1, 0, 0, 63, 0]),
+            data.to_vec(),
+            vec![0xff, 0xd9],
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn a_file_may_lack_the_last_bits_of_its_last_block_and_no_more() {
+        assert!(is_whole(&one_block(&[0x9f, 0x3f])), "all of it and bits that fill the byte");
+        // As the smallest JPEGs that people send about are.
+        assert!(is_whole(&one_block(&[0x9f])), "two bits are missing");
+        assert!(!is_whole(&one_block(&[])), "all of them are");
+        assert!(!is_whole(&one_block(&[0x9f, 0x3f, 1, 2, 3])), "bytes that are no block's");
+    }
 }
