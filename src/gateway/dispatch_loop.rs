@@ -41,14 +41,14 @@ pub async fn draw(spec: RoutedRequest, flight: Arc<Flight>) {
     let (candidates, explores) = offer_standing::in_order(&spec, candidates);
     let rules = DispatchRules { explores, ..spec.rules() };
     let dispatch = Dispatch::new(rules, candidates, refused, spec.matched.route.offers.len());
-    let (running, waiting, queued_as, looked_at) = (JoinFew::new(), JoinFew::new(), spec.priority, Vec::new());
+    let (running, waiting, queued_as, arrivals) = (JoinFew::new(), JoinFew::new(), spec.priority, Vec::new());
     let mut dispatch_loop = DispatchLoop {
         spec,
         flight,
         dispatch,
         running,
         waiting,
-        looked_at,
+        arrivals,
         granted: None,
         waiting_place: None,
         queued_as,
@@ -93,7 +93,7 @@ impl DispatchLoop {
     /// Tells the dispatch of calls whose pictures are there, as far as that is new.
     fn tell_arrivals(&mut self) {
         let dispatch = &mut self.dispatch;
-        self.looked_at.retain(|(call, arrived)| {
+        self.arrivals.retain(|(call, arrived)| {
             let new = arrived.load(Ordering::Acquire);
             if new {
                 dispatch.pictures_arrived(*call);
@@ -221,7 +221,7 @@ impl DispatchLoop {
             flight: self.flight.clone(),
         });
         let call = self.dispatch.started(candidate, places, time);
-        self.looked_at.push((call, attempt.arrived.clone()));
+        self.arrivals.push((call, attempt.arrived.clone()));
         if reason == ChoiceReason::Hedge {
             log::info!("{} is asked for what another is late with", attempt.offer.name);
             self.flight.update(|progress| progress.hedging = self.dispatch.hedging_usd());

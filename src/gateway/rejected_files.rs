@@ -8,7 +8,6 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use prometheus::IntCounterVec;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -16,6 +15,7 @@ use tokio::task::spawn_blocking;
 
 use crate::calendar::Moment;
 use crate::config::plan::KeepRejected;
+use crate::image::Picture;
 
 /// Pictures that are being written at once; each is held in memory until it is.
 const WRITES: usize = 4;
@@ -31,10 +31,8 @@ pub struct RejectedFile {
     pub at: Moment,
     /// What it is called besides: route, offer, reason. Anything but letters, digits, `-` and `.` becomes `_`.
     pub about: String,
-    /// Its ending: `png`, `jpeg` or `webp`.
-    pub ending: &'static str,
-    /// The file.
-    pub bytes: Bytes,
+    /// The picture, as it is held: its file is made of it where that takes nobody's time.
+    pub picture: Picture,
     /// Why it was rejected, and all that was measured.
     pub record: Value,
 }
@@ -111,7 +109,8 @@ impl Directory {
     fn write(&self, file: &RejectedFile) -> std::io::Result<bool> {
         let mut record = file.record.to_string();
         record.push('\n');
-        let needed = (file.bytes.len() + record.len()) as u64;
+        let (ending, bytes) = (file.picture.format.as_str(), file.picture.raw());
+        let needed = (bytes.len() + record.len()) as u64;
         if needed > self.config.at_most {
             return Ok(false);
         }
@@ -125,7 +124,7 @@ impl Directory {
         };
         known.make_room(&self.config.dir, self.config.at_most - needed)?;
         let stem = format!("{:0DIGITS$}-{}", file.at.millis().max(0), plain(&file.about));
-        for (ending, bytes) in [(file.ending, &file.bytes[..]), ("json", record.as_bytes())] {
+        for (ending, bytes) in [(ending, &bytes[..]), ("json", record.as_bytes())] {
             let name = format!("{stem}.{ending}");
             known.add(name.clone(), bytes.len() as u64);
             std::fs::write(self.config.dir.join(name), bytes)?;
@@ -191,13 +190,18 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::{Encoded, Format, Size};
 
     fn file(at: i64, bytes: usize) -> RejectedFile {
         RejectedFile {
             at: Moment::from_millis(at),
             about: "all-../p/m-blank".to_owned(),
-            ending: "png",
-            bytes: vec![7; bytes].into(),
+            picture: Picture {
+                encoded: Encoded::Raw(vec![7; bytes].into()),
+                format: Format::Png,
+                size: Size::new(1, 1),
+                revised_prompt: None,
+            },
             record: Value::from(1),
         }
     }

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::capabilities::OutputSize;
-use crate::config::plan::{OutsideJudge, QualityCheck, QualityGate};
+use crate::config::plan::{CheckSet, OutsideJudge, QualityCheck, QualityGate};
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::attempt_result::{CollectedPicture, CollectedPictures, RejectedPicture};
 use crate::gateway::attempt::context::Attempt;
@@ -138,12 +138,12 @@ impl Attempt {
         answer
     }
 
-    /// Decodes and measures a picture where that takes nobody's time; what its header tells is looked at here.
+    /// Decodes and measures a picture where that takes nobody's time. A gate that only asks somebody else looks at nothing.
     async fn examine(&self, gate: &Arc<QualityGate>, picture: &Picture) -> Examination {
-        let (expected, most) = (self.expected(), self.max_pixels);
-        if !gate.checks().iter().any(QualityCheck::needs_pixels) {
-            return quality::examine(&picture.raw(), picture.format, gate, &expected, most);
+        if gate.checks() == CheckSet::of(&[QualityCheck::Judge]) {
+            return Examination::default();
         }
+        let (expected, most) = (self.expected(), self.max_pixels);
         let (held, gate) = (picture.clone(), gate.clone());
         let work = move || quality::examine(&held.raw(), held.format, &gate, &expected, most);
         let examined = self.shared.quality_workers.run(picture.weight(), work).await;
@@ -184,13 +184,7 @@ impl Attempt {
             }),
         });
         let about = format!("{route}-{offer}-{reason}-{}-{}-{}", self.request_id, entry, picture.at);
-        self.shared.rejected_files.keep(RejectedFile {
-            at,
-            about,
-            ending: picture.picture.format.as_str(),
-            bytes: picture.picture.raw(),
-            record,
-        });
+        self.shared.rejected_files.keep(RejectedFile { at, about, picture: picture.picture.clone(), record });
     }
 
     /// What was agreed with the vendor. A request that names no size and no shape takes what comes.

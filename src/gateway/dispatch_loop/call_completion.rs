@@ -19,7 +19,7 @@ impl DispatchLoop {
         let Completed { call, report, pass, timing, reason, began, hedge, slot } = completed;
         let AttemptReport { pictures, at, cost, promised, uncertain, refused, rejected, best_effort, failure, open } =
             report;
-        self.looked_at.retain(|(other, _)| *other != call);
+        self.arrivals.retain(|(other, _)| *other != call);
         let Some(candidate) = self.dispatch.candidate_of(call) else { return };
         let drew = |failure: &Failure| matches!(failure.class, Class::TimeoutAmbiguous | Class::Rejected);
         if failure.as_ref().is_none_or(drew) {

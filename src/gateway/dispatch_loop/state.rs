@@ -38,7 +38,7 @@ pub(super) struct DispatchLoop {
     pub(super) dispatch: Dispatch,
     pub(super) running: JoinFew<Completed>,
     /// Calls under way whose pictures the dispatch does not know to be there yet.
-    pub(super) looked_at: Vec<(u32, Arc<AtomicBool>)>,
+    pub(super) arrivals: Vec<(u32, Arc<AtomicBool>)>,
     pub(super) waiting: JoinFew<(usize, Option<Slot>)>,
     /// The slot that came last of those that were waited for.
     pub(super) granted: Option<Slot>,

@@ -10,6 +10,8 @@ use crate::money;
 
 const FIRST: &str = "first.example";
 const SECOND: &str = "second.example";
+/// Who is asked about pictures, and charges nothing.
+const JUDGE: &str = "judge.example";
 
 /// What a picture costs at each, with odd digits at the end, so that no sum is right by chance.
 const PRICES: [(&str, &str); 2] = [(FIRST, "0.010000007"), (SECOND, "0.020000003")];
@@ -37,8 +39,15 @@ impl HttpClient for SlowClient {
         _watcher: Option<&'a Watcher>,
     ) -> BoxFuture<'a, Result<HeldReply, TransportError>> {
         let host = call.url.host_str().unwrap();
-        let (_, price) = PRICES.into_iter().find(|(known, _)| *known == host).unwrap();
         let takes = (self.0.times.lock().unwrap())(host);
+        if host == JUDGE {
+            let accepts = reply(200, HeaderMap::new(), r#"{"verdict": "accept"}"#.to_owned());
+            return Box::pin(async move {
+                sleep(takes).await;
+                Ok(HeldReply { reply: accepts, held: memory_reservation.reply() })
+            });
+        }
+        let (_, price) = PRICES.into_iter().find(|(known, _)| *known == host).unwrap();
         let mut invoice = self.0.invoice.lock().unwrap();
         let answer = if *self.0.fails.lock().unwrap() == Some(host) {
             reply(500, HeaderMap::new(), r#"{"error": {"message": "out of paper"}}"#.to_owned())
@@ -79,7 +88,11 @@ struct Slow {
 
 impl Slow {
     fn on(route: &str, times: impl FnMut(&str) -> Duration + Send + 'static) -> Slow {
-        let plan = config_loader::check("test.yaml", &config(route), &ProcessEnv).unwrap();
+        Slow::with(&config(route), times)
+    }
+
+    fn with(config: &str, times: impl FnMut(&str) -> Duration + Send + 'static) -> Slow {
+        let plan = config_loader::check("test.yaml", config, &ProcessEnv).unwrap();
         let vendors = Arc::new(SlowVendors {
             times: Mutex::new(Box::new(times)),
             invoice: Mutex::default(),
@@ -129,6 +142,19 @@ async fn serve(gateway: &Gateway, prompt: &str, n: u8, priority: Priority) -> Ou
 /// The first vendor takes a minute, the second two seconds.
 fn slow_and_fast(host: &str) -> Duration {
     Duration::from_secs(if host == FIRST { 60 } else { 2 })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_pictures_are_there_and_judged_is_neither_late_nor_given_up() {
+    let asks = "quality: {reject: [judge], flag: [], judge: {url: 'https://judge.example/', timeout: 1h}}";
+    let hedged = config("hedge: {after: 8s, at_most: 100%, max_usd_per_hour: 1}").replace("quality: false", asks);
+    for config in [hedged.replace("deadline: 10h", "deadline: 40s"), hedged] {
+        let judged = |host: &str| Duration::from_secs(if host == JUDGE { 30 } else { 1 });
+        let slow = Slow::with(&config, judged);
+        let outcome = slow.serve("a fox").await;
+        assert_eq!((outcome.served_by().into_keys().collect::<Vec<_>>(), outcome.attempts), (vec!["first/flux"], 1));
+        assert_eq!(slow.vendors.invoice.lock().unwrap().len(), 1, "nobody was asked besides");
+    }
 }
 
 #[tokio::test(start_paused = true)]
