@@ -22,7 +22,7 @@ pub struct SheetHead<'a> {
 /// How many pictures of a verdict there are.
 pub struct SheetCount {
     /// The verdict.
-    pub verdict: SheetVerdict,
+    pub verdict: FileVerdict,
     /// How many.
     pub files: usize,
 }
@@ -36,7 +36,7 @@ pub struct SheetCard<'a> {
     /// Size, format, and what else is to be said of the file.
     pub about: &'a str,
     /// What becomes of it, which is a colour.
-    pub verdict: SheetVerdict,
+    pub verdict: FileVerdict,
     /// The same in words, with the reasons.
     pub said: &'a str,
     /// What was measured.
@@ -58,9 +58,9 @@ pub enum SheetPicture {
     None,
 }
 
-/// What becomes of a picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SheetVerdict {
+/// What becomes of a picture's file, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FileVerdict {
     /// Nobody could judge it.
     Unreadable,
     /// It is not delivered.
@@ -71,13 +71,14 @@ pub enum SheetVerdict {
     Accepted,
 }
 
-impl SheetVerdict {
-    fn as_str(self) -> &'static str {
+impl FileVerdict {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
         match self {
-            SheetVerdict::Unreadable => "unreadable",
-            SheetVerdict::Rejected => "rejected",
-            SheetVerdict::Flagged => "flagged",
-            SheetVerdict::Accepted => "accepted",
+            FileVerdict::Unreadable => "unreadable",
+            FileVerdict::Rejected => "rejected",
+            FileVerdict::Flagged => "flagged",
+            FileVerdict::Accepted => "accepted",
         }
     }
 }
@@ -248,7 +249,7 @@ mod tests {
                 name: evil,
                 picture: SheetPicture::Linked(evil.to_owned()),
                 about: evil,
-                verdict: SheetVerdict::Flagged,
+                verdict: FileVerdict::Flagged,
                 said: evil,
                 numbers: &[number],
             });
@@ -262,7 +263,7 @@ mod tests {
             name: "a.png",
             picture: SheetPicture::None,
             about: "",
-            verdict: SheetVerdict::Accepted,
+            verdict: FileVerdict::Accepted,
             said: "accepted",
             numbers: &[],
         });

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli;
-use crate::cli::contact_sheet::{self, SheetCard, SheetCount, SheetHead, SheetPicture, SheetVerdict};
+use crate::cli::contact_sheet::{self, FileVerdict, SheetCard, SheetCount, SheetHead, SheetPicture};
 use crate::cli::demo::{DemoSetup, not_writable};
 use crate::ledger::sliding_window::{Dimension, cost_per_accepted};
 use crate::money::Usd;
@@ -95,8 +95,8 @@ impl DemoSetup {
             entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_png(path)).collect();
         rejected.sort();
         let counts = [
-            SheetCount { verdict: SheetVerdict::Rejected, files: rejected.len() },
-            SheetCount { verdict: SheetVerdict::Accepted, files: accepted.len() },
+            SheetCount { verdict: FileVerdict::Rejected, files: rejected.len() },
+            SheetCount { verdict: FileVerdict::Accepted, files: accepted.len() },
         ];
         let title = "What an accepted picture costs";
         let mut text = contact_sheet::head(&SheetHead { title, counts: &counts, notes: costs, limits: &[] });
@@ -104,19 +104,19 @@ impl DemoSetup {
             text += &card(
                 file,
                 &format!("{REJECTED}/{}", name(file)),
-                SheetVerdict::Rejected,
+                FileVerdict::Rejected,
                 &format!("{CHEAP} for 0.009 USD"),
             );
         }
         for Accepted { file, about } in accepted {
-            text += &card(file, &name(file), SheetVerdict::Accepted, about);
+            text += &card(file, &name(file), FileVerdict::Accepted, about);
         }
         Ok(text + contact_sheet::END)
     }
 }
 
-fn card(file: &Path, link: &str, verdict: SheetVerdict, about: &str) -> String {
-    let said = if verdict == SheetVerdict::Rejected { "rejected: blank" } else { "accepted" };
+fn card(file: &Path, link: &str, verdict: FileVerdict, about: &str) -> String {
+    let said = if verdict == FileVerdict::Rejected { "rejected: blank" } else { "accepted" };
     let picture = SheetPicture::Linked(link.to_owned());
     contact_sheet::card(&SheetCard { name: &name(file), picture, about, verdict, said, numbers: &[] })
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::cli::contact_sheet::FileVerdict;
 use crate::cli::judge::chosen_gate::ChosenGate;
 use crate::gateway::read_file;
 use crate::image::{Encoded, Format, Picture};
@@ -44,31 +45,6 @@ pub struct Found {
     pub flagged: Vec<&'static str>,
     /// How long the look at it took.
     pub took: Duration,
-}
-
-/// What becomes of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FileVerdict {
-    /// It could not be judged.
-    Unreadable,
-    /// It is not delivered.
-    Rejected,
-    /// It is delivered and told.
-    Flagged,
-    /// It is delivered.
-    Accepted,
-}
-
-impl FileVerdict {
-    /// The word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            FileVerdict::Unreadable => "unreadable",
-            FileVerdict::Rejected => "rejected",
-            FileVerdict::Flagged => "flagged",
-            FileVerdict::Accepted => "accepted",
-        }
-    }
 }
 
 impl JudgedFile {

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use crate::cli::contact_sheet::FileVerdict;
 use crate::cli::judge::chosen_gate::ChosenGate;
-use crate::cli::judge::look::{FileVerdict, Found, JudgedFile};
+use crate::cli::judge::look::{Found, JudgedFile};
 use crate::config::plan::CheckSet;
 use crate::quality::{CheckLimit, CheckOutcome, CheckReport, FailsWhen};
 

@@ -7,9 +7,9 @@ use std::path::{Component, Path, PathBuf};
 use base64_simd::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
-use crate::cli::contact_sheet::{self, SheetCard, SheetCount, SheetHead, SheetNumber, SheetPicture, SheetVerdict};
+use crate::cli::contact_sheet::{self, FileVerdict, SheetCard, SheetCount, SheetHead, SheetNumber, SheetPicture};
 use crate::cli::judge::chosen_gate::ChosenGate;
-use crate::cli::judge::look::{FileVerdict, JudgedFile, Tally};
+use crate::cli::judge::look::{JudgedFile, Tally};
 use crate::cli::judge::printed;
 use crate::gateway::read_file;
 use crate::quality::{CheckLimit, CheckOutcome};
@@ -63,10 +63,10 @@ fn write_page(
     let head = SheetHead {
         title: &format!("Judged by {}", gate.from),
         counts: &[
-            SheetCount { verdict: SheetVerdict::Unreadable, files: tally.unreadable },
-            SheetCount { verdict: SheetVerdict::Rejected, files: tally.rejected },
-            SheetCount { verdict: SheetVerdict::Flagged, files: tally.flagged },
-            SheetCount { verdict: SheetVerdict::Accepted, files: tally.accepted },
+            SheetCount { verdict: FileVerdict::Unreadable, files: tally.unreadable },
+            SheetCount { verdict: FileVerdict::Rejected, files: tally.rejected },
+            SheetCount { verdict: FileVerdict::Flagged, files: tally.flagged },
+            SheetCount { verdict: FileVerdict::Accepted, files: tally.accepted },
         ],
         notes: &notes(gate),
         limits: &gate.limits.iter().map(|limit| sheet_number(limit, None, false)).collect::<Vec<_>>(),
@@ -108,12 +108,7 @@ fn card(judged: &JudgedFile, gate: &ChosenGate, folder: &Path, embedded: &mut u6
         name: &judged.path.to_string_lossy(),
         picture: picture(judged, folder, embedded),
         about: &about,
-        verdict: match judged.verdict() {
-            FileVerdict::Unreadable => SheetVerdict::Unreadable,
-            FileVerdict::Rejected => SheetVerdict::Rejected,
-            FileVerdict::Flagged => SheetVerdict::Flagged,
-            FileVerdict::Accepted => SheetVerdict::Accepted,
-        },
+        verdict: judged.verdict(),
         said: &printed::verdict(judged),
         numbers: &numbers,
     })
