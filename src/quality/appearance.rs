@@ -1,7 +1,7 @@
 //! The checks of what a picture looks like, on decoded pixels.
 
 use easel_pixels::{
-    Backdrop, Decoded, Fingerprint, Histogram, Likeness, Surface, Thumbnail, mosaic, noise, share_of_color, sharpness,
+    Backdrop, Decoded, Fingerprint, Histogram, Surface, Thumbnail, mosaic, noise, share_of_color, sharpness,
 };
 
 use crate::config::plan::{CheckSet, QualityCheck, QualityGate, QualityThresholds};
@@ -14,10 +14,14 @@ const SEEN_PPM: u32 = 500;
 /// Of a million pixels, how many must not be opaque where transparency was asked for. A frame of one pixel around 1024 by
 /// 1024 is four times as much, and the noise of an encoder that keeps an alpha channel is none.
 pub(super) const TRANSPARENT_PPM: u32 = 1_000;
-/// Variance of the Laplacian of a small copy above which a picture shows something that could be sharp. Gradients, straight,
-/// round and of several stops, as files of any format, have at most 5.3 (JPEG of quality 60); what is left of anything else under a Gaussian of a
-/// thirtieth of the picture has 7 and more, but for hills in fog.
-pub(super) const STRUCTURE: f64 = 6.5;
+/// Structure from which on a picture shows something that could be sharp. Of 240 gradients, straight, round and of several
+/// stops, as PNG and as JPEG of a quality of 60 to 90, three have more and look soft, too; what is left of anything else under a
+/// Gaussian of a thirtieth of the picture has 0.018 and more, but for hills in fog.
+pub(super) const STRUCTURE: f64 = 0.0115;
+/// Levels of colour between the cells of a small copy from which on a picture is neither blank nor near-uniform, as little as
+/// its brightness spreads: a faint gradient from one colour to another is something to see. Noise and specks that cannot be seen
+/// have up to 15, such gradients 19 and more.
+const FADES: u8 = 16;
 /// Entropy over its maximum below which a picture without contrast has hardly two levels. Noise that cannot be seen has more,
 /// and is blank by its deviation.
 const TWO_LEVELS: f64 = 0.2;
@@ -52,11 +56,6 @@ pub(super) fn judge(examination: &mut Examination, decoded: &Decoded, gate: &Qua
     }
     examination.metrics = looks.metrics;
     examination.findings.extend(looks.failed);
-}
-
-/// Whether two pictures show the same.
-pub(super) fn is_duplicate(likeness: &Likeness, limits: &QualityThresholds) -> bool {
-    likeness.bits <= limits.duplicate_distance && likeness.difference <= limits.duplicate_difference
 }
 
 fn share(ppm: u32) -> f64 {
@@ -135,10 +134,12 @@ impl<'a> Looks<'a> {
         }
         if let Some(thumbnail) = self.thumbnail.as_ref().filter(|_| self.needed.has(QualityCheck::Blurred)) {
             let found = sharpness(surface, thumbnail);
-            self.metrics.sharpness = Some(found.edges);
+            self.metrics.sharpness = found.edges;
             self.metrics.structure = Some(found.structure);
-            let blurred = found.edges < self.limits.blur && found.structure >= STRUCTURE;
-            self.hold(QualityCheck::Blurred, found.edges, self.limits.blur, blurred);
+            if let Some(edges) = found.edges {
+                let blurred = edges < self.limits.blur && found.structure >= STRUCTURE;
+                self.hold(QualityCheck::Blurred, edges, self.limits.blur, blurred);
+            }
         }
         if self.needed.has(QualityCheck::StaticNoise) {
             let found = noise(surface);
@@ -165,7 +166,7 @@ impl<'a> Looks<'a> {
             self.metrics.deviation = Some(deviation);
             self.metrics.spread = Some(spread);
             self.metrics.band_share = Some(band_share);
-            let flat = spread < limits.blank_spread;
+            let flat = spread < limits.blank_spread && chroma < FADES;
             let blank = flat && deviation < limits.blank_deviation;
             self.hold(QualityCheck::Blank, deviation, limits.blank_deviation, blank);
             let two_levels = histogram.entropy() / 8.0 < TWO_LEVELS;

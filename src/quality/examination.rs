@@ -31,9 +31,9 @@ pub struct QualityMetrics {
     pub bright_parts: Option<f64>,
     /// Brightness of the 1st percentile, 0 to 1.
     pub dark_parts: Option<f64>,
-    /// How sharp the edges of the sharpest part are.
+    /// How sharp the edges of the sharpest part are, or, where none stands out, those of small copies.
     pub sharpness: Option<f64>,
-    /// How much there is to see in a small copy of the picture.
+    /// How much of a small copy's contrast is shapes that could be sharp.
     pub structure: Option<f64>,
     /// Variance of the Laplacian over that of the brightness in the calmest part.
     pub noise: Option<f64>,
@@ -43,9 +43,7 @@ pub struct QualityMetrics {
     pub brand_share: Option<f64>,
     /// The share of the pixels that are not opaque.
     pub transparent_share: Option<f64>,
-    /// Bits of 64 in which the difference hash differs from that of the picture of the same request that is most alike.
-    pub nearest_bits: Option<u32>,
-    /// The share of the content that differs from it.
+    /// How much differs from the picture of the same request that is most alike: 0 is nothing, 1 is as much as there is.
     pub nearest_difference: Option<f64>,
 }
 
@@ -65,7 +63,6 @@ impl QualityMetrics {
             ("mosaic", self.mosaic),
             ("brand_share", self.brand_share),
             ("transparent_share", self.transparent_share),
-            ("nearest_bits", self.nearest_bits.map(f64::from)),
             ("nearest_difference", self.nearest_difference),
         ];
         all.into_iter().filter_map(|(name, measured)| Some((name, measured?)))

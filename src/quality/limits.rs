@@ -126,7 +126,8 @@ fn limits_of(check: QualityCheck, gate: &QualityGate, expected: &Expected, max_p
         QualityCheck::TooSmall if gate.min_size.is_some() => vec![limit("part_of_min_size", Below, 1.0, "min_size")],
         QualityCheck::OddRatio => vec![limit("side_ratio", Below, at.odd_ratio, "thresholds.odd_ratio")],
         QualityCheck::Blank => {
-            vec![limit("deviation", Below, at.blank_deviation, "thresholds.blank_deviation"), spread]
+            let deviation = limit("deviation", Below, at.blank_deviation, "thresholds.blank_deviation");
+            vec![CheckLimit { besides: Some("and no colour fades"), ..deviation }, spread]
         }
         QualityCheck::NearUniform => {
             let band_share = limit("band_share", Above, at.uniform_share, "thresholds.uniform_share");
@@ -145,10 +146,9 @@ fn limits_of(check: QualityCheck, gate: &QualityGate, expected: &Expected, max_p
             besides: Some("and its blocks are flat and of many colours"),
             ..limit("mosaic", Above, at.mosaic, "thresholds.mosaic")
         }],
-        QualityCheck::Duplicate => vec![
-            limit("nearest_bits", AtMost, at.duplicate_distance.into(), "thresholds.duplicate_distance"),
-            limit("nearest_difference", AtMost, at.duplicate_difference, "thresholds.duplicate_difference"),
-        ],
+        QualityCheck::Duplicate => {
+            vec![limit("nearest_difference", AtMost, at.duplicate_difference, "thresholds.duplicate_difference")]
+        }
         QualityCheck::BrandColor => {
             let brand = gate.brand.iter();
             brand.map(|brand| limit("brand_share", Below, share(brand.share_ppm), "brand.share")).collect()

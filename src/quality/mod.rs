@@ -94,13 +94,12 @@ impl Examination {
         if !gate.checks().has(QualityCheck::Duplicate) {
             return;
         }
-        let likenesses = others.into_iter().map(|other| own.likeness(other));
-        let Some(nearest) = likenesses.min_by(|one, other| one.difference.total_cmp(&other.difference)) else { return };
-        self.metrics.nearest_bits = Some(nearest.bits);
-        self.metrics.nearest_difference = Some(nearest.difference);
-        if appearance::is_duplicate(&nearest, &gate.thresholds) {
-            let limit = gate.thresholds.duplicate_difference;
-            self.note(QualityFinding { check: QualityCheck::Duplicate, measured: nearest.difference, limit });
+        let differences = others.into_iter().map(|other| own.difference(other));
+        let Some(nearest) = differences.min_by(f64::total_cmp) else { return };
+        self.metrics.nearest_difference = Some(nearest);
+        let limit = gate.thresholds.duplicate_difference;
+        if nearest <= limit {
+            self.note(QualityFinding { check: QualityCheck::Duplicate, measured: nearest, limit });
         }
     }
 

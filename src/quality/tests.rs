@@ -121,6 +121,38 @@ fn a_small_dark_logo_on_white_passes_and_a_few_specks_are_near_uniform() {
 }
 
 #[test]
+fn a_faint_gradient_is_something_to_see_and_noise_as_faint_is_not() {
+    let faint = |red: f32, blue: f32| {
+        drawn(move |x, y| {
+            let share = (x + y) as f32 / 512.0;
+            [(120.0 + red * share).round() as u8, 120, (110.0 + blue * share).round() as u8]
+        })
+    };
+    let empty = [QualityCheck::Blank, QualityCheck::NearUniform];
+    for (red, blue) in [(22.0, -22.0), (22.0, 22.0), (0.0, 30.0)] {
+        let found = failed(&faint(red, blue));
+        assert!(!found.iter().any(|check| empty.contains(check)), "{red} {blue}: {found:?}");
+    }
+    assert!(failed(&faint(8.0, 8.0)).contains(&QualityCheck::Blank));
+    let specks = drawn(|x, y| [110 + chance(x, y) / 24, 120, 110 + chance(y, x) / 24]);
+    assert!(failed(&specks).contains(&QualityCheck::Blank));
+}
+
+#[test]
+fn the_blocks_that_a_codec_leaves_of_a_faint_gradient_are_no_mosaic() {
+    for (nth, slope) in [0.03_f32, 0.05, 0.08].into_iter().enumerate() {
+        let at = |x: u32, y: u32| (90.0 + slope * (x as f32 + 0.7 * y as f32)).round() as u8;
+        let bytes: Vec<u8> = (0..SIDE * SIDE).flat_map(|pixel| [at(pixel % SIDE, pixel / SIDE); 3]).collect();
+        for quality in [40, 60, 75] {
+            let pixels = Pixels { bytes: &bytes, width: SIDE, height: SIDE, alpha: false };
+            let jpeg = encode(pixels, Encoding::Jpeg(quality)).unwrap();
+            let found = examine(&jpeg, Format::Jpeg, &QualityGate::default(), &Expected::default(), MAX_PIXELS);
+            assert!(!checks(&found).contains(&QualityCheck::Mosaic), "{nth} {quality}: {:?}", found.metrics);
+        }
+    }
+}
+
+#[test]
 fn red_on_green_of_one_brightness_is_something_to_see() {
     let picture = drawn(|x, y| if (x / 64 + y / 64) % 2 == 0 { [200, 50, 0] } else { [0, 153, 0] });
     assert!(!failed(&picture).contains(&QualityCheck::Blank));
@@ -155,6 +187,48 @@ fn discs(edge: f32) -> Vec<u8> {
 fn soft_edges_everywhere_are_blurred_and_one_sharp_part_is_enough() {
     assert!(!failed(&discs(0.3)).contains(&QualityCheck::Blurred));
     assert!(failed(&discs(0.6)).contains(&QualityCheck::Blurred));
+}
+
+#[test]
+fn faint_shapes_are_blurred_where_they_are_soft_and_not_where_they_are_sharp() {
+    // No step of five levels stands out from what a codec leaves.
+    let faint = |edge: f32| {
+        drawn(move |x, y| {
+            let from = ((x as f32 % 32.0 - 16.0).hypot(y as f32 % 32.0 - 16.0) - 8.0) / edge;
+            [(60.0 + x as f32 / 2.0 + 5.0 / (1.0 + (-from).exp())).round() as u8; 3]
+        })
+    };
+    assert_eq!(failed(&faint(0.2)), []);
+    let night = |edge: f32| {
+        drawn(move |x, y| {
+            let from = ((x as f32 % 64.0 - 32.0).hypot(y as f32 % 64.0 - 32.0) - 16.0) / edge;
+            [(16.0 + 20.0 / (1.0 + (-from).exp())).round() as u8; 3]
+        })
+    };
+    assert!(!failed(&night(0.2)).contains(&QualityCheck::Blurred));
+    assert!(failed(&night(4.0)).contains(&QualityCheck::Blurred));
+}
+
+#[test]
+fn the_borders_of_a_codec_s_blocks_do_not_make_a_blurred_picture_sharp() {
+    let soft = |x: u32, y: u32| {
+        let from = ((x as f32 % 64.0 - 32.0).hypot(y as f32 % 64.0 - 32.0) - 16.0) / 4.0;
+        let share = 1.0 / (1.0 + (-from).exp());
+        [(230.0 * share) as u8, (250.0 - 230.0 * share) as u8, 128]
+    };
+    let bytes: Vec<u8> = (0..SIDE * SIDE).flat_map(|at| soft(at % SIDE, at / SIDE)).collect();
+    for quality in [50, 75, 90] {
+        let pixels = Pixels { bytes: &bytes, width: SIDE, height: SIDE, alpha: false };
+        let jpeg = encode(pixels, Encoding::Jpeg(quality)).unwrap();
+        let found = examine(&jpeg, Format::Jpeg, &QualityGate::default(), &Expected::default(), MAX_PIXELS);
+        assert!(checks(&found).contains(&QualityCheck::Blurred), "quality {quality}: {:?}", found.metrics);
+    }
+}
+
+#[test]
+fn squares_whose_edges_lie_where_a_codec_s_blocks_end_are_sharp() {
+    let squares = drawn(|x, y| if (x / 64 + y / 64) % 2 == 0 { [210, 180, 40] } else { [30, 60, 120] });
+    assert!(!failed(&squares).contains(&QualityCheck::Blurred));
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn each_file_has_its_verdict_its_numbers_and_their_limits_and_what_is_rejected_d
     }
     assert_eq!(verdicts.len(), 3, "{said}");
     for line in [
-        "  REJECTS  blank            deviation 0 (below 4), spread 0 (below 40)\n",
+        "  REJECTS  blank            deviation 0 (below 4, and no colour fades), spread 0 (below 40)\n",
         "  REJECTS  near_uniform     band_share 1 (above 0.98, or of two levels), spread 0 (below 40)\n",
         "  ok       odd_ratio        side_ratio 1 (below 0.35)\n",
         "  FLAGS    dark             bright_parts 0.1",
@@ -305,7 +305,7 @@ fn the_sheet_shows_every_picture_with_its_numbers_the_rejected_ones_first() {
     for count in ["<b>1</b> <span class=\"verdict\">unreadable", "<b>2</b> <span class=\"verdict\">rejected"] {
         assert!(page.contains(count), "{count}");
     }
-    assert!(cards[1].contains("<li>blank: deviation 0 (fails below 4)</li>"), "{}", cards[1]);
+    assert!(cards[1].contains("<li>blank: deviation 0 (fails below 4, and no colour fades)</li>"), "{}", cards[1]);
     assert!(cards[1].contains("alt=\"blank.png, rejected: blank, near_uniform (flagged: low_information)\""));
     assert!(cards[3].contains("<td>thresholds.dark</td>") && cards[4].contains("<summary>All numbers"), "{}", cards[3]);
     assert!(cards[0].contains("no picture to show") && cards[2].contains("no picture to show"));

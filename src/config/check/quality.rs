@@ -32,8 +32,6 @@ const CONCURRENCY: usize = 4;
 const WHOLE_PPM: u32 = 1_000_000;
 /// What a colour difference can be at most.
 const MOST_DELTA_E: f64 = 100.0;
-/// Bits of the hash that two pictures are compared by.
-const HASH_BITS: u64 = 64;
 
 /// The gate of a route; `None` lets everything through. `size` is what a request asks for that names none.
 pub(super) fn gate(
@@ -176,7 +174,6 @@ fn thresholds(checker: &mut Checker<'_>, written: &file::QualityThresholds, at: 
         blur,
         noise,
         mosaic,
-        duplicate_distance,
         duplicate_difference,
     } = written;
     let usual = QualityThresholds::default();
@@ -204,12 +201,6 @@ fn thresholds(checker: &mut Checker<'_>, written: &file::QualityThresholds, at: 
         blur: number(checker, at.key("blur"), blur.as_ref(), f64::MAX, usual.blur),
         noise: number(checker, at.key("noise"), noise.as_ref(), f64::MAX, usual.noise),
         mosaic: number(checker, at.key("mosaic"), mosaic.as_ref(), f64::MAX, usual.mosaic),
-        duplicate_distance: distance(
-            checker,
-            at.key("duplicate_distance"),
-            *duplicate_distance,
-            usual.duplicate_distance,
-        ),
         duplicate_difference: share(
             checker,
             at.key("duplicate_difference"),
@@ -243,14 +234,6 @@ fn share(checker: &mut Checker<'_>, at: NodePath<'_>, written: Option<&file::Per
         checker.report(at, format!("{} is more than all of it", at.shown()), "write at most 100%".to_owned());
     }
     f64::from(ppm) / f64::from(WHOLE_PPM)
-}
-
-fn distance(checker: &mut Checker<'_>, at: NodePath<'_>, written: Option<u64>, default: u32) -> u32 {
-    let Some(bits) = written else { return default };
-    if bits > HASH_BITS {
-        checker.report(at, format!("{} is more than all {HASH_BITS} bits", at.shown()), None);
-    }
-    u32::try_from(bits.min(HASH_BITS)).unwrap_or(default)
 }
 
 fn brand(checker: &mut Checker<'_>, written: &file::Brand, at: NodePath<'_>) -> Brand {

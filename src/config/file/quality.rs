@@ -61,16 +61,15 @@ pub(in crate::config) struct QualityThresholds {
     /// Brightness from 0 to 1 that the darkest hundredth must not pass, or the picture is light. Default 0.95.
     pub(in crate::config) light: Option<Decimal>,
     /// How sharp the edges in the sharpest of 8 by 8 tiles must be, or the picture is blurred: 4 is an edge of one pixel, 0.25
-    /// one that is softened by a pixel, 0.016 by four. Default 0.4.
+    /// one that is softened by a pixel, 0.016 by four. Default 0.45.
     pub(in crate::config) blur: Option<Decimal>,
     /// Variance of the Laplacian over that of the brightness in the calmest of 8 by 8 tiles, above which a picture is static
     /// noise: 20 where no pixel has to do with the next. Default 10.
     pub(in crate::config) noise: Option<Decimal>,
     /// Steps at the edges of flat blocks over steps elsewhere, above which a picture is a mosaic. Default 2.
     pub(in crate::config) mosaic: Option<Decimal>,
-    /// Bits of 64 by which two pictures of a request may differ and still be looked at as duplicates. Default 12.
-    pub(in crate::config) duplicate_distance: Option<u64>,
-    /// The share of what is in the two that may differ, where one lies best on the other, for them to be duplicates. Default 20%.
+    /// How much of what is in two pictures of a request may differ, where one lies best on the other, for them to be duplicates;
+    /// each of 64 bits of their difference hashes in which they differ adds 1%. Default 22%.
     pub(in crate::config) duplicate_difference: Option<Percent>,
 }
 

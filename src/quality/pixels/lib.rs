@@ -25,7 +25,7 @@ mod webp_file;
 
 pub use decoded::{Decoded, Format, Header};
 pub use delta_e::{Lab, delta_e_2000, share_of_color};
-pub use fingerprint::{Fingerprint, Likeness};
+pub use fingerprint::Fingerprint;
 pub use frame::Undecodable;
 pub use histogram::Histogram;
 pub use mosaic::{Mosaic, mosaic};

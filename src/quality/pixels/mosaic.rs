@@ -35,7 +35,7 @@ impl Mosaic {
     /// Whether a few clearly different colours stand in many blocks, as in pixel art, a chessboard or a chart: somebody drew
     /// that. In a mosaic of a photograph each block has a colour of its own, and many are a little lighter than the next.
     pub fn is_drawn(&self) -> bool {
-        self.colors < COLORS && self.colors * 3 < self.blocks && self.near < NEARLY
+        self.colors < COLORS && self.colors * BLOCKS_OF_A_COLOR < self.blocks && self.near < NEARLY
     }
 }
 
@@ -50,6 +50,9 @@ const FLAT: u32 = 900;
 const RIPPLE: u64 = 3;
 /// Colours that are counted; somebody who draws with blocks takes fewer.
 const COLORS: u32 = 48;
+/// Blocks that each colour has at least where somebody drew: a sprite of 16 by 16 with 24 colours has ten, a mosaic of black
+/// shapes before a sunset three.
+const BLOCKS_OF_A_COLOR: u32 = 6;
 /// Of a thousand pairs that differ, how many differ by little at most where somebody drew.
 const NEARLY: u32 = 60;
 /// How little two blocks of one colour differ, in 16ths of a level: codecs move the mean of a block by less.
@@ -58,6 +61,11 @@ const EQUAL: u16 = 16;
 const NEAR: u16 = 12 * 16;
 /// Steps elsewhere that are rounding, in 64ths of a level, for each place.
 const ROUNDING: f64 = 1.0;
+/// The mean step in levels that the edges must have across or down. Where JPEG leaves nothing of a faint gradient but its blocks,
+/// it is up to 0.9; the faintest mosaic, of hills in fog, has 1.2.
+const VISIBLE: f64 = 1.0;
+/// The same that they must have both across and down, so that something is there at all.
+const PERCEPTIBLE: f64 = 0.2;
 
 /// Measures it.
 pub fn mosaic(surface: &Surface<'_>) -> Mosaic {
@@ -84,9 +92,11 @@ struct Grid {
 
 impl Grid {
     fn of(across: &[u32], down: &[u32], block: usize) -> Option<Grid> {
-        let (x, share_x, step_x) = comb(across, block)?;
-        let (y, share_y, step_y) = comb(down, block)?;
-        Some(Grid { block, phase: [x, y], share: share_x.min(share_y), step: step_x.min(step_y) })
+        let (across, down) = (Comb::of(across, block)?, Comb::of(down, block)?);
+        let can_be_seen = across.height.max(down.height) >= VISIBLE;
+        let step = if can_be_seen { across.step.min(down.step) } else { 0.0 };
+        let share = if can_be_seen { across.share.min(down.share) } else { 0.0 };
+        Some(Grid { block, phase: [across.phase, down.phase], share, step })
     }
 }
 
@@ -121,22 +131,37 @@ fn step_of(a: &[u8], b: &[u8]) -> u32 {
     a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum()
 }
 
-/// Where the edges of blocks of this size would be, what share of all steps is there, and how much more than elsewhere.
-fn comb(steps: &[u32], block: usize) -> Option<(usize, f64, f64)> {
-    if steps.len() + 1 < block * LEAST {
-        return None;
+/// Edges at every so many pixels in one direction.
+#[derive(Default)]
+struct Comb {
+    /// Where the first one would be.
+    phase: usize,
+    /// What share of all steps is at them.
+    share: f64,
+    /// How much more that is than elsewhere.
+    step: f64,
+    /// The mean step at one, in levels.
+    height: f64,
+}
+
+impl Comb {
+    /// The one with the most steps; `None` where too few blocks would be in a row.
+    fn of(steps: &[u32], block: usize) -> Option<Comb> {
+        if steps.len() + 1 < block * LEAST {
+            return None;
+        }
+        let all = steps.iter().map(|step| f64::from(*step)).sum::<f64>();
+        let teeth = |phase: usize| steps.iter().skip(phase).step_by(block).map(|step| f64::from(*step)).sum::<f64>();
+        let sums = (0..block).map(|phase| (phase, teeth(phase)));
+        let (phase, at_edges) = sums.max_by(|one, other| one.1.total_cmp(&other.1))?;
+        let places = steps.len() as f64;
+        let height = at_edges * block as f64 / places / 64.0;
+        if height < PERCEPTIBLE {
+            return Some(Comb { phase, height, ..Comb::default() });
+        }
+        let elsewhere = (all - at_edges - ROUNDING * places).max(at_edges / Mosaic::MOST);
+        Some(Comb { phase, share: at_edges / all, step: at_edges / elsewhere, height })
     }
-    let all = steps.iter().map(|step| f64::from(*step)).sum::<f64>();
-    let teeth = |phase: usize| steps.iter().skip(phase).step_by(block).map(|step| f64::from(*step)).sum::<f64>();
-    let sums = (0..block).map(|phase| (phase, teeth(phase)));
-    let (phase, at_edges) = sums.max_by(|one, other| one.1.total_cmp(&other.1))?;
-    let places = steps.len() as f64;
-    // A fifth of a level at an edge is nothing that can be seen.
-    if at_edges * block as f64 / places < 12.0 {
-        return Some((phase, 0.0, 0.0));
-    }
-    let elsewhere = (all - at_edges - ROUNDING * places).max(at_edges / Mosaic::MOST);
-    Some((phase, at_edges / all, at_edges / elsewhere))
 }
 
 /// What the blocks look like.
