@@ -4,6 +4,8 @@
 //! run, and `EASEL_FUZZ_SEED` others.
 
 use std::io::Write;
+#[cfg(target_os = "linux")]
+use std::process::Output;
 
 use easel::internals::config::plan::{QualityCheck, QualityGate};
 use easel::internals::image::{Format, Size};
@@ -103,6 +105,51 @@ fn texts_and_profiles_that_inflate_to_sixty_four_mebibytes_are_left_alone_and_th
     for before in [text, profile] {
         assert_eq!(reasons(&png(256, 256, &before, &deflated(&rows(256))), Format::Png), []);
     }
+}
+
+/// KiB of address space that a process has in which a picture is judged: it needs less than half of them for itself.
+#[cfg(target_os = "linux")]
+const MEMORY: u32 = 200_000;
+
+/// Judges a file in a process of its own that is killed where it takes more than [`MEMORY`].
+#[cfg(target_os = "linux")]
+fn judged_in_little_memory(file: &[u8], name: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(name), file).unwrap();
+    let judge = format!("ulimit -v {MEMORY} && exec \"$0\" judge \"$1\"");
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &judge, env!("CARGO_BIN_EXE_easel"), name]).current_dir(folder.path()).output().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_gibibyte_in_a_mebibyte_takes_no_more_memory_than_a_picture() {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    (0..1024).for_each(|_| encoder.write_all(&[0; 1 << 20]).unwrap());
+    let gibibyte = encoder.finish().unwrap();
+    assert!(gibibyte.len() <= 1 << 20, "{}", gibibyte.len());
+    let text = chunk(b"zTXt", &[b"Comment\0\0", &gibibyte[..]].concat());
+    let profile = chunk(b"iCCP", &[b"bomb\0\0", &gibibyte[..]].concat());
+    let webp = riff(&[canvas(0, 1 << 14, 1 << 14), riff_chunk(b"VP8L", &[0x2f, 0xff, 0xff, 0xff, 0x0f])].concat());
+    for (name, file, verdict) in [
+        ("huge.png", png(50_000, 50_000, &[], &gibibyte), "rejected: too_many_pixels"),
+        ("square.png", png(32_768, 32_767, &[], &gibibyte), "rejected: too_many_pixels"),
+        ("text.png", png(256, 256, &text, &deflated(&rows(256))), "accepted"),
+        ("profile.png", png(256, 256, &profile, &deflated(&rows(256))), "accepted"),
+        ("longer.png", png(256, 256, &[], &[deflated(&rows(256)), gibibyte.clone()].concat()), "accepted"),
+        ("endless.png", png(1024, 1024, &[], &gibibyte), "rejected: blank"),
+        ("hidden.webp", webp, "rejected: too_many_pixels"),
+    ] {
+        let output = judged_in_little_memory(&file, name);
+        let said = String::from_utf8_lossy(&output.stdout);
+        let line = said.lines().find(|line| line.starts_with(&format!("{name}  "))).unwrap_or_default();
+        assert!(line.contains(verdict), "{name}: {output:?}");
+    }
+    // A picture of as many pixels as may be decoded does not fit, so that the bound is one.
+    let row: Vec<u8> = std::iter::once(0).chain((0..7680).map(|x| (x * 7) as u8)).collect();
+    let largest = png(7680, 4320, &[], &deflated(&row.repeat(4320)));
+    let output = judged_in_little_memory(&largest, "largest.png");
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("largest.png  "), "{output:?}");
 }
 
 #[test]
