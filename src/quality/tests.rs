@@ -378,6 +378,39 @@ fn a_gate_that_asks_for_the_size_alone_decodes_nothing() {
     assert_eq!(found.metrics.named().count(), 0);
 }
 
+/// An animated WebP of pictures of `SIDE` by `SIDE`, lossless.
+fn animated(pictures: &[&dyn Fn(u32, u32) -> [u8; 3]]) -> Vec<u8> {
+    let chunk = |name: &[u8; 4], data: &[u8]| {
+        let padding = vec![0; data.len() % 2];
+        [name, &(data.len() as u32).to_le_bytes()[..], data, &padding].concat()
+    };
+    let sides = [&(SIDE - 1).to_le_bytes()[..3], &(SIDE - 1).to_le_bytes()[..3]].concat();
+    let frames = pictures.iter().map(|paint| {
+        let bytes: Vec<u8> = (0..SIDE * SIDE).flat_map(|at| paint(at % SIDE, at / SIDE)).collect();
+        let pixels = Pixels { bytes: &bytes, width: SIDE, height: SIDE, alpha: false };
+        // Without the header of its own file, the chunk is what a frame has.
+        let still = encode(pixels, Encoding::Webp).unwrap().split_off(12);
+        chunk(b"ANMF", &[&[0; 6], &sides[..], &[100, 0, 0, 0], &still].concat())
+    });
+    let canvas = chunk(b"VP8X", &[&[2, 0, 0, 0], &sides[..]].concat());
+    let body = [b"WEBP", &canvas[..], &chunk(b"ANIM", &[0; 6]), &frames.collect::<Vec<_>>().concat()].concat();
+    chunk(b"RIFF", &body)
+}
+
+#[test]
+fn an_animation_is_judged_by_its_first_frame() {
+    let grey = |_: u32, _: u32| [128; 3];
+    for (pictures, wanted) in [
+        (&[&scene as &dyn Fn(u32, u32) -> [u8; 3], &grey, &scene][..], vec![]),
+        (&[&scene], vec![]),
+        (&[&grey, &scene], vec![QualityCheck::Blank, QualityCheck::NearUniform, QualityCheck::LowInformation]),
+    ] {
+        let found =
+            examine(&animated(pictures), Format::Webp, &QualityGate::default(), &Expected::default(), MAX_PIXELS);
+        assert_eq!((found.size, checks(&found)), (Some(Size::new(SIDE, SIDE)), wanted));
+    }
+}
+
 #[test]
 fn a_number_that_no_check_asks_for_is_not_measured() {
     let reject = crate::config::plan::CheckSet::of(&[QualityCheck::StaticNoise]);

@@ -1,9 +1,11 @@
 //! Files of somebody who means harm, or of a broken disk: each has a reason, none is decoded beyond the bound, none panics.
 //!
 //! `EASEL_FUZZ_CASES=1000000 cargo test --release --test it quality_hostile` tries more changes than the few thousand of a usual
-//! run, and `EASEL_FUZZ_SEED` others.
+//! run, and `EASEL_FUZZ_SEED` others. `EASEL_FUZZ_CORPUS=DIR` has every file of a directory looked at, as those of the decoders'
+//! own fuzz corpora.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 #[cfg(target_os = "linux")]
 use std::process::Output;
 
@@ -150,6 +152,37 @@ fn a_gibibyte_in_a_mebibyte_takes_no_more_memory_than_a_picture() {
     let largest = png(7680, 4320, &[], &deflated(&row.repeat(4320)));
     let output = judged_in_little_memory(&largest, "largest.png");
     assert!(!String::from_utf8_lossy(&output.stdout).contains("largest.png  "), "{output:?}");
+}
+
+/// The files of a directory that begin as a picture does.
+fn pictures_in(folder: &Path) -> Vec<(PathBuf, Format, Vec<u8>)> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let read = entries.filter_map(|path| {
+        let file = std::fs::read(&path).unwrap();
+        let format = match file.get(..4)? {
+            [0x89, b'P', b'N', b'G'] => Format::Png,
+            [0xff, 0xd8, ..] => Format::Jpeg,
+            b"RIFF" => Format::Webp,
+            _ => return None,
+        };
+        Some((path, format, file))
+    });
+    read.collect()
+}
+
+#[test]
+fn files_that_decoders_were_fuzzed_with_have_a_reason_each() {
+    let corrupt = pictures_in(Path::new("tests/fixtures/pictures/public/corrupt"));
+    // Three of PngSuite's do not even begin as a PNG.
+    assert_eq!(corrupt.len(), 17);
+    for (path, format, file) in corrupt {
+        assert_eq!(reasons(&file, format), [QualityCheck::Undecodable], "{}", path.display());
+    }
+    let Some(corpus) = std::env::var_os("EASEL_FUZZ_CORPUS") else { return };
+    for (path, format, file) in pictures_in(Path::new(&corpus)) {
+        let found = look(&file, format);
+        assert!(found.size.is_some() || !found.findings.is_empty(), "{}", path.display());
+    }
 }
 
 #[test]

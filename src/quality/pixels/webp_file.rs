@@ -29,9 +29,10 @@ struct Chunk<'a> {
 /// what it says of itself, unseen by us.
 fn chunks(file: &[u8], at: usize, end: usize) -> impl Iterator<Item = Result<Chunk<'_>, Undecodable>> {
     let mut at = at;
+    let part = file.get(..end).unwrap_or(file);
     std::iter::from_fn(move || {
-        let name = file.get(at..at + 4)?.first_chunk::<4>()?;
-        let length = u32::from_le_bytes(*file.get(at + 4..at + 8)?.first_chunk::<4>()?) as usize;
+        let name = part.get(at..at + 4)?.first_chunk::<4>()?;
+        let length = u32::from_le_bytes(*part.get(at + 4..at + 8)?.first_chunk::<4>()?) as usize;
         let data = at + 8..(at + 8).saturating_add(length);
         if data.end > end {
             at = usize::MAX - 8;
