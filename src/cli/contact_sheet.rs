@@ -120,6 +120,7 @@ img, .nothing { display: block; width: 100%; height: 20rem; object-fit: contain;
 .verdict { color: var(--tone); font-weight: 600; overflow-wrap: anywhere; }
 .about { opacity: .75; }
 details { margin-top: .6rem; overflow-x: auto; }
+header details { margin-bottom: 1.5rem; }
 summary { cursor: pointer; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 td, th { border-bottom: 1px solid var(--line); padding: .2rem .6rem .2rem 0; text-align: left; vertical-align: top; }
