@@ -161,10 +161,10 @@ pub fn card(card: &SheetCard<'_>) -> String {
     let alt = format!("{name}, {said}");
     text += &match &card.picture {
         SheetPicture::Embedded { media_type, base64 } => {
-            format!("<img src=\"data:{media_type};base64,{base64}\" alt=\"{alt}\" decoding=\"async\">\n")
+            format!("<img src=\"data:{media_type};base64,{base64}\" alt=\"{alt}\">\n")
         }
         SheetPicture::Linked(to) => {
-            format!("<img src=\"{}\" alt=\"{alt}\" loading=\"lazy\" decoding=\"async\">\n", escaped(to))
+            format!("<img src=\"{}\" alt=\"{alt}\" loading=\"lazy\">\n", escaped(to))
         }
         SheetPicture::None => "<div class=\"nothing\">no picture to show</div>\n".to_owned(),
     };

@@ -163,6 +163,21 @@ fn one_level_nearly_everywhere_is_near_uniform_unless_what_is_left_stands_out() 
     let specks = |level: u8| drawn(move |x, y| if chance(x, y) < 3 { [level; 3] } else { [128; 3] });
     assert!(failed(&specks(160)).contains(&QualityCheck::NearUniform));
     assert!(!failed(&specks(175)).contains(&QualityCheck::NearUniform));
+    let halves = |right: u8| drawn(move |x, _| if x < 128 { [100; 3] } else { [right; 3] });
+    assert!(
+        failed(&halves(130)).contains(&QualityCheck::NearUniform),
+        "two levels, as far apart as nothing stands out"
+    );
+    assert!(!failed(&halves(145)).contains(&QualityCheck::NearUniform));
+    // Three levels next to each other, and a hundredth of the pixels on thirty others: not two levels, and one band.
+    let band = |others: u8| {
+        drawn(move |x, y| {
+            let level = if chance(x, y) < others { 90 + chance(y, x) / 9 } else { 100 + chance(x + 7, y + 3) % 3 };
+            [level; 3]
+        })
+    };
+    assert!(failed(&band(3)).contains(&QualityCheck::NearUniform));
+    assert!(!failed(&band(40)).contains(&QualityCheck::NearUniform));
 }
 
 #[test]
