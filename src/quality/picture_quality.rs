@@ -18,6 +18,8 @@ pub struct PictureQuality {
 impl PictureQuality {
     /// Bytes of memory held.
     pub fn weight(&self) -> usize {
-        size_of::<PictureQuality>() + (self.flagged.len() + self.rejected.len()) * size_of::<QualityCheck>()
+        let checks = self.flagged.capacity() + self.rejected.capacity();
+        let fingerprint = self.fingerprint.as_ref().map_or(0, Fingerprint::heap_bytes);
+        size_of::<PictureQuality>() + checks * size_of::<QualityCheck>() + fingerprint
     }
 }

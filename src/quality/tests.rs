@@ -6,7 +6,9 @@ use easel_encode::{Encoding, Pixels, encode};
 
 use crate::config::plan::{Brand, QualityCheck, QualityGate, QualityThresholds};
 use crate::image::{Format, Size};
-use crate::quality::{CheckOutcome, Examination, Expected, Fingerprint, QualityFinding, examine, limits};
+use crate::quality::{
+    CheckOutcome, Examination, Expected, Fingerprint, PictureQuality, QualityFinding, examine, limits,
+};
 
 const MAX_PIXELS: u64 = 1 << 22;
 const SIDE: u32 = 256;
@@ -528,4 +530,17 @@ fn only_checks_that_can_be_made_have_limits_and_each_limit_is_the_gate_s() {
         assert!(all.iter().any(|limit| limit.metric == name), "no check goes by {name}");
     }
     assert_eq!(limits(&QualityGate::decodes(), &Expected::default(), 9).len(), 2);
+}
+
+#[test]
+fn what_is_kept_of_a_verdict_weighs_its_words_and_its_fingerprint() {
+    let fingerprint = examined(&drawn(scene), &QualityGate::default(), &Expected::default()).fingerprint;
+    let nothing = PictureQuality::default().weight();
+    let flagged = PictureQuality { flagged: vec![QualityCheck::Dark], ..PictureQuality::default() };
+    let both = PictureQuality { rejected: vec![QualityCheck::Blank; 2], ..flagged.clone() };
+    let compared = PictureQuality { fingerprint, ..both.clone() };
+    let word = size_of::<QualityCheck>();
+    // 16 by 16 colours.
+    let weights = [nothing, nothing + word, nothing + 3 * word, nothing + 3 * word + 768];
+    assert_eq!([PictureQuality::default(), flagged, both, compared].map(|kept| kept.weight()), weights);
 }

@@ -52,6 +52,11 @@ impl Fingerprint {
         Fingerprint { lighter, half_lighter, colors: soft_colors(thumbnail) }
     }
 
+    /// Bytes of memory held besides its own.
+    pub fn heap_bytes(&self) -> usize {
+        self.colors.capacity() * size_of::<[u8; 3]>()
+    }
+
     /// How much of what is in two pictures differs: 0 is nothing, 1 is as much as there is. To what differs where one lies
     /// best on the other, each bit adds in which the hashes differ: hills in fog are alike in their colours, two logos on
     /// white in their hashes, and what a model draws twice in both.
