@@ -74,6 +74,29 @@ async fn what_the_judge_accepts_or_abstains_from_is_delivered_and_what_it_reject
 }
 
 #[tokio::test]
+async fn a_picture_that_the_judge_rejected_makes_no_duplicate_of_the_next_one_and_an_accepted_one_does() {
+    for (first, n, duplicates) in [("reject", 1, 0), ("accept", 2, 1)] {
+        let asked = AtomicUsize::new(0);
+        let judge = Scripted::start(move |_| {
+            let verdict = if asked.fetch_add(1, Ordering::Relaxed) == 0 { first } else { "accept" };
+            Then::Last(json_answer(200, &json!({"verdict": verdict})))
+        });
+        let (cheap, dear, judge) = (vendor().await, vendor().await, judge.await);
+        let config = config(&cheap, &dear, &judge, "timeout: 20s").replace("[judge]", "[judge, duplicate]");
+        let world = World::new(&config).await;
+        let ask = json!({"prompt": "a fox", "n": n});
+        let answer = world.draw_with(ask, &[("authorization", "Bearer client-key")]).await;
+        let metrics = world.metrics().await;
+        let line = "easel_rejected_total{model=\"m\",provider=\"dear\",reason=\"duplicate\"} ";
+        let found: usize = metrics.lines().find_map(|found| found.strip_prefix(line)?.parse().ok()).unwrap_or(0);
+        assert_eq!(found, duplicates, "{first}: {metrics}");
+        // Both vendors draw the same; one picture of it is delivered.
+        let pictures = answer.json()["data"].as_array().map_or(0, Vec::len);
+        assert_eq!((answer.status, pictures), (200, 1), "{first}");
+    }
+}
+
+#[tokio::test]
 async fn a_score_under_the_least_one_rejects_where_the_judge_abstains() {
     let says = |_: &Asked| Then::Last(json_answer(200, &json!({"verdict": "abstain", "score": 0.4})));
     let (status, cheap, dear, _) = outcome("timeout: 20s, min_score: 0.5", says).await;
