@@ -146,6 +146,11 @@ async fn without_a_word_in_the_config_a_file_that_does_not_decode_is_rejected_an
         let world = World::new(&one_offer(&vendor, quality)).await;
         let answer = world.draw(small("a fox", 1)).await;
         assert_eq!((answer.status, answer.header("x-easel-attempts")), (200, attempts), "{quality}: {}", answer.text());
+        // Such a file is as good as none: the offer fails, where a bad picture would speak for nothing.
+        let page = world.metrics().await;
+        let outcomes = page.lines().filter(|line| line.starts_with("easel_attempts_total{"));
+        let told: Vec<bool> = outcomes.map(|line| line.contains("outcome=\"malformed\"")).collect();
+        assert_eq!(told.contains(&true), quality.is_empty(), "{quality}: {page}");
     }
 }
 
