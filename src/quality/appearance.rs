@@ -16,7 +16,7 @@ const SEEN_PPM: u32 = 500;
 pub(super) const TRANSPARENT_PPM: u32 = 1_000;
 /// Structure from which on a picture shows something that could be sharp. Of 240 gradients, straight, round and of several
 /// stops, as PNG and as JPEG of a quality of 60 to 90, three have more and look soft, too; what is left of anything else under a
-/// Gaussian of a thirtieth of the picture has 0.018 and more, but for hills in fog.
+/// Gaussian of a thirtieth of the picture has as much and more, but for hills in fog.
 pub(super) const STRUCTURE: f64 = 0.0115;
 /// Levels of colour between the cells of a small copy from which on a picture is neither blank nor near-uniform, as little as
 /// its brightness spreads: a faint gradient from one colour to another is something to see. Noise and specks that cannot be seen

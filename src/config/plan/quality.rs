@@ -301,15 +301,15 @@ impl Default for QualityThresholds {
             dark: 0.32,
             // CleanVision's, but of the 1st percentile and not the 5th: a logo on white has less than a twentieth of ink.
             light: 0.95,
-            // Good ones have 0.61 and more, a model's enlarged to 1536 pixels a third, and a sharp small copy; 99 in 100 blurred ones,
-            // as JPEG of a quality of 75, up to 0.41.
+            // Good ones have 0.51 and more, the least of them a model's, enlarged; 99 in 100 softened ones, as PNG and as JPEG of a
+            // quality of 75 and 90, up to 0.37.
             blur: 0.45,
-            // Good ones have up to 6, noise from 18 to 20.
+            // Good ones have up to 6, noise from 18 to 20; fine grain on 256 pixels may have as much.
             noise: 10.0,
             // Good ones have up to 1.5 (JPEG of a gradient), mosaics 1000, or 2.4 and more where JPEG's blocks lie across theirs.
             mosaic: 2.0,
-            // The same picture again, as JPEG of a quality of 60, smaller, or shifted by a few pixels, has up to 0.222 in all but
-            // one of 1,020 pairs; another one of its kind from 0.229.
+            // The same picture again, as JPEG of a quality of 60, smaller, or shifted by a few pixels, has up to 0.206 in all but
+            // one of 1,080 pairs; another one of its kind from 0.231.
             duplicate_difference: 0.22,
         }
     }

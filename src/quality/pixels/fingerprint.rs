@@ -28,8 +28,7 @@ const LIGHTER: i32 = 24;
 const CONTENT: f64 = 8.0;
 
 /// What a bit of the hash adds to the difference. Of 2,160 pairs of drawn pictures, half of them duplicates, this and a limit
-/// of 0.22 tell all but one apart, and so do other weights and limits near them. Without the hash, or with a limit of its own
-/// for each, five at least are wrong.
+/// of 0.22 tell all but one apart, and so do other weights and limits near them.
 const BIT: f64 = 0.01;
 
 impl Fingerprint {

@@ -94,8 +94,8 @@ impl Grid {
     fn of(across: &[u32], down: &[u32], block: usize) -> Option<Grid> {
         let (across, down) = (Comb::of(across, block)?, Comb::of(down, block)?);
         let can_be_seen = across.height.max(down.height) >= VISIBLE;
-        let step = if can_be_seen { across.step.min(down.step) } else { 0.0 };
-        let share = if can_be_seen { across.share.min(down.share) } else { 0.0 };
+        let seen = |ratio: f64| if can_be_seen { ratio } else { 0.0 };
+        let (share, step) = (seen(across.share.min(down.share)), seen(across.step.min(down.step)));
         Some(Grid { block, phase: [across.phase, down.phase], share, step })
     }
 }

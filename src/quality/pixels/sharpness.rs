@@ -70,12 +70,12 @@ pub fn sharpness(surface: &Surface<'_>, thumbnail: &Thumbnail) -> Sharpness {
 /// The brightness at a whole fraction of the size: each pixel is the mean of a square.
 fn smaller(surface: &Surface<'_>, factor: usize) -> (Vec<u8>, usize) {
     let pixels = (factor * factor) as u32;
-    let (sums, width) = sums_of_squares(surface, factor);
+    let (sums, width) = box_sums(surface, factor);
     (sums.into_iter().map(|sum| ((sum + pixels / 2) / pixels) as u8).collect(), width)
 }
 
-/// The sums of squares of so many pixels across and down, and how many are in a row.
-fn sums_of_squares(surface: &Surface<'_>, factor: usize) -> (Vec<u32>, usize) {
+/// The sums of boxes of so many pixels across and down, and how many boxes are in a row.
+fn box_sums(surface: &Surface<'_>, factor: usize) -> (Vec<u32>, usize) {
     let (width, height) = (surface.width() / factor, surface.height() / factor);
     let mut small = Vec::with_capacity(width * height);
     let mut sums = vec![0_u32; width];
@@ -156,7 +156,7 @@ impl LeastSteps {
     }
 }
 
-/// Whether a row or column is the first or the last of a block. A picture that is measured at half its size has blocks of
+/// Whether a row or column is the first or the last of a block, in a picture that was not cut since. A picture that is measured at half its size has blocks of
 /// half as many pixels; of those every second border is one of the colours' blocks, which are twice as large and show most.
 fn is_at_border(at: usize) -> bool {
     matches!(at % BLOCK, 0 | 7)
@@ -196,7 +196,7 @@ const COPY_CELLS: u32 = 64;
 /// softened ones of up to 1.8.
 const COPY_PART: f64 = 0.225;
 /// What the softest copy's sharpness counts for in a picture without. Softness in faint detail is lost in a coarse copy, and what
-/// a codec adds to faint shapes is lost in it, too, so that each copy misses some. Of good ones none has less than 1.
+/// a codec adds to faint shapes is lost in it, too, so that each copy misses some. But for gradients, good ones have 1.3 and more.
 const FAINT_PART: f64 = 0.65;
 /// The shorter side of the finest copy.
 const FINE_SIDE: usize = 256;
@@ -204,7 +204,7 @@ const FINE_SIDE: usize = 256;
 /// Energy of all edges of the finest copy.
 fn fine_edges(surface: &Surface<'_>) -> Option<f64> {
     let factor = (surface.width().min(surface.height()) / FINE_SIDE).max(1);
-    let (sums, width) = sums_of_squares(surface, factor);
+    let (sums, width) = box_sums(surface, factor);
     let luma: Vec<i32> = sums.into_iter().map(|sum| (sum * 16 / (factor * factor) as u32).cast_signed()).collect();
     all_edges(&luma, width)
 }
@@ -236,6 +236,7 @@ fn all_edges_by(luma: &[i32], width: usize, edge: i32) -> Option<f64> {
 
 /// How much more shapes count where edges stand out.
 const CLEAR: f64 = 2.0;
+
 /// Cells across and down of the copy that shapes are looked for in.
 const STRUCTURE_SIDE: usize = 64;
 
