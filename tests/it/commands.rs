@@ -17,6 +17,14 @@ use serde_json::Value;
 use crate::client::Client;
 use crate::world::{GENERATE, ask, route};
 
+/// One at a time: the demo has ports that a person can paste.
+static DEMO: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+/// The right to run the demo, until it is dropped.
+pub fn demo_alone() -> std::sync::MutexGuard<'static, ()> {
+    DEMO.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 pub fn easel() -> Command {
     Command::new(env!("CARGO_BIN_EXE_easel"))
 }
@@ -88,6 +96,7 @@ fn schema_prints_a_preset_and_knows_the_others() {
 #[test]
 fn the_demo_tells_its_story_saves_pictures_that_open_and_exits_well() {
     let folder = tempfile::tempdir().unwrap();
+    let _alone = demo_alone();
     let output = easel().args(["demo", "--exit", "--out"]).arg(folder.path()).output().unwrap();
     let said = text(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", text(&output.stderr));
@@ -124,6 +133,7 @@ fn a_demo_that_cannot_save_its_pictures_names_the_directory_before_it_draws_any(
     let file = folder.path().join("a-file");
     std::fs::write(&file, "").unwrap();
     let out = file.join("pictures");
+    let _alone = demo_alone();
     let output = easel().args(["demo", "--exit", "--out"]).arg(&out).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(text(&output.stdout), "");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use easel::sandbox::{Sandbox, Settings};
 
 use crate::client::Client;
-use crate::commands::{Served, config, easel};
+use crate::commands::{Served, config, demo_alone, easel};
 use crate::world::{GENERATE, ask, ask_with, route};
 
 async fn dropped(served: &Served, log: &str) -> u64 {
@@ -114,6 +114,7 @@ fn output_that_is_cut_off_ends_quietly() {
         &["demo", "--exit", "--out", out],
     ];
     for words in commands {
+        let _alone = words.contains(&"demo").then(demo_alone);
         let output = unread(words);
         assert!(output.status.success(), "{words:?}: {output:?}");
         assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"), "{words:?}: {output:?}");

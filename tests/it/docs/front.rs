@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::blocks::blocks;
 use super::read;
-use crate::commands::easel;
+use crate::commands::{demo_alone, easel};
 
 #[test]
 fn readme_is_below_nine_kilobytes_and_its_first_commands_are_among_its_first_150_words() {
@@ -41,6 +41,7 @@ fn shown(page: &str) -> Vec<String> {
 #[test]
 fn what_the_pages_show_of_the_demo_is_what_it_prints() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let _alone = demo_alone();
     let output = easel().args(["demo", "--exit"]).current_dir(folder.path()).output().unwrap();
     let folder = folder.path().canonicalize().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap().replace(folder.to_str().unwrap(), "/home/you");
