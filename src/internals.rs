@@ -20,6 +20,14 @@ pub mod config {
     }
 }
 
+pub mod disk_cache {
+    pub use crate::disk_cache::{
+        ContentHash, DiskCache, DiskCacheStats, FAILURES_IN_A_ROW, GoneReason, MOST_PICTURES, OnGone, OpenError,
+        PARTS_FOR_ONE, PAUSE, QUEUE_BYTES, READ_TIMEOUT, READERS, RECORD_BYTES, ReadMiss, ReadResult, Record,
+        RecordKind, SECRET_LENGTH, SkipReason, WAITING_READS,
+    };
+}
+
 pub mod edit_mask {
     pub use crate::edit_mask::white;
 }

@@ -14,8 +14,9 @@
 //! 4  server/ admin/ sidecar
 //!                      HTTP with clients, HTTP with operators, and both together as the command line runs them
 //! 3  gateway/          the only floor that waits: the life of a request, single flight, attempts, reload
-//!    upstream/ store/ alert_manager clock
-//!                      the HTTP client for vendors, the ledger on disk, messages to webhooks, the wall clock
+//!    upstream/ store/ disk_cache/ alert_manager clock
+//!                      the HTTP client for vendors, the ledger and pictures on disk, messages to webhooks, the wall
+//!                      clock
 //!    sandbox/          beside it: pretend vendors for trying and testing; shares no code with provider/
 //! 2  provider/         each image API as two pure functions
 //! 1  dispatch/ routing/ cache/ ledger/ idempotency/ alert_evaluator breaker concurrency_limit hedge_budget metrics
@@ -114,6 +115,7 @@ mod provider;
 
 // Floor 3: what waits, and the pretend vendors beside it.
 mod clock;
+mod disk_cache;
 mod gateway;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
