@@ -23,7 +23,7 @@
 //!    quality/ rate_limit retry_budget service_times
 //!                      decisions and records; the time comes in as an argument
 //! 0  error failure money calendar secret redact_vendor_message rsa_key signed_links image edit_mask request
-//!    canonical capabilities pricing config/
+//!    canonical capabilities pricing prompt_match/ config/
 //!                      words that everyone shares
 //! ```
 //!
@@ -89,6 +89,7 @@ mod failure;
 mod image;
 mod money;
 mod pricing;
+mod prompt_match;
 mod redact_vendor_message;
 mod request;
 mod rsa_key;

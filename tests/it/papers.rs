@@ -136,6 +136,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "money",
             "rsa_key",
             "pricing",
+            "prompt_match",
             "redact_vendor_message",
             "request",
             "secret",

@@ -1,0 +1,11 @@
+//! Whether two prompts mean the same picture: the rules, the word lists and the arithmetic of the cache's tiers.
+//!
+//! [`canonical`] reads a prompt into a form whose bytes are equal for the same picture in other words, [`CanonicalPrompt::sketch`]
+//! says where to look for what is almost equal, and [`compare`] whether each difference is explained. [`guards`] are for who asks
+//! an embedding or a judge: what has to be equal whatever these say. All of it is a crate of its own, `matcher/`.
+
+#[allow(unused_imports, reason = "the whole of it, for the cache's tiers and the command line")]
+pub use easel_matcher::{
+    CANDIDATE_DISTANCE, CanonicalPrompt, Comparison, Difference, DiffersWhy, MAX_BYTES, MoreWords, Origin, SameWhy,
+    Sketch, Verdict, WordLists, canonical, compare, distance, guards,
+};

@@ -1,0 +1,33 @@
+//! Whether two prompts mean the same picture, without a model.
+//!
+//! [`canonical`] reads a prompt into a form whose bytes are equal for the same picture in other words. [`CanonicalPrompt::sketch`]
+//! says where to look for what is almost equal, and [`compare`] tells what two prompts differ in and whether all of it is explained:
+//! a slip of the fingers, or a pair that somebody approved. No similarity, however high, is a reason: "a red bench and a green car" is
+//! closer to "a green bench and a red car" than most people's wordings of one picture are to each other.
+//!
+//! The word lists are in `lists/`, each with where it is from.
+
+mod canonical;
+mod change;
+mod compare;
+mod guards;
+mod language;
+mod lexer;
+mod lists;
+mod numbers;
+mod request;
+mod segments;
+mod sketch;
+#[cfg(test)]
+mod tests;
+mod token;
+mod typo;
+mod vocabulary;
+mod words;
+
+pub use canonical::{CanonicalPrompt, MAX_BYTES, canonical};
+pub use change::{DiffersWhy, SameWhy};
+pub use compare::{Comparison, Difference, Verdict, compare};
+pub use guards::guards;
+pub use lists::{MoreWords, Origin, WordLists};
+pub use sketch::{CANDIDATE_DISTANCE, Sketch, distance};

@@ -1,0 +1,204 @@
+//! Number words become digits.
+
+use super::change::{Change, SameWhy};
+use super::token::{Kind, Piece, Token};
+
+const SMALL: [&str; 20] = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+];
+const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+const ORDINALS: [&str; 20] = [
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+    "thirteenth",
+    "fourteenth",
+    "fifteenth",
+    "sixteenth",
+    "seventeenth",
+    "eighteenth",
+    "nineteenth",
+    "twentieth",
+];
+
+fn small(word: &str) -> Option<u64> {
+    SMALL.iter().position(|it| *it == word).map(|at| at as u64)
+}
+
+fn tens(word: &str) -> Option<u64> {
+    TENS.iter().position(|it| *it == word).map(|at| (at as u64 + 2) * 10)
+}
+
+/// The number of one word below 100.
+pub(crate) fn below_hundred(word: &str) -> Option<u64> {
+    small(word).or_else(|| tens(word))
+}
+
+pub(crate) fn is_tens(word: &str) -> bool {
+    tens(word).is_some()
+}
+
+pub(crate) fn is_unit(word: &str) -> bool {
+    small(word).is_some_and(|unit| (1..10).contains(&unit))
+}
+
+/// `1st` for "first".
+fn ordinal(word: &str) -> Option<String> {
+    let number = ORDINALS.iter().position(|it| *it == word)? + 1;
+    let ending = match number {
+        1 => "st",
+        2 => "nd",
+        3 => "rd",
+        _ => "th",
+    };
+    Some(format!("{number}{ending}"))
+}
+
+/// Digits without the commas of thousands. Points are left: `1.000` is one to some and a thousand to others.
+fn digits(text: &str) -> Option<u64> {
+    let mut groups = text.split(',');
+    let first = groups.next()?;
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let sound = is_digits(first) && (first == "0" || !first.starts_with('0'));
+    let grouped = !text.contains(',') || first.len() <= 3 && groups.all(|group| group.len() == 3 && is_digits(group));
+    if sound && grouped { text.replace(',', "").parse().ok() } else { None }
+}
+
+/// Replaces number words by digits.
+pub(crate) fn replace(pieces: Vec<Piece>, changes: &mut Vec<Change>) -> Vec<Piece> {
+    let mut out = Vec::with_capacity(pieces.len());
+    let mut at = 0;
+    while let Some(piece) = pieces.get(at) {
+        let rest = pieces.get(at..).unwrap_or_default();
+        let before = at.checked_sub(1).and_then(|at| word(&pieces, at)).unwrap_or_default();
+        let found = match piece {
+            Piece::Token(token) if matches!(token.kind, Kind::Word | Kind::Number) => read(rest, before),
+            _ => None,
+        };
+        match found {
+            Some((text, length)) => {
+                let from: Vec<&str> = (at..at + length).filter_map(|at| word(&pieces, at)).collect();
+                let from = from.join(" ");
+                if from != text {
+                    changes.push(Change::new(&from, &text, SameWhy::Number));
+                }
+                out.push(Piece::Token(Token::new(Kind::Number, text)));
+                at += length;
+            }
+            None => {
+                out.push(piece.clone());
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+fn word(pieces: &[Piece], at: usize) -> Option<&str> {
+    match pieces.get(at)? {
+        Piece::Token(token) if matches!(token.kind, Kind::Word | Kind::Number) => Some(&token.text),
+        _ => None,
+    }
+}
+
+/// A number at the beginning, and how many tokens it takes. "No one" counts nobody, and a baker's dozen is thirteen.
+fn read(pieces: &[Piece], before: &str) -> Option<(String, usize)> {
+    let first = word(pieces, 0)?;
+    if first == "one" && matches!(before, "no" | "any" | "every" | "some") || before == "baker's" {
+        return None;
+    }
+    if first == "half" && word(pieces, 1) == Some("dozen") {
+        return Some(("6".into(), 2));
+    }
+    if first == "half" && word(pieces, 1) == Some("a") && word(pieces, 2) == Some("dozen") {
+        return Some(("6".into(), 3));
+    }
+    if let Some(ordinal) = ordinal(first) {
+        return Some((ordinal, 1));
+    }
+    let (mut total, mut length) = group(pieces)?;
+    // Numbers above hundreds of thousands are rare enough to be left as they are.
+    if word(pieces, length) == Some("thousand") && total < 1000 {
+        total *= 1000;
+        length += 1;
+        let and = usize::from(word(pieces, length) == Some("and"));
+        if let Some((rest, more)) = pieces.get(length + and..).and_then(group)
+            && rest < 1000
+            && is_number_word(word(pieces, length + and).unwrap_or_default())
+        {
+            total += rest;
+            length += and + more;
+        }
+    }
+    Some((total.to_string(), length))
+}
+
+fn is_number_word(word: &str) -> bool {
+    below_hundred(word).is_some()
+}
+
+/// A number below 1,000 in words, or one in digits, with what multiplies it.
+fn group(pieces: &[Piece]) -> Option<(u64, usize)> {
+    let first = word(pieces, 0)?;
+    let (mut value, mut length) = match first {
+        "hundred" => (100, 1),
+        "thousand" => (1, 0),
+        "dozen" => (12, 1),
+        _ => match tens(first) {
+            Some(tens) => match word(pieces, 1).filter(|next| is_unit(next)).and_then(small) {
+                Some(unit) => (tens + unit, 2),
+                None => (tens, 1),
+            },
+            None => (small(first).or_else(|| digits(first))?, 1),
+        },
+    };
+    let counted = length > 0 && !matches!(first, "hundred" | "dozen");
+    if counted && word(pieces, length) == Some("dozen") && value < 1000 {
+        return Some((value * 12, length + 1));
+    }
+    if counted && word(pieces, length) == Some("hundred") && value < 100 {
+        value *= 100;
+        length += 1;
+    }
+    if value % 100 == 0 && length > 0 && word(pieces, length - 1) == Some("hundred") {
+        let and = usize::from(word(pieces, length) == Some("and"));
+        let rest = pieces.get(length + and..).unwrap_or_default();
+        let next = word(rest, 0).unwrap_or_default();
+        if let Some(tens) = tens(next) {
+            let unit = word(rest, 1).filter(|next| is_unit(next)).and_then(small);
+            return Some((value + tens + unit.unwrap_or(0), length + and + 1 + usize::from(unit.is_some())));
+        }
+        if let Some(small) = small(next).filter(|small| *small > 0) {
+            return Some((value + small, length + and + 1));
+        }
+    }
+    Some((value, length))
+}

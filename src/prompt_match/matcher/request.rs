@@ -1,0 +1,263 @@
+//! What people write around a prompt to ask for it, at its beginning and at its end.
+
+use super::lists::{WordLists, class};
+use super::token::{Break, Piece};
+use super::words::is_in;
+
+/// A request without "me" or an image in it: "draw a cat". The others need one, as "make" and "show" begin captions, too.
+const ASKS: &str = " generate create draw render produce imagine visualize ";
+const ASKS_ME: &str =
+    " make show give design build paint sketch illustrate do get send find prepare compose write provide ";
+const IMAGE: &str = " image picture pic img visual graphic ";
+const DESCRIBES: &str = " beautiful nice good great detailed new single simple realistic clear ";
+
+/// Reads a request from the beginning.
+struct Reader<'a> {
+    pieces: &'a [Piece],
+    at: usize,
+    lists: &'a WordLists,
+}
+
+impl<'a> Reader<'a> {
+    fn word(&self, ahead: usize) -> &'a str {
+        match self.pieces.get(self.at + ahead) {
+            Some(Piece::Token(token)) => token.as_word().unwrap_or("?"),
+            _ => "",
+        }
+    }
+
+    fn skip(&mut self, words: &str) -> bool {
+        let found = is_in(words, self.word(0));
+        self.at += usize::from(found);
+        found
+    }
+
+    fn all(&mut self, words: &[&str]) -> bool {
+        let found = words.iter().enumerate().all(|(ahead, word)| self.word(ahead) == *word);
+        self.at += if found { words.len() } else { 0 };
+        found
+    }
+
+    fn is_break(&self, ahead: usize) -> Option<Break> {
+        match self.pieces.get(self.at + ahead) {
+            Some(Piece::Break(end)) => Some(*end),
+            _ => None,
+        }
+    }
+
+    fn skip_break(&mut self) {
+        self.at += usize::from(self.is_break(0).is_some());
+    }
+
+    /// "Hi there, please".
+    fn greeting(&mut self) -> bool {
+        let start = self.at;
+        if self.skip(" hi hello hey greetings ") {
+            self.skip(" there everyone team ");
+            self.skip_break();
+        }
+        let greeted = self.at > start;
+        let polite = self.please();
+        greeted || polite
+    }
+
+    fn please(&mut self) -> bool {
+        let polite = self.skip(" please kindly pls plz ");
+        if polite && self.is_break(0).is_some() {
+            self.skip_break();
+        }
+        polite
+    }
+
+    /// "Can you", "I would like you to", "help me": whether a verb has to follow, or may.
+    fn wish(&mut self) -> Option<bool> {
+        if self.skip(" can could would will ") {
+            let you = self.skip(" you u ") || self.skip(" i we ") && self.skip(" get have see ");
+            let gets = matches!(self.word(0), "get" | "have" | "see");
+            self.please();
+            let help = self.skip(" help ") && self.skip(" me us ");
+            if help {
+                self.skip(" to ");
+            }
+            return you.then_some(!gets);
+        }
+        if self.all(&["help", "me"]) || self.all(&["help", "us"]) {
+            self.skip(" to ");
+            return Some(true);
+        }
+        if self.all(&["let's"]) || self.all(&["lets"]) || self.all(&["let", "us"]) {
+            return Some(true);
+        }
+        let asks = if self.skip(" i'd we'd ") {
+            self.skip(" like love ")
+        } else if self.skip(" i'm ") || self.all(&["i", "am"]) || self.skip(" we're ") {
+            self.all(&["looking", "for"])
+        } else if self.skip(" i we ") {
+            self.skip(" would ");
+            self.skip(" really ");
+            self.skip(" like love want need wish require ")
+        } else {
+            return None;
+        };
+        if !asks {
+            return None;
+        }
+        self.skip(" you ");
+        let verb = self.skip(" to ");
+        if verb && self.skip(" see have get ") {
+            return Some(false);
+        }
+        Some(verb)
+    }
+
+    /// "Image of", "picture that shows", "this image:". Praise may stand before the word.
+    fn image(&mut self, asked: bool) -> bool {
+        let start = self.at;
+        let this = self.skip(" this following ");
+        if this {
+            self.skip(" following ");
+        }
+        self.praise();
+        let image = self.skip(IMAGE);
+        let of = image && (self.skip(" of showing depicting ") || asked && self.skip(" with where ") || self.shows());
+        let colon = (image || this) && self.is_break(0) == Some(Break::Colon);
+        self.at += usize::from(colon && !of);
+        if of || colon {
+            return true;
+        }
+        self.at = start;
+        false
+    }
+
+    /// "Image based on this description:": whatever stands before the colon, if it says that what follows is the prompt.
+    fn described(&mut self) -> bool {
+        let colon = (1..=8).find(|ahead| self.is_break(*ahead).is_some());
+        let Some(colon) = colon.filter(|ahead| self.is_break(*ahead) == Some(Break::Colon)) else { return false };
+        let says = |list: &str| (0..colon).any(|ahead| is_in(list, self.word(ahead)));
+        let found = says(" description prompt following this text brief request scene ")
+            && (says(IMAGE) || says(" following this "));
+        self.at += if found { colon + 1 } else { 0 };
+        found
+    }
+
+    fn shows(&mut self) -> bool {
+        matches!(self.word(0), "that" | "which")
+            && matches!(self.word(1), "shows" | "depicts" | "has" | "contains" | "features" | "displays")
+            && {
+                self.at += 2;
+                true
+            }
+    }
+
+    /// "High quality", before an image.
+    fn praise(&mut self) {
+        for length in 1..=3 {
+            let words: Vec<&str> = (0..length).map(|ahead| self.word(ahead)).collect();
+            if self.lists.boosters.contains(words.join(" ").as_str()) || length == 1 && is_in(DESCRIBES, self.word(0)) {
+                self.at += length;
+                return self.praise();
+            }
+        }
+    }
+
+    /// "Photo of": what is made when a sentence begins with "make" and names a medium.
+    fn medium(&self) -> bool {
+        let of = (1..=4).find(|ahead| self.word(*ahead) == "of");
+        of.is_some_and(|of| self.lists.class(self.word(of - 1)) & class::MEDIUM != 0)
+    }
+
+    /// Whether something that can be drawn may follow.
+    fn thing_follows(&self) -> bool {
+        match self.pieces.get(self.at) {
+            Some(Piece::Token(token)) => {
+                self.lists.class_of(token) & (class::RELATION | class::NEGATION) == 0 || token.is_word("left")
+            }
+            _ => false,
+        }
+    }
+
+    fn request(&mut self) -> bool {
+        let polite = self.greeting();
+        let start = self.at;
+        let wish = self.wish();
+        if wish.is_none() {
+            self.at = start;
+        }
+        self.please();
+        let asked = polite || wish.is_some();
+        let before = self.at;
+        let free = self.skip(ASKS);
+        let bound = !free && self.skip(ASKS_ME);
+        if free || bound {
+            let me = self.skip(" me us ") | (self.all(&["for", "me"]) || self.all(&["for", "us"]));
+            // "Make me a picture of", "draw this:".
+            if self.described() || self.image(true) || self.thing_follows() && (free || me || asked || self.medium()) {
+                return true;
+            }
+            self.at = before;
+            return asked && wish != Some(true);
+        }
+        if self.image(false) {
+            return true;
+        }
+        for length in 1..=2 {
+            let last = is_in(" prompt request task description ", self.word(length - 1));
+            let image = length == 1 || is_in(IMAGE, self.word(0));
+            if last && image && self.is_break(length) == Some(Break::Colon) {
+                self.at += length + 1;
+                return true;
+            }
+        }
+        asked && wish != Some(true)
+    }
+}
+
+/// How many pieces at the beginning ask for a picture, if a prompt is left behind them.
+pub(crate) fn at_beginning(pieces: &[Piece], lists: &WordLists) -> usize {
+    let mut reader = Reader { pieces, at: 0, lists };
+    let asks = reader.request();
+    reader.skip_break();
+    let leaves = pieces.get(reader.at..).is_some_and(|rest| rest.iter().any(|piece| matches!(piece, Piece::Token(_))));
+    if asks && leaves { reader.at } else { 0 }
+}
+
+/// How many pieces are left before thanks at the end. Without a comma, only where a request stands at the beginning.
+pub(crate) fn before_end(pieces: &[Piece], asked: bool) -> usize {
+    const ENDS: [&[&str]; 12] = [
+        &["please"],
+        &["thanks"],
+        &["thank", "you"],
+        &["thx"],
+        &["for", "me"],
+        &["if", "possible"],
+        &["if", "you", "can"],
+        &["thanks", "in", "advance"],
+        &["thank", "you", "very", "much"],
+        &["thanks", "lot"],
+        &["pls"],
+        &["plz"],
+    ];
+    let mut end = pieces.len();
+    loop {
+        let before = end;
+        while end > 0 && matches!(pieces.get(end - 1), Some(Piece::Break(Break::Comma | Break::Sentence | Break::Line)))
+        {
+            end -= 1;
+        }
+        for words in ENDS {
+            let Some(start) = end.checked_sub(words.len()) else { continue };
+            let is_at = |(at, word): (usize, &&str)| matches!(pieces.get(start + at), Some(Piece::Token(token)) if token.is_word(word));
+            // A label's value is no thanks, and "a gift for me" is one without a comma.
+            let parted = matches!(pieces.get(start.wrapping_sub(1)), Some(Piece::Break(end)) if *end != Break::Colon);
+            let bare = (asked || matches!(words, ["please" | "pls" | "plz"]))
+                && matches!(pieces.get(start.wrapping_sub(1)), Some(Piece::Token(_)));
+            if start > 0 && words.iter().enumerate().all(is_at) && (parted || bare) {
+                end = start;
+                break;
+            }
+        }
+        if end == before {
+            return end;
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Segments: what stands between commas, which of them are praise, and which may change places.
+//!
+//! Order is meaning: "a man in a red shirt, blue pants, a woman in a green shirt, white pants" is another picture when the pants
+//! change places. So the segments of a scene stay in their order, but for two kinds. One is what is said of the whole picture (its
+//! light, view, medium): these are sorted, unless two of one kind are there, which may each belong to another thing. The other
+//! are the segments behind the first of a scene where each says for itself where its thing is ("a cat on a mat").
+
+use super::lists::{WordLists, class};
+use super::token::{Break, Kind, Piece, Token};
+use super::vocabulary;
+use super::words::is_in;
+
+/// One segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    pub(crate) tokens: Vec<Token>,
+    /// Whether a colon follows.
+    pub(crate) label: bool,
+}
+
+/// Segments as they are compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Arranged {
+    /// What is in the picture, in an order that means something.
+    pub(crate) scene: Vec<Vec<Token>>,
+    /// What is said of the whole picture, sorted.
+    pub(crate) whole: Vec<Vec<Token>>,
+}
+
+/// More words than these make no segment about the whole picture.
+const WHOLE_WORDS: usize = 6;
+
+/// Splits at breaks.
+pub(crate) fn split(pieces: &[Piece]) -> Vec<Segment> {
+    let mut segments = Vec::new();
+    let mut tokens = Vec::new();
+    for piece in pieces {
+        match piece {
+            Piece::Token(token) => tokens.push(token.clone()),
+            Piece::Break(end) if !tokens.is_empty() => {
+                segments.push(Segment { tokens: std::mem::take(&mut tokens), label: *end == Break::Colon });
+            }
+            Piece::Break(_) => {}
+        }
+    }
+    if !tokens.is_empty() {
+        segments.push(Segment { tokens, label: false });
+    }
+    segments
+}
+
+/// Whether a segment is nothing but praise, its brackets and weights aside.
+pub(crate) fn is_praise(segment: &Segment, lists: &WordLists) -> bool {
+    let mut words: Vec<&str> = Vec::with_capacity(6);
+    for token in &segment.tokens {
+        match token.kind {
+            Kind::Word | Kind::Number => words.extend(token.text.split('-')),
+            Kind::Mark if matches!(token.text.as_str(), "(" | ")" | "[" | "]" | "{" | "}" | "*") => {}
+            Kind::Literal if token.text.starts_with(':') => {}
+            _ => return false,
+        }
+    }
+    !segment.label && !words.is_empty() && words.len() <= 9 && covers(&words, lists)
+}
+
+/// Whether the words are praise after praise.
+fn covers(words: &[&str], lists: &WordLists) -> bool {
+    let words: &[&str] = match words {
+        ["and", rest @ ..] | ["in", rest @ ..] if !rest.is_empty() => rest,
+        words => words,
+    };
+    words.is_empty()
+        || (1..=words.len().min(4)).rev().any(|length| {
+            let (first, rest) = words.split_at(length);
+            lists.boosters.contains(first.join(" ").as_str()) && covers(rest, lists)
+        })
+}
+
+/// Puts segments into the order in which they are compared.
+pub(crate) fn arrange(segments: &[Segment], lists: &WordLists) -> Arranged {
+    let labels = segments.iter().filter(|segment| segment.label).count();
+    let mut whole: Vec<Option<u32>> = segments.iter().map(|segment| whole_picture(segment, lists)).collect();
+    for at in 0..segments.len() {
+        let Some(segment) = segments.get(at) else { continue };
+        let before = at.checked_sub(1);
+        // What a label says, and what the next segment leans on, stays where it is.
+        let pinned = segment.label || before.is_some_and(|before| segments.get(before).is_some_and(|it| it.label));
+        if pinned && let Some(class) = whole.get_mut(at) {
+            *class = None;
+        }
+        let leans = whole.get(at) == Some(&None) && at > 0 && begins_with_relation(segment, lists);
+        if leans && let Some(class) = before.and_then(|before| whole.get_mut(before)) {
+            *class = None;
+        }
+    }
+    let things = whole.iter().filter(|class| class.is_none()).count();
+    if labels > 1 || things > 1 && repeats(&whole) {
+        return Arranged { scene: segments.iter().map(|segment| segment.tokens.clone()).collect(), whole: Vec::new() };
+    }
+    let mut arranged = Arranged::default();
+    let mut scene: Vec<&Segment> = Vec::with_capacity(things);
+    for (segment, class) in segments.iter().zip(&whole) {
+        match class {
+            Some(_) => arranged.whole.push(segment.tokens.clone()),
+            None => scene.push(segment),
+        }
+    }
+    arranged.whole.sort_unstable();
+    let placed = labels == 0 && scene.iter().skip(1).all(|segment| says_where(segment, lists));
+    arranged.scene = scene.into_iter().map(|segment| segment.tokens.clone()).collect();
+    if placed && let Some((_, rest)) = arranged.scene.split_first_mut() {
+        rest.sort_unstable();
+    }
+    arranged
+}
+
+/// Two of one kind. Absences may be many, and parameters.
+fn repeats(whole: &[Option<u32>]) -> bool {
+    let mut seen = 0u64;
+    whole.iter().flatten().any(|class| {
+        let bit = if *class == 0 { 0 } else { 1u64 << (class & 63) };
+        let again = seen & bit != 0;
+        seen |= bit;
+        again
+    })
+}
+
+/// The line of `wide.txt` that a segment is of, or 0 for absences and parameters, if it is about the whole picture.
+fn whole_picture(segment: &Segment, lists: &WordLists) -> Option<u32> {
+    let tokens = &segment.tokens[..];
+    if tokens.iter().all(|token| token.kind == Kind::Literal) {
+        return Some(0);
+    }
+    let last = tokens.last()?;
+    if tokens.len() > WHOLE_WORDS || tokens.iter().any(|token| !matches!(token.kind, Kind::Word | Kind::Number)) {
+        return None;
+    }
+    let first = tokens.first()?;
+    let class = lists.class_of(last) >> class::WIDE;
+    if first.is_word("no") {
+        return (tokens.len() <= 3 && lists.class_of(last) & class::ABSENT != 0 && plain(tokens.get(1..)?, lists))
+            .then_some(0);
+    }
+    let second = tokens.get(1).and_then(Token::as_word).unwrap_or_default();
+    if is_in(" viewed shot photographed taken captured ", &first.text) && second == "from" {
+        return tokens.get(2..).is_some_and(|rest| rest.len() <= 3).then_some(VIEW);
+    }
+    if class == 0 {
+        return None;
+    }
+    let body = if is_in(" in at with under during by against on ", &first.text) { tokens.get(1..)? } else { tokens };
+    (!body.is_empty() && plain(body, lists)).then_some(class)
+}
+
+/// The line of views in `wide.txt`.
+const VIEW: u32 = 6;
+
+/// Whether there is no relation in it, but for what makes one word of several: "depth of field", "black and white", "top view".
+fn plain(tokens: &[Token], lists: &WordLists) -> bool {
+    let other = class::RELATION | class::NEGATION | class::PRONOUN;
+    tokens.iter().enumerate().all(|(at, token)| {
+        lists.class_of(token) & other == 0
+            || token.is_word("of") && at > 0
+            || token.is_word("and") && at > 0 && lists.class_of(&tokens[at - 1]) & class::COLOR != 0
+            || at + 1 < tokens.len()
+                && is_in(" top front back side bottom center left right down low high rear off ", &token.text)
+    })
+}
+
+fn begins_with_relation(segment: &Segment, lists: &WordLists) -> bool {
+    let Some(first) = segment.tokens.first() else { return false };
+    let sides = is_in(
+        " left right top bottom front back middle center side corner edge foreground inner outer upper lower ",
+        &first.text,
+    );
+    let class = lists.class_of(first);
+    class & class::RELATION != 0 && !sides || class & class::PRONOUN != 0 || is_verb(&segment.tokens, lists)
+}
+
+/// Whether a segment begins with what its neighbour does: "eats", "holding", "covered in".
+fn is_verb(tokens: &[Token], lists: &WordLists) -> bool {
+    const HOLDING: &str = " holding wearing carrying riding eating drinking playing pulling pushing reading watching using making facing showing \
+        driving throwing catching hugging kissing feeding chasing following leading leaving touching cutting ";
+    const NOUNS: &str = " lighting painting morning evening ceiling building clothing wedding swimming living dining string king ring \
+        wing spring earring drawing rendering engraving etching greeting clearing railing awning paving flooring shopping wrapping packaging ";
+    let Some(word) = tokens.first().and_then(Token::as_word) else { return false };
+    let flags = vocabulary::flags(word);
+    let verb = |word: &str| vocabulary::flags(word) & vocabulary::VERB != 0;
+    let next = tokens.get(1).and_then(Token::as_word);
+    if word.len() < 3 || is_in(NOUNS, word) {
+        return false;
+    }
+    if word.ends_with("ing") {
+        // "A sleeping cat", and not "sleeping on a mat", "holding a cup".
+        let quality = flags & vocabulary::MAY_BE_ADJECTIVE != 0 && !is_in(HOLDING, word);
+        return !quality || next.is_none_or(|next| lists.class(next) & class::RELATION != 0 || next.ends_with("ly"));
+    }
+    if word.ends_with("ed") {
+        return next.is_none_or(|next| {
+            is_in(" by in with of from on as to around at over under behind beside near into against ", next)
+        });
+    }
+    if verb(word) {
+        return flags & vocabulary::NOUN == 0;
+    }
+    // "Drops of water".
+    next != Some("of") && (word.strip_suffix('s').is_some_and(verb) || word.strip_suffix("es").is_some_and(verb))
+}
+
+/// Whether a segment says for itself where its thing is, and leans on no neighbour.
+fn says_where(segment: &Segment, lists: &WordLists) -> bool {
+    const LEANS: &str = " around behind nearby alongside above below beside underneath under inside outside opposite next between after before ";
+    let tokens = &segment.tokens[..];
+    let relation =
+        tokens.iter().skip(1).any(|token| lists.class_of(token) & class::RELATION != 0 && !token.is_word("and"));
+    let pronoun = tokens.iter().any(|token| lists.class_of(token) & class::PRONOUN != 0);
+    let open = tokens.last().is_some_and(|token| is_in(LEANS, &token.text));
+    relation && !pronoun && !open && !begins_with_relation(segment, lists)
+}

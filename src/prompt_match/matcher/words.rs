@@ -1,0 +1,368 @@
+//! From words as they were written to words as they are compared: case, hyphens, spelling, articles, listed words.
+
+use super::change::{Change, SameWhy};
+use super::lists::{Phrases, WordLists, class};
+use super::numbers;
+use super::token::{Break, Kind, Piece, Token};
+use super::vocabulary;
+
+/// What a hyphen before one of these may be left out for: "leather-wrapped". A participle that is not here may have another
+/// subject without its hyphen ("a dog-chased cat"), and a "man-eating shark" never loses its own.
+const SECOND_PARTS: &str = " colored shaped sized covered wrapped framed lined filled lit topped inspired themed based tiled paneled \
+    trimmed carved woven built tinted textured studded painted made drawn crafted haired legged eyed faced sleeved headed footed handed winged \
+    tipped struck cooked baked roasted fried grilled savvy friendly up off out encrusted bound dressed drenched stricken rimmed top around cold tailed necked edged sided striped spotted wheeled pointed roofed walled toned style styled like free clear long high wide ";
+
+/// What a hyphen behind one of these may be left out for, unless a word in -ing follows.
+const FIRST_PARTS: &str = " high low wide full half semi multi ultra super hyper mid soft extra long short deep light dark golden close open ";
+
+/// Units that are written behind a number with or without a blank. Those of one letter are left out: a 5G tower weighs no 5 g.
+const UNITS: &str = " ml cl dl cm mm km kg mg oz lb lbs ft px gb tb mph kmh mp fps hz khz mhz ghz ";
+
+/// Behind one of these "a" is a letter.
+const LETTERED: &str =
+    " letter letters vitamin grade plan type hepatitis class figure section option exhibit model note size ";
+
+pub(crate) fn is_in(list: &str, word: &str) -> bool {
+    !word.is_empty()
+        && !word.contains(' ')
+        && list.match_indices(word).any(|(at, _)| {
+            let bytes = list.as_bytes();
+            at > 0 && bytes.get(at - 1) == Some(&b' ') && bytes.get(at + word.len()) == Some(&b' ')
+        })
+}
+
+/// All of it, but for what stands around the prompt.
+pub(crate) fn normalize(pieces: Vec<Piece>, lists: &WordLists, changes: &mut Vec<Change>) -> Vec<Piece> {
+    let mut out = Vec::with_capacity(pieces.len() + 8);
+    for piece in pieces {
+        match piece {
+            Piece::Token(token) if token.kind == Kind::Word => word(token, lists, changes, &mut out),
+            other => out.push(other),
+        }
+    }
+    let out = numbers::replace(out, changes);
+    let out = drop_articles(out, changes);
+    let out = replace(out, &lists.compounds, changes);
+    replace(out, &lists.synonyms, changes)
+}
+
+/// One word: its hyphens, its unit, its spelling.
+fn word(token: Token, lists: &WordLists, changes: &mut Vec<Change>, out: &mut Vec<Piece>) {
+    let plain = token.text.bytes().all(|byte| byte.is_ascii_lowercase());
+    if plain {
+        out.push(Piece::Token(spelled(token, lists, changes)));
+        return;
+    }
+    if let Some((number, unit)) = number_and_unit(&token.text) {
+        out.push(Piece::Token(Token::new(Kind::Number, number)));
+        out.push(Piece::Token(Token::new(Kind::Word, unit)));
+        return;
+    }
+    if token.text.contains('-') && !token.text.starts_with('-') {
+        hyphens(&token.text, lists, changes, out);
+        return;
+    }
+    let token = Token::word(&token.text);
+    out.push(Piece::Token(if token.kind == Kind::Word { spelled(token, lists, changes) } else { token }));
+}
+
+fn spelled(token: Token, lists: &WordLists, changes: &mut Vec<Change>) -> Token {
+    match lists.spelling.get(token.text.as_str()) {
+        Some(american) => {
+            changes.push(Change::new(&token.text, american, SameWhy::Spelling));
+            Token::new(Kind::Word, &**american)
+        }
+        None => token,
+    }
+}
+
+/// `500ml` is `500 ml`.
+fn number_and_unit(text: &str) -> Option<(&str, &str)> {
+    let end = text.find(|c: char| c.is_ascii_lowercase())?;
+    let (number, unit) = text.split_at(end);
+    let counts =
+        number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && number.bytes().any(|b| b.is_ascii_digit());
+    (counts && is_in(UNITS, unit)).then_some((number, unit))
+}
+
+fn hyphens(text: &str, lists: &WordLists, changes: &mut Vec<Change>, out: &mut Vec<Piece>) {
+    let parts: Vec<&str> =
+        text.split('-').map(|part| lists.spelling.get(part).map_or(part, |american| &**american)).collect();
+    if splits(&parts, lists) {
+        out.extend(parts.iter().map(|part| Piece::Token(Token::word(part))));
+        changes.push(Change::new(text, &parts.join(" "), SameWhy::Spelling));
+        return;
+    }
+    let mut joined = parts.join("-");
+    // "three-legged" is "3-legged", and still no leg more than the hyphen says.
+    if let Some((first, rest)) = joined.split_once('-')
+        && let Some(number) = numbers::below_hundred(first)
+    {
+        joined = format!("{number}-{rest}");
+    }
+    if joined != text {
+        changes.push(Change::new(text, &joined, SameWhy::Spelling));
+    }
+    out.push(Piece::Token(Token::word(&joined)));
+}
+
+fn splits(parts: &[&str], lists: &WordLists) -> bool {
+    let (Some(first), Some(last)) = (parts.first(), parts.last()) else { return false };
+    if parts.len() > 4 || parts.iter().any(|part| part.is_empty()) {
+        return false;
+    }
+    if lists.apart.contains(parts.join(" ").as_str()) {
+        return true;
+    }
+    if parts.len() != 2 {
+        return false;
+    }
+    if numbers::below_hundred(first).is_some() || first.bytes().any(|byte| byte.is_ascii_digit()) {
+        // "twenty-one".
+        return numbers::is_tens(first) && numbers::is_unit(last);
+    }
+    // "un-eating" and "re-shaped" are words of their own.
+    if first.len() < 3 {
+        return false;
+    }
+    let noun = |part: &str| {
+        let flags = vocabulary::flags(part);
+        flags & vocabulary::NOUN != 0 && flags & (vocabulary::VERB | vocabulary::ADJECTIVE) == 0
+    };
+    is_in(SECOND_PARTS, last)
+        || is_in(FIRST_PARTS, first) && !last.ends_with("ing")
+        || noun(first) && noun(last) && !last.ends_with("ing") && !last.ends_with("ed") && !last.ends_with('s')
+}
+
+/// Drops "a", "an", "the" before a word; "is", "are" between two; "that is"; "there are" at the beginning of a segment.
+fn drop_articles(pieces: Vec<Piece>, changes: &mut Vec<Change>) -> Vec<Piece> {
+    let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
+    let mut pieces = pieces.into_iter().peekable();
+    while let Some(piece) = pieces.next() {
+        let Piece::Token(token) = &piece else {
+            out.push(piece);
+            continue;
+        };
+        let followed = matches!(pieces.peek(), Some(Piece::Token(_)));
+        let before = match out.last() {
+            Some(Piece::Token(token)) => token.as_word().unwrap_or("?"),
+            _ => "",
+        };
+        let be_next = matches!(pieces.peek(), Some(Piece::Token(next)) if next.is_word("is") || next.is_word("are"));
+        let drops = followed
+            && match token.as_word() {
+                Some("a") => !is_in(LETTERED, before),
+                Some("an" | "the") => true,
+                Some("is" | "are") => !before.is_empty() && !matches!(before, "who" | "what" | "where" | "how"),
+                Some("that" | "which" | "who") => be_next && !before.is_empty(),
+                Some("there") => be_next && before.is_empty(),
+                _ => false,
+            };
+        if !drops {
+            out.push(piece);
+            continue;
+        }
+        changes.push(Change::new(&token.text, "", SameWhy::Article));
+        if !matches!(token.text.as_str(), "a" | "an" | "the" | "is" | "are")
+            && be_next
+            && let Some(Piece::Token(be)) = pieces.next()
+        {
+            changes.push(Change::new(&be.text, "", SameWhy::Article));
+        }
+    }
+    out
+}
+
+/// Replaces listed words within segments, the longest first.
+fn replace(pieces: Vec<Piece>, phrases: &Phrases, changes: &mut Vec<Change>) -> Vec<Piece> {
+    let mut out = Vec::with_capacity(pieces.len());
+    let mut at = 0;
+    while let Some(piece) = pieces.get(at) {
+        let found = match piece {
+            Piece::Token(token) => token.as_word().and_then(|word| phrases.get(word)).and_then(|list| {
+                list.iter().find(|phrase| {
+                    phrase.from.iter().enumerate().all(|(index, word)| is_word_at(&pieces, at + index, word))
+                        && (!phrase.at_end || !matches!(pieces.get(at + phrase.from.len()), Some(Piece::Token(_))))
+                        && !phrase.not_before.iter().any(|word| is_named_at(&pieces, at + phrase.from.len(), word))
+                })
+            }),
+            Piece::Break(_) => None,
+        };
+        match found {
+            Some(phrase) => {
+                out.extend(phrase.to.iter().map(|word| Piece::Token(Token::word(word))));
+                changes.push(Change::new(
+                    &phrase.from.join(" "),
+                    &phrase.to.join(" "),
+                    SameWhy::Synonym { origin: phrase.origin },
+                ));
+                at += phrase.from.len();
+            }
+            None => {
+                out.push(piece.clone());
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+fn is_word_at(pieces: &[Piece], at: usize, word: &str) -> bool {
+    matches!(pieces.get(at), Some(Piece::Token(token)) if token.kind != Kind::Quoted && token.kind != Kind::Lettering && token.text == word)
+}
+
+/// The same, whatever its capitals: "Big Ben".
+fn is_named_at(pieces: &[Piece], at: usize, word: &str) -> bool {
+    let named = |token: &Token| matches!(token.kind, Kind::Word | Kind::Name) && token.text.eq_ignore_ascii_case(word);
+    matches!(pieces.get(at), Some(Piece::Token(token)) if named(token))
+}
+
+/// "Saying", "that reads" and their like before quoted text, and "the words" for "the text" there.
+pub(crate) fn before_quoted(pieces: Vec<Piece>, changes: &mut Vec<Change>) -> Vec<Piece> {
+    let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        if matches!(&piece, Piece::Token(token) if token.kind == Kind::Quoted) {
+            let last = out.iter().rev().map_while(|piece| match piece {
+                Piece::Token(token) => token.as_word(),
+                Piece::Break(_) => None,
+            });
+            let last: Vec<&str> = last.take(2).collect();
+            let (length, to) = match last[..] {
+                ["says" | "reads", "that" | "which"] => (2, "reading"),
+                ["saying" | "says" | "reads", ..] => (1, "reading"),
+                ["words" | "word", ..] => (1, "text"),
+                _ => (0, ""),
+            };
+            if length > 0 {
+                let from: Vec<&str> = last.iter().take(length).rev().copied().collect();
+                changes.push(Change::new(&from.join(" "), to, SameWhy::BeforeQuoted));
+                out.truncate(out.len() - length);
+                out.push(Piece::Token(Token::new(Kind::Word, to)));
+            }
+        }
+        out.push(piece);
+    }
+    out
+}
+
+/// How the capitals of a prompt are used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Capitals {
+    /// At the beginning of sentences, and where they mean something.
+    Some,
+    /// In each word but the small ones, or in every letter: they say nothing.
+    All,
+}
+
+/// Words in lower case, but for capitals that mean something, and for text to render that nobody put into quotation marks.
+pub(crate) fn fold(pieces: Vec<Piece>, lists: &WordLists, names: &mut Vec<String>) -> Vec<Piece> {
+    let capitals = capitals(&pieces);
+    let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
+    let mut lettering = false;
+    let mut starts = true;
+    let mut before = [String::new(), String::new()];
+    let mut pieces = pieces.into_iter().peekable();
+    while let Some(piece) = pieces.next() {
+        let token = match piece {
+            Piece::Token(token) if token.kind == Kind::Word => token,
+            other => {
+                lettering &= !matches!(other, Piece::Break(_));
+                starts |= matches!(other, Piece::Break(_));
+                if matches!(other, Piece::Break(Break::Sentence | Break::Line | Break::Colon)) {
+                    before = Default::default();
+                }
+                out.push(other);
+                continue;
+            }
+        };
+        if lettering {
+            out.push(Piece::Token(Token::new(Kind::Lettering, token.text)));
+            continue;
+        }
+        let article_fits = matches!(pieces.peek(), Some(Piece::Token(next)) if next.kind == Kind::Word);
+        let folded = fold_word(token, capitals, starts, (&before[1], article_fits), lists, names);
+        starts = false;
+        let next = match pieces.peek() {
+            Some(Piece::Token(next)) if next.kind == Kind::Word => Some(next.text.to_lowercase()),
+            _ => None,
+        };
+        let word = folded.text.to_lowercase();
+        lettering = next.is_some_and(|next| starts_lettering(&before, &word, &next, lists));
+        before = [std::mem::take(&mut before[1]), word];
+        out.push(Piece::Token(folded));
+    }
+    out
+}
+
+fn capitals(pieces: &[Piece]) -> Capitals {
+    const SMALL: &str =
+        " a an the of on in and with by at to from for is are or as into over under near its his her it that next ";
+    let (mut words, mut content, mut title, mut upper, mut small) = (0, 0, 0, 0, false);
+    for piece in pieces {
+        let Piece::Token(token) = piece else { continue };
+        let Some(first) = token.text.chars().find(|c| c.is_alphabetic()).filter(|_| token.kind == Kind::Word) else {
+            continue;
+        };
+        words += 1;
+        upper += usize::from(!token.text.chars().any(char::is_lowercase));
+        if is_in(SMALL, &token.text.to_lowercase()) {
+            small |= first.is_uppercase() && words > 1;
+        } else {
+            content += 1;
+            title += usize::from(first.is_uppercase());
+        }
+    }
+    let all = words >= 3 && upper == words || title == content && (content >= 3 || small && content >= 2);
+    if all { Capitals::All } else { Capitals::Some }
+}
+
+fn fold_word(
+    token: Token,
+    capitals: Capitals,
+    starts: bool,
+    (before, article_fits): (&str, bool),
+    lists: &WordLists,
+    names: &mut Vec<String>,
+) -> Token {
+    if !token.text.chars().any(char::is_uppercase) {
+        return token;
+    }
+    let lower = token.text.to_lowercase();
+    if capitals == Capitals::All {
+        return Token::new(Kind::Word, lower);
+    }
+    let stem = token.text.split(['\'', '-']).next().unwrap_or_default();
+    let listed = lists.cased.get(stem).copied();
+    // "Grade A", "an A in red". Before any other word an "A" is an article.
+    let letter = token.text.chars().count() == 1
+        && token.text != "I"
+        && !starts
+        && (token.text != "A" || !article_fits || is_in(LETTERED, before) || is_in(" a an the ", before));
+    let both = vocabulary::KNOWN | vocabulary::NAME;
+    let name = !starts && vocabulary::flags(&stem.to_lowercase()) & both == both;
+    if letter || listed == Some(true) || listed.is_some() && !starts || name {
+        return Token::new(Kind::Name, token.text);
+    }
+    let only_name = vocabulary::flags(&lower) & both == vocabulary::NAME;
+    if !starts || only_name {
+        names.push(lower.clone());
+    }
+    Token::new(Kind::Word, lower)
+}
+
+/// Whether what follows a word is to be rendered: "a sign that says Open".
+fn starts_lettering(before: &[String; 2], word: &str, next: &str, lists: &WordLists) -> bool {
+    const SAYS: &str = " says saying titled captioned labeled labelled spells spelling reads ";
+    const BEARS: &str = " sign signs banner poster label text shirt billboard plaque card caption letters words board ";
+    const TEXT: &str = " word words text letter letters phrase slogan caption lettering message title ";
+    const NO_TEXT: &str = " a an the on in at by to from his her their its and under while books with of is are that which about for it or across above below saying \
+        reading reads says written near around inside visible ";
+    let [_, last] = before;
+    if is_in(NO_TEXT, next) || is_in(" no without any ", last) {
+        return false;
+    }
+    let class = lists.class(next);
+    is_in(SAYS, word)
+        || word == "reading" && is_in(BEARS, last)
+        || is_in(TEXT, word) && class & (class::RELATION | class::NEGATION) == 0
+}
