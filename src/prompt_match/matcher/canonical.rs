@@ -60,7 +60,7 @@ pub fn canonical(prompt: &str, lists: &WordLists) -> CanonicalPrompt {
     let pieces = words::normalize(pieces, lists, &mut changes);
     let pieces = words::before_quoted(pieces, &mut changes);
     let pieces = without_request(pieces, lists, &mut changes);
-    let segments = without_praise(segments::split(&pieces), lists, &mut changes);
+    let segments = without_praise(segments::split(pieces), lists, &mut changes);
     CanonicalPrompt::english(segments, changes, names, lists)
 }
 
@@ -171,15 +171,14 @@ fn any_language(text: &str) -> String {
 impl CanonicalPrompt {
     fn verbatim(form: Form, text: &str) -> Self {
         let segments = vec![Segment { tokens: vec![Token::new(Kind::Quoted, text)], label: false }];
-        let arranged =
-            Arranged { scene: segments.iter().map(|segment| segment.tokens.clone()).collect(), whole: Vec::new() };
-        let bytes = encode(form, &arranged);
+        let arranged = Arranged { scene: vec![0], whole: Vec::new() };
+        let bytes = encode(form, &arranged, &segments);
         Self { form, arranged, segments, changes: Vec::new(), names: Vec::new(), bytes }
     }
 
     fn english(segments: Vec<Segment>, changes: Vec<Change>, names: Vec<String>, lists: &WordLists) -> Self {
         let arranged = arrange(&segments, lists);
-        let bytes = encode(Form::English, &arranged);
+        let bytes = encode(Form::English, &arranged, &segments);
         Self { form: Form::English, arranged, segments, changes, names, bytes }
     }
 
@@ -193,15 +192,21 @@ impl CanonicalPrompt {
         &self.bytes
     }
 
+    /// The tokens of its segments, as these are compared.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &Vec<Token>> + Clone {
+        let places = self.arranged.scene.iter().chain(&self.arranged.whole);
+        places.filter_map(|at| self.segments.get(*at)).map(|segment| &segment.tokens)
+    }
+
     /// Where to look for prompts that may be the same: [`distance`](crate::distance) of two.
     pub fn sketch(&self) -> Sketch {
-        sketch::sketch(self.arranged.scene.iter().chain(&self.arranged.whole))
+        sketch::sketch(self.tokens())
     }
 
     /// Its segments for people, what is said of the whole picture behind a bar.
     pub fn text(&self) -> String {
-        let join = |segments: &[Vec<Token>]| {
-            let segments = segments.iter().map(|tokens| {
+        let join = |places: &[usize]| {
+            let segments = places.iter().filter_map(|at| self.segments.get(*at)).map(|Segment { tokens, .. }| {
                 let texts = tokens.iter().map(|token| match token.kind {
                     Kind::Quoted if self.form == Form::English => format!("\"{}\"", token.text),
                     _ => token.text.clone(),
@@ -221,7 +226,7 @@ impl CanonicalPrompt {
 }
 
 /// Counts and lengths before what they count, so that no text can look like another's.
-fn encode(form: Form, arranged: &Arranged) -> Vec<u8> {
+fn encode(form: Form, arranged: &Arranged, segments: &[Segment]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
     bytes.push(form as u8);
     let number = |bytes: &mut Vec<u8>, number: usize| {
@@ -232,9 +237,9 @@ fn encode(form: Form, arranged: &Arranged) -> Vec<u8> {
         }
         bytes.push(rest as u8);
     };
-    for segments in [&arranged.scene, &arranged.whole] {
-        number(&mut bytes, segments.len());
-        for tokens in segments {
+    for places in [&arranged.scene, &arranged.whole] {
+        number(&mut bytes, places.len());
+        for Segment { tokens, .. } in places.iter().filter_map(|at| segments.get(*at)) {
             number(&mut bytes, tokens.len());
             for token in tokens {
                 bytes.push(token.kind as u8);

@@ -23,7 +23,7 @@ pub fn guards(a: &CanonicalPrompt, b: &CanonicalPrompt, lists: &WordLists) -> Op
 
 /// All tokens in the order in which they are compared.
 pub(crate) fn tokens(prompt: &CanonicalPrompt) -> Vec<&Token> {
-    prompt.arranged.scene.iter().chain(&prompt.arranged.whole).flatten().collect()
+    prompt.tokens().flatten().collect()
 }
 
 /// Whether a token is of a class.

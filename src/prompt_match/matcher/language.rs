@@ -5,6 +5,8 @@
 //! other prompt keeps its cases, words and order: German nouns have capitals, a Turkish I is no i, "a" is a preposition in
 //! Portuguese, "die" an article in German, and Лев is a man where лев is a lion.
 
+use std::borrow::Cow;
+
 use super::lists::WordLists;
 use super::token::{Kind, Piece};
 use super::vocabulary;
@@ -31,18 +33,21 @@ pub(crate) fn is_english(pieces: &[Piece], lists: &WordLists) -> bool {
             others += usize::from(!c.is_ascii());
         }
         for part in token.text.split(['-', '\'', '/']).filter(|part| part.chars().any(char::is_alphabetic)) {
-            let word = part.to_lowercase();
+            let word: Cow<'_, str> = match part.bytes().all(|byte| byte.is_ascii_lowercase()) {
+                true => part.into(),
+                false => part.to_lowercase().into(),
+            };
             words += 1;
-            if lists.foreign.contains(word.as_str()) {
+            if lists.foreign.contains(&*word) {
                 foreign += 1;
                 continue;
             }
             let flags = vocabulary::flags(&word);
-            let listed = lists.synonyms.contains_key(word.as_str()) || lists.spelling.contains_key(word.as_str());
+            let listed = flags == 0 && (lists.synonyms.contains_key(&*word) || lists.spelling.contains_key(&*word));
             let knows = flags != 0 || listed || word.len() == 1 || word.bytes().any(|byte| byte.is_ascii_digit());
             known += usize::from(knows);
             common += usize::from(knows && (flags & vocabulary::COMMON != 0 || flags == 0));
-            small += usize::from(SMALL.contains(&word.as_str()));
+            small += usize::from(SMALL.contains(&&*word));
             names += usize::from(!knows && part.starts_with(|c: char| c.is_ascii_uppercase()));
         }
     }

@@ -52,6 +52,9 @@ pub struct MoreWords {
     pub learned: Vec<(String, String)>,
 }
 
+/// 16 KiB, of which some 3,500 words set one bit in forty.
+const LISTED_BITS: usize = 1 << 17;
+
 /// What a word is, one bit each; above them the number of its line in `wide.txt`.
 pub(crate) mod class {
     pub(crate) const COLOR: u32 = 1;
@@ -113,6 +116,8 @@ pub struct WordLists {
     pub(crate) foreign: Arc<Set>,
     /// Learned pairs by the first word of either side.
     pub(crate) learned: Map<Vec<Learned>>,
+    /// A bit for each word of the lists, by its hash: most words are in none, and a slip asks for hundreds.
+    listed: Vec<u64>,
     digest: u64,
 }
 
@@ -204,6 +209,7 @@ impl WordLists {
             lists.learn(left.clone(), right.clone());
             lists.learn(right, left);
         }
+        lists.index();
         let added = format!("{:?}{:?}{:?}{:?}", more.synonyms, more.boosters, more.brands, more.colors);
         if added != "[][][][]" {
             lists.digest = xxh3_64_with_seed(added.as_bytes(), lists.digest);
@@ -226,6 +232,24 @@ impl WordLists {
 
     pub(crate) fn class(&self, word: &str) -> u32 {
         self.classes.get(word).copied().unwrap_or_default()
+    }
+
+    fn index(&mut self) {
+        let mut listed = vec![0u64; LISTED_BITS / 64];
+        let words = self.classes.keys().chain(self.spelling.keys()).chain(self.synonyms.keys());
+        for word in words {
+            let bit = xxh3_64(word.as_bytes()) as usize % LISTED_BITS;
+            if let Some(bits) = listed.get_mut(bit / 64) {
+                *bits |= 1 << (bit % 64);
+            }
+        }
+        self.listed = listed;
+    }
+
+    /// Whether a word may be in one of the lists: false is certain.
+    pub(crate) fn may_list(&self, word: &str) -> bool {
+        let bit = xxh3_64(word.as_bytes()) as usize % LISTED_BITS;
+        self.listed.get(bit / 64).is_some_and(|bits| bits >> (bit % 64) & 1 == 1)
     }
 
     /// The classes of a token. A number is nothing of the lists, whatever its text is.
@@ -253,6 +277,7 @@ impl WordLists {
             cased: Arc::default(),
             foreign: Arc::new(words(FOREIGN).map(Box::from).collect()),
             learned: Map::default(),
+            listed: Vec::new(),
             digest: RULES_VERSION,
         };
         let pairs = lines(SPELLING).filter_map(|line| line.split_once(' '));
@@ -277,6 +302,7 @@ impl WordLists {
         }
         let texts = CLASSES.map(|(text, _)| text);
         let texts = texts.iter().chain(&[SPELLING, COMPOUNDS, SYNONYMS, BOOSTERS, CASED, FOREIGN, WIDE]);
+        lists.index();
         lists.digest = texts.fold(RULES_VERSION, |digest, text| digest.rotate_left(7) ^ xxh3_64(text.as_bytes()));
         lists
     }

@@ -1,7 +1,7 @@
 //! Number words become digits.
 
 use super::change::{Change, SameWhy};
-use super::token::{Kind, Piece, Token};
+use super::token::{Break, Kind, Piece, Token};
 
 const SMALL: [&str; 20] = [
     "zero",
@@ -93,12 +93,12 @@ fn digits(text: &str) -> Option<u64> {
 }
 
 /// Replaces number words by digits.
-pub(crate) fn replace(pieces: Vec<Piece>, changes: &mut Vec<Change>) -> Vec<Piece> {
+pub(crate) fn replace(mut pieces: Vec<Piece>, changes: &mut Vec<Change>) -> Vec<Piece> {
     let mut out = Vec::with_capacity(pieces.len());
     let mut at = 0;
     while let Some(piece) = pieces.get(at) {
         let rest = pieces.get(at..).unwrap_or_default();
-        let before = at.checked_sub(1).and_then(|at| word(&pieces, at)).unwrap_or_default();
+        let before = out.len().checked_sub(1).and_then(|at| word(&out, at)).unwrap_or_default();
         let found = match piece {
             Piece::Token(token) if matches!(token.kind, Kind::Word | Kind::Number) => read(rest, before),
             _ => None,
@@ -114,12 +114,16 @@ pub(crate) fn replace(pieces: Vec<Piece>, changes: &mut Vec<Change>) -> Vec<Piec
                 at += length;
             }
             None => {
-                out.push(piece.clone());
+                out.extend(pieces.get_mut(at).map(take));
                 at += 1;
             }
         }
     }
     out
+}
+
+fn take(piece: &mut Piece) -> Piece {
+    std::mem::replace(piece, Piece::Break(Break::Comma))
 }
 
 fn word(pieces: &[Piece], at: usize) -> Option<&str> {

@@ -21,24 +21,24 @@ pub(crate) struct Segment {
 /// Segments as they are compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Arranged {
-    /// What is in the picture, in an order that means something.
-    pub(crate) scene: Vec<Vec<Token>>,
+    /// What is in the picture, in an order that means something: places of segments.
+    pub(crate) scene: Vec<usize>,
     /// What is said of the whole picture, sorted.
-    pub(crate) whole: Vec<Vec<Token>>,
+    pub(crate) whole: Vec<usize>,
 }
 
 /// More words than these make no segment about the whole picture.
 const WHOLE_WORDS: usize = 6;
 
 /// Splits at breaks.
-pub(crate) fn split(pieces: &[Piece]) -> Vec<Segment> {
+pub(crate) fn split(pieces: Vec<Piece>) -> Vec<Segment> {
     let mut segments = Vec::new();
     let mut tokens = Vec::new();
     for piece in pieces {
         match piece {
-            Piece::Token(token) => tokens.push(token.clone()),
+            Piece::Token(token) => tokens.push(token),
             Piece::Break(end) if !tokens.is_empty() => {
-                segments.push(Segment { tokens: std::mem::take(&mut tokens), label: *end == Break::Colon });
+                segments.push(Segment { tokens: std::mem::take(&mut tokens), label: end == Break::Colon });
             }
             Piece::Break(_) => {}
         }
@@ -51,6 +51,9 @@ pub(crate) fn split(pieces: &[Piece]) -> Vec<Segment> {
 
 /// Whether a segment is nothing but praise, its brackets and weights aside.
 pub(crate) fn is_praise(segment: &Segment, lists: &WordLists) -> bool {
+    if segment.label || segment.tokens.len() > 12 {
+        return false;
+    }
     let mut words: Vec<&str> = Vec::with_capacity(6);
     for token in &segment.tokens {
         match token.kind {
@@ -60,7 +63,7 @@ pub(crate) fn is_praise(segment: &Segment, lists: &WordLists) -> bool {
             _ => return false,
         }
     }
-    !segment.label && !words.is_empty() && words.len() <= 9 && covers(&words, lists)
+    !words.is_empty() && words.len() <= 9 && covers(&words, lists)
 }
 
 /// Whether the words are praise after praise.
@@ -95,22 +98,19 @@ pub(crate) fn arrange(segments: &[Segment], lists: &WordLists) -> Arranged {
     }
     let things = whole.iter().filter(|class| class.is_none()).count();
     if labels > 1 || things > 1 && repeats(&whole) {
-        return Arranged { scene: segments.iter().map(|segment| segment.tokens.clone()).collect(), whole: Vec::new() };
+        return Arranged { scene: (0..segments.len()).collect(), whole: Vec::new() };
     }
-    let mut arranged = Arranged::default();
-    let mut scene: Vec<&Segment> = Vec::with_capacity(things);
-    for (segment, class) in segments.iter().zip(&whole) {
-        match class {
-            Some(_) => arranged.whole.push(segment.tokens.clone()),
-            None => scene.push(segment),
-        }
+    let (whole, mut scene): (Vec<usize>, Vec<usize>) =
+        (0..segments.len()).partition(|at| whole.get(*at).is_some_and(Option::is_some));
+    let tokens = |at: &usize| segments.get(*at).map(|segment| &segment.tokens);
+    let mut arranged = Arranged { scene: Vec::new(), whole };
+    arranged.whole.sort_by(|a, b| tokens(a).cmp(&tokens(b)));
+    let mut rest = scene.iter().skip(1).filter_map(|at| segments.get(*at));
+    let placed = labels == 0 && rest.all(|segment| says_where(segment, lists));
+    if placed && let Some((_, rest)) = scene.split_first_mut() {
+        rest.sort_by(|a, b| tokens(a).cmp(&tokens(b)));
     }
-    arranged.whole.sort_unstable();
-    let placed = labels == 0 && scene.iter().skip(1).all(|segment| says_where(segment, lists));
-    arranged.scene = scene.into_iter().map(|segment| segment.tokens.clone()).collect();
-    if placed && let Some((_, rest)) = arranged.scene.split_first_mut() {
-        rest.sort_unstable();
-    }
+    arranged.scene = scene;
     arranged
 }
 

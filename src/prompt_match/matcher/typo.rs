@@ -139,6 +139,40 @@ enum Edit {
     Other,
 }
 
+/// The edit that made the wrong word of the right one, which are one edit apart.
+fn edit_between(wrong: &[u8], right: &[u8]) -> Edit {
+    let start = wrong.iter().zip(right).take_while(|(a, b)| a == b).count();
+    let (before, wrong_rest) = wrong.split_at(start);
+    let right_rest = right.get(start..).unwrap_or_default();
+    let last = before.last().copied();
+    match (wrong_rest, right_rest) {
+        ([a, ..], [b, ..]) if wrong.len() == right.len() => {
+            let swapped = wrong_rest.get(1) == Some(b) && right_rest.get(1) == Some(a);
+            if swapped { Edit::Swapped } else { replaced(*a, *b) }
+        }
+        ([extra, after @ ..], _) if wrong.len() > right.len() => inserted(last, *extra, after.first().copied()),
+        (_, [left_out, ..]) if last == Some(*left_out) => Edit::Swapped,
+        _ => Edit::Beside,
+    }
+}
+
+fn replaced(wrong: u8, right: u8) -> Edit {
+    match () {
+        () if is_beside(wrong, right) => Edit::Beside,
+        () if is_vowel(wrong) && is_vowel(right) => Edit::Vowel,
+        () => Edit::Other,
+    }
+}
+
+fn inserted(before: Option<u8>, letter: u8, after: Option<u8>) -> Edit {
+    let around = [before, after];
+    match () {
+        () if around.contains(&Some(letter)) => Edit::Swapped,
+        () if around.into_iter().flatten().any(|key| is_beside(key, letter)) => Edit::Beside,
+        () => Edit::Other,
+    }
+}
+
 /// Calls `visit` with each word that is one edit away, and the edit that would have made the wrong word of it. Ends as soon as
 /// `visit` says so.
 fn neighbours(wrong: &[u8], visit: &mut dyn FnMut(&[u8], Edit) -> bool) -> bool {
@@ -150,13 +184,7 @@ fn neighbours(wrong: &[u8], visit: &mut dyn FnMut(&[u8], Edit) -> bool) -> bool 
             word.clear();
             word.extend_from_slice(before);
             word.extend_from_slice(after);
-            let around = [last, after.first().copied()];
-            let edit = match around {
-                _ if around.contains(&Some(*first)) => Edit::Swapped,
-                _ if around.into_iter().flatten().any(|key| is_beside(key, *first)) => Edit::Beside,
-                _ => Edit::Other,
-            };
-            if visit(&word, edit) {
+            if visit(&word, inserted(last, *first, after.first().copied())) {
                 return true;
             }
             if let [second, after @ ..] = after {
@@ -181,12 +209,7 @@ fn neighbours(wrong: &[u8], visit: &mut dyn FnMut(&[u8], Edit) -> bool) -> bool 
             if let [first, after @ ..] = rest {
                 word.truncate(before.len() + 1);
                 word.extend_from_slice(after);
-                let edit = match () {
-                    () if is_beside(*first, letter) => Edit::Beside,
-                    () if is_vowel(*first) && is_vowel(letter) => Edit::Vowel,
-                    () => Edit::Other,
-                };
-                if *first != letter && visit(&word, edit) {
+                if *first != letter && visit(&word, replaced(*first, letter)) {
                     return true;
                 }
             }
@@ -218,15 +241,11 @@ fn is_quality(word: &str) -> bool {
 /// Whether the slip could be another word than the one it was taken for: a word as common, from which fingers slip as easily, or
 /// another of the same list, however fingers slip. A colour, a material, a size, a side: the wrong one is another picture.
 fn is_another(wrong: &str, taken_for: &str, qualifies: bool, lists: &WordLists) -> bool {
-    let mut slipped = Edit::Other;
-    neighbours(wrong.as_bytes(), &mut |word, edit| {
-        if word == taken_for.as_bytes() {
-            slipped = slipped.min(edit);
-        }
-        false
-    });
-    let basic = vocabulary::flags(taken_for) & vocabulary::BASIC;
-    let common = if basic == 0 { vocabulary::COMMON } else { vocabulary::BASIC };
+    let slipped = edit_between(wrong.as_bytes(), taken_for.as_bytes());
+    let taken = vocabulary::flags(taken_for);
+    let common = if taken & vocabulary::BASIC == 0 { vocabulary::COMMON } else { vocabulary::BASIC };
+    // Of two words from which fingers slip as easily, the one that is asked for far more often, and stood in the same prompt, is meant.
+    let alike = if taken & vocabulary::COMMONEST == 0 { common } else { vocabulary::COMMONEST };
     // What somebody does is another picture only beside what somebody does.
     let verb =
         vocabulary::flags(taken_for) & vocabulary::VERB != 0 || taken_for.ends_with("ing") || taken_for.ends_with("ed");
@@ -235,11 +254,13 @@ fn is_another(wrong: &str, taken_for: &str, qualifies: bool, lists: &WordLists) 
     let quality = qualifies && slot & (class::COLOR | class::MATERIAL | class::SIZE) != 0;
     neighbours(wrong.as_bytes(), &mut |word, edit| {
         let Ok(word) = std::str::from_utf8(word) else { return false };
-        if word == taken_for {
+        let counts = edit <= slipped || slot != 0 && edit <= Edit::Vowel;
+        if !counts || word == taken_for || !lists.may_list(word) && vocabulary::flags(word) & common == 0 {
             return false;
         }
         let american = lists.spelling.get(word).map_or(word, |american| &**american);
         let class = lists.class(american);
+        let common = if edit < slipped { common } else { alike };
         let known = vocabulary::flags(word) & common != 0 || class != 0 || lists.synonyms.contains_key(word);
         class & slot != 0 && edit <= Edit::Vowel
             || edit <= slipped

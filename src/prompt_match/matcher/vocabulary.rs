@@ -6,30 +6,32 @@ use std::sync::LazyLock;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A word in lower case.
-pub(crate) const KNOWN: u8 = 1;
+pub(crate) const KNOWN: u16 = 1;
 /// A common one.
-pub(crate) const COMMON: u8 = 2;
+pub(crate) const COMMON: u16 = 2;
 /// Also, or only, a name.
-pub(crate) const NAME: u8 = 4;
+pub(crate) const NAME: u16 = 4;
 /// Mostly a verb.
-pub(crate) const VERB: u8 = 8;
+pub(crate) const VERB: u16 = 8;
 /// Mostly an adjective.
-pub(crate) const ADJECTIVE: u8 = 0x10;
+pub(crate) const ADJECTIVE: u16 = 0x10;
 /// May be an adjective.
-pub(crate) const MAY_BE_ADJECTIVE: u8 = 0x40;
+pub(crate) const MAY_BE_ADJECTIVE: u16 = 0x40;
 /// A very common one.
-pub(crate) const BASIC: u8 = 0x80;
+pub(crate) const BASIC: u16 = 0x80;
+/// One of the 12,000 commonest.
+pub(crate) const COMMONEST: u16 = 0x100;
 /// May be a noun.
-pub(crate) const NOUN: u8 = 0x20;
+pub(crate) const NOUN: u16 = 0x20;
 
 const PACKED: &[u8] = include_bytes!("lists/vocabulary.txt.gz");
 
 /// By the upper half of each word's hash, so that a look-up reads two places: a typo asks for some 600 words. Two of 124,313
-/// words share 56 bits of a hash once in ten million builds, and then one would have the other's flags.
+/// words share 48 bits of a hash in one of 36,000 builds, and then one would have the other's flags.
 struct Table {
     /// Where the words begin whose hash begins with these 16 bits.
     starts: Vec<u32>,
-    /// 56 bits of the hash above the flags, sorted.
+    /// 48 bits of the hash above the flags, sorted.
     words: Vec<u64>,
 }
 
@@ -39,7 +41,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let _ = flate2::read::GzDecoder::new(PACKED).read_to_string(&mut text);
     let entry = |line: &str| {
         let (word, flags) = line.split_once(' ')?;
-        Some(key(word) | u64::from(u8::from_str_radix(flags, 16).ok()?))
+        Some(key(word) | u64::from(u16::from_str_radix(flags, 16).ok()?))
     };
     let mut words: Vec<u64> = text.lines().filter_map(entry).collect();
     words.sort_unstable();
@@ -58,15 +60,15 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
 });
 
 fn key(word: &str) -> u64 {
-    xxh3_64(word.as_bytes()) & !0xff
+    xxh3_64(word.as_bytes()) & !0xffff
 }
 
 /// The flags of a word in lower case, 0 if nobody knows it.
-pub(crate) fn flags(word: &str) -> u8 {
+pub(crate) fn flags(word: &str) -> u16 {
     let key = key(word);
     let bucket = (key >> 48) as usize;
     let bounds = (TABLE.starts.get(bucket), TABLE.starts.get(bucket + 1));
     let (Some(from), Some(to)) = bounds else { return 0 };
     let words = TABLE.words.get(*from as usize..*to as usize).unwrap_or_default();
-    words.iter().find(|word| *word & !0xff == key).map_or(0, |word| (word & 0xff) as u8)
+    words.iter().find(|word| *word & !0xffff == key).map_or(0, |word| (word & 0xffff) as u16)
 }

@@ -41,7 +41,7 @@ pub(crate) fn normalize(pieces: Vec<Piece>, lists: &WordLists, changes: &mut Vec
         }
     }
     let out = numbers::replace(out, changes);
-    let out = drop_articles(out, changes);
+    let out = drop_articles(out, lists, changes);
     let out = replace(out, &lists.compounds, changes);
     replace(out, &lists.synonyms, changes)
 }
@@ -135,46 +135,52 @@ fn splits(parts: &[&str], lists: &WordLists) -> bool {
 }
 
 /// Drops "a", "an", "the" before a word; "is", "are" between two; "that is"; "there are" at the beginning of a segment.
-fn drop_articles(pieces: Vec<Piece>, changes: &mut Vec<Change>) -> Vec<Piece> {
+fn drop_articles(mut pieces: Vec<Piece>, lists: &WordLists, changes: &mut Vec<Change>) -> Vec<Piece> {
     let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
-    let mut pieces = pieces.into_iter().peekable();
-    while let Some(piece) = pieces.next() {
-        let Piece::Token(token) = &piece else {
-            out.push(piece);
-            continue;
-        };
-        let followed = matches!(pieces.peek(), Some(Piece::Token(_)));
+    let mut at = 0;
+    while at < pieces.len() {
         let before = match out.last() {
             Some(Piece::Token(token)) => token.as_word().unwrap_or("?"),
             _ => "",
         };
-        let be_next = matches!(pieces.peek(), Some(Piece::Token(next)) if next.is_word("is") || next.is_word("are"));
-        let drops = followed
-            && match token.as_word() {
-                Some("a") => !is_in(LETTERED, before),
-                Some("an" | "the") => true,
-                Some("is" | "are") => !before.is_empty() && !matches!(before, "who" | "what" | "where" | "how"),
-                Some("that" | "which" | "who") => be_next && !before.is_empty(),
-                Some("there") => be_next && before.is_empty(),
-                _ => false,
-            };
-        if !drops {
-            out.push(piece);
-            continue;
+        let length = dropped(pieces.get(at..).unwrap_or_default(), before, lists);
+        if length == 0 {
+            out.extend(pieces.get_mut(at).map(take));
+            at += 1;
         }
-        changes.push(Change::new(&token.text, "", SameWhy::Article));
-        if !matches!(token.text.as_str(), "a" | "an" | "the" | "is" | "are")
-            && be_next
-            && let Some(Piece::Token(be)) = pieces.next()
-        {
-            changes.push(Change::new(&be.text, "", SameWhy::Article));
+        for piece in pieces.iter().skip(at).take(length) {
+            if let Piece::Token(token) = piece {
+                changes.push(Change::new(&token.text, "", SameWhy::Article));
+            }
         }
+        at += length;
     }
     out
 }
 
+/// How many of the pieces at the beginning are dropped behind the word `before`, which is empty where a segment begins.
+fn dropped(pieces: &[Piece], before: &str, lists: &WordLists) -> usize {
+    let [Piece::Token(token), Piece::Token(next), rest @ ..] = pieces else { return 0 };
+    // "A crisp, red apple" is praised by nobody.
+    let quality = || {
+        !matches!(rest, [Piece::Token(_), ..])
+            && vocabulary::flags(&next.text) & vocabulary::ADJECTIVE != 0
+            && lists.boosters.contains(next.text.as_str())
+    };
+    let be = next.is_word("is") || next.is_word("are");
+    let drops = match token.as_word() {
+        Some("a") => !is_in(LETTERED, before) && !quality(),
+        Some("an" | "the") => !quality(),
+        Some("is" | "are") => !before.is_empty() && !matches!(before, "who" | "what" | "where" | "how"),
+        Some("that" | "which" | "who") if be && !before.is_empty() => return 2,
+        Some("there") if be && before.is_empty() => return 2,
+        _ => false,
+    };
+    usize::from(drops)
+}
+
 /// Replaces listed words within segments, the longest first.
-fn replace(pieces: Vec<Piece>, phrases: &Phrases, changes: &mut Vec<Change>) -> Vec<Piece> {
+fn replace(mut pieces: Vec<Piece>, phrases: &Phrases, changes: &mut Vec<Change>) -> Vec<Piece> {
     let mut out = Vec::with_capacity(pieces.len());
     let mut at = 0;
     while let Some(piece) = pieces.get(at) {
@@ -199,12 +205,17 @@ fn replace(pieces: Vec<Piece>, phrases: &Phrases, changes: &mut Vec<Change>) -> 
                 at += phrase.from.len();
             }
             None => {
-                out.push(piece.clone());
+                out.extend(pieces.get_mut(at).map(take));
                 at += 1;
             }
         }
     }
     out
+}
+
+/// What nobody looks at again is moved: most of a prompt's words stay as they are.
+pub(crate) fn take(piece: &mut Piece) -> Piece {
+    std::mem::replace(piece, Piece::Break(Break::Comma))
 }
 
 fn is_word_at(pieces: &[Piece], at: usize, word: &str) -> bool {
@@ -260,7 +271,7 @@ pub(crate) fn fold(pieces: Vec<Piece>, lists: &WordLists, names: &mut Vec<String
     let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
     let mut lettering = false;
     let mut starts = true;
-    let mut before = [String::new(), String::new()];
+    let mut before = String::new();
     let mut pieces = pieces.into_iter().peekable();
     while let Some(piece) = pieces.next() {
         let token = match piece {
@@ -269,7 +280,7 @@ pub(crate) fn fold(pieces: Vec<Piece>, lists: &WordLists, names: &mut Vec<String
                 lettering &= !matches!(other, Piece::Break(_));
                 starts |= matches!(other, Piece::Break(_));
                 if matches!(other, Piece::Break(Break::Sentence | Break::Line | Break::Colon)) {
-                    before = Default::default();
+                    before.clear();
                 }
                 out.push(other);
                 continue;
@@ -280,23 +291,21 @@ pub(crate) fn fold(pieces: Vec<Piece>, lists: &WordLists, names: &mut Vec<String
             continue;
         }
         let article_fits = matches!(pieces.peek(), Some(Piece::Token(next)) if next.kind == Kind::Word);
-        let folded = fold_word(token, capitals, starts, (&before[1], article_fits), lists, names);
+        let folded = fold_word(token, capitals, starts, (&before, article_fits), lists, names);
         starts = false;
-        let next = match pieces.peek() {
-            Some(Piece::Token(next)) if next.kind == Kind::Word => Some(next.text.to_lowercase()),
-            _ => None,
-        };
-        let word = folded.text.to_lowercase();
-        lettering = next.is_some_and(|next| starts_lettering(&before, &word, &next, lists));
-        before = [std::mem::take(&mut before[1]), word];
+        if may_precede_text(&folded.text)
+            && let Some(Piece::Token(next)) = pieces.peek()
+            && next.kind == Kind::Word
+        {
+            lettering = starts_lettering(&before, &folded.text, &next.text.to_lowercase(), lists);
+        }
+        before.clone_from(&folded.text);
         out.push(Piece::Token(folded));
     }
     out
 }
 
 fn capitals(pieces: &[Piece]) -> Capitals {
-    const SMALL: &str =
-        " a an the of on in and with by at to from for is are or as into over under near its his her it that next ";
     let (mut words, mut content, mut title, mut upper, mut small) = (0, 0, 0, 0, false);
     for piece in pieces {
         let Piece::Token(token) = piece else { continue };
@@ -304,8 +313,11 @@ fn capitals(pieces: &[Piece]) -> Capitals {
             continue;
         };
         words += 1;
+        if first.is_lowercase() && !is_small(&token.text) {
+            return Capitals::Some;
+        }
         upper += usize::from(!token.text.chars().any(char::is_lowercase));
-        if is_in(SMALL, &token.text.to_lowercase()) {
+        if is_small(&token.text.to_lowercase()) {
             small |= first.is_uppercase() && words > 1;
         } else {
             content += 1;
@@ -314,6 +326,39 @@ fn capitals(pieces: &[Piece]) -> Capitals {
     }
     let all = words >= 3 && upper == words || title == content && (content >= 3 || small && content >= 2);
     if all { Capitals::All } else { Capitals::Some }
+}
+
+/// Words that have no capital in a title.
+fn is_small(word: &str) -> bool {
+    matches!(
+        word,
+        "a" | "an"
+            | "the"
+            | "of"
+            | "on"
+            | "in"
+            | "and"
+            | "with"
+            | "by"
+            | "at"
+            | "to"
+            | "from"
+            | "for"
+            | "is"
+            | "are"
+            | "or"
+            | "as"
+            | "into"
+            | "over"
+            | "under"
+            | "near"
+            | "its"
+            | "his"
+            | "her"
+            | "it"
+            | "that"
+            | "next"
+    )
 }
 
 fn fold_word(
@@ -350,19 +395,45 @@ fn fold_word(
     Token::new(Kind::Word, lower)
 }
 
+/// The words that [`starts_lettering`] asks for.
+fn may_precede_text(word: &str) -> bool {
+    says(word) || names_text(word) || word == "reading"
+}
+
+fn says(word: &str) -> bool {
+    matches!(
+        word,
+        "says" | "saying" | "titled" | "captioned" | "labeled" | "labelled" | "spells" | "spelling" | "reads"
+    )
+}
+
+fn names_text(word: &str) -> bool {
+    matches!(
+        word,
+        "word"
+            | "words"
+            | "text"
+            | "letter"
+            | "letters"
+            | "phrase"
+            | "slogan"
+            | "caption"
+            | "lettering"
+            | "message"
+            | "title"
+    )
+}
+
 /// Whether what follows a word is to be rendered: "a sign that says Open".
-fn starts_lettering(before: &[String; 2], word: &str, next: &str, lists: &WordLists) -> bool {
-    const SAYS: &str = " says saying titled captioned labeled labelled spells spelling reads ";
+fn starts_lettering(before: &str, word: &str, next: &str, lists: &WordLists) -> bool {
     const BEARS: &str = " sign signs banner poster label text shirt billboard plaque card caption letters words board ";
-    const TEXT: &str = " word words text letter letters phrase slogan caption lettering message title ";
-    const NO_TEXT: &str = " a an the on in at by to from his her their its and under while books with of is are that which about for it or across above below saying \
-        reading reads says written near around inside visible ";
-    let [_, last] = before;
-    if is_in(NO_TEXT, next) || is_in(" no without any ", last) {
+    const NO_TEXT: &str = " a an the on in at by to from his her their its and under while books with of is are that which about for it or \
+        across above below saying reading reads says written near around inside visible ";
+    if is_in(NO_TEXT, next) || is_in(" no without any ", before) {
         return false;
     }
     let class = lists.class(next);
-    is_in(SAYS, word)
-        || word == "reading" && is_in(BEARS, last)
-        || is_in(TEXT, word) && class & (class::RELATION | class::NEGATION) == 0
+    says(word)
+        || word == "reading" && is_in(BEARS, before)
+        || names_text(word) && class & (class::RELATION | class::NEGATION) == 0
 }
