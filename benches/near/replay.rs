@@ -118,7 +118,7 @@ pub fn print(options: &Options) -> Vec<String> {
     for served in sketches_alone(&requests, &lists) {
         served.print(requests.len(), reachable);
     }
-    println!("\nrepeats with an edit of a class, and how many of them are known by "canonical and near, verified"");
+    println!("\nrepeats with an edit of a class, and how many of them are known by the near tier");
     for (class, [repeats, known]) in by_edit {
         println!("  {class:<14} {repeats:>7} {:>7.2}%", 100.0 * known as f64 / repeats as f64);
     }
