@@ -28,8 +28,8 @@ pub(super) struct DiskRoom {
 
 impl DiskRoom {
     /// Of a directory as it is now.
-    pub(super) fn new(shared: Arc<SharedState>) -> DiskRoom {
-        let mut room = DiskRoom { shared, dropped: HashSet::new(), leftover: HashMap::new(), overhead: 0 };
+    pub(super) fn new(shared: Arc<SharedState>, dropped: HashSet<ContentHash>) -> DiskRoom {
+        let mut room = DiskRoom { shared, dropped, leftover: HashMap::new(), overhead: 0 };
         room.look();
         room
     }

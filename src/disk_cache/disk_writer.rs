@@ -44,9 +44,14 @@ struct Committed {
 }
 
 impl DiskWriter {
-    /// Takes over the opened database.
-    pub(super) fn new(shared: Arc<SharedState>, database: RecordDatabase, lock: Connection) -> DiskWriter {
-        let room = DiskRoom::new(shared.clone());
+    /// Takes over the opened database; the rows of `dropped` are still to be removed.
+    pub(super) fn new(
+        shared: Arc<SharedState>,
+        database: RecordDatabase,
+        lock: Connection,
+        dropped: HashSet<ContentHash>,
+    ) -> DiskWriter {
+        let room = DiskRoom::new(shared.clone(), dropped);
         DiskWriter { shared, database, _lock: lock, room }
     }
 

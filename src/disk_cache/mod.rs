@@ -6,7 +6,8 @@
 //!
 //! * **Never in the way.** [`DiskCache::put`] puts into a queue that is bounded in bytes; [`DiskCache::read`] has a few
 //!   threads of its own, a bounded queue and a time limit. A disk that is full, dead, slow or taken away is skipped and
-//!   counted, and after three failures in a row left alone for half a minute.
+//!   counted, and after three failures in a row left alone for half a minute. A directory on a disk that takes nothing is
+//!   opened and read all the same.
 //! * **Nothing wrong.** A file is written under another name, synced, renamed, and only then spoken of in the database;
 //!   each is held against its hash whenever it is read. Whatever `kill -9` leaves is removed at the next start.
 //! * **Bounded.** Room is made before a file is written: first what is over, then what was not used for longest, then
@@ -93,7 +94,7 @@ impl DiskCache {
     pub fn open(dir: &Path, size: u64, clock: Clock, on_gone: OnGone) -> Result<(DiskCache, Vec<Record>), OpenError> {
         let opened = open_directory::open(dir, clock.now())?;
         let (cache, mut records, mut writer) = DiskCache::of(opened, size, clock, on_gone)?;
-        // It may have less room than before.
+        // What is not used is removed, and there may be less room than before. A disk that is ill is no reason not to start.
         writer.0.turn(vec![WriteItem::Resize]);
         {
             let index = cache.0.shared.index();
@@ -109,11 +110,11 @@ impl DiskCache {
         clock: Clock,
         on_gone: OnGone,
     ) -> Result<(DiskCache, Vec<Record>, Writing), OpenError> {
-        let OpenedDirectory { files, lock, secret, database, database_file, index, records } = opened;
+        let OpenedDirectory { files, lock, secret, database, database_file, index, dropped, records } = opened;
         let count = database.count().map_err(|why| OpenError::Database { file: files.dir().to_owned(), why })?;
         let shared = Arc::new(SharedState::new(files, database_file, index, size, clock, on_gone));
         shared.counters.records.store(count, Ordering::Relaxed);
-        let writer = DiskWriter::new(shared.clone(), database, lock);
+        let writer = DiskWriter::new(shared.clone(), database, lock, dropped);
         let (end, ended) = watch::channel(());
         let (going, gone) = mpsc::channel();
         let handle = DiskHandle { shared, secret, ended, gone: Mutex::new(gone) };

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use crate::calendar::Moment;
 use crate::disk_cache::outcomes::OpenError;
-use crate::disk_cache::picture_files::{DATABASE, PictureFiles, SECRET_LENGTH};
+use crate::disk_cache::picture_files::{PictureFiles, SECRET_LENGTH};
 use crate::disk_cache::picture_index::{PictureIndex, PictureLife};
 use crate::disk_cache::picture_record::{ContentHash, Record};
 use crate::disk_cache::record_database::{self, DatabaseFile, RecordDatabase, StoredRecords};
@@ -24,6 +24,8 @@ pub(super) struct OpenedDirectory {
     pub(super) database: RecordDatabase,
     pub(super) database_file: DatabaseFile,
     pub(super) index: PictureIndex,
+    /// Pictures that are not used, whose rows are still to be removed: a disk that is full may be read all the same.
+    pub(super) dropped: HashSet<ContentHash>,
     /// Those of the pictures in the index, the least recently used first.
     pub(super) records: Vec<Record>,
 }
@@ -37,7 +39,7 @@ pub(super) fn open(dir: &Path, now: Moment) -> Result<OpenedDirectory, OpenError
     let files = PictureFiles::open(dir)?;
     let lock = record_database::lock(dir)?;
     let secret = files.secret()?;
-    let (mut database, stored) = RecordDatabase::open(dir, now)?;
+    let (database, stored) = RecordDatabase::open(dir, now)?;
     let found = files.list().map_err(cannot)?;
     let lives = lives(&stored, &found);
     for picture in found.keys().filter(|picture| !lives.contains_key(picture)) {
@@ -46,12 +48,6 @@ pub(super) fn open(dir: &Path, now: Moment) -> Result<OpenedDirectory, OpenError
     let named = stored.pictures.keys().chain(stored.records.iter().map(|record| &record.picture));
     let dropped: HashSet<ContentHash> =
         named.chain(&stored.damaged).filter(|picture| !lives.contains_key(picture)).copied().collect();
-    database
-        .change(|change| {
-            dropped.iter().try_for_each(|picture| change.remove_picture(picture).map(drop))?;
-            change.remove_expired(now).map(drop)
-        })
-        .map_err(|why| OpenError::Database { file: dir.join(DATABASE), why })?;
     tell(dir, &stored, &found, &lives);
     let mut index = PictureIndex::default();
     for (picture, life) in &lives {
@@ -63,7 +59,7 @@ pub(super) fn open(dir: &Path, now: Moment) -> Result<OpenedDirectory, OpenError
     records.retain(|record| lives.contains_key(&record.picture));
     records.sort_by_cached_key(|record| index.length_and_use(&record.picture).map(|(_, used)| used));
     let database_file = DatabaseFile::of(dir)?;
-    Ok(OpenedDirectory { files, lock, secret, database, database_file, index, records })
+    Ok(OpenedDirectory { files, lock, secret, database, database_file, index, dropped, records })
 }
 
 /// The pictures that are used, with the lives of their records.

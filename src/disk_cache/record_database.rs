@@ -3,6 +3,7 @@
 //! SQLite in WAL mode; a transaction that is committed is on disk, and one that is not has changed nothing. A database
 //! that makes no sense is begun anew: what it said can be drawn again, and a server that does not start cannot. Each row
 //! has a checksum, because SQLite notices a damaged tree and not a damaged value.
+//! Nothing is written to open it, so that a full disk is no reason not to start; and nobody else reads it meanwhile.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -76,6 +77,11 @@ pub(super) struct StoredRecords {
 pub(super) fn lock(dir: &Path) -> Result<Connection, OpenError> {
     let lock = Connection::open(dir.join(LOCK)).and_then(|lock| {
         lock.busy_timeout(Duration::ZERO)?;
+        // To lock an empty database SQLite would write, which a full disk does not allow.
+        let pages: i64 = lock.pragma_query_value(None, "page_count", |row| row.get(0))?;
+        if pages == 0 {
+            lock.pragma_update(None, "user_version", VERSION)?;
+        }
         lock.execute_batch("BEGIN EXCLUSIVE")?;
         Ok(lock)
     });
@@ -111,7 +117,13 @@ impl RecordDatabase {
     fn open_once(file: &Path, now: Moment) -> rusqlite::Result<(RecordDatabase, StoredRecords)> {
         let mut connection = Connection::open(file)?;
         connection.busy_timeout(WAIT)?;
-        connection.pragma_update(None, "auto_vacuum", "incremental")?;
+        // So that the index of the WAL is in memory, and a full disk need not take a file for it.
+        connection.pragma_update(None, "locking_mode", "exclusive")?;
+        let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+        if pages == 0 {
+            // It can be said of an empty one only, and is written whenever it is said.
+            connection.pragma_update(None, "auto_vacuum", "incremental")?;
+        }
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "temp_store", "memory")?;

@@ -51,6 +51,17 @@ impl Folder {
         self.path().join(format!("{picture}.picture"))
     }
 
+    /// Another directory with the same files, as they are at this moment.
+    fn as_a_crash_leaves_it(&self) -> Folder {
+        let copy = Folder::new();
+        copy.clock.set(Clock::Manual(self.clock.clone()).now());
+        std::fs::create_dir(copy.path()).unwrap();
+        for name in self.names() {
+            std::fs::copy(self.path().join(&name), copy.path().join(&name)).unwrap();
+        }
+        copy
+    }
+
     /// The files there, without their directory.
     fn names(&self) -> BTreeSet<String> {
         let entries = std::fs::read_dir(self.path()).unwrap();

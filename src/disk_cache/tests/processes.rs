@@ -108,6 +108,60 @@ async fn whatever_a_kill_leaves_is_right_and_what_was_on_disk_is_there() {
     }
 }
 
+/// Says to [`a_child_has_a_disk_that_takes_nothing`] where its pictures are.
+#[cfg(unix)]
+const FULL: &str = "EASEL_DISK_CACHE_FULL";
+
+/// Not a test by itself: what the test below starts.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_child_has_a_disk_that_takes_nothing() {
+    let Ok(dir) = std::env::var(FULL) else { return };
+    let (cache, records) = DiskCache::open(Path::new(&dir), 1024 * MIB, Clock::System, nobody()).unwrap();
+    assert!(std::fs::write(Path::new(&dir).join("more"), "more").is_err(), "the test's own means");
+    assert_eq!(records.len(), 4);
+    for record in records {
+        let number = u64::from_le_bytes(record.key.try_into().unwrap());
+        assert_eq!(cache.read(&record.picture).await.unwrap(), numbered(number));
+    }
+    let more = numbered(9);
+    let _ = cache.put(record(RecordKind::Pool, 9, &more, EXPIRES), more.clone());
+    cache.flush().await;
+    let stats = cache.stats();
+    assert_eq!((stats.files, count(&stats.skipped, SkipReason::WriteFailed)), (4, 1));
+    println!("\non disk: 4");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_disk_that_takes_nothing_is_opened_after_a_crash_and_read_all_the_same() {
+    let folder = Folder::new();
+    let (cache, _) = folder.open(1024 * MIB);
+    for number in 0..6 {
+        let picture = numbered(number);
+        cache.put(record(RecordKind::Pool, number, &picture, EXPIRES), picture.clone()).unwrap();
+    }
+    cache.flush().await;
+    let crashed = folder.as_a_crash_leaves_it();
+    std::fs::write(crashed.file(&ContentHash::of(&numbered(0))), "cut").unwrap();
+    std::fs::remove_file(crashed.file(&ContentHash::of(&numbered(1)))).unwrap();
+    std::fs::write(crashed.file(&ContentHash::of(b"orphan")), "orphan").unwrap();
+    // A shell's limit on files lets every write fail that is not to a pipe.
+    let name = "disk_cache::tests::processes::a_child_has_a_disk_that_takes_nothing";
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" --exact \"$1\" --nocapture"])
+        .arg(std::env::current_exe().unwrap())
+        .arg(name)
+        .env(FULL, crashed.path())
+        .output()
+        .unwrap();
+    let (told, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(told.contains("on disk: 4"), "{told}{errors}");
+    // With room again, what is not used is removed for good.
+    let (cache, records) = crashed.open(1024 * MIB);
+    assert_eq!((records.len(), cache.stats().records, cache.stats().files), (4, 4, 4));
+}
+
 #[test]
 fn a_directory_is_one_process_s_until_that_ends_however() {
     let folder = Folder::new();

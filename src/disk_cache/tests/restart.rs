@@ -17,10 +17,7 @@ async fn pictures_records_their_order_and_the_secret_survive_a_restart() {
     assert_eq!(cache.read(&pictures[0]).await.unwrap(), bytes(0, 3000));
     cache.flush().await;
     // A use is on disk with the next look, before the end.
-    let database = Connection::open(folder.path().join("pictures.db")).unwrap();
-    let last = "SELECT hash FROM pictures ORDER BY used DESC LIMIT 1";
-    assert_eq!(database.query_row(last, [], |row| row.get::<_, [u8; 32]>(0)).unwrap(), pictures[0].0);
-    drop(database);
+    assert_eq!(folder.as_a_crash_leaves_it().open(64 * MIB).1.last().unwrap().picture, pictures[0]);
     cache.touch(&pictures[1]);
     let stats = cache.stats();
     assert_eq!((stats.files, stats.records, stats.written, stats.queued_bytes), (5, 6, 5, 0));
@@ -192,7 +189,7 @@ async fn all_that_is_kept_is_its_owners_alone() {
     put(&cache, RecordKind::Pool, 1, 3000);
     cache.flush().await;
     let names = folder.names();
-    assert!(names.len() >= 6 && names.contains("pictures.db-wal"), "{names:?}");
+    assert!(names.len() >= 5 && names.contains("pictures.db-wal"), "{names:?}");
     for name in names {
         let mode = std::fs::metadata(folder.path().join(&name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{name}");
