@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 use crate::server;
 
 mod check;
+mod compare;
 mod completions;
 mod contact_sheet;
 mod demo;
@@ -38,6 +39,8 @@ enum Command {
     Check(check::Args),
     /// Say what would become of a request: every offer, why it is asked or not, and in which order. Nothing is sent.
     Explain(explain::Args),
+    /// Say whether the cache takes prompts for the same picture, and what they differ in.
+    Compare(compare::Args),
     /// Run a route's quality gate on picture files, and say what was measured, where each limit is, and which are rejected.
     Judge(judge::Args),
     /// Print the config's JSON Schema, for editors, or a preset.
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args, &diagnostics),
         Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Judge(args) => judge::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Ledger(args) => ledger::run(args),

@@ -1,0 +1,249 @@
+//! `easel compare`: whether the cache takes prompts for the same picture, and what they differ in.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::cli;
+use crate::prompt_match::{
+    CANDIDATE_DISTANCE, CanonicalPrompt, Difference, Origin, SameWhy, Sketch, Verdict, WordLists, canonical, compare,
+    distance,
+};
+
+/// Every two of so many prompts are compared in some seconds.
+const MOST_PROMPTS: usize = 50_000;
+
+/// Arguments of `easel compare`.
+#[derive(Parser)]
+#[command(after_help = "\
+Without prompts and files, pairs are read from standard input. The tiers are `exact` (the same bytes), `canonical` (the same \
+words once spelling, articles, numbers, listed synonyms, praise and requests are taken off), `near` (each difference is explained, as \
+a typo is), and `none`. The words are those that ship with Easel.")]
+pub struct Args {
+    /// A prompt.
+    #[arg(requires = "b", conflicts_with_all = ["pairs", "prompts"])]
+    a: Option<String>,
+    /// Another.
+    b: Option<String>,
+    /// Pairs of prompts, a line each: `{"a": "...", "b": "..."}`; `-` for standard input. A line of JSON comes out for each.
+    #[arg(long, value_name = "FILE", conflicts_with = "prompts")]
+    pairs: Option<PathBuf>,
+    /// Prompts, one a line; `-` for standard input. A line of JSON comes out for every two that are the same picture.
+    #[arg(long, value_name = "FILE")]
+    prompts: Option<PathBuf>,
+    /// How two prompts are told. Pairs and lists are always told as JSON.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pair {
+    a: String,
+    b: String,
+}
+
+/// What is told of two prompts.
+#[derive(Serialize)]
+struct Told<'a> {
+    tier: &'static str,
+    a: Side<'a>,
+    b: Side<'a>,
+    /// In how many of 256 bits their sketches differ.
+    distance: u32,
+    differences: Vec<ToldDifference>,
+}
+
+#[derive(Serialize)]
+struct Side<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    prompt: &'a str,
+    canonical: String,
+    english: bool,
+}
+
+#[derive(Serialize)]
+struct ToldDifference {
+    left: String,
+    right: String,
+    verdict: &'static str,
+    why: &'static str,
+    /// Who says that the two words are the same: a list's name, `config` or `learned`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'static str>,
+}
+
+impl From<Difference> for ToldDifference {
+    fn from(Difference { left, right, verdict }: Difference) -> Self {
+        let (verdict, why, from) = match verdict {
+            Verdict::Same { why: why @ SameWhy::Synonym { origin } } => {
+                ("same", why.as_str(), Some(Origin::as_str(origin)))
+            }
+            Verdict::Same { why } => ("same", why.as_str(), None),
+            Verdict::Differs { why } => ("differs", why.as_str(), None),
+        };
+        Self { left, right, verdict, why, from }
+    }
+}
+
+/// A prompt, read once.
+struct Prompt {
+    line: Option<usize>,
+    text: String,
+    canonical: CanonicalPrompt,
+    sketch: Sketch,
+}
+
+impl Prompt {
+    fn read(line: Option<usize>, text: String, lists: &WordLists) -> Self {
+        let canonical = canonical(&text, lists);
+        let sketch = canonical.sketch();
+        Self { line, text, canonical, sketch }
+    }
+
+    fn told(&self) -> Side<'_> {
+        let Self { line, text, canonical, .. } = self;
+        Side { line: *line, prompt: text, canonical: canonical.text(), english: canonical.is_english() }
+    }
+}
+
+fn told<'a>(a: &'a Prompt, b: &'a Prompt, lists: &WordLists) -> Told<'a> {
+    let comparison = compare(&a.canonical, &b.canonical, lists);
+    let distance = distance(&a.sketch, &b.sketch);
+    let tier = match () {
+        () if a.text == b.text => "exact",
+        () if a.canonical.canonical_bytes() == b.canonical.canonical_bytes() => "canonical",
+        () if comparison.is_same_picture() && distance <= CANDIDATE_DISTANCE => "near",
+        () => "none",
+    };
+    let differences = comparison.differences.into_iter().map(ToldDifference::from).collect();
+    Told { tier, a: a.told(), b: b.told(), distance, differences }
+}
+
+/// Compares.
+pub fn run(args: Args) -> ExitCode {
+    let lists = WordLists::builtin();
+    let written = match (args.a, args.b, args.prompts) {
+        (Some(a), Some(b), _) => {
+            let (a, b) = (Prompt::read(None, a, &lists), Prompt::read(None, b, &lists));
+            let told = told(&a, &b, &lists);
+            return cli::print(match args.format {
+                // Texts, numbers and lists of them always become JSON.
+                Format::Json => serde_json::to_string(&told).unwrap_or_default(),
+                Format::Text => for_people(&told),
+            });
+        }
+        (_, _, Some(prompts)) => merges(&prompts, &lists),
+        _ => pairs(&args.pairs.unwrap_or_else(|| "-".into()), &lists),
+    };
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => cli::failed(why),
+    }
+}
+
+fn for_people(told: &Told<'_>) -> String {
+    let Told { tier, a, b, distance, differences } = told;
+    let mut text = format!("{tier} ({distance} of 256 bits apart, {CANDIDATE_DISTANCE} are looked at)\n");
+    for (name, side) in [("a", a), ("b", b)] {
+        let language = if side.english { "" } else { "  (not read as English: only blanks and quotation marks)" };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {name}: {}{language}", side.canonical);
+    }
+    for ToldDifference { left, right, verdict, why, from } in differences {
+        let from = from.map(|from| format!(", from {from}")).unwrap_or_default();
+        let _ = writeln!(text, "  {left:?} / {right:?}: {verdict} ({why}{from})");
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// The lines of a file or of standard input, numbered from 1, without empty ones.
+fn lines(path: &Path) -> Result<impl Iterator<Item = Result<(usize, String), String>>, String> {
+    let name = path.display().to_string();
+    let failed = |name: &str, error: io::Error| format!("{name} cannot be read: {error}");
+    let reader: Box<dyn BufRead> = match path.to_str() {
+        Some("-") => Box::new(io::stdin().lock()),
+        _ => Box::new(BufReader::new(File::open(path).map_err(|error| failed(&name, error))?)),
+    };
+    let lines = reader.lines().enumerate().map(move |(at, line)| match line {
+        Ok(line) => Ok((at + 1, line)),
+        Err(error) => Err(failed(&format!("{name}, line {}", at + 1), error)),
+    });
+    Ok(lines.filter(|line| !matches!(line, Ok((_, line)) if line.trim().is_empty())))
+}
+
+/// Whoever reads only the beginning has what he wants.
+fn heard(written: io::Result<()>) -> Result<bool, String> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(format!("the output was not written: {error}")),
+    }
+}
+
+fn line(told: &Told<'_>, out: &mut impl Write) -> Result<bool, String> {
+    heard(serde_json::to_writer(&mut *out, told).map_err(io::Error::from).and_then(|()| writeln!(out)))
+}
+
+fn pairs(path: &Path, lists: &WordLists) -> Result<(), String> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    for read in lines(path)? {
+        let (at, text) = read?;
+        let Pair { a, b } = serde_json::from_str(&text).map_err(|error| {
+            format!("{}, line {at} is no {{\"a\": \"...\", \"b\": \"...\"}}: {error}", path.display())
+        })?;
+        let (a, b) = (Prompt::read(Some(at), a, lists), Prompt::read(Some(at), b, lists));
+        if !line(&told(&a, &b, lists), &mut out)? {
+            return Ok(());
+        }
+    }
+    heard(out.flush()).map(|_| ())
+}
+
+fn merges(path: &Path, lists: &WordLists) -> Result<(), String> {
+    let mut prompts = Vec::new();
+    for read in lines(path)? {
+        let (at, text) = read?;
+        if prompts.len() == MOST_PROMPTS {
+            return Err(format!("{} has more than {MOST_PROMPTS} prompts: split it", path.display()));
+        }
+        prompts.push(Prompt::read(Some(at), text.trim_end_matches('\r').to_owned(), lists));
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut groups: BTreeMap<&[u8], Vec<&Prompt>> = BTreeMap::new();
+    for prompt in &prompts {
+        groups.entry(prompt.canonical.canonical_bytes()).or_default().push(prompt);
+    }
+    // One prompt for each canonical form, in the file's order.
+    let mut first: Vec<&Prompt> = groups.values().filter_map(|group| group.first().copied()).collect();
+    first.sort_by_key(|prompt| prompt.line);
+    for (at, left) in first.iter().enumerate() {
+        let same = groups.get(left.canonical.canonical_bytes()).into_iter().flatten().skip(1);
+        let near = first.iter().skip(at + 1).filter(|right| {
+            distance(&left.sketch, &right.sketch) <= CANDIDATE_DISTANCE
+                && compare(&left.canonical, &right.canonical, lists).is_same_picture()
+        });
+        for right in same.chain(near) {
+            if !line(&told(left, right, lists), &mut out)? {
+                return Ok(());
+            }
+        }
+    }
+    heard(out.flush()).map(|_| ())
+}
