@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
+use super::capitals;
 use super::change::{Change, SameWhy};
 use super::language;
 use super::lexer;
@@ -56,10 +57,10 @@ pub fn canonical(prompt: &str, lists: &WordLists) -> CanonicalPrompt {
         return CanonicalPrompt::verbatim(Form::AnyLanguage, &any_language(&composed));
     }
     let (mut changes, mut names) = (Vec::new(), Vec::new());
-    let pieces = words::fold(pieces, lists, &mut names);
-    let pieces = words::normalize(pieces, lists, &mut changes);
+    let pieces = capitals::fold(pieces, lists, &mut names);
+    let (pieces, articles) = words::normalize(pieces, lists, &mut changes);
     let pieces = words::before_quoted(pieces, &mut changes);
-    let pieces = without_request(pieces, lists, &mut changes);
+    let pieces = without_request(pieces, articles, lists, &mut changes);
     let segments = without_praise(segments::split(pieces), lists, &mut changes);
     CanonicalPrompt::english(segments, changes, names, lists)
 }
@@ -72,8 +73,8 @@ fn text_of(pieces: &[Piece]) -> String {
     texts.collect::<Vec<_>>().join(" ")
 }
 
-fn without_request(mut pieces: Vec<Piece>, lists: &WordLists, changes: &mut Vec<Change>) -> Vec<Piece> {
-    let start = request::at_beginning(&pieces, lists);
+fn without_request(mut pieces: Vec<Piece>, articles: u32, lists: &WordLists, changes: &mut Vec<Change>) -> Vec<Piece> {
+    let start = request::at_beginning(&pieces, articles, lists);
     let end = request::before_end(&pieces, start > 0).max(start);
     for part in [pieces.get(..start), pieces.get(end..)].into_iter().flatten() {
         let text = text_of(part);

@@ -175,7 +175,19 @@ fn slips(
         right.iter().find_map(|right| {
             let [of_left, of_right] = segments;
             let qualifies = before_thing(of_left, left, lists) && before_thing(of_right, right, lists);
-            let slip = typo::slip(left, right, qualifies, names, lists).ok()?;
+            let slip = typo::slip(left, right, qualifies, names, lists).ok();
+            // "Coouch" is a slip of what is kept as "sofa".
+            let variants =
+                |of: &Token| lists.variants.get(of.text.as_str()).into_iter().flatten().map(|word| Token::word(word));
+            let slip = slip.or_else(|| {
+                let is = |slip: Slip| move |found: Result<Slip, _>| found == Ok(slip);
+                let of_left =
+                    || variants(right).map(|word| typo::slip(left, &word, qualifies, names, lists)).any(is(Slip::Left));
+                let of_right = || {
+                    variants(left).map(|word| typo::slip(&word, right, qualifies, names, lists)).any(is(Slip::Right))
+                };
+                if of_left() { Some(Slip::Left) } else { of_right().then_some(Slip::Right) }
+            })?;
             Some(Explained::Slip { left: (*left).clone(), right: (*right).clone(), slip })
         })
     })

@@ -5,6 +5,7 @@ use super::canonical::CanonicalPrompt;
 use super::change::DiffersWhy;
 use super::lists::{WordLists, class};
 use super::token::{Kind, Token};
+use super::typo;
 
 /// The first guard that two prompts fail, if one does.
 pub fn guards(a: &CanonicalPrompt, b: &CanonicalPrompt, lists: &WordLists) -> Option<DiffersWhy> {
@@ -17,6 +18,7 @@ pub fn guards(a: &CanonicalPrompt, b: &CanonicalPrompt, lists: &WordLists) -> Op
     }
     let (left, right) = (tokens(a), tokens(b));
     slots(&left, &right, lists)
+        .or_else(|| plurals(&left, &right).then_some(DiffersWhy::Plural))
         .or_else(|| (bindings(&left, lists) != bindings(&right, lists)).then_some(DiffersWhy::Binding))
         .or_else(|| (!same_order(&left, &right, lists)).then_some(DiffersWhy::Order))
 }
@@ -55,6 +57,17 @@ pub(crate) fn slots(left: &[&Token], right: &[&Token], lists: &WordLists) -> Opt
         (&|token| matches!(token.kind, Kind::Literal | Kind::Mark), DiffersWhy::Mark),
     ];
     checks.into_iter().find(|(belongs, _)| !same(*belongs)).map(|(_, why)| why)
+}
+
+/// Whether one names a thing of which the other names several, among the first few words that only one of them has.
+fn plurals(left: &[&Token], right: &[&Token]) -> bool {
+    const LOOKED_AT: usize = 64;
+    let words = |of: &[&Token], other: &[&Token]| -> Vec<String> {
+        let only = of.iter().filter(|token| token.kind == Kind::Word && !other.contains(token));
+        only.take(LOOKED_AT).map(|token| token.text.clone()).collect()
+    };
+    let (left, right) = (words(left, right), words(right, left));
+    left.iter().any(|left| right.iter().any(|right| typo::is_plural(left, right)))
 }
 
 fn is_quality(token: &Token, lists: &WordLists) -> bool {

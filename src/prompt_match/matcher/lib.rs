@@ -8,6 +8,7 @@
 //! The word lists are in `lists/`, each with where it is from.
 
 mod canonical;
+mod capitals;
 mod change;
 mod compare;
 mod guards;
@@ -22,6 +23,7 @@ mod sketch;
 mod tests;
 mod token;
 mod typo;
+mod verbs;
 mod vocabulary;
 mod words;
 

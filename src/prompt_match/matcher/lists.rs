@@ -110,6 +110,8 @@ pub struct WordLists {
     /// Compounds as they are written apart, joined by blanks.
     pub(crate) apart: Arc<Set>,
     pub(crate) synonyms: Phrases,
+    /// Single words that are replaced by a single word, by that one.
+    pub(crate) variants: Map<Vec<Box<str>>>,
     pub(crate) boosters: Set,
     /// Words whose capitals carry meaning, and whether they do at the beginning of a sentence.
     pub(crate) cased: Arc<Map<bool>>,
@@ -244,6 +246,13 @@ impl WordLists {
             }
         }
         self.listed = listed;
+        let mut variants = Map::<Vec<Box<str>>>::default();
+        for Phrase { from, to, .. } in self.synonyms.values().flatten() {
+            if let ([from], [to]) = (&from[..], &to[..]) {
+                variants.entry(to.clone()).or_default().push(from.clone());
+            }
+        }
+        self.variants = variants;
     }
 
     /// Whether a word may be in one of the lists: false is certain.
@@ -273,6 +282,7 @@ impl WordLists {
             compounds: Arc::default(),
             apart: Arc::default(),
             synonyms: Map::default(),
+            variants: Map::default(),
             boosters: Set::default(),
             cased: Arc::default(),
             foreign: Arc::new(words(FOREIGN).map(Box::from).collect()),

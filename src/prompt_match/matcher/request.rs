@@ -1,13 +1,10 @@
 //! What people write around a prompt to ask for it, at its beginning and at its end.
 
 use super::lists::{WordLists, class};
-use super::token::{Break, Piece};
+use super::token::{Break, Kind, Piece, Token};
+use super::verbs;
 use super::words::is_in;
 
-/// A request without "me" or an image in it: "draw a cat". The others need one, as "make" and "show" begin captions, too.
-const ASKS: &str = " generate create draw render produce imagine visualize ";
-const ASKS_ME: &str =
-    " make show give design build paint sketch illustrate do get send find prepare compose write provide ";
 const IMAGE: &str = " image picture pic img visual graphic ";
 const DESCRIBES: &str = " beautiful nice good great detailed new single simple realistic clear ";
 
@@ -16,6 +13,8 @@ struct Reader<'a> {
     pieces: &'a [Piece],
     at: usize,
     lists: &'a WordLists,
+    /// Before which pieces an article stood.
+    articles: u32,
 }
 
 impl<'a> Reader<'a> {
@@ -49,16 +48,18 @@ impl<'a> Reader<'a> {
         self.at += usize::from(self.is_break(0).is_some());
     }
 
-    /// "Hi there, please".
+    /// "Hi there, please": whether it was polite. A greeting alone asks for nothing.
     fn greeting(&mut self) -> bool {
         let start = self.at;
         if self.skip(" hi hello hey greetings ") {
             self.skip(" there everyone team ");
+            if self.is_break(0).is_none() {
+                // "Hello Kitty".
+                self.at = start;
+            }
             self.skip_break();
         }
-        let greeted = self.at > start;
-        let polite = self.please();
-        greeted || polite
+        self.please()
     }
 
     fn please(&mut self) -> bool {
@@ -89,20 +90,22 @@ impl<'a> Reader<'a> {
             return Some(true);
         }
         let asks = if self.skip(" i'd we'd ") {
-            self.skip(" like love ")
+            self.skip(" like love want ")
         } else if self.skip(" i'm ") || self.all(&["i", "am"]) || self.skip(" we're ") {
             self.all(&["looking", "for"])
         } else if self.skip(" i we ") {
-            self.skip(" would ");
+            let would = self.skip(" would ");
             self.skip(" really ");
-            self.skip(" like love want need wish require ")
+            would && self.skip(" like love ") || self.skip(" want need require ")
         } else {
             return None;
         };
         if !asks {
             return None;
         }
-        self.skip(" you ");
+        if self.word(0) == "you" && self.word(1) == "to" {
+            self.at += 1;
+        }
         let verb = self.skip(" to ");
         if verb && self.skip(" see have get ") {
             return Some(false);
@@ -170,10 +173,20 @@ impl<'a> Reader<'a> {
     fn thing_follows(&self) -> bool {
         match self.pieces.get(self.at) {
             Some(Piece::Token(token)) => {
-                self.lists.class_of(token) & (class::RELATION | class::NEGATION) == 0 || token.is_word("left")
+                self.lists.class_of(token) & (class::RELATION | class::NEGATION | class::PRONOUN) == 0
             }
             _ => false,
         }
+    }
+
+    /// Whether a thing follows: it has an article, a number, a colour or a medium. "I want you", "draw poker" have none.
+    fn thing_is_named(&self) -> bool {
+        let qualities = class::COLOR | class::MATERIAL | class::SIZE;
+        let quality = |token: &Token| token.kind == Kind::Number || self.lists.class_of(token) & qualities != 0;
+        let first = self.pieces.get(self.at);
+        self.articles >> self.at.min(31) & 1 == 1
+            || matches!(first, Some(Piece::Token(token)) if quality(token))
+            || self.medium()
     }
 
     fn request(&mut self) -> bool {
@@ -183,19 +196,19 @@ impl<'a> Reader<'a> {
         if wish.is_none() {
             self.at = start;
         }
-        self.please();
+        let polite = self.please() || polite;
         let asked = polite || wish.is_some();
         let before = self.at;
-        let free = self.skip(ASKS);
-        let bound = !free && self.skip(ASKS_ME);
-        if free || bound {
+        let verb = self.word(0);
+        if verbs::is_request(verb) {
+            self.at += 1;
             let me = self.skip(" me us ") | (self.all(&["for", "me"]) || self.all(&["for", "us"]));
+            let asks = asked || me || verbs::asks(verb) || verbs::asks_for_a_thing(verb) && self.thing_is_named();
             // "Make me a picture of", "draw this:".
-            if self.described() || self.image(true) || self.thing_follows() && (free || me || asked || self.medium()) {
+            if self.described() || self.image(true) || self.thing_follows() && (asks || self.medium()) {
                 return true;
             }
             self.at = before;
-            return asked && wish != Some(true);
         }
         if self.image(false) {
             return true;
@@ -208,13 +221,13 @@ impl<'a> Reader<'a> {
                 return true;
             }
         }
-        asked && wish != Some(true)
+        asked && wish != Some(true) && self.thing_is_named()
     }
 }
 
 /// How many pieces at the beginning ask for a picture, if a prompt is left behind them.
-pub(crate) fn at_beginning(pieces: &[Piece], lists: &WordLists) -> usize {
-    let mut reader = Reader { pieces, at: 0, lists };
+pub(crate) fn at_beginning(pieces: &[Piece], articles: u32, lists: &WordLists) -> usize {
+    let mut reader = Reader { pieces, at: 0, lists, articles };
     let asks = reader.request();
     reader.skip_break();
     let leaves = pieces.get(reader.at..).is_some_and(|rest| rest.iter().any(|piece| matches!(piece, Piece::Token(_))));

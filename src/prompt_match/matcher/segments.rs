@@ -91,7 +91,11 @@ pub(crate) fn arrange(segments: &[Segment], lists: &WordLists) -> Arranged {
         if pinned && let Some(class) = whole.get_mut(at) {
             *class = None;
         }
-        let leans = whole.get(at) == Some(&None) && at > 0 && begins_with_relation(segment, lists);
+        // "No text, watermark": whether there is one, only the order tells.
+        let absent = whole.get(at) == Some(&None)
+            && segment.tokens.len() <= 3
+            && segment.tokens.last().is_some_and(|token| lists.class_of(token) & class::ABSENT != 0);
+        let leans = absent || whole.get(at) == Some(&None) && at > 0 && begins_with_relation(segment, lists);
         if leans && let Some(class) = before.and_then(|before| whole.get_mut(before)) {
             *class = None;
         }
@@ -209,7 +213,7 @@ fn is_verb(tokens: &[Token], lists: &WordLists) -> bool {
 
 /// Whether a segment says for itself where its thing is, and leans on no neighbour.
 fn says_where(segment: &Segment, lists: &WordLists) -> bool {
-    const LEANS: &str = " around behind nearby alongside above below beside underneath under inside outside opposite next between after before ";
+    const LEANS: &str = " around behind nearby alongside above below beside underneath under inside outside opposite next between after before top bottom front back ";
     let tokens = &segment.tokens[..];
     let relation =
         tokens.iter().skip(1).any(|token| lists.class_of(token) & class::RELATION != 0 && !token.is_word("and"));

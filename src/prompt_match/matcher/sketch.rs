@@ -90,7 +90,7 @@ pub(crate) fn sketch<'a>(segments: impl Iterator<Item = &'a Vec<Token>> + Clone)
             spaced.extend_from_slice(text);
             spaced.push(b' ');
             if short {
-                text.iter().for_each(|letter| counts.add(xxh3_64_with_seed(&[*letter], GRAM), 1));
+                text.iter().for_each(|letter| counts.add(xxh3_64_with_seed(&[*letter], GRAM), 2));
             }
             for length in [2, 3] {
                 spaced.windows(length).for_each(|part| counts.add(xxh3_64_with_seed(part, GRAM), 1));

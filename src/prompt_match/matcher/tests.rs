@@ -168,6 +168,7 @@ fn guards_find_what_an_embedding_does_not() {
     assert_eq!(guard("a red car and a blue bus", "a blue car and a red bus"), Some(DiffersWhy::Binding));
     assert_eq!(guard("a dog chasing a cat", "a cat chasing a dog"), Some(DiffersWhy::Order));
     assert_eq!(guard("two dogs", "three dogs"), Some(DiffersWhy::Number));
+    assert_eq!(guard("a dog in a garden", "dogs in a garden"), Some(DiffersWhy::Plural));
     assert_eq!(guard("a man with a hat", "a man without a hat"), Some(DiffersWhy::Negation));
     assert_eq!(guard("an oil painting of a fox", "a photo of a fox"), Some(DiffersWhy::Style));
 }

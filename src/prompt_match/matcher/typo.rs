@@ -56,11 +56,11 @@ pub(crate) fn slip(
     if sound && !is_another(wrong, right_word, qualifies, lists) { Ok(slip) } else { Err(DiffersWhy::Word) }
 }
 
-/// Whether anybody means the word when it is written small: names are not counted, as `never` and the caller look at those.
+/// Whether anybody means the word: the vocabulary, its names included, or one of the lists.
 fn knows(token: &Token, lists: &WordLists) -> bool {
     let word = token.text.as_str();
-    let spelled = lists.classes.contains_key(word) || lists.synonyms.contains_key(word);
-    vocabulary::flags(word) & vocabulary::KNOWN != 0 || spelled
+    vocabulary::flags(word) != 0
+        || lists.may_list(word) && (lists.classes.contains_key(word) || lists.synonyms.contains_key(word))
 }
 
 /// Why a token is never a slip, nor what one was meant for.
@@ -242,6 +242,10 @@ fn is_quality(word: &str) -> bool {
 /// another of the same list, however fingers slip. A colour, a material, a size, a side: the wrong one is another picture.
 fn is_another(wrong: &str, taken_for: &str, qualifies: bool, lists: &WordLists) -> bool {
     let slipped = edit_between(wrong.as_bytes(), taken_for.as_bytes());
+    // There are more words than a vocabulary has: a mecha is no mocha. Hands slip otherwise.
+    if slipped > Edit::Beside {
+        return true;
+    }
     let taken = vocabulary::flags(taken_for);
     let common = if taken & vocabulary::BASIC == 0 { vocabulary::COMMON } else { vocabulary::BASIC };
     // Of two words from which fingers slip as easily, the one that is asked for far more often, and stood in the same prompt, is meant.
@@ -252,8 +256,18 @@ fn is_another(wrong: &str, taken_for: &str, qualifies: bool, lists: &WordLists) 
     let slots = class::COLOR | class::MATERIAL | class::SIZE | class::RELATION | class::NEGATION;
     let slot = lists.class(taken_for) & slots;
     let quality = qualifies && slot & (class::COLOR | class::MATERIAL | class::SIZE) != 0;
+    // Where one letter is wrong, any other may have been meant in its place: a "plabe" is a plane or a plate.
+    let same = wrong.bytes().zip(taken_for.bytes()).take_while(|(a, b)| a == b).count();
+    let replaces = wrong.len() == taken_for.len() && wrong.get(same + 1..) == taken_for.get(same + 1..);
+    let is_wrong_letter = |word: &str| {
+        replaces
+            && word.len() == wrong.len()
+            && word.get(..same) == wrong.get(..same)
+            && word.get(same + 1..) == wrong.get(same + 1..)
+    };
     neighbours(wrong.as_bytes(), &mut |word, edit| {
         let Ok(word) = std::str::from_utf8(word) else { return false };
+        let edit = if is_wrong_letter(word) { edit.min(slipped) } else { edit };
         let counts = edit <= slipped || slot != 0 && edit <= Edit::Vowel;
         if !counts || word == taken_for || !lists.may_list(word) && vocabulary::flags(word) & common == 0 {
             return false;

@@ -26,8 +26,8 @@ pub(crate) const NOUN: u16 = 0x20;
 
 const PACKED: &[u8] = include_bytes!("lists/vocabulary.txt.gz");
 
-/// By the upper half of each word's hash, so that a look-up reads two places: a typo asks for some 600 words. Two of 124,313
-/// words share 48 bits of a hash in one of 36,000 builds, and then one would have the other's flags.
+/// By the upper half of each word's hash, so that a look-up reads two places: a typo asks for some 600 words. Two of 136,382
+/// words share 48 bits of a hash in one of some 20,000 builds, and then one would have the other's flags.
 struct Table {
     /// Where the words begin whose hash begins with these 16 bits.
     starts: Vec<u32>,

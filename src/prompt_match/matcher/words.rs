@@ -6,11 +6,16 @@ use super::numbers;
 use super::token::{Break, Kind, Piece, Token};
 use super::vocabulary;
 
-/// What a hyphen before one of these may be left out for: "leather-wrapped". A participle that is not here may have another
-/// subject without its hyphen ("a dog-chased cat"), and a "man-eating shark" never loses its own.
-const SECOND_PARTS: &str = " colored shaped sized covered wrapped framed lined filled lit topped inspired themed based tiled paneled \
-    trimmed carved woven built tinted textured studded painted made drawn crafted haired legged eyed faced sleeved headed footed handed winged \
-    tipped struck cooked baked roasted fried grilled savvy friendly up off out encrusted bound dressed drenched stricken rimmed top around cold tailed necked edged sided striped spotted wheeled pointed roofed walled toned style styled like free clear long high wide ";
+/// What a hyphen before one of these may be left out for: "long-haired". A participle that is not here may have another subject
+/// without its hyphen ("a dog-chased cat"), and a "man-eating shark" never loses its own.
+const SECOND_PARTS: &str = " colored shaped sized themed haired legged eyed faced sleeved headed footed handed winged tipped rimmed brimmed \
+    tailed necked edged sided striped spotted wheeled pointed roofed walled toned style styled stricken wide ";
+
+/// The same behind what does nothing by itself: "leather-wrapped", "hand-painted", and no "boy-painted wall".
+const DONE: &str = " covered wrapped framed lined filled lit topped tiled paneled trimmed carved woven built tinted textured studded painted made \
+    drawn crafted knit knitted written drenched capped encrusted bound coated dusted ";
+const BY_NOTHING: &str = " hand snow ice ivy moss tree flower dust mud sand candle sun moon back rain gift palm star plant vine fog cloud water \
+    jewel fresh well half machine pre ";
 
 /// What a hyphen behind one of these may be left out for, unless a word in -ing follows.
 const FIRST_PARTS: &str = " high low wide full half semi multi ultra super hyper mid soft extra long short deep light dark golden close open ";
@@ -19,7 +24,7 @@ const FIRST_PARTS: &str = " high low wide full half semi multi ultra super hyper
 const UNITS: &str = " ml cl dl cm mm km kg mg oz lb lbs ft px gb tb mph kmh mp fps hz khz mhz ghz ";
 
 /// Behind one of these "a" is a letter.
-const LETTERED: &str =
+pub(crate) const LETTERED: &str =
     " letter letters vitamin grade plan type hepatitis class figure section option exhibit model note size ";
 
 pub(crate) fn is_in(list: &str, word: &str) -> bool {
@@ -32,7 +37,8 @@ pub(crate) fn is_in(list: &str, word: &str) -> bool {
 }
 
 /// All of it, but for what stands around the prompt.
-pub(crate) fn normalize(pieces: Vec<Piece>, lists: &WordLists, changes: &mut Vec<Change>) -> Vec<Piece> {
+/// Says before which of the pieces an article was dropped, as far as the first [`REQUEST`] of them.
+pub(crate) fn normalize(pieces: Vec<Piece>, lists: &WordLists, changes: &mut Vec<Change>) -> (Vec<Piece>, u32) {
     let mut out = Vec::with_capacity(pieces.len() + 8);
     for piece in pieces {
         match piece {
@@ -41,10 +47,13 @@ pub(crate) fn normalize(pieces: Vec<Piece>, lists: &WordLists, changes: &mut Vec
         }
     }
     let out = numbers::replace(out, changes);
-    let out = drop_articles(out, lists, changes);
+    let (out, articles) = drop_articles(out, lists, changes);
     let out = replace(out, &lists.compounds, changes);
-    replace(out, &lists.synonyms, changes)
+    (replace(out, &lists.synonyms, changes), articles)
 }
+
+/// In so many pieces a request for a picture is over.
+const REQUEST: usize = 32;
 
 /// One word: its hyphens, its unit, its spelling.
 fn word(token: Token, lists: &WordLists, changes: &mut Vec<Change>, out: &mut Vec<Piece>) {
@@ -129,13 +138,16 @@ fn splits(parts: &[&str], lists: &WordLists) -> bool {
         let flags = vocabulary::flags(part);
         flags & vocabulary::NOUN != 0 && flags & (vocabulary::VERB | vocabulary::ADJECTIVE) == 0
     };
+    let lifeless = is_in(BY_NOTHING, first) || lists.class(first) & (class::COLOR | class::MATERIAL) != 0;
     is_in(SECOND_PARTS, last)
+        || is_in(DONE, last) && lifeless
         || is_in(FIRST_PARTS, first) && !last.ends_with("ing")
         || noun(first) && noun(last) && !last.ends_with("ing") && !last.ends_with("ed") && !last.ends_with('s')
 }
 
 /// Drops "a", "an", "the" before a word; "is", "are" between two; "that is"; "there are" at the beginning of a segment.
-fn drop_articles(mut pieces: Vec<Piece>, lists: &WordLists, changes: &mut Vec<Change>) -> Vec<Piece> {
+fn drop_articles(mut pieces: Vec<Piece>, lists: &WordLists, changes: &mut Vec<Change>) -> (Vec<Piece>, u32) {
+    let mut articles = 0;
     let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
     let mut at = 0;
     while at < pieces.len() {
@@ -147,6 +159,8 @@ fn drop_articles(mut pieces: Vec<Piece>, lists: &WordLists, changes: &mut Vec<Ch
         if length == 0 {
             out.extend(pieces.get_mut(at).map(take));
             at += 1;
+        } else if out.len() < REQUEST {
+            articles |= 1 << out.len();
         }
         for piece in pieces.iter().skip(at).take(length) {
             if let Piece::Token(token) = piece {
@@ -155,7 +169,7 @@ fn drop_articles(mut pieces: Vec<Piece>, lists: &WordLists, changes: &mut Vec<Ch
         }
         at += length;
     }
-    out
+    (out, articles)
 }
 
 /// How many of the pieces at the beginning are dropped behind the word `before`, which is empty where a segment begins.
@@ -169,7 +183,8 @@ fn dropped(pieces: &[Piece], before: &str, lists: &WordLists) -> usize {
     };
     let be = next.is_word("is") || next.is_word("are");
     let drops = match token.as_word() {
-        Some("a") => !is_in(LETTERED, before) && !quality(),
+        // "A few" are some, "few" are hardly any.
+        Some("a") => !is_in(LETTERED, before) && !quality() && !next.is_word("few"),
         Some("an" | "the") => !quality(),
         Some("is" | "are") => !before.is_empty() && !matches!(before, "who" | "what" | "where" | "how"),
         Some("that" | "which" | "who") if be && !before.is_empty() => return 2,
@@ -237,10 +252,11 @@ pub(crate) fn before_quoted(pieces: Vec<Piece>, changes: &mut Vec<Change>) -> Ve
                 Piece::Token(token) => token.as_word(),
                 Piece::Break(_) => None,
             });
-            let last: Vec<&str> = last.take(2).collect();
+            // A sign that says, and a man who says, are not both read: who has a mouth keeps his verb.
+            let last: Vec<&str> = last.take(3).collect();
             let (length, to) = match last[..] {
-                ["says" | "reads", "that" | "which"] => (2, "reading"),
-                ["saying" | "says" | "reads", ..] => (1, "reading"),
+                ["says" | "reads", "that" | "which", bears] if is_in(BEARS, bears) => (2, "reading"),
+                ["saying" | "says" | "reads", bears, ..] if is_in(BEARS, bears) => (1, "reading"),
                 ["words" | "word", ..] => (1, "text"),
                 _ => (0, ""),
             };
@@ -256,184 +272,6 @@ pub(crate) fn before_quoted(pieces: Vec<Piece>, changes: &mut Vec<Change>) -> Ve
     out
 }
 
-/// How the capitals of a prompt are used.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Capitals {
-    /// At the beginning of sentences, and where they mean something.
-    Some,
-    /// In each word but the small ones, or in every letter: they say nothing.
-    All,
-}
-
-/// Words in lower case, but for capitals that mean something, and for text to render that nobody put into quotation marks.
-pub(crate) fn fold(pieces: Vec<Piece>, lists: &WordLists, names: &mut Vec<String>) -> Vec<Piece> {
-    let capitals = capitals(&pieces);
-    let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
-    let mut lettering = false;
-    let mut starts = true;
-    let mut before = String::new();
-    let mut pieces = pieces.into_iter().peekable();
-    while let Some(piece) = pieces.next() {
-        let token = match piece {
-            Piece::Token(token) if token.kind == Kind::Word => token,
-            other => {
-                lettering &= !matches!(other, Piece::Break(_));
-                starts |= matches!(other, Piece::Break(_));
-                if matches!(other, Piece::Break(Break::Sentence | Break::Line | Break::Colon)) {
-                    before.clear();
-                }
-                out.push(other);
-                continue;
-            }
-        };
-        if lettering {
-            out.push(Piece::Token(Token::new(Kind::Lettering, token.text)));
-            continue;
-        }
-        let article_fits = matches!(pieces.peek(), Some(Piece::Token(next)) if next.kind == Kind::Word);
-        let folded = fold_word(token, capitals, starts, (&before, article_fits), lists, names);
-        starts = false;
-        if may_precede_text(&folded.text)
-            && let Some(Piece::Token(next)) = pieces.peek()
-            && next.kind == Kind::Word
-        {
-            lettering = starts_lettering(&before, &folded.text, &next.text.to_lowercase(), lists);
-        }
-        before.clone_from(&folded.text);
-        out.push(Piece::Token(folded));
-    }
-    out
-}
-
-fn capitals(pieces: &[Piece]) -> Capitals {
-    let (mut words, mut content, mut title, mut upper, mut small) = (0, 0, 0, 0, false);
-    for piece in pieces {
-        let Piece::Token(token) = piece else { continue };
-        let Some(first) = token.text.chars().find(|c| c.is_alphabetic()).filter(|_| token.kind == Kind::Word) else {
-            continue;
-        };
-        words += 1;
-        if first.is_lowercase() && !is_small(&token.text) {
-            return Capitals::Some;
-        }
-        upper += usize::from(!token.text.chars().any(char::is_lowercase));
-        if is_small(&token.text.to_lowercase()) {
-            small |= first.is_uppercase() && words > 1;
-        } else {
-            content += 1;
-            title += usize::from(first.is_uppercase());
-        }
-    }
-    let all = words >= 3 && upper == words || title == content && (content >= 3 || small && content >= 2);
-    if all { Capitals::All } else { Capitals::Some }
-}
-
-/// Words that have no capital in a title.
-fn is_small(word: &str) -> bool {
-    matches!(
-        word,
-        "a" | "an"
-            | "the"
-            | "of"
-            | "on"
-            | "in"
-            | "and"
-            | "with"
-            | "by"
-            | "at"
-            | "to"
-            | "from"
-            | "for"
-            | "is"
-            | "are"
-            | "or"
-            | "as"
-            | "into"
-            | "over"
-            | "under"
-            | "near"
-            | "its"
-            | "his"
-            | "her"
-            | "it"
-            | "that"
-            | "next"
-    )
-}
-
-fn fold_word(
-    token: Token,
-    capitals: Capitals,
-    starts: bool,
-    (before, article_fits): (&str, bool),
-    lists: &WordLists,
-    names: &mut Vec<String>,
-) -> Token {
-    if !token.text.chars().any(char::is_uppercase) {
-        return token;
-    }
-    let lower = token.text.to_lowercase();
-    if capitals == Capitals::All {
-        return Token::new(Kind::Word, lower);
-    }
-    let stem = token.text.split(['\'', '-']).next().unwrap_or_default();
-    let listed = lists.cased.get(stem).copied();
-    // "Grade A", "an A in red". Before any other word an "A" is an article.
-    let letter = token.text.chars().count() == 1
-        && token.text != "I"
-        && !starts
-        && (token.text != "A" || !article_fits || is_in(LETTERED, before) || is_in(" a an the ", before));
-    let both = vocabulary::KNOWN | vocabulary::NAME;
-    let name = !starts && vocabulary::flags(&stem.to_lowercase()) & both == both;
-    if letter || listed == Some(true) || listed.is_some() && !starts || name {
-        return Token::new(Kind::Name, token.text);
-    }
-    let only_name = vocabulary::flags(&lower) & both == vocabulary::NAME;
-    if !starts || only_name {
-        names.push(lower.clone());
-    }
-    Token::new(Kind::Word, lower)
-}
-
-/// The words that [`starts_lettering`] asks for.
-fn may_precede_text(word: &str) -> bool {
-    says(word) || names_text(word) || word == "reading"
-}
-
-fn says(word: &str) -> bool {
-    matches!(
-        word,
-        "says" | "saying" | "titled" | "captioned" | "labeled" | "labelled" | "spells" | "spelling" | "reads"
-    )
-}
-
-fn names_text(word: &str) -> bool {
-    matches!(
-        word,
-        "word"
-            | "words"
-            | "text"
-            | "letter"
-            | "letters"
-            | "phrase"
-            | "slogan"
-            | "caption"
-            | "lettering"
-            | "message"
-            | "title"
-    )
-}
-
-/// Whether what follows a word is to be rendered: "a sign that says Open".
-fn starts_lettering(before: &str, word: &str, next: &str, lists: &WordLists) -> bool {
-    const BEARS: &str = " sign signs banner poster label text shirt billboard plaque card caption letters words board ";
-    const NO_TEXT: &str = " a an the on in at by to from his her their its and under while books with of is are that which about for it or \
-        across above below saying reading reads says written near around inside visible ";
-    if is_in(NO_TEXT, next) || is_in(" no without any ", before) {
-        return false;
-    }
-    let class = lists.class(next);
-    says(word)
-        || word == "reading" && is_in(BEARS, before)
-        || names_text(word) && class & (class::RELATION | class::NEGATION) == 0
-}
+/// What can be read.
+pub(crate) const BEARS: &str = " sign signs banner banners poster posters label labels text shirt shirts billboard plaque card cards caption letters words \
+    board sticker stickers signboard placard placards neon cover logo t-shirt tag note book screen display inscription graffiti writing ";
