@@ -51,7 +51,10 @@ pub(crate) fn fold(pieces: Vec<Piece>, lists: &WordLists, names: &mut Vec<String
             && let Some(Piece::Token(next)) = pieces.peek()
             && next.kind == Kind::Word
         {
-            lettering = starts_lettering(&before, &folded.text, &next.text.to_lowercase(), lists);
+            // "The title The Cat": a capital that nothing else asks for begins what is written.
+            let capital =
+                capitals == Capitals::Some && next.text.starts_with(char::is_uppercase) && folded.text != "reading";
+            lettering = capital || starts_lettering(&before, &folded.text, &next.text.to_lowercase(), lists);
         }
         before.clone_from(&folded.text);
         out.push(Piece::Token(folded));

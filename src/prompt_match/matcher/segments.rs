@@ -86,8 +86,9 @@ pub(crate) fn arrange(segments: &[Segment], lists: &WordLists) -> Arranged {
     for at in 0..segments.len() {
         let Some(segment) = segments.get(at) else { continue };
         let before = at.checked_sub(1);
-        // What a label says, and what the next segment leans on, stays where it is.
-        let pinned = segment.label || before.is_some_and(|before| segments.get(before).is_some_and(|it| it.label));
+        // What a label or a lone quality says, and what the next segment leans on, stays where it is.
+        let pinned = segment.label
+            || before.and_then(|before| segments.get(before)).is_some_and(|it| it.label || is_open(it, lists));
         if pinned && let Some(class) = whole.get_mut(at) {
             *class = None;
         }
@@ -110,7 +111,8 @@ pub(crate) fn arrange(segments: &[Segment], lists: &WordLists) -> Arranged {
     let mut arranged = Arranged { scene: Vec::new(), whole };
     arranged.whole.sort_by(|a, b| tokens(a).cmp(&tokens(b)));
     let mut rest = scene.iter().skip(1).filter_map(|at| segments.get(*at));
-    let placed = labels == 0 && rest.all(|segment| says_where(segment, lists));
+    let open = scene.first().and_then(|at| segments.get(*at)).is_some_and(|first| is_open(first, lists));
+    let placed = labels == 0 && !open && rest.all(|segment| says_where(segment, lists));
     if placed && let Some((_, rest)) = scene.split_first_mut() {
         rest.sort_by(|a, b| tokens(a).cmp(&tokens(b)));
     }
@@ -147,7 +149,8 @@ fn whole_picture(segment: &Segment, lists: &WordLists) -> Option<u32> {
     }
     let second = tokens.get(1).and_then(Token::as_word).unwrap_or_default();
     if is_in(" viewed shot photographed taken captured ", &first.text) && second == "from" {
-        return tokens.get(2..).is_some_and(|rest| rest.len() <= 3).then_some(VIEW);
+        // Who is seen from behind has a front, and may be one of two.
+        return matches!(tokens, [_, _, from] if is_in(" above below overhead afar far ", &from.text)).then_some(VIEW);
     }
     if class == 0 {
         return None;
@@ -183,11 +186,19 @@ fn begins_with_relation(segment: &Segment, lists: &WordLists) -> bool {
 
 /// Whether a segment begins with what its neighbour does: "eats", "holding", "covered in".
 fn is_verb(tokens: &[Token], lists: &WordLists) -> bool {
+    /// Participles without -ed: "made of wood".
+    const IRREGULAR: &str = " made built held worn seen shot taken drawn written lit sat stood hung torn broken cut bent bound blown caught \
+        dug driven eaten fed flown found frozen grown hidden hit hurt kept known laid led left lost met put read ridden risen sent set shown \
+        shut spread spun split stuck sunk swept swollen thrown tied told upset won woven wound wrung been done gone given begun ran run \
+        sits stands lies held sewn sown strewn slung stung struck swung born borne cast chosen clad fallen forgotten fought ";
     const HOLDING: &str = " holding wearing carrying riding eating drinking playing pulling pushing reading watching using making facing showing \
         driving throwing catching hugging kissing feeding chasing following leading leaving touching cutting ";
     const NOUNS: &str = " lighting painting morning evening ceiling building clothing wedding swimming living dining string king ring \
         wing spring earring drawing rendering engraving etching greeting clearing railing awning paving flooring shopping wrapping packaging ";
     let Some(word) = tokens.first().and_then(Token::as_word) else { return false };
+    if is_in(IRREGULAR, word) {
+        return next_relates(tokens, lists);
+    }
     let flags = vocabulary::flags(word);
     let verb = |word: &str| vocabulary::flags(word) & vocabulary::VERB != 0;
     let next = tokens.get(1).and_then(Token::as_word);
@@ -209,6 +220,22 @@ fn is_verb(tokens: &[Token], lists: &WordLists) -> bool {
     }
     // "Drops of water".
     next != Some("of") && (word.strip_suffix('s').is_some_and(verb) || word.strip_suffix("es").is_some_and(verb))
+}
+
+/// Whether a segment names qualities alone, whose thing follows behind the comma: "a red, round table". What is said of the whole
+/// picture, as "minimalist" is, has a line of its own.
+fn is_open(segment: &Segment, lists: &WordLists) -> bool {
+    segment.tokens.iter().all(|token| {
+        let class = lists.class_of(token);
+        let quality = class & (class::COLOR | class::MATERIAL | class::SIZE) != 0;
+        let adjective = token.as_word().is_some_and(|word| vocabulary::flags(word) & vocabulary::ADJECTIVE != 0);
+        token.kind == Kind::Number || class >> class::WIDE == 0 && (quality || adjective)
+    })
+}
+
+/// Whether nothing, or a relation, follows the first word.
+fn next_relates(tokens: &[Token], lists: &WordLists) -> bool {
+    tokens.get(1).is_none_or(|next| lists.class_of(next) & class::RELATION != 0)
 }
 
 /// Whether a segment says for itself where its thing is, and leans on no neighbour.
