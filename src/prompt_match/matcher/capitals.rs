@@ -130,6 +130,9 @@ fn fold_word(
     lists: &WordLists,
     names: &mut Vec<String>,
 ) -> Token {
+    if token.text.contains("://") {
+        return Token::new(Kind::Literal, token.text);
+    }
     if !token.text.chars().any(char::is_uppercase) {
         return token;
     }

@@ -23,6 +23,9 @@ pub fn guards(a: &CanonicalPrompt, b: &CanonicalPrompt, lists: &WordLists) -> Op
         .or_else(|| (!same_order(&left, &right, lists)).then_some(DiffersWhy::Order))
 }
 
+/// Words are counted in each other's prompt, which is quadratic: longer ones have to be equal.
+const MOST_COUNTED: usize = 512;
+
 /// All tokens in the order in which they are compared.
 pub(crate) fn tokens(prompt: &CanonicalPrompt) -> Vec<&Token> {
     prompt.tokens().flatten().collect()
@@ -62,6 +65,10 @@ pub(crate) fn slots(left: &[&Token], right: &[&Token], lists: &WordLists) -> Opt
 /// Whether one names a thing of which the other names several, among the first few words that only one of them has.
 fn plurals(left: &[&Token], right: &[&Token]) -> bool {
     const LOOKED_AT: usize = 64;
+    // So many words have to be the same in the same order: `same_order`.
+    if left.len().min(right.len()) > MOST_COUNTED {
+        return false;
+    }
     let words = |of: &[&Token], other: &[&Token]| -> Vec<String> {
         let only = of.iter().filter(|token| token.kind == Kind::Word && !other.contains(token));
         only.take(LOOKED_AT).map(|token| token.text.clone()).collect()
@@ -101,9 +108,9 @@ fn same_order(left: &[&Token], right: &[&Token], lists: &WordLists) -> bool {
     let shared = |of: &[Token], other: &[Token]| -> Vec<Token> {
         let count = |tokens: &[Token], token: &Token| tokens.iter().filter(|it| *it == token).count();
         // Prompts of more words than these are compared by the words that stand once in each, as counting is quadratic.
-        let bounded = of.len().min(other.len()) <= 512;
+        let bounded = of.len().min(other.len()) <= MOST_COUNTED;
         of.iter().filter(|token| bounded && count(other, token) == count(of, token)).cloned().collect()
     };
     let (left_shared, right_shared) = (shared(&left, &right), shared(&right, &left));
-    if left.len().min(right.len()) > 512 { left == right } else { left_shared == right_shared }
+    if left.len().min(right.len()) > MOST_COUNTED { left == right } else { left_shared == right_shared }
 }

@@ -11,6 +11,9 @@ const ABBREVIATIONS: [&str; 14] =
 /// How long a tag such as `<lora:name:0.8>` may be.
 const TAG: usize = 100;
 
+/// How long a text between single quotation marks may be. Without a bound, each of many apostrophes would be looked for to the end.
+const SINGLE_QUOTED: usize = 500;
+
 /// Takes a prompt apart.
 pub(crate) fn lex(text: &str) -> Vec<Piece> {
     let letters: Vec<char> = text.chars().collect();
@@ -188,7 +191,7 @@ impl Lexer<'_> {
         if behind_word && open != '\u{2018}' || first.is_whitespace() || first.is_ascii_digit() {
             return None;
         }
-        let close = (self.at + 1..self.letters.len()).find(|at| {
+        let close = (self.at + 1..self.letters.len()).take(SINGLE_QUOTED).find(|at| {
             let is_close = self.letters.get(*at).is_some_and(|c| is_apostrophe(*c));
             let after = self.letters.get(at + 1).is_some_and(|c| is_letter(*c));
             let before = self.letters.get(at - 1).is_some_and(|c| c.is_whitespace());

@@ -66,6 +66,7 @@ pub(crate) mod class {
     pub(crate) const PRONOUN: u32 = 1 << 6;
     pub(crate) const BRAND: u32 = 1 << 7;
     pub(crate) const ABSENT: u32 = 1 << 8;
+    pub(crate) const MODERN: u32 = 1 << 9;
     pub(crate) const WIDE: u32 = 12;
 }
 
@@ -144,7 +145,7 @@ const BOOSTERS: &str = include_str!("lists/boosters.txt");
 const CASED: &str = include_str!("lists/cased.txt");
 const FOREIGN: &str = include_str!("lists/foreign.txt");
 const WIDE: &str = include_str!("lists/wide.txt");
-const CLASSES: [(&str, u32); 9] = [
+const CLASSES: [(&str, u32); 10] = [
     (include_str!("lists/colors.txt"), class::COLOR),
     (include_str!("lists/materials.txt"), class::MATERIAL),
     (include_str!("lists/sizes.txt"), class::SIZE),
@@ -154,6 +155,7 @@ const CLASSES: [(&str, u32); 9] = [
     (include_str!("lists/pronouns.txt"), class::PRONOUN),
     (include_str!("lists/brands.txt"), class::BRAND),
     (include_str!("lists/absent.txt"), class::ABSENT),
+    (include_str!("lists/modern.txt"), class::MODERN),
 ];
 
 static BUILTIN: LazyLock<Arc<WordLists>> = LazyLock::new(|| Arc::new(WordLists::build()));
