@@ -3,7 +3,8 @@
 use super::read;
 
 /// Each with what differs from it by a capital, an order or a small word, and is nothing that Easel may decide.
-const PROMPTS: [(&str, &str, &str); 24] = [
+const PROMPTS: [(&str, &str, &str); 25] = [
+    ("Spanish in words that English has", "un animal rural, un actor grave", "un Animal rural, un actor grave"),
     ("German", "eine rote Katze auf dem Sofa", "eine rote katze auf dem sofa"),
     ("German with English words", "die Sofa, die Frau mit Hut", "Sofa, die Frau mit Hut"),
     ("French", "un chat sans chapeau sur la table", "un chat chapeau sur la table"),
