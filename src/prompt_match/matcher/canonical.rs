@@ -199,7 +199,7 @@ impl CanonicalPrompt {
         places.filter_map(|at| self.segments.get(*at)).map(|segment| &segment.tokens)
     }
 
-    /// Where to look for prompts that may be the same: [`distance`](crate::distance) of two.
+    /// Where to look for prompts that may be the same: [`distance`](crate::distance()) of two.
     pub fn sketch(&self) -> Sketch {
         sketch::sketch(self.tokens())
     }

@@ -95,7 +95,12 @@ pub fn compare(a: &CanonicalPrompt, b: &CanonicalPrompt, lists: &WordLists) -> C
     let words: usize = left.iter().map(|segment| segment.tokens.len()).sum();
     let few = explained.len() == 1 || explained.len() == EXPLAINED && words >= SECOND_SLIP;
     if few {
-        let (a_fixed, b_fixed) = (a.with_segments(left, lists), b.with_segments(right, lists));
+        // Only what was put right has to be read again.
+        let fixed = |prompt: &CanonicalPrompt, segments: Vec<Segment>| {
+            if segments == prompt.segments { None } else { Some(prompt.with_segments(segments, lists)) }
+        };
+        let (left, right) = (fixed(a, left), fixed(b, right));
+        let (a_fixed, b_fixed) = (left.as_ref().unwrap_or(a), right.as_ref().unwrap_or(b));
         // The guards have nothing left to find in equal bytes: what they guard was looked at where it was explained.
         if a_fixed.canonical_bytes() == b_fixed.canonical_bytes() {
             explained.extend(worded(a, b));

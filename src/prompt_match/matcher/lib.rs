@@ -1,7 +1,7 @@
 //! Whether two prompts mean the same picture, without a model.
 //!
-//! [`canonical`] reads a prompt into a form whose bytes are equal for the same picture in other words. [`CanonicalPrompt::sketch`]
-//! says where to look for what is almost equal, and [`compare`] tells what two prompts differ in and whether all of it is explained:
+//! [`canonical()`] reads a prompt into a form whose bytes are equal for the same picture in other words. [`CanonicalPrompt::sketch`]
+//! says where to look for what is almost equal, and [`compare()`] tells what two prompts differ in and whether all of it is explained:
 //! a slip of the fingers, or a pair that somebody approved. No similarity, however high, is a reason: "a red bench and a green car" is
 //! closer to "a green bench and a red car" than most people's wordings of one picture are to each other.
 //!

@@ -48,7 +48,7 @@ pub struct MoreWords {
     pub brands: Vec<String>,
     /// Colours: likewise.
     pub colors: Vec<String>,
-    /// Pairs that a judge approved. They act in [`compare`](crate::compare) alone.
+    /// Pairs that a judge approved. They act in [`compare`](crate::compare()) alone.
     pub learned: Vec<(String, String)>,
 }
 

@@ -8,7 +8,7 @@ use super::token::Token;
 /// 256 bits, of which prompts with much in common share most.
 pub type Sketch = [u64; 4];
 
-/// How far apart two sketches may be for [`compare`](crate::compare) to be asked.
+/// How far apart two sketches may be for [`compare`](crate::compare()) to be asked.
 ///
 /// Of two prompts at an angle a, each bit differs with the chance a / pi: at 64 of 256 bits the cosine is 0.71. A typo in a prompt of
 /// four words is 45 to 60 apart and in one of twenty 12 to 30; `cargo bench --bench near -- --replay` prints what is lost by it.
