@@ -152,7 +152,9 @@ fn whole_picture(segment: &Segment, lists: &WordLists) -> Option<u32> {
         // Who is seen from behind has a front, and may be one of two.
         return matches!(tokens, [_, _, from] if is_in(" above below overhead afar far ", &from.text)).then_some(VIEW);
     }
-    if class == 0 {
+    // One painting among other things is one of them.
+    let counted = first.kind == Kind::Number && first.text.bytes().all(|byte| byte.is_ascii_digit());
+    if class == 0 || counted {
         return None;
     }
     let body = if is_in(" in at with under during by against on ", &first.text) { tokens.get(1..)? } else { tokens };
@@ -229,7 +231,8 @@ fn is_open(segment: &Segment, lists: &WordLists) -> bool {
         let class = lists.class_of(token);
         let quality = class & (class::COLOR | class::MATERIAL | class::SIZE) != 0;
         let adjective = token.as_word().is_some_and(|word| vocabulary::flags(word) & vocabulary::ADJECTIVE != 0);
-        token.kind == Kind::Number || class >> class::WIDE == 0 && (quality || adjective)
+        let article = matches!(token.as_word(), Some("a" | "an" | "the"));
+        token.kind == Kind::Number || article || class >> class::WIDE == 0 && (quality || adjective)
     })
 }
 
