@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use crate::canonical::writer::{Digest, FieldWriter};
+use crate::canonical::writer::{Digest, FieldWriter, read_field};
 use crate::request::ImageRequest;
 
 pub mod config_digest;
@@ -21,12 +21,14 @@ pub mod request_digest;
 mod writer;
 
 /// Layout version of the bytes; a change here makes old entries unreachable instead of wrong.
-const LAYOUT: u8 = 2;
+const LAYOUT: u8 = 3;
 
 /// A request's meaning in bytes, and their hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canonical {
     bytes: Box<[u8]>,
+    /// Where in them the prompt begins.
+    hard: usize,
     key: u128,
     seeded: bool,
 }
@@ -54,8 +56,17 @@ impl Canonical {
         bytes.field(pinned);
         bytes.request(request);
         rules.iter().for_each(|digest| bytes.0.extend_from_slice(digest));
-        let key = xxh3_128_with_seed(&bytes.0, seed);
-        Canonical { bytes: bytes.0.into_boxed_slice(), key, seeded: request.seed.is_some() }
+        // Last, so that what two requests with other words must have in common is the beginning of both forms.
+        let hard = bytes.0.len();
+        bytes.0.extend_from_slice(normalise(&request.prompt).as_bytes());
+        let key = Canonical::key_of(&bytes.0, seed);
+        Canonical { bytes: bytes.0.into_boxed_slice(), hard, key, seeded: request.seed.is_some() }
+    }
+
+    /// The same form found under another key, as if the hash were a bad one.
+    #[cfg(test)]
+    pub fn colliding(self, key: u128) -> Canonical {
+        Canonical { key, ..self }
     }
 
     /// The whole canonical form, to be compared on every hit.
@@ -63,18 +74,37 @@ impl Canonical {
         &self.bytes
     }
 
-    /// Whether a canonical form is a request of this tenant's.
-    pub fn is_of(bytes: &[u8], tenant: &str) -> bool {
-        let mut begin = FieldWriter(vec![LAYOUT]);
-        begin.field(Some(tenant));
-        // Fields carry their length, so that no tenant's name is the beginning of another's.
-        bytes.starts_with(&begin.0)
+    /// What must be the same for a picture to be right, whatever is said of the prompt.
+    pub fn hard_key(&self) -> &[u8] {
+        &self.bytes[..self.hard]
+    }
+
+    /// The prompt within a form whose hard key is as long as this one's. `None` where the hard key is another.
+    pub fn prompt_under<'b>(&self, bytes: &'b [u8]) -> Option<&'b str> {
+        std::str::from_utf8(bytes.strip_prefix(self.hard_key())?).ok()
+    }
+
+    /// The prompt, in Unicode NFC.
+    pub fn prompt(&self) -> &str {
+        self.prompt_under(&self.bytes).unwrap_or_default()
+    }
+
+    /// The tenant and the route of a canonical form.
+    pub fn owners(bytes: &[u8]) -> Option<(&str, &str)> {
+        let (tenant, rest) = read_field(bytes.strip_prefix(&[LAYOUT])?)?;
+        let (route, _) = read_field(rest)?;
+        Some((tenant, route))
     }
 
     /// Whether each of its pictures is one of its own: a seed draws the first, the next seed the second. Without a seed
     /// one picture is as good as another.
     pub fn seeded(&self) -> bool {
         self.seeded
+    }
+
+    /// Where to look for a canonical form.
+    pub fn key_of(bytes: &[u8], seed: u64) -> u128 {
+        xxh3_128_with_seed(bytes, seed)
     }
 
     /// Where to look.
@@ -88,7 +118,8 @@ impl FieldWriter {
     fn request(&mut self, request: &ImageRequest) {
         // Destructured so that a new field breaks the build until it is decided whether it belongs to the meaning.
         let ImageRequest {
-            prompt,
+            // Behind all of this.
+            prompt: _,
             negative_prompt,
             model: _,
             n: _,
@@ -109,7 +140,6 @@ impl FieldWriter {
             filled: _,
         } = request;
         self.field(Some(if edit.is_some() { "edit" } else { "generate" }));
-        self.field(Some(&normalise(prompt)));
         self.field(negative_prompt.as_deref().map(normalise).as_deref());
         self.field(size.map(|size| size.to_string()).as_deref());
         self.field(quality.map(|quality| quality.as_str()));

@@ -1,8 +1,16 @@
 //! What Easel's own tests and benches use of the library besides its API, under the paths that it has in src/. It is no
 //! promise: it changes whenever they do.
 
+pub mod cache {
+    pub use crate::cache::{Asked, CacheLookup, CacheTiers, Freshness, GeneratedPicture, Kept, Looked, PlacedPicture};
+}
+
 pub mod calendar {
     pub use crate::calendar::{Moment, Per, Zone};
+}
+
+pub mod canonical {
+    pub use crate::canonical::Canonical;
 }
 
 pub mod capabilities {
@@ -14,8 +22,9 @@ pub mod config {
 
     pub mod plan {
         pub use crate::config::plan::{
-            Account, Brand, CapabilityOverrides, CheckSet, Credentials, Dialect, EditOverride, Model, OnLedgerError,
-            Provider, QualityCheck, QualityGate, QualityThresholds, Rate, SizeFormat, TextModel, Via,
+            Account, Brand, Cache, CacheWords, CapabilityOverrides, CheckSet, Credentials, Dialect, EditOverride,
+            Model, OnLedgerError, Provider, QualityCheck, QualityGate, QualityThresholds, Rate, SizeFormat, TextModel,
+            Via,
         };
     }
 }
@@ -60,6 +69,10 @@ pub mod ledger {
 
 pub mod money {
     pub use crate::money::sum;
+}
+
+pub mod prompt_match {
+    pub use crate::prompt_match::WordLists;
 }
 
 pub mod pricing {

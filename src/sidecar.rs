@@ -239,6 +239,9 @@ impl RunningSidecar {
         }
         drop(self.background_tasks);
         // The last thing that may be paid for is paid; what was cut off is found open at the next start.
+        if let Some(disk) = &self.gateway.shared.disk {
+            disk.close().await;
+        }
         self.gateway.shared.durable_ledger.close().await;
         if !self.log.written(LAST_LINES).await {
             log::warn!("the last lines of the access log were not written in time");

@@ -1,4 +1,5 @@
-//! The operator's listener: metrics, health, and what was paid. Loopback by default; nothing here changes anything.
+//! The operator's listener: metrics, health, what was paid and what is kept. Loopback by default. A GET changes nothing;
+//! a POST may: what is purged is drawn and paid for anew.
 //!
 //! Metrics and health are for whoever reaches it, so that a scraper needs no key. What is under `/admin/` is for who is
 //! on the machine or has the token.
@@ -11,11 +12,13 @@ use async_trait::async_trait;
 use http::{Method, Response, StatusCode};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
-use serde_json::json;
+use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 
-use crate::admin::explain::{ExplainQuery, MOST_BODY, explain};
+use crate::admin::cache;
+use crate::admin::explain::{self, ExplainQuery};
 use crate::admin::ledger::ledger;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
@@ -29,13 +32,19 @@ static REPORTS: Semaphore = Semaphore::const_new(2);
 /// Requests that are explained at once, each with its body in memory.
 static EXPLANATIONS: Semaphore = Semaphore::const_new(2);
 
+/// Looks at all that the cache holds, at once.
+static LOOKS: Semaphore = Semaphore::const_new(1);
+
 /// How long the body of one is waited for.
 const LONGEST_BODY: Duration = Duration::from_secs(10);
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain";
 
-/// Serves `/metrics`, `/healthz`, `/readyz`, `/admin/ledger` and `/admin/explain`.
+/// What is here, for who asks for something else.
+const HERE: &str = "here: /metrics /healthz /readyz /admin/ledger /admin/cache /admin/explain /admin/cache/purge\n";
+
+/// Serves `/metrics`, `/healthz`, `/readyz` and what is under `/admin/`.
 pub struct Admin {
     /// Whose metrics.
     pub gateway: Arc<Gateway>,
@@ -50,23 +59,26 @@ impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let request = session.req_header();
         let path = request.uri.path();
-        let explains = path == "/admin/explain";
-        let fits = if explains {
-            request.method == Method::POST
-        } else {
-            matches!(request.method, Method::GET | Method::HEAD)
+        let posted = match path {
+            "/admin/explain" => Some("only POST, with the request's JSON\n"),
+            "/admin/cache/purge" => Some("only POST, with JSON that says which pictures are to go\n"),
+            _ => None,
+        };
+        let fits = match posted {
+            Some(_) => request.method == Method::POST,
+            None => matches!(request.method, Method::GET | Method::HEAD),
         };
         if !fits {
-            let only = if explains { "only POST, with the request's JSON\n" } else { "only GET\n" };
-            return answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, only);
+            return answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, posted.unwrap_or("only GET\n"));
         }
         if let Some(refusal) = self.foreign(session, path) {
             return refusal;
         }
-        if explains {
+        if posted.is_some() {
             return match self.refuse_unauthorized(session) {
                 Some(refusal) => refusal,
-                None => self.explain(session).await,
+                None if path == "/admin/explain" => self.explain(session).await,
+                None => self.purge(session).await,
             };
         }
         match path {
@@ -79,9 +91,10 @@ impl ServeHttp for Admin {
             path if path.starts_with("/admin/") => match self.refuse_unauthorized(session) {
                 Some(refusal) => refusal,
                 None if path == "/admin/ledger" => self.ledger(request.uri.query().unwrap_or_default()).await,
-                None => answer(StatusCode::NOT_FOUND, TEXT, "here: /admin/ledger /admin/explain\n"),
+                None if path == "/admin/cache" => self.cache().await,
+                None => answer(StatusCode::NOT_FOUND, TEXT, HERE),
             },
-            _ => answer(StatusCode::NOT_FOUND, TEXT, "here: /metrics /healthz /readyz /admin/ledger /admin/explain\n"),
+            _ => answer(StatusCode::NOT_FOUND, TEXT, HERE),
         }
     }
 }
@@ -128,7 +141,7 @@ impl Admin {
     /// What would become of the request in the body.
     async fn explain(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let turn = EXPLANATIONS.acquire().await;
-        let body = match body(session).await {
+        let body = match body(session, explain::MOST_BODY).await {
             Ok(body) => body,
             Err(error) => return refused(&error),
         };
@@ -138,7 +151,7 @@ impl Admin {
         let gateway = self.gateway.clone();
         let explained = tokio::task::spawn_blocking(move || {
             let told = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-            let explanation = explain(&gateway, &body, &query?, told)?;
+            let explanation = explain::explain(&gateway, &body, &query?, told)?;
             Ok::<_, Error>(serde_json::to_string_pretty(&explanation).unwrap_or_default())
         });
         let explained = explained.await;
@@ -153,6 +166,28 @@ impl Admin {
         }
     }
 
+    /// What the cache holds.
+    async fn cache(&self) -> Response<Vec<u8>> {
+        let turn = LOOKS.acquire().await;
+        let gateway = self.gateway.clone();
+        let looked = tokio::task::spawn_blocking(move || cache::contents(&gateway)).await;
+        drop(turn);
+        told(looked.map(Ok))
+    }
+
+    /// Takes out of the cache what the body selects.
+    async fn purge(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        let body = match body(session, cache::MOST_BODY).await {
+            Ok(body) => body,
+            Err(error) => return refused(&error),
+        };
+        let turn = LOOKS.acquire().await;
+        let gateway = self.gateway.clone();
+        let purged = tokio::task::spawn_blocking(move || cache::purge(&gateway, &body)).await;
+        drop(turn);
+        told(purged)
+    }
+
     /// What was paid, as `easel ledger` prints it.
     async fn ledger(&self, query: &str) -> Response<Vec<u8>> {
         self.gateway.shared.durable_ledger.write_savings();
@@ -163,24 +198,29 @@ impl Admin {
             drop(turn);
             report
         };
-        match tokio::task::spawn_blocking(report).await {
-            Ok(Ok(report)) => answer(StatusCode::OK, JSON, &format!("{report:#}\n")),
-            Ok(Err(error)) => refused(&error),
-            Err(error) => {
-                log::error!("a report was not made: {error}");
-                refused(&Error::new(ErrorKind::Internal, "the report was not made"))
-            }
+        told(tokio::task::spawn_blocking(report).await)
+    }
+}
+
+/// An answer that a thread of its own has made.
+fn told(answered: Result<Result<Value, Error>, JoinError>) -> Response<Vec<u8>> {
+    match answered {
+        Ok(Ok(value)) => answer(StatusCode::OK, JSON, &format!("{value:#}\n")),
+        Ok(Err(error)) => refused(&error),
+        Err(error) => {
+            log::error!("an operator was not answered: {error}");
+            refused(&Error::new(ErrorKind::Internal, "the answer was not made"))
         }
     }
 }
 
 /// The body, within its bounds of bytes and time.
-async fn body(session: &mut ServerSession) -> Result<Vec<u8>, Error> {
+async fn body(session: &mut ServerSession, most: usize) -> Result<Vec<u8>, Error> {
     let read = async {
         let mut body = Vec::new();
         while let Ok(Some(piece)) = session.read_request_body().await {
-            if body.len() + piece.len() > MOST_BODY {
-                let message = format!("a request to be explained has at most {MOST_BODY} bytes");
+            if body.len() + piece.len() > most {
+                let message = format!("the body has at most {most} bytes here");
                 return Err(Error::new(ErrorKind::TooLarge, message));
             }
             body.extend_from_slice(&piece);

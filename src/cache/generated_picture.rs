@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use ::bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use crate::image::Picture;
+use crate::image::{Encoded, Picture};
 use crate::money::Usd;
 use crate::quality::PictureQuality;
 
@@ -43,6 +44,27 @@ impl GeneratedPicture {
     pub fn new(picture: Picture, drawn_by: Arc<str>, usd: Usd, seed: u64) -> GeneratedPicture {
         let id = format!("{:032x}", xxh3_128_with_seed(picture.encoded.bytes(), seed)).into();
         GeneratedPicture { id, picture, drawn_by, usd, adjusted: Arc::new([]), quality: None }
+    }
+
+    /// All of it but its bytes, and but what only a comparison with others of its request needs.
+    pub(super) fn without_bytes(&self) -> GeneratedPicture {
+        let mut cold = self.clone();
+        cold.picture.encoded = match self.picture.encoded {
+            Encoded::Raw(_) => Encoded::Raw(Bytes::new()),
+            Encoded::Base64(_) => Encoded::Base64(Bytes::new()),
+        };
+        cold.quality = self.quality.as_deref().map(|quality| Arc::new(quality.without_fingerprint()));
+        cold
+    }
+
+    /// The same with bytes that were held apart.
+    pub fn with_bytes(&self, bytes: Bytes) -> GeneratedPicture {
+        let mut warm = self.clone();
+        warm.picture.encoded = match self.picture.encoded {
+            Encoded::Raw(_) => Encoded::Raw(bytes),
+            Encoded::Base64(_) => Encoded::Base64(bytes),
+        };
+        warm
     }
 
     /// Bytes of memory held, the picture's and its record's.

@@ -1,36 +1,55 @@
-//! What is kept for later requests: pictures for requests of the same meaning ([`exact`]), pictures behind links that were
-//! handed out ([`link_store`]), and rewritten prompts for requests with the same prompt ([`prompts`]).
+//! What is kept for later requests: pictures for requests of the same meaning ([`pools`], found by [`picture_tiers`]),
+//! pictures behind links that were handed out ([`link_store`]), and rewritten prompts for requests with the same prompt
+//! ([`prompts`]).
 //!
-//! [`CacheTiers`] is what the gateway talks to, whatever tiers there are. All are bounded in bytes and are handed the time.
-//! None decides whether a request may be answered from a cache; that is the route's and the caller's wish, weighed in
-//! `gateway`.
+//! [`CacheTiers`] is what the gateway talks to, whatever tiers there are: look, keep, forget, purge. All are bounded in bytes
+//! and are handed the time. What is on disk alone is read by the gateway, which can wait, and handed back ([`Looked::Cold`]). None decides whether a request may be answered from a cache; that is the route's and the caller's
+//! wish, weighed in `gateway`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ::bytes::Bytes;
+
 use crate::canonical::Canonical;
-use crate::canonical::config_digest::Digest;
 use crate::config::plan;
+use crate::prompt_match::WordLists;
 
 mod byte_bounded;
-pub mod exact;
+mod cold_pools;
+pub mod disk_tier;
 pub mod generated_picture;
 mod link_store;
+pub mod lookup;
+mod near_index;
+mod picture_tiers;
+mod pools;
 pub mod prompts;
+pub mod purge;
+mod rotation;
+pub mod shares;
 
-pub use crate::cache::exact::{CacheLookup, Freshness, Miss, Oversized};
 pub use crate::cache::generated_picture::{GeneratedPicture, PlacedPicture};
+pub use crate::cache::link_store::Linked;
+pub use crate::cache::lookup::{Asked, CacheLookup, Found, Freshness, Miss, Tier};
+pub use crate::cache::picture_tiers::{CacheContents, ColdPicture, Looked};
+pub use crate::cache::pools::{Kept, Oversized, Purged};
 pub use crate::cache::prompts::{RewriteKey, RewriteTurn};
+pub use crate::cache::purge::PurgeSelector;
+pub use crate::cache::shares::{Shareholder, Shares};
 
-use crate::cache::exact::ExactCache;
-use crate::cache::link_store::LinkStore;
+use crate::cache::disk_tier::{AboutPicture, ContentHash, DiskKey, DiskTier, FromDisk, ToDisk};
+use crate::cache::link_store::{HoldOnDisk, LinkStore};
+use crate::cache::picture_tiers::PictureTiers;
 use crate::cache::prompts::PromptCache;
 
 /// All that is kept for later requests.
 pub struct CacheTiers {
-    exact: ExactCache,
+    pictures: PictureTiers,
     links: LinkStore,
     prompts: PromptCache,
+    disk: Option<Arc<dyn DiskTier>>,
 }
 
 /// How much is kept.
@@ -38,6 +57,10 @@ pub struct CacheTiers {
 pub struct CacheSize {
     /// Bytes of pictures kept for reuse.
     pub pictures: u64,
+    /// Bytes of what is noted of pictures that are on disk alone.
+    pub on_disk_alone: u64,
+    /// Bytes of what finds requests in other words.
+    pub near_index: u64,
     /// Bytes of pictures held behind links.
     pub links: u64,
     /// Bytes of rewritten prompts.
@@ -47,54 +70,100 @@ pub struct CacheSize {
 }
 
 impl CacheTiers {
-    /// Nothing yet, and at most as much as the config says.
-    pub fn new(config: &plan::Cache) -> CacheTiers {
+    /// Nothing yet, and at most as much as the config says. `hash_seed` is the deployment's secret seed.
+    pub fn new(config: &plan::Cache, disk: Option<Arc<dyn DiskTier>>, hash_seed: u64) -> CacheTiers {
         CacheTiers {
-            exact: ExactCache::new(config.memory),
+            pictures: PictureTiers::new(config.memory, disk.clone(), hash_seed),
             links: LinkStore::new(config.links),
             prompts: PromptCache::new(config.prompts),
+            disk,
         }
     }
 
+    /// Takes in what an earlier process has left on disk. `near` has the lists by which a route's requests are found in other
+    /// words. Takes time by all of it.
+    pub fn restore(&self, left: Vec<FromDisk>, near: impl Fn(&str) -> Option<Arc<WordLists>>, now: Instant) {
+        let mut requests: HashMap<Box<[u8]>, Vec<FromDisk>> = HashMap::new();
+        for picture in left {
+            match picture.key.clone() {
+                DiskKey::Request(canonical) => requests.entry(canonical).or_default().push(picture),
+                DiskKey::Link(_) => self.links.restore(picture.generated, picture.name, picture.left, now),
+            }
+        }
+        for (canonical, pictures) in requests {
+            let lists = Canonical::owners(&canonical).and_then(|(_, route)| near(route));
+            self.pictures.restore(&canonical, pictures, lists.as_ref(), now);
+        }
+    }
+
+    /// A picture is on disk no more.
+    pub fn gone_from_disk(&self, name: &ContentHash) {
+        self.pictures.gone_from_disk(name);
+    }
+
     /// Changes the bounds. What is too much is dropped at once.
-    pub fn resize(&self, config: &plan::Cache, now: Instant) {
-        self.exact.resize(config.memory);
+    pub fn resize(&self, config: &plan::Cache, shares: Shares, now: Instant) {
+        self.pictures.resize(config.memory, shares);
         self.links.resize(config.links, now);
         self.prompts.resize(config.prompts);
     }
 
-    /// Up to `n` pictures that were drawn for `canonical`.
-    pub fn look_up(&self, canonical: &Canonical, n: u8, freshness: &Freshness<'_>) -> CacheLookup {
-        self.exact.look_up(canonical, n, freshness)
+    /// Pictures that are right for a request, or those of them that are to be read from disk first.
+    pub fn look(&self, asked: &Asked<'_>) -> Looked {
+        self.pictures.look(asked)
     }
 
-    /// Keeps `pictures` for requests like `canonical`. `offer_digest` says how the offer that drew them was told to draw.
+    /// Gives a picture its bytes, which were read from disk, or takes it out where they could not be.
+    pub fn warm(&self, cold: &ColdPicture, bytes: Option<Bytes>) {
+        self.pictures.warm(cold, bytes);
+    }
+
+    /// Keeps pictures for requests like theirs, to be found in other words by these lists. `drawn_for` is the caller
+    /// that gets them, where the next picture is to be another one.
     ///
     /// # Errors
     /// When some of them are too much for what one request may take. The others are kept.
-    pub fn insert(
+    pub fn keep(
         &self,
-        canonical: &Canonical,
-        pictures: &[PlacedPicture],
-        offer_digest: Digest,
-        ttl: Duration,
-        now: Instant,
+        kept: &Kept<'_>,
+        near: Option<&Arc<WordLists>>,
+        drawn_for: Option<u64>,
     ) -> Result<(), Oversized> {
-        self.exact.insert(canonical, pictures, offer_digest, ttl, now)
+        self.pictures.keep(kept, near, drawn_for)
     }
 
     /// Gives a tenant no picture of this id any more, whatever it was drawn for. Takes time by all that is kept.
-    pub fn forget(&self, tenant: &str, id: &str) {
-        self.exact.forget(tenant, id);
+    pub fn forget(&self, tenant: &str, id: &str, now: Instant) {
+        self.pictures.forget(tenant, id, now);
+    }
+
+    /// Takes out what an operator selects. A link to a picture that is named by its id leads nowhere from then on; other
+    /// links stay good. Takes time by all that is kept.
+    pub fn purge(&self, selector: &PurgeSelector, now: Instant) -> Purged {
+        if let Some(image) = &selector.image
+            && let (Some(name), Some(disk)) = (self.links.give_up(image), &self.disk)
+        {
+            disk.remove(&DiskKey::Link(image.as_str().into()), &name);
+        }
+        self.pictures.purge(selector, now)
+    }
+
+    /// What is kept for reuse, counted. Takes time by all that is kept.
+    pub fn contents(&self) -> CacheContents {
+        self.pictures.contents()
     }
 
     /// Holds a picture because a link to it is handed out, for `ttl` from `now`.
     pub fn hold_link(&self, picture: &Arc<GeneratedPicture>, ttl: Duration, now: Instant) {
-        self.links.hold(picture, ttl, now);
+        let hold = self.links.hold(picture, ttl, now);
+        if let (Some(HoldOnDisk { ttl, name }), Some(disk)) = (hold, &self.disk) {
+            let (key, about) = (DiskKey::Link(picture.id.clone()), AboutPicture::default());
+            disk.keep(ToDisk { key, generated: picture.clone(), about, ttl, name });
+        }
     }
 
     /// The picture behind a link, if it is still held.
-    pub fn linked_picture(&self, id: &str, now: Instant) -> Option<Arc<GeneratedPicture>> {
+    pub fn linked_picture(&self, id: &str, now: Instant) -> Option<Linked> {
         self.links.get(id, now)
     }
 
@@ -110,7 +179,9 @@ impl CacheTiers {
     /// How much is kept at present.
     pub fn size(&self) -> CacheSize {
         CacheSize {
-            pictures: self.exact.bytes(),
+            pictures: self.pictures.bytes(),
+            on_disk_alone: self.pictures.cold_bytes(),
+            near_index: self.pictures.index_bytes(),
             links: self.links.bytes(),
             prompts: self.prompts.bytes(),
             links_given_up: self.links.given_up(),
@@ -137,15 +208,18 @@ mod tests {
         let request = ImageRequest::from_json(br#"{"prompt": "a fox"}"#).unwrap();
         let canonical = Canonical::new("t", "r", None, &request, 5);
         let (now, hour) = (Instant::now(), Duration::from_secs(3600));
-        let tiers = CacheTiers::new(&plan::Cache { memory: 1 << 20, links: 1 << 20, prompts: 1 << 20 });
+        let bounds =
+            |memory, links, prompts| plan::Cache { memory, links, prompts, words: plan::CacheWords::default() };
+        let tiers = CacheTiers::new(&bounds(1 << 20, 1 << 20, 1 << 20), None, 5);
         let placed = [PlacedPicture { place: 0, generated: generated.clone() }];
-        tiers.insert(&canonical, &placed, [1; 32], hour, now).unwrap();
+        let kept = Kept { canonical: &canonical, pictures: &placed, offer_digest: [1; 32], ttl: hour, now };
+        tiers.keep(&kept, None, None).unwrap();
         tiers.hold_link(&generated, hour, now);
         let full = tiers.size();
         assert!(full.pictures > 1000 && full.links > 1000 && full.prompts == 0, "{full:?}");
-        tiers.resize(&plan::Cache { memory: 0, links: 1 << 20, prompts: 0 }, now);
+        tiers.resize(&bounds(0, 1 << 20, 0), Shares::new(), now);
         assert_eq!(tiers.size(), CacheSize { pictures: 0, ..full });
-        tiers.resize(&plan::Cache { memory: 0, links: 0, prompts: 0 }, now);
+        tiers.resize(&bounds(0, 0, 0), Shares::new(), now);
         assert_eq!(tiers.size(), CacheSize { pictures: 0, links: 0, links_given_up: 1, ..full });
         assert_eq!(tiers.linked_picture(&generated.id, now), None);
     }

@@ -29,5 +29,12 @@ impl FieldWriter {
     }
 }
 
+/// The field that `bytes` begin with, and what comes behind it.
+pub(super) fn read_field(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = bytes.strip_prefix(&[1])?.split_first_chunk::<8>()?;
+    let (text, rest) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    Some((std::str::from_utf8(text).ok()?, rest))
+}
+
 /// SHA-256 of what counts.
 pub type Digest = [u8; 32];

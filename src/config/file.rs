@@ -37,14 +37,14 @@ pub(super) use quality::{
     Brand, Judge, KeepRejected, OnJudgeError, QualityGate, QualityPool, QualityThresholds, RouteQuality,
 };
 pub(super) use route::{
-    Attempts, Deadline, DeadlineThen, Defaults, Enrich, Limit, LimitedOffer, Match, Offer, OnDeadline, Prompt,
+    Attempts, Deadline, DeadlineThen, Defaults, Enrich, Limit, LimitedOffer, Match, Near, Offer, OnDeadline, Prompt,
     Refusals, Route, RouteCache, RouteCacheOn, SizeTolerance,
 };
 pub(super) use scalar::{
     Bytes, Color, Decimal, Delivery, Dollars, FileFormat, HedgeAfter, Hidden, Percent, Pixels, Quality, QualityCheck,
     Ratio, RowSize, Time, When, ZoneName,
 };
-pub(super) use server::{Cache, Cors, Idempotency, Ledger, Limits, OnLedgerError, Server, Tls};
+pub(super) use server::{Cache, Cors, DiskCache, Idempotency, Ledger, Limits, OnLedgerError, Server, Tls, Words};
 pub(super) use strategy::{AskWhen, CheapestAccepted, Strategy, StrategyWord};
 
 /// One Easel: where it listens, whom it may ask, and which request goes where.

@@ -25,8 +25,12 @@ mod strategy;
 
 pub use crate::config::plan::model::{CapabilityOverrides, EditOverride, Model, TextModel, Via};
 pub use crate::config::plan::provider::{Account, Breaker, Concurrency, Credentials, Provider, RetryBudget, Shares};
-pub use crate::config::plan::route::{Defaults, Enrich, ModelPattern, Offer, OnDeadline, Prompt, Route, RouteCache};
-pub use crate::config::plan::server::{Cache, Idempotency, LedgerRules, Limits, OnLedgerError, Server, Tls};
+pub use crate::config::plan::route::{
+    Defaults, Enrich, MOST_VARIANTS, ModelPattern, Offer, OnDeadline, Prompt, Route, RouteCache,
+};
+pub use crate::config::plan::server::{
+    Cache, CacheWords, DiskCache, Idempotency, LedgerRules, Limits, OnLedgerError, Server, Tls,
+};
 pub use alert::{Alert, Comparison, Condition, Dimension, LONGEST_WINDOW, Measure, Unit};
 pub use client::{Client, Priority, Rate};
 pub use dialect::{AskAt, CostUnit, Dialect, EditAs, Poll, SizeFormat};
@@ -46,6 +50,8 @@ pub struct Plan {
     pub server: Server,
     /// The cache's bounds.
     pub cache: Cache,
+    /// Where pictures and links are kept over a restart. Changing its directory needs a restart.
+    pub disk_cache: Option<DiskCache>,
     /// How pictures are looked at, for all routes.
     pub quality: QualityPool,
     /// Who may ask; with nobody listed, everybody may, as tenant `default`.

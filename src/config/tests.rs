@@ -7,8 +7,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::plan::{
-    AskAt, CapabilityOverrides, CostUnit, Credentials, EditAs, EditOverride, ModelPattern, OnDeadline, Plan,
-    RouteCache, SizeFormat, Via,
+    AskAt, Cache, CacheWords, CapabilityOverrides, CostUnit, Credentials, EditAs, EditOverride, ModelPattern,
+    OnDeadline, Plan, RouteCache, SizeFormat, Via,
 };
 use super::{ConfigText, Problems, load, preset, presets, schema};
 use crate::capabilities::Sizes;

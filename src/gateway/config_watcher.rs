@@ -59,6 +59,10 @@ fn drops_all_clients(old: &Plan, new: &Plan) -> bool {
 
 /// Addresses are bound once; saying so beats silence.
 fn warn_of_restart(old: &Plan, new: &Plan) {
+    let dir = |plan: &Plan| plan.disk_cache.as_ref().map(|disk| disk.dir.clone());
+    if dir(old) != dir(new) {
+        log::warn!("cache.disk.dir changed: this takes effect after a restart");
+    }
     let (old, new) = (&old.server, &new.server);
     let changed = [
         ("listen", old.listen != new.listen),

@@ -194,7 +194,7 @@ impl DurableLedger {
 
     /// Notes what pictures from the cache would have cost.
     pub fn saved(&self, saving: Saving<'_>) {
-        self.ledger.saved(saving.usd);
+        self.ledger.saved(saving.tier, saving.usd);
         self.savings.add(saving);
     }
 

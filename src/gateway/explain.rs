@@ -42,6 +42,8 @@ pub struct Explanation {
     pub strategy: &'static str,
     /// What the cache has of it: `exact`, `pool`, `bypass`, or why nothing.
     pub cache: &'static str,
+    /// The key under which its pictures are kept, in hex; a purge takes it.
+    pub cache_key: String,
     /// Pictures that are to be bought.
     pub pictures: usize,
     /// What every offer of the route is worth, those that would be asked first first.
@@ -151,6 +153,7 @@ impl Gateway {
             tenant: spec.caller.tenant.to_string(),
             strategy: route.strategy.as_str(),
             cache,
+            cache_key: format!("{:032x}", serving.canonical.key()),
             pictures: spec.open.len(),
             offers,
             calls: if spec.open.is_empty() { Vec::new() } else { calls },

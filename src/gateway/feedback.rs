@@ -48,7 +48,8 @@ impl Gateway {
         if judged.is_some() && verdict == Verdict::Rejected {
             let shared = self.shared.clone();
             // All that is kept is looked through, which may be much.
-            let forgotten = spawn_blocking(move || shared.cache.forget(&tenant, &image_id)).await;
+            let forgotten =
+                spawn_blocking(move || shared.cache.forget(&tenant, &image_id, std::time::Instant::now())).await;
             if let Err(error) = forgotten {
                 log::error!("a rejected picture may still be in the cache: {error}");
             }

@@ -7,12 +7,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::GeneratedPicture;
-use crate::config::plan::QualityCheck;
 use crate::gateway::outcome::{CacheUse, Outcome};
+use crate::gateway::picture_head::PictureHead;
 use crate::idempotency::KeyUse;
-use crate::image::{Encoded, Picture, Size};
 use crate::money::Usd;
-use crate::quality::PictureQuality;
 use crate::request::ResponseFormat;
 
 /// What a request was answered, without what it cost: that was paid once.
@@ -31,26 +29,6 @@ struct Head {
     wanted: u8,
     response_format: String,
     pictures: Vec<PictureHead>,
-}
-
-/// What the line says of a picture, whose bytes come behind it.
-#[derive(Serialize, Deserialize)]
-struct PictureHead {
-    id: String,
-    drawn_by: String,
-    nano_usd: i64,
-    adjusted: Vec<String>,
-    format: String,
-    width: u32,
-    height: u32,
-    revised_prompt: Option<String>,
-    base64: bool,
-    bytes: usize,
-    /// Absent in files of before the quality gate.
-    #[serde(default)]
-    flagged: Vec<String>,
-    #[serde(default)]
-    rejected: Vec<String>,
 }
 
 impl KeptAnswer {
@@ -72,6 +50,7 @@ impl KeptAnswer {
             version,
             route: Some(self.route.clone()),
             cache: CacheUse::Replayed,
+            near: Vec::new(),
             idempotency: Some(KeyUse::Replayed),
             cost: Usd::ZERO,
             attempts: 0,
@@ -86,7 +65,7 @@ impl KeptAnswer {
 
     /// The parts of its file. The pictures' bytes are shared, not copied.
     pub fn encode(&self) -> Vec<Bytes> {
-        let pictures = self.pictures.iter().map(|generated| head(generated)).collect();
+        let pictures = self.pictures.iter().map(|generated| PictureHead::of(generated)).collect();
         let response_format = self.format.as_str().to_owned();
         let head = Head { route: self.route.clone(), wanted: self.wanted, response_format, pictures };
         // Texts and numbers always become JSON.
@@ -106,63 +85,18 @@ impl KeptAnswer {
             if head.bytes > rest.len() {
                 return None;
             }
-            decoded.push(Arc::new(generated(rest.split_to(head.bytes), head)?));
+            let bytes = rest.split_to(head.bytes);
+            decoded.push(Arc::new(head.with(bytes)?));
         }
         Some(KeptAnswer { route, wanted, format: response_format.parse().ok()?, pictures: decoded })
     }
-}
-
-fn head(generated: &GeneratedPicture) -> PictureHead {
-    let picture = &generated.picture;
-    PictureHead {
-        id: generated.id.to_string(),
-        drawn_by: generated.drawn_by.to_string(),
-        nano_usd: generated.usd.nanos(),
-        adjusted: generated.adjusted.to_vec(),
-        format: picture.format.as_str().to_owned(),
-        width: picture.size.width,
-        height: picture.size.height,
-        revised_prompt: picture.revised_prompt.clone(),
-        base64: matches!(picture.encoded, Encoded::Base64(_)),
-        bytes: picture.encoded.bytes().len(),
-        flagged: check_words(generated.quality.as_deref().map(|quality| &*quality.flagged)),
-        rejected: check_words(generated.quality.as_deref().map(|quality| &*quality.rejected)),
-    }
-}
-
-fn check_words(checks: Option<&[QualityCheck]>) -> Vec<String> {
-    checks.into_iter().flatten().map(|check| check.as_str().to_owned()).collect()
-}
-
-/// The checks of words that a later version may have written; what this one does not know is left out.
-fn known_checks(words: &[String]) -> Vec<QualityCheck> {
-    words.iter().filter_map(|word| QualityCheck::from_word(word)).collect()
-}
-
-fn generated(bytes: Bytes, head: PictureHead) -> Option<GeneratedPicture> {
-    let picture = Picture {
-        encoded: if head.base64 { Encoded::Base64(bytes) } else { Encoded::Raw(bytes) },
-        format: head.format.parse().ok()?,
-        size: Size::new(head.width, head.height),
-        revised_prompt: head.revised_prompt,
-    };
-    let (flagged, rejected) = (known_checks(&head.flagged), known_checks(&head.rejected));
-    Some(GeneratedPicture {
-        id: head.id.into(),
-        picture,
-        drawn_by: head.drawn_by.into(),
-        usd: Usd::from_nanos(head.nano_usd),
-        adjusted: head.adjusted.into(),
-        quality: (!flagged.is_empty() || !rejected.is_empty())
-            .then(|| Arc::new(PictureQuality { flagged, rejected, fingerprint: None })),
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::{Error, ErrorKind};
-    use crate::image::Format;
+    use crate::image::{Encoded, Format, Picture, Size};
 
     #[test]
     fn what_is_read_of_a_file_is_what_was_kept() {

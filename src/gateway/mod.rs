@@ -9,12 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
+use crate::cache::{Shareholder, Shares};
 use crate::canonical::Canonical;
 use crate::clock::Clock;
 use crate::config::plan::{OutsideJudge, Plan, Route};
 use crate::error::{Error, ErrorKind};
 use crate::gateway::idempotency_book::KeyedRequest;
 use crate::gateway::outcome::Outcome;
+use crate::gateway::picture_disk::{OnGone, PictureDisk};
 use crate::gateway::serve_request::ServeRequest;
 use crate::gateway::snapshot::Snapshot;
 use crate::request::ImageRequest;
@@ -29,6 +31,7 @@ pub mod background;
 pub mod best_effort;
 pub mod call_rates;
 pub mod caller;
+mod cold_pictures;
 pub mod config_loader;
 pub mod config_watcher;
 mod detached_task;
@@ -47,6 +50,8 @@ mod join_few;
 mod kept_answer;
 pub mod outcome;
 pub mod outside_judge;
+pub mod picture_disk;
+mod picture_head;
 pub mod progress;
 pub mod quality_pool;
 pub mod read_file;
@@ -105,6 +110,7 @@ impl Gateway {
     #[cfg(feature = "cli")]
     pub fn to_explain(mut plan: Plan, clock: Clock) -> Result<Arc<Gateway>, StartError> {
         // Everything else that lies there belongs to the process that serves.
+        plan.disk_cache = None;
         let dir = plan.server.state_dir.take().filter(|dir| dir.join(crate::store::connection::FILE).exists());
         Gateway::open(plan, dir.map_or(Location::Memory, Location::ReadOnly), clock, Box::new(PooledClient::new()))
     }
@@ -115,17 +121,26 @@ impl Gateway {
         clock: Clock,
         client: Box<dyn HttpClient>,
     ) -> Result<Arc<Gateway>, StartError> {
-        let mut random = [0u8; 40];
-        getrandom::fill(&mut random)?;
-        let hex: String = random[8..].iter().map(|byte| format!("{byte:02x}")).collect();
+        let on_gone = OnGone::default();
+        let disk = plan.disk_cache.as_ref().map(|disk| PictureDisk::open(disk, clock.clone(), on_gone.clone()));
+        let (disk, left) = disk.transpose()?.unzip();
+        let mut secret = [0u8; 40];
+        match &disk {
+            // Kept there, so that ids and links are the same after a restart.
+            Some(disk) => secret.copy_from_slice(disk.disk().secret()),
+            None => getrandom::fill(&mut secret)?,
+        }
+        let hex: String = secret[8..].iter().map(|byte| format!("{byte:02x}")).collect();
         let mut seed = [0u8; 8];
-        seed.copy_from_slice(&random[..8]);
-        let shared = Shared::open(&plan, place, clock.clone(), client, u64::from_le_bytes(seed))?;
+        seed.copy_from_slice(&secret[..8]);
+        let shared = Shared::open(&plan, place, clock.clone(), client, u64::from_le_bytes(seed), disk)?;
         let link_secret = Secret::new(hex);
         let snapshot = Snapshot::new(1, plan, &link_secret)?;
+        shared.cache.restore(left.unwrap_or_default(), |route| snapshot.near_lists(route), std::time::Instant::now());
         shared.durable_ledger.follow(&snapshot.plan)?;
         shared.recall_hedges(&snapshot.plan)?;
         shared.outside_judges.keep_only(judges(&snapshot.plan));
+        shared.cache.resize(&snapshot.plan.cache, cache_shares(&snapshot.plan), std::time::Instant::now());
         let told = shared.ledger.clone();
         shared.metrics.tell_costs(move || told.costs(clock.now()))?;
         let gateway = Gateway {
@@ -134,6 +149,14 @@ impl Gateway {
             link_secret,
             shared: Arc::new(shared),
         };
+        let shared = Arc::downgrade(&gateway.shared);
+        let forget = move |name: &[u8; 32]| {
+            if let Some(shared) = shared.upgrade() {
+                shared.cache.gone_from_disk(name);
+            }
+        };
+        // Nobody else has set it.
+        let _ = on_gone.set(Box::new(forget));
         gateway.record_reload(1);
         Ok(Arc::new(gateway))
     }
@@ -153,7 +176,10 @@ impl Gateway {
         let version = self.snapshot().version + 1;
         let snapshot = Snapshot::new(version, plan, &self.link_secret)?;
         self.shared.durable_ledger.follow(&snapshot.plan)?;
-        self.shared.cache.resize(&snapshot.plan.cache, std::time::Instant::now());
+        self.shared.cache.resize(&snapshot.plan.cache, cache_shares(&snapshot.plan), std::time::Instant::now());
+        if let (Some(disk), Some(config)) = (&self.shared.disk, &snapshot.plan.disk_cache) {
+            disk.disk().resize(config.size);
+        }
         self.shared.idempotency.resize(&snapshot.plan.server.idempotency, self.shared.clock.now());
         self.shared.transport.replies.resize(snapshot.plan.server.limits.response_bodies);
         self.shared.quality_workers.resize(&snapshot.plan.quality);
@@ -241,6 +267,8 @@ impl Gateway {
         let deadline_after = deadline_after.map_or(route.deadline, |deadline_after| deadline_after.min(route.deadline));
         let rules = snapshot.rules(matched.index, pinned);
         let canonical = Canonical::under(rules, &caller.tenant, &route.name, pinned, &request, seed);
+        // Pictures that callers bring are their own, and what is made of them is kept only where the route says so.
+        let reuse = route.cache.filter(|reuse| request.edit.is_none() || reuse.edits);
         Ok(ServeRequest {
             shared: self.shared.clone(),
             snapshot: snapshot.clone(),
@@ -248,6 +276,7 @@ impl Gateway {
             request: Arc::new(request),
             canonical,
             wish: if route.cache.is_none() { CacheWish::Skip } else { cache },
+            reuse,
             remember: cache != CacheWish::Skip,
             id,
             max_usd,
@@ -263,6 +292,20 @@ impl Gateway {
 /// Who is asked about the pictures of some route.
 fn judges(plan: &Plan) -> impl Iterator<Item = &OutsideJudge> {
     plan.routes.iter().filter_map(|route| route.quality.as_ref()?.judge.as_deref())
+}
+
+/// What clients and routes may hold of the cache's memory.
+fn cache_shares(plan: &Plan) -> Shares {
+    let bytes = |ppm: u32| plan.cache.memory / 1_000_000 * u64::from(ppm);
+    let clients = plan
+        .clients
+        .iter()
+        .filter_map(|client| Some((Shareholder::Tenant(client.name.as_str().into()), bytes(client.cache_share_ppm?))));
+    let routes = plan
+        .routes
+        .iter()
+        .filter_map(|route| Some((Shareholder::Route(route.name.as_str().into()), bytes(route.cache?.share_ppm?))));
+    clients.chain(routes).collect()
 }
 
 /// Why a request is not looked at any further.

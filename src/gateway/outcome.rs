@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cache::GeneratedPicture;
+use crate::cache::{GeneratedPicture, Tier};
 use crate::config::plan::QualityCheck;
 use crate::error::Error;
 use crate::idempotency::KeyUse;
@@ -15,9 +15,9 @@ use crate::request::ResponseFormat;
 /// How the cache took part. The word goes to log, metric and `x-easel-cache`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CacheUse {
-    /// All pictures came from the exact tier.
-    Exact,
-    /// Some came from the exact tier, the rest was bought.
+    /// All pictures came from it, the farthest from this tier.
+    Hit(Tier),
+    /// Some came from it, the rest was bought.
     Pool,
     /// None was there.
     Miss,
@@ -33,7 +33,7 @@ impl CacheUse {
     /// The word for log, metric and header.
     pub fn as_str(self) -> &'static str {
         match self {
-            CacheUse::Exact => "exact",
+            CacheUse::Hit(tier) => tier.as_str(),
             CacheUse::Pool => "pool",
             CacheUse::Miss => "miss",
             CacheUse::Bypass => "bypass",
@@ -71,6 +71,8 @@ pub struct Outcome {
     pub route: Option<String>,
     /// How the cache took part.
     pub cache: CacheUse,
+    /// The caller's words that differ from those that delivered pictures were drawn for, as `sofa=couch`.
+    pub near: Vec<String>,
     /// How its idempotency key took part, if it has one and was neither refused nor wrong before that counted.
     pub idempotency: Option<KeyUse>,
     /// What this request paid, and what is set aside for a hedge or a hedged call that is still under way; a follower and a
@@ -99,6 +101,7 @@ impl Outcome {
             version,
             route: None,
             cache: CacheUse::Bypass,
+            near: Vec::new(),
             idempotency: None,
             cost: Usd::ZERO,
             attempts: 0,

@@ -41,6 +41,8 @@ pub struct RoutedRequest {
     pub request: Arc<ImageRequest>,
     /// Where finished pictures are kept; `None` keeps nothing.
     pub keep: Option<Canonical>,
+    /// Who gets them, as the cache tells callers apart.
+    pub drawn_for: u64,
     /// The prompt, where it is not the caller's own any more.
     pub revised_prompt: Option<Arc<str>>,
     /// What was paid for it, in advance or not, or may have been.

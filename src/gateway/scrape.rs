@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use crate::config::plan::{Plan, Priority};
+use crate::disk_cache::DiskCacheStats;
 use crate::gateway::Gateway;
 use crate::gateway::idempotency_book::BookSize;
 use crate::metrics::{Scrape, dollars, seconds};
@@ -68,12 +69,44 @@ impl Gateway {
     fn scrape_caches(&self, scrape: &mut Scrape) -> Result<(), prometheus::Error> {
         let size = self.shared.cache.size();
         scrape.count("cache_bytes", "Bytes of pictures kept for reuse.", gauge(size.pictures))?;
+        let help = "Bytes of what finds kept pictures in other words.";
+        scrape.count("cache_near_index_bytes", help, gauge(size.near_index))?;
         scrape.count("link_bytes", "Bytes of pictures held behind links.", gauge(size.links))?;
         let help = "Bytes of rewritten prompts kept for reuse.";
         scrape.count("prompt_cache_bytes", help, gauge(size.prompts))?;
         let help = "Links given up before their time for want of space.";
         scrape.count("links_given_up", help, gauge(size.links_given_up))?;
+        let help = "Bytes of what is noted of kept pictures that are on disk alone.";
+        scrape.count("cache_cold_bytes", help, gauge(size.on_disk_alone))?;
+        self.scrape_disk(scrape)?;
         self.scrape_idempotency(scrape)
+    }
+
+    /// Nothing where there is no disk.
+    fn scrape_disk(&self, scrape: &mut Scrape) -> Result<(), prometheus::Error> {
+        let Some(disk) = &self.shared.disk else { return Ok(()) };
+        let DiskCacheStats { files, bytes, records: _, queued_bytes, written, skipped, reads, gone, writable } =
+            disk.disk().stats();
+        scrape.count(
+            "cache_disk_bytes",
+            "Bytes of kept pictures on disk, and of what is noted there.",
+            gauge(bytes),
+        )?;
+        scrape.count("cache_disk_files", "Kept pictures on disk.", gauge(files))?;
+        let help = "Bytes of pictures that wait to be written to disk.";
+        scrape.count("cache_disk_queued_bytes", help, gauge(queued_bytes))?;
+        let help = "Whether the cache's disk took what was written last.";
+        scrape.count("cache_disk_writable", help, i64::from(writable))?;
+        scrape.count("cache_disk_written", "Pictures written to disk since the start.", gauge(written))?;
+        let help = "Pictures that were not written to disk, since the start.";
+        let skipped = skipped.into_iter().map(|(why, count)| ([why.as_str().to_owned()], gauge(count)));
+        scrape.counts("cache_disk_skipped", help, ["reason"], skipped)?;
+        let help = "Looks for pictures on disk, since the start.";
+        let reads = reads.into_iter().map(|(result, count)| ([result.as_str().to_owned()], gauge(count)));
+        scrape.counts("cache_disk_reads", help, ["result"], reads)?;
+        let help = "Pictures that left the disk, since the start.";
+        let gone = gone.into_iter().map(|(why, count)| ([why.as_str().to_owned()], gauge(count)));
+        scrape.counts("cache_disk_gone", help, ["reason"], gone)
     }
 
     fn scrape_idempotency(&self, scrape: &mut Scrape) -> Result<(), prometheus::Error> {

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::cache::PlacedPicture;
-use crate::cache::{CacheLookup, Freshness, Miss};
+use crate::cache::{Asked, CacheLookup, Found, Freshness, Miss, PlacedPicture, Tier};
 use crate::canonical::Canonical;
-use crate::config::plan::{OnDeadline, Priority};
+use crate::canonical::config_digest::Digest;
+use crate::config::plan::{OnDeadline, Priority, RouteCache};
 use crate::dispatch;
 use crate::gateway::caller::Caller;
 use crate::gateway::detached_task::Detached;
@@ -27,6 +28,7 @@ use crate::gateway::shared::Shared;
 use crate::gateway::single_flight::{Flight, FlightKey, FlightLeader, FlightRole, Flights, Progress};
 use crate::gateway::snapshot::Snapshot;
 use crate::money::Usd;
+use crate::prompt_match;
 use crate::request::{ImageRequest, ResponseFormat};
 use crate::routing::{Caps, RouteMatch};
 
@@ -44,6 +46,8 @@ pub struct ServeRequest {
     pub canonical: Canonical,
     /// What caller and route wish of the cache.
     pub wish: CacheWish,
+    /// How pictures are reused for it, where they are.
+    pub reuse: Option<RouteCache>,
     /// Its own id.
     pub id: Arc<str>,
     /// The client that asks.
@@ -66,15 +70,20 @@ impl ServeRequest {
     /// Serves the request to its end.
     pub async fn run(self) -> Outcome {
         loop {
-            let (have, used) = match self.look_up() {
-                CacheLookup::Hit(pictures) => return self.hit(pictures),
-                CacheLookup::Part(pictures) => (pictures, CacheUse::Pool),
-                CacheLookup::Miss(_) if self.wish == CacheWish::Use => (Vec::new(), CacheUse::Miss),
-                CacheLookup::Miss(_) => (Vec::new(), CacheUse::Bypass),
+            let looked = self.look_up().await;
+            let available = looked.available();
+            let have = match looked {
+                CacheLookup::Hit(found) => return self.hit(found),
+                CacheLookup::Part(found) => Some(found),
+                CacheLookup::Miss(_) => None,
             };
-            match self.join_flight() {
-                FlightRole::Lead(lead) => return self.lead(lead, have, used).await,
+            match self.join_flight(available) {
+                FlightRole::Lead(lead) => return self.lead(lead, have).await,
                 FlightRole::Follow(flight) => {
+                    // The others draw what is missing of the route's variants; nobody has to wait for them.
+                    if let Some(found) = self.found_among(available).await {
+                        return self.hit(found);
+                    }
                     self.announce(&flight);
                     let late = timeout_at(self.deadline, flight.finished()).await.is_err();
                     let progress = flight.progress();
@@ -92,57 +101,124 @@ impl ServeRequest {
     }
 
     /// Looks the request up in the cache, where caller and route wish that, and counts the look-up.
-    fn look_up(&self) -> CacheLookup {
-        let look = match self.wish {
-            CacheWish::Use => self.cached(),
-            CacheWish::Fresh | CacheWish::Skip => CacheLookup::Miss(Miss::Absent),
-        };
-        let word = match (&look, self.wish) {
-            (_, CacheWish::Fresh | CacheWish::Skip) => CacheUse::Bypass.as_str(),
-            (CacheLookup::Hit(_), _) => CacheUse::Exact.as_str(),
-            (CacheLookup::Part(_), _) => CacheUse::Pool.as_str(),
-            (CacheLookup::Miss(miss), _) => miss.as_str(),
-        };
+    async fn look_up(&self) -> CacheLookup {
+        let looked = self.cached().await;
         let route = self.matched.route.name.as_str();
-        self.shared.metrics.cache_requests.with_label_values(&[route, word]).inc();
-        look
+        self.shared.metrics.cache_requests.with_label_values(&[route, self.word(&looked)]).inc();
+        looked
     }
 
-    fn cached(&self) -> CacheLookup {
-        let Some(cache) = self.matched.route.cache else { return CacheLookup::Miss(Miss::Absent) };
-        let offer_digest = |offer: &str| self.snapshot.offer_digest_by_name(self.matched.index, offer);
-        let freshness = Freshness { ttl: cache.ttl, now: Instant::now().into_std(), offer_digest: &offer_digest };
-        self.shared.cache.look_up(&self.canonical, self.request.n, &freshness)
-    }
-
-    /// Joins an identical request in flight, unless the caller wants pictures of its own.
-    fn join_flight(&self) -> FlightRole {
-        let key = || {
-            // A request with a lower limit may get no picture where another does, so they share no flight.
-            let (canonical, max_usd) = (self.canonical.bytes().into(), self.max_usd);
-            FlightKey { version: self.snapshot.version, canonical, n: self.request.n, max_usd }
-        };
-        match self.wish {
-            CacheWish::Use => self.shared.flights.join(key(), self.deadline, self.priority, Instant::now()),
-            CacheWish::Fresh | CacheWish::Skip => FlightRole::Lead(Flights::alone(self.deadline, self.priority)),
+    /// What a look is called in metrics.
+    fn word(&self, looked: &CacheLookup) -> &'static str {
+        match looked {
+            CacheLookup::Hit(found) => found.tier().as_str(),
+            CacheLookup::Part(_) => CacheUse::Pool.as_str(),
+            CacheLookup::Miss(_) if !self.looks() => CacheUse::Bypass.as_str(),
+            CacheLookup::Miss(miss) => miss.as_str(),
         }
     }
 
-    async fn lead(&self, lead: FlightLeader, have: Vec<PlacedPicture>, used: CacheUse) -> Outcome {
+    /// Whether kept pictures may be its answer.
+    fn looks(&self) -> bool {
+        self.wish == CacheWish::Use && self.reuse.is_some()
+    }
+
+    async fn cached(&self) -> CacheLookup {
+        match self.reuse {
+            Some(reuse) if self.looks() => self.cached_as(&reuse).await,
+            _ => CacheLookup::Miss(Miss::Absent),
+        }
+    }
+
+    /// What is there, where the route reuses it like this.
+    async fn cached_as(&self, reuse: &RouteCache) -> CacheLookup {
+        let offer_digest = self.offer_digests();
+        self.shared.look_up(&self.asked(reuse, &offer_digest)).await
+    }
+
+    /// How each offer draws now.
+    fn offer_digests(&self) -> impl Fn(&str) -> Option<Digest> + Sync {
+        |offer| self.snapshot.offer_digest_by_name(self.matched.index, offer)
+    }
+
+    /// All pictures wanted, from the `available` ones that are there, if those are enough for this request alone.
+    async fn found_among(&self, available: u8) -> Option<Found> {
+        let reuse = self.reuse.filter(|_| self.looks() && available >= self.request.n)?;
+        match self.cached_as(&RouteCache { variants: available, ..reuse }).await {
+            CacheLookup::Hit(found) => Some(found),
+            CacheLookup::Part(_) | CacheLookup::Miss(_) => None,
+        }
+    }
+
+    fn asked<'a>(&'a self, reuse: &RouteCache, offer_digest: &'a (dyn Fn(&str) -> Option<Digest> + Sync)) -> Asked<'a> {
+        Asked {
+            canonical: &self.canonical,
+            n: self.request.n,
+            variants: reuse.variants,
+            near: reuse.near.then_some(&self.snapshot.word_lists),
+            serves: true,
+            caller: caller_hash(&self.caller, &self.request),
+            freshness: Freshness { ttl: reuse.ttl, now: Instant::now().into_std(), offer_digest },
+        }
+    }
+
+    /// Joins an identical request in flight, unless the caller wants pictures of its own. `available` pictures are there
+    /// already: where the route wants more different ones, so many flights may be under way at once.
+    fn join_flight(&self, available: u8) -> FlightRole {
+        if self.wish != CacheWish::Use {
+            return FlightRole::Lead(Flights::alone(self.deadline, self.priority));
+        }
+        let room = self.reuse.map_or(1, |reuse| self.asked(&reuse, &|_| None).flights(available));
+        self.shared.flights.join(self.flight_key(), room, self.deadline, self.priority, Instant::now())
+    }
+
+    fn flight_key(&self) -> FlightKey {
+        let near = self.reuse.is_some_and(|reuse| reuse.near) && !self.canonical.seeded();
+        let canonical = match near {
+            // Whoever asks the same in a form that means the same may have the same pictures.
+            true => {
+                let words = prompt_match::canonical(self.canonical.prompt(), &self.snapshot.word_lists);
+                [self.canonical.hard_key(), words.canonical_bytes()].concat().into()
+            }
+            false => self.canonical.bytes().into(),
+        };
+        // A request with a lower limit may get no picture where another does, so they share no flight.
+        FlightKey { version: self.snapshot.version, canonical, n: self.request.n, max_usd: self.max_usd }
+    }
+
+    async fn lead(&self, lead: FlightLeader, have: Option<Found>) -> Outcome {
         let flight = lead.flight().clone();
         self.announce(&flight);
         // Another flight may have filled the cache since it was looked up. Followers that joined meanwhile get that too.
-        let again = if self.wish == CacheWish::Use { self.cached() } else { CacheLookup::Miss(Miss::Absent) };
-        let (have, used) = match again {
-            CacheLookup::Hit(pictures) => {
-                flight.update(|progress| progress.pictures.clone_from(&pictures));
-                return self.hit(pictures);
+        let again = self.cached().await;
+        let others = lead.others();
+        let again = match self.reuse {
+            // What was drawn meanwhile, and what the others draw, are all that the route wants.
+            Some(reuse) if others > 0 && self.asked(&reuse, &|_| None).flights(again.available()) <= others => {
+                self.found_among(again.available()).await.map_or(again, CacheLookup::Hit)
             }
-            CacheLookup::Part(pictures) => (pictures, CacheUse::Pool),
-            CacheLookup::Miss(_) => (have, used),
+            _ => again,
         };
-        let late = timeout_at(self.deadline, self.drawing(lead, have)).await.is_err();
-        self.outcome(flight.progress(), used, late)
+        let have = match again {
+            CacheLookup::Hit(found) => {
+                flight.update(|progress| progress.pictures.clone_from(&found.pictures));
+                return self.hit(found);
+            }
+            CacheLookup::Part(found) => Some(found),
+            CacheLookup::Miss(_) => have,
+        };
+        let used = match &have {
+            Some(_) => CacheUse::Pool,
+            None if self.looks() => CacheUse::Miss,
+            None => CacheUse::Bypass,
+        };
+        if let Some(found) = &have {
+            self.save(found);
+        }
+        let near = have.as_ref().map(|found| found.differences.clone()).unwrap_or_default();
+        let pictures = have.map(|found| found.pictures).unwrap_or_default();
+        let late = timeout_at(self.deadline, self.drawing(lead, pictures)).await.is_err();
+        Outcome { near, ..self.outcome(flight.progress(), used, late) }
     }
 
     fn announce(&self, flight: &Arc<Flight>) {
@@ -169,13 +245,15 @@ impl ServeRequest {
 
     /// What the cache has of the request, and the word for that; nothing is counted.
     pub fn peek(&self) -> (Vec<PlacedPicture>, &'static str) {
-        match self.wish {
-            CacheWish::Fresh | CacheWish::Skip => (Vec::new(), CacheUse::Bypass.as_str()),
-            CacheWish::Use => match self.cached() {
-                CacheLookup::Hit(pictures) => (pictures, CacheUse::Exact.as_str()),
-                CacheLookup::Part(pictures) => (pictures, CacheUse::Pool.as_str()),
-                CacheLookup::Miss(miss) => (Vec::new(), miss.as_str()),
-            },
+        let offer_digest = self.offer_digests();
+        let looked = match self.reuse {
+            Some(reuse) if self.looks() => self.shared.peek(&self.asked(&reuse, &offer_digest)),
+            _ => CacheLookup::Miss(Miss::Absent),
+        };
+        let word = self.word(&looked);
+        match looked {
+            CacheLookup::Hit(found) | CacheLookup::Part(found) => (found.pictures, word),
+            CacheLookup::Miss(_) => (Vec::new(), word),
         }
     }
 
@@ -192,7 +270,8 @@ impl ServeRequest {
             priority: self.priority,
             caps: Caps::of(&self.matched.route, self.caller.client.as_deref(), self.max_usd),
             request: self.request.clone(),
-            keep: (self.wish != CacheWish::Skip).then(|| self.canonical.clone()),
+            keep: (self.wish != CacheWish::Skip && self.reuse.is_some()).then(|| self.canonical.clone()),
+            drawn_for: caller_hash(&self.caller, &self.request),
             revised_prompt: None,
             spent: Usd::ZERO,
             open,
@@ -201,16 +280,25 @@ impl ServeRequest {
         }
     }
 
-    fn hit(&self, pictures: Vec<PlacedPicture>) -> Outcome {
-        let saved = pictures.iter().fold(Usd::ZERO, |total, placed| total.saturating_add(placed.generated.usd));
-        self.shared.durable_ledger.saved(Saving {
-            tenant: &self.caller.tenant,
-            route: &self.matched.route.name,
-            tier: CacheUse::Exact.as_str(),
-            pictures: pictures.len(),
-            usd: saved,
-        });
-        self.outcome(Progress { pictures, ..Progress::default() }, CacheUse::Exact, false)
+    fn hit(&self, found: Found) -> Outcome {
+        self.save(&found);
+        let Found { pictures, tiers: _, differences, available: _ } = &found;
+        let progress = Progress { pictures: pictures.clone(), ..Progress::default() };
+        Outcome { near: differences.clone(), ..self.outcome(progress, CacheUse::Hit(found.tier()), false) }
+    }
+
+    /// Writes down what was not paid for these pictures, by the tier that had them.
+    fn save(&self, found: &Found) {
+        for tier in [Tier::Exact, Tier::Canonical, Tier::Near] {
+            let of_tier = found.pictures.iter().zip(&found.tiers).filter(|(_, from)| **from == tier);
+            let (pictures, usd) = of_tier.fold((0, Usd::ZERO), |(pictures, usd), (placed, _)| {
+                (pictures + 1, usd.saturating_add(placed.generated.usd))
+            });
+            if pictures > 0 {
+                let (tenant, route, tier) = (&self.caller.tenant, &self.matched.route.name, tier.as_str());
+                self.shared.durable_ledger.saved(Saving { tenant, route, tier, pictures, usd });
+            }
+        }
     }
 
     /// The outcome of what there is. A follower and a hit pay nothing.
@@ -234,6 +322,7 @@ impl ServeRequest {
             version: self.snapshot.version,
             route: Some(self.matched.route.name.clone()),
             cache,
+            near: Vec::new(),
             idempotency: None,
             cost: if led { progress.cost.saturating_add(progress.hedging) } else { Usd::ZERO },
             attempts: if led { progress.attempts } else { 0 },
@@ -245,4 +334,9 @@ impl ServeRequest {
             result,
         }
     }
+}
+
+/// Who asks, as far as the same picture twice in a row would be noticed: a tenant's own user, where it names one.
+fn caller_hash(caller: &Caller, request: &ImageRequest) -> u64 {
+    xxh3_64_with_seed(request.user.as_deref().unwrap_or_default().as_bytes(), xxh3_64(caller.tenant.as_bytes()))
 }

@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::breaker::{Breakers, WaitingRequests};
 use crate::cache::CacheTiers;
+use crate::cache::disk_tier::DiskTier;
 use crate::clock::Clock;
 use crate::concurrency_limit::Lane;
 use crate::config::plan::{Plan, Provider};
@@ -15,6 +16,7 @@ use crate::dispatch::WeightedTurns;
 use crate::gateway::durable_ledger::DurableLedger;
 use crate::gateway::idempotency_book::IdempotencyBook;
 use crate::gateway::outside_judge::OutsideJudges;
+use crate::gateway::picture_disk::PictureDisk;
 use crate::gateway::quality_pool::QualityWorkers;
 use crate::gateway::rejected_files::RejectedFiles;
 use crate::gateway::single_flight::Flights;
@@ -35,6 +37,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Pictures and rewritten prompts for later requests, and pictures behind links.
     pub cache: CacheTiers,
+    /// Where pictures are besides.
+    pub disk: Option<PictureDisk>,
     /// Requests being drawn.
     pub flights: Arc<Flights>,
     /// Circuit breakers by name.
@@ -80,7 +84,7 @@ pub struct Shared {
 
 impl Shared {
     /// Everything that `plan` needs, with the ledger at `place`. Blocks while that is read. `clock` tells when
-    /// something is paid, `client` carries out the calls, `hash_seed` is secret.
+    /// something is paid, `client` carries out the calls, `hash_seed` is secret, pictures are on `disk` as well.
     ///
     /// # Errors
     /// When the ledger cannot be opened, or two metrics share a name.
@@ -90,6 +94,7 @@ impl Shared {
         clock: Clock,
         client: Box<dyn HttpClient>,
         hash_seed: u64,
+        disk: Option<PictureDisk>,
     ) -> Result<Shared, StartError> {
         let ledger = Arc::new(Ledger::default());
         let durable_ledger = DurableLedger::open_record(ledger.clone(), &plan.server, place, clock.clone())?;
@@ -101,7 +106,12 @@ impl Shared {
         let quality_workers = QualityWorkers::new(&plan.quality, metrics.quality_queue_bytes.clone());
         Ok(Shared {
             clock,
-            cache: CacheTiers::new(&plan.cache),
+            cache: CacheTiers::new(
+                &plan.cache,
+                disk.clone().map(|disk| Arc::new(disk) as Arc<dyn DiskTier>),
+                hash_seed,
+            ),
+            disk,
             flights: Arc::default(),
             breakers: Breakers::new(),
             waiting_requests: Arc::default(),

@@ -16,7 +16,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -197,7 +196,8 @@ impl Drop for LateCalls {
 /// All flights under way.
 #[derive(Default)]
 pub struct Flights {
-    table: DashMap<FlightKey, Arc<Flight>>,
+    /// By what they draw. Where a route wants several different pictures of a request, several may draw at once.
+    table: DashMap<FlightKey, Vec<Arc<Flight>>>,
 }
 
 /// Leading or following.
@@ -209,36 +209,41 @@ pub enum FlightRole {
 }
 
 impl Flights {
-    /// Joins the flight of this key, or starts it, for a request of this class that waits until `deadline`.
+    /// Joins a flight of this key for a request of this class that waits until `deadline`, or starts one where fewer than
+    /// `room` are under way, or none that it may join.
     pub fn join(
         self: &Arc<Flights>,
         key: FlightKey,
+        room: usize,
         deadline: Instant,
         priority: Priority,
         now: Instant,
     ) -> FlightRole {
-        let flight = match self.table.entry(key.clone()) {
-            Entry::Occupied(entry) if entry.get().admit(deadline, priority, now) => {
-                return FlightRole::Follow(entry.get().clone());
+        let mut flights = self.table.entry(key.clone()).or_default();
+        // Its leader's time is over. Those who joined it stay on it; no other will.
+        flights.retain(|flight| now < flight.joinable_until);
+        if flights.len() >= room {
+            // The one that fewest follow, so that each has its share of them.
+            let mut open: Vec<&Arc<Flight>> = flights.iter().collect();
+            open.sort_by_key(|flight| Arc::strong_count(flight));
+            if let Some(flight) = open.into_iter().find(|flight| flight.admit(deadline, priority, now)) {
+                return FlightRole::Follow(flight.clone());
             }
-            Entry::Occupied(mut entry) => {
-                // Those who joined the old flight stay on it; its leader removes no flight but its own from the table.
-                entry.insert(Flight::new(deadline, priority));
-                entry.get().clone()
-            }
-            Entry::Vacant(vacant) => vacant.insert(Flight::new(deadline, priority)).clone(),
-        };
-        FlightRole::Lead(FlightLeader { flight, registered: Some((self.clone(), key)) })
+        }
+        let (flight, others) = (Flight::new(deadline, priority), flights.len());
+        flights.push(flight.clone());
+        drop(flights);
+        FlightRole::Lead(FlightLeader { flight, others, registered: Some((self.clone(), key)) })
     }
 
     /// A flight that no request can join, for a request that must not share.
     pub fn alone(deadline: Instant, priority: Priority) -> FlightLeader {
-        FlightLeader { flight: Flight::new(deadline, priority), registered: None }
+        FlightLeader { flight: Flight::new(deadline, priority), others: 0, registered: None }
     }
 
     /// How many flights are under way.
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.table.iter().map(|flights| flights.len()).sum()
     }
 
     /// Whether none is.
@@ -250,6 +255,7 @@ impl Flights {
 /// The leader's side of a flight. Dropping it ends the flight.
 pub struct FlightLeader {
     flight: Arc<Flight>,
+    others: usize,
     registered: Option<(Arc<Flights>, FlightKey)>,
 }
 
@@ -258,13 +264,20 @@ impl FlightLeader {
     pub fn flight(&self) -> &Arc<Flight> {
         &self.flight
     }
+
+    /// How many other flights were under way for the same request when this one began.
+    pub fn others(&self) -> usize {
+        self.others
+    }
 }
 
 impl Drop for FlightLeader {
     fn drop(&mut self) {
         if let Some((flights, key)) = self.registered.take() {
-            // Another flight may have this key by now.
-            flights.table.remove_if(&key, |_, entry| Arc::ptr_eq(entry, &self.flight));
+            if let Some(mut under_way) = flights.table.get_mut(&key) {
+                under_way.retain(|flight| !Arc::ptr_eq(flight, &self.flight));
+            }
+            flights.table.remove_if(&key, |_, under_way| under_way.is_empty());
         }
         if std::thread::panicking() {
             self.flight.update(|progress| {
@@ -295,7 +308,7 @@ mod tests {
     }
 
     fn join_at(flights: &Arc<Flights>, n: u8, now: Instant) -> FlightRole {
-        flights.join(key(n), now + SECOND, Priority::Live, now)
+        flights.join(key(n), 1, now + SECOND, Priority::Live, now)
     }
 
     #[tokio::test]
@@ -335,7 +348,7 @@ mod tests {
     #[tokio::test]
     async fn a_live_request_raises_the_flight_of_a_batch_job_and_a_batch_job_lowers_none() {
         let (flights, now) = (Arc::new(Flights::default()), Instant::now());
-        let join = |priority| flights.join(key(1), now + SECOND, priority, now);
+        let join = |priority| flights.join(key(1), 1, now + SECOND, priority, now);
         let FlightRole::Lead(lead) = join(Priority::Batch) else { panic!("the first must lead") };
         let flight = lead.flight().clone();
         assert!(matches!(join(Priority::Batch), FlightRole::Follow(_)));

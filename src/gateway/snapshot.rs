@@ -10,7 +10,8 @@ use url::Url;
 use crate::canonical;
 use crate::canonical::config_digest::Digest;
 use crate::capabilities::Capabilities;
-use crate::config::plan::{ModelPattern, Plan, Route};
+use crate::config::plan::{CacheWords, ModelPattern, Plan, Route};
+use crate::prompt_match::{MoreWords, WordLists};
 use crate::provider::{self, Adapter};
 use crate::secret::Secret;
 use crate::signed_links::LinkKey;
@@ -23,6 +24,8 @@ pub struct Snapshot {
     pub plan: Plan,
     /// Signs and checks picture links.
     pub link_key: LinkKey,
+    /// What other words may mean the same picture.
+    pub word_lists: Arc<WordLists>,
     /// Per route, per offer: the wire format and what the model can do.
     routes: Vec<ResolvedRoute>,
 }
@@ -57,7 +60,8 @@ impl Snapshot {
         let secret = plan.server.link_secret.as_ref().unwrap_or(own_secret);
         let link_key = LinkKey::new(secret).ok_or(SnapshotError::LinkSecret)?;
         let routes = plan.routes.iter().map(|route| resolve(route)).collect::<Result<_, _>>()?;
-        Ok(Snapshot { version, plan, link_key, routes })
+        let word_lists = word_lists(&plan.cache.words);
+        Ok(Snapshot { version, plan, link_key, word_lists, routes })
     }
 
     /// What the offers of route number `route` can do, in the offers' order.
@@ -89,6 +93,12 @@ impl Snapshot {
         self.offer_digest(route, self.offer(route, name)?)
     }
 
+    /// The lists by which requests to the route of this name are found in other words, where they are.
+    pub fn near_lists(&self, route: &str) -> Option<Arc<WordLists>> {
+        let route = self.plan.routes.iter().find(|known| known.name == route)?;
+        route.cache?.near.then(|| self.word_lists.clone())
+    }
+
     fn offer(&self, route: usize, name: &str) -> Option<usize> {
         self.plan.routes.get(route)?.offers.iter().position(|offer| offer.name == name)
     }
@@ -114,6 +124,16 @@ impl Snapshot {
         names.retain(|name| seen.insert(*name));
         names
     }
+}
+
+/// The words that Easel knows, and those of the config.
+pub fn word_lists(words: &CacheWords) -> Arc<WordLists> {
+    let known = WordLists::builtin();
+    if *words == CacheWords::default() {
+        return known;
+    }
+    let CacheWords { synonyms, boosters, brands, colors } = words.clone();
+    Arc::new(known.extended(&MoreWords { synonyms, boosters, brands, colors, learned: Vec::new() }))
 }
 
 fn resolve(route: &Route) -> Result<ResolvedRoute, SnapshotError> {

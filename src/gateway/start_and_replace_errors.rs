@@ -1,5 +1,6 @@
 //! Why a gateway does not start, or does not take a new plan.
 
+use crate::disk_cache::OpenError;
 use crate::gateway::snapshot::SnapshotError;
 use crate::store::StoreError;
 
@@ -18,6 +19,9 @@ pub enum StartError {
     /// The ledger cannot be opened or read.
     #[error(transparent)]
     Ledger(#[from] StoreError),
+    /// The cache's directory cannot be used.
+    #[error(transparent)]
+    Disk(#[from] OpenError),
 }
 
 /// Why a new plan is not put in force.

@@ -28,6 +28,7 @@ use crate::upstream::transport::{Bounds, HeldReply, TransportError, Watcher};
 mod explain;
 mod hedging;
 mod limits;
+mod reuse;
 mod strategies;
 mod waits;
 
@@ -194,7 +195,10 @@ async fn a_request_that_was_served_is_a_hit_that_calls_no_vendor_and_pays_nothin
     assert_eq!(story.serve("a red fox").await.cache, CacheUse::Miss);
     assert_eq!(story.script.called(), ["first.example"]);
     let outcome = story.serve("a red fox").await;
-    assert_eq!((outcome.as_str(), outcome.cache, outcome.cost), ("ok", CacheUse::Exact, Usd::ZERO));
+    assert_eq!(
+        (outcome.as_str(), outcome.cache, outcome.cost),
+        ("ok", CacheUse::Hit(crate::cache::Tier::Exact), Usd::ZERO)
+    );
     assert!(story.script.called().is_empty());
     assert_eq!(story.left(), "0.99");
 }

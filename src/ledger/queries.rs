@@ -1,6 +1,7 @@
 //! What the ledger is asked: what was spent and saved, what came of it over the last hour, day or month, and how budgets
 //! stand. Nothing is promised or settled here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,12 @@ impl Ledger {
 
     /// What the cache saved.
     pub fn total_saved(&self) -> Usd {
-        self.lock().saved
+        self.lock().saved.values().fold(Usd::ZERO, |sum, usd| sum.saturating_add(*usd))
+    }
+
+    /// The same by tier.
+    pub fn saved_by_tier(&self) -> BTreeMap<&'static str, Usd> {
+        self.lock().saved.clone()
     }
 
     /// What is promised to attempts under way.

@@ -1,6 +1,6 @@
 //! All that is known of money, behind one lock: what was spent, what is promised, and what is counted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ pub(super) struct LedgerState {
     /// The number of the newest entry.
     pub(super) last_id: i64,
     pub(super) spend: Spend,
-    /// What answers from the cache would have cost.
-    pub(super) saved: Usd,
+    /// What answers from the cache would have cost, by tier.
+    pub(super) saved: BTreeMap<&'static str, Usd>,
     pub(super) counters: Counters,
     /// Attempts that were opened and are not closed yet, by their number.
     pub(super) under_way: HashMap<i64, Entry>,
@@ -47,9 +47,10 @@ impl Ledger {
     }
 
     /// Adds what an answer from the cache would have cost.
-    pub fn saved(&self, usd: Usd) {
+    pub fn saved(&self, tier: &'static str, usd: Usd) {
         let mut state = self.lock();
-        state.saved = state.saved.saturating_add(usd);
+        let saved = state.saved.entry(tier).or_default();
+        *saved = saved.saturating_add(usd);
     }
 
     /// A total to begin with, for the tests of what reads totals.

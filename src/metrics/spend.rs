@@ -1,11 +1,10 @@
 //! What was paid, out of the ledger.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use prometheus::CounterVec;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Counter, CounterVec};
 
 use crate::ledger::{Ledger, SpendKind};
 use crate::metrics::naming::opts;
@@ -20,7 +19,7 @@ pub struct SpendCollector {
 impl SpendCollector {
     /// Of this ledger.
     pub fn new(ledger: Arc<Ledger>) -> Result<SpendCollector, prometheus::Error> {
-        let (spend, unsure, saved) = (spend_counters()?, unsure_counters()?, saved_counter()?);
+        let (spend, unsure, saved) = (spend_counters()?, unsure_counters()?, saved_counters()?);
         let prepaid = prepaid_counters()?;
         let descriptions =
             spend.desc().into_iter().chain(unsure.desc()).chain(prepaid.desc()).chain(saved.desc()).cloned().collect();
@@ -43,9 +42,8 @@ fn prepaid_counters() -> Result<CounterVec, prometheus::Error> {
     CounterVec::new(opts("prepaid_usd_total", help), &["provider", "model"])
 }
 
-fn saved_counter() -> Result<Counter, prometheus::Error> {
-    let labels = HashMap::from([("tier".to_owned(), "exact".to_owned())]);
-    Counter::with_opts(opts("saved_usd_total", "Dollars not spent thanks to the cache.").const_labels(labels))
+fn saved_counters() -> Result<CounterVec, prometheus::Error> {
+    CounterVec::new(opts("saved_usd_total", "Dollars not spent thanks to the cache."), &["tier"])
 }
 
 impl Collector for SpendCollector {
@@ -54,7 +52,7 @@ impl Collector for SpendCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let (Ok(spend), Ok(unsure), Ok(saved)) = (spend_counters(), unsure_counters(), saved_counter()) else {
+        let (Ok(spend), Ok(unsure), Ok(saved)) = (spend_counters(), unsure_counters(), saved_counters()) else {
             return Vec::new();
         };
         let Ok(prepaid) = prepaid_counters() else { return Vec::new() };
@@ -66,7 +64,11 @@ impl Collector for SpendCollector {
                 kind => spend.with_label_values(&[provider, model, kind.as_str()]).inc_by(dollars(total.usd)),
             }
         }
-        saved.inc_by(dollars(self.ledger.total_saved()));
+        // From the first scrape on, also before the first hit.
+        saved.with_label_values(&["exact"]).inc_by(0.0);
+        for (tier, usd) in self.ledger.saved_by_tier() {
+            saved.with_label_values(&[tier]).inc_by(dollars(usd));
+        }
         // A family without a single sample is not valid exposition text.
         let families =
             saved.collect().into_iter().chain(spend.collect()).chain(unsure.collect()).chain(prepaid.collect());

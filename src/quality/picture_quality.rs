@@ -16,6 +16,11 @@ pub struct PictureQuality {
 }
 
 impl PictureQuality {
+    /// The same without what pictures are compared by.
+    pub fn without_fingerprint(&self) -> PictureQuality {
+        PictureQuality { flagged: self.flagged.clone(), rejected: self.rejected.clone(), fingerprint: None }
+    }
+
     /// Bytes of memory held.
     pub fn weight(&self) -> usize {
         let checks = self.flagged.capacity() + self.rejected.capacity();

@@ -81,6 +81,7 @@ mod tests {
             max_usd_per_request: None,
             rate: Rate { images_per_minute: NonZeroU32::new(4), requests_per_minute: NonZeroU32::new(2) },
             priority: Priority::Live,
+            cache_share_ppm: None,
         })
     }
 

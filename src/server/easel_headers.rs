@@ -9,6 +9,8 @@ use http::HeaderName;
 pub const ROUTE: HeaderName = HeaderName::from_static("x-easel-route");
 /// What the cache had.
 pub const CACHE: HeaderName = HeaderName::from_static("x-easel-cache");
+/// Words of the request that differ from those that the pictures were drawn for.
+pub const NEAR: HeaderName = HeaderName::from_static("x-easel-near");
 /// How the request's idempotency key took part.
 pub const IDEMPOTENCY: HeaderName = HeaderName::from_static("x-easel-idempotency");
 /// What the request cost, in dollars.

@@ -20,7 +20,7 @@ impl Easel {
     }
 
     /// The picture file, where the link to it is signed and has not expired.
-    pub(super) fn file(&self, session: &Session, snapshot: &Snapshot, name: &str) -> Answer {
+    pub(super) async fn file(&self, session: &Session, snapshot: &Snapshot, name: &str) -> Answer {
         let Some((id, format)) = response::parse_file_name(name) else {
             return Answer::error(&Error::new(ErrorKind::FileNotFound, "There is no such picture."));
         };
@@ -37,7 +37,7 @@ impl Easel {
             };
             return Answer::error(&Error::new(ErrorKind::LinkRefused, message).with_code(code));
         }
-        match self.gateway.shared.cache.linked_picture(id, Instant::now()) {
+        match self.gateway.shared.linked_picture(id, Instant::now()).await {
             Some(kept) if kept.picture.format == format => response::file(&kept, snapshot.plan.server.link_ttl),
             _ => Answer::error(&Error::new(
                 ErrorKind::FileNotFound,

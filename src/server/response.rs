@@ -167,6 +167,10 @@ pub fn explain(outcome: &Outcome, headers: &mut Vec<(HeaderName, String)>) {
     let Some(route) = &outcome.route else { return };
     headers.push((easel_headers::ROUTE, easel_headers::name(route)));
     headers.push((easel_headers::CACHE, outcome.cache.as_str().to_owned()));
+    if !outcome.near.is_empty() {
+        let differences = outcome.near.iter().map(|words| easel_headers::name(words));
+        headers.push((easel_headers::NEAR, easel_headers::list(differences)));
+    }
     if let Some(key_use) = outcome.idempotency {
         headers.push((easel_headers::IDEMPOTENCY, key_use.as_str().to_owned()));
     }
@@ -318,6 +322,7 @@ mod tests {
             version: 1,
             route: Some("r".into()),
             cache: CacheUse::Miss,
+            near: Vec::new(),
             idempotency: None,
             cost: "0.009".parse().unwrap(),
             attempts: 2,

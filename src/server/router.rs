@@ -34,7 +34,7 @@ impl Easel {
             Endpoint::Feedback => feedback::answer(session, &self.gateway, snapshot, &self.bodies).await,
             Endpoint::Models => models::list(session, snapshot),
             Endpoint::Model(name) => models::retrieve(session, snapshot, &name),
-            Endpoint::File(name) => self.file(session, snapshot, &name),
+            Endpoint::File(name) => self.file(session, snapshot, &name).await,
             Endpoint::WrongMethod(allowed) => {
                 let message = format!("This path takes {allowed} only.");
                 Answer::error(&Error::new(ErrorKind::WrongMethod, message).with_detail(allowed))

@@ -43,11 +43,13 @@ pub enum ReportBy {
     Reason,
     /// What came of it: `ok`, or what went wrong.
     Outcome,
+    /// How the words were found for which the cache saved something.
+    Tier,
 }
 
 impl ReportBy {
     /// Every way to group.
-    pub const ALL: [ReportBy; 10] = [
+    pub const ALL: [ReportBy; 11] = [
         ReportBy::Day,
         ReportBy::Provider,
         ReportBy::Model,
@@ -58,6 +60,7 @@ impl ReportBy {
         ReportBy::Chosen,
         ReportBy::Reason,
         ReportBy::Outcome,
+        ReportBy::Tier,
     ];
 
     /// The word in a query, and the column's title.
@@ -73,6 +76,7 @@ impl ReportBy {
             ReportBy::Chosen => "chosen",
             ReportBy::Reason => "reason",
             ReportBy::Outcome => "outcome",
+            ReportBy::Tier => "tier",
         }
     }
 
@@ -217,16 +221,16 @@ pub fn of_file(dir: &Path, query: &ReportQuery) -> Result<Vec<ReportRow>, StoreE
 
 const FACTS: &str = "
 WITH facts AS (
-    SELECT settled_at AS at, tenant, route, provider, model, source, request, chosen, reason, outcome,
+    SELECT settled_at AS at, tenant, route, provider, model, source, request, chosen, reason, outcome, '' AS tier,
            1 AS attempts, billed, accepted, rejected, refused, usd, prepaid, lost, uncertain,
            0 AS saved_usd, 0 AS saved_pictures, latency_us > 0 AS timed, latency_us
     FROM attempts WHERE settled_at >= ?1 AND settled_at < ?2
     UNION ALL
-    SELECT quarter, tenant, route, provider, model, source, '', '', '', '', attempts, billed, accepted, rejected,
+    SELECT quarter, tenant, route, provider, model, source, '', '', '', '', '', attempts, billed, accepted, rejected,
            refused, usd, prepaid, lost, uncertain, 0, 0, timed, latency_us
     FROM history WHERE quarter >= ?1 AND quarter < ?2
     UNION ALL
-    SELECT day + 43200000, tenant, route, '', '', '', '', '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, usd, pictures, 0, 0
+    SELECT day + 43200000, tenant, route, '', '', '', '', '', '', '', tier, 0, 0, 0, 0, 0, 0, 0, 0, 0, usd, pictures, 0, 0
     FROM savings WHERE day + 43200000 >= ?1 AND day + 43200000 < ?2
 )
 SELECT sum(attempts), sum(billed), sum(accepted), sum(rejected), sum(refused), sum(usd), sum(prepaid), sum(lost),

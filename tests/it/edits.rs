@@ -26,7 +26,8 @@ providers:
     api_key: sk-test
     models: {stable-diffusion-xl-1024-v1-0: {price: 0.04}}
 routes:
-  - {name: edits, match: {models: [m]}, offers: [stability/stable-diffusion-xl-1024-v1-0, openai/gpt-image-2]}
+  - {name: edits, match: {models: [m]}, offers: [stability/stable-diffusion-xl-1024-v1-0, openai/gpt-image-2], cache: {edits: true}}
+  - {name: personal, match: {models: [personal]}, offers: [openai/gpt-image-2]}
   - {name: blind, match: {models: [blind]}, offers: [openai/dall-e-3]}
 ";
 
@@ -106,6 +107,23 @@ async fn an_edit_goes_to_the_first_who_can_change_pictures_and_is_found_again_by
     assert_eq!(drawn.header("x-easel-served-by"), "stability/stable-diffusion-xl-1024-v1-0=1");
     assert_eq!((world.bill(Name::OpenAi).violations_total, world.bill(Name::OpenAi).pictures), (0, 4));
     assert_eq!(world.spent(), world.invoiced());
+}
+
+#[tokio::test]
+async fn what_is_made_of_callers_own_pictures_is_reused_only_where_the_route_says_so() {
+    let world = World::new(CONFIG).await;
+    let edit = || [Text("model", "personal"), Text("prompt", "a blue hat"), File("image", png(16, 255))];
+    let fields = edit();
+    let (first, same) = tokio::join!(send(&world, EDIT, &fields), send(&world, EDIT, &fields));
+    let mut words = [first.header("x-easel-cache"), same.header("x-easel-cache")];
+    words.sort_unstable();
+    assert_eq!(words, ["bypass", "joined"], "one that is under way is joined");
+    let again = send(&world, EDIT, &edit()).await;
+    assert_eq!((again.header("x-easel-cache"), again.header("x-easel-cost-usd")), ("bypass", "0.04"));
+    assert_eq!(world.bill(Name::OpenAi).pictures, 2);
+    let drawn = || json!({"model": "personal", "prompt": "a blue hat", "size": "1024x1024"});
+    assert_eq!(world.draw(drawn()).await.header("x-easel-cache"), "miss");
+    assert_eq!(world.draw(drawn()).await.header("x-easel-cache"), "exact", "without pictures it is reused as ever");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod bodies; // what bodies may take, alone and together
 mod browser; // web pages, turned away or let in
 mod budgets; // money that is set aside before it is spent
 mod burst; // twenty times the usual traffic, in virtual time
+mod cache; // reuse: variants, other words, what is purged
 mod circles; // no two files use each other
 mod client;
 mod clients; // callers with keys of their own

@@ -6,6 +6,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use easel::sandbox::Name;
+
 use crate::docs::{blocks::blocks, commands::Scene, pages};
 use crate::world::{PROVIDERS, World};
 
@@ -28,12 +30,17 @@ routes:
     match: {{models: [dall-e-3]}}
     offers: [openai/gpt-image-2]
     defaults: {{size: 1024x1024, response_format: url}}
+  - name: varied
+    match: {{models: [varied]}}
+    offers: [openai/gpt-image-2]
+    defaults: {{size: 1024x1024}}
+    cache: {{variants: 4}}
 "
     )
 }
 
 /// Runs a program in the folder of its packages, where alone Node finds them.
-async fn passes(program: &'static str, name: &'static str) {
+async fn passes(program: &'static str, name: &'static str) -> World {
     let folder = installed();
     let world = World::new(&config()).await;
     let url = format!("http://{}/v1", world.addr);
@@ -45,30 +52,38 @@ async fn passes(program: &'static str, name: &'static str) {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("all of it worked"), "{said}");
+    world
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "heavy: run scripts/sdks"]
 async fn the_official_node_package_generates_edits_streams_and_gets_its_typed_errors() {
-    passes(include_str!("sdks/openai.mjs"), "openai.mjs").await;
+    drop(passes(include_str!("sdks/openai.mjs"), "openai.mjs").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "heavy: run scripts/sdks"]
 async fn vercels_ai_sdk_generates_edits_and_gets_its_errors() {
-    passes(include_str!("sdks/vercel.mjs"), "vercel.mjs").await;
+    drop(passes(include_str!("sdks/vercel.mjs"), "vercel.mjs").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "heavy: run scripts/sdks"]
+async fn vercels_ai_sdk_gets_three_different_pictures_from_a_route_with_variants_and_three_are_paid() {
+    let world = passes(include_str!("sdks/vercel_variants.mjs"), "vercel_variants.mjs").await;
+    assert_eq!((world.bill(Name::OpenAi).pictures, world.spent()), (3, world.invoiced()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "heavy: run scripts/sdks"]
 async fn litellms_package_generates_edits_and_gets_its_errors() {
-    passes(include_str!("sdks/litellm_client.py"), "litellm_client.py").await;
+    drop(passes(include_str!("sdks/litellm_client.py"), "litellm_client.py").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "heavy: run scripts/sdks"]
 async fn langchains_dall_e_wrapper_gets_links() {
-    passes(include_str!("sdks/langchain_client.py"), "langchain_client.py").await;
+    drop(passes(include_str!("sdks/langchain_client.py"), "langchain_client.py").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

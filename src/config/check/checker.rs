@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderName;
 use url::Url;
 
-use crate::config::file::Time;
+use crate::config::file::{Percent, Time};
 use crate::config::node_path::NodePath;
 use crate::config::report::{Finding, Findings};
 use crate::config::units::ConfigUnit;
@@ -50,6 +50,15 @@ impl Checker<'_> {
             self.report(place, "must be longer than nothing", Time::RULE.to_owned());
         }
         time
+    }
+
+    /// A part of a whole, in parts per million; `None` is all of it.
+    pub(super) fn share(&mut self, place: NodePath<'_>, written: Option<&Percent>) -> Option<u32> {
+        let ppm = self.read(place, written)?;
+        if !(1..=1_000_000).contains(&ppm) {
+            self.report(place, "must be more than 0% and at most 100%", None);
+        }
+        Some(ppm).filter(|ppm| *ppm < 1_000_000)
     }
 
     /// A count of at least `least` that fits in `T`.

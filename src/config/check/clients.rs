@@ -46,7 +46,7 @@ fn client(
     known: &KnownRoutes<'_>,
 ) -> Option<Client> {
     let file::Client { name, key_sha256, routes: allowed, budget, rate, priority, .. } = written;
-    let file::Client { max_usd_per_image, max_usd_per_request, .. } = written;
+    let file::Client { max_usd_per_image, max_usd_per_request, cache_share, .. } = written;
     match name {
         None => checker.report(at.key("name"), "this client has no name", "add `name: web`".to_owned()),
         Some(name) => {
@@ -68,6 +68,7 @@ fn client(
             None | Some(file::Priority::Live) => Priority::Live,
             Some(file::Priority::Batch) => Priority::Batch,
         },
+        cache_share_ppm: checker.share(at.key("cache_share"), cache_share.as_ref()),
         name: name.clone()?,
     })
 }

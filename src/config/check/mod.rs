@@ -5,6 +5,7 @@
 //! where a problem was noted before is not complained about again.
 
 mod alerts;
+mod cache_words;
 mod checker;
 mod clients;
 mod concurrency;
@@ -52,7 +53,7 @@ pub(super) fn check(
     let mut checker = Checker { findings };
     let File { server, cache, quality, clients, providers, routes, alerts } = file;
     let server = server::server(&mut checker, server, tree.key("server"));
-    let cache = server::cache(&mut checker, cache, tree.key("cache"));
+    let (cache, disk_cache) = server::cache(&mut checker, cache, tree.key("cache"), server.state_dir.as_deref());
     let quality = quality::pool(&mut checker, quality, tree.key("quality"));
     let providers = providers::providers(&mut checker, providers, tree.key("providers"), kinds);
     let routes = routes::routes(&mut checker, routes, tree, &providers, kinds);
@@ -63,5 +64,17 @@ pub(super) fn check(
     let clients = clients::clients(&mut checker, clients, tree, &routes);
     let alerts = alerts::alerts(&mut checker, alerts, tree.key("alerts"));
     let written = Outline::default();
-    Some(Plan { server, cache, quality, clients, anyone, remote_refused: None, providers, routes, alerts, written })
+    Some(Plan {
+        server,
+        cache,
+        disk_cache,
+        quality,
+        clients,
+        anyone,
+        remote_refused: None,
+        providers,
+        routes,
+        alerts,
+        written,
+    })
 }

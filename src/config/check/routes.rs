@@ -10,7 +10,7 @@ use crate::config::check::offers::{KnownOffers, offers};
 use crate::config::check::{hedge, money, prompt, quality, strategy};
 use crate::config::file;
 use crate::config::node_path::NodePath;
-use crate::config::plan::{Defaults, ModelPattern, OnDeadline, Provider, Route, RouteCache};
+use crate::config::plan::{Defaults, MOST_VARIANTS, ModelPattern, OnDeadline, Provider, Route, RouteCache};
 use crate::config::provider_kind::ProviderKind;
 
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -244,10 +244,24 @@ fn size_tolerance(
 }
 
 fn cache(checker: &mut Checker<'_>, written: Option<&file::RouteCache>, at: NodePath<'_>) -> Option<RouteCache> {
-    let ttl = match written {
+    let none = file::RouteCacheOn::default();
+    let written = match written {
         Some(file::RouteCache::Switch(false)) => return None,
-        None | Some(file::RouteCache::Switch(true)) => None,
-        Some(file::RouteCache::On(file::RouteCacheOn { ttl })) => ttl.as_ref(),
+        None | Some(file::RouteCache::Switch(true)) => &none,
+        Some(file::RouteCache::On(on)) => on,
     };
-    Some(RouteCache { ttl: checker.some_time(at.key("ttl"), ttl, CACHE_TTL) })
+    let file::RouteCacheOn { ttl, near, variants, edits, share } = written;
+    let mut drawn = checker.count(at.key("variants"), *variants, 1, 1);
+    if drawn > MOST_VARIANTS {
+        let what = format!("must be at most {MOST_VARIANTS}, as many pictures as are kept for one request");
+        checker.report(at.key("variants"), what, None);
+        drawn = MOST_VARIANTS;
+    }
+    Some(RouteCache {
+        ttl: checker.some_time(at.key("ttl"), ttl.as_ref(), CACHE_TTL),
+        near: matches!(near, Some(file::Near::Verified)),
+        variants: drawn,
+        edits: edits.unwrap_or(false),
+        share_ppm: checker.share(at.key("share"), share.as_ref()),
+    })
 }

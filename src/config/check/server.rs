@@ -1,13 +1,15 @@
 //! `server:` and `cache:`: addresses, limits and bounds.
 
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use url::Url;
 
+use crate::config::check::cache_words;
 use crate::config::check::checker::Checker;
 use crate::config::file;
 use crate::config::node_path::NodePath;
-use crate::config::plan::{Cache, Idempotency, LedgerRules, Limits, OnLedgerError, Server, Tls};
+use crate::config::plan::{Cache, DiskCache, Idempotency, LedgerRules, Limits, OnLedgerError, Server, Tls};
 use crate::config::report::{Finding, Findings};
 use crate::secret::Secret;
 
@@ -50,6 +52,10 @@ const ANSWERS_IN_MEMORY: u64 = 64 << 20;
 const MEMORY: u64 = 512 << 20;
 const LINKS: u64 = 256 << 20;
 const PROMPTS: u64 = 16 << 20;
+/// Five thousand pictures of 2 MB.
+const DISK: u64 = 10 << 30;
+/// The database and what SQLite keeps beside it take up to two of these, and one picture may take a fourth.
+const LEAST_DISK: u64 = 16 << 20;
 
 pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: NodePath<'_>) -> Server {
     let file::Server {
@@ -147,13 +153,48 @@ fn idempotency(checker: &mut Checker<'_>, written: &file::Idempotency, on_disk: 
     }
 }
 
-pub(super) fn cache(checker: &mut Checker<'_>, cache: &file::Cache, at: NodePath<'_>) -> Cache {
-    let file::Cache { memory, links, prompts } = cache;
-    Cache {
+/// The cache's bounds in memory, and its directory.
+pub(super) fn cache(
+    checker: &mut Checker<'_>,
+    cache: &file::Cache,
+    at: NodePath<'_>,
+    state_dir: Option<&Path>,
+) -> (Cache, Option<DiskCache>) {
+    let file::Cache { memory, links, prompts, words, disk } = cache;
+    let bounds = Cache {
         memory: bytes(checker, at.key("memory"), memory.as_ref(), MEMORY),
         links: bytes(checker, at.key("links"), links.as_ref(), LINKS),
         prompts: bytes(checker, at.key("prompts"), prompts.as_ref(), PROMPTS),
+        words: cache_words::words(checker, words, at.key("words")),
+    };
+    (bounds, disk.as_ref().and_then(|disk| self::disk(checker, disk, at.key("disk"), state_dir)))
+}
+
+fn disk(
+    checker: &mut Checker<'_>,
+    written: &file::DiskCache,
+    at: NodePath<'_>,
+    state_dir: Option<&Path>,
+) -> Option<DiskCache> {
+    let file::DiskCache { dir, size } = written;
+    let beside = |state_dir: &Path| state_dir.join("pictures").display().to_string();
+    if dir.is_none() && !at.key("dir").is_bad() {
+        let like = state_dir.map_or_else(|| "./cache".to_owned(), beside);
+        checker.report(at, "this does not say where", format!("add `dir:`, a directory of its own, like {like}"));
     }
+    let size = checker.read(at.key("size"), size.as_ref()).unwrap_or(DISK);
+    if size < LEAST_DISK {
+        let what = format!("{} has no room for pictures", at.key("size").shown());
+        checker.report(at.key("size"), what, "write at least 16MiB".to_owned());
+    }
+    let dir: PathBuf = checker.text(at.key("dir"), dir.as_deref())?.into();
+    // `./state` and `state/` are the same.
+    let plain = |path: &Path| path.components().filter(|part| *part != Component::CurDir).collect::<PathBuf>();
+    if let Some(state_dir) = state_dir.filter(|state_dir| plain(state_dir) == plain(&dir)) {
+        let what = format!("{} is `server.state_dir`, which is the ledger's", at.key("dir").shown());
+        checker.report(at.key("dir"), what, format!("write a directory of its own, like {}", beside(state_dir)));
+    }
+    Some(DiskCache { dir, size })
 }
 
 fn limits(checker: &mut Checker<'_>, written: &file::Limits, at: NodePath<'_>) -> Limits {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::file::money::Budgets;
-use crate::config::file::scalar::{Dollars, Hidden};
+use crate::config::file::scalar::{Dollars, Hidden, Percent};
 
 /// Who may ask.
 #[derive(Deserialize, JsonSchema)]
@@ -51,6 +51,8 @@ pub(in crate::config) struct Client {
     /// Whether somebody waits for the client's pictures: `live`, or `batch` for jobs that may take their time and give way.
     /// Default live. A request may lower itself with `x-easel-priority: batch`.
     pub(in crate::config) priority: Option<Priority>,
+    /// The most of `cache.memory` that the client's pictures may take. Default: all.
+    pub(in crate::config) cache_share: Option<Percent>,
 }
 
 /// Whether somebody waits for a client's pictures.

@@ -216,4 +216,23 @@ pub(in crate::config) enum RouteCache {
 pub(in crate::config) struct RouteCacheOn {
     /// How long a picture is reused. Default 30d.
     pub(in crate::config) ttl: Option<Time>,
+    /// Which other words may mean the same picture. Default off.
+    pub(in crate::config) near: Option<Near>,
+    /// So many different pictures are drawn for a prompt before one is served again; then they take turns, 1 to 10.
+    /// Default 1.
+    pub(in crate::config) variants: Option<u64>,
+    /// Reuse what was drawn from a caller's own pictures. Default false.
+    pub(in crate::config) edits: Option<bool>,
+    /// The most of `cache.memory` that the route's pictures may take. Default: all.
+    pub(in crate::config) share: Option<Percent>,
+}
+
+/// Which other words may mean the same picture.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Near {
+    /// None: the same characters alone.
+    Off,
+    /// Those in which every difference is explained.
+    Verified,
 }

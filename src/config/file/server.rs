@@ -133,7 +133,7 @@ pub(in crate::config) struct Limits {
     pub(in crate::config) heartbeat: Option<Time>,
 }
 
-/// Memory for pictures.
+/// Memory for pictures, and a directory for them.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Cache {
@@ -143,4 +143,32 @@ pub(in crate::config) struct Cache {
     pub(in crate::config) links: Option<Bytes>,
     /// Prompts as language models rewrote them. Default 16MiB.
     pub(in crate::config) prompts: Option<Bytes>,
+    /// Words besides those that Easel knows, for routes with `cache: {near: verified}`.
+    pub(in crate::config) words: Words,
+    /// Keeps pictures and links on disk as well, so that they survive a restart. Default: in memory only.
+    pub(in crate::config) disk: Option<DiskCache>,
+}
+
+/// Words of your own, by which prompts are compared.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Words {
+    /// Groups of words, or of short phrases, that mean the same picture to you.
+    pub(in crate::config) synonyms: Vec<Vec<String>>,
+    /// Phrases that change nothing in a picture where they stand by themselves between commas.
+    pub(in crate::config) boosters: Vec<String>,
+    /// Names that must be the same in both prompts, letter by letter.
+    pub(in crate::config) brands: Vec<String>,
+    /// Colors that must be the same in both prompts.
+    pub(in crate::config) colors: Vec<String>,
+}
+
+/// Pictures and links on disk.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct DiskCache {
+    /// A directory of their own, for this Easel alone. Changing it needs a restart. Required.
+    pub(in crate::config) dir: Option<String>,
+    /// Bytes that it holds; beyond, the least recently used go, those with a live link last. At least 16MiB. Default 10GiB.
+    pub(in crate::config) size: Option<Bytes>,
 }

@@ -24,6 +24,8 @@ pub struct Client {
     pub rate: Rate,
     /// Whether somebody waits for its pictures.
     pub priority: Priority,
+    /// The most of the cache's memory that its pictures may take, in parts per million.
+    pub cache_share_ppm: Option<u32>,
 }
 
 impl Client {

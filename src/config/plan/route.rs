@@ -177,9 +177,20 @@ pub struct Defaults {
     pub response_format: Option<ResponseFormat>,
 }
 
+/// The most pictures that are kept for one request: as many as one may ask for.
+pub const MOST_VARIANTS: u8 = 10;
+
 /// Reuse of pictures on one route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteCache {
     /// How long a picture is reused.
     pub ttl: Duration,
+    /// Whether a picture that was drawn for other words is served where every difference between them is explained.
+    pub near: bool,
+    /// So many different pictures are drawn before one is served again; 1 to 10.
+    pub variants: u8,
+    /// Whether what was drawn from a caller's own pictures is reused.
+    pub edits: bool,
+    /// The most of the cache's memory that its pictures may take, in parts per million.
+    pub share_ppm: Option<u32>,
 }

@@ -144,6 +144,15 @@ pub struct Limits {
     pub heartbeat: Duration,
 }
 
+/// Pictures and links on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskCache {
+    /// Where.
+    pub dir: PathBuf,
+    /// Bytes that it holds.
+    pub size: u64,
+}
+
 /// The cache's bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cache {
@@ -153,4 +162,19 @@ pub struct Cache {
     pub links: u64,
     /// Bytes of prompts as language models rewrote them.
     pub prompts: u64,
+    /// Words besides those that Easel knows.
+    pub words: CacheWords,
+}
+
+/// Words by which prompts are compared, besides those that Easel knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CacheWords {
+    /// Groups of words that mean the same, at least two each.
+    pub synonyms: Vec<Vec<String>>,
+    /// Phrases that change nothing.
+    pub boosters: Vec<String>,
+    /// Names that must be the same.
+    pub brands: Vec<String>,
+    /// Colors that must be the same.
+    pub colors: Vec<String>,
 }

@@ -6,7 +6,7 @@ use super::*;
 fn the_annotated_reference_loads_and_means_what_its_comments_say() {
     let plan = plan(REFERENCE);
     let defaults = self::plan(&small("", ""));
-    assert_eq!(plan.cache, defaults.cache);
+    assert_eq!(Cache { words: CacheWords::default(), ..plan.cache.clone() }, defaults.cache);
     assert_eq!(plan.server.limits, defaults.server.limits);
     assert_eq!(
         (&plan.server.listen, &plan.server.admin, plan.server.drain, plan.server.link_ttl),
@@ -164,7 +164,23 @@ fn every_part_of_the_reference_arrives_in_the_plan() {
     assert_eq!(mockups.headers, [("x-team".to_owned(), "marketing".to_owned())]);
     assert_eq!(mockups.offers[2].max_usd_per_image, Some(Usd::from_nanos(60_000_000)));
     assert_eq!(mockups.deadline, Duration::from_secs(10));
-    assert_eq!(mockups.cache, Some(RouteCache { ttl: Duration::from_secs(30 * 86_400) }));
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let told = &plan.cache.words;
+    assert_eq!(told.synonyms, [words(&["mug", "coffee mug"])]);
+    assert_eq!(
+        [&told.boosters, &told.brands, &told.colors],
+        [&words(&["catalogue quality"]), &words(&["Acme"]), &words(&["petrol"])]
+    );
+    assert_eq!(
+        mockups.cache,
+        Some(RouteCache {
+            ttl: Duration::from_secs(30 * 86_400),
+            near: false,
+            variants: 1,
+            edits: false,
+            share_ppm: None
+        })
+    );
     assert_eq!(mockups.defaults.size, Some(Size::new(1024, 1024)));
     assert_eq!(mockups.defaults.response_format, Some(ResponseFormat::B64Json));
     assert_eq!(plan.routes[1].defaults.response_format, None);

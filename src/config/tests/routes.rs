@@ -23,7 +23,20 @@ fn what_is_wrong_with_a_route_is_told() {
             ],
         ),
         ("", "    attempts: {max: 0}\n", &["must be at least 1 | -"]),
-        ("", "    cache: maybe\n", &["expected true or false or a mapping, found `maybe` | the keys here are: ttl"]),
+        (
+            "",
+            "    cache: maybe\n",
+            &[
+                "expected true or false or a mapping, found `maybe` | the keys here are: edits, near, share, ttl, variants",
+            ],
+        ),
+        ("", "    cache: {variants: 0}\n", &["must be at least 1 | -"]),
+        ("", "    cache: {variants: 11}\n", &["must be at most 10, as many pictures as are kept for one request | -"]),
+        (
+            "",
+            "    cache: {near: verify}\n",
+            &["expected `off`, `verified`, found `verify` | the words here are: off, verified"],
+        ),
         (
             "",
             "    match: {models: []}\n",

@@ -1,4 +1,4 @@
-//! `server:`.
+//! `server:` and `cache:`.
 
 use super::*;
 
@@ -89,4 +89,52 @@ fn names_and_pages_of_the_server_are_checked_and_kept_as_browsers_send_them() {
     let server = plan(&(small("", "") + more)).server;
     assert_eq!(server.hosts, ["easel.internal"]);
     assert_eq!(server.cors, ["https://ui.example", "http://[::1]", "tauri://localhost"]);
+}
+
+#[test]
+fn words_of_the_cache_are_words_and_each_has_one_meaning() {
+    let told = |words: &str| {
+        let text = small("", "") + &format!("cache: {{words: {{{words}}}}}\n");
+        problems(&text).into_iter().map(|problem| problem.split_once(' ').unwrap().1.to_owned()).collect::<Vec<_>>()
+    };
+    for (words, expected) in [
+        (
+            "synonyms: [[mug]]",
+            "a word alone is no synonym | write at least two words that mean the same, like [couch, sofa]",
+        ),
+        (
+            "synonyms: [[mug, cup], [Cup, pot]]",
+            "`Cup` is in another group, so that both mean the same | make one group of the two",
+        ),
+        ("synonyms: [[mug, mug]]", "`mug` is in this group twice | delete one"),
+        ("brands: ['--']", "is no word | write a word or a short phrase"),
+        ("boosters: ['']", "is no word | write a word or a short phrase"),
+    ] {
+        assert_eq!(told(words), [expected]);
+    }
+    let long = format!("colors: [{}]", "x".repeat(101));
+    assert_eq!(told(&long), ["is longer than 100 characters | write a word or a short phrase"]);
+    let many = (0..1_001).map(|number| format!("color{number}")).collect::<Vec<_>>().join(", ");
+    assert_eq!(told(&format!("colors: [{many}]")), ["has 1001 entries, 1000 is the most | -"]);
+}
+
+#[test]
+fn a_cache_on_disk_has_a_directory_of_its_own_and_room_for_pictures() {
+    let with = |cache: &str| format!("cache: {{{cache}}}\nserver: {{state_dir: ./state}}\n{}", small("", ""));
+    assert_eq!(plan(&with("memory: 1MiB")).disk_cache, None);
+    let disk = plan(&with("disk: {dir: state/pictures}")).disk_cache.unwrap();
+    assert_eq!((disk.dir.to_str(), disk.size), (Some("state/pictures"), 10 << 30));
+    assert_eq!(plan(&with("disk: {dir: ./cache, size: 16MiB}")).disk_cache.unwrap().size, 16 << 20);
+    for (written, told) in [
+        ("disk: {}", "1:9 this does not say where | add `dir:`, a directory of its own, like ./state/pictures"),
+        ("disk: {dir: d, size: 15MiB}", "1:30 `15MiB` has no room for pictures | write at least 16MiB"),
+        (
+            "disk: {dir: state/}",
+            "1:21 `state/` is `server.state_dir`, which is the ledger's | write a directory of its own, like ./state/pictures",
+        ),
+    ] {
+        assert_eq!(problems(&with(written)), [told], "{written}");
+    }
+    let stateless = problems(&(small("", "") + "cache: {disk: {size: 1GiB}}\n"));
+    assert!(stateless[0].ends_with("add `dir:`, a directory of its own, like ./cache"), "{stateless:?}");
 }

@@ -3,7 +3,7 @@
 
 use tokio::time::Instant;
 
-use crate::cache::PlacedPicture;
+use crate::cache::{Kept, PlacedPicture};
 use crate::concurrency_limit::Occupancy;
 use crate::dispatch::{CallEnd, Disposition};
 use crate::failure::{Class, Failure};
@@ -113,12 +113,15 @@ impl DispatchLoop {
     fn keep(&self, candidate: usize, pictures: &[PlacedPicture]) {
         let RoutedRequest { snapshot, matched, keep, shared, .. } = &self.spec;
         let offer_digest = snapshot.offer_digest(matched.index, self.dispatch.candidate(candidate).offer);
-        let (Some(canonical), Some(cache), Some(offer_digest), false) =
+        let (Some(canonical), Some(reuse), Some(offer_digest), false) =
             (keep, matched.route.cache, offer_digest, pictures.is_empty())
         else {
             return;
         };
-        if let Err(oversized) = shared.cache.insert(canonical, pictures, offer_digest, cache.ttl, now()) {
+        let kept = Kept { canonical, pictures, offer_digest, ttl: reuse.ttl, now: now() };
+        let near = reuse.near.then_some(&snapshot.word_lists);
+        let drawn_for = (reuse.variants > 1).then_some(self.spec.drawn_for);
+        if let Err(oversized) = shared.cache.keep(&kept, near, drawn_for) {
             log::warn!("not all pictures of route {} are kept: {oversized}", matched.route.name);
         }
     }

@@ -174,7 +174,7 @@ async fn a_slow_call_is_hedged_the_answer_tells_what_both_cost_and_the_slow_pict
     assert_eq!((slow.counted("won"), slow.counted("lost")), (1, 0));
     // Whoever wants two of it gets both, and nothing is bought.
     let next = serve(&slow.gateway, "a red fox", 2, Priority::Live).await;
-    assert_eq!((next.as_str(), next.cache, next.cost), ("ok", CacheUse::Exact, Usd::ZERO));
+    assert_eq!((next.as_str(), next.cache, next.cost), ("ok", CacheUse::Hit(crate::cache::Tier::Exact), Usd::ZERO));
     assert_eq!(next.served_by(), BTreeMap::from([("first/flux", 1), ("second/flux", 1)]));
 }
 

@@ -1,0 +1,507 @@
+//! The tiers in which pictures are found: the same characters, the same canonical form, other words of which every
+//! difference is explained.
+//!
+//! Pools are kept by the exact request, so that the commonest look is one in a table. Only when that pool has too few
+//! pictures, and the route wants it, are the words looked at: the index proposes pools of the same hard key, and
+//! `prompt_match` decides of each whether its pictures are right. With a seed a picture is right for its own place alone,
+//! and in the same words: another word draws another picture from the same seed.
+
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Instant;
+
+use ::bytes::Bytes;
+
+use crate::cache::disk_tier::{AboutPicture, ContentHash, DiskKey, DiskTier, FromDisk, NOT_WANTED, ToDisk};
+use crate::cache::generated_picture::PlacedPicture;
+use crate::cache::lookup::{Asked, CacheLookup, Found, Miss, Tier};
+use crate::cache::near_index::{NearIndex, ShardKey};
+use crate::cache::pools::{Changed, Kept, Oversized, POOL, PoolEntry, PooledPicture, Pools, Purged};
+use crate::cache::purge::PurgeSelector;
+use crate::cache::rotation::Rotation;
+use crate::cache::shares::{Shareholder, Shares};
+use crate::canonical::Canonical;
+use crate::prompt_match::{self, CanonicalPrompt, Sketch, WordLists};
+
+/// Pools in other words whose words are compared with a request's: the nearest. In 50,000 requests of products the right one
+/// was among the first four wherever there was one (CACHE_QUALITY.md section 2.3).
+const CANDIDATES: usize = 4;
+
+/// Word lists that are known at once. Each change of the config that changes the words brings others.
+const LISTS: usize = 4;
+
+/// Pictures, and the ways to find them.
+pub(super) struct PictureTiers {
+    pools: Pools,
+    near: Arc<Near>,
+    rotation: Rotation,
+    disk: Option<Arc<dyn DiskTier>>,
+    /// The deployment's secret seed, by which requests have their keys.
+    hash_seed: u64,
+}
+
+/// What finds pools in other words.
+#[derive(Default)]
+struct Near {
+    index: NearIndex,
+    /// The lists that pools are indexed under, the latest last.
+    lists: RwLock<Vec<Arc<WordLists>>>,
+}
+
+/// What is kept for reuse, counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheContents {
+    /// Requests that have pictures.
+    pub requests: usize,
+    /// Their pictures.
+    pub pictures: usize,
+    /// Requests that are found in other words.
+    pub indexed: usize,
+    /// Those that found no room among them, since the start.
+    pub not_indexed: usize,
+    /// How many bytes each tenant and each route holds.
+    pub holders: Vec<(Shareholder, u64)>,
+}
+
+/// What a look comes to.
+pub enum Looked {
+    /// This.
+    Found(CacheLookup),
+    /// These pictures are to be read from disk, and then it is to be looked again.
+    Cold(Vec<ColdPicture>),
+}
+
+/// A picture that is to be read from disk.
+pub struct ColdPicture {
+    /// The key of its pool.
+    pub key: u128,
+    /// Its id.
+    pub id: Arc<str>,
+    /// Its name on disk.
+    pub name: ContentHash,
+}
+
+/// A picture that is right for a request.
+#[derive(Clone, Copy)]
+struct Right<'p> {
+    tier: Tier,
+    /// The key of its pool.
+    key: u128,
+    pooled: &'p PooledPicture,
+}
+
+/// A pool in other words whose pictures are right.
+struct Neighbour {
+    key: u128,
+    pool: Arc<PoolEntry>,
+    tier: Tier,
+    differences: Vec<String>,
+}
+
+/// A prompt's canonical form and where the index has it.
+struct Words {
+    canonical: CanonicalPrompt,
+    sketch: Sketch,
+    shard: ShardKey,
+}
+
+impl Words {
+    fn of(hard_key: &[u8], prompt: &str, lists: &WordLists) -> Words {
+        let canonical = prompt_match::canonical(prompt, lists);
+        Words { sketch: canonical.sketch(), canonical, shard: ShardKey::of(hard_key, lists.digest()) }
+    }
+}
+
+impl PictureTiers {
+    /// No pictures yet, and at most `memory` bytes in it.
+    pub(super) fn new(memory: u64, disk: Option<Arc<dyn DiskTier>>, hash_seed: u64) -> PictureTiers {
+        let near = Arc::new(Near::default());
+        let told = near.clone();
+        PictureTiers {
+            pools: Pools::new(memory, move |key, entry| told.remove(key, entry)),
+            near,
+            rotation: Rotation::new(),
+            disk,
+            hash_seed,
+        }
+    }
+
+    /// Pictures that are right for a request.
+    pub(super) fn look(&self, asked: &Asked<'_>) -> Looked {
+        let canonical = asked.canonical;
+        let own = self.pools.get(canonical);
+        let good = own.as_ref().map_err(|miss| *miss).and_then(|pool| self.good(canonical.key(), pool, asked));
+        if let (Some(lists), Ok(pool), Ok(_)) = (asked.near, &own, &good)
+            && !canonical.seeded()
+        {
+            // It may have been kept when the route did not ask for it.
+            self.near.add(canonical.key(), pool, lists);
+        }
+        let (mut right, miss): (Vec<Right<'_>>, Miss) = match good {
+            Ok(good) => {
+                let exact = |pooled| Right { tier: Tier::Exact, key: canonical.key(), pooled };
+                (good.into_iter().map(exact).collect(), Miss::Absent)
+            }
+            Err(miss) => (Vec::new(), miss),
+        };
+        if canonical.seeded() {
+            return of_places(&right, asked, miss);
+        }
+        let wanted = usize::from(asked.n.max(asked.variants));
+        let neighbours = match asked.near {
+            Some(lists) if right.len() < wanted => {
+                let there = right.iter().map(|right| right.pooled.generated.id.clone()).collect();
+                self.neighbours(asked, lists, there, wanted)
+            }
+            _ => Vec::new(),
+        };
+        for neighbour in &neighbours {
+            let good = neighbour.pool.good(&asked.freshness).unwrap_or_default();
+            for pooled in good {
+                // Two vendors may draw the same bytes.
+                if right.iter().all(|other| other.pooled.generated.id != pooled.generated.id) {
+                    right.push(Right { tier: neighbour.tier, key: neighbour.key, pooled });
+                }
+            }
+        }
+        self.choose(asked, &right, &neighbours, miss)
+    }
+
+    /// The pictures of a pool that may be served. A pool whose time is over is taken out.
+    fn good<'p>(&self, key: u128, pool: &'p Arc<PoolEntry>, asked: &Asked<'_>) -> Result<Vec<&'p PooledPicture>, Miss> {
+        let good = pool.good(&asked.freshness);
+        if good.as_ref().err() == Some(&Miss::Expired) && self.pools.remove(key, pool) {
+            self.near.remove(key, pool);
+        }
+        good
+    }
+
+    /// Pools in other words whose pictures are right for a request, until there are as many different ones as are wanted.
+    /// `there` are the ids of those that are there already.
+    fn neighbours(
+        &self,
+        asked: &Asked<'_>,
+        lists: &WordLists,
+        mut there: HashSet<Arc<str>>,
+        wanted: usize,
+    ) -> Vec<Neighbour> {
+        let canonical = asked.canonical;
+        let words = Words::of(canonical.hard_key(), canonical.prompt(), lists);
+        let mut found = Vec::new();
+        // Whether that is enough.
+        let mut add = |neighbour: Neighbour, ids: Vec<Arc<str>>| {
+            there.extend(ids);
+            found.push(neighbour);
+            there.len() >= wanted
+        };
+        for key in self.near.index.equal(words.shard, &words.sketch) {
+            let Some((pool, theirs, ids)) = self.other(key, &words.sketch, words.shard, asked) else { continue };
+            if theirs.canonical_bytes() == words.canonical.canonical_bytes() {
+                let neighbour = Neighbour { key, pool, tier: Tier::Canonical, differences: Vec::new() };
+                if add(neighbour, ids) {
+                    return found;
+                }
+            }
+        }
+        for (key, sketch) in self.near.index.nearest(words.shard, &words.sketch, CANDIDATES) {
+            let Some((pool, theirs, ids)) = self.other(key, &sketch, words.shard, asked) else { continue };
+            let comparison = prompt_match::compare(&words.canonical, &theirs, lists);
+            if comparison.is_same_picture() {
+                let told = comparison.differences.iter();
+                let differences = told.map(|difference| format!("{}={}", difference.left, difference.right)).collect();
+                if add(Neighbour { key, pool, tier: Tier::Near, differences }, ids) {
+                    return found;
+                }
+            }
+        }
+        found
+    }
+
+    /// A pool that the index proposes, its words, and the ids of its pictures that may be served, if any may and everything
+    /// but the words is the same as what is asked. An entry that leads nowhere is taken out.
+    fn other(
+        &self,
+        key: u128,
+        sketch: &Sketch,
+        shard: ShardKey,
+        asked: &Asked<'_>,
+    ) -> Option<(Arc<PoolEntry>, CanonicalPrompt, Vec<Arc<str>>)> {
+        let Some(pool) = self.pools.get_any(key) else {
+            self.near.index.remove(shard, sketch, key);
+            return None;
+        };
+        if pool.hard_key() != asked.canonical.hard_key() || pool.canonical() == asked.canonical.bytes() {
+            return None;
+        }
+        let good = self.good(key, &pool, asked).ok()?;
+        let ids = good.into_iter().map(|pooled| pooled.generated.id.clone()).collect();
+        let words = prompt_match::canonical(pool.prompt(), asked.near?);
+        Some((pool, words, ids))
+    }
+
+    /// Which of the pictures that are right are served.
+    fn choose(&self, asked: &Asked<'_>, right: &[Right<'_>], neighbours: &[Neighbour], miss: Miss) -> Looked {
+        let available = u8::try_from(right.len()).unwrap_or(u8::MAX);
+        let to_draw = asked.to_draw(available);
+        let serve = usize::from(asked.n - to_draw);
+        if serve == 0 {
+            let miss = if available == 0 { miss } else { Miss::Variant { available } };
+            return Looked::Found(CacheLookup::Miss(miss));
+        }
+        let pictures: Vec<&PooledPicture> = right.iter().map(|right| right.pooled).collect();
+        let chosen = match asked.variants {
+            0 | 1 => pictures.into_iter().take(serve).collect(),
+            _ if !asked.serves => pictures.into_iter().take(serve).collect(),
+            _ => self.rotation.choose(&pictures, serve, who(asked.caller, asked.canonical)),
+        };
+        let is_chosen = |chosen: &PooledPicture| right.iter().find(|right| std::ptr::eq(right.pooled, chosen)).copied();
+        let chosen: Vec<Right<'_>> = chosen.into_iter().filter_map(is_chosen).collect();
+        if let Some(cold) = cold(asked, &chosen) {
+            return Looked::Cold(cold);
+        }
+        let served = |neighbour: &&Neighbour| chosen.iter().any(|right| right.key == neighbour.key);
+        let differences =
+            neighbours.iter().filter(served).flat_map(|neighbour| neighbour.differences.clone()).collect();
+        let placed =
+            |(place, right): (u8, &Right<'_>)| PlacedPicture { place, generated: right.pooled.generated.clone() };
+        let pictures = (0..).zip(&chosen).map(placed).collect();
+        let found = Found { pictures, tiers: chosen.iter().map(|right| right.tier).collect(), differences, available };
+        self.touch(asked, &chosen);
+        Looked::Found(if to_draw == 0 { CacheLookup::Hit(found) } else { CacheLookup::Part(found) })
+    }
+
+    /// Tells the disk what was served out of memory, so that it goes last there, too.
+    fn touch(&self, asked: &Asked<'_>, served: &[Right<'_>]) {
+        let Some(disk) = self.disk.as_ref().filter(|_| asked.serves) else { return };
+        served.iter().filter_map(|right| right.pooled.on_disk.get()).for_each(|name| disk.touch(name));
+    }
+
+    /// Gives a picture its bytes, which were read from disk, or takes it out where they could not be.
+    pub(super) fn warm(&self, cold: &ColdPicture, bytes: Option<Bytes>) {
+        self.pools.warm(cold.key, &cold.id, bytes);
+    }
+
+    /// A picture is on disk no more.
+    pub(super) fn gone_from_disk(&self, name: &ContentHash) {
+        self.pools.gone_from_disk(name);
+    }
+
+    /// Takes in the pictures of one request that an earlier process has left on disk, to be found in other words by these lists.
+    pub(super) fn restore(
+        &self,
+        canonical: &[u8],
+        pictures: Vec<FromDisk>,
+        near: Option<&Arc<WordLists>>,
+        now: Instant,
+    ) {
+        let key = Canonical::key_of(canonical, self.hash_seed);
+        let hard = pictures.first().map_or(0, |picture| picture.about.hard);
+        let pooled = |picture: FromDisk| {
+            let FromDisk { name, generated, about: AboutPicture { hard: _, place, offer_digest }, age, .. } = picture;
+            Some(PooledPicture {
+                place,
+                generated: Arc::new(generated),
+                // What is older than the clock tells is as good as expired.
+                since: now.checked_sub(age)?,
+                offer_digest,
+                turn: Arc::default(),
+                on_disk: Arc::new(OnceLock::from(name)),
+                cold: true,
+            })
+        };
+        let pictures: Vec<PooledPicture> = pictures.into_iter().filter_map(pooled).take(POOL).collect();
+        let Some(pool) = PoolEntry::restored(canonical, hard, pictures) else { return };
+        if let Some(lists) = near {
+            self.near.add(key, &pool, lists);
+        }
+        self.pools.restore(key, pool);
+    }
+
+    /// Keeps pictures.
+    pub(super) fn keep(
+        &self,
+        kept: &Kept<'_>,
+        near: Option<&Arc<WordLists>>,
+        drawn_for: Option<u64>,
+    ) -> Result<(), Oversized> {
+        let (pool, result) = self.pools.insert(kept, self.rotation.next_turn());
+        let Some(pool) = pool else { return result };
+        if let Some(caller) = drawn_for {
+            let new = |pooled: &&PooledPicture| kept.pictures.iter().any(|new| new.generated.id == pooled.generated.id);
+            self.rotation.given(pool.pictures().iter().filter(new), who(caller, kept.canonical));
+        }
+        self.write(kept, &pool);
+        if let Some(lists) = near.filter(|_| !kept.canonical.seeded()) {
+            self.near.add(kept.canonical.key(), &pool, lists);
+        }
+        result
+    }
+
+    /// Hands the new pictures of a pool over to the disk.
+    fn write(&self, kept: &Kept<'_>, pool: &PoolEntry) {
+        let Some(disk) = &self.disk else { return };
+        let is_new = |pooled: &&PooledPicture| {
+            !pooled.cold && kept.pictures.iter().any(|new| Arc::ptr_eq(&new.generated, &pooled.generated))
+        };
+        for pooled in pool.pictures().iter().filter(is_new) {
+            let hard = u32::try_from(kept.canonical.hard_key().len()).unwrap_or(u32::MAX);
+            disk.keep(ToDisk {
+                key: DiskKey::Request(kept.canonical.bytes().into()),
+                generated: pooled.generated.clone(),
+                about: AboutPicture { hard, place: pooled.place, offer_digest: pooled.offer_digest },
+                ttl: kept.ttl,
+                name: pooled.on_disk.clone(),
+            });
+        }
+    }
+
+    /// Gives a tenant no picture of this id any more.
+    pub(super) fn forget(&self, tenant: &str, id: &str, now: Instant) {
+        let (tenant, image) = (Some(tenant.to_owned()), Some(id.to_owned()));
+        self.purge(&PurgeSelector { tenant, image, ..PurgeSelector::default() }, now);
+    }
+
+    /// Takes out what an operator selects.
+    pub(super) fn purge(&self, selector: &PurgeSelector, now: Instant) -> Purged {
+        let unwanted =
+            |key: u128, canonical: &[u8], pooled: &PooledPicture| selector.selects(key, canonical, pooled, now);
+        let purged = self.pools.retain_not(unwanted, |key, changed| match changed {
+            Changed::Without(pool, pooled) => {
+                // If it is not there yet, it will not stay there.
+                if let (Err(_), Some(disk), Some(name)) =
+                    (pooled.on_disk.set(NOT_WANTED), &self.disk, pooled.on_disk.get())
+                {
+                    disk.remove(&DiskKey::Request(pool.canonical().into()), name);
+                }
+            }
+            Changed::Gone(pool) => self.near.remove(key, pool),
+        });
+        // Nothing is noted here of what was forgotten for want of room, and a restart would bring it back.
+        if let Some(disk) = self.disk.as_ref().filter(|_| self.pools.cold.forgotten() > 0) {
+            let (selector, seed) = (selector.clone(), self.hash_seed);
+            disk.remove_where(Box::new(move |picture| match &picture.key {
+                DiskKey::Request(canonical) => {
+                    selector.selects_on_disk(Canonical::key_of(canonical, seed), canonical, picture)
+                }
+                DiskKey::Link(_) => false,
+            }));
+        }
+        purged
+    }
+
+    /// How many pools and pictures there are, and how much each tenant and each route holds.
+    pub(super) fn contents(&self) -> CacheContents {
+        let (warm, cold) = (self.pools.table.entries.iter(), self.pools.cold.all());
+        let (requests, pictures) = warm
+            .chain(cold)
+            .fold((0, 0), |(requests, pictures), (_, pool)| (requests + 1, pictures + pool.pictures().len()));
+        CacheContents {
+            requests,
+            pictures,
+            indexed: self.near.index.len(),
+            not_indexed: self.near.index.refused(),
+            holders: self.pools.shares.all(),
+        }
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> u64 {
+        self.pools.bytes()
+    }
+
+    /// Bytes of what is noted of pictures that are on disk alone.
+    pub(super) fn cold_bytes(&self) -> u64 {
+        self.pools.cold_bytes()
+    }
+
+    /// Bytes that finding in other words takes.
+    pub(super) fn index_bytes(&self) -> u64 {
+        self.near.index.bytes() as u64
+    }
+
+    /// Changes the bounds; evicts at once where they shrink.
+    pub(super) fn resize(&self, memory: u64, shares: Shares) {
+        self.pools.resize(memory);
+        for holder in self.pools.shares.resize(shares) {
+            self.pools.give_way(&holder, None);
+        }
+    }
+}
+
+impl Near {
+    /// Makes a pool one that can be found in other words, by these lists.
+    fn add(&self, key: u128, pool: &PoolEntry, lists: &Arc<WordLists>) {
+        let (before, digest) = (pool.indexed_under(), lists.digest());
+        if before == digest {
+            return;
+        }
+        self.remove(key, pool);
+        self.know(lists);
+        let words = Words::of(pool.hard_key(), pool.prompt(), lists);
+        self.index.add(words.shard, &words.sketch, key);
+        pool.index_under(digest);
+    }
+
+    /// Takes out a pool that is there no more.
+    fn remove(&self, key: u128, pool: &PoolEntry) {
+        let digest = pool.index_under(0);
+        let lists = self.lists.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(lists) = lists.iter().find(|lists| lists.digest() == digest).cloned() else { return };
+        let words = Words::of(pool.hard_key(), pool.prompt(), &lists);
+        self.index.remove(words.shard, &words.sketch, key);
+    }
+
+    /// Remembers lists. What was indexed under those before the last few is found in other words no more.
+    fn know(&self, lists: &Arc<WordLists>) {
+        let is_known = |known: &[Arc<WordLists>]| known.iter().any(|known| known.digest() == lists.digest());
+        if is_known(&self.lists.read().unwrap_or_else(PoisonError::into_inner)) {
+            return;
+        }
+        let mut known = self.lists.write().unwrap_or_else(PoisonError::into_inner);
+        if !is_known(&known) {
+            known.push(lists.clone());
+        }
+        while known.len() > LISTS {
+            self.index.forget_lists(known.remove(0).digest());
+        }
+    }
+}
+
+/// A caller and what it asks for, as one number.
+fn who(caller: u64, canonical: &Canonical) -> u64 {
+    let key = canonical.key();
+    // The key is a hash already; either half of it is as good.
+    caller ^ (key as u64) ^ ((key >> 64) as u64).rotate_left(32)
+}
+
+/// With a seed: the pictures of a request's own places, of those that are right.
+fn of_places(right: &[Right<'_>], asked: &Asked<'_>, miss: Miss) -> Looked {
+    let mut own: Vec<Right<'_>> = right.iter().filter(|right| right.pooled.place < asked.n).copied().collect();
+    own.sort_by_key(|right| right.pooled.place);
+    if let Some(cold) = cold(asked, &own) {
+        return Looked::Cold(cold);
+    }
+    let placed =
+        |right: &Right<'_>| PlacedPicture { place: right.pooled.place, generated: right.pooled.generated.clone() };
+    let pictures: Vec<PlacedPicture> = own.iter().map(placed).collect();
+    let (found, available) = (pictures.len(), u8::try_from(pictures.len()).unwrap_or(u8::MAX));
+    let all = Found { pictures, tiers: vec![Tier::Exact; found], differences: Vec::new(), available };
+    Looked::Found(match found {
+        0 => CacheLookup::Miss(miss),
+        all_wanted if all_wanted == usize::from(asked.n) => CacheLookup::Hit(all),
+        _ => CacheLookup::Part(all),
+    })
+}
+
+/// Those that are to be read from disk before they can be served, if there are any.
+fn cold(asked: &Asked<'_>, chosen: &[Right<'_>]) -> Option<Vec<ColdPicture>> {
+    let cold = chosen.iter().filter(|right| asked.serves && right.pooled.cold).filter_map(|right| {
+        let (id, name) = (right.pooled.generated.id.clone(), *right.pooled.on_disk.get()?);
+        Some(ColdPicture { key: right.key, id, name })
+    });
+    let cold: Vec<ColdPicture> = cold.collect();
+    (!cold.is_empty()).then_some(cold)
+}
+
+#[cfg(test)]
+mod tests;

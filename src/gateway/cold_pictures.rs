@@ -1,0 +1,51 @@
+//! Looks into the cache that may have to read what is on disk alone.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::cache::{Asked, CacheLookup, GeneratedPicture, Linked, Looked, Miss};
+use crate::disk_cache::ContentHash;
+use crate::gateway::shared::Shared;
+
+/// How often a look may find that what it has chosen is on disk. More than once only where it was evicted meanwhile.
+const COLD_LOOKS: usize = 3;
+
+impl Shared {
+    /// Pictures that are right for a request. Waits only for those that are on disk alone.
+    pub async fn look_up(&self, asked: &Asked<'_>) -> CacheLookup {
+        for _ in 0..COLD_LOOKS {
+            let cold = match self.cache.look(asked) {
+                Looked::Found(lookup) => return lookup,
+                Looked::Cold(cold) => cold,
+            };
+            for picture in cold {
+                let bytes = self.read_from_disk(&picture.name).await;
+                self.cache.warm(&picture, bytes);
+            }
+        }
+        CacheLookup::Miss(Miss::Absent)
+    }
+
+    /// What a look would find. Nothing is read or served: pictures that are on disk alone have no bytes.
+    pub fn peek(&self, asked: &Asked<'_>) -> CacheLookup {
+        match self.cache.look(&Asked { serves: false, ..*asked }) {
+            Looked::Found(lookup) => lookup,
+            Looked::Cold(_) => CacheLookup::Miss(Miss::Absent),
+        }
+    }
+
+    /// The picture behind a link, if it is still held. Waits only where it is on disk alone.
+    pub async fn linked_picture(&self, id: &str, now: Instant) -> Option<Arc<GeneratedPicture>> {
+        match self.cache.linked_picture(id, now)? {
+            Linked::Warm(picture) => Some(picture),
+            Linked::Cold(picture, name) => Some(Arc::new(picture.with_bytes(self.read_from_disk(&name).await?))),
+        }
+    }
+
+    /// The bytes of a picture; `None` where they cannot be had, which the disk counts by why.
+    async fn read_from_disk(&self, name: &[u8; 32]) -> Option<Bytes> {
+        self.disk.as_ref()?.disk().read(&ContentHash(*name)).await.ok()
+    }
+}
