@@ -6,11 +6,15 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::cli;
+use crate::config::instead;
+use crate::gateway::config_loader::ProcessEnv;
+use crate::gateway::snapshot::word_lists;
 use crate::prompt_match::{
     CANDIDATE_DISTANCE, CanonicalPrompt, Difference, Origin, SameWhy, Sketch, Verdict, WordLists, canonical, compare,
     distance,
@@ -24,7 +28,7 @@ const MOST_PROMPTS: usize = 50_000;
 #[command(after_help = "\
 Without prompts and files, pairs are read from standard input. The tiers are `exact` (the same bytes), `canonical` (the same \
 words once spelling, articles, numbers, listed synonyms, praise and requests are taken off), `near` (each difference is explained, as \
-a typo is), and `none`. The words are those that ship with Easel.")]
+a typo is), and `none`. The words are those that ship with Easel, and with --config those of the config as well.")]
 pub struct Args {
     /// A prompt.
     #[arg(requires = "b", conflicts_with_all = ["pairs", "prompts"])]
@@ -37,6 +41,12 @@ pub struct Args {
     /// Prompts, one a line; `-` for standard input. A line of JSON comes out for every two that are the same picture.
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
+    /// Takes the words of this config's `cache.words` as well.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A route of the config: without `near: verified` there, the only tier is `exact`.
+    #[arg(long, value_name = "NAME", requires = "config")]
+    route: Option<String>,
     /// How two prompts are told. Pairs and lists are always told as JSON.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -122,11 +132,39 @@ impl Prompt {
     }
 }
 
-fn told<'a>(a: &'a Prompt, b: &'a Prompt, lists: &WordLists) -> Told<'a> {
-    let comparison = compare(&a.canonical, &b.canonical, lists);
+/// By what words, and in which tiers, prompts are compared.
+struct Rules {
+    lists: Arc<WordLists>,
+    /// Whether there are tiers besides `exact`.
+    near: bool,
+}
+
+impl Rules {
+    /// Those that Easel has, or a config's, or those of one of its routes.
+    fn of(config: Option<&Path>, route: Option<&str>) -> Result<Rules, ExitCode> {
+        let Some(config) = config else { return Ok(Rules { lists: WordLists::builtin(), near: true }) };
+        let plan = crate::reload::load(config, &ProcessEnv).map_err(cli::problems)?;
+        let near = match route {
+            None => true,
+            Some(name) => {
+                let route = plan.routes.iter().find(|route| route.name == name).ok_or_else(|| {
+                    let names = plan.routes.iter().map(|route| route.name.as_str()).collect::<Vec<_>>();
+                    let help = instead(name, names, "routes").unwrap_or_default();
+                    cli::failed(format!("{} has no route '{name}': {help}", config.display()))
+                })?;
+                route.cache.is_some_and(|reuse| reuse.near)
+            }
+        };
+        Ok(Rules { lists: word_lists(&plan.cache.words), near })
+    }
+}
+
+fn told<'a>(a: &'a Prompt, b: &'a Prompt, rules: &Rules) -> Told<'a> {
+    let comparison = compare(&a.canonical, &b.canonical, &rules.lists);
     let distance = distance(&a.sketch, &b.sketch);
     let tier = match () {
         () if a.text == b.text => "exact",
+        () if !rules.near => "none",
         () if a.canonical.canonical_bytes() == b.canonical.canonical_bytes() => "canonical",
         () if comparison.is_same_picture() && distance <= CANDIDATE_DISTANCE => "near",
         () => "none",
@@ -137,19 +175,22 @@ fn told<'a>(a: &'a Prompt, b: &'a Prompt, lists: &WordLists) -> Told<'a> {
 
 /// Compares.
 pub fn run(args: Args) -> ExitCode {
-    let lists = WordLists::builtin();
+    let rules = match Rules::of(args.config.as_deref(), args.route.as_deref()) {
+        Ok(rules) => rules,
+        Err(code) => return code,
+    };
     let written = match (args.a, args.b, args.prompts) {
         (Some(a), Some(b), _) => {
-            let (a, b) = (Prompt::read(None, a, &lists), Prompt::read(None, b, &lists));
-            let told = told(&a, &b, &lists);
+            let (a, b) = (Prompt::read(None, a, &rules.lists), Prompt::read(None, b, &rules.lists));
+            let told = told(&a, &b, &rules);
             return cli::print(match args.format {
                 // Texts, numbers and lists of them always become JSON.
                 Format::Json => serde_json::to_string(&told).unwrap_or_default(),
                 Format::Text => for_people(&told),
             });
         }
-        (_, _, Some(prompts)) => merges(&prompts, &lists),
-        _ => pairs(&args.pairs.unwrap_or_else(|| "-".into()), &lists),
+        (_, _, Some(prompts)) => merges(&prompts, &rules),
+        _ => pairs(&args.pairs.unwrap_or_else(|| "-".into()), &rules),
     };
     match written {
         Ok(()) => ExitCode::SUCCESS,
@@ -201,46 +242,52 @@ fn line(told: &Told<'_>, out: &mut impl Write) -> Result<bool, String> {
     heard(serde_json::to_writer(&mut *out, told).map_err(io::Error::from).and_then(|()| writeln!(out)))
 }
 
-fn pairs(path: &Path, lists: &WordLists) -> Result<(), String> {
+fn pairs(path: &Path, rules: &Rules) -> Result<(), String> {
     let mut out = BufWriter::new(io::stdout().lock());
     for read in lines(path)? {
         let (at, text) = read?;
         let Pair { a, b } = serde_json::from_str(&text).map_err(|error| {
             format!("{}, line {at} is no {{\"a\": \"...\", \"b\": \"...\"}}: {error}", path.display())
         })?;
-        let (a, b) = (Prompt::read(Some(at), a, lists), Prompt::read(Some(at), b, lists));
-        if !line(&told(&a, &b, lists), &mut out)? {
+        let (a, b) = (Prompt::read(Some(at), a, &rules.lists), Prompt::read(Some(at), b, &rules.lists));
+        if !line(&told(&a, &b, rules), &mut out)? {
             return Ok(());
         }
     }
     heard(out.flush()).map(|_| ())
 }
 
-fn merges(path: &Path, lists: &WordLists) -> Result<(), String> {
+fn merges(path: &Path, rules: &Rules) -> Result<(), String> {
     let mut prompts = Vec::new();
     for read in lines(path)? {
         let (at, text) = read?;
         if prompts.len() == MOST_PROMPTS {
             return Err(format!("{} has more than {MOST_PROMPTS} prompts: split it", path.display()));
         }
-        prompts.push(Prompt::read(Some(at), text.trim_end_matches('\r').to_owned(), lists));
+        prompts.push(Prompt::read(Some(at), text.trim_end_matches('\r').to_owned(), &rules.lists));
     }
     let mut out = BufWriter::new(io::stdout().lock());
-    let mut groups: BTreeMap<&[u8], Vec<&Prompt>> = BTreeMap::new();
+    // Where nothing but the characters counts, they are the form.
+    let form = |prompt: &'_ Prompt| match rules.near {
+        true => prompt.canonical.canonical_bytes().to_vec(),
+        false => prompt.text.clone().into_bytes(),
+    };
+    let mut groups: BTreeMap<Vec<u8>, Vec<&Prompt>> = BTreeMap::new();
     for prompt in &prompts {
-        groups.entry(prompt.canonical.canonical_bytes()).or_default().push(prompt);
+        groups.entry(form(prompt)).or_default().push(prompt);
     }
     // One prompt for each canonical form, in the file's order.
     let mut first: Vec<&Prompt> = groups.values().filter_map(|group| group.first().copied()).collect();
     first.sort_by_key(|prompt| prompt.line);
     for (at, left) in first.iter().enumerate() {
-        let same = groups.get(left.canonical.canonical_bytes()).into_iter().flatten().skip(1);
+        let same = groups.get(&form(left)).into_iter().flatten().skip(1);
         let near = first.iter().skip(at + 1).filter(|right| {
-            distance(&left.sketch, &right.sketch) <= CANDIDATE_DISTANCE
-                && compare(&left.canonical, &right.canonical, lists).is_same_picture()
+            rules.near
+                && distance(&left.sketch, &right.sketch) <= CANDIDATE_DISTANCE
+                && compare(&left.canonical, &right.canonical, &rules.lists).is_same_picture()
         });
         for right in same.chain(near) {
-            if !line(&told(left, right, lists), &mut out)? {
+            if !line(&told(left, right, rules), &mut out)? {
                 return Ok(());
             }
         }

@@ -89,3 +89,29 @@ fn what_cannot_be_read_is_told_with_its_line() {
     let many = "x\n".repeat(50_001);
     assert!(failed(&["--prompts", "-"], &many).contains("more than 50000"), "too many");
 }
+
+#[test]
+fn a_configs_words_count_and_a_route_without_near_compares_characters() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("easel.yaml");
+    let words = "cache: {words: {synonyms: [[tod, fox]], brands: [Lumo]}}";
+    let provider = "providers:\n  home: {kind: openai_compatible, base_url: http://127.0.0.1:1/v1/, models: {flux: {price: 0.002}}}";
+    let routes = "routes:\n  - {name: near, match: {models: [a]}, offers: [home/flux], cache: {near: verified}}\n  - {name: plain, offers: [home/flux]}";
+    std::fs::write(&path, format!("{words}\n{provider}\n{routes}\n")).unwrap();
+    let config = path.to_str().unwrap();
+    let tier = |more: &[&str], a: &str, b: &str| {
+        let told = lines(&compare(&[&[a, b, "--format", "json"], more].concat(), "")).remove(0);
+        told["tier"].as_str().unwrap().to_owned()
+    };
+    let (a, b) = ("a red tod in the snow", "a red fox in the snow");
+    assert_eq!(tier(&[], a, b), "none");
+    assert_eq!(tier(&["--config", config], a, b), "canonical");
+    assert_eq!(tier(&["--config", config, "--route", "near"], a, b), "canonical");
+    assert_eq!(tier(&["--config", config, "--route", "plain"], a, b), "none");
+    assert_eq!(tier(&["--config", config, "--route", "plain"], a, a), "exact");
+    let wrong = compare(&[a, b, "--config", config, "--route", "nearr"], "");
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(!wrong.status.success() && said.contains("has no route 'nearr'") && said.contains("near"), "{said}");
+    let merged = compare(&["--prompts", "-", "--config", config, "--route", "plain"], "A fox\na fox\na fox\n");
+    assert_eq!(lines(&merged).len(), 1, "the same characters alone");
+}
