@@ -6,7 +6,12 @@
 //!
 //! It ends with a failure where that is more than 10% above `cache.memory` and 96 MiB: what Easel takes before the first
 //! picture, its threads' stacks, the replies in flight and what an allocator has not given back.
-#![allow(clippy::print_stdout, clippy::expect_used, clippy::unwrap_used, reason = "a bench prints, and ends where it cannot go on")]
+#![allow(
+    clippy::print_stdout,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a bench prints, and ends where it cannot go on"
+)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -46,7 +51,13 @@ fn main() -> ExitCode {
     let mib = |bytes: u64| bytes / (1 << 20);
     println!("cache.memory {} MiB, pictures drawn {drawn}", mib(limit));
     println!("before the first picture {} MiB", mib(empty));
-    println!("counted {} MiB (at most {}), held by the process {} MiB, goal {} MiB", mib(counted), mib(held), mib(rss), mib(most));
+    println!(
+        "counted {} MiB (at most {}), held by the process {} MiB, goal {} MiB",
+        mib(counted),
+        mib(held),
+        mib(rss),
+        mib(most)
+    );
     let kept = counted <= limit && held <= limit && rss <= most;
     println!("{}", if kept { "kept" } else { "BROKEN" });
     if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
