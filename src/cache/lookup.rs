@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::cache::disk_tier::ContentHash;
 use crate::cache::generated_picture::PlacedPicture;
+use crate::cache::shares::Shareholder;
 use crate::canonical::Canonical;
 use crate::canonical::config_digest::Digest;
 use crate::prompt_match::WordLists;
@@ -52,6 +54,24 @@ pub struct Freshness<'a> {
     pub now: Instant,
     /// How the offer of this name draws now (`canonical::rules::offer_digest`). The pictures of an offer that is gone are good.
     pub offer_digest: &'a (dyn Fn(&str) -> Option<Digest> + Sync),
+}
+
+/// What a look comes to.
+pub enum Looked {
+    /// This.
+    Found(CacheLookup),
+    /// These pictures are to be read from disk, and then it is to be looked again.
+    Cold(Vec<ColdPicture>),
+}
+
+/// A picture that is to be read from disk.
+pub struct ColdPicture {
+    /// The key of its pool.
+    pub key: u128,
+    /// Its id.
+    pub id: Arc<str>,
+    /// Its name on disk.
+    pub name: ContentHash,
 }
 
 /// What a look found.
@@ -148,4 +168,19 @@ impl Miss {
             Miss::Variant { .. } => "variant",
         }
     }
+}
+
+/// What is kept for reuse, counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheContents {
+    /// Requests that have pictures.
+    pub requests: usize,
+    /// Their pictures.
+    pub pictures: usize,
+    /// Requests that are found in other words.
+    pub indexed: usize,
+    /// Those that found no room among them, since the start.
+    pub not_indexed: usize,
+    /// How many bytes each tenant and each route holds.
+    pub holders: Vec<(Shareholder, u64)>,
 }

@@ -7,19 +7,21 @@
 //! and in the same words: another word draws another picture from the same seed.
 
 use std::collections::HashSet;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use ::bytes::Bytes;
 
 use crate::cache::disk_tier::{AboutPicture, ContentHash, DiskKey, DiskTier, FromDisk, NOT_WANTED, ToDisk};
 use crate::cache::generated_picture::PlacedPicture;
-use crate::cache::lookup::{Asked, CacheLookup, Found, Miss, Tier};
-use crate::cache::near_index::{NearIndex, ShardKey};
-use crate::cache::pools::{Changed, Kept, Oversized, POOL, PoolEntry, PooledPicture, Pools, Purged};
+use crate::cache::lookup::{Asked, CacheContents, CacheLookup, ColdPicture, Found, Looked, Miss, Tier};
+use crate::cache::near_index::ShardKey;
+use crate::cache::near_pools::{NearPools, Words};
+use crate::cache::pool_entry::{PoolEntry, PooledPicture};
+use crate::cache::pools::{Changed, Kept, Oversized, POOL, Pools, Purged};
 use crate::cache::purge::PurgeSelector;
 use crate::cache::rotation::Rotation;
-use crate::cache::shares::{Shareholder, Shares};
+use crate::cache::shares::Shares;
 use crate::canonical::Canonical;
 use crate::prompt_match::{self, CanonicalPrompt, Sketch, WordLists};
 
@@ -27,58 +29,14 @@ use crate::prompt_match::{self, CanonicalPrompt, Sketch, WordLists};
 /// was among the first four wherever there was one (CACHE_QUALITY.md section 2.3).
 const CANDIDATES: usize = 4;
 
-/// Word lists that are known at once. Each change of the config that changes the words brings others.
-const LISTS: usize = 4;
-
 /// Pictures, and the ways to find them.
 pub(super) struct PictureTiers {
     pools: Pools,
-    near: Arc<Near>,
+    near: Arc<NearPools>,
     rotation: Rotation,
     disk: Option<Arc<dyn DiskTier>>,
     /// The deployment's secret seed, by which requests have their keys.
     hash_seed: u64,
-}
-
-/// What finds pools in other words.
-#[derive(Default)]
-struct Near {
-    index: NearIndex,
-    /// The lists that pools are indexed under, the latest last.
-    lists: RwLock<Vec<Arc<WordLists>>>,
-}
-
-/// What is kept for reuse, counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CacheContents {
-    /// Requests that have pictures.
-    pub requests: usize,
-    /// Their pictures.
-    pub pictures: usize,
-    /// Requests that are found in other words.
-    pub indexed: usize,
-    /// Those that found no room among them, since the start.
-    pub not_indexed: usize,
-    /// How many bytes each tenant and each route holds.
-    pub holders: Vec<(Shareholder, u64)>,
-}
-
-/// What a look comes to.
-pub enum Looked {
-    /// This.
-    Found(CacheLookup),
-    /// These pictures are to be read from disk, and then it is to be looked again.
-    Cold(Vec<ColdPicture>),
-}
-
-/// A picture that is to be read from disk.
-pub struct ColdPicture {
-    /// The key of its pool.
-    pub key: u128,
-    /// Its id.
-    pub id: Arc<str>,
-    /// Its name on disk.
-    pub name: ContentHash,
 }
 
 /// A picture that is right for a request.
@@ -98,24 +56,10 @@ struct Neighbour {
     differences: Vec<String>,
 }
 
-/// A prompt's canonical form and where the index has it.
-struct Words {
-    canonical: CanonicalPrompt,
-    sketch: Sketch,
-    shard: ShardKey,
-}
-
-impl Words {
-    fn of(hard_key: &[u8], prompt: &str, lists: &WordLists) -> Words {
-        let canonical = prompt_match::canonical(prompt, lists);
-        Words { sketch: canonical.sketch(), canonical, shard: ShardKey::of(hard_key, lists.digest()) }
-    }
-}
-
 impl PictureTiers {
     /// No pictures yet, and at most `memory` bytes in it.
     pub(super) fn new(memory: u64, disk: Option<Arc<dyn DiskTier>>, hash_seed: u64) -> PictureTiers {
-        let near = Arc::new(Near::default());
+        let near = Arc::new(NearPools::default());
         let told = near.clone();
         PictureTiers {
             pools: Pools::new(memory, move |key, entry| told.remove(key, entry)),
@@ -424,45 +368,6 @@ impl PictureTiers {
         self.pools.resize(memory);
         for holder in self.pools.shares.resize(shares) {
             self.pools.give_way(&holder, None);
-        }
-    }
-}
-
-impl Near {
-    /// Makes a pool one that can be found in other words, by these lists.
-    fn add(&self, key: u128, pool: &PoolEntry, lists: &Arc<WordLists>) {
-        let (before, digest) = (pool.indexed_under(), lists.digest());
-        if before == digest {
-            return;
-        }
-        self.remove(key, pool);
-        self.know(lists);
-        let words = Words::of(pool.hard_key(), pool.prompt(), lists);
-        self.index.add(words.shard, &words.sketch, key);
-        pool.index_under(digest);
-    }
-
-    /// Takes out a pool that is there no more.
-    fn remove(&self, key: u128, pool: &PoolEntry) {
-        let digest = pool.index_under(0);
-        let lists = self.lists.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(lists) = lists.iter().find(|lists| lists.digest() == digest).cloned() else { return };
-        let words = Words::of(pool.hard_key(), pool.prompt(), &lists);
-        self.index.remove(words.shard, &words.sketch, key);
-    }
-
-    /// Remembers lists. What was indexed under those before the last few is found in other words no more.
-    fn know(&self, lists: &Arc<WordLists>) {
-        let is_known = |known: &[Arc<WordLists>]| known.iter().any(|known| known.digest() == lists.digest());
-        if is_known(&self.lists.read().unwrap_or_else(PoisonError::into_inner)) {
-            return;
-        }
-        let mut known = self.lists.write().unwrap_or_else(PoisonError::into_inner);
-        if !is_known(&known) {
-            known.push(lists.clone());
-        }
-        while known.len() > LISTS {
-            self.index.forget_lists(known.remove(0).digest());
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::cache::disk_tier::FromDisk;
 use crate::cache::generated_picture::GeneratedPicture;
-use crate::cache::pools::PooledPicture;
+use crate::cache::pool_entry::PooledPicture;
 use crate::canonical::Canonical;
 
 /// What a picture must be to go: all that is given here at once. Where nothing is given, every picture.

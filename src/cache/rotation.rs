@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::cache::byte_bounded::{ByteBounded, Weigh};
-use crate::cache::pools::PooledPicture;
+use crate::cache::pool_entry::PooledPicture;
 
 /// Bytes for who got what last: some ten thousand callers and requests. Whoever is forgotten may get the same picture again.
 const MEMORY: u64 = 2 << 20;

@@ -14,7 +14,8 @@ use crate::disk_cache::outcomes::OpenError;
 use crate::disk_cache::picture_files::{PictureFiles, SECRET_LENGTH};
 use crate::disk_cache::picture_index::{PictureIndex, PictureLife};
 use crate::disk_cache::picture_record::{ContentHash, Record};
-use crate::disk_cache::record_database::{self, DatabaseFile, RecordDatabase, StoredRecords};
+use crate::disk_cache::record_database::{self, RecordDatabase, StoredRecords};
+use crate::store::file_identity::FileIdentity;
 
 /// A directory in order.
 pub(super) struct OpenedDirectory {
@@ -22,7 +23,7 @@ pub(super) struct OpenedDirectory {
     pub(super) lock: Connection,
     pub(super) secret: [u8; SECRET_LENGTH],
     pub(super) database: RecordDatabase,
-    pub(super) database_file: DatabaseFile,
+    pub(super) database_file: FileIdentity,
     pub(super) index: PictureIndex,
     /// Pictures that are not used, whose rows are still to be removed: a disk that is full may be read all the same.
     pub(super) dropped: HashSet<ContentHash>,
@@ -58,7 +59,7 @@ pub(super) fn open(dir: &Path, now: Moment) -> Result<OpenedDirectory, OpenError
     let mut records = stored.records;
     records.retain(|record| lives.contains_key(&record.picture));
     records.sort_by_cached_key(|record| index.length_and_use(&record.picture).map(|(_, used)| used));
-    let database_file = DatabaseFile::of(dir)?;
+    let database_file = record_database::identity(dir)?;
     Ok(OpenedDirectory { files, lock, secret, database, database_file, index, dropped, records })
 }
 

@@ -6,7 +6,7 @@
 //! Nothing is written to open it, so that a full disk is no reason not to start; and nobody else reads it meanwhile.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi, params};
@@ -17,6 +17,7 @@ use crate::disk_cache::outcomes::OpenError;
 use crate::disk_cache::picture_files::{BESIDE_DATABASE, DATABASE, LOCK};
 use crate::disk_cache::picture_index::PictureLife;
 use crate::disk_cache::picture_record::{ContentHash, Record, RecordKind};
+use crate::store::file_identity::FileIdentity;
 
 /// Counted up when a table changes; a database of another number is begun anew.
 const VERSION: i64 = 1;
@@ -365,44 +366,10 @@ impl DatabaseChange<'_> {
     }
 }
 
-/// Which file the database is. SQLite goes on to write one that was removed, and nobody will ever read what is in it.
-#[derive(Clone, Debug)]
-pub(super) struct DatabaseFile {
-    path: PathBuf,
-    number: (u64, u64),
-}
-
-impl DatabaseFile {
-    /// The database in `dir`, which is open.
-    ///
-    /// # Errors
-    /// When it is not there.
-    pub(super) fn of(dir: &Path) -> Result<DatabaseFile, OpenError> {
-        let path = dir.join(DATABASE);
-        let number = number(&path).map_err(|why| OpenError::Directory { dir: dir.to_owned(), why })?;
-        Ok(DatabaseFile { path, number })
-    }
-
-    /// Why what is written would be lost: another file lies there now, or none.
-    pub(super) fn is_lost(&self) -> Option<String> {
-        let file = self.path.display();
-        match number(&self.path) {
-            Ok(number) if number == self.number => None,
-            Ok(_) => Some(format!("'{file}' was replaced by another file; start Easel anew to go on with that one")),
-            Err(why) => Some(format!("'{file}' is gone ({why}); put it back, or start Easel anew to begin another")),
-        }
-    }
-}
-
-/// What tells a file from every other: its device and its number there.
-#[cfg(unix)]
-fn number(path: &Path) -> std::io::Result<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(path).map(|file| (file.dev(), file.ino()))
-}
-
-/// Elsewhere an open file can't be removed.
-#[cfg(not(unix))]
-fn number(path: &Path) -> std::io::Result<(u64, u64)> {
-    std::fs::metadata(path).map(|_| (0, 0))
+/// Which file the database in `dir` is, which is open.
+///
+/// # Errors
+/// When it is not there.
+pub(super) fn identity(dir: &Path) -> Result<FileIdentity, OpenError> {
+    FileIdentity::of(dir.join(DATABASE)).map_err(|why| OpenError::Directory { dir: dir.to_owned(), why })
 }

@@ -12,8 +12,8 @@ use crate::disk_cache::outcomes::{Counters, GoneReason, ReadMiss, ReadResult};
 use crate::disk_cache::picture_files::PictureFiles;
 use crate::disk_cache::picture_index::PictureIndex;
 use crate::disk_cache::picture_record::ContentHash;
-use crate::disk_cache::record_database::DatabaseFile;
 use crate::disk_cache::write_queue::{WriteItem, WriteQueue};
+use crate::store::file_identity::FileIdentity;
 
 /// Is told which pictures are gone. Called by the threads of the directory, without any lock held: it must not block.
 pub type OnGone = Arc<dyn Fn(&ContentHash, GoneReason) + Send + Sync>;
@@ -21,7 +21,7 @@ pub type OnGone = Arc<dyn Fn(&ContentHash, GoneReason) + Send + Sync>;
 /// One directory.
 pub(super) struct SharedState {
     pub(super) files: PictureFiles,
-    pub(super) database_file: DatabaseFile,
+    pub(super) database_file: FileIdentity,
     pub(super) queue: WriteQueue,
     pub(super) reads: ReadQueue,
     pub(super) write_health: DiskHealth,
@@ -38,7 +38,7 @@ impl SharedState {
     /// A directory whose pictures are in `index`.
     pub(super) fn new(
         files: PictureFiles,
-        database_file: DatabaseFile,
+        database_file: FileIdentity,
         index: PictureIndex,
         size: u64,
         clock: Clock,

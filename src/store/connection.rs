@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use crate::store::file_identity::FileIdentity;
 use crate::store::schema::{STEPS, migrate, version};
 use crate::store::store_types::{Location, StoreError};
 
@@ -33,45 +34,7 @@ pub(super) struct StoreConnections {
     /// Keeps other writers out for as long as it lives; `None` in memory.
     pub(super) lock: Option<Connection>,
     /// Which file it is; `None` in memory.
-    pub(super) file: Option<Identity>,
-}
-
-/// Which file lies at a path. A database goes on to be written after its file was removed, and nobody will ever read
-/// what is in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
-    path: PathBuf,
-    number: (u64, u64),
-}
-
-impl Identity {
-    fn of(path: PathBuf) -> std::io::Result<Identity> {
-        let number = number(&path)?;
-        Ok(Identity { path, number })
-    }
-
-    /// Why what is written would be lost: another file lies there now, or none.
-    pub(super) fn is_lost(&self) -> Option<String> {
-        let file = self.path.display();
-        match number(&self.path) {
-            Ok(number) if number == self.number => None,
-            Ok(_) => Some(format!("{file} was replaced by another file; start Easel anew to go on with that one")),
-            Err(why) => Some(format!("{file} is gone ({why}); put it back, or start Easel anew to begin another")),
-        }
-    }
-}
-
-/// What tells a file from every other: its device and its number there.
-#[cfg(unix)]
-fn number(path: &Path) -> std::io::Result<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(path).map(|file| (file.dev(), file.ino()))
-}
-
-/// Elsewhere an open file can't be removed.
-#[cfg(not(unix))]
-fn number(path: &Path) -> std::io::Result<(u64, u64)> {
-    std::fs::metadata(path).map(|_| (0, 0))
+    pub(super) file: Option<FileIdentity>,
 }
 
 /// What the ledger takes: all its pages, those included that hold nothing at present.
@@ -116,7 +79,7 @@ pub(super) fn open(place: &Location) -> Result<StoreConnections, StoreError> {
         None => None,
         Some((dir, path)) => {
             let why = |why| StoreError::NoDirectory { dir: dir.clone(), why };
-            Some(Identity::of(path).map_err(why)?)
+            Some(FileIdentity::of(path).map_err(why)?)
         }
     };
     Ok(StoreConnections { ledger, lock, file })

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use crate::calendar::{Moment, Period};
 use crate::ledger::entry::{Owner, Verdict};
 use crate::money::Usd;
+use crate::store::file_identity::FileIdentity;
 use crate::store::queue::{Queue, QueueItem};
 use crate::store::report::{Page, Report, ReportQuery, ReportRow};
 use crate::store::settled_queries::{Filter, SettledRow, Sums};
@@ -25,6 +26,7 @@ pub mod answer_files;
 mod apply_batch;
 mod columns;
 pub mod connection;
+pub mod file_identity;
 mod idempotency_keys;
 mod queue;
 mod recovery;
@@ -63,7 +65,7 @@ pub struct OpenedStore {
 /// The ledger. Dropping it writes what waits if that can be done at once; [`Store::close`] is more patient.
 pub struct Store {
     place: Location,
-    file: Option<connection::Identity>,
+    file: Option<FileIdentity>,
     queue: Arc<Queue>,
     commit_timeout: Duration,
     ended: watch::Receiver<()>,
@@ -169,7 +171,7 @@ impl Store {
 
     /// Looks whether its file is still there, which nothing else would notice before the next call is to be written down.
     pub fn look(&self) {
-        if let Some(why) = self.file.as_ref().and_then(connection::Identity::is_lost)
+        if let Some(why) = self.file.as_ref().and_then(FileIdentity::is_lost)
             && self.queue.note_unwritable()
         {
             log::error!("the ledger cannot be written: {why}; what waits is kept and tried again");

@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use crate::calendar::Moment;
 use crate::store::apply_batch::ItemResult;
 use crate::store::connection;
+use crate::store::file_identity::FileIdentity;
 use crate::store::queue::{Queue, QueueItem, WriterStep};
 use crate::store::store_types::Unwritten;
 use crate::store::store_types::{Options, Write};
@@ -30,7 +31,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 pub(super) struct StoreWriter {
     ledger: Connection,
     _lock: Option<Connection>,
-    file: Option<connection::Identity>,
+    file: Option<FileIdentity>,
     queue: Arc<Queue>,
     retention: Duration,
     /// In memory: rows kept at most.
@@ -92,7 +93,7 @@ impl StoreWriter {
     /// Whether the disk took the batch.
     fn commit(&mut self, batch: Vec<QueueItem>) -> bool {
         let begun = Instant::now();
-        let written = match self.file.as_ref().and_then(connection::Identity::is_lost) {
+        let written = match self.file.as_ref().and_then(FileIdentity::is_lost) {
             Some(why) => Err(why),
             None => apply_batch::batch(&mut self.ledger, &batch).map_err(|error| error.to_string()),
         };

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::cache::near_pools::LISTS;
 use crate::config::plan::MOST_VARIANTS;
 
 fn request(tenant: &str, route: &str, body: &Value) -> Canonical {

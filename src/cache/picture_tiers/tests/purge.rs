@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::cache::shares::Shareholder;
 
 fn of(tenant: &str, route: &str, prompt: &str) -> Canonical {
     let body = json!({ "prompt": prompt }).to_string();
