@@ -3,8 +3,9 @@
 //! ([`prompts`]).
 //!
 //! [`CacheTiers`] is what the gateway talks to, whatever tiers there are: look, keep, forget, purge. All are bounded in bytes
-//! and are handed the time. What is on disk alone is read by the gateway, which can wait, and handed back ([`Looked::Cold`]). None decides whether a request may be answered from a cache; that is the route's and the caller's
-//! wish, weighed in `gateway`.
+//! and are handed the time. What is on disk alone is read by the gateway, which can wait, and handed back ([`Looked::Cold`]).
+//! None decides whether a request may be answered from a cache; that is the route's and the caller's wish, weighed in
+//! `gateway`.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -234,11 +234,13 @@ impl PictureTiers {
     pub(super) fn restore(
         &self,
         canonical: &[u8],
-        pictures: Vec<FromDisk>,
+        mut pictures: Vec<FromDisk>,
         near: Option<&Arc<WordLists>>,
         now: Instant,
     ) {
         let key = Canonical::key_of(canonical, self.hash_seed);
+        // As in memory: the freshest first. Some may be there that had left the pool.
+        pictures.sort_by_key(|picture| picture.age);
         let hard = pictures.first().map_or(0, |picture| picture.about.hard);
         let pooled = |picture: FromDisk| {
             let FromDisk { name, generated, about: AboutPicture { hard: _, place, offer_digest }, age, .. } = picture;
@@ -383,6 +385,8 @@ fn who(caller: u64, canonical: &Canonical) -> u64 {
 fn of_places(right: &[Right<'_>], asked: &Asked<'_>, miss: Miss) -> Looked {
     let mut own: Vec<Right<'_>> = right.iter().filter(|right| right.pooled.place < asked.n).copied().collect();
     own.sort_by_key(|right| right.pooled.place);
+    // What an earlier process drew anew is on disk with what it drew before; the freshest comes first.
+    own.dedup_by_key(|right| right.pooled.place);
     if let Some(cold) = cold(asked, &own) {
         return Looked::Cold(cold);
     }

@@ -188,31 +188,30 @@ impl Pools {
             young.cloned().map(join).for_each(drop);
         }
         pool.truncate(POOL);
-        let holders = shareholders(canonical.bytes());
-        let shares = holders.iter().filter_map(|holder| self.shares.share(holder));
-        let most = shares.min().unwrap_or(u64::MAX).min(self.table.largest());
-        let oversized = Oversized { bytes: weight(canonical.bytes(), &pool[..new.min(POOL)]), most };
+        let bytes = weight(canonical.bytes(), &pool[..new.min(POOL)]);
+        let oversized = Oversized { bytes, most: self.most(canonical.bytes()) };
         while weight(canonical.bytes(), &pool) > oversized.most && pool.pop().is_some() {}
         let remaining = pool.len();
         let result = if remaining < new.min(POOL) { Err(oversized) } else { Ok(()) };
         if remaining == 0 {
             return (None, result);
         }
-        let (entry, is_new) = match &there {
-            Some(there) => (there.with(pool), false),
-            None => (PoolEntry::new(canonical, pool), true),
+        let entry = match &there {
+            Some(there) => there.with(pool),
+            None => PoolEntry::new(canonical, pool),
         };
-        let entry = self.put(canonical.key(), entry);
-        for holder in holders {
-            if is_new {
-                self.shares.of(&holder).joined(canonical.key(), |key| self.table.entries.peek(&key).is_some());
-            }
-            self.give_way(&holder, Some(canonical.key()));
-        }
-        (Some(entry), result)
+        (Some(self.put(canonical.key(), entry)), result)
     }
 
-    /// Puts in what is not too large, for which others give way.
+    /// The most that the pictures of a canonical form may weigh.
+    fn most(&self, canonical: &[u8]) -> u64 {
+        let holders = shareholders(canonical);
+        let shares = holders.iter().filter_map(|holder| self.shares.share(holder));
+        shares.min().unwrap_or(u64::MAX).min(self.table.largest())
+    }
+
+    /// Puts in what is not too large, for which others give way, its tenant's and its route's own first where these would
+    /// hold more than their shares.
     fn put(&self, key: u128, entry: PoolEntry) -> Arc<PoolEntry> {
         let bytes = weight(&entry.canonical, &entry.pictures);
         let holders = shareholders(&entry.canonical);
@@ -222,8 +221,16 @@ impl Pools {
         if let Some(before) = self.peek(key).filter(|before| before.canonical == entry.canonical) {
             before.replaced.store(true, Ordering::Relaxed);
         }
+        // What comes back from disk is new in memory, too.
+        let is_new = self.table.entries.peek(&key).is_none_or(|before| before.canonical != entry.canonical);
         self.table.entries.insert(key, entry.clone());
         self.cold.remove_if(key, |there| there.canonical == entry.canonical);
+        for holder in &holders {
+            if is_new {
+                self.shares.of(holder).joined(key, |key| self.table.entries.peek(&key).is_some());
+            }
+            self.give_way(holder, Some(key));
+        }
         entry.arriving.store(false, Ordering::Relaxed);
         entry
     }
@@ -277,8 +284,7 @@ impl Pools {
     }
 
     /// Takes out every picture that `unwanted` says so of, which is told the canonical form and the picture. Looks at all
-    /// that is kept. Hands each pool to `changed` as it is now, or as it was where nothing
-    /// is left of it.
+    /// that is kept. Hands each picture to `changed` before it goes, and each pool of which nothing is left.
     pub(super) fn retain_not(
         &self,
         unwanted: impl Fn(u128, &[u8], &PooledPicture) -> bool,
@@ -337,7 +343,7 @@ impl Pools {
         };
         let pictures: Vec<PooledPicture> = entry.pictures.iter().filter_map(warmed).collect();
         // As large as it was when it was in memory, but the bound may be another now.
-        let fits = weight(&entry.canonical, &pictures) <= self.table.largest();
+        let fits = weight(&entry.canonical, &pictures) <= self.most(&entry.canonical);
         if !pictures.is_empty() && fits {
             self.put(key, entry.with(pictures));
         } else if self.remove(key, &entry) {

@@ -174,6 +174,51 @@ fn a_restart_finds_pictures_and_links_again() {
 }
 
 #[test]
+fn after_a_restart_the_freshest_comes_first_and_a_place_has_one_picture() {
+    let (disk, now) = (Arc::new(MapDisk::default()), Instant::now());
+    let second = tiers(1 << 20, &disk);
+    let from = |canonical: &Canonical, tag: u8, minutes: u64| FromDisk {
+        key: DiskKey::Request(canonical.bytes().into()),
+        name: [tag; 32],
+        generated: picture(tag, 10).without_bytes(),
+        about: AboutPicture {
+            hard: u32::try_from(canonical.hard_key().len()).unwrap(),
+            place: 0,
+            offer_digest: OFFER_DIGEST,
+        },
+        age: Duration::from_secs(60 * minutes),
+        left: HOUR,
+    };
+    let (fox, seven) = (canonical("a fox"), seeded(7));
+    for tag in 1..=4 {
+        disk.files.lock().unwrap().insert([tag; 32], picture(tag, 10).picture.encoded.bytes().clone());
+    }
+    let left = vec![from(&fox, 1, 20), from(&fox, 2, 10), from(&seven, 3, 20), from(&seven, 4, 10)];
+    second.restore(left, |_| None, now);
+    assert_eq!(look_in(&second, &disk, &fox, now), Got::Hit(vec![at(0, &picture(2, 10))]));
+    assert_eq!(look_in(&second, &disk, &seven, now), Got::Hit(vec![at(0, &picture(4, 10))]));
+}
+
+#[test]
+fn what_comes_back_from_disk_counts_in_its_share() {
+    let (disk, now) = (Arc::new(MapDisk::default()), Instant::now());
+    let tiers = tiers(1 << 20, &disk);
+    let tenant = crate::cache::Shareholder::Tenant("t".into());
+    let bounds = plan::Cache { memory: 1 << 20, links: 0, prompts: 0, words: plan::CacheWords::default() };
+    tiers.resize(&bounds, Shares::from([(tenant.clone(), 50_000)]), now);
+    let asked: Vec<Canonical> = (0..20).map(|number| canonical(&format!("fox {number}"))).collect();
+    for (tag, canonical) in (0..).zip(&asked) {
+        keep_in(&tiers, canonical, &picture(tag, 10_000), now);
+    }
+    for round in 0..3 {
+        for (tag, canonical) in (0..).zip(&asked) {
+            assert_eq!(look_in(&tiers, &disk, canonical, now), Got::Hit(vec![at(0, &picture(tag, 10_000))]), "{round}");
+            assert!(tiers.pictures.pools.shares.of(&tenant).bytes() <= 50_000, "{round} {tag}");
+        }
+    }
+}
+
+#[test]
 fn what_is_purged_is_on_disk_no_more_whether_it_was_written_or_not() {
     let (disk, now) = (Arc::new(MapDisk::default()), Instant::now());
     let tiers = tiers(1 << 20, &disk);
