@@ -46,12 +46,12 @@ struct Shard {
 pub(super) struct ShardKey {
     /// The hash of a hard key.
     hard: u64,
-    /// The digest of word lists.
+    /// The number of word lists.
     lists: u64,
 }
 
 impl ShardKey {
-    /// The shard of a hard key under word lists of this digest.
+    /// The shard of a hard key under word lists of this number.
     pub(super) fn of(hard_key: &[u8], lists: u64) -> ShardKey {
         ShardKey { hard: xxh3_64(hard_key), lists }
     }

@@ -1,5 +1,6 @@
 //! Which pools can be found in other words, and by which word lists.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::cache::near_index::{NearIndex, ShardKey};
@@ -14,7 +15,16 @@ pub(super) const LISTS: usize = 4;
 pub(super) struct NearPools {
     pub(super) index: NearIndex,
     /// The lists that pools are indexed under, the latest last.
-    pub(super) lists: RwLock<Vec<Arc<WordLists>>>,
+    pub(super) lists: RwLock<Vec<KnownLists>>,
+    /// The number of the lists that became known last.
+    last: AtomicU64,
+}
+
+/// Word lists, and the number under which they are known. Lists that were given up and come back have another, as nothing is
+/// indexed under them then.
+pub(super) struct KnownLists {
+    number: u64,
+    lists: Arc<WordLists>,
 }
 
 /// A prompt's canonical form and where the index has it.
@@ -25,48 +35,59 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// Of a prompt, with what else its request must be.
-    pub(super) fn of(hard_key: &[u8], prompt: &str, lists: &WordLists) -> Words {
+    /// Of a prompt, with what else its request must be, by the lists that are known under this number.
+    pub(super) fn of(hard_key: &[u8], prompt: &str, lists: &WordLists, number: u64) -> Words {
         let canonical = prompt_match::canonical(prompt, lists);
-        Words { sketch: canonical.sketch(), canonical, shard: ShardKey::of(hard_key, lists.digest()) }
+        Words { sketch: canonical.sketch(), canonical, shard: ShardKey::of(hard_key, number) }
     }
 }
 
 impl NearPools {
     /// Makes a pool one that can be found in other words, by these lists.
     pub(super) fn add(&self, key: u128, pool: &PoolEntry, lists: &Arc<WordLists>) {
-        let (before, digest) = (pool.indexed_under(), lists.digest());
-        if before == digest {
+        let number = self.know(lists);
+        if pool.indexed_under() == number {
             return;
         }
         self.remove(key, pool);
-        self.know(lists);
-        let words = Words::of(pool.hard_key(), pool.prompt(), lists);
+        let words = Words::of(pool.hard_key(), pool.prompt(), lists, number);
         self.index.add(words.shard, &words.sketch, key);
-        pool.index_under(digest);
+        pool.index_under(number);
     }
 
     /// Takes out a pool that is there no more.
     pub(super) fn remove(&self, key: u128, pool: &PoolEntry) {
-        let digest = pool.index_under(0);
-        let lists = self.lists.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(lists) = lists.iter().find(|lists| lists.digest() == digest).cloned() else { return };
-        let words = Words::of(pool.hard_key(), pool.prompt(), &lists);
+        let number = pool.index_under(0);
+        let known = self.lists.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(lists) = known.iter().find(|known| known.number == number).map(|known| known.lists.clone()) else {
+            return;
+        };
+        drop(known);
+        let words = Words::of(pool.hard_key(), pool.prompt(), &lists, number);
         self.index.remove(words.shard, &words.sketch, key);
     }
 
+    /// The number under which lists are known, if anything is indexed under them.
+    pub(super) fn number(&self, lists: &WordLists) -> Option<u64> {
+        let known = self.lists.read().unwrap_or_else(PoisonError::into_inner);
+        known.iter().find(|known| known.lists.digest() == lists.digest()).map(|known| known.number)
+    }
+
     /// Remembers lists. What was indexed under those before the last few is found in other words no more.
-    fn know(&self, lists: &Arc<WordLists>) {
-        let is_known = |known: &[Arc<WordLists>]| known.iter().any(|known| known.digest() == lists.digest());
-        if is_known(&self.lists.read().unwrap_or_else(PoisonError::into_inner)) {
-            return;
+    fn know(&self, lists: &Arc<WordLists>) -> u64 {
+        if let Some(number) = self.number(lists) {
+            return number;
         }
         let mut known = self.lists.write().unwrap_or_else(PoisonError::into_inner);
-        if !is_known(&known) {
-            known.push(lists.clone());
+        if let Some(known) = known.iter().find(|known| known.lists.digest() == lists.digest()) {
+            return known.number;
         }
+        // 0 is a pool that is not indexed.
+        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        known.push(KnownLists { number, lists: lists.clone() });
         while known.len() > LISTS {
-            self.index.forget_lists(known.remove(0).digest());
+            self.index.forget_lists(known.remove(0).number);
         }
+        number
     }
 }

@@ -130,7 +130,8 @@ impl PictureTiers {
         wanted: usize,
     ) -> Vec<Neighbour> {
         let canonical = asked.canonical;
-        let words = Words::of(canonical.hard_key(), canonical.prompt(), lists);
+        let Some(number) = self.near.number(lists) else { return Vec::new() };
+        let words = Words::of(canonical.hard_key(), canonical.prompt(), lists, number);
         let mut found = Vec::new();
         // Whether that is enough.
         let mut add = |neighbour: Neighbour, ids: Vec<Arc<str>>| {

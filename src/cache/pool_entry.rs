@@ -27,7 +27,7 @@ pub(super) struct PoolEntry {
     /// It is being put in, and may not be dropped.
     pub(super) arriving: AtomicBool,
     pub(super) pictures: Vec<PooledPicture>,
-    /// The word lists under which it can be found in other words, by their digest; 0 for none.
+    /// The word lists under which it can be found in other words, by their number; 0 for none.
     pub(super) indexed_under: AtomicU64,
     /// When it was asked for last, or kept, in pools that were put in until then.
     pub(super) asked: AtomicU64,

@@ -161,6 +161,10 @@ fn other_lists_find_by_their_own_words_and_old_ones_are_given_up() {
         assert_eq!(cache.near.index.len(), 1);
         assert!(cache.near.lists.read().unwrap().len() <= LISTS);
     }
+    // The first lists were given up meanwhile, and come back.
+    assert!(look(&of("A red fox in the snow"), &WordLists::builtin()).is_some());
+    assert!(look(&of("a red fox in the snow"), &WordLists::builtin()).is_some());
+    assert_eq!(cache.near.index.len(), 1);
 }
 
 #[test]
