@@ -84,9 +84,15 @@ pub mod provider {
         ALL, Adapter, Call, Job, JobResult, PictureSource, Reply, Reported, Step, by_kind, capabilities,
     };
 
+    pub use crate::provider::{ChatReply, ChatRequest, NoText, text};
+
     pub mod anthropic {
-        pub use crate::provider::anthropic::{
-            DEFAULT_BASE_URL, NAME, NoRewrite, RewriteReply, RewriteRequest, ask, read,
+        pub use crate::provider::anthropic::{DEFAULT_BASE_URL, NAME};
+    }
+
+    pub mod openai_text {
+        pub use crate::provider::openai_text::{
+            DEFAULT_BASE_URL, EmbedReply, EmbedRequest, NAME, embed, read_embeddings,
         };
     }
 }

@@ -9,7 +9,7 @@ pub enum ModelOperation {
     Generate,
     /// To change a picture.
     Edit,
-    /// To rewrite a prompt.
+    /// To write, or to turn words into vectors.
     Write,
 }
 

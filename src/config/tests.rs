@@ -33,7 +33,7 @@ mod reference;
 mod routes;
 mod server;
 
-const KINDS: [ProviderKind; 9] = [
+const KINDS: [ProviderKind; 10] = [
     ProviderKind {
         name: "openai",
         default_base_url: Some("https://api.openai.com/v1/"),
@@ -72,6 +72,12 @@ const KINDS: [ProviderKind; 9] = [
         default_base_url: Some("https://api.anthropic.com/v1/"),
         needs_key: true,
         known_models: &["claude-haiku-4-5"],
+    },
+    ProviderKind {
+        name: "openai_text",
+        default_base_url: Some("https://api.openai.com/v1/"),
+        needs_key: false,
+        known_models: &["gpt-5-nano"],
     },
 ];
 

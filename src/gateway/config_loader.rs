@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::config::plan::Plan;
 use crate::config::{self, ConfigText, EnvAndFiles, Problems, ProviderKind};
 use crate::gateway::read_file;
-use crate::provider::{self, anthropic};
+use crate::provider::{self, text};
 
 /// Why a config file was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -47,13 +47,13 @@ pub fn kinds() -> Vec<ProviderKind> {
         needs_key: provider.needs_key(),
         known_models: provider.known_models(),
     });
-    let writes = ProviderKind {
-        name: anthropic::NAME,
-        default_base_url: Some(anthropic::DEFAULT_BASE_URL),
-        needs_key: true,
-        known_models: anthropic::KNOWN_MODELS,
-    };
-    draws.chain([writes]).collect()
+    let writes = text::KINDS.iter().map(|kind| ProviderKind {
+        name: kind.name,
+        default_base_url: Some(kind.default_base_url),
+        needs_key: kind.needs_key,
+        known_models: kind.known_models,
+    });
+    draws.chain(writes).collect()
 }
 
 /// Reads and checks a config file.

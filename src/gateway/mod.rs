@@ -66,6 +66,7 @@ pub mod snapshot;
 mod start_and_replace_errors;
 #[cfg(test)]
 mod tests;
+pub mod text_call;
 
 pub use crate::gateway::caller::Caller;
 pub use crate::gateway::gateway_request::{CacheWish, GatewayRequest};

@@ -19,19 +19,25 @@ pub enum Purpose {
     Draw,
     /// A prompt in other words.
     Enrich,
+    /// A judge's word on whether two prompts mean the same picture.
+    Compare,
+    /// Prompts as vectors, so that alike ones are near each other.
+    Embed,
     /// Nothing: it is the fee for capacity that is held ready.
     Reserve,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Purpose; 3] = [Purpose::Draw, Purpose::Enrich, Purpose::Reserve];
+    pub const ALL: [Purpose; 5] = [Purpose::Draw, Purpose::Enrich, Purpose::Compare, Purpose::Embed, Purpose::Reserve];
 
     /// The word in the ledger.
     pub fn as_str(self) -> &'static str {
         match self {
             Purpose::Draw => "draw",
             Purpose::Enrich => "enrich",
+            Purpose::Compare => "compare",
+            Purpose::Embed => "embed",
             Purpose::Reserve => "reserve",
         }
     }

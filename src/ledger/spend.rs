@@ -14,6 +14,10 @@ pub enum SpendKind {
     Lost,
     /// Prompts rewritten before they were drawn, those that came to nothing included. No pictures.
     Enrichment,
+    /// A judge's word on whether two prompts mean the same picture. No pictures.
+    Comparison,
+    /// Prompts as vectors. No pictures.
+    Embedding,
     /// Fees for capacity held ready. No pictures.
     Reserved,
     /// What was taken from a commitment instead of being charged. Not part of what was spent.
@@ -30,6 +34,8 @@ impl SpendKind {
             SpendKind::Delivered => "delivered",
             SpendKind::Lost => "lost",
             SpendKind::Enrichment => "enrichment",
+            SpendKind::Comparison => "comparison",
+            SpendKind::Embedding => "embedding",
             SpendKind::Reserved => "reserved",
             SpendKind::Prepaid => "prepaid",
             SpendKind::Uncertain => "uncertain",
@@ -124,6 +130,8 @@ impl Spend {
                 );
             }
             Purpose::Enrich => self.add(of(SpendKind::Enrichment), Total { pictures: 0, usd }),
+            Purpose::Compare => self.add(of(SpendKind::Comparison), Total { pictures: 0, usd }),
+            Purpose::Embed => self.add(of(SpendKind::Embedding), Total { pictures: 0, usd }),
             Purpose::Reserve => self.add(of(SpendKind::Reserved), Total { pictures: 0, usd }),
         }
         self.add(of(SpendKind::Prepaid), Total { pictures: 0, usd: prepaid });

@@ -70,7 +70,9 @@ impl LedgerState {
     pub(super) fn take(&mut self, entry: &Entry, settlement: &Settlement) {
         match entry.purpose {
             Purpose::Reserve => self.counters.settle_late(&entry.owner, settlement),
-            Purpose::Draw | Purpose::Enrich => self.counters.settle(&entry.owner, settlement),
+            Purpose::Draw | Purpose::Enrich | Purpose::Compare | Purpose::Embed => {
+                self.counters.settle(&entry.owner, settlement);
+            }
         }
         self.spend.book(entry, settlement);
         self.show(entry, settlement);

@@ -26,17 +26,19 @@ pub struct TextTokens {
 /// What a million tokens cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TextTokenPrice {
-    /// Of a prompt.
+    /// Of what is read.
     pub text_in: Usd,
-    /// Of an answer.
-    pub text_out: Usd,
+    /// Of what the vendor found in its cache of what is read; `None` is Anthropic's tenth of `text_in`.
+    pub text_cached_in: Option<Usd>,
+    /// Of an answer; `None` for a model that writes none, such as one of embeddings.
+    pub text_out: Option<Usd>,
     /// Parts per million on top, for resellers.
     pub markup_ppm: u32,
 }
 
 impl TextTokenPrice {
     /// The price of one call, rounded half up to the nano-dollar once, over all its tokens. `None` when it does not
-    /// fit.
+    /// fit, or an answer was written that has no price.
     pub fn of(&self, tokens: &TextTokens) -> Option<Usd> {
         let TextTokens { input, output, kept_5m, kept_1h, reused } = *tokens;
         let part = |count: u64, price: Usd, hundredths: i128| {
@@ -46,8 +48,15 @@ impl TextTokenPrice {
             part(input, self.text_in, 100)?,
             part(kept_5m, self.text_in, 125)?,
             part(kept_1h, self.text_in, 200)?,
-            part(reused, self.text_in, 10)?,
-            part(output, self.text_out, 100)?,
+            match self.text_cached_in {
+                Some(price) => part(reused, price, 100)?,
+                None => part(reused, self.text_in, 10)?,
+            },
+            match self.text_out {
+                Some(price) => part(output, price, 100)?,
+                None if output == 0 => 0,
+                None => return None,
+            },
         ];
         let total = parts.into_iter().try_fold(HUNDREDTHS_OF_A_MILLION / 2, i128::checked_add)?;
         let nanos = i64::try_from(total.div_euclid(HUNDREDTHS_OF_A_MILLION)).ok()?;
@@ -60,7 +69,8 @@ mod tests {
     use super::*;
 
     fn price(text_in: &str, text_out: &str, markup_ppm: u32) -> TextTokenPrice {
-        TextTokenPrice { text_in: text_in.parse().unwrap(), text_out: text_out.parse().unwrap(), markup_ppm }
+        let (text_in, text_out) = (text_in.parse().unwrap(), Some(text_out.parse().unwrap()));
+        TextTokenPrice { text_in, text_cached_in: None, text_out, markup_ppm }
     }
 
     #[test]
@@ -82,6 +92,20 @@ mod tests {
         assert_eq!([cost(1, 0), cost(1, 1), cost(2, 1), cost(0, 0)], [0, 1, 1, 0]);
         let reseller = price("1.00", "5.00", 55_000);
         assert_eq!(reseller.of(&TextTokens { input: 3, ..TextTokens::default() }).unwrap().nanos(), 3165);
+    }
+
+    #[test]
+    fn a_cache_with_a_price_of_its_own_is_charged_by_it() {
+        let nano = TextTokenPrice { text_cached_in: Some("0.025".parse().unwrap()), ..price("0.05", "0.40", 0) };
+        let tokens = TextTokens { input: 10, reused: 100, output: 3, ..TextTokens::default() };
+        assert_eq!(nano.of(&tokens).unwrap().nanos(), 500 + 2_500 + 1_200);
+    }
+
+    #[test]
+    fn an_answer_that_has_no_price_is_not_free() {
+        let embedder = TextTokenPrice { text_out: None, ..price("0.02", "0", 0) };
+        let cost = |output| embedder.of(&TextTokens { input: 60, output, ..TextTokens::default() });
+        assert_eq!((cost(0), cost(1)), (Some(Usd::from_nanos(1_200)), None));
     }
 
     #[test]

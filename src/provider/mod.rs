@@ -15,9 +15,11 @@ pub mod dashscope;
 pub mod fal;
 pub mod google;
 pub mod openai;
+pub mod openai_text;
 pub mod openrouter;
 pub mod replicate;
 pub mod stability;
+pub mod text;
 #[cfg(test)]
 mod vendor_error_tests;
 
@@ -25,6 +27,7 @@ pub use crate::provider::adapter::{
     Adapter, Call, Job, JobResult, Partial, PictureSource, Reply, ReplyPicture, Reported, Step, Usage,
 };
 pub use crate::provider::capability_overrides::capabilities;
+pub use crate::provider::common::chat::{ChatReply, ChatRequest, NoText};
 pub use crate::provider::common::headers::is_event_stream;
 pub use crate::provider::common::retry_after::retry_after;
 

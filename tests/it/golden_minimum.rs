@@ -108,9 +108,11 @@ fn samples(kind: &str, preset: Option<&str>) -> BTreeMap<String, Value> {
 #[test]
 fn every_provider_has_a_folder_of_samples_and_every_folder_a_provider() {
     let kinds: BTreeSet<String> = ALL.iter().map(|provider| provider.name().to_owned()).collect();
-    // The kind that writes instead of drawing has samples of another form, which `golden_words.rs` reads.
+    // The kinds that write instead of drawing have samples of another form, which `golden_words.rs` reads.
     let mut folders = names_in(&folder());
-    assert!(folders.remove(easel::internals::provider::anthropic::NAME));
+    for kind in easel::internals::provider::text::KINDS {
+        assert!(folders.remove(kind.name), "{}", kind.name);
+    }
     assert_eq!(folders, kinds);
 }
 

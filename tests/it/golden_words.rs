@@ -1,6 +1,7 @@
-//! Golden wire samples of the kind that writes prompts: `tests/golden/anthropic/<case>.json`.
+//! Golden wire samples of the kinds that write: `tests/golden/<kind>/<case>.json`.
 //!
-//! Apart from `golden.rs`, because words go out and words come back: there is no picture to fit, to find or to inspect.
+//! Apart from `golden.rs`, because words go out, and words or vectors come back: there is no picture to fit, to find or to
+//! inspect.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,8 +13,9 @@ use easel::internals::calendar::Moment;
 use easel::internals::config::plan::{Account, Dialect, Rate, TextModel};
 use easel::internals::failure::Failure;
 use easel::internals::pricing::{TextTokenPrice, TextTokens};
-use easel::internals::provider::anthropic::{self, NoRewrite, RewriteReply, RewriteRequest};
-use easel::internals::provider::{Call, Reply};
+use easel::internals::provider::openai_text::{EmbedReply, EmbedRequest, embed, read_embeddings};
+use easel::internals::provider::text::{self, TextKind};
+use easel::internals::provider::{Call, ChatReply, ChatRequest, Reply};
 use easel::internals::secret::Secret;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
@@ -30,9 +32,14 @@ struct Case {
     model: String,
     #[serde(default)]
     options: BTreeMap<String, Value>,
+    #[serde(default)]
     system: String,
+    #[serde(default)]
     max_tokens: u32,
+    #[serde(default)]
     prompt: String,
+    /// Texts that are to become vectors; then nothing is written.
+    inputs: Option<Vec<String>>,
     base_url: Option<String>,
     /// What must be sent; absent in cases that are about the reply alone.
     call: Option<Value>,
@@ -52,27 +59,29 @@ struct HeldReply {
 
 #[test]
 fn every_sample_of_words_is_sent_and_read_as_written() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(anthropic::NAME);
-    let (mut cases, mut wrong) = (0, String::new());
-    for entry in fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
-        let text = fs::read_to_string(&path).unwrap();
-        let case: Case = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        for (what, expected, actual) in case.differences() {
-            let about = &case.about;
-            wrong += &format!("\n== {}: {what}\n   ({about})\n{expected:#}\n-- was\n{actual:#}\n", path.display());
+    for kind in text::KINDS {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(kind.name);
+        let (mut cases, mut wrong) = (0, String::new());
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = fs::read_to_string(&path).unwrap();
+            let case: Case = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            for (what, expected, actual) in case.differences(kind) {
+                let about = &case.about;
+                wrong += &format!("\n== {}: {what}\n   ({about})\n{expected:#}\n-- was\n{actual:#}\n", path.display());
+            }
+            cases += 1;
         }
-        cases += 1;
+        assert!(wrong.is_empty(), "{wrong}");
+        assert!(cases >= 8, "{}: too few samples to mean anything", kind.name);
     }
-    assert!(wrong.is_empty(), "{wrong}");
-    assert!(cases >= 8, "too few samples to mean anything");
 }
 
 impl Case {
     /// What this case expects and does not get.
-    fn differences(&self) -> Vec<(&'static str, Value, Value)> {
+    fn differences(&self, kind: &TextKind) -> Vec<(&'static str, Value, Value)> {
         let account = Account {
-            base_url: self.base_url.as_deref().unwrap_or(anthropic::DEFAULT_BASE_URL).parse().unwrap(),
+            base_url: self.base_url.as_deref().unwrap_or(kind.default_base_url).parse().unwrap(),
             api_key: Some(Secret::new(KEY)),
             organization: None,
             project: None,
@@ -82,19 +91,27 @@ impl Case {
             poll_hosts: Vec::new(),
             dialect: Dialect::default(),
         };
-        let price = TextTokenPrice { text_in: Usd::ZERO, text_out: Usd::ZERO, markup_ppm: 0 };
-        let writer =
-            TextModel { name: self.model.clone(), price, rate: Rate::default(), options: self.options.clone() };
-        let Case { system, max_tokens, prompt, .. } = self;
-        let wish = RewriteRequest { account: &account, writer: &writer, system, max_tokens: *max_tokens, prompt };
-        let mut differences = Vec::new();
-        if let Some(call) = &self.call {
-            differences.push(("the call", call.clone(), sent(&anthropic::ask(&wish).unwrap())));
-        }
-        let told = match anthropic::read(&wish, &self.reply()) {
-            Ok(written) => self::written(&written),
-            Err(failure) => failed(&failure),
+        let price = TextTokenPrice { text_in: Usd::ZERO, text_cached_in: None, text_out: None, markup_ppm: 0 };
+        let model = TextModel { name: self.model.clone(), price, rate: Rate::default(), options: self.options.clone() };
+        let reply = self.reply();
+        let (call, told) = match &self.inputs {
+            Some(inputs) => {
+                let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+                let wish = EmbedRequest { account: &account, model: &model, inputs: &inputs };
+                (embed(&wish), read_embeddings(&wish, &reply).map(|embedded| self::embedded(&embedded)))
+            }
+            None => {
+                let Case { system, max_tokens, prompt: user, .. } = self;
+                let wish = ChatRequest { account: &account, model: &model, system, user, max_tokens: *max_tokens };
+                let told = text::read_chat(kind.name, &wish, &reply).map(|written| self::written(&written));
+                (text::chat(kind.name, &wish), told)
+            }
         };
+        let mut differences = Vec::new();
+        if let Some(expected) = &self.call {
+            differences.push(("the call", expected.clone(), sent(&call.unwrap())));
+        }
+        let told = told.unwrap_or_else(|failure| failed(&failure));
         differences.push(("the outcome", self.outcome.clone(), told));
         differences.retain(|(_, expected, actual)| expected != actual);
         differences
@@ -124,15 +141,20 @@ fn sent(call: &Call) -> Value {
     json!({"method": call.method.as_str(), "url": call.url.as_str(), "headers": headers, "body": body})
 }
 
-fn written(written: &RewriteReply) -> Value {
-    let mut told = match &written.text {
+fn written(written: &ChatReply) -> Value {
+    let told = match &written.text {
         Ok(text) => json!({"text": text}),
-        Err(NoRewrite::Refused) => json!({"unwritten": "refused"}),
-        Err(NoRewrite::MaxTokens) => json!({"unwritten": "max_tokens"}),
-        Err(NoRewrite::Stopped) => json!({"unwritten": "stopped"}),
-        Err(NoRewrite::Empty) => json!({"unwritten": "empty"}),
+        Err(why) => json!({"unwritten": why.as_str()}),
     };
-    let TextTokens { input, output, kept_5m, kept_1h, reused } = written.tokens;
+    with_tokens(told, written.tokens)
+}
+
+fn embedded(embedded: &EmbedReply) -> Value {
+    with_tokens(json!({"vectors": embedded.vectors}), embedded.tokens)
+}
+
+fn with_tokens(mut told: Value, tokens: Option<TextTokens>) -> Value {
+    let Some(TextTokens { input, output, kept_5m, kept_1h, reused }) = tokens else { return told };
     let counts = [("input", input), ("output", output), ("kept_5m", kept_5m), ("kept_1h", kept_1h), ("reused", reused)];
     let counts: Map<String, Value> = counts
         .into_iter()

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use easel::internals::config::plan::{EditOverride, Provider};
-use easel::internals::provider::{ALL, by_kind, capabilities};
+use easel::internals::provider::{ALL, by_kind, capabilities, text};
 use easel::sandbox::{Name, Settings};
 use easel::{Plan, Usd};
 use futures_util::future::join_all;
@@ -104,9 +104,6 @@ impl Deeds {
     }
 }
 
-/// The kind that rewrites prompts (`tests/it/enrich.rs`).
-const WRITER: &str = "anthropic";
-
 /// The table's rows: what each is of, a kind or `preset: NAME`, and its cells by column.
 fn all_rows() -> BTreeMap<String, BTreeMap<&'static str, String>> {
     let mut lines = PAGE.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
@@ -126,7 +123,8 @@ fn all_rows() -> BTreeMap<String, BTreeMap<&'static str, String>> {
 /// The rows of those who draw.
 pub fn rows() -> BTreeMap<String, BTreeMap<&'static str, String>> {
     let mut rows = all_rows();
-    rows.remove(WRITER);
+    // The kinds that write: `tests/it/enrich.rs`.
+    text::KINDS.iter().for_each(|kind| drop(rows.remove(kind.name)));
     rows
 }
 
@@ -378,11 +376,13 @@ async fn seen(world: &World, plan: &Plan) -> BTreeMap<String, Vec<Deeds>> {
 
 #[test]
 fn who_only_writes_has_a_row_that_promises_no_picture() {
-    let row = &all_rows()[WRITER];
-    let promises =
-        ["generate", "edit", "mask", "n", "seed", "negative prompt", "stream"].map(|cell| row[cell].as_str());
-    assert_eq!(promises, ["no", "no", "no", "-", "-", "-", "no"]);
-    assert!(by_kind(WRITER).is_none(), "it has no way to draw");
+    for kind in text::KINDS {
+        let row = &all_rows()[kind.name];
+        let promises =
+            ["generate", "edit", "mask", "n", "seed", "negative prompt", "stream"].map(|cell| row[cell].as_str());
+        assert_eq!(promises, ["no", "no", "no", "-", "-", "-", "no"]);
+        assert!(by_kind(kind.name).is_none(), "it has no way to draw");
+    }
 }
 
 #[test]

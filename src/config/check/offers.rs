@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::check::checker::Checker;
 use crate::config::check::strategy;
-use crate::config::check::text_models::ANTHROPIC;
+use crate::config::check::text_models::{self, draws_nothing};
 use crate::config::file;
 use crate::config::node_path::NodePath;
 use crate::config::plan::{Model, Offer, Provider, TextModel};
@@ -69,8 +69,8 @@ impl KnownOffers<'_> {
         at: NodePath<'_>,
     ) -> Option<(&Arc<Provider>, &Arc<Model>)> {
         let (provider, model) = self.named(checker, name, at)?;
-        if provider.kind == ANTHROPIC {
-            let what = format!("{} draws nothing: kind {ANTHROPIC} only rewrites prompts", at.shown());
+        if draws_nothing(provider.kind) {
+            let what = format!("{} draws nothing: kind {} is for words", at.shown(), provider.kind);
             let help = match at.is_expanded() {
                 true => "name it under this route's `prompt.enrich` instead".to_owned(),
                 false => {
@@ -90,11 +90,16 @@ impl KnownOffers<'_> {
         at: NodePath<'_>,
     ) -> Option<(&Arc<Provider>, &Arc<TextModel>)> {
         let (provider, model) = self.named(checker, name, at)?;
-        if provider.kind != ANTHROPIC {
-            let what = format!("{} draws pictures and rewrites no prompts", at.shown());
-            checker.report(at, what, format!("name a model of a provider of kind {ANTHROPIC}"));
+        if !draws_nothing(provider.kind) {
+            let what = format!("{} draws pictures and writes nothing", at.shown());
+            checker.report(at, what, format!("name a model of a provider of kind {}", text_models::kinds()));
         }
-        Some((provider, provider.writers.get(model)?))
+        let writer = provider.writers.get(model)?;
+        if writer.price.text_out.is_none() {
+            let what = format!("{} has no price for what it writes", at.shown());
+            checker.report(at, what, "add `text_out` to its `tokens_per_million`; 0 where it is free".to_owned());
+        }
+        Some((provider, writer))
     }
 
     /// The provider that `provider/model` names, and its model's name, which is written among its models. The first

@@ -11,8 +11,7 @@ use crate::config::check::entra::AZURE;
 use crate::config::check::google::{self, GOOGLE};
 use crate::config::check::hosts::hosts;
 use crate::config::check::prices::Surcharge;
-use crate::config::check::text_models;
-use crate::config::check::text_models::ANTHROPIC;
+use crate::config::check::text_models::{self, OPENAI_TEXT, draws_nothing};
 use crate::config::check::{concurrency, dialect, entra, models, money, rates};
 use crate::config::file;
 use crate::config::node_path::NodePath;
@@ -43,7 +42,7 @@ const BREAKER: Breaker = Breaker {
 /// The kind whose differences from OpenAI are written in the config.
 const COMPATIBLE: &str = "openai_compatible";
 
-/// The kind that sends OpenAI's organisation and project headers.
+/// The kind that speaks to OpenAI itself.
 const OPENAI: &str = "openai";
 
 /// The kind that can be asked in two ways.
@@ -59,8 +58,8 @@ const STREAMING: &[&str] = &[OPENAI, AZURE, COMPATIBLE];
 const KEYS_OF_KINDS: [(&str, &[&str]); 9] = [
     ("preset", &[COMPATIBLE]),
     ("dialect", &[COMPATIBLE]),
-    ("organization", &[OPENAI]),
-    ("project", &[OPENAI, GOOGLE]),
+    ("organization", &[OPENAI, OPENAI_TEXT]),
+    ("project", &[OPENAI, OPENAI_TEXT, GOOGLE]),
     ("location", &[GOOGLE]),
     ("credentials", &[GOOGLE]),
     ("entra", &[AZURE]),
@@ -152,6 +151,10 @@ fn way_in(
     let who = match (kind, &written.preset) {
         // Azure has two ways in, and it is told which of them is missing.
         (Some(kind), _) if kind.needs_key && kind.name != AZURE => Some(format!("kind {}", kind.name)),
+        // Only the vendor itself wants one; a server of one's own may have none.
+        (Some(kind), _) if kind.name == OPENAI_TEXT && written.base_url.is_none() => {
+            Some(format!("kind {OPENAI_TEXT} without a `base_url`"))
+        }
         (_, Some(preset)) if is_of_preset(at, "base_url") => Some(format!("preset {}", preset.0)),
         _ => None,
     };
@@ -197,8 +200,8 @@ fn models(
     let fee = checker.read(at.key("fee"), written.fee.as_ref()).unwrap_or(Usd::ZERO);
     // Each model has them already; here they are checked where no model is.
     models::capabilities(checker, &written.model_defaults, at.key("model_defaults"));
-    if kind.is_some_and(|kind| kind.name == ANTHROPIC) {
-        return (BTreeMap::new(), text_models::writers(checker, &written.models, at, markup_ppm));
+    if let Some(kind) = kind.filter(|kind| draws_nothing(kind.name)) {
+        return (BTreeMap::new(), text_models::writers(checker, &written.models, at, kind.name, markup_ppm));
     }
     let models = models::models(checker, &written.models, at.key("models"), Surcharge { markup_ppm, fee });
     if kind.is_some_and(|kind| kind.name == COMPATIBLE) {

@@ -31,7 +31,7 @@ pub(in crate::config) struct Model {
     /// What it can do, where Easel does not know or knows it wrong.
     #[serde(flatten)]
     pub(in crate::config) capabilities: Capabilities,
-    /// Sent with every call, in the vendor's own words.
+    /// Sent with every call, in the vendor's own words. At kind openai_text, null takes a field out.
     pub(in crate::config) options: BTreeMap<String, serde_json::Value>,
     /// Asked through OpenRouter's image API, or through a chat that answers with pictures; only for kind openrouter.
     /// Default images.

@@ -98,7 +98,7 @@ pub(in crate::config) enum Estimate {
 pub(in crate::config) struct TokensPerMillion {
     /// Text that the model reads. Required for a model that writes.
     pub(in crate::config) text_in: Option<Dollars>,
-    /// Text that it found in the vendor's cache. Default: as `text_in`. Only for models that draw.
+    /// Text that it found in the vendor's cache. Default: as `text_in`. Not for kind anthropic, whose cache has factors.
     pub(in crate::config) text_cached_in: Option<Dollars>,
     /// Pictures that it reads. Only for models that draw.
     pub(in crate::config) image_in: Option<Dollars>,
@@ -106,7 +106,7 @@ pub(in crate::config) struct TokensPerMillion {
     pub(in crate::config) image_cached_in: Option<Dollars>,
     /// Pictures that it draws. Only for models that draw, and required for them.
     pub(in crate::config) image_out: Option<Dollars>,
-    /// Text that it writes. Required for a model that writes.
+    /// Text that it writes. Required for a model that is to write; one of embeddings has none.
     pub(in crate::config) text_out: Option<Dollars>,
 }
 

@@ -16,7 +16,8 @@ use crate::config::file::scalar::{Dollars, Hidden, Percent, Preset, Time};
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Provider {
     /// The vendor's wire format: openai, azure, openai_compatible, stability, google, replicate, openrouter, bfl,
-    /// dashscope or fal; or anthropic, which draws nothing but rewrites prompts.
+    /// dashscope or fal; or a kind that draws nothing but rewrites prompts: anthropic, or openai_text, which is any server
+    /// with OpenAI's chat completions or embeddings.
     pub(in crate::config) kind: Option<String>,
     /// What Easel knows of an OpenAI-compatible vendor, filled in below what is written here; only for kind
     /// openai_compatible. `easel schema --preset NAME` prints it.
@@ -25,9 +26,10 @@ pub(in crate::config) struct Provider {
     pub(in crate::config) base_url: Option<String>,
     /// The vendor's key, sent to this provider's hosts and nowhere else.
     pub(in crate::config) api_key: Option<Hidden>,
-    /// OpenAI's organisation header; only for kind openai.
+    /// OpenAI's organisation header; only for kinds openai and openai_text.
     pub(in crate::config) organization: Option<String>,
-    /// OpenAI's project header, or Vertex AI's project; only for kinds openai and google.
+    /// OpenAI's project header, or Vertex AI's project; only for kinds openai, openai_text and
+    /// google.
     pub(in crate::config) project: Option<String>,
     /// Vertex AI's location: a region, global, us or eu; only for kind google.
     pub(in crate::config) location: Option<String>,

@@ -163,7 +163,7 @@ pub(in crate::config) struct Prompt {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Enrich {
-    /// provider/model, the provider being of kind anthropic. Required.
+    /// provider/model, the provider being of kind anthropic or openai_text. Required.
     pub(in crate::config) offer: Option<String>,
     /// What the model is told to do with a prompt. Required.
     pub(in crate::config) system: Option<String>,

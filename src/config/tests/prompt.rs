@@ -62,12 +62,12 @@ fn a_route_that_leaves_prompts_alone_means_nothing_by_it() {
 fn who_writes_does_not_draw_and_who_draws_does_not_write() {
     assert_eq!(
         told(PRICED, "    offers: [a/m, claude/haiku]\n"),
-        ["6:19 `claude/haiku` draws nothing: kind anthropic only rewrites prompts | write `prompt: {enrich: {offer: \
+        ["6:19 `claude/haiku` draws nothing: kind anthropic is for words | write `prompt: {enrich: {offer: \
           claude/haiku, system: \"...\"}}` on this route instead"]
     );
     assert_eq!(
         enrich("offer: a/m, system: s"),
-        ["7:30 `a/m` draws pictures and rewrites no prompts | name a model of a provider of kind anthropic"]
+        ["7:30 `a/m` draws pictures and writes nothing | name a model of a provider of kind anthropic or openai_text"]
     );
 }
 
@@ -122,6 +122,58 @@ fn a_model_that_writes_has_a_price_by_the_token_and_one_that_draws_has_not() {
         config(PRICED, "    offers: [a/m]\n").replace("price: 0.009", "price: {tokens_per_million: {text_in: 1}}");
     let told = problems(&text);
     assert!(told[1].contains("this price says nothing of what is drawn | add `image_out: 30`"), "{told:?}");
+}
+
+/// A config whose provider `claude` is `provider`, and its model has `price`.
+fn openai_text(provider: &str, price: &str, route: &str) -> String {
+    let model = format!("{{price: {{tokens_per_million: {{{price}}}}}}}");
+    config(&model, route).replace("kind: anthropic, api_key: k", &format!("kind: openai_text{provider}"))
+}
+
+const ENRICHED: &str = "    offers: [a/m]\n    prompt: {enrich: {offer: claude/haiku, system: s}}\n";
+
+#[test]
+fn any_server_like_openais_can_write_and_only_openai_itself_wants_a_key() {
+    let plan = plan(&openai_text(", base_url: \"http://localhost:8000/v1\"", "text_in: 0, text_out: 0", ENRICHED));
+    let enrich = plan.routes[0].prompt.enrich.as_ref().unwrap();
+    assert_eq!((enrich.name.as_str(), enrich.provider.kind), ("claude/haiku", "openai_text"));
+    assert_eq!(enrich.provider.account.base_url.as_str(), "http://localhost:8000/v1/");
+    let told = problems(&openai_text("", "text_in: 1, text_out: 5", ENRICHED));
+    assert_eq!(
+        told,
+        ["3:3 kind openai_text without a `base_url` needs an `api_key` | add `api_key: ${CLAUDE_API_KEY}`"]
+    );
+    assert!(
+        read(&openai_text(", api_key: k, organization: o, project: p", "text_in: 1, text_out: 5", ENRICHED)).is_ok()
+    );
+    let told = problems(&openai_text(", api_key: k", "text_in: 1, text_out: 5", "    offers: [claude/haiku]\n"));
+    assert!(told[0].contains("`claude/haiku` draws nothing: kind openai_text is for words"), "{told:?}");
+}
+
+#[test]
+fn the_vendors_cache_has_a_price_of_its_own_or_is_no_cheaper() {
+    let price = |written: &str| {
+        let plan = plan(&openai_text(", api_key: k", written, ENRICHED));
+        plan.routes[0].prompt.enrich.as_ref().unwrap().writer.price
+    };
+    let cached = |written: &str| price(written).text_cached_in.unwrap().to_string();
+    assert_eq!(cached("text_in: 0.05, text_cached_in: 0.005, text_out: 0.4"), "0.005");
+    assert_eq!(cached("text_in: 0.05, text_out: 0.4"), "0.05");
+    let text = config("{price: {tokens_per_million: {text_in: 1, text_cached_in: 0.1, text_out: 5}}}", ENRICHED);
+    assert!(problems(&text)[0].contains("`text_cached_in` means nothing to a model that draws nothing | delete it"));
+}
+
+#[test]
+fn a_model_that_is_to_write_has_a_price_for_what_it_writes() {
+    assert!(read(&openai_text(", api_key: k", "text_in: 0.02", "    offers: [a/m]\n")).is_ok(), "it may embed");
+    let told = problems(&openai_text(", api_key: k", "text_in: 0.02", ENRICHED));
+    assert_eq!(
+        told,
+        [
+            "7:30 `claude/haiku` has no price for what it writes | add `text_out` to its `tokens_per_million`; 0 where it \
+          is free"
+        ]
+    );
 }
 
 #[test]

@@ -152,7 +152,10 @@ fn every_part_of_the_reference_arrives_in_the_plan() {
     assert!(claude.models.is_empty());
     let writer = &claude.writers["claude-haiku-4-5"];
     let usd = |dollars: i64| Usd::from_nanos(dollars * 1_000_000_000);
-    assert_eq!(writer.price, TextTokenPrice { text_in: usd(1), text_out: usd(5), markup_ppm: 0 });
+    assert_eq!(
+        writer.price,
+        TextTokenPrice { text_in: usd(1), text_cached_in: None, text_out: Some(usd(5)), markup_ppm: 0 }
+    );
     assert_eq!(writer.options["temperature"], 0.7);
 
     let mockups = &plan.routes[0];

@@ -8,30 +8,16 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::breaker::{BreakerTarget, ModelOperation, Pause};
 use crate::cache::{RewriteKey, RewriteTurn};
-use crate::concurrency_limit::{Admission, Occupancy, Slot};
 use crate::config::plan::Enrich;
-use crate::failure::{Class, Failure};
-use crate::gateway::call_rates::RatedCall;
-use crate::gateway::durable_ledger::OpenedAttempt;
 use crate::gateway::enrich::outcome::Enriched;
 use crate::gateway::enrich::rewrite_cache_scope::RewriteCacheScope;
 use crate::gateway::enrich::rewrite_limits::RewriteLimits;
 use crate::gateway::routed_request::RoutedRequest;
+use crate::gateway::text_call::{LONGEST_CHAT, NoTextCall, TextCall, TextCallResult};
 use crate::ledger::entry::Purpose;
-use crate::ledger::{BilledModel, Charge, Hold, Intent, Rejections};
-use crate::metrics::seconds;
 use crate::money::Usd;
-use crate::pricing::TextTokens;
-use crate::pricing::charged_amount::{ChargedAmount, CostSource};
-use crate::pricing::undelivered::Charged;
-use crate::provider::Call;
-use crate::provider::anthropic::{self, RewriteReply, RewriteRequest};
-use crate::upstream::transport::{AllowedTargets, Bounds, HeldReply, TransportError};
-
-/// The largest answer in bytes that is read, a thousand times as long as one is.
-const LONGEST_ANSWER: usize = 1024 * 1024;
+use crate::provider::{ChatReply, ChatRequest, text};
 
 /// A prompt that is to be rewritten.
 pub(super) struct Rewriting<'a> {
@@ -71,7 +57,7 @@ impl Rewriting<'_> {
         match timeout_at(deadline, cache.rewritten(&key, now())).await {
             Ok(Ok(words)) => self.if_readable(words, Enriched::Cached),
             Ok(Err(turn)) => self.ask(Some((turn, keep)), deadline).await,
-            Err(_) => Rewritten::not(Enriched::Failed(Class::TimeoutAmbiguous)),
+            Err(_) => Rewritten::not(Enriched::TimedOut),
         }
     }
 
@@ -101,163 +87,42 @@ impl Rewriting<'_> {
     /// Asks the model; what it writes is kept if there is a `turn` to.
     async fn ask(&self, turn: Option<(RewriteTurn<'_>, Duration)>, deadline: Instant) -> Rewritten {
         let Enrich { provider, writer, system, max_tokens, .. } = self.enrich;
-        let (account, max_tokens) = (&provider.account, *max_tokens);
-        let wish = RewriteRequest { account, writer, system, max_tokens, prompt: self.caller };
-        let call = match anthropic::ask(&wish) {
+        let (account, kind, max_tokens) = (&provider.account, provider.kind, *max_tokens);
+        let wish = ChatRequest { account, model: writer, system, user: self.caller, max_tokens };
+        let call = match text::chat(kind, &wish) {
             Ok(call) => call,
-            Err(failure) => return self.failed(&failure),
+            Err(failure) => return self.failed(NoTextCall::Failed(failure)),
         };
-        let Some(most) = self.affordable(&call) else { return Rewritten::not(Enriched::OverPrice) };
-        let slot = match self.slot(deadline).await {
-            Ok(slot) => slot,
-            Err(why) => return Rewritten::not(why),
+        let text_call = self.text_call(deadline);
+        let TextCallResult { told, cost, promised } =
+            text_call.run(&call, max_tokens, |reply| text::read_chat(kind, &wish, reply)).await;
+        let rewritten = match told {
+            Ok(written) => self.written(written, turn),
+            Err(why) => self.failed(why),
         };
-        let pass = match self.spec.shared.breakers.pass(self.breaker_target(), now()) {
-            Ok(pass) => pass,
-            Err(paused_until) => return Rewritten::not(Enriched::Paused(paused_until.pause)),
-        };
-        let rated = RatedCall::write(provider, writer, self.spec.priority);
-        if rated.take(&self.spec.shared.call_rates, now()).is_err() {
-            return Rewritten::not(Enriched::Paused(Pause::RateSpent));
-        }
-        let hold = match self.open(most).await {
-            Ok(hold) => hold,
-            Err(why) => return Rewritten::not(why),
-        };
-        let began = Instant::now();
-        let told = self.send(&wish, &call, deadline).await;
-        self.tell_lane(slot.sent(), began, told.as_ref().err().map(|failed| &failed.failure));
-        drop(slot);
-        self.measure(&told, began.elapsed());
-        let paid = self.settle(hold, &told, most, began.elapsed()).await;
-        match told {
-            Ok(written) => {
-                pass.succeeded(now());
-                Rewritten { cost: paid.cost, promised: paid.promised, ..self.written(written, turn) }
-            }
-            Err(FailedCall { failure, .. }) => {
-                pass.failed(&failure, provider.breaker, fastrand::u32(0..=1000), now());
-                Rewritten { cost: paid.cost, promised: paid.promised, ..self.failed(&failure) }
-            }
-        }
+        Rewritten { cost, promised, ..rewritten }
     }
 
-    /// Tells the concurrency limit how a call went.
-    fn tell_lane(&self, sent: &Occupancy, began: Instant, failure: Option<&Failure>) {
-        let lane = self.spec.shared.lane(&self.enrich.provider);
-        match failure {
-            Some(failure) if failure.too_many() => lane.refused(sent, failure.scope, began.into_std(), now()),
-            Some(_) => {}
-            None => lane.went_well(sent, began.into_std(), now()),
-        }
-    }
-
-    /// What the circuit breakers of the call are kept for.
-    fn breaker_target(&self) -> BreakerTarget<'_> {
-        let Enrich { provider, writer, .. } = self.enrich;
-        let account = provider.account.fingerprint();
-        BreakerTarget { provider: &provider.name, account, model: &writer.name, operation: ModelOperation::Write }
-    }
-
-    /// Sets `most` aside and writes it down.
-    async fn open(&self, most: Usd) -> Result<Hold, Enriched> {
+    /// The call that the request pays for.
+    fn text_call(&self, deadline: Instant) -> TextCall<'_> {
         let (Enrich { provider, writer, .. }, spec) = (self.enrich, self.spec);
-        let durable_ledger = &spec.shared.durable_ledger;
-        if !durable_ledger.may_pay() {
-            return Err(Enriched::LedgerUnwritable);
-        }
-        let intent = Intent {
-            request: spec.request_id.clone(),
+        TextCall {
+            shared: &spec.shared,
+            request_id: spec.request_id.clone(),
             owner: spec.owner(&provider.name, &writer.name),
             purpose: Purpose::Enrich,
-            pictures: 0,
-            estimate: most,
-            chosen: "",
-            billed_model: BilledModel { provider: provider.clone(), model: None },
             budgets: [spec.caller.budgets(), &spec.matched.route.budgets, &provider.budgets],
-        };
-        let opened: OpenedAttempt = durable_ledger.open(intent).map_err(|_| Enriched::OverBudget)?;
-        opened.written().await.map_err(|(hold, _)| {
-            durable_ledger.release(hold);
-            Enriched::LedgerUnwritable
-        })
-    }
-
-    /// Books what the call cost. An answer is paid for whatever it says; a call that was never answered, or by something
-    /// that says nothing, may have been charged, `most` at the most.
-    async fn settle(&self, hold: Hold, told: &Result<RewriteReply, FailedCall>, most: Usd, took: Duration) -> CallCost {
-        let (usd, source, uncertain) = match told {
-            Ok(written) => match self.enrich.writer.price.of(&written.tokens) {
-                Some(usd) => (usd, CostSource::Usage, Usd::ZERO),
-                None => (most, CostSource::Estimate, Usd::ZERO),
-            },
-            Err(FailedCall { open: true, .. }) => {
-                let charged = |usd, uncertain| (usd, CostSource::Estimate, uncertain);
-                match self.enrich.provider.billing.charges.abandoned {
-                    Some(Charged::No) => (Usd::ZERO, CostSource::Nothing, Usd::ZERO),
-                    Some(Charged::Yes) => charged(most, Usd::ZERO),
-                    Some(Charged::Maybe) | None => (Usd::ZERO, CostSource::Nothing, most),
-                }
-            }
-            Err(FailedCall { open: false, .. }) => (Usd::ZERO, CostSource::Nothing, Usd::ZERO),
-        };
-        let amount = ChargedAmount::Total { usd, billed: 0 };
-        let (outcome, images) = (outcome(told), Vec::new());
-        let (tiers, fee, rejections) = (None, Usd::ZERO, Rejections::default());
-        let charge = Charge { amount, source, tiers, fee, uncertain, refused: 0, rejections, outcome, took, images };
-        let settled = self.spec.shared.durable_ledger.settle(hold, charge).await.settlement;
-        let promised = settled.usd.saturating_add(settled.prepaid).saturating_add(uncertain);
-        CallCost { cost: settled.usd, promised }
-    }
-
-    /// The most a call can cost, if that leaves the pictures their money. No token is shorter than a byte of the body
-    /// it comes from.
-    fn affordable(&self, call: &Call) -> Option<Usd> {
-        let input = u64::try_from(call.body.len()).unwrap_or(u64::MAX);
-        let tokens = TextTokens { input, output: self.enrich.max_tokens.into(), ..TextTokens::default() };
-        let most = self.enrich.writer.price.of(&tokens)?;
-        self.rewrite_limits.usd.is_none_or(|spare| most <= spare).then_some(most)
-    }
-
-    /// A slot at the provider, waited for no longer than it is worth.
-    async fn slot(&self, deadline: Instant) -> Result<Slot, Enriched> {
-        let (shared, provider) = (&self.spec.shared, &self.enrich.provider);
-        if let Some(paused_until) = shared.breakers.paused_until(self.breaker_target(), now()) {
-            return Err(Enriched::Paused(paused_until.pause));
+            provider,
+            model: writer,
+            priority: spec.priority,
+            deadline,
+            most: self.rewrite_limits.usd,
+            longest_reply: spec.snapshot.plan.server.limits.response_body.min(LONGEST_CHAT),
         }
-        match shared.lane(provider).admit(&self.spec.claim(self.spec.priority, &self.enrich.writer.name)) {
-            Admission::Slot(slot) => Ok(slot),
-            Admission::Full => Err(Enriched::AtCapacity),
-            Admission::Wait(ticket) => {
-                let until = deadline.min(Instant::now() + provider.concurrency.max_wait);
-                let came = timeout_at(until, ticket).await;
-                came.ok().flatten().ok_or(Enriched::AtCapacity)
-            }
-        }
-    }
-
-    async fn send(
-        &self,
-        wish: &RewriteRequest<'_>,
-        call: &Call,
-        deadline: Instant,
-    ) -> Result<RewriteReply, FailedCall> {
-        let body = self.spec.snapshot.plan.server.limits.response_body.min(LONGEST_ANSWER);
-        let (connect, idle) = (self.enrich.provider.connect_timeout, self.enrich.provider.idle_timeout);
-        let bounds = Bounds { deadline, connect, silence: None, idle, body, reach: AllowedTargets::Anywhere };
-        let sent = self.spec.shared.transport.send(call, bounds).await;
-        let HeldReply { reply, held: _held } = sent.map_err(|trouble| {
-            let failure = match trouble {
-                TransportError::TooLarge => Failure::new(Class::Malformed, "the answer is longer than any prompt"),
-                trouble => trouble.failure(),
-            };
-            FailedCall::of(failure, None)
-        })?;
-        anthropic::read(wish, &reply).map_err(|failure| FailedCall::of(failure, Some(reply.status)))
     }
 
     /// An answer.
-    fn written(&self, written: RewriteReply, turn: Option<(RewriteTurn<'_>, Duration)>) -> Rewritten {
+    fn written(&self, written: ChatReply, turn: Option<(RewriteTurn<'_>, Duration)>) -> Rewritten {
         let told = match written.text {
             Ok(words) => {
                 let words: Arc<str> = words.into();
@@ -275,47 +140,12 @@ impl Rewriting<'_> {
         told
     }
 
-    /// A call that failed.
-    fn failed(&self, failure: &Failure) -> Rewritten {
-        log::warn!("route {}: {} failed: {failure}", self.spec.matched.route.name, self.enrich.name);
-        Rewritten::not(Enriched::Failed(failure.class))
-    }
-
-    fn measure(&self, told: &Result<RewriteReply, FailedCall>, took: Duration) {
-        let outcome = outcome(told);
-        let (provider, model) = (self.enrich.provider.name.as_str(), self.enrich.writer.name.as_str());
-        let metrics = &self.spec.shared.metrics;
-        metrics.attempts.with_label_values(&[provider, model, outcome]).inc();
-        metrics.attempt_seconds.with_label_values(&[provider, model]).observe(seconds(took));
-    }
-}
-
-/// A call that brought no words.
-struct FailedCall {
-    failure: Failure,
-    /// Whether it is not known if the vendor carried it out and charged it.
-    open: bool,
-}
-
-impl FailedCall {
-    /// `status` is the answer's, `None` where none was read to its end.
-    fn of(failure: Failure, status: Option<u16>) -> FailedCall {
-        FailedCall { open: failure.leaves_the_bill_open(status), failure }
-    }
-}
-
-/// What a call cost.
-struct CallCost {
-    cost: Usd,
-    promised: Usd,
-}
-
-/// The word for metric and ledger.
-fn outcome(told: &Result<RewriteReply, FailedCall>) -> &'static str {
-    match told {
-        Ok(RewriteReply { text: Ok(_), .. }) => "ok",
-        Ok(RewriteReply { text: Err(why), .. }) => Enriched::Unwritten(*why).as_str(),
-        Err(FailedCall { failure, .. }) => failure.class.as_str(),
+    /// A call that brought no words.
+    fn failed(&self, why: NoTextCall) -> Rewritten {
+        if let NoTextCall::Failed(failure) = &why {
+            log::warn!("route {}: {} failed: {failure}", self.spec.matched.route.name, self.enrich.name);
+        }
+        Rewritten::not(Enriched::Unanswered(why))
     }
 }
 

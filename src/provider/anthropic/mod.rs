@@ -1,19 +1,18 @@
-//! Anthropic's Messages API: a language model that rewrites a prompt (PROVIDERS.md section 11). It draws nothing.
+//! Anthropic's Messages API: language models (PROVIDERS.md section 11). It draws nothing.
 //!
 //! Two pure functions like any provider's, but not an [`Adapter`](crate::provider::adapter::Adapter): what goes out is words
-//! and what comes back is words and a count of tokens, so sizes, pictures and polling have no place here. What becomes
-//! of a prompt that was not rewritten, and what the tokens cost, is not decided here.
+//! and what comes back is words and a count of tokens.
 
 use http::HeaderValue;
 use http::header::HeaderName;
 use serde_json::{Map, Value, json};
 
-use crate::config::plan::{Account, TextModel};
 use crate::failure::{Class, Classification, Failure, FailureScope};
 use crate::pricing::TextTokens;
 use crate::provider::adapter::{Call, Reply};
 use crate::provider::common;
 use crate::provider::common::addresses;
+use crate::provider::common::chat::{ChatReply, ChatRequest, NoText};
 use crate::provider::common::headers;
 use crate::provider::common::json::{Json, number_at};
 use crate::provider::common::vendor_error::VendorError;
@@ -44,58 +43,21 @@ const CLASSES: &[(&str, Class)] = &[
     ("invalid_request_error", Class::AdapterBug),
 ];
 
-/// What is to be rewritten, by whom, and how.
-#[derive(Clone, Copy, Debug)]
-pub struct RewriteRequest<'a> {
-    /// Where to call and with which key.
-    pub account: &'a Account,
-    /// The model and its fixed options.
-    pub writer: &'a TextModel,
-    /// What the model is told to do.
-    pub system: &'a str,
-    /// The longest answer, in tokens.
-    pub max_tokens: u32,
-    /// The caller's words.
-    pub prompt: &'a str,
-}
-
-/// An answer that was given and is paid for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RewriteReply {
-    /// The words, or why there are none to use.
-    pub text: Result<String, NoRewrite>,
-    /// What the answer took.
-    pub tokens: TextTokens,
-}
-
-/// Why an answer has no words to use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum NoRewrite {
-    /// The model would not.
-    Refused,
-    /// The words end where the answer reached its longest.
-    MaxTokens,
-    /// The model stopped for something other than having finished.
-    Stopped,
-    /// It finished without a word.
-    Empty,
-}
-
 /// The call that asks for `wish`.
 ///
 /// # Errors
 /// When the account's address or key cannot be used.
-pub fn ask(wish: &RewriteRequest<'_>) -> Result<Call, Failure> {
+pub fn chat(wish: &ChatRequest<'_>) -> Result<Call, Failure> {
     let url = addresses::address(&wish.account.base_url, ["messages"])?;
     let mut headers = headers::call_headers(wish.account, "x-api-key", "")?;
     headers.insert(HeaderName::from_static(VERSION.0), HeaderValue::from_static(VERSION.1));
     let mut body = Map::new();
-    body.insert("model".to_owned(), json!(wish.writer.name));
+    body.insert("model".to_owned(), json!(wish.model.name));
     body.insert("max_tokens".to_owned(), json!(wish.max_tokens));
     body.insert("system".to_owned(), json!(wish.system));
-    body.insert("messages".to_owned(), json!([{"role": "user", "content": wish.prompt}]));
+    body.insert("messages".to_owned(), json!([{"role": "user", "content": wish.user}]));
     // The config has the last word, as with models that draw.
-    body.extend(wish.writer.options.iter().map(|(field, value)| (field.clone(), value.clone())));
+    body.extend(wish.model.options.iter().map(|(field, value)| (field.clone(), value.clone())));
     Ok(Call::post_json(url, headers, &Value::Object(body)))
 }
 
@@ -103,7 +65,7 @@ pub fn ask(wish: &RewriteRequest<'_>) -> Result<Call, Failure> {
 ///
 /// # Errors
 /// When nothing was written. Whether something is charged all the same, the failure tells by its class.
-pub fn read(wish: &RewriteRequest<'_>, reply: &Reply) -> Result<RewriteReply, Failure> {
+pub fn read_chat(wish: &ChatRequest<'_>, reply: &Reply) -> Result<ChatReply, Failure> {
     if !(200..300).contains(&reply.status) {
         return Err(failure(wish, reply, &VendorError::read(&reply.body)));
     }
@@ -118,21 +80,21 @@ pub fn read(wish: &RewriteRequest<'_>, reply: &Reply) -> Result<RewriteReply, Fa
     let tokens = tokens(&reply.body).ok_or_else(|| malformed("does not say what it used"))?;
     let text = match json.text_at("stop_reason") {
         Some("end_turn" | "stop_sequence") => words(&json),
-        Some("refusal") => Err(NoRewrite::Refused),
-        Some("max_tokens") => Err(NoRewrite::MaxTokens),
+        Some("refusal") => Err(NoText::Refused),
+        Some("max_tokens") => Err(NoText::MaxTokens),
         // Whatever it is, its tokens are told and charged.
-        Some(_) | None => Err(NoRewrite::Stopped),
+        Some(_) | None => Err(NoText::Stopped),
     };
-    Ok(RewriteReply { text, tokens })
+    Ok(ChatReply { text, tokens: Some(tokens) })
 }
 
 /// The text blocks, one after the other. Other blocks (thinking, tools) are not for the reader.
-fn words(json: &Json<'_>) -> Result<String, NoRewrite> {
+fn words(json: &Json<'_>) -> Result<String, NoText> {
     let blocks = json.get("content").map_or(&[][..], Json::items);
     let blocks = blocks.iter().filter(|block| block.text_at("type") == Some("text"));
     let text: String = blocks.filter_map(|block| block.text_at("text")).collect();
     match text.trim() {
-        "" => Err(NoRewrite::Empty),
+        "" => Err(NoText::Empty),
         text => Ok(text.to_owned()),
     }
 }
@@ -152,7 +114,7 @@ fn tokens(body: &[u8]) -> Option<TextTokens> {
 }
 
 /// The class by the vendor's word, else by the status.
-fn failure(wish: &RewriteRequest<'_>, reply: &Reply, vendor_error: &VendorError) -> Failure {
+fn failure(wish: &ChatRequest<'_>, reply: &Reply, vendor_error: &VendorError) -> Failure {
     let broke = matches!(reply.status, 400 | 402 | 403) && vendor_error.mentions(&["credit balance is too low"]);
     let finding = match vendor_error.by_word(CLASSES, reply.status) {
         _ if broke => Classification::stated(Class::Quota),
@@ -170,7 +132,7 @@ fn failure(wish: &RewriteRequest<'_>, reply: &Reply, vendor_error: &VendorError)
 }
 
 /// Words for the operator's log, without the key.
-fn told(wish: &RewriteRequest<'_>, words: &str) -> String {
+fn told(wish: &ChatRequest<'_>, words: &str) -> String {
     common::vendor_error::short(&headers::without_key(wish.account, words))
 }
 
@@ -184,19 +146,19 @@ mod tests {
 
     use super::*;
     use crate::calendar::Moment;
-    use crate::config::plan::Rate;
+    use crate::config::plan::{Rate, TextModel};
     use crate::money::Usd;
     use crate::pricing::TextTokenPrice;
     use crate::provider::common::fixture::account;
 
     const KEY: &str = "sk-ant-0123456789abcdef";
 
-    fn with_request<T>(run: impl FnOnce(&RewriteRequest<'_>) -> T) -> T {
+    fn with_request<T>(run: impl FnOnce(&ChatRequest<'_>) -> T) -> T {
         let account = account(DEFAULT_BASE_URL, KEY);
-        let price = TextTokenPrice { text_in: Usd::ZERO, text_out: Usd::ZERO, markup_ppm: 0 };
+        let price = TextTokenPrice { text_in: Usd::ZERO, text_cached_in: None, text_out: None, markup_ppm: 0 };
         let writer =
             TextModel { name: "claude-haiku-4-5".to_owned(), price, rate: Rate::default(), options: BTreeMap::new() };
-        run(&RewriteRequest { account: &account, writer: &writer, system: "s", max_tokens: 400, prompt: "a fox" })
+        run(&ChatRequest { account: &account, model: &writer, system: "s", max_tokens: 400, user: "a fox" })
     }
 
     fn reply(status: u16, body: &str) -> Reply {
@@ -224,7 +186,7 @@ mod tests {
         ] {
             let body = json!({"type": "error", "error": {"type": word, "message": "m"}, "request_id": "req_1"});
             for body in [body.to_string(), String::new(), "<html>".to_owned()] {
-                let failure = with_request(|wish| read(wish, &reply(status, &body))).unwrap_err();
+                let failure = with_request(|wish| read_chat(wish, &reply(status, &body))).unwrap_err();
                 // What is not the vendor's own word is judged by its status, which says less of a 400.
                 let expected = if status == 400 && !body.starts_with('{') { Class::CallerInvalid } else { class };
                 assert_eq!(failure.class, expected, "{status} {body}");
@@ -236,14 +198,14 @@ mod tests {
     fn an_account_without_credit_is_out_of_money_whatever_the_status() {
         let body = r#"{"type":"error","error":{"type":"invalid_request_error","message":
             "Your credit balance is too low to access the Anthropic API."}}"#;
-        let failure = with_request(|wish| read(wish, &reply(400, body))).unwrap_err();
+        let failure = with_request(|wish| read_chat(wish, &reply(400, body))).unwrap_err();
         assert_eq!((failure.class, failure.billed), (Class::Quota, 0));
     }
 
     #[test]
     fn a_waiting_time_is_kept_and_a_key_is_not() {
         let body = format!(r#"{{"type":"error","error":{{"type":"rate_limit_error","message":"slow down {KEY}"}}}}"#);
-        let failure = with_request(|wish| read(wish, &reply(429, &body).with("retry-after", "7"))).unwrap_err();
+        let failure = with_request(|wish| read_chat(wish, &reply(429, &body).with("retry-after", "7"))).unwrap_err();
         assert_eq!(failure.retry_after.map(|after| after.as_secs()), Some(7));
         assert!(failure.message.contains("slow down ***"), "{failure}");
     }
@@ -254,7 +216,7 @@ mod tests {
             status in 0u16..1000, body in proptest::collection::vec(any::<u8>(), 0..200),
         ) {
             let reply = Reply { status, headers: HeaderMap::new(), body: Bytes::from(body), at: Moment::default() };
-            let read = with_request(|wish| read(wish, &reply));
+            let read = with_request(|wish| read_chat(wish, &reply));
             prop_assert!(read.is_ok() || read.is_err());
         }
 
@@ -264,7 +226,7 @@ mod tests {
             let body = format!(r#"{{"stop_reason":"end_turn","content":[{{"type":"text","text":" x "}}],"usage":
                 {{"input_tokens":1,"output_tokens":1,"cache_creation_input_tokens":{count},
                 "cache_creation":{{"ephemeral_1h_input_tokens":{count}}},"cache_read_input_tokens":{count}}}}}"#);
-            let written = with_request(|wish| read(wish, &reply(200, &body))).unwrap();
+            let written = with_request(|wish| read_chat(wish, &reply(200, &body))).unwrap();
             prop_assert_eq!(written.text.as_deref(), Ok("x"));
         }
     }

@@ -3,6 +3,7 @@
 
 pub(in crate::provider) mod addresses;
 pub(in crate::provider) mod aspect_ratio;
+pub mod chat;
 #[cfg(test)]
 pub(in crate::provider) mod fixture;
 pub(in crate::provider) mod headers;

@@ -75,7 +75,7 @@ pub fn failure(job: &Job<'_>, reply: &Reply, vendor_error: &VendorError) -> Fail
 }
 
 /// What a vendor says with this status: its words first, then the status, and sentences only where neither tells.
-pub(super) fn finding(vendor_error: &VendorError, status: u16) -> Classification {
+pub(in crate::provider) fn finding(vendor_error: &VendorError, status: u16) -> Classification {
     if let Some(class) = vendor_error.by_word(WORDS, status) {
         let reaches = REACHES.iter().find(|(word, _)| vendor_error.words.iter().any(|said| said == word));
         let finding = Classification::stated(class);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use easel::internals::provider::text;
 use easel::reload;
 use easel::reload::EnvAndFiles;
 use easel::sandbox::Settings;
@@ -34,12 +35,15 @@ fn mapping(text: &str, place: &str) -> Mapping {
 }
 
 /// A whole config from a part of one. Sections that it lacks are README's, except that providers without routes get one
-/// route, of README's name, over all their models that draw.
+/// route, of README's name, over all their models that draw; where none does, README's draw.
 pub fn complete(block: &Block) -> Mapping {
     let mut config = mapping(&block.text, &block.place);
     let readme = configs(Path::new("README.md")).remove(0);
     let readme = mapping(&readme.text, "README.md");
     if config.contains_key("providers") && !config.contains_key("routes") {
+        if offers(&config["providers"]).is_empty() {
+            config["providers"].as_mapping_mut().unwrap().extend(readme["providers"].as_mapping().unwrap().clone());
+        }
         let offers = offers(&config["providers"]);
         let route = serde_json::json!([{"name": readme["routes"][0]["name"].as_str(), "offers": offers}]);
         config.insert("routes".into(), serde_yaml::to_value(route).unwrap());
@@ -54,7 +58,9 @@ pub fn complete(block: &Block) -> Mapping {
 
 fn offers(providers: &Value) -> Vec<String> {
     let models = |provider: &Value| provider["models"].as_mapping().cloned().unwrap_or_default();
-    let providers = providers.as_mapping().unwrap().iter().filter(|(_, provider)| provider["kind"] != "anthropic");
+    let providers = providers.as_mapping().unwrap().iter();
+    let draws = |provider: &Value| text::KINDS.iter().all(|kind| provider["kind"] != kind.name);
+    let providers = providers.filter(|(_, provider)| draws(provider));
     let named = providers.flat_map(|(name, provider)| {
         let name = name.as_str().unwrap().to_owned();
         models(provider).into_iter().map(move |(model, _)| format!("{name}/{}", model.as_str().unwrap()))
