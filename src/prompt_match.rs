@@ -6,6 +6,7 @@
 
 #[allow(unused_imports, reason = "the whole of it, for the cache's tiers and the command line")]
 pub use easel_matcher::{
-    CANDIDATE_DISTANCE, CanonicalPrompt, Comparison, Difference, DiffersWhy, MAX_BYTES, MoreWords, Origin, SameWhy,
-    Sketch, Verdict, WordLists, canonical, compare, distance, guards,
+    CANDIDATE_DISTANCE, CanonicalPrompt, Comparison, Difference, DiffersWhy, LearnedPairs, MAX_BYTES, MoreWords,
+    NearMiss, Origin, SameWhy, Sketch, Verdict, WordLists, WordPair, canonical, compare, compare_with, distance,
+    guards, near_miss,
 };

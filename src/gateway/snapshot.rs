@@ -133,7 +133,7 @@ pub fn word_lists(words: &CacheWords) -> Arc<WordLists> {
         return known;
     }
     let CacheWords { synonyms, boosters, brands, colors } = words.clone();
-    Arc::new(known.extended(&MoreWords { synonyms, boosters, brands, colors, learned: Vec::new() }))
+    Arc::new(known.extended(&MoreWords { synonyms, boosters, brands, colors }))
 }
 
 fn resolve(route: &Route) -> Result<ResolvedRoute, SnapshotError> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::canonical::CanonicalPrompt;
 use super::change::{Change, DiffersWhy, SameWhy};
 use super::guards;
+use super::learned::LearnedPairs;
 use super::lists::{Origin, WordLists, class};
 use super::segments::Segment;
 use super::token::{Kind, Token};
@@ -64,6 +65,11 @@ impl Comparison {
 
 /// Compares two prompts.
 pub fn compare(a: &CanonicalPrompt, b: &CanonicalPrompt, lists: &WordLists) -> Comparison {
+    compare_with(a, b, lists, &LearnedPairs::default())
+}
+
+/// Compares two prompts where these pairs mean the same, too.
+pub fn compare_with(a: &CanonicalPrompt, b: &CanonicalPrompt, lists: &WordLists, pairs: &LearnedPairs) -> Comparison {
     if a.canonical_bytes() == b.canonical_bytes() {
         return Comparison { differences: worded(a, b), same: true };
     }
@@ -75,7 +81,7 @@ pub fn compare(a: &CanonicalPrompt, b: &CanonicalPrompt, lists: &WordLists) -> C
     let mut explained = Vec::new();
     while explained.len() <= EXPLAINED {
         let (only_left, only_right) = only(&left, &right);
-        let found = learned(&only_left, &only_right, lists)
+        let found = learned(&only_left, &only_right, lists, pairs)
             .or_else(|| slips(&only_left, &only_right, [&left, &right], [&a.names, &b.names], lists));
         let Some(found) = found else { break };
         let done = match &found {
@@ -107,7 +113,7 @@ pub fn compare(a: &CanonicalPrompt, b: &CanonicalPrompt, lists: &WordLists) -> C
             return Comparison { differences: explained, same: true };
         }
     }
-    Comparison { differences: unexplained(a, b, lists), same: false }
+    Comparison { differences: unexplained(a, b, lists, pairs), same: false }
 }
 
 enum Explained {
@@ -116,6 +122,14 @@ enum Explained {
 }
 
 impl Explained {
+    /// Whether a learned pair is everything in which two places differ.
+    fn is_all_of(&self, left: &[&Token], right: &[&Token]) -> bool {
+        match self {
+            Self::Learned { from, to } => left.iter().copied().eq(from) && right.iter().copied().eq(to),
+            Self::Slip { .. } => false,
+        }
+    }
+
     fn difference(&self) -> Difference {
         let (left, right, why) = match self {
             Self::Learned { from, to } => (join(from), join(to), SameWhy::Synonym { origin: Origin::Learned }),
@@ -150,12 +164,12 @@ fn only<'a>(left: &'a [Segment], right: &'a [Segment]) -> (Vec<&'a Token>, Vec<&
 }
 
 /// A learned pair of which each side is all or part of what only one of the prompts has.
-fn learned(left: &[&Token], right: &[&Token], lists: &WordLists) -> Option<Explained> {
-    if lists.learned.is_empty() || left.len() > 16 || right.len() > 16 {
+fn learned(left: &[&Token], right: &[&Token], lists: &WordLists, pairs: &LearnedPairs) -> Option<Explained> {
+    if pairs.is_empty() || left.len() > 16 || right.len() > 16 {
         return None;
     }
     let has = |tokens: &[&Token], all: &[Token]| all.iter().all(|token| tokens.contains(&token));
-    let pairs = left.iter().filter_map(|token| lists.learned.get(token.text.as_str())).flatten();
+    let pairs = left.iter().flat_map(|token| pairs.beginning_with(&token.text));
     let mut fitting = pairs.filter(|pair| has(left, &pair.from) && has(right, &pair.to));
     let guarded = |from: &[Token], to: &[Token]| {
         let (from, to): (Vec<&Token>, Vec<&Token>) = (from.iter().collect(), to.iter().collect());
@@ -262,7 +276,7 @@ fn difference(left: String, right: String, why: DiffersWhy) -> Difference {
 }
 
 /// The differences of two prompts that are not the same, with what each is one of.
-fn unexplained(a: &CanonicalPrompt, b: &CanonicalPrompt, lists: &WordLists) -> Vec<Difference> {
+fn unexplained(a: &CanonicalPrompt, b: &CanonicalPrompt, lists: &WordLists, pairs: &LearnedPairs) -> Vec<Difference> {
     let (left, right) = (guards::tokens(a), guards::tokens(b));
     let start = left.iter().zip(&right).take_while(|(a, b)| a == b).count();
     let (left, right) = (left.get(start..).unwrap_or_default(), right.get(start..).unwrap_or_default());
@@ -286,7 +300,12 @@ fn unexplained(a: &CanonicalPrompt, b: &CanonicalPrompt, lists: &WordLists) -> V
     }
     let mut differences = Vec::new();
     for (left, right) in blocks(left, right) {
-        let verdict = verdict(left, right, [&a.names, &b.names], lists);
+        let learned = learned(left, right, lists, pairs);
+        let whole = learned.is_some_and(|found| found.is_all_of(left, right));
+        let verdict = match whole {
+            true => Verdict::Same { why: SameWhy::Synonym { origin: Origin::Learned } },
+            false => verdict(left, right, [&a.names, &b.names], lists),
+        };
         differences.push(Difference { left: side(left), right: side(right), verdict });
     }
     // Slips alone, and too many of them.

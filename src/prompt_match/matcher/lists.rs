@@ -37,7 +37,7 @@ impl Origin {
     }
 }
 
-/// What a config, or a judge, adds.
+/// What a config adds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MoreWords {
     /// Groups of words or phrases that mean the same. The first of each is kept.
@@ -48,8 +48,6 @@ pub struct MoreWords {
     pub brands: Vec<String>,
     /// Colours: likewise.
     pub colors: Vec<String>,
-    /// Pairs that a judge approved. They act in [`compare`](crate::compare()) alone.
-    pub learned: Vec<(String, String)>,
 }
 
 /// 16 KiB, of which some 3,500 words set one bit in forty.
@@ -117,24 +115,14 @@ pub struct WordLists {
     /// Words whose capitals carry meaning, and whether they do at the beginning of a sentence.
     pub(crate) cased: Arc<Map<bool>>,
     pub(crate) foreign: Arc<Set>,
-    /// Learned pairs by the first word of either side.
-    pub(crate) learned: Map<Vec<Learned>>,
     /// A bit for each word of the lists, by its hash: most words are in none, and a slip asks for hundreds.
     listed: Vec<u64>,
     digest: u64,
 }
 
-/// A learned pair, seen from one of its sides.
-#[derive(Clone, Debug)]
-pub(crate) struct Learned {
-    pub(crate) from: Vec<Token>,
-    pub(crate) to: Vec<Token>,
-}
-
 impl std::fmt::Debug for WordLists {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut shown = f.debug_struct("WordLists");
-        shown.field("digest", &self.digest).field("learned", &self.learned.len()).finish_non_exhaustive()
+        f.debug_struct("WordLists").field("digest", &self.digest).finish_non_exhaustive()
     }
 }
 
@@ -207,26 +195,12 @@ impl WordLists {
                 *lists.classes.entry(word).or_default() |= class;
             }
         }
-        for (left, right) in &more.learned {
-            let side = |text: &String| -> Vec<Token> { text.split_whitespace().map(Token::word).collect() };
-            let (left, right) = (side(&left.to_lowercase()), side(&right.to_lowercase()));
-            lists.learn(left.clone(), right.clone());
-            lists.learn(right, left);
-        }
         lists.index();
         let added = format!("{:?}{:?}{:?}{:?}", more.synonyms, more.boosters, more.brands, more.colors);
         if added != "[][][][]" {
             lists.digest = xxh3_64_with_seed(added.as_bytes(), lists.digest);
         }
         lists
-    }
-
-    fn learn(&mut self, from: Vec<Token>, to: Vec<Token>) {
-        if let Some(first) = from.first().map(|token| Box::from(token.text.as_str()))
-            && !to.is_empty()
-        {
-            self.learned.entry(first).or_default().push(Learned { from, to });
-        }
     }
 
     /// Changes when anything does on which a canonical form or a sketch depends.
@@ -288,7 +262,6 @@ impl WordLists {
             boosters: Set::default(),
             cased: Arc::default(),
             foreign: Arc::new(words(FOREIGN).map(Box::from).collect()),
-            learned: Map::default(),
             listed: Vec::new(),
             digest: RULES_VERSION,
         };

@@ -1,7 +1,10 @@
 //! Pairs of prompts that are one picture, and pairs that are two.
 
-use crate::{CANDIDATE_DISTANCE, CanonicalPrompt, DiffersWhy, MoreWords, Origin, SameWhy, Verdict, WordLists};
-use crate::{canonical, compare, distance, guards};
+use crate::{
+    CANDIDATE_DISTANCE, CanonicalPrompt, DiffersWhy, LearnedPairs, MoreWords, Origin, SameWhy, Verdict, WordLists,
+    WordPair,
+};
+use crate::{canonical, compare, compare_with, distance, guards, near_miss};
 
 mod languages;
 mod properties;
@@ -139,24 +142,65 @@ fn a_config_adds_words_and_each_says_that_it_did() {
 
 #[test]
 fn a_learned_pair_acts_where_prompts_are_compared_and_nowhere_else() {
-    let builtin = WordLists::builtin();
-    let pair = |a: &str, b: &str| MoreWords { learned: vec![(a.into(), b.into())], ..MoreWords::default() };
-    let lists = builtin.extended(&pair("bunny", "rabbit"));
-    assert_eq!(lists.digest(), builtin.digest());
-    let (a, b) = (canonical("a bunny in a garden", &lists), canonical("a rabbit in a garden", &lists));
+    let lists = WordLists::builtin();
+    let learned = |a: &str, b: &str| LearnedPairs::of([&WordPair::of(a, b)]);
+    let (a, b) = (read("a bunny in a garden"), read("a rabbit in a garden"));
     assert_ne!(a.canonical_bytes(), b.canonical_bytes());
-    let comparison = compare(&a, &b, &lists);
+    let comparison = compare_with(&a, &b, &lists, &learned("Rabbit", "bunny"));
     assert!(comparison.is_same_picture());
-    let learned = Verdict::Same { why: SameWhy::Synonym { origin: Origin::Learned } };
-    assert_eq!((comparison.differences[0].left.as_str(), comparison.differences[0].verdict), ("bunny", learned));
-    assert!(compare(&b, &a, &lists).is_same_picture());
-    assert!(!compare(&a, &b, &builtin).is_same_picture());
+    let why = Verdict::Same { why: SameWhy::Synonym { origin: Origin::Learned } };
+    assert_eq!((comparison.differences[0].left.as_str(), comparison.differences[0].verdict), ("bunny", why));
+    assert!(compare_with(&b, &a, &lists, &learned("bunny", "rabbit")).is_same_picture());
+    assert!(!compare(&a, &b, &lists).is_same_picture());
     // What was approved once for a colour or a number is still another picture.
     for (left, right) in [("navy", "blue"), ("two", "3"), ("with", "without")] {
-        let lists = builtin.extended(&pair(left, right));
         let (a, b) = (format!("a wall {left} cats"), format!("a wall {right} cats"));
-        assert!(!compare(&canonical(&a, &lists), &canonical(&b, &lists), &lists).is_same_picture(), "{left} {right}");
+        assert!(!compare_with(&read(&a), &read(&b), &lists, &learned(left, right)).is_same_picture(), "{left} {right}");
     }
+}
+
+#[test]
+fn a_near_miss_is_what_one_pair_of_words_would_make_the_same_picture() {
+    let lists = WordLists::builtin();
+    let miss = |a: &str, b: &str| near_miss(&read(a), &read(b), &lists, &LearnedPairs::default());
+    let found = miss("A photo of a red bunny in a garden", "a photo of a red rabbit in the garden").unwrap();
+    assert_eq!(found.pair, WordPair::of("rabbit", "bunny"));
+    assert_eq!(found.around, ["photo of red bunny in garden", "photo of red rabbit in garden"]);
+    let turned = miss("a photo of a red rabbit in a garden", "a photo of a red bunny in a garden").unwrap();
+    assert_eq!(turned, found, "the order of the prompts is nothing");
+    let phrase = miss("a movie theater at night", "a picture palace at night").unwrap();
+    assert_eq!(phrase.pair.words(), ["movie theater", "picture palace"]);
+    for (a, b) in [
+        ("a bunny in a garden", "a bunny in a garden"),
+        ("a sofa in a garden", "a couch in a garden"),
+        ("a red bunny in a garden", "a blue bunny in a garden"),
+        ("a bunny in a garden", "bunnies in a garden"),
+        ("a bunny in a garden", "a rabbit in a meadow"),
+        ("a bunny on a table", "a rabbit under a table"),
+        ("a bunny in a garden", "a Totoro in a garden"),
+        ("a bunny in a garden", "a qwxzt in a garden"),
+        ("two bunnies in a garden", "three bunnies in a garden"),
+        ("a bunny in a garden", "a garden"),
+        ("a dog chasing a cat", "a cat chasing a dog"),
+        ("a sign that says \"bunny\"", "a sign that says \"rabbit\""),
+        ("ein Hase im Garten", "ein Kaninchen im Garten"),
+    ] {
+        assert_eq!(miss(a, b), None, "{a} <> {b}");
+    }
+}
+
+#[test]
+fn what_is_learned_already_is_no_near_miss_and_helps_to_find_the_next() {
+    let lists = WordLists::builtin();
+    let known = LearnedPairs::of([&WordPair::of("bunny", "rabbit")]);
+    let (a, b) = (
+        "a bunny on a lawn beside the old stone wall of a farm under tall trees in autumn",
+        "a rabbit on a meadow beside the old stone wall of a farm under tall trees in autumn",
+    );
+    let miss = |a: &str, b: &str, pairs: &LearnedPairs| near_miss(&read(a), &read(b), &lists, pairs);
+    assert_eq!(miss("a bunny", "a rabbit", &known), None);
+    assert_eq!(miss(a, b, &LearnedPairs::default()), None, "two pairs are open");
+    assert_eq!(miss(a, b, &known).map(|miss| miss.pair), Some(WordPair::of("lawn", "meadow")));
 }
 
 #[test]
